@@ -10,7 +10,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tally/v1/error_reason.proto.
  */
 export const file_tally_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("Cht0YWxseS92MS9lcnJvcl9yZWFzb24ucHJvdG8SCHRhbGx5LnYxKskDCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFNQUxGT1JNRURfTUVTU0FHRRABEhEKDUlOVkFMSURfRklFTEQQAhIVChFNRVNTQUdFX1RPT19MQVJHRRADEhUKEVJFUVVFU1RfSURfUkVVU0VEEAQSFQoRQ09VTlRFUl9OT1RfRk9VTkQQBRISCg5DT1VOVEVSX0VYSVNUUxAGEhEKDUVUQUdfTUlTTUFUQ0gQBxINCglNT05PVE9OSUMQCBINCglBQk9WRV9NQVgQCRINCglCRUxPV19NSU4QChIYChRWQUxVRV9PVVRTSURFX0JPVU5EUxALEg8KC1JPV19DT1JSVVBUEAwSEQoNR1JPVVBfUkVGVVNFRBANEg4KClFVRVVFX0ZVTEwQDhIUChBSRVFVRVNUX0lEU19GVUxMEA8SEwoPREVBRExJTkVfUEFTU0VEEBASEgoOQ0FMTF9DQU5DRUxMRUQQERIMCghEUkFJTklORxASEhUKEVNUT1JFX1VOQVZBSUxBQkxFEBMSEwoPT1VUQ09NRV9VTktOT1dOEBQSEgoOSU5URVJOQUxfRVJST1IQFWIGcHJvdG8z");
+  fileDesc("Cht0YWxseS92MS9lcnJvcl9yZWFzb24ucHJvdG8SCHRhbGx5LnYxKrYDCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFNQUxGT1JNRURfTUVTU0FHRRABEhEKDUlOVkFMSURfRklFTEQQAhIVChFNRVNTQUdFX1RPT19MQVJHRRADEhUKEVJFUVVFU1RfSURfUkVVU0VEEAQSFQoRQ09VTlRFUl9OT1RfRk9VTkQQBRISCg5DT1VOVEVSX0VYSVNUUxAGEhEKDUVUQUdfTUlTTUFUQ0gQBxINCglNT05PVE9OSUMQCBINCglBQk9WRV9NQVgQCRINCglCRUxPV19NSU4QChIYChRWQUxVRV9PVVRTSURFX0JPVU5EUxALEg8KC1JPV19DT1JSVVBUEAwSDgoKUVVFVUVfRlVMTBANEhQKEFJFUVVFU1RfSURTX0ZVTEwQDhITCg9ERUFETElORV9QQVNTRUQQDxISCg5DQUxMX0NBTkNFTExFRBAQEgwKCERSQUlOSU5HEBESFQoRU1RPUkVfVU5BVkFJTEFCTEUQEhITCg9PVVRDT01FX1VOS05PV04QExISCg5JTlRFUk5BTF9FUlJPUhAUYgZwcm90bzM");
 
 /**
  * The stable reasons of Tally's errors: the `reason` of the
@@ -131,78 +131,69 @@ export const ErrorReason = {
   ROW_CORRUPT: 12,
 
   /**
-   * ABORTED. In an all_or_nothing batch, this operation was not applied because
-   * the one at `index` was refused. Only in stores and logs: the call itself is
-   * answered with the refusal of that operation.
-   *
-   * @generated from enum value: GROUP_REFUSED = 13;
-   */
-  GROUP_REFUSED: 13,
-
-  /**
    * RESOURCE_EXHAUSTED. The queue of changes is full; nothing was applied.
    * Retry after the RetryInfo delay.
    *
-   * @generated from enum value: QUEUE_FULL = 14;
+   * @generated from enum value: QUEUE_FULL = 13;
    */
-  QUEUE_FULL: 14,
+  QUEUE_FULL: 13,
 
   /**
    * RESOURCE_EXHAUSTED. The store of request ids is full and holds only ids
    * that are promised to be kept. Retry after the RetryInfo delay, or raise its
    * size.
    *
-   * @generated from enum value: REQUEST_IDS_FULL = 15;
+   * @generated from enum value: REQUEST_IDS_FULL = 14;
    */
-  REQUEST_IDS_FULL: 15,
+  REQUEST_IDS_FULL: 14,
 
   /**
    * DEADLINE_EXCEEDED. The deadline passed before the change was started;
    * nothing was applied.
    *
-   * @generated from enum value: DEADLINE_PASSED = 16;
+   * @generated from enum value: DEADLINE_PASSED = 15;
    */
-  DEADLINE_PASSED: 16,
+  DEADLINE_PASSED: 15,
 
   /**
    * CANCELLED. The caller went away before the change was started; nothing was
    * applied.
    *
-   * @generated from enum value: CALL_CANCELLED = 17;
+   * @generated from enum value: CALL_CANCELLED = 16;
    */
-  CALL_CANCELLED: 17,
+  CALL_CANCELLED: 16,
 
   /**
    * UNAVAILABLE. The service is shutting down; nothing was applied. Retry on
    * another connection.
    *
-   * @generated from enum value: DRAINING = 18;
+   * @generated from enum value: DRAINING = 17;
    */
-  DRAINING: 18,
+  DRAINING: 17,
 
   /**
    * UNAVAILABLE. The store could not take the change and certainly did not
    * (disk full, say). Retry with the same request_id.
    *
-   * @generated from enum value: STORE_UNAVAILABLE = 19;
+   * @generated from enum value: STORE_UNAVAILABLE = 18;
    */
-  STORE_UNAVAILABLE: 19,
+  STORE_UNAVAILABLE: 18,
 
   /**
    * UNAVAILABLE. The store failed while committing: the change may or may not
    * have been made. Retry with the same request_id, which counts it once.
    *
-   * @generated from enum value: OUTCOME_UNKNOWN = 20;
+   * @generated from enum value: OUTCOME_UNKNOWN = 19;
    */
-  OUTCOME_UNKNOWN: 20,
+  OUTCOME_UNKNOWN: 19,
 
   /**
    * INTERNAL. A defect in Tally; nothing was applied by this call. The log has
    * the details.
    *
-   * @generated from enum value: INTERNAL_ERROR = 21;
+   * @generated from enum value: INTERNAL_ERROR = 20;
    */
-  INTERNAL_ERROR: 21,
+  INTERNAL_ERROR: 20,
 } as const;
 
 /**

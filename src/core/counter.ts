@@ -1,0 +1,63 @@
+import { INT64_MAX, INT64_MIN } from "./int64.ts";
+
+/** A counter as the rule sees it: what counting reads and changes. */
+export interface Counter {
+  /** UUIDv7 text, new at every creation of the name. */
+  readonly uid: string;
+  readonly value: bigint;
+  readonly initial: bigint;
+  /** Inclusive; undefined means int64's own edge. */
+  readonly min: bigint | undefined;
+  readonly max: bigint | undefined;
+  /** At a bound: false refuses, true stops at the bound. */
+  readonly clamp: boolean;
+  /** True: the value never goes down. */
+  readonly monotonic: boolean;
+  /** Accepted changes of the value, the creation included: 1 and up. A number: 2^53 changes take centuries. */
+  readonly revision: number;
+  /** When the value last changed: milliseconds since the Unix epoch. */
+  readonly updateTime: number;
+}
+
+/** What a counter carries for people and for finding it; counting never looks at it. */
+export interface Details {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly description: string;
+}
+
+/** Everything kept about a counter. */
+export interface FullCounter extends Counter, Details {
+  readonly name: string;
+  readonly settingsRevision: number;
+  readonly createTime: number;
+}
+
+/** The settings of a counter that nobody gave any: initial 0, no bounds. */
+export const PLAIN = { initial: 0n, min: undefined, max: undefined, clamp: false, monotonic: false } as const;
+
+export const NO_DETAILS: Details = { labels: {}, description: "" };
+
+/** Names a counter at a revision; a caller sends it back to change the counter only if nobody else has. */
+export function etagOf(uid: string, revision: number): string {
+  return `${uid}.${revision}`;
+}
+
+/** Names a counter's settings; the "s" keeps it from ever equalling an etag. */
+export function settingsEtagOf(uid: string, settingsRevision: number): string {
+  return `${uid}.s${settingsRevision}`;
+}
+
+/** The lowest value allowed, int64's own when the counter has no minimum. */
+export function lowest(bounds: Pick<Counter, "min">): bigint {
+  return bounds.min ?? INT64_MIN;
+}
+
+/** The highest value allowed, int64's own when the counter has no maximum. */
+export function highest(bounds: Pick<Counter, "max">): bigint {
+  return bounds.max ?? INT64_MAX;
+}
+
+/** How far the value may still move: both 0 to 2^64-1. */
+export function headroom(counter: Pick<Counter, "min" | "max">, value: bigint): { up: bigint; down: bigint } {
+  return { up: highest(counter) - value, down: value - lowest(counter) };
+}

@@ -1,0 +1,114 @@
+/**
+ * Why Tally says no. The names are those of `tally.v1.ErrorReason`, where each is explained; they are stable.
+ * Which status each becomes stands in one table, in transports/status.ts.
+ */
+export type ErrorCode =
+  | "MALFORMED_MESSAGE"
+  | "INVALID_FIELD"
+  | "MESSAGE_TOO_LARGE"
+  | "REQUEST_ID_REUSED"
+  | "COUNTER_NOT_FOUND"
+  | "COUNTER_EXISTS"
+  | "ETAG_MISMATCH"
+  | "MONOTONIC"
+  | "ABOVE_MAX"
+  | "BELOW_MIN"
+  | "VALUE_OUTSIDE_BOUNDS"
+  | "ROW_CORRUPT"
+  | "QUEUE_FULL"
+  | "REQUEST_IDS_FULL"
+  | "DEADLINE_PASSED"
+  | "CALL_CANCELLED"
+  | "DRAINING"
+  | "STORE_UNAVAILABLE"
+  | "OUTCOME_UNKNOWN"
+  | "INTERNAL_ERROR";
+
+/**
+ * A refusal that the caller can cause or mend: a value, not an exception. It changed nothing.
+ *
+ * Plain data, so that it crosses threads. Which numbers are there depends on the code; each is one that the
+ * message mentions.
+ */
+export interface Refusal {
+  readonly code: ErrorCode;
+  /** The counter's value when it was judged. */
+  readonly value?: bigint;
+  /** The bound that was in the way (int64's own when the counter has none). */
+  readonly min?: bigint;
+  readonly max?: bigint;
+  /** The amount or value that was asked for. */
+  readonly requested?: bigint;
+  /** The field of the request that is at fault. */
+  readonly field?: string;
+  /** What the field must be, as a clause: "must be 1 to 64 characters of printable ASCII". */
+  readonly expected?: string;
+  /** The counter's etag when it was judged. */
+  readonly etag?: string;
+  /** In an all_or_nothing batch: the position of the operation that was refused, from 0. */
+  readonly index?: number;
+  /** When to try again, in milliseconds. */
+  readonly retryAfterMs?: number;
+}
+
+/** What happened, what was expected, what to do: one or two sentences without the counter's name, at most 200 bytes. */
+export function messageOf(refusal: Refusal): string {
+  const { value, min, max, requested, field } = refusal;
+  switch (refusal.code) {
+    case "MALFORMED_MESSAGE":
+      return "The bytes are not a valid Protobuf message of this method's request type; nothing was applied.";
+    case "INVALID_FIELD":
+      return `${field} ${refusal.expected ?? "is not valid"}; nothing was applied.`;
+    case "MESSAGE_TOO_LARGE":
+      return `The message is larger than the ${max} bytes this method accepts; split it.`;
+    case "REQUEST_ID_REUSED":
+      return `This request_id was used for another request (${field} differs); use a new id for a new request.`;
+    case "COUNTER_NOT_FOUND":
+      return "No counter has this name; create it first, or increment or set it without must_exist.";
+    case "COUNTER_EXISTS":
+      return "A counter with this name exists already; nothing was changed.";
+    case "ETAG_MISMATCH":
+      return "The counter changed since this etag was read; read it again and send the new etag.";
+    case "MONOTONIC":
+      return `The counter is monotonic: its value ${value} never goes down${requested === undefined ? "" : ` to ${requested}`}.`;
+    case "ABOVE_MAX":
+      return `${value} + ${requested} is above the maximum ${max}; the value stays ${value}.`;
+    case "BELOW_MIN":
+      return `${value} - ${requested} is below the minimum ${min}; the value stays ${value}.`;
+    case "VALUE_OUTSIDE_BOUNDS":
+      return `${field ?? "value"} ${requested} is outside the bounds ${min ?? "-2^63"} to ${max ?? "2^63-1"}; nothing was changed.`;
+    case "ROW_CORRUPT":
+      return "The stored row of this counter fails its checksum, so it is neither read nor written; restore it from a backup.";
+    case "QUEUE_FULL":
+      return "The queue of changes is full and this one was not applied; retry after the given delay.";
+    case "REQUEST_IDS_FULL":
+      return "The store of request ids is full and may not forget any yet; not applied. Retry after the given delay.";
+    case "DEADLINE_PASSED":
+      return "The deadline passed before the change was started; it was not applied.";
+    case "CALL_CANCELLED":
+      return "The call was cancelled before the change was started; it was not applied.";
+    case "DRAINING":
+      return "The service is shutting down and did not apply this; retry on another connection.";
+    case "STORE_UNAVAILABLE":
+      return "The store could not take this and certainly did not apply it; retry with the same request_id.";
+    case "OUTCOME_UNKNOWN":
+      return "The store failed while committing: this may or may not be applied. Retry with the same request_id.";
+    case "INTERNAL_ERROR":
+      return "A defect in Tally; this was not applied. The server's log has the details.";
+  }
+}
+
+/**
+ * A failure of the world (disk, network, another process), as opposed to a refusal.
+ *
+ * `OUTCOME_UNKNOWN` says that a change may or may not be saved; every other code says that it is not.
+ */
+export class TallyError extends Error {
+  override readonly name = "TallyError";
+  readonly code: ErrorCode;
+  /** @param cause  for the log only; never shown to a caller */
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,111 @@
+import type { CORRUPT } from "../core/batch.ts";
+import type { Change } from "../core/change.ts";
+import type { Batch, Outcomes } from "../core/columns.ts";
+import type { FullCounter } from "../core/counter.ts";
+
+/**
+ * Where counters are kept. A store loads and saves; what an operation means is decided by `decideBatch`.
+ *
+ * Every obligation below is a test in test/conformance/, which runs whole on every store. What a store cannot do
+ * it declares in `traits`, and is tested as declared.
+ *
+ * A failure of the world rejects with a TallyError. `STORE_UNAVAILABLE` says that nothing was saved;
+ * `OUTCOME_UNKNOWN` that a commit may or may not be. Both are safe to retry under the same request ids.
+ */
+export interface Store {
+  readonly traits: StoreTraits;
+
+  /**
+   * Load what the batch touches, decide, and save, in one atomic durable step.
+   *
+   * - Resolves once everything is durable (see traits), with one outcome an operation in the order given.
+   * - Counters, the answers under request ids, and the change log are saved together or not at all.
+   * - A refused operation does not disturb its neighbours; a batch that changes nothing writes nothing.
+   * - Sees every commit that resolved before it was called. Commits run one after another, in the order called.
+   * - A counter whose row fails its checksum is refused with ROW_CORRUPT; the others work.
+   * - The database's own bounds stand behind the rule: what the rule should have refused, and did not, is refused
+   *   with what the violated constraint says, and the rest of the batch is applied.
+   *
+   * @param batch  1 to 8,000 operations, their shape checked. The store may take over (transfer) its buffers.
+   */
+  commit(batch: Batch): Promise<Outcomes>;
+
+  /**
+   * Read counters by name: same length, same order; undefined where there is none, CORRUPT where the row fails
+   * its checksum. Sees every commit that resolved before it was called.
+   *
+   * @param names  1 to 1,000
+   */
+  get(names: readonly string[]): Promise<(FullCounter | undefined | typeof CORRUPT)[]>;
+
+  /**
+   * Read the change log from a cursor on.
+   *
+   * - In order for each counter; every change that was committed before the call comes, at least once.
+   * - Where changes were dropped to keep the log within its size, an opening for each counter concerned comes
+   *   first: a Change of kind OPENING, whose value and revision take the place of all that was dropped. Then the
+   *   sums of the changes still equal the values.
+   *
+   * @param cursor  where a former answer ended; "" for the beginning. Opaque.
+   * @param limit   about how many changes at most, 1 and up; one commit's changes are never split
+   */
+  changesSince(cursor: string, limit: number): Promise<ChangePage>;
+
+  /**
+   * Do one slice of the work that keeps the store within its sizes: forget expired request ids, drop the oldest
+   * changes. At most some 5 milliseconds, so that commits in between hardly notice.
+   *
+   * @returns  true while there is more to do
+   */
+  maintain(): Promise<boolean>;
+
+  /** Settle what is in flight, release everything. Later calls reject with STORE_UNAVAILABLE. */
+  close(): Promise<void>;
+
+  /**
+   * Settles only if the store has failed for good (an fsync error, say): with what happened. The process is then
+   * to end, because what it knows may differ from what the disk has.
+   */
+  readonly failed: Promise<Error>;
+}
+
+export interface ChangePage {
+  readonly changes: readonly StoredChange[];
+  /** Where to go on. Equal to the cursor given when there was nothing new. */
+  readonly cursor: string;
+}
+
+export interface StoredChange extends Change {
+  readonly name: string;
+  readonly uid: string;
+  /** Orders commits; opaque to callers, compared as text only for equality. */
+  readonly position: string;
+}
+
+export interface StoreTraits {
+  /** What it is, for the banner and the log: "SQLite 3.54.1, ./tally.db". */
+  readonly title: string;
+  /** Whether commits survive the end of the process and of the machine. */
+  readonly durability: "fsync" | "none";
+  /** Which counters an all_or_nothing batch may span. */
+  readonly groups: "all" | "shard";
+}
+
+/** The sizes that every store keeps to. */
+export interface Retention {
+  /** How long a request id is remembered while there is room, in milliseconds of the service's running. */
+  readonly requestIdsKeepMs: number;
+  /** How long it is remembered in any case. */
+  readonly requestIdsFloorMs: number;
+  /** The room for request ids, in bytes of their records. */
+  readonly requestIdsBytesMax: number;
+  /** The room for the change log, in bytes. */
+  readonly changeLogBytesMax: number;
+}
+
+export const DEFAULT_RETENTION: Retention = {
+  requestIdsKeepMs: 24 * 3_600_000,
+  requestIdsFloorMs: 3_600_000,
+  requestIdsBytesMax: 8 * 2 ** 30,
+  changeLogBytesMax: 2 ** 30,
+};

@@ -1,0 +1,245 @@
+import { createHash } from "node:crypto";
+import type { Clock } from "../core/clock.ts";
+import { type Batch, type CallHead, newOpColumns, type OpColumns, type Outcomes, putOp } from "../core/columns.ts";
+import { type Refusal, TallyError } from "../core/errors.ts";
+import type { Op } from "../core/op.ts";
+import type { Store } from "./store.ts";
+
+/** What a caller asks for in one request, and how it is to be answered. */
+export interface Call {
+  readonly caller: string;
+  readonly requestId: string | undefined;
+  /** One operation, or a batch in columns. */
+  readonly ops: Op | OpColumns;
+  readonly allOrNothing: boolean;
+  /** When the caller stops waiting: milliseconds since the epoch, Infinity for never. */
+  readonly deadline: number;
+  /** Whether the caller has gone. Asked once, when the batch is cut. */
+  cancelled(): boolean;
+}
+
+/** Where a call's outcomes stand: call `c` of the batch, operations `first` to `end`. */
+export interface Settled {
+  readonly outcomes: Outcomes;
+  readonly c: number;
+  readonly first: number;
+  readonly end: number;
+}
+
+export interface WriterLimits {
+  /** Operations in one commit. A batch call has at most this many and is never split. */
+  readonly batchOpsMax: number;
+  /** Bytes of names in one commit. */
+  readonly batchBytesMax: number;
+  /** Operations that may wait; beyond it a call is refused at once. */
+  readonly queueOpsMax: number;
+  readonly queueBytesMax: number;
+}
+
+export const DEFAULT_WRITER_LIMITS: WriterLimits = {
+  batchOpsMax: 8_000,
+  batchBytesMax: 4 * 2 ** 20,
+  queueOpsMax: 64_000,
+  queueBytesMax: 64 * 2 ** 20,
+};
+
+/**
+ * The single writer: puts calls into batches and has the store commit them one after another.
+ *
+ * Group commit without a timer: a batch leaves when the commit in flight ends, with all that came meanwhile. An
+ * idle writer cuts its first batch in setImmediate, so that calls read from the sockets in one go share it. A
+ * call therefore waits for at most the commit in flight and its own.
+ *
+ * A cancelled or late call is dropped when its batch is cut; from then on it applies.
+ */
+export class Writer {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #limits: WriterLimits;
+  #queue: Waiting[] = [];
+  #queuedOps = 0;
+  #queuedBytes = 0;
+  /** Idle: nothing waits. Cutting: the first batch is cut soon. Committing: the store has one. */
+  #state: "idle" | "cutting" | "committing" = "idle";
+  /** Why no more calls are taken. */
+  #closed: "DRAINING" | "STORE_UNAVAILABLE" | undefined;
+  #idle: (() => void) | undefined;
+
+  constructor(store: Store, clock: Clock, limits: WriterLimits = DEFAULT_WRITER_LIMITS) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#limits = limits;
+  }
+
+  /** How many operations wait, not counting those being committed. */
+  get queuedOps(): number {
+    return this.#queuedOps;
+  }
+
+  /**
+   * Have a call applied.
+   *
+   * @returns  once it is durable, where its outcomes stand; or a refusal: it was certainly not applied
+   * @throws   TallyError STORE_UNAVAILABLE (certainly not applied) or OUTCOME_UNKNOWN
+   */
+  submit(call: Call): Promise<Settled | Refusal> {
+    const waiting = new Waiting(call);
+    const refusal = this.#refusalAtTheDoor(waiting);
+    if (refusal !== undefined) return Promise.resolve(refusal);
+    this.#queue.push(waiting);
+    this.#queuedOps += waiting.ops;
+    this.#queuedBytes += waiting.bytes;
+    if (this.#state === "idle") {
+      this.#state = "cutting";
+      setImmediate(() => this.#next());
+    }
+    return waiting.settled;
+  }
+
+  /** Take no more calls; resolves when those that were taken are answered. */
+  drain(): Promise<void> {
+    this.#closed ??= "DRAINING";
+    if (this.#state === "idle") return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#idle = resolve;
+    return promise;
+  }
+
+  #refusalAtTheDoor({ ops, bytes }: Waiting): Refusal | undefined {
+    if (this.#closed !== undefined) return { code: this.#closed };
+    const { queueOpsMax, queueBytesMax } = this.#limits;
+    const full = this.#queuedOps + ops > queueOpsMax || this.#queuedBytes + bytes > queueBytesMax;
+    return full ? { code: "QUEUE_FULL", retryAfterMs: QUEUE_RETRY_MS } : undefined;
+  }
+
+  /** Cut the next batch and commit it, or become idle. */
+  #next(): void {
+    const cut = this.#cut();
+    if (cut.length === 0) {
+      this.#state = "idle";
+      this.#idle?.();
+      return;
+    }
+    this.#state = "committing";
+    this.#store.commit(toBatch(cut.map(({ call }) => call))).then(
+      (outcomes) => {
+        this.#next(); // Before the answers go out, so that the store works meanwhile.
+        let first = 0;
+        for (const [c, waiting] of cut.entries()) {
+          const end = first + waiting.ops;
+          waiting.resolve(outcomes.callRefusals.get(c) ?? { outcomes, c, first, end });
+          first = end;
+        }
+      },
+      (error: unknown) => {
+        if (error instanceof TallyError && error.code === "OUTCOME_UNKNOWN") this.#closed = "STORE_UNAVAILABLE";
+        for (const waiting of cut) waiting.reject(error);
+        this.#next();
+      },
+    );
+  }
+
+  /** Take from the queue what makes the next batch; answer what is not to be applied any more. */
+  #cut(): Waiting[] {
+    const { batchOpsMax, batchBytesMax } = this.#limits;
+    const now = this.#clock.now();
+    const cut: Waiting[] = [];
+    let ops = 0;
+    let bytes = 0;
+    let taken = 0;
+    for (const waiting of this.#queue) {
+      if (ops > 0 && (ops + waiting.ops > batchOpsMax || bytes + waiting.bytes > batchBytesMax)) break;
+      taken++;
+      const refusal = this.#refusalAtTheCut(waiting.call, now);
+      if (refusal !== undefined) {
+        waiting.resolve(refusal);
+        continue;
+      }
+      cut.push(waiting);
+      ops += waiting.ops;
+      bytes += waiting.bytes;
+    }
+    for (const { ops, bytes } of this.#queue.splice(0, taken)) {
+      this.#queuedOps -= ops;
+      this.#queuedBytes -= bytes;
+    }
+    return cut;
+  }
+
+  #refusalAtTheCut(call: Call, now: number): Refusal | undefined {
+    if (this.#closed === "STORE_UNAVAILABLE") return { code: this.#closed };
+    if (call.cancelled()) return { code: "CALL_CANCELLED" };
+    return call.deadline <= now ? { code: "DEADLINE_PASSED" } : undefined;
+  }
+}
+
+/** A full queue is a matter of a few commits. */
+const QUEUE_RETRY_MS = 100;
+
+/** What a queued call occupies beside its names; a guess on the safe side. */
+const CALL_BYTES = 200;
+
+/** A call in the queue. */
+class Waiting {
+  readonly call: Call;
+  readonly ops: number;
+  readonly bytes: number;
+  readonly settled: Promise<Settled | Refusal>;
+  readonly resolve: (result: Settled | Refusal) => void;
+  readonly reject: (error: unknown) => void;
+
+  constructor(call: Call) {
+    this.call = call;
+    this.ops = isColumns(call.ops) ? call.ops.count : 1;
+    this.bytes = CALL_BYTES + (isColumns(call.ops) ? call.ops.names.length : call.ops.name.length);
+    const { promise, resolve, reject } = Promise.withResolvers<Settled | Refusal>();
+    this.settled = promise;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+}
+
+function isColumns(ops: Op | OpColumns): ops is OpColumns {
+  return "verbs" in ops;
+}
+
+/** The calls' operations one after another in columns. */
+export function toBatch(calls: readonly Pick<Call, "caller" | "requestId" | "ops" | "allOrNothing">[]): Batch {
+  let count = 0;
+  let nameBytes = 0;
+  for (const { ops } of calls) {
+    count += isColumns(ops) ? ops.count : 1;
+    nameBytes += isColumns(ops) ? ops.names.length : ops.name.length;
+  }
+  const columns = newOpColumns(count, nameBytes);
+  const heads: CallHead[] = [];
+  let i = 0;
+  let at = 0;
+  for (const { caller, requestId, ops, allOrNothing } of calls) {
+    const single = !isColumns(ops);
+    if (single) {
+      at = putOp(columns, i, at, ops);
+      i += 1;
+    } else {
+      columns.verbs.set(ops.verbs, i);
+      columns.amounts.set(ops.amounts, i);
+      columns.mustExist.set(ops.mustExist, i);
+      columns.names.set(ops.names, at);
+      for (let k = 0; k < ops.count; k++) columns.nameEnds[i + k] = at + ops.nameEnds[k]!;
+      for (const [k, extras] of ops.extras) columns.extras.set(i + k, extras);
+      i += ops.count;
+      at += ops.names.length;
+    }
+    const digest = single || requestId === undefined ? undefined : digestOf(ops);
+    heads.push({ caller, requestId, single, allOrNothing, digest, end: i });
+  }
+  return { calls: heads, ops: columns };
+}
+
+/** A digest of a batch's operations, so that reuse of its request id for another batch is noticed. */
+function digestOf(ops: OpColumns): string {
+  const hash = createHash("sha256");
+  for (const column of [ops.verbs, ops.amounts, ops.mustExist, ops.names, ops.nameEnds]) hash.update(column);
+  for (const [k, { etag, note }] of ops.extras) hash.update(JSON.stringify([k, etag, note]));
+  return hash.digest("hex").slice(0, 32);
+}

@@ -94,13 +94,16 @@ function differingField(r: ByteReader, op: Op): string | undefined {
   const etag = head & 0x20 ? r.uint() : undefined;
   const note = head & 0x40 ? r.uint() : undefined;
   if ((head & 0x0f) !== op.verb) return "the method";
-  const settings = op.verb === Verb.CREATE ? settingFields(op.settings).map(([field]) => [field, r.uint()]) : [];
+  const settings =
+    op.verb === Verb.CREATE ? settingFields(op.settings).map(([field]) => [field, r.uint()]) : [];
   if (amount !== op.amount) return op.verb === Verb.SET || op.verb === Verb.CREATE ? "value" : "amount";
   if ((head & 0x10) !== (op.mustExist ? 0x10 : 0)) return "must_exist";
   if (etag !== (op.etag === undefined ? undefined : hash53(op.etag))) return "etag";
   if (note !== (op.note ? hash53(op.note) : undefined)) return "note";
   const asked = new Map(settingFields(op.settings));
-  return settings.find(([field, hash]) => hash53(asked.get(field as string)!) !== hash)?.[0] as string | undefined;
+  return settings.find(([field, hash]) => hash53(asked.get(field as string)!) !== hash)?.[0] as
+    | string
+    | undefined;
 }
 
 function settingFields(settings: Settings | undefined): [string, string][] {

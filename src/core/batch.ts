@@ -59,7 +59,11 @@ export interface SavedCounter {
  *
  * Pure: the same arguments give the same result, and none of them is changed.
  */
-export function decideBatch(batch: Batch, loaded: Loaded, context: Context): { outcomes: Outcomes; save: Save } {
+export function decideBatch(
+  batch: Batch,
+  loaded: Loaded,
+  context: Context,
+): { outcomes: Outcomes; save: Save } {
   const outcomes = newOutcomes(batch.ops.count, batch.calls.length);
   const answers = new Map<string, Uint8Array>();
   const judged = new Working(batch, loaded, context, outcomes);

@@ -79,7 +79,10 @@ export function newOutcomes(ops: number, calls: number): Outcomes {
   };
 }
 
-export function newOpColumns(count: number, nameBytes: number): OpColumns & { extras: Map<number, OpExtras> } {
+export function newOpColumns(
+  count: number,
+  nameBytes: number,
+): OpColumns & { extras: Map<number, OpExtras> } {
   return {
     count,
     verbs: new Uint8Array(count),

@@ -15,7 +15,8 @@ import { type Op, type Settings, Verb } from "./op.ts";
 export function decide(counter: Counter | undefined, op: Op): bigint | Refusal {
   if (op.verb === Verb.CREATE) return counter === undefined ? create(op) : { code: "COUNTER_EXISTS" };
   if (counter === undefined) {
-    const makes = (op.verb === Verb.INCREMENT || op.verb === Verb.SET) && !op.mustExist && op.etag === undefined;
+    const makes =
+      (op.verb === Verb.INCREMENT || op.verb === Verb.SET) && !op.mustExist && op.etag === undefined;
     return makes ? move(MISSING, op) : { code: "COUNTER_NOT_FOUND" };
   }
   if (op.etag !== undefined) {

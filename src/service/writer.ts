@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
-import { type Batch, type CallHead, newOpColumns, type OpColumns, type Outcomes, putOp } from "../core/columns.ts";
-import { type Refusal, TallyError } from "../core/errors.ts";
+import {
+  type Batch,
+  type CallHead,
+  newOpColumns,
+  type OpColumns,
+  type Outcomes,
+  putOp,
+} from "../core/columns.ts";
+import type { Refusal } from "../core/errors.ts";
 import type { Op } from "../core/op.ts";
 import type { Store } from "./store.ts";
 
@@ -61,9 +68,8 @@ export class Writer {
   #queuedBytes = 0;
   /** Idle: nothing waits. Cutting: the first batch is cut soon. Committing: the store has one. */
   #state: "idle" | "cutting" | "committing" = "idle";
-  /** Why no more calls are taken. */
-  #closed: "DRAINING" | "STORE_UNAVAILABLE" | undefined;
-  #idle: (() => void) | undefined;
+  #draining = false;
+  readonly #idle = Promise.withResolvers<void>();
 
   constructor(store: Store, clock: Clock, limits: WriterLimits = DEFAULT_WRITER_LIMITS) {
     this.#store = store;
@@ -98,15 +104,13 @@ export class Writer {
 
   /** Take no more calls; resolves when those that were taken are answered. */
   drain(): Promise<void> {
-    this.#closed ??= "DRAINING";
-    if (this.#state === "idle") return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#idle = resolve;
-    return promise;
+    this.#draining = true;
+    if (this.#state === "idle") this.#idle.resolve();
+    return this.#idle.promise;
   }
 
   #refusalAtTheDoor({ ops, bytes }: Waiting): Refusal | undefined {
-    if (this.#closed !== undefined) return { code: this.#closed };
+    if (this.#draining) return { code: "DRAINING" };
     const { queueOpsMax, queueBytesMax } = this.#limits;
     const full = this.#queuedOps + ops > queueOpsMax || this.#queuedBytes + bytes > queueBytesMax;
     return full ? { code: "QUEUE_FULL", retryAfterMs: QUEUE_RETRY_MS } : undefined;
@@ -117,7 +121,7 @@ export class Writer {
     const cut = this.#cut();
     if (cut.length === 0) {
       this.#state = "idle";
-      this.#idle?.();
+      if (this.#draining) this.#idle.resolve();
       return;
     }
     this.#state = "committing";
@@ -132,7 +136,6 @@ export class Writer {
         }
       },
       (error: unknown) => {
-        if (error instanceof TallyError && error.code === "OUTCOME_UNKNOWN") this.#closed = "STORE_UNAVAILABLE";
         for (const waiting of cut) waiting.reject(error);
         this.#next();
       },
@@ -167,7 +170,6 @@ export class Writer {
   }
 
   #refusalAtTheCut(call: Call, now: number): Refusal | undefined {
-    if (this.#closed === "STORE_UNAVAILABLE") return { code: this.#closed };
     if (call.cancelled()) return { code: "CALL_CANCELLED" };
     return call.deadline <= now ? { code: "DEADLINE_PASSED" } : undefined;
   }
@@ -204,7 +206,9 @@ function isColumns(ops: Op | OpColumns): ops is OpColumns {
 }
 
 /** The calls' operations one after another in columns. */
-export function toBatch(calls: readonly Pick<Call, "caller" | "requestId" | "ops" | "allOrNothing">[]): Batch {
+export function toBatch(
+  calls: readonly Pick<Call, "caller" | "requestId" | "ops" | "allOrNothing">[],
+): Batch {
   let count = 0;
   let nameBytes = 0;
   for (const { ops } of calls) {

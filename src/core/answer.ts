@@ -123,7 +123,10 @@ function settingFields(settings: Settings | undefined): [string, string][] {
 function writeOutcome(w: ByteWriter, outcomes: Outcomes, i: number): void {
   const refusal = outcomes.refusals.get(i);
   w.uint(refusal === undefined ? outcomes.revisions[i]! : 0); // A revision is 1 or more, so 0 marks a refusal.
-  if (refusal !== undefined) return w.text(JSON.stringify(refusal, numbersAsText));
+  if (refusal !== undefined) {
+    w.text(JSON.stringify(refusal, numbersAsText));
+    return;
+  }
   w.int64(outcomes.values[i]!);
   w.int64(BigInt.asIntN(64, outcomes.values[i]! - outcomes.previous[i]!)); // Modulo 2^64: it is added back the same way.
 }

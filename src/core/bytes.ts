@@ -35,14 +35,8 @@ export class ByteWriter {
   /** 0 to 2^64-1. */
   uint64(value: bigint): void {
     WIDE[0] = value;
-    if (HIGH_LOW[1] === 0) return this.uint(HIGH_LOW[0]!);
-    this.#reserve(10);
-    let rest = value;
-    while (rest >= 0x80n) {
-      this.#bytes[this.#at++] = Number(rest & 0x7fn) | 0x80;
-      rest >>= 7n;
-    }
-    this.#bytes[this.#at++] = Number(rest);
+    if (HIGH_LOW[1] === 0) this.uint(HIGH_LOW[0]!);
+    else this.#wide(value);
   }
 
   /** -2^63 to 2^63-1, zigzag. */
@@ -50,9 +44,9 @@ export class ByteWriter {
     WIDE[0] = BigInt.asUintN(64, value);
     const low = HIGH_LOW[0]!;
     const high = HIGH_LOW[1]!;
-    if (high === 0 && low < 0x40000000) return this.uint(low * 2);
-    if (high === 0xffffffff && low >= 0xc0000000) return this.uint((0xffffffff - low) * 2 + 1);
-    this.uint64(BigInt.asUintN(64, (value << 1n) ^ (value >> 63n)));
+    if (high === 0 && low < 0x40000000) this.uint(low * 2);
+    else if (high === 0xffffffff && low >= 0xc0000000) this.uint((0xffffffff - low) * 2 + 1);
+    else this.uint64(BigInt.asUintN(64, (value << 1n) ^ (value >> 63n)));
   }
 
   /** Text, its length in bytes before it. */
@@ -71,6 +65,16 @@ export class ByteWriter {
   /** A copy of what was written. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#at);
+  }
+
+  #wide(value: bigint): void {
+    this.#reserve(10);
+    let rest = value;
+    while (rest >= 0x80n) {
+      this.#bytes[this.#at++] = Number(rest & 0x7fn) | 0x80;
+      rest >>= 7n;
+    }
+    this.#bytes[this.#at++] = Number(rest);
   }
 
   #reserve(more: number): void {

@@ -1,7 +1,9 @@
 import type { CORRUPT } from "../core/batch.ts";
 import type { Change } from "../core/change.ts";
+import type { Clock } from "../core/clock.ts";
 import type { Batch, Outcomes } from "../core/columns.ts";
 import type { FullCounter } from "../core/counter.ts";
+import type { RequestIdRetention } from "../core/request-ids.ts";
 
 /**
  * Where counters are kept. A store loads and saves; what an operation means is decided by `decideBatch`.
@@ -89,16 +91,12 @@ export interface StoreTraits {
   readonly durability: "fsync" | "none";
   /** Which counters an all_or_nothing batch may span. */
   readonly groups: "all" | "shard";
+  /** Whether the database itself refuses a value outside its bounds, should the rule let one through. */
+  readonly enforcesBounds: boolean;
 }
 
 /** The sizes that every store keeps to. */
-export interface Retention {
-  /** How long a request id is remembered while there is room, in milliseconds of the service's running. */
-  readonly requestIdsKeepMs: number;
-  /** How long it is remembered in any case. */
-  readonly requestIdsFloorMs: number;
-  /** The room for request ids, in bytes of their records. */
-  readonly requestIdsBytesMax: number;
+export interface Retention extends RequestIdRetention {
   /** The room for the change log, in bytes. */
   readonly changeLogBytesMax: number;
 }
@@ -109,3 +107,15 @@ export const DEFAULT_RETENTION: Retention = {
   requestIdsBytesMax: 8 * 2 ** 30,
   changeLogBytesMax: 2 ** 30,
 };
+
+/** What a store is opened with. Time and ids come from outside, so that tests own them. */
+export interface StoreOptions {
+  readonly clock: Clock;
+  /** A fresh UUIDv7, from which the uids of new counters are derived. */
+  readonly newUid: () => string;
+  readonly retention: Retention;
+  /** How many counters the store may keep in memory to save reads; some 300 bytes each. */
+  readonly cachedCountersMax: number;
+  /** Tell the operator something that is no failure: a sentence. */
+  readonly warn: (message: string) => void;
+}

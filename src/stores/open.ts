@@ -1,0 +1,27 @@
+import { TallyError } from "../core/errors.ts";
+import type { Store, StoreOptions } from "../service/store.ts";
+
+/**
+ * Open the store that a URL names, loading no other's code.
+ *
+ * @param url  "sqlite:./tally.db" (made if missing) or "memory:"
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
+ */
+export async function openStore(url: string, options: StoreOptions): Promise<Store> {
+  const scheme = url.slice(0, url.indexOf(":") + 1);
+  switch (scheme) {
+    case "memory:": {
+      const { MemoryStore } = await import("./memory.ts");
+      return new MemoryStore(options);
+    }
+    case "sqlite:": {
+      const { openSqlite } = await import("./sqlite/store.ts");
+      return openSqlite(url.slice(scheme.length), options);
+    }
+    default:
+      throw new TallyError(
+        "STORE_UNAVAILABLE",
+        `The store "${url}" is of no known kind; expected sqlite:PATH (for example sqlite:./tally.db) or memory:.`,
+      );
+  }
+}

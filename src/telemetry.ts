@@ -1,0 +1,86 @@
+/**
+ * Every name under which Tally says something about itself. Operators search and alert by these names, so they
+ * are stable; the texts beside them are free to improve.
+ */
+
+/** Log events: name, how loud, what it says. No event carries a counter's name, a request id or a credential. */
+export const LOG_EVENTS = {
+  "server.starting": ["debug", "Starting."],
+  "server.ready": ["info", "Serving."],
+  "server.draining": [
+    "info",
+    "Stopping: no new calls, finishing those in flight. A second signal exits at once.",
+  ],
+  "server.stopped": ["info", "Stopped. Every answered change is in the store."],
+  "server.exit_now": ["warn", "A second signal: exiting without waiting for calls in flight."],
+  "server.failed": ["fatal", "A defect in Tally ends the process; it is to be started again."],
+  "config.warning": ["warn", "The configuration may not be what you meant."],
+  "store.warning": ["warn", "The store warns."],
+  "store.failed": [
+    "fatal",
+    "The store failed; the process ends, because what it knows may differ from what the disk has. Start it again.",
+  ],
+  "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
+  "grpc.handler_failed": ["error", "A call met a defect in Tally and was answered with INTERNAL_ERROR."],
+  "grpc.drain_forced": ["warn", "The drain grace ended with calls still in flight; they were cut off."],
+} as const satisfies Record<string, readonly [Exclude<LogLevel, "silent">, string]>;
+
+export type LogEvent = keyof typeof LOG_EVENTS;
+
+/** From loud to all of it. */
+export const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Log an event. `err` is written with its stack and causes. */
+export type Log = (event: LogEvent, fields?: LogFields) => void;
+export type LogFields = Readonly<Record<string, unknown>> & { readonly err?: unknown };
+
+/** For tests and tools that want none. */
+export const NO_LOG: Log = () => {};
+
+/**
+ * Open the log: one JSON object a line, or coloured lines for people.
+ *
+ * It goes to stdout, as container runtimes and journals expect of a service's events, and nothing else does when
+ * the format is json: so `tally serve | jq` works. What a person is told who started it wrongly goes to stderr.
+ *
+ * Lines are written synchronously, because the one before the end of the process matters most; there is none per
+ * call, so callers do not pay.
+ *
+ * @param options.format  "json", or "pretty" (loads pino-pretty, which json need not pay for)
+ * @param options.fields  put into every line
+ */
+export async function openLog(options: {
+  level: LogLevel;
+  format: "json" | "pretty";
+  fields?: LogFields;
+}): Promise<Log> {
+  const { pino } = await import("pino");
+  const destination =
+    options.format === "pretty" ? await openPretty() : pino.destination({ dest: 1, sync: true });
+  const logger = pino(
+    {
+      level: options.level,
+      base: options.fields ?? null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+    },
+    destination,
+  );
+  return (event, fields = {}) => {
+    const [level, text] = LOG_EVENTS[event];
+    if (logger.isLevelEnabled(level)) logger[level]({ event, ...fields }, text);
+  };
+}
+
+async function openPretty() {
+  const { default: pretty } = await import("pino-pretty");
+  return pretty({
+    destination: 1,
+    sync: true,
+    colorize: process.stdout.isTTY === true && !process.env.NO_COLOR,
+    ignore: "event,pid,version",
+    translateTime: "SYS:HH:MM:ss",
+    singleLine: true,
+  });
+}

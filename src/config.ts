@@ -1,0 +1,204 @@
+import { readFileSync } from "node:fs";
+import { BlockList, isIP } from "node:net";
+import { parse, TomlError } from "smol-toml";
+import { type Config, KEYS, type Key } from "./config/keys.ts";
+
+export { type Config, KEYS, type Key } from "./config/keys.ts";
+export { type Address, formatAddress } from "./config/quantity.ts";
+
+/** What a configuration is read from. */
+export interface Sources {
+  /** By key name: what was given on the command line. `config` names the file. */
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+  /** The environment; an empty variable counts as not set. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** A configuration that cannot be used: one sentence for the one who wrote it. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  /** Where the mistake is. */
+  readonly origin: "flag" | "environment" | "file";
+  constructor(origin: "flag" | "environment" | "file", message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.origin = origin;
+  }
+}
+
+/**
+ * Read the configuration: flags before environment before file before defaults.
+ *
+ * @returns  every key with a value in its range, frozen; and sentences about what looks like a slip
+ * @throws ConfigError at the first key that cannot be used: which, where it is from, what was expected
+ */
+export function loadConfig(sources: Sources): { config: Config; warnings: string[] } {
+  const file = loadFile(sources);
+  const given = new Map<keyof Config, Given>();
+  const config = Object.fromEntries(
+    FIELDS.map((field) => {
+      const key = KEYS[field];
+      const found = findGiven(key, sources, file) ?? byDefault(key);
+      given.set(field, found);
+      return [field, parseGiven(key, found)];
+    }),
+  ) as Config;
+  checkTogether(config, given);
+  return { config: deepFreeze(config), warnings: slipsIn(sources.env) };
+}
+
+const FIELDS = Object.keys(KEYS) as (keyof Config)[];
+const NAMES: readonly string[] = Object.values(KEYS).map(({ name }) => name);
+
+/** The environment variable of a key. */
+export function variableOf(name: string): string {
+  return `TALLY_${name.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** A value as it was written, and where. */
+interface Given {
+  readonly value: unknown;
+  readonly origin: "flag" | "environment" | "file" | "default";
+  /** The origin in words. */
+  readonly from: string;
+}
+
+interface File {
+  readonly path: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+function findGiven(
+  { name }: Key<unknown>,
+  { flags, env }: Sources,
+  file: File | undefined,
+): Given | undefined {
+  const variable = variableOf(name);
+  if (flags[name] !== undefined) return { value: flags[name], origin: "flag", from: `the flag --${name}` };
+  if (env[variable])
+    return { value: env[variable], origin: "environment", from: `the environment, ${variable}` };
+  if (file?.values[name] === undefined) return undefined;
+  return { value: file.values[name], origin: "file", from: `the file ${file.path}` };
+}
+
+function byDefault(key: Key<unknown>): Given {
+  return { value: key.default, origin: "default", from: "the default" };
+}
+
+function parseGiven(key: Key<unknown>, given: Given): unknown {
+  const parsed = key.schema.safeParse(given.value);
+  if (parsed.success) return parsed.data;
+  throw refuse(key, given, `; expected ${key.expected}.`);
+}
+
+function refuse({ name }: Key<unknown>, { value, origin, from }: Given, why: string): ConfigError {
+  if (origin === "default") throw new TypeError(`the default of ${name} cannot be used${why}`);
+  return new ConfigError(origin, `${name} is ${JSON.stringify(value)} (from ${from})${why}`);
+}
+
+/** What no key can judge alone. */
+function checkTogether(config: Config, given: ReadonlyMap<keyof Config, Given>): void {
+  if (!config.insecure && !isLoopback(config.listen.host)) {
+    throw refuse(
+      KEYS.listen,
+      given.get("listen")!,
+      ": others could reach this address and change every counter, because Tally has no credentials yet. " +
+        "Listen on a loopback address such as 127.0.0.1:8080, or accept this with --insecure.",
+    );
+  }
+  if (config.requestIdsFloorMs > config.requestIdsKeepMs) {
+    const field =
+      given.get("requestIdsFloorMs")!.origin === "default" ? "requestIdsKeepMs" : "requestIdsFloorMs";
+    const [floor, keep] = [given.get("requestIdsFloorMs")!.value, given.get("requestIdsKeepMs")!.value];
+    throw refuse(
+      KEYS[field],
+      given.get(field)!,
+      `; expected request-ids-floor (${floor}) to be at most request-ids-keep (${keep}).`,
+    );
+  }
+}
+
+/** Whether only this machine can reach the host. */
+export function isLoopback(host: string): boolean {
+  const family = isIP(host);
+  return family === 0
+    ? host.toLowerCase() === "localhost"
+    : LOOPBACK.check(host, family === 4 ? "ipv4" : "ipv6");
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8);
+LOOPBACK.addAddress("::1", "ipv6");
+
+function loadFile({ flags, env }: Sources): File | undefined {
+  const path = flags.config ?? env.TALLY_CONFIG;
+  if (typeof path !== "string" || path === "") return undefined;
+  let values: Record<string, unknown>;
+  try {
+    values = parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    if (error instanceof TomlError) {
+      const [reason] = error.message.replace("Invalid TOML document: ", "").split("\n");
+      const where = `line ${error.line}, column ${error.column}`;
+      throw new ConfigError("file", `The file ${path} is not valid TOML: ${reason} (${where}).`, {
+        cause: error,
+      });
+    }
+    const from = flags.config === undefined ? "environment" : "flag";
+    const why = READ_ERRORS[(error as NodeJS.ErrnoException).code ?? ""] ?? (error as Error).message;
+    throw new ConfigError(from, `The configuration file ${path} cannot be read: ${why}.`, { cause: error });
+  }
+  for (const name of Object.keys(values)) {
+    if (NAMES.includes(name)) continue;
+    const near = nearest(name.replaceAll("_", "-").toLowerCase(), NAMES);
+    const hint = near === undefined ? "`tally serve --help` lists all" : `did you mean "${near}"`;
+    throw new ConfigError(
+      "file",
+      `"${name}" (in the file ${path}) is no setting of Tally; ${hint}${near ? "?" : "."}`,
+    );
+  }
+  return { path, values };
+}
+
+const READ_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EACCES: "this user may not read it",
+  EISDIR: "it is a directory",
+};
+
+/** Variables that look like a mistyped one of ours. Others are left alone: a cluster sets TALLY_PORT and such by itself. */
+function slipsIn(env: Sources["env"]): string[] {
+  const ours = [...NAMES, "config"].map(variableOf);
+  return Object.keys(env)
+    .filter((variable) => variable.startsWith("TALLY_") && !ours.includes(variable))
+    .flatMap((variable) => {
+      const near = nearest(variable, ours);
+      return near === undefined
+        ? []
+        : [`The environment variable ${variable} has no meaning; did you mean ${near}?`];
+    });
+}
+
+/** The closest of the words, if it is at most two letters away. */
+function nearest(word: string, words: readonly string[]): string | undefined {
+  const [closest] = words.map((w) => [distance(word, w), w] as const).sort(([a], [b]) => a - b);
+  return closest !== undefined && closest[0] <= 2 ? closest[1] : undefined;
+}
+
+/** Levenshtein distance. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+function deepFreeze<T extends object>(object: T): T {
+  for (const value of Object.values(object))
+    if (typeof value === "object" && value !== null) deepFreeze(value);
+  return Object.freeze(object);
+}

@@ -1,0 +1,182 @@
+import { z } from "zod";
+import { LOG_LEVELS } from "../telemetry.ts";
+import { parseAddress, parseDuration, parseSize } from "./quantity.ts";
+
+/** A setting: all that help, documentation, validation and errors know about it. */
+export interface Key<T> {
+  /** What it is called in the file; as a flag --name, in the environment TALLY_NAME. */
+  readonly name: string;
+  /** Its heading in help and documentation. */
+  readonly group: string;
+  /** What it does: a phrase without a full stop. */
+  readonly about: string;
+  /** What a value must be: a noun phrase with the range, that ends "expected ...". */
+  readonly expected: string;
+  /** As one would write it. */
+  readonly default: string;
+  /** How help names the value, "" for a switch. */
+  readonly placeholder: string;
+  /** From what was written (text, or what TOML has for it) to the value. */
+  readonly schema: z.ZodType<T>;
+}
+
+/** Every setting, in the order of help. A field's name ends in its unit. */
+export const KEYS = {
+  listen: {
+    ...address(),
+    name: "listen",
+    group: "Where",
+    about: "address to serve gRPC on; port 0 takes a free one",
+    default: "127.0.0.1:8080",
+  },
+  store: {
+    name: "store",
+    group: "Where",
+    about: "where counters are kept; an SQLite file is made if it is missing",
+    expected: "sqlite:PATH (such as sqlite:./tally.db) or memory:",
+    default: "sqlite:./tally.db",
+    placeholder: "<url>",
+    schema: z.string().regex(/^(sqlite:.+|memory:)$/),
+  },
+  insecure: {
+    name: "insecure",
+    group: "Where",
+    about: "allow an address that other machines can reach, although nobody has to prove who they are",
+    expected: "true or false",
+    default: "false",
+    placeholder: "",
+    schema: z.union([z.boolean(), z.stringbool()]),
+  },
+  drainGraceMs: {
+    ...duration("0s", "1h"),
+    name: "drain-grace",
+    group: "Where",
+    about: "how long calls in flight may take to finish after SIGTERM",
+    default: "8s", // Below the 10 s after which `docker stop` kills.
+  },
+  logLevel: {
+    ...oneOf(LOG_LEVELS),
+    name: "log-level",
+    group: "Log",
+    about: "the least important events to log",
+    default: "info",
+  },
+  logFormat: {
+    ...oneOf(["auto", "pretty", "json"]),
+    name: "log-format",
+    group: "Log",
+    about: "json lines, or pretty for people; auto is pretty on a terminal and json elsewhere",
+    default: "auto",
+  },
+  queueOpsMax: {
+    ...count(8_000, 10_000_000),
+    name: "queue-ops-max",
+    group: "Limits",
+    about: "operations that may wait for a commit; beyond it a call is refused at once, not applied",
+    default: "64000",
+  },
+  queueBytesMax: {
+    ...size("4MiB", "16GiB"),
+    name: "queue-bytes-max",
+    group: "Limits",
+    about: "memory that waiting operations may take",
+    default: "64MiB",
+  },
+  cachedCountersMax: {
+    ...count(0, 10_000_000),
+    name: "cached-counters-max",
+    group: "Limits",
+    about: "counters kept in memory to save reads before writes; some 300 bytes each",
+    default: "200000",
+  },
+  streamsMax: {
+    ...count(1, 100_000),
+    name: "streams-max",
+    group: "Limits",
+    about: "calls at a time on one connection",
+    default: "256",
+  },
+  requestIdsKeepMs: {
+    ...duration("1s", "3660d"),
+    name: "request-ids-keep",
+    group: "Retention",
+    about: "how long a request id is remembered while there is room, in time that the service runs",
+    default: "24h",
+  },
+  requestIdsFloorMs: {
+    ...duration("0s", "3660d"),
+    name: "request-ids-floor",
+    group: "Retention",
+    about: "how long a request id is remembered in any case; without room, new ids are refused",
+    default: "1h",
+  },
+  requestIdsBytesMax: {
+    ...size("64KiB", "1024TiB"),
+    name: "request-ids-bytes-max",
+    group: "Retention",
+    about: "room for request ids; a record takes about 110 bytes",
+    default: "8GiB",
+  },
+  changeLogBytesMax: {
+    ...size("64KiB", "1024TiB"),
+    name: "change-log-bytes-max",
+    group: "Retention",
+    about: "room for the change log; beyond it the oldest changes become one opening value a counter",
+    default: "1GiB",
+  },
+} as const satisfies Record<string, Key<unknown>>;
+
+/** The configuration of a server: read once, then frozen. */
+export type Config = { readonly [Field in keyof typeof KEYS]: z.output<(typeof KEYS)[Field]["schema"]> };
+
+type Kind<T> = Pick<Key<T>, "expected" | "placeholder" | "schema">;
+
+function address() {
+  return {
+    expected: "HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080",
+    placeholder: "<host:port>",
+    schema: z
+      .string()
+      .transform(parseAddress)
+      .pipe(z.object({ host: z.string(), port: z.int() })),
+  };
+}
+
+function duration(min: string, max: string): Kind<number> {
+  return {
+    expected: `a duration from ${min} to ${max}, such as 500ms, 10s or 24h`,
+    placeholder: "<duration>",
+    schema: z
+      .string()
+      .transform(parseDuration)
+      .pipe(z.int().min(parseDuration(min)!).max(parseDuration(max)!)),
+  };
+}
+
+function size(min: string, max: string): Kind<number> {
+  return {
+    expected: `a size from ${min} to ${max}, such as 64MiB`,
+    placeholder: "<size>",
+    schema: z
+      .union([z.string().transform(parseSize), z.number()])
+      .pipe(z.int().min(parseSize(min)!).max(parseSize(max)!)),
+  };
+}
+
+function count(min: number, max: number): Kind<number> {
+  return {
+    expected: `a whole number from ${min.toLocaleString("en")} to ${max.toLocaleString("en")}`,
+    placeholder: "<number>",
+    schema: z
+      .union([z.string().regex(/^\d+$/).transform(Number), z.number()])
+      .pipe(z.int().min(min).max(max)),
+  };
+}
+
+function oneOf<const T extends string>(values: readonly T[]): Kind<T> {
+  return {
+    expected: `one of ${values.join(", ")}`,
+    placeholder: `<${values.join("|")}>`,
+    schema: z.enum(values) as unknown as z.ZodType<T>,
+  };
+}

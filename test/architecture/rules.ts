@@ -1,0 +1,67 @@
+/**
+ * Who may import whom: the table of docs/ARCHITECTURE.md, executable. The first rule whose `of` a file's path
+ * starts with is the file's rule, so the narrower ones come first.
+ */
+export interface Rule {
+  /** The file or folder the rule is for, from the root of the repository. */
+  readonly of: string;
+  /** Files and folders of ours it may import; "types of X" where only types may come from there. */
+  readonly own: readonly string[];
+  /** Packages it may import: its own protocol library or driver. */
+  readonly packages: readonly string[];
+  /** Whether it may use Node's own modules. */
+  readonly builtins: boolean;
+}
+
+const TELEMETRY = "src/telemetry.ts";
+
+export const RULES: readonly Rule[] = [
+  { of: "src/core/", own: ["src/core/"], packages: [], builtins: false },
+  { of: "src/service/", own: ["src/service/", "src/core/", TELEMETRY], packages: [], builtins: true },
+  {
+    of: "src/stores/sqlite/",
+    own: ["src/stores/sqlite/", "src/service/store.ts", "src/core/", TELEMETRY],
+    packages: ["better-sqlite3"],
+    builtins: true,
+  },
+  {
+    of: "src/stores/memory.ts",
+    own: ["src/service/store.ts", "src/core/", TELEMETRY],
+    packages: [],
+    builtins: true,
+  },
+  {
+    of: "src/stores/open.ts",
+    own: ["src/stores/", "src/service/store.ts", "src/core/", TELEMETRY],
+    packages: [],
+    builtins: true,
+  },
+  {
+    of: "src/transports/",
+    own: ["src/transports/", "src/service/", "src/core/", "gen/", TELEMETRY],
+    packages: ["@grpc/grpc-js", "@bufbuild/protobuf", "@bufbuild/protovalidate"],
+    builtins: true,
+  },
+  {
+    of: "src/config", // config.ts and config/
+    own: ["src/config", "types of src/core/", TELEMETRY],
+    packages: ["zod", "smol-toml"],
+    builtins: true,
+  },
+  { of: TELEMETRY, own: [], packages: ["pino", "pino-pretty"], builtins: true },
+  {
+    of: "src/server.ts",
+    own: ["src/core/", "src/service/", "src/stores/", "src/transports/", "src/config.ts", TELEMETRY],
+    packages: ["uuid"],
+    builtins: true,
+  },
+  {
+    of: "src/cli/",
+    own: ["src/cli/", "src/server.ts", "src/client/", "src/config.ts", TELEMETRY],
+    packages: ["commander"],
+    builtins: true,
+  },
+  { of: "gen/", own: ["gen/"], packages: ["@bufbuild/protobuf"], builtins: false },
+  // It must run on any Node, to say which one Tally needs; what it starts it imports after that.
+  { of: "bin/", own: ["src/cli/", "dist/cli/"], packages: [], builtins: true },
+];

@@ -1,0 +1,90 @@
+import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
+import { Code } from "../../gen/google/rpc/code_pb.ts";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
+import { type ErrorCode, messageOf, type Refusal, TallyError } from "../core/errors.ts";
+import type { Refused } from "./calls/call.ts";
+
+/** What each error code is on the wire: the status of gRPC and the one of HTTP. */
+export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly http: number }>> = {
+  MALFORMED_MESSAGE: { grpc: Code.INVALID_ARGUMENT, http: 400 },
+  INVALID_FIELD: { grpc: Code.INVALID_ARGUMENT, http: 400 },
+  MESSAGE_TOO_LARGE: { grpc: Code.RESOURCE_EXHAUSTED, http: 413 },
+  REQUEST_ID_REUSED: { grpc: Code.INVALID_ARGUMENT, http: 400 },
+  COUNTER_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
+  COUNTER_EXISTS: { grpc: Code.ALREADY_EXISTS, http: 409 },
+  ETAG_MISMATCH: { grpc: Code.ABORTED, http: 409 },
+  MONOTONIC: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  ABOVE_MAX: { grpc: Code.OUT_OF_RANGE, http: 400 },
+  BELOW_MIN: { grpc: Code.OUT_OF_RANGE, http: 400 },
+  VALUE_OUTSIDE_BOUNDS: { grpc: Code.OUT_OF_RANGE, http: 400 },
+  ROW_CORRUPT: { grpc: Code.DATA_LOSS, http: 500 },
+  QUEUE_FULL: { grpc: Code.RESOURCE_EXHAUSTED, http: 429 },
+  REQUEST_IDS_FULL: { grpc: Code.RESOURCE_EXHAUSTED, http: 429 },
+  DEADLINE_PASSED: { grpc: Code.DEADLINE_EXCEEDED, http: 504 },
+  CALL_CANCELLED: { grpc: Code.CANCELLED, http: 499 },
+  DRAINING: { grpc: Code.UNAVAILABLE, http: 503 },
+  STORE_UNAVAILABLE: { grpc: Code.UNAVAILABLE, http: 503 },
+  OUTCOME_UNKNOWN: { grpc: Code.UNAVAILABLE, http: 503 },
+  INTERNAL_ERROR: { grpc: Code.INTERNAL, http: 500 },
+};
+
+/** The `domain` of every ErrorInfo of Tally's own. */
+export const ERROR_DOMAIN = "tally";
+
+/**
+ * A refusal as google.rpc.Status bytes, what the trailer grpc-status-details-bin carries: ErrorInfo always,
+ * BadRequest for a field at fault, RetryInfo where there is a time to wait.
+ */
+export function statusBytes(refused: Refused): Uint8Array {
+  const { code, field, expected, retryAfterMs } = refused;
+  const metadata = metadataOf(refused);
+  const details = [pack(ErrorInfoSchema, { domain: ERROR_DOMAIN, reason: code, metadata })];
+  if (code === "INVALID_FIELD") {
+    const violation = { field: field ?? "", description: expected ?? "", reason: code };
+    details.push(pack(BadRequestSchema, { fieldViolations: [violation] }));
+  }
+  if (retryAfterMs !== undefined) {
+    const seconds = BigInt(Math.floor(retryAfterMs / 1000));
+    details.push(
+      pack(RetryInfoSchema, { retryDelay: { seconds, nanos: (retryAfterMs % 1000) * 1_000_000 } }),
+    );
+  }
+  return toBinary(
+    StatusSchema,
+    create(StatusSchema, { code: STATUS[code].grpc, message: messageOf(refused), details }),
+  );
+}
+
+/** The numbers and names of a refusal as text, by the names that tally.v1.ErrorReason gives them. */
+export function metadataOf(refused: Refused): Record<string, string> {
+  const { code, name, field, etag, index, value, min, max, requested } = refused;
+  const size = code === "MESSAGE_TOO_LARGE";
+  const metadata: Record<string, string> = {};
+  if (name !== undefined) metadata.name = name;
+  if (field !== undefined) metadata.field = field;
+  if (etag !== undefined) metadata.etag = etag;
+  if (index !== undefined) metadata.index = `${index}`;
+  if (value !== undefined) metadata.value = `${value}`;
+  if (min !== undefined) metadata.min = `${min}`;
+  if (max !== undefined) metadata[size ? "max_size" : "max"] = `${max}`;
+  if (requested !== undefined) metadata[size ? "size" : "requested"] = `${requested}`;
+  return metadata;
+}
+
+/**
+ * What a handler threw, as a refusal.
+ *
+ * @param mayHaveApplied  whether a change may have been on its way when it was thrown: a defect then cannot say
+ *                        that nothing was applied
+ */
+export function refusalOf(error: unknown, mayHaveApplied: boolean): Refusal {
+  if (error instanceof TallyError) return { code: error.code };
+  return { code: mayHaveApplied ? "OUTCOME_UNKNOWN" : "INTERNAL_ERROR" };
+}
+
+function pack<Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>): Any {
+  const typeUrl = `type.googleapis.com/${schema.typeName}`;
+  return create(AnySchema, { typeUrl, value: toBinary(schema, create(schema, init)) });
+}

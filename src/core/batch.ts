@@ -18,8 +18,8 @@ export interface Loaded {
   readonly names: readonly string[];
   /** By call: the key of its request id (`requestKey`), undefined without one. */
   readonly keys: readonly (string | undefined)[];
-  /** The records found under those keys. */
-  readonly answered: ReadonlyMap<string, Uint8Array>;
+  /** The records found under those keys; CORRUPT where one fails its checksum. */
+  readonly answered: ReadonlyMap<string, Uint8Array | typeof CORRUPT>;
   /** Whether there is no room for new request ids; undefined when there is, else when to try again, in ms. */
   readonly requestIdsFullForMs: number | undefined;
 }
@@ -73,12 +73,12 @@ export function decideBatch(
     const key = loaded.keys[c];
     const op = call.single ? judged.op(first) : undefined;
     const record = key === undefined ? undefined : (answers.get(key) ?? loaded.answered.get(key));
-    const refusal =
-      record !== undefined
-        ? replayAnswer(record, batch, c, first, op, outcomes)
-        : key !== undefined && loaded.requestIdsFullForMs !== undefined
-          ? ({ code: "REQUEST_IDS_FULL", retryAfterMs: loaded.requestIdsFullForMs } as const)
-          : judged.apply(call, c, first);
+    let refusal: Refusal | undefined;
+    if (record === CORRUPT) refusal = { code: "ROW_CORRUPT" };
+    else if (record !== undefined) refusal = replayAnswer(record, batch, c, first, op, outcomes);
+    else if (key !== undefined && loaded.requestIdsFullForMs !== undefined) {
+      refusal = { code: "REQUEST_IDS_FULL", retryAfterMs: loaded.requestIdsFullForMs };
+    } else refusal = judged.apply(call, c, first);
     if (refusal !== undefined) outcomes.callRefusals.set(c, refusal);
     else if (key !== undefined && record === undefined && judged.appliedAny(first, call.end)) {
       answers.set(key, encodeAnswer(batch, c, first, op, outcomes));

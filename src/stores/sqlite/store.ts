@@ -1,6 +1,102 @@
-import { TallyError } from "../../core/errors.ts";
-import type { Store, StoreOptions } from "../../service/store.ts";
+import { realpath } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { CORRUPT } from "../../core/batch.ts";
+import type { Batch, Outcomes } from "../../core/columns.ts";
+import type { FullCounter } from "../../core/counter.ts";
+import type { ChangePage, Store, StoreOptions, StoreTraits } from "../../service/store.ts";
+import type { Moment } from "./connection.ts";
+import type { ChangesRequest, Read } from "./read-worker.ts";
+import { unusable } from "./schema.ts";
+import { Thread } from "./thread.ts";
+import type { CommitRequest, MaintainAnswer, WriteData } from "./write-worker.ts";
 
-export async function openSqlite(_path: string, _options: StoreOptions): Promise<Store> {
-  throw new TallyError("STORE_UNAVAILABLE", "sqlite is being written");
+/**
+ * Counters in one SQLite file: a thread that writes, a thread that reads, and this side, which only asks.
+ *
+ * @param path  of the data file; made if missing. Its WAL (`-wal`, `-shm`) and lock (`-lock`) stand beside it
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
+ */
+export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
+  const real = await realPathOf(path);
+  const { clock, retention, cachedCountersMax } = options;
+  const data: WriteData = { path: real, retention, cachedCountersMax, moment: momentOf(clock) };
+  const { thread: writer, opened } = await Thread.start<{ sqliteVersion: string }>("write-worker", data);
+  try {
+    const { thread: reader } = await Thread.start("read-worker", { path: real });
+    return new SqliteStore(writer, reader, options, `SQLite ${opened.sqliteVersion}, ${real}`);
+  } catch (error) {
+    await writer.close(momentOf(clock));
+    throw error;
+  }
+}
+
+class SqliteStore implements Store {
+  readonly traits: StoreTraits;
+  readonly failed: Promise<Error>;
+  readonly #writer: Thread;
+  readonly #reader: Thread;
+  readonly #options: StoreOptions;
+
+  constructor(writer: Thread, reader: Thread, options: StoreOptions, title: string) {
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#options = options;
+    this.failed = Promise.race([writer.failed, reader.failed]);
+    this.traits = { title, durability: "fsync", groups: "all", enforcesBounds: true };
+  }
+
+  commit(batch: Batch): Promise<Outcomes> {
+    const { clock, newUid } = this.#options;
+    const request: CommitRequest = { batch, moment: momentOf(clock), uidSeed: newUid() };
+    return this.#writer.ask("commit", request, buffersOf(batch));
+  }
+
+  async get(names: readonly string[]): Promise<(FullCounter | undefined | typeof CORRUPT)[]> {
+    const read = await this.#reader.ask<Read[]>("get", names);
+    return read.map((counter) => (counter === "corrupt" ? CORRUPT : counter));
+  }
+
+  changesSince(cursor: string, limit: number): Promise<ChangePage> {
+    return this.#reader.ask("changesSince", { cursor, limit } satisfies ChangesRequest);
+  }
+
+  async maintain(): Promise<boolean> {
+    const { clock, warn } = this.#options;
+    const { more, warnings } = await this.#writer.ask<MaintainAnswer>("maintain", momentOf(clock));
+    for (const warning of warnings) warn(warning);
+    return more;
+  }
+
+  async close(): Promise<void> {
+    await this.#reader.close(undefined); // First: while it reads, the WAL cannot be taken in whole.
+    await this.#writer.close(momentOf(this.#options.clock));
+  }
+}
+
+function momentOf(clock: StoreOptions["clock"]): Moment {
+  return { now: clock.now(), monotonic: clock.monotonic() };
+}
+
+function buffersOf({ ops }: Batch): ArrayBuffer[] {
+  return [ops.verbs, ops.amounts, ops.mustExist, ops.names, ops.nameEnds].map(
+    ({ buffer }) => buffer as ArrayBuffer,
+  );
+}
+
+/** The path by which every process knows the file, whatever links lead to it. */
+async function realPathOf(path: string): Promise<string> {
+  const absolute = resolve(path);
+  try {
+    return await realpath(absolute);
+  } catch {
+    // Not made yet: its folder is what must be there.
+  }
+  try {
+    return join(await realpath(dirname(absolute)), basename(absolute));
+  } catch (cause) {
+    throw unusable(
+      `The folder ${dirname(absolute)} does not exist; make it, or give another path for the store.`,
+      cause,
+    );
+  }
 }

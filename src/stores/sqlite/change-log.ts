@@ -1,0 +1,242 @@
+import type { Database, Statement } from "better-sqlite3";
+import type { SavedCounter } from "../../core/batch.ts";
+import { ByteReader, ByteWriter } from "../../core/bytes.ts";
+import { type Change, ChangeKind } from "../../core/change.ts";
+import { uidFromBytes } from "../../core/uid.ts";
+import type { ChangePage, StoredChange } from "../../service/store.ts";
+import { Checksum } from "./checksum.ts";
+import { unusable } from "./schema.ts";
+
+/**
+ * The change log: one row a commit, its changes packed. A row a counter instead would halve the throughput.
+ *
+ * Kept within a size by dropping the oldest commits whole; each counter concerned keeps an opening, its value after
+ * the last change dropped, so that the sums of what can be read still equal the values. The newest commit is never
+ * dropped, so positions go on after a restart.
+ */
+export class ChangeLog {
+  readonly #bytesMax: number;
+  readonly #append: Statement<[bigint, bigint, bigint, bigint, Uint8Array]>;
+  readonly #oldest: Statement<[], LogRow>;
+  readonly #drop: Statement<[bigint]>;
+  readonly #open: Statement<[bigint, bigint, bigint, bigint]>;
+  /** The oldest commit that is kept, and the newest. */
+  #first: bigint;
+  #position: bigint;
+  /** The bytes of all changes ever, and of those dropped. */
+  #bytesEnd: bigint;
+  #bytesDropped: bigint;
+
+  constructor(db: Database, bytesMax: number) {
+    this.#bytesMax = bytesMax;
+    this.#append = db.prepare("INSERT INTO change_log VALUES (?, ?, ?, ?, ?)");
+    this.#oldest = db.prepare(`SELECT * FROM change_log ORDER BY position LIMIT ${SLICE_COMMITS}`);
+    this.#drop = db.prepare("DELETE FROM change_log WHERE position <= ?");
+    this.#open = db.prepare(`
+      INSERT INTO change_openings VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET revision = excluded.revision, value = excluded.value, time_ms = excluded.time_ms`);
+    const edge = (order: string) =>
+      db.prepare<[], LogRow>(`SELECT * FROM change_log ORDER BY position ${order} LIMIT 1`).get();
+    const first = edge("ASC");
+    const last = edge("DESC");
+    this.#first = first?.position ?? 1n;
+    this.#position = last?.position ?? 0n;
+    this.#bytesEnd = last?.bytes_end ?? 0n;
+    this.#bytesDropped = first === undefined ? 0n : first.bytes_end - BigInt(first.changes.length);
+  }
+
+  /** Note what a commit changed. Inside the caller's transaction. */
+  append(changed: readonly { id: bigint; changes: SavedCounter["changes"] }[], now: number): void {
+    const w = new ByteWriter(16 * changed.length);
+    for (const { id, changes } of changed) for (const change of changes) writeChange(w, id, change, now);
+    const bytes = w.finish();
+    const position = this.#position + 1n;
+    const bytesEnd = this.#bytesEnd + BigInt(bytes.length);
+    this.#append.run(position, BigInt(now), bytesEnd, checksumOf(position, bytes), bytes);
+    this.#position = position;
+    this.#bytesEnd = bytesEnd;
+  }
+
+  /** Where the log ends; give it to `rewind` when the transaction is rolled back. */
+  get end(): { position: bigint; bytesEnd: bigint } {
+    return { position: this.#position, bytesEnd: this.#bytesEnd };
+  }
+
+  rewind({ position, bytesEnd }: { position: bigint; bytesEnd: bigint }): void {
+    this.#position = position;
+    this.#bytesEnd = bytesEnd;
+  }
+
+  get tooLarge(): boolean {
+    return this.#first < this.#position && this.#bytesEnd - this.#bytesDropped > BigInt(this.#bytesMax);
+  }
+
+  /** Drop a slice of the oldest commits. Inside the caller's transaction. */
+  drop(): void {
+    const openings = new Map<bigint, Change>();
+    let last: LogRow | undefined;
+    let changes = 0;
+    for (const row of this.#oldest.all()) {
+      const enough =
+        changes > SLICE_CHANGES || this.#bytesEnd - (last?.bytes_end ?? 0n) <= BigInt(this.#bytesMax);
+      if (row.position === this.#position || (last !== undefined && enough)) break;
+      for (const { id, change } of readChanges(row)) {
+        openings.set(id, change);
+        changes++;
+      }
+      last = row;
+    }
+    if (last === undefined) return;
+    for (const [id, { revision, value, time }] of openings)
+      this.#open.run(id, BigInt(revision), value, BigInt(time));
+    this.#drop.run(last.position);
+    this.#bytesDropped = last.bytes_end;
+    this.#first = last.position + 1n;
+  }
+}
+
+/** Reads the change log, on the read side. */
+export class ChangeLogReader {
+  readonly #floor: Statement<[], bigint>;
+  readonly #since: Statement<[bigint, bigint], LogRow>;
+  readonly #openings: Statement<[bigint, bigint], OpeningRow>;
+  readonly #counter: Statement<[bigint], { name: string; uid: Uint8Array }>;
+
+  constructor(db: Database) {
+    this.#floor = db.prepare<[], bigint>("SELECT coalesce(min(position), 1) - 1 FROM change_log").pluck();
+    this.#since = db.prepare("SELECT * FROM change_log WHERE position > ? ORDER BY position LIMIT ?");
+    this.#openings = db.prepare(
+      "SELECT * FROM change_openings WHERE counter_id > ? ORDER BY counter_id LIMIT ?",
+    );
+    this.#counter = db.prepare("SELECT name, uid FROM counters WHERE id = ?");
+  }
+
+  /** See Store.changesSince. Inside one read transaction of the caller's. */
+  since(cursor: string, limit: number): ChangePage {
+    const { openingsAfter, position } = parseCursor(cursor);
+    const floor = this.#floor.get()!;
+    if (openingsAfter !== undefined || position < floor) {
+      const from = openingsAfter === undefined ? floor : position;
+      const page = this.#openings.all(openingsAfter ?? 0n, BigInt(limit));
+      if (page.length === 0) return this.since(`${from}`, limit);
+      const changes = page.map((row) => this.#stored(row.counter_id, opening(row), from));
+      return { changes, cursor: `o${from}.${page.at(-1)!.counter_id}` };
+    }
+    const changes: StoredChange[] = [];
+    let end = position;
+    for (const row of this.#since.iterate(position, BigInt(limit))) {
+      const more = readChanges(row);
+      if (changes.length > 0 && changes.length + more.length > limit) break;
+      for (const { id, change } of more) changes.push(this.#stored(id, change, row.position));
+      end = row.position;
+    }
+    return { changes, cursor: changes.length === 0 ? cursor : `${end}` };
+  }
+
+  #stored(id: bigint, change: Change, position: bigint): StoredChange {
+    const { name, uid } = this.#counter.get(id)!;
+    return { ...change, name, uid: uidFromBytes(uid), position: `${position}` };
+  }
+}
+
+/** How much one slice drops; some 5 milliseconds. */
+const SLICE_COMMITS = 256;
+const SLICE_CHANGES = 2_000;
+
+interface LogRow {
+  readonly position: bigint;
+  readonly time_ms: bigint;
+  readonly bytes_end: bigint;
+  readonly checksum: bigint;
+  readonly changes: Uint8Array;
+}
+
+interface OpeningRow {
+  readonly counter_id: bigint;
+  readonly revision: bigint;
+  readonly value: bigint;
+  readonly time_ms: bigint;
+}
+
+/** Set in a change's first byte: one operation at the commit's time, by no one in particular, without a note. */
+const PLAIN = 0x80;
+
+function writeChange(w: ByteWriter, id: bigint, change: Change, now: number): void {
+  const { kind, firstRevision, ops, added, removed, value } = change;
+  const plain = ops === 1 && change.time === now && change.caller === "" && change.note === "";
+  w.byte(plain ? kind | PLAIN : kind);
+  w.uint64(id);
+  w.uint(firstRevision);
+  w.int64(value);
+  w.uint64(added);
+  w.uint64(removed);
+  if (plain) return;
+  w.uint(ops);
+  w.uint64(value - change.low);
+  w.uint64(change.high - value);
+  w.uint(change.time - now); // The store's time is never later than the change it makes.
+  w.text(change.caller);
+  w.text(change.note);
+}
+
+function readChanges(row: LogRow): { id: bigint; change: Change }[] {
+  if (checksumOf(row.position, row.changes) !== row.checksum) {
+    throw unusable(`The change log is damaged at position ${row.position}; restore the file from a backup.`);
+  }
+  const now = Number(row.time_ms);
+  const r = new ByteReader(row.changes);
+  const changes: { id: bigint; change: Change }[] = [];
+  while (!r.done) {
+    const head = r.byte();
+    const kind = (head & ~PLAIN) as ChangeKind;
+    const id = r.uint64();
+    const firstRevision = r.uint();
+    const value = r.int64();
+    const added = r.uint64();
+    const removed = r.uint64();
+    const plain = (head & PLAIN) !== 0;
+    const ops = plain ? 1 : r.uint();
+    const low = plain ? value : value - r.uint64();
+    const high = plain ? value : value + r.uint64();
+    const time = plain ? now : now + r.uint();
+    const caller = plain ? "" : r.text();
+    const note = plain ? "" : r.text();
+    const revision = firstRevision + ops - 1;
+    changes.push({
+      id,
+      change: { kind, firstRevision, revision, ops, added, removed, low, high, value, time, caller, note },
+    });
+  }
+  return changes;
+}
+
+function opening({ revision, value, time_ms }: OpeningRow): Change {
+  return {
+    kind: ChangeKind.OPENING,
+    firstRevision: Number(revision),
+    revision: Number(revision),
+    ops: 0,
+    added: 0n,
+    removed: 0n,
+    low: value,
+    high: value,
+    value,
+    time: Number(time_ms),
+    caller: "",
+    note: "",
+  };
+}
+
+function checksumOf(position: bigint, bytes: Uint8Array): bigint {
+  return BigInt(new Checksum().int64(position).bytes(bytes).value);
+}
+
+/** "123": after position 123. "o100.20": openings were given up to counter 20; after the last come the changes after 100. */
+function parseCursor(cursor: string): { openingsAfter: bigint | undefined; position: bigint } {
+  const [, position, openingsAfter] = /^(?:o(\d+)\.)?(\d*)$/.exec(cursor) ?? [];
+  if (openingsAfter === undefined) {
+    throw new TypeError(`expected a cursor of this store, got ${JSON.stringify(cursor)}`);
+  }
+  if (position === undefined) return { openingsAfter: undefined, position: BigInt(openingsAfter || 0) };
+  return { openingsAfter: BigInt(openingsAfter), position: BigInt(position) };
+}

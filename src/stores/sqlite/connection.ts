@@ -1,0 +1,354 @@
+import Database from "better-sqlite3";
+import { requestKey } from "../../core/answer.ts";
+import { CORRUPT, decideBatch, type Loaded, type Save } from "../../core/batch.ts";
+import { type Batch, nameReader, type Outcomes } from "../../core/columns.ts";
+import type { Counter } from "../../core/counter.ts";
+import { type Refusal, TallyError } from "../../core/errors.ts";
+import type { Retention } from "../../service/store.ts";
+import { ChangeLog } from "./change-log.ts";
+import { RequestIds } from "./request-ids.ts";
+import { RowCache } from "./row-cache.ts";
+import { type Row, RowReader, RowWriter, toRow } from "./rows.ts";
+import { assertSqliteFloor, migrate } from "./schema.ts";
+
+/** The time of one request to the store, told by the main thread. */
+export interface Moment {
+  /** Milliseconds since the Unix epoch. */
+  readonly now: number;
+  /** Milliseconds from an arbitrary start that the process keeps. */
+  readonly monotonic: number;
+}
+
+/** The one connection that writes: what `Store.commit` and `Store.maintain` mean on SQLite, without threads. */
+export class WriteConnection {
+  readonly sqliteVersion: string;
+  readonly #db: Database.Database;
+  readonly #decide: typeof decideBatch;
+  readonly #rows: RowReader;
+  readonly #writes: RowWriter;
+  readonly #cache: RowCache;
+  readonly #requestIds: RequestIds;
+  readonly #log: ChangeLog;
+  readonly #begin: Database.Statement;
+  readonly #commit: Database.Statement;
+  readonly #rollback: Database.Statement;
+  readonly #startedMs: number;
+  /** Running time before this start, from the file. */
+  readonly #ranMs: number;
+  #persistedMs: number;
+  #changedSincePersist = false;
+  #warnedEarly = false;
+  /** The id of the counter made last. */
+  #lastId: bigint;
+  #commitsSinceCheckpoint = 0;
+
+  /**
+   * Open the file, bring it to this schema, and take what a crash left in the WAL into the file.
+   *
+   * @param path    the real path of the data file; the caller holds the lock
+   * @param decide  the rule; tests put another in its place
+   * @throws TallyError STORE_UNAVAILABLE, or SQLite's own error
+   */
+  constructor(
+    path: string,
+    options: { retention: Retention; cachedCountersMax: number },
+    { monotonic }: Moment,
+    decide: typeof decideBatch = decideBatch,
+  ) {
+    const db = new Database(path);
+    this.#db = db;
+    this.#decide = decide;
+    try {
+      db.defaultSafeIntegers(true);
+      this.sqliteVersion = db.prepare<[], string>("SELECT sqlite_version()").pluck().get()!;
+      assertSqliteFloor(this.sqliteVersion);
+      db.pragma("journal_mode = WAL");
+      db.pragma("synchronous = FULL"); // The build defaults to NORMAL in WAL, which can lose acknowledged commits.
+      db.pragma("wal_autocheckpoint = 0"); // Checkpoints are ours, after the answers: SQLite's own hide their errors.
+      db.pragma("trusted_schema = OFF");
+      db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
+      migrate(db, path);
+      db.pragma("wal_checkpoint(TRUNCATE)");
+      this.#assertDurable();
+      this.#startedMs = monotonic;
+      this.#ranMs = Number(db.prepare("SELECT run_ms FROM service_time").pluck().get());
+      this.#persistedMs = this.#ranMs;
+      this.#rows = new RowReader(db);
+      this.#writes = new RowWriter(db);
+      this.#cache = new RowCache(options.cachedCountersMax);
+      this.#requestIds = new RequestIds(db, options.retention, this.#ranMs);
+      this.#log = new ChangeLog(db, options.retention.changeLogBytesMax);
+      this.#lastId = this.#writes.lastId();
+      this.#begin = db.prepare("BEGIN IMMEDIATE");
+      this.#commit = db.prepare("COMMIT");
+      this.#rollback = db.prepare("ROLLBACK");
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  /**
+   * See Store.commit.
+   *
+   * When a CHECK refuses what the rule let through, the batch is rolled back, the first operation whose own
+   * statement violates it is found, and the batch is decided again with that operation refused.
+   *
+   * @throws TallyError STORE_UNAVAILABLE: nothing was saved
+   * @throws TallyError OUTCOME_UNKNOWN: COMMIT itself failed
+   */
+  commit(batch: Batch, moment: Moment, uidSeed: string): Outcomes {
+    const runMs = this.#runMs(moment);
+    const vetoed = new Map<number, Refusal>();
+    for (;;) {
+      const loaded = this.#load(batch);
+      const { outcomes, save } = this.#decide(batch, loaded.facts, { now: moment.now, uidSeed, vetoed });
+      if (save.counters.length === 0 && save.answers.size === 0) return outcomes;
+      const logEnd = this.#log.end;
+      try {
+        this.#begin.run();
+        const { written, lastId } = this.#write(save, loaded.rows);
+        this.#requestIds.save(save.answers, runMs);
+        this.#log.append(
+          written.map(({ id }, k) => ({ id, changes: save.counters[k]!.changes })),
+          moment.now,
+        );
+        this.#commitTransaction();
+        for (const [k, { name }] of save.counters.entries()) this.#cache.set(name, written[k]!);
+        this.#lastId = lastId;
+        this.#changedSincePersist = true;
+        this.#commitsSinceCheckpoint++;
+        return outcomes;
+      } catch (error) {
+        this.#undo(logEnd, runMs);
+        if ((error as { code?: string }).code !== "SQLITE_CONSTRAINT_CHECK") throw asTallyError(error);
+        const { op, refusal } = this.#findViolation(batch, loaded, outcomes, save, error);
+        vetoed.set(op, refusal);
+      }
+    }
+  }
+
+  /** See Store.maintain. */
+  maintain(moment: Moment, warn: (message: string) => void): boolean {
+    const runMs = this.#runMs(moment);
+    const early = this.#requestIds.plan(runMs);
+    if (early && !this.#warnedEarly) warn(FORGOTTEN_EARLY);
+    this.#warnedEarly = early;
+    const logEnd = this.#log.end;
+    try {
+      this.#begin.run();
+      const forgot = this.#requestIds.forget() > 0;
+      const emptied = this.#requestIds.empty();
+      const dropped = this.#log.tooLarge;
+      if (dropped) this.#log.drop();
+      const due = this.#changedSincePersist
+        ? runMs - this.#persistedMs >= PERSIST_MS
+        : runMs - this.#persistedMs >= PERSIST_IDLE_MS;
+      if (due) this.#persist(runMs);
+      const wrote = forgot || emptied || dropped || due;
+      if (wrote) this.#commitTransaction();
+      else this.#rollback.run();
+      if (forgot) this.#requestIds.plan(runMs);
+      return forgot || emptied || this.#log.tooLarge;
+    } catch (error) {
+      this.#undo(logEnd, runMs);
+      throw asTallyError(error);
+    }
+  }
+
+  /**
+   * Take the WAL into the file when it has grown, after the answers are out. Cheap when nothing is due.
+   *
+   * @throws TallyError OUTCOME_UNKNOWN when the disk fails: what is cached may differ from what is kept
+   */
+  checkpointIfDue(): void {
+    if (this.#commitsSinceCheckpoint < CHECKPOINT_LOOK_COMMITS) return;
+    this.#commitsSinceCheckpoint = 0;
+    try {
+      const [wal] = this.#db.pragma("wal_checkpoint(NOOP)") as [{ log: bigint; checkpointed: bigint }];
+      if (wal.log - wal.checkpointed >= CHECKPOINT_PAGES) this.#db.pragma("wal_checkpoint(PASSIVE)");
+    } catch (error) {
+      throw new TallyError("OUTCOME_UNKNOWN", "the disk failed during a checkpoint", { cause: error });
+    }
+  }
+
+  close(moment: Moment): void {
+    this.#commitsSinceCheckpoint = 0;
+    try {
+      this.#begin.run();
+      this.#persist(this.#runMs(moment));
+      this.#commit.run();
+      this.#db.pragma("wal_checkpoint(TRUNCATE)");
+    } finally {
+      this.#db.close();
+    }
+  }
+
+  #runMs({ monotonic }: Moment): number {
+    return this.#ranMs + monotonic - this.#startedMs;
+  }
+
+  #load(batch: Batch): { facts: Loaded; rows: (Row | undefined)[] } {
+    const { count } = batch.ops;
+    const counterOf = new Uint32Array(count);
+    const indexes = new Map<string, number>();
+    const names: string[] = [];
+    const rows: (Row | undefined)[] = [];
+    const counters: (Counter | undefined | typeof CORRUPT)[] = [];
+    const nameAt = nameReader(batch.ops);
+    for (let i = 0; i < count; i++) {
+      const name = nameAt(i);
+      let index = indexes.get(name);
+      if (index === undefined) {
+        index = names.length;
+        indexes.set(name, index);
+        names.push(name);
+        const row = this.#row(name);
+        rows.push(row === CORRUPT ? undefined : row);
+        counters.push(row === CORRUPT ? CORRUPT : row?.counter);
+      }
+      counterOf[i] = index;
+    }
+    const answered = new Map<string, Uint8Array | typeof CORRUPT>();
+    let first = 0;
+    const keys = batch.calls.map((call) => {
+      const name = names[counterOf[first]!]!;
+      first = call.end;
+      if (call.requestId === undefined) return undefined;
+      const key = requestKey(call, name);
+      const record = this.#requestIds.find(key);
+      if (record !== undefined) answered.set(key, record);
+      return key;
+    });
+    const requestIdsFullForMs = this.#requestIds.fullForMs;
+    return { facts: { counterOf, counters, names, keys, answered, requestIdsFullForMs }, rows };
+  }
+
+  #row(name: string): Row | undefined | typeof CORRUPT {
+    const cached = this.#cache.get(name);
+    if (cached !== undefined) return cached;
+    const raw = this.#rows.find(name);
+    if (raw === undefined || raw === CORRUPT) return raw;
+    const row = toRow(raw);
+    this.#cache.set(name, row);
+    return row;
+  }
+
+  #write(save: Save, rows: readonly (Row | undefined)[]): { written: Row[]; lastId: bigint } {
+    let lastId = this.#lastId;
+    const written = save.counters.map((saved) =>
+      saved.created === undefined
+        ? this.#writes.update(rows[saved.index]!, saved.counter)
+        : this.#writes.insert(++lastId, { ...saved, created: saved.created }),
+    );
+    return { written, lastId };
+  }
+
+  #commitTransaction(): void {
+    try {
+      this.#commit.run();
+    } catch (cause) {
+      throw new TallyError("OUTCOME_UNKNOWN", "the commit failed, and may or may not be on disk", { cause });
+    }
+  }
+
+  #persist(runMs: number): void {
+    this.#db.prepare("UPDATE service_time SET run_ms = ?").run(BigInt(Math.trunc(runMs)));
+    this.#requestIds.persist();
+    this.#persistedMs = runMs;
+    this.#changedSincePersist = false;
+  }
+
+  /** After any error: nothing of the transaction stays, in the file or in memory. */
+  #undo(logEnd: ChangeLog["end"], runMs: number): void {
+    if (this.#db.inTransaction) this.#rollback.run(); // Some errors have rolled back already.
+    this.#cache.clear();
+    this.#log.rewind(logEnd);
+    this.#requestIds.reload(runMs);
+  }
+
+  /** Run the batch's accepted operations one statement each, to find the first that a CHECK refuses. */
+  #findViolation(
+    batch: Batch,
+    { facts, rows }: { facts: Loaded; rows: readonly (Row | undefined)[] },
+    outcomes: Outcomes,
+    save: Save,
+    cause: unknown,
+  ): { op: number; refusal: Refusal } {
+    const probe = [...rows];
+    let id = this.#lastId;
+    this.#begin.run();
+    try {
+      for (let op = 0; op < batch.ops.count; op++) {
+        if (outcomes.revisions[op] === 0) continue;
+        const index = facts.counterOf[op]!;
+        const saved = save.counters.find((candidate) => candidate.index === index);
+        if (saved === undefined) continue; // A replay: it writes nothing.
+        const value = outcomes.values[op]!;
+        const counter = { ...saved.counter, value, revision: outcomes.revisions[op]! };
+        const row = probe[index];
+        try {
+          probe[index] =
+            row === undefined
+              ? this.#writes.insert(++id, { name: saved.name, counter, created: saved.created! })
+              : this.#writes.update(row, counter);
+        } catch (error) {
+          return { op, refusal: refusalOf(error, saved.counter, outcomes.previous[op]!, value) };
+        }
+      }
+    } finally {
+      if (this.#db.inTransaction) this.#rollback.run();
+    }
+    throw new TallyError("STORE_UNAVAILABLE", "a CHECK refuses the batch and none of its operations", {
+      cause,
+    });
+  }
+
+  /** The pragma reads 2 whatever is in force until something was written, so this looks after a write. */
+  #assertDurable(): void {
+    this.#db.exec("UPDATE service_time SET run_ms = run_ms");
+    const synchronous = Number(this.#db.pragma("synchronous", { simple: true }));
+    const journal = this.#db.pragma("journal_mode", { simple: true });
+    if (synchronous !== 2 || journal !== "wal") {
+      throw new TallyError(
+        "STORE_UNAVAILABLE",
+        `SQLite runs with synchronous=${synchronous}, journal_mode=${journal}; expected 2 (FULL) and wal.`,
+      );
+    }
+  }
+}
+
+const PAGE_CACHE_KIB = 65_536;
+
+/** How often what is only kept in memory (running time, sizes of request ids) is written, in running time. */
+const PERSIST_MS = 10_000;
+const PERSIST_IDLE_MS = 600_000;
+
+/** Pages of 4 KiB in the WAL that make a checkpoint worth its two fsyncs. */
+const CHECKPOINT_PAGES = 4_000n;
+const CHECKPOINT_LOOK_COMMITS = 16;
+
+const FORGOTTEN_EARLY =
+  "The room for request ids is used up: the oldest are forgotten before their time, though never younger than the " +
+  "floor. Give them more room to keep them longer.";
+
+/** What the violated constraint says. */
+function refusalOf(error: unknown, { min, max }: Counter, value: bigint, target: bigint): Refusal {
+  const { message } = error as Error;
+  if (message.includes("value_at_most_max") && max !== undefined) {
+    return { code: "ABOVE_MAX", value, max, requested: target - value };
+  }
+  if (message.includes("value_at_least_min") && min !== undefined) {
+    return { code: "BELOW_MIN", value, min, requested: value - target };
+  }
+  throw error;
+}
+
+/** Errors before COMMIT saved nothing. */
+function asTallyError(error: unknown): unknown {
+  const code = (error as { code?: string }).code;
+  if (error instanceof TallyError || !code?.startsWith("SQLITE_")) return error;
+  return new TallyError("STORE_UNAVAILABLE", `SQLite refused to write (${code}); nothing was saved`, {
+    cause: error,
+  });
+}

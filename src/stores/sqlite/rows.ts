@@ -1,0 +1,199 @@
+import type { Database, Statement } from "better-sqlite3";
+import { CORRUPT, type SavedCounter } from "../../core/batch.ts";
+import type { Counter, Details, FullCounter } from "../../core/counter.ts";
+import { uidFromBytes, uidToBytes } from "../../core/uid.ts";
+import { Checksum } from "./checksum.ts";
+
+/** A row of `counters` as SQLite gives it (integers as bigint). */
+export interface RawRow {
+  readonly id: bigint;
+  readonly name: string;
+  readonly uid: Uint8Array;
+  readonly value: bigint;
+  readonly revision: bigint;
+  readonly update_ms: bigint;
+  readonly initial: bigint;
+  readonly min_value: bigint | null;
+  readonly max_value: bigint | null;
+  readonly clamp: bigint;
+  readonly monotonic: bigint;
+  readonly settings_revision: bigint;
+  readonly create_ms: bigint;
+  readonly labels: string | null;
+  readonly description: string | null;
+  readonly checksum: bigint;
+}
+
+/** What the write side keeps of a row in memory. */
+export interface Row {
+  readonly id: bigint;
+  readonly counter: Counter;
+  /** The checksum over what counting does not change. */
+  readonly still: number;
+}
+
+/** Reads counters by name, and tells a missing one from a damaged one. For either connection. */
+export class RowReader {
+  readonly #byName: Statement<[string], RawRow>;
+  readonly #next: Statement<[string], { id: bigint; name: string }>;
+  readonly #previous: Statement<[string], { id: bigint; name: string }>;
+  readonly #nameOf: Statement<[bigint], string>;
+
+  constructor(db: Database) {
+    this.#byName = db.prepare("SELECT * FROM counters WHERE name = ?");
+    const neighbour = "SELECT id, name FROM counters INDEXED BY counters_by_name WHERE name";
+    this.#next = db.prepare(`${neighbour} > ? ORDER BY name LIMIT 1`);
+    this.#previous = db.prepare(`${neighbour} < ? ORDER BY name DESC LIMIT 1`);
+    this.#nameOf = db.prepare<[bigint], string>("SELECT name FROM counters NOT INDEXED WHERE id = ?").pluck();
+  }
+
+  find(name: string): RawRow | undefined | typeof CORRUPT {
+    try {
+      const raw = this.#byName.get(name);
+      if (raw !== undefined) return stillOf(raw) === undefined ? CORRUPT : raw;
+      return this.#missesSoundly(name) ? undefined : CORRUPT;
+    } catch (error) {
+      if ((error as { code?: string }).code?.startsWith("SQLITE_CORRUPT")) return CORRUPT;
+      throw error;
+    }
+  }
+
+  /**
+   * A name whose index entry rotted would look like a missing one, and be made anew from zero. The search for it
+   * ends beside the damaged entry, so a miss is believed only if both neighbours say what their rows say.
+   */
+  #missesSoundly(name: string): boolean {
+    for (const search of [this.#next, this.#previous]) {
+      const neighbour = search.get(name);
+      if (neighbour !== undefined && this.#nameOf.get(neighbour.id) !== neighbour.name) return false;
+    }
+    return true;
+  }
+}
+
+export function toFullCounter(raw: RawRow): FullCounter {
+  return {
+    name: raw.name,
+    ...toCounter(raw),
+    settingsRevision: Number(raw.settings_revision),
+    createTime: Number(raw.create_ms),
+    labels: raw.labels === null ? {} : JSON.parse(raw.labels),
+    description: raw.description ?? "",
+  };
+}
+
+export function toRow(raw: RawRow): Row {
+  return { id: raw.id, counter: toCounter(raw), still: stillOf(raw)! };
+}
+
+function toCounter(raw: RawRow): Counter {
+  return {
+    uid: uidFromBytes(raw.uid),
+    value: raw.value,
+    initial: raw.initial,
+    min: raw.min_value ?? undefined,
+    max: raw.max_value ?? undefined,
+    clamp: raw.clamp === 1n,
+    monotonic: raw.monotonic === 1n,
+    revision: Number(raw.revision),
+    updateTime: Number(raw.update_ms),
+  };
+}
+
+/** The checksum over what counting does not change, or undefined when the row fails its own. */
+function stillOf(raw: RawRow): number | undefined {
+  try {
+    const still = stillChecksum(raw);
+    const sum = new Checksum(still).int64(raw.value).int64(raw.revision).int64(raw.update_ms).value;
+    return BigInt(sum) === raw.checksum ? still : undefined;
+  } catch {
+    return undefined; // A column of another type than was written: damaged as well.
+  }
+}
+
+function stillChecksum(raw: Omit<RawRow, "value" | "revision" | "update_ms" | "checksum">): number {
+  return new Checksum()
+    .int64(raw.id)
+    .text(raw.name)
+    .bytes(raw.uid)
+    .int64(raw.initial)
+    .optional(raw.min_value ?? undefined)
+    .optional(raw.max_value ?? undefined)
+    .int64(raw.clamp)
+    .int64(raw.monotonic)
+    .int64(raw.settings_revision)
+    .int64(raw.create_ms)
+    .text(raw.labels ?? "")
+    .text(raw.description ?? "").value;
+}
+
+/** Writes counters. Each call is one statement; the caller owns the transaction. */
+export class RowWriter {
+  readonly #insert: Statement;
+  readonly #update: Statement;
+  readonly #lastId: Statement<[], bigint>;
+
+  constructor(db: Database) {
+    this.#insert = db.prepare(`
+      INSERT INTO counters (id, name, uid, value, revision, update_ms, initial, min_value, max_value, clamp,
+        monotonic, settings_revision, create_ms, labels, description, checksum)
+      VALUES ($id, $name, $uid, $value, $revision, $update_ms, $initial, $min_value, $max_value, $clamp,
+        $monotonic, $settings_revision, $create_ms, $labels, $description, $checksum)`);
+    this.#update = db.prepare(
+      "UPDATE counters SET value = ?, revision = ?, update_ms = ?, checksum = ? WHERE id = ?",
+    );
+    this.#lastId = db.prepare<[], bigint>("SELECT seq FROM sqlite_sequence WHERE name = 'counters'").pluck();
+  }
+
+  /** The id of the counter made last, 0 when there was none. */
+  lastId(): bigint {
+    return this.#lastId.get() ?? 0n;
+  }
+
+  insert(
+    id: bigint,
+    { name, counter, created }: Pick<SavedCounter, "name" | "counter"> & { created: Details },
+  ): Row {
+    const time = BigInt(counter.updateTime);
+    const raw = {
+      id,
+      name,
+      uid: uidToBytes(counter.uid),
+      value: counter.value,
+      revision: BigInt(counter.revision),
+      update_ms: time,
+      initial: counter.initial,
+      min_value: counter.min ?? null,
+      max_value: counter.max ?? null,
+      clamp: counter.clamp ? 1n : 0n,
+      monotonic: counter.monotonic ? 1n : 0n,
+      settings_revision: 1n,
+      create_ms: time,
+      labels: Object.keys(created.labels).length === 0 ? null : JSON.stringify(created.labels),
+      description: created.description === "" ? null : created.description,
+    };
+    const still = stillChecksum(raw);
+    this.#insert.run({ ...raw, checksum: checksum(still, counter) });
+    return { id, counter, still };
+  }
+
+  /** @throws SQLITE_CORRUPT when the row is not there any more */
+  update({ id, still }: Row, counter: Counter): Row {
+    const { value, revision, updateTime } = counter;
+    const { changes } = this.#update.run(
+      value,
+      BigInt(revision),
+      BigInt(updateTime),
+      checksum(still, counter),
+      id,
+    );
+    if (changes !== 1) {
+      throw Object.assign(new Error(`row ${id} was loaded before and is gone`), { code: "SQLITE_CORRUPT" });
+    }
+    return { id, counter, still };
+  }
+}
+
+function checksum(still: number, { value, revision, updateTime }: Counter): bigint {
+  return BigInt(new Checksum(still).int64(value).number(revision).number(updateTime).value);
+}

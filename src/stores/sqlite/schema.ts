@@ -1,0 +1,111 @@
+import type { Database } from "better-sqlite3";
+import { TallyError } from "../../core/errors.ts";
+
+/** Marks the file as Tally's: "TALY". See https://www.sqlite.org/pragma.html#pragma_application_id */
+const APPLICATION_ID = 0x54414c59;
+
+/** Below this, two connections can corrupt the file when the WAL is reset; see the release notes of 3.51.3. */
+export const SQLITE_FLOOR = "3.51.3";
+
+/**
+ * Migrations, in order; `user_version` counts those that ran. Never change one that was released: add another.
+ *
+ * STRICT keeps a sum that overflows from becoming a float. The CHECKs are the backstop of `decide`, and their
+ * names are what a violation is recognised by.
+ */
+const MIGRATIONS = [
+  `
+  CREATE TABLE counters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- What changes refer to; never used twice.
+    name TEXT NOT NULL,
+    uid BLOB NOT NULL,
+    value INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    update_ms INTEGER NOT NULL,
+    initial INTEGER NOT NULL,
+    min_value INTEGER,
+    max_value INTEGER,
+    clamp INTEGER NOT NULL,
+    monotonic INTEGER NOT NULL,
+    settings_revision INTEGER NOT NULL,
+    create_ms INTEGER NOT NULL,
+    labels TEXT, -- A JSON object; NULL for none.
+    description TEXT,
+    checksum INTEGER NOT NULL, -- Over all columns; see checksum.ts.
+    CONSTRAINT value_at_least_min CHECK (value >= min_value),
+    CONSTRAINT value_at_most_max CHECK (value <= max_value)
+  ) STRICT;
+  CREATE UNIQUE INDEX counters_by_name ON counters (name);
+
+  -- One row a commit: all its changes, packed; see change-log.ts.
+  CREATE TABLE change_log (
+    position INTEGER PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    bytes_end INTEGER NOT NULL, -- The bytes of all changes ever, this commit's included.
+    checksum INTEGER NOT NULL,
+    changes BLOB NOT NULL
+  ) STRICT;
+
+  -- What is left of a counter's changes that were dropped: its value after the last of them.
+  CREATE TABLE change_openings (
+    counter_id INTEGER PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    value INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL
+  ) STRICT;
+
+  -- The ids of generation 7 are in the table request_ids_7; see request-ids.ts. Times are running time.
+  CREATE TABLE request_id_generations (
+    id INTEGER PRIMARY KEY,
+    opened_ms INTEGER NOT NULL,
+    closed_ms INTEGER,
+    bytes INTEGER NOT NULL,
+    forgotten INTEGER NOT NULL DEFAULT 0 -- 1: its ids are dead, and its table is being emptied.
+  ) STRICT;
+
+  CREATE TABLE service_time (run_ms INTEGER NOT NULL) STRICT;
+  INSERT INTO service_time VALUES (0);
+  `,
+];
+
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/**
+ * Bring a file to this version's schema, inside one transaction; refuse a file that is not Tally's or is newer.
+ *
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
+ */
+export function migrate(db: Database, path: string): void {
+  const tables = Number(db.prepare("SELECT count(*) FROM sqlite_schema").pluck().get());
+  const applicationId = Number(db.pragma("application_id", { simple: true }));
+  const version = Number(db.pragma("user_version", { simple: true }));
+  if (applicationId !== APPLICATION_ID && (tables > 0 || applicationId !== 0 || version !== 0)) {
+    throw unusable(`${path} is an SQLite database of another program; give Tally a file of its own.`);
+  }
+  if (version > SCHEMA_VERSION) {
+    throw unusable(
+      `${path} was written by a newer Tally (schema ${version}; this one knows up to ${SCHEMA_VERSION}); ` +
+        "start that version, or restore a backup made before the upgrade.",
+    );
+  }
+  if (version === SCHEMA_VERSION) return;
+  db.transaction(() => {
+    for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
+    db.pragma(`application_id = ${APPLICATION_ID}`);
+    db.pragma(`user_version = ${SCHEMA_VERSION}`);
+  }).immediate();
+}
+
+/** Refuse an SQLite library that is known to lose data. */
+export function assertSqliteFloor(version: string): void {
+  const [a = 0, b = 0, c = 0] = version.split(".").map(Number);
+  const [x = 0, y = 0, z = 0] = SQLITE_FLOOR.split(".").map(Number);
+  if (a * 1e6 + b * 1e3 + c >= x * 1e6 + y * 1e3 + z) return;
+  throw unusable(
+    `SQLite ${version} can corrupt a file in WAL mode; Tally needs ${SQLITE_FLOOR} or newer: reinstall its dependencies (npm ci).`,
+  );
+}
+
+export function unusable(sentence: string, cause?: unknown): TallyError {
+  return new TallyError("STORE_UNAVAILABLE", sentence, { cause });
+}

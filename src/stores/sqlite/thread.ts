@@ -1,0 +1,159 @@
+/** Asking a worker thread, and answering in one: one message each way a request, in order. */
+import { once } from "node:events";
+import { parentPort, Worker, workerData } from "node:worker_threads";
+import { type ErrorCode, TallyError } from "../../core/errors.ts";
+
+/** An error as it crosses: the cause stays behind, its text comes along for the log. */
+interface CrossedError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly cause: string;
+  /** The thread's store can no longer be trusted. */
+  readonly fatal: boolean;
+}
+
+type Answer = { readonly id: number } & ({ readonly result: unknown } | { readonly error: CrossedError });
+type Request = { readonly id: number; readonly kind: string; readonly payload: unknown };
+
+/** The asking side of a worker thread. */
+export class Thread {
+  /** Settles when the thread failed for good, or ended without being asked to. */
+  readonly failed: Promise<Error>;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
+  readonly #fail: (error: Error) => void;
+  #nextId = 1;
+  /** Set when nothing more can be asked. */
+  #ended: Error | undefined;
+
+  private constructor(worker: Worker) {
+    this.#worker = worker;
+    const { promise, resolve } = Promise.withResolvers<Error>();
+    this.failed = promise;
+    this.#fail = resolve;
+    worker.on("message", (answer: Answer) => this.#settle(answer));
+    worker.on("error", (error) => this.#end(error));
+    worker.on("exit", (code) => this.#end(new Error(`the thread ended with code ${code}`)));
+  }
+
+  /**
+   * Start a thread that calls `serveThread`, and wait until it has opened.
+   *
+   * @param name  the module beside this one, without its extension: .ts as a source, .js when built
+   */
+  static async start<Opened>(name: string, data: object): Promise<{ thread: Thread; opened: Opened }> {
+    const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+    const worker = new Worker(new URL(`./${name}${extension}`, import.meta.url), { workerData: data, name });
+    const [answer] = (await once(worker, "message")) as [Answer];
+    if ("error" in answer) {
+      await worker.terminate();
+      throw toError(answer.error);
+    }
+    return { thread: new Thread(worker), opened: answer.result as Opened };
+  }
+
+  ask<Result>(kind: string, payload: unknown, transfer: readonly ArrayBuffer[] = []): Promise<Result> {
+    if (this.#ended !== undefined) {
+      return Promise.reject(
+        new TallyError("STORE_UNAVAILABLE", "the store is closed", { cause: this.#ended }),
+      );
+    }
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
+    this.#worker.postMessage({ id, kind, payload } satisfies Request, transfer);
+    return promise;
+  }
+
+  /** Have the thread release what it holds, and end it. */
+  async close(payload: unknown): Promise<void> {
+    if (this.#ended !== undefined) return;
+    await this.ask("close", payload);
+    this.#ended = new Error("closed");
+    await this.#worker.terminate();
+  }
+
+  #settle(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.id);
+    if ("error" in answer) {
+      const error = toError(answer.error);
+      if (answer.error.fatal) this.#refuseFromNowOn(error);
+      waiting?.reject(error);
+    } else waiting?.resolve(answer.result);
+    this.#waiting.delete(answer.id);
+  }
+
+  #refuseFromNowOn(error: Error): void {
+    this.#ended ??= error;
+    this.#fail(error);
+  }
+
+  /** The thread is gone: what it was asked may or may not have been done. */
+  #end(cause: Error): void {
+    if (this.#ended === undefined) this.#refuseFromNowOn(cause);
+    for (const { reject } of this.#waiting.values()) {
+      reject(new TallyError("OUTCOME_UNKNOWN", "the store's thread ended before it answered", { cause }));
+    }
+    this.#waiting.clear();
+  }
+}
+
+function toError({ code, message, cause }: CrossedError): TallyError {
+  return new TallyError(code, message, { cause });
+}
+
+/** What a thread answers: by kind of request. */
+export type Handlers = Record<string, (payload: never) => unknown>;
+
+/**
+ * The answering side: open, then answer requests one after another.
+ *
+ * @param open   opens what the thread owns; what it returns as `opened` goes to the asking side
+ * @param after  called after each answer has gone out
+ */
+export function serveThread<Data>(
+  open: (data: Data) => {
+    opened: unknown;
+    handlers: Handlers;
+    after?(): void;
+    transfer?(result: unknown): ArrayBuffer[];
+  },
+): void {
+  const port = parentPort!;
+  const answered = (id: number, run: () => unknown, transfer?: (result: unknown) => ArrayBuffer[]): void => {
+    try {
+      const result = run();
+      port.postMessage({ id, result } satisfies Answer, transfer?.(result) ?? []);
+    } catch (error) {
+      port.postMessage({ id, error: crossed(error) } satisfies Answer);
+    }
+  };
+  let handlers: Handlers = {};
+  answered(0, () => {
+    const { opened, handlers: opening, after, transfer } = open(workerData as Data);
+    handlers = opening;
+    port.on("message", ({ id, kind, payload }: Request) => {
+      answered(id, () => handlers[kind]!(payload as never), transfer);
+      if (after !== undefined) {
+        try {
+          after();
+        } catch (error) {
+          port.postMessage({ id: 0, error: crossed(error) } satisfies Answer);
+        }
+      }
+    });
+    return opened;
+  });
+}
+
+function crossed(error: unknown): CrossedError {
+  const cause = error instanceof TallyError && error.cause !== undefined ? error.cause : error;
+  const sqlite = (cause as { code?: string }).code ?? "";
+  return {
+    code: error instanceof TallyError ? error.code : "INTERNAL_ERROR",
+    message: error instanceof Error ? error.message : String(error),
+    cause: cause instanceof Error ? `${sqlite} ${cause.stack}` : String(cause),
+    // After a failed write or fsync, memory may show what the disk does not have. A full disk is no such failure.
+    fatal: error instanceof TallyError && error.code === "OUTCOME_UNKNOWN" && sqlite !== "SQLITE_FULL",
+  };
+}

@@ -1,0 +1,65 @@
+/** The thread that owns the lock and the only connection that writes. */
+import type { Batch, Outcomes } from "../../core/columns.ts";
+import type { Retention } from "../../service/store.ts";
+import { type Moment, WriteConnection } from "./connection.ts";
+import { holdLock } from "./lock.ts";
+import { startFailure } from "./start-failure.ts";
+import { serveThread } from "./thread.ts";
+
+export interface WriteData {
+  readonly path: string;
+  readonly retention: Retention;
+  readonly cachedCountersMax: number;
+  readonly moment: Moment;
+}
+
+export interface CommitRequest {
+  readonly batch: Batch;
+  readonly moment: Moment;
+  readonly uidSeed: string;
+}
+
+export interface MaintainAnswer {
+  readonly more: boolean;
+  readonly warnings: readonly string[];
+}
+
+serveThread<WriteData>((data) => {
+  const { lock, connection } = opened(data);
+  return {
+    opened: { sqliteVersion: connection.sqliteVersion },
+    handlers: {
+      commit: ({ batch, moment, uidSeed }: CommitRequest) => connection.commit(batch, moment, uidSeed),
+      maintain: (moment: Moment): MaintainAnswer => {
+        const warnings: string[] = [];
+        const more = connection.maintain(moment, (warning) => warnings.push(warning));
+        return { more, warnings };
+      },
+      close: (moment: Moment) => {
+        connection.close(moment);
+        lock.release();
+      },
+    },
+    after: () => connection.checkpointIfDue(),
+    transfer: (result) => (isOutcomes(result) ? buffersOf(result) : []),
+  };
+});
+
+function opened(data: WriteData) {
+  let lock: ReturnType<typeof holdLock> | undefined;
+  try {
+    lock = holdLock(data.path);
+    return { lock, connection: new WriteConnection(data.path, data, data.moment) };
+  } catch (error) {
+    lock?.release();
+    throw startFailure(data.path, error);
+  }
+}
+
+function isOutcomes(result: unknown): result is Outcomes {
+  return typeof result === "object" && result !== null && "revisions" in result;
+}
+
+function buffersOf({ values, previous, revisions, times, replayed }: Outcomes): ArrayBuffer[] {
+  return [values, previous, revisions, times, replayed].map(({ buffer }) => buffer as ArrayBuffer);
+}

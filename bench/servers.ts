@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { askRedis } from "./redis.ts";
+import { acceptsCalls, answersHealth } from "./tally.ts";
+
+/** A server process of the bench's own, on a free loopback port, with its data in a temporary directory. */
+export type Server = {
+  port: number;
+  pid: number;
+  /** From its spawn to the first sign of readiness, to 5 milliseconds. */
+  readyMs: number;
+  /** Ends it and waits; SIGTERM unless told otherwise. The data stays: whoever made the directory removes it. */
+  close(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+};
+
+const READY_WITHIN_MS = 30_000;
+const running = new Set<ChildProcess>();
+const directories = new Set<string>();
+
+/** The ceiling: see bare-server.ts. */
+export async function openBareServer(): Promise<Server> {
+  const port = await freePort();
+  const program = fileURLToPath(new URL("./bare-server.ts", import.meta.url));
+  return startServer(port, process.execPath, [program, String(port)], makeDataDirectory(), () =>
+    acceptsCalls(port),
+  );
+}
+
+/** Tally as its users start it, on the database in this directory. */
+export async function openTally(directory: string): Promise<Server> {
+  const port = await freePort();
+  const program = fileURLToPath(new URL("../bin/tally.mjs", import.meta.url));
+  const args = ["serve", "--listen", `127.0.0.1:${port}`, "--store", `sqlite:${databaseIn(directory)}`];
+  return startServer(port, process.execPath, [program, ...args], directory, () => answersHealth(port));
+}
+
+export function databaseIn(directory: string): string {
+  return join(directory, "tally.db");
+}
+
+/** Redis as durable as Tally: each command is in the append-only file, and fsynced, before its answer. */
+export async function openRedis(directory: string): Promise<Server> {
+  const port = await freePort();
+  const durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""];
+  const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory, ...durable];
+  const isReady = async () => (await askRedis(port, "PING")) === "+PONG";
+  return startServer(port, "redis-server", args, directory, isReady);
+}
+
+/** A new directory beside the system's other temporary files, removed when the bench ends. */
+export function makeDataDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "tally-bench-"));
+  directories.add(directory);
+  return directory;
+}
+
+/** Kill what still runs and remove the data, however the bench ends. */
+export function cleanUpAtExit(): void {
+  process.on("exit", () => {
+    for (const child of running) child.kill("SIGKILL");
+    for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+  });
+  process.on("SIGINT", () => process.exit(130));
+  process.on("SIGTERM", () => process.exit(143));
+}
+
+async function startServer(
+  port: number,
+  command: string,
+  args: string[],
+  directory: string,
+  isReady: () => Promise<boolean>,
+): Promise<Server> {
+  const logPath = join(directory, "server.log");
+  const log = openSync(logPath, "a");
+  const child = spawn(command, args, { stdio: ["ignore", log, log] });
+  closeSync(log);
+  running.add(child);
+  const exit = once(child, "exit").then(() => running.delete(child));
+  const spawnedMs = performance.now();
+  await untilReady(isReady, child, logPath);
+  return {
+    port,
+    pid: child.pid!,
+    readyMs: performance.now() - spawnedMs,
+    async close(signal = "SIGTERM") {
+      child.kill(signal);
+      await exit;
+    },
+  };
+}
+
+async function untilReady(
+  isReady: () => Promise<boolean>,
+  child: ChildProcess,
+  logPath: string,
+): Promise<void> {
+  const deadline = performance.now() + READY_WITHIN_MS;
+  while (!(await isReady().catch(() => false))) {
+    if (child.exitCode !== null || performance.now() > deadline) {
+      const log = readFileSync(logPath, "utf8").slice(-2000);
+      throw new Error(`${child.spawnargs.join(" ")} did not become ready; its log ends with:\n${log}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  await once(probe, "close");
+  if (address === null || typeof address === "string") throw new TypeError(`expected a port, got ${address}`);
+  return address.port;
+}

@@ -56,8 +56,9 @@ export const PLAIN_RULES: Rules = { initial: 0n, min: -(2n ** 63n), max: 2n ** 6
  * - order: the order of the revisions contradicts real time; a stale read, say
  * - refusal: nothing that the counter was at the time explains a refusal
  * - identity: a counter has two uids
+ * - answer: a call was answered in a way that its caller may not meet
  */
-export type ViolationKind = "lost" | "doubled" | "value" | "order" | "refusal" | "identity";
+export type ViolationKind = "lost" | "doubled" | "value" | "order" | "refusal" | "identity" | "answer";
 
 export interface Violation {
   readonly kind: ViolationKind;

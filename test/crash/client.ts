@@ -1,0 +1,220 @@
+import { v7 as uuidv7 } from "uuid";
+import { attempt, type CallAnswer, toRefused } from "./call.ts";
+import { Connection, Unanswered } from "./connection.ts";
+import type { Entry, History, Told, Violation } from "./history.ts";
+import type { Random } from "./random.ts";
+import { pause } from "./server-process.ts";
+import { nextPlan, type Plan, rulesOf } from "./workload.ts";
+
+/** What all clients of a run share. */
+export interface Run {
+  readonly port: number;
+  readonly history: Pick<History, "add">;
+  readonly tally: RunTally;
+  report(violation: Violation): void;
+}
+
+/** What clients have seen, in numbers. */
+export class RunTally {
+  /** Logical calls that got their final answer, and the operations in them. */
+  calls = 0;
+  operations = 0;
+  /** Attempts that got no answer. */
+  unanswered = 0;
+  /** Calls whose final answer came only after an attempt that got none. */
+  retried = 0;
+  /** Answers that repeat an earlier one, which the caller may never have seen. */
+  replays = 0;
+  /** Of these, replays of calls that were answered long before, sent again on purpose. */
+  replaysOfOld = 0;
+  /** Operations refused, by reason; also the passing reasons that a retry got over. */
+  readonly refusals = new Map<string, number>();
+}
+
+/** One sending of a request, while and after it is on its way. */
+export interface Attempt {
+  readonly sentUs: number;
+  state: "in flight" | "answered" | "unanswered";
+}
+
+/**
+ * A caller that does one thing after another, and retries each under the same request id until it is answered.
+ *
+ * Two habits beside that test the request ids without a kill: at times it sends a request twice at once, and at
+ * times it sends one again that was answered long before. Both must be answered as the first time.
+ */
+export class Client {
+  /** The attempts on their way. */
+  readonly inFlight = new Set<Attempt>();
+  readonly #run: Run;
+  readonly #random: Random;
+  #connection: Connection | undefined;
+  readonly #answered: { plan: Plan; requestId: string; told: readonly Told[] }[] = [];
+
+  constructor(run: Run, random: Random) {
+    this.#run = run;
+    this.#random = random;
+  }
+
+  /** Work until told to stop; resolves when the last call has its answer. */
+  async work(stopped: () => boolean): Promise<void> {
+    while (!stopped()) {
+      if (this.#random.fraction() < 0.02) await this.#sendAgain();
+      else await this.do(nextPlan(this.#random));
+    }
+  }
+
+  /** Have something done once, whatever happens to the server meanwhile. */
+  async do(plan: Plan): Promise<void> {
+    const requestId = uuidv7();
+    const startUs = nowUs();
+    const twice = this.#random.fraction() < 0.02;
+    const [answer, echo] = await Promise.all([
+      this.#untilAnswered(plan, requestId),
+      twice ? this.#untilAnswered(plan, requestId) : undefined,
+    ]);
+    const endUs = nowUs();
+    const { history, tally } = this.#run;
+    tally.calls++;
+    tally.operations += plan.kind === "batch" ? plan.steps.length : 1;
+
+    if (echo !== undefined) this.#compareEcho(plan, requestId, answer, echo);
+    // Of two answers sent at once the applied one counts: the other may have been judged before or after it.
+    const final = answer.ok || echo === undefined ? answer : echo;
+    for (const entry of entriesOf(plan, requestId, final, startUs, endUs)) {
+      if ("refused" in entry.told) count(tally.refusals, entry.told.refused);
+      history.add(entry);
+    }
+    if (final.ok) this.#remember(plan, requestId, final.told);
+  }
+
+  close(): void {
+    this.#connection?.close();
+  }
+
+  async #untilAnswered(plan: Plan, requestId: string): Promise<CallAnswer> {
+    const { tally } = this.#run;
+    const giveUpMs = performance.now() + GIVE_UP_MS;
+    let retry = false;
+    for (;;) {
+      const answer = await this.#attempt(plan, requestId);
+      if (
+        answer !== undefined &&
+        (answer.ok || (answer.reason !== undefined && !PASSING.has(answer.reason)))
+      ) {
+        if (retry) tally.retried++;
+        if (answer.ok && answer.replayed) tally.replays++;
+        if (!answer.ok && !EXPECTED.has(answer.reason!)) {
+          this.#report(`${requestId} was answered ${answer.reason}: ${answer.text}`);
+        }
+        return answer;
+      }
+      if (answer !== undefined)
+        count(tally.refusals, answer.reason ?? `status ${answer.status} not of Tally's`);
+      retry = true;
+      if (performance.now() > giveUpMs) throw new Error(`${requestId} has no answer after ${GIVE_UP_MS} ms`);
+      await pause(RETRY_MS);
+    }
+  }
+
+  /** One attempt; undefined when it got no answer. */
+  async #attempt(plan: Plan, requestId: string): Promise<CallAnswer | undefined> {
+    const sending: Attempt = { sentUs: nowUs(), state: "in flight" };
+    try {
+      if (!this.#connection?.usable) {
+        this.#connection?.close();
+        this.#connection = await Connection.open(this.#run.port);
+      }
+      this.inFlight.add(sending);
+      const answer = await attempt(this.#connection, plan, requestId, rulesOf);
+      sending.state = "answered";
+      return answer;
+    } catch (error) {
+      if (!(error instanceof Unanswered)) throw error;
+      if (this.inFlight.has(sending)) this.#run.tally.unanswered++;
+      sending.state = "unanswered";
+      return undefined;
+    } finally {
+      this.inFlight.delete(sending);
+    }
+  }
+
+  /** Keep some of the answers, to ask for them again. */
+  #remember(plan: Plan, requestId: string, told: readonly Told[]): void {
+    if (plan.kind === "single" && plan.asked.verb === "read") return;
+    if (told.every((one) => "refused" in one)) return; // Refusals alone are not remembered.
+    const at =
+      this.#answered.length < REMEMBERED ? this.#answered.length : this.#random.between(0, REMEMBERED - 1);
+    this.#answered[at] = { plan, requestId, told };
+  }
+
+  async #sendAgain(): Promise<void> {
+    if (this.#answered.length === 0) return;
+    const { plan, requestId, told } = this.#random.pick(this.#answered);
+    const answer = await this.#untilAnswered(plan, requestId);
+    if (!answer.ok || !answer.replayed || !sameTold(answer.told, told)) {
+      const text = `${requestId} was told ${inWords(told)} once, and when sent again ${inWords(answer)}`;
+      this.#run.report({ kind: "doubled", text });
+    } else this.#run.tally.replaysOfOld++;
+  }
+
+  #compareEcho(plan: Plan, requestId: string, one: CallAnswer, other: CallAnswer): void {
+    if (plan.kind === "single" && plan.asked.verb === "read") return;
+    if (!one.ok || !other.ok) return; // A refusal is judged afresh each time, so one may differ.
+    if (one.told.every((told) => "refused" in told)) return;
+    if ((!one.replayed && !other.replayed) || !sameTold(one.told, other.told)) {
+      const text = `${requestId}, sent twice at once, was told ${inWords(one)} and ${inWords(other)}`;
+      this.#run.report({ kind: "doubled", text });
+    }
+  }
+
+  #report(text: string): void {
+    this.#run.report({ kind: "answer", text });
+  }
+}
+
+/** Passing refusals and the unknown outcome: to be sent again under the same id. */
+const PASSING = new Set([
+  "QUEUE_FULL",
+  "REQUEST_IDS_FULL",
+  "DRAINING",
+  "STORE_UNAVAILABLE",
+  "OUTCOME_UNKNOWN",
+]);
+
+/** What this workload may be refused for. */
+const EXPECTED = new Set(["COUNTER_NOT_FOUND", "COUNTER_EXISTS", "ABOVE_MAX", "BELOW_MIN"]);
+
+const RETRY_MS = 10;
+/** A server that starts in a second and is killed soon after is up often enough within this time. */
+const GIVE_UP_MS = 60_000;
+const REMEMBERED = 100;
+
+function entriesOf(plan: Plan, id: string, answer: CallAnswer, startUs: number, endUs: number): Entry[] {
+  if (plan.kind === "single") {
+    const { name, asked } = plan;
+    const told = answer.ok ? answer.told[0]! : toRefused(answer.reason!, answer.metadata);
+    return [{ name, asked, told, startUs, endUs, id }];
+  }
+  if (!answer.ok) return []; // A refused group changed nothing, and was judged on values nobody else has seen.
+  return plan.steps.map(({ name, asked }, i) => {
+    return { name, asked, told: answer.told[i]!, startUs, endUs, id: `${id}#${i}` };
+  });
+}
+
+function sameTold(some: readonly Told[], others: readonly Told[]): boolean {
+  return inWords(some) === inWords(others);
+}
+
+function inWords(told: readonly Told[] | CallAnswer): string {
+  return JSON.stringify(told, (_, value) => (typeof value === "bigint" ? `${value}` : value));
+}
+
+function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+/** CLOCK_MONOTONIC in microseconds. */
+export function nowUs(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}

@@ -1,0 +1,211 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Attempt, Client, nowUs, RunTally } from "./client.ts";
+import { type Entry, History, type Violation } from "./history.ts";
+import type { Random } from "./random.ts";
+import { seededRandom } from "./random.ts";
+import { freePort, pause, ServerProcess } from "./server-process.ts";
+import { checkStored, type Stored } from "./stored.ts";
+import { CREATED, isPlainSum, rulesOf } from "./workload.ts";
+
+export interface CrashOptions {
+  readonly kills: number;
+  readonly seed: number;
+  /** Modules that put a fault into the server. */
+  readonly preload?: readonly string[];
+  /** Takes lines that say how far the run is. */
+  readonly progress?: (line: string) => void;
+}
+
+export interface CrashReport {
+  readonly violations: readonly Violation[];
+  /** By kill: how many attempts had been sent, and never got an answer. */
+  readonly brokenByKill: readonly number[];
+  /** Kills beside those, while the server was starting. */
+  readonly killsAtStart: number;
+  readonly tally: RunTally;
+  readonly counters: number;
+  readonly stored: Stored | undefined;
+  readonly seconds: number;
+}
+
+const CLIENTS = 32;
+/** How long the server runs from its first answer to its next end. */
+const RUN_MS = [100, 600] as const;
+/** One start in this many is cut short as well: recovery must survive a kill too. */
+const START_KILL_ONE_IN = 8;
+const START_KILL_MS = [20, 500] as const;
+/** The history is checked, and forgotten, this often. */
+const KILLS_PER_CHECK = 25;
+
+/**
+ * Kill the server again and again under clients that retry until they are answered, and check that every counter
+ * did exactly what its callers were told.
+ *
+ * Each kill lands with calls in flight, which is asserted: a call counts when it was sent at least a millisecond
+ * before and never got an answer.
+ */
+export async function crashRun(options: CrashOptions): Promise<CrashReport> {
+  const directory = await mkdtemp(join(tmpdir(), "tally-crash-"));
+  const run = new CrashRun(join(directory, "tally.db"), await freePort(), options);
+  try {
+    return await run.run();
+  } finally {
+    await run.end();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+class CrashRun {
+  readonly #file: string;
+  readonly #port: number;
+  readonly #options: CrashOptions;
+  readonly #random: Random;
+  readonly #tally = new RunTally();
+  readonly #history = new History(rulesOf);
+  readonly #sums = new Map<string, bigint>();
+  readonly #violations: Violation[] = [];
+  readonly #clients: Client[];
+  readonly #brokenByKill: number[] = [];
+  #killsAtStart = 0;
+  #server: ServerProcess;
+  #working: Promise<unknown> = Promise.resolve();
+  #resting = false;
+
+  constructor(file: string, port: number, options: CrashOptions) {
+    this.#file = file;
+    this.#port = port;
+    this.#options = options;
+    this.#random = seededRandom(options.seed);
+    const shared = {
+      port,
+      tally: this.#tally,
+      history: { add: (entry: Entry) => this.#record(entry) },
+      report: (violation: Violation) => this.#violations.push(violation),
+    };
+    this.#clients = Array.from({ length: CLIENTS }, () => new Client(shared, this.#random.fork()));
+    this.#server = this.#startServer();
+  }
+
+  async run(): Promise<CrashReport> {
+    const startedMs = performance.now();
+    await this.#server.ready();
+    for (const [name, rules] of CREATED) {
+      const asked = { verb: "create", value: rules.initial } as const;
+      await this.#clients[0]!.do({ kind: "single", name, asked });
+    }
+
+    this.#work();
+    for (let kill = 1; kill <= this.#options.kills && this.#violations.length === 0; kill++) {
+      await this.#answersCome();
+      await pause(this.#random.between(...RUN_MS));
+      this.#brokenByKill.push(await this.#killAndRestart());
+      if (kill % KILLS_PER_CHECK === 0) await this.#check(kill);
+    }
+    await this.#rest();
+    const stored = this.#violations.length === 0 ? await this.#checkTheEnd() : undefined;
+    return {
+      violations: this.#violations,
+      brokenByKill: this.#brokenByKill,
+      killsAtStart: this.#killsAtStart,
+      tally: this.#tally,
+      counters: this.#history.known.size,
+      stored,
+      seconds: (performance.now() - startedMs) / 1000,
+    };
+  }
+
+  async end(): Promise<void> {
+    this.#resting = true;
+    for (const client of this.#clients) client.close();
+    if (this.#server.running) await this.#server.kill();
+  }
+
+  #startServer(): ServerProcess {
+    const { preload = [] } = this.#options;
+    return new ServerProcess({ port: this.#port, file: this.#file, preload });
+  }
+
+  #work(): void {
+    this.#resting = false;
+    this.#working = Promise.all(this.#clients.map((client) => client.work(() => this.#resting)));
+    this.#working.catch(() => {}); // #rest reports it.
+  }
+
+  /** Let every client finish what it is at. */
+  async #rest(): Promise<void> {
+    this.#resting = true;
+    await this.#working;
+  }
+
+  /** A kill that finds the server before it has answered anybody would show little. */
+  async #answersCome(): Promise<void> {
+    const { calls } = this.#tally;
+    for (const deadline = Date.now() + 30_000; this.#tally.calls === calls; await pause(2)) {
+      if (!this.#server.running) throw new Error(`the server ended by itself:\n${this.#server.output}`);
+      if (Date.now() > deadline) throw new Error(`the server answers nobody:\n${this.#server.output}`);
+    }
+  }
+
+  /** @returns how many attempts the kill cut off */
+  async #killAndRestart(): Promise<number> {
+    const sent = nowUs() - 1000;
+    const cutOff: Attempt[] = this.#clients.flatMap(({ inFlight }) => [...inFlight]);
+    const { signal } = await this.#server.kill();
+    if (signal !== "SIGKILL") throw new Error(`the server had ended by itself:\n${this.#server.output}`);
+    this.#server = this.#startServer();
+    while (this.#random.between(1, START_KILL_ONE_IN) === 1) {
+      await pause(this.#random.between(...START_KILL_MS));
+      await this.#server.kill();
+      this.#killsAtStart++;
+      this.#server = this.#startServer();
+    }
+    await this.#server.ready();
+    return cutOff.filter(({ sentUs, state }) => sentUs <= sent && state === "unanswered").length;
+  }
+
+  async #check(kill: number): Promise<void> {
+    await this.#rest();
+    this.#violations.push(...this.#history.check());
+    const { calls, replays } = this.#tally;
+    this.#options.progress?.(
+      `${kill} kills, ${calls} calls, ${replays} replays, ${this.#violations.length} violations`,
+    );
+    this.#work();
+  }
+
+  /** One more kill with nobody calling, then read every counter, then look at the file. */
+  async #checkTheEnd(): Promise<Stored> {
+    this.#violations.push(...this.#history.check());
+    await this.#server.kill();
+    this.#server = this.#startServer();
+    await this.#server.ready();
+    for (const name of this.#history.known.keys()) {
+      await this.#clients[0]!.do({ kind: "single", name, asked: { verb: "read" } });
+    }
+    this.#violations.push(...this.#history.check());
+
+    const { code } = await this.#server.stop();
+    if (code !== 0) this.#violations.push({ kind: "answer", text: `SIGTERM ended the server with ${code}` });
+    for (const [name, { value }] of this.#history.known) {
+      const sum = this.#sums.get(name) ?? 0n;
+      if (isPlainSum(name) && (value ?? 0n) !== sum) {
+        const kind = (value ?? 0n) < sum ? "lost" : "doubled";
+        this.#violations.push({ kind, text: `${name} is ${value}, and its operations sum up to ${sum}` });
+      }
+    }
+    const stored = await checkStored(this.#file, this.#history.known);
+    for (const text of stored.faults) this.#violations.push({ kind: "value", text });
+    return stored;
+  }
+
+  /** Into the history, and into the sum of what was asked for: a second account, which uses no revisions. */
+  #record(entry: Entry): void {
+    this.#history.add(entry);
+    const { name, asked, told } = entry;
+    if ("refused" in told) return;
+    const amount = asked.verb === "add" ? asked.amount : asked.verb === "create" ? asked.value : 0n;
+    this.#sums.set(name, (this.#sums.get(name) ?? 0n) + amount);
+  }
+}

@@ -1,0 +1,99 @@
+import { performance } from "node:perf_hooks";
+import Database from "better-sqlite3";
+import { v7 as uuidv7 } from "uuid";
+import { CORRUPT } from "../../src/core/batch.ts";
+import { ChangeKind } from "../../src/core/change.ts";
+import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
+import { openStore } from "../../src/stores/open.ts";
+import type { Known } from "./history.ts";
+
+/** What a data file was found to be, beside faults. */
+export interface Stored {
+  readonly faults: string[];
+  readonly counters: number;
+  readonly changes: number;
+}
+
+/**
+ * Look at a data file whose server has ended: SQLite finds it sound, each counter is what its callers were told,
+ * and the change log leads from revision to revision to just that.
+ */
+export async function checkStored(file: string, known: ReadonlyMap<string, Known>): Promise<Stored> {
+  const faults = [...integrityFaults(file)];
+  const store = await openStore(`sqlite:${file}`, {
+    clock: { now: Date.now, monotonic: () => performance.now() },
+    newUid: uuidv7,
+    retention: DEFAULT_RETENTION,
+    cachedCountersMax: 1_000,
+    warn: (message) => faults.push(message),
+  });
+  try {
+    faults.push(...(await counterFaults(store, known)));
+    const { changes, ends } = await followChanges(store, faults);
+    for (const [name, { revision, value }] of known) {
+      const end = ends.get(name);
+      if (end?.revision !== revision && revision !== 0) {
+        faults.push(`the changes of ${name} end at revision ${end?.revision}, expected ${revision}`);
+      } else if (end !== undefined && end.value !== value) {
+        faults.push(`the changes of ${name} sum up to ${end.value}, expected ${value}`);
+      }
+    }
+    return { faults, counters: known.size, changes };
+  } finally {
+    await store.close();
+  }
+}
+
+function integrityFaults(file: string): string[] {
+  const db = new Database(file, { readonly: true });
+  try {
+    const rows = db.pragma("integrity_check") as { integrity_check: string }[];
+    return rows.map((row) => row.integrity_check).filter((line) => line !== "ok");
+  } finally {
+    db.close();
+  }
+}
+
+async function counterFaults(store: Store, known: ReadonlyMap<string, Known>): Promise<string[]> {
+  const faults: string[] = [];
+  const names = [...known.keys()];
+  for (let i = 0; i < names.length; i += NAMES_MAX) {
+    const asked = names.slice(i, i + NAMES_MAX);
+    for (const [k, counter] of (await store.get(asked)).entries()) {
+      const { revision, value } = known.get(asked[k]!)!;
+      if (counter === CORRUPT) faults.push(`the row of ${asked[k]} is corrupt`);
+      else if ((counter?.revision ?? 0) !== revision || counter?.value !== value) {
+        faults.push(
+          `${asked[k]} is ${counter?.value} at ${counter?.revision}, expected ${value} at ${revision}`,
+        );
+      }
+    }
+  }
+  return faults;
+}
+
+/** Where the change log ends for each counter, by its sums alone. */
+async function followChanges(store: Store, faults: string[]) {
+  const ends = new Map<string, { revision: number; value: bigint }>();
+  let changes = 0;
+  for (let cursor = ""; ; ) {
+    const page = await store.changesSince(cursor, 10_000);
+    for (const { name, kind, firstRevision, revision, added, removed, value } of page.changes) {
+      const end = ends.get(name) ?? { revision: 0, value: 0n };
+      if (revision <= end.revision) continue; // At least once: it came before.
+      changes++;
+      if (kind === ChangeKind.OPENING) {
+        ends.set(name, { revision, value });
+        continue;
+      }
+      if (firstRevision !== end.revision + 1) {
+        faults.push(`the changes of ${name} go from revision ${end.revision} to ${firstRevision}`);
+      }
+      ends.set(name, { revision, value: end.value + added - removed });
+    }
+    if (page.cursor === cursor) return { changes, ends };
+    cursor = page.cursor;
+  }
+}
+
+const NAMES_MAX = 1_000;

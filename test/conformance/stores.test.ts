@@ -1,0 +1,14 @@
+/** The store contract (src/service/store.ts), whole, on every store. */
+import { describe } from "vitest";
+import { STORES } from "../support/stores.ts";
+import { changesSuite } from "./changes.ts";
+import { commitSuite } from "./commit.ts";
+import { exactlyOnceSuite } from "./exactly-once.ts";
+import { modelSuite } from "./model.ts";
+
+describe.each(STORES)("$name", (kind) => {
+  describe("commit", () => commitSuite(kind));
+  describe("exactly once", () => exactlyOnceSuite(kind));
+  describe("changes", () => changesSuite(kind));
+  describe("model", () => modelSuite(kind));
+});

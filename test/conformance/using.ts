@@ -1,0 +1,16 @@
+import type { TestAPI } from "vitest";
+import type { Opened, StoreKind } from "../support/stores.ts";
+
+/** A test that gets a store of its own, opened before and cleaned up after. */
+export function using(kind: StoreKind, it: TestAPI, options: Parameters<StoreKind["open"]>[0] = {}) {
+  return (name: string, test: (opened: Opened) => Promise<void>): void => {
+    it(name, { timeout: 60_000 }, async () => {
+      const opened = await kind.open(options);
+      try {
+        await test(opened);
+      } finally {
+        await opened.dispose();
+      }
+    });
+  };
+}

@@ -1,0 +1,94 @@
+/** Short ways to say what callers ask, and to read what a store answered. */
+
+import { type OpColumns, type Outcomes, toColumns } from "../../src/core/columns.ts";
+import { PLAIN } from "../../src/core/counter.ts";
+import type { Refusal } from "../../src/core/errors.ts";
+import { type Op, type Outcome, type Settings, Verb } from "../../src/core/op.ts";
+import type { Store } from "../../src/service/store.ts";
+import { toBatch } from "../../src/service/writer.ts";
+
+/** What one caller asks for in one request. */
+export interface Asked {
+  readonly caller: string;
+  readonly requestId: string | undefined;
+  readonly ops: Op | OpColumns;
+  readonly allOrNothing: boolean;
+}
+
+type OpOptions = Pick<Partial<Op>, "mustExist" | "etag" | "note">;
+type CallOptions = { id?: string | undefined; caller?: string; allOrNothing?: boolean };
+
+export const increment = (name: string, amount = 1n, options: OpOptions = {}): Op =>
+  op(Verb.INCREMENT, name, amount, options);
+export const decrement = (name: string, amount = 1n, options: OpOptions = {}): Op =>
+  op(Verb.DECREMENT, name, amount, options);
+export const set = (name: string, value: bigint, options: OpOptions = {}): Op =>
+  op(Verb.SET, name, value, options);
+export const reset = (name: string, options: OpOptions = {}): Op => op(Verb.RESET, name, 0n, options);
+
+export function create(name: string, settings: Partial<Settings> & { value?: bigint } = {}): Op {
+  const { value, ...given } = settings;
+  const full: Settings = { ...PLAIN, labels: {}, description: "", ...given };
+  return { ...op(Verb.CREATE, name, value ?? full.initial, {}), settings: full };
+}
+
+function op(verb: Verb, name: string, amount: bigint, options: OpOptions): Op {
+  return { verb, name, amount, mustExist: false, ...options };
+}
+
+/** One operation as a request of its own. */
+export function single(op: Op, { id, caller = "" }: CallOptions = {}): Asked {
+  return { caller, requestId: id, ops: op, allOrNothing: false };
+}
+
+/** Several operations as one BatchApply. */
+export function batch(
+  ops: readonly Op[],
+  { id, caller = "", allOrNothing = false }: CallOptions = {},
+): Asked {
+  return { caller, requestId: id, ops: toColumns(ops), allOrNothing };
+}
+
+/** The answer to one request: its refusal as a whole, or a result an operation. */
+export interface Answer {
+  readonly refused: Refusal | undefined;
+  readonly replayed: boolean;
+  readonly time: number;
+  readonly results: readonly Result[];
+}
+export type Result = Pick<Outcome, "value" | "previous" | "revision"> | Refusal;
+
+/** Have a store apply some requests in one commit. */
+export async function commit(store: Pick<Store, "commit">, ...asked: Asked[]): Promise<Answer[]> {
+  return answersOf(asked, await store.commit(toBatch(asked)));
+}
+
+/** Have a store apply one operation on its own; the result or the refusal. */
+export async function apply(
+  store: Pick<Store, "commit">,
+  op: Op,
+  options: CallOptions = {},
+): Promise<Result> {
+  const [answer] = await commit(store, single(op, options));
+  return answer!.refused ?? answer!.results[0]!;
+}
+
+export function answersOf(asked: readonly Asked[], outcomes: Outcomes): Answer[] {
+  let first = 0;
+  return asked.map(({ ops }, c) => {
+    const end = first + ("verbs" in ops ? ops.count : 1);
+    const results: Result[] = [];
+    for (let i = first; i < end; i++) {
+      const { values, previous, revisions, refusals } = outcomes;
+      results.push(refusals.get(i) ?? { value: values[i]!, previous: previous[i]!, revision: revisions[i]! });
+    }
+    first = end;
+    const refused = outcomes.callRefusals.get(c);
+    return {
+      refused,
+      replayed: outcomes.replayed[c] === 1,
+      time: outcomes.times[c]!,
+      results: refused ? [] : results,
+    };
+  });
+}

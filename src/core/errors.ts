@@ -37,12 +37,14 @@ export interface Refusal {
   /** The bound that was in the way (int64's own when the counter has none). */
   readonly min?: bigint;
   readonly max?: bigint;
-  /** The amount or value that was asked for. */
+  /** The amount or value that was asked for; of a message that is too large, its size in bytes (`max`: the most accepted). */
   readonly requested?: bigint;
   /** The field of the request that is at fault. */
   readonly field?: string;
   /** What the field must be, as a clause: "must be 1 to 64 characters of printable ASCII". */
   readonly expected?: string;
+  /** What it was instead, shortened to at most 60 bytes. */
+  readonly got?: string;
   /** The counter's etag when it was judged. */
   readonly etag?: string;
   /** In an all_or_nothing batch: the position of the operation that was refused, from 0. */
@@ -58,9 +60,9 @@ export function messageOf(refusal: Refusal): string {
     case "MALFORMED_MESSAGE":
       return "The bytes are not a valid Protobuf message of this method's request type; nothing was applied.";
     case "INVALID_FIELD":
-      return `${field} ${refusal.expected ?? "is not valid"}; nothing was applied.`;
+      return `${field} ${refusal.expected ?? "is not valid"}${refusal.got === undefined ? "" : `, got ${refusal.got}`}; nothing was applied.`;
     case "MESSAGE_TOO_LARGE":
-      return `The message is larger than the ${max} bytes this method accepts; split it.`;
+      return `The message has ${requested} bytes and this method accepts ${max}; nothing was applied. Split it.`;
     case "REQUEST_ID_REUSED":
       return `This request_id was used for another request (${field} differs); use a new id for a new request.`;
     case "COUNTER_NOT_FOUND":

@@ -38,11 +38,12 @@ export const ERROR_DOMAIN = "tally";
  * BadRequest for a field at fault, RetryInfo where there is a time to wait.
  */
 export function statusBytes(refused: Refused): Uint8Array {
-  const { code, field, expected, retryAfterMs } = refused;
+  const { code, field, expected, got, retryAfterMs } = refused;
   const metadata = metadataOf(refused);
   const details = [pack(ErrorInfoSchema, { domain: ERROR_DOMAIN, reason: code, metadata })];
   if (code === "INVALID_FIELD") {
-    const violation = { field: field ?? "", description: expected ?? "", reason: code };
+    const description = got === undefined ? `${expected}` : `${expected}, got ${got}`;
+    const violation = { field: field ?? "", description, reason: code };
     details.push(pack(BadRequestSchema, { fieldViolations: [violation] }));
   }
   if (retryAfterMs !== undefined) {

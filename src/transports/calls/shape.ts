@@ -1,7 +1,8 @@
 import { create, type DescMessage, fromBinary, type Message, type MessageShape } from "@bufbuild/protobuf";
-import { pathToString } from "@bufbuild/protobuf/reflect";
+import { type Path, pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import type { Refusal } from "../../core/errors.ts";
+import { isWellFormed } from "./wire.ts";
 
 /**
  * The shape of a request: what its bytes must be and what each field must hold, by the rules in the .proto
@@ -13,7 +14,17 @@ const validator = createValidator({
   regexMatch: (pattern, text) => compiled(pattern).test(text),
 });
 
-/** Why a message is not acceptable; undefined when it is. */
+/** A message from its bytes; MALFORMED_MESSAGE when they are none, INVALID_FIELD when a field breaks its rule. */
+export function readRequest<Desc extends DescMessage>(
+  schema: Desc,
+  bytes: Uint8Array,
+): { readonly message: MessageShape<Desc> } | Refusal {
+  if (!isWellFormed(schema, bytes)) return { code: "MALFORMED_MESSAGE" };
+  const message = fromBinary(schema, bytes, { readUnknownFields: false });
+  return shapeRefusal(schema, message) ?? { message };
+}
+
+/** The first rule that a message breaks, by the order of its fields; undefined when there is none. */
 export function shapeRefusal<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
@@ -21,7 +32,7 @@ export function shapeRefusal<Desc extends DescMessage>(
   const result = validator.validate(schema, message);
   if (result.kind === "valid") return undefined;
   if (result.kind === "error") throw result.error;
-  return toRefusal(result.violations[0]!);
+  return toRefusal(result.violations[0]!, message);
 }
 
 /** Have everything compiled before the first call: 40 ms that a caller would wait otherwise. */
@@ -29,21 +40,102 @@ export function warmUp(schemas: readonly DescMessage[]): void {
   for (const schema of schemas) shapeRefusal(schema, create(schema) as Message);
 }
 
-/** A message from its bytes. */
-export function decode<Desc extends DescMessage>(
-  schema: Desc,
-  bytes: Uint8Array,
-): MessageShape<Desc> | undefined {
-  try {
-    return fromBinary(schema, bytes, { readUnknownFields: false });
-  } catch {
-    return undefined;
+function toRefusal({ field: path, ruleId, message: text, forKey }: Violation, message: Message): Refusal {
+  const rule = MESSAGE_RULES[ruleId];
+  if (rule !== undefined) {
+    const field = joined(pathToString(path), rule.field);
+    return invalidField(field, rule.expected, valueAt([...path], message, rule.field));
   }
+  const last = path.at(-1);
+  if (last?.kind === "map_sub") {
+    const map = path.at(-2);
+    const name = map?.kind === "field" ? map.name : "";
+    const expected = FIELD_RULES[`${name} ${forKey ? "key" : "value"}`] ?? text;
+    return invalidField(`${name}[${shown(last.key)}]`, expected, forKey ? undefined : valueAt(path, message));
+  }
+  const name = last !== undefined && "name" in last ? last.name : "";
+  return invalidField(pathToString(path), FIELD_RULES[name] ?? text, valueAt(path, message));
 }
 
-function toRefusal(violation: Violation): Refusal {
-  const field = pathToString(violation.field);
-  return { code: "INVALID_FIELD", field, expected: violation.message };
+/**
+ * A refusal for a field at fault.
+ *
+ * @param value  what was sent; undefined for a field that was left out, or whose path says it already
+ */
+export function invalidField(field: string, expected: string, value: unknown): Refusal {
+  return { code: "INVALID_FIELD", field, expected, ...(value !== undefined && { got: shown(value) }) };
+}
+
+const NAME = 'must be 1 to 200 bytes of printable ASCII without spaces, the first not "-"';
+const TOKEN = "must be 1 to 64 bytes of printable ASCII without spaces";
+const AMOUNT = "must be 1 to 9223372036854775807";
+
+/** What the fields' rules ask for, in words, by the field's name; a rule that is not here speaks for itself. */
+export const FIELD_RULES: Readonly<Record<string, string>> = {
+  name: NAME,
+  request_id: TOKEN,
+  etag: TOKEN,
+  amount: AMOUNT,
+  increment: AMOUNT,
+  decrement: AMOUNT,
+  value: "must be given",
+  reset: "must be true",
+  action: "must be one of increment, decrement, set and reset",
+  note: "must be at most 200 bytes of UTF-8",
+  description: "must be at most 1000 bytes of UTF-8",
+  on_bound: "must be ON_BOUND_REJECT or ON_BOUND_CLAMP",
+  labels: "must be at most 32 pairs",
+  "labels key": "must have a key that matches [a-z0-9_.-]{1,63}",
+  "labels value": "must be at most 200 bytes of UTF-8",
+  operations: "must be 1 to 8000",
+};
+
+/** The rules between fields, by their id: the field that is told, and what it should be. */
+export const MESSAGE_RULES: Readonly<Record<string, { readonly field: string; readonly expected: string }>> =
+  {
+    "create_counter.min_max": { field: "min", expected: "must not be above max" },
+    "operation.etag_action": { field: "etag", expected: "is for set and reset only" },
+    "operation.note_action": { field: "note", expected: "is for set and reset only" },
+  };
+
+export function joined(path: string, field: string): string {
+  return path === "" ? field : `${path}.${field}`;
+}
+
+/** What a message holds at a path, and below it in a field given by name. */
+function valueAt(path: Path, message: Message, below?: string): unknown {
+  let value: unknown = message;
+  for (const step of path) {
+    if (value === undefined) return undefined;
+    if (step.kind === "list_sub") value = (value as unknown[])[step.index];
+    else if (step.kind === "map_sub") value = (value as Record<string, unknown>)[String(step.key)];
+    else if (step.kind === "field" && step.oneof !== undefined) {
+      const chosen = (value as Record<string, { case?: string; value?: unknown }>)[step.oneof.localName];
+      value = chosen?.case === step.localName ? chosen.value : undefined;
+    } else if (step.kind === "field") value = (value as Record<string, unknown>)[step.localName];
+    else return undefined;
+  }
+  return below === undefined ? value : (value as Record<string, unknown>)[below];
+}
+
+/** A value for a message to people, in at most 60 bytes. */
+function shown(value: unknown): string {
+  if (typeof value === "string") return shownText(value);
+  if (Array.isArray(value)) return `${value.length}`;
+  if (typeof value === "object" && value !== null) return `${Object.keys(value).length}`;
+  return `${value}`;
+}
+
+function shownText(text: string): string {
+  let start = "";
+  for (const character of text) {
+    const escaped = JSON.stringify(character).slice(1, -1);
+    if (Buffer.byteLength(start) + Buffer.byteLength(escaped) > 36) {
+      return `"${start}"... (${Buffer.byteLength(text)} bytes)`;
+    }
+    start += escaped;
+  }
+  return `"${start}"`;
 }
 
 const patterns = new Map<string, RegExp>();

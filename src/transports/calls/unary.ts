@@ -1,5 +1,5 @@
 import { type DescMessage, type DescMethodUnary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { CounterService, OperationSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Store } from "../../service/store.ts";
 import type { Writer } from "../../service/writer.ts";
@@ -8,7 +8,7 @@ import type { CallContext, Handler, Refused } from "./call.ts";
 import { counterCalls } from "./counters.ts";
 import { countingCalls } from "./counting.ts";
 import { Reads } from "./reads.ts";
-import { decode, shapeRefusal, warmUp } from "./shape.ts";
+import { readRequest, warmUp } from "./shape.ts";
 
 /** A unary method from bytes to bytes: all of it but the door. */
 export interface BytesCall {
@@ -40,7 +40,7 @@ export function openCalls(
   const counting = countingCalls(writer);
   const counters = counterCalls(writer, new Reads(store, clock));
   const { unaryBytesMax, batchBytesMax } = limits;
-  warmUp(CounterService.methods.map(({ input }) => input));
+  warmUp([...CounterService.methods.map(({ input }) => input), OperationSchema]);
   return [
     messageCall(createCounter, counters.createCounter, unaryBytesMax),
     messageCall(getCounter, counters.getCounter, unaryBytesMax, false),
@@ -66,11 +66,9 @@ function messageCall<I extends DescMessage, O extends DescMessage>(
 ): BytesCall {
   const { input, output } = method;
   const answer = async (bytes: Uint8Array, context: CallContext): Promise<Uint8Array | Refused> => {
-    const request = decode(input, bytes);
-    if (request === undefined) return { code: "MALFORMED_MESSAGE" };
-    const refusal = shapeRefusal(input, request);
-    if (refusal !== undefined) return refusal;
-    const response = await handle(request, context);
+    const request = readRequest(input, bytes);
+    if ("code" in request) return request;
+    const response = await handle(request.message, context);
     return "$typeName" in response ? toBinary(output, response as MessageShape<O>) : response;
   };
   return { method, requestBytesMax, changes, answer: sized(requestBytesMax, answer) };

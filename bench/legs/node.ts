@@ -55,7 +55,7 @@ export const batchLegs: Leg[] = ([100, 1000] as const).flatMap((operations) =>
       operations,
       distribution,
       names: TEN_THOUSAND,
-      warmupMs: WARMUP_MS,
+      warmupMs: BATCH_WARMUP_MS,
       ...BATCH_LANES[operations],
     };
     return {

@@ -1,0 +1,34 @@
+import { runLoad } from "../load/processes.ts";
+import { residentMiB } from "../meter.ts";
+import type { NameRange } from "../names.ts";
+import { openTally } from "../servers.ts";
+import { median } from "../stats.ts";
+import { fullLoad } from "./loads.ts";
+
+/** Resident memory of a server, in MiB. */
+export type Memory = {
+  /** Ready, and not called yet. */
+  idle: number;
+  /** Medians of the last two thirds of the time at full load; between them memory should not grow. */
+  middle: number;
+  last: number;
+  highest: number;
+};
+
+/** Load a new server on this database with both kinds of load at once, and watch its memory. */
+export async function measureMemory(directory: string, names: NameRange, seconds: number): Promise<Memory> {
+  const server = await openTally(directory);
+  const idle = residentMiB(server.pid);
+  const samples: number[] = [];
+  const sampler = setInterval(() => samples.push(residentMiB(server.pid)), 250);
+  await Promise.all(fullLoad(seconds, names).map((load) => runLoad(load, server)));
+  clearInterval(sampler);
+  await server.close();
+  const third = Math.floor(samples.length / 3);
+  return {
+    idle,
+    middle: median(samples.slice(third, 2 * third)),
+    last: median(samples.slice(2 * third)),
+    highest: Math.max(...samples),
+  };
+}

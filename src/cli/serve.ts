@@ -1,0 +1,91 @@
+import { type Command, Option } from "commander";
+import { KEYS, loadConfig, type Sources, variableOf } from "../config.ts";
+import { type RunningServer, startServer } from "../server.ts";
+import { type Log, openLog } from "../telemetry.ts";
+import { bannerOf, readyFields } from "./banner.ts";
+import { EXIT } from "./exit.ts";
+import { onStopSignals } from "./signals.ts";
+
+/** `tally serve`: run the service until it is told to stop. */
+export function define(command: Command, { version }: { version: string }): void {
+  command.addHelpText("before", EXAMPLES).addHelpText("after", PRECEDENCE);
+  for (const key of Object.values(KEYS)) {
+    const help = `${key.about} (${key.expected}; default ${key.default})`;
+    command.addOption(new Option(`--${key.name} ${key.placeholder}`.trim(), help).helpGroup(`${key.group}:`));
+  }
+  command.addOption(
+    new Option("--config <file>", "TOML file with any of these settings").helpGroup("Where:"),
+  );
+  command.action(async () => serve(flagsOf(command), version));
+}
+
+async function serve(flags: Sources["flags"], version: string): Promise<void> {
+  const { config, warnings } = loadConfig({ flags, env: process.env });
+  const pretty =
+    config.logFormat === "pretty" || (config.logFormat === "auto" && process.stdout.isTTY === true);
+  const log = await openLog({ level: config.logLevel, format: pretty ? "pretty" : "json" });
+  endOnDefect(log);
+  for (const detail of warnings) log("config.warning", { detail });
+  log("server.starting", { version, node: process.version, pid: process.pid });
+
+  const stop = Promise.withResolvers<NodeJS.Signals>();
+  onStopSignals({
+    first: stop.resolve,
+    again: (signal) => {
+      log("server.exit_now", { signal });
+      process.exit(signal === "SIGINT" ? EXIT.INTERRUPTED : EXIT.TERMINATED);
+    },
+  });
+  const server = await startServer(config, { log });
+  if (pretty) process.stdout.write(bannerOf(server, config, version));
+  else log("server.ready", readyFields(server, config, version));
+
+  const end = await Promise.race([
+    stop.promise.then((signal) => ({ signal })),
+    server.failed.then((err) => ({ err })),
+  ]);
+  if ("err" in end) await endAfterFailure(server, end.err, log);
+  else await endAsAsked(server, end.signal, log);
+}
+
+async function endAsAsked(server: RunningServer, signal: NodeJS.Signals, log: Log): Promise<never> {
+  log("server.draining", { signal });
+  await server.close();
+  log("server.stopped");
+  process.exit(EXIT.OK);
+}
+
+/** What was answered may still be on its way to the callers; whatever hangs after that second is let go. */
+async function endAfterFailure(server: RunningServer, err: Error, log: Log): Promise<never> {
+  log("store.failed", { err });
+  setTimeout(() => process.exit(EXIT.STORE_FAILED), FLUSH_MS);
+  await server.close(FLUSH_MS).catch(() => {}); // The failure is told already.
+  process.exit(EXIT.STORE_FAILED);
+}
+
+const FLUSH_MS = 1_000;
+
+/** A defect may have left anything half done: end, and let the next start recover what is on disk. */
+function endOnDefect(log: Log): void {
+  process.on("uncaughtException", (err) => {
+    log("server.failed", { err });
+    process.exit(EXIT.DEFECT);
+  });
+}
+
+/** Commander names options in camel case; settings have one name everywhere. */
+function flagsOf(command: Command): Sources["flags"] {
+  return Object.fromEntries(
+    command.options.map((option) => [option.name(), command.opts()[option.attributeName()]]),
+  );
+}
+
+const EXAMPLES = `Examples:
+  tally serve                                       on 127.0.0.1:8080, counters in ./tally.db
+  tally serve --listen 127.0.0.1:0 --store memory:  on a free port, nothing is kept
+  tally serve --config tally.toml                   settings from a file
+`;
+
+const PRECEDENCE = `
+Each setting can also be an environment variable (--log-level is ${variableOf("log-level")}) or a line of the
+TOML file (log-level = "info"). Flags come first, then the environment, then the file.`;

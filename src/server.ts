@@ -1,0 +1,159 @@
+import { v7 as uuidv7 } from "uuid";
+import { type Address, type Config, formatAddress } from "./config.ts";
+import type { Clock } from "./core/clock.ts";
+import { TallyError } from "./core/errors.ts";
+import { startMaintenance } from "./service/maintenance.ts";
+import type { Store, StoreTraits } from "./service/store.ts";
+import { DEFAULT_WRITER_LIMITS, Writer } from "./service/writer.ts";
+import { openStore } from "./stores/open.ts";
+import type { Log } from "./telemetry.ts";
+
+/** A server that answers calls. */
+export interface RunningServer {
+  /** Where it really listens: the port is known even if it was given as 0. */
+  readonly address: Address;
+  readonly store: StoreTraits;
+  /** Settles only if the store has failed for good; the process is then to end soon. */
+  readonly failed: Promise<Error>;
+  /**
+   * Not ready any more, finish calls in flight, have every answered change durable, release everything.
+   *
+   * @param graceMs  how long calls in flight may take; by default the configured drain grace
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Why a server could not start: one sentence for the operator. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+  readonly reason: StartReason;
+  constructor(reason: StartReason, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+export type StartReason =
+  /** Another process has the port. */
+  | "ADDRESS_IN_USE"
+  /** The system does not let this user have the port. */
+  | "ADDRESS_FORBIDDEN"
+  /** This machine has no such address, or nobody knows the name. */
+  | "ADDRESS_UNKNOWN"
+  /** Another process has the store. */
+  | "STORE_IN_USE"
+  /** The store cannot be reached, made or written. */
+  | "STORE_UNREACHABLE"
+  /** What is there is damaged, of another program, or of a newer Tally. */
+  | "STORE_UNUSABLE";
+
+/**
+ * Open everything in order; resolves when calls are answered. Closes in reverse what it opened, also when a later
+ * step fails.
+ *
+ * @throws StartError  with one sentence for the operator
+ */
+export async function startServer(config: Config, deps: { log: Log; clock?: Clock }): Promise<RunningServer> {
+  const { log, clock = SYSTEM_CLOCK } = deps;
+  const loading = import("./transports/grpc.ts"); // Compiles while the store's workers open the file.
+  const opened: Closable[] = [];
+  const closeAll = async (graceMs: number) => {
+    for (const { close } of opened.splice(0).reverse()) await close(graceMs);
+  };
+  try {
+    const store = await openStoreOf(config, clock, log);
+    opened.push({ close: () => store.close() });
+
+    const maintenance = startMaintenance(store, {
+      everyMs: MAINTENANCE_EVERY_MS,
+      onError: (err) => log("maintenance.failed", { err }),
+    });
+    opened.push({ close: () => maintenance.close() });
+
+    const writer = new Writer(store, clock, { ...DEFAULT_WRITER_LIMITS, ...pickLimits(config) });
+    opened.push({ close: () => writer.drain() });
+
+    const { openGrpc } = await loading;
+    const grpc = await openGrpc({ listen: config.listen, store, writer, clock, log, limits: config }).catch(
+      (error: unknown) => {
+        throw toListenError(error, config.listen);
+      },
+    );
+    opened.push({ close: (graceMs) => grpc.drain(graceMs) });
+    grpc.setServing(true);
+
+    let closing: Promise<void> | undefined;
+    return {
+      address: { host: config.listen.host, port: grpc.port },
+      store: store.traits,
+      failed: store.failed,
+      close(graceMs = config.drainGraceMs) {
+        grpc.setServing(false);
+        closing ??= closeAll(graceMs);
+        return closing;
+      },
+    };
+  } catch (error) {
+    await closeAll(0);
+    throw error;
+  }
+}
+
+interface Closable {
+  readonly close: (graceMs: number) => Promise<void>;
+}
+
+/** Time as the system tells it. */
+export const SYSTEM_CLOCK: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+};
+
+const MAINTENANCE_EVERY_MS = 1_000;
+
+async function openStoreOf(config: Config, clock: Clock, log: Log): Promise<Store> {
+  try {
+    return await openStore(config.store, {
+      clock,
+      newUid: uuidv7,
+      retention: config,
+      cachedCountersMax: config.cachedCountersMax,
+      warn: (detail) => log("store.warning", { detail }),
+    });
+  } catch (error) {
+    if (!(error instanceof TallyError)) throw error;
+    throw new StartError(reasonOf(error), error.message, { cause: error });
+  }
+}
+
+/** What kind of trouble it is stands in the cause's code, which comes from SQLite or the system. */
+function reasonOf({ cause }: TallyError): StartReason {
+  const code = (cause as { code?: string } | undefined)?.code ?? "";
+  if (code.startsWith("SQLITE_BUSY")) return "STORE_IN_USE";
+  return /^(SQLITE_(CANTOPEN|READONLY|PERM|FULL|IOERR)|E[A-Z]+$)/.test(code)
+    ? "STORE_UNREACHABLE"
+    : "STORE_UNUSABLE";
+}
+
+function pickLimits({ queueOpsMax, queueBytesMax }: Config) {
+  return { queueOpsMax, queueBytesMax };
+}
+
+function toListenError(error: unknown, listen: Address): unknown {
+  const code = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code;
+  const known = code === undefined ? undefined : LISTEN_ERRORS[code];
+  if (known === undefined) return error;
+  const [reason, why] = known;
+  return new StartError(reason, `Cannot listen on ${formatAddress(listen)}: ${why}.`, { cause: error });
+}
+
+const LISTEN_ERRORS: Readonly<Record<string, readonly [StartReason, string]>> = {
+  EADDRINUSE: [
+    "ADDRESS_IN_USE",
+    "another process does already; stop that one, or choose another port with --listen",
+  ],
+  EACCES: ["ADDRESS_FORBIDDEN", "this user may not; choose a port above 1023 with --listen"],
+  EADDRNOTAVAIL: ["ADDRESS_UNKNOWN", "this machine has no such address; choose one of its own with --listen"],
+  ENOTFOUND: ["ADDRESS_UNKNOWN", "nobody knows this name; check --listen"],
+  EAI_AGAIN: ["ADDRESS_UNKNOWN", "the name could not be looked up; check --listen, or give an IP address"],
+};

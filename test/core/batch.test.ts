@@ -1,0 +1,191 @@
+import { fc, test } from "@fast-check/vitest";
+import { describe, expect, it } from "vitest";
+import { requestKey } from "../../src/core/answer.ts";
+import { CORRUPT, decideBatch, type Loaded } from "../../src/core/batch.ts";
+import { nameReader } from "../../src/core/columns.ts";
+import type { Counter } from "../../src/core/counter.ts";
+import { toBatch } from "../../src/service/writer.ts";
+import { type Asked, answersOf, batch, create, decrement, increment, set, single } from "../support/calls.ts";
+
+const SEED = "01890000-0000-7000-8000-ffffffffffff";
+
+/** Decide on counters given by name, with nothing answered before. */
+function decideOn(
+  asked: readonly Asked[],
+  found: Record<string, Counter | typeof CORRUPT> = {},
+  more: Partial<Loaded> = {},
+  vetoed = new Map(),
+) {
+  const columns = toBatch(asked);
+  const nameAt = nameReader(columns.ops);
+  const all = Array.from({ length: columns.ops.count }, (_, i) => nameAt(i));
+  const names = [...new Set(all)];
+  let first = 0;
+  const loaded: Loaded = {
+    counterOf: Uint32Array.from(all, (name) => names.indexOf(name)),
+    counters: names.map((name) => found[name]),
+    names,
+    keys: columns.calls.map((call) => {
+      const name = all[first]!;
+      first = call.end;
+      return call.requestId === undefined ? undefined : requestKey(call, name);
+    }),
+    answered: new Map(),
+    requestIdsFullForMs: undefined,
+    ...more,
+  };
+  const { outcomes, save } = decideBatch(columns, loaded, { now: 1_000, uidSeed: SEED, vetoed });
+  return { answers: answersOf(asked, outcomes), outcomes, save };
+}
+
+const COUNTER: Counter = {
+  uid: "u",
+  value: 0n,
+  initial: 0n,
+  min: undefined,
+  max: undefined,
+  clamp: false,
+  monotonic: false,
+  revision: 1,
+  updateTime: 0,
+};
+
+describe("a batch on its rows", () => {
+  it("saves each counter once, however often it came up, and nothing for refusals", () => {
+    const { save } = decideOn([
+      single(increment("a")),
+      batch([increment("a"), decrement("none"), increment("a")]),
+    ]);
+    expect(save.counters.map(({ name, counter }) => [name, counter.value, counter.revision])).toEqual([
+      ["a", 3n, 3],
+    ]);
+    expect(save.counters[0]!.changes).toMatchObject([{ firstRevision: 1, revision: 3, added: 3n }]);
+    expect(save.answers.size).toBe(0);
+  });
+
+  it("what a refused group did is undone: outcomes, changes, and counters it made", () => {
+    const group = [increment("a", 2n), create("made"), set("a", 9n), increment("a"), decrement("none")];
+    const { answers, outcomes, save } = decideOn(
+      [single(increment("a")), batch(group, { allOrNothing: true, id: "G" }), single(increment("a", 5n))],
+      { a: COUNTER },
+    );
+    expect(answers[1]!.refused).toEqual({ code: "COUNTER_NOT_FOUND", index: 4 });
+    expect([...outcomes.revisions]).toEqual([2, 0, 0, 0, 0, 0, 3]);
+    expect([...outcomes.values]).toEqual([1n, 0n, 0n, 0n, 0n, 0n, 6n]);
+    expect(save.counters).toMatchObject([
+      {
+        name: "a",
+        counter: { value: 6n, revision: 3 },
+        changes: [{ firstRevision: 2, revision: 3, added: 6n }],
+      },
+    ]);
+    expect(save.answers.size).toBe(0);
+  });
+
+  it("a refused group after another of the same counters leaves what the first did", () => {
+    const { save } = decideOn([
+      batch([increment("a"), increment("b")], { allOrNothing: true }),
+      batch([increment("b"), decrement("none")], { allOrNothing: true }),
+    ]);
+    expect(save.counters.map(({ name, counter }) => [name, counter.value])).toEqual([
+      ["a", 1n],
+      ["b", 1n],
+    ]);
+  });
+
+  it("a damaged row is refused and disturbs nobody; so is a damaged record of a request id", () => {
+    const { answers, save } = decideOn(
+      [
+        single(increment("bad")),
+        batch([increment("bad"), increment("a")]),
+        single(increment("b"), { id: "r" }),
+      ],
+      { bad: CORRUPT },
+      { answered: new Map([["r b ", CORRUPT]]) },
+    );
+    expect(answers[0]!.refused).toEqual({ code: "ROW_CORRUPT" });
+    expect(answers[1]!.results).toMatchObject([{ code: "ROW_CORRUPT" }, { value: 1n }]);
+    expect(answers[2]!.refused).toEqual({ code: "ROW_CORRUPT" });
+    expect(save.counters.map(({ name }) => name)).toEqual(["a"]);
+  });
+
+  it("without room for ids, calls that bring a new one are refused, and those without are not", () => {
+    const { answers } = decideOn(
+      [single(increment("a"), { id: "r" }), single(increment("a")), batch([increment("a")], { id: "B" })],
+      {},
+      { requestIdsFullForMs: 5 },
+    );
+    expect(answers.map(({ refused }) => refused)).toEqual([
+      { code: "REQUEST_IDS_FULL", retryAfterMs: 5 },
+      undefined,
+      { code: "REQUEST_IDS_FULL", retryAfterMs: 5 },
+    ]);
+  });
+
+  it("an operation that the database refused is refused, and those after it are judged without it", () => {
+    const refusal = { code: "ABOVE_MAX", max: 1n } as const;
+    const { answers, save } = decideOn(
+      [single(increment("a")), single(increment("a", 9n)), single(increment("a"))],
+      {},
+      {},
+      new Map([[1, refusal]]),
+    );
+    expect(answers.map(({ refused }) => refused)).toEqual([undefined, refusal, undefined]);
+    expect(save.counters[0]!.counter.value).toBe(2n);
+  });
+
+  it("uids are the seed plus the index, also where the seed's last digits carry over", () => {
+    const { save } = decideOn([batch([increment("a"), increment("b"), increment("c")])]);
+    expect(save.counters.map(({ counter }) => counter.uid.slice(24))).toEqual([
+      "ffffffffffff",
+      "000000000000",
+      "000000000001",
+    ]);
+  });
+
+  const names = fc.constantFrom("a", "b", "c");
+  const ops = fc.array(
+    fc.oneof(
+      fc.tuple(names, fc.bigInt(1n, 5n)).map(([name, by]) => increment(name, by)),
+      fc.tuple(names, fc.bigInt(1n, 5n)).map(([name, by]) => decrement(name, by)),
+    ),
+    { minLength: 1, maxLength: 12 },
+  );
+
+  test.prop([ops, fc.integer({ min: 0, max: 12 })])(
+    "how operations are put into calls and commits makes no difference to the values",
+    (list, cut) => {
+      const bounded: Counter = { ...COUNTER, min: -4n, max: 6n };
+      const found = { a: bounded, b: bounded, c: bounded };
+      const whole = decideOn([batch(list)], found);
+      const left = list.slice(0, cut);
+      const right = list.slice(cut);
+      const first =
+        left.length > 0
+          ? decideOn(
+              left.map((op) => single(op)),
+              found,
+            ).save.counters
+          : [];
+      const between: Record<string, Counter> = {
+        ...found,
+        ...Object.fromEntries(first.map(({ name, counter }) => [name, counter])),
+      };
+      const second = right.length > 0 ? decideOn([batch(right)], between).save.counters : [];
+      const after = { ...between, ...Object.fromEntries(second.map(({ name, counter }) => [name, counter])) };
+      for (const { name, counter } of whole.save.counters) {
+        expect(after[name]).toMatchObject({ value: counter.value, revision: counter.revision });
+      }
+    },
+  );
+
+  test.prop([ops])("the same arguments give the same result, and are not changed", (list) => {
+    const asked = [
+      batch(list, { id: "B" }),
+      single(increment("a"), { id: "r" }),
+      single(increment("a"), { id: "r" }),
+    ];
+    const found = { a: Object.freeze({ ...COUNTER }), b: Object.freeze({ ...COUNTER }) };
+    expect(decideOn(asked, found)).toEqual(decideOn(asked, found));
+  });
+});

@@ -1,0 +1,163 @@
+import { describe, expect, it } from "vitest";
+import { type Batch, newOutcomes, type Outcomes } from "../../src/core/columns.ts";
+import { TallyError } from "../../src/core/errors.ts";
+import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "../../src/service/writer.ts";
+import { type Asked, batch, increment, single } from "../support/calls.ts";
+import { HandClock } from "../support/clock.ts";
+
+/** A store whose commits end when the test says so. */
+class SlowStore {
+  readonly commits: { batch: Batch; end(): void; fail(error: Error): void }[] = [];
+  #arrived = Promise.withResolvers<void>();
+
+  commit(batch: Batch): Promise<Outcomes> {
+    const { promise, resolve, reject } = Promise.withResolvers<Outcomes>();
+    const end = () => resolve(newOutcomes(batch.ops.count, batch.calls.length));
+    this.commits.push({ batch, end, fail: reject });
+    this.#arrived.resolve();
+    this.#arrived = Promise.withResolvers();
+    return promise;
+  }
+
+  /** The next commit to arrive, or one that has. */
+  async commitNumber(n: number) {
+    while (this.commits.length < n) await this.#arrived.promise;
+    return this.commits[n - 1]!;
+  }
+}
+
+function setUp(limits: Partial<WriterLimits> = {}) {
+  const store = new SlowStore();
+  const clock = new HandClock();
+  const writer = new Writer(store as never, clock, { ...DEFAULT_WRITER_LIMITS, ...limits });
+  const submit = (
+    asked: Asked,
+    { deadline = Infinity, cancelled = () => false }: { deadline?: number; cancelled?(): boolean } = {},
+  ) => writer.submit({ ...asked, deadline, cancelled });
+  return { store, clock, writer, submit };
+}
+
+describe("the writer", () => {
+  it("neighbours share the first batch; what comes meanwhile leaves together when the commit ends", async () => {
+    const { store, submit } = setUp();
+    const first = [submit(single(increment("a"))), submit(single(increment("b")))];
+    const one = await store.commitNumber(1);
+    expect(one.batch.calls).toHaveLength(2);
+    const second = [
+      submit(single(increment("c"))),
+      submit(batch([increment("d"), increment("e")])),
+      submit(single(increment("f"))),
+    ];
+    expect(store.commits).toHaveLength(1);
+    one.end();
+    const two = await store.commitNumber(2);
+    expect(two.batch.calls.map(({ end }) => end)).toEqual([1, 3, 4]);
+    two.end();
+    expect(
+      (await Promise.all(first)).map((settled) => "c" in settled && [settled.c, settled.first, settled.end]),
+    ).toEqual([
+      [0, 0, 1],
+      [1, 1, 2],
+    ]);
+    expect(
+      (await Promise.all(second)).map((settled) => "c" in settled && [settled.c, settled.first, settled.end]),
+    ).toEqual([
+      [0, 0, 1],
+      [1, 1, 3],
+      [2, 3, 4],
+    ]);
+  });
+
+  it("cuts at the limits, and never splits a call", async () => {
+    const { store, submit } = setUp({ batchOpsMax: 5 });
+    const answers = [
+      submit(single(increment("a"))),
+      submit(batch([increment("b"), increment("c"), increment("d")])),
+      submit(batch([increment("e"), increment("f")])),
+      submit(batch(Array.from({ length: 9 }, () => increment("g")))),
+    ];
+    for (const [n, ops] of [
+      [1, 4],
+      [2, 2],
+      [3, 9],
+    ] as const) {
+      const commit = await store.commitNumber(n);
+      expect(commit.batch.ops.count).toBe(ops);
+      commit.end();
+    }
+    await Promise.all(answers);
+  });
+
+  it("beyond the queue's bounds a call is refused at once and does not reach the store", async () => {
+    const { store, submit, writer } = setUp({ queueOpsMax: 3 });
+    const taken = [submit(single(increment("a"))), submit(batch([increment("b"), increment("c")]))];
+    expect(await submit(single(increment("d")))).toEqual({ code: "QUEUE_FULL", retryAfterMs: 100 });
+    expect(writer.queuedOps).toBe(3);
+    (await store.commitNumber(1)).end();
+    await Promise.all(taken);
+    const later = submit(single(increment("e")));
+    (await store.commitNumber(2)).end();
+    expect(await later).toMatchObject({ c: 0 });
+    expect(store.commits.map(({ batch }) => batch.ops.count)).toEqual([3, 1]);
+  });
+
+  it("bytes are bounded too", async () => {
+    const { store, submit } = setUp({ queueBytesMax: 1_000 });
+    const long = single(increment("x".repeat(200))); // 400 bytes with what a queued call takes by itself.
+    const taken = [submit(long), submit(long)];
+    expect(await submit(long)).toMatchObject({ code: "QUEUE_FULL" });
+    (await store.commitNumber(1)).end();
+    await Promise.all(taken);
+  });
+
+  it("what is late or cancelled when its batch is cut is not applied; after that it is", async () => {
+    const { store, clock, submit } = setUp();
+    let gone = false;
+    const first = submit(single(increment("a")), { deadline: clock.now() + 10, cancelled: () => gone });
+    const one = await store.commitNumber(1);
+    gone = true;
+    const waiting = [
+      submit(single(increment("late")), { deadline: clock.now() + 10 }),
+      submit(single(increment("gone")), { cancelled: () => gone }),
+      submit(single(increment("b"))),
+    ];
+    clock.advance(10);
+    one.end();
+    expect(await first).toMatchObject({ c: 0 });
+    expect(await waiting[0]).toEqual({ code: "DEADLINE_PASSED" });
+    expect(await waiting[1]).toEqual({ code: "CALL_CANCELLED" });
+    const two = await store.commitNumber(2);
+    expect(two.batch.calls).toHaveLength(1);
+    two.end();
+    expect(await waiting[2]).toMatchObject({ c: 0 });
+  });
+
+  it("a failed commit fails its calls with what the store says, and the next goes on", async () => {
+    const { store, submit } = setUp();
+    const failed = submit(single(increment("a")));
+    (await store.commitNumber(1)).fail(new TallyError("OUTCOME_UNKNOWN", "disk"));
+    await expect(failed).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
+    const next = submit(single(increment("b")));
+    (await store.commitNumber(2)).end();
+    expect(await next).toMatchObject({ c: 0 });
+  });
+
+  it("draining answers all that was taken, and takes no more", async () => {
+    const { store, submit, writer } = setUp();
+    const first = submit(single(increment("a")));
+    const one = await store.commitNumber(1);
+    const second = submit(single(increment("b")));
+    let drained = false;
+    const draining = writer.drain().then(() => {
+      drained = true;
+    });
+    expect(await submit(single(increment("c")))).toEqual({ code: "DRAINING" });
+    one.end();
+    await first;
+    expect(drained).toBe(false);
+    (await store.commitNumber(2)).end();
+    await second;
+    await draining;
+    await writer.drain();
+  });
+});

@@ -1,7 +1,12 @@
 #!/usr/bin/env node
-// The `tally` command. It has no static imports and knows only old syntax, because an old Node.js must get as far
-// as the check below: there the sources do not parse, and the SQLite binding ends the process with a segfault.
-const root = new URL("..", import.meta.url);
+// The `tally` command. It has no static imports of ours and knows only old syntax, because an old Node.js must get
+// as far as the check below: there the sources do not parse, and the SQLite binding ends the process with a segfault.
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const self = fileURLToPath(import.meta.url);
+const root = dirname(dirname(self));
 
 if (canRunTally(process.versions.node)) await run();
 else await runOnNewerNode();
@@ -12,44 +17,37 @@ function canRunTally(version) {
   return major >= 24 || (major === 23 && minor >= 6) || (major === 22 && minor >= 18);
 }
 
-/** A packed Tally has dist/; Node strips no types under node_modules. */
+/** A packed Tally has dist/, because Node strips no types under node_modules. */
 async function run() {
-  const { existsSync } = await import("node:fs");
   if (process.env.TALLY_REEXECUTED) stopWithParent();
-  const built = new URL("dist/src/cli/main.js", root);
-  const { main } = await import(existsSync(built) ? built.href : new URL("src/cli/main.ts", root).href);
+  const built = existsSync(join(root, "dist/src/cli/main.js"));
+  const { main } = await (built ? import("../dist/src/cli/main.js") : import("../src/cli/main.ts"));
   await main(process.argv.slice(2), root);
 }
 
 /** Run this command again on the Node.js that the package brings with it, as if it had been that from the start. */
 async function runOnNewerNode() {
-  const { existsSync } = await import("node:fs");
-  const { fileURLToPath } = await import("node:url");
-  const inCheckout = fileURLToPath(new URL("node_modules/.bin/node", root));
-  const asDependency = fileURLToPath(new URL("../.bin/node", root));
+  const inCheckout = join(root, "node_modules/.bin/node");
+  const asDependency = join(root, "../.bin/node");
   const node = [inCheckout, asDependency].find((path) => existsSync(path));
   if (node === undefined || process.env.TALLY_REEXECUTED) {
     const found = `this is ${process.versions.node} (${process.execPath})`;
-    console.error(
-      `tally: Tally needs Node.js 22.18 or newer, and ${found}; install Node.js 24, or run \`npm ci\` here.`,
+    refuse(
+      `Tally needs Node.js 22.18 or newer, and ${found}; install Node.js 24, or run "npm ci" in ${root}.`,
     );
-    process.exit(69);
   }
   const { spawn } = await import("node:child_process");
-  const child = spawn(node, [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+  const child = spawn(node, [...process.execArgv, self, ...process.argv.slice(2)], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
     env: { ...process.env, TALLY_REEXECUTED: "1" },
   });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR2"]) {
     process.on(signal, () => child.kill(signal));
   }
-  child.on("error", (error) => {
-    console.error(`tally: cannot run ${node}: ${error.message}.`);
-    process.exit(69);
-  });
+  child.on("error", ({ message }) => refuse(`Cannot run the Node.js at ${node}: ${message}.`));
   child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code);
-    process.removeAllListeners(signal);
+    process.removeAllListeners(signal); // So that it ends this process as it ended the other.
     process.kill(process.pid, signal);
   });
 }
@@ -59,4 +57,10 @@ function stopWithParent() {
   delete process.env.TALLY_REEXECUTED;
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
   process.channel?.unref();
+}
+
+/** Exit codes: src/cli/exit.ts. */
+function refuse(sentence) {
+  console.error(`tally: ${sentence}`);
+  process.exit(69);
 }

@@ -126,14 +126,15 @@ async function openStoreOf(config: Config, clock: Clock, log: Log): Promise<Stor
   }
 }
 
-/** What kind of trouble it is stands in the cause's code, which comes from SQLite or the system. */
+/** What kind of trouble it is stands in the cause: SQLite's or the system's code, which crosses a thread as text. */
 function reasonOf({ cause }: TallyError): StartReason {
-  const code = (cause as { code?: string } | undefined)?.code ?? "";
+  const code =
+    typeof cause === "string" ? cause.split(" ", 1)[0]! : ((cause as { code?: string })?.code ?? "");
   if (code.startsWith("SQLITE_BUSY")) return "STORE_IN_USE";
-  return /^(SQLITE_(CANTOPEN|READONLY|PERM|FULL|IOERR)|E[A-Z]+$)/.test(code)
-    ? "STORE_UNREACHABLE"
-    : "STORE_UNUSABLE";
+  return UNREACHABLE.test(code) ? "STORE_UNREACHABLE" : "STORE_UNUSABLE";
 }
+
+const UNREACHABLE = /^(SQLITE_(CANTOPEN|READONLY|PERM|FULL|IOERR)|E[A-Z]+$)/;
 
 function pickLimits({ queueOpsMax, queueBytesMax }: Config) {
   return { queueOpsMax, queueBytesMax };

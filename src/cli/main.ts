@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 
 /** Every command. Its file is loaded only if it is the one that was named, so that none pays for the others. */
@@ -18,8 +19,8 @@ export interface CommandFile {
  * @param args         what stands after the program's name
  * @param packageRoot  the folder of package.json
  */
-export async function main(args: readonly string[], packageRoot: URL): Promise<void> {
-  const { version } = JSON.parse(readFileSync(new URL("package.json", packageRoot), "utf8"));
+export async function main(args: readonly string[], packageRoot: string): Promise<void> {
+  const { version } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8"));
   const program = new Command("tally")
     .description("Counts things: durable, exact, exactly-once counters over gRPC.")
     .version(version, "-V, --version", "print the version")

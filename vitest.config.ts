@@ -7,5 +7,6 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts", "test/features/*.feature"],
     pool: "forks",
+    reporters: ["default", "./test/skips-reporter.ts"],
   },
 });

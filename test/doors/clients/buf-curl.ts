@@ -1,0 +1,33 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.ts";
+import { type Answer, type ForeignClient, run, SERVICE, works } from "./client.ts";
+
+/** `buf curl`, which npm ci installs: Go, on Connect's gRPC client. */
+export const bufCurl: ForeignClient = {
+  name: "buf curl",
+  async missing() {
+    return (await works("buf", ["--version"])) ? undefined : "npm ci";
+  },
+  async open(address) {
+    return {
+      async call(method, request) {
+        const url = `http://${address}/${SERVICE}/${method}`;
+        const args = ["curl", "--protocol", "grpc", "--http2-prior-knowledge", "--data", "@-", url];
+        return toAnswer(await run("buf", args, JSON.stringify(request)));
+      },
+      async close() {},
+    };
+  },
+};
+
+function toAnswer({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }): Answer {
+  if (code === 0) return { ok: JSON.parse(stdout) };
+  const error = JSON.parse(stderr) as { code: string; details?: { type: string; value: string }[] };
+  const detail = error.details?.find(({ type }) => type === ErrorInfoSchema.typeName);
+  const info =
+    detail === undefined ? undefined : fromBinary(ErrorInfoSchema, Buffer.from(detail.value, "base64"));
+  const ours = info?.domain === "tally" ? info : undefined;
+  return {
+    error: { status: error.code.toUpperCase(), reason: ours?.reason, metadata: ours?.metadata ?? {} },
+  };
+}

@@ -1,0 +1,58 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+
+/** A gRPC client that somebody else wrote, driven from outside. It learns the API from the server's reflection. */
+export interface ForeignClient {
+  readonly name: string;
+  /** What to install when this machine does not have it; undefined when it has. */
+  missing(): Promise<string | undefined>;
+  /** Get ready to call a server. */
+  open(address: string): Promise<OpenClient>;
+}
+
+export interface OpenClient {
+  /** Call a method, in JSON as Protobuf defines it: an int64 is a string. */
+  call(method: string, request: object): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+/** The answer, or the error with Tally's ErrorInfo. */
+export type Answer = { readonly ok: unknown } | { readonly error: Problem };
+
+export interface Problem {
+  /** The name of the gRPC status: "OUT_OF_RANGE". */
+  readonly status: string;
+  readonly reason: string | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export const SERVICE = "tally.v1.CounterService";
+
+/** What a program printed and how it ended. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Run a program to its end, with some input. @throws  only if it cannot be started or hangs */
+export async function run(command: string, args: readonly string[], input = ""): Promise<Ended> {
+  const running = promisify(execFile)(command, args, { timeout: 30_000, maxBuffer: 64 * 2 ** 20 });
+  running.child.stdin?.end(input);
+  try {
+    return { code: 0, ...(await running) };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: unknown; stdout: string; stderr: string };
+    if (typeof code !== "number") throw error;
+    return { code, stdout, stderr };
+  }
+}
+
+/** Whether a program can be run and is content. */
+export async function works(command: string, args: readonly string[]): Promise<boolean> {
+  try {
+    return (await run(command, args)).code === 0;
+  } catch {
+    return false; // There is no such program: that is what was asked.
+  }
+}

@@ -1,0 +1,32 @@
+import { status } from "@grpc/grpc-js";
+import { type Answer, type ForeignClient, run, SERVICE, works } from "./client.ts";
+
+/** `grpcurl`: Go, on grpc-go. */
+export const grpcurl: ForeignClient = {
+  name: "grpcurl",
+  async missing() {
+    if (await works("grpcurl", ["--version"])) return undefined;
+    return "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3";
+  },
+  async open(address) {
+    return {
+      async call(method, request) {
+        const args = ["-plaintext", "-format-error", "-d", "@", address, `${SERVICE}/${method}`];
+        return toAnswer(await run("grpcurl", args, JSON.stringify(request)));
+      },
+      async close() {},
+    };
+  },
+};
+
+interface JsonStatus {
+  readonly code: number;
+  readonly details?: readonly { domain?: string; reason?: string; metadata?: Record<string, string> }[];
+}
+
+function toAnswer({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }): Answer {
+  if (code === 0) return { ok: JSON.parse(stdout) };
+  const error = JSON.parse(stderr) as JsonStatus;
+  const info = error.details?.find(({ domain }) => domain === "tally");
+  return { error: { status: status[error.code]!, reason: info?.reason, metadata: info?.metadata ?? {} } };
+}

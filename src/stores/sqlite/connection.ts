@@ -293,7 +293,10 @@ export class WriteConnection {
               ? this.#writes.insert(++id, { name: saved.name, counter, created: saved.created! })
               : this.#writes.update(row, counter);
         } catch (error) {
-          return { op, refusal: refusalOf(error, saved.counter, outcomes.previous[op]!, value) };
+          return {
+            op,
+            refusal: refusalOf(error, rows[index]?.counter ?? saved.counter, outcomes.previous[op]!, value),
+          };
         }
       }
     } finally {
@@ -332,15 +335,13 @@ const FORGOTTEN_EARLY =
   "The room for request ids is used up: the oldest are forgotten before their time, though never younger than the " +
   "floor. Give them more room to keep them longer.";
 
-/** What the violated constraint says. */
+/** What the violated constraint says. The counter's bounds are in the database, so it has them. */
 function refusalOf(error: unknown, { min, max }: Counter, value: bigint, target: bigint): Refusal {
   const { message } = error as Error;
-  if (message.includes("value_at_most_max") && max !== undefined) {
-    return { code: "ABOVE_MAX", value, max, requested: target - value };
-  }
-  if (message.includes("value_at_least_min") && min !== undefined) {
-    return { code: "BELOW_MIN", value, min, requested: value - target };
-  }
+  if (message.includes("value_at_most_max"))
+    return { code: "ABOVE_MAX", value, max: max!, requested: target - value };
+  if (message.includes("value_at_least_min"))
+    return { code: "BELOW_MIN", value, min: min!, requested: value - target };
   throw error;
 }
 

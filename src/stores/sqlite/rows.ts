@@ -40,9 +40,11 @@ export class RowReader {
   readonly #nameOf: Statement<[bigint], string>;
 
   constructor(db: Database) {
-    this.#byName = db.prepare("SELECT * FROM counters WHERE name = ?");
+    // The row's own name, not the index's copy, so that the checksum covers what is stored in the row.
+    this.#byName = db.prepare(`SELECT * FROM counters WHERE id =
+      (SELECT id FROM counters INDEXED BY counters_by_name WHERE name = ?)`);
     const neighbour = "SELECT id, name FROM counters INDEXED BY counters_by_name WHERE name";
-    this.#next = db.prepare(`${neighbour} > ? ORDER BY name LIMIT 1`);
+    this.#next = db.prepare(`${neighbour} >= ? ORDER BY name LIMIT 1`);
     this.#previous = db.prepare(`${neighbour} < ? ORDER BY name DESC LIMIT 1`);
     this.#nameOf = db.prepare<[bigint], string>("SELECT name FROM counters NOT INDEXED WHERE id = ?").pluck();
   }
@@ -50,7 +52,7 @@ export class RowReader {
   find(name: string): RawRow | undefined | typeof CORRUPT {
     try {
       const raw = this.#byName.get(name);
-      if (raw !== undefined) return stillOf(raw) === undefined ? CORRUPT : raw;
+      if (raw !== undefined) return raw.name !== name || stillOf(raw) === undefined ? CORRUPT : raw;
       return this.#missesSoundly(name) ? undefined : CORRUPT;
     } catch (error) {
       if ((error as { code?: string }).code?.startsWith("SQLITE_CORRUPT")) return CORRUPT;
@@ -60,7 +62,8 @@ export class RowReader {
 
   /**
    * A name whose index entry rotted would look like a missing one, and be made anew from zero. The search for it
-   * ends beside the damaged entry, so a miss is believed only if both neighbours say what their rows say.
+   * ends beside the damaged entry, so a miss is believed only if both neighbours say what their rows say. (The
+   * name's own entry counts as one: it may be there and lead nowhere.)
    */
   #missesSoundly(name: string): boolean {
     for (const search of [this.#next, this.#previous]) {

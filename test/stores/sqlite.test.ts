@@ -1,0 +1,373 @@
+/** What only SQLite's store promises: files, locks, constraints, damage. The contract itself is in test/conformance/. */
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { v7 } from "uuid";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CORRUPT, decideBatch } from "../../src/core/batch.ts";
+import type { Op } from "../../src/core/op.ts";
+import { DEFAULT_RETENTION, type Retention, type Store } from "../../src/service/store.ts";
+import { toBatch } from "../../src/service/writer.ts";
+import { openStore } from "../../src/stores/open.ts";
+import { WriteConnection } from "../../src/stores/sqlite/connection.ts";
+import { assertSqliteFloor } from "../../src/stores/sqlite/schema.ts";
+import {
+  type Asked,
+  answersOf,
+  apply,
+  batch,
+  commit,
+  create,
+  increment,
+  set,
+  single,
+} from "../support/calls.ts";
+import { HandClock } from "../support/clock.ts";
+
+let dir: string;
+let path: string;
+let clock: HandClock;
+const open: { close(): unknown }[] = [];
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "tally-sqlite-"));
+  path = join(dir, "tally.db");
+  clock = new HandClock();
+});
+afterEach(async () => {
+  for (const each of open.splice(0)) await each.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function openFile(at = path, retention: Partial<Retention> = {}): Promise<Store> {
+  const store = await openStore(`sqlite:${at}`, {
+    clock,
+    newUid: () => v7(),
+    retention: { ...DEFAULT_RETENTION, ...retention },
+    cachedCountersMax: 100,
+    warn: () => {},
+  });
+  open.push(store);
+  return store;
+}
+
+const moment = () => ({ now: clock.now(), monotonic: clock.monotonic() });
+
+/** The writing side without threads, on which a test can put another rule in place. */
+function connect(decide: typeof decideBatch = decideBatch, retention: Partial<Retention> = {}) {
+  const connection = new WriteConnection(
+    path,
+    { retention: { ...DEFAULT_RETENTION, ...retention }, cachedCountersMax: 100 },
+    moment(),
+    decide,
+  );
+  open.push({ close: () => connection.close(moment()) });
+  return {
+    connection,
+    commit: (...asked: Asked[]) => answersOf(asked, connection.commit(toBatch(asked), moment(), v7())),
+  };
+}
+
+/** Look into the file, when nobody has it open. */
+function inspect<T>(look: (db: Database.Database) => T): T {
+  const db = new Database(path);
+  try {
+    return look(db);
+  } finally {
+    db.close();
+  }
+}
+
+describe("the constraints behind the rule", () => {
+  /** A rule with a defect: it forgets that counters have bounds. */
+  const boundless: typeof decideBatch = (batch, loaded, context) => {
+    const counters = loaded.counters.map((counter) =>
+      counter === undefined || counter === CORRUPT ? counter : { ...counter, min: undefined, max: undefined },
+    );
+    return decideBatch(batch, { ...loaded, counters }, context);
+  };
+
+  it("the database refuses what the rule let through, names the bound, and applies the rest of the batch", () => {
+    connect().commit(
+      single(create("full", { value: 9n, max: 10n })),
+      single(create("low", { value: 1n, min: 0n })),
+    );
+    open.pop()!.close();
+    const { commit } = connect(boundless);
+    const minus = (name: string, by: bigint): Op => ({ ...increment(name, by), verb: 1 });
+    const answers = commit(
+      single(increment("a")),
+      single(increment("full", 1n)),
+      single(increment("full", 5n), { id: "r" }),
+      batch([increment("a"), minus("low", 3n), minus("low", 1n), increment("a")], { id: "B" }),
+      batch([increment("a"), increment("full", 1n)], { allOrNothing: true }),
+    );
+    expect(answers.map(({ refused }) => refused?.code)).toEqual([
+      undefined,
+      undefined,
+      "ABOVE_MAX",
+      undefined,
+      "ABOVE_MAX",
+    ]);
+    expect(answers[3]!.results).toMatchObject([
+      { value: 2n },
+      { code: "BELOW_MIN" },
+      { value: 0n },
+      { value: 3n },
+    ]);
+    expect(answers[4]!.refused).toMatchObject({ index: 1 });
+    const again = commit(single(increment("full", 5n), { id: "r" }), single(increment("a")));
+    expect(again[0]!.refused).toMatchObject({ code: "ABOVE_MAX" });
+    expect(again[1]!.results).toMatchObject([{ value: 4n, revision: 4 }]);
+  });
+
+  it("the refusal carries the counter's own numbers", () => {
+    connect().commit(single(create("full", { value: 9n, max: 10n })));
+    open.pop()!.close();
+    // This rule keeps the bounds in what it saves, and only judges without them.
+    const careless: typeof decideBatch = (batch, loaded, context) => {
+      const decided = boundless(batch, loaded, context);
+      const counters = decided.save.counters.map((saved) => ({
+        ...saved,
+        counter: { ...saved.counter, max: 10n },
+      }));
+      return { ...decided, save: { ...decided.save, counters } };
+    };
+    const [answer] = connect(careless).commit(single(increment("full", 5n)));
+    expect(answer!.refused).toEqual({ code: "ABOVE_MAX", value: 9n, max: 10n, requested: 5n });
+  });
+});
+
+describe("opening", () => {
+  it("makes a durable, strict file of its own", async () => {
+    const store = await openFile();
+    await apply(store, increment("a"));
+    await store.close();
+    inspect((db) => {
+      expect(db.pragma("journal_mode", { simple: true })).toBe("wal");
+      expect(db.pragma("integrity_check", { simple: true })).toBe("ok");
+      expect(() => db.exec("UPDATE counters SET value = 1.5")).toThrow(/cannot store REAL/);
+      expect(() => db.exec("UPDATE counters SET max_value = 0")).toThrow(/value_at_most_max/);
+      expect(() => db.exec("UPDATE counters SET min_value = 2")).toThrow(/value_at_least_min/);
+    });
+  });
+
+  it("refuses a file of a newer schema, of another program, and one that is no database", async () => {
+    await (await openFile()).close();
+    inspect((db) => db.pragma("user_version = 99"));
+    await expect(openFile()).rejects.toThrow(
+      `${path} was written by a newer Tally (schema 99; this one knows up to 1)`,
+    );
+    const other = join(dir, "other.db");
+    const db = new Database(other);
+    db.exec("CREATE TABLE t (x)");
+    db.close();
+    await expect(openFile(other)).rejects.toThrow("is an SQLite database of another program");
+    const text = join(dir, "text.db");
+    writeFileSync(text, "hello, this is no database at all\n".repeat(100));
+    await expect(openFile(text)).rejects.toThrow("is not an SQLite database");
+    await expect(openFile(join(dir, "no", "such.db"))).rejects.toThrow(/The folder .* does not exist/);
+    expect(readFileSync(text, "utf8")).toContain("hello"); // Refused, and not touched.
+  });
+
+  it("a second opening of the same file is refused, by whatever name, and the first goes on", async () => {
+    const store = await openFile();
+    const link = join(dir, "link.db");
+    symlinkSync(path, link);
+    for (const name of [path, link])
+      await expect(openFile(name)).rejects.toThrow("is in use by another Tally process");
+    expect(await apply(store, increment("a"))).toMatchObject({ value: 1n });
+    await store.close();
+    expect(await apply(await openFile(link), increment("a"))).toMatchObject({ value: 2n });
+  });
+
+  it("knows which SQLite is too old", () => {
+    for (const version of ["3.40.1", "3.51.2", "2.99.99"])
+      expect(() => assertSqliteFloor(version)).toThrow("npm ci");
+    for (const version of ["3.51.3", "3.54.0", "4.0.0"]) assertSqliteFloor(version);
+  });
+});
+
+describe("damage on disk", () => {
+  /** Change one byte of the closed file: the byte at `offset` within the only place that holds `bytes`. */
+  function flip(bytes: Buffer, offset: number, occurrence = 0): void {
+    const file = readFileSync(path);
+    let at = file.indexOf(bytes);
+    for (let n = 0; n < occurrence; n++) at = file.indexOf(bytes, at + 1);
+    expect(at).toBeGreaterThan(0);
+    file[at + offset]! ^= 0x01;
+    writeFileSync(path, file);
+  }
+
+  async function prepared(): Promise<void> {
+    const store = await openFile();
+    const names = ["alpha", "victim-counter", "zulu"];
+    await commit(store, batch(names.map((name) => set(name, 0x1122_3344_5566_7788n))));
+    await store.close();
+  }
+
+  it("a byte of a stored value: that counter is neither read nor written, others work", async () => {
+    await prepared();
+    // Rows are stored from the end of a page, so the second of three in the file is the second made.
+    flip(Buffer.from("1122334455667788", "hex"), 3, 1);
+    const store = await openFile();
+    const [alpha, victim, zulu] = await store.get(["alpha", "victim-counter", "zulu"]);
+    expect(victim).toBe(CORRUPT);
+    expect([alpha, zulu]).toMatchObject([
+      { value: 0x1122_3344_5566_7788n },
+      { value: 0x1122_3344_5566_7788n },
+    ]);
+    const answers = await commit(
+      store,
+      single(increment("victim-counter")),
+      single(increment("alpha")),
+      batch([set("victim-counter", 1n), increment("zulu")]),
+      single(increment("new")),
+    );
+    expect(answers[0]!.refused).toEqual({ code: "ROW_CORRUPT" });
+    expect(answers[1]!.refused).toBeUndefined();
+    expect(answers[2]!.results).toMatchObject([{ code: "ROW_CORRUPT" }, { revision: 2 }]);
+    expect(answers[3]!.results).toMatchObject([{ value: 1n }]);
+  });
+
+  it("a byte of a name, in the row or in the index: the counter is not made anew from zero", async () => {
+    for (const occurrence of [0, 1]) {
+      await prepared();
+      flip(Buffer.from("victim-counter"), 4, occurrence);
+      const store = await openFile();
+      expect(await store.get(["victim-counter"])).toEqual([CORRUPT]);
+      expect(await apply(store, increment("victim-counter"))).toEqual({ code: "ROW_CORRUPT" });
+      expect(await apply(store, increment("alpha"))).toMatchObject({ revision: 2 });
+      expect(await apply(store, increment("zulu"))).toMatchObject({ revision: 2 });
+      await store.close();
+      for (const suffix of ["", "-wal", "-shm", "-lock"]) rmSync(path + suffix, { force: true });
+    }
+  });
+
+  it("one flipped bit anywhere in the rows' page is never a silent wrong value", {
+    timeout: 60_000,
+  }, async () => {
+    await prepared();
+    const sound = `${path}.sound`;
+    copyFileSync(path, sound);
+    const page = inspect((db) =>
+      Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'counters'").pluck().get()),
+    );
+    const index = inspect((db) =>
+      Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'counters_by_name'").pluck().get()),
+    );
+    let noticed = 0;
+    for (const root of [page, index]) {
+      for (let bit = 0; bit < 4096 * 8; bit += 17) {
+        if (bit > 40 * 8 && bit < (4096 - 400) * 8) continue; // Between the page's head and its rows nothing is stored.
+        const file = readFileSync(sound);
+        file[(root - 1) * 4096 + (bit >> 3)]! ^= 1 << (bit & 7);
+        writeFileSync(path, file);
+        let answers: string;
+        try {
+          const { commit } = connect();
+          answers = JSON.stringify(
+            commit(
+              single(increment("alpha")),
+              single(increment("victim-counter")),
+              single(increment("zulu")),
+            ).map(({ refused, results }) => refused?.code ?? String((results[0] as { value: bigint }).value)),
+          );
+          open.pop()!.close();
+        } catch (error) {
+          answers = (error as { code?: string }).code ?? String(error);
+          expect(answers).toMatch(/SQLITE_|STORE_UNAVAILABLE/);
+          for (const each of open.splice(0)) {
+            try {
+              each.close();
+            } catch {
+              // A damaged file may not close cleanly either.
+            }
+          }
+        }
+        const wrong = JSON.parse(answers.startsWith("[") ? answers : "[]").filter(
+          (answer: string) => answer !== "1234605616436508553" && answer !== "ROW_CORRUPT",
+        );
+        expect(wrong, `bit ${bit} of page ${root}`).toEqual([]);
+        if (answers.includes("CORRUPT")) noticed++;
+        for (const suffix of ["-wal", "-shm"]) rmSync(path + suffix, { force: true });
+      }
+    }
+    expect(noticed).toBeGreaterThan(100);
+  });
+});
+
+describe("keeping within sizes", () => {
+  const HOUR = 3_600_000;
+
+  it("a forgotten generation is emptied slice by slice and its table goes", async () => {
+    const store = await openFile();
+    for (let n = 0; n < 3; n++) {
+      await commit(store, ...Array.from({ length: 1_000 }, () => single(increment("a"), { id: v7() })));
+    }
+    clock.advance(4 * HOUR);
+    await apply(store, increment("a"), { id: v7() });
+    clock.advance(25 * HOUR);
+    let slices = 1;
+    while (await store.maintain()) slices++;
+    expect(slices).toBeGreaterThanOrEqual(4);
+    await store.close();
+    const tables = inspect((db) =>
+      db.prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'request_ids%'").pluck().all(),
+    );
+    expect(tables).toEqual(["request_ids_1"]);
+  });
+
+  it("running time goes on where it was, whatever the clock of the machine says", async () => {
+    const store = await openFile();
+    await apply(store, increment("a"), { id: "r" });
+    clock.advance(5_000);
+    await store.close();
+    clock.runMs = 77;
+    clock.wallMs = 0;
+    await (await openFile()).close();
+    expect(inspect((db) => db.prepare("SELECT run_ms FROM service_time").pluck().get())).toBe(5_000);
+  });
+
+  it("the change log's positions go on after everything before was dropped and the file was opened again", async () => {
+    const store = await openFile(path, { changeLogBytesMax: 1 });
+    for (let n = 0; n < 5; n++) await apply(store, increment("a"));
+    while (await store.maintain());
+    await store.close();
+    const again = await openFile(path, { changeLogBytesMax: 1 });
+    await apply(again, increment("a"));
+    const { changes } = await again.changesSince("5", 10);
+    expect(changes).toMatchObject([{ position: "6", revision: 6 }]);
+  });
+});
+
+describe("the cache", () => {
+  it("after a failed commit nothing of it is served", () => {
+    let fail = false;
+    const failing: typeof decideBatch = (batch, loaded, context) => {
+      const decided = decideBatch(batch, loaded, context);
+      if (!fail) return decided;
+      // An answer that cannot be written: the transaction fails after the counters were.
+      return { ...decided, save: { ...decided.save, answers: new Map([["k", null as never]]) } };
+    };
+    const { commit } = connect(failing);
+    commit(single(increment("a")));
+    fail = true;
+    expect(() => commit(single(increment("a", 10n)), single(increment("new")))).toThrow();
+    fail = false;
+    expect(commit(single(increment("a")), single(increment("new")))).toMatchObject([
+      { results: [{ value: 2n, revision: 2 }] },
+      { results: [{ value: 1n }] },
+    ]);
+  });
+
+  it("a counter that fell out of the cache is read again", async () => {
+    const store = await openFile();
+    const names = Array.from({ length: 350 }, (_, i) => `n${i}`);
+    for (let round = 1n; round <= 3n; round++) {
+      const [answer] = await commit(store, batch(names.map((name) => increment(name))));
+      expect(answer!.results.every((result) => "value" in result && result.value === round)).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,154 @@
+/**
+ * The README does what it says: its own command starts the server, and every block is run against it, in order.
+ * Only the address is another, and the data file.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ErrorReasonSchema } from "../../gen/tally/v1/error_reason_pb.ts";
+import { KEYS, loadConfig } from "../../src/config.ts";
+import { Connection, Unanswered } from "../crash/connection.ts";
+import { freePort, pause } from "../crash/server-process.ts";
+import { run, works } from "../doors/clients/client.ts";
+import { type Block, blocksOf } from "./markdown.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const README = readFileSync(path.join(ROOT, "README.md"), "utf8");
+const BLOCKS = blocksOf(README);
+const START = "npm ci && npm start\n";
+const TEST = "npm ci && npm test\n";
+
+const folder = mkdtempSync(path.join(tmpdir(), "tally-readme-"));
+let server: ChildProcess;
+let address: string;
+
+beforeAll(async () => {
+  const port = await freePort();
+  address = `127.0.0.1:${port}`;
+  // This checkout has been through `npm ci`; the gate runs it in a fresh clone.
+  const command = START.replace("npm ci && ", "exec ").trim();
+  const store = `sqlite:${path.join(folder, "tally.db")}`;
+  server = spawn("bash", ["-c", `${command} -- --listen ${address} --store ${store}`], {
+    cwd: ROOT,
+    stdio: "ignore",
+  });
+  await untilServing(port);
+}, 30_000);
+
+afterAll(async () => {
+  if (server?.exitCode === null) server.kill("SIGKILL");
+  rmSync(folder, { recursive: true });
+});
+
+describe("the README's blocks", () => {
+  for (const block of BLOCKS.filter(({ code }) => code !== START && code !== TEST)) {
+    const where = `README.md:${block.line}`;
+    if (block.language === "sh") shellBlock(where, block);
+    else if (block.language === "python") pythonBlock(where, block);
+    else if (block.language === "toml") tomlBlock(where, block);
+    else if (!BLOCKS.some(({ shows }) => shows === block))
+      throw new Error(`${where}: nothing runs this block`);
+  }
+
+  it("starting and testing are one command each", () => {
+    expect(BLOCKS.slice(0, 2).map(({ code }) => code)).toEqual([START, TEST]);
+  });
+
+  it("SIGTERM to npm start stops the server, which exits with 0", async () => {
+    server.kill("SIGTERM");
+    expect(await once(server, "exit")).toEqual([0, null]);
+  });
+});
+
+describe("the README's tables", () => {
+  it("every reason of an error is in it, and no other", () => {
+    const table = README.slice(README.indexOf("## Errors"), README.indexOf("## Limits"));
+    const named = [...table.matchAll(/`([A-Z]+(?:_[A-Z]+)*)`/g)].map(([, reason]) => reason);
+    const reasons = ErrorReasonSchema.values
+      .map(({ name }) => name)
+      .filter((name) => !/UNSPECIFIED/.test(name));
+    expect(new Set(named)).toEqual(new Set(reasons));
+  });
+
+  it("every setting that it names exists", () => {
+    const limits = README.slice(README.indexOf("## Limits"), README.indexOf("## Configuration"));
+    const named = [...limits.matchAll(/`([a-z]+(?:-[a-z]+)+)`/g)].map(([, setting]) => setting);
+    expect(Object.values(KEYS).map(({ name }) => name)).toEqual(expect.arrayContaining(named));
+    expect(named.length).toBeGreaterThan(5);
+  });
+});
+
+function shellBlock(where: string, { code, shows }: Block): void {
+  const tools = ["npx", "grpcurl"].filter((tool) => code.includes(`${tool} `));
+  withTools(tools, `${where} runs, and shows what it says`, async () => {
+    const { code: exit, stdout, stderr } = await run("bash", ["-euo", "pipefail", "-c", addressed(code)]);
+    expect({ exit, stderr: exit === 0 ? "" : stderr }).toEqual({ exit: 0, stderr: "" });
+    const printed = stdout === "" ? stderr : stdout;
+    if (shows !== undefined)
+      expect(comparable(JSON.parse(printed))).toEqual(comparable(JSON.parse(shows.code)));
+  });
+}
+
+function pythonBlock(where: string, { code, shows }: Block): void {
+  withTools(["python3 with grpcio"], `${where} runs, and prints what it says`, async () => {
+    const { code: exit, stdout, stderr } = await run("python3", ["-"], addressed(code));
+    expect({ exit, stdout, stderr: exit === 0 ? "" : stderr }).toEqual({
+      exit: 0,
+      stdout: shows?.code,
+      stderr: "",
+    });
+  });
+}
+
+function tomlBlock(where: string, { code }: Block): void {
+  it(`${where} is a configuration that works`, () => {
+    const file = path.join(folder, "tally.toml");
+    writeFileSync(file, code);
+    expect(loadConfig({ flags: { config: file }, env: {} }).warnings).toEqual([]);
+  });
+}
+
+/** A test that needs programs which not every machine has; the gate has them, and counts a skip as a failure. */
+function withTools(tools: readonly string[], name: string, test: () => Promise<void>): void {
+  const missing = tools.filter((tool) => !AVAILABLE[tool]);
+  if (missing.length === 0) it(name, test, 30_000);
+  else it.skip(`${name}: ${missing.join(" and ")} is not on this machine`, test);
+}
+
+const AVAILABLE: Readonly<Record<string, boolean>> = {
+  npx: true,
+  grpcurl: await works("grpcurl", ["--version"]),
+  "python3 with grpcio": await works("python3", ["-c", "import grpc, grpc_reflection"]),
+};
+
+function addressed(code: string): string {
+  return code.replaceAll("127.0.0.1:8080", address);
+}
+
+/** What differs from run to run is compared by its form only. */
+function comparable(value: unknown, key = ""): unknown {
+  if (Array.isArray(value)) return value.map((item) => comparable(item));
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, comparable(item, name)]));
+  }
+  if (key === "etag" && /^[0-9a-f-]{36}\.\d+$/.test(String(value)))
+    return String(value).replace(/^.{36}/, "uid");
+  if (key === "time" && !Number.isNaN(Date.parse(String(value)))) return "a time";
+  return value;
+}
+
+async function untilServing(port: number): Promise<void> {
+  for (;;) {
+    try {
+      (await Connection.open(port)).close();
+      return;
+    } catch (error) {
+      if (!(error instanceof Unanswered)) throw error;
+      if (server.exitCode !== null) throw new Error(`npm start ended with code ${server.exitCode}`);
+      await pause(50);
+    }
+  }
+}

@@ -3,7 +3,7 @@
  * answered (so that a retry gets the same). One compact byte string, saved in the same step as the change.
  */
 import { ByteReader, ByteWriter } from "./bytes.ts";
-import type { Batch, CallHead, Outcomes } from "./columns.ts";
+import type { CallHead, Outcomes } from "./columns.ts";
 import type { Refusal } from "./errors.ts";
 import { type Op, type Settings, Verb } from "./op.ts";
 import { uidFromBytes, uidToBytes } from "./uid.ts";
@@ -18,18 +18,17 @@ export function requestKey(call: CallHead, name: string): string {
 
 /** The record of a call that applied something. */
 export function encodeAnswer(
-  batch: Batch,
+  call: CallHead,
   c: number,
   first: number,
   op: Op | undefined,
   outcomes: Outcomes,
 ): Uint8Array {
-  const call = batch.calls[c]!;
   const w = new ByteWriter(call.single ? 64 : 16 + 8 * (call.end - first));
   if (op !== undefined) {
     w.byte(SINGLE);
     writePayload(w, op);
-    w.raw(uidToBytes(outcomes.singles[c]!.uid));
+    w.raw(uidToBytes(outcomes.uids[c]!));
   } else {
     w.byte(BATCH);
     w.byte(call.allOrNothing ? 1 : 0);
@@ -47,20 +46,19 @@ export function encodeAnswer(
  */
 export function replayAnswer(
   record: Uint8Array,
-  batch: Batch,
+  call: CallHead,
   c: number,
   first: number,
   op: Op | undefined,
   outcomes: Outcomes,
 ): Refusal | undefined {
-  const call = batch.calls[c]!;
   const r = new ByteReader(record);
   const kind = r.byte();
   if (kind !== (op === undefined ? BATCH : SINGLE)) return reused("operations");
   if (op !== undefined) {
     const field = differingField(r, op);
     if (field !== undefined) return reused(field);
-    outcomes.singles[c] = { uid: uidFromBytes(r.raw(16)), bounds: undefined };
+    outcomes.uids[c] = uidFromBytes(r.raw(16));
   } else {
     if ((r.byte() === 1) !== call.allOrNothing) return reused("all_or_nothing");
     if (r.text() !== call.digest) return reused("operations");

@@ -1,7 +1,15 @@
-import { encodeAnswer, replayAnswer } from "./answer.ts";
+import { encodeAnswer, replayAnswer, requestKey } from "./answer.ts";
 import { type Change, changeOf, merge } from "./change.ts";
-import { type Batch, type CallHead, newOutcomes, type Outcomes, opAt } from "./columns.ts";
-import { type Counter, type Details, NO_DETAILS } from "./counter.ts";
+import {
+  type Batch,
+  type CallHead,
+  callAt,
+  nameReader,
+  newOutcomes,
+  type Outcomes,
+  opAt,
+} from "./columns.ts";
+import { type Counter, type Details, headroom, NO_DETAILS } from "./counter.ts";
 import { decide, settingsFor } from "./decide.ts";
 import type { Refusal } from "./errors.ts";
 import { isRefusal, type Op } from "./op.ts";
@@ -10,14 +18,20 @@ import { uidAt } from "./uid.ts";
 /** Stands for a counter whose stored row fails its checksum. */
 export const CORRUPT = Symbol("corrupt");
 
-/** What a store found for a batch. */
-export interface Loaded {
-  /** By operation: which of `counters` it is about. Operations on one name share one index. */
-  readonly counterOf: Uint32Array;
-  readonly counters: readonly (Counter | undefined | typeof CORRUPT)[];
+/** What a batch touches: what a store has to look for. */
+export interface Touched {
+  /** The names of the counters, each once. */
   readonly names: readonly string[];
-  /** By call: the key of its request id (`requestKey`), undefined without one. */
+  /** By operation: the index of its name in `names`. */
+  readonly counterOf: Uint32Array;
+  /** By call: the key of its request id, undefined without one. */
   readonly keys: readonly (string | undefined)[];
+}
+
+/** What a store found for a batch. */
+export interface Loaded extends Touched {
+  /** By index in `names`. */
+  readonly counters: readonly (Counter | undefined | typeof CORRUPT)[];
   /** The records found under those keys; CORRUPT where one fails its checksum. */
   readonly answered: ReadonlyMap<string, Uint8Array | typeof CORRUPT>;
   /** Whether there is no room for new request ids; undefined when there is, else when to try again, in ms. */
@@ -50,6 +64,30 @@ export interface SavedCounter {
   readonly changes: readonly Change[];
 }
 
+/** What a batch touches. */
+export function touchedBy({ calls, ops }: Batch): Touched {
+  const names: string[] = [];
+  const indexes = new Map<string, number>();
+  const counterOf = new Uint32Array(ops.count);
+  const nameAt = nameReader(ops);
+  for (let i = 0; i < ops.count; i++) {
+    const name = nameAt(i);
+    let index = indexes.get(name);
+    if (index === undefined) {
+      index = names.length;
+      indexes.set(name, index);
+      names.push(name);
+    }
+    counterOf[i] = index;
+  }
+  const keys = calls.requestIds.map((requestId, c) => {
+    if (requestId === undefined) return undefined;
+    const first = c === 0 ? 0 : calls.ends[c - 1]!;
+    return requestKey(callAt(calls, c), names[counterOf[first]!]!);
+  });
+  return { names, counterOf, keys };
+}
+
 /**
  * Judge a batch on what the store found: the rule, replays, groups, and what to save.
  *
@@ -64,24 +102,24 @@ export function decideBatch(
   loaded: Loaded,
   context: Context,
 ): { outcomes: Outcomes; save: Save } {
-  const outcomes = newOutcomes(batch.ops.count, batch.calls.length);
+  const outcomes = newOutcomes(batch.ops.count, batch.calls.count);
   const answers = new Map<string, Uint8Array>();
   const judged = new Working(batch, loaded, context, outcomes);
   let first = 0;
-  for (let c = 0; c < batch.calls.length; c++) {
-    const call = batch.calls[c]!;
+  for (let c = 0; c < batch.calls.count; c++) {
+    const call = callAt(batch.calls, c);
     const key = loaded.keys[c];
     const op = call.single ? judged.op(first) : undefined;
     const record = key === undefined ? undefined : (answers.get(key) ?? loaded.answered.get(key));
     let refusal: Refusal | undefined;
     if (record === CORRUPT) refusal = { code: "ROW_CORRUPT" };
-    else if (record !== undefined) refusal = replayAnswer(record, batch, c, first, op, outcomes);
+    else if (record !== undefined) refusal = replayAnswer(record, call, c, first, op, outcomes);
     else if (key !== undefined && loaded.requestIdsFullForMs !== undefined) {
       refusal = { code: "REQUEST_IDS_FULL", retryAfterMs: loaded.requestIdsFullForMs };
     } else refusal = judged.apply(call, c, first);
     if (refusal !== undefined) outcomes.callRefusals.set(c, refusal);
     else if (key !== undefined && record === undefined && judged.appliedAny(first, call.end)) {
-      answers.set(key, encodeAnswer(batch, c, first, op, outcomes));
+      answers.set(key, encodeAnswer(call, c, first, op, outcomes));
     }
     first = call.end;
   }
@@ -188,13 +226,16 @@ class Working {
     if (merged === undefined) slot.changes.push(change);
     else slot.changes[slot.changes.length - 1] = merged;
 
-    const { values, previous, revisions, times, singles } = this.#outcomes;
+    const { values, previous, revisions, times, uids, headroomUp, headroomDown } = this.#outcomes;
     values[i] = value;
     previous[i] = before?.value ?? after.initial;
     revisions[i] = after.revision;
     if (call.single) {
       times[c] = after.updateTime;
-      singles[c] = { uid: after.uid, bounds: { min: after.min, max: after.max } };
+      uids[c] = after.uid;
+      const { up, down } = headroom(after);
+      headroomUp[c] = up;
+      headroomDown[c] = down;
     }
     return undefined;
   }

@@ -37,9 +37,20 @@ export interface CallHead {
   readonly end: number;
 }
 
+/** Calls in columns. */
+export interface CallColumns {
+  readonly count: number;
+  readonly ends: Uint32Array;
+  /** SINGLE and ALL_OR_NOTHING. */
+  readonly flags: Uint8Array;
+  readonly callers: readonly string[];
+  readonly requestIds: readonly (string | undefined)[];
+  readonly digests: ReadonlyMap<number, string>;
+}
+
 /** Calls that are decided and saved together, in one durable step. */
 export interface Batch {
-  readonly calls: readonly CallHead[];
+  readonly calls: CallColumns;
   readonly ops: OpColumns;
 }
 
@@ -47,6 +58,7 @@ export interface Batch {
 export interface Outcomes {
   readonly values: BigInt64Array;
   readonly previous: BigInt64Array;
+  /** 0 where the operation was not applied. */
   readonly revisions: Float64Array;
   /** By operation: why this one of a batch was refused; its other columns are then 0. */
   readonly refusals: Map<number, Refusal>;
@@ -56,40 +68,81 @@ export interface Outcomes {
   readonly times: Float64Array;
   /** By call: 1 when its request id had been answered before. */
   readonly replayed: Uint8Array;
-  /** By call, for a single operation that was applied: what its answer needs beyond the columns. */
-  readonly singles: (SingleOutcome | undefined)[];
+  /** By call, for a single operation that was applied: the counter's uid, else "". */
+  readonly uids: string[];
+  /** By call, likewise: how far the value may still move; 0 in a replay, whose counter may have moved on. */
+  readonly headroomUp: BigUint64Array;
+  readonly headroomDown: BigUint64Array;
 }
 
-export interface SingleOutcome {
-  readonly uid: string;
-  /** The bounds, for the headroom; undefined in a replay, whose counter may have moved on. */
-  readonly bounds: { readonly min: bigint | undefined; readonly max: bigint | undefined } | undefined;
+const SINGLE = 1;
+const ALL_OR_NOTHING = 2;
+
+/** The columns of some calls. */
+export function toCallColumns(calls: readonly CallHead[]): CallColumns {
+  const count = calls.length;
+  const ends = new Uint32Array(count);
+  const flags = new Uint8Array(count);
+  const digests = new Map<number, string>();
+  for (let c = 0; c < count; c++) {
+    const { end, single, allOrNothing, digest } = calls[c]!;
+    ends[c] = end;
+    flags[c] = (single ? SINGLE : 0) | (allOrNothing ? ALL_OR_NOTHING : 0);
+    if (digest !== undefined) digests.set(c, digest);
+  }
+  const callers = calls.map(({ caller }) => caller);
+  const requestIds = calls.map(({ requestId }) => requestId);
+  return { count, ends, flags, callers, requestIds, digests };
 }
 
-export function newOutcomes(ops: number, calls: number): Outcomes {
+/** The call at index c. */
+export function callAt(calls: CallColumns, c: number): CallHead {
+  const flags = calls.flags[c]!;
   return {
-    values: new BigInt64Array(ops),
-    previous: new BigInt64Array(ops),
-    revisions: new Float64Array(ops),
-    refusals: new Map(),
-    callRefusals: new Map(),
-    times: new Float64Array(calls),
-    replayed: new Uint8Array(calls),
-    singles: new Array(calls).fill(undefined),
+    caller: calls.callers[c]!,
+    requestId: calls.requestIds[c],
+    single: (flags & SINGLE) !== 0,
+    allOrNothing: (flags & ALL_OR_NOTHING) !== 0,
+    digest: calls.digests.get(c),
+    end: calls.ends[c]!,
   };
 }
 
+/** @param buffer  what the number columns are laid over: one that crossed threads, or a new one of zeros */
+export function newOutcomes(
+  ops: number,
+  calls: number,
+  buffer: ArrayBufferLike = new ArrayBuffer(24 * ops + 25 * calls),
+): Outcomes {
+  return {
+    values: new BigInt64Array(buffer, 0, ops),
+    previous: new BigInt64Array(buffer, 8 * ops, ops),
+    revisions: new Float64Array(buffer, 16 * ops, ops),
+    refusals: new Map(),
+    callRefusals: new Map(),
+    times: new Float64Array(buffer, 24 * ops, calls),
+    headroomUp: new BigUint64Array(buffer, 24 * ops + 8 * calls, calls),
+    headroomDown: new BigUint64Array(buffer, 24 * ops + 16 * calls, calls),
+    replayed: new Uint8Array(buffer, 24 * ops + 24 * calls, calls),
+    uids: new Array(calls).fill(""),
+  };
+}
+
+type WritableOpColumns = OpColumns & { readonly extras: Map<number, OpExtras> };
+
+/** @param buffer  what the columns are laid over: one that crossed threads, or a new one of zeros */
 export function newOpColumns(
   count: number,
   nameBytes: number,
-): OpColumns & { extras: Map<number, OpExtras> } {
+  buffer: ArrayBufferLike = new ArrayBuffer(14 * count + nameBytes),
+): WritableOpColumns {
   return {
     count,
-    verbs: new Uint8Array(count),
-    amounts: new BigInt64Array(count),
-    mustExist: new Uint8Array(count),
-    names: new Uint8Array(nameBytes),
-    nameEnds: new Uint32Array(count),
+    amounts: new BigInt64Array(buffer, 0, count),
+    nameEnds: new Uint32Array(buffer, 8 * count, count),
+    verbs: new Uint8Array(buffer, 12 * count, count),
+    mustExist: new Uint8Array(buffer, 13 * count, count),
+    names: new Uint8Array(buffer, 14 * count, nameBytes),
     extras: new Map(),
   };
 }
@@ -110,12 +163,7 @@ export function toColumns(ops: readonly Op[]): OpColumns {
  *
  * @returns  the byte after its name
  */
-export function putOp(
-  columns: OpColumns & { extras: Map<number, OpExtras> },
-  i: number,
-  at: number,
-  op: Op,
-): number {
+export function putOp(columns: WritableOpColumns, i: number, at: number, op: Op): number {
   columns.verbs[i] = op.verb;
   columns.amounts[i] = op.amount;
   columns.mustExist[i] = op.mustExist ? 1 : 0;

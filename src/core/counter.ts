@@ -58,6 +58,6 @@ export function highest(bounds: Pick<Counter, "max">): bigint {
 }
 
 /** How far the value may still move: both 0 to 2^64-1. */
-export function headroom(counter: Pick<Counter, "min" | "max">, value: bigint): { up: bigint; down: bigint } {
-  return { up: highest(counter) - value, down: value - lowest(counter) };
+export function headroom(counter: Pick<Counter, "value" | "min" | "max">): { up: bigint; down: bigint } {
+  return { up: highest(counter) - counter.value, down: counter.value - lowest(counter) };
 }

@@ -31,20 +31,7 @@ export interface OpExtras {
 /** What a counter is told to be, apart from its value. */
 export type Settings = Pick<Counter, "initial" | "min" | "max" | "clamp" | "monotonic"> & Details;
 
-/** The answer to one applied operation on its own; see `tally.v1.Outcome`. */
-export interface Outcome {
-  readonly value: bigint;
-  readonly previous: bigint;
-  readonly revision: number;
-  readonly uid: string;
-  /** Milliseconds since the Unix epoch. */
-  readonly time: number;
-  /** Left out of a replay. */
-  readonly headroom: { readonly up: bigint; readonly down: bigint } | undefined;
-  readonly replayed: boolean;
-}
-
-/** True for the outcome of an operation that was not applied. */
-export function isRefusal(result: Refusal | Outcome | bigint): result is Refusal {
-  return typeof result === "object" && "code" in result;
+/** True for what `decide` gives when it refuses. */
+export function isRefusal(decided: Refusal | bigint): decided is Refusal {
+  return typeof decided === "object";
 }

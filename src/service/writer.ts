@@ -7,6 +7,7 @@ import {
   type OpColumns,
   type Outcomes,
   putOp,
+  toCallColumns,
 } from "../core/columns.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { Op } from "../core/op.ts";
@@ -237,7 +238,7 @@ export function toBatch(
     const digest = single || requestId === undefined ? undefined : digestOf(ops);
     heads.push({ caller, requestId, single, allOrNothing, digest, end: i });
   }
-  return { calls: heads, ops: columns };
+  return { calls: toCallColumns(heads), ops: columns };
 }
 
 /** A digest of a batch's operations, so that reuse of its request id for another batch is noticed. */

@@ -1,7 +1,6 @@
-import { requestKey } from "../core/answer.ts";
-import { decideBatch, type Save } from "../core/batch.ts";
+import { decideBatch, type Loaded, type Save, touchedBy } from "../core/batch.ts";
 import { ChangeKind } from "../core/change.ts";
-import { type Batch, nameReader, type Outcomes } from "../core/columns.ts";
+import type { Batch, Outcomes } from "../core/columns.ts";
 import type { FullCounter } from "../core/counter.ts";
 import { TallyError } from "../core/errors.ts";
 import { type Generation, planGenerations } from "../core/request-ids.ts";
@@ -104,35 +103,18 @@ export class MemoryStore implements Store {
     return planGenerations(this.#generations, this.#runMs(), this.#options.retention);
   }
 
-  #load(batch: Batch) {
-    const names: string[] = [];
-    const indexes = new Map<string, number>();
-    const counterOf = new Uint32Array(batch.ops.count);
-    const nameAt = nameReader(batch.ops);
-    for (let i = 0; i < batch.ops.count; i++) {
-      const name = nameAt(i);
-      let index = indexes.get(name);
-      if (index === undefined) {
-        index = names.push(name) - 1;
-        indexes.set(name, index);
-      }
-      counterOf[i] = index;
-    }
+  #load(batch: Batch): Loaded {
+    const touched = touchedBy(batch);
     const answered = new Map<string, Uint8Array>();
-    let first = 0;
-    const keys = batch.calls.map((call) => {
-      const name = names[counterOf[first]!]!;
-      first = call.end;
-      if (call.requestId === undefined) return undefined;
-      const key = requestKey(call, name);
-      const record = this.#generations
-        .map(({ records }) => records.get(key))
-        .find((found) => found !== undefined);
-      if (record !== undefined) answered.set(key, record);
-      return key;
-    });
-    const counters = names.map((name) => this.#counters.get(name));
-    return { counterOf, counters, names, keys, answered, requestIdsFullForMs: this.#plan().fullForMs };
+    for (const key of touched.keys) {
+      if (key === undefined) continue;
+      for (const { records } of this.#generations) {
+        const record = records.get(key);
+        if (record !== undefined) answered.set(key, record);
+      }
+    }
+    const counters = touched.names.map((name) => this.#counters.get(name));
+    return { ...touched, counters, answered, requestIdsFullForMs: this.#plan().fullForMs };
   }
 
   #save(save: Save): void {

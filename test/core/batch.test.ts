@@ -1,8 +1,6 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { requestKey } from "../../src/core/answer.ts";
-import { CORRUPT, decideBatch, type Loaded } from "../../src/core/batch.ts";
-import { nameReader } from "../../src/core/columns.ts";
+import { CORRUPT, decideBatch, type Loaded, touchedBy } from "../../src/core/batch.ts";
 import type { Counter } from "../../src/core/counter.ts";
 import { toBatch } from "../../src/service/writer.ts";
 import { type Asked, answersOf, batch, create, decrement, increment, set, single } from "../support/calls.ts";
@@ -17,19 +15,10 @@ function decideOn(
   vetoed = new Map(),
 ) {
   const columns = toBatch(asked);
-  const nameAt = nameReader(columns.ops);
-  const all = Array.from({ length: columns.ops.count }, (_, i) => nameAt(i));
-  const names = [...new Set(all)];
-  let first = 0;
+  const touched = touchedBy(columns);
   const loaded: Loaded = {
-    counterOf: Uint32Array.from(all, (name) => names.indexOf(name)),
-    counters: names.map((name) => found[name]),
-    names,
-    keys: columns.calls.map((call) => {
-      const name = all[first]!;
-      first = call.end;
-      return call.requestId === undefined ? undefined : requestKey(call, name);
-    }),
+    ...touched,
+    counters: touched.names.map((name) => found[name]),
     answered: new Map(),
     requestIdsFullForMs: undefined,
     ...more,

@@ -3,7 +3,7 @@
 import { type OpColumns, type Outcomes, toColumns } from "../../src/core/columns.ts";
 import { PLAIN } from "../../src/core/counter.ts";
 import type { Refusal } from "../../src/core/errors.ts";
-import { type Op, type Outcome, type Settings, Verb } from "../../src/core/op.ts";
+import { type Op, type Settings, Verb } from "../../src/core/op.ts";
 import type { Store } from "../../src/service/store.ts";
 import { toBatch } from "../../src/service/writer.ts";
 
@@ -56,7 +56,7 @@ export interface Answer {
   readonly time: number;
   readonly results: readonly Result[];
 }
-export type Result = Pick<Outcome, "value" | "previous" | "revision"> | Refusal;
+export type Result = { value: bigint; previous: bigint; revision: number } | Refusal;
 
 /** Have a store apply some requests in one commit. */
 export async function commit(store: Pick<Store, "commit">, ...asked: Asked[]): Promise<Answer[]> {

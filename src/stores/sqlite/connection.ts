@@ -1,7 +1,6 @@
 import Database from "better-sqlite3";
-import { requestKey } from "../../core/answer.ts";
-import { CORRUPT, decideBatch, type Loaded, type Save } from "../../core/batch.ts";
-import { type Batch, nameReader, type Outcomes } from "../../core/columns.ts";
+import { CORRUPT, decideBatch, type Loaded, type Save, touchedBy } from "../../core/batch.ts";
+import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { Counter } from "../../core/counter.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Retention } from "../../service/store.ts";
@@ -189,39 +188,21 @@ export class WriteConnection {
   }
 
   #load(batch: Batch): { facts: Loaded; rows: (Row | undefined)[] } {
-    const { count } = batch.ops;
-    const counterOf = new Uint32Array(count);
-    const indexes = new Map<string, number>();
-    const names: string[] = [];
+    const touched = touchedBy(batch);
     const rows: (Row | undefined)[] = [];
     const counters: (Counter | undefined | typeof CORRUPT)[] = [];
-    const nameAt = nameReader(batch.ops);
-    for (let i = 0; i < count; i++) {
-      const name = nameAt(i);
-      let index = indexes.get(name);
-      if (index === undefined) {
-        index = names.length;
-        indexes.set(name, index);
-        names.push(name);
-        const row = this.#row(name);
-        rows.push(row === CORRUPT ? undefined : row);
-        counters.push(row === CORRUPT ? CORRUPT : row?.counter);
-      }
-      counterOf[i] = index;
+    for (const name of touched.names) {
+      const row = this.#row(name);
+      rows.push(row === CORRUPT ? undefined : row);
+      counters.push(row === CORRUPT ? CORRUPT : row?.counter);
     }
     const answered = new Map<string, Uint8Array | typeof CORRUPT>();
-    let first = 0;
-    const keys = batch.calls.map((call) => {
-      const name = names[counterOf[first]!]!;
-      first = call.end;
-      if (call.requestId === undefined) return undefined;
-      const key = requestKey(call, name);
-      const record = this.#requestIds.find(key);
-      if (record !== undefined) answered.set(key, record);
-      return key;
-    });
-    const requestIdsFullForMs = this.#requestIds.fullForMs;
-    return { facts: { counterOf, counters, names, keys, answered, requestIdsFullForMs }, rows };
+    for (const key of touched.keys) {
+      const record = key === undefined ? undefined : this.#requestIds.find(key);
+      if (record !== undefined) answered.set(key!, record);
+    }
+    const facts = { ...touched, counters, answered, requestIdsFullForMs: this.#requestIds.fullForMs };
+    return { facts, rows };
   }
 
   #row(name: string): Row | undefined | typeof CORRUPT {

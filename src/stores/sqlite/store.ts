@@ -5,6 +5,7 @@ import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { FullCounter } from "../../core/counter.ts";
 import type { ChangePage, Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Moment } from "./connection.ts";
+import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import type { ChangesRequest, Read } from "./read-worker.ts";
 import { unusable } from "./schema.ts";
 import { Thread } from "./thread.ts";
@@ -45,10 +46,11 @@ class SqliteStore implements Store {
     this.traits = { title, durability: "fsync", groups: "all", enforcesBounds: true };
   }
 
-  commit(batch: Batch): Promise<Outcomes> {
+  async commit(batch: Batch): Promise<Outcomes> {
     const { clock, newUid } = this.#options;
-    const request: CommitRequest = { batch, moment: momentOf(clock), uidSeed: newUid() };
-    return this.#writer.ask("commit", request, buffersOf(batch));
+    const { packed, transfer } = packBatch(batch);
+    const request: CommitRequest = { batch: packed, moment: momentOf(clock), uidSeed: newUid() };
+    return unpackOutcomes(await this.#writer.ask<CrossingOutcomes>("commit", request, transfer));
   }
 
   async get(names: readonly string[]): Promise<(FullCounter | undefined | typeof CORRUPT)[]> {
@@ -75,12 +77,6 @@ class SqliteStore implements Store {
 
 function momentOf(clock: StoreOptions["clock"]): Moment {
   return { now: clock.now(), monotonic: clock.monotonic() };
-}
-
-function buffersOf({ ops }: Batch): ArrayBuffer[] {
-  return [ops.verbs, ops.amounts, ops.mustExist, ops.names, ops.nameEnds].map(
-    ({ buffer }) => buffer as ArrayBuffer,
-  );
 }
 
 /** The path by which every process knows the file, whatever links lead to it. */

@@ -1,7 +1,7 @@
 /** The thread that owns the lock and the only connection that writes. */
-import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { Retention } from "../../service/store.ts";
 import { type Moment, WriteConnection } from "./connection.ts";
+import { type CrossingBatch, type CrossingOutcomes, packOutcomes, unpackBatch } from "./crossing.ts";
 import { holdLock } from "./lock.ts";
 import { startFailure } from "./start-failure.ts";
 import { serveThread } from "./thread.ts";
@@ -14,7 +14,7 @@ export interface WriteData {
 }
 
 export interface CommitRequest {
-  readonly batch: Batch;
+  readonly batch: CrossingBatch;
   readonly moment: Moment;
   readonly uidSeed: string;
 }
@@ -29,7 +29,8 @@ serveThread<WriteData>((data) => {
   return {
     opened: { sqliteVersion: connection.sqliteVersion },
     handlers: {
-      commit: ({ batch, moment, uidSeed }: CommitRequest) => connection.commit(batch, moment, uidSeed),
+      commit: ({ batch, moment, uidSeed }: CommitRequest) =>
+        packOutcomes(connection.commit(unpackBatch(batch), moment, uidSeed)),
       maintain: (moment: Moment): MaintainAnswer => {
         const warnings: string[] = [];
         const more = connection.maintain(moment, (warning) => warnings.push(warning));
@@ -41,7 +42,7 @@ serveThread<WriteData>((data) => {
       },
     },
     after: () => connection.checkpointIfDue(),
-    transfer: (result) => (isOutcomes(result) ? buffersOf(result) : []),
+    transfer: (result) => (isOutcomes(result) ? [result.buffer as ArrayBuffer] : []),
   };
 });
 
@@ -56,10 +57,6 @@ function opened(data: WriteData) {
   }
 }
 
-function isOutcomes(result: unknown): result is Outcomes {
-  return typeof result === "object" && result !== null && "revisions" in result;
-}
-
-function buffersOf({ values, previous, revisions, times, replayed }: Outcomes): ArrayBuffer[] {
-  return [values, previous, revisions, times, replayed].map(({ buffer }) => buffer as ArrayBuffer);
+function isOutcomes(result: unknown): result is CrossingOutcomes {
+  return typeof result === "object" && result !== null && "buffer" in result;
 }

@@ -34,7 +34,7 @@ export class PlainOperations {
   constructor(bytes: Uint8Array, columns: ReturnType<typeof newOpColumns>) {
     this.#bytes = bytes;
     this.#columns = columns;
-    this.#lanes = new Int32Array(columns.amounts.buffer);
+    this.#lanes = new Int32Array(columns.amounts.buffer, columns.amounts.byteOffset, 2 * columns.count);
   }
 
   /**

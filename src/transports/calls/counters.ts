@@ -36,7 +36,7 @@ export function counterCalls(writer: Writer, reads: Reads): CounterCalls {
       const counter = toCounter({
         name,
         ...settings,
-        uid: outcomes.singles[c]!.uid,
+        uid: outcomes.uids[c]!,
         value: outcomes.values[first]!,
         revision: outcomes.revisions[first]!,
         settingsRevision: 1,

@@ -15,7 +15,7 @@ import {
   type SetResponse,
   SetResponseSchema,
 } from "../../../gen/tally/v1/counter_service_pb.ts";
-import { etagOf, headroom } from "../../core/counter.ts";
+import { etagOf } from "../../core/counter.ts";
 import { type Op, Verb } from "../../core/op.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
 import { about, type CallContext, type Handler, isRefused, type Refused } from "./call.ts";
@@ -83,18 +83,17 @@ async function apply(
 }
 
 function outcomeOf(name: string, { outcomes, c, first }: Settled): Outcome {
-  const { uid, bounds } = outcomes.singles[c]!;
+  const replayed = outcomes.replayed[c] === 1;
   const value = outcomes.values[first]!;
   const revision = outcomes.revisions[first]!;
-  const room = bounds && headroom(bounds, value);
   return create(OutcomeSchema, {
     name,
     value,
     previous: outcomes.previous[first]!,
     revision: BigInt(revision),
-    etag: etagOf(uid, revision),
+    etag: etagOf(outcomes.uids[c]!, revision),
     time: timestampFromMs(outcomes.times[c]!),
-    ...(room && { headroomUp: room.up, headroomDown: room.down }),
-    replayed: outcomes.replayed[c] === 1,
+    ...(!replayed && { headroomUp: outcomes.headroomUp[c]!, headroomDown: outcomes.headroomDown[c]! }),
+    replayed,
   });
 }

@@ -20,9 +20,20 @@ function canRunTally(version) {
 /** A packed Tally has dist/, because Node strips no types under node_modules. */
 async function run() {
   if (process.env.TALLY_REEXECUTED) stopWithParent();
+  await cacheCompiledCode();
   const built = existsSync(join(root, "dist/src/cli/main.js"));
   const { main } = await (built ? import("../dist/src/cli/main.js") : import("../src/cli/main.ts"));
   await main(process.argv.slice(2), root);
+}
+
+/**
+ * A start then takes a third less of the processor. Kept in the package if that can be written, and not in the
+ * folder for temporary files, where others could put code.
+ */
+async function cacheCompiledCode() {
+  process.env.NODE_COMPILE_CACHE ??= join(root, "node_modules/.cache/tally"); // Worker threads look here.
+  const { enableCompileCache } = await import("node:module");
+  enableCompileCache(process.env.NODE_COMPILE_CACHE);
 }
 
 /** Run this command again on the Node.js that the package brings with it, as if it had been that from the start. */

@@ -87,7 +87,7 @@ function byDefault(key: Key<unknown>): Given {
 function parseGiven(key: Key<unknown>, given: Given): unknown {
   const parsed = key.schema.safeParse(given.value);
   if (parsed.success) return parsed.data;
-  throw refuse(key, given, `; expected ${key.expected}.`);
+  throw refuse(key, given, `; expected ${key.expected}; the default is ${key.default}.`);
 }
 
 function refuse({ name }: Key<unknown>, { value, origin, from }: Given, why: string): ConfigError {
@@ -143,9 +143,8 @@ function loadFile({ flags, env }: Sources): File | undefined {
         cause: error,
       });
     }
-    const from = flags.config === undefined ? "environment" : "flag";
     const why = READ_ERRORS[(error as NodeJS.ErrnoException).code ?? ""] ?? (error as Error).message;
-    throw new ConfigError(from, `The configuration file ${path} cannot be read: ${why}.`, { cause: error });
+    throw new ConfigError("file", `The configuration file ${path} cannot be read: ${why}.`, { cause: error });
   }
   for (const name of Object.keys(values)) {
     if (NAMES.includes(name)) continue;

@@ -4,7 +4,7 @@ import type { Clock } from "./core/clock.ts";
 import { TallyError } from "./core/errors.ts";
 import { startMaintenance } from "./service/maintenance.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
-import { DEFAULT_WRITER_LIMITS, Writer } from "./service/writer.ts";
+import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
 import { openStore } from "./stores/open.ts";
 import type { Log } from "./telemetry.ts";
 
@@ -70,7 +70,7 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
     });
     opened.push({ close: () => maintenance.close() });
 
-    const writer = new Writer(store, clock, { ...DEFAULT_WRITER_LIMITS, ...pickLimits(config) });
+    const writer = new Writer(store, clock, writerLimitsOf(config));
     opened.push({ close: () => writer.drain() });
 
     const { openGrpc } = await loading;
@@ -136,8 +136,9 @@ function reasonOf({ cause }: TallyError): StartReason {
 
 const UNREACHABLE = /^(SQLITE_(CANTOPEN|READONLY|PERM|FULL|IOERR)|E[A-Z]+$)/;
 
-function pickLimits({ queueOpsMax, queueBytesMax }: Config) {
-  return { queueOpsMax, queueBytesMax };
+/** What a commit takes at most is no setting: it follows from the 8,000 operations that a BatchApply may have. */
+function writerLimitsOf({ queueOpsMax, queueBytesMax }: Config): WriterLimits {
+  return { ...DEFAULT_WRITER_LIMITS, queueOpsMax, queueBytesMax };
 }
 
 function toListenError(error: unknown, listen: Address): unknown {

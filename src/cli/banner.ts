@@ -39,7 +39,7 @@ export function readyFields(server: RunningServer, config: Config, version: stri
     version,
     node: process.version,
     pid: process.pid,
-    try: commandsToTry(address)[1],
+    try: `grpcurl -plaintext ${reachable(address)} list`, // No quotes: they would not survive JSON.
   };
 }
 
@@ -48,8 +48,8 @@ const DURABILITY = {
   none: "nothing is saved: every counter is gone when this process ends",
 } as const;
 
-function commandsToTry({ host, port }: Address): [buf: string, grpcurl: string] {
-  const at = formatAddress({ host: ANY_HOST.has(host) ? "127.0.0.1" : host, port });
+function commandsToTry(address: Address): [buf: string, grpcurl: string] {
+  const at = reachable(address);
   const method = "tally.v1.CounterService/Increment";
   return [
     `npx @bufbuild/buf curl --protocol grpc --http2-prior-knowledge -d '{"name":"hello"}' http://${at}/${method}`,
@@ -57,5 +57,7 @@ function commandsToTry({ host, port }: Address): [buf: string, grpcurl: string] 
   ];
 }
 
-/** Where a server listens on every address of its machine. */
-const ANY_HOST: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+/** The address as someone on this machine reaches it: one cannot connect to "every address". */
+function reachable({ host, port }: Address): string {
+  return formatAddress({ host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port });
+}

@@ -27,7 +27,7 @@ export async function main(args: readonly string[], packageRoot: string): Promis
     .helpOption("-h, --help", "print this help")
     .helpCommand(false)
     .addHelpText("before", EXAMPLES)
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "tally: ")) })
+    .configureOutput({ outputError: (text, write) => write(oneSentence(text)) })
     .exitOverride();
   const named = args.find((arg) => !arg.startsWith("-"));
   for (const [name, { about, load }] of Object.entries(COMMANDS)) {
@@ -42,6 +42,14 @@ export async function main(args: readonly string[], packageRoot: string): Promis
     if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? EXIT.OK : EXIT.USAGE); // It has told why.
     exitFor(error);
   }
+}
+
+/** Commander's "error: unknown option '--lisen'", with its guess on a second line, as all of our messages read. */
+function oneSentence(text: string): string {
+  return `${text
+    .replace(/^error: /, "tally: ")
+    .trimEnd()
+    .replaceAll("\n", " ")}\n`;
 }
 
 const EXAMPLES = `Examples:

@@ -10,7 +10,7 @@ export interface Key<T> {
   readonly group: string;
   /** What it does: a phrase without a full stop. */
   readonly about: string;
-  /** What a value must be: a noun phrase with the range, that ends "expected ...". */
+  /** What a value must be, with its range: completes "expected ...". */
   readonly expected: string;
   /** As one would write it. */
   readonly default: string;
@@ -33,7 +33,7 @@ export const KEYS = {
     name: "store",
     group: "Where",
     about: "where counters are kept; an SQLite file is made if it is missing",
-    expected: "sqlite:PATH (such as sqlite:./tally.db) or memory:",
+    expected: "sqlite:PATH or memory:",
     default: "sqlite:./tally.db",
     placeholder: "<url>",
     schema: z.string().regex(/^(sqlite:.+|memory:)$/),
@@ -55,14 +55,14 @@ export const KEYS = {
     default: "8s", // Below the 10 s after which `docker stop` kills.
   },
   logLevel: {
-    ...oneOf(LOG_LEVELS),
+    ...oneOf("<level>", LOG_LEVELS),
     name: "log-level",
     group: "Log",
     about: "the least important events to log",
     default: "info",
   },
   logFormat: {
-    ...oneOf(["auto", "pretty", "json"]),
+    ...oneOf("<format>", ["auto", "pretty", "json"]),
     name: "log-format",
     group: "Log",
     about: "json lines, or pretty for people; auto is pretty on a terminal and json elsewhere",
@@ -81,6 +81,20 @@ export const KEYS = {
     group: "Limits",
     about: "memory that waiting operations may take",
     default: "64MiB",
+  },
+  unaryBytesMax: {
+    ...size("16KiB", "4MiB"),
+    name: "unary-bytes-max",
+    group: "Limits",
+    about: "message of a call on one counter",
+    default: "64KiB",
+  },
+  batchBytesMax: {
+    ...size("64KiB", "16MiB"),
+    name: "batch-bytes-max",
+    group: "Limits",
+    about: "message of a BatchApply",
+    default: "4MiB",
   },
   cachedCountersMax: {
     ...count(0, 10_000_000),
@@ -133,7 +147,7 @@ type Kind<T> = Pick<Key<T>, "expected" | "placeholder" | "schema">;
 
 function address() {
   return {
-    expected: "HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080",
+    expected: "HOST:PORT or [IPV6]:PORT, the port 0 to 65535",
     placeholder: "<host:port>",
     schema: z
       .string()
@@ -144,7 +158,7 @@ function address() {
 
 function duration(min: string, max: string): Kind<number> {
   return {
-    expected: `a duration from ${min} to ${max}, such as 500ms, 10s or 24h`,
+    expected: `a duration from ${min} to ${max}`,
     placeholder: "<duration>",
     schema: z
       .string()
@@ -155,7 +169,7 @@ function duration(min: string, max: string): Kind<number> {
 
 function size(min: string, max: string): Kind<number> {
   return {
-    expected: `a size from ${min} to ${max}, such as 64MiB`,
+    expected: `a size from ${min} to ${max}`,
     placeholder: "<size>",
     schema: z
       .union([z.string().transform(parseSize), z.number()])
@@ -173,10 +187,10 @@ function count(min: number, max: number): Kind<number> {
   };
 }
 
-function oneOf<const T extends string>(values: readonly T[]): Kind<T> {
+function oneOf<const T extends string>(placeholder: string, values: readonly T[]): Kind<T> {
   return {
     expected: `one of ${values.join(", ")}`,
-    placeholder: `<${values.join("|")}>`,
+    placeholder,
     schema: z.enum(values) as unknown as z.ZodType<T>,
   };
 }

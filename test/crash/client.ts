@@ -19,7 +19,8 @@ export class RunTally {
   /** Logical calls that got their final answer, and the operations in them. */
   calls = 0;
   operations = 0;
-  /** Attempts that got no answer. */
+  /** Attempts that got no answer: when they were sent, in microseconds. Emptied at each restart. */
+  unansweredSentUs: number[] = [];
   unanswered = 0;
   /** Calls whose final answer came only after an attempt that got none. */
   retried = 0;
@@ -31,12 +32,6 @@ export class RunTally {
   readonly refusals = new Map<string, number>();
 }
 
-/** One sending of a request, while and after it is on its way. */
-export interface Attempt {
-  readonly sentUs: number;
-  state: "in flight" | "answered" | "unanswered";
-}
-
 /**
  * A caller that does one thing after another, and retries each under the same request id until it is answered.
  *
@@ -44,8 +39,6 @@ export interface Attempt {
  * times it sends one again that was answered long before. Both must be answered as the first time.
  */
 export class Client {
-  /** The attempts on their way. */
-  readonly inFlight = new Set<Attempt>();
   readonly #run: Run;
   readonly #random: Random;
   #connection: Connection | undefined;
@@ -119,23 +112,20 @@ export class Client {
 
   /** One attempt; undefined when it got no answer. */
   async #attempt(plan: Plan, requestId: string): Promise<CallAnswer | undefined> {
-    const sending: Attempt = { sentUs: nowUs(), state: "in flight" };
+    let sentUs: number | undefined;
     try {
       if (!this.#connection?.usable) {
         this.#connection?.close();
         this.#connection = await Connection.open(this.#run.port);
       }
-      this.inFlight.add(sending);
-      const answer = await attempt(this.#connection, plan, requestId, rulesOf);
-      sending.state = "answered";
-      return answer;
+      sentUs = nowUs();
+      return await attempt(this.#connection, plan, requestId, rulesOf);
     } catch (error) {
       if (!(error instanceof Unanswered)) throw error;
-      if (this.inFlight.has(sending)) this.#run.tally.unanswered++;
-      sending.state = "unanswered";
+      if (sentUs === undefined) return undefined; // Nothing was sent.
+      this.#run.tally.unanswered++;
+      this.#run.tally.unansweredSentUs.push(sentUs);
       return undefined;
-    } finally {
-      this.inFlight.delete(sending);
     }
   }
 

@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Attempt, Client, nowUs, RunTally } from "./client.ts";
+import { Client, RunTally } from "./client.ts";
 import { type Entry, History, type Violation } from "./history.ts";
+import { Killer } from "./killer.ts";
 import type { Random } from "./random.ts";
 import { seededRandom } from "./random.ts";
 import { freePort, pause, ServerProcess } from "./server-process.ts";
@@ -14,15 +15,18 @@ export interface CrashOptions {
   readonly seed: number;
   /** Modules that put a fault into the server. */
   readonly preload?: readonly string[];
+  /** After how many kills the history is checked, and forgotten. The first violation found ends the run. */
+  readonly killsPerCheck?: number;
   /** Takes lines that say how far the run is. */
   readonly progress?: (line: string) => void;
 }
 
 export interface CrashReport {
   readonly violations: readonly Violation[];
-  /** By kill: how many attempts had been sent, and never got an answer. */
+  /** By kill: how many attempts had been sent and never got an answer; 1 and up. */
   readonly brokenByKill: readonly number[];
-  /** Kills beside those, while the server was starting. */
+  /** Kills beside those: when nothing was in flight, and while the server was starting. */
+  readonly killsBetweenCalls: number;
   readonly killsAtStart: number;
   readonly tally: RunTally;
   readonly counters: number;
@@ -36,15 +40,13 @@ const RUN_MS = [100, 600] as const;
 /** One start in this many is cut short as well: recovery must survive a kill too. */
 const START_KILL_ONE_IN = 8;
 const START_KILL_MS = [20, 500] as const;
-/** The history is checked, and forgotten, this often. */
-const KILLS_PER_CHECK = 25;
 
 /**
  * Kill the server again and again under clients that retry until they are answered, and check that every counter
  * did exactly what its callers were told.
  *
- * Each kill lands with calls in flight, which is asserted: a call counts when it was sent at least a millisecond
- * before and never got an answer.
+ * Each kill that counts lands with calls in flight: a call that was sent at least a millisecond before and never
+ * got an answer. Others are done again.
  */
 export async function crashRun(options: CrashOptions): Promise<CrashReport> {
   const directory = await mkdtemp(join(tmpdir(), "tally-crash-"));
@@ -67,7 +69,9 @@ class CrashRun {
   readonly #sums = new Map<string, bigint>();
   readonly #violations: Violation[] = [];
   readonly #clients: Client[];
+  readonly #killer = new Killer();
   readonly #brokenByKill: number[] = [];
+  #killsBetweenCalls = 0;
   #killsAtStart = 0;
   #server: ServerProcess;
   #working: Promise<unknown> = Promise.resolve();
@@ -91,23 +95,32 @@ class CrashRun {
   async run(): Promise<CrashReport> {
     const startedMs = performance.now();
     await this.#server.ready();
+    await this.#server.stop(); // In order, so that it leaves its compiled modules behind: later starts are faster.
+    this.#server = this.#startServer();
+    await this.#server.ready();
     for (const [name, rules] of CREATED) {
       const asked = { verb: "create", value: rules.initial } as const;
       await this.#clients[0]!.do({ kind: "single", name, asked });
     }
 
     this.#work();
-    for (let kill = 1; kill <= this.#options.kills && this.#violations.length === 0; kill++) {
+    const { kills, killsPerCheck = 10 } = this.#options;
+    while (this.#brokenByKill.length < kills && this.#violations.length === 0) {
       await this.#answersCome();
-      await pause(this.#random.between(...RUN_MS));
-      this.#brokenByKill.push(await this.#killAndRestart());
-      if (kill % KILLS_PER_CHECK === 0) await this.#check(kill);
+      const broken = await this.#killAndRestart();
+      if (broken === 0) {
+        this.#killsBetweenCalls++;
+        continue;
+      }
+      this.#brokenByKill.push(broken);
+      if (this.#brokenByKill.length % killsPerCheck === 0) await this.#check();
     }
     await this.#rest();
     const stored = this.#violations.length === 0 ? await this.#checkTheEnd() : undefined;
     return {
       violations: this.#violations,
       brokenByKill: this.#brokenByKill,
+      killsBetweenCalls: this.#killsBetweenCalls,
       killsAtStart: this.#killsAtStart,
       tally: this.#tally,
       counters: this.#history.known.size,
@@ -119,6 +132,7 @@ class CrashRun {
   async end(): Promise<void> {
     this.#resting = true;
     for (const client of this.#clients) client.close();
+    await this.#killer.close();
     if (this.#server.running) await this.#server.kill();
   }
 
@@ -148,11 +162,11 @@ class CrashRun {
     }
   }
 
-  /** @returns how many attempts the kill cut off */
+  /** @returns how many attempts the kill cut off: those that were sent a millisecond before it, at least */
   async #killAndRestart(): Promise<number> {
-    const sent = nowUs() - 1000;
-    const cutOff: Attempt[] = this.#clients.flatMap(({ inFlight }) => [...inFlight]);
-    const { signal } = await this.#server.kill();
+    this.#tally.unansweredSentUs = [];
+    const killedUs = await this.#killer.kill(this.#server.pid, this.#random.between(...RUN_MS));
+    const { signal } = await this.#server.exited;
     if (signal !== "SIGKILL") throw new Error(`the server had ended by itself:\n${this.#server.output}`);
     this.#server = this.#startServer();
     while (this.#random.between(1, START_KILL_ONE_IN) === 1) {
@@ -162,15 +176,15 @@ class CrashRun {
       this.#server = this.#startServer();
     }
     await this.#server.ready();
-    return cutOff.filter(({ sentUs, state }) => sentUs <= sent && state === "unanswered").length;
+    return this.#tally.unansweredSentUs.filter((sentUs) => sentUs <= killedUs - 1000).length;
   }
 
-  async #check(kill: number): Promise<void> {
+  async #check(): Promise<void> {
     await this.#rest();
     this.#violations.push(...this.#history.check());
     const { calls, replays } = this.#tally;
     this.#options.progress?.(
-      `${kill} kills, ${calls} calls, ${replays} replays, ${this.#violations.length} violations`,
+      `${this.#brokenByKill.length} kills, ${calls} calls, ${replays} replays, ${this.#violations.length} violations`,
     );
     this.#work();
   }
@@ -181,9 +195,11 @@ class CrashRun {
     await this.#server.kill();
     this.#server = this.#startServer();
     await this.#server.ready();
-    for (const name of this.#history.known.keys()) {
-      await this.#clients[0]!.do({ kind: "single", name, asked: { verb: "read" } });
-    }
+    const names = this.#history.known.keys(); // One iterator for all clients: each takes the next.
+    const readOn = async (client: Client) => {
+      for (const name of names) await client.do({ kind: "single", name, asked: { verb: "read" } });
+    };
+    await Promise.all(this.#clients.map(readOn));
     this.#violations.push(...this.#history.check());
 
     const { code } = await this.#server.stop();

@@ -39,7 +39,8 @@ export class ServerProcess {
     ];
     const [command, ...rest] = [...under, process.execPath, ...args];
     // process.execPath is Node 24, so the entry does not start another node: the signals reach the server itself.
-    this.#child = spawn(command!, rest, { stdio: ["ignore", "pipe", "pipe"] });
+    const env = { ...process.env, NODE_COMPILE_CACHE: `${file}-compiled` };
+    this.#child = spawn(command!, rest, { stdio: ["ignore", "pipe", "pipe"], env });
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
       stream.on("data", (chunk: Buffer) => {
         this.#output = (this.#output + chunk).slice(-OUTPUT_KEPT);

@@ -1,0 +1,40 @@
+/**
+ * A commit is answered at once and done a little later: before the next one begins, or after 3 milliseconds. Only a
+ * kill in between shows it to a writer; a reader may find that it sees less than was acknowledged.
+ */
+import Original from "better-sqlite3";
+import { replaceModule } from "./replace.ts";
+
+export default class Database extends Original {
+  #late: Original.Statement | undefined;
+
+  override prepare(sql: string): never {
+    const statement = super.prepare(sql);
+    if (sql === "COMMIT") return { run: () => this.#commitLater(statement) } as never;
+    if (sql === "BEGIN IMMEDIATE") return { run: () => this.#begin(statement) } as never;
+    return statement as never;
+  }
+
+  override pragma(source: string, options?: Original.PragmaOptions): unknown {
+    if (source.startsWith("wal_checkpoint")) this.#commitNow();
+    return super.pragma(source, options);
+  }
+
+  #begin(begin: Original.Statement): void {
+    this.#commitNow();
+    begin.run();
+  }
+
+  #commitLater(commit: Original.Statement): void {
+    this.#late = commit;
+    setTimeout(() => this.#commitNow(), 3);
+  }
+
+  #commitNow(): void {
+    const commit = this.#late;
+    this.#late = undefined;
+    commit?.run();
+  }
+}
+
+replaceModule("better-sqlite3", import.meta.url);

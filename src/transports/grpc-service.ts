@@ -3,8 +3,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { messageOf, TallyError } from "../core/errors.ts";
 import type { Log } from "../telemetry.ts";
-import type { CallContext, Refused } from "./calls/call.ts";
-import type { BytesCall } from "./calls/unary.ts";
+import type { CallContext, Refused, UnaryCall } from "./calls/call.ts";
 import { refusalOf, STATUS, statusBytes } from "./status.ts";
 
 /** The definition of a service whose requests and responses stay bytes. */
@@ -39,7 +38,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
  * leaves it, because grpc-js would let it end the process.
  */
 export function unaryHandler(
-  { method, changes, answer }: BytesCall,
+  { method, changes, answer }: UnaryCall,
   clock: () => number,
   log: Log,
 ): grpc.handleUnaryCall<Buffer, Uint8Array> {

@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { newOpColumns } from "../../core/columns.ts";
 import { Verb } from "../../core/op.ts";
 import { endOfTag, endOfUnknown, readTag } from "./wire.ts";
+import { lanesOf } from "./wire-writer.ts";
 
 /** The tags of Operation's fields. */
 const NAME = 0x0a;
@@ -34,7 +35,7 @@ export class PlainOperations {
   constructor(bytes: Uint8Array, columns: ReturnType<typeof newOpColumns>) {
     this.#bytes = bytes;
     this.#columns = columns;
-    this.#lanes = new Int32Array(columns.amounts.buffer, columns.amounts.byteOffset, 2 * columns.count);
+    this.#lanes = lanesOf(columns.amounts);
   }
 
   /**

@@ -6,9 +6,7 @@
  * operation that it does not take at once (a broken rule, an unusual encoding) is judged by them.
  */
 import { isUtf8 } from "node:buffer";
-import { toBinary } from "@bufbuild/protobuf";
 import {
-  type BatchApplyRequest,
   BatchApplyRequestSchema,
   type Operation,
   OperationSchema,
@@ -44,11 +42,6 @@ export function readBatch(bytes: Uint8Array): BatchRequest | Refusal {
     return invalidField("request_id", FIELD_RULES.request_id!, requestId);
   }
   return { ops, requestId, allOrNothing };
-}
-
-/** The same from a message, for doors that have one. */
-export function batchOf(message: BatchApplyRequest): BatchRequest | Refusal {
-  return readBatch(toBinary(BatchApplyRequestSchema, message));
 }
 
 /** Bytes that are no message are that before anything else, also when the rest of them tells. */

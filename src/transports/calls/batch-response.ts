@@ -1,10 +1,11 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { BatchApplyResponseSchema, RefusalSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { BatchApplyResponseSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { OpColumns } from "../../core/columns.ts";
 import { messageOf, type Refusal } from "../../core/errors.ts";
 import type { Settled } from "../../service/writer.ts";
 import { metadataOf, STATUS } from "../status.ts";
+import { highOf, lanesOf, numberSize, textSize, WireWriter } from "./wire-writer.ts";
 
 /** The tags of BatchApplyResponse.outcomes and of OperationOutcome's fields. */
 const OUTCOMES = 0x0a;
@@ -14,6 +15,9 @@ const PREVIOUS = 0x18;
 const REVISION = 0x20;
 const REFUSAL = 0x2a;
 
+/** What an outcome takes beside its name and refusal: three numbers of eleven bytes, three tags and lengths. */
+const OUTCOME_BYTES_MAX = 3 * 11 + 3 * 4;
+
 /**
  * The bytes of the BatchApplyResponse to operations that were settled, straight from the columns.
  *
@@ -22,8 +26,9 @@ const REFUSAL = 0x2a;
  * @param ops  the operations that were submitted; only their names are read
  */
 export function writeBatchResponse(ops: OpColumns, { outcomes, c, first }: Settled): Uint8Array {
-  const refusals =
-    outcomes.refusals.size === 0 ? undefined : refusalBytes(outcomes.refusals, first, ops.count);
+  const { names, nameEnds, count } = ops;
+  const { revisions } = outcomes;
+  const refusals = refusalBytes(outcomes.refusals, first, count);
   const rest = toBinary(
     BatchApplyResponseSchema,
     create(BatchApplyResponseSchema, {
@@ -31,33 +36,38 @@ export function writeBatchResponse(ops: OpColumns, { outcomes, c, first }: Settl
       replayed: outcomes.replayed[c] === 1,
     }),
   );
-  const writer = new OutcomeWriter(
-    ops.names.length + ops.count * OUTCOME_BYTES_MAX + (refusals?.total ?? 0) + rest.length,
-  );
+  const w = new WireWriter(names.length + count * OUTCOME_BYTES_MAX + refusals.total + rest.length);
   const values = lanesOf(outcomes.values);
   const previous = lanesOf(outcomes.previous);
   let nameStart = 0;
-  for (let i = 0; i < ops.count; i++) {
-    const nameEnd = ops.nameEnds[i]!;
-    const at = first + i;
-    const refusal = refusals?.byOperation.get(i);
-    if (refusal === undefined) {
-      writer.applied(ops.names, nameStart, nameEnd, values, previous, at, outcomes.revisions[at]!);
+  for (let i = 0; i < count; i++) {
+    const nameEnd = nameEnds[i]!;
+    const nameSize = textSize(nameEnd - nameStart);
+    const refusal = refusals.byOperation.size === 0 ? undefined : refusals.byOperation.get(i);
+    if (refusal !== undefined) {
+      w.begin(OUTCOMES, nameSize + textSize(refusal.length));
+      w.slice(NAME, names, nameStart, nameEnd);
+      w.begin(REFUSAL, refusal.length);
+      w.raw(refusal);
     } else {
-      writer.refused(ops.names, nameStart, nameEnd, refusal);
+      const at = first + i;
+      const [low, high] = [values[2 * at]!, values[2 * at + 1]!];
+      const [lowBefore, highBefore] = [previous[2 * at]!, previous[2 * at + 1]!];
+      const revision = revisions[at]!;
+      const numbers =
+        numberSize(low, high) +
+        numberSize(lowBefore, highBefore) +
+        numberSize(revision | 0, highOf(revision));
+      w.begin(OUTCOMES, nameSize + numbers);
+      w.slice(NAME, names, nameStart, nameEnd);
+      w.number(VALUE, low, high);
+      w.number(PREVIOUS, lowBefore, highBefore);
+      w.number(REVISION, revision | 0, highOf(revision));
     }
     nameStart = nameEnd;
   }
-  writer.raw(rest);
-  return writer.finish();
-}
-
-/** What an outcome takes beside its name and refusal: three numbers of ten bytes, six tags, three lengths. */
-const OUTCOME_BYTES_MAX = 3 * 10 + 6 + 3 * 3;
-
-/** 64-bit numbers as pairs of 32 bits, the low one first. */
-function lanesOf({ buffer, byteOffset, length }: BigInt64Array): Int32Array {
-  return new Int32Array(buffer, byteOffset, 2 * length);
+  w.raw(rest);
+  return w.finish();
 }
 
 /** The Refusal messages of a call's operations, counted from the call's first. */
@@ -68,131 +78,40 @@ function refusalBytes(
 ): { byOperation: ReadonlyMap<number, Uint8Array>; total: number } {
   const byOperation = new Map<number, Uint8Array>();
   let total = 0;
+  if (refusals.size === 0) return { byOperation, total };
   for (let i = 0; i < count; i++) {
     const refusal = refusals.get(first + i);
     if (refusal === undefined) continue;
-    const { code: reason } = refusal;
-    const fields = {
-      code: STATUS[reason].grpc,
-      reason,
-      message: messageOf(refusal),
-      metadata: metadataOf(refusal),
-    };
-    const bytes = toBinary(RefusalSchema, create(RefusalSchema, fields));
+    const bytes = oneRefusal(refusal);
     byOperation.set(i, bytes);
     total += bytes.length;
   }
   return { byOperation, total };
 }
 
-/** Writes outcomes one after another into room that is known to be enough. */
-class OutcomeWriter {
-  readonly #bytes: Buffer;
-  #at = 0;
+/** The tags of Refusal's fields, and of the entries of its metadata. */
+const CODE = 0x08;
+const REASON = 0x12;
+const MESSAGE = 0x1a;
+const METADATA = 0x22;
+const KEY = 0x0a;
+const METADATA_VALUE = 0x12;
 
-  constructor(capacity: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(capacity);
+function oneRefusal(refusal: Refusal): Uint8Array {
+  const { code: reason } = refusal;
+  const message = messageOf(refusal);
+  const metadata = metadataOf(refusal);
+  let capacity = reason.length + 4 * message.length + 10;
+  for (const key in metadata) capacity += key.length + 4 * metadata[key]!.length + 10;
+  const w = new WireWriter(capacity);
+  w.number(CODE, STATUS[reason].grpc, 0);
+  w.ascii(REASON, reason);
+  w.text(MESSAGE, message);
+  for (const key in metadata) {
+    const value = metadata[key]!;
+    w.begin(METADATA, textSize(key.length) + textSize(Buffer.byteLength(value)));
+    w.ascii(KEY, key);
+    w.text(METADATA_VALUE, value);
   }
-
-  applied(
-    names: Uint8Array,
-    nameStart: number,
-    nameEnd: number,
-    values: Int32Array,
-    previous: Int32Array,
-    at: number,
-    revision: number,
-  ): void {
-    const value = fieldSize(values[2 * at]!, values[2 * at + 1]!);
-    const before = fieldSize(previous[2 * at]!, previous[2 * at + 1]!);
-    const low = revision | 0;
-    const high = Math.floor(revision / 2 ** 32);
-    this.#byte(OUTCOMES);
-    this.#length(textSize(nameEnd - nameStart) + value + before + fieldSize(low, high));
-    this.#name(names, nameStart, nameEnd);
-    if (value > 0) this.#number(VALUE, values[2 * at]!, values[2 * at + 1]!);
-    if (before > 0) this.#number(PREVIOUS, previous[2 * at]!, previous[2 * at + 1]!);
-    this.#number(REVISION, low, high);
-  }
-
-  refused(names: Uint8Array, nameStart: number, nameEnd: number, refusal: Uint8Array): void {
-    this.#byte(OUTCOMES);
-    this.#length(textSize(nameEnd - nameStart) + textSize(refusal.length));
-    this.#name(names, nameStart, nameEnd);
-    this.#byte(REFUSAL);
-    this.#length(refusal.length);
-    this.raw(refusal);
-  }
-
-  raw(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#at);
-    this.#at += bytes.length;
-  }
-
-  finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#at);
-  }
-
-  #byte(byte: number): void {
-    this.#bytes[this.#at++] = byte;
-  }
-
-  #length(length: number): void {
-    let rest = length;
-    while (rest >= 0x80) {
-      this.#bytes[this.#at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    this.#bytes[this.#at++] = rest;
-  }
-
-  #name(names: Uint8Array, start: number, end: number): void {
-    this.#byte(NAME);
-    this.#length(end - start);
-    const bytes = this.#bytes;
-    let at = this.#at;
-    for (let i = start; i < end; i++) bytes[at++] = names[i]!; // A call of set() costs more for most names.
-    this.#at = at;
-  }
-
-  #number(tag: number, low: number, high: number): void {
-    const bytes = this.#bytes;
-    let at = this.#at;
-    bytes[at++] = tag;
-    let lowRest = low;
-    let highRest = high;
-    while (highRest !== 0 || lowRest >>> 0 >= 0x80) {
-      bytes[at++] = (lowRest & 0x7f) | 0x80;
-      lowRest = (lowRest >>> 7) | (highRest << 25);
-      highRest >>>= 7;
-    }
-    bytes[at++] = lowRest;
-    this.#at = at;
-  }
-}
-
-/** What a number takes with its tag; 0 is left out. */
-function fieldSize(low: number, high: number): number {
-  if (high === 0) {
-    if (low === 0) return 0;
-    const rest = low >>> 0;
-    return rest < 0x80 ? 2 : rest < 0x4000 ? 3 : rest < 0x200000 ? 4 : rest < 0x10000000 ? 5 : 6;
-  }
-  const rest = high >>> 0;
-  return rest < 0x8
-    ? 6
-    : rest < 0x400
-      ? 7
-      : rest < 0x20000
-        ? 8
-        : rest < 0x1000000
-          ? 9
-          : rest < 0x80000000
-            ? 10
-            : 11;
-}
-
-/** What a text takes with its tag and length; at most 2^21 bytes of it. */
-function textSize(length: number): number {
-  return length + (length < 0x80 ? 2 : length < 0x4000 ? 3 : 4);
+  return w.finish();
 }

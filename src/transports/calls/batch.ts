@@ -1,22 +1,31 @@
-import type { Writer } from "../../service/writer.ts";
+import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { nameReader, type OpColumns } from "../../core/columns.ts";
+import type { Refusal } from "../../core/errors.ts";
+import type { Settled, Writer } from "../../service/writer.ts";
 import { readBatch } from "./batch-request.ts";
 import { writeBatchResponse } from "./batch-response.ts";
-import { about, type Handler, isRefused } from "./call.ts";
+import { about, type Refused, tooLarge, type UnaryCall } from "./call.ts";
 
-/** BatchApply from bytes to bytes; its codec puts the operations into columns and takes the outcomes out of them. */
-export function batchCall(writer: Writer): Handler<Uint8Array, Uint8Array> {
-  return async (bytes, context) => {
-    const request = readBatch(bytes);
-    if ("code" in request) return request;
-    const { ops, requestId, allOrNothing } = request;
-    const { caller, deadline } = context;
-    const cancelled = () => context.cancelled();
-    const settled = await writer.submit({ caller, requestId, ops, allOrNothing, deadline, cancelled });
-    if (!isRefused(settled)) return writeBatchResponse(ops, settled);
-    return settled.index === undefined ? settled : about(nameAt(ops, settled.index), settled);
+/** BatchApply; its codec puts the operations into columns and takes the outcomes out of them. */
+export function batchApply(writer: Writer, requestBytesMax: number): UnaryCall {
+  return {
+    method: CounterService.method.batchApply,
+    changes: true,
+    answer(bytes, context) {
+      if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
+      const request = readBatch(bytes);
+      if ("code" in request) return Promise.resolve(request);
+      const { caller, deadline } = context;
+      const cancelled = () => context.cancelled();
+      return writer
+        .submit({ ...request, caller, deadline, cancelled })
+        .then((settled) => responseTo(request.ops, settled));
+    },
   };
 }
 
-function nameAt({ names, nameEnds }: { names: Uint8Array; nameEnds: Uint32Array }, i: number): string {
-  return Buffer.from(names.subarray(i === 0 ? 0 : nameEnds[i - 1], nameEnds[i])).toString("latin1");
+function responseTo(ops: OpColumns, settled: Settled | Refusal): Uint8Array | Refused {
+  if (!("code" in settled)) return writeBatchResponse(ops, settled);
+  // Of a group, the operation at `index` was refused, and with it all.
+  return settled.index === undefined ? settled : about(nameReader(ops)(settled.index), settled);
 }

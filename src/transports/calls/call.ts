@@ -1,5 +1,5 @@
+import type { DescMethodUnary } from "@bufbuild/protobuf";
 import type { ErrorCode, Refusal } from "../../core/errors.ts";
-import type { Settled } from "../../service/writer.ts";
 
 /** Who calls, and how long the answer is of use. The same for every door. */
 export interface CallContext {
@@ -11,25 +11,27 @@ export interface CallContext {
   cancelled(): boolean;
 }
 
+/** A unary method from bytes to bytes: all of it but the door. */
+export interface UnaryCall {
+  readonly method: DescMethodUnary;
+  /** False when nothing can have been applied, whatever went wrong. */
+  readonly changes: boolean;
+  /**
+   * Answer a request.
+   *
+   * Rejects with a TallyError for a failure of the world, and with anything else for a defect; throws only for a
+   * defect, and before anything was applied.
+   *
+   * @param request  an encoded message of the method's input type; checked here, its size included
+   * @returns        an encoded message of its output type, or why there is none
+   */
+  answer(request: Buffer, context: CallContext): Promise<Uint8Array | Refused>;
+}
+
 /** A refusal as the door answers it: with the counter it is about, which the door knows. */
 export interface Refused extends Refusal {
   /** The counter's name. */
   readonly name?: string;
-}
-
-/**
- * A unary method: the answer to a message, or why there is none.
- *
- * Rejects with a TallyError for a failure of the world, and with anything else for a defect.
- */
-export type Handler<Request, Response> = (
-  request: Request,
-  context: CallContext,
-) => Promise<Response | Refused>;
-
-/** True for a writer's answer that is a refusal. */
-export function isRefused(settled: Settled | Refusal): settled is Refusal {
-  return "code" in settled;
 }
 
 /** The refusal with the counter that it is about, for the codes that are about one. */
@@ -47,3 +49,7 @@ const ABOUT_A_COUNTER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "VALUE_OUTSIDE_BOUNDS",
   "ROW_CORRUPT",
 ]);
+
+export function tooLarge(size: number, max: number): Refusal {
+  return { code: "MESSAGE_TOO_LARGE", requested: BigInt(size), max: BigInt(max) };
+}

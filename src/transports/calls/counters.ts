@@ -1,58 +1,70 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Counter, CounterSchema, OnBound } from "../../../gen/tally/v1/counter_pb.ts";
 import {
+  CounterService,
   type CreateCounterRequest,
-  type CreateCounterResponse,
   CreateCounterResponseSchema,
-  type GetCounterRequest,
-  type GetCounterResponse,
+  GetCounterRequestSchema,
   GetCounterResponseSchema,
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { CORRUPT } from "../../core/batch.ts";
 import { etagOf, type FullCounter, settingsEtagOf } from "../../core/counter.ts";
 import { type Settings, Verb } from "../../core/op.ts";
-import type { Writer } from "../../service/writer.ts";
-import { type Handler, isRefused } from "./call.ts";
-import { submitOp } from "./counting.ts";
-import type { Reads } from "./reads.ts";
+import { type Refused, tooLarge, type UnaryCall } from "./call.ts";
+import { opMethod } from "./op-method.ts";
+import type { Found, Reads } from "./reads.ts";
+import { readRequest } from "./shape.ts";
 
-/** CreateCounter and GetCounter: requests whose shape was checked. */
-export interface CounterCalls {
-  readonly createCounter: Handler<CreateCounterRequest, CreateCounterResponse>;
-  readonly getCounter: Handler<GetCounterRequest, GetCounterResponse>;
-}
+/** CreateCounter: one operation, answered by the counter as it was made. */
+export const CREATE_COUNTER = opMethod({
+  method: CounterService.method.createCounter,
+  toOp: (request) => {
+    const { name, value, initial } = request;
+    return {
+      verb: Verb.CREATE,
+      name,
+      amount: value ?? initial,
+      mustExist: false,
+      settings: settingsOf(request),
+    };
+  },
+  respond: ({ name, settings }, { outcomes, c, first }) => {
+    const time = outcomes.times[c]!;
+    const counter = toCounter({
+      name,
+      ...settings!,
+      uid: outcomes.uids[c]!,
+      value: outcomes.values[first]!,
+      revision: outcomes.revisions[first]!,
+      settingsRevision: 1,
+      createTime: time,
+      updateTime: time,
+    });
+    const replayed = outcomes.replayed[c] === 1;
+    return toBinary(CreateCounterResponseSchema, create(CreateCounterResponseSchema, { counter, replayed }));
+  },
+});
 
-export function counterCalls(writer: Writer, reads: Reads): CounterCalls {
+export function getCounter(reads: Reads, requestBytesMax: number): UnaryCall {
   return {
-    createCounter: async (request, context) => {
-      const { name, requestId } = request;
-      const settings = settingsOf(request);
-      const amount = request.value ?? request.initial;
-      const op = { verb: Verb.CREATE, name, amount, mustExist: false, settings };
-      const settled = await submitOp(writer, op, requestId, context);
-      if (isRefused(settled)) return settled;
-      const { outcomes, c, first } = settled;
-      const counter = toCounter({
-        name,
-        ...settings,
-        uid: outcomes.uids[c]!,
-        value: outcomes.values[first]!,
-        revision: outcomes.revisions[first]!,
-        settingsRevision: 1,
-        createTime: outcomes.times[c]!,
-        updateTime: outcomes.times[c]!,
-      });
-      return create(CreateCounterResponseSchema, { counter, replayed: outcomes.replayed[c] === 1 });
-    },
-    getCounter: async ({ name }, context) => {
-      const found = await reads.get(name, context);
-      if (found === undefined) return { code: "COUNTER_NOT_FOUND", name };
-      if (found === CORRUPT) return { code: "ROW_CORRUPT", name };
-      if ("code" in found) return found;
-      return create(GetCounterResponseSchema, { counter: toCounter(found) });
+    method: CounterService.method.getCounter,
+    changes: false,
+    answer(bytes, context) {
+      if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
+      const request = readRequest(GetCounterRequestSchema, bytes);
+      if ("code" in request) return Promise.resolve(request);
+      const { name } = request.message;
+      return reads.get(name, context).then((found) => foundResponse(name, found));
     },
   };
+}
+
+function foundResponse(name: string, found: Found | Refused): Uint8Array | Refused {
+  if (found === undefined) return { code: "COUNTER_NOT_FOUND", name };
+  if (found === CORRUPT) return { code: "ROW_CORRUPT", name };
+  if ("code" in found) return found;
+  return toBinary(GetCounterResponseSchema, create(GetCounterResponseSchema, { counter: toCounter(found) }));
 }
 
 function settingsOf(request: CreateCounterRequest): Settings {

@@ -1,0 +1,59 @@
+import type { DescMessage, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
+import type { Refusal } from "../../core/errors.ts";
+import type { Op } from "../../core/op.ts";
+import type { Settled, Writer } from "../../service/writer.ts";
+import { about, type CallContext, type Refused, tooLarge, type UnaryCall } from "./call.ts";
+import type { Asked } from "./plain-change.ts";
+import { readRequest } from "./shape.ts";
+
+/** A method that is one operation on one counter: what it asks for, and what it answers. */
+interface OpMethodInit<I extends DescMessage, O extends DescMessage> {
+  readonly method: DescMethodUnary<I, O>;
+  /** The operation that a request, its shape checked, asks for. */
+  toOp(request: MessageShape<I>): Op;
+  /** The same from the bytes of a request, where that is fast; undefined leaves it to toOp. */
+  readPlain?(bytes: Buffer): Asked | undefined;
+  /** The encoded response to the operation, applied. */
+  respond(op: Op, settled: Settled): Uint8Array;
+}
+
+/** Such a method, once there is a writer. */
+export type OpMethod = (writer: Writer, requestBytesMax: number) => UnaryCall;
+
+export function opMethod<I extends DescMessage, O extends DescMessage>(init: OpMethodInit<I, O>): OpMethod {
+  const { method } = init;
+  return (writer, requestBytesMax) => ({
+    method,
+    changes: true,
+    answer(bytes, context) {
+      if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
+      const asked = init.readPlain?.(bytes) ?? read(init, bytes);
+      if ("code" in asked) return Promise.resolve(asked);
+      return submit(writer, asked, context).then((settled): Uint8Array | Refused =>
+        "code" in settled ? about(asked.op.name, settled) : init.respond(asked.op, settled),
+      );
+    },
+  });
+}
+
+function read<I extends DescMessage, O extends DescMessage>(
+  { method, toOp }: OpMethodInit<I, O>,
+  bytes: Buffer,
+): Asked | Refusal {
+  const request = readRequest(method.input, bytes);
+  if ("code" in request) return request;
+  const { requestId } = request.message as { requestId?: string };
+  return { op: toOp(request.message), requestId };
+}
+
+function submit(writer: Writer, { op, requestId }: Asked, context: CallContext): Promise<Settled | Refusal> {
+  const { caller, deadline } = context;
+  return writer.submit({
+    caller,
+    requestId,
+    ops: op,
+    allOrNothing: false,
+    deadline,
+    cancelled: () => context.cancelled(),
+  });
+}

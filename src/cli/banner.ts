@@ -16,7 +16,7 @@ Tally ${version} is serving.
   store  ${store.title}
          ${DURABILITY[store.durability]}
 
-Count something:
+Count something, with buf or with grpcurl:
 
   ${buf}
 

@@ -25,9 +25,6 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
     config.logFormat === "pretty" || (config.logFormat === "auto" && process.stdout.isTTY === true);
   const log = await openLog({ level: config.logLevel, format: pretty ? "pretty" : "json" });
   endOnDefect(log);
-  for (const detail of warnings) log("config.warning", { detail });
-  log("server.starting", { version, node: process.version, pid: process.pid });
-
   const stop = Promise.withResolvers<NodeJS.Signals>();
   onStopSignals({
     first: stop.resolve,
@@ -36,6 +33,9 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
       process.exit(signal === "SIGINT" ? EXIT.INTERRUPTED : EXIT.TERMINATED);
     },
   });
+  log("server.starting", { version, node: process.version, pid: process.pid });
+  for (const detail of warnings) log("config.warning", { detail });
+
   const server = await startServer(config, { log });
   if (pretty) process.stdout.write(bannerOf(server, config, version));
   else log("server.ready", readyFields(server, config, version));

@@ -1,0 +1,199 @@
+/** Where a setting comes from, what it may be, and what is said when it cannot be used. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { parseDuration, parseSize } from "../../src/config/quantity.ts";
+import { ConfigError, KEYS, loadConfig, type Sources, variableOf } from "../../src/config.ts";
+import { DEFAULT_RETENTION } from "../../src/service/store.ts";
+import { DEFAULT_WRITER_LIMITS } from "../../src/service/writer.ts";
+import { DEFAULT_GRPC_LIMITS } from "../../src/transports/grpc.ts";
+import { folder, serve } from "./tally.ts";
+
+describe("precedence", () => {
+  it("is flags, environment, file, default", () => {
+    const file = tomlFile('queue-ops-max = 10001\ndrain-grace = "1s"\nlog-level = "warn"\n');
+    const { config } = loadConfig({
+      flags: { config: file, "queue-ops-max": "10003" },
+      env: { TALLY_QUEUE_OPS_MAX: "10002", TALLY_DRAIN_GRACE: "2s" },
+    });
+    expect(config).toMatchObject({
+      queueOpsMax: 10_003,
+      drainGraceMs: 2_000,
+      logLevel: "warn",
+      streamsMax: 256,
+    });
+  });
+
+  it("holds for a process too, TALLY_CONFIG included", async () => {
+    const file = tomlFile('listen = "127.0.0.1:1"\nstore = "sqlite:/none/file.db"\nlog-format = "pretty"\n');
+    const server = serve([], {
+      env: { TALLY_CONFIG: file, TALLY_LOG_FORMAT: "json", TALLY_STORE: "sqlite:/none" },
+    });
+    await expect(server.logged("server.ready")).resolves.toMatchObject({ durability: "none" });
+  });
+
+  it("takes an empty variable as not set", () => {
+    expect(load({ env: { TALLY_STORE: "", TALLY_CONFIG: "" } }).config.store).toBe("sqlite:./tally.db");
+  });
+});
+
+describe("the configuration", () => {
+  it("is frozen, all the way down", () => {
+    const { config } = load({});
+    expect(Object.isFrozen(config) && Object.isFrozen(config.listen)).toBe(true);
+  });
+
+  it("has the defaults of the parts that it configures", () => {
+    const { config } = load({});
+    expect(config).toMatchObject({ ...DEFAULT_RETENTION, ...DEFAULT_GRPC_LIMITS });
+    const { queueOpsMax, queueBytesMax } = DEFAULT_WRITER_LIMITS;
+    expect(config).toMatchObject({ queueOpsMax, queueBytesMax });
+  });
+
+  it("has every setting under one name, with a default that can be used", () => {
+    for (const key of Object.values(KEYS)) {
+      expect(key.name).toMatch(/^[a-z]+(-[a-z]+)*$/);
+      expect(load({ env: { [variableOf(key.name)]: key.default } }).config).toEqual(load({}).config);
+    }
+  });
+
+  it("takes TOML's own numbers and switches", () => {
+    const file = tomlFile("insecure = true\nqueue-bytes-max = 8_388_608\nstreams-max = 7\n");
+    const { config } = load({ flags: { config: file } });
+    expect(config).toMatchObject({ insecure: true, queueBytesMax: 8 * 2 ** 20, streamsMax: 7 });
+  });
+});
+
+describe("the address", () => {
+  it.for(["127.0.0.1:8080", "127.8.9.1:0", "[::1]:8080", "localhost:8080", "[::ffff:127.0.0.1]:80"])(
+    "%s is this machine's own",
+    (listen) => {
+      expect(load({ flags: { listen } }).config.listen.port).toBe(Number(listen.split(":").at(-1)));
+    },
+  );
+
+  it.for(["0.0.0.0:8080", "[::]:8080", "10.0.0.1:8080", "example.com:80", "[::ffff:10.0.0.1]:80"])(
+    "%s needs --insecure",
+    (listen) => {
+      expect(() => load({ flags: { listen } })).toThrow("accept this with --insecure");
+      expect(load({ flags: { listen, insecure: true } }).config.insecure).toBe(true);
+    },
+  );
+
+  it.for(["8080", ":8080", "127.0.0.1", "127.0.0.1:65536", "::1:8080", "a b:1", "http://127.0.0.1:8080"])(
+    "%s is none",
+    (listen) => expect(() => load({ flags: { listen } })).toThrow("expected HOST:PORT or [IPV6]:PORT"),
+  );
+});
+
+describe("an error", () => {
+  it.for<[string, Sources["flags"], Sources["env"], string, ConfigError["origin"], string]>([
+    [
+      "a flag",
+      { "streams-max": "0" },
+      {},
+      "",
+      "flag",
+      'streams-max is "0" (from the flag --streams-max); expected',
+    ],
+    [
+      "a variable",
+      {},
+      { TALLY_INSECURE: "perhaps" },
+      "",
+      "environment",
+      'insecure is "perhaps" (from the environment, TALLY_INSECURE); expected true or false',
+    ],
+    [
+      "a file",
+      {},
+      {},
+      "drain-grace = 10",
+      "file",
+      "drain-grace is 10 (from the file FILE); expected a duration",
+    ],
+    [
+      "a key's name",
+      {},
+      {},
+      'stroe = "memory:"',
+      "file",
+      '"stroe" (in the file FILE) is no setting of Tally; did you mean "store"?',
+    ],
+    [
+      "a table",
+      {},
+      {},
+      '[log]\nlevel = "info"',
+      "file",
+      '"log" (in the file FILE) is no setting of Tally; `tally serve --help` lists all.',
+    ],
+    ["the syntax", {}, {}, "listen = 127.0.0.1:8080\n", "file", "The file FILE is not valid TOML: "],
+    [
+      "two that disagree",
+      {},
+      { TALLY_REQUEST_IDS_KEEP: "10m" },
+      "",
+      "environment",
+      'request-ids-keep is "10m" (from the environment, TALLY_REQUEST_IDS_KEEP); expected request-ids-floor (1h) to be at most request-ids-keep (10m).',
+    ],
+  ])("about %s says which, where from and what was expected", ([, flags, env, toml, origin, message]) => {
+    const file = tomlFile(toml);
+    const error = errorOf({ flags: { ...flags, config: file }, env });
+    expect(error).toMatchObject({ name: "ConfigError", origin });
+    expect(error.message.replaceAll(file, "FILE")).toContain(message);
+    expect(error.message).not.toContain("\n");
+  });
+
+  it("is not made of a variable that a cluster sets by itself; a near miss is told", () => {
+    const { warnings } = load({
+      env: { TALLY_PORT: "tcp://10.0.0.1:80", TALLY_SERVICE_HOST: "x", TALLY_STOR: "memory:" },
+    });
+    expect(warnings).toEqual([
+      "The environment variable TALLY_STOR has no meaning; did you mean TALLY_STORE?",
+    ]);
+  });
+});
+
+it("durations and sizes are read as people write them", () => {
+  const durations = ["500ms", "10s", "1h30m", "1.5h", "1d", "0s", "10", "1 h", "-1s", "h"];
+  expect(durations.map(parseDuration)).toEqual([
+    500,
+    10_000,
+    5.4e6,
+    5.4e6,
+    8.64e7,
+    0,
+    ...Array(4).fill(undefined),
+  ]);
+  const sizes = ["0", "64KiB", "8GiB", "1.5 MiB", "1kB", "2tib", "8G", "-1", "1e3", ""];
+  expect(sizes.map(parseSize)).toEqual([
+    0,
+    65_536,
+    2 ** 33,
+    1_572_864,
+    1_000,
+    2 ** 41,
+    ...Array(4).fill(undefined),
+  ]);
+});
+
+function load({ flags = {}, env = {} }: Partial<Sources>) {
+  return loadConfig({ flags, env });
+}
+
+function errorOf(sources: Sources): ConfigError {
+  try {
+    loadConfig(sources);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error("it was accepted");
+}
+
+function tomlFile(text: string): string {
+  const path = join(folder(), "tally.toml");
+  writeFileSync(path, text);
+  return path;
+}

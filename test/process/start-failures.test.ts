@@ -1,0 +1,170 @@
+/** Whatever keeps a server from starting is one sentence on stderr, no stack, and an exit code of its own. */
+import { closeSync, cpSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { EXIT } from "../../src/cli/exit.ts";
+import { folder, ROOT, serve, tally } from "./tally.ts";
+
+describe("the address", () => {
+  it("in use", async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void other.close());
+    const at = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    await refused(
+      ["--listen", at],
+      EXIT.UNAVAILABLE,
+      `Cannot listen on ${at}: another process does already; stop that one, or choose another port with --listen.`,
+    );
+  });
+
+  it("not of this machine", () =>
+    refused(
+      ["--listen", "192.0.2.1:8080", "--insecure"], // TEST-NET-1 of RFC 5737: nobody has it.
+      EXIT.UNAVAILABLE,
+      "Cannot listen on 192.0.2.1:8080: this machine has no such address; choose one of its own with --listen.",
+    ));
+
+  it("that others can reach, without --insecure", () =>
+    refused(
+      ["--listen", "0.0.0.0:8080"],
+      EXIT.USAGE,
+      'listen is "0.0.0.0:8080" (from the flag --listen): others could reach this address and change every counter, ' +
+        "because Tally has no credentials yet. Listen on a loopback address such as 127.0.0.1:8080, or accept this " +
+        "with --insecure.",
+    ));
+});
+
+describe("the store's file", () => {
+  it("in a folder that does not exist", async () => {
+    const path = join(folder(), "none");
+    await refused(
+      ["--store", `sqlite:${path}/tally.db`],
+      EXIT.STORE_UNREACHABLE,
+      `The folder ${path} does not exist; make it, or give another path for the store.`,
+    );
+  });
+
+  it("that cannot be written", async () => {
+    const path = join(folder(), "tally.db"); // A folder: even root cannot write it as a file.
+    mkdirSync(path);
+    await refused(
+      ["--store", `sqlite:${path}`],
+      EXIT.STORE_UNREACHABLE,
+      `${path} cannot be opened for writing; check that the folder exists and who may write there.`,
+    );
+  });
+
+  it("that is no database", async () => {
+    const path = join(folder(), "tally.db");
+    writeFileSync(path, "Dear diary, ".repeat(1_000));
+    await refused(
+      ["--store", `sqlite:${path}`],
+      EXIT.STORE_UNUSABLE,
+      `${path} is not an SQLite database, or its head is damaged; give another path, or restore it.`,
+    );
+  });
+
+  it("that is damaged", async () => {
+    const path = join(folder(), "tally.db");
+    cpSync(join(ROOT, "test/golden/newer-schema.sqlite"), path);
+    const file = openSync(path, "r+");
+    writeSync(file, Buffer.alloc(200, 0xff), 0, 200, 100); // Behind the head: the page that lists the tables.
+    closeSync(file);
+    await refused(
+      ["--store", `sqlite:${path}`],
+      EXIT.STORE_UNUSABLE,
+      `${path} is damaged (SQLITE_CORRUPT); restore it from a backup.`,
+    );
+  });
+
+  it("of another program", async () => {
+    const path = join(folder(), "tally.db");
+    const db = new Database(path);
+    db.exec("CREATE TABLE songs (title TEXT)");
+    db.close();
+    await refused(
+      ["--store", `sqlite:${path}`],
+      EXIT.STORE_UNUSABLE,
+      `${path} is an SQLite database of another program; give Tally a file of its own.`,
+    );
+  });
+
+  it("of a newer Tally", async () => {
+    const path = join(folder(), "tally.db");
+    cpSync(join(ROOT, "test/golden/newer-schema.sqlite"), path);
+    await refused(
+      ["--store", `sqlite:${path}`],
+      EXIT.STORE_UNUSABLE,
+      `${path} was written by a newer Tally (schema 1000; this one knows up to 1); start that version, or restore a ` +
+        "backup made before the upgrade.",
+    );
+  });
+
+  it("that another process has open", async () => {
+    const path = join(folder(), "tally.db");
+    const first = serve(["--store", `sqlite:${path}`]);
+    await first.logged("server.ready");
+    await refused(
+      ["--store", `sqlite:${path}`],
+      EXIT.STORE_IN_USE,
+      `${path} is in use by another Tally process; stop that one, or give this one another file.`,
+    );
+    first.child.kill("SIGTERM");
+    await expect(first.ended).resolves.toMatchObject({ code: 0 });
+  });
+});
+
+describe("the configuration", () => {
+  it("file that is not there", () =>
+    refused(
+      ["--config", "/none/tally.toml"],
+      EXIT.CONFIG,
+      "The configuration file /none/tally.toml cannot be read: there is no such file.",
+    ));
+
+  it("file with a setting that does not exist", async () => {
+    const path = join(folder(), "tally.toml");
+    writeFileSync(path, 'log_levle = "debug"\n');
+    await refused(
+      ["--config", path],
+      EXIT.CONFIG,
+      `"log_levle" (in the file ${path}) is no setting of Tally; did you mean "log-level"?`,
+    );
+  });
+
+  it("flag that is mistyped", () =>
+    refused(["--lisen", "127.0.0.1:1"], EXIT.USAGE, "unknown option '--lisen' (Did you mean --listen?)"));
+
+  it("flag out of range", () =>
+    refused(
+      ["--drain-grace", "2h"],
+      EXIT.USAGE,
+      'drain-grace is "2h" (from the flag --drain-grace); expected a duration from 0s to 1h; the default is 8s.',
+    ));
+
+  it("variable out of range", () =>
+    refused(
+      [],
+      EXIT.CONFIG,
+      'log-level is "loud" (from the environment, TALLY_LOG_LEVEL); expected one of silent, fatal, error, warn, info, ' +
+        "debug; the default is info.",
+      { TALLY_LOG_LEVEL: "loud" },
+    ));
+});
+
+it("a command that does not exist", async () => {
+  await expect(tally(["serv"]).ended).resolves.toMatchObject({
+    code: EXIT.USAGE,
+    stderr: "tally: unknown command 'serv' (Did you mean serve?)\n",
+    stdout: "",
+  });
+});
+
+async function refused(args: readonly string[], code: number, sentence: string, env = {}): Promise<void> {
+  const { ended } = serve(args, { env });
+  expect(await ended).toEqual({ code, signal: null, stdout: "", stderr: `tally: ${sentence}\n` });
+}

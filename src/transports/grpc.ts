@@ -14,7 +14,8 @@ import type { Writer } from "../service/writer.ts";
 import type { Log } from "../telemetry.ts";
 import { DEFAULT_MESSAGE_LIMITS, type MessageLimits, openCalls } from "./calls/unary.ts";
 import { healthHandlers, reflectionHandlers } from "./grpc-extras.ts";
-import { toDefinition, unaryHandler } from "./grpc-service.ts";
+import { toDefinition } from "./grpc-service.ts";
+import { answering, type UnaryDoor } from "./grpc-unary.ts";
 import { Health } from "./health.ts";
 import { Reflector } from "./reflection.ts";
 
@@ -106,13 +107,10 @@ export function openGrpcServer({
     file_google_rpc_status,
     file_tally_v1_error_reason,
   ]);
-  const server = new grpc.Server(serverOptions(limits));
+  const door: UnaryDoor = { clock, log, inFlight: 0 };
   const calls = openCalls(store, writer, clock, limits);
-  const now = () => clock.now();
-  server.addService(
-    toDefinition(CounterService),
-    Object.fromEntries(calls.map((call) => [call.method.localName, unaryHandler(call, now, log)])),
-  );
+  const server = new grpc.Server({ ...serverOptions(limits), interceptors: [answering(calls, door)] });
+  server.addService(toDefinition(CounterService), {}); // Every method is answered before it gets to a handler.
   server.addService(toDefinition(HealthService), healthHandlers(health));
   server.addService(toDefinition(ServerReflection), reflectionHandlers(reflector));
   server.addService(toDefinition(ServerReflectionAlpha), reflectionHandlers(reflector));

@@ -63,6 +63,7 @@ export async function openLog(options: {
       base: options.fields ?? null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
+      serializers: { err: (error) => withTextCause(pino.stdSerializers.err(error), error) },
     },
     destination,
   );
@@ -70,6 +71,12 @@ export async function openLog(options: {
     const [level, text] = LOG_EVENTS[event];
     if (logger.isLevelEnabled(level)) logger[level]({ event, ...fields }, text);
   };
+}
+
+/** An error that crossed a thread has its cause as text, which pino leaves out. */
+function withTextCause(written: object, error: unknown): object {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return typeof cause === "string" ? { ...written, cause } : written;
 }
 
 async function openPretty() {

@@ -2,34 +2,37 @@ import { ConfigError } from "../config.ts";
 import { StartError, type StartReason } from "../server.ts";
 
 /**
- * Every exit code of the `tally` command: the customs of command-line programs below 64, those of BSD's sysexits.h
- * from there on. A supervisor may start a process again that ended with 69, 74 or 75; the others need a person.
+ * Every exit code of the `tally` command, and when: the customs of command-line programs below 64, those of BSD's
+ * sysexits.h from there on.
  */
-export const EXIT = {
-  /** Done, or stopped as asked by SIGTERM or SIGINT with every answered change saved. */
-  OK: 0,
-  /** The command line cannot be used: an unknown flag, a flag's value out of range. */
-  USAGE: 2,
-  /** The store's file is damaged, of another program, or of a newer Tally. */
-  STORE_UNUSABLE: 65,
-  /** Something from outside is missing: a free port, an address, a Node.js that can run this. */
-  UNAVAILABLE: 69,
-  /** A defect in Tally; the log has the details. */
-  DEFECT: 70,
-  /** The store's file cannot be made, read or written: a missing folder, no permission, no space. */
-  STORE_UNREACHABLE: 73,
-  /** The disk failed while serving: what was not answered may or may not be saved. Start again. */
-  STORE_FAILED: 74,
-  /** Another process has the store's file open. */
-  STORE_IN_USE: 75,
-  /** This user may not listen on that port. */
-  FORBIDDEN: 77,
-  /** The environment or the configuration file has a value that cannot be used, or cannot be read. */
-  CONFIG: 78,
-  /** A second SIGINT (128 + 2) or SIGTERM (128 + 15): exited without waiting for calls in flight. */
-  INTERRUPTED: 130,
-  TERMINATED: 143,
+export const EXITS = {
+  OK: [0, "done; or stopped as asked, with every answered change saved"],
+  USAGE: [2, "the command line cannot be used: an unknown flag, or a flag's value out of range"],
+  STORE_UNUSABLE: [65, "the store's file is damaged, of another program, or of a newer Tally"],
+  UNAVAILABLE: [69, "something from outside is missing: the port, the address, a Node.js that can run this"],
+  DEFECT: [70, "a defect in Tally; the log has the details"],
+  STORE_UNREACHABLE: [
+    73,
+    "the store's file cannot be made, read or written: no folder, no permission, no space",
+  ],
+  STORE_FAILED: [
+    74,
+    "the disk failed while serving: what was not answered may or may not be saved; start again",
+  ],
+  STORE_IN_USE: [75, "another process has the store's file"],
+  FORBIDDEN: [77, "this user may not listen on that port"],
+  CONFIG: [
+    78,
+    "the configuration file cannot be used, or a value in it or in the environment is out of range",
+  ],
+  INTERRUPTED: [130, "a second SIGINT: exited without waiting for calls in flight"],
+  TERMINATED: [143, "a second SIGTERM: the same"],
 } as const;
+
+/** The codes by name. */
+export const EXIT = Object.fromEntries(Object.entries(EXITS).map(([name, [code]]) => [name, code])) as {
+  readonly [Name in keyof typeof EXITS]: (typeof EXITS)[Name][0];
+};
 
 const START_EXITS: Readonly<Record<StartReason, number>> = {
   ADDRESS_IN_USE: EXIT.UNAVAILABLE,

@@ -55,7 +55,7 @@ async function endAsAsked(server: RunningServer, signal: NodeJS.Signals, log: Lo
   process.exit(EXIT.OK);
 }
 
-/** What was answered may still be on its way to the callers; whatever hangs after that second is let go. */
+/** What was answered may still be on its way to the callers; whatever hangs after that is let go. */
 async function endAfterFailure(server: RunningServer, err: Error, log: Log): Promise<never> {
   log("store.failed", { err });
   setTimeout(() => process.exit(EXIT.STORE_FAILED), FLUSH_MS);
@@ -63,7 +63,8 @@ async function endAfterFailure(server: RunningServer, err: Error, log: Log): Pro
   process.exit(EXIT.STORE_FAILED);
 }
 
-const FLUSH_MS = 1_000;
+/** With the end of the process itself it is a second. */
+const FLUSH_MS = 800;
 
 /** A defect may have left anything half done: end, and let the next start recover what is on disk. */
 function endOnDefect(log: Log): void {

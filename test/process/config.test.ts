@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { EXITS } from "../../src/cli/exit.ts";
 import { parseDuration, parseSize } from "../../src/config/quantity.ts";
 import { ConfigError, KEYS, loadConfig, type Sources, variableOf } from "../../src/config.ts";
 import { DEFAULT_RETENTION } from "../../src/service/store.ts";
@@ -155,6 +156,10 @@ describe("an error", () => {
   });
 });
 
+it("docs/configuration.md is what the settings say of themselves", async () => {
+  await expect(reference()).toMatchFileSnapshot("../../docs/configuration.md"); // Written anew by `vitest run -u`.
+});
+
 it("durations and sizes are read as people write them", () => {
   const durations = ["500ms", "10s", "1h30m", "1.5h", "1d", "0s", "10", "1 h", "-1s", "h"];
   expect(durations.map(parseDuration)).toEqual([
@@ -177,6 +182,34 @@ it("durations and sizes are read as people write them", () => {
     ...Array(4).fill(undefined),
   ]);
 });
+
+/** The reference of settings and exit codes. */
+function reference(): string {
+  const settings = Object.values(KEYS).map(
+    ({ name, about, expected, default: byDefault }) =>
+      `| \`${name}\` | ${about} | ${expected} | \`${byDefault}\` |`,
+  );
+  const exits = Object.values(EXITS).map(([code, when]) => `| ${code} | ${when} |`);
+  return `# Configuration
+
+Each setting is a flag of \`tally serve\` (\`--log-level debug\`), an environment variable (\`TALLY_LOG_LEVEL=debug\`), or
+a line of the TOML file that \`--config\` or \`TALLY_CONFIG\` names (\`log-level = "debug"\`). Flags come first, then the
+environment, then the file. A duration is written \`500ms\`, \`10s\`, \`1h30m\` or \`7d\`; a size \`65536\`, \`64KiB\` or \`8GiB\`.
+
+| setting | what it does | values | default |
+|---|---|---|---|
+${settings.join("\n")}
+
+## Exit codes
+
+Why it did not start or go on is one sentence on stderr. A supervisor may start it again after 69, 70, 74 and 75; the
+others need a person first.
+
+| code | when |
+|---|---|
+${exits.join("\n")}
+`;
+}
 
 function load({ flags = {}, env = {} }: Partial<Sources>) {
   return loadConfig({ flags, env });

@@ -12,8 +12,8 @@ import { Checksum } from "./checksum.ts";
  * The answers under request ids, a table a generation (see core/request-ids.ts for how long they live).
  *
  * A key begins with the id, so ids that are ordered in time (UUIDv7) are appended at one end of the table, several
- * times cheaper than random ones; and a new one sorts after all of a closed generation, whose first and last key
- * are kept in memory, so that no closed generation is searched for it.
+ * times cheaper than random ones; and a new one sorts after the last key of every generation, which is kept in
+ * memory, so that none is searched for it.
  *
  * A forgotten generation is emptied in short slices by key range and dropped when empty: DROP TABLE of a full one
  * takes 60 ms a million rows.
@@ -142,8 +142,9 @@ class LiveGeneration implements Generation {
   readonly openedMs: number;
   closedMs: number | undefined;
   bytes: number;
-  /** Set when closed: its first and last key. */
-  #range: { first: string; last: string } | undefined;
+  /** Its first and last key, "" while there is none: an id beyond them is new, and costs no search. */
+  #first: string;
+  #last: string;
   readonly #db: Database;
   readonly #find: Statement<[string], { checksum: bigint; record: Uint8Array }>;
   readonly #insert: Statement<[string, bigint, Uint8Array]>;
@@ -157,11 +158,14 @@ class LiveGeneration implements Generation {
     const table = `request_ids_${this.id}`;
     this.#find = db.prepare(`SELECT checksum, record FROM ${table} WHERE key = ?`);
     this.#insert = db.prepare(`INSERT INTO ${table} (key, checksum, record) VALUES (?, ?, ?)`);
-    if (this.closedMs !== undefined) this.#range = this.#readRange();
+    const edge = (order: string) =>
+      db.prepare<[], string>(`SELECT key FROM ${table} ORDER BY key ${order} LIMIT 1`).pluck().get() ?? "";
+    this.#first = edge("ASC");
+    this.#last = edge("DESC");
   }
 
   find(key: string): Uint8Array | undefined | typeof CORRUPT {
-    if (this.#range !== undefined && (key < this.#range.first || key > this.#range.last)) return undefined;
+    if (key > this.#last || key < this.#first) return undefined;
     const found = this.#find.get(key);
     if (found === undefined) return undefined;
     return checksumOf(key, found.record) === found.checksum ? found.record : CORRUPT;
@@ -169,12 +173,13 @@ class LiveGeneration implements Generation {
 
   save(key: string, record: Uint8Array): void {
     this.#insert.run(key, checksumOf(key, record), record);
+    if (key > this.#last) this.#last = key;
+    if (key < this.#first || this.#first === "") this.#first = key;
     this.bytes += key.length + record.length + RECORD_OVERHEAD_BYTES;
   }
 
   close(runMs: number): void {
     this.closedMs = Math.trunc(runMs);
-    this.#range = this.#readRange();
     this.persist();
   }
 
@@ -183,15 +188,6 @@ class LiveGeneration implements Generation {
     this.#db
       .prepare("UPDATE request_id_generations SET closed_ms = ?, bytes = ? WHERE id = ?")
       .run(closed, BigInt(this.bytes), BigInt(this.id));
-  }
-
-  #readRange(): { first: string; last: string } {
-    const edge = (order: string) =>
-      this.#db
-        .prepare<[], string>(`SELECT key FROM request_ids_${this.id} ORDER BY key ${order} LIMIT 1`)
-        .pluck()
-        .get() ?? "";
-    return { first: edge("ASC"), last: edge("DESC") };
   }
 }
 

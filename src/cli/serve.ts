@@ -50,13 +50,18 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
 
 async function endAsAsked(server: RunningServer, signal: NodeJS.Signals, log: Log): Promise<never> {
   log("server.draining", { signal });
-  await server.close();
+  const closed = server.close().then(
+    () => undefined,
+    (err: unknown) => err,
+  );
+  const err = await Promise.race([closed, server.failed]);
+  if (err !== undefined) return endAfterFailure(server, err, log);
   log("server.stopped");
   process.exit(EXIT.OK);
 }
 
 /** What was answered may still be on its way to the callers; whatever hangs after that is let go. */
-async function endAfterFailure(server: RunningServer, err: Error, log: Log): Promise<never> {
+async function endAfterFailure(server: RunningServer, err: unknown, log: Log): Promise<never> {
   log("store.failed", { err });
   setTimeout(() => process.exit(EXIT.STORE_FAILED), FLUSH_MS);
   await server.close(FLUSH_MS).catch(() => {}); // The failure is told already.

@@ -20,6 +20,16 @@ it("a store that failed for good: its caller is told, then the process ends with
   });
 });
 
+it("a store that fails while the server is stopping: the exit code says so", async () => {
+  const server = start();
+  const call = await holdCall((await server.logged("server.ready")).port);
+  server.child.kill("SIGTERM");
+  await server.logged("server.draining");
+  await expect(call.finish()).rejects.toThrow("grpc-status 14");
+  await expect(server.ended).resolves.toMatchObject({ code: EXIT.STORE_FAILED, signal: null, stderr: "" });
+  await server.logged("store.failed");
+});
+
 it("a defect: it is in the log with its stack, and the process ends at once", async () => {
   const server = start();
   await server.logged("server.ready");

@@ -6,10 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const BIN = join(ROOT, "bin/tally.mjs");
+
+vi.setConfig({ testTimeout: 20_000 }); // A start takes half a second, and several on a machine that is busy.
 
 /** A line of the JSON log. */
 export interface Logged {

@@ -13,7 +13,7 @@ import { unusable } from "./schema.ts";
  * @param path  the real path of the data file, so that two names of one file meet
  */
 export function holdLock(path: string): { release(): void } {
-  const db = new Database(`${path}-lock`, { timeout: 0 });
+  const db = new Database(`${path}-lock`, { timeout: LOCK_WAIT_MS });
   try {
     db.pragma("journal_mode = MEMORY"); // No journal file beside it.
     db.exec("BEGIN EXCLUSIVE");
@@ -29,3 +29,9 @@ export function holdLock(path: string): { release(): void } {
   }
   return { release: () => db.close() };
 }
+
+/**
+ * Long enough for another process that is about to give up: it holds the lock shared for some microseconds, and of
+ * two that start in the same instant both would give up if neither outlasted that.
+ */
+const LOCK_WAIT_MS = 200;

@@ -163,12 +163,14 @@ describe("opening", () => {
     const db = new Database(other);
     db.exec("CREATE TABLE t (x)");
     db.close();
+    const before = readFileSync(other);
     await expect(openFile(other)).rejects.toThrow("is an SQLite database of another program");
+    expect(readFileSync(other).equals(before)).toBe(true); // Refused, and not touched.
     const text = join(dir, "text.db");
     writeFileSync(text, "hello, this is no database at all\n".repeat(100));
     await expect(openFile(text)).rejects.toThrow("is not an SQLite database");
     await expect(openFile(join(dir, "no", "such.db"))).rejects.toThrow(/The folder .* does not exist/);
-    expect(readFileSync(text, "utf8")).toContain("hello"); // Refused, and not touched.
+    expect(readFileSync(text, "utf8")).toBe("hello, this is no database at all\n".repeat(100));
   });
 
   it("a second opening of the same file is refused, by whatever name, and the first goes on", async () => {

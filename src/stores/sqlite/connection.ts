@@ -8,7 +8,7 @@ import { ChangeLog } from "./change-log.ts";
 import { RequestIds } from "./request-ids.ts";
 import { RowCache } from "./row-cache.ts";
 import { type Row, RowReader, RowWriter, toRow } from "./rows.ts";
-import { assertSqliteFloor, migrate } from "./schema.ts";
+import { assertOurs, assertSqliteFloor, migrate } from "./schema.ts";
 
 /** The time of one request to the store, told by the main thread. */
 export interface Moment {
@@ -61,12 +61,13 @@ export class WriteConnection {
       db.defaultSafeIntegers(true);
       this.sqliteVersion = db.prepare<[], string>("SELECT sqlite_version()").pluck().get()!;
       assertSqliteFloor(this.sqliteVersion);
+      assertOurs(db, path); // Before anything is written, the journal mode included.
       db.pragma("journal_mode = WAL");
       db.pragma("synchronous = FULL"); // The build defaults to NORMAL in WAL, which can lose acknowledged commits.
       db.pragma("wal_autocheckpoint = 0"); // Checkpoints are ours, after the answers: SQLite's own hide their errors.
       db.pragma("trusted_schema = OFF");
       db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
-      migrate(db, path);
+      migrate(db);
       db.pragma("wal_checkpoint(TRUNCATE)");
       this.#assertDurable();
       this.#startedMs = monotonic;

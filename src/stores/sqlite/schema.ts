@@ -71,14 +71,14 @@ const MIGRATIONS = [
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /**
- * Bring a file to this version's schema, inside one transaction; refuse a file that is not Tally's or is newer.
+ * Refuse a file that is not Tally's or is newer. Only looks: what is refused stays as it is.
  *
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
  */
-export function migrate(db: Database, path: string): void {
+export function assertOurs(db: Database, path: string): void {
   const tables = Number(db.prepare("SELECT count(*) FROM sqlite_schema").pluck().get());
   const applicationId = Number(db.pragma("application_id", { simple: true }));
-  const version = Number(db.pragma("user_version", { simple: true }));
+  const version = versionOf(db);
   if (applicationId !== APPLICATION_ID && (tables > 0 || applicationId !== 0 || version !== 0)) {
     throw unusable(`${path} is an SQLite database of another program; give Tally a file of its own.`);
   }
@@ -88,12 +88,21 @@ export function migrate(db: Database, path: string): void {
         "start that version, or restore a backup made before the upgrade.",
     );
   }
+}
+
+/** Bring a file of ours to this version's schema, in one transaction. */
+export function migrate(db: Database): void {
+  const version = versionOf(db);
   if (version === SCHEMA_VERSION) return;
   db.transaction(() => {
     for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma(`user_version = ${SCHEMA_VERSION}`);
   }).immediate();
+}
+
+function versionOf(db: Database): number {
+  return Number(db.pragma("user_version", { simple: true }));
 }
 
 /** Refuse an SQLite library that is known to lose data. */

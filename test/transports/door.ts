@@ -1,0 +1,177 @@
+/** A gRPC door over a memory store, and a client that tells what it was answered to the last detail. */
+import {
+  create,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import * as grpc from "@grpc/grpc-js";
+import { v7 } from "uuid";
+import {
+  type BadRequest,
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "../../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
+import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
+import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
+import { Writer } from "../../src/service/writer.ts";
+import { MemoryStore } from "../../src/stores/memory.ts";
+import { type GrpcDoor, type GrpcLimits, openGrpc } from "../../src/transports/grpc.ts";
+import { HandClock } from "../support/clock.ts";
+
+export interface Opened extends AsyncDisposable {
+  readonly door: GrpcDoor;
+  readonly clock: HandClock;
+  readonly store: Store;
+  readonly client: Client;
+  readonly logged: { event: string; fields: Record<string, unknown> | undefined }[];
+}
+
+interface Options {
+  readonly limits?: Partial<GrpcLimits>;
+  /** Puts something in front of the real store or writer. */
+  readonly store?: (real: Store) => Store;
+  readonly writer?: (real: Writer) => Writer;
+}
+
+/** Open a door that serves; `await using` closes it. */
+export async function open({ limits, store: front, writer: frontWriter }: Options = {}): Promise<Opened> {
+  const clock = new HandClock();
+  const real = new MemoryStore({
+    clock,
+    newUid: () => v7(),
+    retention: DEFAULT_RETENTION,
+    cachedCountersMax: 1_000,
+    warn: () => {},
+  });
+  const store = front?.(real) ?? real;
+  const realWriter = new Writer(store, clock);
+  const writer = frontWriter?.(realWriter) ?? realWriter;
+  const logged: Opened["logged"] = [];
+  const door = await openGrpc({
+    listen: { host: "127.0.0.1", port: 0 },
+    store,
+    writer,
+    clock,
+    log: (event, fields) => void logged.push({ event, fields }),
+    ...(limits && { limits }),
+  });
+  door.setServing(true);
+  const client = new Client(door.port);
+  const dispose = async () => {
+    client.close();
+    await door.drain(0);
+  };
+  return { door, clock, store, client, logged, [Symbol.asyncDispose]: dispose };
+}
+
+/** An error as a caller gets it, its details decoded. */
+export interface Refused {
+  readonly status: string;
+  readonly message: string;
+  /** Of Tally's own ErrorInfo; undefined when there is none. */
+  readonly reason: string | undefined;
+  readonly metadata: Record<string, string>;
+  readonly badRequest: BadRequest | undefined;
+  readonly retryMs: number | undefined;
+}
+
+export class Client {
+  readonly grpc: grpc.Client;
+
+  constructor(port: number, options: grpc.ClientOptions = {}) {
+    this.grpc = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), options);
+  }
+
+  readonly createCounter = this.#rpc(CounterService.method.createCounter);
+  readonly getCounter = this.#rpc(CounterService.method.getCounter);
+  readonly increment = this.#rpc(CounterService.method.increment);
+  readonly decrement = this.#rpc(CounterService.method.decrement);
+  readonly set = this.#rpc(CounterService.method.set);
+  readonly reset = this.#rpc(CounterService.method.reset);
+  readonly batchApply = this.#rpc(CounterService.method.batchApply);
+
+  close(): void {
+    this.grpc.close();
+  }
+
+  /** Send bytes as the request of a method, whatever they are. */
+  raw(path: string, bytes: Uint8Array, options: grpc.CallOptions = {}): Promise<Buffer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+    this.grpc.makeUnaryRequest(path, asBuffer, asIs, bytes, new grpc.Metadata(), options, (error, value) =>
+      error === null ? resolve(value!) : reject(error),
+    );
+    return promise;
+  }
+
+  #rpc<M extends DescMethodUnary>(method: M) {
+    const path = `/${method.parent.typeName}/${method.name}`;
+    return async (init: MessageInitShape<M["input"]>, options?: grpc.CallOptions) => {
+      const bytes = await this.raw(path, toBinary(method.input, create(method.input, init)), options);
+      return fromBinary(method.output as M["output"], bytes);
+    };
+  }
+}
+
+/** The error that a call ends with. */
+export async function refusal(call: Promise<unknown>): Promise<Refused> {
+  const error = await call.then(
+    () => {
+      throw new Error("expected the call to be refused, got an answer");
+    },
+    (error: grpc.ServiceError) => error,
+  );
+  if (typeof error.code !== "number") throw error;
+  return refusedOf(error);
+}
+
+export function refusedOf({ code, details, metadata }: grpc.StatusObject): Refused {
+  const [bytes] = metadata.get("grpc-status-details-bin");
+  const any = bytes === undefined ? [] : fromBinary(StatusSchema, bytes as Buffer).details;
+  const unpacked = any.map((detail) => ({
+    info: anyUnpack(detail, ErrorInfoSchema),
+    badRequest: anyUnpack(detail, BadRequestSchema),
+    retry: anyUnpack(detail, RetryInfoSchema),
+  }));
+  const info = unpacked.find((detail) => detail.info)?.info;
+  const delay = unpacked.find((detail) => detail.retry)?.retry?.retryDelay;
+  return {
+    status: grpc.status[code]!,
+    message: details,
+    reason: info?.domain === "tally" ? info.reason : undefined,
+    metadata: info?.metadata ?? {},
+    badRequest: unpacked.find((detail) => detail.badRequest)?.badRequest,
+    retryMs: delay && Number(delay.seconds) * 1000 + delay.nanos / 1e6,
+  };
+}
+
+/** A store with some of its methods replaced. */
+export function instead(store: Store, methods: Partial<Store>): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const own = methods[name as keyof Store] ?? target[name as keyof Store];
+      return typeof own === "function" ? (own as () => unknown).bind(target) : own;
+    },
+  });
+}
+
+/** Holds back commits until they are let go. */
+export function gate(store: Store): { store: Store; open: () => void; held: () => number } {
+  const opened = Promise.withResolvers<void>();
+  let held = 0;
+  const gated = instead(store, {
+    async commit(batch) {
+      held++;
+      await opened.promise;
+      return store.commit(batch);
+    },
+  });
+  return { store: gated, open: () => opened.resolve(), held: () => held };
+}
+
+const asIs = (bytes: Buffer): Buffer => bytes;
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes);

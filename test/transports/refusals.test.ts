@@ -1,0 +1,481 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import type { OnBound } from "../../gen/tally/v1/counter_pb.ts";
+import {
+  BatchApplyRequestSchema,
+  CounterService,
+  OperationSchema,
+} from "../../gen/tally/v1/counter_service_pb.ts";
+import { ErrorReasonSchema } from "../../gen/tally/v1/error_reason_pb.ts";
+import { CORRUPT } from "../../src/core/batch.ts";
+import { type ErrorCode, messageOf, type Refusal, TallyError } from "../../src/core/errors.ts";
+import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
+import type { Writer } from "../../src/service/writer.ts";
+import { FIELD_RULES } from "../../src/transports/calls/shape.ts";
+import { STATUS } from "../../src/transports/status.ts";
+import { type Client, instead, open, type Refused, refusal } from "./door.ts";
+
+/** Goal: whatever is refused tells why, with the same numbers in text and metadata, decoded by a real client. */
+
+describe("what the rule refuses", () => {
+  const cases: [string, (client: Client) => Promise<unknown>, Partial<Refused>][] = [
+    [
+      "an increment above the maximum",
+      (client) => client.increment({ name: "bounded", amount: 96n }),
+      {
+        status: "OUT_OF_RANGE",
+        reason: "ABOVE_MAX",
+        message: "5 + 96 is above the maximum 100; the value stays 5.",
+        metadata: { name: "bounded", value: "5", max: "100", requested: "96" },
+      },
+    ],
+    [
+      "an increment above what int64 holds",
+      (client) => client.increment({ name: "top", amount: INT64_MAX }),
+      {
+        status: "OUT_OF_RANGE",
+        reason: "ABOVE_MAX",
+        metadata: { name: "top", value: `${INT64_MAX}`, max: `${INT64_MAX}`, requested: `${INT64_MAX}` },
+      },
+    ],
+    [
+      "a decrement below the minimum",
+      (client) => client.decrement({ name: "bounded", amount: 16n }),
+      {
+        status: "OUT_OF_RANGE",
+        reason: "BELOW_MIN",
+        metadata: { name: "bounded", value: "5", min: "-10", requested: "16" },
+      },
+    ],
+    [
+      "a set outside the bounds",
+      (client) => client.set({ name: "bounded", value: 101n }),
+      {
+        status: "OUT_OF_RANGE",
+        reason: "VALUE_OUTSIDE_BOUNDS",
+        metadata: { name: "bounded", field: "value", min: "-10", max: "100", requested: "101" },
+      },
+    ],
+    [
+      "a creation whose initial value is outside the bounds",
+      (client) => client.createCounter({ name: "new", initial: 1n, max: 0n, value: 0n }),
+      {
+        status: "OUT_OF_RANGE",
+        reason: "VALUE_OUTSIDE_BOUNDS",
+        metadata: { name: "new", field: "initial", max: "0", requested: "1" },
+      },
+    ],
+    [
+      "a read of a missing counter",
+      (client) => client.getCounter({ name: "missing" }),
+      { status: "NOT_FOUND", reason: "COUNTER_NOT_FOUND", metadata: { name: "missing" } },
+    ],
+    [
+      "a decrement of a missing counter",
+      (client) => client.decrement({ name: "missing" }),
+      { status: "NOT_FOUND", reason: "COUNTER_NOT_FOUND", metadata: { name: "missing" } },
+    ],
+    [
+      "an increment of a missing counter that must exist",
+      (client) => client.increment({ name: "missing", mustExist: true }),
+      { status: "NOT_FOUND", reason: "COUNTER_NOT_FOUND", metadata: { name: "missing" } },
+    ],
+    [
+      "a second creation",
+      (client) => client.createCounter({ name: "bounded" }),
+      { status: "ALREADY_EXISTS", reason: "COUNTER_EXISTS", metadata: { name: "bounded" } },
+    ],
+    [
+      "a decrement of a monotonic counter",
+      (client) => client.decrement({ name: "monotonic" }),
+      { status: "FAILED_PRECONDITION", reason: "MONOTONIC", metadata: { name: "monotonic", value: "5" } },
+    ],
+    [
+      "a lower set of a monotonic counter",
+      (client) => client.set({ name: "monotonic", value: 4n }),
+      {
+        status: "FAILED_PRECONDITION",
+        reason: "MONOTONIC",
+        metadata: { name: "monotonic", value: "5", requested: "4" },
+      },
+    ],
+    [
+      "a request id used for another amount",
+      (client) => client.increment({ name: "bounded", amount: 2n, requestId: "used" }),
+      { status: "INVALID_ARGUMENT", reason: "REQUEST_ID_REUSED", metadata: { field: "amount" } },
+    ],
+  ];
+
+  it.each(cases)("%s", async (_, call, expected) => {
+    await using opened = await open();
+    const { client } = opened;
+    await client.createCounter({ name: "bounded", value: 4n, min: -10n, max: 100n });
+    await client.increment({ name: "bounded", requestId: "used" });
+    await client.createCounter({ name: "monotonic", value: 5n, monotonic: true });
+    await client.set({ name: "top", value: INT64_MAX });
+    expect(await refusal(call(client))).toMatchObject(expected);
+    expect((await client.getCounter({ name: "bounded" })).counter?.value).toBe(5n);
+  });
+
+  it("an etag that has gone, with the one that is now", async () => {
+    await using opened = await open();
+    const { client } = opened;
+    const { outcome: first } = await client.increment({ name: "a" });
+    const { outcome: second } = await client.increment({ name: "a" });
+    expect(await refusal(client.set({ name: "a", value: 0n, etag: first!.etag }))).toMatchObject({
+      status: "ABORTED",
+      reason: "ETAG_MISMATCH",
+      metadata: { name: "a", etag: second!.etag },
+    });
+  });
+});
+
+describe("what the shape of a request refuses", () => {
+  const cases: [string, (client: Client) => Promise<unknown>, string, string][] = [
+    ["an empty name", (client) => client.increment({ name: "" }), "name", 'got ""'],
+    ["a name that begins with -", (client) => client.getCounter({ name: "-a" }), "name", 'got "-a"'],
+    ["a name with a space", (client) => client.reset({ name: "a b" }), "name", 'got "a b"'],
+    ["a name of 201 bytes", (client) => client.increment({ name: "n".repeat(201) }), "name", "(201 bytes)"],
+    ["an amount of 0", (client) => client.increment({ name: "a", amount: 0n }), "amount", "got 0"],
+    [
+      "a negative amount",
+      (client) => client.decrement({ name: "a", amount: INT64_MIN }),
+      "amount",
+      `got ${INT64_MIN}`,
+    ],
+    ["a set without a value", (client) => client.set({ name: "a" }), "value", "must be given"],
+    [
+      "an empty request id",
+      (client) => client.increment({ name: "a", requestId: "" }),
+      "request_id",
+      'got ""',
+    ],
+    [
+      "a long request id",
+      (client) => client.reset({ name: "a", requestId: "i".repeat(65) }),
+      "request_id",
+      "(65 bytes)",
+    ],
+    ["an etag with a line break", (client) => client.reset({ name: "a", etag: "x\n" }), "etag", 'got "x\\n"'],
+    [
+      "a note of 201 bytes",
+      (client) => client.set({ name: "a", value: 1n, note: `${"ü".repeat(100)}x` }),
+      "note",
+      "(201 bytes)",
+    ],
+    [
+      "bounds upside down",
+      (client) => client.createCounter({ name: "a", min: 2n, max: 1n }),
+      "min",
+      "must not be above max, got 2",
+    ],
+    [
+      "an unknown way at a bound",
+      (client) => client.createCounter({ name: "a", onBound: 999 as OnBound }),
+      "on_bound",
+      "got 999",
+    ],
+    [
+      "a label key in capitals",
+      (client) => client.createCounter({ name: "a", labels: { A: "1" } }),
+      'labels["A"]',
+      "must have a key",
+    ],
+    [
+      "a long label value",
+      (client) => client.createCounter({ name: "a", labels: { a: "x".repeat(201) } }),
+      'labels["a"]',
+      "(201 bytes)",
+    ],
+    [
+      "33 labels",
+      (client) =>
+        client.createCounter({
+          name: "a",
+          labels: Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`k${i}`, ""])),
+        }),
+      "labels",
+      "got 33",
+    ],
+    [
+      "a description of 1001 bytes",
+      (client) => client.createCounter({ name: "a", description: "d".repeat(1001) }),
+      "description",
+      "(1001 bytes)",
+    ],
+    ["a batch of nothing", (client) => client.batchApply({}), "operations", "got 0"],
+    [
+      "an operation without an action",
+      (client) => client.batchApply({ operations: [add("a"), { name: "b" }] }),
+      "operations[1].action",
+      "must be one of",
+    ],
+    [
+      "an operation with an amount of 0",
+      (client) => client.batchApply({ operations: [add("a"), add("b", 0n)] }),
+      "operations[1].increment",
+      "got 0",
+    ],
+    [
+      "an operation with reset: false",
+      (client) => client.batchApply({ operations: [{ name: "a", action: { case: "reset", value: false } }] }),
+      "operations[0].reset",
+      "got false",
+    ],
+    [
+      "an increment with an etag",
+      (client) => client.batchApply({ operations: [{ ...add("a"), etag: "e" }] }),
+      "operations[0].etag",
+      "is for set and reset only",
+    ],
+    [
+      "an increment with a note",
+      (client) => client.batchApply({ operations: [{ ...add("a"), note: "n" }] }),
+      "operations[0].note",
+      "is for set and reset only",
+    ],
+    [
+      "a batch with a bad request id",
+      (client) => client.batchApply({ operations: [add("a")], requestId: "a b" }),
+      "request_id",
+      'got "a b"',
+    ],
+  ];
+
+  it.each(cases)("%s", async (_, call, field, says) => {
+    await using opened = await open();
+    const { client } = opened;
+    const refused = await refusal(call(client));
+    expect(refused).toMatchObject({
+      status: "INVALID_ARGUMENT",
+      reason: "INVALID_FIELD",
+      metadata: { field },
+    });
+    expect(refused.badRequest?.fieldViolations).toMatchObject([{ field }]);
+    expect(refused.badRequest?.fieldViolations[0]?.description).toContain(says);
+    expect(refused.message).toBe(
+      `${field} ${refused.badRequest!.fieldViolations[0]!.description}; nothing was applied.`,
+    );
+    expect(Buffer.byteLength(refused.message)).toBeLessThanOrEqual(200);
+    expect(await refusal(client.getCounter({ name: "a" }))).toMatchObject({ reason: "COUNTER_NOT_FOUND" });
+  });
+
+  it("has words for every rule in the .proto files", () => {
+    const ruled = [...CounterService.methods.map(({ input }) => input), OperationSchema]
+      .flatMap(({ fields }) => fields)
+      .filter(({ proto }) => proto.options?.$unknown);
+    expect(ruled.map(({ name }) => name).filter((name) => !(name in FIELD_RULES))).toEqual([]);
+    expect(ruled.length).toBeGreaterThan(20);
+  });
+
+  it("shows a hostile value shortened, escaped and in 200 bytes", async () => {
+    await using opened = await open();
+    const value = '\u0000\u{1f600}"\\\u202e'.repeat(5_000);
+    const refused = await refusal(opened.client.batchApply({ operations: [add(value)] }));
+    expect(Buffer.byteLength(refused.message)).toBeLessThanOrEqual(200);
+    expect(refused.message).toContain('"\\u0000');
+  });
+});
+
+describe("what is not the caller's doing", () => {
+  const REFUSALS: Record<ErrorCode, Refusal & { status: string; metadata?: Record<string, string> }> = {
+    MALFORMED_MESSAGE: { code: "MALFORMED_MESSAGE", status: "INVALID_ARGUMENT" },
+    INVALID_FIELD: {
+      code: "INVALID_FIELD",
+      status: "INVALID_ARGUMENT",
+      field: "x",
+      expected: "must be y",
+      metadata: { field: "x" },
+    },
+    MESSAGE_TOO_LARGE: {
+      code: "MESSAGE_TOO_LARGE",
+      status: "RESOURCE_EXHAUSTED",
+      requested: 9n,
+      max: 8n,
+      metadata: { size: "9", max_size: "8" },
+    },
+    REQUEST_ID_REUSED: {
+      code: "REQUEST_ID_REUSED",
+      status: "INVALID_ARGUMENT",
+      field: "amount",
+      metadata: { field: "amount" },
+    },
+    COUNTER_NOT_FOUND: { code: "COUNTER_NOT_FOUND", status: "NOT_FOUND", metadata: { name: "a" } },
+    COUNTER_EXISTS: { code: "COUNTER_EXISTS", status: "ALREADY_EXISTS", metadata: { name: "a" } },
+    ETAG_MISMATCH: {
+      code: "ETAG_MISMATCH",
+      status: "ABORTED",
+      etag: "e.1",
+      metadata: { name: "a", etag: "e.1" },
+    },
+    MONOTONIC: {
+      code: "MONOTONIC",
+      status: "FAILED_PRECONDITION",
+      value: 2n,
+      requested: 1n,
+      metadata: { name: "a", value: "2", requested: "1" },
+    },
+    ABOVE_MAX: {
+      code: "ABOVE_MAX",
+      status: "OUT_OF_RANGE",
+      value: 2n,
+      max: 2n,
+      requested: 1n,
+      metadata: { name: "a", value: "2", max: "2", requested: "1" },
+    },
+    BELOW_MIN: {
+      code: "BELOW_MIN",
+      status: "OUT_OF_RANGE",
+      value: 2n,
+      min: 2n,
+      requested: 1n,
+      metadata: { name: "a", value: "2", min: "2", requested: "1" },
+    },
+    VALUE_OUTSIDE_BOUNDS: {
+      code: "VALUE_OUTSIDE_BOUNDS",
+      status: "OUT_OF_RANGE",
+      field: "value",
+      min: 1n,
+      max: 2n,
+      requested: 3n,
+      metadata: { name: "a", field: "value", min: "1", max: "2", requested: "3" },
+    },
+    ROW_CORRUPT: { code: "ROW_CORRUPT", status: "DATA_LOSS", metadata: { name: "a" } },
+    QUEUE_FULL: { code: "QUEUE_FULL", status: "RESOURCE_EXHAUSTED", retryAfterMs: 100 },
+    REQUEST_IDS_FULL: { code: "REQUEST_IDS_FULL", status: "RESOURCE_EXHAUSTED", retryAfterMs: 61_500 },
+    DEADLINE_PASSED: { code: "DEADLINE_PASSED", status: "DEADLINE_EXCEEDED" },
+    CALL_CANCELLED: { code: "CALL_CANCELLED", status: "CANCELLED" },
+    DRAINING: { code: "DRAINING", status: "UNAVAILABLE" },
+    STORE_UNAVAILABLE: { code: "STORE_UNAVAILABLE", status: "UNAVAILABLE" },
+    OUTCOME_UNKNOWN: { code: "OUTCOME_UNKNOWN", status: "UNAVAILABLE" },
+    INTERNAL_ERROR: { code: "INTERNAL_ERROR", status: "INTERNAL" },
+  };
+
+  it.each(Object.values(REFUSALS))(
+    "$code is $status, with its numbers",
+    async ({ status, metadata = {}, ...given }) => {
+      await using opened = await open({ writer: () => writerThat(() => Promise.resolve(given)) });
+      const refused = await refusal(opened.client.increment({ name: "a" }));
+      expect(refused).toMatchObject({ status, reason: given.code, message: messageOf(given) });
+      expect(refused.metadata).toEqual(metadata);
+      expect(refused.retryMs).toBe(given.retryAfterMs);
+    },
+  );
+
+  it("covers every reason that the API lists", () => {
+    const listed = ErrorReasonSchema.values
+      .map(({ name }) => name)
+      .filter((name) => name !== "ERROR_REASON_UNSPECIFIED");
+    expect(Object.keys(REFUSALS)).toEqual(listed);
+    expect(Object.keys(STATUS)).toEqual(listed);
+  });
+
+  it.each(["STORE_UNAVAILABLE", "OUTCOME_UNKNOWN"] as const)("a store that fails with %s", async (code) => {
+    const failure = new TallyError(code, "disk I/O error on /secret/path", { cause: new Error("EIO") });
+    await using opened = await open({
+      store: (real) => instead(real, { commit: () => Promise.reject(failure) }),
+    });
+    const refused = await refusal(opened.client.increment({ name: "a" }));
+    expect(refused).toMatchObject({ status: "UNAVAILABLE", reason: code });
+    expect(refused.message).not.toContain("secret");
+    expect(opened.logged).toEqual([]); // Its finder has logged it.
+  });
+
+  it("a defect before anything was applied is INTERNAL_ERROR, logged, its text kept from the caller", async () => {
+    const writer = writerThat(() => {
+      throw new TypeError("secret");
+    });
+    await using opened = await open({ writer: () => writer });
+    const refused = await refusal(opened.client.increment({ name: "a" }));
+    expect(refused).toMatchObject({ status: "INTERNAL", reason: "INTERNAL_ERROR" });
+    expect(refused.message).not.toContain("secret");
+    expect(opened.logged).toMatchObject([{ event: "grpc.handler_failed", fields: { method: "Increment" } }]);
+    expect(await refusal(opened.client.increment({ name: "a" }))).toMatchObject({ reason: "INTERNAL_ERROR" });
+  });
+
+  it("a defect once the change is on its way is OUTCOME_UNKNOWN, because nobody can say more", async () => {
+    await using opened = await open({
+      writer: () => writerThat(() => Promise.reject(new TypeError("secret"))),
+    });
+    expect(await refusal(opened.client.increment({ name: "a" }))).toMatchObject({
+      status: "UNAVAILABLE",
+      reason: "OUTCOME_UNKNOWN",
+    });
+    expect(opened.logged).toHaveLength(1);
+  });
+
+  it("a defect in a read is INTERNAL_ERROR, and a failed store is told as such", async () => {
+    let error: Error = new TypeError("secret");
+    await using opened = await open({
+      store: (real) => instead(real, { get: () => Promise.reject(error) }),
+    });
+    expect(await refusal(opened.client.getCounter({ name: "a" }))).toMatchObject({
+      reason: "INTERNAL_ERROR",
+    });
+    error = new TallyError("STORE_UNAVAILABLE", "closed");
+    expect(await refusal(opened.client.getCounter({ name: "a" }))).toMatchObject({
+      reason: "STORE_UNAVAILABLE",
+    });
+  });
+
+  it("a damaged row is ROW_CORRUPT to read, and others are not harmed", async () => {
+    await using opened = await open({
+      store: (real) =>
+        instead(real, {
+          get: async (names) =>
+            (await real.get(names)).map((found, i) => (names[i] === "bad" ? CORRUPT : found)),
+        }),
+    });
+    const { client } = opened;
+    await client.increment({ name: "good" });
+    const [bad, good] = await Promise.all([
+      refusal(client.getCounter({ name: "bad" })),
+      client.getCounter({ name: "good" }),
+    ]);
+    expect(bad).toMatchObject({ status: "DATA_LOSS", reason: "ROW_CORRUPT", metadata: { name: "bad" } });
+    expect(good.counter?.value).toBe(1n);
+  });
+});
+
+describe("the size of a message", () => {
+  it("is refused by us, with both sizes, up to what grpc-js lets through", async () => {
+    await using opened = await open({ limits: { unaryBytesMax: 1_000, batchBytesMax: 5_000 } });
+    const { client } = opened;
+    const large = toBinary(
+      BatchApplyRequestSchema,
+      create(BatchApplyRequestSchema, { operations: Array.from({ length: 700 }, () => add("counter")) }),
+    );
+    expect(await refusal(client.raw("/tally.v1.CounterService/BatchApply", large))).toMatchObject({
+      status: "RESOURCE_EXHAUSTED",
+      reason: "MESSAGE_TOO_LARGE",
+      metadata: { size: `${large.length}`, max_size: "5000" },
+    });
+    for (const method of CounterService.methods.filter(({ name }) => name !== "BatchApply")) {
+      const refused = await refusal(
+        client.raw(`/tally.v1.CounterService/${method.name}`, new Uint8Array(1_001)),
+      );
+      expect(refused).toMatchObject({
+        reason: "MESSAGE_TOO_LARGE",
+        metadata: { size: "1001", max_size: "1000" },
+      });
+    }
+  });
+
+  it("at the limit is accepted", async () => {
+    await using opened = await open({ limits: { unaryBytesMax: 3 } });
+    await opened.client.increment({ name: "a" });
+    expect(await refusal(opened.client.increment({ name: "ab" }))).toMatchObject({
+      reason: "MESSAGE_TOO_LARGE",
+    });
+  });
+});
+
+function add(name: string, value = 1n) {
+  return { name, action: { case: "increment" as const, value } } satisfies Parameters<
+    typeof create<typeof OperationSchema>
+  >[1];
+}
+
+function writerThat(submit: () => unknown): Writer {
+  return { submit } as unknown as Writer;
+}

@@ -8,7 +8,7 @@ import { holdLock } from "../../src/stores/sqlite/lock.ts";
 import { freshSeed, seededRandom } from "../crash/random.ts";
 import { pause } from "../crash/server-process.ts";
 import { type Ended, folder, serve, type Tally } from "../process/tally.ts";
-import { increment } from "./calls.ts";
+import { Caller } from "./calls.ts";
 import { FULL } from "./full.ts";
 
 /**
@@ -44,7 +44,9 @@ test(`of two servers that start on one file one serves, and the other says one s
     expect(loser.stderr, where).toBe(
       `tally: ${path} is in use by another Tally process; stop that one, or give this one another file.\n`,
     );
-    expect(await increment(port, "races"), where).toBe(++count);
+    const caller = await Caller.on(port);
+    expect(await caller.increment("races"), where).toBe(++count);
+    caller.close();
     tally.child.kill(random.fraction() < 0.5 ? "SIGKILL" : "SIGTERM");
     await tally.ended;
   }

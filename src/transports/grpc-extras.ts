@@ -12,35 +12,33 @@ import {
 import type { Health } from "./health.ts";
 import type { Reflector } from "./reflection.ts";
 
-export function healthHandlers(health: Health): grpc.UntypedServiceImplementation {
+/** Streams that stay open as long as their callers like: a drain ends them, for it would wait forever. */
+export type OpenStreams = Set<{ end(): void }>;
+
+export function healthHandlers(health: Health, streams: OpenStreams): grpc.UntypedServiceImplementation {
   const check: grpc.handleUnaryCall<Buffer, Uint8Array> = (call, respond) => {
     const request = decode(call.request);
-    if (request === undefined) {
-      respond(MALFORMED);
-      return;
-    }
-    const status = health.check(request.service);
-    if (status === ServingStatus.SERVICE_UNKNOWN) {
-      const details = `no service "${request.service}" here`;
-      respond({ code: grpc.status.NOT_FOUND, details: details.slice(0, 200).toWellFormed() });
-      return;
-    }
-    respond(null, responseOf(status));
+    const status = request && health.check(request.service);
+    if (status === undefined) respond(MALFORMED);
+    else if (status === ServingStatus.SERVICE_UNKNOWN) respond(UNKNOWN);
+    else respond(null, responseOf(status));
   };
-  const list: grpc.handleUnaryCall<Buffer, Uint8Array> = (_, respond) =>
-    respond(
-      null,
-      toBinary(HealthListResponseSchema, create(HealthListResponseSchema, { statuses: health.list() })),
-    );
+  const list: grpc.handleUnaryCall<Buffer, Uint8Array> = (_, respond) => {
+    const statuses = health.list();
+    respond(null, toBinary(HealthListResponseSchema, create(HealthListResponseSchema, { statuses })));
+  };
   const watch: grpc.handleServerStreamingCall<Buffer, Uint8Array> = (call) => {
     const request = decode(call.request);
     if (request === undefined) {
       call.emit("error", MALFORMED);
       return;
     }
-    const end = health.watch(request.service, (status) => call.write(responseOf(status)));
-    call.on("close", end);
-    call.on("cancelled", end);
+    streams.add(call);
+    const forget = health.watch(request.service, (status) => call.write(responseOf(status)));
+    call.on("close", () => {
+      streams.delete(call);
+      forget();
+    });
   };
   return { check, list, watch };
 }
@@ -49,6 +47,7 @@ const MALFORMED = {
   code: grpc.status.INVALID_ARGUMENT,
   details: "The bytes are not a grpc.health.v1.HealthCheckRequest.",
 };
+const UNKNOWN = { code: grpc.status.NOT_FOUND, details: "No such service here; List tells which there are." };
 
 function decode(bytes: Buffer): HealthCheckRequest | undefined {
   try {
@@ -62,18 +61,23 @@ function responseOf(status: ServingStatus): Uint8Array {
   return toBinary(HealthCheckResponseSchema, create(HealthCheckResponseSchema, { status }));
 }
 
-/** Both versions of reflection. */
-export function reflectionHandlers(reflector: Reflector): grpc.UntypedServiceImplementation {
+/** Of either version of reflection. */
+export function reflectionHandlers(
+  reflector: Reflector,
+  streams: OpenStreams,
+): grpc.UntypedServiceImplementation {
   const serverReflectionInfo: grpc.handleBidiStreamingCall<Buffer, Uint8Array> = (call) => {
-    reflect(call, reflector).then(
-      () => call.end(),
-      () => call.end(),
-    );
+    streams.add(call);
+    const end = () => {
+      streams.delete(call);
+      call.end();
+    };
+    reflect(call, reflector).then(end, end); // A caller that goes away rejects: nothing is owed to it.
   };
   return { serverReflectionInfo };
 }
 
-/** One answer at a time, none before the last was taken: answers are much larger than requests. */
+/** One answer at a time, and the next only when it was taken: answers are much larger than requests. */
 async function reflect(
   call: grpc.ServerDuplexStream<Buffer, Uint8Array>,
   reflector: Reflector,

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
 import * as grpc from "@grpc/grpc-js";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "../../gen/google/rpc/status_pb.ts";
@@ -13,7 +13,7 @@ import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Log } from "../telemetry.ts";
 import { DEFAULT_MESSAGE_LIMITS, type MessageLimits, openCalls } from "./calls/unary.ts";
-import { healthHandlers, reflectionHandlers } from "./grpc-extras.ts";
+import { healthHandlers, type OpenStreams, reflectionHandlers } from "./grpc-extras.ts";
 import { toDefinition } from "./grpc-service.ts";
 import { answering, type UnaryDoor } from "./grpc-unary.ts";
 import { Health } from "./health.ts";
@@ -57,38 +57,43 @@ export interface GrpcDoor {
  */
 export async function openGrpc(options: GrpcOptions): Promise<GrpcDoor> {
   const { host, port } = options.listen;
-  const core = openGrpcServer(options);
+  const server = openGrpcServer(options);
   const sockets = new Set<Socket>();
   const listener = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    core.serve(socket);
+    server.serve(socket);
   });
   await listen(listener, host, port);
+  let drained: Promise<void> | undefined;
+  const drain = async (graceMs: number): Promise<void> => {
+    const closed = once(listener, "close");
+    listener.close();
+    server.drain(graceMs);
+    const cut = setTimeout(() => {
+      if (server.inFlight > 0) options.log("grpc.drain_forced", { calls: server.inFlight });
+      for (const socket of sockets) socket.destroy();
+    }, graceMs);
+    await closed; // Which it is when every connection is.
+    clearTimeout(cut);
+  };
   return {
-    port: (listener.address() as { port: number }).port,
-    setServing: core.setServing,
-    drain: async (graceMs) => {
-      const closed = once(listener, "close");
-      listener.close();
-      core.drain(graceMs);
-      const cut = setTimeout(() => {
-        for (const socket of sockets) socket.destroy();
-      }, graceMs + CUT_AFTER_GRACE_MS);
-      await closed;
-      clearTimeout(cut);
+    port: (listener.address() as AddressInfo).port,
+    setServing: (serving) => server.setServing(serving),
+    drain: (graceMs) => {
+      drained ??= drain(graceMs);
+      return drained;
     },
   };
 }
-
-/** Sessions are ended at the end of the grace; a socket that is then still open never had one. */
-const CUT_AFTER_GRACE_MS = 100;
 
 /** gRPC without a port of its own: whoever accepts connections hands them in. */
 export interface GrpcServer {
   serve(socket: Socket): void;
   setServing(serving: boolean): void;
-  /** Tell every connection to go away; end what is left after the grace. */
+  /** Calls that were taken and not yet answered. */
+  readonly inFlight: number;
+  /** Tell health watchers and every connection that it is over; after the grace, end what is left. */
   drain(graceMs: number): void;
 }
 
@@ -107,19 +112,24 @@ export function openGrpcServer({
     file_google_rpc_status,
     file_tally_v1_error_reason,
   ]);
+  const streams: OpenStreams = new Set();
   const door: UnaryDoor = { clock, log, inFlight: 0 };
   const calls = openCalls(store, writer, clock, limits);
   const server = new grpc.Server({ ...serverOptions(limits), interceptors: [answering(calls, door)] });
   server.addService(toDefinition(CounterService), {}); // Every method is answered before it gets to a handler.
-  server.addService(toDefinition(HealthService), healthHandlers(health));
-  server.addService(toDefinition(ServerReflection), reflectionHandlers(reflector));
-  server.addService(toDefinition(ServerReflectionAlpha), reflectionHandlers(reflector));
+  server.addService(toDefinition(HealthService), healthHandlers(health, streams));
+  server.addService(toDefinition(ServerReflection), reflectionHandlers(reflector, streams));
+  server.addService(toDefinition(ServerReflectionAlpha), reflectionHandlers(reflector, streams));
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   return {
     serve: (socket) => injector.injectConnection(socket),
     setServing: (serving) => health.setServing(serving),
+    get inFlight() {
+      return door.inFlight;
+    },
     drain: (graceMs) => {
       health.setServing(false);
+      for (const stream of streams) stream.end();
       injector.drain(graceMs);
     },
   };

@@ -87,7 +87,7 @@ export class Reflector {
     }
   }
 
-  /** A file and all that it imports, itself first. */
+  /** A file and all that it imports, each before its imports. */
   #found(file: DescFile | undefined, what: string): Answer {
     if (file === undefined) return error(Code.NOT_FOUND, `no ${what}`);
     const bytes: Uint8Array[] = [];
@@ -95,11 +95,11 @@ export class Reflector {
     const visit = (desc: DescFile): void => {
       if (seen.has(desc)) return;
       seen.add(desc);
-      bytes.push(this.#files.get(desc.proto.name)!.bytes);
       for (const imported of desc.dependencies) visit(imported);
+      bytes.push(this.#files.get(desc.proto.name)!.bytes);
     };
     visit(file);
-    return { case: "fileDescriptorResponse", value: { fileDescriptorProto: bytes } };
+    return { case: "fileDescriptorResponse", value: { fileDescriptorProto: bytes.reverse() } };
   }
 
   #addFile(file: DescFile): void {

@@ -33,13 +33,15 @@ export interface Opened extends AsyncDisposable {
 
 interface Options {
   readonly limits?: Partial<GrpcLimits>;
+  readonly listen?: { readonly host: string; readonly port: number };
   /** Puts something in front of the real store or writer. */
   readonly store?: (real: Store) => Store;
   readonly writer?: (real: Writer) => Writer;
 }
 
 /** Open a door that serves; `await using` closes it. */
-export async function open({ limits, store: front, writer: frontWriter }: Options = {}): Promise<Opened> {
+export async function open(options: Options = {}): Promise<Opened> {
+  const { limits, listen = { host: "127.0.0.1", port: 0 }, store: front, writer: frontWriter } = options;
   const clock = new HandClock();
   const real = new MemoryStore({
     clock,
@@ -53,7 +55,7 @@ export async function open({ limits, store: front, writer: frontWriter }: Option
   const writer = frontWriter?.(realWriter) ?? realWriter;
   const logged: Opened["logged"] = [];
   const door = await openGrpc({
-    listen: { host: "127.0.0.1", port: 0 },
+    listen,
     store,
     writer,
     clock,
@@ -160,7 +162,7 @@ export function instead(store: Store, methods: Partial<Store>): Store {
 }
 
 /** Holds back commits until they are let go. */
-export function gate(store: Store): { store: Store; open: () => void; held: () => number } {
+export function gate(store: Store): { store: Store; open: () => void; count: () => number } {
   const opened = Promise.withResolvers<void>();
   let held = 0;
   const gated = instead(store, {
@@ -170,7 +172,7 @@ export function gate(store: Store): { store: Store; open: () => void; held: () =
       return store.commit(batch);
     },
   });
-  return { store: gated, open: () => opened.resolve(), held: () => held };
+  return { store: gated, open: () => opened.resolve(), count: () => held };
 }
 
 const asIs = (bytes: Buffer): Buffer => bytes;

@@ -159,11 +159,38 @@ export const batchBytes: fc.Arbitrary<Uint8Array> = fc
     seldom(broken, []),
     seldom(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 }), fc.constantFrom(0, 1, 2)), undefined),
   )
-  .map(([fields, tail, damage]) => {
-    const bytes = [...fields.flat(), ...tail];
-    if (damage !== undefined && bytes.length > 0) {
-      const [at, byte, remove] = damage;
-      bytes.splice(at % bytes.length, remove, byte);
-    }
-    return Uint8Array.from(bytes);
-  });
+  .map(([fields, tail, damage]) => damaged([...fields.flat(), ...tail], damage));
+
+const second = number.map((value) => [...tag(2, 0), ...value]);
+const third = etag.map((value) => lengthDelimited(3, value));
+const fourth = bool.map((value) => [...tag(4, 0), ...value]);
+const map = fc
+  .tuple(note, note)
+  .map(([key, value]) => lengthDelimited(25, [...lengthDelimited(1, key), ...lengthDelimited(2, value)]));
+const settings = fc
+  .tuple(fc.integer({ min: 20, max: 24 }), number)
+  .map(([field, value]) => [...tag(field, 0), ...value]);
+const fifth = etag.map((value) => lengthDelimited(5, value));
+const sixth = note.map((value) => lengthDelimited(6, value));
+
+/** The bytes of a request about one counter (Increment, Set, CreateCounter and so on), now and then damaged. */
+export const changeBytes: fc.Arbitrary<Uint8Array> = fc
+  .tuple(
+    fc.oneof(
+      fc.tuple(nameField, fc.oneof(second, NOTHING), fc.oneof(third, NOTHING), seldom(fourth, [])),
+      fc.array(fc.oneof(nameField, second, third, fourth, fifth, sixth, settings, map, odd), {
+        maxLength: 4,
+      }),
+    ),
+    seldom(broken, []),
+    seldom(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 }), fc.constantFrom(0, 1, 2)), undefined),
+  )
+  .map(([fields, tail, damage]) => damaged([...fields.flat(), ...tail], damage));
+
+function damaged(bytes: number[], damage: readonly [number, number, number] | undefined): Uint8Array {
+  if (damage !== undefined && bytes.length > 0) {
+    const [at, byte, remove] = damage;
+    bytes.splice(at % bytes.length, remove, byte);
+  }
+  return Uint8Array.from(bytes);
+}

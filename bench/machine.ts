@@ -29,14 +29,18 @@ export function watchStolenCpu(): () => number {
   };
 }
 
-function cpuTicks(): { all: number; stolen: number } {
-  const ticks = readFileSync("/proc/stat", "utf8")
-    .split("\n")[0]!
-    .trim()
-    .split(/\s+/)
-    .slice(1, 9)
-    .map(Number);
-  return { all: ticks.reduce((sum, n) => sum + n, 0), stolen: ticks[7]! };
+/** @returns the share of the CPUs' time that nobody used in the next `ms` milliseconds. */
+export async function idleShare(ms: number): Promise<number> {
+  const before = cpuTicks();
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  const after = cpuTicks();
+  return (after.idle - before.idle) / (after.all - before.all);
+}
+
+function cpuTicks(): { all: number; idle: number; stolen: number } {
+  const line = readFileSync("/proc/stat", "utf8").split("\n")[0]!;
+  const ticks = line.trim().split(/\s+/).slice(1, 9).map(Number); // user nice system idle iowait irq softirq steal
+  return { all: ticks.reduce((sum, n) => sum + n, 0), idle: ticks[3]! + ticks[4]!, stolen: ticks[7]! };
 }
 
 function commit(): string {

@@ -10,6 +10,8 @@ export type Run = {
   machine: string[];
   seconds: number;
   stolenCpu: number;
+  /** Of the CPUs, before each leg: if others used the machine, it shows here. */
+  idleShares: number[];
   acknowledged: { one: bigint; tenThousand: bigint };
   /** Size of Tally's files at the end, in bytes. */
   files: { database: number; wal: number } | undefined;
@@ -27,8 +29,10 @@ export function report(run: Run): string {
     ...run.machine,
     "- Durability: Tally answers after the fsync of the commit (SQLite WAL, synchronous=FULL); " +
       'Redis runs with appendonly yes, appendfsync always, save ""',
-    `- Run: rounds of all legs in turn, ${run.seconds} s a leg (b2: three times that); medians over the rounds; ` +
-      `stolen CPU ${percent(run.stolenCpu)}`,
+    `- Run: rounds of all legs in turn, ${run.seconds} s a leg (b2: three times that); medians over the rounds`,
+    `- Others: CPU idle between legs ${percent(median(run.idleShares))}, at the lowest ` +
+      `${percent(Math.min(...run.idleShares))} (below 95 %, somebody else used the machine); ` +
+      `stolen by the hypervisor ${percent(run.stolenCpu)}`,
     "",
     "## Aims",
     "",
@@ -111,7 +115,7 @@ export function table(header: string[], rows: string[][]): string[] {
 }
 
 function percent(share: number): string {
-  return `${(share * 100).toFixed(1)} %`;
+  return `${(share * 100).toFixed(0)} %`;
 }
 
 function mib(bytes: number): string {

@@ -5,7 +5,7 @@ import { h2loadLegs } from "./legs/h2load.ts";
 import type { Bench, Leg } from "./legs/leg.ts";
 import { batchLegs, unaryLegs } from "./legs/node.ts";
 import { redisLegs } from "./legs/redis.ts";
-import { describeMachine, watchStolenCpu } from "./machine.ts";
+import { describeMachine, idleShare, watchStolenCpu } from "./machine.ts";
 import { type Options, optionsFrom } from "./options.ts";
 import { type Figures, RATIOS } from "./ratios.ts";
 import { report } from "./report.ts";
@@ -22,6 +22,8 @@ import {
 /** `npm run bench`: see README.md in this folder. */
 
 const EXTRA_ROUNDS_MAX = 4;
+/** Long enough to see that somebody else uses the machine. */
+const IDLE_SAMPLE_MS = 300;
 /** In this order in every round, so that what is divided is measured near what it is divided by. */
 const ALL_LEGS: Leg[] = [...h2loadLegs, ...unaryLegs, ...batchLegs, ...redisLegs];
 
@@ -33,6 +35,7 @@ const bench = shareServers(tallyDirectory);
 const machine = describeMachine(tallyDirectory);
 const stolenCpu = watchStolenCpu();
 
+const idleShares: number[] = [];
 const figures = await runRounds(legs, bench, options);
 const text = report({
   legs,
@@ -40,6 +43,7 @@ const text = report({
   machine,
   seconds: options.seconds,
   stolenCpu: stolenCpu(),
+  idleShares,
   acknowledged: bench.acknowledged,
   files: filesIn(tallyDirectory),
 });
@@ -74,6 +78,7 @@ async function runRounds(legs: Leg[], bench: Bench, { rounds, seconds, quick }: 
   const figures: Figures = new Map(legs.map((leg) => [leg.id, []]));
   const runRound = async (round: number, legs: Leg[]) => {
     for (const leg of legs) {
+      idleShares.push(await idleShare(IDLE_SAMPLE_MS));
       const figure = await leg.run(bench, seconds * (leg.longer ?? 1));
       figures.get(leg.id)!.push(figure);
       logFigure(round, leg.id, figure);

@@ -1,5 +1,5 @@
 import { encodeAnswer, replayAnswer, requestKey } from "./answer.ts";
-import { type Change, changeOf, merge } from "./change.ts";
+import { type Change, ChangeColumns, changeKindOf } from "./change.ts";
 import {
   type Batch,
   type CallHead,
@@ -12,7 +12,7 @@ import {
 import { type Counter, type Details, headroom, NO_DETAILS } from "./counter.ts";
 import { decide, settingsFor } from "./decide.ts";
 import type { Refusal } from "./errors.ts";
-import { isRefusal, type Op } from "./op.ts";
+import { isRefusal, type Op, Verb } from "./op.ts";
 import { uidAt } from "./uid.ts";
 
 /** Stands for a counter whose stored row fails its checksum. */
@@ -24,14 +24,14 @@ export interface Touched {
   readonly names: readonly string[];
   /** By operation: the index of its name in `names`. */
   readonly counterOf: Uint32Array;
-  /** By call: the key of its request id, undefined without one. */
-  readonly keys: readonly (string | undefined)[];
 }
 
 /** What a store found for a batch. */
 export interface Loaded extends Touched {
   /** By index in `names`. */
   readonly counters: readonly (Counter | undefined | typeof CORRUPT)[];
+  /** By call: the key of its request id (`requestKeys`), undefined without one. */
+  readonly keys: readonly (string | undefined)[];
   /** The records found under those keys; CORRUPT where one fails its checksum. */
   readonly answered: ReadonlyMap<string, Uint8Array | typeof CORRUPT>;
   /** Whether there is no room for new request ids; undefined when there is, else when to try again, in ms. */
@@ -47,25 +47,25 @@ export interface Context {
   readonly vetoed?: ReadonlyMap<number, Refusal>;
 }
 
-/** What to write, all of it in one atomic step. */
+/** What to write, all of it in one atomic step. In columns by counter, so by index in `Loaded.names`. */
 export interface Save {
-  readonly counters: readonly SavedCounter[];
+  /** The counters that changed. */
+  readonly changed: readonly number[];
+  readonly values: BigInt64Array;
+  readonly revisions: Float64Array;
+  readonly updateTimes: Float64Array;
+  /** Those of them that are new. */
+  readonly created: ReadonlyMap<number, Created>;
+  readonly changes: ChangeColumns;
+  /** The records to keep, by the key of the request id. */
   readonly answers: ReadonlyMap<string, Uint8Array>;
 }
 
-export interface SavedCounter {
-  /** The index in `Loaded.counters`. */
-  readonly index: number;
-  readonly name: string;
-  readonly counter: Counter;
-  /** Set when the counter is new. */
-  readonly created: Details | undefined;
-  /** What happened to it, in the order of its revisions; at least one. */
-  readonly changes: readonly Change[];
-}
+/** What a new counter is, apart from its value. */
+export interface Created extends Details, Omit<Counter, "value" | "revision" | "updateTime"> {}
 
-/** What a batch touches. */
-export function touchedBy({ calls, ops }: Batch): Touched {
+/** The names that a batch touches. */
+export function touchedBy({ ops }: Batch): Touched {
   const names: string[] = [];
   const indexes = new Map<string, number>();
   const counterOf = new Uint32Array(ops.count);
@@ -74,26 +74,28 @@ export function touchedBy({ calls, ops }: Batch): Touched {
     const name = nameAt(i);
     let index = indexes.get(name);
     if (index === undefined) {
-      index = names.length;
+      index = names.push(name) - 1;
       indexes.set(name, index);
-      names.push(name);
     }
     counterOf[i] = index;
   }
-  const keys = calls.requestIds.map((requestId, c) => {
+  return { names, counterOf };
+}
+
+/** By call, the key under which its answer is kept; undefined without a request id. */
+export function requestKeys({ calls }: Batch, { names, counterOf }: Touched): (string | undefined)[] {
+  return calls.requestIds.map((requestId, c) => {
     if (requestId === undefined) return undefined;
     const first = c === 0 ? 0 : calls.ends[c - 1]!;
     return requestKey(callAt(calls, c), names[counterOf[first]!]!);
   });
-  return { names, counterOf, keys };
 }
 
 /**
  * Judge a batch on what the store found: the rule, replays, groups, and what to save.
  *
  * Each call is judged on what those before it left. A request id that was answered before, also by a call
- * earlier in this batch, replays. An all_or_nothing call works on an overlay that is dropped when one of its
- * operations is refused.
+ * earlier in this batch, replays. An all_or_nothing call is undone when one of its operations is refused.
  *
  * Pure: the same arguments give the same result, and none of them is changed.
  */
@@ -116,53 +118,93 @@ export function decideBatch(
     else if (record !== undefined) refusal = replayAnswer(record, call, c, first, op, outcomes);
     else if (key !== undefined && loaded.requestIdsFullForMs !== undefined) {
       refusal = { code: "REQUEST_IDS_FULL", retryAfterMs: loaded.requestIdsFullForMs };
-    } else refusal = judged.apply(call, c, first);
+    } else refusal = judged.apply(call, c, first, op);
     if (refusal !== undefined) outcomes.callRefusals.set(c, refusal);
     else if (key !== undefined && record === undefined && judged.appliedAny(first, call.end)) {
       answers.set(key, encodeAnswer(call, c, first, op, outcomes));
     }
     first = call.end;
   }
-  return { outcomes, save: { counters: judged.saved(), answers } };
+  return { outcomes, save: { ...judged.saved(), answers } };
 }
 
-/** A counter as the batch has left it so far. */
-interface Slot {
-  counter: Counter | undefined | typeof CORRUPT;
-  created: Details | undefined;
-  changes: Change[];
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** How a counter stood before a group touched it. */
+interface Before {
+  readonly exists: boolean;
+  readonly value: bigint;
+  readonly revision: number;
+  readonly updateTime: number;
+  readonly lastChange: number;
+  readonly change: Change | undefined;
 }
 
-/** The counters of a batch while it is judged. */
+/** The counters of a batch while it is judged, in columns by index in `Loaded.names`. */
 class Working {
   readonly #batch: Batch;
   readonly #loaded: Loaded;
   readonly #context: Context;
   readonly #outcomes: Outcomes;
-  readonly #slots: (Slot | undefined)[];
-  /** While a group is judged: the slots it touched, as they were before it. */
-  #before: Map<number, Slot> | undefined;
+  readonly #exists: Uint8Array;
+  readonly #values: BigInt64Array;
+  readonly #revisions: Float64Array;
+  readonly #updateTimes: Float64Array;
+  /** The index of the counter's latest change, -1 while it has none. */
+  readonly #lastChange: Int32Array;
+  readonly #created = new Map<number, Created>();
+  readonly #changes: ChangeColumns;
+  /** While a group is judged: the counters it touched, as they were before it. */
+  #before: Map<number, Before> | undefined;
+  /** The counter that is being judged, handed to the rule: one object, filled anew for each operation. */
+  readonly #counter: Mutable<Counter> = {
+    uid: "",
+    value: 0n,
+    initial: 0n,
+    min: undefined,
+    max: undefined,
+    clamp: false,
+    monotonic: false,
+    revision: 0,
+    updateTime: 0,
+  };
 
   constructor(batch: Batch, loaded: Loaded, context: Context, outcomes: Outcomes) {
     this.#batch = batch;
     this.#loaded = loaded;
     this.#context = context;
     this.#outcomes = outcomes;
-    this.#slots = new Array(loaded.counters.length).fill(undefined);
+    const { counters } = loaded;
+    const count = counters.length;
+    const buffer = new ArrayBuffer(29 * count);
+    this.#values = new BigInt64Array(buffer, 0, count);
+    this.#revisions = new Float64Array(buffer, 8 * count, count);
+    this.#updateTimes = new Float64Array(buffer, 16 * count, count);
+    this.#lastChange = new Int32Array(buffer, 24 * count, count).fill(-1);
+    this.#exists = new Uint8Array(buffer, 28 * count, count);
+    for (let index = 0; index < count; index++) {
+      const counter = counters[index];
+      if (counter === undefined || counter === CORRUPT) continue;
+      this.#exists[index] = 1;
+      this.#values[index] = counter.value;
+      this.#revisions[index] = counter.revision;
+      this.#updateTimes[index] = counter.updateTime;
+    }
+    this.#changes = new ChangeColumns(batch.ops.count);
   }
 
   op(i: number): Op {
     return opAt(this.#batch.ops, i, this.#loaded.names[this.#loaded.counterOf[i]!]!);
   }
 
-  /** Apply a call's operations; returns the refusal of the call as a whole. */
-  apply(call: CallHead, c: number, first: number): Refusal | undefined {
+  /** Apply a call's operations (`op` when it is a single one); returns the refusal of the call as a whole. */
+  apply(call: CallHead, c: number, first: number, op: Op | undefined): Refusal | undefined {
     const { times, refusals } = this.#outcomes;
     times[c] = this.#context.now;
-    if (call.single) return this.#applyOp(first, call, c);
-    if (call.allOrNothing) return this.#applyGroup(call, c, first);
+    if (op !== undefined) return this.#applySingle(first, op, call, c);
+    if (call.allOrNothing) return this.#applyGroup(call, first);
     for (let i = first; i < call.end; i++) {
-      const refusal = this.#applyOp(i, call, c);
+      const refusal = this.#applyOp(i, this.op(i), call.caller);
       if (refusal !== undefined) refusals.set(i, refusal);
     }
     return undefined;
@@ -173,27 +215,47 @@ class Working {
     return false;
   }
 
-  saved(): SavedCounter[] {
-    const saved: SavedCounter[] = [];
-    for (const [index, slot] of this.#slots.entries()) {
-      if (slot === undefined || slot.changes.length === 0) continue;
-      const { counter, created, changes } = slot;
-      saved.push({ index, name: this.#loaded.names[index]!, counter: counter as Counter, created, changes });
+  saved(): Omit<Save, "answers"> {
+    const changed: number[] = [];
+    for (let index = 0; index < this.#lastChange.length; index++) {
+      if (this.#lastChange[index] !== -1) changed.push(index);
     }
-    return saved;
+    return {
+      changed,
+      values: this.#values,
+      revisions: this.#revisions,
+      updateTimes: this.#updateTimes,
+      created: this.#created,
+      changes: this.#changes,
+    };
   }
 
-  #applyGroup(call: CallHead, c: number, first: number): Refusal | undefined {
-    const before = new Map<number, Slot>();
+  #applySingle(i: number, op: Op, { caller }: CallHead, c: number): Refusal | undefined {
+    const refusal = this.#applyOp(i, op, caller);
+    if (refusal !== undefined) return refusal;
+    const { times, uids, headroomUp, headroomDown } = this.#outcomes;
+    const counter = this.#at(this.#loaded.counterOf[i]!)!;
+    const { up, down } = headroom(counter);
+    times[c] = counter.updateTime;
+    uids[c] = counter.uid;
+    headroomUp[c] = up;
+    headroomDown[c] = down;
+    return undefined;
+  }
+
+  #applyGroup(call: CallHead, first: number): Refusal | undefined {
+    const before = new Map<number, Before>();
+    const changes = this.#changes.count;
     this.#before = before;
     let refusal: Refusal | undefined;
     for (let i = first; i < call.end && refusal === undefined; i++) {
-      refusal = this.#applyOp(i, call, c);
+      refusal = this.#applyOp(i, this.op(i), call.caller);
       if (refusal !== undefined) refusal = { ...refusal, index: i - first };
     }
     this.#before = undefined;
     if (refusal === undefined) return undefined;
-    for (const [index, slot] of before) this.#slots[index] = slot;
+    for (const [index, was] of before) this.#restore(index, was);
+    this.#changes.truncate(changes);
     const { values, previous, revisions } = this.#outcomes;
     values.fill(0n, first, call.end);
     previous.fill(0n, first, call.end);
@@ -201,59 +263,100 @@ class Working {
     return refusal;
   }
 
-  #applyOp(i: number, call: CallHead, c: number): Refusal | undefined {
+  #applyOp(i: number, op: Op, caller: string): Refusal | undefined {
     const index = this.#loaded.counterOf[i]!;
-    const slot = this.#slot(index);
-    const before = slot.counter;
-    if (before === CORRUPT) return { code: "ROW_CORRUPT" };
-    const op = this.op(i);
-    const value = decide(before, op);
+    if (this.#loaded.counters[index] === CORRUPT) return { code: "ROW_CORRUPT" };
+    const counter = this.#at(index);
+    const value = decide(counter, op);
     if (isRefusal(value)) return value;
     const vetoed = this.#context.vetoed?.get(i);
     if (vetoed !== undefined) return vetoed;
 
-    const { now, uidSeed } = this.#context;
-    const after: Counter =
-      before === undefined
-        ? { uid: uidAt(uidSeed, i), value, ...withoutDetails(op), revision: 1, updateTime: now }
-        : { ...before, value, revision: before.revision + 1, updateTime: Math.max(now, before.updateTime) };
-    if (before === undefined) slot.created = op.settings ?? NO_DETAILS;
-    slot.counter = after;
-    // A creation counts from nothing, so that the changes of a counter sum up to its value.
-    const from = before?.value ?? 0n;
-    const change = changeOf(op.verb, from, after, call.caller, op.note);
-    const merged = slot.changes.length === 0 ? undefined : merge(slot.changes.at(-1)!, change);
-    if (merged === undefined) slot.changes.push(change);
-    else slot.changes[slot.changes.length - 1] = merged;
+    if (this.#before !== undefined && !this.#before.has(index))
+      this.#before.set(index, this.#remember(index));
+    if (counter === undefined) this.#create(index, i, op);
+    const previous = this.#values[index]!;
+    const revision = this.#revisions[index]! + 1;
+    const time = Math.max(this.#context.now, this.#updateTimes[index]!);
+    this.#values[index] = value;
+    this.#revisions[index] = revision;
+    this.#updateTimes[index] = time;
+    this.#note(index, op, previous, value, revision, time, caller);
 
-    const { values, previous, revisions, times, uids, headroomUp, headroomDown } = this.#outcomes;
-    values[i] = value;
-    previous[i] = before?.value ?? after.initial;
-    revisions[i] = after.revision;
-    if (call.single) {
-      times[c] = after.updateTime;
-      uids[c] = after.uid;
-      const { up, down } = headroom(after);
-      headroomUp[c] = up;
-      headroomDown[c] = down;
-    }
+    const outcomes = this.#outcomes;
+    outcomes.values[i] = value;
+    outcomes.previous[i] = counter === undefined ? settingsFor(op).initial : previous;
+    outcomes.revisions[i] = revision;
     return undefined;
   }
 
-  #slot(index: number): Slot {
-    let slot = this.#slots[index];
-    if (slot === undefined) {
-      slot = { counter: this.#loaded.counters[index], created: undefined, changes: [] };
-      this.#slots[index] = slot;
-    }
-    if (this.#before !== undefined && !this.#before.has(index)) {
-      this.#before.set(index, { ...slot, changes: slot.changes.slice() });
-    }
-    return slot;
+  /** The counter as the batch has left it so far; undefined when there is none. Valid until the next call. */
+  #at(index: number): Counter | undefined {
+    if (this.#exists[index] === 0) return undefined;
+    const fixed = this.#created.size === 0 ? undefined : this.#created.get(index);
+    const { uid, initial, min, max, clamp, monotonic } = fixed ?? (this.#loaded.counters[index] as Counter);
+    const counter = this.#counter;
+    counter.uid = uid;
+    counter.value = this.#values[index]!;
+    counter.initial = initial;
+    counter.min = min;
+    counter.max = max;
+    counter.clamp = clamp;
+    counter.monotonic = monotonic;
+    counter.revision = this.#revisions[index]!;
+    counter.updateTime = this.#updateTimes[index]!;
+    return counter;
   }
-}
 
-function withoutDetails(op: Op): Pick<Counter, "initial" | "min" | "max" | "clamp" | "monotonic"> {
-  const { initial, min, max, clamp, monotonic } = settingsFor(op);
-  return { initial, min, max, clamp, monotonic };
+  /** Make a counter: from nothing at revision 0, so that the changes of a counter sum up to its value. */
+  #create(index: number, i: number, op: Op): void {
+    const { labels, description } = op.settings ?? NO_DETAILS;
+    const { initial, min, max, clamp, monotonic } = settingsFor(op);
+    const uid = uidAt(this.#context.uidSeed, i);
+    this.#created.set(index, { uid, initial, min, max, clamp, monotonic, labels, description });
+    this.#exists[index] = 1;
+  }
+
+  /** Note an operation's change, with the one before where they go together. */
+  #note(
+    index: number,
+    op: Op,
+    previous: bigint,
+    value: bigint,
+    revision: number,
+    time: number,
+    caller: string,
+  ): void {
+    const changes = this.#changes;
+    const last = this.#lastChange[index]!;
+    const add = op.verb === Verb.INCREMENT || op.verb === Verb.DECREMENT;
+    if (add && last !== -1 && changes.merge(last, previous, value, revision, time)) return;
+    const k = changes.push(index, changeKindOf(op.verb), previous, value, revision, time);
+    if (!add && (caller !== "" || op.note)) changes.remarks.set(k, { caller, note: op.note ?? "" });
+    this.#lastChange[index] = k;
+  }
+
+  #remember(index: number): Before {
+    const lastChange = this.#lastChange[index]!;
+    return {
+      exists: this.#exists[index] === 1,
+      value: this.#values[index]!,
+      revision: this.#revisions[index]!,
+      updateTime: this.#updateTimes[index]!,
+      lastChange,
+      change: lastChange === -1 ? undefined : this.#changes.copy(lastChange),
+    };
+  }
+
+  #restore(index: number, { exists, value, revision, updateTime, lastChange, change }: Before): void {
+    if (!exists) {
+      this.#exists[index] = 0;
+      this.#created.delete(index);
+    }
+    this.#values[index] = value;
+    this.#revisions[index] = revision;
+    this.#updateTimes[index] = updateTime;
+    this.#lastChange[index] = lastChange;
+    if (change !== undefined) this.#changes.restore(lastChange, change);
+  }
 }

@@ -1,8 +1,8 @@
 /**
  * Compact binary records: varints as in Protobuf (base 128, low group first), signed numbers in zigzag.
  *
- * A BigInt costs some 50 nanoseconds a step of a varint loop, so numbers that fit 32 bits, which most counts
- * do, are written from the lanes of the 64-bit value.
+ * A BigInt costs some 50 nanoseconds a step of a varint loop, so numbers below 2^53, which most counts are, are
+ * written from the halves of the 64-bit value.
  */
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -35,18 +35,34 @@ export class ByteWriter {
   /** 0 to 2^64-1. */
   uint64(value: bigint): void {
     WIDE[0] = value;
-    if (HIGH_LOW[1] === 0) this.uint(HIGH_LOW[0]!);
-    else this.#wide(value);
+    this.uint64At(HALVES, 0);
   }
 
   /** -2^63 to 2^63-1, zigzag. */
   int64(value: bigint): void {
     WIDE[0] = BigInt.asUintN(64, value);
-    const low = HIGH_LOW[0]!;
-    const high = HIGH_LOW[1]!;
-    if (high === 0 && low < 0x40000000) this.uint(low * 2);
-    else if (high === 0xffffffff && low >= 0xc0000000) this.uint((0xffffffff - low) * 2 + 1);
-    else this.uint64(BigInt.asUintN(64, (value << 1n) ^ (value >> 63n)));
+    this.int64At(HALVES, 0);
+  }
+
+  /** Element i of a BigUint64Array, given by its 32-bit halves: no BigInt is made for it where it is below 2^53. */
+  uint64At(halves: Uint32Array, i: number): void {
+    const high = halves[2 * i + 1]!;
+    const low = halves[2 * i]!;
+    if (high < 0x200000) this.uint(high * 0x100000000 + low);
+    else this.#wide((BigInt(high) << 32n) | BigInt(low));
+  }
+
+  /** Element i of a BigInt64Array, likewise, zigzag. */
+  int64At(halves: Uint32Array, i: number): void {
+    const high = halves[2 * i + 1]! | 0;
+    const low = halves[2 * i]!;
+    if (high >= -0x100000 && high < 0x100000) {
+      const value = high * 0x100000000 + low;
+      this.uint(value >= 0 ? value * 2 : -value * 2 - 1);
+    } else {
+      const value = (BigInt(high) << 32n) | BigInt(low);
+      this.#wide(BigInt.asUintN(64, (value << 1n) ^ (value >> 63n)));
+    }
   }
 
   /** Text, its length in bytes before it. */
@@ -84,6 +100,13 @@ export class ByteWriter {
     grown.set(this.#bytes);
     this.#bytes = grown;
   }
+}
+
+/**
+ * A column of 64-bit numbers as 32-bit halves, the low one first (every machine Node runs on is little-endian).
+ */
+export function halvesOf({ buffer, byteOffset, length }: BigInt64Array | BigUint64Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, 2 * length);
 }
 
 /** Reads what ByteWriter wrote, in the same order. Throws RangeError past the end. */
@@ -141,7 +164,6 @@ export class ByteReader {
 }
 
 const WIDE = new BigUint64Array(1);
-// The low half comes first: every machine Node runs on is little-endian.
-const HIGH_LOW = new Uint32Array(WIDE.buffer);
+const HALVES = new Uint32Array(WIDE.buffer);
 const UTF8 = new TextEncoder();
 const FROM_UTF8 = new TextDecoder();

@@ -1,4 +1,3 @@
-import type { Counter } from "./counter.ts";
 import { UINT64_MAX } from "./int64.ts";
 import { Verb } from "./op.ts";
 
@@ -51,45 +50,122 @@ export function changeKindOf(verb: Verb): ChangeKind {
   }
 }
 
-/** The change that one operation makes; `after` is the counter after it. */
-export function changeOf(
-  verb: Verb,
-  previous: bigint,
-  after: Counter,
-  caller: string,
-  note: string | undefined,
-): Change {
-  const kind = changeKindOf(verb);
-  const { value, revision, updateTime } = after;
-  return {
-    kind,
-    firstRevision: revision,
-    revision,
-    ops: 1,
-    added: value > previous ? value - previous : 0n,
-    removed: value < previous ? previous - value : 0n,
-    low: value,
-    high: value,
-    value,
-    time: updateTime,
-    caller: kind === ChangeKind.ADD ? "" : caller,
-    note: kind === ChangeKind.ADD ? "" : (note ?? ""),
-  };
-}
+/**
+ * The changes of a commit, in columns: thousands of them live until it ends, and as objects they would be most of
+ * what the garbage collector has to carry. Those of one counter stand in the order of its revisions.
+ */
+export class ChangeColumns {
+  #count = 0;
+  /** The index of its counter in the batch. */
+  readonly counters: Uint32Array;
+  readonly kinds: Uint8Array;
+  readonly firstRevisions: Float64Array;
+  readonly revisions: Float64Array;
+  readonly added: BigUint64Array;
+  readonly removed: BigUint64Array;
+  readonly low: BigInt64Array;
+  readonly high: BigInt64Array;
+  readonly values: BigInt64Array;
+  readonly times: Float64Array;
+  /** Who and why, where there is something to say. */
+  readonly remarks = new Map<number, { readonly caller: string; readonly note: string }>();
 
-/** Two neighbouring changes of one counter in one commit as one, or undefined when they must stay apart. */
-export function merge(earlier: Change, later: Change): Change | undefined {
-  if (earlier.kind !== ChangeKind.ADD || later.kind !== ChangeKind.ADD) return undefined;
-  const added = earlier.added + later.added;
-  const removed = earlier.removed + later.removed;
-  if (added > UINT64_MAX || removed > UINT64_MAX) return undefined;
-  return {
-    ...later,
-    firstRevision: earlier.firstRevision,
-    ops: earlier.ops + later.ops,
-    added,
-    removed,
-    low: earlier.low < later.low ? earlier.low : later.low,
-    high: earlier.high > later.high ? earlier.high : later.high,
-  };
+  /** @param max  how many there can be: the operations of the batch */
+  constructor(max: number) {
+    const buffer = new ArrayBuffer(69 * max);
+    this.firstRevisions = new Float64Array(buffer, 0, max);
+    this.revisions = new Float64Array(buffer, 8 * max, max);
+    this.added = new BigUint64Array(buffer, 16 * max, max);
+    this.removed = new BigUint64Array(buffer, 24 * max, max);
+    this.low = new BigInt64Array(buffer, 32 * max, max);
+    this.high = new BigInt64Array(buffer, 40 * max, max);
+    this.values = new BigInt64Array(buffer, 48 * max, max);
+    this.times = new Float64Array(buffer, 56 * max, max);
+    this.counters = new Uint32Array(buffer, 64 * max, max);
+    this.kinds = new Uint8Array(buffer, 68 * max, max);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The change of one operation; returns its index. */
+  push(
+    counter: number,
+    kind: ChangeKind,
+    previous: bigint,
+    value: bigint,
+    revision: number,
+    time: number,
+  ): number {
+    const k = this.#count++;
+    this.counters[k] = counter;
+    this.kinds[k] = kind;
+    this.firstRevisions[k] = revision;
+    this.added[k] = value > previous ? value - previous : 0n;
+    this.removed[k] = value < previous ? previous - value : 0n;
+    this.low[k] = value;
+    this.high[k] = value;
+    this.#end(k, value, revision, time);
+    return k;
+  }
+
+  /** Take one more increment or decrement into change k; false when it must be a change of its own. */
+  merge(k: number, previous: bigint, value: bigint, revision: number, time: number): boolean {
+    if (this.kinds[k] !== ChangeKind.ADD) return false;
+    if (value >= previous) {
+      const added = this.added[k]! + (value - previous);
+      if (added > UINT64_MAX) return false;
+      this.added[k] = added;
+      if (value > this.high[k]!) this.high[k] = value;
+    } else {
+      const removed = this.removed[k]! + (previous - value);
+      if (removed > UINT64_MAX) return false;
+      this.removed[k] = removed;
+      if (value < this.low[k]!) this.low[k] = value;
+    }
+    this.#end(k, value, revision, time);
+    return true;
+  }
+
+  #end(k: number, value: bigint, revision: number, time: number): void {
+    this.values[k] = value;
+    this.revisions[k] = revision;
+    this.times[k] = time;
+  }
+
+  /** Forget the changes from index k on. */
+  truncate(k: number): void {
+    for (let i = k; i < this.#count; i++) this.remarks.delete(i);
+    this.#count = k;
+  }
+
+  /** Change k as it is now; `restore` puts it back. */
+  copy(k: number): Change {
+    const { caller, note } = this.remarks.get(k) ?? { caller: "", note: "" };
+    const firstRevision = this.firstRevisions[k]!;
+    const revision = this.revisions[k]!;
+    return {
+      kind: this.kinds[k] as ChangeKind,
+      firstRevision,
+      revision,
+      ops: revision - firstRevision + 1,
+      added: this.added[k]!,
+      removed: this.removed[k]!,
+      low: this.low[k]!,
+      high: this.high[k]!,
+      value: this.values[k]!,
+      time: this.times[k]!,
+      caller,
+      note,
+    };
+  }
+
+  restore(k: number, { added, removed, low, high, value, revision, time }: Change): void {
+    this.added[k] = added;
+    this.removed[k] = removed;
+    this.low[k] = low;
+    this.high[k] = high;
+    this.#end(k, value, revision, time);
+  }
 }

@@ -1,5 +1,5 @@
-import { decideBatch, type Loaded, type Save, touchedBy } from "../core/batch.ts";
-import { ChangeKind } from "../core/change.ts";
+import { decideBatch, type Loaded, requestKeys, type Save, touchedBy } from "../core/batch.ts";
+import { type ChangeColumns, ChangeKind } from "../core/change.ts";
 import type { Batch, Outcomes } from "../core/columns.ts";
 import type { FullCounter } from "../core/counter.ts";
 import { TallyError } from "../core/errors.ts";
@@ -39,11 +39,12 @@ export class MemoryStore implements Store {
 
   async commit(batch: Batch): Promise<Outcomes> {
     this.#assertOpen();
-    const { outcomes, save } = decideBatch(batch, this.#load(batch), {
+    const loaded = this.#load(batch);
+    const { outcomes, save } = decideBatch(batch, loaded, {
       now: this.#options.clock.now(),
       uidSeed: this.#options.newUid(),
     });
-    this.#save(save);
+    this.#save(save, loaded.names);
     return outcomes;
   }
 
@@ -105,8 +106,9 @@ export class MemoryStore implements Store {
 
   #load(batch: Batch): Loaded {
     const touched = touchedBy(batch);
+    const keys = requestKeys(batch, touched);
     const answered = new Map<string, Uint8Array>();
-    for (const key of touched.keys) {
+    for (const key of keys) {
       if (key === undefined) continue;
       for (const { records } of this.#generations) {
         const record = records.get(key);
@@ -114,26 +116,22 @@ export class MemoryStore implements Store {
       }
     }
     const counters = touched.names.map((name) => this.#counters.get(name));
-    return { ...touched, counters, answered, requestIdsFullForMs: this.#plan().fullForMs };
+    return { ...touched, counters, keys, answered, requestIdsFullForMs: this.#plan().fullForMs };
   }
 
-  #save(save: Save): void {
-    for (const { name, counter, created } of save.counters) {
-      const { updateTime } = counter;
-      const kept =
-        created === undefined
-          ? this.#counters.get(name)!
-          : {
-              name,
-              labels: created.labels,
-              description: created.description,
-              settingsRevision: 1,
-              createTime: updateTime,
-            };
-      this.#counters.set(name, { ...kept, ...counter });
+  #save(save: Save, names: readonly string[]): void {
+    for (const index of save.changed) {
+      const name = names[index]!;
+      const updateTime = save.updateTimes[index]!;
+      const created = save.created.get(index);
+      const kept = created
+        ? { ...created, name, settingsRevision: 1, createTime: updateTime }
+        : this.#counters.get(name)!;
+      const revision = save.revisions[index]!;
+      this.#counters.set(name, { ...kept, value: save.values[index]!, revision, updateTime });
     }
     if (save.answers.size > 0) this.#saveAnswers(save.answers);
-    if (save.counters.length > 0) this.#saveChanges(save);
+    if (save.changed.length > 0) this.#saveChanges(save.changes, names);
   }
 
   #saveAnswers(answers: ReadonlyMap<string, Uint8Array>): void {
@@ -156,11 +154,12 @@ export class MemoryStore implements Store {
     }
   }
 
-  #saveChanges(save: Save): void {
+  #saveChanges(columns: ChangeColumns, names: readonly string[]): void {
     const position = ++this.#position;
-    const changes = save.counters.flatMap(({ name, counter, changes }) =>
-      changes.map((change) => ({ ...change, name, uid: counter.uid, position: `${position}` })),
-    );
+    const changes = Array.from({ length: columns.count }, (_, k): StoredChange => {
+      const name = names[columns.counters[k]!]!;
+      return { ...columns.copy(k), name, uid: this.#counters.get(name)!.uid, position: `${position}` };
+    });
     this.#log.push({ position, changes });
     this.#logBytes += changes.length * CHANGE_BYTES;
   }

@@ -1,6 +1,13 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { CORRUPT, decideBatch, type Loaded, touchedBy } from "../../src/core/batch.ts";
+import {
+  CORRUPT,
+  decideBatch,
+  type Loaded,
+  requestKeys,
+  type Save,
+  touchedBy,
+} from "../../src/core/batch.ts";
 import type { Counter } from "../../src/core/counter.ts";
 import { toBatch } from "../../src/service/writer.ts";
 import { type Asked, answersOf, batch, create, decrement, increment, set, single } from "../support/calls.ts";
@@ -18,13 +25,38 @@ function decideOn(
   const touched = touchedBy(columns);
   const loaded: Loaded = {
     ...touched,
+    keys: requestKeys(columns, touched),
     counters: touched.names.map((name) => found[name]),
     answered: new Map(),
     requestIdsFullForMs: undefined,
     ...more,
   };
-  const { outcomes, save } = decideBatch(columns, loaded, { now: 1_000, uidSeed: SEED, vetoed });
-  return { answers: answersOf(asked, outcomes), outcomes, save };
+  const { outcomes, save: saved } = decideBatch(columns, loaded, { now: 1_000, uidSeed: SEED, vetoed });
+  return { answers: answersOf(asked, outcomes), outcomes, save: readable(saved, loaded) };
+}
+
+/** What is to be saved, a counter at a time. */
+function readable(
+  { changed, values, revisions, updateTimes, created, changes, answers }: Save,
+  { names, counters }: Loaded,
+) {
+  const all = Array.from({ length: changes.count }, (_, k) => ({
+    index: changes.counters[k]!,
+    ...changes.copy(k),
+  }));
+  return {
+    answers,
+    counters: changed.map((index) => {
+      const fixed = created.get(index) ?? (counters[index] as Counter);
+      const counter = {
+        ...fixed,
+        value: values[index]!,
+        revision: revisions[index]!,
+        updateTime: updateTimes[index]!,
+      };
+      return { name: names[index]!, counter, changes: all.filter((change) => change.index === index) };
+    }),
+  };
 }
 
 const COUNTER: Counter = {

@@ -125,16 +125,7 @@ describe("the constraints behind the rule", () => {
   it("the refusal carries the counter's own numbers", () => {
     connect().commit(single(create("full", { value: 9n, max: 10n })));
     open.pop()!.close();
-    // This rule keeps the bounds in what it saves, and only judges without them.
-    const careless: typeof decideBatch = (batch, loaded, context) => {
-      const decided = boundless(batch, loaded, context);
-      const counters = decided.save.counters.map((saved) => ({
-        ...saved,
-        counter: { ...saved.counter, max: 10n },
-      }));
-      return { ...decided, save: { ...decided.save, counters } };
-    };
-    const [answer] = connect(careless).commit(single(increment("full", 5n)));
+    const [answer] = connect(boundless).commit(single(increment("full", 5n)));
     expect(answer!.refused).toEqual({ code: "ABOVE_MAX", value: 9n, max: 10n, requested: 5n });
   });
 });

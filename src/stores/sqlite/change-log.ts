@@ -1,7 +1,6 @@
 import type { Database, Statement } from "better-sqlite3";
-import type { SavedCounter } from "../../core/batch.ts";
-import { ByteReader, ByteWriter } from "../../core/bytes.ts";
-import { type Change, ChangeKind } from "../../core/change.ts";
+import { ByteReader, ByteWriter, halvesOf } from "../../core/bytes.ts";
+import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.ts";
 import { uidFromBytes } from "../../core/uid.ts";
 import type { ChangePage, StoredChange } from "../../service/store.ts";
 import { Checksum } from "./checksum.ts";
@@ -45,11 +44,13 @@ export class ChangeLog {
     this.#bytesDropped = first === undefined ? 0n : first.bytes_end - BigInt(first.changes.length);
   }
 
-  /** Note what a commit changed. Inside the caller's transaction. */
-  append(changed: readonly { id: bigint; changes: SavedCounter["changes"] }[], now: number): void {
-    const w = new ByteWriter(16 * changed.length);
-    for (const { id, changes } of changed) for (const change of changes) writeChange(w, id, change, now);
-    const bytes = w.finish();
+  /**
+   * Note what a commit changed. Inside the caller's transaction.
+   *
+   * @param ids  the row ids of the counters that the changes refer to
+   */
+  append(changes: ChangeColumns, ids: readonly (bigint | undefined)[], now: number): void {
+    const bytes = packChanges(changes, ids, now);
     const position = this.#position + 1n;
     const bytesEnd = this.#bytesEnd + BigInt(bytes.length);
     this.#append.run(position, BigInt(now), bytesEnd, checksumOf(position, bytes), bytes);
@@ -161,22 +162,32 @@ interface OpeningRow {
 /** Set in a change's first byte: one operation at the commit's time, by no one in particular, without a note. */
 const PLAIN = 0x80;
 
-function writeChange(w: ByteWriter, id: bigint, change: Change, now: number): void {
-  const { kind, firstRevision, ops, added, removed, value } = change;
-  const plain = ops === 1 && change.time === now && change.caller === "" && change.note === "";
-  w.byte(plain ? kind | PLAIN : kind);
-  w.uint64(id);
-  w.uint(firstRevision);
-  w.int64(value);
-  w.uint64(added);
-  w.uint64(removed);
-  if (plain) return;
-  w.uint(ops);
-  w.uint64(value - change.low);
-  w.uint64(change.high - value);
-  w.uint(change.time - now); // The store's time is never later than the change it makes.
-  w.text(change.caller);
-  w.text(change.note);
+function packChanges(changes: ChangeColumns, ids: readonly (bigint | undefined)[], now: number): Uint8Array {
+  const w = new ByteWriter(16 * changes.count);
+  const values = halvesOf(changes.values);
+  const added = halvesOf(changes.added);
+  const removed = halvesOf(changes.removed);
+  for (let k = 0; k < changes.count; k++) {
+    const firstRevision = changes.firstRevisions[k]!;
+    const ops = changes.revisions[k]! - firstRevision + 1;
+    const remark = changes.remarks.size === 0 ? undefined : changes.remarks.get(k);
+    const plain = ops === 1 && changes.times[k] === now && remark === undefined;
+    w.byte(plain ? changes.kinds[k]! | PLAIN : changes.kinds[k]!);
+    w.uint64(ids[changes.counters[k]!]!);
+    w.uint(firstRevision);
+    w.int64At(values, k);
+    w.uint64At(added, k);
+    w.uint64At(removed, k);
+    if (plain) continue;
+    const value = changes.values[k]!;
+    w.uint(ops);
+    w.uint64(value - changes.low[k]!);
+    w.uint64(changes.high[k]! - value);
+    w.uint(changes.times[k]! - now); // The store's time is never later than the change it makes.
+    w.text(remark?.caller ?? "");
+    w.text(remark?.note ?? "");
+  }
+  return w.finish();
 }
 
 function readChanges(row: LogRow): { id: bigint; change: Change }[] {

@@ -1,5 +1,5 @@
 import Database from "better-sqlite3";
-import { CORRUPT, decideBatch, type Loaded, type Save, touchedBy } from "../../core/batch.ts";
+import { CORRUPT, decideBatch, type Loaded, requestKeys, type Save, touchedBy } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { Counter } from "../../core/counter.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
@@ -16,6 +16,13 @@ export interface Moment {
   readonly now: number;
   /** Milliseconds from an arbitrary start that the process keeps. */
   readonly monotonic: number;
+}
+
+/** What was found for a batch, and the rows it came from. */
+interface LoadedRows {
+  readonly facts: Loaded;
+  /** By index in `facts.names`. */
+  readonly rows: readonly (Row | undefined)[];
 }
 
 /** The one connection that writes: what `Store.commit` and `Store.maintain` mean on SQLite, without threads. */
@@ -102,20 +109,21 @@ export class WriteConnection {
     const vetoed = new Map<number, Refusal>();
     for (;;) {
       const loaded = this.#load(batch);
-      const { outcomes, save } = this.#decide(batch, loaded.facts, { now: moment.now, uidSeed, vetoed });
-      if (save.counters.length === 0 && save.answers.size === 0) return outcomes;
+      const { facts, rows } = loaded;
+      const { outcomes, save } = this.#decide(batch, facts, { now: moment.now, uidSeed, vetoed });
+      if (save.changed.length === 0 && save.answers.size === 0) return outcomes;
       const logEnd = this.#log.end;
       try {
         this.#begin.run();
-        const { written, lastId } = this.#write(save, loaded.rows);
+        const made = this.#write(save, loaded);
         this.#requestIds.save(save.answers, runMs);
         this.#log.append(
-          written.map(({ id }, k) => ({ id, changes: save.counters[k]!.changes })),
+          save.changes,
+          rows.map((row, index) => (row ?? made.get(index))?.id),
           moment.now,
         );
         this.#commitTransaction();
-        for (const [k, { name }] of save.counters.entries()) this.#cache.set(name, written[k]!);
-        this.#lastId = lastId;
+        this.#remember(save, loaded, made);
         this.#changedSincePersist = true;
         this.#commitsSinceCheckpoint++;
         return outcomes;
@@ -188,7 +196,7 @@ export class WriteConnection {
     return this.#ranMs + monotonic - this.#startedMs;
   }
 
-  #load(batch: Batch): { facts: Loaded; rows: (Row | undefined)[] } {
+  #load(batch: Batch): LoadedRows {
     const touched = touchedBy(batch);
     const rows: (Row | undefined)[] = [];
     const counters: (Counter | undefined | typeof CORRUPT)[] = [];
@@ -197,12 +205,13 @@ export class WriteConnection {
       rows.push(row === CORRUPT ? undefined : row);
       counters.push(row === CORRUPT ? CORRUPT : row?.counter);
     }
+    const keys = requestKeys(batch, touched);
     const answered = new Map<string, Uint8Array | typeof CORRUPT>();
-    for (const key of touched.keys) {
+    for (const key of keys) {
       const record = key === undefined ? undefined : this.#requestIds.find(key);
       if (record !== undefined) answered.set(key!, record);
     }
-    const facts = { ...touched, counters, answered, requestIdsFullForMs: this.#requestIds.fullForMs };
+    const facts = { ...touched, counters, keys, answered, requestIdsFullForMs: this.#requestIds.fullForMs };
     return { facts, rows };
   }
 
@@ -216,14 +225,45 @@ export class WriteConnection {
     return row;
   }
 
-  #write(save: Save, rows: readonly (Row | undefined)[]): { written: Row[]; lastId: bigint } {
-    let lastId = this.#lastId;
-    const written = save.counters.map((saved) =>
-      saved.created === undefined
-        ? this.#writes.update(rows[saved.index]!, saved.counter)
-        : this.#writes.insert(++lastId, { ...saved, created: saved.created }),
-    );
-    return { written, lastId };
+  /** Write the counters; returns the rows that were made. */
+  #write(
+    { changed, values, revisions, updateTimes, created }: Save,
+    { facts, rows }: LoadedRows,
+  ): Map<number, Row> {
+    const made = new Map<number, Row>();
+    let id = this.#lastId;
+    for (const index of changed) {
+      const value = values[index]!;
+      const revision = revisions[index]!;
+      const updateTime = updateTimes[index]!;
+      const row = rows[index];
+      if (row !== undefined) this.#writes.update(row, value, revision, updateTime);
+      else {
+        const count = { value, revision, updateTime };
+        made.set(index, this.#writes.insert(++id, facts.names[index]!, created.get(index)!, count));
+      }
+    }
+    return made;
+  }
+
+  /** After COMMIT: the cache follows. */
+  #remember(
+    { changed, values, revisions, updateTimes }: Save,
+    { facts, rows }: LoadedRows,
+    made: Map<number, Row>,
+  ): void {
+    for (const index of changed) {
+      const row = rows[index];
+      if (row === undefined) continue;
+      const { counter } = row;
+      counter.value = values[index]!;
+      counter.revision = revisions[index]!;
+      counter.updateTime = updateTimes[index]!;
+    }
+    for (const [index, row] of made) {
+      this.#cache.set(facts.names[index]!, row);
+      this.#lastId = row.id;
+    }
   }
 
   #commitTransaction(): void {
@@ -252,33 +292,32 @@ export class WriteConnection {
   /** Run the batch's accepted operations one statement each, to find the first that a CHECK refuses. */
   #findViolation(
     batch: Batch,
-    { facts, rows }: { facts: Loaded; rows: readonly (Row | undefined)[] },
+    { facts, rows }: LoadedRows,
     outcomes: Outcomes,
-    save: Save,
+    { changed, created, updateTimes }: Save,
     cause: unknown,
   ): { op: number; refusal: Refusal } {
     const probe = [...rows];
+    const writes = new Set(changed); // An operation on another counter is a replay.
     let id = this.#lastId;
     this.#begin.run();
     try {
       for (let op = 0; op < batch.ops.count; op++) {
-        if (outcomes.revisions[op] === 0) continue;
         const index = facts.counterOf[op]!;
-        const saved = save.counters.find((candidate) => candidate.index === index);
-        if (saved === undefined) continue; // A replay: it writes nothing.
+        const revision = outcomes.revisions[op]!;
+        if (revision === 0 || !writes.has(index)) continue;
         const value = outcomes.values[op]!;
-        const counter = { ...saved.counter, value, revision: outcomes.revisions[op]! };
+        const updateTime = updateTimes[index]!;
         const row = probe[index];
         try {
-          probe[index] =
-            row === undefined
-              ? this.#writes.insert(++id, { name: saved.name, counter, created: saved.created! })
-              : this.#writes.update(row, counter);
+          if (row !== undefined) this.#writes.update(row, value, revision, updateTime);
+          else {
+            const count = { value, revision, updateTime };
+            probe[index] = this.#writes.insert(++id, facts.names[index]!, created.get(index)!, count);
+          }
         } catch (error) {
-          return {
-            op,
-            refusal: refusalOf(error, rows[index]?.counter ?? saved.counter, outcomes.previous[op]!, value),
-          };
+          const bounds = rows[index]?.counter ?? created.get(index)!;
+          return { op, refusal: refusalOf(error, bounds, outcomes.previous[op]!, value) };
         }
       }
     } finally {
@@ -318,7 +357,12 @@ const FORGOTTEN_EARLY =
   "floor. Give them more room to keep them longer.";
 
 /** What the violated constraint says. The counter's bounds are in the database, so it has them. */
-function refusalOf(error: unknown, { min, max }: Counter, value: bigint, target: bigint): Refusal {
+function refusalOf(
+  error: unknown,
+  { min, max }: Pick<Counter, "min" | "max">,
+  value: bigint,
+  target: bigint,
+): Refusal {
   const { message } = error as Error;
   if (message.includes("value_at_most_max"))
     return { code: "ABOVE_MAX", value, max: max!, requested: target - value };

@@ -1,6 +1,6 @@
 import type { Database, Statement } from "better-sqlite3";
-import { CORRUPT, type SavedCounter } from "../../core/batch.ts";
-import type { Counter, Details, FullCounter } from "../../core/counter.ts";
+import { CORRUPT, type Created } from "../../core/batch.ts";
+import type { Counter, FullCounter } from "../../core/counter.ts";
 import { uidFromBytes, uidToBytes } from "../../core/uid.ts";
 import { Checksum } from "./checksum.ts";
 
@@ -24,13 +24,21 @@ export interface RawRow {
   readonly checksum: bigint;
 }
 
-/** What the write side keeps of a row in memory. */
+/**
+ * What the write side keeps of a row in memory. Its value, revision and time move on with each commit, in place: an
+ * object that lives long is best left where it is.
+ */
 export interface Row {
   readonly id: bigint;
-  readonly counter: Counter;
+  readonly counter: Mutable<Counter>;
   /** The checksum over what counting does not change. */
   readonly still: number;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** What counting changes of a row. */
+export type Count = Pick<Counter, "value" | "revision" | "updateTime">;
 
 /** Reads counters by name, and tells a missing one from a damaged one. For either connection. */
 export class RowReader {
@@ -153,50 +161,47 @@ export class RowWriter {
     return this.#lastId.get() ?? 0n;
   }
 
-  insert(
-    id: bigint,
-    { name, counter, created }: Pick<SavedCounter, "name" | "counter"> & { created: Details },
-  ): Row {
-    const time = BigInt(counter.updateTime);
+  insert(id: bigint, name: string, created: Created, { value, revision, updateTime }: Count): Row {
+    const { labels, description, ...fixed } = created;
+    const time = BigInt(updateTime);
     const raw = {
       id,
       name,
-      uid: uidToBytes(counter.uid),
-      value: counter.value,
-      revision: BigInt(counter.revision),
+      uid: uidToBytes(fixed.uid),
+      value,
+      revision: BigInt(revision),
       update_ms: time,
-      initial: counter.initial,
-      min_value: counter.min ?? null,
-      max_value: counter.max ?? null,
-      clamp: counter.clamp ? 1n : 0n,
-      monotonic: counter.monotonic ? 1n : 0n,
+      initial: fixed.initial,
+      min_value: fixed.min ?? null,
+      max_value: fixed.max ?? null,
+      clamp: fixed.clamp ? 1n : 0n,
+      monotonic: fixed.monotonic ? 1n : 0n,
       settings_revision: 1n,
       create_ms: time,
-      labels: Object.keys(created.labels).length === 0 ? null : JSON.stringify(created.labels),
-      description: created.description === "" ? null : created.description,
+      labels: Object.keys(labels).length === 0 ? null : JSON.stringify(labels),
+      description: description === "" ? null : description,
     };
     const still = stillChecksum(raw);
-    this.#insert.run({ ...raw, checksum: checksum(still, counter) });
-    return { id, counter, still };
+    this.#insert.run({ ...raw, checksum: checksum(still, value, revision, updateTime) });
+    return { id, counter: { ...fixed, value, revision, updateTime }, still };
   }
 
   /** @throws SQLITE_CORRUPT when the row is not there any more */
-  update({ id, still }: Row, counter: Counter): Row {
-    const { value, revision, updateTime } = counter;
+  update({ id, still }: Row, value: bigint, revision: number, updateTime: number): void {
+    // Numbers below 2^53 become whole numbers in a STRICT INTEGER column; the value may be beyond, and is a bigint.
     const { changes } = this.#update.run(
       value,
-      BigInt(revision),
-      BigInt(updateTime),
-      checksum(still, counter),
+      revision,
+      updateTime,
+      checksum(still, value, revision, updateTime),
       id,
     );
     if (changes !== 1) {
       throw Object.assign(new Error(`row ${id} was loaded before and is gone`), { code: "SQLITE_CORRUPT" });
     }
-    return { id, counter, still };
   }
 }
 
-function checksum(still: number, { value, revision, updateTime }: Counter): bigint {
-  return BigInt(new Checksum(still).int64(value).number(revision).number(updateTime).value);
+function checksum(still: number, value: bigint, revision: number, updateTime: number): number {
+  return new Checksum(still).int64(value).number(revision).number(updateTime).value;
 }

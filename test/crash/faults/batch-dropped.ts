@@ -1,5 +1,7 @@
 /** Once in 10 commits, a batch is answered and nothing of it is saved. */
+
 import { decideBatch as original } from "../../../src/core/batch.ts";
+import { ChangeColumns } from "../../../src/core/change.ts";
 import { now, replaceModule } from "./replace.ts";
 
 export * from "../../../src/core/batch.ts";
@@ -8,7 +10,11 @@ const drop = now(10);
 
 export const decideBatch: typeof original = (...args) => {
   const { outcomes, save } = original(...args);
-  return { outcomes, save: drop() ? { counters: [], answers: new Map() } : save };
+  if (!drop()) return { outcomes, save };
+  return {
+    outcomes,
+    save: { ...save, changed: [], created: new Map(), changes: new ChangeColumns(0), answers: new Map() },
+  };
 };
 
 replaceModule("src/core/batch.ts", import.meta.url);

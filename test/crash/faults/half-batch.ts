@@ -8,7 +8,7 @@ const halve = now(10);
 
 export const decideBatch: typeof original = (...args) => {
   const { outcomes, save } = original(...args);
-  return { outcomes, save: halve() ? { ...save, counters: save.counters.slice(1) } : save };
+  return { outcomes, save: halve() ? { ...save, changed: save.changed.slice(1) } : save };
 };
 
 replaceModule("src/core/batch.ts", import.meta.url);

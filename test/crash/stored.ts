@@ -30,6 +30,7 @@ export async function checkStored(file: string, known: ReadonlyMap<string, Known
   try {
     faults.push(...(await counterFaults(store, known)));
     const { changes, ends } = await followChanges(store, faults);
+    for (const name of ends.keys()) if (!known.has(name)) faults.push(`${name} was changed, and is nobody's`);
     for (const [name, { revision, value }] of known) {
       const end = ends.get(name);
       if (end?.revision !== revision && revision !== 0) {

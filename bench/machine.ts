@@ -29,13 +29,15 @@ export function watchStolenCpu(): () => number {
   };
 }
 
-/** @returns the share of the CPUs' time that nobody used in the next `ms` milliseconds. */
-export async function idleShare(ms: number): Promise<number> {
+/** @returns the share of the CPUs' time that nobody uses just now. */
+export async function idleShare(): Promise<number> {
   const before = cpuTicks();
-  await new Promise((resolve) => setTimeout(resolve, ms));
+  await new Promise((resolve) => setTimeout(resolve, IDLE_SAMPLE_MS));
   const after = cpuTicks();
   return (after.idle - before.idle) / (after.all - before.all);
 }
+
+const IDLE_SAMPLE_MS = 300;
 
 function cpuTicks(): { all: number; idle: number; stolen: number } {
   const line = readFileSync("/proc/stat", "utf8").split("\n")[0]!;

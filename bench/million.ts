@@ -1,13 +1,13 @@
 import { statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { describeMachine } from "./machine.ts";
+import { describeMachine, idleShare, watchStolenCpu } from "./machine.ts";
 import { type Cost, type Databases, measureCost } from "./million/cost.ts";
 import { fill } from "./million/fill.ts";
 import { MILLION, NEIGHBOURS, SCATTERED } from "./million/loads.ts";
 import { type Memory, measureMemory } from "./million/memory.ts";
 import { measureReadiness, type Readiness } from "./million/readiness.ts";
 import { optionsFrom } from "./options.ts";
-import { table } from "./report.ts";
+import { othersLine, table } from "./report.ts";
 import { cleanUpAtExit, databaseIn, makeDataDirectory } from "./servers.ts";
 import { median } from "./stats.ts";
 
@@ -40,11 +40,17 @@ const filledS = (performance.now() - startedMs) / 1000;
 const mib = Math.round(statSync(databaseIn(databases.million)).size / 2 ** 20);
 console.log(`filled a million counters (${mib} MiB) in ${filledS.toFixed(1)} s`);
 
+const stolenCpu = watchStolenCpu();
+const idleShares = [await idleShare()];
 const readiness = await measureReadiness(makeDataDirectory(), databases.million, quick);
+idleShares.push(await idleShare());
 const costs = await measureCost(databases, rounds, seconds);
+idleShares.push(await idleShare());
 const memorySeconds = quick ? MEMORY_SECONDS_QUICK : MEMORY_SECONDS;
 const small = await measureMemory(databases.scattered, SCATTERED, memorySeconds);
 const large = await measureMemory(databases.million, MILLION, memorySeconds);
+
+idleShares.push(await idleShare());
 
 const text = report();
 console.log(`\n${text}`);
@@ -61,6 +67,7 @@ function report(): string {
     ...machine,
     "- Durability: answers after the fsync of the commit (SQLite WAL, synchronous=FULL)",
     `- File: ${mib} MiB with 1,000,000 counters; the small ones have 1,000, with which both are loaded`,
+    othersLine(idleShares, stolenCpu()),
     "",
     "## Cost of an increment",
     "",

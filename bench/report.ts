@@ -30,9 +30,7 @@ export function report(run: Run): string {
     "- Durability: Tally answers after the fsync of the commit (SQLite WAL, synchronous=FULL); " +
       'Redis runs with appendonly yes, appendfsync always, save ""',
     `- Run: rounds of all legs in turn, ${run.seconds} s a leg (b2: three times that); medians over the rounds`,
-    `- Others: CPU idle between legs ${percent(median(run.idleShares))}, at the lowest ` +
-      `${percent(Math.min(...run.idleShares))} (below 95 %, somebody else used the machine); ` +
-      `stolen by the hypervisor ${percent(run.stolenCpu)}`,
+    othersLine(run.idleShares, run.stolenCpu),
     "",
     "## Aims",
     "",
@@ -63,6 +61,15 @@ export function report(run: Run): string {
     ...verified(run),
     "",
   ].join("\n");
+}
+
+/** @param idleShares of the CPUs, sampled while the bench itself was idle. */
+export function othersLine(idleShares: number[], stolenCpu: number): string {
+  return (
+    `- Others: CPU idle between loads ${percent(median(idleShares))}, at the lowest ` +
+    `${percent(Math.min(...idleShares))} (below 95 %, somebody else used the machine); ` +
+    `stolen by the hypervisor ${percent(stolenCpu)}`
+  );
 }
 
 function ratioCells({ of, over, median, lowest, highest }: MeasuredRatio): string[] {

@@ -22,8 +22,6 @@ import {
 /** `npm run bench`: see README.md in this folder. */
 
 const EXTRA_ROUNDS_MAX = 4;
-/** Long enough to see that somebody else uses the machine. */
-const IDLE_SAMPLE_MS = 300;
 /** In this order in every round, so that what is divided is measured near what it is divided by. */
 const ALL_LEGS: Leg[] = [...h2loadLegs, ...unaryLegs, ...batchLegs, ...redisLegs];
 
@@ -78,7 +76,7 @@ async function runRounds(legs: Leg[], bench: Bench, { rounds, seconds, quick }: 
   const figures: Figures = new Map(legs.map((leg) => [leg.id, []]));
   const runRound = async (round: number, legs: Leg[]) => {
     for (const leg of legs) {
-      idleShares.push(await idleShare(IDLE_SAMPLE_MS));
+      idleShares.push(await idleShare());
       const figure = await leg.run(bench, seconds * (leg.longer ?? 1));
       figures.get(leg.id)!.push(figure);
       logFigure(round, leg.id, figure);

@@ -3,7 +3,7 @@ import { BlockList, isIP } from "node:net";
 import { parse, TomlError } from "smol-toml";
 import { type Config, KEYS, type Key } from "./config/keys.ts";
 
-export { type Config, KEYS, type Key } from "./config/keys.ts";
+export { type Config, KEYS } from "./config/keys.ts";
 export { type Address, formatAddress } from "./config/quantity.ts";
 
 /** What a configuration is read from. */

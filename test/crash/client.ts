@@ -42,6 +42,7 @@ export class Client {
   readonly #run: Run;
   readonly #random: Random;
   #connection: Connection | undefined;
+  #closed = false;
   readonly #answered: { plan: Plan; requestId: string; told: readonly Told[] }[] = [];
 
   constructor(run: Run, random: Random) {
@@ -81,7 +82,9 @@ export class Client {
     if (final.ok) this.#remember(plan, requestId, final.told);
   }
 
+  /** Give up; what is under way rejects. */
   close(): void {
+    this.#closed = true;
     this.#connection?.close();
   }
 
@@ -105,6 +108,7 @@ export class Client {
       if (answer !== undefined)
         count(tally.refusals, answer.reason ?? `status ${answer.status} not of Tally's`);
       retry = true;
+      if (this.#closed) throw new Error(`${requestId} has no answer yet`);
       if (performance.now() > giveUpMs) throw new Error(`${requestId} has no answer after ${GIVE_UP_MS} ms`);
       await pause(RETRY_MS);
     }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { EXIT } from "../../src/cli/exit.ts";
 import { Client, RunTally } from "../crash/client.ts";
@@ -17,6 +17,8 @@ import { CAN_TRACE, type Failure, failing, seenIn } from "./strace.ts";
 
 /** How long the process may live on after the disk failed. */
 const END_WITHIN_MS = 1_000;
+/** How long it may take until it fails: a checkpoint comes after some thousand pages. */
+const FAIL_WITHIN_MS = 40_000;
 
 describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace)", () => {
   /**
@@ -32,7 +34,7 @@ describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace
       timeout: 60_000,
     },
     async (when) => {
-      await using disk = await Disk.make();
+      const disk = await Disk.make();
       const server = await disk.serveFailing({ syscall: "fsync", path: `${disk.file}-wal`, when });
       const calls: { id: string; from: number; to: number; value: bigint | string }[] = [];
       while (server.running && calls.length < 1_000) {
@@ -41,7 +43,7 @@ describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace
         const value = await incrementOnce(disk.port, id);
         calls.push({ id, from, to: Date.now() + 1, value });
       }
-      const failed = await disk.failed(server);
+      const failed = await disk.failed(server, EXIT.STORE_FAILED);
 
       const hit = calls.findIndex(({ from, to }) => from <= failed && failed <= to);
       expect(calls[hit], "the call during which the fsync failed").toBeDefined();
@@ -76,7 +78,7 @@ describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace
     },
     async ({ syscall, suffix, when }) => {
       const seed = freshSeed();
-      await using disk = await Disk.make();
+      const disk = await Disk.make();
       const load = new Load(disk.port, seed);
       await disk.serve();
       await load.begin();
@@ -84,7 +86,7 @@ describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace
 
       const server = await disk.serveFailing({ syscall, path: disk.file + suffix, when });
       load.goOn();
-      await disk.failed(server);
+      await disk.failed(server, EXIT.STORE_FAILED);
       await disk.serve();
       await load.end();
       expect(load.violations, `seed ${seed}`).toEqual([]);
@@ -102,14 +104,13 @@ describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace
       timeout: 60_000,
     },
     async (suffix) => {
-      await using disk = await Disk.make();
+      const disk = await Disk.make();
       const killed = await disk.serve();
       expect(await incrementOnce(disk.port, "before")).toBe(1n);
       await killed.kill();
 
       const server = disk.start(failing({ syscall: "fsync", path: disk.file + suffix, when: 1 }, disk.log));
-      expect(await server.exited).toEqual({ code: EXIT.STORE_UNREACHABLE, signal: null });
-      expect(seenIn(disk.log).failed).toBeDefined();
+      await disk.failed(server, EXIT.STORE_UNREACHABLE);
       expect(server.output).toMatch(/^tally: .+\.$/m);
 
       await disk.serve();
@@ -135,6 +136,7 @@ class Disk {
   /** With an empty data file. */
   static async make(): Promise<Disk> {
     const disk = new Disk(await mkdtemp(join(tmpdir(), "tally-disk-")), await freePort());
+    onTestFinished(() => disk.#dispose());
     await disk.serve();
     await disk.stop();
     return disk;
@@ -165,17 +167,17 @@ class Disk {
     expect(await this.#server!.stop()).toEqual({ code: 0, signal: null });
   }
 
-  /** Wait for the end of a failing server, in time and with its exit code. @returns when the disk failed */
-  async failed(server: ServerProcess): Promise<number> {
-    const { code } = await server.exited;
-    expect(code, server.output).toBe(EXIT.STORE_FAILED);
+  /** Wait for the end of a failing server, in time and with an exit code. @returns when the disk failed */
+  async failed(server: ServerProcess, code: number): Promise<number> {
+    const exit = await Promise.race([server.exited, pause(FAIL_WITHIN_MS)]);
+    expect(exit, server.output).toEqual({ code, signal: null });
     await pause(100); // strace writes down the end after it.
     const { failed, ended } = seenIn(this.log);
     expect(ended! - failed!).toBeLessThan(END_WITHIN_MS);
     return failed!;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async #dispose(): Promise<void> {
     if (this.#server?.running) await this.#server.kill();
     await rm(this.#directory, { recursive: true, force: true });
   }
@@ -210,6 +212,7 @@ class Load {
     const report = (violation: Violation) => void this.violations.push(violation);
     const run = { port, tally, history, report };
     this.#clients = Array.from({ length: 32 }, () => new Client(run, random.fork()));
+    onTestFinished(() => this.#close());
   }
 
   /** Make the counters that have bounds. */
@@ -222,12 +225,17 @@ class Load {
 
   goOn(): void {
     this.#working = Promise.all(this.#clients.map((client) => client.work(() => this.#resting)));
+    this.#working.catch(() => {}); // end() reports it.
   }
 
   async end(): Promise<void> {
     this.#resting = true;
     await this.#working;
     this.violations.push(...this.history.check());
+  }
+
+  #close(): void {
+    this.#resting = true;
     for (const client of this.#clients) client.close();
   }
 }

@@ -9,6 +9,7 @@ import { messageOf } from "../../src/core/errors.ts";
 import { INT64_MAX, INT64_MIN, UINT64_MAX } from "../../src/core/int64.ts";
 import { writeBatchResponse } from "../../src/transports/calls/batch-response.ts";
 import { writeOutcomeResponse } from "../../src/transports/calls/outcome-response.ts";
+import { isWellFormed } from "../../src/transports/calls/wire.ts";
 import { metadataOf, STATUS } from "../../src/transports/status.ts";
 import { increment } from "../support/calls.ts";
 
@@ -72,7 +73,9 @@ describe("the bytes of answers", () => {
         outcomes.replayed[1] = replayed ? 1 : 0;
         const columns = toColumns(ops.map(({ name }) => increment(name)));
         const settled = { outcomes, c: 1, first: before, end: before + ops.length };
-        const response = fromBinary(BatchApplyResponseSchema, writeBatchResponse(columns, settled));
+        const bytes = writeBatchResponse(columns, settled);
+        expect(isWellFormed(BatchApplyResponseSchema, bytes)).toBe(true); // protobuf-es overlooks a wrong length.
+        const response = fromBinary(BatchApplyResponseSchema, bytes);
         expect(timestampMs(response.time!)).toBe(time);
         expect(response.replayed).toBe(replayed);
         expect(response.outcomes).toMatchObject(
@@ -98,6 +101,7 @@ describe("the bytes of answers", () => {
         );
         expect(response.$unknown).toBeUndefined();
       }),
+      { numRuns: 500 },
     );
   });
 
@@ -125,6 +129,7 @@ describe("the bytes of answers", () => {
         outcomes.headroomUp[1] = up;
         outcomes.headroomDown[1] = down;
         const bytes = writeOutcomeResponse(name, { outcomes, c: 1, first: 1, end: 2 });
+        expect(isWellFormed(IncrementResponseSchema, bytes)).toBe(true);
         expect(fromBinary(IncrementResponseSchema, bytes).outcome).toEqual({
           $typeName: "tally.v1.Outcome",
           name,
@@ -137,6 +142,7 @@ describe("the bytes of answers", () => {
           ...(!replayed && { headroomUp: up, headroomDown: down }),
         });
       }),
+      { numRuns: 500 },
     );
   });
 

@@ -138,9 +138,9 @@ describe("opening", () => {
     inspect((db) => {
       expect(db.pragma("journal_mode", { simple: true })).toBe("wal");
       expect(db.pragma("integrity_check", { simple: true })).toBe("ok");
-      expect(() => db.exec("UPDATE counters SET value = 1.5")).toThrow(/cannot store REAL/);
-      expect(() => db.exec("UPDATE counters SET max_value = 0")).toThrow(/value_at_most_max/);
-      expect(() => db.exec("UPDATE counters SET min_value = 2")).toThrow(/value_at_least_min/);
+      expect(() => db.exec("UPDATE counts SET value = 1.5")).toThrow(/cannot store REAL/);
+      expect(() => db.exec("UPDATE counts SET max_value = 0")).toThrow(/value_at_most_max/);
+      expect(() => db.exec("UPDATE counts SET min_value = 2")).toThrow(/value_at_least_min/);
     });
   });
 
@@ -244,18 +244,21 @@ describe("damage on disk", () => {
     await prepared();
     const sound = `${path}.sound`;
     copyFileSync(path, sound);
-    const page = inspect((db) =>
-      Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'counters'").pluck().get()),
+    const roots = inspect((db) =>
+      db
+        .prepare<[], number>(
+          "SELECT rootpage FROM sqlite_schema WHERE name IN ('counters', 'counts', 'counters_by_name')",
+        )
+        .pluck()
+        .all(),
     );
-    const index = inspect((db) =>
-      Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'counters_by_name'").pluck().get()),
-    );
+    const pageBytes = inspect((db) => Number(db.pragma("page_size", { simple: true })));
     let noticed = 0;
-    for (const root of [page, index]) {
-      for (let bit = 0; bit < 4096 * 8; bit += 17) {
-        if (bit > 40 * 8 && bit < (4096 - 400) * 8) continue; // Between the page's head and its rows nothing is stored.
+    for (const root of roots) {
+      for (let bit = 0; bit < pageBytes * 8; bit += 17) {
+        if (bit > 40 * 8 && bit < (pageBytes - 400) * 8) continue; // Between the page's head and its rows nothing is stored.
         const file = readFileSync(sound);
-        file[(root - 1) * 4096 + (bit >> 3)]! ^= 1 << (bit & 7);
+        file[(root - 1) * pageBytes + (bit >> 3)]! ^= 1 << (bit & 7);
         writeFileSync(path, file);
         let answers: string;
         try {

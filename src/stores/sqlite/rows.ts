@@ -4,7 +4,7 @@ import type { Counter, FullCounter } from "../../core/counter.ts";
 import { uidFromBytes, uidToBytes } from "../../core/uid.ts";
 import { Checksum } from "./checksum.ts";
 
-/** A row of `counters` as SQLite gives it (integers as bigint). */
+/** A row of `counters` with its row of `counts`, as SQLite gives them (integers as bigint). */
 export interface RawRow {
   readonly id: bigint;
   readonly name: string;
@@ -43,18 +43,23 @@ export type Count = Pick<Counter, "value" | "revision" | "updateTime">;
 /** Reads counters by name, and tells a missing one from a damaged one. For either connection. */
 export class RowReader {
   readonly #byName: Statement<[string], RawRow>;
-  readonly #next: Statement<[string], { id: bigint; name: string }>;
-  readonly #previous: Statement<[string], { id: bigint; name: string }>;
-  readonly #nameOf: Statement<[bigint], string>;
+  readonly #unsound: Statement<[string, string], bigint>;
 
   constructor(db: Database) {
-    // The row's own name, not the index's copy, so that the checksum covers what is stored in the row.
-    this.#byName = db.prepare(`SELECT * FROM counters WHERE id =
-      (SELECT id FROM counters INDEXED BY counters_by_name WHERE name = ?)`);
+    // The row's own name, not the index's copy, so that the checksum covers what is stored in the row. A row whose
+    // count has gone has no value, and fails its checksum.
+    this.#byName = db.prepare(`
+      SELECT counters.*, value, revision, update_ms, min_value, max_value, checksum
+      FROM counters LEFT JOIN counts USING (id)
+      WHERE id = (SELECT id FROM counters INDEXED BY counters_by_name WHERE name = ?)`);
     const neighbour = "SELECT id, name FROM counters INDEXED BY counters_by_name WHERE name";
-    this.#next = db.prepare(`${neighbour} >= ? ORDER BY name LIMIT 1`);
-    this.#previous = db.prepare(`${neighbour} < ? ORDER BY name DESC LIMIT 1`);
-    this.#nameOf = db.prepare<[bigint], string>("SELECT name FROM counters NOT INDEXED WHERE id = ?").pluck();
+    this.#unsound = db
+      .prepare<[string, string], bigint>(`
+      SELECT count(*) FROM (
+        SELECT * FROM (${neighbour} >= ? ORDER BY name LIMIT 1)
+        UNION ALL SELECT * FROM (${neighbour} < ? ORDER BY name DESC LIMIT 1)
+      ) AS entry LEFT JOIN counters NOT INDEXED USING (id) WHERE counters.name IS NOT entry.name`)
+      .pluck();
   }
 
   find(name: string): RawRow | undefined | typeof CORRUPT {
@@ -74,11 +79,7 @@ export class RowReader {
    * name's own entry counts as one: it may be there and lead nowhere.)
    */
   #missesSoundly(name: string): boolean {
-    for (const search of [this.#next, this.#previous]) {
-      const neighbour = search.get(name);
-      if (neighbour !== undefined && this.#nameOf.get(neighbour.id) !== neighbour.name) return false;
-    }
-    return true;
+    return this.#unsound.get(name, name) === 0n;
   }
 }
 
@@ -141,17 +142,19 @@ function stillChecksum(raw: Omit<RawRow, "value" | "revision" | "update_ms" | "c
 /** Writes counters. Each call is one statement; the caller owns the transaction. */
 export class RowWriter {
   readonly #insert: Statement;
+  readonly #insertCount: Statement;
   readonly #update: Statement;
   readonly #lastId: Statement<[], bigint>;
 
   constructor(db: Database) {
     this.#insert = db.prepare(`
-      INSERT INTO counters (id, name, uid, value, revision, update_ms, initial, min_value, max_value, clamp,
-        monotonic, settings_revision, create_ms, labels, description, checksum)
-      VALUES ($id, $name, $uid, $value, $revision, $update_ms, $initial, $min_value, $max_value, $clamp,
-        $monotonic, $settings_revision, $create_ms, $labels, $description, $checksum)`);
+      INSERT INTO counters VALUES ($id, $name, $uid, $initial, $clamp, $monotonic, $settings_revision, $create_ms,
+        $labels, $description)`);
+    this.#insertCount = db.prepare(
+      "INSERT INTO counts VALUES ($id, $value, $revision, $update_ms, $min_value, $max_value, $checksum)",
+    );
     this.#update = db.prepare(
-      "UPDATE counters SET value = ?, revision = ?, update_ms = ?, checksum = ? WHERE id = ?",
+      "UPDATE counts SET value = ?, revision = ?, update_ms = ?, checksum = ? WHERE id = ?",
     );
     this.#lastId = db.prepare<[], bigint>("SELECT seq FROM sqlite_sequence WHERE name = 'counters'").pluck();
   }
@@ -163,26 +166,23 @@ export class RowWriter {
 
   insert(id: bigint, name: string, created: Created, { value, revision, updateTime }: Count): Row {
     const { labels, description, ...fixed } = created;
-    const time = BigInt(updateTime);
+    const bounds = { min_value: fixed.min ?? null, max_value: fixed.max ?? null };
     const raw = {
       id,
       name,
       uid: uidToBytes(fixed.uid),
-      value,
-      revision: BigInt(revision),
-      update_ms: time,
       initial: fixed.initial,
-      min_value: fixed.min ?? null,
-      max_value: fixed.max ?? null,
       clamp: fixed.clamp ? 1n : 0n,
       monotonic: fixed.monotonic ? 1n : 0n,
       settings_revision: 1n,
-      create_ms: time,
+      create_ms: BigInt(updateTime),
       labels: Object.keys(labels).length === 0 ? null : JSON.stringify(labels),
       description: description === "" ? null : description,
     };
-    const still = stillChecksum(raw);
-    this.#insert.run({ ...raw, checksum: checksum(still, value, revision, updateTime) });
+    const still = stillChecksum({ ...raw, ...bounds });
+    const sum = checksum(still, value, revision, updateTime);
+    this.#insert.run(raw);
+    this.#insertCount.run({ id, value, revision, update_ms: updateTime, ...bounds, checksum: sum });
     return { id, counter: { ...fixed, value, revision, updateTime }, still };
   }
 

@@ -15,27 +15,33 @@ export const SQLITE_FLOOR = "3.51.3";
  */
 const MIGRATIONS = [
   `
+  -- What counting does not change.
   CREATE TABLE counters (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- What changes refer to; never used twice.
     name TEXT NOT NULL,
     uid BLOB NOT NULL,
-    value INTEGER NOT NULL,
-    revision INTEGER NOT NULL,
-    update_ms INTEGER NOT NULL,
     initial INTEGER NOT NULL,
-    min_value INTEGER,
-    max_value INTEGER,
     clamp INTEGER NOT NULL,
     monotonic INTEGER NOT NULL,
     settings_revision INTEGER NOT NULL,
     create_ms INTEGER NOT NULL,
     labels TEXT, -- A JSON object; NULL for none.
-    description TEXT,
-    checksum INTEGER NOT NULL, -- Over all columns; see checksum.ts.
+    description TEXT
+  ) STRICT;
+  CREATE UNIQUE INDEX counters_by_name ON counters (name);
+
+  -- What it does, apart and narrow: a commit writes whole pages, and so a third of them.
+  CREATE TABLE counts (
+    id INTEGER PRIMARY KEY, -- Its counter's.
+    value INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    update_ms INTEGER NOT NULL,
+    min_value INTEGER,
+    max_value INTEGER,
+    checksum INTEGER NOT NULL, -- Over this row and its counter's; see checksum.ts.
     CONSTRAINT value_at_least_min CHECK (value >= min_value),
     CONSTRAINT value_at_most_max CHECK (value <= max_value)
   ) STRICT;
-  CREATE UNIQUE INDEX counters_by_name ON counters (name);
 
   -- One row a commit: all its changes, packed; see change-log.ts.
   CREATE TABLE change_log (

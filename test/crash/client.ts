@@ -24,10 +24,11 @@ export class RunTally {
   unanswered = 0;
   /** Calls whose final answer came only after an attempt that got none. */
   retried = 0;
-  /** Answers that repeat an earlier one, which the caller may never have seen. */
-  replays = 0;
-  /** Of these, replays of calls that were answered long before, sent again on purpose. */
-  replaysOfOld = 0;
+  /**
+   * Answers that repeat an earlier one: after an attempt that got no answer, of requests sent twice at once, and of
+   * requests sent again long after they were answered.
+   */
+  readonly replays = { afterNoAnswer: 0, twiceAtOnce: 0, longAfter: 0 };
   /** Operations refused, by reason; also the passing reasons that a retry got over. */
   readonly refusals = new Map<string, number>();
 }
@@ -63,7 +64,7 @@ export class Client {
     const requestId = uuidv7();
     const startUs = nowUs();
     const twice = this.#random.fraction() < 0.02;
-    const [answer, echo] = await Promise.all([
+    const [{ answer, retried }, echo] = await Promise.all([
       this.#untilAnswered(plan, requestId),
       twice ? this.#untilAnswered(plan, requestId) : undefined,
     ]);
@@ -72,9 +73,11 @@ export class Client {
     tally.calls++;
     tally.operations += plan.kind === "batch" ? plan.steps.length : 1;
 
-    if (echo !== undefined) this.#compareEcho(plan, requestId, answer, echo);
+    if (retried) tally.retried++;
+    if (retried && answer.ok && answer.replayed) tally.replays.afterNoAnswer++;
+    if (echo !== undefined) this.#compareEcho(plan, requestId, answer, echo.answer);
     // Of two answers sent at once the applied one counts: the other may have been judged before or after it.
-    const final = answer.ok || echo === undefined ? answer : echo;
+    const final = answer.ok || echo === undefined ? answer : echo.answer;
     for (const entry of entriesOf(plan, requestId, final, startUs, endUs)) {
       if ("refused" in entry.told) count(tally.refusals, entry.told.refused);
       history.add(entry);
@@ -88,26 +91,21 @@ export class Client {
     this.#connection?.close();
   }
 
-  async #untilAnswered(plan: Plan, requestId: string): Promise<CallAnswer> {
+  async #untilAnswered(plan: Plan, requestId: string): Promise<{ answer: CallAnswer; retried: boolean }> {
     const { tally } = this.#run;
     const giveUpMs = performance.now() + GIVE_UP_MS;
-    let retry = false;
+    let retried = false;
     for (;;) {
       const answer = await this.#attempt(plan, requestId);
-      if (
-        answer !== undefined &&
-        (answer.ok || (answer.reason !== undefined && !PASSING.has(answer.reason)))
-      ) {
-        if (retry) tally.retried++;
-        if (answer.ok && answer.replayed) tally.replays++;
+      if (answer !== undefined && isFinal(answer)) {
         if (!answer.ok && !EXPECTED.has(answer.reason!)) {
           this.#report(`${requestId} was answered ${answer.reason}: ${answer.text}`);
         }
-        return answer;
+        return { answer, retried };
       }
-      if (answer !== undefined)
+      if (answer?.ok === false)
         count(tally.refusals, answer.reason ?? `status ${answer.status} not of Tally's`);
-      retry = true;
+      retried = true;
       if (this.#closed) throw new Error(`${requestId} has no answer yet`);
       if (performance.now() > giveUpMs) throw new Error(`${requestId} has no answer after ${GIVE_UP_MS} ms`);
       await pause(RETRY_MS);
@@ -145,11 +143,11 @@ export class Client {
   async #sendAgain(): Promise<void> {
     if (this.#answered.length === 0) return;
     const { plan, requestId, told } = this.#random.pick(this.#answered);
-    const answer = await this.#untilAnswered(plan, requestId);
+    const { answer } = await this.#untilAnswered(plan, requestId);
     if (!answer.ok || !answer.replayed || !sameTold(answer.told, told)) {
       const text = `${requestId} was told ${inWords(told)} once, and when sent again ${inWords(answer)}`;
       this.#run.report({ kind: "doubled", text });
-    } else this.#run.tally.replaysOfOld++;
+    } else this.#run.tally.replays.longAfter++;
   }
 
   #compareEcho(plan: Plan, requestId: string, one: CallAnswer, other: CallAnswer): void {
@@ -159,7 +157,7 @@ export class Client {
     if ((!one.replayed && !other.replayed) || !sameTold(one.told, other.told)) {
       const text = `${requestId}, sent twice at once, was told ${inWords(one)} and ${inWords(other)}`;
       this.#run.report({ kind: "doubled", text });
-    }
+    } else this.#run.tally.replays.twiceAtOnce++;
   }
 
   #report(text: string): void {
@@ -183,6 +181,11 @@ const RETRY_MS = 10;
 /** A server that starts in a second and is killed soon after is up often enough within this time. */
 const GIVE_UP_MS = 60_000;
 const REMEMBERED = 100;
+
+/** Whether an answer settles the call. One that is not of Tally's own says nothing, like none. */
+function isFinal(answer: CallAnswer): boolean {
+  return answer.ok || (answer.reason !== undefined && !PASSING.has(answer.reason));
+}
 
 function entriesOf(plan: Plan, id: string, answer: CallAnswer, startUs: number, endUs: number): Entry[] {
   if (plan.kind === "single") {

@@ -184,7 +184,7 @@ class CrashRun {
     this.#violations.push(...this.#history.check());
     const { calls, replays } = this.#tally;
     this.#options.progress?.(
-      `${this.#brokenByKill.length} kills, ${calls} calls, ${replays} replays, ${this.#violations.length} violations`,
+      `${this.#brokenByKill.length} kills, ${calls} calls, ${replays.afterNoAnswer} replays, ${this.#violations.length} violations`,
     );
     this.#work();
   }

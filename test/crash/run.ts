@@ -51,6 +51,7 @@ function passed({ violations, brokenByKill }: CrashReport): boolean {
 
 function print(report: CrashReport): void {
   const { violations, brokenByKill, killsBetweenCalls, killsAtStart, tally, counters, stored } = report;
+  const { afterNoAnswer, twiceAtOnce, longAfter } = tally.replays;
   const broken = brokenByKill.toSorted((a, b) => a - b);
   const kinds = (...of: ViolationKind[]) => violations.filter(({ kind }) => of.includes(kind)).length;
   console.log(`
@@ -58,7 +59,8 @@ kills      ${broken.length}, each with calls in flight: ${broken[0]} at least, $
            beside these, ${killsAtStart} while the server was starting and ${killsBetweenCalls} between calls
 calls      ${tally.calls} answered, ${tally.operations} operations on ${counters} counters
 retries    ${tally.unanswered} attempts got no answer; ${tally.retried} calls were answered on a retry
-replays    ${tally.replays} (${tally.replaysOfOld} of them asked for long after)
+replays    ${afterNoAnswer} after an attempt that got no answer, ${twiceAtOnce} of requests sent twice at once,
+           ${longAfter} of requests sent again long after
 refusals   ${[...tally.refusals].map(([reason, times]) => `${reason} ${times}`).join(", ") || "none"}
 history    ${kinds("lost")} lost, ${kinds("doubled")} doubled or gaps, ${kinds("value")} wrong values, ${kinds("order")} out of order, \
 ${kinds("refusal", "identity", "answer")} other violations

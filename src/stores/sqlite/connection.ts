@@ -1,5 +1,13 @@
 import Database from "better-sqlite3";
-import { CORRUPT, decideBatch, type Loaded, requestKeys, type Save, touchedBy } from "../../core/batch.ts";
+import {
+  CORRUPT,
+  type Context,
+  decideBatch,
+  type Loaded,
+  requestKeys,
+  type Save,
+  touchedBy,
+} from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { Counter } from "../../core/counter.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
@@ -23,6 +31,12 @@ interface LoadedRows {
   readonly facts: Loaded;
   /** By index in `facts.names`. */
   readonly rows: readonly (Row | undefined)[];
+}
+
+/** An operation that a CHECK refuses, and what it is told. */
+interface Violation {
+  readonly op: number;
+  readonly refusal: Refusal;
 }
 
 /** The one connection that writes: what `Store.commit` and `Store.maintain` mean on SQLite, without threads. */
@@ -105,34 +119,44 @@ export class WriteConnection {
    * @throws TallyError OUTCOME_UNKNOWN: COMMIT itself failed
    */
   commit(batch: Batch, moment: Moment, uidSeed: string): Outcomes {
-    const runMs = this.#runMs(moment);
     const vetoed = new Map<number, Refusal>();
     for (;;) {
-      const loaded = this.#load(batch);
-      const { facts, rows } = loaded;
-      const { outcomes, save } = this.#decide(batch, facts, { now: moment.now, uidSeed, vetoed });
-      if (save.changed.length === 0 && save.answers.size === 0) return outcomes;
-      const logEnd = this.#log.end;
-      try {
-        this.#begin.run();
-        const made = this.#write(save, loaded);
-        this.#requestIds.save(save.answers, runMs);
-        this.#log.append(
-          save.changes,
-          rows.map((row, index) => (row ?? made.get(index))?.id),
-          moment.now,
-        );
-        this.#commitTransaction();
-        this.#remember(save, loaded, made);
-        this.#changedSincePersist = true;
-        this.#commitsSinceCheckpoint++;
+      const tried = this.#tryCommit(batch, moment, { now: moment.now, uidSeed, vetoed });
+      if ("revisions" in tried) return tried;
+      vetoed.set(tried.op, tried.refusal);
+    }
+  }
+
+  #tryCommit(batch: Batch, moment: Moment, context: Context): Outcomes | Violation {
+    const runMs = this.#runMs(moment);
+    const logEnd = this.#log.end;
+    let loaded: LoadedRows | undefined;
+    let decided: ReturnType<typeof decideBatch> | undefined;
+    try {
+      this.#begin.run(); // Before the first read: a SELECT on its own takes and drops a dozen file locks.
+      loaded = this.#load(batch);
+      decided = this.#decide(batch, loaded.facts, context);
+      const { outcomes, save } = decided;
+      if (save.changed.length === 0 && save.answers.size === 0) {
+        this.#rollback.run();
         return outcomes;
-      } catch (error) {
-        this.#undo(logEnd, runMs);
-        if ((error as { code?: string }).code !== "SQLITE_CONSTRAINT_CHECK") throw asTallyError(error);
-        const { op, refusal } = this.#findViolation(batch, loaded, outcomes, save, error);
-        vetoed.set(op, refusal);
       }
+      const made = this.#write(save, loaded);
+      this.#requestIds.save(save.answers, runMs);
+      const ids = loaded.rows.map((row, index) => (row ?? made.get(index))?.id);
+      this.#log.append(save.changes, ids, moment.now);
+      this.#commitTransaction();
+      this.#remember(save, loaded, made);
+      this.#changedSincePersist = true;
+      this.#commitsSinceCheckpoint++;
+      return outcomes;
+    } catch (error) {
+      this.#undo(logEnd, runMs);
+      const check = (error as { code?: string }).code === "SQLITE_CONSTRAINT_CHECK";
+      if (check && loaded !== undefined && decided !== undefined) {
+        return this.#findViolation(batch, loaded, decided, error);
+      }
+      throw asTallyError(error);
     }
   }
 
@@ -293,10 +317,9 @@ export class WriteConnection {
   #findViolation(
     batch: Batch,
     { facts, rows }: LoadedRows,
-    outcomes: Outcomes,
-    { changed, created, updateTimes }: Save,
+    { outcomes, save: { changed, created, updateTimes } }: ReturnType<typeof decideBatch>,
     cause: unknown,
-  ): { op: number; refusal: Refusal } {
+  ): Violation {
     const probe = [...rows];
     const writes = new Set(changed); // An operation on another counter is a replay.
     let id = this.#lastId;

@@ -18,56 +18,70 @@ beforeEach(() => {
   path = join(folder(), "tally.db");
 });
 
-const VALUE = 0x1122_3344_5566_7788n;
 const UID_LENGTH = 36;
-const DESCRIPTION = "the end of the row, but for its checksum";
+const VALUE = 0x1122_3344_5566_0000n;
+const MAX = 0x7fed_cba9_8765_4321n;
+const DESCRIPTION = "the end of the row";
 
-test("a flipped byte in a stored row, whichever it is: that counter is refused, the others work", async () => {
-  const names = Array.from({ length: 160 }, (_, n) => `row/${String(n).padStart(3, "0")}`);
-  const rows = await serving(async (caller) => {
-    const rows: Buffer[] = [];
-    for (const name of names) {
-      const settings = { min: -VALUE, max: VALUE + 1n, labels: { site: "a" }, description: DESCRIPTION };
-      const answer = await caller.call(CounterService.method.createCounter, {
-        name,
-        value: VALUE,
-        ...settings,
-      });
-      if (!answer.ok) throw new Error(answer.text);
-      rows.push(Buffer.concat([Buffer.from(name), uidToBytes(answer.message.counter!.uid)]));
+/** The two rows of a counter: where each begins and ends in the file. A checksum is two bytes long at least. */
+const ROWS = [
+  { row: "settings", bytes: 50, end: Buffer.from(DESCRIPTION), behind: 0 },
+  { row: "count", bytes: 30, end: int64(MAX), behind: 2 },
+] as const;
+
+test.for(ROWS)(
+  "a flipped byte in a stored $row row, whichever it is: that counter is refused, the others work",
+  async ({ row, bytes, end, behind }) => {
+    const names = Array.from({ length: 100 }, (_, n) => `row/${String(n).padStart(3, "0")}`);
+    const values = names.map((_, n) => VALUE + BigInt(n));
+    const starts = await serving(async (caller) => {
+      const starts: Buffer[] = [];
+      for (const [n, name] of names.entries()) {
+        const value = values[n]!;
+        const settings = { min: -VALUE, max: MAX, labels: { site: "a" }, description: DESCRIPTION };
+        const answer = await caller.call(CounterService.method.createCounter, { name, value, ...settings });
+        if (!answer.ok) throw new Error(answer.text);
+        const { uid } = answer.message.counter!;
+        starts.push(row === "settings" ? Buffer.concat([Buffer.from(name), uidToBytes(uid)]) : int64(value));
+      }
+      return starts;
+    });
+
+    // The k-th counter rots in its row's k-th byte. A row that moved when its page was split leaves a dead copy.
+    const file = readFileSync(path);
+    let rotten = 0;
+    for (const [k, start] of starts.entries()) {
+      const places = placesOf(file, start);
+      expect(places).not.toEqual([]);
+      for (const at of places) {
+        rotten = file.indexOf(end, at) + end.length + behind - at;
+        if (k < rotten) file[at + k]! ^= 1 << (k % 8);
+      }
     }
-    return rows;
-  });
+    expect(rotten).toBeGreaterThan(bytes);
+    expect(rotten).toBeLessThan(names.length);
+    writeFileSync(path, file);
 
-  // The k-th counter rots in its k-th byte, up to the third last: a checksum can be that short. The rest stay sound.
-  const file = readFileSync(path);
-  let bytes = 0;
-  for (const [k, row] of rows.entries()) {
-    // A row that moved when its page was split leaves a dead copy in free space.
-    for (const at of placesOf(file, row)) {
-      bytes = file.indexOf(DESCRIPTION, at) + DESCRIPTION.length + 2 - at;
-      if (k < bytes) file[at + k]! ^= 1 << (k % 8);
-    }
-  }
-  expect(bytes).toBeGreaterThan(100);
-  expect(bytes).toBeLessThan(names.length);
-  writeFileSync(path, file);
+    await serving(async (caller) => {
+      for (const [k, name] of names.entries()) {
+        const value = values[k]!;
+        const refused = k < rotten;
+        expect(await caller.get(name), `Get, byte ${k}`).toBe(refused ? "ROW_CORRUPT" : value);
+        expect(await caller.increment(name), `Increment, byte ${k}`).toBe(
+          refused ? "ROW_CORRUPT" : value + 1n,
+        );
+      }
+      const get = await caller.call(CounterService.method.getCounter, { name: names[0]! });
+      expect(get).toMatchObject({ ok: false, status: Code.DATA_LOSS, metadata: { name: names[0] } });
 
-  await serving(async (caller) => {
-    for (const [k, name] of names.entries()) {
-      const refused = k < bytes;
-      expect(await caller.get(name), `Get, byte ${k}`).toBe(refused ? "ROW_CORRUPT" : VALUE);
-      expect(await caller.increment(name), `Increment, byte ${k}`).toBe(refused ? "ROW_CORRUPT" : VALUE + 1n);
-    }
-    const get = await caller.call(CounterService.method.getCounter, { name: names[0]! });
-    expect(get).toMatchObject({ ok: false, status: Code.DATA_LOSS, metadata: { name: names[0] } });
-
-    const operations = names.map((name) => ({ name, action: { case: "decrement", value: 1n } as const }));
-    const batch = await caller.call(CounterService.method.batchApply, { operations });
-    const results = batch.ok && batch.message.outcomes.map(({ value, refusal }) => refusal?.reason ?? value);
-    expect(results).toEqual(names.map((_, k) => (k < bytes ? "ROW_CORRUPT" : VALUE)));
-  });
-});
+      const operations = names.map((name) => ({ name, action: { case: "decrement", value: 1n } as const }));
+      const batch = await caller.call(CounterService.method.batchApply, { operations });
+      const results =
+        batch.ok && batch.message.outcomes.map(({ value, refusal }) => refusal?.reason ?? value);
+      expect(results).toEqual(values.map((value, k) => (k < rotten ? "ROW_CORRUPT" : value)));
+    });
+  },
+);
 
 test("a flipped byte in the index of names: neither name leads to the counter, nor to a new one", async () => {
   const names = Array.from({ length: 20 }, (_, n) => `index/${String(n * 10).padStart(3, "0")}`);
@@ -119,4 +133,11 @@ function placesOf(file: Buffer, bytes: Uint8Array): number[] {
   const places: number[] = [];
   for (let at = file.indexOf(bytes); at >= 0; at = file.indexOf(bytes, at + 1)) places.push(at);
   return places;
+}
+
+/** As SQLite stores a large number. */
+function int64(value: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64BE(value);
+  return bytes;
 }

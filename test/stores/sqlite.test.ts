@@ -6,6 +6,7 @@ import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CORRUPT, decideBatch } from "../../src/core/batch.ts";
+import { TallyError } from "../../src/core/errors.ts";
 import type { Op } from "../../src/core/op.ts";
 import { DEFAULT_RETENTION, type Retention, type Store } from "../../src/service/store.ts";
 import { toBatch } from "../../src/service/writer.ts";
@@ -336,6 +337,17 @@ describe("keeping within sizes", () => {
     const { changes } = await again.changesSince("5", 10);
     expect(changes).toMatchObject([{ position: "6", revision: 6 }]);
   });
+});
+
+it("a defect in the store's thread comes back as a defect, to be logged as one, and nothing was saved", async () => {
+  const store = await openFile();
+  const broken = toBatch([single(increment("a"))]);
+  (broken.calls as { flags: Uint8Array | undefined }).flags = undefined; // What no caller can send.
+  const error = await store.commit(broken).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(Error);
+  expect(error).not.toBeInstanceOf(TallyError);
+  expect(String((error as Error).cause)).toContain("columns.ts");
+  expect(await apply(store, increment("a"))).toMatchObject({ value: 1n, revision: 1 });
 });
 
 describe("the cache", () => {

@@ -98,8 +98,9 @@ export class Thread {
   }
 }
 
-function toError({ code, message, cause }: CrossedError): TallyError {
-  return new TallyError(code, message, { cause });
+/** A defect comes back as a plain error, with the stack from over there, so that whoever asked logs it as one. */
+function toError({ code, message, cause }: CrossedError): Error {
+  return code === "INTERNAL_ERROR" ? new Error(message, { cause }) : new TallyError(code, message, { cause });
 }
 
 /** What a thread answers: by kind of request. */

@@ -64,7 +64,7 @@ export class Client {
     const requestId = uuidv7();
     const startUs = nowUs();
     const twice = this.#random.fraction() < 0.02;
-    const [{ answer, retried }, echo] = await Promise.all([
+    const [{ answer, retried, inDoubt }, echo] = await Promise.all([
       this.#untilAnswered(plan, requestId),
       twice ? this.#untilAnswered(plan, requestId) : undefined,
     ]);
@@ -75,6 +75,11 @@ export class Client {
 
     if (retried) tally.retried++;
     if (retried && answer.ok && answer.replayed) tally.replays.afterNoAnswer++;
+    if (answer.ok && answer.replayed && !inDoubt && !twice) {
+      this.#report(
+        `${requestId} was answered "not applied" or is new, and yet is replayed: ${inWords(answer)}`,
+      );
+    }
     if (echo !== undefined) this.#compareEcho(plan, requestId, answer, echo.answer);
     // Of two answers sent at once the applied one counts: the other may have been judged before or after it.
     const final = answer.ok || echo === undefined ? answer : echo.answer;
@@ -91,21 +96,23 @@ export class Client {
     this.#connection?.close();
   }
 
-  async #untilAnswered(plan: Plan, requestId: string): Promise<{ answer: CallAnswer; retried: boolean }> {
+  async #untilAnswered(plan: Plan, requestId: string): Promise<Settled> {
     const { tally } = this.#run;
     const giveUpMs = performance.now() + GIVE_UP_MS;
     let retried = false;
+    let inDoubt = false;
     for (;;) {
       const answer = await this.#attempt(plan, requestId);
       if (answer !== undefined && isFinal(answer)) {
         if (!answer.ok && !EXPECTED.has(answer.reason!)) {
           this.#report(`${requestId} was answered ${answer.reason}: ${answer.text}`);
         }
-        return { answer, retried };
+        return { answer, retried, inDoubt };
       }
       if (answer?.ok === false)
         count(tally.refusals, answer.reason ?? `status ${answer.status} not of Tally's`);
       retried = true;
+      inDoubt ||= answer === undefined || answer.ok || !NOT_APPLIED.has(answer.reason ?? "");
       if (this.#closed) throw new Error(`${requestId} has no answer yet`);
       if (performance.now() > giveUpMs) throw new Error(`${requestId} has no answer after ${GIVE_UP_MS} ms`);
       await pause(RETRY_MS);
@@ -165,14 +172,18 @@ export class Client {
   }
 }
 
-/** Passing refusals and the unknown outcome: to be sent again under the same id. */
-const PASSING = new Set([
-  "QUEUE_FULL",
-  "REQUEST_IDS_FULL",
-  "DRAINING",
-  "STORE_UNAVAILABLE",
-  "OUTCOME_UNKNOWN",
-]);
+/** How a call ended. */
+interface Settled {
+  readonly answer: CallAnswer;
+  readonly retried: boolean;
+  /** Whether an attempt before the last may have been applied. */
+  readonly inDoubt: boolean;
+}
+
+/** Passing refusals: certainly not applied. */
+const NOT_APPLIED = new Set(["QUEUE_FULL", "REQUEST_IDS_FULL", "DRAINING", "STORE_UNAVAILABLE"]);
+/** What is to be sent again under the same id. */
+const PASSING = new Set([...NOT_APPLIED, "OUTCOME_UNKNOWN"]);
 
 /** What this workload may be refused for. */
 const EXPECTED = new Set(["COUNTER_NOT_FOUND", "COUNTER_EXISTS", "ABOVE_MAX", "BELOW_MIN"]);

@@ -42,7 +42,7 @@ describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace
         const from = Date.now();
         const value = await incrementOnce(disk.port, id);
         calls.push({ id, from, to: Date.now() + 1, value });
-      if (typeof value === "string") await pause(5); // Nobody answers any more.
+        if (typeof value === "string") await pause(5); // Nobody answers any more.
       }
       const failed = await disk.failed(server, EXIT.STORE_FAILED);
 

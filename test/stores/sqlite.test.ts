@@ -1,5 +1,13 @@
 /** What only SQLite's store promises: files, locks, constraints, damage. The contract itself is in test/conformance/. */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -143,6 +151,15 @@ describe("opening", () => {
       expect(() => db.exec("UPDATE counts SET max_value = 0")).toThrow(/value_at_most_max/);
       expect(() => db.exec("UPDATE counts SET min_value = 2")).toThrow(/value_at_least_min/);
     });
+  });
+
+  it("writes at each start, so that what is asserted of durability was in force", async () => {
+    for (const starts of [1, 2, 3]) {
+      const store = await openFile();
+      expect(statSync(`${path}-wal`).size).toBeGreaterThan(4096);
+      await store.close();
+      expect(inspect((db) => db.prepare("SELECT starts FROM service_time").pluck().get())).toBe(starts);
+    }
   });
 
   it("refuses a file of a newer schema, of another program, and one that is no database", async () => {

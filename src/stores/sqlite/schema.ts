@@ -69,8 +69,11 @@ const MIGRATIONS = [
     forgotten INTEGER NOT NULL DEFAULT 0 -- 1: its ids are dead, and its table is being emptied.
   ) STRICT;
 
-  CREATE TABLE service_time (run_ms INTEGER NOT NULL) STRICT;
-  INSERT INTO service_time VALUES (0);
+  CREATE TABLE service_time (
+    run_ms INTEGER NOT NULL,
+    starts INTEGER NOT NULL -- How often the file was opened: a write that each start can show its durability by.
+  ) STRICT;
+  INSERT INTO service_time VALUES (0, 0);
   `,
 ];
 

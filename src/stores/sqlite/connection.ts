@@ -1,13 +1,5 @@
 import Database from "better-sqlite3";
-import {
-  CORRUPT,
-  type Context,
-  decideBatch,
-  type Loaded,
-  requestKeys,
-  type Save,
-  touchedBy,
-} from "../../core/batch.ts";
+import { CORRUPT, type Context, decideBatch, requestKeys, type Save, touchedBy } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { Counter } from "../../core/counter.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
@@ -17,6 +9,7 @@ import { RequestIds } from "./request-ids.ts";
 import { RowCache } from "./row-cache.ts";
 import { type Row, RowReader, RowWriter, toRow } from "./rows.ts";
 import { assertOurs, assertSqliteFloor, migrate } from "./schema.ts";
+import { findViolation, type LoadedRows, type Violation } from "./violation.ts";
 
 /** The time of one request to the store, told by the main thread. */
 export interface Moment {
@@ -24,19 +17,6 @@ export interface Moment {
   readonly now: number;
   /** Milliseconds from an arbitrary start that the process keeps. */
   readonly monotonic: number;
-}
-
-/** What was found for a batch, and the rows it came from. */
-interface LoadedRows {
-  readonly facts: Loaded;
-  /** By index in `facts.names`. */
-  readonly rows: readonly (Row | undefined)[];
-}
-
-/** An operation that a CHECK refuses, and what it is told. */
-interface Violation {
-  readonly op: number;
-  readonly refusal: Refusal;
 }
 
 /** The one connection that writes: what `Store.commit` and `Store.maintain` mean on SQLite, without threads. */
@@ -154,7 +134,7 @@ export class WriteConnection {
       this.#undo(logEnd, runMs);
       const check = (error as { code?: string }).code === "SQLITE_CONSTRAINT_CHECK";
       if (check && loaded !== undefined && decided !== undefined) {
-        return this.#findViolation(batch, loaded, decided, error);
+        return this.#violation(batch, loaded, decided, error);
       }
       throw asTallyError(error);
     }
@@ -313,36 +293,17 @@ export class WriteConnection {
     this.#requestIds.reload(runMs);
   }
 
-  /** Run the batch's accepted operations one statement each, to find the first that a CHECK refuses. */
-  #findViolation(
+  /** Which operation made a CHECK refuse the batch, found in a transaction of its own that changes nothing. */
+  #violation(
     batch: Batch,
-    { facts, rows }: LoadedRows,
-    { outcomes, save: { changed, created, updateTimes } }: ReturnType<typeof decideBatch>,
+    loaded: LoadedRows,
+    decided: ReturnType<typeof decideBatch>,
     cause: unknown,
   ): Violation {
-    const probe = [...rows];
-    const writes = new Set(changed); // An operation on another counter is a replay.
-    let id = this.#lastId;
     this.#begin.run();
     try {
-      for (let op = 0; op < batch.ops.count; op++) {
-        const index = facts.counterOf[op]!;
-        const revision = outcomes.revisions[op]!;
-        if (revision === 0 || !writes.has(index)) continue;
-        const value = outcomes.values[op]!;
-        const updateTime = updateTimes[index]!;
-        const row = probe[index];
-        try {
-          if (row !== undefined) this.#writes.update(row, value, revision, updateTime);
-          else {
-            const count = { value, revision, updateTime };
-            probe[index] = this.#writes.insert(++id, facts.names[index]!, created.get(index)!, count);
-          }
-        } catch (error) {
-          const bounds = rows[index]?.counter ?? created.get(index)!;
-          return { op, refusal: refusalOf(error, bounds, outcomes.previous[op]!, value) };
-        }
-      }
+      const violation = findViolation(this.#writes, this.#lastId, batch, loaded, decided);
+      if (violation !== undefined) return violation;
     } finally {
       if (this.#db.inTransaction) this.#rollback.run();
     }
@@ -381,21 +342,6 @@ const CHECKPOINT_LOOK_COMMITS = 16;
 const FORGOTTEN_EARLY =
   "The room for request ids is used up: the oldest are forgotten before their time, though never younger than the " +
   "floor. Give them more room to keep them longer.";
-
-/** What the violated constraint says. The counter's bounds are in the database, so it has them. */
-function refusalOf(
-  error: unknown,
-  { min, max }: Pick<Counter, "min" | "max">,
-  value: bigint,
-  target: bigint,
-): Refusal {
-  const { message } = error as Error;
-  if (message.includes("value_at_most_max"))
-    return { code: "ABOVE_MAX", value, max: max!, requested: target - value };
-  if (message.includes("value_at_least_min"))
-    return { code: "BELOW_MIN", value, min: min!, requested: value - target };
-  throw error;
-}
 
 /** Errors before COMMIT saved nothing. */
 function asTallyError(error: unknown): unknown {

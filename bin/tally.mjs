@@ -38,9 +38,12 @@ async function cacheCompiledCode() {
 
 /** Run this command again on the Node.js that the package brings with it, as if it had been that from the start. */
 async function runOnNewerNode() {
-  const inCheckout = join(root, "node_modules/.bin/node");
-  const asDependency = join(root, "../.bin/node");
-  const node = [inCheckout, asDependency].find((path) => existsSync(path));
+  const candidates = [
+    "node_modules/.bin/node",
+    `node_modules/node-linux-${process.arch}/bin/node`, // npm 10 unpacks it and leaves the link out.
+    "../.bin/node", // When Tally is somebody's dependency.
+  ];
+  const node = candidates.map((path) => join(root, path)).find((path) => existsSync(path));
   if (node === undefined || process.env.TALLY_REEXECUTED) {
     const found = `this is ${process.versions.node} (${process.execPath})`;
     refuse(

@@ -2,22 +2,22 @@
 // @generated from file tally/v1/counter_service.proto (package tally.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Code } from "../../google/rpc/code_pb.ts";
 import { file_google_rpc_code } from "../../google/rpc/code_pb.ts";
 import type { Counter, OnBound, Outcome } from "./counter_pb.ts";
 import { file_tally_v1_counter } from "./counter_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tally/v1/counter_service.proto.
  */
 export const file_tally_v1_counter_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxIswEChRDcmVhdGVDb3VudGVyUmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhIKBXZhbHVlGAIgASgDSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESLQoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kQgi6SAWCAQIQARIRCgltb25vdG9uaWMYGCABKAgSZAoGbGFiZWxzGBkgAygLMioudGFsbHkudjEuQ3JlYXRlQ291bnRlclJlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESHQoLZGVzY3JpcHRpb24YGiABKAlCCLpIBXIDKOgHGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAE6crpIbxptChZjcmVhdGVfY291bnRlci5taW5fbWF4EhltaW4gbXVzdCBub3QgYmUgYWJvdmUgbWF4GjghaGFzKHRoaXMubWluKSB8fCAhaGFzKHRoaXMubWF4KSB8fCB0aGlzLm1pbiA8PSB0aGlzLm1heEIICgZfdmFsdWVCDQoLX3JlcXVlc3RfaWRCBgoEX21pbkIGCgRfbWF4Ik0KFUNyZWF0ZUNvdW50ZXJSZXNwb25zZRIiCgdjb3VudGVyGAEgASgLMhEudGFsbHkudjEuQ291bnRlchIQCghyZXBsYXllZBgCIAEoCCI/ChFHZXRDb3VudGVyUmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokIjgKEkdldENvdW50ZXJSZXNwb25zZRIiCgdjb3VudGVyGAEgASgLMhEudGFsbHkudjEuQ291bnRlciK4AQoQSW5jcmVtZW50UmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhwKBmFtb3VudBgCIAEoA0IHukgEIgIoAUgAiAEBEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARISCgptdXN0X2V4aXN0GAQgASgIQgkKB19hbW91bnRCDQoLX3JlcXVlc3RfaWQiNwoRSW5jcmVtZW50UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUipAEKEERlY3JlbWVudFJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIcCgZhbW91bnQYAiABKANCB7pIBCICKAFIAIgBARIsCgpyZXF1ZXN0X2lkGAMgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQFCCQoHX2Ftb3VudEINCgtfcmVxdWVzdF9pZCI3ChFEZWNyZW1lbnRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSL4AQoKU2V0UmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhoKBXZhbHVlGAIgASgDQga6SAPIAQFIAIgBARIsCgpyZXF1ZXN0X2lkGAMgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESEgoKbXVzdF9leGlzdBgEIAEoCBImCgRldGFnGAUgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAKIAQESFgoEbm90ZRgGIAEoCUIIukgFcgMoyAFCCAoGX3ZhbHVlQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIjEKC1NldFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lIsABCgxSZXNldFJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIsCgpyZXF1ZXN0X2lkGAMgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSACIAQESJgoEZXRhZxgFIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEhYKBG5vdGUYBiABKAlCCLpIBXIDKMgBQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIjMKDVJlc2V0UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUi7QMKCU9wZXJhdGlvbhIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhwKCWluY3JlbWVudBgCIAEoA0IHukgEIgIoAUgAEhwKCWRlY3JlbWVudBgDIAEoA0IHukgEIgIoAUgAEg0KA3NldBgEIAEoA0gAEhgKBXJlc2V0GAUgASgIQge6SARqAggBSAASEgoKbXVzdF9leGlzdBgGIAEoCBImCgRldGFnGAcgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESFgoEbm90ZRgIIAEoCUIIukgFcgMoyAE64AG6SNwBGmwKFW9wZXJhdGlvbi5ldGFnX2FjdGlvbhIeZXRhZyBpcyBmb3Igc2V0IGFuZCByZXNldCBvbmx5GjMhaGFzKHRoaXMuZXRhZykgfHwgaGFzKHRoaXMuc2V0KSB8fCBoYXModGhpcy5yZXNldCkabAoVb3BlcmF0aW9uLm5vdGVfYWN0aW9uEh5ub3RlIGlzIGZvciBzZXQgYW5kIHJlc2V0IG9ubHkaM3RoaXMubm90ZSA9PSAnJyB8fCBoYXModGhpcy5zZXQpIHx8IGhhcyh0aGlzLnJlc2V0KUIPCgZhY3Rpb24SBbpIAggBQgcKBV9ldGFnIp4BChFCYXRjaEFwcGx5UmVxdWVzdBI0CgpvcGVyYXRpb25zGAEgAygLMhMudGFsbHkudjEuT3BlcmF0aW9uQgu6SAiSAQUIARDAPhIsCgpyZXF1ZXN0X2lkGAIgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSACIAQESFgoOYWxsX29yX25vdGhpbmcYAyABKAhCDQoLX3JlcXVlc3RfaWQifgoSQmF0Y2hBcHBseVJlc3BvbnNlEiwKCG91dGNvbWVzGAEgAygLMhoudGFsbHkudjEuT3BlcmF0aW9uT3V0Y29tZRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXBsYXllZBgDIAEoCCJ3ChBPcGVyYXRpb25PdXRjb21lEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMSEAoIcHJldmlvdXMYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSIgoHcmVmdXNhbBgFIAEoCzIRLnRhbGx5LnYxLlJlZnVzYWwirgEKB1JlZnVzYWwSHgoEY29kZRgBIAEoDjIQLmdvb2dsZS5ycGMuQ29kZRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIxCghtZXRhZGF0YRgEIAMoCzIfLnRhbGx5LnYxLlJlZnVzYWwuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEy8wMKDkNvdW50ZXJTZXJ2aWNlElAKDUNyZWF0ZUNvdW50ZXISHi50YWxseS52MS5DcmVhdGVDb3VudGVyUmVxdWVzdBofLnRhbGx5LnYxLkNyZWF0ZUNvdW50ZXJSZXNwb25zZRJMCgpHZXRDb3VudGVyEhsudGFsbHkudjEuR2V0Q291bnRlclJlcXVlc3QaHC50YWxseS52MS5HZXRDb3VudGVyUmVzcG9uc2UiA5ACARJECglJbmNyZW1lbnQSGi50YWxseS52MS5JbmNyZW1lbnRSZXF1ZXN0GhsudGFsbHkudjEuSW5jcmVtZW50UmVzcG9uc2USRAoJRGVjcmVtZW50EhoudGFsbHkudjEuRGVjcmVtZW50UmVxdWVzdBobLnRhbGx5LnYxLkRlY3JlbWVudFJlc3BvbnNlEjIKA1NldBIULnRhbGx5LnYxLlNldFJlcXVlc3QaFS50YWxseS52MS5TZXRSZXNwb25zZRI4CgVSZXNldBIWLnRhbGx5LnYxLlJlc2V0UmVxdWVzdBoXLnRhbGx5LnYxLlJlc2V0UmVzcG9uc2USRwoKQmF0Y2hBcHBseRIbLnRhbGx5LnYxLkJhdGNoQXBwbHlSZXF1ZXN0GhwudGFsbHkudjEuQmF0Y2hBcHBseVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
+  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxIswEChRDcmVhdGVDb3VudGVyUmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhIKBXZhbHVlGAIgASgDSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESLQoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kQgi6SAWCAQIQARIRCgltb25vdG9uaWMYGCABKAgSZAoGbGFiZWxzGBkgAygLMioudGFsbHkudjEuQ3JlYXRlQ291bnRlclJlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESHQoLZGVzY3JpcHRpb24YGiABKAlCCLpIBXIDKOgHGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAE6crpIbxptChZjcmVhdGVfY291bnRlci5taW5fbWF4EhltaW4gbXVzdCBub3QgYmUgYWJvdmUgbWF4GjghaGFzKHRoaXMubWluKSB8fCAhaGFzKHRoaXMubWF4KSB8fCB0aGlzLm1pbiA8PSB0aGlzLm1heEIICgZfdmFsdWVCDQoLX3JlcXVlc3RfaWRCBgoEX21pbkIGCgRfbWF4Ik0KFUNyZWF0ZUNvdW50ZXJSZXNwb25zZRIiCgdjb3VudGVyGAEgASgLMhEudGFsbHkudjEuQ291bnRlchIQCghyZXBsYXllZBgCIAEoCCI/ChFHZXRDb3VudGVyUmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokIjgKEkdldENvdW50ZXJSZXNwb25zZRIiCgdjb3VudGVyGAEgASgLMhEudGFsbHkudjEuQ291bnRlciJQChdCYXRjaEdldENvdW50ZXJzUmVxdWVzdBI1CgVuYW1lcxgBIAMoCUImukgjkgEgCAEQ6AciGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQiRAoYQmF0Y2hHZXRDb3VudGVyc1Jlc3BvbnNlEigKB3Jlc3VsdHMYASADKAsyFy50YWxseS52MS5Db3VudGVyUmVzdWx0InMKDUNvdW50ZXJSZXN1bHQSDAoEbmFtZRgBIAEoCRIkCgdjb3VudGVyGAIgASgLMhEudGFsbHkudjEuQ291bnRlckgAEiQKB3JlZnVzYWwYAyABKAsyES50YWxseS52MS5SZWZ1c2FsSABCCAoGcmVzdWx0IrICChNMaXN0Q291bnRlcnNSZXF1ZXN0Ei0KBnByZWZpeBgBIAEoCUIdukgachgoyAEyE14oWyEtLC4tfl1bIS1+XSopPyQSYwoGbGFiZWxzGAIgAygLMikudGFsbHkudjEuTGlzdENvdW50ZXJzUmVxdWVzdC5MYWJlbHNFbnRyeUIoukglmgEiECAiF3IVMhNeW2EtejAtOV8uLV17MSw2M30kKgVyAyjIARIiCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAFIAIgBARImCgpwYWdlX3Rva2VuGAQgASgJQhK6SA9yDSiABDIIXlshLX5dKiQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIMCgpfcGFnZV9zaXplImsKFExpc3RDb3VudGVyc1Jlc3BvbnNlEiMKCGNvdW50ZXJzGAEgAygLMhEudGFsbHkudjEuQ291bnRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFQoNY29ycnVwdF9uYW1lcxgDIAMoCSKlAgoSVG9wQ291bnRlcnNSZXF1ZXN0Ei0KBnByZWZpeBgBIAEoCUIdukgachgoyAEyE14oWyEtLC4tfl1bIS1+XSopPyQSYgoGbGFiZWxzGAIgAygLMigudGFsbHkudjEuVG9wQ291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Qii6SCWaASIQICIXchUyE15bYS16MC05Xy4tXXsxLDYzfSQqBXIDKMgBEhoKAW4YAyABKAVCCrpIBxoFGOgHKAFIAIgBARIrCgVvcmRlchgEIAEoDjISLnRhbGx5LnYxLlRvcE9yZGVyQgi6SAWCAQIQARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgQKAl9uIjoKE1RvcENvdW50ZXJzUmVzcG9uc2USIwoIY291bnRlcnMYASADKAsyES50YWxseS52MS5Db3VudGVyItYBChJTdW1Db3VudGVyc1JlcXVlc3QSLQoGcHJlZml4GAEgASgJQh26SBpyGCjIATITXihbIS0sLi1+XVshLX5dKik/JBJiCgZsYWJlbHMYAiADKAsyKC50YWxseS52MS5TdW1Db3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJzChNTdW1Db3VudGVyc1Jlc3BvbnNlEg0KBWNvdW50GAEgASgDEgsKA3N1bRgCIAEoCRITCgZsb3dlc3QYAyABKANIAIgBARIUCgdoaWdoZXN0GAQgASgDSAGIAQFCCQoHX2xvd2VzdEIKCghfaGlnaGVzdCKRBQoUVXBkYXRlQ291bnRlclJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgAiAEBEi8KDXNldHRpbmdzX2V0YWcYBSABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARIWCgRub3RlGAYgASgJQgi6SAVyAyjIARIUCgdpbml0aWFsGBQgASgDSAKIAQESEAoDbWluGBUgASgDSAOIAQESEAoDbWF4GBYgASgDSASIAQESMgoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kQgi6SAWCAQIQAUgFiAEBEhYKCW1vbm90b25pYxgYIAEoCEgGiAEBEmQKBmxhYmVscxgZIAMoCzIqLnRhbGx5LnYxLlVwZGF0ZUNvdW50ZXJSZXF1ZXN0LkxhYmVsc0VudHJ5Qii6SCWaASIQICIXchUyE15bYS16MC05Xy4tXXsxLDYzfSQqBXIDKMgBEiIKC2Rlc2NyaXB0aW9uGBogASgJQgi6SAVyAyjoB0gHiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX3JlcXVlc3RfaWRCEAoOX3NldHRpbmdzX2V0YWdCCgoIX2luaXRpYWxCBgoEX21pbkIGCgRfbWF4QgsKCV9vbl9ib3VuZEIMCgpfbW9ub3RvbmljQg4KDF9kZXNjcmlwdGlvbiJNChVVcGRhdGVDb3VudGVyUmVzcG9uc2USIgoHY291bnRlchgBIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXISEAoIcmVwbGF5ZWQYAiABKAgi3gEKFERlbGV0ZUNvdW50ZXJSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgAiAEBEiYKBGV0YWcYBSABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARIWCgRub3RlGAYgASgJQgi6SAVyAyjIARIUCgxrZWVwX2hpc3RvcnkYByABKAhCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWcijwEKFURlbGV0ZUNvdW50ZXJSZXNwb25zZRIMCgRuYW1lGAEgASgJEgsKA3VpZBgCIAEoCRINCgV2YWx1ZRgDIAEoAxIQCghyZXZpc2lvbhgEIAEoAxIoCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXBsYXllZBgGIAEoCCK4AQoQSW5jcmVtZW50UmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhwKBmFtb3VudBgCIAEoA0IHukgEIgIoAUgAiAEBEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARISCgptdXN0X2V4aXN0GAQgASgIQgkKB19hbW91bnRCDQoLX3JlcXVlc3RfaWQiNwoRSW5jcmVtZW50UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUipAEKEERlY3JlbWVudFJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIcCgZhbW91bnQYAiABKANCB7pIBCICKAFIAIgBARIsCgpyZXF1ZXN0X2lkGAMgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQFCCQoHX2Ftb3VudEINCgtfcmVxdWVzdF9pZCI3ChFEZWNyZW1lbnRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSL4AQoKU2V0UmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhoKBXZhbHVlGAIgASgDQga6SAPIAQFIAIgBARIsCgpyZXF1ZXN0X2lkGAMgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESEgoKbXVzdF9leGlzdBgEIAEoCBImCgRldGFnGAUgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAKIAQESFgoEbm90ZRgGIAEoCUIIukgFcgMoyAFCCAoGX3ZhbHVlQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIjEKC1NldFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lIsABCgxSZXNldFJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIsCgpyZXF1ZXN0X2lkGAMgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSACIAQESJgoEZXRhZxgFIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEhYKBG5vdGUYBiABKAlCCLpIBXIDKMgBQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIjMKDVJlc2V0UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUi7QMKCU9wZXJhdGlvbhIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhwKCWluY3JlbWVudBgCIAEoA0IHukgEIgIoAUgAEhwKCWRlY3JlbWVudBgDIAEoA0IHukgEIgIoAUgAEg0KA3NldBgEIAEoA0gAEhgKBXJlc2V0GAUgASgIQge6SARqAggBSAASEgoKbXVzdF9leGlzdBgGIAEoCBImCgRldGFnGAcgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESFgoEbm90ZRgIIAEoCUIIukgFcgMoyAE64AG6SNwBGmwKFW9wZXJhdGlvbi5ldGFnX2FjdGlvbhIeZXRhZyBpcyBmb3Igc2V0IGFuZCByZXNldCBvbmx5GjMhaGFzKHRoaXMuZXRhZykgfHwgaGFzKHRoaXMuc2V0KSB8fCBoYXModGhpcy5yZXNldCkabAoVb3BlcmF0aW9uLm5vdGVfYWN0aW9uEh5ub3RlIGlzIGZvciBzZXQgYW5kIHJlc2V0IG9ubHkaM3RoaXMubm90ZSA9PSAnJyB8fCBoYXModGhpcy5zZXQpIHx8IGhhcyh0aGlzLnJlc2V0KUIPCgZhY3Rpb24SBbpIAggBQgcKBV9ldGFnIp4BChFCYXRjaEFwcGx5UmVxdWVzdBI0CgpvcGVyYXRpb25zGAEgAygLMhMudGFsbHkudjEuT3BlcmF0aW9uQgu6SAiSAQUIARDAPhIsCgpyZXF1ZXN0X2lkGAIgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSACIAQESFgoOYWxsX29yX25vdGhpbmcYAyABKAhCDQoLX3JlcXVlc3RfaWQifgoSQmF0Y2hBcHBseVJlc3BvbnNlEiwKCG91dGNvbWVzGAEgAygLMhoudGFsbHkudjEuT3BlcmF0aW9uT3V0Y29tZRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXBsYXllZBgDIAEoCCJ3ChBPcGVyYXRpb25PdXRjb21lEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMSEAoIcHJldmlvdXMYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSIgoHcmVmdXNhbBgFIAEoCzIRLnRhbGx5LnYxLlJlZnVzYWwirgEKB1JlZnVzYWwSHgoEY29kZRgBIAEoDjIQLmdvb2dsZS5ycGMuQ29kZRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIxCghtZXRhZGF0YRgEIAMoCzIfLnRhbGx5LnYxLlJlZnVzYWwuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqUgoIVG9wT3JkZXISGQoVVE9QX09SREVSX1VOU1BFQ0lGSUVEEAASFQoRVE9QX09SREVSX0hJR0hFU1QQARIUChBUT1BfT1JERVJfTE9XRVNUEAIy7QcKDkNvdW50ZXJTZXJ2aWNlElAKDUNyZWF0ZUNvdW50ZXISHi50YWxseS52MS5DcmVhdGVDb3VudGVyUmVxdWVzdBofLnRhbGx5LnYxLkNyZWF0ZUNvdW50ZXJSZXNwb25zZRJMCgpHZXRDb3VudGVyEhsudGFsbHkudjEuR2V0Q291bnRlclJlcXVlc3QaHC50YWxseS52MS5HZXRDb3VudGVyUmVzcG9uc2UiA5ACARJeChBCYXRjaEdldENvdW50ZXJzEiEudGFsbHkudjEuQmF0Y2hHZXRDb3VudGVyc1JlcXVlc3QaIi50YWxseS52MS5CYXRjaEdldENvdW50ZXJzUmVzcG9uc2UiA5ACARJSCgxMaXN0Q291bnRlcnMSHS50YWxseS52MS5MaXN0Q291bnRlcnNSZXF1ZXN0Gh4udGFsbHkudjEuTGlzdENvdW50ZXJzUmVzcG9uc2UiA5ACARJPCgtUb3BDb3VudGVycxIcLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVxdWVzdBodLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVzcG9uc2UiA5ACARJPCgtTdW1Db3VudGVycxIcLnRhbGx5LnYxLlN1bUNvdW50ZXJzUmVxdWVzdBodLnRhbGx5LnYxLlN1bUNvdW50ZXJzUmVzcG9uc2UiA5ACARJQCg1VcGRhdGVDb3VudGVyEh4udGFsbHkudjEuVXBkYXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5VcGRhdGVDb3VudGVyUmVzcG9uc2USUAoNRGVsZXRlQ291bnRlchIeLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJSZXF1ZXN0Gh8udGFsbHkudjEuRGVsZXRlQ291bnRlclJlc3BvbnNlEkQKCUluY3JlbWVudBIaLnRhbGx5LnYxLkluY3JlbWVudFJlcXVlc3QaGy50YWxseS52MS5JbmNyZW1lbnRSZXNwb25zZRJECglEZWNyZW1lbnQSGi50YWxseS52MS5EZWNyZW1lbnRSZXF1ZXN0GhsudGFsbHkudjEuRGVjcmVtZW50UmVzcG9uc2USMgoDU2V0EhQudGFsbHkudjEuU2V0UmVxdWVzdBoVLnRhbGx5LnYxLlNldFJlc3BvbnNlEjgKBVJlc2V0EhYudGFsbHkudjEuUmVzZXRSZXF1ZXN0GhcudGFsbHkudjEuUmVzZXRSZXNwb25zZRJHCgpCYXRjaEFwcGx5EhsudGFsbHkudjEuQmF0Y2hBcHBseVJlcXVlc3QaHC50YWxseS52MS5CYXRjaEFwcGx5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
 
 /**
  * @generated from message tally.v1.CreateCounterRequest
@@ -168,6 +168,536 @@ export const GetCounterResponseSchema: GenMessage<GetCounterResponse> = /*@__PUR
   messageDesc(file_tally_v1_counter_service, 3);
 
 /**
+ * @generated from message tally.v1.BatchGetCountersRequest
+ */
+export type BatchGetCountersRequest = Message<"tally.v1.BatchGetCountersRequest"> & {
+  /**
+   * The names of the counters, in any order; one may come up more than once. 1
+   * to 1,000.
+   *
+   * @generated from field: repeated string names = 1;
+   */
+  names: string[];
+};
+
+/**
+ * Describes the message tally.v1.BatchGetCountersRequest.
+ * Use `create(BatchGetCountersRequestSchema)` to create a new message.
+ */
+export const BatchGetCountersRequestSchema: GenMessage<BatchGetCountersRequest> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 4);
+
+/**
+ * @generated from message tally.v1.BatchGetCountersResponse
+ */
+export type BatchGetCountersResponse = Message<"tally.v1.BatchGetCountersResponse"> & {
+  /**
+   * One result a name: the same number, the same order.
+   *
+   * @generated from field: repeated tally.v1.CounterResult results = 1;
+   */
+  results: CounterResult[];
+};
+
+/**
+ * Describes the message tally.v1.BatchGetCountersResponse.
+ * Use `create(BatchGetCountersResponseSchema)` to create a new message.
+ */
+export const BatchGetCountersResponseSchema: GenMessage<BatchGetCountersResponse> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 5);
+
+/**
+ * What was found under one name.
+ *
+ * @generated from message tally.v1.CounterResult
+ */
+export type CounterResult = Message<"tally.v1.CounterResult"> & {
+  /**
+   * The name, as it was sent.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The counter, or why there is none.
+   *
+   * @generated from oneof tally.v1.CounterResult.result
+   */
+  result: {
+    /**
+     * The counter, with every change that was acknowledged before this call.
+     *
+     * @generated from field: tally.v1.Counter counter = 2;
+     */
+    value: Counter;
+    case: "counter";
+  } | {
+    /**
+     * COUNTER_NOT_FOUND or ROW_CORRUPT.
+     *
+     * @generated from field: tally.v1.Refusal refusal = 3;
+     */
+    value: Refusal;
+    case: "refusal";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tally.v1.CounterResult.
+ * Use `create(CounterResultSchema)` to create a new message.
+ */
+export const CounterResultSchema: GenMessage<CounterResult> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 6);
+
+/**
+ * @generated from message tally.v1.ListCountersRequest
+ */
+export type ListCountersRequest = Message<"tally.v1.ListCountersRequest"> & {
+  /**
+   * Only counters whose name begins with these bytes: up to 200 bytes of
+   * printable ASCII (0x21 to 0x7E). Default empty: all.
+   *
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * Only counters that have all of these labels, with exactly these values. Up
+   * to 32 pairs; see Counter.labels. Default empty: all.
+   *
+   * @generated from field: map<string, string> labels = 2;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * The most counters to give in this page: 1 to 1,000. Default 50.
+   *
+   * @generated from field: optional int32 page_size = 3;
+   */
+  pageSize?: number | undefined;
+
+  /**
+   * next_page_token of the page before, with the same prefix and labels.
+   * Default empty: the first page. It stays valid, also after a restart and on
+   * another instance.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message tally.v1.ListCountersRequest.
+ * Use `create(ListCountersRequestSchema)` to create a new message.
+ */
+export const ListCountersRequestSchema: GenMessage<ListCountersRequest> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 7);
+
+/**
+ * @generated from message tally.v1.ListCountersResponse
+ */
+export type ListCountersResponse = Message<"tally.v1.ListCountersResponse"> & {
+  /**
+   * The counters, by the bytes of their names. May be fewer than page_size, so
+   * that the answer stays below the 4 MiB that clients accept by default; only
+   * an empty next_page_token says that there are no more.
+   *
+   * @generated from field: repeated tally.v1.Counter counters = 1;
+   */
+  counters: Counter[];
+
+  /**
+   * For the page after this one; empty when this is the last. Opaque.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * The names on this page that are not among the counters because their stored
+   * rows fail their checksums; see ROW_CORRUPT. Empty unless the disk rotted.
+   *
+   * @generated from field: repeated string corrupt_names = 3;
+   */
+  corruptNames: string[];
+};
+
+/**
+ * Describes the message tally.v1.ListCountersResponse.
+ * Use `create(ListCountersResponseSchema)` to create a new message.
+ */
+export const ListCountersResponseSchema: GenMessage<ListCountersResponse> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 8);
+
+/**
+ * @generated from message tally.v1.TopCountersRequest
+ */
+export type TopCountersRequest = Message<"tally.v1.TopCountersRequest"> & {
+  /**
+   * Only counters whose name begins with these bytes: up to 200 bytes of
+   * printable ASCII (0x21 to 0x7E). Default empty: all.
+   *
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * Only counters that have all of these labels, with exactly these values. Up
+   * to 32 pairs; see Counter.labels. Default empty: all.
+   *
+   * @generated from field: map<string, string> labels = 2;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * How many to give: 1 to 1,000. Default 10.
+   *
+   * @generated from field: optional int32 n = 3;
+   */
+  n?: number | undefined;
+
+  /**
+   * See TopOrder. Default TOP_ORDER_HIGHEST.
+   *
+   * @generated from field: tally.v1.TopOrder order = 4;
+   */
+  order: TopOrder;
+};
+
+/**
+ * Describes the message tally.v1.TopCountersRequest.
+ * Use `create(TopCountersRequestSchema)` to create a new message.
+ */
+export const TopCountersRequestSchema: GenMessage<TopCountersRequest> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 9);
+
+/**
+ * @generated from message tally.v1.TopCountersResponse
+ */
+export type TopCountersResponse = Message<"tally.v1.TopCountersResponse"> & {
+  /**
+   * The counters by value, in the order asked for; those of equal value by the
+   * bytes of their names. Fewer than n when there are no more.
+   *
+   * @generated from field: repeated tally.v1.Counter counters = 1;
+   */
+  counters: Counter[];
+};
+
+/**
+ * Describes the message tally.v1.TopCountersResponse.
+ * Use `create(TopCountersResponseSchema)` to create a new message.
+ */
+export const TopCountersResponseSchema: GenMessage<TopCountersResponse> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 10);
+
+/**
+ * @generated from message tally.v1.SumCountersRequest
+ */
+export type SumCountersRequest = Message<"tally.v1.SumCountersRequest"> & {
+  /**
+   * Only counters whose name begins with these bytes: up to 200 bytes of
+   * printable ASCII (0x21 to 0x7E). Default empty: all.
+   *
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * Only counters that have all of these labels, with exactly these values. Up
+   * to 32 pairs; see Counter.labels. Default empty: all.
+   *
+   * @generated from field: map<string, string> labels = 2;
+   */
+  labels: { [key: string]: string };
+};
+
+/**
+ * Describes the message tally.v1.SumCountersRequest.
+ * Use `create(SumCountersRequestSchema)` to create a new message.
+ */
+export const SumCountersRequestSchema: GenMessage<SumCountersRequest> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 11);
+
+/**
+ * @generated from message tally.v1.SumCountersResponse
+ */
+export type SumCountersResponse = Message<"tally.v1.SumCountersResponse"> & {
+  /**
+   * How many counters there are.
+   *
+   * @generated from field: int64 count = 1;
+   */
+  count: bigint;
+
+  /**
+   * The sum of their values, exact, in decimal ("-12", "18446744073709551614"):
+   * a text, because it can lie beyond int64. "0" when there are none.
+   *
+   * @generated from field: string sum = 2;
+   */
+  sum: string;
+
+  /**
+   * The lowest value among them. Not set when there are none.
+   *
+   * @generated from field: optional int64 lowest = 3;
+   */
+  lowest?: bigint | undefined;
+
+  /**
+   * The highest value among them. Not set when there are none.
+   *
+   * @generated from field: optional int64 highest = 4;
+   */
+  highest?: bigint | undefined;
+};
+
+/**
+ * Describes the message tally.v1.SumCountersResponse.
+ * Use `create(SumCountersResponseSchema)` to create a new message.
+ */
+export const SumCountersResponseSchema: GenMessage<SumCountersResponse> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 12);
+
+/**
+ * @generated from message tally.v1.UpdateCounterRequest
+ */
+export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
+  /**
+   * The name of the counter; see Counter.name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Which settings to change: any of initial, min, max, on_bound, monotonic,
+   * labels, description. One that is named here and not set below goes back to
+   * its default (min and max: none). One that is set below and not named here
+   * is ignored. Left out: every setting that is set below (labels when not
+   * empty); at least one must be.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Makes a retry safe; see CounterService. 1 to 64 bytes of printable ASCII
+   * (0x21 to 0x7E).
+   *
+   * @generated from field: optional string request_id = 3;
+   */
+  requestId?: string | undefined;
+
+  /**
+   * Change the settings only if the counter's settings_etag is still this one.
+   * 1 to 64 bytes of printable ASCII. Default: whatever they have become.
+   *
+   * @generated from field: optional string settings_etag = 5;
+   */
+  settingsEtag?: string | undefined;
+
+  /**
+   * Why, for the change log. Up to 200 bytes of UTF-8. Default empty.
+   *
+   * @generated from field: string note = 6;
+   */
+  note: string;
+
+  /**
+   * See Counter.initial. Any int64 within the bounds.
+   *
+   * @generated from field: optional int64 initial = 20;
+   */
+  initial?: bigint | undefined;
+
+  /**
+   * See Counter.min. Any int64, not above max nor above the value.
+   *
+   * @generated from field: optional int64 min = 21;
+   */
+  min?: bigint | undefined;
+
+  /**
+   * See Counter.max. Any int64, not below min nor below the value.
+   *
+   * @generated from field: optional int64 max = 22;
+   */
+  max?: bigint | undefined;
+
+  /**
+   * See Counter.on_bound.
+   *
+   * @generated from field: optional tally.v1.OnBound on_bound = 23;
+   */
+  onBound?: OnBound | undefined;
+
+  /**
+   * See Counter.monotonic.
+   *
+   * @generated from field: optional bool monotonic = 24;
+   */
+  monotonic?: boolean | undefined;
+
+  /**
+   * See Counter.labels: all of them; they replace the labels as a whole. Up to
+   * 32 pairs.
+   *
+   * @generated from field: map<string, string> labels = 25;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * See Counter.description. Up to 1,000 bytes.
+   *
+   * @generated from field: optional string description = 26;
+   */
+  description?: string | undefined;
+};
+
+/**
+ * Describes the message tally.v1.UpdateCounterRequest.
+ * Use `create(UpdateCounterRequestSchema)` to create a new message.
+ */
+export const UpdateCounterRequestSchema: GenMessage<UpdateCounterRequest> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 13);
+
+/**
+ * @generated from message tally.v1.UpdateCounterResponse
+ */
+export type UpdateCounterResponse = Message<"tally.v1.UpdateCounterResponse"> & {
+  /**
+   * The counter with its new settings. In a replay it is as it was then, not as
+   * now.
+   *
+   * @generated from field: tally.v1.Counter counter = 1;
+   */
+  counter?: Counter | undefined;
+
+  /**
+   * True when this request id was answered before: nothing was changed now.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message tally.v1.UpdateCounterResponse.
+ * Use `create(UpdateCounterResponseSchema)` to create a new message.
+ */
+export const UpdateCounterResponseSchema: GenMessage<UpdateCounterResponse> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 14);
+
+/**
+ * @generated from message tally.v1.DeleteCounterRequest
+ */
+export type DeleteCounterRequest = Message<"tally.v1.DeleteCounterRequest"> & {
+  /**
+   * The name of the counter; see Counter.name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Makes a retry safe; see CounterService. 1 to 64 bytes of printable ASCII
+   * (0x21 to 0x7E). Left out: a retry may find COUNTER_NOT_FOUND, or delete a
+   * counter that was made anew meanwhile.
+   *
+   * @generated from field: optional string request_id = 3;
+   */
+  requestId?: string | undefined;
+
+  /**
+   * Delete it only if the counter's etag is still this one, that is, if its
+   * value was not changed since. 1 to 64 bytes of printable ASCII. Default:
+   * whatever the counter has become.
+   *
+   * @generated from field: optional string etag = 5;
+   */
+  etag?: string | undefined;
+
+  /**
+   * Why, for the change log. Up to 200 bytes of UTF-8. Default empty.
+   *
+   * @generated from field: string note = 6;
+   */
+  note: string;
+
+  /**
+   * True: the changes it has made stay in the change log, under its uid, for
+   * as long as any. Default false: its history is no longer given out.
+   *
+   * @generated from field: bool keep_history = 7;
+   */
+  keepHistory: boolean;
+};
+
+/**
+ * Describes the message tally.v1.DeleteCounterRequest.
+ * Use `create(DeleteCounterRequestSchema)` to create a new message.
+ */
+export const DeleteCounterRequestSchema: GenMessage<DeleteCounterRequest> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 15);
+
+/**
+ * @generated from message tally.v1.DeleteCounterResponse
+ */
+export type DeleteCounterResponse = Message<"tally.v1.DeleteCounterResponse"> & {
+  /**
+   * The name, as it was sent.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Which counter was deleted; see Counter.uid.
+   *
+   * @generated from field: string uid = 2;
+   */
+  uid: string;
+
+  /**
+   * The value it had at the end.
+   *
+   * @generated from field: int64 value = 3;
+   */
+  value: bigint;
+
+  /**
+   * The revision it had at the end; see Counter.revision.
+   *
+   * @generated from field: int64 revision = 4;
+   */
+  revision: bigint;
+
+  /**
+   * When it was deleted. The server's time, in whole milliseconds.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 5;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * True when this request id was answered before: nothing was deleted now.
+   *
+   * @generated from field: bool replayed = 6;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message tally.v1.DeleteCounterResponse.
+ * Use `create(DeleteCounterResponseSchema)` to create a new message.
+ */
+export const DeleteCounterResponseSchema: GenMessage<DeleteCounterResponse> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 16);
+
+/**
  * @generated from message tally.v1.IncrementRequest
  */
 export type IncrementRequest = Message<"tally.v1.IncrementRequest"> & {
@@ -208,7 +738,7 @@ export type IncrementRequest = Message<"tally.v1.IncrementRequest"> & {
  * Use `create(IncrementRequestSchema)` to create a new message.
  */
 export const IncrementRequestSchema: GenMessage<IncrementRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 4);
+  messageDesc(file_tally_v1_counter_service, 17);
 
 /**
  * @generated from message tally.v1.IncrementResponse
@@ -227,7 +757,7 @@ export type IncrementResponse = Message<"tally.v1.IncrementResponse"> & {
  * Use `create(IncrementResponseSchema)` to create a new message.
  */
 export const IncrementResponseSchema: GenMessage<IncrementResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 5);
+  messageDesc(file_tally_v1_counter_service, 18);
 
 /**
  * @generated from message tally.v1.DecrementRequest
@@ -262,7 +792,7 @@ export type DecrementRequest = Message<"tally.v1.DecrementRequest"> & {
  * Use `create(DecrementRequestSchema)` to create a new message.
  */
 export const DecrementRequestSchema: GenMessage<DecrementRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 6);
+  messageDesc(file_tally_v1_counter_service, 19);
 
 /**
  * @generated from message tally.v1.DecrementResponse
@@ -281,7 +811,7 @@ export type DecrementResponse = Message<"tally.v1.DecrementResponse"> & {
  * Use `create(DecrementResponseSchema)` to create a new message.
  */
 export const DecrementResponseSchema: GenMessage<DecrementResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 7);
+  messageDesc(file_tally_v1_counter_service, 20);
 
 /**
  * @generated from message tally.v1.SetRequest
@@ -340,7 +870,7 @@ export type SetRequest = Message<"tally.v1.SetRequest"> & {
  * Use `create(SetRequestSchema)` to create a new message.
  */
 export const SetRequestSchema: GenMessage<SetRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 8);
+  messageDesc(file_tally_v1_counter_service, 21);
 
 /**
  * @generated from message tally.v1.SetResponse
@@ -359,7 +889,7 @@ export type SetResponse = Message<"tally.v1.SetResponse"> & {
  * Use `create(SetResponseSchema)` to create a new message.
  */
 export const SetResponseSchema: GenMessage<SetResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 9);
+  messageDesc(file_tally_v1_counter_service, 22);
 
 /**
  * @generated from message tally.v1.ResetRequest
@@ -401,7 +931,7 @@ export type ResetRequest = Message<"tally.v1.ResetRequest"> & {
  * Use `create(ResetRequestSchema)` to create a new message.
  */
 export const ResetRequestSchema: GenMessage<ResetRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 10);
+  messageDesc(file_tally_v1_counter_service, 23);
 
 /**
  * @generated from message tally.v1.ResetResponse
@@ -420,7 +950,7 @@ export type ResetResponse = Message<"tally.v1.ResetResponse"> & {
  * Use `create(ResetResponseSchema)` to create a new message.
  */
 export const ResetResponseSchema: GenMessage<ResetResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 11);
+  messageDesc(file_tally_v1_counter_service, 24);
 
 /**
  * One change within a batch.
@@ -504,7 +1034,7 @@ export type Operation = Message<"tally.v1.Operation"> & {
  * Use `create(OperationSchema)` to create a new message.
  */
 export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 12);
+  messageDesc(file_tally_v1_counter_service, 25);
 
 /**
  * @generated from message tally.v1.BatchApplyRequest
@@ -540,7 +1070,7 @@ export type BatchApplyRequest = Message<"tally.v1.BatchApplyRequest"> & {
  * Use `create(BatchApplyRequestSchema)` to create a new message.
  */
 export const BatchApplyRequestSchema: GenMessage<BatchApplyRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 13);
+  messageDesc(file_tally_v1_counter_service, 26);
 
 /**
  * @generated from message tally.v1.BatchApplyResponse
@@ -575,7 +1105,7 @@ export type BatchApplyResponse = Message<"tally.v1.BatchApplyResponse"> & {
  * Use `create(BatchApplyResponseSchema)` to create a new message.
  */
 export const BatchApplyResponseSchema: GenMessage<BatchApplyResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 14);
+  messageDesc(file_tally_v1_counter_service, 27);
 
 /**
  * What became of one operation of a batch: applied (refusal not set) or
@@ -625,7 +1155,7 @@ export type OperationOutcome = Message<"tally.v1.OperationOutcome"> & {
  * Use `create(OperationOutcomeSchema)` to create a new message.
  */
 export const OperationOutcomeSchema: GenMessage<OperationOutcome> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 15);
+  messageDesc(file_tally_v1_counter_service, 28);
 
 /**
  * Why an operation of a batch was refused: what a call of its own would have
@@ -668,7 +1198,48 @@ export type Refusal = Message<"tally.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 16);
+  messageDesc(file_tally_v1_counter_service, 29);
+
+/**
+ * Which end of the ranking to give.
+ *
+ * @generated from enum tally.v1.TopOrder
+ */
+export const TopOrder = {
+  /**
+   * Not chosen: TOP_ORDER_HIGHEST.
+   *
+   * @generated from enum value: TOP_ORDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The highest value first. The default.
+   *
+   * @generated from enum value: TOP_ORDER_HIGHEST = 1;
+   */
+  HIGHEST: 1,
+
+  /**
+   * The lowest value first.
+   *
+   * @generated from enum value: TOP_ORDER_LOWEST = 2;
+   */
+  LOWEST: 2,
+} as const;
+
+/**
+ * Which end of the ranking to give.
+ *
+ * @generated from enum tally.v1.TopOrder
+ */
+export type TopOrder = (typeof TopOrder)[keyof typeof TopOrder] | UnknownEnum;
+
+/**
+ * Describes the enum tally.v1.TopOrder.
+ */
+export const TopOrderSchema: GenEnum<TopOrder> = /*@__PURE__*/
+  enumDesc(file_tally_v1_counter_service, 0);
 
 /**
  * Counts things, durably and exactly.
@@ -717,6 +1288,94 @@ export const CounterService: GenService<{
     methodKind: "unary";
     input: typeof GetCounterRequestSchema;
     output: typeof GetCounterResponseSchema;
+  },
+  /**
+   * Read up to 1,000 counters by name, all as of one moment. Each name has a
+   * result of its own, at the same index; a missing counter does not disturb
+   * the others.
+   *
+   * Errors: INVALID_FIELD, REPLY_TOO_LARGE.
+   *
+   * @generated from rpc tally.v1.CounterService.BatchGetCounters
+   */
+  batchGetCounters: {
+    methodKind: "unary";
+    input: typeof BatchGetCountersRequestSchema;
+    output: typeof BatchGetCountersResponseSchema;
+  },
+  /**
+   * List counters in the order of the bytes of their names, a page a call.
+   *
+   * Stable under change: a counter that exists during the whole walk is given
+   * exactly once, whatever is made or deleted meanwhile; one that is made or
+   * deleted during the walk is given at most once. Each page is as of one
+   * moment.
+   *
+   * Errors: INVALID_FIELD.
+   *
+   * @generated from rpc tally.v1.CounterService.ListCounters
+   */
+  listCounters: {
+    methodKind: "unary";
+    input: typeof ListCountersRequestSchema;
+    output: typeof ListCountersResponseSchema;
+  },
+  /**
+   * The counters with the highest or the lowest values, all as of one moment.
+   * Looks at every counter under the prefix and labels, so its cost grows with
+   * their number.
+   *
+   * Errors: INVALID_FIELD, ROW_CORRUPT (one of those to give), REPLY_TOO_LARGE.
+   *
+   * @generated from rpc tally.v1.CounterService.TopCounters
+   */
+  topCounters: {
+    methodKind: "unary";
+    input: typeof TopCountersRequestSchema;
+    output: typeof TopCountersResponseSchema;
+  },
+  /**
+   * How many counters there are, and the exact sum of their values, all as of
+   * one moment. Looks at every counter under the prefix and labels, without
+   * checking each one's checksum.
+   *
+   * Errors: INVALID_FIELD.
+   *
+   * @generated from rpc tally.v1.CounterService.SumCounters
+   */
+  sumCounters: {
+    methodKind: "unary";
+    input: typeof SumCountersRequestSchema;
+    output: typeof SumCountersResponseSchema;
+  },
+  /**
+   * Change a counter's settings, never its value. What update_mask does not
+   * name stays as it is.
+   *
+   * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ETAG_MISMATCH,
+   * VALUE_OUTSIDE_BOUNDS (the value or the initial value would lie outside the
+   * new bounds), ROW_CORRUPT.
+   *
+   * @generated from rpc tally.v1.CounterService.UpdateCounter
+   */
+  updateCounter: {
+    methodKind: "unary";
+    input: typeof UpdateCounterRequestSchema;
+    output: typeof UpdateCounterResponseSchema;
+  },
+  /**
+   * Delete a counter. Its name is free at once; a counter made under it again
+   * is another one, with another uid and revision 1.
+   *
+   * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ETAG_MISMATCH,
+   * ROW_CORRUPT.
+   *
+   * @generated from rpc tally.v1.CounterService.DeleteCounter
+   */
+  deleteCounter: {
+    methodKind: "unary";
+    input: typeof DeleteCounterRequestSchema;
+    output: typeof DeleteCounterResponseSchema;
   },
   /**
    * Add to a counter; makes the counter (initial value 0, no bounds) when it is

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
+import { SCHEMA_VERSION } from "../../src/stores/sqlite/schema.ts";
 import { folder, ROOT, serve, tally } from "./tally.ts";
 
 describe("the address", () => {
@@ -99,7 +100,7 @@ describe("the store's file", () => {
     await refused(
       ["--store", `sqlite:${path}`],
       EXIT.STORE_UNUSABLE,
-      `${path} was written by a newer Tally (schema 1000; this one knows up to 1); start that version, or restore a ` +
+      `${path} was written by a newer Tally (schema 1000; this one knows up to ${SCHEMA_VERSION}); start that version, or restore a ` +
         "backup made before the upgrade.",
     );
   });

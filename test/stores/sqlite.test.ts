@@ -20,7 +20,7 @@ import { DEFAULT_RETENTION, type Retention, type Store } from "../../src/service
 import { toBatch } from "../../src/service/writer.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { WriteConnection } from "../../src/stores/sqlite/connection.ts";
-import { assertSqliteFloor } from "../../src/stores/sqlite/schema.ts";
+import { assertSqliteFloor, SCHEMA_VERSION } from "../../src/stores/sqlite/schema.ts";
 import {
   type Asked,
   answersOf,
@@ -166,7 +166,7 @@ describe("opening", () => {
     await (await openFile()).close();
     inspect((db) => db.pragma("user_version = 99"));
     await expect(openFile()).rejects.toThrow(
-      `${path} was written by a newer Tally (schema 99; this one knows up to 1)`,
+      `${path} was written by a newer Tally (schema 99; this one knows up to ${SCHEMA_VERSION})`,
     );
     const other = join(dir, "other.db");
     const db = new Database(other);

@@ -3,6 +3,7 @@ import { CORRUPT, type Created } from "../../core/batch.ts";
 import type { Counter, FullCounter } from "../../core/counter.ts";
 import { uidFromBytes, uidToBytes } from "../../core/uid.ts";
 import { Checksum } from "./checksum.ts";
+import { LabelWriter } from "./labels.ts";
 
 /** A row of `counters` with its row of `counts`, as SQLite gives them (integers as bigint). */
 export interface RawRow {
@@ -139,12 +140,13 @@ function stillChecksum(raw: Omit<RawRow, "value" | "revision" | "update_ms" | "c
     .text(raw.description ?? "").value;
 }
 
-/** Writes counters. Each call is one statement; the caller owns the transaction. */
+/** Writes counters. The caller owns the transaction. */
 export class RowWriter {
   readonly #insert: Statement;
   readonly #insertCount: Statement;
   readonly #update: Statement;
   readonly #lastId: Statement<[], bigint>;
+  readonly #labels: LabelWriter;
 
   constructor(db: Database) {
     this.#insert = db.prepare(`
@@ -157,6 +159,7 @@ export class RowWriter {
       "UPDATE counts SET value = ?, revision = ?, update_ms = ?, checksum = ? WHERE id = ?",
     );
     this.#lastId = db.prepare<[], bigint>("SELECT seq FROM sqlite_sequence WHERE name = 'counters'").pluck();
+    this.#labels = new LabelWriter(db);
   }
 
   /** The id of the counter made last, 0 when there was none. */
@@ -183,6 +186,7 @@ export class RowWriter {
     const sum = checksum(still, value, revision, updateTime);
     this.#insert.run(raw);
     this.#insertCount.run({ id, value, revision, update_ms: updateTime, ...bounds, checksum: sum });
+    this.#labels.insert(id, name, labels);
     return { id, counter: { ...fixed, value, revision, updateTime }, still };
   }
 

@@ -75,6 +75,21 @@ const MIGRATIONS = [
   ) STRICT;
   INSERT INTO service_time VALUES (0, 0);
   `,
+  `
+  -- Counters by their labels, each pair in the order of the names: for lists. The truth is in counters.labels,
+  -- which has a checksum.
+  CREATE TABLE counter_labels (
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    name TEXT NOT NULL, -- Of the counter.
+    counter_id INTEGER NOT NULL,
+    PRIMARY KEY (key, value, name)
+  ) WITHOUT ROWID, STRICT;
+  -- Labels that rotted are no reason not to start: that counter is refused by its checksum.
+  INSERT OR IGNORE INTO counter_labels
+    SELECT label.key, label.value, name, counters.id
+    FROM counters, json_each(CASE WHEN json_valid(labels) THEN labels END) AS label;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
@@ -99,14 +114,18 @@ export function assertOurs(db: Database, path: string): void {
   }
 }
 
-/** Bring a file of ours to this version's schema, in one transaction. */
-export function migrate(db: Database): void {
+/**
+ * Bring a file of ours to this version's schema, in one transaction.
+ *
+ * @param to  the version to stop at; tests make files of older versions with it
+ */
+export function migrate(db: Database, to = SCHEMA_VERSION): void {
   const version = versionOf(db);
-  if (version === SCHEMA_VERSION) return;
+  if (version >= to) return;
   db.transaction(() => {
-    for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
+    for (const migration of MIGRATIONS.slice(version, to)) db.exec(migration);
     db.pragma(`application_id = ${APPLICATION_ID}`);
-    db.pragma(`user_version = ${SCHEMA_VERSION}`);
+    db.pragma(`user_version = ${to}`);
   }).immediate();
 }
 

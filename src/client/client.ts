@@ -1,0 +1,137 @@
+import {
+  create,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import { v7 as uuidv7 } from "uuid";
+import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
+import { CallError } from "./call-error.ts";
+import { retryDelayMs } from "./retry.ts";
+
+/** The methods of the service, for `client.call(RPC.increment, { name: "visits" })`. */
+export const RPC = CounterService.method;
+
+export interface ClientOptions {
+  /** Where the server listens, "127.0.0.1:8080" or "[::1]:8080" or "db1.example:8080". */
+  readonly server: string;
+  /** How long a call may take in all, its retries included; in milliseconds. Default 10,000. */
+  readonly timeoutMs?: number;
+  /** How often a call is tried at most, from 1. Default 5, which takes about a second and a half. */
+  readonly attemptsMax?: number;
+  /** A new request id for every change, 1 to 64 printable ASCII characters. Default: a UUID of version 7. */
+  readonly newRequestId?: () => string;
+  /** 0 up to 1, spreads the retries of many clients. Default Math.random. */
+  readonly random?: () => number;
+}
+
+export interface CallOptions {
+  /** Instead of the client's own. */
+  readonly timeoutMs?: number;
+  readonly attemptsMax?: number;
+}
+
+/**
+ * A connection to a Tally server, made at the first call and made again when it breaks.
+ *
+ * Every change gets a request id, unless the request has one; retries carry the same, so that however often a call
+ * is tried it counts once. See retry.ts for what is retried.
+ */
+export class TallyClient {
+  readonly server: string;
+  /** The request ids of the changes in flight. */
+  readonly changing: Set<string> = new Set();
+  readonly #grpc: Client;
+  readonly #options: Required<ClientOptions>;
+
+  constructor(options: ClientOptions) {
+    this.server = options.server;
+    this.#options = { ...DEFAULTS, ...options };
+    this.#grpc = new Client(`dns:${options.server}`, credentials.createInsecure(), CHANNEL);
+  }
+
+  /** A new request id, for a caller who wants to know it before the call. */
+  newRequestId(): string {
+    return this.#options.newRequestId();
+  }
+
+  /**
+   * Call a unary method, of Tally's or of another service on the same port.
+   *
+   * @throws CallError  what the server refused, or that no answer came; it says whether a change may have been made
+   */
+  async call<M extends DescMethodUnary>(
+    method: M,
+    init: MessageInitShape<M["input"]>,
+    options: CallOptions = {},
+  ): Promise<MessageShape<M["output"]>> {
+    const settings = { ...this.#options, ...options };
+    const request = create(method.input, init) as MessageShape<M["input"]> & { requestId?: string };
+    if (!takesRequestId(method)) return this.#attempts(method, request, undefined, settings);
+    request.requestId ??= this.newRequestId();
+    this.changing.add(request.requestId);
+    try {
+      return await this.#attempts(method, request, request.requestId, settings);
+    } finally {
+      this.changing.delete(request.requestId);
+    }
+  }
+
+  async #attempts<M extends DescMethodUnary>(
+    method: M,
+    request: MessageShape<M["input"]>,
+    requestId: string | undefined,
+    { timeoutMs, attemptsMax, random }: Required<ClientOptions>,
+  ): Promise<MessageShape<M["output"]>> {
+    const deadline = performance.now() + timeoutMs;
+    for (let attempt = 1, unknown = false; ; attempt++) {
+      try {
+        return await this.#attempt(method, request, deadline - performance.now());
+      } catch (error) {
+        if (!(error instanceof CallError)) throw error;
+        const delayMs = retryDelayMs(error, attempt, random());
+        // A refusal was judged after the replay, so it also says that no attempt before it was applied.
+        unknown = requestId !== undefined && (error.unknown || (unknown && delayMs !== undefined));
+        const enough =
+          attempt >= attemptsMax || delayMs === undefined || performance.now() + delayMs >= deadline;
+        if (enough) throw error.about({ server: this.server, requestId, unknown });
+        await new Promise((resolve) => setTimeout(resolve, delayMs));
+      }
+    }
+  }
+
+  #attempt<M extends DescMethodUnary>(method: M, request: MessageShape<M["input"]>, timeoutMs: number) {
+    const { promise, resolve, reject } = Promise.withResolvers<MessageShape<M["output"]>>();
+    this.#grpc.makeUnaryRequest(
+      `/${method.parent.typeName}/${method.name}`,
+      (message: MessageShape<M["input"]>) => Buffer.from(toBinary(method.input, message)),
+      (bytes: Buffer) => fromBinary(method.output, bytes) as MessageShape<M["output"]>,
+      request,
+      new Metadata(),
+      { deadline: Date.now() + timeoutMs },
+      (error, answer) => (error === null ? resolve(answer!) : reject(CallError.from(error))),
+    );
+    return promise;
+  }
+
+  /** Hang up; calls in flight end with an error. */
+  close(): void {
+    this.#grpc.close();
+  }
+}
+
+const DEFAULTS = { timeoutMs: 10_000, attemptsMax: 5, newRequestId: () => uuidv7(), random: Math.random };
+
+const CHANNEL = {
+  "grpc.initial_reconnect_backoff_ms": 100, // By default a second, in which every retry would fail at once.
+  "grpc.max_reconnect_backoff_ms": 2_000,
+  "grpc.service_config_disable_resolution": 1, // The retries are ours, because they must carry request ids.
+};
+
+/** Whether a method changes counters: exactly those requests have the field. */
+function takesRequestId(method: DescMethodUnary): boolean {
+  return method.input.field.requestId !== undefined;
+}

@@ -1,15 +1,25 @@
-import { ConfigError } from "../config.ts";
-import { StartError, type StartReason } from "../server.ts";
-
 /**
  * Every exit code of the `tally` command, and when: the customs of command-line programs below 64, those of BSD's
- * sysexits.h from there on.
+ * sysexits.h from there on, and from 124 on those of shells and of timeout(1).
  */
 export const EXITS = {
   OK: [0, "done; or stopped as asked, with every answered change saved"],
-  USAGE: [2, "the command line cannot be used: an unknown flag, or a flag's value out of range"],
+  FAILURE: [1, "any other failure: one sentence on stderr says which"],
+  USAGE: [
+    2,
+    "the command line cannot be used: an unknown flag, a value out of range, a name that no counter can have",
+  ],
+  NOT_FOUND: [3, "no counter has that name"],
+  REFUSED: [
+    4,
+    "the server refused it and nothing was changed: at a bound, monotonic, exists already, changed meanwhile",
+  ],
+  AUTH: [5, "the server does not know the caller, or does not allow it"],
   STORE_UNUSABLE: [65, "the store's file is damaged, of another program, or of a newer Tally"],
-  UNAVAILABLE: [69, "something from outside is missing: the port, the address, a Node.js that can run this"],
+  UNAVAILABLE: [
+    69,
+    "something from outside is missing: the server, the port, the address, a Node.js that can run this",
+  ],
   DEFECT: [70, "a defect in Tally; the log has the details"],
   STORE_UNREACHABLE: [
     73,
@@ -25,8 +35,10 @@ export const EXITS = {
     78,
     "the configuration file cannot be used, or a value in it or in the environment is out of range",
   ],
-  INTERRUPTED: [130, "a second SIGINT: exited without waiting for calls in flight"],
-  TERMINATED: [143, "a second SIGTERM: the same"],
+  DEADLINE: [124, "no answer within --timeout"],
+  INTERRUPTED: [130, "Ctrl-C; of serve, a second one: exited without waiting for calls in flight"],
+  PIPE_CLOSED: [141, "whoever read the output went away, as with `| head`"],
+  TERMINATED: [143, "SIGTERM; of serve, a second one: the same"],
 } as const;
 
 /** The codes by name. */
@@ -34,27 +46,18 @@ export const EXIT = Object.fromEntries(Object.entries(EXITS).map(([name, [code]]
   readonly [Name in keyof typeof EXITS]: (typeof EXITS)[Name][0];
 };
 
-const START_EXITS: Readonly<Record<StartReason, number>> = {
-  ADDRESS_IN_USE: EXIT.UNAVAILABLE,
-  ADDRESS_UNKNOWN: EXIT.UNAVAILABLE,
-  ADDRESS_FORBIDDEN: EXIT.FORBIDDEN,
-  STORE_IN_USE: EXIT.STORE_IN_USE,
-  STORE_UNREACHABLE: EXIT.STORE_UNREACHABLE,
-  STORE_UNUSABLE: EXIT.STORE_UNUSABLE,
-};
-
-/**
- * End the process for an error, telling on stderr why: one sentence for what the operator can mend, and a stack
- * only for a defect.
- */
-export function exitFor(error: unknown): never {
-  if (error instanceof ConfigError) fail(error.message, error.origin === "flag" ? EXIT.USAGE : EXIT.CONFIG);
-  if (error instanceof StartError) fail(error.message, START_EXITS[error.reason]);
-  const stack = error instanceof Error ? error.stack : String(error);
-  fail(`a defect in Tally, please report it: ${stack}`, EXIT.DEFECT);
+/** A command that cannot do what it was asked: one sentence for the one who typed it, and the exit code. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+  readonly exit: number;
+  constructor(exit: number, sentence: string, options?: ErrorOptions) {
+    super(sentence, options);
+    this.exit = exit;
+  }
 }
 
-function fail(sentence: string, code: number): never {
+/** End the process, telling why on stderr. */
+export function fail(sentence: string, exit: number): never {
   process.stderr.write(`tally: ${sentence}\n`);
-  process.exit(code);
+  process.exit(exit);
 }

@@ -5,6 +5,7 @@ import { type Log, openLog } from "../telemetry.ts";
 import { bannerOf, readyFields } from "./banner.ts";
 import { EXIT } from "./exit.ts";
 import { onStopSignals } from "./signals.ts";
+import { startFailureOf } from "./start-failure.ts";
 
 /** `tally serve`: run the service until it is told to stop. */
 export function define(command: Command, { version }: { version: string }): void {
@@ -16,7 +17,13 @@ export function define(command: Command, { version }: { version: string }): void
   command.addOption(
     new Option("--config <file>", "TOML file with any of these settings").helpGroup("Where:"),
   );
-  command.action(async () => serve(flagsOf(command), version));
+  command.action(async () => {
+    try {
+      await serve(flagsOf(command), version);
+    } catch (error) {
+      throw startFailureOf(error);
+    }
+  });
 }
 
 async function serve(flags: Sources["flags"], version: string): Promise<void> {

@@ -58,6 +58,9 @@ describe("the check itself", () => {
     ["src/config.ts", "./core/int64.ts"],
     ["src/server.ts", "./cli/serve.ts"],
     ["src/cli/get.ts", "../stores/open.ts"],
+    ["src/cli/get.ts", "../server.ts"],
+    ["src/cli/get.ts", "../config.ts"],
+    ["src/client/client.ts", "../core/int64.ts"],
     ["src/shop/a.ts", "../core/op.ts"],
   ])("%s may not import %s", (file, specifier) => {
     expect(violationsOf(file, `import { a } from "${specifier}";`, RULES)).toHaveLength(1);

@@ -1,0 +1,102 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { CallError } from "../client/call-error.ts";
+import { TallyClient } from "../client/client.ts";
+import { parseDuration } from "../config/quantity.ts";
+import { failureOf } from "./failure.ts";
+import { type Format, Output } from "./output.ts";
+import { resolveServer } from "./resolve-server.ts";
+
+/** What a command that talks to a server works with. */
+export interface Session {
+  readonly client: TallyClient;
+  readonly output: Output;
+}
+
+/** How a command prints unless it is told otherwise, and what else it can. */
+export interface Printing {
+  readonly format: Format;
+  readonly formats?: readonly Format[];
+}
+
+/**
+ * Make a command one that talks to a server: it gets the options that all of them have, and `run` as its action.
+ * Call it when the command's own arguments and options are there, so that help shows them first.
+ *
+ * @param run  gets the arguments in order and the options; what it throws is told on stderr, and ends in the exit
+ *             code that fits
+ */
+export function onServer<Args extends unknown[], Options extends object>(
+  command: Command,
+  { format, formats = ["table", "json", "yaml", "value"] }: Printing,
+  run: (session: Session, args: Args, options: Options) => Promise<void>,
+): void {
+  for (const option of [
+    new Option("-o, --output <format>", "how to print").choices(formats).default(format).helpGroup("Output:"),
+    new Option("-q, --quiet", "print nothing about what was changed, and no notes").helpGroup("Output:"),
+    new Option("--server <host:port>", "the server; or TALLY_SERVER").helpGroup("Server:"),
+    new Option("--context <name>", "a server named by `tally config`; or TALLY_CONTEXT").helpGroup("Server:"),
+    new Option("--timeout <duration>", "wait at most this long for an answer, retries included")
+      .default(10_000, "10s")
+      .argParser(timeoutOf)
+      .helpGroup("Server:"),
+  ]) {
+    command.addOption(option);
+  }
+  command.addHelpText("after", JSON_NOTE).action(async (...given: unknown[]) => {
+    const options = given.at(-2) as Options & Common;
+    const client = new TallyClient({
+      server: await resolveServer(options, process.env),
+      timeoutMs: options.timeout,
+    });
+    const output = new Output(options.output, options.quiet ?? false);
+    const stopListening = dieOfInterrupt(client);
+    try {
+      await run({ client, output }, given.slice(0, -2) as Args, options);
+    } catch (error) {
+      throw error instanceof CallError ? failureOf(error) : error;
+    } finally {
+      stopListening();
+      client.close();
+    }
+  });
+}
+
+/** The options that every command on a server has. */
+interface Common {
+  readonly output: Format;
+  readonly quiet?: true;
+  readonly server?: string;
+  readonly context?: string;
+  readonly timeout: number;
+}
+
+/** By its own signal, so that a shell script that runs the command stops too; a shell shows it as exit code 130. */
+function dieOfInterrupt(client: TallyClient): () => void {
+  const die = (signal: NodeJS.Signals) => {
+    const [requestId] = client.changing;
+    if (requestId !== undefined) {
+      process.stderr.write(
+        "tally: Interrupted before the answer: the change may or may not have been made. " +
+          `Run it again with --request-id ${requestId}: it counts once.\n`,
+      );
+    }
+    stop();
+    process.kill(process.pid, signal);
+  };
+  const stop = () => void process.off("SIGINT", die).off("SIGTERM", die);
+  process.on("SIGINT", die).on("SIGTERM", die);
+  return stop;
+}
+
+function timeoutOf(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined || ms < 1 || ms > TIMEOUT_MAX_MS)
+    throw new InvalidArgumentError("Expected a duration from 1ms to 24h, such as 500ms or 1m30s.");
+  return ms;
+}
+
+const TIMEOUT_MAX_MS = 24 * 3_600_000; // Beyond 2^31 ms a timer fires at once.
+
+const JSON_NOTE = `
+In JSON and YAML every 64-bit number is a string ("42"), because a JSON number loses digits above 2^53.
+Exit codes: 0 done, 1 failure, 2 usage, 3 not found, 4 refused, 5 not allowed, 69 no server, 124 timeout, 130 Ctrl-C.`;

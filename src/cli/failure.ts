@@ -1,0 +1,87 @@
+import type { CallError } from "../client/call-error.ts";
+import { CommandError, EXIT } from "./exit.ts";
+import { visible } from "./output.ts";
+
+/** What to tell somebody whose call failed, and the exit code. */
+export function failureOf(error: CallError): CommandError {
+  const { reason, metadata, status, message, server } = error;
+  const sentence =
+    reason !== undefined && !error.unknown
+      ? refusalSentence({ reason, metadata, message })
+      : error.unknown
+        ? unknownSentence(error)
+        : !error.sent
+          ? awaySentence(error)
+          : status === "UNIMPLEMENTED"
+            ? `The server at ${server} cannot do that: it is older than this command, or not Tally (${message}).`
+            : status === "DEADLINE_EXCEEDED"
+              ? `No answer from ${server} in time. Try again, or wait longer with --timeout.`
+              : `The server at ${server} failed: ${message} (${status}). Nothing was changed; try again.`;
+  return new CommandError(exitOf(status, reason), visible(sentence), { cause: error });
+}
+
+/** Tally's own answer to a call or to a part of one, in the words of the command line. */
+export function refusalSentence(refused: {
+  readonly reason: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly message: string;
+}): string {
+  const { name } = refused.metadata;
+  const own = name === undefined ? undefined : OWN_WORDS[refused.reason]?.(name, refused.metadata);
+  return visible(own ?? (name === undefined ? refused.message : `${name}: ${refused.message}`));
+}
+
+/** Where the API's words would be those of another trade. */
+const OWN_WORDS: Readonly<
+  Record<string, (name: string, metadata: Readonly<Record<string, string>>) => string>
+> = {
+  COUNTER_NOT_FOUND: (name) => `There is no counter ${name}. Make it with: tally create ${name}`,
+  COUNTER_EXISTS: (name) =>
+    `There is a counter ${name} already; nothing was changed. Change its settings with: tally update ${name}`,
+  ETAG_MISMATCH: (name, { etag }) =>
+    `${name} has changed since; nothing was changed now. Read it again with: tally get ${name} -o table` +
+    (etag === undefined ? "" : ` (its etag is now ${etag})`),
+};
+
+/** @param status  the name of a gRPC status */
+export function exitOf(status: string, reason: string | undefined): number {
+  if (reason === "REQUEST_ID_REUSED") return EXIT.REFUSED;
+  if (reason === "QUEUE_FULL" || reason === "REQUEST_IDS_FULL") return EXIT.UNAVAILABLE;
+  return STATUS_EXITS[status] ?? EXIT.FAILURE;
+}
+
+const STATUS_EXITS: Readonly<Record<string, number>> = {
+  INVALID_ARGUMENT: EXIT.USAGE,
+  NOT_FOUND: EXIT.NOT_FOUND,
+  ALREADY_EXISTS: EXIT.REFUSED,
+  ABORTED: EXIT.REFUSED,
+  OUT_OF_RANGE: EXIT.REFUSED,
+  FAILED_PRECONDITION: EXIT.REFUSED,
+  UNAUTHENTICATED: EXIT.AUTH,
+  PERMISSION_DENIED: EXIT.AUTH,
+  UNAVAILABLE: EXIT.UNAVAILABLE,
+  DEADLINE_EXCEEDED: EXIT.DEADLINE,
+};
+
+function unknownSentence({ server, requestId, status, message }: CallError): string {
+  const what =
+    status === "DEADLINE_EXCEEDED"
+      ? `No answer from ${server} in time`
+      : `The answer from ${server} got lost (${message})`;
+  return `${what}: the change may or may not have been made. Run it again with --request-id ${requestId}: it counts once.`;
+}
+
+function awaySentence({ server, message }: CallError): string {
+  const local = /^(127\.|localhost:|\[::1\])/.test(server);
+  const hint = local
+    ? "Start one with `tally serve`, or say where it is with --server HOST:PORT."
+    : "Check the address (--server, TALLY_SERVER, `tally config list`) and the network.";
+  return `No Tally server answers at ${server}: ${reasonIn(message)}. ${hint}`;
+}
+
+function reasonIn(message: string): string {
+  if (message.includes("ECONNREFUSED")) return "nothing listens there";
+  if (message.startsWith("Name resolution failed")) return "there is no such host";
+  if (message.startsWith("Deadline exceeded")) return "it cannot be reached in time";
+  return message.replace(/^No connection established\. Last error: /, "").replace(/\.?$/, "");
+}

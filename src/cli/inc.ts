@@ -1,0 +1,38 @@
+import type { Command } from "commander";
+import { RPC } from "../client/client.ts";
+import { onServer } from "./client-command.ts";
+import { printOutcome, requestIdOption } from "./counting.ts";
+import { amount } from "./values.ts";
+
+/** `tally inc`: add to a counter. */
+export function define(command: Command): void {
+  command
+    .argument("<name>", "the counter; it is made when it is missing")
+    .argument("[amount]", "how much to add, from 1", amount)
+    .option("--must-exist", "refuse to make the counter")
+    .addOption(requestIdOption())
+    .addHelpText("before", EXAMPLES);
+  onServer(command, { format: "value" }, async ({ client, output }, [name, by]: Args, options: Options) => {
+    const { outcome } = await client.call(RPC.increment, {
+      name,
+      ...(by !== undefined && { amount: by }),
+      mustExist: options.mustExist ?? false,
+      ...(options.requestId !== undefined && { requestId: options.requestId }),
+    });
+    await printOutcome(output, outcome!, by ?? 1n);
+  });
+}
+
+type Args = [name: string, by: bigint | undefined];
+interface Options {
+  readonly mustExist?: true;
+  readonly requestId?: string;
+}
+
+const EXAMPLES = `Examples:
+  tally inc visits                       one more; prints the new value
+  tally inc visits 25                    25 more
+  tally inc orders --request-id ord-17   once, however often it is run
+  tally inc seats -o json                all that the answer says
+
+`;

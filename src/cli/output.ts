@@ -1,0 +1,161 @@
+import { styleText } from "node:util";
+import type { JsonValue } from "@bufbuild/protobuf";
+
+/** How data is printed. */
+export type Format = "table" | "json" | "yaml" | "value" | "name";
+
+/** One thing to print, in every format. */
+export interface View {
+  /** As Protobuf's JSON mapping has it: an int64 is a string. */
+  readonly json: JsonValue;
+  /** The one thing that scripts want of it. */
+  readonly value: string;
+  /** What it is called. */
+  readonly name?: string;
+  /** What people are shown, by heading, in order. */
+  readonly cells: Readonly<Record<string, Cell>>;
+}
+
+/** Numbers stand to the right. */
+export type Cell = string | bigint;
+
+/** Where a command prints: data to stdout, in the format that was asked for, and what is for people to stderr. */
+export class Output {
+  readonly format: Format;
+  readonly quiet: boolean;
+
+  /** @param quiet  say nothing about what was done */
+  constructor(format: Format, quiet: boolean) {
+    this.format = format;
+    this.quiet = quiet;
+  }
+
+  /** Print one thing. */
+  async record(view: View): Promise<void> {
+    if (this.format === "table") await write(rowsOf(view));
+    else if (this.format === "json") await write(`${JSON.stringify(view.json, null, 2)}\n`);
+    else if (this.format === "yaml") await write(await yamlOf(view.json));
+    else await write(`${this.format === "name" ? view.name : view.value}\n`);
+  }
+
+  /** Print the outcome of a change: as a record, unless nobody wants to hear of it. */
+  async change(view: View): Promise<void> {
+    if (!this.quiet) await this.record(view);
+  }
+
+  /** Print many things, as they come; in JSON and YAML they make one array. */
+  list(): ListOutput {
+    return new ListOutput(this.format);
+  }
+
+  /** A sentence for people. */
+  note(sentence: string): void {
+    if (!this.quiet) process.stderr.write(`${visible(sentence)}\n`);
+  }
+}
+
+/** A list that is printed while it is read: its size is no matter. */
+export class ListOutput {
+  readonly #format: Format;
+  #widths: Readonly<Record<string, number>> | undefined;
+  #count = 0;
+
+  constructor(format: Format) {
+    this.#format = format;
+  }
+
+  /** Print some more. Columns of a table may get wider from one call to the next. */
+  async add(views: readonly View[]): Promise<void> {
+    if (views.length === 0) return;
+    const before = this.#count;
+    this.#count += views.length;
+    switch (this.#format) {
+      case "table":
+        return write(this.#tableOf(views));
+      case "json":
+        return write(
+          views.map(({ json }, i) => `${before + i === 0 ? "[" : ","}\n${indented(json)}`).join(""),
+        );
+      case "yaml":
+        return write(await yamlOf(views.map(({ json }) => json)));
+      case "name":
+        return write(views.map(({ name }) => `${name}\n`).join(""));
+      case "value":
+        return write(views.map(({ value }) => `${value}\n`).join(""));
+    }
+  }
+
+  /** Without it a list in JSON is not complete, and no parser takes it for one. */
+  async end(): Promise<void> {
+    if (this.#format === "json") await write(this.#count === 0 ? "[]\n" : "\n]\n");
+    if (this.#format === "yaml" && this.#count === 0) await write("[]\n");
+  }
+
+  #tableOf(views: readonly View[]): string {
+    const headings = Object.keys(views[0]!.cells);
+    const first = this.#widths === undefined;
+    const widthOf = (heading: string) =>
+      Math.max(
+        this.#widths?.[heading] ?? heading.length,
+        ...views.map(({ cells }) => textOf(cells[heading]!).length),
+      );
+    this.#widths = Object.fromEntries(headings.map((heading) => [heading, widthOf(heading)]));
+    const lineOf = (cells: readonly string[], right: (i: number) => boolean) =>
+      headings
+        .map((heading, i) => {
+          const width = this.#widths![heading]!;
+          return right(i) ? cells[i]!.padStart(width) : cells[i]!.padEnd(width);
+        })
+        .join("  ")
+        .trimEnd();
+    const isNumber = (i: number) => typeof views[0]!.cells[headings[i]!] === "bigint";
+    const lines = views.map(({ cells }) =>
+      lineOf(
+        headings.map((heading) => textOf(cells[heading]!)),
+        isNumber,
+      ),
+    );
+    if (first) lines.unshift(styleText("bold", lineOf(headings, isNumber), { stream: process.stdout }));
+    return `${lines.join("\n")}\n`;
+  }
+}
+
+/** One thing as lines of "heading  text". */
+function rowsOf({ cells }: View): string {
+  const width = Math.max(...Object.keys(cells).map((heading) => heading.length));
+  return Object.entries(cells)
+    .map(([heading, cell]) => {
+      const label = styleText("bold", heading.toLowerCase().padEnd(width), { stream: process.stdout });
+      return `${label}  ${textOf(cell)}`.trimEnd();
+    })
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+function textOf(cell: Cell): string {
+  return typeof cell === "bigint" ? `${cell}` : visible(cell);
+}
+
+/** Text that others wrote, without the power to move a terminal's cursor or to colour it. */
+export function visible(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
+function indented(json: JsonValue): string {
+  return JSON.stringify(json, null, 2).replace(/^/gm, "  ");
+}
+
+async function yamlOf(json: JsonValue): Promise<string> {
+  const { stringify } = await import("yaml");
+  return stringify(json);
+}
+
+/** Resolves when it is written. When it cannot be, the process ends: see main.ts. */
+function write(text: string): Promise<void> {
+  return new Promise((resolve) =>
+    process.stdout.write(text, (error) => {
+      if (!error) resolve();
+    }),
+  );
+}

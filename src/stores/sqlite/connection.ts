@@ -153,15 +153,17 @@ export class WriteConnection {
       const emptied = this.#requestIds.empty();
       const dropped = this.#log.tooLarge;
       if (dropped) this.#log.drop();
+      const folds = this.#writes.counts.foldDue;
+      if (folds) this.#writes.counts.fold();
       const due = this.#changedSincePersist
         ? runMs - this.#persistedMs >= PERSIST_MS
         : runMs - this.#persistedMs >= PERSIST_IDLE_MS;
       if (due) this.#persist(runMs);
-      const wrote = forgot || emptied || dropped || due;
+      const wrote = forgot || emptied || dropped || folds || due;
       if (wrote) this.#commitTransaction();
       else this.#rollback.run();
       if (forgot) this.#requestIds.plan(runMs);
-      return forgot || emptied || this.#log.tooLarge;
+      return forgot || emptied || this.#log.tooLarge || this.#writes.counts.foldDue;
     } catch (error) {
       this.#undo(logEnd, runMs);
       throw asTallyError(error);
@@ -289,6 +291,7 @@ export class WriteConnection {
   #undo(logEnd: ChangeLog["end"], runMs: number): void {
     if (this.#db.inTransaction) this.#rollback.run(); // Some errors have rolled back already.
     this.#cache.clear();
+    this.#writes.counts.reload();
     this.#log.rewind(logEnd);
     this.#requestIds.reload(runMs);
   }

@@ -3,9 +3,10 @@ import { CORRUPT, type Created } from "../../core/batch.ts";
 import type { Counter, FullCounter } from "../../core/counter.ts";
 import { uidFromBytes, uidToBytes } from "../../core/uid.ts";
 import { Checksum } from "./checksum.ts";
+import { Counts, Place } from "./counts.ts";
 import { LabelWriter } from "./labels.ts";
 
-/** A row of `counters` with its row of `counts`, as SQLite gives them (integers as bigint). */
+/** A row of `counters` with its count, as SQLite gives them (integers as bigint). */
 export interface RawRow {
   readonly id: bigint;
   readonly name: string;
@@ -23,6 +24,8 @@ export interface RawRow {
   readonly labels: string | null;
   readonly description: string | null;
   readonly checksum: bigint;
+  /** 1 when the count stands in `recent_counts`. */
+  readonly recent: bigint;
 }
 
 /**
@@ -34,12 +37,18 @@ export interface Row {
   readonly counter: Mutable<Counter>;
   /** The checksum over what counting does not change. */
   readonly still: number;
+  place: Place;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** What counting changes of a row. */
 export type Count = Pick<Counter, "value" | "revision" | "updateTime">;
+
+/** The columns of a count, wherever it stands. */
+const CURRENT = ["value", "revision", "update_ms", "min_value", "max_value", "checksum"]
+  .map((column) => `iif(recent.id IS NULL, counts.${column}, recent.${column}) AS ${column}`)
+  .join(", ");
 
 /** Reads counters by name, and tells a missing one from a damaged one. For either connection. */
 export class RowReader {
@@ -50,9 +59,9 @@ export class RowReader {
     // The row's own name, not the index's copy, so that the checksum covers what is stored in the row. A row whose
     // count has gone has no value, and fails its checksum.
     this.#byName = db.prepare(`
-      SELECT counters.*, value, revision, update_ms, min_value, max_value, checksum
-      FROM counters LEFT JOIN counts USING (id)
-      WHERE id = (SELECT id FROM counters INDEXED BY counters_by_name WHERE name = ?)`);
+      SELECT counters.*, ${CURRENT}, recent.id IS NOT NULL AS recent
+      FROM counters LEFT JOIN counts USING (id) LEFT JOIN recent_counts AS recent USING (id)
+      WHERE counters.id = (SELECT id FROM counters INDEXED BY counters_by_name WHERE name = ?)`);
     const neighbour = "SELECT id, name FROM counters INDEXED BY counters_by_name WHERE name";
     this.#unsound = db
       .prepare<[string, string], bigint>(`
@@ -96,7 +105,8 @@ export function toFullCounter(raw: RawRow): FullCounter {
 }
 
 export function toRow(raw: RawRow): Row {
-  return { id: raw.id, counter: toCounter(raw), still: stillOf(raw)! };
+  const place = raw.recent === 1n ? Place.RECENT : Place.COLD;
+  return { id: raw.id, counter: toCounter(raw), still: stillOf(raw)!, place };
 }
 
 function toCounter(raw: RawRow): Counter {
@@ -124,7 +134,9 @@ function stillOf(raw: RawRow): number | undefined {
   }
 }
 
-function stillChecksum(raw: Omit<RawRow, "value" | "revision" | "update_ms" | "checksum">): number {
+function stillChecksum(
+  raw: Omit<RawRow, "value" | "revision" | "update_ms" | "checksum" | "recent">,
+): number {
   return new Checksum()
     .int64(raw.id)
     .text(raw.name)
@@ -142,22 +154,16 @@ function stillChecksum(raw: Omit<RawRow, "value" | "revision" | "update_ms" | "c
 
 /** Writes counters. The caller owns the transaction. */
 export class RowWriter {
+  readonly counts: Counts;
   readonly #insert: Statement;
-  readonly #insertCount: Statement;
-  readonly #update: Statement;
   readonly #lastId: Statement<[], bigint>;
   readonly #labels: LabelWriter;
 
   constructor(db: Database) {
+    this.counts = new Counts(db);
     this.#insert = db.prepare(`
       INSERT INTO counters VALUES ($id, $name, $uid, $initial, $clamp, $monotonic, $settings_revision, $create_ms,
         $labels, $description)`);
-    this.#insertCount = db.prepare(
-      "INSERT INTO counts VALUES ($id, $value, $revision, $update_ms, $min_value, $max_value, $checksum)",
-    );
-    this.#update = db.prepare(
-      "UPDATE counts SET value = ?, revision = ?, update_ms = ?, checksum = ? WHERE id = ?",
-    );
     this.#lastId = db.prepare<[], bigint>("SELECT seq FROM sqlite_sequence WHERE name = 'counters'").pluck();
     this.#labels = new LabelWriter(db);
   }
@@ -169,7 +175,7 @@ export class RowWriter {
 
   insert(id: bigint, name: string, created: Created, { value, revision, updateTime }: Count): Row {
     const { labels, description, ...fixed } = created;
-    const bounds = { min_value: fixed.min ?? null, max_value: fixed.max ?? null };
+    const { min, max } = fixed;
     const raw = {
       id,
       name,
@@ -182,27 +188,24 @@ export class RowWriter {
       labels: Object.keys(labels).length === 0 ? null : JSON.stringify(labels),
       description: description === "" ? null : description,
     };
-    const still = stillChecksum({ ...raw, ...bounds });
+    const still = stillChecksum({ ...raw, min_value: min ?? null, max_value: max ?? null });
     const sum = checksum(still, value, revision, updateTime);
     this.#insert.run(raw);
-    this.#insertCount.run({ id, value, revision, update_ms: updateTime, ...bounds, checksum: sum });
+    this.counts.insert({ id, value, revision, updateTime, min, max, checksum: sum });
     this.#labels.insert(id, name, labels);
-    return { id, counter: { ...fixed, value, revision, updateTime }, still };
+    return { id, counter: { ...fixed, value, revision, updateTime }, still, place: Place.COLD };
   }
 
   /** @throws SQLITE_CORRUPT when the row is not there any more */
-  update({ id, still }: Row, value: bigint, revision: number, updateTime: number): void {
-    // Numbers below 2^53 become whole numbers in a STRICT INTEGER column; the value may be beyond, and is a bigint.
-    const { changes } = this.#update.run(
-      value,
-      revision,
-      updateTime,
-      checksum(still, value, revision, updateTime),
-      id,
-    );
-    if (changes !== 1) {
+  update(row: Row, value: bigint, revision: number, updateTime: number): void {
+    const { id, still, counter } = row;
+    const { min, max } = counter;
+    const sum = checksum(still, value, revision, updateTime);
+    const place = this.counts.update(row.place, { id, value, revision, updateTime, min, max, checksum: sum });
+    if (place === undefined) {
       throw Object.assign(new Error(`row ${id} was loaded before and is gone`), { code: "SQLITE_CORRUPT" });
     }
+    row.place = place;
   }
 }
 

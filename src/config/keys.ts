@@ -100,8 +100,8 @@ export const KEYS = {
     ...count(0, 10_000_000),
     name: "cached-counters-max",
     group: "Limits",
-    about: "counters kept in memory to save reads before writes; some 300 bytes each",
-    default: "200000",
+    about: "counters kept in memory to save reads before writes; some 500 bytes each",
+    default: "100000",
   },
   streamsMax: {
     ...count(1, 100_000),

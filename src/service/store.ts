@@ -114,7 +114,7 @@ export interface StoreOptions {
   /** A fresh UUIDv7, from which the uids of new counters are derived. */
   readonly newUid: () => string;
   readonly retention: Retention;
-  /** How many counters the store may keep in memory to save reads; some 300 bytes each. */
+  /** How many counters the store may keep in memory to save reads; some 500 bytes each. */
   readonly cachedCountersMax: number;
   /** Tell the operator something that is no failure: a sentence. */
   readonly warn: (message: string) => void;

@@ -1,7 +1,7 @@
 import type { Row } from "./rows.ts";
 
 /**
- * The rows counted lately, by name, so that a hot counter is not read again: at most `max` of them, some 300 bytes
+ * The rows counted lately, by name, so that a hot counter is not read again: at most `max` of them, some 500 bytes
  * each (value, bounds and revision; never labels or descriptions).
  *
  * Two halves: rows that were used since the last turn, and those from before. When the young half is full it

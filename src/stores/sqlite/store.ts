@@ -1,5 +1,6 @@
 import { realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import type { ResourceLimits } from "node:worker_threads";
 import { CORRUPT } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { FullCounter } from "../../core/counter.ts";
@@ -21,7 +22,11 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   const real = await realPathOf(path);
   const { clock, retention, cachedCountersMax } = options;
   const data: WriteData = { path: real, retention, cachedCountersMax, moment: momentOf(clock) };
-  const { thread: writer, opened } = await Thread.start<{ sqliteVersion: string }>("write-worker", data);
+  const { thread: writer, opened } = await Thread.start<{ sqliteVersion: string }>(
+    "write-worker",
+    data,
+    writerHeap(cachedCountersMax),
+  );
   try {
     const { thread: reader } = await Thread.start("read-worker", { path: real });
     return new SqliteStore(writer, reader, options, `SQLite ${opened.sqliteVersion}, ${real}`);
@@ -73,6 +78,14 @@ class SqliteStore implements Store {
     await this.#reader.close(undefined); // First: while it reads, the WAL cannot be taken in whole.
     await this.#writer.close(momentOf(this.#options.clock));
   }
+}
+
+/**
+ * The cached rows are nearly all that lives in the writer's heap, 500 bytes each. Left alone, V8 lets it grow to
+ * several times that before it looks for what is dead. Room for twice the rows, and for the largest batches.
+ */
+function writerHeap(cachedCountersMax: number): ResourceLimits {
+  return { maxYoungGenerationSizeMb: 48, maxOldGenerationSizeMb: 128 + Math.ceil(cachedCountersMax / 1_000) };
 }
 
 function momentOf(clock: StoreOptions["clock"]): Moment {

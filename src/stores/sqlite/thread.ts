@@ -1,6 +1,6 @@
 /** Asking a worker thread, and answering in one: one message each way a request, in order. */
 import { once } from "node:events";
-import { parentPort, Worker, workerData } from "node:worker_threads";
+import { parentPort, type ResourceLimits, Worker, workerData } from "node:worker_threads";
 import { type ErrorCode, TallyError } from "../../core/errors.ts";
 
 /** An error as it crosses: the cause stays behind, its text comes along for the log. */
@@ -39,11 +39,17 @@ export class Thread {
   /**
    * Start a thread that calls `serveThread`, and wait until it has opened.
    *
-   * @param name  the module beside this one, without its extension: .ts as a source, .js when built
+   * @param name            the module beside this one, without its extension: .ts as a source, .js when built
+   * @param resourceLimits  of its heap
    */
-  static async start<Opened>(name: string, data: object): Promise<{ thread: Thread; opened: Opened }> {
+  static async start<Opened>(
+    name: string,
+    data: object,
+    resourceLimits: ResourceLimits = {},
+  ): Promise<{ thread: Thread; opened: Opened }> {
     const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
-    const worker = new Worker(new URL(`./${name}${extension}`, import.meta.url), { workerData: data, name });
+    const module = new URL(`./${name}${extension}`, import.meta.url);
+    const worker = new Worker(module, { workerData: data, name, resourceLimits });
     const [answer] = (await once(worker, "message")) as [Answer];
     if ("error" in answer) {
       await worker.terminate();

@@ -1,3 +1,5 @@
+import { styleText } from "node:util";
+
 /**
  * Every exit code of the `tally` command, and when: the customs of command-line programs below 64, those of BSD's
  * sysexits.h from there on, and from 124 on those of shells and of timeout(1).
@@ -50,14 +52,16 @@ export const EXIT = Object.fromEntries(Object.entries(EXITS).map(([name, [code]]
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly exit: number;
-  constructor(exit: number, sentence: string, options?: ErrorOptions) {
+
+  /** @param sentence  undefined: it is told already */
+  constructor(exit: number, sentence: string | undefined, options?: ErrorOptions) {
     super(sentence, options);
     this.exit = exit;
   }
 }
 
-/** End the process, telling why on stderr. */
-export function fail(sentence: string, exit: number): never {
-  process.stderr.write(`tally: ${sentence}\n`);
-  process.exit(exit);
+/** Tell on stderr what went wrong. */
+export function report(sentence: string): void {
+  const name = styleText("red", "tally:", { stream: process.stderr });
+  process.stderr.write(`${name} ${sentence}\n`);
 }

@@ -1,3 +1,4 @@
+import { Code } from "../../gen/google/rpc/code_pb.ts";
 import type { CallError } from "../client/call-error.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { visible } from "./output.ts";
@@ -43,8 +44,17 @@ const OWN_WORDS: Readonly<
     (etag === undefined ? "" : ` (its etag is now ${etag})`),
 };
 
+const CODE_NAMES: Readonly<Record<number, string>> = Object.fromEntries(
+  Object.entries(Code).map(([name, code]) => [code, name]),
+);
+
+/** The exit code for a part of a call that was refused. */
+export function exitOfCode(code: Code, reason: string): number {
+  return exitOf(CODE_NAMES[code] ?? "", reason);
+}
+
 /** @param status  the name of a gRPC status */
-export function exitOf(status: string, reason: string | undefined): number {
+function exitOf(status: string, reason: string | undefined): number {
   if (reason === "REQUEST_ID_REUSED") return EXIT.REFUSED;
   if (reason === "QUEUE_FULL" || reason === "REQUEST_IDS_FULL") return EXIT.UNAVAILABLE;
   return STATUS_EXITS[status] ?? EXIT.FAILURE;

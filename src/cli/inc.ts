@@ -1,33 +1,28 @@
 import type { Command } from "commander";
 import { RPC } from "../client/client.ts";
 import { onServer } from "./client-command.ts";
-import { printOutcome, requestIdOption } from "./counting.ts";
+import { printOutcome } from "./counting.ts";
+import { given, mustExistOption, type RequestOptions, requestIdOption } from "./requests.ts";
 import { amount } from "./values.ts";
 
 /** `tally inc`: add to a counter. */
 export function define(command: Command): void {
   command
     .argument("<name>", "the counter; it is made when it is missing")
-    .argument("[amount]", "how much to add, from 1", amount)
-    .option("--must-exist", "refuse to make the counter")
+    .argument("[amount]", "how much to add, from 1 (default: 1)", amount)
+    .addOption(mustExistOption())
     .addOption(requestIdOption())
     .addHelpText("before", EXAMPLES);
   onServer(command, { format: "value" }, async ({ client, output }, [name, by]: Args, options: Options) => {
-    const { outcome } = await client.call(RPC.increment, {
-      name,
-      ...(by !== undefined && { amount: by }),
-      mustExist: options.mustExist ?? false,
-      ...(options.requestId !== undefined && { requestId: options.requestId }),
-    });
+    const { mustExist, requestId } = options;
+    const request = { name, ...given({ amount: by, mustExist, requestId }) };
+    const { outcome } = await client.call(RPC.increment, request);
     await printOutcome(output, outcome!, by ?? 1n);
   });
 }
 
 type Args = [name: string, by: bigint | undefined];
-interface Options {
-  readonly mustExist?: true;
-  readonly requestId?: string;
-}
+type Options = Pick<RequestOptions, "mustExist" | "requestId">;
 
 const EXAMPLES = `Examples:
   tally inc visits                       one more; prints the new value

@@ -1,13 +1,37 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
-import { CommandError, EXIT, fail } from "./exit.ts";
+import { CommandError, EXIT, report } from "./exit.ts";
 
 /** Every command. Its file is loaded only if it is the one that was named, so that none pays for the others. */
 const COMMANDS: Readonly<Record<string, Listed>> = {
   inc: { group: "Count", about: "add to a counter", load: () => import("./inc.ts") },
+  dec: { group: "Count", about: "subtract from a counter", load: () => import("./dec.ts") },
+  set: { group: "Count", about: "set a counter to a value", load: () => import("./set.ts") },
+  reset: {
+    group: "Count",
+    about: "take counters back to their initial value",
+    load: () => import("./reset.ts"),
+  },
   get: { group: "Look", about: "read counters", load: () => import("./get.ts") },
+  list: { group: "Look", about: "list counters by name", load: () => import("./list.ts") },
+  top: { group: "Look", about: "rank counters by value", load: () => import("./top.ts") },
+  sum: { group: "Look", about: "sum up counters", load: () => import("./sum.ts") },
+  create: {
+    group: "Manage",
+    about: "make a counter, with bounds and labels",
+    load: () => import("./create.ts"),
+  },
+  update: { group: "Manage", about: "change a counter's settings", load: () => import("./update.ts") },
+  delete: { group: "Manage", about: "delete counters", load: () => import("./delete.ts") },
   serve: { group: "Serve", about: "serve counters over gRPC", load: () => import("./serve.ts") },
+  ping: { group: "Serve", about: "ask a server whether it serves", load: () => import("./ping.ts") },
+  config: { group: "Set up", about: "name servers, and choose one", load: () => import("./config.ts") },
+  completion: {
+    group: "Set up",
+    about: "print a script that completes words",
+    load: () => import("./completion.ts"),
+  },
 };
 
 interface Listed {
@@ -37,23 +61,43 @@ export interface Program {
 export async function main(args: readonly string[], packageRoot: string): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8"));
   endWithOutput();
-  const words = args[0] === "help" ? [...args.slice(1), "--help"] : args; // `tally help inc` is `tally inc --help`.
+  const words = args[0] === "help" ? helpOf(args.slice(1)) : args;
   try {
-    const program = await programFor(words[0], { version });
-    await program.parseAsync(words, { from: "user" });
+    if (words[0] === "complete") {
+      const { complete } = await import("./complete.ts");
+      await complete(words.slice(words[1] === "--" ? 2 : 1), COMMANDS);
+    } else {
+      const program = await programFor(words[0], { version });
+      await program.parseAsync(words, { from: "user" });
+    }
+    process.exit(EXIT.OK); // Everything is printed; an idle connection need not be waited for.
   } catch (error) {
-    if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? EXIT.OK : EXIT.USAGE); // It has told why.
-    if (error instanceof CommandError) fail(error.message, error.exit);
-    const stack = error instanceof Error ? error.stack : String(error);
-    fail(`a defect in Tally, please report it: ${stack}`, EXIT.DEFECT);
+    process.exit(exitFor(error));
   }
+}
+
+/** `tally help inc` is `tally inc --help`. */
+function helpOf(words: readonly string[]): readonly string[] {
+  return words.length === 0 || Object.hasOwn(COMMANDS, words[0]!) ? [...words, "--help"] : words;
+}
+
+/** Tell why, if nobody has yet, and how to exit. */
+function exitFor(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE; // It has told why.
+  if (error instanceof CommandError) {
+    if (error.message !== "") report(error.message);
+    return error.exit;
+  }
+  report(`a defect in Tally, please report it: ${error instanceof Error ? error.stack : error}`);
+  return EXIT.DEFECT;
 }
 
 /** When nobody reads any more there is nothing left to do, and nobody to tell. */
 function endWithOutput(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(EXIT.PIPE_CLOSED);
-    fail(`The output cannot be written: ${error.message}.`, EXIT.FAILURE);
+    report(`The output cannot be written: ${error.message}.`);
+    process.exit(EXIT.FAILURE);
   });
   process.stderr.on("error", () => {});
 }
@@ -89,6 +133,7 @@ const EXAMPLES = `Examples:
   tally serve                     serve on 127.0.0.1:8080, counters in ./tally.db
   tally inc visits                count one more, and print the new value
   tally get visits                print the value
+  tally top page:                 the highest of those that begin with page:
   tally help inc                  all that a command can do
 
 `;

@@ -48,6 +48,18 @@ export class Output {
     return new ListOutput(this.format);
   }
 
+  /** Print the outcomes of changes of so many counters, one as a record and several as a list. */
+  changes(count: number): Pick<ListOutput, "add" | "end"> {
+    if (this.quiet) return { add: async () => {}, end: async () => {} };
+    if (count > 1) return this.list();
+    return { add: async ([view]) => this.record(view!), end: async () => {} };
+  }
+
+  /** Print text that is what it is in every format. */
+  async text(text: string): Promise<void> {
+    await write(text);
+  }
+
   /** A sentence for people. */
   note(sentence: string): void {
     if (!this.quiet) process.stderr.write(`${visible(sentence)}\n`);

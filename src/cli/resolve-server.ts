@@ -1,4 +1,5 @@
 import { formatAddress, parseAddress } from "../config/quantity.ts";
+import { contextsPath, readContexts, serverOf } from "./contexts.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
 /** What was said about which server to talk to. */
@@ -7,7 +8,7 @@ export interface Wanted {
   readonly context?: string;
 }
 
-export const DEFAULT_SERVER = "127.0.0.1:8080";
+const DEFAULT_SERVER = "127.0.0.1:8080";
 
 /**
  * The address of the server to talk to: flags before environment before the context in use before the default.
@@ -25,7 +26,10 @@ export async function resolveServer(flags: Wanted, env: NodeJS.ProcessEnv): Prom
     );
   }
   if (given.server !== undefined) return serverAddress(given.server);
-  return DEFAULT_SERVER;
+  const path = contextsPath(env);
+  const contexts = await readContexts(path);
+  const name = given.context ?? contexts.current;
+  return name === undefined ? DEFAULT_SERVER : serverAddress(serverOf(contexts, name, path));
 }
 
 /** An empty variable counts as not set. */

@@ -17,5 +17,10 @@ function wholeNumber(text: string, min: bigint, max: bigint): bigint {
   return value;
 }
 
+/** A parser for an option that takes a small whole number. */
+export function wholeNumberOption(min: number, max: number): (text: string) => number {
+  return (text) => Number(wholeNumber(text, BigInt(min), BigInt(max)));
+}
+
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;

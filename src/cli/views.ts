@@ -75,7 +75,7 @@ function asCounter(counter: Counter) {
 }
 
 /** Also zeros: a value of 0 is a value. */
-const EVERY_FIELD = { alwaysEmitImplicit: true };
+export const EVERY_FIELD = { alwaysEmitImplicit: true };
 
 function labelsOf({ labels }: Counter): string {
   return Object.entries(labels)
@@ -83,6 +83,6 @@ function labelsOf({ labels }: Counter): string {
     .join(",");
 }
 
-function timeOf(time: Timestamp | undefined): string {
+export function timeOf(time: Timestamp | undefined): string {
   return time === undefined ? "-" : timestampDate(time).toISOString();
 }

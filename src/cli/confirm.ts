@@ -1,0 +1,18 @@
+import { createInterface } from "node:readline";
+
+/**
+ * Ask a person to type something, on stderr.
+ *
+ * @returns  whether exactly that was typed; false at the end of the input
+ */
+export async function confirm(question: string, expected: string): Promise<boolean> {
+  process.stderr.write(question);
+  const lines = createInterface({ input: process.stdin, terminal: false }); // The terminal's own Ctrl-C stays.
+  try {
+    for await (const line of lines) return line.trim() === expected;
+    process.stderr.write("\n"); // Ctrl-D leaves the cursor behind the question.
+    return false;
+  } finally {
+    lines.close();
+  }
+}

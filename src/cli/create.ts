@@ -1,0 +1,42 @@
+import type { Command } from "commander";
+import { RPC } from "../client/client.ts";
+import { onServer } from "./client-command.ts";
+import { noteReplay } from "./counting.ts";
+import { given, labelOption, type RequestOptions, requestIdOption } from "./requests.ts";
+import { addSettingOptions, ON_BOUND, type SettingOptions } from "./settings.ts";
+import { int64 } from "./values.ts";
+import { wholeCounter } from "./views.ts";
+
+/** `tally create`: make a counter, with bounds and labels. */
+export function define(command: Command): void {
+  command
+    .argument("<name>", "1 to 200 bytes of printable ASCII without spaces, the first not -")
+    .option("--value <value>", "the value to start from (default: the initial value)", int64);
+  addSettingOptions(command);
+  command
+    .addOption(labelOption("a label to find it by"))
+    .addOption(requestIdOption())
+    .addHelpText("before", EXAMPLES);
+  onServer(command, { format: "table" }, async ({ client, output }, [name]: [string], options: Options) => {
+    const { value, initial, min, max, onBound, monotonic, description, label, requestId } = options;
+    const answer = await client.call(RPC.createCounter, {
+      name,
+      ...given({ value, initial, min, max, monotonic, description }),
+      ...given({ onBound: onBound && ON_BOUND[onBound], labels: label, requestId }),
+    });
+    await output.change(wholeCounter(answer.counter!));
+    noteReplay(output, { name, replayed: answer.replayed });
+  });
+}
+
+interface Options extends SettingOptions<bigint>, Pick<RequestOptions, "label" | "requestId"> {
+  readonly value?: bigint;
+}
+
+const EXAMPLES = `Examples:
+  tally create visits --description "page views of the shop"
+  tally create seats --min 0 --max 40 --initial 40
+  tally create load --min 0 --max 100 --on-bound clamp --label team=web --label env=prod
+  tally create orders --monotonic --value 12345     go on from what another system counted
+
+`;

@@ -1,0 +1,38 @@
+import { CallError } from "../client/call-error.ts";
+import { CommandError, report } from "./exit.ts";
+import { failureOf } from "./failure.ts";
+
+/**
+ * Do something with each name in turn. What is refused for one of them is told and does not keep the others from
+ * it, as with rm(1); a server that is away ends it all.
+ *
+ * @throws CommandError  at the end, with the exit code of the first refusal
+ */
+export async function eachName(
+  names: readonly string[],
+  run: (name: string) => Promise<void>,
+): Promise<void> {
+  let first: CommandError | undefined;
+  for (const name of names) {
+    try {
+      await run(name);
+    } catch (error) {
+      if (!(error instanceof CallError && REFUSED.has(error.status))) throw error;
+      const failure = failureOf(error);
+      report(failure.message);
+      first ??= failure;
+    }
+  }
+  if (first !== undefined) throw new CommandError(first.exit, undefined);
+}
+
+/** Tally's judgements of one request; anything else would meet the next one too. */
+const REFUSED: ReadonlySet<string> = new Set([
+  "INVALID_ARGUMENT",
+  "NOT_FOUND",
+  "ALREADY_EXISTS",
+  "ABORTED",
+  "OUT_OF_RANGE",
+  "FAILED_PRECONDITION",
+  "DATA_LOSS",
+]);

@@ -1,0 +1,50 @@
+/** Options that say how a request is made, the same for every command that has them. */
+import { InvalidArgumentError, Option } from "commander";
+
+/** What the options below come to. */
+export interface RequestOptions {
+  readonly requestId?: string;
+  readonly etag?: string;
+  readonly note?: string;
+  readonly mustExist?: true;
+  readonly label?: Labels;
+}
+
+export type Labels = Readonly<Record<string, string>>;
+
+export function requestIdOption(): Option {
+  const about = "do it once under this id, however often the command is run (default: a new one)";
+  return new Option("--request-id <id>", about);
+}
+
+export function etagOption(): Option {
+  return new Option("--etag <etag>", "only if nobody has changed the counter since this etag was read");
+}
+
+export function noteOption(): Option {
+  return new Option("--note <text>", "why, for the change log; up to 200 bytes");
+}
+
+export function mustExistOption(): Option {
+  return new Option("--must-exist", "fail when there is no such counter, instead of making it");
+}
+
+/** key=value, as often as wanted. */
+export function labelOption(about: string): Option {
+  return new Option("--label <key=value>", `${about}; may be repeated`).argParser(addLabel);
+}
+
+function addLabel(text: string, before: Labels = {}): Labels {
+  const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined || value === undefined)
+    throw new InvalidArgumentError("Expected key=value, such as team=web.");
+  if (Object.hasOwn(before, key)) throw new InvalidArgumentError(`The label ${key} is given twice.`);
+  return { ...before, [key]: value };
+}
+
+/** The fields that were given, by the names that requests have for them. */
+export function given<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

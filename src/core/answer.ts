@@ -4,8 +4,9 @@
  */
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { CallHead, Outcomes } from "./columns.ts";
+import type { FullCounter } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
-import { type Op, type Settings, Verb } from "./op.ts";
+import { type Op, SETTINGS, type SettingKey, type Settings, Verb } from "./op.ts";
 import { uidFromBytes, uidToBytes } from "./uid.ts";
 
 /**
@@ -36,6 +37,7 @@ export function encodeAnswer(
   }
   w.uint(outcomes.times[c]!);
   for (let i = first; i < call.end; i++) writeOutcome(w, outcomes, i);
+  if (op?.verb === Verb.UPDATE) writeSettings(w, outcomes.counters.get(first)!);
   return w.finish();
 }
 
@@ -66,6 +68,10 @@ export function replayAnswer(
   outcomes.times[c] = r.uint();
   outcomes.replayed[c] = 1;
   for (let i = first; i < call.end; i++) readOutcome(r, outcomes, i);
+  if (op?.verb === Verb.UPDATE) {
+    const [uid, value, revision] = [outcomes.uids[c]!, outcomes.values[first]!, outcomes.revisions[first]!];
+    outcomes.counters.set(first, { name: op.name, uid, value, revision, ...readSettings(r) });
+  }
   return undefined;
 }
 
@@ -78,11 +84,17 @@ function reused(field: string): Refusal {
 
 /** What was asked, field by field. The name is in the key. Texts are kept as 53-bit hashes. */
 function writePayload(w: ByteWriter, op: Op): void {
-  w.byte(op.verb | (op.mustExist ? 0x10 : 0) | (op.etag === undefined ? 0 : 0x20) | (op.note ? 0x40 : 0));
+  const flag = op.verb === Verb.DELETE ? op.keepHistory : op.mustExist;
+  w.byte(op.verb | (flag ? 0x10 : 0) | (op.etag === undefined ? 0 : 0x20) | (op.note ? 0x40 : 0));
   w.int64(op.amount);
   if (op.etag !== undefined) w.uint(hash53(op.etag));
   if (op.note) w.uint(hash53(op.note));
-  if (op.verb === Verb.CREATE) for (const [, value] of settingFields(op.settings)) w.uint(hash53(value));
+  if (op.verb === Verb.CREATE || op.verb === Verb.UPDATE) {
+    const given = settingsGiven(op);
+    if (op.verb === Verb.UPDATE)
+      w.byte(SETTINGS.reduce((bits, [field], i) => bits | (given.has(field) ? 1 << i : 0), 0));
+    for (const value of given.values()) w.uint(hash53(value));
+  }
 }
 
 /** The first field, in the order of the API, in which the record differs from what is asked now. */
@@ -92,30 +104,86 @@ function differingField(r: ByteReader, op: Op): string | undefined {
   const etag = head & 0x20 ? r.uint() : undefined;
   const note = head & 0x40 ? r.uint() : undefined;
   if ((head & 0x0f) !== op.verb) return "the method";
-  const settings =
-    op.verb === Verb.CREATE ? settingFields(op.settings).map(([field]) => [field, r.uint()]) : [];
   if (amount !== op.amount) return op.verb === Verb.SET || op.verb === Verb.CREATE ? "value" : "amount";
-  if ((head & 0x10) !== (op.mustExist ? 0x10 : 0)) return "must_exist";
-  if (etag !== (op.etag === undefined ? undefined : hash53(op.etag))) return "etag";
+  const deletes = op.verb === Verb.DELETE;
+  if (!deletes && (head & 0x10) !== (op.mustExist ? 0x10 : 0)) return "must_exist";
+  if (etag !== (op.etag === undefined ? undefined : hash53(op.etag))) {
+    return op.verb === Verb.UPDATE ? "settings_etag" : "etag";
+  }
   if (note !== (op.note ? hash53(op.note) : undefined)) return "note";
-  const asked = new Map(settingFields(op.settings));
-  return settings.find(([field, hash]) => hash53(asked.get(field as string)!) !== hash)?.[0] as
-    | string
-    | undefined;
+  if (deletes && (head & 0x10) !== (op.keepHistory ? 0x10 : 0)) return "keep_history";
+  return op.verb === Verb.CREATE || op.verb === Verb.UPDATE ? differingSetting(r, op) : undefined;
 }
 
-function settingFields(settings: Settings | undefined): [string, string][] {
-  if (settings === undefined) return [];
-  const labels = Object.entries(settings.labels).sort(([a], [b]) => (a < b ? -1 : 1));
-  return [
-    ["initial", `${settings.initial}`],
-    ["min", `${settings.min}`],
-    ["max", `${settings.max}`],
-    ["on_bound", `${settings.clamp}`],
-    ["monotonic", `${settings.monotonic}`],
-    ["labels", JSON.stringify(labels)],
-    ["description", settings.description],
-  ];
+/** The first setting that was given another value, or only one of the two times. */
+function differingSetting(r: ByteReader, op: Op): string | undefined {
+  const bits = op.verb === Verb.UPDATE ? r.byte() : ALL_SETTINGS;
+  const given = settingsGiven(op);
+  let differing: string | undefined;
+  for (const [i, [field]] of SETTINGS.entries()) {
+    const recorded = bits & (1 << i) ? r.uint() : undefined; // Each is read, for what comes after them.
+    const value = given.get(field);
+    if (recorded !== (value === undefined ? undefined : hash53(value))) differing ??= field;
+  }
+  return differing;
+}
+
+const ALL_SETTINGS = 2 ** SETTINGS.length - 1;
+
+/** What a creation or an update says of settings, by field: all, or those that its mask names. */
+function settingsGiven({ settings, mask }: Op): Map<string, string> {
+  if (settings === undefined) return new Map();
+  const given = SETTINGS.filter(([, key]) => mask === undefined || mask.includes(key));
+  return new Map(given.map(([field, key]) => [field, settingText(settings, key)]));
+}
+
+function settingText(settings: Settings, key: SettingKey): string {
+  if (key !== "labels") return `${settings[key]}`;
+  return JSON.stringify(Object.entries(settings.labels).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+type AfterUpdate = Omit<FullCounter, "name" | "uid" | "value" | "revision">;
+
+/** The settings that an update led to, in the answer. */
+function writeSettings(w: ByteWriter, counter: FullCounter): void {
+  const { initial, min, max, clamp, monotonic, labels, description } = counter;
+  w.uint(counter.settingsRevision);
+  w.uint(counter.createTime);
+  w.uint(counter.updateTime);
+  w.byte((clamp ? 1 : 0) | (monotonic ? 2 : 0) | (min === undefined ? 0 : 4) | (max === undefined ? 0 : 8));
+  w.int64(initial);
+  if (min !== undefined) w.int64(min);
+  if (max !== undefined) w.int64(max);
+  const pairs = Object.entries(labels);
+  w.uint(pairs.length);
+  for (const pair of pairs) for (const text of pair) w.text(text);
+  w.text(description);
+}
+
+function readSettings(r: ByteReader): AfterUpdate {
+  const settingsRevision = r.uint();
+  const createTime = r.uint();
+  const updateTime = r.uint();
+  const flags = r.byte();
+  const initial = r.int64();
+  const min = flags & 4 ? r.int64() : undefined;
+  const max = flags & 8 ? r.int64() : undefined;
+  const labels = Object.fromEntries(Array.from({ length: r.uint() }, () => [r.text(), r.text()]));
+  const description = r.text();
+  const clamp = (flags & 1) !== 0;
+  const monotonic = (flags & 2) !== 0;
+  return {
+    settingsRevision,
+    createTime,
+    updateTime,
+    initial,
+    min,
+    max,
+    clamp,
+    monotonic,
+    labels,
+    description,
+  };
 }
 
 function writeOutcome(w: ByteWriter, outcomes: Outcomes, i: number): void {

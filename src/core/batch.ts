@@ -9,8 +9,8 @@ import {
   type Outcomes,
   opAt,
 } from "./columns.ts";
-import { type Counter, type Details, headroom, NO_DETAILS } from "./counter.ts";
-import { decide, settingsFor } from "./decide.ts";
+import { type Counter, type Fixed, headroom, NO_DETAILS } from "./counter.ts";
+import { decide, settingsFor, updated } from "./decide.ts";
 import type { Refusal } from "./errors.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
 import { uidAt } from "./uid.ts";
@@ -24,12 +24,16 @@ export interface Touched {
   readonly names: readonly string[];
   /** By operation: the index of its name in `names`. */
   readonly counterOf: Uint32Array;
+  /** By index, those of the names that are updated or deleted: a store has to look for all that is kept about them. */
+  readonly whole: ReadonlySet<number>;
 }
 
 /** What a store found for a batch. */
 export interface Loaded extends Touched {
   /** By index in `names`. */
   readonly counters: readonly (Counter | undefined | typeof CORRUPT)[];
+  /** Of the counters in `whole`, where there are any. */
+  readonly fixed: ReadonlyMap<number, Fixed>;
   /** By call: the key of its request id (`requestKeys`), undefined without one. */
   readonly keys: readonly (string | undefined)[];
   /** The records found under those keys; CORRUPT where one fails its checksum. */
@@ -49,20 +53,19 @@ export interface Context {
 
 /** What to write, all of it in one atomic step. In columns by counter, so by index in `Loaded.names`. */
 export interface Save {
-  /** The counters that changed. */
+  /** The counters that changed. Those below are among them. */
   readonly changed: readonly number[];
   readonly values: BigInt64Array;
   readonly revisions: Float64Array;
   readonly updateTimes: Float64Array;
-  /** Those of them that are new. */
-  readonly created: ReadonlyMap<number, Created>;
+  /** What counting leaves as it is, of those that are new or whose settings were updated. */
+  readonly fixed: ReadonlyMap<number, Fixed>;
+  /** Those that are to go, after what else is here; true where their history is still given out. */
+  readonly deleted: ReadonlyMap<number, boolean>;
   readonly changes: ChangeColumns;
   /** The records to keep, by the key of the request id. */
   readonly answers: ReadonlyMap<string, Uint8Array>;
 }
-
-/** What a new counter is, apart from its value. */
-export interface Created extends Details, Omit<Counter, "value" | "revision" | "updateTime"> {}
 
 /** The names that a batch touches. */
 export function touchedBy({ ops }: Batch): Touched {
@@ -79,7 +82,11 @@ export function touchedBy({ ops }: Batch): Touched {
     }
     counterOf[i] = index;
   }
-  return { names, counterOf };
+  const whole = new Set<number>();
+  for (const i of ops.extras.keys()) {
+    if (ops.verbs[i] === Verb.UPDATE || ops.verbs[i] === Verb.DELETE) whole.add(counterOf[i]!);
+  }
+  return { names, counterOf, whole };
 }
 
 /** By call, the key under which its answer is kept; undefined without a request id. */
@@ -98,6 +105,8 @@ export function requestKeys({ calls }: Batch, { names, counterOf }: Touched): (s
  * earlier in this batch, replays. An all_or_nothing call is undone when one of its operations is refused.
  *
  * Pure: the same arguments give the same result, and none of them is changed.
+ *
+ * @throws TypeError  when an operation names a counter after its deletion: they belong into two batches
  */
 export function decideBatch(
   batch: Batch,
@@ -152,7 +161,9 @@ class Working {
   readonly #updateTimes: Float64Array;
   /** The index of the counter's latest change, -1 while it has none. */
   readonly #lastChange: Int32Array;
-  readonly #created = new Map<number, Created>();
+  /** Of the counters that the batch made or updated. */
+  readonly #fixed = new Map<number, Fixed>();
+  readonly #deleted = new Map<number, boolean>();
   readonly #changes: ChangeColumns;
   /** While a group is judged: the counters it touched, as they were before it. */
   #before: Map<number, Before> | undefined;
@@ -167,6 +178,7 @@ class Working {
     monotonic: false,
     revision: 0,
     updateTime: 0,
+    settingsRevision: 0,
   };
 
   constructor(batch: Batch, loaded: Loaded, context: Context, outcomes: Outcomes) {
@@ -225,7 +237,8 @@ class Working {
       values: this.#values,
       revisions: this.#revisions,
       updateTimes: this.#updateTimes,
-      created: this.#created,
+      fixed: this.#fixed,
+      deleted: this.#deleted,
       changes: this.#changes,
     };
   }
@@ -236,7 +249,7 @@ class Working {
     const { times, uids, headroomUp, headroomDown } = this.#outcomes;
     const counter = this.#at(this.#loaded.counterOf[i]!)!;
     const { up, down } = headroom(counter);
-    times[c] = counter.updateTime;
+    times[c] = Math.max(this.#context.now, counter.updateTime);
     uids[c] = counter.uid;
     headroomUp[c] = up;
     headroomDown[c] = down;
@@ -266,6 +279,9 @@ class Working {
   #applyOp(i: number, op: Op, caller: string): Refusal | undefined {
     const index = this.#loaded.counterOf[i]!;
     if (this.#loaded.counters[index] === CORRUPT) return { code: "ROW_CORRUPT" };
+    if (this.#deleted.size > 0 && this.#deleted.has(index)) {
+      throw new TypeError(`expected no operation on ${op.name} after its deletion in one batch`);
+    }
     const counter = this.#at(index);
     const value = decide(counter, op);
     if (isRefusal(value)) return value;
@@ -275,12 +291,16 @@ class Working {
     if (this.#before !== undefined && !this.#before.has(index))
       this.#before.set(index, this.#remember(index));
     if (counter === undefined) this.#create(index, i, op);
+    const moves = op.verb !== Verb.UPDATE && op.verb !== Verb.DELETE;
     const previous = this.#values[index]!;
-    const revision = this.#revisions[index]! + 1;
+    const revision = this.#revisions[index]! + (moves ? 1 : 0);
     const time = Math.max(this.#context.now, this.#updateTimes[index]!);
-    this.#values[index] = value;
-    this.#revisions[index] = revision;
-    this.#updateTimes[index] = time;
+    if (moves) {
+      this.#values[index] = value;
+      this.#revisions[index] = revision;
+      this.#updateTimes[index] = time;
+    } else if (op.verb === Verb.UPDATE) this.#update(index, i, op);
+    else this.#deleted.set(index, op.keepHistory === true);
     this.#note(index, op, previous, value, revision, time, caller);
 
     const outcomes = this.#outcomes;
@@ -293,8 +313,9 @@ class Working {
   /** The counter as the batch has left it so far; undefined when there is none. Valid until the next call. */
   #at(index: number): Counter | undefined {
     if (this.#exists[index] === 0) return undefined;
-    const fixed = this.#created.size === 0 ? undefined : this.#created.get(index);
-    const { uid, initial, min, max, clamp, monotonic } = fixed ?? (this.#loaded.counters[index] as Counter);
+    const fixed = this.#fixed.size === 0 ? undefined : this.#fixed.get(index);
+    const { uid, initial, min, max, clamp, monotonic, settingsRevision } =
+      fixed ?? (this.#loaded.counters[index] as Counter);
     const counter = this.#counter;
     counter.uid = uid;
     counter.value = this.#values[index]!;
@@ -305,6 +326,7 @@ class Working {
     counter.monotonic = monotonic;
     counter.revision = this.#revisions[index]!;
     counter.updateTime = this.#updateTimes[index]!;
+    counter.settingsRevision = settingsRevision;
     return counter;
   }
 
@@ -312,9 +334,32 @@ class Working {
   #create(index: number, i: number, op: Op): void {
     const { labels, description } = op.settings ?? NO_DETAILS;
     const { initial, min, max, clamp, monotonic } = settingsFor(op);
-    const uid = uidAt(this.#context.uidSeed, i);
-    this.#created.set(index, { uid, initial, min, max, clamp, monotonic, labels, description });
+    this.#fixed.set(index, {
+      uid: uidAt(this.#context.uidSeed, i),
+      initial,
+      min,
+      max,
+      clamp,
+      monotonic,
+      labels,
+      description,
+      settingsRevision: 1,
+      createTime: this.#context.now,
+    });
     this.#exists[index] = 1;
+  }
+
+  #update(index: number, i: number, op: Op): void {
+    const before = this.#fixed.get(index) ?? this.#loaded.fixed.get(index)!;
+    const fixed = { ...updated(before, op), settingsRevision: before.settingsRevision + 1 };
+    this.#fixed.set(index, fixed);
+    this.#outcomes.counters.set(i, {
+      ...fixed,
+      name: op.name,
+      value: this.#values[index]!,
+      revision: this.#revisions[index]!,
+      updateTime: this.#updateTimes[index]!,
+    });
   }
 
   /** Note an operation's change, with the one before where they go together. */
@@ -351,7 +396,7 @@ class Working {
   #restore(index: number, { exists, value, revision, updateTime, lastChange, change }: Before): void {
     if (!exists) {
       this.#exists[index] = 0;
-      this.#created.delete(index);
+      this.#fixed.delete(index);
     }
     this.#values[index] = value;
     this.#revisions[index] = revision;

@@ -3,13 +3,16 @@ import { Verb } from "./op.ts";
 
 /**
  * What became of one counter in one commit, for its history: the increments and decrements that stood next to
- * each other as one change, and each set, reset and creation as its own.
+ * each other as one change, and each set, reset, creation, update of settings and deletion as its own.
  *
  * `value - (added - removed)` is the value before; the sums of all changes of a counter give its value.
  */
 export interface Change {
   readonly kind: ChangeKind;
-  /** The revisions that this change covers, both inclusive. */
+  /**
+   * The revisions that this change covers, both inclusive. Settings and deletion take none: theirs is the empty range
+   * after the last, firstRevision = revision + 1.
+   */
   readonly firstRevision: number;
   readonly revision: number;
   /** How many operations: revision - firstRevision + 1. */
@@ -22,9 +25,9 @@ export interface Change {
   readonly high: bigint;
   /** The value after. */
   readonly value: bigint;
-  /** Milliseconds since the Unix epoch; never earlier than the counter's change before. */
+  /** Milliseconds since the Unix epoch; never earlier than the change of the value before. */
   readonly time: number;
-  /** Who and why, for sets, resets and creations; increments of many callers stand in one change and name no one. */
+  /** Who and why, for all but increments and decrements; increments of many callers stand in one change and name no one. */
   readonly caller: string;
   readonly note: string;
 }
@@ -32,8 +35,18 @@ export interface Change {
 /**
  * `OPENING` stands for changes that were dropped to keep the log within its size: it gives a counter's value
  * after the last of them (added and removed 0), and what a follower knew before is replaced by it.
+ *
+ * `DELETE` is the last change under a uid.
  */
-export const ChangeKind = { ADD: 0, SET: 1, RESET: 2, CREATE: 3, OPENING: 4 } as const;
+export const ChangeKind = {
+  ADD: 0,
+  SET: 1,
+  RESET: 2,
+  CREATE: 3,
+  OPENING: 4,
+  SETTINGS: 5,
+  DELETE: 6,
+} as const;
 export type ChangeKind = (typeof ChangeKind)[keyof typeof ChangeKind];
 
 export function changeKindOf(verb: Verb): ChangeKind {
@@ -47,7 +60,15 @@ export function changeKindOf(verb: Verb): ChangeKind {
       return ChangeKind.RESET;
     case Verb.CREATE:
       return ChangeKind.CREATE;
+    case Verb.UPDATE:
+      return ChangeKind.SETTINGS;
+    case Verb.DELETE:
+      return ChangeKind.DELETE;
   }
+}
+
+function takesRevision(kind: ChangeKind): boolean {
+  return kind !== ChangeKind.SETTINGS && kind !== ChangeKind.DELETE;
 }
 
 /**
@@ -89,7 +110,7 @@ export class ChangeColumns {
     return this.#count;
   }
 
-  /** The change of one operation; returns its index. */
+  /** The change of one operation, which led to `revision`, or left it where it was; returns its index. */
   push(
     counter: number,
     kind: ChangeKind,
@@ -101,7 +122,7 @@ export class ChangeColumns {
     const k = this.#count++;
     this.counters[k] = counter;
     this.kinds[k] = kind;
-    this.firstRevisions[k] = revision;
+    this.firstRevisions[k] = takesRevision(kind) ? revision : revision + 1;
     this.added[k] = value > previous ? value - previous : 0n;
     this.removed[k] = value < previous ? previous - value : 0n;
     this.low[k] = value;

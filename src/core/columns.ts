@@ -2,9 +2,10 @@
  * A batch in columns: how operations travel from a call to the rule, across threads included.
  *
  * One object an operation would be the natural shape, and costs 4 microseconds an operation to clone into a
- * worker; columns cross as a handful of buffers. What few operations have (etag, note, settings) is kept in a
+ * worker; columns cross as a handful of buffers. What few operations have (etag, note, settings...) is kept in a
  * sparse map beside them.
  */
+import type { FullCounter } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
 import type { Op, OpExtras, Verb } from "./op.ts";
 
@@ -62,6 +63,8 @@ export interface Outcomes {
   readonly revisions: Float64Array;
   /** By operation: why this one of a batch was refused; its other columns are then 0. */
   readonly refusals: Map<number, Refusal>;
+  /** By operation, for updates that were applied: the counter as it was just after. */
+  readonly counters: Map<number, FullCounter>;
   /** By call: why nothing of it was applied. A single operation is refused here, and so is a whole group. */
   readonly callRefusals: Map<number, Refusal>;
   /** By call: milliseconds since the epoch. */
@@ -119,6 +122,7 @@ export function newOutcomes(
     previous: new BigInt64Array(buffer, 8 * ops, ops),
     revisions: new Float64Array(buffer, 16 * ops, ops),
     refusals: new Map(),
+    counters: new Map(),
     callRefusals: new Map(),
     times: new Float64Array(buffer, 24 * ops, calls),
     headroomUp: new BigUint64Array(buffer, 24 * ops + 8 * calls, calls),
@@ -167,11 +171,11 @@ export function putOp(columns: WritableOpColumns, i: number, at: number, op: Op)
   columns.verbs[i] = op.verb;
   columns.amounts[i] = op.amount;
   columns.mustExist[i] = op.mustExist ? 1 : 0;
-  const { name } = op;
+  const { name, etag, note, settings, mask, keepHistory } = op;
   for (let k = 0; k < name.length; k++) columns.names[at + k] = name.charCodeAt(k);
   columns.nameEnds[i] = at + name.length;
-  if (op.etag !== undefined || op.note !== undefined || op.settings !== undefined) {
-    columns.extras.set(i, { etag: op.etag, note: op.note, settings: op.settings });
+  if (etag !== undefined || note !== undefined || settings !== undefined || keepHistory !== undefined) {
+    columns.extras.set(i, { etag, note, settings, mask, keepHistory });
   }
   return at + name.length;
 }
@@ -194,5 +198,7 @@ export function opAt(columns: OpColumns, i: number, name: string): Op {
     etag: extras?.etag,
     note: extras?.note,
     settings: extras?.settings,
+    mask: extras?.mask,
+    keepHistory: extras?.keepHistory,
   };
 }

@@ -17,6 +17,8 @@ export interface Counter {
   readonly revision: number;
   /** When the value last changed: milliseconds since the Unix epoch. */
   readonly updateTime: number;
+  /** How many times the settings were changed, the creation included: 1 and up. */
+  readonly settingsRevision: number;
 }
 
 /** What a counter carries for people and for finding it; counting never looks at it. */
@@ -28,9 +30,11 @@ export interface Details {
 /** Everything kept about a counter. */
 export interface FullCounter extends Counter, Details {
   readonly name: string;
-  readonly settingsRevision: number;
   readonly createTime: number;
 }
+
+/** What counting leaves as it is: which counter it is, and its settings. */
+export type Fixed = Omit<FullCounter, "name" | "value" | "revision" | "updateTime">;
 
 /** The settings of a counter that nobody gave any: initial 0, no bounds. */
 export const PLAIN = { initial: 0n, min: undefined, max: undefined, clamp: false, monotonic: false } as const;

@@ -1,4 +1,4 @@
-import { type Counter, etagOf, highest, lowest, PLAIN } from "./counter.ts";
+import { type Counter, etagOf, highest, lowest, PLAIN, settingsEtagOf } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
 import { type Op, type Settings, Verb } from "./op.ts";
 
@@ -9,8 +9,9 @@ import { type Op, type Settings, Verb } from "./op.ts";
  * so were replays. Pure: no clock, no I/O, no randomness.
  *
  * @param counter  the counter, or undefined when there is none of that name
- * @returns        the value the operation leads to (it may equal the old one), or the refusal; a missing counter
- *                 whose operation is accepted is to be made, with `settingsFor(op)`
+ * @returns        the value the operation leads to (it may equal the old one, and does for updates and deletions),
+ *                 or the refusal; a missing counter whose operation is accepted is to be made, with
+ *                 `settingsFor(op)`; one whose update is accepted gets what `updated` gives
  */
 export function decide(counter: Counter | undefined, op: Op): bigint | Refusal {
   if (op.verb === Verb.CREATE) return counter === undefined ? create(op) : { code: "COUNTER_EXISTS" };
@@ -19,11 +20,20 @@ export function decide(counter: Counter | undefined, op: Op): bigint | Refusal {
       (op.verb === Verb.INCREMENT || op.verb === Verb.SET) && !op.mustExist && op.etag === undefined;
     return makes ? move(MISSING, op) : { code: "COUNTER_NOT_FOUND" };
   }
+  if (op.verb === Verb.UPDATE) return update(counter, op);
   if (op.etag !== undefined) {
     const etag = etagOf(counter.uid, counter.revision);
     if (op.etag !== etag) return { code: "ETAG_MISMATCH", etag };
   }
-  return move(counter, op);
+  return op.verb === Verb.DELETE ? counter.value : move(counter, op);
+}
+
+/** Settings after an update: those that it names are as it says, the others as they were. */
+export function updated<S extends object>(settings: S, { settings: to, mask }: Op): S {
+  if (to === undefined || mask === undefined) {
+    throw new TypeError("expected an update to have settings and a mask, got one without");
+  }
+  return { ...settings, ...Object.fromEntries(mask.map((key) => [key, to[key]])) };
 }
 
 /** The settings of the counter that an operation makes. */
@@ -76,6 +86,15 @@ function to(counter: Movable, target: bigint): bigint | Refusal {
 function create(op: Op): bigint | Refusal {
   const settings = settingsFor(op);
   return within(settings, settings.initial, "initial") ?? within(settings, op.amount, "value") ?? op.amount;
+}
+
+function update(counter: Counter, op: Op): bigint | Refusal {
+  if (op.etag !== undefined) {
+    const settingsEtag = settingsEtagOf(counter.uid, counter.settingsRevision);
+    if (op.etag !== settingsEtag) return { code: "ETAG_MISMATCH", settingsEtag };
+  }
+  const after = updated(counter, op);
+  return within(after, after.value, "value") ?? within(after, after.initial, "initial") ?? after.value;
 }
 
 function within(bounds: Pick<Counter, "min" | "max">, value: bigint, field: string): Refusal | undefined {

@@ -47,6 +47,8 @@ export interface Refusal {
   readonly got?: string;
   /** The counter's etag when it was judged. */
   readonly etag?: string;
+  /** Its settings_etag, when it is that which differs. */
+  readonly settingsEtag?: string;
   /** In an all_or_nothing batch: the position of the operation that was refused, from 0. */
   readonly index?: number;
   /** When to try again, in milliseconds. */
@@ -70,7 +72,9 @@ export function messageOf(refusal: Refusal): string {
     case "COUNTER_EXISTS":
       return "A counter with this name exists already; nothing was changed.";
     case "ETAG_MISMATCH":
-      return "The counter changed since this etag was read; read it again and send the new etag.";
+      return refusal.settingsEtag === undefined
+        ? "The counter changed since this etag was read; read it again and send the new etag."
+        : "The settings changed since this settings_etag was read; read them again and send the new settings_etag.";
     case "MONOTONIC":
       return `The counter is monotonic: its value ${value} never goes down${requested === undefined ? "" : ` to ${requested}`}.`;
     case "ABOVE_MAX":

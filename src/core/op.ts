@@ -2,7 +2,15 @@ import type { Counter, Details } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
 
 /** What can be done to one counter. Numbers, because a batch carries them in a column. */
-export const Verb = { INCREMENT: 0, DECREMENT: 1, SET: 2, RESET: 3, CREATE: 4 } as const;
+export const Verb = {
+  INCREMENT: 0,
+  DECREMENT: 1,
+  SET: 2,
+  RESET: 3,
+  CREATE: 4,
+  UPDATE: 5,
+  DELETE: 6,
+} as const;
 export type Verb = (typeof Verb)[keyof typeof Verb];
 
 /** One operation on one counter, its shape already checked. */
@@ -10,8 +18,8 @@ export interface Op extends OpExtras {
   readonly verb: Verb;
   readonly name: string;
   /**
-   * Increment and decrement: how much, 1 to 2^63-1. Set: the value. Create: the value to start from. Reset: 0n,
-   * not used.
+   * Increment and decrement: how much, 1 to 2^63-1. Set: the value. Create: the value to start from. The others:
+   * 0n, not used.
    */
   readonly amount: bigint;
   /** A missing counter is refused instead of made. */
@@ -20,16 +28,33 @@ export interface Op extends OpExtras {
 
 /** What few operations have. */
 export interface OpExtras {
-  /** Apply only to the counter at this etag. */
+  /** Apply only to the counter at this etag; for an update, its settings_etag. */
   readonly etag?: string | undefined;
   /** Why, for the change log. */
   readonly note?: string | undefined;
-  /** Create: what the counter is to be. */
+  /** Create: what the counter is to be. Update: what those settings are to be that `mask` names; the others default. */
   readonly settings?: Settings | undefined;
+  /** Update, always: the settings to change, one at least. */
+  readonly mask?: readonly SettingKey[] | undefined;
+  /** Delete, always: whether what the change log has of the counter is still given out. */
+  readonly keepHistory?: boolean | undefined;
 }
 
 /** What a counter is told to be, apart from its value. */
 export type Settings = Pick<Counter, "initial" | "min" | "max" | "clamp" | "monotonic"> & Details;
+
+export type SettingKey = keyof Settings;
+
+/** The settings by the names that the API gives them, in its order. */
+export const SETTINGS: readonly (readonly [field: string, key: SettingKey])[] = [
+  ["initial", "initial"],
+  ["min", "min"],
+  ["max", "max"],
+  ["on_bound", "clamp"],
+  ["monotonic", "monotonic"],
+  ["labels", "labels"],
+  ["description", "description"],
+];
 
 /** True for what `decide` gives when it refuses. */
 export function isRefusal(decided: Refusal | bigint): decided is Refusal {

@@ -25,6 +25,8 @@ export interface Store {
    * - A refused operation does not disturb its neighbours; a batch that changes nothing writes nothing.
    * - Sees every commit that resolved before it was called. Commits run one after another, in the order called.
    * - A counter whose row fails its checksum is refused with ROW_CORRUPT; the others work.
+   * - A deleted counter's name is free from the next commit on: no operation may name a counter after its deletion in
+   *   the same batch, or nothing is applied and the call rejects with a defect (TypeError).
    * - The database's own bounds stand behind the rule: what the rule should have refused, and did not, is refused
    *   with what the violated constraint says, and the rest of the batch is applied.
    *
@@ -47,9 +49,12 @@ export interface Store {
    * - Where changes were dropped to keep the log within its size, an opening for each counter concerned comes
    *   first: a Change of kind OPENING, whose value and revision take the place of all that was dropped. Then the
    *   sums of the changes still equal the values.
+   * - Of a counter that was deleted without its history, only the deletion comes; of one whose deletion was
+   *   dropped, nothing.
    *
    * @param cursor  where a former answer ended; "" for the beginning. Opaque.
-   * @param limit   about how many changes at most, 1 and up; one commit's changes are never split
+   * @param limit   about how many changes at most, 1 and up; one commit's changes are never split. There may be none
+   *                on a page before the end: only a cursor that stays the same says that there is no more
    */
   changesSince(cursor: string, limit: number): Promise<ChangePage>;
 

@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import {
   type Batch,
   type CallHead,
+  nameReader,
   newOpColumns,
   type OpColumns,
   type Outcomes,
@@ -10,7 +11,7 @@ import {
   toCallColumns,
 } from "../core/columns.ts";
 import type { Refusal } from "../core/errors.ts";
-import type { Op } from "../core/op.ts";
+import { type Op, Verb } from "../core/op.ts";
 import type { Store } from "./store.ts";
 
 /** What a caller asks for in one request, and how it is to be answered. */
@@ -59,6 +60,8 @@ export const DEFAULT_WRITER_LIMITS: WriterLimits = {
  * call therefore waits for at most the commit in flight and its own.
  *
  * A cancelled or late call is dropped when its batch is cut; from then on it applies.
+ *
+ * What names a counter after its deletion goes into the next batch, as the store demands.
  */
 export class Writer {
   readonly #store: Store;
@@ -148,10 +151,12 @@ export class Writer {
     const { batchOpsMax, batchBytesMax } = this.#limits;
     const now = this.#clock.now();
     const cut: Waiting[] = [];
+    const deleted = new Set<string>();
     let ops = 0;
     let bytes = 0;
     let taken = 0;
     for (const waiting of this.#queue) {
+      if (deleted.size > 0 && waiting.names(deleted)) break;
       if (ops > 0 && (ops + waiting.ops > batchOpsMax || bytes + waiting.bytes > batchBytesMax)) break;
       taken++;
       const refusal = this.#refusalAtTheCut(waiting.call, now);
@@ -162,6 +167,8 @@ export class Writer {
       cut.push(waiting);
       ops += waiting.ops;
       bytes += waiting.bytes;
+      const op = waiting.call.ops;
+      if (!isColumns(op) && op.verb === Verb.DELETE) deleted.add(op.name);
     }
     for (const { ops, bytes } of this.#queue.splice(0, taken)) {
       this.#queuedOps -= ops;
@@ -199,6 +206,15 @@ class Waiting {
     this.settled = promise;
     this.resolve = resolve;
     this.reject = reject;
+  }
+
+  /** Whether one of its operations names one of some counters. */
+  names(counters: ReadonlySet<string>): boolean {
+    const { ops } = this.call;
+    if (!isColumns(ops)) return counters.has(ops.name);
+    const nameAt = nameReader(ops);
+    for (let i = 0; i < ops.count; i++) if (counters.has(nameAt(i))) return true;
+    return false;
   }
 }
 

@@ -1,7 +1,7 @@
 import { decideBatch, type Loaded, requestKeys, type Save, touchedBy } from "../core/batch.ts";
 import { type ChangeColumns, ChangeKind } from "../core/change.ts";
 import type { Batch, Outcomes } from "../core/columns.ts";
-import type { FullCounter } from "../core/counter.ts";
+import type { Fixed, FullCounter } from "../core/counter.ts";
 import { TallyError } from "../core/errors.ts";
 import { type Generation, planGenerations } from "../core/request-ids.ts";
 import type { ChangePage, Store, StoredChange, StoreOptions, StoreTraits } from "../service/store.ts";
@@ -28,6 +28,8 @@ export class MemoryStore implements Store {
   readonly #log: Commit[] = [];
   /** By uid: what is left of the changes that were dropped. */
   readonly #openings = new Map<string, StoredChange>();
+  /** The uids of counters that were deleted without their history, while the log has their deletion. */
+  readonly #hidden = new Set<string>();
   #logBytes = 0;
   #position = 0;
   #closed = false;
@@ -55,24 +57,25 @@ export class MemoryStore implements Store {
 
   async changesSince(cursor: string, limit: number): Promise<ChangePage> {
     this.#assertOpen();
-    const { openings, after } = parseCursor(cursor);
+    const { openedTo, after } = parseCursor(cursor);
     const floor = (this.#log[0]?.position ?? this.#position + 1) - 1;
-    if (after < floor || openings !== undefined) {
-      const skip = openings ?? 0;
-      const page = [...this.#openings.values()].slice(skip, skip + limit);
-      const from = openings === undefined ? floor : after;
-      if (page.length > 0) return { changes: page, cursor: `o${from}.${skip + page.length}` };
-      return this.changesSince(`${from}`, limit);
+    if (after < floor || openedTo !== undefined) {
+      const uids = [...this.#openings.keys()].filter((uid) => openedTo === undefined || uid > openedTo);
+      const page = uids.sort().slice(0, limit);
+      const from = openedTo === undefined ? floor : after;
+      if (page.length === 0) return this.changesSince(`${from}`, limit);
+      return { changes: page.map((uid) => this.#openings.get(uid)!), cursor: `o${from}.${page.at(-1)}` };
     }
     const changes: StoredChange[] = [];
-    let position = after;
+    let end = cursor;
     for (const commit of this.#log) {
       if (commit.position <= after) continue;
-      if (changes.length > 0 && changes.length + commit.changes.length > limit) break;
-      changes.push(...commit.changes);
-      position = commit.position;
+      const shown = commit.changes.filter((change) => this.#isShown(change));
+      if (changes.length > 0 && changes.length + shown.length > limit) break;
+      changes.push(...shown);
+      end = `${commit.position}`;
     }
-    return { changes, cursor: changes.length === 0 ? cursor : `${position}` };
+    return { changes, cursor: end };
   }
 
   async maintain(): Promise<boolean> {
@@ -83,7 +86,7 @@ export class MemoryStore implements Store {
     while (this.#logBytes > this.#options.retention.changeLogBytesMax && this.#log.length > 1) {
       const dropped = this.#log.shift()!;
       this.#logBytes -= dropped.changes.length * CHANGE_BYTES;
-      for (const change of dropped.changes) this.#openings.set(change.uid, openingAfter(change));
+      for (const change of dropped.changes) this.#drop(change);
     }
     return false;
   }
@@ -116,22 +119,32 @@ export class MemoryStore implements Store {
       }
     }
     const counters = touched.names.map((name) => this.#counters.get(name));
-    return { ...touched, counters, keys, answered, requestIdsFullForMs: this.#plan().fullForMs };
+    const fixed = new Map<number, Fixed>();
+    for (const index of touched.whole) {
+      const counter = counters[index];
+      if (counter !== undefined) fixed.set(index, counter);
+    }
+    return { ...touched, counters, fixed, keys, answered, requestIdsFullForMs: this.#plan().fullForMs };
   }
 
   #save(save: Save, names: readonly string[]): void {
     for (const index of save.changed) {
       const name = names[index]!;
-      const updateTime = save.updateTimes[index]!;
-      const created = save.created.get(index);
-      const kept = created
-        ? { ...created, name, settingsRevision: 1, createTime: updateTime }
-        : this.#counters.get(name)!;
-      const revision = save.revisions[index]!;
-      this.#counters.set(name, { ...kept, value: save.values[index]!, revision, updateTime });
+      const fixed = save.fixed.get(index) ?? this.#counters.get(name)!;
+      const [value, revision] = [save.values[index]!, save.revisions[index]!];
+      this.#counters.set(name, { ...fixed, name, value, revision, updateTime: save.updateTimes[index]! });
     }
     if (save.answers.size > 0) this.#saveAnswers(save.answers);
     if (save.changed.length > 0) this.#saveChanges(save.changes, names);
+    for (const [index, keepHistory] of save.deleted) this.#delete(names[index]!, keepHistory);
+  }
+
+  #delete(name: string, keepHistory: boolean): void {
+    const { uid } = this.#counters.get(name)!;
+    this.#counters.delete(name);
+    if (keepHistory) return;
+    this.#hidden.add(uid);
+    this.#openings.delete(uid);
   }
 
   #saveAnswers(answers: ReadonlyMap<string, Uint8Array>): void {
@@ -162,6 +175,18 @@ export class MemoryStore implements Store {
     });
     this.#log.push({ position, changes });
     this.#logBytes += changes.length * CHANGE_BYTES;
+  }
+
+  #isShown({ kind, uid }: StoredChange): boolean {
+    return kind === ChangeKind.DELETE || !this.#hidden.has(uid);
+  }
+
+  #drop(change: StoredChange): void {
+    const { kind, uid } = change;
+    if (kind === ChangeKind.DELETE) {
+      this.#openings.delete(uid);
+      this.#hidden.delete(uid);
+    } else if (!this.#hidden.has(uid)) this.#openings.set(uid, openingAfter(change));
   }
 }
 
@@ -201,11 +226,11 @@ export function openingAfter(change: StoredChange): StoredChange {
   };
 }
 
-/** "123": after position 123. "o100.20": 20 openings were given, and after the last come the changes after 100. */
-function parseCursor(cursor: string): { openings: number | undefined; after: number } {
-  const [, after, openings] = /^o(\d+)\.(\d+)$/.exec(cursor) ?? [];
-  if (openings !== undefined) return { openings: Number(openings), after: Number(after) };
+/** "123": after position 123. "o100.UID": openings were given up to that uid; after the last come the changes after 100. */
+function parseCursor(cursor: string): { openedTo: string | undefined; after: number } {
+  const [, after, openedTo] = /^o(\d+)\.([0-9a-f-]{36})$/.exec(cursor) ?? [];
+  if (openedTo !== undefined) return { openedTo, after: Number(after) };
   if (!/^\d*$/.test(cursor))
     throw new TypeError(`expected a cursor of this store, got ${JSON.stringify(cursor)}`);
-  return { openings: undefined, after: Number(cursor) };
+  return { openedTo: undefined, after: Number(cursor) };
 }

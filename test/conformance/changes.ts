@@ -197,31 +197,49 @@ export async function allChanges(store: Store): Promise<StoredChange[]> {
   const changes: StoredChange[] = [];
   for (let cursor = ""; ; ) {
     const page = await store.changesSince(cursor, 7);
-    if (page.changes.length === 0) return changes;
+    if (page.cursor === cursor) return changes;
     changes.push(...page.changes);
     cursor = page.cursor;
   }
 }
 
-/** Every counter's value is the sum of its changes, and no revision is missing or there twice. */
-export async function expectSumsEqualValues(store: Store): Promise<void> {
+/**
+ * Every counter's value is the sum of its changes, and no revision is missing or there twice.
+ *
+ * @param live  counters that must be among them
+ */
+export async function expectSumsEqualValues(store: Store, live: readonly string[] = []): Promise<Follower> {
   const follower = new Follower();
   follower.take(await allChanges(store));
   await follower.expectUpToDate(store);
+  follower.expectToKnow(live);
+  return follower;
 }
 
 /** Knows counters from the change log alone. */
 class Follower {
   readonly #known = new Map<string, { name: string; sum: bigint; revision: number }>();
+  /** By uid, counters whose deletion came, and whether anything came before it. */
+  readonly deleted = new Map<string, boolean>();
 
   take(changes: readonly StoredChange[]): void {
     for (const change of changes) {
+      expect(this.deleted.has(change.uid), `${change.name} changes after its deletion`).toBe(false);
       const { uid, name, kind, firstRevision, revision, added, removed, value, ops, low, high } = change;
       if (kind === ChangeKind.OPENING) {
         this.#known.set(uid, { name, sum: value, revision });
         continue;
       }
+      if (kind === ChangeKind.DELETE) {
+        const last = this.#known.get(uid);
+        if (last !== undefined) expect(last).toEqual({ name, sum: value, revision });
+        expect([ops, added, removed, low, high]).toEqual([0, 0n, 0n, value, value]);
+        this.deleted.set(uid, last !== undefined);
+        this.#known.delete(uid);
+        continue;
+      }
       const known = this.#known.get(uid) ?? { name, sum: 0n, revision: 0 };
+      if (kind === ChangeKind.SETTINGS) expect([added, removed, ops]).toEqual([0n, 0n, 0]);
       if (revision <= known.revision) continue; // Delivered before.
       expect(firstRevision, `the change after revision ${known.revision} of ${name}`).toBe(
         known.revision + 1,
@@ -234,8 +252,13 @@ class Follower {
     }
   }
 
+  expectToKnow(names: readonly string[]): void {
+    const known = new Set([...this.#known.values()].map(({ name }) => name));
+    expect(names.filter((name) => !known.has(name))).toEqual([]);
+  }
+
   async expectUpToDate(store: Store): Promise<void> {
-    expect(this.#known.size).toBeGreaterThan(0);
+    expect(this.#known.size + this.deleted.size).toBeGreaterThan(0);
     for (const [uid, { name, sum, revision }] of this.#known) {
       expect((await store.get([name]))[0]).toMatchObject({ uid, value: sum, revision });
     }

@@ -3,12 +3,16 @@ import { describe } from "vitest";
 import { STORES } from "../support/stores.ts";
 import { changesSuite } from "./changes.ts";
 import { commitSuite } from "./commit.ts";
+import { deletingSuite } from "./deleting.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
 import { modelSuite } from "./model.ts";
+import { settingsSuite } from "./settings.ts";
 
 describe.each(STORES)("$name", (kind) => {
   describe("commit", () => commitSuite(kind));
   describe("exactly once", () => exactlyOnceSuite(kind));
   describe("changes", () => changesSuite(kind));
+  describe("settings", () => settingsSuite(kind));
+  describe("deleting", () => deletingSuite(kind));
   describe("model", () => modelSuite(kind));
 });

@@ -27,6 +27,13 @@ function decideOn(
     ...touched,
     keys: requestKeys(columns, touched),
     counters: touched.names.map((name) => found[name]),
+    fixed: new Map(
+      [...touched.whole].flatMap((index) => {
+        const counter = found[touched.names[index]!];
+        if (counter === undefined || counter === CORRUPT) return [];
+        return [[index, { ...counter, labels: {}, description: "", createTime: 0 }] as const];
+      }),
+    ),
     answered: new Map(),
     requestIdsFullForMs: undefined,
     ...more,
@@ -37,7 +44,7 @@ function decideOn(
 
 /** What is to be saved, a counter at a time. */
 function readable(
-  { changed, values, revisions, updateTimes, created, changes, answers }: Save,
+  { changed, values, revisions, updateTimes, fixed: settled, deleted, changes, answers }: Save,
   { names, counters }: Loaded,
 ) {
   const all = Array.from({ length: changes.count }, (_, k) => ({
@@ -46,8 +53,9 @@ function readable(
   }));
   return {
     answers,
+    deleted: [...deleted].map(([index, keepHistory]) => [names[index]!, keepHistory]),
     counters: changed.map((index) => {
-      const fixed = created.get(index) ?? (counters[index] as Counter);
+      const fixed = settled.get(index) ?? (counters[index] as Counter);
       const counter = {
         ...fixed,
         value: values[index]!,
@@ -69,6 +77,7 @@ const COUNTER: Counter = {
   monotonic: false,
   revision: 1,
   updateTime: 0,
+  settingsRevision: 1,
 };
 
 describe("a batch on its rows", () => {

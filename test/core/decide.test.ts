@@ -37,6 +37,7 @@ const counter: fc.Arbitrary<Counter> = fc
       monotonic,
       revision: 7,
       updateTime: 0,
+      settingsRevision: 2,
     };
   });
 const amount = fc.oneof(fc.bigInt(1n, 10n), fc.bigInt(1n, INT64_MAX), fc.constant(INT64_MAX));
@@ -110,6 +111,7 @@ describe("one operation on one counter", () => {
       monotonic: true,
       revision: 3,
       updateTime: 0,
+      settingsRevision: 2,
     };
     const code = (c: Counter | undefined, op: Parameters<typeof decide>[1]) =>
       (decide(c, op) as { code?: string }).code;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Batch, newOutcomes, type Outcomes } from "../../src/core/columns.ts";
 import { TallyError } from "../../src/core/errors.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "../../src/service/writer.ts";
-import { type Asked, batch, increment, single } from "../support/calls.ts";
+import { type Asked, batch, increment, remove, single } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 
 /** A store whose commits end when the test says so. */
@@ -83,6 +83,31 @@ describe("the writer", () => {
     ] as const) {
       const commit = await store.commitNumber(n);
       expect(commit.batch.ops.count).toBe(ops);
+      commit.end();
+    }
+    await Promise.all(answers);
+  });
+
+  it("cuts before what names a counter after its deletion, and only there", async () => {
+    const { store, submit } = setUp();
+    const calls = [
+      single(increment("a")),
+      single(remove("a")),
+      single(remove("b")),
+      batch([increment("c"), increment("d")]),
+      batch([increment("c"), increment("b")]),
+      single(increment("a")),
+      single(remove("a")),
+      single(remove("a")),
+    ];
+    const answers = calls.map((asked) => submit(asked));
+    for (const [n, ends] of [
+      [1, [1, 2, 3, 5]],
+      [2, [2, 3, 4]],
+      [3, [1]],
+    ] as const) {
+      const commit = await store.commitNumber(n);
+      expect([...commit.batch.calls.ends]).toEqual(ends);
       commit.end();
     }
     await Promise.all(answers);

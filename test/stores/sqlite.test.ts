@@ -31,6 +31,7 @@ import {
   increment,
   set,
   single,
+  update,
 } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 
@@ -129,6 +130,54 @@ describe("the constraints behind the rule", () => {
     const again = commit(single(increment("full", 5n), { id: "r" }), single(increment("a")));
     expect(again[0]!.refused).toMatchObject({ code: "ABOVE_MAX" });
     expect(again[1]!.results).toMatchObject([{ value: 4n, revision: 4 }]);
+  });
+
+  /** Another: it lets an update set any bounds. */
+  const careless: typeof decideBatch = (batch, loaded, context) => {
+    const extras = new Map(
+      [...batch.ops.extras].map(([i, { settings, ...rest }]) => {
+        return [i, { ...rest, settings: settings && { ...settings, min: undefined, max: undefined } }];
+      }),
+    );
+    const decided = decideBatch({ ...batch, ops: { ...batch.ops, extras } }, loaded, context);
+    for (const [i, counter] of decided.outcomes.counters) {
+      const { mask, settings } = batch.ops.extras.get(i)!;
+      for (const key of ["min", "max"] as const) {
+        if (!mask!.includes(key)) continue;
+        Object.assign(counter, { [key]: settings![key] });
+        Object.assign(decided.save.fixed.get(loaded.counterOf[i]!)!, { [key]: settings![key] });
+      }
+    }
+    return decided;
+  };
+
+  it("an update of bounds that leaves the value outside is refused, and the rest of the batch applies", () => {
+    connect().commit(single(create("a", { value: 9n, labels: { l: "1" } })));
+    open.pop()!.close();
+    const { commit } = connect(careless);
+    const answers = commit(
+      single(create("made", { value: 5n, labels: { l: "2" } })),
+      single(update("made", { max: 7n, labels: {} })),
+      single(update("a", { max: 8n, labels: {} }), { id: "r" }),
+      single(update("a", { min: 9n, labels: { m: "1" } })),
+      single(increment("a")),
+    );
+    expect(answers.map(({ refused }) => refused)).toEqual([
+      undefined,
+      undefined,
+      { code: "VALUE_OUTSIDE_BOUNDS", field: "value", requested: 9n, max: 8n },
+      undefined,
+      undefined,
+    ]);
+    open.pop()!.close();
+    const [a, made, again] = connect().commit(
+      single(increment("a")),
+      single(increment("made", 3n)),
+      single(update("a", { max: 8n, labels: {} }), { id: "r" }),
+    );
+    expect(a!.results).toMatchObject([{ value: 11n, revision: 3 }]);
+    expect(made!.refused).toMatchObject({ code: "ABOVE_MAX", max: 7n });
+    expect(again!.refused).toMatchObject({ code: "VALUE_OUTSIDE_BOUNDS", requested: 11n, min: 9n, max: 8n });
   });
 
   it("the refusal carries the counter's own numbers", () => {

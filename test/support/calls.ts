@@ -1,7 +1,7 @@
 /** Short ways to say what callers ask, and to read what a store answered. */
 
 import { type OpColumns, type Outcomes, toColumns } from "../../src/core/columns.ts";
-import { PLAIN } from "../../src/core/counter.ts";
+import { type FullCounter, PLAIN } from "../../src/core/counter.ts";
 import type { Refusal } from "../../src/core/errors.ts";
 import { type Op, type Settings, Verb } from "../../src/core/op.ts";
 import type { Store } from "../../src/service/store.ts";
@@ -14,6 +14,19 @@ export interface Asked {
   readonly ops: Op | OpColumns;
   readonly allOrNothing: boolean;
 }
+
+export function update(
+  name: string,
+  settings: Partial<Settings>,
+  { mask = Object.keys(settings) as (keyof Settings)[], ...options }: OpOptions & Pick<Op, "mask"> = {},
+): Op {
+  const to: Settings = { ...PLAIN, labels: {}, description: "", ...settings };
+  return { ...op(Verb.UPDATE, name, 0n, options), settings: to, mask };
+}
+
+/** Deletion of a counter. */
+export const remove = (name: string, options: OpOptions & Pick<Op, "keepHistory"> = {}): Op =>
+  op(Verb.DELETE, name, 0n, { keepHistory: false, ...options });
 
 type OpOptions = Pick<Partial<Op>, "mustExist" | "etag" | "note">;
 type CallOptions = { id?: string | undefined; caller?: string; allOrNothing?: boolean };
@@ -56,7 +69,15 @@ export interface Answer {
   readonly time: number;
   readonly results: readonly Result[];
 }
-export type Result = { value: bigint; previous: bigint; revision: number } | Refusal;
+export type Result =
+  | {
+      value: bigint;
+      previous: bigint;
+      revision: number;
+      /** Of an update: the counter just after. */
+      counter?: FullCounter;
+    }
+  | Refusal;
 
 /** Have a store apply some requests in one commit. */
 export async function commit(store: Pick<Store, "commit">, ...asked: Asked[]): Promise<Answer[]> {
@@ -79,8 +100,10 @@ export function answersOf(asked: readonly Asked[], outcomes: Outcomes): Answer[]
     const end = first + ("verbs" in ops ? ops.count : 1);
     const results: Result[] = [];
     for (let i = first; i < end; i++) {
-      const { values, previous, revisions, refusals } = outcomes;
-      results.push(refusals.get(i) ?? { value: values[i]!, previous: previous[i]!, revision: revisions[i]! });
+      const { values, previous, revisions, refusals, counters } = outcomes;
+      const counter = counters.get(i);
+      const applied = { value: values[i]!, previous: previous[i]!, revision: revisions[i]! };
+      results.push(refusals.get(i) ?? { ...applied, ...(counter && { counter }) });
     }
     first = end;
     const refused = outcomes.callRefusals.get(c);

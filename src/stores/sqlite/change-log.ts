@@ -1,9 +1,10 @@
 import type { Database, Statement } from "better-sqlite3";
 import { ByteReader, ByteWriter, halvesOf } from "../../core/bytes.ts";
 import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.ts";
-import { uidFromBytes } from "../../core/uid.ts";
+import { uidFromBytes, uidToBytes } from "../../core/uid.ts";
 import type { ChangePage, StoredChange } from "../../service/store.ts";
 import { Checksum } from "./checksum.ts";
+import type { Row } from "./rows.ts";
 import { unusable } from "./schema.ts";
 
 /**
@@ -12,13 +13,19 @@ import { unusable } from "./schema.ts";
  * Kept within a size by dropping the oldest commits whole; each counter concerned keeps an opening, its value after
  * the last change dropped, so that the sums of what can be read still equal the values. The newest commit is never
  * dropped, so positions go on after a restart.
+ *
+ * Changes refer to counters by the ids of their rows. Of a deleted counter, `deleted_counters` says what it was, until
+ * its last change, the deletion, is dropped.
  */
 export class ChangeLog {
   readonly #bytesMax: number;
   readonly #append: Statement<[bigint, bigint, bigint, bigint, Uint8Array]>;
   readonly #oldest: Statement<[], LogRow>;
   readonly #drop: Statement<[bigint]>;
-  readonly #open: Statement<[bigint, bigint, bigint, bigint]>;
+  readonly #open: Statement<{ id: bigint; revision: bigint; value: bigint; time: bigint }>;
+  readonly #close: Statement<[bigint]>;
+  readonly #bury: Statement<[bigint, string, Uint8Array, bigint]>;
+  readonly #unbury: Statement<[bigint]>;
   /** The oldest commit that is kept, and the newest. */
   #first: bigint;
   #position: bigint;
@@ -32,8 +39,12 @@ export class ChangeLog {
     this.#oldest = db.prepare(`SELECT * FROM change_log ORDER BY position LIMIT ${SLICE_COMMITS}`);
     this.#drop = db.prepare("DELETE FROM change_log WHERE position <= ?");
     this.#open = db.prepare(`
-      INSERT INTO change_openings VALUES (?, ?, ?, ?)
+      INSERT INTO change_openings SELECT $id, $revision, $value, $time
+      WHERE NOT EXISTS (SELECT 1 FROM deleted_counters WHERE id = $id AND history = 0)
       ON CONFLICT DO UPDATE SET revision = excluded.revision, value = excluded.value, time_ms = excluded.time_ms`);
+    this.#close = db.prepare("DELETE FROM change_openings WHERE counter_id = ?");
+    this.#bury = db.prepare("INSERT INTO deleted_counters VALUES (?, ?, ?, ?)");
+    this.#unbury = db.prepare("DELETE FROM deleted_counters WHERE id = ?");
     const edge = (order: string) =>
       db.prepare<[], LogRow>(`SELECT * FROM change_log ORDER BY position ${order} LIMIT 1`).get();
     const first = edge("ASC");
@@ -58,6 +69,16 @@ export class ChangeLog {
     this.#bytesEnd = bytesEnd;
   }
 
+  /**
+   * Note that a counter is deleted. Inside the caller's transaction.
+   *
+   * @param keepHistory  whether its changes are still given out
+   */
+  deleted({ id, counter }: Pick<Row, "id" | "counter">, name: string, keepHistory: boolean): void {
+    this.#bury.run(id, name, uidToBytes(counter.uid), keepHistory ? 1n : 0n);
+    if (!keepHistory) this.#close.run(id);
+  }
+
   /** Where the log ends; give it to `rewind` when the transaction is rolled back. */
   get end(): { position: bigint; bytesEnd: bigint } {
     return { position: this.#position, bytesEnd: this.#bytesEnd };
@@ -75,6 +96,7 @@ export class ChangeLog {
   /** Drop a slice of the oldest commits. Inside the caller's transaction. */
   drop(): void {
     const openings = new Map<bigint, Change>();
+    const gone: bigint[] = [];
     let last: LogRow | undefined;
     let changes = 0;
     for (const row of this.#oldest.all()) {
@@ -82,14 +104,23 @@ export class ChangeLog {
         changes > SLICE_CHANGES || this.#bytesEnd - (last?.bytes_end ?? 0n) <= BigInt(this.#bytesMax);
       if (row.position === this.#position || (last !== undefined && enough)) break;
       for (const { id, change } of readChanges(row)) {
-        openings.set(id, change);
+        if (change.kind !== ChangeKind.DELETE) openings.set(id, change);
+        else {
+          openings.delete(id);
+          gone.push(id);
+        }
         changes++;
       }
       last = row;
     }
     if (last === undefined) return;
-    for (const [id, { revision, value, time }] of openings)
-      this.#open.run(id, BigInt(revision), value, BigInt(time));
+    for (const [id, { revision, value, time }] of openings) {
+      this.#open.run({ id, revision: BigInt(revision), value, time: BigInt(time) });
+    }
+    for (const id of gone) {
+      this.#close.run(id);
+      this.#unbury.run(id);
+    }
     this.#drop.run(last.position);
     this.#bytesDropped = last.bytes_end;
     this.#first = last.position + 1n;
@@ -101,7 +132,7 @@ export class ChangeLogReader {
   readonly #floor: Statement<[], bigint>;
   readonly #since: Statement<[bigint, bigint], LogRow>;
   readonly #openings: Statement<[bigint, bigint], OpeningRow>;
-  readonly #counter: Statement<[bigint], { name: string; uid: Uint8Array }>;
+  readonly #counter: Statement<{ id: bigint }, CounterRow>;
 
   constructor(db: Database) {
     this.#floor = db.prepare<[], bigint>("SELECT coalesce(min(position), 1) - 1 FROM change_log").pluck();
@@ -109,7 +140,9 @@ export class ChangeLogReader {
     this.#openings = db.prepare(
       "SELECT * FROM change_openings WHERE counter_id > ? ORDER BY counter_id LIMIT ?",
     );
-    this.#counter = db.prepare("SELECT name, uid FROM counters WHERE id = ?");
+    this.#counter = db.prepare(`
+      SELECT name, uid, 1 AS history FROM counters WHERE id = $id
+      UNION ALL SELECT name, uid, history FROM deleted_counters WHERE id = $id`);
   }
 
   /** See Store.changesSince. Inside one read transaction of the caller's. */
@@ -120,23 +153,25 @@ export class ChangeLogReader {
       const from = openingsAfter === undefined ? floor : position;
       const page = this.#openings.all(openingsAfter ?? 0n, BigInt(limit));
       if (page.length === 0) return this.since(`${from}`, limit);
-      const changes = page.map((row) => this.#stored(row.counter_id, opening(row), from));
+      const changes = page.flatMap((row) => this.#shown(row.counter_id, opening(row), from));
       return { changes, cursor: `o${from}.${page.at(-1)!.counter_id}` };
     }
     const changes: StoredChange[] = [];
-    let end = position;
+    let end = cursor;
     for (const row of this.#since.iterate(position, BigInt(limit))) {
-      const more = readChanges(row);
+      const more = readChanges(row).flatMap(({ id, change }) => this.#shown(id, change, row.position));
       if (changes.length > 0 && changes.length + more.length > limit) break;
-      for (const { id, change } of more) changes.push(this.#stored(id, change, row.position));
-      end = row.position;
+      changes.push(...more);
+      end = `${row.position}`;
     }
-    return { changes, cursor: changes.length === 0 ? cursor : `${end}` };
+    return { changes, cursor: end };
   }
 
-  #stored(id: bigint, change: Change, position: bigint): StoredChange {
-    const { name, uid } = this.#counter.get(id)!;
-    return { ...change, name, uid: uidFromBytes(uid), position: `${position}` };
+  /** The change as it is given out; none when its counter was deleted without its history. */
+  #shown(id: bigint, change: Change, position: bigint): StoredChange[] {
+    const { name, uid, history } = this.#counter.get({ id })!;
+    if (history === 0n && change.kind !== ChangeKind.DELETE) return [];
+    return [{ ...change, name, uid: uidFromBytes(uid), position: `${position}` }];
   }
 }
 
@@ -150,6 +185,12 @@ interface LogRow {
   readonly bytes_end: bigint;
   readonly checksum: bigint;
   readonly changes: Uint8Array;
+}
+
+interface CounterRow {
+  readonly name: string;
+  readonly uid: Uint8Array;
+  readonly history: bigint;
 }
 
 interface OpeningRow {

@@ -1,13 +1,13 @@
 import Database from "better-sqlite3";
 import { CORRUPT, type Context, decideBatch, requestKeys, type Save, touchedBy } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
-import type { Counter } from "../../core/counter.ts";
+import type { Counter, Fixed } from "../../core/counter.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Retention } from "../../service/store.ts";
 import { ChangeLog } from "./change-log.ts";
 import { RequestIds } from "./request-ids.ts";
 import { RowCache } from "./row-cache.ts";
-import { type Row, RowReader, RowWriter, toRow } from "./rows.ts";
+import { type Row, RowReader, RowWriter, toFullCounter, toRow } from "./rows.ts";
 import { assertOurs, assertSqliteFloor, migrate } from "./schema.ts";
 import { findViolation, type LoadedRows, type Violation } from "./violation.ts";
 
@@ -217,7 +217,18 @@ export class WriteConnection {
       const record = key === undefined ? undefined : this.#requestIds.find(key);
       if (record !== undefined) answered.set(key!, record);
     }
-    const facts = { ...touched, counters, keys, answered, requestIdsFullForMs: this.#requestIds.fullForMs };
+    const fixed = new Map<number, Fixed>();
+    for (const index of touched.whole) {
+      if (rows[index] === undefined) continue;
+      const raw = this.#rows.find(touched.names[index]!);
+      if (raw !== undefined && raw !== CORRUPT) fixed.set(index, toFullCounter(raw));
+      else {
+        rows[index] = undefined; // It was cached, and rotted since.
+        counters[index] = CORRUPT;
+      }
+    }
+    const { fullForMs } = this.#requestIds;
+    const facts = { ...touched, counters, fixed, keys, answered, requestIdsFullForMs: fullForMs };
     return { facts, rows };
   }
 
@@ -231,9 +242,9 @@ export class WriteConnection {
     return row;
   }
 
-  /** Write the counters; returns the rows that were made. */
+  /** Write the counters; returns the rows that were made, or made anew. */
   #write(
-    { changed, values, revisions, updateTimes, created }: Save,
+    { changed, values, revisions, updateTimes, fixed, deleted }: Save,
     { facts, rows }: LoadedRows,
   ): Map<number, Row> {
     const made = new Map<number, Row>();
@@ -243,18 +254,32 @@ export class WriteConnection {
       const revision = revisions[index]!;
       const updateTime = updateTimes[index]!;
       const row = rows[index];
-      if (row !== undefined) this.#writes.update(row, value, revision, updateTime);
+      const now = fixed.size === 0 ? undefined : fixed.get(index);
+      if (now === undefined) this.#writes.update(row!, value, revision, updateTime);
       else {
+        const name = facts.names[index]!;
         const count = { value, revision, updateTime };
-        made.set(index, this.#writes.insert(++id, facts.names[index]!, created.get(index)!, count));
+        const before = facts.fixed.get(index);
+        const written =
+          row === undefined
+            ? this.#writes.insert(++id, name, now, count)
+            : this.#writes.updateSettings(row, name, before!.labels, now, count);
+        made.set(index, written);
       }
+    }
+    for (const [index, keepHistory] of deleted) {
+      const name = facts.names[index]!;
+      const row = made.get(index) ?? rows[index]!;
+      const { labels } = fixed.get(index) ?? facts.fixed.get(index)!;
+      this.#writes.delete(row, name, labels);
+      this.#log.deleted(row, name, keepHistory);
     }
     return made;
   }
 
   /** After COMMIT: the cache follows. */
   #remember(
-    { changed, values, revisions, updateTimes }: Save,
+    { changed, values, revisions, updateTimes, deleted }: Save,
     { facts, rows }: LoadedRows,
     made: Map<number, Row>,
   ): void {
@@ -268,8 +293,9 @@ export class WriteConnection {
     }
     for (const [index, row] of made) {
       this.#cache.set(facts.names[index]!, row);
-      this.#lastId = row.id;
+      if (row.id > this.#lastId) this.#lastId = row.id;
     }
+    for (const index of deleted.keys()) this.#cache.delete(facts.names[index]!);
   }
 
   #commitTransaction(): void {
@@ -309,6 +335,7 @@ export class WriteConnection {
       if (violation !== undefined) return violation;
     } finally {
       if (this.#db.inTransaction) this.#rollback.run();
+      this.#writes.counts.reload();
     }
     throw new TallyError("STORE_UNAVAILABLE", "a CHECK refuses the batch and none of its operations", {
       cause,

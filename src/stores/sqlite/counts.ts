@@ -39,6 +39,7 @@ export class Counts {
   readonly #update: Statement;
   readonly #updateRecent: Statement;
   readonly #delete: Statement<[bigint]>;
+  readonly #deleteRecent: Statement<[bigint]>;
   readonly #size: Statement<[], bigint>;
   readonly #edge: Statement<[bigint], bigint>;
   readonly #fold: Statement<[bigint, bigint]>;
@@ -60,6 +61,7 @@ export class Counts {
     this.#update = db.prepare(`UPDATE counts ${positional}`);
     this.#updateRecent = db.prepare(`UPDATE recent_counts ${positional}`);
     this.#delete = db.prepare("DELETE FROM counts WHERE id = ?");
+    this.#deleteRecent = db.prepare("DELETE FROM recent_counts WHERE id = ?");
     this.#size = db.prepare<[], bigint>("SELECT count(*) FROM recent_counts").pluck();
     this.#edge = db
       .prepare<[bigint], bigint>(
@@ -88,6 +90,13 @@ export class Counts {
     }
     if (place !== Place.COLD && changed(this.#updateRecent, count)) return Place.RECENT;
     return changed(this.#update, count) ? Place.WARM : undefined;
+  }
+
+  /** Take a count away, wherever it stands; false when it is in neither table. */
+  delete(id: bigint): boolean {
+    if (this.#deleteRecent.run(id).changes === 0) return this.#delete.run(id).changes === 1;
+    this.#recent--;
+    return true;
   }
 
   /** Whether there is a fold to begin or to go on with. */

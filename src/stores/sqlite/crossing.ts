@@ -28,15 +28,16 @@ export function unpackBatch({ calls, count, nameBytes, buffer, extras }: Crossin
   return { calls, ops: { ...newOpColumns(count, nameBytes, buffer), extras } };
 }
 
-export interface CrossingOutcomes extends Pick<Outcomes, "refusals" | "callRefusals" | "uids"> {
+export interface CrossingOutcomes extends Pick<Outcomes, "refusals" | "counters" | "callRefusals" | "uids"> {
   readonly ops: number;
   readonly calls: number;
   readonly buffer: ArrayBufferLike;
 }
 
 export function packOutcomes(outcomes: Outcomes): CrossingOutcomes {
-  const { values, times, refusals, callRefusals, uids } = outcomes;
-  return { ops: values.length, calls: times.length, buffer: values.buffer, refusals, callRefusals, uids };
+  const { values, times, refusals, counters, callRefusals, uids } = outcomes;
+  const [ops, calls, { buffer }] = [values.length, times.length, values];
+  return { ops, calls, buffer, refusals, counters, callRefusals, uids };
 }
 
 export function unpackOutcomes({
@@ -44,8 +45,9 @@ export function unpackOutcomes({
   calls,
   buffer,
   refusals,
+  counters,
   callRefusals,
   uids,
 }: CrossingOutcomes): Outcomes {
-  return { ...newOutcomes(ops, calls, buffer), refusals, callRefusals, uids };
+  return { ...newOutcomes(ops, calls, buffer), refusals, counters, callRefusals, uids };
 }

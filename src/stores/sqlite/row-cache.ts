@@ -41,6 +41,11 @@ export class RowCache {
     if (this.#old.size > 0) this.#old.delete(name);
   }
 
+  delete(name: string): void {
+    this.#young.delete(name);
+    this.#old.delete(name);
+  }
+
   clear(): void {
     this.#young.clear();
     this.#old.clear();

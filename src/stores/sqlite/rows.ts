@@ -1,6 +1,6 @@
 import type { Database, Statement } from "better-sqlite3";
-import { CORRUPT, type Created } from "../../core/batch.ts";
-import type { Counter, FullCounter } from "../../core/counter.ts";
+import { CORRUPT } from "../../core/batch.ts";
+import type { Counter, Details, Fixed, FullCounter } from "../../core/counter.ts";
 import { uidFromBytes, uidToBytes } from "../../core/uid.ts";
 import { Checksum } from "./checksum.ts";
 import { Counts, Place } from "./counts.ts";
@@ -97,7 +97,6 @@ export function toFullCounter(raw: RawRow): FullCounter {
   return {
     name: raw.name,
     ...toCounter(raw),
-    settingsRevision: Number(raw.settings_revision),
     createTime: Number(raw.create_ms),
     labels: raw.labels === null ? {} : JSON.parse(raw.labels),
     description: raw.description ?? "",
@@ -120,6 +119,7 @@ function toCounter(raw: RawRow): Counter {
     monotonic: raw.monotonic === 1n,
     revision: Number(raw.revision),
     updateTime: Number(raw.update_ms),
+    settingsRevision: Number(raw.settings_revision),
   };
 }
 
@@ -134,9 +134,28 @@ function stillOf(raw: RawRow): number | undefined {
   }
 }
 
-function stillChecksum(
-  raw: Omit<RawRow, "value" | "revision" | "update_ms" | "checksum" | "recent">,
-): number {
+/** What counting does not change of a row. */
+type StillRow = Omit<RawRow, "value" | "revision" | "update_ms" | "checksum" | "recent">;
+
+function toStillRow(id: bigint, name: string, fixed: Fixed): StillRow {
+  const { labels, description } = fixed;
+  return {
+    id,
+    name,
+    uid: uidToBytes(fixed.uid),
+    initial: fixed.initial,
+    min_value: fixed.min ?? null,
+    max_value: fixed.max ?? null,
+    clamp: fixed.clamp ? 1n : 0n,
+    monotonic: fixed.monotonic ? 1n : 0n,
+    settings_revision: BigInt(fixed.settingsRevision),
+    create_ms: BigInt(fixed.createTime),
+    labels: Object.keys(labels).length === 0 ? null : JSON.stringify(labels),
+    description: description === "" ? null : description,
+  };
+}
+
+function stillChecksum(raw: StillRow): number {
   return new Checksum()
     .int64(raw.id)
     .text(raw.name)
@@ -156,6 +175,8 @@ function stillChecksum(
 export class RowWriter {
   readonly counts: Counts;
   readonly #insert: Statement;
+  readonly #updateSettings: Statement;
+  readonly #delete: Statement<[bigint]>;
   readonly #lastId: Statement<[], bigint>;
   readonly #labels: LabelWriter;
 
@@ -164,6 +185,11 @@ export class RowWriter {
     this.#insert = db.prepare(`
       INSERT INTO counters VALUES ($id, $name, $uid, $initial, $clamp, $monotonic, $settings_revision, $create_ms,
         $labels, $description)`);
+    this.#updateSettings = db.prepare(`
+      UPDATE counters SET initial = $initial, clamp = $clamp, monotonic = $monotonic,
+        settings_revision = $settings_revision, labels = $labels, description = $description
+      WHERE id = $id`);
+    this.#delete = db.prepare("DELETE FROM counters WHERE id = ?");
     this.#lastId = db.prepare<[], bigint>("SELECT seq FROM sqlite_sequence WHERE name = 'counters'").pluck();
     this.#labels = new LabelWriter(db);
   }
@@ -173,27 +199,11 @@ export class RowWriter {
     return this.#lastId.get() ?? 0n;
   }
 
-  insert(id: bigint, name: string, created: Created, { value, revision, updateTime }: Count): Row {
-    const { labels, description, ...fixed } = created;
-    const { min, max } = fixed;
-    const raw = {
-      id,
-      name,
-      uid: uidToBytes(fixed.uid),
-      initial: fixed.initial,
-      clamp: fixed.clamp ? 1n : 0n,
-      monotonic: fixed.monotonic ? 1n : 0n,
-      settings_revision: 1n,
-      create_ms: BigInt(updateTime),
-      labels: Object.keys(labels).length === 0 ? null : JSON.stringify(labels),
-      description: description === "" ? null : description,
-    };
-    const still = stillChecksum({ ...raw, min_value: min ?? null, max_value: max ?? null });
-    const sum = checksum(still, value, revision, updateTime);
+  insert(id: bigint, name: string, fixed: Fixed, count: Count): Row {
+    const raw = toStillRow(id, name, fixed);
     this.#insert.run(raw);
-    this.counts.insert({ id, value, revision, updateTime, min, max, checksum: sum });
-    this.#labels.insert(id, name, labels);
-    return { id, counter: { ...fixed, value, revision, updateTime }, still, place: Place.COLD };
+    this.#labels.insert(id, name, fixed.labels);
+    return this.#insertCount(raw, fixed, count);
   }
 
   /** @throws SQLITE_CORRUPT when the row is not there any more */
@@ -202,11 +212,57 @@ export class RowWriter {
     const { min, max } = counter;
     const sum = checksum(still, value, revision, updateTime);
     const place = this.counts.update(row.place, { id, value, revision, updateTime, min, max, checksum: sum });
-    if (place === undefined) {
-      throw Object.assign(new Error(`row ${id} was loaded before and is gone`), { code: "SQLITE_CORRUPT" });
-    }
+    if (place === undefined) throw gone(id);
     row.place = place;
   }
+
+  /**
+   * Write a counter whole, with other settings than before.
+   *
+   * @param before  the labels until now
+   * @throws SQLITE_CORRUPT when the row is not there any more
+   */
+  updateSettings({ id }: Row, name: string, before: Details["labels"], fixed: Fixed, count: Count): Row {
+    const raw = toStillRow(id, name, fixed);
+    if (this.#updateSettings.run(raw).changes !== 1 || !this.counts.delete(id)) throw gone(id);
+    this.#labels.replace(id, name, before, fixed.labels);
+    return this.#insertCount(raw, fixed, count);
+  }
+
+  /**
+   * @param labels  the labels until now
+   * @throws SQLITE_CORRUPT when the row is not there any more
+   */
+  delete({ id }: Row, name: string, labels: Details["labels"]): void {
+    this.#labels.remove(name, labels);
+    if (this.#delete.run(id).changes !== 1 || !this.counts.delete(id)) throw gone(id);
+  }
+
+  #insertCount(raw: StillRow, fixed: Fixed, count: Count): Row {
+    const { id } = raw;
+    const { value, revision, updateTime } = count;
+    const { uid, initial, min, max, clamp, monotonic, settingsRevision } = fixed;
+    const still = stillChecksum(raw);
+    const sum = checksum(still, value, revision, updateTime);
+    this.counts.insert({ id, value, revision, updateTime, min, max, checksum: sum });
+    const counter = {
+      uid,
+      initial,
+      min,
+      max,
+      clamp,
+      monotonic,
+      settingsRevision,
+      value,
+      revision,
+      updateTime,
+    };
+    return { id, counter, still, place: Place.COLD };
+  }
+}
+
+function gone(id: bigint): Error {
+  return Object.assign(new Error(`row ${id} was loaded before and is gone`), { code: "SQLITE_CORRUPT" });
 }
 
 function checksum(still: number, value: bigint, revision: number, updateTime: number): number {

@@ -107,6 +107,15 @@ const MIGRATIONS = [
   -- Every count, wherever it stands.
   CREATE VIEW current_counts AS SELECT * FROM counts UNION ALL SELECT * FROM recent_counts;
   `,
+  `
+  -- Counters that were deleted, while the change log refers to them.
+  CREATE TABLE deleted_counters (
+    id INTEGER PRIMARY KEY, -- What it was in counters.
+    name TEXT NOT NULL,
+    uid BLOB NOT NULL,
+    history INTEGER NOT NULL -- 1: its changes are still given out; 0: only its deletion.
+  ) STRICT;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// The `tally` command. It has no static imports of ours and knows only old syntax, because an old Node.js must get
-// as far as the check below: there the sources do not parse, and the SQLite binding ends the process with a segfault.
+// The `tally` command. It has no static imports of ours and is written in the syntax of Node.js 12, because an old
+// one must get as far as the check below: there the sources do not parse, and the SQLite binding ends the process
+// with a segfault.
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,8 +9,9 @@ import { fileURLToPath } from "node:url";
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));
 
-if (canRunTally(process.versions.node)) await run();
-else await runOnNewerNode();
+if (canRunTally(process.versions.node)) void run();
+else
+  void import("./newer-node.mjs").then(({ runOnNewerNode }) => runOnNewerNode({ self, root, canRunTally }));
 
 /** 22.18 and 23.6 are the first to run TypeScript sources as they are. */
 function canRunTally(version) {
@@ -17,13 +19,25 @@ function canRunTally(version) {
   return major >= 24 || (major === 23 && minor >= 6) || (major === 22 && minor >= 18);
 }
 
-/** A packed Tally has dist/, because Node strips no types under node_modules. */
 async function run() {
   if (process.env.TALLY_REEXECUTED) stopWithParent();
   await cacheCompiledCode();
-  const built = existsSync(join(root, "dist/src/cli/main.js"));
-  const { main } = await (built ? import("../dist/src/cli/main.js") : import("../src/cli/main.ts"));
+  const { main } = await load();
   await main(process.argv.slice(2), root);
+}
+
+/** A checkout has the sources; a package has dist/ instead, because Node strips no types under node_modules. */
+async function load() {
+  try {
+    if (existsSync(join(root, "src"))) return await import("../src/cli/main.ts");
+    return await import("../dist/src/cli/main.js");
+  } catch (error) {
+    if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+    const what = /^Cannot find package '([^']+)'/.exec(error.message);
+    if (what) refuse(`${root} lacks the package ${what[1]}: run "npm ci" there, or install Tally again.`);
+    if (existsSync(join(root, "dist"))) throw error;
+    refuse(`The package in ${root} was packed without its code: pack it with "npm run pack".`);
+  }
 }
 
 /**
@@ -31,46 +45,17 @@ async function run() {
  * folder for temporary files, where others could put code.
  */
 async function cacheCompiledCode() {
-  process.env.NODE_COMPILE_CACHE ??= join(root, "node_modules/.cache/tally"); // Worker threads look here.
+  const folder = process.env.NODE_COMPILE_CACHE || join(root, "node_modules/.cache/tally");
+  process.env.NODE_COMPILE_CACHE = folder; // Worker threads look here.
   const { enableCompileCache } = await import("node:module");
-  enableCompileCache(process.env.NODE_COMPILE_CACHE);
-}
-
-/** Run this command again on the Node.js that the package brings with it, as if it had been that from the start. */
-async function runOnNewerNode() {
-  const candidates = [
-    "node_modules/.bin/node",
-    `node_modules/node-linux-${process.arch}/bin/node`, // npm 10 unpacks it and leaves the link out.
-    "../.bin/node", // When Tally is somebody's dependency.
-  ];
-  const node = candidates.map((path) => join(root, path)).find((path) => existsSync(path));
-  if (node === undefined || process.env.TALLY_REEXECUTED) {
-    const found = `this is ${process.versions.node} (${process.execPath})`;
-    refuse(
-      `Tally needs Node.js 22.18 or newer, and ${found}; install Node.js 24, or run "npm ci" in ${root}.`,
-    );
-  }
-  const { spawn } = await import("node:child_process");
-  const child = spawn(node, [...process.execArgv, self, ...process.argv.slice(2)], {
-    stdio: ["inherit", "inherit", "inherit", "ipc"],
-    env: { ...process.env, TALLY_REEXECUTED: "1" },
-  });
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR2"]) {
-    process.on(signal, () => child.kill(signal));
-  }
-  child.on("error", ({ message }) => refuse(`Cannot run the Node.js at ${node}: ${message}.`));
-  child.on("exit", (code, signal) => {
-    if (signal === null) process.exit(code);
-    process.removeAllListeners(signal); // So that it ends this process as it ended the other.
-    process.kill(process.pid, signal);
-  });
+  enableCompileCache(folder);
 }
 
 /** Should the parent be killed outright, nobody would know that this process still holds the port and the store. */
 function stopWithParent() {
   delete process.env.TALLY_REEXECUTED;
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
-  process.channel?.unref();
+  if (process.channel) process.channel.unref();
 }
 
 /** Exit codes: src/cli/exit.ts. */

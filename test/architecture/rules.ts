@@ -88,5 +88,5 @@ export const RULES: readonly Rule[] = [
   },
   { of: "gen/", own: ["gen/"], packages: ["@bufbuild/protobuf"], builtins: false },
   // It must run on any Node, to say which one Tally needs; what it starts it imports after that.
-  { of: "bin/", own: ["src/cli/", "dist/src/cli/"], packages: [], builtins: true },
+  { of: "bin/", own: ["bin/", "src/cli/", "dist/src/cli/"], packages: [], builtins: true },
 ];

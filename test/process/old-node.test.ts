@@ -1,11 +1,11 @@
 /** On a Node.js that cannot run Tally: it runs itself again on one that can, or says one sentence. */
-import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
 import { holdCall } from "./call.ts";
-import { BIN, folder, Tally } from "./tally.ts";
+import { findOldNode } from "./old-node.ts";
+import { BIN, folder, ROOT, Tally } from "./tally.ts";
 
 const OLD = findOldNode();
 
@@ -43,28 +43,98 @@ describe.skipIf(OLD === undefined)("an old Node.js (needs one below 22.18 on the
   });
 
   it("alone says one sentence", async () => {
-    const root = folder();
-    mkdirSync(join(root, "bin"));
-    cpSync(BIN, join(root, "bin/tally.mjs"));
-    await expect(new Tally(oldNode, [join(root, "bin/tally.mjs"), "serve"]).ended).resolves.toEqual({
+    const { root, home } = alone();
+    mkdirSync(join(root, "src"));
+    await expect(
+      new Tally(oldNode, [join(root, "bin/tally.mjs"), "serve"], { env: home }).ended,
+    ).resolves.toEqual({
       code: EXIT.UNAVAILABLE,
       signal: null,
       stdout: "",
       stderr:
-        `tally: Tally needs Node.js 22.18 or newer, and this is ${version} (${oldNode}); ` +
+        `tally: Tally needs Node.js 22.18 or newer; this is ${version} (${oldNode}), and no newer one was found: ` +
         `install Node.js 24, or run "npm ci" in ${root}.\n`,
     });
   });
+
+  it("alone, and of a package, it says how to give Tally a Node.js of its own", async () => {
+    const { root, home } = alone();
+    const { code, stderr } = await new Tally(oldNode, [join(root, "bin/tally.mjs")], { env: home }).ended;
+    expect([code, stderr]).toEqual([
+      EXIT.UNAVAILABLE,
+      `tally: Tally needs Node.js 22.18 or newer; this is ${version} (${oldNode}), and no newer one was found: ` +
+        `install Node.js 24, or give Tally one of its own with ` +
+        `"npm install --prefix ${home.HOME}/.local/share/tally node-linux-${process.arch}@24".\n`,
+    ]);
+  });
+
+  it.each([
+    ["Tally's own", ".local/share/tally/node_modules/node-linux-ARCH/bin/node"],
+    ["on the PATH", "on-path/node"],
+    ["of nvm", ".nvm/versions/node/v22.18.0/bin/node"],
+    ["of fnm", ".local/share/fnm/node-versions/v24.1.0/installation/bin/node"],
+    ["of volta", ".volta/tools/image/node/24.1.0/bin/node"],
+    ["of mise", ".local/share/mise/installs/node/24/bin/node"],
+  ])("finds the Node.js %s", async (_, path) => {
+    const { root, home } = alone();
+    install(process.execPath, join(home.HOME, path.replace("ARCH", process.arch)));
+    await expect(versionRunBy(root, home)).resolves.toBe(process.version);
+  });
+
+  it("takes the newest of a version manager, and passes over what is too old or does not run", async () => {
+    const { root, home } = alone();
+    const versions = join(home.HOME, ".nvm/versions/node");
+    install(oldNode, join(versions, "v9.11.2/bin/node"));
+    install(process.execPath, join(versions, "v24.10.0/bin/node"));
+    install(
+      script(home.HOME, 'echo v24.9.0; [ "$1" = --version ] || exit 99'),
+      join(versions, "v24.9.0/bin/node"),
+    );
+    install(script(home.HOME, "exit 1"), join(versions, "v100.0.0/bin/node"));
+    install(oldNode, join(home.HOME, "on-path/node"));
+    await expect(versionRunBy(root, home)).resolves.toBe(process.version);
+  });
+
+  /** A Tally whose only code prints the Node.js that runs it, for a user who has nothing else. */
+  function alone() {
+    const root = folder();
+    cpSync(join(ROOT, "bin"), join(root, "bin"), { recursive: true });
+    const home = folder();
+    const nowhere = Object.fromEntries(MANAGERS.map((variable) => [variable, undefined]));
+    return { root, home: { ...nowhere, HOME: home, PATH: join(home, "on-path"), N_PREFIX: home } };
+  }
+
+  async function versionRunBy(root: string, env: NodeJS.ProcessEnv): Promise<string> {
+    mkdirSync(join(root, "dist/src/cli"), { recursive: true });
+    writeFileSync(join(root, "package.json"), '{"type": "module"}');
+    writeFileSync(
+      join(root, "dist/src/cli/main.js"),
+      "export const main = () => console.log(process.version)",
+    );
+    const { stdout, stderr } = await new Tally(oldNode, [join(root, "bin/tally.mjs")], { env }).ended;
+    return (stdout + stderr).trim();
+  }
 });
 
-function findOldNode(): { path: string; version: string } | undefined {
-  for (const dir of new Set(process.env.PATH!.split(delimiter))) {
-    const path = join(dir, "node");
-    if (!existsSync(path)) continue;
-    const script = "console.log(process.versions.node + ' ' + process.execPath)";
-    const [version, execPath] = execFileSync(path, ["-e", script], { encoding: "utf8" }).trim().split(" ");
-    const [major, minor] = version!.split(".").map(Number);
-    if (major! < 22 || (major === 22 && minor! < 18)) return { path: execPath!, version: version! };
-  }
-  return undefined;
+/** Where they say that their folder is another. */
+const MANAGERS = [
+  "ASDF_DATA_DIR",
+  "FNM_DIR",
+  "MISE_DATA_DIR",
+  "NODENV_ROOT",
+  "NVM_DIR",
+  "VOLTA_HOME",
+  "XDG_DATA_HOME",
+];
+
+function install(node: string, path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  symlinkSync(node, path);
+}
+
+function script(where: string, code: string): string {
+  const path = join(where, `script-${code.length}`);
+  writeFileSync(path, `#!/bin/sh\n${code}\n`);
+  chmodSync(path, 0o755);
+  return path;
 }

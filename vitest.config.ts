@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 import { gherkin } from "./test/features/gherkin/plugin.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -12,6 +12,7 @@ export default defineConfig({
   plugins: [gherkin(here("./test/features/run.ts"))],
   test: {
     include: ["test/**/*.test.ts", "test/features/*.feature"],
+    exclude: [...configDefaults.exclude, "test/package/**"], // Has a configuration of its own.
     pool: "forks",
     maxWorkers: "100%", // By default one core stays idle, which on two is half of them.
     testTimeout: 30_000, // Most tests wait for a real server, on machines that may be busy.

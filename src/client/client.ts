@@ -104,14 +104,41 @@ export class TallyClient {
   }
 
   #attempt<M extends DescMethodUnary>(method: M, request: MessageShape<M["input"]>, timeoutMs: number) {
-    const { promise, resolve, reject } = Promise.withResolvers<MessageShape<M["output"]>>();
-    this.#grpc.makeUnaryRequest(
-      `/${method.parent.typeName}/${method.name}`,
+    return this.#unary(
+      method,
       (message: MessageShape<M["input"]>) => Buffer.from(toBinary(method.input, message)),
-      (bytes: Buffer) => fromBinary(method.output, bytes) as MessageShape<M["output"]>,
+      (bytes) => fromBinary(method.output, bytes) as MessageShape<M["output"]>,
+      request,
+      timeoutMs,
+    );
+  }
+
+  /**
+   * One attempt at a unary call, in bytes and without retries, for who does both; `call` does them for everybody.
+   *
+   * @throws CallError
+   */
+  attempt(method: DescMethodUnary, request: Buffer, timeoutMs: number): Promise<Buffer> {
+    return this.#unary(method, asItIs, asItIs, request, timeoutMs);
+  }
+
+  #unary<Request, Response>(
+    method: DescMethodUnary,
+    encode: (request: Request) => Buffer,
+    decode: (bytes: Buffer) => Response,
+    request: Request,
+    timeoutMs: number,
+  ): Promise<Response> {
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const path = `/${method.parent.typeName}/${method.name}`;
+    const deadline = Date.now() + timeoutMs;
+    this.#grpc.makeUnaryRequest(
+      path,
+      encode,
+      decode,
       request,
       new Metadata(),
-      { deadline: Date.now() + timeoutMs },
+      { deadline },
       (error, answer) => (error === null ? resolve(answer!) : reject(CallError.from(error))),
     );
     return promise;
@@ -126,6 +153,7 @@ export class TallyClient {
 const DEFAULTS = { timeoutMs: 10_000, attemptsMax: 5, newRequestId: () => uuidv7(), random: Math.random };
 
 const CHANNEL = {
+  "grpc.max_receive_message_length": 16 * 2 ** 20, // 8,000 refusals, each with a long name, are twice the default.
   "grpc.initial_reconnect_backoff_ms": 100, // By default a second, in which every retry would fail at once.
   "grpc.max_reconnect_backoff_ms": 2_000,
   "grpc.service_config_disable_resolution": 1, // The retries are ours, because they must carry request ids.
@@ -134,4 +162,8 @@ const CHANNEL = {
 /** Whether a method changes counters: exactly those requests have the field. */
 function takesRequestId(method: DescMethodUnary): boolean {
   return method.input.field.requestId !== undefined;
+}
+
+function asItIs(bytes: Buffer): Buffer {
+  return bytes;
 }

@@ -14,8 +14,12 @@ import type { CallError } from "./call-error.ts";
  */
 export function retryDelayMs(error: CallError, attempt: number, random: number): number | undefined {
   if (!passes(error)) return undefined;
-  const backoffMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** (attempt - 1)) * (0.75 + random / 2);
-  return Math.max(backoffMs, error.retryAfterMs ?? 0);
+  return Math.max(backoffMs(attempt, random), error.retryAfterMs ?? 0);
+}
+
+/** The wait after an attempt, in milliseconds, when nothing else says how long. */
+export function backoffMs(attempt: number, random: number): number {
+  return Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** (attempt - 1)) * (0.75 + random / 2);
 }
 
 function passes({ status, reason, retryAfterMs, message }: CallError): boolean {

@@ -16,6 +16,10 @@ export interface Session {
 export interface Printing {
   readonly format: Format;
   readonly formats?: readonly Format[];
+  /** --timeout, where it means something else than how long a call may take. */
+  readonly timeout?: { readonly about: string; readonly ms: number; readonly maxMs: number };
+  /** True: the command ends of SIGINT and SIGTERM in its own way; otherwise it dies of them at once. */
+  readonly endsItself?: boolean;
 }
 
 /**
@@ -27,7 +31,12 @@ export interface Printing {
  */
 export function onServer<Args extends unknown[], Options extends object>(
   command: Command,
-  { format, formats = ["table", "json", "yaml", "value"] }: Printing,
+  {
+    format,
+    formats = ["table", "json", "yaml", "value"],
+    timeout = CALL_TIMEOUT,
+    endsItself = false,
+  }: Printing,
   run: (session: Session, args: Args, options: Options) => Promise<void>,
 ): void {
   for (const option of [
@@ -35,9 +44,9 @@ export function onServer<Args extends unknown[], Options extends object>(
     new Option("-q, --quiet", "print nothing about what was changed, and no notes").helpGroup("Output:"),
     new Option("--server <host:port>", "the server; or TALLY_SERVER").helpGroup("Server:"),
     new Option("--context <name>", "a server named by `tally config`; or TALLY_CONTEXT").helpGroup("Server:"),
-    new Option("--timeout <duration>", "wait at most this long for an answer, retries included")
-      .default(10_000, "10s")
-      .argParser(timeoutOf)
+    new Option("--timeout <duration>", timeout.about)
+      .default(timeout.ms, `${timeout.ms / 1000}s`)
+      .argParser((text) => durationOf(text, timeout.maxMs))
       .helpGroup("Server:"),
   ]) {
     command.addOption(option);
@@ -49,7 +58,7 @@ export function onServer<Args extends unknown[], Options extends object>(
       timeoutMs: options.timeout,
     });
     const output = new Output(options.output, options.quiet ?? false);
-    const stopListening = dieOfInterrupt(client);
+    const stopListening = endsItself ? () => {} : dieOfInterrupt(client);
     try {
       await run({ client, output }, given.slice(0, -2) as Args, options);
     } catch (error) {
@@ -88,14 +97,21 @@ function dieOfInterrupt(client: TallyClient): () => void {
   return stop;
 }
 
-function timeoutOf(text: string): number {
+/** A duration from 1 ms to `maxMs`, as one is written. @throws InvalidArgumentError */
+export function durationOf(text: string, maxMs: number): number {
   const ms = parseDuration(text);
-  if (ms === undefined || ms < 1 || ms > TIMEOUT_MAX_MS)
-    throw new InvalidArgumentError("Expected a duration from 1ms to 24h, such as 500ms or 1m30s.");
+  if (ms === undefined || ms < 1 || ms > maxMs)
+    throw new InvalidArgumentError(
+      `Expected a duration from 1ms to ${maxMs / 60_000}m, such as 500ms or 1m30s.`,
+    );
   return ms;
 }
 
-const TIMEOUT_MAX_MS = 24 * 3_600_000; // Beyond 2^31 ms a timer fires at once.
+const CALL_TIMEOUT = {
+  about: "wait at most this long for an answer, retries included",
+  ms: 10_000,
+  maxMs: 24 * 3_600_000, // Beyond 2^31 ms a timer fires at once.
+};
 
 const JSON_NOTE = `
 In JSON and YAML every 64-bit number is a string ("42"), because a JSON number loses digits above 2^53.

@@ -13,6 +13,11 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     about: "take counters back to their initial value",
     load: () => import("./reset.ts"),
   },
+  count: {
+    group: "Count",
+    about: "count the lines of files or of standard input",
+    load: () => import("./count.ts"),
+  },
   get: { group: "Look", about: "read counters", load: () => import("./get.ts") },
   list: { group: "Look", about: "list counters by name", load: () => import("./list.ts") },
   top: { group: "Look", about: "rank counters by value", load: () => import("./top.ts") },

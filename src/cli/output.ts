@@ -43,6 +43,11 @@ export class Output {
     if (!this.quiet) await this.record(view);
   }
 
+  /** Print a line for people, where `record` would print a table. */
+  async line(text: string): Promise<void> {
+    await write(`${visible(text)}\n`);
+  }
+
   /** Print many things, as they come; in JSON and YAML they make one array. */
   list(): ListOutput {
     return new ListOutput(this.format);

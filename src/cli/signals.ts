@@ -25,5 +25,14 @@ export function onStopSignals(on: {
   process.on("SIGINT", hear);
 }
 
+/**
+ * End of a signal as if nobody had listened, so that a shell script that runs the command stops too; a shell shows
+ * it as exit code 130 or 143.
+ */
+export function dieOf(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+}
+
 /** Longer than forwarding takes on a busy machine, shorter than a person's second thought. */
 const SAME_PRESS_MS = 300;

@@ -1,0 +1,86 @@
+import type { WriteStream } from "node:tty";
+import type { CallError } from "../../client/call-error.ts";
+import { LiveLines } from "../live-lines.ts";
+import { visible } from "../output.ts";
+import { figure, perSecond } from "./summary.ts";
+
+/** How far it is. */
+export interface Reached {
+  readonly lines: number;
+  readonly names: number;
+  /** Bytes read. */
+  readonly bytes: number;
+}
+
+/** What somebody who waits is told: messages, and on a terminal a line that moves. */
+export interface Progress {
+  /** Begin to show how far it is. @param bytes  how much there is to read, if that is known */
+  start(reached: () => Reached, bytes: number | undefined): void;
+  /** Print a sentence. */
+  print(sentence: string): void;
+  /** A call got no answer and will be tried again. Said once, until one is answered. */
+  retrying(server: string, error: CallError, timeoutMs: number): void;
+  answered(): void;
+  /** Stop showing. */
+  end(): void;
+}
+
+/** @param quiet  show and say nothing */
+export function openProgress(stderr: NodeJS.WriteStream, quiet: boolean): Progress {
+  const live = stderr.isTTY && !quiet ? new LiveLines(stderr as WriteStream) : undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let away = false;
+  const print = (sentence: string) => {
+    if (quiet) return;
+    if (live === undefined) stderr.write(`${visible(sentence)}\n`);
+    else live.print(`${visible(sentence)}\n`);
+  };
+  return {
+    print,
+    start(reached, bytes) {
+      if (live === undefined) return;
+      const startedAt = performance.now();
+      let before = { lines: 0, at: startedAt };
+      const draw = () => {
+        const now = performance.now();
+        const { lines, names, bytes: read } = reached();
+        const rate = perSecond(lines - before.lines, now - before.at);
+        before = { lines, at: now };
+        const share = bytes === undefined ? "" : `${barOf(read / Math.max(bytes, 1))}  `;
+        const state = away ? "  waiting for the server" : "";
+        live.draw([
+          `${share}${figure(lines)} lines  ${figure(rate)} lines/s  about ${figure(names)} names${state}`,
+        ]);
+      };
+      timer = setInterval(draw, DRAW_MS);
+    },
+    retrying(server, { message }, timeoutMs) {
+      if (away) return;
+      away = true;
+      const patience = `${timeoutMs / 1000} s`;
+      print(`No answer from ${server} (${message}); trying again, for ${patience} at most.`);
+    },
+    answered() {
+      if (away) print("The server answers again.");
+      away = false;
+    },
+    end() {
+      clearInterval(timer);
+      live?.clear();
+    },
+  };
+}
+
+/** Often enough to move, seldom enough to be read. */
+const DRAW_MS = 250;
+
+/** [========>           ]  41 % */
+function barOf(share: number): string {
+  const full = Math.round(Math.min(share, 1) * BAR_WIDTH);
+  const bar = "=".repeat(full).padEnd(BAR_WIDTH);
+  return `[${bar}] ${Math.floor(Math.min(share, 1) * 100)
+    .toString()
+    .padStart(3)} %`;
+}
+
+const BAR_WIDTH = 20;

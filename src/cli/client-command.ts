@@ -17,7 +17,7 @@ export interface Printing {
   readonly format: Format;
   readonly formats?: readonly Format[];
   /** --timeout, where it means something else than how long a call may take. */
-  readonly timeout?: { readonly about: string; readonly ms: number; readonly maxMs: number };
+  readonly timeout?: { readonly about: string; readonly default: string; readonly max: string };
   /** True: the command ends of SIGINT and SIGTERM in its own way; otherwise it dies of them at once. */
   readonly endsItself?: boolean;
 }
@@ -45,8 +45,8 @@ export function onServer<Args extends unknown[], Options extends object>(
     new Option("--server <host:port>", "the server; or TALLY_SERVER").helpGroup("Server:"),
     new Option("--context <name>", "a server named by `tally config`; or TALLY_CONTEXT").helpGroup("Server:"),
     new Option("--timeout <duration>", timeout.about)
-      .default(timeout.ms, `${timeout.ms / 1000}s`)
-      .argParser((text) => durationOf(text, timeout.maxMs))
+      .default(parseDuration(timeout.default), timeout.default)
+      .argParser((text) => durationOf(text, timeout.max))
       .helpGroup("Server:"),
   ]) {
     command.addOption(option);
@@ -97,20 +97,18 @@ function dieOfInterrupt(client: TallyClient): () => void {
   return stop;
 }
 
-/** A duration from 1 ms to `maxMs`, as one is written. @throws InvalidArgumentError */
-export function durationOf(text: string, maxMs: number): number {
+/** A duration in milliseconds, from 1 ms to `max`, which is written as one too. @throws InvalidArgumentError */
+export function durationOf(text: string, max: string): number {
   const ms = parseDuration(text);
-  if (ms === undefined || ms < 1 || ms > maxMs)
-    throw new InvalidArgumentError(
-      `Expected a duration from 1ms to ${maxMs / 60_000}m, such as 500ms or 1m30s.`,
-    );
+  if (ms === undefined || ms < 1 || ms > parseDuration(max)!)
+    throw new InvalidArgumentError(`Expected a duration from 1ms to ${max}, such as 500ms or 1m30s.`);
   return ms;
 }
 
 const CALL_TIMEOUT = {
   about: "wait at most this long for an answer, retries included",
-  ms: 10_000,
-  maxMs: 24 * 3_600_000, // Beyond 2^31 ms a timer fires at once.
+  default: "10s",
+  max: "24h", // Beyond 2^31 ms a timer fires at once.
 };
 
 const JSON_NOTE = `

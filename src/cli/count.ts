@@ -128,8 +128,8 @@ function whyStopped(error: unknown, { sent }: Summary, server: string): unknown 
 
 const TIMEOUT = {
   about: "give up when no call was answered for this long",
-  ms: 60_000,
-  maxMs: 30 * 60_000, // Request ids are kept for an hour at least.
+  default: "60s",
+  max: "30m", // Request ids are kept for an hour at least.
 };
 
 /** A server that restarts just now is back by then. */

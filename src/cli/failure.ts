@@ -54,7 +54,7 @@ export function exitOfCode(code: Code, reason: string): number {
 }
 
 /** @param status  the name of a gRPC status */
-function exitOf(status: string, reason: string | undefined): number {
+export function exitOf(status: string, reason: string | undefined): number {
   if (reason === "REQUEST_ID_REUSED") return EXIT.REFUSED;
   if (reason === "QUEUE_FULL" || reason === "REQUEST_IDS_FULL") return EXIT.UNAVAILABLE;
   return STATUS_EXITS[status] ?? EXIT.FAILURE;

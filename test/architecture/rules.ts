@@ -83,7 +83,7 @@ export const RULES: readonly Rule[] = [
   {
     of: "src/cli/",
     own: ["src/cli/", "src/client/", "gen/", "src/config/quantity.ts"],
-    packages: ["commander", "@bufbuild/protobuf", "yaml", "smol-toml", "cli-progress"],
+    packages: ["commander", "@bufbuild/protobuf", "yaml", "smol-toml"],
     builtins: true,
   },
   { of: "gen/", own: ["gen/"], packages: ["@bufbuild/protobuf"], builtins: false },

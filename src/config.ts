@@ -97,10 +97,12 @@ function refuse({ name }: Key<unknown>, { value, origin, from }: Given, why: str
 
 /** What no key can judge alone. */
 function checkTogether(config: Config, given: ReadonlyMap<keyof Config, Given>): void {
-  if (!config.insecure && !isLoopback(config.listen.host)) {
+  for (const field of ["listen", "grpcListen"] as const) {
+    const address = config[field];
+    if (config.insecure || address === undefined || isLoopback(address.host)) continue;
     throw refuse(
-      KEYS.listen,
-      given.get("listen")!,
+      KEYS[field],
+      given.get(field)!,
       ": others could reach this address and change every counter, because Tally has no credentials yet. " +
         "Listen on a loopback address such as 127.0.0.1:8080, or accept this with --insecure.",
     );

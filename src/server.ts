@@ -7,11 +7,14 @@ import type { Store, StoreTraits } from "./service/store.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
 import { openStore } from "./stores/open.ts";
 import type { Log } from "./telemetry.ts";
+import { ListenError } from "./transports/listener.ts";
 
 /** A server that answers calls. */
 export interface RunningServer {
   /** Where it really listens: the port is known even if it was given as 0. */
   readonly address: Address;
+  /** Where gRPC is served; the same unless it has a port of its own. */
+  readonly grpcAddress: Address;
   readonly store: StoreTraits;
   /** Settles only if the store has failed for good; the process is then to end soon. */
   readonly failed: Promise<Error>;
@@ -55,7 +58,7 @@ export type StartReason =
  */
 export async function startServer(config: Config, deps: { log: Log; clock?: Clock }): Promise<RunningServer> {
   const { log, clock = SYSTEM_CLOCK } = deps;
-  const loading = import("./transports/grpc.ts"); // Compiles while the store's workers open the file.
+  const loading = import("./transports/doors.ts"); // Compiles while the store's workers open the file.
   const opened: Closable[] = [];
   const closeAll = async (graceMs: number) => {
     for (const { close } of opened.splice(0).reverse()) await close(graceMs);
@@ -73,22 +76,24 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
     const writer = new Writer(store, clock, writerLimitsOf(config));
     opened.push({ close: () => writer.drain() });
 
-    const { openGrpc } = await loading;
-    const grpc = await openGrpc({ listen: config.listen, store, writer, clock, log, limits: config }).catch(
+    const { openDoors } = await loading;
+    const { listen, grpcListen } = config;
+    const doors = await openDoors({ listen, grpcListen, store, writer, clock, log, limits: config }).catch(
       (error: unknown) => {
-        throw toListenError(error, config.listen);
+        throw toListenError(error, config);
       },
     );
-    opened.push({ close: (graceMs) => grpc.drain(graceMs) });
-    grpc.setServing(true);
+    opened.push({ close: (graceMs) => doors.drain(graceMs) });
+    doors.setServing(true);
 
     let closing: Promise<void> | undefined;
     return {
-      address: { host: config.listen.host, port: grpc.port },
+      address: { host: listen.host, port: doors.port },
+      grpcAddress: { host: (grpcListen ?? listen).host, port: doors.grpcPort },
       store: store.traits,
       failed: store.failed,
       close(graceMs = config.drainGraceMs) {
-        grpc.setServing(false);
+        doors.setServing(false);
         closing ??= closeAll(graceMs);
         return closing;
       },
@@ -141,12 +146,15 @@ function writerLimitsOf({ queueOpsMax, queueBytesMax }: Config): WriterLimits {
   return { ...DEFAULT_WRITER_LIMITS, queueOpsMax, queueBytesMax };
 }
 
-function toListenError(error: unknown, listen: Address): unknown {
-  const code = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code;
+function toListenError(error: unknown, { grpcListen }: Config): unknown {
+  if (!(error instanceof ListenError)) return error;
+  const { code } = error.cause as NodeJS.ErrnoException;
   const known = code === undefined ? undefined : LISTEN_ERRORS[code];
   if (known === undefined) return error;
   const [reason, why] = known;
-  return new StartError(reason, `Cannot listen on ${formatAddress(listen)}: ${why}.`, { cause: error });
+  const flag = error.address === grpcListen ? "--grpc-listen" : "--listen";
+  const sentence = `Cannot listen on ${formatAddress(error.address)}: ${why.replace("--listen", flag)}.`;
+  return new StartError(reason, sentence, { cause: error });
 }
 
 const LISTEN_ERRORS: Readonly<Record<string, readonly [StartReason, string]>> = {

@@ -22,7 +22,8 @@ export const LOG_EVENTS = {
   ],
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
   "grpc.handler_failed": ["error", "A call met a defect in Tally and was answered with INTERNAL_ERROR."],
-  "grpc.drain_forced": ["warn", "The drain grace ended with calls still in flight; they were cut off."],
+  "http.handler_failed": ["error", "A request met a defect in Tally and was answered with status 500."],
+  "doors.drain_forced": ["warn", "The drain grace ended with calls still in flight; they were cut off."],
 } as const satisfies Record<string, readonly [Exclude<LogLevel, "silent">, string]>;
 
 export type LogEvent = keyof typeof LOG_EVENTS;

@@ -4,15 +4,16 @@ import type { LogFields } from "../telemetry.ts";
 
 /** What a person sees when the service is up: what runs where, and what to type next. */
 export function bannerOf(server: RunningServer, config: Config, version: string): string {
-  const { address, store } = server;
-  const reach = isLoopback(config.listen.host)
-    ? "this machine only"
-    : "every machine that reaches this address may change every counter (--insecure)";
-  const [buf, grpcurl] = commandsToTry(address);
+  const { address, grpcAddress, store } = server;
+  const reach = isOpen(config)
+    ? "every machine that reaches this address may change every counter (--insecure)"
+    : "this machine only";
+  const [buf, grpcurl] = commandsToTry(grpcAddress);
   return `
 Tally ${version} is serving.
 
-  gRPC   ${formatAddress(address)}, plaintext; ${reach}
+  gRPC   ${formatAddress(grpcAddress)}, plaintext; ${reach}
+  HTTP   http://${formatAddress(address)} (/livez, /readyz)
   store  ${store.title}
          ${DURABILITY[store.durability]}
 
@@ -29,18 +30,23 @@ Stop with Ctrl-C.
 
 /** The same facts for the log. */
 export function readyFields(server: RunningServer, config: Config, version: string): LogFields {
-  const { address, store } = server;
+  const { address, grpcAddress, store } = server;
   return {
     address: formatAddress(address),
+    grpc_address: formatAddress(grpcAddress),
     port: address.port,
     store: store.title,
     durability: store.durability,
-    insecure: !isLoopback(config.listen.host),
+    insecure: isOpen(config),
     version,
     node: process.version,
     pid: process.pid,
-    try: `grpcurl -plaintext ${reachable(address)} list`, // No quotes: they would not survive JSON.
+    try: `grpcurl -plaintext ${reachable(grpcAddress)} list`, // No quotes: they would not survive JSON.
   };
+}
+
+function isOpen({ listen, grpcListen = listen }: Config): boolean {
+  return !isLoopback(listen.host) || !isLoopback(grpcListen.host);
 }
 
 const DURABILITY = {

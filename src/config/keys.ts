@@ -26,8 +26,15 @@ export const KEYS = {
     ...address(),
     name: "listen",
     group: "Where",
-    about: "address to serve gRPC on; port 0 takes a free one",
+    about: "address to serve on, gRPC and HTTP; port 0 takes a free one",
     default: "127.0.0.1:8080",
+  },
+  grpcListen: {
+    ...optional(address()),
+    name: "grpc-listen",
+    group: "Where",
+    about: "address to serve gRPC on instead, if it is to have a port of its own",
+    default: "",
   },
   store: {
     name: "store",
@@ -110,6 +117,48 @@ export const KEYS = {
     about: "calls at a time on one connection",
     default: "256",
   },
+  connectionsMax: {
+    ...count(1, 1_000_000),
+    name: "connections-max",
+    group: "Limits",
+    about: "connections at a time; one more is closed at once",
+    default: "10000",
+  },
+  headerBytesMax: {
+    ...size("4KiB", "1MiB"),
+    name: "header-bytes-max",
+    group: "Limits",
+    about: "headers of an HTTP/1.1 request",
+    default: "16KiB",
+  },
+  firstBytesMs: {
+    ...duration("100ms", "1h"),
+    name: "first-bytes-timeout",
+    group: "Limits",
+    about: "how long a new connection may stay silent",
+    default: "10s",
+  },
+  headersMs: {
+    ...duration("100ms", "1h"),
+    name: "headers-timeout",
+    group: "Limits",
+    about: "how long the headers of an HTTP/1.1 request may take to arrive",
+    default: "10s",
+  },
+  requestMs: {
+    ...duration("100ms", "1h"),
+    name: "request-timeout",
+    group: "Limits",
+    about: "how long an HTTP/1.1 request may take to arrive, headers and body",
+    default: "10s",
+  },
+  idleMs: {
+    ...duration("100ms", "1h"),
+    name: "idle-timeout",
+    group: "Limits",
+    about: "how long an HTTP/1.1 connection may be idle between requests",
+    default: "60s",
+  },
   requestIdsKeepMs: {
     ...duration("1s", "3660d"),
     name: "request-ids-keep",
@@ -154,6 +203,12 @@ function address() {
       .transform(parseAddress)
       .pipe(z.object({ host: z.string(), port: z.int() })),
   };
+}
+
+/** A setting that may be left empty. */
+function optional<T>(kind: Kind<T>): Kind<T | undefined> {
+  const nothing = z.literal("").transform(() => undefined);
+  return { ...kind, expected: `${kind.expected}, or nothing`, schema: z.union([nothing, kind.schema]) };
 }
 
 function duration(min: string, max: string): Kind<number> {

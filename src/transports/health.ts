@@ -16,6 +16,10 @@ export class Health {
     this.#services = new Set(["", ...services]);
   }
 
+  get serving(): boolean {
+    return this.#serving;
+  }
+
   setServing(serving: boolean): void {
     if (serving === this.#serving) return;
     this.#serving = serving;

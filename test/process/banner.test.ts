@@ -16,6 +16,7 @@ describe("the start banner", () => {
 Tally ${version} is serving.
 
   gRPC   127.0.0.1:${port}, plaintext; this machine only
+  HTTP   http://127.0.0.1:${port} (/livez, /readyz)
   store  SQLite 3, ${path}
          every answered change is on disk (fsync) before its answer leaves
 
@@ -50,6 +51,7 @@ Stop with Ctrl-C.
       event: "server.ready",
       msg: "Serving.",
       address: `127.0.0.1:${ready.port}`,
+      grpc_address: `127.0.0.1:${ready.port}`,
       port: expect.any(Number),
       store: expect.stringContaining("memory"),
       durability: "none",

@@ -7,7 +7,7 @@ import { parseDuration, parseSize } from "../../src/config/quantity.ts";
 import { ConfigError, KEYS, loadConfig, type Sources, variableOf } from "../../src/config.ts";
 import { DEFAULT_RETENTION } from "../../src/service/store.ts";
 import { DEFAULT_WRITER_LIMITS } from "../../src/service/writer.ts";
-import { DEFAULT_GRPC_LIMITS } from "../../src/transports/grpc.ts";
+import { DEFAULT_DOOR_LIMITS } from "../../src/transports/doors.ts";
 import { folder, serve } from "./tally.ts";
 
 describe("precedence", () => {
@@ -46,7 +46,7 @@ describe("the configuration", () => {
 
   it("has the defaults of the parts that it configures", () => {
     const { config } = load({});
-    expect(config).toMatchObject({ ...DEFAULT_RETENTION, ...DEFAULT_GRPC_LIMITS });
+    expect(config).toMatchObject({ ...DEFAULT_RETENTION, ...DEFAULT_DOOR_LIMITS });
     const { queueOpsMax, queueBytesMax } = DEFAULT_WRITER_LIMITS;
     expect(config).toMatchObject({ queueOpsMax, queueBytesMax });
   });
@@ -77,6 +77,7 @@ describe("the address", () => {
     "%s needs --insecure",
     (listen) => {
       expect(() => load({ flags: { listen } })).toThrow("accept this with --insecure");
+      expect(() => load({ flags: { "grpc-listen": listen } })).toThrow("accept this with --insecure");
       expect(load({ flags: { listen, insecure: true } }).config.insecure).toBe(true);
     },
   );

@@ -29,6 +29,18 @@ describe("the address", () => {
       "Cannot listen on 192.0.2.1:8080: this machine has no such address; choose one of its own with --listen.",
     ));
 
+  it("of gRPC's own port, by the name of its flag", async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void other.close());
+    const at = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    await refused(
+      ["--listen", "127.0.0.1:0", "--grpc-listen", at],
+      EXIT.UNAVAILABLE,
+      `Cannot listen on ${at}: another process does already; stop that one, or choose another port with --grpc-listen.`,
+    );
+  });
+
   it("that others can reach, without --insecure", () =>
     refused(
       ["--listen", "0.0.0.0:8080"],

@@ -1,4 +1,4 @@
-/** A gRPC door over a memory store, and a client that tells what it was answered to the last detail. */
+/** The doors over a memory store, and a client that tells what it was answered to the last detail. */
 import {
   create,
   type DescMethodUnary,
@@ -20,11 +20,11 @@ import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { Writer } from "../../src/service/writer.ts";
 import { MemoryStore } from "../../src/stores/memory.ts";
-import { type GrpcDoor, type GrpcLimits, openGrpc } from "../../src/transports/grpc.ts";
+import { type DoorLimits, type Doors, openDoors } from "../../src/transports/doors.ts";
 import { HandClock } from "../support/clock.ts";
 
 export interface Opened extends AsyncDisposable {
-  readonly door: GrpcDoor;
+  readonly door: Doors;
   readonly clock: HandClock;
   readonly store: Store;
   readonly client: Client;
@@ -32,8 +32,9 @@ export interface Opened extends AsyncDisposable {
 }
 
 interface Options {
-  readonly limits?: Partial<GrpcLimits>;
+  readonly limits?: Partial<DoorLimits>;
   readonly listen?: { readonly host: string; readonly port: number };
+  readonly grpcListen?: { readonly host: string; readonly port: number };
   /** Puts something in front of the real store or writer. */
   readonly store?: (real: Store) => Store;
   readonly writer?: (real: Writer) => Writer;
@@ -41,7 +42,13 @@ interface Options {
 
 /** Open a door that serves; `await using` closes it. */
 export async function open(options: Options = {}): Promise<Opened> {
-  const { limits, listen = { host: "127.0.0.1", port: 0 }, store: front, writer: frontWriter } = options;
+  const {
+    limits,
+    listen = { host: "127.0.0.1", port: 0 },
+    grpcListen,
+    store: front,
+    writer: frontWriter,
+  } = options;
   const clock = new HandClock();
   const real = new MemoryStore({
     clock,
@@ -54,8 +61,9 @@ export async function open(options: Options = {}): Promise<Opened> {
   const realWriter = new Writer(store, clock);
   const writer = frontWriter?.(realWriter) ?? realWriter;
   const logged: Opened["logged"] = [];
-  const door = await openGrpc({
+  const door = await openDoors({
     listen,
+    grpcListen,
     store,
     writer,
     clock,
@@ -63,7 +71,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     ...(limits && { limits }),
   });
   door.setServing(true);
-  const client = new Client(door.port);
+  const client = new Client(door.grpcPort);
   const dispose = async () => {
     client.close();
     await door.drain(0);

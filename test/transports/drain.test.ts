@@ -98,7 +98,7 @@ describe("draining", () => {
       status: expect.stringMatching(/UNAVAILABLE|CANCELLED/),
       reason: undefined,
     });
-    expect(logged).toMatchObject([{ event: "grpc.drain_forced", fields: { calls: 1 } }]);
+    expect(logged).toMatchObject([{ event: "doors.drain_forced", fields: { calls: 1 } }]);
     held.open();
     client.close();
   });

@@ -1,0 +1,107 @@
+import { createServer } from "node:net";
+import type { Clock } from "../core/clock.ts";
+import type { Store } from "../service/store.ts";
+import type { Writer } from "../service/writer.ts";
+import type { Log } from "../telemetry.ts";
+import { DEFAULT_MESSAGE_LIMITS, openCalls } from "./calls/unary.ts";
+import { type GrpcLimits, openGrpcServer, SERVICES } from "./grpc.ts";
+import { Health } from "./health.ts";
+import { type HttpLimits, openHttpServer } from "./http.ts";
+import {
+  type Address,
+  type Listener,
+  type ListenerLimits,
+  openListener,
+  openSharedListener,
+} from "./listener.ts";
+
+export interface DoorsOptions {
+  /** Where to listen; port 0 takes a free one. */
+  readonly listen: Address;
+  /** Where to listen for gRPC instead; the other port then refuses it. */
+  readonly grpcListen?: Address | undefined;
+  readonly store: Store;
+  readonly writer: Writer;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits?: Partial<DoorLimits>;
+}
+
+export interface DoorLimits extends GrpcLimits, HttpLimits, ListenerLimits {}
+
+export const DEFAULT_DOOR_LIMITS: DoorLimits = {
+  ...DEFAULT_MESSAGE_LIMITS,
+  streamsMax: 256,
+  connectionsMax: 10_000,
+  firstBytesMs: 10_000,
+  headersMs: 10_000,
+  requestMs: 10_000,
+  idleMs: 60_000,
+  headerBytesMax: 16 * 1024,
+};
+
+/** Every way in, open. */
+export interface Doors {
+  readonly port: number;
+  /** Where gRPC is served: the same port unless it has its own. */
+  readonly grpcPort: number;
+  /** What health checks are told, on every door; false at first. */
+  setServing(serving: boolean): void;
+  /**
+   * Close: health says NOT_SERVING, connections are told to go away, calls in flight are answered.
+   *
+   * @param graceMs  when to cut what is still there, in milliseconds
+   * @returns        once every connection is closed
+   */
+  drain(graceMs: number): Promise<void>;
+}
+
+/**
+ * Open the doors: gRPC and HTTP/1.1 on one port, or on one each, over the same calls and the same health.
+ *
+ * @throws ListenError
+ */
+export async function openDoors(options: DoorsOptions): Promise<Doors> {
+  const { listen, grpcListen, store, writer, clock, log } = options;
+  const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
+  const health = new Health(SERVICES.map(({ typeName }) => typeName));
+  const calls = openCalls(store, writer, clock, limits);
+  const grpc = openGrpcServer(calls, { clock, health, log, limits });
+  const http = openHttpServer([], { health, log, limits });
+  const serveGrpc = grpc.serve.bind(grpc);
+  const listeners: Listener[] = [];
+  const closeAll = async (graceMs: number): Promise<void> => {
+    health.setServing(false);
+    http.drain();
+    const closed = listeners.map((listener) =>
+      listener.close(graceMs, () => {
+        const calls = grpc.inFlight + http.inFlight;
+        if (calls > 0) log("doors.drain_forced", { calls });
+      }),
+    );
+    grpc.drain(graceMs);
+    await Promise.all(closed);
+  };
+  try {
+    if (grpcListen === undefined) {
+      listeners.push(await openSharedListener(http.server, serveGrpc, listen, limits));
+    } else {
+      const refuse = (socket: { destroy(): void }) => socket.destroy();
+      listeners.push(await openSharedListener(http.server, refuse, listen, limits));
+      listeners.push(await openListener(createServer({ noDelay: true }), grpcListen, limits, serveGrpc));
+    }
+  } catch (error) {
+    await closeAll(0);
+    throw error;
+  }
+  let drained: Promise<void> | undefined;
+  return {
+    port: listeners[0]!.port,
+    grpcPort: listeners.at(-1)!.port,
+    setServing: (serving) => health.setServing(serving),
+    drain(graceMs) {
+      drained ??= closeAll(graceMs);
+      return drained;
+    },
+  };
+}

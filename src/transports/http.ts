@@ -1,0 +1,98 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Log } from "../telemetry.ts";
+import type { Health } from "./health.ts";
+
+/** Answers a request if it is one of its own, and says whether it was. What it rejects with is a defect. */
+export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+
+export interface HttpLimits {
+  /** How long the headers of a request may take to arrive, in milliseconds. */
+  readonly headersMs: number;
+  /** How long a request may take to arrive, headers and body, in milliseconds. */
+  readonly requestMs: number;
+  /** How long a connection may be idle between requests, in milliseconds. */
+  readonly idleMs: number;
+  /** The largest headers of a request, in bytes. */
+  readonly headerBytesMax: number;
+}
+
+/** HTTP/1.1 without a port of its own: openSharedListener gives it one. */
+export interface HttpServer {
+  readonly server: Server;
+  /** Requests that were taken and not yet answered. */
+  readonly inFlight: number;
+  /** Keep no connection open beyond the answers in flight. */
+  drain(): void;
+}
+
+/** Serve HTTP/1.1: health for load balancers, and whatever the routes answer, the first that does. */
+export function openHttpServer(
+  routes: readonly HttpRoute[],
+  { health, log, limits }: { health: Health; log: Log; limits: HttpLimits },
+): HttpServer {
+  let inFlight = 0;
+  let draining = false;
+  const all = [healthRoute(health), ...routes, notFound];
+  const server = createServer(
+    {
+      noDelay: true,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      keepAliveTimeout: limits.idleMs,
+      maxHeaderSize: limits.headerBytesMax,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
+    },
+    (request, response) => {
+      inFlight++;
+      response.on("close", () => inFlight--);
+      if (draining) response.setHeader("connection", "close");
+      answer(all, request, response).catch((err: unknown) => {
+        log("http.handler_failed", { method: request.method, err });
+        if (response.headersSent) response.destroy();
+        else response.writeHead(500).end();
+      });
+    },
+  );
+  return {
+    server,
+    get inFlight() {
+      return inFlight;
+    },
+    drain() {
+      draining = true;
+    },
+  };
+}
+
+/** How often Node.js looks for requests that take too long. */
+const CHECK_EVERY_MS = 1_000;
+
+async function answer(
+  routes: readonly HttpRoute[],
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  for (const route of routes) if (await route(request, response)) return;
+}
+
+/** Whether the process is alive, and whether it takes calls: for probes that speak HTTP only. */
+function healthRoute(health: Health): HttpRoute {
+  return async ({ url, method }, response) => {
+    if (url !== "/livez" && url !== "/readyz") return false;
+    if (method !== "GET" && method !== "HEAD") return text(response, 405, "use GET", { allow: "GET, HEAD" });
+    if (url === "/readyz" && !health.serving) return text(response, 503, "not serving");
+    return text(response, 200, "ok");
+  };
+}
+
+const notFound: HttpRoute = async (_, response) => text(response, 404, "nothing here");
+
+function text(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Record<string, string> = {},
+): true {
+  response.writeHead(status, { ...headers, "content-type": "text/plain; charset=utf-8" }).end(`${body}\n`);
+  return true;
+}

@@ -60,12 +60,13 @@ export function statusBytes(refused: Refused): Uint8Array {
 
 /** The numbers and names of a refusal as text, by the names that tally.v1.ErrorReason gives them. */
 export function metadataOf(refused: Refused): Record<string, string> {
-  const { code, name, field, etag, index, value, min, max, requested } = refused;
+  const { code, name, field, etag, settingsEtag, index, value, min, max, requested } = refused;
   const size = code === "MESSAGE_TOO_LARGE";
   const metadata: Record<string, string> = {};
   if (name !== undefined) metadata.name = name;
   if (field !== undefined) metadata.field = field;
   if (etag !== undefined) metadata.etag = etag;
+  if (settingsEtag !== undefined) metadata.settings_etag = settingsEtag;
   if (index !== undefined) metadata.index = `${index}`;
   if (value !== undefined) metadata.value = `${value}`;
   if (min !== undefined) metadata.min = `${min}`;

@@ -19,6 +19,7 @@ const MAX = "9223372036854775807";
 const MIN = "-9223372036854775808";
 /** A fresh uid and the first revision. */
 const ANY_ETAG: string = expect.stringMatching(/^[0-9a-f-]{36}\.1$/);
+const ANY_SETTINGS_ETAG: string = expect.stringMatching(/^[0-9a-f-]{36}\.s3$/);
 
 export const CASES: readonly Case[] = [
   {
@@ -188,6 +189,52 @@ export const CASES: readonly Case[] = [
         value: "100",
         requested: "99",
       }),
+    ],
+  },
+  {
+    name: "settings are updated, and the counter is deleted",
+    calls: [
+      ok("CreateCounter", { name: "tickets", value: "5", max: "10", labels: { row: "a" } }, {}),
+      ok(
+        "UpdateCounter",
+        { name: "tickets", max: "5", labels: { row: "b" }, requestId: "u-1" },
+        { counter: { value: "5", max: "5", labels: { row: "b" }, revision: "1", settingsRevision: "2" } },
+      ),
+      refused("Increment", { name: "tickets" }, "OUT_OF_RANGE", "ABOVE_MAX", {
+        name: "tickets",
+        value: "5",
+        max: "5",
+        requested: "1",
+      }),
+      ok(
+        "UpdateCounter",
+        { name: "tickets", updateMask: "max,onBound", onBound: "ON_BOUND_CLAMP", min: "5" },
+        { counter: { onBound: "ON_BOUND_CLAMP", labels: { row: "b" }, settingsRevision: "3" } },
+      ),
+      ok("Increment", { name: "tickets" }, outcome({ value: "6", headroomDown: "9223372036854775814" })),
+      refused("UpdateCounter", { name: "tickets", max: "5" }, "OUT_OF_RANGE", "VALUE_OUTSIDE_BOUNDS", {
+        name: "tickets",
+        field: "value",
+        requested: "6",
+        max: "5",
+      }),
+      {
+        method: "UpdateCounter",
+        request: { name: "tickets", max: "9", settingsEtag: "another" },
+        error: {
+          status: "ABORTED",
+          reason: "ETAG_MISMATCH",
+          metadata: { name: "tickets", settings_etag: ANY_SETTINGS_ETAG },
+        },
+      },
+      ok(
+        "DeleteCounter",
+        { name: "tickets", requestId: "d-1" },
+        { name: "tickets", value: "6", revision: "2" },
+      ),
+      ok("DeleteCounter", { name: "tickets", requestId: "d-1" }, { value: "6", replayed: true }),
+      refused("GetCounter", { name: "tickets" }, "NOT_FOUND", "COUNTER_NOT_FOUND", { name: "tickets" }),
+      refused("DeleteCounter", { name: "tickets" }, "NOT_FOUND", "COUNTER_NOT_FOUND", { name: "tickets" }),
     ],
   },
   {

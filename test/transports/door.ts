@@ -99,6 +99,8 @@ export class Client {
 
   readonly createCounter = this.#rpc(CounterService.method.createCounter);
   readonly getCounter = this.#rpc(CounterService.method.getCounter);
+  readonly updateCounter = this.#rpc(CounterService.method.updateCounter);
+  readonly deleteCounter = this.#rpc(CounterService.method.deleteCounter);
   readonly increment = this.#rpc(CounterService.method.increment);
   readonly decrement = this.#rpc(CounterService.method.decrement);
   readonly set = this.#rpc(CounterService.method.set);

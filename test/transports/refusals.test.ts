@@ -66,6 +66,35 @@ describe("what the rule refuses", () => {
       },
     ],
     [
+      "an update to bounds that the value is outside of",
+      (client) => client.updateCounter({ name: "bounded", max: 4n }),
+      {
+        status: "OUT_OF_RANGE",
+        reason: "VALUE_OUTSIDE_BOUNDS",
+        message: "value 5 is outside the bounds -10 to 4; nothing was changed.",
+        metadata: { name: "bounded", field: "value", min: "-10", max: "4", requested: "5" },
+      },
+    ],
+    [
+      "an update that leaves min above max",
+      (client) => client.updateCounter({ name: "bounded", min: 101n }),
+      {
+        status: "OUT_OF_RANGE",
+        reason: "VALUE_OUTSIDE_BOUNDS",
+        metadata: { name: "bounded", field: "value", min: "101", max: "100", requested: "5" },
+      },
+    ],
+    [
+      "an update of a missing counter",
+      (client) => client.updateCounter({ name: "missing", max: 4n }),
+      { status: "NOT_FOUND", reason: "COUNTER_NOT_FOUND", metadata: { name: "missing" } },
+    ],
+    [
+      "a deletion of a missing counter",
+      (client) => client.deleteCounter({ name: "missing" }),
+      { status: "NOT_FOUND", reason: "COUNTER_NOT_FOUND", metadata: { name: "missing" } },
+    ],
+    [
       "a read of a missing counter",
       (client) => client.getCounter({ name: "missing" }),
       { status: "NOT_FOUND", reason: "COUNTER_NOT_FOUND", metadata: { name: "missing" } },
@@ -115,6 +144,20 @@ describe("what the rule refuses", () => {
     await client.set({ name: "top", value: INT64_MAX });
     expect(await refusal(call(client))).toMatchObject(expected);
     expect((await client.getCounter({ name: "bounded" })).counter?.value).toBe(5n);
+  });
+
+  it("a settings_etag that has gone, with the one that is now", async () => {
+    await using opened = await open();
+    const { client } = opened;
+    const { counter } = await client.createCounter({ name: "a" });
+    const { counter: after } = await client.updateCounter({ name: "a", max: 9n });
+    const late = { name: "a", max: 8n, settingsEtag: counter!.settingsEtag };
+    expect(await refusal(client.updateCounter(late))).toMatchObject({
+      status: "ABORTED",
+      reason: "ETAG_MISMATCH",
+      message: expect.stringContaining("settings_etag"),
+      metadata: { name: "a", settings_etag: after!.settingsEtag },
+    });
   });
 
   it("an etag that has gone, with the one that is now", async () => {
@@ -168,6 +211,36 @@ describe("what the shape of a request refuses", () => {
       (client) => client.createCounter({ name: "a", min: 2n, max: 1n }),
       "min",
       "must not be above max, got 2",
+    ],
+    [
+      "an update of nothing",
+      (client) => client.updateCounter({ name: "a", labels: {} }),
+      "update_mask",
+      "must name a setting, or one must be given",
+    ],
+    [
+      "an update of what is no setting",
+      (client) => client.updateCounter({ name: "a", max: 1n, updateMask: { paths: ["max", "value"] } }),
+      "update_mask",
+      'description), got "value"',
+    ],
+    [
+      "an update of a part of the labels",
+      (client) => client.updateCounter({ name: "a", updateMask: { paths: [`labels.${"x".repeat(300)}`] } }),
+      "update_mask",
+      "(307 bytes)",
+    ],
+    [
+      "an update of bounds, upside down",
+      (client) => client.updateCounter({ name: "a", min: 2n, max: 1n }),
+      "min",
+      "must not be above max, got 2",
+    ],
+    [
+      "an update with an empty settings_etag",
+      (client) => client.updateCounter({ name: "a", max: 1n, settingsEtag: "" }),
+      "settings_etag",
+      'got ""',
     ],
     [
       "an unknown way at a bound",

@@ -72,7 +72,8 @@ function settingsOf(request: CreateCounterRequest): Settings {
   return { initial, min, max, clamp: onBound === OnBound.CLAMP, monotonic, labels, description };
 }
 
-function toCounter(counter: FullCounter): Counter {
+/** A counter as the API gives it. */
+export function toCounter(counter: FullCounter): Counter {
   const { uid, revision, settingsRevision } = counter;
   return create(CounterSchema, {
     name: counter.name,

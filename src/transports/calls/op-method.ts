@@ -9,8 +9,8 @@ import { readRequest } from "./shape.ts";
 /** A method that is one operation on one counter: what it asks for, and what it answers. */
 interface OpMethodInit<I extends DescMessage, O extends DescMessage> {
   readonly method: DescMethodUnary<I, O>;
-  /** The operation that a request, its shape checked, asks for. */
-  toOp(request: MessageShape<I>): Op;
+  /** The operation that a request asks for, its shape checked; or why it asks for none. */
+  toOp(request: MessageShape<I>): Op | Refusal;
   /** The same from the bytes of a request, where that is fast; undefined leaves it to toOp. */
   readPlain?(bytes: Buffer): Asked | undefined;
   /** The encoded response to the operation, applied. */
@@ -43,7 +43,8 @@ function read<I extends DescMessage, O extends DescMessage>(
   const request = readRequest(method.input, bytes);
   if ("code" in request) return request;
   const { requestId } = request.message as { requestId?: string };
-  return { op: toOp(request.message), requestId };
+  const op = toOp(request.message);
+  return "code" in op ? op : { op, requestId };
 }
 
 function submit(writer: Writer, { op, requestId }: Asked, context: CallContext): Promise<Settled | Refusal> {

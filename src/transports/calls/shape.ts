@@ -75,6 +75,7 @@ export const FIELD_RULES: Readonly<Record<string, string>> = {
   name: NAME,
   request_id: TOKEN,
   etag: TOKEN,
+  settings_etag: TOKEN,
   amount: AMOUNT,
   increment: AMOUNT,
   decrement: AMOUNT,

@@ -7,6 +7,7 @@ import type { UnaryCall } from "./call.ts";
 import { CREATE_COUNTER, getCounter } from "./counters.ts";
 import { COUNTING } from "./counting.ts";
 import { Reads } from "./reads.ts";
+import { DELETE_COUNTER, UPDATE_COUNTER } from "./settings.ts";
 import { warmUp } from "./shape.ts";
 
 export interface MessageLimits {
@@ -34,6 +35,8 @@ export function openCalls(
   return [
     CREATE_COUNTER(writer, unaryBytesMax),
     getCounter(new Reads(store, clock), unaryBytesMax),
+    UPDATE_COUNTER(writer, unaryBytesMax),
+    DELETE_COUNTER(writer, unaryBytesMax),
     ...COUNTING.map((method) => method(writer, unaryBytesMax)),
     batchApply(writer, batchBytesMax),
   ];

@@ -1,0 +1,105 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { OnBound } from "../../../gen/tally/v1/counter_pb.ts";
+import {
+  CounterService,
+  DeleteCounterResponseSchema,
+  type UpdateCounterRequest,
+  UpdateCounterResponseSchema,
+} from "../../../gen/tally/v1/counter_service_pb.ts";
+import { NO_DETAILS, PLAIN } from "../../core/counter.ts";
+import type { Refusal } from "../../core/errors.ts";
+import { type Op, SETTINGS, type SettingKey, type Settings, Verb } from "../../core/op.ts";
+import { toCounter } from "./counters.ts";
+import { opMethod } from "./op-method.ts";
+import { invalidField, MESSAGE_RULES } from "./shape.ts";
+
+/** UpdateCounter: one operation, answered by the counter with its new settings. */
+export const UPDATE_COUNTER = opMethod({
+  method: CounterService.method.updateCounter,
+  toOp: toUpdate,
+  respond: (_, { outcomes, c, first }) => {
+    const counter = toCounter(outcomes.counters.get(first)!);
+    const replayed = outcomes.replayed[c] === 1;
+    return toBinary(UpdateCounterResponseSchema, create(UpdateCounterResponseSchema, { counter, replayed }));
+  },
+});
+
+/** DeleteCounter: one operation, answered by what the counter was at the end. */
+export const DELETE_COUNTER = opMethod({
+  method: CounterService.method.deleteCounter,
+  toOp: ({ name, etag, note, keepHistory }) => {
+    return {
+      verb: Verb.DELETE,
+      name,
+      amount: 0n,
+      mustExist: false,
+      etag,
+      note: note || undefined,
+      keepHistory,
+    };
+  },
+  respond: ({ name }, { outcomes, c, first }) => {
+    const response = create(DeleteCounterResponseSchema, {
+      name,
+      uid: outcomes.uids[c]!,
+      value: outcomes.values[first]!,
+      revision: BigInt(outcomes.revisions[first]!),
+      time: timestampFromMs(outcomes.times[c]!),
+      replayed: outcomes.replayed[c] === 1,
+    });
+    return toBinary(DeleteCounterResponseSchema, response);
+  },
+});
+
+function toUpdate(request: UpdateCounterRequest): Op | Refusal {
+  const mask = maskOf(request);
+  if ("code" in mask) return mask;
+  const given = givenIn(request);
+  const settings: Settings = { ...PLAIN, ...NO_DETAILS };
+  for (const key of mask) if (key in given) Object.assign(settings, { [key]: given[key] });
+  const { min, max } = settings;
+  if (min !== undefined && max !== undefined && min > max) {
+    const { field, expected } = MESSAGE_RULES["create_counter.min_max"]!;
+    return invalidField(field, expected, min);
+  }
+  const { name, settingsEtag: etag, note } = request;
+  return {
+    verb: Verb.UPDATE,
+    name,
+    amount: 0n,
+    mustExist: false,
+    etag,
+    note: note || undefined,
+    settings,
+    mask,
+  };
+}
+
+/** The settings that are to change, in the order of the API. */
+function maskOf(request: UpdateCounterRequest): readonly SettingKey[] | Refusal {
+  const paths = new Set(request.updateMask?.paths);
+  const unknown = [...paths].find((path) => SETTINGS.every(([field]) => field !== path));
+  if (unknown !== undefined) {
+    const fields = SETTINGS.map(([field]) => field).join(", ");
+    return invalidField("update_mask", `must name settings only (${fields})`, unknown);
+  }
+  const given = givenIn(request);
+  const named = SETTINGS.filter(([field, key]) => (paths.size > 0 ? paths.has(field) : key in given));
+  if (named.length > 0) return named.map(([, key]) => key);
+  return invalidField("update_mask", "must name a setting, or one must be given", undefined);
+}
+
+/** The settings that are set in a request. */
+function givenIn(request: UpdateCounterRequest): Partial<Settings> {
+  const { initial, min, max, onBound, monotonic, labels, description } = request;
+  return {
+    ...(initial !== undefined && { initial }),
+    ...(min !== undefined && { min }),
+    ...(max !== undefined && { max }),
+    ...(onBound !== undefined && { clamp: onBound === OnBound.CLAMP }),
+    ...(monotonic !== undefined && { monotonic }),
+    ...(Object.keys(labels).length > 0 && { labels }),
+    ...(description !== undefined && { description }),
+  };
+}

@@ -8,6 +8,7 @@ import "./steps/counting.ts";
 import "./steps/refusals.ts";
 import "./steps/requests.ts";
 import "./steps/server.ts";
+import "./steps/settings.ts";
 import { World } from "./world.ts";
 
 /** Run a feature as a suite of Vitest: one test a scenario, each in a world of its own. */

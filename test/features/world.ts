@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Outcome } from "../../gen/tally/v1/counter_pb.ts";
-import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
+import { CounterService, type DeleteCounterResponse } from "../../gen/tally/v1/counter_service_pb.ts";
 import { loadConfig } from "../../src/config.ts";
 import { startServer } from "../../src/server.ts";
 import { NO_LOG } from "../../src/telemetry.ts";
@@ -16,8 +16,10 @@ export const { method: RPC } = CounterService;
 export class World {
   /** By counter, its etag when it was read: for changes that depend on what was read. */
   readonly etags = new Map<string, string>();
+  /** The same for its settings. */
+  readonly settingsEtags = new Map<string, string>();
   /** What many calls made at once came to. */
-  crowd: (Outcome | Refused)[] = [];
+  crowd: (Outcome | DeleteCounterResponse | Refused)[] = [];
   readonly #callers: Caller[] = [];
   #folder: string | undefined;
   #server: { readonly port: number; stop(): Promise<void>; kill?(): Promise<void> } | undefined;

@@ -24,6 +24,10 @@ step("{int} callers at once each decrement {string}", async (world, callers, nam
   await atOnce(world, callers, 1, (caller) => caller.call(RPC.decrement, { name }));
 });
 
+step("{int} callers at once each delete {string}", async (world, callers, name) => {
+  await atOnce(world, callers, 1, (caller) => caller.call(RPC.deleteCounter, { name }));
+});
+
 step(
   "{int} callers at once increment {string} by {number} under the request id {string}",
   async (world, callers, name, amount, requestId) => {
@@ -48,7 +52,8 @@ step("exactly {int} of them is not marked as a repeat", (world, expected) => {
   expect(first).toHaveLength(expected);
 });
 
-type Answer = Awaited<ReturnType<typeof Caller.prototype.call<typeof RPC.increment | typeof RPC.decrement>>>;
+type Change = typeof RPC.increment | typeof RPC.decrement | typeof RPC.deleteCounter;
+type Answer = Awaited<ReturnType<typeof Caller.prototype.call<Change>>>;
 
 /** Have each of some callers, on connections of their own, make some calls, all at the same time. */
 async function atOnce(
@@ -64,7 +69,9 @@ async function atOnce(
 
 async function settle(answer: Promise<Answer>) {
   try {
-    const { outcome } = await answer;
+    const answered = await answer;
+    if (answered.$typeName === "tally.v1.DeleteCounterResponse") return answered;
+    const { outcome } = answered;
     if (outcome === undefined) throw new Error("the answer has no outcome");
     return outcome;
   } catch (error) {

@@ -26,7 +26,9 @@ step("I read {string}", async (world, name) => {
 });
 
 step("I have read {string}", async (world, name) => {
-  world.etags.set(name, (await read(world, name)).etag);
+  const { etag, settingsEtag } = await read(world, name);
+  world.etags.set(name, etag);
+  world.settingsEtags.set(name, settingsEtag);
 });
 
 step("{string} is( still) {number}", async (world, name, value) => {
@@ -63,7 +65,7 @@ const SETTINGS = {
   description: (text: string) => ({ description: text }),
 };
 
-function settingsIn(table: Table) {
+export function settingsIn(table: Table) {
   return Object.assign(
     {},
     ...table.map(([setting, text]) => {

@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Batch, Outcomes } from "../core/columns.ts";
 import type { FullCounter } from "../core/counter.ts";
 import type { RequestIdRetention } from "../core/request-ids.ts";
+import type { Order, Selection, Sum } from "../core/selection.ts";
 
 /**
  * Where counters are kept. A store loads and saves; what an operation means is decided by `decideBatch`.
@@ -36,11 +37,46 @@ export interface Store {
 
   /**
    * Read counters by name: same length, same order; undefined where there is none, CORRUPT where the row fails
-   * its checksum. Sees every commit that resolved before it was called.
+   * its checksum. Sees every commit that resolved before it was called, and all counters as of one moment.
    *
-   * @param names  1 to 1,000
+   * @param names  1 to 1,000; a name may come up more than once
    */
   get(names: readonly string[]): Promise<(FullCounter | undefined | typeof CORRUPT)[]>;
+
+  /**
+   * Read a page of the counters selected, in the order of the bytes of their names.
+   *
+   * - Sees every commit that resolved before it was called, and all counters as of one moment.
+   * - From `next` on the following page goes on: a counter that exists during a whole walk is on exactly one page,
+   *   whatever is made or deleted meanwhile, and none is on two.
+   * - Looks at a bounded number of counters, so a page may have fewer than `limit` also when it is not the last:
+   *   labels that are common each, and rare together, give short pages and even empty ones.
+   * - A counter whose row fails its checksum, or whose row and index disagree, is not among the counters; its name
+   *   is among the corrupt ones.
+   *
+   * @param from   the name to begin at, itself included; "" for the first page, then the `next` of the one before
+   * @param limit  the most counters and corrupt names, 1 to 1,000 (a few more corrupt ones than that may come)
+   */
+  list(selection: Selection, from: string, limit: number): Promise<CounterPage>;
+
+  /**
+   * Read the counters selected that have the highest or the lowest values: by value in the order given, among equals
+   * by the bytes of their names.
+   *
+   * - Sees every commit that resolved before it was called, and all counters as of one moment.
+   * - Looks at all counters selected, and does not keep commits, `get` or `list` from running meanwhile.
+   * - The checksums of those it gives are checked; of one that fails, the name is among the corrupt ones instead.
+   *
+   * @param n  1 to 1,000
+   */
+  top(selection: Selection, n: number, order: Order): Promise<Counters>;
+
+  /**
+   * Sum up the counters selected, exactly, as of one moment. Sees every commit that resolved before it was called.
+   * Looks at all counters selected without checking their checksums, and does not keep commits, `get` or `list` from
+   * running meanwhile.
+   */
+  sum(selection: Selection): Promise<Sum>;
 
   /**
    * Read the change log from a cursor on.
@@ -74,6 +110,18 @@ export interface Store {
    * to end, because what it knows may differ from what the disk has.
    */
   readonly failed: Promise<Error>;
+}
+
+/** Counters that were looked for. */
+export interface Counters {
+  readonly counters: readonly FullCounter[];
+  /** Those that would be among them, were they not damaged on disk. */
+  readonly corruptNames: readonly string[];
+}
+
+export interface CounterPage extends Counters {
+  /** Where the next page begins; undefined after the last. A legal name, though not always one of a counter. */
+  readonly next: string | undefined;
 }
 
 export interface ChangePage {

@@ -4,7 +4,17 @@ import type { Batch, Outcomes } from "../core/columns.ts";
 import type { Fixed, FullCounter } from "../core/counter.ts";
 import { TallyError } from "../core/errors.ts";
 import { type Generation, planGenerations } from "../core/request-ids.ts";
-import type { ChangePage, Store, StoredChange, StoreOptions, StoreTraits } from "../service/store.ts";
+import { addSums, byRank, EMPTY_SUM, type Order, type Selection, type Sum } from "../core/selection.ts";
+import type {
+  ChangePage,
+  CounterPage,
+  Counters,
+  Store,
+  StoredChange,
+  StoreOptions,
+  StoreTraits,
+} from "../service/store.ts";
+import { CountersInMemory } from "./memory-counters.ts";
 
 /**
  * Counters in memory: the reference model that the other stores are compared with, and `memory:` for trying
@@ -21,7 +31,7 @@ export class MemoryStore implements Store {
 
   readonly #options: StoreOptions;
   readonly #startedMs: number;
-  readonly #counters = new Map<string, FullCounter>();
+  readonly #counters = new CountersInMemory();
   readonly #generations: RequestIds[] = [
     { id: 0, openedMs: 0, closedMs: undefined, bytes: 0, records: new Map() },
   ];
@@ -53,6 +63,35 @@ export class MemoryStore implements Store {
   async get(names: readonly string[]): Promise<(FullCounter | undefined)[]> {
     this.#assertOpen();
     return names.map((name) => this.#counters.get(name));
+  }
+
+  async list(selection: Selection, from: string, limit: number): Promise<CounterPage> {
+    this.#assertOpen();
+    const counters: FullCounter[] = [];
+    let next: string | undefined;
+    for (const counter of this.#counters.select(selection, from)) {
+      if (counters.length === limit) {
+        next = counter.name;
+        break;
+      }
+      counters.push(counter);
+    }
+    return { counters, corruptNames: [], next };
+  }
+
+  async top(selection: Selection, n: number, order: Order): Promise<Counters> {
+    this.#assertOpen();
+    const counters = [...this.#counters.select(selection)].sort(byRank(order)).slice(0, n);
+    return { counters, corruptNames: [] };
+  }
+
+  async sum(selection: Selection): Promise<Sum> {
+    this.#assertOpen();
+    let sum = EMPTY_SUM;
+    for (const { value } of this.#counters.select(selection)) {
+      sum = addSums(sum, { count: 1, sum: value, lowest: value, highest: value });
+    }
+    return sum;
   }
 
   async changesSince(cursor: string, limit: number): Promise<ChangePage> {
@@ -132,7 +171,7 @@ export class MemoryStore implements Store {
       const name = names[index]!;
       const fixed = save.fixed.get(index) ?? this.#counters.get(name)!;
       const [value, revision] = [save.values[index]!, save.revisions[index]!];
-      this.#counters.set(name, { ...fixed, name, value, revision, updateTime: save.updateTimes[index]! });
+      this.#counters.set({ ...fixed, name, value, revision, updateTime: save.updateTimes[index]! });
     }
     if (save.answers.size > 0) this.#saveAnswers(save.answers);
     if (save.changed.length > 0) this.#saveChanges(save.changes, names);

@@ -6,11 +6,13 @@ import { commitSuite } from "./commit.ts";
 import { deletingSuite } from "./deleting.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
 import { modelSuite } from "./model.ts";
+import { readsSuite } from "./reads.ts";
 import { settingsSuite } from "./settings.ts";
 
 describe.each(STORES)("$name", (kind) => {
   describe("commit", () => commitSuite(kind));
   describe("exactly once", () => exactlyOnceSuite(kind));
+  describe("reads", () => readsSuite(kind));
   describe("changes", () => changesSuite(kind));
   describe("settings", () => settingsSuite(kind));
   describe("deleting", () => deletingSuite(kind));

@@ -176,7 +176,11 @@ export class WriteConnection {
    * @throws TallyError OUTCOME_UNKNOWN when the disk fails: what is cached may differ from what is kept
    */
   checkpointIfDue(): void {
-    if (this.#commitsSinceCheckpoint < CHECKPOINT_LOOK_COMMITS) return;
+    if (this.#commitsSinceCheckpoint >= CHECKPOINT_LOOK_COMMITS) this.checkpointIfGrown();
+  }
+
+  /** The same, without waiting for the next look. */
+  checkpointIfGrown(): void {
     this.#commitsSinceCheckpoint = 0;
     try {
       const [wal] = this.#db.pragma("wal_checkpoint(NOOP)") as [{ log: bigint; checkpointed: bigint }];

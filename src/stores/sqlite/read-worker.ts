@@ -1,8 +1,10 @@
 /** The thread that reads, on a connection that cannot write, in short transactions. */
-import Database from "better-sqlite3";
 import { CORRUPT } from "../../core/batch.ts";
 import type { FullCounter } from "../../core/counter.ts";
+import type { Selection } from "../../core/selection.ts";
 import { ChangeLogReader } from "./change-log.ts";
+import { PageReader } from "./pages.ts";
+import { asOfOneMoment, openReadOnly } from "./reading.ts";
 import { RowReader, toFullCounter } from "./rows.ts";
 import { serveThread } from "./thread.ts";
 
@@ -14,21 +16,31 @@ export interface ChangesRequest {
   readonly limit: number;
 }
 
+export interface ListRequest {
+  readonly selection: Selection;
+  readonly from: string;
+  readonly limit: number;
+}
+
 serveThread<{ path: string }>(({ path }) => {
-  const db = new Database(path, { readonly: true, fileMustExist: true });
-  db.defaultSafeIntegers(true);
-  db.pragma("cache_size = -16384");
+  const db = openReadOnly(path, 16_384);
   const rows = new RowReader(db);
+  const pages = new PageReader(db, rows);
   const log = new ChangeLogReader(db);
-  const get = db.transaction((names: readonly string[]): Read[] =>
-    names.map((name) => {
-      const raw = rows.find(name);
-      return raw === CORRUPT ? "corrupt" : raw && toFullCounter(raw);
-    }),
-  );
-  const changesSince = db.transaction(({ cursor, limit }: ChangesRequest) => log.since(cursor, limit));
   return {
     opened: undefined,
-    handlers: { get, changesSince, close: () => void db.close() },
+    handlers: {
+      get: asOfOneMoment(db, (names: readonly string[]): Read[] =>
+        names.map((name) => {
+          const raw = rows.find(name);
+          return raw === CORRUPT ? "corrupt" : raw && toFullCounter(raw);
+        }),
+      ),
+      list: asOfOneMoment(db, ({ selection, from, limit }: ListRequest) =>
+        pages.read(selection, from, limit),
+      ),
+      changesSince: asOfOneMoment(db, ({ cursor, limit }: ChangesRequest) => log.since(cursor, limit)),
+      close: () => void db.close(),
+    },
   };
 });

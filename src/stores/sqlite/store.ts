@@ -4,10 +4,20 @@ import type { ResourceLimits } from "node:worker_threads";
 import { CORRUPT } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { FullCounter } from "../../core/counter.ts";
-import type { ChangePage, Store, StoreOptions, StoreTraits } from "../../service/store.ts";
+import { TallyError } from "../../core/errors.ts";
+import type { Order, Selection, Sum } from "../../core/selection.ts";
+import type {
+  ChangePage,
+  CounterPage,
+  Counters,
+  Store,
+  StoreOptions,
+  StoreTraits,
+} from "../../service/store.ts";
 import type { Moment } from "./connection.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
-import type { ChangesRequest, Read } from "./read-worker.ts";
+import type { ChangesRequest, ListRequest, Read } from "./read-worker.ts";
+import { ScanThread } from "./scan-thread.ts";
 import { unusable } from "./schema.ts";
 import { Thread } from "./thread.ts";
 import type { CommitRequest, MaintainAnswer, WriteData } from "./write-worker.ts";
@@ -29,7 +39,13 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   );
   try {
     const { thread: reader } = await Thread.start("read-worker", { path: real });
-    return new SqliteStore(writer, reader, options, `SQLite ${opened.sqliteVersion}, ${real}`);
+    return new SqliteStore(
+      writer,
+      reader,
+      new ScanThread(real),
+      options,
+      `SQLite ${opened.sqliteVersion}, ${real}`,
+    );
   } catch (error) {
     await writer.close(momentOf(clock));
     throw error;
@@ -41,11 +57,14 @@ class SqliteStore implements Store {
   readonly failed: Promise<Error>;
   readonly #writer: Thread;
   readonly #reader: Thread;
+  readonly #scanner: ScanThread;
   readonly #options: StoreOptions;
+  #closed = false;
 
-  constructor(writer: Thread, reader: Thread, options: StoreOptions, title: string) {
+  constructor(writer: Thread, reader: Thread, scanner: ScanThread, options: StoreOptions, title: string) {
     this.#writer = writer;
     this.#reader = reader;
+    this.#scanner = scanner;
     this.#options = options;
     this.failed = Promise.race([writer.failed, reader.failed]);
     this.traits = { title, durability: "fsync", groups: "all", enforcesBounds: true };
@@ -63,6 +82,20 @@ class SqliteStore implements Store {
     return read.map((counter) => (counter === "corrupt" ? CORRUPT : counter));
   }
 
+  list(selection: Selection, from: string, limit: number): Promise<CounterPage> {
+    return this.#reader.ask("list", { selection, from, limit } satisfies ListRequest);
+  }
+
+  async top(selection: Selection, n: number, order: Order): Promise<Counters> {
+    await this.#beforeScan();
+    return this.#scanner.top({ selection, n, order });
+  }
+
+  async sum(selection: Selection): Promise<Sum> {
+    await this.#beforeScan();
+    return this.#scanner.sum(selection);
+  }
+
   changesSince(cursor: string, limit: number): Promise<ChangePage> {
     return this.#reader.ask("changesSince", { cursor, limit } satisfies ChangesRequest);
   }
@@ -75,8 +108,19 @@ class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
-    await this.#reader.close(undefined); // First: while it reads, the WAL cannot be taken in whole.
+    this.#closed = true;
+    // First: while they read, the WAL cannot be taken in whole.
+    await Promise.all([this.#scanner.close(), this.#reader.close(undefined)]);
     await this.#writer.close(momentOf(this.#options.clock));
+  }
+
+  /**
+   * While a scan reads, the WAL cannot be begun anew. So that it does not grow without end while scans follow each
+   * other closely, what it has grown by is taken into the file between them.
+   */
+  async #beforeScan(): Promise<void> {
+    await this.#writer.ask("checkpoint", undefined);
+    if (this.#closed) throw new TallyError("STORE_UNAVAILABLE", "the store is closed");
   }
 }
 

@@ -36,6 +36,7 @@ serveThread<WriteData>((data) => {
         const more = connection.maintain(moment, (warning) => warnings.push(warning));
         return { more, warnings };
       },
+      checkpoint: () => connection.checkpointIfGrown(),
       close: (moment: Moment) => {
         connection.close(moment);
         lock.release();

@@ -2,9 +2,21 @@ import { fc } from "@fast-check/vitest";
 import { expect, it } from "vitest";
 import type { FullCounter } from "../../src/core/counter.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
+import type { Op } from "../../src/core/op.ts";
 import type { Order, Selection } from "../../src/core/selection.ts";
 import type { Store } from "../../src/service/store.ts";
-import { apply, batch, commit, create, decrement, increment, set } from "../support/calls.ts";
+import {
+  apply,
+  batch,
+  commit,
+  create,
+  decrement,
+  increment,
+  remove,
+  set,
+  single,
+  update,
+} from "../support/calls.ts";
 import type { StoreKind } from "../support/stores.ts";
 import { using } from "./using.ts";
 
@@ -74,7 +86,7 @@ export function readsSuite(kind: StoreKind): void {
         create("b2", { value: 8n, labels: { team: "Core", env: "prod" } }),
         create("b3", { value: 16n, labels: { env: "prod", x: "", odd: "\u0000'\"%ü" } }),
         create("b4", { value: 32n }),
-      ].map((op) => batch([op])),
+      ].map((op) => single(op)),
     );
     const cases: [Selection["labels"], string, string[], bigint][] = [
       [{ team: "core" }, "", ["a1", "a2", "b1"], 7n],
@@ -155,7 +167,7 @@ export function readsSuite(kind: StoreKind): void {
       const ops = names
         .slice(i, i + 6_000)
         .map((name) => create(name, { value: value(name), labels: { [name[0]!]: name.slice(-1) } }));
-      await commit(store, ...ops.map((op) => batch([op])));
+      await commit(store, ...ops.map((op) => single(op)));
     }
     const check = async (selection: Selection, expected: string[]) => {
       expect(await walk(store, selection, 997)).toEqual(expected.sort(byBytes));
@@ -187,9 +199,12 @@ export function readsSuite(kind: StoreKind): void {
     );
   });
 
-  it_("lists, rankings and sums agree with a model, while others count and create", async ({ store }) => {
-    await agreesWithModel(store);
-  });
+  it_(
+    "lists, rankings and sums agree with a model, while others count, create and delete",
+    async ({ store }) => {
+      await agreesWithModel(store);
+    },
+  );
 }
 
 const TOTAL = 1_000n;
@@ -222,60 +237,36 @@ async function transfersMeanwhile(store: Store, look: () => Promise<void>): Prom
 
 /**
  * Goal: whatever the names, labels, prefixes and page sizes, reads give what a plain filter over the counters gives;
- * and while others count and create, each page walk gives every counter that was there before exactly once.
+ * and while others count, create and delete, a walk gives every counter that nobody touches exactly once.
  * Method: one store for all runs, each with a prefix of its own; the model is an array.
  */
 async function agreesWithModel(store: Store): Promise<void> {
   let runs = 0;
   await fc.assert(
     fc.asyncProperty(
-      fc.uniqueArray(counter, { selector: ({ name }) => name, minLength: 1, maxLength: 40 }),
+      fc.uniqueArray(life, { selector: ({ name }) => name, minLength: 1, maxLength: 40 }),
       fc.array(fc.tuple(text(0, 3), labels, fc.integer({ min: 1, max: 7 })), { minLength: 1, maxLength: 5 }),
       fc.array(fc.tuple(text(1, 4), labels), { maxLength: 10 }),
-      async (counters, selections, others) => {
+      async (lives, selections, others) => {
         const run = `r${runs++}.`;
-        await commit(
+        const mine = await lived(
           store,
-          ...counters.map(({ name, value, labels }) => batch([create(run + name, { value, labels })])),
+          lives.map((one) => ({ ...one, name: run + one.name })),
         );
-        for (const [prefix, wanted, size] of selections) {
-          const selection = under(run + prefix, wanted);
-          const mine = counters
-            .filter(
-              ({ name, labels }) =>
-                name.startsWith(prefix) && Object.entries(wanted).every(([k, v]) => labels[k] === v),
-            )
-            .map((counter) => ({ ...counter, name: run + counter.name }));
-          expect(await walk(store, selection, size)).toEqual(mine.map(({ name }) => name).sort(byBytes));
-          const sum = mine.reduce((sum, { value }) => sum + value, 0n);
-          expect(await store.sum(selection)).toMatchObject({ count: mine.length, sum });
-          const ranked = mine.sort((a, b) =>
-            a.value < b.value ? 1 : a.value > b.value ? -1 : byBytes(a.name, b.name),
-          );
-          const { counters: top } = await store.top(selection, size, "highest");
-          expect(top.map(({ name, value }) => ({ name, value }))).toEqual(
-            ranked.slice(0, size).map(({ name, value }) => ({ name, value })),
-          );
+        for (const [prefix, labels, size] of selections) {
+          await readsAgree(store, under(run + prefix, labels), size, mine);
         }
-        const known = new Set(counters.map(({ name }) => run + name));
-        const [prefix, wanted, size] = selections[0]!;
-        const disturbing = (async () => {
-          for (const [name, labels] of others) {
-            await apply(store, create(run + name, { labels }));
-            await apply(store, increment(run + counters[0]!.name));
-          }
-        })();
-        const walked = await walk(store, under(run + prefix, wanted), size);
+        const names = new Set(mine.map(({ name }) => name));
+        const [prefix, labels, size] = selections[0]!;
+        const disturbing = disturb(
+          store,
+          others.map(([name, labels]) => [run + name, labels] as const).filter(([name]) => !names.has(name)),
+        );
+        const walked = await walk(store, under(run + prefix, labels), size);
         await disturbing;
         expect(new Set(walked).size).toBe(walked.length);
-        expect(walked.filter((name) => known.has(name))).toEqual(
-          counters
-            .filter(
-              ({ name, labels }) =>
-                name.startsWith(prefix) && Object.entries(wanted).every(([k, v]) => labels[k] === v),
-            )
-            .map(({ name }) => run + name)
-            .sort(byBytes),
+        expect(walked.filter((name) => names.has(name))).toEqual(
+          selected(under(run + prefix, labels), mine).map(({ name }) => name),
         );
       },
     ),
@@ -283,13 +274,68 @@ async function agreesWithModel(store: Store): Promise<void> {
   );
 }
 
+interface Life {
+  readonly name: string;
+  readonly value: bigint;
+  readonly labels: Selection["labels"];
+  /** Labels that it is given later. */
+  readonly relabelled: Selection["labels"] | undefined;
+  readonly end: "stays" | "deleted" | "made anew";
+}
+
+/** Have counters live; returns what is there in the end. */
+async function lived(store: Store, lives: readonly Life[]): Promise<Life[]> {
+  const ops = (of: (life: Life) => Op[]) => lives.flatMap(of).map((op) => single(op));
+  const made = ({ name, value, labels }: Life) => create(name, { value, labels });
+  await commit(store, ...ops((life) => [made(life)]));
+  await commit(store, ...ops(({ name, relabelled: labels }) => (labels ? [update(name, { labels })] : [])));
+  await commit(store, ...ops(({ name, end }) => (end === "stays" ? [] : [remove(name)])));
+  await commit(store, ...ops((life) => (life.end === "made anew" ? [made(life)] : [])));
+  return lives
+    .filter(({ end }) => end !== "deleted")
+    .map((life) => (life.end === "stays" ? { ...life, labels: life.relabelled ?? life.labels } : life));
+}
+
+async function readsAgree(store: Store, selection: Selection, size: number, all: readonly Life[]) {
+  const mine = selected(selection, all);
+  expect(await walk(store, selection, size)).toEqual(mine.map(({ name }) => name));
+  const sum = mine.reduce((sum, { value }) => sum + value, 0n);
+  expect(await store.sum(selection)).toMatchObject({ count: mine.length, sum });
+  for (const order of ["highest", "lowest"] as const) {
+    const { counters } = await store.top(selection, size, order);
+    const sign = order === "highest" ? 1n : -1n;
+    const ranked = mine.toSorted((a, b) => Number(sign * (b.value - a.value)) || byBytes(a.name, b.name));
+    expect(counters.map(({ name, value }) => [name, value])).toEqual(
+      ranked.slice(0, size).map(({ name, value }) => [name, value]),
+    );
+  }
+}
+
+function selected({ prefix, labels }: Selection, all: readonly Life[]): Life[] {
+  return all
+    .filter(({ name }) => name.startsWith(prefix))
+    .filter((one) => Object.entries(labels).every(([key, value]) => one.labels[key] === value))
+    .sort((a, b) => byBytes(a.name, b.name));
+}
+
+/** Make counters, count on them, and delete every second. */
+async function disturb(store: Store, others: readonly (readonly [string, Selection["labels"]])[]) {
+  for (const [i, [name, labels]] of others.entries()) {
+    await apply(store, create(name, { labels }));
+    await apply(store, increment(name));
+    if (i % 2 === 0) await apply(store, remove(name));
+  }
+}
+
 const text = (minLength: number, maxLength: number) =>
   fc.string({ unit: fc.constantFrom("a", "b", "~", "!"), minLength, maxLength });
 const labels = fc.dictionary(fc.constantFrom("k", "l"), fc.constantFrom("", "1", "2"), { maxKeys: 2 });
-const counter = fc.record({
+const life: fc.Arbitrary<Life> = fc.record({
   name: text(1, 4),
   value: fc.oneof(fc.bigInt(-3n, 3n), fc.constantFrom(INT64_MAX, INT64_MIN)),
   labels,
+  relabelled: fc.option(labels, { nil: undefined, freq: 2 }),
+  end: fc.constantFrom("stays", "stays", "stays", "deleted", "made anew"),
 });
 
 /** The names on all pages. */

@@ -9,7 +9,7 @@ import { openInput } from "./count/input.ts";
 import { LinesCounter } from "./count/lines-counter.ts";
 import { addNameOptions, type NameOptions, pickOf } from "./count/options.ts";
 import { openProgress, type Progress } from "./count/progress.ts";
-import { figure, refusedLines, type Summary, summaryLine, summaryView } from "./count/summary.ts";
+import { counted, figure, refusedLines, type Summary, summaryLine, summaryView } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { exitOf, refusalSentence } from "./failure.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
@@ -87,7 +87,10 @@ async function run(session: Session, [files]: [string[]], options: Options): Pro
   if (interrupted !== undefined) return dieOf(interrupted);
   const refused = refusedLines(end);
   if (refused > 0)
-    throw new CommandError(EXIT.REFUSED, `${figure(refused)} lines were not counted; see above.`);
+    throw new CommandError(
+      EXIT.REFUSED,
+      `${counted(refused, "line was", "lines were")} not counted; the summary says why.`,
+    );
 }
 
 interface Around {
@@ -118,7 +121,7 @@ function senderFor({ client }: Session, { options, faults, progress, onFailed }:
 function whyStopped(error: unknown, { sent }: Summary, server: string): unknown {
   if (!(error instanceof CallError)) return error;
   const rest = [
-    `${figure(sent.applied)} lines are counted`,
+    `${counted(sent.applied, "line is", "lines are")} counted`,
     sent.unknown > 0 && `${figure(sent.unknown)} were on their way and may or may not be`,
     sent.notSent > 0 && `${figure(sent.notSent)} were read and are not`,
   ].filter((part) => part !== false);

@@ -15,8 +15,10 @@ export class LiveLines {
 
   /** Draw these instead of the last. A line is cut at the terminal's width; lines that do not fit are left out. */
   draw(lines: readonly string[]): void {
-    const { columns = 80, rows = 24 } = this.#terminal;
-    const fitting = lines.slice(0, Math.max(1, rows - 1)).map((line) => line.slice(0, columns - 1));
+    const { columns, rows } = this.#terminal; // A terminal that nobody has measured says 0.
+    const fitting = lines
+      .slice(0, Math.max(1, (rows || 24) - 1))
+      .map((line) => line.slice(0, (columns || 80) - 1));
     this.#terminal.write(
       this.#toFirst() + fitting.map((line) => `${line}${ERASE_TO_END}`).join("\n") + ERASE_BELOW,
     );

@@ -27,6 +27,13 @@ export interface Ended {
   readonly stderr: string;
 }
 
+interface Options {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  /** A pipe, for who wants to write to it. */
+  readonly stdin?: "ignore" | "pipe";
+}
+
 /** A process that prints a JSON log. Killed at the end of the test, if it is still there. */
 export class Tally {
   readonly child: ChildProcess;
@@ -37,19 +44,16 @@ export class Tally {
   #stdout = "";
   #stderr = "";
 
-  constructor(
-    command: string,
-    args: readonly string[],
-    options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
-  ) {
+  constructor(command: string, args: readonly string[], options: Options = {}) {
     this.child = spawn(command, args, {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [options.stdin ?? "ignore", "pipe", "pipe"],
       cwd: options.cwd ?? ROOT,
       env: { ...withoutOurs(process.env), ...options.env },
     });
     createInterface({ input: this.child.stdout! }).on("line", (line) => this.#hear(line));
     this.child.stderr!.on("data", (chunk) => {
       this.#stderr += chunk;
+      this.#lines.emit("line");
     });
     this.ended = once(this.child, "close").then(([code, signal]) => {
       return { code, signal, stdout: this.#stdout, stderr: this.#stderr };
@@ -67,6 +71,11 @@ export class Tally {
     await this.#await(text, () => this.#stdout.includes(text) || undefined);
   }
 
+  /** The same of its messages. */
+  async told(text: string): Promise<void> {
+    await this.#await(text, () => this.#stderr.includes(text) || undefined);
+  }
+
   async #await<T>(what: string, find: () => T | undefined): Promise<T> {
     for (;;) {
       const found = find();
@@ -80,24 +89,18 @@ export class Tally {
 
   #hear(line: string): void {
     this.#stdout += `${line}\n`;
-    if (line.startsWith("{")) this.#logged.push(JSON.parse(line));
+    if (line.startsWith('{"')) this.#logged.push(JSON.parse(line));
     this.#lines.emit("line");
   }
 }
 
 /** `tally ...` on this Node.js. */
-export function tally(
-  args: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
-): Tally {
+export function tally(args: readonly string[], options: Options = {}): Tally {
   return new Tally(process.execPath, [BIN, ...args], options);
 }
 
 /** `tally serve` on a free port, with counters in memory unless `args` say otherwise. */
-export function serve(
-  args: readonly string[] = [],
-  options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
-): Tally {
+export function serve(args: readonly string[] = [], options: Options = {}): Tally {
   return tally(["serve", "--listen", "127.0.0.1:0", "--store", "memory:", ...args], options);
 }
 

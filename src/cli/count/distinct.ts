@@ -19,7 +19,7 @@ export class Distinct {
 
   /** About so many; Infinity when there were too many to tell. */
   get estimate(): number {
-    return this.#unset === 0 ? Number.POSITIVE_INFINITY : Math.round(-BITS * Math.log(this.#unset / BITS));
+    return this.#unset === 0 ? Number.POSITIVE_INFINITY : Math.round(BITS * Math.log(BITS / this.#unset));
   }
 }
 

@@ -39,17 +39,18 @@ export function openProgress(stderr: NodeJS.WriteStream, quiet: boolean): Progre
     print,
     start(reached, bytes) {
       if (live === undefined) return;
-      const startedAt = performance.now();
-      let before = { lines: 0, at: startedAt };
+      const drawn = [{ lines: 0, at: performance.now() }];
       const draw = () => {
         const now = performance.now();
         const { lines, names, bytes: read } = reached();
+        const [before] = drawn as [{ lines: number; at: number }];
         const rate = perSecond(lines - before.lines, now - before.at);
-        before = { lines, at: now };
+        drawn.push({ lines, at: now });
+        if (drawn.length > RATE_DRAWS) drawn.shift();
         const share = bytes === undefined ? "" : `${barOf(read / Math.max(bytes, 1))}  `;
         const state = away ? "  waiting for the server" : "";
         live.draw([
-          `${share}${figure(lines)} lines  ${figure(rate)} lines/s  about ${figure(names)} names${state}`,
+          `${share}${figure(lines)} lines  ${figure(rate)} lines/s  ~${figure(names)} names${state}`,
         ]);
       };
       timer = setInterval(draw, DRAW_MS);
@@ -73,6 +74,9 @@ export function openProgress(stderr: NodeJS.WriteStream, quiet: boolean): Progre
 
 /** Often enough to move, seldom enough to be read. */
 const DRAW_MS = 250;
+
+/** The rate is that of the last two seconds: of a shorter time it would jump as calls come and go. */
+const RATE_DRAWS = 8;
 
 /** [========>           ]  41 % */
 function barOf(share: number): string {

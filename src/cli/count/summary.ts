@@ -32,7 +32,7 @@ export function summaryLine(summary: Summary): string {
   const refused = refusedLines(summary);
   const unanswered = sent.unknown + sent.inFlight;
   const parts = [
-    `${figure(sent.applied)} of ${figure(lines)} lines counted`,
+    `${figure(sent.applied)} of ${counted(lines, "line")} counted`,
     empty > 0 && `${figure(empty)} empty`,
     unmatched > 0 && `${figure(unmatched)} without a match`,
     refused > 0 && `${figure(refused)} refused (${reasonsIn(summary)})`,
@@ -40,7 +40,12 @@ export function summaryLine(summary: Summary): string {
     sent.notSent > 0 && `${figure(sent.notSent)} read but not counted`,
   ].filter((part) => part !== false);
   const rate = `${(ms / 1000).toFixed(1)} s, ${figure(perSecond(lines, ms))} lines/s`;
-  return `${parts.join(", ")}; about ${figure(names)} names, ${figure(calls)} calls, ${figure(retries)} retries, ${rate}`;
+  const work = [
+    `about ${counted(names, "name")}`,
+    counted(calls, "call"),
+    counted(retries, "retry", "retries"),
+  ];
+  return `${parts.join(", ")}; ${work.join(", ")}, ${rate}`;
 }
 
 function reasonsIn({ refused }: Summary): string {
@@ -71,6 +76,11 @@ export function summaryView(summary: Summary): View {
 /** A number as people read it: 1,234,567. */
 export function figure(number: number): string {
   return Number.isFinite(number) ? number.toLocaleString("en-US") : "very many";
+}
+
+/** So many of something: "1 line", "2 lines". */
+export function counted(number: number, one: string, many = `${one}s`): string {
+  return `${figure(number)} ${number === 1 ? one : many}`;
 }
 
 export function perSecond(count: number, ms: number): number {

@@ -67,18 +67,18 @@ export async function main(args: readonly string[], packageRoot: string): Promis
   const { version } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8"));
   endWithOutput();
   const words = args[0] === "help" ? helpOf(args.slice(1)) : args;
-  try {
-    if (words[0] === "complete") {
-      const { complete } = await import("./complete.ts");
-      await complete(words.slice(words[1] === "--" ? 2 : 1), COMMANDS);
-    } else {
-      const program = await programFor(words[0], { version });
-      await program.parseAsync(words, { from: "user" });
-    }
-    process.exit(EXIT.OK); // Everything is printed; an idle connection need not be waited for.
-  } catch (error) {
-    process.exit(exitFor(error));
+  const exit = await run(words, { version }).then(() => EXIT.OK, exitFor);
+  await new Promise((resolve) => process.stdout.write("", resolve)); // For a failure of what was written before.
+  process.exit(exit); // Everything is printed; an idle connection need not be waited for.
+}
+
+async function run(words: readonly string[], context: Program): Promise<void> {
+  if (words[0] === "complete") {
+    const { complete } = await import("./complete.ts");
+    return complete(words.slice(words[1] === "--" ? 2 : 1), COMMANDS);
   }
+  const program = await programFor(words[0], context);
+  await program.parseAsync(words, { from: "user" });
 }
 
 /** `tally help inc` is `tally inc --help`. */

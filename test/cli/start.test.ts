@@ -1,0 +1,42 @@
+/** A command that reads starts quickly because it loads little: no time is measured here, only what is loaded. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { BIN, folder, run, serverForTests } from "./cli.ts";
+
+const server = serverForTests();
+
+it.each([
+  ["get", ["get", "visits"]],
+  ["inc", ["inc", "visits"]],
+  ["complete", ["complete", "--", "get", ""]],
+])("%s loads nothing of the server, nor its validators, drivers and log", async (_, args) => {
+  const loaded = await modulesLoadedBy(args);
+  expect(loaded.some((url) => url.includes("/src/client/client."))).toBe(true); // It looks at the right process.
+  const served =
+    /\/src\/(server|config|telemetry|core|service|stores|transports)\b|\/src\/config\.|\/src\/cli\/serve/;
+  const packages =
+    /\/node_modules\/(zod|@bufbuild\/protovalidate|better-sqlite3|pino|pino-pretty|yaml|cli-progress)\//;
+  const ours = loaded.filter((url) => !url.includes("/node_modules/"));
+  expect(ours.filter((url) => served.test(url) && !url.includes("/src/config/quantity."))).toEqual([]);
+  expect(loaded.filter((url) => packages.test(url))).toEqual([]);
+});
+
+it("help and config load no gRPC either", async () => {
+  for (const args of [["--help"], ["config", "path"], ["completion", "bash"]]) {
+    const loaded = await modulesLoadedBy(args);
+    expect(loaded.some((url) => url.includes("/src/cli/main."))).toBe(true);
+    expect(loaded.filter((url) => /@grpc|@bufbuild/.test(url))).toEqual([]);
+  }
+});
+
+/** The URLs of the modules that a command loads. */
+async function modulesLoadedBy(args: readonly string[]): Promise<string[]> {
+  const list = join(folder(), "modules.txt");
+  const recorder = new URL("./record-modules.mjs", import.meta.url).href;
+  const env = { TALLY_SERVER: server.address, RECORD_MODULES: list };
+  await run(process.execPath, ["--import", recorder, BIN, "inc", "visits"], { env });
+  const ran = await run(process.execPath, ["--import", recorder, BIN, ...args], { env });
+  expect(ran).toMatchObject({ code: 0, stderr: "" });
+  return readFileSync(list, "utf8").split("\n");
+}

@@ -1,15 +1,17 @@
 import { create } from "@bufbuild/protobuf";
-import { OnBound, type Outcome } from "../../gen/tally/v1/counter_pb.ts";
+import { type Counter, OnBound, type Outcome } from "../../gen/tally/v1/counter_pb.ts";
 import {
   BatchApplyRequestSchema,
   CounterService,
   CreateCounterRequestSchema,
   DecrementRequestSchema,
+  DeleteCounterRequestSchema,
   GetCounterRequestSchema,
   IncrementRequestSchema,
   type OperationOutcome,
   ResetRequestSchema,
   SetRequestSchema,
+  UpdateCounterRequestSchema,
 } from "../../gen/tally/v1/counter_service_pb.ts";
 import type { Answer, Connection } from "./connection.ts";
 import type { Asked, Rules, Told } from "./history.ts";
@@ -69,6 +71,18 @@ async function applyOne(
       const answer = await connection.call(method.createCounter, create(CreateCounterRequestSchema, request));
       return answer.ok ? counterTold(answer.message.counter!, answer.message.replayed) : answer;
     }
+    case "update": {
+      const request = { name, requestId, ...settingsOf(asked.mark) };
+      const answer = await connection.call(method.updateCounter, create(UpdateCounterRequestSchema, request));
+      return answer.ok ? counterTold(answer.message.counter!, answer.message.replayed) : answer;
+    }
+    case "delete": {
+      const request = create(DeleteCounterRequestSchema, { name, requestId, keepHistory: asked.keepHistory });
+      const answer = await connection.call(method.deleteCounter, request);
+      if (!answer.ok) return answer;
+      const { value, revision, uid, replayed } = answer.message;
+      return { ok: true, told: [{ value, revision: Number(revision), uid }], replayed };
+    }
     case "read": {
       const answer = await connection.call(method.getCounter, create(GetCounterRequestSchema, { name }));
       return answer.ok ? counterTold(answer.message.counter!, false) : answer;
@@ -82,13 +96,25 @@ function changed(answer: Answer<{ outcome?: Outcome | undefined }>): CallAnswer 
   return { ok: true, told: [{ value, previous, revision: Number(revision), uid: uidOf(etag) }], replayed };
 }
 
-function counterTold(
-  counter: { value: bigint; revision: bigint; uid: string },
-  replayed: boolean,
-): CallAnswer {
-  const { value, revision, uid } = counter;
-  return { ok: true, told: [{ value, revision: Number(revision), uid }], replayed };
+function counterTold(counter: Counter, replayed: boolean): CallAnswer {
+  const { value, revision, uid, settingsRevision } = counter;
+  const settings = { revision: Number(settingsRevision), mark: markIn(counter) };
+  return { ok: true, told: [{ value, revision: Number(revision), uid, settings }], replayed };
 }
+
+/** Settings that go together, and do not get in the way of counting: a mark in each. */
+function settingsOf(mark: bigint) {
+  return { max: FAR + mark, labels: { mark: `${mark}` }, description: `${mark}` };
+}
+
+/** The mark of the last update; of settings that do not go together a number that nobody gave. */
+function markIn({ max, labels, description }: Counter): bigint {
+  if (description === "") return 0n;
+  const mark = BigInt(description);
+  return labels.mark === description && max === FAR + mark ? mark : -1n;
+}
+
+const FAR = 2n ** 60n;
 
 /** An etag is opaque to callers; this test knows that it begins with the uid. */
 function uidOf(etag: string): string {

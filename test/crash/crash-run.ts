@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, RunTally } from "./client.ts";
-import { type Entry, History, type Violation } from "./history.ts";
+import { type Entry, History, NEW_SETTINGS, PLAIN_RULES, type Violation } from "./history.ts";
 import { Killer } from "./killer.ts";
 import type { Random } from "./random.ts";
 import { seededRandom } from "./random.ts";
@@ -66,6 +66,10 @@ class CrashRun {
   readonly #random: Random;
   readonly #tally = new RunTally();
   readonly #history = new History(rulesOf);
+  /** By uid, the settings: their marks, which revision by revision must follow from each other like values. */
+  readonly #settings = new History(() => PLAIN_RULES, NEW_SETTINGS);
+  /** The uids of counters whose deletion somebody was told of. */
+  readonly #deleted = new Set<string>();
   readonly #sums = new Map<string, bigint>();
   readonly #violations: Violation[] = [];
   readonly #clients: Client[];
@@ -181,7 +185,7 @@ class CrashRun {
 
   async #check(): Promise<void> {
     await this.#rest();
-    this.#violations.push(...this.#history.check());
+    this.#checkHistories();
     const { calls, replays } = this.#tally;
     this.#options.progress?.(
       `${this.#brokenByKill.length} kills, ${calls} calls, ${replays.afterNoAnswer} replays, ${this.#violations.length} violations`,
@@ -191,7 +195,7 @@ class CrashRun {
 
   /** One more kill with nobody calling, then read every counter, then look at the file. */
   async #checkTheEnd(): Promise<Stored> {
-    this.#violations.push(...this.#history.check());
+    this.#checkHistories();
     await this.#server.kill();
     this.#server = this.#startServer();
     await this.#server.ready();
@@ -200,7 +204,7 @@ class CrashRun {
       for (const name of names) await client.do({ kind: "single", name, asked: { verb: "read" } });
     };
     await Promise.all(this.#clients.map(readOn));
-    this.#violations.push(...this.#history.check());
+    this.#checkHistories();
 
     const { code } = await this.#server.stop();
     if (code !== 0) this.#violations.push({ kind: "answer", text: `SIGTERM ended the server with ${code}` });
@@ -211,9 +215,13 @@ class CrashRun {
         this.#violations.push({ kind, text: `${name} is ${value}, and its operations sum up to ${sum}` });
       }
     }
-    const stored = await checkStored(this.#file, this.#history.known);
+    const stored = await checkStored(this.#file, this.#history.known, this.#deleted);
     for (const text of stored.faults) this.#violations.push({ kind: "value", text });
     return stored;
+  }
+
+  #checkHistories(): void {
+    this.#violations.push(...this.#history.check(), ...this.#settings.check());
   }
 
   /** Into the history, and into the sum of what was asked for: a second account, which uses no revisions. */
@@ -221,7 +229,21 @@ class CrashRun {
     this.#history.add(entry);
     const { name, asked, told } = entry;
     if ("refused" in told) return;
+    if (asked.verb === "delete") this.#deleted.add(told.uid!);
+    if (told.settings !== undefined) {
+      const { revision, mark } = told.settings;
+      const change = asked.verb === "update" ? ({ verb: "set", value: asked.mark } as const) : READ;
+      const settings = { revision, value: mark, uid: told.uid };
+      this.#settings.add({
+        ...entry,
+        name: `the settings of ${name}, ${told.uid}`,
+        asked: change,
+        told: settings,
+      });
+    }
     const amount = asked.verb === "add" ? asked.amount : asked.verb === "create" ? asked.value : 0n;
     this.#sums.set(name, (this.#sums.get(name) ?? 0n) + amount);
   }
 }
+
+const READ = { verb: "read" } as const;

@@ -6,6 +6,7 @@
  * order; it is left to see that the values follow from each other in that order, and that it never contradicts
  * real time.
  */
+import { checkLives } from "./lives.ts";
 
 /** One operation of one caller, from its first sending to its final answer, however often it was retried. */
 export interface Entry {
@@ -25,6 +26,9 @@ export type Asked =
   | { readonly verb: "set"; readonly value: bigint }
   | { readonly verb: "reset" }
   | { readonly verb: "create"; readonly value: bigint }
+  /** A change of settings, told apart by a number of its own that goes into them. To the value it is a read. */
+  | { readonly verb: "update"; readonly mark: bigint }
+  | { readonly verb: "delete"; readonly keepHistory: boolean }
   | { readonly verb: "read" };
 
 export type Told =
@@ -34,6 +38,8 @@ export type Told =
       readonly value: bigint;
       readonly previous?: bigint | undefined;
       readonly uid?: string | undefined;
+      /** The settings, where the whole counter is told: their revision, and the mark of the last update (0 for none). */
+      readonly settings?: { readonly revision: number; readonly mark: bigint } | undefined;
     }
   /** Refused; `value` where the refusal mentions it. A read of a missing counter is COUNTER_NOT_FOUND. */
   | { readonly refused: string; readonly value?: bigint | undefined };
@@ -44,6 +50,8 @@ export interface Rules {
   readonly min: bigint;
   readonly max: bigint;
   readonly clamp: boolean;
+  /** Whether it is deleted and made again: see lives.ts. */
+  readonly mortal?: boolean;
 }
 
 export const PLAIN_RULES: Rules = { initial: 0n, min: -(2n ** 63n), max: 2n ** 63n - 1n, clamp: false };
@@ -73,6 +81,9 @@ export interface Known {
   readonly uid: string | undefined;
 }
 
+/** Where the settings of a new counter are. */
+export const NEW_SETTINGS: Known = { revision: 1, value: 0n, uid: undefined };
+
 export const ABSENT: Known = { revision: 0, value: undefined, uid: undefined };
 
 /**
@@ -83,11 +94,14 @@ export const ABSENT: Known = { revision: 0, value: undefined, uid: undefined };
  */
 export class History {
   readonly #rulesOf: (name: string) => Rules;
+  readonly #start: Known;
   #entries = new Map<string, Entry[]>();
   readonly #known = new Map<string, Known>();
 
-  constructor(rulesOf: (name: string) => Rules = () => PLAIN_RULES) {
+  /** @param start  where every counter is before its first entry */
+  constructor(rulesOf: (name: string) => Rules = () => PLAIN_RULES, start: Known = ABSENT) {
     this.#rulesOf = rulesOf;
+    this.#start = start;
   }
 
   add(entry: Entry): void {
@@ -99,7 +113,9 @@ export class History {
   check(): Violation[] {
     const violations: Violation[] = [];
     for (const [name, entries] of this.#entries) {
-      const checked = checkCounter(entries, this.#known.get(name) ?? ABSENT, this.#rulesOf(name));
+      const rules = this.#rulesOf(name);
+      const check = rules.mortal === true ? checkLives : checkCounter;
+      const checked = check(entries, this.#known.get(name) ?? this.#start, rules);
       violations.push(...checked.violations);
       this.#known.set(name, checked.known);
     }
@@ -120,8 +136,8 @@ export function checkCounter(
   rules: Rules,
 ): { violations: Violation[]; known: Known } {
   const told = entries.filter(toldState);
-  const writes = told.filter(({ asked }) => asked.verb !== "read").sort(byRevision);
-  const reads = told.filter(({ asked }) => asked.verb === "read");
+  const writes = told.filter(({ asked }) => !isRead(asked)).sort(byRevision);
+  const reads = told.filter(({ asked }) => isRead(asked));
   const refused = entries.filter((entry) => "refused" in entry.told);
 
   const chain = chainOf(writes, from, rules);
@@ -137,9 +153,14 @@ export function checkCounter(
 }
 
 type State = Extract<Told, { revision: number }>;
-type StateEntry = Entry & { readonly told: State };
+export type StateEntry = Entry & { readonly told: State };
 
-function toldState(entry: Entry): entry is StateEntry {
+/** Whether an operation leaves the value as it is. */
+function isRead({ verb }: Asked): boolean {
+  return verb === "read" || verb === "update";
+}
+
+export function toldState(entry: Entry): entry is StateEntry {
   return "revision" in entry.told;
 }
 
@@ -183,6 +204,8 @@ function chainOf(writes: readonly StateEntry[], from: Known, rules: Rules) {
 function outcomeOf(asked: Asked, value: bigint | undefined, rules: Rules): bigint | string | undefined {
   switch (asked.verb) {
     case "read":
+    case "update":
+    case "delete":
       return value ?? "COUNTER_NOT_FOUND";
     case "create":
       return value === undefined ? asked.value : "COUNTER_EXISTS";
@@ -222,15 +245,15 @@ function checkRead(read: StateEntry, values: Map<number, bigint | undefined>, fr
  * In the order (a read after the change it saw; reads of one revision by their start) keep the latest start so
  * far; an entry that ended before it broke real time.
  */
-function checkOrder(told: readonly StateEntry[]): Violation[] {
+export function checkOrder(told: readonly StateEntry[]): Violation[] {
   const violations: Violation[] = [];
-  const isRead = ({ asked }: Entry) => (asked.verb === "read" ? 1 : 0);
-  const order = told.toSorted((a, b) => byRevision(a, b) || isRead(a) - isRead(b) || a.startUs - b.startUs);
+  const late = ({ asked }: Entry) => (isRead(asked) ? 1 : 0);
+  const order = told.toSorted((a, b) => byRevision(a, b) || late(a) - late(b) || a.startUs - b.startUs);
   let latest: StateEntry | undefined;
   for (const entry of order) {
     if (latest !== undefined && entry.endUs < latest.startUs) {
-      const late = `${describe(latest)} began after ${describe(entry)} had ended, and stands before it`;
-      violations.push({ kind: "order", text: late });
+      const text = `${describe(latest)} began after ${describe(entry)} had ended, and stands before it`;
+      violations.push({ kind: "order", text });
     }
     if (latest === undefined || entry.startUs > latest.startUs) latest = entry;
   }
@@ -243,11 +266,11 @@ function checkOrder(told: readonly StateEntry[]): Violation[] {
  * The counter may have been at revision r from the latest start among the changes up to r to the earliest end
  * among those after it. One-sided: two refusals that contradict only each other are not noticed.
  */
-function checkRefusals(
+export function checkRefusals(
   refused: readonly Entry[],
   writes: readonly StateEntry[],
-  values: Map<number, bigint | undefined>,
-  start: Known,
+  values: ReadonlyMap<number, bigint | undefined>,
+  start: Pick<Known, "revision">,
   rules: Rules,
 ): Violation[] {
   if (refused.length === 0) return [];
@@ -283,7 +306,7 @@ function firstAtLeast(rising: readonly number[], bound: number): number {
   return low;
 }
 
-/** No counter is deleted in these runs, so each name has one uid for ever. */
+/** A counter that is never deleted has one uid for ever. */
 function checkIdentity(told: readonly StateEntry[], from: Known): Violation[] {
   let uid = from.uid;
   for (const entry of told) {
@@ -302,7 +325,9 @@ export function describe({ name, asked, told, startUs, endUs, id }: Entry): stri
       ? `add ${asked.amount}`
       : "value" in asked
         ? `${asked.verb} ${asked.value}`
-        : asked.verb;
+        : "mark" in asked
+          ? `${asked.verb} ${asked.mark}`
+          : asked.verb;
   const answer =
     "refused" in told
       ? `${told.refused}${told.value === undefined ? "" : ` at ${told.value}`}`

@@ -3,7 +3,7 @@
  *
  * Goal: what was acknowledged is there, once, whenever the server is killed.
  *
- * Method: 32 clients increment, decrement, set, reset, create, read and batch under request ids on a real server,
+ * Method: 32 clients increment, decrement, set, reset, create, update, delete, read and batch under request ids on a real server,
  * which is sent SIGKILL at random moments, 100 of them unless told otherwise; each client retries the same request
  * until it is answered. Then the histories of all counters are checked exactly (history.ts), and so is the file.
  *

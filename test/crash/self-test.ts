@@ -12,6 +12,8 @@ const FAULTS = [
   "double-apply",
   "stale-cache",
   "stale-read",
+  "update-dropped",
+  "delete-dropped",
 ];
 
 /** Far more than any of them needs. */

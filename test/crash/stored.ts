@@ -18,7 +18,11 @@ export interface Stored {
  * Look at a data file whose server has ended: SQLite finds it sound, each counter is what its callers were told,
  * and the change log leads from revision to revision to just that.
  */
-export async function checkStored(file: string, known: ReadonlyMap<string, Known>): Promise<Stored> {
+export async function checkStored(
+  file: string,
+  known: ReadonlyMap<string, Known>,
+  deleted: ReadonlySet<string> = new Set(),
+): Promise<Stored> {
   const faults = [...integrityFaults(file)];
   const store = await openStore(`sqlite:${file}`, {
     clock: { now: Date.now, monotonic: () => performance.now() },
@@ -29,7 +33,10 @@ export async function checkStored(file: string, known: ReadonlyMap<string, Known
   });
   try {
     faults.push(...(await counterFaults(store, known)));
-    const { changes, ends } = await followChanges(store, faults);
+    const { changes, ends, deletions } = await followChanges(store, faults);
+    for (const uid of deleted)
+      if (!deletions.has(uid)) faults.push(`the deletion of ${uid} is not in the log`);
+    for (const uid of deletions) if (!deleted.has(uid)) faults.push(`${uid} was deleted by nobody`);
     for (const name of ends.keys()) if (!known.has(name)) faults.push(`${name} was changed, and is nobody's`);
     for (const [name, { revision, value }] of known) {
       const end = ends.get(name);
@@ -73,26 +80,38 @@ async function counterFaults(store: Store, known: ReadonlyMap<string, Known>): P
   return faults;
 }
 
-/** Where the change log ends for each counter, by its sums alone. */
+/** Where the change log ends for each counter that is not deleted, by its sums alone. */
 async function followChanges(store: Store, faults: string[]) {
-  const ends = new Map<string, { revision: number; value: bigint }>();
+  const ends = new Map<string, { uid: string; revision: number; value: bigint }>();
+  const deletions = new Set<string>();
   let changes = 0;
   for (let cursor = ""; ; ) {
     const page = await store.changesSince(cursor, 10_000);
-    for (const { name, kind, firstRevision, revision, added, removed, value } of page.changes) {
-      const end = ends.get(name) ?? { revision: 0, value: 0n };
-      if (revision <= end.revision) continue; // At least once: it came before.
+    for (const { name, uid, kind, firstRevision, revision, added, removed, value } of page.changes) {
+      const end = ends.get(name) ?? { uid, revision: 0, value: 0n };
+      if (end.uid !== uid) faults.push(`${name} changes as ${uid} before ${end.uid} was deleted`);
+      if (kind === ChangeKind.DELETE) {
+        changes++;
+        if (deletions.has(uid)) faults.push(`${uid} was deleted twice`);
+        deletions.add(uid);
+        if (ends.has(name) && (end.revision !== revision || end.value !== value)) {
+          faults.push(`the changes of ${name} end at ${end.value} and its deletion says ${value}`);
+        }
+        ends.delete(name);
+        continue;
+      }
+      if (revision <= end.revision) continue; // At least once: it came before; or a change of settings.
       changes++;
       if (kind === ChangeKind.OPENING) {
-        ends.set(name, { revision, value });
+        ends.set(name, { uid, revision, value });
         continue;
       }
       if (firstRevision !== end.revision + 1) {
         faults.push(`the changes of ${name} go from revision ${end.revision} to ${firstRevision}`);
       }
-      ends.set(name, { revision, value: end.value + added - removed });
+      ends.set(name, { uid, revision, value: end.value + added - removed });
     }
-    if (page.cursor === cursor) return { changes, ends };
+    if (page.cursor === cursor) return { changes, ends, deletions };
     cursor = page.cursor;
   }
 }

@@ -21,6 +21,8 @@ const NARROW: Readonly<Record<string, Rules>> = {
 
 const HOT = ["hot/0", "hot/1", "hot/2", "hot/3"];
 const FREE = ["free/0", "free/1"];
+/** Counters that are deleted and made again. */
+const MORTAL = ["mortal/0", "mortal/1", "mortal/2", "mortal/3"];
 const COLD_COUNTERS = 2_000;
 
 /** The counters to make before the run. */
@@ -32,8 +34,11 @@ export function isPlainSum(name: string): boolean {
 }
 
 export function rulesOf(name: string): Rules {
+  if (name.startsWith("mortal/")) return MORTAL_RULES;
   return NARROW[name] ?? PLAIN_RULES;
 }
+
+const MORTAL_RULES: Rules = { ...PLAIN_RULES, mortal: true };
 
 /**
  * The next thing to do: mostly changes of a few hot counters, alone and in batches, and of everything else a
@@ -50,7 +55,27 @@ export function nextPlan(random: Random): Plan {
     const value = BigInt(random.between(-100, 100));
     return { kind: "single", name: coldName(random), asked: { verb: "create", value } };
   }
+  if (kind < 0.36) {
+    const name = random.fraction() < 0.1 ? coldName(random) : random.pick([...HOT, ...FREE]);
+    return { kind: "single", name, asked: anyUpdate(random) };
+  }
+  if (kind < 0.5) return { kind: "single", name: random.pick(MORTAL), asked: nextOfLife(random) };
   return { kind: "single", ...nextChange(random) };
+}
+
+/** Of a counter whose answers must all tell its uid, and so not in a batch. */
+function nextOfLife(random: Random): Asked {
+  const kind = random.fraction();
+  if (kind < 0.15) return { verb: "delete", keepHistory: random.fraction() < 0.5 };
+  if (kind < 0.3) return { verb: "read" };
+  if (kind < 0.4) return anyUpdate(random);
+  if (kind < 0.5) return { verb: "create", value: BigInt(random.between(-100, 100)) };
+  if (kind < 0.55) return { verb: "set", value: BigInt(random.between(-100, 100)) };
+  return anyStep(random, 9);
+}
+
+function anyUpdate(random: Random): Asked {
+  return { verb: "update", mark: BigInt(random.between(1, 2 ** 40)) };
 }
 
 function nextChange(random: Random): Step {
@@ -74,7 +99,7 @@ function anyStep(random: Random, max: number): Asked {
 function anyName(random: Random): string {
   return random.fraction() < 0.2
     ? coldName(random)
-    : random.pick([...HOT, ...FREE, ...CREATED.map(([name]) => name)]);
+    : random.pick([...HOT, ...FREE, ...MORTAL, ...CREATED.map(([name]) => name)]);
 }
 
 function coldName(random: Random): string {

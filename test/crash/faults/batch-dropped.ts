@@ -13,7 +13,14 @@ export const decideBatch: typeof original = (...args) => {
   if (!drop()) return { outcomes, save };
   return {
     outcomes,
-    save: { ...save, changed: [], created: new Map(), changes: new ChangeColumns(0), answers: new Map() },
+    save: {
+      ...save,
+      changed: [],
+      fixed: new Map(),
+      deleted: new Map(),
+      changes: new ChangeColumns(0),
+      answers: new Map(),
+    },
   };
 };
 

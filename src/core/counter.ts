@@ -33,6 +33,9 @@ export interface FullCounter extends Counter, Details {
   readonly createTime: number;
 }
 
+/** Stands for a counter whose stored row fails its checksum. */
+export const CORRUPT = Symbol("corrupt");
+
 /** What counting leaves as it is: which counter it is, and its settings. */
 export type Fixed = Omit<FullCounter, "name" | "value" | "revision" | "updateTime">;
 

@@ -2,7 +2,7 @@
 import { CORRUPT } from "../../core/batch.ts";
 import type { FullCounter } from "../../core/counter.ts";
 import type { Selection } from "../../core/selection.ts";
-import { ChangeLogReader } from "./change-log.ts";
+import { ChangeLogReader } from "./change-log-reader.ts";
 import { PageReader } from "./pages.ts";
 import { asOfOneMoment, openReadOnly } from "./reading.ts";
 import { RowReader, toFullCounter } from "./rows.ts";

@@ -1,0 +1,277 @@
+import type { Context, Loaded, Save } from "./batch.ts";
+import { type Change, ChangeColumns, changeKindOf } from "./change.ts";
+import { type Batch, type CallHead, type Outcomes, opAt } from "./columns.ts";
+import { CORRUPT, type Counter, type Fixed, headroom, NO_DETAILS } from "./counter.ts";
+import { decide, settingsFor, updated } from "./decide.ts";
+import type { Refusal } from "./errors.ts";
+import { isRefusal, type Op, Verb } from "./op.ts";
+import { uidAt } from "./uid.ts";
+
+/** The counters of a batch while it is judged, in columns by index in `Loaded.names`. */
+export class Working {
+  readonly #batch: Batch;
+  readonly #loaded: Loaded;
+  readonly #context: Context;
+  readonly #outcomes: Outcomes;
+  readonly #exists: Uint8Array;
+  readonly #values: BigInt64Array;
+  readonly #revisions: Float64Array;
+  readonly #updateTimes: Float64Array;
+  /** The index of the counter's latest change, -1 while it has none. */
+  readonly #lastChange: Int32Array;
+  /** Of the counters that the batch made or updated. */
+  readonly #fixed = new Map<number, Fixed>();
+  readonly #deleted = new Map<number, boolean>();
+  readonly #changes: ChangeColumns;
+  /** While a group is judged: the counters it touched, as they were before it. */
+  #before: Map<number, Before> | undefined;
+  /** The counter that is being judged, handed to the rule: one object, filled anew for each operation. */
+  readonly #counter: Mutable<Counter> = {
+    uid: "",
+    value: 0n,
+    initial: 0n,
+    min: undefined,
+    max: undefined,
+    clamp: false,
+    monotonic: false,
+    revision: 0,
+    updateTime: 0,
+    settingsRevision: 0,
+  };
+
+  constructor(batch: Batch, loaded: Loaded, context: Context, outcomes: Outcomes) {
+    this.#batch = batch;
+    this.#loaded = loaded;
+    this.#context = context;
+    this.#outcomes = outcomes;
+    const { counters } = loaded;
+    const count = counters.length;
+    const buffer = new ArrayBuffer(29 * count);
+    this.#values = new BigInt64Array(buffer, 0, count);
+    this.#revisions = new Float64Array(buffer, 8 * count, count);
+    this.#updateTimes = new Float64Array(buffer, 16 * count, count);
+    this.#lastChange = new Int32Array(buffer, 24 * count, count).fill(-1);
+    this.#exists = new Uint8Array(buffer, 28 * count, count);
+    for (let index = 0; index < count; index++) {
+      const counter = counters[index];
+      if (counter === undefined || counter === CORRUPT) continue;
+      this.#exists[index] = 1;
+      this.#values[index] = counter.value;
+      this.#revisions[index] = counter.revision;
+      this.#updateTimes[index] = counter.updateTime;
+    }
+    this.#changes = new ChangeColumns(batch.ops.count);
+  }
+
+  op(i: number): Op {
+    return opAt(this.#batch.ops, i, this.#loaded.names[this.#loaded.counterOf[i]!]!);
+  }
+
+  /** Apply a call's operations (`op` when it is a single one); returns the refusal of the call as a whole. */
+  apply(call: CallHead, c: number, first: number, op: Op | undefined): Refusal | undefined {
+    const { times, refusals } = this.#outcomes;
+    times[c] = this.#context.now;
+    if (op !== undefined) return this.#applySingle(first, op, call, c);
+    if (call.allOrNothing) return this.#applyGroup(call, first);
+    for (let i = first; i < call.end; i++) {
+      const refusal = this.#applyOp(i, this.op(i), call.caller);
+      if (refusal !== undefined) refusals.set(i, refusal);
+    }
+    return undefined;
+  }
+
+  appliedAny(first: number, end: number): boolean {
+    for (let i = first; i < end; i++) if (this.#outcomes.revisions[i] !== 0) return true;
+    return false;
+  }
+
+  saved(): Omit<Save, "answers"> {
+    const changed: number[] = [];
+    for (let index = 0; index < this.#lastChange.length; index++) {
+      if (this.#lastChange[index] !== -1) changed.push(index);
+    }
+    return {
+      changed,
+      values: this.#values,
+      revisions: this.#revisions,
+      updateTimes: this.#updateTimes,
+      fixed: this.#fixed,
+      deleted: this.#deleted,
+      changes: this.#changes,
+    };
+  }
+
+  #applySingle(i: number, op: Op, { caller }: CallHead, c: number): Refusal | undefined {
+    const refusal = this.#applyOp(i, op, caller);
+    if (refusal !== undefined) return refusal;
+    const { times, uids, headroomUp, headroomDown } = this.#outcomes;
+    const counter = this.#at(this.#loaded.counterOf[i]!)!;
+    const { up, down } = headroom(counter);
+    times[c] = Math.max(this.#context.now, counter.updateTime);
+    uids[c] = counter.uid;
+    headroomUp[c] = up;
+    headroomDown[c] = down;
+    return undefined;
+  }
+
+  #applyGroup(call: CallHead, first: number): Refusal | undefined {
+    const before = new Map<number, Before>();
+    const changes = this.#changes.count;
+    this.#before = before;
+    let refusal: Refusal | undefined;
+    for (let i = first; i < call.end && refusal === undefined; i++) {
+      refusal = this.#applyOp(i, this.op(i), call.caller);
+      if (refusal !== undefined) refusal = { ...refusal, index: i - first };
+    }
+    this.#before = undefined;
+    if (refusal === undefined) return undefined;
+    for (const [index, was] of before) this.#restore(index, was);
+    this.#changes.truncate(changes);
+    const { values, previous, revisions } = this.#outcomes;
+    values.fill(0n, first, call.end);
+    previous.fill(0n, first, call.end);
+    revisions.fill(0, first, call.end);
+    return refusal;
+  }
+
+  #applyOp(i: number, op: Op, caller: string): Refusal | undefined {
+    const index = this.#loaded.counterOf[i]!;
+    if (this.#loaded.counters[index] === CORRUPT) return { code: "ROW_CORRUPT" };
+    if (this.#deleted.size > 0 && this.#deleted.has(index)) {
+      throw new TypeError(`expected no operation on ${op.name} after its deletion in one batch`);
+    }
+    const counter = this.#at(index);
+    const value = decide(counter, op);
+    if (isRefusal(value)) return value;
+    const vetoed = this.#context.vetoed?.get(i);
+    if (vetoed !== undefined) return vetoed;
+
+    if (this.#before !== undefined && !this.#before.has(index))
+      this.#before.set(index, this.#remember(index));
+    if (counter === undefined) this.#create(index, i, op);
+    const moves = op.verb !== Verb.UPDATE && op.verb !== Verb.DELETE;
+    const previous = this.#values[index]!;
+    const revision = this.#revisions[index]! + (moves ? 1 : 0);
+    const time = Math.max(this.#context.now, this.#updateTimes[index]!);
+    if (moves) {
+      this.#values[index] = value;
+      this.#revisions[index] = revision;
+      this.#updateTimes[index] = time;
+    } else if (op.verb === Verb.UPDATE) this.#update(index, i, op);
+    else this.#deleted.set(index, op.keepHistory === true);
+    this.#note(index, op, previous, value, revision, time, caller);
+
+    const outcomes = this.#outcomes;
+    outcomes.values[i] = value;
+    outcomes.previous[i] = counter === undefined ? settingsFor(op).initial : previous;
+    outcomes.revisions[i] = revision;
+    return undefined;
+  }
+
+  /** The counter as the batch has left it so far; undefined when there is none. Valid until the next call. */
+  #at(index: number): Counter | undefined {
+    if (this.#exists[index] === 0) return undefined;
+    const fixed = this.#fixed.size === 0 ? undefined : this.#fixed.get(index);
+    const { uid, initial, min, max, clamp, monotonic, settingsRevision } =
+      fixed ?? (this.#loaded.counters[index] as Counter);
+    const counter = this.#counter;
+    counter.uid = uid;
+    counter.value = this.#values[index]!;
+    counter.initial = initial;
+    counter.min = min;
+    counter.max = max;
+    counter.clamp = clamp;
+    counter.monotonic = monotonic;
+    counter.revision = this.#revisions[index]!;
+    counter.updateTime = this.#updateTimes[index]!;
+    counter.settingsRevision = settingsRevision;
+    return counter;
+  }
+
+  /** Make a counter: from nothing at revision 0, so that the changes of a counter sum up to its value. */
+  #create(index: number, i: number, op: Op): void {
+    const { labels, description } = op.settings ?? NO_DETAILS;
+    const { initial, min, max, clamp, monotonic } = settingsFor(op);
+    this.#fixed.set(index, {
+      uid: uidAt(this.#context.uidSeed, i),
+      initial,
+      min,
+      max,
+      clamp,
+      monotonic,
+      labels,
+      description,
+      settingsRevision: 1,
+      createTime: this.#context.now,
+    });
+    this.#exists[index] = 1;
+  }
+
+  #update(index: number, i: number, op: Op): void {
+    const before = this.#fixed.get(index) ?? this.#loaded.fixed.get(index)!;
+    const fixed = { ...updated(before, op), settingsRevision: before.settingsRevision + 1 };
+    this.#fixed.set(index, fixed);
+    this.#outcomes.counters.set(i, {
+      ...fixed,
+      name: op.name,
+      value: this.#values[index]!,
+      revision: this.#revisions[index]!,
+      updateTime: this.#updateTimes[index]!,
+    });
+  }
+
+  /** Note an operation's change, with the one before where they go together. */
+  #note(
+    index: number,
+    op: Op,
+    previous: bigint,
+    value: bigint,
+    revision: number,
+    time: number,
+    caller: string,
+  ): void {
+    const changes = this.#changes;
+    const last = this.#lastChange[index]!;
+    const add = op.verb === Verb.INCREMENT || op.verb === Verb.DECREMENT;
+    if (add && last !== -1 && changes.merge(last, previous, value, revision, time)) return;
+    const k = changes.push(index, changeKindOf(op.verb), previous, value, revision, time);
+    if (!add && (caller !== "" || op.note)) changes.remarks.set(k, { caller, note: op.note ?? "" });
+    this.#lastChange[index] = k;
+  }
+
+  #remember(index: number): Before {
+    const lastChange = this.#lastChange[index]!;
+    return {
+      exists: this.#exists[index] === 1,
+      value: this.#values[index]!,
+      revision: this.#revisions[index]!,
+      updateTime: this.#updateTimes[index]!,
+      lastChange,
+      change: lastChange === -1 ? undefined : this.#changes.copy(lastChange),
+    };
+  }
+
+  #restore(index: number, { exists, value, revision, updateTime, lastChange, change }: Before): void {
+    if (!exists) {
+      this.#exists[index] = 0;
+      this.#fixed.delete(index);
+    }
+    this.#values[index] = value;
+    this.#revisions[index] = revision;
+    this.#updateTimes[index] = updateTime;
+    this.#lastChange[index] = lastChange;
+    if (change !== undefined) this.#changes.restore(lastChange, change);
+  }
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** How a counter stood before a group touched it. */
+interface Before {
+  readonly exists: boolean;
+  readonly value: bigint;
+  readonly revision: number;
+  readonly updateTime: number;
+  readonly lastChange: number;
+  readonly change: Change | undefined;
+}

@@ -1,0 +1,83 @@
+/** The changes of a commit as one row of `change_log` holds them. */
+import { ByteReader, ByteWriter, halvesOf } from "../../core/bytes.ts";
+import type { Change, ChangeColumns, ChangeKind } from "../../core/change.ts";
+import { Checksum } from "./checksum.ts";
+import { unusable } from "./schema.ts";
+
+export interface LogRow {
+  readonly position: bigint;
+  readonly time_ms: bigint;
+  readonly bytes_end: bigint;
+  readonly checksum: bigint;
+  readonly changes: Uint8Array;
+}
+
+/** Set in a change's first byte: one operation at the commit's time, by no one in particular, without a note. */
+const PLAIN = 0x80;
+
+export function packChanges(
+  changes: ChangeColumns,
+  ids: readonly (bigint | undefined)[],
+  now: number,
+): Uint8Array {
+  const w = new ByteWriter(16 * changes.count);
+  const values = halvesOf(changes.values);
+  const added = halvesOf(changes.added);
+  const removed = halvesOf(changes.removed);
+  for (let k = 0; k < changes.count; k++) {
+    const firstRevision = changes.firstRevisions[k]!;
+    const ops = changes.revisions[k]! - firstRevision + 1;
+    const remark = changes.remarks.size === 0 ? undefined : changes.remarks.get(k);
+    const plain = ops === 1 && changes.times[k] === now && remark === undefined;
+    w.byte(plain ? changes.kinds[k]! | PLAIN : changes.kinds[k]!);
+    w.uint64(ids[changes.counters[k]!]!);
+    w.uint(firstRevision);
+    w.int64At(values, k);
+    w.uint64At(added, k);
+    w.uint64At(removed, k);
+    if (plain) continue;
+    const value = changes.values[k]!;
+    w.uint(ops);
+    w.uint64(value - changes.low[k]!);
+    w.uint64(changes.high[k]! - value);
+    w.uint(changes.times[k]! - now); // The store's time is never later than the change it makes.
+    w.text(remark?.caller ?? "");
+    w.text(remark?.note ?? "");
+  }
+  return w.finish();
+}
+
+export function readChanges(row: LogRow): { id: bigint; change: Change }[] {
+  if (checksumOf(row.position, row.changes) !== row.checksum) {
+    throw unusable(`The change log is damaged at position ${row.position}; restore the file from a backup.`);
+  }
+  const now = Number(row.time_ms);
+  const r = new ByteReader(row.changes);
+  const changes: { id: bigint; change: Change }[] = [];
+  while (!r.done) {
+    const head = r.byte();
+    const kind = (head & ~PLAIN) as ChangeKind;
+    const id = r.uint64();
+    const firstRevision = r.uint();
+    const value = r.int64();
+    const added = r.uint64();
+    const removed = r.uint64();
+    const plain = (head & PLAIN) !== 0;
+    const ops = plain ? 1 : r.uint();
+    const low = plain ? value : value - r.uint64();
+    const high = plain ? value : value + r.uint64();
+    const time = plain ? now : now + r.uint();
+    const caller = plain ? "" : r.text();
+    const note = plain ? "" : r.text();
+    const revision = firstRevision + ops - 1;
+    changes.push({
+      id,
+      change: { kind, firstRevision, revision, ops, added, removed, low, high, value, time, caller, note },
+    });
+  }
+  return changes;
+}
+
+export function checksumOf(position: bigint, bytes: Uint8Array): bigint {
+  return BigInt(new Checksum().int64(position).bytes(bytes).value);
+}

@@ -77,12 +77,19 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
     opened.push({ close: () => writer.drain() });
 
     const { openDoors } = await loading;
-    const { listen, grpcListen } = config;
-    const doors = await openDoors({ listen, grpcListen, store, writer, clock, log, limits: config }).catch(
-      (error: unknown) => {
-        throw toListenError(error, config);
-      },
-    );
+    const { listen, grpcListen, allowOrigins } = config;
+    const doors = await openDoors({
+      listen,
+      grpcListen,
+      allowOrigins,
+      store,
+      writer,
+      clock,
+      log,
+      limits: config,
+    }).catch((error: unknown) => {
+      throw toListenError(error, config);
+    });
     opened.push({ close: (graceMs) => doors.drain(graceMs) });
     doors.setServing(true);
 

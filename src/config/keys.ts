@@ -54,6 +54,19 @@ export const KEYS = {
     placeholder: "",
     schema: z.union([z.boolean(), z.stringbool()]),
   },
+  allowOrigins: {
+    name: "allow-origin",
+    group: "Where",
+    about:
+      "origins whose pages in browsers may call this server, beside its own, separated by commas; * is every one",
+    expected: "origins such as https://shop.example, or *",
+    default: "",
+    placeholder: "<origins>",
+    schema: z
+      .string()
+      .transform((text) => text.split(",").filter((origin) => origin !== ""))
+      .pipe(z.array(z.string().refine((text) => text === "*" || URL.parse(text)?.origin === text))),
+  },
   drainGraceMs: {
     ...duration("0s", "1h"),
     name: "drain-grace",

@@ -22,7 +22,11 @@ export type ErrorCode =
   | "DRAINING"
   | "STORE_UNAVAILABLE"
   | "OUTCOME_UNKNOWN"
-  | "INTERNAL_ERROR";
+  | "INTERNAL_ERROR"
+  | "PATH_NOT_FOUND"
+  | "METHOD_NOT_ALLOWED"
+  | "MEDIA_TYPE_NOT_SUPPORTED"
+  | "ORIGIN_NOT_ALLOWED";
 
 /**
  * A refusal that the caller can cause or mend: a value, not an exception. It changed nothing.
@@ -60,6 +64,7 @@ export function messageOf(refusal: Refusal): string {
   const { value, min, max, requested, field } = refusal;
   switch (refusal.code) {
     case "MALFORMED_MESSAGE":
+      if (refusal.expected !== undefined) return `The body ${refusal.expected}; nothing was applied.`;
       return "The bytes are not a valid Protobuf message of this method's request type; nothing was applied.";
     case "INVALID_FIELD":
       return `${field} ${refusal.expected ?? "is not valid"}${refusal.got === undefined ? "" : `, got ${refusal.got}`}; nothing was applied.`;
@@ -101,6 +106,14 @@ export function messageOf(refusal: Refusal): string {
       return "The store failed while committing: this may or may not be applied. Retry with the same request_id.";
     case "INTERNAL_ERROR":
       return "A defect in Tally; this was not applied. The server's log has the details.";
+    case "PATH_NOT_FOUND":
+      return "Nothing is served at this path; /openapi.json lists what is.";
+    case "METHOD_NOT_ALLOWED":
+      return `This path does not take ${refusal.got}; ${refusal.expected}. Nothing was applied.`;
+    case "MEDIA_TYPE_NOT_SUPPORTED":
+      return `The content-type ${refusal.expected}, got ${refusal.got}; nothing was applied.`;
+    case "ORIGIN_NOT_ALLOWED":
+      return `Pages from ${refusal.got} may not call this server; allow their origin with --allow-origin. Nothing was applied.`;
   }
 }
 

@@ -4,6 +4,7 @@ import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Log } from "../telemetry.ts";
 import { DEFAULT_MESSAGE_LIMITS, openCalls } from "./calls/unary.ts";
+import { connectRoute } from "./connect.ts";
 import { type GrpcLimits, openGrpcServer, SERVICES } from "./grpc.ts";
 import { Health } from "./health.ts";
 import { type HttpLimits, openHttpServer } from "./http.ts";
@@ -14,12 +15,17 @@ import {
   openListener,
   openSharedListener,
 } from "./listener.ts";
+import { originRoute } from "./origin.ts";
+import { articleRoute } from "./rest/article.ts";
+import { restRoute } from "./rest/rest.ts";
 
 export interface DoorsOptions {
   /** Where to listen; port 0 takes a free one. */
   readonly listen: Address;
   /** Where to listen for gRPC instead; the other port then refuses it. */
   readonly grpcListen?: Address | undefined;
+  /** Origins whose pages may call, beside this server's own; "*" for every one. */
+  readonly allowOrigins?: readonly string[];
   readonly store: Store;
   readonly writer: Writer;
   readonly clock: Clock;
@@ -67,7 +73,13 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
   const calls = openCalls(store, writer, clock, limits);
   const grpc = openGrpcServer(calls, { clock, health, log, limits });
-  const http = openHttpServer([], { health, log, limits });
+  const routes = [
+    originRoute(new Set(options.allowOrigins)),
+    connectRoute(calls, { clock, log, limits }),
+    restRoute(calls, limits, log),
+    articleRoute(calls, limits, log),
+  ];
+  const http = openHttpServer(routes, { health, log, limits });
   const serveGrpc = grpc.serve.bind(grpc);
   const listeners: Listener[] = [];
   const closeAll = async (graceMs: number): Promise<void> => {

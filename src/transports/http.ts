@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Log } from "../telemetry.ts";
 import type { Health } from "./health.ts";
+import { sendRefusal } from "./http-message.ts";
 
 /** Answers a request if it is one of its own, and says whether it was. What it rejects with is a defect. */
 export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
@@ -85,7 +86,10 @@ function healthRoute(health: Health): HttpRoute {
   };
 }
 
-const notFound: HttpRoute = async (_, response) => text(response, 404, "nothing here");
+const notFound: HttpRoute = async (_, response) => {
+  sendRefusal(response, { code: "PATH_NOT_FOUND" });
+  return true;
+};
 
 function text(
   response: ServerResponse,

@@ -28,6 +28,10 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   STORE_UNAVAILABLE: { grpc: Code.UNAVAILABLE, http: 503 },
   OUTCOME_UNKNOWN: { grpc: Code.UNAVAILABLE, http: 503 },
   INTERNAL_ERROR: { grpc: Code.INTERNAL, http: 500 },
+  PATH_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
+  METHOD_NOT_ALLOWED: { grpc: Code.UNIMPLEMENTED, http: 405 },
+  MEDIA_TYPE_NOT_SUPPORTED: { grpc: Code.INVALID_ARGUMENT, http: 415 },
+  ORIGIN_NOT_ALLOWED: { grpc: Code.PERMISSION_DENIED, http: 403 },
 };
 
 /** The `domain` of every ErrorInfo of Tally's own. */

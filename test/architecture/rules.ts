@@ -39,7 +39,14 @@ export const RULES: readonly Rule[] = [
   {
     of: "src/transports/",
     own: ["src/transports/", "src/service/", "src/core/", "gen/", TELEMETRY],
-    packages: ["@grpc/grpc-js", "@bufbuild/protobuf", "@bufbuild/protovalidate"],
+    packages: [
+      "@grpc/grpc-js",
+      "@bufbuild/protobuf",
+      "@bufbuild/protovalidate",
+      "@connectrpc/connect",
+      "@connectrpc/connect-node",
+      "jsonc-parser",
+    ],
     builtins: true,
   },
   {

@@ -422,6 +422,24 @@ describe("what is not the caller's doing", () => {
     STORE_UNAVAILABLE: { code: "STORE_UNAVAILABLE", status: "UNAVAILABLE" },
     OUTCOME_UNKNOWN: { code: "OUTCOME_UNKNOWN", status: "UNAVAILABLE" },
     INTERNAL_ERROR: { code: "INTERNAL_ERROR", status: "INTERNAL" },
+    PATH_NOT_FOUND: { code: "PATH_NOT_FOUND", status: "NOT_FOUND" },
+    METHOD_NOT_ALLOWED: {
+      code: "METHOD_NOT_ALLOWED",
+      status: "UNIMPLEMENTED",
+      expected: "use GET",
+      got: "PUT",
+    },
+    MEDIA_TYPE_NOT_SUPPORTED: {
+      code: "MEDIA_TYPE_NOT_SUPPORTED",
+      status: "INVALID_ARGUMENT",
+      expected: "must be application/json",
+      got: "text/plain",
+    },
+    ORIGIN_NOT_ALLOWED: {
+      code: "ORIGIN_NOT_ALLOWED",
+      status: "PERMISSION_DENIED",
+      got: "https://a.example",
+    },
   };
 
   it.each(Object.values(REFUSALS))(

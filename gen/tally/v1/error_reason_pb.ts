@@ -10,7 +10,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tally/v1/error_reason.proto.
  */
 export const file_tally_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("Cht0YWxseS92MS9lcnJvcl9yZWFzb24ucHJvdG8SCHRhbGx5LnYxKssDCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFNQUxGT1JNRURfTUVTU0FHRRABEhEKDUlOVkFMSURfRklFTEQQAhIVChFNRVNTQUdFX1RPT19MQVJHRRADEhUKEVJFUVVFU1RfSURfUkVVU0VEEAQSFQoRQ09VTlRFUl9OT1RfRk9VTkQQBRISCg5DT1VOVEVSX0VYSVNUUxAGEhEKDUVUQUdfTUlTTUFUQ0gQBxINCglNT05PVE9OSUMQCBINCglBQk9WRV9NQVgQCRINCglCRUxPV19NSU4QChIYChRWQUxVRV9PVVRTSURFX0JPVU5EUxALEg8KC1JPV19DT1JSVVBUEAwSDgoKUVVFVUVfRlVMTBANEhQKEFJFUVVFU1RfSURTX0ZVTEwQDhITCg9ERUFETElORV9QQVNTRUQQDxISCg5DQUxMX0NBTkNFTExFRBAQEgwKCERSQUlOSU5HEBESFQoRU1RPUkVfVU5BVkFJTEFCTEUQEhITCg9PVVRDT01FX1VOS05PV04QExISCg5JTlRFUk5BTF9FUlJPUhAUEhMKD1JFUExZX1RPT19MQVJHRRAVYgZwcm90bzM");
+  fileDesc("Cht0YWxseS92MS9lcnJvcl9yZWFzb24ucHJvdG8SCHRhbGx5LnYxKq0ECgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFNQUxGT1JNRURfTUVTU0FHRRABEhEKDUlOVkFMSURfRklFTEQQAhIVChFNRVNTQUdFX1RPT19MQVJHRRADEhUKEVJFUVVFU1RfSURfUkVVU0VEEAQSFQoRQ09VTlRFUl9OT1RfRk9VTkQQBRISCg5DT1VOVEVSX0VYSVNUUxAGEhEKDUVUQUdfTUlTTUFUQ0gQBxINCglNT05PVE9OSUMQCBINCglBQk9WRV9NQVgQCRINCglCRUxPV19NSU4QChIYChRWQUxVRV9PVVRTSURFX0JPVU5EUxALEg8KC1JPV19DT1JSVVBUEAwSDgoKUVVFVUVfRlVMTBANEhQKEFJFUVVFU1RfSURTX0ZVTEwQDhITCg9ERUFETElORV9QQVNTRUQQDxISCg5DQUxMX0NBTkNFTExFRBAQEgwKCERSQUlOSU5HEBESFQoRU1RPUkVfVU5BVkFJTEFCTEUQEhITCg9PVVRDT01FX1VOS05PV04QExISCg5JTlRFUk5BTF9FUlJPUhAUEhMKD1JFUExZX1RPT19MQVJHRRAVEhIKDlBBVEhfTk9UX0ZPVU5EEBYSFgoSTUVUSE9EX05PVF9BTExPV0VEEBcSHAoYTUVESUFfVFlQRV9OT1RfU1VQUE9SVEVEEBgSFgoST1JJR0lOX05PVF9BTExPV0VEEBliBnByb3RvMw");
 
 /**
  * The stable reasons of Tally's errors: the `reason` of the
@@ -36,7 +36,8 @@ export const ErrorReason = {
 
   /**
    * INVALID_ARGUMENT. The bytes are not a message of the expected type. Send
-   * the request type of this method, encoded as Protobuf.
+   * the request type of this method, encoded as Protobuf, or as JSON where the
+   * door takes it.
    *
    * @generated from enum value: MALFORMED_MESSAGE = 1;
    */
@@ -203,6 +204,37 @@ export const ErrorReason = {
    * @generated from enum value: REPLY_TOO_LARGE = 21;
    */
   REPLY_TOO_LARGE: 21,
+
+  /**
+   * NOT_FOUND. Over HTTP: nothing is served at this path.
+   *
+   * @generated from enum value: PATH_NOT_FOUND = 22;
+   */
+  PATH_NOT_FOUND: 22,
+
+  /**
+   * UNIMPLEMENTED (HTTP 405). Over HTTP: the path takes other methods, those of
+   * the `allow` header.
+   *
+   * @generated from enum value: METHOD_NOT_ALLOWED = 23;
+   */
+  METHOD_NOT_ALLOWED: 23,
+
+  /**
+   * INVALID_ARGUMENT (HTTP 415). Over HTTP: the body is not of a content type
+   * that this path takes. Send application/json.
+   *
+   * @generated from enum value: MEDIA_TYPE_NOT_SUPPORTED = 24;
+   */
+  MEDIA_TYPE_NOT_SUPPORTED: 24,
+
+  /**
+   * PERMISSION_DENIED. Over HTTP: a page in a browser, of an origin that the
+   * server does not allow. Allow it with `allow-origin`.
+   *
+   * @generated from enum value: ORIGIN_NOT_ALLOWED = 25;
+   */
+  ORIGIN_NOT_ALLOWED: 25,
 } as const;
 
 /**

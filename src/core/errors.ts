@@ -23,6 +23,7 @@ export type ErrorCode =
   | "STORE_UNAVAILABLE"
   | "OUTCOME_UNKNOWN"
   | "INTERNAL_ERROR"
+  | "REPLY_TOO_LARGE"
   | "PATH_NOT_FOUND"
   | "METHOD_NOT_ALLOWED"
   | "MEDIA_TYPE_NOT_SUPPORTED"
@@ -41,7 +42,7 @@ export interface Refusal {
   /** The bound that was in the way (int64's own when the counter has none). */
   readonly min?: bigint;
   readonly max?: bigint;
-  /** The amount or value that was asked for; of a message that is too large, its size in bytes (`max`: the most accepted). */
+  /** The amount or value that was asked for; of a message that is too large, its size in bytes (`max`: the most accepted, as for a reply). */
   readonly requested?: bigint;
   /** The field of the request that is at fault. */
   readonly field?: string;
@@ -91,7 +92,7 @@ export function messageOf(refusal: Refusal): string {
     case "ROW_CORRUPT":
       return "The stored row of this counter fails its checksum, so it is neither read nor written; restore it from a backup.";
     case "QUEUE_FULL":
-      return "The queue of changes is full and this one was not applied; retry after the given delay.";
+      return "Too many calls are waiting and this one was not applied; retry after the given delay.";
     case "REQUEST_IDS_FULL":
       return "The store of request ids is full and may not forget any yet; not applied. Retry after the given delay.";
     case "DEADLINE_PASSED":
@@ -106,6 +107,8 @@ export function messageOf(refusal: Refusal): string {
       return "The store failed while committing: this may or may not be applied. Retry with the same request_id.";
     case "INTERNAL_ERROR":
       return "A defect in Tally; this was not applied. The server's log has the details.";
+    case "REPLY_TOO_LARGE":
+      return `The answer would be larger than the ${max} bytes that clients accept; ask for fewer counters.`;
     case "PATH_NOT_FOUND":
       return "Nothing is served at this path; /openapi.json lists what is.";
     case "METHOD_NOT_ALLOWED":

@@ -28,6 +28,7 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   STORE_UNAVAILABLE: { grpc: Code.UNAVAILABLE, http: 503 },
   OUTCOME_UNKNOWN: { grpc: Code.UNAVAILABLE, http: 503 },
   INTERNAL_ERROR: { grpc: Code.INTERNAL, http: 500 },
+  REPLY_TOO_LARGE: { grpc: Code.RESOURCE_EXHAUSTED, http: 413 },
   PATH_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
   METHOD_NOT_ALLOWED: { grpc: Code.UNIMPLEMENTED, http: 405 },
   MEDIA_TYPE_NOT_SUPPORTED: { grpc: Code.INVALID_ARGUMENT, http: 415 },
@@ -65,7 +66,7 @@ export function statusBytes(refused: Refused): Uint8Array {
 /** The numbers and names of a refusal as text, by the names that tally.v1.ErrorReason gives them. */
 export function metadataOf(refused: Refused): Record<string, string> {
   const { code, name, field, etag, settingsEtag, index, value, min, max, requested } = refused;
-  const size = code === "MESSAGE_TOO_LARGE";
+  const size = code === "MESSAGE_TOO_LARGE" || code === "REPLY_TOO_LARGE";
   const metadata: Record<string, string> = {};
   if (name !== undefined) metadata.name = name;
   if (field !== undefined) metadata.field = field;

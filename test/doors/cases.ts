@@ -72,6 +72,47 @@ export const CASES: readonly Case[] = [
     ],
   },
   {
+    name: "lists, rankings and sums",
+    calls: [
+      ok("CreateCounter", { name: "many.a", value: MAX, labels: { team: "core" } }, {}),
+      ok("CreateCounter", { name: "many.b", value: MAX, labels: { team: "core", env: "test" } }, {}),
+      ok("CreateCounter", { name: "many.c", value: "-7" }, {}),
+      ok(
+        "BatchGetCounters",
+        { names: ["many.c", "nobody", "many.a"] },
+        {
+          results: [
+            { name: "many.c", counter: { value: "-7" } },
+            { name: "nobody", refusal: { code: "NOT_FOUND", reason: "COUNTER_NOT_FOUND" } },
+            { name: "many.a", counter: { value: MAX, labels: { team: "core" } } },
+          ],
+        },
+      ),
+      ok(
+        "ListCounters",
+        { prefix: "many.", pageSize: 2 },
+        {
+          counters: [{ name: "many.a" }, { name: "many.b" }],
+          nextPageToken: expect.stringMatching(/^[\w-]+$/),
+        },
+      ),
+      ok("ListCounters", { labels: { env: "test", team: "core" } }, { counters: [{ name: "many.b" }] }),
+      refused("ListCounters", { pageToken: "other" }, "INVALID_ARGUMENT", "INVALID_FIELD", {
+        field: "page_token",
+      }),
+      ok(
+        "TopCounters",
+        { prefix: "many.", n: 1, order: "TOP_ORDER_LOWEST" },
+        { counters: [{ name: "many.c", value: "-7" }] },
+      ),
+      ok(
+        "SumCounters",
+        { prefix: "many." },
+        { count: "3", sum: "18446744073709551607", lowest: "-7", highest: MAX },
+      ),
+    ],
+  },
+  {
     name: "64-bit numbers to the edges",
     calls: [
       ok(

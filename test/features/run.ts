@@ -5,6 +5,7 @@ import "./steps/batches.ts";
 import "./steps/callers.ts";
 import "./steps/counters.ts";
 import "./steps/counting.ts";
+import "./steps/many-counters.ts";
 import "./steps/refusals.ts";
 import "./steps/requests.ts";
 import "./steps/server.ts";

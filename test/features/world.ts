@@ -20,6 +20,8 @@ export class World {
   readonly settingsEtags = new Map<string, string>();
   /** What many calls made at once came to. */
   crowd: (Outcome | DeleteCounterResponse | Refused)[] = [];
+  /** Of the last page of a list: where the next begins. */
+  pageToken = "";
   readonly #callers: Caller[] = [];
   #folder: string | undefined;
   #server: { readonly port: number; stop(): Promise<void>; kill?(): Promise<void> } | undefined;
@@ -69,6 +71,11 @@ export class World {
       throw new Error(`expected an answer to ${method.name}, got ${answer.$typeName}`);
     }
     return answer as MessageShape<M["output"]>;
+  }
+
+  /** What the last call answered, whatever it was. */
+  get answer(): object {
+    return this.#answered.answer;
   }
 
   /** What became of the counter that the last call changed. */

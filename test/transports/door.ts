@@ -105,6 +105,10 @@ export class Client {
   readonly decrement = this.#rpc(CounterService.method.decrement);
   readonly set = this.#rpc(CounterService.method.set);
   readonly reset = this.#rpc(CounterService.method.reset);
+  readonly batchGetCounters = this.#rpc(CounterService.method.batchGetCounters);
+  readonly listCounters = this.#rpc(CounterService.method.listCounters);
+  readonly topCounters = this.#rpc(CounterService.method.topCounters);
+  readonly sumCounters = this.#rpc(CounterService.method.sumCounters);
   readonly batchApply = this.#rpc(CounterService.method.batchApply);
 
   close(): void {

@@ -5,6 +5,7 @@ import {
   BatchApplyRequestSchema,
   CounterService,
   OperationSchema,
+  type TopOrder,
 } from "../../gen/tally/v1/counter_service_pb.ts";
 import { ErrorReasonSchema } from "../../gen/tally/v1/error_reason_pb.ts";
 import { CORRUPT } from "../../src/core/batch.ts";
@@ -276,6 +277,53 @@ describe("what the shape of a request refuses", () => {
       "description",
       "(1001 bytes)",
     ],
+    ["a read of no names", (client) => client.batchGetCounters({}), "names", "got 0"],
+    [
+      "a read of 1001 names",
+      (client) => client.batchGetCounters({ names: Array(1_001).fill("a") }),
+      "names",
+      "must be 1 to 1000, got 1001",
+    ],
+    [
+      "a read of names, one of them with a space",
+      (client) => client.batchGetCounters({ names: ["a", "a b"] }),
+      "names[1]",
+      'got "a b"',
+    ],
+    [
+      "a list of a prefix that no name has",
+      (client) => client.listCounters({ prefix: "ü" }),
+      "prefix",
+      "must be at most 200 bytes of printable ASCII",
+    ],
+    ["a page of 0", (client) => client.listCounters({ pageSize: 0 }), "page_size", "got 0"],
+    ["a page of 1001", (client) => client.listCounters({ pageSize: 1_001 }), "page_size", "got 1001"],
+    [
+      "a page token that nobody was given",
+      (client) => client.listCounters({ pageToken: "AAAA" }),
+      "page_token",
+      "must be the next_page_token of a list",
+    ],
+    [
+      "a page token with a space",
+      (client) => client.listCounters({ pageToken: "A A" }),
+      "page_token",
+      'got "A A"',
+    ],
+    ["a ranking of 0", (client) => client.topCounters({ n: 0 }), "n", "must be 1 to 1000, got 0"],
+    ["a ranking of 1001", (client) => client.topCounters({ n: 1_001 }), "n", "got 1001"],
+    [
+      "a ranking in an unknown order",
+      (client) => client.topCounters({ order: 7 as TopOrder }),
+      "order",
+      "must be TOP_ORDER_HIGHEST or TOP_ORDER_LOWEST, got 7",
+    ],
+    [
+      "a sum over a label in capitals",
+      (client) => client.sumCounters({ labels: { A: "1" } }),
+      'labels["A"]',
+      "must have a key",
+    ],
     ["a batch of nothing", (client) => client.batchApply({}), "operations", "got 0"],
     [
       "an operation without an action",
@@ -422,6 +470,12 @@ describe("what is not the caller's doing", () => {
     STORE_UNAVAILABLE: { code: "STORE_UNAVAILABLE", status: "UNAVAILABLE" },
     OUTCOME_UNKNOWN: { code: "OUTCOME_UNKNOWN", status: "UNAVAILABLE" },
     INTERNAL_ERROR: { code: "INTERNAL_ERROR", status: "INTERNAL" },
+    REPLY_TOO_LARGE: {
+      code: "REPLY_TOO_LARGE",
+      status: "RESOURCE_EXHAUSTED",
+      max: 8n,
+      metadata: { max_size: "8" },
+    },
     PATH_NOT_FOUND: { code: "PATH_NOT_FOUND", status: "NOT_FOUND" },
     METHOD_NOT_ALLOWED: {
       code: "METHOD_NOT_ALLOWED",
@@ -541,13 +595,12 @@ describe("the size of a message", () => {
       reason: "MESSAGE_TOO_LARGE",
       metadata: { size: `${large.length}`, max_size: "5000" },
     });
-    for (const method of CounterService.methods.filter(({ name }) => name !== "BatchApply")) {
-      const refused = await refusal(
-        client.raw(`/tally.v1.CounterService/${method.name}`, new Uint8Array(1_001)),
-      );
-      expect(refused).toMatchObject({
+    for (const { name } of CounterService.methods) {
+      const max = name.startsWith("Batch") ? 5_000 : 1_000;
+      const path = `/tally.v1.CounterService/${name}`;
+      expect(await refusal(client.raw(path, new Uint8Array(max + 1)))).toMatchObject({
         reason: "MESSAGE_TOO_LARGE",
-        metadata: { size: "1001", max_size: "1000" },
+        metadata: { size: `${max + 1}`, max_size: `${max}` },
       });
     }
   });

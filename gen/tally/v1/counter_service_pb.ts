@@ -300,9 +300,11 @@ export const ListCountersRequestSchema: GenMessage<ListCountersRequest> = /*@__P
  */
 export type ListCountersResponse = Message<"tally.v1.ListCountersResponse"> & {
   /**
-   * The counters, by the bytes of their names. May be fewer than page_size, so
-   * that the answer stays below the 4 MiB that clients accept by default; only
-   * an empty next_page_token says that there are no more.
+   * The counters, by the bytes of their names. May be fewer than page_size, even
+   * none, so that no page takes long (when each of several labels is common and
+   * all of them together are rare) and the answer stays below the 4 MiB that
+   * clients accept by default; only an empty next_page_token says that there are
+   * no more.
    *
    * @generated from field: repeated tally.v1.Counter counters = 1;
    */

@@ -133,8 +133,8 @@ export const ErrorReason = {
   ROW_CORRUPT: 12,
 
   /**
-   * RESOURCE_EXHAUSTED. The queue of changes is full; nothing was applied.
-   * Retry after the RetryInfo delay.
+   * RESOURCE_EXHAUSTED. Too many calls of this kind are waiting (changes; pages;
+   * rankings and sums); nothing was applied. Retry after the RetryInfo delay.
    *
    * @generated from enum value: QUEUE_FULL = 13;
    */

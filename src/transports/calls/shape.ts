@@ -53,6 +53,11 @@ function toRefusal({ field: path, ruleId, message: text, forKey }: Violation, me
     const expected = FIELD_RULES[`${name} ${forKey ? "key" : "value"}`] ?? text;
     return invalidField(`${name}[${shown(last.key)}]`, expected, forKey ? undefined : valueAt(path, message));
   }
+  if (last?.kind === "list_sub") {
+    const list = path.at(-2);
+    const name = list?.kind === "field" ? list.name : "";
+    return invalidField(pathToString(path), FIELD_RULES[`${name} item`] ?? text, valueAt(path, message));
+  }
   const name = last !== undefined && "name" in last ? last.name : "";
   return invalidField(pathToString(path), FIELD_RULES[name] ?? text, valueAt(path, message));
 }
@@ -89,6 +94,13 @@ export const FIELD_RULES: Readonly<Record<string, string>> = {
   "labels key": "must have a key that matches [a-z0-9_.-]{1,63}",
   "labels value": "must be at most 200 bytes of UTF-8",
   operations: "must be 1 to 8000",
+  names: "must be 1 to 1000",
+  "names item": NAME,
+  prefix: 'must be at most 200 bytes of printable ASCII without spaces, the first not "-"',
+  page_size: "must be 1 to 1000",
+  page_token: "must be at most 512 bytes of printable ASCII without spaces",
+  n: "must be 1 to 1000",
+  order: "must be TOP_ORDER_HIGHEST or TOP_ORDER_LOWEST",
 };
 
 /** The rules between fields, by their id: the field that is told, and what it should be. */

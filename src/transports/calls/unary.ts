@@ -6,14 +6,16 @@ import { batchApply } from "./batch.ts";
 import type { UnaryCall } from "./call.ts";
 import { CREATE_COUNTER, getCounter } from "./counters.ts";
 import { COUNTING } from "./counting.ts";
+import { batchGetCounters, listCounters, sumCounters, topCounters } from "./many-counters.ts";
 import { Reads } from "./reads.ts";
 import { DELETE_COUNTER, UPDATE_COUNTER } from "./settings.ts";
 import { warmUp } from "./shape.ts";
+import { Turns } from "./turns.ts";
 
 export interface MessageLimits {
   /** The largest request of a unary call, in bytes of the encoded message. */
   readonly unaryBytesMax: number;
-  /** The largest request of BatchApply, the same. */
+  /** The largest request of BatchApply and BatchGetCounters, the same. */
   readonly batchBytesMax: number;
 }
 
@@ -31,13 +33,21 @@ export function openCalls(
   clock: Clock,
   { unaryBytesMax, batchBytesMax }: MessageLimits = DEFAULT_MESSAGE_LIMITS,
 ): readonly UnaryCall[] {
+  const many = { store, pages: new Turns(clock, WAITING_MAX), scans: new Turns(clock, WAITING_MAX) };
   warmUp([...CounterService.methods.map(({ input }) => input), OperationSchema]);
   return [
     CREATE_COUNTER(writer, unaryBytesMax),
     getCounter(new Reads(store, clock), unaryBytesMax),
+    batchGetCounters(many, batchBytesMax),
+    listCounters(many, unaryBytesMax),
+    topCounters(many, unaryBytesMax),
+    sumCounters(many, unaryBytesMax),
     UPDATE_COUNTER(writer, unaryBytesMax),
     DELETE_COUNTER(writer, unaryBytesMax),
     ...COUNTING.map((method) => method(writer, unaryBytesMax)),
     batchApply(writer, batchBytesMax),
   ];
 }
+
+/** Reads of many counters that may wait, of pages and of scans each: more is a caller's mistake, and memory. */
+const WAITING_MAX = 1_000;

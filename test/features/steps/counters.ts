@@ -63,6 +63,7 @@ const SETTINGS = {
   "at a bound": (text: string) => ({ onBound: { stop: OnBound.CLAMP, refuse: OnBound.REJECT }[text]! }),
   "never goes down": (text: string) => ({ monotonic: text === "yes" }),
   description: (text: string) => ({ description: text }),
+  labels: (text: string) => ({ labels: labelsIn(text) }),
 };
 
 export function settingsIn(table: Table) {
@@ -75,6 +76,11 @@ export function settingsIn(table: Table) {
       return SETTINGS[setting as keyof typeof SETTINGS](text!);
     }),
   ) as Partial<ReturnType<(typeof SETTINGS)[keyof typeof SETTINGS]>>;
+}
+
+/** "team=core, env=prod" */
+export function labelsIn(text: string): Record<string, string> {
+  return Object.fromEntries(text.split(", ").map((pair) => pair.split("=") as [string, string]));
 }
 
 function toNumber(text: string): bigint {

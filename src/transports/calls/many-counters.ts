@@ -1,0 +1,157 @@
+import { create, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { CounterSchema } from "../../../gen/tally/v1/counter_pb.ts";
+import {
+  BatchGetCountersRequestSchema,
+  CounterResultSchema,
+  CounterService,
+  ListCountersRequestSchema,
+  ListCountersResponseSchema,
+  RefusalSchema,
+  SumCountersRequestSchema,
+  SumCountersResponseSchema,
+  TopCountersRequestSchema,
+  TopOrder,
+} from "../../../gen/tally/v1/counter_service_pb.ts";
+import { CORRUPT } from "../../core/batch.ts";
+import type { FullCounter } from "../../core/counter.ts";
+import { messageOf, type Refusal } from "../../core/errors.ts";
+import type { Selection } from "../../core/selection.ts";
+import type { CounterPage, Counters, Store } from "../../service/store.ts";
+import { metadataOf, STATUS } from "../status.ts";
+import { type CallContext, type Refused, tooLarge, type UnaryCall } from "./call.ts";
+import { toCounter } from "./counters.ts";
+import { fromPageToken, toPageToken } from "./page-token.ts";
+import type { Found } from "./reads.ts";
+import { Reply, replyTooLarge } from "./reply.ts";
+import { invalidField, readRequest } from "./shape.ts";
+import type { Turns } from "./turns.ts";
+
+/** What the reads of many counters need. */
+export interface ManyCounters {
+  readonly store: Store;
+  /** For reads of at most 1,000 counters. */
+  readonly pages: Turns;
+  /** For those that look at all. */
+  readonly scans: Turns;
+}
+
+export function batchGetCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryCall {
+  const method = CounterService.method.batchGetCounters;
+  return readCall(method, BatchGetCountersRequestSchema, requestBytesMax, async ({ names }, context) => {
+    const found = await pages.take(context, () => store.get(names));
+    if ("code" in found) return found;
+    const reply = new Reply();
+    return found.every((one, i) => reply.add(resultBytes(names[i]!, one))) ? reply.finish() : replyTooLarge();
+  });
+}
+
+export function listCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryCall {
+  const method = CounterService.method.listCounters;
+  return readCall(method, ListCountersRequestSchema, requestBytesMax, async (request, context) => {
+    const { prefix, labels, pageSize = PAGE_SIZE, pageToken } = request;
+    const selection = { prefix, labels };
+    const from = pageToken === "" ? "" : fromPageToken(pageToken, selection);
+    if (from === undefined) return invalidField("page_token", NOT_OF_THIS_LIST, pageToken);
+    const page = await pages.take(context, () => store.list(selection, from, pageSize));
+    return "code" in page ? page : listResponse(page, selection);
+  });
+}
+
+export function topCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryCall {
+  const method = CounterService.method.topCounters;
+  return readCall(method, TopCountersRequestSchema, requestBytesMax, async (request, context) => {
+    const { prefix, labels, n = TOP_N } = request;
+    const order = request.order === TopOrder.LOWEST ? "lowest" : "highest";
+    const found = await scans.take(context, () => store.top({ prefix, labels }, n, order));
+    return "code" in found ? found : topResponse(found);
+  });
+}
+
+export function sumCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryCall {
+  const method = CounterService.method.sumCounters;
+  return readCall(method, SumCountersRequestSchema, requestBytesMax, async ({ prefix, labels }, context) => {
+    const found = await scans.take(context, () => store.sum({ prefix, labels }));
+    if ("code" in found) return found;
+    const { count, sum, lowest, highest } = found;
+    const range = lowest === undefined || highest === undefined ? {} : { lowest, highest };
+    const response = { count: BigInt(count), sum: `${sum}`, ...range };
+    return toBinary(SumCountersResponseSchema, create(SumCountersResponseSchema, response));
+  });
+}
+
+/** The defaults of ListCountersRequest.page_size and TopCountersRequest.n. */
+const PAGE_SIZE = 50;
+const TOP_N = 10;
+
+const NOT_OF_THIS_LIST = "must be the next_page_token of a list with the same prefix and labels";
+
+function readCall<Request extends DescMessage>(
+  method: UnaryCall["method"],
+  schema: Request,
+  requestBytesMax: number,
+  answer: (request: MessageShape<Request>, context: CallContext) => Promise<Uint8Array | Refused>,
+): UnaryCall {
+  return {
+    method,
+    changes: false,
+    async answer(bytes, context) {
+      if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
+      const request = readRequest(schema, bytes);
+      return "code" in request ? request : answer(request.message, context);
+    },
+  };
+}
+
+function resultBytes(name: string, found: Found): Uint8Array {
+  const result =
+    found === undefined
+      ? ({ case: "refusal", value: toRefusal({ code: "COUNTER_NOT_FOUND" }) } as const)
+      : found === CORRUPT
+        ? ({ case: "refusal", value: toRefusal({ code: "ROW_CORRUPT" }) } as const)
+        : ({ case: "counter", value: toCounter(found) } as const);
+  return toBinary(CounterResultSchema, create(CounterResultSchema, { name, result }));
+}
+
+function toRefusal(refusal: Refusal) {
+  const { code: reason } = refusal;
+  return create(RefusalSchema, {
+    code: STATUS[reason].grpc,
+    reason,
+    message: messageOf(refusal),
+    metadata: metadataOf(refusal),
+  });
+}
+
+/** As much of a page as there is room for; the next one begins at the first counter that is left out. */
+function listResponse(page: CounterPage, selection: Selection): Uint8Array {
+  const reply = new Reply(pageEnd(page.corruptNames, page.next, selection));
+  const fits = page.counters.findIndex((counter) => !reply.add(counterBytes(counter)));
+  if (fits === -1) return reply.finish();
+  const counters = page.counters.slice(0, fits);
+  const next = page.counters[fits]!.name;
+  return listResponse(
+    { counters, corruptNames: page.corruptNames.filter((name) => name < next), next },
+    selection,
+  );
+}
+
+/** All of a ListCountersResponse but its counters. */
+function pageEnd(
+  corruptNames: readonly string[],
+  next: string | undefined,
+  selection: Selection,
+): Uint8Array {
+  const nextPageToken = next === undefined ? "" : toPageToken(next, selection);
+  const rest = create(ListCountersResponseSchema, { corruptNames: [...corruptNames], nextPageToken });
+  return toBinary(ListCountersResponseSchema, rest);
+}
+
+function topResponse({ counters, corruptNames }: Counters): Uint8Array | Refused {
+  if (corruptNames.length > 0) return { code: "ROW_CORRUPT", name: corruptNames[0]! };
+  const reply = new Reply();
+  return counters.every((counter) => reply.add(counterBytes(counter))) ? reply.finish() : replyTooLarge();
+}
+
+function counterBytes(counter: FullCounter): Uint8Array {
+  return toBinary(CounterSchema, toCounter(counter));
+}

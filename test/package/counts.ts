@@ -1,23 +1,37 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import { holdCall } from "../process/call.ts";
 import { folder, ROOT, type Tally } from "../process/tally.ts";
 
+vi.setConfig({ testTimeout: 120_000 }); // Some install something too.
+
 const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 
-/** The command says its version; it serves on Node.js 24, counts, stops as it should, and has kept the count. */
+/** The command says its version; serves on Node.js 24, counts, answers, stops as it should, and has kept the count. */
 export async function countsWith(
   tally: (args: readonly string[]) => Tally,
   stop = (server: Tally, _pid: number) => server.child.kill("SIGTERM"),
 ): Promise<void> {
   await expect(tally(["--version"]).ended).resolves.toMatchObject({ code: 0, stdout: `${version}\n` });
   const store = `sqlite:${join(folder(), "tally.db")}`;
-  for (const value of [1n, 2n]) {
+  for (const value of [1n, 12n]) {
     const server = tally(["serve", "--listen", "127.0.0.1:0", "--store", store]);
     const { port, node, pid } = await server.logged("server.ready");
     expect(node).toMatch(/^v24\./);
     expect(await (await holdCall(port)).finish()).toBe(value);
+    const ask = (...args: string[]) => tally([...args, "--server", `127.0.0.1:${port}`]).ended;
+    for (const [args, answer] of [
+      [["inc", "held", "10", "-o", "yaml"], `value: "${value + 10n}"\n`],
+      [["list", "-o", "name"], "held\n"],
+      [["top", "-o", "value"], `${value + 10n}\n`],
+    ] as const) {
+      expect(await ask(...args)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining(answer),
+        stderr: "",
+      });
+    }
     stop(server, pid as number);
     await expect(server.ended).resolves.toMatchObject({ code: 0, signal: null, stderr: "" });
   }

@@ -1,0 +1,68 @@
+/** The tour shows what one sees: its blocks are run in one shell, in order, and print what it says they print. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { freePort } from "../crash/server-process.ts";
+import { blocksOf } from "./markdown.ts";
+import { Shell } from "./shell.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const TOUR = readFileSync(path.join(ROOT, "docs/tour.md"), "utf8");
+const BLOCKS = blocksOf(TOUR);
+const COMMANDS = BLOCKS.filter(({ language }) => language === "sh");
+
+const home = mkdtempSync(path.join(tmpdir(), "tally-tour-"));
+const address = `127.0.0.1:${await freePort()}`;
+const shell = new Shell(home, {
+  HOME: home,
+  PATH: pathWithTally(),
+  TALLY_LISTEN: address,
+  TALLY_SERVER: address,
+});
+
+afterAll(async () => {
+  await shell.close();
+  rmSync(home, { recursive: true });
+});
+
+describe("docs/tour.md", () => {
+  for (const { code, line, shows } of COMMANDS) {
+    it(`docs/tour.md:${line} runs, and shows what it says`, async () => {
+      const { output, failed } = await shell.run(code);
+      expect({ failed, output: comparable(output) }).toEqual({
+        failed: [],
+        output: comparable(shows?.code ?? ""),
+      });
+    });
+  }
+
+  it("has no block that nothing runs", () => {
+    expect(
+      BLOCKS.filter((block) => !COMMANDS.some((command) => command === block || command.shows === block)),
+    ).toEqual([]);
+  });
+});
+
+/** `tally` as an installation has it, and the Node.js of these tests. */
+function pathWithTally(): string {
+  const bin = path.join(home, "bin");
+  mkdirSync(bin);
+  symlinkSync(path.join(ROOT, "bin/tally.mjs"), path.join(bin, "tally"));
+  symlinkSync(process.execPath, path.join(bin, "node"));
+  return `${bin}:${process.env.PATH}`;
+}
+
+/** What differs from run to run is compared by its form only. */
+function comparable(printed: string): string {
+  return printed
+    .replaceAll(address, "127.0.0.1:8080")
+    .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, "TIME")
+    .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "UID")
+    .replaceAll(/[\d.]+ ms$/gm, "N ms")
+    .replaceAll(/^(No answer from \S+) \(.*\); trying again/gm, "$1; trying again")
+    .replaceAll(
+      /\d+ calls?, \d+ retr(y|ies), [\d.]+ s, [\d,]+ lines\/s/g,
+      "N calls, N retries, N s, N lines/s",
+    );
+}

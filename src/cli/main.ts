@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
   list: { group: "Look", about: "list counters by name", load: () => import("./list.ts") },
   top: { group: "Look", about: "rank counters by value", load: () => import("./top.ts") },
   sum: { group: "Look", about: "sum up counters", load: () => import("./sum.ts") },
+  watch: { group: "Look", about: "watch counters move", load: () => import("./watch.ts") },
   create: {
     group: "Manage",
     about: "make a counter, with bounds and labels",

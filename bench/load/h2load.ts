@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { Histogram } from "../histogram.ts";
+import { Histogram } from "../../src/cli/bench/histogram.ts";
 
 export type H2loadOptions = {
   port: number;

@@ -4,7 +4,7 @@ import {
   connect,
   type IncomingHttpHeaders,
 } from "node:http2";
-import { Histogram } from "../histogram.ts";
+import { Histogram } from "../../src/cli/bench/histogram.ts";
 
 /** What to send. */
 export type Source = {

@@ -31,6 +31,7 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
   update: { group: "Manage", about: "change a counter's settings", load: () => import("./update.ts") },
   delete: { group: "Manage", about: "delete counters", load: () => import("./delete.ts") },
   serve: { group: "Serve", about: "serve counters over gRPC", load: () => import("./serve.ts") },
+  bench: { group: "Serve", about: "put a server under load", load: () => import("./bench.ts") },
   ping: { group: "Serve", about: "ask a server whether it serves", load: () => import("./ping.ts") },
   config: { group: "Set up", about: "name servers, and choose one", load: () => import("./config.ts") },
   completion: {

@@ -24,6 +24,8 @@ export interface ClientOptions {
   readonly attemptsMax?: number;
   /** A new request id for every change, 1 to 64 printable ASCII characters. Default: a UUID of version 7. */
   readonly newRequestId?: () => string;
+  /** Not to share a connection with other clients of this process on the same server. Default false. */
+  readonly ownConnection?: boolean;
   /** 0 up to 1, spreads the retries of many clients. Default Math.random. */
   readonly random?: () => number;
 }
@@ -50,7 +52,10 @@ export class TallyClient {
   constructor(options: ClientOptions) {
     this.server = options.server;
     this.#options = { ...DEFAULTS, ...options };
-    this.#grpc = new Client(`dns:${options.server}`, credentials.createInsecure(), CHANNEL);
+    this.#grpc = new Client(`dns:${options.server}`, credentials.createInsecure(), {
+      ...CHANNEL,
+      "grpc.use_local_subchannel_pool": this.#options.ownConnection ? 1 : 0,
+    });
   }
 
   /** A new request id, for a caller who wants to know it before the call. */
@@ -153,6 +158,7 @@ export class TallyClient {
 const require = createRequire(import.meta.url);
 
 const DEFAULTS = {
+  ownConnection: false,
   timeoutMs: 10_000,
   attemptsMax: 5,
   newRequestId: (): string => (require("uuid") as typeof import("uuid")).v7(), // Twenty files that no read needs.

@@ -39,7 +39,8 @@ export function addNameOptions(command: Command): void {
     );
 }
 
-function prefixOf(prefix: string): string {
+/** A prefix of names, as it is written. @throws InvalidArgumentError */
+export function prefixOf(prefix: string): string {
   const fault = faultOfPrefix(prefix);
   if (fault !== undefined) throw new InvalidArgumentError(`${fault}.`);
   return prefix;

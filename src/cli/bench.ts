@@ -57,6 +57,15 @@ interface Options {
 
 async function run({ client, output }: Session, _: [], options: Options): Promise<void> {
   const { batch, concurrency, connections, duration, timeout } = options;
+  let signal: NodeJS.Signals | undefined;
+  const stop = new AbortController();
+  onStopSignals({
+    first: (received) => {
+      signal = received;
+      stop.abort();
+    },
+    again: dieOf,
+  });
   const prefix = `${options.prefix}${client.newRequestId().slice(-12)}:`; // Nobody has counters under it.
   const names = Array.from({ length: options.names }, (_, i) => `${prefix}${i}`);
   if (names.at(-1)!.length > NAME_BYTES_MAX)
@@ -70,15 +79,6 @@ async function run({ client, output }: Session, _: [], options: Options): Promis
   if (await isThisMachine(server))
     output.note("The server shares this machine with the load: a server by itself takes more.");
 
-  let signal: NodeJS.Signals | undefined;
-  const stop = new AbortController();
-  onStopSignals({
-    first: (received) => {
-      signal = received;
-      stop.abort();
-    },
-    again: dieOf,
-  });
   const live = process.stderr.isTTY && !output.quiet ? new LiveLines(process.stderr) : undefined;
   const now = () => performance.now();
   const load = new Load({ clients, concurrency, batch, names, timeoutMs: timeout, now, random: Math.random });

@@ -22,6 +22,10 @@ export class World {
   crowd: (Outcome | DeleteCounterResponse | Refused)[] = [];
   /** Of the last page of a list: where the next begins. */
   pageToken = "";
+  /** What a command reads from its standard input. */
+  readonly lines: string[] = [];
+  /** The last command that was run. */
+  ran: { readonly code: number | null; readonly stdout: string } | undefined;
   readonly #callers: Caller[] = [];
   #folder: string | undefined;
   #server: { readonly port: number; stop(): Promise<void>; kill?(): Promise<void> } | undefined;
@@ -35,6 +39,11 @@ export class World {
     const caller = new Caller(port);
     this.#callers.push(caller);
     return caller;
+  }
+
+  /** Where the server listens. */
+  async address(): Promise<string> {
+    return `127.0.0.1:${(await this.#running()).port}`;
   }
 
   /** A call that must succeed: what a scenario starts from, or looks at. */

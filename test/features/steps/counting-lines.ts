@@ -1,0 +1,35 @@
+/** Lines that the command line counts. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
+import { step } from "../steps.ts";
+
+const BIN = fileURLToPath(new URL("../../../bin/tally.mjs", import.meta.url));
+
+step("the lines", (world, table) => {
+  world.lines.push(...table.map(([line]) => line!));
+});
+
+step("a line of {int} letters", (world, length) => {
+  world.lines.push("x".repeat(length));
+});
+
+step("I run {string}", async (world, command) => {
+  const [program, ...args] = command.split(" ");
+  expect(program).toBe("tally");
+  const child = spawn(process.execPath, [BIN, ...args], {
+    env: { ...process.env, TALLY_SERVER: await world.address(), TALLY_CONTEXT: "" },
+  });
+  child.stdin.end(world.lines.map((line) => `${line}\n`).join(""));
+  const ended = once(child, "close");
+  const stdout = await text(child.stdout);
+  const [code] = await ended;
+  world.ran = { code, stdout };
+});
+
+step("it ends with {int} and says {string}", (world, code, said) => {
+  expect(world.ran?.stdout).toContain(said);
+  expect(world.ran?.code).toBe(code);
+});

@@ -44,7 +44,7 @@ export async function countFile(input: Counted, folder: string, kill: boolean): 
     const args = input.field === undefined ? [] : ["--field", `${input.field}`];
     const child = spawn(
       process.execPath,
-      [BIN, "count", "--server", `127.0.0.1:${port}`, "-o", "json", ...args],
+      [BIN, "count", "--server", `127.0.0.1:${port}`, "-q", "-o", "json", ...args],
       {
         stdio: [kill ? "pipe" : openSync(input.path, "r"), "pipe", "inherit"],
       },

@@ -29,6 +29,7 @@ import {
   commit,
   create,
   increment,
+  remove,
   set,
   single,
   update,
@@ -400,6 +401,29 @@ describe("keeping within sizes", () => {
     clock.wallMs = 0;
     await (await openFile()).close();
     expect(inspect((db) => db.prepare("SELECT run_ms FROM service_time").pluck().get())).toBe(5_000);
+  });
+
+  it("nothing is left of deleted counters when the log has dropped their deletions", async () => {
+    const store = await openFile(path, { changeLogBytesMax: 400 });
+    const fill = async () => {
+      for (let n = 0; n < 40; n++) await apply(store, set("a", 1n, { note: "n".repeat(60) }));
+      while (await store.maintain());
+    };
+    const left = (table: string, id: string) =>
+      inspect((db) => db.prepare(`SELECT ${id} FROM ${table}`).pluck().all());
+    for (const name of ["kept", "hidden", "living"]) await apply(store, create(name, { labels: { l: "1" } }));
+    await fill();
+    await apply(store, remove("kept", { keepHistory: true }));
+    await apply(store, remove("hidden"));
+    while (await store.maintain());
+    expect(left("deleted_counters", "name")).toEqual(["kept", "hidden"]);
+    await fill();
+    expect(left("deleted_counters", "name")).toEqual([]);
+    const living = left("counters", "id");
+    expect(living).toHaveLength(2);
+    expect(left("change_openings", "counter_id").sort()).toEqual(living.sort());
+    expect(left("current_counts", "id").sort()).toEqual(living.sort());
+    expect(left("counter_labels", "name")).toEqual(["living"]);
   });
 
   it("the change log's positions go on after everything before was dropped and the file was opened again", async () => {

@@ -19,7 +19,7 @@ export class ChangeLog {
   readonly #append: Statement<[bigint, bigint, bigint, bigint, Uint8Array]>;
   readonly #oldest: Statement<[], LogRow>;
   readonly #drop: Statement<[bigint]>;
-  readonly #open: Statement<{ id: bigint; revision: bigint; value: bigint; time: bigint }>;
+  readonly #open: Statement<[bigint, bigint, bigint, bigint]>;
   readonly #close: Statement<[bigint]>;
   readonly #bury: Statement<[bigint, string, Uint8Array, bigint]>;
   readonly #unbury: Statement<[bigint]>;
@@ -36,8 +36,7 @@ export class ChangeLog {
     this.#oldest = db.prepare(`SELECT * FROM change_log ORDER BY position LIMIT ${SLICE_COMMITS}`);
     this.#drop = db.prepare("DELETE FROM change_log WHERE position <= ?");
     this.#open = db.prepare(`
-      INSERT INTO change_openings SELECT $id, $revision, $value, $time
-      WHERE NOT EXISTS (SELECT 1 FROM deleted_counters WHERE id = $id AND history = 0)
+      INSERT INTO change_openings VALUES (?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET revision = excluded.revision, value = excluded.value, time_ms = excluded.time_ms`);
     this.#close = db.prepare("DELETE FROM change_openings WHERE counter_id = ?");
     this.#bury = db.prepare("INSERT INTO deleted_counters VALUES (?, ?, ?, ?)");
@@ -73,7 +72,6 @@ export class ChangeLog {
    */
   deleted({ id, counter }: Pick<Row, "id" | "counter">, name: string, keepHistory: boolean): void {
     this.#bury.run(id, name, uidToBytes(counter.uid), keepHistory ? 1n : 0n);
-    if (!keepHistory) this.#close.run(id);
   }
 
   /** Where the log ends; give it to `rewind` when the transaction is rolled back. */
@@ -111,9 +109,8 @@ export class ChangeLog {
       last = row;
     }
     if (last === undefined) return;
-    for (const [id, { revision, value, time }] of openings) {
-      this.#open.run({ id, revision: BigInt(revision), value, time: BigInt(time) });
-    }
+    for (const [id, { revision, value, time }] of openings)
+      this.#open.run(id, BigInt(revision), value, BigInt(time));
     for (const id of gone) {
       this.#close.run(id);
       this.#unbury.run(id);

@@ -74,7 +74,7 @@ async function run({ client, output }: Session, _: [], options: Options): Promis
       `--prefix is too long: ${names.at(-1)} is over ${NAME_BYTES_MAX} bytes.`,
     );
   const { server } = client;
-  const clients = Array.from({ length: connections }, () => new TallyClient({ server, ownConnection: true }));
+  const clients = Array.from({ length: connections }, () => new TallyClient({ server }));
   await Promise.all(clients.map((client) => client.call(Health.method.check, {}, { timeoutMs: timeout })));
   if (await isThisMachine(server))
     output.note("The server shares this machine with the load: a server by itself takes more.");

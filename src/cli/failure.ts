@@ -91,7 +91,7 @@ function awaySentence({ server, message }: CallError): string {
 
 function reasonIn(message: string): string {
   if (message.includes("ECONNREFUSED")) return "nothing listens there";
-  if (message.startsWith("Name resolution failed")) return "there is no such host";
-  if (message.startsWith("Deadline exceeded")) return "it cannot be reached in time";
-  return message.replace(/^No connection established\. Last error: /, "").replace(/\.?$/, "");
+  if (message.includes("ENOTFOUND")) return "there is no such host";
+  if (message === "the deadline passed") return "it cannot be reached in time";
+  return message;
 }

@@ -1,11 +1,12 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
-import { type ServiceError, status } from "@grpc/grpc-js";
+import { Code } from "../../gen/google/rpc/code_pb.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
+import type { Failed } from "./connection.ts";
 
 /** The name of a gRPC status. */
-export type StatusName = keyof typeof status;
+export type StatusName = keyof typeof Code;
 
 /** A call that got no answer, or a refusal. */
 export class CallError extends Error {
@@ -25,8 +26,8 @@ export class CallError extends Error {
   readonly server: string;
   readonly requestId: string | undefined;
 
-  private constructor(fields: Fields, options: ErrorOptions) {
-    super(fields.message, options);
+  private constructor(fields: Fields) {
+    super(fields.message);
     ({
       status: this.status,
       reason: this.reason,
@@ -39,37 +40,33 @@ export class CallError extends Error {
     } = fields);
   }
 
-  /** What grpc-js reports of one attempt. */
-  static from(error: ServiceError): CallError {
-    const [bytes] = error.metadata.get("grpc-status-details-bin");
-    const details = bytes instanceof Buffer ? fromBinary(StatusSchema, bytes).details : [];
-    const infos = details.map((any) => anyUnpack(any, ErrorInfoSchema));
+  /** What became of one attempt. */
+  static from({ code, message, details, sent }: Failed): CallError {
+    const any = details === undefined ? [] : fromBinary(StatusSchema, details).details;
+    const infos = any.map((detail) => anyUnpack(detail, ErrorInfoSchema));
     const info = infos.find((found) => found?.domain === "tally");
-    const [retry] = details.flatMap((any) => anyUnpack(any, RetryInfoSchema)?.retryDelay ?? []);
-    const name = status[error.code] as StatusName;
-    const sent = info !== undefined || !NEVER_SENT.test(error.details);
-    const fields = {
-      message: error.details,
-      status: name,
+    const [retry] = any.flatMap((detail) => anyUnpack(detail, RetryInfoSchema)?.retryDelay ?? []);
+    return new CallError({
+      message,
+      status: NAMES[code] ?? "UNKNOWN",
       reason: info?.reason,
       metadata: info?.metadata ?? {},
       retryAfterMs: retry && Number(retry.seconds) * 1000 + retry.nanos / 1e6,
       sent,
-      unknown: info === undefined ? sent && name !== "UNIMPLEMENTED" : info.reason === "OUTCOME_UNKNOWN",
+      unknown: info === undefined ? sent && code !== Code.UNIMPLEMENTED : info.reason === "OUTCOME_UNKNOWN",
       server: "",
       requestId: undefined,
-    };
-    return new CallError(fields, { cause: error });
+    });
   }
 
   /** The same with what the call as a whole knows. */
   about(call: Pick<Fields, "server" | "requestId" | "unknown">): CallError {
-    return new CallError({ ...this, message: this.message, ...call }, { cause: this.cause });
+    return new CallError({ ...this, message: this.message, ...call });
   }
 }
 
 interface Fields extends Omit<CallError, "name" | "about" | "stack" | "cause"> {}
 
-/** How grpc-js says that a call never left: no address, nobody there, or the deadline passed before there was. */
-const NEVER_SENT =
-  /^(No connection established|Name resolution failed|Deadline exceeded.*(name resolution|LB pick)$)/;
+const NAMES: Readonly<Record<number, StatusName>> = Object.fromEntries(
+  Object.entries(Code).map(([name, code]) => [code, name as StatusName]),
+);

@@ -7,9 +7,9 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { CallError } from "./call-error.ts";
+import { Connection } from "./connection.ts";
 import { retryDelayMs } from "./retry.ts";
 
 /** The methods of the service, for `client.call(RPC.increment, { name: "visits" })`. */
@@ -24,8 +24,6 @@ export interface ClientOptions {
   readonly attemptsMax?: number;
   /** A new request id for every change, 1 to 64 printable ASCII characters. Default: a UUID of version 7. */
   readonly newRequestId?: () => string;
-  /** Not to share a connection with other clients of this process on the same server. Default false. */
-  readonly ownConnection?: boolean;
   /** 0 up to 1, spreads the retries of many clients. Default Math.random. */
   readonly random?: () => number;
 }
@@ -37,7 +35,7 @@ export interface CallOptions {
 }
 
 /**
- * A connection to a Tally server, made at the first call and made again when it breaks.
+ * A connection of its own to a Tally server, made at the first call and made again when it breaks.
  *
  * Every change gets a request id, unless the request has one; retries carry the same, so that however often a call
  * is tried it counts once. See retry.ts for what is retried.
@@ -46,16 +44,13 @@ export class TallyClient {
   readonly server: string;
   /** The request ids of the changes in flight. */
   readonly changing: Set<string> = new Set();
-  readonly #grpc: Client;
+  readonly #connection: Connection;
   readonly #options: Required<ClientOptions>;
 
   constructor(options: ClientOptions) {
     this.server = options.server;
     this.#options = { ...DEFAULTS, ...options };
-    this.#grpc = new Client(`dns:${options.server}`, credentials.createInsecure(), {
-      ...CHANNEL,
-      "grpc.use_local_subchannel_pool": this.#options.ownConnection ? 1 : 0,
-    });
+    this.#connection = new Connection(options.server);
   }
 
   /** A new request id, for a caller who wants to know it before the call. */
@@ -108,14 +103,13 @@ export class TallyClient {
     }
   }
 
-  #attempt<M extends DescMethodUnary>(method: M, request: MessageShape<M["input"]>, timeoutMs: number) {
-    return this.#unary(
-      method,
-      (message: MessageShape<M["input"]>) => Buffer.from(toBinary(method.input, message)),
-      (bytes) => fromBinary(method.output, bytes) as MessageShape<M["output"]>,
-      request,
-      timeoutMs,
-    );
+  async #attempt<M extends DescMethodUnary>(
+    method: M,
+    request: MessageShape<M["input"]>,
+    timeoutMs: number,
+  ): Promise<MessageShape<M["output"]>> {
+    const answer = await this.attempt(method, toBinary(method.input, request), timeoutMs);
+    return fromBinary(method.output, answer) as MessageShape<M["output"]>;
   }
 
   /**
@@ -123,60 +117,29 @@ export class TallyClient {
    *
    * @throws CallError
    */
-  attempt(method: DescMethodUnary, request: Buffer, timeoutMs: number): Promise<Buffer> {
-    return this.#unary(method, asItIs, asItIs, request, timeoutMs);
-  }
-
-  #unary<Request, Response>(
-    method: DescMethodUnary,
-    encode: (request: Request) => Buffer,
-    decode: (bytes: Buffer) => Response,
-    request: Request,
-    timeoutMs: number,
-  ): Promise<Response> {
-    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+  async attempt(method: DescMethodUnary, request: Uint8Array, timeoutMs: number): Promise<Buffer> {
     const path = `/${method.parent.typeName}/${method.name}`;
-    const deadline = Date.now() + timeoutMs;
-    this.#grpc.makeUnaryRequest(
-      path,
-      encode,
-      decode,
-      request,
-      new Metadata(),
-      { deadline },
-      (error, answer) => (error === null ? resolve(answer!) : reject(CallError.from(error))),
-    );
-    return promise;
+    const reply = await this.#connection.unary(path, request, timeoutMs);
+    if ("failed" in reply) throw CallError.from(reply.failed);
+    return reply.answer;
   }
 
   /** Hang up; calls in flight end with an error. */
   close(): void {
-    this.#grpc.close();
+    this.#connection.close();
   }
 }
 
 const require = createRequire(import.meta.url);
 
 const DEFAULTS = {
-  ownConnection: false,
   timeoutMs: 10_000,
   attemptsMax: 5,
   newRequestId: (): string => (require("uuid") as typeof import("uuid")).v7(), // Twenty files that no read needs.
   random: Math.random,
 };
 
-const CHANNEL = {
-  "grpc.max_receive_message_length": 16 * 2 ** 20, // 8,000 refusals, each with a long name, are twice the default.
-  "grpc.initial_reconnect_backoff_ms": 100, // By default a second, in which every retry would fail at once.
-  "grpc.max_reconnect_backoff_ms": 2_000,
-  "grpc.service_config_disable_resolution": 1, // The retries are ours, because they must carry request ids.
-};
-
 /** Whether a method changes counters: exactly those requests have the field. */
 function takesRequestId(method: DescMethodUnary): boolean {
   return method.input.field.requestId !== undefined;
-}
-
-function asItIs(bytes: Buffer): Buffer {
-  return bytes;
 }

@@ -4,8 +4,8 @@ import type { CallError } from "./call-error.ts";
  * How long to wait before a call is tried again, in milliseconds; undefined if it is not.
  *
  * What Tally refused stays refused, so that only what passes by itself is tried again: UNAVAILABLE, and what comes
- * with a time to wait. Of errors that are not Tally's, a broken connection is. A change is safe to try again
- * because it carries a request id.
+ * with a time to wait. A broken connection is UNAVAILABLE too, and a change is safe to try again because it carries
+ * a request id.
  *
  * The waits grow from 100 ms by half to twice over, up to 2 s.
  *
@@ -13,7 +13,7 @@ import type { CallError } from "./call-error.ts";
  * @param random   0 up to 1
  */
 export function retryDelayMs(error: CallError, attempt: number, random: number): number | undefined {
-  if (!passes(error)) return undefined;
+  if (error.status !== "UNAVAILABLE" && error.retryAfterMs === undefined) return undefined;
   return Math.max(backoffMs(attempt, random), error.retryAfterMs ?? 0);
 }
 
@@ -22,14 +22,6 @@ export function backoffMs(attempt: number, random: number): number {
   return Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** (attempt - 1)) * (0.75 + random / 2);
 }
 
-function passes({ status, reason, retryAfterMs, message }: CallError): boolean {
-  if (status === "UNAVAILABLE" || retryAfterMs !== undefined) return true;
-  return reason === undefined && BROKEN.test(message);
-}
-
 /** Longer waits than a restart of the server would only make people wait. */
 const BACKOFF_MS = 100;
 const BACKOFF_MAX_MS = 2_000;
-
-/** How grpc-js says, beside UNAVAILABLE, that a connection broke under a call. */
-const BROKEN = /^(Received RST_STREAM|Call cancelled)/;

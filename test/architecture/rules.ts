@@ -65,7 +65,7 @@ export const RULES: readonly Rule[] = [
   {
     of: "src/client/", // For services too: it knows nothing of the server, nor of the command line.
     own: ["src/client/", "gen/"],
-    packages: ["@grpc/grpc-js", "@bufbuild/protobuf", "uuid"],
+    packages: ["@bufbuild/protobuf", "uuid"],
     builtins: true,
   },
   // Only these load the server: whatever else the command line does starts without it.

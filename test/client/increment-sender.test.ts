@@ -7,8 +7,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import { fc, test } from "@fast-check/vitest";
-import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { expect, it } from "vitest";
+import { Code } from "../../gen/google/rpc/code_pb.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { BatchApplyRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
@@ -204,25 +204,25 @@ class Server {
     this.attempts++;
     const request = fromBinary(BatchApplyRequestSchema, bytes);
     if (request.operations.length > this.#opsMax) {
-      throw failure(status.RESOURCE_EXHAUSTED, "too large", "MESSAGE_TOO_LARGE");
+      throw failure(Code.RESOURCE_EXHAUSTED, "too large", "MESSAGE_TOO_LARGE");
     }
     switch (this.#fateOf(request)) {
       case "answered":
         return this.#apply(request);
       case "answer lost":
         this.#apply(request);
-        throw failure(status.UNAVAILABLE, "Connection dropped");
+        throw failure(Code.UNAVAILABLE, "Connection dropped");
       case "request lost":
-        throw failure(status.UNAVAILABLE, "Connection dropped");
+        throw failure(Code.UNAVAILABLE, "Connection dropped");
       case "never sent":
-        throw failure(status.UNAVAILABLE, "No connection established. Last error: connect ECONNREFUSED");
+        throw failure(Code.UNAVAILABLE, "No connection established. Last error: connect ECONNREFUSED");
       case "queue full":
-        throw failure(status.RESOURCE_EXHAUSTED, "the queue is full", "QUEUE_FULL", 100);
+        throw failure(Code.RESOURCE_EXHAUSTED, "the queue is full", "QUEUE_FULL", 100);
       case "hangs":
         this.now += timeoutMs;
-        throw failure(status.DEADLINE_EXCEEDED, "Deadline exceeded after 30.000s");
+        throw failure(Code.DEADLINE_EXCEEDED, "Deadline exceeded after 30.000s");
       case "not allowed":
-        throw failure(status.PERMISSION_DENIED, "you may not count here", "PERMISSION");
+        throw failure(Code.PERMISSION_DENIED, "you may not count here", "PERMISSION");
     }
   }
 
@@ -231,8 +231,7 @@ class Server {
     this.requestIds.add(requestId!);
     const refused: Parameters<typeof answerTo>[1] = {};
     for (const [i, { name, action }] of operations.entries()) {
-      if (name === "full")
-        Object.assign(refused, { [i]: { code: status.OUT_OF_RANGE, reason: "ABOVE_MAX" } });
+      if (name === "full") Object.assign(refused, { [i]: { code: Code.OUT_OF_RANGE, reason: "ABOVE_MAX" } });
       else if (!again) this.counters.set(name, (this.counters.get(name) ?? 0) + Number(action.value));
     }
     return answerTo(operations, refused);
@@ -240,17 +239,15 @@ class Server {
 }
 
 /** What a client sees of it. @param reason  Tally's own; without one the error is not Tally's */
-function failure(code: status, details: string, reason?: string, retryAfterMs?: number): CallError {
-  const metadata = new Metadata();
-  if (reason !== undefined) {
-    const info = anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain: "tally", reason }));
-    const nanos = (retryAfterMs ?? 0) * 1e6;
-    const retry = anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: { nanos } }));
-    const status = { code, details: retryAfterMs === undefined ? [info] : [info, retry] };
-    const bytes = toBinary(StatusSchema, create(StatusSchema, status));
-    metadata.set("grpc-status-details-bin", Buffer.from(bytes));
-  }
-  return CallError.from(Object.assign(new Error(details), { code, details, metadata }) as ServiceError);
+function failure(code: Code, message: string, reason?: string, retryAfterMs?: number): CallError {
+  const sent = !message.startsWith("No connection");
+  if (reason === undefined) return CallError.from({ code, message, details: undefined, sent });
+  const info = anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain: "tally", reason }));
+  const nanos = (retryAfterMs ?? 0) * 1e6;
+  const retry = anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: { nanos } }));
+  const details = retryAfterMs === undefined ? [info] : [info, retry];
+  const bytes = toBinary(StatusSchema, create(StatusSchema, { code, details }));
+  return CallError.from({ code, message, details: bytes, sent });
 }
 
 interface Add {

@@ -1,0 +1,200 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+} from "node:http2";
+
+/** How an attempt at a call ended without an answer. */
+export interface Failed {
+  /** The gRPC status, by number. */
+  readonly code: number;
+  readonly message: string;
+  /** The google.rpc.Status that came with it. */
+  readonly details: Uint8Array | undefined;
+  /** Whether the request may have reached a server. */
+  readonly sent: boolean;
+}
+
+/** What became of an attempt. */
+export type Reply = { readonly answer: Buffer } | { readonly failed: Failed };
+
+/**
+ * A gRPC connection on Node's own HTTP/2, for unary calls over plaintext: made at the first call, and made again by
+ * the next one when it is lost or the server asks to leave it. It tries nothing again by itself.
+ *
+ * Not grpc-js, whose loading and first call are a third of what a command takes from its start to its answer, and
+ * which does not say whether a call that failed had been sent.
+ */
+export class Connection {
+  readonly #authority: string;
+  #session: ClientHttp2Session | undefined;
+
+  /** @param server  HOST:PORT, an IPv6 host in brackets */
+  constructor(server: string) {
+    this.#authority = `http://${server}`;
+  }
+
+  /**
+   * One attempt at a call.
+   *
+   * @param path       "/tally.v1.CounterService/Increment"
+   * @param request    the encoded message
+   * @param timeoutMs  the deadline from now; the server is told
+   */
+  unary(path: string, request: Uint8Array, timeoutMs: number): Promise<Reply> {
+    const session = this.#open();
+    const { promise, resolve } = Promise.withResolvers<Reply>();
+    const stream = session.request({
+      ":method": "POST",
+      ":path": path,
+      "content-type": "application/grpc",
+      "grpc-timeout": `${Math.max(1, Math.floor(timeoutMs))}m`,
+      te: "trailers",
+    });
+    const exchange = new Exchange(stream, session, resolve);
+    const timer = setTimeout(() => exchange.expire(), timeoutMs);
+    stream.once("close", () => clearTimeout(timer));
+    stream.end(framed(request));
+    return promise;
+  }
+
+  /** Hang up; calls in flight fail. */
+  close(): void {
+    this.#session?.destroy();
+  }
+
+  #open(): ClientHttp2Session {
+    const session = this.#session;
+    if (session !== undefined && !session.closed && !session.destroyed) return session;
+    const fresh = connect(this.#authority, {
+      settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
+    });
+    fresh.on("error", () => {}); // Each call in flight tells it.
+    fresh.on("goaway", () => fresh.close()); // Calls in flight may end, the next one connects anew.
+    fresh.on("connect", () => fresh.setLocalWindowSize(WINDOW_BYTES));
+    this.#session = fresh;
+    return fresh;
+  }
+}
+
+/** One call on its stream, from its first byte to what became of it. */
+class Exchange {
+  readonly #stream: ClientHttp2Stream;
+  readonly #session: ClientHttp2Session;
+  readonly #chunks: Buffer[] = [];
+  #headers: IncomingHttpHeaders = {};
+  #expired = false;
+  #error: Error | undefined;
+
+  constructor(stream: ClientHttp2Stream, session: ClientHttp2Session, settle: (reply: Reply) => void) {
+    this.#stream = stream;
+    this.#session = session;
+    stream.on("response", (headers) => this.#hear(headers));
+    stream.on("trailers", (headers) => this.#hear(headers));
+    stream.on("data", (chunk: Buffer) => this.#chunks.push(chunk));
+    stream.on("error", (error: Error) => {
+      this.#error = error.cause instanceof Error ? error.cause : error; // The session's own, if that was it.
+    });
+    stream.on("close", () => settle(this.#reply()));
+  }
+
+  expire(): void {
+    this.#expired = true;
+    this.#stream.close(constants.NGHTTP2_CANCEL);
+  }
+
+  #hear(headers: IncomingHttpHeaders): void {
+    this.#headers = { ...this.#headers, ...headers };
+  }
+
+  #reply(): Reply {
+    const {
+      "grpc-status": status,
+      "grpc-message": message,
+      "grpc-status-details-bin": details,
+    } = this.#headers;
+    if (status === "0") return this.#answer();
+    if (status !== undefined) {
+      const bytes = typeof details === "string" ? Buffer.from(details, "base64") : undefined;
+      return {
+        failed: {
+          code: Number(status),
+          message: percentDecoded(`${message ?? ""}`),
+          details: bytes,
+          sent: true,
+        },
+      };
+    }
+    return this.#unanswered();
+  }
+
+  #answer(): Reply {
+    const body = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+    const whole = body.length >= FRAME_HEAD && body.length === FRAME_HEAD + body.readUInt32BE(1);
+    if (whole && body[0] === 0) return { answer: body.subarray(FRAME_HEAD) };
+    return failed(CODE.INTERNAL, "the answer is not one whole message", true);
+  }
+
+  #unanswered(): Reply {
+    const connected = !this.#session.connecting && this.#stream.id !== undefined;
+    const httpStatus = Number(this.#headers[":status"] ?? 200);
+    if (this.#expired) return failed(CODE.DEADLINE_EXCEEDED, "the deadline passed", connected);
+    if (httpStatus !== 200)
+      return failed(HTTP_CODES[httpStatus] ?? CODE.UNKNOWN, `HTTP status ${httpStatus}`, true);
+    if (this.#stream.rstCode === constants.NGHTTP2_REFUSED_STREAM)
+      return failed(CODE.UNAVAILABLE, "the server refused the stream", false);
+    return failed(CODE.UNAVAILABLE, this.#error?.message ?? "the connection was closed", connected);
+  }
+}
+
+function failed(code: number, message: string, sent: boolean): Reply {
+  return { failed: { code, message, details: undefined, sent } };
+}
+
+/** As gRPC writes messages; what is not so written is taken as it is. */
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** gRPC's frame: a byte for "not compressed", four for the length, then the message. */
+function framed(message: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(FRAME_HEAD + message.length);
+  bytes[0] = 0;
+  bytes.writeUInt32BE(message.length, 1);
+  bytes.set(message, FRAME_HEAD);
+  return bytes;
+}
+
+const FRAME_HEAD = 5;
+
+/** Room for a whole answer, so that no page of a list waits for leave to go on. */
+const WINDOW_BYTES = 4 * 2 ** 20;
+
+/** The gRPC statuses that a client itself comes to. */
+const CODE = {
+  UNKNOWN: 2,
+  DEADLINE_EXCEEDED: 4,
+  PERMISSION_DENIED: 7,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
+} as const;
+
+/** What an answer that is not gRPC's means, as gRPC has it: github.com/grpc/grpc, doc/http-grpc-status-mapping.md. */
+const HTTP_CODES: Readonly<Record<number, number>> = {
+  400: CODE.INTERNAL,
+  401: CODE.UNAUTHENTICATED,
+  403: CODE.PERMISSION_DENIED,
+  404: CODE.UNIMPLEMENTED,
+  429: CODE.UNAVAILABLE,
+  502: CODE.UNAVAILABLE,
+  503: CODE.UNAVAILABLE,
+  504: CODE.UNAVAILABLE,
+};

@@ -11,6 +11,7 @@ import "./steps/refusals.ts";
 import "./steps/requests.ts";
 import "./steps/server.ts";
 import "./steps/settings.ts";
+import "./steps/watching.ts";
 import { World } from "./world.ts";
 
 /** Run a feature as a suite of Vitest: one test a scenario, each in a world of its own. */

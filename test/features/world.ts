@@ -24,7 +24,9 @@ export class World {
   pageToken = "";
   /** What a command reads from its standard input. */
   readonly lines: string[] = [];
-  /** The last command that was run. */
+  /** A command that runs. */
+  running: { says(text: string): Promise<void>; end(): Promise<NodeJS.Signals | null> } | undefined;
+  /** The last command that has ended. */
   ran: { readonly code: number | null; readonly stdout: string } | undefined;
   readonly #callers: Caller[] = [];
   #folder: string | undefined;
@@ -134,6 +136,7 @@ export class World {
 
   async close(): Promise<void> {
     this.#hangUp();
+    await this.running?.end();
     await this.#server?.stop();
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true });
   }

@@ -1,10 +1,11 @@
 /** Lines that the command line counts. */
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { step } from "../steps.ts";
+import type { World } from "../world.ts";
 
 const BIN = fileURLToPath(new URL("../../../bin/tally.mjs", import.meta.url));
 
@@ -17,11 +18,7 @@ step("a line of {int} letters", (world, length) => {
 });
 
 step("I run {string}", async (world, command) => {
-  const [program, ...args] = command.split(" ");
-  expect(program).toBe("tally");
-  const child = spawn(process.execPath, [BIN, ...args], {
-    env: { ...process.env, TALLY_SERVER: await world.address(), TALLY_CONTEXT: "" },
-  });
+  const child = await spawnTally(world, command);
   child.stdin.end(world.lines.map((line) => `${line}\n`).join(""));
   const ended = once(child, "close");
   const stdout = await text(child.stdout);
@@ -33,3 +30,11 @@ step("it ends with {int} and says {string}", (world, code, said) => {
   expect(world.ran?.stdout).toContain(said);
   expect(world.ran?.code).toBe(code);
 });
+
+/** The command's process, with the scenario's server as its own. */
+export async function spawnTally(world: World, command: string): Promise<ChildProcessWithoutNullStreams> {
+  const [program, ...args] = command.split(" ");
+  expect(program).toBe("tally");
+  const env = { ...process.env, TALLY_SERVER: await world.address(), TALLY_CONTEXT: "" };
+  return spawn(process.execPath, [BIN, ...args], { env });
+}

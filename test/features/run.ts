@@ -3,6 +3,7 @@ import type { Scenario } from "./gherkin/plugin.ts";
 import { STEPS } from "./steps.ts";
 import "./steps/batches.ts";
 import "./steps/callers.ts";
+import "./steps/command-line.ts";
 import "./steps/counters.ts";
 import "./steps/counting.ts";
 import "./steps/many-counters.ts";

@@ -28,6 +28,8 @@ export class World {
   running: { says(text: string): Promise<void>; end(): Promise<NodeJS.Signals | null> } | undefined;
   /** The last command that has ended. */
   ran: { readonly code: number | null; readonly stdout: string } | undefined;
+  /** What the last line that was typed at a shell came to. */
+  typed: { readonly code: number | null; readonly stdout: string; readonly stderr: string } | undefined;
   readonly #callers: Caller[] = [];
   #folder: string | undefined;
   #server: { readonly port: number; stop(): Promise<void>; kill?(): Promise<void> } | undefined;

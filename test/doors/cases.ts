@@ -352,7 +352,7 @@ function seats(more: object) {
   return { name: "seats", value: "5", initial: "2", min: "0", max: "10", ...more };
 }
 
-function ok(method: string, request: object, ok: object): Call {
+export function ok(method: string, request: object, ok: object): Call {
   return { method, request, ok };
 }
 
@@ -360,7 +360,7 @@ function outcome(outcome: object): object {
   return { outcome };
 }
 
-function refused(
+export function refused(
   method: string,
   request: object,
   status: string,

@@ -38,6 +38,8 @@ interface Options {
   /** Puts something in front of the real store or writer. */
   readonly store?: (real: Store) => Store;
   readonly writer?: (real: Writer) => Writer;
+  readonly newUid?: () => string;
+  readonly allowOrigins?: readonly string[];
 }
 
 /** Open a door that serves; `await using` closes it. */
@@ -48,11 +50,13 @@ export async function open(options: Options = {}): Promise<Opened> {
     grpcListen,
     store: front,
     writer: frontWriter,
+    newUid = () => v7(),
+    allowOrigins = [],
   } = options;
   const clock = new HandClock();
   const real = new MemoryStore({
     clock,
-    newUid: () => v7(),
+    newUid,
     retention: DEFAULT_RETENTION,
     cachedCountersMax: 1_000,
     warn: () => {},
@@ -64,6 +68,7 @@ export async function open(options: Options = {}): Promise<Opened> {
   const door = await openDoors({
     listen,
     grpcListen,
+    allowOrigins,
     store,
     writer,
     clock,

@@ -1,0 +1,75 @@
+import { create } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { ConnectError, type Transport } from "@connectrpc/connect";
+import { compressionGzip, createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
+import { type Answer, errorOf, methodOf, okOf, type ParityDoor, requestOf } from "./door.ts";
+
+/** Everything compressed, both ways. */
+const GZIPPED = {
+  sendCompression: compressionGzip,
+  acceptCompression: [compressionGzip],
+  compressMinBytes: 0,
+};
+
+/** Connect and gRPC-Web over HTTP/1.1: the client of connect-node. */
+export const CONNECT: readonly ParityDoor[] = [
+  door("Connect, JSON", (baseUrl) =>
+    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false }),
+  ),
+  door("Connect, binary", (baseUrl) =>
+    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true }),
+  ),
+  door("Connect, JSON, GET for reads", (baseUrl) =>
+    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false, useHttpGet: true }),
+  ),
+  door("Connect, binary, GET for reads, gzip", (baseUrl) =>
+    createConnectTransport({
+      baseUrl,
+      httpVersion: "1.1",
+      useBinaryFormat: true,
+      useHttpGet: true,
+      ...GZIPPED,
+    }),
+  ),
+  door("Connect, JSON, gzip", (baseUrl) =>
+    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false, ...GZIPPED }),
+  ),
+  door("gRPC-Web", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" })),
+  door("gRPC-Web, gzip", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1", ...GZIPPED })),
+];
+
+function door(name: string, transportTo: (baseUrl: string) => Transport): ParityDoor {
+  return {
+    name,
+    open(opened) {
+      const transport = transportTo(`http://127.0.0.1:${opened.door.port}`);
+      return {
+        async call(method, request) {
+          try {
+            const { unary } = transport;
+            const answer = await unary(
+              methodOf(method),
+              undefined,
+              undefined,
+              undefined,
+              requestOf(method, request),
+            );
+            return okOf(method, answer.message);
+          } catch (error) {
+            if (!(error instanceof ConnectError)) throw error;
+            return errorOfConnect(error);
+          }
+        },
+      };
+    },
+  };
+}
+
+function errorOfConnect({ code, rawMessage, details }: ConnectError): Answer {
+  const any = details.map((detail) => {
+    if (!("type" in detail)) throw new TypeError("expected details as they came over the wire");
+    return create(AnySchema, { typeUrl: `type.googleapis.com/${detail.type}`, value: detail.value });
+  });
+  return errorOf(create(StatusSchema, { code, message: rawMessage, details: any }));
+}

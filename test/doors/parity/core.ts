@@ -1,0 +1,189 @@
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { CORRUPT, type FullCounter, headroom, settingsEtagOf } from "../../../src/core/counter.ts";
+import type { Refusal } from "../../../src/core/errors.ts";
+import type { SettingKey, Settings } from "../../../src/core/op.ts";
+import type { Store } from "../../../src/service/store.ts";
+import { Writer } from "../../../src/service/writer.ts";
+import * as ask from "../../support/calls.ts";
+import type { Opened } from "../../transports/door.ts";
+
+/** What the core says, with no door around it: the numbers, or the code of a refusal and its numbers. */
+export type CoreAnswer =
+  | { readonly ok: JsonObject }
+  | { readonly error: { readonly reason: string; readonly metadata: Record<string, string> } };
+
+/** What the doors judge before the core is asked. */
+export const JUDGED_BY_DOORS: ReadonlySet<string> = new Set(["INVALID_FIELD", "MESSAGE_TOO_LARGE"]);
+
+/** Calls the writer and the store directly, with requests in ProtoJSON that are well-formed. */
+export function openCore({ store, clock }: Pick<Opened, "store" | "clock">) {
+  const writer = new Writer(store, clock);
+  return (method: string, request: JsonObject): Promise<CoreAnswer> => {
+    const read = READS[method];
+    return read === undefined
+      ? change(writer, store, method, request as unknown as Request)
+      : read(store, request);
+  };
+}
+
+/** The fields of requests that the core is asked with. */
+interface Request {
+  readonly name: string;
+  readonly amount?: string;
+  readonly value?: string;
+  readonly etag?: string;
+  readonly settingsEtag?: string;
+  readonly mustExist?: boolean;
+  readonly note?: string;
+  readonly keepHistory?: boolean;
+  readonly requestId?: string;
+  readonly updateMask?: string;
+  readonly operations?: readonly (Request & {
+    readonly increment?: string;
+    readonly decrement?: string;
+    readonly set?: string;
+  })[];
+  readonly allOrNothing?: boolean;
+}
+
+async function change(writer: Writer, store: Store, method: string, request: Request): Promise<CoreAnswer> {
+  const options = { id: request.requestId };
+  const asked =
+    method === "BatchApply"
+      ? ask.batch(request.operations!.map(operation), {
+          ...options,
+          allOrNothing: request.allOrNothing ?? false,
+        })
+      : ask.single(OPS[method]!(request), options);
+  const before = (await store.get([request.name]))[0] as FullCounter | undefined;
+  const settled = await writer.submit({
+    ...asked,
+    deadline: Number.POSITIVE_INFINITY,
+    cancelled: () => false,
+  });
+  if ("code" in settled) return refused(settled);
+  const { results, replayed } = ask.answersOf([asked], settled.outcomes)[0]!;
+  if (method === "BatchApply") {
+    const outcomes = results.map((result) =>
+      "code" in result ? { refusal: reasonOf(result) } : numbers(result),
+    );
+    return { ok: { outcomes, replayed } };
+  }
+  const [result] = results;
+  if ("code" in result!) return refused(result);
+  if (method === "DeleteCounter") return { ok: { ...numbers(result!), uid: before?.uid ?? "", replayed } };
+  const found = (await store.get([request.name]))[0] as FullCounter;
+  if (method === "CreateCounter" || method === "UpdateCounter")
+    return { ok: { counter: shown(found), replayed } };
+  const room = replayed ? undefined : headroom(found);
+  const headrooms = room && { headroomUp: `${room.up}`, headroomDown: `${room.down}` };
+  return { ok: { outcome: { ...numbers(result!), ...headrooms, replayed } } };
+}
+
+const OPS: Readonly<Record<string, (request: Request) => ReturnType<typeof ask.increment>>> = {
+  Increment: ({ name, amount = "1", mustExist }) => ask.increment(name, BigInt(amount), must(mustExist)),
+  Decrement: ({ name, amount = "1" }) => ask.decrement(name, BigInt(amount)),
+  Set: ({ name, value, etag, note, mustExist }) =>
+    ask.set(name, BigInt(value!), { etag, note, ...must(mustExist) }),
+  Reset: ({ name, etag, note }) => ask.reset(name, { etag, note }),
+  CreateCounter: ({ name, value, ...request }) =>
+    ask.create(name, {
+      ...settingsIn(request as JsonObject),
+      ...(value !== undefined && { value: BigInt(value) }),
+    }),
+  UpdateCounter: ({ name, updateMask, settingsEtag: etag, ...request }) => {
+    const settings = settingsIn(request as JsonObject);
+    const mask = updateMask?.split(",").map((field) => (field === "onBound" ? "clamp" : field));
+    return ask.update(name, settings, { etag, ...(mask && { mask: mask as SettingKey[] }) });
+  },
+  DeleteCounter: ({ name, etag, keepHistory = false }) => ask.remove(name, { etag, keepHistory }),
+};
+
+function operation({ name, increment, decrement, set, etag }: NonNullable<Request["operations"]>[number]) {
+  if (increment !== undefined) return ask.increment(name, BigInt(increment));
+  if (decrement !== undefined) return ask.decrement(name, BigInt(decrement));
+  return set !== undefined ? ask.set(name, BigInt(set), { etag }) : ask.reset(name, { etag });
+}
+
+const must = (mustExist = false) => ({ mustExist });
+
+/** The settings that a request has, as the core calls them. */
+function settingsIn(request: JsonObject): Partial<Settings> {
+  const { initial, min, max, onBound, monotonic, labels, description } = request;
+  const numbers = Object.entries({ initial, min, max }).filter(([, value]) => value !== undefined);
+  return {
+    ...Object.fromEntries(numbers.map(([key, value]) => [key, BigInt(value as string)])),
+    ...(onBound !== undefined && { clamp: onBound === "ON_BOUND_CLAMP" }),
+    ...(monotonic !== undefined && { monotonic: monotonic as boolean }),
+    ...(labels !== undefined && { labels: labels as Record<string, string> }),
+    ...(description !== undefined && { description: description as string }),
+  };
+}
+
+const READS: Readonly<Record<string, (store: Store, request: JsonObject) => Promise<CoreAnswer>>> = {
+  async GetCounter(store, { name }) {
+    const [found] = await store.get([name as string]);
+    return found === undefined ? refused({ code: "COUNTER_NOT_FOUND" }) : { ok: { counter: shown(found) } };
+  },
+  async BatchGetCounters(store, { names }) {
+    const found = await store.get(names as string[]);
+    const results = found.map((one) =>
+      one === undefined ? { refusal: reasonOf({ code: "COUNTER_NOT_FOUND" }) } : { counter: shown(one) },
+    );
+    return { ok: { results } };
+  },
+  async ListCounters(store, { pageSize = 50, ...request }) {
+    const page = await store.list(selection(request), "", pageSize as number);
+    return { ok: { counters: page.counters.map(shown) } };
+  },
+  async TopCounters(store, { n = 10, order, ...request }) {
+    const end = order === "TOP_ORDER_LOWEST" ? "lowest" : "highest";
+    const { counters } = await store.top(selection(request), n as number, end);
+    return { ok: { counters: counters.map(shown) } };
+  },
+  async SumCounters(store, request) {
+    const { count, sum, lowest, highest } = await store.sum(selection(request));
+    const ends = lowest === undefined ? {} : { lowest: `${lowest}`, highest: `${highest}` };
+    return { ok: { count: `${count}`, sum: `${sum}`, ...ends } };
+  },
+};
+
+function selection({ prefix = "", labels = {} }: JsonObject) {
+  return { prefix: prefix as string, labels: labels as Record<string, string> };
+}
+
+function shown(counter: FullCounter | typeof CORRUPT): JsonObject {
+  if (counter === CORRUPT) throw new TypeError("expected a sound row");
+  const { name, uid, value, initial, min, max, clamp, monotonic, labels, description } = counter;
+  const bounds: Record<string, JsonValue> = {};
+  if (min !== undefined) bounds.min = `${min}`;
+  if (max !== undefined) bounds.max = `${max}`;
+  return {
+    name,
+    uid,
+    value: `${value}`,
+    initial: `${initial}`,
+    ...bounds,
+    onBound: clamp ? "ON_BOUND_CLAMP" : "ON_BOUND_REJECT",
+    monotonic,
+    labels: { ...labels },
+    description,
+    revision: `${counter.revision}`,
+    settingsRevision: `${counter.settingsRevision}`,
+    settingsEtag: settingsEtagOf(uid, counter.settingsRevision),
+  };
+}
+
+function numbers({ value, previous, revision }: { value: bigint; previous: bigint; revision: number }) {
+  return { value: `${value}`, previous: `${previous}`, revision: `${revision}` };
+}
+
+function refused(refusal: Refusal): CoreAnswer {
+  return { error: reasonOf(refusal) };
+}
+
+function reasonOf({ code, value, min, max, requested, field, etag, settingsEtag, index }: Refusal) {
+  const given = { value, min, max, requested, field, etag, settings_etag: settingsEtag, index };
+  const metadata = Object.entries(given).filter(([, each]) => each !== undefined);
+  return { reason: code, metadata: Object.fromEntries(metadata.map(([key, each]) => [key, `${each}`])) };
+}

@@ -1,14 +1,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Account } from "./account.ts";
 import { Client, RunTally } from "./client.ts";
-import { type Entry, History, NEW_SETTINGS, PLAIN_RULES, type Violation } from "./history.ts";
+import type { Entry, Violation } from "./history.ts";
 import { Killer } from "./killer.ts";
 import type { Random } from "./random.ts";
 import { seededRandom } from "./random.ts";
 import { freePort, pause, ServerProcess } from "./server-process.ts";
 import { checkStored, type Stored } from "./stored.ts";
-import { CREATED, isPlainSum, rulesOf } from "./workload.ts";
+import { CREATED, isPlainSum } from "./workload.ts";
 
 export interface CrashOptions {
   readonly kills: number;
@@ -65,11 +66,7 @@ class CrashRun {
   readonly #options: CrashOptions;
   readonly #random: Random;
   readonly #tally = new RunTally();
-  readonly #history = new History(rulesOf);
-  /** By uid, the settings: their marks, which revision by revision must follow from each other like values. */
-  readonly #settings = new History(() => PLAIN_RULES, NEW_SETTINGS);
-  /** The uids of counters whose deletion somebody was told of. */
-  readonly #deleted = new Set<string>();
+  readonly #account = new Account();
   readonly #sums = new Map<string, bigint>();
   readonly #violations: Violation[] = [];
   readonly #clients: Client[];
@@ -127,7 +124,7 @@ class CrashRun {
       killsBetweenCalls: this.#killsBetweenCalls,
       killsAtStart: this.#killsAtStart,
       tally: this.#tally,
-      counters: this.#history.known.size,
+      counters: this.#account.known.size,
       stored,
       seconds: (performance.now() - startedMs) / 1000,
     };
@@ -185,7 +182,7 @@ class CrashRun {
 
   async #check(): Promise<void> {
     await this.#rest();
-    this.#checkHistories();
+    this.#violations.push(...this.#account.check());
     const { calls, replays } = this.#tally;
     this.#options.progress?.(
       `${this.#brokenByKill.length} kills, ${calls} calls, ${replays.afterNoAnswer} replays, ${this.#violations.length} violations`,
@@ -195,55 +192,37 @@ class CrashRun {
 
   /** One more kill with nobody calling, then read every counter, then look at the file. */
   async #checkTheEnd(): Promise<Stored> {
-    this.#checkHistories();
+    this.#violations.push(...this.#account.check());
     await this.#server.kill();
     this.#server = this.#startServer();
     await this.#server.ready();
-    const names = this.#history.known.keys(); // One iterator for all clients: each takes the next.
+    const names = this.#account.known.keys(); // One iterator for all clients: each takes the next.
     const readOn = async (client: Client) => {
       for (const name of names) await client.do({ kind: "single", name, asked: { verb: "read" } });
     };
     await Promise.all(this.#clients.map(readOn));
-    this.#checkHistories();
+    this.#violations.push(...this.#account.check());
 
     const { code } = await this.#server.stop();
     if (code !== 0) this.#violations.push({ kind: "answer", text: `SIGTERM ended the server with ${code}` });
-    for (const [name, { value }] of this.#history.known) {
+    for (const [name, { value }] of this.#account.known) {
       const sum = this.#sums.get(name) ?? 0n;
       if (isPlainSum(name) && (value ?? 0n) !== sum) {
         const kind = (value ?? 0n) < sum ? "lost" : "doubled";
         this.#violations.push({ kind, text: `${name} is ${value}, and its operations sum up to ${sum}` });
       }
     }
-    const stored = await checkStored(this.#file, this.#history.known, this.#deleted);
+    const stored = await checkStored(this.#file, this.#account);
     for (const text of stored.faults) this.#violations.push({ kind: "value", text });
     return stored;
   }
 
-  #checkHistories(): void {
-    this.#violations.push(...this.#history.check(), ...this.#settings.check());
-  }
-
-  /** Into the history, and into the sum of what was asked for: a second account, which uses no revisions. */
+  /** Into the account, and into the sum of what was asked for: a second account, which uses no revisions. */
   #record(entry: Entry): void {
-    this.#history.add(entry);
+    this.#account.add(entry);
     const { name, asked, told } = entry;
     if ("refused" in told) return;
-    if (asked.verb === "delete") this.#deleted.add(told.uid!);
-    if (told.settings !== undefined) {
-      const { revision, mark } = told.settings;
-      const change = asked.verb === "update" ? ({ verb: "set", value: asked.mark } as const) : READ;
-      const settings = { revision, value: mark, uid: told.uid };
-      this.#settings.add({
-        ...entry,
-        name: `the settings of ${name}, ${told.uid}`,
-        asked: change,
-        told: settings,
-      });
-    }
     const amount = asked.verb === "add" ? asked.amount : asked.verb === "create" ? asked.value : 0n;
     this.#sums.set(name, (this.#sums.get(name) ?? 0n) + amount);
   }
 }
-
-const READ = { verb: "read" } as const;

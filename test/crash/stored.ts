@@ -5,6 +5,7 @@ import { CORRUPT } from "../../src/core/batch.ts";
 import { ChangeKind } from "../../src/core/change.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
+import type { Account } from "./account.ts";
 import type { Known } from "./history.ts";
 
 /** What a data file was found to be, beside faults. */
@@ -20,8 +21,7 @@ export interface Stored {
  */
 export async function checkStored(
   file: string,
-  known: ReadonlyMap<string, Known>,
-  deleted: ReadonlySet<string> = new Set(),
+  { known, deleted }: Pick<Account, "known" | "deleted">,
 ): Promise<Stored> {
   const faults = [...integrityFaults(file)];
   const store = await openStore(`sqlite:${file}`, {

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { EXIT } from "../../src/cli/exit.ts";
+import { Account } from "../crash/account.ts";
 import { Client, RunTally } from "../crash/client.ts";
 import { Unanswered } from "../crash/connection.ts";
-import { type Entry, History, type Violation } from "../crash/history.ts";
+import type { Entry, Violation } from "../crash/history.ts";
 import { freshSeed, seededRandom } from "../crash/random.ts";
 import { freePort, pause, ServerProcess } from "../crash/server-process.ts";
 import { checkStored } from "../crash/stored.ts";
-import { CREATED, rulesOf } from "../crash/workload.ts";
+import { CREATED } from "../crash/workload.ts";
 import { Caller } from "./calls.ts";
 import { FULL } from "./full.ts";
 import { CAN_TRACE, type Failure, failing, seenIn } from "./strace.ts";
@@ -94,7 +95,7 @@ describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace
       const { unanswered, refusals } = load.tally;
       if (suffix === "-wal") expect(unanswered + (refusals.get("OUTCOME_UNKNOWN") ?? 0)).toBeGreaterThan(0);
       await disk.stop();
-      expect((await checkStored(disk.file, load.history.known)).faults, `seed ${seed}`).toEqual([]);
+      expect((await checkStored(disk.file, load.account)).faults, `seed ${seed}`).toEqual([]);
     },
   );
 
@@ -200,7 +201,7 @@ async function incrementOnce(port: number, requestId: string): Promise<bigint | 
 /** The clients of the crash test. */
 class Load {
   readonly tally = new RunTally();
-  readonly history = new History(rulesOf);
+  readonly account = new Account();
   readonly violations: Violation[] = [];
   readonly #clients: Client[];
   #working: Promise<unknown> = Promise.resolve();
@@ -209,7 +210,7 @@ class Load {
   constructor(port: number, seed: number) {
     const random = seededRandom(seed);
     const { tally } = this;
-    const history = { add: (entry: Entry) => this.history.add(entry) };
+    const history = { add: (entry: Entry) => this.account.add(entry) };
     const report = (violation: Violation) => void this.violations.push(violation);
     const run = { port, tally, history, report };
     this.#clients = Array.from({ length: 32 }, () => new Client(run, random.fork()));
@@ -232,7 +233,7 @@ class Load {
   async end(): Promise<void> {
     this.#resting = true;
     await this.#working;
-    this.violations.push(...this.history.check());
+    this.violations.push(...this.account.check());
   }
 
   #close(): void {

@@ -157,6 +157,6 @@ async function compare(expected: ReadonlyMap<string, bigint>): Promise<string[]>
   if (code !== 0) faults.push(`SIGTERM ended the server with ${code}`);
   const known = new Map<string, Known>();
   for (const [name, value] of expected) known.set(name, { value, revision: Number(value), uid: undefined });
-  faults.push(...(await checkStored(file, known)).faults);
+  faults.push(...(await checkStored(file, { known, deleted: new Set() })).faults);
   return faults;
 }

@@ -76,7 +76,7 @@ export function cleanEnv(): NodeJS.ProcessEnv {
 /** A folder of the test's own. */
 export function folder(): string {
   const path = mkdtempSync(join(tmpdir(), "tally-cli-"));
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
   return path;
 }
 

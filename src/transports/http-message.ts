@@ -53,18 +53,28 @@ export function sendJson(
     .end(body);
 }
 
-/** Answer with an error as AIP-193 has it: `{"error": {"code": 404, "status": "NOT_FOUND", "message", "details"}}`. */
+/** Answer with an error. */
 export function sendRefusal(
   response: ServerResponse,
   refused: Refused,
   headers: Record<string, string> = {},
 ): void {
+  const error = errorOf(refused);
+  sendJson(response, error.code, { error }, { ...headers, ...headersOf(refused) });
+}
+
+/** An error as AIP-193 has it: `{"code": 404, "status": "NOT_FOUND", "message", "details"}`. */
+export function errorOf(refused: Refused): {
+  code: number;
+  status: string;
+  message: string;
+  details: unknown[];
+} {
   const { grpc, http } = STATUS[refused.code];
   const { message, details } = toJson(StatusSchema, fromBinary(StatusSchema, statusBytes(refused)), {
     registry: DETAILS,
   }) as { message: string; details: unknown[] };
-  const error = { code: http, status: CodeSchema.value[grpc]!.name, message, details };
-  sendJson(response, http, { error }, { ...headers, ...headersOf(refused) });
+  return { code: http, status: CodeSchema.value[grpc]!.name, message, details };
 }
 
 const DETAILS = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);

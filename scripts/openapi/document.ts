@@ -1,0 +1,100 @@
+import type { FileRegistry } from "@bufbuild/protobuf";
+import { commentOf } from "./comments.ts";
+import { errorExamples, errorSchemas } from "./errors.ts";
+import { type Operation, operationsOf } from "./operation.ts";
+import { type Schema, Schemas } from "./schema.ts";
+import { simpleOperationsOf } from "./simple.ts";
+
+/** The OpenAPI 3.1 document of REST: what the protos say of CounterService, and the simple paths beside it. */
+export function documentOf(registry: FileRegistry, version: string): Schema {
+  const service = registry.getService("tally.v1.CounterService")!;
+  const reasons = registry.getEnum("tally.v1.ErrorReason")!;
+  const schemas = new Schemas();
+  const operations = [
+    ...service.methods.flatMap((method) => operationsOf(method, reasons, schemas)),
+    ...simpleOperationsOf(service, reasons, schemas),
+  ];
+  Object.assign(schemas.components, errorSchemas(reasons));
+  return {
+    openapi: "3.1.1",
+    info: {
+      title: "Tally",
+      version,
+      summary: "Durable, exact counters",
+      description: `${commentOf(service)}\n\n${JSON_RULES}`,
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
+    servers: [{ url: "/", description: "This server." }],
+    security: [],
+    tags: [
+      {
+        name: service.name,
+        description: "Counters: the methods of tally.v1.CounterService, by their paths in REST.",
+      },
+      {
+        name: "Simple",
+        description:
+          'The small API that many counter services have, on the same counters: it answers `{"name": "page-views", "value": 1}`.',
+      },
+    ],
+    paths: pathsOf(operations),
+    components: {
+      schemas: Object.fromEntries(Object.entries(schemas.components).sort(([a], [b]) => (a < b ? -1 : 1))),
+      parameters: PARAMETERS,
+      headers: HEADERS,
+      examples: errorExamples(reasons),
+    },
+  };
+}
+
+function pathsOf(operations: readonly Operation[]): Record<string, Record<string, Schema>> {
+  const paths: Record<string, Record<string, Schema>> = {};
+  for (const { path, method, operation } of operations) {
+    paths[path] ??= {};
+    if (method in paths[path]) throw new TypeError(`expected one operation, got two for ${method} ${path}`);
+    paths[path][method] = operation;
+  }
+  return paths;
+}
+
+const JSON_RULES = `JSON: an int64 is a string in answers ("42"), because a JSON number loses digits above 2^53. Requests take it as a string in plain decimal, or as a number up to 2^53-1 that is written as a whole one (5, and not 5.0). The names of fields are those given here, or with underscores as in the .proto files (\`mustExist\` or \`must_exist\`). What is not listed is refused, and so is a key that comes twice; null is the same as leaving a field out. Answers may grow by fields and by values of enums.`;
+
+const key = { type: "string", minLength: 1, maxLength: 64 };
+
+const PARAMETERS: Readonly<Record<string, Schema>> = {
+  IdempotencyKey: {
+    name: "Idempotency-Key",
+    in: "header",
+    description:
+      "Makes a retry safe: the requestId, as a header. Give one of them, or the same in both. 1 to 64 bytes of printable ASCII (0x21 to 0x7E); double quotes around it are taken off.",
+    schema: { ...key, pattern: "^[!#-~]*$" },
+  },
+  IfMatch: ifMatch(
+    "Change the counter only if its etag is still this one, which the ETag header of an answer gives: the etag, as a header. Give one of them, or the same in both.",
+  ),
+  IfMatchSettings: ifMatch(
+    "Change the settings only if the settingsEtag is still this one: the settingsEtag, as a header. Give one of them, or the same in both. The ETag header of an answer is not it: that is about the value.",
+  ),
+};
+
+function ifMatch(description: string): Schema {
+  return {
+    name: "If-Match",
+    in: "header",
+    description: `${description} Double quotes around it are taken off; \`*\` is the same as leaving it out.`,
+    schema: { ...key, maxLength: 66, pattern: '^(\\*|[!#-~]*|"[!-~]*")$' },
+  };
+}
+
+const HEADERS: Readonly<Record<string, Schema>> = {
+  ETag: {
+    description: "The counter's etag after the call, in double quotes: for If-Match.",
+    schema: { type: "string", pattern: '^"[!#-~]{1,64}"$' },
+    example: '"0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4"',
+  },
+  RetryAfter: {
+    description: "When to try again, in seconds.",
+    schema: { type: "integer", minimum: 0 },
+    example: 1,
+  },
+};

@@ -1,0 +1,181 @@
+/**
+ * One call of each method and what it is answered: a story, in the order of the document. A test sends them all to a
+ * new server, one after the other, and compares.
+ */
+export interface Example {
+  /** Fields in the path and the query. */
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly body?: Json;
+  readonly answer: Json;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+const UID = "0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51";
+const TIME = "2026-01-01T12:00:00.123Z";
+
+/** How many changes and changes of settings a counter has had. */
+interface Moment {
+  readonly value: number;
+  readonly revision: number;
+  readonly settingsRevision?: number;
+  readonly min?: string;
+}
+
+function seats({ value, revision, settingsRevision = 1, min }: Moment): Json {
+  return {
+    name: "seats",
+    value: `${value}`,
+    uid: UID,
+    revision: `${revision}`,
+    etag: `${UID}.${revision}`,
+    createTime: TIME,
+    updateTime: TIME,
+    initial: "10",
+    ...(min !== undefined && { min }),
+    max: "10",
+    onBound: "ON_BOUND_REJECT",
+    monotonic: false,
+    labels: { venue: "main" },
+    description: "Seats that are still free.",
+    settingsRevision: `${settingsRevision}`,
+    settingsEtag: `${UID}.s${settingsRevision}`,
+  };
+}
+
+function outcome(value: number, previous: number, revision: number): Json {
+  return {
+    outcome: {
+      name: "seats",
+      value: `${value}`,
+      previous: `${previous}`,
+      revision: `${revision}`,
+      etag: `${UID}.${revision}`,
+      time: TIME,
+      headroomUp: `${10 - value}`,
+      headroomDown: `${value}`,
+      replayed: false,
+    },
+  };
+}
+
+export const EXAMPLES: Readonly<Record<string, Example>> = {
+  CreateCounter: {
+    body: {
+      name: "seats",
+      initial: "10",
+      max: "10",
+      labels: { venue: "main" },
+      description: "Seats that are still free.",
+    },
+    answer: { counter: seats({ value: 10, revision: 1 }), replayed: false },
+  },
+  GetCounter: {
+    parameters: { name: "seats" },
+    answer: { counter: seats({ value: 10, revision: 1 }) },
+  },
+  BatchGetCounters: {
+    body: { names: ["seats", "chairs"] },
+    answer: {
+      results: [
+        { name: "seats", counter: seats({ value: 10, revision: 1 }) },
+        {
+          name: "chairs",
+          refusal: {
+            code: "NOT_FOUND",
+            reason: "COUNTER_NOT_FOUND",
+            message: "No counter has this name; create it first, or increment or set it without must_exist.",
+            metadata: {},
+          },
+        },
+      ],
+    },
+  },
+  ListCounters: {
+    parameters: { prefix: "sea", labels: { "labels.venue": "main" }, pageSize: 20 },
+    answer: { counters: [seats({ value: 10, revision: 1 })], nextPageToken: "", corruptNames: [] },
+  },
+  TopCounters: {
+    parameters: { n: 3 },
+    answer: { counters: [seats({ value: 10, revision: 1 })] },
+  },
+  SumCounters: {
+    parameters: { prefix: "sea" },
+    answer: { count: "1", sum: "10", lowest: "10", highest: "10" },
+  },
+  UpdateCounter: {
+    parameters: { name: "seats" },
+    body: { min: "0" },
+    answer: { counter: seats({ value: 10, revision: 1, settingsRevision: 2, min: "0" }), replayed: false },
+  },
+  Decrement: {
+    parameters: { name: "seats" },
+    body: { amount: "2", requestId: "order-17" },
+    answer: outcome(8, 10, 2),
+  },
+  Increment: {
+    parameters: { name: "seats" },
+    body: { amount: "1", requestId: "return-4" },
+    answer: outcome(9, 8, 3),
+  },
+  Set: {
+    parameters: { name: "seats" },
+    body: { value: "4", note: "counted by hand" },
+    answer: outcome(4, 9, 4),
+  },
+  Reset: {
+    parameters: { name: "seats" },
+    body: {},
+    answer: outcome(10, 4, 5),
+  },
+  BatchApply: {
+    body: {
+      operations: [
+        { name: "seats", decrement: "3" },
+        { name: "seats", decrement: "9" },
+        { name: "sold", increment: "3" },
+      ],
+      requestId: "order-18",
+    },
+    answer: {
+      outcomes: [
+        { name: "seats", value: "7", previous: "10", revision: "6" },
+        {
+          name: "seats",
+          value: "0",
+          previous: "0",
+          revision: "0",
+          refusal: {
+            code: "OUT_OF_RANGE",
+            reason: "BELOW_MIN",
+            message: "7 - 9 is below the minimum 0; the value stays 7.",
+            metadata: { value: "7", min: "0", requested: "9" },
+          },
+        },
+        { name: "sold", value: "3", previous: "0", revision: "1" },
+      ],
+      time: TIME,
+      replayed: false,
+    },
+  },
+  DeleteCounter: {
+    parameters: { name: "seats", note: "sold out" },
+    answer: { name: "seats", uid: UID, value: "7", revision: "6", time: TIME, replayed: false },
+  },
+  SimpleIncrement: {
+    parameters: { name: "page-views" },
+    body: {},
+    answer: { name: "page-views", value: 1 },
+  },
+  SimpleDecrement: {
+    parameters: { name: "page-views" },
+    body: { amount: "3" },
+    answer: { name: "page-views", value: -2 },
+  },
+  SimpleGet: { parameters: { name: "page-views" }, answer: { name: "page-views", value: -2 } },
+  SimplePut: {
+    parameters: { name: "page-views" },
+    body: { value: 7 },
+    answer: { name: "page-views", value: 7 },
+  },
+};

@@ -1,0 +1,125 @@
+import {
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  type DescMethod,
+  getOption,
+} from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
+import { http } from "../../gen/google/api/annotations_pb.ts";
+import { parseTemplate, patternOf } from "../../src/transports/rest/template.ts";
+import { commentOf, readMethodComment } from "./comments.ts";
+import { errorResponses } from "./errors.ts";
+import { EXAMPLES } from "./examples.ts";
+import { rulesOf } from "./rules.ts";
+import type { Schema, Schemas } from "./schema.ts";
+
+/** A path with a method, as OpenAPI has it. */
+export interface Operation {
+  readonly method: string;
+  readonly path: string;
+  readonly operation: Schema;
+}
+
+/** The operations of a method, one for each of its google.api.http rules: what rest.ts makes of them. */
+export function operationsOf(method: DescMethod, reasons: DescEnum, schemas: Schemas): Operation[] {
+  const rule = getOption(method, http);
+  return [rule, ...rule.additionalBindings].map((each, index) => {
+    const [verb, path] = patternOf(each);
+    const hasBody = each.body === "*";
+    const inPath = parseTemplate(path).segments.flatMap((segment) =>
+      "field" in segment ? [segment.field] : [],
+    );
+    const { summary, description, reasons: own } = readMethodComment(commentOf(method));
+    const changes = method.idempotency !== Idempotency.NO_SIDE_EFFECTS;
+    const example = EXAMPLES[method.name];
+    const operation = {
+      operationId: index === 0 ? method.name : `${method.name}${index + 1}`,
+      tags: [method.parent.name],
+      summary,
+      description,
+      parameters: [
+        ...method.input.fields.flatMap((field) => {
+          const { name, jsonName } = field;
+          if (inPath.includes(name)) return [pathParameter(field, schemas, example?.parameters?.[jsonName])];
+          return hasBody ? [] : [queryParameter(field, schemas, example?.parameters?.[jsonName])];
+        }),
+        ...headersOf(method.input),
+      ],
+      ...(hasBody && { requestBody: bodyOf(method.input, inPath, schemas, example?.body) }),
+      responses: {
+        "200": answerOf(method.output, schemas, example?.answer),
+        ...errorResponses(reasons, own, { method: verb, hasBody, changes }),
+      },
+    };
+    return { method: verb.toLowerCase(), path, operation };
+  });
+}
+
+export function pathParameter(field: DescField, schemas: Schemas, example: unknown): Schema {
+  const { description, ...schema } = schemas.field(field, "request");
+  return {
+    name: field.name,
+    in: "path",
+    required: true,
+    description: `${description} Percent-encoded, as one segment: "/" is %2F, and a ":" may be %3A.`,
+    schema,
+    ...(example !== undefined && { example }),
+  };
+}
+
+function queryParameter(field: DescField, schemas: Schemas, example: unknown): Schema {
+  const { description, ...whole } = schemas.field(field, "request");
+  const { type, ...rest } = whole;
+  // The text of a query has no null.
+  const only = Array.isArray(type) ? { type: type.find((each) => each !== "null"), ...rest } : whole;
+  const base = { name: field.jsonName, in: "query", description };
+  const given = example !== undefined && { example };
+  if (field.fieldKind !== "map") {
+    return { ...base, schema: "anyOf" in only ? (only.anyOf as Schema[])[0] : only, ...given };
+  }
+  // An entry is a parameter of its own: labels.site=a. An object in the style "form" that is exploded is just that,
+  // when its keys begin with the name.
+  const { pattern } = rulesOf(field).key as { pattern: string };
+  return {
+    ...base,
+    description: `${description} One parameter an entry, its name \`${field.name}.KEY\`: \`?${field.name}.site=a&${field.name}.page=b\`.`,
+    style: "form",
+    explode: true,
+    schema: { ...only, propertyNames: { pattern: pattern.replace("^", `^${field.name}\\.`) } },
+    ...given,
+  };
+}
+
+function headersOf({ fields }: DescMessage): Schema[] {
+  const has = (name: string) => fields.some((field) => field.name === name);
+  return [
+    ...(has("request_id") ? [{ $ref: "#/components/parameters/IdempotencyKey" }] : []),
+    ...(has("etag") ? [{ $ref: "#/components/parameters/IfMatch" }] : []),
+    ...(has("settings_etag") ? [{ $ref: "#/components/parameters/IfMatchSettings" }] : []),
+  ];
+}
+
+function bodyOf(input: DescMessage, inPath: readonly string[], schemas: Schemas, example: unknown): Schema {
+  const schema = schemas.message(input, "request", inPath);
+  const { required } = schemas.components[input.name]!;
+  return {
+    ...(required === undefined && { description: "None is the same as `{}`." }),
+    required: required !== undefined,
+    content: { "application/json": { schema, ...(example !== undefined && { example }) } },
+  };
+}
+
+function answerOf(output: DescMessage, schemas: Schemas, example: unknown): Schema {
+  const about = output.fields.find(({ name }) => name === "counter" || name === "outcome");
+  return {
+    description: "Done; durable, if it was a change.",
+    ...(about && { headers: { ETag: { $ref: "#/components/headers/ETag" } } }),
+    content: {
+      "application/json": {
+        schema: schemas.message(output, "response"),
+        ...(example !== undefined && { example }),
+      },
+    },
+  };
+}

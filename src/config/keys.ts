@@ -113,7 +113,7 @@ export const KEYS = {
     ...size("64KiB", "16MiB"),
     name: "batch-bytes-max",
     group: "Limits",
-    about: "message of a BatchApply or BatchGetCounters",
+    about: "message of a BatchApply",
     default: "4MiB",
   },
   cachedCountersMax: {

@@ -16,6 +16,7 @@ import {
   openSharedListener,
 } from "./listener.ts";
 import { originRoute } from "./origin.ts";
+import { referenceRoute } from "./reference.ts";
 import { articleRoute } from "./rest/article.ts";
 import { restRoute } from "./rest/rest.ts";
 
@@ -78,6 +79,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     connectRoute(calls, { clock, log, limits }),
     restRoute(calls, limits, log),
     articleRoute(calls, limits, log),
+    referenceRoute(),
   ];
   const http = openHttpServer(routes, { health, log, limits });
   const serveGrpc = grpc.serve.bind(grpc);

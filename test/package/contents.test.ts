@@ -26,6 +26,7 @@ describe("the package", () => {
       /^(package\.json|LICENSE|README\.md|CHANGELOG\.md)$/,
       /^bin\/[a-z-]+\.mjs$/,
       /^dist\/(src|gen)\/[\w./-]+\.js$/,
+      /^dist\/gen\/(openapi\.json|docs\.html|descriptors\.binpb)$/,
       /^(proto|third_party\/proto)\/[\w./]+\.proto$/,
     ];
     expect(files.filter((file) => !kinds.some((kind) => kind.test(file)))).toEqual([]);
@@ -46,8 +47,10 @@ describe("the package", () => {
     ];
     const sources = execFileSync("git", git, { cwd: ROOT, encoding: "utf8" }).trim().split("\n");
     const expected = sources
-      .filter((source) => /\.(ts|proto)$/.test(source))
-      .map((source) => source.replace(/^((?:src|gen)\/.*)\.ts$/, "dist/$1.js"));
+      .filter((source) => /\.(ts|proto)$/.test(source) || /^gen\/[^/]+$/.test(source))
+      .map((source) =>
+        source.replace(/^((?:src|gen)\/.*)\.ts$/, "dist/$1.js").replace(/^gen\//, "dist/gen/"),
+      );
     expect(files.filter((file) => /^(dist|proto|third_party)\//.test(file)).sort()).toEqual(expected.sort());
   });
 

@@ -113,7 +113,7 @@ export const KEYS = {
     ...size("64KiB", "16MiB"),
     name: "batch-bytes-max",
     group: "Limits",
-    about: "message of a BatchApply",
+    about: "message of a BatchApply or BatchGetCounters",
     default: "4MiB",
   },
   cachedCountersMax: {

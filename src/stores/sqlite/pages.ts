@@ -57,8 +57,8 @@ export class PageReader {
         continue;
       }
       if (name >= end) break;
-      if (full) return { counters, corruptNames, next: name };
-      counters.push(found);
+      if (full && name > begin) return { counters, corruptNames, next: name }; // Never where it began.
+      if (entry.matches === 1n) counters.push(found);
     }
     return { counters, corruptNames, next: undefined };
   }

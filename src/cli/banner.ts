@@ -8,7 +8,7 @@ export function bannerOf(server: RunningServer, config: Config, version: string)
   const reach = isOpen(config)
     ? "every machine that reaches this address may change every counter (--insecure)"
     : "this machine only";
-  const [buf, grpcurl] = commandsToTry(grpcAddress);
+  const at = reachable(grpcAddress);
   return `
 Tally ${version} is serving.
 
@@ -17,11 +17,11 @@ Tally ${version} is serving.
   store  ${store.title}
          ${DURABILITY[store.durability]}
 
-Count something, with buf or with grpcurl:
+Count something, from another terminal (in a checkout, tally is: npx .):
 
-  ${buf}
+  tally inc hello --server ${at}
 
-  ${grpcurl}
+  grpcurl -plaintext -d '{"name":"hello"}' ${at} tally.v1.CounterService/Increment
 
 Stop with Ctrl-C.
 
@@ -53,15 +53,6 @@ const DURABILITY = {
   fsync: "every answered change is on disk (fsync) before its answer leaves",
   none: "nothing is saved: every counter is gone when this process ends",
 } as const;
-
-function commandsToTry(address: Address): [buf: string, grpcurl: string] {
-  const at = reachable(address);
-  const method = "tally.v1.CounterService/Increment";
-  return [
-    `npx @bufbuild/buf curl --protocol grpc --http2-prior-knowledge -d '{"name":"hello"}' http://${at}/${method}`,
-    `grpcurl -plaintext -d '{"name":"hello"}' ${at} ${method}`,
-  ];
-}
 
 /** The address as someone on this machine reaches it: one cannot connect to "every address". */
 function reachable({ host, port }: Address): string {

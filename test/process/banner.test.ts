@@ -20,9 +20,9 @@ Tally ${version} is serving.
   store  SQLite 3, ${path}
          every answered change is on disk (fsync) before its answer leaves
 
-Count something, with buf or with grpcurl:
+Count something, from another terminal (in a checkout, tally is: npx .):
 
-  npx @bufbuild/buf curl --protocol grpc --http2-prior-knowledge -d '{"name":"hello"}' http://127.0.0.1:${port}/tally.v1.CounterService/Increment
+  tally inc hello --server 127.0.0.1:${port}
 
   grpcurl -plaintext -d '{"name":"hello"}' 127.0.0.1:${port} tally.v1.CounterService/Increment
 
@@ -39,6 +39,7 @@ Stop with Ctrl-C.
     expect(stdout).toMatch(
       /gRPC {3}\[::\]:\d+, plaintext; every machine that reaches this address may change/,
     );
+    expect(stdout).toMatch(/tally inc hello --server \[::1\]:\d+\n/);
     expect(stdout).toMatch(/grpcurl -plaintext -d '\{"name":"hello"\}' \[::1\]:\d+ /);
   });
 

@@ -12,7 +12,7 @@ export const grpcurl: ForeignClient = {
     return {
       async call(method, request) {
         const args = ["-plaintext", "-format-error", "-d", "@", address, `${SERVICE}/${method}`];
-        return toAnswer(await run("grpcurl", args, JSON.stringify(request)));
+        return toAnswer(await run("grpcurl", args, JSON.stringify(request, asGrpcurlHasIt)));
       },
       async close() {},
     };
@@ -22,6 +22,13 @@ export const grpcurl: ForeignClient = {
 interface JsonStatus {
   readonly code: number;
   readonly details?: readonly { domain?: string; reason?: string; metadata?: Record<string, string> }[];
+}
+
+/** It takes the message of a FieldMask, and not the text "max,onBound" that Protobuf's JSON mapping has for it. */
+function asGrpcurlHasIt(key: string, value: unknown): unknown {
+  if (key !== "updateMask") return value;
+  const paths = (value as string).replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`).split(",");
+  return { paths };
 }
 
 function toAnswer({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }): Answer {

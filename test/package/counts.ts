@@ -32,6 +32,8 @@ export async function countsWith(
         stderr: "",
       });
     }
+    const { status } = await fetch(`http://127.0.0.1:${port}/openapi.json`);
+    expect(status).toBe(200);
     stop(server, pid as number);
     await expect(server.ended).resolves.toMatchObject({ code: 0, signal: null, stderr: "" });
   }

@@ -85,7 +85,11 @@ describe("the README's tables", () => {
 function shellBlock(where: string, { code, shows }: Block): void {
   const tools = ["npx", "grpcurl"].filter((tool) => code.includes(`${tool} `));
   withTools(tools, `${where} runs, and shows what it says`, async () => {
-    const { code: exit, stdout, stderr } = await run("bash", ["--norc", "-euo", "pipefail", "-c", addressed(code)]);
+    const {
+      code: exit,
+      stdout,
+      stderr,
+    } = await run("bash", ["--norc", "-euo", "pipefail", "-c", addressed(code)]);
     expect({ exit, stderr: exit === 0 ? "" : stderr }).toEqual({ exit: 0, stderr: "" });
     const printed = stdout === "" ? stderr : stdout;
     if (shows?.language === "text") expect(printed).toBe(shows.code);

@@ -67,7 +67,7 @@ const PARAMETERS: Readonly<Record<string, Schema>> = {
     in: "header",
     description:
       "Makes a retry safe: the requestId, as a header. Give one of them, or the same in both. 1 to 64 bytes of printable ASCII (0x21 to 0x7E); double quotes around it are taken off.",
-    schema: { ...key, pattern: "^[!#-~]*$" },
+    schema: { ...key, maxLength: 66, pattern: "^[!-~]*$" },
   },
   IfMatch: ifMatch(
     "Change the counter only if its etag is still this one, which the ETag header of an answer gives: the etag, as a header. Give one of them, or the same in both.",

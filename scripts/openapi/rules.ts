@@ -35,15 +35,25 @@ export function messageRulesOf(message: DescMessage): Schema {
   return Object.assign({}, ...cel.map(({ id }) => celRule(id)));
 }
 
+/** A field is there, and not null: in JSON that is the same as nothing. */
+export function given(name: string): Schema {
+  return { required: [name], properties: { [name]: { not: { type: "null" } } } };
+}
+
 /** Each rule in CEL once more as JSON Schema: an expression cannot be turned into one. */
 function celRule(id: string): Schema {
-  const changes = { anyOf: [{ required: ["set"] }, { required: ["reset"] }] };
+  const setOrReset = [given("set"), given("reset")];
   switch (id) {
     case "create_counter.min_max":
       return {}; // JSON Schema does not compare two fields; their comments say it.
     case "operation.etag_action":
     case "operation.note_action":
-      return { dependentSchemas: { etag: changes, note: changes } };
+      return {
+        dependentSchemas: {
+          etag: { anyOf: [...setOrReset, { properties: { etag: { type: "null" } } }] },
+          note: { anyOf: [...setOrReset, { properties: { note: { enum: ["", null] } } }] },
+        },
+      };
     default:
       throw new TypeError(`expected a rule that is described here, got ${id}`);
   }

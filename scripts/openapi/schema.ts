@@ -1,7 +1,7 @@
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence as Presence } from "@bufbuild/protobuf/wkt";
 import { commentOf } from "./comments.ts";
-import { messageRulesOf, rulesOf } from "./rules.ts";
+import { given, messageRulesOf, rulesOf } from "./rules.ts";
 
 /** JSON Schema 2020-12, which OpenAPI 3.1 uses. */
 export interface Schema {
@@ -154,7 +154,7 @@ function implicit(field: DescField): boolean {
 
 /** In JSON null is the same as nothing, where nothing is allowed. */
 function isNullable(field: DescField): boolean {
-  return field.oneof === undefined && !isRequired(field, "request");
+  return !isRequired(field, "request");
 }
 
 function orNull(schema: Schema): Schema {
@@ -167,5 +167,5 @@ function oneofsOf({ oneofs }: DescMessage): Schema {
   const [oneof, ...more] = oneofs;
   if (oneof === undefined) return {};
   if (more.length > 0) throw new TypeError(`expected one oneof at most, got ${oneofs.length}`);
-  return { oneOf: oneof.fields.map(({ jsonName }) => ({ required: [jsonName] })) };
+  return { oneOf: oneof.fields.map(({ jsonName }) => given(jsonName)) };
 }

@@ -1,0 +1,45 @@
+"""What schemathesis has to be told beside the document: which refusals of a valid request are right."""
+
+import re
+
+import schemathesis
+
+# What a counter, or what was asked before, may refuse: no document can tell beforehand.
+OF_STATE = {"REQUEST_ID_REUSED", "MONOTONIC", "ABOVE_MAX", "BELOW_MIN", "VALUE_OUTSIDE_BOUNDS"}
+
+# What JSON Schema has no words for, and the comments say: the message of each.
+IN_WORDS = re.compile(
+    r"must be -?[0-9]+ to [0-9]+"  # int64 as text: a pattern has its digits, and not its range
+    r"|must be (at most [0-9]+|1 to 64) bytes"  # where a character takes several, or a header has two quotes less
+    r"|must be a whole number in plain decimal, got -?[0-9]+\.0;"  # which JSON Schema takes for an integer
+    r"|must not be above max"
+    r"|must be the same in the path or header"
+    r"|must name settings only"
+    r"|must name a setting, or one must be given"
+    r"|must be (the|a) next_page_token"
+)
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Half of all requests would fail for two different request ids, and show nothing else."""
+    fields, headers = {**(case.query or {}), **(case.body if isinstance(case.body, dict) else {})}, case.headers
+    if not headers:
+        return
+    for header, names in {"Idempotency-Key": ["requestId"], "If-Match": ["etag", "settingsEtag"]}.items():
+        if any(fields.get(name) is not None for name in names):
+            headers.pop(header, None)
+
+
+@schemathesis.check
+def valid_requests_are_taken(ctx, response, case):
+    """A request as the document has it is done, or refused for a reason that the document cannot know."""
+    if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code != 400:
+        return
+    if case.method.upper() not in [method.upper() for method in case.operation.schema[case.operation.path]]:
+        return  # A method that is not there, to see it refused.
+    error = response.json()["error"]
+    reason = error["details"][0]["reason"]
+    if reason in OF_STATE or (reason == "INVALID_FIELD" and IN_WORDS.search(error["message"])):
+        return
+    raise AssertionError(f"a valid request was refused: {error['message']}")

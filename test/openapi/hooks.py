@@ -9,7 +9,7 @@ OF_STATE = {"REQUEST_ID_REUSED", "MONOTONIC", "ABOVE_MAX", "BELOW_MIN", "VALUE_O
 
 # What JSON Schema has no words for, and the comments say: the message of each.
 IN_WORDS = re.compile(
-    r"must be -?[0-9]+ to [0-9]+"  # int64 as text: a pattern has its digits, and not its range
+    r"must be (1|-9223372036854775808) to 9223372036854775807"  # int64 as text: a pattern has its digits, and not its range
     r"|must be (at most [0-9]+|1 to 64) bytes"  # where a character takes several, or a header has two quotes less
     r"|must be a whole number in plain decimal, got -?[0-9]+\.0;"  # which JSON Schema takes for an integer
     r"|must not be above max"
@@ -36,6 +36,8 @@ def valid_requests_are_taken(ctx, response, case):
     """A request as the document has it is done, or refused for a reason that the document cannot know."""
     if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code != 400:
         return
+    if case.meta.phase.name.value == "stateful":
+        return  # What an answer says is tried as anything, a value as a name too.
     if case.method.upper() not in [method.upper() for method in case.operation.schema[case.operation.path]]:
         return  # A method that is not there, to see it refused.
     error = response.json()["error"]

@@ -8,31 +8,47 @@ import type { Refusal } from "../core/errors.ts";
 import { type Refused, tooLarge } from "./calls/call.ts";
 import { STATUS, statusBytes } from "./status.ts";
 
-/** A request's path as it was sent, and its query. */
-export function targetOf({ url = "/" }: IncomingMessage): { path: string; query: URLSearchParams } {
-  const at = url.indexOf("?");
-  return at === -1
-    ? { path: url, query: new URLSearchParams() }
-    : { path: url.slice(0, at), query: new URLSearchParams(url.slice(at + 1)) };
-}
-
 /**
  * The body of a request.
  *
- * @returns  a refusal when it is larger than `bytesMax`; the rest of it is then not read, and the connection closed
- *           after the answer
+ * @returns  a refusal when it is larger than `bytesMax`: the rest of it is then dropped as it comes (within the time
+ *           that a request may take), because a caller that is still sending would not see the answer on a connection
+ *           that is closed. Also when the caller goes away before its end
  */
-export async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer | Refusal> {
-  const declared = Number(request.headers["content-length"] ?? 0);
-  if (declared > bytesMax) return tooLarge(declared, bytesMax);
+export function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer | Refusal> {
+  const { promise, resolve } = Promise.withResolvers<Buffer | Refusal>();
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  const declared = Number(request.headers["content-length"] ?? 0);
+  if (declared > bytesMax) resolve(tooLarge(declared, bytesMax));
+  request.on("data", (chunk: Buffer) => {
     size += chunk.length;
-    if (size > bytesMax) return tooLarge(size, bytesMax);
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+    if (size <= bytesMax) {
+      chunks.push(chunk);
+    } else {
+      chunks.length = 0;
+      resolve(tooLarge(size, bytesMax));
+    }
+  });
+  request.on("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+  request.on("error", () => {}); // That it was aborted; "close" follows.
+  request.on("close", () => resolve({ code: "CALL_CANCELLED" }));
+  return promise;
+}
+
+/** Whether a content type is JSON in UTF-8. */
+export function isJson(contentType: string): boolean {
+  const [type, ...parameters] = contentType.toLowerCase().split(/ *; */);
+  return (
+    type === "application/json" && parameters.every((each) => /^(?!charset=)|^charset="?utf-8"?$/.test(each))
+  );
+}
+
+/** The `allow` of a path, by what it takes. */
+export function allowOf(methods: Iterable<string>): string {
+  return [...new Set(methods)]
+    .flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]))
+    .join(", ");
 }
 
 export function sendJson(
@@ -79,9 +95,6 @@ export function errorOf(refused: Refused): {
 
 const DETAILS = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
 
-function headersOf({ code, retryAfterMs }: Refused): Record<string, string> {
-  const headers: Record<string, string> = {};
-  if (retryAfterMs !== undefined) headers["retry-after"] = `${Math.ceil(retryAfterMs / 1000)}`;
-  if (code === "MESSAGE_TOO_LARGE") headers.connection = "close"; // The rest of the body is never read.
-  return headers;
+function headersOf({ retryAfterMs }: Refused): Record<string, string> {
+  return retryAfterMs === undefined ? {} : { "retry-after": `${Math.ceil(retryAfterMs / 1000)}` };
 }

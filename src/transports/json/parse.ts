@@ -1,4 +1,5 @@
 import { visit } from "jsonc-parser";
+import { textOf } from "../http-target.ts";
 
 /** A number as it was written: what it means depends on the field that it is for. */
 export class Numeral {
@@ -9,7 +10,10 @@ export class Numeral {
 }
 
 /** What JSON text says, its numbers as written. */
-export type Json = null | boolean | string | Numeral | readonly Json[] | { readonly [key: string]: Json };
+export type Json = null | boolean | string | Numeral | readonly Json[] | JsonFields;
+
+/** What an object in JSON has. */
+export type JsonFields = { readonly [key: string]: Json };
 
 /** Why a text is not taken: a clause that completes "The body ...". */
 export class JsonError extends Error {
@@ -22,23 +26,48 @@ export class JsonError extends Error {
  * @throws JsonError
  */
 export function parseJson(bytes: Buffer): Json {
+  const text = textOf(bytes);
+  if (text === undefined) throw new JsonError("is not UTF-8");
+  if (text.startsWith("\ufeff"))
+    throw new JsonError("begins with a byte order mark, which JSON does not have");
+  refuseDepth(text);
   let json: Json;
-  let text: string;
-  try {
-    text = UTF8.decode(bytes);
-  } catch {
-    throw new JsonError("is not UTF-8");
-  }
   try {
     json = JSON.parse(text, keepNumerals as (key: string, value: unknown) => unknown);
   } catch (error) {
-    throw new JsonError(`is not JSON: ${(error as Error).message}`);
+    throw new JsonError(`is not JSON: ${shortened((error as Error).message, 100)}`);
   }
   refuseDuplicates(text);
   return json;
 }
 
-const UTF8 = new TextDecoder("utf-8", { fatal: true });
+/** A text of the caller's for a message to people. */
+export function shortened(text: string, lengthMax = 60): string {
+  return text.length <= lengthMax ? text : `${text.slice(0, lengthMax)}...`;
+}
+
+/** Requests have three levels. */
+const DEPTH_MAX = 32;
+
+/** What reads JSON calls itself for each level, and would run out of stack. */
+function refuseDepth(text: string): void {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === '"') at = endOfString(text, at);
+    else if (character === "]" || character === "}") depth--;
+    else if ((character === "[" || character === "{") && ++depth > DEPTH_MAX) {
+      throw new JsonError(`nests deeper than ${DEPTH_MAX} levels`);
+    }
+  }
+}
+
+/** Where the string that begins at `at` has its last quote. */
+function endOfString(text: string, at: number): number {
+  let end = at + 1;
+  while (end < text.length && text[end] !== '"') end += text[end] === "\\" ? 2 : 1;
+  return end;
+}
 
 /** TypeScript does not know the third parameter of a reviver yet. */
 function keepNumerals(_key: string, value: unknown, { source }: { source: string }): unknown {
@@ -53,7 +82,8 @@ function refuseDuplicates(text: string): void {
     onObjectEnd: () => void open.pop(),
     onObjectProperty: (key) => {
       const keys = open.at(-1)!;
-      if (keys.has(key)) throw new JsonError(`has the key ${JSON.stringify(key)} twice in one object`);
+      if (keys.has(key))
+        throw new JsonError(`has the key ${JSON.stringify(shortened(key))} twice in one object`);
       keys.add(key);
     },
   });

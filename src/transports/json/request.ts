@@ -1,14 +1,16 @@
 import {
   type DescField,
   type DescMessage,
+  type DescOneof,
   fromJson,
   type JsonValue,
   ScalarType,
   toBinary,
 } from "@bufbuild/protobuf";
+import { FieldMaskSchema } from "@bufbuild/protobuf/wkt";
 import type { Refusal } from "../../core/errors.ts";
 import { invalidField } from "../calls/shape.ts";
-import { type Json, JsonError, Numeral, parseJson } from "./parse.ts";
+import { type Json, JsonError, Numeral, parseJson, shortened } from "./parse.ts";
 
 /** A fault in a request: thrown within this folder, a refusal outside of it. */
 class Fault extends Error {
@@ -52,20 +54,38 @@ function encoded(schema: DescMessage, parse: () => Json): Buffer | Refusal {
 }
 
 function checkedMessage(schema: DescMessage, json: Json, path: string): JsonValue {
-  if (schema.typeName.startsWith("google.protobuf.")) return plain(json); // Has a mapping of its own.
+  if (schema.typeName === FieldMaskSchema.typeName) return checkedMask(json, path);
   if (!isObject(json)) {
     if (path === "") throw new Fault({ code: "MALFORMED_MESSAGE", expected: "must be a JSON object" });
     throw fault(path, "must be an object", json);
   }
   const checked: Record<string, JsonValue> = {};
+  const given = new Set<DescField>();
+  const chosen = new Map<DescOneof, DescField>();
   for (const [key, value] of Object.entries(json)) {
     const field = fieldOf(schema, key);
-    if (field === undefined) throw fault(joined(path, key), `is not a field of ${schema.name}`, undefined);
+    if (field === undefined)
+      throw fault(joined(path, shortened(key)), `is not a field of ${schema.name}`, undefined);
     const at = joined(path, field.name);
-    if (field.jsonName in checked) throw fault(at, "must be given once", undefined);
-    if (value !== null) checked[field.jsonName] = checkedField(field, value, at);
+    if (given.has(field)) throw fault(at, "must be given once, not by both of its names", undefined);
+    given.add(field);
+    if (value === null) continue; // As if it were not there.
+    if (field.oneof !== undefined) {
+      const other = chosen.get(field.oneof);
+      const choice = joined(path, field.oneof.name);
+      if (other !== undefined)
+        throw fault(choice, `must be one, not ${other.name} and ${field.name}`, undefined);
+      chosen.set(field.oneof, field);
+    }
+    checked[field.jsonName] = checkedField(field, value, at);
   }
   return checked;
+}
+
+/** In JSON a mask is one string: "min,onBound". */
+function checkedMask(json: Json, path: string): JsonValue {
+  if (typeof json === "string" && /^([a-zA-Z0-9.]+(,[a-zA-Z0-9.]+)*)?$/.test(json)) return json;
+  throw fault(path, "must be fields in lowerCamelCase, separated by commas", json);
 }
 
 /** A field by either of its names, as ProtoJSON takes both. */
@@ -83,7 +103,10 @@ function checkedField(field: DescField, json: Json, path: string): JsonValue {
       if (!isObject(json)) throw fault(path, "must be an object", json);
       const entries = Object.entries(json);
       return Object.fromEntries(
-        entries.map(([key, value]) => [key, checkedSingle(field, value, `${path}[${JSON.stringify(key)}]`)]),
+        entries.map(([key, value]) => [
+          key,
+          checkedSingle(field, value, `${path}[${JSON.stringify(shortened(key))}]`),
+        ]),
       );
     }
     default:
@@ -129,14 +152,6 @@ function wholeNumber(json: Json, path: string, min: bigint, max: bigint): string
     throw fault(path, "must be a string beyond 2^53-1, because a JSON number loses digits there", json);
   }
   return source;
-}
-
-/** JSON without our own class in it. */
-function plain(json: Json): JsonValue {
-  if (json instanceof Numeral) return Number(json.source);
-  if (Array.isArray(json)) return json.map(plain);
-  if (!isObject(json)) return json as JsonValue;
-  return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, plain(value)]));
 }
 
 function isObject(json: Json): json is { readonly [key: string]: Json } {

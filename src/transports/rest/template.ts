@@ -8,8 +8,8 @@ interface Template {
   readonly verb: string;
 }
 
-/** What a path says: its fields by name, decoded. */
-export type PathFields = Readonly<Record<string, string>>;
+/** What a path says: its fields by name, decoded; undefined for one that is not UTF-8, percent-encoded. */
+export type PathFields = Readonly<Record<string, string | undefined>>;
 
 /**
  * Read a template of google.api.http: literals and single-segment fields, and a verb behind the last.
@@ -32,7 +32,7 @@ export function parseTemplate(path: string): Template {
  * Match a raw path, percent-encoding and all: it is split before it is decoded, so that a name may hold "/" as %2F
  * and ":" as %3A.
  *
- * @returns  the fields; undefined when it does not match, or its percent-encoding is broken
+ * @returns  the fields; undefined when it does not match
  */
 export function matchTemplate({ segments, verb }: Template, rawPath: string): PathFields | undefined {
   let path = rawPath;
@@ -42,11 +42,11 @@ export function matchTemplate({ segments, verb }: Template, rawPath: string): Pa
   }
   const raw = path.slice(1).split("/");
   if (raw.length !== segments.length) return undefined;
-  const fields: Record<string, string> = {};
+  const fields: Record<string, string | undefined> = {};
   for (const [index, segment] of segments.entries()) {
     const text = decoded(raw[index]!);
-    if ("literal" in segment ? text !== segment.literal : !text) return undefined;
-    if ("field" in segment) fields[segment.field] = text!;
+    if ("literal" in segment ? text !== segment.literal : text === "") return undefined;
+    if ("field" in segment) fields[segment.field] = text;
   }
   return fields;
 }

@@ -1,0 +1,33 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import type { Refusal } from "../../core/errors.ts";
+import { tooLarge } from "../calls/call.ts";
+import { shortened } from "../json/parse.ts";
+
+export const COMPRESSIONS = new Map([compressionGzip, compressionBrotli].map((each) => [each.name, each]));
+
+/** @param encoding  how the bytes are compressed; undefined or "identity": not at all */
+export async function decompressed(
+  bytes: Buffer,
+  encoding: string | undefined,
+  bytesMax: number,
+): Promise<Buffer | Refusal> {
+  if (encoding === undefined || encoding === "identity") {
+    return bytes.length > bytesMax ? tooLarge(bytes.length, bytesMax) : bytes;
+  }
+  const compression = COMPRESSIONS.get(encoding);
+  if (compression === undefined) {
+    const known = [...COMPRESSIONS.keys()].join(" or ");
+    const expected = `must be compressed with ${known}, or not at all; got ${shortened(encoding)}`;
+    return { code: "MALFORMED_MESSAGE", expected };
+  }
+  try {
+    return Buffer.from(await compression.decompress(bytes, bytesMax));
+  } catch (error) {
+    // It stops there, however small the bytes are that would grow so large.
+    if (ConnectError.from(error).code === Code.ResourceExhausted) {
+      return { code: "MESSAGE_TOO_LARGE", max: BigInt(bytesMax) };
+    }
+    return { code: "MALFORMED_MESSAGE", expected: `is not ${compression.name}, as its headers say` };
+  }
+}

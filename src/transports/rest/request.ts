@@ -1,0 +1,128 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { DescMessage } from "@bufbuild/protobuf";
+import type { Refusal } from "../../core/errors.ts";
+import type { UnaryCall } from "../calls/call.ts";
+import { invalidField } from "../calls/shape.ts";
+import { isJson, readBody } from "../http-message.ts";
+import { targetOf } from "../http-target.ts";
+import { type Json, JsonError, type JsonFields, parseJson, shortened } from "../json/parse.ts";
+import { encodeJson, fieldOf } from "../json/request.ts";
+import { readQuery } from "./query.ts";
+import type { PathFields } from "./template.ts";
+
+export interface RestLimits {
+  /** The largest body, in bytes. */
+  readonly batchBytesMax: number;
+}
+
+/** What a request says beside its path and headers: the fields of a body, or a query still to be read. */
+export interface Given {
+  readonly fields: JsonFields;
+  readonly query: string;
+}
+
+/** Read the body of a request; where none is expected, one is refused, for what is in it would be dropped. */
+export async function readFields(
+  request: IncomingMessage,
+  hasBody: boolean,
+  { batchBytesMax }: RestLimits,
+): Promise<Given | Refusal> {
+  const { query } = targetOf(request);
+  const body = await readBody(request, batchBytesMax);
+  if ("code" in body) return body;
+  if (body.length === 0) return { fields: {}, query };
+  if (!hasBody) return { code: "MALFORMED_MESSAGE", expected: "must be empty; send the fields in the query" };
+  const type = request.headers["content-type"] ?? "";
+  const encoding = request.headers["content-encoding"] ?? "identity";
+  if (!isJson(type) || encoding !== "identity") {
+    const got = encoding === "identity" ? type || "none" : `${type} compressed with ${encoding}`;
+    const expected = "must be application/json in UTF-8, not compressed";
+    return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(got) };
+  }
+  try {
+    const json = parseJson(body);
+    if (typeof json !== "object" || json === null || Array.isArray(json) || "source" in json) {
+      return { code: "MALFORMED_MESSAGE", expected: "must be a JSON object" };
+    }
+    return { fields: json as JsonFields, query };
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    return { code: "MALFORMED_MESSAGE", expected: error.message };
+  }
+}
+
+/** The request message of a call, put together from everywhere; or why there is none. */
+export function requestBytes(
+  call: UnaryCall,
+  path: PathFields,
+  { fields, query }: Given,
+  headers: IncomingHttpHeaders,
+  hasBody: boolean,
+): Buffer | Refusal {
+  const { input } = call.method;
+  const read = readQuery(input, query);
+  if ("code" in read) return read;
+  const [parameter] = Object.keys(read.json);
+  if (hasBody && parameter !== undefined) {
+    return invalidField(parameter, "is not a parameter here; send it in the body", undefined);
+  }
+  const fromHeaders = headerFields(call, headers, path);
+  if ("code" in fromHeaders) return fromHeaders;
+  const json: Record<string, Json> = { ...fields, ...read.json };
+  for (const [name, value] of [...Object.entries(path), ...fromHeaders.fields]) {
+    if (value === undefined)
+      return invalidField(name, "must be UTF-8, percent-encoded (%25 for %)", undefined);
+    const refusal = put(json, input, name, value);
+    if (refusal !== undefined) return refusal;
+  }
+  return encodeJson(input, json);
+}
+
+/** Put a field that stands in the path or a header beside the others, which must not say otherwise. */
+function put(json: Record<string, Json>, input: DescMessage, name: string, value: Json): Refusal | undefined {
+  const field = fieldOf(input, name)!;
+  const given = [field.jsonName, field.name].map((key) => json[key]).find((each) => each != null);
+  if (given === undefined) {
+    delete json[field.name];
+    json[field.jsonName] = value;
+  } else if (given !== value) {
+    return invalidField(name, `must be the same in the path or header (${JSON.stringify(value)})`, given);
+  }
+  return undefined;
+}
+
+/**
+ * Fields that have a header of HTTP: Idempotency-Key, and If-Match for the etag that a method takes. A condition that a
+ * change does not take is refused, for it would be made without.
+ */
+function headerFields(
+  { method: { input, name }, changes }: UnaryCall,
+  headers: IncomingHttpHeaders,
+  path: PathFields,
+): { readonly fields: readonly (readonly [name: string, value: Json])[] } | Refusal {
+  if (!changes) return { fields: [] };
+  const fields: [string, Json][] = [];
+  const key = headers["idempotency-key"];
+  if (key !== undefined) fields.push(["request_id", unquoted(`${key}`)]);
+  const match = headers["if-match"];
+  const etag = ["etag", "settings_etag"].find((each) => fieldOf(input, each));
+  if (match === "*" && "name" in path) {
+    // That there is a counter, which all but these ask for anyway.
+    if (fieldOf(input, "must_exist")) fields.push(["must_exist", true]);
+  } else if (match !== undefined) {
+    if (etag === undefined) return invalidField("If-Match", `is not taken by ${name}`, undefined);
+    if (!/^("[!-~]*"|[^",/\s][^",\s]*)$/.test(match))
+      return invalidField("If-Match", "must be one strong etag", match);
+    fields.push([etag, unquoted(match)]);
+  }
+  const noneMatch = headers["if-none-match"];
+  if (noneMatch !== undefined && !(noneMatch === "*" && name === "CreateCounter")) {
+    return invalidField("If-None-Match", `is not taken by ${name}`, undefined);
+  }
+  return { fields };
+}
+
+/** As draft-ietf-httpapi-idempotency-key-header and RFC 9110 quote them; many clients do not. */
+function unquoted(text: string): string {
+  return /^"(.*)"$/.exec(text)?.[1] ?? text;
+}

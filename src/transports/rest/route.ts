@@ -1,0 +1,92 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Refusal, TallyError } from "../../core/errors.ts";
+import type { Log } from "../../telemetry.ts";
+import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
+import type { HttpRoute } from "../http.ts";
+import { allowOf, sendJson, sendRefusal } from "../http-message.ts";
+import { targetOf } from "../http-target.ts";
+import type { JsonFields } from "../json/parse.ts";
+import { refusalOf } from "../status.ts";
+import { type RestLimits, readFields, requestBytes } from "./request.ts";
+import { matchTemplate, type PathFields, type parseTemplate } from "./template.ts";
+
+/** A path that leads to a method. */
+export interface Binding {
+  readonly method: string;
+  readonly template: ReturnType<typeof parseTemplate>;
+  /** Whether the body is the rest of the message; without it the query is. */
+  readonly hasBody: boolean;
+  /** The call that is asked for, by what is in the body. */
+  call(body: JsonFields): UnaryCall;
+  /** What is answered. */
+  toJson(call: UnaryCall, response: Uint8Array): { json: unknown; headers?: Record<string, string> };
+}
+
+/** A path and a body become the request message of a call, and its response becomes JSON. */
+export function bindingsRoute(table: readonly Binding[], limits: RestLimits, log: Log): HttpRoute {
+  return async (request, response) => {
+    const { path } = targetOf(request);
+    const matches = table.flatMap((binding) => {
+      const fields = matchTemplate(binding.template, path);
+      return fields === undefined ? [] : [{ binding, fields }];
+    });
+    if (matches.length === 0) return false;
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    // A verb behind a ":" is one only for its own method: to any other, it is part of the name.
+    const match =
+      matches.find(({ binding }) => binding.method === method && binding.template.verb !== "") ??
+      matches.find(({ binding }) => binding.method === method);
+    if (match === undefined) {
+      const allow = allowOf(matches.map(({ binding }) => binding.method));
+      const refusal: Refusal = { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: `${method}` };
+      sendRefusal(response, refusal, { allow });
+    } else {
+      await answer(match.binding, match.fields, request, response, limits, log);
+    }
+    return true;
+  };
+}
+
+async function answer(
+  binding: Binding,
+  path: PathFields,
+  request: IncomingMessage,
+  response: ServerResponse,
+  limits: RestLimits,
+  log: Log,
+): Promise<void> {
+  const given = await readFields(request, binding.hasBody, limits);
+  if ("code" in given) {
+    sendRefusal(response, given);
+    return;
+  }
+  const call = binding.call(given.fields);
+  const bytes = requestBytes(call, path, given, request.headers, binding.hasBody);
+  const result = "code" in bytes ? bytes : await run(call, bytes, response, log);
+  if (result instanceof Uint8Array) {
+    const { json, headers } = binding.toJson(call, result);
+    sendJson(response, 200, json, headers);
+  } else {
+    sendRefusal(response, result);
+  }
+}
+
+/** Have a call answered; whatever goes wrong is a refusal. */
+async function run(
+  call: UnaryCall,
+  bytes: Buffer,
+  response: ServerResponse,
+  log: Log,
+): Promise<Uint8Array | Refused> {
+  const context: CallContext = {
+    caller: "",
+    deadline: Number.POSITIVE_INFINITY,
+    cancelled: () => response.destroyed,
+  };
+  try {
+    return await call.answer(bytes, context);
+  } catch (err) {
+    if (!(err instanceof TallyError)) log("http.handler_failed", { method: call.method.name, err });
+    return refusalOf(err, call.changes);
+  }
+}

@@ -70,8 +70,9 @@ export function messageOf(refusal: Refusal): string {
     case "INVALID_FIELD":
       return `${field} ${refusal.expected ?? "is not valid"}${refusal.got === undefined ? "" : `, got ${refusal.got}`}; nothing was applied.`;
     case "MESSAGE_TOO_LARGE":
-      if (requested === undefined)
-        return `Uncompressed, the message is above the ${max} bytes that are accepted; nothing was applied. Split it.`;
+      if (requested === undefined) {
+        return `The message is above the ${max} bytes that this method accepts; nothing was applied. Split it.`;
+      }
       return `The message has ${requested} bytes and this method accepts ${max}; nothing was applied. Split it.`;
     case "REQUEST_ID_REUSED":
       return `This request_id was used for another request (${field} differs); use a new id for a new request.`;

@@ -132,7 +132,12 @@ async function serve(
     signal: new AbortController().signal,
     contextValues: createContextValues().set(ASKED, asked),
   };
-  await universalResponseToNodeResponse(await handler(universal), response);
+  const answered = await handler(universal);
+  try {
+    await universalResponseToNodeResponse(answered, response);
+  } catch (error) {
+    if (!response.destroyed) throw error; // Else the caller has gone, and is owed nothing.
+  }
 }
 
 async function messageOfBody(

@@ -27,7 +27,7 @@ export function readBody(request: IncomingMessage, bytesMax: number): Promise<Bu
       chunks.push(chunk);
     } else {
       chunks.length = 0;
-      resolve(tooLarge(size, bytesMax));
+      resolve(tooLarge(undefined, bytesMax));
     }
   });
   request.on("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));

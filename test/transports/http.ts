@@ -34,18 +34,22 @@ export interface Refused {
 /** Make a request on a connection of its own, and read all of the answer. */
 export async function send(port: number, { method = "GET", path, headers = {}, body }: Sent): Promise<Got> {
   const json = typeof body === "object" && !(body instanceof Uint8Array);
+  const bytes = json ? JSON.stringify(body) : body;
   const outgoing = request({
     host: "127.0.0.1",
     port,
     method,
     path,
     agent: false,
-    headers: { ...(json && { "content-type": "application/json" }), ...headers },
+    headers: {
+      ...(json && { "content-type": "application/json" }),
+      ...(bytes !== undefined && { "content-length": `${Buffer.byteLength(bytes)}` }), // For GET too.
+      ...headers,
+    },
   });
-  outgoing.end(json ? JSON.stringify(body) : body);
+  outgoing.end(bytes);
   const [response] = (await once(outgoing, "response")) as [IncomingMessage];
-  const bytes = Buffer.concat((await response.toArray()) as Buffer[]);
-  return gotOf(response.statusCode!, response.headers, bytes);
+  return gotOf(response.statusCode!, response.headers, Buffer.concat((await response.toArray()) as Buffer[]));
 }
 
 export function gotOf(status: number, headers: IncomingHttpHeaders, bytes: Buffer): Got {

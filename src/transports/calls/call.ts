@@ -50,6 +50,8 @@ const ABOUT_A_COUNTER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ROW_CORRUPT",
 ]);
 
-export function tooLarge(size: number, max: number): Refusal {
-  return { code: "MESSAGE_TOO_LARGE", requested: BigInt(size), max: BigInt(max) };
+/** @param size  in bytes; undefined when it was not read to its end */
+export function tooLarge(size: number | undefined, max: number): Refusal {
+  const requested = size === undefined ? {} : { requested: BigInt(size) };
+  return { code: "MESSAGE_TOO_LARGE", ...requested, max: BigInt(max) };
 }

@@ -26,7 +26,7 @@ export async function decompressed(
   } catch (error) {
     // It stops there, however small the bytes are that would grow so large.
     if (ConnectError.from(error).code === Code.ResourceExhausted) {
-      return { code: "MESSAGE_TOO_LARGE", max: BigInt(bytesMax) };
+      return tooLarge(undefined, bytesMax);
     }
     return { code: "MALFORMED_MESSAGE", expected: `is not ${compression.name}, as its headers say` };
   }

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { HttpRoute } from "./http.ts";
-import { sendRefusal, targetOf } from "./http-message.ts";
+import { sendRefusal } from "./http-message.ts";
+import { targetOf } from "./http-target.ts";
 
 /**
  * What Tally says of itself, as `npm run generate` has written it: the document of REST for programs, the same for

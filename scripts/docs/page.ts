@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Schema } from "../openapi/schema.ts";
 import type { Parameter } from "./curl.ts";
-import { type Html, html, inline, prose } from "./html.ts";
+import { Html, html, inline, prose } from "./html.ts";
 import { type Operation, operationSection } from "./operation.ts";
 import { fieldsOf } from "./schema.ts";
 
@@ -81,7 +81,7 @@ interface ErrorBody {
   readonly message: string;
 }
 
-const STYLE = readFileSync(new URL("style.css", import.meta.url), "utf8");
+const STYLE = new Html(readFileSync(new URL("style.css", import.meta.url), "utf8"));
 const ERRORS = ["Error", "ErrorInfo", "BadRequest", "RetryInfo"];
 
 function operationsIn({ paths, components }: Schema): Operation[] {

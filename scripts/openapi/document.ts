@@ -29,7 +29,7 @@ export function documentOf(registry: FileRegistry, version: string): Schema {
     tags: [
       {
         name: service.name,
-        description: "Counters: the methods of tally.v1.CounterService, by their paths in REST.",
+        description: "The methods of tally.v1.CounterService, by their paths in REST.",
       },
       {
         name: "Simple",

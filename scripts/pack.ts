@@ -13,14 +13,14 @@ import { join, resolve } from "node:path";
 const ROOT = resolve(import.meta.dirname, "..");
 const COPIED = ["bin", "proto", "third_party", "CHANGELOG.md", "LICENSE", "README.md"];
 /** What is generated and no source: the server gives it out as it is. */
-const SERVED = ["gen/openapi.json", "gen/docs.html", "gen/descriptors.binpb"];
+const SERVED = ["gen/openapi.json", "gen/docs.html", "gen/descriptors.binpb", "gen/console"];
 
 const destination = resolve(process.env.INIT_CWD ?? ".", process.argv[2] ?? ROOT);
 const staged = mkdtempSync(join(tmpdir(), "tally-pack-"));
 try {
   for (const path of COPIED) cpSync(join(ROOT, path), join(staged, path), { recursive: true });
   writeFileSync(join(staged, "package.json"), `${JSON.stringify(packagedManifest(), null, 2)}\n`);
-  for (const served of SERVED) cpSync(join(ROOT, served), join(staged, "dist", served));
+  for (const served of SERVED) cpSync(join(ROOT, served), join(staged, "dist", served), { recursive: true });
   const tsc = join(ROOT, "node_modules/.bin/tsc");
   execFileSync(tsc, ["-p", join(ROOT, "tsconfig.build.json"), "--outDir", join(staged, "dist")], {
     stdio: "inherit",

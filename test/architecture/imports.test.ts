@@ -61,6 +61,9 @@ describe("the check itself", () => {
     ["src/cli/get.ts", "../server.ts"],
     ["src/cli/get.ts", "../config.ts"],
     ["src/client/client.ts", "../core/int64.ts"],
+    ["src/console/a.tsx", "../core/op.ts"],
+    ["src/console/a.tsx", "../../gen/tally/v1/counter_pb.ts"],
+    ["src/console/a.tsx", "node:crypto"],
     ["src/shop/a.ts", "../core/op.ts"],
   ])("%s may not import %s", (file, specifier) => {
     expect(violationsOf(file, `import { a } from "${specifier}";`, RULES)).toHaveLength(1);
@@ -73,6 +76,6 @@ describe("the check itself", () => {
 
 function sourcesIn(folder: string): string[] {
   return readdirSync(path.join(ROOT, folder), { recursive: true, encoding: "utf8" })
-    .filter((name) => /\.(ts|mts|mjs|js)$/.test(name))
+    .filter((name) => /\.(ts|tsx|mts|mjs|js)$/.test(name))
     .map((name) => path.posix.join(folder, name));
 }

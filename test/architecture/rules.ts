@@ -93,6 +93,21 @@ export const RULES: readonly Rule[] = [
     packages: ["commander", "@bufbuild/protobuf", "yaml", "smol-toml"],
     builtins: true,
   },
+  { of: "src/console/vite.config.ts", own: ["gen/console"], packages: ["vite"], builtins: true },
+  {
+    of: "src/console/", // In the browser: nothing of the server but the edges of int64, and no annotations.
+    own: ["src/console/", "gen/browser/", "src/core/int64.ts"],
+    packages: [
+      "@bufbuild/protobuf",
+      "@connectrpc/connect",
+      "@connectrpc/connect-web",
+      "@preact/signals",
+      "preact",
+      "uuid",
+    ],
+    builtins: false,
+  },
+  { of: "gen/console/", own: [], packages: [], builtins: false },
   { of: "gen/", own: ["gen/"], packages: ["@bufbuild/protobuf"], builtins: false },
   // It must run on any Node, to say which one Tally needs; what it starts it imports after that.
   { of: "bin/", own: ["bin/", "src/cli/", "dist/src/cli/"], packages: [], builtins: true },

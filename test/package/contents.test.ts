@@ -27,6 +27,7 @@ describe("the package", () => {
       /^bin\/[a-z-]+\.mjs$/,
       /^dist\/(src|gen)\/[\w./-]+\.js$/,
       /^dist\/gen\/(openapi\.json|docs\.html|descriptors\.binpb)$/,
+      /^dist\/gen\/console\/(index\.html|licenses\.md|assets\/[\w-]+\.(css|svg|js))$/,
       /^(proto|third_party\/proto)\/[\w./]+\.proto$/,
     ];
     expect(files.filter((file) => !kinds.some((kind) => kind.test(file)))).toEqual([]);
@@ -47,7 +48,8 @@ describe("the package", () => {
     ];
     const sources = execFileSync("git", git, { cwd: ROOT, encoding: "utf8" }).trim().split("\n");
     const expected = sources
-      .filter((source) => /\.(ts|proto)$/.test(source) || /^gen\/[^/]+$/.test(source))
+      .filter((source) => /\.(ts|proto)$/.test(source) || /^gen\/([^/]+$|console\/)/.test(source))
+      .filter((source) => !/^(src\/console|gen\/browser)\//.test(source)) // The page: gen/console is made of these.
       .map((source) =>
         source.replace(/^((?:src|gen)\/.*)\.ts$/, "dist/$1.js").replace(/^gen\//, "dist/gen/"),
       );

@@ -1,0 +1,112 @@
+import type { ComponentChildren } from "preact";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
+import type { Changes } from "./change.ts";
+import { ProblemNote, Resending } from "./problem-note.tsx";
+
+interface DialogProps {
+  readonly title: string;
+  /** What the button says that does it. */
+  readonly verb: string;
+  readonly dangerous?: boolean;
+  /** The change that the dialog is for: while it is on its way the dialog stays. */
+  readonly changes: Changes;
+  readonly onSubmit: () => void;
+  readonly onClose: () => void;
+  readonly children: ComponentChildren;
+}
+
+/** A question above the page. The browser keeps the focus inside, and gives it back. */
+export function Dialog({ title, verb, dangerous, changes, onSubmit, onClose, children }: DialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const titleId = useId();
+  // Before anything is painted, so that no key that is pressed meanwhile is lost. The first field has the focus.
+  useLayoutEffect(() => {
+    const element = dialog.current!;
+    element.showModal();
+    return () => element.close();
+  }, []);
+  const state = changes.state.value;
+  const busy = state.kind === "sent" || state.kind === "resent";
+  return (
+    <dialog
+      ref={dialog}
+      aria-labelledby={titleId}
+      onClose={onClose}
+      onCancel={(event) => {
+        if (busy) event.preventDefault();
+      }}
+    >
+      <form
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!busy) onSubmit();
+          // The first field that is wrong, once it is marked.
+          requestAnimationFrame(() =>
+            dialog.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus(),
+          );
+        }}
+      >
+        <h2 id={titleId}>{title}</h2>
+        {children}
+        {state.kind === "failed" && <ProblemNote problem={state.problem} />}
+        {state.kind === "resent" && <Resending problem={state.problem} stop={() => changes.stop()} />}
+        <div class="choices">
+          <button type="button" aria-disabled={busy} onClick={() => busy || onClose()}>
+            Cancel
+          </button>
+          <button type="submit" class={dangerous ? "danger" : "primary"} aria-disabled={busy}>
+            {verb}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+interface FieldProps {
+  readonly label: string;
+  readonly value: string;
+  readonly onInput: (value: string) => void;
+  /** What is wrong with it, if anything is. */
+  readonly wrong?: string | undefined;
+  readonly hint?: string;
+  readonly placeholder?: string;
+  readonly numeric?: boolean;
+}
+
+export function Field({ label, value, onInput, wrong, hint, placeholder, numeric }: FieldProps) {
+  const id = useId();
+  const described = [...(hint ? [`${id}-hint`] : []), ...(wrong ? [`${id}-wrong`] : [])].join(" ");
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <input
+        id={id}
+        class={numeric ? "amount" : undefined}
+        autocomplete="off"
+        autocapitalize="off"
+        spellcheck={false}
+        inputMode={numeric ? "text" : undefined} // "numeric" has no minus on phones.
+        placeholder={placeholder}
+        value={value}
+        aria-invalid={wrong !== undefined}
+        aria-describedby={described || undefined}
+        onInput={({ currentTarget }) => onInput(currentTarget.value)}
+      />
+      {hint && (
+        <p id={`${id}-hint`} class="hint">
+          {hint}
+        </p>
+      )}
+      {wrong && (
+        <p id={`${id}-wrong`} class="wrong" role="alert">
+          {wrong}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** What a field of a count says about what cannot be one. */
+export const NOT_A_COUNT = "A whole number, with commas between thousands or without: 1,000.";

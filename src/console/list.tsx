@@ -1,0 +1,61 @@
+import type { Signal } from "@preact/signals";
+import type { Counters } from "./counters.ts";
+import type { Asked } from "./page.tsx";
+import { CounterRow } from "./row.tsx";
+import { moveAmongRows } from "./row-focus.ts";
+
+export interface ListProps {
+  readonly counters: Counters;
+  /** How much the buttons add and subtract; undefined while the person has typed no such number. */
+  readonly step: bigint | undefined;
+  readonly asked: Signal<Asked | undefined>;
+  readonly told: Signal<string>;
+}
+
+export function ListView(props: ListProps) {
+  const { counters, asked } = props;
+  const page = counters.page.value;
+  const link = counters.poller.link.value;
+  if (page === undefined) return <p class="empty">{link.kind === "opening" ? "Loading …" : ""}</p>;
+  const prefix = counters.prefix.value;
+  if (page.listed.length === 0 && page.prefix === prefix) {
+    return <Empty prefix={prefix} create={() => (asked.value = { kind: "create", name: prefix })} />;
+  }
+  const behind =
+    page.prefix !== prefix || page.token !== counters.tokens.value.at(-1) || link.kind === "away";
+  return (
+    <ul class={`list${behind ? " behind" : ""}`} aria-label="Counters" onKeyDown={moveAmongRows}>
+      {page.listed.map(({ name, counter }) => (
+        <CounterRow key={name} name={name} counter={counter} {...props} />
+      ))}
+    </ul>
+  );
+}
+
+function Empty({ prefix, create }: { prefix: string; create: () => void }) {
+  const command = `curl -X POST ${location.origin}/v1/counters/visits:increment`;
+  return (
+    <div class="empty">
+      {prefix === "" ? (
+        <>
+          <p>
+            <strong>Nothing is counted yet.</strong>
+          </p>
+          <p>Make a counter here, or count from anywhere:</p>
+          <pre>
+            <code>{command}</code>
+          </pre>
+        </>
+      ) : (
+        <>
+          <p>
+            No name begins with <code>{prefix}</code>.
+          </p>
+          <button type="button" onClick={create}>
+            Create it
+          </button>
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,23 @@
+import { INT64_MAX, INT64_MIN } from "../core/int64.ts";
+
+const FORMAT = new Intl.NumberFormat("en");
+
+/** A count for people, every digit of it: 9,223,372,036,854,775,807. */
+export function formatCount(value: bigint): string {
+  return FORMAT.format(value);
+}
+
+/**
+ * What a person typed as a count.
+ *
+ * Commas, spaces and underscores may stand between groups of three digits and nowhere else: who types 1,5 means one
+ * and a half, and is not to get 15.
+ *
+ * @returns  an int64, or undefined when it is none
+ */
+export function parseCount(text: string): bigint | undefined {
+  const trimmed = text.trim().replace("\u2212", "-");
+  if (!/^[+-]?(\d+|\d{1,3}([,_ \u00a0\u202f]\d{3})+)$/.test(trimmed)) return undefined;
+  const value = BigInt(trimmed.replace(/^\+|[,_ \u00a0\u202f]/g, ""));
+  return value >= INT64_MIN && value <= INT64_MAX ? value : undefined;
+}

@@ -1,0 +1,103 @@
+import { useComputed, useSignal } from "@preact/signals";
+import type { Counters } from "./counters.ts";
+import { CreateDialog } from "./create-dialog.tsx";
+import { DeleteDialog } from "./delete-dialog.tsx";
+import { AwayNote, LinkView } from "./link.tsx";
+import { ListView } from "./list.tsx";
+import { formatCount, parseCount } from "./numbers.ts";
+import { Pager } from "./pager.tsx";
+import { focusRow, neighbourOf } from "./row-focus.ts";
+import { SetDialog } from "./set-dialog.tsx";
+import { Search, Step } from "./toolbar.tsx";
+
+/** What is asked in a dialog, above the page. */
+export type Asked =
+  | { readonly kind: "create"; readonly name: string }
+  | { readonly kind: "set"; readonly name: string }
+  | { readonly kind: "delete"; readonly name: string };
+
+export function PageView({ counters }: { counters: Counters }) {
+  const asked = useSignal<Asked | undefined>(undefined);
+  /** What became of the person's last change, for the eye and for screen readers. */
+  const told = useSignal("");
+  const stepText = useSignal("1");
+  const step = useComputed(() => {
+    const amount = parseCount(stepText.value);
+    return amount !== undefined && amount > 0n ? amount : undefined;
+  });
+
+  const close = () => {
+    asked.value = undefined;
+  };
+  const created = (name: string) => {
+    told.value = `Created ${name}.`;
+    void counters.refresh().then(() => {
+      const shown = counters.page.value?.listed.some((each) => each.name === name);
+      if (!shown) counters.search(name);
+    });
+  };
+  const wasSet = (name: string, value: bigint) => {
+    told.value = `${name} is now ${formatCount(value)}.`;
+  };
+  const deleted = (name: string, value: bigint) => {
+    told.value = `Deleted ${name}; its last value was ${formatCount(value)}.`;
+    // The button that had the focus goes with its row.
+    const next = neighbourOf(name, counters.page.value?.listed.map((each) => each.name) ?? []);
+    void counters.refresh();
+    requestAnimationFrame(() => focusRow(next));
+  };
+
+  return (
+    <>
+      <header class="masthead">
+        <a class="brand" href="./">
+          <Mark />
+          Tally
+        </a>
+        <LinkView poller={counters.poller} />
+        <nav aria-label="Documentation">
+          <a href="docs">API reference</a>
+        </nav>
+      </header>
+      <main>
+        <h1 tabIndex={-1}>Counters</h1>
+        <div class="toolbar">
+          <Search counters={counters} />
+          <Step text={stepText} invalid={step.value === undefined} />
+          <button
+            type="button"
+            class="primary"
+            onClick={() => {
+              asked.value = { kind: "create", name: counters.prefix.value };
+            }}
+          >
+            New counter
+          </button>
+        </div>
+        <AwayNote counters={counters} />
+        <ListView counters={counters} step={step.value} asked={asked} told={told} />
+        <div class="bar">
+          <p role="status">{told}</p>
+          <Pager counters={counters} />
+        </div>
+      </main>
+      {asked.value?.kind === "create" && (
+        <CreateDialog counters={counters} prefilled={asked.value.name} onClose={close} onCreated={created} />
+      )}
+      {asked.value?.kind === "set" && (
+        <SetDialog counters={counters} name={asked.value.name} onClose={close} onSet={wasSet} />
+      )}
+      {asked.value?.kind === "delete" && (
+        <DeleteDialog counters={counters} name={asked.value.name} onClose={close} onDeleted={deleted} />
+      )}
+    </>
+  );
+}
+
+function Mark() {
+  return (
+    <svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
+      <path d="M8 8v16M13.3 8v16M18.7 8v16M24 8v16M5 21 27 11" />
+    </svg>
+  );
+}

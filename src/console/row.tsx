@@ -1,0 +1,166 @@
+import { useRef } from "preact/hooks";
+import { type Counter, OnBound } from "../../gen/browser/tally/v1/counter_pb.ts";
+import type { ListProps } from "./list.tsx";
+import { formatCount } from "./numbers.ts";
+import { ProblemNote, Resending } from "./problem-note.tsx";
+
+interface RowProps extends ListProps {
+  readonly name: string;
+  /** Undefined when its stored row is damaged. */
+  readonly counter: Counter | undefined;
+}
+
+export function CounterRow(props: RowProps) {
+  const { name, counter } = props;
+  return (
+    <li class="row" data-name={name}>
+      <div class="about">
+        <h2>{name}</h2>
+        {counter ? <Settings counter={counter} /> : <Damaged />}
+      </div>
+      {counter && <Value value={counter.value} />}
+      {counter && <Actions {...props} counter={counter} />}
+      <LastChange {...props} />
+    </li>
+  );
+}
+
+function Damaged() {
+  return (
+    <p class="wrong">
+      Its stored row is damaged, so it is neither read nor written. Restore it from a backup.{" "}
+      <code>ROW_CORRUPT</code>
+    </p>
+  );
+}
+
+function Settings({ counter }: { counter: Counter }) {
+  const { description, labels, monotonic } = counter;
+  const facts = [boundsOf(counter), ...(monotonic ? ["never goes down"] : [])].filter((fact) => fact !== "");
+  return (
+    <>
+      {description !== "" && <p class="description">{description}</p>}
+      {facts.length > 0 && <p class="facts">{facts.join(" · ")}</p>}
+      <Meter counter={counter} />
+      {Object.keys(labels).length > 0 && (
+        <ul class="labels" aria-label="Labels">
+          {Object.entries(labels).map(([key, value]) => (
+            <li key={key} class="label">
+              {key}={value}
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+function boundsOf({ min, max, onBound }: Counter): string {
+  const stops = onBound === OnBound.CLAMP ? ", stops there" : "";
+  if (min !== undefined && max !== undefined) return `${formatCount(min)} to ${formatCount(max)}${stops}`;
+  if (min !== undefined) return `at least ${formatCount(min)}${stops}`;
+  return max === undefined ? "" : `at most ${formatCount(max)}${stops}`;
+}
+
+/** How far between its bounds it is; what screen readers read are the numbers. */
+function Meter({ counter: { value, min, max } }: { counter: Counter }) {
+  if (min === undefined || max === undefined || min === max) return null;
+  const percent = Number(((value - min) * 1000n) / (max - min)) / 10;
+  return (
+    <div class="meter" aria-hidden="true">
+      <div style={{ width: `${percent}%` }} />
+    </div>
+  );
+}
+
+/** So many characters do not fit in a line on the smallest screens at the usual size. */
+const LONG = 17;
+
+/** Shows for a moment that it has changed. */
+function Value({ value }: { value: bigint }) {
+  const shown = useRef(value);
+  const changed = useRef(0);
+  if (shown.current !== value) changed.current++;
+  shown.current = value;
+  const text = formatCount(value);
+  const long = text.length > LONG;
+  return (
+    <p class={`value${long ? " long" : ""}${changed.current > 0 ? " changed" : ""}`} key={changed.current}>
+      {text}
+    </p>
+  );
+}
+
+function Actions({ counters, name, counter, step, asked, told }: RowProps & { counter: Counter }) {
+  const busy = counters.changesOf(name).state.value.kind === "resent";
+  const add = async (amount: bigint) => {
+    const value = await counters.add(name, amount);
+    if (value !== undefined) told.value = `${name} is now ${formatCount(value)}.`;
+  };
+  const by = step === undefined ? "" : formatCount(step);
+  const possible = !busy && step !== undefined;
+  const down = possible && !counter.monotonic;
+  return (
+    <div class="actions">
+      <button
+        type="button"
+        class="count"
+        data-does="decrement"
+        aria-disabled={!down}
+        aria-label={`Decrement ${name} by ${by}${counter.monotonic ? ": it never goes down" : ""}`}
+        title={counter.monotonic ? "It never goes down" : `Decrement by ${by}`}
+        onClick={() => down && void add(-step)}
+      >
+        &minus;
+      </button>
+      <button
+        type="button"
+        class="count"
+        data-does="increment"
+        aria-disabled={!possible}
+        aria-label={`Increment ${name} by ${by}`}
+        title={`Increment by ${by}`}
+        onClick={() => possible && void add(step)}
+      >
+        +
+      </button>
+      <button
+        type="button"
+        class="quiet"
+        data-does="set"
+        aria-label={`Set ${name}`}
+        onClick={() => {
+          asked.value = { kind: "set", name };
+        }}
+      >
+        Set
+      </button>
+      <button
+        type="button"
+        class="quiet"
+        data-does="delete"
+        aria-label={`Delete ${name}`}
+        onClick={() => {
+          asked.value = { kind: "delete", name };
+        }}
+      >
+        Delete
+      </button>
+    </div>
+  );
+}
+
+/** What became of the last change by a button of this row, unless it was simply made. */
+function LastChange({ counters, name }: RowProps) {
+  const changes = counters.changesOf(name);
+  const state = changes.state.value;
+  if (state.kind === "resent") return <Resending problem={state.problem} stop={() => changes.stop()} />;
+  if (state.kind !== "failed") return null;
+  return (
+    <ProblemNote problem={state.problem}>
+      <button type="button" class="quiet" onClick={() => changes.dismiss()}>
+        Dismiss
+      </button>
+    </ProblemNote>
+  );
+}

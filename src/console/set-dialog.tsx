@@ -1,0 +1,67 @@
+import { useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import type { Counters } from "./counters.ts";
+import { Dialog, Field, NOT_A_COUNT } from "./dialog.tsx";
+import { formatCount, parseCount } from "./numbers.ts";
+
+interface SetProps {
+  readonly counters: Counters;
+  readonly name: string;
+  readonly onClose: () => void;
+  readonly onSet: (name: string, value: bigint) => void;
+}
+
+/** Says what will be lost before it is: a set overwrites what others have counted. */
+export function SetDialog({ counters, name, onClose, onSet }: SetProps) {
+  const changes = useMemo(() => counters.newChanges(), [counters]);
+  const text = useSignal("");
+  const unchanged = useSignal(false);
+  const checked = useSignal(false);
+  const counter = counters.page.value?.listed.find((each) => each.name === name)?.counter;
+  const value = parseCount(text.value);
+
+  const submit = async () => {
+    checked.value = true;
+    if (value === undefined) return;
+    const now = await counters.set(changes, name, value, unchanged.value ? counter?.etag : undefined);
+    if (now === undefined) return void counters.refresh(); // So that the person decides on what it is now.
+    onClose();
+    onSet(name, now);
+  };
+
+  return (
+    <Dialog title="Set a counter" verb="Set" changes={changes} onSubmit={submit} onClose={onClose}>
+      <p class="subject">{name}</p>
+      <dl>
+        <dt>Now</dt>
+        <dd>{counter ? formatCount(counter.value) : "gone"}</dd>
+        {counter && value !== undefined && (
+          <>
+            <dt>Changes by</dt>
+            <dd>{signed(value - counter.value)}</dd>
+          </>
+        )}
+      </dl>
+      <Field
+        label="New value"
+        value={text.value}
+        onInput={(typed) => (text.value = typed)}
+        wrong={checked.value && value === undefined ? NOT_A_COUNT : undefined}
+        numeric
+      />
+      <label class="choice">
+        <input
+          class="tick"
+          type="checkbox"
+          checked={unchanged.value}
+          onChange={({ currentTarget }) => (unchanged.value = currentTarget.checked)}
+        />
+        Only if nobody else changes it meanwhile
+      </label>
+    </Dialog>
+  );
+}
+
+function signed(difference: bigint): string {
+  return difference > 0n ? `+${formatCount(difference)}` : formatCount(difference);
+}

@@ -1,0 +1,20 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vite";
+
+/**
+ * The page, built into gen/console, which is committed: so a checkout serves it without a build. `npx vite
+ * src/console` instead serves the sources as they are edited, beside a Tally on port 8080.
+ */
+export default defineConfig({
+  root: import.meta.dirname,
+  base: "./", // Also behind a proxy that gives Tally a path of its own.
+  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  build: {
+    outDir: fileURLToPath(new URL("../../gen/console", import.meta.url)),
+    emptyOutDir: true,
+    assetsInlineLimit: 0, // The page's security policy knows no data: URLs.
+    modulePreload: { polyfill: false },
+    license: { fileName: "licenses.md" },
+  },
+  server: { proxy: { "^/(tally\\.v1\\.|docs)": "http://127.0.0.1:8080" } },
+});

@@ -1,0 +1,40 @@
+import { describe, expect, it } from "vitest";
+import { formatCount, parseCount } from "../../src/console/numbers.ts";
+
+describe("a count that a person reads", () => {
+  it.each([
+    [0n, "0"],
+    [-1_000n, "-1,000"],
+    [2n ** 53n + 1n, "9,007,199,254,740,993"],
+    [2n ** 63n - 1n, "9,223,372,036,854,775,807"],
+    [-(2n ** 63n), "-9,223,372,036,854,775,808"],
+  ])("%s has every digit, and is read back as it was", (value, text) => {
+    expect(formatCount(value)).toBe(text);
+    expect(parseCount(text)).toBe(value);
+  });
+});
+
+describe("a count that a person types", () => {
+  it.each([
+    [" 42 ", 42n],
+    ["+7", 7n],
+    ["\u22127", -7n],
+    ["1,234,567", 1_234_567n],
+    ["1 234", 1_234n],
+    ["1_234", 1_234n],
+    ["007", 7n],
+  ])("%j is %s", (text, value) => expect(parseCount(text)).toBe(value));
+
+  it.each([
+    ["1,5", "may mean one and a half"],
+    ["12,34", "is not in groups of three"],
+    ["1,2345", "is not in groups of three"],
+    ["1.5", "is no whole number"],
+    ["1e3", "is no plain number"],
+    ["0x10", "is no plain number"],
+    ["", "is nothing"],
+    ["-", "is nothing"],
+    ["9223372036854775808", "is above int64"],
+    ["-9,223,372,036,854,775,809", "is below int64"],
+  ])("%j %s, so it is none", (text) => expect(parseCount(text)).toBeUndefined());
+});

@@ -5,6 +5,7 @@ import type { Writer } from "../service/writer.ts";
 import type { Log } from "../telemetry.ts";
 import { DEFAULT_MESSAGE_LIMITS, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect.ts";
+import { consoleRoute } from "./console.ts";
 import { type GrpcLimits, openGrpcServer, SERVICES } from "./grpc.ts";
 import { Health } from "./health.ts";
 import { type HttpLimits, openHttpServer } from "./http.ts";
@@ -80,6 +81,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     restRoute(calls, limits, log),
     articleRoute(calls, limits, log),
     referenceRoute(),
+    consoleRoute(),
   ];
   const http = openHttpServer(routes, { health, log, limits });
   const serveGrpc = grpc.serve.bind(grpc);

@@ -1,0 +1,157 @@
+/** The page as it is handed out: to whom, how long it is kept, and what it may do. */
+import { gunzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import { open } from "./door.ts";
+import { send } from "./http.ts";
+
+const HTML = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
+
+describe("GET /", () => {
+  it("is the page for a browser, asked for anew each time", async () => {
+    await using opened = await open();
+    const { status, headers, text } = await send(opened.door.port, { path: "/", headers: HTML });
+    expect(status).toBe(200);
+    expect(headers).toMatchObject({
+      "content-type": "text/html; charset=utf-8",
+      "cache-control": "no-cache",
+    });
+    expect(headers.vary).toMatch(/Accept(,|$)/);
+    expect(text).toContain("<title>Tally</title>");
+  });
+
+  it("is the same with a query, which is the page's own", async () => {
+    await using opened = await open();
+    const { status, text } = await send(opened.door.port, { path: "/?prefix=shop.", headers: HTML });
+    expect([status, text.includes("<title>Tally</title>")]).toEqual([200, true]);
+  });
+
+  it.each([
+    ["curl", { accept: "*/*" }],
+    ["a client that says nothing", {}],
+    ["a client that wants JSON", { accept: "application/json" }],
+  ])("tells %s what this is, and what to type next", async (_, headers) => {
+    await using opened = await open();
+    const { port } = opened.door;
+    const host = `127.0.0.1:${port}`;
+    const got = await send(port, { path: "/", headers: { ...headers, host } });
+    expect(got.status).toBe(200);
+    expect(got.headers["content-type"]).toBe("text/plain; charset=utf-8");
+    const [, method, path] = /curl -X (POST) http:\/\/[^/]+(\S+)/.exec(got.text)!;
+    expect(got.text).toContain(`http://${host}${path}`);
+    expect((await send(port, { method: method!, path: path! })).json).toMatchObject({
+      outcome: { value: "1" },
+    });
+  });
+
+  it("is refused for what would change something", async () => {
+    await using opened = await open();
+    const { status, headers, error } = await send(opened.door.port, {
+      method: "POST",
+      path: "/",
+      headers: HTML,
+    });
+    expect([status, headers.allow, error?.reason]).toEqual([405, "GET, HEAD", "METHOD_NOT_ALLOWED"]);
+  });
+
+  it("lets the page run and call only what it came with, and nobody frame it", async () => {
+    await using opened = await open();
+    const { headers } = await send(opened.door.port, { path: "/", headers: HTML });
+    const policy = `${headers["content-security-policy"]}`.split("; ");
+    expect(policy).toEqual(
+      expect.arrayContaining([
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+      ]),
+    );
+    expect(policy.join()).not.toMatch(/unsafe|\*|data:/);
+    expect(headers).toMatchObject({ "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" });
+  });
+});
+
+describe("what the page is made of", () => {
+  it("is there under a name of its own content, so it may be kept for good", async () => {
+    await using opened = await open();
+    const { port } = opened.door;
+    const names = assetsOf((await send(port, { path: "/", headers: HTML })).text);
+    expect(names.map((name) => name.replace(/.*\./, "")).sort()).toEqual(["css", "js", "svg"]);
+    for (const name of names) {
+      const { status, headers, bytes } = await send(port, { path: name });
+      expect(status).toBe(200);
+      expect(headers).toMatchObject({
+        "cache-control": "public, max-age=31536000, immutable",
+        "content-length": `${bytes.length}`,
+        "x-content-type-options": "nosniff",
+      });
+      expect(headers["content-type"]).toMatch(/^(text\/(css|javascript); charset=utf-8|image\/svg\+xml)$/);
+    }
+  });
+
+  it("is small: below 64 KiB with all that a first visit fetches", async () => {
+    await using opened = await open();
+    const { port } = opened.door;
+    const first = await send(port, { path: "/", headers: { ...HTML, "accept-encoding": "gzip, br" } });
+    const rest = assetsOf(gunzipSync(first.bytes).toString()).map((path) =>
+      send(port, { path, headers: { "accept-encoding": "gzip" } }),
+    );
+    const sizes = (await Promise.all(rest)).map(({ bytes }) => bytes.length);
+    expect(sizes.reduce((sum, size) => sum + size, first.bytes.length)).toBeLessThan(64 * 1024);
+  });
+
+  it("is the same packed and as it is, each with an etag of its own", async () => {
+    await using opened = await open();
+    const ask = (headers: Record<string, string>) =>
+      send(opened.door.port, { path: "/", headers: { ...HTML, ...headers } });
+    const [plain, packed, refused] = [
+      await ask({}),
+      await ask({ "accept-encoding": "deflate, gzip;q=0.5" }),
+      await ask({ "accept-encoding": "br, gzip;q=0" }),
+    ];
+    expect(packed.headers["content-encoding"]).toBe("gzip");
+    expect(gunzipSync(packed.bytes)).toEqual(plain.bytes);
+    expect(packed.headers.etag).not.toBe(plain.headers.etag);
+    expect(refused.headers["content-encoding"]).toBeUndefined();
+    expect(refused.headers.vary).toContain("Accept-Encoding");
+  });
+
+  it("is not sent again to who has it", async () => {
+    await using opened = await open();
+    const { port } = opened.door;
+    const { etag } = (await send(port, { path: "/", headers: HTML })).headers;
+    for (const known of [`${etag}`, `"other", W/${etag}`, "*"]) {
+      const got = await send(port, { path: "/", headers: { ...HTML, "if-none-match": known } });
+      expect([got.status, got.bytes.length, got.headers.etag]).toEqual([304, 0, etag]);
+    }
+    const changed = await send(port, { path: "/", headers: { ...HTML, "if-none-match": '"other"' } });
+    expect(changed.status).toBe(200);
+  });
+
+  it("HEAD has the headers of GET and no body", async () => {
+    await using opened = await open();
+    const [get, head] = await Promise.all(
+      ["GET", "HEAD"].map((method) => send(opened.door.port, { method, path: "/", headers: HTML })),
+    );
+    expect(head!.bytes.length).toBe(0);
+    expect({ ...head!.headers, date: "" }).toEqual({ ...get!.headers, date: "" });
+  });
+
+  it.each([
+    "/assets/",
+    "/assets/none.js",
+    "/assets/../index.html",
+    "/licenses.md",
+    "/assets/%2e%2e/index.html",
+  ])("there is nothing at %s", async (path) => {
+    await using opened = await open();
+    const { status, error } = await send(opened.door.port, { path });
+    expect([status, error?.reason]).toEqual([404, "PATH_NOT_FOUND"]);
+  });
+});
+
+function assetsOf(html: string): string[] {
+  return [...html.matchAll(/(?:src|href)="\.(\/assets\/[^"]+)"/g)].map(([, path]) => path!);
+}

@@ -4,7 +4,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { HttpRoute } from "./http.ts";
-import { sendRefusal, targetOf } from "./http-message.ts";
+import { sendRefusal } from "./http-message.ts";
+import { targetOf } from "./http-target.ts";
 
 /** Where `npm run generate` puts the page, which is committed: it is there without a build. */
 const FOLDER = join(import.meta.dirname, "../../gen/console");

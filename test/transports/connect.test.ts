@@ -65,7 +65,6 @@ describe("a content type", () => {
     "application/grpc",
     "application/grpc+proto",
     "application/grpc-web-text",
-    "application/grpc-web+json",
     "application/protobuf",
     "application/json; charset=latin1",
     "text/plain",
@@ -205,6 +204,21 @@ describe("a body", () => {
     const got = await post(opened, { "content-type": type }, framed(INCREMENT));
     expect(webStatus(got)).toBe("0");
     expect(fromBinary(IncrementResponseSchema, framesOf(got)[0]!.data).outcome?.value).toBe(5n);
+  });
+
+  it("of application/grpc-web+json is one frame of JSON, and so is the answer", async () => {
+    await using opened = await open();
+    const type = { "content-type": "application/grpc-web+json" };
+    const got = await post(opened, type, framed(Buffer.from('{"name":"a","amount":"5"}')));
+    expect(webStatus(got)).toBe("0");
+    expect(got.headers["content-type"]).toBe("application/grpc-web+json");
+    expect(JSON.parse(framesOf(got)[0]!.data.toString())).toMatchObject({ outcome: { value: "5" } });
+    const gzip = framed(gzipSync('{"name":"a"}'), 1);
+    expect(webStatus(await post(opened, { ...type, "grpc-encoding": "gzip" }, gzip))).toBe("0");
+    for (const wrong of ['{"name":"a","amount":9007199254740993}', '{"name":"a","nome":"b"}', "{"]) {
+      expect(webStatus(await post(opened, type, framed(Buffer.from(wrong))))).toBe("3");
+    }
+    expect(await valueNow(opened)).toBe(6n);
   });
 
   it("that is too large is refused with the sizes, and takes the connection no harm", async () => {

@@ -52,19 +52,37 @@ export const FORMATS: readonly Format[] = [
     encodingHeader: "grpc-encoding",
     frameBytes: FRAME_BYTES,
     empty: new Uint8Array(FRAME_BYTES),
-    async read(_, body, encoding, bytesMax) {
-      const [flags] = body;
-      if (
-        body.length < FRAME_BYTES ||
-        body.readUInt32BE(1) !== body.length - FRAME_BYTES ||
-        flags! > COMPRESSED
-      ) {
-        return { code: "MALFORMED_MESSAGE", expected: "must be one message in a frame of gRPC-Web" };
-      }
-      if (flags === COMPRESSED && encoding === undefined) {
-        return { code: "MALFORMED_MESSAGE", expected: "is compressed, and grpc-encoding does not say how" };
-      }
-      return decompressed(body.subarray(FRAME_BYTES), flags === COMPRESSED ? encoding : undefined, bytesMax);
+    read: (_, body, encoding, bytesMax) => unframed(body, encoding, bytesMax),
+  },
+  {
+    contentType: "application/grpc-web+json",
+    takes: (type) => /^application\/grpc-web\+json *(;|$)/i.test(type),
+    encodingHeader: "grpc-encoding",
+    frameBytes: FRAME_BYTES,
+    empty: Buffer.from("\0\0\0\0\u0002{}"),
+    async read(input, body, encoding, bytesMax) {
+      const bytes = await unframed(body, encoding, bytesMax);
+      return "code" in bytes ? bytes : encodeJsonText(input, bytes);
     },
   },
 ];
+
+/** The message in the one frame of a body of gRPC-Web. */
+async function unframed(
+  body: Buffer,
+  encoding: string | undefined,
+  bytesMax: number,
+): Promise<Buffer | Refusal> {
+  const [flags] = body;
+  if (
+    body.length < FRAME_BYTES ||
+    body.readUInt32BE(1) !== body.length - FRAME_BYTES ||
+    flags! > COMPRESSED
+  ) {
+    return { code: "MALFORMED_MESSAGE", expected: "must be one message in a frame of gRPC-Web" };
+  }
+  if (flags === COMPRESSED && encoding === undefined) {
+    return { code: "MALFORMED_MESSAGE", expected: "is compressed, and grpc-encoding does not say how" };
+  }
+  return decompressed(body.subarray(FRAME_BYTES), flags === COMPRESSED ? encoding : undefined, bytesMax);
+}

@@ -97,7 +97,7 @@ function Actions({ counters, name, counter, step, asked, told }: RowProps & { co
     const value = await counters.add(name, amount);
     if (value !== undefined) told.value = `${name} is now ${formatCount(value)}.`;
   };
-  const by = step === undefined ? "" : formatCount(step);
+  const by = step === undefined ? "" : ` by ${formatCount(step)}`;
   const possible = !busy && step !== undefined;
   const down = possible && !counter.monotonic;
   return (
@@ -107,8 +107,8 @@ function Actions({ counters, name, counter, step, asked, told }: RowProps & { co
         class="count"
         data-does="decrement"
         aria-disabled={!down}
-        aria-label={`Decrement ${name} by ${by}${counter.monotonic ? ": it never goes down" : ""}`}
-        title={counter.monotonic ? "It never goes down" : `Decrement by ${by}`}
+        aria-label={`Decrement ${name}${by}${counter.monotonic ? ": it never goes down" : ""}`}
+        title={counter.monotonic ? "It never goes down" : `Decrement${by}`}
         onClick={() => down && void add(-step)}
       >
         &minus;
@@ -118,8 +118,8 @@ function Actions({ counters, name, counter, step, asked, told }: RowProps & { co
         class="count"
         data-does="increment"
         aria-disabled={!possible}
-        aria-label={`Increment ${name} by ${by}`}
-        title={`Increment by ${by}`}
+        aria-label={`Increment ${name}${by}`}
+        title={`Increment${by}`}
         onClick={() => possible && void add(step)}
       >
         +

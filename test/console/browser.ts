@@ -1,0 +1,84 @@
+/** A browser as people have one: Debian's Chromium, without a window. */
+import { existsSync } from "node:fs";
+import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
+import { afterAll, beforeAll, expect, onTestFinished } from "vitest";
+
+const CHROMIUM = [process.env.CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
+  (path) => path !== "" && existsSync(path),
+);
+
+/** For `describe.skipIf`; the suite's name says what it needs. */
+export const NO_BROWSER = CHROMIUM === undefined;
+
+let browser: Browser;
+
+/** A name that leads here, as the name of anybody's page could. */
+export const OTHER_NAME = "tally.example";
+
+/** One browser for the tests of a file. */
+export function useBrowser(): void {
+  beforeAll(async () => {
+    const args = [`--host-resolver-rules=MAP ${OTHER_NAME} 127.0.0.1`];
+    if (CHROMIUM !== undefined) browser = await chromium.launch({ executablePath: CHROMIUM, args });
+  });
+  afterAll(() => browser?.close());
+}
+
+/**
+ * A tab with nothing kept from others. Whatever the page throws, or a security policy forbids, fails the test.
+ *
+ * @param forbidden  what a policy is to forbid
+ */
+export async function newTab(options: BrowserContextOptions = {}, forbidden?: RegExp): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  context.setDefaultTimeout(10_000);
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on("pageerror", (error) => faults.push(`${error}`));
+  page.on("console", (message) => {
+    if (/Content Security Policy|TrustedScript/.test(message.text())) faults.push(message.text());
+  });
+  onTestFinished(async () => {
+    await context.close();
+    expect(faults.filter((fault) => !forbidden?.test(fault))).toEqual([]);
+  });
+  return page;
+}
+
+/** The page of a server on this machine, with counters or without. */
+export async function visit(
+  port: number,
+  options: BrowserContextOptions & { path?: string } = {},
+): Promise<Page> {
+  const page = await newTab(options);
+  await page.goto(`http://127.0.0.1:${port}${options.path ?? "/"}`);
+  await page.locator(".row, .empty").first().waitFor();
+  return page;
+}
+
+/** The row of a counter. */
+export function row(page: Page, name: string): Locator {
+  return page.locator(`li.row[data-name="${name}"]`);
+}
+
+/** A button of a row. */
+export function button(
+  page: Page,
+  name: string,
+  does: "increment" | "decrement" | "set" | "delete",
+): Locator {
+  return row(page, name).locator(`[data-does="${does}"]`);
+}
+
+/** Resolves when the row of a counter shows this value. */
+export async function shows(page: Page, name: string, value: string): Promise<void> {
+  await row(page, name)
+    .locator(".value")
+    .and(page.locator(`:text-is("${value}")`))
+    .waitFor();
+}
+
+/** What is told about the last change. */
+export function told(page: Page): Locator {
+  return page.locator(".bar [role=status]");
+}

@@ -1,0 +1,321 @@
+/** What people do on the page, in a real browser, on a server of each test's own. */
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { open } from "../transports/door.ts";
+import { button, NO_BROWSER, newTab, row, shows, told, useBrowser, visit } from "./browser.ts";
+
+useBrowser();
+
+const INT64_MAX = 2n ** 63n - 1n;
+
+describe.skipIf(NO_BROWSER)("the page (needs chromium)", () => {
+  it("counts up and down by the step, and says what it came to", async () => {
+    await using opened = await open();
+    const { client } = opened;
+    await client.increment({ name: "visits", amount: 1_233n });
+    const page = await visit(opened.door.port);
+    await button(page, "visits", "increment").click();
+    await shows(page, "visits", "1,234");
+    expect(await told(page).textContent()).toBe("visits is now 1,234.");
+    await page.getByLabel("Step").fill("1,000");
+    await button(page, "visits", "decrement").click();
+    await shows(page, "visits", "234");
+    expect((await client.getCounter({ name: "visits" })).counter).toMatchObject({
+      value: 234n,
+      revision: 3n,
+    });
+  });
+
+  it("counts every one of many quick clicks", async () => {
+    await using opened = await open();
+    await opened.client.increment({ name: "clicks" });
+    const page = await visit(opened.door.port);
+    await button(page, "clicks", "increment").click({ clickCount: 25, delay: 0 });
+    await shows(page, "clicks", "26");
+    expect((await opened.client.getCounter({ name: "clicks" })).counter).toMatchObject({ revision: 26n });
+  });
+
+  it("is exact to the edges of int64", async () => {
+    await using opened = await open();
+    await opened.client.set({ name: "high", value: INT64_MAX - 1n });
+    await opened.client.set({ name: "low", value: -INT64_MAX });
+    const page = await visit(opened.door.port);
+    await button(page, "high", "increment").click();
+    await shows(page, "high", "9,223,372,036,854,775,807");
+    await button(page, "low", "decrement").click();
+    await shows(page, "low", "-9,223,372,036,854,775,808");
+    await button(page, "high", "increment").click();
+    const note = await row(page, "high").getByRole("alert").textContent();
+    expect(note).toContain("9223372036854775807 + 1 is above the maximum 9223372036854775807");
+    expect((await opened.client.getCounter({ name: "high" })).counter!.value).toBe(INT64_MAX);
+  });
+
+  it("says why a change is refused, what that is called and what to do, until the next is made", async () => {
+    await using opened = await open();
+    await opened.client.createCounter({ name: "seats", initial: 10n, min: 0n, max: 10n });
+    const page = await visit(opened.door.port);
+    await button(page, "seats", "increment").click();
+    const note = row(page, "seats").getByRole("alert");
+    expect(await note.locator("p").textContent()).toBe(
+      "10 + 1 is above the maximum 10; the value stays 10. Use a smaller step, or have its maximum raised. ABOVE_MAX",
+    );
+    await button(page, "seats", "decrement").click();
+    await shows(page, "seats", "9");
+    expect(await note.count()).toBe(0);
+    await page.getByLabel("Step").fill("100");
+    await button(page, "seats", "decrement").click();
+    await note.getByRole("button", { name: "Dismiss" }).click();
+    expect(await note.count()).toBe(0);
+  });
+
+  it("takes no step but a whole number from 1, and counts nothing with another", async () => {
+    await using opened = await open();
+    await opened.client.increment({ name: "visits" });
+    const page = await visit(opened.door.port);
+    for (const step of ["0", "-1", "1.5", "1,5", "9223372036854775808", "x", ""]) {
+      await page.getByLabel("Step").fill(step);
+      expect(await page.getByRole("alert").textContent()).toContain("A whole number from 1");
+      await button(page, "visits", "increment").click({ force: true });
+    }
+    await page.getByLabel("Step").fill("5");
+    await button(page, "visits", "increment").click();
+    await shows(page, "visits", "6");
+    expect((await opened.client.getCounter({ name: "visits" })).counter!.revision).toBe(2n);
+  });
+
+  it("makes a counter with bounds and all", async () => {
+    await using opened = await open();
+    const page = await visit(opened.door.port);
+    await page.getByText("Nothing is counted yet.").waitFor();
+    await page.getByRole("button", { name: "New counter" }).click();
+    const dialog = page.getByRole("dialog", { name: "New counter" });
+    await dialog.getByLabel("Name").fill("quota.api");
+    await dialog.getByLabel("Starts at").fill("5");
+    await dialog.getByLabel("Minimum").fill("-1,000");
+    await dialog.getByLabel("Maximum").fill("9,223,372,036,854,775,807");
+    await dialog.getByLabel("stops at the bound").check();
+    await dialog.getByLabel("It never goes down").check();
+    await dialog.getByLabel("Description").fill("Calls this month");
+    await dialog.getByRole("button", { name: "Create" }).click();
+    await shows(page, "quota.api", "5");
+    expect(await row(page, "quota.api").locator(".facts").textContent()).toBe(
+      "-1,000 to 9,223,372,036,854,775,807, stops there · never goes down",
+    );
+    expect((await opened.client.getCounter({ name: "quota.api" })).counter).toMatchObject({
+      value: 5n,
+      initial: 5n,
+      min: -1_000n,
+      max: INT64_MAX,
+      onBound: 2,
+      monotonic: true,
+      description: "Calls this month",
+    });
+  });
+
+  it("keeps what was typed when a counter cannot be made, and marks what is wrong", async () => {
+    await using opened = await open();
+    await opened.client.increment({ name: "taken" });
+    const page = await visit(opened.door.port);
+    await page.getByRole("button", { name: "New counter" }).click();
+    const dialog = page.getByRole("dialog");
+    const create = dialog.getByRole("button", { name: "Create" });
+    await dialog.getByLabel("Name").fill("two words");
+    await dialog.getByLabel("Maximum").fill("1,5");
+    await create.click();
+    expect(await dialog.getByLabel("Maximum").getAttribute("aria-invalid")).toBe("true");
+    await dialog.getByLabel("Maximum").fill("15");
+    await create.click();
+    const alert = dialog.locator(".note[role=alert]");
+    expect(await alert.textContent()).toContain("INVALID_FIELD");
+    expect(await dialog.getByLabel("Name").getAttribute("aria-invalid")).toBe("true");
+    await dialog.getByLabel("Name").fill("taken");
+    await create.click();
+    await alert.getByText("COUNTER_EXISTS").waitFor();
+    await dialog.getByLabel("Name").fill("free");
+    await dialog.getByLabel("Minimum").fill("16");
+    await create.click();
+    await alert.getByText("min must not be above max").waitFor();
+    await dialog.getByLabel("Minimum").fill("");
+    await create.click();
+    await shows(page, "free", "0");
+    expect((await opened.client.getCounter({ name: "free" })).counter).toMatchObject({
+      max: 15n,
+      revision: 1n,
+    });
+  });
+
+  it("sets a value after saying what that changes", async () => {
+    await using opened = await open();
+    await opened.client.increment({ name: "stock", amount: 1_000n });
+    const page = await visit(opened.door.port);
+    await button(page, "stock", "set").click();
+    const dialog = page.getByRole("dialog", { name: "Set a counter" });
+    await dialog.getByLabel("New value").fill("-250");
+    expect(await dialog.locator("dl").textContent()).toBe("Now1,000Changes by-1,250");
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await dialog.waitFor({ state: "detached" });
+    expect((await opened.client.getCounter({ name: "stock" })).counter!.value).toBe(1_000n);
+    await button(page, "stock", "set").click();
+    await dialog.getByLabel("New value").fill("-250");
+    await dialog.getByRole("button", { name: "Set" }).click();
+    await shows(page, "stock", "-250");
+  });
+
+  it("sets a value only if nobody else has changed it, when asked to", async () => {
+    await using opened = await open();
+    await opened.client.increment({ name: "stock", amount: 10n });
+    const page = await visit(opened.door.port);
+    await holdPolls(page);
+    await button(page, "stock", "set").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("New value").fill("3");
+    await dialog.getByLabel("Only if nobody else").check();
+    await opened.client.increment({ name: "stock" });
+    await dialog.getByRole("button", { name: "Set" }).click();
+    await dialog.getByRole("alert").getByText("ETAG_MISMATCH").waitFor();
+    expect((await opened.client.getCounter({ name: "stock" })).counter!.value).toBe(11n);
+    await page.unrouteAll();
+    await dialog.locator("dd").first().and(page.locator(':text-is("11")')).waitFor();
+    await dialog.getByRole("button", { name: "Set" }).click();
+    await shows(page, "stock", "3");
+  });
+
+  it("deletes a counter when its name is typed, and not before", async () => {
+    await using opened = await open();
+    for (const name of ["a", "old", "z"]) await opened.client.increment({ name, amount: 7n });
+    const page = await visit(opened.door.port);
+    await button(page, "old", "delete").click();
+    const dialog = page.getByRole("dialog", { name: "Delete a counter" });
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await dialog.getByText("This is not its name.").waitFor();
+    await dialog.getByLabel("Type its name").fill("old");
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await row(page, "old").waitFor({ state: "detached" });
+    expect(await told(page).textContent()).toBe("Deleted old; its last value was 7.");
+    expect(await page.locator(".row").count()).toBe(2);
+    await expect(opened.client.getCounter({ name: "old" })).rejects.toThrow(/NOT_FOUND/);
+  });
+
+  it("finds counters by the beginning of their names, which stands in the address", async () => {
+    await using opened = await open();
+    for (const name of ["shop.carts", "shop.views", "shopping", "user:42"])
+      await opened.client.increment({ name });
+    const page = await visit(opened.door.port);
+    const names = () => page.locator(".row h2").allTextContents();
+    await page.getByLabel("Search").fill("shop.");
+    await row(page, "user:42").waitFor({ state: "detached" });
+    expect(await names()).toEqual(["shop.carts", "shop.views"]);
+    expect(new URL(page.url()).search).toBe("?prefix=shop.");
+    await page.reload();
+    await row(page, "shop.views").waitFor();
+    expect([await names(), await page.getByLabel("Search").inputValue()]).toEqual([
+      ["shop.carts", "shop.views"],
+      "shop.",
+    ]);
+    await page.getByLabel("Search").fill("nothing");
+    await page.getByText("No name begins with nothing.").waitFor();
+    await page.getByLabel("Search").fill("två");
+    await page.locator("search").getByRole("alert").getByText("INVALID_FIELD").waitFor();
+    await page.getByLabel("Search").fill("");
+    await row(page, "user:42").waitFor();
+    expect(await page.getByRole("alert").count()).toBe(0);
+  });
+
+  it("turns pages through thousands of counters, and never holds more than one", async () => {
+    await using opened = await open();
+    const all = Array.from({ length: 2_345 }, (_, i) => `item.${String(i).padStart(4, "0")}`);
+    await opened.client.batchApply({
+      operations: all.map((name) => ({ name, action: { case: "increment" as const, value: 1n } })),
+    });
+    const page = await visit(opened.door.port);
+    const next = page.getByRole("button", { name: "Next" });
+    for (let from = 0; from < all.length; from += 50) {
+      if (from > 0) await next.click();
+      await row(page, all[from]!).waitFor();
+      expect(await page.locator(".row h2").allTextContents()).toEqual(all.slice(from, from + 50));
+    }
+    await page.getByText("Page 47", { exact: true }).waitFor();
+    expect(await next.getAttribute("aria-disabled")).toBe("true");
+    await page.getByRole("button", { name: "Previous" }).click();
+    await row(page, "item.2250").waitFor();
+  });
+
+  it("keeps up with what others count, make and delete", async () => {
+    await using opened = await open();
+    await opened.client.increment({ name: "visits" });
+    await opened.client.increment({ name: "doomed" });
+    const page = await visit(opened.door.port);
+    await opened.client.increment({ name: "visits", amount: 41n });
+    await opened.client.increment({ name: "newcomer" });
+    await opened.client.deleteCounter({ name: "doomed" });
+    await shows(page, "visits", "42");
+    await shows(page, "newcomer", "1");
+    expect(await row(page, "doomed").count()).toBe(0);
+  });
+
+  it("asks nothing while its tab is hidden, and at once when it is shown again", async () => {
+    await using opened = await open();
+    await opened.client.increment({ name: "visits" });
+    const page = await newTab();
+    await page.clock.install();
+    await page.goto(`http://127.0.0.1:${opened.door.port}/`);
+    await shows(page, "visits", "1");
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
+    await look(page, "hidden");
+    await opened.client.increment({ name: "visits" });
+    await page.clock.runFor(600_000);
+    expect(asked).toEqual([]);
+    await look(page, "visible");
+    await shows(page, "visits", "2");
+  });
+
+  it("counts once what is answered only at the third time of asking", async () => {
+    await using opened = await open();
+    await opened.client.increment({ name: "visits", amount: 10n });
+    const page = await visit(opened.door.port);
+    const ids: string[] = [];
+    await page.route("**/Increment", async (route) => {
+      ids.push(route.request().postDataJSON().requestId);
+      if (ids.length > 2) return route.continue();
+      await route.fetch(); // It is counted,
+      await route.abort("connectionreset"); // and nobody hears of it.
+    });
+    await button(page, "visits", "increment").click();
+    await row(page, "visits").getByText("Sending this change again").waitFor();
+    await shows(page, "visits", "11");
+    expect(await row(page, "visits").locator(".note").count()).toBe(0);
+    expect([ids.length, new Set(ids).size]).toEqual([3, 1]);
+    expect(ids[0]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+    expect((await opened.client.getCounter({ name: "visits" })).counter).toMatchObject({
+      value: 11n,
+      revision: 2n,
+    });
+  });
+
+  it("shows a damaged counter as one, between its neighbours", async () => {
+    await using opened = await open();
+    for (const name of ["a", "c"]) await opened.client.increment({ name });
+    const page = await newTab();
+    await page.route("**/ListCounters", async (route) => {
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, json: { ...(await answer.json()), corruptNames: ["b"] } });
+    });
+    await page.goto(`http://127.0.0.1:${opened.door.port}/`);
+    await row(page, "b").getByText("ROW_CORRUPT").waitFor();
+    expect(await page.locator(".row h2").allTextContents()).toEqual(["a", "b", "c"]);
+    expect(await row(page, "b").getByRole("button").count()).toBe(0);
+  });
+});
+
+/** The page asks and gets no answer, until `unrouteAll`. */
+async function holdPolls(page: Page): Promise<void> {
+  await page.route("**/ListCounters", () => {});
+}
+
+async function look(page: Page, state: "hidden" | "visible"): Promise<void> {
+  await page.evaluate(`
+    Object.defineProperty(document, "visibilityState", { configurable: true, value: "${state}" });
+    document.dispatchEvent(new Event("visibilitychange"));
+  `);
+}

@@ -1,0 +1,17 @@
+/**
+ * The page as another site could have it: the same page, and the server, protocol and format that its address names.
+ * `tally` is the client, for what a script of such a site may try.
+ */
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
+import { CounterService } from "../../../gen/browser/tally/v1/counter_service_pb.ts";
+import { openConsole } from "../../../src/console/console.tsx";
+
+const asked = new URL(location.href).searchParams;
+const transport = asked.get("protocol") === "grpc-web" ? createGrpcWebTransport : createConnectTransport;
+const client = createClient(
+  CounterService,
+  transport({ baseUrl: asked.get("server")!, useBinaryFormat: asked.get("format") === "binary" }),
+);
+openConsole(document.querySelector("#console")!, client);
+Object.assign(globalThis, { tally: client });

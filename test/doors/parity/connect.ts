@@ -36,6 +36,9 @@ export const CONNECT: readonly ParityDoor[] = [
     createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false, ...GZIPPED }),
   ),
   door("gRPC-Web", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" })),
+  door("gRPC-Web, JSON", (baseUrl) =>
+    createGrpcWebTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false }),
+  ),
   door("gRPC-Web, gzip", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1", ...GZIPPED })),
 ];
 

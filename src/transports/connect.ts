@@ -20,7 +20,7 @@ import { FORMATS, type Format } from "./connect/formats.ts";
 import { messageOfQuery, wantsJson } from "./connect/query.ts";
 import { timeoutOf } from "./connect/timeout.ts";
 import type { HttpRoute } from "./http.ts";
-import { allowOf, readBody, sendRefusal } from "./http-message.ts";
+import { allowOf, DETAILS, readBody, sendRefusal } from "./http-message.ts";
 import { targetOf } from "./http-target.ts";
 import { shortened } from "./json/parse.ts";
 import { refusalOf, statusBytes } from "./status.ts";
@@ -89,12 +89,11 @@ async function answer(
 
 function toConnectError(refused: Refused): ConnectError {
   const { code, message, details } = fromBinary(StatusSchema, statusBytes(refused));
-  const error = new ConnectError(message, code as number as ConnectCode);
-  error.details = details.map(({ typeUrl, value }) => ({
-    type: typeUrl.slice(typeUrl.lastIndexOf("/") + 1),
-    value,
-  }));
-  return error;
+  const outgoing = details.map(({ typeUrl, value }) => {
+    const desc = DETAILS.getMessage(typeUrl.slice(typeUrl.lastIndexOf("/") + 1))!;
+    return { desc, value: fromBinary(desc, value) }; // With the descriptor, they are shown as JSON beside their bytes.
+  });
+  return new ConnectError(message, code as number as ConnectCode, undefined, outgoing);
 }
 
 async function serve(

@@ -93,7 +93,8 @@ export function errorOf(refused: Refused): {
   return { code: http, status: CodeSchema.value[grpc]!.name, message, details };
 }
 
-const DETAILS = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
+/** What errors carry. */
+export const DETAILS = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
 
 function headersOf({ retryAfterMs }: Refused): Record<string, string> {
   return retryAfterMs === undefined ? {} : { "retry-after": `${Math.ceil(retryAfterMs / 1000)}` };

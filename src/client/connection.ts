@@ -22,7 +22,8 @@ export type Reply = { readonly answer: Buffer } | { readonly failed: Failed };
 
 /**
  * A gRPC connection on Node's own HTTP/2, for unary calls over plaintext: made at the first call, and made again by
- * the next one when it is lost or the server asks to leave it. It tries nothing again by itself.
+ * the next one when it is lost, left a call without an answer in time, or the server asks to leave it. It tries
+ * nothing again by itself.
  *
  * Not grpc-js, whose loading and first call are a third of what a command takes from its start to its answer, and
  * which does not say whether a call that failed had been sent.
@@ -100,9 +101,11 @@ class Exchange {
     stream.on("close", () => settle(this.#reply()));
   }
 
+  /** The connection may be dead without anybody knowing, for as long as TCP hopes: the next call has another. */
   expire(): void {
     this.#expired = true;
     this.#stream.close(constants.NGHTTP2_CANCEL);
+    this.#session.close();
   }
 
   #hear(headers: IncomingHttpHeaders): void {

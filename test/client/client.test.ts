@@ -1,4 +1,6 @@
 /** What the client promises over a server's behaviour: one id a change, the retries, and what an error says. */
+import { once } from "node:events";
+import { type AddressInfo, createServer, connect as netConnect } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { CallError } from "../../src/client/call-error.ts";
 import { type ClientOptions, RPC, TallyClient } from "../../src/client/client.ts";
@@ -105,6 +107,18 @@ describe("retries", () => {
   });
 });
 
+describe("a connection", () => {
+  it("on which a call got no answer in time is left, because nobody may be at its other end any more", async () => {
+    const { server, asked } = await scripted(RPC.increment, [DONE]);
+    const client = connect(await halfOpenBefore(server));
+    const call = client.call(RPC.increment, { name: "visits" }, { timeoutMs: 300 });
+    expect(await failureOf(call)).toMatchObject({ status: "DEADLINE_EXCEEDED", unknown: true });
+    expect(asked).toHaveLength(0);
+    await client.call(RPC.increment, { name: "visits" }, { timeoutMs: 5_000 });
+    expect(asked).toHaveLength(1);
+  });
+});
+
 describe("an error says whether the change may have been made", () => {
   const cases = [
     ["no: nobody was there", "127.0.0.1:1", false],
@@ -181,6 +195,22 @@ function connect(server: string, options: Partial<ClientOptions> = {}): TallyCli
   const client = new TallyClient({ server, random: () => 0, ...options });
   onTestFinished(() => client.close());
   return client;
+}
+
+/** The address of a relay to a server, whose first connection takes everything and hands on nothing. */
+async function halfOpenBefore(server: string): Promise<string> {
+  const [host, port] = server.split(":");
+  let connections = 0;
+  const relay = createServer((socket) => {
+    socket.on("error", () => {});
+    if (++connections === 1) return void socket.resume();
+    const onward = netConnect(Number(port), host);
+    onward.on("error", () => {});
+    socket.pipe(onward).pipe(socket);
+  }).listen(0, "127.0.0.1");
+  await once(relay, "listening");
+  onTestFinished(() => void relay.close());
+  return `127.0.0.1:${(relay.address() as AddressInfo).port}`;
 }
 
 async function failureOf(call: Promise<unknown>): Promise<CallError> {

@@ -46,6 +46,8 @@ export function define(command: Command): void {
       const contexts = await readContexts(path);
       serverOf(contexts, name, path);
       await writeContexts(path, { ...contexts, current: name });
+      const before = ["TALLY_SERVER", "TALLY_CONTEXT"].find((variable) => process.env[variable]);
+      if (before) new Output("value", false).note(`But ${before} is set here, and goes first; unset it.`);
     });
 
   sub(command, "remove", "forget a name")

@@ -112,6 +112,17 @@ describe("tally config", () => {
 });
 
 describe("the file", () => {
+  it("says when the environment goes before the context that was chosen", async () => {
+    const { home } = configs();
+    const use = (env: NodeJS.ProcessEnv) =>
+      tally(["config", "use", "local"], { env: { XDG_CONFIG_HOME: home, ...env } });
+    await tally(["config", "set", "local", "127.0.0.1"], { env: { XDG_CONFIG_HOME: home } });
+    expect((await use({ TALLY_SERVER: "a:1" })).stderr).toBe(
+      "But TALLY_SERVER is set here, and goes first; unset it.\n",
+    );
+    expect((await use({ TALLY_SERVER: "" })).stderr).toBe("");
+  });
+
   it("is for its owner only, also when it was not before, and keeps what is not ours", async () => {
     const { config, path, home } = configs();
     mkdirSync(join(home, "tally"));

@@ -40,7 +40,7 @@ export function define(command: Command): void {
     )
     .option("--cleanup", "delete the counters at the end")
     .addHelpText("before", EXAMPLES);
-  onServer(command, { format: "table", formats: ["table", "json", "yaml", "value"], endsItself: true }, run);
+  onServer(command, { format: "table", timeout: TIMEOUT, ownFigures: true, endsItself: true }, run);
   command.addHelpText("after", ABOUT);
 }
 
@@ -182,6 +182,8 @@ function wholeNumberOf(text: string, max: number): number {
 /** For connections, for compilers here and there, and for the counters to be made. */
 const WARM_UP_MS = 1_000;
 const DRAW_MS = 250;
+
+const TIMEOUT = { about: "a call without an answer for this long is an error", default: "10s", max: "24h" };
 
 const EXAMPLES = `Examples:
   tally bench --cleanup                        single increments, 64 at a time

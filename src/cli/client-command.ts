@@ -18,6 +18,8 @@ export interface Printing {
   readonly formats?: readonly Format[];
   /** --timeout, where it means something else than how long a call may take. */
   readonly timeout?: { readonly about: string; readonly default: string; readonly max: string };
+  /** True: what it prints are figures of its own, JSON numbers, and no counters. */
+  readonly ownFigures?: boolean;
   /** True: the command ends of SIGINT and SIGTERM in its own way; otherwise it dies of them at once. */
   readonly endsItself?: boolean;
 }
@@ -35,6 +37,7 @@ export function onServer<Args extends unknown[], Options extends object>(
     format,
     formats = ["table", "json", "yaml", "value"],
     timeout = CALL_TIMEOUT,
+    ownFigures = false,
     endsItself = false,
   }: Printing,
   run: (session: Session, args: Args, options: Options) => Promise<void>,
@@ -51,23 +54,25 @@ export function onServer<Args extends unknown[], Options extends object>(
   ]) {
     command.addOption(option);
   }
-  command.addHelpText("after", JSON_NOTE).action(async (...given: unknown[]) => {
-    const options = given.at(-2) as Options & Common;
-    const client = new TallyClient({
-      server: await resolveServer(options, process.env),
-      timeoutMs: options.timeout,
+  command
+    .addHelpText("after", ownFigures ? EXIT_NOTE : JSON_NOTE + EXIT_NOTE)
+    .action(async (...given: unknown[]) => {
+      const options = given.at(-2) as Options & Common;
+      const client = new TallyClient({
+        server: await resolveServer(options, process.env),
+        timeoutMs: options.timeout,
+      });
+      const output = new Output(options.output, options.quiet ?? false);
+      const stopListening = endsItself ? () => {} : dieOfInterrupt(client);
+      try {
+        await run({ client, output }, given.slice(0, -2) as Args, options);
+      } catch (error) {
+        throw error instanceof CallError ? failureOf(error) : error;
+      } finally {
+        stopListening();
+        client.close();
+      }
     });
-    const output = new Output(options.output, options.quiet ?? false);
-    const stopListening = endsItself ? () => {} : dieOfInterrupt(client);
-    try {
-      await run({ client, output }, given.slice(0, -2) as Args, options);
-    } catch (error) {
-      throw error instanceof CallError ? failureOf(error) : error;
-    } finally {
-      stopListening();
-      client.close();
-    }
-  });
 }
 
 /** The options that every command on a server has. */
@@ -112,5 +117,7 @@ const CALL_TIMEOUT = {
 };
 
 const JSON_NOTE = `
-In JSON and YAML every 64-bit number is a string ("42"), because a JSON number loses digits above 2^53.
+In JSON and YAML every 64-bit number is a string ("42"), because a JSON number loses digits above 2^53.`;
+
+const EXIT_NOTE = `
 Exit codes: 0 done, 1 failure, 2 usage, 3 not found, 4 refused, 5 not allowed, 69 no server, 124 timeout, 130 Ctrl-C.`;

@@ -20,11 +20,7 @@ export function define(command: Command): void {
     .argument("[file...]", 'what to read, one name a line; "-" or none: standard input')
     .addHelpText("before", EXAMPLES);
   addNameOptions(command);
-  onServer(
-    command,
-    { format: "table", formats: ["table", "json", "yaml", "value"], timeout: TIMEOUT, endsItself: true },
-    run,
-  );
+  onServer(command, { format: "table", timeout: TIMEOUT, ownFigures: true, endsItself: true }, run);
   command.addHelpText("after", ABOUT);
 }
 
@@ -36,10 +32,12 @@ async function run(session: Session, [files]: [string[]], options: Options): Pro
   const { client, output } = session;
   const stop = new AbortController();
   const input = await openInput(files, stop.signal);
-  await client.call(Health.method.check, {}, { timeoutMs: HELLO_MS }); // Nothing is read that nobody would take.
+  await client.call(Health.method.check, {}); // Nothing is read that nobody would take.
 
   const startedAt = performance.now();
-  const progress = openProgress(process.stderr, output.quiet);
+  const typed = process.stdin.isTTY && (files.length === 0 || files.includes("-"));
+  const progress = openProgress(process.stderr, { quiet: output.quiet, live: !typed });
+  if (typed) progress.print("Type names, one a line; Ctrl-D ends.");
   const faults = new Faults(progress.print);
   const sender = senderFor(session, { options, faults, progress, onFailed: () => stop.abort() });
   const now = () => performance.now();
@@ -134,9 +132,6 @@ const TIMEOUT = {
   default: "60s",
   max: "30m", // Request ids are kept for an hour at least.
 };
-
-/** A server that restarts just now is back by then. */
-const HELLO_MS = 5_000;
 
 const EXAMPLES = `Examples:
   awk '{print $7}' access.log | tally count --prefix page:

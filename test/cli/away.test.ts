@@ -50,6 +50,18 @@ describe("no answer in time", () => {
   });
 });
 
+describe("a server that hangs from the start", () => {
+  it("is waited for by count for as long as --timeout says, before anything is read", async () => {
+    const { address } = await silentServer();
+    const args = ["count", "--server", address, "--timeout", "500ms"];
+    expect(await tally(args, { input: "a\n" })).toMatchObject({
+      code: EXIT.DEADLINE,
+      stdout: "",
+      stderr: `tally: No answer from ${address} in time. Try again, or wait longer with --timeout.\n`,
+    });
+  });
+});
+
 describe("the answer gets lost", () => {
   it("of a change: it may have been made, and the id under which to ask again is a new one's too", async () => {
     const { address } = await silentServer((socket) => socket.destroy());

@@ -48,6 +48,16 @@ describe.skipIf(!HAS_SCRIPT)("at a terminal (needs script, of util-linux)", () =
     expect(terminal.screen).toBe("1\r\n");
   });
 
+  it("count says how to end what one types, and draws nothing into it", async () => {
+    const terminal = open(["count", "--prefix", "typed:"]);
+    await terminal.shows("Type names, one a line; Ctrl-D ends.\r\n");
+    terminal.type("a\nb\na\n\x04");
+    expect(await terminal.ended).toBe(EXIT.OK);
+    expect(terminal.screen).toMatch(/a\r\nb\r\na\r\n3 of 3 lines counted; .*\r\n$/);
+    expect(terminal.screen).not.toContain("\x1b[");
+    expect(await at("get", "typed:a", "typed:b")).toMatchObject({ stdout: "2\n1\n" });
+  });
+
   it("Ctrl-C ends a change with 130, and says that it may have been made", async () => {
     const { address, called } = await silentServer();
     const terminal = open(["inc", "visits", "--server", address, "--request-id", "a-3"]);

@@ -75,6 +75,13 @@ Stop with Ctrl-C.
 });
 
 describe("help", () => {
+  it.each(["count", "bench"])("of %s does not call its JSON numbers strings", async (command) => {
+    const { stdout, code } = await tally(["help", command]).ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain("Exit codes: ");
+    expect(stdout).not.toContain("is a string");
+  });
+
   it("begins with examples and tells every setting with its range and default", async () => {
     const { stdout, code } = await tally(["serve", "--help"]).ended;
     expect(code).toBe(0);

@@ -2,7 +2,7 @@ import type { WriteStream } from "node:tty";
 import type { CallError } from "../../client/call-error.ts";
 import { LiveLines } from "../live-lines.ts";
 import { visible } from "../output.ts";
-import { figure, perSecond } from "./summary.ts";
+import { counted, figure, perSecond } from "./summary.ts";
 
 /** How far it is. */
 export interface Reached {
@@ -25,9 +25,16 @@ export interface Progress {
   end(): void;
 }
 
-/** @param quiet  show and say nothing */
-export function openProgress(stderr: NodeJS.WriteStream, quiet: boolean): Progress {
-  const live = stderr.isTTY && !quiet ? new LiveLines(stderr as WriteStream) : undefined;
+/**
+ * @param options.quiet  show and say nothing
+ * @param options.live   show the line that moves; not where somebody types
+ */
+export function openProgress(
+  stderr: NodeJS.WriteStream,
+  options: { quiet: boolean; live: boolean },
+): Progress {
+  const { quiet } = options;
+  const live = stderr.isTTY && options.live && !quiet ? new LiveLines(stderr as WriteStream) : undefined;
   let timer: NodeJS.Timeout | undefined;
   let away = false;
   const print = (sentence: string) => {
@@ -50,7 +57,7 @@ export function openProgress(stderr: NodeJS.WriteStream, quiet: boolean): Progre
         const share = bytes === undefined ? "" : `${barOf(read / Math.max(bytes, 1))}  `;
         const state = away ? "  waiting for the server" : "";
         live.draw([
-          `${share}${figure(lines)} lines  ${figure(rate)} lines/s  ~${figure(names)} names${state}`,
+          `${share}${counted(lines, "line")}  ${figure(rate)} lines/s  ~${counted(names, "name")}${state}`,
         ]);
       };
       timer = setInterval(draw, DRAW_MS);

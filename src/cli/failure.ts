@@ -39,9 +39,15 @@ const OWN_WORDS: Readonly<
   COUNTER_NOT_FOUND: (name) => `There is no counter ${name}. Make it with: tally create ${name}`,
   COUNTER_EXISTS: (name) =>
     `There is a counter ${name} already; nothing was changed. Change its settings with: tally update ${name}`,
-  ETAG_MISMATCH: (name, { etag }) =>
-    `${name} has changed since; nothing was changed now. Read it again with: tally get ${name} -o table` +
-    (etag === undefined ? "" : ` (its etag is now ${etag})`),
+  ETAG_MISMATCH: (name, { etag, settings_etag }) => {
+    const now =
+      etag !== undefined
+        ? ` (its etag is now ${etag})`
+        : settings_etag !== undefined
+          ? ` (its settings etag is now ${settings_etag})`
+          : "";
+    return `${name} has changed since; nothing was changed now. Read it again with: tally get ${name} -o table${now}`;
+  },
 };
 
 const CODE_NAMES: Readonly<Record<number, string>> = Object.fromEntries(

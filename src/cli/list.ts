@@ -11,7 +11,7 @@ import { listedCounter } from "./views.ts";
 export function define(command: Command): void {
   command
     .argument("[prefix]", "only counters whose name begins so (default: all)")
-    .addOption(labelOption("only counters with this label"))
+    .addOption(labelOption("only counters with this label, or with all of them"))
     .option("--limit <n>", "how many at most", wholeNumberOption(1, Number.MAX_SAFE_INTEGER), 50)
     .option("--all", "all of them")
     .addHelpText("before", EXAMPLES);

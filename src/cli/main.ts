@@ -85,6 +85,7 @@ async function run(words: readonly string[], context: Program): Promise<void> {
 
 /** `tally help inc` is `tally inc --help`. */
 function helpOf(words: readonly string[]): readonly string[] {
+  if (words[0] === "help") return ["--help"];
   return words.length === 0 || Object.hasOwn(COMMANDS, words[0]!) ? [...words, "--help"] : words;
 }
 
@@ -128,10 +129,14 @@ async function programFor(named: string | undefined, context: Program): Promise<
   return program;
 }
 
-/** Commander's "error: unknown option '--lisen'", with its guess on a second line, as all of our messages read. */
+/**
+ * Commander's "error: unknown option '--lisen'", with its guess on a second line, as all of our messages read; and
+ * "command-argument value '0' is invalid for argument 'amount'" as people would say it.
+ */
 function oneSentence(text: string): string {
   return `${text
     .replace(/^error: /, "tally: ")
+    .replace(/command-argument value ('.*') is invalid for argument '(\w+)'/s, "$2 $1 is invalid")
     .trimEnd()
     .replaceAll("\n", " ")}\n`;
 }

@@ -11,7 +11,7 @@ import { startFailureOf } from "./start-failure.ts";
 export function define(command: Command, { version }: { version: string }): void {
   command.addHelpText("before", EXAMPLES).addHelpText("after", PRECEDENCE);
   for (const key of Object.values(KEYS)) {
-    const help = `${key.about} (${key.expected}; default ${key.default})`;
+    const help = `${key.about} (${key.expected}; default ${key.default || "none"})`;
     command.addOption(new Option(`--${key.name} ${key.placeholder}`.trim(), help).helpGroup(`${key.group}:`));
   }
   command.addOption(

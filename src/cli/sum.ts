@@ -14,7 +14,7 @@ import { EVERY_FIELD } from "./views.ts";
 export function define(command: Command): void {
   command
     .argument("[prefix]", "only counters whose name begins so (default: all)")
-    .addOption(labelOption("only counters with this label"))
+    .addOption(labelOption("only counters with this label, or with all of them"))
     .addHelpText("before", EXAMPLES);
   onServer(
     command,

@@ -12,7 +12,7 @@ export function define(command: Command): void {
     .argument("[prefix]", "only counters whose name begins so (default: all)")
     .option("-n, --count <n>", "how many, 1 to 1,000", wholeNumberOption(1, 1_000), 10)
     .option("--lowest", "the lowest values first")
-    .addOption(labelOption("only counters with this label"))
+    .addOption(labelOption("only counters with this label, or with all of them"))
     .addHelpText("before", EXAMPLES);
   onServer(
     command,

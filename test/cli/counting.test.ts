@@ -129,10 +129,10 @@ describe("what cannot be done ends in its exit code and one sentence", () => {
   });
 
   it.each([
-    [["inc", "visits", "0"], "command-argument value '0' is invalid for argument 'amount'."],
-    [["inc", "visits", "-3"], "command-argument value '-3' is invalid for argument 'amount'."],
-    [["inc", "visits", "1.5"], "command-argument value '1.5' is invalid for argument 'amount'."],
-    [["set", "visits", "9223372036854775808"], "value '9223372036854775808' is invalid"],
+    [["inc", "visits", "0"], "tally: amount '0' is invalid. Expected"],
+    [["inc", "visits", "-3"], "tally: amount '-3' is invalid. Expected"],
+    [["inc", "visits", "1.5"], "tally: amount '1.5' is invalid. Expected"],
+    [["set", "visits", "9223372036854775808"], "tally: value '9223372036854775808' is invalid. Expected"],
     [["set", "visits"], "missing required argument 'value'"],
     [["get", "visits", "-o", "xml"], "option '-o, --output <format>' argument 'xml' is invalid."],
     [["get", "visits", "--timeout", "5"], "Expected a duration from 1ms to 24h, such as 500ms or 1m30s."],

@@ -64,6 +64,7 @@ describe("create and update", () => {
     expect(await at("update", "nobody", "--max", "4")).toMatchObject({ code: EXIT.NOT_FOUND });
     const stale = await at("update", "held", "--max", "11", "--settings-etag", "old");
     expect(stale).toMatchObject({ code: EXIT.REFUSED, stdout: "" });
+    expect(stale.stderr).toMatch(/^tally: held has changed since; .* \(its settings etag is now \S+\.s1\)$/m);
   });
 
   it.each([

@@ -188,7 +188,7 @@ it("durations and sizes are read as people write them", () => {
 function reference(): string {
   const settings = Object.values(KEYS).map(
     ({ name, about, expected, default: byDefault }) =>
-      `| \`${name}\` | ${about} | ${expected} | \`${byDefault}\` |`,
+      `| \`${name}\` | ${about} | ${expected} | ${byDefault === "" ? "none" : `\`${byDefault}\``} |`,
   );
   const exits = Object.values(EXITS).map(([code, when]) => `| ${code} | ${when} |`);
   return `# Configuration

@@ -81,8 +81,8 @@ function ifMatch(description: string): Schema {
   return {
     name: "If-Match",
     in: "header",
-    description: `${description} Double quotes around it are taken off; \`*\` is the same as leaving it out.`,
-    schema: { ...key, maxLength: 66, pattern: '^(\\*|[!#-~]*|"[!-~]*")$' },
+    description: `${description} Double quotes around it are taken off; \`*\` stands for any, so only for a counter that exists.`,
+    schema: { ...key, maxLength: 66, pattern: '^(\\*|"[!-~]*"|[!#-+.0-~-][!#-+.-~-]*)$' },
   };
 }
 

@@ -38,6 +38,7 @@ export function simpleOperationsOf(
         parameters: [
           pathParameter(name, schemas, given?.name),
           ...(changes ? [{ $ref: "#/components/parameters/IdempotencyKey" }] : []),
+          ...(verb === "PUT" ? [{ $ref: "#/components/parameters/IfMatch" }] : []),
         ],
         ...(body && {
           requestBody: {

@@ -83,7 +83,7 @@ describe("the README's tables", () => {
 });
 
 function shellBlock(where: string, { code, shows }: Block): void {
-  const tools = ["npx", "grpcurl"].filter((tool) => code.includes(`${tool} `));
+  const tools = ["npx", "grpcurl", "curl"].filter((tool) => new RegExp(`^${tool} `, "m").test(code));
   withTools(tools, `${where} runs, and shows what it says`, async () => {
     const {
       code: exit,
@@ -126,6 +126,7 @@ function withTools(tools: readonly string[], name: string, test: () => Promise<v
 
 const AVAILABLE: Readonly<Record<string, boolean>> = {
   npx: true,
+  curl: await works("curl", ["--version"]),
   grpcurl: await works("grpcurl", ["--version"]),
   "python3 with grpcio": await works("python3", ["-c", "import grpc, grpc_reflection"]),
 };

@@ -1,7 +1,7 @@
 /** The page for eyes, ears and keyboards: axe-core finds nothing, and no flow needs a mouse. */
-import axe, { type AxeResults } from "axe-core";
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
+import { violations } from "../support/axe.ts";
 import { type Opened, open } from "../transports/door.ts";
 import { button, NO_BROWSER, row, shows, told, useBrowser, visit } from "./browser.ts";
 
@@ -159,15 +159,6 @@ describe.skipIf(NO_BROWSER)("for everybody (needs chromium)", () => {
     );
   });
 });
-
-/** What axe-core finds, by rule and element. Its script comes in by the debugger, so the page's policy stays. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(`${axe.source}; undefined`);
-  const { violations } = await page.evaluate<AxeResults>(`axe.run({ resultTypes: ["violations"] })`);
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`),
-  );
-}
 
 /** The accessible name of what has the focus. */
 function focused(page: Page): Promise<string> {

@@ -33,7 +33,9 @@ export function Dialog({ title, verb, dangerous, changes, onSubmit, onClose, chi
       aria-labelledby={titleId}
       onClose={onClose}
       onCancel={(event) => {
-        if (busy) event.preventDefault();
+        // Closed at once, as everything else is: "close" comes later, when another dialog may be open.
+        event.preventDefault();
+        if (!busy) onClose();
       }}
     >
       <form

@@ -26,8 +26,10 @@ export function PageView({ counters }: { counters: Counters }) {
     return amount !== undefined && amount > 0n ? amount : undefined;
   });
 
+  const question = asked.value;
+  // Only this one: a change that is answered late may find another dialog open.
   const close = () => {
-    asked.value = undefined;
+    if (asked.value === question) asked.value = undefined;
   };
   const created = (name: string) => {
     told.value = `Created ${name}.`;
@@ -81,14 +83,14 @@ export function PageView({ counters }: { counters: Counters }) {
           <Pager counters={counters} />
         </div>
       </main>
-      {asked.value?.kind === "create" && (
-        <CreateDialog counters={counters} prefilled={asked.value.name} onClose={close} onCreated={created} />
+      {question?.kind === "create" && (
+        <CreateDialog counters={counters} prefilled={question.name} onClose={close} onCreated={created} />
       )}
-      {asked.value?.kind === "set" && (
-        <SetDialog counters={counters} name={asked.value.name} onClose={close} onSet={wasSet} />
+      {question?.kind === "set" && (
+        <SetDialog counters={counters} name={question.name} onClose={close} onSet={wasSet} />
       )}
-      {asked.value?.kind === "delete" && (
-        <DeleteDialog counters={counters} name={asked.value.name} onClose={close} onDeleted={deleted} />
+      {question?.kind === "delete" && (
+        <DeleteDialog counters={counters} name={question.name} onClose={close} onDeleted={deleted} />
       )}
     </>
   );

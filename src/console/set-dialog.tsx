@@ -19,6 +19,8 @@ export function SetDialog({ counters, name, onClose, onSet }: SetProps) {
   const checked = useSignal(false);
   const counter = counters.page.value?.listed.find((each) => each.name === name)?.counter;
   const value = parseCount(text.value);
+  const state = changes.state.value;
+  const refused = state.kind === "failed" && state.problem.field === "value";
 
   const submit = async () => {
     checked.value = true;
@@ -46,7 +48,7 @@ export function SetDialog({ counters, name, onClose, onSet }: SetProps) {
         label="New value"
         value={text.value}
         onInput={(typed) => (text.value = typed)}
-        wrong={checked.value && value === undefined ? NOT_A_COUNT : undefined}
+        wrong={checked.value && value === undefined ? NOT_A_COUNT : refused ? "See below." : undefined}
         numeric
       />
       <label class="choice">

@@ -284,13 +284,49 @@ describe.skipIf(NO_BROWSER)("the page (needs chromium)", () => {
     await button(page, "visits", "increment").click();
     await row(page, "visits").getByText("Sending this change again").waitFor();
     await shows(page, "visits", "11");
-    expect(await row(page, "visits").locator(".note").count()).toBe(0);
+    await row(page, "visits").locator(".note").waitFor({ state: "detached" });
     expect([ids.length, new Set(ids).size]).toEqual([3, 1]);
     expect(ids[0]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
     expect((await opened.client.getCounter({ name: "visits" })).counter).toMatchObject({
       value: 11n,
       revision: 2n,
     });
+  });
+
+  it("does not go back to a list that was asked for before the last change", async () => {
+    await using opened = await open();
+    await opened.client.increment({ name: "visits" });
+    const page = await visit(opened.door.port);
+    const [asked, release, late] = [0, 0, 0].map(() => Promise.withResolvers<void>());
+    await page.route(
+      "**/ListCounters",
+      async (route) => {
+        const answer = await route.fetch(); // As it was before the change,
+        asked!.resolve();
+        await release!.promise;
+        await route.fulfill({ response: answer }); // and it arrives after it.
+        late!.resolve();
+      },
+      { times: 1 },
+    );
+    await asked!.promise;
+    await page.evaluate(`{
+      globalThis.values = [];
+      const look = () => values.push(document.querySelector(".value").textContent);
+      new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true });
+    }`);
+    await button(page, "visits", "increment").click();
+    await shows(page, "visits", "2");
+    const next = page.waitForRequest("**/ListCounters");
+    release!.resolve();
+    await late!.promise;
+    await (await next).response();
+    await opened.client.increment({ name: "visits" });
+    await shows(page, "visits", "3");
+    const seen = await page.evaluate<string[]>("values");
+    expect(seen.filter((value, i) => value !== seen[i - 1])).toEqual(
+      ["1", "2", "3"].slice(seen[0] === "1" ? 0 : 1),
+    );
   });
 
   it("shows a damaged counter as one, between its neighbours", async () => {

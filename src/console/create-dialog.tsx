@@ -25,7 +25,8 @@ export function CreateDialog({ counters, prefilled, onClose, onCreated }: Create
   const checked = useSignal(false);
 
   const state = changes.state.value;
-  const refused = state.kind === "failed" ? state.problem.field : undefined;
+  const problem = state.kind === "failed" ? state.problem : undefined;
+  const refused = problem?.reason === "COUNTER_EXISTS" ? "name" : problem?.field;
   const wrongOf = (text: string, field: string, optional: boolean) => {
     if (checked.value && !(optional && text.trim() === "") && parseCount(text) === undefined)
       return NOT_A_COUNT;

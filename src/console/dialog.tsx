@@ -26,6 +26,10 @@ export function Dialog({ title, verb, dangerous, changes, onSubmit, onClose, chi
     return () => element.close();
   }, []);
   const state = changes.state.value;
+  // The answer may come below the edge of a small screen.
+  useLayoutEffect(() => {
+    if (state.kind === "failed") dialog.current!.querySelector(".note")?.scrollIntoView({ block: "nearest" });
+  }, [state]);
   const busy = state.kind === "sent" || state.kind === "resent";
   return (
     <dialog

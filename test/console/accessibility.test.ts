@@ -81,6 +81,19 @@ describe.skipIf(NO_BROWSER)("for everybody (needs chromium)", () => {
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
   });
 
+  it("a refusal is in sight, also in a dialog that is larger than the screen", async () => {
+    await using opened = await open();
+    await opened.client.increment({ name: "taken" });
+    const page = await visit(opened.door.port, { viewport: { width: 320, height: 480 } });
+    await page.getByRole("button", { name: "New counter" }).click();
+    await page.keyboard.type("taken");
+    await page.keyboard.press("Enter");
+    const note = page.getByRole("dialog").locator(".note");
+    await note.waitFor();
+    const { y, height } = (await note.boundingBox())!;
+    expect([y >= 0, y + height <= 480]).toEqual([true, true]);
+  });
+
   it("the keyboard alone makes, counts, sets and deletes, and is never lost", async () => {
     await using opened = await open();
     await opened.client.increment({ name: "b" });

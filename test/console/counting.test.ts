@@ -131,6 +131,7 @@ describe.skipIf(NO_BROWSER)("the page (needs chromium)", () => {
     await dialog.getByLabel("Name").fill("taken");
     await create.click();
     await alert.getByText("COUNTER_EXISTS").waitFor();
+    expect(await dialog.getByLabel("Name").getAttribute("aria-invalid")).toBe("true");
     await dialog.getByLabel("Name").fill("free");
     await dialog.getByLabel("Minimum").fill("16");
     await create.click();

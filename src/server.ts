@@ -73,7 +73,8 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
     });
     opened.push({ close: () => maintenance.close() });
 
-    const writer = new Writer(store, clock, writerLimitsOf(config));
+    const logFailure = seldom(clock, (err) => log("store.commit_failed", { err }));
+    const writer = new Writer(store, clock, writerLimitsOf(config), logFailure);
     opened.push({ close: () => writer.drain() });
 
     const { openDoors } = await loading;
@@ -110,6 +111,19 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
     throw error;
   }
 }
+
+/** The same function, deaf for ten seconds after each call: on a full disk every commit may fail. */
+function seldom(clock: Clock, tell: (error: unknown) => void): (error: unknown) => void {
+  let deafUntil = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    const now = clock.monotonic();
+    if (now < deafUntil) return;
+    deafUntil = now + FAILURES_APART_MS;
+    tell(error);
+  };
+}
+
+const FAILURES_APART_MS = 10_000;
 
 interface Closable {
   readonly close: (graceMs: number) => Promise<void>;

@@ -16,6 +16,10 @@ export const LOG_EVENTS = {
   "server.failed": ["fatal", "A defect in Tally ends the process; it is to be started again."],
   "config.warning": ["warn", "The configuration may not be what you meant."],
   "store.warning": ["warn", "The store warns."],
+  "store.commit_failed": [
+    "error",
+    "A commit failed, as its callers were told. More within ten seconds are not logged. Is the disk full?",
+  ],
   "store.failed": [
     "fatal",
     "The store failed; the process ends, because what it knows may differ from what the disk has. Start it again.",

@@ -67,6 +67,7 @@ export class Writer {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #limits: WriterLimits;
+  readonly #onFailure: (error: unknown) => void;
   #queue: Waiting[] = [];
   #queuedOps = 0;
   #queuedBytes = 0;
@@ -75,7 +76,14 @@ export class Writer {
   #draining = false;
   readonly #idle = Promise.withResolvers<void>();
 
-  constructor(store: Store, clock: Clock, limits: WriterLimits = DEFAULT_WRITER_LIMITS) {
+  /** @param onFailure  told of each commit that failed, for the log; its callers are told by themselves */
+  constructor(
+    store: Store,
+    clock: Clock,
+    limits: WriterLimits = DEFAULT_WRITER_LIMITS,
+    onFailure: (error: unknown) => void = () => {},
+  ) {
+    this.#onFailure = onFailure;
     this.#store = store;
     this.#clock = clock;
     this.#limits = limits;
@@ -141,6 +149,7 @@ export class Writer {
       },
       (error: unknown) => {
         for (const waiting of cut) waiting.reject(error);
+        this.#onFailure(error);
         this.#next();
       },
     );

@@ -99,6 +99,28 @@ describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace
     },
   );
 
+  /**
+   * Goal: a full disk is no failed one: the call may be tried again, counts once, and the operator is told.
+   *
+   * Method: one write to the WAL finds no space left.
+   */
+  test("the disk is full for a moment: the process goes on, says so in its log, and a retry counts once", {
+    timeout: 60_000,
+  }, async () => {
+    const disk = await Disk.make();
+    const path = `${disk.file}-wal`;
+    const server = await disk.serveFailing({ syscall: "pwrite64", path, when: 40, error: "ENOSPC" });
+    const values: (bigint | string)[] = [];
+    while (!values.includes("OUTCOME_UNKNOWN") && values.length < 100)
+      values.push(await incrementOnce(disk.port, `call-${values.length}`));
+    const hit = values.length - 1;
+    expect(values[hit]).toBe("OUTCOME_UNKNOWN");
+    expect(server.output).toMatch(/"event":"store\.commit_failed".*SQLITE_FULL/);
+    expect(await incrementOnce(disk.port, `call-${hit}`)).toBe(BigInt(hit + 1));
+    expect(await incrementOnce(disk.port, "another")).toBe(BigInt(hit + 2));
+    await disk.stop();
+  });
+
   /** Goal: what a kill left in the WAL is served only once it is safely in the file. */
   test.for(["-wal", ""])(
     "an fsync of tally.db%s fails while a killed server starts again: it says so and ends",

@@ -11,18 +11,20 @@ export interface Failure {
   readonly path: string;
   /** The how many-th of one thread, from 1; the only thread that writes is the store's. */
   readonly when: number;
+  /** Default EIO. */
+  readonly error?: "EIO" | "ENOSPC";
 }
 
 /**
- * The command under which a system call fails with EIO, once.
+ * The command under which a system call fails, once.
  *
  * strace runs as a grandchild (-D), so that the process started is the server's own, with its own signals and exit
  * code, and stops it at no other system calls (--seccomp-bpf).
  *
  * @param log  the file that strace writes to
  */
-export function failing({ syscall, path, when }: Failure, log: string): string[] {
-  const inject = `inject=${syscall}:error=EIO:when=${when}`;
+export function failing({ syscall, path, when, error = "EIO" }: Failure, log: string): string[] {
+  const inject = `inject=${syscall}:error=${error}:when=${when}`;
   return [
     "strace",
     "-D",

@@ -21,13 +21,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const openFile = () =>
+const openFile = (warn: (message: string) => void = () => {}) =>
   openStore(`sqlite:${path}`, {
     clock: new HandClock(),
     newUid: () => v7(),
     retention: DEFAULT_RETENTION,
     cachedCountersMax: 100,
-    warn: () => {},
+    warn,
   });
 
 function withFile<T>(use: (db: Database.Database) => T): T {
@@ -68,7 +68,11 @@ it("a file of the first schema gets the labels of the counters that are in it, w
     insert.run(4, "also-rotten", '{"a":null,"b":"kept"}');
     insert.run(7, "last", '{"a":"b"}');
   });
-  await (await openFile()).close();
+  const warnings: string[] = [];
+  await (await openFile((warning) => warnings.push(warning))).close();
+  expect(warnings).toEqual([expect.stringMatching(/^The file was of schema 1 and now is of \d+: /)]);
+  await (await openFile((warning) => warnings.push(warning))).close();
+  expect(warnings).toHaveLength(1);
   expect(withFile(labelsOf)).toEqual([
     ["b", "kept", "also-rotten", 4],
     ["a", "b", "last", 7],

@@ -22,6 +22,8 @@ export interface Moment {
 /** The one connection that writes: what `Store.commit` and `Store.maintain` mean on SQLite, without threads. */
 export class WriteConnection {
   readonly sqliteVersion: string;
+  /** The schema that the file had, if it was brought from an older one to this. */
+  readonly migratedFrom: number | undefined;
   readonly #db: Database.Database;
   readonly #decide: typeof decideBatch;
   readonly #rows: RowReader;
@@ -68,7 +70,7 @@ export class WriteConnection {
       db.pragma("wal_autocheckpoint = 0"); // Checkpoints are ours, after the answers: SQLite's own hide their errors.
       db.pragma("trusted_schema = OFF");
       db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
-      migrate(db);
+      this.migratedFrom = migrate(db);
       db.pragma("wal_checkpoint(TRUNCATE)");
       this.#assertDurable();
       this.#startedMs = monotonic;

@@ -144,15 +144,17 @@ export function assertOurs(db: Database, path: string): void {
  * Bring a file of ours to this version's schema, in one transaction.
  *
  * @param to  the version to stop at; tests make files of older versions with it
+ * @returns   the version that it had, if it had an older one
  */
-export function migrate(db: Database, to = SCHEMA_VERSION): void {
+export function migrate(db: Database, to = SCHEMA_VERSION): number | undefined {
   const version = versionOf(db);
-  if (version >= to) return;
+  if (version >= to) return undefined;
   db.transaction(() => {
     for (const migration of MIGRATIONS.slice(version, to)) db.exec(migration);
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma(`user_version = ${to}`);
   }).immediate();
+  return version === 0 ? undefined : version;
 }
 
 function versionOf(db: Database): number {

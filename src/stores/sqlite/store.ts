@@ -18,9 +18,9 @@ import type { Moment } from "./connection.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import type { ChangesRequest, ListRequest, Read } from "./read-worker.ts";
 import { ScanThread } from "./scan-thread.ts";
-import { unusable } from "./schema.ts";
+import { SCHEMA_VERSION, unusable } from "./schema.ts";
 import { Thread } from "./thread.ts";
-import type { CommitRequest, MaintainAnswer, WriteData } from "./write-worker.ts";
+import type { CommitRequest, MaintainAnswer, WriteData, WriteOpened } from "./write-worker.ts";
 
 /**
  * Counters in one SQLite file: a thread that writes, a thread that reads, and this side, which only asks.
@@ -32,11 +32,16 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   const real = await realPathOf(path);
   const { clock, retention, cachedCountersMax } = options;
   const data: WriteData = { path: real, retention, cachedCountersMax, moment: momentOf(clock) };
-  const { thread: writer, opened } = await Thread.start<{ sqliteVersion: string }>(
+  const { thread: writer, opened } = await Thread.start<WriteOpened>(
     "write-worker",
     data,
     writerHeap(cachedCountersMax),
   );
+  if (opened.migratedFrom !== undefined) {
+    options.warn(
+      `The file was of schema ${opened.migratedFrom} and now is of ${SCHEMA_VERSION}: the Tally before can no longer open it.`,
+    );
+  }
   try {
     const { thread: reader } = await Thread.start("read-worker", { path: real });
     return new SqliteStore(

@@ -13,6 +13,12 @@ export interface WriteData {
   readonly moment: Moment;
 }
 
+export interface WriteOpened {
+  readonly sqliteVersion: string;
+  /** The schema of an older Tally, that the file had. */
+  readonly migratedFrom: number | undefined;
+}
+
 export interface CommitRequest {
   readonly batch: CrossingBatch;
   readonly moment: Moment;
@@ -27,7 +33,10 @@ export interface MaintainAnswer {
 serveThread<WriteData>((data) => {
   const { lock, connection } = opened(data);
   return {
-    opened: { sqliteVersion: connection.sqliteVersion },
+    opened: {
+      sqliteVersion: connection.sqliteVersion,
+      migratedFrom: connection.migratedFrom,
+    } satisfies WriteOpened,
     handlers: {
       commit: ({ batch, moment, uidSeed }: CommitRequest) =>
         packOutcomes(connection.commit(unpackBatch(batch), moment, uidSeed)),

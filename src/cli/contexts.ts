@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
+import type { TomlError } from "smol-toml";
 import { CommandError, EXIT } from "./exit.ts";
 
 /** What the file says. Tables and keys that are not ours stay in it. */
@@ -32,7 +33,9 @@ export async function readContexts(path: string): Promise<Contexts> {
   try {
     contexts = parse(text);
   } catch (error) {
-    throw unusable(path, `is not valid TOML: ${(error as Error).message.split("\n")[0]}`, error);
+    const { message, line } = error as TomlError;
+    const [what] = message.replace("Invalid TOML document: ", "").split("\n");
+    throw unusable(path, `is not valid TOML: ${what} (line ${line})`, error);
   }
   check(contexts, path);
   return contexts;

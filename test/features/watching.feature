@@ -5,16 +5,16 @@ Feature: Watching counters and trying a server
   Scenario: Changes are shown as they come
     Given a counter "visits" at 5
     When I start "tally watch visits --interval 20ms"
-    Then it says "visits  5"
+    Then it shows "visits  5"
     When somebody else increments "visits"
-    Then it says "visits  6  +1"
+    Then it shows "visits  6  +1"
     And Ctrl-C ends it
 
   Scenario: A counter may come later
     When I start "tally watch orders --interval 20ms"
-    Then it says "orders  no such counter yet"
+    Then it shows "orders  no such counter yet"
     When somebody else increments "orders"
-    Then it says "orders  1"
+    Then it shows "orders  1"
     And Ctrl-C ends it
 
   Scenario: A server is tried without leaving anything behind

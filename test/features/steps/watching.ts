@@ -28,7 +28,7 @@ step("I start {string}", async (world, command) => {
   };
 });
 
-step("it says {string}", async (world, text) => {
+step("it shows {string}", async (world, text) => {
   await world.running?.says(text);
   expect(world.running).toBeDefined();
 });

@@ -30,6 +30,7 @@ describe("a count that a person types", () => {
     ["12,34", "is not in groups of three"],
     ["1,2345", "is not in groups of three"],
     ["1.5", "is no whole number"],
+    ["1.000", "may mean one"],
     ["1e3", "is no plain number"],
     ["0x10", "is no plain number"],
     ["", "is nothing"],

@@ -34,7 +34,16 @@ export async function countsWith(
     }
     const { status } = await fetch(`http://127.0.0.1:${port}/openapi.json`);
     expect(status).toBe(200);
+    await servesThePage(`http://127.0.0.1:${port}`);
     stop(server, pid as number);
     await expect(server.ended).resolves.toMatchObject({ code: 0, signal: null, stderr: "" });
   }
+}
+
+/** The page for people, and all that it is made of. */
+async function servesThePage(origin: string): Promise<void> {
+  const html = await (await fetch(origin, { headers: { accept: "text/html" } })).text();
+  const parts = [...html.matchAll(/(?:src|href)="\.(\/assets\/[^"]+)"/g)].map(([, path]) => path);
+  expect(parts).toHaveLength(3);
+  for (const path of parts) expect((await fetch(`${origin}${path}`)).status).toBe(200);
 }

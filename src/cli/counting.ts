@@ -1,4 +1,4 @@
-import type { Outcome } from "../../gen/tally/v1/counter_pb.ts";
+import type { Outcome } from "../../gen/browser/tally/v1/counter_pb.ts";
 import type { Output } from "./output.ts";
 import { outcomeView } from "./views.ts";
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { CounterResult } from "../../gen/tally/v1/counter_service_pb.ts";
+import type { CounterResult } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { RPC, type TallyClient } from "../client/client.ts";
 import { onServer } from "./client-command.ts";
 import { CommandError, report } from "./exit.ts";

@@ -1,6 +1,6 @@
 /** The settings of a counter as options, the same when it is made and when they are changed. */
 import { type Command, Option } from "commander";
-import { OnBound } from "../../gen/tally/v1/counter_pb.ts";
+import { OnBound } from "../../gen/browser/tally/v1/counter_pb.ts";
 import { int64 } from "./values.ts";
 
 /** @typeParam Bound  `false` among it: none, which only an update can want */

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import {
   type SumCountersResponse,
   SumCountersResponseSchema,
-} from "../../gen/tally/v1/counter_service_pb.ts";
+} from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { RPC } from "../client/client.ts";
 import { onServer } from "./client-command.ts";
 import type { View } from "./output.ts";

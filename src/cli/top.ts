@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { TopOrder } from "../../gen/tally/v1/counter_service_pb.ts";
+import { TopOrder } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { RPC } from "../client/client.ts";
 import { onServer } from "./client-command.ts";
 import { labelOption, type RequestOptions } from "./requests.ts";

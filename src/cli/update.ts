@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { UpdateCounterResponse } from "../../gen/tally/v1/counter_service_pb.ts";
+import type { UpdateCounterResponse } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { CallError } from "../client/call-error.ts";
 import { RPC, type TallyClient } from "../client/client.ts";
 import { onServer } from "./client-command.ts";

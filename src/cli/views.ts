@@ -6,7 +6,7 @@ import {
   OnBound,
   type Outcome,
   OutcomeSchema,
-} from "../../gen/tally/v1/counter_pb.ts";
+} from "../../gen/browser/tally/v1/counter_pb.ts";
 import type { View } from "./output.ts";
 
 /** A counter in a list. */

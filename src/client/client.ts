@@ -7,7 +7,7 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
+import { CounterService } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { CallError } from "./call-error.ts";
 import { Connection } from "./connection.ts";
 import { retryDelayMs } from "./retry.ts";

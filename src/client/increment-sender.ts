@@ -1,4 +1,4 @@
-import type { Refusal } from "../../gen/tally/v1/counter_service_pb.ts";
+import type { Refusal } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { CallError } from "./call-error.ts";
 import { BATCH_OPS_MAX, decodeIncrementsAnswer, encodeIncrements, type Increments } from "./increments.ts";
 import { backoffMs, retryDelayMs } from "./retry.ts";

@@ -5,7 +5,7 @@
  * at; that would be half of what counting a line may cost. test/client/increments.test.ts holds the two together.
  */
 import { fromBinary } from "@bufbuild/protobuf";
-import { BatchApplyResponseSchema, type Refusal } from "../../gen/tally/v1/counter_service_pb.ts";
+import { BatchApplyResponseSchema, type Refusal } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 
 /** Operations that one BatchApply may have. */
 export const BATCH_OPS_MAX = 8_000;

@@ -100,7 +100,8 @@ describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace
   );
 
   /**
-   * Goal: a full disk is no failed one: the call may be tried again, counts once, and the operator is told.
+   * Goal: a full disk is no failed one: the call was certainly not applied, may be tried again and counts once, and
+   * the operator is told.
    *
    * Method: one write to the WAL finds no space left.
    */
@@ -111,10 +112,10 @@ describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace
     const path = `${disk.file}-wal`;
     const server = await disk.serveFailing({ syscall: "pwrite64", path, when: 40, error: "ENOSPC" });
     const values: (bigint | string)[] = [];
-    while (!values.includes("OUTCOME_UNKNOWN") && values.length < 100)
+    while (!values.includes("STORE_UNAVAILABLE") && values.length < 100)
       values.push(await incrementOnce(disk.port, `call-${values.length}`));
     const hit = values.length - 1;
-    expect(values[hit]).toBe("OUTCOME_UNKNOWN");
+    expect(values[hit]).toBe("STORE_UNAVAILABLE");
     expect(server.output).toMatch(/"event":"store\.commit_failed".*SQLITE_FULL/);
     expect(await incrementOnce(disk.port, `call-${hit}`)).toBe(BigInt(hit + 1));
     expect(await incrementOnce(disk.port, "another")).toBe(BigInt(hit + 2));

@@ -308,6 +308,9 @@ export class WriteConnection {
     try {
       this.#commit.run();
     } catch (cause) {
+      // A write that found no room: the frame that commits is the last one, so the disk has no commit. Any other
+      // failure may have come after it.
+      if ((cause as { code?: string }).code === "SQLITE_FULL") throw cause;
       throw new TallyError("OUTCOME_UNKNOWN", "the commit failed, and may or may not be on disk", { cause });
     }
   }

@@ -8,15 +8,30 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 // stripped and compiled once need not be done again. Halves the processor time of test/features.
 process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
 
-export default defineConfig({
+/**
+ * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than two
+ * minutes on two cores. They start a process for nearly every test, or a browser, or wait for failing disks.
+ */
+const APART: Readonly<Record<string, string[]>> = {
+  browser: ["test/console/{accessibility,away,counting,origins}.test.ts", "test/openapi/page.test.ts"],
+  cli: ["test/cli/**/*.test.ts", "test/process/{bench,count,watch}.test.ts", "test/count/proof.test.ts"],
+  doors: ["test/doors/clients.test.ts", "test/doors/proxies/**/*.test.ts"],
+  faults: ["test/faults/**/*.test.ts"],
+};
+
+export default defineConfig(({ mode }) => ({
   plugins: [gherkin(here("./test/features/run.ts"))],
   test: {
-    include: ["test/**/*.test.ts", "test/features/*.feature"],
-    exclude: [...configDefaults.exclude, "test/package/**"], // Has a configuration of its own.
+    include: APART[mode] ?? ["test/**/*.test.ts", "test/features/*.feature"],
+    exclude: [
+      ...configDefaults.exclude,
+      "test/package/**", // Has a configuration of its own.
+      ...(mode in APART ? [] : Object.values(APART).flat()),
+    ],
     pool: "forks",
     maxWorkers: "100%", // By default one core stays idle, which on two is half of them.
     testTimeout: 30_000, // Most tests wait for a real server, on machines that may be busy.
     hookTimeout: 30_000,
     reporters: ["default", "./test/skips-reporter.ts"],
   },
-});
+}));

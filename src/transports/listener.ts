@@ -45,7 +45,7 @@ export interface ListenerLimits {
  * @param http2   takes a connection over
  * @throws ListenError
  */
-export function openSharedListener(
+export async function openSharedListener(
   server: Server,
   http2: (socket: Socket) => void,
   address: Address,
@@ -53,12 +53,29 @@ export function openSharedListener(
 ): Promise<Listener> {
   const http1 = server.listeners("connection") as ((socket: Socket) => void)[];
   server.removeAllListeners("connection");
-  return openListener(server, address, limits, (socket) => {
+  const silent = new Set<Socket>();
+  let closing = false;
+  const listener = await openListener(server, address, limits, (socket) => {
+    if (closing) {
+      socket.destroy();
+      return;
+    }
+    silent.add(socket);
+    socket.on("close", () => silent.delete(socket));
     tellApart(socket, limits.firstBytesMs, (isHttp2) => {
+      silent.delete(socket);
       if (isHttp2) http2(socket);
       else for (const accept of http1) accept.call(server, socket);
     });
   });
+  return {
+    port: listener.port,
+    close(graceMs, onCut) {
+      closing = true;
+      for (const socket of silent) socket.destroy(); // Nobody waits for an answer there.
+      return listener.close(graceMs, onCut);
+    },
+  };
 }
 
 /**

@@ -78,7 +78,7 @@ describe("draining", () => {
   });
 
   it("does not wait for idle connections, nor for ones that never spoke", async () => {
-    await using opened = await open();
+    await using opened = await open({ limits: { firstBytesMs: 3_600_000 } });
     await opened.client.increment({ name: "a" });
     const silent = connect(opened.door.port, "127.0.0.1");
     await once(silent, "connect");

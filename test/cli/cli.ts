@@ -66,9 +66,9 @@ export async function run(command: string, args: readonly string[], options: Run
   return { code, signal, ...out };
 }
 
-/** Without variables that mean something to `tally`, and with an empty home. */
+/** Without variables that mean something to `tally` (or, as CI does, to colours), and with an empty home. */
 export function cleanEnv(): NodeJS.ProcessEnv {
-  const ours = /^(TALLY_|XDG_|NODE_OPTIONS$|NO_COLOR$|FORCE_COLOR$)/;
+  const ours = /^(TALLY_|XDG_|NODE_OPTIONS$|NO_COLOR$|FORCE_COLOR$|CI$)/;
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
   return { ...env, HOME: "/nonexistent" };
 }

@@ -41,6 +41,8 @@ export function generateStubs(python: string, folder: string): void {
     "tally/v1/counter_service.proto",
     "buf/validate/validate.proto",
     "google/rpc/code.proto",
+    "google/api/annotations.proto",
+    "google/api/http.proto",
   ];
   const args = ["-m", "grpc_tools.protoc", ...proto.map((path) => `-I${path}`)];
   run(python, [...args, `--python_out=${folder}`, `--grpc_python_out=${folder}`, ...files], "see above");

@@ -94,6 +94,22 @@ it("a fold is in slices, begins above its size only, and then takes all", () => 
   expect(rowsOf("counts").every(({ value }) => value === 2n)).toBe(true);
 });
 
+it("counts that were quiet for ten seconds are folded back, the others stay, and few are left alone", () => {
+  const counts = new Counts(db, 100_000);
+  for (let id = 1; id <= 5_000; id++) {
+    counts.insert(count(id, 1));
+    counts.update(Place.WARM, { ...count(id, 2), updateTime: id % 2 === 0 ? 90_000 : 89_999 });
+  }
+  let folded = 0;
+  for (let slice = 0; slice < 7; slice++) if (counts.foldQuiet(100_000)) folded++;
+  expect(folded).toBe(2); // Of 500 quiet ones each: what is left are too few to matter.
+  expect(rowsOf("counts").length).toBe(1_000);
+  expect(rowsOf("counts").every(({ update_ms }) => update_ms === 89_999n)).toBe(true);
+  expect(rowsOf("recent_counts").length).toBe(4_000);
+  expect(counts.update(Place.RECENT, count(1, 3))).toBe(Place.WARM);
+  expect(counts.update(Place.RECENT, count(2, 3))).toBe(Place.RECENT);
+});
+
 /** What may happen, in any order: a transaction of updates that commits or not, a slice of a fold, a restart. */
 const STEP = fc.oneof(
   {
@@ -115,6 +131,7 @@ test.prop([fc.array(STEP, { maxLength: 60 })])("stands in one table, with its la
       places = new Map(rowsOf("recent_counts").map(({ id }) => [Number(id), Place.RECENT]));
     } else if (step === "fold") {
       if (counts.foldDue) counts.fold();
+      counts.foldQuiet(Number.MAX_SAFE_INTEGER);
     } else {
       const before = new Map(values);
       db.exec("BEGIN");

@@ -157,11 +157,12 @@ export class WriteConnection {
       if (dropped) this.#log.drop();
       const folds = this.#writes.counts.foldDue;
       if (folds) this.#writes.counts.fold();
+      const folded = folds || this.#writes.counts.foldQuiet(moment.now);
       const due = this.#changedSincePersist
         ? runMs - this.#persistedMs >= PERSIST_MS
         : runMs - this.#persistedMs >= PERSIST_IDLE_MS;
       if (due) this.#persist(runMs);
-      const wrote = forgot || emptied || dropped || folds || due;
+      const wrote = forgot || emptied || dropped || folded || due;
       if (wrote) this.#commitTransaction();
       else this.#rollback.run();
       if (forgot) this.#requestIds.plan(runMs);

@@ -27,8 +27,9 @@ export type Place = (typeof Place)[keyof typeof Place];
  *
  * A commit writes whole pages. Counters that are busy together were seldom made together, so in a table of millions,
  * in the order of their ids, each of them is a page of its own. A count that is changed a second time while it is
- * remembered therefore moves to `recent_counts`, where the busy ones are neighbours; when that table has grown,
- * maintenance folds it back, in the order of ids, many rows to a page.
+ * remembered therefore moves to `recent_counts`, where the busy ones are neighbours. Maintenance folds back those that
+ * have become quiet, so that they do not stand between the busy ones; and all, in the order of ids and so many to a
+ * page, when the table has grown.
  *
  * A count stands in one table only, so that a row which rotted away is missed and never replaced by an older copy.
  * Each call is one or two statements; the caller owns the transaction.
@@ -42,13 +43,15 @@ export class Counts {
   readonly #deleteRecent: Statement<[bigint]>;
   readonly #size: Statement<[], bigint>;
   readonly #edge: Statement<[bigint], bigint>;
-  readonly #fold: Statement<[bigint, bigint]>;
-  readonly #unfold: Statement<[bigint, bigint]>;
+  readonly #fold: Statement<[bigint, bigint, bigint]>;
+  readonly #unfold: Statement<[bigint, bigint, bigint]>;
   readonly #recentMax: number;
   /** The rows in `recent_counts`. */
   #recent = 0;
-  /** While a fold is under way: the id up to which it has come. */
+  /** While a fold of all is under way: the id up to which it has come. */
   #folded: bigint | undefined;
+  /** The same of the fold of the quiet ones, which never ends. */
+  #looked = 0n;
 
   constructor(db: Database, recentMax = RECENT_MAX) {
     this.#recentMax = recentMax;
@@ -68,8 +71,9 @@ export class Counts {
         `SELECT max(id) FROM (SELECT id FROM recent_counts WHERE id > ? ORDER BY id LIMIT ${SLICE_ROWS})`,
       )
       .pluck();
-    this.#fold = db.prepare("INSERT INTO counts SELECT * FROM recent_counts WHERE id > ? AND id <= ?");
-    this.#unfold = db.prepare("DELETE FROM recent_counts WHERE id > ? AND id <= ?");
+    const slice = "FROM recent_counts WHERE id > ? AND id <= ? AND update_ms < ?";
+    this.#fold = db.prepare(`INSERT INTO counts SELECT * ${slice}`);
+    this.#unfold = db.prepare(`DELETE ${slice}`);
     this.reload();
   }
 
@@ -99,7 +103,7 @@ export class Counts {
     return true;
   }
 
-  /** Whether there is a fold to begin or to go on with. */
+  /** Whether there is a fold of all to begin or to go on with. */
   get foldDue(): boolean {
     return this.#folded !== undefined || this.#recent > this.#recentMax;
   }
@@ -112,9 +116,29 @@ export class Counts {
       this.#folded = undefined;
       return;
     }
-    this.#fold.run(from, to);
-    this.#recent -= this.#unfold.run(from, to).changes;
+    this.#foldSlice(from, to, EVER_MS);
     this.#folded = to;
+  }
+
+  /**
+   * Look at a slice of `recent_counts`, and take back into `counts` what was not changed for a while. One slice a
+   * second goes round in a minute.
+   *
+   * @param now  milliseconds since the Unix epoch
+   * @returns    whether there was any
+   */
+  foldQuiet(now: number): boolean {
+    if (this.#recent <= QUIET_MIN) return false;
+    const from = this.#looked;
+    const to = this.#edge.get(from) ?? undefined;
+    this.#looked = to ?? 0n;
+    return to !== undefined && this.#foldSlice(from, to, BigInt(now - QUIET_MS)) > 0;
+  }
+
+  #foldSlice(from: bigint, to: bigint, beforeMs: bigint): number {
+    const { changes } = this.#fold.run(from, to, beforeMs);
+    if (changes > 0) this.#recent -= this.#unfold.run(from, to, beforeMs).changes;
+    return changes;
   }
 
   /** Look again how many are recent, after a transaction was rolled back. */
@@ -128,6 +152,13 @@ const RECENT_MAX = 65_536;
 
 /** Rows a slice of a fold; some 5 milliseconds. */
 const SLICE_ROWS = 1_000;
+
+/** So few are some thirty pages, whoever is among them. */
+const QUIET_MIN = 4_096;
+const QUIET_MS = 10_000;
+
+/** After every time there is. */
+const EVER_MS = 2n ** 62n;
 
 /** By position: an object a statement costs a third of a microsecond. */
 function changed(update: Statement, count: StoredCount): boolean {

@@ -14,7 +14,7 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
  */
 const APART: Readonly<Record<string, string[]>> = {
   browser: ["test/console/{accessibility,away,counting,origins}.test.ts", "test/openapi/page.test.ts"],
-  cli: ["test/cli/**/*.test.ts", "test/process/{bench,count,watch}.test.ts", "test/count/proof.test.ts"],
+  cli: ["test/{cli,process}/**/*.test.ts", "test/count/proof.test.ts", "test/docs/tour.test.ts"],
   doors: ["test/doors/clients.test.ts", "test/doors/proxies/**/*.test.ts"],
   faults: ["test/faults/**/*.test.ts"],
 };

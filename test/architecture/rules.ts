@@ -15,12 +15,17 @@ export interface Rule {
 
 const TELEMETRY = "src/telemetry.ts";
 
+/** What stores that keep rows share. */
+const STORES_SHARED = ["bounds", "checksum", "packed-changes", "unusable"].map(
+  (name) => `src/stores/${name}.ts`,
+);
+
 export const RULES: readonly Rule[] = [
   { of: "src/core/", own: ["src/core/"], packages: [], builtins: false },
   { of: "src/service/", own: ["src/service/", "src/core/", TELEMETRY], packages: [], builtins: true },
   {
     of: "src/stores/sqlite/",
-    own: ["src/stores/sqlite/", "src/service/store.ts", "src/core/", TELEMETRY],
+    own: ["src/stores/sqlite/", ...STORES_SHARED, "src/service/store.ts", "src/core/", TELEMETRY],
     packages: ["better-sqlite3"],
     builtins: true,
   },
@@ -36,6 +41,7 @@ export const RULES: readonly Rule[] = [
     packages: [],
     builtins: true,
   },
+  { of: "src/stores/", own: [...STORES_SHARED, "src/core/"], packages: [], builtins: false },
   {
     of: "src/transports/",
     own: ["src/transports/", "src/service/", "src/core/", "gen/", TELEMETRY],

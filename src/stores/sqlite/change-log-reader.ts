@@ -2,12 +2,12 @@ import type { Database, Statement } from "better-sqlite3";
 import { type Change, ChangeKind } from "../../core/change.ts";
 import { uidFromBytes } from "../../core/uid.ts";
 import type { ChangePage, StoredChange } from "../../service/store.ts";
-import { type LogRow, readChanges } from "./packed-changes.ts";
+import { type PackedCommit, readChanges } from "../packed-changes.ts";
 
 /** Reads the change log, on the read side. */
 export class ChangeLogReader {
   readonly #floor: Statement<[], bigint>;
-  readonly #since: Statement<[bigint, bigint], LogRow>;
+  readonly #since: Statement<[bigint, bigint], PackedCommit>;
   readonly #openings: Statement<[bigint, bigint], OpeningRow>;
   readonly #counter: Statement<{ id: bigint }, CounterRow>;
 

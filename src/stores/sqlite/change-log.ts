@@ -1,7 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.ts";
 import { uidToBytes } from "../../core/uid.ts";
-import { checksumOf, type LogRow, packChanges, readChanges } from "./packed-changes.ts";
+import { checksumOf, type PackedCommit, packChanges, readChanges } from "../packed-changes.ts";
 import type { Row } from "./rows.ts";
 
 /**
@@ -119,6 +119,10 @@ export class ChangeLog {
     this.#bytesDropped = last.bytes_end;
     this.#first = last.position + 1n;
   }
+}
+
+interface LogRow extends PackedCommit {
+  readonly bytes_end: bigint;
 }
 
 /** How much one slice drops; some 5 milliseconds. */

@@ -4,12 +4,13 @@ import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { Counter, Fixed } from "../../core/counter.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Retention } from "../../service/store.ts";
+import type { Violation } from "../bounds.ts";
 import { ChangeLog } from "./change-log.ts";
 import { RequestIds } from "./request-ids.ts";
 import { RowCache } from "./row-cache.ts";
 import { type Row, RowReader, RowWriter, toFullCounter, toRow } from "./rows.ts";
 import { assertOurs, assertSqliteFloor, migrate } from "./schema.ts";
-import { findViolation, type LoadedRows, type Violation } from "./violation.ts";
+import { findViolation, type LoadedRows } from "./violation.ts";
 
 /** The time of one request to the store, told by the main thread. */
 export interface Moment {

@@ -1,5 +1,5 @@
 import Database from "better-sqlite3";
-import { unusable } from "./schema.ts";
+import { unusable } from "../unusable.ts";
 
 /**
  * Keep every other process off a data file, until `release` or the end of this process.

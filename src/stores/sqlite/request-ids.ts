@@ -6,7 +6,7 @@ import {
   planGenerations,
   type RequestIdRetention,
 } from "../../core/request-ids.ts";
-import { Checksum } from "./checksum.ts";
+import { Checksum } from "../checksum.ts";
 
 /**
  * The answers under request ids, a table a generation (see core/request-ids.ts for how long they live).

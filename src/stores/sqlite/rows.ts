@@ -2,7 +2,7 @@ import type { Database, Statement } from "better-sqlite3";
 import { CORRUPT } from "../../core/batch.ts";
 import type { Counter, Details, Fixed, FullCounter } from "../../core/counter.ts";
 import { uidFromBytes, uidToBytes } from "../../core/uid.ts";
-import { Checksum } from "./checksum.ts";
+import { Checksum } from "../checksum.ts";
 import { Counts, Place } from "./counts.ts";
 import { LabelWriter } from "./labels.ts";
 

@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import { TallyError } from "../../core/errors.ts";
+import { unusable } from "../unusable.ts";
 
 /** Marks the file as Tally's: "TALY". See https://www.sqlite.org/pragma.html#pragma_application_id */
 const APPLICATION_ID = 0x54414c59;
@@ -169,8 +169,4 @@ export function assertSqliteFloor(version: string): void {
   throw unusable(
     `SQLite ${version} can corrupt a file in WAL mode; Tally needs ${SQLITE_FLOOR} or newer: reinstall its dependencies (npm ci).`,
   );
-}
-
-export function unusable(sentence: string, cause?: unknown): TallyError {
-  return new TallyError("STORE_UNAVAILABLE", sentence, { cause });
 }

@@ -14,11 +14,12 @@ import type {
   StoreOptions,
   StoreTraits,
 } from "../../service/store.ts";
+import { unusable } from "../unusable.ts";
 import type { Moment } from "./connection.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import type { ChangesRequest, ListRequest, Read } from "./read-worker.ts";
 import { ScanThread } from "./scan-thread.ts";
-import { SCHEMA_VERSION, unusable } from "./schema.ts";
+import { SCHEMA_VERSION } from "./schema.ts";
 import { Thread } from "./thread.ts";
 import type { CommitRequest, MaintainAnswer, WriteData, WriteOpened } from "./write-worker.ts";
 

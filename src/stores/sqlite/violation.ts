@@ -1,8 +1,7 @@
 import type { decideBatch, Loaded } from "../../core/batch.ts";
 import { type Batch, opAt } from "../../core/columns.ts";
-import { type Fixed, NO_DETAILS, PLAIN } from "../../core/counter.ts";
-import type { Refusal } from "../../core/errors.ts";
-import { type Op, Verb } from "../../core/op.ts";
+import { Verb } from "../../core/op.ts";
+import { type BoundsConstraint, madeBy, refusalOf, type Violation } from "../bounds.ts";
 import type { Row, RowWriter } from "./rows.ts";
 
 /** What was found for a batch, and the rows it came from. */
@@ -10,12 +9,6 @@ export interface LoadedRows {
   readonly facts: Loaded;
   /** By index in `facts.names`. */
   readonly rows: readonly (Row | undefined)[];
-}
-
-/** An operation that a CHECK refuses, and what it is told. */
-export interface Violation {
-  readonly op: number;
-  readonly refusal: Refusal;
 }
 
 /**
@@ -51,33 +44,15 @@ export function findViolation(
       else probe[index] = writes.updateSettings(row, name, after.labels, after, count);
     } catch (error) {
       const bounds = after ?? row!.counter;
-      return { op: i, refusal: refusalOf(error, op, bounds, outcomes.previous[i]!, value) };
+      return { op: i, refusal: refusalOf(constraintIn(error), op, bounds, outcomes.previous[i]!, value) };
     }
   }
   return undefined;
 }
 
-/** A counter as the operation made it, which an update in the same batch may have changed since. */
-function madeBy({ settings }: Op, { uid, createTime }: Fixed): Fixed {
-  return { ...(settings ?? { ...PLAIN, ...NO_DETAILS }), uid, createTime, settingsRevision: 1 };
-}
-
-/** What the violated constraint says. The counter's bounds are in the database, so it has them. */
-function refusalOf(
-  error: unknown,
-  { verb }: Op,
-  { min, max }: Pick<Fixed, "min" | "max">,
-  value: bigint,
-  target: bigint,
-): Refusal {
-  const { message } = error as Error;
-  if (verb === Verb.UPDATE && /value_at_(most_max|least_min)/.test(message)) {
-    const bounds = { ...(min !== undefined && { min }), ...(max !== undefined && { max }) };
-    return { code: "VALUE_OUTSIDE_BOUNDS", field: "value", requested: value, ...bounds };
-  }
-  if (message.includes("value_at_most_max"))
-    return { code: "ABOVE_MAX", value, max: max!, requested: target - value };
-  if (message.includes("value_at_least_min"))
-    return { code: "BELOW_MIN", value, min: min!, requested: value - target };
-  throw error;
+/** The constraint that SQLite's message names; the name is all that the error has of it. */
+function constraintIn(error: unknown): BoundsConstraint {
+  const [name] = /\bvalue_at_(?:least_min|most_max)\b/.exec((error as Error).message) ?? [];
+  if (name === undefined) throw error;
+  return name as BoundsConstraint;
 }

@@ -1,20 +1,27 @@
-/** The changes of a commit as one row of `change_log` holds them. */
-import { ByteReader, ByteWriter, halvesOf } from "../../core/bytes.ts";
-import type { Change, ChangeColumns, ChangeKind } from "../../core/change.ts";
+/** The changes of a commit as one row of a change log holds them. */
+import { ByteReader, ByteWriter, halvesOf } from "../core/bytes.ts";
+import type { Change, ChangeColumns, ChangeKind } from "../core/change.ts";
 import { Checksum } from "./checksum.ts";
-import { unusable } from "./schema.ts";
+import { unusable } from "./unusable.ts";
 
-export interface LogRow {
+/** A row of a change log. */
+export interface PackedCommit {
   readonly position: bigint;
+  /** Of the commit, in milliseconds since the Unix epoch. */
   readonly time_ms: bigint;
-  readonly bytes_end: bigint;
+  /** See checksumOf. */
   readonly checksum: bigint;
+  /** See packChanges. */
   readonly changes: Uint8Array;
 }
 
 /** Set in a change's first byte: one operation at the commit's time, by no one in particular, without a note. */
 const PLAIN = 0x80;
 
+/**
+ * @param ids  what each counter is known by in the store, by its index in the batch
+ * @param now  the time of the commit, in milliseconds since the Unix epoch
+ */
 export function packChanges(
   changes: ChangeColumns,
   ids: readonly (bigint | undefined)[],
@@ -47,9 +54,10 @@ export function packChanges(
   return w.finish();
 }
 
-export function readChanges(row: LogRow): { id: bigint; change: Change }[] {
+/** @throws TallyError STORE_UNAVAILABLE when the row fails its checksum */
+export function readChanges(row: PackedCommit): { id: bigint; change: Change }[] {
   if (checksumOf(row.position, row.changes) !== row.checksum) {
-    throw unusable(`The change log is damaged at position ${row.position}; restore the file from a backup.`);
+    throw unusable(`The change log is damaged at position ${row.position}; restore the store from a backup.`);
   }
   const now = Number(row.time_ms);
   const r = new ByteReader(row.changes);
@@ -78,6 +86,7 @@ export function readChanges(row: LogRow): { id: bigint; change: Change }[] {
   return changes;
 }
 
+/** Over the changes and where they stand, so that no row passes for another. */
 export function checksumOf(position: bigint, bytes: Uint8Array): bigint {
   return BigInt(new Checksum().int64(position).bytes(bytes).value);
 }

@@ -15,9 +15,9 @@ import type {
   StoreTraits,
 } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
-import type { Moment } from "./connection.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import type { ChangesRequest, ListRequest, Read } from "./read-worker.ts";
+import type { Moment } from "./running-time.ts";
 import { ScanThread } from "./scan-thread.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
 import { Thread } from "./thread.ts";

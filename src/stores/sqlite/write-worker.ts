@@ -1,8 +1,9 @@
 /** The thread that owns the lock and the only connection that writes. */
 import type { Retention } from "../../service/store.ts";
-import { type Moment, WriteConnection } from "./connection.ts";
+import { WriteConnection } from "./connection.ts";
 import { type CrossingBatch, type CrossingOutcomes, packOutcomes, unpackBatch } from "./crossing.ts";
 import { holdLock } from "./lock.ts";
+import type { Moment } from "./running-time.ts";
 import { startFailure } from "./start-failure.ts";
 import { serveThread } from "./thread.ts";
 
@@ -45,13 +46,13 @@ serveThread<WriteData>((data) => {
         const more = connection.maintain(moment, (warning) => warnings.push(warning));
         return { more, warnings };
       },
-      checkpoint: () => connection.checkpointIfGrown(),
+      checkpoint: () => connection.checkpoints.ifGrown(),
       close: (moment: Moment) => {
         connection.close(moment);
         lock.release();
       },
     },
-    after: () => connection.checkpointIfDue(),
+    after: () => connection.checkpoints.ifDue(),
     transfer: (result) => (isOutcomes(result) ? [result.buffer as ArrayBuffer] : []),
   };
 });

@@ -1,0 +1,55 @@
+import Database from "better-sqlite3";
+import { unusable } from "../unusable.ts";
+import { assertOurs, assertSqliteFloor, migrate } from "./schema.ts";
+
+export interface OpenedFile {
+  readonly db: Database.Database;
+  readonly sqliteVersion: string;
+  /** The schema that the file had, if it was brought from an older one to this. */
+  readonly migratedFrom: number | undefined;
+}
+
+/**
+ * Open the data file for writing, bring it to this schema, and take what a crash left in the WAL into the file.
+ *
+ * @param path  the real path of the data file; the caller holds the lock
+ * @throws TallyError STORE_UNAVAILABLE, or SQLite's own error; the file is closed again
+ */
+export function openForWriting(path: string): OpenedFile {
+  const db = new Database(path);
+  try {
+    db.defaultSafeIntegers(true);
+    const sqliteVersion = db.prepare<[], string>("SELECT sqlite_version()").pluck().get()!;
+    assertSqliteFloor(sqliteVersion);
+    assertOurs(db, path); // Before anything is written, the journal mode included.
+    db.pragma("journal_mode = WAL");
+    db.pragma("synchronous = FULL"); // The build defaults to NORMAL in WAL, which can lose acknowledged commits.
+    db.pragma("wal_autocheckpoint = 0"); // Checkpoints are ours, after the answers: SQLite's own hide their errors.
+    db.pragma("trusted_schema = OFF");
+    db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
+    const migratedFrom = migrate(db);
+    db.pragma("wal_checkpoint(TRUNCATE)");
+    assertDurable(db);
+    return { db, sqliteVersion, migratedFrom };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+const PAGE_CACHE_KIB = 65_536;
+
+/**
+ * The pragma reads 2 whatever is in force until something was written, so this looks after a write: one that
+ * changes a byte, because SQLite leaves a page alone that would stay the same. Also shows that fsync works here.
+ */
+function assertDurable(db: Database.Database): void {
+  db.exec("UPDATE service_time SET starts = starts + 1");
+  const synchronous = Number(db.pragma("synchronous", { simple: true }));
+  const journal = db.pragma("journal_mode", { simple: true });
+  if (synchronous !== 2 || journal !== "wal") {
+    throw unusable(
+      `SQLite runs with synchronous=${synchronous}, journal_mode=${journal}; expected 2 (FULL) and wal.`,
+    );
+  }
+}

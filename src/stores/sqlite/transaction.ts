@@ -1,0 +1,48 @@
+import type { Database, Statement } from "better-sqlite3";
+import { TallyError } from "../../core/errors.ts";
+
+/** The transaction of the connection that writes. */
+export class Transaction {
+  readonly #db: Database;
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+  readonly #rollback: Statement;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#begin = db.prepare("BEGIN IMMEDIATE");
+    this.#commit = db.prepare("COMMIT");
+    this.#rollback = db.prepare("ROLLBACK");
+  }
+
+  /** Before the first read: a SELECT on its own takes and drops a dozen file locks. */
+  begin(): void {
+    this.#begin.run();
+  }
+
+  /** @throws TallyError OUTCOME_UNKNOWN, or SQLite's error when the commit is certainly not on disk */
+  commit(): void {
+    try {
+      this.#commit.run();
+    } catch (cause) {
+      // A write that found no room: the frame that commits is the last one, so the disk has no commit. Any other
+      // failure may have come after it.
+      if ((cause as { code?: string }).code === "SQLITE_FULL") throw cause;
+      throw new TallyError("OUTCOME_UNKNOWN", "the commit failed, and may or may not be on disk", { cause });
+    }
+  }
+
+  /** Also after an error: some of them have rolled back already. */
+  rollback(): void {
+    if (this.#db.inTransaction) this.#rollback.run();
+  }
+}
+
+/** What went wrong in a transaction, as a TallyError: errors before COMMIT saved nothing. */
+export function asTallyError(error: unknown): unknown {
+  const code = (error as { code?: string }).code;
+  if (error instanceof TallyError || !code?.startsWith("SQLITE_")) return error;
+  return new TallyError("STORE_UNAVAILABLE", `SQLite refused to write (${code}); nothing was saved`, {
+    cause: error,
+  });
+}

@@ -28,6 +28,7 @@ export default defineConfig(({ mode }) => ({
       "test/package/**", // Has a configuration of its own.
       ...(mode in APART ? [] : Object.values(APART).flat()),
     ],
+    globalSetup: "./test/support/postgres/setup.ts",
     pool: "forks",
     maxWorkers: "100%", // By default one core stays idle, which on two is half of them.
     testTimeout: 30_000, // Most tests wait for a real server, on machines that may be busy.

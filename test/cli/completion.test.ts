@@ -6,17 +6,12 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { COMPLETION_SCRIPTS } from "../../src/cli/completion-scripts.ts";
+import { describeWith, program } from "../support/needs.ts";
 import { BIN, folder, serverForTests, tally } from "./cli.ts";
-import { openTerminal } from "./terminal.ts";
+import { openTerminal, SCRIPT } from "./terminal.ts";
 
 const server = serverForTests();
 const at = (...args: string[]) => tally(args, { env: { TALLY_SERVER: server.address } });
-const HAS = {
-  script: await has("script"),
-  bash: await has("bash"),
-  zsh: await has("zsh"),
-  fish: await has("fish"),
-};
 
 describe("the candidates", () => {
   it.each([
@@ -77,41 +72,36 @@ const EVIL = [
   "~root",
 ].map((name) => name.replaceAll(" ", "$" + "{IFS}"));
 
-describe.each(["bash", "zsh", "fish"] as const)("in %s", (shell) => {
-  const missing = ["script", shell].filter((program) => !HAS[program as keyof typeof HAS]);
+for (const shell of ["bash", "zsh", "fish"] as const) {
+  describeWith([SCRIPT, program(shell)], `in ${shell}, at a terminal`, () => {
+    it("a name is completed, its colons and equals signs included", async () => {
+      await at("set", "page:/cart?x=1", "7654321");
+      await at("set", "other", "7");
+      const terminal = await openShell(shell);
+      terminal.type("tally get page:/c\t\r");
+      await terminal.shows(/\D7654321\r/);
+    });
 
-  describe.skipIf(missing.length > 0)(
-    `at a terminal (needs ${missing.join(" and ") || "nothing more"})`,
-    () => {
-      it("a name is completed, its colons and equals signs included", async () => {
-        await at("set", "page:/cart?x=1", "7654321");
-        await at("set", "other", "7");
-        const terminal = await openShell(shell);
-        terminal.type("tally get page:/c\t\r");
-        await terminal.shows(/\D7654321\r/);
-      });
+    it("a command is completed, and its option", async () => {
+      const terminal = await openShell(shell);
+      await at("set", "visits", "7");
+      terminal.type("tally compl\t");
+      await terminal.shows(/completion/);
+      terminal.type("fi\t");
+      await terminal.shows(/fish/);
+    });
 
-      it("a command is completed, and its option", async () => {
-        const terminal = await openShell(shell);
-        await at("set", "visits", "7");
-        terminal.type("tally compl\t");
-        await terminal.shows(/completion/);
-        terminal.type("fi\t");
-        await terminal.shows(/fish/);
-      });
-
-      it("a name is never evaluated, and comes out as it is", async () => {
-        for (const [i, name] of EVIL.entries()) await at("set", `evil${i}:${name}`, `${7_000_000 + i}`);
-        const terminal = await openShell(shell);
-        for (const i of EVIL.keys()) {
-          terminal.type(`tally get evil${i}:\t\r`);
-          await terminal.shows(new RegExp(`\\D${7_000_000 + i}\\r`));
-        }
-        for (const i of [1, 2, 3]) expect(existsSync(join(terminal.home, `evil-${i}`))).toBe(false);
-      });
-    },
-  );
-});
+    it("a name is never evaluated, and comes out as it is", async () => {
+      for (const [i, name] of EVIL.entries()) await at("set", `evil${i}:${name}`, `${7_000_000 + i}`);
+      const terminal = await openShell(shell);
+      for (const i of EVIL.keys()) {
+        terminal.type(`tally get evil${i}:\t\r`);
+        await terminal.shows(new RegExp(`\\D${7_000_000 + i}\\r`));
+      }
+      for (const i of [1, 2, 3]) expect(existsSync(join(terminal.home, `evil-${i}`))).toBe(false);
+    });
+  });
+}
 
 /** A shell with nothing but the completion of tally, in a home of its own. */
 async function openShell(shell: "bash" | "zsh" | "fish") {
@@ -140,11 +130,4 @@ async function openShell(shell: "bash" | "zsh" | "fish") {
   terminal.type(`${setUp}; echo rea""dy\r`);
   await terminal.shows(/ready\r/);
   return Object.assign(terminal, { home });
-}
-
-async function has(program: string): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const { execFile } = await import("node:child_process");
-  execFile(program, ["--version"], (error) => resolve(error === null));
-  return promise;
 }

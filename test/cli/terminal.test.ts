@@ -1,15 +1,14 @@
 /** At a terminal: a question before what destroys, Ctrl-C, and colours. */
-import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
+import { describeWith } from "../support/needs.ts";
 import { BIN, serverForTests, silentServer, tally } from "./cli.ts";
-import { openTerminal } from "./terminal.ts";
+import { openTerminal, SCRIPT } from "./terminal.ts";
 
 const server = serverForTests();
 const at = (...args: string[]) => tally(args, { env: { TALLY_SERVER: server.address } });
-const HAS_SCRIPT = spawnSync("script", ["--version"]).status === 0;
 
-describe.skipIf(!HAS_SCRIPT)("at a terminal (needs script, of util-linux)", () => {
+describeWith([SCRIPT], "at a terminal", () => {
   const QUESTION = "Type its name to go on: ";
 
   it("delete asks for the name, and deletes what was named", async () => {

@@ -1,7 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { onTestFinished } from "vitest";
+import { program } from "../support/needs.ts";
 import { cleanEnv } from "./cli.ts";
+
+/** Terminals are made by it. */
+export const SCRIPT = program("script", { install: "apt-get install bsdutils" });
 
 /** A program at a pseudo-terminal. */
 export interface Terminal {

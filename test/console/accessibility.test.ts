@@ -2,8 +2,9 @@
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { violations } from "../support/axe.ts";
+import { describeWith } from "../support/needs.ts";
 import { type Opened, open } from "../transports/door.ts";
-import { button, NO_BROWSER, row, shows, told, useBrowser, visit } from "./browser.ts";
+import { BROWSER, button, row, shows, told, useBrowser, visit } from "./browser.ts";
 
 useBrowser();
 
@@ -23,7 +24,7 @@ async function everyKind({ client }: Opened): Promise<void> {
   await client.increment({ name: "d".repeat(200) });
 }
 
-describe.skipIf(NO_BROWSER)("for everybody (needs chromium)", () => {
+describeWith([BROWSER], "for everybody", () => {
   describe.each(["light", "dark"] as const)("axe-core finds nothing in the %s page", (colorScheme) => {
     it("as a list, with a refusal, and in each dialog", async () => {
       await using opened = await open();

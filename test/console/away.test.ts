@@ -1,12 +1,13 @@
 /** The server is killed while its page is open, and comes back. */
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { restartable } from "../process/server.ts";
+import { describeWith } from "../support/needs.ts";
 import { open } from "../transports/door.ts";
-import { button, NO_BROWSER, row, shows, told, useBrowser, visit } from "./browser.ts";
+import { BROWSER, button, row, shows, told, useBrowser, visit } from "./browser.ts";
 
 useBrowser();
 
-describe.skipIf(NO_BROWSER)("the page of a server that is killed (needs chromium)", () => {
+describeWith([BROWSER], "the page of a server that is killed", () => {
   it("says so, keeps what it showed, and goes on when the server is back; what was clicked counts once", async () => {
     const server = await restartable();
     const port = Number(server.address.split(":")[1]);

@@ -2,13 +2,17 @@
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, onTestFinished } from "vitest";
+import type { Need } from "../support/needs.ts";
 
 const CHROMIUM = [process.env.CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
   (path) => path !== "" && existsSync(path),
 );
 
-/** For `describe.skipIf`; the suite's name says what it needs. */
-export const NO_BROWSER = CHROMIUM === undefined;
+export const BROWSER: Need = {
+  name: "chromium",
+  install: "apt-get install chromium",
+  here: CHROMIUM !== undefined,
+};
 
 let browser: Browser;
 

@@ -1,14 +1,15 @@
 /** What people do on the page, in a real browser, on a server of each test's own. */
 import type { Page } from "playwright-core";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
+import { describeWith } from "../support/needs.ts";
 import { open } from "../transports/door.ts";
-import { button, NO_BROWSER, newTab, row, shows, told, useBrowser, visit } from "./browser.ts";
+import { BROWSER, button, newTab, row, shows, told, useBrowser, visit } from "./browser.ts";
 
 useBrowser();
 
 const INT64_MAX = 2n ** 63n - 1n;
 
-describe.skipIf(NO_BROWSER)("the page (needs chromium)", () => {
+describeWith([BROWSER], "the page", () => {
   it("counts up and down by the step, and says what it came to", async () => {
     await using opened = await open();
     const { client } = opened;

@@ -1,8 +1,9 @@
 /** Pages of this server and of others, over every protocol and format that browsers speak. */
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
+import { describeWith } from "../support/needs.ts";
 import { type Opened, open } from "../transports/door.ts";
-import { button, NO_BROWSER, newTab, OTHER_NAME, row, shows, useBrowser } from "./browser.ts";
+import { BROWSER, button, newTab, OTHER_NAME, row, shows, useBrowser } from "./browser.ts";
 import { filesOfOtherSite, openOtherSite } from "./other-site.ts";
 
 useBrowser();
@@ -18,7 +19,7 @@ const TYPES: Readonly<Record<string, string>> = {
   "grpc-web binary": "application/grpc-web+proto",
 };
 
-describe.skipIf(NO_BROWSER)("a page that calls (needs chromium)", () => {
+describeWith([BROWSER], "a page that calls", () => {
   describe.each(WAYS)("over $protocol in $format", ({ protocol, format }) => {
     const type = TYPES[`${protocol} ${format}`]!;
     const query = (server: string) => `?${new URLSearchParams({ server, protocol, format })}`;

@@ -12,7 +12,10 @@ import { ErrorReasonSchema } from "../../gen/tally/v1/error_reason_pb.ts";
 import { KEYS, loadConfig } from "../../src/config.ts";
 import { Connection, Unanswered } from "../crash/connection.ts";
 import { freePort, pause } from "../crash/server-process.ts";
-import { run, works } from "../doors/clients/client.ts";
+import { run } from "../doors/clients/client.ts";
+import { GRPCURL } from "../doors/clients/grpcurl.ts";
+import { PYTHON } from "../doors/clients/python.ts";
+import { describeWith, type Need, program } from "../support/needs.ts";
 import { type Block, blocksOf } from "./markdown.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
@@ -83,8 +86,8 @@ describe("the README's tables", () => {
 });
 
 function shellBlock(where: string, { code, shows }: Block): void {
-  const tools = ["npx", "grpcurl", "curl"].filter((tool) => new RegExp(`^${tool} `, "m").test(code));
-  withTools(tools, `${where} runs, and shows what it says`, async () => {
+  const tools = TOOLS.filter(({ name }) => new RegExp(`^${name} `, "m").test(code));
+  test(where, tools, "runs, and shows what it says", async () => {
     const {
       code: exit,
       stdout,
@@ -99,7 +102,7 @@ function shellBlock(where: string, { code, shows }: Block): void {
 }
 
 function pythonBlock(where: string, { code, shows }: Block): void {
-  withTools(["python3 with grpcio"], `${where} runs, and prints what it says`, async () => {
+  test(where, [PYTHON], "runs, and prints what it says", async () => {
     const { code: exit, stdout, stderr } = await run("python3", ["-"], addressed(code));
     expect({ exit, stdout, stderr: exit === 0 ? "" : stderr }).toEqual({
       exit: 0,
@@ -117,19 +120,13 @@ function tomlBlock(where: string, { code }: Block): void {
   });
 }
 
-/** A test that needs programs which not every machine has; the gate has them, and counts a skip as a failure. */
-function withTools(tools: readonly string[], name: string, test: () => Promise<void>): void {
-  const missing = tools.filter((tool) => !AVAILABLE[tool]);
-  if (missing.length === 0) it(name, test, 30_000);
-  else it.skip(`${name}: ${missing.join(" and ")} is not on this machine`, test);
-}
+const TOOLS = [GRPCURL, program("curl")];
 
-const AVAILABLE: Readonly<Record<string, boolean>> = {
-  npx: true,
-  curl: await works("curl", ["--version"]),
-  grpcurl: await works("grpcurl", ["--version"]),
-  "python3 with grpcio": await works("python3", ["-c", "import grpc, grpc_reflection"]),
-};
+function test(where: string, needs: readonly Need[], name: string, run: () => Promise<void>): void {
+  describeWith(needs, where, () => {
+    it(name, run, 30_000);
+  });
+}
 
 function addressed(code: string): string {
   return code.replaceAll("127.0.0.1:8080", address);

@@ -10,6 +10,7 @@ import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import { NO_LOG } from "../../src/telemetry.ts";
+import { describeWith } from "../support/needs.ts";
 import { CASES } from "./cases.ts";
 import { bufCurl } from "./clients/buf-curl.ts";
 import type { OpenClient } from "./clients/client.ts";
@@ -17,10 +18,7 @@ import { grpcurl } from "./clients/grpcurl.ts";
 import { python } from "./clients/python.ts";
 
 for (const client of [bufCurl, grpcurl, python]) {
-  const missing = await client.missing();
-  // Not every machine has every client; the gate has, and counts a skip as a failure.
-  const suite = missing === undefined ? describe : describe.skip;
-  suite(`${client.name}${missing === undefined ? "" : ` is not on this machine; to have it: ${missing}`}`, () => {
+  describeWith(client.needs, client.name, () => {
     let folder: string;
     let server: RunningServer;
     let open: OpenClient;

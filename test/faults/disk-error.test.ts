@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { EXIT } from "../../src/cli/exit.ts";
 import { Account } from "../crash/account.ts";
@@ -12,16 +12,17 @@ import { freshSeed, seededRandom } from "../crash/random.ts";
 import { freePort, pause, ServerProcess } from "../crash/server-process.ts";
 import { checkStored } from "../crash/stored.ts";
 import { CREATED } from "../crash/workload.ts";
+import { describeWith } from "../support/needs.ts";
 import { Caller } from "./calls.ts";
 import { FULL } from "./full.ts";
-import { CAN_TRACE, type Failure, failing, seenIn } from "./strace.ts";
+import { type Failure, failing, STRACE, seenIn } from "./strace.ts";
 
 /** How long the process may live on after the disk failed. */
 const END_WITHIN_MS = 1_000;
 /** How long it may take until it fails: a checkpoint comes after some thousand pages. */
 const FAIL_WITHIN_MS = 40_000;
 
-describe.skipIf(!CAN_TRACE)("a disk error (needs strace, and permission to trace)", () => {
+describeWith([STRACE], "a disk error", () => {
   /**
    * Goal: the change whose fsync failed is not acknowledged, nothing is after it, and every change counts once in
    * the end.

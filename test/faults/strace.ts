@@ -1,8 +1,11 @@
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { program } from "../support/needs.ts";
 
-/** Whether strace is installed and may trace here (some containers forbid it). */
-export const CAN_TRACE = spawnSync("strace", ["-o", "/dev/null", "true"]).status === 0;
+/** strace, and permission to trace: some containers forbid it. */
+export const STRACE = program("strace", {
+  args: ["-o", "/dev/null", "true"],
+  install: "apt-get install strace, where tracing is allowed",
+});
 
 /** A system call that is to fail. */
 export interface Failure {

@@ -1,12 +1,13 @@
 /** /docs as people see it: on a phone and a large screen, light and dark, and by ear. */
-import { describe, expect, it } from "vitest";
-import { NO_BROWSER, newTab, useBrowser } from "../console/browser.ts";
+import { expect, it } from "vitest";
+import { BROWSER, newTab, useBrowser } from "../console/browser.ts";
 import { violations } from "../support/axe.ts";
+import { describeWith } from "../support/needs.ts";
 import { open } from "../transports/door.ts";
 
 useBrowser();
 
-describe.skipIf(NO_BROWSER)("/docs in a browser (needs chromium)", () => {
+describeWith([BROWSER], "/docs in a browser", () => {
   it.each([
     ["light", 1280],
     ["dark", 1280],

@@ -4,9 +4,11 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
+import { OLD, OLD_NODE } from "../process/old-node.ts";
 import { ROOT, Tally } from "../process/tally.ts";
+import { describeWith } from "../support/needs.ts";
 import { countsWith } from "./counts.ts";
-import { NEW, npm, OLD, temporary, withFirst } from "./machine.ts";
+import { NEW, npm, temporary, withFirst } from "./machine.ts";
 
 const checkout = temporary();
 const cache = temporary(); // npx keeps a link to the checkout there.
@@ -26,9 +28,9 @@ describe("npx . in a fresh checkout", () => {
   describe("before npm ci", () => {
     it("says that npm ci is missing", () => saysWhatIsMissing(NEW.path));
 
-    it.skipIf(OLD === undefined)("so it does on an old Node.js (needs one below 22.18 on the PATH)", () =>
-      saysWhatIsMissing(OLD!.path),
-    );
+    describeWith([OLD_NODE], "on an old Node.js", () => {
+      it("so it does too", () => saysWhatIsMissing(OLD!.path));
+    });
   });
 
   describe("after npm ci", () => {
@@ -40,9 +42,9 @@ describe("npx . in a fresh checkout", () => {
 
     it("is tally", () => countsWith(npx(NEW.path), stop));
 
-    it.skipIf(OLD === undefined)("also on an old Node.js (needs one below 22.18 on the PATH)", () =>
-      countsWith(npx(OLD!.path), stop),
-    );
+    describeWith([OLD_NODE], "on an old Node.js", () => {
+      it("is tally too", () => countsWith(npx(OLD!.path), stop));
+    });
   });
 });
 

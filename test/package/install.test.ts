@@ -3,9 +3,11 @@ import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
+import { OLD, OLD_NODE } from "../process/old-node.ts";
 import { Tally } from "../process/tally.ts";
+import { describeWith } from "../support/needs.ts";
 import { countsWith } from "./counts.ts";
-import { NEW, npm, OLD, temporary, withFirst, withOnly } from "./machine.ts";
+import { NEW, npm, temporary, withFirst, withOnly } from "./machine.ts";
 
 const QUIET = ["--prefer-offline", "--no-audit", "--no-fund"];
 
@@ -36,7 +38,7 @@ describe.each([
 
   it("tally runs on Node.js 24", () => countsWith(tallyIn(withFirst(NEW.path))));
 
-  describe.skipIf(OLD === undefined)("on an old Node.js (needs one below 22.18 on the PATH)", () => {
+  describeWith([OLD_NODE], "on an old Node.js", () => {
     it("tally runs on a newer one that is on the PATH too", () => countsWith(tallyIn(withFirst(OLD!.path))));
 
     it("and there is no other: it says what to do, and that is enough", async () => {

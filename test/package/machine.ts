@@ -5,11 +5,8 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll } from "vitest";
-import { findOldNode } from "../process/old-node.ts";
 
 export const NEW = { path: process.execPath, version: process.versions.node };
-/** One that cannot run Tally itself; undefined when this machine has none. */
-export const OLD = findOldNode();
 
 /** The environment of somebody whose `node` is this one; other ones come after it on the PATH. */
 export function withFirst(node: string): NodeJS.ProcessEnv {

@@ -1,15 +1,14 @@
 /** On a Node.js that cannot run Tally: it runs itself again on one that can, or says one sentence. */
 import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
+import { describeWith } from "../support/needs.ts";
 import { holdCall } from "./call.ts";
-import { findOldNode } from "./old-node.ts";
+import { OLD, OLD_NODE } from "./old-node.ts";
 import { BIN, folder, ROOT, Tally } from "./tally.ts";
 
-const OLD = findOldNode();
-
-describe.skipIf(OLD === undefined)("an old Node.js (needs one below 22.18 on the PATH)", () => {
+describeWith([OLD_NODE], "an old Node.js", () => {
   const { path: oldNode, version } = OLD ?? { path: "", version: "" };
   const SERVE = [BIN, "serve", "--listen", "127.0.0.1:0", "--store", "memory:"];
 

@@ -1,13 +1,12 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.ts";
-import { type Answer, type ForeignClient, run, SERVICE, works } from "./client.ts";
+import { program } from "../../support/needs.ts";
+import { type Answer, type ForeignClient, run, SERVICE } from "./client.ts";
 
 /** `buf curl`, which npm ci installs: Go, on Connect's gRPC client. */
 export const bufCurl: ForeignClient = {
   name: "buf curl",
-  async missing() {
-    return (await works("buf", ["--version"])) ? undefined : "npm ci";
-  },
+  needs: [program("buf", { install: "npm ci" })],
   async open(address) {
     return {
       async call(method, request) {

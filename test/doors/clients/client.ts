@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import type { Need } from "../../support/needs.ts";
 
 /** A gRPC client that somebody else wrote, driven from outside. It learns the API from the server's reflection. */
 export interface ForeignClient {
   readonly name: string;
-  /** What to install when this machine does not have it; undefined when it has. */
-  missing(): Promise<string | undefined>;
+  readonly needs: readonly Need[];
   /** Get ready to call a server. */
   open(address: string): Promise<OpenClient>;
 }
@@ -45,14 +45,5 @@ export async function run(command: string, args: readonly string[], input = ""):
     const { code, stdout, stderr } = error as { code: unknown; stdout: string; stderr: string };
     if (typeof code !== "number") throw error;
     return { code, stdout, stderr };
-  }
-}
-
-/** Whether a program can be run and is content. */
-export async function works(command: string, args: readonly string[]): Promise<boolean> {
-  try {
-    return (await run(command, args)).code === 0;
-  } catch {
-    return false; // There is no such program: that is what was asked.
   }
 }

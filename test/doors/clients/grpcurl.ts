@@ -1,13 +1,15 @@
 import { status } from "@grpc/grpc-js";
-import { type Answer, type ForeignClient, run, SERVICE, works } from "./client.ts";
+import { program } from "../../support/needs.ts";
+import { type Answer, type ForeignClient, run, SERVICE } from "./client.ts";
+
+export const GRPCURL = program("grpcurl", {
+  install: "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
+});
 
 /** `grpcurl`: Go, on grpc-go. */
 export const grpcurl: ForeignClient = {
   name: "grpcurl",
-  async missing() {
-    if (await works("grpcurl", ["--version"])) return undefined;
-    return "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3";
-  },
+  needs: [GRPCURL],
   async open(address) {
     return {
       async call(method, request) {

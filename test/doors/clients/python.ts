@@ -2,17 +2,17 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { type Answer, type ForeignClient, works } from "./client.ts";
+import { pythonModules } from "../../support/needs.ts";
+import type { Answer, ForeignClient } from "./client.ts";
 
 const SCRIPT = fileURLToPath(new URL("./python_client.py", import.meta.url));
+
+export const PYTHON = pythonModules(["grpc", "grpc_reflection"], ["grpcio", "grpcio-reflection"]);
 
 /** Python's grpcio, on gRPC's C core: one process that makes a call for each line it is given. */
 export const python: ForeignClient = {
   name: "Python grpcio",
-  async missing() {
-    const there = await works("python3", ["-c", "import grpc, grpc_reflection"]);
-    return there ? undefined : "python3 -m pip install grpcio grpcio-reflection";
-  },
+  needs: [PYTHON],
   async open(address) {
     const child = spawn("python3", [SCRIPT, address], { stdio: ["pipe", "pipe", "inherit"] });
     const ended = once(child, "exit");

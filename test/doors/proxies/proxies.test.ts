@@ -1,8 +1,8 @@
 /** Proxies as Debian has them stand in front, and nothing changes: the script of parity, through each. */
 import type { JsonObject } from "@bufbuild/protobuf";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
+import { describeWith, program } from "../../support/needs.ts";
 import { type Opened, open } from "../../transports/door.ts";
-import { works } from "../clients/client.ts";
 import { CONNECT } from "../parity/connect.ts";
 import type { ParityDoor } from "../parity/door.ts";
 import { failingStore, failingWriter } from "../parity/failing.ts";
@@ -19,10 +19,7 @@ const DOORS: readonly ParityDoor[] = [
 ];
 
 for (const proxy of PROXIES) {
-  const installed = await works(proxy.name, ["-v"]);
-  // Not every machine has it; the gate has, and counts a skip as a failure.
-  const suite = installed ? describe : describe.skip;
-  suite(`${proxy.name}${installed ? "" : ` is not on this machine; to have it: apt-get install ${proxy.name}`}`, () => {
+  describeWith([program(proxy.name, { args: ["-v"] })], proxy.name, () => {
     it.for(DOORS)("passes $name on as it is", async (door) => {
       await using opened = await open({ store: failingStore, writer: failingWriter });
       await using ports = await startProxy(proxy, opened.door.port);

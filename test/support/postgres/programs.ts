@@ -4,9 +4,7 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-
-/** What to install where `postgresBinaries` finds nothing. */
-export const POSTGRES_PACKAGE = "postgresql";
+import type { Need } from "../needs.ts";
 
 /**
  * The folder of PostgreSQL's programs: of the newest that Debian's packages have put there, else of the one in PATH.
@@ -20,10 +18,15 @@ export function postgresBinaries(): string | undefined {
   );
 }
 
+export const POSTGRES: Need = {
+  name: "PostgreSQL",
+  install: "apt-get install postgresql",
+  here: postgresBinaries() !== undefined,
+};
+
 export function binary(name: string): string {
   const folder = postgresBinaries();
-  if (folder === undefined)
-    throw new Error(`PostgreSQL is not here; to have it: apt-get install ${POSTGRES_PACKAGE}`);
+  if (folder === undefined) throw new Error(`PostgreSQL is not here; to have it: ${POSTGRES.install}`);
   return join(folder, name);
 }
 

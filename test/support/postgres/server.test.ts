@@ -1,12 +1,11 @@
 /** What the tests of failing servers stand on. */
-import { describe, expect, it } from "vitest";
-import { POSTGRES_PACKAGE, postgresBinaries } from "./programs.ts";
+import { expect, it } from "vitest";
+import { describeWith } from "../needs.ts";
+import { POSTGRES } from "./programs.ts";
 import { PostgresServer } from "./server.ts";
 import { newSchema, sharedPostgres } from "./shared.ts";
 
-const suite = postgresBinaries() === undefined ? describe.skip : describe;
-
-suite(`PostgreSQL (to have it: apt-get install ${POSTGRES_PACKAGE})`, () => {
+describeWith([POSTGRES], "PostgreSQL", () => {
   it("is one server for all who share it, with a schema for each", async () => {
     const [one, other] = await Promise.all([sharedPostgres(), sharedPostgres()]);
     expect(one.port).toBe(other.port);

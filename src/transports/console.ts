@@ -1,62 +1,36 @@
-import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join } from "node:path";
-import { gzipSync } from "node:zlib";
 import type { HttpRoute } from "./http.ts";
-import { sendRefusal } from "./http-message.ts";
 import { targetOf } from "./http-target.ts";
+import { type Kept, loadFile, type StaticFile, sendFile } from "./static-file.ts";
 
 /** Where `npm run generate` puts the page, which is committed: it is there without a build. */
 const FOLDER = join(import.meta.dirname, "../../gen/console");
 
 /** The page for people at `/`, and what it is made of. Who does not want HTML there is told what else there is. */
 export function consoleRoute(folder = FOLDER): HttpRoute {
-  const page = fileOf(folder, "index.html");
-  const assets = readdirSync(join(folder, "assets")).map((name) => fileOf(folder, `assets/${name}`));
-  const files = new Map([page, ...assets].map((file) => [file.path, file]));
+  const page = load(folder, "index.html", "fresh");
+  const assets = readdirSync(join(folder, "assets")).map(
+    (name) => [`/assets/${name}`, load(folder, `assets/${name}`, "forever")] as const,
+  ); // Named by what is in them.
+  const files = new Map([["/", page], ["/index.html", page], ...assets]);
   return async (request, response) => {
-    const path = targetOf(request).path;
-    const file = path === "/" ? page : files.get(path);
+    const file = files.get(targetOf(request).path);
     if (file === undefined) return false;
+    if (file === page) response.appendHeader("vary", "Accept");
     const { method, headers } = request;
-    if (method !== "GET" && method !== "HEAD") {
-      const refusal = { code: "METHOD_NOT_ALLOWED", expected: "use GET", got: `${method}` } as const;
-      sendRefusal(response, refusal, { allow: "GET, HEAD" });
-    } else if (file === page && !/\btext\/html\b/i.test(headers.accept ?? "")) {
-      sendHint(request, response);
-    } else {
-      sendFile(request, response, file);
-    }
+    const reads = method === "GET" || method === "HEAD";
+    if (reads && file === page && !/\btext\/html\b/i.test(headers.accept ?? "")) sendHint(request, response);
+    else await sendFile(request, response, file);
     return true;
   };
 }
 
-/** Of a file that is served. */
-interface Served {
-  /** Where: as a path of a URL. */
-  readonly path: string;
-  readonly bytes: Buffer;
-  readonly gzipped: Buffer;
-  readonly etag: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-function fileOf(folder: string, name: string): Served {
-  const bytes = readFileSync(join(folder, name));
+function load(folder: string, name: string, kept: Kept): StaticFile {
   const type = TYPES[extname(name)];
   if (type === undefined) throw new TypeError(`expected one of ${Object.keys(TYPES)}, got ${name}`);
-  let gzipped: Buffer | undefined;
-  return {
-    path: `/${name}`,
-    bytes,
-    get gzipped() {
-      gzipped ??= gzipSync(bytes, { level: 9 }); // When it is first asked for: a start does not wait for it.
-      return gzipped;
-    },
-    etag: createHash("sha256").update(bytes).digest("base64url").slice(0, 22),
-    headers: { ...SECURITY, "content-type": type, "cache-control": name === "index.html" ? FRESH : FOREVER },
-  };
+  return loadFile(join(folder, name), type, kept, SECURITY);
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -65,10 +39,6 @@ const TYPES: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",
   ".svg": "image/svg+xml",
 };
-
-const FRESH = "no-cache";
-/** The name of an asset has a hash of what is in it. */
-const FOREVER = "public, max-age=31536000, immutable";
 
 /** The page runs what came with it and calls who gave it out, and nobody else; nobody can put it into theirs. */
 const SECURITY: Readonly<Record<string, string>> = {
@@ -83,39 +53,14 @@ const SECURITY: Readonly<Record<string, string>> = {
     "frame-ancestors 'none'",
     "require-trusted-types-for 'script'",
   ].join("; "),
-  "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
   "referrer-policy": "no-referrer",
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
 };
 
-function sendFile(request: IncomingMessage, response: ServerResponse, file: Served): void {
-  const gzip = /\bgzip\b(?! *; *q=0(\.0*)? *(,|$))/i.test(`${request.headers["accept-encoding"] ?? ""}`);
-  const body = gzip ? file.gzipped : file.bytes;
-  const etag = `"${file.etag}${gzip ? "-gzip" : ""}"`; // Of these bytes: an etag of another coding is another one.
-  response.appendHeader("vary", "Accept-Encoding");
-  if (file.path === "/index.html") response.appendHeader("vary", "Accept");
-  for (const [name, value] of Object.entries({ ...file.headers, etag })) response.setHeader(name, value);
-  if (known(request.headers["if-none-match"], etag)) {
-    response.writeHead(304).end();
-    return;
-  }
-  if (gzip) response.setHeader("content-encoding", "gzip");
-  response
-    .writeHead(200, { "content-length": body.length })
-    .end(request.method === "HEAD" ? undefined : body);
-}
-
-/** @see https://www.rfc-editor.org/rfc/rfc9110#field.if-none-match */
-function known(ifNoneMatch: string | undefined, etag: string): boolean {
-  const etags = ifNoneMatch?.split(",").map((each) => each.trim().replace(/^W\//, "")) ?? [];
-  return etags.includes(etag) || etags.includes("*");
-}
-
 /** For curl and the like: what this is, and what to type next. */
 function sendHint({ headers: { host = "127.0.0.1:8080" } }: IncomingMessage, response: ServerResponse): void {
-  response.appendHeader("vary", "Accept");
   const text = `Tally counts things.
 
 Count:  curl -X POST http://${host}/v1/counters/visits:increment
@@ -126,7 +71,7 @@ More:   http://${host}/docs in a browser; /openapi.json; gRPC on the same port
   response
     .writeHead(200, {
       "content-type": "text/plain; charset=utf-8",
-      "cache-control": FRESH,
+      "cache-control": "no-cache",
       "x-content-type-options": "nosniff",
     })
     .end(text);

@@ -1,7 +1,6 @@
 /** What Tally says of itself is served: for programs, for people, and to nobody's harm. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { request } from "node:http";
 import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { getComments } from "@bufbuild/protoplugin";
@@ -10,9 +9,9 @@ import { SERVICES } from "../../src/transports/grpc.ts";
 import { type Opened, open } from "../transports/door.ts";
 
 const DOCUMENTS = [
-  ["/openapi.json", "application/json", "openapi.json"],
-  ["/descriptors.binpb", "application/x-protobuf", "descriptors.binpb"],
-  ["/docs", "text/html; charset=utf-8", "docs.html"],
+  ["/openapi.json", "openapi.json"],
+  ["/descriptors.binpb", "descriptors.binpb"],
+  ["/docs", "docs.html"],
 ] as const;
 
 let opened: Opened;
@@ -21,49 +20,13 @@ beforeAll(async () => {
 });
 afterAll(() => opened[Symbol.asyncDispose]());
 
-const ask = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${opened.door.port}${path}`, init);
+const ask = (path: string) => fetch(`http://127.0.0.1:${opened.door.port}${path}`);
 const generated = (name: string) => readFileSync(new URL(`../../gen/${name}`, import.meta.url));
 
-describe.each(DOCUMENTS)("%s", (path, type, name) => {
-  it("is the generated file, with its type and no guessing", async () => {
-    const response = await ask(path);
-    expect(response.status).toBe(200);
-    expect(Object.fromEntries(response.headers)).toMatchObject({
-      "content-type": type,
-      "x-content-type-options": "nosniff",
-    });
-    expect(Buffer.from(await response.arrayBuffer()).equals(generated(name))).toBe(true);
-  });
-
-  it("is not sent again to who has it", async () => {
-    const first = await ask(path);
-    const etag = first.headers.get("etag")!;
-    expect(etag).toMatch(/^"[\w-]{43}"$/);
-    await first.arrayBuffer();
-    for (const sent of [etag, `"other", ${etag}`, `W/${etag}`, "*"]) {
-      const again = await ask(path, { headers: { "if-none-match": sent } });
-      expect([again.status, again.headers.get("etag"), await again.text()]).toEqual([304, etag, ""]);
-    }
-    expect((await ask(path, { headers: { "if-none-match": '"other"' } })).status).toBe(200);
-  });
-
-  it("HEAD says how long it is", async () => {
-    const length = await new Promise((resolve, reject) => {
-      const head = request({ port: opened.door.port, host: "127.0.0.1", path, method: "HEAD" }, (answer) => {
-        answer.resume().on("end", () => resolve(answer.headers["content-length"]));
-      });
-      head.on("error", reject).end();
-    });
-    expect(length).toBe(`${generated(name).length}`);
-  });
-
-  it("takes no other method", async () => {
-    const response = await ask(path, { method: "POST" });
-    expect([response.status, response.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
-    expect(await response.json()).toMatchObject({
-      error: { code: 405, details: [{ reason: "METHOD_NOT_ALLOWED" }] },
-    });
-  });
+it.each(DOCUMENTS)("%s is the generated file", async (path, name) => {
+  const response = await ask(path);
+  expect(response.status).toBe(200);
+  expect(Buffer.from(await response.arrayBuffer()).equals(generated(name))).toBe(true);
 });
 
 describe("/descriptors.binpb", () => {

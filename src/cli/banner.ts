@@ -15,7 +15,7 @@ Tally ${version} is serving.
   gRPC   ${formatAddress(grpcAddress)}, plaintext; ${reach}
   HTTP   http://${formatAddress(address)} (/livez, /readyz)
   store  ${store.title}
-         ${DURABILITY[store.durability]}
+         ${store.promise}
 
 Count something, from another terminal (in a checkout, tally is: npx .):
 
@@ -37,6 +37,7 @@ export function readyFields(server: RunningServer, config: Config, version: stri
     port: address.port,
     store: store.title,
     durability: store.durability,
+    promise: store.promise,
     insecure: isOpen(config),
     version,
     node: process.version,
@@ -48,11 +49,6 @@ export function readyFields(server: RunningServer, config: Config, version: stri
 function isOpen({ listen, grpcListen = listen }: Config): boolean {
   return !isLoopback(listen.host) || !isLoopback(grpcListen.host);
 }
-
-const DURABILITY = {
-  fsync: "every answered change is on disk (fsync) before its answer leaves",
-  none: "nothing is saved: every counter is gone when this process ends",
-} as const;
 
 /** The address as someone on this machine reaches it: one cannot connect to "every address". */
 function reachable({ host, port }: Address): string {

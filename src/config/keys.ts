@@ -39,11 +39,11 @@ export const KEYS = {
   store: {
     name: "store",
     group: "Where",
-    about: "where counters are kept; an SQLite file is made if it is missing",
-    expected: "sqlite:PATH or memory:",
+    about: "where counters are kept; an SQLite file, or a schema in PostgreSQL, is made if it is missing",
+    expected: "sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE or memory:",
     default: "sqlite:./tally.db",
     placeholder: "<url>",
-    schema: z.string().regex(/^(sqlite:.+|memory:)$/),
+    schema: z.string().regex(/^(sqlite:.+|memory:|postgres(ql)?:\/\/.+)$/),
   },
   insecure: {
     name: "insecure",

@@ -24,7 +24,9 @@ export interface Store {
    * - Resolves once everything is durable (see traits), with one outcome an operation in the order given.
    * - Counters, the answers under request ids, and the change log are saved together or not at all.
    * - A refused operation does not disturb its neighbours; a batch that changes nothing writes nothing.
-   * - Sees every commit that resolved before it was called. Commits run one after another, in the order called.
+   * - Sees every commit that resolved before it was called. Up to `traits.commitsInFlight` commits run at once. With
+   *   one, commits run one after another in the order called; with more, those that have a counter in common still run
+   *   one after another, in some order.
    * - A counter whose row fails its checksum is refused with ROW_CORRUPT; the others work.
    * - A deleted counter's name is free from the next commit on: no operation may name a counter after its deletion in
    *   the same batch, or nothing is applied and the call rejects with a defect (TypeError).
@@ -140,12 +142,18 @@ export interface StoredChange extends Change {
 export interface StoreTraits {
   /** What it is, for the banner and the log: "SQLite 3.54.1, ./tally.db". */
   readonly title: string;
+  /** What an answered change survives, in one sentence for the operator, as it was found at the start. */
+  readonly promise: string;
   /** Whether commits survive the end of the process and of the machine. */
   readonly durability: "fsync" | "none";
   /** Which counters an all_or_nothing batch may span. */
   readonly groups: "all" | "shard";
   /** Whether the database itself refuses a value outside its bounds, should the rule let one through. */
   readonly enforcesBounds: boolean;
+  /** How many commits it runs at once: more only help if they have no counter in common. */
+  readonly commitsInFlight: number;
+  /** Whose clock tells the times of changes: this process's, or the database server's, which many processes share. */
+  readonly time: "process" | "server";
 }
 
 /** The sizes that every store keeps to. */

@@ -26,6 +26,9 @@ export class MemoryStore implements Store {
     durability: "none",
     groups: "all",
     enforcesBounds: false,
+    promise: "Nothing is saved: every counter is gone when this process ends.",
+    commitsInFlight: 1,
+    time: "process",
   };
   readonly failed = new Promise<never>(() => {});
 

@@ -4,7 +4,7 @@ import type { Store, StoreOptions } from "../service/store.ts";
 /**
  * Open the store that a URL names, loading no other's code.
  *
- * @param url  "sqlite:./tally.db" (made if missing) or "memory:"
+ * @param url  "sqlite:./tally.db" (made if missing), "postgres://user:password@host/database", or "memory:"
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
  */
 export async function openStore(url: string, options: StoreOptions): Promise<Store> {
@@ -18,10 +18,15 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
       const { openSqlite } = await import("./sqlite/store.ts");
       return openSqlite(url.slice(scheme.length), options);
     }
+    case "postgres:":
+    case "postgresql:": {
+      const { openPostgres } = await import("./postgres/store.ts");
+      return openPostgres(url, options);
+    }
     default:
       throw new TallyError(
         "STORE_UNAVAILABLE",
-        `The store "${url}" is of no known kind; expected sqlite:PATH (for example sqlite:./tally.db) or memory:.`,
+        `The store "${url}" is of no known kind; expected sqlite:PATH (for example sqlite:./tally.db), postgres://USER:PASSWORD@HOST/DATABASE, or memory:.`,
       );
   }
 }

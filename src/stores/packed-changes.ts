@@ -59,8 +59,16 @@ export function readChanges(row: PackedCommit): { id: bigint; change: Change }[]
   if (checksumOf(row.position, row.changes) !== row.checksum) {
     throw unusable(`The change log is damaged at position ${row.position}; restore the store from a backup.`);
   }
-  const now = Number(row.time_ms);
-  const r = new ByteReader(row.changes);
+  return unpackChanges(row.changes, Number(row.time_ms));
+}
+
+/**
+ * What packChanges packed.
+ *
+ * @param now  the time of the commit, in milliseconds since the Unix epoch
+ */
+export function unpackChanges(bytes: Uint8Array, now: number): { id: bigint; change: Change }[] {
+  const r = new ByteReader(bytes);
   const changes: { id: bigint; change: Change }[] = [];
   while (!r.done) {
     const head = r.byte();

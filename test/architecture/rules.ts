@@ -30,6 +30,12 @@ export const RULES: readonly Rule[] = [
     builtins: true,
   },
   {
+    of: "src/stores/postgres/",
+    own: ["src/stores/postgres/", ...STORES_SHARED, "src/service/store.ts", "src/core/", TELEMETRY],
+    packages: ["pg"],
+    builtins: true,
+  },
+  {
     of: "src/stores/memory", // memory.ts and what it is made of
     own: ["src/stores/memory", "src/service/store.ts", "src/core/", TELEMETRY],
     packages: [],

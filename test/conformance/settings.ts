@@ -6,7 +6,7 @@ import type { Store } from "../../src/service/store.ts";
 import { apply, batch, commit, create, increment, reset, set, single, update } from "../support/calls.ts";
 import type { StoreKind } from "../support/stores.ts";
 import { allChanges, expectSumsEqualValues } from "./changes.ts";
-import { using } from "./using.ts";
+import { timeNow, using } from "./using.ts";
 
 const FULL = {
   value: 5n,
@@ -211,7 +211,7 @@ export function settingsSuite(kind: StoreKind): void {
         low: 5n,
         high: 5n,
         value: 5n,
-        time: clock.now(),
+        time: timeNow({ store, clock }),
         caller: "me",
         note: "full",
       },

@@ -1,5 +1,6 @@
 /** The store contract (src/service/store.ts), whole, on every store. */
 import { describe } from "vitest";
+import { describeWith } from "../support/needs.ts";
 import { STORES } from "../support/stores.ts";
 import { changesSuite } from "./changes.ts";
 import { commitSuite } from "./commit.ts";
@@ -9,12 +10,14 @@ import { modelSuite } from "./model.ts";
 import { readsSuite } from "./reads.ts";
 import { settingsSuite } from "./settings.ts";
 
-describe.each(STORES)("$name", (kind) => {
-  describe("commit", () => commitSuite(kind));
-  describe("exactly once", () => exactlyOnceSuite(kind));
-  describe("reads", () => readsSuite(kind));
-  describe("changes", () => changesSuite(kind));
-  describe("settings", () => settingsSuite(kind));
-  describe("deleting", () => deletingSuite(kind));
-  describe("model", () => modelSuite(kind));
-});
+for (const kind of STORES) {
+  describeWith(kind.needs, kind.name, () => {
+    describe("commit", () => commitSuite(kind));
+    describe("exactly once", () => exactlyOnceSuite(kind));
+    describe("reads", () => readsSuite(kind));
+    describe("changes", () => changesSuite(kind));
+    describe("settings", () => settingsSuite(kind));
+    describe("deleting", () => deletingSuite(kind));
+    describe("model", () => modelSuite(kind));
+  });
+}

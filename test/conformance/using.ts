@@ -1,4 +1,4 @@
-import type { TestAPI } from "vitest";
+import { expect, type TestAPI } from "vitest";
 import type { Opened, StoreKind } from "../support/stores.ts";
 
 /** A test that gets a store of its own, opened before and cleaned up after. */
@@ -13,4 +13,11 @@ export function using(kind: StoreKind, it: TestAPI, options: Parameters<StoreKin
       }
     });
   };
+}
+
+/** The time that a commit of this moment has, by the clock that the store goes by; for comparing with. */
+export function timeNow({ store, clock }: Pick<Opened, "store" | "clock">): number {
+  return store.traits.time === "process"
+    ? clock.now()
+    : (expect.closeTo(Date.now(), -5) as unknown as number);
 }

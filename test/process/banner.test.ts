@@ -18,7 +18,7 @@ Tally ${version} is serving.
   gRPC   127.0.0.1:${port}, plaintext; this machine only
   HTTP   http://127.0.0.1:${port} (/livez, /readyz)
   store  SQLite 3, ${path}
-         every answered change is on disk (fsync) before its answer leaves
+         Every answered change is on disk (fsync) before its answer leaves.
 
 Count something, from another terminal (in a checkout, tally is: npx .):
 
@@ -55,6 +55,7 @@ Stop with Ctrl-C.
       grpc_address: `127.0.0.1:${ready.port}`,
       port: expect.any(Number),
       store: expect.stringContaining("memory"),
+      promise: "Nothing is saved: every counter is gone when this process ends.",
       durability: "none",
       insecure: false,
       version,

@@ -6,6 +6,9 @@ import { v7 } from "uuid";
 import { DEFAULT_RETENTION, type Retention, type Store } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { HandClock } from "./clock.ts";
+import type { Need } from "./needs.ts";
+import { POSTGRES } from "./postgres/programs.ts";
+import { newSchema, sharedPostgres } from "./postgres/shared.ts";
 
 export interface Opened {
   readonly store: Store;
@@ -19,17 +22,22 @@ export interface Opened {
 
 export interface StoreKind {
   readonly name: string;
+  /** What must be installed for it. */
+  readonly needs: readonly Need[];
   open(options?: { retention?: Partial<Retention>; cachedCountersMax?: number }): Promise<Opened>;
 }
 
 export const STORES: readonly StoreKind[] = [
-  kind("memory", () => "memory:"),
-  kind("sqlite", (dir) => `sqlite:${join(dir, "tally.db")}`),
+  kind("memory", [], async () => "memory:"),
+  kind("sqlite", [], async (dir) => `sqlite:${join(dir, "tally.db")}`),
+  kind("postgres", [POSTGRES], async () => (await sharedPostgres()).url({ schema: newSchema() })),
 ];
 
-function kind(name: string, urlIn: (dir: string) => string): StoreKind {
+/** @param newUrl  of a store that is not there yet, in a folder of its own if it is a file */
+function kind(name: string, needs: readonly Need[], newUrl: (dir: string) => Promise<string>): StoreKind {
   return {
     name,
+    needs,
     async open({ retention = {}, cachedCountersMax = 1_000 } = {}) {
       const dir = await mkdtemp(join(tmpdir(), "tally-test-"));
       const clock = new HandClock();
@@ -41,7 +49,8 @@ function kind(name: string, urlIn: (dir: string) => string): StoreKind {
         cachedCountersMax,
         warn: (message: string) => void warnings.push(message),
       };
-      let store = await openStore(urlIn(dir), options);
+      const url = await newUrl(dir);
+      let store = await openStore(url, options);
       return {
         get store() {
           return store;
@@ -51,7 +60,7 @@ function kind(name: string, urlIn: (dir: string) => string): StoreKind {
         async reopen() {
           await store.close();
           clock.runMs = 5_000_000; // Another process, another arbitrary start.
-          store = await openStore(urlIn(dir), options);
+          store = await openStore(url, options);
           return store;
         },
         async dispose() {

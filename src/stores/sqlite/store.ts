@@ -73,7 +73,15 @@ class SqliteStore implements Store {
     this.#scanner = scanner;
     this.#options = options;
     this.failed = Promise.race([writer.failed, reader.failed]);
-    this.traits = { title, durability: "fsync", groups: "all", enforcesBounds: true };
+    this.traits = {
+      title,
+      promise: "Every answered change is on disk (fsync) before its answer leaves.",
+      durability: "fsync",
+      groups: "all",
+      enforcesBounds: true,
+      commitsInFlight: 1,
+      time: "process",
+    };
   }
 
   async commit(batch: Batch): Promise<Outcomes> {

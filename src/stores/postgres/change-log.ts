@@ -1,0 +1,216 @@
+import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.ts";
+import type { ChangePage, StoredChange } from "../../service/store.ts";
+import { packChanges, unpackChanges } from "../packed-changes.ts";
+import type { Database } from "./database.ts";
+import { arrayOf } from "./rows.ts";
+import type { Call, Row, Session, Statement } from "./session.ts";
+
+/**
+ * The change log: one row a commit, its changes packed.
+ *
+ * Commits of several processes become visible in any order, so a number that a commit takes while it runs cannot be
+ * what followers go by: one that took a lower number may become visible after they have passed it. Commits are
+ * therefore placed after the fact: whoever reads or maintains the log gives all that are visible, and have none yet,
+ * the next positions, one process at a time. What becomes visible later is placed behind them. Among those placed
+ * together `taken` decides, and a commit that changed a counter after another took its number after it, and became
+ * visible after it; so the changes of a counter keep their order.
+ *
+ * Kept within a size by dropping the oldest commits whole; each counter concerned keeps an opening, its value after
+ * the last change dropped. The newest commit is never dropped.
+ */
+export class ChangeLog {
+  readonly #bytesMax: number;
+  readonly #append: Statement;
+  readonly #unplaced: Statement;
+  readonly #place: Statement;
+  readonly #placed: Statement;
+  readonly #size: Statement;
+  readonly #oldest: Statement;
+  readonly #open: Statement;
+  readonly #close: Statement;
+  readonly #unbury: Statement;
+  readonly #drop: Statement;
+  readonly #floor: Statement;
+  readonly #since: Statement;
+  readonly #openings: Statement;
+  readonly #counters: Statement;
+
+  constructor(database: Database, bytesMax: number) {
+    this.#bytesMax = bytesMax;
+    const statement = database.statement.bind(database);
+    this.#append = statement("INSERT INTO @change_log (taken, time_ms, changes) VALUES ($1, $2, $3)");
+    this.#unplaced = statement("SELECT EXISTS (SELECT 1 FROM @change_log WHERE position IS NULL) AS found");
+    this.#place = statement(`
+      WITH fresh AS (
+        SELECT taken, row_number() OVER (ORDER BY taken) AS n, sum(length(changes)) OVER (ORDER BY taken) AS bytes
+        FROM @change_log WHERE position IS NULL
+      ), placed AS (
+        UPDATE @change_log AS c SET position = s.log_position + n, bytes_end = s.log_bytes_end + fresh.bytes
+        FROM fresh, @service_state AS s WHERE c.taken = fresh.taken RETURNING c.position, c.bytes_end
+      )
+      SELECT max(position) AS position, max(bytes_end) AS bytes_end FROM placed`);
+    this.#placed = statement("UPDATE @service_state SET log_position = $1, log_bytes_end = $2");
+    this.#size = statement(`
+      SELECT s.log_bytes_end - coalesce(oldest.bytes_end - length(oldest.changes), s.log_bytes_end) AS bytes,
+        s.log_position - coalesce(oldest.position, s.log_position) AS older
+      FROM @service_state AS s LEFT JOIN LATERAL (
+        SELECT * FROM @change_log WHERE position IS NOT NULL ORDER BY position LIMIT 1) AS oldest ON true`);
+    this.#oldest = statement(`
+      SELECT position, bytes_end, time_ms, changes FROM @change_log
+      WHERE position < (SELECT log_position FROM @service_state) ORDER BY position LIMIT ${SLICE_COMMITS}`);
+    this.#open = statement(`
+      INSERT INTO @change_openings (counter_id, revision, value, time_ms)
+      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+      ON CONFLICT (counter_id) DO UPDATE
+      SET revision = excluded.revision, value = excluded.value, time_ms = excluded.time_ms`);
+    this.#close = statement("DELETE FROM @change_openings WHERE counter_id = ANY($1::bigint[])");
+    this.#unbury = statement("DELETE FROM @deleted_counters WHERE id = ANY($1::bigint[])");
+    this.#drop = statement("DELETE FROM @change_log WHERE position <= $1");
+    this.#floor = statement(`
+      SELECT coalesce((SELECT min(position) FROM @change_log) - 1, log_position) AS floor FROM @service_state`);
+    this.#since = statement(
+      "SELECT position, time_ms, changes FROM @change_log WHERE position > $1 ORDER BY position LIMIT $2",
+    );
+    this.#openings = statement(
+      "SELECT * FROM @change_openings WHERE counter_id > $1 ORDER BY counter_id LIMIT $2",
+    );
+    this.#counters = statement(`
+      SELECT id, name, uid, true AS history FROM @counters WHERE id = ANY($1::bigint[])
+      UNION ALL SELECT id, name, uid, history FROM @deleted_counters WHERE id = ANY($1::bigint[])`);
+  }
+
+  /**
+   * Note what a commit changed.
+   *
+   * @param taken  its number from change_order, taken after all its rows were locked
+   * @param ids    the row ids of the counters that the changes refer to
+   */
+  append(taken: bigint, changes: ChangeColumns, ids: readonly (bigint | undefined)[], now: number): Call {
+    return [this.#append, [taken, now, packChanges(changes, ids, now)]];
+  }
+
+  /** Asks whether commits have no position yet; the answer is `found`. */
+  get unplaced(): Call {
+    return [this.#unplaced, []];
+  }
+
+  /** Place what is visible. Inside a transaction whose owner has locked the state of the service. */
+  async place(session: Session): Promise<void> {
+    const [row] = await session.send(this.#place);
+    if (row!.position !== null) await session.send(this.#placed, [row!.position, row!.bytes_end]);
+  }
+
+  /** Asks for the bytes of what is placed, and how many commits could be dropped; see `tooLarge`. */
+  get size(): Call {
+    return [this.#size, []];
+  }
+
+  tooLarge([row]: readonly Row[]): boolean {
+    return (row!.older as bigint) > 0n && (row!.bytes as bigint) > BigInt(this.#bytesMax);
+  }
+
+  /** Drop a slice of the oldest commits. Inside a transaction whose owner has locked the state of the service. */
+  async drop(session: Session): Promise<void> {
+    const [size] = await session.send(...this.size);
+    let tooMany = (size!.bytes as bigint) - BigInt(this.#bytesMax);
+    const openings = new Map<bigint, Change>();
+    const gone: bigint[] = [];
+    let last: bigint | undefined;
+    let changes = 0;
+    for (const row of await session.send(this.#oldest)) {
+      if (tooMany <= 0n || changes > SLICE_CHANGES) break;
+      for (const { id, change } of unpackChanges(row.changes as Buffer, Number(row.time_ms))) {
+        if (change.kind !== ChangeKind.DELETE) openings.set(id, change);
+        else {
+          openings.delete(id);
+          gone.push(id);
+        }
+        changes++;
+      }
+      last = row.position as bigint;
+      tooMany -= BigInt((row.changes as Buffer).length);
+    }
+    if (last === undefined) return;
+    const opened = [...openings.values()];
+    await Promise.all([
+      session.send(this.#open, [
+        arrayOf([...openings.keys()]),
+        arrayOf(opened.map(({ revision }) => revision)),
+        arrayOf(opened.map(({ value }) => value)),
+        arrayOf(opened.map(({ time }) => time)),
+      ]),
+      session.send(this.#close, [arrayOf(gone)]),
+      session.send(this.#unbury, [arrayOf(gone)]),
+      session.send(this.#drop, [last]),
+    ]);
+  }
+
+  /** See Store.changesSince. Inside a snapshot. */
+  async since(session: Session, cursor: string, limit: number): Promise<ChangePage> {
+    const { openingsAfter, position } = parseCursor(cursor);
+    const [row] = await session.send(this.#floor);
+    const floor = row!.floor as bigint;
+    if (openingsAfter !== undefined || position < floor) {
+      const from = openingsAfter === undefined ? floor : position;
+      const page = await session.send(this.#openings, [openingsAfter ?? 0n, limit]);
+      if (page.length === 0) return this.since(session, `${from}`, limit);
+      const found = page.map((opening) => ({ id: opening.counter_id as bigint, change: toOpening(opening) }));
+      const shown = await this.#shown(session, [found], [from]);
+      return { changes: shown.flat(), cursor: `o${from}.${page.at(-1)!.counter_id}` };
+    }
+    const rows = await session.send(this.#since, [position, Math.min(limit, PAGE_COMMITS)]);
+    const commits = rows.map((row) => unpackChanges(row.changes as Buffer, Number(row.time_ms)));
+    const positions = rows.map((row) => row.position as bigint);
+    const changes: StoredChange[] = [];
+    let end = cursor;
+    for (const [i, more] of (await this.#shown(session, commits, positions)).entries()) {
+      if (changes.length > 0 && changes.length + more.length > limit) break;
+      changes.push(...more);
+      end = `${positions[i]}`;
+    }
+    return { changes, cursor: end };
+  }
+
+  /** Changes as they are given out; none of a counter that was deleted without its history. */
+  async #shown(
+    session: Session,
+    commits: readonly (readonly { id: bigint; change: Change }[])[],
+    positions: readonly bigint[],
+  ): Promise<StoredChange[][]> {
+    const ids = new Set(commits.flatMap((changes) => changes.map(({ id }) => id)));
+    const rows = await session.send(this.#counters, [arrayOf([...ids])]);
+    const counters = new Map(rows.map((row) => [row.id, row]));
+    return commits.map((changes, i) =>
+      changes.flatMap(({ id, change }) => {
+        const { name, uid, history } = counters.get(id)! as { name: string; uid: string; history: boolean };
+        if (!history && change.kind !== ChangeKind.DELETE) return [];
+        return [{ ...change, name, uid, position: `${positions[i]}` }];
+      }),
+    );
+  }
+}
+
+/** How much one slice drops; some 5 milliseconds. */
+const SLICE_COMMITS = 256;
+const SLICE_CHANGES = 2_000;
+
+/** Commits that a page looks at. */
+const PAGE_COMMITS = 1_000;
+
+function toOpening(row: Row): Change {
+  const revision = Number(row.revision);
+  const value = row.value as bigint;
+  return {
+    ...{ kind: ChangeKind.OPENING, firstRevision: revision, revision, ops: 0, added: 0n, removed: 0n },
+    ...{ low: value, high: value, value, time: Number(row.time_ms), caller: "", note: "" },
+  };
+}
+
+/** "123": after position 123. "o100.20": openings were given up to counter 20; after the last come the changes after 100. */
+function parseCursor(cursor: string): { openingsAfter: bigint | undefined; position: bigint } {
+  const [, opened, last] = /^(?:o(\d+)\.)?(\d*)$/.exec(cursor) ?? [];
+  if (last === undefined)
+    throw new TypeError(`expected a cursor of this store, got ${JSON.stringify(cursor)}`);
+  if (opened === undefined) return { openingsAfter: undefined, position: BigInt(last) };
+  return { openingsAfter: BigInt(last), position: BigInt(opened) };
+}

@@ -1,0 +1,180 @@
+import { type Context, type decideBatch, type Loaded, requestKeys, touchedBy } from "../../core/batch.ts";
+import type { Batch, Outcomes } from "../../core/columns.ts";
+import type { Counter, Fixed } from "../../core/counter.ts";
+import { type Refusal, TallyError } from "../../core/errors.ts";
+import type { ChangeLog } from "./change-log.ts";
+import { CounterIds } from "./counter-ids.ts";
+import { BEGIN, type Database } from "./database.ts";
+import { checkViolated, isConflict, toStoreError } from "./errors.ts";
+import type { RequestIds } from "./request-ids.ts";
+import { COUNTER_COLUMNS, DETAIL_COLUMNS, toCounter, toFixed } from "./rows.ts";
+import type { Call, Session, Statement } from "./session.ts";
+import { findViolation } from "./violation.ts";
+import { CounterWrites, type LoadedRows } from "./writes.ts";
+
+type Decided = ReturnType<typeof decideBatch>;
+
+/**
+ * The commit of a batch: two round trips, one that locks and loads, one that saves and commits.
+ *
+ * Rows are locked in the order of their names, and counters that are missing are inserted in that order once all
+ * locks are held: no process ever waits for one that waits for it. What a row's lock cannot guard, because there is no
+ * row yet, its unique name does: who comes second finds out, and decides the whole batch again.
+ */
+export class Commits {
+  readonly #database: Database;
+  readonly #decide: typeof decideBatch;
+  readonly #requestIds: RequestIds;
+  readonly #log: ChangeLog;
+  readonly #writes: CounterWrites;
+  readonly #ids: CounterIds;
+  readonly #lock: Statement;
+  readonly #details: Statement;
+  readonly #moment: Statement;
+
+  /** @param decide  the rule; tests put another in its place */
+  constructor(database: Database, requestIds: RequestIds, log: ChangeLog, decide: typeof decideBatch) {
+    this.#database = database;
+    this.#decide = decide;
+    this.#requestIds = requestIds;
+    this.#log = log;
+    this.#writes = new CounterWrites(database);
+    this.#ids = new CounterIds(database);
+    this.#lock = database.statement(`
+      SELECT ${COUNTER_COLUMNS} FROM @counters WHERE name = ANY($1::text[]) ORDER BY name FOR UPDATE`);
+    this.#details = database.statement(
+      `SELECT id, ${DETAIL_COLUMNS} FROM @counters WHERE name = ANY($1::text[])`,
+    );
+    this.#moment = database.statement(`
+      SELECT nextval('@change_order') AS taken, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now`);
+  }
+
+  /**
+   * See Store.commit.
+   *
+   * @param runMs  the running time of the service, in milliseconds
+   */
+  async commit(batch: Batch, uidSeed: string, runMs: number): Promise<Outcomes> {
+    const vetoed = new Map<number, Refusal>();
+    for (let attempt = 1; ; ) {
+      const session = await this.#database.commitSession();
+      try {
+        return await session.use(() => this.#attempt(session, batch, { uidSeed, vetoed }, runMs));
+      } catch (error) {
+        if (error instanceof Vetoed) vetoed.set(error.op, error.refusal);
+        else if (!isConflict(error)) throw toStoreError(error);
+        else if (++attempt > ATTEMPTS_MAX) {
+          throw new TallyError(
+            "STORE_UNAVAILABLE",
+            `other processes were quicker ${ATTEMPTS_MAX} times; nothing was saved`,
+            { cause: error },
+          );
+        }
+      }
+    }
+  }
+
+  async #attempt(
+    session: Session,
+    batch: Batch,
+    context: Omit<Context, "now">,
+    runMs: number,
+  ): Promise<Outcomes> {
+    try {
+      const { loaded, taken, now } = await this.#load(session, batch, runMs);
+      const decided = this.#decide(batch, loaded.facts, { ...context, now });
+      const { outcomes, save } = decided;
+      if (save.changed.length === 0 && save.answers.size === 0) {
+        await session.rollback();
+        return outcomes;
+      }
+      const calls: Call[] = [];
+      if (save.changed.length > 0) {
+        const missing = save.changed.filter((index) => loaded.ids[index] === undefined);
+        const fresh = await this.#ids.take(session, missing.length);
+        const ids = [...loaded.ids];
+        for (const [i, index] of missing.entries()) ids[index] = fresh[i]!;
+        calls.push(...this.#writes.of(save, loaded, ids), this.#log.append(taken, save.changes, ids, now));
+      }
+      if (save.answers.size > 0) calls.push(this.#requestIds.save(save.answers));
+      try {
+        await session.commit(calls);
+      } catch (error) {
+        if (checkViolated(error) !== undefined)
+          throw await this.#veto(session, batch, loaded, decided, error);
+        throw error;
+      }
+      this.#requestIds.saved(save.answers);
+      return outcomes;
+    } catch (error) {
+      await session.rollback();
+      throw error;
+    }
+  }
+
+  /** Lock and load. Request ids are looked for, and the time and the order taken, when all locks are held. */
+  async #load(session: Session, batch: Batch, runMs: number) {
+    const touched = touchedBy(batch);
+    const keys = requestKeys(batch, touched);
+    const given = keys.filter((key) => key !== undefined);
+    const whole = [...touched.whole].map((index) => touched.names[index]!);
+    const [, rows, details, records, [moment]] = await Promise.all([
+      session.simply(BEGIN),
+      session.send(this.#lock, [touched.names]),
+      whole.length === 0 ? [] : session.send(this.#details, [whole]),
+      given.length === 0 ? [] : session.send(...this.#requestIds.find(given)),
+      session.send(this.#moment),
+    ]);
+    const byName = new Map(rows.map((row) => [row.name as string, row]));
+    const byId = new Map(details.map((row) => [row.id as bigint, row]));
+    const counters: (Counter | undefined)[] = [];
+    const ids: (bigint | undefined)[] = [];
+    const fixed = new Map<number, Fixed>();
+    for (const [index, name] of touched.names.entries()) {
+      const row = byName.get(name);
+      const counter = row === undefined ? undefined : toCounter(row);
+      counters.push(counter);
+      ids.push(row?.id as bigint | undefined);
+      if (counter !== undefined && touched.whole.has(index)) {
+        fixed.set(index, toFixed(counter, byId.get(row!.id as bigint)!));
+      }
+    }
+    const answered = new Map(records.map((row) => [row.key as string, row.record as Uint8Array]));
+    const facts: Loaded = {
+      ...touched,
+      ...{ counters, fixed, keys, answered },
+      requestIdsFullForMs: this.#requestIds.fullForMs(runMs),
+    };
+    return { loaded: { facts, ids }, taken: moment!.taken as bigint, now: Number(moment!.now) };
+  }
+
+  async #veto(
+    session: Session,
+    batch: Batch,
+    loaded: LoadedRows,
+    decided: Decided,
+    cause: unknown,
+  ): Promise<unknown> {
+    await session.simply(BEGIN);
+    const violation = await findViolation(this.#database, session, batch, loaded, decided);
+    if (violation !== undefined) return new Vetoed(violation.op, violation.refusal);
+    return new TallyError("STORE_UNAVAILABLE", "a CHECK refuses the batch and none of its operations", {
+      cause,
+    });
+  }
+}
+
+/** How often a batch is decided again because others were quicker. Each time at least one of them got on. */
+const ATTEMPTS_MAX = 20;
+
+/** The database refuses an operation that the rule let through. */
+class Vetoed extends Error {
+  readonly op: number;
+  readonly refusal: Refusal;
+
+  constructor(op: number, refusal: Refusal) {
+    super(`operation ${op} is refused by a CHECK`);
+    this.op = op;
+    this.refusal = refusal;
+  }
+}

@@ -1,0 +1,30 @@
+import type { Database } from "./database.ts";
+import type { Session, Statement } from "./session.ts";
+
+/**
+ * Ids for the rows of new counters, taken from the database a thousand at a time: so a batch knows the ids of the
+ * counters it makes before it saves them. Those not used are lost, which does no harm.
+ */
+export class CounterIds {
+  readonly #next: Statement;
+  #free: bigint[] = [];
+
+  constructor(database: Database) {
+    this.#next = database.statement(
+      "SELECT nextval('@counter_ids') AS first FROM generate_series(1, $1::int)",
+    );
+  }
+
+  async take(session: Session, count: number): Promise<bigint[]> {
+    while (this.#free.length < count) {
+      const blocks = await session.send(this.#next, [Math.ceil((count - this.#free.length) / BLOCK)]);
+      for (const { first } of blocks) {
+        for (let i = 0n; i < BigInt(BLOCK); i++) this.#free.push((first as bigint) + i);
+      }
+    }
+    return this.#free.splice(0, count);
+  }
+}
+
+/** What the sequence goes on by. */
+const BLOCK = 1_000;

@@ -1,0 +1,152 @@
+import { createHash } from "node:crypto";
+import pg from "pg";
+import { TallyError } from "../../core/errors.ts";
+import { assertDurable, type Durability } from "./durability.ts";
+import { isUnprepared, toStoreError } from "./errors.ts";
+import { asStore, type Row, Session, type Statement } from "./session.ts";
+
+/**
+ * The connections to one PostgreSQL: some for commits, others for reads, so that commits which wait for a row that
+ * another process has locked keep nobody from reading.
+ */
+export class Database {
+  /** The schema that the tables are in. */
+  readonly schema: string;
+  readonly #commits: pg.Pool;
+  readonly #reads: pg.Pool;
+  readonly #preparing: { prepares: boolean; forbid(): void };
+  #durability: Durability | undefined;
+  #closed = false;
+
+  /**
+   * @param url      of the database, as libpq and pg understand it
+   * @param schema   an identifier
+   * @param commits  connections for commits
+   */
+  constructor(url: string, schema: string, commits: number, warn: (message: string) => void) {
+    this.schema = schema;
+    this.#preparing = {
+      prepares: true,
+      forbid() {
+        if (this.prepares) warn(UNPREPARED);
+        this.prepares = false;
+      },
+    };
+    const config: pg.PoolConfig & { onConnect: (client: pg.ClientBase) => Promise<void> } = {
+      connectionString: url,
+      application_name: "tally", // No other setting at the start of a session: PgBouncer would refuse it.
+      keepAlive: true,
+      pipeline: true,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: ANSWER_TIMEOUT_MS,
+      types: { getTypeParser: parserOf as pg.CustomTypesConfig["getTypeParser"] },
+      onConnect: async (client) => {
+        client.on("error", () => {}); // Whoever waits for an answer is told of it too.
+        this.#durability = await assertDurable(client);
+      },
+    };
+    this.#commits = new pg.Pool({ ...config, max: commits });
+    this.#reads = new pg.Pool({ ...config, max: READ_CONNECTIONS });
+    for (const pool of [this.#commits, this.#reads]) pool.on("error", () => {}); // An idle one ended: the next is new.
+  }
+
+  /** What the server promised to the connection made last. */
+  get durability(): Durability {
+    return this.#durability!;
+  }
+
+  /** SQL as a statement, `@` standing for the schema: `SELECT 1 FROM @counters`. */
+  statement(sql: string): Statement {
+    const text = this.inSchema(sql);
+    return { text, name: `tally_${createHash("sha256").update(text).digest("hex").slice(0, 16)}` };
+  }
+
+  inSchema(sql: string): string {
+    return sql.replaceAll("@", `${pg.escapeIdentifier(this.schema)}.`);
+  }
+
+  /** Run one statement that reads, on what is committed at this moment. */
+  async read(statement: Statement, values: readonly unknown[] = []): Promise<readonly Row[]> {
+    for (let attempt = 1; ; attempt++) {
+      const session = await this.#session(this.#reads);
+      try {
+        return await session.use(() => session.send(statement, values));
+      } catch (error) {
+        if (!isUnprepared(error) || attempt === 2) throw toStoreError(error);
+      }
+    }
+  }
+
+  /** Read with several statements as of one moment. */
+  snapshot<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#transaction(this.#reads, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work);
+  }
+
+  /**
+   * Run statements as one transaction.
+   *
+   * @throws TallyError STORE_UNAVAILABLE: nothing was saved
+   * @throws TallyError OUTCOME_UNKNOWN: the connection ended at COMMIT
+   */
+  transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#transaction(this.#commits, BEGIN, work);
+  }
+
+  /** A connection for the commit of a batch; the caller begins, ends, and gives it back (`Session.use`). */
+  commitSession(): Promise<Session> {
+    return this.#session(this.#commits);
+  }
+
+  /** Give up all connections; those in use when they are given back. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all([this.#commits.end(), this.#reads.end()]);
+  }
+
+  async #transaction<T>(pool: pg.Pool, begin: string, work: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.#session(pool);
+    return asStore(
+      session.use(async () => {
+        try {
+          await session.simply(begin);
+          const result = await work(session);
+          await session.commit([]);
+          return result;
+        } catch (error) {
+          await session.rollback();
+          throw error;
+        }
+      }),
+    );
+  }
+
+  async #session(pool: pg.Pool): Promise<Session> {
+    if (this.#closed) throw new TallyError("STORE_UNAVAILABLE", "the store is closed");
+    return new Session(await asStore(pool.connect()), this.#preparing);
+  }
+}
+
+/**
+ * Begins every transaction that writes. The level is said because a database may have another as its default: here
+ * each statement is to see what was committed before it. A process that hangs in the middle loses its locks.
+ */
+export const BEGIN =
+  "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '10s'; " +
+  "SET LOCAL idle_in_transaction_session_timeout = '20s'";
+
+const READ_CONNECTIONS = 8;
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** Longer than any lock is waited for. A scan of some million counters takes seconds. */
+const ANSWER_TIMEOUT_MS = 30_000;
+
+const UNPREPARED =
+  "A pooler in front of PostgreSQL mixes up prepared statements; Tally goes on without them, which takes more of the " +
+  "server's time. PgBouncer keeps them apart from 1.21 on, with max_prepared_statements above 0.";
+
+/** int8 as bigint, bytea as Buffer; the rest as pg has it. */
+function parserOf(oid: number, format?: string): (text: string) => unknown {
+  if (oid === pg.types.builtins.INT8 && format !== "binary") return BigInt;
+  return pg.types.getTypeParser(oid, format as "text");
+}

@@ -1,0 +1,132 @@
+import type { Clock } from "../../core/clock.ts";
+import type { ChangeLog } from "./change-log.ts";
+import type { Database } from "./database.ts";
+import type { RequestIds } from "./request-ids.ts";
+import type { Row, Session, Statement } from "./session.ts";
+
+/**
+ * What keeps a store within its sizes, on any number of processes: whoever has locked the row of service_state does
+ * a slice, the others wait for a moment.
+ *
+ * Request ids age by running time: time in which at least one process ran. Each process goes on from the running time
+ * it saw last, by its own clock, and the database keeps the highest; so the time never goes faster than any clock,
+ * however many processes there are.
+ */
+export class Maintenance {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #requestIds: RequestIds;
+  readonly #log: ChangeLog;
+  readonly #warn: (message: string) => void;
+  readonly #state: Statement;
+  readonly #lock: Statement;
+  readonly #keep: Statement;
+  /** The running time that was seen last, and when that was by this process's clock. */
+  #seenRunMs = 0;
+  #seenAt = 0;
+  #keptRunMs = 0;
+  #warnedEarly = false;
+
+  constructor(
+    database: Database,
+    clock: Clock,
+    requestIds: RequestIds,
+    log: ChangeLog,
+    warn: (message: string) => void,
+  ) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#requestIds = requestIds;
+    this.#log = log;
+    this.#warn = warn;
+    this.#state = database.statement("SELECT run_ms FROM @service_state");
+    this.#lock = database.statement("SELECT run_ms FROM @service_state FOR UPDATE");
+    this.#keep = database.statement("UPDATE @service_state SET run_ms = greatest(run_ms, $1)");
+  }
+
+  /** How long the service has run, in milliseconds. */
+  get runMs(): number {
+    return this.#seenRunMs + this.#clock.monotonic() - this.#seenAt;
+  }
+
+  /** Take over what the database knows. */
+  async start(): Promise<void> {
+    await this.#look(true);
+  }
+
+  /** See Store.maintain. */
+  async maintain(): Promise<boolean> {
+    const tooLarge = await this.#look(false);
+    const early = this.#requestIds.early(this.runMs);
+    if (early && !this.#warnedEarly) this.#warn(FORGOTTEN_EARLY);
+    this.#warnedEarly = early;
+    if (!tooLarge && !this.#due) return false;
+    await this.#slice(true);
+    return (await this.#look(false)) || this.#requestIds.due(this.runMs);
+  }
+
+  /** Place the commits that are visible, so that followers see them. */
+  async place(): Promise<void> {
+    const [row] = await this.#database.read(...this.#log.unplaced);
+    if (row!.found === true) await this.#slice(false);
+  }
+
+  /** Keep what only this process knows. */
+  async close(): Promise<void> {
+    await this.#slice(true);
+  }
+
+  #unplaced = false;
+
+  get #due(): boolean {
+    const kept = this.runMs - this.#keptRunMs >= KEEP_MS;
+    return this.#unplaced || this.#requestIds.due(this.runMs) || kept;
+  }
+
+  /** Read what the others did; returns whether the change log is too large. */
+  async #look(starting: boolean): Promise<boolean> {
+    const [state, unplaced, generations, size] = await this.#database.snapshot((session) =>
+      Promise.all([
+        session.send(this.#state),
+        session.send(...this.#log.unplaced),
+        session.send(...this.#requestIds.look),
+        session.send(...this.#log.size),
+      ]),
+    );
+    this.#unplaced = unplaced[0]!.found as boolean;
+    this.#requestIds.learn(generations);
+    this.#see(state, starting);
+    return this.#log.tooLarge(size);
+  }
+
+  async #slice(whole: boolean): Promise<void> {
+    let committed: (() => void) | undefined;
+    let runMs = 0;
+    await this.#database.transaction(async (session: Session) => {
+      this.#see(await session.send(this.#lock), false);
+      runMs = this.runMs;
+      await this.#log.place(session);
+      if (!whole) return;
+      committed = await this.#requestIds.maintain(session, runMs);
+      if (this.#log.tooLarge(await session.send(...this.#log.size))) await this.#log.drop(session);
+      await session.send(this.#keep, [Math.trunc(runMs)]);
+    });
+    if (whole) this.#keptRunMs = runMs;
+    committed?.();
+  }
+
+  #see([row]: readonly Row[], starting: boolean): void {
+    const runMs = Number(row!.run_ms);
+    if (!starting && runMs <= this.runMs) return;
+    this.#seenRunMs = runMs;
+    this.#seenAt = this.#clock.monotonic();
+    this.#keptRunMs = runMs;
+  }
+}
+
+/** How often running time is written. */
+const KEEP_MS = 10_000;
+
+const FORGOTTEN_EARLY =
+  "The room for request ids is used up: the oldest are forgotten before their time, though never younger than the " +
+  "floor. Give them more room to keep them longer.";

@@ -1,0 +1,133 @@
+import type { FullCounter } from "../../core/counter.ts";
+import { EMPTY_SUM, endOf, type Order, type Selection, type Sum } from "../../core/selection.ts";
+import type { CounterPage, Counters } from "../../service/store.ts";
+import type { Database } from "./database.ts";
+import { COUNTER_COLUMNS, DETAIL_COLUMNS, labelKey, toFullCounter } from "./rows.ts";
+import type { Row, Statement } from "./session.ts";
+
+/** Reads of counters, each one statement and so as of one moment: see Store.get, list, top and sum. */
+export class CounterReads {
+  readonly #database: Database;
+  readonly #get: Statement;
+  readonly #common: Statement;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#get = database.statement(`SELECT ${COLUMNS} FROM @counters AS c WHERE c.name = ANY($1::text[])`);
+    this.#common = database.statement(`
+      SELECT label, (SELECT count(*) FROM (SELECT 1 FROM @counter_labels AS l
+        WHERE l.label = u.label AND l.name >= $2 AND l.name < $3 LIMIT ${COMMON}) AS counted) AS count
+      FROM unnest($1::text[]) AS u (label) ORDER BY 2`);
+  }
+
+  async get(names: readonly string[]): Promise<(FullCounter | undefined)[]> {
+    const rows = await this.#database.read(this.#get, [[...new Set(names)]]);
+    const counters = new Map(rows.map((row) => [row.name as string, row]));
+    return names.map((name) => {
+      const row = counters.get(name);
+      return row === undefined ? undefined : toFullCounter(row);
+    });
+  }
+
+  async list({ prefix, labels }: Selection, from: string, limit: number): Promise<CounterPage> {
+    const range = [from < prefix ? prefix : from, endOf(prefix)] as const;
+    const keys = await this.#rarestFirst(labelKeys(labels), range);
+    const [rarest, ...others] = keys;
+    if (rarest === undefined) {
+      const rows = await this.#database.read(this.#page(), [...range, limit + 1]);
+      return toPage(rows, limit, undefined);
+    }
+    const rows = await this.#database.read(this.#labelledPage(others.length), [
+      ...[...range, limit + 1, rarest],
+      ...others,
+    ]);
+    const { looked, last } = rows[0] as { looked: bigint; last: string | null };
+    const found = rows.filter(({ name }) => name !== null);
+    return toPage(found, limit, looked > BigInt(LOOKS_MAX) ? last! : undefined);
+  }
+
+  async top(selection: Selection, n: number, order: Order): Promise<Counters> {
+    const [where, values] = selected(selection);
+    const rows = await this.#database.read(
+      this.#database.statement(`
+        SELECT ${COLUMNS} FROM @counters AS c WHERE ${where}
+        ORDER BY c.value ${order === "highest" ? "DESC" : "ASC"}, c.name LIMIT $3`),
+      [values[0], values[1], n, ...values.slice(2)],
+    );
+    return { counters: rows.map(toFullCounter), corruptNames: [] };
+  }
+
+  async sum(selection: Selection): Promise<Sum> {
+    const [where, values] = selected(selection);
+    const [row] = await this.#database.read(
+      this.#database.statement(`
+        SELECT count(*) AS count, sum(c.value)::text AS sum, min(c.value) AS lowest, max(c.value) AS highest
+        FROM @counters AS c WHERE ${where} AND $3::int IS NULL`),
+      [values[0], values[1], null, ...values.slice(2)],
+    );
+    const { count, sum, lowest, highest } = row as Record<"count" | "lowest" | "highest", bigint> & {
+      sum: string;
+    };
+    if (count === 0n) return EMPTY_SUM;
+    return { count: Number(count), sum: BigInt(sum), lowest, highest };
+  }
+
+  #page(): Statement {
+    return this.#database.statement(`
+      SELECT ${COLUMNS} FROM @counters AS c WHERE c.name >= $1 AND c.name < $2 ORDER BY c.name LIMIT $3`);
+  }
+
+  /** A page of those with a label, and with more; the number looked at, and the last name of them, with each row. */
+  #labelledPage(more: number): Statement {
+    return this.#database.statement(`
+      WITH looked AS MATERIALIZED (
+        SELECT name FROM @counter_labels WHERE label = $4 AND name >= $1 AND name < $2
+        ORDER BY name LIMIT ${LOOKS_MAX + 1}
+      ), seen AS (SELECT count(*) AS looked, max(name) AS last FROM looked)
+      SELECT seen.*, page.* FROM seen LEFT JOIN LATERAL (
+        SELECT ${COLUMNS} FROM looked JOIN @counters AS c USING (name)
+        WHERE (looked <= ${LOOKS_MAX} OR c.name < last) AND ${hasLabels(5, more)}
+        ORDER BY c.name LIMIT $3
+      ) AS page ON true ORDER BY page.name`);
+  }
+
+  /** Which of the common ones comes first does not matter. */
+  async #rarestFirst(keys: readonly string[], range: readonly [string, string]): Promise<readonly string[]> {
+    if (keys.length < 2) return keys;
+    const rows = await this.#database.read(this.#common, [keys, ...range]);
+    return rows.map((row) => row.label as string);
+  }
+}
+
+const COLUMNS = `${COUNTER_COLUMNS}, ${DETAIL_COLUMNS}`.replace(/\w+/g, "c.$&");
+
+/** A label that so many counters have is common. */
+const COMMON = 1_000;
+
+/** Labels that a page looks at: some milliseconds. */
+const LOOKS_MAX = 5_000;
+
+/** One more row than the limit says where the next page begins. */
+function toPage(rows: readonly Row[], limit: number, stoppedAt: string | undefined): CounterPage {
+  const counters = rows.slice(0, limit).map(toFullCounter);
+  return { counters, corruptNames: [], next: (rows[limit]?.name as string | undefined) ?? stoppedAt };
+}
+
+function labelKeys(labels: Selection["labels"]): string[] {
+  return Object.entries(labels).map(([key, value]) => labelKey(key, value));
+}
+
+/** What is true for the counters selected, with $1 and $2 for the range of names and $4 and up for the labels. */
+function selected({ prefix, labels }: Selection): [where: string, values: string[]] {
+  const keys = labelKeys(labels);
+  return [`c.name >= $1 AND c.name < $2 AND ${hasLabels(4, keys.length)}`, [prefix, endOf(prefix), ...keys]];
+}
+
+/** True for a counter with the labels that stand in so many parameters from one on. */
+function hasLabels(first: number, count: number): string {
+  const each = Array.from(
+    { length: count },
+    (_, i) => `EXISTS (SELECT 1 FROM @counter_labels AS l WHERE l.label = $${first + i} AND l.name = c.name)`,
+  );
+  return each.length === 0 ? "true" : each.join(" AND ");
+}

@@ -1,0 +1,177 @@
+import { TallyError } from "../../core/errors.ts";
+import type { Database } from "./database.ts";
+import type { Session } from "./session.ts";
+
+/**
+ * Migrations, in order; schema_version says how many ran. Never change one that was released: add another. `@` is
+ * the schema.
+ *
+ * The CHECKs are the backstop of `decide`, and their names are what a violation is recognised by. Names are ordered
+ * by their bytes, whatever the database's collation is. Texts that may have a NUL, which PostgreSQL cannot keep, are
+ * kept as JSON.
+ */
+const MIGRATIONS = [
+  `
+  CREATE SEQUENCE @counter_ids INCREMENT BY 1000; -- Processes take a thousand at a time.
+  CREATE TABLE @counters (
+    id bigint PRIMARY KEY, -- What changes refer to; never used twice.
+    name text COLLATE "C" NOT NULL CONSTRAINT counters_by_name UNIQUE,
+    uid uuid NOT NULL,
+    value bigint NOT NULL,
+    initial bigint NOT NULL,
+    min_value bigint,
+    max_value bigint,
+    clamp boolean NOT NULL,
+    monotonic boolean NOT NULL,
+    revision bigint NOT NULL,
+    settings_revision bigint NOT NULL,
+    create_ms bigint NOT NULL,
+    update_ms bigint NOT NULL,
+    labels text, -- A JSON object; NULL for none.
+    description text, -- A JSON string; NULL for none.
+    CONSTRAINT value_at_least_min CHECK (value >= min_value),
+    CONSTRAINT value_at_most_max CHECK (value <= max_value)
+  ) WITH (fillfactor = 70); -- Room on the page: a new value then touches no index.
+
+  CREATE TABLE @counter_labels (
+    label text COLLATE "C" NOT NULL, -- A JSON array of key and value.
+    name text COLLATE "C" NOT NULL,
+    PRIMARY KEY (label, name)
+  );
+
+  -- One row a commit: all its changes, packed.
+  CREATE SEQUENCE @change_order;
+  CREATE TABLE @change_log (
+    taken bigint PRIMARY KEY, -- From change_order, while all rows were locked: of two commits on one counter, the later has more.
+    position bigint, -- Where followers find it; given once the commit is visible. See change-log.ts.
+    bytes_end bigint, -- Likewise: the bytes of all changes ever, this commit's included.
+    time_ms bigint NOT NULL,
+    changes bytea NOT NULL
+  );
+  CREATE UNIQUE INDEX change_log_by_position ON @change_log (position);
+  CREATE INDEX change_log_unplaced ON @change_log (taken) WHERE position IS NULL;
+
+  -- What is left of a counter's changes that were dropped: its value after the last of them.
+  CREATE TABLE @change_openings (
+    counter_id bigint PRIMARY KEY,
+    revision bigint NOT NULL,
+    value bigint NOT NULL,
+    time_ms bigint NOT NULL
+  );
+
+  -- Counters that were deleted, while the change log refers to them.
+  CREATE TABLE @deleted_counters (
+    id bigint PRIMARY KEY,
+    name text COLLATE "C" NOT NULL,
+    uid uuid NOT NULL,
+    history boolean NOT NULL -- Whether its changes are still given out, or only its deletion.
+  );
+
+  -- The answers under request ids; a generation is forgotten as a whole. Times are running time.
+  CREATE TABLE @request_id_generations (
+    id bigint PRIMARY KEY,
+    opened_ms bigint NOT NULL,
+    closed_ms bigint,
+    bytes bigint NOT NULL,
+    forgotten boolean NOT NULL DEFAULT false
+  );
+  INSERT INTO @request_id_generations (id, opened_ms, bytes) VALUES (0, 0, 0);
+  CREATE TABLE @request_ids (
+    key text COLLATE "C" PRIMARY KEY,
+    generation bigint NOT NULL,
+    record bytea NOT NULL
+  );
+  CREATE INDEX request_ids_by_generation ON @request_ids (generation);
+
+  -- One row; who has locked it does the maintenance.
+  CREATE TABLE @service_state (
+    run_ms bigint NOT NULL, -- How long the service has run, on any number of machines.
+    log_position bigint NOT NULL, -- The last one given.
+    log_bytes_end bigint NOT NULL
+  );
+  INSERT INTO @service_state VALUES (0, 0, 0);
+  `,
+];
+
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** What the schema of a database has. */
+export type SchemaState =
+  | { readonly kind: "missing" }
+  /** It is there, and empty. */
+  | { readonly kind: "empty" }
+  | { readonly kind: "ours"; readonly version: number }
+  | { readonly kind: "foreign" };
+
+export async function schemaState(database: Database): Promise<SchemaState> {
+  const [found] = await database.read(database.statement(FIND), [database.schema]);
+  if (found!.schema === null) return { kind: "missing" };
+  if (found!.versions === null) return { kind: found!.tables === 0n ? "empty" : "foreign" };
+  const [row] = await database.read(database.statement("SELECT version FROM @schema_version"));
+  return { kind: "ours", version: Number(row!.version) };
+}
+
+const FIND = `SELECT to_regnamespace(quote_ident($1)) AS schema,
+  to_regclass(quote_ident($1) || '.schema_version') AS versions,
+  (SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident($1))) AS tables`;
+
+/**
+ * Bring the database to this version's schema, in one transaction and one process after another; processes that run
+ * on the older one meanwhile go on.
+ *
+ * @returns  the version that it had, if it had an older one
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
+ */
+export async function migrate(database: Database): Promise<number | undefined> {
+  const state = await schemaState(database);
+  const from = versionOf(state, database.schema);
+  if (from === SCHEMA_VERSION) return undefined;
+  await database.transaction(async (session) => {
+    await session.send(
+      database.statement("SELECT pg_advisory_xact_lock(hashtextextended('tally ' || $1, 0))"),
+      [database.schema],
+    );
+    await create(database, session);
+    const [row] = await session.send(database.statement("SELECT version FROM @schema_version"));
+    const version = Number(row!.version); // Another process may have been here first.
+    for (const migration of MIGRATIONS.slice(version)) await session.simply(database.inSchema(migration));
+    await session.send(database.statement("UPDATE @schema_version SET version = $1 WHERE version < $1"), [
+      SCHEMA_VERSION,
+    ]);
+  });
+  return from === 0 ? undefined : from;
+}
+
+/** The schema and the table of its version. Looks first: who may use a schema that is there may not make one. */
+async function create(database: Database, session: Session): Promise<void> {
+  const [found] = await session.send(database.statement(FIND), [database.schema]);
+  if (found!.schema === null) await session.simply(`CREATE SCHEMA ${database.inSchema("@").slice(0, -1)}`);
+  if (found!.versions !== null) return;
+  await session.simply(
+    database.inSchema(
+      "CREATE TABLE @schema_version (version int NOT NULL); INSERT INTO @schema_version VALUES (0)",
+    ),
+  );
+}
+
+function versionOf(state: SchemaState, schema: string): number {
+  switch (state.kind) {
+    case "missing":
+    case "empty":
+      return 0;
+    case "foreign":
+      throw unusable(
+        `The schema "${schema}" has tables of another program; give Tally one of its own: postgres://...?schema=NAME.`,
+      );
+    case "ours":
+      if (state.version <= SCHEMA_VERSION) return state.version;
+      throw unusable(
+        `The schema "${schema}" was made by a newer Tally (version ${state.version}; this one knows up to ` +
+          `${SCHEMA_VERSION}); start that version, or restore a backup made before the upgrade.`,
+      );
+  }
+}
+
+function unusable(sentence: string): TallyError {
+  return new TallyError("STORE_UNAVAILABLE", sentence);
+}

@@ -1,0 +1,119 @@
+import type pg from "pg";
+import { TallyError } from "../../core/errors.ts";
+import { isAnswer, isUnprepared, toStoreError } from "./errors.ts";
+
+/** A statement that the server prepares once a connection. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** A row, by the columns' names. bigint columns are bigints, bytea are Buffers. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** A statement and its parameters. */
+export type Call = readonly [statement: Statement, values: readonly unknown[]];
+
+/** Whether statements are prepared on connections; a pooler may forbid it. */
+export interface Preparing {
+  readonly prepares: boolean;
+  forbid(): void;
+}
+
+/**
+ * One connection, in use. What is sent before an answer is awaited travels together, in one round trip.
+ */
+export class Session {
+  readonly #client: pg.PoolClient;
+  readonly #preparing: Preparing;
+  #broken = false;
+
+  constructor(client: pg.PoolClient, preparing: Preparing) {
+    this.#client = client;
+    this.#preparing = preparing;
+  }
+
+  /** Do something with the connection and give it back; closed instead when it may not be as it was. */
+  async use<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (isUnprepared(error)) this.#preparing.forbid();
+      if (!isAnswer(error)) this.#broken = true;
+      throw error;
+    } finally {
+      this.#client.release(this.#broken);
+    }
+  }
+
+  async send(statement: Statement, values: readonly unknown[] = []): Promise<readonly Row[]> {
+    const { text, name } = statement;
+    const query = { text, values: [...values], ...(this.#preparing.prepares && { name }) };
+    return (await this.#client.query<Row>(query)).rows;
+  }
+
+  /** Send what has no parameters; it may be several statements, one after another. */
+  async simply(sql: string): Promise<void> {
+    await this.#client.query(sql);
+  }
+
+  /** Undo what the transaction did. */
+  async rollback(): Promise<void> {
+    if (this.#broken) return;
+    try {
+      await this.#client.query("ROLLBACK");
+    } catch {
+      this.#broken = true; // The server rolls back when the connection ends.
+    }
+  }
+
+  /**
+   * Send the last statements of a transaction and its COMMIT, in one go. A statement that fails makes it a rollback.
+   *
+   * @throws the server's error for the first statement that failed: nothing was saved
+   * @throws TallyError OUTCOME_UNKNOWN  the connection ended, or the wait for a standby did
+   */
+  async commit(writes: readonly Call[]): Promise<void> {
+    let warning: string | undefined;
+    const onNotice = ({
+      severity,
+      message,
+    }: {
+      severity?: string | undefined;
+      message?: string | undefined;
+    }) => {
+      if (severity === "WARNING") warning = message;
+    };
+    this.#client.on("notice", onNotice);
+    const sent = writes.map(([statement, values]) => this.send(statement, values));
+    const [written, [ended]] = await Promise.all([
+      Promise.allSettled(sent),
+      Promise.allSettled([this.#client.query("COMMIT")]),
+    ]);
+    this.#client.off("notice", onNotice);
+    const failed = written.find((result) => result.status === "rejected");
+    if (failed !== undefined && isAnswer(failed.reason)) throw failed.reason;
+    if (ended!.status === "fulfilled" && failed === undefined && warning === undefined) {
+      if (ended!.value.command === "COMMIT") return;
+      throw new TallyError("STORE_UNAVAILABLE", "PostgreSQL rolled the transaction back; nothing was saved");
+    }
+    this.#broken = true;
+    const cause = failed?.reason ?? (ended!.status === "rejected" ? ended!.reason : new Error(warning));
+    throw new TallyError(
+      "OUTCOME_UNKNOWN",
+      "PostgreSQL did not confirm the commit, which may or may not hold",
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** Errors of a session's work as a store's: see toStoreError. */
+export async function asStore<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw toStoreError(error);
+  }
+}

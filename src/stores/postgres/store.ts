@@ -1,0 +1,152 @@
+import { decideBatch } from "../../core/batch.ts";
+import type { Batch, Outcomes } from "../../core/columns.ts";
+import type { FullCounter } from "../../core/counter.ts";
+import { TallyError } from "../../core/errors.ts";
+import type { Order, Selection, Sum } from "../../core/selection.ts";
+import type {
+  ChangePage,
+  CounterPage,
+  Counters,
+  Store,
+  StoreOptions,
+  StoreTraits,
+} from "../../service/store.ts";
+import { ChangeLog } from "./change-log.ts";
+import { Commits } from "./commits.ts";
+import { Database } from "./database.ts";
+import { Maintenance } from "./maintenance.ts";
+import { CounterReads } from "./reads.ts";
+import { RequestIds } from "./request-ids.ts";
+import { migrate, SCHEMA_VERSION } from "./schema.ts";
+import { startFailure } from "./start-failure.ts";
+import { parseUrl } from "./url.ts";
+
+/**
+ * Counters in a PostgreSQL database, which any number of processes may serve at once: nothing that another may write
+ * is kept from one commit to the next.
+ *
+ * @param url     postgres://user:password@host:port/database?schema=NAME, and what else pg takes
+ * @param decide  the rule; tests put another in its place
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
+ */
+export async function openPostgres(
+  url: string,
+  options: StoreOptions,
+  decide: typeof decideBatch = decideBatch,
+): Promise<Store> {
+  const { warn, clock, retention } = options;
+  const { connection, schema, shown } = parseUrl(url);
+  const database = new Database(connection, schema, COMMITS_IN_FLIGHT, warn);
+  try {
+    const migratedFrom = await migrate(database);
+    if (migratedFrom !== undefined) {
+      warn(`The schema "${schema}" was of version ${migratedFrom} and now is of ${SCHEMA_VERSION}.`);
+    }
+    const requestIds = new RequestIds(database, retention);
+    const log = new ChangeLog(database, retention.changeLogBytesMax);
+    const maintenance = new Maintenance(database, clock, requestIds, log, warn);
+    await maintenance.start();
+    const commits = new Commits(database, requestIds, log, decide);
+    return new PostgresStore(database, commits, log, maintenance, options, shown);
+  } catch (error) {
+    await database.close();
+    throw startFailure(shown, error);
+  }
+}
+
+class PostgresStore implements Store {
+  readonly traits: StoreTraits;
+  /** A connection that fails is replaced, so this never settles. */
+  readonly failed = new Promise<never>(() => {});
+  readonly #database: Database;
+  readonly #commits: Commits;
+  readonly #log: ChangeLog;
+  readonly #maintenance: Maintenance;
+  readonly #reads: CounterReads;
+  readonly #options: StoreOptions;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    database: Database,
+    commits: Commits,
+    log: ChangeLog,
+    maintenance: Maintenance,
+    options: StoreOptions,
+    shown: string,
+  ) {
+    this.#database = database;
+    this.#commits = commits;
+    this.#log = log;
+    this.#maintenance = maintenance;
+    this.#options = options;
+    this.#reads = new CounterReads(database);
+    const { serverVersion, sentence } = database.durability;
+    this.traits = {
+      title: `PostgreSQL ${serverVersion}, ${shown}`,
+      promise: sentence,
+      durability: "fsync",
+      groups: "all",
+      enforcesBounds: true,
+      commitsInFlight: COMMITS_IN_FLIGHT,
+      time: "server",
+    };
+  }
+
+  async commit(batch: Batch): Promise<Outcomes> {
+    this.#assertOpen();
+    return this.#commits.commit(batch, this.#options.newUid(), this.#maintenance.runMs);
+  }
+
+  async get(names: readonly string[]): Promise<(FullCounter | undefined)[]> {
+    this.#assertOpen();
+    return this.#reads.get(names);
+  }
+
+  async list(selection: Selection, from: string, limit: number): Promise<CounterPage> {
+    this.#assertOpen();
+    return this.#reads.list(selection, from, limit);
+  }
+
+  async top(selection: Selection, n: number, order: Order): Promise<Counters> {
+    this.#assertOpen();
+    return this.#reads.top(selection, n, order);
+  }
+
+  async sum(selection: Selection): Promise<Sum> {
+    this.#assertOpen();
+    return this.#reads.sum(selection);
+  }
+
+  async changesSince(cursor: string, limit: number): Promise<ChangePage> {
+    this.#assertOpen();
+    await this.#maintenance.place();
+    return this.#database.snapshot((session) => this.#log.since(session, cursor, limit));
+  }
+
+  async maintain(): Promise<boolean> {
+    this.#assertOpen();
+    return this.#maintenance.maintain();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#maintenance.close();
+    } catch (error) {
+      this.#options.warn(`What is kept beside the counters could not be saved: ${(error as Error).message}.`);
+    } finally {
+      await this.#database.close();
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw new TallyError("STORE_UNAVAILABLE", "the store is closed");
+  }
+}
+
+/** Each has a connection of its own, and a batch of counters that the others do not touch. */
+const COMMITS_IN_FLIGHT = 4;

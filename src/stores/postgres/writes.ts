@@ -1,0 +1,163 @@
+import type { Loaded, Save } from "../../core/batch.ts";
+import type { Fixed } from "../../core/counter.ts";
+import type { Database } from "./database.ts";
+import { arrayOf, detailColumns, labelKey } from "./rows.ts";
+import type { Call, Statement } from "./session.ts";
+
+/** What was found for a batch, and the rows it came from. */
+export interface LoadedRows {
+  readonly facts: Loaded;
+  /** By index in `facts.names`: the row's id. */
+  readonly ids: readonly (bigint | undefined)[];
+}
+
+/**
+ * The statements that save what was decided about counters.
+ *
+ * Each tests that it finds what was loaded, row by row, and divides by zero when it does not: the transaction then
+ * fails, and the batch is decided again.
+ */
+export class CounterWrites {
+  readonly #update: Statement;
+  readonly #insert: Statement;
+  readonly #updateSettings: Statement;
+  readonly #delete: Statement;
+  readonly #bury: Statement;
+  readonly #label: Statement;
+  readonly #unlabel: Statement;
+
+  constructor(database: Database) {
+    this.#update = database.statement(`
+      WITH written AS (
+        UPDATE @counters AS c SET value = u.value, revision = u.revision, update_ms = u.update_ms
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+          AS u (id, was, value, revision, update_ms)
+        WHERE c.id = u.id AND c.revision = u.was RETURNING 1
+      ) SELECT ${asExpected("$1")} FROM written`);
+    this.#insert = database.statement(`
+      WITH written AS (
+        INSERT INTO @counters (id, name, uid, value, revision, update_ms,
+          initial, min_value, max_value, clamp, monotonic, settings_revision, create_ms, labels, description)
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[],
+          $7::bigint[], $8::bigint[], $9::bigint[], $10::boolean[], $11::boolean[], $12::bigint[], $13::bigint[],
+          $14::text[], $15::text[]) AS u (id, name)
+        ORDER BY name COLLATE "C" -- As rows are locked: one order for everyone, so no deadlock.
+        ON CONFLICT (name) DO NOTHING RETURNING 1
+      ) SELECT ${asExpected("$1")} FROM written`);
+    this.#updateSettings = database.statement(`
+      WITH written AS (
+        UPDATE @counters AS c SET value = u.value, revision = u.revision, update_ms = u.update_ms,
+          initial = u.initial, min_value = u.min_value, max_value = u.max_value, clamp = u.clamp,
+          monotonic = u.monotonic, settings_revision = u.settings_revision, labels = u.labels,
+          description = u.description
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+          $6::bigint[], $7::bigint[], $8::bigint[], $9::boolean[], $10::boolean[], $11::bigint[],
+          $12::text[], $13::text[])
+          AS u (id, was, value, revision, update_ms, initial, min_value, max_value, clamp, monotonic,
+            settings_revision, labels, description)
+        WHERE c.id = u.id AND c.revision = u.was RETURNING 1
+      ) SELECT ${asExpected("$1")} FROM written`);
+    this.#delete = database.statement(`
+      WITH written AS (DELETE FROM @counters WHERE id = ANY($1::bigint[]) RETURNING 1)
+      SELECT ${asExpected("$1")} FROM written`);
+    this.#bury = database.statement(`
+      INSERT INTO @deleted_counters (id, name, uid, history)
+      SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::boolean[])`);
+    this.#label = database.statement(`
+      INSERT INTO @counter_labels (label, name) SELECT * FROM unnest($1::text[], $2::text[])`);
+    this.#unlabel = database.statement(`
+      DELETE FROM @counter_labels AS l USING unnest($1::text[], $2::text[]) AS u (label, name)
+      WHERE l.label = u.label AND l.name = u.name`);
+  }
+
+  /**
+   * @param ids  by index in `facts.names`, those of new counters included
+   */
+  of(save: Save, { facts, ids: loaded }: LoadedRows, ids: readonly (bigint | undefined)[]): Call[] {
+    const counted: number[] = [];
+    const made: number[] = [];
+    const updated: number[] = [];
+    for (const index of save.changed) {
+      if (loaded[index] === undefined) made.push(index);
+      else if (save.fixed.size > 0 && save.fixed.has(index)) updated.push(index);
+      else counted.push(index);
+    }
+    const calls: Call[] = [];
+    const idsOf = (indexes: readonly number[]) => arrayOf(indexes.map((i) => ids[i]));
+    const before = (indexes: readonly number[]) =>
+      arrayOf(indexes.map((i) => (facts.counters[i] as { revision: number }).revision));
+    const counts = (indexes: readonly number[]) => [
+      arrayOf(indexes.map((i) => save.values[i])),
+      arrayOf(indexes.map((i) => save.revisions[i])),
+      arrayOf(indexes.map((i) => save.updateTimes[i])),
+    ];
+    const namesOf = (indexes: readonly number[]) => indexes.map((i) => facts.names[i]!);
+    const fixedOf = (index: number) => save.fixed.get(index) ?? facts.fixed.get(index)!;
+    if (counted.length > 0) calls.push([this.#update, [idsOf(counted), before(counted), ...counts(counted)]]);
+    if (made.length > 0) {
+      const fixed = made.map(fixedOf);
+      const uids = fixed.map(({ uid }) => uid);
+      const created = arrayOf(fixed.map(({ createTime }) => createTime));
+      const [initial, min, max, clamp, monotonic, settings, labels, descriptions] = settingsColumns(fixed);
+      calls.push([
+        this.#insert,
+        [
+          ...[idsOf(made), namesOf(made), uids, ...counts(made), initial, min, max, clamp, monotonic],
+          ...[settings, created, labels, descriptions],
+        ],
+      ]);
+    }
+    if (updated.length > 0) {
+      const columns = settingsColumns(updated.map(fixedOf));
+      calls.push([this.#updateSettings, [idsOf(updated), before(updated), ...counts(updated), ...columns]]);
+      this.#pushLabels(calls, this.#unlabel, updated, (i) => facts.fixed.get(i)!, facts.names);
+    }
+    const labelled = [...made, ...updated];
+    if (labelled.length > 0) this.#pushLabels(calls, this.#label, labelled, fixedOf, facts.names);
+    if (save.deleted.size > 0) {
+      const gone = [...save.deleted.keys()];
+      this.#pushLabels(calls, this.#unlabel, gone, fixedOf, facts.names);
+      calls.push([this.#delete, [idsOf(gone)]]);
+      const uids = gone.map((i) => fixedOf(i).uid);
+      calls.push([this.#bury, [idsOf(gone), namesOf(gone), uids, arrayOf([...save.deleted.values()])]]);
+    }
+    return calls;
+  }
+
+  #pushLabels(
+    calls: Call[],
+    statement: Statement,
+    indexes: readonly number[],
+    fixedOf: (index: number) => Fixed,
+    names: readonly string[],
+  ): void {
+    const labels: string[] = [];
+    const of: string[] = [];
+    for (const index of indexes) {
+      for (const [key, value] of Object.entries(fixedOf(index).labels)) {
+        labels.push(labelKey(key, value));
+        of.push(names[index]!);
+      }
+    }
+    if (labels.length > 0) calls.push([statement, [labels, of]]);
+  }
+}
+
+/** Fails unless there is a row for each element of an array. */
+function asExpected(array: string): string {
+  return `1 / (count(*) = cardinality(${array}))::int`;
+}
+
+function settingsColumns(fixed: readonly Fixed[]) {
+  const details = fixed.map(detailColumns);
+  return [
+    arrayOf(fixed.map(({ initial }) => initial)),
+    arrayOf(fixed.map(({ min }) => min)),
+    arrayOf(fixed.map(({ max }) => max)),
+    arrayOf(fixed.map(({ clamp }) => clamp)),
+    arrayOf(fixed.map(({ monotonic }) => monotonic)),
+    arrayOf(fixed.map(({ settingsRevision }) => settingsRevision)),
+    details.map(([labels]) => labels),
+    details.map(([, description]) => description),
+  ] as const;
+}

@@ -53,38 +53,50 @@ export const DEFAULT_WRITER_LIMITS: WriterLimits = {
 };
 
 /**
- * The single writer: puts calls into batches and has the store commit them one after another.
+ * The single writer: puts calls into batches and has the store commit them, as many at once as the store takes.
  *
- * Group commit without a timer: a batch leaves when the commit in flight ends, with all that came meanwhile. An
- * idle writer cuts its first batch in setImmediate, so that calls read from the sockets in one go share it. A
- * call therefore waits for at most the commit in flight and its own.
+ * Group commit without a timer: a batch leaves when a commit in flight ends, with all that came meanwhile. A writer
+ * with room for another commit cuts it in setImmediate, so that calls read from the sockets in one go share it.
+ *
+ * Commits in flight have no counter in common. What names a counter that one of them has waits until that has ended,
+ * and keeps its place: what came later and has a counter in common with it waits too. So the calls on a counter that
+ * many want gather in one batch instead of queueing for its row, and a call waits for at most the commits in flight
+ * and its own.
  *
  * A cancelled or late call is dropped when its batch is cut; from then on it applies.
  *
  * What names a counter after its deletion goes into the next batch, as the store demands.
  */
 export class Writer {
-  readonly #store: Store;
+  readonly #store: Pick<Store, "commit">;
+  readonly #commitsMax: number;
   readonly #clock: Clock;
   readonly #limits: WriterLimits;
   readonly #onFailure: (error: unknown) => void;
   #queue: Waiting[] = [];
   #queuedOps = 0;
   #queuedBytes = 0;
-  /** Idle: nothing waits. Cutting: the first batch is cut soon. Committing: the store has one. */
-  #state: "idle" | "cutting" | "committing" = "idle";
+  /** Whether a cut is due in setImmediate. */
+  #cutting = false;
+  #inFlight = 0;
+  /** The counters that commits in flight have; kept only where there can be several. */
+  readonly #committing = new Set<string>();
+  /** So many calls at the head of the queue wait for one of those, and these are the counters that they name. */
+  #held = 0;
+  readonly #heldNames = new Set<string>();
   #draining = false;
   readonly #idle = Promise.withResolvers<void>();
 
   /** @param onFailure  told of each commit that failed, for the log; its callers are told by themselves */
   constructor(
-    store: Store,
+    store: Pick<Store, "commit" | "traits">,
     clock: Clock,
     limits: WriterLimits = DEFAULT_WRITER_LIMITS,
     onFailure: (error: unknown) => void = () => {},
   ) {
     this.#onFailure = onFailure;
     this.#store = store;
+    this.#commitsMax = store.traits.commitsInFlight;
     this.#clock = clock;
     this.#limits = limits;
   }
@@ -107,8 +119,8 @@ export class Writer {
     this.#queue.push(waiting);
     this.#queuedOps += waiting.ops;
     this.#queuedBytes += waiting.bytes;
-    if (this.#state === "idle") {
-      this.#state = "cutting";
+    if (!this.#cutting && this.#inFlight < this.#commitsMax) {
+      this.#cutting = true;
       setImmediate(() => this.#next());
     }
     return waiting.settled;
@@ -117,7 +129,7 @@ export class Writer {
   /** Take no more calls; resolves when those that were taken are answered. */
   drain(): Promise<void> {
     this.#draining = true;
-    if (this.#state === "idle") this.#idle.resolve();
+    this.#resolveIfIdle();
     return this.#idle.promise;
   }
 
@@ -128,18 +140,31 @@ export class Writer {
     return full ? { code: "QUEUE_FULL", retryAfterMs: QUEUE_RETRY_MS } : undefined;
   }
 
-  /** Cut the next batch and commit it, or become idle. */
+  /** Cut batches and commit them, while there is room for more commits and calls that may have one. */
   #next(): void {
-    const cut = this.#cut();
-    if (cut.length === 0) {
-      this.#state = "idle";
-      if (this.#draining) this.#idle.resolve();
-      return;
+    this.#cutting = false;
+    while (this.#inFlight < this.#commitsMax) {
+      const cut = this.#cut();
+      if (cut.length === 0) break;
+      this.#commit(cut);
     }
-    this.#state = "committing";
+    this.#resolveIfIdle();
+  }
+
+  #commit(cut: readonly Waiting[]): void {
+    this.#inFlight++;
+    const names = this.#commitsMax > 1 ? new Set(cut.flatMap((each) => each.names)) : [];
+    for (const name of names) this.#committing.add(name);
+    const ended = () => {
+      this.#inFlight--;
+      for (const name of names) this.#committing.delete(name);
+      this.#held = 0; // They may go now.
+      this.#heldNames.clear();
+      this.#next();
+    };
     this.#store.commit(toBatch(cut.map(({ call }) => call))).then(
       (outcomes) => {
-        this.#next(); // Before the answers go out, so that the store works meanwhile.
+        ended(); // Before the answers go out, so that the store works meanwhile.
         let first = 0;
         for (const [c, waiting] of cut.entries()) {
           const end = first + waiting.ops;
@@ -150,9 +175,13 @@ export class Writer {
       (error: unknown) => {
         for (const waiting of cut) waiting.reject(error);
         this.#onFailure(error);
-        this.#next();
+        ended();
       },
     );
+  }
+
+  #resolveIfIdle(): void {
+    if (this.#draining && this.#inFlight === 0 && this.#queue.length === 0) this.#idle.resolve();
   }
 
   /** Take from the queue what makes the next batch; answer what is not to be applied any more. */
@@ -161,29 +190,42 @@ export class Writer {
     const now = this.#clock.now();
     const cut: Waiting[] = [];
     const deleted = new Set<string>();
+    const several = this.#commitsMax > 1;
+    const queue = this.#queue;
+    let kept = this.#held;
     let ops = 0;
     let bytes = 0;
-    let taken = 0;
-    for (const waiting of this.#queue) {
-      if (deleted.size > 0 && waiting.names(deleted)) break;
+    let at = kept;
+    for (; at < queue.length; at++) {
+      const waiting = queue[at]!;
+      if (waiting.isOnAny(deleted)) break;
       if (ops > 0 && (ops + waiting.ops > batchOpsMax || bytes + waiting.bytes > batchBytesMax)) break;
-      taken++;
       const refusal = this.#refusalAtTheCut(waiting.call, now);
       if (refusal !== undefined) {
+        this.#leave(waiting);
         waiting.resolve(refusal);
         continue;
       }
+      if (several && (waiting.isOnAny(this.#committing) || waiting.isOnAny(this.#heldNames))) {
+        for (const name of waiting.names) this.#heldNames.add(name);
+        queue[kept++] = waiting;
+        continue;
+      }
+      this.#leave(waiting);
       cut.push(waiting);
       ops += waiting.ops;
       bytes += waiting.bytes;
       const op = waiting.call.ops;
       if (!isColumns(op) && op.verb === Verb.DELETE) deleted.add(op.name);
     }
-    for (const { ops, bytes } of this.#queue.splice(0, taken)) {
-      this.#queuedOps -= ops;
-      this.#queuedBytes -= bytes;
-    }
+    this.#held = kept;
+    queue.splice(kept, at - kept);
     return cut;
+  }
+
+  #leave({ ops, bytes }: Waiting): void {
+    this.#queuedOps -= ops;
+    this.#queuedBytes -= bytes;
   }
 
   #refusalAtTheCut(call: Call, now: number): Refusal | undefined {
@@ -217,8 +259,17 @@ class Waiting {
     this.reject = reject;
   }
 
+  /** The counters that its operations name. */
+  get names(): readonly string[] {
+    const { ops } = this.call;
+    if (!isColumns(ops)) return [ops.name];
+    const nameAt = nameReader(ops);
+    return Array.from({ length: ops.count }, (_, i) => nameAt(i));
+  }
+
   /** Whether one of its operations names one of some counters. */
-  names(counters: ReadonlySet<string>): boolean {
+  isOnAny(counters: ReadonlySet<string>): boolean {
+    if (counters.size === 0) return false;
     const { ops } = this.call;
     if (!isColumns(ops)) return counters.has(ops.name);
     const nameAt = nameReader(ops);

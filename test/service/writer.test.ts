@@ -1,5 +1,6 @@
+import { fc } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { type Batch, newOutcomes, type Outcomes } from "../../src/core/columns.ts";
+import { type Batch, nameReader, newOutcomes, type Outcomes } from "../../src/core/columns.ts";
 import { TallyError } from "../../src/core/errors.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "../../src/service/writer.ts";
 import { type Asked, batch, increment, remove, single } from "../support/calls.ts";
@@ -7,8 +8,13 @@ import { HandClock } from "../support/clock.ts";
 
 /** A store whose commits end when the test says so. */
 class SlowStore {
+  readonly traits: { readonly commitsInFlight: number };
   readonly commits: { batch: Batch; end(): void; fail(error: Error): void }[] = [];
   #arrived = Promise.withResolvers<void>();
+
+  constructor(commitsInFlight: number) {
+    this.traits = { commitsInFlight };
+  }
 
   commit(batch: Batch): Promise<Outcomes> {
     const { promise, resolve, reject } = Promise.withResolvers<Outcomes>();
@@ -26,8 +32,8 @@ class SlowStore {
   }
 }
 
-function setUp(limits: Partial<WriterLimits> = {}) {
-  const store = new SlowStore();
+function setUp(limits: Partial<WriterLimits> = {}, commitsInFlight = 1) {
+  const store = new SlowStore(commitsInFlight);
   const clock = new HandClock();
   const writer = new Writer(store as never, clock, { ...DEFAULT_WRITER_LIMITS, ...limits });
   const submit = (
@@ -185,4 +191,100 @@ describe("the writer", () => {
     await draining;
     await writer.drain();
   });
+
+  describe("on a store that runs several commits at once", () => {
+    it("calls on other counters go at once; those on the same gather until its commit has ended", async () => {
+      const { store, submit } = setUp({}, 3);
+      submit(batch([increment("a"), increment("b")]));
+      await store.commitNumber(1);
+      submit(single(increment("c")));
+      expect(namesOf(await store.commitNumber(2))).toEqual(["c"]);
+      submit(single(increment("a")));
+      submit(batch([increment("b"), increment("d")]));
+      submit(single(increment("d"))); // Behind the one before, though nobody is at d yet.
+      submit(single(increment("e")));
+      expect(namesOf(await store.commitNumber(3))).toEqual(["e"]);
+      store.commits[1]!.end();
+      await turn();
+      expect(store.commits).toHaveLength(3);
+      store.commits[0]!.end();
+      expect(namesOf(await store.commitNumber(4))).toEqual(["a", "b", "d", "d"]);
+    });
+
+    it("never more commits than the store takes, and what was deleted is named in a later one", async () => {
+      const { store, submit } = setUp({ batchOpsMax: 1 }, 2);
+      submit(single(remove("a")));
+      for (const name of ["a", "b", "c"]) submit(single(increment(name)));
+      await store.commitNumber(2);
+      expect(store.commits.map(namesOf)).toEqual([["a"], ["b"]]);
+      store.commits[0]!.end();
+      expect(namesOf(await store.commitNumber(3))).toEqual(["a"]);
+    });
+
+    it("a failed commit frees its counters, and draining waits for all", async () => {
+      const { store, writer, submit } = setUp({}, 2);
+      const failed = submit(single(increment("a")));
+      const one = await store.commitNumber(1);
+      const held = submit(single(increment("a")));
+      let drained = false;
+      const draining = writer.drain().then(() => (drained = true));
+      one.fail(new TallyError("OUTCOME_UNKNOWN", "gone"));
+      await expect(failed).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
+      const two = await store.commitNumber(2);
+      expect(drained).toBe(false);
+      two.end();
+      expect(await held).toMatchObject({ c: 0 });
+      await draining;
+    });
+
+    it("commits in flight share no counter, and calls on a counter keep their order, whatever ends when", async () => {
+      const name = fc.constantFrom("a", "b", "c", "d", "e");
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.array(name, { minLength: 1, maxLength: 3 }), { maxLength: 30 }),
+          fc.array(fc.nat(), { maxLength: 60 }),
+          fc.integer({ min: 2, max: 4 }),
+          async (calls, choices, commitsInFlight) => {
+            const { store, submit } = setUp({ batchOpsMax: 6 }, commitsInFlight);
+            const answers = calls.map((names, k) =>
+              submit(batch(names.map((each) => increment(each, BigInt(k + 1))))),
+            );
+            const open: SlowStore["commits"] = [];
+            const seen = new Map<string, bigint>();
+            for (let began = 0, step = 0; ; step++) {
+              await turn();
+              for (; began < store.commits.length; began++) {
+                const commit = store.commits[began]!;
+                const taken = new Set(open.flatMap(namesOf));
+                for (const [i, each] of namesOf(commit).entries()) {
+                  expect(taken).not.toContain(each);
+                  const amount = commit.batch.ops.amounts[i]!;
+                  expect(amount).toBeGreaterThanOrEqual(seen.get(each) ?? 0n);
+                  seen.set(each, amount);
+                }
+                open.push(commit);
+              }
+              expect(open.length).toBeLessThanOrEqual(commitsInFlight);
+              if (open.length === 0) break;
+              open.splice((choices[step] ?? 0) % open.length, 1)[0]!.end();
+            }
+            expect(await Promise.all(answers)).toHaveLength(calls.length);
+          },
+        ),
+        { numRuns: 200, verbose: 1 }, // On failure fast-check prints the seed and the smallest case.
+      );
+    });
+  });
 });
+
+/** The counters of a commit, in the order of its operations. */
+function namesOf({ batch: { ops } }: { batch: Batch }): string[] {
+  const nameAt = nameReader(ops);
+  return Array.from({ length: ops.count }, (_, i) => nameAt(i));
+}
+
+/** Until what is due has been done. */
+async function turn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+}

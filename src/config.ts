@@ -107,6 +107,17 @@ function checkTogether(config: Config, given: ReadonlyMap<keyof Config, Given>):
         "Listen on a loopback address such as 127.0.0.1:8080, or accept this with --insecure.",
     );
   }
+  for (const [field, other] of [
+    ["tlsCertFile", "tlsKeyFile"],
+    ["tlsKeyFile", "tlsCertFile"],
+  ] as const) {
+    if (config[field] === undefined || config[other] !== undefined) continue;
+    throw refuse(
+      KEYS[field],
+      given.get(field)!,
+      `, and ${KEYS[other].name} is not given; TLS takes a certificate and its key: give both, or neither.`,
+    );
+  }
   if (config.requestIdsFloorMs > config.requestIdsKeepMs) {
     const field =
       given.get("requestIdsFloorMs")!.origin === "default" ? "requestIdsKeepMs" : "requestIdsFloorMs";

@@ -8,6 +8,10 @@ import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writ
 import { openStore } from "./stores/open.ts";
 import type { Log } from "./telemetry.ts";
 import { ListenError } from "./transports/listener.ts";
+import { Certificate } from "./transports/tls/certificate.ts";
+import { CertificateError, type CertificateFacts } from "./transports/tls/pair.ts";
+
+export type { CertificateFacts };
 
 /** A server that answers calls. */
 export interface RunningServer {
@@ -15,9 +19,13 @@ export interface RunningServer {
   readonly address: Address;
   /** Where gRPC is served; the same unless it has a port of its own. */
   readonly grpcAddress: Address;
+  /** What it shows to those who connect, over TLS; undefined when all is in plaintext. */
+  readonly certificate: CertificateFacts | undefined;
   readonly store: StoreTraits;
   /** Settles only if the store has failed for good; the process is then to end soon. */
   readonly failed: Promise<Error>;
+  /** Read the certificate again, which was renewed; one that cannot be used is logged, and not taken. */
+  renewCertificate(): Promise<void>;
   /**
    * Not ready any more, finish calls in flight, have every answered change durable, release everything.
    *
@@ -43,6 +51,8 @@ export type StartReason =
   | "ADDRESS_FORBIDDEN"
   /** This machine has no such address, or nobody knows the name. */
   | "ADDRESS_UNKNOWN"
+  /** The certificate or its key cannot be used. */
+  | "CERTIFICATE_UNUSABLE"
   /** Another process has the store. */
   | "STORE_IN_USE"
   /** The store cannot be reached, made or written. */
@@ -64,6 +74,9 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
     for (const { close } of opened.splice(0).reverse()) await close(graceMs);
   };
   try {
+    const certificate = await openCertificateOf(config, clock, log);
+    if (certificate !== undefined) opened.push({ close: async () => certificate.close() });
+
     const store = await openStoreOf(config, clock, log);
     opened.push({ close: () => store.close() });
 
@@ -82,6 +95,7 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
     const doors = await openDoors({
       listen,
       grpcListen,
+      certificate,
       allowOrigins,
       store,
       writer,
@@ -98,6 +112,12 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
     return {
       address: { host: listen.host, port: doors.port },
       grpcAddress: { host: (grpcListen ?? listen).host, port: doors.grpcPort },
+      get certificate() {
+        return certificate?.facts;
+      },
+      async renewCertificate() {
+        await certificate?.renew();
+      },
       store: store.traits,
       failed: store.failed,
       close(graceMs = config.drainGraceMs) {
@@ -136,6 +156,24 @@ export const SYSTEM_CLOCK: Clock = {
 };
 
 const MAINTENANCE_EVERY_MS = 1_000;
+
+/** Before anything else, so that a server that cannot start makes no file. */
+async function openCertificateOf(
+  { tlsCertFile: certFile, tlsKeyFile: keyFile }: Config,
+  clock: Clock,
+  log: Log,
+): Promise<Certificate | undefined> {
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  try {
+    return await Certificate.open({ certFile, keyFile }, { clock, log, checkEveryMs: RENEWAL_CHECK_MS });
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error;
+    throw new StartError("CERTIFICATE_UNUSABLE", error.message, { cause: error });
+  }
+}
+
+/** Who renews a certificate does so weeks before the old one ends; a minute is soon. */
+const RENEWAL_CHECK_MS = 60_000;
 
 async function openStoreOf(config: Config, clock: Clock, log: Log): Promise<Store> {
   try {

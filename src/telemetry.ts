@@ -27,6 +27,11 @@ export const LOG_EVENTS = {
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
   "grpc.handler_failed": ["error", "A call met a defect in Tally and was answered with INTERNAL_ERROR."],
   "http.handler_failed": ["error", "A request met a defect in Tally and was answered with status 500."],
+  "tls.renewed": ["info", "The renewed certificate is in use for new connections."],
+  "tls.unchanged": ["info", "The certificate was read again as asked, and is the one in use."],
+  "tls.renewal_failed": ["error", "The renewed certificate cannot be used; the one before stays in use."],
+  "tls.not_valid_now": ["warn", "The certificate is not valid now: callers that check it hang up."],
+  "tls.handshake_failed": ["debug", "A connection was closed that did not come to speak TLS."],
   "doors.drain_forced": ["warn", "The drain grace ended with calls still in flight; they were cut off."],
 } as const satisfies Record<string, readonly [Exclude<LogLevel, "silent">, string]>;
 

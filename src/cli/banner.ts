@@ -1,27 +1,27 @@
 import { type Address, type Config, formatAddress, isLoopback } from "../config.ts";
-import type { RunningServer } from "../server.ts";
+import type { CertificateFacts, RunningServer } from "../server.ts";
 import type { LogFields } from "../telemetry.ts";
 
 /** What a person sees when the service is up: what runs where, and what to type next. */
 export function bannerOf(server: RunningServer, config: Config, version: string): string {
-  const { address, grpcAddress, store } = server;
+  const { address, grpcAddress, certificate, store } = server;
   const reach = isOpen(config)
     ? "every machine that reaches this address may change every counter (--insecure)"
     : "this machine only";
-  const at = reachable(grpcAddress);
+  const { at, server: url, flags } = toTry(server);
   return `
 Tally ${version} is serving.
 
-  gRPC   ${formatAddress(grpcAddress)}, plaintext; ${reach}
-  HTTP   http://${formatAddress(address)} (/livez, /readyz)
+  gRPC   ${formatAddress(grpcAddress)}, ${certificate ? "TLS" : "plaintext"}; ${reach}
+  HTTP   ${certificate ? "https" : "http"}://${formatAddress(address)} (/livez, /readyz)${certificate ? certificateLine(certificate) : ""}
   store  ${store.title}
          ${store.promise}
 
 Count something, from another terminal (in a checkout, tally is: npx .):
 
-  tally inc hello --server ${at}
+  tally inc hello --server ${url}
 
-  grpcurl -plaintext -d '{"name":"hello"}' ${at} tally.v1.CounterService/Increment
+  grpcurl ${flags}-d '{"name":"hello"}' ${at} tally.v1.CounterService/Increment
 
 Stop with Ctrl-C.
 
@@ -30,11 +30,14 @@ Stop with Ctrl-C.
 
 /** The same facts for the log. */
 export function readyFields(server: RunningServer, config: Config, version: string): LogFields {
-  const { address, grpcAddress, store } = server;
+  const { address, grpcAddress, certificate, store } = server;
+  const { at, flags } = toTry(server);
   return {
     address: formatAddress(address),
     grpc_address: formatAddress(grpcAddress),
     port: address.port,
+    tls: certificate !== undefined,
+    ...(certificate && { names: certificate.names, valid_to: certificate.validTo.toISOString() }),
     store: store.title,
     durability: store.durability,
     promise: store.promise,
@@ -42,12 +45,26 @@ export function readyFields(server: RunningServer, config: Config, version: stri
     version,
     node: process.version,
     pid: process.pid,
-    try: `grpcurl -plaintext ${reachable(grpcAddress)} list`, // No quotes: they would not survive JSON.
+    try: `grpcurl ${flags}${at} list`, // No quotes: they would not survive JSON.
   };
 }
 
 function isOpen({ listen, grpcListen = listen }: Config): boolean {
   return !isLoopback(listen.host) || !isLoopback(grpcListen.host);
+}
+
+function certificateLine({ names, validTo }: CertificateFacts): string {
+  return `
+  TLS    for ${names || "no name at all"}, until ${validTo.toISOString().slice(0, 10)}`;
+}
+
+/** What to type to reach it: over TLS by a name that the certificate has, for any other is refused. */
+function toTry({ grpcAddress, certificate }: RunningServer): { at: string; server: string; flags: string } {
+  const at = reachable(grpcAddress);
+  if (certificate === undefined) return { at, server: at, flags: "-plaintext " };
+  const [, name] = /(?:^|, )DNS:([^,*"]+)(?=,|$)/.exec(certificate.names) ?? [];
+  const named = name === undefined ? at : formatAddress({ ...grpcAddress, host: name });
+  return { at: named, server: `https://${named}`, flags: "" };
 }
 
 /** The address as someone on this machine reaches it: one cannot connect to "every address". */

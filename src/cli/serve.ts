@@ -46,6 +46,8 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
   const server = await startServer(config, { log });
   if (pretty) process.stdout.write(bannerOf(server, config, version));
   else log("server.ready", readyFields(server, config, version));
+  // Without TLS it keeps its meaning, that the terminal has gone.
+  if (server.certificate !== undefined) process.on("SIGHUP", () => void server.renewCertificate());
 
   const end = await Promise.race([
     stop.promise.then((signal) => ({ signal })),
@@ -97,6 +99,7 @@ const EXAMPLES = `Examples:
   tally serve                                       on 127.0.0.1:8080, counters in ./tally.db
   tally serve --listen 127.0.0.1:0 --store memory:  on a free port, nothing is kept
   tally serve --config tally.toml                   settings from a file
+  tally serve --tls-cert-file cert.pem --tls-key-file key.pem
 `;
 
 const PRECEDENCE = `

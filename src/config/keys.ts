@@ -67,6 +67,18 @@ export const KEYS = {
       .transform((text) => text.split(",").filter((origin) => origin !== ""))
       .pipe(z.array(z.string().refine((text) => text === "*" || URL.parse(text)?.origin === text))),
   },
+  tlsCertFile: {
+    ...path(),
+    name: "tls-cert-file",
+    group: "Where",
+    about: "serve over TLS alone, with this certificate: PEM, the server's own first, then the chain",
+  },
+  tlsKeyFile: {
+    ...path(),
+    name: "tls-key-file",
+    group: "Where",
+    about: "the private key of the certificate: PEM, without a passphrase",
+  },
   drainGraceMs: {
     ...duration("0s", "1h"),
     name: "drain-grace",
@@ -148,7 +160,7 @@ export const KEYS = {
     ...duration("100ms", "1h"),
     name: "first-bytes-timeout",
     group: "Limits",
-    about: "how long a new connection may stay silent",
+    about: "how long a new connection may stay silent, and how long it may take to shake hands over TLS",
     default: "10s",
   },
   headersMs: {
@@ -215,6 +227,16 @@ function address() {
       .string()
       .transform(parseAddress)
       .pipe(z.object({ host: z.string(), port: z.int() })),
+  };
+}
+
+/** A file that is read, if one is named. */
+function path(): Kind<string | undefined> & { default: string } {
+  return {
+    expected: "a path, or nothing",
+    default: "",
+    placeholder: "<file>",
+    schema: z.string().transform((text) => (text === "" ? undefined : text)),
   };
 }
 

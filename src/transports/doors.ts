@@ -1,4 +1,5 @@
-import { createServer } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type TlsOptions, Server as TlsServer } from "node:tls";
 import type { Clock } from "../core/clock.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
@@ -9,23 +10,20 @@ import { consoleRoute } from "./console.ts";
 import { type GrpcLimits, openGrpcServer, SERVICES } from "./grpc.ts";
 import { Health } from "./health.ts";
 import { type HttpLimits, openHttpServer } from "./http.ts";
-import {
-  type Address,
-  type Listener,
-  type ListenerLimits,
-  openListener,
-  openSharedListener,
-} from "./listener.ts";
+import { type Address, type Listener, type ListenerLimits, openListener } from "./listener.ts";
 import { originRoute } from "./origin.ts";
 import { referenceRoute } from "./reference.ts";
 import { articleRoute } from "./rest/article.ts";
 import { restRoute } from "./rest/rest.ts";
+import type { Certificate } from "./tls/certificate.ts";
 
 export interface DoorsOptions {
   /** Where to listen; port 0 takes a free one. */
   readonly listen: Address;
   /** Where to listen for gRPC instead; the other port then refuses it. */
   readonly grpcListen?: Address | undefined;
+  /** What is shown to those who connect, over TLS; undefined: all is in plaintext. */
+  readonly certificate?: Certificate | undefined;
   /** Origins whose pages may call, beside this server's own; "*" for every one. */
   readonly allowOrigins?: readonly string[];
   readonly store: Store;
@@ -70,7 +68,7 @@ export interface Doors {
  * @throws ListenError
  */
 export async function openDoors(options: DoorsOptions): Promise<Doors> {
-  const { listen, grpcListen, store, writer, clock, log } = options;
+  const { listen, grpcListen, certificate, store, writer, clock, log } = options;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
   const calls = openCalls(store, writer, clock, limits);
@@ -83,9 +81,32 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     referenceRoute(),
     consoleRoute(),
   ];
-  const http = openHttpServer(routes, { health, log, limits });
+  const shared = grpcListen === undefined;
+  const tlsFor = (protocols: readonly string[]): TlsOptions | undefined =>
+    certificate && {
+      ...certificate.options,
+      ALPNProtocols: protocols,
+      handshakeTimeout: limits.firstBytesMs,
+    };
+  // The first that the client offers too: what offers both is a browser or curl, for gRPC's clients offer h2 alone.
+  const http = openHttpServer(routes, {
+    health,
+    log,
+    limits,
+    tls: tlsFor(shared ? ["http/1.1", "h2"] : ["http/1.1"]),
+  });
   const serveGrpc = grpc.serve.bind(grpc);
   const listeners: Listener[] = [];
+  const listenOn = (server: Server, http2: ((socket: Socket) => void) | undefined, address: Address) => {
+    if (server instanceof TlsServer) {
+      certificate?.renewOn(server);
+      server.on("tlsClientError", ({ code }: NodeJS.ErrnoException, socket) => {
+        log("tls.handshake_failed", { code });
+        socket.destroy();
+      });
+    }
+    return openListener(server, http2, address, limits);
+  };
   const closeAll = async (graceMs: number): Promise<void> => {
     health.setServing(false);
     http.drain();
@@ -99,12 +120,12 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     await Promise.all(closed);
   };
   try {
-    if (grpcListen === undefined) {
-      listeners.push(await openSharedListener(http.server, serveGrpc, listen, limits));
-    } else {
-      const refuse = (socket: { destroy(): void }) => socket.destroy();
-      listeners.push(await openSharedListener(http.server, refuse, listen, limits));
-      listeners.push(await openListener(createServer({ noDelay: true }), grpcListen, limits, serveGrpc));
+    listeners.push(await listenOn(http.server, shared ? serveGrpc : undefined, listen));
+    if (!shared) {
+      const tls = tlsFor(["h2"]);
+      const server =
+        tls === undefined ? createServer({ noDelay: true }) : createTlsServer({ noDelay: true, ...tls });
+      listeners.push(await listenOn(server, serveGrpc, grpcListen));
     }
   } catch (error) {
     await closeAll(0);

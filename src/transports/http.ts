@@ -1,4 +1,13 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { TlsOptions } from "node:tls";
 import type { Log } from "../telemetry.ts";
 import type { Health } from "./health.ts";
 import { sendRefusal } from "./http-message.ts";
@@ -17,43 +26,47 @@ export interface HttpLimits {
   readonly headerBytesMax: number;
 }
 
-/** HTTP/1.1 without a port of its own: openSharedListener gives it one. */
+/** HTTP/1.1 without a port of its own: openListener gives it one. */
 export interface HttpServer {
-  readonly server: Server;
+  readonly server: Server | TlsServer;
   /** Requests that were taken and not yet answered. */
   readonly inFlight: number;
   /** Keep no connection open beyond the answers in flight. */
   drain(): void;
 }
 
-/** Serve HTTP/1.1: health for load balancers, and whatever the routes answer, the first that does. */
+/**
+ * Serve HTTP/1.1: health for load balancers, and whatever the routes answer, the first that does.
+ *
+ * @param options.tls  how to speak it over TLS; undefined: in plaintext
+ */
 export function openHttpServer(
   routes: readonly HttpRoute[],
-  { health, log, limits }: { health: Health; log: Log; limits: HttpLimits },
+  { health, log, limits, tls }: { health: Health; log: Log; limits: HttpLimits; tls: TlsOptions | undefined },
 ): HttpServer {
   let inFlight = 0;
   let draining = false;
   const all = [healthRoute(health), ...routes, notFound];
-  const server = createServer(
-    {
-      noDelay: true,
-      headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
-      keepAliveTimeout: limits.idleMs,
-      maxHeaderSize: limits.headerBytesMax,
-      connectionsCheckingInterval: CHECK_EVERY_MS,
-    },
-    (request, response) => {
-      inFlight++;
-      response.on("close", () => inFlight--);
-      if (draining) response.setHeader("connection", "close");
-      answer(all, request, response).catch((err: unknown) => {
-        log("http.handler_failed", { method: request.method, err });
-        if (response.headersSent) response.destroy();
-        else response.writeHead(500).end();
-      });
-    },
-  );
+  const options: ServerOptions = {
+    noDelay: true,
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.idleMs,
+    maxHeaderSize: limits.headerBytesMax,
+    connectionsCheckingInterval: CHECK_EVERY_MS,
+  };
+  const listener: RequestListener = (request, response) => {
+    inFlight++;
+    response.on("close", () => inFlight--);
+    if (draining) response.setHeader("connection", "close");
+    answer(all, request, response).catch((err: unknown) => {
+      log("http.handler_failed", { method: request.method, err });
+      if (response.headersSent) response.destroy();
+      else response.writeHead(500).end();
+    });
+  };
+  const server =
+    tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
   return {
     server,
     get inFlight() {

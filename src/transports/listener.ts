@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import type { Server } from "node:http";
-import type { AddressInfo, Server as NetServer, Socket } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
+import { TLSSocket, Server as TlsServer } from "node:tls";
 
 /** An address cannot be listened on. `cause` is the system's error, with its code (EADDRINUSE, say). */
 export class ListenError extends Error {
@@ -32,69 +32,60 @@ export interface Listener {
 export interface ListenerLimits {
   /** Connections at a time; one more is closed at once. */
   readonly connectionsMax: number;
-  /** How long a connection may stay silent before its first bytes, in milliseconds. */
+  /**
+   * How long a connection may stay silent before its first bytes, and how long TLS may take to shake hands before
+   * that; in milliseconds.
+   */
   readonly firstBytesMs: number;
 }
 
 /**
- * Listen for both protocols on one port: a connection that opens with the preface of HTTP/2 is gRPC's, any other
- * the HTTP server's. (RFC 9113 section 3.4 chose the preface so that no HTTP/1.1 request begins like it.)
+ * Listen on a port, and hand each connection to who speaks its protocol.
  *
- * @param server  answers HTTP/1.1. It accepts the connections too, because Node.js watches over the time that its
- *                headers and bodies take only then
- * @param http2   takes a connection over
+ * Under TLS that is what client and server have agreed on (ALPN). In plaintext the first bytes tell: a connection that
+ * opens with the preface of HTTP/2 is gRPC's, any other HTTP/1.1's. (RFC 9113 section 3.4 chose the preface so that no
+ * HTTP/1.1 request begins like it.)
+ *
+ * @param server  accepts the connections. One of HTTP/1.1 answers that too, and accepts because Node.js watches over
+ *                the time that its headers and bodies take only then; with any other, HTTP/1.1 is hung up on
+ * @param http2   takes a connection over; undefined: HTTP/2 is hung up on
  * @throws ListenError
  */
-export async function openSharedListener(
+export async function openListener(
   server: Server,
-  http2: (socket: Socket) => void,
+  http2: ((socket: Socket) => void) | undefined,
   address: Address,
-  limits: ListenerLimits,
+  { connectionsMax, firstBytesMs }: ListenerLimits,
 ): Promise<Listener> {
-  const http1 = server.listeners("connection") as ((socket: Socket) => void)[];
-  server.removeAllListeners("connection");
-  const silent = new Set<Socket>();
+  const ready = server instanceof TlsServer ? "secureConnection" : "connection";
+  const http1 = server.listeners(ready) as ((socket: Socket) => void)[];
+  server.removeAllListeners(ready);
+  const sockets = new Set<Socket>();
+  const silent = new Map<string, Socket>();
   let closing = false;
-  const listener = await openListener(server, address, limits, (socket) => {
+  server.maxConnections = connectionsMax;
+  server.on("connection", (socket: Socket) => {
     if (closing) {
       socket.destroy();
       return;
     }
-    silent.add(socket);
-    socket.on("close", () => silent.delete(socket));
-    tellApart(socket, limits.firstBytesMs, (isHttp2) => {
-      silent.delete(socket);
-      if (isHttp2) http2(socket);
-      else for (const accept of http1) accept.call(server, socket);
+    const ends = endsOf(socket);
+    sockets.add(socket);
+    silent.set(ends, socket);
+    socket.on("close", () => {
+      sockets.delete(socket);
+      silent.delete(ends);
     });
   });
-  return {
-    port: listener.port,
-    close(graceMs, onCut) {
-      closing = true;
-      for (const socket of silent) socket.destroy(); // Nobody waits for an answer there.
-      return listener.close(graceMs, onCut);
-    },
-  };
-}
-
-/**
- * Listen for one protocol.
- *
- * @throws ListenError
- */
-export async function openListener(
-  server: NetServer,
-  address: Address,
-  { connectionsMax }: Pick<ListenerLimits, "connectionsMax">,
-  accept: (socket: Socket) => void,
-): Promise<Listener> {
-  const sockets = new Set<Socket>();
-  server.maxConnections = connectionsMax;
-  server.on("connection", (socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    accept(socket);
+  server.on(ready, (socket: Socket) => {
+    awaitFirstBytes(socket, firstBytesMs, (isHttp2) => {
+      silent.delete(endsOf(socket));
+      const agreed = agreedOn(socket) ?? (isHttp2 ? "h2" : "http/1.1");
+      if (agreed !== (isHttp2 ? "h2" : "http/1.1")) socket.destroy();
+      else if (isHttp2) http2 === undefined ? socket.destroy() : http2(socket);
+      else if (http1.length === 0) socket.destroy();
+      else for (const accept of http1) accept.call(server, socket);
+    });
   });
   server.listen(address.port, address.host);
   try {
@@ -105,8 +96,10 @@ export async function openListener(
   return {
     port: (server.address() as AddressInfo).port,
     async close(graceMs, onCut) {
+      closing = true;
       const closed = once(server, "close");
       server.close();
+      for (const socket of silent.values()) socket.destroy(); // Nobody waits for an answer there.
       const cut = setTimeout(() => {
         onCut();
         for (const socket of sockets) socket.destroy();
@@ -117,12 +110,25 @@ export async function openListener(
   };
 }
 
+/** A connection by its two ends, which are the same for a socket and for the TLS that is spoken over it. */
+function endsOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
+}
+
+/**
+ * What was agreed on under TLS; undefined in plaintext. A client that did not ask speaks HTTP/1.1: gRPC over TLS has to
+ * (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#security).
+ */
+function agreedOn(socket: Socket): string | undefined {
+  return socket instanceof TLSSocket ? socket.alpnProtocol || "http/1.1" : undefined;
+}
+
 /** How every HTTP/2 connection begins; no HTTP/1.1 method does. */
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 const TELLING_BYTES = 3;
 
-/** Read the first bytes of a connection, put them back, and say which protocol they are. */
-function tellApart(socket: Socket, withinMs: number, told: (isHttp2: boolean) => void): void {
+/** Read the first bytes of a connection, put them back, and say whether they are the preface of HTTP/2. */
+function awaitFirstBytes(socket: Socket, withinMs: number, told: (isHttp2: boolean) => void): void {
   let head = Buffer.alloc(0);
   const timer = setTimeout(() => socket.destroy(), withinMs);
   const destroy = () => socket.destroy();

@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { isIP } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { HttpRoute } from "./http.ts";
 import { sendRefusal } from "./http-message.ts";
 
@@ -14,12 +15,12 @@ import { sendRefusal } from "./http-message.ts";
  * @see https://fetch.spec.whatwg.org/#http-cors-protocol
  */
 export function originRoute(allowed: ReadonlySet<string>): HttpRoute {
-  return async ({ headers, method }, response) => {
+  return async ({ headers, method, socket }, response) => {
     const { origin, host = "" } = headers;
     if (origin === undefined) return false;
     response.setHeader("vary", "Origin");
     const listed = allowed.has("*") || allowed.has(origin);
-    if (!listed && !isOwn(origin, host)) {
+    if (!listed && !isOwn(origin, host, socket instanceof TLSSocket)) {
       if (method === "GET" || method === "HEAD") return false; // The browser keeps the answer from the page.
       sendRefusal(response, { code: "ORIGIN_NOT_ALLOWED", got: origin.slice(0, 60) });
       return true;
@@ -36,11 +37,13 @@ export function originRoute(allowed: ReadonlySet<string>): HttpRoute {
 
 /**
  * Whether a page comes from this server. Not if the name it was asked by could be anybody's: a page of
- * evil.example whose name leads to 127.0.0.1 (DNS rebinding) would be its own origin.
+ * evil.example whose name leads to 127.0.0.1 (DNS rebinding) would be its own origin. Over TLS no name is: the browser
+ * has seen a certificate for it.
  */
-function isOwn(origin: string, host: string): boolean {
+function isOwn(origin: string, host: string, overTls: boolean): boolean {
   const url = URL.parse(origin);
   if (url === null || url.host !== host) return false;
+  if (overTls) return url.protocol === "https:";
   const name = url.hostname.replace(/^\[(.*)\]$/, "$1");
   return isIP(name) !== 0 || name === "localhost" || name.endsWith(".localhost");
 }

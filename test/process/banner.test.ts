@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import packageJson from "../../package.json" with { type: "json" };
+import { authority } from "../support/certificates.ts";
 import { folder, serve, tally } from "./tally.ts";
 
 const { version } = packageJson;
@@ -43,6 +44,26 @@ Stop with Ctrl-C.
     expect(stdout).toMatch(/grpcurl -plaintext -d '\{"name":"hello"\}' \[::1\]:\d+ /);
   });
 
+  it("says that it speaks TLS, for which names, and how to reach it by one", async () => {
+    using made = authority();
+    const { certFile, keyFile } = made.issue("IP:127.0.0.1,DNS:*.example,DNS:counters.example");
+    const tls = ["--tls-cert-file", certFile, "--tls-key-file", keyFile];
+    const stdout = await printed(serve([...tls, "--log-format", "pretty"]), "Ctrl-C");
+    expect(stdout).toMatch(/gRPC {3}127\.0\.0\.1:\d+, TLS; this machine only\n {2}HTTP {3}https:\/\//);
+    expect(stdout).toMatch(
+      / {2}TLS {4}for IP Address:127\.0\.0\.1, DNS:\*\.example, DNS:counters\.example, until \d{4}-\d\d-\d\d\n/,
+    );
+    expect(stdout).toMatch(/tally inc hello --server https:\/\/counters\.example:\d+\n/);
+    expect(stdout).toMatch(/grpcurl -d '\{"name":"hello"\}' counters\.example:\d+ /);
+    const ready = await serve(tls).logged("server.ready");
+    expect(ready).toMatchObject({
+      tls: true,
+      names: "IP Address:127.0.0.1, DNS:*.example, DNS:counters.example",
+      valid_to: expect.stringMatching(/^\d{4}-.*Z$/),
+      try: `grpcurl counters.example:${ready.port} list`,
+    });
+  });
+
   it("is one line of the log when nobody watches: every line of it is JSON", async () => {
     const server = serve();
     const ready = await server.logged("server.ready");
@@ -54,6 +75,7 @@ Stop with Ctrl-C.
       address: `127.0.0.1:${ready.port}`,
       grpc_address: `127.0.0.1:${ready.port}`,
       port: expect.any(Number),
+      tls: false,
       store: expect.stringContaining("memory"),
       promise: "Nothing is saved: every counter is gone when this process ends.",
       durability: "none",

@@ -201,6 +201,21 @@ environment, then the file. A duration is written \`500ms\`, \`10s\`, \`1h30m\` 
 |---|---|---|---|
 ${settings.join("\n")}
 
+## TLS
+
+With \`tls-cert-file\` and \`tls-key-file\` every port speaks TLS alone, 1.2 and newer. Clients agree on a protocol by ALPN:
+\`http/1.1\` for those who offer it (browsers and curl do, beside \`h2\`), else \`h2\` for gRPC. On gRPC's own port that is
+\`h2\` alone. A client that speaks gRPC and offers both, as Envoy may, needs that port.
+
+The certificate file has the server's own certificate first, then those between it and one that clients know. Clients
+look for the name that they asked for among its alternative names (SAN). Nobody has to show a certificate to Tally, so
+that it takes \`insecure\` to listen for other machines over TLS too.
+
+A renewed certificate is taken without a restart: within a minute after both files have changed, or at once with
+\`kill -HUP\`. The log says so (\`tls.renewed\`). One that cannot be used is logged as an error (\`tls.renewal_failed\`), and
+the one before stays in use. Connections that there are live on with the one they began with. What only comes to speak
+plaintext is closed (\`tls.handshake_failed\`, at \`debug\`).
+
 ## Exit codes
 
 Why it did not start or go on is one sentence on stderr. A supervisor may start it again after 69, 70, 74 and 75; the

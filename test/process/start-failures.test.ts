@@ -1,12 +1,24 @@
 /** Whatever keeps a server from starting is one sentence on stderr, no stack, and an exit code of its own. */
-import { closeSync, cpSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
 import { SCHEMA_VERSION } from "../../src/stores/sqlite/schema.ts";
+import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
+import { authority } from "../support/certificates.ts";
 import { folder, ROOT, serve, tally } from "./tally.ts";
 
 describe("the address", () => {
@@ -128,6 +140,103 @@ describe("the store's file", () => {
     );
     first.child.kill("SIGTERM");
     await expect(first.ended).resolves.toMatchObject({ code: 0 });
+  });
+});
+
+describe("the TLS certificate or its key", () => {
+  const made = authority();
+  afterAll(() => made[Symbol.dispose]());
+  const good = made.issue();
+  const own = (name: string, text: string | Buffer) => {
+    const path = join(folder(), name);
+    writeFileSync(path, text);
+    return path;
+  };
+  const tls = (files: Partial<CertificateFiles>) => {
+    const { certFile, keyFile } = { ...good, ...files };
+    return ["--tls-cert-file", certFile, "--tls-key-file", keyFile];
+  };
+
+  it("that is not there", async () => {
+    await refused(
+      tls({ certFile: "/none/cert.pem" }),
+      EXIT.CONFIG,
+      "The TLS certificate /none/cert.pem cannot be read: there is no such file.",
+    );
+    await refused(
+      tls({ keyFile: "/none/key.pem" }),
+      EXIT.CONFIG,
+      "The TLS key /none/key.pem cannot be read: there is no such file.",
+    );
+  });
+
+  it("that cannot be read", () =>
+    refused(tls({ certFile: "/" }), EXIT.CONFIG, "The TLS certificate / cannot be read: it is a directory."));
+
+  it("that is not PEM", async () => {
+    const der = new X509Certificate(readFileSync(good.certFile)).raw;
+    for (const text of [
+      "hello",
+      "",
+      der,
+      readFileSync(good.keyFile),
+      "-----BEGIN CERTIFICATE-----\nAAAA\n",
+    ]) {
+      const certFile = own("cert.pem", text);
+      await refused(
+        tls({ certFile }),
+        EXIT.CONFIG,
+        `The TLS certificate ${certFile} is no certificate in PEM; expected -----BEGIN CERTIFICATE-----, the server's ` +
+          "own first.",
+      );
+    }
+    const keyFile = own("key.pem", readFileSync(good.certFile));
+    await refused(
+      tls({ keyFile }),
+      EXIT.CONFIG,
+      `The TLS key ${keyFile} is no private key in PEM; expected -----BEGIN PRIVATE KEY-----.`,
+    );
+  });
+
+  it("with a passphrase", async () => {
+    const secret = createPrivateKey(readFileSync(good.keyFile)).export({
+      type: "pkcs8",
+      format: "pem",
+      cipher: "aes-256-cbc",
+      passphrase: "secret",
+    });
+    const keyFile = own("key.pem", secret);
+    await refused(
+      tls({ keyFile }),
+      EXIT.CONFIG,
+      `The TLS key ${keyFile} has a passphrase; give one without, readable only by Tally's user.`,
+    );
+  });
+
+  it("of which one is another's; no data file is made", async () => {
+    const { keyFile } = made.issue();
+    const store = join(folder(), "tally.db");
+    await refused(
+      [...tls({ keyFile }), "--store", `sqlite:${store}`],
+      EXIT.CONFIG,
+      `The TLS key ${keyFile} does not belong to the certificate ${good.certFile}: it is the key of another; give the ` +
+        "key of the first certificate in the file.",
+    );
+    expect(existsSync(store)).toBe(false);
+  });
+
+  it("of which only one is given", async () => {
+    const sentence = (given: string, from: string, other: string) =>
+      `tls-${given}-file is "x.pem" (from ${from}), and tls-${other}-file is not given; TLS takes a certificate and ` +
+      "its key: give both, or neither.";
+    await refused(
+      ["--tls-cert-file", "x.pem"],
+      EXIT.USAGE,
+      sentence("cert", "the flag --tls-cert-file", "key"),
+    );
+    await refused([], EXIT.CONFIG, sentence("key", "the environment, TALLY_TLS_KEY_FILE", "cert"), {
+      TALLY_TLS_KEY_FILE: "x.pem",
+    });
   });
 });
 

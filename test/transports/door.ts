@@ -20,12 +20,16 @@ import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { Writer } from "../../src/service/writer.ts";
 import { MemoryStore } from "../../src/stores/memory.ts";
+import type { Log } from "../../src/telemetry.ts";
 import { type DoorLimits, type Doors, openDoors } from "../../src/transports/doors.ts";
+import { Certificate } from "../../src/transports/tls/certificate.ts";
+import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
 import { HandClock } from "../support/clock.ts";
 
 export interface Opened extends AsyncDisposable {
   readonly door: Doors;
   readonly clock: HandClock;
+  readonly certificate: Certificate | undefined;
   readonly store: Store;
   readonly client: Client;
   readonly logged: { event: string; fields: Record<string, unknown> | undefined }[];
@@ -40,6 +44,13 @@ interface Options {
   readonly writer?: (real: Writer) => Writer;
   readonly newUid?: () => string;
   readonly allowOrigins?: readonly string[];
+  /** Over TLS, with this certificate; and of the client, whom it trusts. */
+  readonly tls?: CertificateFiles & {
+    readonly ca: string;
+    readonly checkEveryMs?: number;
+    /** Certificates are made now, and not when the clock of everything else is. */
+    readonly clock?: HandClock;
+  };
 }
 
 /** Open a door that serves; `await using` closes it. */
@@ -52,6 +63,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     writer: frontWriter,
     newUid = () => v7(),
     allowOrigins = [],
+    tls,
   } = options;
   const clock = new HandClock();
   const real = new MemoryStore({
@@ -65,23 +77,34 @@ export async function open(options: Options = {}): Promise<Opened> {
   const realWriter = new Writer(store, clock);
   const writer = frontWriter?.(realWriter) ?? realWriter;
   const logged: Opened["logged"] = [];
+  const log: Log = (event, fields) => void logged.push({ event, fields });
+  const certificate =
+    tls &&
+    (await Certificate.open(tls, {
+      clock: new HandClock(Date.now() + 3_600_000),
+      log,
+      checkEveryMs: 3_600_000,
+      ...tls,
+    }));
   const door = await openDoors({
     listen,
     grpcListen,
+    certificate,
     allowOrigins,
     store,
     writer,
     clock,
-    log: (event, fields) => void logged.push({ event, fields }),
+    log,
     ...(limits && { limits }),
   });
   door.setServing(true);
-  const client = new Client(door.grpcPort);
+  const client = new Client(door.grpcPort, {}, tls?.ca);
   const dispose = async () => {
     client.close();
+    certificate?.close();
     await door.drain(0);
   };
-  return { door, clock, store, client, logged, [Symbol.asyncDispose]: dispose };
+  return { door, clock, certificate, store, client, logged, [Symbol.asyncDispose]: dispose };
 }
 
 /** An error as a caller gets it, its details decoded. */
@@ -98,8 +121,11 @@ export interface Refused {
 export class Client {
   readonly grpc: grpc.Client;
 
-  constructor(port: number, options: grpc.ClientOptions = {}) {
-    this.grpc = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), options);
+  /** @param ca  whose certificates to trust, over TLS */
+  constructor(port: number, options: grpc.ClientOptions = {}, ca?: string) {
+    const { createInsecure, createSsl } = grpc.credentials;
+    const credentials = ca === undefined ? createInsecure() : createSsl(Buffer.from(ca));
+    this.grpc = new grpc.Client(`127.0.0.1:${port}`, credentials, options);
   }
 
   readonly createCounter = this.#rpc(CounterService.method.createCounter);

@@ -1,6 +1,7 @@
 /** HTTP/1.1 by hand: every path, header and body is sent as it is given. */
 import { once } from "node:events";
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
+import { request as requestOverTls } from "node:https";
 
 export interface Sent {
   readonly method?: string;
@@ -9,6 +10,8 @@ export interface Sent {
   readonly headers?: Readonly<Record<string, string | string[]>>;
   /** An object is sent as JSON. */
   readonly body?: string | Uint8Array | object;
+  /** Whose certificates to trust: over TLS. */
+  readonly ca?: string | undefined;
 }
 
 export interface Got {
@@ -32,10 +35,15 @@ export interface Refused {
 }
 
 /** Make a request on a connection of its own, and read all of the answer. */
-export async function send(port: number, { method = "GET", path, headers = {}, body }: Sent): Promise<Got> {
+export async function send(
+  port: number,
+  { method = "GET", path, headers = {}, body, ca }: Sent,
+): Promise<Got> {
   const json = typeof body === "object" && !(body instanceof Uint8Array);
   const bytes = json ? JSON.stringify(body) : body;
-  const outgoing = request({
+  const outgoing = (ca === undefined ? request : requestOverTls)({
+    ca,
+    servername: "localhost", // Whatever the headers say.
     host: "127.0.0.1",
     port,
     method,

@@ -131,6 +131,16 @@ export class ChangeColumns {
     return k;
   }
 
+  /** A change as another store has it. */
+  append(counter: number, change: Change): void {
+    const k = this.#count++;
+    this.counters[k] = counter;
+    this.kinds[k] = change.kind;
+    this.firstRevisions[k] = change.firstRevision;
+    this.restore(k, change);
+    if (change.caller !== "" || change.note !== "") this.remarks.set(k, change);
+  }
+
   /** Take one more increment or decrement into change k; false when it must be a change of its own. */
   merge(k: number, previous: bigint, value: bigint, revision: number, time: number): boolean {
     if (this.kinds[k] !== ChangeKind.ADD) return false;

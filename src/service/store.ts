@@ -3,7 +3,7 @@ import type { Change } from "../core/change.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Batch, Outcomes } from "../core/columns.ts";
 import type { FullCounter } from "../core/counter.ts";
-import type { RequestIdRetention } from "../core/request-ids.ts";
+import type { Generation, RequestIdRetention } from "../core/request-ids.ts";
 import type { Order, Selection, Sum } from "../core/selection.ts";
 
 /**
@@ -104,6 +104,9 @@ export interface Store {
    */
   maintain(): Promise<boolean>;
 
+  /** What `tally copy` needs of a store, beside what everybody reads; undefined while it cannot do that. */
+  readonly copying?: Copying;
+
   /** Settle what is in flight, release everything. Later calls reject with STORE_UNAVAILABLE. */
   close(): Promise<void>;
 
@@ -112,6 +115,58 @@ export interface Store {
    * to end, because what it knows may differ from what the disk has.
    */
   readonly failed: Promise<Error>;
+}
+
+/**
+ * Taking everything that a store keeps into another store, of whatever kind: counters as `list` gives them, the change
+ * log as `changesSince` does, and what stands here. Neither store takes commits meanwhile.
+ *
+ * Rejects as commits do.
+ */
+export interface Copying {
+  /**
+   * Which store this is, and what a copy of it begins with. Sees every commit that resolved before it was called.
+   */
+  exportHead(): Promise<ExportHead>;
+
+  /**
+   * Read a page of the request ids that live, with the answers kept under them: by generation, the oldest first,
+   * and in the order of the bytes of their keys. Sees every commit that resolved before it was called.
+   *
+   * @param cursor  where a former answer ended; "" for the beginning. Opaque
+   * @param limit   the most ids, 1 and up
+   * @throws TallyError ROW_CORRUPT  when a record fails its checksum: its answer could not be given again
+   */
+  exportRequestIds(cursor: string, limit: number): Promise<RequestIdPage>;
+
+  /** What a copy into this store would find, and how far one has come. */
+  importState(): Promise<ImportState>;
+
+  /**
+   * Begin a copy into this store, in one atomic durable step.
+   *
+   * - What a copy that was begun before has brought goes, be it ended or not.
+   * - The running time goes on from the source's, and its generations of request ids are there, without ids yet: so
+   *   each id lives as long here as it would have lived there.
+   * - Until `endImport` the store is opened for `purpose: "copy"` only.
+   *
+   * Rejects with a defect (TypeError), and changes nothing, when there is anything that no copy has brought.
+   */
+  beginImport(from: ExportHead): Promise<void>;
+
+  /**
+   * Take in a part of what another store gave out, in one atomic durable step with `progress`, which `importState`
+   * gives from then on. The parts come as the pages did: first all counters, then the whole change log, then all
+   * request ids; nothing twice. No commits meanwhile.
+   *
+   * - Counters stay what they were: uid, revisions, times, settings and labels.
+   * - Changes get positions of this store, in the same order; each of `commits` is one commit here too.
+   * - A change of a uid that no counter has is one of a counter that was deleted.
+   */
+  import(part: ImportPart): Promise<void>;
+
+  /** End the copy: from now on the store can be opened to be served. `importState` knows of the copy until then. */
+  endImport(): Promise<void>;
 }
 
 /** Counters that were looked for. */
@@ -137,6 +192,61 @@ export interface StoredChange extends Change {
   readonly uid: string;
   /** Orders commits; opaque to callers, compared as text only for equality. */
   readonly position: string;
+}
+
+/** What is copied from, before its first page. */
+export interface ExportHead {
+  /** A text that no other store has, and that this one keeps. */
+  readonly storeId: string;
+  /**
+   * A text that is another one as soon as anything was changed that a copy would have, and when the store was opened
+   * to be served. Opening it for a copy leaves it as it is.
+   */
+  readonly state: string;
+  /** How long the store has been running, in milliseconds: what the times of the generations are to be seen from. */
+  readonly runMs: number;
+  /** The request ids that live, by generation: oldest first, the last one open. */
+  readonly generations: readonly Omit<Generation, "bytes">[];
+}
+
+export interface RequestIdPage {
+  readonly requestIds: readonly StoredRequestId[];
+  /** Where to go on. Equal to the cursor given when there was nothing more. */
+  readonly cursor: string;
+}
+
+/** A request id that lives, and the answer kept under it. */
+export interface StoredRequestId {
+  /** The id of its generation. */
+  readonly generation: number;
+  /** As `requestKey` makes it. */
+  readonly key: string;
+  /** As `encodeAnswer` makes it. */
+  readonly record: Uint8Array;
+}
+
+export interface ImportPart {
+  readonly counters?: readonly FullCounter[];
+  readonly openings?: readonly StoredChange[];
+  /** The changes of some commits, the older first; none is empty. */
+  readonly commits?: readonly (readonly StoredChange[])[];
+  readonly requestIds?: readonly StoredRequestId[];
+  /** How far the copy has come with this part; up to 1,000 characters, read only by who copies. */
+  readonly progress: string;
+}
+
+export interface ImportState {
+  /** No counter, no change and no request id that lives. */
+  readonly empty: boolean;
+  /** The copy into this store that was begun last; undefined when there was none, or the store was served since. */
+  readonly copy: ImportedCopy | undefined;
+}
+
+export interface ImportedCopy extends Pick<ExportHead, "storeId" | "state"> {
+  /** Of the last part taken in; "" before the first. */
+  readonly progress: string;
+  /** Whether the copy was ended. */
+  readonly ended: boolean;
 }
 
 export interface StoreTraits {
@@ -177,6 +287,11 @@ export interface StoreOptions {
   readonly retention: Retention;
   /** How many counters the store may keep in memory to save reads; some 500 bytes each. */
   readonly cachedCountersMax: number;
+  /**
+   * What the store is opened for; "serve" unless given. Whatever for, no other process may have it open for a copy, nor
+   * open it for a copy while this one has it. "serve" is refused while a copy into the store was begun and not ended.
+   */
+  readonly purpose?: "serve" | "copy" | undefined;
   /** Tell the operator something that is no failure: a sentence. */
   readonly warn: (message: string) => void;
 }

@@ -8,6 +8,10 @@ export class CountersInMemory {
   #names: string[] = [];
   #state: "sorted" | "added" | "deleted" = "sorted";
 
+  get size(): number {
+    return this.#counters.size;
+  }
+
   get(name: string): FullCounter | undefined {
     return this.#counters.get(name);
   }
@@ -24,6 +28,12 @@ export class CountersInMemory {
   delete(name: string): void {
     this.#counters.delete(name);
     this.#state = "deleted";
+  }
+
+  clear(): void {
+    this.#counters.clear();
+    this.#names = [];
+    this.#state = "sorted";
   }
 
   /**

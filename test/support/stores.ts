@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { v7 } from "uuid";
-import { DEFAULT_RETENTION, type Retention, type Store } from "../../src/service/store.ts";
+import { DEFAULT_RETENTION, type Retention, type Store, type StoreOptions } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { HandClock } from "./clock.ts";
 import type { Need } from "./needs.ts";
@@ -14,8 +14,8 @@ export interface Opened {
   readonly store: Store;
   readonly clock: HandClock;
   readonly warnings: string[];
-  /** Close, and open what was kept again. A store without durability comes back empty. */
-  reopen(): Promise<Store>;
+  /** Close, and open what was kept again, to be served if nothing else is said. Without durability it comes back empty. */
+  reopen(purpose?: StoreOptions["purpose"]): Promise<Store>;
   /** Close and clean up. */
   dispose(): Promise<void>;
 }
@@ -57,10 +57,10 @@ function kind(name: string, needs: readonly Need[], newUrl: (dir: string) => Pro
         },
         clock,
         warnings,
-        async reopen() {
+        async reopen(purpose) {
           await store.close();
           clock.runMs = 5_000_000; // Another process, another arbitrary start.
-          store = await openStore(url, options);
+          store = await openStore(url, { ...options, purpose });
           return store;
         },
         async dispose() {

@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { CORRUPT, requestKeys, type Save, touchedBy } from "../../core/batch.ts";
 import type { Batch } from "../../core/columns.ts";
-import type { Counter, Fixed } from "../../core/counter.ts";
+import type { Counter, Fixed, FullCounter } from "../../core/counter.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { RowCache } from "./row-cache.ts";
@@ -107,7 +107,7 @@ export class BatchRows {
       const row = made.get(index) ?? rows[index]!;
       const { labels } = fixed.get(index) ?? facts.fixed.get(index)!;
       this.writes.delete(row, name, labels);
-      this.#log.deleted(row, name, keepHistory);
+      this.#log.deleted(row.id, name, row.counter.uid, keepHistory);
     }
     return made;
   }
@@ -131,6 +131,23 @@ export class BatchRows {
       if (row.id > this.#lastId) this.#lastId = row.id;
     }
     for (const index of deleted.keys()) this.#cache.delete(facts.names[index]!);
+  }
+
+  /** Make a counter as another store has it. Inside the caller's transaction. */
+  import(counter: FullCounter): void {
+    this.writes.insert(++this.#lastId, counter.name, counter, counter);
+  }
+
+  /** An id for a counter that was deleted in another store. Inside the caller's transaction. */
+  reserveId(): bigint {
+    this.writes.reserve(++this.#lastId);
+    return this.#lastId;
+  }
+
+  /** Take all counters away. Inside the caller's transaction. */
+  clear(): void {
+    this.writes.clear();
+    this.forget();
   }
 
   /** After a transaction was rolled back: nothing of it stays in memory. */

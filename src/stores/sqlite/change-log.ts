@@ -2,7 +2,6 @@ import type { Database, Statement } from "better-sqlite3";
 import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.ts";
 import { uidToBytes } from "../../core/uid.ts";
 import { checksumOf, type PackedCommit, packChanges, readChanges } from "../packed-changes.ts";
-import type { Row } from "./rows.ts";
 
 /**
  * The change log: one row a commit, its changes packed. A row a counter instead would halve the throughput.
@@ -23,12 +22,14 @@ export class ChangeLog {
   readonly #close: Statement<[bigint]>;
   readonly #bury: Statement<[bigint, string, Uint8Array, bigint]>;
   readonly #unbury: Statement<[bigint]>;
+  readonly #edge: (order: "ASC" | "DESC") => LogRow | undefined;
+  readonly #clear: () => void;
   /** The oldest commit that is kept, and the newest. */
-  #first: bigint;
-  #position: bigint;
+  #first = 1n;
+  #position = 0n;
   /** The bytes of all changes ever, and of those dropped. */
-  #bytesEnd: bigint;
-  #bytesDropped: bigint;
+  #bytesEnd = 0n;
+  #bytesDropped = 0n;
 
   constructor(db: Database, bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -41,10 +42,17 @@ export class ChangeLog {
     this.#close = db.prepare("DELETE FROM change_openings WHERE counter_id = ?");
     this.#bury = db.prepare("INSERT INTO deleted_counters VALUES (?, ?, ?, ?)");
     this.#unbury = db.prepare("DELETE FROM deleted_counters WHERE id = ?");
-    const edge = (order: string) =>
+    this.#edge = (order) =>
       db.prepare<[], LogRow>(`SELECT * FROM change_log ORDER BY position ${order} LIMIT 1`).get();
-    const first = edge("ASC");
-    const last = edge("DESC");
+    this.#clear = () =>
+      db.exec("DELETE FROM change_log; DELETE FROM change_openings; DELETE FROM deleted_counters");
+    this.reload();
+  }
+
+  /** Look again what the log has. */
+  reload(): void {
+    const first = this.#edge("ASC");
+    const last = this.#edge("DESC");
     this.#first = first?.position ?? 1n;
     this.#position = last?.position ?? 0n;
     this.#bytesEnd = last?.bytes_end ?? 0n;
@@ -70,8 +78,37 @@ export class ChangeLog {
    *
    * @param keepHistory  whether its changes are still given out
    */
-  deleted({ id, counter }: Pick<Row, "id" | "counter">, name: string, keepHistory: boolean): void {
-    this.#bury.run(id, name, uidToBytes(counter.uid), keepHistory ? 1n : 0n);
+  deleted(id: bigint, name: string, uid: string, keepHistory: boolean): void {
+    this.#bury.run(id, name, uidToBytes(uid), keepHistory ? 1n : 0n);
+  }
+
+  /** Forget everything. Inside the caller's transaction. */
+  clear(): void {
+    this.#clear();
+    this.reload();
+  }
+
+  /** A text that is another one as soon as the log is. */
+  get state(): string {
+    return `${this.#first}.${this.#position}`;
+  }
+
+  get isEmpty(): boolean {
+    return this.#position === 0n;
+  }
+
+  /** Take in the opening of a counter from another store. Inside the caller's transaction. */
+  importOpening(id: bigint, { revision, value, time }: Change): void {
+    this.#open.run(id, BigInt(revision), value, BigInt(time));
+  }
+
+  /** Take in a commit from another store; see `append`. */
+  importCommit(changes: ChangeColumns, ids: readonly bigint[], time: number): void {
+    if (this.isEmpty) {
+      this.#position = 1n; // Openings are given to who has not come to the first commit, so that one is the second.
+      this.#first = 2n;
+    }
+    this.append(changes, ids, time);
   }
 
   /** Where the log ends; give it to `rewind` when the transaction is rolled back. */

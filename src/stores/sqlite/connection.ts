@@ -1,11 +1,12 @@
 import { type Context, decideBatch } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
-import type { Retention } from "../../service/store.ts";
+import type { ExportHead, ImportPart, ImportState, StoreOptions } from "../../service/store.ts";
 import type { Violation } from "../bounds.ts";
 import { BatchRows } from "./batch-rows.ts";
 import { ChangeLog } from "./change-log.ts";
 import { Checkpoints } from "./checkpoints.ts";
+import { CopyTarget } from "./copy-target.ts";
 import { type OpenedFile, openForWriting } from "./opening.ts";
 import { RequestIds } from "./request-ids.ts";
 import { type Moment, RunningTime } from "./running-time.ts";
@@ -22,21 +23,28 @@ export class WriteConnection {
   readonly #requestIds: RequestIds;
   readonly #log: ChangeLog;
   readonly #time: RunningTime;
+  /** Once a copy has looked at the file. */
+  #copyTarget: CopyTarget | undefined;
   #warnedEarly = false;
 
   /**
-   * @param path    the real path of the data file; the caller holds the lock
-   * @param decide  the rule; tests put another in its place
+   * @param path     the real path of the data file; the caller holds the lock
+   * @param options  see StoreOptions
+   * @param decide   the rule; tests put another in its place
    * @throws TallyError STORE_UNAVAILABLE, or SQLite's own error
    */
   constructor(
     path: string,
-    { retention, cachedCountersMax }: { retention: Retention; cachedCountersMax: number },
+    {
+      retention,
+      cachedCountersMax,
+      purpose,
+    }: Pick<StoreOptions, "retention" | "cachedCountersMax" | "purpose">,
     moment: Moment,
     decide: typeof decideBatch = decideBatch,
   ) {
     this.#decide = decide;
-    this.#file = openForWriting(path);
+    this.#file = openForWriting(path, purpose);
     const { db } = this.#file;
     try {
       this.checkpoints = new Checkpoints(db);
@@ -92,6 +100,7 @@ export class WriteConnection {
         this.#transaction.rollback();
         return outcomes;
       }
+      this.#copyTarget?.served();
       const made = this.#rows.write(save, loaded);
       this.#requestIds.save(save.answers, runMs);
       const ids = loaded.rows.map((row, index) => (row ?? made.get(index))?.id);
@@ -141,6 +150,54 @@ export class WriteConnection {
     }
   }
 
+  /**
+   * See Copying.exportHead.
+   *
+   * @param newId  what the store is to be known by from now on, if it has no id yet
+   */
+  exportHead(moment: Moment, newId: string): ExportHead {
+    const { db } = this.#file;
+    const { generations } = this.#requestIds;
+    return this.#write(moment, () => {
+      db.prepare("UPDATE copying SET store_id = ? WHERE store_id IS NULL").run(newId);
+      const storeId = db.prepare<[], string>("SELECT store_id FROM copying").pluck().get()!;
+      const starts = db.prepare<[], bigint>("SELECT starts FROM service_time").pluck().get();
+      const state = `${starts}.${this.#log.state}.${generations[0]!.id}`;
+      return { storeId, state, runMs: this.#time.at(moment), generations };
+    });
+  }
+
+  importState(): ImportState {
+    return this.#target.state;
+  }
+
+  beginImport(head: ExportHead, moment: Moment): void {
+    this.#write(moment, () => {
+      this.#target.begin(head);
+      this.#persist(head.runMs);
+    });
+    this.#time.goOnFrom(head.runMs, moment);
+  }
+
+  import(part: ImportPart, moment: Moment): void {
+    this.#write(moment, () => {
+      this.#target.import(part);
+      this.#requestIds.persist();
+    });
+  }
+
+  endImport(moment: Moment): void {
+    this.#write(moment, () => {
+      this.#target.end();
+      this.#persist(this.#time.at(moment));
+    });
+  }
+
+  get #target(): CopyTarget {
+    this.#copyTarget ??= new CopyTarget(this.#file.db, this.#rows, this.#requestIds, this.#log);
+    return this.#copyTarget;
+  }
+
   close(moment: Moment): void {
     const { db } = this.#file;
     try {
@@ -155,6 +212,22 @@ export class WriteConnection {
   #persist(runMs: number): void {
     this.#time.persist(runMs);
     this.#requestIds.persist();
+  }
+
+  /** A step of a copy: in a transaction, durable when it returns. */
+  #write<Result>(moment: Moment, step: () => Result): Result {
+    const logEnd = this.#log.end;
+    try {
+      this.#transaction.begin();
+      const result = step();
+      this.#transaction.commit();
+      this.checkpoints.committed();
+      return result;
+    } catch (error) {
+      this.#undo(logEnd, this.#time.at(moment));
+      this.#log.reload();
+      throw asTallyError(error);
+    }
   }
 
   /** After any error: nothing of the transaction stays, in the file or in memory. */

@@ -1,5 +1,7 @@
 import Database from "better-sqlite3";
+import type { StoreOptions } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
+import { SERVED } from "./copy-target.ts";
 import { assertOurs, assertSqliteFloor, migrate } from "./schema.ts";
 
 export interface OpenedFile {
@@ -12,10 +14,11 @@ export interface OpenedFile {
 /**
  * Open the data file for writing, bring it to this schema, and take what a crash left in the WAL into the file.
  *
- * @param path  the real path of the data file; the caller holds the lock
+ * @param path     the real path of the data file; the caller holds the lock
+ * @param purpose  see StoreOptions
  * @throws TallyError STORE_UNAVAILABLE, or SQLite's own error; the file is closed again
  */
-export function openForWriting(path: string): OpenedFile {
+export function openForWriting(path: string, purpose: StoreOptions["purpose"] = "serve"): OpenedFile {
   const db = new Database(path);
   try {
     db.defaultSafeIntegers(true);
@@ -28,8 +31,9 @@ export function openForWriting(path: string): OpenedFile {
     db.pragma("trusted_schema = OFF");
     db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
     const migratedFrom = migrate(db);
+    if (purpose === "serve") assertNoHalfCopy(db, path);
     db.pragma("wal_checkpoint(TRUNCATE)");
-    assertDurable(db);
+    assertDurable(db, purpose);
     return { db, sqliteVersion, migratedFrom };
   } catch (error) {
     db.close();
@@ -39,12 +43,22 @@ export function openForWriting(path: string): OpenedFile {
 
 const PAGE_CACHE_KIB = 65_536;
 
+/** What is being copied into the file is not all there, and callers would count on top of a part. */
+function assertNoHalfCopy(db: Database.Database, path: string): void {
+  const ended = db.prepare<[], bigint | null>("SELECT ended FROM copying").pluck().get();
+  if (ended !== 0n) return;
+  throw unusable(
+    `A copy into ${path} was begun and has not ended: run the same \`tally copy\` again to end it, or give Tally another file.`,
+  );
+}
+
 /**
  * The pragma reads 2 whatever is in force until something was written, so this looks after a write: one that
  * changes a byte, because SQLite leaves a page alone that would stay the same. Also shows that fsync works here.
  */
-function assertDurable(db: Database.Database): void {
-  db.exec("UPDATE service_time SET starts = starts + 1");
+function assertDurable(db: Database.Database, purpose: "serve" | "copy"): void {
+  if (purpose === "copy") db.exec("UPDATE copying SET opens = opens + 1");
+  else db.exec(`UPDATE service_time SET starts = starts + 1; ${SERVED}`);
   const synchronous = Number(db.pragma("synchronous", { simple: true }));
   const journal = db.pragma("journal_mode", { simple: true });
   if (synchronous !== 2 || journal !== "wal") {

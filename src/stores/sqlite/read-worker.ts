@@ -5,13 +5,14 @@ import type { Selection } from "../../core/selection.ts";
 import { ChangeLogReader } from "./change-log-reader.ts";
 import { PageReader } from "./pages.ts";
 import { asOfOneMoment, openReadOnly } from "./reading.ts";
+import { RequestIdReader } from "./request-id-reader.ts";
 import { RowReader, toFullCounter } from "./rows.ts";
 import { serveThread } from "./thread.ts";
 
 /** A symbol does not cross threads. */
 export type Read = FullCounter | undefined | "corrupt";
 
-export interface ChangesRequest {
+export interface WalkRequest {
   readonly cursor: string;
   readonly limit: number;
 }
@@ -27,6 +28,7 @@ serveThread<{ path: string }>(({ path }) => {
   const rows = new RowReader(db);
   const pages = new PageReader(db, rows);
   const log = new ChangeLogReader(db);
+  const requestIds = new RequestIdReader(db);
   return {
     opened: undefined,
     handlers: {
@@ -39,7 +41,8 @@ serveThread<{ path: string }>(({ path }) => {
       list: asOfOneMoment(db, ({ selection, from, limit }: ListRequest) =>
         pages.read(selection, from, limit),
       ),
-      changesSince: asOfOneMoment(db, ({ cursor, limit }: ChangesRequest) => log.since(cursor, limit)),
+      changesSince: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => log.since(cursor, limit)),
+      exportRequestIds: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => requestIds.page(cursor, limit)),
       close: () => void db.close(),
     },
   };

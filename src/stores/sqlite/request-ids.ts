@@ -6,6 +6,7 @@ import {
   planGenerations,
   type RequestIdRetention,
 } from "../../core/request-ids.ts";
+import type { ExportHead, StoredRequestId } from "../../service/store.ts";
 import { Checksum } from "../checksum.ts";
 
 /**
@@ -65,6 +66,34 @@ export class RequestIds {
     const fresh = new RequestIds(this.#db, this.#retention, runMs);
     this.#live = fresh.#live;
     this.plan(runMs);
+  }
+
+  /** Whether there is no id that lives. */
+  get isEmpty(): boolean {
+    return this.#live.every(({ isEmpty }) => isEmpty);
+  }
+
+  get generations(): ExportHead["generations"] {
+    return this.#live.map(({ id, openedMs, closedMs }) => ({ id, openedMs, closedMs }));
+  }
+
+  /** Have these generations, without ids, and no others. Inside the caller's transaction. */
+  begin(generations: ExportHead["generations"]): void {
+    const ids = this.#db.prepare<[], bigint>("SELECT id FROM request_id_generations").pluck().all();
+    for (const id of ids) this.#db.exec(`DROP TABLE request_ids_${id}`);
+    this.#db.exec("DELETE FROM request_id_generations");
+    this.#live = [];
+    for (const { id, openedMs, closedMs } of generations) {
+      this.#open(id, openedMs);
+      if (closedMs !== undefined) this.#live.at(-1)!.close(closedMs);
+    }
+  }
+
+  /** Take in ids of another store, into the generations that it has them in. Inside the caller's transaction. */
+  import(requestIds: readonly StoredRequestId[]): void {
+    for (const { generation, key, record } of requestIds) {
+      this.#live.find(({ id }) => id === generation)!.save(key, record);
+    }
   }
 
   /** Look at what is due. Returns true when ids are to be forgotten before their time. */
@@ -146,7 +175,7 @@ class LiveGeneration implements Generation {
   #first: string;
   #last: string;
   readonly #db: Database;
-  readonly #find: Statement<[string], { checksum: bigint; record: Uint8Array }>;
+  readonly #find: Statement<[string], RecordRow>;
   readonly #insert: Statement<[string, bigint, Uint8Array]>;
 
   constructor(db: Database, row: GenerationRow) {
@@ -164,11 +193,14 @@ class LiveGeneration implements Generation {
     this.#last = edge("DESC");
   }
 
+  get isEmpty(): boolean {
+    return this.#last === "";
+  }
+
   find(key: string): Uint8Array | undefined | typeof CORRUPT {
     if (key > this.#last || key < this.#first) return undefined;
     const found = this.#find.get(key);
-    if (found === undefined) return undefined;
-    return checksumOf(key, found.record) === found.checksum ? found.record : CORRUPT;
+    return found && soundRecord(key, found);
   }
 
   save(key: string, record: Uint8Array): void {
@@ -189,6 +221,16 @@ class LiveGeneration implements Generation {
       .prepare("UPDATE request_id_generations SET closed_ms = ?, bytes = ? WHERE id = ?")
       .run(closed, BigInt(this.bytes), BigInt(this.id));
   }
+}
+
+/** A row of a generation's table, without its key. */
+export interface RecordRow {
+  readonly checksum: bigint;
+  readonly record: Uint8Array;
+}
+
+export function soundRecord(key: string, { checksum, record }: RecordRow): Uint8Array | typeof CORRUPT {
+  return checksumOf(key, record) === checksum ? record : CORRUPT;
 }
 
 function checksumOf(key: string, record: Uint8Array): bigint {

@@ -208,6 +208,9 @@ export class RowWriter {
   readonly #updateSettings: Statement;
   readonly #delete: Statement<[bigint]>;
   readonly #lastId: Statement<[], bigint>;
+  readonly #setLastId: Statement<[bigint]>;
+  readonly #firstId: Statement<[bigint]>;
+  readonly #clear: () => void;
   readonly #labels: LabelWriter;
 
   constructor(db: Database) {
@@ -221,6 +224,12 @@ export class RowWriter {
       WHERE id = $id`);
     this.#delete = db.prepare("DELETE FROM counters WHERE id = ?");
     this.#lastId = db.prepare<[], bigint>("SELECT seq FROM sqlite_sequence WHERE name = 'counters'").pluck();
+    this.#setLastId = db.prepare("UPDATE sqlite_sequence SET seq = ? WHERE name = 'counters'");
+    this.#firstId = db.prepare("INSERT INTO sqlite_sequence VALUES ('counters', ?)");
+    this.#clear = () =>
+      db.exec(
+        "DELETE FROM counter_labels; DELETE FROM recent_counts; DELETE FROM counts; DELETE FROM counters",
+      );
     this.#labels = new LabelWriter(db);
   }
 
@@ -234,6 +243,16 @@ export class RowWriter {
     this.#insert.run(raw);
     this.#labels.insert(id, name, fixed.labels);
     return this.#insertCount(raw, fixed, count);
+  }
+
+  /** Have no counter get this id: what was deleted in another store has it here. */
+  reserve(id: bigint): void {
+    if (this.#setLastId.run(id).changes === 0) this.#firstId.run(id);
+  }
+
+  /** Take all counters away. */
+  clear(): void {
+    this.#clear();
   }
 
   /** @throws SQLITE_CORRUPT when the row is not there any more */

@@ -14,7 +14,7 @@ export class RunningTime {
   /** When this start was, by the monotonic clock. */
   readonly #startedMs: number;
   /** Running time before this start, from the file. */
-  readonly #ranMs: number;
+  #ranMs: number;
   #persistedMs: number;
   #changedSincePersist = false;
 
@@ -27,6 +27,11 @@ export class RunningTime {
 
   at({ monotonic }: Moment): number {
     return this.#ranMs + monotonic - this.#startedMs;
+  }
+
+  /** Go on from another running time than the file's. */
+  goOnFrom(runMs: number, moment: Moment): void {
+    this.#ranMs += runMs - this.at(moment);
   }
 
   /** Something was committed: the file falls behind sooner. */

@@ -116,6 +116,18 @@ const MIGRATIONS = [
     history INTEGER NOT NULL -- 1: its changes are still given out; 0: only its deletion.
   ) STRICT;
   `,
+  `
+  -- Copies from this file and into it, in one row; see copy-target.ts.
+  CREATE TABLE copying (
+    store_id TEXT, -- Tells this file from all others; NULL until a copy asks for it.
+    opens INTEGER NOT NULL, -- How often it was opened for a copy: the write that such a start shows its durability by.
+    source_id TEXT, -- What the latest copy into this file is a copy of; NULL without one, and once it was served.
+    source_state TEXT,
+    progress TEXT,
+    ended INTEGER -- 1: all of it is here.
+  ) STRICT;
+  INSERT INTO copying (opens) VALUES (0);
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -8,20 +8,33 @@ import { TallyError } from "../../core/errors.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type {
   ChangePage,
+  Copying,
   CounterPage,
   Counters,
+  ExportHead,
+  ImportPart,
+  ImportState,
+  RequestIdPage,
   Store,
   StoreOptions,
   StoreTraits,
 } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
-import type { ChangesRequest, ListRequest, Read } from "./read-worker.ts";
+import type { ListRequest, Read, WalkRequest } from "./read-worker.ts";
 import type { Moment } from "./running-time.ts";
 import { ScanThread } from "./scan-thread.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
 import { Thread } from "./thread.ts";
-import type { CommitRequest, MaintainAnswer, WriteData, WriteOpened } from "./write-worker.ts";
+import type {
+  BeginRequest,
+  CommitRequest,
+  HeadRequest,
+  ImportRequest,
+  MaintainAnswer,
+  WriteData,
+  WriteOpened,
+} from "./write-worker.ts";
 
 /**
  * Counters in one SQLite file: a thread that writes, a thread that reads, and this side, which only asks.
@@ -31,8 +44,8 @@ import type { CommitRequest, MaintainAnswer, WriteData, WriteOpened } from "./wr
  */
 export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
   const real = await realPathOf(path);
-  const { clock, retention, cachedCountersMax } = options;
-  const data: WriteData = { path: real, retention, cachedCountersMax, moment: momentOf(clock) };
+  const { clock, retention, cachedCountersMax, purpose } = options;
+  const data: WriteData = { path: real, retention, cachedCountersMax, purpose, moment: momentOf(clock) };
   const { thread: writer, opened } = await Thread.start<WriteOpened>(
     "write-worker",
     data,
@@ -58,9 +71,10 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   }
 }
 
-class SqliteStore implements Store {
+class SqliteStore implements Store, Copying {
   readonly traits: StoreTraits;
   readonly failed: Promise<Error>;
+  readonly copying: Copying = this;
   readonly #writer: Thread;
   readonly #reader: Thread;
   readonly #scanner: ScanThread;
@@ -111,7 +125,7 @@ class SqliteStore implements Store {
   }
 
   changesSince(cursor: string, limit: number): Promise<ChangePage> {
-    return this.#reader.ask("changesSince", { cursor, limit } satisfies ChangesRequest);
+    return this.#reader.ask("changesSince", { cursor, limit } satisfies WalkRequest);
   }
 
   async maintain(): Promise<boolean> {
@@ -119,6 +133,35 @@ class SqliteStore implements Store {
     const { more, warnings } = await this.#writer.ask<MaintainAnswer>("maintain", momentOf(clock));
     for (const warning of warnings) warn(warning);
     return more;
+  }
+
+  exportHead(): Promise<ExportHead> {
+    const { clock, newUid } = this.#options;
+    return this.#writer.ask("exportHead", { newId: newUid(), moment: momentOf(clock) } satisfies HeadRequest);
+  }
+
+  exportRequestIds(cursor: string, limit: number): Promise<RequestIdPage> {
+    return this.#reader.ask("exportRequestIds", { cursor, limit } satisfies WalkRequest);
+  }
+
+  importState(): Promise<ImportState> {
+    return this.#writer.ask("importState", undefined);
+  }
+
+  beginImport(head: ExportHead): Promise<void> {
+    return this.#writer.ask("beginImport", { head, moment: this.#moment } satisfies BeginRequest);
+  }
+
+  import(part: ImportPart): Promise<void> {
+    return this.#writer.ask("import", { part, moment: this.#moment } satisfies ImportRequest);
+  }
+
+  endImport(): Promise<void> {
+    return this.#writer.ask("endImport", this.#moment);
+  }
+
+  get #moment(): Moment {
+    return momentOf(this.#options.clock);
   }
 
   async close(): Promise<void> {

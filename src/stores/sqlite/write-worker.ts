@@ -1,5 +1,5 @@
 /** The thread that owns the lock and the only connection that writes. */
-import type { Retention } from "../../service/store.ts";
+import type { ExportHead, ImportPart, Retention, StoreOptions } from "../../service/store.ts";
 import { WriteConnection } from "./connection.ts";
 import { type CrossingBatch, type CrossingOutcomes, packOutcomes, unpackBatch } from "./crossing.ts";
 import { holdLock } from "./lock.ts";
@@ -11,6 +11,7 @@ export interface WriteData {
   readonly path: string;
   readonly retention: Retention;
   readonly cachedCountersMax: number;
+  readonly purpose?: StoreOptions["purpose"];
   readonly moment: Moment;
 }
 
@@ -24,6 +25,21 @@ export interface CommitRequest {
   readonly batch: CrossingBatch;
   readonly moment: Moment;
   readonly uidSeed: string;
+}
+
+export interface HeadRequest {
+  readonly newId: string;
+  readonly moment: Moment;
+}
+
+export interface BeginRequest {
+  readonly head: ExportHead;
+  readonly moment: Moment;
+}
+
+export interface ImportRequest {
+  readonly part: ImportPart;
+  readonly moment: Moment;
 }
 
 export interface MaintainAnswer {
@@ -46,6 +62,11 @@ serveThread<WriteData>((data) => {
         const more = connection.maintain(moment, (warning) => warnings.push(warning));
         return { more, warnings };
       },
+      exportHead: ({ newId, moment }: HeadRequest) => connection.exportHead(moment, newId),
+      importState: () => connection.importState(),
+      beginImport: ({ head, moment }: BeginRequest) => connection.beginImport(head, moment),
+      import: ({ part, moment }: ImportRequest) => connection.import(part, moment),
+      endImport: (moment: Moment) => connection.endImport(moment),
       checkpoint: () => connection.checkpoints.ifGrown(),
       close: (moment: Moment) => {
         connection.close(moment);

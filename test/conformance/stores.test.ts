@@ -7,6 +7,7 @@ import { commitSuite } from "./commit.ts";
 import { deletingSuite } from "./deleting.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
 import { modelSuite } from "./model.ts";
+import { movingSuite } from "./moving.ts";
 import { readsSuite } from "./reads.ts";
 import { settingsSuite } from "./settings.ts";
 
@@ -18,6 +19,7 @@ for (const kind of STORES) {
     describe("changes", () => changesSuite(kind));
     describe("settings", () => settingsSuite(kind));
     describe("deleting", () => deletingSuite(kind));
+    describe("moving", () => movingSuite(kind));
     describe("model", () => modelSuite(kind));
   });
 }

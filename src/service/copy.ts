@@ -1,0 +1,193 @@
+import { ChangeKind } from "../core/change.ts";
+import type { Selection } from "../core/selection.ts";
+import type { Copying, ExportHead, ImportPart, ImportState, Store, StoredChange } from "./store.ts";
+import { type Verified, verifyCopy } from "./verify-copy.ts";
+
+/** How much has been copied, or compared. */
+export interface Progress {
+  readonly phase: "counters" | "changes" | "request ids" | "verifying";
+  readonly counters: number;
+  /** Of the change log, openings included. */
+  readonly changes: number;
+  readonly requestIds: number;
+}
+
+export interface Copied extends Verified {
+  /** Whether there was nothing left to copy: it was all here from a run before, and was compared again. */
+  readonly before: boolean;
+  /** Whether a run before had begun it. */
+  readonly resumed: boolean;
+}
+
+/** Why a copy did not come to its end: one sentence for the operator. */
+export class CopyError extends Error {
+  override readonly name = "CopyError";
+  readonly reason: CopyFailure;
+  constructor(reason: CopyFailure, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+export type CopyFailure =
+  /** The target has something else, or one of the stores cannot be copied; nothing was changed. */
+  | "REFUSED"
+  /** Something in the source is damaged. */
+  | "DAMAGED"
+  /** What was copied is not what is in the source. */
+  | "DIFFERENT"
+  /** Told to stop; the next run goes on. */
+  | "STOPPED";
+
+/**
+ * Take everything that a store keeps into another one: counters, the change log, and the request ids that live. Both
+ * are opened for `purpose: "copy"`.
+ *
+ * May be interrupted at any moment: called again with the same stores, it goes on where the target stands; or begins
+ * anew, should the source have changed meanwhile. Ends the copy only after both were compared, item by item.
+ *
+ * @param options.onProgress  told after each part
+ * @param options.signal      stop after the part in flight
+ * @param options.partMax     how much one commit takes in, about
+ * @throws CopyError
+ * @throws TallyError  when a store fails; run again to go on
+ */
+export async function copyStore(
+  from: Store,
+  to: Store,
+  options: { onProgress?: (progress: Progress) => void; signal?: AbortSignal; partMax?: number } = {},
+): Promise<Copied> {
+  const { onProgress = () => {}, signal, partMax = PART_MAX } = options;
+  const [source, target] = [copyingOf(from), copyingOf(to)];
+  const head = await source.exportHead();
+  const state = await target.importState();
+  const start = startOf(head, state);
+  if (start === "anew") await target.beginImport(head);
+  let at = start === "anew" ? BEGINNING : start;
+
+  const parts = partsOf(from, source, at, partMax);
+  let next = parts.next();
+  for (;;) {
+    const { value: part, done } = await next;
+    if (done) break;
+    next = parts.next(); // Read while the one before is written.
+    next.catch(() => {}); // Told when its turn comes.
+    await target.import({ ...part.items, progress: JSON.stringify(part.at) });
+    at = part.at;
+    onProgress(at);
+    if (signal?.aborted) throw new CopyError("STOPPED", STOPPED);
+  }
+
+  const verified = await verifyCopy(from, to, (verified) => {
+    onProgress({ ...verified, phase: "verifying" });
+    if (signal?.aborted) throw new CopyError("STOPPED", STOPPED);
+  });
+  if ("difference" in verified) {
+    await target.import({ progress: "" }); // Which has the next run begin anew.
+    throw new CopyError(
+      "DIFFERENT",
+      `The copy is not what the source has; it differs in ${verified.difference}. ${ANEW}`,
+    );
+  }
+  const before = state.copy?.ended === true && start !== "anew";
+  if (!before) await target.endImport();
+  return { ...verified, before, resumed: start !== "anew" };
+}
+
+const STOPPED =
+  "Stopped; the same command goes on from here. Until it has ended, the target cannot be served.";
+const ANEW = "The target cannot be served; the same command copies it anew.";
+
+function copyingOf({ copying, traits }: Store): Copying {
+  if (copying === undefined) throw new CopyError("REFUSED", `${traits.title} cannot be copied.`);
+  return copying;
+}
+
+/** Where a copy stands: what was taken in, and the cursor of the phase it is in. */
+interface At extends Progress {
+  readonly phase: Exclude<Progress["phase"], "verifying">;
+  readonly cursor: string;
+}
+
+const BEGINNING: At = { phase: "counters", cursor: "", counters: 0, changes: 0, requestIds: 0 };
+
+/**
+ * Where to begin: "anew" takes away what a copy before has brought.
+ *
+ * @throws CopyError REFUSED when the target has anything else
+ */
+function startOf(head: ExportHead, { empty, copy }: ImportState): At | "anew" {
+  if (head.storeId === copy?.storeId) {
+    return head.state === copy.state && copy.progress !== "" ? JSON.parse(copy.progress) : "anew";
+  }
+  if (empty && (copy === undefined || copy.ended)) return "anew";
+  throw new CopyError(
+    "REFUSED",
+    copy === undefined
+      ? "The target has counters, changes or request ids of its own; a copy needs an empty one. Nothing was changed."
+      : "The target has a copy of another store, or a part of one; give an empty target. Nothing was changed.",
+  );
+}
+
+interface Part {
+  readonly items: Omit<ImportPart, "progress">;
+  /** After these. */
+  readonly at: At;
+}
+
+/** What is left to copy, in parts. */
+async function* partsOf(from: Store, source: Copying, start: At, max: number): AsyncGenerator<Part> {
+  let at = start;
+  while (at.phase === "counters") {
+    const { counters, corruptNames, next } = await from.list(ALL, at.cursor, Math.min(max, 1_000));
+    if (corruptNames.length > 0) throw damaged(corruptNames);
+    at = { ...at, counters: at.counters + counters.length };
+    at = next === undefined ? { ...at, phase: "changes", cursor: "" } : { ...at, cursor: next };
+    yield { items: { counters }, at };
+  }
+  while (at.phase === "changes") {
+    const { changes, cursor } = await from.changesSince(at.cursor, max);
+    const end = cursor === at.cursor;
+    at = { ...at, changes: at.changes + changes.length, cursor };
+    if (end) at = { ...at, phase: "request ids", cursor: "" };
+    yield { items: { openings: changes.filter(isOpening), commits: commitsOf(changes) }, at };
+  }
+  for (;;) {
+    const { requestIds, cursor } = await source.exportRequestIds(at.cursor, max);
+    if (cursor === at.cursor) return;
+    at = { ...at, requestIds: at.requestIds + requestIds.length, cursor };
+    yield { items: { requestIds }, at };
+  }
+}
+
+/** Every counter. */
+const ALL: Selection = { prefix: "", labels: {} };
+
+/** So much that fsync does not count, so little that somebody who stops it need not wait. */
+const PART_MAX = 4_000;
+
+function isOpening({ kind }: StoredChange): boolean {
+  return kind === ChangeKind.OPENING;
+}
+
+/** The changes by commit. */
+function commitsOf(changes: readonly StoredChange[]): StoredChange[][] {
+  const commits: StoredChange[][] = [];
+  let position: string | undefined;
+  for (const change of changes) {
+    if (isOpening(change)) continue;
+    if (change.position !== position) commits.push([]);
+    position = change.position;
+    commits.at(-1)!.push(change);
+  }
+  return commits;
+}
+
+function damaged(names: readonly string[]): CopyError {
+  const some = names.slice(0, 5).join(", ");
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+  return new CopyError(
+    "DAMAGED",
+    `The source has damaged counters (${some}${more}); restore it from a backup.`,
+  );
+}

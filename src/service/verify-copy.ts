@@ -1,0 +1,255 @@
+import { hash } from "node:crypto";
+import { type Change, ChangeKind } from "../core/change.ts";
+import type { FullCounter } from "../core/counter.ts";
+import type { ChangePage, RequestIdPage, Store, StoredChange, StoredRequestId } from "./store.ts";
+
+/** What was compared, and found to be the same. */
+export interface Verified {
+  readonly counters: number;
+  /** The sum of their values. */
+  readonly sum: bigint;
+  /** Of the change log, openings included. */
+  readonly changes: number;
+  readonly requestIds: number;
+}
+
+/** The first difference that was found: "the counter a". */
+interface Different {
+  readonly difference: string;
+}
+
+/**
+ * Compare a copy with what it is a copy of: every counter, every change in its order, every request id and answer.
+ * And that the changes of the copy lead to its values, as they do in the source.
+ *
+ * @param onCompared  told how much has been compared, now and then
+ */
+export async function verifyCopy(
+  from: Store,
+  to: Store,
+  onCompared: (compared: Omit<Verified, "sum">) => void = () => {},
+): Promise<Verified | Different> {
+  const compared = { counters: 0, changes: 0, requestIds: 0 };
+  const told = <Item>(kind: keyof typeof compared, same: (a: Item, b: Item) => boolean) => {
+    return (a: Item, b: Item) => {
+      if (++compared[kind] % TELL_EVERY === 0) onCompared(compared);
+      return same(a, b);
+    };
+  };
+
+  let sum = 0n;
+  const values = new Weighed();
+  const counter = await differing(
+    counterPages(from),
+    counterPages(to),
+    told("counters", (a: FullCounter, b: FullCounter) => {
+      sum += b.value;
+      values.add(b.uid, b.value, b.revision);
+      return sameCounter(a, b);
+    }),
+  );
+  if (counter !== undefined) return { difference: `the counter ${counter.name}` };
+
+  const [openings, openingsOfCopy] = [new Openings(), new Openings()];
+  const moved = new Weighed();
+  const deleted = new Set<string>();
+  const change = await differing(
+    changePages(from, (change) => openings.look(change)),
+    changePages(to, (change) => {
+      openingsOfCopy.look(change);
+      moved.add(change.uid, ...movedBy(change));
+      if (change.kind === ChangeKind.DELETE) deleted.add(change.uid);
+    }),
+    told("changes", sameChange),
+  );
+  if (change !== undefined) return { difference: `a change of ${change.name}` };
+  if (!openings.equal(openingsOfCopy)) return { difference: "what is left of dropped changes" };
+  compared.changes += openings.count;
+
+  // What became of counters that are gone led to no value that is there.
+  const gone = changePages(to, (change) => {
+    if (deleted.has(change.uid)) moved.subtract(change.uid, ...movedBy(change));
+  });
+  if (deleted.size > 0) for await (const _ of gone);
+  if (!moved.equal(values)) return { difference: "that its changes do not sum up to its values" };
+
+  const requestId = await differing(
+    requestIdPages(from),
+    requestIdPages(to),
+    told("requestIds", sameRequestId),
+  );
+  if (requestId !== undefined) return { difference: "a request id, or the answer kept under it" };
+  return { ...compared, sum };
+}
+
+const TELL_EVERY = 10_000;
+
+/** The first item in which two walks differ; undefined when they are the same to the end. */
+async function differing<Item>(
+  left: AsyncIterable<readonly Item[]>,
+  right: AsyncIterable<readonly Item[]>,
+  same: (a: Item, b: Item) => boolean,
+): Promise<Item | undefined> {
+  const [one, other] = [new Walk(left), new Walk(right)];
+  for (;;) {
+    if (one.item === undefined || other.item === undefined) await Promise.all([one.turn(), other.turn()]);
+    const [a, b] = [one.item, other.item];
+    if (a === undefined || b === undefined) return a ?? b;
+    if (!same(a, b)) return a;
+    one.next();
+    other.next();
+  }
+}
+
+/** Goes through pages item by item. */
+class Walk<Item> {
+  readonly #pages: AsyncIterator<readonly Item[]>;
+  #page: readonly Item[] = [];
+  #at = 0;
+
+  constructor(pages: AsyncIterable<readonly Item[]>) {
+    this.#pages = pages[Symbol.asyncIterator]();
+  }
+
+  /** The item it stands at; undefined at the end of the page. */
+  get item(): Item | undefined {
+    return this.#page[this.#at];
+  }
+
+  next(): void {
+    this.#at++;
+  }
+
+  /** At the end of a page go on with the next one that has items. */
+  async turn(): Promise<void> {
+    while (this.#at >= this.#page.length) {
+      const { value, done } = await this.#pages.next();
+      if (done) return;
+      this.#page = value;
+      this.#at = 0;
+    }
+  }
+}
+
+async function* counterPages(store: Store): AsyncGenerator<readonly FullCounter[]> {
+  for (let from: string | undefined = ""; from !== undefined; ) {
+    const { counters, corruptNames, next } = await store.list({ prefix: "", labels: {} }, from, 1_000);
+    yield corruptNames.length === 0 ? counters : [];
+    from = next;
+  }
+}
+
+/** The changes without the openings, whose order is each store's own. @param look  told of every one, openings too */
+async function* changePages(
+  store: Store,
+  look: (change: StoredChange) => void,
+): AsyncGenerator<readonly StoredChange[]> {
+  for (let cursor: string | undefined = ""; cursor !== undefined; ) {
+    const page: ChangePage = await store.changesSince(cursor, 4_000);
+    for (const change of page.changes) look(change);
+    yield page.changes.filter(({ kind }) => kind !== ChangeKind.OPENING);
+    cursor = page.cursor === cursor ? undefined : page.cursor;
+  }
+}
+
+async function* requestIdPages({ copying }: Store): AsyncGenerator<readonly StoredRequestId[]> {
+  for (let cursor: string | undefined = ""; cursor !== undefined; ) {
+    const page: RequestIdPage = await copying!.exportRequestIds(cursor, 4_000);
+    yield page.requestIds;
+    cursor = page.cursor === cursor ? undefined : page.cursor;
+  }
+}
+
+/**
+ * Sums over counters of values and of revisions, each counter's weighed with a number of its own, so that what one has
+ * too much does not make up for what another lacks.
+ */
+class Weighed {
+  #values = 0n;
+  #revisions = 0n;
+
+  add(uid: string, value: bigint, revisions: number): void {
+    const weight = BigInt(`0x${uid.slice(-12)}`);
+    this.#values += weight * value;
+    this.#revisions += weight * BigInt(revisions);
+  }
+
+  subtract(uid: string, value: bigint, revisions: number): void {
+    this.add(uid, -value, -revisions);
+  }
+
+  equal(other: Weighed): boolean {
+    return this.#values === other.#values && this.#revisions === other.#revisions;
+  }
+}
+
+/** By how much a change moved its counter's value and revision; an opening stands for all before it. */
+function movedBy({ kind, value, revision, added, removed, ops }: Change): [value: bigint, revisions: number] {
+  return kind === ChangeKind.OPENING ? [value, revision] : [added - removed, ops];
+}
+
+/** Openings, in any order: how many, and the sum of their digests. */
+class Openings {
+  count = 0;
+  #digests = 0n;
+
+  look({ kind, name, uid, revision, value, time }: StoredChange): void {
+    if (kind !== ChangeKind.OPENING) return;
+    this.count++;
+    this.#digests += BigInt(`0x${hash("sha256", `${uid} ${revision} ${value} ${time} ${name}`)}`);
+  }
+
+  equal(other: Openings): boolean {
+    return this.count === other.count && this.#digests === other.#digests;
+  }
+}
+
+function sameCounter(a: FullCounter, b: FullCounter): boolean {
+  return COUNTER_FIELDS.every((field) => a[field] === b[field]) && sameLabels(a.labels, b.labels);
+}
+
+const COUNTER_FIELDS = [
+  "name",
+  "uid",
+  "value",
+  "revision",
+  "updateTime",
+  "initial",
+  "min",
+  "max",
+  "clamp",
+  "monotonic",
+  "settingsRevision",
+  "createTime",
+  "description",
+] as const satisfies readonly (keyof FullCounter)[];
+
+function sameLabels(a: FullCounter["labels"], b: FullCounter["labels"]): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}
+
+function sameChange(a: StoredChange, b: StoredChange): boolean {
+  return CHANGE_FIELDS.every((field) => a[field] === b[field]);
+}
+
+const CHANGE_FIELDS = [
+  "name",
+  "uid",
+  "kind",
+  "firstRevision",
+  "revision",
+  "ops",
+  "added",
+  "removed",
+  "low",
+  "high",
+  "value",
+  "time",
+  "caller",
+  "note",
+] as const satisfies readonly (keyof StoredChange)[];
+
+function sameRequestId(a: StoredRequestId, b: StoredRequestId): boolean {
+  return a.generation === b.generation && a.key === b.key && Buffer.compare(a.record, b.record) === 0;
+}

@@ -31,11 +31,19 @@ export async function openBareServer(): Promise<Server> {
   );
 }
 
-/** Tally as its users start it, on the database in this directory. */
-export async function openTally(directory: string): Promise<Server> {
+/**
+ * Tally as its users start it.
+ *
+ * @param directory  for its log
+ * @param store      a URL; the database in this directory if there is none
+ */
+export async function openTally(
+  directory: string,
+  store = `sqlite:${databaseIn(directory)}`,
+): Promise<Server> {
   const port = await freePort();
   const program = fileURLToPath(new URL("../bin/tally.mjs", import.meta.url));
-  const args = ["serve", "--listen", `127.0.0.1:${port}`, "--store", `sqlite:${databaseIn(directory)}`];
+  const args = ["serve", "--listen", `127.0.0.1:${port}`, "--store", store];
   return startServer(port, process.execPath, [program, ...args], directory, () => answersHealth(port));
 }
 

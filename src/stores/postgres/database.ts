@@ -65,12 +65,15 @@ export class Database {
     return sql.replaceAll("@", `${pg.escapeIdentifier(this.schema)}.`);
   }
 
-  /** Run one statement that reads, on what is committed at this moment. */
+  /**
+   * Run one statement that reads, on what is committed at this moment. It is planned anew each time, for the tables as
+   * they are by now.
+   */
   async read(statement: Statement, values: readonly unknown[] = []): Promise<readonly Row[]> {
     for (let attempt = 1; ; attempt++) {
       const session = await this.#session(this.#reads);
       try {
-        return await session.use(() => session.send(statement, values));
+        return await session.use(() => session.send(statement, values, { prepared: false }));
       } catch (error) {
         if (!isUnprepared(error) || attempt === 2) throw toStoreError(error);
       }
@@ -130,10 +133,25 @@ export class Database {
 /**
  * Begins every transaction that writes. The level is said because a database may have another as its default: here
  * each statement is to see what was committed before it. A process that hangs in the middle loses its locks.
+ *
+ * Rows are always found by an index. Left alone, the planner takes whole tables while they are small, and keeps that
+ * plan for a prepared statement until they are analyzed, which may be a million rows later.
  */
 export const BEGIN =
-  "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '10s'; " +
-  "SET LOCAL idle_in_transaction_session_timeout = '20s'";
+  "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; " +
+  setLocally({
+    lock_timeout: "10s",
+    idle_in_transaction_session_timeout: "20s",
+    enable_seqscan: "off",
+    enable_hashjoin: "off",
+    enable_mergejoin: "off",
+    jit: "off",
+  });
+
+function setLocally(settings: Readonly<Record<string, string>>): string {
+  const each = Object.entries(settings).map(([name, value]) => `set_config('${name}', '${value}', true)`);
+  return `SELECT ${each.join(", ")}`;
+}
 
 const READ_CONNECTIONS = 8;
 const CONNECT_TIMEOUT_MS = 5_000;

@@ -46,9 +46,12 @@ export class Session {
     }
   }
 
-  async send(statement: Statement, values: readonly unknown[] = []): Promise<readonly Row[]> {
-    const { text, name } = statement;
-    const query = { text, values: [...values], ...(this.#preparing.prepares && { name }) };
+  async send(
+    { text, name }: Statement,
+    values: readonly unknown[] = [],
+    { prepared = true } = {},
+  ): Promise<readonly Row[]> {
+    const query = { text, values: [...values], ...(prepared && this.#preparing.prepares && { name }) };
     return (await this.#client.query<Row>(query)).rows;
   }
 

@@ -73,8 +73,8 @@ async function run({ client, output }: Session, _: [], options: Options): Promis
       EXIT.USAGE,
       `--prefix is too long: ${names.at(-1)} is over ${NAME_BYTES_MAX} bytes.`,
     );
-  const { server } = client;
-  const clients = Array.from({ length: connections }, () => new TallyClient({ server }));
+  const { server, ca } = client;
+  const clients = Array.from({ length: connections }, () => new TallyClient({ server, ca }));
   await Promise.all(clients.map((client) => client.call(Health.method.check, {}, { timeoutMs: timeout })));
   if (await isThisMachine(server))
     output.note("The server shares this machine with the load: a server by itself takes more.");
@@ -156,7 +156,7 @@ async function deleteAll(
 }
 
 async function isThisMachine(server: string): Promise<boolean> {
-  const { address } = await lookup(parseAddress(server)!.host);
+  const { address } = await lookup(parseAddress(server.replace("https://", ""))!.host);
   const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   return address.startsWith("127.") || own.some((found) => found.address === address);
 }

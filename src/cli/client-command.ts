@@ -45,8 +45,14 @@ export function onServer<Args extends unknown[], Options extends object>(
   for (const option of [
     new Option("-o, --output <format>", "how to print").choices(formats).default(format).helpGroup("Output:"),
     new Option("-q, --quiet", "print nothing about what was changed, and no notes").helpGroup("Output:"),
-    new Option("--server <host:port>", "the server; or TALLY_SERVER").helpGroup("Server:"),
+    new Option("--server <host:port>", "the server, https:// before it for TLS; or TALLY_SERVER").helpGroup(
+      "Server:",
+    ),
     new Option("--context <name>", "a server named by `tally config`; or TALLY_CONTEXT").helpGroup("Server:"),
+    new Option(
+      "--ca-file <file>",
+      "whose certificates to trust, in PEM, instead of the system's; or TALLY_CA_FILE",
+    ).helpGroup("Server:"),
     new Option("--timeout <duration>", timeout.about)
       .default(parseDuration(timeout.default), timeout.default)
       .argParser((text) => durationOf(text, timeout.max))
@@ -59,7 +65,7 @@ export function onServer<Args extends unknown[], Options extends object>(
     .action(async (...given: unknown[]) => {
       const options = given.at(-2) as Options & Common;
       const client = new TallyClient({
-        server: await resolveServer(options, process.env),
+        ...(await resolveServer(options, process.env)),
         timeoutMs: options.timeout,
       });
       const output = new Output(options.output, options.quiet ?? false);
@@ -81,6 +87,7 @@ interface Common {
   readonly quiet?: true;
   readonly server?: string;
   readonly context?: string;
+  readonly caFile?: string;
   readonly timeout: number;
 }
 

@@ -84,9 +84,9 @@ async function contextNames(): Promise<Candidate[]> {
 
 async function counterNames(
   prefix: string,
-  given: { server?: string; context?: string },
+  given: { server?: string; context?: string; caFile?: string },
 ): Promise<Candidate[]> {
-  const client = new TallyClient({ server: await resolveServer(given, process.env), timeoutMs: PATIENCE_MS });
+  const client = new TallyClient({ ...(await resolveServer(given, process.env)), timeoutMs: PATIENCE_MS });
   const request = { prefix, pageSize: NAMES_SHOWN };
   const { counters } = await client.call(RPC.listCounters, request, { attemptsMax: 1 });
   return counters.map(({ name, value }) => [name, `${value}`]);

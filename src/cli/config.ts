@@ -1,5 +1,7 @@
+import { resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { contextsPath, readContexts, serverOf, writeContexts } from "./contexts.ts";
+import { readAuthorities } from "./authorities.ts";
+import { contextOf, contextsPath, readContexts, writeContexts } from "./contexts.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { type Format, Output } from "./output.ts";
 import { serverAddress } from "./resolve-server.ts";
@@ -19,8 +21,8 @@ export function define(command: Command): void {
       const { current, contexts = {} } = await readContexts(path);
       const list = new Output(output, false).list();
       await list.add(
-        Object.entries(contexts).map(([name, { server = "" }]) => ({
-          json: { name, server, current: name === current },
+        Object.entries(contexts).map(([name, { server = "", "ca-file": caFile }]) => ({
+          json: { name, server, ...(caFile !== undefined && { caFile }), current: name === current },
           value: server,
           name,
           cells: { NAME: name, SERVER: server, CURRENT: name === current ? "yes" : "" },
@@ -31,12 +33,16 @@ export function define(command: Command): void {
 
   sub(command, "set", "give a server a name, or a name another server; the first one is in use at once")
     .argument("<name>", "letters, digits, dots, dashes and underscores")
-    .argument("<server>", "HOST:PORT")
-    .action(async (name: string, server: string) => {
+    .argument("<server>", "HOST:PORT, with https:// before it for TLS")
+    .option("--ca-file <file>", "PEM file of the authorities to trust; else those that the system trusts")
+    .action(async (name: string, text: string, { caFile }: { caFile?: string }) => {
       if (!/^[A-Za-z0-9._-]{1,64}$/.test(name) || name === "__proto__")
         throw new CommandError(EXIT.USAGE, `"${name}" is no name of a context: 1 to 64 of A-Z a-z 0-9 . _ -`);
       const { current = name, contexts, ...rest } = await readContexts(path);
-      const all = { ...contexts, [name]: { ...contexts?.[name], server: serverAddress(server) } };
+      const server = serverAddress(text);
+      const { "ca-file": _, ...kept } = contexts?.[name] ?? {};
+      const ca = caFile === undefined ? {} : { "ca-file": await trusted(caFile, server) };
+      const all = { ...contexts, [name]: { ...kept, server, ...ca } };
       await writeContexts(path, { ...rest, current, contexts: all });
     });
 
@@ -44,7 +50,7 @@ export function define(command: Command): void {
     .argument("<name>", "a context")
     .action(async (name: string) => {
       const contexts = await readContexts(path);
-      serverOf(contexts, name, path);
+      contextOf(contexts, name, path);
       await writeContexts(path, { ...contexts, current: name });
       const before = ["TALLY_SERVER", "TALLY_CONTEXT"].find((variable) => process.env[variable]);
       if (before) new Output("value", false).note(`But ${before} is set here, and goes first; unset it.`);
@@ -54,7 +60,7 @@ export function define(command: Command): void {
     .argument("<name>", "a context")
     .action(async (name: string) => {
       const { current, contexts, ...rest } = await readContexts(path);
-      serverOf({ contexts: { ...contexts } }, name, path);
+      contextOf({ contexts: { ...contexts } }, name, path);
       const { [name]: _, ...others } = contexts!;
       const stays = current !== undefined && current !== name;
       await writeContexts(path, { ...rest, ...(stays && { current }), contexts: others });
@@ -66,6 +72,17 @@ export function define(command: Command): void {
   });
 }
 
+/** The path of a file that will do, from everywhere. @throws CommandError */
+async function trusted(caFile: string, server: string): Promise<string> {
+  if (!server.startsWith("https://"))
+    throw new CommandError(
+      EXIT.USAGE,
+      `--ca-file is for TLS, and ${server} is not; write https:// before it.`,
+    );
+  await readAuthorities(caFile);
+  return resolve(caFile);
+}
+
 function sub(command: Command, name: string, about: string): Command {
   return command.command(name).summary(about).description(about).copyInheritedSettings(command);
 }
@@ -74,6 +91,7 @@ const NONE_IN_USE = "No context is in use now; choose one with: tally config use
 
 const EXAMPLES = `Examples:
   tally config set prod counters.example:8080
+  tally config set prod https://counters.example --ca-file ca.pem
   tally config use prod                  every command talks to it from now on
   tally get visits --context prod        this one does
   tally config list
@@ -82,4 +100,5 @@ const EXAMPLES = `Examples:
 
 const PRECEDENCE = `
 Which server a command talks to: --server or --context, else TALLY_SERVER or TALLY_CONTEXT, else the context in
-use, else 127.0.0.1:8080.`;
+use, else 127.0.0.1:8080. With https:// before it, over TLS: then --ca-file, the context or TALLY_CA_FILE name a file
+of the authorities to trust; without, those that the system trusts.`;

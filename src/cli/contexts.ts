@@ -9,7 +9,13 @@ import { CommandError, EXIT } from "./exit.ts";
 export interface Contexts {
   /** The name of the context in use. */
   current?: string;
-  contexts?: Record<string, { server?: string }>;
+  contexts?: Record<string, Partial<Context>>;
+}
+
+export interface Context {
+  readonly server: string;
+  /** Whose certificates to trust, over TLS: the path of a file in PEM. */
+  readonly "ca-file"?: string;
 }
 
 /** Where the file is, whether it is there or not: $XDG_CONFIG_HOME/tally/config.toml. */
@@ -70,10 +76,10 @@ export async function writeContexts(path: string, contexts: Contexts): Promise<v
   }
 }
 
-/** The server of a context. @throws CommandError when there is no such context */
-export function serverOf({ contexts = {} }: Contexts, name: string, path: string): string {
-  const server = Object.hasOwn(contexts, name) ? contexts[name]!.server : undefined;
-  if (server !== undefined) return server;
+/** A context by its name. @throws CommandError when there is no such context */
+export function contextOf({ contexts = {} }: Contexts, name: string, path: string): Context {
+  const { server, ...more } = (Object.hasOwn(contexts, name) && contexts[name]) || {};
+  if (server !== undefined) return { ...more, server };
   const known = Object.keys(contexts);
   const hint =
     known.length === 0 ? `make it with: tally config set ${name} HOST:PORT` : `there are ${known.join(", ")}`;
@@ -88,6 +94,8 @@ function check({ current, contexts = {} }: Contexts, path: string): void {
   for (const [name, context] of Object.entries(contexts)) {
     if (!isTable(context) || typeof context.server !== "string")
       throw unusable(path, `has a context ${name} without a server, such as server = "127.0.0.1:8080"`);
+    if (context["ca-file"] !== undefined && typeof context["ca-file"] !== "string")
+      throw unusable(path, `has a context ${name} with a ca-file that is no text`);
   }
 }
 

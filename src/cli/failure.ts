@@ -87,8 +87,14 @@ function unknownSentence({ server, requestId, status, message }: CallError): str
   return `${what}: the change may or may not have been made. Run it again with --request-id ${requestId}: it counts once.`;
 }
 
-function awaySentence({ server, message }: CallError): string {
-  const local = /^(127\.|localhost:|\[::1\])/.test(server);
+function awaySentence({ server, message, untrusted }: CallError): string {
+  if (untrusted) {
+    return (
+      `The server at ${server} is not trusted, and was asked nothing: ${message}. ` +
+      "Call it by a name that its certificate has, and say who signed that with --ca-file."
+    );
+  }
+  const local = /^(https:\/\/)?(127\.|localhost:|\[::1\])/.test(server);
   const hint = local
     ? "Start one with `tally serve`, or say where it is with --server HOST:PORT."
     : "Check the address (--server, TALLY_SERVER, `tally config list`) and the network.";

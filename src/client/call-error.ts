@@ -20,6 +20,8 @@ export class CallError extends Error {
   readonly retryAfterMs: number | undefined;
   /** Whether the request may have reached a server. */
   readonly sent: boolean;
+  /** Whether it was not sent because the server's certificate was refused; trying again does not help. */
+  readonly untrusted: boolean;
   /** True: a change may or may not have been made. False: it certainly was not. */
   readonly unknown: boolean;
   /** The server that was called, and the request id that makes it safe to ask again. */
@@ -34,6 +36,7 @@ export class CallError extends Error {
       metadata: this.metadata,
       retryAfterMs: this.retryAfterMs,
       sent: this.sent,
+      untrusted: this.untrusted,
       unknown: this.unknown,
       server: this.server,
       requestId: this.requestId,
@@ -41,7 +44,7 @@ export class CallError extends Error {
   }
 
   /** What became of one attempt. */
-  static from({ code, message, details, sent }: Failed): CallError {
+  static from({ code, message, details, sent, untrusted = false }: Failed): CallError {
     const any = details === undefined ? [] : fromBinary(StatusSchema, details).details;
     const infos = any.map((detail) => anyUnpack(detail, ErrorInfoSchema));
     const info = infos.find((found) => found?.domain === "tally");
@@ -53,6 +56,7 @@ export class CallError extends Error {
       metadata: info?.metadata ?? {},
       retryAfterMs: retry && Number(retry.seconds) * 1000 + retry.nanos / 1e6,
       sent,
+      untrusted,
       unknown: info === undefined ? sent && code !== Code.UNIMPLEMENTED : info.reason === "OUTCOME_UNKNOWN",
       server: "",
       requestId: undefined,

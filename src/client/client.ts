@@ -16,8 +16,13 @@ import { retryDelayMs } from "./retry.ts";
 export const RPC = CounterService.method;
 
 export interface ClientOptions {
-  /** Where the server listens, "127.0.0.1:8080" or "[::1]:8080" or "db1.example:8080". */
+  /**
+   * Where the server listens, "127.0.0.1:8080" or "[::1]:8080" or "db1.example:8080"; over TLS
+   * "https://db1.example:8080", and the server has to have a certificate for that name.
+   */
   readonly server: string;
+  /** Whose certificates to trust, in PEM. Default: those whom the system trusts. */
+  readonly ca?: string | undefined;
   /** How long a call may take in all, its retries included; in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
   /** How often a call is tried at most, from 1. Default 5, which takes about a second and a half. */
@@ -27,6 +32,8 @@ export interface ClientOptions {
   /** 0 up to 1, spreads the retries of many clients. Default Math.random. */
   readonly random?: () => number;
 }
+
+type Settings = ClientOptions & Required<Omit<ClientOptions, "ca">>;
 
 export interface CallOptions {
   /** Instead of the client's own. */
@@ -42,15 +49,17 @@ export interface CallOptions {
  */
 export class TallyClient {
   readonly server: string;
+  readonly ca: string | undefined;
   /** The request ids of the changes in flight. */
   readonly changing: Set<string> = new Set();
   readonly #connection: Connection;
-  readonly #options: Required<ClientOptions>;
+  readonly #options: Settings;
 
   constructor(options: ClientOptions) {
     this.server = options.server;
+    this.ca = options.ca;
     this.#options = { ...DEFAULTS, ...options };
-    this.#connection = new Connection(options.server);
+    this.#connection = new Connection(options.server, options.ca);
   }
 
   /** A new request id, for a caller who wants to know it before the call. */
@@ -84,7 +93,7 @@ export class TallyClient {
     method: M,
     request: MessageShape<M["input"]>,
     requestId: string | undefined,
-    { timeoutMs, attemptsMax, random }: Required<ClientOptions>,
+    { timeoutMs, attemptsMax, random }: Settings,
   ): Promise<MessageShape<M["output"]>> {
     const deadline = performance.now() + timeoutMs;
     for (let attempt = 1, unknown = false; ; attempt++) {

@@ -5,6 +5,8 @@ import {
   constants,
   type IncomingHttpHeaders,
 } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import { connectTls, problemOf } from "./tls.ts";
 
 /** How an attempt at a call ended without an answer. */
 export interface Failed {
@@ -15,13 +17,15 @@ export interface Failed {
   readonly details: Uint8Array | undefined;
   /** Whether the request may have reached a server. */
   readonly sent: boolean;
+  /** Whether the server's certificate was refused, which trying again does not change. */
+  readonly untrusted?: boolean;
 }
 
 /** What became of an attempt. */
 export type Reply = { readonly answer: Buffer } | { readonly failed: Failed };
 
 /**
- * A gRPC connection on Node's own HTTP/2, for unary calls over plaintext: made at the first call, and made again by
+ * A gRPC connection on Node's own HTTP/2, for unary calls, over TLS or in plaintext: made at the first call, and made again by
  * the next one when it is lost, left a call without an answer in time, or the server asks to leave it. It tries
  * nothing again by itself.
  *
@@ -30,11 +34,16 @@ export type Reply = { readonly answer: Buffer } | { readonly failed: Failed };
  */
 export class Connection {
   readonly #authority: string;
-  #session: ClientHttp2Session | undefined;
+  readonly #ca: string | undefined;
+  #link: Link | undefined;
 
-  /** @param server  HOST:PORT, an IPv6 host in brackets */
-  constructor(server: string) {
-    this.#authority = `http://${server}`;
+  /**
+   * @param server  HOST:PORT, an IPv6 host in brackets; for TLS with https:// before it
+   * @param ca      whose certificates to trust, in PEM; undefined: those whom the system trusts
+   */
+  constructor(server: string, ca: string | undefined) {
+    this.#authority = server.startsWith("https://") ? server : `http://${server}`;
+    this.#ca = ca;
   }
 
   /**
@@ -45,16 +54,16 @@ export class Connection {
    * @param timeoutMs  the deadline from now; the server is told
    */
   unary(path: string, request: Uint8Array, timeoutMs: number): Promise<Reply> {
-    const session = this.#open();
+    const link = this.#open();
     const { promise, resolve } = Promise.withResolvers<Reply>();
-    const stream = session.request({
+    const stream = link.session.request({
       ":method": "POST",
       ":path": path,
       "content-type": "application/grpc",
       "grpc-timeout": `${Math.max(1, Math.floor(timeoutMs))}m`,
       te: "trailers",
     });
-    const exchange = new Exchange(stream, session, resolve);
+    const exchange = new Exchange(stream, link, resolve);
     const timer = setTimeout(() => exchange.expire(), timeoutMs);
     stream.once("close", () => clearTimeout(timer));
     stream.end(framed(request));
@@ -63,35 +72,50 @@ export class Connection {
 
   /** Hang up; calls in flight fail. */
   close(): void {
-    this.#session?.destroy();
+    this.#link?.session.destroy();
   }
 
-  #open(): ClientHttp2Session {
-    const session = this.#session;
-    if (session !== undefined && !session.closed && !session.destroyed) return session;
+  #open(): Link {
+    const { session } = this.#link ?? {};
+    if (session !== undefined && !session.closed && !session.destroyed) return this.#link!;
+    const tls = this.#authority.startsWith("https://") ? connectTls(this.#authority, this.#ca) : undefined;
     const fresh = connect(this.#authority, {
       settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
+      ...(tls && { createConnection: () => tls }),
     });
+    const link: Link = { session: fresh, tls, heard: false };
     fresh.on("error", () => {}); // Each call in flight tells it.
     fresh.on("goaway", () => fresh.close()); // Calls in flight may end, the next one connects anew.
     fresh.on("connect", () => fresh.setLocalWindowSize(WINDOW_BYTES));
-    this.#session = fresh;
-    return fresh;
+    fresh.once("remoteSettings", () => {
+      link.heard = true;
+    });
+    this.#link = link;
+    return link;
   }
+}
+
+/** A connection that calls stand on. */
+interface Link {
+  readonly session: ClientHttp2Session;
+  /** What the session stands on, over TLS. */
+  readonly tls: TLSSocket | undefined;
+  /** Whether the other end has shown that it speaks HTTP/2. */
+  heard: boolean;
 }
 
 /** One call on its stream, from its first byte to what became of it. */
 class Exchange {
   readonly #stream: ClientHttp2Stream;
-  readonly #session: ClientHttp2Session;
+  readonly #link: Link;
   readonly #chunks: Buffer[] = [];
   #headers: IncomingHttpHeaders = {};
   #expired = false;
   #error: Error | undefined;
 
-  constructor(stream: ClientHttp2Stream, session: ClientHttp2Session, settle: (reply: Reply) => void) {
+  constructor(stream: ClientHttp2Stream, link: Link, settle: (reply: Reply) => void) {
     this.#stream = stream;
-    this.#session = session;
+    this.#link = link;
     stream.on("response", (headers) => this.#hear(headers));
     stream.on("trailers", (headers) => this.#hear(headers));
     stream.on("data", (chunk: Buffer) => this.#chunks.push(chunk));
@@ -105,7 +129,7 @@ class Exchange {
   expire(): void {
     this.#expired = true;
     this.#stream.close(constants.NGHTTP2_CANCEL);
-    this.#session.close();
+    this.#link.session.close();
   }
 
   #hear(headers: IncomingHttpHeaders): void {
@@ -141,14 +165,22 @@ class Exchange {
   }
 
   #unanswered(): Reply {
-    const connected = !this.#session.connecting && this.#stream.id !== undefined;
+    const { session, tls, heard } = this.#link;
+    const connected = !session.connecting && this.#stream.id !== undefined;
     const httpStatus = Number(this.#headers[":status"] ?? 200);
     if (this.#expired) return failed(CODE.DEADLINE_EXCEEDED, "the deadline passed", connected);
     if (httpStatus !== 200)
       return failed(HTTP_CODES[httpStatus] ?? CODE.UNKNOWN, `HTTP status ${httpStatus}`, true);
     if (this.#stream.rstCode === constants.NGHTTP2_REFUSED_STREAM)
       return failed(CODE.UNAVAILABLE, "the server refused the stream", false);
-    return failed(CODE.UNAVAILABLE, this.#error?.message ?? "the connection was closed", connected);
+    const problem = tls && problemOf(tls, this.#error);
+    if (problem !== undefined)
+      return { failed: { code: CODE.UNAVAILABLE, details: undefined, sent: false, ...problem } };
+    const closed =
+      heard || tls
+        ? "the connection was closed"
+        : "it hung up on plaintext; for TLS write https:// before it";
+    return failed(CODE.UNAVAILABLE, this.#error?.message ?? closed, connected);
   }
 }
 

@@ -5,7 +5,7 @@ import type { CallError } from "./call-error.ts";
  *
  * What Tally refused stays refused, so that only what passes by itself is tried again: UNAVAILABLE, and what comes
  * with a time to wait. A broken connection is UNAVAILABLE too, and a change is safe to try again because it carries
- * a request id.
+ * a request id. A certificate that was refused is so the next time as well.
  *
  * The waits grow from 100 ms by half to twice over, up to 2 s.
  *
@@ -13,6 +13,7 @@ import type { CallError } from "./call-error.ts";
  * @param random   0 up to 1
  */
 export function retryDelayMs(error: CallError, attempt: number, random: number): number | undefined {
+  if (error.untrusted) return undefined;
   if (error.status !== "UNAVAILABLE" && error.retryAfterMs === undefined) return undefined;
   return Math.max(backoffMs(attempt, random), error.retryAfterMs ?? 0);
 }

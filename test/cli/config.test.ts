@@ -34,21 +34,34 @@ server = "other:2"
     ["an empty variable is none", {}, { TALLY_SERVER: "", TALLY_CONTEXT: "" }, "used:1"],
     ["8080 where no port is said", { server: "flag" }, {}, "flag:8080"],
     ["an IPv6 address in brackets", { server: "[::1]:9" }, {}, "[::1]:9"],
+    ["TLS where https:// is said", { server: "https://flag:4" }, {}, "https://flag:4"],
+    ["the port of URLs in a URL", { server: "https://[::1]/" }, {}, "https://[::1]:443"],
+    ["plaintext where http:// is said", { server: "http://flag" }, {}, "flag:80"],
   ];
   it.each(cases)("%s", async (_, flags, env, expected) => {
     const home = folder();
     mkdirSync(join(home, "tally"));
     writeFileSync(join(home, "tally/config.toml"), FILE);
-    expect(await resolveServer(flags, { ...env, XDG_CONFIG_HOME: home })).toBe(expected);
+    expect(await resolveServer(flags, { ...env, XDG_CONFIG_HOME: home })).toEqual({
+      server: expected,
+      ca: undefined,
+    });
   });
 
   it("127.0.0.1:8080 when nothing is said", async () => {
-    expect(await resolveServer({}, { XDG_CONFIG_HOME: folder() })).toBe("127.0.0.1:8080");
+    expect(await resolveServer({}, { XDG_CONFIG_HOME: folder() })).toEqual({
+      server: "127.0.0.1:8080",
+      ca: undefined,
+    });
   });
 
   it.each([
     [{ server: "a:1", context: "b" }, EXIT.USAGE, "two answers to one question"],
     [{ server: "a:0" }, EXIT.USAGE, '"a:0" is no server'],
+    [{ server: "https://a/path" }, EXIT.USAGE, '"https://a/path" is no server'],
+    [{ server: "ftp://a:1" }, EXIT.USAGE, '"ftp://a:1" is no server'],
+    [{ server: "a:1", caFile: "ca.pem" }, EXIT.USAGE, "--ca-file is for TLS, and a:1 is not"],
+    [{ server: "https://a", caFile: "/none" }, EXIT.CONFIG, "The CA file /none cannot be read: ENOENT"],
     [{ context: "none" }, EXIT.CONFIG, "There is no context none in "],
   ])("%j is refused", async (flags, exit, sentence) => {
     const refused = resolveServer(flags, { XDG_CONFIG_HOME: folder() });

@@ -211,6 +211,10 @@ The certificate file has the server's own certificate first, then those between 
 look for the name that they asked for among its alternative names (SAN). Nobody has to show a certificate to Tally, so
 that it takes \`insecure\` to listen for other machines over TLS too.
 
+\`tally\` reaches such a server as \`https://counters.example:8080\` (\`--server\`, \`TALLY_SERVER\`, or a context of \`tally
+config set\`), if the system trusts who signed its certificate, or a file does that \`--ca-file\`, the context or
+\`TALLY_CA_FILE\` names.
+
 A renewed certificate is taken without a restart: within a minute after both files have changed, or at once with
 \`kill -HUP\`. The log says so (\`tls.renewed\`). One that cannot be used is logged as an error (\`tls.renewal_failed\`), and
 the one before stays in use. Connections that there are live on with the one they began with. What only comes to speak

@@ -103,7 +103,7 @@ function shellBlock(where: string, { code, shows }: Block): void {
 
 function pythonBlock(where: string, { code, shows }: Block): void {
   test(where, [PYTHON], "runs, and prints what it says", async () => {
-    const { code: exit, stdout, stderr } = await run("python3", ["-"], addressed(code));
+    const { code: exit, stdout, stderr } = await run("python3", ["-"], { input: addressed(code) });
     expect({ exit, stdout, stderr: exit === 0 ? "" : stderr }).toEqual({
       exit: 0,
       stdout: shows?.code,

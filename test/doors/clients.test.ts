@@ -1,8 +1,9 @@
 /**
  * Independent clients do every RPC: 64-bit numbers come back exact, and each refusal that a caller can cause
- * carries its reason and its numbers. The clients learn the API from the server's reflection alone.
+ * carries its reason and its numbers. The clients learn the API from the server alone: by reflection, or by stubs that
+ * are generated from its descriptors.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -14,10 +15,14 @@ import { describeWith } from "../support/needs.ts";
 import { CASES } from "./cases.ts";
 import { bufCurl } from "./clients/buf-curl.ts";
 import type { OpenClient } from "./clients/client.ts";
+import { go } from "./clients/go.ts";
 import { grpcurl } from "./clients/grpcurl.ts";
 import { python } from "./clients/python.ts";
+import { ruby } from "./clients/ruby.ts";
 
-for (const client of [bufCurl, grpcurl, python]) {
+const OPEN_MS = 300_000; // Some are compiled first.
+
+for (const client of [bufCurl, grpcurl, python, go, ruby]) {
   describeWith(client.needs, client.name, () => {
     let folder: string;
     let server: RunningServer;
@@ -27,8 +32,10 @@ for (const client of [bufCurl, grpcurl, python]) {
       folder = await mkdtemp(path.join(tmpdir(), "tally-doors-"));
       const flags = { listen: "127.0.0.1:0", store: `sqlite:${path.join(folder, "tally.db")}` };
       server = await startServer(loadConfig({ flags, env: {} }).config, { log: NO_LOG });
-      open = await client.open(`127.0.0.1:${server.address.port}`);
-    });
+      const generated = path.join(folder, "generated");
+      await mkdir(generated);
+      open = await client.open(`127.0.0.1:${server.address.port}`, generated);
+    }, OPEN_MS);
 
     afterAll(async () => {
       await open?.close();

@@ -12,7 +12,7 @@ export const bufCurl: ForeignClient = {
       async call(method, request) {
         const url = `http://${address}/${SERVICE}/${method}`;
         const args = ["curl", "--protocol", "grpc", "--http2-prior-knowledge", "--data", "@-", url];
-        return toAnswer(await run("buf", args, JSON.stringify(request)));
+        return toAnswer(await run("buf", args, { input: JSON.stringify(request) }));
       },
       async close() {},
     };

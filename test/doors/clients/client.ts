@@ -2,12 +2,19 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { Need } from "../../support/needs.ts";
 
-/** A gRPC client that somebody else wrote, driven from outside. It learns the API from the server's reflection. */
+/**
+ * A gRPC client that somebody else wrote, driven from outside. It learns the API from what the server says of itself:
+ * by reflection, or from its descriptors.
+ */
 export interface ForeignClient {
   readonly name: string;
   readonly needs: readonly Need[];
-  /** Get ready to call a server. */
-  open(address: string): Promise<OpenClient>;
+  /**
+   * Get ready to call a server. May have to compile first, which takes a minute or two where it never was.
+   *
+   * @param folder  an empty one for what it generates
+   */
+  open(address: string, folder: string): Promise<OpenClient>;
 }
 
 export interface OpenClient {
@@ -35,9 +42,13 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Run a program to its end, with some input. @throws  only if it cannot be started or hangs */
-export async function run(command: string, args: readonly string[], input = ""): Promise<Ended> {
-  const running = promisify(execFile)(command, args, { timeout: 30_000, maxBuffer: 64 * 2 ** 20 });
+/** Run a program to its end. @throws  only if it cannot be started or hangs */
+export async function run(
+  command: string,
+  args: readonly string[],
+  { input = "", cwd, timeoutMs = 30_000 }: { input?: string; cwd?: string; timeoutMs?: number } = {},
+): Promise<Ended> {
+  const running = promisify(execFile)(command, args, { cwd, timeout: timeoutMs, maxBuffer: 64 * 2 ** 20 });
   running.child.stdin?.end(input);
   try {
     return { code: 0, ...(await running) };

@@ -14,7 +14,7 @@ export const grpcurl: ForeignClient = {
     return {
       async call(method, request) {
         const args = ["-plaintext", "-format-error", "-d", "@", address, `${SERVICE}/${method}`];
-        return toAnswer(await run("grpcurl", args, JSON.stringify(request, asGrpcurlHasIt)));
+        return toAnswer(await run("grpcurl", args, { input: JSON.stringify(request, asGrpcurlHasIt) }));
       },
       async close() {},
     };

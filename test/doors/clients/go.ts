@@ -1,0 +1,41 @@
+import { cp } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { program } from "../../support/needs.ts";
+import { type ForeignClient, run } from "./client.ts";
+import { startLineClient } from "./line-client.ts";
+import { generateStubs } from "./stubs.ts";
+
+const MODULE = fileURLToPath(new URL("./go", import.meta.url));
+const BUILD_MS = 280_000; // On two busy cores, of a grpc-go that was never compiled here.
+
+export const GO = program("go", { args: ["version"], install: "apt-get install golang-go" });
+
+/** Go's own gRPC, by generated stubs. */
+export const go: ForeignClient = {
+  name: "Go grpc-go",
+  needs: [GO],
+  async open(address, folder) {
+    await cp(MODULE, folder, { recursive: true });
+    await generateStubs(address, TEMPLATE, folder);
+    const { code, stderr } = await run("go", ["build", "-o", "client", "."], {
+      cwd: folder,
+      timeoutMs: BUILD_MS,
+    });
+    if (code !== 0) throw new Error(`go build: ${stderr}`);
+    return startLineClient(path.join(folder, "client"), [address]);
+  },
+};
+
+const TEMPLATE = {
+  version: "v2",
+  managed: {
+    enabled: true,
+    override: [{ file_option: "go_package", path: "tally/v1", value: "counting/tally" }],
+  },
+  plugins: ["protoc-gen-go", "protoc-gen-go-grpc"].map((plugin) => ({
+    local: ["go", "tool", plugin],
+    out: ".",
+    opt: "module=counting",
+  })),
+};

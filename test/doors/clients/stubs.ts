@@ -1,0 +1,15 @@
+import { run } from "./client.ts";
+
+/**
+ * Generate the stubs of a language as its users do: from the descriptors that a server gives out, without the
+ * annotations that only a server reads.
+ *
+ * @param template  of `buf generate`; its paths are relative to the folder
+ */
+export async function generateStubs(address: string, template: object, folder: string): Promise<void> {
+  const input = `http://${address}/descriptors.binpb`;
+  const wanted = ["--path", "tally/v1", "--exclude-type", "buf.validate", "--exclude-type", "google.api"];
+  const how = ["--template", JSON.stringify(template)];
+  const { code, stderr } = await run("buf", ["generate", input, ...wanted, ...how], { cwd: folder });
+  if (code !== 0) throw new Error(`buf generate: ${stderr}`);
+}

@@ -47,7 +47,7 @@ export function connectRoute(calls: readonly UnaryCall[], options: ConnectOption
     router.rpc(call.method, (_, context) => answer(call, context, options.log));
   }
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  return async (request, response) => {
+  return (request, response) => {
     const handler = handlers.get(targetOf(request).path);
     if (handler === undefined) return false;
     if (!handler.allowedMethods.includes(request.method!)) {
@@ -57,10 +57,9 @@ export function connectRoute(calls: readonly UnaryCall[], options: ConnectOption
         { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: request.method! },
         { allow },
       );
-    } else {
-      await serve(handler, request, response, options);
+      return true;
     }
-    return true;
+    return serve(handler, request, response, options).then(() => true);
   };
 }
 

@@ -15,14 +15,15 @@ export function consoleRoute(folder = FOLDER): HttpRoute {
     (name) => [`/assets/${name}`, load(folder, `assets/${name}`, "forever")] as const,
   ); // Named by what is in them.
   const files = new Map([["/", page], ["/index.html", page], ...assets]);
-  return async (request, response) => {
+  return (request, response) => {
     const file = files.get(targetOf(request).path);
     if (file === undefined) return false;
     if (file === page) response.appendHeader("vary", "Accept");
     const { method, headers } = request;
     const reads = method === "GET" || method === "HEAD";
-    if (reads && file === page && !/\btext\/html\b/i.test(headers.accept ?? "")) sendHint(request, response);
-    else await sendFile(request, response, file);
+    const wantsPage = /\btext\/html\b/i.test(headers.accept ?? "");
+    if (!reads || file !== page || wantsPage) return sendFile(request, response, file).then(() => true);
+    sendHint(request, response);
     return true;
   };
 }

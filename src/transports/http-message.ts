@@ -57,12 +57,12 @@ export function sendJson(
   json: unknown,
   headers: Record<string, string> = {},
 ): void {
-  const body = Buffer.from(`${JSON.stringify(json)}\n`);
+  const body = `${JSON.stringify(json)}\n`; // As text it leaves in one piece with the headers; bytes do not.
   response
     .writeHead(status, {
       ...headers,
       "content-type": "application/json",
-      "content-length": body.length,
+      "content-length": Buffer.byteLength(body),
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
     })

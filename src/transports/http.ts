@@ -12,8 +12,11 @@ import type { Log } from "../telemetry.ts";
 import type { Health } from "./health.ts";
 import { sendRefusal } from "./http-message.ts";
 
-/** Answers a request if it is one of its own, and says whether it was. What it rejects with is a defect. */
-export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+/**
+ * Answers a request if it is one of its own, and says whether it was: at once where it is not, because a promise for
+ * every route that a request passes by costs more than to look at its path. What it throws or rejects with is a defect.
+ */
+export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
 
 export interface HttpLimits {
   /** How long the headers of a request may take to arrive, in milliseconds. */
@@ -86,12 +89,15 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  for (const route of routes) if (await route(request, response)) return;
+  for (const route of routes) {
+    const known = route(request, response);
+    if (typeof known === "boolean" ? known : await known) return;
+  }
 }
 
 /** Whether the process is alive, and whether it takes calls: for probes that speak HTTP only. */
 function healthRoute(health: Health): HttpRoute {
-  return async ({ url, method }, response) => {
+  return ({ url, method }, response) => {
     if (url !== "/livez" && url !== "/readyz") return false;
     if (method !== "GET" && method !== "HEAD") return text(response, 405, "use GET", { allow: "GET, HEAD" });
     if (url === "/readyz" && !health.serving) return text(response, 503, "not serving");
@@ -99,7 +105,7 @@ function healthRoute(health: Health): HttpRoute {
   };
 }
 
-const notFound: HttpRoute = async (_, response) => {
+const notFound: HttpRoute = (_, response) => {
   sendRefusal(response, { code: "PATH_NOT_FOUND" });
   return true;
 };

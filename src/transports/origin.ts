@@ -15,7 +15,7 @@ import { sendRefusal } from "./http-message.ts";
  * @see https://fetch.spec.whatwg.org/#http-cors-protocol
  */
 export function originRoute(allowed: ReadonlySet<string>): HttpRoute {
-  return async ({ headers, method, socket }, response) => {
+  return ({ headers, method, socket }, response) => {
     const { origin, host = "" } = headers;
     if (origin === undefined) return false;
     response.setHeader("vary", "Origin");

@@ -14,11 +14,10 @@ export function referenceRoute(): HttpRoute {
     ["/docs", loadPage(generated("docs.html"))],
     ["/descriptors.binpb", loadFile(generated("descriptors.binpb"), "application/x-protobuf", "fresh")],
   ]);
-  return async (request, response) => {
+  return (request, response) => {
     const document = documents.get(targetOf(request).path);
     if (document === undefined) return false;
-    await sendFile(request, response, document);
-    return true;
+    return sendFile(request, response, document).then(() => true);
   };
 }
 

@@ -8,7 +8,7 @@ import { targetOf } from "../http-target.ts";
 import type { JsonFields } from "../json/parse.ts";
 import { refusalOf } from "../status.ts";
 import { type RestLimits, readFields, requestBytes } from "./request.ts";
-import { matchTemplate, type PathFields, type parseTemplate } from "./template.ts";
+import { matchTemplate, type PathFields, type parseTemplate, segmentsOf } from "./template.ts";
 
 /** A path that leads to a method. */
 export interface Binding {
@@ -24,12 +24,13 @@ export interface Binding {
 
 /** A path and a body become the request message of a call, and its response becomes JSON. */
 export function bindingsRoute(table: readonly Binding[], limits: RestLimits, log: Log): HttpRoute {
-  return async (request, response) => {
-    const { path } = targetOf(request);
-    const matches = table.flatMap((binding) => {
-      const fields = matchTemplate(binding.template, path);
-      return fields === undefined ? [] : [{ binding, fields }];
-    });
+  return (request, response) => {
+    const segments = segmentsOf(targetOf(request).path);
+    const matches: { binding: Binding; fields: PathFields }[] = [];
+    for (const binding of table) {
+      const fields = matchTemplate(binding.template, segments);
+      if (fields !== undefined) matches.push({ binding, fields });
+    }
     if (matches.length === 0) return false;
     const method = request.method === "HEAD" ? "GET" : request.method;
     // A verb behind a ":" is one only for its own method: to any other, it is part of the name.
@@ -40,10 +41,9 @@ export function bindingsRoute(table: readonly Binding[], limits: RestLimits, log
       const allow = allowOf(matches.map(({ binding }) => binding.method));
       const refusal: Refusal = { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: `${method}` };
       sendRefusal(response, refusal, { allow });
-    } else {
-      await answer(match.binding, match.fields, request, response, limits, log);
+      return true;
     }
-    return true;
+    return answer(match.binding, match.fields, request, response, limits, log).then(() => true);
   };
 }
 

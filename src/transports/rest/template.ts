@@ -4,7 +4,7 @@ import type { HttpRule } from "../../../gen/google/api/http_pb.ts";
 interface Template {
   /** A literal, or the field that a segment is for. */
   readonly segments: readonly ({ readonly literal: string } | { readonly field: string })[];
-  /** "increment"; "" without one. */
+  /** With its colon: ":increment"; "" without one. */
   readonly verb: string;
 }
 
@@ -17,7 +17,7 @@ export type PathFields = Readonly<Record<string, string | undefined>>;
  * @throws TypeError for what Tally's own annotations do not use ("**", subpaths)
  */
 export function parseTemplate(path: string): Template {
-  const match = /^((?:\/(?:[a-zA-Z0-9]+|\{[a-z_]+\}))+)(?::([a-zA-Z]+))?$/.exec(path);
+  const match = /^((?:\/(?:[a-zA-Z0-9]+|\{[a-z_]+\}))+)(:[a-zA-Z]+)?$/.exec(path);
   if (match === null) throw new TypeError(`expected a path of literals, {field}s and a verb, got ${path}`);
   const segments = match[1]!.slice(1).split("/");
   return {
@@ -28,23 +28,23 @@ export function parseTemplate(path: string): Template {
   };
 }
 
+/** The segments of a path as they are, percent-encoding and all. */
+export function segmentsOf(rawPath: string): string[] {
+  return rawPath.slice(1).split("/");
+}
+
 /**
- * Match a raw path, percent-encoding and all: it is split before it is decoded, so that a name may hold "/" as %2F
- * and ":" as %3A.
+ * Match a path that was split before it is decoded, so that a name may hold "/" as %2F and ":" as %3A.
  *
  * @returns  the fields; undefined when it does not match
  */
-export function matchTemplate({ segments, verb }: Template, rawPath: string): PathFields | undefined {
-  let path = rawPath;
-  if (verb !== "") {
-    if (!path.endsWith(`:${verb}`)) return undefined;
-    path = path.slice(0, -verb.length - 1);
-  }
-  const raw = path.slice(1).split("/");
-  if (raw.length !== segments.length) return undefined;
+export function matchTemplate({ segments, verb }: Template, raw: readonly string[]): PathFields | undefined {
+  if (raw.length !== segments.length || !raw.at(-1)!.endsWith(verb)) return undefined;
   const fields: Record<string, string | undefined> = {};
-  for (const [index, segment] of segments.entries()) {
-    const text = decoded(raw[index]!);
+  for (let index = 0; index < segments.length; index++) {
+    const segment = segments[index]!;
+    const isLast = index === segments.length - 1;
+    const text = decoded(isLast ? raw[index]!.slice(0, raw[index]!.length - verb.length) : raw[index]!);
     if ("literal" in segment ? text !== segment.literal : text === "") return undefined;
     if ("field" in segment) fields[segment.field] = text;
   }
@@ -52,6 +52,7 @@ export function matchTemplate({ segments, verb }: Template, rawPath: string): Pa
 }
 
 function decoded(segment: string): string | undefined {
+  if (!segment.includes("%")) return segment;
   try {
     return decodeURIComponent(segment);
   } catch {

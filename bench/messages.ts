@@ -7,6 +7,9 @@ import { UUID_PLACEHOLDER } from "./uuidv7.ts";
 export const INCREMENT_PATH = "/tally.v1.CounterService/Increment";
 export const BATCH_APPLY_PATH = "/tally.v1.CounterService/BatchApply";
 
+/** What a gRPC call says beside its path. */
+export const GRPC_HEADERS = { "content-type": "application/grpc", te: "trailers" };
+
 /** A framed gRPC message, and where in it to write what differs from call to call. */
 export type Template = { bytes: Buffer; nameAt: number; requestIdAt: number };
 

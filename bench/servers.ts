@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { askRedis } from "./redis.ts";
@@ -42,9 +42,20 @@ export async function openTally(
   store = `sqlite:${databaseIn(directory)}`,
 ): Promise<Server> {
   const port = await freePort();
+  return startTally(port, ["--listen", `127.0.0.1:${port}`], directory, store);
+}
+
+/** Tally with a port for gRPC alone, which is the one that is given. */
+export async function openTallyWithOwnPort(directory: string): Promise<Server> {
+  const port = await freePort();
+  const listen = ["--listen", "127.0.0.1:0", "--grpc-listen", `127.0.0.1:${port}`];
+  return startTally(port, listen, directory, `sqlite:${databaseIn(directory)}`);
+}
+
+function startTally(port: number, listen: string[], directory: string, store: string): Promise<Server> {
   const program = fileURLToPath(new URL("../bin/tally.mjs", import.meta.url));
-  const args = ["serve", "--listen", `127.0.0.1:${port}`, "--store", store];
-  return startServer(port, process.execPath, [program, ...args], directory, () => answersHealth(port));
+  const args = [program, "serve", ...listen, "--store", store];
+  return startServer(port, process.execPath, args, directory, () => answersHealth(port));
 }
 
 export function databaseIn(directory: string): string {
@@ -58,6 +69,35 @@ export async function openRedis(directory: string): Promise<Server> {
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory, ...durable];
   const isReady = async () => (await askRedis(port, "PING")) === "+PONG";
   return startServer(port, "redis-server", args, directory, isReady);
+}
+
+/** See doors/echo-server.ts. */
+export async function openEchoServer(): Promise<Server> {
+  const port = await freePort();
+  const program = fileURLToPath(new URL("./doors/echo-server.ts", import.meta.url));
+  const isReady = () => answersHttp(port);
+  return startServer(port, process.execPath, [program, String(port)], makeDataDirectory(), isReady);
+}
+
+/**
+ * See doors/flask_redis.py; by gunicorn with as many workers as its manual advises.
+ *
+ * @param threads  of each worker. By default a worker has one and closes a connection after its answer; with more, it
+ *                 keeps connections
+ */
+export async function openFlask(redis: Server, threads = 1): Promise<Server> {
+  const port = await freePort();
+  const workers = 2 * availableParallelism() + 1;
+  const folder = fileURLToPath(new URL("./doors", import.meta.url));
+  const size = ["--workers", `${workers}`, "--threads", `${threads}`];
+  const args = [...size, "--bind", `127.0.0.1:${port}`, "--chdir", folder, "flask_redis:app"];
+  const env = { REDIS_PORT: `${redis.port}`, PYTHONDONTWRITEBYTECODE: "1" };
+  return startServer(port, "gunicorn", args, makeDataDirectory(), () => answersHttp(port), env);
+}
+
+async function answersHttp(port: number): Promise<boolean> {
+  await fetch(`http://127.0.0.1:${port}/`);
+  return true;
 }
 
 /** A new directory beside the system's other temporary files, removed when the bench ends. */
@@ -83,10 +123,14 @@ async function startServer(
   args: string[],
   directory: string,
   isReady: () => Promise<boolean>,
+  env: Record<string, string> = {},
 ): Promise<Server> {
   const logPath = join(directory, "server.log");
   const log = openSync(logPath, "a");
-  const child = spawn(command, args, { stdio: ["ignore", log, log] });
+  const child = spawn(command, args, {
+    stdio: ["ignore", log, log],
+    env: { ...process.env, ...env },
+  });
   closeSync(log);
   running.add(child);
   const exit = once(child, "exit").then(() => running.delete(child));

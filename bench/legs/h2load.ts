@@ -1,7 +1,5 @@
-import { type Figure, figureOf } from "../figure.ts";
-import { runH2load } from "../load/h2load.ts";
-import { INCREMENT_PATH, incrementOf } from "../messages.ts";
-import { meterOf, usageBetween } from "../meter.ts";
+import { type H2loadTarget, loadByH2load } from "../load/h2load.ts";
+import { GRPC_HEADERS, INCREMENT_PATH, incrementOf } from "../messages.ts";
 import type { Server } from "../servers.ts";
 import { counterValue, openCaller } from "../tally.ts";
 import type { Bench, Leg } from "./leg.ts";
@@ -17,14 +15,15 @@ export const h2loadLegs: Leg[] = [
   {
     id: "a/h2load",
     what: "bare node:http2, constant answer; h2load, 8 connections",
-    run: async (bench, seconds) => (await load(bench, await bench.bareServer(), seconds)).figure,
+    run: async (bench, seconds) =>
+      (await loadByH2load(await bench.bareServer(), target(bench), seconds)).figure,
   },
   {
     id: "b1",
     what: "Increment of one counter, no request id; h2load, 8 connections",
     async run(bench, seconds) {
       const tally = await bench.tally();
-      const { figure, finished } = await load(bench, tally, seconds);
+      const { figure, finished } = await loadByH2load(tally, target(bench), seconds);
       bench.acknowledged.one += BigInt(finished);
       await verifyOneCounter(tally, bench.acknowledged.one);
       return figure;
@@ -32,19 +31,9 @@ export const h2loadLegs: Leg[] = [
   },
 ];
 
-type Loaded = { figure: Figure; finished: number };
-
-async function load(bench: Bench, { port, pid }: Server, seconds: number): Promise<Loaded> {
-  const target = { port, path: INCREMENT_PATH, body: incrementOf(ONE_COUNTER), directory: bench.directory };
-  const common = { ...target, connections: CONNECTIONS, streams: STREAMS };
-  const trial = await runH2load({ ...common, requests: TRIAL_REQUESTS });
-  const requests = Math.ceil((trial.finished / trial.seconds) * seconds);
-  const meter = meterOf(pid);
-  const before = meter.read();
-  const run = await runH2load({ ...common, requests });
-  const usage = usageBetween(before, meter.read());
-  const counts = { ops: run.finished, calls: run.finished, seconds: run.seconds };
-  return { figure: figureOf(counts, run.latency, usage), finished: trial.finished + run.finished };
+function target({ directory }: Pick<Bench, "directory">): H2loadTarget {
+  const what = { path: INCREMENT_PATH, headers: GRPC_HEADERS, body: incrementOf(ONE_COUNTER) };
+  return { ...what, directory, connections: CONNECTIONS, streams: STREAMS, trialRequests: TRIAL_REQUESTS };
 }
 
 /** h2load saw HTTP 200, which a refusal has too. */

@@ -3,20 +3,51 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Histogram } from "../../src/cli/bench/histogram.ts";
+import { type Figure, figureOf } from "../figure.ts";
+import { meterOf, usageBetween } from "../meter.ts";
+import type { Server } from "../servers.ts";
 
-export type H2loadOptions = {
+type H2loadOptions = {
   port: number;
   path: string;
-  /** The framed gRPC message that every request carries. */
+  /** What every request carries: its headers, and its body. */
+  headers: Readonly<Record<string, string>>;
   body: Buffer;
+  /** HTTP/1.1 instead of HTTP/2. */
+  http1?: boolean;
   requests: number;
   connections: number;
+  /** Requests in flight on each connection. */
   streams: number;
   /** For the body and the log. */
   directory: string;
 };
 
-export type H2loadResult = { finished: number; seconds: number; latency: Histogram };
+type H2loadResult = { finished: number; seconds: number; latency: Histogram };
+
+/** What h2load sends, to whom, and how many requests to send beforehand. */
+export type H2loadTarget = Omit<H2loadOptions, "port" | "requests"> & { trialRequests: number };
+
+/**
+ * Load a server for about so many seconds. What goes before is not measured: it warms the server up, and tells how
+ * many requests fill the time.
+ *
+ * @returns the figure, and how many requests were answered with success, those beforehand included
+ */
+export async function loadByH2load(
+  { port, pid }: Pick<Server, "port" | "pid">,
+  { trialRequests, ...target }: H2loadTarget,
+  seconds: number,
+): Promise<{ figure: Figure; finished: number }> {
+  const trial = await runH2load({ ...target, port, requests: trialRequests });
+  const requests = Math.ceil((trial.finished / trial.seconds) * seconds);
+  const meter = meterOf(pid);
+  const before = meter.read();
+  const run = await runH2load({ ...target, port, requests });
+  const usage = usageBetween(before, meter.read());
+  const counts = { ops: run.finished, calls: run.finished, seconds: run.seconds };
+  return { figure: figureOf(counts, run.latency, usage), finished: trial.finished + run.finished };
+}
 
 /**
  * Run h2load, which costs a tenth of a Node client. It takes HTTP 200 for success, so the caller must check
@@ -25,15 +56,16 @@ export type H2loadResult = { finished: number; seconds: number; latency: Histogr
  * The number of requests is given and not the time: with `--duration` it leaves calls out of its count that
  * the server has answered. Latencies are from its log: what it prints has no percentiles.
  */
-export async function runH2load(options: H2loadOptions): Promise<H2loadResult> {
+async function runH2load(options: H2loadOptions): Promise<H2loadResult> {
   const bodyPath = join(options.directory, "h2load-body");
   const logPath = join(options.directory, "h2load-log");
   writeFileSync(bodyPath, options.body);
   writeFileSync(logPath, ""); // h2load appends.
   const { stdout } = await promisify(execFile)("h2load", [
+    ...(options.http1 ? ["--h1"] : []),
     ...["--requests", String(options.requests), "--clients", String(options.connections)],
     ...["--max-concurrent-streams", String(options.streams), "--data", bodyPath, "--log-file", logPath],
-    ...["--header", "content-type: application/grpc", "--header", "te: trailers"],
+    ...Object.entries(options.headers).flatMap(([name, value]) => ["--header", `${name}: ${value}`]),
     `http://127.0.0.1:${options.port}${options.path}`,
   ]);
   const finished = Number(/(\d+) done, \1 succeeded/.exec(stdout)?.[1]);

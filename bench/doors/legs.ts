@@ -24,7 +24,7 @@ export function grpcLeg(id: string, what: string, server: Server, directory: str
 const HTTP1 = { http1: true, connections: 64, streams: 1, headers: { "content-type": "application/json" } };
 
 export function restLegs(tally: Server, echo: Server, directory: string): Leg[] {
-  const common = { ...HTTP1, directory, trialRequests: 15_000 };
+  const common = { ...HTTP1, directory, trialRequests: 30_000 };
   const rest = { ...common, path: `/v1/counters/${nameOf("rest")}:increment`, body: AMOUNT };
   return [
     legOf("echo", "bare node:http that parses JSON and answers it", echo, {

@@ -92,7 +92,12 @@ function parseGiven(key: Key<unknown>, given: Given): unknown {
 
 function refuse({ name }: Key<unknown>, { value, origin, from }: Given, why: string): ConfigError {
   if (origin === "default") throw new TypeError(`the default of ${name} cannot be used${why}`);
-  return new ConfigError(origin, `${name} is ${JSON.stringify(value)} (from ${from})${why}`);
+  return new ConfigError(origin, `${name} is ${JSON.stringify(withoutPassword(value))} (from ${from})${why}`);
+}
+
+/** Stores' URLs have passwords, and what is wrong with one may be shown to many. */
+function withoutPassword(value: unknown): unknown {
+  return typeof value === "string" ? value.replace(/(:\/\/[^:/@]*):.*@/, "$1:***@") : value;
 }
 
 /** What no key can judge alone. */

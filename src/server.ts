@@ -55,6 +55,8 @@ export type StartReason =
   | "CERTIFICATE_UNUSABLE"
   /** Another process has the store. */
   | "STORE_IN_USE"
+  /** The database server that has the store is away or full; it may come back by itself. */
+  | "STORE_AWAY"
   /** The store cannot be reached, made or written. */
   | "STORE_UNREACHABLE"
   /** What is there is damaged, of another program, or of a newer Tally. */
@@ -195,10 +197,15 @@ function reasonOf({ cause }: TallyError): StartReason {
   const code =
     typeof cause === "string" ? cause.split(" ", 1)[0]! : ((cause as { code?: string })?.code ?? "");
   if (code.startsWith("SQLITE_BUSY")) return "STORE_IN_USE";
+  if (AWAY.test(code)) return "STORE_AWAY";
   return UNREACHABLE.test(code) ? "STORE_UNREACHABLE" : "STORE_UNUSABLE";
 }
 
-const UNREACHABLE = /^(SQLITE_(CANTOPEN|READONLY|PERM|FULL|IOERR)|E[A-Z]+$)/;
+/** PostgreSQL's for a server that starts, stops or is full, and the network's. */
+const AWAY = /^(57P|53|08)...?$|^(ECONN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE)/;
+
+/** SQLite's, the system's, and PostgreSQL's for a role, a database or a privilege that is missing. */
+const UNREACHABLE = /^(SQLITE_(CANTOPEN|READONLY|PERM|FULL|IOERR)|E[A-Z]+$|28...|3D000|42501)/;
 
 /** What a commit takes at most is no setting: it follows from the 8,000 operations that a BatchApply may have. */
 function writerLimitsOf({ queueOpsMax, queueBytesMax }: Config): WriterLimits {

@@ -17,15 +17,18 @@ export const EXITS = {
     "the server refused it and nothing was changed: at a bound, monotonic, exists already, changed meanwhile",
   ],
   AUTH: [5, "the server does not know the caller, or does not allow it"],
-  STORE_UNUSABLE: [65, "the store's file is damaged, of another program, or of a newer Tally"],
+  STORE_UNUSABLE: [
+    65,
+    "the store is damaged, of another program, of a newer Tally, or would lose what it has answered",
+  ],
   UNAVAILABLE: [
     69,
-    "something from outside is missing: the server, the port, the address, a Node.js that can run this",
+    "something from outside is missing: the server, the store's server, the port, the address, a Node.js that can run this",
   ],
   DEFECT: [70, "a defect in Tally; the log has the details"],
   STORE_UNREACHABLE: [
     73,
-    "the store's file cannot be made, read or written: no folder, no permission, no space",
+    "the store cannot be made, read or written: no folder, no database, no permission, no space",
   ],
   STORE_FAILED: [
     74,

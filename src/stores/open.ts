@@ -26,7 +26,8 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
     default:
       throw new TallyError(
         "STORE_UNAVAILABLE",
-        `The store "${url}" is of no known kind; expected sqlite:PATH (for example sqlite:./tally.db), postgres://USER:PASSWORD@HOST/DATABASE, or memory:.`,
+        `No store is known by URLs that begin with "${scheme || url.slice(0, 20)}"; expected sqlite:PATH (for example ` +
+          "sqlite:./tally.db), postgres://USER:PASSWORD@HOST/DATABASE, or memory:.",
       );
   }
 }

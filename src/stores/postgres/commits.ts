@@ -91,7 +91,7 @@ export class Commits {
       const calls: Call[] = [];
       if (save.changed.length > 0) {
         const missing = save.changed.filter((index) => loaded.ids[index] === undefined);
-        const fresh = await this.#ids.take(session, missing.length);
+        const fresh = await this.#ids.take(missing.length);
         const ids = [...loaded.ids];
         for (const [i, index] of missing.entries()) ids[index] = fresh[i]!;
         calls.push(...this.#writes.of(save, loaded, ids), this.#log.append(taken, save.changes, ids, now));

@@ -45,7 +45,7 @@ export class Database {
         this.#durability = await assertDurable(client);
       },
     };
-    this.#commits = new pg.Pool({ ...config, max: commits });
+    this.#commits = new pg.Pool({ ...config, max: commits + 1 }); // One for maintenance.
     this.#reads = new pg.Pool({ ...config, max: READ_CONNECTIONS });
     for (const pool of [this.#commits, this.#reads]) pool.on("error", () => {}); // An idle one ended: the next is new.
   }

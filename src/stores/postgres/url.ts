@@ -24,6 +24,6 @@ export function parseUrl(url: string): PostgresUrl {
   }
   parameters.delete("schema");
   const rest = parameters.toString();
-  const shown = `${address.replace(/^\w+:\/\/([^@/]*@)?/, "")}, schema ${schema}`;
+  const shown = `${address.replace(/^\w+:\/\/(.*@)?/, "")}, schema ${schema}`;
   return { connection: rest === "" ? address : `${address}?${rest}`, schema, shown };
 }

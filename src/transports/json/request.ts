@@ -11,6 +11,7 @@ import { FieldMaskSchema } from "@bufbuild/protobuf/wkt";
 import type { Refusal } from "../../core/errors.ts";
 import { invalidField } from "../calls/shape.ts";
 import { type Json, JsonError, Numeral, parseJson, shortened } from "./parse.ts";
+import { encodePlain } from "./plain.ts";
 
 /** A fault in a request: thrown within this folder, a refusal outside of it. */
 class Fault extends Error {
@@ -23,7 +24,7 @@ class Fault extends Error {
 
 /** The bytes of a message from its JSON text in UTF-8, or why there are none. */
 export function encodeJsonText(schema: DescMessage, text: Buffer): Buffer | Refusal {
-  return encoded(schema, () => parseJson(text));
+  return encodePlain(schema, text)?.bytes ?? encoded(schema, () => parseJson(text));
 }
 
 /** The bytes of a message from JSON, or why there are none. */

@@ -30,6 +30,7 @@ export function articleRoute(calls: readonly UnaryCall[], limits: RestLimits, lo
     method,
     template: parseTemplate(template),
     hasBody: method !== "GET",
+    input: undefined,
     call,
     toJson: (answered, response) => ({ json: nameAndValue(answered, response) }),
   });
@@ -37,7 +38,7 @@ export function articleRoute(calls: readonly UnaryCall[], limits: RestLimits, lo
     path("POST", "/counters/{name}/increment", () => callOf(increment)),
     path("POST", "/counters/{name}/decrement", () => callOf(decrement)),
     path("GET", "/counters/{name}", () => callOf(getCounter)),
-    path("PUT", "/counters/{name}", (body) => callOf("value" in body ? set : reset)),
+    path("PUT", "/counters/{name}", (body) => callOf("value" in body() ? set : reset)),
   ];
   return bindingsRoute(table, limits, log);
 }

@@ -6,6 +6,7 @@ import { invalidField } from "../calls/shape.ts";
 import { isJson, readBody } from "../http-message.ts";
 import { targetOf } from "../http-target.ts";
 import { type Json, JsonError, type JsonFields, parseJson, shortened } from "../json/parse.ts";
+import { encodePlain, type PlainMessage } from "../json/plain.ts";
 import { encodeJson, fieldOf } from "../json/request.ts";
 import { readQuery } from "./query.ts";
 import type { PathFields } from "./template.ts";
@@ -15,22 +16,30 @@ export interface RestLimits {
   readonly batchBytesMax: number;
 }
 
-/** What a request says beside its path and headers: the fields of a body, or a query still to be read. */
+/** What a request says beside its path and headers: its body, or a query still to be read. */
 export interface Given {
-  readonly fields: JsonFields;
+  /** The body as a message, where it could be taken at once. */
+  readonly plain: PlainMessage | undefined;
+  /** What the body has. */
+  fields(): JsonFields;
   readonly query: string;
 }
 
-/** Read the body of a request; where none is expected, one is refused, for what is in it would be dropped. */
-export async function readFields(
+/**
+ * Read the body of a request; where none is expected, one is refused, for what is in it would be dropped.
+ *
+ * @param input  what the body is of; undefined when what is in it decides that
+ */
+export async function readGiven(
   request: IncomingMessage,
   hasBody: boolean,
+  input: DescMessage | undefined,
   { batchBytesMax }: RestLimits,
 ): Promise<Given | Refusal> {
   const { query } = targetOf(request);
   const body = await readBody(request, batchBytesMax);
   if ("code" in body) return body;
-  if (body.length === 0) return { fields: {}, query };
+  if (body.length === 0) return { plain: undefined, fields: () => ({}), query };
   if (!hasBody) return { code: "MALFORMED_MESSAGE", expected: "must be empty; send the fields in the query" };
   const type = request.headers["content-type"] ?? "";
   const encoding = request.headers["content-encoding"] ?? "identity";
@@ -39,12 +48,14 @@ export async function readFields(
     const expected = "must be application/json in UTF-8, not compressed";
     return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(got) };
   }
+  const plain = input && encodePlain(input, body);
+  if (plain !== undefined) return { plain, fields: () => parseJson(body) as JsonFields, query };
   try {
     const json = parseJson(body);
     if (typeof json !== "object" || json === null || Array.isArray(json) || "source" in json) {
       return { code: "MALFORMED_MESSAGE", expected: "must be a JSON object" };
     }
-    return { fields: json as JsonFields, query };
+    return { plain, fields: () => json as JsonFields, query };
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     return { code: "MALFORMED_MESSAGE", expected: error.message };
@@ -55,7 +66,7 @@ export async function readFields(
 export function requestBytes(
   call: UnaryCall,
   path: PathFields,
-  { fields, query }: Given,
+  { plain, fields, query }: Given,
   headers: IncomingHttpHeaders,
   hasBody: boolean,
 ): Buffer | Refusal {
@@ -68,14 +79,19 @@ export function requestBytes(
   }
   const fromHeaders = headerFields(call, headers, path);
   if ("code" in fromHeaders) return fromHeaders;
-  const json: Record<string, Json> = { ...fields, ...read.json };
-  for (const [name, value] of [...Object.entries(path), ...fromHeaders.fields]) {
+  const beside = [...Object.entries(path), ...fromHeaders.fields];
+  const alone = plain !== undefined && !beside.some(([name]) => plain.given.has(name));
+  const json: Record<string, Json> = { ...(alone ? {} : fields()), ...read.json };
+  for (const [name, value] of beside) {
     if (value === undefined)
       return invalidField(name, "must be UTF-8, percent-encoded (%25 for %)", undefined);
     const refusal = put(json, input, name, value);
     if (refusal !== undefined) return refusal;
   }
-  return encodeJson(input, json);
+  if (!alone) return encodeJson(input, json);
+  if (beside.length === 0) return plain.bytes;
+  const rest = encodeJson(input, json);
+  return "code" in rest ? rest : Buffer.concat([rest, plain.bytes]); // Two messages in a row are one.
 }
 
 /** Put a field that stands in the path or a header beside the others, which must not say otherwise. */

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { DescMessage } from "@bufbuild/protobuf";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
 import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import type { HttpRoute } from "../http.ts";
 import { allowOf, sendJson, sendRefusal } from "../http-message.ts";
 import { targetOf } from "../http-target.ts";
-import type { JsonFields } from "../json/parse.ts";
 import { refusalOf } from "../status.ts";
-import { type RestLimits, readFields, requestBytes } from "./request.ts";
+import { type Given, type RestLimits, readGiven, requestBytes } from "./request.ts";
 import { matchTemplate, type PathFields, type parseTemplate, segmentsOf } from "./template.ts";
 
 /** A path that leads to a method. */
@@ -16,8 +16,10 @@ export interface Binding {
   readonly template: ReturnType<typeof parseTemplate>;
   /** Whether the body is the rest of the message; without it the query is. */
   readonly hasBody: boolean;
-  /** The call that is asked for, by what is in the body. */
-  call(body: JsonFields): UnaryCall;
+  /** What the body is of; undefined when what is in it decides that. */
+  readonly input: DescMessage | undefined;
+  /** The call that is asked for. */
+  call(body: Given["fields"]): UnaryCall;
   /** What is answered. */
   toJson(call: UnaryCall, response: Uint8Array): { json: unknown; headers?: Record<string, string> };
 }
@@ -55,7 +57,7 @@ async function answer(
   limits: RestLimits,
   log: Log,
 ): Promise<void> {
-  const given = await readFields(request, binding.hasBody, limits);
+  const given = await readGiven(request, binding.hasBody, binding.input, limits);
   if ("code" in given) {
     sendRefusal(response, given);
     return;

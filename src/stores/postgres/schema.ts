@@ -81,7 +81,9 @@ const MIGRATIONS = [
     generation bigint NOT NULL,
     record bytea NOT NULL
   );
-  CREATE INDEX request_ids_by_generation ON @request_ids (generation);
+  -- They stand in the table nearly as they came, so a summary by ranges of pages finds a generation, and costs nothing
+  -- to keep: a B-tree took a third of the time of a row.
+  CREATE INDEX request_ids_by_generation ON @request_ids USING brin (generation) WITH (autosummarize = on);
 
   -- One row; who has locked it does the maintenance.
   CREATE TABLE @service_state (

@@ -30,6 +30,8 @@ export interface Opened extends AsyncDisposable {
   readonly door: Doors;
   readonly clock: HandClock;
   readonly certificate: Certificate | undefined;
+  /** Whom a client has to trust, over TLS. */
+  readonly ca: string | undefined;
   readonly store: Store;
   readonly client: Client;
   readonly logged: { event: string; fields: Record<string, unknown> | undefined }[];
@@ -104,7 +106,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     certificate?.close();
     await door.drain(0);
   };
-  return { door, clock, certificate, store, client, logged, [Symbol.asyncDispose]: dispose };
+  return { door, clock, certificate, ca: tls?.ca, store, client, logged, [Symbol.asyncDispose]: dispose };
 }
 
 /** An error as a caller gets it, its details decoded. */
@@ -125,7 +127,10 @@ export class Client {
   constructor(port: number, options: grpc.ClientOptions = {}, ca?: string) {
     const { createInsecure, createSsl } = grpc.credentials;
     const credentials = ca === undefined ? createInsecure() : createSsl(Buffer.from(ca));
-    this.grpc = new grpc.Client(`127.0.0.1:${port}`, credentials, options);
+    this.grpc = new grpc.Client(`127.0.0.1:${port}`, credentials, {
+      ...(ca !== undefined && { "grpc.ssl_target_name_override": "localhost" }),
+      ...options,
+    });
   }
 
   readonly createCounter = this.#rpc(CounterService.method.createCounter);

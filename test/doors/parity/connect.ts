@@ -14,39 +14,48 @@ const GZIPPED = {
 
 /** Connect and gRPC-Web over HTTP/1.1: the client of connect-node. */
 export const CONNECT: readonly ParityDoor[] = [
-  door("Connect, JSON", (baseUrl) =>
-    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false }),
+  door("Connect, JSON", (server) =>
+    createConnectTransport({ ...server, httpVersion: "1.1", useBinaryFormat: false }),
   ),
-  door("Connect, binary", (baseUrl) =>
-    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true }),
+  door("Connect, binary", (server) =>
+    createConnectTransport({ ...server, httpVersion: "1.1", useBinaryFormat: true }),
   ),
-  door("Connect, JSON, GET for reads", (baseUrl) =>
-    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false, useHttpGet: true }),
+  door("Connect, JSON, GET for reads", (server) =>
+    createConnectTransport({ ...server, httpVersion: "1.1", useBinaryFormat: false, useHttpGet: true }),
   ),
-  door("Connect, binary, GET for reads, gzip", (baseUrl) =>
+  door("Connect, binary, GET for reads, gzip", (server) =>
     createConnectTransport({
-      baseUrl,
+      ...server,
       httpVersion: "1.1",
       useBinaryFormat: true,
       useHttpGet: true,
       ...GZIPPED,
     }),
   ),
-  door("Connect, JSON, gzip", (baseUrl) =>
-    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false, ...GZIPPED }),
+  door("Connect, JSON, gzip", (server) =>
+    createConnectTransport({ ...server, httpVersion: "1.1", useBinaryFormat: false, ...GZIPPED }),
   ),
-  door("gRPC-Web", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" })),
-  door("gRPC-Web, JSON", (baseUrl) =>
-    createGrpcWebTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false }),
+  door("gRPC-Web", (server) => createGrpcWebTransport({ ...server, httpVersion: "1.1" })),
+  door("gRPC-Web, JSON", (server) =>
+    createGrpcWebTransport({ ...server, httpVersion: "1.1", useBinaryFormat: false }),
   ),
-  door("gRPC-Web, gzip", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1", ...GZIPPED })),
+  door("gRPC-Web, gzip", (server) => createGrpcWebTransport({ ...server, httpVersion: "1.1", ...GZIPPED })),
 ];
 
-function door(name: string, transportTo: (baseUrl: string) => Transport): ParityDoor {
+interface Server {
+  readonly baseUrl: string;
+  readonly nodeOptions: { readonly ca: string | undefined };
+}
+
+function door(name: string, transportTo: (server: Server) => Transport): ParityDoor {
   return {
     name,
     open(opened) {
-      const transport = transportTo(`http://127.0.0.1:${opened.door.port}`);
+      const { door, ca } = opened;
+      const transport = transportTo({
+        baseUrl: `${ca === undefined ? "http" : "https"}://127.0.0.1:${door.port}`,
+        nodeOptions: { ca },
+      });
       return {
         async call(method, request) {
           try {

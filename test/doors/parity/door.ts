@@ -16,7 +16,14 @@ import type { Opened } from "../../transports/door.ts";
 /** A way in, with the client that people use there. */
 export interface ParityDoor {
   readonly name: string;
+  /** Whether its server is to speak TLS. */
+  readonly tls?: true;
   open(opened: Opened): CallMethod & { close?(): void };
+}
+
+/** The same way in, over TLS. */
+export function overTls(door: ParityDoor): ParityDoor {
+  return { ...door, name: `${door.name}, TLS`, tls: true };
 }
 
 /** Call a method by its name, with a request in ProtoJSON. */

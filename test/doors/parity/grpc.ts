@@ -6,8 +6,8 @@ import { errorOf, methodOf, okOf, type ParityDoor, requestOf } from "./door.ts";
 /** Native gRPC: the client of grpc-js. */
 export const grpc: ParityDoor = {
   name: "gRPC",
-  open({ door }) {
-    const client = new Client(door.grpcPort);
+  open({ door, ca }) {
+    const client = new Client(door.grpcPort, {}, ca);
     return {
       close: () => client.close(),
       async call(name, request) {

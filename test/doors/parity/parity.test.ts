@@ -7,17 +7,25 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { afterAll, describe, expect, it } from "vitest";
 import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { authority } from "../../support/certificates.ts";
 import { open } from "../../transports/door.ts";
 import type { Call } from "../cases.ts";
 import { CONNECT } from "./connect.ts";
 import { JUDGED_BY_DOORS, openCore } from "./core.ts";
-import { type Answer, NO_SUCH_REQUEST, type ParityDoor } from "./door.ts";
+import { type Answer, NO_SUCH_REQUEST, overTls, type ParityDoor } from "./door.ts";
 import { failingStore, failingWriter } from "./failing.ts";
 import { grpc } from "./grpc.ts";
 import { rest } from "./rest.ts";
 import { script } from "./script.ts";
 
-const DOORS: readonly ParityDoor[] = [grpc, ...CONNECT, rest];
+const DOORS: readonly ParityDoor[] = [
+  grpc,
+  ...CONNECT,
+  rest,
+  ...[grpc, ...CONNECT.filter(({ name }) => name === "Connect, JSON" || name === "gRPC-Web"), rest].map(
+    overTls,
+  ),
+];
 const SCRIPT = script();
 
 /** Ids that are the same in every run, each in the form of a UUID. */
@@ -26,7 +34,12 @@ function countedUids(): () => string {
   return () => `00000000-0000-7000-8000-${(count++).toString(16).padStart(12, "0")}`;
 }
 
-const openParity = () => open({ newUid: countedUids(), store: failingStore, writer: failingWriter });
+const AUTHORITY = authority();
+afterAll(() => AUTHORITY[Symbol.dispose]());
+const TLS = { tls: { ...AUTHORITY.issue(), ca: AUTHORITY.ca } };
+
+const openParity = (over: object) =>
+  open({ newUid: countedUids(), store: failingStore, writer: failingWriter, ...over });
 
 /** What the script expects, in terms of a whole answer. */
 function expected({ ok, error }: Call): unknown {
@@ -44,7 +57,7 @@ interface Told {
 
 /** Run the script through a door; each answer is checked on the way. */
 async function run(door: ParityDoor): Promise<Told[]> {
-  await using opened = await openParity();
+  await using opened = await openParity(door.tls ? TLS : {});
   const client = door.open(opened);
   const told: Told[] = [];
   for (const { name, calls } of SCRIPT) {

@@ -13,14 +13,14 @@ interface Request {
 /** REST: what is written by hand from the documentation, sent as it is. */
 export const rest: ParityDoor = {
   name: "REST",
-  open: ({ door }) => ({
+  open: ({ door, ca }) => ({
     async call(method, request) {
       const sent = ROUTES[method]?.(request);
       if (sent === undefined) throw new TypeError(`expected a path for ${method}; add it to ROUTES`);
       if (request.name === "") return NO_SUCH_REQUEST;
       const query = queryOf(sent.query ?? {});
       const path = `${sent.path}${query === "" ? "" : `?${query}`}`;
-      const got = await send(door.port, { ...sent, path });
+      const got = await send(door.port, { ...sent, path, ca });
       return answerOf(got.status, got.json as JsonValue);
     },
   }),

@@ -13,9 +13,9 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
  * minutes on two cores. They start a process for nearly every test, or a browser, or wait for failing disks.
  */
 const APART: Readonly<Record<string, string[]>> = {
-  browser: ["test/console/{accessibility,away,counting,origins}.test.ts", "test/openapi/page.test.ts"],
+  browser: ["test/console/{accessibility,away,counting,origins,tls}.test.ts", "test/openapi/page.test.ts"],
   cli: ["test/{cli,process}/**/*.test.ts", "test/count/proof.test.ts", "test/docs/tour.test.ts"],
-  doors: ["test/doors/clients.test.ts", "test/doors/proxies/**/*.test.ts"],
+  doors: ["test/doors/{clients,tls}.test.ts", "test/doors/proxies/**/*.test.ts"],
   faults: ["test/faults/**/*.test.ts"],
 };
 

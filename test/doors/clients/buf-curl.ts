@@ -1,17 +1,18 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.ts";
 import { program } from "../../support/needs.ts";
-import { type Answer, type ForeignClient, run, SERVICE } from "./client.ts";
+import { type Answer, run, SERVICE, type TlsClient } from "./client.ts";
 
 /** `buf curl`, which npm ci installs: Go, on Connect's gRPC client. */
-export const bufCurl: ForeignClient = {
+export const bufCurl: TlsClient = {
   name: "buf curl",
   needs: [program("buf", { install: "npm ci" })],
-  async open(address) {
+  async open(address, _, caFile) {
+    const [scheme, trust] = caFile === undefined ? ["http", []] : ["https", ["--cacert", caFile]];
     return {
       async call(method, request) {
-        const url = `http://${address}/${SERVICE}/${method}`;
-        const args = ["curl", "--protocol", "grpc", "--http2-prior-knowledge", "--data", "@-", url];
+        const url = `${scheme}://${address}/${SERVICE}/${method}`;
+        const args = ["curl", ...trust, "--protocol", "grpc", "--http2-prior-knowledge", "--data", "@-", url];
         return toAnswer(await run("buf", args, { input: JSON.stringify(request) }));
       },
       async close() {},

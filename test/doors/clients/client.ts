@@ -17,6 +17,12 @@ export interface ForeignClient {
   open(address: string, folder: string): Promise<OpenClient>;
 }
 
+/** One that can be had over TLS too. */
+export interface TlsClient extends ForeignClient {
+  /** @param caFile  whom to trust, in PEM; undefined: in plaintext */
+  open(address: string, folder?: string, caFile?: string): Promise<OpenClient>;
+}
+
 export interface OpenClient {
   /** Call a method, in JSON as Protobuf defines it: an int64 is a string. */
   call(method: string, request: object): Promise<Answer>;

@@ -1,19 +1,20 @@
 import { status } from "@grpc/grpc-js";
 import { program } from "../../support/needs.ts";
-import { type Answer, type ForeignClient, run, SERVICE } from "./client.ts";
+import { type Answer, run, SERVICE, type TlsClient } from "./client.ts";
 
 export const GRPCURL = program("grpcurl", {
   install: "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
 });
 
 /** `grpcurl`: Go, on grpc-go. */
-export const grpcurl: ForeignClient = {
+export const grpcurl: TlsClient = {
   name: "grpcurl",
   needs: [GRPCURL],
-  async open(address) {
+  async open(address, _, caFile) {
+    const trust = caFile === undefined ? ["-plaintext"] : ["-cacert", caFile];
     return {
       async call(method, request) {
-        const args = ["-plaintext", "-format-error", "-d", "@", address, `${SERVICE}/${method}`];
+        const args = [...trust, "-format-error", "-d", "@", address, `${SERVICE}/${method}`];
         return toAnswer(await run("grpcurl", args, { input: JSON.stringify(request, asGrpcurlHasIt) }));
       },
       async close() {},

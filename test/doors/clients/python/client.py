@@ -12,7 +12,15 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-channel = grpc.insecure_channel(sys.argv[1])
+
+def connect(address, ca_file=None):
+    if ca_file is None:
+        return grpc.insecure_channel(address)
+    with open(ca_file, "rb") as ca:
+        return grpc.secure_channel(address, grpc.ssl_channel_credentials(ca.read()))
+
+
+channel = connect(*sys.argv[1:])
 pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
 service = pool.FindServiceByName("tally.v1.CounterService")
 Status = GetMessageClass(pool.FindMessageTypeByName("google.rpc.Status"))

@@ -2,9 +2,12 @@
  * `buf curl` speaks all three protocols to the one port, and knows the API from the server alone: by reflection over
  * gRPC, which it does over HTTP/2 only, or from /descriptors.binpb.
  */
+import { readFileSync } from "node:fs";
 import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { blocksOf } from "../docs/markdown.ts";
+import { authority } from "../support/certificates.ts";
 import { type Opened, open } from "../transports/door.ts";
 import { run } from "./clients/client.ts";
 
@@ -46,6 +49,31 @@ describe("buf curl", () => {
       if (protocol === "connect") {
         expect(details[0]!.debug).toMatchObject({ reason: "COUNTER_NOT_FOUND", metadata: { name: "none" } });
       }
+    },
+  );
+});
+
+describe("docs/http.md", () => {
+  const page = readFileSync(new URL("../../docs/http.md", import.meta.url), "utf8");
+  const [, section] = page.split("\n## buf curl\n");
+  const blocks = blocksOf(section!.split("\n## ")[0]!);
+
+  it("has a block for plaintext, and one for TLS", () => {
+    expect(blocks.map(({ code }) => /https?(?=:)/.exec(code)![0])).toEqual(["http", "https"]);
+  });
+
+  it.for(blocks.map(({ code }) => [/https?(?=:)/.exec(code)![0], code] as const))(
+    "what it has people type does as it says, over %s",
+    async ([scheme, code]) => {
+      using made = authority();
+      await using opened = await open(scheme === "https" ? { tls: { ...made.issue(), ca: made.ca } } : {});
+      const at = code.replaceAll(/127\.0\.0\.1:8080|localhost:8443/g, (host) =>
+        host.replace(/\d+$/, `${opened.door.port}`),
+      );
+      const { stdout, stderr, code: exit } = await run("bash", ["-euc", at], { cwd: made.folder });
+      expect([exit, stderr]).toEqual([0, ""]);
+      const values = [...stdout.matchAll(/"value": "(\d+)"/g)].map(([, value]) => value);
+      expect(values).toEqual(["1", "2", "3"]); // One call for each protocol.
     },
   );
 });

@@ -9,8 +9,10 @@ const TALLY = fileURLToPath(new URL("../../bin/tally.mjs", import.meta.url));
 
 export interface ServerOptions {
   readonly port: number;
-  /** The data file. */
+  /** The data file. With another store, only what it is started from faster stands beside it. */
   readonly file: string;
+  /** Where the counters are, as for --store; the data file by default. */
+  readonly store?: string;
   /** Modules that are loaded before everything else, in the workers too: seeded faults. */
   readonly preload?: readonly string[];
   /** A command that runs the server: `["strace", "-f", ...]`. */
@@ -31,11 +33,11 @@ export class ServerProcess {
   #output = "";
 
   constructor(options: ServerOptions) {
-    const { port, file, preload = [], under = [] } = options;
+    const { port, file, store = `sqlite:${file}`, preload = [], under = [] } = options;
     this.#options = options;
     const args = [
       ...preload.flatMap((module) => ["--import", module]),
-      ...[TALLY, "serve", "--listen", `127.0.0.1:${port}`, "--store", `sqlite:${file}`],
+      ...[TALLY, "serve", "--listen", `127.0.0.1:${port}`, "--store", store],
     ];
     const [command, ...rest] = [...under, process.execPath, ...args];
     // process.execPath is Node 24, so the entry does not start another node: the signals reach the server itself.

@@ -15,16 +15,22 @@ export interface Stored {
   readonly changes: number;
 }
 
+/** Look at a data file whose server has ended: SQLite finds it sound, and its store is as `checkStore` expects it. */
+export async function checkStored(file: string, told: Expected): Promise<Stored> {
+  const faults = integrityFaults(file);
+  const stored = await checkStore(`sqlite:${file}`, told);
+  return { ...stored, faults: [...faults, ...stored.faults] };
+}
+
+type Expected = Pick<Account, "known" | "deleted">;
+
 /**
- * Look at a data file whose server has ended: SQLite finds it sound, each counter is what its callers were told,
- * and the change log leads from revision to revision to just that.
+ * Open a store that nobody writes to: each counter is what its callers were told, and the change log leads from
+ * revision to revision to just that.
  */
-export async function checkStored(
-  file: string,
-  { known, deleted }: Pick<Account, "known" | "deleted">,
-): Promise<Stored> {
-  const faults = [...integrityFaults(file)];
-  const store = await openStore(`sqlite:${file}`, {
+export async function checkStore(url: string, { known, deleted }: Expected): Promise<Stored> {
+  const faults: string[] = [];
+  const store = await openStore(url, {
     clock: { now: Date.now, monotonic: () => performance.now() },
     newUid: uuidv7,
     retention: DEFAULT_RETENTION,

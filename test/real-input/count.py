@@ -9,8 +9,6 @@ Prints a JSON object a line: {"acknowledged": words so far} after each call, {"b
 got no answer, and {"replays": calls} at the end.
 """
 
-import json
-import os
 import queue
 import sys
 import threading
@@ -18,43 +16,15 @@ import time
 
 import grpc
 
+from retrying import CHANNEL_OPTIONS, PASSING, tell, uuid7
 from tally.v1 import counter_service_pb2 as messages
 from tally.v1 import counter_service_pb2_grpc as service
-
-# The server is away for about a second at a time: look for it often.
-CHANNEL_OPTIONS = [
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 200),
-]
-# Any other status is a refusal, which has no business here.
-PASSING = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.INTERNAL,  # What a connection cut in the middle of an answer can look like.
-    grpc.StatusCode.UNKNOWN,
-}
-
-printing = threading.Lock()
-
-
-def tell(**what):
-    with printing:
-        print(json.dumps(what), flush=True)
 
 
 def name_of(word: bytes) -> str:
     """A counter's name: printable ASCII stays, but for "%" and a leading "-"."""
     name = "".join(chr(b) if 0x21 <= b <= 0x7E and b != 0x25 else f"%{b:02X}" for b in word)
     return "%2D" + name[1:] if name.startswith("-") else name
-
-
-def uuid7() -> str:
-    """A UUID whose ids rise with time, which keeps the server's store of ids cheap."""
-    digits = f"{time.time_ns() // 1_000_000:012x}7{os.urandom(2).hex()[:3]}8{os.urandom(8).hex()[:15]}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class Counter:

@@ -48,6 +48,12 @@ export function generateStubs(python: string, folder: string): void {
   run(python, [...args, `--python_out=${folder}`, `--grpc_python_out=${folder}`, ...files], "see above");
 }
 
+/** What a script of ours needs to run: the stubs in a folder, and what our scripts share. */
+export function pythonEnvironment(stubs: string): NodeJS.ProcessEnv {
+  const path = `${stubs}:${join(ROOT, "test/support/python")}`;
+  return { ...process.env, PYTHONPATH: path, PYTHONDONTWRITEBYTECODE: "1" };
+}
+
 function hasGrpc(python: string): boolean {
   return spawnSync(python, ["-c", "import grpc, grpc_tools.protoc"]).status === 0;
 }

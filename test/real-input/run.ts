@@ -27,7 +27,7 @@ import type { Known } from "../crash/history.ts";
 import { freshSeed, seededRandom } from "../crash/random.ts";
 import { freePort, pause, ServerProcess } from "../crash/server-process.ts";
 import { checkStored } from "../crash/stored.ts";
-import { generateStubs, NoPython, pythonWithGrpc } from "./python.ts";
+import { generateStubs, NoPython, pythonEnvironment, pythonWithGrpc } from "./python.ts";
 import { sortUniq, writeWords } from "./words.ts";
 
 const BATCH_WORDS = 1_000;
@@ -104,7 +104,7 @@ async function started(): Promise<ServerProcess> {
 async function countUnderKills(python: string, stubs: string, words: number) {
   const script = fileURLToPath(new URL("./count.py", import.meta.url));
   const args = [script, `127.0.0.1:${port}`, wordsFile, `${BATCH_WORDS}`, `${THREADS}`];
-  const env = { ...process.env, PYTHONPATH: stubs, PYTHONDONTWRITEBYTECODE: "1" };
+  const env = pythonEnvironment(stubs);
   const client = spawn(python, args, { stdio: ["ignore", "pipe", "inherit"], env });
   const ended = once(client, "close");
   process.on("exit", () => client.kill()); // It would go on trying for ever.

@@ -36,13 +36,15 @@ export async function openBareServer(): Promise<Server> {
  *
  * @param directory  for its log
  * @param store      a URL; the database in this directory if there is none
+ * @param checkout   whose sources run
  */
 export async function openTally(
   directory: string,
   store = `sqlite:${databaseIn(directory)}`,
+  checkout = CHECKOUT,
 ): Promise<Server> {
   const port = await freePort();
-  return startTally(port, ["--listen", `127.0.0.1:${port}`], directory, store);
+  return startTally(port, ["--listen", `127.0.0.1:${port}`], directory, store, checkout);
 }
 
 /** Tally with a port for gRPC alone, which is the one that is given. */
@@ -52,11 +54,18 @@ export async function openTallyWithOwnPort(directory: string): Promise<Server> {
   return startTally(port, listen, directory, `sqlite:${databaseIn(directory)}`);
 }
 
-function startTally(port: number, listen: string[], directory: string, store: string): Promise<Server> {
-  const program = fileURLToPath(new URL("../bin/tally.mjs", import.meta.url));
-  const args = [program, "serve", ...listen, "--store", store];
+function startTally(
+  port: number,
+  listen: string[],
+  directory: string,
+  store: string,
+  checkout = CHECKOUT,
+): Promise<Server> {
+  const args = [join(checkout, "bin/tally.mjs"), "serve", ...listen, "--store", store];
   return startServer(port, process.execPath, args, directory, () => answersHealth(port));
 }
+
+const CHECKOUT = fileURLToPath(new URL("..", import.meta.url));
 
 export function databaseIn(directory: string): string {
   return join(directory, "tally.db");

@@ -1,0 +1,88 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { rateOf } from "./figure.ts";
+import { type Load, runLoad } from "./load/processes.ts";
+import { describeMachine, idleShare, watchStolenCpu } from "./machine.ts";
+import { TEN_THOUSAND } from "./names.ts";
+import { optionsFrom } from "./options.ts";
+import { othersLine, table } from "./report.ts";
+import { cleanUpAtExit, makeDataDirectory, openTally, type Server } from "./servers.ts";
+import { median, quantile } from "./stats.ts";
+
+/** `npm run bench:compare -- CHECKOUT`: what a change did to the rates on SQLite; see README.md in this folder. */
+
+const [checkout = "", ...args] = process.argv.slice(2);
+if (!existsSync(join(checkout, "bin/tally.mjs"))) {
+  console.error(`expected the path of another checkout, with its packages installed; got "${checkout}"`);
+  process.exit(2);
+}
+const options = optionsFrom(["--rounds", "15", "--seconds", "4", ...args], "");
+const { rounds, seconds } = options;
+cleanUpAtExit();
+const machine = describeMachine(makeDataDirectory());
+const stolenCpu = watchStolenCpu();
+
+const LOADS: Readonly<Record<string, Load>> = {
+  "unary, a request id each": {
+    program: "h2-unary",
+    processes: 2,
+    options: { connections: 4, streams: 32, warmupMs: 1_000, seconds, names: TEN_THOUSAND },
+  },
+  "BatchApply of 1,000": {
+    program: "batch",
+    processes: 1,
+    options: {
+      ...{ operations: 1_000, distribution: "uniform", names: TEN_THOUSAND },
+      ...{ connections: 4, streams: 3, warmupMs: 1_000, seconds },
+    },
+  },
+};
+
+const servers = {
+  other: await openTally(makeDataDirectory(), undefined, resolve(checkout)),
+  this: await openTally(makeDataDirectory()),
+};
+const idleShares: number[] = [];
+const ratios = new Map(Object.keys(LOADS).map((name) => [name, [] as number[]]));
+const rates = new Map<string, number[]>();
+for (let round = 1; round <= rounds; round++) {
+  idleShares.push(await idleShare());
+  for (const [name, load] of Object.entries(LOADS)) {
+    const order = round % 2 === 0 ? (["other", "this"] as const) : (["this", "other"] as const);
+    const rate: Record<string, number> = {};
+    for (const which of order) {
+      rate[which] = rateOf(await runLoad(load, servers[which] satisfies Server));
+      rates.set(`${name}, ${which}`, [...(rates.get(`${name}, ${which}`) ?? []), rate[which]]);
+    }
+    const ratio = rate.this! / rate.other!;
+    ratios.get(name)!.push(ratio);
+    console.log(`pair ${round}  ${name.padEnd(26)} ${ratio.toFixed(3)}`);
+  }
+}
+
+const text = [
+  "# This checkout beside another",
+  "",
+  `Written by \`npm run bench:compare\`: ${rounds} interleaved pairs of ${seconds} s, SQLite.`,
+  "",
+  `- Date: ${new Date().toISOString().slice(0, 10)}`,
+  ...machine,
+  othersLine(idleShares, stolenCpu()),
+  "",
+  ...table(
+    ["load", "this, op/s", "other, op/s", "this : other, median", "quartiles", "lowest to highest"],
+    [...ratios].map(([name, values]) => [
+      name,
+      ...["this", "other"].map((which) =>
+        Math.round(median(rates.get(`${name}, ${which}`)!)).toLocaleString("en"),
+      ),
+      median(values).toFixed(3),
+      `${quantile(values, 0.25).toFixed(3)} to ${quantile(values, 0.75).toFixed(3)}`,
+      `${Math.min(...values).toFixed(3)} to ${Math.max(...values).toFixed(3)}`,
+    ]),
+  ),
+  "",
+].join("\n");
+console.log(`\n${text}`);
+if (options.out) writeFileSync(options.out, text);
+process.exit(0); // Which ends the servers.

@@ -69,16 +69,20 @@ export interface Store {
    * - Looks at all counters selected, and does not keep commits, `get` or `list` from running meanwhile.
    * - The checksums of those it gives are checked; of one that fails, the name is among the corrupt ones instead.
    *
-   * @param n  1 to 1,000
+   * @param n       1 to 1,000
+   * @param signal  aborted when nobody waits for the answer any more: a store that can then stops looking, and rejects
+   *                with CALL_CANCELLED. The next read is not affected
    */
-  top(selection: Selection, n: number, order: Order): Promise<Counters>;
+  top(selection: Selection, n: number, order: Order, signal?: AbortSignal): Promise<Counters>;
 
   /**
    * Sum up the counters selected, exactly, as of one moment. Sees every commit that resolved before it was called.
    * Looks at all counters selected without checking their checksums, and does not keep commits, `get` or `list` from
    * running meanwhile.
+   *
+   * @param signal  as for `top`
    */
-  sum(selection: Selection): Promise<Sum>;
+  sum(selection: Selection, signal?: AbortSignal): Promise<Sum>;
 
   /**
    * Read the change log from a cursor on.

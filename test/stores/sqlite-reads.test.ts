@@ -250,6 +250,44 @@ describe("scans hold up nobody", () => {
     expect(await (await opened()).sum(ALL)).toMatchObject({ count: 60_000 });
   });
 
+  it("a scan that nobody waits for stops, and no other does", async () => {
+    const store = await filled(60_000);
+    await store.sum(ALL);
+    const before = Array.from({ length: 8 }, () => store.sum(ALL));
+    const controller = new AbortController();
+    const stopped = store.top(ALL, 3, "highest", controller.signal);
+    const after = store.sum(ALL, new AbortController().signal);
+    await commit(store, single(increment("other"))); // By then the thread has been asked for all of them.
+    controller.abort();
+    await expect(stopped).rejects.toMatchObject({ code: "CALL_CANCELLED" });
+    for (const sum of [...before, after]) expect((await sum).count).toBeGreaterThanOrEqual(60_000);
+    await expect(store.sum(ALL, AbortSignal.abort())).rejects.toMatchObject({ code: "CALL_CANCELLED" });
+    expect(await store.sum(ALL)).toMatchObject({ count: 60_001 });
+  });
+
+  it("looks before each slice whether to go on", async () => {
+    await (await filled(25_000)).close();
+    const db = openReadOnly(path, 1_024);
+    const scanner = new Scanner(db, new RowReader(db));
+    for (const scan of [
+      (goOn: () => void) => scanner.sum(ALL, goOn),
+      (goOn: () => void) => scanner.top(ALL, 3, "lowest", goOn),
+      (goOn: () => void) => scanner.sum({ prefix: nameOf(1), labels: {} }, goOn),
+    ]) {
+      let looks = 0;
+      scan(() => looks++);
+      expect(looks).toBeGreaterThan(0);
+      const all = looks;
+      looks = 0;
+      const stopped = new Error("stopped, for a test");
+      const stop = () => {
+        if (++looks === all) throw stopped;
+      };
+      expect(() => scan(stop)).toThrow(stopped);
+    }
+    db.close();
+  });
+
   it("scans one after another do not let the WAL grow without end", async () => {
     const store = await filled(20_000);
     let scanning = true;

@@ -1,13 +1,16 @@
 /** The reads of many counters at the gRPC door: what they answer, and how they stay within a client's 4 MiB. */
+import { once } from "node:events";
+import { request } from "node:http";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { ListCountersRequestSchema, TopOrder } from "../../gen/tally/v1/counter_service_pb.ts";
 import { CORRUPT } from "../../src/core/batch.ts";
 import type { FullCounter } from "../../src/core/counter.ts";
+import { TallyError } from "../../src/core/errors.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
 import type { Store } from "../../src/service/store.ts";
 import { fromPageToken, toPageToken } from "../../src/transports/calls/page-token.ts";
-import { type Client, instead, open, refusal } from "./door.ts";
+import { Client, instead, open, refusal } from "./door.ts";
 
 const CLIENT_MAX = 4 * 2 ** 20;
 
@@ -264,4 +267,56 @@ function holdingLarge(real: Store): Store {
       return { counters: from(name, limit), corruptNames: [], next: next?.name };
     },
   });
+}
+
+describe("a scan whose caller has gone", () => {
+  /** Calls a method over HTTP and goes away, once `begun`. */
+  const overHttp = (path: string, method: string) => async (port: number, begun: Promise<void>) => {
+    const asked = request({ port, host: "127.0.0.1", path, method, headers: JSON_BODY });
+    asked.on("error", () => {}); // That it was destroyed.
+    asked.end(method === "POST" ? "{}" : undefined);
+    await begun;
+    asked.destroy();
+  };
+
+  it.each<[string, (port: number, begun: Promise<void>) => Promise<unknown>]>([
+    ["gRPC, by a deadline", (port) => leavingClient(port)],
+    ["REST, TopCounters", overHttp("/v1/counters:top", "GET")],
+    ["REST, SumCounters", overHttp("/v1/counters:sum", "GET")],
+    ["Connect", overHttp("/tally.v1.CounterService/SumCounters", "POST")],
+  ])("is stopped, and the next has its turn: %s", async (_, callAndGo) => {
+    const begun = Promise.withResolvers<void>();
+    let stopped = 0;
+    const untilAborted = async (signal: AbortSignal | undefined): Promise<never> => {
+      begun.resolve();
+      await once(signal!, "abort");
+      stopped++;
+      throw new TallyError("CALL_CANCELLED", "stopped, for a test");
+    };
+    let first = true;
+    const firstOf = <Result>(signal: AbortSignal | undefined, read: () => Promise<Result>) => {
+      if (!first) return read();
+      first = false;
+      return untilAborted(signal);
+    };
+    await using opened = await open({
+      store: (real) =>
+        instead(real, {
+          sum: (selection, signal) => firstOf(signal, () => real.sum(selection)),
+          top: (selection, n, order, signal) => firstOf(signal, () => real.top(selection, n, order)),
+        }),
+    });
+    await callAndGo(opened.door.port, begun.promise);
+    await begun.promise;
+    expect(await opened.client.sumCounters({})).toMatchObject({ count: 0n, sum: "0" });
+    expect([stopped, opened.logged]).toEqual([1, []]);
+  });
+});
+
+const JSON_BODY = { "content-type": "application/json" };
+
+async function leavingClient(port: number): Promise<void> {
+  const client = new Client(port);
+  await refusal(client.sumCounters({}, { deadline: Date.now() + 100 }));
+  client.close();
 }

@@ -1,9 +1,12 @@
+import { once } from "node:events";
 import { describe, expect, it } from "vitest";
+import { TallyError } from "../../src/core/errors.ts";
 import type { CallContext } from "../../src/transports/calls/call.ts";
 import { Turns } from "../../src/transports/calls/turns.ts";
 import { HandClock } from "../support/clock.ts";
 
 const patient: CallContext = { caller: "", deadline: Number.POSITIVE_INFINITY, cancelled: () => false };
+let gone = false;
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Reads that the test answers. */
@@ -70,5 +73,47 @@ describe("reads that take their turns", () => {
     expect(names()).toEqual(["first", "last"]);
     begun[1]!.end();
     expect(await last).toBe("last");
+  });
+
+  it.each<[string, (clock: HandClock) => CallContext, (clock: HandClock) => void, string]>([
+    ["the caller goes", () => ({ ...patient, cancelled: () => gone }), () => (gone = true), "CALL_CANCELLED"],
+    [
+      "the deadline passes",
+      (clock) => ({ ...patient, deadline: clock.now() + 5 }),
+      (clock) => clock.advance(5),
+      "DEADLINE_PASSED",
+    ],
+  ])("are told when %s meanwhile, and the next has its turn", async (_, context, happens, code) => {
+    gone = false;
+    const clock = new HandClock();
+    const turns = new Turns(clock, 10);
+    const taken = turns.take(context(clock), async (signal) => {
+      await once(signal, "abort");
+      throw new TallyError("CALL_CANCELLED", "stopped, for a test");
+    });
+    const next = turns.take(patient, async (signal) => signal.aborted);
+    await tick();
+    happens(clock);
+    expect(await taken).toEqual({ code });
+    expect(await next).toBe(false);
+  });
+
+  it("that end before they notice are answered, and what fails meanwhile is a failure", async () => {
+    gone = false;
+    const turns = new Turns(new HandClock(), 10);
+    const leaving = { ...patient, cancelled: () => gone };
+    const read = turns.take(leaving, async (signal) => {
+      gone = true;
+      await once(signal, "abort");
+      return "read";
+    });
+    expect(await read).toBe("read");
+    gone = false;
+    const failing = turns.take(leaving, async (signal) => {
+      gone = true;
+      await once(signal, "abort");
+      throw new TallyError("STORE_UNAVAILABLE", "broken, for a test");
+    });
+    await expect(failing).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
   });
 });

@@ -1,6 +1,6 @@
-import type { Selection, Sum } from "../../core/selection.ts";
+import type { Sum } from "../../core/selection.ts";
 import type { Counters } from "../../service/store.ts";
-import type { ScanData, TopRequest } from "./scan-worker.ts";
+import type { ScanData, Stoppable, SumRequest, TopRequest } from "./scan-worker.ts";
 import { Thread } from "./thread.ts";
 
 /** Asks the thread that looks at every counter, and starts it when it is first needed. */
@@ -9,15 +9,17 @@ export class ScanThread {
   #thread: Promise<Thread> | undefined;
 
   constructor(path: string) {
-    this.#data = { path, closing: new Int32Array(new SharedArrayBuffer(4)) };
+    this.#data = { path, closing: newFlag() };
   }
 
-  sum(selection: Selection): Promise<Sum> {
-    return this.#ask("sum", selection);
+  /** @param signal  stops it; see Store.top */
+  sum(request: SumRequest, signal: AbortSignal | undefined): Promise<Sum> {
+    return this.#ask("sum", request, signal);
   }
 
-  top(request: TopRequest): Promise<Counters> {
-    return this.#ask("top", request);
+  /** @param signal  stops it; see Store.top */
+  top(request: TopRequest, signal: AbortSignal | undefined): Promise<Counters> {
+    return this.#ask("top", request, signal);
   }
 
   /** Stops what is in flight. */
@@ -27,10 +29,22 @@ export class ScanThread {
     await thread?.close(undefined);
   }
 
-  async #ask<Result>(kind: string, request: unknown): Promise<Result> {
+  async #ask<Request extends SumRequest, Result>(
+    kind: string,
+    request: Request,
+    signal: AbortSignal | undefined,
+  ): Promise<Result> {
     this.#thread ??= this.#start();
     const thread = await this.#thread;
-    return thread.ask(kind, request);
+    const stopped = newFlag(); // A message would be read after the scan.
+    const stop = () => void Atomics.store(stopped, 0, 1);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop);
+    try {
+      return await thread.ask<Result>(kind, { ...request, stopped } satisfies Stoppable<Request>);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
   }
 
   /** It holds nothing that a new one would not find again, so one that failed is replaced at the next request. */
@@ -46,4 +60,9 @@ export class ScanThread {
       throw error;
     }
   }
+}
+
+/** A number that threads share. */
+function newFlag(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(4));
 }

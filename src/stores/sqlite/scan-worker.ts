@@ -16,8 +16,14 @@ export interface ScanData {
   readonly closing: Int32Array;
 }
 
-export interface TopRequest {
+/** A request, and one number, shared: not 0 once nobody waits for the answer. */
+export type Stoppable<Request> = Request & { readonly stopped: Int32Array };
+
+export interface SumRequest {
   readonly selection: Selection;
+}
+
+export interface TopRequest extends SumRequest {
   readonly n: number;
   readonly order: Order;
 }
@@ -26,14 +32,19 @@ serveThread<ScanData>(({ path, closing }) => {
   giveWay();
   const db = openReadOnly(path, 16_384);
   const scanner = new Scanner(db, new RowReader(db));
-  const goOn = () => {
+  const goOn = (stopped: Int32Array) => () => {
     if (Atomics.load(closing, 0) !== 0) throw new TallyError("STORE_UNAVAILABLE", "the store is closing");
+    if (Atomics.load(stopped, 0) !== 0) throw new TallyError("CALL_CANCELLED", "nobody waits for the answer");
   };
   return {
     opened: undefined,
     handlers: {
-      sum: asOfOneMoment(db, (selection: Selection) => scanner.sum(selection, goOn)),
-      top: asOfOneMoment(db, ({ selection, n, order }: TopRequest) => scanner.top(selection, n, order, goOn)),
+      sum: asOfOneMoment(db, ({ selection, stopped }: Stoppable<SumRequest>) =>
+        scanner.sum(selection, goOn(stopped)),
+      ),
+      top: asOfOneMoment(db, ({ selection, n, order, stopped }: Stoppable<TopRequest>) =>
+        scanner.top(selection, n, order, goOn(stopped)),
+      ),
       close: () => void db.close(),
     },
   };

@@ -114,14 +114,14 @@ class SqliteStore implements Store, Copying {
     return this.#reader.ask("list", { selection, from, limit } satisfies ListRequest);
   }
 
-  async top(selection: Selection, n: number, order: Order): Promise<Counters> {
+  async top(selection: Selection, n: number, order: Order, signal?: AbortSignal): Promise<Counters> {
     await this.#beforeScan();
-    return this.#scanner.top({ selection, n, order });
+    return this.#scanner.top({ selection, n, order }, signal);
   }
 
-  async sum(selection: Selection): Promise<Sum> {
+  async sum(selection: Selection, signal?: AbortSignal): Promise<Sum> {
     await this.#beforeScan();
-    return this.#scanner.sum(selection);
+    return this.#scanner.sum({ selection }, signal);
   }
 
   changesSince(cursor: string, limit: number): Promise<ChangePage> {

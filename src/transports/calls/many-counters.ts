@@ -62,7 +62,7 @@ export function topCounters({ store, scans }: ManyCounters, requestBytesMax: num
   return readCall(method, TopCountersRequestSchema, requestBytesMax, async (request, context) => {
     const { prefix, labels, n = TOP_N } = request;
     const order = request.order === TopOrder.LOWEST ? "lowest" : "highest";
-    const found = await scans.take(context, () => store.top({ prefix, labels }, n, order));
+    const found = await scans.take(context, (signal) => store.top({ prefix, labels }, n, order, signal));
     return "code" in found ? found : topResponse(found);
   });
 }
@@ -70,7 +70,7 @@ export function topCounters({ store, scans }: ManyCounters, requestBytesMax: num
 export function sumCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryCall {
   const method = CounterService.method.sumCounters;
   return readCall(method, SumCountersRequestSchema, requestBytesMax, async ({ prefix, labels }, context) => {
-    const found = await scans.take(context, () => store.sum({ prefix, labels }));
+    const found = await scans.take(context, (signal) => store.sum({ prefix, labels }, signal));
     if ("code" in found) return found;
     const { count, sum, lowest, highest } = found;
     const range = lowest === undefined || highest === undefined ? {} : { lowest, highest };

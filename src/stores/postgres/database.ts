@@ -7,13 +7,15 @@ import { asStore, type Row, Session, type Statement } from "./session.ts";
 
 /**
  * The connections to one PostgreSQL: some for commits, others for reads, so that commits which wait for a row that
- * another process has locked keep nobody from reading.
+ * another process has locked keep nobody from reading; and one for maintenance, whose slices thus run one after
+ * another, however many followers ask for one, and take no commit's place.
  */
 export class Database {
   /** The schema that the tables are in. */
   readonly schema: string;
   readonly #commits: pg.Pool;
   readonly #reads: pg.Pool;
+  readonly #upkeep: pg.Pool;
   readonly #preparing: { prepares: boolean; forbid(): void };
   #durability: Durability | undefined;
   #closed = false;
@@ -47,7 +49,8 @@ export class Database {
     };
     this.#commits = new pg.Pool({ ...config, max: commits + 1 }); // One for maintenance.
     this.#reads = new pg.Pool({ ...config, max: READ_CONNECTIONS });
-    for (const pool of [this.#commits, this.#reads]) pool.on("error", () => {}); // An idle one ended: the next is new.
+    this.#upkeep = new pg.Pool({ ...config, max: 1 });
+    for (const pool of this.#pools) pool.on("error", () => {}); // An idle one ended: the next is new.
   }
 
   /** What the server promised to the connection made last. */
@@ -86,13 +89,13 @@ export class Database {
   }
 
   /**
-   * Run statements as one transaction.
+   * Run statements as one transaction that keeps the store: not the commit of a batch, and one at a time.
    *
    * @throws TallyError STORE_UNAVAILABLE: nothing was saved
    * @throws TallyError OUTCOME_UNKNOWN: the connection ended at COMMIT
    */
   transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    return this.#transaction(this.#commits, BEGIN, work);
+    return this.#transaction(this.#upkeep, BEGIN, work);
   }
 
   /** A connection for the commit of a batch; the caller begins, ends, and gives it back (`Session.use`). */
@@ -104,7 +107,11 @@ export class Database {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.all([this.#commits.end(), this.#reads.end()]);
+    await Promise.all(this.#pools.map((pool) => pool.end()));
+  }
+
+  get #pools(): readonly pg.Pool[] {
+    return [this.#commits, this.#reads, this.#upkeep];
   }
 
   async #transaction<T>(pool: pg.Pool, begin: string, work: (session: Session) => Promise<T>): Promise<T> {

@@ -62,7 +62,7 @@ export class Maintenance {
     this.#warnedEarly = early;
     if (!tooLarge && !this.#due) return false;
     await this.#slice(true);
-    return (await this.#look(false)) || this.#requestIds.due(this.runMs);
+    return (await this.#look(false)) || this.#requestIds.more(this.runMs);
   }
 
   /** Place the commits that are visible, so that followers see them. */

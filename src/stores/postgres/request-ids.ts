@@ -56,7 +56,8 @@ export class RequestIds {
   }
 
   save(answers: ReadonlyMap<string, Uint8Array>): Call {
-    return [this.#save, [[...answers.keys()], [...answers.values()]]];
+    const keys = [...answers.keys()].sort(); // One order for everyone, so no deadlock: who comes second waits.
+    return [this.#save, [keys, keys.map((key) => answers.get(key))]];
   }
 
   /** These answers were committed. */
@@ -94,8 +95,13 @@ export class RequestIds {
 
   /** Whether `maintain` has something to do. */
   due(runMs: number): boolean {
+    return this.#uncounted > 0 || this.more(runMs);
+  }
+
+  /** Whether it has so now, other than to count what was saved: under load there always is something to count. */
+  more(runMs: number): boolean {
     const { rotate, forget } = this.#plan(runMs);
-    return this.#uncounted > 0 || rotate || forget.length > 0 || this.#forgotten.length > 0;
+    return rotate || forget.length > 0 || this.#forgotten.length > 0;
   }
 
   /**

@@ -47,7 +47,7 @@ export class Database {
         this.#durability = await assertDurable(client);
       },
     };
-    this.#commits = new pg.Pool({ ...config, max: commits + 1 }); // One for maintenance.
+    this.#commits = new pg.Pool({ ...config, max: commits });
     this.#reads = new pg.Pool({ ...config, max: READ_CONNECTIONS });
     this.#upkeep = new pg.Pool({ ...config, max: 1 });
     for (const pool of this.#pools) pool.on("error", () => {}); // An idle one ended: the next is new.

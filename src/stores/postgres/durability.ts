@@ -12,7 +12,7 @@ export interface Durability {
 const VERSION_FLOOR = 130_000;
 
 /**
- * Refuse a server on which an answered count could be lost: looked at on every new connection, because settings
+ * Refuse a server on which an answered count could be lost, or a text could not be kept: looked at on every new connection, because settings
  * change, and because another server may have taken the address.
  *
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
@@ -34,6 +34,12 @@ export async function assertDurable(client: ClientBase): Promise<Durability> {
         "role alone if need be: ALTER ROLE ... SET synchronous_commit = on.",
     );
   }
+  if (settings.encoding !== "UTF8") {
+    throw refused(
+      `The database's encoding is ${settings.encoding}, which cannot hold every label and description; make one with ` +
+        "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.",
+    );
+  }
   if (settings.in_recovery) {
     throw refused("PostgreSQL is a standby, which takes no writes; give the address of the primary.");
   }
@@ -49,6 +55,7 @@ interface Settings {
   readonly standbys: string;
   readonly full_page_writes: string;
   readonly data_checksums: string;
+  readonly encoding: string;
   readonly in_recovery: boolean;
 }
 
@@ -60,6 +67,7 @@ const SETTINGS = `SELECT
   current_setting('synchronous_standby_names') AS standbys,
   current_setting('full_page_writes') AS full_page_writes,
   current_setting('data_checksums') AS data_checksums,
+  current_setting('server_encoding') AS encoding,
   pg_is_in_recovery() AS in_recovery`;
 
 function sentenceOf({ synchronous_commit, standbys, full_page_writes, data_checksums }: Settings): string {

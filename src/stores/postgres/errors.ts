@@ -34,9 +34,9 @@ export function checkViolated(error: unknown): string | undefined {
 
 /** An error of the driver or the server, after which nothing was saved. */
 export function toStoreError(error: unknown): unknown {
-  if (error instanceof TallyError) return error;
+  if (error instanceof TallyError || error instanceof TypeError) return error; // A TypeError is a defect of ours.
   const { code, message } = error as ServerError;
-  if (code === undefined && !(error instanceof Error && DRIVER.test(message))) return error; // A defect of ours.
+  if (code === undefined && !(error instanceof Error && DRIVER.test(message))) return error; // And so is this.
   return new TallyError(
     "STORE_UNAVAILABLE",
     `PostgreSQL could not do it (${code ?? message}); nothing was saved`,

@@ -98,23 +98,26 @@ const MIGRATIONS = [
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** What the schema of a database has. */
-export type SchemaState =
+type SchemaState =
   | { readonly kind: "missing" }
   /** It is there, and empty. */
   | { readonly kind: "empty" }
   | { readonly kind: "ours"; readonly version: number }
   | { readonly kind: "foreign" };
 
-export async function schemaState(database: Database): Promise<SchemaState> {
-  const [found] = await database.read(database.statement(FIND), [database.schema]);
+/** @param ask  how to run a statement that reads */
+async function schemaState(database: Database, ask: Session["send"]): Promise<SchemaState> {
+  const [found] = await ask(database.statement(FIND), [database.schema]);
   if (found!.schema === null) return { kind: "missing" };
   if (found!.versions === null) return { kind: found!.tables === 0n ? "empty" : "foreign" };
-  const [row] = await database.read(database.statement("SELECT version FROM @schema_version"));
+  const [row] = await ask(database.statement("SELECT version FROM @schema_version"));
   return { kind: "ours", version: Number(row!.version) };
 }
 
+/** Other programs have a schema_version too; a service_state beside it is ours. */
 const FIND = `SELECT to_regnamespace(quote_ident($1)) AS schema,
-  to_regclass(quote_ident($1) || '.schema_version') AS versions,
+  CASE WHEN to_regclass(quote_ident($1) || '.service_state') IS NOT NULL
+    THEN to_regclass(quote_ident($1) || '.schema_version') END AS versions,
   (SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident($1))) AS tables`;
 
 /**
@@ -125,36 +128,29 @@ const FIND = `SELECT to_regnamespace(quote_ident($1)) AS schema,
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
  */
 export async function migrate(database: Database): Promise<number | undefined> {
-  const state = await schemaState(database);
-  const from = versionOf(state, database.schema);
+  const { schema } = database;
+  const look = (ask: Session["send"]) => schemaState(database, ask);
+  const from = versionOf(await look((statement, values) => database.read(statement, values)), schema);
   if (from === SCHEMA_VERSION) return undefined;
   await database.transaction(async (session) => {
     await session.send(
       database.statement("SELECT pg_advisory_xact_lock(hashtextextended('tally ' || $1, 0))"),
-      [database.schema],
+      [schema],
     );
-    await create(database, session);
-    const [row] = await session.send(database.statement("SELECT version FROM @schema_version"));
-    const version = Number(row!.version); // Another process may have been here first.
+    const state = await look((statement, values) => session.send(statement, values));
+    const version = versionOf(state, schema); // Another process may have been here first.
+    // Only where it is missing: who may use a schema that is there may not make one.
+    if (state.kind === "missing")
+      await session.simply(`CREATE SCHEMA ${database.inSchema("@").slice(0, -1)}`);
+    if (state.kind !== "ours") await session.simply(database.inSchema(VERSION_TABLE));
     for (const migration of MIGRATIONS.slice(version)) await session.simply(database.inSchema(migration));
-    await session.send(database.statement("UPDATE @schema_version SET version = $1 WHERE version < $1"), [
-      SCHEMA_VERSION,
-    ]);
+    await session.send(database.statement("UPDATE @schema_version SET version = $1"), [SCHEMA_VERSION]);
   });
   return from === 0 ? undefined : from;
 }
 
-/** The schema and the table of its version. Looks first: who may use a schema that is there may not make one. */
-async function create(database: Database, session: Session): Promise<void> {
-  const [found] = await session.send(database.statement(FIND), [database.schema]);
-  if (found!.schema === null) await session.simply(`CREATE SCHEMA ${database.inSchema("@").slice(0, -1)}`);
-  if (found!.versions !== null) return;
-  await session.simply(
-    database.inSchema(
-      "CREATE TABLE @schema_version (version int NOT NULL); INSERT INTO @schema_version VALUES (0)",
-    ),
-  );
-}
+const VERSION_TABLE =
+  "CREATE TABLE @schema_version (version int NOT NULL); INSERT INTO @schema_version VALUES (0)";
 
 function versionOf(state: SchemaState, schema: string): number {
   switch (state.kind) {

@@ -78,14 +78,8 @@ export class Session {
    */
   async commit(writes: readonly Call[]): Promise<void> {
     let warning: string | undefined;
-    const onNotice = ({
-      severity,
-      message,
-    }: {
-      severity?: string | undefined;
-      message?: string | undefined;
-    }) => {
-      if (severity === "WARNING") warning = message;
+    const onNotice = ({ code, message }: { code?: string | undefined; message?: string | undefined }) => {
+      if (code !== "00000") warning = message; // A warning, in whatever language the server speaks.
     };
     this.#client.on("notice", onNotice);
     const sent = writes.map(([statement, values]) => this.send(statement, values));

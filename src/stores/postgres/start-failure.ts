@@ -4,24 +4,34 @@ import { unusable } from "../unusable.ts";
 /** Why the store could not be opened, in one sentence for the operator. The password is in none. */
 export function startFailure(shown: string, error: unknown): unknown {
   const cause = error instanceof TallyError && error.cause !== undefined ? error.cause : error;
-  const { code, message } = cause as { code?: string; message: string };
   if (error instanceof TallyError && error.cause === undefined) return error; // It is a sentence already.
+  const { message } = cause as { message: string };
+  const code = codeOf(cause as { code?: string; message: string });
   const why = code === undefined ? undefined : REASONS[code];
   return unusable(
     `Cannot open PostgreSQL at ${shown}: ${why ?? `${message}${code === undefined ? "" : ` (${code})`}`}.`,
-    cause,
+    { code, cause },
   );
+}
+
+/** The driver has no code for a server that does not answer, or that ends the connection instead. */
+function codeOf({ code, message }: { code?: string; message: string }): string | undefined {
+  if (code !== undefined) return code;
+  if (/timeout/i.test(message)) return "ETIMEDOUT";
+  return /terminated/i.test(message) ? "ECONNRESET" : undefined;
 }
 
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there; start the server, or correct the address",
   ENOTFOUND: "nobody knows this host; correct the address",
   EAI_AGAIN: "the host's name could not be looked up; correct the address",
+  ECONNRESET: "it ended the connection; is this a PostgreSQL server?",
   ETIMEDOUT: "it does not answer; is the address right, and does a firewall stand between?",
   "28P01": "the password is wrong",
   "28000": "the server does not let this user in; see its pg_hba.conf",
   "3D000": "there is no such database; create it first (createdb)",
   "42501": "this user may not; let it create a schema (GRANT CREATE ON DATABASE), or create one that it owns",
+  "55P03": "another process is changing the schema; try again in a moment",
   "57P03": "the server is starting or stopping; try again in a moment",
   "53300": "the server has no connection free; raise its max_connections, or put PgBouncer in front",
 };

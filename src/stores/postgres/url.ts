@@ -11,9 +11,17 @@ export interface PostgresUrl {
 
 /**
  * @param url  postgres://user:password@host:port/database?schema=NAME; the schema is "tally" if none is named
- * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator, which never has the password
  */
 export function parseUrl(url: string): PostgresUrl {
+  // As the driver does, which also takes a socket's folder from the parameters: postgres://user:password@/database
+  const parsed = URL.parse(url) ?? URL.parse(url.replace("@/", "@localhost/"));
+  if (parsed === null || !decodes(url)) {
+    throw unusable(
+      "The store's URL cannot be read; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE, in which every @ : / ? # " +
+        "and % of user and password is percent-encoded (@ as %40).",
+    );
+  }
   const [address = "", query = ""] = url.split("?", 2);
   const parameters = new URLSearchParams(query);
   const schema = parameters.get("schema") ?? "tally";
@@ -24,6 +32,16 @@ export function parseUrl(url: string): PostgresUrl {
   }
   parameters.delete("schema");
   const rest = parameters.toString();
-  const shown = `${address.replace(/^\w+:\/\/(.*@)?/, "")}, schema ${schema}`;
+  const host = parameters.get("host") ?? decodeURIComponent(parsed.host);
+  const shown = `${host}${parsed.pathname}, schema ${schema}`;
   return { connection: rest === "" ? address : `${address}?${rest}`, schema, shown };
+}
+
+function decodes(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

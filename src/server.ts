@@ -202,7 +202,8 @@ function reasonOf({ cause }: TallyError): StartReason {
 }
 
 /** PostgreSQL's for a server that starts, stops or is full, or whose schema is being changed; and the network's. */
-const AWAY = /^(57P|53|08)...?$|^55P03$|^(ECONN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE)/;
+const AWAY =
+  /^(57P|53|08)...?$|^55P03$|^(ECONN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE)/;
 
 /** SQLite's, the system's, and PostgreSQL's for a role, a database or a privilege that is missing. */
 const UNREACHABLE = /^(SQLITE_(CANTOPEN|READONLY|PERM|FULL|IOERR)|E[A-Z]+$|28...|3D000|42501)/;

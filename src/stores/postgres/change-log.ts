@@ -68,9 +68,12 @@ export class ChangeLog {
     this.#drop = statement("DELETE FROM @change_log WHERE position <= $1");
     this.#floor = statement(`
       SELECT coalesce((SELECT min(position) FROM @change_log) - 1, log_position) AS floor FROM @service_state`);
-    this.#since = statement(
-      "SELECT position, time_ms, changes FROM @change_log WHERE position > $1 ORDER BY position LIMIT $2",
-    );
+    this.#since = statement(`
+      SELECT position, time_ms, changes FROM (
+        SELECT position, time_ms, changes, bytes_end - length(changes) AS bytes_start,
+          first_value(bytes_end - length(changes)) OVER (ORDER BY position) AS page_start
+        FROM @change_log WHERE position > $1 ORDER BY position LIMIT $2) AS page
+      WHERE bytes_start < page_start + ${PAGE_BYTES} ORDER BY position`);
     this.#openings = statement(
       "SELECT * FROM @change_openings WHERE counter_id > $1 ORDER BY counter_id LIMIT $2",
     );
@@ -194,8 +197,9 @@ export class ChangeLog {
 const SLICE_COMMITS = 256;
 const SLICE_CHANGES = 2_000;
 
-/** Commits that a page looks at. */
+/** Commits that a page looks at, and about how many bytes of them: a commit may have 8,000 changes. */
 const PAGE_COMMITS = 1_000;
+const PAGE_BYTES = 1_000_000;
 
 function toOpening(row: Row): Change {
   const revision = Number(row.revision);

@@ -1,25 +1,7 @@
-/** The store contract (src/service/store.ts), whole, on every store. */
-import { describe } from "vitest";
-import { describeWith } from "../support/needs.ts";
+import { existsSync } from "node:fs";
+import { expect, it } from "vitest";
 import { STORES } from "../support/stores.ts";
-import { changesSuite } from "./changes.ts";
-import { commitSuite } from "./commit.ts";
-import { deletingSuite } from "./deleting.ts";
-import { exactlyOnceSuite } from "./exactly-once.ts";
-import { modelSuite } from "./model.ts";
-import { movingSuite } from "./moving.ts";
-import { readsSuite } from "./reads.ts";
-import { settingsSuite } from "./settings.ts";
 
-for (const kind of STORES) {
-  describeWith(kind.needs, kind.name, () => {
-    describe("commit", () => commitSuite(kind));
-    describe("exactly once", () => exactlyOnceSuite(kind));
-    describe("reads", () => readsSuite(kind));
-    describe("changes", () => changesSuite(kind));
-    describe("settings", () => settingsSuite(kind));
-    describe("deleting", () => deletingSuite(kind));
-    describe("moving", () => movingSuite(kind));
-    describe("model", () => modelSuite(kind));
-  });
-}
+it.each(STORES.map(({ name }) => name))("the suite runs on %s, in a file of its own", (name) => {
+  expect(existsSync(new URL(`./${name}.test.ts`, import.meta.url))).toBe(true);
+});

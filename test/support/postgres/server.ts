@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, pause } from "../../crash/server-process.ts";
 import { ADMIN, PostgresAddress, ROLE } from "./address.ts";
@@ -32,9 +33,10 @@ export class PostgresServer extends PostgresAddress {
    * Make an empty server and start it; a second or so.
    *
    * @param settings  of postgresql.conf, for as long as it lives
+   * @param parent    the folder to make its own in
    */
-  static async start(settings: Settings = {}): Promise<PostgresServer> {
-    const server = new PostgresServer(await newFolder(), await freePort(), settings);
+  static async start(settings: Settings = {}, parent: string = tmpdir()): Promise<PostgresServer> {
+    const server = new PostgresServer(await newFolder(parent), await freePort(), settings);
     try {
       const passwordFile = join(server.#folder, "password");
       writeFileSync(passwordFile, ADMIN.password);
@@ -65,7 +67,7 @@ export class PostgresServer extends PostgresAddress {
     settings: Settings = {},
   ): Promise<PostgresServer> {
     const conninfo = `${primary.conninfo()} application_name=${name}`;
-    const folder = await newFolder();
+    const folder = await newFolder(tmpdir());
     const standby = new PostgresServer(folder, await freePort(), { ...settings, primary_conninfo: conninfo });
     try {
       const target = [`--pgdata=${standby.#data}`, "--checkpoint=fast", "--wal-method=stream", "--no-sync"];

@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import type { TestProject } from "vitest/node";
+import { folderInMemory } from "./programs.ts";
 import { PostgresServer } from "./server.ts";
 
 declare module "vitest" {
@@ -20,7 +21,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   let starting: Promise<PostgresServer> | undefined;
   const starter = createServer(async (socket) => {
     socket.on("error", () => {}); // Who asked has gone.
-    starting ??= PostgresServer.start();
+    starting ??= PostgresServer.start({}, folderInMemory());
     const answer = await starting.then(
       ({ port }): StarterAnswer => ({ port }),
       (error): StarterAnswer => ({ error: String(error) }),

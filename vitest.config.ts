@@ -15,7 +15,7 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
 const APART: Readonly<Record<string, string[]>> = {
   browser: ["test/console/{accessibility,away,counting,origins,tls}.test.ts", "test/openapi/page.test.ts"],
   cli: ["test/{cli,process}/**/*.test.ts", "test/count/proof.test.ts", "test/docs/tour.test.ts"],
-  doors: ["test/doors/{clients,tls}.test.ts", "test/doors/proxies/**/*.test.ts"],
+  doors: ["test/doors/{clients,tls}.test.ts", "test/doors/proxies/**/*.test.ts", "test/docs/clients.test.ts"],
   faults: ["test/faults/**/*.test.ts"],
 };
 

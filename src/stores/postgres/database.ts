@@ -115,25 +115,36 @@ export class Database {
   }
 
   async #transaction<T>(pool: pg.Pool, begin: string, work: (session: Session) => Promise<T>): Promise<T> {
-    const session = await this.#session(pool);
-    return asStore(
-      session.use(async () => {
-        try {
-          await session.simply(begin);
-          const result = await work(session);
-          await session.commit([]);
-          return result;
-        } catch (error) {
-          await session.rollback();
-          throw error;
-        }
-      }),
-    );
+    for (let attempt = 1; ; attempt++) {
+      const session = await this.#session(pool);
+      try {
+        return await session.use(() => inTransaction(session, begin, work));
+      } catch (error) {
+        // A pooler mixed up its statements: it did nothing, and is done again without prepared ones.
+        if (!isUnprepared(error) || attempt === 2) throw toStoreError(error);
+      }
+    }
   }
 
   async #session(pool: pg.Pool): Promise<Session> {
     if (this.#closed) throw new TallyError("STORE_UNAVAILABLE", "the store is closed");
     return new Session(await asStore(pool.connect()), this.#preparing);
+  }
+}
+
+async function inTransaction<T>(
+  session: Session,
+  begin: string,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  try {
+    await session.simply(begin);
+    const result = await work(session);
+    await session.commit([]);
+    return result;
+  } catch (error) {
+    await session.rollback();
+    throw error;
   }
 }
 

@@ -12,6 +12,7 @@ import { NAME_BYTES_MAX } from "./count/name.ts";
 import { prefixOf } from "./count/options.ts";
 import { figure, perSecond } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
+import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
 import type { View } from "./output.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
@@ -41,7 +42,7 @@ export function define(command: Command): void {
     .option("--cleanup", "delete the counters at the end")
     .addHelpText("before", EXAMPLES);
   onServer(command, { format: "table", timeout: TIMEOUT, ownFigures: true, endsItself: true }, run);
-  command.addHelpText("after", ABOUT);
+  command.addHelpText("after", notes(ABOUT));
 }
 
 interface Options {
@@ -189,8 +190,7 @@ const EXAMPLES = `Examples:
   tally bench --cleanup                        single increments, 64 at a time
   tally bench --batch 1000 --concurrency 4     batches
   tally bench --connections 8 --names 100000 --duration 1m
-  tally bench -o value                         the rate and nothing else, for scripts
-
+  tally bench -o value                         only the rate, for scripts
 `;
 
 const ABOUT = `

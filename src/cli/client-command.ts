@@ -3,6 +3,7 @@ import { CallError } from "../client/call-error.ts";
 import { TallyClient } from "../client/client.ts";
 import { parseDuration } from "../config/quantity.ts";
 import { failureOf } from "./failure.ts";
+import { notes } from "./help.ts";
 import { type Format, Output } from "./output.ts";
 import { resolveServer } from "./resolve-server.ts";
 
@@ -61,7 +62,7 @@ export function onServer<Args extends unknown[], Options extends object>(
     command.addOption(option);
   }
   command
-    .addHelpText("after", ownFigures ? EXIT_NOTE : JSON_NOTE + EXIT_NOTE)
+    .addHelpText("after", notes(ownFigures ? EXIT_NOTE : JSON_NOTE + EXIT_NOTE))
     .action(async (...given: unknown[]) => {
       const options = given.at(-2) as Options & Common;
       const client = new TallyClient({
@@ -127,4 +128,5 @@ const JSON_NOTE = `
 In JSON and YAML every 64-bit number is a string ("42"), because a JSON number loses digits above 2^53.`;
 
 const EXIT_NOTE = `
+
 Exit codes: 0 done, 1 failure, 2 usage, 3 not found, 4 refused, 5 not allowed, 69 no server, 124 timeout, 130 Ctrl-C.`;

@@ -13,8 +13,7 @@ export function define(command: Command): void {
 }
 
 const EXAMPLES = `Examples:
-  source <(tally completion bash)                       in ~/.bashrc
-  source <(tally completion zsh)                        in ~/.zshrc, after compinit
+  source <(tally completion bash)                       ~/.bashrc
+  source <(tally completion zsh)                        ~/.zshrc, after compinit
   tally completion fish > ~/.config/fish/completions/tally.fish
-
 `;

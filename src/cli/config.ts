@@ -3,12 +3,13 @@ import { type Command, Option } from "commander";
 import { readAuthorities } from "./authorities.ts";
 import { contextOf, contextsPath, readContexts, writeContexts } from "./contexts.ts";
 import { CommandError, EXIT } from "./exit.ts";
+import { notes } from "./help.ts";
 import { type Format, Output } from "./output.ts";
 import { serverAddress } from "./resolve-server.ts";
 
 /** `tally config`: name servers, and choose one; each is called a context. */
 export function define(command: Command): void {
-  command.usage("COMMAND ...").addHelpText("before", EXAMPLES).addHelpText("after", PRECEDENCE);
+  command.usage("COMMAND ...").addHelpText("before", EXAMPLES).addHelpText("after", notes(PRECEDENCE));
   const path = contextsPath(process.env);
 
   sub(command, "list", "the servers that have a name")
@@ -95,7 +96,6 @@ const EXAMPLES = `Examples:
   tally config use prod                  every command talks to it from now on
   tally get visits --context prod        this one does
   tally config list
-
 `;
 
 const PRECEDENCE = `

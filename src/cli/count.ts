@@ -12,6 +12,7 @@ import { openProgress, type Progress } from "./count/progress.ts";
 import { counted, figure, refusedLines, type Summary, summaryLine, summaryView } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { exitOf, refusalSentence } from "./failure.ts";
+import { notes } from "./help.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
 
 /** `tally count`: count the lines of files, each exactly once. */
@@ -21,7 +22,7 @@ export function define(command: Command): void {
     .addHelpText("before", EXAMPLES);
   addNameOptions(command);
   onServer(command, { format: "table", timeout: TIMEOUT, ownFigures: true, endsItself: true }, run);
-  command.addHelpText("after", ABOUT);
+  command.addHelpText("after", notes(ABOUT));
 }
 
 interface Options extends NameOptions {
@@ -136,10 +137,9 @@ const TIMEOUT = {
 const EXAMPLES = `Examples:
   awk '{print $7}' access.log | tally count --prefix page:
   tally count --field 7 --prefix page: access.log         the same
-  tally count --regex 'user=(\\w+)' --prefix user: *.log   what stands between ( and )
-  tally count --json-field request.path events.jsonl      a member of each line's JSON
-  tail -f access.log | tally count --field 1              as it grows; Ctrl-C ends it
-
+  tally count --regex 'user=(\\w+)' --prefix user: *.log   what ( and ) enclose
+  tally count --json-field request.path events.jsonl      a member of JSON
+  tail -f access.log | tally count --field 1              until Ctrl-C ends it
 `;
 
 const ABOUT = `

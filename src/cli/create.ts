@@ -36,7 +36,6 @@ interface Options extends SettingOptions<bigint>, Pick<RequestOptions, "label" |
 const EXAMPLES = `Examples:
   tally create visits --description "page views of the shop"
   tally create seats --min 0 --max 40 --initial 40
-  tally create load --min 0 --max 100 --on-bound clamp --label team=web --label env=prod
-  tally create orders --monotonic --value 12345     go on from what another system counted
-
+  tally create load --min 0 --max 100 --on-bound clamp --label team=web
+  tally create orders --monotonic --value 12345     go on from another system
 `;

@@ -24,7 +24,6 @@ type Options = Pick<RequestOptions, "requestId">;
 
 const EXAMPLES = `Examples:
   tally dec seats                        one less; prints the new value
-  tally dec seats 4                      4 less, or none at all when that is below its minimum
+  tally dec seats 4                      4 less, if its minimum allows
   tally dec seats --request-id sale-17   once, however often it is run
-
 `;

@@ -71,8 +71,7 @@ function deletedView(answer: DeleteCounterResponse): View {
 }
 
 const EXAMPLES = `Examples:
-  tally delete visits                     asks for its name; prints its last value
+  tally delete visits                     asks for its name first
   tally delete seats:monday seats:tuesday --yes
   tally delete orders --keep-history --note "moved to orders-2026"
-
 `;

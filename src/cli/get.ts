@@ -50,5 +50,4 @@ const EXAMPLES = `Examples:
   tally get visits orders          print both values, as of one moment
   tally get visits -o table        all there is to know about it
   tally get visits -o json | jq -r .etag
-
 `;

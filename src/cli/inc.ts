@@ -29,5 +29,4 @@ const EXAMPLES = `Examples:
   tally inc visits 25                    25 more
   tally inc orders --request-id ord-17   once, however often it is run
   tally inc seats -o json                all that the answer says
-
 `;

@@ -50,8 +50,7 @@ const PAGE_SIZE_MAX = 1_000;
 
 const EXAMPLES = `Examples:
   tally list                             the first 50 by name
-  tally list page: --label team=web      those that begin with page: and belong to team web
+  tally list page: --label team=web      of team web, beginning with page:
   tally list --all -o name | wc -l
   tally list --all -o json > counters.json
-
 `;

@@ -142,10 +142,9 @@ function oneSentence(text: string): string {
 }
 
 const EXAMPLES = `Examples:
-  tally serve                     serve on 127.0.0.1:8080, counters in ./tally.db
+  tally serve                     on 127.0.0.1:8080, counters in ./tally.db
   tally inc visits                count one more, and print the new value
   tally get visits                print the value
   tally top page:                 the highest of those that begin with page:
   tally help inc                  all that a command can do
-
 `;

@@ -27,6 +27,5 @@ export function define(command: Command): void {
 
 const EXAMPLES = `Examples:
   tally ping                              is it there?
-  tally ping --wait --timeout 1m          wait until it is, in a script that starts it
-
+  tally ping --wait --timeout 1m          wait until it is
 `;

@@ -35,5 +35,4 @@ export function define(command: Command): void {
 const EXAMPLES = `Examples:
   tally reset visits
   tally reset seats:monday seats:tuesday --note "new week"
-
 `;

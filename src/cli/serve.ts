@@ -4,12 +4,13 @@ import { type RunningServer, startServer } from "../server.ts";
 import { type Log, openLog } from "../telemetry.ts";
 import { bannerOf, readyFields } from "./banner.ts";
 import { EXIT } from "./exit.ts";
+import { notes } from "./help.ts";
 import { onStopSignals } from "./signals.ts";
 import { startFailureOf } from "./start-failure.ts";
 
 /** `tally serve`: run the service until it is told to stop. */
 export function define(command: Command, { version }: { version: string }): void {
-  command.addHelpText("before", EXAMPLES).addHelpText("after", PRECEDENCE);
+  command.addHelpText("before", EXAMPLES).addHelpText("after", notes(PRECEDENCE));
   for (const key of Object.values(KEYS)) {
     const help = `${key.about} (${key.expected}; default ${key.default || "none"})`;
     command.addOption(new Option(`--${key.name} ${key.placeholder}`.trim(), help).helpGroup(`${key.group}:`));
@@ -96,8 +97,8 @@ function flagsOf(command: Command): Sources["flags"] {
 }
 
 const EXAMPLES = `Examples:
-  tally serve                                       on 127.0.0.1:8080, counters in ./tally.db
-  tally serve --listen 127.0.0.1:0 --store memory:  on a free port, nothing is kept
+  tally serve                                       on 127.0.0.1:8080
+  tally serve --listen 127.0.0.1:0 --store memory:  keeps nothing
   tally serve --config tally.toml                   settings from a file
   tally serve --tls-cert-file cert.pem --tls-key-file key.pem
 `;

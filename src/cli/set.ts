@@ -40,6 +40,5 @@ const EXAMPLES = `Examples:
   tally set visits 0
   tally set temperature -5
   tally set seats 40 --note "new room"
-  tally set seats 40 --etag "$(tally get seats -o json | jq -r .etag)"   only if nobody changed it since
-
+  tally set seats 40 --etag "$ETAG"      only if nobody changed it since
 `;

@@ -36,7 +36,6 @@ function sumView(answer: SumCountersResponse): View {
 }
 
 const EXAMPLES = `Examples:
-  tally sum page:                 the exact sum of the values, also beyond 64 bits
+  tally sum page:                 the exact sum, also beyond 64 bits
   tally sum --label team=web -o table
-
 `;

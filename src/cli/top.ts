@@ -38,7 +38,6 @@ interface Options extends Pick<RequestOptions, "label"> {
 
 const EXAMPLES = `Examples:
   tally top                       the ten highest values
-  tally top page: -n 3            the three highest of those that begin with page:
+  tally top page: -n 3            three that begin with page:
   tally top --lowest --label team=web
-
 `;

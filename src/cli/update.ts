@@ -126,6 +126,5 @@ const TRIES_MAX = 5;
 const EXAMPLES = `Examples:
   tally update seats --max 60
   tally update visits --no-max --description "all pages"
-  tally update load --label env=prod --remove-label draft     the other labels stay
-
+  tally update load --label env=prod --remove-label draft     others stay
 `;

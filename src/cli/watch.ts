@@ -3,6 +3,7 @@ import { CallError } from "../client/call-error.ts";
 import { RPC, type TallyClient } from "../client/client.ts";
 import { durationOf, onServer, type Session } from "./client-command.ts";
 import { CommandError, EXIT } from "./exit.ts";
+import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
 import { changeJson, changeLine, liveLines } from "./watch/lines.ts";
@@ -19,7 +20,7 @@ export function define(command: Command): void {
     )
     .addHelpText("before", EXAMPLES);
   onServer(command, { format: "table", formats: ["table", "json"], endsItself: true }, run);
-  command.addHelpText("after", ABOUT);
+  command.addHelpText("after", notes(ABOUT));
 }
 
 async function run(session: Session, [names]: [string[]], { interval }: { interval: number }): Promise<void> {
@@ -97,11 +98,10 @@ function isAway(error: unknown): error is CallError {
 const NAMES_MAX = 1_000;
 
 const EXAMPLES = `Examples:
-  tally watch visits                        a line that moves: value, rate, and how the rate was
+  tally watch visits                        a line that moves: value and rates
   tally watch visits orders --interval 250ms
-  tally watch visits | tee log              not on a terminal: a line for each change
-  tally watch visits -o json                the same for scripts, an object a line
-
+  tally watch visits | tee log              elsewhere a line for each change
+  tally watch visits -o json                for scripts, an object a line
 `;
 
 const ABOUT = `

@@ -172,8 +172,19 @@ describe("help", () => {
       const ran = await at("help", command);
       expect(ran.stdout).toMatch(/^Examples:\n {2}[^\n]*tally/);
       expect(ran.stdout).toContain(`Usage: tally ${command} `);
+      expectTidy(ran.stdout);
       expect(ran).toMatchObject({ code: EXIT.OK, stderr: "" });
     }
     expect(await at("inc", "--help")).toEqual(await at("help", "inc"));
+    expectTidy(list);
+    for (const config of ["set", "use", "list", "path"])
+      expectTidy((await at("config", config, "--help")).stdout);
   });
+
+  /** It fits a terminal of 80 columns, and has no holes. */
+  function expectTidy(help: string): void {
+    expect(help.split("\n").filter((line) => line.length > 80)).toEqual([]);
+    expect(help).not.toMatch(/\n\n\n/);
+    expect(help).not.toBe("");
+  }
 });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, pause } from "../../crash/server-process.ts";
 import { type PostgresAddress, ROLE } from "./address.ts";
@@ -38,7 +39,7 @@ export class PgBouncer {
     postgres: PostgresAddress,
     { connections, mode = "transaction" }: { connections: number; mode?: "transaction" | "statement" },
   ): Promise<PgBouncer> {
-    const [folder, port] = [await newFolder(), await freePort()];
+    const [folder, port] = [await newFolder(tmpdir()), await freePort()];
     const users = join(folder, "users");
     const files = {
       [users]: `"${ROLE.user}" "${ROLE.password}"\n`,

@@ -123,14 +123,17 @@ function checkTogether(config: Config, given: ReadonlyMap<keyof Config, Given>):
       `, and ${KEYS[other].name} is not given; TLS takes a certificate and its key: give both, or neither.`,
     );
   }
-  if (config.requestIdsFloorMs > config.requestIdsKeepMs) {
-    const field =
-      given.get("requestIdsFloorMs")!.origin === "default" ? "requestIdsKeepMs" : "requestIdsFloorMs";
-    const [floor, keep] = [given.get("requestIdsFloorMs")!.value, given.get("requestIdsKeepMs")!.value];
+  for (const [smaller, larger] of [
+    ["requestIdsFloorMs", "requestIdsKeepMs"],
+    ["headersMs", "requestMs"],
+  ] as const) {
+    if (config[smaller] <= config[larger]) continue;
+    const field = given.get(smaller)!.origin === "default" ? larger : smaller;
+    const [most, least] = [`${KEYS[smaller].name} (${given.get(smaller)!.value})`, KEYS[larger].name];
     throw refuse(
       KEYS[field],
       given.get(field)!,
-      `; expected request-ids-floor (${floor}) to be at most request-ids-keep (${keep}).`,
+      `; expected ${most} to be at most ${least} (${given.get(larger)!.value}).`,
     );
   }
 }

@@ -184,6 +184,13 @@ export const KEYS = {
     about: "how long an HTTP/1.1 connection may be idle between requests",
     default: "60s",
   },
+  grpcIdleMs: {
+    ...duration("1s", "24h"),
+    name: "grpc-idle-timeout",
+    group: "Limits",
+    about: "how long a gRPC connection may be without a call; clients connect again by themselves",
+    default: "30m", // As long as gRPC's clients keep a channel that is not used.
+  },
   requestIdsKeepMs: {
     ...duration("1s", "3660d"),
     name: "request-ids-keep",

@@ -38,6 +38,7 @@ export interface DoorLimits extends GrpcLimits, HttpLimits, ListenerLimits {}
 export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   ...DEFAULT_MESSAGE_LIMITS,
   streamsMax: 256,
+  grpcIdleMs: 1_800_000,
   connectionsMax: 10_000,
   firstBytesMs: 10_000,
   headersMs: 10_000,

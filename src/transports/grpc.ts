@@ -23,6 +23,8 @@ export const SERVICES = [CounterService, HealthService, ServerReflection, Server
 export interface GrpcLimits extends MessageLimits {
   /** Calls at a time on one connection. */
   readonly streamsMax: number;
+  /** How long a connection may be without a call before it is told to go away, in milliseconds. */
+  readonly grpcIdleMs: number;
 }
 
 /** gRPC without a port of its own: whoever accepts connections hands them in. */
@@ -64,12 +66,18 @@ export function openGrpcServer(
   };
 }
 
-function serverOptions({ streamsMax, batchBytesMax, unaryBytesMax }: GrpcLimits): grpc.ServerOptions {
+function serverOptions({
+  streamsMax,
+  grpcIdleMs,
+  batchBytesMax,
+  unaryBytesMax,
+}: GrpcLimits): grpc.ServerOptions {
   return {
     // Beyond this grpc-js answers by itself; up to it our own check does, with a reason and the numbers.
     "grpc.max_receive_message_length": Math.max(batchBytesMax, unaryBytesMax) + RECEIVE_SLACK_BYTES,
     "grpc.max_send_message_length": -1,
     "grpc.max_concurrent_streams": streamsMax,
+    "grpc.max_connection_idle_ms": grpcIdleMs,
     // A peer that vanished without a word is noticed within two minutes and a half.
     "grpc.keepalive_time_ms": 120_000,
     "grpc.keepalive_timeout_ms": 20_000,

@@ -132,6 +132,14 @@ describe("an error", () => {
     ],
     ["the syntax", {}, {}, "listen = 127.0.0.1:8080\n", "file", "The file FILE is not valid TOML: "],
     [
+      "headers that may take longer than their request",
+      { "headers-timeout": "20s" },
+      {},
+      "",
+      "flag",
+      'headers-timeout is "20s" (from the flag --headers-timeout); expected headers-timeout (20s) to be at most request-timeout (10s).',
+    ],
+    [
       "two that disagree",
       {},
       { TALLY_REQUEST_IDS_KEEP: "10m" },

@@ -74,23 +74,6 @@ describe("one port", () => {
     half.write("PR");
     expect(await readAll(half)).toBe("");
   });
-
-  it("answers 408 to headers or a body that do not come, and 431 to headers that are too large", async () => {
-    await using opened = await open({ limits: { headersMs: 100, requestMs: 100, headerBytesMax: 4096 } });
-    const slow = connect(opened.door.port, "127.0.0.1");
-    slow.write("GET /livez HTTP/1.1\r\nHost: x\r\n");
-    expect(await readAll(slow)).toMatch(/^HTTP\/1.1 408 /);
-    const large = connect(opened.door.port, "127.0.0.1");
-    large.write(`GET /livez HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(5_000)}\r\n\r\n`);
-    expect(await readAll(large)).toMatch(/^HTTP\/1.1 431 /);
-  });
-
-  it("closes what is above the limit of connections at once", async () => {
-    await using opened = await open({ limits: { connectionsMax: 1 } });
-    await opened.client.increment({ name: "a" });
-    expect(await readAll(connect(opened.door.port, "127.0.0.1"))).toBe("");
-    expect((await opened.client.increment({ name: "a" })).outcome?.value).toBe(2n);
-  });
 });
 
 describe("a port of its own for gRPC", () => {

@@ -15,7 +15,7 @@ export type Leg = {
 
 /** Increments over gRPC, over few connections. */
 export function grpcLeg(id: string, what: string, server: Server, directory: string): Leg {
-  const shape = { connections: 8, streams: 32, trialRequests: 15_000, directory };
+  const shape = { connections: 8, streams: 32, trialRequests: 30_000, directory };
   const target = { path: INCREMENT_PATH, headers: GRPC_HEADERS, body: incrementOf(nameOf(id)), ...shape };
   return legOf(id, what, server, target, valueIn);
 }

@@ -44,7 +44,7 @@ export function report({ whats, figures, machine, seconds, idleShares, stolenCpu
     `- Date: ${new Date().toISOString().slice(0, 10)}`,
     ...machine,
     `- Beside: ${flaskVersions()}`,
-    `- Run: ${seconds} s a leg, each warmed up before; the one generator for all is h2load`,
+    `- Run: ${seconds} s a leg (gRPC: half of that, twice), each warmed up before; the one generator for all is h2load`,
     othersLine(idleShares, stolenCpu),
     "",
     "## Aims",

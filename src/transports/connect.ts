@@ -15,7 +15,7 @@ import type { Clock } from "../core/clock.ts";
 import { type Refusal, TallyError } from "../core/errors.ts";
 import type { Log } from "../telemetry.ts";
 import type { CallContext, Refused, UnaryCall } from "./calls/call.ts";
-import { COMPRESSIONS } from "./connect/compression.ts";
+import { COMPRESSIONS, isUnknown } from "./connect/compression.ts";
 import { FORMATS, type Format } from "./connect/formats.ts";
 import { messageOfQuery, wantsJson } from "./connect/query.ts";
 import { timeoutOf } from "./connect/timeout.ts";
@@ -149,13 +149,18 @@ async function messageOfBody(
   return format.read(method.input, body, request.headers[format.encodingHeader]?.toString(), bytesMax);
 }
 
+/** For the empty message; a compression that is not known stays, for the handler to say so. */
 function emptyQuery(query: string): string {
-  return wantsJson(query) ? "?encoding=json&message={}" : "?encoding=proto&message=";
+  const empty = wantsJson(query) ? "?encoding=json&message={}" : "?encoding=proto&message=";
+  const compression = new URLSearchParams(query).get("compression");
+  return isUnknown(compression) ? `${empty}&compression=${encodeURIComponent(compression)}` : empty;
 }
 
-/** Only what the handler needs to know: how to answer. */
+/** Only what the handler needs to know: how to answer, and that it was asked in a compression that is not known. */
 function headersFor({ headers }: IncomingMessage, format: Format | undefined): Headers {
   const all = new Headers(format === undefined ? {} : { "content-type": format.contentType });
+  const encoding = format && headers[format.encodingHeader]?.toString();
+  if (isUnknown(encoding)) all.set(format!.encodingHeader, shortened(encoding));
   for (const name of ["accept-encoding", "grpc-accept-encoding"]) {
     const value = headers[name];
     if (value !== undefined) all.set(name, `${value}`);

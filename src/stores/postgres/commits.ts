@@ -59,10 +59,18 @@ export class Commits {
    */
   async commit(batch: Batch, uidSeed: string, runMs: number): Promise<Outcomes> {
     const vetoed = new Map<number, Refusal>();
+    const touched = touchedBy(batch);
+    // Before the transaction, because another connection gets them: who holds locks waits for no connection.
+    const spareIds = await this.#ids.take(touched.names.length);
     for (let attempt = 1; ; ) {
       const session = await this.#database.commitSession();
       try {
-        return await session.use(() => this.#attempt(session, batch, { uidSeed, vetoed }, runMs));
+        const asked = { batch, touched, spareIds };
+        const { outcomes, created } = await session.use(() =>
+          this.#attempt(session, asked, { uidSeed, vetoed }, runMs),
+        );
+        this.#ids.giveBack(spareIds.slice(created));
+        return outcomes;
       } catch (error) {
         if (error instanceof Vetoed) vetoed.set(error.op, error.refusal);
         else if (!isConflict(error)) throw toStoreError(error);
@@ -77,14 +85,15 @@ export class Commits {
     }
   }
 
+  /** @returns also how many of the spare ids are in use now */
   async #attempt(
     session: Session,
-    batch: Batch,
+    { batch, touched, spareIds }: Asked,
     context: Omit<Context, "now">,
     runMs: number,
-  ): Promise<Outcomes> {
+  ): Promise<{ outcomes: Outcomes; created: number }> {
     try {
-      const { loaded, taken, now } = await this.#load(session, batch, runMs);
+      const { loaded, taken, now } = await this.#load(session, batch, touched, runMs);
       const decided = this.#decide(batch, loaded.facts, { ...context, now });
       const { outcomes, save } = decided;
       if (save.changed.length === 0 && save.answers.size === 0) {
@@ -92,14 +101,13 @@ export class Commits {
         // the server started anew. A commit of its own waits for all that came before.
         if (outcomes.replayed.includes(1)) await session.commit([[this.#standIn, []]]);
         else await session.rollback();
-        return outcomes;
+        return { outcomes, created: 0 };
       }
+      const missing = save.changed.filter((index) => loaded.ids[index] === undefined);
       const calls: Call[] = [];
       if (save.changed.length > 0) {
-        const missing = save.changed.filter((index) => loaded.ids[index] === undefined);
-        const fresh = await this.#ids.take(missing.length);
         const ids = [...loaded.ids];
-        for (const [i, index] of missing.entries()) ids[index] = fresh[i]!;
+        for (const [i, index] of missing.entries()) ids[index] = spareIds[i]!;
         calls.push(...this.#writes.of(save, loaded, ids), this.#log.append(taken, save.changes, ids, now));
       }
       if (save.answers.size > 0) calls.push(this.#requestIds.save(save.answers));
@@ -111,7 +119,7 @@ export class Commits {
         throw error;
       }
       this.#requestIds.saved(save.answers);
-      return outcomes;
+      return { outcomes, created: missing.length };
     } catch (error) {
       await session.rollback();
       throw error;
@@ -119,8 +127,7 @@ export class Commits {
   }
 
   /** Lock and load. Request ids are looked for, and the time and the order taken, when all locks are held. */
-  async #load(session: Session, batch: Batch, runMs: number) {
-    const touched = touchedBy(batch);
+  async #load(session: Session, batch: Batch, touched: Touched, runMs: number) {
     const keys = requestKeys(batch, touched);
     const given = keys.filter((key) => key !== undefined);
     const whole = [...touched.whole].map((index) => touched.names[index]!);
@@ -169,6 +176,15 @@ export class Commits {
     });
   }
 }
+
+/** A batch, what it touches, and an id for each counter that it might make. */
+interface Asked {
+  readonly batch: Batch;
+  readonly touched: Touched;
+  readonly spareIds: readonly bigint[];
+}
+
+type Touched = ReturnType<typeof touchedBy>;
 
 /** How often a batch is decided again because others were quicker. Each time at least one of them got on. */
 const ATTEMPTS_MAX = 20;

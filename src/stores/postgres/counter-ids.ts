@@ -29,6 +29,11 @@ export class CounterIds {
     }
     return this.#free.splice(0, count);
   }
+
+  /** Give back what was taken, and certainly did not come to be in use. */
+  giveBack(ids: readonly bigint[]): void {
+    this.#free.unshift(...ids);
+  }
 }
 
 /** What the sequence goes on by. */

@@ -2,22 +2,10 @@ import { fc } from "@fast-check/vitest";
 import { expect, it } from "vitest";
 import type { FullCounter } from "../../src/core/counter.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
-import type { Op, SettingKey, Settings } from "../../src/core/op.ts";
+import type { Op, SettingKey } from "../../src/core/op.ts";
 import type { Store } from "../../src/service/store.ts";
-import {
-  type Asked,
-  batch,
-  commit,
-  create,
-  decrement,
-  increment,
-  type Result,
-  remove,
-  reset,
-  set,
-  single,
-  update,
-} from "../support/calls.ts";
+import { type Asked, commit, type Result } from "../support/calls.ts";
+import { batchesOf, Etags, opsOf, prefixed, sketches } from "../support/random-requests.ts";
 import type { StoreKind } from "../support/stores.ts";
 import { expectSumsEqualValues } from "./changes.ts";
 import { using } from "./using.ts";
@@ -68,47 +56,6 @@ export function modelSuite(kind: StoreKind): void {
   });
 }
 
-/** Put requests into commits as the writer would: what names a counter after its deletion comes in the next. */
-function batchesOf(asked: readonly Asked[]): Asked[][] {
-  const batches: Asked[][] = [[]];
-  let deleted = new Set<string>();
-  for (const each of asked) {
-    const ops = opsOf(each);
-    if (ops.some((op) => deleted.has(op.name))) {
-      batches.push([]);
-      deleted = new Set();
-    }
-    batches.at(-1)!.push(each);
-    for (const op of ops) if (op.keepHistory !== undefined) deleted.add(op.name);
-  }
-  return batches;
-}
-
-/** Etags as callers come by them: "now" is read right before, "first" was read when the name was first seen. */
-class Etags {
-  readonly #opened: { readonly store: Store };
-  readonly #first = new Map<string, FullCounter>();
-
-  constructor(opened: { readonly store: Store }) {
-    this.#opened = opened;
-  }
-
-  async into(asked: readonly Asked[]): Promise<Asked[]> {
-    const names = asked.map((each) => opsOf(each)[0]!.name);
-    const read = await this.#opened.store.get(names);
-    return asked.map((each, i) => {
-      const found = read[i] as FullCounter | undefined;
-      if (found !== undefined && !this.#first.has(names[i]!)) this.#first.set(names[i]!, found);
-      const { ops } = each;
-      if ("verbs" in ops || ops.etag === undefined) return each;
-      const from = ops.etag === "now" ? found : this.#first.get(names[i]!);
-      const { uid, revision, settingsRevision } = from ?? { uid: "none", revision: 1, settingsRevision: 1 };
-      const etag = ops.mask === undefined ? `${uid}.${revision}` : `${uid}.s${settingsRevision}`;
-      return { ...each, ops: { ...ops, etag } };
-    });
-  }
-}
-
 /** Sees that each creation of a name has a uid that no other had. */
 class Uids {
   readonly #seen = new Set<string>();
@@ -142,90 +89,9 @@ class Uids {
   }
 }
 
-const name = fc.constantFrom("a", "b", "c", "d");
-const edge = fc.constantFrom(INT64_MAX, INT64_MAX - 1n, INT64_MIN, INT64_MIN + 1n, 2n ** 53n);
-const small = fc.bigInt(-6n, 6n);
-const value = fc.oneof({ weight: 6, arbitrary: small }, { weight: 1, arbitrary: edge });
-const amount = fc.oneof(
-  { weight: 6, arbitrary: fc.bigInt(1n, 6n) },
-  { weight: 1, arbitrary: fc.constantFrom(INT64_MAX, 2n ** 53n) },
-);
-const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined, freq: 2 });
-
-const op: fc.Arbitrary<Op> = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc
-      .tuple(name, amount, fc.boolean())
-      .map(([n, a, mustExist]) => increment(n, a, { mustExist })),
-  },
-  { weight: 2, arbitrary: fc.tuple(name, amount).map(([n, a]) => decrement(n, a)) },
-  { weight: 1, arbitrary: fc.tuple(name, value).map(([n, v]) => set(n, v)) },
-  { weight: 1, arbitrary: name.map((n) => reset(n)) },
-);
-const creation: fc.Arbitrary<Op> = fc
-  .tuple(name, small, optional(small), optional(small), optional(small), fc.boolean(), fc.boolean())
-  .filter(([, , , min, max]) => min === undefined || max === undefined || min <= max)
-  .map(([n, initial, v, min, max, clamp, monotonic]) =>
-    create(n, { initial, min, max, clamp, monotonic, ...(v !== undefined && { value: v }) }),
-  );
-const maybeEtag = fc.option(fc.constantFrom("now", "first"), { nil: undefined, freq: 1 });
-const settings: fc.Arbitrary<Settings> = fc.record({
-  initial: small,
-  min: optional(small),
-  max: optional(small),
-  clamp: fc.boolean(),
-  monotonic: fc.boolean(),
-  labels: fc.constantFrom({}, { team: "a" }, { team: "b", tier: "1" }),
-  description: fc.constantFrom("", "text"),
-});
-const mask = fc.subarray<SettingKey>(
-  ["initial", "min", "max", "clamp", "monotonic", "labels", "description"],
-  { minLength: 1 },
-);
-const updating: fc.Arbitrary<Op> = fc
-  .tuple(name, settings, mask, maybeEtag)
-  .map(([n, to, mask, etag]) => update(n, to, { mask, etag }));
-const deletion: fc.Arbitrary<Op> = fc
-  .tuple(name, fc.boolean(), maybeEtag)
-  .map(([n, keepHistory, etag]) => remove(n, { keepHistory, etag }));
-const id = optional(fc.constantFrom("r1", "r2", "r3"));
-
-/** A request before it has names of its own. */
-interface Sketch {
-  readonly ops: readonly Op[];
-  readonly single: boolean;
-  readonly id: string | undefined;
-  readonly allOrNothing: boolean;
-}
-
-const alone = (op: fc.Arbitrary<Op>): fc.Arbitrary<Sketch> =>
-  fc.record({ ops: op.map((one) => [one]), single: fc.constant(true), id, allOrNothing: fc.constant(false) });
-
-const asked: fc.Arbitrary<Sketch> = fc.oneof(
-  { weight: 4, arbitrary: alone(op) },
-  { weight: 2, arbitrary: alone(creation) },
-  { weight: 2, arbitrary: alone(updating) },
-  { weight: 1, arbitrary: alone(deletion) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      ops: fc.array(op, { minLength: 1, maxLength: 6 }),
-      single: fc.constant(false),
-      id,
-      allOrNothing: fc.boolean(),
-    }),
-  },
-);
-
-function prefixed({ ops, single: alone, id, allOrNothing }: Sketch, prefix: string): Asked {
-  const mine = ops.map((op) => ({ ...op, name: prefix + op.name }));
-  const options = { id: id === undefined ? undefined : prefix + id };
-  return alone ? single(mine[0]!, options) : batch(mine, { ...options, allOrNothing });
-}
-
+const request = sketches(fc.constantFrom("a", "b", "c", "d"));
 const step = fc.oneof(
-  { weight: 200, arbitrary: fc.array(asked, { minLength: 1, maxLength: 6 }) },
+  { weight: 200, arbitrary: fc.array(request, { minLength: 1, maxLength: 6 }) },
   { weight: 30, arbitrary: fc.constant("maintain" as const) },
   { weight: 1, arbitrary: fc.constant("reopen" as const) },
 );
@@ -275,7 +141,7 @@ class Model {
   answer(asked: Asked): ModelAnswer {
     const ops = opsOf(asked);
     const whole = "verbs" in asked.ops;
-    const key = asked.requestId && `${asked.requestId} ${whole ? "" : ops[0]!.name}`;
+    const key = asked.requestId && `${asked.requestId} ${asked.caller} ${whole ? "" : ops[0]!.name}`;
     const payload = JSON.stringify([asked.allOrNothing, ops], (_, v) => (typeof v === "bigint" ? `${v}` : v));
     const known = key === undefined ? undefined : this.#answered.get(key);
     if (known !== undefined) {
@@ -307,7 +173,8 @@ class Model {
       this.counters.set(name, { ...FRESH, ...settings!, value: amount, revision: 1, min, max });
       return { value: amount, previous: initial, revision: 1 };
     }
-    if (!found && (mustExist || (verbName !== "increment" && verbName !== "set"))) return "COUNTER_NOT_FOUND";
+    const makes = (verbName === "increment" || verbName === "set") && !mustExist && etag === undefined;
+    if (!found && !makes) return "COUNTER_NOT_FOUND";
     const c = found ?? FRESH;
     if (verbName === "update") {
       if (etag !== undefined && etag !== `${c.uid}.s${c.settingsRevision}`) return "ETAG_MISMATCH";
@@ -321,8 +188,8 @@ class Model {
       const { value, revision } = next;
       return { value, previous: value, revision, settings: settingsIn(next) };
     }
+    if (etag !== undefined && etag !== `${c.uid}.${c.revision}`) return "ETAG_MISMATCH";
     if (verbName === "delete") {
-      if (etag !== undefined && etag !== `${c.uid}.${c.revision}`) return "ETAG_MISMATCH";
       this.counters.delete(name);
       this.gone.push({ uid: c.uid, keepHistory: keepHistory! });
       return { value: c.value, previous: c.value, revision: c.revision };
@@ -366,17 +233,3 @@ function settingsIn({
 }
 
 type AnySettings = Pick<FullCounter, SettingKey | "settingsRevision"> | ModelCounter;
-
-function opsOf({ ops }: Asked): Op[] {
-  return "verbs" in ops ? readable(ops) : [ops];
-}
-
-function readable(columns: Exclude<Asked["ops"], Op>): Op[] {
-  const bytes = Buffer.from(columns.names);
-  return Array.from({ length: columns.count }, (_, i) => ({
-    verb: columns.verbs[i] as Op["verb"],
-    name: bytes.toString("latin1", i === 0 ? 0 : columns.nameEnds[i - 1], columns.nameEnds[i]),
-    amount: columns.amounts[i]!,
-    mustExist: columns.mustExist[i] === 1,
-  }));
-}

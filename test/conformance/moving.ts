@@ -19,7 +19,8 @@ import {
   update,
 } from "../support/calls.ts";
 import { describeWith } from "../support/needs.ts";
-import { type Opened, STORES, type StoreKind } from "../support/stores.ts";
+import type { Opened } from "../support/opened.ts";
+import { STORES, type StoreKind } from "../support/stores.ts";
 import { allChanges, expectSumsEqualValues } from "./changes.ts";
 
 const HOUR = 3_600_000;

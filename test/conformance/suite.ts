@@ -9,6 +9,7 @@ import { modelSuite } from "./model.ts";
 import { movingSuite } from "./moving.ts";
 import { readsSuite } from "./reads.ts";
 import { settingsSuite } from "./settings.ts";
+import { twinsSuite } from "./twins.ts";
 
 /** The store contract (src/service/store.ts), whole, on one store. */
 export function storeSuite(name: string): void {
@@ -22,5 +23,6 @@ export function storeSuite(name: string): void {
     describe("deleting", () => deletingSuite(kind));
     describe("moving", () => movingSuite(kind));
     describe("model", () => modelSuite(kind));
+    if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });
 }

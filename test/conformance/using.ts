@@ -1,5 +1,6 @@
 import { expect, type TestAPI } from "vitest";
-import type { Opened, StoreKind } from "../support/stores.ts";
+import type { Opened } from "../support/opened.ts";
+import type { StoreKind } from "../support/stores.ts";
 
 /** A test that gets a store of its own, opened before and cleaned up after. */
 export function using(kind: StoreKind, it: TestAPI, options: Parameters<StoreKind["open"]>[0] = {}) {

@@ -1,0 +1,60 @@
+/** Opening a store for a test, of whatever kind. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { v7 } from "uuid";
+import { DEFAULT_RETENTION, type Retention, type Store, type StoreOptions } from "../../src/service/store.ts";
+import { openStore } from "../../src/stores/open.ts";
+import { HandClock } from "./clock.ts";
+
+export interface Opened {
+  readonly store: Store;
+  readonly clock: HandClock;
+  readonly warnings: string[];
+  /** Close, and open what was kept again, to be served if nothing else is said. Without durability it comes back empty. */
+  reopen(purpose?: StoreOptions["purpose"]): Promise<Store>;
+  /** Close and clean up. */
+  dispose(): Promise<void>;
+}
+
+export interface OpenOptions {
+  readonly retention?: Partial<Retention>;
+  readonly cachedCountersMax?: number;
+  readonly newUid?: () => string;
+}
+
+/** @param newUrl  of a store that is not there yet, in a folder of its own if it is a file */
+export async function openFresh(
+  newUrl: (dir: string) => Promise<string>,
+  { retention = {}, cachedCountersMax = 1_000, newUid = () => v7() }: OpenOptions = {},
+): Promise<Opened> {
+  const dir = await mkdtemp(join(tmpdir(), "tally-test-"));
+  const clock = new HandClock();
+  const warnings: string[] = [];
+  const options = {
+    clock,
+    newUid,
+    retention: { ...DEFAULT_RETENTION, ...retention },
+    cachedCountersMax,
+    warn: (message: string) => void warnings.push(message),
+  };
+  const url = await newUrl(dir);
+  let store = await openStore(url, options);
+  return {
+    get store() {
+      return store;
+    },
+    clock,
+    warnings,
+    async reopen(purpose) {
+      await store.close();
+      clock.runMs = 5_000_000; // Another process, another arbitrary start.
+      store = await openStore(url, { ...options, purpose });
+      return store;
+    },
+    async dispose() {
+      await store.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -8,6 +8,12 @@ import { Poller } from "./poller.ts";
 
 export type CounterClient = Client<typeof CounterService>;
 
+/** A request without what is seen to here. */
+type Request<Call extends "createCounter" | "updateCounter"> = Omit<
+  Parameters<CounterClient[Call]>[0],
+  "$typeName" | "$unknown" | "requestId"
+>;
+
 /** A counter, or the name of one whose stored row is damaged, so that nobody can say what it counted. */
 export type Listed = { readonly name: string; readonly counter: Counter | undefined };
 
@@ -75,6 +81,11 @@ export class Counters {
     return promise;
   }
 
+  /** A counter of this page; undefined when it is not on it, or damaged. */
+  counterOf(name: string): Counter | undefined {
+    return this.page.value?.listed.find((each) => each.name === name)?.counter;
+  }
+
   /** The changes of one counter, which wait for each other. */
   changesOf(name: string): Changes {
     let changes = this.#changes.get(name);
@@ -113,10 +124,27 @@ export class Counters {
     });
   }
 
-  create(
-    changes: Changes,
-    settings: Omit<Parameters<CounterClient["createCounter"]>[0], "$typeName" | "$unknown" | "requestId">,
-  ): Promise<Counter | undefined> {
+  /** Back to the value that it starts from. @param etag  as for `set` */
+  reset(changes: Changes, name: string, etag: string | undefined): Promise<bigint | undefined> {
+    return changes.make(async (sending) => {
+      const { requestId, call } = callOf(sending);
+      const request = { name, requestId, ...(etag !== undefined && { etag }) };
+      const { outcome } = await this.#options.client.reset(request, call);
+      return this.#changed(outcome!);
+    });
+  }
+
+  /** Change the settings that `updateMask` names, if they are still those of `settingsEtag`. */
+  update(changes: Changes, change: Request<"updateCounter">): Promise<Counter | undefined> {
+    return changes.make(async (sending) => {
+      const { requestId, call } = callOf(sending);
+      const { counter } = await this.#options.client.updateCounter({ ...change, requestId }, call);
+      this.#made++;
+      return counter!;
+    });
+  }
+
+  create(changes: Changes, settings: Request<"createCounter">): Promise<Counter | undefined> {
     return changes.make(async (sending) => {
       const { requestId, call } = callOf(sending);
       const { counter } = await this.#options.client.createCounter({ ...settings, requestId }, call);

@@ -16,7 +16,7 @@ export function DeleteDialog({ counters, name, onClose, onDeleted }: DeleteProps
   const changes = useMemo(() => counters.newChanges(), [counters]);
   const typed = useSignal("");
   const checked = useSignal(false);
-  const counter = counters.page.value?.listed.find((each) => each.name === name)?.counter;
+  const counter = counters.counterOf(name);
   const same = typed.value.trim() === name;
 
   const submit = async () => {

@@ -1,6 +1,8 @@
+import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import type { Changes } from "./change.ts";
+import { formatCount } from "./numbers.ts";
 import { ProblemNote, Resending } from "./problem-note.tsx";
 
 interface DialogProps {
@@ -111,6 +113,40 @@ export function Field({ label, value, onInput, wrong, hint, placeholder, numeric
         </p>
       )}
     </div>
+  );
+}
+
+/** What a value is, and what it is to be; undefined for one that is gone, or that nobody has said yet. */
+export function ValueChange({ now, becomes }: { now: bigint | undefined; becomes: bigint | undefined }) {
+  return (
+    <dl>
+      <dt>Now</dt>
+      <dd>{now === undefined ? "gone" : formatCount(now)}</dd>
+      {now !== undefined && becomes !== undefined && (
+        <>
+          <dt>Changes by</dt>
+          <dd>{signed(becomes - now)}</dd>
+        </>
+      )}
+    </dl>
+  );
+}
+
+function signed(difference: bigint): string {
+  return difference > 0n ? `+${formatCount(difference)}` : formatCount(difference);
+}
+
+export function OnlyIfUnchanged({ checked }: { checked: Signal<boolean> }) {
+  return (
+    <label class="choice">
+      <input
+        class="tick"
+        type="checkbox"
+        checked={checked.value}
+        onChange={({ currentTarget }) => (checked.value = currentTarget.checked)}
+      />
+      Only if nobody else changes it meanwhile
+    </label>
   );
 }
 

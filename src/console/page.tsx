@@ -1,11 +1,14 @@
 import { useComputed, useSignal } from "@preact/signals";
+import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
 import type { Counters } from "./counters.ts";
 import { CreateDialog } from "./create-dialog.tsx";
 import { DeleteDialog } from "./delete-dialog.tsx";
+import { EditDialog } from "./edit-dialog.tsx";
 import { AwayNote, LinkView } from "./link.tsx";
 import { ListView } from "./list.tsx";
 import { formatCount, parseCount } from "./numbers.ts";
 import { Pager } from "./pager.tsx";
+import { ResetDialog } from "./reset-dialog.tsx";
 import { focusRow, neighbourOf } from "./row-focus.ts";
 import { SetDialog } from "./set-dialog.tsx";
 import { Search, Step } from "./toolbar.tsx";
@@ -14,6 +17,8 @@ import { Search, Step } from "./toolbar.tsx";
 export type Asked =
   | { readonly kind: "create"; readonly name: string }
   | { readonly kind: "set"; readonly name: string }
+  | { readonly kind: "reset"; readonly name: string }
+  | { readonly kind: "edit"; readonly counter: Counter }
   | { readonly kind: "delete"; readonly name: string };
 
 export function PageView({ counters }: { counters: Counters }) {
@@ -40,6 +45,10 @@ export function PageView({ counters }: { counters: Counters }) {
   };
   const wasSet = (name: string, value: bigint) => {
     told.value = `${name} is now ${formatCount(value)}.`;
+  };
+  const edited = (name: string, changed: boolean) => {
+    told.value = changed ? `Changed the settings of ${name}.` : `Nothing was changed of ${name}.`;
+    void counters.refresh();
   };
   const deleted = (name: string, value: bigint) => {
     told.value = `Deleted ${name}; its last value was ${formatCount(value)}.`;
@@ -88,6 +97,12 @@ export function PageView({ counters }: { counters: Counters }) {
       )}
       {question?.kind === "set" && (
         <SetDialog counters={counters} name={question.name} onClose={close} onSet={wasSet} />
+      )}
+      {question?.kind === "reset" && (
+        <ResetDialog counters={counters} name={question.name} onClose={close} onReset={wasSet} />
+      )}
+      {question?.kind === "edit" && (
+        <EditDialog counters={counters} counter={question.counter} onClose={close} onEdited={edited} />
       )}
       {question?.kind === "delete" && (
         <DeleteDialog counters={counters} name={question.name} onClose={close} onDeleted={deleted} />

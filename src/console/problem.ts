@@ -47,7 +47,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   INVALID_FIELD: "Correct it and try again.",
   COUNTER_NOT_FOUND: "It was deleted meanwhile. Create it anew if it is still wanted.",
   COUNTER_EXISTS: "Choose another name, or search for the counter that has this one.",
-  ETAG_MISMATCH: "Somebody else changed it first. Look at the value it has now, and decide again.",
+  ETAG_MISMATCH: "Somebody else changed it first. Look at what it is now, and decide again.",
   MONOTONIC: "Count up instead, or delete the counter and create it anew.",
   ABOVE_MAX: "Use a smaller step, or have its maximum raised.",
   BELOW_MIN: "Use a smaller step, or have its minimum lowered.",

@@ -1,10 +1,11 @@
 import { useRef } from "preact/hooks";
 import { type Counter, OnBound } from "../../gen/browser/tally/v1/counter_pb.ts";
+import { Actions } from "./actions.tsx";
 import type { ListProps } from "./list.tsx";
 import { formatCount } from "./numbers.ts";
 import { ProblemNote, Resending } from "./problem-note.tsx";
 
-interface RowProps extends ListProps {
+export interface RowProps extends ListProps {
   readonly name: string;
   /** Undefined when its stored row is damaged. */
   readonly counter: Counter | undefined;
@@ -88,65 +89,6 @@ function Value({ value }: { value: bigint }) {
     <p class={`value${long ? " long" : ""}${changed.current > 0 ? " changed" : ""}`} key={changed.current}>
       {text}
     </p>
-  );
-}
-
-function Actions({ counters, name, counter, step, asked, told }: RowProps & { counter: Counter }) {
-  const busy = counters.changesOf(name).state.value.kind === "resent";
-  const add = async (amount: bigint) => {
-    const value = await counters.add(name, amount);
-    if (value !== undefined) told.value = `${name} is now ${formatCount(value)}.`;
-  };
-  const by = step === undefined ? "" : ` by ${formatCount(step)}`;
-  const possible = !busy && step !== undefined;
-  const down = possible && !counter.monotonic;
-  return (
-    <div class="actions">
-      <button
-        type="button"
-        class="count"
-        data-does="decrement"
-        aria-disabled={!down}
-        aria-label={`Decrement ${name}${by}${counter.monotonic ? ": it never goes down" : ""}`}
-        title={counter.monotonic ? "It never goes down" : `Decrement${by}`}
-        onClick={() => down && void add(-step)}
-      >
-        &minus;
-      </button>
-      <button
-        type="button"
-        class="count"
-        data-does="increment"
-        aria-disabled={!possible}
-        aria-label={`Increment ${name}${by}`}
-        title={`Increment${by}`}
-        onClick={() => possible && void add(step)}
-      >
-        +
-      </button>
-      <button
-        type="button"
-        class="quiet"
-        data-does="set"
-        aria-label={`Set ${name}`}
-        onClick={() => {
-          asked.value = { kind: "set", name };
-        }}
-      >
-        Set
-      </button>
-      <button
-        type="button"
-        class="quiet"
-        data-does="delete"
-        aria-label={`Delete ${name}`}
-        onClick={() => {
-          asked.value = { kind: "delete", name };
-        }}
-      >
-        Delete
-      </button>
-    </div>
   );
 }
 

@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Counters } from "./counters.ts";
-import { Dialog, Field, NOT_A_COUNT } from "./dialog.tsx";
-import { formatCount, parseCount } from "./numbers.ts";
+import { Dialog, Field, NOT_A_COUNT, OnlyIfUnchanged, ValueChange } from "./dialog.tsx";
+import { parseCount } from "./numbers.ts";
 
 interface SetProps {
   readonly counters: Counters;
@@ -17,7 +17,7 @@ export function SetDialog({ counters, name, onClose, onSet }: SetProps) {
   const text = useSignal("");
   const unchanged = useSignal(false);
   const checked = useSignal(false);
-  const counter = counters.page.value?.listed.find((each) => each.name === name)?.counter;
+  const counter = counters.counterOf(name);
   const value = parseCount(text.value);
   const state = changes.state.value;
   const refused = state.kind === "failed" && state.problem.field === "value";
@@ -34,16 +34,7 @@ export function SetDialog({ counters, name, onClose, onSet }: SetProps) {
   return (
     <Dialog title="Set a counter" verb="Set" changes={changes} onSubmit={submit} onClose={onClose}>
       <p class="subject">{name}</p>
-      <dl>
-        <dt>Now</dt>
-        <dd>{counter ? formatCount(counter.value) : "gone"}</dd>
-        {counter && value !== undefined && (
-          <>
-            <dt>Changes by</dt>
-            <dd>{signed(value - counter.value)}</dd>
-          </>
-        )}
-      </dl>
+      <ValueChange now={counter?.value} becomes={value} />
       <Field
         label="New value"
         value={text.value}
@@ -51,19 +42,7 @@ export function SetDialog({ counters, name, onClose, onSet }: SetProps) {
         wrong={checked.value && value === undefined ? NOT_A_COUNT : refused ? "See below." : undefined}
         numeric
       />
-      <label class="choice">
-        <input
-          class="tick"
-          type="checkbox"
-          checked={unchanged.value}
-          onChange={({ currentTarget }) => (unchanged.value = currentTarget.checked)}
-        />
-        Only if nobody else changes it meanwhile
-      </label>
+      <OnlyIfUnchanged checked={unchanged} />
     </Dialog>
   );
-}
-
-function signed(difference: bigint): string {
-  return difference > 0n ? `+${formatCount(difference)}` : formatCount(difference);
 }

@@ -40,7 +40,12 @@ describeWith([BROWSER], "for everybody", () => {
       await page.getByRole("button", { name: "New counter" }).click();
       await page.getByLabel("Maximum").fill("x");
       await page.getByLabel("Name").fill("two words");
+      await page.getByRole("button", { name: "Add a label" }).click();
+      await page.getByLabel("Value of label 1").fill("without a key");
       await page.getByRole("button", { name: "Create" }).click();
+      await page.getByText("A label needs a key").waitFor();
+      expect(await violations(page)).toEqual([]);
+      await page.getByRole("button", { name: "Remove label 1" }).click();
       await page.getByLabel("Maximum").fill("1");
       await page.getByRole("button", { name: "Create" }).click();
       await page.getByRole("dialog").locator(".note").waitFor();
@@ -48,6 +53,12 @@ describeWith([BROWSER], "for everybody", () => {
       await page.keyboard.press("Escape");
       await button(page, "b.quota", "set").click();
       await page.getByLabel("New value").fill("9");
+      expect(await violations(page)).toEqual([]);
+      await page.keyboard.press("Escape");
+      await button(page, "b.quota", "reset").click();
+      expect(await violations(page)).toEqual([]);
+      await page.keyboard.press("Escape");
+      await button(page, "b.quota", "edit").click();
       expect(await violations(page)).toEqual([]);
       await page.keyboard.press("Escape");
       await button(page, "b.quota", "delete").click();
@@ -79,6 +90,9 @@ describeWith([BROWSER], "for everybody", () => {
     expect(await page.evaluate(overflowing)).toEqual([]);
     await button(page, "b.quota", "set").click();
     expect(await page.evaluate(overflowing)).toEqual([]);
+    await page.keyboard.press("Escape");
+    await button(page, "b.quota", "edit").click();
+    expect(await page.evaluate(overflowing)).toEqual([]);
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
   });
 
@@ -95,7 +109,7 @@ describeWith([BROWSER], "for everybody", () => {
     expect([y >= 0, y + height <= 480]).toEqual([true, true]);
   });
 
-  it("the keyboard alone makes, counts, sets and deletes, and is never lost", async () => {
+  it("the keyboard alone makes, counts, sets, resets, edits and deletes, and is never lost", async () => {
     await using opened = await open();
     await opened.client.increment({ name: "b" });
     const page = await visit(opened.door.port);
@@ -132,13 +146,39 @@ describeWith([BROWSER], "for everybody", () => {
     await keyboard.type("8");
     await keyboard.press("Enter");
     await shows(page, "a", "8");
+    await tabTo(page, "Reset a");
+    await keyboard.press("Enter");
+    await tabTo(page, "Reset");
+    await keyboard.press("Enter");
+    await shows(page, "a", "0");
+    expect(await focused(page)).toBe("Reset a");
+    await tabTo(page, "Edit the settings of a");
+    await keyboard.press("Enter");
+    await keyboard.press("Control+a"); // The focus is in the first field.
+    await keyboard.type("3");
+    await tabTo(page, "Add a label");
+    await keyboard.press("Enter");
+    await keyboard.type("team"); // No key is lost.
+    await keyboard.press("Tab");
+    await keyboard.type("web");
+    await tabTo(page, "Add a label");
+    await keyboard.press("Enter");
+    expect(await focused(page)).toBe("Key of label 2");
+    await tabTo(page, "Remove label 2");
+    await keyboard.press("Enter");
+    await expect.poll(() => focused(page)).toBe("Remove label 1, team"); // Its neighbour's.
+    await tabTo(page, "Save");
+    await keyboard.press("Enter");
+    await row(page, "a").getByText("team=web").waitFor();
+    expect(await focused(page)).toBe("Edit the settings of a");
+    expect(await told(page).textContent()).toBe("Changed the settings of a.");
     await tabTo(page, "Delete a");
     await keyboard.press("Enter");
     await keyboard.type("a");
     await keyboard.press("Enter");
     await row(page, "a").waitFor({ state: "detached" });
     await expect.poll(() => focused(page)).toBe("Delete b"); // Its neighbour's.
-    expect(await told(page).textContent()).toBe("Deleted a; its last value was 8.");
+    expect(await told(page).textContent()).toBe("Deleted a; its last value was 0.");
   });
 
   it("a dialog keeps the keyboard inside", async () => {
@@ -168,6 +208,8 @@ describeWith([BROWSER], "for everybody", () => {
         "    - 'button \"Decrement c.downloads by 1: it never goes down\" [disabled]': −",
         '    - button "Increment c.downloads by 1": +',
         '    - button "Set c.downloads": Set',
+        "    - 'button \"Reset c.downloads: it never goes down\" [disabled]': Reset",
+        '    - button "Edit the settings of c.downloads": Edit',
         '    - button "Delete c.downloads": Delete',
       ].join("\n"),
     );

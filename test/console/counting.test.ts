@@ -97,6 +97,15 @@ describeWith([BROWSER], "the page", () => {
     await dialog.getByLabel("stops at the bound").check();
     await dialog.getByLabel("It never goes down").check();
     await dialog.getByLabel("Description").fill("Calls this month");
+    for (const [n, [key, value]] of [
+      ["team", "web"],
+      ["env", "prod, or so"],
+    ].entries()) {
+      await dialog.getByRole("button", { name: "Add a label" }).click();
+      await dialog.getByLabel(`Key of label ${n + 1}`).fill(key!);
+      await dialog.getByLabel(`Value of label ${n + 1}`).fill(value!);
+    }
+    await dialog.getByRole("button", { name: "Add a label" }).click(); // Nothing is typed: it is none.
     await dialog.getByRole("button", { name: "Create" }).click();
     await shows(page, "quota.api", "5");
     expect(await row(page, "quota.api").locator(".facts").textContent()).toBe(
@@ -110,6 +119,134 @@ describeWith([BROWSER], "the page", () => {
       onBound: 2,
       monotonic: true,
       description: "Calls this month",
+      labels: { team: "web", env: "prod, or so" },
+    });
+  });
+
+  it("marks a label that has no key, or one twice, or one that the server refuses", async () => {
+    await using opened = await open();
+    const page = await visit(opened.door.port);
+    await page.getByRole("button", { name: "New counter" }).click();
+    const dialog = page.getByRole("dialog");
+    const create = dialog.getByRole("button", { name: "Create" });
+    const key = (n: number) => dialog.getByLabel(`Key of label ${n}`);
+    const invalid = () =>
+      page.evaluate<string[]>(
+        `[...document.querySelectorAll("[aria-invalid=true]")].map((e) => e.getAttribute("aria-label"))`,
+      );
+    await dialog.getByLabel("Name").fill("a");
+    for (const n of [1, 2, 3]) {
+      await dialog.getByRole("button", { name: "Add a label" }).click();
+      await dialog.getByLabel(`Value of label ${n}`).fill(`v${n}`);
+    }
+    await key(1).fill("Team");
+    await key(3).fill("Team");
+    await create.click();
+    await dialog.getByText("A label needs a key").waitFor();
+    expect(await invalid()).toEqual(["Key of label 2", "Key of label 3"]);
+    expect((await opened.client.listCounters({})).counters).toEqual([]);
+    await dialog.getByRole("button", { name: "Remove label 2" }).click();
+    await key(2).fill("env");
+    await create.click();
+    await dialog.locator(".note[role=alert]").getByText("INVALID_FIELD").waitFor();
+    expect(await invalid()).toEqual(["Key of label 1"]);
+    await key(1).fill("team");
+    await create.click();
+    await shows(page, "a", "0");
+    expect((await opened.client.getCounter({ name: "a" })).counter!.labels).toEqual({
+      team: "v1",
+      env: "v3",
+    });
+  });
+
+  it("resets a value after saying what that changes, and not if somebody else has changed it", async () => {
+    await using opened = await open();
+    await opened.client.createCounter({ name: "seats", initial: 40n, value: 3n });
+    await opened.client.createCounter({ name: "total", value: 3n, monotonic: true });
+    const page = await visit(opened.door.port);
+    await holdPolls(page);
+    await button(page, "seats", "reset").click();
+    const dialog = page.getByRole("dialog", { name: "Reset a counter" });
+    expect(await dialog.locator("p").nth(1).textContent()).toBe("It goes back to its initial value, 40.");
+    expect(await dialog.locator("dl").textContent()).toBe("Now3Changes by+37");
+    await dialog.getByLabel("Only if nobody else").check();
+    await opened.client.increment({ name: "seats" });
+    await dialog.getByRole("button", { name: "Reset" }).click();
+    await dialog.getByRole("alert").getByText("ETAG_MISMATCH").waitFor();
+    expect((await opened.client.getCounter({ name: "seats" })).counter!.value).toBe(4n);
+    await page.unrouteAll();
+    await dialog.locator("dd").first().and(page.locator(':text-is("4")')).waitFor();
+    await dialog.getByRole("button", { name: "Reset" }).click();
+    await shows(page, "seats", "40");
+    expect(await told(page).textContent()).toBe("seats is now 40.");
+    await button(page, "total", "reset").click({ force: true });
+    expect(await page.getByRole("dialog").count()).toBe(0);
+  });
+
+  it("changes of the settings what the person changed, and not the value", async () => {
+    await using opened = await open();
+    const labels = { team: "web", old: "1" };
+    const before = {
+      name: "quota",
+      value: 5n,
+      initial: 1n,
+      min: 0n,
+      max: 10n,
+      labels,
+      description: " as it is ",
+    };
+    await opened.client.createCounter(before);
+    const page = await visit(opened.door.port);
+    const sent: Record<string, unknown>[] = [];
+    await page.route("**/UpdateCounter", (route) => {
+      sent.push(route.request().postDataJSON());
+      return route.continue();
+    });
+    await button(page, "quota", "edit").click();
+    const dialog = page.getByRole("dialog", { name: "Settings" });
+    const shown = ["Resets to", "Minimum", "Maximum", "Description"].map((label) =>
+      dialog.getByLabel(label).inputValue(),
+    );
+    expect(await Promise.all(shown)).toEqual(["1", "0", "10", " as it is "]);
+    await dialog.getByRole("button", { name: "Save" }).click();
+    expect(await told(page).textContent()).toBe("Nothing was changed of quota.");
+    expect(sent).toEqual([]);
+    await button(page, "quota", "edit").click();
+    await dialog.getByLabel("Minimum").fill("");
+    await dialog.getByLabel("Maximum").fill("4");
+    await dialog.getByRole("button", { name: "Remove label 2, old" }).click();
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await dialog.getByRole("alert").getByText("VALUE_OUTSIDE_BOUNDS").waitFor();
+    await dialog.getByLabel("Maximum").fill("1,000");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await row(page, "quota").getByText("at most 1,000").waitFor();
+    const { counter } = await opened.client.getCounter({ name: "quota" });
+    expect(counter).toMatchObject({
+      ...{ value: 5n, revision: 1n, initial: 1n, max: 1_000n, description: " as it is " },
+      ...{ labels: { team: "web" }, settingsRevision: 2n },
+    });
+    expect(counter!.min).toBeUndefined();
+    expect(sent.map(({ updateMask }) => updateMask)).toEqual(["min,max,labels", "min,max,labels"]);
+  });
+
+  it("does not undo settings that somebody else changed meanwhile, and shows them", async () => {
+    await using opened = await open();
+    const { client } = opened;
+    await client.createCounter({ name: "quota", max: 10n, labels: { team: "web" }, description: "theirs" });
+    const page = await visit(opened.door.port);
+    await button(page, "quota", "edit").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Description").fill("mine");
+    await client.updateCounter({ name: "quota", max: 20n, labels: { team: "ops" }, description: "new" });
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await dialog.getByRole("alert").getByText("ETAG_MISMATCH").waitFor();
+    await expect.poll(() => dialog.getByLabel("Maximum").inputValue()).toBe("20");
+    expect(await dialog.getByLabel("Value of label 1").inputValue()).toBe("ops");
+    expect(await dialog.getByLabel("Description").inputValue()).toBe("mine");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await row(page, "quota").getByText("mine").waitFor();
+    expect((await client.getCounter({ name: "quota" })).counter).toMatchObject({
+      ...{ max: 20n, labels: { team: "ops" }, description: "mine", settingsRevision: 3n },
     });
   });
 

@@ -117,7 +117,7 @@ function typesOf(page: Page): Set<string> {
   return types;
 }
 
-/** Make, count, be refused, set, delete. */
+/** Make, count, be refused, set, edit, reset, delete. */
 async function everyFlow(page: Page, { client }: Opened): Promise<void> {
   await page.getByRole("button", { name: "New counter" }).click();
   await page.getByLabel("Name").fill("seats");
@@ -138,6 +138,13 @@ async function everyFlow(page: Page, { client }: Opened): Promise<void> {
   await button(page, "seats", "decrement").click();
   await shows(page, "seats", "-4");
   expect((await client.getCounter({ name: "seats" })).counter).toMatchObject({ value: -4n, revision: 4n });
+  await button(page, "seats", "edit").click();
+  await page.getByLabel("Resets to").fill("7");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await button(page, "seats", "reset").click();
+  await page.getByRole("dialog").getByRole("button", { name: "Reset" }).click();
+  await shows(page, "seats", "7");
   await button(page, "seats", "delete").click();
   await page.getByLabel("Type its name").fill("seats");
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();

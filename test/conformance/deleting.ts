@@ -100,15 +100,15 @@ export function deletingSuite(kind: StoreKind): void {
   it_(
     "to name a counter after its deletion in one commit is a defect, and applies nothing",
     async ({ store }) => {
-      await apply(store, increment("a", 5n));
+      await apply(store, increment("connection", 5n));
       for (const after of [
-        single(increment("a")),
-        batch([increment("b"), increment("a")]),
-        single(remove("a")),
+        single(increment("connection")),
+        batch([increment("b"), increment("connection")]),
+        single(remove("connection")),
       ]) {
-        await expect(commit(store, single(increment("b")), single(remove("a")), after)).rejects.toThrow(
-          "after its deletion",
-        );
+        await expect(
+          commit(store, single(increment("b")), single(remove("connection")), after),
+        ).rejects.toThrow("after its deletion");
       }
       expect(await store.get(["b"])).toEqual([undefined]);
       expect(await apply(store, increment("a"))).toEqual({ value: 6n, previous: 5n, revision: 2 });

@@ -1,0 +1,59 @@
+/** A schema of a test's own on the PostgreSQL of the run, with any number of stores on it. */
+import pg from "pg";
+import { v7 } from "uuid";
+import { onTestFinished } from "vitest";
+import type { decideBatch } from "../../../src/core/batch.ts";
+import { DEFAULT_RETENTION, type Retention, type Store } from "../../../src/service/store.ts";
+import { openPostgres } from "../../../src/stores/postgres/store.ts";
+import { HandClock } from "../../support/clock.ts";
+import { newSchema, sharedPostgres } from "../../support/postgres/shared.ts";
+
+export interface OwnSchema {
+  readonly name: string;
+  readonly url: string;
+  /** Where Tally's role may log in as a person does. */
+  connect(): Promise<pg.Client>;
+  /** One statement by that role, "@" standing for the schema. */
+  sql(statement: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  /** Another store on it, closed at the end of the test. */
+  open(options?: OpenOptions): Promise<Store>;
+}
+
+interface OpenOptions {
+  readonly clock?: HandClock;
+  readonly decide?: typeof decideBatch;
+  readonly retention?: Partial<Retention>;
+  readonly warn?: (message: string) => void;
+}
+
+/** @param database  a database's URL, if not that of the run's role */
+export async function ownSchema(database?: string): Promise<OwnSchema> {
+  const name = newSchema();
+  const base = database ?? (await sharedPostgres()).url();
+  const url = `${base}?schema=${name}`;
+  const connect = async () => {
+    const client = new pg.Client({ connectionString: base });
+    onTestFinished(() => client.end());
+    await client.connect();
+    return client;
+  };
+  let client: Promise<pg.Client> | undefined;
+  return {
+    name,
+    url,
+    connect,
+    async sql(statement, values = []) {
+      client ??= connect();
+      return (await (await client).query(statement.replaceAll("@", `${name}.`), [...values])).rows;
+    },
+    async open({ clock = new HandClock(), decide, retention = {}, warn = () => {} } = {}) {
+      const options = {
+        ...{ clock, warn, newUid: () => v7(), cachedCountersMax: 0 },
+        retention: { ...DEFAULT_RETENTION, ...retention },
+      };
+      const store = await openPostgres(url, options, decide);
+      onTestFinished(() => store.close());
+      return store;
+    },
+  };
+}

@@ -111,7 +111,7 @@ export function deletingSuite(kind: StoreKind): void {
         ).rejects.toThrow("after its deletion");
       }
       expect(await store.get(["b"])).toEqual([undefined]);
-      expect(await apply(store, increment("a"))).toEqual({ value: 6n, previous: 5n, revision: 2 });
+      expect(await apply(store, increment("connection"))).toEqual({ value: 6n, previous: 5n, revision: 2 });
     },
   );
 

@@ -10,6 +10,7 @@ import { loadConfig } from "../../src/config.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import { NO_LOG } from "../../src/telemetry.ts";
 import { BROWSER, newTab, useBrowser } from "../console/browser.ts";
+import { COMPILE_MS } from "../doors/clients/client.ts";
 import { GO } from "../doors/clients/go.ts";
 import { RUBY } from "../doors/clients/ruby.ts";
 import { describeWith, type Need, program, pythonModules } from "../support/needs.ts";
@@ -17,7 +18,6 @@ import { type Block, blocksOf } from "./markdown.ts";
 import { Shell } from "./shell.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
-const BLOCK_MS = 280_000; // Go compiles grpc-go where it never was.
 
 const PAGE_PART = "A page in a browser";
 const PAGE = "index.html";
@@ -97,7 +97,7 @@ function stepOf({ language, code, file, shows }: Block, home: string, shell: () 
         if (shows?.language === "text") expect(output).toBe(shows.code);
         if (shows?.language === "json") expect(JSON.parse(output)).toEqual(JSON.parse(shows.code));
       },
-      BLOCK_MS,
+      COMPILE_MS,
     );
   } else if (language !== "text" && language !== "json") {
     throw new TypeError(`expected a name before the ${language} block, "In \`NAME\`:", or sh`);

@@ -41,6 +41,9 @@ export interface Problem {
 
 export const SERVICE = "tally.v1.CounterService";
 
+/** For what compiles first: grpc-go takes two minutes of two busy cores where it never was. */
+export const COMPILE_MS = 280_000;
+
 /** What a program printed and how it ended. */
 export interface Ended {
   readonly code: number;

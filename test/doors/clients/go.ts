@@ -2,12 +2,11 @@ import { cp } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { program } from "../../support/needs.ts";
-import { type ForeignClient, run } from "./client.ts";
+import { COMPILE_MS, type ForeignClient, run } from "./client.ts";
 import { startLineClient } from "./line-client.ts";
 import { generateStubs } from "./stubs.ts";
 
 const MODULE = fileURLToPath(new URL("./go", import.meta.url));
-const BUILD_MS = 280_000; // On two busy cores, of a grpc-go that was never compiled here.
 
 export const GO = program("go", { args: ["version"], install: "apt-get install golang-go" });
 
@@ -20,7 +19,7 @@ export const go: ForeignClient = {
     await generateStubs(address, TEMPLATE, folder);
     const { code, stderr } = await run("go", ["build", "-o", "client", "."], {
       cwd: folder,
-      timeoutMs: BUILD_MS,
+      timeoutMs: COMPILE_MS,
     });
     if (code !== 0) throw new Error(`go build: ${stderr}`);
     return startLineClient(path.join(folder, "client"), [address]);

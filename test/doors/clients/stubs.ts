@@ -1,8 +1,8 @@
-import { run } from "./client.ts";
+import { COMPILE_MS, run } from "./client.ts";
 
 /**
  * Generate the stubs of a language as its users do: from the descriptors that a server gives out, without the
- * annotations that only a server reads.
+ * annotations that only a server reads. Go compiles its generators first, where it never did.
  *
  * @param template  of `buf generate`; its paths are relative to the folder
  */
@@ -10,6 +10,9 @@ export async function generateStubs(address: string, template: object, folder: s
   const input = `http://${address}/descriptors.binpb`;
   const wanted = ["--path", "tally/v1", "--exclude-type", "buf.validate", "--exclude-type", "google.api"];
   const how = ["--template", JSON.stringify(template)];
-  const { code, stderr } = await run("buf", ["generate", input, ...wanted, ...how], { cwd: folder });
+  const { code, stderr } = await run("buf", ["generate", input, ...wanted, ...how], {
+    cwd: folder,
+    timeoutMs: COMPILE_MS,
+  });
   if (code !== 0) throw new Error(`buf generate: ${stderr}`);
 }

@@ -24,8 +24,16 @@ export class Instance {
   async killAndRestart(): Promise<void> {
     if (!this.#process.running) throw new Error(`an instance ended by itself:\n${this.output}`);
     await this.#process.kill();
-    this.#process = this.#started();
-    await this.#process.ready();
+    for (let start = 1; ; start++) {
+      this.#process = this.#started();
+      try {
+        return await this.#process.ready();
+      } catch (error) {
+        // As a supervisor does: on a busy machine, PostgreSQL may take more than its time to let somebody in.
+        const found = this.#process.running ? undefined : await this.#process.exited;
+        if (found?.code !== STORE_MISSING || start === STARTS_MAX) throw error;
+      }
+    }
   }
 
   /** End it in order. @returns what was wrong with that */
@@ -46,3 +54,7 @@ export class Instance {
     return new ServerProcess({ port: this.port, file: this.#file, store: this.#store });
   }
 }
+
+/** The exit code of a start that did not reach the database: docs/configuration.md. */
+const STORE_MISSING = 69;
+const STARTS_MAX = 5;

@@ -108,6 +108,7 @@ async function killInTurns(clients: Clients, instances: readonly Instance[], bal
     await random.pick(instances).killAndRestart();
     if (clients.broken > broken) kills++;
     else idle++;
+    if ((kills + idle) % 10 === 0) console.log(`${kills + idle} kills, ${clients.answered} increments`);
   }
   return { kills, idle };
 }

@@ -7,11 +7,9 @@ export function startFailure(shown: string, error: unknown): unknown {
   if (error instanceof TallyError && error.cause === undefined) return error; // It is a sentence already.
   const { message } = cause as { message: string };
   const code = codeOf(cause as { code?: string; message: string });
-  const why = code === undefined ? undefined : REASONS[code];
-  return unusable(
-    `Cannot open PostgreSQL at ${shown}: ${why ?? `${message}${code === undefined ? "" : ` (${code})`}`}.`,
-    { code, cause },
-  );
+  const why =
+    code === undefined ? `${message}.` : `${REASONS[code] ?? `${message} (${code})`}.`.replace("?.", "?");
+  return unusable(`Cannot open PostgreSQL at ${shown}: ${why}`, { code, cause });
 }
 
 /** The driver has no code for a server that does not answer, or that ends the connection instead. */

@@ -30,7 +30,7 @@ export class CopyError extends Error {
 }
 
 export type CopyFailure =
-  /** The target has something else, or one of the stores cannot be copied; nothing was changed. */
+  /** The target has something else; nothing was changed. */
   | "REFUSED"
   /** Something in the source is damaged. */
   | "DAMAGED"
@@ -40,8 +40,8 @@ export type CopyFailure =
   | "STOPPED";
 
 /**
- * Take everything that a store keeps into another one: counters, the change log, and the request ids that live. Both
- * are opened for `purpose: "copy"`.
+ * Take everything that a store keeps into another one: counters, the change log, and the request ids that live. They
+ * are opened for the purposes "copyFrom" and "copyTo".
  *
  * May be interrupted at any moment: called again with the same stores, it goes on where the target stands; or begins
  * anew, should the source have changed meanwhile. Ends the copy only after both were compared, item by item.
@@ -58,7 +58,7 @@ export async function copyStore(
   options: { onProgress?: (progress: Progress) => void; signal?: AbortSignal; partMax?: number } = {},
 ): Promise<Copied> {
   const { onProgress = () => {}, signal, partMax = PART_MAX } = options;
-  const [source, target] = [copyingOf(from), copyingOf(to)];
+  const [source, target] = [from.copying, to.copying];
   const head = await source.exportHead();
   const state = await target.importState();
   const start = startOf(head, state);
@@ -89,6 +89,7 @@ export async function copyStore(
       `The copy is not what the source has; it differs in ${verified.difference}. ${ANEW}`,
     );
   }
+  if ((await source.exportHead()).state !== head.state) throw new CopyError("DIFFERENT", MEANWHILE);
   const before = state.copy?.ended === true && start !== "anew";
   if (!before) await target.endImport();
   return { ...verified, before, resumed: start !== "anew" };
@@ -96,12 +97,9 @@ export async function copyStore(
 
 const STOPPED =
   "Stopped; the same command goes on from here. Until it has ended, the target cannot be served.";
+const MEANWHILE =
+  "The source was changed while it was copied. Stop whatever serves it; then the same command copies it anew.";
 const ANEW = "The target cannot be served; the same command copies it anew.";
-
-function copyingOf({ copying, traits }: Store): Copying {
-  if (copying === undefined) throw new CopyError("REFUSED", `${traits.title} cannot be copied.`);
-  return copying;
-}
 
 /** Where a copy stands: what was taken in, and the cursor of the phase it is in. */
 interface At extends Progress {

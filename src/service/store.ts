@@ -108,8 +108,8 @@ export interface Store {
    */
   maintain(): Promise<boolean>;
 
-  /** What `tally copy` needs of a store, beside what everybody reads; undefined while it cannot do that. */
-  readonly copying?: Copying;
+  /** What `tally copy` needs of a store, beside what everybody reads. */
+  readonly copying: Copying;
 
   /** Settle what is in flight, release everything. Later calls reject with STORE_UNAVAILABLE. */
   close(): Promise<void>;
@@ -134,8 +134,8 @@ export interface Copying {
   exportHead(): Promise<ExportHead>;
 
   /**
-   * Read a page of the request ids that live, with the answers kept under them: by generation, the oldest first,
-   * and in the order of the bytes of their keys. Sees every commit that resolved before it was called.
+   * Read a page of the request ids that live, with the answers kept under them, in the order of the bytes of
+   * their keys. Sees every commit that resolved before it was called.
    *
    * @param cursor  where a former answer ended; "" for the beginning. Opaque
    * @param limit   the most ids, 1 and up
@@ -152,7 +152,7 @@ export interface Copying {
    * - What a copy that was begun before has brought goes, be it ended or not.
    * - The running time goes on from the source's, and its generations of request ids are there, without ids yet: so
    *   each id lives as long here as it would have lived there.
-   * - Until `endImport` the store is opened for `purpose: "copy"` only.
+   * - Until `endImport` the store is opened for the purpose "copyTo" only.
    *
    * Rejects with a defect (TypeError), and changes nothing, when there is anything that no copy has brought.
    */
@@ -203,8 +203,8 @@ export interface ExportHead {
   /** A text that no other store has, and that this one keeps. */
   readonly storeId: string;
   /**
-   * A text that is another one as soon as anything was changed that a copy would have, and when the store was opened
-   * to be served. Opening it for a copy leaves it as it is.
+   * A text that is another one as soon as anything was changed that a copy would have. A copy of the store, be it
+   * interrupted or not, leaves it as it is.
    */
   readonly state: string;
   /** How long the store has been running, in milliseconds: what the times of the generations are to be seen from. */
@@ -270,6 +270,18 @@ export interface StoreTraits {
   readonly time: "process" | "server";
 }
 
+/** Which schema a store has, and what would be done to bring it to this version's. */
+export interface SchemaStatus {
+  /** Which store it is, for people. */
+  readonly store: string;
+  /** The schema it has; undefined when there is no store yet. */
+  readonly version: number | undefined;
+  /** This version's. */
+  readonly latest: number;
+  /** What is missing, in order: a phrase each. */
+  readonly pending: readonly string[];
+}
+
 /** The sizes that every store keeps to. */
 export interface Retention extends RequestIdRetention {
   /** The room for the change log, in bytes. */
@@ -283,6 +295,12 @@ export const DEFAULT_RETENTION: Retention = {
   changeLogBytesMax: 2 ** 30,
 };
 
+/**
+ * To serve it, or to copy it, or to copy into it. For a copy no other process may have it, nor come to have it. A store
+ * into which a copy was begun, and has not ended, is opened only to go on with that; one to copy from must be there.
+ */
+export type Purpose = "serve" | "copyFrom" | "copyTo";
+
 /** What a store is opened with. Time and ids come from outside, so that tests own them. */
 export interface StoreOptions {
   readonly clock: Clock;
@@ -291,11 +309,13 @@ export interface StoreOptions {
   readonly retention: Retention;
   /** How many counters the store may keep in memory to save reads; some 500 bytes each. */
   readonly cachedCountersMax: number;
+  /** What the store is opened for; "serve" unless given. */
+  readonly purpose?: Purpose | undefined;
   /**
-   * What the store is opened for; "serve" unless given. Whatever for, no other process may have it open for a copy, nor
-   * open it for a copy while this one has it. "serve" is refused while a copy into the store was begun and not ended.
+   * Whether the store may be made, and brought from an older schema to this version's; true unless given. False
+   * refuses what is not there, or is older.
    */
-  readonly purpose?: "serve" | "copy" | undefined;
+  readonly migrates?: boolean | undefined;
   /** Tell the operator something that is no failure: a sentence. */
   readonly warn: (message: string) => void;
 }

@@ -154,7 +154,7 @@ async function* changePages(
 
 async function* requestIdPages({ copying }: Store): AsyncGenerator<readonly StoredRequestId[]> {
   for (let cursor: string | undefined = ""; cursor !== undefined; ) {
-    const page: RequestIdPage = await copying!.exportRequestIds(cursor, 4_000);
+    const page: RequestIdPage = await copying.exportRequestIds(cursor, 4_000);
     yield page.requestIds;
     cursor = page.cursor === cursor ? undefined : page.cursor;
   }

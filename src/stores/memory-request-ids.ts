@@ -46,18 +46,14 @@ export class RequestIdsInMemory {
     this.#generations.splice(0, count);
   }
 
-  /** See Store.exportRequestIds. A cursor is how many ids were given. */
+  /** See Copying.exportRequestIds. */
   page(cursor: string, limit: number): RequestIdPage {
-    const from = Number(cursor);
-    const requestIds: StoredRequestId[] = [];
-    let at = 0;
-    for (const { id, records } of this.#generations) {
-      for (const key of [...records.keys()].sort()) {
-        if (at++ < from || requestIds.length === limit) continue;
-        requestIds.push({ generation: id, key, record: records.get(key)! });
-      }
-    }
-    return { requestIds, cursor: requestIds.length === 0 ? cursor : `${from + requestIds.length}` };
+    const requestIds = this.#generations
+      .flatMap(({ id, records }) => [...records].map(([key, record]) => ({ generation: id, key, record })))
+      .filter(({ key }) => key > cursor)
+      .sort((a, b) => (a.key < b.key ? -1 : 1))
+      .slice(0, limit);
+    return { requestIds, cursor: requestIds.at(-1)?.key ?? cursor };
   }
 
   /** Have these generations, without ids, and no others. */

@@ -39,7 +39,6 @@ export class MemoryStore implements Store, Copying {
   readonly copying: Copying = this;
 
   readonly #options: StoreOptions;
-  readonly #storeId: string;
   readonly #counters = new CountersInMemory();
   readonly #requestIds: RequestIdsInMemory;
   readonly #log: ChangeLogInMemory;
@@ -47,12 +46,13 @@ export class MemoryStore implements Store, Copying {
   #startedMs: number;
   /** How often anything was changed. */
   #changes = 0;
+  /** What the store is known by, once a copy asked. */
+  #storeId: string | undefined;
   #copy: ImportedCopy | undefined;
   #closed = false;
 
   constructor(options: StoreOptions) {
     this.#options = options;
-    this.#storeId = options.newUid();
     this.#startedMs = options.clock.monotonic();
     this.#requestIds = new RequestIdsInMemory(options.retention);
     this.#log = new ChangeLogInMemory(options.retention.changeLogBytesMax);
@@ -111,6 +111,7 @@ export class MemoryStore implements Store, Copying {
   async exportHead(): Promise<ExportHead> {
     this.#assertOpen();
     const { generations } = this.#requestIds;
+    this.#storeId ??= this.#options.newUid();
     return { storeId: this.#storeId, state: `${this.#changes}`, runMs: this.#runMs(), generations };
   }
 

@@ -92,6 +92,20 @@ export class ChangeLog {
     return [this.#append, [taken, now, packChanges(changes, ids, now)]];
   }
 
+  /** Notes openings, by the row ids of their counters. */
+  open(openings: ReadonlyMap<bigint, Change>): Call {
+    const opened = [...openings.values()];
+    return [
+      this.#open,
+      [
+        arrayOf([...openings.keys()]),
+        arrayOf(opened.map(({ revision }) => revision)),
+        arrayOf(opened.map(({ value }) => value)),
+        arrayOf(opened.map(({ time }) => time)),
+      ],
+    ];
+  }
+
   /** Asks whether commits have no position yet; the answer is `found`. */
   get unplaced(): Call {
     return [this.#unplaced, []];
@@ -134,14 +148,8 @@ export class ChangeLog {
       tooMany -= BigInt((row.changes as Buffer).length);
     }
     if (last === undefined) return;
-    const opened = [...openings.values()];
     await Promise.all([
-      session.send(this.#open, [
-        arrayOf([...openings.keys()]),
-        arrayOf(opened.map(({ revision }) => revision)),
-        arrayOf(opened.map(({ value }) => value)),
-        arrayOf(opened.map(({ time }) => time)),
-      ]),
+      session.send(...this.open(openings)),
       session.send(this.#close, [arrayOf(gone)]),
       session.send(this.#unbury, [arrayOf(gone)]),
       session.send(this.#drop, [last]),

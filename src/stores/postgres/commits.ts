@@ -3,6 +3,7 @@ import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { Counter, Fixed } from "../../core/counter.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { ChangeLog } from "./change-log.ts";
+import { assertServed, SERVING_COLUMNS } from "./copy-lock.ts";
 import { CounterIds } from "./counter-ids.ts";
 import { BEGIN, type Database } from "./database.ts";
 import { checkViolated, isConflict, toStoreError } from "./errors.ts";
@@ -32,6 +33,7 @@ export class Commits {
   readonly #details: Statement;
   readonly #moment: Statement;
   readonly #standIn: Statement;
+  readonly #served: Statement;
 
   /** @param decide  the rule; tests put another in its place */
   constructor(database: Database, requestIds: RequestIds, log: ChangeLog, decide: typeof decideBatch) {
@@ -47,9 +49,11 @@ export class Commits {
       `SELECT id, ${DETAIL_COLUMNS} FROM @counters WHERE name = ANY($1::text[])`,
     );
     this.#moment = database.statement(`
-      SELECT nextval('@change_order') AS taken, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now`);
+      SELECT nextval('@change_order') AS taken, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+        ${SERVING_COLUMNS(database.schema)}`);
     // Without a transaction id there is nothing to commit, and so nothing to wait for.
     this.#standIn = database.statement("SELECT pg_current_xact_id()");
+    this.#served = database.statement(SERVED);
   }
 
   /**
@@ -93,7 +97,7 @@ export class Commits {
     runMs: number,
   ): Promise<{ outcomes: Outcomes; created: number }> {
     try {
-      const { loaded, taken, now } = await this.#load(session, batch, touched, runMs);
+      const { loaded, taken, now, copied } = await this.#load(session, batch, touched, runMs);
       const decided = this.#decide(batch, loaded.facts, { ...context, now });
       const { outcomes, save } = decided;
       if (save.changed.length === 0 && save.answers.size === 0) {
@@ -104,7 +108,7 @@ export class Commits {
         return { outcomes, created: 0 };
       }
       const missing = save.changed.filter((index) => loaded.ids[index] === undefined);
-      const calls: Call[] = [];
+      const calls: Call[] = copied ? [[this.#served, []]] : [];
       if (save.changed.length > 0) {
         const ids = [...loaded.ids];
         for (const [i, index] of missing.entries()) ids[index] = spareIds[i]!;
@@ -138,6 +142,7 @@ export class Commits {
       given.length === 0 ? [] : session.send(...this.#requestIds.find(given)),
       session.send(this.#moment),
     ]);
+    assertServed(moment!);
     const byName = new Map(rows.map((row) => [row.name as string, row]));
     const byId = new Map(details.map((row) => [row.id as bigint, row]));
     const counters: (Counter | undefined)[] = [];
@@ -158,7 +163,12 @@ export class Commits {
       ...{ counters, fixed, keys, answered },
       requestIdsFullForMs: this.#requestIds.fullForMs(runMs),
     };
-    return { loaded: { facts, ids }, taken: moment!.taken as bigint, now: Number(moment!.now) };
+    return {
+      loaded: { facts, ids },
+      taken: moment!.taken as bigint,
+      now: Number(moment!.now),
+      copied: moment!.copied === true,
+    };
   }
 
   async #veto(
@@ -185,6 +195,9 @@ interface Asked {
 }
 
 type Touched = ReturnType<typeof touchedBy>;
+
+/** There is more in the store now than what was copied into it. */
+const SERVED = "UPDATE @copying SET source_id = NULL, source_state = NULL, progress = NULL, ended = NULL";
 
 /** How often a batch is decided again because others were quicker. Each time at least one of them got on. */
 const ATTEMPTS_MAX = 20;

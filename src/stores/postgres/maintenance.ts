@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { ChangeLog } from "./change-log.ts";
+import { SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
 import type { RequestIds } from "./request-ids.ts";
 import type { Row, Session, Statement } from "./session.ts";
@@ -18,6 +19,8 @@ export class Maintenance {
   readonly #requestIds: RequestIds;
   readonly #log: ChangeLog;
   readonly #warn: (message: string) => void;
+  /** Whether it is a copy that has the store opened. */
+  readonly #copies: boolean;
   readonly #state: Statement;
   readonly #lock: Statement;
   readonly #keep: Statement;
@@ -33,14 +36,18 @@ export class Maintenance {
     requestIds: RequestIds,
     log: ChangeLog,
     warn: (message: string) => void,
+    copies = false,
   ) {
+    this.#copies = copies;
     this.#database = database;
     this.#clock = clock;
     this.#requestIds = requestIds;
     this.#log = log;
     this.#warn = warn;
     this.#state = database.statement("SELECT run_ms FROM @service_state");
-    this.#lock = database.statement("SELECT run_ms FROM @service_state FOR UPDATE");
+    this.#lock = database.statement(
+      `SELECT run_ms, ${SERVING_COLUMNS(database.schema)} FROM @service_state FOR UPDATE`,
+    );
     this.#keep = database.statement("UPDATE @service_state SET run_ms = greatest(run_ms, $1)");
   }
 
@@ -49,7 +56,7 @@ export class Maintenance {
     return this.#seenRunMs + this.#clock.monotonic() - this.#seenAt;
   }
 
-  /** Take over what the database knows. */
+  /** Take over what the database knows, at the start, or when a copy has begun. */
   async start(): Promise<void> {
     await this.#look(true);
   }
@@ -71,9 +78,9 @@ export class Maintenance {
     if (row!.found === true) await this.#slice(false);
   }
 
-  /** Keep what only this process knows. */
+  /** Keep what only this process knows. A copy leaves the store as it is. */
   async close(): Promise<void> {
-    await this.#slice(true);
+    if (!this.#copies) await this.#slice(true);
   }
 
   #unplaced = false;
@@ -103,7 +110,9 @@ export class Maintenance {
     let committed: (() => void) | undefined;
     let runMs = 0;
     await this.#database.transaction(async (session: Session) => {
-      this.#see(await session.send(this.#lock), false);
+      const [state] = await session.send(this.#lock);
+      if (!this.#copies && (state!.free !== true || state!.copied === false)) return; // A copy has the store.
+      this.#see([state!], false);
       runMs = this.runMs;
       await this.#log.place(session);
       if (!whole) return;

@@ -76,6 +76,11 @@ export class RequestIds {
     return this.#plan(runMs).early;
   }
 
+  /** Those that are not forgotten, oldest first. */
+  get generations(): readonly Generation[] {
+    return this.#generations;
+  }
+
   /** What the table of generations says, to be handed to `learn`. */
   get look(): Call {
     return [this.#load, []];
@@ -146,4 +151,4 @@ export class RequestIds {
 const SLICE_ROWS = 500;
 
 /** What a record takes beside its key and bytes. */
-const RECORD_OVERHEAD_BYTES = 64;
+export const RECORD_OVERHEAD_BYTES = 64;

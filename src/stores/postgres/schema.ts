@@ -10,8 +10,10 @@ import type { Session } from "./session.ts";
  * by their bytes, whatever the database's collation is. Texts that may have a NUL, which PostgreSQL cannot keep, are
  * kept as JSON.
  */
-const MIGRATIONS = [
-  `
+const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = [
+  {
+    about: "counters, the change log and request ids",
+    sql: `
   CREATE SEQUENCE @counter_ids INCREMENT BY 1000; -- Processes take a thousand at a time.
   CREATE TABLE @counters (
     id bigint PRIMARY KEY, -- What changes refer to; never used twice.
@@ -93,6 +95,21 @@ const MIGRATIONS = [
   );
   INSERT INTO @service_state VALUES (0, 0, 0);
   `,
+  },
+  {
+    about: "copies from the store and into it",
+    sql: `
+  -- Copies from this store and into it, in one row; see copying.ts.
+  CREATE TABLE @copying (
+    store_id text, -- Tells this store from all others; NULL until a copy asks for it.
+    source_id text, -- What the latest copy into it is a copy of; NULL without one, and once it was served.
+    source_state text,
+    progress text,
+    ended boolean -- Whether all of it is here.
+  );
+  INSERT INTO @copying DEFAULT VALUES;
+  `,
+  },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
@@ -129,21 +146,20 @@ const FIND = `SELECT to_regnamespace(quote_ident($1)) AS schema,
  */
 export async function migrate(database: Database): Promise<number | undefined> {
   const { schema } = database;
-  const look = (ask: Session["send"]) => schemaState(database, ask);
-  const from = versionOf(await look((statement, values) => database.read(statement, values)), schema);
+  const from = await versionFound(database);
   if (from === SCHEMA_VERSION) return undefined;
   await database.transaction(async (session) => {
     await session.send(
       database.statement("SELECT pg_advisory_xact_lock(hashtextextended('tally ' || $1, 0))"),
       [schema],
     );
-    const state = await look((statement, values) => session.send(statement, values));
+    const state = await schemaState(database, (statement, values) => session.send(statement, values));
     const version = versionOf(state, schema); // Another process may have been here first.
     // Only where it is missing: who may use a schema that is there may not make one.
     if (state.kind === "missing")
       await session.simply(`CREATE SCHEMA ${database.inSchema("@").slice(0, -1)}`);
     if (state.kind !== "ours") await session.simply(database.inSchema(VERSION_TABLE));
-    for (const migration of MIGRATIONS.slice(version)) await session.simply(database.inSchema(migration));
+    for (const { sql } of MIGRATIONS.slice(version)) await session.simply(database.inSchema(sql));
     await session.send(database.statement("UPDATE @schema_version SET version = $1"), [SCHEMA_VERSION]);
   });
   return from === 0 ? undefined : from;
@@ -151,6 +167,31 @@ export async function migrate(database: Database): Promise<number | undefined> {
 
 const VERSION_TABLE =
   "CREATE TABLE @schema_version (version int NOT NULL); INSERT INTO @schema_version VALUES (0)";
+
+/** Refuse a store that is not of this version's schema. */
+export async function assertUpToDate(database: Database): Promise<void> {
+  const version = await versionFound(database);
+  if (version === SCHEMA_VERSION) return;
+  throw unusable(
+    `The schema "${database.schema}" ${version === 0 ? "is not made yet" : `is of version ${version}`}, this Tally needs ` +
+      `${SCHEMA_VERSION}, and migrate-at-start is off; bring it there with: tally migrate up.`,
+  );
+}
+
+/** What `migrate` would do to a store of this version, in order: a phrase each. */
+export function pendingAfter(version: number): string[] {
+  return MIGRATIONS.slice(version).map(({ about }) => about);
+}
+
+/**
+ * The version of a database's schema; 0 where there is none yet.
+ *
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator, when it is not ours or newer
+ */
+export async function versionFound(database: Database): Promise<number> {
+  const state = await schemaState(database, (statement, values) => database.read(statement, values));
+  return versionOf(state, database.schema);
+}
 
 function versionOf(state: SchemaState, schema: string): number {
   switch (state.kind) {

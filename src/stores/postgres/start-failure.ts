@@ -31,5 +31,6 @@ const REASONS: Readonly<Record<string, string>> = {
   "42501": "this user may not; let it create a schema (GRANT CREATE ON DATABASE), or create one that it owns",
   "55P03": "another process is changing the schema; try again in a moment",
   "57P03": "the server is starting or stopping; try again in a moment",
+  "55006": "`tally copy` has it; wait until that has ended",
   "53300": "the server has no connection free; raise its max_connections, or put PgBouncer in front",
 };

@@ -11,13 +11,16 @@ import type {
   StoreOptions,
   StoreTraits,
 } from "../../service/store.ts";
+import { unusable } from "../unusable.ts";
 import { ChangeLog } from "./change-log.ts";
 import { Commits } from "./commits.ts";
+import { assertServed, type CopyHold, holdForCopy, SERVING_COLUMNS } from "./copy-lock.ts";
+import { PostgresCopying } from "./copying.ts";
 import { Database } from "./database.ts";
 import { Maintenance } from "./maintenance.ts";
 import { CounterReads } from "./reads.ts";
 import { RequestIds } from "./request-ids.ts";
-import { migrate, SCHEMA_VERSION } from "./schema.ts";
+import { assertUpToDate, migrate, SCHEMA_VERSION, versionFound } from "./schema.ts";
 import { startFailure } from "./start-failure.ts";
 import { parseUrl } from "./url.ts";
 
@@ -34,28 +37,49 @@ export async function openPostgres(
   options: StoreOptions,
   decide: typeof decideBatch = decideBatch,
 ): Promise<Store> {
-  const { warn, clock, retention } = options;
+  const { warn, clock, retention, newUid, purpose = "serve", migrates = true } = options;
   const { connection, schema, shown } = parseUrl(url);
   const database = new Database(connection, schema, COMMITS_IN_FLIGHT, warn);
+  let hold: CopyHold | undefined;
   try {
+    if (purpose === "copyFrom") await assertThere(database);
+    if (!migrates) await assertUpToDate(database);
     const migratedFrom = await migrate(database);
     if (migratedFrom !== undefined) {
       warn(`The schema "${schema}" was of version ${migratedFrom} and now is of ${SCHEMA_VERSION}.`);
     }
+    if (purpose !== "serve") hold = await holdForCopy(database);
+    if (purpose !== "copyTo") await assertWhole(database, hold !== undefined);
     const requestIds = new RequestIds(database, retention);
     const log = new ChangeLog(database, retention.changeLogBytesMax);
-    const maintenance = new Maintenance(database, clock, requestIds, log, warn);
+    const maintenance = new Maintenance(database, clock, requestIds, log, warn, hold !== undefined);
     await maintenance.start();
     const commits = new Commits(database, requestIds, log, decide);
-    return new PostgresStore(database, commits, log, maintenance, options, shown);
+    const copying = new PostgresCopying({ database, requestIds, log, maintenance, newUid, hold });
+    return new PostgresStore(database, commits, log, maintenance, copying, options, shown);
   } catch (error) {
+    await hold?.release();
     await database.close();
     throw startFailure(shown, error);
   }
 }
 
+/** A mistyped name is not to be an empty store that is copied. */
+async function assertThere(database: Database): Promise<void> {
+  if ((await versionFound(database)) === 0) {
+    throw unusable(`There is no schema "${database.schema}" with counters to copy from.`);
+  }
+}
+
+/** Refuse a store that has half a copy, and to serve one that a copy has. */
+async function assertWhole(database: Database, held: boolean): Promise<void> {
+  const [row] = await database.read(database.statement(`SELECT ${SERVING_COLUMNS(database.schema)}`));
+  assertServed(held ? { ...row, free: true } : row!);
+}
+
 class PostgresStore implements Store {
   readonly traits: StoreTraits;
+  readonly copying: PostgresCopying;
   /** A connection that fails is replaced, so this never settles. */
   readonly failed = new Promise<never>(() => {});
   readonly #database: Database;
@@ -71,9 +95,11 @@ class PostgresStore implements Store {
     commits: Commits,
     log: ChangeLog,
     maintenance: Maintenance,
+    copying: PostgresCopying,
     options: StoreOptions,
     shown: string,
   ) {
+    this.copying = copying;
     this.#database = database;
     this.#commits = commits;
     this.#log = log;
@@ -136,6 +162,7 @@ class PostgresStore implements Store {
   async #close(): Promise<void> {
     try {
       await this.#maintenance.close();
+      await this.copying.close();
     } catch (error) {
       this.#options.warn(`What is kept beside the counters could not be saved: ${(error as Error).message}.`);
     } finally {

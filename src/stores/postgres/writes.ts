@@ -11,6 +11,10 @@ export interface LoadedRows {
   readonly ids: readonly (bigint | undefined)[];
 }
 
+interface Found extends Pick<LoadedRows, "ids"> {
+  readonly facts: Pick<Loaded, "names" | "counters" | "fixed">;
+}
+
 /**
  * The statements that save what was decided about counters.
  *
@@ -73,7 +77,11 @@ export class CounterWrites {
   /**
    * @param ids  by index in `facts.names`, those of new counters included
    */
-  of(save: Save, { facts, ids: loaded }: LoadedRows, ids: readonly (bigint | undefined)[]): Call[] {
+  of(
+    save: Omit<Save, "changes" | "answers">,
+    { facts, ids: loaded }: Found,
+    ids: readonly (bigint | undefined)[],
+  ): Call[] {
     const counted: number[] = [];
     const made: number[] = [];
     const updated: number[] = [];

@@ -13,6 +13,9 @@ import { type Moment, RunningTime } from "./running-time.ts";
 import { asTallyError, Transaction } from "./transaction.ts";
 import { findViolation, type LoadedRows } from "./violation.ts";
 
+/** What of a store's options the connection keeps to. */
+export type WriteOptions = Pick<StoreOptions, "retention" | "cachedCountersMax" | "purpose" | "migrates">;
+
 /** The one connection that writes: what `Store.commit` and `Store.maintain` mean on SQLite, without threads. */
 export class WriteConnection {
   readonly checkpoints: Checkpoints;
@@ -33,18 +36,10 @@ export class WriteConnection {
    * @param decide   the rule; tests put another in its place
    * @throws TallyError STORE_UNAVAILABLE, or SQLite's own error
    */
-  constructor(
-    path: string,
-    {
-      retention,
-      cachedCountersMax,
-      purpose,
-    }: Pick<StoreOptions, "retention" | "cachedCountersMax" | "purpose">,
-    moment: Moment,
-    decide: typeof decideBatch = decideBatch,
-  ) {
+  constructor(path: string, options: WriteOptions, moment: Moment, decide: typeof decideBatch = decideBatch) {
+    const { retention, cachedCountersMax } = options;
     this.#decide = decide;
-    this.#file = openForWriting(path, purpose);
+    this.#file = openForWriting(path, options);
     const { db } = this.#file;
     try {
       this.checkpoints = new Checkpoints(db);

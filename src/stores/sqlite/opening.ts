@@ -1,8 +1,9 @@
+import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
-import type { StoreOptions } from "../../service/store.ts";
+import type { Purpose, StoreOptions } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
 import { SERVED } from "./copy-target.ts";
-import { assertOurs, assertSqliteFloor, migrate } from "./schema.ts";
+import { assertOurs, assertSqliteFloor, assertUpToDate, migrate } from "./schema.ts";
 
 export interface OpenedFile {
   readonly db: Database.Database;
@@ -15,23 +16,28 @@ export interface OpenedFile {
  * Open the data file for writing, bring it to this schema, and take what a crash left in the WAL into the file.
  *
  * @param path     the real path of the data file; the caller holds the lock
- * @param purpose  see StoreOptions
+ * @param options  see StoreOptions
  * @throws TallyError STORE_UNAVAILABLE, or SQLite's own error; the file is closed again
  */
-export function openForWriting(path: string, purpose: StoreOptions["purpose"] = "serve"): OpenedFile {
+export function openForWriting(
+  path: string,
+  { purpose = "serve", migrates = true }: Pick<StoreOptions, "purpose" | "migrates"> = {},
+): OpenedFile {
+  if (purpose === "copyFrom") assertThere(path);
   const db = new Database(path);
   try {
     db.defaultSafeIntegers(true);
     const sqliteVersion = db.prepare<[], string>("SELECT sqlite_version()").pluck().get()!;
     assertSqliteFloor(sqliteVersion);
     assertOurs(db, path); // Before anything is written, the journal mode included.
+    if (!migrates) assertUpToDate(db, path);
     db.pragma("journal_mode = WAL");
     db.pragma("synchronous = FULL"); // The build defaults to NORMAL in WAL, which can lose acknowledged commits.
     db.pragma("wal_autocheckpoint = 0"); // Checkpoints are ours, after the answers: SQLite's own hide their errors.
     db.pragma("trusted_schema = OFF");
     db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
     const migratedFrom = migrate(db);
-    if (purpose === "serve") assertNoHalfCopy(db, path);
+    if (purpose !== "copyTo") assertNoHalfCopy(db, path);
     db.pragma("wal_checkpoint(TRUNCATE)");
     assertDurable(db, purpose);
     return { db, sqliteVersion, migratedFrom };
@@ -42,6 +48,12 @@ export function openForWriting(path: string, purpose: StoreOptions["purpose"] = 
 }
 
 const PAGE_CACHE_KIB = 65_536;
+
+/** A mistyped name is not to be an empty store that is copied. */
+function assertThere(path: string): void {
+  if (existsSync(path)) return;
+  throw unusable(`There is no file ${path} to copy from.`, Object.assign(new Error(), { code: "ENOENT" }));
+}
 
 /** What is being copied into the file is not all there, and callers would count on top of a part. */
 function assertNoHalfCopy(db: Database.Database, path: string): void {
@@ -56,9 +68,9 @@ function assertNoHalfCopy(db: Database.Database, path: string): void {
  * The pragma reads 2 whatever is in force until something was written, so this looks after a write: one that
  * changes a byte, because SQLite leaves a page alone that would stay the same. Also shows that fsync works here.
  */
-function assertDurable(db: Database.Database, purpose: "serve" | "copy"): void {
-  if (purpose === "copy") db.exec("UPDATE copying SET opens = opens + 1");
-  else db.exec(`UPDATE service_time SET starts = starts + 1; ${SERVED}`);
+function assertDurable(db: Database.Database, purpose: Purpose): void {
+  if (purpose === "serve") db.exec(`UPDATE service_time SET starts = starts + 1; ${SERVED}`);
+  else db.exec("UPDATE copying SET opens = opens + 1");
   const synchronous = Number(db.pragma("synchronous", { simple: true }));
   const journal = db.pragma("journal_mode", { simple: true });
   if (synchronous !== 2 || journal !== "wal") {

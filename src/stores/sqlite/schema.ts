@@ -13,8 +13,10 @@ export const SQLITE_FLOOR = "3.51.3";
  * STRICT keeps a sum that overflows from becoming a float. The CHECKs are the backstop of `decide`, and their
  * names are what a violation is recognised by.
  */
-const MIGRATIONS = [
-  `
+const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = [
+  {
+    about: "counters, the change log and request ids",
+    sql: `
   -- What counting does not change.
   CREATE TABLE counters (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- What changes refer to; never used twice.
@@ -75,7 +77,10 @@ const MIGRATIONS = [
   ) STRICT;
   INSERT INTO service_time VALUES (0, 0);
   `,
-  `
+  },
+  {
+    about: "counters by their labels, for lists",
+    sql: `
   -- Counters by their labels, each pair in the order of the names: for lists. The truth is in counters.labels,
   -- which has a checksum.
   CREATE TABLE counter_labels (
@@ -90,7 +95,10 @@ const MIGRATIONS = [
     SELECT label.key, label.value, name, counters.id
     FROM counters, json_each(CASE WHEN json_valid(labels) THEN labels END) AS label;
   `,
-  `
+  },
+  {
+    about: "busy counts apart, so that commits write fewer pages",
+    sql: `
   -- The counts that are busy, which stand here instead of in counts; see counts.ts.
   CREATE TABLE recent_counts (
     id INTEGER PRIMARY KEY,
@@ -107,7 +115,10 @@ const MIGRATIONS = [
   -- Every count, wherever it stands.
   CREATE VIEW current_counts AS SELECT * FROM counts UNION ALL SELECT * FROM recent_counts;
   `,
-  `
+  },
+  {
+    about: "what was deleted, while the change log has it",
+    sql: `
   -- Counters that were deleted, while the change log refers to them.
   CREATE TABLE deleted_counters (
     id INTEGER PRIMARY KEY, -- What it was in counters.
@@ -116,7 +127,10 @@ const MIGRATIONS = [
     history INTEGER NOT NULL -- 1: its changes are still given out; 0: only its deletion.
   ) STRICT;
   `,
-  `
+  },
+  {
+    about: "copies from the file and into it",
+    sql: `
   -- Copies from this file and into it, in one row; see copy-target.ts.
   CREATE TABLE copying (
     store_id TEXT, -- Tells this file from all others; NULL until a copy asks for it.
@@ -128,6 +142,7 @@ const MIGRATIONS = [
   ) STRICT;
   INSERT INTO copying (opens) VALUES (0);
   `,
+  },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
@@ -162,14 +177,30 @@ export function migrate(db: Database, to = SCHEMA_VERSION): number | undefined {
   const version = versionOf(db);
   if (version >= to) return undefined;
   db.transaction(() => {
-    for (const migration of MIGRATIONS.slice(version, to)) db.exec(migration);
+    for (const { sql } of MIGRATIONS.slice(version, to)) db.exec(sql);
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma(`user_version = ${to}`);
   }).immediate();
   return version === 0 ? undefined : version;
 }
 
-function versionOf(db: Database): number {
+/** Refuse a file that is not of this version's schema. */
+export function assertUpToDate(db: Database, path: string): void {
+  const version = versionOf(db);
+  if (version === SCHEMA_VERSION) return;
+  throw unusable(
+    `${path} ${version === 0 ? "has no schema yet" : `is of schema ${version}`}, this Tally needs ${SCHEMA_VERSION}, and ` +
+      "migrate-at-start is off; bring it there with: tally migrate up.",
+  );
+}
+
+/** What `migrate` would do to a file of this version, in order: a phrase each. */
+export function pendingAfter(version: number): string[] {
+  return MIGRATIONS.slice(version).map(({ about }) => about);
+}
+
+/** The schema of a file of ours; 0 for one that has none yet. */
+export function versionOf(db: Database): number {
   return Number(db.pragma("user_version", { simple: true }));
 }
 

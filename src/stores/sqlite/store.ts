@@ -44,8 +44,9 @@ import type {
  */
 export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
   const real = await realPathOf(path);
-  const { clock, retention, cachedCountersMax, purpose } = options;
-  const data: WriteData = { path: real, retention, cachedCountersMax, purpose, moment: momentOf(clock) };
+  const { clock, retention, cachedCountersMax, purpose, migrates } = options;
+  const moment = momentOf(clock);
+  const data: WriteData = { path: real, retention, cachedCountersMax, purpose, migrates, moment };
   const { thread: writer, opened } = await Thread.start<WriteOpened>(
     "write-worker",
     data,
@@ -194,7 +195,7 @@ function momentOf(clock: StoreOptions["clock"]): Moment {
 }
 
 /** The path by which every process knows the file, whatever links lead to it. */
-async function realPathOf(path: string): Promise<string> {
+export async function realPathOf(path: string): Promise<string> {
   const absolute = resolve(path);
   try {
     return await realpath(absolute);

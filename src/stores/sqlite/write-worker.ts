@@ -1,17 +1,14 @@
 /** The thread that owns the lock and the only connection that writes. */
-import type { ExportHead, ImportPart, Retention, StoreOptions } from "../../service/store.ts";
-import { WriteConnection } from "./connection.ts";
+import type { ExportHead, ImportPart } from "../../service/store.ts";
+import { WriteConnection, type WriteOptions } from "./connection.ts";
 import { type CrossingBatch, type CrossingOutcomes, packOutcomes, unpackBatch } from "./crossing.ts";
 import { holdLock } from "./lock.ts";
 import type { Moment } from "./running-time.ts";
 import { startFailure } from "./start-failure.ts";
 import { serveThread } from "./thread.ts";
 
-export interface WriteData {
+export interface WriteData extends WriteOptions {
   readonly path: string;
-  readonly retention: Retention;
-  readonly cachedCountersMax: number;
-  readonly purpose?: StoreOptions["purpose"];
   readonly moment: Moment;
 }
 

@@ -1,11 +1,12 @@
 import { v7 as uuidv7 } from "uuid";
 import { type Address, type Config, formatAddress } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
-import { TallyError } from "./core/errors.ts";
 import { startMaintenance } from "./service/maintenance.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
+import { StartError, type StartReason, storeStartFailure } from "./start-error.ts";
 import { openStore } from "./stores/open.ts";
+import { SYSTEM_CLOCK } from "./system-clock.ts";
 import type { Log } from "./telemetry.ts";
 import { ListenError } from "./transports/listener.ts";
 import { Certificate } from "./transports/tls/certificate.ts";
@@ -33,34 +34,6 @@ export interface RunningServer {
    */
   close(graceMs?: number): Promise<void>;
 }
-
-/** Why a server could not start: one sentence for the operator. */
-export class StartError extends Error {
-  override readonly name = "StartError";
-  readonly reason: StartReason;
-  constructor(reason: StartReason, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.reason = reason;
-  }
-}
-
-export type StartReason =
-  /** Another process has the port. */
-  | "ADDRESS_IN_USE"
-  /** The system does not let this user have the port. */
-  | "ADDRESS_FORBIDDEN"
-  /** This machine has no such address, or nobody knows the name. */
-  | "ADDRESS_UNKNOWN"
-  /** The certificate or its key cannot be used. */
-  | "CERTIFICATE_UNUSABLE"
-  /** Another process has the store. */
-  | "STORE_IN_USE"
-  /** The database server that has the store is away or full; it may come back by itself. */
-  | "STORE_AWAY"
-  /** The store cannot be reached, made or written. */
-  | "STORE_UNREACHABLE"
-  /** What is there is damaged, of another program, or of a newer Tally. */
-  | "STORE_UNUSABLE";
 
 /**
  * Open everything in order; resolves when calls are answered. Closes in reverse what it opened, also when a later
@@ -151,12 +124,6 @@ interface Closable {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
-/** Time as the system tells it. */
-export const SYSTEM_CLOCK: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-};
-
 const MAINTENANCE_EVERY_MS = 1_000;
 
 /** Before anything else, so that a server that cannot start makes no file. */
@@ -184,29 +151,13 @@ async function openStoreOf(config: Config, clock: Clock, log: Log): Promise<Stor
       newUid: uuidv7,
       retention: config,
       cachedCountersMax: config.cachedCountersMax,
+      migrates: config.migratesAtStart,
       warn: (detail) => log("store.warning", { detail }),
     });
   } catch (error) {
-    if (!(error instanceof TallyError)) throw error;
-    throw new StartError(reasonOf(error), error.message, { cause: error });
+    throw storeStartFailure(error);
   }
 }
-
-/** What kind of trouble it is stands in the cause: SQLite's or the system's code, which crosses a thread as text. */
-function reasonOf({ cause }: TallyError): StartReason {
-  const code =
-    typeof cause === "string" ? cause.split(" ", 1)[0]! : ((cause as { code?: string })?.code ?? "");
-  if (code.startsWith("SQLITE_BUSY")) return "STORE_IN_USE";
-  if (AWAY.test(code)) return "STORE_AWAY";
-  return UNREACHABLE.test(code) ? "STORE_UNREACHABLE" : "STORE_UNUSABLE";
-}
-
-/** PostgreSQL's for a server that starts, stops or is full, or whose schema is being changed; and the network's. */
-const AWAY =
-  /^(57P|53|08)...?$|^55P03$|^(ECONN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE)/;
-
-/** SQLite's, the system's, and PostgreSQL's for a role, a database or a privilege that is missing. */
-const UNREACHABLE = /^(SQLITE_(CANTOPEN|READONLY|PERM|FULL|IOERR)|E[A-Z]+$|28...|3D000|42501)/;
 
 /** What a commit takes at most is no setting: it follows from the 8,000 operations that a BatchApply may have. */
 function writerLimitsOf({ queueOpsMax, queueBytesMax }: Config): WriterLimits {

@@ -14,12 +14,12 @@ export const EXITS = {
   NOT_FOUND: [3, "no counter has that name"],
   REFUSED: [
     4,
-    "the server refused it and nothing was changed: at a bound, monotonic, exists already, changed meanwhile",
+    "it was refused and nothing was changed: at a bound, monotonic, exists already, changed meanwhile, a copy's target that is not empty",
   ],
   AUTH: [5, "the server does not know the caller, or does not allow it"],
   STORE_UNUSABLE: [
     65,
-    "the store is damaged, of another program, of a newer Tally, or would lose what it has answered",
+    "the store is damaged, of another program, of a newer Tally, half of a copy, or would lose what it has answered",
   ],
   UNAVAILABLE: [
     69,
@@ -32,9 +32,9 @@ export const EXITS = {
   ],
   STORE_FAILED: [
     74,
-    "the disk failed while serving: what was not answered may or may not be saved; start again",
+    "the store failed while serving or copying: what was not answered may or may not be saved; start again",
   ],
-  STORE_IN_USE: [75, "another process has the store's file"],
+  STORE_IN_USE: [75, "another process has the store"],
   FORBIDDEN: [77, "this user may not listen on that port"],
   CONFIG: [
     78,

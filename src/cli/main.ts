@@ -31,6 +31,12 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
   update: { group: "Manage", about: "change a counter's settings", load: () => import("./update.ts") },
   delete: { group: "Manage", about: "delete counters", load: () => import("./delete.ts") },
   serve: { group: "Serve", about: "serve counters over gRPC", load: () => import("./serve.ts") },
+  copy: { group: "Serve", about: "take a whole store into another one", load: () => import("./copy.ts") },
+  migrate: {
+    group: "Serve",
+    about: "look at a store's schema, or bring it up to date",
+    load: () => import("./migrate.ts"),
+  },
   bench: { group: "Serve", about: "put a server under load", load: () => import("./bench.ts") },
   ping: { group: "Serve", about: "ask a server whether it serves", load: () => import("./ping.ts") },
   config: { group: "Set up", about: "name servers, and choose one", load: () => import("./config.ts") },

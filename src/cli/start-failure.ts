@@ -1,8 +1,8 @@
 import { ConfigError } from "../config.ts";
-import { StartError, type StartReason } from "../server.ts";
+import { StartError, type StartReason } from "../start-error.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
-/** Why the server did not start, as the one who started it is told; what is no such reason stays as it is. */
+/** Why the server or a tool did not start, as the one who started it is told; what is no such reason stays as it is. */
 export function startFailureOf(error: unknown): unknown {
   if (error instanceof ConfigError) {
     return new CommandError(error.origin === "flag" ? EXIT.USAGE : EXIT.CONFIG, error.message);
@@ -20,4 +20,5 @@ const START_EXITS: Readonly<Record<StartReason, number>> = {
   STORE_IN_USE: EXIT.STORE_IN_USE,
   STORE_UNREACHABLE: EXIT.STORE_UNREACHABLE,
   STORE_UNUSABLE: EXIT.STORE_UNUSABLE,
+  STORE_FAILED: EXIT.STORE_FAILED,
 };

@@ -45,6 +45,16 @@ export const KEYS = {
     placeholder: "<url>",
     schema: z.string().regex(/^(sqlite:.+|memory:|postgres(ql)?:\/\/.+)$/),
   },
+  migratesAtStart: {
+    name: "migrate-at-start",
+    group: "Where",
+    about:
+      "make the store, or bring an older one to this version's schema, at start; false refuses it until `tally migrate up` has",
+    expected: "true or false",
+    default: "true",
+    placeholder: "<true|false>",
+    schema: z.union([z.boolean(), z.stringbool()]),
+  },
   insecure: {
     name: "insecure",
     group: "Where",

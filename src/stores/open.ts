@@ -1,5 +1,5 @@
 import { TallyError } from "../core/errors.ts";
-import type { Store, StoreOptions } from "../service/store.ts";
+import type { SchemaStatus, Store, StoreOptions } from "../service/store.ts";
 
 /**
  * Open the store that a URL names, loading no other's code.
@@ -24,10 +24,59 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
       return openPostgres(url, options);
     }
     default:
-      throw new TallyError(
-        "STORE_UNAVAILABLE",
-        `No store is known by URLs that begin with "${scheme || url.slice(0, 20)}"; expected sqlite:PATH (for example ` +
-          "sqlite:./tally.db), postgres://USER:PASSWORD@HOST/DATABASE, or memory:.",
-      );
+      throw unknown(url);
   }
+}
+
+/**
+ * Look which schema a store has, without changing it; it may be served meanwhile.
+ *
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator, also for a store of a newer schema
+ */
+export async function schemaStatus(url: string): Promise<SchemaStatus> {
+  const scheme = url.slice(0, url.indexOf(":") + 1);
+  switch (scheme) {
+    case "sqlite:": {
+      const { statusOfSqlite } = await import("./sqlite/migrating.ts");
+      return statusOfSqlite(url.slice(scheme.length));
+    }
+    case "postgres:":
+    case "postgresql:": {
+      const { statusOfPostgres } = await import("./postgres/migrating.ts");
+      return statusOfPostgres(url);
+    }
+    default:
+      throw unknown(url);
+  }
+}
+
+/**
+ * Make a store, or bring it to this version's schema, and leave it at that.
+ *
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
+ */
+export async function migrateStore(url: string): Promise<void> {
+  const scheme = url.slice(0, url.indexOf(":") + 1);
+  switch (scheme) {
+    case "sqlite:": {
+      const { migrateSqlite } = await import("./sqlite/migrating.ts");
+      return migrateSqlite(url.slice(scheme.length));
+    }
+    case "postgres:":
+    case "postgresql:": {
+      const { migratePostgres } = await import("./postgres/migrating.ts");
+      return migratePostgres(url);
+    }
+    default:
+      throw unknown(url);
+  }
+}
+
+function unknown(url: string): TallyError {
+  const scheme = url.slice(0, url.indexOf(":") + 1) || url.slice(0, 20);
+  return new TallyError(
+    "STORE_UNAVAILABLE",
+    `No store is known by URLs that begin with "${scheme}"; expected sqlite:PATH (for example sqlite:./tally.db), ` +
+      "postgres://USER:PASSWORD@HOST/DATABASE, or memory:.",
+  );
 }

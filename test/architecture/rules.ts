@@ -68,9 +68,20 @@ export const RULES: readonly Rule[] = [
     builtins: true,
   },
   { of: TELEMETRY, own: [], packages: ["pino", "pino-pretty"], builtins: true },
+  { of: "src/system-clock.ts", own: ["types of src/core/"], packages: [], builtins: false },
+  { of: "src/start-error.ts", own: ["src/core/errors.ts"], packages: [], builtins: false },
+  {
+    of: "src/store-tools.ts",
+    own: ["src/core/", "src/service/", "src/stores/open.ts", "src/start-error.ts", "src/system-clock.ts"],
+    packages: ["uuid"],
+    builtins: false,
+  },
   {
     of: "src/server.ts",
-    own: ["src/core/", "src/service/", "src/stores/", "src/transports/", "src/config.ts", TELEMETRY],
+    own: [
+      ...["src/core/", "src/service/", "src/stores/", "src/transports/", "src/config.ts", TELEMETRY],
+      ...["src/start-error.ts", "src/system-clock.ts"],
+    ],
     packages: ["uuid"],
     builtins: true,
   },
@@ -95,10 +106,16 @@ export const RULES: readonly Rule[] = [
   },
   {
     of: "src/cli/start-failure.ts",
-    own: ["src/cli/", "src/server.ts", "src/config.ts"],
+    own: ["src/cli/", "src/start-error.ts", "src/config.ts"],
     packages: [],
     builtins: false,
   },
+  ...["src/cli/copy.ts", "src/cli/migrate.ts"].map((of) => ({
+    of,
+    own: ["src/cli/", "src/store-tools.ts", "src/service/copy.ts", "types of src/service/store.ts"],
+    packages: ["commander"],
+    builtins: true,
+  })),
   {
     of: "src/cli/",
     own: ["src/cli/", "src/client/", "gen/", "src/config/quantity.ts"],

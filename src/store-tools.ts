@@ -1,0 +1,97 @@
+import { v7 as uuidv7 } from "uuid";
+import { TallyError } from "./core/errors.ts";
+import { type Copied, CopyError, copyStore, type Progress } from "./service/copy.ts";
+import { DEFAULT_RETENTION, type Purpose, type SchemaStatus, type Store } from "./service/store.ts";
+import { StartError, storeStartFailure } from "./start-error.ts";
+import { migrateStore, openStore, schemaStatus } from "./stores/open.ts";
+import { SYSTEM_CLOCK } from "./system-clock.ts";
+
+/** What was copied, and between which stores. */
+export interface CopiedBetween extends Copied {
+  /** As people know them. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/**
+ * Open two stores, and take everything that the one keeps into the other; see copyStore.
+ *
+ * @param options.onProgress  told after each part, with how many counters there are in all
+ * @param options.onNote      told what is no failure: a sentence
+ * @throws StartError  when one of them cannot be opened, or failed meanwhile
+ * @throws CopyError
+ */
+export async function copyBetween(
+  from: string,
+  to: string,
+  options: {
+    readonly onProgress: (progress: Progress, total: number) => void;
+    readonly onNote: (sentence: string) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<CopiedBetween> {
+  for (const [flag, url] of Object.entries({ "--from": from, "--to": to })) {
+    if (url === "memory:") {
+      throw new CopyError(
+        "REFUSED",
+        `${flag} is memory:, which begins empty and keeps nothing; name a store that stays.`,
+      );
+    }
+  }
+  if (from === to)
+    throw new CopyError("REFUSED", "--from and --to name the same store; nothing was changed.");
+  const source = await opened(from, "copyFrom", options.onNote);
+  try {
+    const target = await opened(to, "copyTo", options.onNote);
+    try {
+      const { count } = await source.sum({ prefix: "", labels: {} });
+      const onProgress = (progress: Progress) => options.onProgress(progress, count);
+      const copied = await copyStore(source, target, { onProgress, signal: options.signal });
+      return { ...copied, from: source.traits.title, to: target.traits.title };
+    } finally {
+      await target.close();
+    }
+  } catch (error) {
+    if (!(error instanceof TallyError)) throw error;
+    const sentence = `A store failed: ${error.message}. The same command goes on from here.`;
+    throw new StartError("STORE_FAILED", sentence, { cause: error });
+  } finally {
+    await source.close();
+  }
+}
+
+async function opened(url: string, purpose: Purpose, warn: (sentence: string) => void): Promise<Store> {
+  try {
+    const given = { clock: SYSTEM_CLOCK, newUid: uuidv7, retention: DEFAULT_RETENTION, cachedCountersMax: 0 };
+    return await openStore(url, { ...given, purpose, warn });
+  } catch (error) {
+    throw storeStartFailure(error);
+  }
+}
+
+/**
+ * Which schema a store has.
+ *
+ * @throws StartError
+ */
+export async function statusOf(url: string): Promise<SchemaStatus> {
+  return schemaStatus(url).catch((error: unknown) => {
+    throw storeStartFailure(error);
+  });
+}
+
+/**
+ * Bring a store to this version's schema.
+ *
+ * @returns  what it was before, and is now
+ * @throws StartError
+ */
+export async function migrated(url: string): Promise<{ before: SchemaStatus; after: SchemaStatus }> {
+  try {
+    const before = await schemaStatus(url);
+    await migrateStore(url);
+    return { before, after: await schemaStatus(url) };
+  } catch (error) {
+    throw storeStartFailure(error);
+  }
+}

@@ -1,0 +1,34 @@
+import type { SchemaStatus } from "../../service/store.ts";
+import { Database } from "./database.ts";
+import { migrate, pendingAfter, SCHEMA_VERSION, versionFound } from "./schema.ts";
+import { startFailure } from "./start-failure.ts";
+import { parseUrl } from "./url.ts";
+
+/** See schemaStatus in open.ts. */
+export function statusOfPostgres(url: string): Promise<SchemaStatus> {
+  return onDatabase(url, async (database, shown) => {
+    const version = (await versionFound(database)) || undefined;
+    const pending = pendingAfter(version ?? 0);
+    return { store: `PostgreSQL ${shown}`, version, latest: SCHEMA_VERSION, pending };
+  });
+}
+
+/** See migrateStore in open.ts. Processes that serve the store meanwhile go on. */
+export function migratePostgres(url: string): Promise<void> {
+  return onDatabase(url, async (database) => void (await migrate(database)));
+}
+
+async function onDatabase<T>(
+  url: string,
+  work: (database: Database, shown: string) => Promise<T>,
+): Promise<T> {
+  const { connection, schema, shown } = parseUrl(url);
+  const database = new Database(connection, schema, 1, () => {});
+  try {
+    return await work(database, shown);
+  } catch (error) {
+    throw startFailure(shown, error);
+  } finally {
+    await database.close();
+  }
+}

@@ -1,0 +1,42 @@
+import { existsSync } from "node:fs";
+import type { SchemaStatus } from "../../service/store.ts";
+import { holdLock } from "./lock.ts";
+import { openForWriting } from "./opening.ts";
+import { openReadOnly } from "./reading.ts";
+import { assertOurs, pendingAfter, SCHEMA_VERSION, versionOf } from "./schema.ts";
+import { startFailure } from "./start-failure.ts";
+import { realPathOf } from "./store.ts";
+
+/** See schemaStatus in open.ts. Reads only, also beside the server that has the file. */
+export async function statusOfSqlite(path: string): Promise<SchemaStatus> {
+  const real = await realPathOf(path);
+  let version: number | undefined;
+  try {
+    if (existsSync(real)) {
+      const db = openReadOnly(real, 1_024);
+      try {
+        assertOurs(db, real);
+        version = versionOf(db) || undefined;
+      } finally {
+        db.close();
+      }
+    }
+  } catch (error) {
+    throw startFailure(real, error);
+  }
+  return { store: `SQLite ${real}`, version, latest: SCHEMA_VERSION, pending: pendingAfter(version ?? 0) };
+}
+
+/** See migrateStore in open.ts. */
+export async function migrateSqlite(path: string): Promise<void> {
+  const real = await realPathOf(path);
+  let lock: ReturnType<typeof holdLock> | undefined;
+  try {
+    lock = holdLock(real);
+    openForWriting(real, { purpose: "copyTo" }).db.close(); // The purpose that refuses no file of ours.
+  } catch (error) {
+    throw startFailure(real, error);
+  } finally {
+    lock?.release();
+  }
+}

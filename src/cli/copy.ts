@@ -3,6 +3,7 @@ import { CopyError, type CopyFailure, type Progress } from "../service/copy.ts";
 import type { CopiedBetween } from "../store-tools.ts";
 import { counted, figure, perSecond } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
+import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
 import { type Format, Output, type View } from "./output.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
@@ -24,7 +25,7 @@ export function define(command: Command): void {
     )
     .addOption(new Option("-q, --quiet", "print no progress and no notes").helpGroup("Output:"))
     .addHelpText("before", EXAMPLES)
-    .addHelpText("after", ABOUT)
+    .addHelpText("after", notes(ABOUT))
     .action(async (options: Options) => {
       try {
         await run(options);
@@ -128,10 +129,9 @@ const COPY_EXITS: Readonly<Record<CopyFailure, number>> = {
 };
 
 const EXAMPLES = `Examples:
-  tally copy --from sqlite:./tally.db --to postgres://tally:secret@db.example/tally
-  tally copy --from postgres://tally:secret@db.example/tally --to sqlite:./tally.db
+  tally copy --from sqlite:./tally.db --to postgres://tally:secret@db/tally
+  tally copy --from postgres://tally:secret@db/tally --to sqlite:./tally.db
   tally copy --from sqlite:./tally.db --to sqlite:/backup/tally.db
-
 `;
 
 const ABOUT = `

@@ -1,11 +1,12 @@
 import { type Command, Option } from "commander";
 import type { SchemaStatus } from "../service/store.ts";
+import { notes } from "./help.ts";
 import { type Format, Output, type View } from "./output.ts";
 import { startFailureOf } from "./start-failure.ts";
 
 /** `tally migrate`: which schema a store has, and bring it to this version's. */
 export function define(command: Command): void {
-  command.usage("COMMAND ...").addHelpText("before", EXAMPLES).addHelpText("after", ABOUT);
+  command.usage("COMMAND ...").addHelpText("before", EXAMPLES).addHelpText("after", notes(ABOUT));
   sub(command, "status", "which schema the store has, and what `up` would do; changes nothing").action(
     telling(async ({ store, output }) => {
       const { statusOf } = await import("../store-tools.ts");
@@ -73,8 +74,7 @@ function viewOf({ store, version, latest, pending }: SchemaStatus, before?: Sche
 
 const EXAMPLES = `Examples:
   tally migrate status --store sqlite:./tally.db
-  tally migrate up --store postgres://tally:secret@db.example/tally
-
+  tally migrate up --store postgres://tally:secret@db/tally
 `;
 
 const ABOUT = `

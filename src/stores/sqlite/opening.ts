@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import type { Purpose, StoreOptions } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
@@ -23,7 +22,6 @@ export function openForWriting(
   path: string,
   { purpose = "serve", migrates = true }: Pick<StoreOptions, "purpose" | "migrates"> = {},
 ): OpenedFile {
-  if (purpose === "copyFrom") assertThere(path);
   const db = new Database(path);
   try {
     db.defaultSafeIntegers(true);
@@ -48,12 +46,6 @@ export function openForWriting(
 }
 
 const PAGE_CACHE_KIB = 65_536;
-
-/** A mistyped name is not to be an empty store that is copied. */
-function assertThere(path: string): void {
-  if (existsSync(path)) return;
-  throw unusable(`There is no file ${path} to copy from.`, Object.assign(new Error(), { code: "ENOENT" }));
-}
 
 /** What is being copied into the file is not all there, and callers would count on top of a part. */
 function assertNoHalfCopy(db: Database.Database, path: string): void {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { ResourceLimits } from "node:worker_threads";
@@ -45,6 +46,7 @@ import type {
 export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
   const real = await realPathOf(path);
   const { clock, retention, cachedCountersMax, purpose, migrates } = options;
+  if (purpose === "copyFrom") assertThere(real);
   const moment = momentOf(clock);
   const data: WriteData = { path: real, retention, cachedCountersMax, purpose, migrates, moment };
   const { thread: writer, opened } = await Thread.start<WriteOpened>(
@@ -192,6 +194,12 @@ function writerHeap(cachedCountersMax: number): ResourceLimits {
 
 function momentOf(clock: StoreOptions["clock"]): Moment {
   return { now: clock.now(), monotonic: clock.monotonic() };
+}
+
+/** A mistyped name is not to be an empty store that is copied. */
+function assertThere(path: string): void {
+  if (existsSync(path)) return;
+  throw unusable(`There is no file ${path} to copy from.`, Object.assign(new Error(), { code: "ENOENT" }));
 }
 
 /** The path by which every process knows the file, whatever links lead to it. */

@@ -1,0 +1,123 @@
+/** copy and migrate: what is printed where, the exit codes, and what becomes of the stores. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { describe, expect, it } from "vitest";
+import { EXIT } from "../../src/cli/exit.ts";
+import { loadConfig } from "../../src/config.ts";
+import { startServer } from "../../src/server.ts";
+import { NO_LOG } from "../../src/telemetry.ts";
+import { folder, tally } from "./cli.ts";
+
+/** Serve a store for the time of some commands. */
+async function serving(store: string, work: (at: string) => Promise<void>): Promise<void> {
+  const { config } = loadConfig({ flags: { listen: "127.0.0.1:0", store }, env: {} });
+  const server = await startServer(config, { log: NO_LOG });
+  try {
+    await work(`127.0.0.1:${server.address.port}`);
+  } finally {
+    await server.close();
+  }
+}
+
+async function counting(store: string, ...commands: string[][]): Promise<string[]> {
+  const printed: string[] = [];
+  await serving(store, async (server) => {
+    for (const command of commands)
+      printed.push((await tally([...command, "--server", server])).stdout.trim());
+  });
+  return printed;
+}
+
+const KEPT = ["--request-id", "kept"];
+
+describe("copy", () => {
+  it("moves a store: what was counted and answered before is so after, and the end says what was compared", async () => {
+    const [from, to] = ["a.db", "b.db"].map((name) => `sqlite:${join(folder(), name)}`) as [string, string];
+    await counting(from, ["inc", "visits", "5", ...KEPT], ["inc", "visits"], ["create", "a", "--max", "3"]);
+    const copied = await tally(["copy", "--from", from, "--to", to]);
+    expect(copied).toMatchObject({ code: EXIT.OK, stderr: "" });
+    expect(copied.stdout).toMatch(/^counters +2, the same in both/m);
+    expect(copied.stdout).toMatch(/^changes +3, the same in both, and they sum up to the values$/m);
+    expect(await counting(to, ["inc", "visits", "5", ...KEPT], ["get", "visits"])).toEqual(["5", "6"]);
+    const again = await tally(["copy", "--from", from, "--to", to]);
+    expect(again).toMatchObject({ code: EXIT.REFUSED, stdout: "" });
+    expect(again.stderr).toContain("of its own; a copy needs an empty one. Nothing was changed.");
+  });
+
+  it("in JSON for scripts; run again after the end it compares again", async () => {
+    const [from, to] = ["a.db", "b.db"].map((name) => `sqlite:${join(folder(), name)}`) as [string, string];
+    await counting(from, ["inc", "visits"]);
+    const json = async () =>
+      JSON.parse((await tally(["copy", "--from", from, "--to", to, "-o", "json"])).stdout);
+    expect(await json()).toMatchObject({ counters: 1, sum: "1", changes: 1, before: false, resumed: false });
+    expect(await json()).toMatchObject({ counters: 1, sum: "1", changes: 1, before: true });
+  });
+
+  it("refuses what it cannot do, in one sentence, and leaves nothing behind", async () => {
+    const dir = folder();
+    const store = (name: string) => `sqlite:${join(dir, name)}`;
+    const refusals: [from: string, to: string, code: number, sentence: string][] = [
+      [store("none.db"), store("b.db"), EXIT.STORE_UNREACHABLE, "There is no file"],
+      [store("a.db"), store("a.db"), EXIT.REFUSED, "name the same store"],
+      ["memory:", store("b.db"), EXIT.REFUSED, "keeps nothing"],
+      ["redis:x", store("b.db"), EXIT.STORE_UNUSABLE, "No store is known"],
+    ];
+    for (const [from, to, code, sentence] of refusals) {
+      const { stderr, ...ran } = await tally(["copy", "--from", from, "--to", to]);
+      expect(ran, stderr).toMatchObject({ code, stdout: "" });
+      expect(stderr).toContain(sentence);
+    }
+    expect(["none.db", "none.db-lock", "a.db", "b.db"].filter((name) => existsSync(join(dir, name)))).toEqual(
+      [],
+    );
+    expect(await tally(["copy", "--from", store("a.db")])).toMatchObject({ code: EXIT.USAGE });
+  });
+
+  it("does not copy a store that is served", async () => {
+    const dir = folder();
+    await serving(`sqlite:${join(dir, "a.db")}`, async () => {
+      const [from, to] = ["a.db", "b.db"].map((name) => `sqlite:${join(dir, name)}`) as [string, string];
+      const { code, stderr } = await tally(["copy", "--from", from, "--to", to]);
+      expect([code, stderr]).toEqual([EXIT.STORE_IN_USE, expect.stringContaining("in use by another")]);
+    });
+  });
+});
+
+describe("migrate", () => {
+  it("says what an older file lacks, also while it only looks, and brings it there", async () => {
+    const path = join(folder(), "old.db");
+    const store = `sqlite:${path}`;
+    const json = async (command: string) => {
+      const { stdout } = await tally(["migrate", command, "--store", store, "-o", "json"]);
+      return JSON.parse(stdout);
+    };
+    const latest = (await json("status")).latest;
+    expect(await json("status")).toMatchObject({ version: null, upToDate: false });
+    expect(existsSync(path)).toBe(false);
+    await counting(store, ["inc", "visits"]);
+    const db = new Database(path);
+    db.exec(`DROP TABLE copying; PRAGMA user_version = ${latest - 1}`); // As the version before left it.
+    db.close();
+
+    expect(await json("status")).toMatchObject({
+      version: latest - 1,
+      pending: ["copies from the file and into it"],
+    });
+    const refused = await tally([
+      "serve",
+      "--store",
+      store,
+      "--migrate-at-start",
+      "false",
+      "--listen",
+      "127.0.0.1:0",
+    ]);
+    expect(refused).toMatchObject({ code: EXIT.STORE_UNUSABLE });
+    expect(refused.stderr).toContain("migrate-at-start is off; bring it there with: tally migrate up");
+    expect(await json("status")).toMatchObject({ version: latest - 1 });
+    expect(await json("up")).toMatchObject({ before: latest - 1, version: latest, upToDate: true });
+    expect(await json("up")).toMatchObject({ before: latest, done: [] });
+    expect(await counting(store, ["get", "visits"])).toEqual(["1"]);
+  });
+});

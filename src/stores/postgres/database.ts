@@ -17,6 +17,7 @@ export class Database {
   readonly #reads: pg.Pool;
   readonly #upkeep: pg.Pool;
   readonly #preparing: { prepares: boolean; forbid(): void };
+  readonly #connecting = new Set<Promise<pg.PoolClient>>();
   #durability: Durability | undefined;
   #closed = false;
 
@@ -103,10 +104,11 @@ export class Database {
     return this.#session(this.#commits);
   }
 
-  /** Give up all connections; those in use when they are given back. */
+  /** Give up all connections; those in use, and those that are waited for already, when they are given back. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await Promise.allSettled(this.#connecting); // A pool that ends forgets who waits for a connection.
     await Promise.all(this.#pools.map((pool) => pool.end()));
   }
 
@@ -128,7 +130,13 @@ export class Database {
 
   async #session(pool: pg.Pool): Promise<Session> {
     if (this.#closed) throw new TallyError("STORE_UNAVAILABLE", "the store is closed");
-    return new Session(await asStore(pool.connect()), this.#preparing);
+    const connecting = pool.connect();
+    this.#connecting.add(connecting);
+    try {
+      return new Session(await asStore(connecting), this.#preparing);
+    } finally {
+      this.#connecting.delete(connecting);
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import type { decideBatch } from "../../../src/core/batch.ts";
 import { DEFAULT_RETENTION, type Retention, type Store } from "../../../src/service/store.ts";
 import { openPostgres } from "../../../src/stores/postgres/store.ts";
 import { HandClock } from "../../support/clock.ts";
+import { ROLE } from "../../support/postgres/address.ts";
 import { newSchema, sharedPostgres } from "../../support/postgres/shared.ts";
 
 export interface OwnSchema {
@@ -15,6 +16,8 @@ export interface OwnSchema {
   connect(): Promise<pg.Client>;
   /** One statement by that role, "@" standing for the schema. */
   sql(statement: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  /** Be done with `sql`. */
+  end(): Promise<void>;
   /** Another store on it, closed at the end of the test. */
   open(options?: OpenOptions): Promise<Store>;
 }
@@ -26,6 +29,31 @@ interface OpenOptions {
   readonly warn?: (message: string) => void;
 }
 
+/**
+ * A database of a test's own, for what is set or counted for a whole database.
+ *
+ * @param settings  what its sessions begin with
+ */
+export async function ownDatabase(settings: Readonly<Record<string, string>> = {}) {
+  const postgres = await sharedPostgres();
+  const name = newSchema();
+  await postgres.sql(`CREATE DATABASE ${name} OWNER ${ROLE.user} TEMPLATE template0`);
+  for (const [setting, value] of Object.entries(settings)) {
+    await postgres.sql(`ALTER DATABASE ${name} SET ${setting} = ${value}`);
+  }
+  return {
+    url: postgres.url().replace(/\w+$/, name),
+    /** How many deadlocks PostgreSQL had to break in it; once all sessions have ended, for they tell at their end. */
+    async deadlocks(): Promise<number> {
+      const seen = `SELECT deadlocks FROM pg_stat_database WHERE datname = '${name}' AND numbackends = 0`;
+      for (;;) {
+        const row = await postgres.sql(seen);
+        if (row !== "") return Number(row);
+      }
+    },
+  };
+}
+
 /** @param database  a database's URL, if not that of the run's role */
 export async function ownSchema(database?: string): Promise<OwnSchema> {
   const name = newSchema();
@@ -33,8 +61,8 @@ export async function ownSchema(database?: string): Promise<OwnSchema> {
   const url = `${base}?schema=${name}`;
   const connect = async () => {
     const client = new pg.Client({ connectionString: base });
-    onTestFinished(() => client.end());
     await client.connect();
+    onTestFinished(() => client.end());
     return client;
   };
   let client: Promise<pg.Client> | undefined;
@@ -45,6 +73,10 @@ export async function ownSchema(database?: string): Promise<OwnSchema> {
     async sql(statement, values = []) {
       client ??= connect();
       return (await (await client).query(statement.replaceAll("@", `${name}.`), [...values])).rows;
+    },
+    async end() {
+      await (await client)?.end();
+      client = undefined;
     },
     async open({ clock = new HandClock(), decide, retention = {}, warn = () => {} } = {}) {
       const options = {

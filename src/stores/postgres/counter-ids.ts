@@ -22,7 +22,8 @@ export class CounterIds {
 
   async take(count: number): Promise<bigint[]> {
     while (this.#free.length < count) {
-      const blocks = await this.#database.read(this.#next, [Math.ceil((count - this.#free.length) / BLOCK)]);
+      const wanted = Math.ceil((count - this.#free.length) / BLOCK);
+      const blocks = await this.#database.transaction((session) => session.send(this.#next, [wanted]));
       for (const { first } of blocks) {
         for (let i = 0n; i < BigInt(BLOCK); i++) this.#free.push((first as bigint) + i);
       }

@@ -172,6 +172,7 @@ export const BEGIN =
     enable_hashjoin: "off",
     enable_mergejoin: "off",
     jit: "off",
+    array_nulls: "on", // As arrayOf writes them.
   });
 
 function setLocally(settings: Readonly<Record<string, string>>): string {

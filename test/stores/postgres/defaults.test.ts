@@ -1,0 +1,52 @@
+/** What a database sets for its sessions does not change what Tally counts. */
+import { fc } from "@fast-check/vitest";
+import { expect, it } from "vitest";
+import { describeWith } from "../../support/needs.ts";
+import { POSTGRES } from "../../support/postgres/programs.ts";
+import { newSchema } from "../../support/postgres/shared.ts";
+import { histories } from "../../twins/history.ts";
+import { Pair, Tally } from "../../twins/pair.ts";
+import { ownDatabase } from "./schema.ts";
+
+const TRANSACTIONS = {
+  default_transaction_isolation: "serializable",
+  default_transaction_read_only: "on",
+  default_transaction_deferrable: "on",
+  plan_cache_mode: "force_generic_plan",
+  lock_timeout: "1",
+  idle_in_transaction_session_timeout: "60000",
+};
+
+const TEXTS = {
+  timezone: "'Asia/Kathmandu'",
+  datestyle: "'SQL, DMY'",
+  intervalstyle: "'iso_8601'",
+  bytea_output: "escape",
+  standard_conforming_strings: "off",
+  escape_string_warning: "on",
+  quote_all_identifiers: "on",
+  extra_float_digits: "0",
+  client_encoding: "latin1",
+  array_nulls: "off",
+  search_path: "nowhere",
+};
+
+describeWith([POSTGRES], "a database of PostgreSQL with settings of its own", () => {
+  it.each([
+    ["transactions", TRANSACTIONS],
+    ["texts", TEXTS],
+  ])("for %s: the store still does what the memory store does", { timeout: 60_000 }, async (_, settings) => {
+    const { url } = await ownDatabase(settings);
+    const tally = new Tally();
+    const pair = await Pair.open(async () => `${url}?schema=${newSchema()}`, tally);
+    try {
+      await fc.assert(
+        histories(() => pair, 30),
+        { numRuns: 12 },
+      );
+    } finally {
+      await pair.dispose();
+    }
+    expect(tally.operations).toBeGreaterThan(400);
+  });
+});

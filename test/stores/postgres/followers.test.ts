@@ -1,0 +1,124 @@
+/** Following the changes of several stores: no commit is missed, however late it becomes visible. */
+import { fc } from "@fast-check/vitest";
+import { expect, it } from "vitest";
+import type { Store } from "../../../src/service/store.ts";
+import { Follower } from "../../conformance/changes.ts";
+import { apply, batch, commit, increment } from "../../support/calls.ts";
+import { describeWith } from "../../support/needs.ts";
+import { POSTGRES } from "../../support/postgres/programs.ts";
+import { batchesOf, Etags, prefixed, sketches } from "../../support/random-requests.ts";
+import { type OwnSchema, ownDatabase, ownSchema } from "./schema.ts";
+
+describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {
+  it("a commit that took its number early and becomes visible late is not missed", async () => {
+    const schema = await ownSchema((await ownDatabase()).url);
+    const [late, quick] = await Promise.all([schema.open(), schema.open()]);
+    const cursors = new Map([late, quick].map((store) => [store, ""]));
+    const follow = async (store: Store) => {
+      const { changes, cursor } = await store.changesSince(cursors.get(store)!, 100);
+      cursors.set(store, cursor);
+      return changes.map(({ name }) => name);
+    };
+    for (let round = 0; round < 3; round++) {
+      // Somebody else has the name, and keeps the late one from saving what it has decided.
+      const other = await schema.connect();
+      await other.query("BEGIN");
+      await other.query(`INSERT INTO ${schema.name}.counters
+        (id, name, uid, value, initial, clamp, monotonic, revision, settings_revision, create_ms, update_ms)
+        VALUES (-9, 'late${round}', '00000000-0000-0000-0000-000000000000', 0, 0, false, false, 1, 1, 0, 0)`);
+      const committing = apply(late, increment(`late${round}`));
+      await waitingForLock(schema);
+      await apply(quick, increment(`quick${round}`));
+      expect(await follow(late)).toEqual([`quick${round}`]);
+      expect(await follow(quick)).toEqual([`quick${round}`]);
+      await other.query("ROLLBACK");
+      expect(await committing).toMatchObject({ value: 1n });
+      expect(await follow(quick)).toEqual([`late${round}`]);
+      expect(await follow(late)).toEqual([`late${round}`]);
+      const order = await schema.sql("SELECT taken, position FROM @change_log ORDER BY taken DESC LIMIT 2");
+      expect(order.map(({ position }) => Number(position))).toEqual([2 * round + 1, 2 * round + 2]); // So it was late.
+    }
+  });
+
+  /**
+   * Goal: each follower of any store sees every change, each counter's in order, while all stores commit. Method: random requests by three stores, two commits of each in flight, on few names, and
+   * three followers by pages of different sizes, who know counters from the changes alone.
+   */
+  it("random operations by three stores, and three followers: all see everything, in order", {
+    timeout: 60_000,
+  }, async () => {
+    const schema = await ownSchema();
+    const stores = await Promise.all([schema.open(), schema.open(), schema.open()]);
+    const name = fc.constantFrom("a", "b", "c", "d");
+    const lane = fc.array(fc.array(sketches(name), { minLength: 1, maxLength: 5 }), {
+      minLength: 8,
+      maxLength: 12,
+    });
+    let runs = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(lane, { minLength: 6, maxLength: 6 }), async (lanes) => {
+        const prefix = `run${runs++}.`;
+        let done = false;
+        const following = stores.map(async (store, i) => {
+          const follower = new Follower(true);
+          for (let cursor = "", last = false; ; ) {
+            const ending = done;
+            const page = await store.changesSince(cursor, 1 + 5 * i);
+            follower.take(page.changes);
+            if (page.cursor === cursor && last) return follower;
+            last = ending && page.cursor === cursor;
+            cursor = page.cursor;
+          }
+        });
+        const committing = lanes.map(async (each, i) => {
+          const store = stores[i % 3]!;
+          const etags = new Etags({ store });
+          for (const requests of each) {
+            const asked = await etags.into(requests.map((sketch) => prefixed(sketch, prefix)));
+            for (const mine of batchesOf(asked)) await commit(store, ...mine);
+            if (i < 2) await store.maintain();
+          }
+        });
+        const committed = Promise.all(committing).finally(() => {
+          done = true;
+        });
+        const [followers] = await Promise.all([Promise.all(following), committed]);
+        const live = (await stores[0]!.list({ prefix, labels: {} }, "", 100)).counters.map(
+          ({ name }) => name,
+        );
+        for (const follower of followers) {
+          await follower.expectUpToDate(stores[runs % 3]!);
+          follower.expectToKnow(live);
+        }
+      }),
+      { numRuns: 4, endOnFailure: true }, // On failure fast-check prints the seed; what ran at once does not shrink.
+    );
+  });
+
+  it("a page of large commits is no larger than a megabyte or so", async () => {
+    const schema = await ownSchema();
+    const store = await schema.open();
+    const ops = Array.from({ length: 8_000 }, (_, i) => increment(`n${i}`, 2n ** 40n + BigInt(i)));
+    for (let round = 0; round < 8; round++) await commit(store, batch(ops));
+    const [{ bytes }] = (await schema.sql("SELECT min(length(changes)) AS bytes FROM @change_log")) as [
+      { bytes: number },
+    ];
+    let pages = 0;
+    let changes = 0;
+    for (let cursor = ""; ; pages++) {
+      const page = await store.changesSince(cursor, 1_000_000);
+      if (page.cursor === cursor) break;
+      expect(page.changes.length * (bytes / 8_000)).toBeLessThan(1_000_000 + 2 * bytes);
+      changes += page.changes.length;
+      cursor = page.cursor;
+    }
+    expect([changes, pages]).toEqual([64_000, Math.ceil((8 * bytes) / (1_000_000 + bytes))]);
+  });
+});
+
+/** Resolves when a session of the database waits for another. */
+async function waitingForLock(schema: OwnSchema): Promise<void> {
+  const waits =
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+  while ((await schema.sql(waits)).length === 0);
+}

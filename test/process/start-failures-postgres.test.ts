@@ -165,24 +165,26 @@ it("with a URL that cannot be read, or of a scheme that is mistyped", async () =
   );
 });
 
-it.skipIf(!POSTGRES.here)("the password is in nothing that a server prints while it serves", async () => {
-  const postgres = await sharedPostgres();
-  const role = `shown_${newSchema()}`;
-  await postgres.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'mistaken-secret' IN ROLE ${user}`);
-  await postgres.sql(`GRANT CREATE ON DATABASE ${database} TO ${role}`);
-  const schema = newSchema();
-  const url = `postgres://${role}:mistaken-secret@127.0.0.1:${postgres.port}/${database}?schema=${schema}`;
-  const server = serve(["--store", url, "--log-level", "debug"]);
-  expect((await server.logged("server.ready")).store).toMatch(
-    new RegExp(`^PostgreSQL [\\d.]+, 127\\.0\\.0\\.1:${postgres.port}/${database}, schema ${schema}$`),
-  );
-  // It loses the database while it serves, and says so.
-  await postgres.sql(`ALTER ROLE ${role} NOLOGIN`);
-  await postgres.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${role}'`);
-  await server.logged("maintenance.failed");
-  server.child.kill("SIGTERM");
-  const { stdout, stderr } = await server.ended;
-  expect(stdout + stderr).not.toContain("mistaken");
+describeWith([POSTGRES], "a server on PostgreSQL", () => {
+  it("the password is in nothing that a server prints while it serves", async () => {
+    const postgres = await sharedPostgres();
+    const role = `shown_${newSchema()}`;
+    await postgres.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'mistaken-secret' IN ROLE ${user}`);
+    await postgres.sql(`GRANT CREATE ON DATABASE ${database} TO ${role}`);
+    const schema = newSchema();
+    const url = `postgres://${role}:mistaken-secret@127.0.0.1:${postgres.port}/${database}?schema=${schema}`;
+    const server = serve(["--store", url, "--log-level", "debug"]);
+    expect((await server.logged("server.ready")).store).toMatch(
+      new RegExp(`^PostgreSQL [\\d.]+, 127\\.0\\.0\\.1:${postgres.port}/${database}, schema ${schema}$`),
+    );
+    // It loses the database while it serves, and says so.
+    await postgres.sql(`ALTER ROLE ${role} NOLOGIN`);
+    await postgres.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${role}'`);
+    await server.logged("maintenance.failed");
+    server.child.kill("SIGTERM");
+    const { stdout, stderr } = await server.ended;
+    expect(stdout + stderr).not.toContain("mistaken");
+  });
 });
 
 async function refused(url: string, code: number, sentence: string): Promise<void> {

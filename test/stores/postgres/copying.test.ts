@@ -1,0 +1,71 @@
+/** A copy and servers on one PostgreSQL: a file keeps them apart by itself, a database does not. */
+import { v7 } from "uuid";
+import { expect, it, onTestFinished } from "vitest";
+import { copyStore } from "../../../src/service/copy.ts";
+import { DEFAULT_RETENTION, type Purpose, type Store } from "../../../src/service/store.ts";
+import { openStore } from "../../../src/stores/open.ts";
+import { allChanges } from "../../conformance/changes.ts";
+import { apply, increment } from "../../support/calls.ts";
+import { HandClock } from "../../support/clock.ts";
+import { describeWith } from "../../support/needs.ts";
+import { POSTGRES } from "../../support/postgres/programs.ts";
+import { newSchema, sharedPostgres } from "../../support/postgres/shared.ts";
+
+describeWith([POSTGRES], "a copy on PostgreSQL", () => {
+  it("nobody counts in the source meanwhile: a server that runs is told so, one that starts is refused", async () => {
+    const url = await newUrl();
+    const server = await open(url);
+    await apply(server, increment("a"), { id: "first" });
+    const source = await open(url, "copyFrom");
+    await expect(apply(server, increment("a"), { id: "second" })).rejects.toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      message: "a copy has the store; nothing was saved",
+    });
+    expect(await server.maintain()).toBe(false); // Leaves it alone.
+    await expect(open(url)).rejects.toThrow("`tally copy` has it; wait until that has ended");
+    expect(await allChanges(source)).toMatchObject([{ name: "a", value: 1n }]);
+    await source.close();
+    expect(await apply(server, increment("a"), { id: "second" })).toMatchObject({ value: 2n, revision: 2 });
+  });
+
+  it("nor in a target with half a copy, though the server was there before and the copy is gone", async () => {
+    const [from, to] = [await newUrl(), await newUrl()];
+    await apply(await open(from), increment("a", 3n));
+    const server = await open(to);
+    const [source, target] = [await open(from, "copyFrom"), await open(to, "copyTo")];
+    await target.copying.beginImport(await source.copying.exportHead());
+    await target.close(); // As its death would.
+    await expect(apply(server, increment("a"))).rejects.toThrow("was begun and has not ended");
+    await expect(open(to)).rejects.toThrow("was begun and has not ended");
+    await copyStore(source, await open(to, "copyTo"));
+    await source.close();
+  });
+
+  it("what a server has counted since the copy ended is not taken for a part of it", async () => {
+    const [from, to] = [await newUrl(), await newUrl()];
+    await apply(await open(from), increment("a", 3n));
+    const source = await open(from, "copyFrom");
+    const target = await open(to, "copyTo");
+    await copyStore(source, target);
+    await target.close();
+    const server = await open(to);
+    expect(await apply(server, increment("a"))).toMatchObject({ value: 4n, revision: 2 });
+    await server.close();
+    await expect(copyStore(source, await open(to, "copyTo"))).rejects.toThrow("of its own");
+  });
+});
+
+async function newUrl(): Promise<string> {
+  return (await sharedPostgres()).url({ schema: newSchema() });
+}
+
+async function open(url: string, purpose: Purpose = "serve"): Promise<Store> {
+  const options = { clock: new HandClock(), newUid: () => v7(), cachedCountersMax: 0, warn: () => {} };
+  const store = await openStore(url, { ...options, retention: DEFAULT_RETENTION, purpose });
+  return closedAtTheEnd(store);
+}
+
+function closedAtTheEnd(store: Store): Store {
+  onTestFinished(() => store.close());
+  return store;
+}

@@ -10,13 +10,20 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
 
 /**
  * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than two
- * minutes on two cores. They start a process for nearly every test, or a browser, or wait for failing disks.
+ * minutes on two cores. They start a process for nearly every test, or a browser, or wait for failing disks, or open
+ * hundreds of stores.
  */
 const APART: Readonly<Record<string, string[]>> = {
   browser: ["test/console/{accessibility,away,counting,origins,tls}.test.ts", "test/openapi/page.test.ts"],
   cli: ["test/{cli,process}/**/*.test.ts", "test/count/proof.test.ts", "test/docs/tour.test.ts"],
   doors: ["test/doors/{clients,tls}.test.ts", "test/doors/proxies/**/*.test.ts", "test/docs/clients.test.ts"],
   faults: ["test/faults/**/*.test.ts"],
+  stores: [
+    "test/conformance/moving.test.ts",
+    "test/crash/copy.test.ts",
+    "test/stores/postgres/{defaults,followers,together}.test.ts",
+    "test/stores/postgres-{pgbouncer,unknown}.test.ts",
+  ],
 };
 
 export default defineConfig(({ mode }) => ({

@@ -6,12 +6,11 @@ import { commitSuite } from "./commit.ts";
 import { deletingSuite } from "./deleting.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
 import { modelSuite } from "./model.ts";
-import { movingSuite } from "./moving.ts";
 import { readsSuite } from "./reads.ts";
 import { settingsSuite } from "./settings.ts";
 import { twinsSuite } from "./twins.ts";
 
-/** The store contract (src/service/store.ts), whole, on one store. */
+/** The store contract (src/service/store.ts), whole, on one store; but for moving.test.ts, which needs two. */
 export function storeSuite(name: string): void {
   const kind = STORES.find((each) => each.name === name)!;
   describeWith(kind.needs, kind.name, () => {
@@ -21,7 +20,6 @@ export function storeSuite(name: string): void {
     describe("changes", () => changesSuite(kind));
     describe("settings", () => settingsSuite(kind));
     describe("deleting", () => deletingSuite(kind));
-    describe("moving", () => movingSuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });

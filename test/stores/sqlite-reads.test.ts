@@ -1,6 +1,5 @@
 /** What only SQLite's store promises of its reads: that they follow indexes, notice damage, and hold up nobody. */
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type Database from "better-sqlite3";
 import { v7 } from "uuid";
@@ -14,6 +13,7 @@ import { RowReader } from "../../src/stores/sqlite/rows.ts";
 import { Scanner } from "../../src/stores/sqlite/scans.ts";
 import { batch, commit, create, increment, set, single } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
+import { folderInMemory } from "../support/folder.ts";
 
 const ALL: Selection = { prefix: "", labels: {} };
 
@@ -22,7 +22,7 @@ let path: string;
 let store: Store | undefined;
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "tally-reads-"));
+  dir = mkdtempSync(join(folderInMemory(), "tally-reads-"));
   path = join(dir, "tally.db");
 });
 afterEach(async () => {

@@ -8,7 +8,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
@@ -35,6 +34,7 @@ import {
   update,
 } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
+import { folderInMemory } from "../support/folder.ts";
 
 let dir: string;
 let path: string;
@@ -42,7 +42,7 @@ let clock: HandClock;
 const open: { close(): unknown }[] = [];
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "tally-sqlite-"));
+  dir = mkdtempSync(join(folderInMemory(), "tally-sqlite-"));
   path = join(dir, "tally.db");
   clock = new HandClock();
 });

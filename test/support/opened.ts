@@ -1,11 +1,11 @@
 /** Opening a store for a test, of whatever kind. */
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { v7 } from "uuid";
 import { DEFAULT_RETENTION, type Retention, type Store, type StoreOptions } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { HandClock } from "./clock.ts";
+import { folderInMemory } from "./folder.ts";
 
 export interface Opened {
   readonly store: Store;
@@ -28,7 +28,7 @@ export async function openFresh(
   newUrl: (dir: string) => Promise<string>,
   { retention = {}, cachedCountersMax = 1_000, newUid = () => v7() }: OpenOptions = {},
 ): Promise<Opened> {
-  const dir = await mkdtemp(join(tmpdir(), "tally-test-"));
+  const dir = await mkdtemp(join(folderInMemory(), "tally-test-"));
   const clock = new HandClock();
   const warnings: string[] = [];
   const options = {

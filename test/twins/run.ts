@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fc } from "@fast-check/vitest";
 import { freshSeed } from "../crash/random.ts";
-import { folderInMemory } from "../support/postgres/programs.ts";
+import { folderInMemory } from "../support/folder.ts";
 import { PostgresServer } from "../support/postgres/server.ts";
 import { histories } from "./history.ts";
 import { Pair, Tally } from "./pair.ts";

@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from "node:child_process";
-import { accessSync, chownSync, constants, readdirSync, statfsSync } from "node:fs";
+import { accessSync, chownSync, constants, readdirSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,23 +55,6 @@ export async function newFolder(parent: string): Promise<string> {
   giveToServer(folder);
   return folder;
 }
-
-/**
- * Where a server may keep what need not outlive the machine: in memory, if there is room. There an fsync costs nothing,
- * and tests that are about something else take a third of the time. What becomes of commits when disks fail is tested
- * elsewhere, on disks.
- */
-export function folderInMemory(): string {
-  try {
-    const { bavail, bsize } = statfsSync("/dev/shm");
-    return bavail * bsize >= ROOM_BYTES ? "/dev/shm" : tmpdir();
-  } catch {
-    return tmpdir();
-  }
-}
-
-/** What the tests of a run write at most is less than half of it. */
-const ROOM_BYTES = 4 * 2 ** 30;
 
 export function giveToServer(path: string): void {
   const ids = serverIds();

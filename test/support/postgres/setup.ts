@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import type { TestProject } from "vitest/node";
-import { folderInMemory } from "./programs.ts";
+import { folderInMemory } from "../folder.ts";
 import { PostgresServer } from "./server.ts";
 
 declare module "vitest" {

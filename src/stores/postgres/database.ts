@@ -90,12 +90,17 @@ export class Database {
   }
 
   /**
-   * Run statements as one transaction that keeps the store: not the commit of a batch, and one at a time.
+   * Run statements as one transaction.
    *
    * @throws TallyError STORE_UNAVAILABLE: nothing was saved
    * @throws TallyError OUTCOME_UNKNOWN: the connection ended at COMMIT
    */
   transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#transaction(this.#commits, BEGIN, work);
+  }
+
+  /** The same for maintenance: one at a time, and none waits for a commit, nor a commit for one. */
+  upkeep<T>(work: (session: Session) => Promise<T>): Promise<T> {
     return this.#transaction(this.#upkeep, BEGIN, work);
   }
 

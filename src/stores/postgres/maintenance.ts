@@ -109,7 +109,7 @@ export class Maintenance {
   async #slice(whole: boolean): Promise<void> {
     let committed: (() => void) | undefined;
     let runMs = 0;
-    await this.#database.transaction(async (session: Session) => {
+    await this.#database.upkeep(async (session: Session) => {
       const [state] = await session.send(this.#lock);
       if (!this.#copies && (state!.free !== true || state!.copied === false)) return; // A copy has the store.
       this.#see([state!], false);

@@ -62,8 +62,11 @@ export class Pair {
     this.#prefix = `h${this.#tally.histories++}/`;
     this.#etags = new Etags(this.#memory);
     this.#asked = [];
-    const [real, memory] = await Promise.all(this.#both(({ store }) => changesFrom(store, "")));
-    this.#cursors = { real: real!.cursor, memory: memory!.cursor };
+    const [real, memory] = await Promise.all([
+      changesFrom(this.#real.store, this.#cursors.real),
+      changesFrom(this.#memory.store, this.#cursors.memory),
+    ]);
+    this.#cursors = { real: real.cursor, memory: memory.cursor };
   }
 
   async commit(requests: readonly Sketch[]): Promise<void> {

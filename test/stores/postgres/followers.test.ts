@@ -7,7 +7,7 @@ import { apply, batch, commit, increment } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
 import { batchesOf, Etags, prefixed, sketches } from "../../support/random-requests.ts";
-import { type OwnSchema, ownDatabase, ownSchema } from "./schema.ts";
+import { ownDatabase, ownSchema, waitingForLock } from "./schema.ts";
 
 describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {
   it("a commit that took its number early and becomes visible late is not missed", async () => {
@@ -115,10 +115,3 @@ describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {
     expect([changes, pages]).toEqual([64_000, Math.ceil((8 * bytes) / (1_000_000 + bytes))]);
   });
 });
-
-/** Resolves when a session of the database waits for another. */
-async function waitingForLock(schema: OwnSchema): Promise<void> {
-  const waits =
-    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-  while ((await schema.sql(waits)).length === 0);
-}

@@ -42,7 +42,7 @@ describeWith([POSTGRES], "opening a schema of PostgreSQL", () => {
     await migrating.query("SELECT pg_advisory_xact_lock(hashtextextended('tally ' || $1, 0))", [schema.name]);
     const opening = schema.open();
     opening.catch(() => {});
-    await waitingForLock(schema);
+    await waitingForMigration(schema);
     await migrating.query(`CREATE SCHEMA ${schema.name}`);
     await migrating.query(`CREATE TABLE ${schema.name}.schema_version AS SELECT 99 AS version`);
     await migrating.query(`CREATE TABLE ${schema.name}.service_state ()`);
@@ -110,7 +110,7 @@ it("what people are shown of a URL has neither user nor password, whatever these
 });
 
 /** Resolves when somebody waits for the lock of a schema's migration. */
-async function waitingForLock(schema: Awaited<ReturnType<typeof ownSchema>>): Promise<void> {
+async function waitingForMigration(schema: Awaited<ReturnType<typeof ownSchema>>): Promise<void> {
   for (;;) {
     const rows = await schema.sql(
       `SELECT 1 FROM pg_locks, hashtextextended('tally ' || $1, 0) AS key

@@ -89,3 +89,10 @@ export async function ownSchema(database?: string): Promise<OwnSchema> {
     },
   };
 }
+
+/** Resolves when a session of the schema's database waits for another; of a database of the test's own, then. */
+export async function waitingForLock(schema: OwnSchema): Promise<void> {
+  const waits =
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+  while ((await schema.sql(waits)).length === 0);
+}

@@ -37,7 +37,8 @@ export function Dialog({ title, verb, dangerous, changes, onSubmit, onClose, chi
     <dialog
       ref={dialog}
       aria-labelledby={titleId}
-      onClose={onClose}
+      // One that has gone is told of its closing later, when another dialog may be open.
+      onClose={() => dialog.current !== null && onClose()}
       onCancel={(event) => {
         // Closed at once, as everything else is: "close" comes later, when another dialog may be open.
         event.preventDefault();

@@ -74,14 +74,8 @@ export class Database {
    * they are by now.
    */
   async read(statement: Statement, values: readonly unknown[] = []): Promise<readonly Row[]> {
-    for (let attempt = 1; ; attempt++) {
-      const session = await this.#session(this.#reads);
-      try {
-        return await session.use(() => session.send(statement, values, { prepared: false }));
-      } catch (error) {
-        if (!isUnprepared(error) || attempt === 2) throw toStoreError(error);
-      }
-    }
+    const session = await this.#session(this.#reads);
+    return asStore(session.use(() => session.send(statement, values, { prepared: false })));
   }
 
   /** Read with several statements as of one moment. */

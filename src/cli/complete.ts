@@ -4,6 +4,7 @@ import { contextsPath, readContexts } from "./contexts.ts";
 import type { CommandFile } from "./main.ts";
 import { Output } from "./output.ts";
 import { resolveServer } from "./resolve-server.ts";
+import { commandFirst } from "./words.ts";
 
 /** The commands as main.ts lists them. */
 type Commands = Readonly<Record<string, { readonly about: string; load(): Promise<CommandFile> }>>;
@@ -24,7 +25,7 @@ export async function complete(words: readonly string[], commands: Commands): Pr
 type Candidate = readonly [word: string, about: string];
 
 async function candidatesFor(words: readonly string[], commands: Commands): Promise<Candidate[]> {
-  const before = words.slice(0, -1);
+  const before = commandFirst(words.slice(0, -1));
   const begun = words.at(-1) ?? "";
   const [name, ...rest] = before[0] === "help" ? before.slice(1) : before;
   const all = Object.entries(commands).map(([command, { about }]): Candidate => [command, about]);

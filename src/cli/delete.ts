@@ -36,8 +36,7 @@ export function define(command: Command): void {
           EXIT.USAGE,
           "Nobody is there to confirm it; delete without a question with --yes.",
         );
-      const printed = output.changes(names.length);
-      await eachName(names, async (name) => {
+      await eachName(names, output.changes(names.length), async (name) => {
         if (!yes) {
           const { counter } = await client.call(RPC.getCounter, { name });
           const history = keepHistory ? "its history stays" : "its history goes too";
@@ -47,10 +46,9 @@ export function define(command: Command): void {
         }
         const request = { name, ...given({ keepHistory, etag, note, requestId }) };
         const answer = await client.call(RPC.deleteCounter, request);
-        await printed.add([deletedView(answer)]);
         noteReplay(output, answer);
+        return deletedView(answer);
       });
-      await printed.end();
     },
   );
 }

@@ -1,28 +1,32 @@
 import { CallError } from "../client/call-error.ts";
 import { CommandError, report } from "./exit.ts";
 import { failureOf } from "./failure.ts";
+import type { ListOutput, View } from "./output.ts";
 
 /**
- * Do something with each name in turn. What is refused for one of them is told and does not keep the others from
- * it, as with rm(1); a server that is away ends it all.
+ * Do something with each name in turn, and print what comes of it. What is refused for one of them is told and does
+ * not keep the others from it, as with rm(1); a server that is away ends it all.
  *
  * @throws CommandError  at the end, with the exit code of the first refusal
  */
 export async function eachName(
   names: readonly string[],
-  run: (name: string) => Promise<void>,
+  printed: Pick<ListOutput, "add" | "end">,
+  run: (name: string) => Promise<View>,
 ): Promise<void> {
   let first: CommandError | undefined;
   for (const name of names) {
     try {
-      await run(name);
+      await printed.add([await run(name)]);
     } catch (error) {
       if (!(error instanceof CallError && REFUSED.has(error.status))) throw error;
       const failure = failureOf(error);
       report(failure.message);
       first ??= failure;
+      await printed.add([undefined]);
     }
   }
+  await printed.end();
   if (first !== undefined) throw new CommandError(first.exit, undefined);
 }
 

@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import { visible } from "./visible.ts";
 
 /**
  * Every exit code of the `tally` command, and when: the customs of command-line programs below 64, those of BSD's
@@ -63,8 +64,8 @@ export class CommandError extends Error {
   }
 }
 
-/** Tell on stderr what went wrong. */
+/** Tell on stderr what went wrong: one sentence, whoever wrote its parts. */
 export function report(sentence: string): void {
   const name = styleText("red", "tally:", { stream: process.stderr });
-  process.stderr.write(`${name} ${sentence}\n`);
+  process.stderr.write(`${name} ${visible(sentence)}\n`);
 }

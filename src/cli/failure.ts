@@ -1,7 +1,7 @@
 import { Code } from "../../gen/google/rpc/code_pb.ts";
 import type { CallError } from "../client/call-error.ts";
 import { CommandError, EXIT } from "./exit.ts";
-import { visible } from "./output.ts";
+import { visible } from "./visible.ts";
 
 /** What to tell somebody whose call failed, and the exit code. */
 export function failureOf(error: CallError): CommandError {

@@ -28,7 +28,7 @@ async function getAll(client: TallyClient, output: Output, names: readonly strin
       names: names.slice(from, from + NAMES_A_CALL),
     });
     await list.add(
-      results.flatMap(({ result }) => (result.case === "counter" ? listedCounter(result.value) : [])),
+      results.map(({ result }) => (result.case === "counter" ? listedCounter(result.value) : undefined)),
     );
     missing.push(...results.filter(({ result }) => result.case !== "counter"));
   }
@@ -47,7 +47,8 @@ const NAMES_A_CALL = 1_000;
 
 const EXAMPLES = `Examples:
   tally get visits                 print its value
-  tally get visits orders          print both values, as of one moment
+  tally get visits orders          both values, as of one moment, a line each,
+                                   and an empty one where there is none
   tally get visits -o table        all there is to know about it
   tally get visits -o json | jq -r .etag
 `;

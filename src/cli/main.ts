@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { CommandError, EXIT, report } from "./exit.ts";
+import { visible } from "./visible.ts";
+import { commandFirst, otherWord } from "./words.ts";
 
 /** Every command. Its file is loaded only if it is the one that was named, so that none pays for the others. */
 const COMMANDS: Readonly<Record<string, Listed>> = {
@@ -74,7 +76,8 @@ export interface Program {
 export async function main(args: readonly string[], packageRoot: string): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8"));
   endWithOutput();
-  const words = args[0] === "help" ? helpOf(args.slice(1)) : args;
+  const given = commandFirst(args);
+  const words = given[0] === "help" ? helpOf(given.slice(1)) : given;
   const exit = await run(words, { version }).then(() => EXIT.OK, exitFor);
   await new Promise((resolve) => process.stdout.write("", resolve)); // For a failure of what was written before.
   process.exit(exit); // Everything is printed; an idle connection need not be waited for.
@@ -85,6 +88,12 @@ async function run(words: readonly string[], context: Program): Promise<void> {
     const { complete } = await import("./complete.ts");
     return complete(words.slice(words[1] === "--" ? 2 : 1), COMMANDS);
   }
+  const meant = words[0] === undefined ? undefined : otherWord(words[0]);
+  if (meant !== undefined)
+    throw new CommandError(
+      EXIT.USAGE,
+      `There is no command ${words[0]}; type: ${meant}. ${whereHelpIs(undefined)}`,
+    );
   const program = await programFor(words[0], context);
   await program.parseAsync(words, { from: "user" });
 }
@@ -102,8 +111,16 @@ function exitFor(error: unknown): number {
     if (error.message !== "") report(error.message);
     return error.exit;
   }
-  report(`a defect in Tally, please report it: ${error instanceof Error ? error.stack : error}`);
+  report("a defect in Tally, please report it:");
+  const stack = error instanceof Error ? (error.stack ?? error.message) : `${error}`;
+  process.stderr.write(`${stack.split("\n").map(visible).join("\n")}\n`);
   return EXIT.DEFECT;
+}
+
+function whereHelpIs(named: string | undefined): string {
+  return named !== undefined && Object.hasOwn(COMMANDS, named)
+    ? `For all that it can do: tally help ${named}`
+    : "For the commands: tally help";
 }
 
 /** When nobody reads any more there is nothing left to do, and nobody to tell. */
@@ -124,7 +141,7 @@ async function programFor(named: string | undefined, context: Program): Promise<
     .helpOption("-h, --help", "print this help; `tally help COMMAND` prints that of a command")
     .helpCommand(false)
     .addHelpText("before", EXAMPLES)
-    .configureOutput({ outputError: (text, write) => write(oneSentence(text)) })
+    .configureOutput({ outputError: (text, write) => write(oneSentence(text, named)) })
     .configureHelp({ showGlobalOptions: false })
     .exitOverride();
   for (const [name, { group, about, load }] of Object.entries(COMMANDS)) {
@@ -139,12 +156,14 @@ async function programFor(named: string | undefined, context: Program): Promise<
  * Commander's "error: unknown option '--lisen'", with its guess on a second line, as all of our messages read; and
  * "command-argument value '0' is invalid for argument 'amount'" as people would say it.
  */
-function oneSentence(text: string): string {
-  return `${text
+function oneSentence(text: string, named: string | undefined): string {
+  const sentence = text
     .replace(/^error: /, "tally: ")
     .replace(/command-argument value ('.*') is invalid for argument '(\w+)'/s, "$2 $1 is invalid")
     .trimEnd()
-    .replaceAll("\n", " ")}\n`;
+    .replaceAll("\n", " ");
+  const end = /[.?)]$/.test(sentence) ? "" : ".";
+  return `${visible(sentence)}${end} ${whereHelpIs(named)}\n`;
 }
 
 const EXAMPLES = `Examples:

@@ -1,5 +1,7 @@
 import { styleText } from "node:util";
 import type { JsonValue } from "@bufbuild/protobuf";
+import { fitted, GAP, shortened } from "./columns.ts";
+import { hasUnseen, visible, visibleJson } from "./visible.ts";
 
 /** How data is printed. */
 export type Format = "table" | "json" | "yaml" | "value" | "name";
@@ -33,7 +35,7 @@ export class Output {
   /** Print one thing. */
   async record(view: View): Promise<void> {
     if (this.format === "table") await write(rowsOf(view));
-    else if (this.format === "json") await write(`${JSON.stringify(view.json, null, 2)}\n`);
+    else if (this.format === "json") await write(`${jsonOf(view.json)}\n`);
     else if (this.format === "yaml") await write(await yamlOf(view.json));
     else await write(`${this.format === "name" ? view.name : view.value}\n`);
   }
@@ -57,7 +59,10 @@ export class Output {
   changes(count: number): Pick<ListOutput, "add" | "end"> {
     if (this.quiet) return { add: async () => {}, end: async () => {} };
     if (count > 1) return this.list();
-    return { add: async ([view]) => this.record(view!), end: async () => {} };
+    return {
+      add: async ([view]) => (view === undefined ? undefined : this.record(view)),
+      end: async () => {},
+    };
   }
 
   /** Print text that is what it is in every format. */
@@ -74,15 +79,22 @@ export class Output {
 /** A list that is printed while it is read: its size is no matter. */
 export class ListOutput {
   readonly #format: Format;
-  #widths: Readonly<Record<string, number>> | undefined;
+  #widths: readonly number[] | undefined;
   #count = 0;
 
   constructor(format: Format) {
     this.#format = format;
   }
 
-  /** Print some more. Columns of a table may get wider from one call to the next. */
-  async add(views: readonly View[]): Promise<void> {
+  /**
+   * Print some more. Columns of a table may get wider from one call to the next.
+   *
+   * @param given  undefined where there is nothing: an empty line where only values are printed, so that line N is
+   *               that of name N
+   */
+  async add(given: readonly (View | undefined)[]): Promise<void> {
+    if (this.#format === "value") return write(given.map((view) => `${view?.value ?? ""}\n`).join(""));
+    const views = given.filter((view) => view !== undefined);
     if (views.length === 0) return;
     const before = this.#count;
     this.#count += views.length;
@@ -97,8 +109,6 @@ export class ListOutput {
         return write(await yamlOf(views.map(({ json }) => json)));
       case "name":
         return write(views.map(({ name }) => `${name}\n`).join(""));
-      case "value":
-        return write(views.map(({ value }) => `${value}\n`).join(""));
     }
   }
 
@@ -111,31 +121,31 @@ export class ListOutput {
   #tableOf(views: readonly View[]): string {
     const headings = Object.keys(views[0]!.cells);
     const first = this.#widths === undefined;
-    const widthOf = (heading: string) =>
-      Math.max(
-        this.#widths?.[heading] ?? heading.length,
-        ...views.map(({ cells }) => textOf(cells[heading]!).length),
-      );
-    this.#widths = Object.fromEntries(headings.map((heading) => [heading, widthOf(heading)]));
-    const lineOf = (cells: readonly string[], right: (i: number) => boolean) =>
-      headings
-        .map((heading, i) => {
-          const width = this.#widths![heading]!;
-          return right(i) ? cells[i]!.padStart(width) : cells[i]!.padEnd(width);
-        })
-        .join("  ")
-        .trimEnd();
-    const isNumber = (i: number) => typeof views[0]!.cells[headings[i]!] === "bigint";
-    const lines = views.map(({ cells }) =>
-      lineOf(
-        headings.map((heading) => textOf(cells[heading]!)),
-        isNumber,
-      ),
+    const isNumber = headings.map((heading) => typeof views[0]!.cells[heading] === "bigint");
+    const rows = views.map(({ cells }) => headings.map((heading) => textOf(cells[heading]!)));
+    const wanted = headings.map((heading, i) =>
+      Math.max(this.#widths?.[i] ?? heading.length, ...rows.map((row) => row[i]!.length)),
     );
-    if (first) lines.unshift(styleText("bold", lineOf(headings, isNumber), { stream: process.stdout }));
+    const { isTTY, columns } = process.stdout; // A terminal that nobody has measured says 0.
+    const fixed = headings.map((heading) => !FREE_TEXT.has(heading));
+    const widths = isTTY && columns ? fitted(wanted, fixed, columns) : wanted;
+    this.#widths = widths;
+    const lineOf = (row: readonly string[]) =>
+      row
+        .map((text, i) => {
+          const cell = isTTY ? shortened(text, widths[i]!) : text;
+          return isNumber[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!);
+        })
+        .join(" ".repeat(GAP))
+        .trimEnd();
+    const lines = rows.map(lineOf);
+    if (first) lines.unshift(styleText("bold", lineOf(headings), { stream: process.stdout }));
     return `${lines.join("\n")}\n`;
   }
 }
+
+/** What may be cut at a terminal: half a number is another number, and half a time is none. */
+const FREE_TEXT: ReadonlySet<string> = new Set(["NAME", "LABELS"]);
 
 /** One thing as lines of "heading  text". */
 function rowsOf({ cells }: View): string {
@@ -153,19 +163,19 @@ function textOf(cell: Cell): string {
   return typeof cell === "bigint" ? `${cell}` : visible(cell);
 }
 
-/** Text that others wrote, without the power to move a terminal's cursor or to colour it. */
-export function visible(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+function jsonOf(json: JsonValue): string {
+  return visibleJson(JSON.stringify(json, null, 2));
 }
 
 function indented(json: JsonValue): string {
-  return JSON.stringify(json, null, 2).replace(/^/gm, "  ");
+  return jsonOf(json).replace(/^/gm, "  ");
 }
 
+/** Escapes are for double quotes alone, so that all texts stand in them when one needs an escape. */
 async function yamlOf(json: JsonValue): Promise<string> {
   const { stringify } = await import("yaml");
-  return stringify(json);
+  if (!hasUnseen(JSON.stringify(json))) return stringify(json);
+  return visibleJson(stringify(json, { defaultStringType: "QUOTE_DOUBLE", lineWidth: 0 }));
 }
 
 /** Resolves when it is written. When it cannot be, the process ends: see main.ts. */

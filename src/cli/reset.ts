@@ -21,13 +21,11 @@ export function define(command: Command): void {
     async ({ client, output }, [names]: [string[]], options: RequestOptions) => {
       const { etag, note, requestId } = options;
       oneNameFor(names, { "--etag": etag });
-      const printed = output.changes(names.length);
-      await eachName(names, async (name) => {
+      await eachName(names, output.changes(names.length), async (name) => {
         const { outcome } = await client.call(RPC.reset, { name, ...given({ etag, note, requestId }) });
-        await printed.add([outcomeView(outcome!)]);
         noteReplay(output, outcome!);
+        return outcomeView(outcome!);
       });
-      await printed.end();
     },
   );
 }

@@ -156,14 +156,40 @@ describe("several names", () => {
     expect(await at("reset", "first", "nobody", "second")).toEqual({
       code: EXIT.NOT_FOUND,
       signal: null,
-      stdout: "0\n0\n",
+      stdout: "0\n\n0\n", // Line N is that of name N.
       stderr: "tally: There is no counter nobody. Make it with: tally create nobody\n",
     });
     expect(await at("get", "second")).toEqual(printed("0\n"));
+    const { stdout } = await at("reset", "first", "nobody", "second", "-o", "json");
+    expect(JSON.parse(stdout)).toMatchObject([{ name: "first" }, { name: "second" }]);
+    expect(await at("get", "first", "nobody", "second")).toMatchObject({
+      code: EXIT.NOT_FOUND,
+      stdout: "0\n\n0\n",
+    });
   });
 });
 
 describe("help", () => {
+  it.each([
+    [["rm", "a"], "There is no command rm; type: tally delete. For the commands: tally help"],
+    [["INCR", "a"], "There is no command INCR; type: tally inc. For the commands: tally help"],
+    [["version"], "There is no command version; type: tally --version. For the commands: tally help"],
+    [["gte", "a"], "unknown command 'gte' (Did you mean get?) For the commands: tally help"],
+    [["nothing"], "unknown command 'nothing'. For the commands: tally help"],
+    [["inc"], "missing required argument 'name'. For all that it can do: tally help inc"],
+    [["get", "a", "--nope"], "unknown option '--nope'. For all that it can do: tally help get"],
+    [["get", "a\u202e", "--\u009bx"], "unknown option '--\\x9bx'. For all that it can do: tally help get"],
+  ])("%j is told what to type, and where help is", async (args, sentence) => {
+    expect(await at(...args)).toMatchObject({ code: EXIT.USAGE, stdout: "", stderr: `tally: ${sentence}\n` });
+  });
+
+  it("the server and how to print may stand before the command", async () => {
+    await at("set", "before", "7");
+    const words = ["--server", server.address, "--output=json", "-q", "get", "before"];
+    expect(JSON.parse((await tally(words)).stdout)).toMatchObject({ value: "7" });
+    expect(await tally(["--server", server.address, "help", "get"])).toEqual(await at("help", "get"));
+  });
+
   it("begins with examples, for each command, and both ways of asking are one", async () => {
     const { stdout: list } = await at("--help");
     const commands = [...list.matchAll(/^ {2}([a-z]+) {3,}[a-z]/gm)].map(([, name]) => name!);

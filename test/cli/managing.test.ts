@@ -1,5 +1,6 @@
 /** create, update, delete, list, top, sum and ping: what is printed where, and the exit codes. */
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { EXIT } from "../../src/cli/exit.ts";
 import { serverForTests, shell, tally } from "./cli.ts";
 
@@ -88,7 +89,7 @@ describe("delete", () => {
     expect(await at("delete", "gone:1", "nobody", "gone:2", "--yes")).toEqual({
       code: EXIT.NOT_FOUND,
       signal: null,
-      stdout: "7\n8\n",
+      stdout: "7\n\n8\n",
       stderr: "tally: There is no counter nobody. Make it with: tally create nobody\n",
     });
     expect((await at("list", "gone:", "-o", "name")).stdout).toBe("");
@@ -102,7 +103,7 @@ describe("get, of several", () => {
     expect(await at("get", "get:2", "nobody", "get:1")).toEqual({
       code: EXIT.NOT_FOUND,
       signal: null,
-      stdout: "2\n1\n",
+      stdout: "2\n\n1\n",
       stderr: "tally: There is no counter nobody. Make it with: tally create nobody\n",
     });
     const all = await json("get", "get:1", "get:2");
@@ -117,15 +118,15 @@ describe("list, top and sum", () => {
     await tally(["count", "-q"], { input: `${lines}\n`, env: { TALLY_SERVER: server.address } });
   };
 
-  it("list shows the first 50, says that there are more, and --all shows them all", async () => {
+  it("list gives a program all of them, and says when --limit leaves some out", async () => {
     await fill();
-    const first = await at("list", "many:", "-o", "name");
-    expect(first.stdout).toBe(`${NAMES.slice(0, 50).join("\n")}\n`);
-    expect(first.stderr).toBe("There are more: --limit N lists N of them, --all lists all.\n");
-    expect(await at("list", "many:", "--all", "-o", "name")).toMatchObject({
+    expect(await at("list", "many:", "-o", "name")).toMatchObject({
       stdout: `${NAMES.join("\n")}\n`,
       stderr: "",
     });
+    const first = await at("list", "many:", "--limit", "50", "-o", "name");
+    expect(first.stdout).toBe(`${NAMES.slice(0, 50).join("\n")}\n`);
+    expect(first.stderr).toBe("There are more: --limit N lists N of them, --all lists all.\n");
     expect((await at("list", "many:", "--limit", "2", "-q", "-o", "value")).stdout).toBe("1\n2\n");
   });
 
@@ -158,6 +159,22 @@ describe("list, top and sum", () => {
     expect(head).toBe("NAME     VALUE  MIN  MAX  CHANGED                   LABELS");
     expect(one).toMatch(/^wide:1 {7}0 {2}- {4}- {4}\S{24} {2}note=\\x1b\[2Jgone$/);
     expect(two).toMatch(/^wide:23 {3}-100 {2}- {4}- {4}\S{24}$/);
+  });
+
+  it("letters that turn a line around are escapes, in every format, and JSON and YAML still mean them", async () => {
+    const written = "a\u202eb\u009b31mc\u2066\ufeff\u{e0041}";
+    await at("create", "turned:1", "--label", "team=web", "--description", `${written} \u200d\u00e9`);
+    const formats = [
+      ["-o", "table"],
+      ["-o", "json"],
+      ["-o", "yaml"],
+    ];
+    const outputs = await Promise.all(formats.map((format) => at("get", "turned:1", ...format)));
+    for (const { stdout } of outputs) expect(stdout).not.toMatch(/[\u202e\u009b\u2066\ufeff]|\u{e0041}/u);
+    const [table, json, yaml] = outputs.map(({ stdout }) => stdout) as [string, string, string];
+    expect(table).toContain("a\\u202eb\\x9b31mc\\u2066\\ufeff\\u{e0041} \u200d\u00e9");
+    expect(JSON.parse(json).description).toBe(`${written} \u200d\u00e9`);
+    expect(parse(yaml)).toEqual(JSON.parse(json));
   });
 
   it("an empty list is empty, and still JSON", async () => {

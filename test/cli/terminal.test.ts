@@ -66,6 +66,22 @@ describeWith([SCRIPT], "at a terminal", () => {
     expect(terminal.screen).toContain("Run it again with --request-id a-3: it counts once.");
   });
 
+  it("a list is the first 50, cut to the terminal's width with the ends of long names", async () => {
+    const names = Array.from(
+      { length: 60 },
+      (_, i) => `narrow:${"x".repeat(150)}:${String(i).padStart(2, "0")}`,
+    );
+    await tally(["count", "-q"], { input: `${names.join("\n")}\n`, env: { TALLY_SERVER: server.address } });
+    const terminal = open(["list", "narrow:"], {}, 90);
+    expect(await terminal.ended).toBe(EXIT.OK);
+    const lines = terminal.screen.split("\r\n").slice(1, 51);
+    for (const [i, line] of lines.entries()) {
+      expect(line.length).toBeLessThanOrEqual(90);
+      expect(line).toMatch(new RegExp(`^narrow:x+…x+:${String(i).padStart(2, "0")} +1 +- +- +\\d{4}-`));
+    }
+    expect(terminal.screen).toContain("There are more: --limit N lists N of them, --all lists all.");
+  });
+
   it("headings stand out, and so does the name before an error; with NO_COLOR they do not", async () => {
     const missing = "There is no counter nobody.";
     await at("set", "shown", "1");
@@ -105,6 +121,9 @@ describe("elsewhere than at a terminal", () => {
 });
 
 /** `tally ARGS` at a terminal. */
-function open(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  return openTerminal([process.execPath, BIN, ...args], { env: { TALLY_SERVER: server.address, ...env } });
+function open(args: readonly string[], env: NodeJS.ProcessEnv = {}, columns?: number) {
+  return openTerminal([process.execPath, BIN, ...args], {
+    env: { TALLY_SERVER: server.address, ...env },
+    ...(columns !== undefined && { columns }),
+  });
 }

@@ -21,9 +21,13 @@ export interface Terminal {
 /** Run a program at a pseudo-terminal, made by script(1), which hands on what is typed, Ctrl-C and Ctrl-D included. */
 export function openTerminal(
   command: readonly string[],
-  options: { readonly env: NodeJS.ProcessEnv; readonly cwd?: string },
+  {
+    columns,
+    ...options
+  }: { readonly env: NodeJS.ProcessEnv; readonly cwd?: string; readonly columns?: number },
 ): Terminal {
-  const line = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const line = columns === undefined ? words : `stty cols ${columns}; ${words}`;
   const child = spawn("script", ["--quiet", "--return", "--flush", "--command", line, "/dev/null"], {
     ...options,
     env: { ...cleanEnv(), TERM: "xterm", ...options.env },

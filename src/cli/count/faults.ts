@@ -1,4 +1,4 @@
-import { visible } from "../output.ts";
+import { visible } from "../visible.ts";
 
 /** Lines that were not counted, by the reason why: how many, and the first of them to show. */
 export class Faults {

@@ -1,7 +1,7 @@
 import type { WriteStream } from "node:tty";
 import type { CallError } from "../../client/call-error.ts";
 import { LiveLines } from "../live-lines.ts";
-import { visible } from "../output.ts";
+import { visible } from "../visible.ts";
 import { counted, figure, perSecond } from "./summary.ts";
 
 /** How far it is. */

@@ -6,8 +6,9 @@ import { IncrementSender } from "../client/increment-sender.ts";
 import { onServer, type Session } from "./client-command.ts";
 import { Faults } from "./count/faults.ts";
 import { openInput } from "./count/input.ts";
+import type { LineSink } from "./count/lines.ts";
 import { LinesCounter } from "./count/lines-counter.ts";
-import { addNameOptions, type NameOptions, pickOf } from "./count/options.ts";
+import { addNameOptions, type NameOptions, readerOf } from "./count/options.ts";
 import { openProgress, type Progress } from "./count/progress.ts";
 import { counted, figure, refusedLines, type Summary, summaryLine, summaryView } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
@@ -42,7 +43,8 @@ async function run(session: Session, [files]: [string[]], options: Options): Pro
   const faults = new Faults(progress.print);
   const sender = senderFor(session, { options, faults, progress, onFailed: () => stop.abort() });
   const now = () => performance.now();
-  const counter = new LinesCounter({ pick: pickOf(options), prefix: options.prefix, sender, faults, now });
+  const openReader = (sink: LineSink) => readerOf(options, sink, progress.print);
+  const counter = new LinesCounter({ openReader, prefix: options.prefix, sender, faults, now });
   const summary = (complete: boolean): Summary => ({
     complete,
     lines: counter.lines,

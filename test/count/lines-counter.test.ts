@@ -12,7 +12,7 @@ import { expect, it } from "vitest";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { Faults } from "../../src/cli/count/faults.ts";
 import { FILE_END } from "../../src/cli/count/input.ts";
-import { LINE_BYTES_MAX, type Pick } from "../../src/cli/count/lines.ts";
+import { LINE_BYTES_MAX, LineReader, type LineSink, type Pick } from "../../src/cli/count/lines.ts";
 import { LinesCounter } from "../../src/cli/count/lines-counter.ts";
 import { field, jsonField, regex, wholeLine } from "../../src/cli/count/picks.ts";
 import { IncrementSender } from "../../src/client/increment-sender.ts";
@@ -154,7 +154,8 @@ async function count(pick: Pick, prefix: string, chunks: Iterable<Buffer>) {
     timeoutMs: 1,
   });
   const faults = new Faults(() => {});
-  const counter = new LinesCounter({ pick, prefix, sender, faults, now: () => 0 });
+  const openReader = (sink: LineSink) => new LineReader(pick, sink);
+  const counter = new LinesCounter({ openReader, prefix, sender, faults, now: () => 0 });
   await counter.count(asynchronous(chunks));
   await sender.finish();
   return { counted: [...sums], sender, counter, faults, sizes };

@@ -144,6 +144,39 @@ describe("tally count", () => {
     expect(stderr).toMatch(/Stopped without waiting: 1 of [12] lines? counted/);
   });
 
+  it("an expression that never ends with a line is said to be slow, and a second Ctrl-C ends it", async () => {
+    const server = await running();
+    const run = tally(["count", "--regex", "^(a+)+$"], server.piped);
+    run.child.stdin!.write(`${"a".repeat(60)}!\n`);
+    await run.told("The expression has been busy for seconds");
+    run.child.kill("SIGINT");
+    await run.told("Reading no more");
+    await new Promise((resolve) => setTimeout(resolve, 400)); // A sooner one counts as the same press.
+    run.child.kill("SIGINT");
+    const { signal, stderr } = await run.ended;
+    expect(signal).toBe("SIGINT");
+    expect(stderr).toMatch(/Stopped without waiting: 0 of 0 lines counted/);
+  });
+
+  it("counts what an expression finds, from files cut anywhere", async () => {
+    const server = await running();
+    const [first, second] = [join(folder(), "first"), join(folder(), "second")];
+    const lines = Array.from({ length: 60_000 }, (_, i) => `GET /${i} user=u${i % 7} ok`);
+    writeFileSync(first, `${lines.join("\n")}\n\nnone\nuser=\nuser=last`);
+    writeFileSync(second, `${"x".repeat(2 ** 20 + 1)}\nuser=last\n`);
+    const run = tally(["count", "--regex", "user=(\\w*)", "-o", "json", first, second], server.env);
+    const { code, stdout } = await run.ended;
+    expect(JSON.parse(stdout)).toMatchObject({
+      complete: true,
+      lines: 60_006,
+      counted: 60_002,
+      skipped: { empty: 2, unmatched: 1 },
+      refused: { LINE_TOO_LONG: 1 },
+    });
+    expect(code).toBe(4);
+    expect(await server.values("u0", "u6", "last")).toEqual([8_572n, 8_571n, 2n]);
+  });
+
   it("a server that is killed and comes back has every line once", { timeout: 60_000 }, async () => {
     const server = await restartable();
     const run = tally(["count", "--server", server.address, "-o", "json"], { stdin: "pipe" });

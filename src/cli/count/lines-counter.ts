@@ -2,13 +2,13 @@ import type { IncrementSender } from "../../client/increment-sender.ts";
 import { Distinct } from "./distinct.ts";
 import type { Faults } from "./faults.ts";
 import { FILE_END } from "./input.ts";
-import { LINE_BYTES_MAX, LineReader, type LineSink, type Pick } from "./lines.ts";
+import { LINE_BYTES_MAX, type LineSink, type Reader } from "./lines.ts";
 import { NAME_BYTES_MAX, nameOf } from "./name.ts";
 import { Sums } from "./sums.ts";
 
 /** What a counter of lines works with. */
 export interface LinesCounterOptions {
-  readonly pick: Pick;
+  openReader(sink: LineSink): Reader;
   /** Stands before each name; legal as it is, at most 199 bytes. */
   readonly prefix: string;
   readonly sender: IncrementSender;
@@ -34,9 +34,7 @@ export class LinesCounter implements LineSink {
   readonly distinct = new Distinct();
   readonly #options: LinesCounterOptions;
   readonly #sums = new Sums();
-  #reader: LineReader;
-  /** Lines of the files before this one. */
-  #linesBefore = 0;
+  readonly #reader: Reader;
   #oldestAt = 0;
   /** A name of more bytes is too long before it is encoded. */
   readonly #bytesMax: number;
@@ -44,12 +42,12 @@ export class LinesCounter implements LineSink {
   constructor(options: LinesCounterOptions) {
     this.#options = options;
     this.#bytesMax = NAME_BYTES_MAX - options.prefix.length;
-    this.#reader = new LineReader(options.pick, this);
+    this.#reader = options.openReader(this);
   }
 
   /** Lines read whole. */
   get lines(): number {
-    return this.#linesBefore + this.#reader.lines;
+    return this.#reader.lines;
   }
 
   /**
@@ -66,11 +64,13 @@ export class LinesCounter implements LineSink {
         const { value: chunk, done } = await next;
         if (done) break;
         this.bytes += chunk.length;
-        if (chunk === FILE_END) this.#endFile();
-        else this.#reader.feed(chunk);
+        // What stands after the last newline of a file is a line; when somebody stops, it may be half of one.
+        if (chunk === FILE_END) await this.#reader.end();
+        else await this.#reader.feed(chunk);
         if (this.#isTime()) await this.#send();
       }
     } finally {
+      await this.#reader.close?.();
       await this.#send();
       await iterator.return?.();
     }
@@ -98,13 +98,6 @@ export class LinesCounter implements LineSink {
       1,
       () => `${shown(beginning)}: the line is longer than ${LINE_BYTES_MAX} bytes`,
     );
-  }
-
-  /** What stands after the last newline of a file is a line; when somebody stops, it may be half of one. */
-  #endFile(): void {
-    this.#reader.end();
-    this.#linesBefore += this.#reader.lines;
-    this.#reader = new LineReader(this.#options.pick, this);
   }
 
   #isTime(): boolean {

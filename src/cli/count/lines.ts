@@ -17,6 +17,18 @@ export interface LineSink {
   tooLong(beginning: string): void;
 }
 
+/** Cuts the bytes of an input into lines, and tells a sink of each; those of a chunk before `feed` is done. */
+export interface Reader {
+  /** Lines read whole. */
+  readonly lines: number;
+  /** Read the next bytes. */
+  feed(chunk: Buffer): void | Promise<void>;
+  /** A file has ended: what stands after its last newline is a line too. */
+  end(): void | Promise<void>;
+  /** Read no more. */
+  close?(): Promise<void>;
+}
+
 /** A longer line is not looked into. It bounds the memory that a file without line ends can take. */
 export const LINE_BYTES_MAX = 2 ** 20;
 
@@ -24,7 +36,7 @@ export const LINE_BYTES_MAX = 2 ** 20;
  * Cuts chunks of bytes into lines. A line ends with a newline and with nothing else: a carriage return before it
  * belongs to the line, as for sort and uniq.
  */
-export class LineReader {
+export class LineReader implements Reader {
   readonly #pick: Pick;
   readonly #sink: LineSink;
   /** The line that the last chunk broke off in; at most LINE_BYTES_MAX of it. */
@@ -36,12 +48,10 @@ export class LineReader {
     this.#sink = sink;
   }
 
-  /** Lines read whole. */
   get lines(): number {
     return this.#lines;
   }
 
-  /** Read the next bytes. */
   feed(chunk: Buffer): void {
     const text = chunk.toString("latin1"); // One string a chunk; what is found in it are slices, which copy nothing.
     let start = 0;
@@ -62,7 +72,6 @@ export class LineReader {
     if (start < text.length) this.#keep(text.slice(start));
   }
 
-  /** The input has ended: what stands after the last newline is a line too. */
   end(): void {
     if (this.#rest !== "") this.#line(this.#rest, 0, this.#rest.length);
     this.#rest = "";

@@ -1,19 +1,32 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Pick } from "./lines.ts";
+import { LineReader, type LineSink, type Pick, type Reader } from "./lines.ts";
 import { faultOfPrefix } from "./name.ts";
-import { field, jsonField, regex, wholeLine } from "./picks.ts";
+import { field, jsonField, wholeLine } from "./picks.ts";
+import { RegexReader } from "./regex-reader.ts";
 
 /** The options that say what of a line is the name. */
 export interface NameOptions {
   readonly prefix: string;
   readonly field?: Pick;
-  readonly regex?: Pick;
+  /** An expression that can be compiled. */
+  readonly regex?: string;
   readonly jsonField?: Pick;
 }
 
-/** What of a line is the name. */
-export function pickOf(options: NameOptions): Pick {
-  return options.field ?? options.regex ?? options.jsonField ?? wholeLine;
+/**
+ * What reads the names.
+ *
+ * @param tell  says something to the one who waits
+ */
+export function readerOf(options: NameOptions, sink: LineSink, tell: (sentence: string) => void): Reader {
+  const { regex } = options;
+  if (regex === undefined) return new LineReader(options.field ?? options.jsonField ?? wholeLine, sink);
+  return new RegexReader(regex, sink, (afterLine) =>
+    tell(
+      `The expression has been busy for seconds with lines after line ${afterLine.toLocaleString("en")}; it may ` +
+        "never end with one of them. Ctrl-C twice stops without those.",
+    ),
+  );
 }
 
 export function addNameOptions(command: Command): void {
@@ -53,9 +66,10 @@ function fieldOf(text: string): Pick {
   return field(n);
 }
 
-function regexOf(text: string): Pick {
+function regexOf(text: string): string {
   try {
-    return regex(new RegExp(text, "u"));
+    new RegExp(text, "u");
+    return text;
   } catch (error) {
     throw new InvalidArgumentError(
       `Expected a JavaScript expression with the flag u: ${(error as Error).message}.`,

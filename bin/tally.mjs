@@ -9,6 +9,9 @@ import { fileURLToPath } from "node:url";
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));
 
+// Else the signal opens Node's debugger to whoever is on this machine.
+process.on("SIGUSR1", () => {});
+
 if (canRunTally(process.versions.node)) void run();
 else
   void import("./newer-node.mjs").then(({ runOnNewerNode }) => runOnNewerNode({ self, root, canRunTally }));

@@ -1,3 +1,5 @@
+import type { destination } from "pino";
+
 /**
  * Every name under which Tally says something about itself. Operators search and alert by these names, so they
  * are stable; the texts beside them are free to improve.
@@ -14,6 +16,10 @@ export const LOG_EVENTS = {
   "server.stopped": ["info", "Stopped. Every answered change is in the store."],
   "server.exit_now": ["warn", "A second signal: exiting without waiting for calls in flight."],
   "server.failed": ["fatal", "A defect in Tally ends the process; it is to be started again."],
+  "signal.ignored": [
+    "info",
+    "A signal came that means nothing here; SIGTERM stops, SIGHUP reads a certificate again.",
+  ],
   "config.warning": ["warn", "The configuration may not be what you meant."],
   "store.warning": ["warn", "The store warns."],
   "store.commit_failed": [
@@ -25,6 +31,8 @@ export const LOG_EVENTS = {
     "The store failed; the process ends, because what it knows may differ from what the disk has. Start it again.",
   ],
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
+  "call.answered": ["debug", "A call was answered, as `outcome` says: OK, or the reason why not."],
+  "http.refused": ["debug", "An HTTP request was refused; with the origin of its page, if a page sent it."],
   "grpc.handler_failed": ["error", "A call met a defect in Tally and was answered with INTERNAL_ERROR."],
   "http.handler_failed": ["error", "A request met a defect in Tally and was answered with status 500."],
   "tls.renewed": ["info", "The renewed certificate is in use for new connections."],
@@ -66,8 +74,7 @@ export async function openLog(options: {
   fields?: LogFields;
 }): Promise<Log> {
   const { pino } = await import("pino");
-  const destination =
-    options.format === "pretty" ? await openPretty() : pino.destination({ dest: 1, sync: true });
+  const destination = options.format === "pretty" ? await openPretty() : openStdout(pino.destination);
   const logger = pino(
     {
       level: options.level,
@@ -84,6 +91,16 @@ export async function openLog(options: {
   };
 }
 
+/** A line that cannot be written (its disk is full, its reader or its terminal has gone) is no reason to stop counting. */
+function openStdout(open: typeof destination): ReturnType<typeof destination> {
+  const stdout = open({ dest: 1, sync: true, maxLength: UNWRITTEN_BYTES_MAX });
+  stdout.on("error", () => {});
+  return stdout;
+}
+
+/** What waits for a disk to have room again; more is dropped. */
+const UNWRITTEN_BYTES_MAX = 2 ** 20;
+
 /** An error that crossed a thread has its cause as text, which pino leaves out. */
 function withTextCause(written: object, error: unknown): object {
   const cause = error instanceof Error ? error.cause : undefined;
@@ -91,10 +108,12 @@ function withTextCause(written: object, error: unknown): object {
 }
 
 async function openPretty() {
-  const { default: pretty } = await import("pino-pretty");
+  const [{ default: pretty }, { destination: open }] = await Promise.all([
+    import("pino-pretty"),
+    import("pino"),
+  ]);
   return pretty({
-    destination: 1,
-    sync: true,
+    destination: openStdout(open),
     colorize: process.stdout.isTTY === true && !process.env.NO_COLOR,
     ignore: "event,pid,version",
     translateTime: "SYS:HH:MM:ss",

@@ -5,7 +5,7 @@ import { type Log, openLog } from "../telemetry.ts";
 import { bannerOf, readyFields } from "./banner.ts";
 import { EXIT } from "./exit.ts";
 import { notes } from "./help.ts";
-import { onStopSignals } from "./signals.ts";
+import { keepDebuggerShut, onOtherSignals, onStopSignals } from "./signals.ts";
 import { startFailureOf } from "./start-failure.ts";
 
 /** `tally serve`: run the service until it is told to stop. */
@@ -41,14 +41,26 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
       process.exit(signal === "SIGINT" ? EXIT.INTERRUPTED : EXIT.TERMINATED);
     },
   });
+  let reload = () => false;
+  onOtherSignals({
+    reload: (signal) => {
+      if (!reload()) log("signal.ignored", { signal });
+    },
+    abandoned: stop.resolve,
+    ignored: (signal) => log("signal.ignored", { signal }),
+  });
+  keepDebuggerShut(() => log("signal.ignored", { signal: "SIGUSR1" }));
   log("server.starting", { version, node: process.version, pid: process.pid });
   for (const detail of warnings) log("config.warning", { detail });
 
   const server = await startServer(config, { log });
   if (pretty) process.stdout.write(bannerOf(server, config, version));
   else log("server.ready", readyFields(server, config, version));
-  // Without TLS it keeps its meaning, that the terminal has gone.
-  if (server.certificate !== undefined) process.on("SIGHUP", () => void server.renewCertificate());
+  reload = () => {
+    if (server.certificate === undefined) return false;
+    void server.renewCertificate();
+    return true;
+  };
 
   const end = await Promise.race([
     stop.promise.then((signal) => ({ signal })),

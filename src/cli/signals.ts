@@ -1,3 +1,6 @@
+import { closeSync, constants, openSync } from "node:fs";
+import inspector from "node:inspector";
+
 /**
  * Listen for SIGTERM and SIGINT.
  *
@@ -23,6 +26,60 @@ export function onStopSignals(on: {
   };
   process.on("SIGTERM", hear);
   process.on("SIGINT", hear);
+}
+
+/**
+ * Listen for the signals that mean something to other services, and would end this one without a word.
+ *
+ * @param on.reload     SIGHUP: read again what can be
+ * @param on.abandoned  SIGHUP when the terminal that the service was started at has gone: nobody is left to press
+ *                      Ctrl-C, so it is to stop as if somebody had
+ * @param on.ignored    any other
+ */
+export function onOtherSignals(on: {
+  reload: (signal: NodeJS.Signals) => void;
+  abandoned: (signal: NodeJS.Signals) => void;
+  ignored: (signal: NodeJS.Signals) => void;
+}): void {
+  const atTerminal = hasTerminal();
+  process.on("SIGHUP", (signal) => {
+    if (atTerminal && !hasTerminal()) on.abandoned(signal);
+    else on.reload(signal);
+  });
+  for (const signal of ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGIO", "SIGPWR"] as const)
+    process.on(signal, on.ignored);
+}
+
+/**
+ * A SIGUSR1 that comes before anything of ours runs opens Node's debugger to everybody on this machine, some time in
+ * the first turns of the event loop: shut it then, unless it was asked for.
+ *
+ * @param onShut  told when it was open
+ */
+export function keepDebuggerShut(onShut: () => void): void {
+  if (/--inspect/.test(`${process.env.NODE_OPTIONS ?? ""} ${process.execArgv.join(" ")}`)) return;
+  let looks = LOOKS;
+  const looking = setInterval(() => {
+    if (inspector.url() !== undefined) {
+      inspector.close();
+      onShut();
+    }
+    if (--looks === 0) clearInterval(looking);
+  }, LOOK_MS).unref();
+}
+
+/** Two seconds; it opened within 60 ms when tried. */
+const LOOK_MS = 20;
+const LOOKS = 100;
+
+/** Whether the process belongs to a terminal that is still there. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync("/dev/tty", constants.O_RDONLY | constants.O_NOCTTY));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

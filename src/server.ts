@@ -76,6 +76,7 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
       writer,
       clock,
       log,
+      logsCalls: config.logLevel === "debug",
       limits: config,
     }).catch((error: unknown) => {
       throw toListenError(error, config);

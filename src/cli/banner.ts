@@ -8,12 +8,13 @@ export function bannerOf(server: RunningServer, config: Config, version: string)
   const reach = isOpen(config)
     ? "every machine that reaches this address may change every counter (--insecure)"
     : "this machine only";
-  const { at, server: url, flags } = toTry(server);
+  const { at, server: url, flags, page } = toTry(server);
   return `
 Tally ${version} is serving.
 
   gRPC   ${formatAddress(grpcAddress)}, ${certificate ? "TLS" : "plaintext"}; ${reach}
   HTTP   ${certificate ? "https" : "http"}://${formatAddress(address)} (/livez, /readyz)${certificate ? certificateLine(certificate) : ""}
+  page   ${page}, the API's reference ${page}docs
   store  ${store.title}
          ${store.promise}
 
@@ -31,7 +32,7 @@ Stop with Ctrl-C.
 /** The same facts for the log. */
 export function readyFields(server: RunningServer, config: Config, version: string): LogFields {
   const { address, grpcAddress, certificate, store } = server;
-  const { at, flags } = toTry(server);
+  const { at, flags, page } = toTry(server);
   return {
     address: formatAddress(address),
     grpc_address: formatAddress(grpcAddress),
@@ -42,6 +43,7 @@ export function readyFields(server: RunningServer, config: Config, version: stri
     durability: store.durability,
     promise: store.promise,
     insecure: isOpen(config),
+    page,
     version,
     node: process.version,
     pid: process.pid,
@@ -59,12 +61,18 @@ function certificateLine({ names, validTo }: CertificateFacts): string {
 }
 
 /** What to type to reach it: over TLS by a name that the certificate has, for any other is refused. */
-function toTry({ grpcAddress, certificate }: RunningServer): { at: string; server: string; flags: string } {
-  const at = reachable(grpcAddress);
-  if (certificate === undefined) return { at, server: at, flags: "-plaintext " };
-  const [, name] = /(?:^|, )DNS:([^,*"]+)(?=,|$)/.exec(certificate.names) ?? [];
-  const named = name === undefined ? at : formatAddress({ ...grpcAddress, host: name });
-  return { at: named, server: `https://${named}`, flags: "" };
+function toTry({ address, grpcAddress, certificate }: RunningServer): {
+  at: string;
+  server: string;
+  flags: string;
+  page: string;
+} {
+  const [, name] = /(?:^|, )DNS:([^,*"]+)(?=,|$)/.exec(certificate?.names ?? "") ?? [];
+  const named = (given: Address) => reachable(name === undefined ? given : { ...given, host: name });
+  const at = named(grpcAddress);
+  const page = `${certificate ? "https" : "http"}://${named(address)}/`;
+  if (certificate === undefined) return { at, server: at, flags: "-plaintext ", page };
+  return { at, server: `https://${at}`, flags: "", page };
 }
 
 /** The address as someone on this machine reaches it: one cannot connect to "every address". */

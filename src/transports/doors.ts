@@ -4,12 +4,13 @@ import type { Clock } from "../core/clock.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Log } from "../telemetry.ts";
+import { logged } from "./calls/logged.ts";
 import { DEFAULT_MESSAGE_LIMITS, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect.ts";
 import { consoleRoute } from "./console.ts";
 import { type GrpcLimits, openGrpcServer, SERVICES } from "./grpc.ts";
 import { Health } from "./health.ts";
-import { type HttpLimits, openHttpServer } from "./http.ts";
+import { type HttpLimits, openHttpServer, refusalsLogged } from "./http.ts";
 import { type Address, type Listener, type ListenerLimits, openListener } from "./listener.ts";
 import { originRoute } from "./origin.ts";
 import { referenceRoute } from "./reference.ts";
@@ -30,6 +31,8 @@ export interface DoorsOptions {
   readonly writer: Writer;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether each call and each refusal is logged. */
+  readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
 }
 
@@ -72,9 +75,11 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const { listen, grpcListen, certificate, store, writer, clock, log } = options;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
-  const calls = openCalls(store, writer, clock, limits);
+  const silent = openCalls(store, writer, clock, limits);
+  const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const grpc = openGrpcServer(calls, { clock, health, log, limits });
   const routes = [
+    ...(options.logsCalls ? [refusalsLogged(log)] : []),
     originRoute(new Set(options.allowOrigins)),
     connectRoute(calls, { clock, log, limits }),
     restRoute(calls, limits, log),

@@ -105,6 +105,21 @@ function healthRoute(health: Health): HttpRoute {
   };
 }
 
+/**
+ * Answers nothing, and has what is refused logged, also what never gets to a call: of another origin, or of no path.
+ * The path stays out of it, because it may have a counter's name.
+ */
+export function refusalsLogged(log: Log): HttpRoute {
+  return ({ method, headers: { origin, host } }, response) => {
+    response.on("finish", () => {
+      const { statusCode: status } = response;
+      if (status >= 400)
+        log("http.refused", { method, status, ...(origin !== undefined && { origin, host }) });
+    });
+    return false;
+  };
+}
+
 const notFound: HttpRoute = (_, response) => {
   sendRefusal(response, { code: "PATH_NOT_FOUND" });
   return true;

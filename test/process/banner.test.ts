@@ -18,6 +18,7 @@ Tally ${version} is serving.
 
   gRPC   127.0.0.1:${port}, plaintext; this machine only
   HTTP   http://127.0.0.1:${port} (/livez, /readyz)
+  page   http://127.0.0.1:${port}/, the API's reference http://127.0.0.1:${port}/docs
   store  SQLite 3, ${path}
          Every answered change is on disk (fsync) before its answer leaves.
 
@@ -53,6 +54,7 @@ Stop with Ctrl-C.
     expect(stdout).toMatch(
       / {2}TLS {4}for IP Address:127\.0\.0\.1, DNS:\*\.example, DNS:counters\.example, until \d{4}-\d\d-\d\d\n/,
     );
+    expect(stdout).toMatch(/ {2}page {3}https:\/\/counters\.example:\d+\/, the API/);
     expect(stdout).toMatch(/tally inc hello --server https:\/\/counters\.example:\d+\n/);
     expect(stdout).toMatch(/grpcurl -d '\{"name":"hello"\}' counters\.example:\d+ /);
     const ready = await serve(tls).logged("server.ready");
@@ -80,6 +82,7 @@ Stop with Ctrl-C.
       promise: "Nothing is saved: every counter is gone when this process ends.",
       durability: "none",
       insecure: false,
+      page: `http://127.0.0.1:${ready.port}/`,
       version,
       node: process.version,
       pid: server.child.pid,

@@ -259,7 +259,11 @@ describe("the configuration", () => {
   });
 
   it("flag that is mistyped", () =>
-    refused(["--lisen", "127.0.0.1:1"], EXIT.USAGE, "unknown option '--lisen' (Did you mean --listen?)"));
+    refused(
+      ["--lisen", "127.0.0.1:1"],
+      EXIT.USAGE,
+      "unknown option '--lisen' (Did you mean --listen?) For all that it can do: tally help serve",
+    ));
 
   it("flag out of range", () =>
     refused(
@@ -281,7 +285,7 @@ describe("the configuration", () => {
 it("a command that does not exist", async () => {
   await expect(tally(["serv"]).ended).resolves.toMatchObject({
     code: EXIT.USAGE,
-    stderr: "tally: unknown command 'serv' (Did you mean serve?)\n",
+    stderr: "tally: unknown command 'serv' (Did you mean serve?) For the commands: tally help\n",
     stdout: "",
   });
 });

@@ -1,0 +1,36 @@
+/** What `--log-level debug` shows to whoever looks why something is refused. */
+import { expect, it } from "vitest";
+import { serve } from "./tally.ts";
+
+it("every call, and every refusal before one, without a name of a counter", async () => {
+  const server = serve(["--log-level", "debug"]);
+  const { port } = await server.logged("server.ready");
+  const at = `http://127.0.0.1:${port}/v1/counters`;
+  await fetch(`${at}/secret-name:increment`, { method: "POST" });
+  await fetch(`${at}/secret-other`);
+  await fetch(`${at}/secret-name:increment`, { method: "POST", headers: { origin: "https://evil.example" } });
+  await fetch(`http://127.0.0.1:${port}/secret-path`);
+  server.child.kill("SIGTERM");
+  const { stdout } = await server.ended;
+  const logged = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+    .filter(({ event }) => event === "call.answered" || event === "http.refused");
+  expect(logged).toMatchObject([
+    { level: "debug", event: "call.answered", rpc: "Increment", outcome: "OK", ms: expect.any(Number) },
+    { event: "call.answered", rpc: "GetCounter", outcome: "COUNTER_NOT_FOUND" },
+    { event: "http.refused", method: "GET", status: 404 },
+    { event: "http.refused", method: "POST", status: 403, origin: "https://evil.example" },
+    { event: "http.refused", method: "GET", status: 404 },
+  ]);
+  expect(stdout).not.toContain("secret");
+});
+
+it("nothing of that at info", async () => {
+  const server = serve();
+  const { port } = await server.logged("server.ready");
+  await fetch(`http://127.0.0.1:${port}/nowhere`);
+  server.child.kill("SIGTERM");
+  expect((await server.ended).stdout).not.toContain("http.refused");
+});

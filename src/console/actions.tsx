@@ -1,4 +1,5 @@
 import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
+import { INT64_MAX, INT64_MIN } from "../core/int64.ts";
 import { formatCount } from "./numbers.ts";
 import type { Asked } from "./page.tsx";
 import type { RowProps } from "./row.tsx";
@@ -15,8 +16,12 @@ export function Actions({ counters, name, counter, step, asked, told }: RowProps
   };
   const by = step === undefined ? "" : ` by ${formatCount(step)}`;
   const possible = !busy && step !== undefined;
-  const { monotonic } = counter;
-  const down = possible && !monotonic;
+  const { monotonic, value, min = INT64_MIN, max = INT64_MAX } = counter;
+  const [highest, lowest] = [value >= max, value <= min];
+  const up = possible && !highest;
+  const down = possible && !monotonic && !lowest;
+  const notUp = highest ? AT_MAX : "";
+  const notDown = monotonic ? NEVER_DOWN : lowest ? AT_MIN : "";
   const goesBack = !monotonic || counter.value <= counter.initial;
   return (
     <div class="actions">
@@ -25,8 +30,8 @@ export function Actions({ counters, name, counter, step, asked, told }: RowProps
         class="count"
         data-does="decrement"
         aria-disabled={!down}
-        aria-label={`Decrement ${name}${by}${monotonic ? NEVER_DOWN : ""}`}
-        title={monotonic ? "It never goes down" : `Decrement${by}`}
+        aria-label={`Decrement ${name}${by}${notDown && `: ${notDown}`}`}
+        title={notDown ? capital(notDown) : `Decrement${by}`}
         onClick={() => down && void add(-step)}
       >
         &minus;
@@ -35,10 +40,10 @@ export function Actions({ counters, name, counter, step, asked, told }: RowProps
         type="button"
         class="count"
         data-does="increment"
-        aria-disabled={!possible}
-        aria-label={`Increment ${name}${by}`}
-        title={`Increment${by}`}
-        onClick={() => possible && void add(step)}
+        aria-disabled={!up}
+        aria-label={`Increment ${name}${by}${notUp && `: ${notUp}`}`}
+        title={notUp ? capital(notUp) : `Increment${by}`}
+        onClick={() => up && void add(step)}
       >
         +
       </button>
@@ -56,8 +61,8 @@ export function Actions({ counters, name, counter, step, asked, told }: RowProps
         class="quiet"
         data-does="reset"
         aria-disabled={!goesBack}
-        aria-label={`Reset ${name}${goesBack ? "" : NEVER_DOWN}`}
-        title={goesBack ? `Back to ${formatCount(counter.initial)}` : "It never goes down"}
+        aria-label={`Reset ${name}${goesBack ? "" : `: ${NEVER_DOWN}`}`}
+        title={goesBack ? `Back to ${formatCount(counter.initial)}` : capital(NEVER_DOWN)}
         onClick={() => goesBack && ask({ kind: "reset", name })()}
       >
         Reset
@@ -84,4 +89,10 @@ export function Actions({ counters, name, counter, step, asked, told }: RowProps
   );
 }
 
-const NEVER_DOWN = ": it never goes down";
+const NEVER_DOWN = "it never goes down";
+const AT_MAX = "it is at its maximum";
+const AT_MIN = "it is at its minimum";
+
+function capital(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+}

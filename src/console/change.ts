@@ -99,6 +99,7 @@ const UNKNOWN: Problem = {
   advice: "Look at the value before you try again.",
   reason: "OUTCOME_UNKNOWN",
   field: undefined,
+  atField: "",
   notApplied: false,
   passing: false,
 };

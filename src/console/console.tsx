@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { v7 } from "uuid";
+import { keepAddress } from "./address.ts";
 import { type CounterClient, Counters } from "./counters.ts";
 import { PageView } from "./page.tsx";
 import "./style.css";
@@ -22,18 +23,4 @@ export function openConsole(root: Element, client: CounterClient): void {
   document.addEventListener("visibilitychange", look);
   look();
   render(<PageView counters={counters} />, root);
-}
-
-/** The address says what is searched for, so that it can be kept and sent to others. */
-function keepAddress(counters: Counters): void {
-  const searched = () => new URL(location.href).searchParams.get("prefix") ?? "";
-  counters.search(searched());
-  window.addEventListener("popstate", () => counters.search(searched()));
-  counters.prefix.subscribe((prefix) => {
-    if (prefix === searched()) return;
-    const url = new URL(location.href);
-    if (prefix === "") url.searchParams.delete("prefix");
-    else url.searchParams.set("prefix", prefix);
-    history.replaceState(null, "", url);
-  });
 }

@@ -1,10 +1,11 @@
 /** What is listed, a page of it at a time, and the changes that are made to it. */
 import type { Client } from "@connectrpc/connect";
-import { batch, type Signal, signal } from "@preact/signals";
+import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Counter, Outcome } from "../../gen/browser/tally/v1/counter_pb.ts";
 import type { CounterService } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { type ChangeOptions, Changes, type Sending } from "./change.ts";
 import { Poller } from "./poller.ts";
+import { problemOf } from "./problem.ts";
 
 export type CounterClient = Client<typeof CounterService>;
 
@@ -28,6 +29,19 @@ export interface Page {
   readonly asOf: number;
 }
 
+/** Which page of which search is looked at. */
+export interface Place {
+  /** What the names must begin with. */
+  readonly prefix: string;
+  /**
+   * Tokens of the pages that lead to this one, itself included: the first is "". One is undefined where an address led
+   * past it.
+   */
+  readonly tokens: readonly [...(string | undefined)[], string];
+  /** What led there: the person turned a page or searched, the server has no such page any more, or an address did. */
+  readonly by: "turn" | "search" | "server" | "address";
+}
+
 export interface CountersOptions extends ChangeOptions {
   readonly client: CounterClient;
   /** How many counters make a page: 1 to 1,000. */
@@ -39,10 +53,9 @@ export interface CountersOptions extends ChangeOptions {
 }
 
 export class Counters {
-  /** What the names must begin with. */
-  readonly prefix: Signal<string> = signal("");
-  /** Tokens of the pages that lead to this one, itself included. */
-  readonly tokens: Signal<readonly string[]> = signal([""]);
+  readonly place: Signal<Place> = signal({ prefix: "", tokens: [""], by: "address" });
+  readonly prefix: ReadonlySignal<string> = computed(() => this.place.value.prefix);
+  readonly tokens: ReadonlySignal<Place["tokens"]> = computed(() => this.place.value.tokens);
   /** The page as it was answered last; the one before while a new one is on its way. */
   readonly page: Signal<Page | undefined> = signal(undefined);
   readonly poller: Poller;
@@ -60,17 +73,21 @@ export class Counters {
 
   /** List the counters whose names begin like this, from the first page. */
   search(prefix: string): void {
-    if (prefix === this.prefix.value) return;
-    this.#turnTo(prefix, [""]);
+    if (prefix !== this.prefix.value) this.goTo({ prefix, tokens: [""], by: "search" });
   }
 
   nextPage(): void {
     const next = this.page.value?.nextToken ?? "";
-    if (next !== "") this.#turnTo(this.prefix.value, [...this.tokens.value, next]);
+    if (next !== "") this.goTo({ ...this.place.value, tokens: [...this.tokens.value, next], by: "turn" });
   }
 
   previousPage(): void {
-    if (this.tokens.value.length > 1) this.#turnTo(this.prefix.value, this.tokens.value.slice(0, -1));
+    if (this.tokens.value.length > 1) this.goTo({ ...before(this.place.value), by: "turn" });
+  }
+
+  goTo(place: Place): void {
+    this.place.value = place;
+    this.poller.askNow();
   }
 
   /** Ask for the page again. @returns  once it is answered */
@@ -164,27 +181,28 @@ export class Counters {
     });
   }
 
-  #turnTo(prefix: string, tokens: readonly string[]): void {
-    batch(() => {
-      this.prefix.value = prefix;
-      this.tokens.value = tokens;
-    });
-    this.poller.askNow();
-  }
-
   async #ask(dropped: AbortSignal): Promise<void> {
     const { client, pageSize, attemptMs } = this.#options;
     for (;;) {
       const made = this.#made;
       const prefix = this.prefix.value;
-      const token = this.tokens.value.at(-1)!;
+      const token = lastOf(this.tokens.value);
       const request = { prefix, pageToken: token, pageSize };
-      const answer = await client.listCounters(request, { signal: dropped, timeoutMs: attemptMs });
+      const answer = await client
+        .listCounters(request, { signal: dropped, timeoutMs: attemptMs })
+        .catch((error: unknown) => {
+          // An address may be older than what the server takes for one of its tokens.
+          if (token === "" || dropped.aborted || problemOf(error).field !== "page_token") throw error;
+        });
       if (dropped.aborted) return;
+      if (answer === undefined) {
+        this.place.value = { prefix, tokens: [""], by: "server" };
+        continue;
+      }
       if (made !== this.#made) continue; // It may be older than what the person has just been told.
       const listed = listedOf(answer.counters, answer.corruptNames);
       if (listed.length === 0 && token !== "" && answer.nextPageToken === "") {
-        this.tokens.value = this.tokens.value.slice(0, -1); // Whatever was on this page is gone.
+        this.place.value = { ...before(this.place.value), by: "server" }; // Whatever was on this page is gone.
         continue;
       }
       this.page.value = { listed, prefix, token, nextToken: answer.nextPageToken, asOf: Date.now() };
@@ -206,6 +224,18 @@ export class Counters {
     }
     return value;
   }
+}
+
+/** Of the page that is looked at. */
+export function lastOf(tokens: Place["tokens"]): string {
+  return tokens.at(-1)!;
+}
+
+/** The page before, or the first when nobody knows the one before. */
+function before({ prefix, tokens }: Place): Pick<Place, "prefix" | "tokens"> {
+  const token = tokens.at(-2);
+  if (token === undefined) return { prefix, tokens: [""] };
+  return { prefix, tokens: [...tokens.slice(0, -2), token] };
 }
 
 function callOf({ requestId, signal, timeoutMs }: Sending) {

@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Counters } from "./counters.ts";
-import { Dialog, Field } from "./dialog.tsx";
-import { SettingsFields, SettingsForm } from "./settings-form.tsx";
+import { Dialog, Field, wrongAt } from "./dialog.tsx";
+import { SETTINGS_FIELDS, SettingsFields, SettingsForm } from "./settings-form.tsx";
 
 interface CreateProps {
   readonly counters: Counters;
@@ -16,9 +16,7 @@ export function CreateDialog({ counters, prefilled, onClose, onCreated }: Create
   const name = useSignal(prefilled);
   const form = useMemo(() => new SettingsForm(), []);
 
-  const state = changes.state.value;
-  const problem = state.kind === "failed" ? state.problem : undefined;
-  const refused = problem?.reason === "COUNTER_EXISTS" ? "name" : problem?.field;
+  const refusal = wrongAt(changes);
 
   const submit = async () => {
     const settings = form.read();
@@ -30,15 +28,22 @@ export function CreateDialog({ counters, prefilled, onClose, onCreated }: Create
   };
 
   return (
-    <Dialog title="New counter" verb="Create" changes={changes} onSubmit={submit} onClose={onClose}>
+    <Dialog
+      title="New counter"
+      verb="Create"
+      changes={changes}
+      fields={["name", ...SETTINGS_FIELDS]}
+      onSubmit={submit}
+      onClose={onClose}
+    >
       <Field
         label="Name"
         value={name.value}
         onInput={(text) => (name.value = text)}
-        wrong={refused === "name" ? "See below." : undefined}
+        wrong={refusal("name")}
         hint="Letters, digits and signs without spaces, such as shop.page-views or user:42."
       />
-      <SettingsFields form={form} initialLabel="Starts at" refused={refused} />
+      <SettingsFields form={form} initialLabel="Starts at" refusal={refusal} />
     </Dialog>
   );
 }

@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import type { Changes } from "./change.ts";
 import { formatCount } from "./numbers.ts";
+import type { Problem } from "./problem.ts";
 import { ProblemNote, Resending } from "./problem-note.tsx";
 
 interface DialogProps {
@@ -12,13 +13,24 @@ interface DialogProps {
   readonly dangerous?: boolean;
   /** The change that the dialog is for: while it is on its way the dialog stays. */
   readonly changes: Changes;
+  /** The fields that it has, as the .proto names them: what is wrong with one of them stands beside it. */
+  readonly fields?: readonly string[];
   readonly onSubmit: () => void;
   readonly onClose: () => void;
   readonly children: ComponentChildren;
 }
 
 /** A question above the page. The browser keeps the focus inside, and gives it back. */
-export function Dialog({ title, verb, dangerous, changes, onSubmit, onClose, children }: DialogProps) {
+export function Dialog({
+  title,
+  verb,
+  dangerous,
+  changes,
+  fields = [],
+  onSubmit,
+  onClose,
+  children,
+}: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   // Before anything is painted, so that no key that is pressed meanwhile is lost. The first field has the focus.
@@ -30,7 +42,9 @@ export function Dialog({ title, verb, dangerous, changes, onSubmit, onClose, chi
   const state = changes.state.value;
   // The answer may come below the edge of a small screen.
   useLayoutEffect(() => {
-    if (state.kind === "failed") dialog.current!.querySelector(".note")?.scrollIntoView({ block: "nearest" });
+    if (state.kind !== "failed") return;
+    focusWrong(dialog.current!);
+    dialog.current!.querySelector(".note")?.scrollIntoView({ block: "nearest" });
   }, [state]);
   const busy = state.kind === "sent" || state.kind === "resent";
   return (
@@ -51,14 +65,14 @@ export function Dialog({ title, verb, dangerous, changes, onSubmit, onClose, chi
           event.preventDefault();
           if (!busy) onSubmit();
           // The first field that is wrong, once it is marked.
-          requestAnimationFrame(() =>
-            dialog.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus(),
-          );
+          requestAnimationFrame(() => dialog.current && focusWrong(dialog.current));
         }}
       >
         <h2 id={titleId}>{title}</h2>
         {children}
-        {state.kind === "failed" && <ProblemNote problem={state.problem} />}
+        {state.kind === "failed" && !standsAtField(state.problem, fields) && (
+          <ProblemNote problem={state.problem} />
+        )}
         {state.kind === "resent" && <Resending problem={state.problem} stop={() => changes.stop()} />}
         <div class="choices">
           <button type="button" aria-disabled={busy} onClick={() => busy || onClose()}>
@@ -71,6 +85,25 @@ export function Dialog({ title, verb, dangerous, changes, onSubmit, onClose, chi
       </form>
     </dialog>
   );
+}
+
+function focusWrong(dialog: HTMLElement): void {
+  dialog.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+}
+
+function standsAtField({ field }: Problem, fields: readonly string[]): boolean {
+  return (
+    field !== undefined &&
+    (fields.includes(field) || (fields.includes("labels") && field.startsWith("labels[")))
+  );
+}
+
+/** What to say beside a field that the last change was refused for; undefined when it was not. */
+export type WrongAt = (field: string) => string | undefined;
+
+export function wrongAt({ state }: Changes): WrongAt {
+  const now = state.value;
+  return (field) => (now.kind === "failed" && now.problem.field === field ? now.problem.atField : undefined);
 }
 
 interface FieldProps {

@@ -2,8 +2,8 @@ import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
 import type { Counters } from "./counters.ts";
-import { Dialog } from "./dialog.tsx";
-import { type Settings, SettingsFields, SettingsForm } from "./settings-form.tsx";
+import { Dialog, wrongAt } from "./dialog.tsx";
+import { SETTINGS_FIELDS, type Settings, SettingsFields, SettingsForm } from "./settings-form.tsx";
 
 interface EditProps {
   readonly counters: Counters;
@@ -27,7 +27,6 @@ export function EditDialog({ counters, counter, onClose, onEdited }: EditProps) 
     filled.fill(counter);
     return filled;
   }, [counter]);
-  const state = changes.state.value;
 
   const submit = async () => {
     const settings = form.read();
@@ -51,13 +50,16 @@ export function EditDialog({ counters, counter, onClose, onEdited }: EditProps) 
   };
 
   return (
-    <Dialog title="Settings" verb="Save" changes={changes} onSubmit={submit} onClose={onClose}>
+    <Dialog
+      title="Settings"
+      verb="Save"
+      changes={changes}
+      fields={SETTINGS_FIELDS}
+      onSubmit={submit}
+      onClose={onClose}
+    >
       <p class="subject">{name}</p>
-      <SettingsFields
-        form={form}
-        initialLabel="Resets to"
-        refused={state.kind === "failed" ? state.problem.field : undefined}
-      />
+      <SettingsFields form={form} initialLabel="Resets to" refusal={wrongAt(changes)} />
     </Dialog>
   );
 }

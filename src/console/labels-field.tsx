@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
+import type { WrongAt } from "./dialog.tsx";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -59,11 +60,11 @@ export class LabelsForm {
 interface LabelsProps {
   readonly form: LabelsForm;
   readonly checked: boolean;
-  /** The field that the server refused: `labels["Team"]` for one of them. */
-  readonly refused: string | undefined;
+  /** What the server refused: `labels["Team"]` is one of them, `labels` all. */
+  readonly refusal: WrongAt;
 }
 
-export function LabelsField({ form, checked, refused }: LabelsProps) {
+export function LabelsField({ form, checked, refusal }: LabelsProps) {
   const fields = useRef<HTMLFieldSetElement>(null);
   const id = useId();
   /** Where the focus is to go once it is there. */
@@ -86,13 +87,12 @@ export function LabelsField({ form, checked, refused }: LabelsProps) {
       <legend>Labels (optional)</legend>
       {pairs.map((pair, index) => {
         const fault = checked ? form.faultOf(pair) : undefined;
-        const isRefused = refused === `labels[${JSON.stringify(pair.key.trim())}]`;
         return (
           <LabelPair
             key={pair.id}
             pair={pair}
             number={index + 1}
-            wrong={fault ?? (isRefused ? "See below." : undefined)}
+            wrong={fault ?? refusal(`labels[${JSON.stringify(pair.key.trim())}]`)}
             onType={(typed) => form.type(pair.id, typed)}
             onRemove={() => remove(index)}
           />
@@ -107,6 +107,11 @@ export function LabelsField({ form, checked, refused }: LabelsProps) {
       >
         Add a label
       </button>
+      {refusal("labels") && (
+        <p class="wrong" role="alert">
+          {refusal("labels")}
+        </p>
+      )}
       <p id={`${id}-hint`} class="hint">
         Such as team = web. Keys are of small letters, digits, &ldquo;_&rdquo;, &ldquo;.&rdquo; and
         &ldquo;-&rdquo;.

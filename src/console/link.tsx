@@ -2,16 +2,31 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Counters } from "./counters.ts";
 import type { Poller } from "./poller.ts";
+import { ProblemNote } from "./problem-note.tsx";
 
 /** Whether what is on the page is what the server has. */
 export function LinkView({ poller }: { poller: Poller }) {
   const { kind } = poller.link.value;
-  const text = kind === "opening" ? "Connecting" : kind === "away" ? "Not connected" : "Live";
+  const [text, look] = LOOKS[kind];
   return (
-    <p class={`link ${kind === "refused" ? "live" : kind}`} role="status">
+    <p class={`link ${look}`} role="status">
       {text}
     </p>
   );
+}
+
+const LOOKS = {
+  opening: ["Connecting", "opening"],
+  live: ["Live", "live"],
+  refused: ["Live", "live"],
+  barred: ["Not allowed", "away"],
+  away: ["Not connected", "away"],
+} as const;
+
+/** The server lets this page do nothing, and why. */
+export function BarredNote({ counters }: { counters: Counters }) {
+  const link = counters.poller.link.value;
+  return link.kind === "barred" ? <ProblemNote problem={link.problem} /> : null;
 }
 
 /** The server is away: since when, and when it is asked again. */

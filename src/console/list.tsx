@@ -22,7 +22,10 @@ export function ListView(props: ListProps) {
     return <Empty prefix={prefix} create={() => (asked.value = { kind: "create", name: prefix })} />;
   }
   const behind =
-    page.prefix !== prefix || page.token !== counters.tokens.value.at(-1) || link.kind === "away";
+    page.prefix !== prefix ||
+    page.token !== counters.tokens.value.at(-1) ||
+    link.kind === "away" ||
+    link.kind === "barred";
   return (
     <ul class={`list${behind ? " behind" : ""}`} aria-label="Counters" onKeyDown={moveAmongRows}>
       {page.listed.map(({ name, counter }) => (

@@ -1,10 +1,10 @@
-import { useComputed, useSignal } from "@preact/signals";
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
 import type { Counters } from "./counters.ts";
 import { CreateDialog } from "./create-dialog.tsx";
 import { DeleteDialog } from "./delete-dialog.tsx";
 import { EditDialog } from "./edit-dialog.tsx";
-import { AwayNote, LinkView } from "./link.tsx";
+import { AwayNote, BarredNote, LinkView } from "./link.tsx";
 import { ListView } from "./list.tsx";
 import { formatCount, parseCount } from "./numbers.ts";
 import { Pager } from "./pager.tsx";
@@ -25,6 +25,13 @@ export function PageView({ counters }: { counters: Counters }) {
   const asked = useSignal<Asked | undefined>(undefined);
   /** What became of the person's last change, for the eye and for screen readers. */
   const told = useSignal("");
+  useSignalEffect(() => {
+    if (told.value === "") return;
+    const timer = setTimeout(() => {
+      told.value = "";
+    }, TOLD_MS);
+    return () => clearTimeout(timer);
+  });
   const stepText = useSignal("1");
   const step = useComputed(() => {
     const amount = parseCount(stepText.value);
@@ -86,6 +93,7 @@ export function PageView({ counters }: { counters: Counters }) {
           </button>
         </div>
         <AwayNote counters={counters} />
+        <BarredNote counters={counters} />
         <ListView counters={counters} step={step.value} asked={asked} told={told} />
         <div class="bar">
           <p role="status">{told}</p>
@@ -110,6 +118,9 @@ export function PageView({ counters }: { counters: Counters }) {
     </>
   );
 }
+
+/** Long enough to be read twice; after that it is no news. */
+const TOLD_MS = 10_000;
 
 function Mark() {
   return (

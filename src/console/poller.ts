@@ -10,8 +10,13 @@ export type Link =
   | { readonly kind: "live" }
   /** The last question was answered with a refusal: what was asked is wrong. */
   | { readonly kind: "refused"; readonly problem: Problem }
+  /** The server answers, and lets this page ask nothing. */
+  | { readonly kind: "barred"; readonly problem: Problem }
   /** The server does not answer, and is asked again at `retryAt`, in milliseconds of `performance.now()`. */
   | { readonly kind: "away"; readonly problem: Problem; readonly retryAt: number };
+
+/** Whatever is asked, these are the answer. */
+const BARRED: ReadonlySet<string> = new Set(["ORIGIN_NOT_ALLOWED", "HOST_NOT_ALLOWED"]);
 
 export interface PollerOptions {
   /** Asks once; rejects when there is no answer or a refusal. */
@@ -66,7 +71,10 @@ export class Poller {
       const problem = await this.#ask(dropped);
       if (dropped.aborted) continue;
       if (problem === undefined || problem.notApplied) {
-        this.link.value = problem === undefined ? { kind: "live" } : { kind: "refused", problem };
+        this.link.value =
+          problem === undefined
+            ? { kind: "live" }
+            : { kind: BARRED.has(problem.reason) ? "barred" : "refused", problem };
         pause = awayMs.first;
         await waited(everyMs, dropped);
       } else {

@@ -1,5 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorInfoSchema } from "../../gen/browser/google/rpc/error_details_pb.ts";
+import { BadRequestSchema, ErrorInfoSchema } from "../../gen/browser/google/rpc/error_details_pb.ts";
+import { INT64_MAX, INT64_MIN } from "../core/int64.ts";
+import { formatCount } from "./numbers.ts";
 
 /** An error as a person wants it: what happened, what it is called, what to do. */
 export interface Problem {
@@ -11,6 +13,8 @@ export interface Problem {
   readonly reason: string;
   /** The field of the request that is at fault, as the .proto names it. */
   readonly field: string | undefined;
+  /** What is wrong with that field, to stand beside it; "" without one. */
+  readonly atField: string;
   /** Whether Tally says that nothing was applied. If not, what was asked for may have been done. */
   readonly notApplied: boolean;
   /** Whether the same request, with the same request id, may well succeed when it is sent again. */
@@ -23,15 +27,51 @@ export function problemOf(error: unknown): Problem {
   const info = found.findDetails(ErrorInfoSchema).find(({ domain }) => domain === "tally");
   if (info === undefined) return withoutInfo(found);
   const { reason, metadata } = info;
+  const field = reason === "COUNTER_EXISTS" ? "name" : metadata.field;
   return {
     message: found.rawMessage,
-    advice: ADVICE[reason] ?? "",
+    advice: isAtTheEnd(reason, metadata) ? AT_THE_END : (ADVICE[reason] ?? ""),
     reason,
-    field: metadata.field,
+    field,
+    atField: field === undefined ? "" : atField(found, reason, metadata),
     notApplied: reason !== "OUTCOME_UNKNOWN",
     passing: PASSING.has(reason),
   };
 }
+
+type Metadata = Readonly<Record<string, string>>;
+
+/** Where the bound is not of the counter, but of all numbers, nobody can move it. */
+function isAtTheEnd(reason: string, { min, max }: Metadata): boolean {
+  return (
+    (reason === "ABOVE_MAX" && max === `${INT64_MAX}`) || (reason === "BELOW_MIN" && min === `${INT64_MIN}`)
+  );
+}
+
+const AT_THE_END = "No counter can go further. Use a smaller step, or reset it.";
+
+function atField(found: ConnectError, reason: string, { field, requested, min, max }: Metadata): string {
+  if (reason === "COUNTER_EXISTS") return "There is a counter of this name already. Choose another.";
+  if (reason === "VALUE_OUTSIDE_BOUNDS" && requested !== undefined) {
+    const bound = (text: string | undefined, none: string) =>
+      text === undefined ? none : formatCount(BigInt(text));
+    return `${formatCount(BigInt(requested))} is outside the bounds ${bound(min, "none")} to ${bound(max, "none")}.`;
+  }
+  const own = field === undefined ? undefined : OWN_WORDS[field];
+  if (reason === "INVALID_FIELD" && own !== undefined) return own;
+  const [violation] = found.findDetails(BadRequestSchema).flatMap(({ fieldViolations }) => fieldViolations);
+  const said = violation?.description ?? found.rawMessage;
+  if (field?.startsWith("labels[") && said.includes("have a key"))
+    return "A key is of 1 to 63 small letters, digits, _, . and -.";
+  return `${said.slice(0, 1).toUpperCase()}${said.slice(1).replace(/\.$/, "")}.`;
+}
+
+/** Where the API speaks of bytes and of other fields by their names. */
+const OWN_WORDS: Readonly<Record<string, string>> = {
+  name: "1 to 200 letters, digits and signs without spaces or accents, and no - at the beginning.",
+  min: "The minimum is above the maximum.",
+  max: "The maximum is below the minimum.",
+};
 
 /** The server cannot take it now, whatever it is. */
 const PASSING: ReadonlySet<string> = new Set([
@@ -72,6 +112,7 @@ function withoutInfo({ code, rawMessage }: ConnectError): Problem {
       : "This is not an answer of Tally's own. Look at what is between this page and the server.",
     reason,
     field: undefined,
+    atField: "",
     notApplied: false,
     passing: unheard,
   };
@@ -84,6 +125,7 @@ const ORIGIN_NOT_ALLOWED: Problem = {
     "Open this page by an IP address or as localhost, or start the server with --allow-origin and this address.",
   reason: "ORIGIN_NOT_ALLOWED",
   field: undefined,
+  atField: "",
   notApplied: true,
   passing: false,
 };

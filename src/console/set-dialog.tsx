@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Counters } from "./counters.ts";
-import { Dialog, Field, NOT_A_COUNT, OnlyIfUnchanged, ValueChange } from "./dialog.tsx";
+import { Dialog, Field, NOT_A_COUNT, OnlyIfUnchanged, ValueChange, wrongAt } from "./dialog.tsx";
 import { parseCount } from "./numbers.ts";
 
 interface SetProps {
@@ -19,8 +19,6 @@ export function SetDialog({ counters, name, onClose, onSet }: SetProps) {
   const checked = useSignal(false);
   const counter = counters.counterOf(name);
   const value = parseCount(text.value);
-  const state = changes.state.value;
-  const refused = state.kind === "failed" && state.problem.field === "value";
 
   const submit = async () => {
     checked.value = true;
@@ -32,14 +30,21 @@ export function SetDialog({ counters, name, onClose, onSet }: SetProps) {
   };
 
   return (
-    <Dialog title="Set a counter" verb="Set" changes={changes} onSubmit={submit} onClose={onClose}>
+    <Dialog
+      title="Set a counter"
+      verb="Set"
+      changes={changes}
+      fields={["value"]}
+      onSubmit={submit}
+      onClose={onClose}
+    >
       <p class="subject">{name}</p>
       <ValueChange now={counter?.value} becomes={value} />
       <Field
         label="New value"
         value={text.value}
         onInput={(typed) => (text.value = typed)}
-        wrong={checked.value && value === undefined ? NOT_A_COUNT : refused ? "See below." : undefined}
+        wrong={checked.value && value === undefined ? NOT_A_COUNT : wrongAt(changes)("value")}
         numeric
       />
       <OnlyIfUnchanged checked={unchanged} />

@@ -1,6 +1,6 @@
 import { type Signal, signal } from "@preact/signals";
 import { type Counter, OnBound } from "../../gen/browser/tally/v1/counter_pb.ts";
-import { Field, NOT_A_COUNT } from "./dialog.tsx";
+import { Field, NOT_A_COUNT, type WrongAt } from "./dialog.tsx";
 import { LabelsField, LabelsForm } from "./labels-field.tsx";
 import { formatCount, parseCount } from "./numbers.ts";
 
@@ -72,13 +72,14 @@ interface FieldsProps {
   readonly form: SettingsForm;
   /** What the initial value is here for. */
   readonly initialLabel: string;
-  /** The field that the server refused, as the .proto names it. */
-  readonly refused: string | undefined;
+  readonly refusal: WrongAt;
 }
 
-export function SettingsFields({ form, initialLabel, refused }: FieldsProps) {
+/** The fields below, as the .proto names them. */
+export const SETTINGS_FIELDS = ["initial", "min", "max", "description", "labels"];
+
+export function SettingsFields({ form, initialLabel, refusal }: FieldsProps) {
   const { initial, min, max, clamp, monotonic, description, checked } = form;
-  const refusal = (field: string) => (refused === field ? "See below." : undefined);
   const wrong = (unclear: boolean, field: string) =>
     checked.value && unclear ? NOT_A_COUNT : refusal(field);
   return (
@@ -146,7 +147,7 @@ export function SettingsFields({ form, initialLabel, refused }: FieldsProps) {
         onInput={(text) => (description.value = text)}
         wrong={refusal("description")}
       />
-      <LabelsField form={form.labels} checked={checked.value} refused={refused} />
+      <LabelsField form={form.labels} checked={checked.value} refusal={refusal} />
     </>
   );
 }

@@ -67,7 +67,7 @@ export function Step({ text, invalid }: { text: Signal<string>; invalid: boolean
       />
       {invalid && (
         <p id="step-problem" class="wrong" role="alert">
-          A whole number from 1 to 9,223,372,036,854,775,807.
+          A whole number from 1.
         </p>
       )}
     </div>

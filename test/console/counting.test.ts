@@ -45,23 +45,35 @@ describeWith([BROWSER], "the page", () => {
     await shows(page, "high", "9,223,372,036,854,775,807");
     await button(page, "low", "decrement").click();
     await shows(page, "low", "-9,223,372,036,854,775,808");
+    expect(await titles(page, "high")).toEqual(["Decrement by 1", "It is at its maximum"]);
+    expect(await titles(page, "low")).toEqual(["It is at its minimum", "Increment by 1"]);
+    await button(page, "high", "decrement").click();
+    await shows(page, "high", "9,223,372,036,854,775,806");
+    await page.getByLabel("Step").fill("2");
     await button(page, "high", "increment").click();
     const note = await row(page, "high").getByRole("alert").textContent();
-    expect(note).toContain("9223372036854775807 + 1 is above the maximum 9223372036854775807");
-    expect((await opened.client.getCounter({ name: "high" })).counter!.value).toBe(INT64_MAX);
+    expect(note).toContain("9223372036854775806 + 2 is above the maximum 9223372036854775807");
+    expect(note).toContain("No counter can go further.");
+    expect(note).not.toContain("raised");
+    expect((await opened.client.getCounter({ name: "high" })).counter!.value).toBe(INT64_MAX - 1n);
   });
 
   it("says why a change is refused, what that is called and what to do, until the next is made", async () => {
     await using opened = await open();
     await opened.client.createCounter({ name: "seats", initial: 10n, min: 0n, max: 10n });
     const page = await visit(opened.door.port);
+    await button(page, "seats", "increment").click({ force: true }); // At its maximum, it does nothing.
+    await button(page, "seats", "decrement").click();
+    await shows(page, "seats", "9");
+    await page.getByLabel("Step").fill("3");
     await button(page, "seats", "increment").click();
     const note = row(page, "seats").getByRole("alert");
     expect(await note.locator("p").textContent()).toBe(
-      "10 + 1 is above the maximum 10; the value stays 10. Use a smaller step, or have its maximum raised. ABOVE_MAX",
+      "9 + 3 is above the maximum 10; the value stays 9. Use a smaller step, or have its maximum raised. ABOVE_MAX",
     );
+    await page.getByLabel("Step").fill("1");
     await button(page, "seats", "decrement").click();
-    await shows(page, "seats", "9");
+    await shows(page, "seats", "8");
     expect(await note.count()).toBe(0);
     await page.getByLabel("Step").fill("100");
     await button(page, "seats", "decrement").click();
@@ -148,8 +160,9 @@ describeWith([BROWSER], "the page", () => {
     await dialog.getByRole("button", { name: "Remove label 2" }).click();
     await key(2).fill("env");
     await create.click();
-    await dialog.locator(".note[role=alert]").getByText("INVALID_FIELD").waitFor();
+    await dialog.locator(".pair [role=alert]").getByText("small letters").waitFor();
     expect(await invalid()).toEqual(["Key of label 1"]);
+    expect(await dialog.locator(".note").count()).toBe(0); // It is said once, and where it is wrong.
     await key(1).fill("team");
     await create.click();
     await shows(page, "a", "0");
@@ -263,17 +276,22 @@ describeWith([BROWSER], "the page", () => {
     expect(await dialog.getByLabel("Maximum").getAttribute("aria-invalid")).toBe("true");
     await dialog.getByLabel("Maximum").fill("15");
     await create.click();
-    const alert = dialog.locator(".note[role=alert]");
-    expect(await alert.textContent()).toContain("INVALID_FIELD");
+    const wrong = (label: string) => dialog.locator(".field", { hasText: label }).getByRole("alert");
+    await wrong("Name").getByText("letters, digits and signs without spaces").waitFor();
     expect(await dialog.getByLabel("Name").getAttribute("aria-invalid")).toBe("true");
+    await expect.poll(() => page.evaluate("document.activeElement.labels?.[0]?.textContent")).toBe("Name");
     await dialog.getByLabel("Name").fill("taken");
     await create.click();
-    await alert.getByText("COUNTER_EXISTS").waitFor();
+    await wrong("Name").getByText("There is a counter of this name already.").waitFor();
     expect(await dialog.getByLabel("Name").getAttribute("aria-invalid")).toBe("true");
     await dialog.getByLabel("Name").fill("free");
     await dialog.getByLabel("Minimum").fill("16");
     await create.click();
-    await alert.getByText("min must not be above max").waitFor();
+    await wrong("Minimum").getByText("The minimum is above the maximum.").waitFor();
+    await dialog.getByLabel("Minimum").fill("1");
+    await create.click();
+    await wrong("Starts at").getByText("0 is outside the bounds 1 to 15.").waitFor();
+    expect(await dialog.locator(".note").count()).toBe(0);
     await dialog.getByLabel("Minimum").fill("");
     await create.click();
     await shows(page, "free", "0");
@@ -378,6 +396,73 @@ describeWith([BROWSER], "the page", () => {
     await page.getByRole("button", { name: "Previous" }).click();
     await row(page, "item.2250").waitFor();
   });
+
+  it("has an address for each page, and Back leads through pages and searches", async () => {
+    await using opened = await open();
+    const all = Array.from({ length: 160 }, (_, i) => `item.${String(i).padStart(4, "0")}`);
+    await opened.client.batchApply({
+      operations: all.map((name) => ({ name, action: { case: "increment" as const, value: 1n } })),
+    });
+    const page = await visit(opened.door.port);
+    for (const from of [50, 100]) {
+      await page.getByRole("button", { name: "Next" }).click();
+      await row(page, all[from]!).waitFor();
+    }
+    const third = page.url();
+    expect(new URL(third).searchParams.get("page")).toBe("3");
+    await page.getByLabel("Search").pressSequentially("item.015", { delay: 200 }); // As one types.
+    await row(page, "item.0150").waitFor();
+    await row(page, "item.0100").waitFor({ state: "detached" });
+    await page.goBack();
+    await row(page, "item.0100").waitFor();
+    expect([page.url(), await page.getByLabel("Search").inputValue()]).toEqual([third, ""]);
+    await page.goBack();
+    await row(page, "item.0050").waitFor();
+    await page.goForward();
+    await row(page, "item.0100").waitFor();
+    await page.reload();
+    await row(page, "item.0100").waitFor();
+    await page.getByRole("button", { name: "Previous" }).click();
+    await row(page, "item.0050").waitFor();
+
+    const sent = await newTab();
+    await sent.goto(third);
+    await row(sent, "item.0100").waitFor();
+    await sent.getByText("Page 3", { exact: true }).waitFor();
+    await sent.getByRole("button", { name: "Previous" }).click(); // Nobody knows the second.
+    await row(sent, "item.0000").waitFor();
+    await sent.goto(third.replace(/from=[^&]*/, "from=forged"));
+    await row(sent, "item.0000").waitFor();
+    expect(new URL(sent.url()).search).toBe("");
+  });
+
+  it("forgets what it has told when it is no news any more", async () => {
+    await using opened = await open();
+    await opened.client.increment({ name: "visits" });
+    const page = await newTab();
+    await page.clock.install();
+    await page.goto(`http://127.0.0.1:${opened.door.port}/`);
+    await button(page, "visits", "increment").click();
+    await told(page).getByText("visits is now 2.").waitFor();
+    await page.clock.fastForward(11_000);
+    await expect.poll(() => told(page).textContent()).toBe("");
+  });
+
+  it.each([320, 768, 1024, 1440])(
+    "a wrong step moves nothing over the button, at %i pixels",
+    async (width) => {
+      await using opened = await open();
+      const page = await visit(opened.door.port, { viewport: { width, height: 800 } });
+      for (const step of ["1", "x"]) {
+        await page.getByLabel("Step").fill(step);
+        const field = (await page.getByLabel("Step").boundingBox())!;
+        const button = (await page.getByRole("button", { name: "New counter" }).boundingBox())!;
+        expect(field.x + field.width <= button.x || field.y + field.height <= button.y).toBe(true);
+      }
+      expect(await page.getByRole("alert").textContent()).toContain("A whole number from 1");
+      expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+    },
+  );
 
   it("keeps up with what others count, make and delete", async () => {
     await using opened = await open();
@@ -493,4 +578,11 @@ async function look(page: Page, state: "hidden" | "visible"): Promise<void> {
     Object.defineProperty(document, "visibilityState", { configurable: true, value: "${state}" });
     document.dispatchEvent(new Event("visibilitychange"));
   `);
+}
+
+/** What the buttons down and up say that they do. */
+async function titles(page: Page, name: string): Promise<(string | null)[]> {
+  return Promise.all(
+    (["decrement", "increment"] as const).map((does) => button(page, name, does).getAttribute("title")),
+  );
 }

@@ -75,6 +75,7 @@ describeWith([BROWSER], "a page that calls", () => {
     const page = await newTab();
     await page.goto(`http://${OTHER_NAME}:${opened.door.port}/`);
     await page.getByText("ORIGIN_NOT_ALLOWED").waitFor();
+    expect(await page.locator(".link").textContent()).toBe("Not allowed");
   });
 
   it("is not put into a frame of another site", async () => {
@@ -126,18 +127,22 @@ async function everyFlow(page: Page, { client }: Opened): Promise<void> {
   await page.getByRole("button", { name: "Create" }).click();
   await button(page, "seats", "increment").click();
   await shows(page, "seats", "9,007,199,254,740,993");
+  await button(page, "seats", "decrement").click();
+  await shows(page, "seats", "9,007,199,254,740,992");
+  await page.getByLabel("Step").fill("2");
   await button(page, "seats", "increment").click();
   await row(page, "seats").getByText("ABOVE_MAX").waitFor();
   expect(await row(page, "seats").getByRole("alert").textContent()).toContain(
-    "9007199254740993 + 1 is above the maximum 9007199254740993",
+    "9007199254740992 + 2 is above the maximum 9007199254740993",
   );
+  await page.getByLabel("Step").fill("1");
   await button(page, "seats", "set").click();
   await page.getByLabel("New value").fill("-3");
   await page.getByRole("dialog").getByRole("button", { name: "Set" }).click();
   await shows(page, "seats", "-3");
   await button(page, "seats", "decrement").click();
   await shows(page, "seats", "-4");
-  expect((await client.getCounter({ name: "seats" })).counter).toMatchObject({ value: -4n, revision: 4n });
+  expect((await client.getCounter({ name: "seats" })).counter).toMatchObject({ value: -4n, revision: 5n });
   await button(page, "seats", "edit").click();
   await page.getByLabel("Resets to").fill("7");
   await page.getByRole("button", { name: "Save" }).click();

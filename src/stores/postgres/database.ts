@@ -86,11 +86,12 @@ export class Database {
   /**
    * Run statements as one transaction.
    *
+   * @param begin  what begins it; see beginWaiting
    * @throws TallyError STORE_UNAVAILABLE: nothing was saved
    * @throws TallyError OUTCOME_UNKNOWN: the connection ended at COMMIT
    */
-  transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    return this.#transaction(this.#commits, BEGIN, work);
+  transaction<T>(work: (session: Session) => Promise<T>, begin = BEGIN): Promise<T> {
+    return this.#transaction(this.#commits, begin, work);
   }
 
   /** The same for maintenance: one at a time, and none waits for a commit, nor a commit for one. */
@@ -155,6 +156,16 @@ async function inTransaction<T>(
   }
 }
 
+/** What a transaction needs, whatever the defaults of its database and role are. */
+const LOCALLY = {
+  idle_in_transaction_session_timeout: "20s",
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+  jit: "off",
+  array_nulls: "on", // As arrayOf writes them.
+};
+
 /**
  * Begins every transaction that writes. The level is said because a database may have another as its default: here
  * each statement is to see what was committed before it. A process that hangs in the middle loses its locks.
@@ -162,17 +173,12 @@ async function inTransaction<T>(
  * Rows are always found by an index. Left alone, the planner takes whole tables while they are small, and keeps that
  * plan for a prepared statement until they are analyzed, which may be a million rows later.
  */
-export const BEGIN =
-  "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; " +
-  setLocally({
-    lock_timeout: "10s",
-    idle_in_transaction_session_timeout: "20s",
-    enable_seqscan: "off",
-    enable_hashjoin: "off",
-    enable_mergejoin: "off",
-    jit: "off",
-    array_nulls: "on", // As arrayOf writes them.
-  });
+export const BEGIN = beginWaiting(10_000);
+
+/** The same, with another time for which a lock is waited for. */
+export function beginWaiting(lockMs: number): string {
+  return `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ${setLocally({ lock_timeout: `${lockMs}`, ...LOCALLY })}`;
+}
 
 function setLocally(settings: Readonly<Record<string, string>>): string {
   const each = Object.entries(settings).map(([name, value]) => `set_config('${name}', '${value}', true)`);

@@ -26,6 +26,11 @@ export function isUnprepared(error: unknown): boolean {
   return UNPREPARED.has((error as ServerError).code ?? "");
 }
 
+/** A lock that another session holds was waited for as long as it may be: nothing was saved. */
+export function isLockTimeout(error: unknown): boolean {
+  return (error as ServerError).code === "55P03";
+}
+
 /** The name of the CHECK that refused, if one did. */
 export function checkViolated(error: unknown): string | undefined {
   const { code, constraint } = error as ServerError;

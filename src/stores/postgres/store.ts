@@ -17,6 +17,7 @@ import { Commits } from "./commits.ts";
 import { assertServed, type CopyHold, holdForCopy, SERVING_COLUMNS } from "./copy-lock.ts";
 import { PostgresCopying } from "./copying.ts";
 import { Database } from "./database.ts";
+import { LockedCounters } from "./locked.ts";
 import { Maintenance } from "./maintenance.ts";
 import { CounterReads } from "./reads.ts";
 import { RequestIds } from "./request-ids.ts";
@@ -54,7 +55,7 @@ export async function openPostgres(
     const log = new ChangeLog(database, retention.changeLogBytesMax);
     const maintenance = new Maintenance(database, clock, requestIds, log, warn, hold !== undefined);
     await maintenance.start();
-    const commits = new Commits(database, requestIds, log, decide);
+    const commits = new Commits(database, requestIds, log, new LockedCounters(database, clock, warn), decide);
     const copying = new PostgresCopying({ database, requestIds, log, maintenance, newUid, hold });
     return new PostgresStore(database, commits, log, maintenance, copying, options, shown);
   } catch (error) {

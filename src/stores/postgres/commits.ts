@@ -13,7 +13,7 @@ import type { ChangeLog } from "./change-log.ts";
 import { assertServed, SERVING_COLUMNS } from "./copy-lock.ts";
 import { CounterIds } from "./counter-ids.ts";
 import { BEGIN, beginWaiting, type Database } from "./database.ts";
-import { checkViolated, isConflict, isLockTimeout, toStoreError } from "./errors.ts";
+import { checkViolated, isConflict, isLockTimeout, isLost, toStoreError } from "./errors.ts";
 import type { LockedCounters } from "./locked.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { COUNTER_COLUMNS, DETAIL_COLUMNS, toCounter, toFixed } from "./rows.ts";
@@ -93,8 +93,9 @@ export class Commits {
   ): Promise<Outcomes> {
     // Before the transaction, because another connection gets them: who holds locks waits for no connection.
     const spareIds = await this.#ids.take(asked.touched.names.length);
+    let lostAt: number | undefined;
     for (let attempt = 1; ; ) {
-      const session = await this.#database.commitSession();
+      const session = await this.#database.commitSession(lostAt);
       try {
         const { outcomes, created } = await session.use(() =>
           this.#attempt(session, { ...asked, spareIds }, context, runMs),
@@ -106,6 +107,8 @@ export class Commits {
         else if (isLockTimeout(error)) {
           this.#ids.giveBack(spareIds);
           throw error;
+        } else if (isLost(error) && lostAt === undefined) {
+          lostAt = performance.now(); // Before COMMIT was sent, say while nobody used it: on another connection.
         } else if (!isConflict(error)) throw toStoreError(error);
         else if (++attempt > ATTEMPTS_MAX) {
           throw new TallyError(

@@ -26,6 +26,28 @@ export function isUnprepared(error: unknown): boolean {
   return UNPREPARED.has((error as ServerError).code ?? "");
 }
 
+/**
+ * The connection has ended, and what it was asked was not answered. Before COMMIT was sent, that certainly did nothing.
+ * Not when the time for an answer was over: to ask again would take as long.
+ */
+export function isLost(error: unknown): boolean {
+  if (error instanceof TallyError || error instanceof TypeError) return false;
+  const { code = "", message, severity } = error as ServerError;
+  if (severity !== undefined) return ENDED.test(code) || severity === "FATAL" || severity === "PANIC";
+  return error instanceof Error && !/timeout/i.test(message) && (NETWORK.test(code) || DRIVER.test(message));
+}
+
+/** The connection had ended before a statement was to be sent: the server has not got it. */
+export function isUnsent(error: unknown): boolean {
+  return isLost(error) && (error as ServerError).message === UNSENT;
+}
+
+/** Nobody is there to connect to, or he takes no connections now: it may be otherwise in a moment. */
+export function isAway(error: unknown): boolean {
+  const { code = "" } = error as ServerError;
+  return isLost(error) && !REFUSED.test(code);
+}
+
 /** A lock that another session holds was waited for as long as it may be: nothing was saved. */
 export function isLockTimeout(error: unknown): boolean {
   return (error as ServerError).code === "55P03";
@@ -63,6 +85,17 @@ const UNPREPARED = new Set([
   "26000", // invalid_sql_statement_name
   "42P05", // duplicate_prepared_statement
 ]);
+
+/** The server, or a pooler, ends the connection with this. */
+const ENDED = /^(08...|57P0[1-5]|25P0[34])$/;
+
+const NETWORK = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EAI_AGAIN)/;
+
+/** Who is let in, and into which database. */
+const REFUSED = /^(28...|3D000|42501)$/;
+
+/** What pg says of a connection that it knows to have ended. */
+const UNSENT = "Client has encountered a connection error and is not queryable";
 
 /** What pg says of connections without a code. */
 const DRIVER = /connection|timeout|client|socket|pool/i;

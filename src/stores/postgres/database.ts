@@ -119,6 +119,16 @@ export class Database {
     return this.#session(this.#commits, newerThan);
   }
 
+  /**
+   * Try whether it does what is asked of it, as reads or commits ask it.
+   *
+   * @throws the server's or the driver's error, or a TallyError
+   */
+  async probe(as: "reads" | "commits", work: (session: Session) => Promise<void>): Promise<void> {
+    const session = await this.#session(as === "reads" ? this.#reads : this.#commits);
+    await session.use(() => work(session));
+  }
+
   /** Give up all connections; those in use, and those that are waited for already, when they are given back. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -176,6 +186,7 @@ async function inTransaction<T>(
 
 /** What a transaction needs, whatever the defaults of its database and role are. */
 const LOCALLY = {
+  row_security: "off", // Where it would hide rows, an error says so.
   idle_in_transaction_session_timeout: "20s",
   enable_seqscan: "off",
   enable_hashjoin: "off",

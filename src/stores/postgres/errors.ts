@@ -64,14 +64,33 @@ export function toStoreError(error: unknown): unknown {
   if (error instanceof TallyError || error instanceof TypeError) return error; // A TypeError is a defect of ours.
   const { code, message } = error as ServerError;
   if (code === undefined && !(error instanceof Error && DRIVER.test(message))) return error; // And so is this.
-  return new TallyError(
-    "STORE_UNAVAILABLE",
-    `PostgreSQL could not do it (${code ?? message}); nothing was saved`,
-    {
-      cause: error,
-    },
-  );
+  return new TallyError("STORE_UNAVAILABLE", `${reasonOf(error)}; nothing was saved`, { cause: error });
 }
+
+/** What is in the way, in a phrase for everybody: nothing of the server's own words, which name people and hosts. */
+export function reasonOf(error: unknown): string {
+  const { code, message } = error as ServerError;
+  const known = REASONS.find(([codes]) => codes.test(code ?? ""))?.[1];
+  if (known !== undefined) return `PostgreSQL ${known} (${code})`;
+  if (code !== undefined) return `PostgreSQL could not do it (${code})`;
+  return /timeout/i.test(message) ? "PostgreSQL does not answer in time" : "PostgreSQL ended the connection";
+}
+
+/** By SQLSTATE, or Node's code for a network error. */
+const REASONS: readonly (readonly [codes: RegExp, phrase: string])[] = [
+  [/^53100$/, "has no room left on its disk"],
+  [/^53300$/, "has no connection free"],
+  [/^53/, "lacks resources"],
+  [/^57P03$/, "is starting or stopping"],
+  [/^(57P0[1-5]|25P0[34]|08...|ECONNRESET|EPIPE)$/, "ended the connection"],
+  [/^57014$/, "was told to cancel it"],
+  [/^(28...)$/, "does not let this server in"],
+  [/^(3D000|3F000|42P01|42703)$/, "does not have the database or the tables as they were"],
+  [/^42501$/, "does not give the privileges that are needed; the log names them"],
+  [/^25006$/, "takes no writes: it is a standby, or read-only"],
+  [/^55P03$/, "has a lock on it that another session does not let go of"],
+  [/^E[A-Z_]+$/, "cannot be reached"],
+];
 
 /** See https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const CONFLICTS = new Set([

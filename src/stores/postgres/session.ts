@@ -49,15 +49,20 @@ export class Session {
   async send(
     { text, name }: Statement,
     values: readonly unknown[] = [],
-    { prepared = true } = {},
+    { prepared = true, timeoutMs }: { prepared?: boolean; timeoutMs?: number } = {},
   ): Promise<readonly Row[]> {
-    const query = { text, values: [...values], ...(prepared && this.#preparing.prepares && { name }) };
+    const named = prepared && this.#preparing.prepares && { name };
+    const query = { text, values: [...values], ...named, query_timeout: timeoutMs };
     return (await this.#client.query<Row>(query)).rows;
   }
 
   /** Send what has no parameters; it may be several statements, one after another. */
-  async simply(sql: string): Promise<void> {
-    await this.#client.query(sql);
+  async simply(sql: string, timeoutMs?: number): Promise<void> {
+    const query: pg.QueryConfig & { query_timeout?: number | undefined } = {
+      text: sql,
+      query_timeout: timeoutMs,
+    };
+    await this.#client.query(query);
   }
 
   /** Undo what the transaction did. */

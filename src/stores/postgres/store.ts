@@ -12,6 +12,7 @@ import type {
   StoreTraits,
 } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
+import { assertAccess } from "./access.ts";
 import { ChangeLog } from "./change-log.ts";
 import { Commits } from "./commits.ts";
 import { assertServed, type CopyHold, holdForCopy, SERVING_COLUMNS } from "./copy-lock.ts";
@@ -19,6 +20,7 @@ import { PostgresCopying } from "./copying.ts";
 import { Database } from "./database.ts";
 import { LockedCounters } from "./locked.ts";
 import { Maintenance } from "./maintenance.ts";
+import { Probe } from "./probe.ts";
 import { CounterReads } from "./reads.ts";
 import { RequestIds } from "./request-ids.ts";
 import { assertUpToDate, migrate, SCHEMA_VERSION, versionFound } from "./schema.ts";
@@ -43,6 +45,7 @@ export async function openPostgres(
   const database = new Database(connection, schema, COMMITS_IN_FLIGHT, warn);
   let hold: CopyHold | undefined;
   try {
+    await assertAccess(database);
     if (purpose === "copyFrom") await assertThere(database);
     if (!migrates) await assertUpToDate(database);
     const migratedFrom = await migrate(database);
@@ -88,6 +91,7 @@ class PostgresStore implements Store {
   readonly #log: ChangeLog;
   readonly #maintenance: Maintenance;
   readonly #reads: CounterReads;
+  readonly #probe: Probe;
   readonly #options: StoreOptions;
   #closing: Promise<void> | undefined;
 
@@ -107,6 +111,7 @@ class PostgresStore implements Store {
     this.#maintenance = maintenance;
     this.#options = options;
     this.#reads = new CounterReads(database);
+    this.#probe = new Probe(database);
     const { serverVersion, sentence } = database.durability;
     this.traits = {
       title: `PostgreSQL ${serverVersion}, ${shown}`,
@@ -153,6 +158,16 @@ class PostgresStore implements Store {
   async maintain(): Promise<boolean> {
     this.#assertOpen();
     return this.#maintenance.maintain();
+  }
+
+  async probeReads(): Promise<void> {
+    this.#assertOpen();
+    await this.#probe.reads();
+  }
+
+  async probeWrites(thorough: boolean): Promise<void> {
+    this.#assertOpen();
+    await this.#probe.writes(thorough);
   }
 
   close(): Promise<void> {

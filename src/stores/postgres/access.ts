@@ -55,12 +55,14 @@ export function toAccess([row]: readonly Row[]): Access {
  */
 export async function assertAccess(database: Database): Promise<void> {
   const access = toAccess(await database.read(accessStatement(database), accessValues(database)));
-  if (access.missing.length > 0) throw unusable(missingSentence(access, database.schema), DENIED);
-  if (access.filtered.length > 0) throw unusable(filteredSentence(access, database.schema), DENIED);
+  if (access.missing.length > 0) throw denied(missingSentence(access, database.schema));
+  if (access.filtered.length > 0) throw denied(filteredSentence(access, database.schema));
 }
 
-/** PostgreSQL's own code for insufficient_privilege. */
-const DENIED = Object.assign(new Error("privileges are missing"), { code: "42501" });
+/** With PostgreSQL's own code for insufficient_privilege. */
+function denied(todo: string): TallyError {
+  return unusable(`${todo}.`, Object.assign(new Error(todo), { code: "42501", todo }));
+}
 
 /** What keeps reads from being answered, and truly. @throws TallyError STORE_UNAVAILABLE */
 export function assertReads(access: Access, schema: string): void {
@@ -92,8 +94,8 @@ function missingSentence({ role, missing }: Access, schema: string): string {
   const grants = missing.length > GRANTS_MAX ? grantAll(schema) : grantEach(missing, schema);
   const shown = missing.slice(0, GRANTS_MAX).join(", ");
   const more = missing.length > GRANTS_MAX ? ` and ${missing.length - GRANTS_MAX} more` : "";
-  const lacking = `The role "${role}" lacks ${shown}${more} in the schema "${schema}"`;
-  return `${lacking}; let its owner run: ${grants.map((grant) => `${grant} TO "${role}"`).join("; ")}.`;
+  const lacking = `the role "${role}" lacks ${shown}${more} in the schema "${schema}"`;
+  return `${lacking}; let its owner run: ${grants.map((grant) => `${grant} TO "${role}"`).join("; ")}`;
 }
 
 const GRANTS_MAX = 4;
@@ -116,19 +118,19 @@ function grantAll(schema: string): string[] {
 
 function filteredSentence({ role, filtered }: Access, schema: string): string {
   return (
-    `Row level security hides rows of ${filtered.join(", ")} in the schema "${schema}" from the role "${role}", so that ` +
+    `row level security hides rows of ${filtered.join(", ")} in the schema "${schema}" from the role "${role}", so that ` +
     `counters would be missing without a word; let its owner run: ALTER TABLE "${schema}".${filtered[0]} DISABLE ROW ` +
-    `LEVEL SECURITY${filtered.length > 1 ? " (and so on)" : ""}, or a superuser: ALTER ROLE "${role}" BYPASSRLS.`
+    `LEVEL SECURITY${filtered.length > 1 ? " (and so on)" : ""}, or a superuser: ALTER ROLE "${role}" BYPASSRLS`
   );
 }
 
 const ACCESS = `WITH needed AS (
-    SELECT relation, privilege, c.oid, c.relkind
-    FROM unnest($2::text[], $3::text[]) AS n (relation, privilege)
+    SELECT relation, privilege, place, c.oid, c.relkind
+    FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS n (relation, privilege, place)
     LEFT JOIN pg_namespace AS s ON s.nspname = $1
     LEFT JOIN pg_class AS c ON c.relnamespace = s.oid AND c.relname = n.relation
   ), judged AS (
-    SELECT relation, privilege, oid, relkind,
+    SELECT relation, privilege, place, oid, relkind,
       CASE
         WHEN oid IS NULL THEN true
         WHEN relkind = 'S' THEN has_sequence_privilege(oid, 'USAGE, UPDATE')
@@ -142,6 +144,6 @@ const ACCESS = `WITH needed AS (
   SELECT current_user::text AS role,
     coalesce((SELECT has_schema_privilege(s.oid, 'USAGE') FROM pg_namespace AS s WHERE s.nspname = $1), true) AS usable,
     coalesce((SELECT array_agg(DISTINCT relation) FROM judged WHERE oid IS NULL), '{}') AS absent,
-    coalesce((SELECT array_agg(privilege || ' ON ' || relation) FROM judged WHERE NOT may), '{}') AS missing,
+    coalesce((SELECT array_agg(privilege || ' ON ' || relation ORDER BY place) FROM judged WHERE NOT may), '{}') AS missing,
     coalesce((SELECT array_agg(DISTINCT relation) FROM judged WHERE relkind = 'r' AND row_security_active(oid)), '{}')
       AS filtered`;

@@ -80,7 +80,8 @@ const WRITTEN = [
   ...["@request_id_generations", "@request_ids"],
 ];
 
-const TIMEOUT_MS = 2_000;
+/** Longer than a lock is waited for, by reads too. */
+const TIMEOUT_MS = 3_000;
 const LOCK_MS = 1_000;
 const ASKED = { prepared: false, timeoutMs: TIMEOUT_MS };
 

@@ -23,7 +23,7 @@ import { Maintenance } from "./maintenance.ts";
 import { Probe } from "./probe.ts";
 import { CounterReads } from "./reads.ts";
 import { RequestIds } from "./request-ids.ts";
-import { assertUpToDate, migrate, SCHEMA_VERSION, versionFound } from "./schema.ts";
+import { assertUpToDate, assertWhole, migrate, SCHEMA_VERSION, versionFound } from "./schema.ts";
 import { startFailure } from "./start-failure.ts";
 import { parseUrl } from "./url.ts";
 
@@ -52,8 +52,9 @@ export async function openPostgres(
     if (migratedFrom !== undefined) {
       warn(`The schema "${schema}" was of version ${migratedFrom} and now is of ${SCHEMA_VERSION}.`);
     }
+    await assertWhole(database);
     if (purpose !== "serve") hold = await holdForCopy(database);
-    if (purpose !== "copyTo") await assertWhole(database, hold !== undefined);
+    if (purpose !== "copyTo") await assertServable(database, hold !== undefined);
     const requestIds = new RequestIds(database, retention);
     const log = new ChangeLog(database, retention.changeLogBytesMax);
     const maintenance = new Maintenance(database, clock, requestIds, log, warn, hold !== undefined);
@@ -76,7 +77,7 @@ async function assertThere(database: Database): Promise<void> {
 }
 
 /** Refuse a store that has half a copy, and to serve one that a copy has. */
-async function assertWhole(database: Database, held: boolean): Promise<void> {
+async function assertServable(database: Database, held: boolean): Promise<void> {
   const [row] = await database.read(database.statement(`SELECT ${SERVING_COLUMNS(database.schema)}`));
   assertServed(held ? { ...row, free: true } : row!);
 }

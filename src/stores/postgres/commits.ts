@@ -174,8 +174,8 @@ export class Commits {
     const wholes = [...touched.whole].filter((index) => wanted === undefined || wanted.has(index));
     const whole = wholes.map((index) => touched.names[index]!);
     const [, rows, details, records, [moment]] = await Promise.all([
-      session.simply(beginWaiting(lockMs)),
-      session.send(this.#lock, [names]),
+      session.simply(beginWaiting(lockMs), BEGUN_MS),
+      session.send(this.#lock, [names], { timeoutMs: LOADED_MS }),
       whole.length === 0 ? [] : session.send(this.#details, [whole]),
       given.length === 0 ? [] : session.send(...this.#requestIds.find(given)),
       session.send(this.#moment),
@@ -247,6 +247,10 @@ function indexesOf({ calls }: Batch, { counterOf }: Touched, only: ReadonlySet<n
 
 /** There is more in the store now than what was copied into it. */
 const SERVED = "UPDATE @copying SET source_id = NULL, source_state = NULL, progress = NULL, ended = NULL";
+
+/** When nothing has come back by then, nothing will: what is on its way to the server gets lost. */
+const BEGUN_MS = 5_000;
+const LOADED_MS = 10_000;
 
 /** How often a batch is decided again because others were quicker. Each time at least one of them got on. */
 const ATTEMPTS_MAX = 20;

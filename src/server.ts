@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from "uuid";
 import { type Address, type Config, formatAddress } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { startMaintenance } from "./service/maintenance.ts";
+import { type Readiness, watchReadiness } from "./service/readiness.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
 import { StartError, type StartReason, storeStartFailure } from "./start-error.ts";
@@ -62,7 +63,18 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
     opened.push({ close: () => maintenance.close() });
 
     const logFailure = seldom(clock, (err) => log("store.commit_failed", { err }));
-    const writer = new Writer(store, clock, writerLimitsOf(config), logFailure);
+    let tellDoors = (_: Readiness) => {}; // Once there are some.
+    const readiness = watchReadiness(store, clock, {
+      everyMs: READINESS_EVERY_MS,
+      onChange(now, err) {
+        tellDoors(now);
+        const { reads, writes } = now;
+        if (writes === undefined) log("store.ready");
+        else log("store.not_ready", { reads: reads ?? "ok", writes, err });
+      },
+    });
+    opened.push({ close: async () => readiness.close() });
+    const writer = new Writer(readiness.store, clock, writerLimitsOf(config), logFailure);
     opened.push({ close: () => writer.drain() });
 
     const { openDoors } = await loading;
@@ -72,7 +84,7 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
       grpcListen,
       certificate,
       allowOrigins,
-      store,
+      store: readiness.store,
       writer,
       clock,
       log,
@@ -82,6 +94,8 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
       throw toListenError(error, config);
     });
     opened.push({ close: (graceMs) => doors.drain(graceMs) });
+    tellDoors = (now) => doors.setReadiness(now);
+    tellDoors(readiness.current);
     doors.setServing(true);
 
     let closing: Promise<void> | undefined;
@@ -126,6 +140,7 @@ interface Closable {
 }
 
 const MAINTENANCE_EVERY_MS = 1_000;
+const READINESS_EVERY_MS = 1_000;
 
 /** Before anything else, so that a server that cannot start makes no file. */
 async function openCertificateOf(

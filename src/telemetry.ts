@@ -24,8 +24,13 @@ export const LOG_EVENTS = {
   "store.warning": ["warn", "The store warns."],
   "store.commit_failed": [
     "error",
-    "A commit failed, as its callers were told. More within ten seconds are not logged. Is the disk full?",
+    "A commit failed, as its callers were told; `err` says why. More within ten seconds are not logged.",
   ],
+  "store.not_ready": [
+    "error",
+    "The store does not answer, or takes no changes; /readyz says so while that lasts.",
+  ],
+  "store.ready": ["info", "The store answers and takes changes again."],
   "store.failed": [
     "fatal",
     "The store failed; the process ends, because what it knows may differ from what the disk has. Start it again.",

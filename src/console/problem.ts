@@ -95,7 +95,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   ROW_CORRUPT: "The other counters work. Restore this one from a backup.",
   QUEUE_FULL: "The server is busy. Try again in a moment.",
   REQUEST_IDS_FULL: "Try again later, or give the server more room for request ids.",
-  STORE_UNAVAILABLE: "Look whether the server's disk is full, then try again.",
+  STORE_UNAVAILABLE:
+    "Try again in a moment. If that does not help, the server's log says what its store lacks.",
   OUTCOME_UNKNOWN: "Look at the value before you try again.",
   INTERNAL_ERROR: "This is a defect in Tally: please report it, with the server's log.",
 };

@@ -39,6 +39,8 @@ export interface Context {
   readonly uidSeed: string;
   /** By operation: refusals that the database itself has given to operations which the rule accepts. */
   readonly vetoed?: ReadonlyMap<number, Refusal>;
+  /** By call: those that are judged now; the outcomes of the others stay as they were made. All, unless given. */
+  readonly only?: ReadonlySet<number> | undefined;
 }
 
 /** What to write, all of it in one atomic step. In columns by counter, so by index in `Loaded.names`. */
@@ -109,6 +111,10 @@ export function decideBatch(
   let first = 0;
   for (let c = 0; c < batch.calls.count; c++) {
     const call = callAt(batch.calls, c);
+    if (context.only !== undefined && !context.only.has(c)) {
+      first = call.end;
+      continue;
+    }
     const key = loaded.keys[c];
     const op = call.single ? judged.op(first) : undefined;
     const record = key === undefined ? undefined : (answers.get(key) ?? loaded.answered.get(key));

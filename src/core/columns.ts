@@ -132,6 +132,25 @@ export function newOutcomes(
   };
 }
 
+/** Take over what became of call c, whose operations are `first` to `end`, from outcomes of the same batch. */
+export function takeOutcomes(into: Outcomes, from: Outcomes, c: number, first: number, end: number): void {
+  for (const column of ["values", "previous"] as const)
+    into[column].set(from[column].subarray(first, end), first);
+  into.revisions.set(from.revisions.subarray(first, end), first);
+  for (let i = first; i < end; i++) {
+    const [refusal, counter] = [from.refusals.get(i), from.counters.get(i)];
+    if (refusal !== undefined) into.refusals.set(i, refusal);
+    if (counter !== undefined) into.counters.set(i, counter);
+  }
+  const refusal = from.callRefusals.get(c);
+  if (refusal !== undefined) into.callRefusals.set(c, refusal);
+  into.times[c] = from.times[c]!;
+  into.replayed[c] = from.replayed[c]!;
+  into.uids[c] = from.uids[c]!;
+  into.headroomUp[c] = from.headroomUp[c]!;
+  into.headroomDown[c] = from.headroomDown[c]!;
+}
+
 type WritableOpColumns = OpColumns & { readonly extras: Map<number, OpExtras> };
 
 /** @param buffer  what the columns are laid over: one that crossed threads, or a new one of zeros */

@@ -105,6 +105,9 @@ export function messageOf(refusal: Refusal): string {
     case "DRAINING":
       return "The service is shutting down and did not apply this; retry on another connection.";
     case "STORE_UNAVAILABLE":
+      if (refusal.retryAfterMs !== undefined) {
+        return "Another session of the database has locked this; it was certainly not applied. Retry with the same request_id, after the given delay.";
+      }
       return "The store could not take this and certainly did not apply it; retry with the same request_id.";
     case "OUTCOME_UNKNOWN":
       return "The store failed while committing: this may or may not be applied. Retry with the same request_id.";

@@ -108,6 +108,20 @@ export interface Store {
    */
   maintain(): Promise<boolean>;
 
+  /**
+   * Find out whether reads are answered now. Costs little; asked once a second, and not again before it has settled.
+   *
+   * @throws TallyError STORE_UNAVAILABLE  what is in the way: a phrase for everybody, and a cause for the log
+   */
+  probeReads(): Promise<void>;
+
+  /**
+   * Find out whether a change would be taken now. Likewise.
+   *
+   * @param thorough  find out by writing something, which changes nothing, what cannot be seen without
+   */
+  probeWrites(thorough: boolean): Promise<void>;
+
   /** What `tally copy` needs of a store, beside what everybody reads. */
   readonly copying: Copying;
 

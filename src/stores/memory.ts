@@ -150,6 +150,14 @@ export class MemoryStore implements Store, Copying {
     this.#copy = { ...this.#copy!, ended: true };
   }
 
+  async probeReads(): Promise<void> {
+    this.#assertOpen();
+  }
+
+  async probeWrites(): Promise<void> {
+    this.#assertOpen();
+  }
+
   async maintain(): Promise<boolean> {
     this.#assertOpen();
     const plan = this.#requestIds.plan(this.#runMs());

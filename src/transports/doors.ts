@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions, Server as TlsServer } from "node:tls";
 import type { Clock } from "../core/clock.ts";
+import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Log } from "../telemetry.ts";
@@ -57,6 +58,8 @@ export interface Doors {
   readonly grpcPort: number;
   /** What health checks are told, on every door; false at first. */
   setServing(serving: boolean): void;
+  /** Likewise: what is known of the store. */
+  setReadiness(store: Readiness): void;
   /**
    * Close: health says NOT_SERVING, connections are told to go away, calls in flight are answered.
    *
@@ -142,6 +145,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     port: listeners[0]!.port,
     grpcPort: listeners.at(-1)!.port,
     setServing: (serving) => health.setServing(serving),
+    setReadiness: (store) => health.setStore(store),
     drain(graceMs) {
       drained ??= closeAll(graceMs);
       return drained;

@@ -95,13 +95,19 @@ async function answer(
   }
 }
 
-/** Whether the process is alive, and whether it takes calls: for probes that speak HTTP only. */
+/**
+ * Whether the process is alive, and whether it answers calls, or with `?writes` takes changes too: for probes that
+ * speak HTTP only.
+ */
 function healthRoute(health: Health): HttpRoute {
-  return ({ url, method }, response) => {
-    if (url !== "/livez" && url !== "/readyz") return false;
+  return ({ url = "", method }, response) => {
+    const [path, query = ""] = url.split("?", 2);
+    if (path !== "/livez" && path !== "/readyz") return false;
     if (method !== "GET" && method !== "HEAD") return text(response, 405, "use GET", { allow: "GET, HEAD" });
-    if (url === "/readyz" && !health.serving) return text(response, 503, "not serving");
-    return text(response, 200, "ok");
+    if (path === "/livez") return text(response, 200, "ok");
+    if (!READYZ_QUERIES.has(query)) return text(response, 400, "expected /readyz or /readyz?writes");
+    const reason = health.reason(query === "" ? "reads" : "writes");
+    return reason === undefined ? text(response, 200, "ok") : text(response, 503, reason);
   };
 }
 
@@ -119,6 +125,9 @@ export function refusalsLogged(log: Log): HttpRoute {
     return false;
   };
 }
+
+/** A probe that is mistyped must not be one that asks for less. */
+const READYZ_QUERIES: ReadonlySet<string> = new Set(["", "writes", "writes="]);
 
 const notFound: HttpRoute = (_, response) => {
   sendRefusal(response, { code: "PATH_NOT_FOUND" });

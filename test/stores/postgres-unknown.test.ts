@@ -51,13 +51,25 @@ describeWith([POSTGRES], "a connection to PostgreSQL that ends", () => {
     expect(await store.get(["after"])).toMatchObject([{ value: 5n, revision: 1 }]);
   });
 
-  it("before COMMIT: certainly not saved", async () => {
+  it("before COMMIT: asked again on another connection, and counted once", async () => {
     let cut = 0;
     proxy.cutsAt = (sql) => /^BEGIN/i.test(sql) && cut++ === 0;
+    const asked = single(increment("once", 5n), { id: "r" });
+    expect((await commit(store, asked))[0]).toMatchObject({
+      replayed: false,
+      results: [{ value: 5n, revision: 1 }],
+    });
+    proxy.cutsAt = () => false;
+    expect(cut).toBe(2);
+  });
+
+  it("before COMMIT, and so does the next: certainly not saved", async () => {
+    let cut = 0;
+    proxy.cutsAt = (sql) => /^BEGIN/i.test(sql) && cut++ < 2;
     const asked = single(increment("early", 5n), { id: "r" });
     await expect(commit(store, asked)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
     proxy.cutsAt = () => false;
-    expect(cut).toBe(1);
+    expect(cut).toBe(2);
     expect(await store.get(["early"])).toEqual([undefined]);
     expect((await commit(store, asked))[0]).toMatchObject({ replayed: false, results: [{ value: 5n }] });
   });

@@ -43,6 +43,47 @@ describe("health", () => {
     expect(await check(opened.client, name)).toEqual({ status: "NOT_SERVING" });
   });
 
+  it("follows the store: /readyz and every call with reads, /readyz?writes with changes too", async () => {
+    await using opened = await open();
+    const { door, client } = opened;
+    const readyz = async (query = "", init: RequestInit = {}) => {
+      const response = await fetch(`http://127.0.0.1:${door.port}/readyz${query}`, init);
+      return [response.status, await response.text()];
+    };
+    const stream = watch(client, "tally.v1.CounterService");
+    stream.on("error", () => {});
+    expect(await next(stream)).toBe("SERVING");
+    door.setReadiness({ reads: undefined, writes: "the disk is full" });
+    expect(await readyz()).toEqual([200, "ok\n"]);
+    expect(await readyz("?writes")).toEqual([503, "the disk is full\n"]);
+    expect(await readyz("?writes", { method: "HEAD" })).toEqual([503, ""]);
+    expect(await readyz("?write")).toEqual([400, "expected /readyz or /readyz?writes\n"]);
+    expect(await check(client, "")).toEqual({ status: "SERVING" });
+
+    const gone = next(stream);
+    door.setReadiness({
+      reads: "the store does not answer in time",
+      writes: "the store does not answer in time",
+    });
+    expect(await gone).toBe("NOT_SERVING");
+    for (const query of ["", "?writes"]) {
+      expect(await readyz(query)).toEqual([503, "the store does not answer in time\n"]);
+    }
+    expect(await check(client, "tally.v1.CounterService")).toEqual({ status: "NOT_SERVING" });
+    const { statuses } = fromBinary(
+      HealthListResponseSchema,
+      await client.raw("/grpc.health.v1.Health/List", new Uint8Array()),
+    );
+    expect(new Set(Object.values(statuses).map(({ status }) => status))).toEqual(new Set([2]));
+    expect((await fetch(`http://127.0.0.1:${door.port}/livez`)).status).toBe(200);
+
+    const back = next(stream);
+    door.setReadiness({ reads: undefined, writes: undefined });
+    expect(await back).toBe("SERVING");
+    expect(await readyz("?writes")).toEqual([200, "ok\n"]);
+    stream.cancel();
+  });
+
   it("is NOT_FOUND for a service that is not here", async () => {
     await using opened = await open();
     expect(await refusal(check(opened.client, "other.Service"))).toMatchObject({ status: "NOT_FOUND" });

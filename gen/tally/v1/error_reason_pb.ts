@@ -175,7 +175,9 @@ export const ErrorReason = {
 
   /**
    * UNAVAILABLE. The store could not take the change and certainly did not
-   * (disk full, say). Retry with the same request_id.
+   * (disk full, say). Retry with the same request_id; after the delay in
+   * RetryInfo, where there is one: another session of the database keeps the
+   * counter locked.
    *
    * @generated from enum value: STORE_UNAVAILABLE = 18;
    */

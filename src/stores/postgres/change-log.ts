@@ -1,4 +1,5 @@
 import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.ts";
+import { TallyError } from "../../core/errors.ts";
 import type { ChangePage, StoredChange } from "../../service/store.ts";
 import { packChanges, unpackChanges } from "../packed-changes.ts";
 import type { Database } from "./database.ts";
@@ -160,7 +161,9 @@ export class ChangeLog {
   async since(session: Session, cursor: string, limit: number): Promise<ChangePage> {
     const { openingsAfter, position } = parseCursor(cursor);
     const [row] = await session.send(this.#floor);
-    const floor = row!.floor as bigint;
+    if (row === undefined)
+      throw new TallyError("STORE_UNAVAILABLE", 'the table "service_state" has lost its row');
+    const floor = row.floor as bigint;
     if (openingsAfter !== undefined || position < floor) {
       const from = openingsAfter === undefined ? floor : position;
       const page = await session.send(this.#openings, [openingsAfter ?? 0n, limit]);

@@ -1,12 +1,20 @@
-import { type Context, type decideBatch, type Loaded, requestKeys, touchedBy } from "../../core/batch.ts";
+import {
+  type Context,
+  type decideBatch,
+  type Loaded,
+  requestKeys,
+  type Touched,
+  touchedBy,
+} from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { Counter, Fixed } from "../../core/counter.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { assertServed, SERVING_COLUMNS } from "./copy-lock.ts";
 import { CounterIds } from "./counter-ids.ts";
-import { BEGIN, type Database } from "./database.ts";
-import { checkViolated, isConflict, toStoreError } from "./errors.ts";
+import { BEGIN, beginWaiting, type Database } from "./database.ts";
+import { checkViolated, isConflict, isLockTimeout, isLost, toStoreError } from "./errors.ts";
+import type { LockedCounters } from "./locked.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { COUNTER_COLUMNS, DETAIL_COLUMNS, toCounter, toFixed } from "./rows.ts";
 import type { Call, Session, Statement } from "./session.ts";
@@ -29,6 +37,7 @@ export class Commits {
   readonly #log: ChangeLog;
   readonly #writes: CounterWrites;
   readonly #ids: CounterIds;
+  readonly #locked: LockedCounters;
   readonly #lock: Statement;
   readonly #details: Statement;
   readonly #moment: Statement;
@@ -36,7 +45,14 @@ export class Commits {
   readonly #served: Statement;
 
   /** @param decide  the rule; tests put another in its place */
-  constructor(database: Database, requestIds: RequestIds, log: ChangeLog, decide: typeof decideBatch) {
+  constructor(
+    database: Database,
+    requestIds: RequestIds,
+    log: ChangeLog,
+    locked: LockedCounters,
+    decide: typeof decideBatch,
+  ) {
+    this.#locked = locked;
     this.#database = database;
     this.#decide = decide;
     this.#requestIds = requestIds;
@@ -61,23 +77,39 @@ export class Commits {
    *
    * @param runMs  the running time of the service, in milliseconds
    */
-  async commit(batch: Batch, uidSeed: string, runMs: number): Promise<Outcomes> {
+  commit(batch: Batch, uidSeed: string, runMs: number): Promise<Outcomes> {
     const vetoed = new Map<number, Refusal>();
     const touched = touchedBy(batch);
+    return this.#locked.commit(batch, touched, (only, lockMs) =>
+      this.#commit({ batch, touched, only, lockMs }, { uidSeed, vetoed, only }, runMs),
+    );
+  }
+
+  /** @throws the server's error when a lock could not be had; else as a store does */
+  async #commit(
+    asked: Omit<Asked, "spareIds">,
+    context: Omit<Context, "now"> & { readonly vetoed: Map<number, Refusal> },
+    runMs: number,
+  ): Promise<Outcomes> {
     // Before the transaction, because another connection gets them: who holds locks waits for no connection.
-    const spareIds = await this.#ids.take(touched.names.length);
+    const spareIds = await this.#ids.take(asked.touched.names.length);
+    let lostAt: number | undefined;
     for (let attempt = 1; ; ) {
-      const session = await this.#database.commitSession();
+      const session = await this.#database.commitSession(lostAt);
       try {
-        const asked = { batch, touched, spareIds };
         const { outcomes, created } = await session.use(() =>
-          this.#attempt(session, asked, { uidSeed, vetoed }, runMs),
+          this.#attempt(session, { ...asked, spareIds }, context, runMs),
         );
         this.#ids.giveBack(spareIds.slice(created));
         return outcomes;
       } catch (error) {
-        if (error instanceof Vetoed) vetoed.set(error.op, error.refusal);
-        else if (!isConflict(error)) throw toStoreError(error);
+        if (error instanceof Vetoed) context.vetoed.set(error.op, error.refusal);
+        else if (isLockTimeout(error)) {
+          this.#ids.giveBack(spareIds);
+          throw error;
+        } else if (isLost(error) && lostAt === undefined) {
+          lostAt = performance.now(); // Before COMMIT was sent, say while nobody used it: on another connection.
+        } else if (!isConflict(error)) throw toStoreError(error);
         else if (++attempt > ATTEMPTS_MAX) {
           throw new TallyError(
             "STORE_UNAVAILABLE",
@@ -92,12 +124,13 @@ export class Commits {
   /** @returns also how many of the spare ids are in use now */
   async #attempt(
     session: Session,
-    { batch, touched, spareIds }: Asked,
+    asked: Asked,
     context: Omit<Context, "now">,
     runMs: number,
   ): Promise<{ outcomes: Outcomes; created: number }> {
+    const { batch, spareIds } = asked;
     try {
-      const { loaded, taken, now, copied } = await this.#load(session, batch, touched, runMs);
+      const { loaded, taken, now, copied } = await this.#load(session, asked, runMs);
       const decided = this.#decide(batch, loaded.facts, { ...context, now });
       const { outcomes, save } = decided;
       if (save.changed.length === 0 && save.answers.size === 0) {
@@ -131,13 +164,18 @@ export class Commits {
   }
 
   /** Lock and load. Request ids are looked for, and the time and the order taken, when all locks are held. */
-  async #load(session: Session, batch: Batch, touched: Touched, runMs: number) {
+  async #load(session: Session, { batch, touched, only, lockMs }: Asked, runMs: number) {
     const keys = requestKeys(batch, touched);
-    const given = keys.filter((key) => key !== undefined);
-    const whole = [...touched.whole].map((index) => touched.names[index]!);
+    const given = keys.filter(
+      (key, c): key is string => key !== undefined && (only === undefined || only.has(c)),
+    );
+    const wanted = only === undefined ? undefined : indexesOf(batch, touched, only);
+    const names = wanted === undefined ? touched.names : [...wanted].map((index) => touched.names[index]!);
+    const wholes = [...touched.whole].filter((index) => wanted === undefined || wanted.has(index));
+    const whole = wholes.map((index) => touched.names[index]!);
     const [, rows, details, records, [moment]] = await Promise.all([
-      session.simply(BEGIN),
-      session.send(this.#lock, [touched.names]),
+      session.simply(beginWaiting(lockMs), BEGUN_MS),
+      session.send(this.#lock, [names], { timeoutMs: LOADED_MS }),
       whole.length === 0 ? [] : session.send(this.#details, [whole]),
       given.length === 0 ? [] : session.send(...this.#requestIds.find(given)),
       session.send(this.#moment),
@@ -187,17 +225,32 @@ export class Commits {
   }
 }
 
-/** A batch, what it touches, and an id for each counter that it might make. */
+/** A batch, what it touches, which of its calls are meant, and an id for each counter that it might make. */
 interface Asked {
   readonly batch: Batch;
   readonly touched: Touched;
+  /** All when undefined. */
+  readonly only: ReadonlySet<number> | undefined;
+  /** How long a lock is waited for. */
+  readonly lockMs: number;
   readonly spareIds: readonly bigint[];
 }
 
-type Touched = ReturnType<typeof touchedBy>;
+/** The counters that some calls touch, by their indexes in `touched.names`. */
+function indexesOf({ calls }: Batch, { counterOf }: Touched, only: ReadonlySet<number>): Set<number> {
+  const indexes = new Set<number>();
+  for (const c of only) {
+    for (let i = c === 0 ? 0 : calls.ends[c - 1]!; i < calls.ends[c]!; i++) indexes.add(counterOf[i]!);
+  }
+  return indexes;
+}
 
 /** There is more in the store now than what was copied into it. */
 const SERVED = "UPDATE @copying SET source_id = NULL, source_state = NULL, progress = NULL, ended = NULL";
+
+/** When nothing has come back by then, nothing will: what is on its way to the server gets lost. */
+const BEGUN_MS = 5_000;
+const LOADED_MS = 10_000;
 
 /** How often a batch is decided again because others were quicker. Each time at least one of them got on. */
 const ATTEMPTS_MAX = 20;

@@ -1,4 +1,5 @@
 import { ChangeColumns } from "../../core/change.ts";
+import { TallyError } from "../../core/errors.ts";
 import type {
   Copying,
   ExportHead,
@@ -50,8 +51,8 @@ export class PostgresCopying implements Copying {
       const [ends] = await session.send(this.#statement(LOG_ENDS));
       requestIds.learn(await session.send(...requestIds.look));
       const generations = requestIds.generations.map(({ bytes, ...generation }) => generation);
-      const state = `${ends!.first}.${ends!.last}.${generations[0]!.id}.${generations.at(-1)!.id}`;
-      return { storeId: row!.store_id as string, state, runMs: maintenance.runMs, generations };
+      const state = `${rowOf(ends).first}.${rowOf(ends).last}.${generations[0]!.id}.${generations.at(-1)!.id}`;
+      return { storeId: rowOf(row).store_id as string, state, runMs: maintenance.runMs, generations };
     });
   }
 
@@ -65,13 +66,13 @@ export class PostgresCopying implements Copying {
 
   async importState(): Promise<ImportState> {
     const [row] = await this.#parts.database.read(this.#statement(IMPORT_STATE));
-    return toState(row!);
+    return toState(row);
   }
 
   async beginImport({ storeId, state, runMs, generations }: ExportHead): Promise<void> {
     await this.#step(async (session) => {
       const [row] = await session.send(this.#statement(IMPORT_STATE));
-      const { empty, copy } = toState(row!);
+      const { empty, copy } = toState(row);
       if (!empty && copy === undefined) {
         throw new TypeError("expected a store that is empty, or has a copy only");
       }
@@ -199,7 +200,17 @@ export class PostgresCopying implements Copying {
   }
 }
 
-function toState(row: Row): ImportState {
+/** One that is there as long as nobody changes the tables by hand. */
+function rowOf(row: Row | undefined): Row {
+  if (row !== undefined) return row;
+  throw new TallyError(
+    "STORE_UNAVAILABLE",
+    "a table of one row has lost it; restore the schema from a backup",
+  );
+}
+
+function toState(found: Row | undefined): ImportState {
+  const row = rowOf(found);
   const empty = row.empty as boolean;
   if (row.source_id === null) return { empty, copy: undefined };
   const { source_id, source_state, progress, ended } = row as Record<string, string> & { ended: boolean };

@@ -1,4 +1,4 @@
-import type { Database } from "./database.ts";
+import { beginWaiting, type Database } from "./database.ts";
 import type { Statement } from "./session.ts";
 
 /**
@@ -23,7 +23,10 @@ export class CounterIds {
   async take(count: number): Promise<bigint[]> {
     while (this.#free.length < count) {
       const wanted = Math.ceil((count - this.#free.length) / BLOCK);
-      const blocks = await this.#database.transaction((session) => session.send(this.#next, [wanted]));
+      const blocks = await this.#database.transaction(
+        (session) => session.send(this.#next, [wanted]),
+        beginWaiting(LOCK_MS), // A commit waits for it.
+      );
       for (const { first } of blocks) {
         for (let i = 0n; i < BigInt(BLOCK); i++) this.#free.push((first as bigint) + i);
       }
@@ -36,6 +39,8 @@ export class CounterIds {
     this.#free.unshift(...ids);
   }
 }
+
+const LOCK_MS = 2_000;
 
 /** What the sequence goes on by. */
 const BLOCK = 1_000;

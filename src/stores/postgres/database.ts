@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import pg from "pg";
 import { TallyError } from "../../core/errors.ts";
+import { Connecting } from "./connecting.ts";
 import { assertDurable, type Durability } from "./durability.ts";
-import { isUnprepared, toStoreError } from "./errors.ts";
+import { isLost, isUnprepared, toStoreError } from "./errors.ts";
 import { asStore, type Row, Session, type Statement } from "./session.ts";
 
 /**
@@ -16,6 +17,7 @@ export class Database {
   readonly #commits: pg.Pool;
   readonly #reads: pg.Pool;
   readonly #upkeep: pg.Pool;
+  readonly #connections: Connecting;
   readonly #preparing: { prepares: boolean; forbid(): void };
   readonly #connecting = new Set<Promise<pg.PoolClient>>();
   #durability: Durability | undefined;
@@ -51,6 +53,7 @@ export class Database {
     this.#commits = new pg.Pool({ ...config, max: commits });
     this.#reads = new pg.Pool({ ...config, max: READ_CONNECTIONS });
     this.#upkeep = new pg.Pool({ ...config, max: 1 });
+    this.#connections = new Connecting(this.#pools);
     for (const pool of this.#pools) pool.on("error", () => {}); // An idle one ended: the next is new.
   }
 
@@ -74,8 +77,16 @@ export class Database {
    * they are by now.
    */
   async read(statement: Statement, values: readonly unknown[] = []): Promise<readonly Row[]> {
-    const session = await this.#session(this.#reads);
-    return asStore(session.use(() => session.send(statement, values, { prepared: false })));
+    const read = async (newerThan?: number) => {
+      const session = await this.#session(this.#reads, newerThan);
+      return session.use(() => session.send(statement, values, { prepared: false }));
+    };
+    return asStore(
+      read().catch((error: unknown) => {
+        if (isLost(error)) return read(performance.now()); // The connection had died while nobody used it.
+        throw error;
+      }),
+    );
   }
 
   /** Read with several statements as of one moment. */
@@ -86,11 +97,12 @@ export class Database {
   /**
    * Run statements as one transaction.
    *
+   * @param begin  what begins it; see beginWaiting
    * @throws TallyError STORE_UNAVAILABLE: nothing was saved
    * @throws TallyError OUTCOME_UNKNOWN: the connection ended at COMMIT
    */
-  transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    return this.#transaction(this.#commits, BEGIN, work);
+  transaction<T>(work: (session: Session) => Promise<T>, begin = BEGIN): Promise<T> {
+    return this.#transaction(this.#commits, begin, work);
   }
 
   /** The same for maintenance: one at a time, and none waits for a commit, nor a commit for one. */
@@ -98,9 +110,23 @@ export class Database {
     return this.#transaction(this.#upkeep, BEGIN, work);
   }
 
-  /** A connection for the commit of a batch; the caller begins, ends, and gives it back (`Session.use`). */
-  commitSession(): Promise<Session> {
-    return this.#session(this.#commits);
+  /**
+   * A connection for the commit of a batch; the caller begins, ends, and gives it back (`Session.use`).
+   *
+   * @param newerThan  a moment of `performance.now()` that it must have been made after
+   */
+  commitSession(newerThan?: number): Promise<Session> {
+    return this.#session(this.#commits, newerThan);
+  }
+
+  /**
+   * Try whether it does what is asked of it, as reads or commits ask it.
+   *
+   * @throws the server's or the driver's error, or a TallyError
+   */
+  async probe(as: "reads" | "commits", work: (session: Session) => Promise<void>): Promise<void> {
+    const session = await this.#session(as === "reads" ? this.#reads : this.#commits);
+    await session.use(() => work(session));
   }
 
   /** Give up all connections; those in use, and those that are waited for already, when they are given back. */
@@ -116,20 +142,23 @@ export class Database {
   }
 
   async #transaction<T>(pool: pg.Pool, begin: string, work: (session: Session) => Promise<T>): Promise<T> {
+    let newerThan: number | undefined;
     for (let attempt = 1; ; attempt++) {
-      const session = await this.#session(pool);
+      const session = await this.#session(pool, newerThan);
       try {
         return await session.use(() => inTransaction(session, begin, work));
       } catch (error) {
-        // A pooler mixed up its statements: it did nothing, and is done again without prepared ones.
-        if (!isUnprepared(error) || attempt === 2) throw toStoreError(error);
+        // A pooler mixed up its statements, or the connection had died while nobody used it: nothing was done, and it
+        // is done again, without prepared ones or on another connection.
+        if (attempt === 2 || !(isUnprepared(error) || isLost(error))) throw toStoreError(error);
+        if (isLost(error)) newerThan = performance.now();
       }
     }
   }
 
-  async #session(pool: pg.Pool): Promise<Session> {
+  async #session(pool: pg.Pool, newerThan?: number): Promise<Session> {
     if (this.#closed) throw new TallyError("STORE_UNAVAILABLE", "the store is closed");
-    const connecting = pool.connect();
+    const connecting = this.#connections.connect(pool, newerThan);
     this.#connecting.add(connecting);
     try {
       return new Session(await asStore(connecting), this.#preparing);
@@ -155,6 +184,17 @@ async function inTransaction<T>(
   }
 }
 
+/** What a transaction needs, whatever the defaults of its database and role are. */
+const LOCALLY = {
+  row_security: "off", // Where it would hide rows, an error says so.
+  idle_in_transaction_session_timeout: "20s",
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+  jit: "off",
+  array_nulls: "on", // As arrayOf writes them.
+};
+
 /**
  * Begins every transaction that writes. The level is said because a database may have another as its default: here
  * each statement is to see what was committed before it. A process that hangs in the middle loses its locks.
@@ -162,17 +202,12 @@ async function inTransaction<T>(
  * Rows are always found by an index. Left alone, the planner takes whole tables while they are small, and keeps that
  * plan for a prepared statement until they are analyzed, which may be a million rows later.
  */
-export const BEGIN =
-  "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; " +
-  setLocally({
-    lock_timeout: "10s",
-    idle_in_transaction_session_timeout: "20s",
-    enable_seqscan: "off",
-    enable_hashjoin: "off",
-    enable_mergejoin: "off",
-    jit: "off",
-    array_nulls: "on", // As arrayOf writes them.
-  });
+export const BEGIN = beginWaiting(10_000);
+
+/** The same, with another time for which a lock is waited for. */
+export function beginWaiting(lockMs: number): string {
+  return `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ${setLocally({ lock_timeout: `${lockMs}`, ...LOCALLY })}`;
+}
 
 function setLocally(settings: Readonly<Record<string, string>>): string {
   const each = Object.entries(settings).map(([name, value]) => `set_config('${name}', '${value}', true)`);

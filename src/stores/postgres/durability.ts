@@ -59,6 +59,8 @@ interface Settings {
   readonly in_recovery: boolean;
 }
 
+const READ_LOCK_TIMEOUT = "2s";
+
 const SETTINGS = `SELECT
   split_part(current_setting('server_version'), ' ', 1) AS version,
   current_setting('server_version_num') AS version_num,
@@ -68,7 +70,11 @@ const SETTINGS = `SELECT
   current_setting('full_page_writes') AS full_page_writes,
   current_setting('data_checksums') AS data_checksums,
   current_setting('server_encoding') AS encoding,
-  pg_is_in_recovery() AS in_recovery`;
+  pg_is_in_recovery() AS in_recovery,
+  -- For what reads outside a transaction: no rows are left out without a word, and no lock is waited for as long as a
+  -- call waits. Behind a pooler this is not kept for sure; transactions that write say it themselves.
+  set_config('row_security', 'off', false) AS row_security,
+  set_config('lock_timeout', '${READ_LOCK_TIMEOUT}', false) AS lock_timeout`;
 
 function sentenceOf({ synchronous_commit, standbys, full_page_writes, data_checksums }: Settings): string {
   const said = [

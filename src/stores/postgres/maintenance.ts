@@ -1,4 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
+import { TallyError } from "../../core/errors.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
@@ -100,6 +101,7 @@ export class Maintenance {
         session.send(...this.#log.size),
       ]),
     );
+    if (state.length === 0) throw new TallyError("STORE_UNAVAILABLE", STATE_GONE);
     this.#unplaced = unplaced[0]!.found as boolean;
     this.#requestIds.learn(generations);
     this.#see(state, starting);
@@ -111,8 +113,9 @@ export class Maintenance {
     let runMs = 0;
     await this.#database.upkeep(async (session: Session) => {
       const [state] = await session.send(this.#lock);
-      if (!this.#copies && (state!.free !== true || state!.copied === false)) return; // A copy has the store.
-      this.#see([state!], false);
+      if (state === undefined) throw new TallyError("STORE_UNAVAILABLE", STATE_GONE);
+      if (!this.#copies && (state.free !== true || state.copied === false)) return; // A copy has the store.
+      this.#see([state], false);
       runMs = this.runMs;
       await this.#log.place(session);
       if (!whole) return;
@@ -135,6 +138,9 @@ export class Maintenance {
 
 /** How often running time is written. */
 const KEEP_MS = 10_000;
+
+const STATE_GONE =
+  'The table "service_state" has lost its row: somebody changed it by hand. Restore the schema from a backup.';
 
 const FORGOTTEN_EARLY =
   "The room for request ids is used up: the oldest are forgotten before their time, though never younger than the " +

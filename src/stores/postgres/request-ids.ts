@@ -1,3 +1,4 @@
+import { TallyError } from "../../core/errors.ts";
 import { type Generation, planGenerations, type RequestIdRetention } from "../../core/request-ids.ts";
 import type { Database } from "./database.ts";
 import type { Call, Row, Session, Statement } from "./session.ts";
@@ -94,7 +95,9 @@ export class RequestIds {
       bytes: Number(row.bytes),
       forgotten: row.forgotten as boolean,
     }));
-    this.#generations = generations.filter(({ forgotten }) => !forgotten);
+    const live = generations.filter(({ forgotten }) => !forgotten);
+    if (live.length === 0) throw new TallyError("STORE_UNAVAILABLE", NO_GENERATION);
+    this.#generations = live;
     this.#forgotten = generations.filter(({ forgotten }) => forgotten).map(({ id }) => id);
   }
 
@@ -146,6 +149,9 @@ export class RequestIds {
     return planGenerations(generations, runMs, this.#retention);
   }
 }
+
+const NO_GENERATION =
+  'The table "request_id_generations" has lost its rows: somebody changed it by hand. Restore the schema from a backup.';
 
 /** Rows a slice; some 5 milliseconds. */
 const SLICE_ROWS = 500;

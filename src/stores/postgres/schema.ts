@@ -127,8 +127,10 @@ async function schemaState(database: Database, ask: Session["send"]): Promise<Sc
   const [found] = await ask(database.statement(FIND), [database.schema]);
   if (found!.schema === null) return { kind: "missing" };
   if (found!.versions === null) return { kind: found!.tables === 0n ? "empty" : "foreign" };
-  const [row] = await ask(database.statement("SELECT version FROM @schema_version"));
-  return { kind: "ours", version: Number(row!.version) };
+  const rows = await ask(database.statement("SELECT version FROM @schema_version"));
+  if (rows.length !== 1 || rows[0]!.version === null)
+    throw notWhole(database.schema, "schema_version", rows.length);
+  return { kind: "ours", version: Number(rows[0]!.version) };
 }
 
 /** Other programs have a schema_version too; a service_state beside it is ours. */
@@ -148,13 +150,15 @@ export async function migrate(database: Database): Promise<number | undefined> {
   const { schema } = database;
   const from = await versionFound(database);
   if (from === SCHEMA_VERSION) return undefined;
-  await database.transaction(async (session) => {
+  let found: SchemaState["kind"] = "missing";
+  const migrated = database.transaction(async (session) => {
     await session.send(
       database.statement("SELECT pg_advisory_xact_lock(hashtextextended('tally ' || $1, 0))"),
       [schema],
     );
     const state = await schemaState(database, (statement, values) => session.send(statement, values));
     const version = versionOf(state, schema); // Another process may have been here first.
+    found = state.kind;
     // Only where it is missing: who may use a schema that is there may not make one.
     if (state.kind === "missing")
       await session.simply(`CREATE SCHEMA ${database.inSchema("@").slice(0, -1)}`);
@@ -162,8 +166,21 @@ export async function migrate(database: Database): Promise<number | undefined> {
     for (const { sql } of MIGRATIONS.slice(version)) await session.simply(database.inSchema(sql));
     await session.send(database.statement("UPDATE @schema_version SET version = $1"), [SCHEMA_VERSION]);
   });
+  await migrated.catch((error: unknown) => {
+    const cause = error instanceof TallyError ? error.cause : undefined;
+    if ((cause as { code?: string } | undefined)?.code === "42501")
+      Object.assign(cause!, { todo: TODO[found] });
+    throw error;
+  });
   return from === 0 ? undefined : from;
 }
+
+/** Where the role may not migrate, what would do. */
+const TODO: Readonly<Partial<Record<SchemaState["kind"], string>>> = {
+  missing: "this user may not; let it create a schema (GRANT CREATE ON DATABASE), or create one that it owns",
+  empty: "this user may not make tables in the schema; GRANT CREATE ON SCHEMA, or create one that it owns",
+  ours: "this user may not change the schema to this version's; let the owner of its tables run: tally migrate up",
+};
 
 const VERSION_TABLE =
   "CREATE TABLE @schema_version (version int NOT NULL); INSERT INTO @schema_version VALUES (0)";
@@ -209,6 +226,26 @@ function versionOf(state: SchemaState, schema: string): number {
           `${SCHEMA_VERSION}); start that version, or restore a backup made before the upgrade.`,
       );
   }
+}
+
+/** Refuse a schema of which what has one row by all rights has not; somebody changed it by hand. */
+export async function assertWhole(database: Database): Promise<void> {
+  const [counts] = await database.read(
+    database.statement(`SELECT (SELECT count(*) FROM @service_state) AS service_state,
+      (SELECT count(*) FROM @copying) AS copying,
+      (SELECT least(count(*), 1) FROM @request_id_generations WHERE NOT forgotten) AS request_id_generations`),
+  );
+  for (const [table, count] of Object.entries(counts!)) {
+    if (count !== 1n) throw notWhole(database.schema, table, Number(count));
+  }
+}
+
+function notWhole(schema: string, table: string, rows: number): TallyError {
+  const found = rows === 1 ? "a row without its value" : `${rows === 0 ? "no" : rows} rows`;
+  return unusable(
+    `The table "${table}" of the schema "${schema}" has ${found}, where Tally keeps one: somebody changed it by hand. ` +
+      "Restore the schema from a backup.",
+  );
 }
 
 function unusable(sentence: string): TallyError {

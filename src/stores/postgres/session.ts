@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { TallyError } from "../../core/errors.ts";
-import { isAnswer, isUnprepared, toStoreError } from "./errors.ts";
+import { isAnswer, isLost, isUnprepared, isUnsent, toStoreError } from "./errors.ts";
 
 /** A statement that the server prepares once a connection. */
 export interface Statement {
@@ -39,7 +39,7 @@ export class Session {
       return await work();
     } catch (error) {
       if (isUnprepared(error)) this.#preparing.forbid();
-      if (!isAnswer(error)) this.#broken = true;
+      if (!isAnswer(error) || isLost(error)) this.#broken = true;
       throw error;
     } finally {
       this.#client.release(this.#broken);
@@ -49,15 +49,20 @@ export class Session {
   async send(
     { text, name }: Statement,
     values: readonly unknown[] = [],
-    { prepared = true } = {},
+    { prepared = true, timeoutMs }: { prepared?: boolean; timeoutMs?: number } = {},
   ): Promise<readonly Row[]> {
-    const query = { text, values: [...values], ...(prepared && this.#preparing.prepares && { name }) };
+    const named = prepared && this.#preparing.prepares && { name };
+    const query = { text, values: [...values], ...named, query_timeout: timeoutMs };
     return (await this.#client.query<Row>(query)).rows;
   }
 
   /** Send what has no parameters; it may be several statements, one after another. */
-  async simply(sql: string): Promise<void> {
-    await this.#client.query(sql);
+  async simply(sql: string, timeoutMs?: number): Promise<void> {
+    const query: pg.QueryConfig & { query_timeout?: number | undefined } = {
+      text: sql,
+      query_timeout: timeoutMs,
+    };
+    await this.#client.query(query);
   }
 
   /** Undo what the transaction did. */
@@ -89,12 +94,16 @@ export class Session {
     ]);
     this.#client.off("notice", onNotice);
     const failed = written.find((result) => result.status === "rejected");
-    if (failed !== undefined && isAnswer(failed.reason)) throw failed.reason;
+    if (failed !== undefined && isAnswer(failed.reason)) {
+      // Not where the connection ended with it: a pooler may have passed on all of this, COMMIT included.
+      if (!isLost(failed.reason)) throw failed.reason;
+    }
     if (ended!.status === "fulfilled" && failed === undefined && warning === undefined) {
       if (ended!.value.command === "COMMIT") return;
       throw new TallyError("STORE_UNAVAILABLE", "PostgreSQL rolled the transaction back; nothing was saved");
     }
     this.#broken = true;
+    if (ended!.status === "rejected" && isUnsent(ended!.reason)) throw ended!.reason;
     const cause = failed?.reason ?? (ended!.status === "rejected" ? ended!.reason : new Error(warning));
     throw new TallyError(
       "OUTCOME_UNKNOWN",

@@ -5,11 +5,12 @@ import { unusable } from "../unusable.ts";
 export function startFailure(shown: string, error: unknown): unknown {
   const cause = error instanceof TallyError && error.cause !== undefined ? error.cause : error;
   if (error instanceof TallyError && error.cause === undefined) return error; // It is a sentence already.
-  const { message } = cause as { message: string };
+  const { message, todo } = cause as { message: string; todo?: string };
   const code = codeOf(cause as { code?: string; message: string });
-  const why =
-    code === undefined ? `${message}.` : `${REASONS[code] ?? `${message} (${code})`}.`.replace("?.", "?");
-  return unusable(`Cannot open PostgreSQL at ${shown}: ${why}`, { code, cause });
+  const known = code === undefined ? undefined : REASONS[code];
+  const said = known?.replace("%s", () => message.replace(/[.?]$/, ""));
+  const why = todo ?? said ?? (code === undefined ? message : `${message} (${code})`);
+  return unusable(`Cannot open PostgreSQL at ${shown}: ${why}.`, { code, cause });
 }
 
 /** The driver has no code for a server that does not answer, or that ends the connection instead. */
@@ -19,6 +20,7 @@ function codeOf({ code, message }: { code?: string; message: string }): string |
   return /terminated/i.test(message) ? "ECONNRESET" : undefined;
 }
 
+/** By SQLSTATE or Node's code; %s is what the server said, where the code alone may mean several things. */
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there; start the server, or correct the address",
   ENOTFOUND: "nobody knows this host; correct the address",
@@ -26,11 +28,12 @@ const REASONS: Readonly<Record<string, string>> = {
   ECONNRESET: "it ended the connection; correct the address, if that is no PostgreSQL server",
   ETIMEDOUT: "it does not answer; correct the address, or let it through the firewall",
   "28P01": "the password is wrong",
-  "28000": "the server does not let this user in; see its pg_hba.conf",
+  "28000": "the server does not let this user in (%s); see its pg_hba.conf, and whether the role may log in",
   "3D000": "there is no such database; create it first (createdb)",
-  "42501": "this user may not; let it create a schema (GRANT CREATE ON DATABASE), or create one that it owns",
-  "55P03": "another process is changing the schema; try again in a moment",
+  "42501": "the server does not allow it (%s); see the privileges of this user",
+  "55P03": "another session is changing the schema, or has locked its tables; try again in a moment",
   "57P03": "the server is starting or stopping; try again in a moment",
   "55006": "`tally copy` has it; wait until that has ended",
-  "53300": "the server has no connection free; raise its max_connections, or put PgBouncer in front",
+  "53300":
+    "the server has no connection free (%s); raise its max_connections, or the limit of the role or the database, or put PgBouncer in front",
 };

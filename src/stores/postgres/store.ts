@@ -12,15 +12,18 @@ import type {
   StoreTraits,
 } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
+import { assertAccess } from "./access.ts";
 import { ChangeLog } from "./change-log.ts";
 import { Commits } from "./commits.ts";
 import { assertServed, type CopyHold, holdForCopy, SERVING_COLUMNS } from "./copy-lock.ts";
 import { PostgresCopying } from "./copying.ts";
 import { Database } from "./database.ts";
+import { LockedCounters } from "./locked.ts";
 import { Maintenance } from "./maintenance.ts";
+import { Probe } from "./probe.ts";
 import { CounterReads } from "./reads.ts";
 import { RequestIds } from "./request-ids.ts";
-import { assertUpToDate, migrate, SCHEMA_VERSION, versionFound } from "./schema.ts";
+import { assertUpToDate, assertWhole, migrate, SCHEMA_VERSION, versionFound } from "./schema.ts";
 import { startFailure } from "./start-failure.ts";
 import { parseUrl } from "./url.ts";
 
@@ -42,19 +45,21 @@ export async function openPostgres(
   const database = new Database(connection, schema, COMMITS_IN_FLIGHT, warn);
   let hold: CopyHold | undefined;
   try {
+    await assertAccess(database);
     if (purpose === "copyFrom") await assertThere(database);
     if (!migrates) await assertUpToDate(database);
     const migratedFrom = await migrate(database);
     if (migratedFrom !== undefined) {
       warn(`The schema "${schema}" was of version ${migratedFrom} and now is of ${SCHEMA_VERSION}.`);
     }
+    await assertWhole(database);
     if (purpose !== "serve") hold = await holdForCopy(database);
-    if (purpose !== "copyTo") await assertWhole(database, hold !== undefined);
+    if (purpose !== "copyTo") await assertServable(database, hold !== undefined);
     const requestIds = new RequestIds(database, retention);
     const log = new ChangeLog(database, retention.changeLogBytesMax);
     const maintenance = new Maintenance(database, clock, requestIds, log, warn, hold !== undefined);
     await maintenance.start();
-    const commits = new Commits(database, requestIds, log, decide);
+    const commits = new Commits(database, requestIds, log, new LockedCounters(database, clock, warn), decide);
     const copying = new PostgresCopying({ database, requestIds, log, maintenance, newUid, hold });
     return new PostgresStore(database, commits, log, maintenance, copying, options, shown);
   } catch (error) {
@@ -72,7 +77,7 @@ async function assertThere(database: Database): Promise<void> {
 }
 
 /** Refuse a store that has half a copy, and to serve one that a copy has. */
-async function assertWhole(database: Database, held: boolean): Promise<void> {
+async function assertServable(database: Database, held: boolean): Promise<void> {
   const [row] = await database.read(database.statement(`SELECT ${SERVING_COLUMNS(database.schema)}`));
   assertServed(held ? { ...row, free: true } : row!);
 }
@@ -87,6 +92,7 @@ class PostgresStore implements Store {
   readonly #log: ChangeLog;
   readonly #maintenance: Maintenance;
   readonly #reads: CounterReads;
+  readonly #probe: Probe;
   readonly #options: StoreOptions;
   #closing: Promise<void> | undefined;
 
@@ -106,6 +112,7 @@ class PostgresStore implements Store {
     this.#maintenance = maintenance;
     this.#options = options;
     this.#reads = new CounterReads(database);
+    this.#probe = new Probe(database);
     const { serverVersion, sentence } = database.durability;
     this.traits = {
       title: `PostgreSQL ${serverVersion}, ${shown}`,
@@ -152,6 +159,16 @@ class PostgresStore implements Store {
   async maintain(): Promise<boolean> {
     this.#assertOpen();
     return this.#maintenance.maintain();
+  }
+
+  async probeReads(): Promise<void> {
+    this.#assertOpen();
+    await this.#probe.reads();
+  }
+
+  async probeWrites(thorough: boolean): Promise<void> {
+    this.#assertOpen();
+    await this.#probe.writes(thorough);
   }
 
   close(): Promise<void> {

@@ -188,6 +188,11 @@ export class WriteConnection {
     });
   }
 
+  /** Write what else is only kept in memory, to find out whether the disk takes it. */
+  tryWrite(moment: Moment): void {
+    this.#write(moment, () => this.#persist(this.#time.at(moment)));
+  }
+
   get #target(): CopyTarget {
     this.#copyTarget ??= new CopyTarget(this.#file.db, this.#rows, this.#requestIds, this.#log);
     return this.#copyTarget;

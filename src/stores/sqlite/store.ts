@@ -22,6 +22,7 @@ import type {
 } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
+import { Disk } from "./disk.ts";
 import type { ListRequest, Read, WalkRequest } from "./read-worker.ts";
 import type { Moment } from "./running-time.ts";
 import { ScanThread } from "./scan-thread.ts";
@@ -65,6 +66,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
       writer,
       reader,
       new ScanThread(real),
+      new Disk(real),
       options,
       `SQLite ${opened.sqliteVersion}, ${real}`,
     );
@@ -81,10 +83,19 @@ class SqliteStore implements Store, Copying {
   readonly #writer: Thread;
   readonly #reader: Thread;
   readonly #scanner: ScanThread;
+  readonly #disk: Disk;
   readonly #options: StoreOptions;
   #closed = false;
 
-  constructor(writer: Thread, reader: Thread, scanner: ScanThread, options: StoreOptions, title: string) {
+  constructor(
+    writer: Thread,
+    reader: Thread,
+    scanner: ScanThread,
+    disk: Disk,
+    options: StoreOptions,
+    title: string,
+  ) {
+    this.#disk = disk;
     this.#writer = writer;
     this.#reader = reader;
     this.#scanner = scanner;
@@ -136,6 +147,16 @@ class SqliteStore implements Store, Copying {
     const { more, warnings } = await this.#writer.ask<MaintainAnswer>("maintain", momentOf(clock));
     for (const warning of warnings) warn(warning);
     return more;
+  }
+
+  async probeReads(): Promise<void> {
+    await this.#reader.ask("get", ["a"]); // Whether it is there or not.
+  }
+
+  async probeWrites(thorough: boolean): Promise<void> {
+    await this.#disk.assertWritable();
+    if (thorough) await this.#writer.ask("tryWrite", this.#moment);
+    else await this.#writer.ask("alive", undefined);
   }
 
   exportHead(): Promise<ExportHead> {

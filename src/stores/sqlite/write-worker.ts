@@ -59,6 +59,8 @@ serveThread<WriteData>((data) => {
         const more = connection.maintain(moment, (warning) => warnings.push(warning));
         return { more, warnings };
       },
+      alive: () => undefined,
+      tryWrite: (moment: Moment) => connection.tryWrite(moment),
       exportHead: ({ newId, moment }: HeadRequest) => connection.exportHead(moment, newId),
       importState: () => connection.importState(),
       beginImport: ({ head, moment }: BeginRequest) => connection.beginImport(head, moment),

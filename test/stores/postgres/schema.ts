@@ -27,6 +27,8 @@ interface OpenOptions {
   readonly decide?: typeof decideBatch;
   readonly retention?: Partial<Retention>;
   readonly warn?: (message: string) => void;
+  /** A role with the same password, in the place of the owner. */
+  readonly as?: string;
 }
 
 /**
@@ -78,12 +80,12 @@ export async function ownSchema(database?: string): Promise<OwnSchema> {
       await (await client)?.end();
       client = undefined;
     },
-    async open({ clock = new HandClock(), decide, retention = {}, warn = () => {} } = {}) {
+    async open({ clock = new HandClock(), decide, retention = {}, warn = () => {}, as = ROLE.user } = {}) {
       const options = {
         ...{ clock, warn, newUid: () => v7(), cachedCountersMax: 0 },
         retention: { ...DEFAULT_RETENTION, ...retention },
       };
-      const store = await openPostgres(url, options, decide);
+      const store = await openPostgres(url.replace(ROLE.user, as), options, decide);
       onTestFinished(() => store.close());
       return store;
     },

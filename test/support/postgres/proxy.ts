@@ -19,6 +19,7 @@ export class PostgresProxy {
   fateOf: () => Fate = () => "pass";
   readonly #server: Server;
   readonly #links = new Set<Link>();
+  #silent = false;
 
   private constructor(server: Server, target: number) {
     this.#server = server;
@@ -27,6 +28,7 @@ export class PostgresProxy {
     server.on("connection", (client) => {
       const link = new Link(client, connect(this.target, "127.0.0.1"), this);
       this.#links.add(link);
+      link.pass(!this.#silent);
       void link.ended.then(() => this.#links.delete(link));
     });
   }
@@ -35,6 +37,12 @@ export class PostgresProxy {
     const server = createServer({ noDelay: true }).listen(0, "127.0.0.1");
     await once(server, "listening");
     return new PostgresProxy(server, target);
+  }
+
+  /** Whether it passes on nothing, as a network does in which packets get lost; what was held back passes afterwards. */
+  set silent(silent: boolean) {
+    this.#silent = silent;
+    for (const link of this.#links) link.pass(!silent);
   }
 
   /** End all connections that there are. */
@@ -87,6 +95,10 @@ class Link {
         client.write(message.bytes);
       }
     });
+  }
+
+  pass(passes: boolean): void {
+    for (const socket of [this.#client, this.#server]) passes ? socket.resume() : socket.pause();
   }
 
   cut(): void {

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import Database from "better-sqlite3";
 import { unusable } from "../unusable.ts";
@@ -27,20 +27,50 @@ export function assertBelongs(path: string, fits: (db: Database.Database) => voi
   }
   const ours = alone?.applicationId === APPLICATION_ID;
   if (ours && alone.inWalMode && (statOf(`${path}-journal`)?.size ?? 0n) > 0n) throw unusable(JOURNAL(path));
-  if (walBytes === 0n && ours && alone.binding?.open) throw unusable(NO_WAL(path));
-  const before = framesBefore(path);
-  // Closing one that cannot write leaves a WAL where it is; closing one that can removes an empty one.
-  const db = walBytes > 0n ? openReadOnly(path, LOOK_CACHE_KIB) : new Database(path);
+  if (ours && walBytes === 0n && alone.binding?.open) throw unusable(NO_WAL(path));
+  if (walBytes === 0n) {
+    const db = new Database(path); // Closing one that can write also takes away what is empty.
+    try {
+      assertOurs(db, path);
+      fits(db);
+    } finally {
+      db.close();
+    }
+    return;
+  }
+  const index = readIndex(path);
+  const frames = framesThatFollow(path, alone, fits);
+  const before = framesIn(index, readHead(`${path}-wal`, 32));
+  if (before === undefined || frames >= before) return;
+  writeIndex(path, index!); // Looking made it anew: the next start is to find what this one found.
+  throw unusable(SHORT_WAL(path, frames, before));
+}
+
+/**
+ * The same where there is a WAL.
+ *
+ * @returns  how many sound frames the WAL has
+ */
+function framesThatFollow(
+  path: string,
+  alone: FileAlone | undefined,
+  fits: (db: Database.Database) => void,
+): bigint {
+  let db: Database.Database | undefined;
   try {
+    db = openReadOnly(path, LOOK_CACHE_KIB); // Closing one that cannot write leaves the WAL where it is.
     assertOurs(db, path);
     fits(db);
-    if (walBytes === 0n) return;
     if (alone !== undefined && !follows(alone, bindingOf(db))) throw unusable(MISMATCH(path));
-    if (alone?.binding?.open && before === "damaged") throw unusable(DAMAGED_WAL(path));
-    const frames = walFrames(db);
-    if (typeof before === "number" && frames < before) throw unusable(SHORT_WAL(path, frames, before));
+    const head = readHead(`${path}-wal`, 32);
+    if (alone?.binding?.open && (head === undefined || !isSoundHead(head))) throw unusable(DAMAGED_WAL(path));
+    return walFrames(db);
+  } catch (error) {
+    const damaged = (error as { code?: string }).code?.startsWith("SQLITE_CORRUPT");
+    // Where the file is sound by itself: what makes it unsound is the WAL of another one.
+    throw damaged && alone?.binding !== undefined ? unusable(MISMATCH(path), error) : error;
   } finally {
-    db.close();
+    db?.close();
   }
 }
 
@@ -66,16 +96,27 @@ function bindingOf(db: Database.Database): Ids {
  * How many frames the WAL had when it was last written, by the index that the last process had of it. The index is
  * written after the WAL is on disk, so that a power loss can only leave an older one.
  *
- * @returns  undefined when there is no index, or it is one of an older WAL; "damaged" when the WAL's head is
+ * @returns  undefined when there is no index, or it is one of an older WAL
  * @see https://www.sqlite.org/walformat.html
  */
-function framesBefore(path: string): number | "damaged" | undefined {
-  const wal = headOf(`${path}-wal`, 32);
-  if (wal === undefined || !isSoundHead(wal)) return "damaged";
-  const index = headOf(`${path}-shm`, 96);
+function framesIn(index: Buffer | undefined, wal: Buffer | undefined): number | undefined {
   if (index === undefined || !index.subarray(0, 48).equals(index.subarray(48))) return undefined;
-  if (!index.subarray(32, 40).equals(wal.subarray(16, 24))) return undefined;
+  if (wal === undefined || !index.subarray(32, 40).equals(wal.subarray(16, 24))) return undefined;
   return littleEndian ? index.readUInt32LE(16) : index.readUInt32BE(16);
+}
+
+/** The head of the index, in both copies, as it was left: the first who opens the file makes it anew. */
+function readIndex(path: string): Buffer | undefined {
+  return readHead(`${path}-shm`, 96);
+}
+
+function writeIndex(path: string, head: Buffer): void {
+  const fd = openSync(`${path}-shm`, "r+");
+  try {
+    writeSync(fd, head, 0, head.length, 0);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 const littleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
@@ -93,7 +134,7 @@ function isSoundHead(head: Buffer): boolean {
   return head.readUInt32BE(24) === s0 && head.readUInt32BE(28) === s1;
 }
 
-function headOf(path: string, bytes: number): Buffer | undefined {
+function readHead(path: string, bytes: number): Buffer | undefined {
   try {
     const fd = openSync(path, "r");
     try {

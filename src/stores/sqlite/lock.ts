@@ -22,8 +22,10 @@ export interface Lock {
  * @throws TallyError STORE_UNAVAILABLE
  */
 export function holdLock(path: string): Lock {
-  assertOneName(path);
   const lockPath = `${path}-lock`;
+  assertOneName(path);
+  // Of a server that has it, the lock was removed: a new one would tell that server that it has lost the file.
+  if (statOf(lockPath) === undefined) assertNotOpen(path);
   for (let left = TRIES; ; left--) {
     const made = makeFile(lockPath, path);
     const before = statOf(lockPath);
@@ -35,7 +37,7 @@ export function holdLock(path: string): Lock {
         db.close();
       };
       try {
-        assertNotOpen(path); // By a process whose lock was removed, or that knows it by another name.
+        assertNotOpen(path); // By a process that knows it by another name, as after a rename.
       } catch (error) {
         abandon();
         throw error;

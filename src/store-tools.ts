@@ -42,21 +42,23 @@ export async function copyBetween(
     throw new CopyError("REFUSED", "--from and --to name the same store; nothing was changed.");
   const source = await opened(from, "copyFrom", options.onNote);
   try {
-    const target = await opened(to, "copyTo", options.onNote);
     try {
-      const { count } = await source.sum({ prefix: "", labels: {} });
-      const onProgress = (progress: Progress) => options.onProgress(progress, count);
-      const copied = await copyStore(source, target, { onProgress, signal: options.signal });
-      return { ...copied, from: source.traits.title, to: target.traits.title };
+      const target = await opened(to, "copyTo", options.onNote);
+      try {
+        const { count } = await source.sum({ prefix: "", labels: {} });
+        const onProgress = (progress: Progress) => options.onProgress(progress, count);
+        const copied = await copyStore(source, target, { onProgress, signal: options.signal });
+        return { ...copied, from: source.traits.title, to: target.traits.title };
+      } finally {
+        await target.close();
+      }
     } finally {
-      await target.close();
+      await source.close(); // Which fails when its file is not the one any more that was copied.
     }
   } catch (error) {
     if (!(error instanceof TallyError)) throw error;
     const sentence = `A store failed: ${error.message}. The same command goes on from here.`;
     throw new StartError("STORE_FAILED", sentence, { cause: error });
-  } finally {
-    await source.close();
   }
 }
 
@@ -89,7 +91,7 @@ export async function statusOf(url: string): Promise<SchemaStatus> {
 export async function migrated(url: string): Promise<{ before: SchemaStatus; after: SchemaStatus }> {
   try {
     const before = await schemaStatus(url);
-    await migrateStore(url);
+    await migrateStore(url, uuidv7);
     return { before, after: await schemaStatus(url) };
   } catch (error) {
     throw storeStartFailure(error);

@@ -13,7 +13,7 @@ export const LOG_EVENTS = {
     "info",
     "Stopping: no new calls, finishing those in flight. A second signal exits at once.",
   ],
-  "server.stopped": ["info", "Stopped. Every answered change is in the store."],
+  "server.stopped": ["info", "Stopped."], // `detail` says what became of the counters.
   "server.exit_now": ["warn", "A second signal: exiting without waiting for calls in flight."],
   "server.failed": ["fatal", "A defect in Tally ends the process; it is to be started again."],
   "signal.ignored": [
@@ -33,7 +33,8 @@ export const LOG_EVENTS = {
   "store.ready": ["info", "The store answers and takes changes again."],
   "store.failed": [
     "fatal",
-    "The store failed; the process ends, because what it knows may differ from what the disk has. Start it again.",
+    "The store failed; the process ends, because what it knows may differ from what the disk has. What happened " +
+      "stands beside this; once that is mended, or if it was for a moment, start it again.",
   ],
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
   "call.answered": ["debug", "A call was answered, as `outcome` says: OK, or the reason why not."],

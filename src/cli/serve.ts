@@ -78,9 +78,12 @@ async function endAsAsked(server: RunningServer, signal: NodeJS.Signals, log: Lo
   );
   const err = await Promise.race([closed, server.failed]);
   if (err !== undefined) return endAfterFailure(server, err, log);
-  log("server.stopped");
+  const kept = server.store.durability !== "none";
+  log("server.stopped", { detail: kept ? "Every answered change is in the store." : GONE });
   process.exit(EXIT.OK);
 }
+
+const GONE = "The store was in memory: every counter is gone.";
 
 /** What was answered may still be on its way to the callers; whatever hangs after that is let go. */
 async function endAfterFailure(server: RunningServer, err: unknown, log: Log): Promise<never> {

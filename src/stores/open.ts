@@ -53,14 +53,15 @@ export async function schemaStatus(url: string): Promise<SchemaStatus> {
 /**
  * Make a store, or bring it to this version's schema, and leave it at that.
  *
+ * @param newUid  see StoreOptions
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
  */
-export async function migrateStore(url: string): Promise<void> {
+export async function migrateStore(url: string, newUid: StoreOptions["newUid"]): Promise<void> {
   const scheme = url.slice(0, url.indexOf(":") + 1);
   switch (scheme) {
     case "sqlite:": {
       const { migrateSqlite } = await import("./sqlite/migrating.ts");
-      return migrateSqlite(url.slice(scheme.length));
+      return migrateSqlite(url.slice(scheme.length), newUid());
     }
     case "postgres:":
     case "postgresql:": {

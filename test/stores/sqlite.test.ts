@@ -69,7 +69,7 @@ const moment = () => ({ now: clock.now(), monotonic: clock.monotonic() });
 function connect(decide: typeof decideBatch = decideBatch, retention: Partial<Retention> = {}) {
   const connection = new WriteConnection(
     path,
-    { retention: { ...DEFAULT_RETENTION, ...retention }, cachedCountersMax: 100 },
+    { retention: { ...DEFAULT_RETENTION, ...retention }, cachedCountersMax: 100, startId: v7() },
     moment(),
     decide,
   );

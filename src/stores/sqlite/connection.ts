@@ -5,16 +5,16 @@ import type { ExportHead, ImportPart, ImportState, StoreOptions } from "../../se
 import type { Violation } from "../bounds.ts";
 import { BatchRows } from "./batch-rows.ts";
 import { ChangeLog } from "./change-log.ts";
-import { Checkpoints } from "./checkpoints.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import { CopyTarget } from "./copy-target.ts";
-import { type OpenedFile, openForWriting } from "./opening.ts";
+import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.ts";
 import { RequestIds } from "./request-ids.ts";
 import { type Moment, RunningTime } from "./running-time.ts";
-import { asTallyError, Transaction } from "./transaction.ts";
+import { asTallyError, type Transaction } from "./transaction.ts";
 import { findViolation, type LoadedRows } from "./violation.ts";
 
 /** What of a store's options the connection keeps to. */
-export type WriteOptions = Pick<StoreOptions, "retention" | "cachedCountersMax" | "purpose" | "migrates">;
+export type WriteOptions = Pick<StoreOptions, "retention" | "cachedCountersMax"> & OpeningOptions;
 
 /** The one connection that writes: what `Store.commit` and `Store.maintain` mean on SQLite, without threads. */
 export class WriteConnection {
@@ -40,16 +40,17 @@ export class WriteConnection {
     const { retention, cachedCountersMax } = options;
     this.#decide = decide;
     this.#file = openForWriting(path, options);
-    const { db } = this.#file;
+    const { db, checkpoints, transaction } = this.#file;
+    this.checkpoints = checkpoints;
+    this.#transaction = transaction;
     try {
-      this.checkpoints = new Checkpoints(db);
-      this.#transaction = new Transaction(db);
       this.#time = new RunningTime(db, moment);
       this.#requestIds = new RequestIds(db, retention, this.#time.at(moment));
       this.#log = new ChangeLog(db, retention.changeLogBytesMax);
       this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
+      checkpoints.first();
     } catch (error) {
-      db.close();
+      this.#file.abandon();
       throw error;
     }
   }
@@ -93,6 +94,7 @@ export class WriteConnection {
       const { outcomes, save } = decided;
       if (save.changed.length === 0 && save.answers.size === 0) {
         this.#transaction.rollback();
+        this.#file.whereabouts.sameFile(); // What was replayed counts as answered.
         return outcomes;
       }
       this.#copyTarget?.served();
@@ -115,7 +117,7 @@ export class WriteConnection {
     }
   }
 
-  /** See Store.maintain. */
+  /** See Store.maintain. Also looks whether the files are still where they were, which nobody else does while none counts. */
   maintain(moment: Moment, warn: (message: string) => void): boolean {
     const runMs = this.#time.at(moment);
     const { counts } = this.#rows.writes;
@@ -123,6 +125,7 @@ export class WriteConnection {
     if (early && !this.#warnedEarly) warn(FORGOTTEN_EARLY);
     this.#warnedEarly = early;
     const logEnd = this.#log.end;
+    this.#file.whereabouts.assertUnchanged();
     try {
       this.#transaction.begin();
       const forgot = this.#requestIds.forget() > 0;
@@ -199,13 +202,16 @@ export class WriteConnection {
   }
 
   close(moment: Moment): void {
-    const { db } = this.#file;
     try {
-      db.transaction(() => this.#persist(this.#time.at(moment))).immediate();
-      this.checkpoints.last();
-    } finally {
-      db.close();
+      this.#file.whereabouts.assertUnchanged();
+      this.#transaction.begin();
+      this.#persist(this.#time.at(moment));
+      this.#transaction.commit();
+    } catch (error) {
+      this.#file.abandon();
+      throw error;
     }
+    this.#file.close();
   }
 
   /** Write what is only kept in memory: running time, and the sizes of request ids. */

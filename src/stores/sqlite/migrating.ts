@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { SchemaStatus } from "../../service/store.ts";
-import { holdLock } from "./lock.ts";
+import { holdLock, type Lock } from "./lock.ts";
 import { openForWriting } from "./opening.ts";
 import { openReadOnly } from "./reading.ts";
 import { assertOurs, pendingAfter, SCHEMA_VERSION, versionOf } from "./schema.ts";
@@ -28,15 +28,15 @@ export async function statusOfSqlite(path: string): Promise<SchemaStatus> {
 }
 
 /** See migrateStore in open.ts. */
-export async function migrateSqlite(path: string): Promise<void> {
+export async function migrateSqlite(path: string, startId: string): Promise<void> {
   const real = await realPathOf(path);
-  let lock: ReturnType<typeof holdLock> | undefined;
+  let lock: Lock | undefined;
   try {
     lock = holdLock(real);
-    openForWriting(real, { purpose: "copyTo" }).db.close(); // The purpose that refuses no file of ours.
+    openForWriting(real, { purpose: "copyTo", startId }).close(); // The purpose that refuses no file of ours.
   } catch (error) {
+    lock?.abandon();
     throw startFailure(real, error);
-  } finally {
-    lock?.release();
   }
+  lock.release();
 }

@@ -1,14 +1,34 @@
 import Database from "better-sqlite3";
 import type { Purpose, StoreOptions } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
+import { assertBelongs } from "./belonging.ts";
+import { Checkpoints, seal, walFrames } from "./checkpoints.ts";
 import { SERVED } from "./copy-target.ts";
-import { assertOurs, assertSqliteFloor, assertUpToDate, migrate } from "./schema.ts";
+import { makeFile, unmakeFile } from "./making.ts";
+import { openReadOnly } from "./reading.ts";
+import { assertOurs, assertSqliteFloor, assertUpToDate, COPIES_SINCE, migrate, versionOf } from "./schema.ts";
+import { Transaction } from "./transaction.ts";
+import { WalBinding } from "./wal-binding.ts";
+import { Whereabouts } from "./whereabouts.ts";
 
 export interface OpenedFile {
   readonly db: Database.Database;
+  readonly transaction: Transaction;
+  /** Whose `first` is called once the caller has written what it writes at a start. */
+  readonly checkpoints: Checkpoints;
+  readonly whereabouts: Whereabouts;
   readonly sqliteVersion: string;
   /** The schema that the file had, if it was brought from an older one to this. */
   readonly migratedFrom: number | undefined;
+  /** Take the WAL into the file and close it; when that fails, close it and leave the WAL where it is. */
+  close(): void;
+  /** Close it, and leave everything as it is. */
+  abandon(): void;
+}
+
+export interface OpeningOptions extends Pick<StoreOptions, "purpose" | "migrates"> {
+  /** A text that no other start has; see WalBinding. */
+  readonly startId: string;
 }
 
 /**
@@ -20,28 +40,96 @@ export interface OpenedFile {
  */
 export function openForWriting(
   path: string,
-  { purpose = "serve", migrates = true }: Pick<StoreOptions, "purpose" | "migrates"> = {},
+  { purpose = "serve", migrates = true, startId }: OpeningOptions,
 ): OpenedFile {
-  const db = new Database(path);
+  const fits = (db: Database.Database) => {
+    if (!migrates) assertUpToDate(db, path);
+    if (purpose !== "copyTo") assertNoHalfCopy(db, path);
+  };
+  assertBelongs(path, fits);
+  const made = makeFile(path);
+  let connections: Connections | undefined;
   try {
-    db.defaultSafeIntegers(true);
+    connections = new Connections(path);
+    const { db } = connections;
     const sqliteVersion = db.prepare<[], string>("SELECT sqlite_version()").pluck().get()!;
     assertSqliteFloor(sqliteVersion);
     assertOurs(db, path); // Before anything is written, the journal mode included.
-    if (!migrates) assertUpToDate(db, path);
+    fits(db);
     db.pragma("journal_mode = WAL");
     db.pragma("synchronous = FULL"); // The build defaults to NORMAL in WAL, which can lose acknowledged commits.
     db.pragma("wal_autocheckpoint = 0"); // Checkpoints are ours, after the answers: SQLite's own hide their errors.
-    db.pragma("trusted_schema = OFF");
-    db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
+    connections.anchor();
     const migratedFrom = migrate(db);
-    if (purpose !== "copyTo") assertNoHalfCopy(db, path);
-    db.pragma("wal_checkpoint(TRUNCATE)");
-    assertDurable(db, purpose);
-    return { db, sqliteVersion, migratedFrom };
+
+    const binding = new WalBinding(db, startId);
+    if (walFrames(db) > 0n) seal(db, binding); // What a crash or the migration left there.
+    assertDurable(db, purpose, binding);
+    const whereabouts = new Whereabouts(path);
+    const checkpoints = new Checkpoints(db, whereabouts, binding);
+    const abandon = connections.abandon.bind(connections);
+    const close = () => {
+      try {
+        checkpoints.last();
+        whereabouts.assertUnchanged(); // SQLite removes what stands at the WAL's path, whoever's it is.
+      } catch (error) {
+        abandon();
+        throw error;
+      }
+      connections!.close();
+    };
+    const transaction = new Transaction(db, whereabouts, binding);
+    return { db, transaction, checkpoints, whereabouts, sqliteVersion, migratedFrom, close, abandon };
   } catch (error) {
-    db.close();
+    connections?.abandon();
+    if (made) unmakeFile(path);
     throw error;
+  }
+}
+
+/**
+ * The connection that writes, and one beside it that does nothing.
+ *
+ * Whatever connection is closed last takes the WAL into the file and removes it, at the end of a process too. That is
+ * right only at an orderly end: otherwise the WAL may be another file's by now, or the disk have failed. So the second
+ * one is closed after the first, and cannot write; Node closes what is open in the order in which it was opened.
+ */
+class Connections {
+  readonly db: Database.Database;
+  readonly #last: Database.Database;
+
+  constructor(path: string) {
+    this.db = new Database(path);
+    try {
+      this.#last = openReadOnly(path, 64);
+    } catch (error) {
+      this.db.close();
+      throw error;
+    }
+    try {
+      this.db.defaultSafeIntegers(true);
+      this.db.pragma("trusted_schema = OFF");
+      this.db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
+      this.anchor();
+    } catch (error) {
+      this.abandon();
+      throw error;
+    }
+  }
+
+  /** Have the second one take its lock on a file in WAL mode, which it then keeps. */
+  anchor(): void {
+    this.#last.pragma("user_version");
+  }
+
+  close(): void {
+    this.#last.close();
+    this.db.close();
+  }
+
+  abandon(): void {
+    this.db.close();
+    this.#last.close();
   }
 }
 
@@ -49,8 +137,9 @@ const PAGE_CACHE_KIB = 65_536;
 
 /** What is being copied into the file is not all there, and callers would count on top of a part. */
 function assertNoHalfCopy(db: Database.Database, path: string): void {
-  const ended = db.prepare<[], bigint | null>("SELECT ended FROM copying").pluck().get();
-  if (ended !== 0n) return;
+  if (versionOf(db) < COPIES_SINCE) return;
+  const ended = db.prepare("SELECT ended = 0 FROM copying").pluck().get();
+  if (Number(ended) !== 1) return;
   throw unusable(
     `A copy into ${path} was begun and has not ended: run the same \`tally copy\` again to end it, or give Tally another file.`,
   );
@@ -60,9 +149,13 @@ function assertNoHalfCopy(db: Database.Database, path: string): void {
  * The pragma reads 2 whatever is in force until something was written, so this looks after a write: one that
  * changes a byte, because SQLite leaves a page alone that would stay the same. Also shows that fsync works here.
  */
-function assertDurable(db: Database.Database, purpose: Purpose): void {
-  if (purpose === "serve") db.exec(`UPDATE service_time SET starts = starts + 1; ${SERVED}`);
-  else db.exec("UPDATE copying SET opens = opens + 1");
+function assertDurable(db: Database.Database, purpose: Purpose, binding: WalBinding): void {
+  const begin = db.transaction(() => {
+    if (purpose === "serve") db.exec(`UPDATE service_time SET starts = starts + 1; ${SERVED}`);
+    else db.exec("UPDATE copying SET opens = opens + 1");
+    binding.write(true);
+  });
+  begin.immediate();
   const synchronous = Number(db.pragma("synchronous", { simple: true }));
   const journal = db.pragma("journal_mode", { simple: true });
   if (synchronous !== 2 || journal !== "wal") {

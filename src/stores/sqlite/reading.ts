@@ -4,10 +4,15 @@ import { TallyError } from "../../core/errors.ts";
 /** Open a connection that cannot write. */
 export function openReadOnly(path: string, pageCacheKib: number): Database.Database {
   const db = new Database(path, { readonly: true, fileMustExist: true });
-  db.defaultSafeIntegers(true);
-  db.pragma("trusted_schema = OFF");
-  db.pragma(`cache_size = -${pageCacheKib}`);
-  return db;
+  try {
+    db.defaultSafeIntegers(true);
+    db.pragma("trusted_schema = OFF");
+    db.pragma(`cache_size = -${pageCacheKib}`);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Database } from "better-sqlite3";
 import { unusable } from "../unusable.ts";
 
 /** Marks the file as Tally's: "TALY". See https://www.sqlite.org/pragma.html#pragma_application_id */
-const APPLICATION_ID = 0x54414c59;
+export const APPLICATION_ID = 0x54414c59;
 
 /** Below this, two connections can corrupt the file when the WAL is reset; see the release notes of 3.51.3. */
 export const SQLITE_FLOOR = "3.51.3";
@@ -143,9 +143,29 @@ const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = 
   INSERT INTO copying (opens) VALUES (0);
   `,
   },
+  {
+    about: "the file and its WAL bound to each other",
+    sql: `
+  -- What a WAL and its file know each other by, in one row; see wal-binding.ts.
+  CREATE TABLE wal_binding (
+    id TEXT, -- Of this state; NULL before the first.
+    based_on TEXT, -- The id that stands in the file below the WAL in which this one was written.
+    open INTEGER NOT NULL -- 1: a server has it, and its WAL holds changes.
+  ) STRICT;
+  INSERT INTO wal_binding (open) VALUES (0);
+  `,
+  },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** The first schemas that have these tables. */
+export const COPIES_SINCE = firstWith("copying");
+export const BOUND_SINCE = firstWith("wal_binding");
+
+function firstWith(table: string): number {
+  return 1 + MIGRATIONS.findIndex(({ sql }) => sql.includes(`CREATE TABLE ${table} (`));
+}
 
 /**
  * Refuse a file that is not Tally's or is newer. Only looks: what is refused stays as it is.

@@ -49,7 +49,8 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   const { clock, retention, cachedCountersMax, purpose, migrates } = options;
   if (purpose === "copyFrom") assertThere(real);
   const moment = momentOf(clock);
-  const data: WriteData = { path: real, retention, cachedCountersMax, purpose, migrates, moment };
+  const startId = options.newUid();
+  const data: WriteData = { path: real, retention, cachedCountersMax, purpose, migrates, startId, moment };
   const { thread: writer, opened } = await Thread.start<WriteOpened>(
     "write-worker",
     data,

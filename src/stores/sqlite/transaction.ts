@@ -1,5 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import { TallyError } from "../../core/errors.ts";
+import type { WalBinding } from "./wal-binding.ts";
+import type { Whereabouts } from "./whereabouts.ts";
 
 /** The transaction of the connection that writes. */
 export class Transaction {
@@ -7,21 +9,34 @@ export class Transaction {
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #rollback: Statement;
+  readonly #whereabouts: Whereabouts;
+  readonly #binding: WalBinding;
 
-  constructor(db: Database) {
+  constructor(db: Database, whereabouts: Whereabouts, binding: WalBinding) {
     this.#db = db;
+    this.#whereabouts = whereabouts;
+    this.#binding = binding;
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
     this.#rollback = db.prepare("ROLLBACK");
   }
 
-  /** Before the first read: a SELECT on its own takes and drops a dozen file locks. */
+  /**
+   * Before the first read: a SELECT on its own takes and drops a dozen file locks.
+   *
+   * @throws TallyError OUTCOME_UNKNOWN when the files are not those any more that were opened
+   */
   begin(): void {
     this.#begin.run();
+    this.#whereabouts.beforeWriting();
   }
 
-  /** @throws TallyError OUTCOME_UNKNOWN, or SQLite's error when the commit is certainly not on disk */
+  /**
+   * @throws TallyError OUTCOME_UNKNOWN, also when what was committed is not in the files that are found at its path; or
+   *   SQLite's error when the commit is certainly not on disk
+   */
   commit(): void {
+    this.#binding.commit();
     try {
       this.#commit.run();
     } catch (cause) {
@@ -30,11 +45,14 @@ export class Transaction {
       if ((cause as { code?: string }).code === "SQLITE_FULL") throw cause;
       throw new TallyError("OUTCOME_UNKNOWN", "the commit failed, and may or may not be on disk", { cause });
     }
+    this.#whereabouts.afterWriting();
+    this.#binding.committed();
   }
 
   /** Also after an error: some of them have rolled back already. */
   rollback(): void {
     if (this.#db.inTransaction) this.#rollback.run();
+    this.#whereabouts.rolledBack();
   }
 }
 

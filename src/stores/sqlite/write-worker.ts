@@ -83,7 +83,7 @@ function opened(data: WriteData) {
     lock = holdLock(data.path);
     return { lock, connection: new WriteConnection(data.path, data, data.moment) };
   } catch (error) {
-    lock?.release();
+    lock?.abandon();
     throw startFailure(data.path, error);
   }
 }

@@ -54,13 +54,15 @@ export class ChangeLog {
       SELECT s.log_bytes_end - coalesce(oldest.bytes_end - length(oldest.changes), s.log_bytes_end) AS bytes,
         s.log_position - coalesce(oldest.position, s.log_position) AS older
       FROM @service_state AS s LEFT JOIN LATERAL (
-        SELECT * FROM @change_log WHERE position IS NOT NULL ORDER BY position LIMIT 1) AS oldest ON true`);
+        SELECT position, bytes_end, changes FROM @change_log
+        WHERE position IS NOT NULL ORDER BY position LIMIT 1) AS oldest ON true`);
     this.#oldest = statement(`
       SELECT position, bytes_end, time_ms, changes FROM @change_log
       WHERE position < (SELECT log_position FROM @service_state) ORDER BY position LIMIT ${SLICE_COMMITS}`);
     this.#open = statement(`
       INSERT INTO @change_openings (counter_id, revision, value, time_ms)
-      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+      SELECT id, revision, value, time_ms
+      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS u (id, revision, value, time_ms)
       ON CONFLICT (counter_id) DO UPDATE
       SET revision = excluded.revision, value = excluded.value, time_ms = excluded.time_ms`);
     this.#close = statement("DELETE FROM @change_openings WHERE counter_id = ANY($1::bigint[])");
@@ -74,9 +76,9 @@ export class ChangeLog {
           first_value(bytes_end - length(changes)) OVER (ORDER BY position) AS page_start
         FROM @change_log WHERE position > $1 ORDER BY position LIMIT $2) AS page
       WHERE bytes_start < page_start + ${PAGE_BYTES} ORDER BY position`);
-    this.#openings = statement(
-      "SELECT * FROM @change_openings WHERE counter_id > $1 ORDER BY counter_id LIMIT $2",
-    );
+    this.#openings = statement(`
+      SELECT counter_id, revision, value, time_ms FROM @change_openings
+      WHERE counter_id > $1 ORDER BY counter_id LIMIT $2`);
     this.#counters = statement(`
       SELECT id, name, uid, true AS history FROM @counters WHERE id = ANY($1::bigint[])
       UNION ALL SELECT id, name, uid, history FROM @deleted_counters WHERE id = ANY($1::bigint[])`);

@@ -214,7 +214,7 @@ const REQUEST_IDS = `
   WHERE key > $1 AND generation IN (SELECT id FROM @request_id_generations WHERE NOT forgotten)
   ORDER BY key LIMIT $2`;
 const IMPORT_STATE = `
-  SELECT c.*, NOT EXISTS (SELECT 1 FROM @counters) AND NOT EXISTS (SELECT 1 FROM @change_log)
+  SELECT source_id, source_state, progress, ended, NOT EXISTS (SELECT 1 FROM @counters) AND NOT EXISTS (SELECT 1 FROM @change_log)
     AND NOT EXISTS (SELECT 1 FROM @request_ids JOIN @request_id_generations AS g ON g.id = generation
       WHERE NOT forgotten) AS empty
   FROM @copying AS c`;
@@ -228,7 +228,8 @@ const END = `
   UPDATE @copying SET ended = true`;
 const OPEN_GENERATIONS = `
   INSERT INTO @request_id_generations (id, opened_ms, closed_ms, bytes)
-  SELECT *, 0 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])`;
+  SELECT id, opened_ms, closed_ms, 0
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (id, opened_ms, closed_ms)`;
 /** Openings are given to who has not come to the first commit, so that one is the second. */
 const BEGIN_STATE = "UPDATE @service_state SET run_ms = $1, log_position = 1, log_bytes_end = 0";
 const BEGIN_COPY = `UPDATE @copying SET source_id = $1, source_state = $2, progress = '', ended = false`;
@@ -237,7 +238,7 @@ const COUNTERS = "SELECT id, uid FROM @counters WHERE name = ANY($1::text[])";
 const DELETED = "SELECT id, uid FROM @deleted_counters WHERE uid = ANY($1::uuid[])";
 const BURY = `
   INSERT INTO @deleted_counters (id, name, uid, history)
-  SELECT *, true FROM unnest($1::bigint[], $2::text[], $3::uuid[])`;
+  SELECT id, name, uid, true FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS u (id, name, uid)`;
 const APPEND = `
   INSERT INTO @change_log (taken, position, bytes_end, time_ms, changes)
   SELECT nextval('@change_order'), s.log_position + n,
@@ -248,7 +249,8 @@ const APPENDED =
   "UPDATE @service_state SET log_position = log_position + $1::bigint, log_bytes_end = log_bytes_end + $2::bigint";
 const KEEP_IDS = `
   INSERT INTO @request_ids (key, generation, record)
-  SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])`;
+  SELECT key, generation, record
+  FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS u (key, generation, record)`;
 const COUNT_BYTES = `
   UPDATE @request_id_generations AS g SET bytes = g.bytes + u.bytes
   FROM unnest($1::bigint[], $2::bigint[]) AS u (id, bytes) WHERE g.id = u.id`;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import pg from "pg";
 import { TallyError } from "../../core/errors.ts";
 import { assertDurable, type Durability } from "./durability.ts";
-import { isUnprepared, toStoreError } from "./errors.ts";
+import { isStale, isUnprepared, toStoreError } from "./errors.ts";
 import { asStore, type Row, Session, type Statement } from "./session.ts";
 
 /**
@@ -16,7 +16,7 @@ export class Database {
   readonly #commits: pg.Pool;
   readonly #reads: pg.Pool;
   readonly #upkeep: pg.Pool;
-  readonly #preparing: { prepares: boolean; forbid(): void };
+  readonly #preparing: { prepares: boolean; round: number; forbid(): void; anew(): void };
   readonly #connecting = new Set<Promise<pg.PoolClient>>();
   #durability: Durability | undefined;
   #closed = false;
@@ -30,9 +30,13 @@ export class Database {
     this.schema = schema;
     this.#preparing = {
       prepares: true,
+      round: 0,
       forbid() {
         if (this.prepares) warn(UNPREPARED);
         this.prepares = false;
+      },
+      anew() {
+        this.round++;
       },
     };
     const config: pg.PoolConfig & { onConnect: (client: pg.ClientBase) => Promise<void> } = {
@@ -121,8 +125,8 @@ export class Database {
       try {
         return await session.use(() => inTransaction(session, begin, work));
       } catch (error) {
-        // A pooler mixed up its statements: it did nothing, and is done again without prepared ones.
-        if (!isUnprepared(error) || attempt === 2) throw toStoreError(error);
+        // A pooler mixed up its statements, or the tables have changed: it did nothing, and is done again with others.
+        if (!(isUnprepared(error) || isStale(error)) || attempt === 3) throw toStoreError(error);
       }
     }
   }

@@ -6,6 +6,8 @@ interface ServerError extends Error {
   readonly code?: string;
   readonly severity?: string;
   readonly constraint?: string;
+  /** The function in the server's source that said it. */
+  readonly routine?: string;
 }
 
 /** The server's own answer, as opposed to a connection that failed: the statement certainly did nothing. */
@@ -14,16 +16,22 @@ export function isAnswer(error: unknown): boolean {
 }
 
 /**
- * Another process was quicker, or a pooler mixed up prepared statements: nothing was saved, and the same again may
- * well succeed.
+ * Another process was quicker, a pooler mixed up prepared statements, or the tables have changed: nothing was saved,
+ * and the same again may well succeed.
  */
 export function isConflict(error: unknown): boolean {
-  return CONFLICTS.has((error as ServerError).code ?? "") || isUnprepared(error);
+  return CONFLICTS.has((error as ServerError).code ?? "") || isUnprepared(error) || isStale(error);
 }
 
 /** A statement that was prepared on this connection is not there, or one that was not is. */
 export function isUnprepared(error: unknown): boolean {
   return UNPREPARED.has((error as ServerError).code ?? "");
+}
+
+/** What a statement was prepared for is not there as it was: a column has another type, say. */
+export function isStale(error: unknown): boolean {
+  const { code, routine } = error as ServerError;
+  return code === "0A000" && routine === "RevalidateCachedQuery"; // The code has many other meanings.
 }
 
 /** The name of the CHECK that refused, if one did. */

@@ -84,7 +84,7 @@ export class CounterReads {
         SELECT name FROM @counter_labels WHERE label = $4 AND name >= $1 AND name < $2
         ORDER BY name LIMIT ${LOOKS_MAX + 1}
       ), seen AS (SELECT count(*) AS looked, max(name) AS last FROM looked)
-      SELECT seen.*, page.* FROM seen LEFT JOIN LATERAL (
+      SELECT looked, last, ${PAGE_COLUMNS} FROM seen LEFT JOIN LATERAL (
         SELECT ${COLUMNS} FROM looked JOIN @counters AS c USING (name)
         WHERE (looked <= ${LOOKS_MAX} OR c.name < last) AND ${hasLabels(5, more)}
         ORDER BY c.name LIMIT $3
@@ -100,6 +100,8 @@ export class CounterReads {
 }
 
 const COLUMNS = `${COUNTER_COLUMNS}, ${DETAIL_COLUMNS}`.replace(/\w+/g, "c.$&");
+
+const PAGE_COLUMNS = COLUMNS.replaceAll("c.", "page.");
 
 /** A label that so many counters have is common. */
 const COMMON = 1_000;

@@ -34,7 +34,7 @@ export class RequestIds {
       INSERT INTO @request_ids (key, generation, record)
       SELECT key, (SELECT max(id) FROM @request_id_generations), record
       FROM unnest($1::text[], $2::bytea[]) AS u (key, record)`);
-    this.#load = database.statement("SELECT * FROM @request_id_generations ORDER BY id");
+    this.#load = database.statement(`SELECT ${GENERATION_COLUMNS} FROM @request_id_generations ORDER BY id`);
     this.#rotate = database.statement("UPDATE @request_id_generations SET closed_ms = $2 WHERE id = $1");
     this.#open = database.statement(
       "INSERT INTO @request_id_generations (id, opened_ms, bytes) VALUES ($1, $2, 0)",
@@ -146,6 +146,8 @@ export class RequestIds {
     return planGenerations(generations, runMs, this.#retention);
   }
 }
+
+const GENERATION_COLUMNS = "id, opened_ms, closed_ms, bytes, forgotten";
 
 /** Rows a slice; some 5 milliseconds. */
 const SLICE_ROWS = 500;

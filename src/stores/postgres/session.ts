@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { TallyError } from "../../core/errors.ts";
-import { isAnswer, isUnprepared, toStoreError } from "./errors.ts";
+import { isAnswer, isStale, isUnprepared, toStoreError } from "./errors.ts";
 
 /** A statement that the server prepares once a connection. */
 export interface Statement {
@@ -17,7 +17,11 @@ export type Call = readonly [statement: Statement, values: readonly unknown[]];
 /** Whether statements are prepared on connections; a pooler may forbid it. */
 export interface Preparing {
   readonly prepares: boolean;
+  /** How often all were prepared anew; it is a part of their names. */
+  readonly round: number;
   forbid(): void;
+  /** The tables have changed: what is sent from now on is prepared for them as they are. */
+  anew(): void;
 }
 
 /**
@@ -39,6 +43,7 @@ export class Session {
       return await work();
     } catch (error) {
       if (isUnprepared(error)) this.#preparing.forbid();
+      if (isStale(error)) this.#preparing.anew();
       if (!isAnswer(error)) this.#broken = true;
       throw error;
     } finally {
@@ -51,7 +56,8 @@ export class Session {
     values: readonly unknown[] = [],
     { prepared = true } = {},
   ): Promise<readonly Row[]> {
-    const query = { text, values: [...values], ...(prepared && this.#preparing.prepares && { name }) };
+    const { prepares, round } = this.#preparing;
+    const query = { text, values: [...values], ...(prepared && prepares && { name: `${name}_${round}` }) };
     return (await this.#client.query<Row>(query)).rows;
   }
 

@@ -13,10 +13,12 @@ export class ChangeLogReader {
 
   constructor(db: Database) {
     this.#floor = db.prepare<[], bigint>("SELECT coalesce(min(position), 1) - 1 FROM change_log").pluck();
-    this.#since = db.prepare("SELECT * FROM change_log WHERE position > ? ORDER BY position LIMIT ?");
-    this.#openings = db.prepare(
-      "SELECT * FROM change_openings WHERE counter_id > ? ORDER BY counter_id LIMIT ?",
+    this.#since = db.prepare(
+      "SELECT position, time_ms, checksum, changes FROM change_log WHERE position > ? ORDER BY position LIMIT ?",
     );
+    this.#openings = db.prepare(`
+      SELECT counter_id, revision, value, time_ms FROM change_openings
+      WHERE counter_id > ? ORDER BY counter_id LIMIT ?`);
     this.#counter = db.prepare(`
       SELECT name, uid, 1 AS history FROM counters WHERE id = $id
       UNION ALL SELECT name, uid, history FROM deleted_counters WHERE id = $id`);

@@ -55,7 +55,7 @@ export class Counts {
 
   constructor(db: Database, recentMax = RECENT_MAX) {
     this.#recentMax = recentMax;
-    const values = "VALUES ($id, $value, $revision, $updateTime, $min, $max, $checksum)";
+    const values = `(${COLUMNS}) VALUES ($id, $value, $revision, $updateTime, $min, $max, $checksum)`;
     const set =
       "SET value = $value, revision = $revision, update_ms = $updateTime, checksum = $checksum WHERE id = $id";
     this.#insert = db.prepare(`INSERT INTO counts ${values}`);
@@ -72,7 +72,7 @@ export class Counts {
       )
       .pluck();
     const slice = "FROM recent_counts WHERE id > ? AND id <= ? AND update_ms < ?";
-    this.#fold = db.prepare(`INSERT INTO counts SELECT * ${slice}`);
+    this.#fold = db.prepare(`INSERT INTO counts (${COLUMNS}) SELECT ${COLUMNS} ${slice}`);
     this.#unfold = db.prepare(`DELETE ${slice}`);
     this.reload();
   }
@@ -146,6 +146,8 @@ export class Counts {
     this.#recent = Number(this.#size.get());
   }
 }
+
+const COLUMNS = "id, value, revision, update_ms, min_value, max_value, checksum";
 
 /** So many counts are kept together, about 2 MB; a fold of more of them would write fewer pages a row. */
 const RECENT_MAX = 65_536;

@@ -59,6 +59,13 @@ const COUNT = ["value", "revision", "update_ms", "min_value", "max_value", "chec
   .map((column) => `${current(column)} AS ${column}`)
   .join(", ");
 
+/** The columns of counters. */
+const STILL_COLUMNS = [
+  ...["id", "name", "uid", "initial", "clamp", "monotonic", "settings_revision", "create_ms", "labels"],
+  "description",
+];
+const STILL = STILL_COLUMNS.map((column) => `counters.${column}`).join(", ");
+
 /** Reads counters, and tells a missing one from a damaged one. For any connection. */
 export class RowReader {
   readonly #byName: Statement<[string], RawRow>;
@@ -69,7 +76,7 @@ export class RowReader {
     // The row's own name, not the index's copy, so that the checksum covers what is stored in the row. A row whose
     // count has gone has no value, and fails its checksum.
     const row = `
-      SELECT counters.*, ${COUNT}, recent.id IS NOT NULL AS recent
+      SELECT ${STILL}, ${COUNT}, recent.id IS NOT NULL AS recent
       FROM counters ${COUNT_OF("counters.id")} WHERE counters.id =`;
     this.#byName = db.prepare(`${row} (SELECT id FROM counters INDEXED BY counters_by_name WHERE name = ?)`);
     // The plus hides from the planner that the id is a parameter: it would plan anew for each one, in 20 us.
@@ -78,8 +85,8 @@ export class RowReader {
     this.#unsound = db
       .prepare<[string, string], bigint>(`
       SELECT count(*) FROM (
-        SELECT * FROM (${neighbour} >= ? ORDER BY name LIMIT 1)
-        UNION ALL SELECT * FROM (${neighbour} < ? ORDER BY name DESC LIMIT 1)
+        SELECT id, name FROM (${neighbour} >= ? ORDER BY name LIMIT 1)
+        UNION ALL SELECT id, name FROM (${neighbour} < ? ORDER BY name DESC LIMIT 1)
       ) AS entry LEFT JOIN counters NOT INDEXED USING (id) WHERE counters.name IS NOT entry.name`)
       .pluck();
   }
@@ -216,7 +223,8 @@ export class RowWriter {
   constructor(db: Database) {
     this.counts = new Counts(db);
     this.#insert = db.prepare(`
-      INSERT INTO counters VALUES ($id, $name, $uid, $initial, $clamp, $monotonic, $settings_revision, $create_ms,
+      INSERT INTO counters (${STILL_COLUMNS.join(", ")})
+      VALUES ($id, $name, $uid, $initial, $clamp, $monotonic, $settings_revision, $create_ms,
         $labels, $description)`);
     this.#updateSettings = db.prepare(`
       UPDATE counters SET initial = $initial, clamp = $clamp, monotonic = $monotonic,
@@ -225,7 +233,7 @@ export class RowWriter {
     this.#delete = db.prepare("DELETE FROM counters WHERE id = ?");
     this.#lastId = db.prepare<[], bigint>("SELECT seq FROM sqlite_sequence WHERE name = 'counters'").pluck();
     this.#setLastId = db.prepare("UPDATE sqlite_sequence SET seq = ? WHERE name = 'counters'");
-    this.#firstId = db.prepare("INSERT INTO sqlite_sequence VALUES ('counters', ?)");
+    this.#firstId = db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('counters', ?)");
     this.#clear = () =>
       db.exec(
         "DELETE FROM counter_labels; DELETE FROM recent_counts; DELETE FROM counts; DELETE FROM counters",

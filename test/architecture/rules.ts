@@ -16,7 +16,7 @@ export interface Rule {
 const TELEMETRY = "src/telemetry.ts";
 
 /** What stores that keep rows share. */
-const STORES_SHARED = ["bounds", "checksum", "packed-changes", "unusable"].map(
+const STORES_SHARED = ["bounds", "checksum", "one-by-one", "packed-changes", "unusable"].map(
   (name) => `src/stores/${name}.ts`,
 );
 

@@ -138,7 +138,7 @@ export class PostgresCopying implements Copying {
       fixed: new Map(counters.entries()),
       deleted: new Map<number, boolean>(),
     };
-    const none = { names: counters.map(({ name }) => name), counters: [], fixed: new Map() };
+    const none = { names: counters.map(({ name }) => name), revisions: [], fixed: new Map() };
     for (const call of this.#writes.of(save, { facts: none, ids: [] }, ids)) await session.send(...call);
   }
 

@@ -183,6 +183,9 @@ function setLocally(settings: Readonly<Record<string, string>>): string {
   return `SELECT ${each.join(", ")}`;
 }
 
+const { INT2, INT4, INT8, NUMERIC } = pg.types.builtins;
+const WHOLE: ReadonlySet<number> = new Set([INT2, INT4, INT8, NUMERIC]);
+
 const READ_CONNECTIONS = 8;
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -193,8 +196,8 @@ const UNPREPARED =
   "A pooler in front of PostgreSQL mixes up prepared statements; Tally goes on without them, which takes more of the " +
   "server's time. PgBouncer keeps them apart from 1.21 on, with max_prepared_statements above 0.";
 
-/** int8 as bigint, bytea as Buffer; the rest as pg has it. */
+/** Whole numbers as bigint, whichever type somebody has given a column; bytea as Buffer; the rest as pg has it. */
 function parserOf(oid: number, format?: string): (text: string) => unknown {
-  if (oid === pg.types.builtins.INT8 && format !== "binary") return BigInt;
+  if (WHOLE.has(oid) && format !== "binary") return BigInt;
   return pg.types.getTypeParser(oid, format as "text");
 }

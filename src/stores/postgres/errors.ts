@@ -6,6 +6,9 @@ interface ServerError extends Error {
   readonly code?: string;
   readonly severity?: string;
   readonly constraint?: string;
+  readonly column?: string;
+  /** Where in a function of the database it was. */
+  readonly where?: string;
   /** The function in the server's source that said it. */
   readonly routine?: string;
 }
@@ -20,7 +23,9 @@ export function isAnswer(error: unknown): boolean {
  * and the same again may well succeed.
  */
 export function isConflict(error: unknown): boolean {
-  return CONFLICTS.has((error as ServerError).code ?? "") || isUnprepared(error) || isStale(error);
+  const { code = "", constraint } = error as ServerError;
+  if (code === "23505") return isOurs(constraint); // A request id, or a counter, that another saved meanwhile.
+  return CONFLICTS.has(code) || isUnprepared(error) || isStale(error);
 }
 
 /** A statement that was prepared on this connection is not there, or one that was not is. */
@@ -34,10 +39,35 @@ export function isStale(error: unknown): boolean {
   return code === "0A000" && routine === "RevalidateCachedQuery"; // The code has many other meanings.
 }
 
-/** The name of the CHECK that refused, if one did. */
-export function checkViolated(error: unknown): string | undefined {
-  const { code, constraint } = error as ServerError;
-  return code === "23514" ? (constraint ?? "") : undefined;
+/** One of our statements did not find what it was to change, and divided by zero. */
+export function isUnexpected(error: unknown): boolean {
+  return (error as ServerError).code === "22012";
+}
+
+/**
+ * What of the database's own has an objection to a row: the name of a constraint; or of a trigger's function and what
+ * it says, a policy or a column, which have no such name. Undefined when it is no objection.
+ */
+export function objectionIn(error: unknown): string | undefined {
+  const { code = "", message, constraint, column, where = "", routine, severity } = error as ServerError;
+  if (severity === undefined || code === "40P01" || (code === "23505" && isOurs(constraint)))
+    return undefined;
+  if (code.startsWith("23") && constraint) return constraint;
+  if (code === "23502") return `NOT NULL of the column ${column}`;
+  if (routine === "ExecWithCheckOptions") return message; // Row level security; 42501 is also said of privileges.
+  const [, called] = /^(?:PL\/\w+|SQL) function ("[^"]*"|[^\s(]+)/m.exec(where) ?? [];
+  if (called !== undefined && !OF_THE_MOMENT.test(code)) return `${called}: ${message}`;
+  return /^(?:23|22|44|P0)/.test(code) && code !== "22012" ? message : undefined;
+}
+
+/** What says nothing of the row, wherever it comes from: a lock, a lack, the end of a connection. */
+const OF_THE_MOMENT = /^(?:08|25|40|53|55|57|58|XX)/;
+
+/** Whether it is the key of a table of ours, where another process may have been quicker. */
+function isOurs(constraint = ""): boolean {
+  return /^(?:counters|counter_labels|change_log|change_openings|deleted_counters|request_ids|request_id_generations)_(?:pkey|by_name|by_position)$/.test(
+    constraint,
+  );
 }
 
 /** An error of the driver or the server, after which nothing was saved. */
@@ -58,7 +88,6 @@ export function toStoreError(error: unknown): unknown {
 const CONFLICTS = new Set([
   "40001", // serialization_failure
   "40P01", // deadlock_detected
-  "23505", // unique_violation: a request id, or a counter, that another process saved meanwhile
   "22012", // division_by_zero: how our statements say that they did not find what they were to change
 ]);
 

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { TallyError } from "../../core/errors.ts";
-import { isAnswer, isStale, isUnprepared, toStoreError } from "./errors.ts";
+import { isAnswer, isStale, isUnprepared, objectionIn, toStoreError } from "./errors.ts";
 
 /** A statement that the server prepares once a connection. */
 export interface Statement {
@@ -96,6 +96,8 @@ export class Session {
     this.#client.off("notice", onNotice);
     const failed = written.find((result) => result.status === "rejected");
     if (failed !== undefined && isAnswer(failed.reason)) throw failed.reason;
+    // What was deferred until then: the server has rolled back.
+    if (ended!.status === "rejected" && objectionIn(ended!.reason) !== undefined) throw ended!.reason;
     if (ended!.status === "fulfilled" && failed === undefined && warning === undefined) {
       if (ended!.value.command === "COMMIT") return;
       throw new TallyError("STORE_UNAVAILABLE", "PostgreSQL rolled the transaction back; nothing was saved");

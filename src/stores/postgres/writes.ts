@@ -12,7 +12,10 @@ export interface LoadedRows {
 }
 
 interface Found extends Pick<LoadedRows, "ids"> {
-  readonly facts: Pick<Loaded, "names" | "counters" | "fixed">;
+  readonly facts: Pick<Loaded, "names" | "fixed"> & {
+    /** By index in `names`: the revision that the row has. */
+    readonly revisions: readonly (number | undefined)[];
+  };
 }
 
 /**
@@ -98,8 +101,7 @@ export class CounterWrites {
     }
     const calls: Call[] = [];
     const idsOf = (indexes: readonly number[]) => arrayOf(indexes.map((i) => ids[i]));
-    const before = (indexes: readonly number[]) =>
-      arrayOf(indexes.map((i) => (facts.counters[i] as { revision: number }).revision));
+    const before = (indexes: readonly number[]) => arrayOf(indexes.map((i) => facts.revisions[i]));
     const counts = (indexes: readonly number[]) => [
       arrayOf(indexes.map((i) => save.values[i])),
       arrayOf(indexes.map((i) => save.revisions[i])),

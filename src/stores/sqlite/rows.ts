@@ -3,7 +3,7 @@ import { CORRUPT } from "../../core/batch.ts";
 import type { Counter, Details, Fixed, FullCounter } from "../../core/counter.ts";
 import { uidFromBytes, uidToBytes } from "../../core/uid.ts";
 import { Checksum } from "../checksum.ts";
-import { Counts, Place } from "./counts.ts";
+import { Counts, Missed, Place } from "./counts.ts";
 import { LabelWriter } from "./labels.ts";
 
 /** A row of `counters` with its count, as SQLite gives them (integers as bigint). */
@@ -248,7 +248,7 @@ export class RowWriter {
 
   insert(id: bigint, name: string, fixed: Fixed, count: Count): Row {
     const raw = toStillRow(id, name, fixed);
-    this.#insert.run(raw);
+    if (this.#insert.run(raw).changes !== 1) throw new Missed(id);
     this.#labels.insert(id, name, fixed.labels);
     return this.#insertCount(raw, fixed, count);
   }
@@ -269,7 +269,7 @@ export class RowWriter {
     const { min, max } = counter;
     const sum = checksum(still, value, revision, updateTime);
     const place = this.counts.update(row.place, { id, value, revision, updateTime, min, max, checksum: sum });
-    if (place === undefined) throw gone(id);
+    if (place === undefined) throw new Missed(id);
     row.place = place;
   }
 
@@ -281,7 +281,7 @@ export class RowWriter {
    */
   updateSettings({ id }: Row, name: string, before: Details["labels"], fixed: Fixed, count: Count): Row {
     const raw = toStillRow(id, name, fixed);
-    if (this.#updateSettings.run(raw).changes !== 1 || !this.counts.delete(id)) throw gone(id);
+    if (this.#updateSettings.run(raw).changes !== 1 || !this.counts.delete(id)) throw new Missed(id);
     this.#labels.replace(id, name, before, fixed.labels);
     return this.#insertCount(raw, fixed, count);
   }
@@ -292,7 +292,7 @@ export class RowWriter {
    */
   delete({ id }: Row, name: string, labels: Details["labels"]): void {
     this.#labels.remove(name, labels);
-    if (this.#delete.run(id).changes !== 1 || !this.counts.delete(id)) throw gone(id);
+    if (this.#delete.run(id).changes !== 1 || !this.counts.delete(id)) throw new Missed(id);
   }
 
   #insertCount(raw: StillRow, fixed: Fixed, count: Count): Row {
@@ -316,10 +316,6 @@ export class RowWriter {
     };
     return { id, counter, still, place: Place.COLD };
   }
-}
-
-function gone(id: bigint): Error {
-  return Object.assign(new Error(`row ${id} was loaded before and is gone`), { code: "SQLITE_CORRUPT" });
 }
 
 function checksum(still: number, value: bigint, revision: number, updateTime: number): number {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
+import { withoutSecrets } from "../core/secrets.ts";
 import { CommandError, EXIT, report } from "./exit.ts";
 
 /** Every command. Its file is loaded only if it is the one that was named, so that none pays for the others. */
@@ -142,6 +143,7 @@ async function programFor(named: string | undefined, context: Program): Promise<
 function oneSentence(text: string): string {
   return `${text
     .replace(/^error: /, "tally: ")
+    .replaceAll(/\S*(?:[@=]|%40|\/\/)\S*/g, withoutSecrets) // What was typed wrong may be a store's URL.
     .replace(/command-argument value ('.*') is invalid for argument '(\w+)'/s, "$2 $1 is invalid")
     .trimEnd()
     .replaceAll("\n", " ")}\n`;

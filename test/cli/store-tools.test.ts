@@ -74,6 +74,19 @@ describe("copy", () => {
     expect(await tally(["copy", "--from", store("a.db")])).toMatchObject({ code: EXIT.USAGE });
   });
 
+  it.each([
+    [["copy", "--from", "postgre://h/db?password=mistaken", "--to", "sqlite:./none/b.db"]],
+    [["copy", "--from", "me:mistaken@h/db", "--to", "me:mistaken@h/db"]],
+    [["migrate", "status", "--store", "mistaken"]],
+    [["migrate", "up", "--store", "postgres:/me:mistaken@h"]],
+    [["migrate", "up", "--stor=postgres://me:mistaken@h"]],
+    [["migrate", "status", "--store", "sqlite://me:mistaken@h/db"]],
+  ])("%j prints no password", async (command) => {
+    const { code, stdout, stderr } = await tally(command);
+    expect(code).not.toBe(0);
+    expect(stdout + stderr).not.toContain("mistaken");
+  });
+
   it("does not copy a store that is served", async () => {
     const dir = folder();
     await serving(`sqlite:${join(dir, "a.db")}`, async () => {

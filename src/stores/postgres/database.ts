@@ -3,7 +3,10 @@ import pg from "pg";
 import { TallyError } from "../../core/errors.ts";
 import { assertDurable, type Durability } from "./durability.ts";
 import { isStale, isUnprepared, toStoreError } from "./errors.ts";
+import { settingsOf } from "./parameters.ts";
+import { Route } from "./route.ts";
 import { asStore, type Row, Session, type Statement } from "./session.ts";
+import type { PostgresUrl } from "./url.ts";
 
 /**
  * The connections to one PostgreSQL: some for commits, others for reads, so that commits which wait for a row that
@@ -16,18 +19,18 @@ export class Database {
   readonly #commits: pg.Pool;
   readonly #reads: pg.Pool;
   readonly #upkeep: pg.Pool;
+  readonly #route: Route;
   readonly #preparing: { prepares: boolean; round: number; forbid(): void; anew(): void };
   readonly #connecting = new Set<Promise<pg.PoolClient>>();
   #durability: Durability | undefined;
   #closed = false;
 
   /**
-   * @param url      of the database, as libpq and pg understand it
-   * @param schema   an identifier
+   * @param url      of the database, as libpq understands it
    * @param commits  connections for commits
    */
-  constructor(url: string, schema: string, commits: number, warn: (message: string) => void) {
-    this.schema = schema;
+  constructor(url: PostgresUrl, commits: number, warn: (message: string) => void) {
+    this.schema = url.schema;
     this.#preparing = {
       prepares: true,
       round: 0,
@@ -39,12 +42,12 @@ export class Database {
         this.round++;
       },
     };
+    const settings = settingsOf(url);
+    this.#route = new Route(url, settings);
     const config: pg.PoolConfig & { onConnect: (client: pg.ClientBase) => Promise<void> } = {
-      connectionString: url,
-      application_name: "tally", // No other setting at the start of a session: PgBouncer would refuse it.
-      keepAlive: true,
+      ...settings.config,
+      Client: this.#route.Client,
       pipeline: true,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: ANSWER_TIMEOUT_MS,
       types: { getTypeParser: parserOf as pg.CustomTypesConfig["getTypeParser"] },
       onConnect: async (client) => {
@@ -133,7 +136,7 @@ export class Database {
 
   async #session(pool: pg.Pool): Promise<Session> {
     if (this.#closed) throw new TallyError("STORE_UNAVAILABLE", "the store is closed");
-    const connecting = pool.connect();
+    const connecting = this.#route.connect(pool);
     this.#connecting.add(connecting);
     try {
       return new Session(await asStore(connecting), this.#preparing);
@@ -187,7 +190,6 @@ const { INT2, INT4, INT8, NUMERIC } = pg.types.builtins;
 const WHOLE: ReadonlySet<number> = new Set([INT2, INT4, INT8, NUMERIC]);
 
 const READ_CONNECTIONS = 8;
-const CONNECT_TIMEOUT_MS = 5_000;
 
 /** Longer than any lock is waited for. A scan of some million counters takes seconds. */
 const ANSWER_TIMEOUT_MS = 30_000;

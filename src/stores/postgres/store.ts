@@ -28,7 +28,7 @@ import { parseUrl } from "./url.ts";
  * Counters in a PostgreSQL database, which any number of processes may serve at once: nothing that another may write
  * is kept from one commit to the next.
  *
- * @param url     postgres://user:password@host:port/database?schema=NAME, and what else pg takes
+ * @param url     postgres://user:password@host:port/database?schema=NAME, and what else libpq takes
  * @param decide  the rule; tests put another in its place
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
  */
@@ -38,8 +38,9 @@ export async function openPostgres(
   decide: typeof decideBatch = decideBatch,
 ): Promise<Store> {
   const { warn, clock, retention, newUid, purpose = "serve", migrates = true } = options;
-  const { connection, schema, shown } = parseUrl(url);
-  const database = new Database(connection, schema, COMMITS_IN_FLIGHT, warn);
+  const parsed = parseUrl(url);
+  const { schema, shown } = parsed;
+  const database = new Database(parsed, COMMITS_IN_FLIGHT, warn);
   let hold: CopyHold | undefined;
   try {
     if (purpose === "copyFrom") await assertThere(database);

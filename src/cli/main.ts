@@ -33,6 +33,11 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
   delete: { group: "Manage", about: "delete counters", load: () => import("./delete.ts") },
   serve: { group: "Serve", about: "serve counters over gRPC", load: () => import("./serve.ts") },
   copy: { group: "Serve", about: "take a whole store into another one", load: () => import("./copy.ts") },
+  accept: {
+    group: "Serve",
+    about: "take what was changed by hand in a store as it stands",
+    load: () => import("./accept.ts"),
+  },
   migrate: {
     group: "Serve",
     about: "look at a store's schema, or bring it up to date",

@@ -17,7 +17,7 @@ const TELEMETRY = "src/telemetry.ts";
 const SECRETS = "src/core/secrets.ts";
 
 /** What stores that keep rows share. */
-const STORES_SHARED = ["bounds", "checksum", "one-by-one", "packed-changes", "unusable"].map(
+const STORES_SHARED = ["bounds", "by-hand", "checksum", "one-by-one", "packed-changes", "unusable"].map(
   (name) => `src/stores/${name}.ts`,
 );
 
@@ -111,7 +111,7 @@ export const RULES: readonly Rule[] = [
     packages: [],
     builtins: false,
   },
-  ...["src/cli/copy.ts", "src/cli/migrate.ts"].map((of) => ({
+  ...["src/cli/accept.ts", "src/cli/copy.ts", "src/cli/migrate.ts"].map((of) => ({
     of,
     own: ["src/cli/", "src/store-tools.ts", "src/service/copy.ts", "types of src/service/store.ts"],
     packages: ["commander"],

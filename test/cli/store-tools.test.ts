@@ -134,3 +134,29 @@ describe("migrate", () => {
     expect(await counting(store, ["get", "visits"])).toEqual(["1"]);
   });
 });
+
+describe("accept", () => {
+  it("says what was changed by hand, and takes it as it stands", async () => {
+    const path = join(folder(), "a.db");
+    const store = `sqlite:${path}`;
+    await counting(store, ["inc", "seats", "50"], ["inc", "other"]);
+    const db = new Database(path);
+    for (const table of ["counts", "recent_counts"])
+      db.exec(`UPDATE ${table} SET value = 70 WHERE value = 50`);
+    db.close();
+    const copied = await tally(["copy", "--from", store, "--to", `${store}.copy`]);
+    expect(copied).toMatchObject({ code: EXIT.STORE_UNUSABLE });
+    expect(copied.stderr).toContain("(seats); restore it from a backup, or, if they were changed by hand");
+    const looked = await tally(["accept", "--store", store]);
+    expect(looked).toMatchObject({ code: EXIT.OK, stderr: "" });
+    expect(looked.stdout).toContain("the row of seats is damaged, or not what Tally writes");
+    const accepted = await tally(["accept", "--store", store, "seats", "other", "-o", "json"]);
+    expect(accepted).toMatchObject({ code: EXIT.REFUSED });
+    expect(accepted.stderr).toContain(
+      "other cannot be taken as it stands: nothing shows that it was changed.",
+    );
+    expect(JSON.parse(accepted.stdout).accepted).toEqual([{ name: "seats", value: "70", revision: 2 }]);
+    expect(await counting(store, ["inc", "seats"])).toEqual(["71"]);
+    expect(await tally(["copy", "--from", store, "--to", `${store}.copy`])).toMatchObject({ code: EXIT.OK });
+  }, 60_000);
+});

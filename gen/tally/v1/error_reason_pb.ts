@@ -135,8 +135,10 @@ export const ErrorReason = {
   CONSTRAINT_VIOLATED: 26,
 
   /**
-   * DATA_LOSS. The stored row of this counter fails its checksum, so it is
-   * neither read nor written; other counters work. Restore it from a backup.
+   * DATA_LOSS. The stored row of this counter fails its checksum, or is what
+   * Tally never writes, so it is neither read nor written; other counters work.
+   * Restore it from a backup; or, if somebody changed it by hand and it is to
+   * stay so, accept it with the command `tally accept`.
    *
    * @generated from enum value: ROW_CORRUPT = 12;
    */

@@ -1,6 +1,6 @@
 import { type Context, type decideBatch, type Loaded, requestKeys, touchedBy } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
-import type { Counter, Fixed } from "../../core/counter.ts";
+import { CORRUPT, type Counter, type Fixed } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { assertServed, SERVING_COLUMNS } from "./copy-lock.ts";
@@ -153,17 +153,19 @@ export class Commits {
     assertServed(moment!);
     const byName = new Map(rows.map((row) => [row.name as string, row]));
     const byId = new Map(details.map((row) => [row.id as bigint, row]));
-    const counters: (Counter | undefined)[] = [];
+    const counters: (Counter | undefined | typeof CORRUPT)[] = [];
     const ids: (bigint | undefined)[] = [];
     const fixed = new Map<number, Fixed>();
     for (const [index, name] of touched.names.entries()) {
       const row = byName.get(name);
-      const counter = row === undefined ? undefined : toCounter(row);
-      counters.push(counter);
+      let counter = row === undefined ? undefined : toCounter(row);
       ids.push(row?.id as bigint | undefined);
-      if (counter !== undefined && touched.whole.has(index)) {
-        fixed.set(index, toFixed(counter, byId.get(row!.id as bigint)!));
+      if (counter !== undefined && counter !== CORRUPT && touched.whole.has(index)) {
+        const whole = toFixed(counter, byId.get(row!.id as bigint)!);
+        if (whole === CORRUPT) counter = CORRUPT;
+        else fixed.set(index, whole);
       }
+      counters.push(counter);
     }
     const answered = new Map(records.map((row) => [row.key as string, row.record as Uint8Array]));
     const facts: Loaded = {

@@ -16,7 +16,7 @@ import type { Database } from "./database.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { RECORD_OVERHEAD_BYTES, type RequestIds } from "./request-ids.ts";
 import { arrayOf } from "./rows.ts";
-import type { Row, Session } from "./session.ts";
+import { type Row, type Session, theRow } from "./session.ts";
 import { CounterWrites } from "./writes.ts";
 
 /** What the rest of the store lends to a copy. */
@@ -46,12 +46,12 @@ export class PostgresCopying implements Copying {
     const { maintenance, requestIds, newUid } = this.#parts;
     await maintenance.place();
     return this.#step(async (session) => {
-      const [row] = await session.send(this.#statement(IDENTIFY), [newUid()]);
+      const row = theRow(await session.send(this.#statement(IDENTIFY), [newUid()]), "copying");
       const [ends] = await session.send(this.#statement(LOG_ENDS));
       requestIds.learn(await session.send(...requestIds.look));
       const generations = requestIds.generations.map(({ bytes, ...generation }) => generation);
       const state = `${ends!.first}.${ends!.last}.${generations[0]!.id}.${generations.at(-1)!.id}`;
-      return { storeId: row!.store_id as string, state, runMs: maintenance.runMs, generations };
+      return { storeId: row.store_id as string, state, runMs: maintenance.runMs, generations };
     });
   }
 
@@ -64,14 +64,12 @@ export class PostgresCopying implements Copying {
   }
 
   async importState(): Promise<ImportState> {
-    const [row] = await this.#parts.database.read(this.#statement(IMPORT_STATE));
-    return toState(row!);
+    return toState(theRow(await this.#parts.database.read(this.#statement(IMPORT_STATE)), "copying"));
   }
 
   async beginImport({ storeId, state, runMs, generations }: ExportHead): Promise<void> {
     await this.#step(async (session) => {
-      const [row] = await session.send(this.#statement(IMPORT_STATE));
-      const { empty, copy } = toState(row!);
+      const { empty, copy } = toState(theRow(await session.send(this.#statement(IMPORT_STATE)), "copying"));
       if (!empty && copy === undefined) {
         throw new TypeError("expected a store that is empty, or has a copy only");
       }

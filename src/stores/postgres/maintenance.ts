@@ -3,7 +3,7 @@ import type { ChangeLog } from "./change-log.ts";
 import { SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
 import type { RequestIds } from "./request-ids.ts";
-import type { Row, Session, Statement } from "./session.ts";
+import { type Row, type Session, type Statement, theRow } from "./session.ts";
 
 /**
  * What keeps a store within its sizes, on any number of processes: whoever has locked the row of service_state does
@@ -110,9 +110,9 @@ export class Maintenance {
     let committed: (() => void) | undefined;
     let runMs = 0;
     await this.#database.upkeep(async (session: Session) => {
-      const [state] = await session.send(this.#lock);
-      if (!this.#copies && (state!.free !== true || state!.copied === false)) return; // A copy has the store.
-      this.#see([state!], false);
+      const state = theRow(await session.send(this.#lock), "service_state");
+      if (!this.#copies && (state.free !== true || state.copied === false)) return; // A copy has the store.
+      this.#see([state], false);
       runMs = this.runMs;
       await this.#log.place(session);
       if (!whole) return;
@@ -124,8 +124,8 @@ export class Maintenance {
     committed?.();
   }
 
-  #see([row]: readonly Row[], starting: boolean): void {
-    const runMs = Number(row!.run_ms);
+  #see(rows: readonly Row[], starting: boolean): void {
+    const runMs = Number(theRow(rows, "service_state").run_ms);
     if (!starting && runMs <= this.runMs) return;
     this.#seenRunMs = runMs;
     this.#seenAt = this.#clock.monotonic();

@@ -1,6 +1,6 @@
 import { type Generation, planGenerations, type RequestIdRetention } from "../../core/request-ids.ts";
 import type { Database } from "./database.ts";
-import type { Call, Row, Session, Statement } from "./session.ts";
+import { type Call, type Row, type Session, type Statement, theRow } from "./session.ts";
 
 /**
  * The answers under request ids (see core/request-ids.ts for how long they live), in one table for all processes.
@@ -95,6 +95,7 @@ export class RequestIds {
       forgotten: row.forgotten as boolean,
     }));
     this.#generations = generations.filter(({ forgotten }) => !forgotten);
+    if (this.#generations.length === 0) theRow([], "request_id_generations");
     this.#forgotten = generations.filter(({ forgotten }) => forgotten).map(({ id }) => id);
   }
 

@@ -114,6 +114,25 @@ export class Session {
   }
 }
 
+/** The one row that a table of ours has. @throws TallyError STORE_UNAVAILABLE, with what mends it, when it is gone */
+export function theRow([row]: readonly Row[], table: keyof typeof PUT_BACK): Row {
+  if (row !== undefined) return row;
+  throw new TallyError(
+    "STORE_UNAVAILABLE",
+    `the table ${table} has no row, which somebody deleted by hand; put it back: ${PUT_BACK[table]}`,
+  );
+}
+
+const PUT_BACK = {
+  service_state:
+    "INSERT INTO service_state (run_ms, log_position, log_bytes_end) SELECT 0, coalesce(max(position), 0), " +
+    "coalesce(max(bytes_end), 0) FROM change_log",
+  copying: "INSERT INTO copying DEFAULT VALUES",
+  request_id_generations:
+    "INSERT INTO request_id_generations (id, opened_ms, bytes) SELECT coalesce(max(r.generation), 0) + 1, " +
+    "(SELECT max(run_ms) FROM service_state), 0 FROM request_ids AS r",
+} as const;
+
 /** Errors of a session's work as a store's: see toStoreError. */
 export async function asStore<T>(work: Promise<T>): Promise<T> {
   try {

@@ -1,9 +1,10 @@
 import { decideBatch } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
-import type { FullCounter } from "../../core/counter.ts";
+import type { CORRUPT, FullCounter } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type {
+  Accepting,
   ChangePage,
   CounterPage,
   Counters,
@@ -12,6 +13,7 @@ import type {
   StoreTraits,
 } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
+import { PostgresAccepting } from "./accepting.ts";
 import { ChangeLog } from "./change-log.ts";
 import { Commits } from "./commits.ts";
 import { assertServed, type CopyHold, holdForCopy, SERVING_COLUMNS } from "./copy-lock.ts";
@@ -56,8 +58,9 @@ export async function openPostgres(
     const maintenance = new Maintenance(database, clock, requestIds, log, warn, hold !== undefined);
     await maintenance.start();
     const commits = new Commits(database, requestIds, log, decide);
-    const copying = new PostgresCopying({ database, requestIds, log, maintenance, newUid, hold });
-    return new PostgresStore(database, commits, log, maintenance, copying, options, shown);
+    const parts = { database, requestIds, log, maintenance, newUid, hold };
+    const [copying, accepting] = [new PostgresCopying(parts), new PostgresAccepting(parts)];
+    return new PostgresStore(database, commits, log, maintenance, copying, accepting, options, shown);
   } catch (error) {
     await hold?.release();
     await database.close();
@@ -81,6 +84,7 @@ async function assertWhole(database: Database, held: boolean): Promise<void> {
 class PostgresStore implements Store {
   readonly traits: StoreTraits;
   readonly copying: PostgresCopying;
+  readonly accepting: Accepting;
   /** A connection that fails is replaced, so this never settles. */
   readonly failed = new Promise<never>(() => {});
   readonly #database: Database;
@@ -97,10 +101,12 @@ class PostgresStore implements Store {
     log: ChangeLog,
     maintenance: Maintenance,
     copying: PostgresCopying,
+    accepting: Accepting,
     options: StoreOptions,
     shown: string,
   ) {
     this.copying = copying;
+    this.accepting = accepting;
     this.#database = database;
     this.#commits = commits;
     this.#log = log;
@@ -124,7 +130,7 @@ class PostgresStore implements Store {
     return this.#commits.commit(batch, this.#options.newUid(), this.#maintenance.runMs);
   }
 
-  async get(names: readonly string[]): Promise<(FullCounter | undefined)[]> {
+  async get(names: readonly string[]): Promise<(FullCounter | undefined | typeof CORRUPT)[]> {
     this.#assertOpen();
     return this.#reads.get(names);
   }

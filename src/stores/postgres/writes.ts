@@ -77,7 +77,8 @@ export class CounterWrites {
       FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::boolean[]) AS u (id, name, uid, history)`);
     this.#label = database.statement(`
       INSERT INTO @counter_labels (label, name)
-      SELECT label, name FROM unnest($1::text[], $2::text[]) AS u (label, name)`);
+      SELECT label, name FROM unnest($1::text[], $2::text[]) AS u (label, name)
+      ON CONFLICT (label, name) DO NOTHING -- Left behind by somebody who has deleted the counter by hand.`);
     this.#unlabel = database.statement(`
       DELETE FROM @counter_labels AS l USING unnest($1::text[], $2::text[]) AS u (label, name)
       WHERE l.label = u.label AND l.name = u.name`);

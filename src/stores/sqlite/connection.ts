@@ -1,11 +1,13 @@
 import { type Context, decideBatch } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
+import type { FullCounter } from "../../core/counter.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { ExportHead, ImportPart, ImportState, StoreOptions } from "../../service/store.ts";
+import { CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
 import { ChangeLog } from "./change-log.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import { CopyTarget } from "./copy-target.ts";
+import { CopyTarget, noCopying } from "./copy-target.ts";
 import { Missed } from "./counts.ts";
 import { type OpenedFile, openForWriting } from "./opening.ts";
 import { RequestIds } from "./request-ids.ts";
@@ -180,7 +182,7 @@ export class WriteConnection {
     const { generations } = this.#requestIds;
     return this.#write(moment, () => {
       db.prepare("UPDATE copying SET store_id = ? WHERE store_id IS NULL").run(newId);
-      const storeId = db.prepare<[], string>("SELECT store_id FROM copying").pluck().get()!;
+      const storeId = db.prepare<[], string>("SELECT store_id FROM copying").pluck().get() ?? noCopying();
       const starts = db.prepare<[], bigint>("SELECT starts FROM service_time").pluck().get();
       const state = `${starts}.${this.#log.state}.${generations[0]!.id}`;
       return { storeId, state, runMs: this.#time.at(moment), generations };
@@ -211,6 +213,27 @@ export class WriteConnection {
       this.#target.end();
       this.#persist(this.#time.at(moment));
     });
+  }
+
+  /** See Accepting.accept. @param newUids  one for each name and each that is lost */
+  accept(
+    { names, revisions, lost }: AcceptRequest,
+    moment: Moment,
+    newUids: readonly string[],
+  ): (FullCounter | string)[] {
+    try {
+      return this.#write(moment, () =>
+        new CounterAccepting(this.#file.db, this.#rows, this.#log).accept(
+          names,
+          revisions,
+          lost,
+          moment.now,
+          newUids,
+        ),
+      );
+    } finally {
+      this.#rows.lookAgain();
+    }
   }
 
   get #target(): CopyTarget {
@@ -257,6 +280,12 @@ export class WriteConnection {
     this.#log.rewind(logEnd);
     this.#requestIds.reload(runMs);
   }
+}
+
+export interface AcceptRequest {
+  readonly names: readonly string[];
+  readonly revisions: ReadonlyMap<string, number>;
+  readonly lost: readonly string[];
 }
 
 /** How a batch is written one by one. */

@@ -13,7 +13,7 @@ export class LabelWriter {
 
   constructor(db: Database) {
     this.#insert = db.prepare(
-      "INSERT INTO counter_labels (key, value, name, counter_id) VALUES (?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO counter_labels (key, value, name, counter_id) VALUES (?, ?, ?, ?)",
     );
     this.#delete = db.prepare("DELETE FROM counter_labels WHERE key = ? AND value = ? AND name = ?");
   }

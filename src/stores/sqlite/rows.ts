@@ -66,6 +66,9 @@ const STILL_COLUMNS = [
 ];
 const STILL = STILL_COLUMNS.map((column) => `counters.${column}`).join(", ");
 
+/** A row of counters with its count; a WHERE clause follows. */
+export const ROW = `SELECT ${STILL}, ${COUNT}, recent.id IS NOT NULL AS recent FROM counters ${COUNT_OF("counters.id")}`;
+
 /** Reads counters, and tells a missing one from a damaged one. For any connection. */
 export class RowReader {
   readonly #byName: Statement<[string], RawRow>;
@@ -75,9 +78,7 @@ export class RowReader {
   constructor(db: Database) {
     // The row's own name, not the index's copy, so that the checksum covers what is stored in the row. A row whose
     // count has gone has no value, and fails its checksum.
-    const row = `
-      SELECT ${STILL}, ${COUNT}, recent.id IS NOT NULL AS recent
-      FROM counters ${COUNT_OF("counters.id")} WHERE counters.id =`;
+    const row = `${ROW} WHERE counters.id =`;
     this.#byName = db.prepare(`${row} (SELECT id FROM counters INDEXED BY counters_by_name WHERE name = ?)`);
     // The plus hides from the planner that the id is a parameter: it would plan anew for each one, in 20 us.
     this.#byId = db.prepare(`${row} +?`);

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
 import { parse, TomlError } from "smol-toml";
 import { type Config, KEYS, type Key } from "./config/keys.ts";
+import { withoutSecrets } from "./core/secrets.ts";
 
 export { type Config, KEYS } from "./config/keys.ts";
 export { type Address, formatAddress } from "./config/quantity.ts";
@@ -92,12 +93,12 @@ function parseGiven(key: Key<unknown>, given: Given): unknown {
 
 function refuse({ name }: Key<unknown>, { value, origin, from }: Given, why: string): ConfigError {
   if (origin === "default") throw new TypeError(`the default of ${name} cannot be used${why}`);
-  return new ConfigError(origin, `${name} is ${JSON.stringify(withoutPassword(value))} (from ${from})${why}`);
+  return new ConfigError(origin, `${name} is ${shown(value)} (from ${from})${why}`);
 }
 
-/** Stores' URLs have passwords, and what is wrong with one may be shown to many. */
-function withoutPassword(value: unknown): unknown {
-  return typeof value === "string" ? value.replace(/(:\/\/[^:/@]*):.*@/, "$1:***@") : value;
+/** Stores' URLs have passwords, whichever setting one was given to, and what is wrong may be shown to many. */
+function shown(value: unknown): string {
+  return JSON.stringify(value, (_, each) => (typeof each === "string" ? withoutSecrets(each) : each));
 }
 
 /** What no key can judge alone. */
@@ -160,12 +161,18 @@ function loadFile({ flags, env }: Sources): File | undefined {
     if (error instanceof TomlError) {
       const [reason] = error.message.replace("Invalid TOML document: ", "").split("\n");
       const where = `line ${error.line}, column ${error.column}`;
-      throw new ConfigError("file", `The file ${path} is not valid TOML: ${reason} (${where}).`, {
-        cause: error,
-      });
+      throw new ConfigError(
+        "file",
+        `The file ${withoutSecrets(path)} is not valid TOML: ${reason} (${where}).`,
+        {
+          cause: error,
+        },
+      );
     }
     const why = READ_ERRORS[(error as NodeJS.ErrnoException).code ?? ""] ?? (error as Error).message;
-    throw new ConfigError("file", `The configuration file ${path} cannot be read: ${why}.`, { cause: error });
+    throw new ConfigError("file", `The configuration file ${withoutSecrets(path)} cannot be read: ${why}.`, {
+      cause: error,
+    });
   }
   for (const name of Object.keys(values)) {
     if (NAMES.includes(name)) continue;

@@ -1,5 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
+import type { FullCounter } from "./core/counter.ts";
 import { TallyError } from "./core/errors.ts";
+import { describe, lookForChangesByHand } from "./service/by-hand.ts";
 import { type Copied, CopyError, copyStore, type Progress } from "./service/copy.ts";
 import { DEFAULT_RETENTION, type Purpose, type SchemaStatus, type Store } from "./service/store.ts";
 import { StartError, storeStartFailure } from "./start-error.ts";
@@ -59,6 +61,54 @@ export async function copyBetween(
     if (!(error instanceof TallyError)) throw error;
     const sentence = `A store failed: ${error.message}. The same command goes on from here.`;
     throw new StartError("STORE_FAILED", sentence, { cause: error });
+  }
+}
+
+/** What was changed by hand in a store, and what of it was taken as it stands. */
+export interface Acceptance {
+  readonly store: string;
+  /** A clause each. */
+  readonly found: readonly string[];
+  readonly accepted: readonly FullCounter[];
+  readonly refused: readonly { readonly name: string; readonly why: string }[];
+  /** How many whose rows are gone were taken so. */
+  readonly gone: number;
+}
+
+/**
+ * Look for what was changed by hand in a store, and take some of it as it stands.
+ *
+ * @param gone  whether it is taken that rows are gone
+ * @throws StartError  when it cannot be opened, or failed meanwhile
+ */
+export async function acceptIn(url: string, names: readonly string[], gone: boolean): Promise<Acceptance> {
+  const store = await opened(url, "copyFrom", () => {});
+  try {
+    const { accepting } = store;
+    const byHand = await lookForChangesByHand(store);
+    const found = [
+      ...byHand.counters.map(describe),
+      ...byHand.corruptNames.map((name) => `the row of ${name} is damaged, or not what Tally writes`),
+      ...byHand.lost.map((id) => `a counter's row is gone, though nobody deleted it (row id ${id})`),
+    ];
+    const lost = gone ? byHand.lost : [];
+    const changed = new Set([...byHand.counters.map(({ name }) => name), ...byHand.corruptNames]);
+    const asked = [...new Set(names)];
+    const taken = asked.filter((name) => changed.has(name));
+    const results = (await accepting?.accept(taken, byHand.revisions, lost)) ?? [];
+    const accepted = results.filter((result) => typeof result !== "string");
+    const refused = [
+      ...asked
+        .filter((name) => !changed.has(name))
+        .map((name) => ({ name, why: "nothing shows that it was changed" })),
+      ...results.flatMap((why, i) => (typeof why === "string" ? [{ name: taken[i]!, why }] : [])),
+    ];
+    return { store: store.traits.title, found, accepted, refused, gone: lost.length };
+  } catch (error) {
+    if (!(error instanceof TallyError)) throw error;
+    throw new StartError("STORE_FAILED", `The store failed: ${error.message}.`, { cause: error });
+  } finally {
+    await store.close();
   }
 }
 

@@ -20,6 +20,7 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
   ABOVE_MAX: { name: "seats", value: 8n, max: 10n, requested: 5n },
   BELOW_MIN: { name: "seats", value: 8n, min: 0n, requested: 9n },
   VALUE_OUTSIDE_BOUNDS: { name: "seats", field: "value", requested: 12n, min: 0n, max: 10n },
+  CONSTRAINT_VIOLATED: { name: "seats", constraint: "seats_below_100" },
   ROW_CORRUPT: { name: "seats" },
   QUEUE_FULL: { retryAfterMs: 1_000 },
   REQUEST_IDS_FULL: { retryAfterMs: 60_000 },
@@ -36,7 +37,12 @@ const WITH_BODY: readonly ErrorCode[] = [
   "MEDIA_TYPE_NOT_SUPPORTED",
 ];
 /** And those that change something. */
-const CHANGES: readonly ErrorCode[] = ["QUEUE_FULL", "REQUEST_IDS_FULL", "OUTCOME_UNKNOWN"];
+const CHANGES: readonly ErrorCode[] = [
+  "CONSTRAINT_VIOLATED",
+  "QUEUE_FULL",
+  "REQUEST_IDS_FULL",
+  "OUTCOME_UNKNOWN",
+];
 
 /**
  * The responses to what a call can be refused with, one a status.

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
+import { withoutSecrets } from "../core/secrets.ts";
 import { CommandError, EXIT, report } from "./exit.ts";
 import { visible } from "./visible.ts";
 import { commandFirst, otherWord } from "./words.ts";
@@ -34,6 +35,11 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
   delete: { group: "Manage", about: "delete counters", load: () => import("./delete.ts") },
   serve: { group: "Serve", about: "serve counters over gRPC", load: () => import("./serve.ts") },
   copy: { group: "Serve", about: "take a whole store into another one", load: () => import("./copy.ts") },
+  accept: {
+    group: "Serve",
+    about: "take what was changed by hand in a store as it stands",
+    load: () => import("./accept.ts"),
+  },
   migrate: {
     group: "Serve",
     about: "look at a store's schema, or bring it up to date",
@@ -159,6 +165,7 @@ async function programFor(named: string | undefined, context: Program): Promise<
 function oneSentence(text: string, named: string | undefined): string {
   const sentence = text
     .replace(/^error: /, "tally: ")
+    .replaceAll(/\S*(?:[@=]|%40|\/\/)\S*/g, withoutSecrets) // What was typed wrong may be a store's URL.
     .replace(/command-argument value ('.*') is invalid for argument '(\w+)'/s, "$2 $1 is invalid")
     .trimEnd()
     .replaceAll("\n", " ");

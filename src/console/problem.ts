@@ -92,6 +92,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   ABOVE_MAX: "Use a smaller step, or have its maximum raised.",
   BELOW_MIN: "Use a smaller step, or have its minimum lowered.",
   VALUE_OUTSIDE_BOUNDS: "Choose a value within the bounds.",
+  CONSTRAINT_VIOLATED: "Whoever runs the database has set this limit: ask them.",
   ROW_CORRUPT: "The other counters work. Restore this one from a backup.",
   QUEUE_FULL: "The server is busy. Try again in a moment.",
   REQUEST_IDS_FULL: "Try again later, or give the server more room for request ids.",

@@ -1,9 +1,9 @@
 import { encodeAnswer, replayAnswer, requestKey } from "./answer.ts";
 import type { ChangeColumns } from "./change.ts";
-import { type Batch, callAt, nameReader, newOutcomes, type Outcomes } from "./columns.ts";
+import { type Batch, type CallHead, callAt, nameReader, newOutcomes, type Outcomes } from "./columns.ts";
 import { CORRUPT, type Counter, type Fixed } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
-import { Verb } from "./op.ts";
+import { type Op, Verb } from "./op.ts";
 import { Working } from "./working.ts";
 
 export { CORRUPT };
@@ -120,7 +120,7 @@ export function decideBatch(
     const record = key === undefined ? undefined : (answers.get(key) ?? loaded.answered.get(key));
     let refusal: Refusal | undefined;
     if (record === CORRUPT) refusal = { code: "ROW_CORRUPT" };
-    else if (record !== undefined) refusal = replayAnswer(record, call, c, first, op, outcomes);
+    else if (record !== undefined) refusal = replayed(record, call, c, first, op, outcomes);
     else if (key !== undefined && loaded.requestIdsFullForMs !== undefined) {
       refusal = { code: "REQUEST_IDS_FULL", retryAfterMs: loaded.requestIdsFullForMs };
     } else refusal = judged.apply(call, c, first, op);
@@ -131,4 +131,36 @@ export function decideBatch(
     first = call.end;
   }
   return { outcomes, save: { ...judged.saved(), answers } };
+}
+
+/** The answer of a record, unless it is no record: stores without a checksum over them may have anything there. */
+function replayed(
+  record: Uint8Array,
+  call: CallHead,
+  c: number,
+  first: number,
+  op: Op | undefined,
+  outcomes: Outcomes,
+): Refusal | undefined {
+  try {
+    return replayAnswer(record, call, c, first, op, outcomes);
+  } catch (error) {
+    if (!(error instanceof RangeError || error instanceof SyntaxError)) throw error;
+    forget(outcomes, c, first, call.end);
+    return { code: "ROW_CORRUPT" };
+  }
+}
+
+/** What was filled in of a call that comes to nothing. */
+function forget(outcomes: Outcomes, c: number, first: number, end: number): void {
+  const { values, previous, revisions, times, uids, refusals, counters } = outcomes;
+  outcomes.replayed[c] = 0;
+  times[c] = 0;
+  uids[c] = "";
+  for (const column of [values, previous] as const) column.fill(0n, first, end);
+  revisions.fill(0, first, end);
+  for (let i = first; i < end; i++) {
+    refusals.delete(i);
+    counters.delete(i);
+  }
 }

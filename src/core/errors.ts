@@ -14,6 +14,7 @@ export type ErrorCode =
   | "ABOVE_MAX"
   | "BELOW_MIN"
   | "VALUE_OUTSIDE_BOUNDS"
+  | "CONSTRAINT_VIOLATED"
   | "ROW_CORRUPT"
   | "QUEUE_FULL"
   | "REQUEST_IDS_FULL"
@@ -50,6 +51,8 @@ export interface Refusal {
   readonly expected?: string;
   /** What it was instead, shortened to at most 60 bytes. */
   readonly got?: string;
+  /** The name of the database's own constraint that was in the way; at most 63 bytes in one line. */
+  readonly constraint?: string;
   /** The counter's etag when it was judged. */
   readonly etag?: string;
   /** Its settings_etag, when it is that which differs. */
@@ -92,8 +95,10 @@ export function messageOf(refusal: Refusal): string {
       return `${value} - ${requested} is below the minimum ${min}; the value stays ${value}.`;
     case "VALUE_OUTSIDE_BOUNDS":
       return `${field ?? "value"} ${requested} is outside the bounds ${min ?? "-2^63"} to ${max ?? "2^63-1"}; nothing was changed.`;
+    case "CONSTRAINT_VIOLATED":
+      return `The database that keeps the counters has a constraint of its own against this: ${refusal.constraint}; nothing was changed.`;
     case "ROW_CORRUPT":
-      return "The stored row of this counter fails its checksum, so it is neither read nor written; restore it from a backup.";
+      return "The stored row of this counter is damaged, or was changed by hand, so it is neither read nor written; restore it from a backup, or see `tally accept`.";
     case "QUEUE_FULL":
       return "Too many calls are waiting and this one was not applied; retry after the given delay.";
     case "REQUEST_IDS_FULL":

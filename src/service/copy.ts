@@ -1,5 +1,6 @@
 import { ChangeKind } from "../core/change.ts";
 import type { Selection } from "../core/selection.ts";
+import { lookForChangesByHand, toldOf } from "./by-hand.ts";
 import type { Copying, ExportHead, ImportPart, ImportState, Store, StoredChange } from "./store.ts";
 import { type Verified, verifyCopy } from "./verify-copy.ts";
 
@@ -83,6 +84,8 @@ export async function copyStore(
     if (signal?.aborted) throw new CopyError("STOPPED", STOPPED);
   });
   if ("difference" in verified) {
+    const byHand = toldOf(await lookForChangesByHand(from));
+    if (byHand !== undefined) throw changedByHand(byHand);
     await target.import({ progress: "" }); // Which has the next run begin anew.
     throw new CopyError(
       "DIFFERENT",
@@ -144,7 +147,8 @@ async function* partsOf(from: Store, source: Copying, start: At, max: number): A
     yield { items: { counters }, at };
   }
   while (at.phase === "changes") {
-    const { changes, cursor } = await from.changesSince(at.cursor, max);
+    const { changes, cursor, lost } = await from.changesSince(at.cursor, max);
+    if (lost !== undefined) throw changedByHand(toldOf(await lookForChangesByHand(from))!);
     const end = cursor === at.cursor;
     at = { ...at, changes: at.changes + changes.length, cursor };
     if (end) at = { ...at, phase: "request ids", cursor: "" };
@@ -181,11 +185,21 @@ function commitsOf(changes: readonly StoredChange[]): StoredChange[][] {
   return commits;
 }
 
+/** @param what  a clause */
+function changedByHand(what: string): CopyError {
+  return new CopyError(
+    "DAMAGED",
+    `The source was changed by hand: ${what}. Restore it from a backup, or accept it as it stands (tally accept --store ` +
+      "URL NAME..., and --gone for rows that are gone); then copy again.",
+  );
+}
+
 function damaged(names: readonly string[]): CopyError {
   const some = names.slice(0, 5).join(", ");
   const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
   return new CopyError(
     "DAMAGED",
-    `The source has damaged counters (${some}${more}); restore it from a backup.`,
+    `The source has damaged counters (${some}${more}); restore it from a backup, or, if they were changed by hand and ` +
+      "are to stay so, accept them: tally accept --store URL NAME...; then copy again.",
   );
 }

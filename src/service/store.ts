@@ -125,6 +125,12 @@ export interface Store {
   /** What `tally copy` needs of a store, beside what everybody reads. */
   readonly copying: Copying;
 
+  /**
+   * Taking what was changed by hand, in the database itself, as it stands: with the store opened for the purpose
+   * "copyFrom". Undefined where nobody can.
+   */
+  readonly accepting?: Accepting | undefined;
+
   /** Settle what is in flight, release everything. Later calls reject with STORE_UNAVAILABLE. */
   close(): Promise<void>;
 
@@ -187,6 +193,23 @@ export interface Copying {
   endImport(): Promise<void>;
 }
 
+export interface Accepting {
+  /**
+   * Have the change log begin anew for some counters, with what their rows say now: an opening, at a revision that no
+   * caller has seen. What it had of them before is given out no more. In one atomic durable step.
+   *
+   * @param names      of the counters
+   * @param revisions  by name, the highest revisions that the change log has
+   * @param lost       see ChangePage.lost; what the log has of these is given out no more either
+   * @returns          the counters, same length, same order; or a clause that says why one cannot be taken
+   */
+  accept(
+    names: readonly string[],
+    revisions: ReadonlyMap<string, number>,
+    lost: readonly string[],
+  ): Promise<(FullCounter | string)[]>;
+}
+
 /** Counters that were looked for. */
 export interface Counters {
   readonly counters: readonly FullCounter[];
@@ -203,6 +226,11 @@ export interface ChangePage {
   readonly changes: readonly StoredChange[];
   /** Where to go on. Equal to the cursor given when there was nothing new. */
   readonly cursor: string;
+  /**
+   * What the store knows counters by, of those that changes on this page are of and that are gone, without having been
+   * deleted: somebody took their rows away by hand. Their changes are not given out.
+   */
+  readonly lost?: readonly string[];
 }
 
 export interface StoredChange extends Change {

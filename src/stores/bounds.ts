@@ -1,44 +1,48 @@
 /**
- * The backstop of `decide` in databases: CHECKs by these names stand on their tables of counts. When one fires, the
- * operation that it refuses is looked for, and is told what the constraint says.
+ * What a database refuses although the rule let it through: the backstop of `decide`, CHECKs by these names on the
+ * tables of counts; and whatever the operator has set up there besides.
  */
-import { type Fixed, NO_DETAILS, PLAIN } from "../core/counter.ts";
+import type { Fixed } from "../core/counter.ts";
 import type { Refusal } from "../core/errors.ts";
-import { type Op, Verb } from "../core/op.ts";
+import { Verb } from "../core/op.ts";
+import type { Write } from "./one-by-one.ts";
 
 /** The constraints by name: `CHECK (value >= min_value)` and `CHECK (value <= max_value)`. */
-export type BoundsConstraint = "value_at_least_min" | "value_at_most_max";
-
-/** An operation that a CHECK refuses, and what it is told. */
-export interface Violation {
-  /** Its index in the batch. */
-  readonly op: number;
-  readonly refusal: Refusal;
-}
+type BoundsConstraint = "value_at_least_min" | "value_at_most_max";
 
 /**
- * What the violated constraint says to the operation.
+ * What an operation is told that the database has a constraint against.
  *
- * @param bounds  the counter's, as the database has them
- * @param value   the counter's value before the operation, and `target` after it
+ * @param constraint  its name, or what there is of one: of a trigger, what it says
  */
-export function refusalOf(
-  constraint: BoundsConstraint,
-  { verb }: Op,
-  { min, max }: Pick<Fixed, "min" | "max">,
-  value: bigint,
-  target: bigint,
-): Refusal {
-  if (verb === Verb.UPDATE) {
-    const bounds = { ...(min !== undefined && { min }), ...(max !== undefined && { max }) };
-    return { code: "VALUE_OUTSIDE_BOUNDS", field: "value", requested: value, ...bounds };
+export function refusalOf(constraint: string, { op, before, after }: Write): Refusal {
+  const { min, max, value } = after;
+  const previous = before?.value ?? after.initial;
+  const bound = boundIn(constraint, after);
+  if (bound === undefined) return { code: "CONSTRAINT_VIOLATED", constraint: shown(constraint) };
+  if (op.verb === Verb.UPDATE) {
+    const given = { ...(min !== undefined && { min }), ...(max !== undefined && { max }) };
+    return { code: "VALUE_OUTSIDE_BOUNDS", field: "value", requested: previous, ...given };
   }
-  return constraint === "value_at_most_max"
-    ? { code: "ABOVE_MAX", value, max: max!, requested: target - value }
-    : { code: "BELOW_MIN", value, min: min!, requested: value - target };
+  return bound === "value_at_most_max"
+    ? { code: "ABOVE_MAX", value: previous, max: max!, requested: value - previous }
+    : { code: "BELOW_MIN", value: previous, min: min!, requested: previous - value };
 }
 
-/** A counter as the operation made it, which an update in the same batch may have changed since. */
-export function madeBy({ settings }: Op, { uid, createTime }: Fixed): Fixed {
-  return { ...(settings ?? { ...PLAIN, ...NO_DETAILS }), uid, createTime, settingsRevision: 1 };
+/** Which of our own it is; none where the counter has no such bound, whatever the name. */
+function boundIn(constraint: string, { min, max }: Pick<Fixed, "min" | "max">): BoundsConstraint | undefined {
+  if (constraint === "value_at_least_min" && min !== undefined) return constraint;
+  return constraint === "value_at_most_max" && max !== undefined ? constraint : undefined;
 }
+
+/** In one line, and no longer than a message may be: what triggers say is anybody's text. */
+function shown(constraint: string): string {
+  const line = constraint.replaceAll(/[\p{C}\s]+/gu, " ").trim();
+  if (Buffer.byteLength(line) <= SHOWN_BYTES) return line;
+  const letters = [...line];
+  while (Buffer.byteLength(letters.join("")) > SHOWN_BYTES - 3) letters.pop();
+  return `${letters.join("")}…`;
+}
+
+/** As long as names may be in PostgreSQL. */
+const SHOWN_BYTES = 63;

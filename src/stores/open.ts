@@ -8,7 +8,7 @@ import type { SchemaStatus, Store, StoreOptions } from "../service/store.ts";
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
  */
 export async function openStore(url: string, options: StoreOptions): Promise<Store> {
-  const scheme = url.slice(0, url.indexOf(":") + 1);
+  const scheme = schemeOf(url);
   switch (scheme) {
     case "memory:": {
       const { MemoryStore } = await import("./memory.ts");
@@ -34,7 +34,7 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator, also for a store of a newer schema
  */
 export async function schemaStatus(url: string): Promise<SchemaStatus> {
-  const scheme = url.slice(0, url.indexOf(":") + 1);
+  const scheme = schemeOf(url);
   switch (scheme) {
     case "sqlite:": {
       const { statusOfSqlite } = await import("./sqlite/migrating.ts");
@@ -57,7 +57,7 @@ export async function schemaStatus(url: string): Promise<SchemaStatus> {
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
  */
 export async function migrateStore(url: string, newUid: StoreOptions["newUid"]): Promise<void> {
-  const scheme = url.slice(0, url.indexOf(":") + 1);
+  const scheme = schemeOf(url);
   switch (scheme) {
     case "sqlite:": {
       const { migrateSqlite } = await import("./sqlite/migrating.ts");
@@ -73,11 +73,23 @@ export async function migrateStore(url: string, newUid: StoreOptions["newUid"]):
   }
 }
 
+function schemeOf(url: string): string {
+  const scheme = url.slice(0, url.indexOf(":") + 1);
+  if (scheme === "sqlite:" && /:\/\/|^\/\/[^/]*[@:]/.test(url.slice(scheme.length))) {
+    throw new TallyError(
+      "STORE_UNAVAILABLE",
+      "The store's URL has a URL behind sqlite:, where the path of a file is expected, such as sqlite:./tally.db.",
+    );
+  }
+  return scheme;
+}
+
 function unknown(url: string): TallyError {
-  const scheme = url.slice(0, url.indexOf(":") + 1) || url.slice(0, 20);
+  const [scheme] = /^[a-z][a-z0-9+.-]{0,19}:(?=\/\/|$)/i.exec(url) ?? []; // Of anything else it may be a secret.
+  const what = scheme === undefined ? "without a scheme" : `that begin with "${scheme}"`;
   return new TallyError(
     "STORE_UNAVAILABLE",
-    `No store is known by URLs that begin with "${scheme}"; expected sqlite:PATH (for example sqlite:./tally.db), ` +
+    `No store is known by URLs ${what}; expected sqlite:PATH (for example sqlite:./tally.db), ` +
       "postgres://USER:PASSWORD@HOST/DATABASE, or memory:.",
   );
 }

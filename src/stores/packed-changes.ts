@@ -1,6 +1,7 @@
 /** The changes of a commit as one row of a change log holds them. */
 import { ByteReader, ByteWriter, halvesOf } from "../core/bytes.ts";
 import type { Change, ChangeColumns, ChangeKind } from "../core/change.ts";
+import { TallyError } from "../core/errors.ts";
 import { Checksum } from "./checksum.ts";
 import { unusable } from "./unusable.ts";
 
@@ -62,6 +63,27 @@ export function readChanges(row: PackedCommit): { id: bigint; change: Change }[]
   return unpackChanges(row.changes, Number(row.time_ms));
 }
 
+/** The same of a row without a checksum. @throws TallyError ROW_CORRUPT when it is not what packChanges packed */
+export function unpackSoundly(
+  position: unknown,
+  bytes: Uint8Array,
+  now: number,
+): ReturnType<typeof unpackChanges> {
+  try {
+    return unpackChanges(bytes, now);
+  } catch (cause) {
+    throw damagedAt(position, cause);
+  }
+}
+
+function damagedAt(position: unknown, cause?: unknown): TallyError {
+  return new TallyError(
+    "ROW_CORRUPT",
+    `the change log is damaged at position ${position}: restore the store from a backup`,
+    { cause },
+  );
+}
+
 /**
  * What packChanges packed.
  *
@@ -73,7 +95,7 @@ export function unpackChanges(bytes: Uint8Array, now: number): { id: bigint; cha
   while (!r.done) {
     const head = r.byte();
     const kind = (head & ~PLAIN) as ChangeKind;
-    const id = r.uint64();
+    const id = BigInt.asIntN(64, r.uint64()); // Somebody may have made a row by hand with one below 0.
     const firstRevision = r.uint();
     const value = r.int64();
     const added = r.uint64();

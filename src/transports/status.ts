@@ -19,6 +19,7 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   ABOVE_MAX: { grpc: Code.OUT_OF_RANGE, http: 400 },
   BELOW_MIN: { grpc: Code.OUT_OF_RANGE, http: 400 },
   VALUE_OUTSIDE_BOUNDS: { grpc: Code.OUT_OF_RANGE, http: 400 },
+  CONSTRAINT_VIOLATED: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   ROW_CORRUPT: { grpc: Code.DATA_LOSS, http: 500 },
   QUEUE_FULL: { grpc: Code.RESOURCE_EXHAUSTED, http: 429 },
   REQUEST_IDS_FULL: { grpc: Code.RESOURCE_EXHAUSTED, http: 429 },
@@ -65,11 +66,12 @@ export function statusBytes(refused: Refused): Uint8Array {
 
 /** The numbers and names of a refusal as text, by the names that tally.v1.ErrorReason gives them. */
 export function metadataOf(refused: Refused): Record<string, string> {
-  const { code, name, field, etag, settingsEtag, index, value, min, max, requested } = refused;
+  const { code, name, field, constraint, etag, settingsEtag, index, value, min, max, requested } = refused;
   const size = code === "MESSAGE_TOO_LARGE" || code === "REPLY_TOO_LARGE";
   const metadata: Record<string, string> = {};
   if (name !== undefined) metadata.name = name;
   if (field !== undefined) metadata.field = field;
+  if (constraint !== undefined) metadata.constraint = constraint;
   if (etag !== undefined) metadata.etag = etag;
   if (settingsEtag !== undefined) metadata.settings_etag = settingsEtag;
   if (index !== undefined) metadata.index = `${index}`;

@@ -14,9 +14,10 @@ export interface Rule {
 }
 
 const TELEMETRY = "src/telemetry.ts";
+const SECRETS = "src/core/secrets.ts";
 
 /** What stores that keep rows share. */
-const STORES_SHARED = ["bounds", "checksum", "packed-changes", "unusable"].map(
+const STORES_SHARED = ["bounds", "by-hand", "checksum", "one-by-one", "packed-changes", "unusable"].map(
   (name) => `src/stores/${name}.ts`,
 );
 
@@ -63,7 +64,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     of: "src/config", // config.ts and config/
-    own: ["src/config", "types of src/core/", TELEMETRY],
+    own: ["src/config", "types of src/core/", SECRETS, TELEMETRY],
     packages: ["zod", "smol-toml"],
     builtins: true,
   },
@@ -110,7 +111,7 @@ export const RULES: readonly Rule[] = [
     packages: [],
     builtins: false,
   },
-  ...["src/cli/copy.ts", "src/cli/migrate.ts"].map((of) => ({
+  ...["src/cli/accept.ts", "src/cli/copy.ts", "src/cli/migrate.ts"].map((of) => ({
     of,
     own: ["src/cli/", "src/store-tools.ts", "src/service/copy.ts", "types of src/service/store.ts"],
     packages: ["commander"],
@@ -118,7 +119,7 @@ export const RULES: readonly Rule[] = [
   })),
   {
     of: "src/cli/",
-    own: ["src/cli/", "src/client/", "gen/", "src/config/quantity.ts"],
+    own: ["src/cli/", "src/client/", "gen/", "src/config/quantity.ts", SECRETS],
     packages: ["commander", "@bufbuild/protobuf", "yaml", "smol-toml"],
     builtins: true,
   },

@@ -74,6 +74,19 @@ describe("copy", () => {
     expect(await tally(["copy", "--from", store("a.db")])).toMatchObject({ code: EXIT.USAGE });
   });
 
+  it.each([
+    [["copy", "--from", "postgre://h/db?password=mistaken", "--to", "sqlite:./none/b.db"]],
+    [["copy", "--from", "me:mistaken@h/db", "--to", "me:mistaken@h/db"]],
+    [["migrate", "status", "--store", "mistaken"]],
+    [["migrate", "up", "--store", "postgres:/me:mistaken@h"]],
+    [["migrate", "up", "--stor=postgres://me:mistaken@h"]],
+    [["migrate", "status", "--store", "sqlite://me:mistaken@h/db"]],
+  ])("%j prints no password", async (command) => {
+    const { code, stdout, stderr } = await tally(command);
+    expect(code).not.toBe(0);
+    expect(stdout + stderr).not.toContain("mistaken");
+  });
+
   it("does not copy a store that is served", async () => {
     const dir = folder();
     await serving(`sqlite:${join(dir, "a.db")}`, async () => {
@@ -120,4 +133,30 @@ describe("migrate", () => {
     expect(await json("up")).toMatchObject({ before: latest, done: [] });
     expect(await counting(store, ["get", "visits"])).toEqual(["1"]);
   });
+});
+
+describe("accept", () => {
+  it("says what was changed by hand, and takes it as it stands", async () => {
+    const path = join(folder(), "a.db");
+    const store = `sqlite:${path}`;
+    await counting(store, ["inc", "seats", "50"], ["inc", "other"]);
+    const db = new Database(path);
+    for (const table of ["counts", "recent_counts"])
+      db.exec(`UPDATE ${table} SET value = 70 WHERE value = 50`);
+    db.close();
+    const copied = await tally(["copy", "--from", store, "--to", `${store}.copy`]);
+    expect(copied).toMatchObject({ code: EXIT.STORE_UNUSABLE });
+    expect(copied.stderr).toContain("(seats); restore it from a backup, or, if they were changed by hand");
+    const looked = await tally(["accept", "--store", store]);
+    expect(looked).toMatchObject({ code: EXIT.OK, stderr: "" });
+    expect(looked.stdout).toContain("the row of seats is damaged, or not what Tally writes");
+    const accepted = await tally(["accept", "--store", store, "seats", "other", "-o", "json"]);
+    expect(accepted).toMatchObject({ code: EXIT.REFUSED });
+    expect(accepted.stderr).toContain(
+      "other cannot be taken as it stands: nothing shows that it was changed.",
+    );
+    expect(JSON.parse(accepted.stdout).accepted).toEqual([{ name: "seats", value: "70", revision: 2 }]);
+    expect(await counting(store, ["inc", "seats"])).toEqual(["71"]);
+    expect(await tally(["copy", "--from", store, "--to", `${store}.copy`])).toMatchObject({ code: EXIT.OK });
+  }, 60_000);
 });

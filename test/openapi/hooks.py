@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import schemathesis
 
 # What a counter, or what was asked before, may refuse: no document can tell beforehand.
-OF_STATE = {"REQUEST_ID_REUSED", "MONOTONIC", "ABOVE_MAX", "BELOW_MIN", "VALUE_OUTSIDE_BOUNDS"}
+OF_STATE = {"REQUEST_ID_REUSED", "MONOTONIC", "ABOVE_MAX", "BELOW_MIN", "VALUE_OUTSIDE_BOUNDS", "CONSTRAINT_VIOLATED"}
 
 # What JSON Schema has no words for, and the comments say: the message of each.
 IN_WORDS = re.compile(

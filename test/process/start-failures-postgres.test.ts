@@ -166,6 +166,39 @@ it("with a URL that cannot be read, or of a scheme that is mistyped", async () =
   );
 });
 
+it.each([
+  ["postgre://h/db?password=mistaken-secret", 'store is "postgre://h/db?***" (from the flag --store)'],
+  ["postgre://me:mistaken%40h/db", 'store is "postgre://me:***@h/db" (from the flag --store)'],
+  ["postgres:/me:mistaken-secret@h/db", 'store is "postgres:***@h/db" (from the flag --store)'],
+  ["host=h password=mistaken-secret", 'store is "host=*** password=***" (from the flag --store)'],
+  [
+    "postgres://h/db?pasword=mistaken-secret",
+    'the parameter "pasword", which is not known; known are application_name',
+  ],
+  ["postgres://h/db?password=mista&ken-secret=1", "a parameter behind password that is not known"],
+  ["postgres://h/db?password=mistaken%zz", "The store's URL cannot be read"],
+  [
+    "postgres://me:mistaken secret@127.0.0.1:1/db",
+    "Cannot open PostgreSQL at 127.0.0.1:1/db, schema tally: nothing listens",
+  ],
+  ["sqlite:postgres://me:mistaken@h/db", "has a URL behind sqlite:, where the path of a file is expected"],
+])("nothing of a password in %s", async (url, sentence) => {
+  const ended = await serve(["--store", url]).ended;
+  expect(ended).toMatchObject({ stdout: "", stderr: expect.stringContaining(sentence) });
+  expect(ended.stderr).not.toMatch(/mista|ken|secret/);
+});
+
+it.each([
+  [["--stroe=postgres://me:mistaken@h/db"]],
+  [["--listen", "postgres://me:mistaken@h/db"]],
+  [["--config", "postgres://h/db?password=mistaken"]],
+  [["postgres://me:mistaken@h/db"]],
+])("nor where %j has it by mistake", async (args) => {
+  const ended = await serve(args).ended;
+  expect(ended.code).not.toBe(0);
+  expect(ended.stdout + ended.stderr).not.toContain("mistaken");
+});
+
 describeWith([POSTGRES], "a server on PostgreSQL", () => {
   it("the password is in nothing that a server prints while it serves", async () => {
     const postgres = await sharedPostgres();

@@ -461,6 +461,12 @@ describe("what is not the caller's doing", () => {
       requested: 3n,
       metadata: { name: "a", field: "value", min: "1", max: "2", requested: "3" },
     },
+    CONSTRAINT_VIOLATED: {
+      code: "CONSTRAINT_VIOLATED",
+      status: "FAILED_PRECONDITION",
+      constraint: "below_100",
+      metadata: { name: "a", constraint: "below_100" },
+    },
     ROW_CORRUPT: { code: "ROW_CORRUPT", status: "DATA_LOSS", metadata: { name: "a" } },
     QUEUE_FULL: { code: "QUEUE_FULL", status: "RESOURCE_EXHAUSTED", retryAfterMs: 100 },
     REQUEST_IDS_FULL: { code: "REQUEST_IDS_FULL", status: "RESOURCE_EXHAUSTED", retryAfterMs: 61_500 },

@@ -150,6 +150,7 @@ describe("the bytes of answers", () => {
     "ABOVE_MAX",
     "BELOW_MIN",
     "VALUE_OUTSIDE_BOUNDS",
+    "CONSTRAINT_VIOLATED",
     "MONOTONIC",
     "ETAG_MISMATCH",
     "COUNTER_NOT_FOUND",
@@ -162,7 +163,9 @@ describe("the bytes of answers", () => {
         code,
         ...(code === "ETAG_MISMATCH" && { etag: "e".repeat(64) }),
         ...(code === "VALUE_OUTSIDE_BOUNDS" && { field: "value" }),
+        ...(code === "CONSTRAINT_VIOLATED" && { constraint: "c".repeat(63) }),
         ...(code !== "ETAG_MISMATCH" &&
+          code !== "CONSTRAINT_VIOLATED" &&
           code !== "COUNTER_NOT_FOUND" && {
             value: INT64_MIN,
             requested: INT64_MIN,

@@ -1,10 +1,9 @@
 import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.ts";
-import { TallyError } from "../../core/errors.ts";
 import type { ChangePage, StoredChange } from "../../service/store.ts";
-import { packChanges, unpackChanges } from "../packed-changes.ts";
+import { packChanges, unpackSoundly } from "../packed-changes.ts";
 import type { Database } from "./database.ts";
 import { arrayOf } from "./rows.ts";
-import type { Call, Row, Session, Statement } from "./session.ts";
+import { type Call, type Row, type Session, type Statement, theRow } from "./session.ts";
 
 /**
  * The change log: one row a commit, its changes packed.
@@ -55,13 +54,15 @@ export class ChangeLog {
       SELECT s.log_bytes_end - coalesce(oldest.bytes_end - length(oldest.changes), s.log_bytes_end) AS bytes,
         s.log_position - coalesce(oldest.position, s.log_position) AS older
       FROM @service_state AS s LEFT JOIN LATERAL (
-        SELECT * FROM @change_log WHERE position IS NOT NULL ORDER BY position LIMIT 1) AS oldest ON true`);
+        SELECT position, bytes_end, changes FROM @change_log
+        WHERE position IS NOT NULL ORDER BY position LIMIT 1) AS oldest ON true`);
     this.#oldest = statement(`
       SELECT position, bytes_end, time_ms, changes FROM @change_log
       WHERE position < (SELECT log_position FROM @service_state) ORDER BY position LIMIT ${SLICE_COMMITS}`);
     this.#open = statement(`
       INSERT INTO @change_openings (counter_id, revision, value, time_ms)
-      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+      SELECT id, revision, value, time_ms
+      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS u (id, revision, value, time_ms)
       ON CONFLICT (counter_id) DO UPDATE
       SET revision = excluded.revision, value = excluded.value, time_ms = excluded.time_ms`);
     this.#close = statement("DELETE FROM @change_openings WHERE counter_id = ANY($1::bigint[])");
@@ -75,9 +76,9 @@ export class ChangeLog {
           first_value(bytes_end - length(changes)) OVER (ORDER BY position) AS page_start
         FROM @change_log WHERE position > $1 ORDER BY position LIMIT $2) AS page
       WHERE bytes_start < page_start + ${PAGE_BYTES} ORDER BY position`);
-    this.#openings = statement(
-      "SELECT * FROM @change_openings WHERE counter_id > $1 ORDER BY counter_id LIMIT $2",
-    );
+    this.#openings = statement(`
+      SELECT counter_id, revision, value, time_ms FROM @change_openings
+      WHERE counter_id > $1 ORDER BY counter_id LIMIT $2`);
     this.#counters = statement(`
       SELECT id, name, uid, true AS history FROM @counters WHERE id = ANY($1::bigint[])
       UNION ALL SELECT id, name, uid, history FROM @deleted_counters WHERE id = ANY($1::bigint[])`);
@@ -123,21 +124,22 @@ export class ChangeLog {
     return [this.#size, []];
   }
 
-  tooLarge([row]: readonly Row[]): boolean {
-    return (row!.older as bigint) > 0n && (row!.bytes as bigint) > BigInt(this.#bytesMax);
+  tooLarge(rows: readonly Row[]): boolean {
+    const { older, bytes } = theRow(rows, "service_state") as Record<string, bigint>;
+    return older! > 0n && bytes! > BigInt(this.#bytesMax);
   }
 
   /** Drop a slice of the oldest commits. Inside a transaction whose owner has locked the state of the service. */
   async drop(session: Session): Promise<void> {
-    const [size] = await session.send(...this.size);
-    let tooMany = (size!.bytes as bigint) - BigInt(this.#bytesMax);
+    const size = theRow(await session.send(...this.size), "service_state");
+    let tooMany = (size.bytes as bigint) - BigInt(this.#bytesMax);
     const openings = new Map<bigint, Change>();
     const gone: bigint[] = [];
     let last: bigint | undefined;
     let changes = 0;
     for (const row of await session.send(this.#oldest)) {
       if (tooMany <= 0n || changes > SLICE_CHANGES) break;
-      for (const { id, change } of unpackChanges(row.changes as Buffer, Number(row.time_ms))) {
+      for (const { id, change } of unpackSoundly(row.position, row.changes as Buffer, Number(row.time_ms))) {
         if (change.kind !== ChangeKind.DELETE) openings.set(id, change);
         else {
           openings.delete(id);
@@ -160,47 +162,51 @@ export class ChangeLog {
   /** See Store.changesSince. Inside a snapshot. */
   async since(session: Session, cursor: string, limit: number): Promise<ChangePage> {
     const { openingsAfter, position } = parseCursor(cursor);
-    const [row] = await session.send(this.#floor);
-    if (row === undefined)
-      throw new TallyError("STORE_UNAVAILABLE", 'the table "service_state" has lost its row');
-    const floor = row.floor as bigint;
+    const floor = theRow(await session.send(this.#floor), "service_state").floor as bigint;
     if (openingsAfter !== undefined || position < floor) {
       const from = openingsAfter === undefined ? floor : position;
       const page = await session.send(this.#openings, [openingsAfter ?? 0n, limit]);
       if (page.length === 0) return this.since(session, `${from}`, limit);
       const found = page.map((opening) => ({ id: opening.counter_id as bigint, change: toOpening(opening) }));
-      const shown = await this.#shown(session, [found], [from]);
-      return { changes: shown.flat(), cursor: `o${from}.${page.at(-1)!.counter_id}` };
+      const { shown, lost } = await this.#shown(session, [found], [from]);
+      return { changes: shown.flat(), cursor: `o${from}.${page.at(-1)!.counter_id}`, ...lost };
     }
     const rows = await session.send(this.#since, [position, Math.min(limit, PAGE_COMMITS)]);
-    const commits = rows.map((row) => unpackChanges(row.changes as Buffer, Number(row.time_ms)));
+    const commits = rows.map((row) =>
+      unpackSoundly(row.position, row.changes as Buffer, Number(row.time_ms)),
+    );
     const positions = rows.map((row) => row.position as bigint);
     const changes: StoredChange[] = [];
     let end = cursor;
-    for (const [i, more] of (await this.#shown(session, commits, positions)).entries()) {
+    const { shown, lost } = await this.#shown(session, commits, positions);
+    for (const [i, more] of shown.entries()) {
       if (changes.length > 0 && changes.length + more.length > limit) break;
       changes.push(...more);
       end = `${positions[i]}`;
     }
-    return { changes, cursor: end };
+    return { changes, cursor: end, ...lost };
   }
 
-  /** Changes as they are given out; none of a counter that was deleted without its history. */
+  /** Changes as they are given out; none of a counter that was deleted without its history, or by hand. */
   async #shown(
     session: Session,
     commits: readonly (readonly { id: bigint; change: Change }[])[],
     positions: readonly bigint[],
-  ): Promise<StoredChange[][]> {
+  ): Promise<{ shown: StoredChange[][]; lost: Pick<ChangePage, "lost"> }> {
     const ids = new Set(commits.flatMap((changes) => changes.map(({ id }) => id)));
     const rows = await session.send(this.#counters, [arrayOf([...ids])]);
     const counters = new Map(rows.map((row) => [row.id, row]));
-    return commits.map((changes, i) =>
+    const lost = [...ids].filter((id) => !counters.has(id)).map((id) => `${id}`);
+    const shown = commits.map((changes, i) =>
       changes.flatMap(({ id, change }) => {
-        const { name, uid, history } = counters.get(id)! as { name: string; uid: string; history: boolean };
+        const counter = counters.get(id) as { name: string; uid: string; history: boolean } | undefined;
+        if (counter === undefined) return [];
+        const { name, uid, history } = counter;
         if (!history && change.kind !== ChangeKind.DELETE) return [];
         return [{ ...change, name, uid, position: `${positions[i]}` }];
       }),
     );
+    return { shown, lost: lost.length === 0 ? {} : { lost } };
   }
 }
 

@@ -9,12 +9,15 @@ import { isAway } from "./errors.ts";
  */
 export class Connecting {
   readonly #pools: readonly pg.Pool[];
+  readonly #connect: (pool: pg.Pool) => Promise<pg.PoolClient>;
   readonly #madeAt = new WeakMap<pg.ClientBase, number>();
   /** Those that are connected; a pool counts those that are about to be, too. */
   readonly #made = new Map<pg.Pool, number>();
 
-  constructor(pools: readonly pg.Pool[]) {
+  /** @param connect  gets one of a pool; the way to the server is another matter */
+  constructor(pools: readonly pg.Pool[], connect: (pool: pg.Pool) => Promise<pg.PoolClient>) {
     this.#pools = pools;
+    this.#connect = connect;
     for (const pool of pools) {
       pool.on("connect", (client) => {
         this.#madeAt.set(client, performance.now());
@@ -54,7 +57,7 @@ export class Connecting {
 
   async #take(pool: pg.Pool, newerThan: number): Promise<pg.PoolClient> {
     for (;;) {
-      const client = await pool.connect();
+      const client = await this.#connect(pool);
       if (this.#madeAt.get(client)! > newerThan) return client;
       client.release(true);
     }

@@ -17,7 +17,7 @@ import type { Database } from "./database.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { RECORD_OVERHEAD_BYTES, type RequestIds } from "./request-ids.ts";
 import { arrayOf } from "./rows.ts";
-import type { Row, Session } from "./session.ts";
+import { type Row, type Session, theRow } from "./session.ts";
 import { CounterWrites } from "./writes.ts";
 
 /** What the rest of the store lends to a copy. */
@@ -47,12 +47,12 @@ export class PostgresCopying implements Copying {
     const { maintenance, requestIds, newUid } = this.#parts;
     await maintenance.place();
     return this.#step(async (session) => {
-      const [row] = await session.send(this.#statement(IDENTIFY), [newUid()]);
+      const row = theRow(await session.send(this.#statement(IDENTIFY), [newUid()]), "copying");
       const [ends] = await session.send(this.#statement(LOG_ENDS));
       requestIds.learn(await session.send(...requestIds.look));
       const generations = requestIds.generations.map(({ bytes, ...generation }) => generation);
-      const state = `${rowOf(ends).first}.${rowOf(ends).last}.${generations[0]!.id}.${generations.at(-1)!.id}`;
-      return { storeId: rowOf(row).store_id as string, state, runMs: maintenance.runMs, generations };
+      const state = `${ends!.first}.${ends!.last}.${generations[0]!.id}.${generations.at(-1)!.id}`;
+      return { storeId: row.store_id as string, state, runMs: maintenance.runMs, generations };
     });
   }
 
@@ -65,14 +65,12 @@ export class PostgresCopying implements Copying {
   }
 
   async importState(): Promise<ImportState> {
-    const [row] = await this.#parts.database.read(this.#statement(IMPORT_STATE));
-    return toState(row);
+    return toState(theRow(await this.#parts.database.read(this.#statement(IMPORT_STATE)), "copying"));
   }
 
   async beginImport({ storeId, state, runMs, generations }: ExportHead): Promise<void> {
     await this.#step(async (session) => {
-      const [row] = await session.send(this.#statement(IMPORT_STATE));
-      const { empty, copy } = toState(row);
+      const { empty, copy } = toState(theRow(await session.send(this.#statement(IMPORT_STATE)), "copying"));
       if (!empty && copy === undefined) {
         throw new TypeError("expected a store that is empty, or has a copy only");
       }
@@ -139,7 +137,7 @@ export class PostgresCopying implements Copying {
       fixed: new Map(counters.entries()),
       deleted: new Map<number, boolean>(),
     };
-    const none = { names: counters.map(({ name }) => name), counters: [], fixed: new Map() };
+    const none = { names: counters.map(({ name }) => name), revisions: [], fixed: new Map() };
     for (const call of this.#writes.of(save, { facts: none, ids: [] }, ids)) await session.send(...call);
   }
 
@@ -225,7 +223,7 @@ const REQUEST_IDS = `
   WHERE key > $1 AND generation IN (SELECT id FROM @request_id_generations WHERE NOT forgotten)
   ORDER BY key LIMIT $2`;
 const IMPORT_STATE = `
-  SELECT c.*, NOT EXISTS (SELECT 1 FROM @counters) AND NOT EXISTS (SELECT 1 FROM @change_log)
+  SELECT source_id, source_state, progress, ended, NOT EXISTS (SELECT 1 FROM @counters) AND NOT EXISTS (SELECT 1 FROM @change_log)
     AND NOT EXISTS (SELECT 1 FROM @request_ids JOIN @request_id_generations AS g ON g.id = generation
       WHERE NOT forgotten) AS empty
   FROM @copying AS c`;
@@ -239,7 +237,8 @@ const END = `
   UPDATE @copying SET ended = true`;
 const OPEN_GENERATIONS = `
   INSERT INTO @request_id_generations (id, opened_ms, closed_ms, bytes)
-  SELECT *, 0 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])`;
+  SELECT id, opened_ms, closed_ms, 0
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (id, opened_ms, closed_ms)`;
 /** Openings are given to who has not come to the first commit, so that one is the second. */
 const BEGIN_STATE = "UPDATE @service_state SET run_ms = $1, log_position = 1, log_bytes_end = 0";
 const BEGIN_COPY = `UPDATE @copying SET source_id = $1, source_state = $2, progress = '', ended = false`;
@@ -248,7 +247,7 @@ const COUNTERS = "SELECT id, uid FROM @counters WHERE name = ANY($1::text[])";
 const DELETED = "SELECT id, uid FROM @deleted_counters WHERE uid = ANY($1::uuid[])";
 const BURY = `
   INSERT INTO @deleted_counters (id, name, uid, history)
-  SELECT *, true FROM unnest($1::bigint[], $2::text[], $3::uuid[])`;
+  SELECT id, name, uid, true FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS u (id, name, uid)`;
 const APPEND = `
   INSERT INTO @change_log (taken, position, bytes_end, time_ms, changes)
   SELECT nextval('@change_order'), s.log_position + n,
@@ -259,7 +258,8 @@ const APPENDED =
   "UPDATE @service_state SET log_position = log_position + $1::bigint, log_bytes_end = log_bytes_end + $2::bigint";
 const KEEP_IDS = `
   INSERT INTO @request_ids (key, generation, record)
-  SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])`;
+  SELECT key, generation, record
+  FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS u (key, generation, record)`;
 const COUNT_BYTES = `
   UPDATE @request_id_generations AS g SET bytes = g.bytes + u.bytes
   FROM unnest($1::bigint[], $2::bigint[]) AS u (id, bytes) WHERE g.id = u.id`;

@@ -3,8 +3,11 @@ import pg from "pg";
 import { TallyError } from "../../core/errors.ts";
 import { Connecting } from "./connecting.ts";
 import { assertDurable, type Durability } from "./durability.ts";
-import { isLost, isUnprepared, toStoreError } from "./errors.ts";
+import { isLost, isStale, isUnprepared, toStoreError } from "./errors.ts";
+import { settingsOf } from "./parameters.ts";
+import { Route } from "./route.ts";
 import { asStore, type Row, Session, type Statement } from "./session.ts";
+import type { PostgresUrl } from "./url.ts";
 
 /**
  * The connections to one PostgreSQL: some for commits, others for reads, so that commits which wait for a row that
@@ -17,32 +20,36 @@ export class Database {
   readonly #commits: pg.Pool;
   readonly #reads: pg.Pool;
   readonly #upkeep: pg.Pool;
+  readonly #route: Route;
   readonly #connections: Connecting;
-  readonly #preparing: { prepares: boolean; forbid(): void };
+  readonly #preparing: { prepares: boolean; round: number; forbid(): void; anew(): void };
   readonly #connecting = new Set<Promise<pg.PoolClient>>();
   #durability: Durability | undefined;
   #closed = false;
 
   /**
-   * @param url      of the database, as libpq and pg understand it
-   * @param schema   an identifier
+   * @param url      of the database, as libpq understands it
    * @param commits  connections for commits
    */
-  constructor(url: string, schema: string, commits: number, warn: (message: string) => void) {
-    this.schema = schema;
+  constructor(url: PostgresUrl, commits: number, warn: (message: string) => void) {
+    this.schema = url.schema;
     this.#preparing = {
       prepares: true,
+      round: 0,
       forbid() {
         if (this.prepares) warn(UNPREPARED);
         this.prepares = false;
       },
+      anew() {
+        this.round++;
+      },
     };
+    const settings = settingsOf(url);
+    this.#route = new Route(url, settings);
     const config: pg.PoolConfig & { onConnect: (client: pg.ClientBase) => Promise<void> } = {
-      connectionString: url,
-      application_name: "tally", // No other setting at the start of a session: PgBouncer would refuse it.
-      keepAlive: true,
+      ...settings.config,
+      Client: this.#route.Client,
       pipeline: true,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: ANSWER_TIMEOUT_MS,
       types: { getTypeParser: parserOf as pg.CustomTypesConfig["getTypeParser"] },
       onConnect: async (client) => {
@@ -53,7 +60,7 @@ export class Database {
     this.#commits = new pg.Pool({ ...config, max: commits });
     this.#reads = new pg.Pool({ ...config, max: READ_CONNECTIONS });
     this.#upkeep = new pg.Pool({ ...config, max: 1 });
-    this.#connections = new Connecting(this.#pools);
+    this.#connections = new Connecting(this.#pools, (pool) => this.#route.connect(pool));
     for (const pool of this.#pools) pool.on("error", () => {}); // An idle one ended: the next is new.
   }
 
@@ -148,9 +155,10 @@ export class Database {
       try {
         return await session.use(() => inTransaction(session, begin, work));
       } catch (error) {
-        // A pooler mixed up its statements, or the connection had died while nobody used it: nothing was done, and it
-        // is done again, without prepared ones or on another connection.
-        if (attempt === 2 || !(isUnprepared(error) || isLost(error))) throw toStoreError(error);
+        // A pooler mixed up its statements, the tables have changed, or the connection had died while nobody used it:
+        // nothing was done, and it is done again, with other statements or on another connection.
+        if (!(isUnprepared(error) || isStale(error) || isLost(error)) || attempt === 3)
+          throw toStoreError(error);
         if (isLost(error)) newerThan = performance.now();
       }
     }
@@ -214,8 +222,10 @@ function setLocally(settings: Readonly<Record<string, string>>): string {
   return `SELECT ${each.join(", ")}`;
 }
 
+const { INT2, INT4, INT8, NUMERIC } = pg.types.builtins;
+const WHOLE: ReadonlySet<number> = new Set([INT2, INT4, INT8, NUMERIC]);
+
 const READ_CONNECTIONS = 8;
-const CONNECT_TIMEOUT_MS = 5_000;
 
 /** Longer than any lock is waited for. A scan of some million counters takes seconds. */
 const ANSWER_TIMEOUT_MS = 30_000;
@@ -224,8 +234,8 @@ const UNPREPARED =
   "A pooler in front of PostgreSQL mixes up prepared statements; Tally goes on without them, which takes more of the " +
   "server's time. PgBouncer keeps them apart from 1.21 on, with max_prepared_statements above 0.";
 
-/** int8 as bigint, bytea as Buffer; the rest as pg has it. */
+/** Whole numbers as bigint, whichever type somebody has given a column; bytea as Buffer; the rest as pg has it. */
 function parserOf(oid: number, format?: string): (text: string) => unknown {
-  if (oid === pg.types.builtins.INT8 && format !== "binary") return BigInt;
+  if (WHOLE.has(oid) && format !== "binary") return BigInt;
   return pg.types.getTypeParser(oid, format as "text");
 }

@@ -41,7 +41,7 @@ export async function assertDurable(client: ClientBase): Promise<Durability> {
     );
   }
   if (settings.in_recovery) {
-    throw refused("PostgreSQL is a standby, which takes no writes; give the address of the primary.");
+    throw new StandbyError();
   }
   return { serverVersion: settings.version, sentence: sentenceOf(settings) };
 }
@@ -99,6 +99,16 @@ const STANDBYS: Readonly<Record<string, string>> = {
   remote_write: "on disk here, and at the synchronous standbys, though maybe only in memory",
   local: "on this server's disk alone",
 };
+
+/** With several hosts, another one may be the primary. */
+export class StandbyError extends TallyError {
+  constructor() {
+    super(
+      "STORE_UNAVAILABLE",
+      "PostgreSQL is a standby, which takes no writes; give the address of the primary.",
+    );
+  }
+}
 
 function refused(sentence: string): TallyError {
   return new TallyError("STORE_UNAVAILABLE", sentence);

@@ -6,6 +6,11 @@ interface ServerError extends Error {
   readonly code?: string;
   readonly severity?: string;
   readonly constraint?: string;
+  readonly column?: string;
+  /** Where in a function of the database it was. */
+  readonly where?: string;
+  /** The function in the server's source that said it. */
+  readonly routine?: string;
 }
 
 /** The server's own answer, as opposed to a connection that failed: the statement certainly did nothing. */
@@ -14,11 +19,13 @@ export function isAnswer(error: unknown): boolean {
 }
 
 /**
- * Another process was quicker, or a pooler mixed up prepared statements: nothing was saved, and the same again may
- * well succeed.
+ * Another process was quicker, a pooler mixed up prepared statements, or the tables have changed: nothing was saved,
+ * and the same again may well succeed.
  */
 export function isConflict(error: unknown): boolean {
-  return CONFLICTS.has((error as ServerError).code ?? "") || isUnprepared(error);
+  const { code = "", constraint } = error as ServerError;
+  if (code === "23505") return isOurs(constraint); // A request id, or a counter, that another saved meanwhile.
+  return CONFLICTS.has(code) || isUnprepared(error) || isStale(error);
 }
 
 /** A statement that was prepared on this connection is not there, or one that was not is. */
@@ -53,10 +60,41 @@ export function isLockTimeout(error: unknown): boolean {
   return (error as ServerError).code === "55P03";
 }
 
-/** The name of the CHECK that refused, if one did. */
-export function checkViolated(error: unknown): string | undefined {
-  const { code, constraint } = error as ServerError;
-  return code === "23514" ? (constraint ?? "") : undefined;
+/** What a statement was prepared for is not there as it was: a column has another type, say. */
+export function isStale(error: unknown): boolean {
+  const { code, routine } = error as ServerError;
+  return code === "0A000" && routine === "RevalidateCachedQuery"; // The code has many other meanings.
+}
+
+/** One of our statements did not find what it was to change, and divided by zero. */
+export function isUnexpected(error: unknown): boolean {
+  return (error as ServerError).code === "22012";
+}
+
+/**
+ * What of the database's own has an objection to a row: the name of a constraint; or of a trigger's function and what
+ * it says, a policy or a column, which have no such name. Undefined when it is no objection.
+ */
+export function objectionIn(error: unknown): string | undefined {
+  const { code = "", message, constraint, column, where = "", routine, severity } = error as ServerError;
+  if (severity === undefined || code === "40P01" || (code === "23505" && isOurs(constraint)))
+    return undefined;
+  if (code.startsWith("23") && constraint) return constraint;
+  if (code === "23502") return `NOT NULL of the column ${column}`;
+  if (routine === "ExecWithCheckOptions") return message; // Row level security; 42501 is also said of privileges.
+  const [, called] = /^(?:PL\/\w+|SQL) function ("[^"]*"|[^\s(]+)/m.exec(where) ?? [];
+  if (called !== undefined && !OF_THE_MOMENT.test(code)) return `${called}: ${message}`;
+  return /^(?:23|22|44|P0)/.test(code) && code !== "22012" ? message : undefined;
+}
+
+/** What says nothing of the row, wherever it comes from: a lock, a lack, the end of a connection. */
+const OF_THE_MOMENT = /^(?:08|25|40|53|55|57|58|XX)/;
+
+/** Whether it is the key of a table of ours, where another process may have been quicker. */
+function isOurs(constraint = ""): boolean {
+  return /^(?:counters|counter_labels|change_log|change_openings|deleted_counters|request_ids|request_id_generations)_(?:pkey|by_name|by_position)$/.test(
+    constraint,
+  );
 }
 
 /** An error of the driver or the server, after which nothing was saved. */
@@ -96,7 +134,6 @@ const REASONS: readonly (readonly [codes: RegExp, phrase: string])[] = [
 const CONFLICTS = new Set([
   "40001", // serialization_failure
   "40P01", // deadlock_detected
-  "23505", // unique_violation: a request id, or a counter, that another process saved meanwhile
   "22012", // division_by_zero: how our statements say that they did not find what they were to change
 ]);
 

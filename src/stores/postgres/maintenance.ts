@@ -4,7 +4,7 @@ import type { ChangeLog } from "./change-log.ts";
 import { SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
 import type { RequestIds } from "./request-ids.ts";
-import type { Row, Session, Statement } from "./session.ts";
+import { type Row, type Session, type Statement, theRow } from "./session.ts";
 
 /**
  * What keeps a store within its sizes, on any number of processes: whoever has locked the row of service_state does
@@ -112,8 +112,7 @@ export class Maintenance {
     let committed: (() => void) | undefined;
     let runMs = 0;
     await this.#database.upkeep(async (session: Session) => {
-      const [state] = await session.send(this.#lock);
-      if (state === undefined) throw new TallyError("STORE_UNAVAILABLE", STATE_GONE);
+      const state = theRow(await session.send(this.#lock), "service_state");
       if (!this.#copies && (state.free !== true || state.copied === false)) return; // A copy has the store.
       this.#see([state], false);
       runMs = this.runMs;
@@ -127,8 +126,8 @@ export class Maintenance {
     committed?.();
   }
 
-  #see([row]: readonly Row[], starting: boolean): void {
-    const runMs = Number(row!.run_ms);
+  #see(rows: readonly Row[], starting: boolean): void {
+    const runMs = Number(theRow(rows, "service_state").run_ms);
     if (!starting && runMs <= this.runMs) return;
     this.#seenRunMs = runMs;
     this.#seenAt = this.#clock.monotonic();

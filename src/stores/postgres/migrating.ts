@@ -22,8 +22,9 @@ async function onDatabase<T>(
   url: string,
   work: (database: Database, shown: string) => Promise<T>,
 ): Promise<T> {
-  const { connection, schema, shown } = parseUrl(url);
-  const database = new Database(connection, schema, 1, () => {});
+  const parsed = parseUrl(url);
+  const { shown } = parsed;
+  const database = new Database(parsed, 1, () => {});
   try {
     return await work(database, shown);
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { FullCounter } from "../../core/counter.ts";
+import { CORRUPT, type FullCounter } from "../../core/counter.ts";
 import { EMPTY_SUM, endOf, type Order, type Selection, type Sum } from "../../core/selection.ts";
 import type { CounterPage, Counters } from "../../service/store.ts";
 import type { Database } from "./database.ts";
@@ -20,7 +20,7 @@ export class CounterReads {
       FROM unnest($1::text[]) AS u (label) ORDER BY 2`);
   }
 
-  async get(names: readonly string[]): Promise<(FullCounter | undefined)[]> {
+  async get(names: readonly string[]): Promise<(FullCounter | undefined | typeof CORRUPT)[]> {
     const rows = await this.#database.read(this.#get, [[...new Set(names)]]);
     const counters = new Map(rows.map((row) => [row.name as string, row]));
     return names.map((name) => {
@@ -54,7 +54,7 @@ export class CounterReads {
         ORDER BY c.value ${order === "highest" ? "DESC" : "ASC"}, c.name LIMIT $3`),
       [values[0], values[1], n, ...values.slice(2)],
     );
-    return { counters: rows.map(toFullCounter), corruptNames: [] };
+    return toCounters(rows);
   }
 
   async sum(selection: Selection): Promise<Sum> {
@@ -84,7 +84,7 @@ export class CounterReads {
         SELECT name FROM @counter_labels WHERE label = $4 AND name >= $1 AND name < $2
         ORDER BY name LIMIT ${LOOKS_MAX + 1}
       ), seen AS (SELECT count(*) AS looked, max(name) AS last FROM looked)
-      SELECT seen.*, page.* FROM seen LEFT JOIN LATERAL (
+      SELECT looked, last, ${PAGE_COLUMNS} FROM seen LEFT JOIN LATERAL (
         SELECT ${COLUMNS} FROM looked JOIN @counters AS c USING (name)
         WHERE (looked <= ${LOOKS_MAX} OR c.name < last) AND ${hasLabels(5, more)}
         ORDER BY c.name LIMIT $3
@@ -101,6 +101,8 @@ export class CounterReads {
 
 const COLUMNS = `${COUNTER_COLUMNS}, ${DETAIL_COLUMNS}`.replace(/\w+/g, "c.$&");
 
+const PAGE_COLUMNS = COLUMNS.replaceAll("c.", "page.");
+
 /** A label that so many counters have is common. */
 const COMMON = 1_000;
 
@@ -109,8 +111,21 @@ const LOOKS_MAX = 5_000;
 
 /** One more row than the limit says where the next page begins. */
 function toPage(rows: readonly Row[], limit: number, stoppedAt: string | undefined): CounterPage {
-  const counters = rows.slice(0, limit).map(toFullCounter);
-  return { counters, corruptNames: [], next: (rows[limit]?.name as string | undefined) ?? stoppedAt };
+  return {
+    ...toCounters(rows.slice(0, limit)),
+    next: (rows[limit]?.name as string | undefined) ?? stoppedAt,
+  };
+}
+
+function toCounters(rows: readonly Row[]): Counters {
+  const counters: FullCounter[] = [];
+  const corruptNames: string[] = [];
+  for (const row of rows) {
+    const counter = toFullCounter(row);
+    if (counter === CORRUPT) corruptNames.push(row.name as string);
+    else counters.push(counter);
+  }
+  return { counters, corruptNames };
 }
 
 function labelKeys(labels: Selection["labels"]): string[] {

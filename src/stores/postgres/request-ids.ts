@@ -1,7 +1,6 @@
-import { TallyError } from "../../core/errors.ts";
 import { type Generation, planGenerations, type RequestIdRetention } from "../../core/request-ids.ts";
 import type { Database } from "./database.ts";
-import type { Call, Row, Session, Statement } from "./session.ts";
+import { type Call, type Row, type Session, type Statement, theRow } from "./session.ts";
 
 /**
  * The answers under request ids (see core/request-ids.ts for how long they live), in one table for all processes.
@@ -35,7 +34,7 @@ export class RequestIds {
       INSERT INTO @request_ids (key, generation, record)
       SELECT key, (SELECT max(id) FROM @request_id_generations), record
       FROM unnest($1::text[], $2::bytea[]) AS u (key, record)`);
-    this.#load = database.statement("SELECT * FROM @request_id_generations ORDER BY id");
+    this.#load = database.statement(`SELECT ${GENERATION_COLUMNS} FROM @request_id_generations ORDER BY id`);
     this.#rotate = database.statement("UPDATE @request_id_generations SET closed_ms = $2 WHERE id = $1");
     this.#open = database.statement(
       "INSERT INTO @request_id_generations (id, opened_ms, bytes) VALUES ($1, $2, 0)",
@@ -95,9 +94,8 @@ export class RequestIds {
       bytes: Number(row.bytes),
       forgotten: row.forgotten as boolean,
     }));
-    const live = generations.filter(({ forgotten }) => !forgotten);
-    if (live.length === 0) throw new TallyError("STORE_UNAVAILABLE", NO_GENERATION);
-    this.#generations = live;
+    this.#generations = generations.filter(({ forgotten }) => !forgotten);
+    if (this.#generations.length === 0) theRow([], "request_id_generations");
     this.#forgotten = generations.filter(({ forgotten }) => forgotten).map(({ id }) => id);
   }
 
@@ -150,8 +148,7 @@ export class RequestIds {
   }
 }
 
-const NO_GENERATION =
-  'The table "request_id_generations" has lost its rows: somebody changed it by hand. Restore the schema from a backup.';
+const GENERATION_COLUMNS = "id, opened_ms, closed_ms, bytes, forgotten";
 
 /** Rows a slice; some 5 milliseconds. */
 const SLICE_ROWS = 500;

@@ -1,5 +1,6 @@
 /** Counters as rows, and arrays as PostgreSQL writes them. */
-import type { Counter, Details, Fixed, FullCounter } from "../../core/counter.ts";
+import { CORRUPT, type Counter, type Details, type Fixed, type FullCounter } from "../../core/counter.ts";
+import { isName } from "../../core/selection.ts";
 import type { Row } from "./session.ts";
 
 /** What counting reads. */
@@ -9,7 +10,23 @@ export const COUNTER_COLUMNS =
 /** And what else is kept about a counter. */
 export const DETAIL_COLUMNS = "labels, description, create_ms";
 
-export function toCounter(row: Row): Counter {
+/** Rows have no checksum here; but what Tally could not have written, somebody else has. */
+export function toCounter(row: Row): Counter | typeof CORRUPT {
+  const { name, revision, settings_revision, update_ms, min_value, max_value, initial } = row as {
+    name: string;
+  } & Record<string, bigint>;
+  const whole = [revision, settings_revision].every((each) => each! >= 1n && each! < 2n ** 53n);
+  const [min, max] = [min_value ?? initial!, max_value ?? initial!];
+  const sound = whole && isTime(update_ms) && isName(name) && min <= initial! && initial! <= max;
+  return sound ? asCounter(row) : CORRUPT;
+}
+
+/** Milliseconds that a Date can have. */
+function isTime(ms: bigint | undefined): boolean {
+  return ms !== undefined && ms >= 0n && ms <= 8_640_000_000_000_000n;
+}
+
+function asCounter(row: Row): Counter {
   return {
     uid: row.uid as string,
     value: row.value as bigint,
@@ -24,25 +41,38 @@ export function toCounter(row: Row): Counter {
   };
 }
 
-export function toFixed(counter: Counter, row: Row): Fixed {
+/** What else is kept about a sound counter. */
+export function toFixed(counter: Counter, row: Row): Fixed | typeof CORRUPT {
   const { value, revision, updateTime, ...fixed } = counter;
   const { labels, description, create_ms } = row as {
     labels: string;
     description: string;
     create_ms: bigint;
   };
-  return {
-    ...fixed,
-    labels: labels === null ? {} : (JSON.parse(labels) as Details["labels"]),
-    description: description === null ? "" : (JSON.parse(description) as string),
-    createTime: Number(create_ms),
-  };
+  const details = [parsed(labels, {}), parsed(description, "")] as const;
+  if (!isLabels(details[0]) || typeof details[1] !== "string" || !isTime(create_ms)) return CORRUPT;
+  return { ...fixed, labels: details[0], description: details[1], createTime: Number(create_ms) };
 }
 
 /** From a row with both. */
-export function toFullCounter(row: Row): FullCounter {
+export function toFullCounter(row: Row): FullCounter | typeof CORRUPT {
   const counter = toCounter(row);
-  return { name: row.name as string, ...counter, ...toFixed(counter, row) };
+  const fixed = counter === CORRUPT ? counter : toFixed(counter, row);
+  if (counter === CORRUPT || fixed === CORRUPT) return CORRUPT;
+  return { name: row.name as string, ...counter, ...fixed };
+}
+
+function parsed(json: string | null, none: unknown): unknown {
+  try {
+    return json === null ? none : JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+function isLabels(value: unknown): value is Details["labels"] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((each) => typeof each === "string");
 }
 
 /** The columns labels and description of a counter. */

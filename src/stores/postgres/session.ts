@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { TallyError } from "../../core/errors.ts";
-import { isAnswer, isLost, isUnprepared, isUnsent, toStoreError } from "./errors.ts";
+import { isAnswer, isLost, isStale, isUnprepared, isUnsent, objectionIn, toStoreError } from "./errors.ts";
 
 /** A statement that the server prepares once a connection. */
 export interface Statement {
@@ -17,7 +17,11 @@ export type Call = readonly [statement: Statement, values: readonly unknown[]];
 /** Whether statements are prepared on connections; a pooler may forbid it. */
 export interface Preparing {
   readonly prepares: boolean;
+  /** How often all were prepared anew; it is a part of their names. */
+  readonly round: number;
   forbid(): void;
+  /** The tables have changed: what is sent from now on is prepared for them as they are. */
+  anew(): void;
 }
 
 /**
@@ -39,6 +43,7 @@ export class Session {
       return await work();
     } catch (error) {
       if (isUnprepared(error)) this.#preparing.forbid();
+      if (isStale(error)) this.#preparing.anew();
       if (!isAnswer(error) || isLost(error)) this.#broken = true;
       throw error;
     } finally {
@@ -51,7 +56,8 @@ export class Session {
     values: readonly unknown[] = [],
     { prepared = true, timeoutMs }: { prepared?: boolean; timeoutMs?: number } = {},
   ): Promise<readonly Row[]> {
-    const named = prepared && this.#preparing.prepares && { name };
+    const { prepares, round } = this.#preparing;
+    const named = prepared && prepares && { name: `${name}_${round}` };
     const query = { text, values: [...values], ...named, query_timeout: timeoutMs };
     return (await this.#client.query<Row>(query)).rows;
   }
@@ -98,6 +104,8 @@ export class Session {
       // Not where the connection ended with it: a pooler may have passed on all of this, COMMIT included.
       if (!isLost(failed.reason)) throw failed.reason;
     }
+    // What was deferred until then: the server has rolled back.
+    if (ended!.status === "rejected" && objectionIn(ended!.reason) !== undefined) throw ended!.reason;
     if (ended!.status === "fulfilled" && failed === undefined && warning === undefined) {
       if (ended!.value.command === "COMMIT") return;
       throw new TallyError("STORE_UNAVAILABLE", "PostgreSQL rolled the transaction back; nothing was saved");
@@ -114,6 +122,25 @@ export class Session {
     );
   }
 }
+
+/** The one row that a table of ours has. @throws TallyError STORE_UNAVAILABLE, with what mends it, when it is gone */
+export function theRow([row]: readonly Row[], table: keyof typeof PUT_BACK): Row {
+  if (row !== undefined) return row;
+  throw new TallyError(
+    "STORE_UNAVAILABLE",
+    `the table ${table} has no row, which somebody deleted by hand; put it back: ${PUT_BACK[table]}`,
+  );
+}
+
+const PUT_BACK = {
+  service_state:
+    "INSERT INTO service_state (run_ms, log_position, log_bytes_end) SELECT 0, coalesce(max(position), 0), " +
+    "coalesce(max(bytes_end), 0) FROM change_log",
+  copying: "INSERT INTO copying DEFAULT VALUES",
+  request_id_generations:
+    "INSERT INTO request_id_generations (id, opened_ms, bytes) SELECT coalesce(max(r.generation), 0) + 1, " +
+    "(SELECT max(run_ms) FROM service_state), 0 FROM request_ids AS r",
+} as const;
 
 /** Errors of a session's work as a store's: see toStoreError. */
 export async function asStore<T>(work: Promise<T>): Promise<T> {

@@ -20,6 +20,9 @@ function codeOf({ code, message }: { code?: string; message: string }): string |
   return /terminated/i.test(message) ? "ECONNRESET" : undefined;
 }
 
+const UNTRUSTED =
+  "its certificate is signed by nobody that is trusted; name the signer's own certificate with sslrootcert";
+
 /** By SQLSTATE or Node's code; %s is what the server said, where the code alone may mean several things. */
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there; start the server, or correct the address",
@@ -27,6 +30,12 @@ const REASONS: Readonly<Record<string, string>> = {
   EAI_AGAIN: "the host's name could not be looked up; correct the address",
   ECONNRESET: "it ended the connection; correct the address, if that is no PostgreSQL server",
   ETIMEDOUT: "it does not answer; correct the address, or let it through the firewall",
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    "its certificate is for another name; connect by that name, or have sslmode=verify-ca",
   "28P01": "the password is wrong",
   "28000": "the server does not let this user in (%s); see its pg_hba.conf, and whether the role may log in",
   "3D000": "there is no such database; create it first (createdb)",

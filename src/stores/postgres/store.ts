@@ -1,9 +1,10 @@
 import { decideBatch } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
-import type { FullCounter } from "../../core/counter.ts";
+import type { CORRUPT, FullCounter } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type {
+  Accepting,
   ChangePage,
   CounterPage,
   Counters,
@@ -12,6 +13,7 @@ import type {
   StoreTraits,
 } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
+import { PostgresAccepting } from "./accepting.ts";
 import { assertAccess } from "./access.ts";
 import { ChangeLog } from "./change-log.ts";
 import { Commits } from "./commits.ts";
@@ -31,7 +33,7 @@ import { parseUrl } from "./url.ts";
  * Counters in a PostgreSQL database, which any number of processes may serve at once: nothing that another may write
  * is kept from one commit to the next.
  *
- * @param url     postgres://user:password@host:port/database?schema=NAME, and what else pg takes
+ * @param url     postgres://user:password@host:port/database?schema=NAME, and what else libpq takes
  * @param decide  the rule; tests put another in its place
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
  */
@@ -41,8 +43,9 @@ export async function openPostgres(
   decide: typeof decideBatch = decideBatch,
 ): Promise<Store> {
   const { warn, clock, retention, newUid, purpose = "serve", migrates = true } = options;
-  const { connection, schema, shown } = parseUrl(url);
-  const database = new Database(connection, schema, COMMITS_IN_FLIGHT, warn);
+  const parsed = parseUrl(url);
+  const { schema, shown } = parsed;
+  const database = new Database(parsed, COMMITS_IN_FLIGHT, warn);
   let hold: CopyHold | undefined;
   try {
     await assertAccess(database);
@@ -60,8 +63,9 @@ export async function openPostgres(
     const maintenance = new Maintenance(database, clock, requestIds, log, warn, hold !== undefined);
     await maintenance.start();
     const commits = new Commits(database, requestIds, log, new LockedCounters(database, clock, warn), decide);
-    const copying = new PostgresCopying({ database, requestIds, log, maintenance, newUid, hold });
-    return new PostgresStore(database, commits, log, maintenance, copying, options, shown);
+    const parts = { database, requestIds, log, maintenance, newUid, hold };
+    const [copying, accepting] = [new PostgresCopying(parts), new PostgresAccepting(parts)];
+    return new PostgresStore(database, commits, log, maintenance, copying, accepting, options, shown);
   } catch (error) {
     await hold?.release();
     await database.close();
@@ -85,6 +89,7 @@ async function assertServable(database: Database, held: boolean): Promise<void> 
 class PostgresStore implements Store {
   readonly traits: StoreTraits;
   readonly copying: PostgresCopying;
+  readonly accepting: Accepting;
   /** A connection that fails is replaced, so this never settles. */
   readonly failed = new Promise<never>(() => {});
   readonly #database: Database;
@@ -102,10 +107,12 @@ class PostgresStore implements Store {
     log: ChangeLog,
     maintenance: Maintenance,
     copying: PostgresCopying,
+    accepting: Accepting,
     options: StoreOptions,
     shown: string,
   ) {
     this.copying = copying;
+    this.accepting = accepting;
     this.#database = database;
     this.#commits = commits;
     this.#log = log;
@@ -130,7 +137,7 @@ class PostgresStore implements Store {
     return this.#commits.commit(batch, this.#options.newUid(), this.#maintenance.runMs);
   }
 
-  async get(names: readonly string[]): Promise<(FullCounter | undefined)[]> {
+  async get(names: readonly string[]): Promise<(FullCounter | undefined | typeof CORRUPT)[]> {
     this.#assertOpen();
     return this.#reads.get(names);
   }

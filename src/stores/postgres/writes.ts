@@ -12,7 +12,10 @@ export interface LoadedRows {
 }
 
 interface Found extends Pick<LoadedRows, "ids"> {
-  readonly facts: Pick<Loaded, "names" | "counters" | "fixed">;
+  readonly facts: Pick<Loaded, "names" | "fixed"> & {
+    /** By index in `names`: the revision that the row has. */
+    readonly revisions: readonly (number | undefined)[];
+  };
 }
 
 /**
@@ -42,9 +45,13 @@ export class CounterWrites {
       WITH written AS (
         INSERT INTO @counters (id, name, uid, value, revision, update_ms,
           initial, min_value, max_value, clamp, monotonic, settings_revision, create_ms, labels, description)
-        SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[],
+        SELECT id, name, uid, value, revision, update_ms, initial, min_value, max_value, clamp, monotonic,
+          settings_revision, create_ms, labels, description
+        FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[],
           $7::bigint[], $8::bigint[], $9::bigint[], $10::boolean[], $11::boolean[], $12::bigint[], $13::bigint[],
-          $14::text[], $15::text[]) AS u (id, name)
+          $14::text[], $15::text[])
+          AS u (id, name, uid, value, revision, update_ms, initial, min_value, max_value, clamp, monotonic,
+            settings_revision, create_ms, labels, description)
         ORDER BY name COLLATE "C" -- As rows are locked: one order for everyone, so no deadlock.
         ON CONFLICT (name) DO NOTHING RETURNING 1
       ) SELECT ${asExpected("$1")} FROM written`);
@@ -66,9 +73,12 @@ export class CounterWrites {
       SELECT ${asExpected("$1")} FROM written`);
     this.#bury = database.statement(`
       INSERT INTO @deleted_counters (id, name, uid, history)
-      SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::boolean[])`);
+      SELECT id, name, uid, history
+      FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::boolean[]) AS u (id, name, uid, history)`);
     this.#label = database.statement(`
-      INSERT INTO @counter_labels (label, name) SELECT * FROM unnest($1::text[], $2::text[])`);
+      INSERT INTO @counter_labels (label, name)
+      SELECT label, name FROM unnest($1::text[], $2::text[]) AS u (label, name)
+      ON CONFLICT (label, name) DO NOTHING -- Left behind by somebody who has deleted the counter by hand.`);
     this.#unlabel = database.statement(`
       DELETE FROM @counter_labels AS l USING unnest($1::text[], $2::text[]) AS u (label, name)
       WHERE l.label = u.label AND l.name = u.name`);
@@ -92,8 +102,7 @@ export class CounterWrites {
     }
     const calls: Call[] = [];
     const idsOf = (indexes: readonly number[]) => arrayOf(indexes.map((i) => ids[i]));
-    const before = (indexes: readonly number[]) =>
-      arrayOf(indexes.map((i) => (facts.counters[i] as { revision: number }).revision));
+    const before = (indexes: readonly number[]) => arrayOf(indexes.map((i) => facts.revisions[i]));
     const counts = (indexes: readonly number[]) => [
       arrayOf(indexes.map((i) => save.values[i])),
       arrayOf(indexes.map((i) => save.revisions[i])),

@@ -2,11 +2,12 @@ import type { Database } from "better-sqlite3";
 import { CORRUPT, requestKeys, type Save, touchedBy } from "../../core/batch.ts";
 import type { Batch } from "../../core/columns.ts";
 import type { Counter, Fixed, FullCounter } from "../../core/counter.ts";
+import type { Write } from "../one-by-one.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { RowCache } from "./row-cache.ts";
 import { type Row, RowReader, RowWriter, toFullCounter, toRow } from "./rows.ts";
-import type { LoadedRows } from "./violation.ts";
+import { deletes, type LoadedRows } from "./violation.ts";
 
 /** The rows of a batch: loaded before it is decided, written after, and remembered once they are durable. */
 export class BatchRows {
@@ -110,6 +111,29 @@ export class BatchRows {
       this.#log.deleted(row.id, name, row.counter.uid, keepHistory);
     }
     return made;
+  }
+
+  /** Write one operation; returns its counter's row as it is then. Inside the caller's transaction. */
+  writeStep(step: Write, name: string, row: Row | undefined): Row | undefined {
+    const { value, revision, updateTime } = step.after;
+    const labels = step.before?.fixed?.labels ?? {};
+    if (deletes(step)) {
+      this.writes.delete(row!, name, labels);
+      this.#log.deleted(row!.id, name, row!.counter.uid, step.op.keepHistory === true);
+      return undefined;
+    }
+    if (step.fixed === undefined) {
+      this.writes.update(row!, value, revision, updateTime);
+      return row;
+    }
+    if (row !== undefined) return this.writes.updateSettings(row, name, labels, step.fixed, step.after);
+    return this.writes.insert(++this.#lastId, name, step.fixed, step.after);
+  }
+
+  /** After COMMIT of what was written in steps, and after a rollback of it: nothing is remembered. */
+  lookAgain(): void {
+    this.forget();
+    this.#lastId = this.writes.lastId();
   }
 
   /** After COMMIT: what is remembered follows. */

@@ -13,10 +13,12 @@ export class ChangeLogReader {
 
   constructor(db: Database) {
     this.#floor = db.prepare<[], bigint>("SELECT coalesce(min(position), 1) - 1 FROM change_log").pluck();
-    this.#since = db.prepare("SELECT * FROM change_log WHERE position > ? ORDER BY position LIMIT ?");
-    this.#openings = db.prepare(
-      "SELECT * FROM change_openings WHERE counter_id > ? ORDER BY counter_id LIMIT ?",
+    this.#since = db.prepare(
+      "SELECT position, time_ms, checksum, changes FROM change_log WHERE position > ? ORDER BY position LIMIT ?",
     );
+    this.#openings = db.prepare(`
+      SELECT counter_id, revision, value, time_ms FROM change_openings
+      WHERE counter_id > ? ORDER BY counter_id LIMIT ?`);
     this.#counter = db.prepare(`
       SELECT name, uid, 1 AS history FROM counters WHERE id = $id
       UNION ALL SELECT name, uid, history FROM deleted_counters WHERE id = $id`);
@@ -26,30 +28,38 @@ export class ChangeLogReader {
   since(cursor: string, limit: number): ChangePage {
     const { openingsAfter, position } = parseCursor(cursor);
     const floor = this.#floor.get()!;
+    const lost = new Set<bigint>();
     if (openingsAfter !== undefined || position < floor) {
       const from = openingsAfter === undefined ? floor : position;
       const page = this.#openings.all(openingsAfter ?? 0n, BigInt(limit));
       if (page.length === 0) return this.since(`${from}`, limit);
-      const changes = page.flatMap((row) => this.#shown(row.counter_id, opening(row), from));
-      return { changes, cursor: `o${from}.${page.at(-1)!.counter_id}` };
+      const changes = page.flatMap((row) => this.#shown(row.counter_id, opening(row), from, lost));
+      return { changes, cursor: `o${from}.${page.at(-1)!.counter_id}`, ...told(lost) };
     }
     const changes: StoredChange[] = [];
     let end = cursor;
     for (const row of this.#since.iterate(position, BigInt(limit))) {
-      const more = readChanges(row).flatMap(({ id, change }) => this.#shown(id, change, row.position));
+      const more = readChanges(row).flatMap(({ id, change }) => this.#shown(id, change, row.position, lost));
       if (changes.length > 0 && changes.length + more.length > limit) break;
       changes.push(...more);
       end = `${row.position}`;
     }
-    return { changes, cursor: end };
+    return { changes, cursor: end, ...told(lost) };
   }
 
-  /** The change as it is given out; none when its counter was deleted without its history. */
-  #shown(id: bigint, change: Change, position: bigint): StoredChange[] {
-    const { name, uid, history } = this.#counter.get({ id })!;
+  /** The change as it is given out; none when its counter was deleted without its history, or by hand. */
+  #shown(id: bigint, change: Change, position: bigint, lost: Set<bigint>): StoredChange[] {
+    const counter = this.#counter.get({ id });
+    if (counter === undefined) lost.add(id);
+    if (counter === undefined) return [];
+    const { name, uid, history } = counter;
     if (history === 0n && change.kind !== ChangeKind.DELETE) return [];
     return [{ ...change, name, uid: uidFromBytes(uid), position: `${position}` }];
   }
+}
+
+function told(lost: ReadonlySet<bigint>): Pick<ChangePage, "lost"> {
+  return lost.size === 0 ? {} : { lost: [...lost].map(String) };
 }
 
 interface CounterRow {

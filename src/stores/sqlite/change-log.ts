@@ -33,17 +33,21 @@ export class ChangeLog {
 
   constructor(db: Database, bytesMax: number) {
     this.#bytesMax = bytesMax;
-    this.#append = db.prepare("INSERT INTO change_log VALUES (?, ?, ?, ?, ?)");
-    this.#oldest = db.prepare(`SELECT * FROM change_log ORDER BY position LIMIT ${SLICE_COMMITS}`);
+    this.#append = db.prepare(`INSERT INTO change_log (${LOG_COLUMNS}) VALUES (?, ?, ?, ?, ?)`);
+    this.#oldest = db.prepare(
+      `SELECT ${LOG_COLUMNS} FROM change_log ORDER BY position LIMIT ${SLICE_COMMITS}`,
+    );
     this.#drop = db.prepare("DELETE FROM change_log WHERE position <= ?");
     this.#open = db.prepare(`
-      INSERT INTO change_openings VALUES (?, ?, ?, ?)
+      INSERT INTO change_openings (counter_id, revision, value, time_ms) VALUES (?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET revision = excluded.revision, value = excluded.value, time_ms = excluded.time_ms`);
     this.#close = db.prepare("DELETE FROM change_openings WHERE counter_id = ?");
-    this.#bury = db.prepare("INSERT INTO deleted_counters VALUES (?, ?, ?, ?)");
+    this.#bury = db.prepare("INSERT INTO deleted_counters (id, name, uid, history) VALUES (?, ?, ?, ?)");
     this.#unbury = db.prepare("DELETE FROM deleted_counters WHERE id = ?");
     this.#edge = (order) =>
-      db.prepare<[], LogRow>(`SELECT * FROM change_log ORDER BY position ${order} LIMIT 1`).get();
+      db
+        .prepare<[], LogRow>(`SELECT ${LOG_COLUMNS} FROM change_log ORDER BY position ${order} LIMIT 1`)
+        .get();
     this.#clear = () =>
       db.exec("DELETE FROM change_log; DELETE FROM change_openings; DELETE FROM deleted_counters");
     this.reload();
@@ -161,6 +165,8 @@ export class ChangeLog {
 interface LogRow extends PackedCommit {
   readonly bytes_end: bigint;
 }
+
+const LOG_COLUMNS = "position, time_ms, bytes_end, checksum, changes";
 
 /** How much one slice drops; some 5 milliseconds. */
 const SLICE_COMMITS = 256;

@@ -1,17 +1,19 @@
 import { type Context, decideBatch } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
-import { type Refusal, TallyError } from "../../core/errors.ts";
+import type { FullCounter } from "../../core/counter.ts";
+import type { Refusal } from "../../core/errors.ts";
 import type { ExportHead, ImportPart, ImportState, StoreOptions } from "../../service/store.ts";
-import type { Violation } from "../bounds.ts";
+import { CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Checkpoints } from "./checkpoints.ts";
-import { CopyTarget } from "./copy-target.ts";
+import { CopyTarget, noCopying } from "./copy-target.ts";
+import { Missed } from "./counts.ts";
 import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.ts";
 import { RequestIds } from "./request-ids.ts";
 import { type Moment, RunningTime } from "./running-time.ts";
 import { asTallyError, type Transaction } from "./transaction.ts";
-import { findViolation, type LoadedRows } from "./violation.ts";
+import { OneByOne, objectionIn } from "./violation.ts";
 
 /** What of a store's options the connection keeps to. */
 export type WriteOptions = Pick<StoreOptions, "retention" | "cachedCountersMax"> & OpeningOptions;
@@ -26,6 +28,7 @@ export class WriteConnection {
   readonly #requestIds: RequestIds;
   readonly #log: ChangeLog;
   readonly #time: RunningTime;
+  readonly #oneByOne: OneByOne;
   /** Once a copy has looked at the file. */
   #copyTarget: CopyTarget | undefined;
   #warnedEarly = false;
@@ -47,6 +50,7 @@ export class WriteConnection {
       this.#time = new RunningTime(db, moment);
       this.#requestIds = new RequestIds(db, retention, this.#time.at(moment));
       this.#log = new ChangeLog(db, retention.changeLogBytesMax);
+      this.#oneByOne = new OneByOne(db);
       this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
       checkpoints.first();
     } catch (error) {
@@ -67,52 +71,75 @@ export class WriteConnection {
   /**
    * See Store.commit.
    *
-   * When a CHECK refuses what the rule let through, the batch is rolled back, the first operation whose own
-   * statement violates it is found, and the batch is decided again with that operation refused.
+   * When a constraint refuses what the rule let through, the batch is rolled back and written one by one: only the
+   * operations that it has something against are refused.
    *
    * @throws TallyError STORE_UNAVAILABLE: nothing was saved
    * @throws TallyError OUTCOME_UNKNOWN: COMMIT itself failed
    */
   commit(batch: Batch, moment: Moment, uidSeed: string): Outcomes {
+    const context = { now: moment.now, uidSeed };
+    const attempt = this.#attempt(batch, moment, context);
+    if (attempt !== "refused") return attempt;
     const vetoed = new Map<number, Refusal>();
-    for (;;) {
-      const tried = this.#tryCommit(batch, moment, { now: moment.now, uidSeed, vetoed });
-      if ("revisions" in tried) return tried;
-      vetoed.set(tried.op, tried.refusal);
+    for (let deferred = false; ; ) {
+      const written = this.#attempt(batch, moment, context, { vetoed, deferred });
+      if (written === "refused") deferred = true;
+      else if (written !== "rolled back") return written;
     }
   }
 
-  #tryCommit(batch: Batch, moment: Moment, context: Context): Outcomes | Violation {
+  /**
+   * Try to commit a batch; whole, or one by one.
+   *
+   * @returns  "refused" when a constraint refuses it as it was tried: then one by one, then looking for what is deferred
+   */
+  #attempt(batch: Batch, moment: Moment, context: Context): Outcomes | "refused";
+  #attempt(
+    batch: Batch,
+    moment: Moment,
+    context: Context,
+    oneByOne: Careful,
+  ): Outcomes | "refused" | "rolled back";
+  #attempt(
+    batch: Batch,
+    moment: Moment,
+    context: Context,
+    oneByOne?: Careful,
+  ): Outcomes | "refused" | "rolled back" {
     const runMs = this.#time.at(moment);
     const logEnd = this.#log.end;
-    let loaded: LoadedRows | undefined;
-    let decided: ReturnType<typeof decideBatch> | undefined;
     try {
       this.#transaction.begin();
-      loaded = this.#rows.load(batch);
-      decided = this.#decide(batch, loaded.facts, context);
-      const { outcomes, save } = decided;
+      const loaded = this.#rows.load(batch);
+      const given = { decide: this.#decide, context, ...oneByOne! };
+      const written = oneByOne && this.#oneByOne.write(this.#rows, batch, loaded, given);
+      if (written === "rolled back") {
+        this.#undo(logEnd, runMs);
+        return written;
+      }
+      const { outcomes, save } = written?.decided ?? this.#decide(batch, loaded.facts, context);
       if (save.changed.length === 0 && save.answers.size === 0) {
         this.#transaction.rollback();
         this.#file.whereabouts.sameFile(); // What was replayed counts as answered.
+        if (written !== undefined) this.#rows.lookAgain();
         return outcomes;
       }
       this.#copyTarget?.served();
-      const made = this.#rows.write(save, loaded);
+      const made = written === undefined ? this.#rows.write(save, loaded) : undefined;
       this.#requestIds.save(save.answers, runMs);
-      const ids = loaded.rows.map((row, index) => (row ?? made.get(index))?.id);
+      const ids = written?.ids ?? loaded.rows.map((row, index) => (row ?? made!.get(index))?.id);
       this.#log.append(save.changes, ids, moment.now);
       this.#transaction.commit();
-      this.#rows.remember(save, loaded, made);
+      if (made === undefined) this.#rows.lookAgain();
+      else this.#rows.remember(save, loaded, made);
       this.#time.changed();
       this.checkpoints.committed();
       return outcomes;
     } catch (error) {
       this.#undo(logEnd, runMs);
-      const check = (error as { code?: string }).code === "SQLITE_CONSTRAINT_CHECK";
-      if (check && loaded !== undefined && decided !== undefined) {
-        return this.#violation(batch, loaded, decided, error);
-      }
+      const refused = objectionIn(error) !== undefined || (oneByOne === undefined && error instanceof Missed);
+      if (refused && oneByOne?.deferred !== true) return "refused";
       throw asTallyError(error);
     }
   }
@@ -158,7 +185,7 @@ export class WriteConnection {
     const { generations } = this.#requestIds;
     return this.#write(moment, () => {
       db.prepare("UPDATE copying SET store_id = ? WHERE store_id IS NULL").run(newId);
-      const storeId = db.prepare<[], string>("SELECT store_id FROM copying").pluck().get()!;
+      const storeId = db.prepare<[], string>("SELECT store_id FROM copying").pluck().get() ?? noCopying();
       const starts = db.prepare<[], bigint>("SELECT starts FROM service_time").pluck().get();
       const state = `${starts}.${this.#log.state}.${generations[0]!.id}`;
       return { storeId, state, runMs: this.#time.at(moment), generations };
@@ -194,6 +221,27 @@ export class WriteConnection {
   /** Write what else is only kept in memory, to find out whether the disk takes it. */
   tryWrite(moment: Moment): void {
     this.#write(moment, () => this.#persist(this.#time.at(moment)));
+  }
+
+  /** See Accepting.accept. @param newUids  one for each name and each that is lost */
+  accept(
+    { names, revisions, lost }: AcceptRequest,
+    moment: Moment,
+    newUids: readonly string[],
+  ): (FullCounter | string)[] {
+    try {
+      return this.#write(moment, () =>
+        new CounterAccepting(this.#file.db, this.#rows, this.#log).accept(
+          names,
+          revisions,
+          lost,
+          moment.now,
+          newUids,
+        ),
+      );
+    } finally {
+      this.#rows.lookAgain();
+    }
   }
 
   get #target(): CopyTarget {
@@ -243,27 +291,20 @@ export class WriteConnection {
     this.#log.rewind(logEnd);
     this.#requestIds.reload(runMs);
   }
+}
 
-  /** Which operation made a CHECK refuse the batch, found in a transaction of its own that changes nothing. */
-  #violation(
-    batch: Batch,
-    loaded: LoadedRows,
-    decided: ReturnType<typeof decideBatch>,
-    cause: unknown,
-  ): Violation {
-    const { writes, lastId } = this.#rows;
-    this.#transaction.begin();
-    try {
-      const violation = findViolation(writes, lastId, batch, loaded, decided);
-      if (violation !== undefined) return violation;
-    } finally {
-      this.#transaction.rollback();
-      writes.counts.reload();
-    }
-    throw new TallyError("STORE_UNAVAILABLE", "a CHECK refuses the batch and none of its operations", {
-      cause,
-    });
-  }
+export interface AcceptRequest {
+  readonly names: readonly string[];
+  readonly revisions: ReadonlyMap<string, number>;
+  readonly lost: readonly string[];
+}
+
+/** How a batch is written one by one. */
+interface Careful {
+  /** What was refused by the database until now, by operation. */
+  readonly vetoed: Map<number, Refusal>;
+  /** Whether what is deferred until COMMIT is looked at after each operation. */
+  readonly deferred: boolean;
 }
 
 const FORGOTTEN_EARLY =

@@ -2,6 +2,7 @@ import type { Database, Statement } from "better-sqlite3";
 import { ChangeColumns } from "../../core/change.ts";
 import { uidToBytes } from "../../core/uid.ts";
 import type { ExportHead, ImportPart, ImportState, StoredChange } from "../../service/store.ts";
+import { unusable } from "../unusable.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { RequestIds } from "./request-ids.ts";
@@ -31,7 +32,7 @@ export class CopyTarget {
   }
 
   get state(): ImportState {
-    const { source_id, source_state, progress, ended } = this.#state.get()!;
+    const { source_id, source_state, progress, ended } = this.#state.get() ?? noCopying();
     const empty = this.#any.get() === 0n && this.#log.isEmpty && this.#requestIds.isEmpty;
     if (source_id === null) return { empty, copy: undefined };
     return { empty, copy: { storeId: source_id, state: source_state, progress, ended: ended === 1n } };
@@ -97,6 +98,13 @@ export class CopyTarget {
     ids.set(uid, id);
     return id;
   }
+}
+
+/** @throws TallyError STORE_UNAVAILABLE */
+export function noCopying(): never {
+  throw unusable(
+    "The table copying has no row, which somebody deleted by hand; put it back: INSERT INTO copying (opens) VALUES (0).",
+  );
 }
 
 interface StateRow {

@@ -55,7 +55,7 @@ export class Counts {
 
   constructor(db: Database, recentMax = RECENT_MAX) {
     this.#recentMax = recentMax;
-    const values = "VALUES ($id, $value, $revision, $updateTime, $min, $max, $checksum)";
+    const values = `(${COLUMNS}) VALUES ($id, $value, $revision, $updateTime, $min, $max, $checksum)`;
     const set =
       "SET value = $value, revision = $revision, update_ms = $updateTime, checksum = $checksum WHERE id = $id";
     this.#insert = db.prepare(`INSERT INTO counts ${values}`);
@@ -72,13 +72,13 @@ export class Counts {
       )
       .pluck();
     const slice = "FROM recent_counts WHERE id > ? AND id <= ? AND update_ms < ?";
-    this.#fold = db.prepare(`INSERT INTO counts SELECT * ${slice}`);
+    this.#fold = db.prepare(`INSERT INTO counts (${COLUMNS}) SELECT ${COLUMNS} ${slice}`);
     this.#unfold = db.prepare(`DELETE ${slice}`);
     this.reload();
   }
 
   insert(count: StoredCount): void {
-    this.#insert.run(nullable(count));
+    inserted(this.#insert, count);
   }
 
   /**
@@ -88,7 +88,7 @@ export class Counts {
    */
   update(place: Place, count: StoredCount): Place | undefined {
     if (place === Place.WARM && this.#delete.run(count.id).changes === 1) {
-      this.#insertRecent.run(nullable(count));
+      inserted(this.#insertRecent, count);
       this.#recent++;
       return Place.RECENT;
     }
@@ -137,7 +137,10 @@ export class Counts {
 
   #foldSlice(from: bigint, to: bigint, beforeMs: bigint): number {
     const { changes } = this.#fold.run(from, to, beforeMs);
-    if (changes > 0) this.#recent -= this.#unfold.run(from, to, beforeMs).changes;
+    if (changes === 0) return 0;
+    const gone = this.#unfold.run(from, to, beforeMs).changes;
+    if (gone !== changes) throw new Missed(to); // What was not taken back may not go.
+    this.#recent -= gone;
     return changes;
   }
 
@@ -146,6 +149,8 @@ export class Counts {
     this.#recent = Number(this.#size.get());
   }
 }
+
+const COLUMNS = "id, value, revision, update_ms, min_value, max_value, checksum";
 
 /** So many counts are kept together, about 2 MB; a fold of more of them would write fewer pages a row. */
 const RECENT_MAX = 65_536;
@@ -164,6 +169,20 @@ const EVER_MS = 2n ** 62n;
 function changed(update: Statement, count: StoredCount): boolean {
   // Numbers below 2^53 become whole numbers in a STRICT INTEGER column; the value may be beyond, and is a bigint.
   return update.run(count.value, count.revision, count.updateTime, count.checksum, count.id).changes === 1;
+}
+
+/** A trigger may have it skipped, and what was taken from where it stood before would be gone. */
+function inserted(insert: Statement, count: StoredCount): void {
+  if (insert.run(nullable(count)).changes !== 1) throw new Missed(count.id);
+}
+
+/** A row is not there that was, or was to be: it rotted, or a trigger keeps it. */
+export class Missed extends Error {
+  readonly code = "SQLITE_CORRUPT";
+
+  constructor(id: bigint) {
+    super(`row ${id} was loaded before and is gone`);
+  }
 }
 
 function nullable(count: StoredCount): object {

@@ -12,7 +12,9 @@ export class LabelWriter {
   readonly #delete: Statement;
 
   constructor(db: Database) {
-    this.#insert = db.prepare("INSERT INTO counter_labels VALUES (?, ?, ?, ?)");
+    this.#insert = db.prepare(
+      "INSERT OR REPLACE INTO counter_labels (key, value, name, counter_id) VALUES (?, ?, ?, ?)",
+    );
     this.#delete = db.prepare("DELETE FROM counter_labels WHERE key = ? AND value = ? AND name = ?");
   }
 

@@ -30,7 +30,9 @@ export class RequestIds {
     this.#db = db;
     this.#retention = retention;
     const rows = db
-      .prepare<[], GenerationRow>("SELECT * FROM request_id_generations WHERE forgotten = 0 ORDER BY id")
+      .prepare<[], GenerationRow>(
+        "SELECT id, opened_ms, closed_ms, bytes FROM request_id_generations WHERE forgotten = 0 ORDER BY id",
+      )
       .all();
     this.#live = rows.map((row) => new LiveGeneration(db, row));
     if (this.#live.length === 0) this.#open(0, runMs);

@@ -3,7 +3,7 @@ import { CORRUPT } from "../../core/batch.ts";
 import type { Counter, Details, Fixed, FullCounter } from "../../core/counter.ts";
 import { uidFromBytes, uidToBytes } from "../../core/uid.ts";
 import { Checksum } from "../checksum.ts";
-import { Counts, Place } from "./counts.ts";
+import { Counts, Missed, Place } from "./counts.ts";
 import { LabelWriter } from "./labels.ts";
 
 /** A row of `counters` with its count, as SQLite gives them (integers as bigint). */
@@ -59,6 +59,16 @@ const COUNT = ["value", "revision", "update_ms", "min_value", "max_value", "chec
   .map((column) => `${current(column)} AS ${column}`)
   .join(", ");
 
+/** The columns of counters. */
+const STILL_COLUMNS = [
+  ...["id", "name", "uid", "initial", "clamp", "monotonic", "settings_revision", "create_ms", "labels"],
+  "description",
+];
+const STILL = STILL_COLUMNS.map((column) => `counters.${column}`).join(", ");
+
+/** A row of counters with its count; a WHERE clause follows. */
+export const ROW = `SELECT ${STILL}, ${COUNT}, recent.id IS NOT NULL AS recent FROM counters ${COUNT_OF("counters.id")}`;
+
 /** Reads counters, and tells a missing one from a damaged one. For any connection. */
 export class RowReader {
   readonly #byName: Statement<[string], RawRow>;
@@ -68,9 +78,7 @@ export class RowReader {
   constructor(db: Database) {
     // The row's own name, not the index's copy, so that the checksum covers what is stored in the row. A row whose
     // count has gone has no value, and fails its checksum.
-    const row = `
-      SELECT counters.*, ${COUNT}, recent.id IS NOT NULL AS recent
-      FROM counters ${COUNT_OF("counters.id")} WHERE counters.id =`;
+    const row = `${ROW} WHERE counters.id =`;
     this.#byName = db.prepare(`${row} (SELECT id FROM counters INDEXED BY counters_by_name WHERE name = ?)`);
     // The plus hides from the planner that the id is a parameter: it would plan anew for each one, in 20 us.
     this.#byId = db.prepare(`${row} +?`);
@@ -78,8 +86,8 @@ export class RowReader {
     this.#unsound = db
       .prepare<[string, string], bigint>(`
       SELECT count(*) FROM (
-        SELECT * FROM (${neighbour} >= ? ORDER BY name LIMIT 1)
-        UNION ALL SELECT * FROM (${neighbour} < ? ORDER BY name DESC LIMIT 1)
+        SELECT id, name FROM (${neighbour} >= ? ORDER BY name LIMIT 1)
+        UNION ALL SELECT id, name FROM (${neighbour} < ? ORDER BY name DESC LIMIT 1)
       ) AS entry LEFT JOIN counters NOT INDEXED USING (id) WHERE counters.name IS NOT entry.name`)
       .pluck();
   }
@@ -216,7 +224,8 @@ export class RowWriter {
   constructor(db: Database) {
     this.counts = new Counts(db);
     this.#insert = db.prepare(`
-      INSERT INTO counters VALUES ($id, $name, $uid, $initial, $clamp, $monotonic, $settings_revision, $create_ms,
+      INSERT INTO counters (${STILL_COLUMNS.join(", ")})
+      VALUES ($id, $name, $uid, $initial, $clamp, $monotonic, $settings_revision, $create_ms,
         $labels, $description)`);
     this.#updateSettings = db.prepare(`
       UPDATE counters SET initial = $initial, clamp = $clamp, monotonic = $monotonic,
@@ -225,7 +234,7 @@ export class RowWriter {
     this.#delete = db.prepare("DELETE FROM counters WHERE id = ?");
     this.#lastId = db.prepare<[], bigint>("SELECT seq FROM sqlite_sequence WHERE name = 'counters'").pluck();
     this.#setLastId = db.prepare("UPDATE sqlite_sequence SET seq = ? WHERE name = 'counters'");
-    this.#firstId = db.prepare("INSERT INTO sqlite_sequence VALUES ('counters', ?)");
+    this.#firstId = db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('counters', ?)");
     this.#clear = () =>
       db.exec(
         "DELETE FROM counter_labels; DELETE FROM recent_counts; DELETE FROM counts; DELETE FROM counters",
@@ -240,7 +249,7 @@ export class RowWriter {
 
   insert(id: bigint, name: string, fixed: Fixed, count: Count): Row {
     const raw = toStillRow(id, name, fixed);
-    this.#insert.run(raw);
+    if (this.#insert.run(raw).changes !== 1) throw new Missed(id);
     this.#labels.insert(id, name, fixed.labels);
     return this.#insertCount(raw, fixed, count);
   }
@@ -261,7 +270,7 @@ export class RowWriter {
     const { min, max } = counter;
     const sum = checksum(still, value, revision, updateTime);
     const place = this.counts.update(row.place, { id, value, revision, updateTime, min, max, checksum: sum });
-    if (place === undefined) throw gone(id);
+    if (place === undefined) throw new Missed(id);
     row.place = place;
   }
 
@@ -273,7 +282,7 @@ export class RowWriter {
    */
   updateSettings({ id }: Row, name: string, before: Details["labels"], fixed: Fixed, count: Count): Row {
     const raw = toStillRow(id, name, fixed);
-    if (this.#updateSettings.run(raw).changes !== 1 || !this.counts.delete(id)) throw gone(id);
+    if (this.#updateSettings.run(raw).changes !== 1 || !this.counts.delete(id)) throw new Missed(id);
     this.#labels.replace(id, name, before, fixed.labels);
     return this.#insertCount(raw, fixed, count);
   }
@@ -284,7 +293,7 @@ export class RowWriter {
    */
   delete({ id }: Row, name: string, labels: Details["labels"]): void {
     this.#labels.remove(name, labels);
-    if (this.#delete.run(id).changes !== 1 || !this.counts.delete(id)) throw gone(id);
+    if (this.#delete.run(id).changes !== 1 || !this.counts.delete(id)) throw new Missed(id);
   }
 
   #insertCount(raw: StillRow, fixed: Fixed, count: Count): Row {
@@ -308,10 +317,6 @@ export class RowWriter {
     };
     return { id, counter, still, place: Place.COLD };
   }
-}
-
-function gone(id: bigint): Error {
-  return Object.assign(new Error(`row ${id} was loaded before and is gone`), { code: "SQLITE_CORRUPT" });
 }
 
 function checksum(still: number, value: bigint, revision: number, updateTime: number): number {

@@ -1,4 +1,5 @@
 import type { Database } from "better-sqlite3";
+import { unusable } from "../unusable.ts";
 
 /** The time of one request to the store, told by the main thread. */
 export interface Moment {
@@ -21,7 +22,14 @@ export class RunningTime {
   constructor(db: Database, { monotonic }: Moment) {
     this.#db = db;
     this.#startedMs = monotonic;
-    this.#ranMs = Number(db.prepare("SELECT run_ms FROM service_time").pluck().get());
+    const ranMs = db.prepare<[], bigint>("SELECT run_ms FROM service_time").pluck().get();
+    if (ranMs === undefined) {
+      throw unusable(
+        "The table service_time has no row, which somebody deleted by hand; put it back: INSERT INTO service_time " +
+          "(run_ms, starts) VALUES (0, 0).",
+      );
+    }
+    this.#ranMs = Number(ranMs);
     this.#persistedMs = this.#ranMs;
   }
 

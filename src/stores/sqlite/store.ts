@@ -8,6 +8,7 @@ import type { FullCounter } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type {
+  Accepting,
   ChangePage,
   Copying,
   CounterPage,
@@ -29,6 +30,7 @@ import { ScanThread } from "./scan-thread.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
 import { Thread } from "./thread.ts";
 import type {
+  AcceptMessage,
   BeginRequest,
   CommitRequest,
   HeadRequest,
@@ -77,10 +79,11 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   }
 }
 
-class SqliteStore implements Store, Copying {
+class SqliteStore implements Store, Copying, Accepting {
   readonly traits: StoreTraits;
   readonly failed: Promise<Error>;
   readonly copying: Copying = this;
+  readonly accepting: Accepting = this;
   readonly #writer: Thread;
   readonly #reader: Thread;
   readonly #scanner: ScanThread;
@@ -183,6 +186,16 @@ class SqliteStore implements Store, Copying {
 
   endImport(): Promise<void> {
     return this.#writer.ask("endImport", this.#moment);
+  }
+
+  accept(
+    names: readonly string[],
+    revisions: ReadonlyMap<string, number>,
+    lost: readonly string[],
+  ): Promise<(FullCounter | string)[]> {
+    const newUids = [...names, ...lost].map(() => this.#options.newUid());
+    const request: AcceptMessage = { names, revisions, lost, moment: this.#moment, newUids };
+    return this.#writer.ask("accept", request);
   }
 
   get #moment(): Moment {

@@ -42,7 +42,9 @@ export class Transaction {
     } catch (cause) {
       // A write that found no room: the frame that commits is the last one, so the disk has no commit. Any other
       // failure may have come after it.
-      if ((cause as { code?: string }).code === "SQLITE_FULL") throw cause;
+      const { code } = cause as { code?: string };
+      if (code === "SQLITE_FULL") throw cause;
+      if (code?.startsWith("SQLITE_CONSTRAINT")) throw cause; // What was deferred until then: nothing was written.
       throw new TallyError("OUTCOME_UNKNOWN", "the commit failed, and may or may not be on disk", { cause });
     }
     this.#whereabouts.afterWriting();

@@ -1,8 +1,13 @@
-import type { decideBatch, Loaded } from "../../core/batch.ts";
-import { type Batch, opAt } from "../../core/columns.ts";
+import type { Database, Statement } from "better-sqlite3";
+import type { Context, decideBatch, Loaded } from "../../core/batch.ts";
+import type { Batch } from "../../core/columns.ts";
+import type { Refusal } from "../../core/errors.ts";
 import { Verb } from "../../core/op.ts";
-import { type BoundsConstraint, madeBy, refusalOf, type Violation } from "../bounds.ts";
-import type { Row, RowWriter } from "./rows.ts";
+import { refusalOf } from "../bounds.ts";
+import { oneByOne, UNDO_GROUP, type Write } from "../one-by-one.ts";
+import type { BatchRows } from "./batch-rows.ts";
+import { Missed } from "./counts.ts";
+import type { Row } from "./rows.ts";
 
 /** What was found for a batch, and the rows it came from. */
 export interface LoadedRows {
@@ -11,48 +16,149 @@ export interface LoadedRows {
   readonly rows: readonly (Row | undefined)[];
 }
 
-/**
- * Run a batch's accepted operations one statement each, to find the first that a CHECK refuses: the rule let it
- * through, and the database did not. Inside a transaction that the caller rolls back.
- *
- * @param lastId  the id of the counter made last
- */
-export function findViolation(
-  writes: RowWriter,
-  lastId: bigint,
-  batch: Batch,
-  { facts, rows }: LoadedRows,
-  { outcomes, save: { changed, fixed, updateTimes } }: ReturnType<typeof decideBatch>,
-): Violation | undefined {
-  const probe = [...rows];
-  const written = new Set(changed); // An operation on another counter is a replay.
-  let id = lastId;
-  for (let i = 0; i < batch.ops.count; i++) {
-    const index = facts.counterOf[i]!;
-    const revision = outcomes.revisions[i]!;
-    if (revision === 0 || !written.has(index)) continue;
-    const name = facts.names[index]!;
-    const op = opAt(batch.ops, i, name);
-    if (op.verb === Verb.DELETE) continue; // Nothing is left to check.
-    const value = outcomes.values[i]!;
-    const count = { value, revision, updateTime: updateTimes[index]! };
-    const row = probe[index];
-    const after = outcomes.counters.get(i) ?? (row === undefined ? madeBy(op, fixed.get(index)!) : undefined);
-    try {
-      if (after === undefined) writes.update(row!, value, revision, count.updateTime);
-      else if (row === undefined) probe[index] = writes.insert(++id, name, after, count);
-      else probe[index] = writes.updateSettings(row, name, after.labels, after, count);
-    } catch (error) {
-      const bounds = after ?? row!.counter;
-      return { op: i, refusal: refusalOf(constraintIn(error), op, bounds, outcomes.previous[i]!, value) };
+/** What comes of a batch that was written one by one. */
+export type Written =
+  | { readonly decided: ReturnType<typeof decideBatch>; readonly ids: readonly (bigint | undefined)[] }
+  /** A trigger has rolled the whole transaction back: what it did that for is among the vetoed, and it is begun anew. */
+  | "rolled back";
+
+/** Writes batches that SQLite refuses as a whole. The caller owns the transaction. */
+export class OneByOne {
+  readonly #db: Database;
+  readonly #group: Savepoint;
+  readonly #step: Savepoint;
+  readonly #count: Statement<{ id: bigint }, bigint>;
+  readonly #orphan: Statement<[], unknown>;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#group = new Savepoint(db, "tally_group");
+    this.#step = new Savepoint(db, "tally_step");
+    this.#count = db
+      .prepare<{ id: bigint }, bigint>(
+        "SELECT EXISTS (SELECT 1 FROM counts WHERE id = $id UNION ALL SELECT 1 FROM recent_counts WHERE id = $id)",
+      )
+      .pluck();
+    this.#orphan = db.prepare("PRAGMA foreign_key_check");
+  }
+
+  /**
+   * Write a batch's accepted operations one by one, each in a savepoint of its own: what a constraint or a trigger
+   * refuses is refused with its name, and the others are written.
+   *
+   * @param given.vetoed    what was refused before; what is refused now is put in here
+   * @param given.deferred  whether COMMIT has refused it before, for a foreign key that is looked at only then
+   */
+  write(
+    rows: BatchRows,
+    batch: Batch,
+    loaded: LoadedRows,
+    given: {
+      readonly decide: typeof decideBatch;
+      readonly context: Omit<Context, "vetoed">;
+      readonly vetoed: Map<number, Refusal>;
+      readonly deferred: boolean;
+    },
+  ): Written {
+    const { facts } = loaded;
+    const standing = [...loaded.rows];
+    const ids = loaded.rows.map((row) => row?.id);
+    /** The rows before the all_or_nothing call that is being written, or was last. */
+    let before: (Row | undefined)[] | undefined;
+    const undoGroup = () => {
+      this.#group.undo();
+      standing.splice(0, standing.length, ...before!);
+      before = undefined;
+    };
+    const steps = oneByOne(given.decide, batch, facts, given.context, given.vetoed);
+    for (let next = steps.next(); ; ) {
+      if (next.done) return { decided: next.value, ids };
+      const step = next.value;
+      if (step === UNDO_GROUP) {
+        undoGroup();
+        next = steps.next();
+        continue;
+      }
+      if (step.beginsGroup) {
+        if (before !== undefined) this.#group.release();
+        before = [...standing];
+        this.#group.set();
+      }
+      this.#step.set();
+      const { index } = step;
+      const row = standing[index];
+      try {
+        standing[index] = rows.writeStep(step, facts.names[index]!, row);
+        ids[index] = standing[index]?.id ?? ids[index];
+        if (given.deferred && this.#orphan.get() !== undefined) throw new Deferred();
+        this.#step.release();
+        next = steps.next();
+      } catch (error) {
+        const objection = objectionIn(error) ?? (error instanceof Missed ? SKIPPED : undefined);
+        if (objection === undefined) throw error;
+        const lost = !this.#db.inTransaction;
+        if (!lost) {
+          if (step.inGroup) undoGroup();
+          else this.#step.undo();
+          // The row that was not changed must be there, or it has rotted.
+          if (objection === SKIPPED && row !== undefined && this.#count.get({ id: row.id }) !== 1n)
+            throw error;
+        }
+        next = steps.next(refusalOf(objection, step));
+        if (lost) return "rolled back";
+      }
     }
   }
-  return undefined;
 }
 
-/** The constraint that SQLite's message names; the name is all that the error has of it. */
-function constraintIn(error: unknown): BoundsConstraint {
-  const [name] = /\bvalue_at_(?:least_min|most_max)\b/.exec((error as Error).message) ?? [];
-  if (name === undefined) throw error;
-  return name as BoundsConstraint;
+class Savepoint {
+  readonly #set: Statement;
+  readonly #release: Statement;
+  readonly #back: Statement;
+
+  constructor(db: Database, name: string) {
+    this.#set = db.prepare(`SAVEPOINT ${name}`);
+    this.#release = db.prepare(`RELEASE ${name}`);
+    this.#back = db.prepare(`ROLLBACK TO ${name}`);
+  }
+
+  set(): void {
+    this.#set.run();
+  }
+
+  release(): void {
+    this.#release.run();
+  }
+
+  undo(): void {
+    this.#back.run();
+    this.#release.run();
+  }
+}
+
+/** RAISE(IGNORE) */
+const SKIPPED = "a trigger that skips the row";
+
+class Deferred extends Error {
+  readonly code = "SQLITE_CONSTRAINT_FOREIGNKEY";
+}
+
+/**
+ * What of the database's own has an objection to a row: the constraint, as far as SQLite's message tells, or what a
+ * trigger says. Undefined when it is no objection.
+ */
+export function objectionIn(error: unknown): string | undefined {
+  const { code, message } = error as { code?: string; message: string };
+  if (code === "SQLITE_CONSTRAINT_FOREIGNKEY") return "a foreign key";
+  if (!code?.startsWith("SQLITE_CONSTRAINT") && code !== "SQLITE_MISMATCH") return undefined;
+  if (OUR_KEYS.test(message)) return undefined;
+  return message.replace(/^CHECK constraint failed: /, "");
+}
+
+/** What has one of these twice has rotted. */
+const OUR_KEYS =
+  /^UNIQUE constraint failed: (?:(?:counters|counts|recent_counts|deleted_counters)\.id|counters\.name|counter_labels\.key|change_log\.position|request_ids_\d+\.key)\b/;
+
+export function deletes({ op }: Pick<Write, "op">): boolean {
+  return op.verb === Verb.DELETE;
 }

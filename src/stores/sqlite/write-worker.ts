@@ -1,6 +1,6 @@
 /** The thread that owns the lock and the only connection that writes. */
 import type { ExportHead, ImportPart } from "../../service/store.ts";
-import { WriteConnection, type WriteOptions } from "./connection.ts";
+import { type AcceptRequest, WriteConnection, type WriteOptions } from "./connection.ts";
 import { type CrossingBatch, type CrossingOutcomes, packOutcomes, unpackBatch } from "./crossing.ts";
 import { holdLock } from "./lock.ts";
 import type { Moment } from "./running-time.ts";
@@ -39,6 +39,11 @@ export interface ImportRequest {
   readonly moment: Moment;
 }
 
+export interface AcceptMessage extends AcceptRequest {
+  readonly moment: Moment;
+  readonly newUids: readonly string[];
+}
+
 export interface MaintainAnswer {
   readonly more: boolean;
   readonly warnings: readonly string[];
@@ -66,6 +71,7 @@ serveThread<WriteData>((data) => {
       beginImport: ({ head, moment }: BeginRequest) => connection.beginImport(head, moment),
       import: ({ part, moment }: ImportRequest) => connection.import(part, moment),
       endImport: (moment: Moment) => connection.endImport(moment),
+      accept: ({ moment, newUids, ...request }: AcceptMessage) => connection.accept(request, moment, newUids),
       checkpoint: () => connection.checkpoints.ifGrown(),
       close: (moment: Moment) => {
         connection.close(moment);

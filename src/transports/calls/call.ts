@@ -47,6 +47,7 @@ const ABOUT_A_COUNTER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ABOVE_MAX",
   "BELOW_MIN",
   "VALUE_OUTSIDE_BOUNDS",
+  "CONSTRAINT_VIOLATED",
   "ROW_CORRUPT",
 ]);
 

@@ -3,7 +3,7 @@ import pg from "pg";
 import { v7 } from "uuid";
 import { onTestFinished } from "vitest";
 import type { decideBatch } from "../../../src/core/batch.ts";
-import { DEFAULT_RETENTION, type Retention, type Store } from "../../../src/service/store.ts";
+import { DEFAULT_RETENTION, type Purpose, type Retention, type Store } from "../../../src/service/store.ts";
 import { openPostgres } from "../../../src/stores/postgres/store.ts";
 import { HandClock } from "../../support/clock.ts";
 import { ROLE } from "../../support/postgres/address.ts";
@@ -26,6 +26,7 @@ interface OpenOptions {
   readonly clock?: HandClock;
   readonly decide?: typeof decideBatch;
   readonly retention?: Partial<Retention>;
+  readonly purpose?: Purpose;
   readonly warn?: (message: string) => void;
   /** A role with the same password, in the place of the owner. */
   readonly as?: string;
@@ -80,9 +81,16 @@ export async function ownSchema(database?: string): Promise<OwnSchema> {
       await (await client)?.end();
       client = undefined;
     },
-    async open({ clock = new HandClock(), decide, retention = {}, warn = () => {}, as = ROLE.user } = {}) {
+    async open({
+      clock = new HandClock(),
+      decide,
+      retention = {},
+      purpose = "serve",
+      warn = () => {},
+      as = ROLE.user,
+    } = {}) {
       const options = {
-        ...{ clock, warn, newUid: () => v7(), cachedCountersMax: 0 },
+        ...{ clock, warn, purpose, newUid: () => v7(), cachedCountersMax: 0 },
         retention: { ...DEFAULT_RETENTION, ...retention },
       };
       const store = await openPostgres(url.replace(ROLE.user, as), options, decide);

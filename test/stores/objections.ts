@@ -1,0 +1,196 @@
+/** What the operator's own constraints and triggers do to a batch, on any store that keeps rows. */
+import { fc } from "@fast-check/vitest";
+import { expect, it } from "vitest";
+import type { Store } from "../../src/service/store.ts";
+import { allChanges, expectSumsEqualValues } from "../conformance/changes.ts";
+import {
+  type Answer,
+  type Asked,
+  apply,
+  batch,
+  commit,
+  create,
+  decrement,
+  increment,
+  remove,
+  set,
+  single,
+  update,
+} from "../support/calls.ts";
+import { openFresh } from "../support/opened.ts";
+
+export interface Guarded {
+  /** A new store whose database has something of the operator's own, in the words of that database. */
+  open(...sql: string[]): Promise<Store>;
+  /** By what the values are kept below 100. */
+  readonly below100: readonly { readonly sql: readonly string[]; readonly constraint: string }[];
+}
+
+/** Ten and more each, on few counters. */
+const operations = fc.array(
+  fc.record({
+    name: fc.constantFrom("a", "b", "c"),
+    verb: fc.constantFrom("up", "up", "down", "set"),
+    amount: fc.bigInt({ min: 1n, max: 60n }),
+  }),
+  { minLength: 1, maxLength: 6 },
+);
+const requests = fc.array(
+  fc.record({ operations, kind: fc.constantFrom("single", "batch", "group"), id: fc.nat(12) }),
+  { minLength: 1, maxLength: 14 },
+);
+
+export function objectionsSuite({ open, below100 }: Guarded): void {
+  it.each(below100)(
+    "$constraint: only what it is against is refused, by its name",
+    async ({ sql, constraint }) => {
+      const store = await open(...sql);
+      await commit(store, single(set("a", 50n)), single(set("b", 50n)));
+      const refusal = { code: "CONSTRAINT_VIOLATED", constraint };
+      const answers = await commit(
+        store,
+        single(increment("a", 60n), { id: "r" }),
+        single(increment("a", 49n)),
+        single(increment("a")),
+        batch([increment("b", 40n), increment("b", 60n), increment("b", 9n), increment("b", 1n)], {
+          id: "B",
+        }),
+        batch([increment("c"), increment("b"), increment("d")], { allOrNothing: true }),
+        single(create("made", { value: 100n, labels: { l: "1" } })),
+        single(create("made", { value: 99n, labels: { l: "1" } })),
+        single(increment("e", 7n), { id: "e" }),
+        single(increment("a", 60n), { id: "r" }),
+      );
+      expect(answers.map(({ refused }) => refused)).toEqual([
+        ...[refusal, undefined, refusal, undefined, { ...refusal, index: 1 }],
+        ...[refusal, undefined, undefined, refusal],
+      ]);
+      expect(answers[3]!.results).toMatchObject([{ value: 90n }, refusal, { value: 99n }, refusal]);
+      const [a, b, c, d, made, e] = await store.get(["a", "b", "c", "d", "made", "e"]);
+      expect([a, b, made, e]).toMatchObject([
+        { value: 99n, revision: 2 },
+        { value: 99n, revision: 3 },
+        { value: 99n, revision: 1, labels: { l: "1" } },
+        { value: 7n, revision: 1 },
+      ]);
+      expect([c, d]).toEqual([undefined, undefined]);
+      const again = await commit(
+        store,
+        single(increment("e", 7n), { id: "e" }),
+        single(decrement("b"), { id: "r2" }),
+        single(increment("a", -0n + 1n)),
+        single(update("made", { labels: { l: "2" } })),
+        single(remove("e")),
+      );
+      expect(again.map(({ replayed, refused }) => [replayed, refused?.code])).toEqual([
+        ...[
+          [true, undefined],
+          [false, undefined],
+          [false, "CONSTRAINT_VIOLATED"],
+        ],
+        ...[
+          [false, undefined],
+          [false, undefined],
+        ],
+      ]);
+      await expectSumsEqualValues(store, ["a", "b", "made"]);
+    },
+  );
+
+  /**
+   * Goal: whatever is asked together, a constraint refuses what a bound of the counter would refuse, and nothing else.
+   * Method: random batches by a store whose database keeps values below 100, and by the memory store, whose counters
+   * have the maximum 99. The first of each batch is against it: only then is each value put to the database, and not
+   * just the last of the commit.
+   */
+  it.each(below100)(
+    "$constraint: random batches end as with a maximum of the counters' own",
+    {
+      timeout: 120_000,
+    },
+    async ({ sql, constraint }) => {
+      const store = await open(...sql);
+      const model = await openFresh(async () => "memory:");
+      let run = 0;
+      let refused = 0;
+      try {
+        await fc.assert(
+          fc.asyncProperty(requests, async (asked) => {
+            const prefix = `r${run++}.`;
+            await commit(
+              model.store,
+              ...["a", "b", "c", "z"].map((n) => single(create(prefix + n, { max: 99n }))),
+            );
+            await commit(store, ...["a", "b", "c", "z"].map((n) => single(create(prefix + n))));
+            const calls = [single(set(`${prefix}z`, 500n)), ...asked.map((each) => toAsked(each, prefix))];
+            const [got, expected] = [await commit(store, ...calls), await commit(model.store, ...calls)];
+            const told = expected.map((answer) => toldBy(constraint, answer));
+            expect(got.map((answer) => toldBy(undefined, answer))).toEqual(told);
+            refused += JSON.stringify(told, (_, v) => (typeof v === "bigint" ? `${v}` : v)).split(
+              "CONSTRAINT",
+            ).length;
+            const [here, there] = [await valuesOf(store, prefix), await valuesOf(model.store, prefix)];
+            expect(here).toEqual(there);
+          }),
+          { numRuns: 60 },
+        );
+        await expectSumsEqualValues(store);
+        const changed = async (from: Store) =>
+          (await allChanges(from)).map(({ name, kind, revision, value, added, removed }) => {
+            return { name, kind, revision, value, added, removed };
+          });
+        expect(await changed(store)).toEqual(await changed(model.store));
+        expect(refused).toBeGreaterThan(100);
+      } finally {
+        await model.dispose();
+      }
+    },
+  );
+
+  it("a batch of 8,000 that is against it from the first to the last is judged to the last", {
+    timeout: 120_000, // Seconds on an idle machine: each is a statement.
+  }, async () => {
+    const [{ sql, constraint }] = below100 as [Guarded["below100"][number]];
+    const store = await open(...sql);
+    await apply(store, set("a", 99n));
+    const [{ results }] = (await commit(
+      store,
+      batch(Array.from({ length: 8_000 }, (_, i) => increment(`${i % 2 ? "a" : "b"}`))),
+    )) as [Answer];
+    const refusals = results.filter((result) => "code" in result);
+    expect(refusals).toHaveLength(4_000 + (4_000 - 99));
+    expect(refusals[0]).toEqual({ code: "CONSTRAINT_VIOLATED", constraint });
+  });
+}
+
+function toAsked(
+  { operations: ops, kind, id }: { operations: Sketch[]; kind: string; id: number },
+  prefix: string,
+): Asked {
+  const made = ops.map(({ name, verb, amount }) => {
+    const of = { up: increment, down: decrement, set }[verb as "up"];
+    return of(prefix + name, amount);
+  });
+  const options = id > 6 ? { id: `${prefix}${id}` } : {};
+  if (kind === "single") return single(made[0]!, options);
+  return batch(made, { ...options, allOrNothing: kind === "group" });
+}
+
+type Sketch = { name: string; verb: string; amount: bigint };
+
+/** An answer without what is each store's own, and with the constraint's name in the place of the bound. */
+function toldBy(constraint: string | undefined, { refused, replayed, results }: Answer): object {
+  const told = (refusal: { code: string; index?: number }) => {
+    const bound = ["ABOVE_MAX", "VALUE_OUTSIDE_BOUNDS"].includes(refusal.code);
+    if (!bound) return refusal;
+    const { index } = refusal;
+    return { code: "CONSTRAINT_VIOLATED", constraint, ...(index !== undefined && { index }) };
+  };
+  const each = results.map((result) => ("code" in result ? told(result) : result));
+  return { refused: refused && told(refused), replayed, results: each };
+}
+
+async function valuesOf(store: Store, prefix: string) {
+  const { counters } = await store.list({ prefix, labels: {} }, "", 10);
+  return counters.map(({ name, value, revision }) => ({ name, value, revision }));
+}

@@ -27,13 +27,13 @@ describeWith([POSTGRES], "connections to PostgreSQL", () => {
   });
 
   it("that may not be idle for long: each of 30 commits around that time is answered", async () => {
-    const { url } = await ownDatabase({ idle_session_timeout: "30" });
+    const { url } = await ownDatabase({ idle_session_timeout: "150" });
     const store = await (await ownSchema(url)).open();
     for (let i = 1n; i <= 30n; i++) {
       const answers = await commit(store, single(increment("a")));
       expect(answers[0]!.results).toMatchObject([{ value: i }]);
       await store.list({ prefix: "", labels: {} }, "", 10);
-      await new Promise((resolve) => setTimeout(resolve, 25 + Number(i % 10n)));
+      await new Promise((resolve) => setTimeout(resolve, 145 + Number(i % 10n)));
     }
   });
 

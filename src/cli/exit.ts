@@ -20,7 +20,7 @@ export const EXITS = {
   AUTH: [5, "the server does not know the caller, or does not allow it"],
   STORE_UNUSABLE: [
     65,
-    "the store is damaged, of another program, of a newer Tally, half of a copy, or would lose what it has answered",
+    "the store is damaged, of another program, of a newer Tally, half of a copy, has a second name or beside it what is not its own, or would lose what it has answered",
   ],
   UNAVAILABLE: [
     69,
@@ -33,7 +33,7 @@ export const EXITS = {
   ],
   STORE_FAILED: [
     74,
-    "the store failed while serving or copying: what was not answered may or may not be saved; start again",
+    "the store failed, or its files were removed or replaced, while serving or copying: what was not answered may or may not be saved; start again",
   ],
   STORE_IN_USE: [75, "another process has the store"],
   FORBIDDEN: [77, "this user may not listen on that port"],

@@ -42,7 +42,7 @@ test(`of two servers that start on one file one serves, and the other says one s
     const loser = starts.find((start) => !isReady(start)) as Ended;
     expect(loser.code, where).toBe(EXIT.STORE_IN_USE);
     expect(loser.stderr, where).toBe(
-      `tally: ${path} is in use by another Tally process; stop that one, or give this one another file.\n`,
+      `tally: ${path} is in use by another Tally process (${tally.child.pid}); stop that one, or give this one another file.\n`,
     );
     const caller = await Caller.on(port);
     expect(await caller.increment("races"), where).toBe(++count);

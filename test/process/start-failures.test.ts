@@ -136,7 +136,7 @@ describe("the store's file", () => {
     await refused(
       ["--store", `sqlite:${path}`],
       EXIT.STORE_IN_USE,
-      `${path} is in use by another Tally process; stop that one, or give this one another file.`,
+      `${path} is in use by another Tally process (${first.child.pid}); stop that one, or give this one another file.`,
     );
     first.child.kill("SIGTERM");
     await expect(first.ended).resolves.toMatchObject({ code: 0 });

@@ -1,7 +1,8 @@
 /** How a server ends when it is told to. A held call keeps it draining for as long as a test needs. */
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { holdCall } from "./call.ts";
-import { serve, Tally } from "./tally.ts";
+import { folder, serve, Tally } from "./tally.ts";
 
 describe("SIGTERM", () => {
   it("answers the calls in flight, then exits 0", async () => {
@@ -12,7 +13,19 @@ describe("SIGTERM", () => {
     await server.logged("server.draining");
     expect(await call.finish()).toBe(1n);
     await expect(server.ended).resolves.toMatchObject({ code: 0, signal: null, stderr: "" });
-    await server.logged("server.stopped");
+    await expect(server.logged("server.stopped")).resolves.toMatchObject({
+      detail: "The store was in memory: every counter is gone.",
+    });
+  });
+
+  it("says that every answered change is in the store, where there is one that keeps them", async () => {
+    const server = serve(["--store", `sqlite:${join(folder(), "tally.db")}`]);
+    await server.logged("server.ready");
+    server.child.kill("SIGTERM");
+    await expect(server.ended).resolves.toMatchObject({ code: 0 });
+    await expect(server.logged("server.stopped")).resolves.toMatchObject({
+      detail: "Every answered change is in the store.",
+    });
   });
 
   it("waits no longer than the drain grace", async () => {

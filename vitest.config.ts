@@ -21,7 +21,8 @@ const APART: Readonly<Record<string, string[]>> = {
   stores: [
     "test/conformance/moving.test.ts",
     "test/crash/copy.test.ts",
-    "test/stores/postgres/{defaults,followers,together}.test.ts",
+    "test/stores/{by-hand,sqlite-objections}.test.ts",
+    "test/stores/postgres/{connecting,defaults,followers,newer,objections,together}.test.ts",
     "test/stores/postgres-{pgbouncer,unknown}.test.ts",
   ],
 };

@@ -181,7 +181,7 @@ function changedByHand(hand: Hand): void {
 
   /** Goal: no message is a defect's. Method: random changes by hand, and then everything that can be asked. */
   it("random changes: whatever is asked, and copied, ends in an answer or in a sentence", {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
     const all = [...Object.values(hand.changes).flat(), ...hand.wreckage];
     const name = fc.constantFrom("seats", "other");
@@ -207,7 +207,7 @@ function changedByHand(hand: Hand): void {
         }
         await told(() => source.close());
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 

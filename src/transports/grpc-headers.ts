@@ -9,7 +9,8 @@ import { shortened } from "./json/parse.ts";
  * Judge a call by its headers, before grpc-js sees it, which takes all that begins with application/grpc for gRPC and
  * cannot wait longer than 24 days.
  *
- * @param headers     a deadline beyond that is taken out of them: nobody will be there to see it pass
+ * @param headers     a deadline beyond that is taken out of them, for nobody will be there to see it pass; and the type is put
+ *                    as grpc-js knows it
  * @param rawHeaders  names and values in turn
  * @returns           whether it was refused
  */
@@ -35,6 +36,7 @@ export function refuseAtHeaders(
     refuseType(stream, types > 1 ? `${types} of them` : type === undefined ? "none" : shortened(type));
     return true;
   }
+  headers["content-type"] = "application/grpc"; // grpc-js knows no capitals.
   const timeout = headers["grpc-timeout"];
   if (timeout === undefined) return false;
   const timeoutMs = grpcTimeoutOf(`${timeout}`);

@@ -57,15 +57,16 @@ export class GrpcConnections {
     });
     http2.on("stream", (stream, headers, flags, rawHeaders: string[]) => {
       const connection = this.#bySession.get(stream.session!);
-      stream.on("error", ignore); // "close" follows, and nobody is owed an answer.
       if (connection === undefined || stream.destroyed || stream.closed) {
+        stream.on("error", ignore);
         if (connection !== undefined) this.#reset(connection); // Before it had begun.
         return;
       }
-      this.#unused.delete(connection);
-      stream.once("close", () => onClose(connection, stream));
-      if (refuseAtHeaders(stream, headers, rawHeaders, this.#limits.headerBytesMax)) return;
-      serve!.call(http2, stream, headers, flags);
+      if (this.#unused.size > 0) this.#unused.delete(connection);
+      stream.on("close", () => onClose(connection, stream));
+      if (refuseAtHeaders(stream, headers, rawHeaders, this.#limits.headerBytesMax))
+        stream.on("error", ignore);
+      else serve!.call(http2, stream, headers, flags);
     });
   }
 
@@ -81,12 +82,12 @@ export class GrpcConnections {
     if (session === undefined) return; // It was gone already.
     const { streamResetsBurst: resets, connectionBytesMax } = this.#limits;
     const since = this.#clock.monotonic();
-    const room = new Room(connectionBytesMax);
+    const rooms = [this.#arriving, new Room(connectionBytesMax)];
     const connection: Connection = {
       session,
       socket,
       since,
-      room,
+      rooms,
       resets,
       settled: false,
       endsAt: undefined,
@@ -110,7 +111,7 @@ export class GrpcConnections {
   /** Take the place of what grpc-js reads the request of a call with. */
   takeIn(call: CallInside, rules: IntakeRules): void {
     const { stream } = call;
-    const rooms = [this.#arriving, this.#bySession.get(stream.session!)!.room];
+    const { rooms } = this.#bySession.get(stream.session!)!;
     const intake = new Intake(call, this.#clock.monotonic(), rules, rooms);
     call.decoder = intake;
     this.#intakes.set(stream, intake);
@@ -181,8 +182,8 @@ interface Connection {
   readonly socket: Socket;
   /** When it came here, by the clock that never goes back. */
   readonly since: number;
-  /** For its requests that are still arriving. */
-  readonly room: Room;
+  /** For its requests that are still arriving: all connections', and its own. */
+  readonly rooms: readonly Room[];
   /** How many more calls may be reset. */
   resets: number;
   /** Whether the client's settings are there, which is how HTTP/2 begins. */
@@ -198,4 +199,5 @@ function late(requestMs: number) {
   return { code: "DEADLINE_PASSED", expected } as const;
 }
 
+/** What is wrong with a stream that nobody answers any more. */
 function ignore(): void {}

@@ -36,7 +36,7 @@ export function refuseAtHeaders(
     refuseType(stream, types > 1 ? `${types} of them` : type === undefined ? "none" : shortened(type));
     return true;
   }
-  headers["content-type"] = "application/grpc"; // grpc-js knows no capitals.
+  if (type !== "application/grpc") headers["content-type"] = "application/grpc"; // grpc-js knows no capitals.
   const timeout = headers["grpc-timeout"];
   if (timeout === undefined) return false;
   const timeoutMs = grpcTimeoutOf(`${timeout}`);

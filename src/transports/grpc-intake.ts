@@ -19,6 +19,8 @@ export interface IntakeRules {
 const HEAD_BYTES = 5;
 const COMPRESSED = 1;
 
+const NOTHING = Buffer.alloc(0);
+
 /**
  * The request of a call as it arrives, in the place of grpc-js's decoder, which keeps all that comes: a message is
  * judged by its first five bytes, and what is kept of it until it is whole takes room that is bounded.
@@ -31,7 +33,7 @@ export class Intake {
   answeredAt: number | undefined;
   readonly #rules: IntakeRules;
   readonly #rooms: readonly Room[];
-  readonly #head = Buffer.allocUnsafe(HEAD_BYTES);
+  #head = NOTHING;
   #headLength = 0;
   #arriving: Arriving | undefined;
   /** How long the message that is arriving is, with its head. */
@@ -105,6 +107,7 @@ export class Intake {
     while (at < data.length) {
       if (this.#complete) return this.#drop({ code: "MALFORMED_MESSAGE", expected: ONE });
       if (this.#headLength < HEAD_BYTES) {
+        if (this.#head === NOTHING) this.#head = Buffer.allocUnsafe(HEAD_BYTES);
         const end = Math.min(data.length, at + HEAD_BYTES - this.#headLength);
         this.#headLength += data.copy(this.#head, this.#headLength, at, end);
         at = end;

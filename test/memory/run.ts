@@ -4,8 +4,8 @@
  * Goal: what a server keeps for requests that never become whole, and for answers that nobody takes, is bounded, and
  * goes when its connections go. Method: each attack of attacks.ts, eight rounds of it, with forty connections each,
  * against a server of its own; after each round the connections break off. Its memory (VmRSS) is printed while the
- * attack holds and after it let go. The rounds after the first add little: what is there once is used again. And beside
- * it another caller counts all the time and is answered.
+ * attack holds and after it let go: it stays within a bound that does not grow with the rounds. Another caller counts
+ * meanwhile, and is answered.
  *
  * In CI: `npm run test:memory -- --quick`, three rounds each. It takes Linux, for /proc.
  */
@@ -37,11 +37,11 @@ if (!(rounds >= 3) || !(connections >= 1))
 
 /** How long an attack holds what it has. */
 const HOLD_MS = 2_000;
-/** Of the first round: room for requests (arriving-bytes-max), and what Node.js needs to have so many connections. */
-const FIRST_MIB_MAX = 400;
-/** What the last round may have more than the first: the heap is not swept at once. */
-const GROWTH_MIB_MAX = 120;
-
+/**
+ * What any round may have more than the start: room for requests (arriving-bytes-max), and what Node.js needs for so
+ * many connections and calls, or has not swept yet. Kept for good, 150 MiB a round are above it in the third.
+ */
+const MORE_MIB_MAX = 350;
 /** A connection that breaks off with half a request is closed at once; one that has calls in flight, within 10 s. */
 const GONE_MS = 15_000;
 
@@ -112,10 +112,9 @@ async function attack(name: string, tls: boolean): Promise<string | undefined> {
       console.log(`  round ${round}: held ${holding} MiB, after ${after.at(-1)} MiB`);
     }
     if (server.exitCode !== null) return "the server ended";
-    if (after[0]! - before > FIRST_MIB_MAX) return `${after[0]! - before} MiB more after the first round`;
-    const growth = after.at(-1)! - Math.max(...after.slice(0, 2));
-    return growth > GROWTH_MIB_MAX
-      ? `${growth} MiB more after the last round than after the second`
+    const more = Math.max(...after) - before;
+    return more > MORE_MIB_MAX
+      ? `${more} MiB more than at start; expected at most ${MORE_MIB_MAX}`
       : undefined;
   } finally {
     client.close();

@@ -12,6 +12,13 @@ interface ServerInside {
   readonly http2Servers: ReadonlyMap<Http2Server, unknown>;
 }
 
+/** A message that has arrived, in the order of arrival. */
+export interface QueueEntry {
+  type: "COMPRESSED" | "READABLE";
+  readonly compressedMessage: Buffer;
+  parsedMessage: Buffer | null;
+}
+
 /** Of the call that the first interceptor is given. */
 export interface CallInside {
   readonly stream: ServerHttp2Stream;
@@ -19,6 +26,9 @@ export interface CallInside {
   readonly incomingEncoding: string;
   /** Takes the frames of messages out of what arrives. */
   decoder: { write(data: Buffer): Buffer[] };
+  /** Puts a message that has arrived in its place in the queue, and hands it on if one is asked for. */
+  decompressAndMaybePush(entry: QueueEntry): void;
+  maybePushNextMessage(): void;
   /** The message out of a frame; rejects with a status. */
   decompressMessage(frame: Buffer, encoding: string): Buffer | Promise<Buffer>;
   sendStatus(status: grpc.StatusObject): void;

@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import type { Refusal } from "../core/errors.ts";
 import { tooLarge } from "./calls/call.ts";
-import type { CallInside } from "./grpc-inside.ts";
+import type { CallInside, QueueEntry } from "./grpc-inside.ts";
 import { toStatus } from "./grpc-unary.ts";
 import { Arriving, NO_ROOM, type Room, takeAll } from "./room.ts";
 
@@ -49,7 +49,8 @@ export class Intake {
     this.since = since;
     this.#rules = rules;
     this.#rooms = rooms;
-    if (call.incomingEncoding === "gzip" || call.incomingEncoding === "deflate") {
+    if (call.incomingEncoding === "identity") call.decompressAndMaybePush = pushAtOnce;
+    else if (call.incomingEncoding === "gzip" || call.incomingEncoding === "deflate") {
       call.decompressMessage = (frame, encoding) => this.#decompress(frame, encoding);
     }
   }
@@ -181,6 +182,13 @@ export class Intake {
     this.call.stream.once("end", () => this.free());
     return true;
   }
+}
+
+/** Without the promise that grpc-js makes for each message, compressed or not. */
+function pushAtOnce(this: CallInside, entry: QueueEntry): void {
+  entry.parsedMessage = entry.compressedMessage.subarray(HEAD_BYTES);
+  entry.type = "READABLE";
+  this.maybePushNextMessage();
 }
 
 /** Above this a message takes room also when it comes in one piece. */

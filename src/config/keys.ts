@@ -156,21 +156,52 @@ export const KEYS = {
     ...count(1, 1_000_000),
     name: "connections-max",
     group: "Limits",
-    about: "connections at a time; one more is closed at once",
+    about:
+      "connections at a time; one more is closed at once, unless there is one of gRPC without a call so far",
     default: "10000",
+  },
+  arrivingBytesMax: {
+    ...size("16MiB", "1024GiB"),
+    name: "arriving-bytes-max",
+    group: "Limits",
+    about: "memory that requests may take while they arrive",
+    default: "256MiB",
+  },
+  connectionBytesMax: {
+    ...size("16MiB", "16GiB"),
+    name: "connection-bytes-max",
+    group: "Limits",
+    about: "the same, of one connection of gRPC",
+    default: "32MiB",
+  },
+  streamResetsBurst: {
+    ...count(100, 1_000_000_000),
+    name: "stream-resets-burst",
+    group: "Limits",
+    about:
+      "calls that a connection of gRPC may reset at once; beyond it the connection ends after its calls in flight",
+    default: "10000",
+  },
+  streamResetsRate: {
+    ...count(1, 1_000_000_000),
+    name: "stream-resets-rate",
+    group: "Limits",
+    about: "calls that a connection of gRPC may reset a second, in the long run",
+    default: "1000",
   },
   headerBytesMax: {
     ...size("4KiB", "1MiB"),
     name: "header-bytes-max",
     group: "Limits",
-    about: "headers of an HTTP/1.1 request",
+    about: "headers of a request; over HTTP/2 each field counts 32 bytes more",
     default: "16KiB",
   },
   firstBytesMs: {
     ...duration("100ms", "1h"),
     name: "first-bytes-timeout",
     group: "Limits",
-    about: "how long a new connection may stay silent, and how long it may take to shake hands over TLS",
+    about:
+      "how long a new connection may stay silent, and how long it may take to shake hands over TLS or HTTP/2",
     default: "10s",
   },
   headersMs: {
@@ -184,14 +215,15 @@ export const KEYS = {
     ...duration("100ms", "1h"),
     name: "request-timeout",
     group: "Limits",
-    about: "how long an HTTP/1.1 request may take to arrive, headers and body",
+    about: "how long a request may take to arrive: over HTTP/1.1 headers and body, over gRPC its message",
     default: "10s",
   },
   idleMs: {
     ...duration("100ms", "1h"),
     name: "idle-timeout",
     group: "Limits",
-    about: "how long an HTTP/1.1 connection may be idle between requests",
+    about:
+      "how long an HTTP/1.1 connection may be idle between requests, and an answer over gRPC not be taken",
     default: "60s",
   },
   grpcIdleMs: {

@@ -104,6 +104,7 @@ export function messageOf(refusal: Refusal): string {
     case "REQUEST_IDS_FULL":
       return "The store of request ids is full and may not forget any yet; not applied. Retry after the given delay.";
     case "DEADLINE_PASSED":
+      if (refusal.expected !== undefined) return `The request ${refusal.expected}; it was not applied.`;
       return "The deadline passed before the change was started; it was not applied.";
     case "CALL_CANCELLED":
       return "The call was cancelled before the change was started; it was not applied.";

@@ -20,7 +20,7 @@ import { FORMATS, type Format } from "./connect/formats.ts";
 import { messageOfQuery, wantsJson } from "./connect/query.ts";
 import { timeoutOf } from "./connect/timeout.ts";
 import type { HttpRoute } from "./http.ts";
-import { allowOf, DETAILS, readBody, sendRefusal } from "./http-message.ts";
+import { allowOf, type BodyLimits, DETAILS, readBody, sendRefusal } from "./http-message.ts";
 import { targetOf } from "./http-target.ts";
 import { shortened } from "./json/parse.ts";
 import { refusalOf, statusBytes } from "./status.ts";
@@ -28,7 +28,7 @@ import { refusalOf, statusBytes } from "./status.ts";
 export interface ConnectOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly limits: { readonly batchBytesMax: number };
+  readonly limits: BodyLimits;
 }
 
 /**
@@ -101,7 +101,6 @@ async function serve(
   response: ServerResponse,
   { clock, limits }: ConnectOptions,
 ): Promise<void> {
-  const { batchBytesMax } = limits;
   const arrived = clock.now();
   const { query } = targetOf(request);
   const isGet = request.method === "GET";
@@ -113,8 +112,8 @@ async function serve(
     return;
   }
   const message = isGet
-    ? await messageOfQuery(handler.method.input, query, batchBytesMax)
-    : await messageOfBody(handler, format!, request, batchBytesMax);
+    ? await messageOfQuery(handler.method.input, query, limits.bytesMax)
+    : await messageOfBody(handler, format!, request, limits);
   const timeoutMs = timeoutOf(request.headers);
   const deadline = typeof timeoutMs === "number" ? arrived + timeoutMs : Number.POSITIVE_INFINITY;
   const asked: Asked = {
@@ -142,9 +141,9 @@ async function messageOfBody(
   { method }: UniversalHandler,
   format: Format,
   request: IncomingMessage,
-  bytesMax: number,
+  { bytesMax, arriving }: BodyLimits,
 ): Promise<Buffer | Refusal> {
-  const body = await readBody(request, bytesMax + format.frameBytes);
+  const body = await readBody(request, { bytesMax: bytesMax + format.frameBytes, arriving });
   if ("code" in body) return body;
   return format.read(method.input, body, request.headers[format.encodingHeader]?.toString(), bytesMax);
 }

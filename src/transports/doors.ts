@@ -17,6 +17,7 @@ import { originRoute } from "./origin.ts";
 import { referenceRoute } from "./reference.ts";
 import { articleRoute } from "./rest/article.ts";
 import { restRoute } from "./rest/rest.ts";
+import { Room } from "./room.ts";
 import type { Certificate } from "./tls/certificate.ts";
 
 export interface DoorsOptions {
@@ -37,7 +38,10 @@ export interface DoorsOptions {
   readonly limits?: Partial<DoorLimits>;
 }
 
-export interface DoorLimits extends GrpcLimits, HttpLimits, ListenerLimits {}
+export interface DoorLimits extends GrpcLimits, HttpLimits, ListenerLimits {
+  /** Requests that are still arriving, of all connections together, in bytes. */
+  readonly arrivingBytesMax: number;
+}
 
 export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   ...DEFAULT_MESSAGE_LIMITS,
@@ -49,6 +53,10 @@ export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   requestMs: 10_000,
   idleMs: 60_000,
   headerBytesMax: 16 * 1024,
+  streamResetsBurst: 10_000,
+  streamResetsRate: 1_000,
+  connectionBytesMax: 32 * 2 ** 20,
+  arrivingBytesMax: 256 * 2 ** 20,
 };
 
 /** Every way in, open. */
@@ -80,13 +88,15 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
   const silent = openCalls(store, writer, clock, limits);
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
-  const grpc = openGrpcServer(calls, { clock, health, log, limits });
+  const arriving = new Room(limits.arrivingBytesMax);
+  const grpc = openGrpcServer(calls, { clock, health, log, limits, arriving });
+  const bodies = { bytesMax: limits.batchBytesMax, arriving };
   const routes = [
     ...(options.logsCalls ? [refusalsLogged(log)] : []),
     originRoute(new Set(options.allowOrigins)),
-    connectRoute(calls, { clock, log, limits }),
-    restRoute(calls, limits, log),
-    articleRoute(calls, limits, log),
+    connectRoute(calls, { clock, log, limits: bodies }),
+    restRoute(calls, bodies, log),
+    articleRoute(calls, bodies, log),
     referenceRoute(),
     consoleRoute(),
   ];
@@ -114,7 +124,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
         socket.destroy();
       });
     }
-    return openListener(server, http2, address, limits);
+    return openListener(server, http2, address, { ...limits, makeRoom: http2 && (() => grpc.endUnused()) });
   };
   const closeAll = async (graceMs: number): Promise<void> => {
     health.setServing(false);

@@ -27,7 +27,7 @@ export function answering(calls: readonly UnaryCall[], door: UnaryDoor): grpc.Se
   };
 }
 
-function pathOf({ method }: UnaryCall): string {
+export function pathOf({ method }: UnaryCall): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
@@ -73,6 +73,7 @@ class Exchange extends grpc.ServerInterceptingCall implements Listener, CallCont
   }
 
   onReceiveHalfClose(): void {
+    if (this.#gone) return; // It was told that it is not applied.
     if (this.#request === undefined) {
       this.#respond({ code: "MALFORMED_MESSAGE" });
       return;
@@ -138,7 +139,7 @@ const OK: grpc.StatusObject = { code: grpc.status.OK, details: "OK", metadata: N
 
 function ignore(): void {}
 
-function toStatus(refused: Refused): grpc.StatusObject {
+export function toStatus(refused: Refused): grpc.StatusObject {
   const metadata = new grpc.Metadata();
   metadata.set("grpc-status-details-bin", Buffer.from(statusBytes(refused)));
   return { code: STATUS[refused.code].grpc as number, details: messageOf(refused), metadata };

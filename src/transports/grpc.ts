@@ -11,16 +11,19 @@ import type { Clock } from "../core/clock.ts";
 import type { Log } from "../telemetry.ts";
 import type { UnaryCall } from "./calls/call.ts";
 import type { MessageLimits } from "./calls/unary.ts";
+import { type ConnectionLimits, GrpcConnections } from "./grpc-connections.ts";
 import { healthHandlers, type OpenStreams, reflectionHandlers } from "./grpc-extras.ts";
+import { insideOfCall, insideOfServer } from "./grpc-inside.ts";
 import { toDefinition } from "./grpc-service.ts";
-import { answering, type UnaryDoor } from "./grpc-unary.ts";
+import { answering, pathOf, type UnaryDoor } from "./grpc-unary.ts";
 import type { Health } from "./health.ts";
 import { Reflector } from "./reflection.ts";
+import type { Room } from "./room.ts";
 
 /** The services that gRPC answers. */
 export const SERVICES = [CounterService, HealthService, ServerReflection, ServerReflectionAlpha];
 
-export interface GrpcLimits extends MessageLimits {
+export interface GrpcLimits extends MessageLimits, ConnectionLimits {
   /** Calls at a time on one connection. */
   readonly streamsMax: number;
   /** How long a connection may be without a call before it is told to go away, in milliseconds. */
@@ -30,6 +33,8 @@ export interface GrpcLimits extends MessageLimits {
 /** gRPC without a port of its own: whoever accepts connections hands them in. */
 export interface GrpcServer {
   serve(socket: Socket): void;
+  /** End a connection that no call was ever made on, to have room for another. @returns  whether there was one */
+  endUnused(): boolean;
   /** Calls that were taken and not yet answered. */
   readonly inFlight: number;
   /** Tell every stream and connection that it is over; after the grace, end what is left. */
@@ -39,7 +44,13 @@ export interface GrpcServer {
 /** Serve gRPC: CounterService, health and reflection. */
 export function openGrpcServer(
   calls: readonly UnaryCall[],
-  { clock, health, log, limits }: { clock: Clock; health: Health; log: Log; limits: GrpcLimits },
+  {
+    clock,
+    health,
+    log,
+    limits,
+    arriving,
+  }: { clock: Clock; health: Health; log: Log; limits: GrpcLimits; arriving: Room },
 ): GrpcServer {
   const reflector = new Reflector(SERVICES, [
     file_google_rpc_error_details,
@@ -48,14 +59,22 @@ export function openGrpcServer(
   ]);
   const streams: OpenStreams = new Set();
   const door: UnaryDoor = { clock, log, inFlight: 0 };
-  const server = new grpc.Server({ ...serverOptions(limits), interceptors: [answering(calls, door)] });
+  const connections = new GrpcConnections(clock, limits, arriving);
+  const server = new grpc.Server({
+    ...serverOptions(limits),
+    interceptors: [takingIn(calls, connections, limits), answering(calls, door)],
+  });
   server.addService(toDefinition(CounterService), {}); // Every method is answered before it gets to a handler.
   server.addService(toDefinition(HealthService), healthHandlers(health, streams));
   server.addService(toDefinition(ServerReflection), reflectionHandlers(reflector, streams));
   server.addService(toDefinition(ServerReflectionAlpha), reflectionHandlers(reflector, streams));
+  const inside = insideOfServer(server);
+  Object.assign(inside.commonServerOptions, http2Options(limits));
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  for (const http2 of inside.http2Servers.keys()) connections.guard(http2);
   return {
-    serve: (socket) => injector.injectConnection(socket),
+    serve: (socket) => connections.add(socket, () => injector.injectConnection(socket)),
+    endUnused: () => connections.endUnused(),
     get inFlight() {
       return door.inFlight;
     },
@@ -66,18 +85,30 @@ export function openGrpcServer(
   };
 }
 
-function serverOptions({
-  streamsMax,
-  grpcIdleMs,
-  batchBytesMax,
-  unaryBytesMax,
-}: GrpcLimits): grpc.ServerOptions {
+/** The first interceptor, for it is given what grpc-js has inside: what a call sends is read by us. */
+function takingIn(
+  calls: readonly UnaryCall[],
+  connections: GrpcConnections,
+  { unaryBytesMax }: GrpcLimits,
+): grpc.ServerInterceptor {
+  const byPath = new Map(
+    calls.map((unary) => [pathOf(unary), { bytesMax: unary.requestBytesMax, many: false }]),
+  );
+  const [one, many] = [false, true].map((many) => ({ bytesMax: unaryBytesMax, many }));
+  return ({ path, requestStream }, call) => {
+    connections.takeIn(insideOfCall(call), byPath.get(path) ?? (requestStream ? many! : one!));
+    return call as grpc.ServerInterceptingCall; // Nothing of it is changed, so that it needs no other around it.
+  };
+}
+
+function serverOptions({ streamsMax, grpcIdleMs }: GrpcLimits): grpc.ServerOptions {
   return {
-    // Beyond this grpc-js answers by itself; up to it our own check does, with a reason and the numbers.
-    "grpc.max_receive_message_length": Math.max(batchBytesMax, unaryBytesMax) + RECEIVE_SLACK_BYTES,
+    "grpc.max_receive_message_length": -1, // Our own check says no, with a reason and the numbers.
     "grpc.max_send_message_length": -1,
     "grpc.max_concurrent_streams": streamsMax,
     "grpc.max_connection_idle_ms": grpcIdleMs,
+    // Beyond this much that a client does not take, or has sent in headers, its new calls are reset.
+    "grpc-node.max_session_memory": SESSION_MEMORY_MB,
     // A peer that vanished without a word is noticed within two minutes and a half.
     "grpc.keepalive_time_ms": 120_000,
     "grpc.keepalive_timeout_ms": 20_000,
@@ -86,4 +117,15 @@ function serverOptions({
   };
 }
 
-const RECEIVE_SLACK_BYTES = 2 ** 20;
+/** Sixteen answers of the largest; one is sent in any case. */
+const SESSION_MEMORY_MB = 64;
+
+/** What node:http2 can be told and grpc-js does not pass on. */
+function http2Options({ streamsMax, headerBytesMax, streamResetsBurst, streamResetsRate }: GrpcLimits) {
+  return {
+    settings: { maxConcurrentStreams: streamsMax, maxHeaderListSize: headerBytesMax },
+    // Our own count ends a connection first, and lets its calls in flight finish; this one does not.
+    streamResetBurst: 2 * streamResetsBurst,
+    streamResetRate: 2 * streamResetsRate,
+  };
+}

@@ -6,33 +6,52 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/go
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import type { Refusal } from "../core/errors.ts";
 import { type Refused, tooLarge } from "./calls/call.ts";
+import { Arriving, NO_ROOM, type Room } from "./room.ts";
 import { STATUS, statusBytes } from "./status.ts";
+
+/** What bodies may take. */
+export interface BodyLimits {
+  /** The largest body, in bytes. */
+  readonly bytesMax: number;
+  /** Room for what is still arriving, of all connections together. */
+  readonly arriving: Room;
+}
 
 /**
  * The body of a request.
  *
- * @returns  a refusal when it is larger than `bytesMax`: the rest of it is then dropped as it comes (within the time
- *           that a request may take), because a caller that is still sending would not see the answer on a connection
- *           that is closed. Also when the caller goes away before its end
+ * @returns  a refusal when it is larger than `bytesMax`, or finds no room: the rest of it is then dropped as it comes
+ *           (within the time that a request may take), because a caller that is still sending would not see the answer
+ *           on a connection that is closed. Also when the caller goes away before its end
  */
-export function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer | Refusal> {
+export function readBody(
+  request: IncomingMessage,
+  { bytesMax, arriving }: BodyLimits,
+): Promise<Buffer | Refusal> {
   const { promise, resolve } = Promise.withResolvers<Buffer | Refusal>();
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const declared = Number(request.headers["content-length"] ?? 0);
-  if (declared > bytesMax) resolve(tooLarge(declared, bytesMax));
+  const declared = Number(request.headers["content-length"] ?? Number.NaN);
+  const body = new Arriving([arriving], Math.min(declared || bytesMax, bytesMax));
+  let whole: Buffer | undefined;
+  let dropped = false;
+  const drop = (refusal: Refusal) => {
+    dropped = true;
+    body.free();
+    resolve(refusal);
+  };
+  if (declared > bytesMax) drop(tooLarge(declared, bytesMax));
   request.on("data", (chunk: Buffer) => {
-    size += chunk.length;
-    if (size <= bytesMax) {
-      chunks.push(chunk);
-    } else {
-      chunks.length = 0;
-      resolve(tooLarge(undefined, bytesMax));
-    }
+    if (dropped) return;
+    if (chunk.length === declared)
+      whole = chunk; // As most come: in one piece.
+    else if (body.length + chunk.length > bytesMax) drop(tooLarge(undefined, bytesMax));
+    else if (!body.add(chunk)) drop(NO_ROOM);
   });
-  request.on("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+  request.on("end", () => {
+    resolve(whole ?? body.bytes);
+    body.free();
+  });
   request.on("error", () => {}); // That it was aborted; "close" follows.
-  request.on("close", () => resolve({ code: "CALL_CANCELLED" }));
+  request.on("close", () => drop({ code: "CALL_CANCELLED" }));
   return promise;
 }
 

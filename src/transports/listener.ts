@@ -32,6 +32,8 @@ export interface Listener {
 export interface ListenerLimits {
   /** Connections at a time; one more is closed at once. */
   readonly connectionsMax: number;
+  /** End a connection that nobody has used, for another; returns whether there was one. */
+  readonly makeRoom?: (() => boolean) | undefined;
   /**
    * How long a connection may stay silent before its first bytes, and how long TLS may take to shake hands before
    * that; in milliseconds.
@@ -55,7 +57,7 @@ export async function openListener(
   server: Server,
   http2: ((socket: Socket) => void) | undefined,
   address: Address,
-  { connectionsMax, firstBytesMs }: ListenerLimits,
+  { connectionsMax, makeRoom, firstBytesMs }: ListenerLimits,
 ): Promise<Listener> {
   const ready = server instanceof TlsServer ? "secureConnection" : "connection";
   const http1 = server.listeners(ready) as ((socket: Socket) => void)[];
@@ -63,9 +65,9 @@ export async function openListener(
   const sockets = new Set<Socket>();
   const silent = new Map<string, Socket>();
   let closing = false;
-  server.maxConnections = connectionsMax;
   server.on("connection", (socket: Socket) => {
-    if (closing) {
+    // Not by Node's maxConnections, which asks nobody.
+    if (closing || (sockets.size >= connectionsMax && !makeRoom?.())) {
       socket.destroy();
       return;
     }

@@ -146,7 +146,8 @@ export const ErrorReason = {
 
   /**
    * RESOURCE_EXHAUSTED. Too many calls of this kind are waiting (changes; pages;
-   * rankings and sums); nothing was applied. Retry after the RetryInfo delay.
+   * rankings and sums; requests that have not arrived whole); nothing was
+   * applied. Retry after the RetryInfo delay.
    *
    * @generated from enum value: QUEUE_FULL = 13;
    */
@@ -162,8 +163,8 @@ export const ErrorReason = {
   REQUEST_IDS_FULL: 14,
 
   /**
-   * DEADLINE_EXCEEDED. The deadline passed before the change was started;
-   * nothing was applied.
+   * DEADLINE_EXCEEDED. The deadline passed before the change was started, or the
+   * time that a request may take to arrive; nothing was applied.
    *
    * @generated from enum value: DEADLINE_PASSED = 15;
    */

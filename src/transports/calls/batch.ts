@@ -11,6 +11,7 @@ export function batchApply(writer: Writer, requestBytesMax: number): UnaryCall {
   return {
     method: CounterService.method.batchApply,
     changes: true,
+    requestBytesMax,
     answer(bytes, context) {
       if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
       const request = readBatch(bytes);

@@ -16,6 +16,8 @@ export interface UnaryCall {
   readonly method: DescMethodUnary;
   /** False when nothing can have been applied, whatever went wrong. */
   readonly changes: boolean;
+  /** The largest request, in bytes of the encoded message: a door that knows the size beforehand need not read it. */
+  readonly requestBytesMax: number;
   /**
    * Answer a request.
    *

@@ -50,6 +50,7 @@ export function getCounter(reads: Reads, requestBytesMax: number): UnaryCall {
   return {
     method: CounterService.method.getCounter,
     changes: false,
+    requestBytesMax,
     answer(bytes, context) {
       if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
       const request = readRequest(GetCounterRequestSchema, bytes);

@@ -94,6 +94,7 @@ function readCall<Request extends DescMessage>(
   return {
     method,
     changes: false,
+    requestBytesMax,
     async answer(bytes, context) {
       if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
       const request = readRequest(schema, bytes);

@@ -25,6 +25,7 @@ export function opMethod<I extends DescMessage, O extends DescMessage>(init: OpM
   return (writer, requestBytesMax) => ({
     method,
     changes: true,
+    requestBytesMax,
     answer(bytes, context) {
       if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
       const asked = init.readPlain?.(bytes) ?? read(init, bytes);

@@ -13,10 +13,14 @@ export function timeoutOf(headers: IncomingHttpHeaders): number | Refusal {
     return invalidField("Connect-Timeout-Ms", "must be 1 to 10 digits", connect);
   }
   const grpc = headers["grpc-timeout"];
-  if (grpc === undefined) return Number.POSITIVE_INFINITY;
-  const [, count, unit] = /^([0-9]{1,8})([HMSmun])$/.exec(`${grpc}`) ?? [];
+  return grpc === undefined ? Number.POSITIVE_INFINITY : grpcTimeoutOf(`${grpc}`);
+}
+
+/** The same, of gRPC's own header. */
+export function grpcTimeoutOf(timeout: string): number | Refusal {
+  const [, count, unit] = /^([0-9]{1,8})([HMSmun])$/.exec(timeout) ?? [];
   if (unit === undefined)
-    return invalidField("grpc-timeout", "must be 1 to 8 digits and a unit (HMSmun)", grpc);
+    return invalidField("grpc-timeout", "must be 1 to 8 digits and a unit (HMSmun)", timeout);
   return Number(count) * UNIT_MS[unit]!;
 }
 

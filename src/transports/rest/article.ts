@@ -10,7 +10,7 @@ import {
 import type { Log } from "../../telemetry.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { HttpRoute } from "../http.ts";
-import type { RestLimits } from "./request.ts";
+import type { BodyLimits } from "../http-message.ts";
 import { type Binding, bindingsRoute } from "./route.ts";
 import { parseTemplate } from "./template.ts";
 
@@ -23,7 +23,7 @@ import { parseTemplate } from "./template.ts";
  * Each answers `{"name": "page-views", "value": 1}`, the value as a JSON number; beyond 2^53-1, where that would
  * lose digits, as a string.
  */
-export function articleRoute(calls: readonly UnaryCall[], limits: RestLimits, log: Log): HttpRoute {
+export function articleRoute(calls: readonly UnaryCall[], limits: BodyLimits, log: Log): HttpRoute {
   const { increment, decrement, getCounter, set, reset } = CounterService.method;
   const callOf = (method: UnaryCall["method"]) => calls.find((call) => call.method === method)!;
   const path = (method: string, template: string, call: Binding["call"]): Binding => ({

@@ -3,18 +3,13 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
-import { isJson, readBody } from "../http-message.ts";
+import { type BodyLimits, isJson, readBody } from "../http-message.ts";
 import { targetOf } from "../http-target.ts";
 import { type Json, JsonError, type JsonFields, parseJson, shortened } from "../json/parse.ts";
 import { encodePlain, type PlainMessage } from "../json/plain.ts";
 import { encodeJson, fieldOf } from "../json/request.ts";
 import { readQuery } from "./query.ts";
 import type { PathFields } from "./template.ts";
-
-export interface RestLimits {
-  /** The largest body, in bytes. */
-  readonly batchBytesMax: number;
-}
 
 /** What a request says beside its path and headers: its body, or a query still to be read. */
 export interface Given {
@@ -34,10 +29,10 @@ export async function readGiven(
   request: IncomingMessage,
   hasBody: boolean,
   input: DescMessage | undefined,
-  { batchBytesMax }: RestLimits,
+  limits: BodyLimits,
 ): Promise<Given | Refusal> {
   const { query } = targetOf(request);
-  const body = await readBody(request, batchBytesMax);
+  const body = await readBody(request, limits);
   if ("code" in body) return body;
   if (body.length === 0) return { plain: undefined, fields: () => ({}), query };
   if (!hasBody) return { code: "MALFORMED_MESSAGE", expected: "must be empty; send the fields in the query" };

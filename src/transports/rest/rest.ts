@@ -4,12 +4,12 @@ import type { HttpRule } from "../../../gen/google/api/http_pb.ts";
 import type { Log } from "../../telemetry.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { HttpRoute } from "../http.ts";
-import type { RestLimits } from "./request.ts";
+import type { BodyLimits } from "../http-message.ts";
 import { type Binding, bindingsRoute } from "./route.ts";
 import { parseTemplate, patternOf } from "./template.ts";
 
 /** REST, by a table made of the google.api.http annotations in the .proto files. */
-export function restRoute(calls: readonly UnaryCall[], limits: RestLimits, log: Log): HttpRoute {
+export function restRoute(calls: readonly UnaryCall[], limits: BodyLimits, log: Log): HttpRoute {
   return bindingsRoute(calls.flatMap(bindingsOf), limits, log);
 }
 

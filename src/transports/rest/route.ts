@@ -4,10 +4,10 @@ import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
 import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import type { HttpRoute } from "../http.ts";
-import { allowOf, sendJson, sendRefusal } from "../http-message.ts";
+import { allowOf, type BodyLimits, sendJson, sendRefusal } from "../http-message.ts";
 import { targetOf } from "../http-target.ts";
 import { refusalOf } from "../status.ts";
-import { type Given, type RestLimits, readGiven, requestBytes } from "./request.ts";
+import { type Given, readGiven, requestBytes } from "./request.ts";
 import { matchTemplate, type PathFields, type parseTemplate, segmentsOf } from "./template.ts";
 
 /** A path that leads to a method. */
@@ -25,7 +25,7 @@ export interface Binding {
 }
 
 /** A path and a body become the request message of a call, and its response becomes JSON. */
-export function bindingsRoute(table: readonly Binding[], limits: RestLimits, log: Log): HttpRoute {
+export function bindingsRoute(table: readonly Binding[], limits: BodyLimits, log: Log): HttpRoute {
   return (request, response) => {
     const segments = segmentsOf(targetOf(request).path);
     const matches: { binding: Binding; fields: PathFields }[] = [];
@@ -54,7 +54,7 @@ async function answer(
   path: PathFields,
   request: IncomingMessage,
   response: ServerResponse,
-  limits: RestLimits,
+  limits: BodyLimits,
   log: Log,
 ): Promise<void> {
   const given = await readGiven(request, binding.hasBody, binding.input, limits);

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "../../gen/google/rpc/status_pb.ts";
@@ -15,6 +16,7 @@ import { healthHandlers, type OpenStreams, reflectionHandlers } from "./grpc-ext
 import { toDefinition } from "./grpc-service.ts";
 import { answering, type UnaryDoor } from "./grpc-unary.ts";
 import type { Health } from "./health.ts";
+import { Http2Connections } from "./http2-connections.ts";
 import { Reflector } from "./reflection.ts";
 
 /** The services that gRPC answers. */
@@ -32,7 +34,9 @@ export interface GrpcServer {
   serve(socket: Socket): void;
   /** Calls that were taken and not yet answered. */
   readonly inFlight: number;
-  /** Tell every stream and connection that it is over; after the grace, end what is left. */
+  /** Tell every stream that it is over, and every connection that it soon will be: what comes is still answered. */
+  announceDrain(): void;
+  /** End every stream and connection, each connection after its calls in flight; after the grace, end what is left. */
   drain(graceMs: number): void;
 }
 
@@ -47,21 +51,32 @@ export function openGrpcServer(
     file_tally_v1_error_reason,
   ]);
   const streams: OpenStreams = new Set();
-  const door: UnaryDoor = { clock, log, inFlight: 0 };
+  const door: UnaryDoor = { clock, log, inFlight: 0, held: undefined };
   const server = new grpc.Server({ ...serverOptions(limits), interceptors: [answering(calls, door)] });
   server.addService(toDefinition(CounterService), {}); // Every method is answered before it gets to a handler.
   server.addService(toDefinition(HealthService), healthHandlers(health, streams));
   server.addService(toDefinition(ServerReflection), reflectionHandlers(reflector, streams));
   server.addService(toDefinition(ServerReflectionAlpha), reflectionHandlers(reflector, streams));
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  const connections = new Http2Connections(server);
+  const endStreams = () => {
+    for (const stream of streams) stream.end();
+  };
   return {
-    serve: (socket) => injector.injectConnection(socket),
+    serve: (socket) => {
+      connections.add(socket);
+      injector.injectConnection(socket);
+    },
     get inFlight() {
       return door.inFlight;
     },
+    announceDrain: () => {
+      endStreams();
+      connections.announceEnd();
+    },
     drain: (graceMs) => {
-      for (const stream of streams) stream.end();
-      injector.drain(graceMs);
+      endStreams(); // Those that were begun meanwhile.
+      void holdAnswers(door, Math.min(HOLD_MS, graceMs / 10), () => injector.drain(graceMs));
     },
   };
 }
@@ -87,3 +102,25 @@ function serverOptions({
 }
 
 const RECEIVE_SLACK_BYTES = 2 ** 20;
+
+/**
+ * Do something before the answers that are due, when no more come: who waits for an answer sends nothing, so then every
+ * call that was sent has been read, and a GOAWAY refuses none.
+ */
+async function holdAnswers(door: UnaryDoor, eachMs: number, before: () => void): Promise<void> {
+  const held: (() => void)[] = [];
+  door.held = held;
+  for (let look = 0, seen = -1; held.length > seen && look < LOOKS_MAX; look++) {
+    seen = held.length;
+    await setTimeout(eachMs);
+    await setImmediate(); // When what has come by then was read.
+  }
+  before();
+  door.held = undefined;
+  for (const respond of held) respond();
+}
+
+/** Longer than a client of the same network takes to send what it had begun to. */
+const HOLD_MS = 50;
+/** Somebody may send without waiting for answers. */
+const LOOKS_MAX = 6;

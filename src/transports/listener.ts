@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import type { AddressInfo, Server, Socket } from "node:net";
+import { type AddressInfo, Server as NetServer, type Server, type Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { TLSSocket, Server as TlsServer } from "node:tls";
 
 /** An address cannot be listened on. `cause` is the system's error, with its code (EADDRINUSE, say). */
@@ -21,12 +22,20 @@ export interface Address {
 export interface Listener {
   readonly port: number;
   /**
-   * Accept no more; resolves when every connection is closed.
+   * Accept no more; resolves when that is so.
+   *
+   * @param withinMs  how long to wait for an instant in which nobody connects, in milliseconds
+   */
+  stopAccepting(withinMs: number): Promise<void>;
+  /**
+   * Resolves when every connection is closed. Called when no more are accepted.
    *
    * @param graceMs  when to cut what is still there, in milliseconds
    * @param onCut    told when that comes to pass
    */
   close(graceMs: number, onCut: () => void): Promise<void>;
+  /** End the connections that said nothing yet. */
+  leave(): void;
 }
 
 export interface ListenerLimits {
@@ -62,13 +71,10 @@ export async function openListener(
   server.removeAllListeners(ready);
   const sockets = new Set<Socket>();
   const silent = new Map<string, Socket>();
-  let closing = false;
+  let accepted = 0;
   server.maxConnections = connectionsMax;
   server.on("connection", (socket: Socket) => {
-    if (closing) {
-      socket.destroy();
-      return;
-    }
+    accepted++;
     const ends = endsOf(socket);
     sockets.add(socket);
     silent.set(ends, socket);
@@ -78,8 +84,10 @@ export async function openListener(
     });
   });
   server.on(ready, (socket: Socket) => {
+    socket.once("finish", () => awaitEnd(socket));
     awaitFirstBytes(socket, firstBytesMs, (isHttp2) => {
       silent.delete(endsOf(socket));
+      if (socket.writableEnded) return; // It spoke when we had left.
       const agreed = agreedOn(socket) ?? (isHttp2 ? "h2" : "http/1.1");
       if (agreed !== (isHttp2 ? "h2" : "http/1.1")) socket.destroy();
       else if (isHttp2) http2 === undefined ? socket.destroy() : http2(socket);
@@ -93,22 +101,55 @@ export async function openListener(
   } catch (cause) {
     throw new ListenError(address, cause as Error);
   }
+  const closed = new Promise((resolve) => server.once("close", resolve)); // When it accepts none and has none.
   return {
     port: (server.address() as AddressInfo).port,
+    async stopAccepting(withinMs) {
+      // Those that the kernel has accepted for us would be reset, with the requests that they have sent. So this waits
+      // for a few turns of the event loop that found none (each accepts one, at most), the last of them so short that
+      // none can well have come since; on a server that is too busy for that, for any.
+      const began = performance.now();
+      let short = false;
+      for (let quiet = 0, last = began; !(quiet >= QUIET_TURNS && short) && last - began < withinMs; ) {
+        const before = accepted;
+        await setImmediate();
+        const now = performance.now();
+        short = now - last < SHORT_TURN_MS || now - began > withinMs / 2;
+        quiet = accepted === before ? quiet + 1 : 0;
+        last = now;
+      }
+      NetServer.prototype.close.call(server); // That of HTTP/1.1 would destroy idle connections as well.
+    },
     async close(graceMs, onCut) {
-      closing = true;
-      const closed = once(server, "close");
-      server.close();
-      for (const socket of silent.values()) socket.destroy(); // Nobody waits for an answer there.
       const cut = setTimeout(() => {
         onCut();
         for (const socket of sockets) socket.destroy();
       }, graceMs);
-      await closed; // Which it is when every connection is.
+      await closed;
       clearTimeout(cut);
+      server.close(); // There is none left, and what Node.js looks after them with ends.
+    },
+    leave() {
+      for (const socket of silent.values()) {
+        socket.end();
+        awaitEnd(socket);
+      }
     },
   };
 }
+
+/** The first may look at none. */
+const QUIET_TURNS = 3;
+const SHORT_TURN_MS = 0.1;
+
+/** After the end that we have sent: wait for the client's, and not for long. */
+function awaitEnd(socket: Socket): void {
+  const cut = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once("close", () => clearTimeout(cut));
+}
+
+/** How long a client may take to end its side of a connection that we have ended; most do at once. */
+const LINGER_MS = 1_000;
 
 /** A connection by its two ends, which are the same for a socket and for the TLS that is spoken over it. */
 function endsOf({ remoteAddress, remotePort, localAddress }: Socket): string {

@@ -54,9 +54,6 @@ export const DEFAULT_DOOR_LIMITS: DoorLimits = {
  */
 const LAST_CALL_MS = 1_000;
 
-/** To whom somebody connects all the time closes its port to somebody. */
-const QUIET_MS = 2_000;
-
 /** Every way in, open. */
 export interface Doors {
   readonly port: number;
@@ -122,8 +119,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const closeAll = async (graceMs: number): Promise<void> => {
     health.setServing(false);
     // First, for who is told to go away connects anew at once, and would be told so again by a reset.
-    const quietMs = Math.min(QUIET_MS, graceMs / 4);
-    await Promise.all(listeners.map((listener) => listener.stopAccepting(quietMs)));
+    await Promise.all(listeners.map((listener) => listener.stopAccepting()));
     http.drain();
     const closed = Promise.all(
       listeners.map((listener) =>
@@ -138,7 +134,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     const leave = () => {
       for (const listener of listeners) listener.leave();
       http.leave();
-      grpc.drain(graceMs); // Whose own cut comes after that of its connections, which tells of it.
+      grpc.drain(graceMs - lingerMs);
     };
     const leaving = setTimeout(() => setImmediate(leave), lingerMs); // When what has come by then was read.
     await closed;

@@ -21,12 +21,8 @@ export interface Address {
 /** A port that is listened on. */
 export interface Listener {
   readonly port: number;
-  /**
-   * Accept no more; resolves when that is so.
-   *
-   * @param withinMs  how long to wait for an instant in which nobody connects, in milliseconds
-   */
-  stopAccepting(withinMs: number): Promise<void>;
+  /** Accept no more; resolves when that is so. */
+  stopAccepting(): Promise<void>;
   /**
    * Resolves when every connection is closed. Called when no more are accepted.
    *
@@ -104,19 +100,12 @@ export async function openListener(
   const closed = new Promise((resolve) => server.once("close", resolve)); // When it accepts none and has none.
   return {
     port: (server.address() as AddressInfo).port,
-    async stopAccepting(withinMs) {
-      // Those that the kernel has accepted for us would be reset, with the requests that they have sent. So this waits
-      // for a few turns of the event loop that found none (each accepts one, at most), the last of them so short that
-      // none can well have come since; on a server that is too busy for that, for any.
-      const began = performance.now();
-      let short = false;
-      for (let quiet = 0, last = began; !(quiet >= QUIET_TURNS && short) && last - began < withinMs; ) {
+    async stopAccepting() {
+      // Those that the kernel has accepted for us would be reset, with the requests that they have sent.
+      for (let quiet = 0, turn = 0; quiet < QUIET_TURNS && turn < ACCEPT_TURNS_MAX; turn++) {
         const before = accepted;
         await setImmediate();
-        const now = performance.now();
-        short = now - last < SHORT_TURN_MS || now - began > withinMs / 2;
         quiet = accepted === before ? quiet + 1 : 0;
-        last = now;
       }
       NetServer.prototype.close.call(server); // That of HTTP/1.1 would destroy idle connections as well.
     },
@@ -138,9 +127,10 @@ export async function openListener(
   };
 }
 
-/** The first may look at none. */
+/** So many turns of the event loop without a new connection, and there was none to accept; the first looks at none. */
 const QUIET_TURNS = 3;
-const SHORT_TURN_MS = 0.1;
+/** So many, and new connections are not waited for any longer. */
+const ACCEPT_TURNS_MAX = 100;
 
 /** After the end that we have sent: wait for the client's, and not for long. */
 function awaitEnd(socket: Socket): void {

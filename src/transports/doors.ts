@@ -59,6 +59,13 @@ export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   arrivingBytesMax: 256 * 2 ** 20,
 };
 
+/**
+ * When a stop begins, clients do not know of it: what they send on the connections that they have is answered for so
+ * long, and told that it is the last. A second is more than most take between two calls that follow each other, and no
+ * stop that is waited for.
+ */
+const LAST_CALL_MS = 1_000;
+
 /** Every way in, open. */
 export interface Doors {
   readonly port: number;
@@ -69,7 +76,8 @@ export interface Doors {
   /** Likewise: what is known of the store. */
   setReadiness(store: Readiness): void;
   /**
-   * Close: health says NOT_SERVING, connections are told to go away, calls in flight are answered.
+   * Close: health says NOT_SERVING, no connection is accepted, those that are there are told to go away, and what comes
+   * on them meanwhile is answered.
    *
    * @param graceMs  when to cut what is still there, in milliseconds
    * @returns        once every connection is closed
@@ -128,22 +136,34 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   };
   const closeAll = async (graceMs: number): Promise<void> => {
     health.setServing(false);
+    // First, for who is told to go away connects anew at once, and would be told so again by a reset.
+    await Promise.all(listeners.map((listener) => listener.stopAccepting()));
     http.drain();
-    const closed = listeners.map((listener) =>
-      listener.close(graceMs, () => {
-        const calls = grpc.inFlight + http.inFlight;
-        if (calls > 0) log("doors.drain_forced", { calls });
-      }),
+    const closed = Promise.all(
+      listeners.map((listener) =>
+        listener.close(graceMs, () => {
+          const calls = grpc.inFlight + http.inFlight;
+          if (calls > 0) log("doors.drain_forced", { calls });
+        }),
+      ),
     );
-    grpc.drain(graceMs);
-    await Promise.all(closed);
+    grpc.announceDrain();
+    const lingerMs = Math.min(LAST_CALL_MS, graceMs / 2);
+    const leave = () => {
+      for (const listener of listeners) listener.leave();
+      http.leave();
+      grpc.drain(graceMs - lingerMs);
+    };
+    const leaving = setTimeout(() => setImmediate(leave), lingerMs); // When what has come by then was read.
+    await closed;
+    clearTimeout(leaving);
   };
   try {
     listeners.push(await listenOn(http.server, shared ? serveGrpc : undefined, listen));
     if (!shared) {
       const tls = tlsFor(["h2"]);
-      const server =
-        tls === undefined ? createServer({ noDelay: true }) : createTlsServer({ noDelay: true, ...tls });
+      const options = { noDelay: true, allowHalfOpen: true };
+      const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls });
       listeners.push(await listenOn(server, serveGrpc, grpcListen));
     }
   } catch (error) {

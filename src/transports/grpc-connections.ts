@@ -5,6 +5,7 @@ import { refuseAtHeaders } from "./grpc-headers.ts";
 import type { CallInside } from "./grpc-inside.ts";
 import { Intake, type IntakeRules } from "./grpc-intake.ts";
 import { Room } from "./room.ts";
+import { noticeShutdown } from "./shutdown-notice.ts";
 
 export interface ConnectionLimits {
   /** How long a connection may stay silent, in milliseconds: here, until HTTP/2's settings are there. */
@@ -115,6 +116,11 @@ export class GrpcConnections {
     const intake = new Intake(call, this.#clock.monotonic(), rules, rooms);
     call.decoder = intake;
     this.#intakes.set(stream, intake);
+  }
+
+  /** Tell every connection that it will soon end: what comes is still answered. */
+  announceEnd(): void {
+    for (const { socket } of this.#bySession.values()) noticeShutdown(socket);
   }
 
   /** End the oldest connection that no call was ever made on. @returns  whether there was one */

@@ -11,6 +11,8 @@ export interface UnaryDoor {
   readonly log: Log;
   /** Calls that were taken and not yet answered. */
   inFlight: number;
+  /** Answers that wait for what is to leave before them; undefined: none waits. */
+  held: (() => void)[] | undefined;
 }
 
 /**
@@ -105,7 +107,9 @@ class Exchange extends grpc.ServerInterceptingCall implements Listener, CallCont
 
   #settle(result: Uint8Array | Refused): void {
     this.#door.inFlight--;
-    this.#respond(result);
+    const { held } = this.#door;
+    if (held === undefined) this.#respond(result);
+    else held.push(() => this.#respond(result));
   }
 
   #respond(result: Uint8Array | Refused): void {

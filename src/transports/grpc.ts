@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "../../gen/google/rpc/status_pb.ts";
@@ -37,7 +38,9 @@ export interface GrpcServer {
   endUnused(): boolean;
   /** Calls that were taken and not yet answered. */
   readonly inFlight: number;
-  /** Tell every stream and connection that it is over; after the grace, end what is left. */
+  /** Tell every stream that it is over, and every connection that it soon will be: what comes is still answered. */
+  announceDrain(): void;
+  /** End every stream and connection, each connection after its calls in flight; after the grace, end what is left. */
   drain(graceMs: number): void;
 }
 
@@ -58,7 +61,7 @@ export function openGrpcServer(
     file_tally_v1_error_reason,
   ]);
   const streams: OpenStreams = new Set();
-  const door: UnaryDoor = { clock, log, inFlight: 0 };
+  const door: UnaryDoor = { clock, log, inFlight: 0, held: undefined };
   const connections = new GrpcConnections(clock, limits, arriving);
   const server = new grpc.Server({
     ...serverOptions(limits),
@@ -72,15 +75,22 @@ export function openGrpcServer(
   Object.assign(inside.commonServerOptions, http2Options(limits));
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   for (const http2 of inside.http2Servers.keys()) connections.guard(http2);
+  const endStreams = () => {
+    for (const stream of streams) stream.end();
+  };
   return {
     serve: (socket) => connections.add(socket, () => injector.injectConnection(socket)),
     endUnused: () => connections.endUnused(),
     get inFlight() {
       return door.inFlight;
     },
+    announceDrain: () => {
+      endStreams();
+      connections.announceEnd();
+    },
     drain: (graceMs) => {
-      for (const stream of streams) stream.end();
-      injector.drain(graceMs);
+      endStreams(); // Those that were begun meanwhile.
+      void holdAnswers(door, Math.min(HOLD_MS, graceMs / 10), () => injector.drain(graceMs));
     },
   };
 }
@@ -129,3 +139,25 @@ function http2Options({ streamsMax, headerBytesMax, streamResetsBurst, streamRes
     streamResetRate: 2 * streamResetsRate,
   };
 }
+
+/**
+ * Do something before the answers that are due, when no more come: who waits for an answer sends nothing, so then every
+ * call that was sent has been read, and a GOAWAY refuses none.
+ */
+async function holdAnswers(door: UnaryDoor, eachMs: number, before: () => void): Promise<void> {
+  const held: (() => void)[] = [];
+  door.held = held;
+  for (let look = 0, seen = -1; held.length > seen && look < LOOKS_MAX; look++) {
+    seen = held.length;
+    await setTimeout(eachMs);
+    await setImmediate(); // When what has come by then was read.
+  }
+  before();
+  door.held = undefined;
+  for (const respond of held) respond();
+}
+
+/** Longer than a client of the same network takes to send what it had begun to. */
+const HOLD_MS = 50;
+/** Somebody may send without waiting for answers. */
+const LOOKS_MAX = 6;

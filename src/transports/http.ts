@@ -7,9 +7,11 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
 import type { Log } from "../telemetry.ts";
 import type { Health } from "./health.ts";
+import { HttpConnection, type SharedByConnections, statusOnly } from "./http-connection.ts";
 import { sendRefusal } from "./http-message.ts";
 
 /**
@@ -23,7 +25,7 @@ export interface HttpLimits {
   readonly headersMs: number;
   /** How long a request may take to arrive, headers and body, in milliseconds. */
   readonly requestMs: number;
-  /** How long a connection may be idle between requests, in milliseconds. */
+  /** How long a connection may be idle between requests, or take nothing of an answer, in milliseconds. */
   readonly idleMs: number;
   /** The largest headers of a request, in bytes. */
   readonly headerBytesMax: number;
@@ -34,8 +36,10 @@ export interface HttpServer {
   readonly server: Server | TlsServer;
   /** Requests that were taken and not yet answered. */
   readonly inFlight: number;
-  /** Keep no connection open beyond the answers in flight. */
+  /** From now on an answer ends its connection. One that is idle stays, for what may be on its way. */
   drain(): void;
+  /** End the connections that are idle, and each of the others with its next answer. */
+  leave(): void;
 }
 
 /**
@@ -48,8 +52,9 @@ export function openHttpServer(
   { health, log, limits, tls }: { health: Health; log: Log; limits: HttpLimits; tls: TlsOptions | undefined },
 ): HttpServer {
   let inFlight = 0;
-  let draining = false;
   const all = [healthRoute(health), ...routes, notFound];
+  const connections = new Map<Socket, HttpConnection>();
+  const shared: SharedByConnections = { ...limits, state: "open" };
   const options: ServerOptions = {
     noDelay: true,
     headersTimeout: limits.headersMs,
@@ -57,31 +62,66 @@ export function openHttpServer(
     keepAliveTimeout: limits.idleMs,
     maxHeaderSize: limits.headerBytesMax,
     connectionsCheckingInterval: CHECK_EVERY_MS,
+    requireHostHeader: false, // Node.js would answer out of turn.
   };
-  const listener: RequestListener = (request, response) => {
-    inFlight++;
-    response.on("close", () => inFlight--);
-    if (draining) response.setHeader("connection", "close");
-    answer(all, request, response).catch((err: unknown) => {
-      log("http.handler_failed", { method: request.method, err });
-      if (response.headersSent) response.destroy();
-      else response.writeHead(500).end();
-    });
+  const take = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    answering: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+  ) => {
+    const serve = () => {
+      inFlight++;
+      response.on("close", () => inFlight--);
+      if (losesWhatFollows(request)) response.setHeader("connection", "close");
+      answering(request, response).catch((err: unknown) => {
+        log("http.handler_failed", { method: request.method, err });
+        if (response.headersSent) response.destroy();
+        else response.writeHead(500).end();
+      });
+    };
+    connections.get(request.socket)!.take({ request, response, serve });
   };
+  const listener: RequestListener = (request, response) =>
+    take(request, response, (...exchange) => answer(all, ...exchange));
   const server =
-    tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
+    tls === undefined
+      ? createServer(options, listener)
+      : createTlsServer({ ...options, ...tls, allowHalfOpen: true }, listener);
+  // A client that has sent all it wants to still waits for the answer. (Node.js documents this in its source only.)
+  Object.assign(server, { httpAllowHalfOpen: true });
+  server.on("checkExpectation", (request, response) => take(request, response, refuseExpectation));
+  server.on("connect", (_, socket: Socket) => connections.get(socket)?.refuse(NO_TUNNEL));
+  server.on("clientError", (error, socket: Socket) => {
+    const connection = connections.get(socket);
+    if (connection === undefined)
+      socket.destroy(); // It did not get through the handshake.
+    else connection.fail(error);
+  });
+  server.on(tls === undefined ? "connection" : "secureConnection", (socket: Socket) => {
+    connections.set(socket, new HttpConnection(socket, shared));
+    socket.once("close", () => connections.delete(socket));
+  });
+  const watching = setInterval(() => {
+    for (const connection of connections.values()) connection.watch();
+  }, CHECK_EVERY_MS).unref();
+  server.once("close", () => clearInterval(watching));
   return {
     server,
     get inFlight() {
       return inFlight;
     },
     drain() {
-      draining = true;
+      shared.state = "closing";
+      for (const connection of connections.values()) connection.closing();
+    },
+    leave() {
+      shared.state = "leaving";
+      for (const connection of connections.values()) connection.leaving();
     },
   };
 }
 
-/** How often Node.js looks for requests that take too long. */
+/** How often Node.js looks for requests that take too long, and we for answers that do. */
 const CHECK_EVERY_MS = 1_000;
 
 async function answer(
@@ -89,11 +129,30 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  // RFC 9112 section 3.2, as Node.js judges it.
+  if (request.headers.host === undefined && request.httpVersion === "1.1") {
+    response.writeHead(400, { connection: "close" }).end();
+    return;
+  }
   for (const route of routes) {
     const known = route(request, response);
     if (typeof known === "boolean" ? known : await known) return;
   }
 }
+
+/**
+ * Whether Node.js forgets what it has read behind a request: it does behind one that asks for another protocol and is
+ * answered in this one. Who asks for HTTP/2 sends nothing before the answer (RFC 7540 section 3.2), and may go on after.
+ */
+function losesWhatFollows({ headers: { upgrade = "h2c" } }: IncomingMessage): boolean {
+  return upgrade.toLowerCase() !== "h2c";
+}
+
+async function refuseExpectation(_: IncomingMessage, response: ServerResponse): Promise<void> {
+  response.writeHead(417).end();
+}
+
+const NO_TUNNEL = statusOnly("405 Method Not Allowed", "Allow: GET, HEAD, POST, PUT, PATCH, DELETE\r\n");
 
 /**
  * Whether the process is alive, and whether it answers calls, or with `?writes` takes changes too: for probes that

@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import type { AddressInfo, Server, Socket } from "node:net";
+import { type AddressInfo, Server as NetServer, type Server, type Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { TLSSocket, Server as TlsServer } from "node:tls";
 
 /** An address cannot be listened on. `cause` is the system's error, with its code (EADDRINUSE, say). */
@@ -20,13 +21,17 @@ export interface Address {
 /** A port that is listened on. */
 export interface Listener {
   readonly port: number;
+  /** Accept no more; resolves when that is so. */
+  stopAccepting(): Promise<void>;
   /**
-   * Accept no more; resolves when every connection is closed.
+   * Resolves when every connection is closed. Called when no more are accepted.
    *
    * @param graceMs  when to cut what is still there, in milliseconds
    * @param onCut    told when that comes to pass
    */
   close(graceMs: number, onCut: () => void): Promise<void>;
+  /** End the connections that said nothing yet. */
+  leave(): void;
 }
 
 export interface ListenerLimits {
@@ -64,10 +69,11 @@ export async function openListener(
   server.removeAllListeners(ready);
   const sockets = new Set<Socket>();
   const silent = new Map<string, Socket>();
-  let closing = false;
+  let accepted = 0;
   server.on("connection", (socket: Socket) => {
+    accepted++;
     // Not by Node's maxConnections, which asks nobody.
-    if (closing || (sockets.size >= connectionsMax && !makeRoom?.())) {
+    if (sockets.size >= connectionsMax && !makeRoom?.()) {
       socket.destroy();
       return;
     }
@@ -80,8 +86,10 @@ export async function openListener(
     });
   });
   server.on(ready, (socket: Socket) => {
+    socket.once("finish", () => awaitEnd(socket));
     awaitFirstBytes(socket, firstBytesMs, (isHttp2) => {
       silent.delete(endsOf(socket));
+      if (socket.writableEnded) return; // It spoke when we had left.
       const agreed = agreedOn(socket) ?? (isHttp2 ? "h2" : "http/1.1");
       if (agreed !== (isHttp2 ? "h2" : "http/1.1")) socket.destroy();
       else if (isHttp2) http2 === undefined ? socket.destroy() : http2(socket);
@@ -95,22 +103,49 @@ export async function openListener(
   } catch (cause) {
     throw new ListenError(address, cause as Error);
   }
+  const closed = new Promise((resolve) => server.once("close", resolve)); // When it accepts none and has none.
   return {
     port: (server.address() as AddressInfo).port,
+    async stopAccepting() {
+      // Those that the kernel has accepted for us would be reset, with the requests that they have sent.
+      for (let quiet = 0, turn = 0; quiet < QUIET_TURNS && turn < ACCEPT_TURNS_MAX; turn++) {
+        const before = accepted;
+        await setImmediate();
+        quiet = accepted === before ? quiet + 1 : 0;
+      }
+      NetServer.prototype.close.call(server); // That of HTTP/1.1 would destroy idle connections as well.
+    },
     async close(graceMs, onCut) {
-      closing = true;
-      const closed = once(server, "close");
-      server.close();
-      for (const socket of silent.values()) socket.destroy(); // Nobody waits for an answer there.
       const cut = setTimeout(() => {
         onCut();
         for (const socket of sockets) socket.destroy();
       }, graceMs);
-      await closed; // Which it is when every connection is.
+      await closed;
       clearTimeout(cut);
+      server.close(); // There is none left, and what Node.js looks after them with ends.
+    },
+    leave() {
+      for (const socket of silent.values()) {
+        socket.end();
+        awaitEnd(socket);
+      }
     },
   };
 }
+
+/** So many turns of the event loop without a new connection, and there was none to accept; the first looks at none. */
+const QUIET_TURNS = 3;
+/** So many, and new connections are not waited for any longer. */
+const ACCEPT_TURNS_MAX = 100;
+
+/** After the end that we have sent: wait for the client's, and not for long. */
+function awaitEnd(socket: Socket): void {
+  const cut = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once("close", () => clearTimeout(cut));
+}
+
+/** How long a client may take to end its side of a connection that we have ended; most do at once. */
+const LINGER_MS = 1_000;
 
 /** A connection by its two ends, which are the same for a socket and for the TLS that is spoken over it. */
 function endsOf({ remoteAddress, remotePort, localAddress }: Socket): string {

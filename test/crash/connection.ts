@@ -22,6 +22,9 @@ export class Unanswered extends Error {
   override readonly name = "Unanswered";
 }
 
+/** An attempt that never left: the server had said that it takes no more here. */
+export class NotSent extends Unanswered {}
+
 /**
  * A gRPC connection on bare node:http2, for tests that must see each attempt as it is: no retries, no backoff, no
  * reconnecting behind the caller's back. An answer counts only when it is there whole.
@@ -29,6 +32,8 @@ export class Unanswered extends Error {
 export class Connection {
   readonly #session: ClientHttp2Session;
   #closed = false;
+  /** The last call that the server says it has taken. */
+  #lastTaken = Number.POSITIVE_INFINITY;
 
   private constructor(session: ClientHttp2Session) {
     this.#session = session;
@@ -36,8 +41,9 @@ export class Connection {
       this.#closed = true;
     });
     session.on("error", () => {}); // Each call in flight gets an error of its own.
-    session.on("goaway", () => {
+    session.on("goaway", (_, lastTaken) => {
       this.#closed = true;
+      this.#lastTaken = lastTaken!;
     });
   }
 
@@ -89,7 +95,10 @@ export class Connection {
     stream.on("close", () => {
       try {
         const answer = toAnswer(method, headers, Buffer.concat(chunks));
-        if (answer === undefined) reject(new Unanswered(`${method.name} has no answer`));
+        // What it had not sent by then node:http2 refuses in the server's name, and so what the server did not take.
+        const refused = this.#closed && stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
+        if (refused && stream.id! <= this.#lastTaken) reject(new NotSent(`${method.name} was not sent`));
+        else if (answer === undefined) reject(new Unanswered(`${method.name} has no answer`));
         else resolve(answer);
       } catch (error) {
         reject(error); // The bytes are no message of this method.

@@ -25,6 +25,10 @@ export const LOG_EVENTS = {
     "The store failed; the process ends, because what it knows may differ from what the disk has. Start it again.",
   ],
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
+  "calls.overload": [
+    "warn",
+    "More calls come than can be answered in time (queue-wait-max): some are refused, not applied, and told when to come again. More of it within ten seconds is not logged.",
+  ],
   "grpc.handler_failed": ["error", "A call met a defect in Tally and was answered with INTERNAL_ERROR."],
   "http.handler_failed": ["error", "A request met a defect in Tally and was answered with status 500."],
   "tls.renewed": ["info", "The renewed certificate is in use for new connections."],

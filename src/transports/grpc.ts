@@ -12,6 +12,7 @@ import type { Log } from "../telemetry.ts";
 import type { UnaryCall } from "./calls/call.ts";
 import type { MessageLimits } from "./calls/unary.ts";
 import { healthHandlers, type OpenStreams, reflectionHandlers } from "./grpc-extras.ts";
+import { refuseAhead } from "./grpc-refusing.ts";
 import { toDefinition } from "./grpc-service.ts";
 import { answering, type UnaryDoor } from "./grpc-unary.ts";
 import type { Health } from "./health.ts";
@@ -49,6 +50,7 @@ export function openGrpcServer(
   const streams: OpenStreams = new Set();
   const door: UnaryDoor = { clock, log, inFlight: 0 };
   const server = new grpc.Server({ ...serverOptions(limits), interceptors: [answering(calls, door)] });
+  refuseAhead(server, calls);
   server.addService(toDefinition(CounterService), {}); // Every method is answered before it gets to a handler.
   server.addService(toDefinition(HealthService), healthHandlers(health, streams));
   server.addService(toDefinition(ServerReflection), reflectionHandlers(reflector, streams));

@@ -165,7 +165,7 @@ const OVER_AFTER = 4;
 const PACE = 2;
 /** Sooner, refusals would be more than answers; later, callers give up while there is room. */
 const RETRY_MS_MIN = 100;
-const RETRY_MS_MAX = 4_000;
+const RETRY_MS_MAX = 8_000;
 /** In steps, so that the same refusals need not be written anew. */
 const RETRY_STEP_MS = 10;
 

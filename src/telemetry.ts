@@ -39,6 +39,10 @@ export const LOG_EVENTS = {
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
   "call.answered": ["debug", "A call was answered, as `outcome` says: OK, or the reason why not."],
   "http.refused": ["debug", "An HTTP request was refused; with the origin of its page, if a page sent it."],
+  "calls.overload": [
+    "warn",
+    "More calls come than can be answered in time (queue-wait-max): some are refused, not applied, and told when to come again. More of it within ten seconds is not logged.",
+  ],
   "grpc.handler_failed": ["error", "A call met a defect in Tally and was answered with INTERNAL_ERROR."],
   "http.handler_failed": ["error", "A request met a defect in Tally and was answered with status 500."],
   "tls.renewed": ["info", "The renewed certificate is in use for new connections."],

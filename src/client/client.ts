@@ -25,7 +25,10 @@ export interface ClientOptions {
   readonly ca?: string | undefined;
   /** How long a call may take in all, its retries included; in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
-  /** How often a call is tried at most, from 1. Default 5, which takes about a second and a half. */
+  /**
+   * How often a call is tried at most, from 1. Default 5, which takes about a second and a half. More than 1: refusals
+   * with a time to wait are not counted, because a busy server may be so for long.
+   */
   readonly attemptsMax?: number;
   /** A new request id for every change, 1 to 64 printable ASCII characters. Default: a UUID of version 7. */
   readonly newRequestId?: () => string;
@@ -96,7 +99,7 @@ export class TallyClient {
     { timeoutMs, attemptsMax, random }: Settings,
   ): Promise<MessageShape<M["output"]>> {
     const deadline = performance.now() + timeoutMs;
-    for (let attempt = 1, unknown = false; ; attempt++) {
+    for (let attempt = 1, unknown = false; ; ) {
       try {
         return await this.#attempt(method, request, deadline - performance.now());
       } catch (error) {
@@ -107,6 +110,8 @@ export class TallyClient {
         const enough =
           attempt >= attemptsMax || delayMs === undefined || performance.now() + delayMs >= deadline;
         if (enough) throw error.about({ server: this.server, requestId, unknown });
+        // Who is told when to come again has not been let down: that may come to pass as often as there is time.
+        if (error.retryAfterMs === undefined) attempt++;
         await new Promise((resolve) => setTimeout(resolve, delayMs));
       }
     }

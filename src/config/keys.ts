@@ -124,6 +124,14 @@ export const KEYS = {
     about: "memory that waiting operations may take",
     default: "64MiB",
   },
+  queueWaitMaxMs: {
+    ...duration("10ms", "1h"),
+    name: "queue-wait-max",
+    group: "Limits",
+    about:
+      "how long a call may have to wait for its answer; one that would wait longer is refused, not applied",
+    default: "250ms",
+  },
   unaryBytesMax: {
     ...size("16KiB", "4MiB"),
     name: "unary-bytes-max",

@@ -20,7 +20,7 @@ import { FORMATS, type Format } from "./connect/formats.ts";
 import { messageOfQuery, wantsJson } from "./connect/query.ts";
 import { timeoutOf } from "./connect/timeout.ts";
 import type { HttpRoute } from "./http.ts";
-import { allowOf, type BodyLimits, DETAILS, readBody, sendRefusal } from "./http-message.ts";
+import { allowOf, type BodyLimits, DETAILS, headersOf, readBody, sendRefusal } from "./http-message.ts";
 import { targetOf } from "./http-target.ts";
 import { shortened } from "./json/parse.ts";
 import { refusalOf, statusBytes } from "./status.ts";
@@ -47,6 +47,7 @@ export function connectRoute(calls: readonly UnaryCall[], options: ConnectOption
     router.rpc(call.method, (_, context) => answer(call, context, options.log));
   }
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  const byMethod = new Map(calls.map((call) => [call.method, call]));
   return (request, response) => {
     const handler = handlers.get(targetOf(request).path);
     if (handler === undefined) return false;
@@ -59,7 +60,8 @@ export function connectRoute(calls: readonly UnaryCall[], options: ConnectOption
       );
       return true;
     }
-    return serve(handler, request, response, options).then(() => true);
+    const ahead = byMethod.get(handler.method as UnaryCall["method"])!.refusalAhead();
+    return serve(handler, ahead, request, response, options).then(() => true);
   };
 }
 
@@ -92,11 +94,13 @@ function toConnectError(refused: Refused): ConnectError {
     const desc = DETAILS.getMessage(typeUrl.slice(typeUrl.lastIndexOf("/") + 1))!;
     return { desc, value: fromBinary(desc, value) }; // With the descriptor, they are shown as JSON beside their bytes.
   });
-  return new ConnectError(message, code as number as ConnectCode, undefined, outgoing);
+  return new ConnectError(message, code as number as ConnectCode, headersOf(refused), outgoing);
 }
 
+/** @param ahead  why the call is refused, whatever is in it: then that is not read */
 async function serve(
   handler: UniversalHandler,
+  ahead: Refusal | undefined,
   request: IncomingMessage,
   response: ServerResponse,
   { clock, limits }: ConnectOptions,
@@ -111,9 +115,11 @@ async function serve(
     sendRefusal(response, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" });
     return;
   }
-  const message = isGet
-    ? await messageOfQuery(handler.method.input, query, limits.bytesMax)
-    : await messageOfBody(handler, format!, request, limits);
+  const message =
+    ahead ??
+    (isGet
+      ? await messageOfQuery(handler.method.input, query, limits.bytesMax)
+      : await messageOfBody(handler, format!, request, limits));
   const timeoutMs = timeoutOf(request.headers);
   const deadline = typeof timeoutMs === "number" ? arrived + timeoutMs : Number.POSITIVE_INFINITY;
   const asked: Asked = {

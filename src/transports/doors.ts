@@ -6,7 +6,7 @@ import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Log } from "../telemetry.ts";
 import { logged } from "./calls/logged.ts";
-import { DEFAULT_MESSAGE_LIMITS, openCalls } from "./calls/unary.ts";
+import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect.ts";
 import { consoleRoute } from "./console.ts";
 import { type GrpcLimits, openGrpcServer, SERVICES } from "./grpc.ts";
@@ -38,13 +38,13 @@ export interface DoorsOptions {
   readonly limits?: Partial<DoorLimits>;
 }
 
-export interface DoorLimits extends GrpcLimits, HttpLimits, ListenerLimits {
+export interface DoorLimits extends CallLimits, GrpcLimits, HttpLimits, ListenerLimits {
   /** Requests that are still arriving, of all connections together, in bytes. */
   readonly arrivingBytesMax: number;
 }
 
 export const DEFAULT_DOOR_LIMITS: DoorLimits = {
-  ...DEFAULT_MESSAGE_LIMITS,
+  ...DEFAULT_CALL_LIMITS,
   streamsMax: 256,
   grpcIdleMs: 1_800_000,
   connectionsMax: 10_000,
@@ -94,7 +94,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const { listen, grpcListen, certificate, store, writer, clock, log } = options;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
-  const silent = openCalls(store, writer, clock, limits);
+  const silent = openCalls(store, writer, clock, limits, (calls) => log("calls.overload", { calls }));
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const arriving = new Room(limits.arrivingBytesMax);
   const grpc = openGrpcServer(calls, { clock, health, log, limits, arriving });

@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { refuseAtHeaders } from "./grpc-headers.ts";
 import type { CallInside } from "./grpc-inside.ts";
 import { Intake, type IntakeRules } from "./grpc-intake.ts";
+import type { RefuseAhead } from "./grpc-refusing.ts";
 import { Room } from "./room.ts";
 import { noticeShutdown } from "./shutdown-notice.ts";
 
@@ -48,8 +49,12 @@ export class GrpcConnections {
     this.#arriving = arriving;
   }
 
-  /** Stand before the handler of an HTTP/2 server, which is then only told of calls that are to be served. */
-  guard(http2: Http2Server): void {
+  /**
+   * Stand before the handler of an HTTP/2 server, which is then only told of calls that are to be served.
+   *
+   * @param refuses  those that are refused whatever they ask
+   */
+  guard(http2: Http2Server, refuses: RefuseAhead): void {
     const [serve] = http2.listeners("stream") as ((...of: unknown[]) => void)[];
     http2.removeAllListeners("stream");
     const onClose = this.#onClose.bind(this);
@@ -67,7 +72,7 @@ export class GrpcConnections {
       stream.on("close", () => onClose(connection, stream));
       if (refuseAtHeaders(stream, headers, rawHeaders, this.#limits.headerBytesMax))
         stream.on("error", ignore);
-      else serve!.call(http2, stream, headers, flags);
+      else if (!refuses(stream, headers)) serve!.call(http2, stream, headers, flags);
     });
   }
 

@@ -29,6 +29,7 @@ export function answering(calls: readonly UnaryCall[], door: UnaryDoor): grpc.Se
   };
 }
 
+/** Where a method is called. */
 export function pathOf({ method }: UnaryCall): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
@@ -143,8 +144,10 @@ const OK: grpc.StatusObject = { code: grpc.status.OK, details: "OK", metadata: N
 
 function ignore(): void {}
 
+/** With the time after which gRPC's own retries try again, where there is one. */
 export function toStatus(refused: Refused): grpc.StatusObject {
   const metadata = new grpc.Metadata();
   metadata.set("grpc-status-details-bin", Buffer.from(statusBytes(refused)));
+  if (refused.retryAfterMs !== undefined) metadata.set("grpc-retry-pushback-ms", `${refused.retryAfterMs}`);
   return { code: STATUS[refused.code].grpc as number, details: messageOf(refused), metadata };
 }

@@ -15,6 +15,7 @@ import type { MessageLimits } from "./calls/unary.ts";
 import { type ConnectionLimits, GrpcConnections } from "./grpc-connections.ts";
 import { healthHandlers, type OpenStreams, reflectionHandlers } from "./grpc-extras.ts";
 import { insideOfCall, insideOfServer } from "./grpc-inside.ts";
+import { refusingAhead } from "./grpc-refusing.ts";
 import { toDefinition } from "./grpc-service.ts";
 import { answering, pathOf, type UnaryDoor } from "./grpc-unary.ts";
 import type { Health } from "./health.ts";
@@ -74,7 +75,7 @@ export function openGrpcServer(
   const inside = insideOfServer(server);
   Object.assign(inside.commonServerOptions, http2Options(limits));
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
-  for (const http2 of inside.http2Servers.keys()) connections.guard(http2);
+  for (const http2 of inside.http2Servers.keys()) connections.guard(http2, refusingAhead(calls));
   const endStreams = () => {
     for (const stream of streams) stream.end();
   };

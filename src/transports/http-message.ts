@@ -115,6 +115,7 @@ export function errorOf(refused: Refused): {
 /** What errors carry. */
 export const DETAILS = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
 
-function headersOf({ retryAfterMs }: Refused): Record<string, string> {
+/** What a refusal says in headers too. */
+export function headersOf({ retryAfterMs }: Refused): Record<string, string> {
   return retryAfterMs === undefined ? {} : { "retry-after": `${Math.ceil(retryAfterMs / 1000)}` };
 }

@@ -93,6 +93,20 @@ describe("retries", () => {
     expect(asked).toHaveLength(2);
   });
 
+  it("are made until the deadline while a server is too busy, under the same id, and are not counted", async () => {
+    const full = { status: "RESOURCE_EXHAUSTED", reason: "QUEUE_FULL", retryMs: 5 } as const;
+    const { server, asked } = await scripted(RPC.increment, [...Array(8).fill(full), DONE]);
+    await connect(server, { attemptsMax: 2 }).call(RPC.increment, { name: "visits" });
+    expect(asked).toHaveLength(9);
+    expect(new Set(asked.map(({ requestId }) => requestId)).size).toBe(1);
+    const once = await failureOf(
+      connect((await scripted(RPC.increment, [full])).server, { attemptsMax: 1 }).call(RPC.increment, {
+        name: "visits",
+      }),
+    );
+    expect([once.reason, once.unknown]).toEqual(["QUEUE_FULL", false]);
+  });
+
   it.each([
     [1, 0, 75],
     [1, 1, 125],

@@ -145,9 +145,12 @@ export const ErrorReason = {
   ROW_CORRUPT: 12,
 
   /**
-   * RESOURCE_EXHAUSTED. Too many calls of this kind are waiting (changes; pages;
-   * rankings and sums; requests that have not arrived whole); nothing was
-   * applied. Retry after the RetryInfo delay.
+   * RESOURCE_EXHAUSTED. Too many calls of this kind are waiting (changes;
+   * batches of them; reads of one counter; reads of many; rankings and sums;
+   * requests that have not arrived whole), so that this one could not be
+   * answered in time; nothing was applied. Retry after the RetryInfo delay,
+   * which gRPC's own retries find in grpc-retry-pushback-ms, and with the same
+   * request_id.
    *
    * @generated from enum value: QUEUE_FULL = 13;
    */

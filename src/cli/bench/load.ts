@@ -86,7 +86,8 @@ export class Load {
       } catch (error) {
         if (!(error instanceof CallError)) throw error;
         this.#measured.error(error.reason ?? error.status);
-        await new Promise((resolve) => setTimeout(resolve, AFTER_ERROR_MS));
+        const waitMs = Math.max(AFTER_ERROR_MS, error.retryAfterMs ?? 0);
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
       }
     }
   }

@@ -4,10 +4,10 @@ import type { Refusal } from "../../core/errors.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
 import { readBatch } from "./batch-request.ts";
 import { writeBatchResponse } from "./batch-response.ts";
-import { about, type Refused, tooLarge, type UnaryCall } from "./call.ts";
+import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 
 /** BatchApply; its codec puts the operations into columns and takes the outcomes out of them. */
-export function batchApply(writer: Writer, requestBytesMax: number): UnaryCall {
+export function batchApply(writer: Writer, requestBytesMax: number): UnaryMethod {
   return {
     method: CounterService.method.batchApply,
     changes: true,

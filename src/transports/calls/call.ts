@@ -12,7 +12,16 @@ export interface CallContext {
 }
 
 /** A unary method from bytes to bytes: all of it but the door. */
-export interface UnaryCall {
+export interface UnaryCall extends UnaryMethod {
+  /**
+   * Why it would be refused just now, whatever it asks for; undefined: it would not be. For doors to ask when they know
+   * no more than what is called: a message that is not read costs nothing.
+   */
+  refusalAhead(): Refusal | undefined;
+}
+
+/** The same before it is known how many of its calls can be taken at a time. */
+export interface UnaryMethod {
   readonly method: DescMethodUnary;
   /** False when nothing can have been applied, whatever went wrong. */
   readonly changes: boolean;

@@ -11,7 +11,7 @@ import {
 import { CORRUPT } from "../../core/batch.ts";
 import { etagOf, type FullCounter, settingsEtagOf } from "../../core/counter.ts";
 import { type Settings, Verb } from "../../core/op.ts";
-import { type Refused, tooLarge, type UnaryCall } from "./call.ts";
+import { type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { opMethod } from "./op-method.ts";
 import type { Found, Reads } from "./reads.ts";
 import { readRequest } from "./shape.ts";
@@ -46,7 +46,7 @@ export const CREATE_COUNTER = opMethod({
   },
 });
 
-export function getCounter(reads: Reads, requestBytesMax: number): UnaryCall {
+export function getCounter(reads: Reads, requestBytesMax: number): UnaryMethod {
   return {
     method: CounterService.method.getCounter,
     changes: false,

@@ -18,7 +18,7 @@ import { messageOf, type Refusal } from "../../core/errors.ts";
 import type { Selection } from "../../core/selection.ts";
 import type { CounterPage, Counters, Store } from "../../service/store.ts";
 import { metadataOf, STATUS } from "../status.ts";
-import { type CallContext, type Refused, tooLarge, type UnaryCall } from "./call.ts";
+import { type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { toCounter } from "./counters.ts";
 import { fromPageToken, toPageToken } from "./page-token.ts";
 import type { Found } from "./reads.ts";
@@ -35,7 +35,7 @@ export interface ManyCounters {
   readonly scans: Turns;
 }
 
-export function batchGetCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryCall {
+export function batchGetCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.batchGetCounters;
   return readCall(method, BatchGetCountersRequestSchema, requestBytesMax, async ({ names }, context) => {
     const found = await pages.take(context, () => store.get(names));
@@ -45,7 +45,7 @@ export function batchGetCounters({ store, pages }: ManyCounters, requestBytesMax
   });
 }
 
-export function listCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryCall {
+export function listCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.listCounters;
   return readCall(method, ListCountersRequestSchema, requestBytesMax, async (request, context) => {
     const { prefix, labels, pageSize = PAGE_SIZE, pageToken } = request;
@@ -57,7 +57,7 @@ export function listCounters({ store, pages }: ManyCounters, requestBytesMax: nu
   });
 }
 
-export function topCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryCall {
+export function topCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.topCounters;
   return readCall(method, TopCountersRequestSchema, requestBytesMax, async (request, context) => {
     const { prefix, labels, n = TOP_N } = request;
@@ -67,7 +67,7 @@ export function topCounters({ store, scans }: ManyCounters, requestBytesMax: num
   });
 }
 
-export function sumCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryCall {
+export function sumCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.sumCounters;
   return readCall(method, SumCountersRequestSchema, requestBytesMax, async ({ prefix, labels }, context) => {
     const found = await scans.take(context, (signal) => store.sum({ prefix, labels }, signal));
@@ -86,11 +86,11 @@ const TOP_N = 10;
 const NOT_OF_THIS_LIST = "must be the next_page_token of a list with the same prefix and labels";
 
 function readCall<Request extends DescMessage>(
-  method: UnaryCall["method"],
+  method: UnaryMethod["method"],
   schema: Request,
   requestBytesMax: number,
   answer: (request: MessageShape<Request>, context: CallContext) => Promise<Uint8Array | Refused>,
-): UnaryCall {
+): UnaryMethod {
   return {
     method,
     changes: false,

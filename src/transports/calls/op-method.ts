@@ -2,7 +2,7 @@ import type { DescMessage, DescMethodUnary, MessageShape } from "@bufbuild/proto
 import type { Refusal } from "../../core/errors.ts";
 import type { Op } from "../../core/op.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
-import { about, type CallContext, type Refused, tooLarge, type UnaryCall } from "./call.ts";
+import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import type { Asked } from "./plain-change.ts";
 import { readRequest } from "./shape.ts";
 
@@ -18,7 +18,7 @@ interface OpMethodInit<I extends DescMessage, O extends DescMessage> {
 }
 
 /** Such a method, once there is a writer. */
-export type OpMethod = (writer: Writer, requestBytesMax: number) => UnaryCall;
+export type OpMethod = (writer: Writer, requestBytesMax: number) => UnaryMethod;
 
 export function opMethod<I extends DescMessage, O extends DescMessage>(init: OpMethodInit<I, O>): OpMethod {
   const { method } = init;

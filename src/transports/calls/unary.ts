@@ -2,6 +2,7 @@ import { CounterService, OperationSchema } from "../../../gen/tally/v1/counter_s
 import type { Clock } from "../../core/clock.ts";
 import type { Store } from "../../service/store.ts";
 import type { Writer } from "../../service/writer.ts";
+import { admitted, type Kind, openAdmissions } from "./admitted.ts";
 import { batchApply } from "./batch.ts";
 import type { UnaryCall } from "./call.ts";
 import { CREATE_COUNTER, getCounter } from "./counters.ts";
@@ -19,33 +20,46 @@ export interface MessageLimits {
   readonly batchBytesMax: number;
 }
 
-export const DEFAULT_MESSAGE_LIMITS: MessageLimits = { unaryBytesMax: 64 * 1024, batchBytesMax: 4 * 2 ** 20 };
+export interface CallLimits extends MessageLimits {
+  /** How long a call may have to wait for its answer, in milliseconds; beyond it, calls are refused. */
+  readonly queueWaitMaxMs: number;
+}
+
+export const DEFAULT_CALL_LIMITS: CallLimits = {
+  unaryBytesMax: 64 * 1024,
+  batchBytesMax: 4 * 2 ** 20,
+  queueWaitMaxMs: 250,
+};
 
 /**
  * Every method of CounterService, ready to be called: what takes long on first use has been done.
  *
  * All doors share them. A door that has messages instead of bytes (JSON, say) encodes and decodes: two
  * microseconds, for which there is one path to test.
+ *
+ * @param onOverload  told which calls are refused because they would wait for too long, when it comes to that
  */
 export function openCalls(
   store: Store,
   writer: Writer,
   clock: Clock,
-  { unaryBytesMax, batchBytesMax }: MessageLimits = DEFAULT_MESSAGE_LIMITS,
+  { unaryBytesMax, batchBytesMax, queueWaitMaxMs }: CallLimits = DEFAULT_CALL_LIMITS,
+  onOverload: (calls: Kind) => void = () => {},
 ): readonly UnaryCall[] {
+  const { changes, batches, reads, pages, scans } = openAdmissions(clock, queueWaitMaxMs, onOverload);
   const many = { store, pages: new Turns(clock, WAITING_MAX), scans: new Turns(clock, WAITING_MAX) };
   warmUp([...CounterService.methods.map(({ input }) => input), OperationSchema]);
   return [
-    CREATE_COUNTER(writer, unaryBytesMax),
-    getCounter(new Reads(store, clock), unaryBytesMax),
-    batchGetCounters(many, batchBytesMax),
-    listCounters(many, unaryBytesMax),
-    topCounters(many, unaryBytesMax),
-    sumCounters(many, unaryBytesMax),
-    UPDATE_COUNTER(writer, unaryBytesMax),
-    DELETE_COUNTER(writer, unaryBytesMax),
-    ...COUNTING.map((method) => method(writer, unaryBytesMax)),
-    batchApply(writer, batchBytesMax),
+    admitted(CREATE_COUNTER(writer, unaryBytesMax), changes),
+    admitted(getCounter(new Reads(store, clock), unaryBytesMax), reads),
+    admitted(batchGetCounters(many, batchBytesMax), pages),
+    admitted(listCounters(many, unaryBytesMax), pages),
+    admitted(topCounters(many, unaryBytesMax), scans),
+    admitted(sumCounters(many, unaryBytesMax), scans),
+    admitted(UPDATE_COUNTER(writer, unaryBytesMax), changes),
+    admitted(DELETE_COUNTER(writer, unaryBytesMax), changes),
+    ...COUNTING.map((method) => admitted(method(writer, unaryBytesMax), changes)),
+    admitted(batchApply(writer, batchBytesMax), batches, ({ length }) => Math.max(1, length)),
   ];
 }
 

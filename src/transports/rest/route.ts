@@ -57,6 +57,11 @@ async function answer(
   limits: BodyLimits,
   log: Log,
 ): Promise<void> {
+  const ahead = binding.call(NO_FIELDS).refusalAhead();
+  if (ahead !== undefined) {
+    sendRefusal(response, ahead); // Node.js drops the body as it comes.
+    return;
+  }
   const given = await readGiven(request, binding.hasBody, binding.input, limits);
   if ("code" in given) {
     sendRefusal(response, given);
@@ -72,6 +77,9 @@ async function answer(
     sendRefusal(response, result);
   }
 }
+
+/** For calls of which nothing is known but their path. */
+const NO_FIELDS: Given["fields"] = () => ({});
 
 /** Have a call answered; whatever goes wrong is a refusal. */
 async function run(

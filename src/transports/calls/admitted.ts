@@ -1,0 +1,52 @@
+import type { Clock } from "../../core/clock.ts";
+import { Admission } from "../../service/admission.ts";
+import type { UnaryCall, UnaryMethod } from "./call.ts";
+
+/** What calls wait for: each kind by itself, so that those of one do not shut out those of another. */
+const KINDS = {
+  /** Of one change each. */
+  changes: { loadMin: 256, loadPerSecond: 8_000, refusalLoad: 1 / 3 },
+  /** Of many changes each, weighed by their bytes; 2 MiB are some 64,000 operations. */
+  batches: { loadMin: 2 * 2 ** 20, loadPerSecond: 8 * 2 ** 20, refusalLoad: 0 },
+  /** Of one counter each. What a refusal costs over gRPC: a third of an answer. */
+  reads: { loadMin: 256, loadPerSecond: 8_000, refusalLoad: 1 / 3 },
+  /** Of up to 1,000 counters each. */
+  pages: { loadMin: 16, loadPerSecond: 200, refusalLoad: 0 },
+  /** Through all counters. */
+  scans: { loadMin: 16, loadPerSecond: 20, refusalLoad: 0 },
+};
+
+export type Kind = keyof typeof KINDS;
+export type Admissions = Readonly<Record<Kind, Admission>>;
+
+/**
+ * @param waitMaxMs   how long calls may wait for their answer
+ * @param onOverload  told what is refused, when it comes to that
+ */
+export function openAdmissions(
+  clock: Clock,
+  waitMaxMs: number,
+  onOverload: (calls: Kind) => void,
+): Admissions {
+  const open = (kind: Kind) => new Admission(clock, { ...KINDS[kind], waitMaxMs }, () => onOverload(kind));
+  return {
+    changes: open("changes"),
+    batches: open("batches"),
+    reads: open("reads"),
+    pages: open("pages"),
+    scans: open("scans"),
+  };
+}
+
+/** A method whose calls are taken as long as they can be answered in time. Every door goes through it. */
+export function admitted(
+  unary: UnaryMethod,
+  admission: Admission,
+  loadOf: (request: Buffer) => number = () => 1,
+): UnaryCall {
+  return {
+    ...unary,
+    refusalAhead: () => admission.refusal(),
+    answer: (request, context) => admission.run(loadOf(request), () => unary.answer(request, context)),
+  };
+}

@@ -9,6 +9,7 @@ import { connectRoute } from "./connect.ts";
 import { consoleRoute } from "./console.ts";
 import { type GrpcLimits, openGrpcServer, SERVICES } from "./grpc.ts";
 import { Health } from "./health.ts";
+import { hostNameRoute } from "./host.ts";
 import { type HttpLimits, openHttpServer } from "./http.ts";
 import { type Address, type Listener, type ListenerLimits, openListener } from "./listener.ts";
 import { originRoute } from "./origin.ts";
@@ -16,6 +17,7 @@ import { referenceRoute } from "./reference.ts";
 import { articleRoute } from "./rest/article.ts";
 import { restRoute } from "./rest/rest.ts";
 import type { Certificate } from "./tls/certificate.ts";
+import { unknownPathRoute } from "./unknown-path.ts";
 
 export interface DoorsOptions {
   /** Where to listen; port 0 takes a free one. */
@@ -26,6 +28,11 @@ export interface DoorsOptions {
   readonly certificate?: Certificate | undefined;
   /** Origins whose pages may call, beside this server's own; "*" for every one. */
   readonly allowOrigins?: readonly string[];
+  /**
+   * Names that it answers to over HTTP, beside IP addresses and localhost; "*" for every one. Undefined: whatever it is
+   * asked for by.
+   */
+  readonly hostNames?: readonly string[] | undefined;
   readonly store: Store;
   readonly writer: Writer;
   readonly clock: Clock;
@@ -74,13 +81,16 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
   const calls = openCalls(store, writer, clock, limits);
   const grpc = openGrpcServer(calls, { clock, health, log, limits });
+  const hostNames = options.hostNames && new Set(options.hostNames);
   const routes = [
-    originRoute(new Set(options.allowOrigins)),
+    ...(hostNames === undefined ? [] : [hostNameRoute(hostNames)]),
+    originRoute(new Set(options.allowOrigins), hostNames),
     connectRoute(calls, { clock, log, limits }),
-    restRoute(calls, limits, log),
-    articleRoute(calls, limits, log),
+    restRoute(calls, { clock, log, limits }),
+    articleRoute(calls, { clock, log, limits }),
     referenceRoute(),
     consoleRoute(),
+    unknownPathRoute(calls),
   ];
   const shared = grpcListen === undefined;
   const tlsFor = (protocols: readonly string[]): TlsOptions | undefined =>

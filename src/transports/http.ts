@@ -10,7 +10,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import type { TlsOptions } from "node:tls";
 import type { Log } from "../telemetry.ts";
 import type { Health } from "./health.ts";
-import { sendRefusal } from "./http-message.ts";
+import { wellFormedRoute } from "./host.ts";
 
 /**
  * Answers a request if it is one of its own, and says whether it was: at once where it is not, because a promise for
@@ -39,7 +39,8 @@ export interface HttpServer {
 }
 
 /**
- * Serve HTTP/1.1: health for load balancers, and whatever the routes answer, the first that does.
+ * Serve HTTP/1.1: health for load balancers, and whatever the routes answer, the first that does; the last of them
+ * answers everything.
  *
  * @param options.tls  how to speak it over TLS; undefined: in plaintext
  */
@@ -49,13 +50,14 @@ export function openHttpServer(
 ): HttpServer {
   let inFlight = 0;
   let draining = false;
-  const all = [healthRoute(health), ...routes, notFound];
+  const all = [wellFormedRoute(), healthRoute(health), ...routes];
   const options: ServerOptions = {
     noDelay: true,
     headersTimeout: limits.headersMs,
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.idleMs,
     maxHeaderSize: limits.headerBytesMax,
+    requireHostHeader: false, // Which is refused by us, with a reason.
     connectionsCheckingInterval: CHECK_EVERY_MS,
   };
   const listener: RequestListener = (request, response) => {
@@ -70,6 +72,7 @@ export function openHttpServer(
   };
   const server =
     tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
+  server.maxHeadersCount = 0; // Their bytes are the limit: beyond 2,000 some versions of Node.js drop them silently.
   return {
     server,
     get inFlight() {
@@ -104,11 +107,6 @@ function healthRoute(health: Health): HttpRoute {
     return text(response, 200, "ok");
   };
 }
-
-const notFound: HttpRoute = (_, response) => {
-  sendRefusal(response, { code: "PATH_NOT_FOUND" });
-  return true;
-};
 
 function text(
   response: ServerResponse,

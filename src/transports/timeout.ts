@@ -1,0 +1,33 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Refusal } from "../core/errors.ts";
+import { invalidField } from "./calls/shape.ts";
+
+/**
+ * How long the caller waits, in milliseconds: Infinity when it does not say. Both headers are taken at every door of
+ * HTTP, and the shorter time counts. Read here and not by connect-node, whose timers take a timeout of more than 24 days
+ * for one of no time at all.
+ */
+export function timeoutOf(headers: IncomingHttpHeaders): number | Refusal {
+  const connect = headers["connect-timeout-ms"];
+  if (connect !== undefined && !/^[0-9]{1,10}$/.test(`${connect}`)) {
+    return invalidField("Connect-Timeout-Ms", "must be 1 to 10 digits", connect);
+  }
+  const grpc = headers["grpc-timeout"];
+  const [, count, unit] = /^([0-9]{1,8})([HMSmun])$/.exec(`${grpc}`) ?? [];
+  if (grpc !== undefined && unit === undefined) {
+    return invalidField("grpc-timeout", "must be 1 to 8 digits and a unit (HMSmun)", grpc);
+  }
+  return Math.min(
+    connect === undefined ? Number.POSITIVE_INFINITY : Number(connect),
+    unit === undefined ? Number.POSITIVE_INFINITY : Number(count) * UNIT_MS[unit]!,
+  );
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1_000,
+  m: 1,
+  u: 1e-3,
+  n: 1e-6,
+};

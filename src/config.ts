@@ -88,7 +88,12 @@ function byDefault(key: Key<unknown>): Given {
 function parseGiven(key: Key<unknown>, given: Given): unknown {
   const parsed = key.schema.safeParse(given.value);
   if (parsed.success) return parsed.data;
-  throw refuse(key, given, `; expected ${key.expected}; the default is ${key.default}.`);
+  const why = parsed.error.issues.find(({ code }) => code === "custom")?.message;
+  throw refuse(
+    key,
+    given,
+    `${why === undefined ? "" : `: ${why}`}; expected ${key.expected}; the default is ${key.default || "none"}.`,
+  );
 }
 
 function refuse({ name }: Key<unknown>, { value, origin, from }: Given, why: string): ConfigError {

@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
-import { type Address, type Config, formatAddress } from "./config.ts";
+import { type Address, type Config, formatAddress, isLoopback } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { startMaintenance } from "./service/maintenance.ts";
 import { type Readiness, watchReadiness } from "./service/readiness.ts";
@@ -84,6 +84,7 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
       grpcListen,
       certificate,
       allowOrigins,
+      hostNames: hostNamesOf(config),
       store: readiness.store,
       writer,
       clock,
@@ -120,6 +121,16 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
     await closeAll(0);
     throw error;
   }
+}
+
+/**
+ * The names that it answers to; undefined: any. In plaintext on this machine alone nothing but the name tells a stranger's
+ * page from ours. Elsewhere there is a certificate, or a network in which names are somebody else's business.
+ */
+function hostNamesOf({ hostNames, listen, tlsCertFile }: Config): readonly string[] | undefined {
+  return hostNames.length > 0 || (tlsCertFile === undefined && isLoopback(listen.host))
+    ? hostNames
+    : undefined;
 }
 
 /** The same function, deaf for ten seconds after each call: on a full disk every commit may fail. */

@@ -14,7 +14,7 @@ export interface Operation {
   readonly parameters: readonly Parameter[];
   readonly requestBody?: { readonly description?: string; readonly content: Content };
   readonly responses: Readonly<
-    Record<string, { readonly headers?: Schema; readonly content: Content } & Schema>
+    Record<string, { readonly headers?: Schema; readonly content?: Content } & Schema>
   >;
 }
 
@@ -30,14 +30,14 @@ interface Content {
 export function operationSection(operation: Operation, schemas: Readonly<Record<string, Schema>>): Html {
   const { operationId, method, path, description, parameters, requestBody, responses } = operation;
   const body = requestBody?.content["application/json"];
-  const answer = responses["200"]!.content["application/json"];
+  const answer = responses["200"]!.content!["application/json"];
   return html`<section id="${operationId}">
 <h3>${operationId}</h3>
 <p class="path"><span class="method ${method}">${method.toUpperCase()}</span> <code>${path}</code></p>
 ${prose(description)}<pre class="copy"><code>${curlOf(method, path, parameters, body?.example)}</code></pre>
 ${example(answer.example)}${parametersOf(parameters)}${body === undefined ? "" : bodyOf(body.schema, requestBody?.description, schemas)}<h4>Answer</h4>
 <p>200 with ${answer.schema.$ref === undefined ? "a body" : link(answer.schema.$ref as string)}${headersOf(responses["200"]!)}.</p>
-${errorsOf(responses)}</section>
+${notModified(responses["304"])}${errorsOf(responses)}</section>
 `;
 }
 
@@ -71,12 +71,16 @@ function headersOf({ headers }: { readonly headers?: Schema }): string {
   return names.length === 0 ? "" : `, and the header ${names.join(", ")}`;
 }
 
+function notModified(response: Schema | undefined): Html {
+  return response === undefined ? html`` : html`<p>304 without one: ${`${response.description}`}</p>\n`;
+}
+
 /** The reasons by status; what each means stands once, at the end. */
 function errorsOf(responses: Operation["responses"]): Html {
   const rows = Object.entries(responses)
-    .filter(([status]) => status !== "200")
+    .filter(([status]) => Number(status) >= 400)
     .map(([status, { content, headers }]) => {
-      const reasons = Object.keys(content["application/json"].examples ?? {});
+      const reasons = Object.keys(content!["application/json"].examples ?? {});
       const links = reasons.map(
         (reason, index) => html`${index === 0 ? "" : ", "}<a href="#${reason}">${reason}</a>`,
       );

@@ -66,30 +66,51 @@ const PARAMETERS: Readonly<Record<string, Schema>> = {
     name: "Idempotency-Key",
     in: "header",
     description:
-      "Makes a retry safe: the requestId, as a header. Give one of them, or the same in both. 1 to 64 bytes of printable ASCII (0x21 to 0x7E); double quotes around it are taken off.",
-    schema: { ...key, maxLength: 66, pattern: "^[!-~]*$" },
+      "Makes a retry safe: the requestId, as a header. Give one of them, or the same in both. 1 to 64 bytes of printable ASCII (0x21 to 0x7E); double quotes around it are taken off, and then a backslash stands before one within.",
+    schema: { ...key, maxLength: 66, pattern: '^([!#-~][!-~]*|"[!#-\\[\\]-~]*")$' },
   },
   IfMatch: ifMatch(
-    "Change the counter only if its etag is still this one, which the ETag header of an answer gives: the etag, as a header. Give one of them, or the same in both.",
+    "Change the counter only if its etag is still this one: the etag, as a header, or what the ETag header of an answer has. Give one of them, or the same in both.",
   ),
   IfMatchSettings: ifMatch(
-    "Change the settings only if the settingsEtag is still this one: the settingsEtag, as a header. Give one of them, or the same in both. The ETag header of an answer is not it: that is about the value.",
+    "Change the settings only if the settingsEtag is still this one: the settingsEtag, as a header, or what the ETag header of a GET has. Give one of them, or the same in both. The etag alone is not it: that is about the value.",
+  ),
+  IfMatchRead: conditionOf(
+    "If-Match",
+    "Send the counter only if one of these still names it, else 412: what the ETag header of an answer had, or an etag or settingsEtag, in double quotes; `*` stands for any.",
+  ),
+  IfNoneMatch: conditionOf(
+    "If-None-Match",
+    "Send the counter only if none of these names it, else 304 and no body: what the ETag header of the answer had that the caller has; `*` stands for any.",
   ),
 };
+
+/** A condition of a GET: a list of etags. */
+function conditionOf(name: string, description: string): Schema {
+  // One without quotes is taken as well, and nothing between two commas, as RFC 9110 asks.
+  const tag = '((W/)?"[ !#-~]*"|[!#-)+.-~-][!#-+.-~-]*)';
+  return {
+    name,
+    in: "header",
+    description,
+    schema: { type: "string", pattern: `^(\\*|( *,)* *${tag} *(, *(${tag} *)?)*)$` },
+  };
+}
 
 function ifMatch(description: string): Schema {
   return {
     name: "If-Match",
     in: "header",
     description: `${description} Double quotes around it are taken off; \`*\` stands for any, so only for a counter that exists.`,
-    schema: { ...key, maxLength: 66, pattern: '^(\\*|"[!-~]*"|[!#-+.0-~-][!#-+.-~-]*)$' },
+    schema: { ...key, maxLength: 102, pattern: '^(\\*|"[!#-~]*"|[!#-+.0-~-][!#-+.-~-]*)$' },
   };
 }
 
 const HEADERS: Readonly<Record<string, Schema>> = {
   ETag: {
-    description: "The counter's etag after the call, in double quotes: for If-Match.",
-    schema: { type: "string", pattern: '^"[!#-~]{1,64}"$' },
+    description:
+      "What names the answer, in double quotes, for If-Match and If-None-Match: the counter's etag after the call, and where the answer shows settings, which these are behind it (`.s1`).",
+    schema: { type: "string", pattern: '^"[!#-~]{1,100}"$' },
     example: '"0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4"',
   },
   RetryAfter: {

@@ -26,15 +26,19 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
   REQUEST_IDS_FULL: { retryAfterMs: 60_000 },
   MEDIA_TYPE_NOT_SUPPORTED: { expected: "must be application/json", got: "text/plain" },
   ORIGIN_NOT_ALLOWED: { got: "https://elsewhere.example" },
+  HOST_NOT_ALLOWED: { got: "elsewhere.example" },
+  PRECONDITION_FAILED: { etag: "0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4.s1" },
+  ENCODING_NOT_SUPPORTED: { expected: "here it is taken as it is, without compression", got: "gzip" },
 };
 
 /** What any call can be refused with, whatever it does. */
-const ALWAYS: readonly ErrorCode[] = ["DRAINING", "STORE_UNAVAILABLE", "INTERNAL_ERROR"];
+const ALWAYS: readonly ErrorCode[] = ["HOST_NOT_ALLOWED", "DRAINING", "STORE_UNAVAILABLE", "INTERNAL_ERROR"];
 /** And those that bring a body. */
 const WITH_BODY: readonly ErrorCode[] = [
   "MALFORMED_MESSAGE",
   "MESSAGE_TOO_LARGE",
   "MEDIA_TYPE_NOT_SUPPORTED",
+  "ENCODING_NOT_SUPPORTED",
 ];
 /** And those that change something. */
 const CHANGES: readonly ErrorCode[] = [
@@ -52,7 +56,12 @@ const CHANGES: readonly ErrorCode[] = [
 export function errorResponses(
   reasons: DescEnum,
   own: ReadonlyMap<string, string>,
-  { method, hasBody, changes }: { method: string; hasBody: boolean; changes: boolean },
+  {
+    method,
+    hasBody,
+    changes,
+    conditional,
+  }: { method: string; hasBody: boolean; changes: boolean; conditional: boolean },
 ): Record<string, Schema> {
   const codes = new Set<string>([
     ...own.keys(),
@@ -60,6 +69,7 @@ export function errorResponses(
     ...(hasBody ? WITH_BODY : []),
     ...(changes ? CHANGES : []),
     ...(method === "GET" ? [] : ["ORIGIN_NOT_ALLOWED"]),
+    ...(conditional ? ["PRECONDITION_FAILED"] : []),
   ]);
   const byStatus = new Map<number, ErrorCode[]>();
   for (const { name } of reasons.values) {

@@ -142,9 +142,6 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
         { name: "seats", value: "7", previous: "10", revision: "6" },
         {
           name: "seats",
-          value: "0",
-          previous: "0",
-          revision: "0",
           refusal: {
             code: "OUT_OF_RANGE",
             reason: "BELOW_MIN",

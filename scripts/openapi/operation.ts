@@ -45,16 +45,40 @@ export function operationsOf(method: DescMethod, reasons: DescEnum, schemas: Sch
           return hasBody ? [] : [queryParameter(field, schemas, example?.parameters?.[jsonName])];
         }),
         ...headersOf(method.input),
+        ...(isConditional(method, verb) ? CONDITIONS : []),
       ],
       ...(hasBody && { requestBody: bodyOf(method.input, inPath, schemas, example?.body) }),
       responses: {
         "200": answerOf(method.output, schemas, example?.answer),
-        ...errorResponses(reasons, own, { method: verb, hasBody, changes }),
+        ...(isConditional(method, verb) && NOT_MODIFIED),
+        ...errorResponses(reasons, own, {
+          method: verb,
+          hasBody,
+          changes,
+          conditional: isConditional(method, verb),
+        }),
       },
     };
     return { method: verb.toLowerCase(), path, operation };
   });
 }
+
+/** Whether an answer has an ETag that conditions are about: one counter does, many have none. */
+function isConditional({ output }: DescMethod, verb: string): boolean {
+  return verb === "GET" && output.fields.some(({ name }) => name === "counter");
+}
+
+export const CONDITIONS: readonly Schema[] = [
+  { $ref: "#/components/parameters/IfMatchRead" },
+  { $ref: "#/components/parameters/IfNoneMatch" },
+];
+
+export const NOT_MODIFIED: Readonly<Record<string, Schema>> = {
+  "304": {
+    description: "The caller has it already, by its If-None-Match.",
+    headers: { ETag: { $ref: "#/components/headers/ETag" } },
+  },
+};
 
 export function pathParameter(field: DescField, schemas: Schemas, example: unknown): Schema {
   const { description, ...schema } = schemas.field(field, "request");

@@ -134,10 +134,10 @@ function textOf({ scalar }: DescField, { minimum }: Schema): Schema {
   return scalar === ScalarType.INT64 && minimum === 1 ? { pattern: "^[1-9][0-9]{0,18}$" } : {};
 }
 
-/** In an answer what has no presence of its own is always there, as 0 or "" or []. */
+/** In an answer what has no presence of its own is always there, as 0 or "" or []; where there was a refusal, only a name. */
 function isRequired(field: DescField, direction: Direction): boolean {
   if (direction === "request") return rulesOf(field).required || isNonEmpty(field);
-  return implicit(field);
+  return implicit(field) && (field.parent.name !== "OperationOutcome" || field.name === "name");
 }
 
 /** Left out, a string is "" and a list is []: not enough for a field that must not be empty. */

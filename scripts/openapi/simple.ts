@@ -2,7 +2,7 @@ import type { DescEnum, DescMessage, DescMethod, DescService } from "@bufbuild/p
 import { commentOf, readMethodComment } from "./comments.ts";
 import { errorResponses } from "./errors.ts";
 import { EXAMPLES } from "./examples.ts";
-import { type Operation, pathParameter } from "./operation.ts";
+import { CONDITIONS, NOT_MODIFIED, type Operation, pathParameter } from "./operation.ts";
 import type { Schema, Schemas } from "./schema.ts";
 
 /** The four paths of rest/article.ts, which no annotation describes: their answers are not messages. */
@@ -39,6 +39,7 @@ export function simpleOperationsOf(
           pathParameter(name, schemas, given?.name),
           ...(changes ? [{ $ref: "#/components/parameters/IdempotencyKey" }] : []),
           ...(verb === "PUT" ? [{ $ref: "#/components/parameters/IfMatch" }] : []),
+          ...(changes ? [] : CONDITIONS),
         ],
         ...(body && {
           requestBody: {
@@ -50,11 +51,18 @@ export function simpleOperationsOf(
         responses: {
           "200": {
             description: "Done; durable, if it was a change.",
+            headers: { ETag: { $ref: "#/components/headers/ETag" } },
             content: {
               "application/json": { schema: { $ref: "#/components/schemas/SimpleCounter" }, example: answer },
             },
           },
-          ...errorResponses(reasons, own, { method: verb, hasBody: changes, changes }),
+          ...(!changes && NOT_MODIFIED),
+          ...errorResponses(reasons, own, {
+            method: verb,
+            hasBody: changes,
+            changes,
+            conditional: !changes,
+          }),
         },
       },
     };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { LOG_LEVELS } from "../telemetry.ts";
+import { whyNoHostName, whyNoOrigin } from "./origins.ts";
 import { parseAddress, parseDuration, parseSize } from "./quantity.ts";
 
 /** A setting: all that help, documentation, validation and errors know about it. */
@@ -72,10 +73,19 @@ export const KEYS = {
     expected: "origins such as https://shop.example, or *",
     default: "",
     placeholder: "<origins>",
-    schema: z
-      .string()
-      .transform((text) => text.split(",").filter((origin) => origin !== ""))
-      .pipe(z.array(z.string().refine((text) => text === "*" || URL.parse(text)?.origin === text))),
+    schema: listOf((text) => (text === "*" ? undefined : whyNoOrigin(text))),
+  },
+  hostNames: {
+    name: "host-names",
+    group: "Where",
+    about:
+      "names that callers may ask for this server by over HTTP, beside IP addresses and localhost, separated by commas; * is every one. Looked at in plaintext on a loopback address, and wherever it is set",
+    expected: "names such as counters.example, or *",
+    default: "",
+    placeholder: "<names>",
+    schema: listOf((text) => (text === "*" ? undefined : whyNoHostName(text))).transform((names) =>
+      names.map((name) => name.toLowerCase()),
+    ),
   },
   tlsCertFile: {
     ...path(),
@@ -301,6 +311,26 @@ function path(): Kind<string | undefined> & { default: string } {
 function optional<T>(kind: Kind<T>): Kind<T | undefined> {
   const nothing = z.literal("").transform(() => undefined);
   return { ...kind, expected: `${kind.expected}, or nothing`, schema: z.union([nothing, kind.schema]) };
+}
+
+/**
+ * What stands between commas.
+ *
+ * @param whyNot  why an item cannot be used, as a clause; undefined when it can
+ */
+function listOf(whyNot: (item: string) => string | undefined) {
+  return z
+    .string()
+    .transform((text) =>
+      text
+        .split(",")
+        .map((item) => item.trim())
+        .filter((item) => item !== ""),
+    )
+    .superRefine((items, context) => {
+      const message = items.map(whyNot).find((why) => why !== undefined);
+      if (message !== undefined) context.addIssue({ code: "custom", message });
+    });
 }
 
 function duration(min: string, max: string): Kind<number> {

@@ -28,7 +28,10 @@ export type ErrorCode =
   | "PATH_NOT_FOUND"
   | "METHOD_NOT_ALLOWED"
   | "MEDIA_TYPE_NOT_SUPPORTED"
-  | "ORIGIN_NOT_ALLOWED";
+  | "ORIGIN_NOT_ALLOWED"
+  | "HOST_NOT_ALLOWED"
+  | "PRECONDITION_FAILED"
+  | "ENCODING_NOT_SUPPORTED";
 
 /**
  * A refusal that the caller can cause or mend: a value, not an exception. It changed nothing.
@@ -80,6 +83,7 @@ export function messageOf(refusal: Refusal): string {
     case "REQUEST_ID_REUSED":
       return `This request_id was used for another request (${field} differs); use a new id for a new request.`;
     case "COUNTER_NOT_FOUND":
+      if (refusal.expected !== undefined) return `No counter has this name; ${refusal.expected}.`;
       return "No counter has this name; create it first, or increment or set it without must_exist.";
     case "COUNTER_EXISTS":
       return "A counter with this name exists already; nothing was changed.";
@@ -122,6 +126,7 @@ export function messageOf(refusal: Refusal): string {
     case "REPLY_TOO_LARGE":
       return `The answer would be larger than the ${max} bytes that clients accept; ask for fewer counters.`;
     case "PATH_NOT_FOUND":
+      if (refusal.expected !== undefined) return `Nothing is served at this path; ${refusal.expected}.`;
       return "Nothing is served at this path; /openapi.json lists what is.";
     case "METHOD_NOT_ALLOWED":
       return `This path does not take ${refusal.got}; ${refusal.expected}. Nothing was applied.`;
@@ -129,6 +134,12 @@ export function messageOf(refusal: Refusal): string {
       return `The content-type ${refusal.expected}, got ${refusal.got}; nothing was applied.`;
     case "ORIGIN_NOT_ALLOWED":
       return `Pages from ${refusal.got} may not call this server; allow their origin with --allow-origin. Nothing was applied.`;
+    case "HOST_NOT_ALLOWED":
+      return `This server does not answer to the name ${refusal.got}; ask by an IP address or as localhost, or list the name with --host-names. Nothing was applied.`;
+    case "PRECONDITION_FAILED":
+      return "The counter is not what If-Match names, so it is not sent; read it without a condition for what it is now.";
+    case "ENCODING_NOT_SUPPORTED":
+      return `The message is compressed with ${refusal.got}, and ${refusal.expected}; nothing was applied.`;
   }
 }
 

@@ -1,58 +1,68 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import {
   type Code as ConnectCode,
   ConnectError,
   createConnectRouter,
   createContextKey,
   createContextValues,
-  type HandlerContext,
 } from "@connectrpc/connect";
 import { createAsyncIterable, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
-import type { Clock } from "../core/clock.ts";
-import { type Refusal, TallyError } from "../core/errors.ts";
-import type { Log } from "../telemetry.ts";
-import type { CallContext, Refused, UnaryCall } from "./calls/call.ts";
-import { COMPRESSIONS, isUnknown } from "./connect/compression.ts";
-import { FORMATS, type Format } from "./connect/formats.ts";
-import { messageOfQuery, wantsJson } from "./connect/query.ts";
-import { timeoutOf } from "./connect/timeout.ts";
+import { GetCounterResponseSchema } from "../../gen/tally/v1/counter_service_pb.ts";
+import type { Refusal } from "../core/errors.ts";
+import type { Refused, UnaryCall } from "./calls/call.ts";
+import { invalidField } from "./calls/shape.ts";
+import { isGet, judgeConditions } from "./conditions.ts";
+import { sendAnswer } from "./connect/answer.ts";
+import { COMPRESSIONS, isKnown, unknownEncoding } from "./connect/compression.ts";
+import { expectedInsteadOf, FORMATS, type Format } from "./connect/formats.ts";
+import { formatOfQuery, messageOfQuery } from "./connect/query.ts";
+import { etagIn } from "./etags.ts";
 import type { HttpRoute } from "./http.ts";
+import { answerOverHttp, type HttpCallOptions } from "./http-call.ts";
 import { allowOf, type BodyLimits, DETAILS, headersOf, readBody, sendRefusal } from "./http-message.ts";
 import { targetOf } from "./http-target.ts";
 import { shortened } from "./json/parse.ts";
-import { refusalOf, statusBytes } from "./status.ts";
+import { STATUS, statusBytes } from "./status.ts";
 
-export interface ConnectOptions {
-  readonly clock: Clock;
-  readonly log: Log;
+export interface ConnectOptions extends HttpCallOptions {
   readonly limits: BodyLimits;
+}
+
+/** A method as connect-node has it, which tells what went wrong, and as the other doors have it. */
+interface Method {
+  readonly handler: UniversalHandler;
+  readonly call: UnaryCall;
 }
 
 /**
  * The Connect protocol (POST, and GET for what changes nothing) and gRPC-Web, for browsers and for curl.
  *
- * connect-node speaks the protocols; what is in a request is read here, so that every door judges the same bytes in
- * the same way: the handler is given an empty message, and finds the real one beside it.
+ * What is in a request is read here, and what is answered is written here, so that every door judges the same bytes in
+ * the same way and says the same of them. connect-node speaks of errors: its handlers are given an empty message, and
+ * find beside it why there is no answer.
  */
 export function connectRoute(calls: readonly UnaryCall[], options: ConnectOptions): HttpRoute {
-  const router = createConnectRouter({
-    grpc: false,
-    acceptCompression: [...COMPRESSIONS.values()],
-    jsonOptions: { alwaysEmitImplicit: true }, // As REST answers: a zero is there to be read.
-  });
-  for (const call of calls) {
-    router.rpc(call.method, (_, context) => answer(call, context, options.log));
+  const router = createConnectRouter({ grpc: false, acceptCompression: [...COMPRESSIONS.values()] });
+  for (const { method } of calls) {
+    router.rpc(method, (_, { values }) => {
+      throw toConnectError(values.get(REFUSED)!);
+    });
   }
-  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  const byMethod = new Map(calls.map((call) => [call.method, call]));
+  const methods = new Map<string, Method>(
+    router.handlers.map((handler) => {
+      const call = calls.find(({ method }) => method === handler.method)!;
+      return [handler.requestPath, { handler, call }];
+    }),
+  );
   return (request, response) => {
-    const handler = handlers.get(targetOf(request).path);
-    if (handler === undefined) return false;
-    if (!handler.allowedMethods.includes(request.method!)) {
-      const allow = allowOf(handler.allowedMethods).replace(", HEAD", "");
+    const method = methods.get(targetOf(request).path);
+    if (method === undefined) return false;
+    const { allowedMethods } = method.handler;
+    if (!allowedMethods.includes(request.method === "HEAD" ? "GET" : request.method!)) {
+      const allow = allowOf(allowedMethods);
       sendRefusal(
         response,
         { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: request.method! },
@@ -60,33 +70,11 @@ export function connectRoute(calls: readonly UnaryCall[], options: ConnectOption
       );
       return true;
     }
-    const ahead = byMethod.get(handler.method as UnaryCall["method"])!.refusalAhead();
-    return serve(handler, ahead, request, response, options).then(() => true);
+    return serve(method, request, response, options).then(() => true);
   };
 }
 
-/** What a handler finds beside its empty message. */
-interface Asked {
-  readonly request: Buffer | Refusal;
-  readonly context: CallContext;
-}
-
-const ASKED = createContextKey<Asked | undefined>(undefined);
-
-async function answer(
-  call: UnaryCall,
-  { values }: HandlerContext,
-  log: Log,
-): Promise<MessageShape<DescMessage>> {
-  const { request, context } = values.get(ASKED)!;
-  if ("code" in request) throw toConnectError(request);
-  const result = await call.answer(request, context).catch((err: unknown) => {
-    if (!(err instanceof TallyError)) log("http.handler_failed", { method: call.method.name, err });
-    return refusalOf(err, call.changes);
-  });
-  if (!(result instanceof Uint8Array)) throw toConnectError(result);
-  return fromBinary(call.method.output, result);
-}
+const REFUSED = createContextKey<Refused | undefined>(undefined);
 
 function toConnectError(refused: Refused): ConnectError {
   const { code, message, details } = fromBinary(StatusSchema, statusBytes(refused));
@@ -97,45 +85,102 @@ function toConnectError(refused: Refused): ConnectError {
   return new ConnectError(message, code as number as ConnectCode, headersOf(refused), outgoing);
 }
 
-/** @param ahead  why the call is refused, whatever is in it: then that is not read */
 async function serve(
-  handler: UniversalHandler,
-  ahead: Refusal | undefined,
+  { handler, call }: Method,
   request: IncomingMessage,
   response: ServerResponse,
-  { clock, limits }: ConnectOptions,
+  { clock, limits, log }: ConnectOptions,
 ): Promise<void> {
   const arrived = clock.now();
   const { query } = targetOf(request);
-  const isGet = request.method === "GET";
   const type = request.headers["content-type"] ?? "";
-  const format = FORMATS.find(({ takes }) => takes(type));
-  if (!isGet && format === undefined) {
-    const expected = "must be application/proto, application/json or application/grpc-web+proto";
+  const format = isGet(request) ? formatOfQuery(query) : FORMATS.find(({ takes }) => takes(type));
+  if (format === undefined) {
+    const expected = expectedInsteadOf(type);
     sendRefusal(response, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" });
     return;
   }
   const message =
-    ahead ??
-    (isGet
-      ? await messageOfQuery(handler.method.input, query, limits.bytesMax)
-      : await messageOfBody(handler, format!, request, limits));
-  const timeoutMs = timeoutOf(request.headers);
-  const deadline = typeof timeoutMs === "number" ? arrived + timeoutMs : Number.POSITIVE_INFINITY;
-  const asked: Asked = {
-    request: typeof timeoutMs === "number" ? message : timeoutMs,
-    context: { caller: "", deadline, cancelled: () => response.destroyed },
-  };
-  const universal = {
+    call.refusalAhead() ?? // Whatever is in it: then that is not read.
+    versionRefusal(request, format) ??
+    (isGet(request)
+      ? await messageOfQuery(call.method.input, query, limits.bytesMax)
+      : await messageOfBody(call, format, request, limits));
+  const result = await answerOverHttp(call, message, request, response, arrived, log);
+  const refused = await (result instanceof Uint8Array
+    ? sendOrRefuse(call, format, request, response, result)
+    : result);
+  if (refused !== undefined) await sendError(handler, format, refused, request, response);
+}
+
+/** Another version of Connect would have another meaning. Clients need not tell one. */
+function versionRefusal({ headers }: IncomingMessage, { isWeb }: Format): Refusal | undefined {
+  const version = headers["connect-protocol-version"];
+  return version === undefined || version === "1" || isWeb
+    ? undefined
+    : invalidField("Connect-Protocol-Version", "must be 1", version);
+}
+
+/** Send an answer; or nothing, because the conditions of a GET are not met, and the reason. */
+async function sendOrRefuse(
+  { method: { output } }: UnaryCall,
+  format: Format,
+  request: IncomingMessage,
+  response: ServerResponse,
+  result: Uint8Array,
+): Promise<Refusal | undefined> {
+  if (!isGet(request)) {
+    await sendAnswer(format, output, result, request, response);
+    return undefined;
+  }
+  const ofOne = (output as DescMessage) === GetCounterResponseSchema;
+  const etag = ofOne ? etagIn(fromBinary(GetCounterResponseSchema, result)) : undefined;
+  const verdict = judgeConditions(request.headers, etag);
+  if (typeof verdict !== "string") return verdict;
+  await sendAnswer(format, output, result, request, response, { etag, isSent: verdict === "send" });
+  return undefined;
+}
+
+async function messageOfBody(
+  { method }: UnaryCall,
+  format: Format,
+  request: IncomingMessage,
+  { bytesMax, arriving }: BodyLimits,
+): Promise<Buffer | Refusal> {
+  const body = await readBody(request, { bytesMax: bytesMax + format.frameBytes, arriving });
+  if ("code" in body) return body;
+  const { "content-encoding": ofBody = "identity" } = request.headers;
+  if (format.isWeb && ofBody !== "identity") return unknownEncoding(ofBody, false);
+  const encoding = request.headers[format.encodingHeader]?.toString();
+  // Also where the one frame of gRPC-Web says that it is not compressed: who names an encoding may mean it.
+  if (encoding !== undefined && !isKnown(encoding)) return unknownEncoding(encoding);
+  return format.read(method.input, body, encoding, bytesMax);
+}
+
+/** Have connect-node answer that there is no answer. */
+async function sendError(
+  handler: UniversalHandler,
+  format: Format,
+  refused: Refused,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const gets = isGet(request);
+  const answered = await handler({
     httpVersion: request.httpVersion,
-    method: request.method!,
-    url: `http://tally${handler.requestPath}${isGet ? emptyQuery(query) : ""}`, // The host is nothing to us.
+    method: gets ? "GET" : "POST",
+    url: `http://tally${handler.requestPath}${gets ? format.emptyQuery : ""}`, // The host is nothing to us.
     header: headersFor(request, format),
-    body: createAsyncIterable(isGet ? [] : [format!.empty]),
+    body: createAsyncIterable(gets ? [] : [format.empty]),
     signal: new AbortController().signal,
-    contextValues: createContextValues().set(ASKED, asked),
-  };
-  const answered = await handler(universal);
+    contextValues: createContextValues().set(REFUSED, refused),
+  });
+  const { code, etag } = refused;
+  if (code === "PRECONDITION_FAILED") {
+    // Connect has 400 for its status; who sends If-Match speaks of HTTP's.
+    Object.assign(answered, { status: STATUS[code].http });
+    if (etag !== undefined) response.setHeader("etag", `"${etag}"`);
+  }
   try {
     await universalResponseToNodeResponse(answered, response);
   } catch (error) {
@@ -143,29 +188,9 @@ async function serve(
   }
 }
 
-async function messageOfBody(
-  { method }: UniversalHandler,
-  format: Format,
-  request: IncomingMessage,
-  { bytesMax, arriving }: BodyLimits,
-): Promise<Buffer | Refusal> {
-  const body = await readBody(request, { bytesMax: bytesMax + format.frameBytes, arriving });
-  if ("code" in body) return body;
-  return format.read(method.input, body, request.headers[format.encodingHeader]?.toString(), bytesMax);
-}
-
-/** For the empty message; a compression that is not known stays, for the handler to say so. */
-function emptyQuery(query: string): string {
-  const empty = wantsJson(query) ? "?encoding=json&message={}" : "?encoding=proto&message=";
-  const compression = new URLSearchParams(query).get("compression");
-  return isUnknown(compression) ? `${empty}&compression=${encodeURIComponent(compression)}` : empty;
-}
-
-/** Only what the handler needs to know: how to answer, and that it was asked in a compression that is not known. */
-function headersFor({ headers }: IncomingMessage, format: Format | undefined): Headers {
-  const all = new Headers(format === undefined ? {} : { "content-type": format.contentType });
-  const encoding = format && headers[format.encodingHeader]?.toString();
-  if (isUnknown(encoding)) all.set(format!.encodingHeader, shortened(encoding));
+/** Only what the handler needs to know: how to answer. */
+function headersFor({ headers }: IncomingMessage, format: Format): Headers {
+  const all = new Headers({ "content-type": format.contentType });
   for (const name of ["accept-encoding", "grpc-accept-encoding"]) {
     const value = headers[name];
     if (value !== undefined) all.set(name, `${value}`);

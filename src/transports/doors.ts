@@ -11,6 +11,7 @@ import { connectRoute } from "./connect.ts";
 import { consoleRoute } from "./console.ts";
 import { type GrpcLimits, openGrpcServer, SERVICES } from "./grpc.ts";
 import { Health } from "./health.ts";
+import { hostNameRoute } from "./host.ts";
 import { type HttpLimits, openHttpServer, refusalsLogged } from "./http.ts";
 import { type Address, type Listener, type ListenerLimits, openListener } from "./listener.ts";
 import { originRoute } from "./origin.ts";
@@ -19,6 +20,7 @@ import { articleRoute } from "./rest/article.ts";
 import { restRoute } from "./rest/rest.ts";
 import { Room } from "./room.ts";
 import type { Certificate } from "./tls/certificate.ts";
+import { unknownPathRoute } from "./unknown-path.ts";
 
 export interface DoorsOptions {
   /** Where to listen; port 0 takes a free one. */
@@ -29,6 +31,11 @@ export interface DoorsOptions {
   readonly certificate?: Certificate | undefined;
   /** Origins whose pages may call, beside this server's own; "*" for every one. */
   readonly allowOrigins?: readonly string[];
+  /**
+   * Names that it answers to over HTTP, beside IP addresses and localhost; "*" for every one. Undefined: whatever it is
+   * asked for by.
+   */
+  readonly hostNames?: readonly string[] | undefined;
   readonly store: Store;
   readonly writer: Writer;
   readonly clock: Clock;
@@ -98,15 +105,18 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const arriving = new Room(limits.arrivingBytesMax);
   const grpc = openGrpcServer(calls, { clock, health, log, limits, arriving });
-  const bodies = { bytesMax: limits.batchBytesMax, arriving };
+  const hostNames = options.hostNames && new Set(options.hostNames);
+  const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
   const routes = [
     ...(options.logsCalls ? [refusalsLogged(log)] : []),
-    originRoute(new Set(options.allowOrigins)),
-    connectRoute(calls, { clock, log, limits: bodies }),
-    restRoute(calls, bodies, log),
-    articleRoute(calls, bodies, log),
+    ...(hostNames === undefined ? [] : [hostNameRoute(hostNames)]),
+    originRoute(new Set(options.allowOrigins), hostNames),
+    connectRoute(calls, doing),
+    restRoute(calls, doing),
+    articleRoute(calls, doing),
     referenceRoute(),
     consoleRoute(),
+    unknownPathRoute(calls),
   ];
   const shared = grpcListen === undefined;
   const tlsFor = (protocols: readonly string[]): TlsOptions | undefined =>

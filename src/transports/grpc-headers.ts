@@ -1,9 +1,9 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Refusal } from "../core/errors.ts";
-import { grpcTimeoutOf } from "./connect/timeout.ts";
 import { toStatus } from "./grpc-unary.ts";
 import { errorOf } from "./http-message.ts";
 import { shortened } from "./json/parse.ts";
+import { grpcTimeoutOf } from "./timeout.ts";
 
 /**
  * Judge a call by its headers, before grpc-js sees it, which takes all that begins with application/grpc for gRPC and

@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf, TallyError } from "../core/errors.ts";
 import type { Log } from "../telemetry.ts";
 import type { CallContext, Refused, UnaryCall } from "./calls/call.ts";
+import { withHeaders } from "./header-fields.ts";
 import { refusalOf, STATUS, statusBytes } from "./status.ts";
 
 /** What the calls of one server share. */
@@ -47,6 +48,7 @@ class Exchange extends grpc.ServerInterceptingCall implements Listener, CallCont
   readonly #call: grpc.ServerInterceptingCallInterface;
   readonly #unary: UnaryCall;
   readonly #door: UnaryDoor;
+  #metadata = NO_METADATA;
   #request: Buffer | undefined;
   #gone = false;
 
@@ -62,7 +64,8 @@ class Exchange extends grpc.ServerInterceptingCall implements Listener, CallCont
     this.#call.start(this);
   }
 
-  onReceiveMetadata(): void {
+  onReceiveMetadata(metadata: grpc.Metadata): void {
+    this.#metadata = metadata;
     this.#call.startRead();
   }
 
@@ -81,9 +84,14 @@ class Exchange extends grpc.ServerInterceptingCall implements Listener, CallCont
       this.#respond({ code: "MALFORMED_MESSAGE" });
       return;
     }
+    const request = withHeaders(this.#unary, this.#request, (name) => headerOf(this.#metadata, name));
+    if ("code" in request) {
+      this.#respond(request);
+      return;
+    }
     this.#door.inFlight++;
     try {
-      this.#unary.answer(this.#request, this).then(
+      this.#unary.answer(request, this).then(
         (result) => this.#settle(result),
         (error: unknown) => this.#settle(this.#failure(error, this.#unary.changes)),
       );
@@ -143,6 +151,11 @@ const NO_METADATA = new grpc.Metadata();
 const OK: grpc.StatusObject = { code: grpc.status.OK, details: "OK", metadata: NO_METADATA };
 
 function ignore(): void {}
+
+function headerOf(metadata: grpc.Metadata, name: string): string | undefined {
+  const values = metadata.get(name);
+  return values.length === 0 ? undefined : values.join(", ");
+}
 
 /** With the time after which gRPC's own retries try again, where there is one. */
 export function toStatus(refused: Refused): grpc.StatusObject {

@@ -58,10 +58,20 @@ export function readBody(
 /** Whether a content type is JSON in UTF-8. */
 export function isJson(contentType: string): boolean {
   const [type, ...parameters] = contentType.toLowerCase().split(/ *; */);
-  return (
-    type === "application/json" && parameters.every((each) => /^(?!charset=)|^charset="?utf-8"?$/.test(each))
-  );
+  return type === "application/json" && parameters.every((each) => PARAMETER.test(each));
 }
+
+/** A parameter of a content type, or none between two semicolons; of charset, UTF-8 only. */
+const PARAMETER =
+  /^(?:charset="?utf-8"?|(?!charset=)[!#$%&'*+.^_`|~0-9a-z-]+=(?:[!#$%&'*+.^_`|~0-9a-z-]+|"[^"]*"))?$/;
+
+/** Whether a content type is of a protocol of gRPC, gRPC-Web among them. */
+export function isGrpc(contentType: string): boolean {
+  return /^application\/grpc/i.test(contentType);
+}
+
+/** Completes what a content type must be, for who sent one of gRPC's here. */
+export const GRPC_GOES_ELSEWHERE = " (gRPC goes over HTTP/2, gRPC-Web to /tally.v1.CounterService/)";
 
 /** The `allow` of a path, by what it takes. */
 export function allowOf(methods: Iterable<string>): string {
@@ -86,6 +96,11 @@ export function sendJson(
       "x-content-type-options": "nosniff",
     })
     .end(body);
+}
+
+/** Answer that the caller has already what it would be sent (RFC 9110, section 15.4.5). */
+export function sendNotModified(response: ServerResponse, headers: Record<string, string>): void {
+  response.writeHead(304, { ...headers, "cache-control": "no-store" }).end();
 }
 
 /** Answer with an error. */
@@ -116,6 +131,9 @@ export function errorOf(refused: Refused): {
 export const DETAILS = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
 
 /** What a refusal says in headers too. */
-export function headersOf({ retryAfterMs }: Refused): Record<string, string> {
-  return retryAfterMs === undefined ? {} : { "retry-after": `${Math.ceil(retryAfterMs / 1000)}` };
+export function headersOf({ code, etag, retryAfterMs }: Refused): Record<string, string> {
+  return {
+    ...(retryAfterMs !== undefined && { "retry-after": `${Math.ceil(retryAfterMs / 1000)}` }),
+    ...(code === "PRECONDITION_FAILED" && etag !== undefined && { etag: `"${etag}"` }),
+  };
 }

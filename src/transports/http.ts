@@ -11,8 +11,8 @@ import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
 import type { Log } from "../telemetry.ts";
 import type { Health } from "./health.ts";
+import { wellFormedRoute } from "./host.ts";
 import { HttpConnection, type SharedByConnections, statusOnly } from "./http-connection.ts";
-import { sendRefusal } from "./http-message.ts";
 
 /**
  * Answers a request if it is one of its own, and says whether it was: at once where it is not, because a promise for
@@ -43,7 +43,8 @@ export interface HttpServer {
 }
 
 /**
- * Serve HTTP/1.1: health for load balancers, and whatever the routes answer, the first that does.
+ * Serve HTTP/1.1: health for load balancers, and whatever the routes answer, the first that does; the last of them
+ * answers everything.
  *
  * @param options.tls  how to speak it over TLS; undefined: in plaintext
  */
@@ -52,7 +53,7 @@ export function openHttpServer(
   { health, log, limits, tls }: { health: Health; log: Log; limits: HttpLimits; tls: TlsOptions | undefined },
 ): HttpServer {
   let inFlight = 0;
-  const all = [healthRoute(health), ...routes, notFound];
+  const all = [wellFormedRoute(), healthRoute(health), ...routes];
   const connections = new Map<Socket, HttpConnection>();
   const shared: SharedByConnections = { ...limits, state: "open" };
   const options: ServerOptions = {
@@ -61,8 +62,8 @@ export function openHttpServer(
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.idleMs,
     maxHeaderSize: limits.headerBytesMax,
+    requireHostHeader: false, // Which is refused by us, in turn and with a reason.
     connectionsCheckingInterval: CHECK_EVERY_MS,
-    requireHostHeader: false, // Node.js would answer out of turn.
   };
   const take = (
     request: IncomingMessage,
@@ -105,6 +106,7 @@ export function openHttpServer(
     for (const connection of connections.values()) connection.watch();
   }, CHECK_EVERY_MS).unref();
   server.once("close", () => clearInterval(watching));
+  server.maxHeadersCount = 0; // Their bytes are the limit: beyond 2,000 some versions of Node.js drop them silently.
   return {
     server,
     get inFlight() {
@@ -129,11 +131,6 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  // RFC 9112 section 3.2, as Node.js judges it.
-  if (request.headers.host === undefined && request.httpVersion === "1.1") {
-    response.writeHead(400, { connection: "close" }).end();
-    return;
-  }
   for (const route of routes) {
     const known = route(request, response);
     if (typeof known === "boolean" ? known : await known) return;
@@ -187,11 +184,6 @@ export function refusalsLogged(log: Log): HttpRoute {
 
 /** A probe that is mistyped must not be one that asks for less. */
 const READYZ_QUERIES: ReadonlySet<string> = new Set(["", "writes", "writes="]);
-
-const notFound: HttpRoute = (_, response) => {
-  sendRefusal(response, { code: "PATH_NOT_FOUND" });
-  return true;
-};
 
 function text(
   response: ServerResponse,

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
-import { isIP } from "node:net";
 import { TLSSocket } from "node:tls";
+import { isOwnName, isSame, parseHost } from "./host.ts";
 import type { HttpRoute } from "./http.ts";
 import { sendRefusal } from "./http-message.ts";
 
@@ -11,16 +11,20 @@ import { sendRefusal } from "./http-message.ts";
  * Without this any page that a developer looks at could count on the service of their own machine: a browser sends
  * a POST without a body wherever a page likes, and only hides the answer.
  *
- * @param allowed  origins such as "https://shop.example"; "*" allows every one
+ * @param allowed    origins such as "https://shop.example"; "*" allows every one
+ * @param hostNames  names of this server's own, beside addresses and localhost
  * @see https://fetch.spec.whatwg.org/#http-cors-protocol
  */
-export function originRoute(allowed: ReadonlySet<string>): HttpRoute {
+export function originRoute(
+  allowed: ReadonlySet<string>,
+  hostNames: ReadonlySet<string> | undefined,
+): HttpRoute {
   return ({ headers, method, socket }, response) => {
     const { origin, host = "" } = headers;
     if (origin === undefined) return false;
     response.setHeader("vary", "Origin");
     const listed = allowed.has("*") || allowed.has(origin);
-    if (!listed && !isOwn(origin, host, socket instanceof TLSSocket)) {
+    if (!listed && !isOwn(origin, host, socket instanceof TLSSocket, hostNames)) {
       if (method === "GET" || method === "HEAD") return false; // The browser keeps the answer from the page.
       sendRefusal(response, { code: "ORIGIN_NOT_ALLOWED", got: origin.slice(0, 60) });
       return true;
@@ -40,12 +44,18 @@ export function originRoute(allowed: ReadonlySet<string>): HttpRoute {
  * evil.example whose name leads to 127.0.0.1 (DNS rebinding) would be its own origin. Over TLS no name is: the browser
  * has seen a certificate for it.
  */
-function isOwn(origin: string, host: string, overTls: boolean): boolean {
+function isOwn(
+  origin: string,
+  host: string,
+  overTls: boolean,
+  hostNames: ReadonlySet<string> | undefined,
+): boolean {
   const url = URL.parse(origin);
-  if (url === null || url.host !== host) return false;
-  if (overTls) return url.protocol === "https:";
-  const name = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  return isIP(name) !== 0 || name === "localhost" || name.endsWith(".localhost");
+  const asked = parseHost(host);
+  const own = url === null ? undefined : parseHost(url.host);
+  if (url === null || own === undefined || asked === undefined) return false;
+  if (!isSame(own, asked, url.protocol.slice(0, -1))) return false;
+  return overTls ? url.protocol === "https:" : isOwnName(own.name, hostNames);
 }
 
 /** What a page may read beside the body: etags, when to try again, and the status of Connect and gRPC-Web. */

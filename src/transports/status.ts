@@ -34,6 +34,9 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   METHOD_NOT_ALLOWED: { grpc: Code.UNIMPLEMENTED, http: 405 },
   MEDIA_TYPE_NOT_SUPPORTED: { grpc: Code.INVALID_ARGUMENT, http: 415 },
   ORIGIN_NOT_ALLOWED: { grpc: Code.PERMISSION_DENIED, http: 403 },
+  HOST_NOT_ALLOWED: { grpc: Code.PERMISSION_DENIED, http: 403 },
+  PRECONDITION_FAILED: { grpc: Code.FAILED_PRECONDITION, http: 412 },
+  ENCODING_NOT_SUPPORTED: { grpc: Code.UNIMPLEMENTED, http: 415 },
 };
 
 /** The `domain` of every ErrorInfo of Tally's own. */

@@ -70,8 +70,25 @@ describeWith([BROWSER], "a page that calls", () => {
     });
   });
 
-  it("may nothing by a name that could be anybody's, and says how it may", async () => {
+  it("is not given out on this machine by a name that could be anybody's", async () => {
     await using opened = await open();
+    const page = await newTab({}, /403/);
+    const response = await page.goto(`http://${OTHER_NAME}:${opened.door.port}/`);
+    expect([response?.status(), await response?.text()]).toEqual([
+      403,
+      expect.stringContaining("HOST_NOT_ALLOWED"),
+    ]);
+  });
+
+  it("may everything by a name of host-names", async () => {
+    await using opened = await open({ hostNames: [OTHER_NAME] });
+    const page = await newTab();
+    await page.goto(`http://${OTHER_NAME}:${opened.door.port}/`);
+    await everyFlow(page, opened);
+  });
+
+  it("may nothing where names are not looked at, by one that could be anybody's, and says how it may", async () => {
+    await using opened = await open({ hostNames: undefined });
     const page = await newTab();
     await page.goto(`http://${OTHER_NAME}:${opened.door.port}/`);
     await page.getByText("ORIGIN_NOT_ALLOWED").waitFor();

@@ -88,6 +88,65 @@ describe("the address", () => {
   );
 });
 
+describe("what stands between commas", () => {
+  const origins = (text: string) => load({ flags: { "allow-origin": text } }).config.allowOrigins;
+  const names = (text: string) => load({ flags: { "host-names": text } }).config.hostNames;
+
+  it("is origins as browsers send them, or every one", () => {
+    expect(origins("https://shop.example, http://127.0.0.1:3000,")).toEqual([
+      "https://shop.example",
+      "http://127.0.0.1:3000",
+    ]);
+    expect([origins("*"), origins("http://[::1], *")]).toEqual([["*"], ["http://[::1]", "*"]]);
+  });
+
+  it.for([
+    ["shop.example", '"shop.example" has no scheme; write https://shop.example, or http:// if'],
+    ["shop.example:8443", "write https://shop.example:8443"],
+    ["shop.example/app", "write https://shop.example, or"],
+    ["localhost:3000", "write https://localhost:3000, or http://"],
+    [
+      "https://shop.example/",
+      '"https://shop.example/" is not as browsers send it; write https://shop.example;',
+    ],
+    ["https://shop.example/app?x", "write https://shop.example;"],
+    ["https://shop.example:443", "write https://shop.example;"],
+    ["HTTPS://Shop.Example", "write https://shop.example;"],
+    ["https://user@shop.example", "write https://shop.example;"],
+    ["https://a.example,shop.example", '"shop.example" has no scheme'],
+    ["https://*.shop.example", "has a wildcard; list each origin, or * alone"],
+    ["*.shop.example", "has a wildcard"],
+    ["null", "what every page without an origin sends"],
+    ["file:///home", "is no origin"],
+    ["chrome-extension://abcd", "is not of http or https"],
+    ["https://", "is no origin"],
+    ["a b", "is no origin"],
+  ] as const)("is no origin, and says why and what would do: %s", ([text, says]) => {
+    expect(() => origins(text)).toThrow(says);
+    expect(() => origins(text)).toThrow(
+      "expected origins such as https://shop.example, or *; the default is none.",
+    );
+  });
+
+  it("is names of this server in any case, or every one", () => {
+    expect(names("counters.example, Tally ,db_1")).toEqual(["counters.example", "tally", "db_1"]);
+    expect(names("*")).toEqual(["*"]);
+  });
+
+  it.for([
+    ["https://counters.example", "write counters.example;"],
+    ["counters.example:8080", "write counters.example;"],
+    ["counters.example/", "write counters.example;"],
+    ["counters.example.", "write counters.example;"],
+    ["b\u00fccher.example", "write xn--bcher-kva.example;"],
+    ["*.example", "has a wildcard; list each name, or * alone"],
+    ["[::1]", "is no name"],
+    ["a b", "is no name"],
+  ] as const)("is no name, and says why and what would do: %s", ([text, says]) => {
+    expect(() => names(text)).toThrow(says);
+  });
+});
+
 describe("an error", () => {
   it.for<[string, Sources["flags"], Sources["env"], string, ConfigError["origin"], string]>([
     [

@@ -4,6 +4,8 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { type Config, loadConfig } from "../../src/config.ts";
 import { startServer } from "../../src/server.ts";
 import { type LogEvent, NO_LOG } from "../../src/telemetry.ts";
+import { authority } from "../support/certificates.ts";
+import { send } from "../transports/http.ts";
 import { holdCall } from "./call.ts";
 import { folder } from "./tally.ts";
 
@@ -40,6 +42,34 @@ describe("a server", () => {
     }
   });
 
+  it.each([
+    ["in plaintext on a loopback address", {}, 403],
+    ["on localhost", { listen: "localhost:0" }, 403],
+    ["there, with its name listed", { "host-names": "evil.example" }, 200],
+    ["there, with every name listed", { "host-names": "*" }, 200],
+    ["on an address for others", { listen: "0.0.0.0:0", insecure: "true" }, 200],
+    [
+      "on such, with another name listed",
+      { listen: "0.0.0.0:0", insecure: "true", "host-names": "a.example" },
+      403,
+    ],
+    ["over TLS", { tls: "yes" }, 200],
+    ["over TLS, with another name listed", { tls: "yes", "host-names": "a.example" }, 403],
+  ] as const)(
+    "looks at the name that it is asked by: %s",
+    async (_, { tls, ...flags }: Record<string, string | undefined>, status) => {
+      using certificates = authority();
+      const { certFile, keyFile } = certificates.issue();
+      const files = tls === undefined ? {} : { "tls-cert-file": certFile, "tls-key-file": keyFile };
+      const server = await startServer(configOf({ ...flags, ...files }), { log: NO_LOG });
+      onTestFinished(() => server.close());
+      const ca = tls === undefined ? undefined : certificates.ca;
+      const ask = (host: string) =>
+        send(server.address.port, { path: "/v1/counters", headers: { host }, ca }).then((got) => got.status);
+      expect([await ask("evil.example"), await ask("localhost")]).toEqual([status, 200]);
+    },
+  );
+
   it("logs nothing in the ordinary course of things", async () => {
     const events: LogEvent[] = [];
     const server = await startServer(configOf({}), { log: (event) => events.push(event) });
@@ -48,6 +78,6 @@ describe("a server", () => {
   });
 });
 
-function configOf(flags: Record<string, string>): Config {
+function configOf(flags: Record<string, string | undefined>): Config {
   return loadConfig({ flags: { listen: "127.0.0.1:0", store: "memory:", ...flags }, env: {} }).config;
 }

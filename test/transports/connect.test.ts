@@ -3,8 +3,10 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { brotliCompressSync, gunzipSync, gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import {
   CreateCounterRequestSchema,
   GetCounterRequestSchema,
@@ -58,6 +60,14 @@ function webStatus(got: Got): string {
   return /grpc-status: *(\d+)/i.exec(trailers.data.toString())![1]!;
 }
 
+/** The reason in an error of gRPC-Web. */
+function webReason(got: Got): string | undefined {
+  const trailers = framesOf(got).find(({ flags }) => (flags & 0x80) !== 0)?.data;
+  const [, details] = /grpc-status-details-bin: *([^\r]*)/i.exec(`${trailers}`) ?? [];
+  const status = fromBinary(StatusSchema, Buffer.from(details ?? "", "base64"));
+  return anyUnpack(status.details[0]!, ErrorInfoSchema)?.reason;
+}
+
 const valueNow = async ({ client }: Opened) => (await client.getCounter({ name: "a" })).counter?.value;
 
 describe("a content type", () => {
@@ -67,6 +77,22 @@ describe("a content type", () => {
     "application/grpc",
     "application/grpc+proto",
     "application/grpc-web-text",
+    "application/grpc-web-text+proto",
+    "application/grpc-webx",
+    "application/grpc-web+protox",
+    "application/grpc-web+thrift",
+    "application/grpc-web proto",
+    "application/grpcweb",
+    "application/protox",
+    "application/proto+json",
+    "application/jsonx",
+    "application/json+proto",
+    "application/json, application/proto",
+    "application/json charset=utf-8",
+    "application/json; charset =latin1",
+    "application/json; utf-8",
+    "application/json/x",
+    " application/ json",
     "application/protobuf",
     "application/json; charset=latin1",
     "text/plain",
@@ -74,8 +100,12 @@ describe("a content type", () => {
     "",
   ])("that a unary call does not have is 415: %s", async (type) => {
     await using opened = await open();
-    const got = await post(opened, { "content-type": type }, "{}");
+    const got = await post(opened, { "content-type": type }, '{"name":"a"}');
     expect([got.status, got.error?.reason]).toEqual([415, "MEDIA_TYPE_NOT_SUPPORTED"]);
+    expect(got.error!.message).toContain(
+      "must be application/proto, application/json or application/grpc-web+proto",
+    );
+    expect((await opened.store.get(["a"]))[0]).toBeUndefined();
     expect(got.error!.message.length).toBeLessThan(250);
     expect(opened.logged).toEqual([]);
   });
@@ -86,6 +116,104 @@ describe("a content type", () => {
       await using opened = await open();
       const got = await post(opened, { "content-type": type }, '{"name":"a"}');
       expect([got.status, got.headers["content-type"]]).toEqual([200, "application/json"]);
+    },
+  );
+});
+
+describe("a version of Connect", () => {
+  it.each(["2", "0", "", "1.0", "v1", "01", " 1 2", "x".repeat(1_000)])(
+    "that is not 1 is refused: '%s'",
+    async (version) => {
+      await using opened = await open();
+      const header = { "connect-protocol-version": version };
+      for (const type of [JSON_TYPE, PROTO_TYPE]) {
+        const got = await post(
+          opened,
+          { ...type, ...header },
+          type === JSON_TYPE ? '{"name":"a"}' : INCREMENT,
+        );
+        expect([got.status, codeIn(got), reasonIn(got)]).toEqual([400, "invalid_argument", "INVALID_FIELD"]);
+        expect((got.json as { message: string }).message).toMatch(
+          /^Connect-Protocol-Version must be 1, got /,
+        );
+      }
+      const message = encodeURIComponent('{"name":"a"}');
+      const inQuery = version === "v1" ? "1" : version;
+      for (const got of [
+        await get(opened, `encoding=json&message=${message}`, header),
+        await get(opened, `encoding=json&message=${message}&connect=${encodeURIComponent(inQuery)}`),
+      ]) {
+        expect([got.status, codeIn(got), reasonIn(got)]).toEqual([400, "invalid_argument", "INVALID_FIELD"]);
+      }
+      expect((await opened.store.get(["a"]))[0]).toBeUndefined();
+    },
+  );
+
+  it("that is 1 is taken, and so is none", async () => {
+    await using opened = await open();
+    for (const header of [{}, { "connect-protocol-version": "1" }]) {
+      expect((await post(opened, { ...JSON_TYPE, ...header }, '{"name":"a"}')).status).toBe(200);
+      const query = `encoding=json&message=${encodeURIComponent('{"name":"a"}')}`;
+      expect((await get(opened, `${query}&connect=v1`, header)).status).toBe(200);
+    }
+  });
+});
+
+describe("HEAD", () => {
+  it("is for what has a GET", async () => {
+    await using opened = await open();
+    const query = `?encoding=json&message=${encodeURIComponent('{"prefix":"a"}')}`;
+    const path = `${SERVICE}/ListCounters${query}`;
+    const [got, head] = [
+      await send(opened.door.port, { path }),
+      await send(opened.door.port, { method: "HEAD", path }),
+    ];
+    expect([head.status, head.bytes.length]).toEqual([200, 0]);
+    expect({ ...head.headers, date: "" }).toEqual({ ...got.headers, date: "" });
+    const change = await send(opened.door.port, { method: "HEAD", path: `${SERVICE}/Increment${query}` });
+    expect([change.status, change.headers.allow]).toEqual([405, "POST"]);
+  });
+});
+
+describe("an operation of a batch that was refused", () => {
+  const BATCH = {
+    operations: [
+      { name: "full", increment: "2" },
+      { name: "zero", set: "0" },
+    ],
+    requestId: "b-1",
+  };
+  const ways: readonly (readonly [string, (opened: Opened) => Promise<unknown>])[] = [
+    [
+      "REST",
+      async ({ door }) =>
+        (await send(door.port, { method: "POST", path: "/v1/counters:batchApply", body: BATCH })).json,
+    ],
+    ["Connect", async (opened) => (await post(opened, JSON_TYPE, BATCH, "BatchApply")).json],
+    [
+      "gRPC-Web",
+      async (opened) => {
+        const body = framed(Buffer.from(JSON.stringify(BATCH)));
+        const got = await post(opened, { "content-type": "application/grpc-web+json" }, body, "BatchApply");
+        return JSON.parse(`${framesOf(got)[0]!.data}`);
+      },
+    ],
+  ];
+
+  it.each(ways)(
+    "has its name and the refusal in JSON, and no value that it never had: %s",
+    async (_, ask) => {
+      await using opened = await open();
+      await opened.client.createCounter({ name: "full", value: 9n, max: 10n });
+      for (const replayed of [false, true]) {
+        const answer = (await ask(opened)) as { outcomes: object[] };
+        expect(answer).toMatchObject({ replayed });
+        expect(answer.outcomes.map((outcome) => Object.keys(outcome))).toEqual([
+          ["name", "refusal"],
+          ["name", "value", "previous", "revision"],
+        ]);
+        expect(answer.outcomes[1]).toEqual({ name: "zero", value: "0", previous: "0", revision: "1" });
+      }
     },
   );
 });
@@ -166,18 +294,32 @@ describe("compression", () => {
       const KNOWN = "supported encodings are gzip,br";
       const got = await post(opened, { ...PROTO_TYPE, "content-encoding": encoding }, body);
       const { code, message } = got.json as { code: string; message: string };
-      expect([got.status, code]).toEqual([501, "unimplemented"]);
+      expect([got.status, code, reasonIn(got)]).toEqual([501, "unimplemented", "ENCODING_NOT_SUPPORTED"]);
       expect(message).toContain(KNOWN);
       expect(message.length).toBeLessThan(250);
-      const web = await post(opened, { ...WEB_TYPE, "grpc-encoding": encoding }, framed(body, 1));
-      expect(webStatus(web)).toBe("12");
+      // Also in a frame that says that it is not compressed.
+      for (const frame of [framed(body, 1), framed(INCREMENT, 0)]) {
+        const web = await post(opened, { ...WEB_TYPE, "grpc-encoding": encoding }, frame);
+        expect([webStatus(web), webReason(web)]).toEqual(["12", "ENCODING_NOT_SUPPORTED"]);
+      }
       const query = new URLSearchParams({ encoding: "json", message: '{"name":"a"}', compression: encoding });
       const read = await send(opened.door.port, { path: `/tally.v1.CounterService/GetCounter?${query}` });
-      expect([read.status, codeIn(read)]).toEqual([501, "unimplemented"]);
+      expect([read.status, codeIn(read), reasonIn(read)]).toEqual([
+        501,
+        "unimplemented",
+        "ENCODING_NOT_SUPPORTED",
+      ]);
       expect((await opened.store.get(["a"]))[0]).toBeUndefined();
       expect(opened.logged).toEqual([]);
     },
   );
+
+  it("of a whole body is not what gRPC-Web has", async () => {
+    await using opened = await open();
+    const got = await post(opened, { ...WEB_TYPE, "content-encoding": "gzip" }, framed(INCREMENT));
+    expect([webStatus(got), webReason(got)]).toEqual(["12", "ENCODING_NOT_SUPPORTED"]);
+    expect((await opened.store.get(["a"]))[0]).toBeUndefined();
+  });
 
   it("does not hide a size: what would grow too large is stopped there", async () => {
     await using opened = await open();

@@ -46,6 +46,8 @@ interface Options {
   readonly writer?: (real: Writer) => Writer;
   readonly newUid?: () => string;
   readonly allowOrigins?: readonly string[];
+  /** Unless it is given: in plaintext that by which requests ask that are written by hand, over TLS any. */
+  readonly hostNames?: readonly string[] | undefined;
   /** Over TLS, with this certificate; and of the client, whom it trusts. */
   readonly tls?: CertificateFiles & {
     readonly ca: string;
@@ -67,6 +69,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     allowOrigins = [],
     tls,
   } = options;
+  const hostNames = "hostNames" in options ? options.hostNames : tls === undefined ? ["x"] : undefined;
   const clock = new HandClock();
   const real = new MemoryStore({
     clock,
@@ -93,6 +96,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     grpcListen,
     certificate,
     allowOrigins,
+    hostNames,
     store,
     writer,
     clock,

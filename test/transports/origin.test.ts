@@ -142,6 +142,35 @@ describe("a page that this server gave out", () => {
     },
   );
 
+  it("under a name of host-names may do everything, also where a proxy in front has TLS", async () => {
+    await using opened = await open({ hostNames: ["counters.example"] });
+    for (const [origin, host] of [
+      ["http://counters.example", "counters.example"],
+      ["https://counters.example", "counters.example"],
+      ["https://counters.example", "Counters.Example:443"],
+      ["http://counters.example:8080", "counters.example.:8080"],
+    ] as const) {
+      const got = await from(opened, origin, { ...WAYS[0]!, headers: { host } });
+      expect([origin, host, got.status]).toEqual([origin, host, 200]);
+    }
+    for (const [origin, host] of [
+      ["http://counters.example", "counters.example:8080"],
+      ["https://counters.example", "localhost"],
+    ] as const) {
+      const got = await from(opened, origin, { ...WAYS[0]!, headers: { host } });
+      expect([origin, host, got.error?.reason]).toEqual([origin, host, "ORIGIN_NOT_ALLOWED"]);
+    }
+  });
+
+  it("is none under any name where every one is answered", async () => {
+    await using opened = await open({ hostNames: ["*"] });
+    const got = await from(opened, "http://evil.example", { ...WAYS[0]!, headers: { host: "evil.example" } });
+    expect(got.error?.reason).toBe("ORIGIN_NOT_ALLOWED");
+    expect(
+      (await send(opened.door.port, { path: "/v1/counters", headers: { host: "evil.example" } })).status,
+    ).toBe(200);
+  });
+
   it.each([
     ["http://127.0.0.1:1", "127.0.0.1:8080"],
     ["http://localhost:8080", "127.0.0.1:8080"],
@@ -163,9 +192,15 @@ describe("a page that this server gave out", () => {
     const host = `${name}:${opened.door.port}`;
     for (const way of WAYS) {
       const got = await from(opened, `http://${host}`, { ...way, headers: { ...way.headers, host } });
-      expect([got.status, got.error?.reason]).toEqual([403, "ORIGIN_NOT_ALLOWED"]);
+      expect([got.status, got.error?.reason]).toEqual([403, "HOST_NOT_ALLOWED"]);
     }
     expect(await isMade(opened)).toBe(false);
+    await using everyName = await open({ hostNames: undefined }); // Where any name is answered.
+    for (const way of WAYS) {
+      const got = await from(everyName, `http://${host}`, { ...way, headers: { ...way.headers, host } });
+      expect([got.status, got.error?.reason]).toEqual([403, "ORIGIN_NOT_ALLOWED"]);
+    }
+    expect(await isMade(everyName)).toBe(false);
   });
 });
 

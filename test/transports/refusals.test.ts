@@ -500,6 +500,19 @@ describe("what is not the caller's doing", () => {
       status: "PERMISSION_DENIED",
       got: "https://a.example",
     },
+    HOST_NOT_ALLOWED: { code: "HOST_NOT_ALLOWED", status: "PERMISSION_DENIED", got: "a.example" },
+    PRECONDITION_FAILED: {
+      code: "PRECONDITION_FAILED",
+      status: "FAILED_PRECONDITION",
+      etag: "e.1.s1",
+      metadata: { etag: "e.1.s1" },
+    },
+    ENCODING_NOT_SUPPORTED: {
+      code: "ENCODING_NOT_SUPPORTED",
+      status: "UNIMPLEMENTED",
+      expected: "supported encodings are gzip,br",
+      got: "zstd",
+    },
   };
 
   it.each(Object.values(REFUSALS))(

@@ -2,12 +2,21 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Refusal } from "../../core/errors.ts";
 import { tooLarge } from "../calls/call.ts";
+import { shortened } from "../json/parse.ts";
 
 export const COMPRESSIONS = new Map([compressionGzip, compressionBrotli].map((each) => [each.name, each]));
 
-/** Whether bytes are said to be compressed in a way that is not known here. */
-export function isUnknown(encoding: string | null | undefined): encoding is string {
-  return encoding != null && encoding !== "identity" && !COMPRESSIONS.has(encoding);
+/** Whether bytes that are said to be so can be read here. */
+export function isKnown(encoding: string): boolean {
+  return encoding === "identity" || COMPRESSIONS.has(encoding);
+}
+
+/** The refusal of bytes that are compressed in a way that is not known here. @param known  whether any is */
+export function unknownEncoding(encoding: string, known = true): Refusal {
+  const expected = known
+    ? `supported encodings are ${[...COMPRESSIONS.keys()].join(",")}`
+    : "gRPC-Web compresses messages, not bodies: say how with grpc-encoding";
+  return { code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(encoding) };
 }
 
 /** @param encoding  how the bytes are compressed; undefined or "identity": not at all */
@@ -20,7 +29,7 @@ export async function decompressed(
     return bytes.length > bytesMax ? tooLarge(bytes.length, bytesMax) : bytes;
   }
   const compression = COMPRESSIONS.get(encoding);
-  if (compression === undefined) return { code: "MALFORMED_MESSAGE" }; // Which connect-node tells before it is read.
+  if (compression === undefined) return unknownEncoding(encoding);
   try {
     return Buffer.from(await compression.decompress(bytes, bytesMax));
   } catch (error) {

@@ -4,15 +4,21 @@ import { isJson } from "../http-message.ts";
 import { encodeJsonText } from "../json/request.ts";
 import { decompressed } from "./compression.ts";
 
-/** A protocol's way to carry one message in the body of a POST. */
+/** A protocol's way to carry one message in a body, or of a GET in the query. */
 export interface Format {
   readonly contentType: string;
   takes(contentType: string): boolean;
-  readonly encodingHeader: string;
+  /** Whether the protocol is gRPC-Web. */
+  readonly isWeb: boolean;
+  readonly isJson: boolean;
+  readonly encodingHeader: "content-encoding" | "grpc-encoding";
+  readonly acceptHeader: "accept-encoding" | "grpc-accept-encoding";
   /** What comes in front of the message. */
   readonly frameBytes: number;
   /** An empty message. */
   readonly empty: Uint8Array;
+  /** The same in the query of a GET; gRPC-Web has none. */
+  readonly emptyQuery: string;
   /** The message, out of what carries it. */
   read(
     input: DescMessage,
@@ -26,39 +32,60 @@ export interface Format {
 const FRAME_BYTES = 5;
 const COMPRESSED = 1;
 
+const CONNECT = {
+  isWeb: false,
+  encodingHeader: "content-encoding",
+  acceptHeader: "accept-encoding",
+  frameBytes: 0,
+} as const;
+
+const WEB = {
+  isWeb: true,
+  encodingHeader: "grpc-encoding",
+  acceptHeader: "grpc-accept-encoding",
+  frameBytes: FRAME_BYTES,
+  emptyQuery: "",
+} as const;
+
+export const PROTO: Format = {
+  ...CONNECT,
+  contentType: "application/proto",
+  takes: (type) => /^application\/proto *(;|$)/i.test(type),
+  isJson: false,
+  empty: new Uint8Array(0),
+  emptyQuery: "?encoding=proto&message=",
+  read: (_, body, encoding, bytesMax) => decompressed(body, encoding, bytesMax),
+};
+
+export const JSON_TEXT: Format = {
+  ...CONNECT,
+  contentType: "application/json",
+  takes: isJson,
+  isJson: true,
+  empty: Buffer.from("{}"),
+  emptyQuery: "?encoding=json&message={}",
+  async read(input, body, encoding, bytesMax) {
+    const bytes = await decompressed(body, encoding, bytesMax);
+    return "code" in bytes ? bytes : encodeJsonText(input, bytes);
+  },
+};
+
 export const FORMATS: readonly Format[] = [
+  PROTO,
+  JSON_TEXT,
   {
-    contentType: "application/proto",
-    takes: (type) => /^application\/proto *(;|$)/i.test(type),
-    encodingHeader: "content-encoding",
-    frameBytes: 0,
-    empty: new Uint8Array(0),
-    read: (_, body, encoding, bytesMax) => decompressed(body, encoding, bytesMax),
-  },
-  {
-    contentType: "application/json",
-    takes: isJson,
-    encodingHeader: "content-encoding",
-    frameBytes: 0,
-    empty: Buffer.from("{}"),
-    async read(input, body, encoding, bytesMax) {
-      const bytes = await decompressed(body, encoding, bytesMax);
-      return "code" in bytes ? bytes : encodeJsonText(input, bytes);
-    },
-  },
-  {
+    ...WEB,
     contentType: "application/grpc-web+proto",
     takes: (type) => /^application\/grpc-web(\+proto)? *(;|$)/i.test(type),
-    encodingHeader: "grpc-encoding",
-    frameBytes: FRAME_BYTES,
+    isJson: false,
     empty: new Uint8Array(FRAME_BYTES),
     read: (_, body, encoding, bytesMax) => unframed(body, encoding, bytesMax),
   },
   {
+    ...WEB,
     contentType: "application/grpc-web+json",
     takes: (type) => /^application\/grpc-web\+json *(;|$)/i.test(type),
-    encodingHeader: "grpc-encoding",
-    frameBytes: FRAME_BYTES,
+    isJson: true,
     empty: Buffer.from("\0\0\0\0\u0002{}"),
     async read(input, body, encoding, bytesMax) {
       const bytes = await unframed(body, encoding, bytesMax);
@@ -66,6 +93,15 @@ export const FORMATS: readonly Format[] = [
     },
   },
 ];
+
+/** What a content type that is none of these must be. */
+export function expectedInsteadOf(contentType: string): string {
+  const expected = "must be application/proto, application/json or application/grpc-web+proto";
+  if (/^application\/grpc-web/i.test(contentType)) return `${expected} (gRPC-Web in bytes, not in base64)`;
+  if (/^application\/grpc/i.test(contentType)) return `${expected} (gRPC goes over HTTP/2)`;
+  if (/^application\/connect/i.test(contentType)) return `${expected} (no method streams)`;
+  return expected;
+}
 
 /** The message in the one frame of a body of gRPC-Web. */
 async function unframed(

@@ -5,10 +5,11 @@ import { parametersOf, textOf } from "../http-target.ts";
 import { shortened } from "../json/parse.ts";
 import { encodeJsonText } from "../json/request.ts";
 import { decompressed } from "./compression.ts";
+import { type Format, JSON_TEXT, PROTO } from "./formats.ts";
 
-/** Whether the answer to a query is to be JSON. It is for one that does not say. */
-export function wantsJson(query: string): boolean {
-  return !/(^|&)encoding=proto(&|$)/.test(query);
+/** How a query is answered: in JSON if it does not say. */
+export function formatOfQuery(query: string): Format {
+  return /(^|&)encoding=proto(&|$)/.test(query) ? PROTO : JSON_TEXT;
 }
 
 /**
@@ -35,6 +36,8 @@ export async function messageOfQuery(
     const bytes = given.get(name);
     return bytes && (textOf(bytes) ?? "");
   };
+  const version = text("connect");
+  if (version !== undefined && version !== "v1") return invalidField("connect", "must be v1", version);
   const encoding = text("encoding");
   if (encoding !== "json" && encoding !== "proto") {
     return invalidField("encoding", "must be json or proto", encoding);

@@ -7,9 +7,9 @@ import {
   ResetResponseSchema,
   SetResponseSchema,
 } from "../../../gen/tally/v1/counter_service_pb.ts";
-import type { Log } from "../../telemetry.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { HttpRoute } from "../http.ts";
+import type { HttpCallOptions } from "../http-call.ts";
 import type { BodyLimits } from "../http-message.ts";
 import { type Binding, bindingsRoute } from "./route.ts";
 import { parseTemplate } from "./template.ts";
@@ -23,7 +23,10 @@ import { parseTemplate } from "./template.ts";
  * Each answers `{"name": "page-views", "value": 1}`, the value as a JSON number; beyond 2^53-1, where that would
  * lose digits, as a string.
  */
-export function articleRoute(calls: readonly UnaryCall[], limits: BodyLimits, log: Log): HttpRoute {
+export function articleRoute(
+  calls: readonly UnaryCall[],
+  options: HttpCallOptions & { limits: BodyLimits },
+): HttpRoute {
   const { increment, decrement, getCounter, set, reset } = CounterService.method;
   const callOf = (method: UnaryCall["method"]) => calls.find((call) => call.method === method)!;
   const path = (method: string, template: string, call: Binding["call"]): Binding => ({
@@ -32,7 +35,7 @@ export function articleRoute(calls: readonly UnaryCall[], limits: BodyLimits, lo
     hasBody: method !== "GET",
     input: undefined,
     call,
-    toJson: (answered, response) => ({ json: nameAndValue(answered, response) }),
+    toJson: nameAndValue,
   });
   const table = [
     path("POST", "/counters/{name}/increment", () => callOf(increment)),
@@ -40,16 +43,16 @@ export function articleRoute(calls: readonly UnaryCall[], limits: BodyLimits, lo
     path("GET", "/counters/{name}", () => callOf(getCounter)),
     path("PUT", "/counters/{name}", (body) => callOf("value" in body() ? set : reset)),
   ];
-  return bindingsRoute(table, limits, log);
+  return bindingsRoute(table, options);
 }
 
 function nameAndValue({ method: { output } }: UnaryCall, response: Uint8Array) {
-  const { name, value } = namedIn(output, response);
+  const { name, value, etag } = namedIn(output, response);
   const number = Number(value);
-  return { name, value: Number.isSafeInteger(number) ? number : `${value}` };
+  return { json: { name, value: Number.isSafeInteger(number) ? number : `${value}` }, etag };
 }
 
-function namedIn(output: DescMessage, response: Uint8Array): { name: string; value: bigint } {
+function namedIn(output: DescMessage, response: Uint8Array): { name: string; value: bigint; etag: string } {
   if (output === (GetCounterResponseSchema as DescMessage)) {
     return fromBinary(GetCounterResponseSchema, response).counter!;
   }

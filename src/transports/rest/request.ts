@@ -1,9 +1,9 @@
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
-import { type BodyLimits, isJson, readBody } from "../http-message.ts";
+import { type BodyLimits, GRPC_GOES_ELSEWHERE, isGrpc, isJson, readBody } from "../http-message.ts";
 import { targetOf } from "../http-target.ts";
 import { type Json, JsonError, type JsonFields, parseJson, shortened } from "../json/parse.ts";
 import { encodePlain, type PlainMessage } from "../json/plain.ts";
@@ -34,14 +34,17 @@ export async function readGiven(
   const { query } = targetOf(request);
   const body = await readBody(request, limits);
   if ("code" in body) return body;
-  if (body.length === 0) return { plain: undefined, fields: () => ({}), query };
-  if (!hasBody) return { code: "MALFORMED_MESSAGE", expected: "must be empty; send the fields in the query" };
   const type = request.headers["content-type"] ?? "";
+  if (body.length === 0 && !isGrpc(type)) return { plain: undefined, fields: () => ({}), query };
+  if (!hasBody) return { code: "MALFORMED_MESSAGE", expected: "must be empty; send the fields in the query" };
+  if (!isJson(type)) {
+    const expected = `must be application/json in UTF-8${isGrpc(type) ? GRPC_GOES_ELSEWHERE : ""}`;
+    return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" };
+  }
   const encoding = request.headers["content-encoding"] ?? "identity";
-  if (!isJson(type) || encoding !== "identity") {
-    const got = encoding === "identity" ? type || "none" : `${type} compressed with ${encoding}`;
-    const expected = "must be application/json in UTF-8, not compressed";
-    return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(got) };
+  if (encoding !== "identity") {
+    const expected = "here it is taken as it is, without compression";
+    return { code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(encoding) };
   }
   const plain = input && encodePlain(input, body);
   if (plain !== undefined) return { plain, fields: () => parseJson(body) as JsonFields, query };
@@ -57,12 +60,11 @@ export async function readGiven(
   }
 }
 
-/** The request message of a call, put together from everywhere; or why there is none. */
+/** The request message of a call, put together from path, query and body; or why there is none. */
 export function requestBytes(
   call: UnaryCall,
   path: PathFields,
   { plain, fields, query }: Given,
-  headers: IncomingHttpHeaders,
   hasBody: boolean,
 ): Buffer | Refusal {
   const { input } = call.method;
@@ -72,9 +74,7 @@ export function requestBytes(
   if (hasBody && parameter !== undefined) {
     return invalidField(parameter, "is not a parameter here; send it in the body", undefined);
   }
-  const fromHeaders = headerFields(call, headers, path);
-  if ("code" in fromHeaders) return fromHeaders;
-  const beside = [...Object.entries(path), ...fromHeaders.fields];
+  const beside = Object.entries(path);
   const alone = plain !== undefined && !beside.some(([name]) => plain.given.has(name));
   const json: Record<string, Json> = { ...(alone ? {} : fields()), ...read.json };
   for (const [name, value] of beside) {
@@ -89,7 +89,7 @@ export function requestBytes(
   return "code" in rest ? rest : Buffer.concat([rest, plain.bytes]); // Two messages in a row are one.
 }
 
-/** Put a field that stands in the path or a header beside the others, which must not say otherwise. */
+/** Put a field that stands in the path beside the others, which must not say otherwise. */
 function put(json: Record<string, Json>, input: DescMessage, name: string, value: Json): Refusal | undefined {
   const field = fieldOf(input, name)!;
   const given = [field.jsonName, field.name].map((key) => json[key]).find((each) => each != null);
@@ -97,43 +97,7 @@ function put(json: Record<string, Json>, input: DescMessage, name: string, value
     delete json[field.name];
     json[field.jsonName] = value;
   } else if (given !== value) {
-    return invalidField(name, `must be the same in the path or header (${JSON.stringify(value)})`, given);
+    return invalidField(name, `must be the same in the path (${JSON.stringify(value)})`, given);
   }
   return undefined;
-}
-
-/**
- * Fields that have a header of HTTP: Idempotency-Key, and If-Match for the etag that a method takes. A condition that a
- * change does not take is refused, for it would be made without.
- */
-function headerFields(
-  { method: { input, name }, changes }: UnaryCall,
-  headers: IncomingHttpHeaders,
-  path: PathFields,
-): { readonly fields: readonly (readonly [name: string, value: Json])[] } | Refusal {
-  if (!changes) return { fields: [] };
-  const fields: [string, Json][] = [];
-  const key = headers["idempotency-key"];
-  if (key !== undefined) fields.push(["request_id", unquoted(`${key}`)]);
-  const match = headers["if-match"];
-  const etag = ["etag", "settings_etag"].find((each) => fieldOf(input, each));
-  if (match === "*" && "name" in path) {
-    // That there is a counter, which all but these ask for anyway.
-    if (fieldOf(input, "must_exist")) fields.push(["must_exist", true]);
-  } else if (match !== undefined) {
-    if (etag === undefined) return invalidField("If-Match", `is not taken by ${name}`, undefined);
-    if (!/^("[!-~]*"|[^",/\s][^",\s]*)$/.test(match))
-      return invalidField("If-Match", "must be one strong etag", match);
-    fields.push([etag, unquoted(match)]);
-  }
-  const noneMatch = headers["if-none-match"];
-  if (noneMatch !== undefined && !(noneMatch === "*" && name === "CreateCounter")) {
-    return invalidField("If-None-Match", `is not taken by ${name}`, undefined);
-  }
-  return { fields };
-}
-
-/** As draft-ietf-httpapi-idempotency-key-header and RFC 9110 quote them; many clients do not. */
-function unquoted(text: string): string {
-  return /^"(.*)"$/.exec(text)?.[1] ?? text;
 }

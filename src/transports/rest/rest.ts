@@ -1,16 +1,21 @@
-import { fromBinary, getOption, type JsonObject, toJson } from "@bufbuild/protobuf";
+import { fromBinary, getOption } from "@bufbuild/protobuf";
 import { http as httpOption } from "../../../gen/google/api/annotations_pb.ts";
 import type { HttpRule } from "../../../gen/google/api/http_pb.ts";
-import type { Log } from "../../telemetry.ts";
 import type { UnaryCall } from "../calls/call.ts";
+import { etagIn } from "../etags.ts";
 import type { HttpRoute } from "../http.ts";
+import type { HttpCallOptions } from "../http-call.ts";
 import type { BodyLimits } from "../http-message.ts";
+import { answerJson } from "../json/answer.ts";
 import { type Binding, bindingsRoute } from "./route.ts";
 import { parseTemplate, patternOf } from "./template.ts";
 
 /** REST, by a table made of the google.api.http annotations in the .proto files. */
-export function restRoute(calls: readonly UnaryCall[], limits: BodyLimits, log: Log): HttpRoute {
-  return bindingsRoute(calls.flatMap(bindingsOf), limits, log);
+export function restRoute(
+  calls: readonly UnaryCall[],
+  options: HttpCallOptions & { limits: BodyLimits },
+): HttpRoute {
+  return bindingsRoute(calls.flatMap(bindingsOf), options);
 }
 
 function bindingsOf(call: UnaryCall): Binding[] {
@@ -33,12 +38,6 @@ function bindingOf(call: UnaryCall, rule: HttpRule): Binding {
 }
 
 function toProtoJson({ method: { output } }: UnaryCall, response: Uint8Array) {
-  const json = toJson(output, fromBinary(output, response), { alwaysEmitImplicit: true }) as JsonObject;
-  return { json, headers: etagHeader(json) };
-}
-
-/** The etag of the counter that an answer is about. */
-function etagHeader(json: JsonObject): Record<string, string> {
-  const about = (json.counter ?? json.outcome) as JsonObject | undefined;
-  return typeof about?.etag === "string" ? { etag: `"${about.etag}"` } : {};
+  const message = fromBinary(output, response);
+  return { json: answerJson(output, message), etag: etagIn(message) };
 }

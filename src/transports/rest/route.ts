@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DescMessage } from "@bufbuild/protobuf";
-import { type Refusal, TallyError } from "../../core/errors.ts";
-import type { Log } from "../../telemetry.ts";
-import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
+import type { Refused, UnaryCall } from "../calls/call.ts";
+import { isGet, judgeConditions } from "../conditions.ts";
 import type { HttpRoute } from "../http.ts";
-import { allowOf, type BodyLimits, sendJson, sendRefusal } from "../http-message.ts";
+import { answerOverHttp, type HttpCallOptions } from "../http-call.ts";
+import { allowOf, type BodyLimits, sendJson, sendNotModified, sendRefusal } from "../http-message.ts";
 import { targetOf } from "../http-target.ts";
-import { refusalOf } from "../status.ts";
 import { type Given, readGiven, requestBytes } from "./request.ts";
 import { matchTemplate, type PathFields, type parseTemplate, segmentsOf } from "./template.ts";
+import { isNoVerbHere, methodsSentence } from "./verbs.ts";
 
 /** A path that leads to a method. */
 export interface Binding {
@@ -20,83 +20,72 @@ export interface Binding {
   readonly input: DescMessage | undefined;
   /** The call that is asked for. */
   call(body: Given["fields"]): UnaryCall;
-  /** What is answered. */
-  toJson(call: UnaryCall, response: Uint8Array): { json: unknown; headers?: Record<string, string> };
+  /** What is answered, and what names it for the next request; undefined when nothing does. */
+  toJson(call: UnaryCall, response: Uint8Array): { json: unknown; etag: string | undefined };
+}
+
+/** A binding that a path fits. */
+export interface Match {
+  readonly binding: Binding;
+  readonly fields: PathFields;
 }
 
 /** A path and a body become the request message of a call, and its response becomes JSON. */
-export function bindingsRoute(table: readonly Binding[], limits: BodyLimits, log: Log): HttpRoute {
+export function bindingsRoute(
+  table: readonly Binding[],
+  options: HttpCallOptions & { limits: BodyLimits },
+): HttpRoute {
   return (request, response) => {
     const segments = segmentsOf(targetOf(request).path);
-    const matches: { binding: Binding; fields: PathFields }[] = [];
+    const matches: Match[] = [];
     for (const binding of table) {
       const fields = matchTemplate(binding.template, segments);
       if (fields !== undefined) matches.push({ binding, fields });
     }
     if (matches.length === 0) return false;
-    const method = request.method === "HEAD" ? "GET" : request.method;
+    const method = request.method === "HEAD" ? "GET" : request.method!;
     // A verb behind a ":" is one only for its own method: to any other, it is part of the name.
     const match =
       matches.find(({ binding }) => binding.method === method && binding.template.verb !== "") ??
       matches.find(({ binding }) => binding.method === method);
     if (match === undefined) {
       const allow = allowOf(matches.map(({ binding }) => binding.method));
-      const refusal: Refusal = { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: `${method}` };
-      sendRefusal(response, refusal, { allow });
+      const expected = methodsSentence(table, segments, method, allow);
+      sendRefusal(response, { code: "METHOD_NOT_ALLOWED", expected, got: request.method! }, { allow });
       return true;
     }
-    return answer(match.binding, match.fields, request, response, limits, log).then(() => true);
+    return answer(match, request, response, options)
+      .then((refused) => {
+        if (refused !== undefined) sendRefusal(response, isNoVerbHere(refused, match, matches));
+      })
+      .then(() => true);
   };
 }
 
+/** @returns  the refusal that is to be answered; undefined when an answer was sent */
 async function answer(
-  binding: Binding,
-  path: PathFields,
+  { binding, fields }: Match,
   request: IncomingMessage,
   response: ServerResponse,
-  limits: BodyLimits,
-  log: Log,
-): Promise<void> {
+  { limits, clock, log }: HttpCallOptions & { limits: BodyLimits },
+): Promise<Refused | undefined> {
+  const arrived = clock.now();
   const ahead = binding.call(NO_FIELDS).refusalAhead();
-  if (ahead !== undefined) {
-    sendRefusal(response, ahead); // Node.js drops the body as it comes.
-    return;
-  }
+  if (ahead !== undefined) return ahead; // Node.js drops the body as it comes.
   const given = await readGiven(request, binding.hasBody, binding.input, limits);
-  if ("code" in given) {
-    sendRefusal(response, given);
-    return;
-  }
+  if ("code" in given) return given;
   const call = binding.call(given.fields);
-  const bytes = requestBytes(call, path, given, request.headers, binding.hasBody);
-  const result = "code" in bytes ? bytes : await run(call, bytes, response, log);
-  if (result instanceof Uint8Array) {
-    const { json, headers } = binding.toJson(call, result);
-    sendJson(response, 200, json, headers);
-  } else {
-    sendRefusal(response, result);
-  }
+  const message = requestBytes(call, fields, given, binding.hasBody);
+  const result = await answerOverHttp(call, message, request, response, arrived, log);
+  if (!(result instanceof Uint8Array)) return result;
+  const { json, etag } = binding.toJson(call, result);
+  const headers = etag === undefined ? {} : { etag: `"${etag}"` };
+  const verdict = isGet(request) ? judgeConditions(request.headers, etag) : "send";
+  if (verdict === "send") sendJson(response, 200, json, headers);
+  else if (verdict === "not modified") sendNotModified(response, headers);
+  else return verdict;
+  return undefined;
 }
 
 /** For calls of which nothing is known but their path. */
 const NO_FIELDS: Given["fields"] = () => ({});
-
-/** Have a call answered; whatever goes wrong is a refusal. */
-async function run(
-  call: UnaryCall,
-  bytes: Buffer,
-  response: ServerResponse,
-  log: Log,
-): Promise<Uint8Array | Refused> {
-  const context: CallContext = {
-    caller: "",
-    deadline: Number.POSITIVE_INFINITY,
-    cancelled: () => response.destroyed,
-  };
-  try {
-    return await call.answer(bytes, context);
-  } catch (err) {
-    if (!(err instanceof TallyError)) log("http.handler_failed", { method: call.method.name, err });
-    return refusalOf(err, call.changes);
-  }
-}

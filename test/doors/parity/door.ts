@@ -57,9 +57,14 @@ export function requestOf(name: string, request: JsonObject): MessageShape<DescM
   return fromJson(methodOf(name).input, request);
 }
 
-/** A response as every door shows it: zeros are there to be read. */
+/** A response as every door shows it: zeros are there to be read, but of what was refused there are none. */
 export function okOf(name: string, response: MessageShape<DescMethodUnary["output"]>): Answer {
-  return { ok: toJson(methodOf(name).output, response, { alwaysEmitImplicit: true }) };
+  const ok = toJson(methodOf(name).output, response, { alwaysEmitImplicit: true }) as JsonObject;
+  for (const outcome of (ok.outcomes as JsonObject[] | undefined) ?? []) {
+    if (outcome.refusal === undefined) continue;
+    for (const field of ["value", "previous", "revision"]) delete outcome[field];
+  }
+  return { ok };
 }
 
 /** An error from google.rpc.Status, as bytes or read already. */

@@ -3,6 +3,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { describeWith, program } from "../../support/needs.ts";
 import { type Opened, open } from "../../transports/door.ts";
+import { send } from "../../transports/http.ts";
 import { CONNECT } from "../parity/connect.ts";
 import type { ParityDoor } from "../parity/door.ts";
 import { failingStore, failingWriter } from "../parity/failing.ts";
@@ -36,6 +37,18 @@ for (const proxy of PROXIES) {
       }
       through.close?.();
       direct.close?.();
+    });
+
+    it("in front of a server on loopback, passes on a name that it was told", async () => {
+      const get = async (hostNames: readonly string[], host: string) => {
+        await using opened = await open({ hostNames });
+        await using ports = await startProxy(proxy, opened.door.port);
+        return (await send(ports.http, { path: "/v1/counters", headers: { host } })).status;
+      };
+      expect(await get(["counters.example"], "counters.example")).toBe(200);
+      expect(await get([], "localhost:8080")).toBe(200);
+      // nginx puts the address that it goes to in the place of the name.
+      expect(await get([], "counters.example")).toBe(proxy.name === "nginx" ? 200 : 403);
     });
   });
 }

@@ -1,0 +1,69 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
+import { compressionNegotiate, encodeEnvelope } from "@connectrpc/connect/protocol";
+import { answerJson } from "../json/answer.ts";
+import { COMPRESSIONS } from "./compression.ts";
+import type { Format } from "./formats.ts";
+
+/** What the conditions of a GET have made of its answer. */
+interface Judged {
+  /** What names the answer, without quotes. */
+  readonly etag: string | undefined;
+  /** False: the caller has it already. */
+  readonly isSent: boolean;
+}
+
+/**
+ * Send what a call has answered, in the format that it was asked in, and compressed if the caller takes that and it is
+ * worth it.
+ *
+ * @param result  the encoded message
+ * @param judged  of a GET
+ */
+export async function sendAnswer(
+  format: Format,
+  output: DescMessage,
+  result: Uint8Array,
+  request: IncomingMessage,
+  response: ServerResponse,
+  judged?: Judged,
+): Promise<void> {
+  const { headers } = request;
+  const [asked, accepted] = [headers[format.encodingHeader], headers[format.acceptHeader]];
+  const { response: compression } = compressionNegotiate(
+    [...COMPRESSIONS.values()],
+    judged === undefined ? (asked?.toString() ?? null) : null,
+    accepted?.toString() ?? null,
+    format.acceptHeader,
+  );
+  const message = format.isJson
+    ? Buffer.from(JSON.stringify(answerJson(output, fromBinary(output, result))))
+    : result;
+  const packed = message.length >= COMPRESS_BYTES_MIN ? await compression?.compress(message) : undefined;
+  response.setHeader("content-type", format.contentType);
+  if (judged !== undefined) {
+    response.appendHeader("vary", "Accept-Encoding");
+    // One name for the answer packed and as it is: a weak one then, for the bytes differ.
+    if (judged.etag !== undefined)
+      response.setHeader("etag", `${packed === undefined ? "" : "W/"}"${judged.etag}"`);
+    if (!judged.isSent) {
+      response.removeHeader("content-type");
+      response.writeHead(304).end();
+      return;
+    }
+  }
+  if (format.isWeb ? compression : packed) response.setHeader(format.encodingHeader, compression!.name);
+  const body = format.isWeb ? inFrames(packed ?? message, packed !== undefined) : (packed ?? message);
+  response.writeHead(200, { "content-length": body.length }).end(body);
+}
+
+/** As connect-node has it for errors. */
+const COMPRESS_BYTES_MIN = 1024;
+
+/** The message in a frame of gRPC-Web, and its trailers in another. */
+function inFrames(message: Uint8Array, compressed: boolean): Buffer {
+  return Buffer.concat([encodeEnvelope(compressed ? 1 : 0, message), TRAILERS]);
+}
+
+const TRAILER_FLAG = 0x80;
+const TRAILERS = encodeEnvelope(TRAILER_FLAG, Buffer.from("grpc-status: 0\r\n"));

@@ -1,0 +1,180 @@
+/** Every door with headers of one's own, and what it says: a value, or the reason of a refusal and the field at fault. */
+import {
+  type DescMessage,
+  fromBinary,
+  fromJson,
+  type JsonObject,
+  toBinary,
+  toJson,
+  toJsonString,
+} from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import * as grpc from "@grpc/grpc-js";
+import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
+import type { Opened } from "../../transports/door.ts";
+import { type Got, send } from "../../transports/http.ts";
+import { framed } from "../../transports/raw.ts";
+import { methodOf, requestOf } from "./door.ts";
+
+export type Headers = Readonly<Record<string, string | string[]>>;
+
+/** "OK", or "REASON field". */
+export type Said = string;
+
+export interface HeaderDoor {
+  readonly name: string;
+  call(
+    opened: Opened,
+    method: string,
+    request: JsonObject,
+    headers: Headers,
+  ): Promise<{ said: Said; json: JsonObject }>;
+}
+
+const pathOf = (method: string) => `/tally.v1.CounterService/${method}`;
+
+function connect(name: string, contentType: string): HeaderDoor {
+  const [isWeb, isJson] = [contentType.includes("grpc-web"), contentType.includes("json")];
+  return {
+    name,
+    async call({ door }, method, request, headers) {
+      const { input, output } = methodOf(method);
+      const message = requestOf(method, request);
+      const bytes = isJson ? Buffer.from(toJsonString(input, message)) : toBinary(input, message);
+      const got = await send(door.port, {
+        method: "POST",
+        path: pathOf(method),
+        headers: { "content-type": contentType, ...headers },
+        body: isWeb ? framed(bytes) : bytes,
+      });
+      return isWeb && got.status === 200 ? ofWeb(got, output, isJson) : ofConnect(got, output, isJson);
+    },
+  };
+}
+
+function ofConnect(got: Got, output: DescMessage, isJson: boolean): { said: Said; json: JsonObject } {
+  if (got.status === 200)
+    return { said: "OK", json: isJson ? (got.json as JsonObject) : jsonOf(output, got.bytes) };
+  if (got.error !== undefined) return { said: saidOf(got.error), json: {} };
+  const { details } = got.json as {
+    details: { debug: { reason: string; metadata?: Record<string, string> } }[];
+  };
+  return { said: saidOf(details[0]!.debug), json: {} };
+}
+
+function ofWeb(
+  { bytes, headers }: Got,
+  output: DescMessage,
+  isJson: boolean,
+): { said: Said; json: JsonObject } {
+  const frames: { flags: number; data: Buffer }[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 5 + bytes.readUInt32BE(at + 1);
+    frames.push({ flags: bytes[at]!, data: bytes.subarray(at + 5, end) });
+    at = end;
+  }
+  const trailers = `${frames.find(({ flags }) => flags === 0x80)?.data}`;
+  const details =
+    /grpc-status-details-bin: *([^\r]*)/.exec(trailers)?.[1] ??
+    headers["grpc-status-details-bin"]?.toString();
+  if (details !== undefined) return { said: ofStatus(Buffer.from(details, "base64")), json: {} };
+  const { data } = frames[0]!;
+  return { said: "OK", json: isJson ? JSON.parse(`${data}`) : jsonOf(output, data) };
+}
+
+function jsonOf(output: DescMessage, bytes: Uint8Array): JsonObject {
+  return toJson(output, fromBinary(output, bytes), { alwaysEmitImplicit: true }) as JsonObject;
+}
+
+function ofStatus(bytes: Uint8Array): Said {
+  const [detail] = fromBinary(StatusSchema, bytes).details;
+  return saidOf(anyUnpack(detail!, ErrorInfoSchema)!);
+}
+
+function saidOf({
+  reason,
+  metadata,
+}: {
+  reason: string | undefined;
+  metadata?: Record<string, string>;
+}): Said {
+  return [reason, metadata?.field].filter((each) => each !== undefined).join(" ");
+}
+
+const GRPC: HeaderDoor = {
+  name: "gRPC",
+  call({ client }, method, request, headers) {
+    const { input, output } = methodOf(method);
+    const metadata = new grpc.Metadata();
+    for (const [name, values] of Object.entries(headers)) {
+      for (const value of [values].flat()) metadata.add(name, value);
+    }
+    const bytes = Buffer.from(toBinary(input, fromJson(input, request)));
+    const { promise, resolve, reject } = Promise.withResolvers<{ said: Said; json: JsonObject }>();
+    const same = (each: Buffer) => each;
+    client.grpc.makeUnaryRequest(pathOf(method), same, same, bytes, metadata, {}, (error, answer) => {
+      const [details] = error?.metadata.get("grpc-status-details-bin") ?? [];
+      if (error === null) resolve({ said: "OK", json: jsonOf(output, answer!) });
+      else if (details === undefined) reject(error);
+      else resolve({ said: ofStatus(details as Buffer), json: {} });
+    });
+    return promise;
+  },
+};
+
+/** The method and path of each change, over REST and on the short paths. */
+const REST_PATHS: Readonly<Record<string, (name: string) => readonly [string, string]>> = {
+  Increment: (name) => ["POST", `/v1/counters/${name}:increment`],
+  Decrement: (name) => ["POST", `/v1/counters/${name}:decrement`],
+  Set: (name) => ["POST", `/v1/counters/${name}:set`],
+  Reset: (name) => ["POST", `/v1/counters/${name}:reset`],
+  UpdateCounter: (name) => ["PATCH", `/v1/counters/${name}`],
+  DeleteCounter: (name) => ["DELETE", `/v1/counters/${name}`],
+  CreateCounter: () => ["POST", "/v1/counters"],
+  BatchApply: () => ["POST", "/v1/counters:batchApply"],
+  BatchGetCounters: () => ["POST", "/v1/counters:batchGet"],
+};
+const SHORT_PATHS: typeof REST_PATHS = {
+  Increment: (name) => ["POST", `/counters/${name}/increment`],
+  Decrement: (name) => ["POST", `/counters/${name}/decrement`],
+  Set: (name) => ["PUT", `/counters/${name}`],
+  Reset: (name) => ["PUT", `/counters/${name}`],
+};
+
+function rest(
+  name: string,
+  paths: typeof REST_PATHS,
+): HeaderDoor & { readonly has: (method: string) => boolean } {
+  return {
+    name,
+    has: (method) => method in paths,
+    async call({ door }, method, request, headers) {
+      const [verb, path] = paths[method]!(`${request.name}`);
+      const { name: _, ...body } = request;
+      const sent = path === "/v1/counters" ? request : body;
+      const got = await send(door.port, {
+        method: verb,
+        path,
+        headers,
+        ...(verb !== "DELETE" && { body: sent }),
+      });
+      return { said: got.status === 200 ? "OK" : saidOf(got.error!), json: got.json as JsonObject };
+    },
+  };
+}
+
+const REST = rest("REST", REST_PATHS);
+const SHORT = rest("the short paths", SHORT_PATHS);
+
+const CONNECT: readonly HeaderDoor[] = [
+  connect("Connect, JSON", "application/json"),
+  connect("Connect, Protobuf", "application/proto"),
+  connect("gRPC-Web", "application/grpc-web+proto"),
+  connect("gRPC-Web, JSON", "application/grpc-web+json"),
+];
+
+/** Those that a method has a way through. */
+export function doorsOf(method: string): readonly HeaderDoor[] {
+  return [GRPC, ...CONNECT, ...[REST, SHORT].filter(({ has }) => has(method))];
+}

@@ -107,11 +107,15 @@ export async function openListener(
   return {
     port: (server.address() as AddressInfo).port,
     async stopAccepting() {
-      // Those that the kernel has accepted for us would be reset, with the requests that they have sent.
-      for (let quiet = 0, turn = 0; quiet < QUIET_TURNS && turn < ACCEPT_TURNS_MAX; turn++) {
+      // Those that the kernel has accepted for us would be reset, with the requests that they have sent. So this waits
+      // for a few turns of the event loop that found none, and were so short that none can well have come since.
+      const began = performance.now();
+      for (let quiet = 0, last = began; quiet < QUIET_TURNS && last - began < QUIET_WAIT_MS; ) {
         const before = accepted;
         await setImmediate();
-        quiet = accepted === before ? quiet + 1 : 0;
+        const now = performance.now();
+        quiet = accepted === before && now - last < QUIET_TURN_MS ? quiet + 1 : 0;
+        last = now;
       }
       NetServer.prototype.close.call(server); // That of HTTP/1.1 would destroy idle connections as well.
     },
@@ -133,10 +137,11 @@ export async function openListener(
   };
 }
 
-/** So many turns of the event loop without a new connection, and there was none to accept; the first looks at none. */
+/** The first may look at none. */
 const QUIET_TURNS = 3;
-/** So many, and new connections are not waited for any longer. */
-const ACCEPT_TURNS_MAX = 100;
+const QUIET_TURN_MS = 0.1;
+/** Of a server that is so busy that it has no short turn. */
+const QUIET_WAIT_MS = 300;
 
 /** After the end that we have sent: wait for the client's, and not for long. */
 function awaitEnd(socket: Socket): void {

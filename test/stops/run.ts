@@ -25,8 +25,8 @@ import { freshSeed, seededRandom } from "../crash/random.ts";
 import { freePort, pause, ServerProcess } from "../crash/server-process.ts";
 import { nodeClients, type Seen } from "./clients.ts";
 
-/** A stop takes a second for the last calls and one for clients that do not hang up; the rest is a busy machine. */
-const STOP_MS = 6_000;
+/** The drain grace of 8 s, and the end of the process on a busy machine. Most take less than two. */
+const STOP_MS = 12_000;
 const PAUSE_MAX_S = 0.5;
 const CLIENTS = fileURLToPath(new URL("./clients.py", import.meta.url));
 

@@ -94,8 +94,9 @@ export class RequestIds {
       bytes: Number(row.bytes),
       forgotten: row.forgotten as boolean,
     }));
-    this.#generations = generations.filter(({ forgotten }) => !forgotten);
-    if (this.#generations.length === 0) theRow([], "request_id_generations");
+    const live = generations.filter(({ forgotten }) => !forgotten);
+    if (live.length === 0) theRow([], "request_id_generations");
+    this.#generations = live;
     this.#forgotten = generations.filter(({ forgotten }) => forgotten).map(({ id }) => id);
   }
 

@@ -49,7 +49,7 @@ export function wellFormedRoute(): HttpRoute {
   return (request, response) => {
     const fault = doubledHeader(request) ?? hostFault(request) ?? otherMethod(request);
     if (fault === undefined) return false;
-    sendRefusal(response, fault);
+    sendRefusal(response, fault, { connection: "close" }); // Whatever stands behind it is as doubtful.
     return true;
   };
 }

@@ -138,6 +138,9 @@ function http2Options({ streamsMax, headerBytesMax, streamResetsBurst, streamRes
     // Our own count ends a connection first, and lets its calls in flight finish; this one does not.
     streamResetBurst: 2 * streamResetsBurst,
     streamResetRate: 2 * streamResetsRate,
+    // Node.js counts a call that was reset among those open until its next turn, and refuses new ones for it; a hundred
+    // in the whole life of a connection end it, with all its calls. Each costs less than a call.
+    maxSessionRejectedStreams: 2 ** 32 - 1,
   };
 }
 

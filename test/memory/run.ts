@@ -42,8 +42,9 @@ const HOLD_MS = 2_000;
  * many connections and calls, or has not swept yet. Kept for good, 150 MiB a round are above it in the third.
  */
 const MORE_MIB_MAX = 350;
-/** A connection that breaks off with half a request is closed at once; one that has calls in flight, within 10 s. */
-const GONE_MS = 15_000;
+/** A connection that breaks off with half a request is closed at once; one that has calls in flight, within 10 s, on a machine
+ * that has nothing else to do; left to the keepalive it would be two minutes. */
+const GONE_MS = 60_000;
 
 const TALLY = fileURLToPath(new URL("../../bin/tally.mjs", import.meta.url));
 const certificates = authority();

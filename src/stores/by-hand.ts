@@ -4,21 +4,11 @@ import { type FullCounter, highest, lowest } from "../core/counter.ts";
 import { isName } from "../core/selection.ts";
 
 /** Why a row cannot be a counter: a clause. Undefined when it can. */
-export function flawOf({
-  name,
-  uid,
-  value,
-  initial,
-  revision,
-  updateTime,
-  ...rest
-}: FullCounter): string | undefined {
+export function flawOf({ name, uid, value, revision, updateTime, ...rest }: FullCounter): string | undefined {
   if (!isName(name)) return "its name is none that a counter can have";
   if (!/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(uid)) return "its uid is none";
-  for (const [what, number] of Object.entries({ value, initial })) {
-    if (number < lowest(rest) || number > highest(rest)) {
-      return `its ${what} ${number} is outside its bounds ${lowest(rest)} to ${highest(rest)}`;
-    }
+  if (value < lowest(rest) || value > highest(rest)) {
+    return `its value ${value} is outside its bounds ${lowest(rest)} to ${highest(rest)}`;
   }
   if (!isRevision(revision)) return `its revision is ${revision}`;
   if (!isRevision(rest.settingsRevision)) return `its settings revision is ${rest.settingsRevision}`;

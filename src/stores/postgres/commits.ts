@@ -13,7 +13,15 @@ import type { ChangeLog } from "./change-log.ts";
 import { assertServed, SERVING_COLUMNS } from "./copy-lock.ts";
 import { CounterIds } from "./counter-ids.ts";
 import { beginWaiting, type Database } from "./database.ts";
-import { isConflict, isLockTimeout, isLost, isUnexpected, objectionIn, toStoreError } from "./errors.ts";
+import {
+  isConflict,
+  isLockTimeout,
+  isLost,
+  isSkipped,
+  isUnexpected,
+  objectionIn,
+  toStoreError,
+} from "./errors.ts";
 import type { LockedCounters } from "./locked.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { COUNTER_COLUMNS, DETAIL_COLUMNS, toCounter, toFixed } from "./rows.ts";
@@ -107,9 +115,10 @@ export class Commits {
         }
         const objection = objectionIn(error);
         if (objection !== undefined && oneByOne) throw unattributed(objection, error);
-        // A trigger that skips a row looks like a process that was quicker, again and again.
-        oneByOne ||= objection !== undefined || (isUnexpected(error) && attempt >= SKIPPED_AFTER);
-        if (objection !== undefined) continue;
+        const skipped: boolean = isSkipped(error) && !oneByOne;
+        // A trigger that skips a new row looks like a process that was quicker, again and again.
+        oneByOne ||= objection !== undefined || skipped || (isUnexpected(error) && attempt >= SKIPPED_AFTER);
+        if (objection !== undefined || skipped) continue;
         if (!isConflict(error)) throw toStoreError(error);
         if (++attempt > ATTEMPTS_MAX) {
           throw new TallyError(
@@ -252,8 +261,8 @@ const LOADED_MS = 10_000;
 /** How often a batch is decided again because others were quicker. Each time at least one of them got on. */
 const ATTEMPTS_MAX = 20;
 
-/** From so many attempts on, a row that is not as expected is looked at alone. */
-const SKIPPED_AFTER = 3;
+/** From so many attempts on, new rows are written one by one: more than it ever takes while others are quicker. */
+const SKIPPED_AFTER = 10;
 
 /** What the statements that save test for. */
 function foundOf({ facts, ids }: LoadedRows) {

@@ -66,9 +66,14 @@ export function isStale(error: unknown): boolean {
   return code === "0A000" && routine === "RevalidateCachedQuery"; // The code has many other meanings.
 }
 
-/** One of our statements did not find what it was to change, and divided by zero. */
+/** One of our statements did not make the row that it was to make, and divided by zero: another process has, or a trigger keeps it. */
 export function isUnexpected(error: unknown): boolean {
   return (error as ServerError).code === "22012";
+}
+
+/** It did not change a row that is there and locked, and took the root of -1: a trigger or rule keeps it. */
+export function isSkipped(error: unknown): boolean {
+  return (error as ServerError).code === "2201F";
 }
 
 /**
@@ -84,7 +89,7 @@ export function objectionIn(error: unknown): string | undefined {
   if (routine === "ExecWithCheckOptions") return message; // Row level security; 42501 is also said of privileges.
   const [, called] = /^(?:PL\/\w+|SQL) function ("[^"]*"|[^\s(]+)/m.exec(where) ?? [];
   if (called !== undefined && !OF_THE_MOMENT.test(code)) return `${called}: ${message}`;
-  return /^(?:23|22|44|P0)/.test(code) && code !== "22012" ? message : undefined;
+  return /^(?:23|22|44|P0)/.test(code) && code !== "22012" && code !== "2201F" ? message : undefined;
 }
 
 /** What says nothing of the row, wherever it comes from: a lock, a lack, the end of a connection. */

@@ -5,7 +5,7 @@ import { Verb } from "../../core/op.ts";
 import { refusalOf } from "../bounds.ts";
 import { oneByOne, type Step, UNDO_GROUP, type Write } from "../one-by-one.ts";
 import type { Database } from "./database.ts";
-import { isUnexpected, objectionIn } from "./errors.ts";
+import { isSkipped, isUnexpected, objectionIn } from "./errors.ts";
 import type { Call, Session } from "./session.ts";
 import type { CounterWrites, LoadedRows } from "./writes.ts";
 
@@ -20,6 +20,9 @@ export interface StepWriting {
 /**
  * Write a batch's accepted operations one by one, each in a savepoint of its own: what a constraint of the database
  * refuses is refused with its name, and the others are written. Inside a transaction that has locked and loaded.
+ *
+ * New counters are made in the order of the operations here, and not in that of their names, so two processes that make
+ * the same ones may come to wait for each other. PostgreSQL ends that after a second, and the batch is tried again.
  *
  * @param ids  by index in `facts.names`, those of counters that might be made included
  * @returns    what was decided in the end; its changes and answers are yet to be saved
@@ -65,7 +68,7 @@ export async function writeOneByOne(
     if (failed === undefined) return undefined;
     const error: unknown = failed.reason;
     const objection = objectionIn(error);
-    const skipped = objection === undefined && isUnexpected(error);
+    const skipped = objection === undefined && (isSkipped(error) || isUnexpected(error));
     if (objection === undefined && !skipped) throw error;
     undo(step.inGroup ? "tally_group" : "tally_step");
     // The row is locked, so nobody else was quicker; but a new one may have come under the same name.

@@ -21,8 +21,8 @@ interface Found extends Pick<LoadedRows, "ids"> {
 /**
  * The statements that save what was decided about counters.
  *
- * Each tests that it finds what was loaded, row by row, and divides by zero when it does not: the transaction then
- * fails, and the batch is decided again.
+ * Each tests that it finds what was loaded, row by row, and divides by zero (or takes the root of -1) when it does not:
+ * the transaction then fails, and the batch is decided again.
  */
 export class CounterWrites {
   readonly #update: Statement;
@@ -40,7 +40,7 @@ export class CounterWrites {
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
           AS u (id, was, value, revision, update_ms)
         WHERE c.id = u.id AND c.revision = u.was RETURNING 1
-      ) SELECT ${asExpected("$1")} FROM written`);
+      ) SELECT ${allThere("$1")} FROM written`);
     this.#insert = database.statement(`
       WITH written AS (
         INSERT INTO @counters (id, name, uid, value, revision, update_ms,
@@ -67,10 +67,10 @@ export class CounterWrites {
           AS u (id, was, value, revision, update_ms, initial, min_value, max_value, clamp, monotonic,
             settings_revision, labels, description)
         WHERE c.id = u.id AND c.revision = u.was RETURNING 1
-      ) SELECT ${asExpected("$1")} FROM written`);
+      ) SELECT ${allThere("$1")} FROM written`);
     this.#delete = database.statement(`
       WITH written AS (DELETE FROM @counters WHERE id = ANY($1::bigint[]) RETURNING 1)
-      SELECT ${asExpected("$1")} FROM written`);
+      SELECT ${allThere("$1")} FROM written`);
     this.#bury = database.statement(`
       INSERT INTO @deleted_counters (id, name, uid, history)
       SELECT id, name, uid, history
@@ -110,7 +110,8 @@ export class CounterWrites {
     ];
     const namesOf = (indexes: readonly number[]) => indexes.map((i) => facts.names[i]!);
     const fixedOf = (index: number) => save.fixed.get(index) ?? facts.fixed.get(index)!;
-    if (counted.length > 0) calls.push([this.#update, [idsOf(counted), before(counted), ...counts(counted)]]);
+    // First, because it may wait: for who makes the same ones, or has since changed one that was not there. Whoever
+    // waits here has changed nothing yet, so nobody who makes new ones waits for it in turn.
     if (made.length > 0) {
       const fixed = made.map(fixedOf);
       const uids = fixed.map(({ uid }) => uid);
@@ -124,6 +125,7 @@ export class CounterWrites {
         ],
       ]);
     }
+    if (counted.length > 0) calls.push([this.#update, [idsOf(counted), before(counted), ...counts(counted)]]);
     if (updated.length > 0) {
       const columns = settingsColumns(updated.map(fixedOf));
       calls.push([this.#updateSettings, [idsOf(updated), before(updated), ...counts(updated), ...columns]]);
@@ -160,9 +162,14 @@ export class CounterWrites {
   }
 }
 
-/** Fails unless there is a row for each element of an array. */
+/** Divides by zero unless there is a row for each element of an array. */
 function asExpected(array: string): string {
   return `1 / (count(*) = cardinality(${array}))::int`;
+}
+
+/** The same of rows that are locked, and so there: takes the root of -1 when something has them stay as they are. */
+function allThere(array: string): string {
+  return `sqrt(2 * (count(*) = cardinality(${array}))::int - 1)`;
 }
 
 function settingsColumns(fixed: readonly Fixed[]) {

@@ -93,7 +93,7 @@ export function messageOf(refusal: Refusal): string {
     case "VALUE_OUTSIDE_BOUNDS":
       return `${field ?? "value"} ${requested} is outside the bounds ${min ?? "-2^63"} to ${max ?? "2^63-1"}; nothing was changed.`;
     case "ROW_CORRUPT":
-      return "The stored row of this counter fails its checksum, so it is neither read nor written; restore it from a backup.";
+      return "What is stored of this counter or request_id is damaged, so it is neither read nor written; restore it from a backup.";
     case "QUEUE_FULL":
       return "Too many calls are waiting and this one was not applied; retry after the given delay.";
     case "REQUEST_IDS_FULL":

@@ -1,4 +1,5 @@
 import { ChangeKind } from "../core/change.ts";
+import { TallyError } from "../core/errors.ts";
 import type { Selection } from "../core/selection.ts";
 import type { Copying, ExportHead, ImportPart, ImportState, Store, StoredChange } from "./store.ts";
 import { type Verified, verifyCopy } from "./verify-copy.ts";
@@ -68,7 +69,7 @@ export async function copyStore(
   const parts = partsOf(from, source, at, partMax);
   let next = parts.next();
   for (;;) {
-    const { value: part, done } = await next;
+    const { value: part, done } = await next.catch(toldOfDamage);
     if (done) break;
     next = parts.next(); // Read while the one before is written.
     next.catch(() => {}); // Told when its turn comes.
@@ -179,6 +180,13 @@ function commitsOf(changes: readonly StoredChange[]): StoredChange[][] {
     commits.at(-1)!.push(change);
   }
   return commits;
+}
+
+/** Where what is missing in the source cannot be named. */
+function toldOfDamage(error: unknown): never {
+  if (!(error instanceof TallyError) || error.code !== "ROW_CORRUPT") throw error;
+  const message = `The source is damaged: ${error.message}. Restore it from a backup.`;
+  throw new CopyError("DAMAGED", message, { cause: error });
 }
 
 function damaged(names: readonly string[]): CopyError {

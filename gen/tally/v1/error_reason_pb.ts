@@ -125,8 +125,9 @@ export const ErrorReason = {
   VALUE_OUTSIDE_BOUNDS: 11,
 
   /**
-   * DATA_LOSS. The stored row of this counter fails its checksum, so it is
-   * neither read nor written; other counters work. Restore it from a backup.
+   * DATA_LOSS. What is stored of this counter fails its checksum, or it cannot
+   * be told whether there is such a counter, or such a request_id; so it is
+   * neither read nor written. Other counters work. Restore it from a backup.
    *
    * @generated from enum value: ROW_CORRUPT = 12;
    */

@@ -7,6 +7,7 @@ import { BatchRows } from "./batch-rows.ts";
 import { ChangeLog } from "./change-log.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { CopyTarget } from "./copy-target.ts";
+import { readCopying, writeCopying } from "./copying-row.ts";
 import { type OpenedFile, openForWriting } from "./opening.ts";
 import { RequestIds } from "./request-ids.ts";
 import { type Moment, RunningTime } from "./running-time.ts";
@@ -40,13 +41,13 @@ export class WriteConnection {
     const { retention, cachedCountersMax } = options;
     this.#decide = decide;
     this.#file = openForWriting(path, options);
-    const { db } = this.#file;
+    const { db, head } = this.#file;
     try {
       this.checkpoints = new Checkpoints(db);
       this.#transaction = new Transaction(db);
-      this.#time = new RunningTime(db, moment);
-      this.#requestIds = new RequestIds(db, retention, this.#time.at(moment));
-      this.#log = new ChangeLog(db, retention.changeLogBytesMax);
+      this.#time = new RunningTime(head, moment);
+      this.#requestIds = new RequestIds(db, head, retention, this.#time.at(moment));
+      this.#log = new ChangeLog(db, head, retention.changeLogBytesMax);
       this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
     } catch (error) {
       db.close();
@@ -100,6 +101,7 @@ export class WriteConnection {
       this.#requestIds.save(save.answers, runMs);
       const ids = loaded.rows.map((row, index) => (row ?? made.get(index))?.id);
       this.#log.append(save.changes, ids, moment.now);
+      this.#saveHead();
       this.#transaction.commit();
       this.#rows.remember(save, loaded, made);
       this.#time.changed();
@@ -135,8 +137,10 @@ export class WriteConnection {
       const due = this.#time.persistDue(runMs);
       if (due) this.#persist(runMs);
       const wrote = forgot || emptied || dropped || folded || due;
-      if (wrote) this.#transaction.commit();
-      else this.#transaction.rollback();
+      if (wrote) {
+        this.#saveHead();
+        this.#transaction.commit();
+      } else this.#transaction.rollback();
       if (forgot) this.#requestIds.plan(runMs);
       return forgot || emptied || this.#log.tooLarge || counts.foldDue;
     } catch (error) {
@@ -151,13 +155,12 @@ export class WriteConnection {
    * @param newId  what the store is to be known by from now on, if it has no id yet
    */
   exportHead(moment: Moment, newId: string): ExportHead {
-    const { db } = this.#file;
+    const { db, head } = this.#file;
     const { generations } = this.#requestIds;
     return this.#write(moment, () => {
-      db.prepare("UPDATE copying SET store_id = ? WHERE store_id IS NULL").run(newId);
-      const storeId = db.prepare<[], string>("SELECT store_id FROM copying").pluck().get()!;
-      const starts = db.prepare<[], bigint>("SELECT starts FROM service_time").pluck().get();
-      const state = `${starts}.${this.#log.state}.${generations[0]!.id}`;
+      const storeId = readCopying(db).store_id ?? newId;
+      writeCopying(db, { store_id: storeId });
+      const state = `${head.row.starts}.${this.#log.state}.${generations[0]!.id}`;
       return { storeId, state, runMs: this.#time.at(moment), generations };
     });
   }
@@ -189,14 +192,17 @@ export class WriteConnection {
   }
 
   get #target(): CopyTarget {
-    this.#copyTarget ??= new CopyTarget(this.#file.db, this.#rows, this.#requestIds, this.#log);
+    this.#copyTarget ??= new CopyTarget(this.#file, this.#rows, this.#requestIds, this.#log);
     return this.#copyTarget;
   }
 
   close(moment: Moment): void {
     const { db } = this.#file;
     try {
-      db.transaction(() => this.#persist(this.#time.at(moment))).immediate();
+      db.transaction(() => {
+        this.#persist(this.#time.at(moment));
+        this.#saveHead();
+      }).immediate();
       this.checkpoints.last();
     } finally {
       db.close();
@@ -209,12 +215,20 @@ export class WriteConnection {
     this.#requestIds.persist();
   }
 
+  /** What of the transaction the head tells. */
+  #saveHead(): void {
+    const { head } = this.#file;
+    this.#log.noteIn(head);
+    head.save(this.#log.end.position);
+  }
+
   /** A step of a copy: in a transaction, durable when it returns. */
   #write<Result>(moment: Moment, step: () => Result): Result {
     const logEnd = this.#log.end;
     try {
       this.#transaction.begin();
       const result = step();
+      this.#saveHead();
       this.#transaction.commit();
       this.checkpoints.committed();
       return result;
@@ -228,6 +242,7 @@ export class WriteConnection {
   /** After any error: nothing of the transaction stays, in the file or in memory. */
   #undo(logEnd: ChangeLog["end"], runMs: number): void {
     this.#transaction.rollback();
+    this.#file.head.reload();
     this.#rows.forget();
     this.#log.rewind(logEnd);
     this.#requestIds.reload(runMs);

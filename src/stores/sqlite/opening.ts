@@ -1,11 +1,14 @@
 import Database from "better-sqlite3";
 import type { Purpose, StoreOptions } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
-import { SERVED } from "./copy-target.ts";
+import { forgetCopy } from "./copy-target.ts";
+import { readCopying, writeCopying } from "./copying-row.ts";
+import { Head } from "./head.ts";
 import { assertOurs, assertSqliteFloor, assertUpToDate, migrate } from "./schema.ts";
 
 export interface OpenedFile {
   readonly db: Database.Database;
+  readonly head: Head;
   readonly sqliteVersion: string;
   /** The schema that the file had, if it was brought from an older one to this. */
   readonly migratedFrom: number | undefined;
@@ -35,10 +38,12 @@ export function openForWriting(
     db.pragma("trusted_schema = OFF");
     db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
     const migratedFrom = migrate(db);
+    const head = new Head(db);
+    head.assertSchema(path);
     if (purpose !== "copyTo") assertNoHalfCopy(db, path);
     db.pragma("wal_checkpoint(TRUNCATE)");
-    assertDurable(db, purpose);
-    return { db, sqliteVersion, migratedFrom };
+    assertDurable(db, head, purpose);
+    return { db, head, sqliteVersion, migratedFrom };
   } catch (error) {
     db.close();
     throw error;
@@ -49,8 +54,7 @@ const PAGE_CACHE_KIB = 65_536;
 
 /** What is being copied into the file is not all there, and callers would count on top of a part. */
 function assertNoHalfCopy(db: Database.Database, path: string): void {
-  const ended = db.prepare<[], bigint | null>("SELECT ended FROM copying").pluck().get();
-  if (ended !== 0n) return;
+  if (readCopying(db).ended !== 0n) return;
   throw unusable(
     `A copy into ${path} was begun and has not ended: run the same \`tally copy\` again to end it, or give Tally another file.`,
   );
@@ -60,9 +64,15 @@ function assertNoHalfCopy(db: Database.Database, path: string): void {
  * The pragma reads 2 whatever is in force until something was written, so this looks after a write: one that
  * changes a byte, because SQLite leaves a page alone that would stay the same. Also shows that fsync works here.
  */
-function assertDurable(db: Database.Database, purpose: Purpose): void {
-  if (purpose === "serve") db.exec(`UPDATE service_time SET starts = starts + 1; ${SERVED}`);
-  else db.exec("UPDATE copying SET opens = opens + 1");
+function assertDurable(db: Database.Database, head: Head, purpose: Purpose): void {
+  db.transaction(() => {
+    if (purpose === "serve") {
+      head.set({ starts: head.row.starts + 1n });
+      forgetCopy(db);
+    } else writeCopying(db, { opens: readCopying(db).opens + 1n });
+    head.noteSchema();
+    head.save();
+  }).immediate();
   const synchronous = Number(db.pragma("synchronous", { simple: true }));
   const journal = db.pragma("journal_mode", { simple: true });
   if (synchronous !== 2 || journal !== "wal") {

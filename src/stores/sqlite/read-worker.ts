@@ -27,7 +27,7 @@ serveThread<{ path: string }>(({ path }) => {
   const db = openReadOnly(path, 16_384);
   const rows = new RowReader(db);
   const pages = new PageReader(db, rows);
-  const log = new ChangeLogReader(db);
+  const log = new ChangeLogReader(db, rows);
   const requestIds = new RequestIdReader(db);
   return {
     opened: undefined,

@@ -7,7 +7,18 @@ import {
   type RequestIdRetention,
 } from "../../core/request-ids.ts";
 import type { ExportHead, StoredRequestId } from "../../service/store.ts";
-import { Checksum } from "../checksum.ts";
+import { fits } from "../checksum.ts";
+import { unusable } from "../unusable.ts";
+import {
+  GENERATION_COLUMNS,
+  type GenerationRow,
+  generationChecksum,
+  idLink,
+  type RecordRow,
+  recordChecksum,
+  soundRecord,
+} from "./generation-rows.ts";
+import type { Head } from "./head.ts";
 
 /**
  * The answers under request ids, a table a generation (see core/request-ids.ts for how long they live).
@@ -21,21 +32,24 @@ import { Checksum } from "../checksum.ts";
  */
 export class RequestIds {
   readonly #db: Database;
+  readonly #head: Head;
   readonly #retention: RequestIdRetention;
   /** Oldest first; the last is open. */
   #live: LiveGeneration[];
   #plan: GenerationPlan = { rotate: false, forget: [], early: false, fullForMs: undefined };
 
-  constructor(db: Database, retention: RequestIdRetention, runMs: number) {
+  constructor(db: Database, head: Head, retention: RequestIdRetention, runMs: number) {
     this.#db = db;
+    this.#head = head;
     this.#retention = retention;
-    const rows = db
-      .prepare<[], GenerationRow>(
-        "SELECT id, opened_ms, closed_ms, bytes FROM request_id_generations WHERE forgotten = 0 ORDER BY id",
-      )
-      .all();
-    this.#live = rows.map((row) => new LiveGeneration(db, row));
-    if (this.#live.length === 0) this.#open(0, runMs);
+    const live = generationsIn(db).filter(({ forgotten }) => forgotten === 0n);
+    this.#live = live.map((row) => new LiveGeneration(db, row));
+    if (this.#live.length === 0) {
+      db.transaction(() => {
+        this.#open(0, runMs);
+        head.save();
+      }).immediate();
+    }
     this.plan(runMs);
   }
 
@@ -59,13 +73,12 @@ export class RequestIds {
       this.#live.at(-1)!.close(runMs);
       this.#open(this.#live.at(-1)!.id + 1, runMs);
     }
-    const open = this.#live.at(-1)!;
-    for (const [key, record] of answers) open.save(key, record);
+    if (answers.size > 0) this.#live.at(-1)!.save(answers);
   }
 
   /** Forget what was saved in a transaction that was rolled back. */
   reload(runMs: number): void {
-    const fresh = new RequestIds(this.#db, this.#retention, runMs);
+    const fresh = new RequestIds(this.#db, this.#head, this.#retention, runMs);
     this.#live = fresh.#live;
     this.plan(runMs);
   }
@@ -84,6 +97,7 @@ export class RequestIds {
     const ids = this.#db.prepare<[], bigint>("SELECT id FROM request_id_generations").pluck().all();
     for (const id of ids) this.#db.exec(`DROP TABLE request_ids_${id}`);
     this.#db.exec("DELETE FROM request_id_generations");
+    this.#head.noteSchema();
     this.#live = [];
     for (const { id, openedMs, closedMs } of generations) {
       this.#open(id, openedMs);
@@ -93,8 +107,9 @@ export class RequestIds {
 
   /** Take in ids of another store, into the generations that it has them in. Inside the caller's transaction. */
   import(requestIds: readonly StoredRequestId[]): void {
-    for (const { generation, key, record } of requestIds) {
-      this.#live.find(({ id }) => id === generation)!.save(key, record);
+    for (const generation of this.#live) {
+      const its = requestIds.filter((each) => each.generation === generation.id);
+      generation.save(its.map(({ key, record }) => [key, record] as const));
     }
   }
 
@@ -112,10 +127,7 @@ export class RequestIds {
   /** Declare dead what is due. Inside the caller's transaction. Returns how many generations were forgotten. */
   forget(): number {
     const { forget } = this.#plan;
-    for (const { id } of forget) {
-      this.#db.prepare("UPDATE request_id_generations SET forgotten = 1 WHERE id = ?").run(BigInt(id));
-    }
-    this.#live.splice(0, forget.length);
+    for (const generation of this.#live.splice(0, forget.length)) generation.persist(1n);
     return forget.length;
   }
 
@@ -135,22 +147,25 @@ export class RequestIds {
     else {
       this.#db.exec(`DROP TABLE ${table}`);
       this.#db.prepare("DELETE FROM request_id_generations WHERE id = ?").run(id);
+      this.#head.noteSchema();
     }
     return true;
   }
 
   #open(id: number, runMs: number): void {
+    const table = `request_ids_${id}`;
     this.#db.exec(
-      `CREATE TABLE request_ids_${id} (
-         key TEXT PRIMARY KEY, checksum INTEGER NOT NULL, record BLOB NOT NULL
+      `CREATE TABLE ${table} (
+         key TEXT PRIMARY KEY, checksum INTEGER NOT NULL, record BLOB NOT NULL, next INTEGER NOT NULL
        ) WITHOUT ROWID, STRICT`,
     );
-    const row = { id: BigInt(id), opened_ms: BigInt(Math.trunc(runMs)), closed_ms: null, bytes: 0n };
+    // Before all keys stands one that is nobody's, so that each has one before it.
     this.#db
-      .prepare(
-        "INSERT INTO request_id_generations (id, opened_ms, closed_ms, bytes) VALUES ($id, $opened_ms, $closed_ms, $bytes)",
-      )
-      .run(row);
+      .prepare(`INSERT INTO ${table} (key, checksum, record, next) VALUES ('', 0, x'', ?)`)
+      .run(idLink("", ""));
+    writeGeneration(this.#db, "INSERT", { id, openedMs: runMs, closedMs: undefined, bytes: 0 });
+    this.#head.noteSchema();
+    const row = generationsIn(this.#db).find((each) => each.id === BigInt(id))!;
     this.#live.push(new LiveGeneration(this.#db, row));
   }
 }
@@ -158,27 +173,26 @@ export class RequestIds {
 /** Rows a slice; some 2 milliseconds. */
 const SLICE_ROWS = 1_000;
 
-/** What a record takes beside its key and bytes: its length fields, checksum and share of the page. */
-const RECORD_OVERHEAD_BYTES = 16;
-
-interface GenerationRow {
-  readonly id: bigint;
-  readonly opened_ms: bigint;
-  readonly closed_ms: bigint | null;
-  readonly bytes: bigint;
-}
+/** What a record takes beside its key and bytes: its length fields, checksums and share of the page. */
+const RECORD_OVERHEAD_BYTES = 21;
 
 class LiveGeneration implements Generation {
   readonly id: number;
   readonly openedMs: number;
   closedMs: number | undefined;
   bytes: number;
-  /** Its first and last key, "" while there is none: an id beyond them is new, and costs no search. */
-  #first: string;
-  #last: string;
+  /**
+   * Its last key, "" while there is none: an id beyond it is new, and costs no search. Undefined when the row that is
+   * found last does not say that none follows.
+   */
+  #last: string | undefined;
+  /** Where keys were looked for and not found, until something is saved: mostly just that. */
+  readonly #gaps = new Map<string, Around>();
   readonly #db: Database;
   readonly #find: Statement<[string], RecordRow>;
-  readonly #insert: Statement<[string, bigint, Uint8Array]>;
+  readonly #around: Statement<[{ key: string }], Around>;
+  readonly #insert: Statement<[string, number, Uint8Array, number]>;
+  readonly #relink: Statement<[number, string]>;
 
   constructor(db: Database, row: GenerationRow) {
     this.#db = db;
@@ -188,11 +202,15 @@ class LiveGeneration implements Generation {
     this.bytes = Number(row.bytes);
     const table = `request_ids_${this.id}`;
     this.#find = db.prepare(`SELECT checksum, record FROM ${table} WHERE key = ?`);
-    this.#insert = db.prepare(`INSERT INTO ${table} (key, checksum, record) VALUES (?, ?, ?)`);
-    const edge = (order: string) =>
-      db.prepare<[], string>(`SELECT key FROM ${table} ORDER BY key ${order} LIMIT 1`).pluck().get() ?? "";
-    this.#first = edge("ASC");
-    this.#last = edge("DESC");
+    this.#around = db.prepare<[{ key: string }], Around>(`
+      SELECT key AS below, next, (SELECT key FROM ${table} WHERE key > $key ORDER BY key LIMIT 1) AS above
+      FROM ${table} WHERE key <= $key ORDER BY key DESC LIMIT 1`);
+    this.#insert = db.prepare(`INSERT INTO ${table} (key, checksum, record, next) VALUES (?, ?, ?, ?)`);
+    this.#relink = db.prepare(`UPDATE ${table} SET next = ? WHERE key = ?`);
+    const last = db
+      .prepare<[], Around>(`SELECT key AS below, next, NULL AS above FROM ${table} ORDER BY key DESC LIMIT 1`)
+      .get();
+    this.#last = last !== undefined && areNeighbours(last) ? last.below : undefined;
   }
 
   get isEmpty(): boolean {
@@ -200,15 +218,53 @@ class LiveGeneration implements Generation {
   }
 
   find(key: string): Uint8Array | undefined | typeof CORRUPT {
-    if (key > this.#last || key < this.#first) return undefined;
-    const found = this.#find.get(key);
-    return found && soundRecord(key, found);
+    if (this.#isBeyond(key)) return undefined;
+    const around = this.#around.get({ key });
+    if (around === undefined) return CORRUPT;
+    if (around.below === key) {
+      const found = this.#find.get(key);
+      return found === undefined ? CORRUPT : soundRecord(key, found);
+    }
+    if (!areNeighbours(around)) return CORRUPT;
+    if (this.#gaps.size >= GAPS_MAX) this.#gaps.clear();
+    this.#gaps.set(key, around);
+    return undefined;
   }
 
-  save(key: string, record: Uint8Array): void {
-    this.#insert.run(key, checksumOf(key, record), record);
-    if (key > this.#last) this.#last = key;
-    if (key < this.#first || this.#first === "") this.#first = key;
+  #isBeyond(key: string): boolean {
+    return this.#last !== undefined && key > this.#last;
+  }
+
+  /** Save answers under keys that it does not have. Inside the caller's transaction. */
+  save(answers: Iterable<readonly [key: string, record: Uint8Array]>): void {
+    const sorted = [...answers].sort(([a], [b]) => (a < b ? -1 : 1));
+    for (let first = 0, end: number; first < sorted.length; first = end) {
+      const { below, above } = this.#gapOf(sorted[first]![0]);
+      for (end = first + 1; end < sorted.length && (above === null || sorted[end]![0] < above); ) end++;
+      this.#saveIn(below, above ?? "", sorted.slice(first, end));
+    }
+    this.#gaps.clear();
+  }
+
+  /** Between which keys a key goes. */
+  #gapOf(key: string): Pick<Around, "below" | "above"> {
+    if (this.#isBeyond(key)) return { below: this.#last!, above: null };
+    const around = this.#gaps.get(key) ?? this.#around.get({ key });
+    if (around !== undefined) return around;
+    throw Object.assign(new Error("no id is before this one"), { code: "SQLITE_CORRUPT" });
+  }
+
+  /** Save what goes between two keys, in order: each is linked to the next as it is written. */
+  #saveIn(below: string, above: string, answers: readonly (readonly [string, Uint8Array])[]): void {
+    for (const [i, [key, record]] of answers.entries())
+      this.#write(key, record, answers[i + 1]?.[0] ?? above);
+    this.#relink.run(idLink(below, answers[0]![0]), below);
+    const last = answers.at(-1)![0];
+    if (this.#isBeyond(last)) this.#last = last;
+  }
+
+  #write(key: string, record: Uint8Array, next: string): void {
+    this.#insert.run(key, recordChecksum(key, record), record, idLink(key, next));
     this.bytes += key.length + record.length + RECORD_OVERHEAD_BYTES;
   }
 
@@ -217,24 +273,58 @@ class LiveGeneration implements Generation {
     this.persist();
   }
 
-  persist(): void {
-    const closed = this.closedMs === undefined ? null : BigInt(this.closedMs);
-    this.#db
-      .prepare("UPDATE request_id_generations SET closed_ms = ?, bytes = ? WHERE id = ?")
-      .run(closed, BigInt(this.bytes), BigInt(this.id));
+  persist(forgotten = 0n): void {
+    writeGeneration(this.#db, "UPDATE", this, forgotten);
   }
 }
 
-/** A row of a generation's table, without its key. */
-export interface RecordRow {
-  readonly checksum: bigint;
-  readonly record: Uint8Array;
+/** As many as a batch can look for. */
+const GAPS_MAX = 8_000;
+
+/** The row at a key or before it, and the key after it. */
+interface Around {
+  readonly below: string;
+  readonly next: bigint;
+  readonly above: string | null;
 }
 
-export function soundRecord(key: string, { checksum, record }: RecordRow): Uint8Array | typeof CORRUPT {
-  return checksumOf(key, record) === checksum ? record : CORRUPT;
+function areNeighbours({ below, next, above }: Around): boolean {
+  return fits(() => idLink(below, above ?? ""), next);
 }
 
-function checksumOf(key: string, record: Uint8Array): bigint {
-  return BigInt(new Checksum().text(key).bytes(record).value);
+function writeGeneration(
+  db: Database,
+  how: "INSERT" | "UPDATE",
+  { id, openedMs, closedMs, bytes }: Generation,
+  forgotten = 0n,
+): void {
+  const opened = BigInt(Math.trunc(openedMs));
+  const closed = closedMs === undefined ? null : BigInt(closedMs);
+  const sum = BigInt(generationChecksum(BigInt(id), opened, closed, BigInt(bytes), forgotten));
+  const row = { id: BigInt(id), opened, closed, bytes: BigInt(bytes), forgotten, sum };
+  const statement =
+    how === "INSERT"
+      ? `INSERT INTO request_id_generations (${GENERATION_COLUMNS}) VALUES ($id, $opened, $closed, $bytes, $forgotten, $sum)`
+      : "UPDATE request_id_generations SET closed_ms = $closed, bytes = $bytes, forgotten = $forgotten, checksum = $sum WHERE id = $id";
+  db.prepare(statement).run(row);
+}
+
+/**
+ * The rows of all generations, oldest first.
+ *
+ * @throws TallyError STORE_UNAVAILABLE when one is damaged, or a row or a table is missing
+ */
+export function generationsIn(db: Database): GenerationRow[] {
+  const rows = db
+    .prepare<[], GenerationRow>(`SELECT ${GENERATION_COLUMNS} FROM request_id_generations ORDER BY id`)
+    .all();
+  const tables = db
+    .prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'request_ids_*'")
+    .pluck()
+    .all();
+  const sound = ({ id, opened_ms, closed_ms, bytes, forgotten, checksum }: GenerationRow) =>
+    fits(() => generationChecksum(id, opened_ms, closed_ms, bytes, forgotten), checksum) &&
+    tables.includes(`request_ids_${id}`);
+  if (rows.length === tables.length && rows.every(sound)) return rows;
+  throw unusable("What the file says of its request ids is damaged; restore it from a backup.");
 }

@@ -34,7 +34,10 @@ export function writeCopying(db: Database, columns: Partial<CopyingRow>): void {
 
 /** Give the row of a file from before there was a checksum its first one. Inside the caller's transaction. */
 export function sealCopying(db: Database): void {
-  const row = db.prepare<[], CopyingRow>(`SELECT ${COLUMNS.join(", ")} FROM copying`).get();
+  const row = db
+    .prepare<[], CopyingRow>(`SELECT ${COLUMNS.join(", ")} FROM copying`)
+    .safeIntegers(true)
+    .get();
   if (row === undefined) throw unusable(DAMAGED);
   db.prepare("UPDATE copying SET checksum = ?").run(checksumOf(row));
 }

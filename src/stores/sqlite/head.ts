@@ -130,7 +130,10 @@ function checksumOf(still: number, logEnd: bigint): number {
 
 /** Give the row of a file from before there was a checksum its first one. Inside the caller's transaction. */
 export function sealHead(db: Database): void {
-  const row = db.prepare<[], HeadRow>(`SELECT ${COLUMNS.join(", ")} FROM service_time`).get();
+  const row = db
+    .prepare<[], HeadRow>(`SELECT ${COLUMNS.join(", ")} FROM service_time`)
+    .safeIntegers(true)
+    .get();
   if (row === undefined) throw unusable(DAMAGED);
   db.prepare("UPDATE service_time SET checksum = ?").run(checksumOf(stillOf(row), row.log_end));
 }

@@ -358,7 +358,9 @@ export function isGuarded(guards: bigint, ids: bigint, values: bigint): boolean 
  * Inside the caller's transaction.
  */
 export function sealCounts(db: Database): void {
-  const rows = db.prepare<[bigint], RawRow>(`${ROW} WHERE counters.id > ? ORDER BY counters.id LIMIT 1000`);
+  const rows = db
+    .prepare<[bigint], RawRow>(`${ROW} WHERE counters.id > ? ORDER BY counters.id LIMIT 1000`)
+    .safeIntegers(true);
   const seals = ["counts", "recent_counts"].map((table) =>
     db.prepare<[number, bigint]>(`UPDATE ${table} SET checksum = ? WHERE id = ?`),
   );

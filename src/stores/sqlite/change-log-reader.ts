@@ -49,7 +49,7 @@ export class ChangeLogReader {
       if (page.length === 0) {
         const { count, ids } = this.#allOpenings.get()!;
         if (count !== openings || ids !== opening_ids) throw gapIn("openings of the change log");
-        return this.#commits(from, log_end, limit, `${from}`);
+        return this.since(`${from}`, limit); // More may have been dropped meanwhile.
       }
       const changes = page.flatMap((row) => this.#shown(row.counter_id, opening(row), from));
       return { changes, cursor: `o${from}.${page.at(-1)!.counter_id}` };

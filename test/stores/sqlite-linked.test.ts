@@ -10,7 +10,7 @@ import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
 import type { Selection } from "../../src/core/selection.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
-import { guarded } from "../../src/stores/sqlite/rows.ts";
+import { guarded } from "../../src/stores/sqlite/guard.ts";
 import { SCHEMA_VERSION } from "../../src/stores/sqlite/schema.ts";
 import { apply, batch, commit, create, increment, remove, single } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";

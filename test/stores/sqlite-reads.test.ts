@@ -105,7 +105,7 @@ describe("plans", () => {
 
   it("a scan goes through the rows or an index in ranges, and finds counts by their ids", async () => {
     await (await filled(100)).close();
-    const byRows = "SEARCH entry USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
+    const byRows = "SEARCH count USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
     const byName = "SEARCH entry USING PRIMARY KEY (name>? AND name<?)";
     const byLabel = "SEARCH entry USING PRIMARY KEY (key=? AND value=? AND name>? AND name<?)";
     for (const [selection, expected] of [
@@ -120,6 +120,7 @@ describe("plans", () => {
       });
       expect(plans.filter((plan) => plan === expected).length).toBeGreaterThanOrEqual(2);
       for (const plan of plans) expect(plan).not.toMatch(/^SCAN (entry|other|count|recent)|AUTOMATIC/);
+      if (expected === byRows) continue; // It goes through the counts themselves.
       expect(plans).toContain("SEARCH counts USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN");
       expect(plans).toContain("SEARCH recent USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN");
     }

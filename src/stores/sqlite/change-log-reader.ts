@@ -56,7 +56,7 @@ export class ChangeLogReader {
       if (page.length === 0) {
         const { count, ids } = this.#allOpenings.get()!;
         if (count !== openings || ids !== opening_ids) throw gapIn("openings of the change log");
-        return this.#commits(from, log_end, limit, `${from}`);
+        return this.since(`${from}`, limit); // More may have been dropped meanwhile.
       }
       const byHand = new ByHand();
       const changes = page.flatMap((row) => this.#shown(row.counter_id, opening(row), from, byHand));

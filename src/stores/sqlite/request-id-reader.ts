@@ -4,7 +4,7 @@ import { TallyError } from "../../core/errors.ts";
 import type { RequestIdPage, StoredRequestId } from "../../service/store.ts";
 import { fits } from "../checksum.ts";
 import { idLink, type RecordRow, soundRecord } from "./generation-rows.ts";
-import { generationsIn } from "./request-ids.ts";
+import { generationsIn } from "./live-generation.ts";
 
 /**
  * Reads all request ids that live, for a copy: see Copying.exportRequestIds. The tables of the generations are merged

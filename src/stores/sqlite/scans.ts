@@ -26,10 +26,11 @@ import {
   type Selected,
   Selector,
 } from "./entries.ts";
+import { isGuarded } from "./guard.ts";
 import { type IndexSum, IndexSums } from "./index-sums.ts";
 import { gapIn } from "./linked-entries.ts";
 import { PageReader } from "./pages.ts";
-import { isGuarded, type RowReader, toFullCounter } from "./rows.ts";
+import { type RowReader, toFullCounter } from "./rows.ts";
 import { Ties } from "./ties.ts";
 
 /**

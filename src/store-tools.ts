@@ -47,7 +47,7 @@ export async function copyBetween(
     try {
       const target = await opened(to, "copyTo", options.onNote);
       try {
-        const { count } = await source.sum({ prefix: "", labels: {} });
+        const count = await countersIn(source);
         const onProgress = (progress: Progress) => options.onProgress(progress, count);
         const copied = await copyStore(source, target, { onProgress, signal: options.signal });
         return { ...copied, from: source.traits.title, to: target.traits.title };
@@ -61,6 +61,16 @@ export async function copyBetween(
     if (!(error instanceof TallyError)) throw error;
     const sentence = `A store failed: ${error.message}. The same command goes on from here.`;
     throw new StartError("STORE_FAILED", sentence, { cause: error });
+  }
+}
+
+/** How many there are; none where something is damaged, which the copy has the sentence for. */
+async function countersIn(store: Store): Promise<number> {
+  try {
+    return (await store.sum({ prefix: "", labels: {} })).count;
+  } catch (error) {
+    if (error instanceof TallyError && error.code === "ROW_CORRUPT") return 0;
+    throw error;
   }
 }
 

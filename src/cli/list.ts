@@ -37,7 +37,8 @@ export function define(command: Command): void {
       } while (pageToken !== "" && left > 0);
       await list.end();
       if (pageToken !== "") output.note(`There are more: --limit N lists N of them, --all lists all.`);
-      for (const name of corrupt) report(`${name} cannot be read: its stored row fails its checksum.`);
+      for (const name of corrupt)
+        report(`${name} cannot be read: what is stored of it is damaged; restore it from a backup.`);
       if (corrupt.length > 0) throw new CommandError(EXIT.FAILURE, undefined);
     },
   );

@@ -26,7 +26,7 @@ export interface Loaded extends Touched {
   readonly fixed: ReadonlyMap<number, Fixed>;
   /** By call: the key of its request id (`requestKeys`), undefined without one. */
   readonly keys: readonly (string | undefined)[];
-  /** The records found under those keys; CORRUPT where one fails its checksum. */
+  /** The records found under those keys; CORRUPT where one fails its checksum, or may be there unfound. */
   readonly answered: ReadonlyMap<string, Uint8Array | typeof CORRUPT>;
   /** Whether there is no room for new request ids; undefined when there is, else when to try again, in ms. */
   readonly requestIdsFullForMs: number | undefined;

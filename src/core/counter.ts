@@ -33,7 +33,7 @@ export interface FullCounter extends Counter, Details {
   readonly createTime: number;
 }
 
-/** Stands for a counter whose stored row fails its checksum. */
+/** Stands for what is damaged on disk: a row that fails its checksum, or may be there and cannot be found. */
 export const CORRUPT = Symbol("corrupt");
 
 /** What counting leaves as it is: which counter it is, and its settings. */

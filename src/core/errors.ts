@@ -102,7 +102,7 @@ export function messageOf(refusal: Refusal): string {
     case "CONSTRAINT_VIOLATED":
       return `The database that keeps the counters has a constraint of its own against this: ${refusal.constraint}; nothing was changed.`;
     case "ROW_CORRUPT":
-      return "The stored row of this counter is damaged, or was changed by hand, so it is neither read nor written; restore it from a backup, or see `tally accept`.";
+      return "What is stored of this counter or request_id is damaged, or was changed by hand, so it is neither read nor written; restore it from a backup, or see `tally accept`.";
     case "QUEUE_FULL":
       return "Too many calls are waiting and this one was not applied; retry after the given delay.";
     case "REQUEST_IDS_FULL":

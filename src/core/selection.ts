@@ -54,9 +54,11 @@ export interface Sum {
   /** The lowest and the highest of them; undefined when there are none. */
   readonly lowest: bigint | undefined;
   readonly highest: bigint | undefined;
+  /** Those that are damaged on disk, or some of them: then nobody can say what all come to, and the rest is empty. */
+  readonly corruptNames: readonly string[];
 }
 
-export const EMPTY_SUM: Sum = { count: 0, sum: 0n, lowest: undefined, highest: undefined };
+export const EMPTY_SUM: Sum = { count: 0, sum: 0n, lowest: undefined, highest: undefined, corruptNames: [] };
 
 /** The sum of two parts that have no counter in common. */
 export function addSums(a: Sum, b: Sum): Sum {
@@ -67,5 +69,6 @@ export function addSums(a: Sum, b: Sum): Sum {
     sum: a.sum + b.sum,
     lowest: a.lowest! < b.lowest! ? a.lowest : b.lowest,
     highest: a.highest! > b.highest! ? a.highest : b.highest,
+    corruptNames: [...a.corruptNames, ...b.corruptNames],
   };
 }

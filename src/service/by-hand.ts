@@ -1,5 +1,5 @@
 import { ChangeKind } from "../core/change.ts";
-import type { Store } from "./store.ts";
+import type { LookedPage, Store } from "./store.ts";
 
 /** What somebody has changed in a store's database itself, as far as it shows. */
 export interface ByHand {
@@ -26,9 +26,11 @@ export async function lookForChangesByHand(store: Store): Promise<ByHand> {
   const sums = new Map<string, { value: bigint; revision: number }>();
   const revisions = new Map<string, number>();
   const lost = new Set<string>();
+  const corrupt = new Set<string>();
   for (let cursor = "", end = false; !end; ) {
     const page = await store.changesSince(cursor, 4_000);
     for (const id of page.lost ?? []) lost.add(id);
+    for (const name of page.corruptNames ?? []) corrupt.add(name);
     for (const { uid, name, kind, value, revision, added, removed, ops } of page.changes) {
       revisions.set(name, Math.max(revision, revisions.get(name) ?? 0));
       const sum = sums.get(uid) ?? { value: 0n, revision: 0 };
@@ -40,18 +42,37 @@ export async function lookForChangesByHand(store: Store): Promise<ByHand> {
     cursor = page.cursor;
   }
   const counters: Unaccounted[] = [];
-  const corruptNames: string[] = [];
-  for (let from: string | undefined = ""; from !== undefined; ) {
-    const page = await store.list({ prefix: "", labels: {} }, from, 1_000);
-    corruptNames.push(...page.corruptNames);
+  for await (const page of rowsOf(store)) {
+    for (const name of page.corruptNames) corrupt.add(name);
+    for (const id of page.lost) lost.add(id);
     for (const { uid, name, value, revision } of page.counters) {
       const logged = sums.get(uid);
       if (logged?.value === value && logged.revision === revision) continue;
       counters.push({ name, value, revision, logged });
     }
+  }
+  return { counters, corruptNames: [...corrupt], lost: [...lost], revisions };
+}
+
+/** Look only for rows that are not what Tally writes, that nothing leads to, or that are gone. */
+export async function lookForLostRows(store: Store): Promise<Omit<ByHand, "counters" | "revisions">> {
+  const [corruptNames, lost]: [string[], string[]] = [[], []];
+  for await (const page of rowsOf(store)) {
+    corruptNames.push(...page.corruptNames);
+    lost.push(...page.lost);
+  }
+  return { corruptNames, lost };
+}
+
+async function* rowsOf(store: Store): AsyncGenerator<LookedPage> {
+  for (let from: string | undefined = ""; from !== undefined; ) {
+    const page: LookedPage = (await store.accepting?.look?.(from, 1_000)) ?? {
+      ...(await store.list({ prefix: "", labels: {} }, from, 1_000)),
+      lost: [],
+    };
+    yield page;
     from = page.next;
   }
-  return { counters, corruptNames, lost: [...lost], revisions };
 }
 
 /** What was found, in one sentence without a full stop; undefined when there was nothing. */
@@ -61,8 +82,7 @@ export function toldOf({ counters, corruptNames, lost }: Omit<ByHand, "revisions
   const parts = [
     first && `${describe(first)}${more}`,
     corruptNames.length > 0 && `the rows of ${some(corruptNames)} are damaged, or not what Tally writes`,
-    lost.length > 0 &&
-      `the change log has changes of counters whose rows are gone, though nobody deleted them (row ids ${some(lost)})`,
+    lost.length > 0 && `the rows of counters are gone, though nobody deleted them (row ids ${some(lost)})`,
   ];
   return parts.filter(Boolean).join("; ") || undefined;
 }

@@ -1,6 +1,7 @@
 import { ChangeKind } from "../core/change.ts";
+import { TallyError } from "../core/errors.ts";
 import type { Selection } from "../core/selection.ts";
-import { lookForChangesByHand, toldOf } from "./by-hand.ts";
+import { lookForChangesByHand, lookForLostRows, toldOf } from "./by-hand.ts";
 import type { Copying, ExportHead, ImportPart, ImportState, Store, StoredChange } from "./store.ts";
 import { type Verified, verifyCopy } from "./verify-copy.ts";
 
@@ -69,7 +70,7 @@ export async function copyStore(
   const parts = partsOf(from, source, at, partMax);
   let next = parts.next();
   for (;;) {
-    const { value: part, done } = await next;
+    const { value: part, done } = await next.catch(toldOfDamage);
     if (done) break;
     next = parts.next(); // Read while the one before is written.
     next.catch(() => {}); // Told when its turn comes.
@@ -84,7 +85,7 @@ export async function copyStore(
     if (signal?.aborted) throw new CopyError("STOPPED", STOPPED);
   });
   if ("difference" in verified) {
-    const byHand = toldOf(await lookForChangesByHand(from));
+    const byHand = toldOf(await lookForChangesByHand(from).catch(toldOfDamage));
     if (byHand !== undefined) throw changedByHand(byHand);
     await target.import({ progress: "" }); // Which has the next run begin anew.
     throw new CopyError(
@@ -146,9 +147,13 @@ async function* partsOf(from: Store, source: Copying, start: At, max: number): A
     at = next === undefined ? { ...at, phase: "changes", cursor: "" } : { ...at, cursor: next };
     yield { items: { counters }, at };
   }
+  if (from.accepting?.look !== undefined) {
+    const byHand = toldOf({ counters: [], ...(await lookForLostRows(from)) });
+    if (byHand !== undefined) throw changedByHand(byHand);
+  }
   while (at.phase === "changes") {
-    const { changes, cursor, lost } = await from.changesSince(at.cursor, max);
-    if (lost !== undefined) throw changedByHand(toldOf(await lookForChangesByHand(from))!);
+    const { changes, cursor, lost, corruptNames } = await from.changesSince(at.cursor, max);
+    if ((lost ?? corruptNames) !== undefined) throw changedByHand(toldOf(await lookForChangesByHand(from))!);
     const end = cursor === at.cursor;
     at = { ...at, changes: at.changes + changes.length, cursor };
     if (end) at = { ...at, phase: "request ids", cursor: "" };
@@ -194,12 +199,19 @@ function changedByHand(what: string): CopyError {
   );
 }
 
+/** Where what is missing in the source cannot be named. */
+function toldOfDamage(error: unknown): never {
+  if (!(error instanceof TallyError) || error.code !== "ROW_CORRUPT") throw error;
+  const message = `The source is damaged: ${error.message}. Restore it from a backup.`;
+  throw new CopyError("DAMAGED", message, { cause: error });
+}
+
 function damaged(names: readonly string[]): CopyError {
   const some = names.slice(0, 5).join(", ");
   const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
   return new CopyError(
     "DAMAGED",
     `The source has damaged counters (${some}${more}); restore it from a backup, or, if they were changed by hand and ` +
-      "are to stay so, accept them: tally accept --store URL NAME...; then copy again.",
+      "are to stay so, accept them: tally accept --store URL NAME... (--gone for rows that are gone); then copy again.",
   );
 }

@@ -27,7 +27,8 @@ export interface Store {
    * - Sees every commit that resolved before it was called. Up to `traits.commitsInFlight` commits run at once. With
    *   one, commits run one after another in the order called; with more, those that have a counter in common still run
    *   one after another, in some order.
-   * - A counter whose row fails its checksum is refused with ROW_CORRUPT; the others work.
+   * - A counter whose row fails its checksum is refused with ROW_CORRUPT; the others work. So is a call whose request
+   *   id, or whose counter, may be there and cannot be found.
    * - A deleted counter's name is free from the next commit on: no operation may name a counter after its deletion in
    *   the same batch, or nothing is applied and the call rejects with a defect (TypeError).
    * - The database's own bounds stand behind the rule: what the rule should have refused, and did not, is refused
@@ -38,8 +39,8 @@ export interface Store {
   commit(batch: Batch): Promise<Outcomes>;
 
   /**
-   * Read counters by name: same length, same order; undefined where there is none, CORRUPT where the row fails
-   * its checksum. Sees every commit that resolved before it was called, and all counters as of one moment.
+   * Read counters by name: same length, same order; undefined where there certainly is none, CORRUPT where the row
+   * fails its checksum, or what stands around is damaged, so that nobody can tell. Sees every commit that resolved before it was called, and all counters as of one moment.
    *
    * @param names  1 to 1,000; a name may come up more than once
    */
@@ -54,7 +55,7 @@ export interface Store {
    * - Looks at a bounded number of counters, so a page may have fewer than `limit` also when it is not the last:
    *   labels that are common each, and rare together, give short pages and even empty ones.
    * - A counter whose row fails its checksum, or whose row and index disagree, is not among the counters; its name
-   *   is among the corrupt ones.
+   *   is among the corrupt ones. Rejects with ROW_CORRUPT when one is missing that cannot be named.
    *
    * @param from   the name to begin at, itself included; "" for the first page, then the `next` of the one before
    * @param limit  the most counters and corrupt names, 1 to 1,000 (a few more corrupt ones than that may come)
@@ -67,7 +68,8 @@ export interface Store {
    *
    * - Sees every commit that resolved before it was called, and all counters as of one moment.
    * - Looks at all counters selected, and does not keep commits, `get` or `list` from running meanwhile.
-   * - The checksums of those it gives are checked; of one that fails, the name is among the corrupt ones instead.
+   * - When one of those selected is damaged on disk, nobody can say where it would stand: then it gives no counters,
+   *   and the names of those damaged, or some of them. Rejects with ROW_CORRUPT when it is one that cannot be named.
    *
    * @param n       1 to 1,000
    * @param signal  aborted when nobody waits for the answer any more: a store that can then stops looking, and rejects
@@ -77,8 +79,8 @@ export interface Store {
 
   /**
    * Sum up the counters selected, exactly, as of one moment. Sees every commit that resolved before it was called.
-   * Looks at all counters selected without checking their checksums, and does not keep commits, `get` or `list` from
-   * running meanwhile.
+   * Looks at all counters selected, and does not keep commits, `get` or `list` from running meanwhile. When one of them
+   * is damaged on disk, it gives the names only, and rejects, as `top` does.
    *
    * @param signal  as for `top`
    */
@@ -195,6 +197,15 @@ export interface Copying {
 
 export interface Accepting {
   /**
+   * Read a page of all counters by their rows, whether or not anything leads to them. Undefined where the database keeps
+   * its indexes itself: there `list` finds every row.
+   *
+   * @param from   "" for the first page, then the `next` of the one before, which is opaque
+   * @returns      among the corrupt names, also those that nothing leads to
+   */
+  look?(from: string, limit: number): Promise<LookedPage>;
+
+  /**
    * Have the change log begin anew for some counters, with what their rows say now: an opening, at a revision that no
    * caller has seen. What it had of them before is given out no more. In one atomic durable step.
    *
@@ -208,6 +219,11 @@ export interface Accepting {
     revisions: ReadonlyMap<string, number>,
     lost: readonly string[],
   ): Promise<(FullCounter | string)[]>;
+}
+
+export interface LookedPage extends CounterPage {
+  /** See ChangePage.lost: what leads to counters whose rows are gone. On the last page. */
+  readonly lost: readonly string[];
 }
 
 /** Counters that were looked for. */
@@ -231,6 +247,8 @@ export interface ChangePage {
    * deleted: somebody took their rows away by hand. Their changes are not given out.
    */
   readonly lost?: readonly string[];
+  /** Of counters whose rows are damaged, or were changed by hand: their changes are given out under what those say. */
+  readonly corruptNames?: readonly string[];
 }
 
 export interface StoredChange extends Change {

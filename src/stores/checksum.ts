@@ -55,5 +55,18 @@ export class Checksum {
   }
 }
 
+/**
+ * Whether a row has the checksum that it is to have.
+ *
+ * @param sum  made from the row; throws when a column is of another type than was written, which is damage as well
+ */
+export function fits(sum: () => number, stored: unknown): boolean {
+  try {
+    return BigInt(sum()) === stored;
+  } catch {
+    return false;
+  }
+}
+
 const WIDE = new BigInt64Array(1);
 const HALVES = new Int32Array(WIDE.buffer);

@@ -98,7 +98,7 @@ export class MemoryStore implements Store, Copying {
     this.#assertOpen();
     let sum = EMPTY_SUM;
     for (const { value } of this.#counters.select(selection)) {
-      sum = addSums(sum, { count: 1, sum: value, lowest: value, highest: value });
+      sum = addSums(sum, { count: 1, sum: value, lowest: value, highest: value, corruptNames: [] });
     }
     return sum;
   }

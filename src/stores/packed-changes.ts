@@ -2,7 +2,7 @@
 import { ByteReader, ByteWriter, halvesOf } from "../core/bytes.ts";
 import type { Change, ChangeColumns, ChangeKind } from "../core/change.ts";
 import { TallyError } from "../core/errors.ts";
-import { Checksum } from "./checksum.ts";
+import { Checksum, fits } from "./checksum.ts";
 import { unusable } from "./unusable.ts";
 
 /** A row of a change log. */
@@ -57,7 +57,7 @@ export function packChanges(
 
 /** @throws TallyError STORE_UNAVAILABLE when the row fails its checksum */
 export function readChanges(row: PackedCommit): { id: bigint; change: Change }[] {
-  if (checksumOf(row.position, row.changes) !== row.checksum) {
+  if (!fits(() => checksum(row.position, row.changes), row.checksum)) {
     throw unusable(`The change log is damaged at position ${row.position}; restore the store from a backup.`);
   }
   return unpackChanges(row.changes, Number(row.time_ms));
@@ -118,5 +118,9 @@ export function unpackChanges(bytes: Uint8Array, now: number): { id: bigint; cha
 
 /** Over the changes and where they stand, so that no row passes for another. */
 export function checksumOf(position: bigint, bytes: Uint8Array): bigint {
-  return BigInt(new Checksum().int64(position).bytes(bytes).value);
+  return BigInt(checksum(position, bytes));
+}
+
+function checksum(position: bigint, bytes: Uint8Array): number {
+  return new Checksum().int64(position).bytes(bytes).value;
 }

@@ -7,6 +7,7 @@ import Database from "better-sqlite3";
 import pg from "pg";
 import { v7 } from "uuid";
 import { afterAll, describe, expect, it } from "vitest";
+import { CORRUPT } from "../../src/core/batch.ts";
 import { TallyError } from "../../src/core/errors.ts";
 import { lookForChangesByHand } from "../../src/service/by-hand.ts";
 import { CopyError, copyStore } from "../../src/service/copy.ts";
@@ -25,6 +26,8 @@ interface Hand {
   newUrl(): Promise<string>;
   /** Change a store that nobody has open, or everybody. */
   sql(url: string, ...statements: string[]): Promise<void>;
+  /** Whether a row that is gone is told from one that never was: then it may be damage, until it is accepted. */
+  readonly missesRows: boolean;
   /** What may be done by hand to the counter NAME, and what shows of it. */
   readonly changes: Readonly<Record<string, readonly string[]>>;
   /** What nothing but a backup or an INSERT mends: no message of it is a defect either. */
@@ -47,6 +50,7 @@ const SQLITE: Hand = {
     for (const each of statements) db.exec(each);
     db.close();
   },
+  missesRows: true,
   changes: {
     value: [
       `UPDATE counts SET value = 70 WHERE id = ${ID}`,
@@ -64,6 +68,8 @@ const SQLITE: Hand = {
        VALUES (900, 'made', randomblob(16), 0, 0, 0, 1, 5)`,
       "INSERT INTO counts (id, value, revision, update_ms, checksum) VALUES (900, 9, 1, 5, 0)",
     ],
+    renamed: ["UPDATE counters SET name = 'called' WHERE name = 'NAME'"],
+    unlisted: ["DELETE FROM counter_names WHERE name = 'NAME'", "DELETE FROM counter_labels"],
     gone: [
       `DELETE FROM counts WHERE id = ${ID}`,
       `DELETE FROM recent_counts WHERE id = ${ID}`,
@@ -99,6 +105,7 @@ const POSTGRESQL: Hand = {
       await client.end();
     }
   },
+  missesRows: false,
   changes: {
     value: ["UPDATE counters SET value = 70 WHERE name = 'NAME'"],
     revision: ["UPDATE counters SET revision = 1 WHERE name = 'NAME'"],
@@ -211,9 +218,19 @@ function changedByHand(hand: Hand): void {
     );
   });
 
-  it("a deleted row's name is free, with the labels that it had", async () => {
+  it("a deleted row's name is free, where need be once that is accepted, with the labels that it had", async () => {
     const url = await filled(hand);
     await hand.sql(url, ...hand.changes.gone!.map((sql) => sql.replaceAll("NAME", "seats")));
+    if (hand.missesRows) {
+      const refusing = await open(url);
+      expect(await refusing.get(["seats"])).toEqual([CORRUPT]);
+      expect(await apply(refusing, create("seats"))).toMatchObject({ reason: "ROW_CORRUPT" });
+      await refusing.close();
+      const source = await open(url, "copyFrom");
+      const { revisions, lost } = await lookForChangesByHand(source);
+      await source.accepting!.accept([], revisions, lost);
+      await source.close();
+    }
     const store = await open(url);
     expect(await store.get(["seats"])).toEqual([undefined]);
     expect(await apply(store, create("seats", { labels: { team: "a" } }))).toMatchObject({ revision: 1 });

@@ -8,6 +8,7 @@ import { CORRUPT } from "../../src/core/batch.ts";
 import type { FullCounter } from "../../src/core/counter.ts";
 import { TallyError } from "../../src/core/errors.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
+import { EMPTY_SUM } from "../../src/core/selection.ts";
 import type { Store } from "../../src/service/store.ts";
 import { fromPageToken, toPageToken } from "../../src/transports/calls/page-token.ts";
 import { Client, instead, open, refusal } from "./door.ts";
@@ -171,15 +172,21 @@ describe("TopCounters", () => {
     expect(await names({ prefix: "none" })).toEqual([]);
   });
 
-  it("is refused when one of those to give is damaged, which it names", async () => {
+  it("is refused when one of those selected is damaged, which it names, and so is a sum", async () => {
     await using opened = await open({
-      store: (real) => instead(real, { top: async () => ({ counters: [], corruptNames: ["bad"] }) }),
+      store: (real) =>
+        instead(real, {
+          top: async () => ({ counters: [], corruptNames: ["bad"] }),
+          sum: async () => ({ ...EMPTY_SUM, corruptNames: ["bad"] }),
+        }),
     });
-    expect(await refusal(opened.client.topCounters({}))).toMatchObject({
-      status: "DATA_LOSS",
-      reason: "ROW_CORRUPT",
-      metadata: { name: "bad" },
-    });
+    for (const call of [opened.client.topCounters({}), opened.client.sumCounters({})]) {
+      expect(await refusal(call)).toMatchObject({
+        status: "DATA_LOSS",
+        reason: "ROW_CORRUPT",
+        metadata: { name: "bad" },
+      });
+    }
   });
 
   it("is refused when the answer would be too large", async () => {

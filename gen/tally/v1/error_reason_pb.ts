@@ -135,8 +135,9 @@ export const ErrorReason = {
   CONSTRAINT_VIOLATED: 26,
 
   /**
-   * DATA_LOSS. The stored row of this counter fails its checksum, or is what
-   * Tally never writes, so it is neither read nor written; other counters work.
+   * DATA_LOSS. What is stored of this counter fails its checksum or is what
+   * Tally never writes, or it cannot be told whether there is such a counter, or
+   * such a request_id; so it is neither read nor written. Other counters work.
    * Restore it from a backup; or, if somebody changed it by hand and it is to
    * stay so, accept it with the command `tally accept`.
    *

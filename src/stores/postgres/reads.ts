@@ -69,7 +69,7 @@ export class CounterReads {
       sum: string;
     };
     if (count === 0n) return EMPTY_SUM;
-    return { count: Number(count), sum: BigInt(sum), lowest, highest };
+    return { count: Number(count), sum: BigInt(sum), lowest, highest, corruptNames: [] };
   }
 
   #page(): Statement {

@@ -4,26 +4,27 @@ import type { FullCounter } from "../../core/counter.ts";
 import { accepted, endAt, flawOf, nameOfLost, openingOf } from "../by-hand.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
+import { EntryMending } from "./mending.ts";
 import { type RawRow, ROW, toFullCounter } from "./rows.ts";
 
 /** Takes what was changed by hand as it stands: see Accepting. The caller owns the transaction. */
 export class CounterAccepting {
   readonly #rows: BatchRows;
   readonly #log: ChangeLog;
-  readonly #row: Statement<[string], RawRow>;
+  readonly #mending: EntryMending;
+  readonly #named: Statement<[string], RawRow>;
   readonly #remove: readonly Statement<[bigint]>[];
-  readonly #unlabel: Statement<[string]>;
   readonly #unbury: Statement<[bigint]>;
 
   constructor(db: Database, rows: BatchRows, log: ChangeLog) {
     this.#rows = rows;
     this.#log = log;
-    // Neither by the index, which somebody may not have written, nor by the checksum.
-    this.#row = db.prepare(`${ROW} WHERE +counters.name = ?`);
+    this.#mending = new EntryMending(db);
+    // Neither by what leads to it, which somebody may not have written, nor by the checksum.
+    this.#named = db.prepare(`${ROW} WHERE +counters.name = ? LIMIT 2`);
     this.#remove = ["counts", "recent_counts", "counters"].map((table) =>
       db.prepare<[bigint]>(`DELETE FROM ${table} WHERE id = ?`),
     );
-    this.#unlabel = db.prepare("DELETE FROM counter_labels WHERE name = ?");
     this.#unbury = db.prepare("DELETE FROM deleted_counters WHERE id = ?");
   }
 
@@ -34,28 +35,35 @@ export class CounterAccepting {
     now: number,
     newUids: readonly string[],
   ): (FullCounter | string)[] {
-    const columns = new ChangeColumns(2 * names.length + lost.length);
-    const changed: bigint[] = [];
-    const gone = lost.map(BigInt);
-    const taken = names.map((name) => {
-      const row = this.#row.get(name);
+    const taken: { id: bigint; name: string; after: FullCounter }[] = [];
+    const results = names.map((name) => {
+      const [row, ...others] = this.#named.all(name);
       const counter = row === undefined ? "there is none" : counterIn(row);
+      if (others.length > 0) return "two rows have its name: delete one of them";
       if (typeof counter === "string") return counter;
       const after = accepted(counter, revisions.get(name) ?? 0, now);
-      for (const remove of this.#remove) remove.run(row!.id);
-      this.#unlabel.run(name);
-      this.#rows.import(after);
-      columns.append(changed.push(this.#rows.lastId) - 1, openingOf(after));
-      gone.push(row!.id);
+      taken.push({ id: row!.id, name, after });
       return after;
     });
+    const gone = [...taken.map(({ id }) => id), ...lost.map(BigInt)];
+    if (gone.length === 0) return results;
+    for (const { id } of taken) for (const remove of this.#remove) remove.run(id);
+    for (const id of lost) for (const remove of this.#remove.slice(0, 2)) remove.run(BigInt(id)); // A count that was left.
+    this.#mending.forget(taken, lost.map(BigInt));
+
+    const columns = new ChangeColumns(taken.length + gone.length);
+    const changed: bigint[] = [];
+    for (const { after } of taken) {
+      this.#rows.import(after);
+      columns.append(changed.push(this.#rows.lastId) - 1, openingOf(after));
+    }
     for (const [i, id] of gone.entries()) {
       columns.append(changed.push(id) - 1, endAt(now));
       this.#unbury.run(id);
       this.#log.deleted(id, nameOfLost(id), newUids[i]!, false);
     }
-    if (changed.length > 0) this.#log.append(columns, changed, now);
-    return taken;
+    this.#log.append(columns, changed, now);
+    return results;
   }
 }
 

@@ -3,6 +3,7 @@ import { CORRUPT, requestKeys, type Save, touchedBy } from "../../core/batch.ts"
 import type { Batch } from "../../core/columns.ts";
 import type { Counter, Fixed, FullCounter } from "../../core/counter.ts";
 import type { Write } from "../one-by-one.ts";
+import { unusable } from "../unusable.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { RowCache } from "./row-cache.ts";
@@ -27,6 +28,7 @@ export class BatchRows {
     this.#requestIds = requestIds;
     this.#log = log;
     this.#lastId = this.writes.lastId();
+    assertNotBehind(db, this.#lastId);
   }
 
   get lastId(): bigint {
@@ -52,16 +54,23 @@ export class BatchRows {
     const fixed = new Map<number, Fixed>();
     for (const index of touched.whole) {
       if (rows[index] === undefined) continue;
-      const raw = this.#reads.find(touched.names[index]!);
-      if (raw !== undefined && raw !== CORRUPT) fixed.set(index, toFullCounter(raw));
+      const whole = this.#whole(touched.names[index]!);
+      if (whole !== undefined) fixed.set(index, whole);
       else {
-        rows[index] = undefined; // It was cached, and rotted since.
+        rows[index] = undefined; // It was cached, and rotted since; or what leads to it has.
         counters[index] = CORRUPT;
       }
     }
     const { fullForMs } = this.#requestIds;
     const facts = { ...touched, counters, fixed, keys, answered, requestIdsFullForMs: fullForMs };
     return { facts, rows };
+  }
+
+  #whole(name: string): FullCounter | undefined {
+    const raw = this.#reads.find(name);
+    if (raw === undefined || raw === CORRUPT) return undefined;
+    const counter = toFullCounter(raw);
+    return this.writes.isFound(name, counter.labels) ? counter : undefined;
   }
 
   #row(name: string): Row | undefined | typeof CORRUPT {
@@ -179,4 +188,19 @@ export class BatchRows {
     this.#cache.clear();
     this.writes.counts.reload();
   }
+}
+
+/** An id that was given twice would mix up what was changed under it. */
+function assertNotBehind(db: Database, lastId: bigint): void {
+  const greatest = db
+    .prepare<[], bigint>(
+      "SELECT max(coalesce((SELECT max(id) FROM counters), 0), coalesce((SELECT max(id) FROM deleted_counters), 0))",
+    )
+    .pluck()
+    .get()!;
+  if (lastId >= greatest) return;
+  throw unusable(
+    `The file says that ${lastId} counters were made, and has one with the number ${greatest}: it is damaged; restore it ` +
+      "from a backup.",
+  );
 }

@@ -1,13 +1,14 @@
 import { type Context, decideBatch } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { FullCounter } from "../../core/counter.ts";
-import type { Refusal } from "../../core/errors.ts";
+import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { ExportHead, ImportPart, ImportState, StoreOptions } from "../../service/store.ts";
 import { CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Checkpoints } from "./checkpoints.ts";
-import { CopyTarget, noCopying } from "./copy-target.ts";
+import { CopyTarget } from "./copy-target.ts";
+import { readCopying, writeCopying } from "./copying-row.ts";
 import { Missed } from "./counts.ts";
 import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.ts";
 import { RequestIds } from "./request-ids.ts";
@@ -43,13 +44,13 @@ export class WriteConnection {
     const { retention, cachedCountersMax } = options;
     this.#decide = decide;
     this.#file = openForWriting(path, options);
-    const { db, checkpoints, transaction } = this.#file;
+    const { db, head, checkpoints, transaction } = this.#file;
     this.checkpoints = checkpoints;
     this.#transaction = transaction;
     try {
-      this.#time = new RunningTime(db, moment);
-      this.#requestIds = new RequestIds(db, retention, this.#time.at(moment));
-      this.#log = new ChangeLog(db, retention.changeLogBytesMax);
+      this.#time = new RunningTime(head, moment);
+      this.#requestIds = new RequestIds(db, head, retention, this.#time.at(moment));
+      this.#log = new ChangeLog(db, head, retention.changeLogBytesMax);
       this.#oneByOne = new OneByOne(db);
       this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
       checkpoints.first();
@@ -130,6 +131,7 @@ export class WriteConnection {
       this.#requestIds.save(save.answers, runMs);
       const ids = written?.ids ?? loaded.rows.map((row, index) => (row ?? made!.get(index))?.id);
       this.#log.append(save.changes, ids, moment.now);
+      this.#saveHead();
       this.#transaction.commit();
       if (made === undefined) this.#rows.lookAgain();
       else this.#rows.remember(save, loaded, made);
@@ -165,8 +167,10 @@ export class WriteConnection {
       const due = this.#time.persistDue(runMs);
       if (due) this.#persist(runMs);
       const wrote = forgot || emptied || dropped || folded || due;
-      if (wrote) this.#transaction.commit();
-      else this.#transaction.rollback();
+      if (wrote) {
+        this.#saveHead();
+        this.#transaction.commit();
+      } else this.#transaction.rollback();
       if (forgot) this.#requestIds.plan(runMs);
       return forgot || emptied || this.#log.tooLarge || counts.foldDue;
     } catch (error) {
@@ -181,13 +185,12 @@ export class WriteConnection {
    * @param newId  what the store is to be known by from now on, if it has no id yet
    */
   exportHead(moment: Moment, newId: string): ExportHead {
-    const { db } = this.#file;
+    const { db, head } = this.#file;
     const { generations } = this.#requestIds;
     return this.#write(moment, () => {
-      db.prepare("UPDATE copying SET store_id = ? WHERE store_id IS NULL").run(newId);
-      const storeId = db.prepare<[], string>("SELECT store_id FROM copying").pluck().get() ?? noCopying();
-      const starts = db.prepare<[], bigint>("SELECT starts FROM service_time").pluck().get();
-      const state = `${starts}.${this.#log.state}.${generations[0]!.id}`;
+      const storeId = readCopying(db).store_id ?? newId;
+      writeCopying(db, { store_id: storeId });
+      const state = `${head.row.starts}.${this.#log.state}.${generations[0]!.id}`;
       return { storeId, state, runMs: this.#time.at(moment), generations };
     });
   }
@@ -245,7 +248,7 @@ export class WriteConnection {
   }
 
   get #target(): CopyTarget {
-    this.#copyTarget ??= new CopyTarget(this.#file.db, this.#rows, this.#requestIds, this.#log);
+    this.#copyTarget ??= new CopyTarget(this.#file, this.#rows, this.#requestIds, this.#log);
     return this.#copyTarget;
   }
 
@@ -254,6 +257,7 @@ export class WriteConnection {
       this.#file.whereabouts.assertUnchanged();
       this.#transaction.begin();
       this.#persist(this.#time.at(moment));
+      this.#saveHead();
       this.#transaction.commit();
     } catch (error) {
       this.#file.abandon();
@@ -268,12 +272,20 @@ export class WriteConnection {
     this.#requestIds.persist();
   }
 
+  /** What of the transaction the head tells. */
+  #saveHead(): void {
+    const { head } = this.#file;
+    this.#log.noteIn(head);
+    head.save(this.#log.end.position);
+  }
+
   /** A step of a copy: in a transaction, durable when it returns. */
   #write<Result>(moment: Moment, step: () => Result): Result {
     const logEnd = this.#log.end;
     try {
       this.#transaction.begin();
       const result = step();
+      this.#saveHead();
       this.#transaction.commit();
       this.checkpoints.committed();
       return result;
@@ -287,9 +299,15 @@ export class WriteConnection {
   /** After any error: nothing of the transaction stays, in the file or in memory. */
   #undo(logEnd: ChangeLog["end"], runMs: number): void {
     this.#transaction.rollback();
-    this.#rows.forget();
-    this.#log.rewind(logEnd);
-    this.#requestIds.reload(runMs);
+    try {
+      this.#file.head.reload();
+      this.#rows.forget();
+      this.#log.rewind(logEnd);
+      this.#requestIds.reload(runMs);
+    } catch (cause) {
+      // Also when what failed before was COMMIT: then nobody may be told that nothing was saved.
+      throw new TallyError("OUTCOME_UNKNOWN", "the file cannot be read any more after a failure", { cause });
+    }
   }
 }
 

@@ -2,40 +2,47 @@ import type { Database, Statement } from "better-sqlite3";
 import { ChangeColumns } from "../../core/change.ts";
 import { uidToBytes } from "../../core/uid.ts";
 import type { ExportHead, ImportPart, ImportState, StoredChange } from "../../service/store.ts";
-import { unusable } from "../unusable.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
+import { readCopying, writeCopying } from "./copying-row.ts";
+import type { Head } from "./head.ts";
 import type { RequestIds } from "./request-ids.ts";
 
 /** The file as something that is copied into: see Copying. The caller owns the transaction. */
 export class CopyTarget {
   readonly #db: Database;
+  readonly #head: Head;
   readonly #rows: BatchRows;
   readonly #requestIds: RequestIds;
   readonly #log: ChangeLog;
-  readonly #state: Statement<[], StateRow>;
-  readonly #progress: Statement<[string]>;
   readonly #counter: Statement<[string], { id: bigint; uid: Uint8Array }>;
   readonly #deleted: Statement<[Uint8Array], bigint>;
   readonly #any: Statement<[], bigint>;
 
-  constructor(db: Database, rows: BatchRows, requestIds: RequestIds, log: ChangeLog) {
+  constructor(
+    { db, head }: { db: Database; head: Head },
+    rows: BatchRows,
+    requestIds: RequestIds,
+    log: ChangeLog,
+  ) {
     this.#db = db;
+    this.#head = head;
     this.#rows = rows;
     this.#requestIds = requestIds;
     this.#log = log;
-    this.#state = db.prepare("SELECT source_id, source_state, progress, ended FROM copying");
-    this.#progress = db.prepare("UPDATE copying SET progress = ?");
-    this.#counter = db.prepare("SELECT id, uid FROM counters INDEXED BY counters_by_name WHERE name = ?");
+    this.#counter = db.prepare(
+      "SELECT id, uid FROM counters WHERE id = (SELECT counter_id FROM counter_names WHERE name = ?)",
+    );
     this.#deleted = db.prepare<[Uint8Array], bigint>("SELECT id FROM deleted_counters WHERE uid = ?").pluck();
     this.#any = db.prepare<[], bigint>("SELECT EXISTS (SELECT 1 FROM counters)").pluck();
   }
 
   get state(): ImportState {
-    const { source_id, source_state, progress, ended } = this.#state.get() ?? noCopying();
+    const { source_id, source_state, progress, ended } = readCopying(this.#db);
     const empty = this.#any.get() === 0n && this.#log.isEmpty && this.#requestIds.isEmpty;
     if (source_id === null) return { empty, copy: undefined };
-    return { empty, copy: { storeId: source_id, state: source_state, progress, ended: ended === 1n } };
+    const copy = { storeId: source_id, state: source_state!, progress: progress!, ended: ended === 1n };
+    return { empty, copy };
   }
 
   begin({ storeId, state, generations }: ExportHead): void {
@@ -47,9 +54,8 @@ export class CopyTarget {
     this.#log.clear();
     this.#requestIds.begin(generations);
     this.#db.exec(`CREATE INDEX IF NOT EXISTS ${DELETED_BY_UID} ON deleted_counters (uid)`);
-    this.#db
-      .prepare("UPDATE copying SET source_id = ?, source_state = ?, progress = '', ended = 0")
-      .run(storeId, state);
+    this.#head.noteSchema();
+    writeCopying(this.#db, { source_id: storeId, source_state: state, progress: "", ended: 0n });
   }
 
   import({ counters = [], openings = [], commits = [], requestIds = [], progress }: ImportPart): void {
@@ -58,18 +64,20 @@ export class CopyTarget {
     for (const opening of openings) this.#log.importOpening(this.#idOf(opening, ids), opening);
     for (const commit of commits) this.#importCommit(commit, ids);
     this.#requestIds.import(requestIds);
-    this.#progress.run(progress);
+    writeCopying(this.#db, { progress });
   }
 
   end(): void {
     // Openings are read from before the first commit on, so there must be one.
     if (this.#log.isEmpty) this.#log.importCommit(new ChangeColumns(0), [], 0);
-    this.#db.exec(`DROP INDEX IF EXISTS ${DELETED_BY_UID}; UPDATE copying SET ended = 1`);
+    this.#db.exec(`DROP INDEX IF EXISTS ${DELETED_BY_UID}`);
+    this.#head.noteSchema();
+    writeCopying(this.#db, { ended: 1n });
   }
 
   /** From now on there is more here than the copy. */
   served(): void {
-    this.#db.exec(SERVED);
+    forgetCopy(this.#db);
   }
 
   #importCommit(changes: readonly StoredChange[], ids: Map<string, bigint>): void {
@@ -100,23 +108,11 @@ export class CopyTarget {
   }
 }
 
-/** @throws TallyError STORE_UNAVAILABLE */
-export function noCopying(): never {
-  throw unusable(
-    "The table copying has no row, which somebody deleted by hand; put it back: INSERT INTO copying (opens) VALUES (0).",
-  );
-}
-
-interface StateRow {
-  readonly source_id: string | null;
-  readonly source_state: string;
-  readonly progress: string;
-  readonly ended: bigint;
-}
-
 /** An index for the time of a copy. */
 const DELETED_BY_UID = "deleted_counters_by_uid";
 
-/** Forgets that what is here was copied. */
-export const SERVED =
-  "UPDATE copying SET source_id = NULL, source_state = NULL, progress = NULL, ended = NULL WHERE source_id IS NOT NULL";
+/** Forget that what is here was copied. Inside the caller's transaction. */
+export function forgetCopy(db: Database): void {
+  if (readCopying(db).source_id === null) return;
+  writeCopying(db, { source_id: null, source_state: null, progress: null, ended: null });
+}

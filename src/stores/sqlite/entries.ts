@@ -1,16 +1,20 @@
 /** How the counters of a selection are found: the SQL that pages and scans have in common. */
 import type { Database, Statement } from "better-sqlite3";
 import { endOf, type Selection } from "../../core/selection.ts";
+import type { LinkedTable } from "./linked-entries.ts";
+import { COUNT_OF } from "./rows.ts";
 
 /** A selection as the parameters of the SQL below. */
 export interface Selected {
   /** How many labels it has. The first is the one that counters are found by, in its index. */
   readonly labels: number;
-  /** $begin and $end of the names, and of each label $key0 and $value0, and so on. */
+  /** Whether it is all counters. */
+  readonly isAll: boolean;
+  /** $begin and $end of the names, and of each label $key0 and $value0, $pair0 as it stands in a row, and so on. */
   readonly parameters: { readonly begin: string; readonly end: string } & Record<string, string>;
 }
 
-/** What goes through a selection's counters. Each entry is called `entry`, and has a `name`. */
+/** What goes through a selection's counters, each of which is an `entry` with a `name`, but in EVERYTHING. */
 export interface EntriesSql {
   readonly table: string;
   /** The counter's id. */
@@ -21,41 +25,112 @@ export interface EntriesSql {
   readonly candidates: string;
   /** True for those of them that are selected. */
   readonly matches: string;
+  /** True for those of which the index and the row say otherwise. */
+  readonly disagrees: string;
+}
+
+/** The same with their counts. */
+export interface CountsSql extends EntriesSql {
+  readonly name: string;
+  readonly value: string;
+  readonly checksum: string;
+  /** How many counts were found in all. */
+  readonly found: string;
+  /** By label (names, when there is none), as far as they are gone through whole: true for what the index is to have. */
+  readonly seen: readonly string[];
+}
+
+/** True for everything. */
+export const ALL = "true";
+
+/** The table that inNames goes through. */
+export function tableOf(labels: number): LinkedTable {
+  return labels === 0 ? "counter_names" : "counter_labels";
 }
 
 /** In the order of names, by the index of names or by that of a label. */
 export function inNames(labels: number): EntriesSql {
-  if (labels === 0) {
-    const table = "counters AS entry INDEXED BY counters_by_name";
-    return { table, id: "entry.id", order: "entry.name", candidates: "true", matches: "true" };
-  }
+  const table = `${tableOf(labels)} AS entry`;
+  const common = { table, id: "entry.counter_id", order: "entry.name" };
+  if (labels === 0) return { ...common, candidates: ALL, matches: ALL, disagrees: "false" };
+  const others = Array.from({ length: labels - 1 }, (_, i) => [hasEntry(i + 1), rowSays(i + 1)] as const);
   return {
-    table: "counter_labels AS entry",
-    id: "entry.counter_id",
-    order: "entry.name",
+    ...common,
     candidates: "entry.key = $key0 AND entry.value = $value0",
-    matches: haveLabels(1, labels),
+    matches: all(others.map(([entry]) => entry)),
+    disagrees: `(${others.map(([entry, row]) => `${entry} IS NOT ${row}`).join(" OR ") || "false"})`,
   };
 }
 
-/** In the order of the rows: all of them, but ten times as fast for one. */
-export function inRows(labels: number): EntriesSql {
+/** The counts of those, wherever they stand. */
+export function countsInNames(labels: number): CountsSql {
+  const entries = inNames(labels);
   return {
-    table: "counters AS entry NOT INDEXED",
-    id: "entry.id",
-    order: "entry.id",
-    candidates: "true",
-    matches: `entry.name >= $begin AND entry.name < $end AND ${haveLabels(0, labels)}`,
+    ...entries,
+    table: `${entries.table} ${COUNT_OF(entries.id)}`,
+    name: "entry.name",
+    value: current("value"),
+    checksum: current("checksum"),
+    found: "count(counts.id) + count(recent.id)",
+    seen: [ALL],
   };
 }
 
-function haveLabels(from: number, to: number): string {
-  let sql = "true";
-  for (let i = from; i < to; i++) {
-    sql += ` AND EXISTS (SELECT 1 FROM counter_labels AS other
-      WHERE other.key = $key${i} AND other.value = $value${i} AND other.name = entry.name)`;
+/** A table of counts, in the order of its rows: all of them, but ten times as fast for one. */
+export type Place = "counts" | "recent_counts";
+
+/**
+ * The counts of one table. Only both tables together have all, so that no count is looked for in two.
+ *
+ * @param labels  EVERYTHING when all counters are selected: then nothing but their counts is looked at
+ */
+export function countsInRows(place: Place, labels: number): CountsSql {
+  const common = {
+    ...{ id: "count.id", order: "count.id", value: "count.value", checksum: "count.checksum" },
+    ...{ disagrees: "false", found: "count(*)" },
+  };
+  const table = `${place} AS count NOT INDEXED`;
+  if (labels === EVERYTHING) {
+    const name = "(SELECT name FROM counters WHERE id = count.id)";
+    return { ...common, table, name, candidates: ALL, matches: ALL, seen: [ALL] };
   }
-  return sql;
+  const rows = {
+    ...common,
+    table: `${table} CROSS JOIN counters AS entry ON entry.id = count.id`,
+    name: "entry.name",
+  };
+  const own = Array.from({ length: labels }, (_, i) => ownSays(i));
+  const named = "entry.name >= $begin AND entry.name < $end";
+  if (labels < 2) return { ...rows, candidates: all([named, ...own]), matches: ALL, seen: [ALL] };
+  return { ...rows, candidates: named, matches: all(own), seen: own };
+}
+
+/** Stands for the labels of a selection of all counters, by rows. */
+export const EVERYTHING = -1;
+
+/** A column of a count, wherever it stands; NULL when the count has gone. Both tables have values, if they have a row. */
+function current(column: string): string {
+  return `coalesce(recent.${column}, counts.${column})`;
+}
+
+function all(conditions: readonly string[]): string {
+  return conditions.join(" AND ") || ALL;
+}
+
+/** Whether the index has a counter under a label. */
+function hasEntry(label: number): string {
+  return `EXISTS (SELECT 1 FROM counter_labels AS other
+    WHERE other.key = $key${label} AND other.value = $value${label} AND other.name = entry.name)`;
+}
+
+/** Whether a row has a label, as far as can be told without its checksum. */
+function ownSays(label: number): string {
+  return `coalesce(instr(entry.labels, $pair${label}) > 0, 0)`;
+}
+
+/** The same, of the row that an entry leads to. */
+function rowSays(label: number): string {
+  return `coalesce((SELECT instr(labels, $pair${label}) > 0 FROM counters WHERE id = entry.counter_id), 0)`;
 }
 
 /** The statements for any number of labels, each prepared when it is first needed. */
@@ -91,16 +166,18 @@ export class Selector {
 
   /** @param from  leave out the names before it */
   select({ prefix, labels }: Selection, from = prefix): Selected {
-    const range = { begin: from < prefix ? prefix : from, end: endOf(prefix) };
+    const begin = (from < prefix ? prefix : from) || LOWEST;
+    const range = { begin, end: endOf(prefix) };
     let pairs = Object.entries(labels);
     if (pairs.length > 1) {
       const counted = pairs.map((pair) => {
-        const alone = { labels: 1, parameters: { ...range, ...named([pair]) } };
+        const alone = { labels: 1, isAll: false, parameters: { ...range, ...named([pair]) } };
         return { pair, count: this.count(alone, COMMON) };
       });
       pairs = counted.sort((a, b) => a.count - b.count).map(({ pair }) => pair);
     }
-    return { labels: pairs.length, parameters: { ...range, ...named(pairs) } };
+    const isAll = pairs.length === 0 && range.begin === LOWEST && range.end === endOf("");
+    return { labels: pairs.length, isAll, parameters: { ...range, ...named(pairs) } };
   }
 
   /** How many entries the index has that a selection is found by, counted up to `enough`. */
@@ -108,6 +185,9 @@ export class Selector {
     return Number(this.#count.for(Math.min(labels, 1)).get({ ...parameters, enough }));
   }
 }
+
+/** Above the name of the entry that is nobody's, and not above any other. */
+const LOWEST = "!";
 
 /** A label that so many counters have is common; which of the common ones has most does not matter. */
 const COMMON = 1_000;
@@ -117,6 +197,12 @@ function named(pairs: readonly (readonly [string, string])[]): Record<string, st
     pairs.flatMap(([key, value], i) => [
       [`key${i}`, key],
       [`value${i}`, value],
+      [`pair${i}`, pairText(key, value)],
     ]),
   );
+}
+
+/** A label as JSON has it: what stands between quotes has none that are not escaped. */
+function pairText(key: string, value: string): string {
+  return `${JSON.stringify(key)}:${JSON.stringify(value)}`;
 }

@@ -1,5 +1,6 @@
-import type { Database, Statement } from "better-sqlite3";
+import type { Database } from "better-sqlite3";
 import type { Details } from "../../core/counter.ts";
+import { EntryWriter, linkOf } from "./linked-entries.ts";
 
 type Labels = Details["labels"];
 
@@ -8,19 +9,15 @@ type Labels = Details["labels"];
  * themselves. The caller owns the transaction, and knows what the labels are now: from the counter's row.
  */
 export class LabelWriter {
-  readonly #insert: Statement;
-  readonly #delete: Statement;
+  readonly #entries: EntryWriter;
 
   constructor(db: Database) {
-    this.#insert = db.prepare(
-      "INSERT OR REPLACE INTO counter_labels (key, value, name, counter_id) VALUES (?, ?, ?, ?)",
-    );
-    this.#delete = db.prepare("DELETE FROM counter_labels WHERE key = ? AND value = ? AND name = ?");
+    this.#entries = new EntryWriter(db, "counter_labels");
   }
 
   /** The labels of a counter that had none. */
   insert(id: bigint, name: string, labels: Labels): void {
-    for (const [key, value] of Object.entries(labels)) this.#insert.run(key, value, name, id);
+    for (const [key, value] of Object.entries(labels)) this.#entries.insert({ key, value, name }, id);
   }
 
   /** @param before  the counter's labels until now */
@@ -31,6 +28,18 @@ export class LabelWriter {
 
   /** @param labels  the counter's labels until now: all of them */
   remove(name: string, labels: Labels): void {
-    for (const [key, value] of Object.entries(labels)) this.#delete.run(key, value, name);
+    for (const [key, value] of Object.entries(labels)) this.#entries.remove({ key, value, name });
+  }
+
+  /** Whether the entries of a counter's labels are there. */
+  has(name: string, labels: Labels): boolean {
+    return Object.entries(labels).every(([key, value]) => {
+      const entry = this.#entries.at({ key, value, name });
+      return entry !== undefined && linkOf(entry) !== undefined;
+    });
+  }
+
+  clear(): void {
+    this.#entries.clear();
   }
 }

@@ -3,7 +3,9 @@ import type { Purpose, StoreOptions } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
 import { assertBelongs } from "./belonging.ts";
 import { Checkpoints, seal, walFrames } from "./checkpoints.ts";
-import { SERVED } from "./copy-target.ts";
+import { forgetCopy } from "./copy-target.ts";
+import { readCopying, writeCopying } from "./copying-row.ts";
+import { Head } from "./head.ts";
 import { makeFile, unmakeFile } from "./making.ts";
 import { openReadOnly } from "./reading.ts";
 import { assertOurs, assertSqliteFloor, assertUpToDate, COPIES_SINCE, migrate, versionOf } from "./schema.ts";
@@ -13,6 +15,7 @@ import { Whereabouts } from "./whereabouts.ts";
 
 export interface OpenedFile {
   readonly db: Database.Database;
+  readonly head: Head;
   readonly transaction: Transaction;
   /** Whose `first` is called once the caller has written what it writes at a start. */
   readonly checkpoints: Checkpoints;
@@ -61,10 +64,12 @@ export function openForWriting(
     db.pragma("wal_autocheckpoint = 0"); // Checkpoints are ours, after the answers: SQLite's own hide their errors.
     connections.anchor();
     const migratedFrom = migrate(db);
+    const head = new Head(db);
+    head.assertSchema(path);
 
     const binding = new WalBinding(db, startId);
     if (walFrames(db) > 0n) seal(db, binding); // What a crash or the migration left there.
-    assertDurable(db, purpose, binding);
+    assertDurable(db, head, purpose, binding);
     const whereabouts = new Whereabouts(path);
     const checkpoints = new Checkpoints(db, whereabouts, binding);
     const abandon = connections.abandon.bind(connections);
@@ -79,7 +84,7 @@ export function openForWriting(
       connections!.close();
     };
     const transaction = new Transaction(db, whereabouts, binding);
-    return { db, transaction, checkpoints, whereabouts, sqliteVersion, migratedFrom, close, abandon };
+    return { db, head, transaction, checkpoints, whereabouts, sqliteVersion, migratedFrom, close, abandon };
   } catch (error) {
     connections?.abandon();
     if (made) unmakeFile(path);
@@ -149,10 +154,14 @@ function assertNoHalfCopy(db: Database.Database, path: string): void {
  * The pragma reads 2 whatever is in force until something was written, so this looks after a write: one that
  * changes a byte, because SQLite leaves a page alone that would stay the same. Also shows that fsync works here.
  */
-function assertDurable(db: Database.Database, purpose: Purpose, binding: WalBinding): void {
+function assertDurable(db: Database.Database, head: Head, purpose: Purpose, binding: WalBinding): void {
   const begin = db.transaction(() => {
-    if (purpose === "serve") db.exec(`UPDATE service_time SET starts = starts + 1; ${SERVED}`);
-    else db.exec("UPDATE copying SET opens = opens + 1");
+    if (purpose === "serve") {
+      head.set({ starts: head.row.starts + 1n });
+      forgetCopy(db);
+    } else writeCopying(db, { opens: readCopying(db).opens + 1n });
+    head.noteSchema();
+    head.save();
     binding.write(true);
   });
   begin.immediate();

@@ -3,6 +3,7 @@ import { CORRUPT } from "../../core/batch.ts";
 import type { FullCounter } from "../../core/counter.ts";
 import type { Selection } from "../../core/selection.ts";
 import { ChangeLogReader } from "./change-log-reader.ts";
+import { RowLooker } from "./looking.ts";
 import { PageReader } from "./pages.ts";
 import { asOfOneMoment, openReadOnly } from "./reading.ts";
 import { RequestIdReader } from "./request-id-reader.ts";
@@ -27,8 +28,9 @@ serveThread<{ path: string }>(({ path }) => {
   const db = openReadOnly(path, 16_384);
   const rows = new RowReader(db);
   const pages = new PageReader(db, rows);
-  const log = new ChangeLogReader(db);
+  const log = new ChangeLogReader(db, rows);
   const requestIds = new RequestIdReader(db);
+  const looker = new RowLooker(db, rows);
   return {
     opened: undefined,
     handlers: {
@@ -41,6 +43,7 @@ serveThread<{ path: string }>(({ path }) => {
       list: asOfOneMoment(db, ({ selection, from, limit }: ListRequest) =>
         pages.read(selection, from, limit),
       ),
+      look: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => looker.page(cursor, limit)),
       changesSince: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => log.since(cursor, limit)),
       exportRequestIds: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => requestIds.page(cursor, limit)),
       close: () => void db.close(),

@@ -1,13 +1,10 @@
-import type { Database, Statement } from "better-sqlite3";
-import { CORRUPT } from "../../core/batch.ts";
-import {
-  type Generation,
-  type GenerationPlan,
-  planGenerations,
-  type RequestIdRetention,
-} from "../../core/request-ids.ts";
+import type { Database } from "better-sqlite3";
+import type { CORRUPT } from "../../core/batch.ts";
+import { type GenerationPlan, planGenerations, type RequestIdRetention } from "../../core/request-ids.ts";
 import type { ExportHead, StoredRequestId } from "../../service/store.ts";
-import { Checksum } from "../checksum.ts";
+import { idLink } from "./generation-rows.ts";
+import type { Head } from "./head.ts";
+import { generationsIn, LiveGeneration, writeGeneration } from "./live-generation.ts";
 
 /**
  * The answers under request ids, a table a generation (see core/request-ids.ts for how long they live).
@@ -21,21 +18,24 @@ import { Checksum } from "../checksum.ts";
  */
 export class RequestIds {
   readonly #db: Database;
+  readonly #head: Head;
   readonly #retention: RequestIdRetention;
   /** Oldest first; the last is open. */
   #live: LiveGeneration[];
   #plan: GenerationPlan = { rotate: false, forget: [], early: false, fullForMs: undefined };
 
-  constructor(db: Database, retention: RequestIdRetention, runMs: number) {
+  constructor(db: Database, head: Head, retention: RequestIdRetention, runMs: number) {
     this.#db = db;
+    this.#head = head;
     this.#retention = retention;
-    const rows = db
-      .prepare<[], GenerationRow>(
-        "SELECT id, opened_ms, closed_ms, bytes FROM request_id_generations WHERE forgotten = 0 ORDER BY id",
-      )
-      .all();
-    this.#live = rows.map((row) => new LiveGeneration(db, row));
-    if (this.#live.length === 0) this.#open(0, runMs);
+    const live = generationsIn(db).filter(({ forgotten }) => forgotten === 0n);
+    this.#live = live.map((row) => new LiveGeneration(db, row));
+    if (this.#live.length === 0) {
+      db.transaction(() => {
+        this.#open(0, runMs);
+        head.save();
+      }).immediate();
+    }
     this.plan(runMs);
   }
 
@@ -59,13 +59,12 @@ export class RequestIds {
       this.#live.at(-1)!.close(runMs);
       this.#open(this.#live.at(-1)!.id + 1, runMs);
     }
-    const open = this.#live.at(-1)!;
-    for (const [key, record] of answers) open.save(key, record);
+    if (answers.size > 0) this.#live.at(-1)!.save(answers);
   }
 
   /** Forget what was saved in a transaction that was rolled back. */
   reload(runMs: number): void {
-    const fresh = new RequestIds(this.#db, this.#retention, runMs);
+    const fresh = new RequestIds(this.#db, this.#head, this.#retention, runMs);
     this.#live = fresh.#live;
     this.plan(runMs);
   }
@@ -84,6 +83,7 @@ export class RequestIds {
     const ids = this.#db.prepare<[], bigint>("SELECT id FROM request_id_generations").pluck().all();
     for (const id of ids) this.#db.exec(`DROP TABLE request_ids_${id}`);
     this.#db.exec("DELETE FROM request_id_generations");
+    this.#head.noteSchema();
     this.#live = [];
     for (const { id, openedMs, closedMs } of generations) {
       this.#open(id, openedMs);
@@ -93,8 +93,9 @@ export class RequestIds {
 
   /** Take in ids of another store, into the generations that it has them in. Inside the caller's transaction. */
   import(requestIds: readonly StoredRequestId[]): void {
-    for (const { generation, key, record } of requestIds) {
-      this.#live.find(({ id }) => id === generation)!.save(key, record);
+    for (const generation of this.#live) {
+      const its = requestIds.filter((each) => each.generation === generation.id);
+      generation.save(its.map(({ key, record }) => [key, record] as const));
     }
   }
 
@@ -112,10 +113,7 @@ export class RequestIds {
   /** Declare dead what is due. Inside the caller's transaction. Returns how many generations were forgotten. */
   forget(): number {
     const { forget } = this.#plan;
-    for (const { id } of forget) {
-      this.#db.prepare("UPDATE request_id_generations SET forgotten = 1 WHERE id = ?").run(BigInt(id));
-    }
-    this.#live.splice(0, forget.length);
+    for (const generation of this.#live.splice(0, forget.length)) generation.persist(1n);
     return forget.length;
   }
 
@@ -135,106 +133,28 @@ export class RequestIds {
     else {
       this.#db.exec(`DROP TABLE ${table}`);
       this.#db.prepare("DELETE FROM request_id_generations WHERE id = ?").run(id);
+      this.#head.noteSchema();
     }
     return true;
   }
 
   #open(id: number, runMs: number): void {
+    const table = `request_ids_${id}`;
     this.#db.exec(
-      `CREATE TABLE request_ids_${id} (
-         key TEXT PRIMARY KEY, checksum INTEGER NOT NULL, record BLOB NOT NULL
+      `CREATE TABLE ${table} (
+         key TEXT PRIMARY KEY, checksum INTEGER NOT NULL, record BLOB NOT NULL, next INTEGER NOT NULL
        ) WITHOUT ROWID, STRICT`,
     );
-    const row = { id: BigInt(id), opened_ms: BigInt(Math.trunc(runMs)), closed_ms: null, bytes: 0n };
+    // Before all keys stands one that is nobody's, so that each has one before it.
     this.#db
-      .prepare(
-        "INSERT INTO request_id_generations (id, opened_ms, closed_ms, bytes) VALUES ($id, $opened_ms, $closed_ms, $bytes)",
-      )
-      .run(row);
+      .prepare(`INSERT INTO ${table} (key, checksum, record, next) VALUES ('', 0, x'', ?)`)
+      .run(idLink("", ""));
+    writeGeneration(this.#db, "INSERT", { id, openedMs: runMs, closedMs: undefined, bytes: 0 });
+    this.#head.noteSchema();
+    const row = generationsIn(this.#db).find((each) => each.id === BigInt(id))!;
     this.#live.push(new LiveGeneration(this.#db, row));
   }
 }
 
 /** Rows a slice; some 2 milliseconds. */
 const SLICE_ROWS = 1_000;
-
-/** What a record takes beside its key and bytes: its length fields, checksum and share of the page. */
-const RECORD_OVERHEAD_BYTES = 16;
-
-interface GenerationRow {
-  readonly id: bigint;
-  readonly opened_ms: bigint;
-  readonly closed_ms: bigint | null;
-  readonly bytes: bigint;
-}
-
-class LiveGeneration implements Generation {
-  readonly id: number;
-  readonly openedMs: number;
-  closedMs: number | undefined;
-  bytes: number;
-  /** Its first and last key, "" while there is none: an id beyond them is new, and costs no search. */
-  #first: string;
-  #last: string;
-  readonly #db: Database;
-  readonly #find: Statement<[string], RecordRow>;
-  readonly #insert: Statement<[string, bigint, Uint8Array]>;
-
-  constructor(db: Database, row: GenerationRow) {
-    this.#db = db;
-    this.id = Number(row.id);
-    this.openedMs = Number(row.opened_ms);
-    this.closedMs = row.closed_ms === null ? undefined : Number(row.closed_ms);
-    this.bytes = Number(row.bytes);
-    const table = `request_ids_${this.id}`;
-    this.#find = db.prepare(`SELECT checksum, record FROM ${table} WHERE key = ?`);
-    this.#insert = db.prepare(`INSERT INTO ${table} (key, checksum, record) VALUES (?, ?, ?)`);
-    const edge = (order: string) =>
-      db.prepare<[], string>(`SELECT key FROM ${table} ORDER BY key ${order} LIMIT 1`).pluck().get() ?? "";
-    this.#first = edge("ASC");
-    this.#last = edge("DESC");
-  }
-
-  get isEmpty(): boolean {
-    return this.#last === "";
-  }
-
-  find(key: string): Uint8Array | undefined | typeof CORRUPT {
-    if (key > this.#last || key < this.#first) return undefined;
-    const found = this.#find.get(key);
-    return found && soundRecord(key, found);
-  }
-
-  save(key: string, record: Uint8Array): void {
-    this.#insert.run(key, checksumOf(key, record), record);
-    if (key > this.#last) this.#last = key;
-    if (key < this.#first || this.#first === "") this.#first = key;
-    this.bytes += key.length + record.length + RECORD_OVERHEAD_BYTES;
-  }
-
-  close(runMs: number): void {
-    this.closedMs = Math.trunc(runMs);
-    this.persist();
-  }
-
-  persist(): void {
-    const closed = this.closedMs === undefined ? null : BigInt(this.closedMs);
-    this.#db
-      .prepare("UPDATE request_id_generations SET closed_ms = ?, bytes = ? WHERE id = ?")
-      .run(closed, BigInt(this.bytes), BigInt(this.id));
-  }
-}
-
-/** A row of a generation's table, without its key. */
-export interface RecordRow {
-  readonly checksum: bigint;
-  readonly record: Uint8Array;
-}
-
-export function soundRecord(key: string, { checksum, record }: RecordRow): Uint8Array | typeof CORRUPT {
-  return checksumOf(key, record) === checksum ? record : CORRUPT;
-}
-
-function checksumOf(key: string, record: Uint8Array): bigint {
-  return BigInt(new Checksum().text(key).bytes(record).value);
-}

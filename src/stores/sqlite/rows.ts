@@ -2,9 +2,11 @@ import type { Database, Statement } from "better-sqlite3";
 import { CORRUPT } from "../../core/batch.ts";
 import type { Counter, Details, Fixed, FullCounter } from "../../core/counter.ts";
 import { uidFromBytes, uidToBytes } from "../../core/uid.ts";
-import { Checksum } from "../checksum.ts";
+import { Checksum, fits } from "../checksum.ts";
 import { Counts, Missed, Place } from "./counts.ts";
+import { guarded } from "./guard.ts";
 import { LabelWriter } from "./labels.ts";
+import { EntryWriter, linkOf, MissingNames } from "./linked-entries.ts";
 
 /** A row of `counters` with its count, as SQLite gives them (integers as bigint). */
 export interface RawRow {
@@ -52,9 +54,6 @@ const current = (column: string) => `iif(recent.id IS NULL, counts.${column}, re
 export const COUNT_OF = (id: string) =>
   `LEFT JOIN counts ON counts.id = ${id} LEFT JOIN recent_counts AS recent ON recent.id = ${id}`;
 
-/** The value of a count that was joined. */
-export const VALUE = current("value");
-
 const COUNT = ["value", "revision", "update_ms", "min_value", "max_value", "checksum"]
   .map((column) => `${current(column)} AS ${column}`)
   .join(", ");
@@ -73,30 +72,24 @@ export const ROW = `SELECT ${STILL}, ${COUNT}, recent.id IS NOT NULL AS recent F
 export class RowReader {
   readonly #byName: Statement<[string], RawRow>;
   readonly #byId: Statement<[bigint], RawRow>;
-  readonly #unsound: Statement<[string, string], bigint>;
+  readonly #missing: MissingNames;
 
   constructor(db: Database) {
     // The row's own name, not the index's copy, so that the checksum covers what is stored in the row. A row whose
     // count has gone has no value, and fails its checksum.
-    const row = `${ROW} WHERE counters.id =`;
-    this.#byName = db.prepare(`${row} (SELECT id FROM counters INDEXED BY counters_by_name WHERE name = ?)`);
+    this.#byName = db.prepare(
+      `${ROW} WHERE counters.id = (SELECT counter_id FROM counter_names WHERE name = ?)`,
+    );
     // The plus hides from the planner that the id is a parameter: it would plan anew for each one, in 20 us.
-    this.#byId = db.prepare(`${row} +?`);
-    const neighbour = "SELECT id, name FROM counters INDEXED BY counters_by_name WHERE name";
-    this.#unsound = db
-      .prepare<[string, string], bigint>(`
-      SELECT count(*) FROM (
-        SELECT id, name FROM (${neighbour} >= ? ORDER BY name LIMIT 1)
-        UNION ALL SELECT id, name FROM (${neighbour} < ? ORDER BY name DESC LIMIT 1)
-      ) AS entry LEFT JOIN counters NOT INDEXED USING (id) WHERE counters.name IS NOT entry.name`)
-      .pluck();
+    this.#byId = db.prepare(`${ROW} WHERE counters.id = +?`);
+    this.#missing = new MissingNames(db);
   }
 
   find(name: string): RawRow | undefined | typeof CORRUPT {
     try {
       const raw = this.#byName.get(name);
       if (raw !== undefined) return sound(raw, name);
-      return this.#missesSoundly(name) ? undefined : CORRUPT;
+      return this.#missing.lacks(name) ? undefined : CORRUPT;
     } catch (error) {
       return corruptOrThrow(error);
     }
@@ -112,13 +105,14 @@ export class RowReader {
     }
   }
 
-  /**
-   * A name whose index entry rotted would look like a missing one, and be made anew from zero. The search for it
-   * ends beside the damaged entry, so a miss is believed only if both neighbours say what their rows say. (The
-   * name's own entry counts as one: it may be there and lead nowhere.)
-   */
-  #missesSoundly(name: string): boolean {
-    return this.#unsound.get(name, name) === 0n;
+  /** The counter that has this id. That there is none is for the caller to prove. */
+  at(id: bigint): RawRow | undefined | typeof CORRUPT {
+    try {
+      const raw = this.#byId.get(id);
+      return raw && sound(raw, raw.name);
+    } catch (error) {
+      return corruptOrThrow(error);
+    }
   }
 }
 
@@ -165,11 +159,15 @@ function toCounter(raw: RawRow): Counter {
 function stillOf(raw: RawRow): number | undefined {
   try {
     const still = stillChecksum(raw);
-    const sum = new Checksum(still).int64(raw.value).int64(raw.revision).int64(raw.update_ms).value;
-    return BigInt(sum) === raw.checksum ? still : undefined;
+    return BigInt(guarded(unguarded(still, raw), raw.id, raw.value)) === raw.checksum ? still : undefined;
   } catch {
     return undefined; // A column of another type than was written: damaged as well.
   }
+}
+
+/** The checksum over the whole row, without the guard. */
+function unguarded(still: number, raw: RawRow): number {
+  return new Checksum(still).int64(raw.value).int64(raw.revision).int64(raw.update_ms).value;
 }
 
 /** What counting does not change of a row. */
@@ -219,6 +217,7 @@ export class RowWriter {
   readonly #setLastId: Statement<[bigint]>;
   readonly #firstId: Statement<[bigint]>;
   readonly #clear: () => void;
+  readonly #names: EntryWriter;
   readonly #labels: LabelWriter;
 
   constructor(db: Database) {
@@ -235,10 +234,8 @@ export class RowWriter {
     this.#lastId = db.prepare<[], bigint>("SELECT seq FROM sqlite_sequence WHERE name = 'counters'").pluck();
     this.#setLastId = db.prepare("UPDATE sqlite_sequence SET seq = ? WHERE name = 'counters'");
     this.#firstId = db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('counters', ?)");
-    this.#clear = () =>
-      db.exec(
-        "DELETE FROM counter_labels; DELETE FROM recent_counts; DELETE FROM counts; DELETE FROM counters",
-      );
+    this.#clear = () => db.exec("DELETE FROM recent_counts; DELETE FROM counts; DELETE FROM counters");
+    this.#names = new EntryWriter(db, "counter_names");
     this.#labels = new LabelWriter(db);
   }
 
@@ -250,6 +247,7 @@ export class RowWriter {
   insert(id: bigint, name: string, fixed: Fixed, count: Count): Row {
     const raw = toStillRow(id, name, fixed);
     if (this.#insert.run(raw).changes !== 1) throw new Missed(id);
+    this.#names.insert({ key: "", value: "", name }, id);
     this.#labels.insert(id, name, fixed.labels);
     return this.#insertCount(raw, fixed, count);
   }
@@ -262,13 +260,21 @@ export class RowWriter {
   /** Take all counters away. */
   clear(): void {
     this.#clear();
+    this.#names.clear();
+    this.#labels.clear();
+  }
+
+  /** Whether what leads to a counter is there, to be taken away with it. */
+  isFound(name: string, labels: Details["labels"]): boolean {
+    const entry = this.#names.at({ key: "", value: "", name });
+    return entry !== undefined && linkOf(entry) !== undefined && this.#labels.has(name, labels);
   }
 
   /** @throws SQLITE_CORRUPT when the row is not there any more */
   update(row: Row, value: bigint, revision: number, updateTime: number): void {
     const { id, still, counter } = row;
     const { min, max } = counter;
-    const sum = checksum(still, value, revision, updateTime);
+    const sum = checksum(still, id, value, revision, updateTime);
     const place = this.counts.update(row.place, { id, value, revision, updateTime, min, max, checksum: sum });
     if (place === undefined) throw new Missed(id);
     row.place = place;
@@ -292,6 +298,7 @@ export class RowWriter {
    * @throws SQLITE_CORRUPT when the row is not there any more
    */
   delete({ id }: Row, name: string, labels: Details["labels"]): void {
+    this.#names.remove({ key: "", value: "", name });
     this.#labels.remove(name, labels);
     if (this.#delete.run(id).changes !== 1 || !this.counts.delete(id)) throw new Missed(id);
   }
@@ -301,7 +308,7 @@ export class RowWriter {
     const { value, revision, updateTime } = count;
     const { uid, initial, min, max, clamp, monotonic, settingsRevision } = fixed;
     const still = stillChecksum(raw);
-    const sum = checksum(still, value, revision, updateTime);
+    const sum = checksum(still, id, value, revision, updateTime);
     this.counts.insert({ id, value, revision, updateTime, min, max, checksum: sum });
     const counter = {
       uid,
@@ -319,6 +326,28 @@ export class RowWriter {
   }
 }
 
-function checksum(still: number, value: bigint, revision: number, updateTime: number): number {
-  return new Checksum(still).int64(value).number(revision).number(updateTime).value;
+function checksum(still: number, id: bigint, value: bigint, revision: number, updateTime: number): number {
+  return guarded(new Checksum(still).int64(value).number(revision).number(updateTime).value, id, value);
+}
+
+/**
+ * Give the counts of a file from before there were guards theirs, except for those whose rows fail their checksums.
+ * Inside the caller's transaction.
+ */
+export function sealCounts(db: Database): void {
+  const rows = db
+    .prepare<[bigint], RawRow>(`${ROW} WHERE counters.id > ? ORDER BY counters.id LIMIT 1000`)
+    .safeIntegers(true);
+  const seals = ["counts", "recent_counts"].map((table) =>
+    db.prepare<[number, bigint]>(`UPDATE ${table} SET checksum = ? WHERE id = ?`),
+  );
+  for (let last: bigint | undefined = 0n; last !== undefined; ) {
+    const slice: RawRow[] = rows.all(last);
+    for (const raw of slice) {
+      if (!fits(() => unguarded(stillChecksum(raw), raw), raw.checksum)) continue;
+      const sum = Number(raw.checksum);
+      seals[Number(raw.recent)]!.run(guarded(sum, raw.id, raw.value), raw.id);
+    }
+    last = slice.at(-1)?.id;
+  }
 }

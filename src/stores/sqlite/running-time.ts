@@ -1,5 +1,4 @@
-import type { Database } from "better-sqlite3";
-import { unusable } from "../unusable.ts";
+import type { Head } from "./head.ts";
 
 /** The time of one request to the store, told by the main thread. */
 export interface Moment {
@@ -11,7 +10,7 @@ export interface Moment {
 
 /** How long the service has run on this file, over all its starts, in milliseconds. Request ids age by it. */
 export class RunningTime {
-  readonly #db: Database;
+  readonly #head: Head;
   /** When this start was, by the monotonic clock. */
   readonly #startedMs: number;
   /** Running time before this start, from the file. */
@@ -19,17 +18,10 @@ export class RunningTime {
   #persistedMs: number;
   #changedSincePersist = false;
 
-  constructor(db: Database, { monotonic }: Moment) {
-    this.#db = db;
+  constructor(head: Head, { monotonic }: Moment) {
+    this.#head = head;
     this.#startedMs = monotonic;
-    const ranMs = db.prepare<[], bigint>("SELECT run_ms FROM service_time").pluck().get();
-    if (ranMs === undefined) {
-      throw unusable(
-        "The table service_time has no row, which somebody deleted by hand; put it back: INSERT INTO service_time " +
-          "(run_ms, starts) VALUES (0, 0).",
-      );
-    }
-    this.#ranMs = Number(ranMs);
+    this.#ranMs = Number(head.row.run_ms);
     this.#persistedMs = this.#ranMs;
   }
 
@@ -52,9 +44,9 @@ export class RunningTime {
     return runMs - this.#persistedMs >= (this.#changedSincePersist ? PERSIST_MS : PERSIST_IDLE_MS);
   }
 
-  /** Inside the caller's transaction. */
+  /** Inside the caller's transaction, which saves the head. */
   persist(runMs: number): void {
-    this.#db.prepare("UPDATE service_time SET run_ms = ?").run(BigInt(Math.trunc(runMs)));
+    this.#head.set({ run_ms: BigInt(Math.trunc(runMs)) });
     this.#persistedMs = runMs;
     this.#changedSincePersist = false;
   }

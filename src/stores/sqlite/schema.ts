@@ -1,5 +1,6 @@
 import type { Database } from "better-sqlite3";
 import { unusable } from "../unusable.ts";
+import { linkAll } from "./linking.ts";
 
 /** Marks the file as Tally's: "TALY". See https://www.sqlite.org/pragma.html#pragma_application_id */
 export const APPLICATION_ID = 0x54414c59;
@@ -7,13 +8,20 @@ export const APPLICATION_ID = 0x54414c59;
 /** Below this, two connections can corrupt the file when the WAL is reset; see the release notes of 3.51.3. */
 export const SQLITE_FLOOR = "3.51.3";
 
+interface Migration {
+  readonly about: string;
+  readonly sql: string;
+  /** What SQL alone cannot do; goes before it. */
+  readonly first?: (db: Database) => void;
+}
+
 /**
  * Migrations, in order; `user_version` counts those that ran. Never change one that was released: add another.
  *
  * STRICT keeps a sum that overflows from becoming a float. The CHECKs are the backstop of `decide`, and their
  * names are what a violation is recognised by.
  */
-const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = [
+const MIGRATIONS: readonly Migration[] = [
   {
     about: "counters, the change log and request ids",
     sql: `
@@ -155,6 +163,13 @@ const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = 
   INSERT INTO wal_binding (open) VALUES (0);
   `,
   },
+  {
+    about: "what shows that nothing is missing",
+    first: linkAll,
+    sql: `
+  ALTER TABLE change_log ADD COLUMN head_checksum INTEGER; -- NULL in rows from before.
+  `,
+  },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
@@ -197,7 +212,10 @@ export function migrate(db: Database, to = SCHEMA_VERSION): number | undefined {
   const version = versionOf(db);
   if (version >= to) return undefined;
   db.transaction(() => {
-    for (const { sql } of MIGRATIONS.slice(version, to)) db.exec(sql);
+    for (const { sql, first } of MIGRATIONS.slice(version, to)) {
+      first?.(db);
+      db.exec(sql);
+    }
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma(`user_version = ${to}`);
   }).immediate();

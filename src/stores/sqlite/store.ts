@@ -16,6 +16,7 @@ import type {
   ExportHead,
   ImportPart,
   ImportState,
+  LookedPage,
   RequestIdPage,
   Store,
   StoreOptions,
@@ -186,6 +187,10 @@ class SqliteStore implements Store, Copying, Accepting {
 
   endImport(): Promise<void> {
     return this.#writer.ask("endImport", this.#moment);
+  }
+
+  look(from: string, limit: number): Promise<LookedPage> {
+    return this.#reader.ask("look", { cursor: from, limit } satisfies WalkRequest);
   }
 
   accept(

@@ -157,7 +157,7 @@ export function objectionIn(error: unknown): string | undefined {
 
 /** What has one of these twice has rotted. */
 const OUR_KEYS =
-  /^UNIQUE constraint failed: (?:(?:counters|counts|recent_counts|deleted_counters)\.id|counters\.name|counter_labels\.key|change_log\.position|request_ids_\d+\.key)\b/;
+  /^UNIQUE constraint failed: (?:(?:counters|counts|recent_counts|deleted_counters)\.id|counter_names\.name|counter_labels\.key|change_openings\.counter_id|request_id_generations\.id|change_log\.position|request_ids_\d+\.key)\b/;
 
 export function deletes({ op }: Pick<Write, "op">): boolean {
   return op.verb === Verb.DELETE;

@@ -72,7 +72,8 @@ export function sumCounters({ store, scans }: ManyCounters, requestBytesMax: num
   return readCall(method, SumCountersRequestSchema, requestBytesMax, async ({ prefix, labels }, context) => {
     const found = await scans.take(context, (signal) => store.sum({ prefix, labels }, signal));
     if ("code" in found) return found;
-    const { count, sum, lowest, highest } = found;
+    const { count, sum, lowest, highest, corruptNames } = found;
+    if (corruptNames.length > 0) return { code: "ROW_CORRUPT", name: corruptNames[0]! };
     const range = lowest === undefined || highest === undefined ? {} : { lowest, highest };
     const response = { count: BigInt(count), sum: `${sum}`, ...range };
     return toBinary(SumCountersResponseSchema, create(SumCountersResponseSchema, response));

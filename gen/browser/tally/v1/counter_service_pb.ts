@@ -316,8 +316,9 @@ export type ListCountersResponse = Message<"tally.v1.ListCountersResponse"> & {
   nextPageToken: string;
 
   /**
-   * The names on this page that are not among the counters because their stored
-   * rows fail their checksums; see ROW_CORRUPT. Empty unless the disk rotted.
+   * The names on this page that are not among the counters because what is
+   * stored of them fails its checksum; see ROW_CORRUPT. Empty unless the disk
+   * rotted.
    *
    * @generated from field: repeated string corrupt_names = 3;
    */
@@ -1312,7 +1313,8 @@ export const CounterService: GenService<{
    * deleted during the walk is given at most once. Each page is as of one
    * moment.
    *
-   * Errors: INVALID_FIELD.
+   * Errors: INVALID_FIELD, ROW_CORRUPT (one is missing on this page, and nobody
+   * can name it; those that can be named are among corrupt_names).
    *
    * @generated from rpc tally.v1.CounterService.ListCounters
    */
@@ -1326,7 +1328,11 @@ export const CounterService: GenService<{
    * Looks at every counter under the prefix and labels, so its cost grows with
    * their number.
    *
-   * Errors: INVALID_FIELD, ROW_CORRUPT (one of those to give), REPLY_TOO_LARGE.
+   * When one of them is damaged, nobody can say where it would stand, and the
+   * ranking is refused.
+   *
+   * Errors: INVALID_FIELD, ROW_CORRUPT (one of those looked at: `name`),
+   * REPLY_TOO_LARGE.
    *
    * @generated from rpc tally.v1.CounterService.TopCounters
    */
@@ -1337,10 +1343,12 @@ export const CounterService: GenService<{
   },
   /**
    * How many counters there are, and the exact sum of their values, all as of
-   * one moment. Looks at every counter under the prefix and labels, without
-   * checking each one's checksum.
+   * one moment. Looks at every counter under the prefix and labels.
    *
-   * Errors: INVALID_FIELD.
+   * When one of them is damaged, nobody can say what they come to, and the sum
+   * is refused.
+   *
+   * Errors: INVALID_FIELD, ROW_CORRUPT (one of those looked at: `name`).
    *
    * @generated from rpc tally.v1.CounterService.SumCounters
    */

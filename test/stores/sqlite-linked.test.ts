@@ -1,0 +1,290 @@
+/** How SQLite's store tells what is not there from what cannot be found: links between entries, and guards of counts. */
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { v7 } from "uuid";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CORRUPT } from "../../src/core/batch.ts";
+import { ChangeKind } from "../../src/core/change.ts";
+import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
+import type { Selection } from "../../src/core/selection.ts";
+import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
+import { openStore } from "../../src/stores/open.ts";
+import { guarded } from "../../src/stores/sqlite/guard.ts";
+import { SCHEMA_VERSION } from "../../src/stores/sqlite/schema.ts";
+import { apply, batch, commit, create, increment, remove, single } from "../support/calls.ts";
+import { HandClock } from "../support/clock.ts";
+import { folderInMemory } from "../support/folder.ts";
+
+const ALL: Selection = { prefix: "", labels: {} };
+const LABELLED: Selection = { prefix: "", labels: { k: "v" } };
+
+let dir: string;
+let path: string;
+let clock: HandClock;
+let warnings: string[];
+let store: Store | undefined;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(folderInMemory(), "tally-linked-"));
+  path = join(dir, "tally.db");
+  clock = new HandClock();
+  warnings = [];
+});
+afterEach(async () => {
+  await store?.close();
+  store = undefined;
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function opened(): Promise<Store> {
+  store = await openStore(`sqlite:${path}`, {
+    clock,
+    newUid: () => v7(),
+    retention: DEFAULT_RETENTION,
+    cachedCountersMax: 100,
+    warn: (message) => warnings.push(message),
+  });
+  return store;
+}
+
+/** Close, do something to the file, and open it again. */
+async function reopenedAfter(sql: string): Promise<Store> {
+  await store?.close();
+  store = undefined;
+  const db = new Database(path);
+  db.exec(sql);
+  db.close();
+  return opened();
+}
+
+const names = Array.from({ length: 9 }, (_, i) => `name-${i}`);
+
+async function filled(): Promise<Store> {
+  const store = await opened();
+  await commit(
+    store,
+    ...names.map((name, i) => single(create(name, { value: BigInt(i), labels: { k: "v", l: `${i % 2}` } }))),
+  );
+  await commit(store, ...names.map((name) => single(increment(name), { id: `id of ${name}` })));
+  return store;
+}
+
+describe("what was lost from a table without a trace", () => {
+  it("of a request id, the retry is refused and so is a new id beside it; others are replayed, and new ones taken", async () => {
+    await filled();
+    const store = await reopenedAfter("DELETE FROM request_ids_0 WHERE key LIKE 'id of name-4%'");
+    const answers = await commit(
+      store,
+      ...["name-3", "name-4", "name-5"].map((name) => single(increment(name), { id: `id of ${name}` })),
+      single(increment("name-0"), { id: "id of name-44" }),
+      single(increment("name-0"), { id: "id of name-8, and one more" }),
+    );
+    expect(answers.map(({ refused, replayed }) => refused?.code ?? replayed)).toEqual([
+      ...[true, "ROW_CORRUPT", true, "ROW_CORRUPT", false],
+    ]);
+    await expect(store.copying.exportRequestIds("", 100)).rejects.toMatchObject({ code: "ROW_CORRUPT" });
+  });
+
+  it("of the last request ids, those that come after are refused too, for nobody can tell them from new ones", async () => {
+    await filled();
+    const store = await reopenedAfter("DELETE FROM request_ids_0 WHERE key > 'id of name-7'");
+    const answers = await commit(
+      store,
+      single(increment("name-7"), { id: "id of name-7" }),
+      single(increment("name-8"), { id: "id of name-8" }),
+      single(increment("name-1"), { id: "zzz" }),
+      single(increment("name-1"), { id: "a new one" }),
+    );
+    expect(answers.map(({ refused, replayed }) => refused?.code ?? replayed)).toEqual([
+      ...["ROW_CORRUPT", "ROW_CORRUPT", "ROW_CORRUPT", false],
+    ]);
+  });
+
+  it("of a name, the counter is not made anew, and lists, sums and rankings are refused", async () => {
+    await filled();
+    const store = await reopenedAfter("DELETE FROM counter_names WHERE name = 'name-4'");
+    expect(await store.get(["name-3", "name-4", "name-44", "other"])).toMatchObject([
+      { value: 4n },
+      CORRUPT,
+      CORRUPT,
+      undefined,
+    ]);
+    expect(await apply(store, increment("name-4"))).toEqual({ code: "ROW_CORRUPT" });
+    const damaged = { code: "ROW_CORRUPT" };
+    await expect(store.list(ALL, "", 100)).rejects.toMatchObject(damaged);
+    await expect(store.sum(ALL)).rejects.toMatchObject(damaged);
+    await expect(store.top(ALL, 1, "lowest")).rejects.toMatchObject(damaged);
+    expect((await store.list(ALL, "name-6", 100)).counters).toHaveLength(3);
+    expect(await store.sum(LABELLED)).toMatchObject({ count: 9 });
+  });
+
+  it("of a label, what goes by it is refused, be it the only one or one of several; what does not, works", async () => {
+    await filled();
+    const store = await reopenedAfter("DELETE FROM counter_labels WHERE key = 'k' AND name = 'name-4'");
+    const damaged = { code: "ROW_CORRUPT" };
+    await expect(store.list(LABELLED, "", 100)).rejects.toMatchObject(damaged);
+    await expect(store.sum(LABELLED)).rejects.toMatchObject(damaged);
+    await expect(store.top(LABELLED, 1, "highest")).rejects.toMatchObject(damaged);
+    // Of several the rarest leads, and the others are looked up.
+    const both = { prefix: "", labels: { k: "v", l: "0" } };
+    const listed = await store.list(both, "", 100);
+    expect(listed.corruptNames).toEqual(["name-4"]);
+    expect(listed.counters.map(({ name }) => name)).toEqual(["name-0", "name-2", "name-6", "name-8"]);
+    expect(await store.sum(both)).toMatchObject({ count: 0, corruptNames: ["name-4"] });
+    expect(await store.top(both, 1, "highest")).toEqual({ counters: [], corruptNames: ["name-4"] });
+    expect((await store.list({ prefix: "", labels: { l: "0" } }, "", 100)).counters).toHaveLength(5);
+    expect(await apply(store, remove("name-4"))).toEqual({ code: "ROW_CORRUPT" });
+    expect(await apply(store, remove("name-3"))).toMatchObject({ value: 4n });
+  });
+
+  it("of a count, sums and rankings name the counter, also where it would not be among the best", async () => {
+    for (const lost of [
+      "DELETE FROM counts WHERE id = (SELECT counter_id FROM counter_names WHERE name = 'name-4')",
+      "UPDATE counts SET value = 1000 WHERE id = (SELECT counter_id FROM counter_names WHERE name = 'name-4')",
+      "INSERT INTO recent_counts SELECT * FROM counts WHERE value = 5; UPDATE recent_counts SET value = 6",
+    ]) {
+      await filled();
+      const store = await reopenedAfter(lost);
+      for (const selection of [ALL, LABELLED, { prefix: "name-4", labels: {} }]) {
+        expect(await store.sum(selection), lost).toMatchObject({ count: 0, corruptNames: ["name-4"] });
+        const top = await store.top(selection, 2, "highest");
+        expect(top, lost).toEqual({ counters: [], corruptNames: ["name-4"] });
+      }
+      expect(await store.sum({ prefix: "name-5", labels: {} })).toMatchObject({ count: 1, sum: 6n });
+      await store.close();
+      for (const suffix of ["", "-wal", "-shm", "-lock"]) rmSync(path + suffix, { force: true });
+    }
+  });
+
+  it("of a name among many that share a value, in its row: the ranking does not put others before it", async () => {
+    const store = await opened();
+    await commit(store, ...names.map((name) => single(create(name, { value: 7n }))));
+    expect((await store.top(ALL, 3, "highest")).counters.map(({ name }) => name)).toEqual(names.slice(0, 3));
+    const rotten = await reopenedAfter("UPDATE counters SET name = 'name-9' WHERE name = 'name-1'");
+    await expect(rotten.top(ALL, 3, "highest")).rejects.toMatchObject({ code: "ROW_CORRUPT" });
+  });
+
+  it("of the change log, who follows it is told, be it from its beginning, its middle or its end", async () => {
+    for (const lost of ["position = 1", "position = 2", "position = 3"]) {
+      await filled();
+      await apply(store!, increment("name-0"));
+      await store!.close();
+      const db = new Database(path);
+      db.exec(`DELETE FROM change_log WHERE ${lost}`);
+      db.close();
+      if (lost === "position = 2") {
+        await expect((await opened()).changesSince("", 100)).rejects.toMatchObject({ code: "ROW_CORRUPT" });
+        await store!.close();
+      } else await expect(opened()).rejects.toThrow(/The change log is damaged at position/);
+      store = undefined;
+      for (const suffix of ["", "-wal", "-shm", "-lock"]) rmSync(path + suffix, { force: true });
+    }
+  });
+});
+
+describe("what is loaded at the start", () => {
+  it.each([
+    ["a running time", "UPDATE service_time SET run_ms = run_ms + 1"],
+    ["no running time", "DELETE FROM service_time"],
+    ["a generation of request ids that is forgotten", "UPDATE request_id_generations SET forgotten = 1"],
+    ["no generation of request ids", "DELETE FROM request_id_generations"],
+    ["a copy", "UPDATE copying SET ended = 1"],
+    ["the id of the last counter", "UPDATE sqlite_sequence SET seq = 8 WHERE name = 'counters'"],
+  ])("is refused when it is not what was written: %s", async (_, sql) => {
+    await filled();
+    await expect(reopenedAfter(sql)).rejects.toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      message: expect.stringContaining("restore"),
+    });
+  });
+
+  it("a schema that differs is refused, unless it was changed by SQL, which SQLite counts", async () => {
+    await filled();
+    await reopenedAfter("CREATE INDEX of_an_operator ON counters (create_ms)");
+    await reopenedAfter("DROP INDEX of_an_operator");
+    await store!.close();
+    store = undefined;
+    const db = new Database(path);
+    const version = Number(db.pragma("schema_version", { simple: true }));
+    db.unsafeMode(true);
+    db.pragma("writable_schema = ON");
+    db.exec("UPDATE sqlite_schema SET sql = replace(sql, 'value >= min_value', 'value >= max_value')");
+    db.pragma(`schema_version = ${version}`);
+    db.close();
+    await expect(opened()).rejects.toThrow("its schema is not what was written");
+  });
+});
+
+describe("a file from before entries were linked", () => {
+  it("is brought up with all that is in it: counters, labels, request ids that live, changes", async () => {
+    copyFileSync(new URL("../golden/schema-5.sqlite", import.meta.url), path);
+    const store = await opened();
+    expect(warnings).toEqual([
+      `The file was of schema 5 and now is of ${SCHEMA_VERSION}: the Tally before can no longer open it.`,
+    ]);
+    const made = Array.from({ length: 40 }, (_, i) => `shop-${i % 3}/visits-${i}`);
+    const there = made.filter((_, i) => i !== 3 && i !== 4);
+    const { counters, next } = await store.list(ALL, "", 1_000);
+    expect([counters.map(({ name }) => name), next]).toEqual([[...there].sort(), undefined]);
+    const sum = counters.reduce((total, { value }) => total + value, 0n);
+    expect(await store.sum(ALL)).toMatchObject({ count: 38, sum, corruptNames: [] });
+    expect((await store.top(ALL, 1, "highest")).counters).toMatchObject([{ name: made[38] }]);
+    const labelled = await store.list({ prefix: "", labels: { team: "t1", "zone\u0001": '"5' } }, "", 10);
+    expect(labelled.counters.map(({ name }) => name)).toEqual([made[5]]);
+    for (const g of [0, 1]) {
+      const retried = made.map((name, i) => single(increment(name, 3n), { id: `${g}-${(i * 7919) % 1009}` }));
+      const answers = await commit(
+        store,
+        ...retried,
+        batch([increment(made[0]!), increment(made[1]!)], { id: `${g}-batch` }),
+      );
+      expect(answers.every(({ replayed }) => replayed)).toBe(true);
+    }
+    expect(await store.get(["shop-0/visits-3", "none"])).toEqual([undefined, undefined]);
+    const { changes } = await store.changesSince("", 1_000);
+    const added = changes.reduce((total, { added, removed }) => total + added - removed, 0n);
+    const [kept, ...others] = changes.filter(({ kind }) => kind === ChangeKind.DELETE);
+    expect([kept!.name, ...others.map(({ name }) => name)]).toEqual([made[3], made[4]]);
+    expect(added - kept!.value).toBe(sum); // Of the other one only its deletion is told.
+    await store.close();
+    const db = new Database(path);
+    expect(db.pragma("integrity_check", { simple: true })).toBe("ok");
+    db.close();
+  });
+
+  it("is not blessed where it is damaged", async () => {
+    copyFileSync(new URL("../golden/schema-5.sqlite", import.meta.url), path);
+    const store = await reopenedAfter("UPDATE recent_counts SET value = value + 1 WHERE id = 9");
+    const name = "shop-2/visits-8";
+    expect(await store.get([name])).toEqual([CORRUPT]);
+    expect(await store.sum(ALL)).toMatchObject({ corruptNames: [name] });
+  });
+});
+
+it("the guard of a count is what SQL makes of it, and differs for each bit of the value and of the id", () => {
+  const db = new Database(":memory:").defaultSafeIntegers(true);
+  const inSql = db.prepare<[bigint, bigint], bigint>("SELECT ? % 16381 + ? % 16381").pluck();
+  const guardOf = (id: bigint, value: bigint) => BigInt(guarded(-1, id, value)) >> 32n;
+  for (const value of [
+    0n,
+    1n,
+    -1n,
+    INT64_MAX,
+    INT64_MIN,
+    16_381n,
+    -16_381n,
+    2n ** 32n,
+    -(2n ** 32n),
+    7n ** 20n,
+  ]) {
+    for (const id of [1n, 16_380n, 16_381n, 2n ** 40n + 5n]) {
+      expect(guardOf(id, value)).toBe(inSql.get(value, id));
+      expect(guarded(-1, id, value)).toBeLessThan(2 ** 47);
+      expect(guarded(-1, id, value)).toBeGreaterThanOrEqual(-(2 ** 47));
+      for (let bit = 0n; bit < 63n; bit++)
+        expect(guardOf(id, value ^ (1n << bit))).not.toBe(guardOf(id, value));
+    }
+  }
+  db.close();
+});

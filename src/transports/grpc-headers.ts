@@ -1,6 +1,12 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import {
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { Refusal } from "../core/errors.ts";
 import { toStatus } from "./grpc-unary.ts";
+import { otherMethod } from "./host.ts";
 import { errorOf } from "./http-message.ts";
 import { shortened } from "./json/parse.ts";
 import { grpcTimeoutOf } from "./timeout.ts";
@@ -36,6 +42,16 @@ export function refuseAtHeaders(
     refuseType(stream, types > 1 ? `${types} of them` : type === undefined ? "none" : shortened(type));
     return true;
   }
+  const { ":method": method, "content-encoding": coding = "identity" } = headers;
+  if (method !== "POST") {
+    refuseMethod(stream, `${method}`);
+    return true;
+  }
+  const refusal = otherMethod({ headers, method }) ?? otherCoding(coding);
+  if (refusal !== undefined) {
+    refuse(stream, refusal);
+    return true;
+  }
   if (type !== "application/grpc") headers["content-type"] = "application/grpc"; // grpc-js knows no capitals.
   const timeout = headers["grpc-timeout"];
   if (timeout === undefined) return false;
@@ -61,8 +77,26 @@ function isGrpc(type: string): boolean {
 
 function refuseType(stream: ServerHttp2Stream, got: string): void {
   const expected = "over HTTP/2 must be application/grpc; REST, Connect and gRPC-Web are over HTTP/1.1";
-  const error = errorOf({ code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got });
-  stream.respond({ ":status": error.code, "content-type": "application/json" });
+  refuseInJson(stream, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got });
+}
+
+/** A proxy may repeat a GET, and who sends HEAD does not see whether it was done. */
+function refuseMethod(stream: ServerHttp2Stream, got: string): void {
+  const expected = "use POST, as gRPC does";
+  refuseInJson(stream, { code: "METHOD_NOT_ALLOWED", expected, got: shortened(got) }, { allow: "POST" });
+}
+
+/** The message's own is in grpc-encoding; this would be one around all of the call, and nobody takes it off. */
+function otherCoding(coding: string): Refusal | undefined {
+  if (coding === "identity") return undefined;
+  const expected = "of a call of gRPC is in grpc-encoding";
+  return { code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(coding) };
+}
+
+/** As a client that speaks no gRPC can read it. */
+function refuseInJson(stream: ServerHttp2Stream, refusal: Refusal, headers: OutgoingHttpHeaders = {}): void {
+  const error = errorOf(refusal);
+  stream.respond({ ":status": error.code, "content-type": "application/json", ...headers });
   stream.end(`${JSON.stringify({ error })}\n`);
   stream.close(constants.NGHTTP2_NO_ERROR); // Once the answer is out; the rest of the request is not wanted.
 }

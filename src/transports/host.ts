@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { isIP, isIPv6 } from "node:net";
 import type { Refusal } from "../core/errors.ts";
 import { invalidField } from "./calls/shape.ts";
@@ -47,7 +47,8 @@ const SINGLE: ReadonlyMap<string, string> = new Map([
  */
 export function wellFormedRoute(): HttpRoute {
   return (request, response) => {
-    const fault = doubledHeader(request) ?? hostFault(request) ?? otherMethod(request);
+    const fault =
+      doubledHeader(request) ?? hostFault(request) ?? otherMethod(request) ?? otherCoding(request.headers);
     if (fault === undefined) return false;
     sendRefusal(response, fault, { connection: "close" }); // Whatever stands behind it is as doubtful.
     return true;
@@ -86,11 +87,22 @@ function hostFault({ headers, httpVersion, url = "/" }: IncomingMessage): Refusa
 /** Where some servers take a method from, for clients that cannot send it. Here it would be another than was meant. */
 const OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-function otherMethod({ headers, method }: IncomingMessage): Refusal | undefined {
+/** The same at every door. */
+export function otherMethod({
+  headers,
+  method,
+}: Pick<IncomingMessage, "headers" | "method">): Refusal | undefined {
   const name = OVERRIDES.find((each) => headers[each] !== undefined && headers[each] !== method);
   return name === undefined
     ? undefined
     : invalidField(name, "is not taken; send the method itself", headers[name]);
+}
+
+/** Node.js takes off the chunks and leaves the rest of a coding, which somebody before us may have taken off or not. */
+function otherCoding({ "transfer-encoding": coding = "chunked" }: IncomingHttpHeaders): Refusal | undefined {
+  return coding.toLowerCase() === "chunked"
+    ? undefined
+    : invalidField("Transfer-Encoding", "must be chunked, and nothing beside it", coding);
 }
 
 /** A target that names the server, as requests to proxies do. */

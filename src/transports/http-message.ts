@@ -47,13 +47,27 @@ export function readBody(
     else if (!body.add(chunk)) drop(NO_ROOM);
   });
   request.on("end", () => {
-    resolve(whole ?? body.bytes);
+    resolve(meantAsHeader(request.trailers) ?? whole ?? body.bytes);
     body.free();
   });
   request.on("error", () => {}); // That it was aborted; "close" follows.
   request.on("close", () => drop({ code: "CALL_CANCELLED" }));
   return promise;
 }
+
+/** What would mean something before the body, and comes behind it: it is not to be dropped without a word. */
+function meantAsHeader(trailers: NodeJS.Dict<string>): Refusal | undefined {
+  const name = MEANT.find((each) => trailers[each] !== undefined);
+  return name === undefined
+    ? undefined
+    : {
+        code: "INVALID_FIELD",
+        field: name,
+        expected: "must be a header, before the body; it came behind it",
+      };
+}
+
+const MEANT = ["idempotency-key", "if-match", "if-none-match", "if-unmodified-since"];
 
 /** Whether a content type is JSON in UTF-8. */
 export function isJson(contentType: string): boolean {

@@ -139,10 +139,10 @@ async function answer(
 
 /**
  * Whether Node.js forgets what it has read behind a request: it does behind one that asks for another protocol and is
- * answered in this one. Who asks for HTTP/2 sends nothing before the answer (RFC 7540 section 3.2), and may go on after.
+ * answered in this one. The answers to what comes later would then seem to be those to what was forgotten.
  */
-function losesWhatFollows({ headers: { upgrade = "h2c" } }: IncomingMessage): boolean {
-  return upgrade.toLowerCase() !== "h2c";
+function losesWhatFollows({ headers: { upgrade } }: IncomingMessage): boolean {
+  return upgrade !== undefined;
 }
 
 async function refuseExpectation(_: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -17,6 +17,10 @@ export function unknownPathRoute(calls: readonly UnaryCall[]): HttpRoute {
       sendRefusal(response, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) });
       return true;
     }
+    if (request.method === "OPTIONS" && request.url === "*") {
+      response.writeHead(204, { allow: "GET, HEAD, POST, PUT, PATCH, DELETE" }).end(); // Of the server as a whole.
+      return true;
+    }
     const expected = meant(targetOf(request).path);
     sendRefusal(response, { code: "PATH_NOT_FOUND", ...(expected !== undefined && { expected }) });
     return true;
@@ -52,7 +56,7 @@ function pathsMeant(calls: readonly UnaryCall[]): (path: string) => string | und
     const near = paths.find((each) => fits(each, path));
     if (near !== undefined) return `mind case and slashes: it is ${near}`;
     const segments = path.split("/").slice(1);
-    if (segments[0]!.toLowerCase() === typeName.toLowerCase()) {
+    if (segments[0]?.toLowerCase() === typeName.toLowerCase()) {
       const like = methodsLike(methods, segments[1] ?? "");
       return like === ""
         ? `${typeName} has no such method; /openapi.json has all`

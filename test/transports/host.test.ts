@@ -230,3 +230,37 @@ describe("a Host that is none", () => {
     );
   });
 });
+
+describe("a request that is read in two ways", () => {
+  it("by a coding beside its chunks is refused, and nothing is applied", async () => {
+    await using opened = await open();
+    const head = "POST /v1/counters/a:increment HTTP/1.1\nHost: x\nTransfer-Encoding: gzip, chunked";
+    expect(await raw(opened, head)).toMatchObject({ status: 400, field: "Transfer-Encoding" });
+    expect(await isMade(opened)).toBe(false);
+  });
+
+  it("by a key that stands behind its body is refused, and nothing is applied", async () => {
+    await using opened = await open();
+    const socket = connect(opened.door.port, "127.0.0.1");
+    const head = "POST /v1/counters/a:increment HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n";
+    const rest = "Connection: close\r\nTrailer: idempotency-key\r\n\r\n0\r\nIdempotency-Key: k\r\n\r\n";
+    socket.write(head + rest);
+    let text = "";
+    socket.on("data", (chunk) => {
+      text += chunk;
+    });
+    await once(socket, "close");
+    expect(text).toMatch(/^HTTP\/1\.1 400 /);
+    expect(text).toContain("idempotency-key must be a header, before the body");
+    expect(await isMade(opened)).toBe(false);
+  });
+});
+
+it("the server as a whole may be asked what it takes, and has no other answer for what is no path", async () => {
+  await using opened = await open();
+  expect(await raw(opened, "OPTIONS * HTTP/1.1\nHost: x")).toMatchObject({ status: 204 });
+  expect(await raw(opened, "GET * HTTP/1.1\nHost: x")).toMatchObject({
+    status: 404,
+    reason: "PATH_NOT_FOUND",
+  });
+});

@@ -105,6 +105,28 @@ describe("the content type", () => {
     await nothingCounted(opened);
   });
 
+  it.for(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "post", "FOO"])(
+    "of gRPC does not make a %s a call",
+    async (method) => {
+      await using opened = await open();
+      const session = await http2(opened.door.port);
+      const [status, body] = await textOf(request(session, INCREMENT, { ":method": method }), increment);
+      expect(status).toBe(405);
+      // Node.js ends a request by the others at once, and lets go of what is answered.
+      if (["PUT", "OPTIONS", "FOO"].includes(method)) expect(body).toContain("METHOD_NOT_ALLOWED");
+      await nothingCounted(opened);
+    },
+  );
+
+  it.for([
+    [{ "x-http-method-override": "GET" }, "INVALID_ARGUMENT"],
+    [{ "content-encoding": "gzip" }, "UNIMPLEMENTED"],
+  ] as const)("with %j is refused, and nothing is applied", async ([headers, status]) => {
+    await using opened = await open();
+    expect(await exchange(opened.door.port, INCREMENT, [increment], headers)).toMatchObject({ status });
+    await nothingCounted(opened);
+  });
+
   it("is not, where there is none or there are two", async () => {
     await using opened = await open();
     const { port } = opened.door;

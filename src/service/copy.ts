@@ -140,16 +140,16 @@ interface Part {
 /** What is left to copy, in parts. */
 async function* partsOf(from: Store, source: Copying, start: At, max: number): AsyncGenerator<Part> {
   let at = start;
+  if (from.accepting?.look !== undefined) {
+    const byHand = toldOf({ counters: [], ...(await lookForLostRows(from)) });
+    if (byHand !== undefined) throw changedByHand(byHand);
+  }
   while (at.phase === "counters") {
     const { counters, corruptNames, next } = await from.list(ALL, at.cursor, Math.min(max, 1_000));
     if (corruptNames.length > 0) throw damaged(corruptNames);
     at = { ...at, counters: at.counters + counters.length };
     at = next === undefined ? { ...at, phase: "changes", cursor: "" } : { ...at, cursor: next };
     yield { items: { counters }, at };
-  }
-  if (from.accepting?.look !== undefined) {
-    const byHand = toldOf({ counters: [], ...(await lookForLostRows(from)) });
-    if (byHand !== undefined) throw changedByHand(byHand);
   }
   while (at.phase === "changes") {
     const { changes, cursor, lost, corruptNames } = await from.changesSince(at.cursor, max);

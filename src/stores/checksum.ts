@@ -40,12 +40,16 @@ export class Checksum {
     return value === undefined ? this.word(0) : this.word(1).int64(value);
   }
 
+  /** @throws TypeError when it is none: the number 0 would pass for an empty one */
   text(text: string): this {
+    if (typeof text !== "string") throw new TypeError(`expected a text, got ${typeof text}`);
     for (let i = 0; i < text.length; i++) this.word(text.charCodeAt(i));
     return this.word(text.length);
   }
 
+  /** @throws TypeError when they are none */
   bytes(bytes: Uint8Array): this {
+    if (!(bytes instanceof Uint8Array)) throw new TypeError(`expected bytes, got ${typeof bytes}`);
     const whole = bytes.length & ~3;
     for (let i = 0; i < whole; i += 4) {
       this.word(bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24));

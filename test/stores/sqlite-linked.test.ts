@@ -157,6 +157,48 @@ describe("what was lost from a table without a trace", () => {
     }
   });
 
+  it("what rotted to another type is damage, and no defect", async () => {
+    for (const [table, column] of [
+      ["counter_names", "checksum"],
+      ["counter_names", "next"],
+      ["counter_names", "counter_id"],
+      ["counter_labels", "next"],
+      ["counts", "value"],
+      ["counts", "checksum"],
+    ] as const) {
+      await filled();
+      await store!.close();
+      // As a page of a table that is not STRICT could be: the same bytes, read by a schema that allows them.
+      const db = new Database(path);
+      const { sql } = db.prepare("SELECT sql FROM sqlite_schema WHERE name = ?").get(table) as {
+        sql: string;
+      };
+      const write = (to: string) => {
+        db.unsafeMode(true);
+        db.pragma("writable_schema = ON");
+        db.prepare("UPDATE sqlite_schema SET sql = ? WHERE name = ?").run(to, table);
+        db.pragma("writable_schema = RESET");
+      };
+      write(sql.replace(/STRICT\s*$/, "").replace(/,\s*$/, ""));
+      db.exec(`UPDATE ${table} SET ${column} = x'' WHERE ${column} = (SELECT max(${column}) FROM ${table})`);
+      write(sql);
+      db.close();
+      const rotten = await opened();
+      for (const selection of [ALL, LABELLED, { prefix: "name-", labels: {} }]) {
+        for (const read of [
+          () => rotten.sum(selection),
+          () => rotten.top(selection, 1, "highest"),
+          () => rotten.list(selection, "", 9),
+        ]) {
+          const told = await read().catch((error: unknown) => error);
+          if (told instanceof Error) expect(told).toMatchObject({ code: "ROW_CORRUPT" });
+        }
+      }
+      await rotten.close();
+      for (const suffix of ["", "-wal", "-shm", "-lock"]) rmSync(path + suffix, { force: true });
+    }
+  });
+
   it("of a name among many that share a value, in its row: the ranking does not put others before it", async () => {
     const store = await opened();
     await commit(store, ...names.map((name) => single(create(name, { value: 7n }))));

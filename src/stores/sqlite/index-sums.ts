@@ -54,6 +54,7 @@ export class IndexSums {
       goOn();
       const to: string | undefined = this.#cut.for(how).get({ from, end, key0: key, value0: value });
       const slice = this.#slices.for(how).get({ from, to: to ?? end, key0: key, value0: value })!;
+      if (!areWhole(slice)) return undefined;
       sum = { count: sum.count + slice.count, ids: sum.ids + slice.ids };
       links += slice.checksums + slice.ids;
       nexts += slice.nexts;
@@ -68,6 +69,11 @@ export class IndexSums {
     if (before === undefined || linkOf(before) === undefined || follows === undefined) return undefined;
     return before.next + nexts === links + follows ? sum : undefined;
   }
+}
+
+/** False when a column that was summed up is of another type than was written: then a sum is a REAL. */
+export function areWhole(sums: object): boolean {
+  return Object.values(sums).every((sum) => typeof sum !== "number");
 }
 
 interface Slice extends IndexSum {

@@ -130,7 +130,7 @@ export function toFullCounter(raw: RawRow): FullCounter {
     name: raw.name,
     ...toCounter(raw),
     createTime: Number(raw.create_ms),
-    labels: raw.labels === null ? {} : JSON.parse(raw.labels),
+    labels: raw.labels ? JSON.parse(raw.labels) : {}, // The checksum does not tell NULL from "".
     description: raw.description ?? "",
   };
 }

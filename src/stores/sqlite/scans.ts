@@ -27,7 +27,7 @@ import {
   Selector,
 } from "./entries.ts";
 import { isGuarded } from "./guard.ts";
-import { type IndexSum, IndexSums } from "./index-sums.ts";
+import { areWhole, type IndexSum, IndexSums } from "./index-sums.ts";
 import { gapIn } from "./linked-entries.ts";
 import { PageReader } from "./pages.ts";
 import { type RowReader, toFullCounter } from "./rows.ts";
@@ -128,6 +128,7 @@ export class Scanner {
       goOn();
       const { by, from, to } = slice;
       const part = this.#parts.of(by, selected).get({ ...selected.parameters, from, to })!;
+      if (!areWhole(part)) return { sum, damaged: true };
       for (let i = 0; `seen${i}` in part; i++) {
         const { count, ids } = seen[i] ?? { count: 0n, ids: 0n };
         seen[i] = { count: count + part[`seen${i}`]!, ids: ids + part[`ids${i}`]! };
@@ -182,6 +183,7 @@ export class Scanner {
     const counters: FullCounter[] = [];
     const corruptNames: string[] = [];
     for (const { name, value } of best) {
+      if (name === null) throw gapIn("counters"); // Its row is gone.
       const raw = this.#rows.find(name);
       const counter = raw === undefined || raw === CORRUPT ? undefined : toFullCounter(raw);
       if (counter !== undefined && counter.value === value && hasLabels(counter.labels, labels)) {

@@ -148,6 +148,9 @@ function changesOf(log: ChangeLogReader, cursor = ""): unknown[] {
   for (let n = 0; ; n++) {
     if (n > 5_000) throw new Lie("a log that does not end");
     const page = log.since(cursor, 200);
+    // The page itself says so, for who is to accept what was changed by hand.
+    if (page.lost !== undefined || page.corruptNames !== undefined)
+      throw new TallyError("ROW_CORRUPT", "counters that the change log tells of are damaged");
     if (page.cursor === cursor) return all;
     all.push(...page.changes);
     cursor = page.cursor;

@@ -23,6 +23,7 @@ try {
   const table = rotTable(dir, Number(values.flips), seed, {
     only: values.only,
     onRow: ({ tree, right, refused, silent }) => console.error(`${tree}: ${right}, ${refused}, ${silent}`),
+    onLie: (lie) => console.error(lie),
   });
   console.log(show(table));
   if (table.rows.some(({ silent }) => silent > 0)) process.exitCode = 1;

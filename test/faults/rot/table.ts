@@ -25,12 +25,17 @@ export interface Table {
  * @param flips  how many bits in each b-tree, each in a fresh copy
  * @param only   b-trees whose names contain it
  * @param onRow  told of each when it is done
+ * @param onLie  told of each wrong answer
  */
 export function rotTable(
   dir: string,
   flips: number,
   seed = freshSeed(),
-  { only = "", onRow = () => {} }: { only?: string; onRow?: (row: Row) => void } = {},
+  {
+    only = "",
+    onRow = () => {},
+    onLie = () => {},
+  }: { only?: string; onRow?: (row: Row) => void; onLie?: (lie: string) => void } = {},
 ): Table {
   const random = seededRandom(seed);
   const made = makeFile(join(dir, "made.db"), random.fork());
@@ -51,6 +56,7 @@ export function rotTable(
       for (const [question, verdict] of verdicts) {
         if (typeof verdict === "string") continue;
         const where = `${tree}, byte ${at % made.pageBytes} of page ${Math.floor(at / made.pageBytes) + 1}, bit ${bit}`;
+        onLie(`SILENT ${question}, as ${where}: ${verdict.silent}`);
         const before = lies.get(question);
         const example = before?.example ?? `${where}: ${verdict.silent}`;
         lies.set(question, { count: (before?.count ?? 0) + 1, example });

@@ -73,6 +73,9 @@ export const DEFAULT_DOOR_LIMITS: DoorLimits = {
  */
 const LAST_CALL_MS = 1_000;
 
+/** To whom somebody connects all the time closes its port to somebody. */
+const QUIET_MS = 2_000;
+
 /** Every way in, open. */
 export interface Doors {
   readonly port: number;
@@ -147,7 +150,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const closeAll = async (graceMs: number): Promise<void> => {
     health.setServing(false);
     // First, for who is told to go away connects anew at once, and would be told so again by a reset.
-    await Promise.all(listeners.map((listener) => listener.stopAccepting()));
+    const quietMs = Math.min(QUIET_MS, graceMs / 4);
+    await Promise.all(listeners.map((listener) => listener.stopAccepting(quietMs)));
     http.drain();
     const closed = Promise.all(
       listeners.map((listener) =>
@@ -162,7 +166,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     const leave = () => {
       for (const listener of listeners) listener.leave();
       http.leave();
-      grpc.drain(graceMs - lingerMs);
+      grpc.drain(graceMs); // Whose own cut comes after that of its connections, which tells of it.
     };
     const leaving = setTimeout(() => setImmediate(leave), lingerMs); // When what has come by then was read.
     await closed;

@@ -21,8 +21,12 @@ export interface Address {
 /** A port that is listened on. */
 export interface Listener {
   readonly port: number;
-  /** Accept no more; resolves when that is so. */
-  stopAccepting(): Promise<void>;
+  /**
+   * Accept no more; resolves when that is so.
+   *
+   * @param withinMs  how long to wait for an instant in which nobody connects, in milliseconds
+   */
+  stopAccepting(withinMs: number): Promise<void>;
   /**
    * Resolves when every connection is closed. Called when no more are accepted.
    *
@@ -106,15 +110,17 @@ export async function openListener(
   const closed = new Promise((resolve) => server.once("close", resolve)); // When it accepts none and has none.
   return {
     port: (server.address() as AddressInfo).port,
-    async stopAccepting() {
+    async stopAccepting(withinMs) {
       // Those that the kernel has accepted for us would be reset, with the requests that they have sent. So this waits
-      // for a few turns of the event loop that found none, and were so short that none can well have come since.
+      // for a few turns of the event loop that found none (each accepts one, at most), and were so short that none can
+      // well have come since; on a server that is too busy for short ones, for any.
       const began = performance.now();
-      for (let quiet = 0, last = began; quiet < QUIET_TURNS && last - began < QUIET_WAIT_MS; ) {
+      for (let quiet = 0, last = began; quiet < QUIET_TURNS && last - began < withinMs; ) {
         const before = accepted;
         await setImmediate();
         const now = performance.now();
-        quiet = accepted === before && now - last < QUIET_TURN_MS ? quiet + 1 : 0;
+        const short = now - last < SHORT_TURN_MS || now - began > SHORT_TURNS_MS;
+        quiet = accepted === before && short ? quiet + 1 : 0;
         last = now;
       }
       NetServer.prototype.close.call(server); // That of HTTP/1.1 would destroy idle connections as well.
@@ -139,9 +145,9 @@ export async function openListener(
 
 /** The first may look at none. */
 const QUIET_TURNS = 3;
-const QUIET_TURN_MS = 0.1;
-/** Of a server that is so busy that it has no short turn. */
-const QUIET_WAIT_MS = 300;
+const SHORT_TURN_MS = 0.1;
+/** For so long only short ones will do. */
+const SHORT_TURNS_MS = 300;
 
 /** After the end that we have sent: wait for the client's, and not for long. */
 function awaitEnd(socket: Socket): void {

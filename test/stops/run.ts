@@ -4,7 +4,7 @@
  * Goal: a stop loses no answer. Whoever has sent a request on a connection when the server is told to stop gets its
  * answer, over HTTP/1.1 and over HTTP/2; and what was answered, and only that, is counted.
  *
- * Method: clients of five makes call without a pause and with pauses, each on a counter of its own, while the server is
+ * Method: clients of eight kinds call without a pause and with pauses, each on a counter of its own, while the server is
  * sent SIGTERM and started again, 200 times unless told otherwise. A call of which a byte was sent and that has no
  * answer is a fault, and so is an answer that is not one more than the last. In the end each counter must have exactly
  * what was answered. Each stop must end with exit code 0, in time.

@@ -53,7 +53,7 @@ export class Checkpoints {
   /** Take it in whole and leave it empty, before the file is closed. */
   last(): void {
     this.#commitsSinceLook = 0;
-    this.#whereabouts.checkpointing(() => seal(this.#db, this.#binding));
+    this.#whereabouts.checkpointing(() => takeInWhole(this.#db, this.#binding));
   }
 
   #take(mode: "PASSIVE" | "RESTART"): void {
@@ -69,7 +69,7 @@ const LOOK_COMMITS = 16;
  * Take the WAL into the file whole, and have the file say that it is closed and needs no WAL any more: only then may that
  * be emptied.
  */
-export function seal(db: Database, binding: WalBinding): void {
+export function takeInWhole(db: Database, binding: WalBinding): void {
   if (!takeIn(db, "FULL")) return; // Somebody reads it: it stays as a crash would leave it.
   db.transaction(() => binding.write(false)).immediate();
   db.pragma("wal_checkpoint(TRUNCATE)");

@@ -33,6 +33,7 @@ export class WriteConnection {
   /** Once a copy has looked at the file. */
   #copyTarget: CopyTarget | undefined;
   #warnedEarly = false;
+  #sealed = false;
 
   /**
    * @param path     the real path of the data file; the caller holds the lock
@@ -252,7 +253,8 @@ export class WriteConnection {
     return this.#copyTarget;
   }
 
-  close(moment: Moment): void {
+  /** Save what is only kept in memory, and have everything in the file, for which nothing may be written after this. */
+  seal(moment: Moment): void {
     try {
       this.#file.whereabouts.assertUnchanged();
       this.#transaction.begin();
@@ -263,6 +265,13 @@ export class WriteConnection {
       this.#file.abandon();
       throw error;
     }
+    this.#file.seal();
+    this.#sealed = true;
+  }
+
+  /** Seal it, if that was not done, and close it. */
+  close(moment: Moment): void {
+    if (!this.#sealed) this.seal(moment);
     this.#file.close();
   }
 

@@ -33,7 +33,9 @@ export async function migrateSqlite(path: string, startId: string): Promise<void
   let lock: Lock | undefined;
   try {
     lock = holdLock(real);
-    openForWriting(real, { purpose: "copyTo", startId }).close(); // The purpose that refuses no file of ours.
+    const file = openForWriting(real, { purpose: "copyTo", startId }); // The purpose that refuses no file of ours.
+    file.seal();
+    file.close();
   } catch (error) {
     lock?.abandon();
     throw startFailure(real, error);

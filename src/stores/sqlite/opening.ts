@@ -2,7 +2,7 @@ import Database from "better-sqlite3";
 import type { Purpose, StoreOptions } from "../../service/store.ts";
 import { unusable } from "../unusable.ts";
 import { assertBelongs } from "./belonging.ts";
-import { Checkpoints, seal, walFrames } from "./checkpoints.ts";
+import { Checkpoints, takeInWhole, walFrames } from "./checkpoints.ts";
 import { forgetCopy } from "./copy-target.ts";
 import { readCopying, writeCopying } from "./copying-row.ts";
 import { Head } from "./head.ts";
@@ -23,7 +23,9 @@ export interface OpenedFile {
   readonly sqliteVersion: string;
   /** The schema that the file had, if it was brought from an older one to this. */
   readonly migratedFrom: number | undefined;
-  /** Take the WAL into the file and close it; when that fails, close it and leave the WAL where it is. */
+  /** Take the WAL into the file, whole; when that fails, the file is abandoned. Nothing is written after it. */
+  seal(): void;
+  /** Close it, once it is sealed; what stands at the path of its WAL by then, and is another file, is left there. */
   close(): void;
   /** Close it, and leave everything as it is. */
   abandon(): void;
@@ -68,23 +70,37 @@ export function openForWriting(
     head.assertSchema(path);
 
     const binding = new WalBinding(db, startId);
-    if (walFrames(db) > 0n) seal(db, binding); // What a crash or the migration left there.
+    if (walFrames(db) > 0n) takeInWhole(db, binding); // What a crash or the migration left there.
     assertDurable(db, head, purpose, binding);
     const whereabouts = new Whereabouts(path);
     const checkpoints = new Checkpoints(db, whereabouts, binding);
     const abandon = connections.abandon.bind(connections);
-    const close = () => {
+    const orAbandon = (work: () => void) => {
       try {
-        checkpoints.last();
-        whereabouts.assertUnchanged(); // SQLite removes what stands at the WAL's path, whoever's it is.
+        work();
       } catch (error) {
         abandon();
         throw error;
       }
+    };
+    const seal = () => orAbandon(() => checkpoints.last());
+    const close = () => {
+      orAbandon(() => whereabouts.assertUnchanged()); // SQLite removes what stands at the WAL's path, whoever's it is.
       connections!.close();
     };
     const transaction = new Transaction(db, whereabouts, binding);
-    return { db, head, transaction, checkpoints, whereabouts, sqliteVersion, migratedFrom, close, abandon };
+    return {
+      db,
+      head,
+      transaction,
+      checkpoints,
+      whereabouts,
+      sqliteVersion,
+      migratedFrom,
+      seal,
+      close,
+      abandon,
+    };
   } catch (error) {
     connections?.abandon();
     if (made) unmakeFile(path);
@@ -95,9 +111,10 @@ export function openForWriting(
 /**
  * The connection that writes, and one beside it that does nothing.
  *
- * Whatever connection is closed last takes the WAL into the file and removes it, at the end of a process too. That is
- * right only at an orderly end: otherwise the WAL may be another file's by now, or the disk have failed. So the second
- * one is closed after the first, and cannot write; Node closes what is open in the order in which it was opened.
+ * Whatever connection is closed last takes the WAL into the file and removes it. That is right only at an orderly end:
+ * otherwise the WAL may be another file's by now, or the disk have failed. So the second one is closed after the first,
+ * and cannot write. At the end of a process, where Node closes those of a thread in any order, another thread's does the
+ * same: see `keepOpen`.
  */
 class Connections {
   readonly db: Database.Database;
@@ -139,6 +156,18 @@ class Connections {
 }
 
 const PAGE_CACHE_KIB = 65_536;
+
+/**
+ * A connection for the thread that ends the process: when that exits, Node closes the connections of other threads, and
+ * leaves those of this one to the system. So none of them is the last, whatever it was about, and the WAL stays.
+ *
+ * @returns  what closes it, to be called when the file is sealed
+ */
+export function keepOpen(path: string): () => void {
+  const db = openReadOnly(path, 64);
+  db.pragma("user_version"); // It has its lock from the first read on.
+  return () => db.close();
+}
 
 /** What is being copied into the file is not all there, and callers would count on top of a part. */
 function assertNoHalfCopy(db: Database.Database, path: string): void {

@@ -25,6 +25,7 @@ import type {
 import { unusable } from "../unusable.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
+import { keepOpen } from "./opening.ts";
 import type { ListRequest, Read, WalkRequest } from "./read-worker.ts";
 import type { Moment } from "./running-time.ts";
 import { ScanThread } from "./scan-thread.ts";
@@ -64,10 +65,12 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
       `The file was of schema ${opened.migratedFrom} and now is of ${SCHEMA_VERSION}: the Tally before can no longer open it.`,
     );
   }
+  let letGo: (() => void) | undefined;
   try {
+    letGo = keepOpen(real);
     const { thread: reader } = await Thread.start("read-worker", { path: real });
     return new SqliteStore(
-      writer,
+      { thread: writer, letGo },
       reader,
       new ScanThread(real),
       new Disk(real),
@@ -75,7 +78,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
       `SQLite ${opened.sqliteVersion}, ${real}`,
     );
   } catch (error) {
-    await writer.close(momentOf(clock));
+    await closeWriter({ thread: writer, letGo }, momentOf(clock));
     throw error;
   }
 }
@@ -86,6 +89,7 @@ class SqliteStore implements Store, Copying, Accepting {
   readonly copying: Copying = this;
   readonly accepting: Accepting = this;
   readonly #writer: Thread;
+  readonly #file: Writing;
   readonly #reader: Thread;
   readonly #scanner: ScanThread;
   readonly #disk: Disk;
@@ -93,7 +97,7 @@ class SqliteStore implements Store, Copying, Accepting {
   #closed = false;
 
   constructor(
-    writer: Thread,
+    file: Writing,
     reader: Thread,
     scanner: ScanThread,
     disk: Disk,
@@ -101,11 +105,12 @@ class SqliteStore implements Store, Copying, Accepting {
     title: string,
   ) {
     this.#disk = disk;
-    this.#writer = writer;
+    this.#file = file;
+    this.#writer = file.thread;
     this.#reader = reader;
     this.#scanner = scanner;
     this.#options = options;
-    this.failed = Promise.race([writer.failed, reader.failed]);
+    this.failed = Promise.race([file.thread.failed, reader.failed]);
     this.traits = {
       title,
       promise: "Every answered change is on disk (fsync) before its answer leaves.",
@@ -211,7 +216,7 @@ class SqliteStore implements Store, Copying, Accepting {
     this.#closed = true;
     // First: while they read, the WAL cannot be taken in whole.
     await Promise.all([this.#scanner.close(), this.#reader.close(undefined)]);
-    await this.#writer.close(momentOf(this.#options.clock));
+    await closeWriter(this.#file, momentOf(this.#options.clock));
   }
 
   /**
@@ -258,4 +263,18 @@ export async function realPathOf(path: string): Promise<string> {
       cause,
     );
   }
+}
+
+/** The thread that writes, and what closes the connection that keeps its own from being the last. */
+interface Writing {
+  readonly thread: Thread;
+  readonly letGo: (() => void) | undefined;
+}
+
+/** When it has failed, it is left as it is, and so is what it has written. */
+async function closeWriter({ thread, letGo }: Writing, moment: Moment): Promise<void> {
+  if (thread.hasEnded) return;
+  await thread.ask("seal", moment);
+  letGo?.();
+  await thread.close(moment);
 }

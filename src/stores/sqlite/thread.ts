@@ -71,6 +71,11 @@ export class Thread {
     return promise;
   }
 
+  /** Whether it was closed, or has failed for good. */
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
+  }
+
   /** Have the thread release what it holds, and end it. */
   async close(payload: unknown): Promise<void> {
     if (this.#ended !== undefined) return;

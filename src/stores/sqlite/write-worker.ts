@@ -73,6 +73,7 @@ serveThread<WriteData>((data) => {
       endImport: (moment: Moment) => connection.endImport(moment),
       accept: ({ moment, newUids, ...request }: AcceptMessage) => connection.accept(request, moment, newUids),
       checkpoint: () => connection.checkpoints.ifGrown(),
+      seal: (moment: Moment) => connection.seal(moment),
       close: (moment: Moment) => {
         connection.close(moment);
         lock.release();

@@ -11,6 +11,8 @@ const root = dirname(dirname(self));
 
 // Else the signal opens Node's debugger to whoever is on this machine.
 process.on("SIGUSR1", () => {});
+// A service is not to end of these, also while it is being loaded: src/cli/signals.ts has what they mean to it.
+if (process.argv[2] === "serve") for (const signal of ["SIGHUP", "SIGUSR2"]) process.on(signal, () => {});
 
 if (canRunTally(process.versions.node)) void run();
 else

@@ -55,8 +55,8 @@ function viewOf({ store, found, accepted, refused, gone }: Acceptance): View {
     value: `${found.length}`,
     cells: {
       STORE: store,
-      "BY HAND": found.join("\n") || "nothing that shows",
-      ...(told.length > 0 && { ACCEPTED: told.join("\n") }),
+      "BY HAND": found.join("; ") || "nothing that shows",
+      ...(told.length > 0 && { ACCEPTED: told.join("; ") }),
       ...(gone > 0 && { "ACCEPTED GONE": `${gone}` }),
     },
   };

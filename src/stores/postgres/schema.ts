@@ -1,6 +1,7 @@
 import { TallyError } from "../../core/errors.ts";
 import type { Database } from "./database.ts";
 import type { Session } from "./session.ts";
+import { PUT_BACK } from "./session.ts";
 
 /**
  * Migrations, in order; schema_version says how many ran. Never change one that was released: add another. `@` is
@@ -242,11 +243,14 @@ export async function assertWhole(database: Database): Promise<void> {
 
 function notWhole(schema: string, table: string, rows: number): TallyError {
   const found = rows === 1 ? "a row without its value" : `${rows === 0 ? "no" : rows} rows`;
+  const mend =
+    rows === 0 && table in PUT_BACK ? `Put it back: ${PUT_BACK[table as keyof typeof PUT_BACK]}` : RESTORE;
   return unusable(
-    `The table "${table}" of the schema "${schema}" has ${found}, where Tally keeps one: somebody changed it by hand. ` +
-      "Restore the schema from a backup.",
+    `The table "${table}" of the schema "${schema}" has ${found}, where Tally keeps one: somebody changed it by hand. ${mend}`,
   );
 }
+
+const RESTORE = "Restore the schema from a backup.";
 
 function unusable(sentence: string): TallyError {
   return new TallyError("STORE_UNAVAILABLE", sentence);

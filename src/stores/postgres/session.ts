@@ -132,7 +132,8 @@ export function theRow([row]: readonly Row[], table: keyof typeof PUT_BACK): Row
   );
 }
 
-const PUT_BACK = {
+/** What puts back the row of a table that somebody has emptied. */
+export const PUT_BACK = {
   service_state:
     "INSERT INTO service_state (run_ms, log_position, log_bytes_end) SELECT 0, coalesce(max(position), 0), " +
     "coalesce(max(bytes_end), 0) FROM change_log",

@@ -287,10 +287,22 @@ A renewed certificate is taken without a restart: within a minute after both fil
 the one before stays in use. Connections that there are live on with the one they began with. What only comes to speak
 plaintext is closed (\`tls.handshake_failed\`, at \`debug\`).
 
+## Signals and the log
+
+| signal | what \`tally serve\` does |
+|---|---|
+| SIGTERM, SIGINT (Ctrl-C) | stops: no new calls, those in flight are answered, within \`drain-grace\`; a second one exits at once |
+| SIGHUP | reads a renewed certificate; without TLS it is ignored. Of a terminal that has gone: stops as for SIGTERM |
+| SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR | ignored, and logged (\`signal.ignored\`); Node.js's debugger never opens by a signal |
+
+The log goes to stdout. A line that cannot be written, because its disk is full or whoever reads it has gone, does not stop
+the service. At \`log-level = "debug"\` each call is a line with its outcome (\`call.answered\`), and each HTTP request that is
+refused one with its status, and the origin of its page (\`http.refused\`). No line has a counter's name in it.
+
 ## Exit codes
 
 Why it did not start or go on is one sentence on stderr. A supervisor may start it again after 69, 70, 74 and 75; the
-others need a person first.
+others need a person first. What a start refuses about the data file, [docs/files.md](files.md#what-a-start-refuses) explains.
 
 | code | when |
 |---|---|

@@ -165,7 +165,7 @@ async function programFor(named: string | undefined, context: Program): Promise<
 function oneSentence(text: string, named: string | undefined): string {
   const sentence = text
     .replace(/^error: /, "tally: ")
-    .replaceAll(/\S*(?:[@=]|%40|\/\/)\S*/g, withoutSecrets) // What was typed wrong may be a store's URL.
+    .replaceAll(/\S*(?:@|%40|\/\/|pass\w*=)\S*/gi, withoutSecrets) // What was typed wrong may be a store's URL.
     .replace(/command-argument value ('.*') is invalid for argument '(\w+)'/s, "$2 $1 is invalid")
     .trimEnd()
     .replaceAll("\n", " ");

@@ -103,18 +103,6 @@ describeWith([POSTGRES], "what the operator has put into PostgreSQL", () => {
       ],
       "own_allowed",
     ],
-    [
-      "row level security",
-      [
-        "ALTER TABLE @counters ENABLE ROW LEVEL SECURITY",
-        "ALTER TABLE @counters FORCE ROW LEVEL SECURITY",
-        "CREATE POLICY own_seen ON @counters FOR SELECT USING (true)",
-        "CREATE POLICY own_gone ON @counters FOR DELETE USING (true)",
-        "CREATE POLICY own_made ON @counters FOR INSERT WITH CHECK (value < 100)",
-        "CREATE POLICY own_kept ON @counters FOR UPDATE USING (true) WITH CHECK (value < 100)",
-      ],
-      'new row violates row-level security policy for table "counters"',
-    ],
   ])("%s: its name, and the others count", async (_, sql, constraint) => {
     const { store } = await guarded(...sql);
     await commit(store, single(set("first", 50n)), single(set("b", 1n)));

@@ -9,6 +9,8 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const COPIED = ["bin", "proto", "third_party", "CHANGELOG.md", "LICENSE", "README.md"];
@@ -21,6 +23,7 @@ try {
   for (const path of COPIED) cpSync(join(ROOT, path), join(staged, path), { recursive: true });
   writeFileSync(join(staged, "package.json"), `${JSON.stringify(packagedManifest(), null, 2)}\n`);
   for (const served of SERVED) cpSync(join(ROOT, served), join(staged, "dist", served), { recursive: true });
+  leaveOutComments(join(staged, "dist/gen/descriptors.binpb"));
   const tsc = join(ROOT, "node_modules/.bin/tsc");
   execFileSync(tsc, ["-p", join(ROOT, "tsconfig.build.json"), "--outDir", join(staged, "dist")], {
     stdio: "inherit",
@@ -47,4 +50,11 @@ function npm(args: readonly string[]): string {
   const cli = process.env.npm_execpath; // Set by `npm run`.
   const [command, first] = cli === undefined ? ["npm", []] : [process.execPath, [cli]];
   return execFileSync(command, [...first, ...args], { cwd: staged, encoding: "utf8" });
+}
+
+/** Of what others have written: their comments are half of it, and stand in third_party. */
+function leaveOutComments(path: string): void {
+  const set = fromBinary(FileDescriptorSetSchema, readFileSync(path));
+  for (const file of set.file) if (!file.name.startsWith("tally/")) file.sourceCodeInfo = undefined;
+  writeFileSync(path, toBinary(FileDescriptorSetSchema, set));
 }

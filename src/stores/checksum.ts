@@ -31,7 +31,9 @@ export class Checksum {
     return this.word(value | 0).word((value / 0x100000000) | 0);
   }
 
+  /** @throws TypeError when it is another type: an empty text would pass for 0 */
   int64(value: bigint): this {
+    if (typeof value !== "bigint") throw new TypeError(`expected a bigint, got ${typeof value}`);
     WIDE[0] = value;
     return this.word(HALVES[0]!).word(HALVES[1]!);
   }

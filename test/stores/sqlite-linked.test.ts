@@ -9,6 +9,7 @@ import { ChangeKind } from "../../src/core/change.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
 import type { Selection } from "../../src/core/selection.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
+import { Checksum, fits } from "../../src/stores/checksum.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { guarded } from "../../src/stores/sqlite/guard.ts";
 import { SCHEMA_VERSION } from "../../src/stores/sqlite/schema.ts";
@@ -302,6 +303,16 @@ describe("a file from before entries were linked", () => {
     expect(await store.get([name])).toEqual([CORRUPT]);
     expect(await store.sum(ALL)).toMatchObject({ corruptNames: [name] });
   });
+});
+
+it.each([
+  ["an empty text for a number", () => new Checksum().int64("" as never)],
+  ["no bytes for a number", () => new Checksum().int64(new Uint8Array() as never)],
+  ["a number for a text", () => new Checksum().text(0n as never)],
+  ["a text for bytes", () => new Checksum().bytes("" as never)],
+])("a checksum does not take %s, which it would be the same for", (_, sum) => {
+  expect(sum).toThrow(TypeError);
+  expect(fits(() => sum().value, BigInt(new Checksum().value))).toBe(false);
 });
 
 it("the guard of a count is what SQL makes of it, and differs for each bit of the value and of the id", () => {

@@ -54,7 +54,7 @@ export class IndexSums {
       goOn();
       const to: string | undefined = this.#cut.for(how).get({ from, end, key0: key, value0: value });
       const slice = this.#slices.for(how).get({ from, to: to ?? end, key0: key, value0: value })!;
-      if (!areWhole(slice)) return undefined;
+      if (!areWhole(slice) || (to !== undefined && to <= from)) return undefined; // It would never end.
       sum = { count: sum.count + slice.count, ids: sum.ids + slice.ids };
       links += slice.checksums + slice.ids;
       nexts += slice.nexts;
@@ -67,7 +67,8 @@ export class IndexSums {
     const after = reader.at(behind) ?? reader.above(behind);
     const follows = after === undefined ? END : linkOf(after);
     if (before === undefined || linkOf(before) === undefined || follows === undefined) return undefined;
-    return before.next + nexts === links + follows ? sum : undefined;
+    if (!Number.isSafeInteger(before.next)) return undefined;
+    return BigInt(before.next) + nexts === links + BigInt(follows) ? sum : undefined;
   }
 }
 

@@ -1,21 +1,21 @@
 import type { Database, Statement } from "better-sqlite3";
 import { TallyError } from "../../core/errors.ts";
-import { Checksum, fits } from "../checksum.ts";
+import { Checksum } from "../checksum.ts";
 
-/** An entry of a table of linked entries: its key, and whose it is. */
+/** An entry of a table of linked entries: its key (of names only the name), and whose it is. All numbers are exact. */
 export interface Entry {
-  readonly key: string;
-  readonly value: string;
+  readonly key?: string;
+  readonly value?: string;
   readonly name: string;
-  readonly counter_id: bigint;
+  readonly counter_id: number;
   /** Over the key and the id; see `linkOf`. */
-  readonly checksum: bigint;
+  readonly checksum: number;
   /** The link of the entry that follows; END after the last. */
-  readonly next: bigint;
+  readonly next: number;
 }
 
 /** Follows the last entry. No link is as low: a checksum has 32 bits, and no id is negative. */
-export const END = -(2n ** 40n);
+export const END = -(2 ** 40);
 
 /**
  * What an entry is told from others by, in the one before it; undefined when the entry fails its checksum. A sum, so
@@ -25,15 +25,23 @@ export const END = -(2n ** 40n);
  * leads to another page. So each entry says which one comes next, and what is between two entries that are sound and
  * follow each other is not there, whatever way the search went.
  */
-export function linkOf(entry: Omit<Entry, "next">): bigint | undefined {
-  return fits(() => checksumOf(entry), entry.checksum) ? entry.checksum + entry.counter_id : undefined;
+export function linkOf(entry: Omit<Entry, "next">): number | undefined {
+  const { key = "", value = "", name, counter_id, checksum } = entry;
+  if (typeof key !== "string" || typeof value !== "string" || typeof name !== "string") return undefined;
+  if (!Number.isSafeInteger(counter_id) || checksumOf(entry) !== checksum) return undefined;
+  return checksum + counter_id;
 }
 
-export function checksumOf({ key, value, name, counter_id }: Omit<Entry, "checksum" | "next">): number {
-  return new Checksum().text(key).text(value).text(name).int64(counter_id).value;
+export function checksumOf({
+  key = "",
+  value = "",
+  name,
+  counter_id,
+}: Omit<Entry, "checksum" | "next">): number {
+  return new Checksum().text(key).text(value).text(name).number(counter_id).value;
 }
 
-export type EntryKey = Pick<Entry, "key" | "value" | "name">;
+export type EntryKey = Required<Pick<Entry, "key" | "value" | "name">>;
 
 /** Of the table of names, whose entries have neither key nor value, and of that of labels. */
 const KEYS = { counter_names: ["name"], counter_labels: ["key", "value", "name"] } as const;
@@ -41,8 +49,7 @@ export type LinkedTable = keyof typeof KEYS;
 
 /** The columns of an Entry, of a table called `entry`. */
 export function columnsOf(table: LinkedTable): string {
-  const key = table === "counter_names" ? "'' AS key, '' AS value" : "entry.key, entry.value";
-  return `${key}, entry.name, entry.counter_id, entry.checksum, entry.next`;
+  return [...KEYS[table], "counter_id", "checksum", "next"].map((column) => `entry.${column}`).join(", ");
 }
 
 /** Tells what is in a table of linked entries, and what is not. For any connection. */
@@ -55,10 +62,13 @@ export class EntryReader {
     const key = KEYS[table];
     const listed = (each: (column: string) => string) => `(${key.map(each).join(", ")})`;
     const beside = (sign: string, order: string) =>
-      db.prepare<[EntryKey], Entry>(
-        `SELECT ${columnsOf(table)} FROM ${table} AS entry WHERE ${listed((c) => `entry.${c}`)} ${sign} ${listed((c) => `$${c}`)}
-         ORDER BY ${key.map((column) => `entry.${column} ${order}`).join(", ")} LIMIT 1`,
-      );
+      db
+        .prepare<[EntryKey], Entry>(
+          `SELECT ${columnsOf(table)} FROM ${table} AS entry
+           WHERE ${listed((c) => `entry.${c}`)} ${sign} ${listed((c) => `$${c}`)}
+           ORDER BY ${key.map((column) => `entry.${column} ${order}`).join(", ")} LIMIT 1`,
+        )
+        .safeIntegers(false);
     this.#at = beside("=", "ASC");
     this.#below = beside("<", "DESC");
     this.#above = beside(">", "ASC");
@@ -80,37 +90,34 @@ export class EntryReader {
 
 /** Tells of names that were not found whether there is none. For any connection. */
 export class MissingNames {
-  readonly #around: Statement<[{ name: string }], Around>;
+  readonly #below: Statement<[string], NameEntry>;
+  readonly #above: Statement<[string], NameEntry>;
 
   constructor(db: Database) {
     const beside = (sign: string, order: string) =>
-      `(SELECT name, counter_id, checksum, next FROM counter_names WHERE name ${sign} $name ORDER BY name ${order} LIMIT 1)`;
-    this.#around = db
-      .prepare<[{ name: string }], Around>(
-        `SELECT below.name, below.counter_id, below.checksum, below.next, above.name, above.counter_id, above.checksum
-         FROM ${beside("<", "DESC")} AS below LEFT JOIN ${beside(">", "ASC")} AS above`,
-      )
-      .raw();
+      db
+        .prepare<[string], NameEntry>(
+          `SELECT name, counter_id, checksum, next FROM counter_names WHERE name ${sign} ? ORDER BY name ${order} LIMIT 1`,
+        )
+        .raw()
+        .safeIntegers(false);
+    this.#below = beside("<", "DESC");
+    this.#above = beside(">", "ASC");
   }
 
   /** False when that cannot be told. */
   lacks(name: string): boolean {
-    const around = this.#around.get({ name });
-    if (around === undefined) return false;
-    const [below, belowId, belowSum, next, above, aboveId, aboveSum] = around;
-    const follows = above === null ? END : nameLink(above, aboveId!, aboveSum!);
-    return nameLink(below, belowId, belowSum) !== undefined && follows === next;
+    const below = this.#below.get(name);
+    if (below === undefined || nameLink(below) === undefined) return false;
+    const above = this.#above.get(name);
+    return below[3] === (above === undefined ? END : nameLink(above));
   }
 }
 
-/** The entry before a name, what it says follows, and the entry that does. */
-type Around = readonly [
-  ...(readonly [below: string, id: bigint, checksum: bigint, next: bigint]),
-  ...(readonly [above: string | null, id: bigint | null, checksum: bigint | null]),
-];
+type NameEntry = readonly [name: string, counter_id: number, checksum: number, next: number];
 
-function nameLink(name: string, counter_id: bigint, checksum: bigint): bigint | undefined {
-  return linkOf({ key: "", value: "", name, counter_id, checksum });
+function nameLink([name, counter_id, checksum]: NameEntry): number | undefined {
+  return linkOf({ name, counter_id, checksum });
 }
 
 /** Writes the entries of such a table. The caller owns the transaction. */
@@ -118,8 +125,8 @@ export class EntryWriter extends EntryReader {
   readonly #insert: Statement<[Entry]>;
   readonly #delete: Statement<[EntryKey]>;
   readonly #insertAfter: Statement<[Omit<Entry, "next">]>;
-  readonly #relinkBelow: Statement<[EntryKey & { next: bigint }]>;
-  readonly #relink: Statement<[EntryKey & { next: bigint }]>;
+  readonly #relinkBelow: Statement<[EntryKey & { next: number }]>;
+  readonly #relink: Statement<[EntryKey & { next: number }]>;
   readonly #clear: () => void;
 
   constructor(db: Database, table: LinkedTable) {
@@ -147,10 +154,11 @@ export class EntryWriter extends EntryReader {
    * @throws SQLITE_CORRUPT when there is no entry before it
    */
   insert({ key, value, name }: EntryKey, id: bigint): void {
-    const checksum = BigInt(checksumOf({ key, value, name, counter_id: id }));
-    const inserted = this.#insertAfter.run({ key, value, name, counter_id: id, checksum });
+    const counter_id = Number(id);
+    const checksum = checksumOf({ key, value, name, counter_id });
+    const inserted = this.#insertAfter.run({ key, value, name, counter_id, checksum });
     if (inserted.changes !== 1) throw corrupt("no entry is before this one");
-    this.#relinkBelow.run({ key, value, name, next: checksum + id });
+    this.#relinkBelow.run({ key, value, name, next: checksum + counter_id });
   }
 
   /** @throws SQLITE_CORRUPT when it is not there any more */
@@ -211,15 +219,16 @@ export class Chain {
 
   /** After the last entry of a selection, which must be followed by one that is not of it. */
   end(): void {
-    const after = this.#beside.above(this.#last);
+    const { key = "", value = "", name } = this.#last;
+    const after = this.#beside.above({ key, value, name });
     if (after !== undefined) this.step(after);
     else if (this.isSound && this.#last.next !== END) throw gapIn("entries of counters");
   }
 }
 
 /** Stands before all entries, and is nobody's. */
-const NOBODY = { key: "", value: "", name: "", counter_id: 0n };
-const FIRST: Entry = { ...NOBODY, checksum: BigInt(checksumOf(NOBODY)), next: END };
+const NOBODY = { key: "", value: "", name: "", counter_id: 0 };
+const FIRST: Entry = { ...NOBODY, checksum: checksumOf(NOBODY), next: END };
 
 function corrupt(message: string): Error {
   return Object.assign(new Error(message), { code: "SQLITE_CORRUPT" });

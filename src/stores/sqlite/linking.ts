@@ -19,7 +19,7 @@ export function linkAll(db: Database): void {
       BigInt(seal(...(values as never[]))),
     );
   sealing("entry_checksum", (key: string, value: string, name: string, counter_id: bigint) =>
-    entryChecksum({ key, value, name, counter_id }),
+    entryChecksum({ key, value, name, counter_id: Number(counter_id) }),
   );
   sealing("id_link", idLink);
   sealing("generation_checksum", generationChecksum);

@@ -27,7 +27,7 @@ export class RowLooker {
       counter_labels: new EntryReader(db, "counter_labels"),
     };
     this.#orphans = (["counter_names", "counter_labels"] as const).map((table) =>
-      db.prepare(orphansOf(table)),
+      db.prepare<[], Entry>(orphansOf(table)).safeIntegers(false),
     );
   }
 
@@ -46,7 +46,7 @@ export class RowLooker {
     const lost = new Set<bigint>();
     for (const entry of orphans) {
       if (linkOf(entry) === undefined) corruptNames.push(entry.name);
-      else lost.add(entry.counter_id);
+      else lost.add(BigInt(entry.counter_id));
     }
     return { counters, corruptNames, next: undefined, lost: [...lost].map(String) };
   }
@@ -59,7 +59,7 @@ export class RowLooker {
     const { name, labels } = counter;
     const leads = (table: LinkedTable, key: EntryKey) => {
       const entry = this.#entries[table].at(key);
-      return entry !== undefined && entry.counter_id === id && linkOf(entry) !== undefined;
+      return entry !== undefined && entry.counter_id === Number(id) && linkOf(entry) !== undefined;
     };
     const found =
       leads("counter_names", { key: "", value: "", name }) &&

@@ -23,11 +23,15 @@ export class EntryMending {
   constructor(db: Database) {
     this.#names = new EntryWriter(db, "counter_names");
     this.#labels = new EntryWriter(db, "counter_labels");
-    this.#allNames = db.prepare(
-      `SELECT ${columnsOf("counter_names")} FROM counter_names AS entry ORDER BY entry.name`,
-    );
-    this.#allLabels = db.prepare(`SELECT ${columnsOf("counter_labels")} FROM counter_labels AS entry
-      ORDER BY entry.key, entry.value, entry.name`);
+    this.#allNames = db
+      .prepare<[], Entry>(
+        `SELECT ${columnsOf("counter_names")} FROM counter_names AS entry ORDER BY entry.name`,
+      )
+      .safeIntegers(false);
+    this.#allLabels = db
+      .prepare<[], Entry>(`SELECT ${columnsOf("counter_labels")} FROM counter_labels AS entry
+        ORDER BY entry.key, entry.value, entry.name`)
+      .safeIntegers(false);
     this.#labelled =
       db.prepare(`SELECT id, name, CASE WHEN json_valid(labels) AND json_type(labels) = 'object' THEN labels END AS labels
       FROM counters WHERE id > ? AND labels IS NOT NULL ORDER BY id LIMIT 1000`);
@@ -40,20 +44,21 @@ export class EntryMending {
    * @param lost   ids of rows that were gone
    */
   forget(taken: readonly { readonly id: bigint; readonly name: string }[], lost: readonly bigint[]): void {
-    const ids = new Set([...taken.map(({ id }) => id), ...lost]);
+    const lostIds = lost.map(Number);
+    const ids = new Set([...taken.map(({ id }) => Number(id)), ...lostIds]);
     const names = new Set(taken.map(({ name }) => name));
     const its = (entry: Entry) => entry.name !== "" && (ids.has(entry.counter_id) || names.has(entry.name));
     const led = filtered(this.#allNames, its);
-    for (const entry of led) this.#names.take(entry);
+    for (const entry of led) this.#names.take(keyOf(entry));
     const found = new Set(led.map((entry) => entry.counter_id));
     const gaps = gapsIn(this.#allNames);
-    const mended = gaps.filter(explainedBy(taken, new Set(lost.filter((id) => !found.has(id)))));
-    for (const entry of mended) this.#names.relink(entry);
+    const mended = gaps.filter(explainedBy(taken, new Set(lostIds.filter((id) => !found.has(id)))));
+    for (const entry of mended) this.#names.relink(keyOf(entry));
 
     const whole = gaps.length === mended.length && this.#names.at(FIRST) !== undefined;
     const labelled = this.#labels.at(FIRST) !== undefined;
     if (whole && (!labelled || gapsIn(this.#allLabels).length > 0)) this.#relabel();
-    else if (labelled) for (const entry of filtered(this.#allLabels, its)) this.#labels.take(entry);
+    else if (labelled) for (const entry of filtered(this.#allLabels, its)) this.#labels.take(keyOf(entry));
   }
 
   /** Labels stand in the rows as well: where all of those are found, they are told by them anew. */
@@ -78,8 +83,11 @@ interface Labelled {
   readonly labels: string | null;
 }
 
-const NAMED = { key: "", value: "" };
-const FIRST: EntryKey = { ...NAMED, name: "" };
+const FIRST: EntryKey = { key: "", value: "", name: "" };
+
+function keyOf({ key = "", value = "", name }: Entry): EntryKey {
+  return { key, value, name };
+}
 
 function filtered(all: Statement<[], Entry>, which: (entry: Entry) => boolean): Entry[] {
   const found: Entry[] = [];
@@ -93,14 +101,14 @@ function filtered(all: Statement<[], Entry>, which: (entry: Entry) => boolean): 
  */
 function explainedBy(
   taken: readonly { readonly id: bigint; readonly name: string }[],
-  lost: Set<bigint>,
+  lost: Set<number>,
 ): (gap: Entry) => boolean {
   const links = new Set(
-    taken.map((key) => BigInt(checksumOf({ ...key, ...NAMED, counter_id: key.id })) + key.id),
+    taken.map(({ id, name }) => checksumOf({ name, counter_id: Number(id) }) + Number(id)),
   );
   return ({ next }) => {
     if (links.has(next)) return true;
-    const id = [...lost].find((each) => next - each >= -(2n ** 31n) && next - each < 2n ** 31n);
+    const id = [...lost].find((each) => next - each >= -(2 ** 31) && next - each < 2 ** 31);
     return id !== undefined && lost.delete(id);
   };
 }

@@ -10,9 +10,9 @@ import { type RowReader, toFullCounter } from "./rows.ts";
 /** An entry of an index, as a page looks at it. */
 interface Looked extends Entry {
   /** 1 when the counter has the other labels too. */
-  readonly matches: bigint;
+  readonly matches: number;
   /** 1 when the index and the counter's row say otherwise. */
-  readonly disagrees: bigint;
+  readonly disagrees: number;
 }
 
 /**
@@ -32,9 +32,11 @@ export class PageReader {
     this.#selector = new Selector(db);
     this.#entries = new ByLabels((labels) => {
       const { table, candidates, matches, disagrees } = inNames(labels);
-      return db.prepare(`
-        SELECT ${columnsOf(tableOf(labels))}, ${matches} AS matches, ${disagrees} AS disagrees FROM ${table}
-        WHERE ${candidates} AND entry.name >= $begin ORDER BY entry.name`);
+      return db
+        .prepare<[object], Looked>(`
+          SELECT ${columnsOf(tableOf(labels))}, ${matches} AS matches, ${disagrees} AS disagrees FROM ${table}
+          WHERE ${candidates} AND entry.name >= $begin ORDER BY entry.name`)
+        .safeIntegers(false);
     });
     this.#beside = {
       counter_names: new EntryReader(db, "counter_names"),
@@ -58,7 +60,7 @@ export class PageReader {
       const { name } = entry;
       chain.step(entry);
       const full = counters.length + corruptNames.length >= limit || ++looks > LOOKS_MAX;
-      if (entry.matches === 0n && entry.disagrees === 0n && !full && name < end && chain.isSound) continue;
+      if (entry.matches === 0 && entry.disagrees === 0 && !full && name < end && chain.isSound) continue;
       const found = chain.isSound ? this.#follow(entry, selection) : CORRUPT;
       if (found === CORRUPT) {
         if (corruptNames.length > CORRUPT_MAX && isName(name) && name > begin)
@@ -68,7 +70,7 @@ export class PageReader {
       }
       if (name >= end) return { counters, corruptNames, next: undefined };
       if (full && name > begin) return { counters, corruptNames, next: name }; // Never where it began.
-      if (entry.matches === 1n) counters.push(found);
+      if (entry.matches === 1) counters.push(found);
     }
     chain.end();
     if (chain.corruptName !== undefined && !corruptNames.includes(chain.corruptName))
@@ -78,11 +80,11 @@ export class PageReader {
 
   #follow(entry: Looked, selection: Selection): FullCounter | typeof CORRUPT {
     const { counter_id, name, matches, disagrees } = entry;
-    if (disagrees === 1n) return CORRUPT;
-    const raw = this.#rows.follow(counter_id, name);
+    if (disagrees === 1) return CORRUPT;
+    const raw = this.#rows.follow(BigInt(counter_id), name);
     if (raw === CORRUPT) return CORRUPT;
     const counter = toFullCounter(raw);
-    return matches === 0n || hasLabels(counter.labels, selection.labels) ? counter : CORRUPT;
+    return matches === 0 || hasLabels(counter.labels, selection.labels) ? counter : CORRUPT;
   }
 }
 

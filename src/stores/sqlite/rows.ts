@@ -159,7 +159,7 @@ function toCounter(raw: RawRow): Counter {
 function stillOf(raw: RawRow): number | undefined {
   try {
     const still = stillChecksum(raw);
-    return BigInt(guarded(unguarded(still, raw), raw.id, raw.value)) === raw.checksum ? still : undefined;
+    return guarded(unguarded(still, raw), raw.id, raw.value) === Number(raw.checksum) ? still : undefined;
   } catch {
     return undefined; // A column of another type than was written: damaged as well.
   }

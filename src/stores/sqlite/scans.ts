@@ -173,6 +173,7 @@ export class Scanner {
       const next: string | undefined = this.#cut
         .for(Math.min(selected.labels, 1))
         .get({ ...selected.parameters, from });
+      if (next !== undefined && next <= from) throw gapIn("names of counters"); // They are not in order: it would never end.
       yield { by: "names", from, to: next ?? selected.parameters.end };
       from = next;
     }

@@ -27,9 +27,11 @@ export class Ties {
     );
     this.#many = new ByLabels((labels) => {
       const { table, value, candidates, matches } = countsInNames(labels);
-      return db.prepare(`
-        SELECT ${columnsOf(tableOf(labels))}, ${matches} AND ${value} = $tied AS tied FROM ${table}
-        WHERE ${candidates} AND entry.name >= $begin AND entry.name < $end ORDER BY entry.name`);
+      return db
+        .prepare<[object], Tied>(`
+          SELECT ${columnsOf(tableOf(labels))}, ${matches} AND ${value} = $tied AS tied FROM ${table}
+          WHERE ${candidates} AND entry.name >= $begin AND entry.name < $end ORDER BY entry.name`)
+        .safeIntegers(false);
     });
     this.#beside = {
       counter_names: new EntryReader(db, "counter_names"),
@@ -61,7 +63,7 @@ export class Ties {
       if (++looks % LOOKS_A_SLICE === 0) goOn();
       chain.step(entry);
       if (!chain.isSound) throw gapIn("names of counters");
-      if (entry.tied === 1n && names.push(entry.name) === n) break;
+      if (entry.tied === 1 && names.push(entry.name) === n) break;
     }
     return names;
   }
@@ -69,7 +71,7 @@ export class Ties {
 
 interface Tied extends Entry {
   /** 1 when the counter is selected and has the value. */
-  readonly tied: bigint;
+  readonly tied: number;
 }
 
 /** So many are looked at one by one; where there are more, the first names are soon found in their order. */

@@ -20,7 +20,7 @@ import {
 import { HandClock } from "../../support/clock.ts";
 
 /** The log is kept so small that its beginning was dropped, and openings stand for it. */
-export const RETENTION = { ...DEFAULT_RETENTION, changeLogBytesMax: 60_000 };
+export const RETENTION = { ...DEFAULT_RETENTION, changeLogBytesMax: 18_000 };
 
 export interface Made {
   readonly bytes: Buffer;

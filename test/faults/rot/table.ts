@@ -24,6 +24,7 @@ export interface Table {
 /**
  * @param flips  how many bits in each b-tree, each in a fresh copy
  * @param only   b-trees whose names contain it
+ * @param damage  what is done to a page
  * @param onRow  told of each when it is done
  * @param onLie  told of each wrong answer
  */
@@ -33,9 +34,10 @@ export function rotTable(
   seed = freshSeed(),
   {
     only = "",
+    damage = "bit",
     onRow = () => {},
     onLie = () => {},
-  }: { only?: string; onRow?: (row: Row) => void; onLie?: (lie: string) => void } = {},
+  }: { only?: string; damage?: Damage; onRow?: (row: Row) => void; onLie?: (lie: string) => void } = {},
 ): Table {
   const random = seededRandom(seed);
   const made = makeFile(join(dir, "made.db"), random.fork());
@@ -48,14 +50,12 @@ export function rotTable(
     const row: Row = { tree, pages: pages.length, right: 0, refused: 0, silent: 0 };
     for (let n = 0; n < flips; n++) {
       const bytes = Buffer.from(made.bytes);
-      const { at, bit } = placeIn(pages, made.pageBytes, bytes, random);
-      bytes[at]! ^= 1 << bit;
+      const where = `${tree}, ${DAMAGES[damage](pages, made.pageBytes, bytes, random)}`;
       writeFresh(path, bytes);
       const verdicts = judge(path, made, expected, random.fork());
       row[kindOf([...verdicts.values()])]++;
       for (const [question, verdict] of verdicts) {
         if (typeof verdict === "string") continue;
-        const where = `${tree}, byte ${at % made.pageBytes} of page ${Math.floor(at / made.pageBytes) + 1}, bit ${bit}`;
         onLie(`SILENT ${question}, as ${where}: ${verdict.silent}`);
         const before = lies.get(question);
         const example = before?.example ?? `${where}: ${verdict.silent}`;
@@ -91,6 +91,30 @@ function writeFresh(path: string, bytes: Buffer): void {
   for (const suffix of ["-wal", "-shm"]) rmSync(path + suffix, { force: true });
   writeFileSync(path, bytes);
 }
+
+type Damaging = (pages: readonly number[], pageBytes: number, bytes: Buffer, random: Random) => string;
+
+/** What happens to pages: a bit flips; a sector or a page was never written; a page was written in another's place. */
+export const DAMAGES = {
+  bit: (pages, pageBytes, bytes, random) => {
+    const { at, bit } = placeIn(pages, pageBytes, bytes, random);
+    bytes[at]! ^= 1 << bit;
+    return `byte ${at % pageBytes} of page ${Math.floor(at / pageBytes) + 1}, bit ${bit}`;
+  },
+  zeros: (pages, pageBytes, bytes, random) => {
+    const page = random.pick(pages);
+    const length = random.pick([pageBytes, 512]);
+    const at = length * random.between(0, pageBytes / length - 1);
+    bytes.fill(0, (page - 1) * pageBytes + at, (page - 1) * pageBytes + at + length);
+    return `${length} bytes of zeros at ${at} of page ${page}`;
+  },
+  misplaced: (pages, pageBytes, bytes, random) => {
+    const [page, other] = [random.pick(pages), random.pick(pages)];
+    bytes.copy(bytes, (page - 1) * pageBytes, (other - 1) * pageBytes, other * pageBytes);
+    return `page ${other} in the place of page ${page}`;
+  },
+} as const satisfies Readonly<Record<string, Damaging>>;
+export type Damage = keyof typeof DAMAGES;
 
 /** A third of the flips in the heads of pages, the others where something is stored or beside it. */
 function placeIn(pages: readonly number[], pageBytes: number, bytes: Buffer, random: Random) {

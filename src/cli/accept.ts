@@ -77,5 +77,8 @@ A counter that is accepted keeps its name, uid, value and settings, and goes on 
 etag of before fits it. Its history begins anew there: what the change log had of it is given out no more. Nothing can
 tell a change by hand from damage on the disk: look at the value before you accept it.
 
+A row that was deleted is accepted by --gone, which needs no name. On SQLite its name can neither be read nor made anew
+before that.
+
 Stop the server first on SQLite. On PostgreSQL servers may run; meanwhile they refuse calls (STORE_UNAVAILABLE, not
 applied), which takes as long as reading the change log.`;

@@ -93,6 +93,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   BELOW_MIN: "Use a smaller step, or have its minimum lowered.",
   VALUE_OUTSIDE_BOUNDS: "Choose a value within the bounds.",
   CONSTRAINT_VIOLATED: "Whoever runs the database has set this limit: ask them.",
+  HOST_NOT_ALLOWED:
+    "Open this page by an IP address or as localhost, or start the server with --host-names and this page's name.",
   ROW_CORRUPT: "The other counters work. Restore this one from a backup.",
   QUEUE_FULL: "The server is busy. Try again in a moment.",
   REQUEST_IDS_FULL: "Try again later, or give the server more room for request ids.",
@@ -124,7 +126,7 @@ function withoutInfo({ code, rawMessage }: ConnectError): Problem {
 const ORIGIN_NOT_ALLOWED: Problem = {
   message: "The server lets no page of this address call it.",
   advice:
-    "Open this page by an IP address or as localhost, or start the server with --allow-origin and this address.",
+    "Open this page by an IP address or as localhost, or start the server with --host-names and this page's name. Behind a proxy that changes Host, start it with --allow-origin and this page's address.",
   reason: "ORIGIN_NOT_ALLOWED",
   field: undefined,
   atField: "",

@@ -10,19 +10,20 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
 
 /**
  * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than two
- * minutes on two cores. They start a process for nearly every test, or a browser, or wait for failing disks, or open
- * hundreds of stores.
+ * minutes on two cores. They start a process for nearly every test, or a browser, or wait for failing disks or for what
+ * a connection does in time, or open hundreds of stores.
  */
 const APART: Readonly<Record<string, string[]>> = {
   browser: ["test/console/{accessibility,away,counting,origins,tls}.test.ts", "test/openapi/page.test.ts"],
+  connections: ["test/transports/{drain,half-closed,intake,limits,overload,pipelining}.test.ts"],
   cli: ["test/{cli,process}/**/*.test.ts", "test/count/proof.test.ts", "test/docs/tour.test.ts"],
   doors: ["test/doors/{clients,tls}.test.ts", "test/doors/proxies/**/*.test.ts", "test/docs/clients.test.ts"],
   faults: ["test/faults/**/*.test.ts"],
   stores: [
     "test/conformance/moving.test.ts",
     "test/crash/copy.test.ts",
-    "test/stores/{by-hand,sqlite-objections}.test.ts",
-    "test/stores/postgres/{connecting,defaults,followers,newer,objections,together}.test.ts",
+    "test/stores/{by-hand,sqlite-files,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
+    "test/stores/postgres/{access,connecting,defaults,followers,locked,newer,objections,together}.test.ts",
     "test/stores/postgres-{pgbouncer,unknown}.test.ts",
   ],
 };

@@ -1,6 +1,16 @@
 /** Servers whose files are taken from them, or are had by others, as processes. test/stores/sqlite-files.test.ts has the rest. */
 import { spawnSync } from "node:child_process";
-import { copyFileSync, linkSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -98,6 +108,40 @@ test("a server that has lost its file writes nothing into what stands in its pla
   expect(await reader.get("c")).toBe(1n);
   reader.close();
 });
+
+/** Ends that seal nothing: what is in the WAL stays there, and the next start has it all. */
+const ENDS: Readonly<Record<string, (path: string, server: Tally, port: string) => Promise<void>>> = {
+  "whose file was moved away and back": async (path, server) => {
+    renameSync(path, `${path}.aside`);
+    await server.logged("store.failed");
+    renameSync(`${path}.aside`, path); // While it ends.
+  },
+  "that is told to stop, and told again": async (_, server, port) => {
+    const unfinished = connect(Number(port), "127.0.0.1");
+    onTestFinished(() => void unfinished.destroy());
+    await new Promise((sent) => unfinished.write("POST /v1/counters HTTP/1.1\r\nHost: x\r\n", sent));
+    server.child.kill("SIGTERM");
+    await server.logged("server.draining");
+    const insisting = setInterval(() => server.child.kill("SIGTERM"), 100); // One at once is the same press.
+    await server.ended;
+    clearInterval(insisting);
+  },
+};
+for (const [what, end] of Object.entries(ENDS)) {
+  test(`a server ${what} leaves its WAL to the next start`, async () => {
+    const path = join(folder(), "tally.db");
+    const { server, port, caller } = await counting(path);
+    expect(await caller.increment("c")).toBe(2n);
+    await end(path, server, `${port}`);
+    expect((await server.ended).code).not.toBe(0);
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
+
+    const again = serve(["--store", `sqlite:${path}`]);
+    const reader = await Caller.on(Number((await again.logged("server.ready")).port));
+    expect(await reader.get("c")).toBe(2n);
+    reader.close();
+  });
+}
 
 test("by a second name, and with its lock removed, a file that is served is in use by that process", async () => {
   const path = join(folder(), "tally.db");

@@ -14,14 +14,17 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
  * a connection does in time, or open hundreds of stores.
  */
 const APART: Readonly<Record<string, string[]>> = {
-  browser: ["test/console/{accessibility,away,counting,origins,tls}.test.ts", "test/openapi/page.test.ts"],
+  browser: [
+    "test/console/{accessibility,away,counting,origins,tls}.test.ts",
+    "test/doors/openapi/page.test.ts",
+  ],
   connections: ["test/transports/{drain,half-closed,intake,limits,overload,pipelining}.test.ts"],
-  cli: ["test/{cli,process}/**/*.test.ts", "test/count/proof.test.ts", "test/docs/tour.test.ts"],
+  cli: ["test/cli/**/*.test.ts", "test/proofs/count/proof.test.ts", "test/docs/tour.test.ts"],
   doors: ["test/doors/{clients,tls}.test.ts", "test/doors/proxies/**/*.test.ts", "test/docs/clients.test.ts"],
-  faults: ["test/faults/**/*.test.ts"],
+  faults: ["test/proofs/faults/**/*.test.ts"],
   stores: [
-    "test/conformance/moving.test.ts",
-    "test/crash/copy.test.ts",
+    "test/stores/conformance/moving.test.ts",
+    "test/proofs/crash/copy.test.ts",
     "test/stores/{by-hand,sqlite-files,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
     "test/stores/postgres/{access,connecting,defaults,followers,locked,newer,objections,together}.test.ts",
     "test/stores/postgres-{pgbouncer,unknown}.test.ts",

@@ -9,7 +9,7 @@ import type { Order, Selection, Sum } from "../core/selection.ts";
 /**
  * Where counters are kept. A store loads and saves; what an operation means is decided by `decideBatch`.
  *
- * Every obligation below is a test in test/conformance/, which runs whole on every store. What a store cannot do
+ * Every obligation below is a test in test/stores/conformance/, which runs whole on every store. What a store cannot do
  * it declares in `traits`, and is tested as declared.
  *
  * A failure of the world rejects with a TallyError. `STORE_UNAVAILABLE` says that nothing was saved;

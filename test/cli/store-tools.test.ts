@@ -108,7 +108,7 @@ describe("migrate", () => {
     const latest = (await json("status")).latest;
     expect(await json("status")).toMatchObject({ version: null, upToDate: false });
     expect(existsSync(path)).toBe(false);
-    copyFileSync(new URL("../golden/schema-5.sqlite", import.meta.url), path);
+    copyFileSync(new URL("../stores/golden/schema-5.sqlite", import.meta.url), path);
     const db = new Database(path, { readonly: true });
     const value = db
       .prepare(

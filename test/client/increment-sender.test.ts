@@ -14,7 +14,7 @@ import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { BatchApplyRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
 import { CallError } from "../../src/client/call-error.ts";
 import { IncrementSender } from "../../src/client/increment-sender.ts";
-import { answerTo } from "../count/answer.ts";
+import { answerTo } from "../proofs/count/answer.ts";
 
 /** What can become of one attempt. */
 const FATES = ["answered", "answer lost", "request lost", "never sent", "queue full", "hangs"] as const;

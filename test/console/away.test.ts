@@ -1,6 +1,6 @@
 /** The server is killed while its page is open, and comes back. */
 import { expect, it } from "vitest";
-import { restartable } from "../process/server.ts";
+import { restartable } from "../cli/process/server.ts";
 import { describeWith } from "../support/needs.ts";
 import { open } from "../transports/door.ts";
 import { BROWSER, button, row, shows, told, useBrowser, visit } from "./browser.ts";

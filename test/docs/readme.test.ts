@@ -10,11 +10,11 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ErrorReasonSchema } from "../../gen/tally/v1/error_reason_pb.ts";
 import { KEYS, loadConfig } from "../../src/config.ts";
-import { Connection, Unanswered } from "../crash/connection.ts";
-import { freePort, pause } from "../crash/server-process.ts";
 import { run } from "../doors/clients/client.ts";
 import { GRPCURL } from "../doors/clients/grpcurl.ts";
 import { PYTHON } from "../doors/clients/python.ts";
+import { Connection, Unanswered } from "../proofs/crash/connection.ts";
+import { freePort, pause } from "../proofs/crash/server-process.ts";
 import { describeWith, type Need, program } from "../support/needs.ts";
 import { type Block, blocksOf } from "./markdown.ts";
 

@@ -1,4 +1,4 @@
-/** docs/SCALING.md shows the balancer's configuration that is given to operators, which test/instances runs. */
+/** docs/SCALING.md shows the balancer's configuration that is given to operators, which test/proofs/instances runs. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, it } from "vitest";

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { freePort } from "../crash/server-process.ts";
+import { freePort } from "../proofs/crash/server-process.ts";
 import { blocksOf } from "./markdown.ts";
 import { Shell } from "./shell.ts";
 

@@ -7,7 +7,7 @@ import { CounterService, type DeleteCounterResponse } from "../../gen/tally/v1/c
 import { loadConfig } from "../../src/config.ts";
 import { startServer } from "../../src/server.ts";
 import { NO_LOG } from "../../src/telemetry.ts";
-import { freePort, ServerProcess } from "../crash/server-process.ts";
+import { freePort, ServerProcess } from "../proofs/crash/server-process.ts";
 import { Caller, Refused } from "./client.ts";
 
 export const { method: RPC } = CounterService;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { folder, ROOT } from "../process/tally.ts";
+import { folder, ROOT } from "../cli/process/tally.ts";
 import { npm } from "./machine.ts";
 
 const manifestOf = (root: string) => JSON.parse(readFileSync(join(root, "package.json"), "utf8"));

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, vi } from "vitest";
-import { holdCall } from "../process/call.ts";
-import { folder, ROOT, type Tally } from "../process/tally.ts";
+import { holdCall } from "../cli/process/call.ts";
+import { folder, ROOT, type Tally } from "../cli/process/tally.ts";
 
 vi.setConfig({ testTimeout: 120_000 }); // Some install something too.
 

@@ -1,4 +1,4 @@
-/** What a comparison of two stores notices beside items that differ, which test/conformance/moving.ts shows. */
+/** What a comparison of two stores notices beside items that differ, which test/stores/conformance/moving.ts shows. */
 import { v7 } from "uuid";
 import { expect, it } from "vitest";
 import { copyStore } from "../../src/service/copy.ts";

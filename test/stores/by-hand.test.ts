@@ -13,7 +13,6 @@ import { lookForChangesByHand } from "../../src/service/by-hand.ts";
 import { CopyError, copyStore } from "../../src/service/copy.ts";
 import { DEFAULT_RETENTION, type Purpose, type Store } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
-import { expectSumsEqualValues } from "../conformance/changes.ts";
 import { apply, batch, commit, create, increment, remove, set, single, update } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { folderInMemory } from "../support/folder.ts";
@@ -21,6 +20,7 @@ import { describeWith } from "../support/needs.ts";
 import { openFresh } from "../support/opened.ts";
 import { POSTGRES } from "../support/postgres/programs.ts";
 import { newSchema, sharedPostgres } from "../support/postgres/shared.ts";
+import { expectSumsEqualValues } from "./conformance/changes.ts";
 
 interface Hand {
   newUrl(): Promise<string>;

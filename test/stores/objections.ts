@@ -2,7 +2,6 @@
 import { fc } from "@fast-check/vitest";
 import { expect, it } from "vitest";
 import type { Store } from "../../src/service/store.ts";
-import { allChanges, expectSumsEqualValues } from "../conformance/changes.ts";
 import {
   type Answer,
   type Asked,
@@ -18,6 +17,7 @@ import {
   update,
 } from "../support/calls.ts";
 import { openFresh } from "../support/opened.ts";
+import { allChanges, expectSumsEqualValues } from "./conformance/changes.ts";
 
 export interface Guarded {
   /** A new store whose database has something of the operator's own, in the words of that database. */

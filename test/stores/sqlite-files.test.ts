@@ -31,7 +31,7 @@ import { migrateStore, openStore } from "../../src/stores/open.ts";
 import { WriteConnection } from "../../src/stores/sqlite/connection.ts";
 import { readAlone } from "../../src/stores/sqlite/file-alone.ts";
 import { BOUND_SINCE, migrate } from "../../src/stores/sqlite/schema.ts";
-import { freshSeed, seededRandom } from "../crash/random.ts";
+import { freshSeed, seededRandom } from "../proofs/crash/random.ts";
 import { apply, batch, increment, single } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { folderInMemory } from "../support/folder.ts";

@@ -261,7 +261,7 @@ describe("what is loaded at the start", () => {
 
 describe("a file from before entries were linked", () => {
   it("is brought up with all that is in it: counters, labels, request ids that live, changes", async () => {
-    copyFileSync(new URL("../golden/schema-5.sqlite", import.meta.url), path);
+    copyFileSync(new URL("./golden/schema-5.sqlite", import.meta.url), path);
     const store = await opened();
     expect(warnings).toEqual([
       `The file was of schema 5 and now is of ${SCHEMA_VERSION}: the Tally before can no longer open it.`,
@@ -297,7 +297,7 @@ describe("a file from before entries were linked", () => {
   });
 
   it("is not blessed where it is damaged", async () => {
-    copyFileSync(new URL("../golden/schema-5.sqlite", import.meta.url), path);
+    copyFileSync(new URL("./golden/schema-5.sqlite", import.meta.url), path);
     const store = await reopenedAfter("UPDATE recent_counts SET value = value + 1 WHERE id = 9");
     const name = "shop-2/visits-8";
     expect(await store.get([name])).toEqual([CORRUPT]);

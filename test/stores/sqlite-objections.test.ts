@@ -6,10 +6,10 @@ import { v7 } from "uuid";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
-import { expectSumsEqualValues } from "../conformance/changes.ts";
 import { apply, commit, create, increment, remove, set, single, update } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { folderInMemory } from "../support/folder.ts";
+import { expectSumsEqualValues } from "./conformance/changes.ts";
 import { objectionsSuite } from "./objections.ts";
 
 const clock = new HandClock();

@@ -1,4 +1,4 @@
-/** What only SQLite's store promises: files, locks, constraints, damage. The contract itself is in test/conformance/. */
+/** What only SQLite's store promises: files, locks, constraints, damage. The contract itself is in test/stores/conformance/. */
 import {
   copyFileSync,
   mkdtempSync,

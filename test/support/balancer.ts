@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Connection, Unanswered } from "../crash/connection.ts";
-import { freePort, pause } from "../crash/server-process.ts";
+import { Connection, Unanswered } from "../proofs/crash/connection.ts";
+import { freePort, pause } from "../proofs/crash/server-process.ts";
 
 /** What is given to operators, and run here. */
 const CONFIG = fileURLToPath(new URL("../../deploy/haproxy/tally.cfg", import.meta.url));

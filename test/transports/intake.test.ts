@@ -1,6 +1,6 @@
 /**
  * What a caller sends over HTTP/2, judged as it arrives: by its headers, by the first five bytes of a message, by how
- * long it takes and by how much of it is there at a time. The memory that this saves is measured in test/memory.
+ * long it takes and by how much of it is there at a time. The memory that this saves is measured in test/proofs/memory.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,10 +1,10 @@
 /** Time, where several processes and a database server have clocks of their own. */
 import { expect, it } from "vitest";
-import { allChanges } from "../../conformance/changes.ts";
 import { apply, commit, increment, set, single, update } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
+import { allChanges } from "../conformance/changes.ts";
 import { ownSchema } from "./schema.ts";
 
 const HOUR = 3_600_000;

@@ -10,7 +10,7 @@ import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { openStore } from "../../../src/stores/open.ts";
 import { Database } from "../../../src/stores/postgres/database.ts";
 import { parseUrl } from "../../../src/stores/postgres/url.ts";
-import { freePort } from "../../crash/server-process.ts";
+import { freePort } from "../../proofs/crash/server-process.ts";
 import { apply, increment } from "../../support/calls.ts";
 import { type Authority, authority } from "../../support/certificates.ts";
 import { HandClock } from "../../support/clock.ts";

@@ -4,12 +4,12 @@ import { expect, it, onTestFinished } from "vitest";
 import { copyStore } from "../../../src/service/copy.ts";
 import { DEFAULT_RETENTION, type Purpose, type Store } from "../../../src/service/store.ts";
 import { openStore } from "../../../src/stores/open.ts";
-import { allChanges } from "../../conformance/changes.ts";
 import { apply, increment } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
 import { newSchema, sharedPostgres } from "../../support/postgres/shared.ts";
+import { allChanges } from "../conformance/changes.ts";
 
 describeWith([POSTGRES], "a copy on PostgreSQL", () => {
   it("nobody counts in the source meanwhile: a server that runs is told so, one that starts is refused", async () => {

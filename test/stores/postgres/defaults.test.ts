@@ -1,11 +1,11 @@
 /** What a database sets for its sessions does not change what Tally counts. */
 import { fc } from "@fast-check/vitest";
 import { expect, it } from "vitest";
+import { histories } from "../../proofs/twins/history.ts";
+import { Pair, Tally } from "../../proofs/twins/pair.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
 import { newSchema } from "../../support/postgres/shared.ts";
-import { histories } from "../../twins/history.ts";
-import { Pair, Tally } from "../../twins/pair.ts";
 import { ownDatabase } from "./schema.ts";
 
 const TRANSACTIONS = {

@@ -2,11 +2,11 @@
 import { fc } from "@fast-check/vitest";
 import { expect, it } from "vitest";
 import type { Store } from "../../../src/service/store.ts";
-import { Follower } from "../../conformance/changes.ts";
 import { apply, batch, commit, increment } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
 import { batchesOf, Etags, prefixed, sketches } from "../../support/random-requests.ts";
+import { Follower } from "../conformance/changes.ts";
 import { ownDatabase, ownSchema, waitingForLock } from "./schema.ts";
 
 describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {

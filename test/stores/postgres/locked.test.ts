@@ -1,10 +1,10 @@
 /** What a stranger has locked holds up nobody but those who ask for it, and they are told in time. */
 import { expect, it, onTestFinished } from "vitest";
 import type { Store } from "../../../src/service/store.ts";
-import { allChanges } from "../../conformance/changes.ts";
 import { apply, batch, commit, create, increment, remove, single } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
+import { allChanges } from "../conformance/changes.ts";
 import { type OwnSchema, ownSchema } from "./schema.ts";
 
 const LOCKED = { code: "STORE_UNAVAILABLE", retryAfterMs: 1_000 };

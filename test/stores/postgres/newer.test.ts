@@ -2,10 +2,10 @@
 import { expect, it } from "vitest";
 import { copyStore } from "../../../src/service/copy.ts";
 import type { Store } from "../../../src/service/store.ts";
-import { allChanges, expectSumsEqualValues } from "../../conformance/changes.ts";
 import { apply, batch, commit, create, increment, remove, set, single, update } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
+import { allChanges, expectSumsEqualValues } from "../conformance/changes.ts";
 import { type OwnSchema, ownSchema } from "./schema.ts";
 
 const TABLES = [

@@ -1,11 +1,11 @@
 /** Constraints, triggers, policies and types that the operator has put into PostgreSQL. */
 import { expect, it } from "vitest";
 import type { Store } from "../../../src/service/store.ts";
-import { expectSumsEqualValues } from "../../conformance/changes.ts";
 import { apply, batch, commit, create, increment, remove, set, single, update } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { ROLE } from "../../support/postgres/address.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
+import { expectSumsEqualValues } from "../conformance/changes.ts";
 import { objectionsSuite } from "../objections.ts";
 import { type OwnSchema, ownDatabase, ownSchema } from "./schema.ts";
 

@@ -1,4 +1,4 @@
-/** Opening and migrating, by several processes at once. What a start refuses is in test/process. */
+/** Opening and migrating, by several processes at once. What a start refuses is in test/cli/process. */
 import { expect, it } from "vitest";
 import { assertDurable } from "../../../src/stores/postgres/durability.ts";
 import { SCHEMA_VERSION } from "../../../src/stores/postgres/schema.ts";

@@ -5,11 +5,11 @@ import { nameReader } from "../../../src/core/columns.ts";
 import { Verb } from "../../../src/core/op.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { toBatch } from "../../../src/service/writer.ts";
-import { allChanges, expectSumsEqualValues } from "../../conformance/changes.ts";
 import { apply, batch, commit, create, increment, remove, single } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
 import { batchesOf, Etags, prefixed, type Sketch, sketches } from "../../support/random-requests.ts";
+import { allChanges, expectSumsEqualValues } from "../conformance/changes.ts";
 import { ownDatabase, ownSchema } from "./schema.ts";
 
 describeWith([POSTGRES], "several stores on one schema of PostgreSQL", () => {

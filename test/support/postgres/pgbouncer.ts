@@ -5,7 +5,7 @@ import { rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, pause } from "../../crash/server-process.ts";
+import { freePort, pause } from "../../proofs/crash/server-process.ts";
 import { type PostgresAddress, ROLE } from "./address.ts";
 import { giveToServer, identity, newFolder } from "./programs.ts";
 

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, pause } from "../../crash/server-process.ts";
+import { freePort, pause } from "../../proofs/crash/server-process.ts";
 import { ADMIN, PostgresAddress, ROLE } from "./address.ts";
 import { binary, giveToServer, identity, newFolder, runAsServer } from "./programs.ts";
 

@@ -1,0 +1,331 @@
+/** Where a setting comes from, what it may be, and what is said when it cannot be used. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { EXITS } from "../../../src/cli/exit.ts";
+import { parseDuration, parseSize } from "../../../src/config/quantity.ts";
+import { ConfigError, KEYS, loadConfig, type Sources, variableOf } from "../../../src/config.ts";
+import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
+import { DEFAULT_WRITER_LIMITS } from "../../../src/service/writer.ts";
+import { DEFAULT_DOOR_LIMITS } from "../../../src/transports/doors.ts";
+import { folder, serve } from "./tally.ts";
+
+describe("precedence", () => {
+  it("is flags, environment, file, default", () => {
+    const file = tomlFile('queue-ops-max = 10001\ndrain-grace = "1s"\nlog-level = "warn"\n');
+    const { config } = loadConfig({
+      flags: { config: file, "queue-ops-max": "10003" },
+      env: { TALLY_QUEUE_OPS_MAX: "10002", TALLY_DRAIN_GRACE: "2s" },
+    });
+    expect(config).toMatchObject({
+      queueOpsMax: 10_003,
+      drainGraceMs: 2_000,
+      logLevel: "warn",
+      streamsMax: 256,
+    });
+  });
+
+  it("holds for a process too, TALLY_CONFIG included", async () => {
+    const file = tomlFile('listen = "127.0.0.1:1"\nstore = "sqlite:/none/file.db"\nlog-format = "pretty"\n');
+    const server = serve([], {
+      env: { TALLY_CONFIG: file, TALLY_LOG_FORMAT: "json", TALLY_STORE: "sqlite:/none" },
+    });
+    await expect(server.logged("server.ready")).resolves.toMatchObject({ durability: "none" });
+  });
+
+  it("takes an empty variable as not set", () => {
+    expect(load({ env: { TALLY_STORE: "", TALLY_CONFIG: "" } }).config.store).toBe("sqlite:./tally.db");
+  });
+});
+
+describe("the configuration", () => {
+  it("is frozen, all the way down", () => {
+    const { config } = load({});
+    expect(Object.isFrozen(config) && Object.isFrozen(config.listen)).toBe(true);
+  });
+
+  it("has the defaults of the parts that it configures", () => {
+    const { config } = load({});
+    expect(config).toMatchObject({ ...DEFAULT_RETENTION, ...DEFAULT_DOOR_LIMITS });
+    const { queueOpsMax, queueBytesMax } = DEFAULT_WRITER_LIMITS;
+    expect(config).toMatchObject({ queueOpsMax, queueBytesMax });
+  });
+
+  it("has every setting under one name, with a default that can be used", () => {
+    for (const key of Object.values(KEYS)) {
+      expect(key.name).toMatch(/^[a-z]+(-[a-z]+)*$/);
+      expect(load({ env: { [variableOf(key.name)]: key.default } }).config).toEqual(load({}).config);
+    }
+  });
+
+  it("takes TOML's own numbers and switches", () => {
+    const file = tomlFile("insecure = true\nqueue-bytes-max = 8_388_608\nstreams-max = 7\n");
+    const { config } = load({ flags: { config: file } });
+    expect(config).toMatchObject({ insecure: true, queueBytesMax: 8 * 2 ** 20, streamsMax: 7 });
+  });
+});
+
+describe("the address", () => {
+  it.for(["127.0.0.1:8080", "127.8.9.1:0", "[::1]:8080", "localhost:8080", "[::ffff:127.0.0.1]:80"])(
+    "%s is this machine's own",
+    (listen) => {
+      expect(load({ flags: { listen } }).config.listen.port).toBe(Number(listen.split(":").at(-1)));
+    },
+  );
+
+  it.for(["0.0.0.0:8080", "[::]:8080", "10.0.0.1:8080", "example.com:80", "[::ffff:10.0.0.1]:80"])(
+    "%s needs --insecure",
+    (listen) => {
+      expect(() => load({ flags: { listen } })).toThrow("accept this with --insecure");
+      expect(() => load({ flags: { "grpc-listen": listen } })).toThrow("accept this with --insecure");
+      expect(load({ flags: { listen, insecure: true } }).config.insecure).toBe(true);
+    },
+  );
+
+  it.for(["8080", ":8080", "127.0.0.1", "127.0.0.1:65536", "::1:8080", "a b:1", "http://127.0.0.1:8080"])(
+    "%s is none",
+    (listen) => expect(() => load({ flags: { listen } })).toThrow("expected HOST:PORT or [IPV6]:PORT"),
+  );
+});
+
+describe("what stands between commas", () => {
+  const origins = (text: string) => load({ flags: { "allow-origin": text } }).config.allowOrigins;
+  const names = (text: string) => load({ flags: { "host-names": text } }).config.hostNames;
+
+  it("is origins as browsers send them, or every one", () => {
+    expect(origins("https://shop.example, http://127.0.0.1:3000,")).toEqual([
+      "https://shop.example",
+      "http://127.0.0.1:3000",
+    ]);
+    expect([origins("*"), origins("http://[::1], *")]).toEqual([["*"], ["http://[::1]", "*"]]);
+  });
+
+  it.for([
+    ["shop.example", '"shop.example" has no scheme; write https://shop.example, or http:// if'],
+    ["shop.example:8443", "write https://shop.example:8443"],
+    ["shop.example/app", "write https://shop.example, or"],
+    ["localhost:3000", "write https://localhost:3000, or http://"],
+    [
+      "https://shop.example/",
+      '"https://shop.example/" is not as browsers send it; write https://shop.example;',
+    ],
+    ["https://shop.example/app?x", "write https://shop.example;"],
+    ["https://shop.example:443", "write https://shop.example;"],
+    ["HTTPS://Shop.Example", "write https://shop.example;"],
+    ["https://user@shop.example", "write https://shop.example;"],
+    ["https://a.example,shop.example", '"shop.example" has no scheme'],
+    ["https://*.shop.example", "has a wildcard; list each origin, or * alone"],
+    ["*.shop.example", "has a wildcard"],
+    ["null", "what every page without an origin sends"],
+    ["file:///home", "is no origin"],
+    ["chrome-extension://abcd", "is not of http or https"],
+    ["https://", "is no origin"],
+    ["a b", "is no origin"],
+  ] as const)("is no origin, and says why and what would do: %s", ([text, says]) => {
+    expect(() => origins(text)).toThrow(says);
+    expect(() => origins(text)).toThrow(
+      "expected origins such as https://shop.example, or *; the default is none.",
+    );
+  });
+
+  it("is names of this server in any case, or every one", () => {
+    expect(names("counters.example, Tally ,db_1")).toEqual(["counters.example", "tally", "db_1"]);
+    expect(names("*")).toEqual(["*"]);
+  });
+
+  it.for([
+    ["https://counters.example", "write counters.example;"],
+    ["counters.example:8080", "write counters.example;"],
+    ["counters.example/", "write counters.example;"],
+    ["counters.example.", "write counters.example;"],
+    ["b\u00fccher.example", "write xn--bcher-kva.example;"],
+    ["*.example", "has a wildcard; list each name, or * alone"],
+    ["[::1]", "is no name"],
+    ["a b", "is no name"],
+  ] as const)("is no name, and says why and what would do: %s", ([text, says]) => {
+    expect(() => names(text)).toThrow(says);
+  });
+});
+
+describe("an error", () => {
+  it.for<[string, Sources["flags"], Sources["env"], string, ConfigError["origin"], string]>([
+    [
+      "a flag",
+      { "streams-max": "0" },
+      {},
+      "",
+      "flag",
+      'streams-max is "0" (from the flag --streams-max); expected',
+    ],
+    [
+      "a variable",
+      {},
+      { TALLY_INSECURE: "perhaps" },
+      "",
+      "environment",
+      'insecure is "perhaps" (from the environment, TALLY_INSECURE); expected true or false',
+    ],
+    [
+      "a file",
+      {},
+      {},
+      "drain-grace = 10",
+      "file",
+      "drain-grace is 10 (from the file FILE); expected a duration",
+    ],
+    [
+      "a key's name",
+      {},
+      {},
+      'stroe = "memory:"',
+      "file",
+      '"stroe" (in the file FILE) is no setting of Tally; did you mean "store"?',
+    ],
+    [
+      "a table",
+      {},
+      {},
+      '[log]\nlevel = "info"',
+      "file",
+      '"log" (in the file FILE) is no setting of Tally; `tally serve --help` lists all.',
+    ],
+    ["the syntax", {}, {}, "listen = 127.0.0.1:8080\n", "file", "The file FILE is not valid TOML: "],
+    [
+      "headers that may take longer than their request",
+      { "headers-timeout": "20s" },
+      {},
+      "",
+      "flag",
+      'headers-timeout is "20s" (from the flag --headers-timeout); expected headers-timeout (20s) to be at most request-timeout (10s).',
+    ],
+    [
+      "two that disagree",
+      {},
+      { TALLY_REQUEST_IDS_KEEP: "10m" },
+      "",
+      "environment",
+      'request-ids-keep is "10m" (from the environment, TALLY_REQUEST_IDS_KEEP); expected request-ids-floor (1h) to be at most request-ids-keep (10m).',
+    ],
+  ])("about %s says which, where from and what was expected", ([, flags, env, toml, origin, message]) => {
+    const file = tomlFile(toml);
+    const error = errorOf({ flags: { ...flags, config: file }, env });
+    expect(error).toMatchObject({ name: "ConfigError", origin });
+    expect(error.message.replaceAll(file, "FILE")).toContain(message);
+    expect(error.message).not.toContain("\n");
+  });
+
+  it("is not made of a variable that a cluster sets by itself; a near miss is told", () => {
+    const { warnings } = load({
+      env: { TALLY_PORT: "tcp://10.0.0.1:80", TALLY_SERVICE_HOST: "x", TALLY_STOR: "memory:" },
+    });
+    expect(warnings).toEqual([
+      "The environment variable TALLY_STOR has no meaning; did you mean TALLY_STORE?",
+    ]);
+  });
+});
+
+it("docs/configuration.md is what the settings say of themselves", async () => {
+  await expect(reference()).toMatchFileSnapshot("../../../docs/configuration.md"); // Written anew by `vitest run -u`.
+});
+
+it("durations and sizes are read as people write them", () => {
+  const durations = ["500ms", "10s", "1h30m", "1.5h", "1d", "0s", "10", "1 h", "-1s", "h"];
+  expect(durations.map(parseDuration)).toEqual([
+    500,
+    10_000,
+    5.4e6,
+    5.4e6,
+    8.64e7,
+    0,
+    ...Array(4).fill(undefined),
+  ]);
+  const sizes = ["0", "64KiB", "8GiB", "1.5 MiB", "1kB", "2tib", "8G", "-1", "1e3", ""];
+  expect(sizes.map(parseSize)).toEqual([
+    0,
+    65_536,
+    2 ** 33,
+    1_572_864,
+    1_000,
+    2 ** 41,
+    ...Array(4).fill(undefined),
+  ]);
+});
+
+/** The reference of settings and exit codes. */
+function reference(): string {
+  const settings = Object.values(KEYS).map(
+    ({ name, about, expected, default: byDefault }) =>
+      `| \`${name}\` | ${about} | ${expected} | ${byDefault === "" ? "none" : `\`${byDefault}\``} |`,
+  );
+  const exits = Object.values(EXITS).map(([code, when]) => `| ${code} | ${when} |`);
+  return `# Configuration
+
+Each setting is a flag of \`tally serve\` (\`--log-level debug\`), an environment variable (\`TALLY_LOG_LEVEL=debug\`), or
+a line of the TOML file that \`--config\` or \`TALLY_CONFIG\` names (\`log-level = "debug"\`). Flags come first, then the
+environment, then the file. A duration is written \`500ms\`, \`10s\`, \`1h30m\` or \`7d\`; a size \`65536\`, \`64KiB\` or \`8GiB\`.
+
+| setting | what it does | values | default |
+|---|---|---|---|
+${settings.join("\n")}
+
+## TLS
+
+With \`tls-cert-file\` and \`tls-key-file\` every port speaks TLS alone, 1.2 and newer. Clients agree on a protocol by ALPN:
+\`http/1.1\` for those who offer it (browsers and curl do, beside \`h2\`), else \`h2\` for gRPC. On gRPC's own port that is
+\`h2\` alone. A client that speaks gRPC and offers both, as Envoy may, needs that port.
+
+The certificate file has the server's own certificate first, then those between it and one that clients know. Clients
+look for the name that they asked for among its alternative names (SAN). Nobody has to show a certificate to Tally, so
+that it takes \`insecure\` to listen for other machines over TLS too.
+
+\`tally\` reaches such a server as \`https://counters.example:8080\` (\`--server\`, \`TALLY_SERVER\`, or a context of \`tally
+config set\`), if the system trusts who signed its certificate, or a file does that \`--ca-file\`, the context or
+\`TALLY_CA_FILE\` names.
+
+A renewed certificate is taken without a restart: within a minute after both files have changed, or at once with
+\`kill -HUP\`. The log says so (\`tls.renewed\`). One that cannot be used is logged as an error (\`tls.renewal_failed\`), and
+the one before stays in use. Connections that there are live on with the one they began with. What only comes to speak
+plaintext is closed (\`tls.handshake_failed\`, at \`debug\`).
+
+## Signals and the log
+
+| signal | what \`tally serve\` does |
+|---|---|
+| SIGTERM, SIGINT (Ctrl-C) | stops: no new calls, those in flight are answered, within \`drain-grace\`; a second one exits at once |
+| SIGHUP | reads a renewed certificate; without TLS it is ignored. Of a terminal that has gone: stops as for SIGTERM |
+| SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR | ignored, and logged (\`signal.ignored\`); Node.js's debugger never opens by a signal |
+
+The log goes to stdout. A line that cannot be written, because its disk is full or whoever reads it has gone, does not stop
+the service. At \`log-level = "debug"\` each call is a line with its outcome (\`call.answered\`), and each HTTP request that is
+refused one with its status, and the origin of its page (\`http.refused\`). No line has a counter's name in it.
+
+## Exit codes
+
+Why it did not start or go on is one sentence on stderr. A supervisor may start it again after 69, 70, 74 and 75; the
+others need a person first. What a start refuses about the data file, [docs/files.md](files.md#what-a-start-refuses) explains.
+
+| code | when |
+|---|---|
+${exits.join("\n")}
+`;
+}
+
+function load({ flags = {}, env = {} }: Partial<Sources>) {
+  return loadConfig({ flags, env });
+}
+
+function errorOf(sources: Sources): ConfigError {
+  try {
+    loadConfig(sources);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error("it was accepted");
+}
+
+function tomlFile(text: string): string {
+  const path = join(folder(), "tally.toml");
+  writeFileSync(path, text);
+  return path;
+}

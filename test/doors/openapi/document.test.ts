@@ -1,0 +1,100 @@
+/** The OpenAPI document is one, is complete, and its examples are what a server really answers. */
+import { readFileSync } from "node:fs";
+import { getOption, hasOption } from "@bufbuild/protobuf";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { describe, expect, it } from "vitest";
+import { http } from "../../../gen/google/api/annotations_pb.ts";
+import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { ErrorReasonSchema } from "../../../gen/tally/v1/error_reason_pb.ts";
+import { EXAMPLES } from "../../../scripts/openapi/examples.ts";
+import { patternOf } from "../../../src/transports/rest/template.ts";
+import { open } from "../../transports/door.ts";
+
+const TEXT = readFileSync(new URL("../../../gen/openapi.json", import.meta.url), "utf8");
+const DOCUMENT = JSON.parse(TEXT);
+const OPERATIONS = Object.entries<Record<string, { operationId: string }>>(DOCUMENT.paths).flatMap(
+  ([path, methods]) =>
+    Object.entries(methods).map(([method, { operationId }]) => ({ path, method, operationId })),
+);
+
+describe("openapi.json", () => {
+  it("is valid OpenAPI 3.1", async () => {
+    expect(await new Validator().validate(DOCUMENT)).toEqual({ valid: true });
+  });
+
+  it("and the check of that finds faults", async () => {
+    const broken = structuredClone(DOCUMENT);
+    delete broken.paths["/v1/counters/{name}"].get.responses;
+    broken.paths["/v1/counters/{name}"].get.parameters[0].in = "nowhere";
+    expect(await new Validator().validate(broken)).toMatchObject({ valid: false });
+  });
+
+  it("refers to nothing that it does not have", () => {
+    for (const [, ref] of TEXT.matchAll(/"\$ref": "#\/([^"]*)"/g)) {
+      const found = ref!.split("/").reduce((at, step) => at?.[step], DOCUMENT);
+      expect(found, ref).toBeDefined();
+    }
+  });
+
+  it.each(CounterService.methods.map((method) => [method.name, method] as const))(
+    "has %s at the paths of its annotation",
+    (name, method) => {
+      expect(hasOption(method, http)).toBe(true);
+      const rule = getOption(method, http);
+      for (const each of [rule, ...rule.additionalBindings]) {
+        const [verb, path] = patternOf(each);
+        const found = OPERATIONS.find((one) => one.path === path && one.method === verb.toLowerCase());
+        expect(found?.operationId).toMatch(new RegExp(`^${name}[0-9]*$`));
+      }
+    },
+  );
+
+  it("has every reason of an error, and an example of each", () => {
+    const reasons = ErrorReasonSchema.values.slice(1).map(({ name }) => name);
+    expect(DOCUMENT.components.schemas.ErrorReason.enum).toEqual(reasons);
+    expect(Object.keys(DOCUMENT.components.examples)).toEqual(reasons);
+  });
+});
+
+describe("the examples", () => {
+  it("are there for every operation", () => {
+    expect(OPERATIONS.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(EXAMPLES).sort());
+  });
+
+  it("are what a new server answers, one after the other", async () => {
+    await using opened = await open();
+    for (const [operationId, { parameters = {}, body, answer }] of Object.entries(EXAMPLES)) {
+      const { path, method } = OPERATIONS.find((each) => each.operationId === operationId)!;
+      const response = await fetch(`http://127.0.0.1:${opened.door.port}${targetOf(path, parameters)}`, {
+        method: method.toUpperCase(),
+        ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      });
+      const said = comparable(await response.json());
+      expect({ operationId, status: response.status, said }).toEqual({
+        operationId,
+        status: 200,
+        said: comparable(answer),
+      });
+    }
+  });
+});
+
+/** A path with its fields in it, and a query of what is not in the path. */
+function targetOf(path: string, parameters: Readonly<Record<string, unknown>>): string {
+  const query = new URLSearchParams();
+  let target = path;
+  for (const [name, value] of Object.entries(parameters)) {
+    if (path.includes(`{${name}}`)) target = target.replace(`{${name}}`, encodeURIComponent(`${value}`));
+    else if (typeof value !== "object" || value === null) query.set(name, `${value}`);
+    else for (const [key, text] of Object.entries(value)) query.set(key, `${text}`);
+  }
+  return query.size === 0 ? target : `${target}?${query}`;
+}
+
+/** What differs from run to run, by its form only. */
+function comparable(json: unknown): unknown {
+  const text = JSON.stringify(json)
+    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, "a UUID")
+    .replace(/"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z"/g, '"a time"');
+  return JSON.parse(text);
+}

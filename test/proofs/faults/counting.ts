@@ -1,0 +1,34 @@
+/**
+ * Counts on a data file as fast as it can, taking the WAL into the file every few commits, and closing and opening it
+ * every few of those, until it is killed. Writes what it finds at each opening, and each value that is durable.
+ */
+import { writeSync } from "node:fs";
+import { v7 } from "uuid";
+import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
+import { toBatch } from "../../../src/service/writer.ts";
+import { WriteConnection } from "../../../src/stores/sqlite/connection.ts";
+import { holdLock } from "../../../src/stores/sqlite/lock.ts";
+import { answersOf, batch, increment, single } from "../../support/calls.ts";
+
+const [path] = process.argv.slice(2);
+const moment = () => ({ now: Date.now(), monotonic: performance.now() });
+const tell = (what: string, value: bigint | number) => writeSync(1, `${what} ${value}\n`);
+
+for (let life = 0; ; life++) {
+  const lock = holdLock(path!);
+  const options = { retention: DEFAULT_RETENTION, cachedCountersMax: 100, startId: v7() };
+  const connection = new WriteConnection(path!, options, moment());
+  tell("open", life);
+  const others = batch(
+    Array.from({ length: 40 }, (_, i) => increment(`other/${life % 50}/${i}/${"x".repeat(150)}`)),
+  );
+  for (let commit = 1; commit <= 30; commit++) {
+    const asked = [single(increment("c")), others];
+    const [answer] = answersOf(asked, connection.commit(toBatch(asked), moment(), v7()));
+    tell("value", (answer!.results[0] as { value: bigint }).value);
+    if (commit % 7 === 0) connection.checkpoints.first();
+  }
+  connection.close(moment());
+  tell("closed", life);
+  lock.release();
+}

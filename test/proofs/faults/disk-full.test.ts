@@ -1,0 +1,106 @@
+/** A disk that is full, and one that has room again: what is said from outside, and what callers meet. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it, onTestFinished } from "vitest";
+import { describeWith, type Need } from "../../support/needs.ts";
+import { freePort, ServerProcess } from "../crash/server-process.ts";
+import { Caller } from "./calls.ts";
+import { FULL } from "./full.ts";
+
+describeWith([mounting()], "a full disk", () => {
+  it("nobody writes: ?writes says so within seconds, reads go on, and it is over once there is room", {
+    timeout: 120_000,
+  }, async () => {
+    const { port, fill, free, caller } = await served();
+    expect(await caller.increment("a")).toBe(1n);
+    for (let cycle = 0; cycle < (FULL ? 20 : 2); cycle++) {
+      expect(await readyz(port, "?writes")).toEqual([200, "ok\n"]);
+      fill();
+      await expect.poll(() => readyz(port, "?writes"), POLL).toEqual([503, "the disk is full\n"]);
+      expect(await readyz(port)).toEqual([200, "ok\n"]);
+      expect(await caller.get("a")).toBe(1n);
+      free();
+      await expect.poll(() => readyz(port, "?writes"), POLL).toEqual([200, "ok\n"]);
+    }
+    expect(await caller.increment("a")).toBe(2n);
+  });
+
+  it("while somebody writes: refused, not applied, counted once there is room, and nothing is lost", {
+    timeout: 120_000,
+  }, async () => {
+    const { port, fill, free, caller } = await served();
+    let counted = 0n;
+    for (let cycle = 0; cycle < (FULL ? 20 : 2); cycle++) {
+      fill();
+      await expect.poll(() => readyz(port, "?writes"), POLL).toEqual([503, "the disk is full\n"]);
+      let answer: bigint | string = 0n;
+      for (let i = 0; i < 400 && typeof answer === "bigint"; i++) {
+        answer = await caller.increment("a");
+        if (typeof answer === "bigint") expect(answer).toBe(++counted);
+      }
+      if (typeof answer === "string") expect(answer).toBe("STORE_UNAVAILABLE");
+      expect(await readyz(port)).toEqual([200, "ok\n"]);
+      free();
+      await expect.poll(() => readyz(port, "?writes"), POLL).toEqual([200, "ok\n"]);
+      expect(await caller.increment("a")).toBe(++counted);
+    }
+    expect(await caller.get("a")).toBe(counted);
+  });
+});
+
+const POLL = { timeout: 15_000, interval: 100 };
+
+/** A server whose data file is on a small disk of its own. */
+async function served() {
+  const folder = mkdtempSync(join(tmpdir(), "tally-full-"));
+  const disk = join(folder, "disk");
+  execFileSync("mkdir", [disk]);
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m", "tally-test", disk]);
+  const port = await freePort();
+  const server = new ServerProcess({
+    port,
+    file: join(folder, "beside"),
+    store: `sqlite:${join(disk, "tally.db")}`,
+  });
+  onTestFinished(async () => {
+    await server.kill();
+    execFileSync("umount", [disk]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await server.ready();
+  const caller = await Caller.on(port);
+  onTestFinished(() => caller.close());
+  const filler = join(disk, "filler");
+  return {
+    ...{ port, caller },
+    fill() {
+      try {
+        for (;;) writeFileSync(filler, Buffer.alloc(65_536), { flag: "a" });
+      } catch (error) {
+        expect(error).toMatchObject({ code: "ENOSPC" });
+      }
+      try {
+        for (;;) writeFileSync(filler, Buffer.alloc(512), { flag: "a" });
+      } catch (error) {
+        expect(error).toMatchObject({ code: "ENOSPC" });
+      }
+    },
+    free: () => rmSync(filler),
+  };
+}
+
+async function readyz(port: number, query = ""): Promise<[number, string]> {
+  const response = await fetch(`http://127.0.0.1:${port}/readyz${query}`);
+  return [response.status, await response.text()];
+}
+
+/** Permission to mount, which root has where no container keeps it. */
+function mounting(): Need {
+  const folder = mkdtempSync(join(tmpdir(), "tally-mount-"));
+  const here = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tally-test", folder]).status === 0;
+  if (here) spawnSync("umount", [folder]);
+  rmSync(folder, { recursive: true });
+  return { name: "permission to mount a tmpfs", install: "run as root, where mounting is allowed", here };
+}

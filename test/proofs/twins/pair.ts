@@ -1,0 +1,217 @@
+import { deepEqual } from "node:assert/strict";
+import { v7 } from "uuid";
+import type { Outcomes } from "../../../src/core/columns.ts";
+import type { FullCounter } from "../../../src/core/counter.ts";
+import type { Order, Selection } from "../../../src/core/selection.ts";
+import type { Store, StoredChange } from "../../../src/service/store.ts";
+import { toBatch } from "../../../src/service/writer.ts";
+import type { Asked } from "../../support/calls.ts";
+import { type Opened, openFresh } from "../../support/opened.ts";
+import { batchesOf, Etags, opsOf, prefixed, type Sketch } from "../../support/random-requests.ts";
+
+/** What was done to both and compared. */
+export class Tally {
+  histories = 0;
+  commits = 0;
+  operations = 0;
+  refused = 0;
+  replayed = 0;
+  reads = 0;
+  changes = 0;
+  reopenings = 0;
+}
+
+/**
+ * A store and the memory store beside it: whatever is asked of one is asked of the other, and the answers must be the
+ * same, apart from what the store's traits declare: times, where it goes by a clock that no test has.
+ *
+ * Uids are compared too: both stores derive them from the same seeds.
+ */
+export class Pair {
+  readonly #real: Opened;
+  readonly #memory: Opened;
+  readonly #seed: { uid: string };
+  readonly #tally: Tally;
+  readonly #timed: boolean;
+  /** Of the histories that it has seen, this is the one: its names and request ids begin with it. */
+  #prefix = "";
+  #etags: Etags;
+  #cursors = { real: "", memory: "" };
+  /** What was asked in this history, commit by commit. */
+  #asked: Asked[][] = [];
+
+  private constructor(real: Opened, memory: Opened, seed: { uid: string }, tally: Tally) {
+    this.#real = real;
+    this.#memory = memory;
+    this.#seed = seed;
+    this.#tally = tally;
+    this.#timed = real.store.traits.time === "process";
+    this.#etags = new Etags(memory);
+  }
+
+  /** @param newUrl  see openFresh */
+  static async open(newUrl: (dir: string) => Promise<string>, tally = new Tally()): Promise<Pair> {
+    const seed = { uid: v7() };
+    const options = { newUid: () => seed.uid, cachedCountersMax: 3 };
+    const memory = await openFresh(async () => "memory:", options);
+    return new Pair(await openFresh(newUrl, options), memory, seed, tally);
+  }
+
+  /** Begin a history: on names that no other had, because a pair that differs is no longer one. */
+  async begin(): Promise<void> {
+    this.#prefix = `h${this.#tally.histories++}/`;
+    this.#etags = new Etags(this.#memory);
+    this.#asked = [];
+    const [real, memory] = await Promise.all([
+      changesFrom(this.#real.store, this.#cursors.real),
+      changesFrom(this.#memory.store, this.#cursors.memory),
+    ]);
+    this.#cursors = { real: real.cursor, memory: memory.cursor };
+  }
+
+  async commit(requests: readonly Sketch[]): Promise<void> {
+    const asked = await this.#etags.into(requests.map((each) => prefixed(each, this.#prefix)));
+    for (const mine of batchesOf(asked)) {
+      await this.#commit(mine);
+      this.#asked.push(mine);
+    }
+  }
+
+  /** Ask once more what was asked before, as callers do who got no answer. */
+  async again(which: number): Promise<void> {
+    if (this.#asked.length > 0) await this.#commit(this.#asked[which % this.#asked.length]!);
+  }
+
+  async #commit(asked: readonly Asked[]): Promise<void> {
+    this.#seed.uid = v7();
+    const answers = this.#both(async ({ store }) => this.#answer(await store.commit(toBatch(asked))));
+    const [real, memory] = await Promise.all(answers);
+    deepEqual(real, memory);
+    const tally = this.#tally;
+    tally.commits++;
+    tally.operations += asked.reduce((sum, each) => sum + opsOf(each).length, 0);
+    tally.refused += real!.refusals.size + real!.callRefusals.size;
+    tally.replayed += real!.replayed.filter((each) => each === 1).length;
+  }
+
+  async get(names: readonly string[]): Promise<void> {
+    await this.#compare(async (store) => {
+      const counters = await store.get(names.map((name) => this.#prefix + name));
+      return counters.map((counter) => counter && this.#counter(counter as FullCounter));
+    });
+  }
+
+  /** Walk all pages: where one ends is for each store to choose. */
+  async list(selection: Selection, limit: number): Promise<void> {
+    const mine = this.#mine(selection);
+    await this.#compare(async (store) => {
+      const counters: object[] = [];
+      for (let from: string | undefined = ""; from !== undefined; ) {
+        const page = await store.list(mine, from, limit);
+        counters.push(...page.counters.map((counter) => this.#counter(counter)));
+        from = page.next;
+      }
+      return counters;
+    });
+  }
+
+  async top(selection: Selection, n: number, order: Order): Promise<void> {
+    await this.#compare(async (store) => {
+      const { counters } = await store.top(this.#mine(selection), n, order);
+      return counters.map((counter) => this.#counter(counter));
+    });
+  }
+
+  async sum(selection: Selection): Promise<void> {
+    await this.#compare((store) => store.sum(this.#mine(selection)));
+  }
+
+  /** Follow both from where they were followed to. */
+  async follow(limit: number): Promise<void> {
+    const [real, memory] = await Promise.all([
+      changesFrom(this.#real.store, this.#cursors.real, limit),
+      changesFrom(this.#memory.store, this.#cursors.memory, limit),
+    ]);
+    deepEqual(
+      real.changes.map((change) => this.#change(change)),
+      memory.changes.map((change) => this.#change(change)),
+    );
+    this.#cursors = { real: real.cursor, memory: memory.cursor };
+    this.#tally.changes += real.changes.length;
+  }
+
+  async maintain(): Promise<void> {
+    for (const { store } of [this.#real, this.#memory]) while (await store.maintain());
+  }
+
+  /** Let time pass, or have the clock on the wall jump. */
+  advance(ms: number, jumpMs = 0): void {
+    for (const { clock } of [this.#real, this.#memory]) {
+      clock.advance(ms);
+      clock.wallMs += jumpMs;
+    }
+  }
+
+  /** Let all request ids there are be forgotten. In between the stores may choose when. */
+  async forget(): Promise<void> {
+    for (let n = 0; n < 20; n++) {
+      const id = `${this.#prefix}forget${this.#tally.commits}`;
+      await this.#commit([{ ...prefixed(ONE, this.#prefix), requestId: id }]);
+      this.advance(4 * 3_600_000);
+      await this.maintain();
+    }
+  }
+
+  /** Close the store and open it again, if it keeps what it had. */
+  async reopen(): Promise<void> {
+    if (this.#real.store.traits.durability === "none") return;
+    await this.#real.reopen();
+    this.#tally.reopenings++;
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all(this.#both((opened) => opened.dispose()));
+  }
+
+  #both<T>(what: (opened: Opened) => Promise<T>): Promise<T>[] {
+    return [what(this.#real), what(this.#memory)];
+  }
+
+  async #compare(read: (store: Store) => Promise<unknown>): Promise<void> {
+    const [real, memory] = await Promise.all(this.#both(({ store }) => read(store)));
+    deepEqual(real, memory);
+    this.#tally.reads++;
+  }
+
+  #mine({ prefix, labels }: Selection): Selection {
+    return { prefix: this.#prefix + prefix, labels };
+  }
+
+  #answer({ times, counters, ...outcomes }: Outcomes) {
+    const updated = [...counters].map(([i, counter]) => [i, this.#counter(counter)]);
+    return { ...outcomes, updated, ...(this.#timed && { times }) };
+  }
+
+  #counter({ createTime, updateTime, ...counter }: FullCounter) {
+    return { ...counter, ...(this.#timed && { createTime, updateTime }) };
+  }
+
+  #change({ position, time, ...change }: StoredChange) {
+    return { ...change, ...(this.#timed && { time }) };
+  }
+}
+
+const ONE: Sketch = {
+  ...{ caller: "", id: undefined, single: true, allOrNothing: false },
+  ops: [{ verb: 0, name: "forgetting", amount: 1n, mustExist: false }],
+};
+
+async function changesFrom(store: Store, from: string, limit = 1_000) {
+  const changes: StoredChange[] = [];
+  for (let cursor = from; ; ) {
+    const page = await store.changesSince(cursor, limit);
+    changes.push(...page.changes);
+    if (page.cursor === cursor) return { changes, cursor };
+    cursor = page.cursor;
+  }
+}

@@ -1,0 +1,26 @@
+import { describe } from "vitest";
+import { describeWith } from "../../support/needs.ts";
+import { STORES } from "../../support/stores.ts";
+import { changesSuite } from "./changes.ts";
+import { commitSuite } from "./commit.ts";
+import { deletingSuite } from "./deleting.ts";
+import { exactlyOnceSuite } from "./exactly-once.ts";
+import { modelSuite } from "./model.ts";
+import { readsSuite } from "./reads.ts";
+import { settingsSuite } from "./settings.ts";
+import { twinsSuite } from "./twins.ts";
+
+/** The store contract (src/service/store.ts), whole, on one store; but for moving.test.ts, which needs two. */
+export function storeSuite(name: string): void {
+  const kind = STORES.find((each) => each.name === name)!;
+  describeWith(kind.needs, kind.name, () => {
+    describe("commit", () => commitSuite(kind));
+    describe("exactly once", () => exactlyOnceSuite(kind));
+    describe("reads", () => readsSuite(kind));
+    describe("changes", () => changesSuite(kind));
+    describe("settings", () => settingsSuite(kind));
+    describe("deleting", () => deletingSuite(kind));
+    describe("model", () => modelSuite(kind));
+    if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
+  });
+}

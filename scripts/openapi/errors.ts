@@ -1,7 +1,7 @@
 import type { DescEnum } from "@bufbuild/protobuf";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import type { Refused } from "../../src/transports/calls/call.ts";
-import { errorOf } from "../../src/transports/http-message.ts";
+import { errorOf } from "../../src/transports/http/message.ts";
 import { STATUS } from "../../src/transports/status.ts";
 import { commentOf } from "./comments.ts";
 import type { Schema } from "./schema.ts";

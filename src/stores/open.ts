@@ -11,7 +11,7 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
   const scheme = schemeOf(url);
   switch (scheme) {
     case "memory:": {
-      const { MemoryStore } = await import("./memory.ts");
+      const { MemoryStore } = await import("./memory/store.ts");
       return new MemoryStore(options);
     }
     case "sqlite:": {

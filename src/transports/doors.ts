@@ -7,20 +7,20 @@ import type { Writer } from "../service/writer.ts";
 import type { Log } from "../telemetry.ts";
 import { logged } from "./calls/logged.ts";
 import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
-import { connectRoute } from "./connect.ts";
-import { consoleRoute } from "./console.ts";
-import { type GrpcLimits, openGrpcServer, SERVICES } from "./grpc.ts";
+import { connectRoute } from "./connect/route.ts";
+import { type GrpcLimits, openGrpcServer, SERVICES } from "./grpc/grpc.ts";
 import { Health } from "./health.ts";
-import { hostNameRoute } from "./host.ts";
-import { type HttpLimits, openHttpServer, refusalsLogged } from "./http.ts";
+import { hostNameRoute } from "./http/host.ts";
+import { type HttpLimits, openHttpServer, refusalsLogged } from "./http/http.ts";
+import { originRoute } from "./http/origin.ts";
+import { unknownPathRoute } from "./http/unknown-path.ts";
 import { type Address, type Listener, type ListenerLimits, openListener } from "./listener.ts";
-import { originRoute } from "./origin.ts";
-import { referenceRoute } from "./reference.ts";
+import { consoleRoute } from "./pages/console.ts";
+import { referenceRoute } from "./pages/reference.ts";
 import { articleRoute } from "./rest/article.ts";
 import { restRoute } from "./rest/rest.ts";
 import { Room } from "./room.ts";
 import type { Certificate } from "./tls/certificate.ts";
-import { unknownPathRoute } from "./unknown-path.ts";
 
 export interface DoorsOptions {
   /** Where to listen; port 0 takes a free one. */

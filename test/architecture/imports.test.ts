@@ -52,7 +52,7 @@ describe("the check itself", () => {
     ["src/core/a.ts", "node:crypto"],
     ["src/service/a.ts", "better-sqlite3"],
     ["src/service/a.ts", "../../gen/tally/v1/counter_pb.ts"],
-    ["src/stores/memory.ts", "./sqlite/store.ts"],
+    ["src/stores/memory/store.ts", "../sqlite/store.ts"],
     ["src/stores/sqlite/a.ts", "../../service/writer.ts"],
     ["src/transports/a.ts", "../stores/open.ts"],
     ["src/config.ts", "./core/int64.ts"],

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { copyStore } from "../../src/service/copy.ts";
 import { DEFAULT_RETENTION, type Store, type StoredChange } from "../../src/service/store.ts";
 import { verifyCopy } from "../../src/service/verify-copy.ts";
-import { MemoryStore } from "../../src/stores/memory.ts";
+import { MemoryStore } from "../../src/stores/memory/store.ts";
 import { apply, increment, remove } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 

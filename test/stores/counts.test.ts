@@ -2,8 +2,8 @@
 import { fc, test } from "@fast-check/vitest";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Counts, Place } from "../../src/stores/sqlite/counts.ts";
-import { migrate } from "../../src/stores/sqlite/schema.ts";
+import { Counts, Place } from "../../src/stores/sqlite/rows/counts.ts";
+import { migrate } from "../../src/stores/sqlite/schema/schema.ts";
 
 let db: Database.Database;
 beforeEach(() => {

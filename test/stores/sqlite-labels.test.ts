@@ -7,8 +7,8 @@ import { v7 } from "uuid";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { DEFAULT_RETENTION } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
-import { LabelWriter } from "../../src/stores/sqlite/labels.ts";
-import { migrate } from "../../src/stores/sqlite/schema.ts";
+import { LabelWriter } from "../../src/stores/sqlite/rows/labels.ts";
+import { migrate } from "../../src/stores/sqlite/schema/schema.ts";
 import { apply, batch, commit, create, increment } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 

@@ -18,8 +18,8 @@ import type { Op } from "../../src/core/op.ts";
 import { DEFAULT_RETENTION, type Retention, type Store } from "../../src/service/store.ts";
 import { toBatch } from "../../src/service/writer.ts";
 import { openStore } from "../../src/stores/open.ts";
-import { WriteConnection } from "../../src/stores/sqlite/connection.ts";
-import { assertSqliteFloor, SCHEMA_VERSION } from "../../src/stores/sqlite/schema.ts";
+import { assertSqliteFloor, SCHEMA_VERSION } from "../../src/stores/sqlite/schema/schema.ts";
+import { WriteConnection } from "../../src/stores/sqlite/write/connection.ts";
 import {
   type Asked,
   answersOf,

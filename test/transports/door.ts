@@ -19,7 +19,7 @@ import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { Writer } from "../../src/service/writer.ts";
-import { MemoryStore } from "../../src/stores/memory.ts";
+import { MemoryStore } from "../../src/stores/memory/store.ts";
 import type { Log } from "../../src/telemetry.ts";
 import { type DoorLimits, type Doors, openDoors } from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";

@@ -1,7 +1,7 @@
 import { ChangeColumns } from "../../core/change.ts";
 import { CORRUPT, type FullCounter } from "../../core/counter.ts";
 import type { Accepting } from "../../service/store.ts";
-import { accepted, endAt, flawOf, nameOfLost, openingOf } from "../by-hand.ts";
+import { accepted, endAt, flawOf, nameOfLost, openingOf } from "../shared/by-hand.ts";
 import type { CopyingParts } from "./copying.ts";
 import { CounterIds } from "./counter-ids.ts";
 import { arrayOf, COUNTER_COLUMNS, DETAIL_COLUMNS, labelKey, toFullCounter } from "./rows.ts";

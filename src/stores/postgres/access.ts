@@ -1,5 +1,5 @@
 import { TallyError } from "../../core/errors.ts";
-import { unusable } from "../unusable.ts";
+import { unusable } from "../shared/unusable.ts";
 import type { Database } from "./database.ts";
 import type { Row, Statement } from "./session.ts";
 

@@ -1,6 +1,6 @@
 import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.ts";
 import type { ChangePage, StoredChange } from "../../service/store.ts";
-import { packChanges, unpackSoundly } from "../packed-changes.ts";
+import { packChanges, unpackSoundly } from "../shared/packed-changes.ts";
 import type { Database } from "./database.ts";
 import { arrayOf } from "./rows.ts";
 import { type Call, type Row, type Session, type Statement, theRow } from "./session.ts";

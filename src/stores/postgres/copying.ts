@@ -9,7 +9,7 @@ import type {
   StoredChange,
   StoredRequestId,
 } from "../../service/store.ts";
-import { packChanges } from "../packed-changes.ts";
+import { packChanges } from "../shared/packed-changes.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { CopyHold } from "./copy-lock.ts";
 import { CounterIds } from "./counter-ids.ts";

@@ -1,5 +1,5 @@
 import { TallyError } from "../../core/errors.ts";
-import { unusable } from "../unusable.ts";
+import { unusable } from "../shared/unusable.ts";
 
 /** Why the store could not be opened, in one sentence for the operator. The password is in none. */
 export function startFailure(shown: string, error: unknown): unknown {

@@ -12,7 +12,7 @@ import type {
   StoreOptions,
   StoreTraits,
 } from "../../service/store.ts";
-import { unusable } from "../unusable.ts";
+import { unusable } from "../shared/unusable.ts";
 import { PostgresAccepting } from "./accepting.ts";
 import { assertAccess } from "./access.ts";
 import { ChangeLog } from "./change-log.ts";

@@ -1,6 +1,6 @@
 import type { Sum } from "../../core/selection.ts";
 import type { Counters } from "../../service/store.ts";
-import type { ScanData, Stoppable, SumRequest, TopRequest } from "./scan-worker.ts";
+import type { ScanData, Stoppable, SumRequest, TopRequest } from "./read/scan-worker.ts";
 import { Thread } from "./thread.ts";
 
 /** Asks the thread that looks at every counter, and starts it when it is first needed. */
@@ -50,7 +50,7 @@ export class ScanThread {
   /** It holds nothing that a new one would not find again, so one that failed is replaced at the next request. */
   async #start(): Promise<Thread> {
     try {
-      const { thread } = await Thread.start("scan-worker", this.#data);
+      const { thread } = await Thread.start("read/scan-worker", this.#data);
       void thread.failed.then(() => {
         this.#thread = undefined;
       });

@@ -1,5 +1,5 @@
 import { TallyError } from "../../core/errors.ts";
-import { unusable } from "../unusable.ts";
+import { unusable } from "../shared/unusable.ts";
 
 /** What SQLite's error at opening means to an operator, in one sentence. */
 export function startFailure(path: string, error: unknown): TallyError {

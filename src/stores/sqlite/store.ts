@@ -22,15 +22,15 @@ import type {
   StoreOptions,
   StoreTraits,
 } from "../../service/store.ts";
-import { unusable } from "../unusable.ts";
+import { unusable } from "../shared/unusable.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
-import { keepOpen } from "./opening.ts";
-import type { ListRequest, Read, WalkRequest } from "./read-worker.ts";
-import type { Moment } from "./running-time.ts";
+import type { ListRequest, Read, WalkRequest } from "./read/read-worker.ts";
 import { ScanThread } from "./scan-thread.ts";
-import { SCHEMA_VERSION } from "./schema.ts";
+import { SCHEMA_VERSION } from "./schema/schema.ts";
 import { Thread } from "./thread.ts";
+import { keepOpen } from "./write/opening.ts";
+import type { Moment } from "./write/running-time.ts";
 import type {
   AcceptMessage,
   BeginRequest,
@@ -40,7 +40,7 @@ import type {
   MaintainAnswer,
   WriteData,
   WriteOpened,
-} from "./write-worker.ts";
+} from "./write/write-worker.ts";
 
 /**
  * Counters in one SQLite file: a thread that writes, a thread that reads, and this side, which only asks.
@@ -56,7 +56,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   const startId = options.newUid();
   const data: WriteData = { path: real, retention, cachedCountersMax, purpose, migrates, startId, moment };
   const { thread: writer, opened } = await Thread.start<WriteOpened>(
-    "write-worker",
+    "write/write-worker",
     data,
     writerHeap(cachedCountersMax),
   );
@@ -68,7 +68,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   let letGo: (() => void) | undefined;
   try {
     letGo = keepOpen(real);
-    const { thread: reader } = await Thread.start("read-worker", { path: real });
+    const { thread: reader } = await Thread.start("read/read-worker", { path: real });
     return new SqliteStore(
       { thread: writer, letGo },
       reader,

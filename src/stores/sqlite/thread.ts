@@ -39,7 +39,7 @@ export class Thread {
   /**
    * Start a thread that calls `serveThread`, and wait until it has opened.
    *
-   * @param name            the module beside this one, without its extension: .ts as a source, .js when built
+   * @param name            the module, from this folder, without its extension: .ts as a source, .js when built
    * @param resourceLimits  of its heap
    */
   static async start<Opened>(

@@ -1,6 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
-import { isJson } from "../http-message.ts";
+import { isJson } from "../http/message.ts";
 import { encodeJsonText } from "../json/request.ts";
 import { decompressed } from "./compression.ts";
 

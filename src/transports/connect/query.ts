@@ -1,7 +1,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import { invalidField } from "../calls/shape.ts";
-import { parametersOf, textOf } from "../http-target.ts";
+import { parametersOf, textOf } from "../http/target.ts";
 import { shortened } from "../json/parse.ts";
 import { encodeJsonText } from "../json/request.ts";
 import { decompressed } from "./compression.ts";

@@ -1,5 +1,5 @@
 import { visit } from "jsonc-parser";
-import { textOf } from "../http-target.ts";
+import { textOf } from "../http/target.ts";
 
 /** A number as it was written: what it means depends on the field that it is for. */
 export class Numeral {

@@ -1,7 +1,7 @@
 import { type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import { invalidField } from "../calls/shape.ts";
-import { parametersOf, textOf } from "../http-target.ts";
+import { parametersOf, textOf } from "../http/target.ts";
 import { type Json, shortened } from "../json/parse.ts";
 import { fieldOf } from "../json/request.ts";
 

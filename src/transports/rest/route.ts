@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refused, UnaryCall } from "../calls/call.ts";
-import { isGet, judgeConditions } from "../conditions.ts";
-import type { HttpRoute } from "../http.ts";
-import { answerOverHttp, type HttpCallOptions } from "../http-call.ts";
-import { allowOf, type BodyLimits, sendJson, sendNotModified, sendRefusal } from "../http-message.ts";
-import { targetOf } from "../http-target.ts";
+import { answerOverHttp, type HttpCallOptions } from "../http/call.ts";
+import { isGet, judgeConditions } from "../http/conditions.ts";
+import type { HttpRoute } from "../http/http.ts";
+import { allowOf, type BodyLimits, sendJson, sendNotModified, sendRefusal } from "../http/message.ts";
+import { targetOf } from "../http/target.ts";
 import { type Given, readGiven, requestBytes } from "./request.ts";
 import { matchTemplate, type PathFields, type parseTemplate, segmentsOf } from "./template.ts";
 import { isNoVerbHere, methodsSentence } from "./verbs.ts";

@@ -18,7 +18,7 @@ process.on("SIGUSR2", () => {
 
 /** In the place of the one in src/stores/open.ts. */
 export async function openStore(_url: string, options: StoreOptions): Promise<Store> {
-  const { MemoryStore } = await import("../../../src/stores/memory.ts");
+  const { MemoryStore } = await import("../../../src/stores/memory/store.ts");
   const failed = Promise.withResolvers<Error>();
   return new (class extends MemoryStore {
     override readonly failed = failed.promise as Promise<never>;

@@ -16,7 +16,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { EXIT } from "../../../src/cli/exit.ts";
-import { SCHEMA_VERSION } from "../../../src/stores/sqlite/schema.ts";
+import { SCHEMA_VERSION } from "../../../src/stores/sqlite/schema/schema.ts";
 import type { CertificateFiles } from "../../../src/transports/tls/pair.ts";
 import { authority } from "../../support/certificates.ts";
 import { folder, ROOT, serve, tally } from "./tally.ts";

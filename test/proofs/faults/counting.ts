@@ -6,8 +6,8 @@ import { writeSync } from "node:fs";
 import { v7 } from "uuid";
 import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { toBatch } from "../../../src/service/writer.ts";
-import { WriteConnection } from "../../../src/stores/sqlite/connection.ts";
-import { holdLock } from "../../../src/stores/sqlite/lock.ts";
+import { holdLock } from "../../../src/stores/sqlite/file/lock.ts";
+import { WriteConnection } from "../../../src/stores/sqlite/write/connection.ts";
 import { answersOf, batch, increment, single } from "../../support/calls.ts";
 
 const [path] = process.argv.slice(2);

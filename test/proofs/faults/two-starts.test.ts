@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { EXIT } from "../../../src/cli/exit.ts";
-import { holdLock } from "../../../src/stores/sqlite/lock.ts";
+import { holdLock } from "../../../src/stores/sqlite/file/lock.ts";
 import { type Ended, folder, serve, type Tally } from "../../cli/process/tally.ts";
 import { freshSeed, seededRandom } from "../crash/random.ts";
 import { pause } from "../crash/server-process.ts";

@@ -1,5 +1,5 @@
 /** Once in 100 times, the cache gives a row as it was when it was asked for the time before. */
-import { RowCache as Original } from "../../../../src/stores/sqlite/row-cache.ts";
+import { RowCache as Original } from "../../../../src/stores/sqlite/write/row-cache.ts";
 import { now, replaceModule } from "./replace.ts";
 
 type Row = NonNullable<ReturnType<Original["get"]>>;
@@ -16,4 +16,4 @@ export class RowCache extends Original {
   }
 }
 
-replaceModule("src/stores/sqlite/row-cache.ts", import.meta.url);
+replaceModule("src/stores/sqlite/write/row-cache.ts", import.meta.url);

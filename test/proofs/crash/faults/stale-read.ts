@@ -1,8 +1,8 @@
 /** Once in 20 reads, a counter is shown as it was when it was read the time before. */
-import { toFullCounter as original } from "../../../../src/stores/sqlite/rows.ts";
+import { toFullCounter as original } from "../../../../src/stores/sqlite/rows/rows.ts";
 import { now, replaceModule } from "./replace.ts";
 
-export * from "../../../../src/stores/sqlite/rows.ts";
+export * from "../../../../src/stores/sqlite/rows/rows.ts";
 
 const stale = now(20);
 const before = new Map<string, ReturnType<typeof original>>();
@@ -14,4 +14,4 @@ export const toFullCounter: typeof original = (raw) => {
   return shown;
 };
 
-replaceModule("src/stores/sqlite/rows.ts", import.meta.url);
+replaceModule("src/stores/sqlite/rows/rows.ts", import.meta.url);

@@ -4,7 +4,7 @@ import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { DEFAULT_RETENTION } from "../../../../src/service/store.ts";
 import { toBatch } from "../../../../src/service/writer.ts";
-import { WriteConnection } from "../../../../src/stores/sqlite/connection.ts";
+import { WriteConnection } from "../../../../src/stores/sqlite/write/connection.ts";
 import {
   type Answer,
   type Asked,

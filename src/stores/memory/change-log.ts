@@ -1,0 +1,144 @@
+import { type ChangeColumns, ChangeKind } from "../../core/change.ts";
+import type { ChangePage, ImportPart, StoredChange } from "../../service/store.ts";
+
+/** The change log, kept within its size by dropping the oldest commits whole. */
+export class ChangeLogInMemory {
+  readonly #bytesMax: number;
+  readonly #log: Commit[] = [];
+  /** By uid: what is left of the changes that were dropped. */
+  readonly #openings = new Map<string, StoredChange>();
+  /** The uids of counters that were deleted without their history, while the log has their deletion. */
+  readonly #hidden = new Set<string>();
+  #bytes = 0;
+  #position = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get empty(): boolean {
+    return this.#log.length === 0 && this.#openings.size === 0;
+  }
+
+  append(columns: ChangeColumns, counterAt: (index: number) => { name: string; uid: string }): void {
+    const position = `${this.#position + 1}`;
+    this.#add(
+      Array.from({ length: columns.count }, (_, k): StoredChange => {
+        const { name, uid } = counterAt(columns.counters[k]!);
+        return { ...columns.copy(k), name, uid, position };
+      }),
+    );
+  }
+
+  /** The counter was deleted, and its history is not to be given out. */
+  hide(uid: string): void {
+    this.#hidden.add(uid);
+    this.#openings.delete(uid);
+  }
+
+  /** See Store.changesSince. */
+  since(cursor: string, limit: number): ChangePage {
+    const { openedTo, after } = parseCursor(cursor);
+    const floor = (this.#log[0]?.position ?? this.#position + 1) - 1;
+    if (after < floor || openedTo !== undefined) {
+      const uids = [...this.#openings.keys()].filter((uid) => openedTo === undefined || uid > openedTo);
+      const page = uids.sort().slice(0, limit);
+      const from = openedTo === undefined ? floor : after;
+      if (page.length === 0) return this.since(`${from}`, limit);
+      return { changes: page.map((uid) => this.#openings.get(uid)!), cursor: `o${from}.${page.at(-1)}` };
+    }
+    const changes: StoredChange[] = [];
+    let end = cursor;
+    for (const commit of this.#log) {
+      if (commit.position <= after) continue;
+      const shown = commit.changes.filter((change) => this.#isShown(change));
+      if (changes.length > 0 && changes.length + shown.length > limit) break;
+      changes.push(...shown);
+      end = `${commit.position}`;
+    }
+    return { changes, cursor: end };
+  }
+
+  /** Drop what is beyond the size, but never the newest commit. Returns whether there was anything to drop. */
+  drop(): boolean {
+    let any = false;
+    while (this.#bytes > this.#bytesMax && this.#log.length > 1) {
+      const dropped = this.#log.shift()!;
+      this.#bytes -= dropped.changes.length * CHANGE_BYTES;
+      for (const change of dropped.changes) this.#drop(change);
+      any = true;
+    }
+    return any;
+  }
+
+  clear(): void {
+    this.#log.length = 0;
+    this.#openings.clear();
+    this.#hidden.clear();
+    this.#bytes = 0;
+    this.#position = 0;
+  }
+
+  import({ openings = [], commits = [] }: ImportPart): void {
+    // Openings are given to those who have read nothing yet, so there must be something before the first change.
+    this.#position ||= 1;
+    for (const opening of openings) {
+      this.#openings.set(opening.uid, { ...opening, position: `${this.#position}` });
+    }
+    for (const commit of commits) {
+      const position = `${this.#position + 1}`;
+      this.#add(commit.map((change) => ({ ...change, position })));
+    }
+  }
+
+  #add(changes: readonly StoredChange[]): void {
+    this.#log.push({ position: ++this.#position, changes });
+    this.#bytes += changes.length * CHANGE_BYTES;
+  }
+
+  #isShown({ kind, uid }: StoredChange): boolean {
+    return kind === ChangeKind.DELETE || !this.#hidden.has(uid);
+  }
+
+  #drop(change: StoredChange): void {
+    const { kind, uid } = change;
+    if (kind === ChangeKind.DELETE) {
+      this.#openings.delete(uid);
+      this.#hidden.delete(uid);
+    } else if (!this.#hidden.has(uid)) this.#openings.set(uid, openingAfter(change));
+  }
+}
+
+interface Commit {
+  readonly position: number;
+  readonly changes: readonly StoredChange[];
+}
+
+/** About what a change takes; the bound is in bytes for every store. */
+const CHANGE_BYTES = 32;
+
+/** What takes the place of a dropped change and of all before it. */
+function openingAfter(change: StoredChange): StoredChange {
+  const { value, revision } = change;
+  return {
+    ...change,
+    kind: ChangeKind.OPENING,
+    firstRevision: revision,
+    ops: 0,
+    added: 0n,
+    removed: 0n,
+    low: value,
+    high: value,
+    caller: "",
+    note: "",
+  };
+}
+
+/** "123": after position 123. "o100.UID": openings were given up to that uid; after the last come the changes after 100. */
+function parseCursor(cursor: string): { openedTo: string | undefined; after: number } {
+  const [, after, openedTo] = /^o(\d+)\.([0-9a-f-]{36})$/.exec(cursor) ?? [];
+  if (openedTo !== undefined) return { openedTo, after: Number(after) };
+  if (!/^\d*$/.test(cursor))
+    throw new TypeError(`expected a cursor of this store, got ${JSON.stringify(cursor)}`);
+  return { openedTo: undefined, after: Number(cursor) };
+}

@@ -1,0 +1,122 @@
+import { CORRUPT, type Context, type decideBatch, type Loaded } from "../../core/batch.ts";
+import { type Batch, callAt, opAt, toCallColumns, toColumns } from "../../core/columns.ts";
+import type { Counter, Fixed } from "../../core/counter.ts";
+import type { Refusal } from "../../core/errors.ts";
+import { type Op, Verb } from "../../core/op.ts";
+import { uidAt } from "../../core/uid.ts";
+
+/** One accepted operation, as it is to be written on its own; or what is to be taken back. */
+export type Step = Write | typeof UNDO_GROUP;
+
+/** What was written since a write that `beginsGroup`, because the rule refuses a later operation of it. */
+export const UNDO_GROUP = Symbol("undo group");
+
+export interface Write {
+  readonly op: Op;
+  /** Of its counter, in `Loaded.names`. */
+  readonly index: number;
+  /** The first that is written of an all_or_nothing call: if a later one of it is refused, all go back to before this. */
+  readonly beginsGroup: boolean;
+  readonly inGroup: boolean;
+  /** Its counter as it stands in the database by now; undefined when there is none. */
+  readonly before: Standing | undefined;
+  readonly after: Standing;
+  /** What counting leaves as it is, where the operation makes the counter or updates it. */
+  readonly fixed: Fixed | undefined;
+}
+
+export interface Standing extends Counter {
+  /** Undefined for a counter of which not all was loaded. */
+  readonly fixed: Fixed | undefined;
+}
+
+type Decided = ReturnType<typeof decideBatch>;
+
+/**
+ * Save a batch that the database refuses as a whole, one operation after another: so that what has a rule against it
+ * there is refused alone, and its neighbours count. What was written for the operations before stays written, so what
+ * comes out at the end is what the database has.
+ *
+ * @param decide  the rule: asked about each operation on what those before it left, and in the end about the batch
+ * @param vetoed  what the database has refused before; what it refuses now is put in here
+ * @returns       step by step what to write; each is answered with the refusal, if it cannot be. In the end, what was
+ *                decided: the changes and the answers are yet to be saved
+ */
+export function* oneByOne(
+  decide: typeof decideBatch,
+  batch: Batch,
+  facts: Loaded,
+  context: Omit<Context, "vetoed">,
+  vetoed: Map<number, Refusal>,
+): Generator<Step, Decided, Refusal | undefined> {
+  const standing = facts.counters.map((counter, index) => standingOf(counter, facts.fixed.get(index)));
+  /** The request ids under which something was written. */
+  const answered = new Set<string>();
+  const full = facts.requestIdsFullForMs !== undefined;
+  let first = 0;
+  for (let c = 0; c < batch.calls.count; c++) {
+    const { end, allOrNothing: inGroup } = callAt(batch.calls, c);
+    if (context.only !== undefined && !context.only.has(c)) {
+      first = end;
+      continue;
+    }
+    const key = facts.keys[c];
+    const replays = key !== undefined && (full || answered.has(key) || facts.answered.has(key));
+    /** The counters that the call wrote, as they were before it. */
+    const before = new Map<number, Standing | undefined>();
+    let undone = false;
+    for (let i = replays ? end : first; i < end && !undone; i++) {
+      const index = facts.counterOf[i]!;
+      const was = standing[index];
+      const op = opAt(batch.ops, i, facts.names[index]!);
+      const corrupt = facts.counters[index] === CORRUPT;
+      const write = corrupt || vetoed.has(i) ? undefined : alone(decide, op, was, context, i);
+      let refused = write === undefined;
+      if (write !== undefined) {
+        const refusal = yield { ...write, index, inGroup, beginsGroup: inGroup && before.size === 0 };
+        if (refusal !== undefined) vetoed.set(i, refusal);
+        refused = refusal !== undefined;
+      } else if (inGroup && before.size > 0) yield UNDO_GROUP;
+      undone = refused && inGroup;
+      if (refused) continue;
+      if (!before.has(index)) before.set(index, was);
+      standing[index] = op.verb === Verb.DELETE ? undefined : write!.after;
+    }
+    if (undone) for (const [of, was] of before) standing[of] = was;
+    else if (key !== undefined && before.size > 0) answered.add(key);
+    first = end;
+  }
+  return decide(batch, facts, { ...context, vetoed });
+}
+
+/** An operation as if it were the whole batch; undefined when the rule refuses it. */
+function alone(
+  decide: typeof decideBatch,
+  op: Op,
+  before: Standing | undefined,
+  { now, uidSeed }: Context,
+  i: number,
+): Pick<Write, "op" | "before" | "after" | "fixed"> | undefined {
+  const facts = {
+    ...{ names: [op.name], counterOf: new Uint32Array(1), whole: new Set<number>(), keys: [undefined] },
+    ...{ counters: [before], answered: new Map(), requestIdsFullForMs: undefined },
+    fixed: new Map(before?.fixed === undefined ? [] : [[0, before.fixed]]),
+  };
+  const context = { now, uidSeed: uidAt(uidSeed, i) };
+  const { outcomes, save } = decide({ calls: ALONE, ops: toColumns([op]) }, facts, context);
+  if (outcomes.revisions[0] === 0) return undefined;
+  const made = save.fixed.get(0);
+  const fixed = made ?? before?.fixed;
+  const [value, revision, updateTime] = [save.values[0]!, save.revisions[0]!, save.updateTimes[0]!];
+  return { op, before, after: { ...(made ?? before!), value, revision, updateTime, fixed }, fixed: made };
+}
+
+const HEAD = { caller: "", requestId: undefined, single: true, allOrNothing: false, digest: undefined };
+const ALONE = toCallColumns([{ ...HEAD, end: 1 }]);
+
+function standingOf(
+  counter: Counter | undefined | typeof CORRUPT,
+  fixed: Fixed | undefined,
+): Standing | undefined {
+  return counter === undefined || counter === CORRUPT ? undefined : { ...counter, fixed };
+}

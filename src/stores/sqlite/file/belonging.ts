@@ -1,0 +1,175 @@
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { basename } from "node:path";
+import Database from "better-sqlite3";
+import { unusable } from "../../shared/unusable.ts";
+import { openReadOnly } from "../read/reading.ts";
+import { APPLICATION_ID, assertOurs, BOUND_SINCE, versionOf } from "../schema/schema.ts";
+import { walFrames } from "../write/checkpoints.ts";
+import { type BindingRow, type FileAlone, readAlone } from "./alone.ts";
+import { statOf } from "./whereabouts.ts";
+
+/**
+ * Refuse a data file beside which something stands that belongs to another file, or to another state of this one: SQLite
+ * would make a mixture of both. Only looks: what is refused stays as it is.
+ *
+ * What a kill in the middle of a checkpoint leaves is a mixture too, which the WAL makes right: never refused.
+ *
+ * @param path   the real path of the data file, which no connection of this process has; the caller holds the lock
+ * @param fits   refuses a file for other reasons, while it is only looked at
+ * @throws TallyError STORE_UNAVAILABLE, or SQLite's own error
+ */
+export function assertBelongs(path: string, fits: (db: Database.Database) => void): void {
+  const alone = readAlone(path);
+  const walBytes = statOf(`${path}-wal`)?.size ?? 0n;
+  if ((statOf(path)?.size ?? 0n) === 0n) {
+    if (walBytes > 0n) throw unusable(NO_FILE(path));
+    return;
+  }
+  const ours = alone?.applicationId === APPLICATION_ID;
+  if (ours && alone.inWalMode && (statOf(`${path}-journal`)?.size ?? 0n) > 0n) throw unusable(JOURNAL(path));
+  if (ours && walBytes === 0n && alone.binding?.open) throw unusable(NO_WAL(path));
+  if (walBytes === 0n) {
+    const db = new Database(path); // Closing one that can write also takes away what is empty.
+    try {
+      assertOurs(db, path);
+      fits(db);
+    } finally {
+      db.close();
+    }
+    return;
+  }
+  const index = readIndex(path);
+  const frames = framesThatFollow(path, alone, fits);
+  const before = framesIn(index, readHead(`${path}-wal`, 32));
+  if (before === undefined || frames >= before) return;
+  writeIndex(path, index!); // Looking made it anew: the next start is to find what this one found.
+  throw unusable(SHORT_WAL(path, frames, before));
+}
+
+/**
+ * The same where there is a WAL.
+ *
+ * @returns  how many sound frames the WAL has
+ */
+function framesThatFollow(
+  path: string,
+  alone: FileAlone | undefined,
+  fits: (db: Database.Database) => void,
+): bigint {
+  let db: Database.Database | undefined;
+  try {
+    db = openReadOnly(path, LOOK_CACHE_KIB); // Closing one that cannot write leaves the WAL where it is.
+    assertOurs(db, path);
+    fits(db);
+    if (alone !== undefined && !follows(alone, bindingOf(db))) throw unusable(MISMATCH(path));
+    const head = readHead(`${path}-wal`, 32);
+    if (alone?.binding?.open && (head === undefined || !isSoundHead(head))) throw unusable(DAMAGED_WAL(path));
+    return walFrames(db);
+  } catch (error) {
+    const damaged = (error as { code?: string }).code?.startsWith("SQLITE_CORRUPT");
+    // Where the file is sound by itself: what makes it unsound is the WAL of another one.
+    throw damaged && alone?.binding !== undefined ? unusable(MISMATCH(path), error) : error;
+  } finally {
+    db?.close();
+  }
+}
+
+const LOOK_CACHE_KIB = 1_024;
+
+/** Whether the file by itself is one that this WAL was written on, or into. */
+function follows({ version, binding }: FileAlone, withWal: Ids): boolean {
+  // Of a file that has the table, and does not show it, a checkpoint was cut short.
+  if (binding === undefined && version >= BOUND_SINCE) return true;
+  const { id } = binding ?? UNBOUND;
+  return id === withWal.id || id === withWal.basedOn;
+}
+
+type Ids = Pick<BindingRow, "id" | "basedOn">;
+const UNBOUND: Ids = { id: null, basedOn: null };
+
+function bindingOf(db: Database.Database): Ids {
+  if (versionOf(db) < BOUND_SINCE) return UNBOUND;
+  return db.prepare<[], Ids>("SELECT id, based_on AS basedOn FROM wal_binding").get()!;
+}
+
+/**
+ * How many frames the WAL had when it was last written, by the index that the last process had of it. The index is
+ * written after the WAL is on disk, so that a power loss can only leave an older one.
+ *
+ * @returns  undefined when there is no index, or it is one of an older WAL
+ * @see https://www.sqlite.org/walformat.html
+ */
+function framesIn(index: Buffer | undefined, wal: Buffer | undefined): number | undefined {
+  if (index === undefined || !index.subarray(0, 48).equals(index.subarray(48))) return undefined;
+  if (wal === undefined || !index.subarray(32, 40).equals(wal.subarray(16, 24))) return undefined;
+  return littleEndian ? index.readUInt32LE(16) : index.readUInt32BE(16);
+}
+
+/** The head of the index, in both copies, as it was left: the first who opens the file makes it anew. */
+function readIndex(path: string): Buffer | undefined {
+  return readHead(`${path}-shm`, 96);
+}
+
+function writeIndex(path: string, head: Buffer): void {
+  const fd = openSync(`${path}-shm`, "r+");
+  try {
+    writeSync(fd, head, 0, head.length, 0);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const littleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+
+/** The head of a WAL has a checksum of its own, in the order of bytes that its first one tells. */
+function isSoundHead(head: Buffer): boolean {
+  const magic = head.readUInt32BE(0);
+  if (magic !== 0x377f0682 && magic !== 0x377f0683) return false;
+  const word = (at: number) => (magic === 0x377f0683 ? head.readUInt32BE(at) : head.readUInt32LE(at));
+  let [s0, s1] = [0, 0];
+  for (let at = 0; at < 24; at += 8) {
+    s0 = (s0 + word(at) + s1) >>> 0;
+    s1 = (s1 + word(at + 4) + s0) >>> 0;
+  }
+  return head.readUInt32BE(24) === s0 && head.readUInt32BE(28) === s1;
+}
+
+function readHead(path: string, bytes: number): Buffer | undefined {
+  try {
+    const fd = openSync(path, "r");
+    try {
+      const head = Buffer.alloc(bytes);
+      return readSync(fd, head, 0, bytes, 0) === bytes ? head : undefined;
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+const HELP = 'docs/files.md says more under "By hand".';
+
+const MISMATCH = (path: string) =>
+  `${path} and ${basename(path)}-wal do not belong together: the -wal follows another state of the file. To serve the file ` +
+  `as it is, a backup for example, move ${basename(path)}-wal and ${basename(path)}-shm away; to have what the -wal ` +
+  `holds, put back the file that it stood beside. ${HELP}`;
+
+const NO_WAL = (path: string) =>
+  `${path} was not closed by its server, and its ${basename(path)}-wal, which has the latest changes, is missing or ` +
+  `empty. Put it back, or restore a backup that was made after a stop. ${HELP}`;
+
+const NO_FILE = (path: string) =>
+  `${path} is missing or empty, and ${basename(path)}-wal has changes to it. Put the file back; to begin anew, move ` +
+  `${basename(path)}-wal away. ${HELP}`;
+
+const JOURNAL = (path: string) =>
+  `${basename(path)}-journal stands beside ${path}, which never has one: it would bring back another state of it. Move it ` +
+  `away. ${HELP}`;
+
+const DAMAGED_WAL = (path: string) =>
+  `The beginning of ${path}-wal, which has the latest changes, is damaged. Put a sound one back, or restore a backup. ${HELP}`;
+
+const SHORT_WAL = (path: string, frames: bigint, before: number) =>
+  `${path}-wal lacks its end: ${frames} of its ${before} frames are sound, so changes that were answered are missing. Put ` +
+  `the whole one back, or restore a backup. ${HELP}`;

@@ -1,0 +1,75 @@
+import type { Database, Statement } from "better-sqlite3";
+import { CORRUPT } from "../../../core/batch.ts";
+import type { FullCounter } from "../../../core/counter.ts";
+import type { LookedPage } from "../../../service/store.ts";
+import {
+  columnsOf,
+  type Entry,
+  type EntryKey,
+  EntryReader,
+  type LinkedTable,
+  linkOf,
+} from "../rows/linked-entries.ts";
+import { type RowReader, toFullCounter } from "../rows/rows.ts";
+
+/** Reads counters by their rows, for who looks for what was changed by hand: see Accepting.look. */
+export class RowLooker {
+  readonly #rows: RowReader;
+  readonly #some: Statement<[bigint, bigint], { id: bigint; name: string }>;
+  readonly #entries: Readonly<Record<LinkedTable, EntryReader>>;
+  readonly #orphans: readonly Statement<[], Entry>[];
+
+  constructor(db: Database, rows: RowReader) {
+    this.#rows = rows;
+    this.#some = db.prepare("SELECT id, name FROM counters NOT INDEXED WHERE id > ? ORDER BY id LIMIT ?");
+    this.#entries = {
+      counter_names: new EntryReader(db, "counter_names"),
+      counter_labels: new EntryReader(db, "counter_labels"),
+    };
+    this.#orphans = (["counter_names", "counter_labels"] as const).map((table) =>
+      db.prepare<[], Entry>(orphansOf(table)).safeIntegers(false),
+    );
+  }
+
+  /** The caller owns the transaction. */
+  page(from: string, limit: number): LookedPage {
+    const found = this.#some.all(from === "" ? -(2n ** 63n) : BigInt(from), BigInt(limit));
+    const counters: FullCounter[] = [];
+    const corruptNames: string[] = [];
+    for (const { id, name } of found) {
+      const counter = this.#counter(id);
+      if (counter === undefined) corruptNames.push(name);
+      else counters.push(counter);
+    }
+    if (found.length === limit) return { counters, corruptNames, next: `${found.at(-1)!.id}`, lost: [] };
+    const orphans = this.#orphans.flatMap((statement) => statement.all());
+    const lost = new Set<bigint>();
+    for (const entry of orphans) {
+      if (linkOf(entry) === undefined) corruptNames.push(entry.name);
+      else lost.add(BigInt(entry.counter_id));
+    }
+    return { counters, corruptNames, next: undefined, lost: [...lost].map(String) };
+  }
+
+  /** Undefined when the row is damaged, or not all that is to lead to it does. */
+  #counter(id: bigint): FullCounter | undefined {
+    const raw = this.#rows.at(id);
+    if (raw === undefined || raw === CORRUPT) return undefined;
+    const counter = toFullCounter(raw);
+    const { name, labels } = counter;
+    const leads = (table: LinkedTable, key: EntryKey) => {
+      const entry = this.#entries[table].at(key);
+      return entry !== undefined && entry.counter_id === Number(id) && linkOf(entry) !== undefined;
+    };
+    const found =
+      leads("counter_names", { key: "", value: "", name }) &&
+      Object.entries(labels).every(([key, value]) => leads("counter_labels", { key, value, name }));
+    return found ? counter : undefined;
+  }
+}
+
+/** The entries that lead to no row. */
+function orphansOf(table: LinkedTable): string {
+  return `SELECT ${columnsOf(table)} FROM ${table} AS entry
+    WHERE entry.name <> '' AND NOT EXISTS (SELECT 1 FROM counters WHERE counters.id = entry.counter_id)`;
+}

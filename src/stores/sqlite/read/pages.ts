@@ -1,0 +1,95 @@
+import type { Database } from "better-sqlite3";
+import { CORRUPT } from "../../../core/batch.ts";
+import type { FullCounter } from "../../../core/counter.ts";
+import { hasLabels, isName, type Selection } from "../../../core/selection.ts";
+import type { CounterPage } from "../../../service/store.ts";
+import { Chain, columnsOf, type Entry, EntryReader, type LinkedTable } from "../rows/linked-entries.ts";
+import { type RowReader, toFullCounter } from "../rows/rows.ts";
+import { ByLabels, inNames, Selector, tableOf } from "./entries.ts";
+
+/** An entry of an index, as a page looks at it. */
+interface Looked extends Entry {
+  /** 1 when the counter has the other labels too. */
+  readonly matches: number;
+  /** 1 when the index and the counter's row say otherwise. */
+  readonly disagrees: number;
+}
+
+/**
+ * Reads pages of counters in the order of their names: see Store.list. The caller owns the transaction.
+ *
+ * Every entry must be the one that the entry before it says is next, from the one before the first to the one after
+ * the last: so none is missing. And every one that is given, or that a page ends at, is followed to its row.
+ */
+export class PageReader {
+  readonly #rows: RowReader;
+  readonly #selector: Selector;
+  readonly #entries: ByLabels<Looked>;
+  readonly #beside: Readonly<Record<LinkedTable, EntryReader>>;
+
+  constructor(db: Database, rows: RowReader) {
+    this.#rows = rows;
+    this.#selector = new Selector(db);
+    this.#entries = new ByLabels((labels) => {
+      const { table, candidates, matches, disagrees } = inNames(labels);
+      return db
+        .prepare<[object], Looked>(`
+          SELECT ${columnsOf(tableOf(labels))}, ${matches} AS matches, ${disagrees} AS disagrees FROM ${table}
+          WHERE ${candidates} AND entry.name >= $begin ORDER BY entry.name`)
+        .safeIntegers(false);
+    });
+    this.#beside = {
+      counter_names: new EntryReader(db, "counter_names"),
+      counter_labels: new EntryReader(db, "counter_labels"),
+    };
+  }
+
+  read(selection: Selection, from: string, limit: number): CounterPage {
+    const { labels, parameters } = this.#selector.select(selection, from);
+    const { begin, end } = parameters;
+    const counters: FullCounter[] = [];
+    const beside = this.#beside[tableOf(labels)];
+    const chain = new Chain(beside, {
+      key: parameters.key0 ?? "",
+      value: parameters.value0 ?? "",
+      name: begin,
+    });
+    const corruptNames = chain.corruptName === undefined ? [] : [chain.corruptName];
+    let looks = 0;
+    for (const entry of this.#entries.for(labels).iterate(parameters)) {
+      const { name } = entry;
+      chain.step(entry);
+      const full = counters.length + corruptNames.length >= limit || ++looks > LOOKS_MAX;
+      if (entry.matches === 0 && entry.disagrees === 0 && !full && name < end && chain.isSound) continue;
+      const found = chain.isSound ? this.#follow(entry, selection) : CORRUPT;
+      if (found === CORRUPT) {
+        if (corruptNames.length > CORRUPT_MAX && isName(name) && name > begin)
+          return { counters, corruptNames, next: name };
+        corruptNames.push(name);
+        continue;
+      }
+      if (name >= end) return { counters, corruptNames, next: undefined };
+      if (full && name > begin) return { counters, corruptNames, next: name }; // Never where it began.
+      if (entry.matches === 1) counters.push(found);
+    }
+    chain.end();
+    if (chain.corruptName !== undefined && !corruptNames.includes(chain.corruptName))
+      corruptNames.push(chain.corruptName);
+    return { counters, corruptNames, next: undefined };
+  }
+
+  #follow(entry: Looked, selection: Selection): FullCounter | typeof CORRUPT {
+    const { counter_id, name, matches, disagrees } = entry;
+    if (disagrees === 1) return CORRUPT;
+    const raw = this.#rows.follow(BigInt(counter_id), name);
+    if (raw === CORRUPT) return CORRUPT;
+    const counter = toFullCounter(raw);
+    return matches === 0 || hasLabels(counter.labels, selection.labels) ? counter : CORRUPT;
+  }
+}
+
+/** Entries that a page looks at: some milliseconds. Only labels keep an entry from being given. */
+const LOOKS_MAX = 5_000;
+
+/** Beyond so many damaged counters a page ends, though the name it ends at may have rotted itself. */
+const CORRUPT_MAX = 2_000;

@@ -1,0 +1,52 @@
+/** The thread that reads, on a connection that cannot write, in short transactions. */
+import { CORRUPT } from "../../../core/batch.ts";
+import type { FullCounter } from "../../../core/counter.ts";
+import type { Selection } from "../../../core/selection.ts";
+import { RowReader, toFullCounter } from "../rows/rows.ts";
+import { serveThread } from "../thread.ts";
+import { ChangeLogReader } from "./change-log-reader.ts";
+import { RowLooker } from "./looking.ts";
+import { PageReader } from "./pages.ts";
+import { asOfOneMoment, openReadOnly } from "./reading.ts";
+import { RequestIdReader } from "./request-id-reader.ts";
+
+/** A symbol does not cross threads. */
+export type Read = FullCounter | undefined | "corrupt";
+
+export interface WalkRequest {
+  readonly cursor: string;
+  readonly limit: number;
+}
+
+export interface ListRequest {
+  readonly selection: Selection;
+  readonly from: string;
+  readonly limit: number;
+}
+
+serveThread<{ path: string }>(({ path }) => {
+  const db = openReadOnly(path, 16_384);
+  const rows = new RowReader(db);
+  const pages = new PageReader(db, rows);
+  const log = new ChangeLogReader(db, rows);
+  const requestIds = new RequestIdReader(db);
+  const looker = new RowLooker(db, rows);
+  return {
+    opened: undefined,
+    handlers: {
+      get: asOfOneMoment(db, (names: readonly string[]): Read[] =>
+        names.map((name) => {
+          const raw = rows.find(name);
+          return raw === CORRUPT ? "corrupt" : raw && toFullCounter(raw);
+        }),
+      ),
+      list: asOfOneMoment(db, ({ selection, from, limit }: ListRequest) =>
+        pages.read(selection, from, limit),
+      ),
+      look: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => looker.page(cursor, limit)),
+      changesSince: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => log.since(cursor, limit)),
+      exportRequestIds: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => requestIds.page(cursor, limit)),
+      close: () => void db.close(),
+    },
+  };
+});

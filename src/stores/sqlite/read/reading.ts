@@ -1,0 +1,37 @@
+import Database from "better-sqlite3";
+import { TallyError } from "../../../core/errors.ts";
+
+/** Open a connection that cannot write. */
+export function openReadOnly(path: string, pageCacheKib: number): Database.Database {
+  const db = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    db.defaultSafeIntegers(true);
+    db.pragma("trusted_schema = OFF");
+    db.pragma(`cache_size = -${pageCacheKib}`);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/**
+ * A read that sees the file as of one moment: in a transaction, which ends also when the read throws.
+ *
+ * @throws TallyError ROW_CORRUPT when SQLite finds the file damaged where the read cannot do without
+ */
+export function asOfOneMoment<Request, Result>(
+  db: Database.Database,
+  read: (request: Request) => Result,
+): (request: Request) => Result {
+  const transaction = db.transaction(read);
+  return (request) => {
+    try {
+      return transaction(request);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (error instanceof TallyError || !code?.startsWith("SQLITE_CORRUPT")) throw error;
+      throw new TallyError("ROW_CORRUPT", "SQLite finds the file damaged", { cause: error });
+    }
+  };
+}

@@ -1,0 +1,87 @@
+import type { Database } from "better-sqlite3";
+import { CORRUPT } from "../../../core/batch.ts";
+import {
+  Chain,
+  columnsOf,
+  type Entry,
+  EntryReader,
+  gapIn,
+  type LinkedTable,
+} from "../rows/linked-entries.ts";
+import type { RowReader } from "../rows/rows.ts";
+import { ByLabels, countsInNames, countsInRows, type Selected, tableOf } from "./entries.ts";
+
+/**
+ * Which of the counters that share a value have the first names. A name that rotted, in its row or in its entry, would
+ * put one behind the others without a trace, so each name is checked here.
+ */
+export class Ties {
+  readonly #rows: RowReader;
+  readonly #few: readonly ByLabels<{ id: bigint; name: string }>[];
+  readonly #many: ByLabels<Tied>;
+  readonly #beside: Readonly<Record<LinkedTable, EntryReader>>;
+
+  constructor(db: Database, rows: RowReader) {
+    this.#rows = rows;
+    this.#few = (["counts", "recent_counts"] as const).map(
+      (place) =>
+        new ByLabels((labels) => {
+          const { table, id, name, value, candidates, matches } = countsInRows(place, labels);
+          return db.prepare(`
+            SELECT ${id} AS id, ${name} AS name FROM ${table}
+            WHERE ${candidates} AND ${matches} AND ${value} = $tied LIMIT ${FEW + 1}`);
+        }),
+    );
+    this.#many = new ByLabels((labels) => {
+      const { table, value, candidates, matches } = countsInNames(labels);
+      return db
+        .prepare<[object], Tied>(`
+          SELECT ${columnsOf(tableOf(labels))}, ${matches} AND ${value} = $tied AS tied FROM ${table}
+          WHERE ${candidates} AND entry.name >= $begin AND entry.name < $end ORDER BY entry.name`)
+        .safeIntegers(false);
+    });
+    this.#beside = {
+      counter_names: new EntryReader(db, "counter_names"),
+      counter_labels: new EntryReader(db, "counter_labels"),
+    };
+  }
+
+  /**
+   * @param selected  has more than n with the value, and none whose count is damaged
+   * @throws TallyError ROW_CORRUPT  when a name on the way is damaged
+   */
+  first(selected: Selected, tied: bigint, n: number, goOn: () => void): string[] {
+    const { labels } = selected;
+    const parameters = { ...selected.parameters, tied };
+    const few = this.#few.flatMap((place) => place.for(labels).all(parameters));
+    if (few.length <= FEW) {
+      const whole = few.every(({ id, name }) => this.#rows.follow(id, name) !== CORRUPT);
+      if (!whole) throw gapIn("names of counters");
+      return few
+        .map(({ name }) => name)
+        .sort()
+        .slice(0, n);
+    }
+    const { key0: key = "", value0: value = "", begin: name } = selected.parameters;
+    const chain = new Chain(this.#beside[tableOf(labels)], { key, value, name });
+    const names: string[] = [];
+    let looks = 0;
+    for (const entry of this.#many.for(labels).iterate(parameters)) {
+      if (++looks % LOOKS_A_SLICE === 0) goOn();
+      chain.step(entry);
+      if (!chain.isSound) throw gapIn("names of counters");
+      if (entry.tied === 1 && names.push(entry.name) === n) break;
+    }
+    return names;
+  }
+}
+
+interface Tied extends Entry {
+  /** 1 when the counter is selected and has the value. */
+  readonly tied: number;
+}
+
+/** So many are looked at one by one; where there are more, the first names are soon found in their order. */
+const FEW = 1_000;
+
+const LOOKS_A_SLICE = 1_000;

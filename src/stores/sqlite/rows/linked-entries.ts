@@ -1,0 +1,240 @@
+import type { Database, Statement } from "better-sqlite3";
+import { TallyError } from "../../../core/errors.ts";
+import { Checksum } from "../../shared/checksum.ts";
+
+/** An entry of a table of linked entries: its key (of names only the name), and whose it is. All numbers are exact. */
+export interface Entry {
+  readonly key?: string;
+  readonly value?: string;
+  readonly name: string;
+  readonly counter_id: number;
+  /** Over the key and the id; see `linkOf`. */
+  readonly checksum: number;
+  /** The link of the entry that follows; END after the last. */
+  readonly next: number;
+}
+
+/** Follows the last entry. No link is as low: a checksum has 32 bits, and no id is negative. */
+export const END = -(2 ** 40);
+
+/**
+ * What an entry is told from others by, in the one before it; undefined when the entry fails its checksum. A sum, so
+ * that a whole range can be checked by its sums.
+ *
+ * What is missing from a b-tree leaves no trace in it: a bit in a page's head hides its last cells, one in a pointer
+ * leads to another page. So each entry says which one comes next, and what is between two entries that are sound and
+ * follow each other is not there, whatever way the search went.
+ */
+export function linkOf(entry: Omit<Entry, "next">): number | undefined {
+  const { key = "", value = "", name, counter_id, checksum } = entry;
+  if (typeof key !== "string" || typeof value !== "string" || typeof name !== "string") return undefined;
+  if (!Number.isSafeInteger(counter_id) || checksumOf(entry) !== checksum) return undefined;
+  return checksum + counter_id;
+}
+
+export function checksumOf({
+  key = "",
+  value = "",
+  name,
+  counter_id,
+}: Omit<Entry, "checksum" | "next">): number {
+  return new Checksum().text(key).text(value).text(name).number(counter_id).value;
+}
+
+export type EntryKey = Required<Pick<Entry, "key" | "value" | "name">>;
+
+/** Of the table of names, whose entries have neither key nor value, and of that of labels. */
+const KEYS = { counter_names: ["name"], counter_labels: ["key", "value", "name"] } as const;
+export type LinkedTable = keyof typeof KEYS;
+
+/** The columns of an Entry, of a table called `entry`. */
+export function columnsOf(table: LinkedTable): string {
+  return [...KEYS[table], "counter_id", "checksum", "next"].map((column) => `entry.${column}`).join(", ");
+}
+
+/** Tells what is in a table of linked entries, and what is not. For any connection. */
+export class EntryReader {
+  readonly #at: Statement<[EntryKey], Entry>;
+  readonly #below: Statement<[EntryKey], Entry>;
+  readonly #above: Statement<[EntryKey], Entry>;
+
+  constructor(db: Database, table: LinkedTable) {
+    const key = KEYS[table];
+    const listed = (each: (column: string) => string) => `(${key.map(each).join(", ")})`;
+    const beside = (sign: string, order: string) =>
+      db
+        .prepare<[EntryKey], Entry>(
+          `SELECT ${columnsOf(table)} FROM ${table} AS entry
+           WHERE ${listed((c) => `entry.${c}`)} ${sign} ${listed((c) => `$${c}`)}
+           ORDER BY ${key.map((column) => `entry.${column} ${order}`).join(", ")} LIMIT 1`,
+        )
+        .safeIntegers(false);
+    this.#at = beside("=", "ASC");
+    this.#below = beside("<", "DESC");
+    this.#above = beside(">", "ASC");
+  }
+
+  at(key: EntryKey): Entry | undefined {
+    return this.#at.get(key);
+  }
+
+  /** The one before. The first of all, which is nobody's, is before every key. */
+  below(key: EntryKey): Entry | undefined {
+    return this.#below.get(key);
+  }
+
+  above(key: EntryKey): Entry | undefined {
+    return this.#above.get(key);
+  }
+}
+
+/** Tells of names that were not found whether there is none. For any connection. */
+export class MissingNames {
+  readonly #below: Statement<[string], NameEntry>;
+  readonly #above: Statement<[string], NameEntry>;
+
+  constructor(db: Database) {
+    const beside = (sign: string, order: string) =>
+      db
+        .prepare<[string], NameEntry>(
+          `SELECT name, counter_id, checksum, next FROM counter_names WHERE name ${sign} ? ORDER BY name ${order} LIMIT 1`,
+        )
+        .raw()
+        .safeIntegers(false);
+    this.#below = beside("<", "DESC");
+    this.#above = beside(">", "ASC");
+  }
+
+  /** False when that cannot be told. */
+  lacks(name: string): boolean {
+    const below = this.#below.get(name);
+    if (below === undefined || nameLink(below) === undefined) return false;
+    const above = this.#above.get(name);
+    return below[3] === (above === undefined ? END : nameLink(above));
+  }
+}
+
+type NameEntry = readonly [name: string, counter_id: number, checksum: number, next: number];
+
+function nameLink([name, counter_id, checksum]: NameEntry): number | undefined {
+  return linkOf({ name, counter_id, checksum });
+}
+
+/** Writes the entries of such a table. The caller owns the transaction. */
+export class EntryWriter extends EntryReader {
+  readonly #insert: Statement<[Entry]>;
+  readonly #delete: Statement<[EntryKey]>;
+  readonly #insertAfter: Statement<[Omit<Entry, "next">]>;
+  readonly #relinkBelow: Statement<[EntryKey & { next: number }]>;
+  readonly #relink: Statement<[EntryKey & { next: number }]>;
+  readonly #clear: () => void;
+
+  constructor(db: Database, table: LinkedTable) {
+    super(db, table);
+    const key = KEYS[table];
+    const is = key.map((column) => `${column} = $${column}`).join(" AND ");
+    const values = [...key, "counter_id", "checksum", "next"].map((column) => `$${column}`);
+    const into = `INSERT INTO ${table} (${values.map((value) => value.slice(1)).join(", ")})`;
+    this.#insert = db.prepare(`${into} VALUES (${values.join(", ")})`);
+    this.#delete = db.prepare(`DELETE FROM ${table} WHERE ${is}`);
+    const listed = (prefix: string) => `(${key.map((column) => `${prefix}${column}`).join(", ")})`;
+    const down = key.map((column) => `${column} DESC`).join(", ");
+    const below = `FROM ${table} WHERE ${listed("")} < ${listed("$")} ORDER BY ${down} LIMIT 1`;
+    this.#insertAfter = db.prepare(`${into} SELECT ${values.slice(0, -1).join(", ")}, next ${below}`);
+    this.#relinkBelow = db.prepare(
+      `UPDATE ${table} SET next = $next WHERE ${listed("")} = (SELECT ${key.join(", ")} ${below})`,
+    );
+    this.#relink = db.prepare(`UPDATE ${table} SET next = $next WHERE ${is}`);
+    this.#clear = () => db.exec(`DELETE FROM ${table}`);
+  }
+
+  /**
+   * What is damaged beside it stays damaged: that is for readers to find, and no reason not to write.
+   *
+   * @throws SQLITE_CORRUPT when there is no entry before it
+   */
+  insert({ key, value, name }: EntryKey, id: bigint): void {
+    const counter_id = Number(id);
+    const checksum = checksumOf({ key, value, name, counter_id });
+    const inserted = this.#insertAfter.run({ key, value, name, counter_id, checksum });
+    if (inserted.changes !== 1) throw corrupt("no entry is before this one");
+    this.#relinkBelow.run({ key, value, name, next: checksum + counter_id });
+  }
+
+  /** @throws SQLITE_CORRUPT when it is not there any more */
+  remove(key: EntryKey): void {
+    const entry = this.at(key);
+    if (entry === undefined) throw corrupt("the entry was there before and is gone");
+    this.#delete.run(key);
+    this.#relinkBelow.run({ key: key.key, value: key.value, name: key.name, next: entry.next });
+  }
+
+  /** Take away an entry, also where none or another one leads to it. */
+  take(key: EntryKey): void {
+    if (this.at(key) !== undefined) this.remove(key);
+  }
+
+  /** Have an entry say that the one which is found after it is the next. */
+  relink(before: EntryKey): void {
+    const after = this.above(before);
+    const next = after === undefined ? END : after.checksum + after.counter_id;
+    this.#relink.run({ key: before.key, value: before.value, name: before.name, next });
+  }
+
+  /** Have none but the first. */
+  clear(): void {
+    this.#clear();
+    this.#insert.run(FIRST);
+  }
+}
+
+/** Goes through entries in their order: each is to be the next of the one before. */
+export class Chain {
+  readonly #beside: EntryReader;
+  #last: Entry;
+  /** Whether the last entry is sound. One that is not says so by its name, and excuses what it is not linked to. */
+  isSound: boolean;
+
+  /** @param from  where it begins; the search for it ends behind the entry before, and may have been led astray */
+  constructor(beside: EntryReader, from: EntryKey) {
+    const before = beside.below(from);
+    if (before === undefined) throw gapIn("entries of counters");
+    this.#beside = beside;
+    this.#last = before;
+    this.isSound = linkOf(before) !== undefined;
+  }
+
+  /** The name of the last entry, if it is damaged. */
+  get corruptName(): string | undefined {
+    return this.isSound ? undefined : this.#last.name;
+  }
+
+  /** @throws TallyError ROW_CORRUPT when one before this entry is missing */
+  step(entry: Entry): void {
+    const link = linkOf(entry);
+    if (link !== undefined && this.isSound && link !== this.#last.next) throw gapIn("entries of counters");
+    this.#last = entry;
+    this.isSound = link !== undefined;
+  }
+
+  /** After the last entry of a selection, which must be followed by one that is not of it. */
+  end(): void {
+    const { key = "", value = "", name } = this.#last;
+    const after = this.#beside.above({ key, value, name });
+    if (after !== undefined) this.step(after);
+    else if (this.isSound && this.#last.next !== END) throw gapIn("entries of counters");
+  }
+}
+
+/** Stands before all entries, and is nobody's. */
+const NOBODY = { key: "", value: "", name: "", counter_id: 0 };
+const FIRST: Entry = { ...NOBODY, checksum: checksumOf(NOBODY), next: END };
+
+function corrupt(message: string): Error {
+  return Object.assign(new Error(message), { code: "SQLITE_CORRUPT" });
+}
+
+/** Where something is missing that nobody can name. */
+export function gapIn(what: string): TallyError {
+  return new TallyError("ROW_CORRUPT", `the ${what} are damaged: one that was there cannot be found`);
+}

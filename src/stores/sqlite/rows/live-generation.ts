@@ -1,0 +1,172 @@
+import type { Database, Statement } from "better-sqlite3";
+import { CORRUPT } from "../../../core/batch.ts";
+import type { Generation } from "../../../core/request-ids.ts";
+import { fits } from "../../shared/checksum.ts";
+import { unusable } from "../../shared/unusable.ts";
+import {
+  GENERATION_COLUMNS,
+  type GenerationRow,
+  generationChecksum,
+  idLink,
+  type RecordRow,
+  recordChecksum,
+  soundRecord,
+} from "./generation-rows.ts";
+
+/** What a record takes beside its key and bytes: its length fields, checksums and share of the page. */
+const RECORD_OVERHEAD_BYTES = 21;
+
+/** A generation whose ids live: its table, and its row in `request_id_generations`. */
+export class LiveGeneration implements Generation {
+  readonly id: number;
+  readonly openedMs: number;
+  closedMs: number | undefined;
+  bytes: number;
+  /**
+   * Its last key, "" while there is none: an id beyond it is new, and costs no search. Undefined when the row that is
+   * found last does not say that none follows.
+   */
+  #last: string | undefined;
+  /** Where keys were looked for and not found, until something is saved: mostly just that. */
+  readonly #gaps = new Map<string, Around>();
+  readonly #db: Database;
+  readonly #find: Statement<[string], RecordRow>;
+  readonly #around: Statement<[{ key: string }], Around>;
+  readonly #insert: Statement<[string, number, Uint8Array, number]>;
+  readonly #relink: Statement<[number, string]>;
+
+  constructor(db: Database, row: GenerationRow) {
+    this.#db = db;
+    this.id = Number(row.id);
+    this.openedMs = Number(row.opened_ms);
+    this.closedMs = row.closed_ms === null ? undefined : Number(row.closed_ms);
+    this.bytes = Number(row.bytes);
+    const table = `request_ids_${this.id}`;
+    this.#find = db.prepare(`SELECT checksum, record FROM ${table} WHERE key = ?`);
+    this.#around = db.prepare<[{ key: string }], Around>(`
+      SELECT key AS below, next, (SELECT key FROM ${table} WHERE key > $key ORDER BY key LIMIT 1) AS above
+      FROM ${table} WHERE key <= $key ORDER BY key DESC LIMIT 1`);
+    this.#insert = db.prepare(`INSERT INTO ${table} (key, checksum, record, next) VALUES (?, ?, ?, ?)`);
+    this.#relink = db.prepare(`UPDATE ${table} SET next = ? WHERE key = ?`);
+    const last = db
+      .prepare<[], Around>(`SELECT key AS below, next, NULL AS above FROM ${table} ORDER BY key DESC LIMIT 1`)
+      .get();
+    this.#last = last !== undefined && areNeighbours(last) ? last.below : undefined;
+  }
+
+  get isEmpty(): boolean {
+    return this.#last === "";
+  }
+
+  find(key: string): Uint8Array | undefined | typeof CORRUPT {
+    if (this.#isBeyond(key)) return undefined;
+    const around = this.#around.get({ key });
+    if (around === undefined) return CORRUPT;
+    if (around.below === key) {
+      const found = this.#find.get(key);
+      return found === undefined ? CORRUPT : soundRecord(key, found);
+    }
+    if (!areNeighbours(around)) return CORRUPT;
+    if (this.#gaps.size >= GAPS_MAX) this.#gaps.clear();
+    this.#gaps.set(key, around);
+    return undefined;
+  }
+
+  #isBeyond(key: string): boolean {
+    return this.#last !== undefined && key > this.#last;
+  }
+
+  /** Save answers under keys that it does not have. Inside the caller's transaction. */
+  save(answers: Iterable<readonly [key: string, record: Uint8Array]>): void {
+    const sorted = [...answers].sort(([a], [b]) => (a < b ? -1 : 1));
+    for (let first = 0, end: number; first < sorted.length; first = end) {
+      const { below, above } = this.#gapOf(sorted[first]![0]);
+      for (end = first + 1; end < sorted.length && (above === null || sorted[end]![0] < above); ) end++;
+      this.#saveIn(below, above ?? "", sorted.slice(first, end));
+    }
+    this.#gaps.clear();
+  }
+
+  /** Between which keys a key goes. */
+  #gapOf(key: string): Pick<Around, "below" | "above"> {
+    if (this.#isBeyond(key)) return { below: this.#last!, above: null };
+    const around = this.#gaps.get(key) ?? this.#around.get({ key });
+    if (around !== undefined) return around;
+    throw Object.assign(new Error("no id is before this one"), { code: "SQLITE_CORRUPT" });
+  }
+
+  /** Save what goes between two keys, in order: each is linked to the next as it is written. */
+  #saveIn(below: string, above: string, answers: readonly (readonly [string, Uint8Array])[]): void {
+    for (const [i, [key, record]] of answers.entries())
+      this.#write(key, record, answers[i + 1]?.[0] ?? above);
+    this.#relink.run(idLink(below, answers[0]![0]), below);
+    const last = answers.at(-1)![0];
+    if (this.#isBeyond(last)) this.#last = last;
+  }
+
+  #write(key: string, record: Uint8Array, next: string): void {
+    this.#insert.run(key, recordChecksum(key, record), record, idLink(key, next));
+    this.bytes += key.length + record.length + RECORD_OVERHEAD_BYTES;
+  }
+
+  close(runMs: number): void {
+    this.closedMs = Math.trunc(runMs);
+    this.persist();
+  }
+
+  persist(forgotten = 0n): void {
+    writeGeneration(this.#db, "UPDATE", this, forgotten);
+  }
+}
+
+/** As many as a batch can look for. */
+const GAPS_MAX = 8_000;
+
+/** The row at a key or before it, and the key after it. */
+interface Around {
+  readonly below: string;
+  readonly next: bigint;
+  readonly above: string | null;
+}
+
+function areNeighbours({ below, next, above }: Around): boolean {
+  return fits(() => idLink(below, above ?? ""), next);
+}
+
+/** Write the row of a generation. Inside the caller's transaction. */
+export function writeGeneration(
+  db: Database,
+  how: "INSERT" | "UPDATE",
+  { id, openedMs, closedMs, bytes }: Generation,
+  forgotten = 0n,
+): void {
+  const opened = BigInt(Math.trunc(openedMs));
+  const closed = closedMs === undefined ? null : BigInt(closedMs);
+  const sum = BigInt(generationChecksum(BigInt(id), opened, closed, BigInt(bytes), forgotten));
+  const row = { id: BigInt(id), opened, closed, bytes: BigInt(bytes), forgotten, sum };
+  const statement =
+    how === "INSERT"
+      ? `INSERT INTO request_id_generations (${GENERATION_COLUMNS}) VALUES ($id, $opened, $closed, $bytes, $forgotten, $sum)`
+      : "UPDATE request_id_generations SET closed_ms = $closed, bytes = $bytes, forgotten = $forgotten, checksum = $sum WHERE id = $id";
+  db.prepare(statement).run(row);
+}
+
+/**
+ * The rows of all generations, oldest first.
+ *
+ * @throws TallyError STORE_UNAVAILABLE when one is damaged, or a row or a table is missing
+ */
+export function generationsIn(db: Database): GenerationRow[] {
+  const rows = db
+    .prepare<[], GenerationRow>(`SELECT ${GENERATION_COLUMNS} FROM request_id_generations ORDER BY id`)
+    .all();
+  const tables = db
+    .prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'request_ids_*'")
+    .pluck()
+    .all();
+  const sound = ({ id, opened_ms, closed_ms, bytes, forgotten, checksum }: GenerationRow) =>
+    fits(() => generationChecksum(id, opened_ms, closed_ms, bytes, forgotten), checksum) &&
+    tables.includes(`request_ids_${id}`);
+  if (rows.length === tables.length && rows.every(sound)) return rows;
+  throw unusable("What the file says of its request ids is damaged; restore it from a backup.");
+}

@@ -1,0 +1,253 @@
+import type { Database } from "better-sqlite3";
+import { unusable } from "../../shared/unusable.ts";
+import { linkAll } from "./linking.ts";
+
+/** Marks the file as Tally's: "TALY". See https://www.sqlite.org/pragma.html#pragma_application_id */
+export const APPLICATION_ID = 0x54414c59;
+
+/** Below this, two connections can corrupt the file when the WAL is reset; see the release notes of 3.51.3. */
+export const SQLITE_FLOOR = "3.51.3";
+
+interface Migration {
+  readonly about: string;
+  readonly sql: string;
+  /** What SQL alone cannot do; goes before it. */
+  readonly first?: (db: Database) => void;
+}
+
+/**
+ * Migrations, in order; `user_version` counts those that ran. Never change one that was released: add another.
+ *
+ * STRICT keeps a sum that overflows from becoming a float. The CHECKs are the backstop of `decide`, and their
+ * names are what a violation is recognised by.
+ */
+const MIGRATIONS: readonly Migration[] = [
+  {
+    about: "counters, the change log and request ids",
+    sql: `
+  -- What counting does not change.
+  CREATE TABLE counters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- What changes refer to; never used twice.
+    name TEXT NOT NULL,
+    uid BLOB NOT NULL,
+    initial INTEGER NOT NULL,
+    clamp INTEGER NOT NULL,
+    monotonic INTEGER NOT NULL,
+    settings_revision INTEGER NOT NULL,
+    create_ms INTEGER NOT NULL,
+    labels TEXT, -- A JSON object; NULL for none.
+    description TEXT
+  ) STRICT;
+  CREATE UNIQUE INDEX counters_by_name ON counters (name);
+
+  -- What it does, apart and narrow: a commit writes whole pages, and so a third of them.
+  CREATE TABLE counts (
+    id INTEGER PRIMARY KEY, -- Its counter's.
+    value INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    update_ms INTEGER NOT NULL,
+    min_value INTEGER,
+    max_value INTEGER,
+    checksum INTEGER NOT NULL, -- Over this row and its counter's; see checksum.ts.
+    CONSTRAINT value_at_least_min CHECK (value >= min_value),
+    CONSTRAINT value_at_most_max CHECK (value <= max_value)
+  ) STRICT;
+
+  -- One row a commit: all its changes, packed; see change-log.ts.
+  CREATE TABLE change_log (
+    position INTEGER PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    bytes_end INTEGER NOT NULL, -- The bytes of all changes ever, this commit's included.
+    checksum INTEGER NOT NULL,
+    changes BLOB NOT NULL
+  ) STRICT;
+
+  -- What is left of a counter's changes that were dropped: its value after the last of them.
+  CREATE TABLE change_openings (
+    counter_id INTEGER PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    value INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL
+  ) STRICT;
+
+  -- The ids of generation 7 are in the table request_ids_7; see request-ids.ts. Times are running time.
+  CREATE TABLE request_id_generations (
+    id INTEGER PRIMARY KEY,
+    opened_ms INTEGER NOT NULL,
+    closed_ms INTEGER,
+    bytes INTEGER NOT NULL,
+    forgotten INTEGER NOT NULL DEFAULT 0 -- 1: its ids are dead, and its table is being emptied.
+  ) STRICT;
+
+  CREATE TABLE service_time (
+    run_ms INTEGER NOT NULL,
+    starts INTEGER NOT NULL -- How often the file was opened: a write that each start can show its durability by.
+  ) STRICT;
+  INSERT INTO service_time VALUES (0, 0);
+  `,
+  },
+  {
+    about: "counters by their labels, for lists",
+    sql: `
+  -- Counters by their labels, each pair in the order of the names: for lists. The truth is in counters.labels,
+  -- which has a checksum.
+  CREATE TABLE counter_labels (
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    name TEXT NOT NULL, -- Of the counter.
+    counter_id INTEGER NOT NULL,
+    PRIMARY KEY (key, value, name)
+  ) WITHOUT ROWID, STRICT;
+  -- Labels that rotted are no reason not to start: that counter is refused by its checksum.
+  INSERT OR IGNORE INTO counter_labels
+    SELECT label.key, label.value, name, counters.id
+    FROM counters, json_each(CASE WHEN json_valid(labels) THEN labels END) AS label;
+  `,
+  },
+  {
+    about: "busy counts apart, so that commits write fewer pages",
+    sql: `
+  -- The counts that are busy, which stand here instead of in counts; see counts.ts.
+  CREATE TABLE recent_counts (
+    id INTEGER PRIMARY KEY,
+    value INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    update_ms INTEGER NOT NULL,
+    min_value INTEGER,
+    max_value INTEGER,
+    checksum INTEGER NOT NULL,
+    CONSTRAINT value_at_least_min CHECK (value >= min_value),
+    CONSTRAINT value_at_most_max CHECK (value <= max_value)
+  ) STRICT;
+
+  -- Every count, wherever it stands.
+  CREATE VIEW current_counts AS SELECT * FROM counts UNION ALL SELECT * FROM recent_counts;
+  `,
+  },
+  {
+    about: "what was deleted, while the change log has it",
+    sql: `
+  -- Counters that were deleted, while the change log refers to them.
+  CREATE TABLE deleted_counters (
+    id INTEGER PRIMARY KEY, -- What it was in counters.
+    name TEXT NOT NULL,
+    uid BLOB NOT NULL,
+    history INTEGER NOT NULL -- 1: its changes are still given out; 0: only its deletion.
+  ) STRICT;
+  `,
+  },
+  {
+    about: "copies from the file and into it",
+    sql: `
+  -- Copies from this file and into it, in one row; see copy-target.ts.
+  CREATE TABLE copying (
+    store_id TEXT, -- Tells this file from all others; NULL until a copy asks for it.
+    opens INTEGER NOT NULL, -- How often it was opened for a copy: the write that such a start shows its durability by.
+    source_id TEXT, -- What the latest copy into this file is a copy of; NULL without one, and once it was served.
+    source_state TEXT,
+    progress TEXT,
+    ended INTEGER -- 1: all of it is here.
+  ) STRICT;
+  INSERT INTO copying (opens) VALUES (0);
+  `,
+  },
+  {
+    about: "the file and its WAL bound to each other",
+    sql: `
+  -- What a WAL and its file know each other by, in one row; see wal-binding.ts.
+  CREATE TABLE wal_binding (
+    id TEXT, -- Of this state; NULL before the first.
+    based_on TEXT, -- The id that stands in the file below the WAL in which this one was written.
+    open INTEGER NOT NULL -- 1: a server has it, and its WAL holds changes.
+  ) STRICT;
+  INSERT INTO wal_binding (open) VALUES (0);
+  `,
+  },
+  {
+    about: "what shows that nothing is missing",
+    first: linkAll,
+    sql: `
+  ALTER TABLE change_log ADD COLUMN head_checksum INTEGER; -- NULL in rows from before.
+  `,
+  },
+];
+
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** The first schemas that have these tables. */
+export const COPIES_SINCE = firstWith("copying");
+export const BOUND_SINCE = firstWith("wal_binding");
+
+function firstWith(table: string): number {
+  return 1 + MIGRATIONS.findIndex(({ sql }) => sql.includes(`CREATE TABLE ${table} (`));
+}
+
+/**
+ * Refuse a file that is not Tally's or is newer. Only looks: what is refused stays as it is.
+ *
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
+ */
+export function assertOurs(db: Database, path: string): void {
+  const tables = Number(db.prepare("SELECT count(*) FROM sqlite_schema").pluck().get());
+  const applicationId = Number(db.pragma("application_id", { simple: true }));
+  const version = versionOf(db);
+  if (applicationId !== APPLICATION_ID && (tables > 0 || applicationId !== 0 || version !== 0)) {
+    throw unusable(`${path} is an SQLite database of another program; give Tally a file of its own.`);
+  }
+  if (version > SCHEMA_VERSION) {
+    throw unusable(
+      `${path} was written by a newer Tally (schema ${version}; this one knows up to ${SCHEMA_VERSION}); ` +
+        "start that version, or restore a backup made before the upgrade.",
+    );
+  }
+}
+
+/**
+ * Bring a file of ours to this version's schema, in one transaction.
+ *
+ * @param to  the version to stop at; tests make files of older versions with it
+ * @returns   the version that it had, if it had an older one
+ */
+export function migrate(db: Database, to = SCHEMA_VERSION): number | undefined {
+  const version = versionOf(db);
+  if (version >= to) return undefined;
+  db.transaction(() => {
+    for (const { sql, first } of MIGRATIONS.slice(version, to)) {
+      first?.(db);
+      db.exec(sql);
+    }
+    db.pragma(`application_id = ${APPLICATION_ID}`);
+    db.pragma(`user_version = ${to}`);
+  }).immediate();
+  return version === 0 ? undefined : version;
+}
+
+/** Refuse a file that is not of this version's schema. */
+export function assertUpToDate(db: Database, path: string): void {
+  const version = versionOf(db);
+  if (version === SCHEMA_VERSION) return;
+  throw unusable(
+    `${path} ${version === 0 ? "has no schema yet" : `is of schema ${version}`}, this Tally needs ${SCHEMA_VERSION}, and ` +
+      "migrate-at-start is off; bring it there with: tally migrate up.",
+  );
+}
+
+/** What `migrate` would do to a file of this version, in order: a phrase each. */
+export function pendingAfter(version: number): string[] {
+  return MIGRATIONS.slice(version).map(({ about }) => about);
+}
+
+/** The schema of a file of ours; 0 for one that has none yet. */
+export function versionOf(db: Database): number {
+  return Number(db.pragma("user_version", { simple: true }));
+}
+
+/** Refuse an SQLite library that is known to lose data. */
+export function assertSqliteFloor(version: string): void {
+  const [a = 0, b = 0, c = 0] = version.split(".").map(Number);
+  const [x = 0, y = 0, z = 0] = SQLITE_FLOOR.split(".").map(Number);
+  if (a * 1e6 + b * 1e3 + c >= x * 1e6 + y * 1e3 + z) return;
+  throw unusable(
+    `SQLite ${version} can corrupt a file in WAL mode; Tally needs ${SQLITE_FLOOR} or newer: reinstall its dependencies (npm ci).`,
+  );
+}

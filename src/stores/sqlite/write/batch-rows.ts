@@ -1,0 +1,206 @@
+import type { Database } from "better-sqlite3";
+import { CORRUPT, requestKeys, type Save, touchedBy } from "../../../core/batch.ts";
+import type { Batch } from "../../../core/columns.ts";
+import type { Counter, Fixed, FullCounter } from "../../../core/counter.ts";
+import type { Write } from "../../shared/one-by-one.ts";
+import { unusable } from "../../shared/unusable.ts";
+import { type Row, RowReader, RowWriter, toFullCounter, toRow } from "../rows/rows.ts";
+import type { ChangeLog } from "./change-log.ts";
+import type { RequestIds } from "./request-ids.ts";
+import { RowCache } from "./row-cache.ts";
+import { deletes, type LoadedRows } from "./violation.ts";
+
+/** The rows of a batch: loaded before it is decided, written after, and remembered once they are durable. */
+export class BatchRows {
+  readonly writes: RowWriter;
+  readonly #reads: RowReader;
+  readonly #cache: RowCache;
+  readonly #requestIds: RequestIds;
+  readonly #log: ChangeLog;
+  /** The id of the counter made last. */
+  #lastId: bigint;
+
+  /** @param cachedMax  how many counters are remembered */
+  constructor(db: Database, cachedMax: number, requestIds: RequestIds, log: ChangeLog) {
+    this.writes = new RowWriter(db);
+    this.#reads = new RowReader(db);
+    this.#cache = new RowCache(cachedMax);
+    this.#requestIds = requestIds;
+    this.#log = log;
+    this.#lastId = this.writes.lastId();
+    assertNotBehind(db, this.#lastId);
+  }
+
+  get lastId(): bigint {
+    return this.#lastId;
+  }
+
+  /** What the rule must know of a batch. */
+  load(batch: Batch): LoadedRows {
+    const touched = touchedBy(batch);
+    const rows: (Row | undefined)[] = [];
+    const counters: (Counter | undefined | typeof CORRUPT)[] = [];
+    for (const name of touched.names) {
+      const row = this.#row(name);
+      rows.push(row === CORRUPT ? undefined : row);
+      counters.push(row === CORRUPT ? CORRUPT : row?.counter);
+    }
+    const keys = requestKeys(batch, touched);
+    const answered = new Map<string, Uint8Array | typeof CORRUPT>();
+    for (const key of keys) {
+      const record = key === undefined ? undefined : this.#requestIds.find(key);
+      if (record !== undefined) answered.set(key!, record);
+    }
+    const fixed = new Map<number, Fixed>();
+    for (const index of touched.whole) {
+      if (rows[index] === undefined) continue;
+      const whole = this.#whole(touched.names[index]!);
+      if (whole !== undefined) fixed.set(index, whole);
+      else {
+        rows[index] = undefined; // It was cached, and rotted since; or what leads to it has.
+        counters[index] = CORRUPT;
+      }
+    }
+    const { fullForMs } = this.#requestIds;
+    const facts = { ...touched, counters, fixed, keys, answered, requestIdsFullForMs: fullForMs };
+    return { facts, rows };
+  }
+
+  #whole(name: string): FullCounter | undefined {
+    const raw = this.#reads.find(name);
+    if (raw === undefined || raw === CORRUPT) return undefined;
+    const counter = toFullCounter(raw);
+    return this.writes.isFound(name, counter.labels) ? counter : undefined;
+  }
+
+  #row(name: string): Row | undefined | typeof CORRUPT {
+    const cached = this.#cache.get(name);
+    if (cached !== undefined) return cached;
+    const raw = this.#reads.find(name);
+    if (raw === undefined || raw === CORRUPT) return raw;
+    const row = toRow(raw);
+    this.#cache.set(name, row);
+    return row;
+  }
+
+  /**
+   * Write the counters. Inside the caller's transaction.
+   *
+   * @returns  the rows that were made, or made anew, by index in `facts.names`
+   */
+  write(
+    { changed, values, revisions, updateTimes, fixed, deleted }: Save,
+    { facts, rows }: LoadedRows,
+  ): Map<number, Row> {
+    const made = new Map<number, Row>();
+    let id = this.#lastId;
+    for (const index of changed) {
+      const value = values[index]!;
+      const revision = revisions[index]!;
+      const updateTime = updateTimes[index]!;
+      const row = rows[index];
+      const now = fixed.size === 0 ? undefined : fixed.get(index);
+      if (now === undefined) this.writes.update(row!, value, revision, updateTime);
+      else {
+        const name = facts.names[index]!;
+        const count = { value, revision, updateTime };
+        const before = facts.fixed.get(index);
+        const written =
+          row === undefined
+            ? this.writes.insert(++id, name, now, count)
+            : this.writes.updateSettings(row, name, before!.labels, now, count);
+        made.set(index, written);
+      }
+    }
+    for (const [index, keepHistory] of deleted) {
+      const name = facts.names[index]!;
+      const row = made.get(index) ?? rows[index]!;
+      const { labels } = fixed.get(index) ?? facts.fixed.get(index)!;
+      this.writes.delete(row, name, labels);
+      this.#log.deleted(row.id, name, row.counter.uid, keepHistory);
+    }
+    return made;
+  }
+
+  /** Write one operation; returns its counter's row as it is then. Inside the caller's transaction. */
+  writeStep(step: Write, name: string, row: Row | undefined): Row | undefined {
+    const { value, revision, updateTime } = step.after;
+    const labels = step.before?.fixed?.labels ?? {};
+    if (deletes(step)) {
+      this.writes.delete(row!, name, labels);
+      this.#log.deleted(row!.id, name, row!.counter.uid, step.op.keepHistory === true);
+      return undefined;
+    }
+    if (step.fixed === undefined) {
+      this.writes.update(row!, value, revision, updateTime);
+      return row;
+    }
+    if (row !== undefined) return this.writes.updateSettings(row, name, labels, step.fixed, step.after);
+    return this.writes.insert(++this.#lastId, name, step.fixed, step.after);
+  }
+
+  /** After COMMIT of what was written in steps, and after a rollback of it: nothing is remembered. */
+  lookAgain(): void {
+    this.forget();
+    this.#lastId = this.writes.lastId();
+  }
+
+  /** After COMMIT: what is remembered follows. */
+  remember(
+    { changed, values, revisions, updateTimes, deleted }: Save,
+    { facts, rows }: LoadedRows,
+    made: Map<number, Row>,
+  ): void {
+    for (const index of changed) {
+      const row = rows[index];
+      if (row === undefined) continue;
+      const { counter } = row;
+      counter.value = values[index]!;
+      counter.revision = revisions[index]!;
+      counter.updateTime = updateTimes[index]!;
+    }
+    for (const [index, row] of made) {
+      this.#cache.set(facts.names[index]!, row);
+      if (row.id > this.#lastId) this.#lastId = row.id;
+    }
+    for (const index of deleted.keys()) this.#cache.delete(facts.names[index]!);
+  }
+
+  /** Make a counter as another store has it. Inside the caller's transaction. */
+  import(counter: FullCounter): void {
+    this.writes.insert(++this.#lastId, counter.name, counter, counter);
+  }
+
+  /** An id for a counter that was deleted in another store. Inside the caller's transaction. */
+  reserveId(): bigint {
+    this.writes.reserve(++this.#lastId);
+    return this.#lastId;
+  }
+
+  /** Take all counters away. Inside the caller's transaction. */
+  clear(): void {
+    this.writes.clear();
+    this.forget();
+  }
+
+  /** After a transaction was rolled back: nothing of it stays in memory. */
+  forget(): void {
+    this.#cache.clear();
+    this.writes.counts.reload();
+  }
+}
+
+/** An id that was given twice would mix up what was changed under it. */
+function assertNotBehind(db: Database, lastId: bigint): void {
+  const greatest = db
+    .prepare<[], bigint>(
+      "SELECT max(coalesce((SELECT max(id) FROM counters), 0), coalesce((SELECT max(id) FROM deleted_counters), 0))",
+    )
+    .pluck()
+    .get()!;
+  if (lastId >= greatest) return;
+  throw unusable(
+    `The file says that ${lastId} counters were made, and has one with the number ${greatest}: it is damaged; restore it ` +
+      "from a backup.",
+  );
+}

@@ -1,0 +1,98 @@
+import type { Database } from "better-sqlite3";
+import { TallyError } from "../../../core/errors.ts";
+import type { WalBinding } from "../file/wal-binding.ts";
+import type { Whereabouts } from "../file/whereabouts.ts";
+
+/** Takes the WAL into the file when it has grown: after the answers are out, never within a commit. */
+export class Checkpoints {
+  readonly #db: Database;
+  readonly #whereabouts: Whereabouts;
+  readonly #binding: WalBinding;
+  #commitsSinceLook = 0;
+
+  constructor(db: Database, whereabouts: Whereabouts, binding: WalBinding) {
+    this.#db = db;
+    this.#whereabouts = whereabouts;
+    this.#binding = binding;
+  }
+
+  committed(): void {
+    this.#commitsSinceLook++;
+  }
+
+  /**
+   * Cheap when nothing is due.
+   *
+   * @throws TallyError OUTCOME_UNKNOWN when the disk fails: what is cached may differ from what is kept
+   */
+  ifDue(): void {
+    if (this.#commitsSinceLook >= LOOK_COMMITS) this.ifGrown();
+  }
+
+  /** The same, without waiting for the next look. */
+  ifGrown(): void {
+    this.#commitsSinceLook = 0;
+    try {
+      const { log, checkpointed } = look(this.#db);
+      if (log - checkpointed >= CHECKPOINT_PAGES) this.#take("PASSIVE");
+    } catch (error) {
+      if (error instanceof TallyError) throw error;
+      throw new TallyError("OUTCOME_UNKNOWN", "the disk failed during a checkpoint", { cause: error });
+    }
+  }
+
+  /**
+   * Once all that a start writes is written: have it in the file. The WAL is left as it is, for while the file says that
+   * it is open, an empty one is one that was emptied.
+   */
+  first(): void {
+    this.#whereabouts.settle();
+    this.#take("RESTART");
+  }
+
+  /** Take it in whole and leave it empty, before the file is closed. */
+  last(): void {
+    this.#commitsSinceLook = 0;
+    this.#whereabouts.checkpointing(() => takeInWhole(this.#db, this.#binding));
+  }
+
+  #take(mode: "PASSIVE" | "RESTART"): void {
+    if (this.#whereabouts.checkpointing(() => takeIn(this.#db, mode))) this.#binding.checkpointed();
+  }
+}
+
+/** Pages of 4 KiB in the WAL that make a checkpoint worth its two fsyncs. */
+const CHECKPOINT_PAGES = 4_000n;
+const LOOK_COMMITS = 16;
+
+/**
+ * Take the WAL into the file whole, and have the file say that it is closed and needs no WAL any more: only then may that
+ * be emptied.
+ */
+export function takeInWhole(db: Database, binding: WalBinding): void {
+  if (!takeIn(db, "FULL")) return; // Somebody reads it: it stays as a crash would leave it.
+  db.transaction(() => binding.write(false)).immediate();
+  db.pragma("wal_checkpoint(TRUNCATE)");
+}
+
+/** How much the WAL has. */
+export function walFrames(db: Database): bigint {
+  return look(db).log;
+}
+
+/** As connections give it that do, and do not, give integers as bigint. */
+function look(db: Database): { log: bigint; checkpointed: bigint } {
+  const [{ log, checkpointed }] = db.pragma("wal_checkpoint(NOOP)") as [Checkpointed];
+  return { log: BigInt(log), checkpointed: BigInt(checkpointed) };
+}
+
+/** @returns  whether all of it is in the file now */
+function takeIn(db: Database, mode: "PASSIVE" | "FULL" | "RESTART"): boolean {
+  const [{ log, checkpointed }] = db.pragma(`wal_checkpoint(${mode})`) as [Checkpointed];
+  return log === checkpointed;
+}
+
+interface Checkpointed {
+  readonly log: bigint | number;
+  readonly checkpointed: bigint | number;
+}

@@ -1,0 +1,339 @@
+import { type Context, decideBatch } from "../../../core/batch.ts";
+import type { Batch, Outcomes } from "../../../core/columns.ts";
+import type { FullCounter } from "../../../core/counter.ts";
+import { type Refusal, TallyError } from "../../../core/errors.ts";
+import type { ExportHead, ImportPart, ImportState, StoreOptions } from "../../../service/store.ts";
+import { readCopying, writeCopying } from "../rows/copying-row.ts";
+import { Missed } from "../rows/counts.ts";
+import { CounterAccepting } from "./accepting.ts";
+import { BatchRows } from "./batch-rows.ts";
+import { ChangeLog } from "./change-log.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import { CopyTarget } from "./copy-target.ts";
+import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.ts";
+import { RequestIds } from "./request-ids.ts";
+import { type Moment, RunningTime } from "./running-time.ts";
+import { asTallyError, type Transaction } from "./transaction.ts";
+import { OneByOne, objectionIn } from "./violation.ts";
+
+/** What of a store's options the connection keeps to. */
+export type WriteOptions = Pick<StoreOptions, "retention" | "cachedCountersMax"> & OpeningOptions;
+
+/** The one connection that writes: what `Store.commit` and `Store.maintain` mean on SQLite, without threads. */
+export class WriteConnection {
+  readonly checkpoints: Checkpoints;
+  readonly #file: OpenedFile;
+  readonly #decide: typeof decideBatch;
+  readonly #transaction: Transaction;
+  readonly #rows: BatchRows;
+  readonly #requestIds: RequestIds;
+  readonly #log: ChangeLog;
+  readonly #time: RunningTime;
+  readonly #oneByOne: OneByOne;
+  /** Once a copy has looked at the file. */
+  #copyTarget: CopyTarget | undefined;
+  #warnedEarly = false;
+  #sealed = false;
+
+  /**
+   * @param path     the real path of the data file; the caller holds the lock
+   * @param options  see StoreOptions
+   * @param decide   the rule; tests put another in its place
+   * @throws TallyError STORE_UNAVAILABLE, or SQLite's own error
+   */
+  constructor(path: string, options: WriteOptions, moment: Moment, decide: typeof decideBatch = decideBatch) {
+    const { retention, cachedCountersMax } = options;
+    this.#decide = decide;
+    this.#file = openForWriting(path, options);
+    const { db, head, checkpoints, transaction } = this.#file;
+    this.checkpoints = checkpoints;
+    this.#transaction = transaction;
+    try {
+      this.#time = new RunningTime(head, moment);
+      this.#requestIds = new RequestIds(db, head, retention, this.#time.at(moment));
+      this.#log = new ChangeLog(db, head, retention.changeLogBytesMax);
+      this.#oneByOne = new OneByOne(db);
+      this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
+      checkpoints.first();
+    } catch (error) {
+      this.#file.abandon();
+      throw error;
+    }
+  }
+
+  get sqliteVersion(): string {
+    return this.#file.sqliteVersion;
+  }
+
+  /** The schema that the file had, if it was brought from an older one to this. */
+  get migratedFrom(): number | undefined {
+    return this.#file.migratedFrom;
+  }
+
+  /**
+   * See Store.commit.
+   *
+   * When a constraint refuses what the rule let through, the batch is rolled back and written one by one: only the
+   * operations that it has something against are refused.
+   *
+   * @throws TallyError STORE_UNAVAILABLE: nothing was saved
+   * @throws TallyError OUTCOME_UNKNOWN: COMMIT itself failed
+   */
+  commit(batch: Batch, moment: Moment, uidSeed: string): Outcomes {
+    const context = { now: moment.now, uidSeed };
+    const attempt = this.#attempt(batch, moment, context);
+    if (attempt !== "refused") return attempt;
+    const vetoed = new Map<number, Refusal>();
+    for (let deferred = false; ; ) {
+      const written = this.#attempt(batch, moment, context, { vetoed, deferred });
+      if (written === "refused") deferred = true;
+      else if (written !== "rolled back") return written;
+    }
+  }
+
+  /**
+   * Try to commit a batch; whole, or one by one.
+   *
+   * @returns  "refused" when a constraint refuses it as it was tried: then one by one, then looking for what is deferred
+   */
+  #attempt(batch: Batch, moment: Moment, context: Context): Outcomes | "refused";
+  #attempt(
+    batch: Batch,
+    moment: Moment,
+    context: Context,
+    oneByOne: Careful,
+  ): Outcomes | "refused" | "rolled back";
+  #attempt(
+    batch: Batch,
+    moment: Moment,
+    context: Context,
+    oneByOne?: Careful,
+  ): Outcomes | "refused" | "rolled back" {
+    const runMs = this.#time.at(moment);
+    const logEnd = this.#log.end;
+    try {
+      this.#transaction.begin();
+      const loaded = this.#rows.load(batch);
+      const given = { decide: this.#decide, context, ...oneByOne! };
+      const written = oneByOne && this.#oneByOne.write(this.#rows, batch, loaded, given);
+      if (written === "rolled back") {
+        this.#undo(logEnd, runMs);
+        return written;
+      }
+      const { outcomes, save } = written?.decided ?? this.#decide(batch, loaded.facts, context);
+      if (save.changed.length === 0 && save.answers.size === 0) {
+        this.#transaction.rollback();
+        this.#file.whereabouts.sameFile(); // What was replayed counts as answered.
+        if (written !== undefined) this.#rows.lookAgain();
+        return outcomes;
+      }
+      this.#copyTarget?.served();
+      const made = written === undefined ? this.#rows.write(save, loaded) : undefined;
+      this.#requestIds.save(save.answers, runMs);
+      const ids = written?.ids ?? loaded.rows.map((row, index) => (row ?? made!.get(index))?.id);
+      this.#log.append(save.changes, ids, moment.now);
+      this.#saveHead();
+      this.#transaction.commit();
+      if (made === undefined) this.#rows.lookAgain();
+      else this.#rows.remember(save, loaded, made);
+      this.#time.changed();
+      this.checkpoints.committed();
+      return outcomes;
+    } catch (error) {
+      this.#undo(logEnd, runMs);
+      const refused = objectionIn(error) !== undefined || (oneByOne === undefined && error instanceof Missed);
+      if (refused && oneByOne?.deferred !== true) return "refused";
+      throw asTallyError(error);
+    }
+  }
+
+  /** See Store.maintain. Also looks whether the files are still where they were, which nobody else does while none counts. */
+  maintain(moment: Moment, warn: (message: string) => void): boolean {
+    const runMs = this.#time.at(moment);
+    const { counts } = this.#rows.writes;
+    const early = this.#requestIds.plan(runMs);
+    if (early && !this.#warnedEarly) warn(FORGOTTEN_EARLY);
+    this.#warnedEarly = early;
+    const logEnd = this.#log.end;
+    this.#file.whereabouts.assertUnchanged();
+    try {
+      this.#transaction.begin();
+      const forgot = this.#requestIds.forget() > 0;
+      const emptied = this.#requestIds.empty();
+      const dropped = this.#log.tooLarge;
+      if (dropped) this.#log.drop();
+      const folds = counts.foldDue;
+      if (folds) counts.fold();
+      const folded = folds || counts.foldQuiet(moment.now);
+      const due = this.#time.persistDue(runMs);
+      if (due) this.#persist(runMs);
+      const wrote = forgot || emptied || dropped || folded || due;
+      if (wrote) {
+        this.#saveHead();
+        this.#transaction.commit();
+      } else this.#transaction.rollback();
+      if (forgot) this.#requestIds.plan(runMs);
+      return forgot || emptied || this.#log.tooLarge || counts.foldDue;
+    } catch (error) {
+      this.#undo(logEnd, runMs);
+      throw asTallyError(error);
+    }
+  }
+
+  /**
+   * See Copying.exportHead.
+   *
+   * @param newId  what the store is to be known by from now on, if it has no id yet
+   */
+  exportHead(moment: Moment, newId: string): ExportHead {
+    const { db, head } = this.#file;
+    const { generations } = this.#requestIds;
+    return this.#write(moment, () => {
+      const storeId = readCopying(db).store_id ?? newId;
+      writeCopying(db, { store_id: storeId });
+      const state = `${head.row.starts}.${this.#log.state}.${generations[0]!.id}`;
+      return { storeId, state, runMs: this.#time.at(moment), generations };
+    });
+  }
+
+  importState(): ImportState {
+    return this.#target.state;
+  }
+
+  beginImport(head: ExportHead, moment: Moment): void {
+    this.#write(moment, () => {
+      this.#target.begin(head);
+      this.#persist(head.runMs);
+    });
+    this.#time.goOnFrom(head.runMs, moment);
+  }
+
+  import(part: ImportPart, moment: Moment): void {
+    this.#write(moment, () => {
+      this.#target.import(part);
+      this.#requestIds.persist();
+    });
+  }
+
+  endImport(moment: Moment): void {
+    this.#write(moment, () => {
+      this.#target.end();
+      this.#persist(this.#time.at(moment));
+    });
+  }
+
+  /** Write what else is only kept in memory, to find out whether the disk takes it. */
+  tryWrite(moment: Moment): void {
+    this.#write(moment, () => this.#persist(this.#time.at(moment)));
+  }
+
+  /** See Accepting.accept. @param newUids  one for each name and each that is lost */
+  accept(
+    { names, revisions, lost }: AcceptRequest,
+    moment: Moment,
+    newUids: readonly string[],
+  ): (FullCounter | string)[] {
+    try {
+      return this.#write(moment, () =>
+        new CounterAccepting(this.#file.db, this.#rows, this.#log).accept(
+          names,
+          revisions,
+          lost,
+          moment.now,
+          newUids,
+        ),
+      );
+    } finally {
+      this.#rows.lookAgain();
+    }
+  }
+
+  get #target(): CopyTarget {
+    this.#copyTarget ??= new CopyTarget(this.#file, this.#rows, this.#requestIds, this.#log);
+    return this.#copyTarget;
+  }
+
+  /** Save what is only kept in memory, and have everything in the file, for which nothing may be written after this. */
+  seal(moment: Moment): void {
+    try {
+      this.#file.whereabouts.assertUnchanged();
+      this.#transaction.begin();
+      this.#persist(this.#time.at(moment));
+      this.#saveHead();
+      this.#transaction.commit();
+    } catch (error) {
+      this.#file.abandon();
+      throw error;
+    }
+    this.#file.seal();
+    this.#sealed = true;
+  }
+
+  /** Seal it, if that was not done, and close it. */
+  close(moment: Moment): void {
+    if (!this.#sealed) this.seal(moment);
+    this.#file.close();
+  }
+
+  /** Write what is only kept in memory: running time, and the sizes of request ids. */
+  #persist(runMs: number): void {
+    this.#time.persist(runMs);
+    this.#requestIds.persist();
+  }
+
+  /** What of the transaction the head tells. */
+  #saveHead(): void {
+    const { head } = this.#file;
+    this.#log.noteIn(head);
+    head.save(this.#log.end.position);
+  }
+
+  /** A step of a copy: in a transaction, durable when it returns. */
+  #write<Result>(moment: Moment, step: () => Result): Result {
+    const logEnd = this.#log.end;
+    try {
+      this.#transaction.begin();
+      const result = step();
+      this.#saveHead();
+      this.#transaction.commit();
+      this.checkpoints.committed();
+      return result;
+    } catch (error) {
+      this.#undo(logEnd, this.#time.at(moment));
+      this.#log.reload();
+      throw asTallyError(error);
+    }
+  }
+
+  /** After any error: nothing of the transaction stays, in the file or in memory. */
+  #undo(logEnd: ChangeLog["end"], runMs: number): void {
+    this.#transaction.rollback();
+    try {
+      this.#file.head.reload();
+      this.#rows.forget();
+      this.#log.rewind(logEnd);
+      this.#requestIds.reload(runMs);
+    } catch (cause) {
+      // Also when what failed before was COMMIT: then nobody may be told that nothing was saved.
+      throw new TallyError("OUTCOME_UNKNOWN", "the file cannot be read any more after a failure", { cause });
+    }
+  }
+}
+
+export interface AcceptRequest {
+  readonly names: readonly string[];
+  readonly revisions: ReadonlyMap<string, number>;
+  readonly lost: readonly string[];
+}
+
+/** How a batch is written one by one. */
+interface Careful {
+  /** What was refused by the database until now, by operation. */
+  readonly vetoed: Map<number, Refusal>;
+  /** Whether what is deferred until COMMIT is looked at after each operation. */
+  readonly deferred: boolean;
+}
+
+const FORGOTTEN_EARLY =
+  "The room for request ids is used up: the oldest are forgotten before their time, though never younger than the " +
+  "floor. Give them more room to keep them longer.";

@@ -1,0 +1,118 @@
+import type { Database, Statement } from "better-sqlite3";
+import { ChangeColumns } from "../../../core/change.ts";
+import { uidToBytes } from "../../../core/uid.ts";
+import type { ExportHead, ImportPart, ImportState, StoredChange } from "../../../service/store.ts";
+import { readCopying, writeCopying } from "../rows/copying-row.ts";
+import type { Head } from "../rows/head.ts";
+import type { BatchRows } from "./batch-rows.ts";
+import type { ChangeLog } from "./change-log.ts";
+import type { RequestIds } from "./request-ids.ts";
+
+/** The file as something that is copied into: see Copying. The caller owns the transaction. */
+export class CopyTarget {
+  readonly #db: Database;
+  readonly #head: Head;
+  readonly #rows: BatchRows;
+  readonly #requestIds: RequestIds;
+  readonly #log: ChangeLog;
+  readonly #counter: Statement<[string], { id: bigint; uid: Uint8Array }>;
+  readonly #deleted: Statement<[Uint8Array], bigint>;
+  readonly #any: Statement<[], bigint>;
+
+  constructor(
+    { db, head }: { db: Database; head: Head },
+    rows: BatchRows,
+    requestIds: RequestIds,
+    log: ChangeLog,
+  ) {
+    this.#db = db;
+    this.#head = head;
+    this.#rows = rows;
+    this.#requestIds = requestIds;
+    this.#log = log;
+    this.#counter = db.prepare(
+      "SELECT id, uid FROM counters WHERE id = (SELECT counter_id FROM counter_names WHERE name = ?)",
+    );
+    this.#deleted = db.prepare<[Uint8Array], bigint>("SELECT id FROM deleted_counters WHERE uid = ?").pluck();
+    this.#any = db.prepare<[], bigint>("SELECT EXISTS (SELECT 1 FROM counters)").pluck();
+  }
+
+  get state(): ImportState {
+    const { source_id, source_state, progress, ended } = readCopying(this.#db);
+    const empty = this.#any.get() === 0n && this.#log.isEmpty && this.#requestIds.isEmpty;
+    if (source_id === null) return { empty, copy: undefined };
+    const copy = { storeId: source_id, state: source_state!, progress: progress!, ended: ended === 1n };
+    return { empty, copy };
+  }
+
+  begin({ storeId, state, generations }: ExportHead): void {
+    const { empty, copy } = this.state;
+    if (!empty && copy === undefined) {
+      throw new TypeError("expected a store that is empty, or has a copy only");
+    }
+    this.#rows.clear();
+    this.#log.clear();
+    this.#requestIds.begin(generations);
+    this.#db.exec(`CREATE INDEX IF NOT EXISTS ${DELETED_BY_UID} ON deleted_counters (uid)`);
+    this.#head.noteSchema();
+    writeCopying(this.#db, { source_id: storeId, source_state: state, progress: "", ended: 0n });
+  }
+
+  import({ counters = [], openings = [], commits = [], requestIds = [], progress }: ImportPart): void {
+    for (const counter of counters) this.#rows.import(counter);
+    const ids = new Map<string, bigint>();
+    for (const opening of openings) this.#log.importOpening(this.#idOf(opening, ids), opening);
+    for (const commit of commits) this.#importCommit(commit, ids);
+    this.#requestIds.import(requestIds);
+    writeCopying(this.#db, { progress });
+  }
+
+  end(): void {
+    // Openings are read from before the first commit on, so there must be one.
+    if (this.#log.isEmpty) this.#log.importCommit(new ChangeColumns(0), [], 0);
+    this.#db.exec(`DROP INDEX IF EXISTS ${DELETED_BY_UID}`);
+    this.#head.noteSchema();
+    writeCopying(this.#db, { ended: 1n });
+  }
+
+  /** From now on there is more here than the copy. */
+  served(): void {
+    forgetCopy(this.#db);
+  }
+
+  #importCommit(changes: readonly StoredChange[], ids: Map<string, bigint>): void {
+    const columns = new ChangeColumns(changes.length);
+    for (const [i, change] of changes.entries()) columns.append(i, change);
+    const time = Math.min(...changes.map((change) => change.time));
+    this.#log.importCommit(
+      columns,
+      changes.map((change) => this.#idOf(change, ids)),
+      time,
+    );
+  }
+
+  /** What the counter of a change is known by here; one that was deleted gets an id with its first change. */
+  #idOf({ name, uid }: StoredChange, ids: Map<string, bigint>): bigint {
+    let id = ids.get(uid);
+    if (id !== undefined) return id;
+    const bytes = uidToBytes(uid);
+    const counter = this.#counter.get(name);
+    if (counter !== undefined && Buffer.compare(counter.uid, bytes) === 0) id = counter.id;
+    else id = this.#deleted.get(bytes);
+    if (id === undefined) {
+      id = this.#rows.reserveId();
+      this.#log.deleted(id, name, uid, true);
+    }
+    ids.set(uid, id);
+    return id;
+  }
+}
+
+/** An index for the time of a copy. */
+const DELETED_BY_UID = "deleted_counters_by_uid";
+
+/** Forget that what is here was copied. Inside the caller's transaction. */
+export function forgetCopy(db: Database): void {
+  if (readCopying(db).source_id === null) return;
+  writeCopying(db, { source_id: null, source_state: null, progress: null, ended: null });
+}

@@ -1,0 +1,68 @@
+import type { Database, Statement } from "better-sqlite3";
+import { TallyError } from "../../../core/errors.ts";
+import type { WalBinding } from "../file/wal-binding.ts";
+import type { Whereabouts } from "../file/whereabouts.ts";
+
+/** The transaction of the connection that writes. */
+export class Transaction {
+  readonly #db: Database;
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+  readonly #rollback: Statement;
+  readonly #whereabouts: Whereabouts;
+  readonly #binding: WalBinding;
+
+  constructor(db: Database, whereabouts: Whereabouts, binding: WalBinding) {
+    this.#db = db;
+    this.#whereabouts = whereabouts;
+    this.#binding = binding;
+    this.#begin = db.prepare("BEGIN IMMEDIATE");
+    this.#commit = db.prepare("COMMIT");
+    this.#rollback = db.prepare("ROLLBACK");
+  }
+
+  /**
+   * Before the first read: a SELECT on its own takes and drops a dozen file locks.
+   *
+   * @throws TallyError OUTCOME_UNKNOWN when the files are not those any more that were opened
+   */
+  begin(): void {
+    this.#begin.run();
+    this.#whereabouts.beforeWriting();
+  }
+
+  /**
+   * @throws TallyError OUTCOME_UNKNOWN, also when what was committed is not in the files that are found at its path; or
+   *   SQLite's error when the commit is certainly not on disk
+   */
+  commit(): void {
+    this.#binding.commit();
+    try {
+      this.#commit.run();
+    } catch (cause) {
+      // A write that found no room: the frame that commits is the last one, so the disk has no commit. Any other
+      // failure may have come after it.
+      const { code } = cause as { code?: string };
+      if (code === "SQLITE_FULL") throw cause;
+      if (code?.startsWith("SQLITE_CONSTRAINT")) throw cause; // What was deferred until then: nothing was written.
+      throw new TallyError("OUTCOME_UNKNOWN", "the commit failed, and may or may not be on disk", { cause });
+    }
+    this.#whereabouts.afterWriting();
+    this.#binding.committed();
+  }
+
+  /** Also after an error: some of them have rolled back already. */
+  rollback(): void {
+    if (this.#db.inTransaction) this.#rollback.run();
+    this.#whereabouts.rolledBack();
+  }
+}
+
+/** What went wrong in a transaction, as a TallyError: errors before COMMIT saved nothing. */
+export function asTallyError(error: unknown): unknown {
+  const code = (error as { code?: string }).code;
+  if (error instanceof TallyError || !code?.startsWith("SQLITE_")) return error;
+  return new TallyError("STORE_UNAVAILABLE", `SQLite refused to write (${code}); nothing was saved`, {
+    cause: error,
+  });
+}

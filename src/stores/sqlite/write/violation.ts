@@ -1,0 +1,164 @@
+import type { Database, Statement } from "better-sqlite3";
+import type { Context, decideBatch, Loaded } from "../../../core/batch.ts";
+import type { Batch } from "../../../core/columns.ts";
+import type { Refusal } from "../../../core/errors.ts";
+import { Verb } from "../../../core/op.ts";
+import { refusalOf } from "../../shared/bounds.ts";
+import { oneByOne, UNDO_GROUP, type Write } from "../../shared/one-by-one.ts";
+import { Missed } from "../rows/counts.ts";
+import type { Row } from "../rows/rows.ts";
+import type { BatchRows } from "./batch-rows.ts";
+
+/** What was found for a batch, and the rows it came from. */
+export interface LoadedRows {
+  readonly facts: Loaded;
+  /** By index in `facts.names`. */
+  readonly rows: readonly (Row | undefined)[];
+}
+
+/** What comes of a batch that was written one by one. */
+export type Written =
+  | { readonly decided: ReturnType<typeof decideBatch>; readonly ids: readonly (bigint | undefined)[] }
+  /** A trigger has rolled the whole transaction back: what it did that for is among the vetoed, and it is begun anew. */
+  | "rolled back";
+
+/** Writes batches that SQLite refuses as a whole. The caller owns the transaction. */
+export class OneByOne {
+  readonly #db: Database;
+  readonly #group: Savepoint;
+  readonly #step: Savepoint;
+  readonly #count: Statement<{ id: bigint }, bigint>;
+  readonly #orphan: Statement<[], unknown>;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#group = new Savepoint(db, "tally_group");
+    this.#step = new Savepoint(db, "tally_step");
+    this.#count = db
+      .prepare<{ id: bigint }, bigint>(
+        "SELECT EXISTS (SELECT 1 FROM counts WHERE id = $id UNION ALL SELECT 1 FROM recent_counts WHERE id = $id)",
+      )
+      .pluck();
+    this.#orphan = db.prepare("PRAGMA foreign_key_check");
+  }
+
+  /**
+   * Write a batch's accepted operations one by one, each in a savepoint of its own: what a constraint or a trigger
+   * refuses is refused with its name, and the others are written.
+   *
+   * @param given.vetoed    what was refused before; what is refused now is put in here
+   * @param given.deferred  whether COMMIT has refused it before, for a foreign key that is looked at only then
+   */
+  write(
+    rows: BatchRows,
+    batch: Batch,
+    loaded: LoadedRows,
+    given: {
+      readonly decide: typeof decideBatch;
+      readonly context: Omit<Context, "vetoed">;
+      readonly vetoed: Map<number, Refusal>;
+      readonly deferred: boolean;
+    },
+  ): Written {
+    const { facts } = loaded;
+    const standing = [...loaded.rows];
+    const ids = loaded.rows.map((row) => row?.id);
+    /** The rows before the all_or_nothing call that is being written, or was last. */
+    let before: (Row | undefined)[] | undefined;
+    const undoGroup = () => {
+      this.#group.undo();
+      standing.splice(0, standing.length, ...before!);
+      before = undefined;
+    };
+    const steps = oneByOne(given.decide, batch, facts, given.context, given.vetoed);
+    for (let next = steps.next(); ; ) {
+      if (next.done) return { decided: next.value, ids };
+      const step = next.value;
+      if (step === UNDO_GROUP) {
+        undoGroup();
+        next = steps.next();
+        continue;
+      }
+      if (step.beginsGroup) {
+        if (before !== undefined) this.#group.release();
+        before = [...standing];
+        this.#group.set();
+      }
+      this.#step.set();
+      const { index } = step;
+      const row = standing[index];
+      try {
+        standing[index] = rows.writeStep(step, facts.names[index]!, row);
+        ids[index] = standing[index]?.id ?? ids[index];
+        if (given.deferred && this.#orphan.get() !== undefined) throw new Deferred();
+        this.#step.release();
+        next = steps.next();
+      } catch (error) {
+        const objection = objectionIn(error) ?? (error instanceof Missed ? SKIPPED : undefined);
+        if (objection === undefined) throw error;
+        const lost = !this.#db.inTransaction;
+        if (!lost) {
+          if (step.inGroup) undoGroup();
+          else this.#step.undo();
+          // The row that was not changed must be there, or it has rotted.
+          if (objection === SKIPPED && row !== undefined && this.#count.get({ id: row.id }) !== 1n)
+            throw error;
+        }
+        next = steps.next(refusalOf(objection, step));
+        if (lost) return "rolled back";
+      }
+    }
+  }
+}
+
+class Savepoint {
+  readonly #set: Statement;
+  readonly #release: Statement;
+  readonly #back: Statement;
+
+  constructor(db: Database, name: string) {
+    this.#set = db.prepare(`SAVEPOINT ${name}`);
+    this.#release = db.prepare(`RELEASE ${name}`);
+    this.#back = db.prepare(`ROLLBACK TO ${name}`);
+  }
+
+  set(): void {
+    this.#set.run();
+  }
+
+  release(): void {
+    this.#release.run();
+  }
+
+  undo(): void {
+    this.#back.run();
+    this.#release.run();
+  }
+}
+
+/** RAISE(IGNORE) */
+const SKIPPED = "a trigger that skips the row";
+
+class Deferred extends Error {
+  readonly code = "SQLITE_CONSTRAINT_FOREIGNKEY";
+}
+
+/**
+ * What of the database's own has an objection to a row: the constraint, as far as SQLite's message tells, or what a
+ * trigger says. Undefined when it is no objection.
+ */
+export function objectionIn(error: unknown): string | undefined {
+  const { code, message } = error as { code?: string; message: string };
+  if (code === "SQLITE_CONSTRAINT_FOREIGNKEY") return "a foreign key";
+  if (!code?.startsWith("SQLITE_CONSTRAINT") && code !== "SQLITE_MISMATCH") return undefined;
+  if (OUR_KEYS.test(message)) return undefined;
+  return message.replace(/^CHECK constraint failed: /, "");
+}
+
+/** What has one of these twice has rotted. */
+const OUR_KEYS =
+  /^UNIQUE constraint failed: (?:(?:counters|counts|recent_counts|deleted_counters)\.id|counter_names\.name|counter_labels\.key|change_openings\.counter_id|request_id_generations\.id|change_log\.position|request_ids_\d+\.key)\b/;
+
+export function deletes({ op }: Pick<Write, "op">): boolean {
+  return op.verb === Verb.DELETE;
+}

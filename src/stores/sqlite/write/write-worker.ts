@@ -1,0 +1,100 @@
+/** The thread that owns the lock and the only connection that writes. */
+import type { ExportHead, ImportPart } from "../../../service/store.ts";
+import { type CrossingBatch, type CrossingOutcomes, packOutcomes, unpackBatch } from "../crossing.ts";
+import { holdLock } from "../file/lock.ts";
+import { startFailure } from "../start-failure.ts";
+import { serveThread } from "../thread.ts";
+import { type AcceptRequest, WriteConnection, type WriteOptions } from "./connection.ts";
+import type { Moment } from "./running-time.ts";
+
+export interface WriteData extends WriteOptions {
+  readonly path: string;
+  readonly moment: Moment;
+}
+
+export interface WriteOpened {
+  readonly sqliteVersion: string;
+  /** The schema of an older Tally, that the file had. */
+  readonly migratedFrom: number | undefined;
+}
+
+export interface CommitRequest {
+  readonly batch: CrossingBatch;
+  readonly moment: Moment;
+  readonly uidSeed: string;
+}
+
+export interface HeadRequest {
+  readonly newId: string;
+  readonly moment: Moment;
+}
+
+export interface BeginRequest {
+  readonly head: ExportHead;
+  readonly moment: Moment;
+}
+
+export interface ImportRequest {
+  readonly part: ImportPart;
+  readonly moment: Moment;
+}
+
+export interface AcceptMessage extends AcceptRequest {
+  readonly moment: Moment;
+  readonly newUids: readonly string[];
+}
+
+export interface MaintainAnswer {
+  readonly more: boolean;
+  readonly warnings: readonly string[];
+}
+
+serveThread<WriteData>((data) => {
+  const { lock, connection } = opened(data);
+  return {
+    opened: {
+      sqliteVersion: connection.sqliteVersion,
+      migratedFrom: connection.migratedFrom,
+    } satisfies WriteOpened,
+    handlers: {
+      commit: ({ batch, moment, uidSeed }: CommitRequest) =>
+        packOutcomes(connection.commit(unpackBatch(batch), moment, uidSeed)),
+      maintain: (moment: Moment): MaintainAnswer => {
+        const warnings: string[] = [];
+        const more = connection.maintain(moment, (warning) => warnings.push(warning));
+        return { more, warnings };
+      },
+      alive: () => undefined,
+      tryWrite: (moment: Moment) => connection.tryWrite(moment),
+      exportHead: ({ newId, moment }: HeadRequest) => connection.exportHead(moment, newId),
+      importState: () => connection.importState(),
+      beginImport: ({ head, moment }: BeginRequest) => connection.beginImport(head, moment),
+      import: ({ part, moment }: ImportRequest) => connection.import(part, moment),
+      endImport: (moment: Moment) => connection.endImport(moment),
+      accept: ({ moment, newUids, ...request }: AcceptMessage) => connection.accept(request, moment, newUids),
+      checkpoint: () => connection.checkpoints.ifGrown(),
+      seal: (moment: Moment) => connection.seal(moment),
+      close: (moment: Moment) => {
+        connection.close(moment);
+        lock.release();
+      },
+    },
+    after: () => connection.checkpoints.ifDue(),
+    transfer: (result) => (isOutcomes(result) ? [result.buffer as ArrayBuffer] : []),
+  };
+});
+
+function opened(data: WriteData) {
+  let lock: ReturnType<typeof holdLock> | undefined;
+  try {
+    lock = holdLock(data.path);
+    return { lock, connection: new WriteConnection(data.path, data, data.moment) };
+  } catch (error) {
+    lock?.abandon();
+    throw startFailure(data.path, error);
+  }
+}
+
+function isOutcomes(result: unknown): result is CrossingOutcomes {
+  return typeof result === "object" && result !== null && "buffer" in result;
+}

@@ -1,0 +1,199 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
+import {
+  type Code as ConnectCode,
+  ConnectError,
+  createConnectRouter,
+  createContextKey,
+  createContextValues,
+} from "@connectrpc/connect";
+import { createAsyncIterable, type UniversalHandler } from "@connectrpc/connect/protocol";
+import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
+import { GetCounterResponseSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
+import type { Refusal } from "../../core/errors.ts";
+import type { Refused, UnaryCall } from "../calls/call.ts";
+import { invalidField } from "../calls/shape.ts";
+import { answerOverHttp, type HttpCallOptions } from "../http/call.ts";
+import { isGet, judgeConditions } from "../http/conditions.ts";
+import { etagIn } from "../http/etags.ts";
+import type { HttpRoute } from "../http/http.ts";
+import { allowOf, type BodyLimits, DETAILS, headersOf, readBody, sendRefusal } from "../http/message.ts";
+import { targetOf } from "../http/target.ts";
+import { shortened } from "../json/parse.ts";
+import { STATUS, statusBytes } from "../status.ts";
+import { sendAnswer } from "./answer.ts";
+import { COMPRESSIONS, isKnown, unknownEncoding } from "./compression.ts";
+import { expectedInsteadOf, FORMATS, type Format } from "./formats.ts";
+import { formatOfQuery, messageOfQuery } from "./query.ts";
+
+export interface ConnectOptions extends HttpCallOptions {
+  readonly limits: BodyLimits;
+}
+
+/** A method as connect-node has it, which tells what went wrong, and as the other doors have it. */
+interface Method {
+  readonly handler: UniversalHandler;
+  readonly call: UnaryCall;
+}
+
+/**
+ * The Connect protocol (POST, and GET for what changes nothing) and gRPC-Web, for browsers and for curl.
+ *
+ * What is in a request is read here, and what is answered is written here, so that every door judges the same bytes in
+ * the same way and says the same of them. connect-node speaks of errors: its handlers are given an empty message, and
+ * find beside it why there is no answer.
+ */
+export function connectRoute(calls: readonly UnaryCall[], options: ConnectOptions): HttpRoute {
+  const router = createConnectRouter({ grpc: false, acceptCompression: [...COMPRESSIONS.values()] });
+  for (const { method } of calls) {
+    router.rpc(method, (_, { values }) => {
+      throw toConnectError(values.get(REFUSED)!);
+    });
+  }
+  const methods = new Map<string, Method>(
+    router.handlers.map((handler) => {
+      const call = calls.find(({ method }) => method === handler.method)!;
+      return [handler.requestPath, { handler, call }];
+    }),
+  );
+  return (request, response) => {
+    const method = methods.get(targetOf(request).path);
+    if (method === undefined) return false;
+    const { allowedMethods } = method.handler;
+    if (!allowedMethods.includes(request.method === "HEAD" ? "GET" : request.method!)) {
+      const allow = allowOf(allowedMethods);
+      sendRefusal(
+        response,
+        { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: request.method! },
+        { allow },
+      );
+      return true;
+    }
+    return serve(method, request, response, options).then(() => true);
+  };
+}
+
+const REFUSED = createContextKey<Refused | undefined>(undefined);
+
+function toConnectError(refused: Refused): ConnectError {
+  const { code, message, details } = fromBinary(StatusSchema, statusBytes(refused));
+  const outgoing = details.map(({ typeUrl, value }) => {
+    const desc = DETAILS.getMessage(typeUrl.slice(typeUrl.lastIndexOf("/") + 1))!;
+    return { desc, value: fromBinary(desc, value) }; // With the descriptor, they are shown as JSON beside their bytes.
+  });
+  return new ConnectError(message, code as number as ConnectCode, headersOf(refused), outgoing);
+}
+
+async function serve(
+  { handler, call }: Method,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { clock, limits, log }: ConnectOptions,
+): Promise<void> {
+  const arrived = clock.now();
+  const { query } = targetOf(request);
+  const type = request.headers["content-type"] ?? "";
+  const format = isGet(request) ? formatOfQuery(query) : FORMATS.find(({ takes }) => takes(type));
+  if (format === undefined) {
+    const expected = expectedInsteadOf(type);
+    sendRefusal(response, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" });
+    return;
+  }
+  const message =
+    call.refusalAhead() ?? // Whatever is in it: then that is not read.
+    versionRefusal(request, format) ??
+    (isGet(request)
+      ? await messageOfQuery(call.method.input, query, limits.bytesMax)
+      : await messageOfBody(call, format, request, limits));
+  const result = await answerOverHttp(call, message, request, response, arrived, log);
+  const refused = await (result instanceof Uint8Array
+    ? sendOrRefuse(call, format, request, response, result)
+    : result);
+  if (refused !== undefined) await sendError(handler, format, refused, request, response);
+}
+
+/** Another version of Connect would have another meaning. Clients need not tell one. */
+function versionRefusal({ headers }: IncomingMessage, { isWeb }: Format): Refusal | undefined {
+  const version = headers["connect-protocol-version"];
+  return version === undefined || version === "1" || isWeb
+    ? undefined
+    : invalidField("Connect-Protocol-Version", "must be 1", version);
+}
+
+/** Send an answer; or nothing, because the conditions of a GET are not met, and the reason. */
+async function sendOrRefuse(
+  { method: { output } }: UnaryCall,
+  format: Format,
+  request: IncomingMessage,
+  response: ServerResponse,
+  result: Uint8Array,
+): Promise<Refusal | undefined> {
+  if (!isGet(request)) {
+    await sendAnswer(format, output, result, request, response);
+    return undefined;
+  }
+  const ofOne = (output as DescMessage) === GetCounterResponseSchema;
+  const etag = ofOne ? etagIn(fromBinary(GetCounterResponseSchema, result)) : undefined;
+  const verdict = judgeConditions(request.headers, etag);
+  if (typeof verdict !== "string") return verdict;
+  await sendAnswer(format, output, result, request, response, { etag, isSent: verdict === "send" });
+  return undefined;
+}
+
+async function messageOfBody(
+  { method }: UnaryCall,
+  format: Format,
+  request: IncomingMessage,
+  { bytesMax, arriving }: BodyLimits,
+): Promise<Buffer | Refusal> {
+  const body = await readBody(request, { bytesMax: bytesMax + format.frameBytes, arriving });
+  if ("code" in body) return body;
+  const { "content-encoding": ofBody = "identity" } = request.headers;
+  if (format.isWeb && ofBody !== "identity") return unknownEncoding(ofBody, false);
+  const encoding = request.headers[format.encodingHeader]?.toString();
+  // Also where the one frame of gRPC-Web says that it is not compressed: who names an encoding may mean it.
+  if (encoding !== undefined && !isKnown(encoding)) return unknownEncoding(encoding);
+  return format.read(method.input, body, encoding, bytesMax);
+}
+
+/** Have connect-node answer that there is no answer. */
+async function sendError(
+  handler: UniversalHandler,
+  format: Format,
+  refused: Refused,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const gets = isGet(request);
+  const answered = await handler({
+    httpVersion: request.httpVersion,
+    method: gets ? "GET" : "POST",
+    url: `http://tally${handler.requestPath}${gets ? format.emptyQuery : ""}`, // The host is nothing to us.
+    header: headersFor(request, format),
+    body: createAsyncIterable(gets ? [] : [format.empty]),
+    signal: new AbortController().signal,
+    contextValues: createContextValues().set(REFUSED, refused),
+  });
+  const { code, etag } = refused;
+  if (code === "PRECONDITION_FAILED") {
+    // Connect has 400 for its status; who sends If-Match speaks of HTTP's.
+    Object.assign(answered, { status: STATUS[code].http });
+    if (etag !== undefined) response.setHeader("etag", `"${etag}"`);
+  }
+  try {
+    await universalResponseToNodeResponse(answered, response);
+  } catch (error) {
+    if (!response.destroyed) throw error; // Else the caller has gone, and is owed nothing.
+  }
+}
+
+/** Only what the handler needs to know: how to answer. */
+function headersFor({ headers }: IncomingMessage, format: Format): Headers {
+  const all = new Headers({ "content-type": format.contentType });
+  for (const name of ["accept-encoding", "grpc-accept-encoding"]) {
+    const value = headers[name];
+    if (value !== undefined) all.set(name, `${value}`);
+  }
+  return all;
+}

@@ -1,0 +1,214 @@
+import { constants, type Http2Server, type Http2Session, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import type { Clock } from "../../core/clock.ts";
+import { Room } from "../room.ts";
+import { refuseAtHeaders } from "./headers.ts";
+import type { CallInside } from "./inside.ts";
+import { Intake, type IntakeRules } from "./intake.ts";
+import type { RefuseAhead } from "./refusing.ts";
+import { noticeShutdown } from "./shutdown-notice.ts";
+
+export interface ConnectionLimits {
+  /** How long a connection may stay silent, in milliseconds: here, until HTTP/2's settings are there. */
+  readonly firstBytesMs: number;
+  /** How long a request may take to arrive, in milliseconds. */
+  readonly requestMs: number;
+  /** How long an answer may wait to be taken, in milliseconds; over HTTP/1.1, a connection for a request. */
+  readonly idleMs: number;
+  /** The largest headers of a request, in bytes; over HTTP/2 as RFC 9113 counts them, with 32 for each field. */
+  readonly headerBytesMax: number;
+  /** Calls that their caller resets: so many at once, and so many more each second. */
+  readonly streamResetsBurst: number;
+  readonly streamResetsRate: number;
+  /** Requests of one connection that are still arriving, in bytes. */
+  readonly connectionBytesMax: number;
+}
+
+/**
+ * The connections of gRPC, watched: what node:http2 and grpc-js leave to their callers, or to nobody.
+ *
+ * Whoever takes too long is looked for once a second, as Node.js does over HTTP/1.1: a timer for each call would cost
+ * every call.
+ */
+export class GrpcConnections {
+  readonly #clock: Clock;
+  readonly #limits: ConnectionLimits;
+  /** Of all connections together, HTTP/1.1's too. */
+  readonly #arriving: Room;
+  readonly #bySession = new Map<Http2Session, Connection>();
+  /** Those without a call so far, the oldest first. */
+  readonly #unused = new Set<Connection>();
+  /** Calls that are not over, the oldest first. */
+  readonly #intakes = new Map<ServerHttp2Stream, Intake>();
+  #opened: Http2Session | undefined;
+  #watch: NodeJS.Timeout | undefined;
+
+  constructor(clock: Clock, limits: ConnectionLimits, arriving: Room) {
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#arriving = arriving;
+  }
+
+  /**
+   * Stand before the handler of an HTTP/2 server, which is then only told of calls that are to be served.
+   *
+   * @param refuses  those that are refused whatever they ask
+   */
+  guard(http2: Http2Server, refuses: RefuseAhead): void {
+    const [serve] = http2.listeners("stream") as ((...of: unknown[]) => void)[];
+    http2.removeAllListeners("stream");
+    const onClose = this.#onClose.bind(this);
+    http2.on("session", (session: Http2Session) => {
+      this.#opened = session;
+    });
+    http2.on("stream", (stream, headers, flags, rawHeaders: string[]) => {
+      const connection = this.#bySession.get(stream.session!);
+      if (connection === undefined || stream.destroyed || stream.closed) {
+        stream.on("error", ignore);
+        if (connection !== undefined) this.#reset(connection); // Before it had begun.
+        return;
+      }
+      if (this.#unused.size > 0) this.#unused.delete(connection);
+      stream.on("close", () => onClose(connection, stream));
+      if (refuseAtHeaders(stream, headers, rawHeaders, this.#limits.headerBytesMax))
+        stream.on("error", ignore);
+      else if (!refuses(stream, headers)) serve!.call(http2, stream, headers, flags);
+    });
+  }
+
+  /**
+   * Watch over a connection.
+   *
+   * @param open  hands it to the HTTP/2 server
+   */
+  add(socket: Socket, open: () => void): void {
+    open();
+    const session = this.#opened;
+    this.#opened = undefined;
+    if (session === undefined) return; // It was gone already.
+    const { streamResetsBurst: resets, connectionBytesMax } = this.#limits;
+    const since = this.#clock.monotonic();
+    const rooms = [this.#arriving, new Room(connectionBytesMax)];
+    const connection: Connection = {
+      session,
+      socket,
+      since,
+      rooms,
+      resets,
+      settled: false,
+      endsAt: undefined,
+    };
+    this.#bySession.set(session, connection);
+    this.#unused.add(connection);
+    session.once("remoteSettings", () => {
+      connection.settled = true;
+    });
+    socket.once("end", () => this.#halfClosed(connection));
+    socket.once("close", () => {
+      this.#bySession.delete(session);
+      this.#unused.delete(connection);
+      if (this.#bySession.size > 0) return;
+      clearInterval(this.#watch);
+      this.#watch = undefined;
+    });
+    this.#watch ??= setInterval(() => this.#cutLate(), CHECK_EVERY_MS).unref();
+  }
+
+  /** Take the place of what grpc-js reads the request of a call with. */
+  takeIn(call: CallInside, rules: IntakeRules): void {
+    const { stream } = call;
+    const { rooms } = this.#bySession.get(stream.session!)!;
+    const intake = new Intake(call, this.#clock.monotonic(), rules, rooms);
+    call.decoder = intake;
+    this.#intakes.set(stream, intake);
+  }
+
+  /** Tell every connection that it will soon end: what comes is still answered. */
+  announceEnd(): void {
+    for (const { socket } of this.#bySession.values()) noticeShutdown(socket);
+  }
+
+  /** End the oldest connection that no call was ever made on. @returns  whether there was one */
+  endUnused(): boolean {
+    const [connection] = this.#unused;
+    if (connection === undefined) return false;
+    this.#unused.delete(connection);
+    connection.session.destroy(); // With GOAWAY: a client that was about to call knows that it has to connect again.
+    return true;
+  }
+
+  #onClose(connection: Connection, stream: ServerHttp2Stream): void {
+    if (stream.aborted) this.#reset(connection);
+    this.#intakes.get(stream)?.free();
+    this.#intakes.delete(stream);
+  }
+
+  /** A call ended before its answer. So many, and the connection is to end: when those in flight are answered. */
+  #reset(connection: Connection): void {
+    connection.resets--;
+    if (connection.resets < 0) this.#end(connection);
+  }
+
+  /** Nothing more will come: what is not whole never will be, the rest is answered. */
+  #halfClosed(connection: Connection): void {
+    for (const [stream] of this.#intakes) {
+      if (stream.session === connection.session && !stream.readableEnded) {
+        stream.close(constants.NGHTTP2_CANCEL);
+      }
+    }
+    this.#end(connection);
+  }
+
+  /** Take no more calls; it is closed when those that there are have been answered, and in any case soon. */
+  #end(connection: Connection): void {
+    if (!connection.session.closed) connection.session.close();
+    connection.endsAt ??= this.#clock.monotonic() + this.#limits.requestMs;
+  }
+
+  #cutLate(): void {
+    const { firstBytesMs, requestMs, idleMs, streamResetsBurst, streamResetsRate } = this.#limits;
+    const now = this.#clock.monotonic();
+    for (const connection of this.#bySession.values()) {
+      const { session, socket, since, settled, endsAt } = connection;
+      connection.resets = Math.min(streamResetsBurst, connection.resets + streamResetsRate);
+      if (endsAt !== undefined && now > endsAt) socket.destroy();
+      else if (!settled && now - since > firstBytesMs) socket.destroy();
+      // Closed by grpc-js, and without a call, so that only the other side is waited for.
+      else if (session.closed && session.destroyed) connection.endsAt ??= now + requestMs;
+    }
+    for (const [stream, intake] of this.#intakes) {
+      if (now - intake.since <= requestMs) break; // And so are all that came later.
+      if (!stream.readableEnded && (intake.single || intake.inMessage)) intake.refuse(late(requestMs));
+      else if (stream.writableEnded) {
+        intake.answeredAt ??= now;
+        if (now - intake.answeredAt > idleMs) stream.close(constants.NGHTTP2_CANCEL);
+      }
+    }
+  }
+}
+
+/** What is known of a connection. */
+interface Connection {
+  readonly session: Http2Session;
+  readonly socket: Socket;
+  /** When it came here, by the clock that never goes back. */
+  readonly since: number;
+  /** For its requests that are still arriving: all connections', and its own. */
+  readonly rooms: readonly Room[];
+  /** How many more calls may be reset. */
+  resets: number;
+  /** Whether the client's settings are there, which is how HTTP/2 begins. */
+  settled: boolean;
+  /** When it is cut; undefined while it may live. */
+  endsAt: number | undefined;
+}
+
+const CHECK_EVERY_MS = 1_000;
+
+function late(requestMs: number) {
+  const expected = `did not arrive whole within ${requestMs / 1_000} s (request-timeout)`;
+  return { code: "DEADLINE_PASSED", expected } as const;
+}
+
+/** What is wrong with a stream that nobody answers any more. */
+function ignore(): void {}

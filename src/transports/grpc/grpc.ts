@@ -1,0 +1,167 @@
+import type { Socket } from "node:net";
+import { setImmediate, setTimeout } from "node:timers/promises";
+import * as grpc from "@grpc/grpc-js";
+import { file_google_rpc_error_details } from "../../../gen/google/rpc/error_details_pb.ts";
+import { file_google_rpc_status } from "../../../gen/google/rpc/status_pb.ts";
+import { Health as HealthService } from "../../../gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { file_tally_v1_error_reason } from "../../../gen/tally/v1/error_reason_pb.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Log } from "../../telemetry.ts";
+import type { UnaryCall } from "../calls/call.ts";
+import type { MessageLimits } from "../calls/unary.ts";
+import type { Health } from "../health.ts";
+import type { Room } from "../room.ts";
+import { type ConnectionLimits, GrpcConnections } from "./connections.ts";
+import { healthHandlers, type OpenStreams, reflectionHandlers } from "./extras.ts";
+import { insideOfCall, insideOfServer } from "./inside.ts";
+import { Reflector } from "./reflection.ts";
+import { refusingAhead } from "./refusing.ts";
+import { toDefinition } from "./service.ts";
+import { answering, pathOf, type UnaryDoor } from "./unary.ts";
+
+/** The services that gRPC answers. */
+export const SERVICES = [CounterService, HealthService, ServerReflection, ServerReflectionAlpha];
+
+export interface GrpcLimits extends MessageLimits, ConnectionLimits {
+  /** Calls at a time on one connection. */
+  readonly streamsMax: number;
+  /** How long a connection may be without a call before it is told to go away, in milliseconds. */
+  readonly grpcIdleMs: number;
+}
+
+/** gRPC without a port of its own: whoever accepts connections hands them in. */
+export interface GrpcServer {
+  serve(socket: Socket): void;
+  /** End a connection that no call was ever made on, to have room for another. @returns  whether there was one */
+  endUnused(): boolean;
+  /** Calls that were taken and not yet answered. */
+  readonly inFlight: number;
+  /** Tell every stream that it is over, and every connection that it soon will be: what comes is still answered. */
+  announceDrain(): void;
+  /** End every stream and connection, each connection after its calls in flight; after the grace, end what is left. */
+  drain(graceMs: number): void;
+}
+
+/** Serve gRPC: CounterService, health and reflection. */
+export function openGrpcServer(
+  calls: readonly UnaryCall[],
+  {
+    clock,
+    health,
+    log,
+    limits,
+    arriving,
+  }: { clock: Clock; health: Health; log: Log; limits: GrpcLimits; arriving: Room },
+): GrpcServer {
+  const reflector = new Reflector(SERVICES, [
+    file_google_rpc_error_details,
+    file_google_rpc_status,
+    file_tally_v1_error_reason,
+  ]);
+  const streams: OpenStreams = new Set();
+  const door: UnaryDoor = { clock, log, inFlight: 0, held: undefined };
+  const connections = new GrpcConnections(clock, limits, arriving);
+  const server = new grpc.Server({
+    ...serverOptions(limits),
+    interceptors: [takingIn(calls, connections, limits), answering(calls, door)],
+  });
+  server.addService(toDefinition(CounterService), {}); // Every method is answered before it gets to a handler.
+  server.addService(toDefinition(HealthService), healthHandlers(health, streams));
+  server.addService(toDefinition(ServerReflection), reflectionHandlers(reflector, streams));
+  server.addService(toDefinition(ServerReflectionAlpha), reflectionHandlers(reflector, streams));
+  const inside = insideOfServer(server);
+  Object.assign(inside.commonServerOptions, http2Options(limits));
+  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  for (const http2 of inside.http2Servers.keys()) connections.guard(http2, refusingAhead(calls));
+  const endStreams = () => {
+    for (const stream of streams) stream.end();
+  };
+  return {
+    serve: (socket) => connections.add(socket, () => injector.injectConnection(socket)),
+    endUnused: () => connections.endUnused(),
+    get inFlight() {
+      return door.inFlight;
+    },
+    announceDrain: () => {
+      endStreams();
+      connections.announceEnd();
+    },
+    drain: (graceMs) => {
+      endStreams(); // Those that were begun meanwhile.
+      void holdAnswers(door, Math.min(HOLD_MS, graceMs / 10), () => injector.drain(graceMs));
+    },
+  };
+}
+
+/** The first interceptor, for it is given what grpc-js has inside: what a call sends is read by us. */
+function takingIn(
+  calls: readonly UnaryCall[],
+  connections: GrpcConnections,
+  { unaryBytesMax }: GrpcLimits,
+): grpc.ServerInterceptor {
+  const byPath = new Map(
+    calls.map((unary) => [pathOf(unary), { bytesMax: unary.requestBytesMax, many: false }]),
+  );
+  const [one, many] = [false, true].map((many) => ({ bytesMax: unaryBytesMax, many }));
+  return ({ path, requestStream }, call) => {
+    connections.takeIn(insideOfCall(call), byPath.get(path) ?? (requestStream ? many! : one!));
+    return call as grpc.ServerInterceptingCall; // Nothing of it is changed, so that it needs no other around it.
+  };
+}
+
+function serverOptions({ streamsMax, grpcIdleMs }: GrpcLimits): grpc.ServerOptions {
+  return {
+    "grpc.max_receive_message_length": -1, // Our own check says no, with a reason and the numbers.
+    "grpc.max_send_message_length": -1,
+    "grpc.max_concurrent_streams": streamsMax,
+    "grpc.max_connection_idle_ms": grpcIdleMs,
+    // Beyond this much that a client does not take, or has sent in headers, its new calls are reset.
+    "grpc-node.max_session_memory": SESSION_MEMORY_MB,
+    // A peer that vanished without a word is noticed within two minutes and a half.
+    "grpc.keepalive_time_ms": 120_000,
+    "grpc.keepalive_timeout_ms": 20_000,
+    // Statistics of every call that nobody reads.
+    "grpc.enable_channelz": 0,
+  };
+}
+
+/** Sixteen answers of the largest; one is sent in any case. */
+const SESSION_MEMORY_MB = 64;
+
+/** What node:http2 can be told and grpc-js does not pass on. */
+function http2Options({ streamsMax, headerBytesMax, streamResetsBurst, streamResetsRate }: GrpcLimits) {
+  return {
+    settings: { maxConcurrentStreams: streamsMax, maxHeaderListSize: headerBytesMax },
+    // Our own count ends a connection first, and lets its calls in flight finish; this one does not.
+    streamResetBurst: 2 * streamResetsBurst,
+    streamResetRate: 2 * streamResetsRate,
+    // Node.js counts a call that was reset among those open until its next turn, and refuses new ones for it; a hundred
+    // in the whole life of a connection end it, with all its calls. Each costs less than a call.
+    maxSessionRejectedStreams: 2 ** 32 - 1,
+  };
+}
+
+/**
+ * Do something before the answers that are due, when no more come: who waits for an answer sends nothing, so then every
+ * call that was sent has been read, and a GOAWAY refuses none.
+ */
+async function holdAnswers(door: UnaryDoor, eachMs: number, before: () => void): Promise<void> {
+  const held: (() => void)[] = [];
+  door.held = held;
+  for (let look = 0, seen = -1; held.length > seen && look < LOOKS_MAX; look++) {
+    seen = held.length;
+    await setTimeout(eachMs);
+    await setImmediate(); // When what has come by then was read.
+  }
+  before();
+  door.held = undefined;
+  for (const respond of held) respond();
+}
+
+/** Longer than a client of the same network takes to send what it had begun to. */
+const HOLD_MS = 50;
+/** Somebody may send without waiting for answers. */
+const LOOKS_MAX = 6;

@@ -1,0 +1,118 @@
+import {
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { Refusal } from "../../core/errors.ts";
+import { otherMethod } from "../http/host.ts";
+import { errorOf } from "../http/message.ts";
+import { shortened } from "../json/parse.ts";
+import { grpcTimeoutOf } from "../timeout.ts";
+import { toStatus } from "./unary.ts";
+
+/**
+ * Judge a call by its headers, before grpc-js sees it, which takes all that begins with application/grpc for gRPC and
+ * cannot wait longer than 24 days.
+ *
+ * @param headers     a deadline beyond that is taken out of them, for nobody will be there to see it pass; and the type is put
+ *                    as grpc-js knows it
+ * @param rawHeaders  names and values in turn
+ * @returns           whether it was refused
+ */
+export function refuseAtHeaders(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
+  headerBytesMax: number,
+): boolean {
+  let bytes = 0;
+  let types = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    bytes += name.length + rawHeaders[i + 1]!.length + FIELD_BYTES;
+    if (name === "content-type") types++;
+  }
+  if (bytes > headerBytesMax) {
+    stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM); // As node:http2 does once the client has taken our settings.
+    return true;
+  }
+  const type = headers["content-type"];
+  if (types !== 1 || !isGrpc(type!)) {
+    refuseType(stream, types > 1 ? `${types} of them` : type === undefined ? "none" : shortened(type));
+    return true;
+  }
+  const { ":method": method, "content-encoding": coding = "identity" } = headers;
+  if (method !== "POST") {
+    refuseMethod(stream, `${method}`);
+    return true;
+  }
+  const refusal = otherMethod({ headers, method }) ?? otherCoding(coding);
+  if (refusal !== undefined) {
+    refuse(stream, refusal);
+    return true;
+  }
+  if (type !== "application/grpc") headers["content-type"] = "application/grpc"; // grpc-js knows no capitals.
+  const timeout = headers["grpc-timeout"];
+  if (timeout === undefined) return false;
+  const timeoutMs = grpcTimeoutOf(`${timeout}`);
+  if (typeof timeoutMs !== "number") {
+    refuse(stream, timeoutMs);
+    return true;
+  }
+  if (timeoutMs > TIMER_MS_MAX) delete headers["grpc-timeout"];
+  return false;
+}
+
+/** What a field counts beside its name and value (RFC 9113 section 6.5.2). */
+const FIELD_BYTES = 32;
+
+/** The longest time of Node's timers. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** Not by its beginning: gRPC-Web's is the same, and its clients cannot read an answer of gRPC, so that they retry. */
+function isGrpc(type: string): boolean {
+  return type === "application/grpc" || /^application\/grpc(\+proto)?[ \t]*(;|$)/i.test(type);
+}
+
+function refuseType(stream: ServerHttp2Stream, got: string): void {
+  const expected = "over HTTP/2 must be application/grpc; REST, Connect and gRPC-Web are over HTTP/1.1";
+  refuseInJson(stream, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got });
+}
+
+/** A proxy may repeat a GET, and who sends HEAD does not see whether it was done. */
+function refuseMethod(stream: ServerHttp2Stream, got: string): void {
+  const expected = "use POST, as gRPC does";
+  refuseInJson(stream, { code: "METHOD_NOT_ALLOWED", expected, got: shortened(got) }, { allow: "POST" });
+}
+
+/** The message's own is in grpc-encoding; this would be one around all of the call, and nobody takes it off. */
+function otherCoding(coding: string): Refusal | undefined {
+  if (coding === "identity") return undefined;
+  const expected = "of a call of gRPC is in grpc-encoding";
+  return { code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(coding) };
+}
+
+/** As a client that speaks no gRPC can read it. */
+function refuseInJson(stream: ServerHttp2Stream, refusal: Refusal, headers: OutgoingHttpHeaders = {}): void {
+  const error = errorOf(refusal);
+  stream.respond({ ":status": error.code, "content-type": "application/json", ...headers });
+  stream.end(`${JSON.stringify({ error })}\n`);
+  stream.close(constants.NGHTTP2_NO_ERROR); // Once the answer is out; the rest of the request is not wanted.
+}
+
+/** As gRPC answers, with a status alone. */
+function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
+  const { code, details, metadata } = toStatus(refusal);
+  stream.respond(
+    {
+      ":status": 200,
+      "content-type": "application/grpc+proto",
+      "grpc-status": code,
+      "grpc-message": encodeURI(details),
+      ...metadata.toHttp2Headers(),
+    },
+    { endStream: true },
+  );
+  stream.close(constants.NGHTTP2_NO_ERROR);
+}

@@ -1,0 +1,229 @@
+import { constants } from "node:http2";
+import { promisify } from "node:util";
+import { gunzip, inflate } from "node:zlib";
+import type { Refusal } from "../../core/errors.ts";
+import { tooLarge } from "../calls/call.ts";
+import { Arriving, NO_ROOM, type Room, takeAll } from "../room.ts";
+import type { CallInside, QueueEntry } from "./inside.ts";
+import { toStatus } from "./unary.ts";
+
+/** What is to hold for the request of a call. */
+export interface IntakeRules {
+  /** The largest message, in bytes. */
+  readonly bytesMax: number;
+  /** Whether there may be any number of messages, or is one. */
+  readonly many: boolean;
+}
+
+/** Of gRPC: a byte of flags, four of length. */
+const HEAD_BYTES = 5;
+const COMPRESSED = 1;
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * The request of a call as it arrives, in the place of grpc-js's decoder, which keeps all that comes: a message is
+ * judged by its first five bytes, and what is kept of it until it is whole takes room that is bounded.
+ */
+export class Intake {
+  readonly call: CallInside;
+  /** When its headers came, by the clock that never goes back. */
+  readonly since: number;
+  /** When it was first seen to be answered with the answer not taken yet, the same. */
+  answeredAt: number | undefined;
+  readonly #rules: IntakeRules;
+  readonly #rooms: readonly Room[];
+  #head = NOTHING;
+  #headLength = 0;
+  #arriving: Arriving | undefined;
+  /** How long the message that is arriving is, with its head. */
+  #frameBytes = 0;
+  /** Taken for messages that came compressed. */
+  #inflatedBytes = 0;
+  /** Whether the one message of such a request is here. */
+  #complete = false;
+  #over = false;
+
+  constructor(call: CallInside, since: number, rules: IntakeRules, rooms: readonly Room[]) {
+    this.call = call;
+    this.since = since;
+    this.#rules = rules;
+    this.#rooms = rooms;
+    if (call.incomingEncoding === "identity") call.decompressAndMaybePush = pushAtOnce;
+    else if (call.incomingEncoding === "gzip" || call.incomingEncoding === "deflate") {
+      call.decompressMessage = (frame, encoding) => this.#decompress(frame, encoding);
+    }
+  }
+
+  /** Whether a message has begun and is not whole. */
+  get inMessage(): boolean {
+    return this.#headLength > 0;
+  }
+
+  /** Whether the request is one message, and half of it is not all that the caller may owe for long. */
+  get single(): boolean {
+    return !this.#rules.many;
+  }
+
+  /** @returns  the messages that are whole by now, each with its head */
+  write(data: Buffer): Buffer[] {
+    if (this.#over) return [];
+    const { length } = data;
+    // Nearly all: one message in one piece.
+    if (
+      this.#headLength === 0 &&
+      !this.#complete &&
+      length >= HEAD_BYTES &&
+      length <= COPIED_BYTES &&
+      data.readUInt32BE(1) === length - HEAD_BYTES &&
+      length - HEAD_BYTES <= this.#rules.bytesMax
+    ) {
+      if (!this.#accepts(data[0]!)) return [];
+      this.#complete = this.single;
+      return [Buffer.from(data)]; // Copied, for it is a slice of all that was read from the socket with it.
+    }
+    return this.#writePieces(data);
+  }
+
+  /** Send the status and nothing else; what is still coming is not wanted. */
+  refuse(refusal: Refusal): void {
+    const { call } = this;
+    this.#over = true;
+    this.free();
+    call.sendStatus(toStatus(refusal));
+    if (!call.stream.readableEnded) call.stream.close(constants.NGHTTP2_NO_ERROR); // RFC 9113, 8.1: after the answer.
+  }
+
+  /** Give back the room: the request is whole and has gone on, or nobody waits for the rest. */
+  free(): void {
+    this.#arriving?.free();
+    this.#arriving = undefined;
+    for (const room of this.#rooms) room.give(this.#inflatedBytes);
+    this.#inflatedBytes = 0;
+  }
+
+  #writePieces(data: Buffer): Buffer[] {
+    const whole: Buffer[] = [];
+    let at = 0;
+    while (at < data.length) {
+      if (this.#complete) return this.#drop({ code: "MALFORMED_MESSAGE", expected: ONE });
+      if (this.#headLength < HEAD_BYTES) {
+        if (this.#head === NOTHING) this.#head = Buffer.allocUnsafe(HEAD_BYTES);
+        const end = Math.min(data.length, at + HEAD_BYTES - this.#headLength);
+        this.#headLength += data.copy(this.#head, this.#headLength, at, end);
+        at = end;
+        if (this.#headLength < HEAD_BYTES) break;
+        if (!this.#begin()) return [];
+      }
+      const arriving = this.#arriving!;
+      const end = Math.min(data.length, at + this.#frameBytes - arriving.length);
+      if (!arriving.add(data.subarray(at, end))) return this.#drop(NO_ROOM);
+      at = end;
+      if (arriving.length === this.#frameBytes) whole.push(this.#finish(arriving));
+    }
+    return whole;
+  }
+
+  /** The head is there: whether what follows is wanted. */
+  #begin(): boolean {
+    const { bytesMax } = this.#rules;
+    const bytes = this.#head.readUInt32BE(1);
+    if (!this.#accepts(this.#head[0]!)) return false;
+    if (bytes > bytesMax) {
+      this.#drop(tooLarge(bytes, bytesMax));
+      return false;
+    }
+    this.#frameBytes = HEAD_BYTES + bytes;
+    // Until the request has ended: a caller that sends a message and then no end is charged for it too.
+    if (this.single) this.call.stream.once("end", () => this.free());
+    this.#arriving = new Arriving(this.#rooms, this.#frameBytes);
+    if (this.#arriving.add(this.#head)) return true;
+    this.#drop(NO_ROOM);
+    return false;
+  }
+
+  #finish(arriving: Arriving): Buffer {
+    const { bytes } = arriving;
+    this.#headLength = 0;
+    this.#complete = this.single;
+    if (!this.single) this.free();
+    return bytes;
+  }
+
+  /** Whether a message with these flags is one. */
+  #accepts(flags: number): boolean {
+    if (flags > COMPRESSED) this.#drop({ code: "MALFORMED_MESSAGE", expected: FLAGS });
+    else if (flags === COMPRESSED && this.call.incomingEncoding === "identity") {
+      this.#drop({ code: "MALFORMED_MESSAGE", expected: UNSAID });
+    }
+    return !this.#over;
+  }
+
+  #drop(refusal: Refusal): [] {
+    this.refuse(refusal);
+    return [];
+  }
+
+  async #decompress(frame: Buffer, encoding: string): Promise<Buffer> {
+    const message = frame.subarray(HEAD_BYTES);
+    if (frame[0] !== COMPRESSED) return message;
+    const { bytesMax } = this.#rules;
+    const bytes = await inTurn(() => inflated(message, encoding, bytesMax));
+    const refusal = "code" in bytes ? bytes : this.#holds(bytes.length) ? undefined : NO_ROOM;
+    if (refusal === undefined) return bytes as Buffer;
+    throw toStatus(refusal); // As grpc-js wants it, which sends it.
+  }
+
+  /** Whether there is room for a message that came compressed. */
+  #holds(bytes: number): boolean {
+    if (this.#rules.many || this.#over || this.call.stream.readableEnded) return true;
+    if (!takeAll(this.#rooms, bytes)) return false;
+    this.#inflatedBytes += bytes;
+    this.call.stream.once("end", () => this.free());
+    return true;
+  }
+}
+
+/** Without the promise that grpc-js makes for each message, compressed or not. */
+function pushAtOnce(this: CallInside, entry: QueueEntry): void {
+  entry.parsedMessage = entry.compressedMessage.subarray(HEAD_BYTES);
+  entry.type = "READABLE";
+  this.maybePushNextMessage();
+}
+
+/** Above this a message takes room also when it comes in one piece. */
+const COPIED_BYTES = 4 * 1024;
+
+const ONE = "must be one message in a frame of gRPC";
+const FLAGS = "must be messages in frames of gRPC, whose flags are 0 or 1";
+const UNSAID = "is compressed, and grpc-encoding does not say how";
+
+const INFLATE = { gzip: promisify(gunzip), deflate: promisify(inflate) };
+
+async function inflated(bytes: Buffer, encoding: string, bytesMax: number): Promise<Buffer | Refusal> {
+  try {
+    return await INFLATE[encoding as keyof typeof INFLATE](bytes, { maxOutputLength: bytesMax });
+  } catch (error) {
+    // It stops there, however small the bytes are that would grow so large.
+    if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE")
+      return tooLarge(undefined, bytesMax);
+    return { code: "MALFORMED_MESSAGE", expected: `is not ${encoding}, as its headers say` };
+  }
+}
+
+/** Few at a time: each holds up to a whole message that nothing has judged yet. */
+const INFLATING_MAX = 4;
+let inflating = 0;
+const waiting: (() => void)[] = [];
+
+async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (inflating === INFLATING_MAX) await new Promise<void>((turn) => waiting.push(turn));
+  else inflating++;
+  try {
+    return await work();
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) inflating--;
+    else next();
+  }
+}

@@ -1,0 +1,129 @@
+import type { DescField } from "@bufbuild/protobuf";
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { Refusal } from "../../core/errors.ts";
+import type { UnaryCall } from "../calls/call.ts";
+import { invalidField } from "../calls/shape.ts";
+import { partsOf } from "./etags.ts";
+
+/**
+ * A header of a request, by its name in lower case: several of one name joined by ", ", as RFC 9110 has it (section
+ * 5.3); undefined without it. Metadata of gRPC is headers too.
+ */
+export type HeaderOf = (
+  name: "idempotency-key" | "if-match" | "if-none-match" | "if-unmodified-since",
+) => string | undefined;
+
+/**
+ * The request with what its headers say, the same at every door: Idempotency-Key is the request_id, If-Match the etag
+ * that the method takes. What the request has already must be the same. A condition that the method does not take is
+ * refused, for it would be done without.
+ *
+ * Not for a GET, whose conditions are about the answer: see conditions.ts.
+ */
+export function withHeaders(call: UnaryCall, request: Buffer, headerOf: HeaderOf): Buffer | Refusal {
+  const key = call.changes ? headerOf("idempotency-key") : undefined;
+  const match = headerOf("if-match");
+  const refusal = conditionRefused(call, headerOf);
+  if (refusal !== undefined) return refusal;
+  if (key === undefined && match === undefined) return request; // As nearly always.
+  const fields: Given[] = [];
+  if (key !== undefined) {
+    const value = unquoted(key);
+    if (value === undefined) return invalidField("Idempotency-Key", "must be one key, quoted or not", key);
+    fields.push({ field: "request_id", header: "Idempotency-Key", value });
+  }
+  if (match !== undefined) {
+    const field = matchField(call, match);
+    if (field !== undefined && "code" in field) return field;
+    if (field !== undefined) fields.push(field);
+  }
+  return put(call, request, fields);
+}
+
+/** A field that a header fills. */
+interface Given {
+  readonly field: string;
+  readonly header: string;
+  readonly value: string | true;
+}
+
+function conditionRefused({ changes, method: { name } }: UnaryCall, headerOf: HeaderOf): Refusal | undefined {
+  const noneMatch = headerOf("if-none-match");
+  // "*" is what a creation asks for anyway.
+  if (noneMatch !== undefined && !(noneMatch === "*" && name === "CreateCounter")) {
+    return invalidField("If-None-Match", changes ? `is not taken by ${name}` : ONLY_BY_GET, undefined);
+  }
+  if (headerOf("if-unmodified-since") !== undefined) {
+    return invalidField("If-Unmodified-Since", "is not taken; send If-Match", undefined);
+  }
+  return undefined;
+}
+
+const ONLY_BY_GET = "is for a GET; this is none";
+
+/** The field for If-Match; undefined when what it asks is asked anyway. */
+function matchField(call: UnaryCall, match: string): Given | Refusal | undefined {
+  const { changes, method } = call;
+  if (!changes) return invalidField("If-Match", ONLY_BY_GET, undefined);
+  const has = (name: string) => method.input.fields.some((field) => field.name === name);
+  const header = "If-Match";
+  if (match === "*" && has("name") && method.name !== "CreateCounter") {
+    // That there is a counter, which all but these ask for anyway.
+    return has("must_exist") ? { field: "must_exist", header, value: true } : undefined;
+  }
+  const field = ["etag", "settings_etag"].find(has);
+  if (field === undefined) return invalidField(header, `is not taken by ${method.name}`, undefined);
+  const tag = /^(?:"([!#-~]*)"|([^",/\s][^",\s]*))$/.exec(match);
+  if (tag === null) return invalidField(header, "must be one strong etag", match);
+  const text = (tag[1] ?? tag[2])!;
+  const parts = partsOf(text);
+  const part = field === "etag" ? parts.etag : parts.settingsEtag;
+  return { field, header, value: part ?? text };
+}
+
+/**
+ * A key as it is meant: many clients send it as it is, others as a string of RFC 8941, as
+ * draft-ietf-httpapi-idempotency-key-header has it.
+ *
+ * @returns  undefined for what begins like such a string, and is none
+ */
+function unquoted(text: string): string | undefined {
+  if (!text.startsWith('"')) return text;
+  return /^"((?:[^"\\]|\\["\\])*)"$/.exec(text)?.[1]?.replace(/\\(.)/g, "$1");
+}
+
+/** The request with the fields in front: two messages in a row are one. */
+function put({ method: { input } }: UnaryCall, request: Buffer, fields: readonly Given[]): Buffer | Refusal {
+  const added = new BinaryWriter();
+  for (const { field: name, header, value } of fields) {
+    const field = input.fields.find((each) => each.name === name)!;
+    const given = lastOf(field, request);
+    if (given === "malformed") return request; // Which the call tells.
+    if (given === value) continue;
+    if (given !== undefined) {
+      const expected = `must be the same in the header ${header} (${JSON.stringify(value)})`;
+      return invalidField(name, expected, given);
+    }
+    if (value === true) added.tag(field.number, WireType.Varint).bool(true);
+    else added.tag(field.number, WireType.LengthDelimited).string(value);
+  }
+  return Buffer.concat([added.finish(), request]);
+}
+
+/** What a text or a bool is in encoded bytes; undefined when it is not there. */
+function lastOf(field: DescField, bytes: Buffer): string | boolean | "malformed" | undefined {
+  const reader = new BinaryReader(bytes);
+  let last: string | boolean | undefined;
+  try {
+    while (reader.pos < reader.len) {
+      const [number, wireType] = reader.tag();
+      if (number !== field.number) reader.skip(wireType, number);
+      else if (wireType === WireType.LengthDelimited) last = reader.string();
+      else if (wireType === WireType.Varint) last = reader.bool();
+      else return "malformed";
+    }
+  } catch {
+    return "malformed";
+  }
+  return reader.pos === reader.len ? last : "malformed";
+}

@@ -1,0 +1,137 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { isIP, isIPv6 } from "node:net";
+import type { Refusal } from "../../core/errors.ts";
+import { invalidField } from "../calls/shape.ts";
+import type { HttpRoute } from "./http.ts";
+import { sendRefusal } from "./message.ts";
+
+/** Whom a request is for: what its Host header says, or its target. */
+export interface Host {
+  /** In lower case, without the dot that may stand at its end; of IPv6 without brackets. */
+  readonly name: string;
+  /** In digits; "" when it is not given. */
+  readonly port: string;
+}
+
+/**
+ * @returns  undefined for what is no `host [ ":" port ]` (RFC 9110, section 7.2). A zone (`[fe80::1%25eth0]`) is none: it
+ *           means nothing to the other side, and clients leave it out
+ */
+export function parseHost(text: string): Host | undefined {
+  const match = HOST.exec(text);
+  if (match === null) return undefined;
+  const [, address, name, port = ""] = match;
+  if (Number(port) > 65_535 || (address !== undefined && !isIPv6(address))) return undefined;
+  return { name: (address ?? name)!.toLowerCase(), port };
+}
+
+/** Names of DNS may have underscores where people gave them some, as with Docker. */
+const HOST = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?)(?::([0-9]{0,5}))?$/i;
+
+/** Whether nobody else can have this name: a page of a stranger cannot have been asked for by it. */
+export function isOwnName(name: string, listed: ReadonlySet<string> | undefined): boolean {
+  if (isIP(name) !== 0 || name === "localhost" || name.endsWith(".localhost")) return true;
+  // What ends in a number is an address, however it is written ("127.1"): browsers have no other use for it.
+  return listed?.has(name) === true || isIP(URL.parse(`http://${name}`)?.hostname ?? "") !== 0;
+}
+
+/** Headers of which Node.js drops the second; it joins others, so that they are refused for what they say then. */
+const SINGLE: ReadonlyMap<string, string> = new Map([
+  ["host", "Host"],
+  ["content-type", "Content-Type"],
+]);
+
+/**
+ * Refuse requests that leave open whom they are for, or what they say: two Hosts, two content types, a Host that is
+ * none, another method in a header. Proxies and servers read such differently.
+ */
+export function wellFormedRoute(): HttpRoute {
+  return (request, response) => {
+    const fault =
+      doubledHeader(request) ?? hostFault(request) ?? otherMethod(request) ?? otherCoding(request.headers);
+    if (fault === undefined) return false;
+    sendRefusal(response, fault, { connection: "close" }); // Whatever stands behind it is as doubtful.
+    return true;
+  };
+}
+
+function doubledHeader({ headers, rawHeaders }: IncomingMessage): Refusal | undefined {
+  if (rawHeaders.length / 2 === Object.keys(headers).length) return undefined; // As nearly always.
+  const seen = new Set<string>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = SINGLE.get(rawHeaders[at]!.toLowerCase());
+    if (name === undefined) continue;
+    if (seen.has(name)) return invalidField(name, "must be given once", undefined);
+    seen.add(name);
+  }
+  return undefined;
+}
+
+const EXPECTED = "must be a name or an IP address, and a port if need be, such as localhost:8080";
+
+function hostFault({ headers, httpVersion, url = "/" }: IncomingMessage): Refusal | undefined {
+  const text = headers.host;
+  const host = text === undefined ? undefined : parseHost(text);
+  if (host === undefined && (text !== undefined || httpVersion !== "1.0")) {
+    return invalidField("Host", EXPECTED, text);
+  }
+  if (url.startsWith("/")) return undefined;
+  const [, scheme, authority] = TARGET.exec(url) ?? [];
+  if (scheme === undefined) return undefined; // Which is no path that anything is at.
+  const inTarget = parseHost(authority!);
+  if (inTarget === undefined) return invalidField("the request target's host", EXPECTED, authority);
+  if (host === undefined || isSame(host, inTarget, scheme)) return undefined;
+  return invalidField("Host", `must be that of the request target (${authority!.slice(0, 60)})`, text);
+}
+
+/** Where some servers take a method from, for clients that cannot send it. Here it would be another than was meant. */
+const OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/** The same at every door. */
+export function otherMethod({
+  headers,
+  method,
+}: Pick<IncomingMessage, "headers" | "method">): Refusal | undefined {
+  const name = OVERRIDES.find((each) => headers[each] !== undefined && headers[each] !== method);
+  return name === undefined
+    ? undefined
+    : invalidField(name, "is not taken; send the method itself", headers[name]);
+}
+
+/** Node.js takes off the chunks and leaves the rest of a coding, which somebody before us may have taken off or not. */
+function otherCoding({ "transfer-encoding": coding = "chunked" }: IncomingHttpHeaders): Refusal | undefined {
+  return coding.toLowerCase() === "chunked"
+    ? undefined
+    : invalidField("Transfer-Encoding", "must be chunked, and nothing beside it", coding);
+}
+
+/** A target that names the server, as requests to proxies do. */
+const TARGET = /^(https?):\/\/([^/?#]*)/i;
+
+/** @param scheme  whose port is meant where none is given */
+export function isSame(one: Host, other: Host, scheme: string): boolean {
+  const byDefault = scheme.toLowerCase() === "https" ? "443" : "80";
+  const port = (host: Host) => (host.port === "" ? byDefault : host.port);
+  return one.name === other.name && port(one) === port(other);
+}
+
+/**
+ * Refuse a request for a server of another name. A page of evil.example whose name was made to lead here (DNS
+ * rebinding) is of the same origin as what it asks, so that its browser would let it read.
+ *
+ * @param names  those that are ours, beside IP addresses, `localhost` and `*.localhost`; with "*" every name is answered
+ */
+export function hostNameRoute(names: ReadonlySet<string>): HttpRoute {
+  if (names.has("*")) return () => false;
+  let last: string | undefined; // Nearly every request asks by the same.
+  return ({ headers: { host: text } }, response) => {
+    if (text === undefined || text === last) return false;
+    const { name } = parseHost(text)!; // Well-formed, or it would not have come here.
+    if (isOwnName(name, names)) {
+      last = text;
+      return false;
+    }
+    sendRefusal(response, { code: "HOST_NOT_ALLOWED", got: name.slice(0, 60) });
+    return true;
+  };
+}

@@ -1,0 +1,196 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { Socket } from "node:net";
+import type { TlsOptions } from "node:tls";
+import type { Log } from "../../telemetry.ts";
+import type { Health } from "../health.ts";
+import { HttpConnection, type SharedByConnections, statusOnly } from "./connection.ts";
+import { wellFormedRoute } from "./host.ts";
+
+/**
+ * Answers a request if it is one of its own, and says whether it was: at once where it is not, because a promise for
+ * every route that a request passes by costs more than to look at its path. What it throws or rejects with is a defect.
+ */
+export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
+
+export interface HttpLimits {
+  /** How long the headers of a request may take to arrive, in milliseconds. */
+  readonly headersMs: number;
+  /** How long a request may take to arrive, headers and body, in milliseconds. */
+  readonly requestMs: number;
+  /** How long a connection may be idle between requests, or take nothing of an answer, in milliseconds. */
+  readonly idleMs: number;
+  /** The largest headers of a request, in bytes. */
+  readonly headerBytesMax: number;
+}
+
+/** HTTP/1.1 without a port of its own: openListener gives it one. */
+export interface HttpServer {
+  readonly server: Server | TlsServer;
+  /** Requests that were taken and not yet answered. */
+  readonly inFlight: number;
+  /** From now on an answer ends its connection. One that is idle stays, for what may be on its way. */
+  drain(): void;
+  /** End the connections that are idle, and each of the others with its next answer. */
+  leave(): void;
+}
+
+/**
+ * Serve HTTP/1.1: health for load balancers, and whatever the routes answer, the first that does; the last of them
+ * answers everything.
+ *
+ * @param options.tls  how to speak it over TLS; undefined: in plaintext
+ */
+export function openHttpServer(
+  routes: readonly HttpRoute[],
+  { health, log, limits, tls }: { health: Health; log: Log; limits: HttpLimits; tls: TlsOptions | undefined },
+): HttpServer {
+  let inFlight = 0;
+  const all = [wellFormedRoute(), healthRoute(health), ...routes];
+  const connections = new Map<Socket, HttpConnection>();
+  const shared: SharedByConnections = { ...limits, state: "open" };
+  const options: ServerOptions = {
+    noDelay: true,
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.idleMs,
+    maxHeaderSize: limits.headerBytesMax,
+    requireHostHeader: false, // Which is refused by us, in turn and with a reason.
+    connectionsCheckingInterval: CHECK_EVERY_MS,
+  };
+  const take = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    answering: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+  ) => {
+    const serve = () => {
+      inFlight++;
+      response.on("close", () => inFlight--);
+      if (losesWhatFollows(request)) response.setHeader("connection", "close");
+      answering(request, response).catch((err: unknown) => {
+        log("http.handler_failed", { method: request.method, err });
+        if (response.headersSent) response.destroy();
+        else response.writeHead(500).end();
+      });
+    };
+    connections.get(request.socket)!.take({ request, response, serve });
+  };
+  const listener: RequestListener = (request, response) =>
+    take(request, response, (...exchange) => answer(all, ...exchange));
+  const server =
+    tls === undefined
+      ? createServer(options, listener)
+      : createTlsServer({ ...options, ...tls, allowHalfOpen: true }, listener);
+  // A client that has sent all it wants to still waits for the answer. (Node.js documents this in its source only.)
+  Object.assign(server, { httpAllowHalfOpen: true });
+  server.on("checkExpectation", (request, response) => take(request, response, refuseExpectation));
+  server.on("connect", (_, socket: Socket) => connections.get(socket)?.refuse(NO_TUNNEL));
+  server.on("clientError", (error, socket: Socket) => {
+    const connection = connections.get(socket);
+    if (connection === undefined)
+      socket.destroy(); // It did not get through the handshake.
+    else connection.fail(error);
+  });
+  server.on(tls === undefined ? "connection" : "secureConnection", (socket: Socket) => {
+    connections.set(socket, new HttpConnection(socket, shared));
+    socket.once("close", () => connections.delete(socket));
+  });
+  const watching = setInterval(() => {
+    for (const connection of connections.values()) connection.watch();
+  }, CHECK_EVERY_MS).unref();
+  server.once("close", () => clearInterval(watching));
+  server.maxHeadersCount = 0; // Their bytes are the limit: beyond 2,000 some versions of Node.js drop them silently.
+  return {
+    server,
+    get inFlight() {
+      return inFlight;
+    },
+    drain() {
+      shared.state = "closing";
+      for (const connection of connections.values()) connection.closing();
+    },
+    leave() {
+      shared.state = "leaving";
+      for (const connection of connections.values()) connection.leaving();
+    },
+  };
+}
+
+/** How often Node.js looks for requests that take too long, and we for answers that do. */
+const CHECK_EVERY_MS = 1_000;
+
+async function answer(
+  routes: readonly HttpRoute[],
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  for (const route of routes) {
+    const known = route(request, response);
+    if (typeof known === "boolean" ? known : await known) return;
+  }
+}
+
+/**
+ * Whether Node.js forgets what it has read behind a request: it does behind one that asks for another protocol and is
+ * answered in this one. The answers to what comes later would then seem to be those to what was forgotten.
+ */
+function losesWhatFollows({ headers: { upgrade } }: IncomingMessage): boolean {
+  return upgrade !== undefined;
+}
+
+async function refuseExpectation(_: IncomingMessage, response: ServerResponse): Promise<void> {
+  response.writeHead(417).end();
+}
+
+const NO_TUNNEL = statusOnly("405 Method Not Allowed", "Allow: GET, HEAD, POST, PUT, PATCH, DELETE\r\n");
+
+/**
+ * Whether the process is alive, and whether it answers calls, or with `?writes` takes changes too: for probes that
+ * speak HTTP only.
+ */
+function healthRoute(health: Health): HttpRoute {
+  return ({ url = "", method }, response) => {
+    const [path, query = ""] = url.split("?", 2);
+    if (path !== "/livez" && path !== "/readyz") return false;
+    if (method !== "GET" && method !== "HEAD") return text(response, 405, "use GET", { allow: "GET, HEAD" });
+    if (path === "/livez") return text(response, 200, "ok");
+    if (!READYZ_QUERIES.has(query)) return text(response, 400, "expected /readyz or /readyz?writes");
+    const reason = health.reason(query === "" ? "reads" : "writes");
+    return reason === undefined ? text(response, 200, "ok") : text(response, 503, reason);
+  };
+}
+
+/**
+ * Answers nothing, and has what is refused logged, also what never gets to a call: of another origin, or of no path.
+ * The path stays out of it, because it may have a counter's name.
+ */
+export function refusalsLogged(log: Log): HttpRoute {
+  return ({ method, headers: { origin, host } }, response) => {
+    response.on("finish", () => {
+      const { statusCode: status } = response;
+      if (status >= 400)
+        log("http.refused", { method, status, ...(origin !== undefined && { origin, host }) });
+    });
+    return false;
+  };
+}
+
+/** A probe that is mistyped must not be one that asks for less. */
+const READYZ_QUERIES: ReadonlySet<string> = new Set(["", "writes", "writes="]);
+
+function text(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Record<string, string> = {},
+): true {
+  response.writeHead(status, { ...headers, "content-type": "text/plain; charset=utf-8" }).end(`${body}\n`);
+  return true;
+}

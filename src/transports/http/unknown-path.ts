@@ -1,0 +1,98 @@
+import { getOption } from "@bufbuild/protobuf";
+import { http as httpOption } from "../../../gen/google/api/annotations_pb.ts";
+import type { UnaryCall } from "../calls/call.ts";
+import { shortened } from "../json/parse.ts";
+import { patternOf } from "../rest/template.ts";
+import type { HttpRoute } from "./http.ts";
+import { isGrpc, sendRefusal } from "./message.ts";
+import { targetOf } from "./target.ts";
+
+/** Answers what nothing else has: that there is no such path, and which one may be meant. */
+export function unknownPathRoute(calls: readonly UnaryCall[]): HttpRoute {
+  const meant = pathsMeant(calls);
+  return (request, response) => {
+    const type = request.headers["content-type"] ?? "";
+    if (isGrpc(type)) {
+      const expected = "is of gRPC, which goes over HTTP/2; here it must be that of a path in /openapi.json";
+      sendRefusal(response, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) });
+      return true;
+    }
+    if (request.method === "OPTIONS" && request.url === "*") {
+      response.writeHead(204, { allow: "GET, HEAD, POST, PUT, PATCH, DELETE" }).end(); // Of the server as a whole.
+      return true;
+    }
+    const expected = meant(targetOf(request).path);
+    sendRefusal(response, { code: "PATH_NOT_FOUND", ...(expected !== undefined && { expected }) });
+    return true;
+  };
+}
+
+/** What is served beside the methods' own paths. */
+const OTHERS = [
+  "/counters/{name}/increment",
+  "/counters/{name}/decrement",
+  "/counters/{name}",
+  "/livez",
+  "/readyz",
+  "/docs",
+  "/openapi.json",
+  "/descriptors.binpb",
+];
+
+/** For a path that is none: a clause with what may be meant, undefined where nothing is near. */
+function pathsMeant(calls: readonly UnaryCall[]): (path: string) => string | undefined {
+  const { typeName } = calls[0]!.method.parent;
+  const methods = calls.map(({ method: { name } }) => name);
+  const templates = calls.flatMap(({ method }) => {
+    const rule = getOption(method, httpOption);
+    return [rule, ...rule.additionalBindings].map((each) => patternOf(each)[1]);
+  });
+  // Those that say most first: "/v1/counters/{name}" fits all that others do.
+  const paths = [...methods.map((name) => `/${typeName}/${name}`), ...templates, ...OTHERS].sort(
+    (a, b) => b.length - a.length,
+  );
+  const collection = templates.filter((path) => /^\/v1\/counters:/.test(path)).map((path) => path.slice(12));
+  return (path) => {
+    const near = paths.find((each) => fits(each, path));
+    if (near !== undefined) return `mind case and slashes: it is ${near}`;
+    const segments = path.split("/").slice(1);
+    if (segments[0]?.toLowerCase() === typeName.toLowerCase()) {
+      const like = methodsLike(methods, segments[1] ?? "");
+      return like === ""
+        ? `${typeName} has no such method; /openapi.json has all`
+        : `the method may be ${like}`;
+    }
+    if (/^\/v1\/counters:/i.test(path))
+      return `what stands behind /v1/counters is one of ${collection.join(", ")}`;
+    if (/^\/counters\/[^/]+\/[^/]*$/.test(path)) {
+      return "behind /counters/NAME stands /increment, /decrement or nothing; a / of the name is %2F";
+    }
+    if (/^\/v1\/counters\/./.test(path))
+      return "a name is one segment, a / of it is %2F; /openapi.json has all paths";
+    return /^\/counters\/?$/.test(path) ? "counters are listed at /v1/counters" : undefined;
+  };
+}
+
+/** Whether a path is that of a template but for case, and slashes too many. */
+function fits(template: string, path: string): boolean {
+  const [wanted, given] = [template, path].map((each) => each.split("/").filter((segment) => segment !== ""));
+  return (
+    wanted!.length === given!.length &&
+    wanted!.every((segment, i) => {
+      const [, verb] = /^\{[a-z_]+\}(.*)$/.exec(segment) ?? [];
+      if (verb === undefined) return segment.toLowerCase() === given![i]!.toLowerCase();
+      return given![i]!.toLowerCase().endsWith(verb.toLowerCase());
+    })
+  );
+}
+
+/** Those methods that begin most like a name, if they begin so in two letters at least. */
+function methodsLike(methods: readonly string[], name: string): string {
+  const alike = (method: string) => {
+    let at = 0;
+    while (at < name.length && name[at]!.toLowerCase() === method[at]?.toLowerCase()) at++;
+    return at;
+  };
+  const most = Math.max(...methods.map(alike));
+  return most < 2 ? "" : methods.filter((method) => alike(method) === most).join(" or ");
+}

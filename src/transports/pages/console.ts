@@ -1,0 +1,79 @@
+import { readdirSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { extname, join } from "node:path";
+import type { HttpRoute } from "../http/http.ts";
+import { targetOf } from "../http/target.ts";
+import { type Kept, loadFile, type StaticFile, sendFile } from "./static-file.ts";
+
+/** Where `npm run generate` puts the page, which is committed: it is there without a build. */
+const FOLDER = join(import.meta.dirname, "../../../gen/console");
+
+/** The page for people at `/`, and what it is made of. Who does not want HTML there is told what else there is. */
+export function consoleRoute(folder = FOLDER): HttpRoute {
+  const page = load(folder, "index.html", "fresh");
+  const assets = readdirSync(join(folder, "assets")).map(
+    (name) => [`/assets/${name}`, load(folder, `assets/${name}`, "forever")] as const,
+  ); // Named by what is in them.
+  const files = new Map([["/", page], ["/index.html", page], ...assets]);
+  return (request, response) => {
+    const file = files.get(targetOf(request).path);
+    if (file === undefined) return false;
+    if (file === page) response.appendHeader("vary", "Accept");
+    const { method, headers } = request;
+    const reads = method === "GET" || method === "HEAD";
+    const wantsPage = /\btext\/html\b/i.test(headers.accept ?? "");
+    if (!reads || file !== page || wantsPage) return sendFile(request, response, file).then(() => true);
+    sendHint(request, response);
+    return true;
+  };
+}
+
+function load(folder: string, name: string, kept: Kept): StaticFile {
+  const type = TYPES[extname(name)];
+  if (type === undefined) throw new TypeError(`expected one of ${Object.keys(TYPES)}, got ${name}`);
+  return loadFile(join(folder, name), type, kept, SECURITY);
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+};
+
+/** The page runs what came with it and calls who gave it out, and nobody else; nobody can put it into theirs. */
+const SECURITY: Readonly<Record<string, string>> = {
+  "content-security-policy": [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+  ].join("; "),
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+};
+
+/** For curl and the like: what this is, and what to type next. */
+function sendHint({ headers: { host = "127.0.0.1:8080" } }: IncomingMessage, response: ServerResponse): void {
+  const text = `Tally counts things.
+
+Count:  curl -X POST http://${host}/v1/counters/visits:increment
+Read:   curl http://${host}/v1/counters/visits
+List:   curl http://${host}/v1/counters
+More:   http://${host}/docs in a browser; /openapi.json; gRPC on the same port
+`;
+  response
+    .writeHead(200, {
+      "content-type": "text/plain; charset=utf-8",
+      "cache-control": "no-cache",
+      "x-content-type-options": "nosniff",
+    })
+    .end(text);
+}

@@ -1,0 +1,81 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { sendRefusal } from "../http/message.ts";
+
+/** A file that was built and does not change while this process runs. */
+export interface StaticFile {
+  readonly bytes: Buffer;
+  /** Of the bytes as they are, without quotes. */
+  readonly etag: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Packed when it is first asked for, so that a start does not wait for it. */
+  gzipped(): Promise<Buffer>;
+}
+
+/**
+ * How long others may keep it: "fresh" is kept, and asked about each time; "forever" is for a file whose name changes
+ * with what is in it.
+ */
+export type Kept = "fresh" | "forever";
+
+const CACHE_CONTROL: Readonly<Record<Kept, string>> = {
+  fresh: "no-cache",
+  forever: "public, max-age=31536000, immutable",
+};
+
+/** @param headers  of every answer with it, beside those that this file sees to */
+export function loadFile(
+  path: URL | string,
+  type: string,
+  kept: Kept,
+  headers: Readonly<Record<string, string>> = {},
+): StaticFile {
+  const bytes = readFileSync(path);
+  let gzipped: Promise<Buffer> | undefined;
+  return {
+    bytes,
+    etag: createHash("sha256").update(bytes).digest("base64url"),
+    headers: {
+      ...headers,
+      "content-type": type,
+      "cache-control": CACHE_CONTROL[kept],
+      "x-content-type-options": "nosniff",
+    },
+    gzipped: () => (gzipped ??= promisify(gzip)(bytes, { level: 9 })),
+  };
+}
+
+/** Answer with a file: packed for who can unpack it, and not again to who has it. Other methods are refused. */
+export async function sendFile(
+  request: IncomingMessage,
+  response: ServerResponse,
+  file: StaticFile,
+): Promise<void> {
+  const { method, headers } = request;
+  if (method !== "GET" && method !== "HEAD") {
+    const refusal = { code: "METHOD_NOT_ALLOWED", expected: "use GET", got: `${method}` } as const;
+    sendRefusal(response, refusal, { allow: "GET, HEAD" });
+    return;
+  }
+  const packed = /\bgzip\b(?! *; *q=0(\.0*)? *(,|$))/i.test(`${headers["accept-encoding"] ?? ""}`);
+  const etag = `"${file.etag}${packed ? "-gzip" : ""}"`; // Of these bytes: an etag of another coding is another one.
+  response.appendHeader("vary", "Accept-Encoding");
+  for (const [name, value] of Object.entries(file.headers)) response.setHeader(name, value);
+  response.setHeader("etag", etag);
+  if (hasIt(headers["if-none-match"], etag)) {
+    response.writeHead(304).end();
+    return;
+  }
+  const body = packed ? await file.gzipped() : file.bytes;
+  if (packed) response.setHeader("content-encoding", "gzip");
+  response.writeHead(200, { "content-length": body.length }).end(method === "HEAD" ? undefined : body);
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc9110#field.if-none-match */
+function hasIt(ifNoneMatch: string | undefined, etag: string): boolean {
+  const etags = ifNoneMatch?.split(",").map((each) => each.trim().replace(/^W\//, "")) ?? [];
+  return etags.includes(etag) || etags.includes("*");
+}

@@ -1,10 +1,11 @@
 import type { Context, Loaded, Save } from "./batch.ts";
 import { type Change, ChangeColumns, changeKindOf } from "./change.ts";
 import { type Batch, type CallHead, type Outcomes, opAt } from "./columns.ts";
-import { CORRUPT, type Counter, type Fixed, headroom, NO_DETAILS } from "./counter.ts";
+import { blankCounter, CORRUPT, type Counter, type Fixed, headroom } from "./counter.ts";
 import { decide, settingsFor, updated } from "./decide.ts";
 import type { Refusal } from "./errors.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
+import { putCountingSettings } from "./settings.ts";
 import { uidAt } from "./uid.ts";
 
 /** The counters of a batch while it is judged, in columns by index in `Loaded.names`. */
@@ -26,18 +27,7 @@ export class Working {
   /** While a group is judged: the counters it touched, as they were before it. */
   #before: Map<number, Before> | undefined;
   /** The counter that is being judged, handed to the rule: one object, filled anew for each operation. */
-  readonly #counter: Mutable<Counter> = {
-    uid: "",
-    value: 0n,
-    initial: 0n,
-    min: undefined,
-    max: undefined,
-    clamp: false,
-    monotonic: false,
-    revision: 0,
-    updateTime: 0,
-    settingsRevision: 0,
-  };
+  readonly #counter = blankCounter();
 
   constructor(batch: Batch, loaded: Loaded, context: Context, outcomes: Outcomes) {
     this.#batch = batch;
@@ -172,35 +162,22 @@ export class Working {
   #at(index: number): Counter | undefined {
     if (this.#exists[index] === 0) return undefined;
     const fixed = this.#fixed.size === 0 ? undefined : this.#fixed.get(index);
-    const { uid, initial, min, max, clamp, monotonic, settingsRevision } =
-      fixed ?? (this.#loaded.counters[index] as Counter);
+    const settings = fixed ?? (this.#loaded.counters[index] as Counter);
     const counter = this.#counter;
-    counter.uid = uid;
+    putCountingSettings(counter, settings);
+    counter.uid = settings.uid;
     counter.value = this.#values[index]!;
-    counter.initial = initial;
-    counter.min = min;
-    counter.max = max;
-    counter.clamp = clamp;
-    counter.monotonic = monotonic;
     counter.revision = this.#revisions[index]!;
     counter.updateTime = this.#updateTimes[index]!;
-    counter.settingsRevision = settingsRevision;
+    counter.settingsRevision = settings.settingsRevision;
     return counter;
   }
 
   /** Make a counter: from nothing at revision 0, so that the changes of a counter sum up to its value. */
   #create(index: number, i: number, op: Op): void {
-    const { labels, description } = op.settings ?? NO_DETAILS;
-    const { initial, min, max, clamp, monotonic } = settingsFor(op);
     this.#fixed.set(index, {
+      ...settingsFor(op),
       uid: uidAt(this.#context.uidSeed, i),
-      initial,
-      min,
-      max,
-      clamp,
-      monotonic,
-      labels,
-      description,
       settingsRevision: 1,
       createTime: this.#context.now,
     });
@@ -263,8 +240,6 @@ export class Working {
     if (change !== undefined) this.#changes.restore(lastChange, change);
   }
 }
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** How a counter stood before a group touched it. */
 interface Before {

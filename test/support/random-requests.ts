@@ -2,7 +2,8 @@
 import { fc } from "@fast-check/vitest";
 import type { FullCounter } from "../../src/core/counter.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
-import type { Op, SettingKey, Settings } from "../../src/core/op.ts";
+import type { Op } from "../../src/core/op.ts";
+import type { SettingKey, Settings } from "../../src/core/settings.ts";
 import type { Store } from "../../src/service/store.ts";
 import {
   type Asked,

@@ -60,7 +60,8 @@ export class Working {
       this.#revisions[index] = counter.revision;
       this.#updateTimes[index] = counter.updateTime;
     }
-    this.#changes = new ChangeColumns(batch.ops.count);
+    // One an operation, and two a counter for what time and policies will have made of it beforehand.
+    this.#changes = new ChangeColumns(batch.ops.count + 2 * count);
   }
 
   op(i: number): Op {

@@ -39,6 +39,7 @@ export class MemoryStore implements Store, Copying {
   readonly copying: Copying = this;
 
   readonly #options: StoreOptions;
+  readonly #decide: typeof decideBatch;
   readonly #counters = new CountersInMemory();
   readonly #requestIds: RequestIdsInMemory;
   readonly #log: ChangeLogInMemory;
@@ -51,8 +52,10 @@ export class MemoryStore implements Store, Copying {
   #copy: ImportedCopy | undefined;
   #closed = false;
 
-  constructor(options: StoreOptions) {
+  /** @param decide  the rule; tests put another in its place */
+  constructor(options: StoreOptions, decide: typeof decideBatch = decideBatch) {
     this.#options = options;
+    this.#decide = decide;
     this.#startedMs = options.clock.monotonic();
     this.#requestIds = new RequestIdsInMemory(options.retention);
     this.#log = new ChangeLogInMemory(options.retention.changeLogBytesMax);
@@ -61,7 +64,7 @@ export class MemoryStore implements Store, Copying {
   async commit(batch: Batch): Promise<Outcomes> {
     this.#assertOpen();
     const loaded = this.#load(batch);
-    const { outcomes, save } = decideBatch(batch, loaded, {
+    const { outcomes, save } = this.#decide(batch, loaded, {
       now: this.#options.clock.now(),
       uidSeed: this.#options.newUid(),
     });

@@ -11,7 +11,7 @@ import {
   toCallColumns,
 } from "../core/columns.ts";
 import type { Refusal } from "../core/errors.ts";
-import { type Op, Verb } from "../core/op.ts";
+import type { Op } from "../core/op.ts";
 import type { Store } from "./store.ts";
 
 /** What a caller asks for in one request, and how it is to be answered. */
@@ -64,8 +64,6 @@ export const DEFAULT_WRITER_LIMITS: WriterLimits = {
  * and its own.
  *
  * A cancelled or late call is dropped when its batch is cut; from then on it applies.
- *
- * What names a counter after its deletion goes into the next batch, as the store demands.
  */
 export class Writer {
   readonly #store: Pick<Store, "commit">;
@@ -189,7 +187,6 @@ export class Writer {
     const { batchOpsMax, batchBytesMax } = this.#limits;
     const now = this.#clock.now();
     const cut: Waiting[] = [];
-    const deleted = new Set<string>();
     const several = this.#commitsMax > 1;
     const queue = this.#queue;
     let kept = this.#held;
@@ -198,7 +195,6 @@ export class Writer {
     let at = kept;
     for (; at < queue.length; at++) {
       const waiting = queue[at]!;
-      if (waiting.isOnAny(deleted)) break;
       if (ops > 0 && (ops + waiting.ops > batchOpsMax || bytes + waiting.bytes > batchBytesMax)) break;
       const refusal = this.#refusalAtTheCut(waiting.call, now);
       if (refusal !== undefined) {
@@ -215,8 +211,6 @@ export class Writer {
       cut.push(waiting);
       ops += waiting.ops;
       bytes += waiting.bytes;
-      const op = waiting.call.ops;
-      if (!isColumns(op) && op.verb === Verb.DELETE) deleted.add(op.name);
     }
     this.#held = kept;
     queue.splice(kept, at - kept);

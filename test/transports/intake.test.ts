@@ -14,7 +14,7 @@ import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
-import fc from "fast-check";
+import { fc } from "@fast-check/vitest";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { BatchApplyRequestSchema, IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
 import { Arriving, Room, takeAll } from "../../src/transports/room.ts";

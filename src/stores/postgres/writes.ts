@@ -11,8 +11,10 @@ export interface LoadedRows {
   readonly ids: readonly (bigint | undefined)[];
 }
 
+type SavedCounters = Omit<Save, "changes" | "answers">;
+
 interface Found extends Pick<LoadedRows, "ids"> {
-  readonly facts: Pick<Loaded, "names" | "fixed"> & {
+  readonly facts: Pick<Loaded, "fixed"> & {
     /** By index in `names`: the revision that the row has. */
     readonly revisions: readonly (number | undefined)[];
   };
@@ -73,17 +75,27 @@ export class CounterWrites {
   }
 
   /**
-   * @param ids  by index in `facts.names`, those of new counters included
+   * @param ids  by index in `save`, those of new counters included
    */
-  of(
-    save: Omit<Save, "changes" | "answers">,
+  of(save: SavedCounters, found: Found, ids: readonly (bigint | undefined)[]): Call[] {
+    const { deleted } = save;
+    return inTurn(save).flatMap((turn) => {
+      const gone = deleted.size === 0 ? [] : turn.filter((index) => deleted.has(index));
+      return [...this.#changes(turn, save, found, ids), ...this.deletions(gone, save, found, ids)];
+    });
+  }
+
+  /** @param changed  some of those that changed, of which no two have the same name */
+  #changes(
+    changed: readonly number[],
+    save: SavedCounters,
     { facts, ids: loaded }: Found,
     ids: readonly (bigint | undefined)[],
   ): Call[] {
     const counted: number[] = [];
     const made: number[] = [];
     const updated: number[] = [];
-    for (const index of save.changed) {
+    for (const index of changed) {
       if (loaded[index] === undefined) made.push(index);
       else if (save.fixed.size > 0 && save.fixed.has(index)) updated.push(index);
       else counted.push(index);
@@ -96,7 +108,7 @@ export class CounterWrites {
       arrayOf(indexes.map((i) => save.revisions[i])),
       arrayOf(indexes.map((i) => save.updateTimes[i])),
     ];
-    const namesAt = (indexes: readonly number[]) => indexes.map((i) => facts.names[i]!);
+    const namesAt = (indexes: readonly number[]) => indexes.map((i) => save.names[i]!);
     const fixedOf = (index: number) => save.fixed.get(index) ?? facts.fixed.get(index)!;
     // First, because it may wait: for who makes the same ones, or has since changed one that was not there. Whoever
     // waits here has changed nothing yet, so nobody who makes new ones waits for it in turn.
@@ -111,17 +123,29 @@ export class CounterWrites {
     if (updated.length > 0) {
       const columns = [...counts(updated), ...settingsOf(updated.map(fixedOf))];
       calls.push([this.#updateSettings, [idsOf(updated), before(updated), ...columns]]);
-      this.#pushLabels(calls, this.#unlabel, updated, (i) => facts.fixed.get(i)!, facts.names);
+      this.#pushLabels(calls, this.#unlabel, updated, (i) => facts.fixed.get(i)!, save.names);
     }
     const labelled = [...made, ...updated];
-    if (labelled.length > 0) this.#pushLabels(calls, this.#label, labelled, fixedOf, facts.names);
-    if (save.deleted.size > 0) {
-      const gone = [...save.deleted.keys()];
-      this.#pushLabels(calls, this.#unlabel, gone, fixedOf, facts.names);
-      calls.push([this.#delete, [idsOf(gone)]]);
-      const uids = gone.map((i) => fixedOf(i).uid);
-      calls.push([this.#bury, [idsOf(gone), namesAt(gone), uids, arrayOf([...save.deleted.values()])]]);
-    }
+    if (labelled.length > 0) this.#pushLabels(calls, this.#label, labelled, fixedOf, save.names);
+    return calls;
+  }
+
+  /** The same for the deletion of some of those that are to go, which are as they were loaded or have been written. */
+  deletions(
+    gone: readonly number[],
+    { names, fixed, deleted }: SavedCounters,
+    { facts }: Found,
+    ids: readonly (bigint | undefined)[],
+  ): Call[] {
+    if (gone.length === 0) return [];
+    const fixedOf = (index: number) => fixed.get(index) ?? facts.fixed.get(index)!;
+    const goneIds = arrayOf(gone.map((i) => ids[i]));
+    const uids = gone.map((i) => fixedOf(i).uid);
+    const history = arrayOf(gone.map((i) => deleted.get(i)));
+    const calls: Call[] = [];
+    this.#pushLabels(calls, this.#unlabel, gone, fixedOf, names);
+    calls.push([this.#delete, [goneIds]]);
+    calls.push([this.#bury, [goneIds, gone.map((i) => names[i]!), uids, history]]);
     return calls;
   }
 
@@ -142,6 +166,25 @@ export class CounterWrites {
     }
     if (labels.length > 0) calls.push([statement, [labels, of]]);
   }
+}
+
+/**
+ * The counters that changed, in turns of which none has a name twice: who comes after another under its name, which that
+ * has given up, is in a later one. Nobody else can have taken the name in between, because it has a locked row, or one
+ * that is not committed; so to insert the later ones waits for nobody.
+ */
+function inTurn({ names, changed, deleted }: SavedCounters): (readonly number[])[] {
+  if (deleted.size === 0) return [changed];
+  const turns: number[][] = [[]];
+  const taken = new Map<string, number>();
+  for (const index of changed) {
+    const name = names[index]!;
+    const turn = (taken.get(name) ?? -1) + 1;
+    taken.set(name, turn);
+    turns[turn] ??= [];
+    turns[turn].push(index);
+  }
+  return turns;
 }
 
 /** Divides by zero unless there is a row for each element of an array. */

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
@@ -6,6 +5,7 @@ import type { Refused, UnaryCall } from "../calls/call.ts";
 import { refusalOf } from "../status.ts";
 import { timeoutOf } from "../timeout.ts";
 import { isGet } from "./conditions.ts";
+import type { HttpRequest, HttpResponse } from "./engine.ts";
 import { withHeaders } from "./header-fields.ts";
 
 /** What it takes to have calls answered. */
@@ -23,21 +23,21 @@ export interface HttpCallOptions {
 export async function answerOverHttp(
   call: UnaryCall,
   message: Buffer | Refusal,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
   arrived: number,
   log: Log,
 ): Promise<Uint8Array | Refused> {
   if ("code" in message) return message;
-  const { headers } = request;
-  const timeoutMs = timeoutOf(headers);
+  const headerOf = (name: string) => request.header(name);
+  const timeoutMs = timeoutOf(headerOf);
   if (typeof timeoutMs !== "number") return timeoutMs;
-  const bytes = isGet(request) ? message : withHeaders(call, message, (name) => headers[name]?.toString());
+  const bytes = isGet(request) ? message : withHeaders(call, message, headerOf);
   if ("code" in bytes) return bytes;
   const context = {
     caller: "",
     deadline: arrived + timeoutMs,
-    cancelled: () => response.destroyed,
+    cancelled: () => response.over,
   };
   try {
     return await call.answer(bytes, context);

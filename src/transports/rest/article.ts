@@ -9,8 +9,7 @@ import {
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { HttpCallOptions } from "../http/call.ts";
-import type { HttpRoute } from "../http/http.ts";
-import type { BodyLimits } from "../http/message.ts";
+import type { BodyLimits, HttpRoute } from "../http/engine.ts";
 import { type Binding, bindingsRoute } from "./route.ts";
 import { parseTemplate } from "./template.ts";
 

@@ -1,9 +1,9 @@
-import type { IncomingMessage } from "node:http";
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
-import { type BodyLimits, GRPC_GOES_ELSEWHERE, isGrpc, isJson, readBody } from "../http/message.ts";
+import type { BodyLimits, HttpRequest } from "../http/engine.ts";
+import { GRPC_GOES_ELSEWHERE, isGrpc, isJson, readBody } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import { type Json, JsonError, type JsonFields, parseJson, shortened } from "../json/parse.ts";
 import { encodePlain, type PlainMessage } from "../json/plain.ts";
@@ -26,7 +26,7 @@ export interface Given {
  * @param input  what the body is of; undefined when what is in it decides that
  */
 export async function readGiven(
-  request: IncomingMessage,
+  request: HttpRequest,
   hasBody: boolean,
   input: DescMessage | undefined,
   limits: BodyLimits,
@@ -34,14 +34,14 @@ export async function readGiven(
   const { query } = targetOf(request);
   const body = await readBody(request, limits);
   if ("code" in body) return body;
-  const type = request.headers["content-type"] ?? "";
+  const type = request.header("content-type") ?? "";
   if (body.length === 0 && !isGrpc(type)) return { plain: undefined, fields: () => ({}), query };
   if (!hasBody) return { code: "MALFORMED_MESSAGE", expected: "must be empty; send the fields in the query" };
   if (!isJson(type)) {
     const expected = `must be application/json in UTF-8${isGrpc(type) ? GRPC_GOES_ELSEWHERE : ""}`;
     return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" };
   }
-  const encoding = request.headers["content-encoding"] ?? "identity";
+  const encoding = request.header("content-encoding") ?? "identity";
   if (encoding !== "identity") {
     const expected = "here it is taken as it is, without compression";
     return { code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(encoding) };

@@ -1,10 +1,9 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refused, UnaryCall } from "../calls/call.ts";
 import { answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
-import type { HttpRoute } from "../http/http.ts";
-import { allowOf, type BodyLimits, sendJson, sendNotModified, sendRefusal } from "../http/message.ts";
+import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
+import { allowOf, sendJson, sendNotModified, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import { type Given, readGiven, requestBytes } from "./request.ts";
 import { matchTemplate, type PathFields, type parseTemplate, segmentsOf } from "./template.ts";
@@ -43,7 +42,7 @@ export function bindingsRoute(
       if (fields !== undefined) matches.push({ binding, fields });
     }
     if (matches.length === 0) return false;
-    const method = request.method === "HEAD" ? "GET" : request.method!;
+    const method = request.method === "HEAD" ? "GET" : request.method;
     // A verb behind a ":" is one only for its own method: to any other, it is part of the name.
     const match =
       matches.find(({ binding }) => binding.method === method && binding.template.verb !== "") ??
@@ -51,7 +50,7 @@ export function bindingsRoute(
     if (match === undefined) {
       const allow = allowOf(matches.map(({ binding }) => binding.method));
       const expected = methodsSentence(table, segments, method, allow);
-      sendRefusal(response, { code: "METHOD_NOT_ALLOWED", expected, got: request.method! }, { allow });
+      sendRefusal(response, { code: "METHOD_NOT_ALLOWED", expected, got: request.method }, { allow });
       return true;
     }
     return answer(match, request, response, options)
@@ -65,8 +64,8 @@ export function bindingsRoute(
 /** @returns  the refusal that is to be answered; undefined when an answer was sent */
 async function answer(
   { binding, fields }: Match,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
   { limits, clock, log }: HttpCallOptions & { limits: BodyLimits },
 ): Promise<Refused | undefined> {
   const arrived = clock.now();
@@ -80,7 +79,7 @@ async function answer(
   if (!(result instanceof Uint8Array)) return result;
   const { json, etag } = binding.toJson(call, result);
   const headers = etag === undefined ? {} : { etag: `"${etag}"` };
-  const verdict = isGet(request) ? judgeConditions(request.headers, etag) : "send";
+  const verdict = isGet(request) ? judgeConditions(request, etag) : "send";
   if (verdict === "send") sendJson(response, 200, json, headers);
   else if (verdict === "not modified") sendNotModified(response, headers);
   else return verdict;

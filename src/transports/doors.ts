@@ -5,6 +5,7 @@ import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Log } from "../telemetry.ts";
+import type { Authorise } from "./calls/authorise.ts";
 import { logged } from "./calls/logged.ts";
 import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect/route.ts";
@@ -44,6 +45,8 @@ export interface DoorsOptions {
   readonly writer: Writer;
   readonly clock: Clock;
   readonly log: Log;
+  /** Who may call, and do what; by default everybody may do everything. */
+  readonly authorise?: Authorise;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
@@ -108,7 +111,14 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const { listen, grpcListen, certificate, store, writer, clock, log } = options;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
-  const silent = openCalls(store, writer, clock, limits, (calls) => log("calls.overload", { calls }));
+  const silent = openCalls(
+    store,
+    writer,
+    clock,
+    limits,
+    (calls) => log("calls.overload", { calls }),
+    options.authorise,
+  );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const arriving = new Room(limits.arrivingBytesMax);
   const grpc = openGrpcServer(calls, { clock, health, log, limits, arriving });

@@ -1,6 +1,6 @@
 import type { Refusal } from "../core/errors.ts";
+import type { HeaderOf } from "./calls/call.ts";
 import { invalidField } from "./calls/shape.ts";
-import type { HeaderOf } from "./http/header-fields.ts";
 
 /**
  * How long the caller waits, in milliseconds: Infinity when it does not say. Both headers are taken at every door of

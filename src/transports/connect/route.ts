@@ -17,7 +17,7 @@ import { GetCounterResponseSchema } from "../../../gen/tally/v1/counter_service_
 import type { Refusal } from "../../core/errors.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
-import { answerOverHttp, type HttpCallOptions } from "../http/call.ts";
+import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { etagIn } from "../http/etags.ts";
@@ -92,28 +92,39 @@ async function serve(
   { handler, call }: Method,
   request: HttpRequest,
   response: HttpResponse,
-  { clock, limits, log }: ConnectOptions,
+  options: ConnectOptions,
 ): Promise<void> {
-  const arrived = clock.now();
-  const { query } = targetOf(request);
   const type = request.header("content-type") ?? "";
-  const format = isGet(request) ? formatOfQuery(query) : FORMATS.find(({ takes }) => takes(type));
+  const format = isGet(request)
+    ? formatOfQuery(targetOf(request).query)
+    : FORMATS.find(({ takes }) => takes(type));
   if (format === undefined) {
     const expected = expectedInsteadOf(type);
     sendRefusal(response, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" });
     return;
   }
-  const message =
-    call.refusalAhead() ?? // Whatever is in it: then that is not read.
-    versionRefusal(request, format) ??
-    (isGet(request)
-      ? await messageOfQuery(call.method.input, query, limits.bytesMax)
-      : await messageOfBody(call, format, request, limits));
-  const result = await answerOverHttp(call, message, request, response, arrived, log);
+  const result = await answer(call, format, request, response, options);
   const refused = await (result instanceof Uint8Array
     ? sendOrRefuse(call, format, request, response, result)
     : result);
   if (refused !== undefined) await sendError(handler, format, refused, request, response);
+}
+
+async function answer(
+  call: UnaryCall,
+  format: Format,
+  request: HttpRequest,
+  response: HttpResponse,
+  options: ConnectOptions,
+): Promise<Uint8Array | Refused> {
+  const admitted = await admitOverHttp(call, request, options);
+  if ("code" in admitted) return admitted;
+  const message =
+    versionRefusal(request, format) ??
+    (isGet(request)
+      ? await messageOfQuery(call.method.input, targetOf(request).query, options.limits.bytesMax)
+      : await messageOfBody(call, format, request, options.limits));
+  return answerOverHttp(call, admitted, message, request, response, options.log);
 }
 
 /** Another version of Connect would have another meaning. Clients need not tell one. */

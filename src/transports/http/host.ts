@@ -1,8 +1,8 @@
 import { isIP, isIPv6 } from "node:net";
 import type { Refusal } from "../../core/errors.ts";
+import type { HeaderOf } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
 import type { HttpRequest, HttpRoute } from "./engine.ts";
-import type { HeaderOf } from "./header-fields.ts";
 import { sendRefusal } from "./message.ts";
 
 /** Whom a request is for: what its Host header says, or its target. */

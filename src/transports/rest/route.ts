@@ -1,6 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refused, UnaryCall } from "../calls/call.ts";
-import { answerOverHttp, type HttpCallOptions } from "../http/call.ts";
+import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { allowOf, sendJson, sendNotModified, sendRefusal } from "../http/message.ts";
@@ -66,16 +66,15 @@ async function answer(
   { binding, fields }: Match,
   request: HttpRequest,
   response: HttpResponse,
-  { limits, clock, log }: HttpCallOptions & { limits: BodyLimits },
+  options: HttpCallOptions & { limits: BodyLimits },
 ): Promise<Refused | undefined> {
-  const arrived = clock.now();
-  const ahead = binding.call(NO_FIELDS).refusalAhead();
-  if (ahead !== undefined) return ahead; // Node.js drops the body as it comes.
-  const given = await readGiven(request, binding.hasBody, binding.input, limits);
+  const admitted = await admitOverHttp(binding.call(NO_FIELDS), request, options);
+  if ("code" in admitted) return admitted;
+  const given = await readGiven(request, binding.hasBody, binding.input, options.limits);
   if ("code" in given) return given;
   const call = binding.call(given.fields);
   const message = requestBytes(call, fields, given, binding.hasBody);
-  const result = await answerOverHttp(call, message, request, response, arrived, log);
+  const result = await answerOverHttp(call, admitted, message, request, response, options.log);
   if (!(result instanceof Uint8Array)) return result;
   const { json, etag } = binding.toJson(call, result);
   const headers = etag === undefined ? {} : { etag: `"${etag}"` };

@@ -74,7 +74,6 @@ export const RULES: readonly Rule[] = [
       "@bufbuild/protovalidate",
       "@connectrpc/connect",
       "@connectrpc/connect-node",
-      "jsonc-parser",
     ],
     builtins: true,
     without: ["node:http", "node:https", "node:http2"],

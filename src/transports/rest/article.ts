@@ -32,7 +32,6 @@ export function articleRoute(
     method,
     template: parseTemplate(template),
     hasBody: method !== "GET",
-    input: undefined,
     call,
     toJson: nameAndValue,
   });
@@ -40,7 +39,7 @@ export function articleRoute(
     path("POST", "/counters/{name}/increment", () => callOf(increment)),
     path("POST", "/counters/{name}/decrement", () => callOf(decrement)),
     path("GET", "/counters/{name}", () => callOf(getCounter)),
-    path("PUT", "/counters/{name}", (body) => callOf("value" in body() ? set : reset)),
+    path("PUT", "/counters/{name}", (body) => callOf("value" in body ? set : reset)),
   ];
   return bindingsRoute(table, options);
 }

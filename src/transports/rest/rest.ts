@@ -30,7 +30,6 @@ function bindingOf(call: UnaryCall, rule: HttpRule): Binding {
     method,
     template: parseTemplate(path),
     hasBody: rule.body === "*",
-    input: call.method.input,
     call: () => call,
     toJson: toProtoJson,
   };

@@ -1,4 +1,3 @@
-import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refused, UnaryCall } from "../calls/call.ts";
 import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
@@ -15,8 +14,6 @@ export interface Binding {
   readonly template: ReturnType<typeof parseTemplate>;
   /** Whether the body is the rest of the message; without it the query is. */
   readonly hasBody: boolean;
-  /** What the body is of; undefined when what is in it decides that. */
-  readonly input: DescMessage | undefined;
   /** The call that is asked for. */
   call(body: Given["fields"]): UnaryCall;
   /** What is answered, and what names it for the next request; undefined when nothing does. */
@@ -70,7 +67,7 @@ async function answer(
 ): Promise<Refused | undefined> {
   const admitted = await admitOverHttp(binding.call(NO_FIELDS), request, options);
   if ("code" in admitted) return admitted;
-  const given = await readGiven(request, binding.hasBody, binding.input, options.limits);
+  const given = await readGiven(request, binding.hasBody, options.limits);
   if ("code" in given) return given;
   const call = binding.call(given.fields);
   const message = requestBytes(call, fields, given, binding.hasBody);
@@ -86,4 +83,4 @@ async function answer(
 }
 
 /** For calls of which nothing is known but their path. */
-const NO_FIELDS: Given["fields"] = () => ({});
+const NO_FIELDS: Given["fields"] = {};

@@ -31,7 +31,9 @@ export type ErrorCode =
   | "ORIGIN_NOT_ALLOWED"
   | "HOST_NOT_ALLOWED"
   | "PRECONDITION_FAILED"
-  | "ENCODING_NOT_SUPPORTED";
+  | "ENCODING_NOT_SUPPORTED"
+  | "UNAUTHENTICATED"
+  | "PERMISSION_DENIED";
 
 /**
  * A refusal that the caller can cause or mend: a value, not an exception. It changed nothing.
@@ -140,6 +142,10 @@ export function messageOf(refusal: Refusal): string {
       return "The counter is not what If-Match names, so it is not sent; read it without a condition for what it is now.";
     case "ENCODING_NOT_SUPPORTED":
       return `The message is compressed with ${refusal.got}, and ${refusal.expected}; nothing was applied.`;
+    case "UNAUTHENTICATED":
+      return `Who calls is not known: ${refusal.expected}. Nothing was applied.`;
+    case "PERMISSION_DENIED":
+      return `The caller may not do this: ${refusal.expected}. Nothing was applied.`;
   }
 }
 

@@ -5,16 +5,21 @@ import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Log } from "../telemetry.ts";
+import type { Authorise } from "./calls/authorise.ts";
 import { logged } from "./calls/logged.ts";
 import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect/route.ts";
-import { type GrpcLimits, openGrpcServer, SERVICES } from "./grpc/grpc.ts";
+import { SERVICES } from "./grpc/services.ts";
+import { type GrpcLimits, openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
-import { hostNameRoute } from "./http/host.ts";
-import { type HttpLimits, openHttpServer, refusalsLogged } from "./http/http.ts";
+import type { Drainable } from "./http/engine.ts";
+import { healthRoute } from "./http/health.ts";
+import { hostNameRoute, wellFormedRoute } from "./http/host.ts";
 import { originRoute } from "./http/origin.ts";
+import { refusalsLogged } from "./http/refusals-logged.ts";
 import { unknownPathRoute } from "./http/unknown-path.ts";
 import { type Address, type Listener, type ListenerLimits, openListener } from "./listener.ts";
+import { type HttpLimits, openHttpServer } from "./node-http/server.ts";
 import { consoleRoute } from "./pages/console.ts";
 import { referenceRoute } from "./pages/reference.ts";
 import { articleRoute } from "./rest/article.ts";
@@ -40,6 +45,8 @@ export interface DoorsOptions {
   readonly writer: Writer;
   readonly clock: Clock;
   readonly log: Log;
+  /** Who may call, and do what; by default everybody may do everything. */
+  readonly authorise?: Authorise;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
@@ -104,13 +111,22 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const { listen, grpcListen, certificate, store, writer, clock, log } = options;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
-  const silent = openCalls(store, writer, clock, limits, (calls) => log("calls.overload", { calls }));
+  const silent = openCalls(
+    store,
+    writer,
+    clock,
+    limits,
+    (calls) => log("calls.overload", { calls }),
+    options.authorise,
+  );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const arriving = new Room(limits.arrivingBytesMax);
   const grpc = openGrpcServer(calls, { clock, health, log, limits, arriving });
   const hostNames = options.hostNames && new Set(options.hostNames);
   const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
   const routes = [
+    wellFormedRoute(),
+    healthRoute(health),
     ...(options.logsCalls ? [refusalsLogged(log)] : []),
     ...(hostNames === undefined ? [] : [hostNameRoute(hostNames)]),
     originRoute(new Set(options.allowOrigins), hostNames),
@@ -130,11 +146,11 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     };
   // The first that the client offers too: what offers both is a browser or curl, for gRPC's clients offer h2 alone.
   const http = openHttpServer(routes, {
-    health,
     log,
     limits,
     tls: tlsFor(shared ? ["http/1.1", "h2"] : ["http/1.1"]),
   });
+  const engines: readonly Drainable[] = [http, grpc];
   const serveGrpc = grpc.serve.bind(grpc);
   const listeners: Listener[] = [];
   const listenOn = (server: Server, http2: ((socket: Socket) => void) | undefined, address: Address) => {
@@ -152,21 +168,19 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     // First, for who is told to go away connects anew at once, and would be told so again by a reset.
     const quietMs = Math.min(QUIET_MS, graceMs / 4);
     await Promise.all(listeners.map((listener) => listener.stopAccepting(quietMs)));
-    http.drain();
+    for (const engine of engines) engine.announceDrain();
     const closed = Promise.all(
       listeners.map((listener) =>
         listener.close(graceMs, () => {
-          const calls = grpc.inFlight + http.inFlight;
+          const calls = engines.reduce((sum, { inFlight }) => sum + inFlight, 0);
           if (calls > 0) log("doors.drain_forced", { calls });
         }),
       ),
     );
-    grpc.announceDrain();
     const lingerMs = Math.min(LAST_CALL_MS, graceMs / 2);
     const leave = () => {
       for (const listener of listeners) listener.leave();
-      http.leave();
-      grpc.drain(graceMs); // Whose own cut comes after that of its connections, which tells of it.
+      for (const engine of engines) engine.drain(graceMs); // Whose own cut comes after that of the listeners, which tell of it.
     };
     const leaving = setTimeout(() => setImmediate(leave), lingerMs); // When what has come by then was read.
     await closed;

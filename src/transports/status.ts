@@ -37,6 +37,8 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   HOST_NOT_ALLOWED: { grpc: Code.PERMISSION_DENIED, http: 403 },
   PRECONDITION_FAILED: { grpc: Code.FAILED_PRECONDITION, http: 412 },
   ENCODING_NOT_SUPPORTED: { grpc: Code.UNIMPLEMENTED, http: 415 },
+  UNAUTHENTICATED: { grpc: Code.UNAUTHENTICATED, http: 401 },
+  PERMISSION_DENIED: { grpc: Code.PERMISSION_DENIED, http: 403 },
 };
 
 /** The `domain` of every ErrorInfo of Tally's own. */

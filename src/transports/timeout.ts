@@ -1,5 +1,5 @@
-import type { IncomingHttpHeaders } from "node:http";
 import type { Refusal } from "../core/errors.ts";
+import type { HeaderOf } from "./calls/call.ts";
 import { invalidField } from "./calls/shape.ts";
 
 /**
@@ -7,13 +7,13 @@ import { invalidField } from "./calls/shape.ts";
  * HTTP, and the shorter time counts. Read here and not by connect-node, whose timers take a timeout of more than 24 days
  * for one of no time at all.
  */
-export function timeoutOf(headers: IncomingHttpHeaders): number | Refusal {
-  const connect = headers["connect-timeout-ms"];
-  if (connect !== undefined && !/^[0-9]{1,10}$/.test(`${connect}`)) {
+export function timeoutOf(headerOf: HeaderOf): number | Refusal {
+  const connect = headerOf("connect-timeout-ms");
+  if (connect !== undefined && !/^[0-9]{1,10}$/.test(connect)) {
     return invalidField("Connect-Timeout-Ms", "must be 1 to 10 digits", connect);
   }
-  const grpc = headers["grpc-timeout"];
-  const ofGrpc = grpc === undefined ? undefined : grpcTimeoutOf(`${grpc}`);
+  const grpc = headerOf("grpc-timeout");
+  const ofGrpc = grpc === undefined ? undefined : grpcTimeoutOf(grpc);
   if (typeof ofGrpc === "object") return ofGrpc;
   return Math.min(
     connect === undefined ? Number.POSITIVE_INFINITY : Number(connect),

@@ -73,12 +73,13 @@ function allowed(file: string, { specifier, typeOnly }: Import, rule: Rule): boo
       return place === undefined ? target.startsWith(own) : typeOnly && target.startsWith(place);
     });
   }
-  if (isBuiltin(specifier)) return rule.builtins;
+  if (isBuiltin(specifier)) return rule.builtins && !rule.without?.includes(specifier);
   return rule.packages.some((name) => specifier === name || specifier.startsWith(`${name}/`));
 }
 
-function whom({ own, packages, builtins }: Rule): string {
-  return [...own, ...packages, ...(builtins ? ["Node's own modules"] : [])].join(", ") || "nothing";
+function whom({ own, packages, builtins, without }: Rule): string {
+  const nodes = without === undefined ? "Node's own modules" : `Node's own modules but ${without.join(", ")}`;
+  return [...own, ...packages, ...(builtins ? [nodes] : [])].join(", ") || "nothing";
 }
 
 type Named = { importKind?: string; exportKind?: string };

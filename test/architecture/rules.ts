@@ -11,6 +11,8 @@ export interface Rule {
   readonly packages: readonly string[];
   /** Whether it may use Node's own modules. */
   readonly builtins: boolean;
+  /** Those of Node's own modules that it may not use all the same. */
+  readonly without?: readonly string[];
 }
 
 const TELEMETRY = "src/telemetry.ts";
@@ -18,6 +20,8 @@ const SECRETS = "src/core/secrets.ts";
 
 /** What stores that keep rows share. */
 const STORES_SHARED = "src/stores/shared/";
+
+const TRANSPORTS_OWN = ["src/transports/", "src/service/", "src/core/", "gen/", TELEMETRY];
 
 export const RULES: readonly Rule[] = [
   { of: "src/core/", own: ["src/core/"], packages: [], builtins: false },
@@ -47,18 +51,32 @@ export const RULES: readonly Rule[] = [
     builtins: true,
   },
   { of: STORES_SHARED, own: [STORES_SHARED, "src/core/"], packages: [], builtins: false },
+  // The two engines. What stands on them knows neither's types, so that a third can take their place.
+  {
+    of: "src/transports/grpc-js/",
+    own: TRANSPORTS_OWN,
+    packages: ["@grpc/grpc-js", "@bufbuild/protobuf"],
+    builtins: true,
+    without: ["node:http", "node:https"],
+  },
+  {
+    of: "src/transports/node-http/",
+    own: TRANSPORTS_OWN,
+    packages: [],
+    builtins: true,
+    without: ["node:http2"],
+  },
   {
     of: "src/transports/",
-    own: ["src/transports/", "src/service/", "src/core/", "gen/", TELEMETRY],
+    own: TRANSPORTS_OWN,
     packages: [
-      "@grpc/grpc-js",
       "@bufbuild/protobuf",
       "@bufbuild/protovalidate",
       "@connectrpc/connect",
       "@connectrpc/connect-node",
-      "jsonc-parser",
     ],
     builtins: true,
+    without: ["node:http", "node:https", "node:http2"],
   },
   {
     of: "src/config", // config.ts and config/

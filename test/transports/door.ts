@@ -21,6 +21,7 @@ import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { Writer } from "../../src/service/writer.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
 import type { Log } from "../../src/telemetry.ts";
+import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import { type DoorLimits, type Doors, openDoors } from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
@@ -46,6 +47,7 @@ interface Options {
   readonly writer?: (real: Writer) => Writer;
   readonly newUid?: () => string;
   readonly allowOrigins?: readonly string[];
+  readonly authorise?: Authorise;
   /** Unless it is given: in plaintext that by which requests ask that are written by hand, over TLS any. */
   readonly hostNames?: readonly string[] | undefined;
   /** Over TLS, with this certificate; and of the client, whom it trusts. */
@@ -67,6 +69,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     writer: frontWriter,
     newUid = () => v7(),
     allowOrigins = [],
+    authorise,
     tls,
   } = options;
   const hostNames = "hostNames" in options ? options.hostNames : tls === undefined ? ["x"] : undefined;
@@ -102,6 +105,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     clock,
     log,
     ...(limits && { limits }),
+    ...(authorise && { authorise }),
   });
   door.setServing(true);
   const client = new Client(door.grpcPort, {}, tls?.ca);

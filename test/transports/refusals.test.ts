@@ -513,6 +513,13 @@ describe("what is not the caller's doing", () => {
       expected: "supported encodings are gzip,br",
       got: "zstd",
     },
+    UNAUTHENTICATED: { code: "UNAUTHENTICATED", status: "UNAUTHENTICATED", expected: "send a key" },
+    PERMISSION_DENIED: {
+      code: "PERMISSION_DENIED",
+      status: "PERMISSION_DENIED",
+      expected: "it has other names",
+      metadata: { name: "a" },
+    },
   };
 
   it.each(Object.values(REFUSALS))(

@@ -43,7 +43,7 @@ export function admitted(
   unary: UnaryMethod,
   admission: Admission,
   loadOf: (request: Buffer) => number = () => 1,
-): UnaryCall {
+): Omit<UnaryCall, "authorise"> {
   return {
     ...unary,
     refusalAhead: () => admission.refusal(),

@@ -2,6 +2,7 @@ import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { nameReader, type OpColumns } from "../../core/columns.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
+import { batchDenial } from "./authorise.ts";
 import { readBatch } from "./batch-request.ts";
 import { writeBatchResponse } from "./batch-response.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
@@ -16,7 +17,9 @@ export function batchApply(writer: Writer, requestBytesMax: number): UnaryMethod
       if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
       const request = readBatch(bytes);
       if ("code" in request) return Promise.resolve(request);
-      const { caller, deadline } = context;
+      const { caller, deadline, denial } = context;
+      const denied = denial && batchDenial(request.ops, denial);
+      if (denied !== undefined) return Promise.resolve(denied);
       const cancelled = () => context.cancelled();
       return writer
         .submit({ ...request, caller, deadline, cancelled })

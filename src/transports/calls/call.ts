@@ -1,10 +1,15 @@
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import type { ErrorCode, Refusal } from "../../core/errors.ts";
+import type { Authorise, Permit } from "./authorise.ts";
+
+/**
+ * A header of a request, by its name in lower case: several of one name joined by ", ", as RFC 9110 has it (section
+ * 5.3); undefined without it. Metadata of gRPC is headers too.
+ */
+export type HeaderOf = (name: string) => string | undefined;
 
 /** Who calls, and how long the answer is of use. The same for every door. */
-export interface CallContext {
-  /** "" until credentials exist. */
-  readonly caller: string;
+export interface CallContext extends Permit {
   /** When the caller stops waiting: milliseconds since the Unix epoch by the server's clock, Infinity for never. */
   readonly deadline: number;
   /** Whether the caller has gone. Asked when the call's batch is cut; from then on it applies. */
@@ -13,6 +18,8 @@ export interface CallContext {
 
 /** A unary method from bytes to bytes: all of it but the door. */
 export interface UnaryCall extends UnaryMethod {
+  /** Who calls. For doors to ask with the headers, before they read a message; what they are told is the context's. */
+  readonly authorise: Authorise;
   /**
    * Why it would be refused just now, whatever it asks for; undefined: it would not be. For doors to ask when they know
    * no more than what is called: a message that is not read costs nothing.
@@ -60,6 +67,7 @@ const ABOUT_A_COUNTER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "VALUE_OUTSIDE_BOUNDS",
   "CONSTRAINT_VIOLATED",
   "ROW_CORRUPT",
+  "PERMISSION_DENIED",
 ]);
 
 /** @param size  in bytes; undefined when it was not read to its end */

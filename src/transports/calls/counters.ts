@@ -10,7 +10,7 @@ import {
 import { CORRUPT } from "../../core/batch.ts";
 import { etagOf, type FullCounter, settingsEtagOf } from "../../core/counter.ts";
 import { Verb } from "../../core/op.ts";
-import { type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { opMethod } from "./op-method.ts";
 import type { Found, Reads } from "./reads.ts";
 import { settingFields, settingsOf } from "./setting-fields.ts";
@@ -47,8 +47,9 @@ export const CREATE_COUNTER = opMethod({
 });
 
 export function getCounter(reads: Reads, requestBytesMax: number): UnaryMethod {
+  const method = CounterService.method.getCounter;
   return {
-    method: CounterService.method.getCounter,
+    method,
     changes: false,
     requestBytesMax,
     answer(bytes, context) {
@@ -56,6 +57,8 @@ export function getCounter(reads: Reads, requestBytesMax: number): UnaryMethod {
       const request = readRequest(GetCounterRequestSchema, bytes);
       if ("code" in request) return Promise.resolve(request);
       const { name } = request.message;
+      const denied = context.denial?.(method, { name });
+      if (denied !== undefined) return Promise.resolve(about(name, denied));
       return reads.get(name, context).then((found) => foundResponse(name, found));
     },
   };

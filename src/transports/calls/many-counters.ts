@@ -1,4 +1,11 @@
-import { create, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type Message,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { CounterSchema } from "../../../gen/tally/v1/counter_pb.ts";
 import {
   BatchGetCountersRequestSchema,
@@ -18,7 +25,8 @@ import { messageOf, type Refusal } from "../../core/errors.ts";
 import type { Selection } from "../../core/selection.ts";
 import type { CounterPage, Counters, Store } from "../../service/store.ts";
 import { metadataOf, STATUS } from "../status.ts";
-import { type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import type { Denial } from "./authorise.ts";
+import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { toCounter } from "./counters.ts";
 import { fromPageToken, toPageToken } from "./page-token.ts";
 import type { Found } from "./reads.ts";
@@ -99,9 +107,28 @@ function readCall<Request extends DescMessage>(
     async answer(bytes, context) {
       if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
       const request = readRequest(schema, bytes);
-      return "code" in request ? request : answer(request.message, context);
+      if ("code" in request) return request;
+      return (
+        (context.denial && denialOf(request.message, method, context.denial)) ??
+        answer(request.message, context)
+      );
     },
   };
+}
+
+/** Why the caller may not read all that a request asks for: each of its names, or what its prefix takes in. */
+function denialOf(
+  request: Message & { readonly names?: readonly string[]; readonly prefix?: string },
+  method: DescMethod,
+  denial: Denial,
+): Refused | undefined {
+  const { names, prefix = "" } = request;
+  if (names === undefined) return denial(method, { prefix });
+  for (const name of names) {
+    const denied = denial(method, { name });
+    if (denied !== undefined) return about(name, denied);
+  }
+  return undefined;
 }
 
 function resultBytes(name: string, found: Found): Uint8Array {

@@ -30,6 +30,8 @@ export function opMethod<I extends DescMessage, O extends DescMessage>(init: OpM
       if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
       const asked = init.readPlain?.(bytes) ?? read(init, bytes);
       if ("code" in asked) return Promise.resolve(asked);
+      const denied = context.denial?.(method, asked.op);
+      if (denied !== undefined) return Promise.resolve(about(asked.op.name, denied));
       return submit(writer, asked, context).then((settled): Uint8Array | Refused =>
         "code" in settled ? about(asked.op.name, settled) : init.respond(asked.op, settled),
       );

@@ -3,6 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Store } from "../../service/store.ts";
 import type { Writer } from "../../service/writer.ts";
 import { admitted, type Kind, openAdmissions } from "./admitted.ts";
+import { type Authorise, allowAll } from "./authorise.ts";
 import { batchApply } from "./batch.ts";
 import type { UnaryCall } from "./call.ts";
 import { CREATE_COUNTER, getCounter } from "./counters.ts";
@@ -38,6 +39,7 @@ export const DEFAULT_CALL_LIMITS: CallLimits = {
  * microseconds, for which there is one path to test.
  *
  * @param onOverload  told which calls are refused because they would wait for too long, when it comes to that
+ * @param authorise   who may call, and do what
  */
 export function openCalls(
   store: Store,
@@ -45,6 +47,7 @@ export function openCalls(
   clock: Clock,
   { unaryBytesMax, batchBytesMax, queueWaitMaxMs }: CallLimits = DEFAULT_CALL_LIMITS,
   onOverload: (calls: Kind) => void = () => {},
+  authorise: Authorise = allowAll,
 ): readonly UnaryCall[] {
   const { changes, batches, reads, pages, scans } = openAdmissions(clock, queueWaitMaxMs, onOverload);
   const many = { store, pages: new Turns(clock, WAITING_MAX), scans: new Turns(clock, WAITING_MAX) };
@@ -60,7 +63,7 @@ export function openCalls(
     admitted(DELETE_COUNTER(writer, unaryBytesMax), changes),
     ...COUNTING.map((method) => admitted(method(writer, unaryBytesMax), changes)),
     admitted(batchApply(writer, batchBytesMax), batches, ({ length }) => Math.max(1, length)),
-  ];
+  ].map((call) => ({ ...call, authorise }));
 }
 
 /** Reads of many counters that may wait, of pages and of scans each: more is a caller's mistake, and memory. */

@@ -1,6 +1,6 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { compressionNegotiate, encodeEnvelope } from "@connectrpc/connect/protocol";
+import type { HttpRequest, HttpResponse } from "../http/engine.ts";
 import { answerJson } from "../json/answer.ts";
 import { COMPRESSIONS } from "./compression.ts";
 import type { Format } from "./formats.ts";
@@ -24,37 +24,33 @@ export async function sendAnswer(
   format: Format,
   output: DescMessage,
   result: Uint8Array,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
   judged?: Judged,
 ): Promise<void> {
-  const { headers } = request;
-  const [asked, accepted] = [headers[format.encodingHeader], headers[format.acceptHeader]];
   const { response: compression } = compressionNegotiate(
     [...COMPRESSIONS.values()],
-    judged === undefined ? (asked?.toString() ?? null) : null,
-    accepted?.toString() ?? null,
+    judged === undefined ? (request.header(format.encodingHeader) ?? null) : null,
+    request.header(format.acceptHeader) ?? null,
     format.acceptHeader,
   );
   const message = format.isJson
     ? Buffer.from(JSON.stringify(answerJson(output, fromBinary(output, result))))
     : result;
   const packed = message.length >= COMPRESS_BYTES_MIN ? await compression?.compress(message) : undefined;
-  response.setHeader("content-type", format.contentType);
   if (judged !== undefined) {
     response.appendHeader("vary", "Accept-Encoding");
     // One name for the answer packed and as it is: a weak one then, for the bytes differ.
     if (judged.etag !== undefined)
       response.setHeader("etag", `${packed === undefined ? "" : "W/"}"${judged.etag}"`);
     if (!judged.isSent) {
-      response.removeHeader("content-type");
-      response.writeHead(304).end();
+      response.send(304);
       return;
     }
   }
   if (format.isWeb ? compression : packed) response.setHeader(format.encodingHeader, compression!.name);
   const body = format.isWeb ? inFrames(packed ?? message, packed !== undefined) : (packed ?? message);
-  response.writeHead(200, { "content-length": body.length }).end(body);
+  response.send(200, { "content-type": format.contentType, "content-length": body.length }, body);
 }
 
 /** As connect-node has it for errors. */

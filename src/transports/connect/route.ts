@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import {
   type Code as ConnectCode,
@@ -7,18 +6,22 @@ import {
   createContextKey,
   createContextValues,
 } from "@connectrpc/connect";
-import { createAsyncIterable, type UniversalHandler } from "@connectrpc/connect/protocol";
-import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import {
+  createAsyncIterable,
+  readAllBytes,
+  type UniversalHandler,
+  type UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
 import { GetCounterResponseSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
-import { answerOverHttp, type HttpCallOptions } from "../http/call.ts";
+import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
+import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { etagIn } from "../http/etags.ts";
-import type { HttpRoute } from "../http/http.ts";
-import { allowOf, type BodyLimits, DETAILS, headersOf, readBody, sendRefusal } from "../http/message.ts";
+import { allowOf, DETAILS, headersOf, readBody, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import { shortened } from "../json/parse.ts";
 import { STATUS, statusBytes } from "../status.ts";
@@ -61,11 +64,11 @@ export function connectRoute(calls: readonly UnaryCall[], options: ConnectOption
     const method = methods.get(targetOf(request).path);
     if (method === undefined) return false;
     const { allowedMethods } = method.handler;
-    if (!allowedMethods.includes(request.method === "HEAD" ? "GET" : request.method!)) {
+    if (!allowedMethods.includes(request.method === "HEAD" ? "GET" : request.method)) {
       const allow = allowOf(allowedMethods);
       sendRefusal(
         response,
-        { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: request.method! },
+        { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: request.method },
         { allow },
       );
       return true;
@@ -87,35 +90,46 @@ function toConnectError(refused: Refused): ConnectError {
 
 async function serve(
   { handler, call }: Method,
-  request: IncomingMessage,
-  response: ServerResponse,
-  { clock, limits, log }: ConnectOptions,
+  request: HttpRequest,
+  response: HttpResponse,
+  options: ConnectOptions,
 ): Promise<void> {
-  const arrived = clock.now();
-  const { query } = targetOf(request);
-  const type = request.headers["content-type"] ?? "";
-  const format = isGet(request) ? formatOfQuery(query) : FORMATS.find(({ takes }) => takes(type));
+  const type = request.header("content-type") ?? "";
+  const format = isGet(request)
+    ? formatOfQuery(targetOf(request).query)
+    : FORMATS.find(({ takes }) => takes(type));
   if (format === undefined) {
     const expected = expectedInsteadOf(type);
     sendRefusal(response, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" });
     return;
   }
-  const message =
-    call.refusalAhead() ?? // Whatever is in it: then that is not read.
-    versionRefusal(request, format) ??
-    (isGet(request)
-      ? await messageOfQuery(call.method.input, query, limits.bytesMax)
-      : await messageOfBody(call, format, request, limits));
-  const result = await answerOverHttp(call, message, request, response, arrived, log);
+  const result = await answer(call, format, request, response, options);
   const refused = await (result instanceof Uint8Array
     ? sendOrRefuse(call, format, request, response, result)
     : result);
   if (refused !== undefined) await sendError(handler, format, refused, request, response);
 }
 
+async function answer(
+  call: UnaryCall,
+  format: Format,
+  request: HttpRequest,
+  response: HttpResponse,
+  options: ConnectOptions,
+): Promise<Uint8Array | Refused> {
+  const admitted = await admitOverHttp(call, request, options);
+  if ("code" in admitted) return admitted;
+  const message =
+    versionRefusal(request, format) ??
+    (isGet(request)
+      ? await messageOfQuery(call.method.input, targetOf(request).query, options.limits.bytesMax)
+      : await messageOfBody(call, format, request, options.limits));
+  return answerOverHttp(call, admitted, message, request, response, options.log);
+}
+
 /** Another version of Connect would have another meaning. Clients need not tell one. */
-function versionRefusal({ headers }: IncomingMessage, { isWeb }: Format): Refusal | undefined {
-  const version = headers["connect-protocol-version"];
+function versionRefusal(request: HttpRequest, { isWeb }: Format): Refusal | undefined {
+  const version = request.header("connect-protocol-version");
   return version === undefined || version === "1" || isWeb
     ? undefined
     : invalidField("Connect-Protocol-Version", "must be 1", version);
@@ -125,8 +139,8 @@ function versionRefusal({ headers }: IncomingMessage, { isWeb }: Format): Refusa
 async function sendOrRefuse(
   { method: { output } }: UnaryCall,
   format: Format,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
   result: Uint8Array,
 ): Promise<Refusal | undefined> {
   if (!isGet(request)) {
@@ -135,7 +149,7 @@ async function sendOrRefuse(
   }
   const ofOne = (output as DescMessage) === GetCounterResponseSchema;
   const etag = ofOne ? etagIn(fromBinary(GetCounterResponseSchema, result)) : undefined;
-  const verdict = judgeConditions(request.headers, etag);
+  const verdict = judgeConditions(request, etag);
   if (typeof verdict !== "string") return verdict;
   await sendAnswer(format, output, result, request, response, { etag, isSent: verdict === "send" });
   return undefined;
@@ -144,14 +158,14 @@ async function sendOrRefuse(
 async function messageOfBody(
   { method }: UnaryCall,
   format: Format,
-  request: IncomingMessage,
+  request: HttpRequest,
   { bytesMax, arriving }: BodyLimits,
 ): Promise<Buffer | Refusal> {
   const body = await readBody(request, { bytesMax: bytesMax + format.frameBytes, arriving });
   if ("code" in body) return body;
-  const { "content-encoding": ofBody = "identity" } = request.headers;
+  const ofBody = request.header("content-encoding") ?? "identity";
   if (format.isWeb && ofBody !== "identity") return unknownEncoding(ofBody, false);
-  const encoding = request.headers[format.encodingHeader]?.toString();
+  const encoding = request.header(format.encodingHeader);
   // Also where the one frame of gRPC-Web says that it is not compressed: who names an encoding may mean it.
   if (encoding !== undefined && !isKnown(encoding)) return unknownEncoding(encoding);
   return format.read(method.input, body, encoding, bytesMax);
@@ -162,12 +176,12 @@ async function sendError(
   handler: UniversalHandler,
   format: Format,
   refused: Refused,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
 ): Promise<void> {
   const gets = isGet(request);
   const answered = await handler({
-    httpVersion: request.httpVersion,
+    httpVersion: request.version,
     method: gets ? "GET" : "POST",
     url: `http://tally${handler.requestPath}${gets ? format.emptyQuery : ""}`, // The host is nothing to us.
     header: headersFor(request, format),
@@ -181,19 +195,25 @@ async function sendError(
     Object.assign(answered, { status: STATUS[code].http });
     if (etag !== undefined) response.setHeader("etag", `"${etag}"`);
   }
-  try {
-    await universalResponseToNodeResponse(answered, response);
-  } catch (error) {
-    if (!response.destroyed) throw error; // Else the caller has gone, and is owed nothing.
-  }
+  await sendUniversal(answered, response);
+}
+
+/** Send what connect-node answers, which is an error and so not long. */
+async function sendUniversal(
+  { status, header, body }: UniversalServerResponse,
+  response: HttpResponse,
+): Promise<void> {
+  const bytes = await readAllBytes(body ?? createAsyncIterable([]), Number.MAX_SAFE_INTEGER);
+  const headers = Object.fromEntries(header ?? []);
+  response.send(status, { ...headers, "content-length": bytes.length }, bytes);
 }
 
 /** Only what the handler needs to know: how to answer. */
-function headersFor({ headers }: IncomingMessage, format: Format): Headers {
+function headersFor(request: HttpRequest, format: Format): Headers {
   const all = new Headers({ "content-type": format.contentType });
   for (const name of ["accept-encoding", "grpc-accept-encoding"]) {
-    const value = headers[name];
-    if (value !== undefined) all.set(name, `${value}`);
+    const value = request.header(name);
+    if (value !== undefined) all.set(name, value);
   }
   return all;
 }

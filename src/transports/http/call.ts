@@ -1,11 +1,12 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
+import type { Permit } from "../calls/authorise.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
 import { refusalOf } from "../status.ts";
 import { timeoutOf } from "../timeout.ts";
 import { isGet } from "./conditions.ts";
+import type { HttpRequest, HttpResponse } from "./engine.ts";
 import { withHeaders } from "./header-fields.ts";
 
 /** What it takes to have calls answered. */
@@ -14,35 +15,59 @@ export interface HttpCallOptions {
   readonly log: Log;
 }
 
+/** A request that is to be answered. */
+export interface Admitted {
+  readonly permit: Permit;
+  /** When its headers were there: milliseconds since the Unix epoch. */
+  readonly arrived: number;
+}
+
+/** Judge a request by its headers alone, before its body is read: whether there is time for it, and who calls. */
+export async function admitOverHttp(
+  call: UnaryCall,
+  request: HttpRequest,
+  { clock, log }: HttpCallOptions,
+): Promise<Admitted | Refusal> {
+  const arrived = clock.now();
+  const ahead = call.refusalAhead();
+  if (ahead !== undefined) return ahead; // The body is dropped as it comes.
+  try {
+    const permit = await call.authorise((name) => request.header(name));
+    return "code" in permit ? permit : { permit, arrived };
+  } catch (error) {
+    return failure(call, error, false, log);
+  }
+}
+
 /**
  * Have a call answered for a request over HTTP, with what its headers say; whatever goes wrong is a refusal.
  *
  * @param message  what the request has for the call; or why it has nothing
- * @param arrived  when the request did: milliseconds since the Unix epoch
  */
 export async function answerOverHttp(
   call: UnaryCall,
+  { permit, arrived }: Admitted,
   message: Buffer | Refusal,
-  request: IncomingMessage,
-  response: ServerResponse,
-  arrived: number,
+  request: HttpRequest,
+  response: HttpResponse,
   log: Log,
 ): Promise<Uint8Array | Refused> {
   if ("code" in message) return message;
-  const { headers } = request;
-  const timeoutMs = timeoutOf(headers);
+  const headerOf = (name: string) => request.header(name);
+  const timeoutMs = timeoutOf(headerOf);
   if (typeof timeoutMs !== "number") return timeoutMs;
-  const bytes = isGet(request) ? message : withHeaders(call, message, (name) => headers[name]?.toString());
+  const bytes = isGet(request) ? message : withHeaders(call, message, headerOf);
   if ("code" in bytes) return bytes;
-  const context = {
-    caller: "",
-    deadline: arrived + timeoutMs,
-    cancelled: () => response.destroyed,
-  };
+  const context = { ...permit, deadline: arrived + timeoutMs, cancelled: () => response.over };
   try {
     return await call.answer(bytes, context);
-  } catch (err) {
-    if (!(err instanceof TallyError)) log("http.handler_failed", { method: call.method.name, err });
-    return refusalOf(err, call.changes);
+  } catch (error) {
+    return failure(call, error, call.changes, log);
   }
+}
+
+/** What was thrown, as a refusal. A TallyError is the world's doing; who found it has logged it once, not once a call. */
+function failure({ method }: UnaryCall, err: unknown, mayHaveApplied: boolean, log: Log): Refusal {
+  if (!(err instanceof TallyError)) log("http.handler_failed", { method: method.name, err });
+  return refusalOf(err, mayHaveApplied);
 }

@@ -1,10 +1,10 @@
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Refusal } from "../../core/errors.ts";
 import { invalidField } from "../calls/shape.ts";
+import type { HttpRequest } from "./engine.ts";
 import { partsOf } from "./etags.ts";
 
 /** Whether a request reads in the words of HTTP: then its conditions are about the answer. */
-export function isGet({ method }: IncomingMessage): boolean {
+export function isGet({ method }: HttpRequest): boolean {
   return method === "GET" || method === "HEAD";
 }
 
@@ -16,10 +16,10 @@ export function isGet({ method }: IncomingMessage): boolean {
  * @param etag  what names the answer, without quotes; undefined when nothing does, as with lists
  */
 export function judgeConditions(
-  headers: IncomingHttpHeaders,
+  request: HttpRequest,
   etag: string | undefined,
 ): "send" | "not modified" | Refusal {
-  const match = headers["if-match"];
+  const match = request.header("if-match");
   if (match !== undefined) {
     const tags = tagsOf(match);
     if (tags === undefined) return invalidField("If-Match", EXPECTED, match);
@@ -27,7 +27,7 @@ export function judgeConditions(
       return { code: "PRECONDITION_FAILED", ...(etag !== undefined && { etag }) };
     }
   }
-  const noneMatch = headers["if-none-match"];
+  const noneMatch = request.header("if-none-match");
   if (noneMatch === undefined) return "send";
   const tags = tagsOf(noneMatch);
   if (tags === undefined) return invalidField("If-None-Match", EXPECTED, noneMatch);

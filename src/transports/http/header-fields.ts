@@ -1,17 +1,9 @@
 import type { DescField } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Refusal } from "../../core/errors.ts";
-import type { UnaryCall } from "../calls/call.ts";
+import type { HeaderOf, UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
 import { partsOf } from "./etags.ts";
-
-/**
- * A header of a request, by its name in lower case: several of one name joined by ", ", as RFC 9110 has it (section
- * 5.3); undefined without it. Metadata of gRPC is headers too.
- */
-export type HeaderOf = (
-  name: "idempotency-key" | "if-match" | "if-none-match" | "if-unmodified-since",
-) => string | undefined;
 
 /**
  * The request with what its headers say, the same at every door: Idempotency-Key is the request_id, If-Match the etag

@@ -1,8 +1,8 @@
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { isIP, isIPv6 } from "node:net";
 import type { Refusal } from "../../core/errors.ts";
+import type { HeaderOf } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
-import type { HttpRoute } from "./http.ts";
+import type { HttpRequest, HttpRoute } from "./engine.ts";
 import { sendRefusal } from "./message.ts";
 
 /** Whom a request is for: what its Host header says, or its target. */
@@ -35,7 +35,7 @@ export function isOwnName(name: string, listed: ReadonlySet<string> | undefined)
   return listed?.has(name) === true || isIP(URL.parse(`http://${name}`)?.hostname ?? "") !== 0;
 }
 
-/** Headers of which Node.js drops the second; it joins others, so that they are refused for what they say then. */
+/** Headers of which an engine gives the first; it joins others, so that they are refused for what they say then. */
 const SINGLE: ReadonlyMap<string, string> = new Map([
   ["host", "Host"],
   ["content-type", "Content-Type"],
@@ -48,35 +48,40 @@ const SINGLE: ReadonlyMap<string, string> = new Map([
 export function wellFormedRoute(): HttpRoute {
   return (request, response) => {
     const fault =
-      doubledHeader(request) ?? hostFault(request) ?? otherMethod(request) ?? otherCoding(request.headers);
+      doubledHeader(request) ??
+      hostFault(request) ??
+      otherMethod(request.method, (name) => request.header(name)) ??
+      otherCoding(request.header("transfer-encoding"));
     if (fault === undefined) return false;
     sendRefusal(response, fault, { connection: "close" }); // Whatever stands behind it is as doubtful.
     return true;
   };
 }
 
-function doubledHeader({ headers, rawHeaders }: IncomingMessage): Refusal | undefined {
-  if (rawHeaders.length / 2 === Object.keys(headers).length) return undefined; // As nearly always.
-  const seen = new Set<string>();
+function doubledHeader({ rawHeaders }: HttpRequest): Refusal | undefined {
+  let seen = "";
   for (let at = 0; at < rawHeaders.length; at += 2) {
+    const { length } = rawHeaders[at]!;
+    if (length !== 4 && length !== 12) continue; // As nearly all.
     const name = SINGLE.get(rawHeaders[at]!.toLowerCase());
     if (name === undefined) continue;
-    if (seen.has(name)) return invalidField(name, "must be given once", undefined);
-    seen.add(name);
+    if (seen.includes(name)) return invalidField(name, "must be given once", undefined);
+    seen += name;
   }
   return undefined;
 }
 
 const EXPECTED = "must be a name or an IP address, and a port if need be, such as localhost:8080";
 
-function hostFault({ headers, httpVersion, url = "/" }: IncomingMessage): Refusal | undefined {
-  const text = headers.host;
+function hostFault(request: HttpRequest): Refusal | undefined {
+  const { version, target } = request;
+  const text = request.header("host");
   const host = text === undefined ? undefined : parseHost(text);
-  if (host === undefined && (text !== undefined || httpVersion !== "1.0")) {
+  if (host === undefined && (text !== undefined || version !== "1.0")) {
     return invalidField("Host", EXPECTED, text);
   }
-  if (url.startsWith("/")) return undefined;
-  const [, scheme, authority] = TARGET.exec(url) ?? [];
+  if (target.startsWith("/")) return undefined;
+  const [, scheme, authority] = TARGET.exec(target) ?? [];
   if (scheme === undefined) return undefined; // Which is no path that anything is at.
   const inTarget = parseHost(authority!);
   if (inTarget === undefined) return invalidField("the request target's host", EXPECTED, authority);
@@ -88,18 +93,15 @@ function hostFault({ headers, httpVersion, url = "/" }: IncomingMessage): Refusa
 const OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /** The same at every door. */
-export function otherMethod({
-  headers,
-  method,
-}: Pick<IncomingMessage, "headers" | "method">): Refusal | undefined {
-  const name = OVERRIDES.find((each) => headers[each] !== undefined && headers[each] !== method);
+export function otherMethod(method: string, headerOf: HeaderOf): Refusal | undefined {
+  const name = OVERRIDES.find((each) => (headerOf(each) ?? method) !== method);
   return name === undefined
     ? undefined
-    : invalidField(name, "is not taken; send the method itself", headers[name]);
+    : invalidField(name, "is not taken; send the method itself", headerOf(name));
 }
 
-/** Node.js takes off the chunks and leaves the rest of a coding, which somebody before us may have taken off or not. */
-function otherCoding({ "transfer-encoding": coding = "chunked" }: IncomingHttpHeaders): Refusal | undefined {
+/** An engine takes off the chunks and leaves the rest of a coding, which somebody before us may have taken off or not. */
+function otherCoding(coding = "chunked"): Refusal | undefined {
   return coding.toLowerCase() === "chunked"
     ? undefined
     : invalidField("Transfer-Encoding", "must be chunked, and nothing beside it", coding);
@@ -124,7 +126,8 @@ export function isSame(one: Host, other: Host, scheme: string): boolean {
 export function hostNameRoute(names: ReadonlySet<string>): HttpRoute {
   if (names.has("*")) return () => false;
   let last: string | undefined; // Nearly every request asks by the same.
-  return ({ headers: { host: text } }, response) => {
+  return (request, response) => {
+    const text = request.header("host");
     if (text === undefined || text === last) return false;
     const { name } = parseHost(text)!; // Well-formed, or it would not have come here.
     if (isOwnName(name, names)) {

@@ -1,5 +1,4 @@
-/** Reading and answering HTTP/1.1: what its doors share. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+/** Reading and answering HTTP: what its doors share. */
 import { createRegistry, fromBinary, toJson } from "@bufbuild/protobuf";
 import { CodeSchema } from "../../../gen/google/rpc/code_pb.ts";
 import {
@@ -9,59 +8,19 @@ import {
 } from "../../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { type Refused, tooLarge } from "../calls/call.ts";
-import { Arriving, NO_ROOM, type Room } from "../room.ts";
+import type { Refused } from "../calls/call.ts";
 import { STATUS, statusBytes } from "../status.ts";
+import type { BodyLimits, HttpRequest, HttpResponse } from "./engine.ts";
 
-/** What bodies may take. */
-export interface BodyLimits {
-  /** The largest body, in bytes. */
-  readonly bytesMax: number;
-  /** Room for what is still arriving, of all connections together. */
-  readonly arriving: Room;
-}
-
-/**
- * The body of a request.
- *
- * @returns  a refusal when it is larger than `bytesMax`, or finds no room: the rest of it is then dropped as it comes
- *           (within the time that a request may take), because a caller that is still sending would not see the answer
- *           on a connection that is closed. Also when the caller goes away before its end
- */
-export function readBody(
-  request: IncomingMessage,
-  { bytesMax, arriving }: BodyLimits,
-): Promise<Buffer | Refusal> {
-  const { promise, resolve } = Promise.withResolvers<Buffer | Refusal>();
-  const declared = Number(request.headers["content-length"] ?? Number.NaN);
-  const body = new Arriving([arriving], Math.min(declared || bytesMax, bytesMax));
-  let whole: Buffer | undefined;
-  let dropped = false;
-  const drop = (refusal: Refusal) => {
-    dropped = true;
-    body.free();
-    resolve(refusal);
-  };
-  if (declared > bytesMax) drop(tooLarge(declared, bytesMax));
-  request.on("data", (chunk: Buffer) => {
-    if (dropped) return;
-    if (chunk.length === declared)
-      whole = chunk; // As most come: in one piece.
-    else if (body.length + chunk.length > bytesMax) drop(tooLarge(undefined, bytesMax));
-    else if (!body.add(chunk)) drop(NO_ROOM);
-  });
-  request.on("end", () => {
-    resolve(meantAsHeader(request.trailers) ?? whole ?? body.bytes);
-    body.free();
-  });
-  request.on("error", () => {}); // That it was aborted; "close" follows.
-  request.on("close", () => drop({ code: "CALL_CANCELLED" }));
-  return promise;
+/** The body of a request, up to a limit; a refusal where it is larger, or says behind it what belongs before. */
+export async function readBody(request: HttpRequest, limits: BodyLimits): Promise<Buffer | Refusal> {
+  const body = await request.body(limits);
+  return "code" in body ? body : (meantAsHeader(request) ?? body);
 }
 
 /** What would mean something before the body, and comes behind it: it is not to be dropped without a word. */
-function meantAsHeader(trailers: NodeJS.Dict<string>): Refusal | undefined {
-  const name = MEANT.find((each) => trailers[each] !== undefined);
+function meantAsHeader(request: HttpRequest): Refusal | undefined {
+  const name = MEANT.find((each) => request.trailer(each) !== undefined);
   return name === undefined
     ? undefined
     : {
@@ -99,31 +58,30 @@ export function allowOf(methods: Iterable<string>): string {
 }
 
 export function sendJson(
-  response: ServerResponse,
+  response: HttpResponse,
   status: number,
   json: unknown,
   headers: Record<string, string> = {},
 ): void {
   const body = `${JSON.stringify(json)}\n`; // As text it leaves in one piece with the headers; bytes do not.
-  response
-    .writeHead(status, {
-      ...headers,
-      "content-type": "application/json",
-      "content-length": Buffer.byteLength(body),
-      "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
-    })
-    .end(body);
+  const own = {
+    ...headers,
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  };
+  response.send(status, own, body);
 }
 
 /** Answer that the caller has already what it would be sent (RFC 9110, section 15.4.5). */
-export function sendNotModified(response: ServerResponse, headers: Record<string, string>): void {
-  response.writeHead(304, { ...headers, "cache-control": "no-store" }).end();
+export function sendNotModified(response: HttpResponse, headers: Record<string, string>): void {
+  response.send(304, { ...headers, "cache-control": "no-store" });
 }
 
 /** Answer with an error. */
 export function sendRefusal(
-  response: ServerResponse,
+  response: HttpResponse,
   refused: Refused,
   headers: Record<string, string> = {},
 ): void {

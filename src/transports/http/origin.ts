@@ -1,7 +1,5 @@
-import type { ServerResponse } from "node:http";
-import { TLSSocket } from "node:tls";
+import type { HttpResponse, HttpRoute } from "./engine.ts";
 import { isOwnName, isSame, parseHost } from "./host.ts";
-import type { HttpRoute } from "./http.ts";
 import { sendRefusal } from "./message.ts";
 
 /**
@@ -19,12 +17,13 @@ export function originRoute(
   allowed: ReadonlySet<string>,
   hostNames: ReadonlySet<string> | undefined,
 ): HttpRoute {
-  return ({ headers, method, socket }, response) => {
-    const { origin, host = "" } = headers;
+  return (request, response) => {
+    const origin = request.header("origin");
     if (origin === undefined) return false;
+    const { method, overTls } = request;
     response.setHeader("vary", "Origin");
     const listed = allowed.has("*") || allowed.has(origin);
-    if (!listed && !isOwn(origin, host, socket instanceof TLSSocket, hostNames)) {
+    if (!listed && !isOwn(origin, request.header("host") ?? "", overTls, hostNames)) {
       if (method === "GET" || method === "HEAD") return false; // The browser keeps the answer from the page.
       sendRefusal(response, { code: "ORIGIN_NOT_ALLOWED", got: origin.slice(0, 60) });
       return true;
@@ -33,8 +32,8 @@ export function originRoute(
       response.setHeader("access-control-allow-origin", origin);
       response.setHeader("access-control-expose-headers", EXPOSED);
     }
-    const preflight = method === "OPTIONS" && headers["access-control-request-method"] !== undefined;
-    if (preflight) answerPreflight(response, headers["access-control-request-headers"]);
+    const preflight = method === "OPTIONS" && request.header("access-control-request-method") !== undefined;
+    if (preflight) answerPreflight(response, request.header("access-control-request-headers"));
     return preflight;
   };
 }
@@ -61,9 +60,9 @@ function isOwn(
 /** What a page may read beside the body: etags, when to try again, and the status of Connect and gRPC-Web. */
 const EXPOSED = "ETag, Retry-After, Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin";
 
-function answerPreflight(response: ServerResponse, asked: string | undefined): void {
+function answerPreflight(response: HttpResponse, asked: string | undefined): void {
   response.setHeader("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE");
   if (asked !== undefined) response.setHeader("access-control-allow-headers", asked);
   response.setHeader("access-control-max-age", "7200");
-  response.writeHead(204).end();
+  response.send(204);
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { HttpRequest } from "./engine.ts";
 
 /** What a request is for, as it was sent. */
 export interface Target {
@@ -9,8 +9,8 @@ export interface Target {
 }
 
 /** Also of a request that names the server in its target, as requests to proxies do (RFC 9112, section 3.2.2). */
-export function targetOf({ url = "/" }: IncomingMessage): Target {
-  const target = url.replace(/^https?:\/\/[^/?]*/i, "");
+export function targetOf(request: HttpRequest): Target {
+  const target = request.target.replace(/^https?:\/\/[^/?]*/i, "");
   const at = target.indexOf("?");
   return at === -1
     ? { path: target, query: "" }

@@ -3,7 +3,7 @@ import { http as httpOption } from "../../../gen/google/api/annotations_pb.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import { shortened } from "../json/parse.ts";
 import { patternOf } from "../rest/template.ts";
-import type { HttpRoute } from "./http.ts";
+import type { HttpRoute } from "./engine.ts";
 import { isGrpc, sendRefusal } from "./message.ts";
 import { targetOf } from "./target.ts";
 
@@ -11,14 +11,14 @@ import { targetOf } from "./target.ts";
 export function unknownPathRoute(calls: readonly UnaryCall[]): HttpRoute {
   const meant = pathsMeant(calls);
   return (request, response) => {
-    const type = request.headers["content-type"] ?? "";
+    const type = request.header("content-type") ?? "";
     if (isGrpc(type)) {
       const expected = "is of gRPC, which goes over HTTP/2; here it must be that of a path in /openapi.json";
       sendRefusal(response, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) });
       return true;
     }
-    if (request.method === "OPTIONS" && request.url === "*") {
-      response.writeHead(204, { allow: "GET, HEAD, POST, PUT, PATCH, DELETE" }).end(); // Of the server as a whole.
+    if (request.method === "OPTIONS" && request.target === "*") {
+      response.send(204, { allow: "GET, HEAD, POST, PUT, PATCH, DELETE" }); // Of the server as a whole.
       return true;
     }
     const expected = meant(targetOf(request).path);

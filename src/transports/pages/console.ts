@@ -1,7 +1,6 @@
 import { readdirSync } from "node:fs";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join } from "node:path";
-import type { HttpRoute } from "../http/http.ts";
+import type { HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { targetOf } from "../http/target.ts";
 import { type Kept, loadFile, type StaticFile, sendFile } from "./static-file.ts";
 
@@ -19,9 +18,9 @@ export function consoleRoute(folder = FOLDER): HttpRoute {
     const file = files.get(targetOf(request).path);
     if (file === undefined) return false;
     if (file === page) response.appendHeader("vary", "Accept");
-    const { method, headers } = request;
+    const { method } = request;
     const reads = method === "GET" || method === "HEAD";
-    const wantsPage = /\btext\/html\b/i.test(headers.accept ?? "");
+    const wantsPage = /\btext\/html\b/i.test(request.header("accept") ?? "");
     if (!reads || file !== page || wantsPage) return sendFile(request, response, file).then(() => true);
     sendHint(request, response);
     return true;
@@ -61,7 +60,8 @@ const SECURITY: Readonly<Record<string, string>> = {
 };
 
 /** For curl and the like: what this is, and what to type next. */
-function sendHint({ headers: { host = "127.0.0.1:8080" } }: IncomingMessage, response: ServerResponse): void {
+function sendHint(request: HttpRequest, response: HttpResponse): void {
+  const host = request.header("host") ?? "127.0.0.1:8080";
   const text = `Tally counts things.
 
 Count:  curl -X POST http://${host}/v1/counters/visits:increment
@@ -69,11 +69,10 @@ Read:   curl http://${host}/v1/counters/visits
 List:   curl http://${host}/v1/counters
 More:   http://${host}/docs in a browser; /openapi.json; gRPC on the same port
 `;
-  response
-    .writeHead(200, {
-      "content-type": "text/plain; charset=utf-8",
-      "cache-control": "no-cache",
-      "x-content-type-options": "nosniff",
-    })
-    .end(text);
+  const headers = {
+    "content-type": "text/plain; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-content-type-options": "nosniff",
+  };
+  response.send(200, headers, text);
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { HttpRoute } from "../http/http.ts";
+import type { HttpRoute } from "../http/engine.ts";
 import { targetOf } from "../http/target.ts";
 import { loadFile, type StaticFile, sendFile } from "./static-file.ts";
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import type { HttpRequest, HttpResponse } from "../http/engine.ts";
 import { sendRefusal } from "../http/message.ts";
 
 /** A file that was built and does not change while this process runs. */
@@ -50,28 +50,28 @@ export function loadFile(
 
 /** Answer with a file: packed for who can unpack it, and not again to who has it. Other methods are refused. */
 export async function sendFile(
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
   file: StaticFile,
 ): Promise<void> {
-  const { method, headers } = request;
+  const { method } = request;
   if (method !== "GET" && method !== "HEAD") {
-    const refusal = { code: "METHOD_NOT_ALLOWED", expected: "use GET", got: `${method}` } as const;
+    const refusal = { code: "METHOD_NOT_ALLOWED", expected: "use GET", got: method } as const;
     sendRefusal(response, refusal, { allow: "GET, HEAD" });
     return;
   }
-  const packed = /\bgzip\b(?! *; *q=0(\.0*)? *(,|$))/i.test(`${headers["accept-encoding"] ?? ""}`);
+  const packed = /\bgzip\b(?! *; *q=0(\.0*)? *(,|$))/i.test(request.header("accept-encoding") ?? "");
   const etag = `"${file.etag}${packed ? "-gzip" : ""}"`; // Of these bytes: an etag of another coding is another one.
   response.appendHeader("vary", "Accept-Encoding");
   for (const [name, value] of Object.entries(file.headers)) response.setHeader(name, value);
   response.setHeader("etag", etag);
-  if (hasIt(headers["if-none-match"], etag)) {
-    response.writeHead(304).end();
+  if (hasIt(request.header("if-none-match"), etag)) {
+    response.send(304);
     return;
   }
   const body = packed ? await file.gzipped() : file.bytes;
   if (packed) response.setHeader("content-encoding", "gzip");
-  response.writeHead(200, { "content-length": body.length }).end(method === "HEAD" ? undefined : body);
+  response.send(200, { "content-length": body.length }, method === "HEAD" ? undefined : body);
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc9110#field.if-none-match */

@@ -9,8 +9,7 @@ import {
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { HttpCallOptions } from "../http/call.ts";
-import type { HttpRoute } from "../http/http.ts";
-import type { BodyLimits } from "../http/message.ts";
+import type { BodyLimits, HttpRoute } from "../http/engine.ts";
 import { type Binding, bindingsRoute } from "./route.ts";
 import { parseTemplate } from "./template.ts";
 
@@ -33,7 +32,6 @@ export function articleRoute(
     method,
     template: parseTemplate(template),
     hasBody: method !== "GET",
-    input: undefined,
     call,
     toJson: nameAndValue,
   });
@@ -41,7 +39,7 @@ export function articleRoute(
     path("POST", "/counters/{name}/increment", () => callOf(increment)),
     path("POST", "/counters/{name}/decrement", () => callOf(decrement)),
     path("GET", "/counters/{name}", () => callOf(getCounter)),
-    path("PUT", "/counters/{name}", (body) => callOf("value" in body() ? set : reset)),
+    path("PUT", "/counters/{name}", (body) => callOf("value" in body ? set : reset)),
   ];
   return bindingsRoute(table, options);
 }

@@ -1,59 +1,49 @@
-import type { IncomingMessage } from "node:http";
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
-import { type BodyLimits, GRPC_GOES_ELSEWHERE, isGrpc, isJson, readBody } from "../http/message.ts";
+import type { BodyLimits, HttpRequest } from "../http/engine.ts";
+import { GRPC_GOES_ELSEWHERE, isGrpc, isJson, readBody } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import { type Json, JsonError, type JsonFields, parseJson, shortened } from "../json/parse.ts";
-import { encodePlain, type PlainMessage } from "../json/plain.ts";
 import { encodeJson, fieldOf } from "../json/request.ts";
 import { readQuery } from "./query.ts";
 import type { PathFields } from "./template.ts";
 
 /** What a request says beside its path and headers: its body, or a query still to be read. */
 export interface Given {
-  /** The body as a message, where it could be taken at once. */
-  readonly plain: PlainMessage | undefined;
   /** What the body has. */
-  fields(): JsonFields;
+  readonly fields: JsonFields;
   readonly query: string;
 }
 
-/**
- * Read the body of a request; where none is expected, one is refused, for what is in it would be dropped.
- *
- * @param input  what the body is of; undefined when what is in it decides that
- */
+/** Read the body of a request; where none is expected, one is refused, for what is in it would be dropped. */
 export async function readGiven(
-  request: IncomingMessage,
+  request: HttpRequest,
   hasBody: boolean,
-  input: DescMessage | undefined,
   limits: BodyLimits,
 ): Promise<Given | Refusal> {
   const { query } = targetOf(request);
   const body = await readBody(request, limits);
   if ("code" in body) return body;
-  const type = request.headers["content-type"] ?? "";
-  if (body.length === 0 && !isGrpc(type)) return { plain: undefined, fields: () => ({}), query };
+  const type = request.header("content-type") ?? "";
+  if (body.length === 0 && !isGrpc(type)) return { fields: {}, query };
   if (!hasBody) return { code: "MALFORMED_MESSAGE", expected: "must be empty; send the fields in the query" };
   if (!isJson(type)) {
     const expected = `must be application/json in UTF-8${isGrpc(type) ? GRPC_GOES_ELSEWHERE : ""}`;
     return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" };
   }
-  const encoding = request.headers["content-encoding"] ?? "identity";
+  const encoding = request.header("content-encoding") ?? "identity";
   if (encoding !== "identity") {
     const expected = "here it is taken as it is, without compression";
     return { code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(encoding) };
   }
-  const plain = input && encodePlain(input, body);
-  if (plain !== undefined) return { plain, fields: () => parseJson(body) as JsonFields, query };
   try {
     const json = parseJson(body);
     if (typeof json !== "object" || json === null || Array.isArray(json) || "source" in json) {
       return { code: "MALFORMED_MESSAGE", expected: "must be a JSON object" };
     }
-    return { plain, fields: () => json as JsonFields, query };
+    return { fields: json as JsonFields, query };
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     return { code: "MALFORMED_MESSAGE", expected: error.message };
@@ -64,7 +54,7 @@ export async function readGiven(
 export function requestBytes(
   call: UnaryCall,
   path: PathFields,
-  { plain, fields, query }: Given,
+  { fields, query }: Given,
   hasBody: boolean,
 ): Buffer | Refusal {
   const { input } = call.method;
@@ -74,19 +64,14 @@ export function requestBytes(
   if (hasBody && parameter !== undefined) {
     return invalidField(parameter, "is not a parameter here; send it in the body", undefined);
   }
-  const beside = Object.entries(path);
-  const alone = plain !== undefined && !beside.some(([name]) => plain.given.has(name));
-  const json: Record<string, Json> = { ...(alone ? {} : fields()), ...read.json };
-  for (const [name, value] of beside) {
+  const json: Record<string, Json> = { ...fields, ...read.json };
+  for (const [name, value] of Object.entries(path)) {
     if (value === undefined)
       return invalidField(name, "must be UTF-8, percent-encoded (%25 for %)", undefined);
     const refusal = put(json, input, name, value);
     if (refusal !== undefined) return refusal;
   }
-  if (!alone) return encodeJson(input, json);
-  if (beside.length === 0) return plain.bytes;
-  const rest = encodeJson(input, json);
-  return "code" in rest ? rest : Buffer.concat([rest, plain.bytes]); // Two messages in a row are one.
+  return encodeJson(input, json);
 }
 
 /** Put a field that stands in the path beside the others, which must not say otherwise. */

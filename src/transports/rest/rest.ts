@@ -3,9 +3,8 @@ import { http as httpOption } from "../../../gen/google/api/annotations_pb.ts";
 import type { HttpRule } from "../../../gen/google/api/http_pb.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { HttpCallOptions } from "../http/call.ts";
+import type { BodyLimits, HttpRoute } from "../http/engine.ts";
 import { etagIn } from "../http/etags.ts";
-import type { HttpRoute } from "../http/http.ts";
-import type { BodyLimits } from "../http/message.ts";
 import { answerJson } from "../json/answer.ts";
 import { type Binding, bindingsRoute } from "./route.ts";
 import { parseTemplate, patternOf } from "./template.ts";
@@ -31,7 +30,6 @@ function bindingOf(call: UnaryCall, rule: HttpRule): Binding {
     method,
     template: parseTemplate(path),
     hasBody: rule.body === "*",
-    input: call.method.input,
     call: () => call,
     toJson: toProtoJson,
   };

@@ -1,10 +1,8 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refused, UnaryCall } from "../calls/call.ts";
-import { answerOverHttp, type HttpCallOptions } from "../http/call.ts";
+import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
-import type { HttpRoute } from "../http/http.ts";
-import { allowOf, type BodyLimits, sendJson, sendNotModified, sendRefusal } from "../http/message.ts";
+import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
+import { allowOf, sendJson, sendNotModified, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import { type Given, readGiven, requestBytes } from "./request.ts";
 import { matchTemplate, type PathFields, type parseTemplate, segmentsOf } from "./template.ts";
@@ -16,8 +14,6 @@ export interface Binding {
   readonly template: ReturnType<typeof parseTemplate>;
   /** Whether the body is the rest of the message; without it the query is. */
   readonly hasBody: boolean;
-  /** What the body is of; undefined when what is in it decides that. */
-  readonly input: DescMessage | undefined;
   /** The call that is asked for. */
   call(body: Given["fields"]): UnaryCall;
   /** What is answered, and what names it for the next request; undefined when nothing does. */
@@ -43,7 +39,7 @@ export function bindingsRoute(
       if (fields !== undefined) matches.push({ binding, fields });
     }
     if (matches.length === 0) return false;
-    const method = request.method === "HEAD" ? "GET" : request.method!;
+    const method = request.method === "HEAD" ? "GET" : request.method;
     // A verb behind a ":" is one only for its own method: to any other, it is part of the name.
     const match =
       matches.find(({ binding }) => binding.method === method && binding.template.verb !== "") ??
@@ -51,7 +47,7 @@ export function bindingsRoute(
     if (match === undefined) {
       const allow = allowOf(matches.map(({ binding }) => binding.method));
       const expected = methodsSentence(table, segments, method, allow);
-      sendRefusal(response, { code: "METHOD_NOT_ALLOWED", expected, got: request.method! }, { allow });
+      sendRefusal(response, { code: "METHOD_NOT_ALLOWED", expected, got: request.method }, { allow });
       return true;
     }
     return answer(match, request, response, options)
@@ -65,22 +61,21 @@ export function bindingsRoute(
 /** @returns  the refusal that is to be answered; undefined when an answer was sent */
 async function answer(
   { binding, fields }: Match,
-  request: IncomingMessage,
-  response: ServerResponse,
-  { limits, clock, log }: HttpCallOptions & { limits: BodyLimits },
+  request: HttpRequest,
+  response: HttpResponse,
+  options: HttpCallOptions & { limits: BodyLimits },
 ): Promise<Refused | undefined> {
-  const arrived = clock.now();
-  const ahead = binding.call(NO_FIELDS).refusalAhead();
-  if (ahead !== undefined) return ahead; // Node.js drops the body as it comes.
-  const given = await readGiven(request, binding.hasBody, binding.input, limits);
+  const admitted = await admitOverHttp(binding.call(NO_FIELDS), request, options);
+  if ("code" in admitted) return admitted;
+  const given = await readGiven(request, binding.hasBody, options.limits);
   if ("code" in given) return given;
   const call = binding.call(given.fields);
   const message = requestBytes(call, fields, given, binding.hasBody);
-  const result = await answerOverHttp(call, message, request, response, arrived, log);
+  const result = await answerOverHttp(call, admitted, message, request, response, options.log);
   if (!(result instanceof Uint8Array)) return result;
   const { json, etag } = binding.toJson(call, result);
   const headers = etag === undefined ? {} : { etag: `"${etag}"` };
-  const verdict = isGet(request) ? judgeConditions(request.headers, etag) : "send";
+  const verdict = isGet(request) ? judgeConditions(request, etag) : "send";
   if (verdict === "send") sendJson(response, 200, json, headers);
   else if (verdict === "not modified") sendNotModified(response, headers);
   else return verdict;
@@ -88,4 +83,4 @@ async function answer(
 }
 
 /** For calls of which nothing is known but their path. */
-const NO_FIELDS: Given["fields"] = () => ({});
+const NO_FIELDS: Given["fields"] = {};

@@ -5,7 +5,7 @@ import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { getComments } from "@bufbuild/protoplugin";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { SERVICES } from "../../../src/transports/grpc/grpc.ts";
+import { SERVICES } from "../../../src/transports/grpc/services.ts";
 import { type Opened, open } from "../../transports/door.ts";
 
 const DOCUMENTS = [

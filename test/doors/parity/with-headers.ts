@@ -142,6 +142,15 @@ const SHORT_PATHS: typeof REST_PATHS = {
   Reset: (name) => ["PUT", `/counters/${name}`],
 };
 
+/** Those of the reads that are a GET. */
+const READ_PATHS: typeof REST_PATHS = {
+  GetCounter: (name) => ["GET", `/v1/counters/${name}`],
+  ListCounters: (prefix) => ["GET", `/v1/counters?prefix=${prefix}`],
+  TopCounters: (prefix) => ["GET", `/v1/counters:top?prefix=${prefix}`],
+  SumCounters: (prefix) => ["GET", `/v1/counters:sum?prefix=${prefix}`],
+};
+const SHORT_READ_PATHS: typeof REST_PATHS = { GetCounter: (name) => ["GET", `/counters/${name}`] };
+
 function rest(
   name: string,
   paths: typeof REST_PATHS,
@@ -150,14 +159,14 @@ function rest(
     name,
     has: (method) => method in paths,
     async call({ door }, method, request, headers) {
-      const [verb, path] = paths[method]!(`${request.name}`);
+      const [verb, path] = paths[method]!(`${request.name ?? request.prefix}`);
       const { name: _, ...body } = request;
       const sent = path === "/v1/counters" ? request : body;
       const got = await send(door.port, {
         method: verb,
         path,
         headers,
-        ...(verb !== "DELETE" && { body: sent }),
+        ...(verb !== "DELETE" && verb !== "GET" && { body: sent }),
       });
       return { said: got.status === 200 ? "OK" : saidOf(got.error!), json: got.json as JsonObject };
     },
@@ -174,7 +183,13 @@ const CONNECT: readonly HeaderDoor[] = [
   connect("gRPC-Web, JSON", "application/grpc-web+json"),
 ];
 
-/** Those that a method has a way through. */
+/** Those that a method has a way through, and at which what its headers say is about the request. */
 export function doorsOf(method: string): readonly HeaderDoor[] {
   return [GRPC, ...CONNECT, ...[REST, SHORT].filter(({ has }) => has(method))];
+}
+
+/** All that a method has a way through, with a GET where that is what reads. */
+export function everyDoorOf(method: string): readonly HeaderDoor[] {
+  const reads = [rest("REST, GET", READ_PATHS), rest("the short paths, GET", SHORT_READ_PATHS)];
+  return [...doorsOf(method), ...reads.filter(({ has }) => has(method))];
 }

@@ -10,15 +10,9 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
 import type { Log } from "../../telemetry.ts";
-import type { Health } from "../health.ts";
+import type { Drainable, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { HttpConnection, type SharedByConnections, statusOnly } from "./connection.ts";
-import { wellFormedRoute } from "./host.ts";
-
-/**
- * Answers a request if it is one of its own, and says whether it was: at once where it is not, because a promise for
- * every route that a request passes by costs more than to look at its path. What it throws or rejects with is a defect.
- */
-export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
+import { NodeRequest, NodeResponse } from "./exchange.ts";
 
 export interface HttpLimits {
   /** How long the headers of a request may take to arrive, in milliseconds. */
@@ -32,28 +26,20 @@ export interface HttpLimits {
 }
 
 /** HTTP/1.1 without a port of its own: openListener gives it one. */
-export interface HttpServer {
+export interface HttpServer extends Drainable {
   readonly server: Server | TlsServer;
-  /** Requests that were taken and not yet answered. */
-  readonly inFlight: number;
-  /** From now on an answer ends its connection. One that is idle stays, for what may be on its way. */
-  drain(): void;
-  /** End the connections that are idle, and each of the others with its next answer. */
-  leave(): void;
 }
 
 /**
- * Serve HTTP/1.1: health for load balancers, and whatever the routes answer, the first that does; the last of them
- * answers everything.
+ * Serve HTTP/1.1 with node:http: what the routes answer, the first that does; the last of them answers everything.
  *
  * @param options.tls  how to speak it over TLS; undefined: in plaintext
  */
 export function openHttpServer(
   routes: readonly HttpRoute[],
-  { health, log, limits, tls }: { health: Health; log: Log; limits: HttpLimits; tls: TlsOptions | undefined },
+  { log, limits, tls }: { log: Log; limits: HttpLimits; tls: TlsOptions | undefined },
 ): HttpServer {
   let inFlight = 0;
-  const all = [wellFormedRoute(), healthRoute(health), ...routes];
   const connections = new Map<Socket, HttpConnection>();
   const shared: SharedByConnections = { ...limits, state: "open" };
   const options: ServerOptions = {
@@ -68,13 +54,13 @@ export function openHttpServer(
   const take = (
     request: IncomingMessage,
     response: ServerResponse,
-    answering: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+    answering: (response: ServerResponse) => Promise<void>,
   ) => {
     const serve = () => {
       inFlight++;
       response.on("close", () => inFlight--);
       if (losesWhatFollows(request)) response.setHeader("connection", "close");
-      answering(request, response).catch((err: unknown) => {
+      answering(response).catch((err: unknown) => {
         log("http.handler_failed", { method: request.method, err });
         if (response.headersSent) response.destroy();
         else response.writeHead(500).end();
@@ -83,7 +69,7 @@ export function openHttpServer(
     connections.get(request.socket)!.take({ request, response, serve });
   };
   const listener: RequestListener = (request, response) =>
-    take(request, response, (...exchange) => answer(all, ...exchange));
+    take(request, response, () => answer(routes, new NodeRequest(request), new NodeResponse(response)));
   const server =
     tls === undefined
       ? createServer(options, listener)
@@ -112,11 +98,13 @@ export function openHttpServer(
     get inFlight() {
       return inFlight;
     },
-    drain() {
+    // From now on an answer ends its connection. One that is idle stays, for what may be on its way.
+    announceDrain() {
       shared.state = "closing";
       for (const connection of connections.values()) connection.closing();
     },
-    leave() {
+    // Who is in the middle of something is cut by who accepts connections, once the grace is over.
+    drain() {
       shared.state = "leaving";
       for (const connection of connections.values()) connection.leaving();
     },
@@ -128,8 +116,8 @@ const CHECK_EVERY_MS = 1_000;
 
 async function answer(
   routes: readonly HttpRoute[],
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
 ): Promise<void> {
   for (const route of routes) {
     const known = route(request, response);
@@ -145,52 +133,8 @@ function losesWhatFollows({ headers: { upgrade } }: IncomingMessage): boolean {
   return upgrade !== undefined;
 }
 
-async function refuseExpectation(_: IncomingMessage, response: ServerResponse): Promise<void> {
+async function refuseExpectation(response: ServerResponse): Promise<void> {
   response.writeHead(417).end();
 }
 
 const NO_TUNNEL = statusOnly("405 Method Not Allowed", "Allow: GET, HEAD, POST, PUT, PATCH, DELETE\r\n");
-
-/**
- * Whether the process is alive, and whether it answers calls, or with `?writes` takes changes too: for probes that
- * speak HTTP only.
- */
-function healthRoute(health: Health): HttpRoute {
-  return ({ url = "", method }, response) => {
-    const [path, query = ""] = url.split("?", 2);
-    if (path !== "/livez" && path !== "/readyz") return false;
-    if (method !== "GET" && method !== "HEAD") return text(response, 405, "use GET", { allow: "GET, HEAD" });
-    if (path === "/livez") return text(response, 200, "ok");
-    if (!READYZ_QUERIES.has(query)) return text(response, 400, "expected /readyz or /readyz?writes");
-    const reason = health.reason(query === "" ? "reads" : "writes");
-    return reason === undefined ? text(response, 200, "ok") : text(response, 503, reason);
-  };
-}
-
-/**
- * Answers nothing, and has what is refused logged, also what never gets to a call: of another origin, or of no path.
- * The path stays out of it, because it may have a counter's name.
- */
-export function refusalsLogged(log: Log): HttpRoute {
-  return ({ method, headers: { origin, host } }, response) => {
-    response.on("finish", () => {
-      const { statusCode: status } = response;
-      if (status >= 400)
-        log("http.refused", { method, status, ...(origin !== undefined && { origin, host }) });
-    });
-    return false;
-  };
-}
-
-/** A probe that is mistyped must not be one that asks for less. */
-const READYZ_QUERIES: ReadonlySet<string> = new Set(["", "writes", "writes="]);
-
-function text(
-  response: ServerResponse,
-  status: number,
-  body: string,
-  headers: Record<string, string> = {},
-): true {
-  response.writeHead(status, { ...headers, "content-type": "text/plain; charset=utf-8" }).end(`${body}\n`);
-  return true;
-}

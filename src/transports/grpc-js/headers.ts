@@ -47,7 +47,7 @@ export function refuseAtHeaders(
     refuseMethod(stream, `${method}`);
     return true;
   }
-  const refusal = otherMethod({ headers, method }) ?? otherCoding(coding);
+  const refusal = otherMethod(method, (name) => headers[name]?.toString()) ?? otherCoding(coding);
   if (refusal !== undefined) {
     refuse(stream, refusal);
     return true;

@@ -12,18 +12,17 @@ import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../telemetry.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { MessageLimits } from "../calls/unary.ts";
+import { Reflector } from "../grpc/reflection.ts";
+import { SERVICES } from "../grpc/services.ts";
 import type { Health } from "../health.ts";
+import type { Drainable } from "../http/engine.ts";
 import type { Room } from "../room.ts";
 import { type ConnectionLimits, GrpcConnections } from "./connections.ts";
 import { healthHandlers, type OpenStreams, reflectionHandlers } from "./extras.ts";
 import { insideOfCall, insideOfServer } from "./inside.ts";
-import { Reflector } from "./reflection.ts";
 import { refusingAhead } from "./refusing.ts";
 import { toDefinition } from "./service.ts";
 import { answering, pathOf, type UnaryDoor } from "./unary.ts";
-
-/** The services that gRPC answers. */
-export const SERVICES = [CounterService, HealthService, ServerReflection, ServerReflectionAlpha];
 
 export interface GrpcLimits extends MessageLimits, ConnectionLimits {
   /** Calls at a time on one connection. */
@@ -33,16 +32,10 @@ export interface GrpcLimits extends MessageLimits, ConnectionLimits {
 }
 
 /** gRPC without a port of its own: whoever accepts connections hands them in. */
-export interface GrpcServer {
+export interface GrpcServer extends Drainable {
   serve(socket: Socket): void;
   /** End a connection that no call was ever made on, to have room for another. @returns  whether there was one */
   endUnused(): boolean;
-  /** Calls that were taken and not yet answered. */
-  readonly inFlight: number;
-  /** Tell every stream that it is over, and every connection that it soon will be: what comes is still answered. */
-  announceDrain(): void;
-  /** End every stream and connection, each connection after its calls in flight; after the grace, end what is left. */
-  drain(graceMs: number): void;
 }
 
 /** Serve gRPC: CounterService, health and reflection. */

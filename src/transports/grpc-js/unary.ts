@@ -2,6 +2,7 @@ import * as grpc from "@grpc/grpc-js";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
+import type { Permit } from "../calls/authorise.ts";
 import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import { withHeaders } from "../http/header-fields.ts";
 import { refusalOf, STATUS, statusBytes } from "../status.ts";
@@ -44,7 +45,8 @@ type Listener = Parameters<grpc.ServerInterceptingCall["start"]>[0];
  * let it end the process.
  */
 class Exchange extends grpc.ServerInterceptingCall implements Listener, CallContext {
-  readonly caller = "";
+  caller = "";
+  denial: Permit["denial"];
   readonly #call: grpc.ServerInterceptingCallInterface;
   readonly #unary: UnaryCall;
   readonly #door: UnaryDoor;
@@ -64,8 +66,29 @@ class Exchange extends grpc.ServerInterceptingCall implements Listener, CallCont
     this.#call.start(this);
   }
 
+  /** Nothing is read before it is known who calls. */
   onReceiveMetadata(metadata: grpc.Metadata): void {
     this.#metadata = metadata;
+    try {
+      const permit = this.#unary.authorise(this.#headerOf);
+      if (!(permit instanceof Promise)) this.#admit(permit);
+      else
+        permit.then(
+          (later) => this.#admit(later),
+          (error: unknown) => this.#admit(this.#failure(error, false)),
+        );
+    } catch (error) {
+      this.#admit(this.#failure(error, false));
+    }
+  }
+
+  #admit(permit: Permit | Refused): void {
+    if ("code" in permit) {
+      this.#respond(permit);
+      return;
+    }
+    this.caller = permit.caller;
+    this.denial = permit.denial;
     this.#call.startRead();
   }
 
@@ -84,7 +107,7 @@ class Exchange extends grpc.ServerInterceptingCall implements Listener, CallCont
       this.#respond({ code: "MALFORMED_MESSAGE" });
       return;
     }
-    const request = withHeaders(this.#unary, this.#request, (name) => headerOf(this.#metadata, name));
+    const request = withHeaders(this.#unary, this.#request, this.#headerOf);
     if ("code" in request) {
       this.#respond(request);
       return;
@@ -113,6 +136,8 @@ class Exchange extends grpc.ServerInterceptingCall implements Listener, CallCont
     // grpc-js reckons by Date.now(), the service by its own clock.
     return deadline === Number.POSITIVE_INFINITY ? deadline : deadline - Date.now() + this.#door.clock.now();
   }
+
+  readonly #headerOf = (name: string): string | undefined => headerOf(this.#metadata, name);
 
   #settle(result: Uint8Array | Refused): void {
     this.#door.inFlight--;

@@ -9,8 +9,8 @@ import {
   HealthListResponseSchema,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../../gen/grpc/health/v1/health_pb.ts";
+import type { Reflector } from "../grpc/reflection.ts";
 import type { Health } from "../health.ts";
-import type { Reflector } from "./reflection.ts";
 
 /** Streams that stay open as long as their callers like: a drain ends them, for it would wait forever. */
 export type OpenStreams = Set<{ end(): void }>;

@@ -1,0 +1,22 @@
+import type { Log } from "../../telemetry.ts";
+import type { HttpRoute } from "./engine.ts";
+
+/**
+ * Answers nothing, and has what is refused logged, also what never gets to a call: of another origin, or of no path.
+ * The path stays out of it, because it may have a counter's name.
+ */
+export function refusalsLogged(log: Log): HttpRoute {
+  return (request, response) => {
+    const origin = request.header("origin");
+    response.onSent((status) => {
+      if (status < 400) return;
+      const { method } = request;
+      log("http.refused", {
+        method,
+        status,
+        ...(origin !== undefined && { origin, host: request.header("host") }),
+      });
+    });
+    return false;
+  };
+}

@@ -1,0 +1,138 @@
+/** A request of node:http and what answers it, as an HTTP engine gives them. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { TLSSocket } from "node:tls";
+import type { Refusal } from "../../core/errors.ts";
+import { tooLarge } from "../calls/call.ts";
+import type { BodyLimits, HttpRequest, HttpResponse, ResponseHeaders } from "../http/engine.ts";
+import { Arriving, NO_ROOM } from "../room.ts";
+
+export class NodeRequest implements HttpRequest {
+  readonly #request: IncomingMessage;
+
+  constructor(request: IncomingMessage) {
+    this.#request = request;
+  }
+
+  get method(): string {
+    return this.#request.method!;
+  }
+
+  get target(): string {
+    return this.#request.url!;
+  }
+
+  get version(): string {
+    return this.#request.httpVersion;
+  }
+
+  get overTls(): boolean {
+    return this.#request.socket instanceof TLSSocket;
+  }
+
+  get rawHeaders(): readonly string[] {
+    return this.#request.rawHeaders;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#request.headers[name];
+    return typeof value === "string" ? value : value?.join(", ");
+  }
+
+  trailer(name: string): string | undefined {
+    return this.#request.trailers[name];
+  }
+
+  body({ bytesMax, arriving }: BodyLimits): Promise<Buffer | Refusal> {
+    const request = this.#request;
+    const { promise, resolve } = Promise.withResolvers<Buffer | Refusal>();
+    const declared = Number(request.headers["content-length"] ?? Number.NaN);
+    const body = new Arriving([arriving], Math.min(declared || bytesMax, bytesMax));
+    let whole: Buffer | undefined;
+    let dropped = false;
+    const drop = (refusal: Refusal) => {
+      dropped = true;
+      body.free();
+      resolve(refusal);
+    };
+    if (declared > bytesMax) drop(tooLarge(declared, bytesMax));
+    request.on("data", (chunk: Buffer) => {
+      if (dropped) return;
+      if (chunk.length === declared)
+        whole = chunk; // As most come: in one piece.
+      else if (body.length + chunk.length > bytesMax) drop(tooLarge(undefined, bytesMax));
+      else if (!body.add(chunk)) drop(NO_ROOM);
+    });
+    request.on("end", () => {
+      resolve(whole ?? body.bytes);
+      body.free();
+    });
+    request.on("error", ignore); // That it was aborted; "close" follows.
+    request.on("close", () => drop({ code: "CALL_CANCELLED" }));
+    return promise;
+  }
+
+  async *pieces(): AsyncGenerator<Buffer, void> {
+    try {
+      // Without this the end of the loop would destroy the connection under the answer.
+      yield* this.#request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+    } catch {
+      // The caller has gone.
+    } finally {
+      this.#request.resume(); // What still comes is dropped.
+    }
+  }
+}
+
+export class NodeResponse implements HttpResponse {
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#response.setHeader(name, value);
+  }
+
+  appendHeader(name: string, value: string): void {
+    this.#response.appendHeader(name, value);
+  }
+
+  send(status: number, headers: ResponseHeaders = {}, body?: string | Uint8Array): void {
+    this.#response.writeHead(status, headers).end(body);
+  }
+
+  begin(status: number, headers: ResponseHeaders): void {
+    this.#response.writeHead(status, headers).flushHeaders();
+  }
+
+  write(piece: Uint8Array): Promise<void> {
+    const response = this.#response;
+    if (response.destroyed || response.write(piece)) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const taken = () => {
+      response.off("drain", taken).off("close", taken);
+      resolve();
+    };
+    response.on("drain", taken).on("close", taken);
+    return promise;
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+
+  get over(): boolean {
+    return this.#response.destroyed;
+  }
+
+  onOver(listener: () => void): void {
+    this.#response.once("close", listener);
+  }
+
+  onSent(listener: (status: number) => void): void {
+    this.#response.once("finish", () => listener(this.#response.statusCode));
+  }
+}
+
+function ignore(): void {}

@@ -99,6 +99,7 @@ export function settingCells(counter: Counter): Record<string, Cell> {
   return Object.fromEntries(VIEWS.map(([, { heading, cell }]) => [heading, cell(counter)]));
 }
 
+/** The labels of a counter as a cell of a table: key=value, separated by commas. */
 export function labelsOf({ labels }: Counter): string {
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)

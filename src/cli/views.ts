@@ -71,6 +71,7 @@ function asCounter(counter: Counter) {
 /** Also zeros: a value of 0 is a value. */
 export const EVERY_FIELD = { alwaysEmitImplicit: true };
 
+/** A time in ISO 8601, UTC; "-" when there is none. */
 export function timeOf(time: Timestamp | undefined): string {
   return time === undefined ? "-" : timestampDate(time).toISOString();
 }

@@ -69,6 +69,7 @@ interface LabelsProps {
   readonly refusal: WrongAt;
 }
 
+/** The labels of a counter: a row for each pair, and one to add. */
 export function LabelsField({ form, checked, refusal }: LabelsProps) {
   const fields = useRef<HTMLFieldSetElement>(null);
   const id = useId();

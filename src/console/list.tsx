@@ -4,6 +4,7 @@ import type { Asked } from "./page.tsx";
 import { CounterRow } from "./row.tsx";
 import { moveAmongRows } from "./row-focus.ts";
 
+/** What the list and its rows share. */
 export interface ListProps {
   readonly counters: Counters;
   /** How much the buttons add and subtract; undefined while the person has typed no such number. */
@@ -12,6 +13,7 @@ export interface ListProps {
   readonly told: Signal<string>;
 }
 
+/** The page of counters, or what there is to say where there is none. */
 export function ListView(props: ListProps) {
   const { counters, asked } = props;
   const page = counters.page.value;

@@ -21,6 +21,7 @@ export type Asked =
   | { readonly kind: "edit"; readonly counter: Counter }
   | { readonly kind: "delete"; readonly name: string };
 
+/** All of the page: the toolbar, the list, the pager, and the dialog that was asked for. */
 export function PageView({ counters }: { counters: Counters }) {
   const asked = useSignal<Asked | undefined>(undefined);
   /** What became of the person's last change, for the eye and for screen readers. */

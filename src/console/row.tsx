@@ -5,12 +5,14 @@ import type { ListProps } from "./list.tsx";
 import { formatCount } from "./numbers.ts";
 import { ProblemNote, Resending } from "./problem-note.tsx";
 
+/** One counter of the list. */
 export interface RowProps extends ListProps {
   readonly name: string;
   /** Undefined when its stored row is damaged. */
   readonly counter: Counter | undefined;
 }
 
+/** A counter: its name, its value, and what can be done with it. */
 export function CounterRow(props: RowProps) {
   const { name, counter } = props;
   return (

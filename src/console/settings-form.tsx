@@ -214,6 +214,7 @@ export const SETTINGS_FIELDS: readonly string[] = SETTING_NAMES.filter(
   (name) => SHOWN[name].saysWhatIsWrong,
 ).map(pathOf);
 
+/** The fields of all settings. */
 export function SettingsFields(props: FieldsProps) {
   const narrow = SETTING_NAMES.filter((name) => SHOWN[name].narrow);
   const wide = SETTING_NAMES.filter((name) => !SHOWN[name].narrow);

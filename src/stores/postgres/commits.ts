@@ -98,7 +98,7 @@ export class Commits {
   }
 
   /** @throws the server's error when a lock could not be had; else as a store does */
-  async #commit(asked: Omit<Asked, "spareIds">, context: Given, runMs: number): Promise<Outcomes> {
+  async #commit(asked: Omit<Attempt, "spareIds">, context: Given, runMs: number): Promise<Outcomes> {
     // Before the transaction, because another connection gets them: who holds locks waits for no connection.
     const { names, deletions } = asked.touched;
     const spareIds = await this.#ids.take(names.length + deletions);
@@ -142,7 +142,7 @@ export class Commits {
   /** @returns also how many of the spare ids are in use now */
   async #attempt(
     session: Session,
-    asked: Asked,
+    asked: Attempt,
     given: Given,
     { runMs, oneByOne }: { readonly runMs: number; readonly oneByOne: boolean },
   ): Promise<{ outcomes: Outcomes; created: number }> {
@@ -188,7 +188,7 @@ export class Commits {
   }
 
   /** Lock and load. Request ids are looked for, and the time and the order taken, when all locks are held. */
-  async #load(session: Session, { batch, touched, only, lockMs }: Asked, runMs: number) {
+  async #load(session: Session, { batch, touched, only, lockMs }: Attempt, runMs: number) {
     const keys = requestKeys(batch, touched);
     const given = keys.filter(
       (key, c): key is string => key !== undefined && (only === undefined || only.has(c)),
@@ -244,7 +244,7 @@ export class Commits {
 type Given = Pick<Context, "uidSeed" | "only">;
 
 /** A batch, what it touches, which of its calls are meant, and an id for each counter that it might make. */
-interface Asked {
+interface Attempt {
   readonly batch: Batch;
   readonly touched: Touched;
   /** All when undefined. */

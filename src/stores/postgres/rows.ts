@@ -1,6 +1,6 @@
 /** Counters as rows, and arrays as PostgreSQL writes them. */
 import { CORRUPT, type Counter, type Details, type Fixed, type FullCounter } from "../../core/counter.ts";
-import { isName } from "../../core/selection.ts";
+import { isName } from "../../core/name.ts";
 import type { Row } from "./session.ts";
 
 /** What counting reads. */

@@ -1,6 +1,11 @@
 import type { Refusal } from "../../gen/browser/tally/v1/counter_service_pb.ts";
+import {
+  BATCH_OPS_MAX,
+  decodeIncrementsAnswer,
+  encodeIncrements,
+  type Increments,
+} from "../wire/increments.ts";
 import { CallError } from "./call-error.ts";
-import { BATCH_OPS_MAX, decodeIncrementsAnswer, encodeIncrements, type Increments } from "./increments.ts";
 import { backoffMs, retryDelayMs } from "./retry.ts";
 
 /** What a sender is made of; all that is not deterministic comes in here. */

@@ -18,11 +18,6 @@ export function endOf(prefix: string): string {
 /** Names are made of 0x21 to 0x7E, and so is any prefix of them. */
 const ABOVE_ALL_NAMES = "\x7f";
 
-/** What can be the name of a counter. Of stored ones, all but those that rotted. */
-export function isName(text: string): boolean {
-  return /^[!-,.-~][!-~]{0,199}$/.test(text);
-}
-
 export function hasLabels(labels: Details["labels"], wanted: Details["labels"]): boolean {
   return Object.keys(wanted).every((key) => labels[key] === wanted[key]);
 }

@@ -3,6 +3,7 @@ import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "../../gen/google/rpc/code_pb.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
+import { type Refusal as RefusalMessage, RefusalSchema } from "../../gen/tally/v1/counter_service_pb.ts";
 import { type ErrorCode, messageOf, type Refusal, TallyError } from "../core/errors.ts";
 import type { Refused } from "./calls/call.ts";
 
@@ -67,6 +68,22 @@ export function statusBytes(refused: Refused): Uint8Array {
     StatusSchema,
     create(StatusSchema, { code: STATUS[code].grpc, message: messageOf(refused), details }),
   );
+}
+
+/** A refusal as a part of an answer. */
+export function toRefusal(refusal: Refusal): RefusalMessage {
+  const { code: reason } = refusal;
+  return create(RefusalSchema, {
+    code: STATUS[reason].grpc,
+    reason,
+    message: messageOf(refusal),
+    metadata: metadataOf(refusal),
+  });
+}
+
+/** The same in bytes. */
+export function encodeRefusal(refusal: Refusal): Uint8Array {
+  return toBinary(RefusalSchema, toRefusal(refusal));
 }
 
 /** The numbers and names of a refusal as text, by the names that tally.v1.ErrorReason gives them. */

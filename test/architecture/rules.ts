@@ -21,7 +21,7 @@ const SECRETS = "src/core/secrets.ts";
 /** What stores that keep rows share. */
 const STORES_SHARED = "src/stores/shared/";
 
-const TRANSPORTS_OWN = ["src/transports/", "src/service/", "src/core/", "gen/", TELEMETRY];
+const TRANSPORTS_OWN = ["src/transports/", "src/wire/", "src/service/", "src/core/", "gen/", TELEMETRY];
 
 export const RULES: readonly Rule[] = [
   { of: "src/core/", own: ["src/core/"], packages: [], builtins: false },
@@ -51,6 +51,13 @@ export const RULES: readonly Rule[] = [
     builtins: true,
   },
   { of: STORES_SHARED, own: [STORES_SHARED, "src/core/"], packages: [], builtins: false },
+  {
+    of: "src/wire/", // What of Protobuf is read and written by hand, by the server and the client.
+    own: ["src/wire/", "src/core/", "types of src/service/writer.ts", "gen/"],
+    packages: ["@bufbuild/protobuf"],
+    builtins: true,
+    without: ["node:http", "node:https", "node:http2"],
+  },
   // The two engines. What stands on them knows neither's types, so that a third can take their place.
   {
     of: "src/transports/grpc-js/",
@@ -104,7 +111,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     of: "src/client/", // For services too: it knows nothing of the server, nor of the command line.
-    own: ["src/client/", "gen/"],
+    own: ["src/client/", "src/wire/", "gen/"],
     packages: ["@bufbuild/protobuf", "uuid"],
     builtins: true,
   },
@@ -135,7 +142,15 @@ export const RULES: readonly Rule[] = [
   })),
   {
     of: "src/cli/",
-    own: ["src/cli/", "src/client/", "gen/", "src/config/quantity.ts", SECRETS],
+    own: [
+      "src/cli/",
+      "src/client/",
+      "src/wire/",
+      "gen/",
+      "src/config/quantity.ts",
+      "src/core/name.ts",
+      SECRETS,
+    ],
     packages: ["commander", "@bufbuild/protobuf", "yaml", "smol-toml"],
     builtins: true,
   },

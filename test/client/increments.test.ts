@@ -1,9 +1,9 @@
-/** The bytes that src/client/increments.ts writes and reads by itself are those of protobuf-es. */
+/** The bytes that src/wire/increments.ts writes and reads by itself are those of protobuf-es. */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { fc, test } from "@fast-check/vitest";
 import { expect, it } from "vitest";
 import { BatchApplyRequestSchema, BatchApplyResponseSchema } from "../../gen/tally/v1/counter_service_pb.ts";
-import { decodeIncrementsAnswer, encodeIncrements } from "../../src/client/increments.ts";
+import { decodeIncrementsAnswer, encodeIncrements } from "../../src/wire/increments.ts";
 
 const name = fc.oneof(
   fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 200 }),

@@ -9,7 +9,7 @@ import { messageOf, type Refusal } from "../../src/core/errors.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
 import { type Op, Verb } from "../../src/core/op.ts";
 import { type BatchRequest, readBatch } from "../../src/transports/calls/batch-request.ts";
-import { isWellFormed } from "../../src/transports/calls/wire.ts";
+import { isWellFormed } from "../../src/wire/well-formed.ts";
 import { batchBytes, lengthDelimited, operationBytes, tag, text, varint } from "./wire-bytes.ts";
 
 const validator = createValidator({ failFast: true });

@@ -19,9 +19,9 @@ import {
   OperationSchema,
 } from "../../gen/tally/v1/counter_service_pb.ts";
 import { Verb } from "../../src/core/op.ts";
-import { readPlainChange } from "../../src/transports/calls/plain-change.ts";
 import { MESSAGE_RULES, readRequest } from "../../src/transports/calls/shape.ts";
-import { isWellFormed } from "../../src/transports/calls/wire.ts";
+import { readPlainChange } from "../../src/wire/change-request.ts";
+import { isWellFormed } from "../../src/wire/well-formed.ts";
 import { changeBytes, lengthDelimited, tag, text, varint } from "./wire-bytes.ts";
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 3_000);

@@ -7,10 +7,10 @@ import { newOutcomes, toColumns } from "../../src/core/columns.ts";
 import type { ErrorCode, Refusal } from "../../src/core/errors.ts";
 import { messageOf } from "../../src/core/errors.ts";
 import { INT64_MAX, INT64_MIN, UINT64_MAX } from "../../src/core/int64.ts";
-import { writeBatchResponse } from "../../src/transports/calls/batch-response.ts";
-import { writeOutcomeResponse } from "../../src/transports/calls/outcome-response.ts";
-import { isWellFormed } from "../../src/transports/calls/wire.ts";
-import { metadataOf, STATUS } from "../../src/transports/status.ts";
+import { encodeRefusal, metadataOf, STATUS } from "../../src/transports/status.ts";
+import { writeBatchResponse } from "../../src/wire/batch-response.ts";
+import { writeOutcomeResponse } from "../../src/wire/outcome-response.ts";
+import { isWellFormed } from "../../src/wire/well-formed.ts";
 import { increment } from "../support/calls.ts";
 
 /** Just below, at and above a power of two, where varints grow. */
@@ -73,7 +73,7 @@ describe("the bytes of answers", () => {
         outcomes.replayed[1] = replayed ? 1 : 0;
         const columns = toColumns(ops.map(({ name }) => increment(name)));
         const settled = { outcomes, c: 1, first: before, end: before + ops.length };
-        const bytes = writeBatchResponse(columns, settled);
+        const bytes = writeBatchResponse(columns, settled, encodeRefusal);
         expect(isWellFormed(BatchApplyResponseSchema, bytes)).toBe(true); // protobuf-es overlooks a wrong length.
         const response = fromBinary(BatchApplyResponseSchema, bytes);
         expect(timestampMs(response.time!)).toBe(time);
@@ -176,7 +176,7 @@ describe("the bytes of answers", () => {
       const outcomes = newOutcomes(count, 1);
       for (let i = 0; i < count; i++) outcomes.refusals.set(i, widest);
       const columns = toColumns(Array.from({ length: count }, () => increment("n".repeat(200))));
-      const bytes = writeBatchResponse(columns, { outcomes, c: 0, first: 0, end: count });
+      const bytes = writeBatchResponse(columns, { outcomes, c: 0, first: 0, end: count }, encodeRefusal);
       expect(bytes.length).toBeLessThan(4 * 2 ** 20);
       expect(fromBinary(BatchApplyResponseSchema, bytes).outcomes).toHaveLength(count);
     },

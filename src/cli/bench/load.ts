@@ -1,6 +1,6 @@
 import { CallError } from "../../client/call-error.ts";
 import { RPC, type TallyClient } from "../../client/client.ts";
-import { decodeIncrementsAnswer, encodeIncrements } from "../../client/increments.ts";
+import { decodeIncrementsAnswer, encodeIncrements } from "../../wire/increments.ts";
 import { Histogram } from "./histogram.ts";
 
 /** What to send, and how much of it at a time. */

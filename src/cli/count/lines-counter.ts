@@ -1,9 +1,10 @@
 import type { IncrementSender } from "../../client/increment-sender.ts";
+import { NAME_BYTES_MAX } from "../../core/name.ts";
 import { Distinct } from "./distinct.ts";
 import type { Faults } from "./faults.ts";
 import { FILE_END } from "./input.ts";
 import { LINE_BYTES_MAX, type LineSink, type Reader } from "./lines.ts";
-import { NAME_BYTES_MAX, nameOf } from "./name.ts";
+import { nameOf } from "./name.ts";
 import { Sums } from "./sums.ts";
 
 /** What a counter of lines works with. */

@@ -1,5 +1,4 @@
-/** The longest name of a counter. */
-export const NAME_BYTES_MAX = 200;
+import { isPrefix, NAME_BYTES_MAX } from "../../core/name.ts";
 
 /**
  * The name of the counter for any bytes: printable ASCII stays as it is, every other byte becomes %XX, and so do
@@ -25,11 +24,9 @@ const PERCENT = Array.from(
 
 /** Why a prefix cannot stand before names; undefined when it can. */
 export function faultOfPrefix(prefix: string): string | undefined {
-  if (!/^([!-,.-~][!-~]*)?$/.test(prefix)) {
-    return `expected printable ASCII (! to ~), the first not "-", got ${JSON.stringify(prefix)}`;
-  }
   if (prefix.length >= NAME_BYTES_MAX) {
     return `expected at most ${NAME_BYTES_MAX - 1} bytes, so that a name has room, got ${prefix.length}`;
   }
-  return undefined;
+  if (isPrefix(prefix)) return undefined;
+  return `expected printable ASCII (! to ~), the first not "-", got ${JSON.stringify(prefix)}`;
 }

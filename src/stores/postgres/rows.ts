@@ -1,6 +1,6 @@
 /** Counters as rows, and arrays as PostgreSQL writes them. */
 import { blankCounter, CORRUPT, type Counter, type Fixed, type FullCounter } from "../../core/counter.ts";
-import { isName } from "../../core/selection.ts";
+import { isName } from "../../core/name.ts";
 import {
   COUNTING_KEYS,
   DEFAULTS,

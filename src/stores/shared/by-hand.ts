@@ -1,7 +1,7 @@
 /** Taking a counter that somebody changed by hand, in the database itself, as it stands: see Accepting.accept. */
 import { type Change, ChangeKind } from "../../core/change.ts";
 import { type FullCounter, highest, lowest } from "../../core/counter.ts";
-import { isName } from "../../core/selection.ts";
+import { isName } from "../../core/name.ts";
 
 /** Why a row cannot be a counter: a clause. Undefined when it can. */
 export function flawOf({ name, uid, value, revision, updateTime, ...rest }: FullCounter): string | undefined {

@@ -2,9 +2,10 @@ import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { nameReader, type OpColumns } from "../../core/columns.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
+import { writeBatchResponse } from "../../wire/batch-response.ts";
+import { encodeRefusal } from "../status.ts";
 import { batchDenial } from "./authorise.ts";
 import { readBatch } from "./batch-request.ts";
-import { writeBatchResponse } from "./batch-response.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 
 /** BatchApply; its codec puts the operations into columns and takes the outcomes out of them. */
@@ -29,7 +30,7 @@ export function batchApply(writer: Writer, requestBytesMax: number): UnaryMethod
 }
 
 function responseTo(ops: OpColumns, settled: Settled | Refusal): Uint8Array | Refused {
-  if (!("code" in settled)) return writeBatchResponse(ops, settled);
+  if (!("code" in settled)) return writeBatchResponse(ops, settled, encodeRefusal);
   // Of a group, the operation at `index` was refused, and with it all.
   return settled.index === undefined ? settled : about(nameReader(ops)(settled.index), settled);
 }

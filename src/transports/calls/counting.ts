@@ -1,8 +1,8 @@
 import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { Verb } from "../../core/op.ts";
+import { readPlainChange } from "../../wire/change-request.ts";
+import { writeOutcomeResponse } from "../../wire/outcome-response.ts";
 import { opMethod } from "./op-method.ts";
-import { writeOutcomeResponse } from "./outcome-response.ts";
-import { readPlainChange } from "./plain-change.ts";
 
 const { increment, decrement, set, reset } = CounterService.method;
 

@@ -13,7 +13,6 @@ import {
   CounterService,
   ListCountersRequestSchema,
   ListCountersResponseSchema,
-  RefusalSchema,
   SumCountersRequestSchema,
   SumCountersResponseSchema,
   TopCountersRequestSchema,
@@ -21,10 +20,9 @@ import {
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { CORRUPT } from "../../core/batch.ts";
 import type { FullCounter } from "../../core/counter.ts";
-import { messageOf, type Refusal } from "../../core/errors.ts";
 import type { Selection } from "../../core/selection.ts";
 import type { CounterPage, Counters, Store } from "../../service/store.ts";
-import { metadataOf, STATUS } from "../status.ts";
+import { toRefusal } from "../status.ts";
 import type { Denial } from "./authorise.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { toCounter } from "./counters.ts";
@@ -139,16 +137,6 @@ function resultBytes(name: string, found: Found): Uint8Array {
         ? ({ case: "refusal", value: toRefusal({ code: "ROW_CORRUPT" }) } as const)
         : ({ case: "counter", value: toCounter(found) } as const);
   return toBinary(CounterResultSchema, create(CounterResultSchema, { name, result }));
-}
-
-function toRefusal(refusal: Refusal) {
-  const { code: reason } = refusal;
-  return create(RefusalSchema, {
-    code: STATUS[reason].grpc,
-    reason,
-    message: messageOf(refusal),
-    metadata: metadataOf(refusal),
-  });
 }
 
 /** As much of a page as there is room for; the next one begins at the first counter that is left out. */

@@ -2,8 +2,8 @@ import type { DescMessage, DescMethodUnary, MessageShape } from "@bufbuild/proto
 import type { Refusal } from "../../core/errors.ts";
 import type { Op } from "../../core/op.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
+import type { Asked } from "../../wire/change-request.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
-import type { Asked } from "./plain-change.ts";
 import { readRequest } from "./shape.ts";
 
 /** A method that is one operation on one counter: what it asks for, and what it answers. */

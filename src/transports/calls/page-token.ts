@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { isName, type Selection } from "../../core/selection.ts";
+import { isName } from "../../core/name.ts";
+import type { Selection } from "../../core/selection.ts";
 
 /**
  * Where a list goes on, as a text for callers: the name that the next page begins at, and a digest that ties it to

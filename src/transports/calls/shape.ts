@@ -2,7 +2,7 @@ import { create, type DescMessage, fromBinary, type Message, type MessageShape }
 import { type Path, pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import type { Refusal } from "../../core/errors.ts";
-import { isWellFormed } from "./wire.ts";
+import { isWellFormed } from "../../wire/well-formed.ts";
 
 /**
  * The shape of a request: what its bytes must be and what each field must hold, by the rules in the .proto

@@ -1,6 +1,7 @@
-import type { DescField } from "@bufbuild/protobuf";
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
 import type { Refusal } from "../../core/errors.ts";
+import { isWellFormed } from "../../wire/well-formed.ts";
 import type { HeaderOf, UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
 import { partsOf } from "./etags.ts";
@@ -84,38 +85,18 @@ function unquoted(text: string): string | undefined {
   return /^"((?:[^"\\]|\\["\\])*)"$/.exec(text)?.[1]?.replace(/\\(.)/g, "$1");
 }
 
-/** The request with the fields in front: two messages in a row are one. */
+/** The request with the fields. One that is malformed stays as it is: the call says so. */
 function put({ method: { input } }: UnaryCall, request: Buffer, fields: readonly Given[]): Buffer | Refusal {
-  const added = new BinaryWriter();
+  if (!isWellFormed(input, request)) return request;
+  const message = reflect(input, fromBinary(input, request));
   for (const { field: name, header, value } of fields) {
     const field = input.fields.find((each) => each.name === name)!;
-    const given = lastOf(field, request);
-    if (given === "malformed") return request; // Which the call tells.
-    if (given === value) continue;
-    if (given !== undefined) {
+    const given = message.isSet(field) ? message.get(field) : undefined;
+    if (given !== undefined && given !== value) {
       const expected = `must be the same in the header ${header} (${JSON.stringify(value)})`;
       return invalidField(name, expected, given);
     }
-    if (value === true) added.tag(field.number, WireType.Varint).bool(true);
-    else added.tag(field.number, WireType.LengthDelimited).string(value);
+    message.set(field, value);
   }
-  return Buffer.concat([added.finish(), request]);
-}
-
-/** What a text or a bool is in encoded bytes; undefined when it is not there. */
-function lastOf(field: DescField, bytes: Buffer): string | boolean | "malformed" | undefined {
-  const reader = new BinaryReader(bytes);
-  let last: string | boolean | undefined;
-  try {
-    while (reader.pos < reader.len) {
-      const [number, wireType] = reader.tag();
-      if (number !== field.number) reader.skip(wireType, number);
-      else if (wireType === WireType.LengthDelimited) last = reader.string();
-      else if (wireType === WireType.Varint) last = reader.bool();
-      else return "malformed";
-    }
-  } catch {
-    return "malformed";
-  }
-  return reader.pos === reader.len ? last : "malformed";
+  return Buffer.from(toBinary(input, message.message));
 }

@@ -1,7 +1,8 @@
 import type { Database } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
 import type { FullCounter } from "../../../core/counter.ts";
-import { hasLabels, isName, type Selection } from "../../../core/selection.ts";
+import { isName } from "../../../core/name.ts";
+import { hasLabels, type Selection } from "../../../core/selection.ts";
 import type { CounterPage } from "../../../service/store.ts";
 import { Chain, columnsOf, type Entry, EntryReader, type LinkedTable } from "../rows/linked-entries.ts";
 import { type RowReader, toFullCounter } from "../rows/rows.ts";

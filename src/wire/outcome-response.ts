@@ -1,6 +1,6 @@
-import { etagOf } from "../../core/counter.ts";
-import type { Settled } from "../../service/writer.ts";
-import { highOf, lanesOf, numberSize, WireWriter } from "./wire-writer.ts";
+import { etagOf } from "../core/counter.ts";
+import type { Settled } from "../service/writer.ts";
+import { highOf, lanesOf, numberSize, WireWriter } from "./writer.ts";
 
 /** The tag of the only field of Increment-, Decrement-, Set- and ResetResponse, and those of Outcome's fields. */
 const OUTCOME = 0x0a;

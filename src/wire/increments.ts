@@ -6,6 +6,8 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { BatchApplyResponseSchema, type Refusal } from "../../gen/browser/tally/v1/counter_service_pb.ts";
+import { BAD, endOfTag, endOfUnknown, readTag } from "./reader.ts";
+import { highOf, presentNumberSize, textSize, WireWriter } from "./writer.ts";
 
 /** Operations that one BatchApply may have. */
 export const BATCH_OPS_MAX = 8_000;
@@ -20,26 +22,18 @@ export interface Increments {
 
 /** The bytes of the BatchApplyRequest that adds these. */
 export function encodeIncrements({ names, amounts }: Increments, requestId: string): Buffer {
-  let capacity = 2 + requestId.length;
+  let capacity = textSize(requestId.length);
   for (const name of names) capacity += name.length + OPERATION_BYTES_MAX;
-  const bytes = Buffer.allocUnsafe(capacity);
-  let at = 0;
+  const w = new WireWriter(capacity);
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!;
-    const amount = amounts[i]!;
-    const nameSize = name.length + (name.length < 0x80 ? 2 : 3);
-    bytes[at++] = OPERATIONS;
-    at = putVarint(bytes, at, nameSize + 1 + varintSize(amount));
-    bytes[at++] = NAME;
-    at = putVarint(bytes, at, name.length);
-    at += bytes.write(name, at, "latin1");
-    bytes[at++] = INCREMENT;
-    at = putVarint(bytes, at, amount);
+    const [low, high] = [amounts[i]! | 0, highOf(amounts[i]!)];
+    w.begin(OPERATIONS, textSize(name.length) + presentNumberSize(low, high));
+    w.ascii(NAME, name);
+    w.presentNumber(INCREMENT, low, high);
   }
-  bytes[at++] = REQUEST_ID;
-  at = putVarint(bytes, at, requestId.length);
-  at += bytes.write(requestId, at, "latin1");
-  return bytes.subarray(0, at);
+  w.ascii(REQUEST_ID, requestId);
+  return w.finish();
 }
 
 /**
@@ -52,14 +46,17 @@ export function decodeIncrementsAnswer(bytes: Uint8Array, count: number): Map<nu
   const refusals = new Map<number, Refusal>();
   let outcomes = 0;
   let at = 0;
-  while (at < bytes.length) {
+  while (at !== BAD && at < bytes.length) {
     const start = at;
-    at = endOfField(bytes, start);
-    if (bytes[start] !== OUTCOMES) continue;
-    if (hasRefusal(bytes, start, at)) refusals.set(outcomes, refusalIn(bytes.subarray(start, at)));
+    const tag = readTag(bytes, start, bytes.length);
+    const from = endOfTag(bytes, start);
+    at = endOfUnknown(bytes, from, bytes.length, tag, 0);
+    if (tag !== OUTCOMES || at === BAD) continue;
+    if (hasRefusal(bytes, endOfTag(bytes, from), at))
+      refusals.set(outcomes, refusalIn(bytes.subarray(start, at)));
     outcomes++;
   }
-  if (at !== bytes.length || outcomes !== count) {
+  if (at === BAD || outcomes !== count) {
     throw new Error(`expected ${count} outcomes in the answer to a batch, got ${outcomes}`);
   }
   return refusals;
@@ -77,14 +74,13 @@ const REFUSAL = 0x2a;
 /** What an operation takes beside its name: three tags, two lengths of two bytes, an amount of eight. */
 const OPERATION_BYTES_MAX = 3 + 2 * 2 + 8;
 
-/** Whether the outcome between two positions, its tag included, has a refusal. */
+/** Whether the outcome whose fields stand between two positions has a refusal. */
 function hasRefusal(bytes: Uint8Array, start: number, end: number): boolean {
-  let at = start + 1;
-  while (bytes[at]! >= 0x80) at++;
-  at++;
-  while (at < end) {
-    if (bytes[at] === REFUSAL) return true;
-    at = endOfField(bytes, at);
+  let at = start;
+  while (at !== BAD && at < end) {
+    const tag = readTag(bytes, at, end);
+    if (tag === REFUSAL) return true;
+    at = endOfUnknown(bytes, endOfTag(bytes, at), end, tag, 0);
   }
   return false;
 }
@@ -92,39 +88,4 @@ function hasRefusal(bytes: Uint8Array, start: number, end: number): boolean {
 /** The bytes of one field `outcomes` are those of a BatchApplyResponse with that one. */
 function refusalIn(bytes: Uint8Array): Refusal {
   return fromBinary(BatchApplyResponseSchema, bytes).outcomes[0]!.refusal!;
-}
-
-/** Where the field whose tag stands at `at` ends; past everything when it is of no type known here. */
-function endOfField(bytes: Uint8Array, at: number): number {
-  let after = at;
-  while (bytes[after]! >= 0x80) after++;
-  const wireType = bytes[at]! & 7;
-  after++;
-  if (wireType === 0) {
-    while (bytes[after]! >= 0x80) after++;
-    return after + 1;
-  }
-  if (wireType !== 2) return wireType === 1 ? after + 8 : wireType === 5 ? after + 4 : Infinity;
-  let length = 0;
-  let scale = 1;
-  for (; bytes[after]! >= 0x80; after++, scale *= 0x80) length += (bytes[after]! & 0x7f) * scale;
-  length += bytes[after]! * scale;
-  return after + 1 + length;
-}
-
-function putVarint(bytes: Uint8Array, at: number, number: number): number {
-  let after = at;
-  let rest = number;
-  while (rest >= 0x80) {
-    bytes[after++] = (rest % 0x80) | 0x80;
-    rest = Math.floor(rest / 0x80);
-  }
-  bytes[after++] = rest;
-  return after;
-}
-
-function varintSize(number: number): number {
-  let size = 1;
-  for (let rest = number; rest >= 0x80; rest = Math.floor(rest / 0x80)) size++;
-  return size;
 }

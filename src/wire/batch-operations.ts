@@ -1,8 +1,9 @@
 import { isUtf8 } from "node:buffer";
-import type { newOpColumns } from "../../core/columns.ts";
-import { Verb } from "../../core/op.ts";
-import { endOfTag, endOfUnknown, readTag } from "./wire.ts";
-import { lanesOf } from "./wire-writer.ts";
+import type { newOpColumns } from "../core/columns.ts";
+import { NAME_BYTES_MAX } from "../core/name.ts";
+import { Verb } from "../core/op.ts";
+import { endOfTag, endOfUnknown, readTag } from "./reader.ts";
+import { lanesOf } from "./writer.ts";
 
 /** The tags of Operation's fields. */
 const NAME = 0x0a;
@@ -15,7 +16,6 @@ const ETAG = 0x3a;
 const NOTE = 0x42;
 
 const FIELD_NUMBER_MAX = 8;
-const NAME_BYTES_MAX = 200;
 const ETAG_BYTES_MAX = 64;
 const NOTE_BYTES_MAX = 200;
 

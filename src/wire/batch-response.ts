@@ -1,11 +1,10 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { BatchApplyResponseSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
-import type { OpColumns } from "../../core/columns.ts";
-import { messageOf, type Refusal } from "../../core/errors.ts";
-import type { Settled } from "../../service/writer.ts";
-import { metadataOf, STATUS } from "../status.ts";
-import { highOf, lanesOf, numberSize, textSize, WireWriter } from "./wire-writer.ts";
+import { BatchApplyResponseSchema } from "../../gen/tally/v1/counter_service_pb.ts";
+import type { OpColumns } from "../core/columns.ts";
+import type { Refusal } from "../core/errors.ts";
+import type { Settled } from "../service/writer.ts";
+import { highOf, lanesOf, numberSize, textSize, WireWriter } from "./writer.ts";
 
 /** The tags of BatchApplyResponse.outcomes and of OperationOutcome's fields. */
 const OUTCOMES = 0x0a;
@@ -23,12 +22,17 @@ const OUTCOME_BYTES_MAX = 3 * 11 + 3 * 4;
  *
  * protobuf-es takes 2 microseconds an outcome, most of it for objects and BigInts that nobody looks at.
  *
- * @param ops  the operations that were submitted; only their names are read
+ * @param ops           the operations that were submitted; only their names are read
+ * @param encodeRefusal  the bytes of a Refusal
  */
-export function writeBatchResponse(ops: OpColumns, { outcomes, c, first }: Settled): Uint8Array {
+export function writeBatchResponse(
+  ops: OpColumns,
+  { outcomes, c, first }: Settled,
+  encodeRefusal: (refusal: Refusal) => Uint8Array,
+): Uint8Array {
   const { names, nameEnds, count } = ops;
   const { revisions } = outcomes;
-  const refusals = refusalBytes(outcomes.refusals, first, count);
+  const refusals = refusalBytes(outcomes.refusals, first, count, encodeRefusal);
   const rest = toBinary(
     BatchApplyResponseSchema,
     create(BatchApplyResponseSchema, {
@@ -75,6 +79,7 @@ function refusalBytes(
   refusals: ReadonlyMap<number, Refusal>,
   first: number,
   count: number,
+  encodeRefusal: (refusal: Refusal) => Uint8Array,
 ): { byOperation: ReadonlyMap<number, Uint8Array>; total: number } {
   const byOperation = new Map<number, Uint8Array>();
   let total = 0;
@@ -82,36 +87,9 @@ function refusalBytes(
   for (let i = 0; i < count; i++) {
     const refusal = refusals.get(first + i);
     if (refusal === undefined) continue;
-    const bytes = oneRefusal(refusal);
+    const bytes = encodeRefusal(refusal);
     byOperation.set(i, bytes);
     total += bytes.length;
   }
   return { byOperation, total };
-}
-
-/** The tags of Refusal's fields, and of the entries of its metadata. */
-const CODE = 0x08;
-const REASON = 0x12;
-const MESSAGE = 0x1a;
-const METADATA = 0x22;
-const KEY = 0x0a;
-const METADATA_VALUE = 0x12;
-
-function oneRefusal(refusal: Refusal): Uint8Array {
-  const { code: reason } = refusal;
-  const message = messageOf(refusal);
-  const metadata = metadataOf(refusal);
-  let capacity = reason.length + 4 * message.length + 10;
-  for (const key in metadata) capacity += key.length + 4 * metadata[key]!.length + 10;
-  const w = new WireWriter(capacity);
-  w.number(CODE, STATUS[reason].grpc, 0);
-  w.ascii(REASON, reason);
-  w.text(MESSAGE, message);
-  for (const key in metadata) {
-    const value = metadata[key]!;
-    w.begin(METADATA, textSize(key.length) + textSize(Buffer.byteLength(value)));
-    w.ascii(KEY, key);
-    w.text(METADATA_VALUE, value);
-  }
-  return w.finish();
 }

@@ -1,4 +1,5 @@
-import { type Op, Verb } from "../../core/op.ts";
+import { isName } from "../core/name.ts";
+import { type Op, Verb } from "../core/op.ts";
 
 /** One operation, and the request id it came with. */
 export interface Asked {
@@ -38,7 +39,7 @@ export function readPlainChange(
         at = start + bytes[at + 1]!;
         if (bytes[start - 1]! >= 0x80 || !(at <= end)) return undefined;
         const text = bytes.toString("latin1", start, at);
-        if (tag === NAME && name === undefined && NAME_RULE.test(text)) name = text;
+        if (tag === NAME && name === undefined && isName(text)) name = text;
         else if (tag === REQUEST_ID && requestId === undefined && TOKEN_RULE.test(text)) requestId = text;
         else return undefined;
         break;
@@ -70,6 +71,5 @@ export function readPlainChange(
   return { op: { verb, name, amount: amount ?? 1n, mustExist }, requestId };
 }
 
-/** The patterns of the .proto file, and its sizes: these texts are ASCII, so characters are bytes. */
-const NAME_RULE = /^[!-,.-~][!-~]*$/;
+/** Of request ids, as the .proto file has it; they are ASCII, so characters are bytes. */
 const TOKEN_RULE = /^[!-~]{1,64}$/;

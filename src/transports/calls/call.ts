@@ -1,14 +1,11 @@
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import type { ErrorCode, Refusal } from "../../core/errors.ts";
+import type { Waiter } from "../../service/queue.ts";
 
 /** Who calls, and how long the answer is of use. The same for every door. */
-export interface CallContext {
+export interface CallContext extends Waiter {
   /** "" until credentials exist. */
   readonly caller: string;
-  /** When the caller stops waiting: milliseconds since the Unix epoch by the server's clock, Infinity for never. */
-  readonly deadline: number;
-  /** Whether the caller has gone. Asked when the call's batch is cut; from then on it applies. */
-  cancelled(): boolean;
 }
 
 /** A unary method from bytes to bytes: all of it but the door. */

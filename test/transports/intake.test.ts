@@ -439,7 +439,7 @@ describe("room for what arrives", () => {
   });
 
   it("is no more than what has come and a block, however pieces fall, and all of them are there", () => {
-    fc.assert(
+    void fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 0, max: 100_000 }), { maxLength: 12 }),
         fc.integer({ min: 0, max: 200_000 }),

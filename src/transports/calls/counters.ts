@@ -10,9 +10,9 @@ import {
 import { CORRUPT } from "../../core/batch.ts";
 import { etagOf, type FullCounter, settingsEtagOf } from "../../core/counter.ts";
 import { Verb } from "../../core/op.ts";
+import type { Found, Reads } from "../../service/reads.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { opMethod } from "./op-method.ts";
-import type { Found, Reads } from "./reads.ts";
 import { settingFields, settingsOf } from "./setting-fields.ts";
 import { readRequest } from "./shape.ts";
 

@@ -69,13 +69,13 @@ it("and while a copy goes on", { timeout: 60_000 }, async () => {
   const { store } = await open();
   const { connection, moment } = store;
   const generations = [{ id: 0, openedMs: 0, closedMs: undefined }];
-  connection.beginImport({ storeId: "other", state: "1", runMs: 0, generations }, moment);
+  connection.copying.beginImport({ storeId: "other", state: "1", runMs: 0, generations }, moment);
   for (let n = 0; n <= COMMITS; n++) {
     const made = counters(n).map((name) => ({
       ...{ ...PLAIN, name, uid: v7(), value: 1n, revision: 1, updateTime: 0, settingsRevision: 1 },
       ...{ createTime: 0, labels: {}, description: "" },
     }));
-    connection.import({ counters: made, progress: `${n}` }, moment);
+    connection.copying.import({ counters: made, progress: `${n}` }, moment);
     connection.checkpoints.ifDue();
   }
   expect(statSync(store.path).size).toBeGreaterThan(TAKEN_IN);

@@ -61,6 +61,10 @@ export async function copyStore(
 ): Promise<Copied> {
   const { onProgress = () => {}, signal, partMax = PART_MAX } = options;
   const [source, target] = [from.copying, to.copying];
+  if (source === undefined || target === undefined) {
+    const { title } = (source === undefined ? from : to).traits;
+    throw new CopyError("REFUSED", `${title} is a store that cannot be copied. Nothing was changed.`);
+  }
   const head = await source.exportHead();
   const state = await target.importState();
   const start = startOf(head, state);

@@ -124,8 +124,8 @@ export interface Store {
    */
   probeWrites(thorough: boolean): Promise<void>;
 
-  /** What `tally copy` needs of a store, beside what everybody reads. */
-  readonly copying: Copying;
+  /** What `tally copy` needs of a store, beside what everybody reads. Undefined where it cannot be copied. */
+  readonly copying?: Copying | undefined;
 
   /**
    * Taking what was changed by hand, in the database itself, as it stands: with the store opened for the purpose

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { type Change, ChangeKind } from "../core/change.ts";
 import type { FullCounter } from "../core/counter.ts";
 import { isSame, SETTING_KEYS, type SettingKey } from "../core/settings.ts";
-import type { ChangePage, RequestIdPage, Store, StoredChange, StoredRequestId } from "./store.ts";
+import type { ChangePage, Copying, RequestIdPage, Store, StoredChange, StoredRequestId } from "./store.ts";
 
 /** What was compared, and found to be the same. */
 export interface Verified {
@@ -23,6 +23,7 @@ interface Different {
  * Compare a copy with what it is a copy of: every counter, every change in its order, every request id and answer.
  * And that the changes of the copy lead to its values, as they do in the source.
  *
+ * @param from        can be copied, as the other one can
  * @param onCompared  told how much has been compared, now and then
  */
 export async function verifyCopy(
@@ -75,8 +76,8 @@ export async function verifyCopy(
   if (!moved.equal(values)) return { difference: "that its changes do not sum up to its values" };
 
   const requestId = await differing(
-    requestIdPages(from),
-    requestIdPages(to),
+    requestIdPages(from.copying!),
+    requestIdPages(to.copying!),
     told("requestIds", sameRequestId),
   );
   if (requestId !== undefined) return { difference: "a request id, or the answer kept under it" };
@@ -153,7 +154,7 @@ async function* changePages(
   }
 }
 
-async function* requestIdPages({ copying }: Store): AsyncGenerator<readonly StoredRequestId[]> {
+async function* requestIdPages(copying: Copying): AsyncGenerator<readonly StoredRequestId[]> {
   for (let cursor: string | undefined = ""; cursor !== undefined; ) {
     const page: RequestIdPage = await copying.exportRequestIds(cursor, 4_000);
     yield page.requestIds;

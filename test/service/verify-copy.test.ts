@@ -71,3 +71,17 @@ function withLogs(
     });
   }) as [Store, Store];
 }
+
+it("a store that cannot be copied is refused by its name, as source and as target", async () => {
+  const able = open();
+  const without = Object.defineProperty(open(), "copying", { value: undefined });
+  for (const [from, to] of [
+    [without, able],
+    [able, without],
+  ] as const) {
+    await expect(copyStore(from, to)).rejects.toMatchObject({
+      reason: "REFUSED",
+      message: `${able.traits.title} is a store that cannot be copied. Nothing was changed.`,
+    });
+  }
+});

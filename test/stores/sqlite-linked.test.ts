@@ -84,7 +84,7 @@ describe("what was lost from a table without a trace", () => {
     expect(answers.map(({ refused, replayed }) => refused?.code ?? replayed)).toEqual([
       ...[true, "ROW_CORRUPT", true, "ROW_CORRUPT", false],
     ]);
-    await expect(store.copying.exportRequestIds("", 100)).rejects.toMatchObject({ code: "ROW_CORRUPT" });
+    await expect(store.copying!.exportRequestIds("", 100)).rejects.toMatchObject({ code: "ROW_CORRUPT" });
   });
 
   it("of the last request ids, those that come after are refused too, for nobody can tell them from new ones", async () => {

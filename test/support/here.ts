@@ -31,6 +31,7 @@ export interface Here {
 export interface HereOptions {
   readonly decide?: typeof decideBatch;
   readonly retention?: Partial<Retention>;
+  readonly cachedCountersMax?: number;
 }
 
 /** @param kind  the name of one of STORES */
@@ -63,10 +64,10 @@ async function openingOf(
   kind: string,
   dir: string,
   clock: HandClock,
-  { decide = decideBatch, retention = {} }: HereOptions,
+  { decide = decideBatch, retention = {}, cachedCountersMax = 100 }: HereOptions,
 ): Promise<() => Promise<Closable>> {
   const options = {
-    ...{ clock, newUid: () => v7(), cachedCountersMax: 100, warn: () => {} },
+    ...{ clock, newUid: () => v7(), cachedCountersMax, warn: () => {} },
     retention: { ...DEFAULT_RETENTION, ...retention },
   };
   if (kind === "memory") return async () => new MemoryStore(options, decide);
@@ -83,7 +84,8 @@ interface SqliteOptions {
 }
 
 /** The connections of SQLite's threads, without the threads. */
-class SqliteHere implements Closable {
+export class SqliteHere implements Closable {
+  readonly path: string;
   readonly connection: WriteConnection;
   readonly #options: SqliteOptions;
   readonly #reads: ReturnType<typeof openReadOnly>;
@@ -91,11 +93,12 @@ class SqliteHere implements Closable {
   readonly #since: (from: { cursor: string; limit: number }) => Awaited<ReturnType<Store["changesSince"]>>;
 
   constructor(path: string, options: SqliteOptions, decide: typeof decideBatch) {
+    this.path = path;
     this.#options = options;
     this.connection = new WriteConnection(
       path,
       { ...options, startId: options.newUid() },
-      this.#moment,
+      this.moment,
       decide,
     );
     const db = openReadOnly(path, 1_024);
@@ -111,17 +114,17 @@ class SqliteHere implements Closable {
     this.#since = asOfOneMoment(db, ({ cursor, limit }) => log.since(cursor, limit));
   }
 
-  get #moment() {
+  get moment() {
     const { clock } = this.#options;
     return { now: clock.now(), monotonic: clock.monotonic() };
   }
 
   async commit(...[batch]: Parameters<Store["commit"]>) {
-    return this.connection.commit(batch, this.#moment, this.#options.newUid());
+    return this.connection.commit(batch, this.moment, this.#options.newUid());
   }
 
   async maintain() {
-    return this.connection.maintain(this.#moment, () => {});
+    return this.connection.maintain(this.moment, () => {});
   }
 
   async get(names: readonly string[]) {
@@ -134,6 +137,6 @@ class SqliteHere implements Closable {
 
   async close() {
     this.#reads.close();
-    this.connection.close(this.#moment);
+    this.connection.close(this.moment);
   }
 }

@@ -20,6 +20,11 @@ export class ChangeLogInMemory {
     return this.#log.length === 0 && this.#openings.size === 0;
   }
 
+  /** The position of the latest commit; each moves it. */
+  get end(): number {
+    return this.#position;
+  }
+
   append(columns: ChangeColumns, counterAt: (index: number) => { name: string; uid: string }): void {
     const position = `${this.#position + 1}`;
     this.#add(

@@ -8,16 +8,12 @@ import type {
   Copying,
   CounterPage,
   Counters,
-  ExportHead,
-  ImportedCopy,
-  ImportPart,
-  ImportState,
-  RequestIdPage,
   Store,
   StoreOptions,
   StoreTraits,
 } from "../../service/store.ts";
 import { ChangeLogInMemory } from "./change-log.ts";
+import { MemoryCopying, type MemoryState } from "./copying.ts";
 import { CountersInMemory } from "./counters.ts";
 import { RequestIdsInMemory } from "./request-ids.ts";
 
@@ -25,7 +21,7 @@ import { RequestIdsInMemory } from "./request-ids.ts";
  * Counters in memory: the reference model that the other stores are compared with, and `memory:` for trying
  * things out. Nothing survives the process.
  */
-export class MemoryStore implements Store, Copying {
+export class MemoryStore implements Store {
   readonly traits: StoreTraits = {
     title: "memory (nothing survives the process)",
     durability: "none",
@@ -36,29 +32,30 @@ export class MemoryStore implements Store, Copying {
     time: "process",
   };
   readonly failed = new Promise<never>(() => {});
-  readonly copying: Copying = this;
+  readonly copying: Copying;
 
   readonly #options: StoreOptions;
   readonly #decide: typeof decideBatch;
   readonly #counters = new CountersInMemory();
   readonly #requestIds: RequestIdsInMemory;
   readonly #log: ChangeLogInMemory;
-  /** When the running time was 0, by the monotonic clock. */
-  #startedMs: number;
-  /** How often anything was changed. */
-  #changes = 0;
-  /** What the store is known by, once a copy asked. */
-  #storeId: string | undefined;
-  #copy: ImportedCopy | undefined;
+  readonly #state: MemoryState;
   #closed = false;
 
   /** @param decide  the rule; tests put another in its place */
   constructor(options: StoreOptions, decide: typeof decideBatch = decideBatch) {
     this.#options = options;
     this.#decide = decide;
-    this.#startedMs = options.clock.monotonic();
+    this.#state = { startedMs: options.clock.monotonic(), changes: 0 };
     this.#requestIds = new RequestIdsInMemory(options.retention);
     this.#log = new ChangeLogInMemory(options.retention.changeLogBytesMax);
+    const parts = {
+      counters: this.#counters,
+      log: this.#log,
+      requestIds: this.#requestIds,
+      state: this.#state,
+    };
+    this.copying = new MemoryCopying(parts, options, () => this.#assertOpen());
   }
 
   async commit(batch: Batch): Promise<Outcomes> {
@@ -111,48 +108,6 @@ export class MemoryStore implements Store, Copying {
     return this.#log.since(cursor, limit);
   }
 
-  async exportHead(): Promise<ExportHead> {
-    this.#assertOpen();
-    const { generations } = this.#requestIds;
-    this.#storeId ??= this.#options.newUid();
-    return { storeId: this.#storeId, state: `${this.#changes}`, runMs: this.#runMs(), generations };
-  }
-
-  async exportRequestIds(cursor: string, limit: number): Promise<RequestIdPage> {
-    this.#assertOpen();
-    return this.#requestIds.page(cursor, limit);
-  }
-
-  async importState(): Promise<ImportState> {
-    this.#assertOpen();
-    return { empty: this.#empty, copy: this.#copy };
-  }
-
-  async beginImport({ storeId, state, runMs, generations }: ExportHead): Promise<void> {
-    this.#assertOpen();
-    if (this.#copy === undefined && !this.#empty) {
-      throw new TypeError("expected a store that is empty, or has a copy only");
-    }
-    this.#counters.clear();
-    this.#log.clear();
-    this.#requestIds.begin(generations);
-    this.#startedMs = this.#options.clock.monotonic() - runMs;
-    this.#copy = { storeId, state, progress: "", ended: false };
-  }
-
-  async import(part: ImportPart): Promise<void> {
-    this.#assertOpen();
-    for (const counter of part.counters ?? []) this.#counters.set(counter);
-    this.#log.import(part);
-    this.#requestIds.import(part.requestIds ?? []);
-    this.#copy = { ...this.#copy!, progress: part.progress };
-  }
-
-  async endImport(): Promise<void> {
-    this.#assertOpen();
-    this.#copy = { ...this.#copy!, ended: true };
-  }
-
   async probeReads(): Promise<void> {
     this.#assertOpen();
   }
@@ -166,7 +121,7 @@ export class MemoryStore implements Store, Copying {
     const plan = this.#requestIds.plan(this.#runMs());
     if (plan.early) this.#options.warn(EARLY);
     this.#requestIds.forget(plan.forget.length);
-    if (this.#log.drop() || plan.forget.length > 0) this.#changes++;
+    if (this.#log.drop() || plan.forget.length > 0) this.#state.changes++;
     return false;
   }
 
@@ -174,16 +129,12 @@ export class MemoryStore implements Store, Copying {
     this.#closed = true;
   }
 
-  get #empty(): boolean {
-    return this.#counters.size === 0 && this.#log.empty && this.#requestIds.empty;
-  }
-
   #assertOpen(): void {
     if (this.#closed) throw new TallyError("STORE_UNAVAILABLE", "the store is closed");
   }
 
   #runMs(): number {
-    return this.#options.clock.monotonic() - this.#startedMs;
+    return this.#options.clock.monotonic() - this.#state.startedMs;
   }
 
   #load(batch: Batch): Loaded {
@@ -207,8 +158,7 @@ export class MemoryStore implements Store, Copying {
   #save(save: Save): void {
     if (save.changed.length === 0 && save.answers.size === 0) return;
     const runMs = this.#runMs(); // Before anything is changed: it is not ours, and may throw.
-    this.#changes++;
-    this.#copy = undefined;
+    this.#state.changes++;
     const saved = new Map<number, FullCounter>();
     for (const index of save.changed) {
       const name = save.names[index]!;

@@ -13,34 +13,22 @@ import type {
   Copying,
   CounterPage,
   Counters,
-  ExportHead,
-  ImportPart,
-  ImportState,
-  LookedPage,
-  RequestIdPage,
   Store,
   StoreOptions,
   StoreTraits,
 } from "../../service/store.ts";
 import { unusable } from "../shared/unusable.ts";
+import { SqliteAccepting, SqliteCopying } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
+import { momentOf } from "./moment.ts";
 import type { ListRequest, Read, WalkRequest } from "./read/read-worker.ts";
 import { ScanThread } from "./scan-thread.ts";
 import { SCHEMA_VERSION } from "./schema/schema.ts";
 import { Thread } from "./thread.ts";
 import { keepOpen } from "./write/opening.ts";
 import type { Moment } from "./write/running-time.ts";
-import type {
-  AcceptMessage,
-  BeginRequest,
-  CommitRequest,
-  HeadRequest,
-  ImportRequest,
-  MaintainAnswer,
-  WriteData,
-  WriteOpened,
-} from "./write/write-worker.ts";
+import type { CommitRequest, MaintainAnswer, WriteData, WriteOpened } from "./write/write-worker.ts";
 
 /**
  * Counters in one SQLite file: a thread that writes, a thread that reads, and this side, which only asks.
@@ -83,11 +71,11 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   }
 }
 
-class SqliteStore implements Store, Copying, Accepting {
+class SqliteStore implements Store {
   readonly traits: StoreTraits;
   readonly failed: Promise<Error>;
-  readonly copying: Copying = this;
-  readonly accepting: Accepting = this;
+  readonly copying: Copying;
+  readonly accepting: Accepting;
   readonly #writer: Thread;
   readonly #file: Writing;
   readonly #reader: Thread;
@@ -110,6 +98,8 @@ class SqliteStore implements Store, Copying, Accepting {
     this.#reader = reader;
     this.#scanner = scanner;
     this.#options = options;
+    this.copying = new SqliteCopying(this.#writer, reader, options);
+    this.accepting = new SqliteAccepting(this.#writer, reader, options);
     this.failed = Promise.race([file.thread.failed, reader.failed]);
     this.traits = {
       title,
@@ -165,51 +155,8 @@ class SqliteStore implements Store, Copying, Accepting {
 
   async probeWrites(thorough: boolean): Promise<void> {
     await this.#disk.assertWritable();
-    if (thorough) await this.#writer.ask("tryWrite", this.#moment);
+    if (thorough) await this.#writer.ask("tryWrite", momentOf(this.#options.clock));
     else await this.#writer.ask("alive", undefined);
-  }
-
-  exportHead(): Promise<ExportHead> {
-    const { clock, newUid } = this.#options;
-    return this.#writer.ask("exportHead", { newId: newUid(), moment: momentOf(clock) } satisfies HeadRequest);
-  }
-
-  exportRequestIds(cursor: string, limit: number): Promise<RequestIdPage> {
-    return this.#reader.ask("exportRequestIds", { cursor, limit } satisfies WalkRequest);
-  }
-
-  importState(): Promise<ImportState> {
-    return this.#writer.ask("importState", undefined);
-  }
-
-  beginImport(head: ExportHead): Promise<void> {
-    return this.#writer.ask("beginImport", { head, moment: this.#moment } satisfies BeginRequest);
-  }
-
-  import(part: ImportPart): Promise<void> {
-    return this.#writer.ask("import", { part, moment: this.#moment } satisfies ImportRequest);
-  }
-
-  endImport(): Promise<void> {
-    return this.#writer.ask("endImport", this.#moment);
-  }
-
-  look(from: string, limit: number): Promise<LookedPage> {
-    return this.#reader.ask("look", { cursor: from, limit } satisfies WalkRequest);
-  }
-
-  accept(
-    names: readonly string[],
-    revisions: ReadonlyMap<string, number>,
-    lost: readonly string[],
-  ): Promise<(FullCounter | string)[]> {
-    const newUids = [...names, ...lost].map(() => this.#options.newUid());
-    const request: AcceptMessage = { names, revisions, lost, moment: this.#moment, newUids };
-    return this.#writer.ask("accept", request);
-  }
-
-  get #moment(): Moment {
-    return momentOf(this.#options.clock);
   }
 
   async close(): Promise<void> {
@@ -235,10 +182,6 @@ class SqliteStore implements Store, Copying, Accepting {
  */
 function writerHeap(cachedCountersMax: number): ResourceLimits {
   return { maxYoungGenerationSizeMb: 48, maxOldGenerationSizeMb: 128 + Math.ceil(cachedCountersMax / 1_000) };
-}
-
-function momentOf(clock: StoreOptions["clock"]): Moment {
-  return { now: clock.now(), monotonic: clock.monotonic() };
 }
 
 /** A mistyped name is not to be an empty store that is copied. */

@@ -121,8 +121,8 @@ function moves(kind: StoreKind, target: StoreKind): void {
   it_("openings are given out though no change is left that was not dropped", async (from, to) => {
     await fill(from);
     const { counters, openings } = await seen(from.store);
-    const { copying } = to.store;
-    await copying.beginImport(await from.store.copying.exportHead());
+    const copying = to.store.copying!;
+    await copying.beginImport(await from.store.copying!.exportHead());
     const placed = openings.map((opening) => ({ ...opening, position: "" }));
     await copying.import({ counters, openings: placed, progress: "all" });
     await copying.endImport();
@@ -137,7 +137,7 @@ function moves(kind: StoreKind, target: StoreKind): void {
       if (parts % 4 === 0) {
         await reopened(from, "copyFrom");
         await reopened(to, "copyTo");
-        expect((await to.store.copying.importState()).copy).toMatchObject({ ended: false });
+        expect((await to.store.copying!.importState()).copy).toMatchObject({ ended: false });
         await expectNotServed(to);
       }
       const copy = copyStore(from.store, failingAfter(to.store, 1), { partMax: 10 });
@@ -168,7 +168,7 @@ function moves(kind: StoreKind, target: StoreKind): void {
     await apply(to.store, increment("mine"));
     const was = await seen(to.store);
     await expect(copyStore(from.store, to.store)).rejects.toThrow("of its own; a copy needs an empty one");
-    await expect(to.store.copying.beginImport(await from.store.copying.exportHead())).rejects.toThrow(
+    await expect(to.store.copying!.beginImport(await from.store.copying!.exportHead())).rejects.toThrow(
       "expected a store that is empty",
     );
     await apply(to.store, remove("mine"));
@@ -187,6 +187,7 @@ function moves(kind: StoreKind, target: StoreKind): void {
       await expect(copyStore(from.store, to.store)).rejects.toThrow("a copy of another store");
       await apply(to.store, increment("other"));
       await expect(copyStore(other.store, to.store)).rejects.toThrow("of its own");
+      await expect(copyStore(other.store, await reopened(to, "copyTo"))).rejects.toThrow("of its own");
     } finally {
       await other.dispose();
     }
@@ -221,7 +222,7 @@ function moves(kind: StoreKind, target: StoreKind): void {
           importing(to.store, (copying, part) => copying.import(change(part))),
         );
         await expect(copy, what).rejects.toThrow(/is not what the source has; it differs in /);
-        expect((await to.store.copying.importState()).copy).toMatchObject({ ended: false });
+        expect((await to.store.copying!.importState()).copy).toMatchObject({ ended: false });
       }
       expect(await copyStore(from.store, to.store)).toMatchObject({ resumed: false });
       expect(await seen(to.store)).toEqual(await seen(from.store));
@@ -336,8 +337,7 @@ async function expectNotServed(opened: Opened): Promise<void> {
 
 /** The store, with another way to take in parts. */
 function importing(store: Store, take: (copying: Copying, part: ImportPart) => Promise<void>): Store {
-  const { copying } = store;
-  const other = new Proxy(copying, {
+  const other = new Proxy(store.copying!, {
     get: (target, key) =>
       key === "import"
         ? (part: ImportPart) => take(target, part)

@@ -8,6 +8,7 @@ import { exactlyOnceSuite } from "./exactly-once.ts";
 import { manyChangesSuite } from "./many-changes.ts";
 import { modelSuite } from "./model.ts";
 import { readsSuite } from "./reads.ts";
+import { rollbackSuite } from "./rollback.ts";
 import { settingsSuite } from "./settings.ts";
 import { twinsSuite } from "./twins.ts";
 
@@ -22,6 +23,7 @@ export function storeSuite(name: string): void {
     describe("many changes", () => manyChangesSuite(kind));
     describe("settings", () => settingsSuite(kind));
     describe("deleting", () => deletingSuite(kind));
+    describe("rollback", () => rollbackSuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });

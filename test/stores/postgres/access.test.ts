@@ -118,8 +118,8 @@ describeWith([POSTGRES], "a schema of PostgreSQL that somebody changed by hand",
         store.changesSince("", 10),
         store.get(["a"]),
         apply(store, increment("a"), { id: "r" }),
-        store.copying.exportHead(),
-        store.copying.importState(),
+        store.copying!.exportHead(),
+        store.copying!.importState(),
         store.close(),
       ];
       for (const result of await Promise.allSettled(asked)) {

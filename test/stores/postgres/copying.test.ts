@@ -33,7 +33,7 @@ describeWith([POSTGRES], "a copy on PostgreSQL", () => {
     await apply(await open(from), increment("a", 3n));
     const server = await open(to);
     const [source, target] = [await open(from, "copyFrom"), await open(to, "copyTo")];
-    await target.copying.beginImport(await source.copying.exportHead());
+    await target.copying!.beginImport(await source.copying!.exportHead());
     await target.close(); // As its death would.
     await expect(apply(server, increment("a"))).rejects.toThrow("was begun and has not ended");
     await expect(open(to)).rejects.toThrow("was begun and has not ended");

@@ -2,15 +2,14 @@ import { type Context, decideBatch } from "../../../core/batch.ts";
 import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { type Refusal, TallyError } from "../../../core/errors.ts";
-import type { ExportHead, ImportPart, ImportState, StoreOptions } from "../../../service/store.ts";
+import type { StoreOptions } from "../../../service/store.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
-import { readCopying, writeCopying } from "../rows/copying-row.ts";
 import { Missed } from "../rows/counts.ts";
 import { CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Checkpoints } from "./checkpoints.ts";
-import { CopyTarget } from "./copy-target.ts";
+import { CopySteps } from "./copy-steps.ts";
 import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.ts";
 import { RequestIds } from "./request-ids.ts";
 import { type Moment, RunningTime } from "./running-time.ts";
@@ -31,8 +30,7 @@ export class WriteConnection {
   readonly #log: ChangeLog;
   readonly #time: RunningTime;
   readonly #oneByOne: OneByOne;
-  /** Once a copy has looked at the file. */
-  #copyTarget: CopyTarget | undefined;
+  #copying: CopySteps | undefined;
   #warnedEarly = false;
   #sealed = false;
 
@@ -128,7 +126,6 @@ export class WriteConnection {
         if (written !== undefined) this.#rows.lookAgain();
         return outcomes;
       }
-      this.#copyTarget?.served();
       const made = written === undefined ? this.#rows.write(save, loaded) : undefined;
       this.#requestIds.save(save.answers, runMs);
       const ids =
@@ -188,46 +185,19 @@ export class WriteConnection {
     }
   }
 
-  /**
-   * See Copying.exportHead.
-   *
-   * @param newId  what the store is to be known by from now on, if it has no id yet
-   */
-  exportHead(moment: Moment, newId: string): ExportHead {
-    const { db, head } = this.#file;
-    const { generations } = this.#requestIds;
-    return this.#write(moment, () => {
-      const storeId = readCopying(db).store_id ?? newId;
-      writeCopying(db, { store_id: storeId });
-      const state = `${head.row.starts}.${this.#log.state}.${generations[0]!.id}`;
-      return { storeId, state, runMs: this.#time.at(moment), generations };
+  /** What a copy does with the file, step by step. Made when one first asks. */
+  get copying(): CopySteps {
+    this.#copying ??= new CopySteps({
+      ...{
+        file: this.#file,
+        rows: this.#rows,
+        requestIds: this.#requestIds,
+        log: this.#log,
+        time: this.#time,
+      },
+      write: (moment, step) => this.#write(moment, step),
     });
-  }
-
-  importState(): ImportState {
-    return this.#target.state;
-  }
-
-  beginImport(head: ExportHead, moment: Moment): void {
-    this.#write(moment, () => {
-      this.#target.begin(head);
-      this.#persist(head.runMs);
-    });
-    this.#time.goOnFrom(head.runMs, moment);
-  }
-
-  import(part: ImportPart, moment: Moment): void {
-    this.#write(moment, () => {
-      this.#target.import(part);
-      this.#requestIds.persist();
-    });
-  }
-
-  endImport(moment: Moment): void {
-    this.#write(moment, () => {
-      this.#target.end();
-      this.#persist(this.#time.at(moment));
-    });
+    return this.#copying;
   }
 
   /** Write what else is only kept in memory, to find out whether the disk takes it. */
@@ -256,16 +226,12 @@ export class WriteConnection {
     }
   }
 
-  get #target(): CopyTarget {
-    this.#copyTarget ??= new CopyTarget(this.#file, this.#rows, this.#requestIds, this.#log);
-    return this.#copyTarget;
-  }
-
   /** Save what is only kept in memory, and have everything in the file, for which nothing may be written after this. */
   seal(moment: Moment): void {
     try {
       this.#file.whereabouts.assertUnchanged();
       this.#transaction.begin();
+      this.#copying?.sealing();
       this.#persist(this.#time.at(moment));
       this.#saveHead();
       this.#transaction.commit();
@@ -296,7 +262,7 @@ export class WriteConnection {
     head.save(this.#log.end.position);
   }
 
-  /** A step of a copy: in a transaction, durable when it returns. */
+  /** What is no commit, say a step of a copy: in a transaction, durable when it returns. */
   #write<Result>(moment: Moment, step: () => Result): Result {
     const logEnd = this.#log.end;
     try {

@@ -18,6 +18,8 @@ export class CopyTarget {
   readonly #counter: Statement<[string], { id: bigint; uid: Uint8Array }>;
   readonly #deleted: Statement<[Uint8Array], bigint>;
   readonly #any: Statement<[], bigint>;
+  /** Where the log ended after the latest step of a copy. Each commit moves it, so that none has to tell. */
+  #logEnd: bigint;
 
   constructor(
     { db, head }: { db: Database; head: Head },
@@ -34,13 +36,14 @@ export class CopyTarget {
       "SELECT id, uid FROM counters WHERE id = (SELECT counter_id FROM counter_names WHERE name = ?)",
     );
     this.#deleted = db.prepare<[Uint8Array], bigint>("SELECT id FROM deleted_counters WHERE uid = ?").pluck();
+    this.#logEnd = log.end.position;
     this.#any = db.prepare<[], bigint>("SELECT EXISTS (SELECT 1 FROM counters)").pluck();
   }
 
   get state(): ImportState {
     const { source_id, source_state, progress, ended } = readCopying(this.#db);
     const empty = this.#any.get() === 0n && this.#log.isEmpty && this.#requestIds.isEmpty;
-    if (source_id === null) return { empty, copy: undefined };
+    if (source_id === null || this.#served) return { empty, copy: undefined };
     const copy = { storeId: source_id, state: source_state!, progress: progress!, ended: ended === 1n };
     return { empty, copy };
   }
@@ -75,9 +78,18 @@ export class CopyTarget {
     writeCopying(this.#db, { ended: 1n });
   }
 
-  /** From now on there is more here than the copy. */
-  served(): void {
-    forgetCopy(this.#db);
+  /** A step is durable. */
+  settled(): void {
+    this.#logEnd = this.#log.end.position;
+  }
+
+  /** Before the file is closed: whoever opens it next is to know, if there is more here than the copy. */
+  sealing(): void {
+    if (this.#served) forgetCopy(this.#db);
+  }
+
+  get #served(): boolean {
+    return this.#log.end.position !== this.#logEnd;
   }
 
   #importCommit(changes: readonly StoredChange[], ids: Map<string, bigint>): void {

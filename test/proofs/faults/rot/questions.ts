@@ -82,7 +82,7 @@ export function judge(path: string, made: Made, expected: Answers, random: Rando
 }
 
 export function stateOf(connection: WriteConnection, clock: HandClock): unknown {
-  const { runMs, generations } = connection.exportHead(momentOf(clock), "unused");
+  const { runMs, generations } = connection.copying.exportHead(momentOf(clock), "unused");
   return { runMs, generations };
 }
 

@@ -1,0 +1,84 @@
+/** What is asked of SQLite's threads beside counting: copies, and taking what was changed by hand. */
+import type { FullCounter } from "../../core/counter.ts";
+import type {
+  Accepting,
+  Copying,
+  ExportHead,
+  ImportPart,
+  ImportState,
+  LookedPage,
+  RequestIdPage,
+  StoreOptions,
+} from "../../service/store.ts";
+import { momentOf } from "./moment.ts";
+import type { WalkRequest } from "./read/read-worker.ts";
+import type { Thread } from "./thread.ts";
+import type { AcceptMessage, BeginRequest, HeadRequest, ImportRequest } from "./write/write-worker.ts";
+
+type Given = Pick<StoreOptions, "clock" | "newUid">;
+
+export class SqliteCopying implements Copying {
+  readonly #writer: Thread;
+  readonly #reader: Thread;
+  readonly #given: Given;
+
+  constructor(writer: Thread, reader: Thread, given: Given) {
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#given = given;
+  }
+
+  exportHead(): Promise<ExportHead> {
+    const { clock, newUid } = this.#given;
+    return this.#writer.ask("exportHead", { newId: newUid(), moment: momentOf(clock) } satisfies HeadRequest);
+  }
+
+  exportRequestIds(cursor: string, limit: number): Promise<RequestIdPage> {
+    return this.#reader.ask("exportRequestIds", { cursor, limit } satisfies WalkRequest);
+  }
+
+  importState(): Promise<ImportState> {
+    return this.#writer.ask("importState", undefined);
+  }
+
+  beginImport(head: ExportHead): Promise<void> {
+    const moment = momentOf(this.#given.clock);
+    return this.#writer.ask("beginImport", { head, moment } satisfies BeginRequest);
+  }
+
+  import(part: ImportPart): Promise<void> {
+    const moment = momentOf(this.#given.clock);
+    return this.#writer.ask("import", { part, moment } satisfies ImportRequest);
+  }
+
+  endImport(): Promise<void> {
+    return this.#writer.ask("endImport", momentOf(this.#given.clock));
+  }
+}
+
+export class SqliteAccepting implements Accepting {
+  readonly #writer: Thread;
+  readonly #reader: Thread;
+  readonly #given: Given;
+
+  constructor(writer: Thread, reader: Thread, given: Given) {
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#given = given;
+  }
+
+  look(from: string, limit: number): Promise<LookedPage> {
+    return this.#reader.ask("look", { cursor: from, limit } satisfies WalkRequest);
+  }
+
+  accept(
+    names: readonly string[],
+    revisions: ReadonlyMap<string, number>,
+    lost: readonly string[],
+  ): Promise<(FullCounter | string)[]> {
+    const { clock, newUid } = this.#given;
+    const newUids = [...names, ...lost].map(() => newUid());
+    const request: AcceptMessage = { names, revisions, lost, moment: momentOf(clock), newUids };
+    return this.#writer.ask("accept", request);
+  }
+}

@@ -1,0 +1,88 @@
+import type { ExportHead, ImportPart, ImportState } from "../../../service/store.ts";
+import { readCopying, writeCopying } from "../rows/copying-row.ts";
+import type { BatchRows } from "./batch-rows.ts";
+import type { ChangeLog } from "./change-log.ts";
+import { CopyTarget } from "./copy-target.ts";
+import type { OpenedFile } from "./opening.ts";
+import type { RequestIds } from "./request-ids.ts";
+import type { Moment, RunningTime } from "./running-time.ts";
+
+/** What the connection that writes lends to a copy. */
+interface CopyParts {
+  readonly file: OpenedFile;
+  readonly rows: BatchRows;
+  readonly requestIds: RequestIds;
+  readonly log: ChangeLog;
+  readonly time: RunningTime;
+  /** Do something in one durable transaction. */
+  write<Result>(moment: Moment, step: () => Result): Result;
+}
+
+/** What Copying means on SQLite: each step is a transaction of its own, beside the commits, which know nothing of it. */
+export class CopySteps {
+  readonly #parts: CopyParts;
+  readonly #target: CopyTarget;
+
+  constructor(parts: CopyParts) {
+    this.#parts = parts;
+    const { file, rows, requestIds, log } = parts;
+    this.#target = new CopyTarget(file, rows, requestIds, log);
+  }
+
+  /**
+   * See Copying.exportHead.
+   *
+   * @param newId  what the store is to be known by from now on, if it has no id yet
+   */
+  exportHead(moment: Moment, newId: string): ExportHead {
+    const { file, requestIds, log, time, write } = this.#parts;
+    const { db, head } = file;
+    const { generations } = requestIds;
+    return write(moment, () => {
+      const storeId = readCopying(db).store_id ?? newId;
+      writeCopying(db, { store_id: storeId });
+      const state = `${head.row.starts}.${log.state}.${generations[0]!.id}`;
+      return { storeId, state, runMs: time.at(moment), generations };
+    });
+  }
+
+  importState(): ImportState {
+    return this.#target.state;
+  }
+
+  beginImport(head: ExportHead, moment: Moment): void {
+    const { time, write } = this.#parts;
+    write(moment, () => {
+      this.#target.begin(head);
+      this.#persist(head.runMs);
+    });
+    time.goOnFrom(head.runMs, moment);
+    this.#target.settled();
+  }
+
+  import(part: ImportPart, moment: Moment): void {
+    this.#parts.write(moment, () => {
+      this.#target.import(part);
+      this.#parts.requestIds.persist();
+    });
+    this.#target.settled();
+  }
+
+  endImport(moment: Moment): void {
+    this.#parts.write(moment, () => {
+      this.#target.end();
+      this.#persist(this.#parts.time.at(moment));
+    });
+    this.#target.settled();
+  }
+
+  /** Inside the last transaction before the file is closed. */
+  sealing(): void {
+    this.#target.sealing();
+  }
+
+  #persist(runMs: number): void {
+    this.#parts.time.persist(runMs);
+    this.#parts.requestIds.persist();
+  }
+}

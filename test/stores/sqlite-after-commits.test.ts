@@ -1,0 +1,82 @@
+/** What SQLite's writing side keeps in memory of commits, as far as nobody but it can tell. */
+import { statSync } from "node:fs";
+import { v7 } from "uuid";
+import { expect, it, onTestFinished } from "vitest";
+import { DEFAULTS } from "../../src/core/settings.ts";
+import { openReadOnly } from "../../src/stores/sqlite/read/reading.ts";
+import { batch, commit, increment, single } from "../support/calls.ts";
+import { faultsBelow } from "../support/faults.ts";
+import { openHere, type SqliteHere } from "../support/here.ts";
+
+async function open(cachedCountersMax = 100) {
+  const here = await openHere("sqlite", { cachedCountersMax });
+  onTestFinished(() => here.dispose());
+  const store = here.store as SqliteHere;
+  const number = (sql: string): number => {
+    const db = openReadOnly(store.path, 64);
+    try {
+      return Number(db.prepare(sql).pluck().get());
+    } finally {
+      db.close();
+    }
+  };
+  return { clock: here.clock, store, number };
+}
+
+it("after maintenance that failed, busy counts are still taken back once they are quiet", async () => {
+  const { store, clock, number } = await open(10_000);
+  const names = Array.from({ length: 5_000 }, (_, i) => `n${i}`);
+  for (let n = 0; n < 3; n++) await commit(store, batch(names.map((name) => increment(name))));
+  const recent = () => number("SELECT count(*) FROM recent_counts");
+  expect(recent()).toBe(5_000);
+  clock.advance(20_000);
+  const faults = faultsBelow("sqlite", clock);
+  onTestFinished(() => faults.end());
+  let failures = 0;
+  for (let n = 1; (await faults.during(n, () => store.maintain())) !== "whole"; n++) failures++;
+  expect(failures).toBeGreaterThan(4);
+  for (let n = 0; n < 10; n++) await store.maintain();
+  expect(recent()).toBeLessThan(4_097);
+});
+
+it("running time is in the file ten seconds after a commit, and without one it is not written", async () => {
+  const { store, clock, number } = await open();
+  const written = () => number("SELECT run_ms FROM service_time");
+  clock.advance(11_000);
+  await store.maintain();
+  expect(written()).toBe(0);
+  await commit(store, single(increment("a")));
+  await store.maintain();
+  expect(written()).toBe(11_000);
+});
+
+const COMMITS = 16;
+/** Long names, so that the pages of few of them are more than those at which a checkpoint is due. */
+const counters = (commit: number) =>
+  Array.from({ length: 2_500 }, (_, i) => `${`${commit}.${i}`.padStart(12, "0")}.${"x".repeat(180)}`);
+const TAKEN_IN = 4_096 * 3_000;
+
+it("the WAL is taken into the file while commits go on", { timeout: 60_000 }, async () => {
+  const { store } = await open();
+  for (let n = 0; n < COMMITS; n++) {
+    await commit(store, batch(counters(n).map((name) => increment(name))));
+    store.connection.checkpoints.ifDue();
+  }
+  expect(statSync(store.path).size).toBeGreaterThan(TAKEN_IN);
+});
+
+it("and while a copy goes on", { timeout: 60_000 }, async () => {
+  const { store } = await open();
+  const { connection, moment } = store;
+  const generations = [{ id: 0, openedMs: 0, closedMs: undefined }];
+  connection.copying.beginImport({ storeId: "other", state: "1", runMs: 0, generations }, moment);
+  for (let n = 0; n <= COMMITS; n++) {
+    const made = counters(n).map((name) => ({
+      ...{ ...DEFAULTS, name, uid: v7(), value: 1n, revision: 1, updateTime: 0, settingsRevision: 1 },
+      ...{ createTime: 0, labels: {}, description: "" },
+    }));
+    connection.copying.import({ counters: made, progress: `${n}` }, moment);
+    connection.checkpoints.ifDue();
+  }
+  expect(statSync(store.path).size).toBeGreaterThan(TAKEN_IN);
+});

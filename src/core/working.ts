@@ -131,7 +131,7 @@ export class Working {
       throw new TypeError(`expected no operation on ${op.name} after its deletion in one batch`);
     }
     const counter = this.#at(index);
-    const value = decide(counter, op);
+    const value = decide(counter, op, this.#context);
     if (isRefusal(value)) return value;
     const vetoed = this.#context.vetoed?.get(i);
     if (vetoed !== undefined) return vetoed;

@@ -4,6 +4,7 @@ import { type Batch, type CallHead, callAt, nameReader, newOutcomes, type Outcom
 import { CORRUPT, type Counter, type Fixed } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
 import { type Op, Verb } from "./op.ts";
+import type { AsOf } from "./present.ts";
 import { Working } from "./working.ts";
 
 export { CORRUPT };
@@ -34,9 +35,7 @@ export interface Loaded extends Touched {
   readonly requestIdsFullForMs: number | undefined;
 }
 
-export interface Context {
-  /** The store's time: milliseconds since the Unix epoch. */
-  readonly now: number;
+export interface Context extends AsOf {
   /** A fresh UUIDv7; the uids of the counters that this batch makes are derived from it. */
   readonly uidSeed: string;
   /** By operation: refusals that the database itself has given to operations which the rule accepts. */

@@ -1,6 +1,7 @@
 import { type Counter, etagOf, highest, lowest, settingsEtagOf } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
 import { type Op, Verb } from "./op.ts";
+import { type AsOf, present } from "./present.ts";
 import { type CountingSettings, DEFAULTS, type Settings } from "./settings.ts";
 
 /**
@@ -9,12 +10,13 @@ import { type CountingSettings, DEFAULTS, type Settings } from "./settings.ts";
  * Judges in the order that API callers rely on: existence, etag, state, bounds. Shape was checked before, and
  * so were replays. Pure: no clock, no I/O, no randomness.
  *
- * @param counter  the counter, or undefined when there is none of that name
+ * @param stored   the counter, or undefined when there is none of that name; judged as it is as of now
  * @returns        the value the operation leads to (it may equal the old one, and does for updates and deletions),
  *                 or the refusal; a missing counter whose operation is accepted is to be made, with
  *                 `settingsFor(op)`; one whose update is accepted gets what `updated` gives
  */
-export function decide(counter: Counter | undefined, op: Op): bigint | Refusal {
+export function decide(stored: Counter | undefined, op: Op, asOf: AsOf): bigint | Refusal {
+  const counter = stored === undefined ? undefined : present(stored, asOf);
   if (op.verb === Verb.CREATE) return counter === undefined ? create(op) : { code: "COUNTER_EXISTS" };
   if (counter === undefined) {
     const makes =

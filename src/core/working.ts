@@ -144,7 +144,7 @@ export class Working {
     if (this.#loaded.counters[name] === CORRUPT) return { code: "ROW_CORRUPT" };
     let index = this.#latest[name]!;
     const counter = this.#exists[index] === 0 ? undefined : this.#counterAt(index);
-    const value = decide(counter, op);
+    const value = decide(counter, op, this.#context);
     if (isRefusal(value)) return value;
     const vetoed = this.#context.vetoed?.get(i);
     if (vetoed !== undefined) return vetoed;

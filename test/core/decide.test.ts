@@ -6,6 +6,8 @@ import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
 import { isRefusal } from "../../src/core/op.ts";
 import { create, decrement, increment, reset, set } from "../support/calls.ts";
 
+const AS_OF = { now: 0 };
+
 /** Counters anywhere in int64, some at its very edges, whose value lies within their bounds. */
 const int64 = fc.oneof(
   fc.bigInt(INT64_MIN, INT64_MAX),
@@ -52,7 +54,7 @@ describe("one operation on one counter", () => {
   test.prop([counter, anyOp])(
     "the value stays within the bounds and within int64, whatever is asked",
     (c, op) => {
-      const value = decide(c, op);
+      const value = decide(c, op, AS_OF);
       if (isRefusal(value)) return;
       expect(value >= (c.min ?? INT64_MIN) && value <= (c.max ?? INT64_MAX)).toBe(true);
     },
@@ -62,7 +64,7 @@ describe("one operation on one counter", () => {
     "an increment adds exactly, or is refused exactly when it does not fit",
     (c, by) => {
       const fits = c.value + by <= (c.max ?? INT64_MAX);
-      const value = decide(c, increment("a", by));
+      const value = decide(c, increment("a", by), AS_OF);
       if (fits) expect(value).toBe(c.value + by);
       else if (c.clamp) expect(value).toBe(c.max ?? INT64_MAX);
       else
@@ -78,7 +80,7 @@ describe("one operation on one counter", () => {
   test.prop([counter, amount])("a decrement mirrors the increment", (c, by) => {
     fc.pre(!c.monotonic);
     const fits = c.value - by >= (c.min ?? INT64_MIN);
-    const value = decide(c, decrement("a", by));
+    const value = decide(c, decrement("a", by), AS_OF);
     if (fits) expect(value).toBe(c.value - by);
     else if (c.clamp) expect(value).toBe(c.min ?? INT64_MIN);
     else
@@ -91,13 +93,13 @@ describe("one operation on one counter", () => {
   });
 
   test.prop([counter, anyOp])("a monotonic counter never goes down", (c, op) => {
-    const value = decide({ ...c, monotonic: true }, op);
+    const value = decide({ ...c, monotonic: true }, op, AS_OF);
     if (!isRefusal(value)) expect(value >= c.value).toBe(true);
   });
 
   test.prop([counter, anyOp])("judging changes nothing, and judges the same again", (c, op) => {
     const frozen = Object.freeze({ ...c });
-    expect(decide(frozen, Object.freeze(op))).toEqual(decide(c, op));
+    expect(decide(frozen, Object.freeze(op), AS_OF)).toEqual(decide(c, op, AS_OF));
   });
 
   it("judges in order: existence, etag, state, bounds", () => {
@@ -114,7 +116,7 @@ describe("one operation on one counter", () => {
       settingsRevision: 2,
     };
     const code = (c: Counter | undefined, op: Parameters<typeof decide>[1]) =>
-      (decide(c, op) as { code?: string }).code;
+      (decide(c, op, AS_OF) as { code?: string }).code;
     expect(code(undefined, set("a", 9n, { etag: "x" }))).toBe("COUNTER_NOT_FOUND");
     expect(code(full, set("a", -9n, { etag: "x" }))).toBe("ETAG_MISMATCH");
     expect(code(full, set("a", -9n, { etag: "u.3" }))).toBe("MONOTONIC");

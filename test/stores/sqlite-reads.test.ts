@@ -57,6 +57,9 @@ async function filled(
 
 const nameOf = (i: number) => `counter-${String(i).padStart(6, "0")}`;
 
+/** Time does nothing to these. */
+const AS_OF = { now: 0 };
+
 describe("plans", () => {
   /** How SQLite goes about each statement that a read prepares, apart from looking up single rows. */
   function plansOf(read: (db: Database.Database) => unknown): string[] {
@@ -95,7 +98,7 @@ describe("plans", () => {
   it("a page is read off an index, with or without labels, and nothing is sorted", async () => {
     await (await filled(10)).close();
     for (const selection of [ALL, { ...LABELLED, labels: { k: "v" } }, LABELLED]) {
-      const plans = plansOf((db) => new PageReader(db, new RowReader(db)).read(selection, "", 5));
+      const plans = plansOf((db) => new PageReader(db, new RowReader(db)).read(selection, "", 5, AS_OF));
       expect(plans.length).toBeGreaterThan(0);
       for (const plan of plans) expect(plan).not.toMatch(/^SCAN (entry|other|count)|TEMP B-TREE|AUTOMATIC/);
       const labelled = plans.includes("SEARCH entry USING PRIMARY KEY (key=? AND value=? AND name>?)");
@@ -115,8 +118,8 @@ describe("plans", () => {
     ] as const) {
       const plans = plansOf((db) => {
         const scanner = new Scanner(db, new RowReader(db));
-        scanner.sum(selection, () => {});
-        scanner.top(selection, 3, "highest", () => {});
+        scanner.sum(selection, AS_OF, () => {});
+        scanner.top(selection, 3, "highest", AS_OF, () => {});
       });
       expect(plans.filter((plan) => plan === expected).length).toBeGreaterThanOrEqual(2);
       for (const plan of plans) expect(plan).not.toMatch(/^SCAN (entry|other|count|recent)|AUTOMATIC/);
@@ -273,9 +276,9 @@ describe("scans hold up nobody", () => {
     const db = openReadOnly(path, 1_024);
     const scanner = new Scanner(db, new RowReader(db));
     for (const scan of [
-      (goOn: () => void) => scanner.sum(ALL, goOn),
-      (goOn: () => void) => scanner.top(ALL, 3, "lowest", goOn),
-      (goOn: () => void) => scanner.sum({ prefix: nameOf(1), labels: {} }, goOn),
+      (goOn: () => void) => scanner.sum(ALL, AS_OF, goOn),
+      (goOn: () => void) => scanner.top(ALL, 3, "lowest", AS_OF, goOn),
+      (goOn: () => void) => scanner.sum({ prefix: nameOf(1), labels: {} }, AS_OF, goOn),
     ]) {
       let looks = 0;
       scan(() => looks++);

@@ -2,6 +2,7 @@ import { decideBatch, type Loaded, requestKeys, type Save, touchedBy } from "../
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { Fixed, FullCounter } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
+import { type AsOf, present, presentAll } from "../../core/present.ts";
 import { addSums, byRank, EMPTY_SUM, type Order, type Selection, type Sum } from "../../core/selection.ts";
 import type {
   ChangePage,
@@ -71,7 +72,10 @@ export class MemoryStore implements Store {
 
   async get(names: readonly string[]): Promise<(FullCounter | undefined)[]> {
     this.#assertOpen();
-    return names.map((name) => this.#counters.get(name));
+    return names.map((name) => {
+      const counter = this.#counters.get(name);
+      return counter && present(counter, this.#asOf);
+    });
   }
 
   async list(selection: Selection, from: string, limit: number): Promise<CounterPage> {
@@ -85,19 +89,19 @@ export class MemoryStore implements Store {
       }
       counters.push(counter);
     }
-    return { counters, corruptNames: [], next };
+    return { counters: presentAll(counters, this.#asOf), corruptNames: [], next };
   }
 
   async top(selection: Selection, n: number, order: Order): Promise<Counters> {
     this.#assertOpen();
-    const counters = [...this.#counters.select(selection)].sort(byRank(order)).slice(0, n);
+    const counters = presentAll(this.#counters.select(selection), this.#asOf).sort(byRank(order)).slice(0, n);
     return { counters, corruptNames: [] };
   }
 
   async sum(selection: Selection): Promise<Sum> {
     this.#assertOpen();
     let sum = EMPTY_SUM;
-    for (const { value } of this.#counters.select(selection)) {
+    for (const { value } of presentAll(this.#counters.select(selection), this.#asOf)) {
       sum = addSums(sum, { count: 1, sum: value, lowest: value, highest: value, corruptNames: [] });
     }
     return sum;
@@ -127,6 +131,10 @@ export class MemoryStore implements Store {
 
   async close(): Promise<void> {
     this.#closed = true;
+  }
+
+  get #asOf(): AsOf {
+    return { now: this.#options.clock.now() };
   }
 
   #assertOpen(): void {

@@ -1,4 +1,5 @@
 import { CORRUPT, type FullCounter } from "../../core/counter.ts";
+import { present } from "../../core/present.ts";
 import { EMPTY_SUM, endOf, type Order, type Selection, type Sum } from "../../core/selection.ts";
 import type { CounterPage, Counters } from "../../service/store.ts";
 import type { Database } from "./database.ts";
@@ -25,7 +26,7 @@ export class CounterReads {
     const counters = new Map(rows.map((row) => [row.name as string, row]));
     return names.map((name) => {
       const row = counters.get(name);
-      return row === undefined ? undefined : toFullCounter(row);
+      return row === undefined ? undefined : presented(row);
     });
   }
 
@@ -99,9 +100,12 @@ export class CounterReads {
   }
 }
 
-const COLUMNS = `${COUNTER_COLUMNS}, ${DETAIL_COLUMNS}`.replace(/\w+/g, "c.$&");
+const ALL = `${COUNTER_COLUMNS}, ${DETAIL_COLUMNS}`;
 
-const PAGE_COLUMNS = COLUMNS.replaceAll("c.", "page.");
+/** A counter, and the time as of which it is seen: the server's, and one for the whole statement. */
+const COLUMNS = `${ALL.replace(/\w+/g, "c.$&")}, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AS now`;
+
+const PAGE_COLUMNS = `${ALL}, now`.replace(/\w+/g, "page.$&");
 
 /** A label that so many counters have is common. */
 const COMMON = 1_000;
@@ -121,11 +125,17 @@ function toCounters(rows: readonly Row[]): Counters {
   const counters: FullCounter[] = [];
   const corruptNames: string[] = [];
   for (const row of rows) {
-    const counter = toFullCounter(row);
+    const counter = presented(row);
     if (counter === CORRUPT) corruptNames.push(row.name as string);
-    else counters.push(counter);
+    else if (counter !== undefined) counters.push(counter);
   }
   return { counters, corruptNames };
+}
+
+/** A counter as of the time beside it. */
+function presented(row: Row): FullCounter | undefined | typeof CORRUPT {
+  const counter = toFullCounter(row);
+  return counter === CORRUPT ? counter : present(counter, { now: Number(row.now) });
 }
 
 function labelKeys(labels: Selection["labels"]): string[] {

@@ -6,6 +6,7 @@ import { CORRUPT } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { FullCounter } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
+import type { AsOf } from "../../core/present.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type {
   Accepting,
@@ -22,7 +23,7 @@ import { SqliteAccepting, SqliteCopying } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
 import { momentOf } from "./moment.ts";
-import type { ListRequest, Read, WalkRequest } from "./read/read-worker.ts";
+import type { GetRequest, ListRequest, Read, WalkRequest } from "./read/read-worker.ts";
 import { ScanThread } from "./scan-thread.ts";
 import { SCHEMA_VERSION } from "./schema/schema.ts";
 import { Thread } from "./thread.ts";
@@ -120,22 +121,22 @@ class SqliteStore implements Store {
   }
 
   async get(names: readonly string[]): Promise<(FullCounter | undefined | typeof CORRUPT)[]> {
-    const read = await this.#reader.ask<Read[]>("get", names);
+    const read = await this.#reader.ask<Read[]>("get", { names, ...this.#asOf } satisfies GetRequest);
     return read.map((counter) => (counter === "corrupt" ? CORRUPT : counter));
   }
 
   list(selection: Selection, from: string, limit: number): Promise<CounterPage> {
-    return this.#reader.ask("list", { selection, from, limit } satisfies ListRequest);
+    return this.#reader.ask("list", { selection, from, limit, ...this.#asOf } satisfies ListRequest);
   }
 
   async top(selection: Selection, n: number, order: Order, signal?: AbortSignal): Promise<Counters> {
     await this.#beforeScan();
-    return this.#scanner.top({ selection, n, order }, signal);
+    return this.#scanner.top({ selection, n, order, ...this.#asOf }, signal);
   }
 
   async sum(selection: Selection, signal?: AbortSignal): Promise<Sum> {
     await this.#beforeScan();
-    return this.#scanner.sum({ selection }, signal);
+    return this.#scanner.sum({ selection, ...this.#asOf }, signal);
   }
 
   changesSince(cursor: string, limit: number): Promise<ChangePage> {
@@ -150,13 +151,17 @@ class SqliteStore implements Store {
   }
 
   async probeReads(): Promise<void> {
-    await this.#reader.ask("get", ["a"]); // Whether it is there or not.
+    await this.#reader.ask("get", { names: ["a"], ...this.#asOf } satisfies GetRequest); // Whether it is there or not.
   }
 
   async probeWrites(thorough: boolean): Promise<void> {
     await this.#disk.assertWritable();
     if (thorough) await this.#writer.ask("tryWrite", momentOf(this.#options.clock));
     else await this.#writer.ask("alive", undefined);
+  }
+
+  get #asOf(): AsOf {
+    return { now: this.#options.clock.now() };
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@ import type { Database } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { isName } from "../../../core/name.ts";
+import { type AsOf, present } from "../../../core/present.ts";
 import { hasLabels, type Selection } from "../../../core/selection.ts";
 import type { CounterPage } from "../../../service/store.ts";
 import { Chain, columnsOf, type Entry, EntryReader, type LinkedTable } from "../rows/linked-entries.ts";
@@ -45,7 +46,7 @@ export class PageReader {
     };
   }
 
-  read(selection: Selection, from: string, limit: number): CounterPage {
+  read(selection: Selection, from: string, limit: number, asOf: AsOf): CounterPage {
     const { labels, parameters } = this.#selector.select(selection, from);
     const { begin, end } = parameters;
     const counters: FullCounter[] = [];
@@ -71,7 +72,9 @@ export class PageReader {
       }
       if (name >= end) return { counters, corruptNames, next: undefined };
       if (full && name > begin) return { counters, corruptNames, next: name }; // Never where it began.
-      if (entry.matches === 1) counters.push(found);
+      if (entry.matches === 0) continue;
+      const counter = present(found, asOf);
+      if (counter !== undefined) counters.push(counter);
     }
     chain.end();
     if (chain.corruptName !== undefined && !corruptNames.includes(chain.corruptName))

@@ -1,6 +1,7 @@
 /** The thread that reads, on a connection that cannot write, in short transactions. */
 import { CORRUPT } from "../../../core/batch.ts";
 import type { FullCounter } from "../../../core/counter.ts";
+import { type AsOf, present } from "../../../core/present.ts";
 import type { Selection } from "../../../core/selection.ts";
 import { RowReader, toFullCounter } from "../rows/rows.ts";
 import { serveThread } from "../thread.ts";
@@ -18,7 +19,11 @@ export interface WalkRequest {
   readonly limit: number;
 }
 
-export interface ListRequest {
+export interface GetRequest extends AsOf {
+  readonly names: readonly string[];
+}
+
+export interface ListRequest extends AsOf {
   readonly selection: Selection;
   readonly from: string;
   readonly limit: number;
@@ -34,14 +39,14 @@ serveThread<{ path: string }>(({ path }) => {
   return {
     opened: undefined,
     handlers: {
-      get: asOfOneMoment(db, (names: readonly string[]): Read[] =>
+      get: asOfOneMoment(db, ({ names, now }: GetRequest): Read[] =>
         names.map((name) => {
           const raw = rows.find(name);
-          return raw === CORRUPT ? "corrupt" : raw && toFullCounter(raw);
+          return raw === CORRUPT ? "corrupt" : raw && present(toFullCounter(raw), { now });
         }),
       ),
-      list: asOfOneMoment(db, ({ selection, from, limit }: ListRequest) =>
-        pages.read(selection, from, limit),
+      list: asOfOneMoment(db, ({ selection, from, limit, now }: ListRequest) =>
+        pages.read(selection, from, limit, { now }),
       ),
       look: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => looker.page(cursor, limit)),
       changesSince: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => log.since(cursor, limit)),

@@ -4,6 +4,7 @@
  */
 import { constants, setPriority } from "node:os";
 import { TallyError } from "../../../core/errors.ts";
+import type { AsOf } from "../../../core/present.ts";
 import type { Order, Selection } from "../../../core/selection.ts";
 import { RowReader } from "../rows/rows.ts";
 import { serveThread } from "../thread.ts";
@@ -19,7 +20,7 @@ export interface ScanData {
 /** A request, and one number, shared: not 0 once nobody waits for the answer. */
 export type Stoppable<Request> = Request & { readonly stopped: Int32Array };
 
-export interface SumRequest {
+export interface SumRequest extends AsOf {
   readonly selection: Selection;
 }
 
@@ -39,11 +40,11 @@ serveThread<ScanData>(({ path, closing }) => {
   return {
     opened: undefined,
     handlers: {
-      sum: asOfOneMoment(db, ({ selection, stopped }: Stoppable<SumRequest>) =>
-        scanner.sum(selection, goOn(stopped)),
+      sum: asOfOneMoment(db, ({ selection, now, stopped }: Stoppable<SumRequest>) =>
+        scanner.sum(selection, { now }, goOn(stopped)),
       ),
-      top: asOfOneMoment(db, ({ selection, n, order, stopped }: Stoppable<TopRequest>) =>
-        scanner.top(selection, n, order, goOn(stopped)),
+      top: asOfOneMoment(db, ({ selection, n, order, now, stopped }: Stoppable<TopRequest>) =>
+        scanner.top(selection, n, order, { now }, goOn(stopped)),
       ),
       close: () => void db.close(),
     },

@@ -2,6 +2,7 @@ import type { Database, Statement } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { INT64_MAX, INT64_MIN } from "../../../core/int64.ts";
+import { type AsOf, present } from "../../../core/present.ts";
 import {
   addSums,
   byRank,
@@ -78,13 +79,13 @@ export class Scanner {
     this.#ties = new Ties(db, rows);
   }
 
-  sum(selection: Selection, goOn: () => void): Sum {
+  sum(selection: Selection, asOf: AsOf, goOn: () => void): Sum {
     const selected = this.#selector.select(selection);
     const { sum, damaged } = this.#scan(selected, ROWS_A_SLICE, goOn, () => {});
-    return damaged ? { ...EMPTY_SUM, corruptNames: this.#damagedIn(selection, goOn) } : sum;
+    return damaged ? { ...EMPTY_SUM, corruptNames: this.#damagedIn(selection, asOf, goOn) } : sum;
   }
 
-  top(selection: Selection, n: number, order: Order, goOn: () => void): Counters {
+  top(selection: Selection, n: number, order: Order, asOf: AsOf, goOn: () => void): Counters {
     const selected = this.#selector.select(selection);
     const compare = byRank(order);
     let best: Ranked[] = [];
@@ -100,14 +101,14 @@ export class Scanner {
         best = [...best, ...found].sort(compare).slice(0, n + 1); // One more, to see whether the last one shares its value.
       },
     );
-    if (damaged) return { counters: [], corruptNames: this.#damagedIn(selection, goOn) };
+    if (damaged) return { counters: [], corruptNames: this.#damagedIn(selection, asOf, goOn) };
     const last = best[n - 1]?.value;
     if (best[n] !== undefined && best[n].value === last) {
       best = best.filter(({ value }) => value !== last);
       const names = this.#ties.first(selected, last!, n - best.length, goOn);
       best.push(...names.map((name) => ({ name, value: last! })));
     }
-    return this.#whole(best.slice(0, n), selection);
+    return this.#whole(best.slice(0, n), selection, asOf);
   }
 
   /**
@@ -146,11 +147,11 @@ export class Scanner {
   }
 
   /** The names of what is damaged among the counters selected, or some of them. */
-  #damagedIn(selection: Selection, goOn: () => void): string[] {
+  #damagedIn(selection: Selection, asOf: AsOf, goOn: () => void): string[] {
     const names: string[] = [];
     for (let from: string | undefined = ""; from !== undefined && names.length < NAMED_MAX; ) {
       goOn();
-      const page: CounterPage = this.#pages.read(selection, from, 1_000);
+      const page: CounterPage = this.#pages.read(selection, from, 1_000, asOf);
       names.push(...page.corruptNames);
       from = page.next;
     }
@@ -180,7 +181,7 @@ export class Scanner {
   }
 
   /** The counters that were found by their index entries. */
-  #whole(best: readonly Ranked[], { labels }: Selection): Counters {
+  #whole(best: readonly Ranked[], { labels }: Selection, asOf: AsOf): Counters {
     const counters: FullCounter[] = [];
     const corruptNames: string[] = [];
     for (const { name, value } of best) {
@@ -188,7 +189,8 @@ export class Scanner {
       const raw = this.#rows.find(name);
       const counter = raw === undefined || raw === CORRUPT ? undefined : toFullCounter(raw);
       if (counter !== undefined && counter.value === value && hasLabels(counter.labels, labels)) {
-        counters.push(counter);
+        const now = present(counter, asOf);
+        if (now !== undefined) counters.push(now);
       } else corruptNames.push(name);
     }
     return { counters, corruptNames };

@@ -114,10 +114,10 @@ function reading(
     ask("get of none", each, () => get(absent));
     for (const [about, selection] of Object.entries(SELECTIONS)) {
       ask(`list, ${about}`, walked, () => moment(() => walk(pages, selection)));
-      ask(`sum, ${about}`, summed, () => moment(() => scanner.sum(selection, () => {})));
+      ask(`sum, ${about}`, summed, () => moment(() => scanner.sum(selection, AS_OF, () => {})));
       for (const order of ["highest", "lowest"] as const) {
         ask(`top, ${order}, ${about}`, ranked, () =>
-          moment(() => scanner.top(selection, 7, order, () => {})),
+          moment(() => scanner.top(selection, 7, order, AS_OF, () => {})),
         );
       }
     }
@@ -131,11 +131,14 @@ function reading(
   }
 }
 
+/** Time does nothing to these. */
+const AS_OF = { now: 0 };
+
 function walk(pages: PageReader, selection: Selection): { counters: FullCounter[]; corruptNames: string[] } {
   const [counters, corruptNames]: [FullCounter[], string[]] = [[], []];
   for (let from: string | undefined = "", n = 0; from !== undefined; n++) {
     if (n > 1_000) throw new Lie("a walk that does not end");
-    const page = pages.read(selection, from, 90);
+    const page = pages.read(selection, from, 90, AS_OF);
     counters.push(...page.counters);
     corruptNames.push(...page.corruptNames);
     from = page.next;

@@ -10,8 +10,8 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
 
 /**
  * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than two
- * minutes on two cores. They start a process for nearly every test, or a browser, or wait for failing disks or for what
- * a connection does in time, or open hundreds of stores.
+ * minutes on two cores. They start a process for nearly every test, a browser or a PostgreSQL, or wait for failing disks
+ * or for what a connection does in time, or open hundreds of stores.
  */
 const APART: Readonly<Record<string, string[]>> = {
   browser: [
@@ -23,10 +23,10 @@ const APART: Readonly<Record<string, string[]>> = {
   doors: ["test/doors/{clients,tls}.test.ts", "test/doors/proxies/**/*.test.ts", "test/docs/clients.test.ts"],
   faults: ["test/proofs/faults/**/*.test.ts"],
   stores: [
-    "test/stores/conformance/moving.test.ts",
+    "test/stores/conformance/{moving,postgres}.test.ts",
     "test/proofs/crash/copy.test.ts",
     "test/stores/{by-hand,sqlite-files,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
-    "test/stores/postgres/{access,connecting,defaults,followers,locked,newer,objections,together}.test.ts",
+    "test/stores/postgres/**/*.test.ts",
     "test/stores/postgres-{pgbouncer,unknown}.test.ts",
   ],
 };
@@ -42,6 +42,7 @@ export default defineConfig(({ mode }) => ({
     ],
     globalSetup: "./test/support/postgres/setup.ts",
     pool: "forks",
+    isolate: mode in APART, // Loading what is tested anew for each file would take a quarter of the processor time.
     maxWorkers: "100%", // By default one core stays idle, which on two is half of them.
     testTimeout: 30_000, // Most tests wait for a real server, on machines that may be busy.
     hookTimeout: 30_000,

@@ -12,6 +12,7 @@ export interface Contexts {
   contexts?: Record<string, Partial<Context>>;
 }
 
+/** A server that a name stands for, as the file of contexts has it. */
 export interface Context {
   readonly server: string;
   /** Whose certificates to trust, over TLS: the path of a file in PEM. */

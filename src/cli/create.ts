@@ -3,7 +3,7 @@ import { RPC } from "../client/client.ts";
 import { onServer } from "./client-command.ts";
 import { noteReplay } from "./counting.ts";
 import { given, labelOption, type RequestOptions, requestIdOption } from "./requests.ts";
-import { addSettingOptions, ON_BOUND, type SettingOptions } from "./settings.ts";
+import { addSettingOptions, type SettingOptions, settingsIn } from "./settings.ts";
 import { int64 } from "./values.ts";
 import { wholeCounter } from "./views.ts";
 
@@ -18,18 +18,18 @@ export function define(command: Command): void {
     .addOption(requestIdOption())
     .addHelpText("before", EXAMPLES);
   onServer(command, { format: "table" }, async ({ client, output }, [name]: [string], options: Options) => {
-    const { value, initial, min, max, onBound, monotonic, description, label, requestId } = options;
+    const { value, label, requestId } = options;
     const answer = await client.call(RPC.createCounter, {
       name,
-      ...given({ value, initial, min, max, monotonic, description }),
-      ...given({ onBound: onBound && ON_BOUND[onBound], labels: label, requestId }),
+      ...settingsIn(options).settings,
+      ...given({ value, labels: label, requestId }),
     });
     await output.change(wholeCounter(answer.counter!));
     noteReplay(output, { name, replayed: answer.replayed });
   });
 }
 
-interface Options extends SettingOptions<bigint>, Pick<RequestOptions, "label" | "requestId"> {
+interface Options extends SettingOptions, Pick<RequestOptions, "label" | "requestId"> {
   readonly value?: bigint;
 }
 

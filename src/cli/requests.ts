@@ -10,21 +10,26 @@ export interface RequestOptions {
   readonly label?: Labels;
 }
 
+/** Labels of a counter, by their keys. */
 export type Labels = Readonly<Record<string, string>>;
 
+/** --request-id: for a command that is run again. */
 export function requestIdOption(): Option {
   const about = "do it once under this id, however often the command is run (default: a new one)";
   return new Option("--request-id <id>", about);
 }
 
+/** --etag: for a command that depends on what was read before. */
 export function etagOption(): Option {
   return new Option("--etag <etag>", "only if nobody has changed the counter since this etag was read");
 }
 
+/** --note: for a command whose change somebody will ask about. */
 export function noteOption(): Option {
   return new Option("--note <text>", "why, for the change log; up to 200 bytes");
 }
 
+/** --must-exist: for a command that would make the counter. */
 export function mustExistOption(): Option {
   return new Option("--must-exist", "fail when there is no such counter, instead of making it");
 }

@@ -1,32 +1,112 @@
-/** The settings of a counter as options, the same when it is made and when they are changed. */
+/** The settings of a counter: as options, the same when it is made and when they are changed, and as people are shown them. */
 import { type Command, Option } from "commander";
-import { OnBound } from "../../gen/browser/tally/v1/counter_pb.ts";
+import { type Counter, OnBound } from "../../gen/browser/tally/v1/counter_pb.ts";
+import {
+  type UpdateCounterRequest,
+  UpdateCounterRequestSchema,
+} from "../../gen/browser/tally/v1/counter_service_pb.ts";
+import type { Cell } from "./output.ts";
 import { int64 } from "./values.ts";
 
-/** @typeParam Bound  `false` among it: none, which only an update can want */
-export interface SettingOptions<Bound extends bigint | false> {
-  readonly initial?: bigint;
-  readonly min?: Bound;
-  readonly max?: Bound;
-  readonly onBound?: keyof typeof ON_BOUND;
-  readonly monotonic?: boolean;
-  readonly description?: string;
+/** The settings, as messages call them. */
+type SettingName = Exclude<
+  keyof UpdateCounterRequest,
+  "$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note"
+>;
+
+interface SettingView {
+  /** The option for it. None: the commands have options of their own. */
+  readonly option?: Option;
+  /** What `--no-...` does, which an update has beside it. */
+  readonly off?: string;
+  /** What a request has for what was given; the same, unless it says so. */
+  readonly value?: (given: string) => unknown;
+  readonly heading: string;
+  readonly cell: (counter: Counter) => Cell;
 }
 
-/** Add the options that making and changing have in common. */
-export function addSettingOptions(command: Command): void {
-  command
-    .option("--min <value>", "the lowest value allowed", int64)
-    .option("--max <value>", "the highest value allowed", int64)
-    .option("--initial <value>", "the value that reset goes back to", int64)
-    .addOption(
-      new Option("--on-bound <what>", "at a bound refuse the change, or stop at the bound").choices(
-        Object.keys(ON_BOUND),
-      ),
-    )
-    .option("--monotonic", "the value never goes down")
-    .option("--description <text>", "what it counts; up to 1,000 bytes");
+/** Every setting, in the order in which they are shown. */
+const SETTINGS: { readonly [Name in SettingName]: SettingView } = {
+  initial: {
+    option: new Option("--initial <value>", "the value that reset goes back to").argParser(int64),
+    heading: "INITIAL",
+    cell: ({ initial }) => initial,
+  },
+  min: {
+    option: new Option("--min <value>", "the lowest value allowed").argParser(int64),
+    off: "no lowest value",
+    heading: "MIN",
+    cell: ({ min }) => min ?? "none",
+  },
+  max: {
+    option: new Option("--max <value>", "the highest value allowed").argParser(int64),
+    off: "no highest value",
+    heading: "MAX",
+    cell: ({ max }) => max ?? "none",
+  },
+  onBound: {
+    option: new Option("--on-bound <what>", "at a bound refuse the change, or stop at the bound").choices([
+      "reject",
+      "clamp",
+    ]),
+    value: (given) => (given === "clamp" ? OnBound.CLAMP : OnBound.REJECT),
+    heading: "AT A BOUND",
+    cell: ({ onBound }) => (onBound === OnBound.CLAMP ? "clamp: stop at it" : "reject: refuse the change"),
+  },
+  monotonic: {
+    option: new Option("--monotonic", "the value never goes down"),
+    off: "the value may go down",
+    heading: "MONOTONIC",
+    cell: ({ monotonic }) => (monotonic ? "yes: never goes down" : "no"),
+  },
+  labels: { heading: "LABELS", cell: labelsOf },
+  description: {
+    option: new Option("--description <text>", "what it counts; up to 1,000 bytes"),
+    heading: "DESCRIPTION",
+    cell: ({ description }) => description,
+  },
+};
+
+const VIEWS = Object.entries(SETTINGS) as [SettingName, SettingView][];
+
+/** Add the options of all settings. @param taking  and those that take a setting away */
+export function addSettingOptions(command: Command, { taking = false } = {}): void {
+  for (const [, { option }] of VIEWS) if (option !== undefined) command.addOption(option);
+  for (const [, { option, off }] of VIEWS) {
+    if (taking && off !== undefined) command.option(option!.long!.replace("--", "--no-"), off);
+  }
 }
 
-/** The ways to behave at a bound, as people choose them. */
-export const ON_BOUND = { reject: OnBound.REJECT, clamp: OnBound.CLAMP } as const;
+/** What of a request the options come to, and the names of the settings that they name, as an update_mask has them. */
+export function settingsIn(options: SettingOptions): { paths: string[]; settings: object } {
+  const paths: string[] = [];
+  const settings: Record<string, unknown> = {};
+  for (const [name, { option, value }] of VIEWS) {
+    const given = options[name];
+    if (option === undefined || given === undefined) continue;
+    paths.push(fieldOf(name));
+    if (given === false && option.required) continue; // Named and not set: none.
+    settings[name] = value === undefined ? given : value(given as string);
+  }
+  return { paths, settings };
+}
+
+/** What the options were given as, by the names of the settings. */
+export type SettingOptions = Readonly<Partial<Record<SettingName, unknown>>>;
+
+/** The settings of a counter, by heading. */
+export function settingCells(counter: Counter): Record<string, Cell> {
+  return Object.fromEntries(VIEWS.map(([, { heading, cell }]) => [heading, cell(counter)]));
+}
+
+/** The labels of a counter as a cell of a table: key=value, separated by commas. */
+export function labelsOf({ labels }: Counter): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(",");
+}
+
+/** As the .proto has it. */
+function fieldOf(name: SettingName): string {
+  return UpdateCounterRequestSchema.field[name].name;
+}

@@ -14,17 +14,14 @@ import {
   type RequestOptions,
   requestIdOption,
 } from "./requests.ts";
-import { addSettingOptions, ON_BOUND, type SettingOptions } from "./settings.ts";
+import { addSettingOptions, type SettingOptions, settingsIn } from "./settings.ts";
 import { wholeCounter } from "./views.ts";
 
 /** `tally update`: change a counter's settings; those that are not named stay as they are. */
 export function define(command: Command): void {
   command.argument("<name>", "the counter");
-  addSettingOptions(command);
+  addSettingOptions(command, { taking: true });
   command
-    .option("--no-min", "no lowest value")
-    .option("--no-max", "no highest value")
-    .option("--no-monotonic", "the value may go down")
     .addOption(labelOption("add or change a label"))
     .option("--remove-label <key>", "remove a label; may be repeated", (key, keys: string[] = []) => [
       ...keys,
@@ -35,7 +32,7 @@ export function define(command: Command): void {
     .addOption(requestIdOption())
     .addHelpText("before", EXAMPLES);
   onServer(command, { format: "table" }, async ({ client, output }, [name]: [string], options: Options) => {
-    const change = changeIn(options);
+    const change = settingsIn(options);
     const relabels = options.label !== undefined || options.removeLabel !== undefined;
     if (change.paths.length === 0 && !relabels)
       throw new CommandError(EXIT.USAGE, "Nothing to change; `tally help update` lists the settings.");
@@ -47,9 +44,7 @@ export function define(command: Command): void {
   });
 }
 
-interface Options
-  extends SettingOptions<bigint | false>,
-    Pick<RequestOptions, "label" | "requestId" | "note"> {
+interface Options extends SettingOptions, Pick<RequestOptions, "label" | "requestId" | "note"> {
   readonly removeLabel?: readonly string[];
   readonly settingsEtag?: string;
 }
@@ -58,19 +53,6 @@ interface Options
 interface Change {
   readonly paths: readonly string[];
   readonly settings: object;
-}
-
-function changeIn({ initial, min, max, onBound, monotonic, description }: Options): Change {
-  const named = given({ initial, min, max, on_bound: onBound, monotonic, description });
-  const settings = given({
-    initial,
-    min: min === false ? undefined : min, // Named and not set: none.
-    max: max === false ? undefined : max,
-    onBound: onBound && ON_BOUND[onBound],
-    monotonic,
-    description,
-  });
-  return { paths: Object.keys(named), settings };
 }
 
 function requestOf(name: string, { note, requestId, settingsEtag }: Options, { paths, settings }: Change) {

@@ -3,11 +3,11 @@ import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import {
   type Counter,
   CounterSchema,
-  OnBound,
   type Outcome,
   OutcomeSchema,
 } from "../../gen/browser/tally/v1/counter_pb.ts";
 import type { View } from "./output.ts";
+import { labelsOf, settingCells } from "./settings.ts";
 
 /** A counter in a list. */
 export function listedCounter(counter: Counter): View {
@@ -27,19 +27,13 @@ export function listedCounter(counter: Counter): View {
 
 /** A counter by itself, with all there is to know. */
 export function wholeCounter(counter: Counter): View {
-  const { name, value, min, max, initial, onBound, monotonic, description } = counter;
+  const { name, value } = counter;
   return {
     ...asCounter(counter),
     cells: {
       NAME: name,
       VALUE: value,
-      INITIAL: initial,
-      MIN: min ?? "none",
-      MAX: max ?? "none",
-      "AT A BOUND": onBound === OnBound.CLAMP ? "clamp: stop at it" : "reject: refuse the change",
-      MONOTONIC: monotonic ? "yes: never goes down" : "no",
-      LABELS: labelsOf(counter),
-      DESCRIPTION: description,
+      ...settingCells(counter),
       CREATED: timeOf(counter.createTime),
       CHANGED: timeOf(counter.updateTime),
       REVISION: counter.revision,
@@ -77,12 +71,7 @@ function asCounter(counter: Counter) {
 /** Also zeros: a value of 0 is a value. */
 export const EVERY_FIELD = { alwaysEmitImplicit: true };
 
-function labelsOf({ labels }: Counter): string {
-  return Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(",");
-}
-
+/** A time in ISO 8601, UTC; "-" when there is none. */
 export function timeOf(time: Timestamp | undefined): string {
   return time === undefined ? "-" : timestampDate(time).toISOString();
 }

@@ -15,6 +15,7 @@ import { retryDelayMs } from "./retry.ts";
 /** The methods of the service, for `client.call(RPC.increment, { name: "visits" })`. */
 export const RPC = CounterService.method;
 
+/** Which server a client calls, and how patiently. */
 export interface ClientOptions {
   /**
    * Where the server listens, "127.0.0.1:8080" or "[::1]:8080" or "db1.example:8080"; over TLS
@@ -38,6 +39,7 @@ export interface ClientOptions {
 
 type Settings = ClientOptions & Required<Omit<ClientOptions, "ca">>;
 
+/** What one call does in another way than its client. */
 export interface CallOptions {
   /** Instead of the client's own. */
   readonly timeoutMs?: number;

@@ -1,8 +1,7 @@
 import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
 import { INT64_MAX, INT64_MIN } from "../core/int64.ts";
 import { formatCount } from "./numbers.ts";
-import type { Asked } from "./page.tsx";
-import type { RowProps } from "./row.tsx";
+import type { Question, RowProps } from "./props.ts";
 
 /** What can be done to a counter: count at once, and all else after a question. */
 export function Actions({ counters, name, counter, step, asked, told }: RowProps & { counter: Counter }) {
@@ -11,7 +10,7 @@ export function Actions({ counters, name, counter, step, asked, told }: RowProps
     const value = await counters.add(name, amount);
     if (value !== undefined) told.value = `${name} is now ${formatCount(value)}.`;
   };
-  const ask = (question: Asked) => () => {
+  const ask = (question: Question) => () => {
     asked.value = question;
   };
   const by = step === undefined ? "" : ` by ${formatCount(step)}`;

@@ -12,6 +12,7 @@ export interface Sending {
   readonly timeoutMs: number;
 }
 
+/** What has become of a change. */
 export type ChangeState =
   /** Nothing is on its way, and the last change was made. */
   | { readonly kind: "idle" }
@@ -22,6 +23,7 @@ export type ChangeState =
   /** The last change was not made, or nobody knows whether it was. */
   | { readonly kind: "failed"; readonly problem: Problem };
 
+/** How changes are sent. */
 export interface ChangeOptions {
   /** A request id that was never used before: a UUID of version 7. */
   readonly newRequestId: () => string;
@@ -34,6 +36,7 @@ export interface ChangeOptions {
 /** The server remembers ids for an hour at least. After half of it, sending again might count twice. */
 const RESEND_MAX_MS = 30 * 60_000;
 
+/** Makes changes one after another, each sent under one request id until it is answered. */
 export class Changes {
   readonly state: Signal<ChangeState> = signal({ kind: "idle" });
   readonly #options: ChangeOptions;

@@ -7,6 +7,7 @@ import { type ChangeOptions, Changes, type Sending } from "./change.ts";
 import { Poller } from "./poller.ts";
 import { problemOf } from "./problem.ts";
 
+/** The API's client in the browser. */
 export type CounterClient = Client<typeof CounterService>;
 
 /** A request without what is seen to here. */
@@ -18,6 +19,7 @@ type Request<Call extends "createCounter" | "updateCounter"> = Omit<
 /** A counter, or the name of one whose stored row is damaged, so that nobody can say what it counted. */
 export type Listed = { readonly name: string; readonly counter: Counter | undefined };
 
+/** A page of the list, as it was answered. */
 export interface Page {
   readonly listed: readonly Listed[];
   /** What it was asked for by. */
@@ -42,6 +44,7 @@ export interface Place {
   readonly by: "turn" | "search" | "server" | "address";
 }
 
+/** What the list asks, and how often. */
 export interface CountersOptions extends ChangeOptions {
   readonly client: CounterClient;
   /** How many counters make a page: 1 to 1,000. */
@@ -52,6 +55,7 @@ export interface CountersOptions extends ChangeOptions {
   readonly awayMs: { readonly first: number; readonly last: number };
 }
 
+/** The counters that the page shows: which part of the list, kept up with, and how they are changed. */
 export class Counters {
   readonly place: Signal<Place> = signal({ prefix: "", tokens: [""], by: "address" });
   readonly prefix: ReadonlySignal<string> = computed(() => this.place.value.prefix);

@@ -11,6 +11,7 @@ interface CreateProps {
   readonly onCreated: (name: string) => void;
 }
 
+/** Asks for the name and the settings of a new counter. */
 export function CreateDialog({ counters, prefilled, onClose, onCreated }: CreateProps) {
   const changes = useMemo(() => counters.newChanges(), [counters]);
   const name = useSignal(prefilled);

@@ -101,6 +101,7 @@ function standsAtField({ field }: Problem, fields: readonly string[]): boolean {
 /** What to say beside a field that the last change was refused for; undefined when it was not. */
 export type WrongAt = (field: string) => string | undefined;
 
+/** What a refusal says of each field; undefined of one that it does not name. */
 export function wrongAt({ state }: Changes): WrongAt {
   const now = state.value;
   return (field) => (now.kind === "failed" && now.problem.field === field ? now.problem.atField : undefined);
@@ -117,6 +118,7 @@ interface FieldProps {
   readonly numeric?: boolean;
 }
 
+/** A field for a line of text, with its label, what it is for, and what is wrong with it. */
 export function Field({ label, value, onInput, wrong, hint, placeholder, numeric }: FieldProps) {
   const id = useId();
   const described = [...(hint ? [`${id}-hint`] : []), ...(wrong ? [`${id}-wrong`] : [])].join(" ");
@@ -170,6 +172,7 @@ function signed(difference: bigint): string {
   return difference > 0n ? `+${formatCount(difference)}` : formatCount(difference);
 }
 
+/** Whether a change is made only if nobody else has made one since the counter was read. */
 export function OnlyIfUnchanged({ checked }: { checked: Signal<boolean> }) {
   return (
     <label class="choice">

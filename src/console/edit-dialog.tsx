@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
 import type { Counters } from "./counters.ts";
 import { Dialog, wrongAt } from "./dialog.tsx";
-import { SETTINGS_FIELDS, type Settings, SettingsFields, SettingsForm } from "./settings-form.tsx";
+import { changedPaths, SETTINGS_FIELDS, SettingsFields, SettingsForm } from "./settings-form.tsx";
 
 interface EditProps {
   readonly counters: Counters;
@@ -62,22 +62,4 @@ export function EditDialog({ counters, counter, onClose, onEdited }: EditProps) 
       <SettingsFields form={form} initialLabel="Resets to" refusal={wrongAt(changes)} />
     </Dialog>
   );
-}
-
-/** What differs, as an update_mask names it: a bound that is named and not given is taken away. */
-function changedPaths(before: Settings, after: Settings): string[] {
-  const same: Readonly<Record<string, boolean>> = {
-    initial: before.initial === after.initial,
-    min: before.min === after.min,
-    max: before.max === after.max,
-    on_bound: before.onBound === after.onBound,
-    monotonic: before.monotonic === after.monotonic,
-    labels: textOf(before.labels) === textOf(after.labels),
-    description: before.description === after.description,
-  };
-  return Object.keys(same).filter((path) => !same[path]);
-}
-
-function textOf(labels: Settings["labels"]): string {
-  return JSON.stringify(Object.entries(labels).sort());
 }

@@ -4,6 +4,10 @@ import type { WrongAt } from "./dialog.tsx";
 
 type Labels = Readonly<Record<string, string>>;
 
+interface Labelled {
+  readonly labels: Labels;
+}
+
 /** A label as it is typed. */
 interface Pair {
   /** Tells pairs apart, whatever is typed. */
@@ -18,10 +22,10 @@ export class LabelsForm {
   #nextId = 1;
 
   /** @param before  as for SettingsForm.fill */
-  fill(now: Labels, before?: Labels): void {
+  fill(now: Labelled, before: Labelled | undefined): void {
     const entries = (labels: Labels) => JSON.stringify(Object.entries(labels).sort());
-    if (before !== undefined && entries(this.#typed()) !== entries(before)) return;
-    this.pairs.value = Object.entries(now).map(([key, value]) => ({ id: this.#nextId++, key, value }));
+    if (before !== undefined && entries(this.#typed()) !== entries(before.labels)) return;
+    this.pairs.value = Object.entries(now.labels).map(([key, value]) => ({ id: this.#nextId++, key, value }));
   }
 
   /** @returns  what tells the new one apart */
@@ -40,8 +44,9 @@ export class LabelsForm {
   }
 
   /** Undefined when a key is missing or there twice. */
-  read(): Record<string, string> | undefined {
-    return this.pairs.value.some((pair) => this.faultOf(pair) !== undefined) ? undefined : this.#typed();
+  read(): { labels: Record<string, string> } | undefined {
+    if (this.pairs.value.some((pair) => this.faultOf(pair) !== undefined)) return undefined;
+    return { labels: this.#typed() };
   }
 
   faultOf({ id, key, value }: Pair): string | undefined {
@@ -64,6 +69,7 @@ interface LabelsProps {
   readonly refusal: WrongAt;
 }
 
+/** The labels of a counter: a row for each pair, and one to add. */
 export function LabelsField({ form, checked, refusal }: LabelsProps) {
   const fields = useRef<HTMLFieldSetElement>(null);
   const id = useId();

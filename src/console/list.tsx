@@ -1,17 +1,8 @@
-import type { Signal } from "@preact/signals";
-import type { Counters } from "./counters.ts";
-import type { Asked } from "./page.tsx";
+import type { ListProps } from "./props.ts";
 import { CounterRow } from "./row.tsx";
 import { moveAmongRows } from "./row-focus.ts";
 
-export interface ListProps {
-  readonly counters: Counters;
-  /** How much the buttons add and subtract; undefined while the person has typed no such number. */
-  readonly step: bigint | undefined;
-  readonly asked: Signal<Asked | undefined>;
-  readonly told: Signal<string>;
-}
-
+/** The page of counters, or what there is to say where there is none. */
 export function ListView(props: ListProps) {
   const { counters, asked } = props;
   const page = counters.page.value;

@@ -1,5 +1,4 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
 import type { Counters } from "./counters.ts";
 import { CreateDialog } from "./create-dialog.tsx";
 import { DeleteDialog } from "./delete-dialog.tsx";
@@ -8,21 +7,15 @@ import { AwayNote, BarredNote, LinkView } from "./link.tsx";
 import { ListView } from "./list.tsx";
 import { formatCount, parseCount } from "./numbers.ts";
 import { Pager } from "./pager.tsx";
+import type { Question } from "./props.ts";
 import { ResetDialog } from "./reset-dialog.tsx";
 import { focusRow, neighbourOf } from "./row-focus.ts";
 import { SetDialog } from "./set-dialog.tsx";
 import { Search, Step } from "./toolbar.tsx";
 
-/** What is asked in a dialog, above the page. */
-export type Asked =
-  | { readonly kind: "create"; readonly name: string }
-  | { readonly kind: "set"; readonly name: string }
-  | { readonly kind: "reset"; readonly name: string }
-  | { readonly kind: "edit"; readonly counter: Counter }
-  | { readonly kind: "delete"; readonly name: string };
-
+/** All of the page: the toolbar, the list, the pager, and the dialog that was asked for. */
 export function PageView({ counters }: { counters: Counters }) {
-  const asked = useSignal<Asked | undefined>(undefined);
+  const asked = useSignal<Question | undefined>(undefined);
   /** What became of the person's last change, for the eye and for screen readers. */
   const told = useSignal("");
   useSignalEffect(() => {

@@ -3,6 +3,7 @@ import { type Signal, signal } from "@preact/signals";
 import { waited } from "./change.ts";
 import { type Problem, problemOf } from "./problem.ts";
 
+/** How it stands with the server. */
 export type Link =
   /** Nothing was heard yet. */
   | { readonly kind: "opening" }
@@ -18,6 +19,7 @@ export type Link =
 /** Whatever is asked, these are the answer. */
 const BARRED: ReadonlySet<string> = new Set(["ORIGIN_NOT_ALLOWED", "HOST_NOT_ALLOWED"]);
 
+/** What is asked again and again, and when. */
 export interface PollerOptions {
   /** Asks once; rejects when there is no answer or a refusal. */
   readonly ask: (signal: AbortSignal) => Promise<void>;
@@ -27,6 +29,7 @@ export interface PollerOptions {
   readonly awayMs: { readonly first: number; readonly last: number };
 }
 
+/** Asks again and again while somebody looks at the page, less often when there is no answer. */
 export class Poller {
   readonly link: Signal<Link> = signal({ kind: "opening" });
   readonly #options: PollerOptions;

@@ -1,16 +1,11 @@
 import { useRef } from "preact/hooks";
 import { type Counter, OnBound } from "../../gen/browser/tally/v1/counter_pb.ts";
 import { Actions } from "./actions.tsx";
-import type { ListProps } from "./list.tsx";
 import { formatCount } from "./numbers.ts";
 import { ProblemNote, Resending } from "./problem-note.tsx";
+import type { RowProps } from "./props.ts";
 
-export interface RowProps extends ListProps {
-  readonly name: string;
-  /** Undefined when its stored row is damaged. */
-  readonly counter: Counter | undefined;
-}
-
+/** A counter: its name, its value, and what can be done with it. */
 export function CounterRow(props: RowProps) {
   const { name, counter } = props;
   return (

@@ -6,6 +6,7 @@ import { ProblemText } from "./problem-note.tsx";
 /** How long a person pauses before the search follows, in milliseconds. */
 const PAUSE_MS = 120;
 
+/** Where the beginning of the names to be listed is typed. */
 export function Search({ counters }: { counters: Counters }) {
   const input = useRef<HTMLInputElement>(null);
   const timer = useRef(0);

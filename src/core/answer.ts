@@ -6,7 +6,20 @@ import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { CallHead, Outcomes } from "./columns.ts";
 import type { FullCounter } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
-import { type Op, SETTINGS, type SettingKey, type Settings, Verb } from "./op.ts";
+import { type Op, Verb } from "./op.ts";
+import {
+  byAge,
+  DEFAULTS,
+  isDefault,
+  type Kind,
+  type Kinds,
+  SETTING_KEYS,
+  SETTINGS,
+  type Setting,
+  type SettingKey,
+  type Settings,
+  textOf,
+} from "./settings.ts";
 import { uidFromBytes, uidToBytes } from "./uid.ts";
 
 /**
@@ -82,19 +95,34 @@ function reused(field: string): Refusal {
   return { code: "REQUEST_ID_REUSED", field };
 }
 
-/** What was asked, field by field. The name is in the key. Texts are kept as 53-bit hashes. */
+/**
+ * What was asked, field by field. The name is in the key. Texts are kept as 53-bit hashes. Settings that came later stand
+ * behind those that were there from the beginning, and only if one of them was given.
+ */
 function writePayload(w: ByteWriter, op: Op): void {
   const flag = op.verb === Verb.DELETE ? op.keepHistory : op.mustExist;
-  w.byte(op.verb | (flag ? 0x10 : 0) | (op.etag === undefined ? 0 : 0x20) | (op.note ? 0x40 : 0));
+  const given = settingsGiven(op);
+  const later = given.size > 0 && LATER.some((key) => given.has(key));
+  const head =
+    (flag ? 0x10 : 0) | (op.etag === undefined ? 0 : 0x20) | (op.note ? 0x40 : 0) | (later ? 0x80 : 0);
+  w.byte(op.verb | head);
   w.int64(op.amount);
   if (op.etag !== undefined) w.uint(hash53(op.etag));
   if (op.note) w.uint(hash53(op.note));
-  if (op.verb === Verb.CREATE || op.verb === Verb.UPDATE) {
-    const given = settingsGiven(op);
-    if (op.verb === Verb.UPDATE)
-      w.byte(SETTINGS.reduce((bits, [field], i) => bits | (given.has(field) ? 1 << i : 0), 0));
-    for (const value of given.values()) w.uint(hash53(value));
-  }
+  if (op.settings === undefined) return;
+  if (op.verb === Verb.UPDATE) w.byte(bitsOf(FIRST, given, (_, i) => 1 << i));
+  for (const key of FIRST) if (given.has(key)) w.uint(given.get(key)!);
+  if (!later) return;
+  w.uint(bitsOf(LATER, given, bitOf));
+  for (const key of LATER) if (given.has(key)) w.uint(given.get(key)!);
+}
+
+function bitsOf(
+  keys: readonly SettingKey[],
+  given: ReadonlyMap<SettingKey, number>,
+  bit: (key: SettingKey, i: number) => number,
+): number {
+  return keys.reduce((bits, key, i) => (given.has(key) ? bits | bit(key, i) : bits), 0);
 }
 
 /** The first field, in the order of the API, in which the record differs from what is asked now. */
@@ -112,79 +140,84 @@ function differingField(r: ByteReader, op: Op): string | undefined {
   }
   if (note !== (op.note ? hash53(op.note) : undefined)) return "note";
   if (deletes && (head & 0x10) !== (op.keepHistory ? 0x10 : 0)) return "keep_history";
-  return op.verb === Verb.CREATE || op.verb === Verb.UPDATE ? differingSetting(r, op) : undefined;
+  return op.verb === Verb.CREATE || op.verb === Verb.UPDATE
+    ? differingSetting(r, op, (head & 0x80) !== 0)
+    : undefined;
 }
 
 /** The first setting that was given another value, or only one of the two times. */
-function differingSetting(r: ByteReader, op: Op): string | undefined {
-  const bits = op.verb === Verb.UPDATE ? r.byte() : ALL_SETTINGS;
+function differingSetting(r: ByteReader, op: Op, later: boolean): string | undefined {
+  const recorded = new Map<SettingKey, number>();
+  const bits = op.verb === Verb.UPDATE ? r.byte() : 2 ** FIRST.length - 1;
+  for (const [i, key] of FIRST.entries()) if (bits & (1 << i)) recorded.set(key, r.uint());
+  const laterBits = later ? r.uint() : 0;
+  for (const key of LATER) if (laterBits & bitOf(key)) recorded.set(key, r.uint());
   const given = settingsGiven(op);
-  let differing: string | undefined;
-  for (const [i, [field]] of SETTINGS.entries()) {
-    const recorded = bits & (1 << i) ? r.uint() : undefined; // Each is read, for what comes after them.
-    const value = given.get(field);
-    if (recorded !== (value === undefined ? undefined : hash53(value))) differing ??= field;
-  }
-  return differing;
+  const differing = SETTING_KEYS.find((key) => recorded.get(key) !== given.get(key));
+  return differing && SETTINGS[differing].field;
 }
 
-const ALL_SETTINGS = 2 ** SETTINGS.length - 1;
+const { first: FIRST, later: LATER } = byAge(SETTING_KEYS);
 
-/** What a creation or an update says of settings, by field: all, or those that its mask names. */
-function settingsGiven({ settings, mask }: Op): Map<string, string> {
-  if (settings === undefined) return new Map();
-  const given = SETTINGS.filter(([, key]) => mask === undefined || mask.includes(key));
-  return new Map(given.map(([field, key]) => [field, settingText(settings, key)]));
+function bitOf(key: SettingKey): number {
+  return (SETTINGS[key] as Setting).bit ?? 0;
 }
 
-function settingText(settings: Settings, key: SettingKey): string {
-  if (key !== "labels") return `${settings[key]}`;
-  return JSON.stringify(Object.entries(settings.labels).sort(([a], [b]) => (a < b ? -1 : 1)));
+/**
+ * What a creation or an update says of settings, as hashes: an update of those that its mask names, a creation of all,
+ * but for those that came later and are at their defaults.
+ */
+function settingsGiven({ settings, mask }: Op): ReadonlyMap<SettingKey, number> {
+  if (settings === undefined) return NOTHING_GIVEN;
+  const given = mask ?? [...FIRST, ...LATER.filter((key) => !isDefault(settings, key))];
+  return new Map(given.map((key) => [key, hash53(textOf(key, settings[key]))]));
 }
+
+const NOTHING_GIVEN: ReadonlyMap<SettingKey, number> = new Map();
 
 type AfterUpdate = Omit<FullCounter, "name" | "uid" | "value" | "revision">;
 
 /** The settings that an update led to, in the answer. */
 function writeSettings(w: ByteWriter, counter: FullCounter): void {
-  const { initial, min, max, clamp, monotonic, labels, description } = counter;
   w.uint(counter.settingsRevision);
   w.uint(counter.createTime);
   w.uint(counter.updateTime);
-  w.byte((clamp ? 1 : 0) | (monotonic ? 2 : 0) | (min === undefined ? 0 : 4) | (max === undefined ? 0 : 8));
-  w.int64(initial);
-  if (min !== undefined) w.int64(min);
-  if (max !== undefined) w.int64(max);
-  const pairs = Object.entries(labels);
-  w.uint(pairs.length);
-  for (const pair of pairs) for (const text of pair) w.text(text);
-  w.text(description);
+  w.uint(SETTING_KEYS.reduce((bits, key) => (isDefault(counter, key) ? bits : bits | bitOf(key)), 0));
+  for (const key of [...FIRST, ...LATER]) {
+    if (bitOf(key) === 0 || !isDefault(counter, key)) WRITE[SETTINGS[key].kind](w, counter[key] as never);
+  }
 }
 
 function readSettings(r: ByteReader): AfterUpdate {
-  const settingsRevision = r.uint();
-  const createTime = r.uint();
-  const updateTime = r.uint();
-  const flags = r.byte();
-  const initial = r.int64();
-  const min = flags & 4 ? r.int64() : undefined;
-  const max = flags & 8 ? r.int64() : undefined;
-  const labels = Object.fromEntries(Array.from({ length: r.uint() }, () => [r.text(), r.text()]));
-  const description = r.text();
-  const clamp = (flags & 1) !== 0;
-  const monotonic = (flags & 2) !== 0;
-  return {
-    settingsRevision,
-    createTime,
-    updateTime,
-    initial,
-    min,
-    max,
-    clamp,
-    monotonic,
-    labels,
-    description,
-  };
+  const [settingsRevision, createTime, updateTime, bits] = [r.uint(), r.uint(), r.uint(), r.uint()];
+  const settings: Record<string, unknown> = { ...DEFAULTS };
+  for (const key of [...FIRST, ...LATER]) {
+    if (bitOf(key) === 0 || bits & bitOf(key))
+      settings[key] = READ[SETTINGS[key].kind](r, DEFAULTS[key] as never);
+  }
+  return { ...(settings as unknown as Settings), settingsRevision, createTime, updateTime };
 }
+
+/** How the value of a setting is written; where it has a bit, only when it is not the default. */
+const WRITE: { readonly [K in Kind]: (w: ByteWriter, value: Kinds[K]) => void } = {
+  int64: (w, value) => w.int64(value),
+  optional: (w, value) => w.int64(value!),
+  boolean: () => {}, // Its bit says it.
+  labels: (w, labels) => {
+    const pairs = Object.entries(labels);
+    w.uint(pairs.length);
+    for (const pair of pairs) for (const text of pair) w.text(text);
+  },
+  text: (w, text) => w.text(text),
+};
+
+const READ: { readonly [K in Kind]: (r: ByteReader, byDefault: Kinds[K]) => Kinds[K] } = {
+  int64: (r) => r.int64(),
+  optional: (r) => r.int64(),
+  boolean: (_, byDefault) => !byDefault,
+  labels: (r) => Object.fromEntries(Array.from({ length: r.uint() }, () => [r.text(), r.text()])),
+  text: (r) => r.text(),
+};
 
 function writeOutcome(w: ByteWriter, outcomes: Outcomes, i: number): void {
   const refusal = outcomes.refusals.get(i);

@@ -16,6 +16,8 @@ export interface Touched {
   readonly counterOf: Uint32Array;
   /** By index, those of the names that are updated or deleted: a store has to look for all that is kept about them. */
   readonly whole: ReadonlySet<number>;
+  /** How many operations delete: so many counters more can come to be under these names. */
+  readonly deletions: number;
 }
 
 /** What a store found for a batch. */
@@ -43,16 +45,22 @@ export interface Context {
   readonly only?: ReadonlySet<number> | undefined;
 }
 
-/** What to write, all of it in one atomic step. In columns by counter, so by index in `Loaded.names`. */
+/**
+ * What to write, all of it in one atomic step. In columns by counter: those of `Loaded.names`, by their indexes there;
+ * behind them those that were made under a name whose counter the batch had deleted, in the order in which they came
+ * to be. Written in the order of their indexes, each deletion with its counter, no two have a name at the same time.
+ */
 export interface Save {
-  /** The counters that changed. Those below are among them. */
+  /** By index: the names. */
+  readonly names: readonly string[];
+  /** The counters that changed, in the order of their indexes. Those below are among them. */
   readonly changed: readonly number[];
   readonly values: BigInt64Array;
   readonly revisions: Float64Array;
   readonly updateTimes: Float64Array;
   /** What counting leaves as it is, of those that are new or whose settings were updated. */
   readonly fixed: ReadonlyMap<number, Fixed>;
-  /** Those that are to go, after what else is here; true where their history is still given out. */
+  /** Those that are to go, after what else is here of them; true where their history is still given out. */
   readonly deleted: ReadonlyMap<number, boolean>;
   readonly changes: ChangeColumns;
   /** The records to keep, by the key of the request id. */
@@ -75,10 +83,12 @@ export function touchedBy({ ops }: Batch): Touched {
     counterOf[i] = index;
   }
   const whole = new Set<number>();
+  let deletions = 0;
   for (const i of ops.extras.keys()) {
+    if (ops.verbs[i] === Verb.DELETE) deletions++;
     if (ops.verbs[i] === Verb.UPDATE || ops.verbs[i] === Verb.DELETE) whole.add(counterOf[i]!);
   }
-  return { names, counterOf, whole };
+  return { names, counterOf, whole, deletions };
 }
 
 /** By call, the key under which its answer is kept; undefined without a request id. */
@@ -97,8 +107,6 @@ export function requestKeys({ calls }: Batch, { names, counterOf }: Touched): (s
  * earlier in this batch, replays. An all_or_nothing call is undone when one of its operations is refused.
  *
  * Pure: the same arguments give the same result, and none of them is changed.
- *
- * @throws TypeError  when an operation names a counter after its deletion: they belong into two batches
  */
 export function decideBatch(
   batch: Batch,

@@ -25,7 +25,10 @@ export interface Change {
   readonly high: bigint;
   /** The value after. */
   readonly value: bigint;
-  /** Milliseconds since the Unix epoch; never earlier than the change of the value before. */
+  /**
+   * Milliseconds since the Unix epoch; never earlier than the change of the value before. It may be earlier than its
+   * commit, which then writes down what has become of the counter in the meantime.
+   */
   readonly time: number;
   /** Who and why, for all but increments and decrements; increments of many callers stand in one change and name no one. */
   readonly caller: string;
@@ -91,7 +94,7 @@ export class ChangeColumns {
   /** Who and why, where there is something to say. */
   readonly remarks = new Map<number, { readonly caller: string; readonly note: string }>();
 
-  /** @param max  how many there can be: the operations of the batch */
+  /** @param max  how many there can be; one more is a defect (TypeError) */
   constructor(max: number) {
     const buffer = new ArrayBuffer(69 * max);
     this.firstRevisions = new Float64Array(buffer, 0, max);
@@ -110,7 +113,11 @@ export class ChangeColumns {
     return this.#count;
   }
 
-  /** The change of one operation, which led to `revision`, or left it where it was; returns its index. */
+  /**
+   * A change that led to `revision`, or left it where it was; returns its index.
+   *
+   * @throws TypeError  when there is no room for it
+   */
   push(
     counter: number,
     kind: ChangeKind,
@@ -119,7 +126,7 @@ export class ChangeColumns {
     revision: number,
     time: number,
   ): number {
-    const k = this.#count++;
+    const k = this.#next();
     this.counters[k] = counter;
     this.kinds[k] = kind;
     this.firstRevisions[k] = takesRevision(kind) ? revision : revision + 1;
@@ -131,9 +138,9 @@ export class ChangeColumns {
     return k;
   }
 
-  /** A change as another store has it. */
+  /** A change as another store has it. @throws TypeError  when there is no room for it */
   append(counter: number, change: Change): void {
-    const k = this.#count++;
+    const k = this.#next();
     this.counters[k] = counter;
     this.kinds[k] = change.kind;
     this.firstRevisions[k] = change.firstRevision;
@@ -157,6 +164,14 @@ export class ChangeColumns {
     }
     this.#end(k, value, revision, time);
     return true;
+  }
+
+  /** Beyond its end a typed array drops what is written, without a word. */
+  #next(): number {
+    if (this.#count >= this.kinds.length) {
+      throw new TypeError(`expected at most ${this.kinds.length} changes, got one more`);
+    }
+    return this.#count++;
   }
 
   #end(k: number, value: bigint, revision: number, time: number): void {

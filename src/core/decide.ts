@@ -1,6 +1,7 @@
-import { type Counter, etagOf, highest, lowest, PLAIN, settingsEtagOf } from "./counter.ts";
+import { type Counter, etagOf, highest, lowest, settingsEtagOf } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
-import { type Op, type Settings, Verb } from "./op.ts";
+import { type Op, Verb } from "./op.ts";
+import { type CountingSettings, DEFAULTS, type Settings } from "./settings.ts";
 
 /**
  * The rule of counting: what one operation makes of one counter's value.
@@ -37,13 +38,13 @@ export function updated<S extends object>(settings: S, { settings: to, mask }: O
 }
 
 /** The settings of the counter that an operation makes. */
-export function settingsFor(op: Op): Omit<Settings, "labels" | "description"> {
-  return op.settings ?? PLAIN;
+export function settingsFor(op: Op): Settings {
+  return op.settings ?? DEFAULTS;
 }
 
-type Movable = Pick<Counter, "value" | "initial" | "min" | "max" | "clamp" | "monotonic">;
+type Movable = Pick<Counter, "value"> & CountingSettings;
 
-const MISSING: Movable = { ...PLAIN, value: PLAIN.initial };
+const MISSING: Movable = { ...DEFAULTS, value: DEFAULTS.initial };
 
 function move(counter: Movable, op: Op): bigint | Refusal {
   switch (op.verb) {

@@ -1,5 +1,5 @@
-import type { Counter, Details } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
+import type { SettingKey, Settings } from "./settings.ts";
 
 /** What can be done to one counter. Numbers, because a batch carries them in a column. */
 export const Verb = {
@@ -39,22 +39,6 @@ export interface OpExtras {
   /** Delete, always: whether what the change log has of the counter is still given out. */
   readonly keepHistory?: boolean | undefined;
 }
-
-/** What a counter is told to be, apart from its value. */
-export type Settings = Pick<Counter, "initial" | "min" | "max" | "clamp" | "monotonic"> & Details;
-
-export type SettingKey = keyof Settings;
-
-/** The settings by the names that the API gives them, in its order. */
-export const SETTINGS: readonly (readonly [field: string, key: SettingKey])[] = [
-  ["initial", "initial"],
-  ["min", "min"],
-  ["max", "max"],
-  ["on_bound", "clamp"],
-  ["monotonic", "monotonic"],
-  ["labels", "labels"],
-  ["description", "description"],
-];
 
 /** True for what `decide` gives when it refuses. */
 export function isRefusal(decided: Refusal | bigint): decided is Refusal {

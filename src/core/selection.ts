@@ -1,4 +1,4 @@
-import type { Details } from "./counter.ts";
+import type { Details } from "./settings.ts";
 
 /** Which counters a read is about. */
 export interface Selection {

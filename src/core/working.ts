@@ -1,18 +1,27 @@
 import type { Context, Loaded, Save } from "./batch.ts";
 import { type Change, ChangeColumns, changeKindOf } from "./change.ts";
 import { type Batch, type CallHead, type Outcomes, opAt } from "./columns.ts";
-import { CORRUPT, type Counter, type Fixed, headroom, NO_DETAILS } from "./counter.ts";
+import { blankCounter, CORRUPT, type Counter, type Fixed, headroom } from "./counter.ts";
 import { decide, settingsFor, updated } from "./decide.ts";
 import type { Refusal } from "./errors.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
+import { putCountingSettings } from "./settings.ts";
 import { uidAt } from "./uid.ts";
 
-/** The counters of a batch while it is judged, in columns by index in `Loaded.names`. */
+/**
+ * The counters of a batch while it is judged, in columns by index: those of `Loaded.names`, and behind them those that
+ * are made under a name whose counter was deleted before (see Save).
+ */
 export class Working {
   readonly #batch: Batch;
   readonly #loaded: Loaded;
   readonly #context: Context;
   readonly #outcomes: Outcomes;
+  /** By index in `Loaded.names`: the index of the counter that has the name, or had it last. */
+  readonly #latest: Uint32Array;
+  /** The names of the counters behind those of `Loaded.names`. */
+  readonly #remade: string[] = [];
+  /** 0 where there is none, or none any more. */
   readonly #exists: Uint8Array;
   readonly #values: BigInt64Array;
   readonly #revisions: Float64Array;
@@ -23,36 +32,27 @@ export class Working {
   readonly #fixed = new Map<number, Fixed>();
   readonly #deleted = new Map<number, boolean>();
   readonly #changes: ChangeColumns;
-  /** While a group is judged: the counters it touched, as they were before it. */
+  /** While a group is judged: by index in `Loaded.names`, the counters it touched, as they were before it. */
   #before: Map<number, Before> | undefined;
   /** The counter that is being judged, handed to the rule: one object, filled anew for each operation. */
-  readonly #counter: Mutable<Counter> = {
-    uid: "",
-    value: 0n,
-    initial: 0n,
-    min: undefined,
-    max: undefined,
-    clamp: false,
-    monotonic: false,
-    revision: 0,
-    updateTime: 0,
-    settingsRevision: 0,
-  };
+  readonly #counter = blankCounter();
 
   constructor(batch: Batch, loaded: Loaded, context: Context, outcomes: Outcomes) {
     this.#batch = batch;
     this.#loaded = loaded;
     this.#context = context;
     this.#outcomes = outcomes;
-    const { counters } = loaded;
-    const count = counters.length;
-    const buffer = new ArrayBuffer(29 * count);
+    const { counters, deletions } = loaded;
+    const count = counters.length + deletions;
+    const buffer = new ArrayBuffer(33 * count);
     this.#values = new BigInt64Array(buffer, 0, count);
     this.#revisions = new Float64Array(buffer, 8 * count, count);
     this.#updateTimes = new Float64Array(buffer, 16 * count, count);
     this.#lastChange = new Int32Array(buffer, 24 * count, count).fill(-1);
-    this.#exists = new Uint8Array(buffer, 28 * count, count);
-    for (let index = 0; index < count; index++) {
+    this.#latest = new Uint32Array(buffer, 28 * count, count);
+    this.#exists = new Uint8Array(buffer, 32 * count, count);
+    for (let index = 0; index < counters.length; index++) {
+      this.#latest[index] = index;
       const counter = counters[index];
       if (counter === undefined || counter === CORRUPT) continue;
       this.#exists[index] = 1;
@@ -60,7 +60,8 @@ export class Working {
       this.#revisions[index] = counter.revision;
       this.#updateTimes[index] = counter.updateTime;
     }
-    this.#changes = new ChangeColumns(batch.ops.count);
+    // One an operation, and two a counter for what time and policies will have made of it beforehand.
+    this.#changes = new ChangeColumns(batch.ops.count + 2 * count);
   }
 
   op(i: number): Op {
@@ -90,7 +91,9 @@ export class Working {
     for (let index = 0; index < this.#lastChange.length; index++) {
       if (this.#lastChange[index] !== -1) changed.push(index);
     }
+    const { names } = this.#loaded;
     return {
+      names: this.#remade.length === 0 ? names : [...names, ...this.#remade],
       changed,
       values: this.#values,
       revisions: this.#revisions,
@@ -105,7 +108,7 @@ export class Working {
     const refusal = this.#applyOp(i, op, caller);
     if (refusal !== undefined) return refusal;
     const { times, uids, headroomUp, headroomDown } = this.#outcomes;
-    const counter = this.#at(this.#loaded.counterOf[i]!)!;
+    const counter = this.#counterAt(this.#latest[this.#loaded.counterOf[i]!]!);
     const { up, down } = headroom(counter);
     times[c] = Math.max(this.#context.now, counter.updateTime);
     uids[c] = counter.uid;
@@ -117,6 +120,7 @@ export class Working {
   #applyGroup(call: CallHead, first: number): Refusal | undefined {
     const before = new Map<number, Before>();
     const changes = this.#changes.count;
+    const remade = this.#remade.length;
     this.#before = before;
     let refusal: Refusal | undefined;
     for (let i = first; i < call.end && refusal === undefined; i++) {
@@ -125,7 +129,8 @@ export class Working {
     }
     this.#before = undefined;
     if (refusal === undefined) return undefined;
-    for (const [index, was] of before) this.#restore(index, was);
+    for (const [name, was] of before) this.#restore(name, was);
+    while (this.#remade.length > remade) this.#unmakeLast();
     this.#changes.truncate(changes);
     const { values, previous, revisions } = this.#outcomes;
     values.fill(0n, first, call.end);
@@ -135,20 +140,23 @@ export class Working {
   }
 
   #applyOp(i: number, op: Op, caller: string): Refusal | undefined {
-    const index = this.#loaded.counterOf[i]!;
-    if (this.#loaded.counters[index] === CORRUPT) return { code: "ROW_CORRUPT" };
-    if (this.#deleted.size > 0 && this.#deleted.has(index)) {
-      throw new TypeError(`expected no operation on ${op.name} after its deletion in one batch`);
-    }
-    const counter = this.#at(index);
+    const name = this.#loaded.counterOf[i]!;
+    if (this.#loaded.counters[name] === CORRUPT) return { code: "ROW_CORRUPT" };
+    let index = this.#latest[name]!;
+    const counter = this.#exists[index] === 0 ? undefined : this.#counterAt(index);
     const value = decide(counter, op);
     if (isRefusal(value)) return value;
     const vetoed = this.#context.vetoed?.get(i);
     if (vetoed !== undefined) return vetoed;
 
-    if (this.#before !== undefined && !this.#before.has(index))
-      this.#before.set(index, this.#remember(index));
-    if (counter === undefined) this.#create(index, i, op);
+    if (this.#before !== undefined && !this.#before.has(name)) this.#before.set(name, this.#remember(index));
+    if (counter === undefined) {
+      if (this.#deleted.has(index)) {
+        index = this.#loaded.names.length + this.#remade.push(op.name) - 1;
+        this.#latest[name] = index;
+      }
+      this.#create(index, i, op);
+    }
     const moves = op.verb !== Verb.UPDATE && op.verb !== Verb.DELETE;
     const previous = this.#values[index]!;
     const revision = this.#revisions[index]! + (moves ? 1 : 0);
@@ -158,7 +166,10 @@ export class Working {
       this.#revisions[index] = revision;
       this.#updateTimes[index] = time;
     } else if (op.verb === Verb.UPDATE) this.#update(index, i, op);
-    else this.#deleted.set(index, op.keepHistory === true);
+    else {
+      this.#deleted.set(index, op.keepHistory === true);
+      this.#exists[index] = 0;
+    }
     this.#note(index, op, previous, value, revision, time, caller);
 
     const outcomes = this.#outcomes;
@@ -168,39 +179,25 @@ export class Working {
     return undefined;
   }
 
-  /** The counter as the batch has left it so far; undefined when there is none. Valid until the next call. */
-  #at(index: number): Counter | undefined {
-    if (this.#exists[index] === 0) return undefined;
+  /** A counter as the batch has left it so far, or as it was when it was deleted. Valid until the next call. */
+  #counterAt(index: number): Counter {
     const fixed = this.#fixed.size === 0 ? undefined : this.#fixed.get(index);
-    const { uid, initial, min, max, clamp, monotonic, settingsRevision } =
-      fixed ?? (this.#loaded.counters[index] as Counter);
+    const settings = fixed ?? (this.#loaded.counters[index] as Counter);
     const counter = this.#counter;
-    counter.uid = uid;
+    putCountingSettings(counter, settings);
+    counter.uid = settings.uid;
     counter.value = this.#values[index]!;
-    counter.initial = initial;
-    counter.min = min;
-    counter.max = max;
-    counter.clamp = clamp;
-    counter.monotonic = monotonic;
     counter.revision = this.#revisions[index]!;
     counter.updateTime = this.#updateTimes[index]!;
-    counter.settingsRevision = settingsRevision;
+    counter.settingsRevision = settings.settingsRevision;
     return counter;
   }
 
   /** Make a counter: from nothing at revision 0, so that the changes of a counter sum up to its value. */
   #create(index: number, i: number, op: Op): void {
-    const { labels, description } = op.settings ?? NO_DETAILS;
-    const { initial, min, max, clamp, monotonic } = settingsFor(op);
     this.#fixed.set(index, {
+      ...settingsFor(op),
       uid: uidAt(this.#context.uidSeed, i),
-      initial,
-      min,
-      max,
-      clamp,
-      monotonic,
-      labels,
-      description,
       settingsRevision: 1,
       createTime: this.#context.now,
     });
@@ -242,36 +239,56 @@ export class Working {
   #remember(index: number): Before {
     const lastChange = this.#lastChange[index]!;
     return {
-      exists: this.#exists[index] === 1,
+      index,
+      exists: this.#exists[index]!,
+      deleted: this.#deleted.has(index),
       value: this.#values[index]!,
       revision: this.#revisions[index]!,
       updateTime: this.#updateTimes[index]!,
+      fixed: this.#fixed.get(index),
       lastChange,
       change: lastChange === -1 ? undefined : this.#changes.copy(lastChange),
     };
   }
 
-  #restore(index: number, { exists, value, revision, updateTime, lastChange, change }: Before): void {
-    if (!exists) {
-      this.#exists[index] = 0;
-      this.#fixed.delete(index);
-    }
+  #restore(name: number, before: Before): void {
+    const { index, exists, deleted, value, revision, updateTime, fixed, lastChange, change } = before;
+    this.#latest[name] = index;
+    if (!deleted) this.#deleted.delete(index);
+    this.#exists[index] = exists;
+    if (fixed === undefined) this.#fixed.delete(index);
+    else this.#fixed.set(index, fixed);
     this.#values[index] = value;
     this.#revisions[index] = revision;
     this.#updateTimes[index] = updateTime;
     this.#lastChange[index] = lastChange;
     if (change !== undefined) this.#changes.restore(lastChange, change);
   }
-}
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+  /** Take the last one away that was made under a name whose counter had been deleted. */
+  #unmakeLast(): void {
+    this.#remade.pop();
+    const index = this.#loaded.names.length + this.#remade.length;
+    this.#exists[index] = 0;
+    this.#updateTimes[index] = 0;
+    this.#revisions[index] = 0;
+    this.#values[index] = 0n;
+    this.#lastChange[index] = -1;
+    this.#fixed.delete(index);
+    this.#deleted.delete(index);
+  }
+}
 
 /** How a counter stood before a group touched it. */
 interface Before {
-  readonly exists: boolean;
+  /** Of the counter that had the name. */
+  readonly index: number;
+  readonly exists: number;
+  readonly deleted: boolean;
   readonly value: bigint;
   readonly revision: number;
   readonly updateTime: number;
+  readonly fixed: Fixed | undefined;
   readonly lastChange: number;
   readonly change: Change | undefined;
 }

@@ -29,8 +29,8 @@ export interface Store {
    *   one after another, in some order.
    * - A counter whose row fails its checksum is refused with ROW_CORRUPT; the others work. So is a call whose request
    *   id, or whose counter, may be there and cannot be found.
-   * - A deleted counter's name is free from the next commit on: no operation may name a counter after its deletion in
-   *   the same batch, or nothing is applied and the call rejects with a defect (TypeError).
+   * - A deleted counter's name is free at once: an operation after its deletion, in the same batch too, finds none, and
+   *   may make another, with a uid of its own, revisions from 1, and changes after the deletion.
    * - The database's own bounds stand behind the rule: what the rule should have refused, and did not, is refused
    *   with what the violated constraint says, and the rest of the batch is applied.
    *

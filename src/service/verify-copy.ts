@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { type Change, ChangeKind } from "../core/change.ts";
 import type { FullCounter } from "../core/counter.ts";
+import { isSame, SETTING_KEYS, type SettingKey } from "../core/settings.ts";
 import type { ChangePage, RequestIdPage, Store, StoredChange, StoredRequestId } from "./store.ts";
 
 /** What was compared, and found to be the same. */
@@ -205,50 +206,48 @@ class Openings {
 }
 
 function sameCounter(a: FullCounter, b: FullCounter): boolean {
-  return COUNTER_FIELDS.every((field) => a[field] === b[field]) && sameLabels(a.labels, b.labels);
+  return (
+    COUNTER_FIELDS.every((field) => a[field] === b[field]) && SETTING_KEYS.every((key) => isSame(a, b, key))
+  );
 }
 
-const COUNTER_FIELDS = [
-  "name",
-  "uid",
-  "value",
-  "revision",
-  "updateTime",
-  "initial",
-  "min",
-  "max",
-  "clamp",
-  "monotonic",
-  "settingsRevision",
-  "createTime",
-  "description",
-] as const satisfies readonly (keyof FullCounter)[];
-
-function sameLabels(a: FullCounter["labels"], b: FullCounter["labels"]): boolean {
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
-}
+/** All of a counter but its settings. */
+const COUNTER_FIELDS = fieldsOf<Omit<FullCounter, SettingKey>>({
+  name: true,
+  uid: true,
+  value: true,
+  revision: true,
+  updateTime: true,
+  settingsRevision: true,
+  createTime: true,
+});
 
 function sameChange(a: StoredChange, b: StoredChange): boolean {
   return CHANGE_FIELDS.every((field) => a[field] === b[field]);
 }
 
-const CHANGE_FIELDS = [
-  "name",
-  "uid",
-  "kind",
-  "firstRevision",
-  "revision",
-  "ops",
-  "added",
-  "removed",
-  "low",
-  "high",
-  "value",
-  "time",
-  "caller",
-  "note",
-] as const satisfies readonly (keyof StoredChange)[];
+/** All of a change but where it stands, which is each store's own. */
+const CHANGE_FIELDS = fieldsOf<Omit<StoredChange, "position">>({
+  name: true,
+  uid: true,
+  kind: true,
+  firstRevision: true,
+  revision: true,
+  ops: true,
+  added: true,
+  removed: true,
+  low: true,
+  high: true,
+  value: true,
+  time: true,
+  caller: true,
+  note: true,
+});
+
+/** The names of all fields of a type: it does not compile while one is missing. */
+function fieldsOf<Of>(fields: Readonly<Record<keyof Of, true>>): readonly (keyof Of)[] {
+  return Object.keys(fields) as (keyof Of)[];
+}
 
 function sameRequestId(a: StoredRequestId, b: StoredRequestId): boolean {
   return a.generation === b.generation && a.key === b.key && Buffer.compare(a.record, b.record) === 0;

@@ -11,20 +11,17 @@ import {
   toCallColumns,
 } from "../core/columns.ts";
 import type { Refusal } from "../core/errors.ts";
-import { type Op, Verb } from "../core/op.ts";
+import type { Op } from "../core/op.ts";
+import { type Entry, Queue, type Waiter } from "./queue.ts";
 import type { Store } from "./store.ts";
 
 /** What a caller asks for in one request, and how it is to be answered. */
-export interface Call {
+export interface Call extends Waiter {
   readonly caller: string;
   readonly requestId: string | undefined;
   /** One operation, or a batch in columns. */
   readonly ops: Op | OpColumns;
   readonly allOrNothing: boolean;
-  /** When the caller stops waiting: milliseconds since the epoch, Infinity for never. */
-  readonly deadline: number;
-  /** Whether the caller has gone. Asked once, when the batch is cut. */
-  cancelled(): boolean;
 }
 
 /** Where a call's outcomes stand: call `c` of the batch, operations `first` to `end`. */
@@ -64,18 +61,13 @@ export const DEFAULT_WRITER_LIMITS: WriterLimits = {
  * and its own.
  *
  * A cancelled or late call is dropped when its batch is cut; from then on it applies.
- *
- * What names a counter after its deletion goes into the next batch, as the store demands.
  */
 export class Writer {
   readonly #store: Pick<Store, "commit">;
   readonly #commitsMax: number;
-  readonly #clock: Clock;
   readonly #limits: WriterLimits;
   readonly #onFailure: (error: unknown) => void;
-  #queue: Waiting[] = [];
-  #queuedOps = 0;
-  #queuedBytes = 0;
+  readonly #queue: Queue<Call, Settled>;
   /** Whether a cut is due in setImmediate. */
   #cutting = false;
   #inFlight = 0;
@@ -97,13 +89,14 @@ export class Writer {
     this.#onFailure = onFailure;
     this.#store = store;
     this.#commitsMax = store.traits.commitsInFlight;
-    this.#clock = clock;
     this.#limits = limits;
+    const { queueOpsMax: sizeMax, queueBytesMax: bytesMax } = limits;
+    this.#queue = new Queue(clock, { sizeMax, bytesMax, retryMs: QUEUE_RETRY_MS });
   }
 
   /** How many operations wait, not counting those being committed. */
   get queuedOps(): number {
-    return this.#queuedOps;
+    return this.#queue.size;
   }
 
   /**
@@ -113,31 +106,20 @@ export class Writer {
    * @throws   TallyError STORE_UNAVAILABLE (certainly not applied) or OUTCOME_UNKNOWN
    */
   submit(call: Call): Promise<Settled | Refusal> {
-    const waiting = new Waiting(call);
-    const refusal = this.#refusalAtTheDoor(waiting);
-    if (refusal !== undefined) return Promise.resolve(refusal);
-    this.#queue.push(waiting);
-    this.#queuedOps += waiting.ops;
-    this.#queuedBytes += waiting.bytes;
-    if (!this.#cutting && this.#inFlight < this.#commitsMax) {
+    const settled = this.#queue.enter(call, call, opsIn(call), bytesOf(call));
+    if (!this.#queue.isEmpty && !this.#cutting && this.#inFlight < this.#commitsMax) {
       this.#cutting = true;
       setImmediate(() => this.#next());
     }
-    return waiting.settled;
+    return settled;
   }
 
   /** Take no more calls; resolves when those that were taken are answered. */
   drain(): Promise<void> {
     this.#draining = true;
+    this.#queue.close();
     this.#resolveIfIdle();
     return this.#idle.promise;
-  }
-
-  #refusalAtTheDoor({ ops, bytes }: Waiting): Refusal | undefined {
-    if (this.#draining) return { code: "DRAINING" };
-    const { queueOpsMax, queueBytesMax } = this.#limits;
-    const full = this.#queuedOps + ops > queueOpsMax || this.#queuedBytes + bytes > queueBytesMax;
-    return full ? { code: "QUEUE_FULL", retryAfterMs: QUEUE_RETRY_MS } : undefined;
   }
 
   /** Cut batches and commit them, while there is room for more commits and calls that may have one. */
@@ -151,9 +133,9 @@ export class Writer {
     this.#resolveIfIdle();
   }
 
-  #commit(cut: readonly Waiting[]): void {
+  #commit(cut: readonly Entry<Call, Settled>[]): void {
     this.#inFlight++;
-    const names = this.#commitsMax > 1 ? new Set(cut.flatMap((each) => each.names)) : [];
+    const names = this.#commitsMax > 1 ? new Set(cut.flatMap(({ item }) => namesIn(item))) : [];
     for (const name of names) this.#committing.add(name);
     const ended = () => {
       this.#inFlight--;
@@ -162,18 +144,18 @@ export class Writer {
       this.#heldNames.clear();
       this.#next();
     };
-    this.#store.commit(toBatch(cut.map(({ call }) => call))).then(
+    this.#store.commit(toBatch(cut.map(({ item }) => item))).then(
       (outcomes) => {
         ended(); // Before the answers go out, so that the store works meanwhile.
         let first = 0;
-        for (const [c, waiting] of cut.entries()) {
-          const end = first + waiting.ops;
-          waiting.resolve(outcomes.callRefusals.get(c) ?? { outcomes, c, first, end });
+        for (const [c, { size, resolve }] of cut.entries()) {
+          const end = first + size;
+          resolve(outcomes.callRefusals.get(c) ?? { outcomes, c, first, end });
           first = end;
         }
       },
       (error: unknown) => {
-        for (const waiting of cut) waiting.reject(error);
+        for (const { reject } of cut) reject(error);
         this.#onFailure(error);
         ended();
       },
@@ -181,56 +163,27 @@ export class Writer {
   }
 
   #resolveIfIdle(): void {
-    if (this.#draining && this.#inFlight === 0 && this.#queue.length === 0) this.#idle.resolve();
+    if (this.#draining && this.#inFlight === 0 && this.#queue.isEmpty) this.#idle.resolve();
   }
 
   /** Take from the queue what makes the next batch; answer what is not to be applied any more. */
-  #cut(): Waiting[] {
+  #cut(): readonly Entry<Call, Settled>[] {
     const { batchOpsMax, batchBytesMax } = this.#limits;
-    const now = this.#clock.now();
-    const cut: Waiting[] = [];
-    const deleted = new Set<string>();
     const several = this.#commitsMax > 1;
-    const queue = this.#queue;
-    let kept = this.#held;
-    let ops = 0;
-    let bytes = 0;
-    let at = kept;
-    for (; at < queue.length; at++) {
-      const waiting = queue[at]!;
-      if (waiting.isOnAny(deleted)) break;
-      if (ops > 0 && (ops + waiting.ops > batchOpsMax || bytes + waiting.bytes > batchBytesMax)) break;
-      const refusal = this.#refusalAtTheCut(waiting.call, now);
-      if (refusal !== undefined) {
-        this.#leave(waiting);
-        waiting.resolve(refusal);
-        continue;
-      }
-      if (several && (waiting.isOnAny(this.#committing) || waiting.isOnAny(this.#heldNames))) {
-        for (const name of waiting.names) this.#heldNames.add(name);
-        queue[kept++] = waiting;
-        continue;
-      }
-      this.#leave(waiting);
-      cut.push(waiting);
-      ops += waiting.ops;
-      bytes += waiting.bytes;
-      const op = waiting.call.ops;
-      if (!isColumns(op) && op.verb === Verb.DELETE) deleted.add(op.name);
-    }
+    const { taken, kept } = this.#queue.cut(
+      {
+        ends: ({ size, bytes }, taken) =>
+          taken.count > 0 && (taken.size + size > batchOpsMax || taken.bytes + bytes > batchBytesMax),
+        stays: ({ item }) => {
+          if (!several || !(isOnAny(item, this.#committing) || isOnAny(item, this.#heldNames))) return false;
+          for (const name of namesIn(item)) this.#heldNames.add(name);
+          return true;
+        },
+      },
+      this.#held,
+    );
     this.#held = kept;
-    queue.splice(kept, at - kept);
-    return cut;
-  }
-
-  #leave({ ops, bytes }: Waiting): void {
-    this.#queuedOps -= ops;
-    this.#queuedBytes -= bytes;
-  }
-
-  #refusalAtTheCut(call: Call, now: number): Refusal | undefined {
-    if (call.cancelled()) return { code: "CALL_CANCELLED" };
-    return call.deadline <= now ? { code: "DEADLINE_PASSED" } : undefined;
+    return taken;
   }
 }
 
@@ -240,42 +193,29 @@ const QUEUE_RETRY_MS = 100;
 /** What a queued call occupies beside its names; a guess on the safe side. */
 const CALL_BYTES = 200;
 
-/** A call in the queue. */
-class Waiting {
-  readonly call: Call;
-  readonly ops: number;
-  readonly bytes: number;
-  readonly settled: Promise<Settled | Refusal>;
-  readonly resolve: (result: Settled | Refusal) => void;
-  readonly reject: (error: unknown) => void;
+function opsIn({ ops }: Call): number {
+  return isColumns(ops) ? ops.count : 1;
+}
 
-  constructor(call: Call) {
-    this.call = call;
-    this.ops = isColumns(call.ops) ? call.ops.count : 1;
-    this.bytes = CALL_BYTES + (isColumns(call.ops) ? call.ops.names.length : call.ops.name.length);
-    const { promise, resolve, reject } = Promise.withResolvers<Settled | Refusal>();
-    this.settled = promise;
-    this.resolve = resolve;
-    this.reject = reject;
-  }
+/** What a call occupies while it waits. */
+function bytesOf({ ops }: Call): number {
+  return CALL_BYTES + (isColumns(ops) ? ops.names.length : ops.name.length);
+}
 
-  /** The counters that its operations name. */
-  get names(): readonly string[] {
-    const { ops } = this.call;
-    if (!isColumns(ops)) return [ops.name];
-    const nameAt = nameReader(ops);
-    return Array.from({ length: ops.count }, (_, i) => nameAt(i));
-  }
+/** The counters that a call's operations name. */
+function namesIn({ ops }: Call): readonly string[] {
+  if (!isColumns(ops)) return [ops.name];
+  const nameAt = nameReader(ops);
+  return Array.from({ length: ops.count }, (_, i) => nameAt(i));
+}
 
-  /** Whether one of its operations names one of some counters. */
-  isOnAny(counters: ReadonlySet<string>): boolean {
-    if (counters.size === 0) return false;
-    const { ops } = this.call;
-    if (!isColumns(ops)) return counters.has(ops.name);
-    const nameAt = nameReader(ops);
-    for (let i = 0; i < ops.count; i++) if (counters.has(nameAt(i))) return true;
-    return false;
-  }
+/** Whether one of its operations names one of some counters. */
+function isOnAny({ ops }: Call, counters: ReadonlySet<string>): boolean {
+  if (counters.size === 0) return false;
+  if (!isColumns(ops)) return counters.has(ops.name);
+  const nameAt = nameReader(ops);
+  for (let i = 0; i < ops.count; i++) if (counters.has(nameAt(i))) return true;
+  return false;
 }
 
 function isColumns(ops: Op | OpColumns): ops is OpColumns {

@@ -34,13 +34,17 @@ export const NO_ROOM: Refusal = { code: "QUEUE_FULL", retryAfterMs: 1_000 };
  * Bytes that arrive in pieces, put together as they come.
  *
  * The pieces are copied and not kept: each is an object of a hundred bytes and more, so that 4 MiB sent a byte at a time
- * would take half a gigabyte. And the buffer grows with what has come, because what is announced may never come.
+ * would take half a gigabyte. They go into blocks, of which only the last grows with what has come, because what is
+ * announced may never come, and what a block has grown out of is there until it is swept.
  */
 export class Arriving {
   readonly #rooms: readonly Room[];
   readonly #bytesMax: number;
-  #buffer: Buffer = NOTHING;
-  #length = 0;
+  /** Full. */
+  #blocks: Buffer[] = [];
+  #last: Buffer = NOTHING;
+  #lastLength = 0;
+  #blockBytes = 0;
 
   /** @param bytesMax  how many come at most */
   constructor(rooms: readonly Room[], bytesMax: number) {
@@ -48,43 +52,61 @@ export class Arriving {
     this.#bytesMax = bytesMax;
   }
 
-  /** What has come so far. */
+  /** What has come so far. Copied where it is more than a block. */
   get bytes(): Buffer {
-    return this.#buffer.subarray(0, this.#length);
+    const last = this.#last.subarray(0, this.#lastLength);
+    return this.#blocks.length === 0 ? last : Buffer.concat([...this.#blocks, last], this.length);
   }
 
   get length(): number {
-    return this.#length;
+    return this.#blockBytes + this.#lastLength;
   }
 
-  /** @returns  false where there is no room for a piece, which is then dropped */
+  /** @returns  false where there is no room for all of a piece; nothing that has come is of use then */
   add(piece: Buffer): boolean {
-    const length = this.#length + piece.length;
-    if (length > this.#buffer.length && !this.#grow(length)) return false;
-    piece.copy(this.#buffer, this.#length);
-    this.#length = length;
+    for (let at = 0; at < piece.length; ) {
+      const left = piece.length - at;
+      if (this.#lastLength === this.#last.length && !this.#makeSpace(left)) return false;
+      const copied = piece.copy(this.#last, this.#lastLength, at);
+      this.#lastLength += copied;
+      at += copied;
+    }
     return true;
   }
 
   /** Give back all the room that was taken. */
   free(): void {
-    for (const room of this.#rooms) room.give(this.#buffer.length);
-    this.#buffer = NOTHING;
-    this.#length = 0;
+    for (const room of this.#rooms) room.give(this.#blockBytes + this.#last.length);
+    this.#blocks = [];
+    this.#blockBytes = 0;
+    this.#last = NOTHING;
+    this.#lastLength = 0;
   }
 
-  #grow(length: number): boolean {
-    const size = Math.max(length, Math.min(2 * length, this.#bytesMax));
-    const more = size - this.#buffer.length;
-    if (!takeAll(this.#rooms, more)) return false;
+  /** Have the last block grow for so many bytes, or for some of them; one that is full grown is followed by another. */
+  #makeSpace(bytes: number): boolean {
+    const had = this.#last.length;
+    const toCome = Math.max(this.#bytesMax - this.length, bytes);
+    if (had === BLOCK_BYTES) {
+      const size = Math.min(BLOCK_BYTES, toCome);
+      if (!takeAll(this.#rooms, size)) return false;
+      this.#blocks.push(this.#last);
+      this.#blockBytes += had;
+      this.#last = Buffer.allocUnsafe(size);
+      this.#lastLength = 0;
+      return true;
+    }
+    const size = Math.min(BLOCK_BYTES, had + toCome, Math.max(2 * had, had + bytes));
+    if (!takeAll(this.#rooms, size - had)) return false;
     const grown = Buffer.allocUnsafe(size);
-    this.#buffer.copy(grown, 0, 0, this.#length);
-    this.#buffer = grown;
+    this.#last.copy(grown);
+    this.#last = grown;
     return true;
   }
 }
 
 const NOTHING = Buffer.alloc(0);
+const BLOCK_BYTES = 64 * 1024;
 
 /** Take as much of each room, or of none. */
 export function takeAll(rooms: readonly Room[], bytes: number): boolean {

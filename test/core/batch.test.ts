@@ -10,7 +10,17 @@ import {
 } from "../../src/core/batch.ts";
 import type { Counter } from "../../src/core/counter.ts";
 import { toBatch } from "../../src/service/writer.ts";
-import { type Asked, answersOf, batch, create, decrement, increment, set, single } from "../support/calls.ts";
+import {
+  type Asked,
+  answersOf,
+  batch,
+  create,
+  decrement,
+  increment,
+  set,
+  single,
+  update,
+} from "../support/calls.ts";
 
 const SEED = "01890000-0000-7000-8000-ffffffffffff";
 
@@ -121,6 +131,14 @@ describe("a batch on its rows", () => {
       ["a", 1n],
       ["b", 1n],
     ]);
+  });
+
+  it("a refused group takes back what it made of settings, also of a counter that the batch has made", () => {
+    const { save } = decideOn([
+      single(create("a", { max: 5n })),
+      batch([update("a", { max: 9n }), decrement("none")], { allOrNothing: true }),
+    ]);
+    expect(save.counters).toMatchObject([{ name: "a", counter: { max: 5n, settingsRevision: 1 } }]);
   });
 
   it("a damaged row is refused and disturbs nobody; so is a damaged record of a request id", () => {

@@ -2,6 +2,7 @@ import { fc } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import { type Batch, nameReader, newOutcomes, type Outcomes } from "../../src/core/columns.ts";
 import { TallyError } from "../../src/core/errors.ts";
+import { Verb } from "../../src/core/op.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "../../src/service/writer.ts";
 import { type Asked, batch, increment, remove, single } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
@@ -94,29 +95,22 @@ describe("the writer", () => {
     await Promise.all(answers);
   });
 
-  it("cuts before what names a counter after its deletion, and only there", async () => {
+  it("what names a counter after its deletion leaves in the same batch, in its place", async () => {
     const { store, submit } = setUp();
     const calls = [
+      single(remove("a")),
+      batch([increment("b"), increment("a")]),
+      single(remove("a")),
       single(increment("a")),
-      single(remove("a")),
-      single(remove("b")),
-      batch([increment("c"), increment("d")]),
-      batch([increment("c"), increment("b")]),
-      single(increment("a")),
-      single(remove("a")),
-      single(remove("a")),
     ];
     const answers = calls.map((asked) => submit(asked));
-    for (const [n, ends] of [
-      [1, [1, 2, 3, 5]],
-      [2, [2, 3, 4]],
-      [3, [1]],
-    ] as const) {
-      const commit = await store.commitNumber(n);
-      expect([...commit.batch.calls.ends]).toEqual(ends);
-      commit.end();
-    }
+    const { batch: cut, end } = await store.commitNumber(1);
+    expect([...cut.calls.ends]).toEqual([1, 3, 4, 5]);
+    const { INCREMENT, DELETE } = Verb;
+    expect([...cut.ops.verbs]).toEqual([DELETE, INCREMENT, INCREMENT, DELETE, INCREMENT]);
+    end();
     await Promise.all(answers);
+    expect(store.commits).toHaveLength(1);
   });
 
   it("beyond the queue's bounds a call is refused at once and does not reach the store", async () => {
@@ -275,6 +269,83 @@ describe("the writer", () => {
       );
     });
   });
+});
+
+/**
+ * Whatever comes, goes, is late, is refused and fails: each call is answered once; what was applied was asked for and is
+ * told as applied, and what is told as not applied is in no commit.
+ */
+it.each([1, 3])("no call is lost, doubled or invented, with %s commits at once", async (commitsInFlight) => {
+  const step = fc.oneof(
+    fc.record({
+      kind: fc.constant("submit" as const),
+      names: fc.array(fc.constantFrom("a", "b", "c", "d"), { minLength: 1, maxLength: 3 }),
+      lasts: fc.constantFrom(2, Infinity),
+      removes: fc.boolean(),
+    }),
+    fc.record({ kind: fc.constant("leave" as const), which: fc.nat(30) }),
+    fc.constant({ kind: "wait" as const }),
+    fc.record({ kind: fc.constant("end" as const), which: fc.nat(2), fails: fc.boolean() }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      const { store, clock, writer, submit } = setUp({ batchOpsMax: 5, queueOpsMax: 12 }, commitsInFlight);
+      const gone = new Set<number>();
+      const answers: Promise<string>[] = [];
+      const open: SlowStore["commits"] = [];
+      const applied = new Map<number, string>(); // By call, whose number is its amount: once each, or this says "twice".
+      let began = 0;
+      const look = async () => {
+        await turn();
+        for (; began < store.commits.length; began++) {
+          const commit = store.commits[began]!;
+          const { calls, ops } = commit.batch;
+          for (let c = 0, first = 0; c < calls.count; first = calls.ends[c++]!) {
+            const n = Number(calls.callers[c]);
+            const whole = ops.amounts.subarray(first, calls.ends[c]!).every((amount) => amount === BigInt(n));
+            applied.set(n, applied.has(n) || !whole ? "twice" : "applied");
+          }
+          open.push(commit);
+        }
+        expect(open.length).toBeLessThanOrEqual(commitsInFlight);
+      };
+      for (const each of steps) {
+        if (each.kind === "submit") {
+          const n = answers.length;
+          const ops = each.names.map((name) => increment(name, BigInt(n)));
+          const removal = { ...remove(each.names[0]!), amount: BigInt(n) };
+          const asked = each.removes ? single(removal) : ops.length === 1 ? single(ops[0]!) : batch(ops);
+          const limits = { deadline: clock.now() + each.lasts, cancelled: () => gone.has(n) };
+          const answer = submit({ ...asked, caller: `${n}` }, limits);
+          answers.push(
+            answer.then(
+              (settled) => ("code" in settled ? settled.code : "applied"),
+              () => "applied",
+            ),
+          );
+        } else if (each.kind === "leave") gone.add(each.which);
+        else if (each.kind === "wait") clock.advance(1);
+        else {
+          await look();
+          const [commit] = open.splice(each.which % Math.max(1, open.length), 1);
+          if (each.fails) commit?.fail(new TallyError("OUTCOME_UNKNOWN", "for a test"));
+          else commit?.end();
+        }
+      }
+      const drained = writer.drain();
+      for (await look(); open.length > 0; await look()) open.shift()!.end();
+      await drained;
+      const told = await Promise.all(answers);
+      for (const [n, outcome] of told.entries()) {
+        if (outcome === "applied") expect([n, applied.get(n)]).toEqual([n, "applied"]);
+        else {
+          expect(["QUEUE_FULL", "CALL_CANCELLED", "DEADLINE_PASSED"]).toContain(outcome);
+          expect([n, applied.get(n)]).toEqual([n, undefined]);
+        }
+      }
+    }),
+    { numRuns: 300, verbose: 1 },
+  );
 });
 
 /** The counters of a commit, in the order of its operations. */

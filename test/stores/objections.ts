@@ -97,6 +97,50 @@ export function objectionsSuite({ open, below100 }: Guarded): void {
     },
   );
 
+  it.each(below100)(
+    "$constraint: what follows the end of its counter in the same batch is judged by itself too",
+    async ({ sql, constraint }) => {
+      const store = await open(...sql);
+      await apply(store, create("a", { value: 50n, labels: { l: "1" } }));
+      const refusal = { code: "CONSTRAINT_VIOLATED", constraint };
+      const answers = await commit(
+        store,
+        single(increment("a", 60n)),
+        single(remove("a", { keepHistory: true })),
+        single(increment("a", 500n)),
+        single(create("a", { value: 9n, labels: { l: "2" } })),
+        batch([remove("a"), increment("a", 8n), increment("a", 100n)], { allOrNothing: true }),
+        batch([remove("a", { keepHistory: true }), increment("a", 8n), increment("a", 100n)]),
+        batch([remove("a", { keepHistory: true }), increment("a", 7n), remove("none")], {
+          allOrNothing: true,
+        }),
+        batch([remove("a", { keepHistory: true }), increment("a", 6n), increment("b")], {
+          allOrNothing: true,
+        }),
+        single(increment("a")),
+      );
+      expect(answers.map(({ refused, results }) => refused ?? results.at(-1))).toMatchObject([
+        ...[refusal, { value: 50n, revision: 1 }, refusal, { value: 9n }, { ...refusal, index: 2 }, refusal],
+        ...[{ code: "COUNTER_NOT_FOUND", index: 2 }, { value: 1n }, { value: 7n, revision: 2 }],
+      ]);
+      expect(await store.get(["a", "b"])).toMatchObject([
+        { value: 7n, revision: 2, labels: {} },
+        { value: 1n },
+      ]);
+      const { deleted } = await expectSumsEqualValues(store, ["a", "b"]);
+      expect([...deleted.values()]).toEqual([true, true, true]);
+      const made = () => batch([increment("c"), increment("c", 500n)], { allOrNothing: true });
+      const again = await commit(store, made(), made(), made(), single(increment("c", 2n)));
+      expect(again.map(({ refused, results }) => refused ?? results[0])).toMatchObject([
+        ...[made, made, made].map(() => ({ ...refusal, index: 1 })),
+        { value: 2n, revision: 1 },
+      ]);
+      await apply(store, remove("a"));
+      expect(await apply(store, increment("a"))).toMatchObject({ value: 1n, revision: 1 });
+      await expectSumsEqualValues(store, ["a", "b"]);
+    },
+  );
+
   /**
    * Goal: whatever is asked together, a constraint refuses what a bound of the counter would refuse, and nothing else.
    * Method: random batches by a store whose database keeps values below 100, and by the memory store, whose counters

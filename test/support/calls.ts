@@ -1,9 +1,10 @@
 /** Short ways to say what callers ask, and to read what a store answered. */
 
 import { type OpColumns, type Outcomes, toColumns } from "../../src/core/columns.ts";
-import { type FullCounter, PLAIN } from "../../src/core/counter.ts";
+import type { FullCounter } from "../../src/core/counter.ts";
 import type { Refusal } from "../../src/core/errors.ts";
-import { type Op, type Settings, Verb } from "../../src/core/op.ts";
+import { type Op, Verb } from "../../src/core/op.ts";
+import { DEFAULTS, type Settings } from "../../src/core/settings.ts";
 import type { Store } from "../../src/service/store.ts";
 import { toBatch } from "../../src/service/writer.ts";
 
@@ -20,7 +21,7 @@ export function update(
   settings: Partial<Settings>,
   { mask = Object.keys(settings) as (keyof Settings)[], ...options }: OpOptions & Pick<Op, "mask"> = {},
 ): Op {
-  const to: Settings = { ...PLAIN, labels: {}, description: "", ...settings };
+  const to: Settings = { ...DEFAULTS, ...settings };
   return { ...op(Verb.UPDATE, name, 0n, options), settings: to, mask };
 }
 
@@ -41,7 +42,7 @@ export const reset = (name: string, options: OpOptions = {}): Op => op(Verb.RESE
 
 export function create(name: string, settings: Partial<Settings> & { value?: bigint } = {}): Op {
   const { value, ...given } = settings;
-  const full: Settings = { ...PLAIN, labels: {}, description: "", ...given };
+  const full: Settings = { ...DEFAULTS, ...given };
   return { ...op(Verb.CREATE, name, value ?? full.initial, {}), settings: full };
 }
 

@@ -14,6 +14,7 @@ import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { fc } from "@fast-check/vitest";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { BatchApplyRequestSchema, IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
 import { Arriving, Room, takeAll } from "../../src/transports/room.ts";
@@ -435,6 +436,28 @@ describe("room for what arrives", () => {
     expect(new Arriving([one, all], 80).add(bytes)).toBe(false);
     arriving.free();
     expect([one.taken, all.taken]).toEqual([0, 0]);
+  });
+
+  it("is no more than what has come and a block, however pieces fall, and all of them are there", () => {
+    void fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 100_000 }), { maxLength: 12 }),
+        fc.integer({ min: 0, max: 200_000 }),
+        (sizes, missing) => {
+          const length = sizes.reduce((sum, size) => sum + size, 0);
+          const room = new Room(2 ** 30);
+          const arriving = new Arriving([room], length + missing);
+          const pieces = sizes.map((size, i) => Buffer.alloc(size, i + 1));
+          for (const piece of pieces) expect(arriving.add(piece)).toBe(true);
+          expect(arriving.length).toBe(length);
+          expect(arriving.bytes.equals(Buffer.concat(pieces))).toBe(true);
+          expect(room.taken).toBeGreaterThanOrEqual(length);
+          expect(room.taken).toBeLessThanOrEqual(length + Math.min(missing, 64 * KIB));
+          arriving.free();
+          expect(room.taken).toBe(0);
+        },
+      ),
+    );
   });
 });
 

@@ -29,6 +29,7 @@ export function readerOf(options: NameOptions, sink: LineSink, tell: (sentence: 
   );
 }
 
+/** Give a command the options that say which part of a line is the name of its counter. */
 export function addNameOptions(command: Command): void {
   command
     .option("--prefix <prefix>", "text before every name", prefixOf, "")

@@ -10,7 +10,7 @@ export interface Found {
 }
 
 /** What is asked of the thread: read these bytes, or end a file. */
-export type Asked = Uint8Array | "end";
+export type Input = Uint8Array | "end";
 
 /**
  * Reads lines in a thread of its own, because an expression may take for ever on one of them ("^(a+)+$" on a long
@@ -45,7 +45,7 @@ export class RegexReader implements Reader {
     await this.#thread.terminate();
   }
 
-  async #ask(asked: Asked): Promise<void> {
+  async #ask(asked: Input): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<Found>();
     this.#thread.once("message", resolve);
     this.#thread.once("error", reject);

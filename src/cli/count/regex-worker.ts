@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { LineReader } from "./lines.ts";
 import { regex } from "./picks.ts";
-import type { Asked, Found } from "./regex-reader.ts";
+import type { Found, Input } from "./regex-reader.ts";
 
 let names: (string | null | undefined)[] = [];
 let tooLong: string[] = [];
@@ -13,7 +13,7 @@ const reader = new LineReader(regex(new RegExp(workerData, "u")), {
   tooLong: (beginning) => tooLong.push(beginning),
 });
 
-parentPort!.on("message", (asked: Asked) => {
+parentPort!.on("message", (asked: Input) => {
   if (asked === "end") reader.end();
   else reader.feed(Buffer.from(asked.buffer, asked.byteOffset, asked.byteLength));
   parentPort!.postMessage({ names, tooLong } satisfies Found);

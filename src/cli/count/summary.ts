@@ -83,6 +83,7 @@ export function counted(number: number, one: string, many = `${one}s`): string {
   return `${figure(number)} ${number === 1 ? one : many}`;
 }
 
+/** A rate as a whole number a second; of no time at all, as of a millisecond. */
 export function perSecond(count: number, ms: number): number {
   return Math.round((count / Math.max(ms, 1)) * 1000);
 }

@@ -39,6 +39,7 @@ export class MemoryStore implements Store, Copying {
   readonly copying: Copying = this;
 
   readonly #options: StoreOptions;
+  readonly #decide: typeof decideBatch;
   readonly #counters = new CountersInMemory();
   readonly #requestIds: RequestIdsInMemory;
   readonly #log: ChangeLogInMemory;
@@ -51,8 +52,10 @@ export class MemoryStore implements Store, Copying {
   #copy: ImportedCopy | undefined;
   #closed = false;
 
-  constructor(options: StoreOptions) {
+  /** @param decide  the rule; tests put another in its place */
+  constructor(options: StoreOptions, decide: typeof decideBatch = decideBatch) {
     this.#options = options;
+    this.#decide = decide;
     this.#startedMs = options.clock.monotonic();
     this.#requestIds = new RequestIdsInMemory(options.retention);
     this.#log = new ChangeLogInMemory(options.retention.changeLogBytesMax);
@@ -61,11 +64,11 @@ export class MemoryStore implements Store, Copying {
   async commit(batch: Batch): Promise<Outcomes> {
     this.#assertOpen();
     const loaded = this.#load(batch);
-    const { outcomes, save } = decideBatch(batch, loaded, {
+    const { outcomes, save } = this.#decide(batch, loaded, {
       now: this.#options.clock.now(),
       uidSeed: this.#options.newUid(),
     });
-    this.#save(save, loaded.names);
+    this.#save(save);
     return outcomes;
   }
 
@@ -201,27 +204,25 @@ export class MemoryStore implements Store, Copying {
     return { ...touched, counters, fixed, keys, answered, requestIdsFullForMs: fullForMs };
   }
 
-  #save(save: Save, names: readonly string[]): void {
+  #save(save: Save): void {
     if (save.changed.length === 0 && save.answers.size === 0) return;
+    const runMs = this.#runMs(); // Before anything is changed: it is not ours, and may throw.
     this.#changes++;
     this.#copy = undefined;
+    const saved = new Map<number, FullCounter>();
     for (const index of save.changed) {
-      const name = names[index]!;
+      const name = save.names[index]!;
       const fixed = save.fixed.get(index) ?? this.#counters.get(name)!;
       const [value, revision] = [save.values[index]!, save.revisions[index]!];
-      this.#counters.set({ ...fixed, name, value, revision, updateTime: save.updateTimes[index]! });
+      const counter = { ...fixed, name, value, revision, updateTime: save.updateTimes[index]! };
+      saved.set(index, counter);
+      const keepHistory = save.deleted.get(index);
+      if (keepHistory === undefined) this.#counters.set(counter);
+      else this.#counters.delete(name);
+      if (keepHistory === false) this.#log.hide(counter.uid);
     }
-    if (save.answers.size > 0) this.#requestIds.save(save.answers, this.#runMs());
-    if (save.changed.length > 0) {
-      this.#log.append(save.changes, (index) => this.#counters.get(names[index]!)!);
-    }
-    for (const [index, keepHistory] of save.deleted) this.#delete(names[index]!, keepHistory);
-  }
-
-  #delete(name: string, keepHistory: boolean): void {
-    const { uid } = this.#counters.get(name)!;
-    this.#counters.delete(name);
-    if (!keepHistory) this.#log.hide(uid);
+    if (save.answers.size > 0) this.#requestIds.save(save.answers, runMs);
+    if (save.changed.length > 0) this.#log.append(save.changes, (index) => saved.get(index)!);
   }
 }
 

@@ -3,12 +3,14 @@ import {
   type decideBatch,
   type Loaded,
   requestKeys,
+  type Save,
   type Touched,
   touchedBy,
 } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import { CORRUPT, type Counter, type Fixed } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
+import { rowIdsOf } from "../shared/one-by-one.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { assertServed, SERVING_COLUMNS } from "./copy-lock.ts";
 import { CounterIds } from "./counter-ids.ts";
@@ -47,6 +49,7 @@ export class Commits {
   readonly #lock: Statement;
   readonly #details: Statement;
   readonly #moment: Statement;
+  readonly #absent: Statement;
   readonly #standIn: Statement;
   readonly #served: Statement;
 
@@ -73,6 +76,10 @@ export class Commits {
     this.#moment = database.statement(`
       SELECT nextval('@change_order') AS taken, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
         ${SERVING_COLUMNS(database.schema)}`);
+    // Divides by zero when there is one: then the batch is decided again.
+    this.#absent = database.statement(
+      "SELECT 1 / (count(*) = 0)::int FROM @counters WHERE name = ANY($1::text[])",
+    );
     // Without a transaction id there is nothing to commit, and so nothing to wait for.
     this.#standIn = database.statement("SELECT pg_current_xact_id()");
     this.#served = database.statement(SERVED);
@@ -91,9 +98,10 @@ export class Commits {
   }
 
   /** @throws the server's error when a lock could not be had; else as a store does */
-  async #commit(asked: Omit<Asked, "spareIds">, context: Given, runMs: number): Promise<Outcomes> {
+  async #commit(asked: Omit<Attempt, "spareIds">, context: Given, runMs: number): Promise<Outcomes> {
     // Before the transaction, because another connection gets them: who holds locks waits for no connection.
-    const spareIds = await this.#ids.take(asked.touched.names.length);
+    const { names, deletions } = asked.touched;
+    const spareIds = await this.#ids.take(names.length + deletions);
     let lostAt: number | undefined;
     let oneByOne = false;
     for (let attempt = 1; ; ) {
@@ -134,45 +142,45 @@ export class Commits {
   /** @returns also how many of the spare ids are in use now */
   async #attempt(
     session: Session,
-    asked: Asked,
+    asked: Attempt,
     given: Given,
     { runMs, oneByOne }: { readonly runMs: number; readonly oneByOne: boolean },
   ): Promise<{ outcomes: Outcomes; created: number }> {
     const { batch, spareIds } = asked;
     try {
-      const { loaded, taken, now, copied } = await this.#load(session, asked, runMs);
+      const { loaded, missing, taken, now, copied } = await this.#load(session, asked, runMs);
       const context = { ...given, now };
-      const idsOf = (made: readonly number[]) => {
-        const ids = [...loaded.ids];
-        for (const [i, index] of made.entries()) ids[index] = spareIds[i]!;
-        return ids;
-      };
-      const missing = [...loaded.ids.keys()].filter((index) => loaded.ids[index] === undefined);
-      const decided = oneByOne
+      const written = oneByOne
         ? await writeOneByOne(
             { database: this.#database, session, writes: this.#writes, decide: this.#decide },
-            ...([batch, loaded, idsOf(missing), context] as const),
+            ...([batch, loaded, spareIds, context] as const),
           )
-        : this.#decide(batch, loaded.facts, context);
-      const { outcomes, save } = decided;
+        : undefined;
+      const { outcomes, save } = written?.decided ?? this.#decide(batch, loaded.facts, context);
+      // Who waits for a row that is deleted finds none under its name, though the same commit may have made another.
+      const absent = missing.filter((index) => !save.fixed.has(index)).map((index) => save.names[index]!);
+      const still: Call[] = absent.length === 0 ? [] : [[this.#absent, [absent]]];
       if (save.changed.length === 0 && save.answers.size === 0) {
         // What is answered again may be visible here and not on the standbys: its own wait for them was cancelled, or
         // the server started anew. A commit of its own waits for all that came before.
-        if (outcomes.replayed.includes(1)) await session.commit([[this.#standIn, []]]);
-        else await session.rollback();
+        if (outcomes.replayed.includes(1)) await session.commit([...still, [this.#standIn, []]]);
+        else {
+          for (const call of still) await session.send(...call);
+          await session.rollback();
+        }
         return { outcomes, created: 0 };
       }
-      const made = oneByOne ? missing : missing.filter((index) => save.fixed.has(index));
-      const calls: Call[] = copied ? [[this.#served, []]] : [];
+      const made = written?.made ?? madeBy(save, loaded, spareIds);
+      const calls: Call[] = [...still, ...(copied ? [[this.#served, []] as const] : [])];
       if (save.changed.length > 0) {
-        const ids = idsOf(made);
-        if (!oneByOne) calls.push(...this.#writes.of(save, foundOf(loaded), ids));
+        const ids = rowIdsOf(save, loaded.ids, made);
+        if (written === undefined) calls.push(...this.#writes.of(save, foundOf(loaded), ids));
         calls.push(this.#log.append(taken, save.changes, ids, now));
       }
       if (save.answers.size > 0) calls.push(this.#requestIds.save(save.answers));
       await session.commit(calls);
       this.#requestIds.saved(save.answers);
-      return { outcomes, created: made.length };
+      return { outcomes, created: made.size };
     } catch (error) {
       await session.rollback();
       throw error;
@@ -180,7 +188,7 @@ export class Commits {
   }
 
   /** Lock and load. Request ids are looked for, and the time and the order taken, when all locks are held. */
-  async #load(session: Session, { batch, touched, only, lockMs }: Asked, runMs: number) {
+  async #load(session: Session, { batch, touched, only, lockMs }: Attempt, runMs: number) {
     const keys = requestKeys(batch, touched);
     const given = keys.filter(
       (key, c): key is string => key !== undefined && (only === undefined || only.has(c)),
@@ -201,11 +209,14 @@ export class Commits {
     const byId = new Map(details.map((row) => [row.id as bigint, row]));
     const counters: (Counter | undefined | typeof CORRUPT)[] = [];
     const ids: (bigint | undefined)[] = [];
+    /** Those that were looked for. */
+    const missing: number[] = [];
     const fixed = new Map<number, Fixed>();
     for (const [index, name] of touched.names.entries()) {
       const row = byName.get(name);
       let counter = row === undefined ? undefined : toCounter(row);
       ids.push(row?.id as bigint | undefined);
+      if (row === undefined && wanted?.has(index) !== false) missing.push(index);
       if (counter !== undefined && counter !== CORRUPT && touched.whole.has(index)) {
         const whole = toFixed(counter, byId.get(row!.id as bigint)!);
         if (whole === CORRUPT) counter = CORRUPT;
@@ -221,6 +232,7 @@ export class Commits {
     };
     return {
       loaded: { facts, ids },
+      missing,
       taken: moment!.taken as bigint,
       now: Number(moment!.now),
       copied: moment!.copied === true,
@@ -232,7 +244,7 @@ export class Commits {
 type Given = Pick<Context, "uidSeed" | "only">;
 
 /** A batch, what it touches, which of its calls are meant, and an id for each counter that it might make. */
-interface Asked {
+interface Attempt {
   readonly batch: Batch;
   readonly touched: Touched;
   /** All when undefined. */
@@ -264,8 +276,18 @@ const ATTEMPTS_MAX = 20;
 /** From so many attempts on, new rows are written one by one: more than it ever takes while others are quicker. */
 const SKIPPED_AFTER = 10;
 
+/** By uid, the ids that the rows of new counters get. */
+function madeBy(
+  { changed, fixed }: Save,
+  { ids }: LoadedRows,
+  spareIds: readonly bigint[],
+): Map<string, bigint> {
+  const made = changed.filter((index) => ids[index] === undefined);
+  return new Map(made.map((index, i) => [fixed.get(index)!.uid, spareIds[i]!]));
+}
+
 /** What the statements that save test for. */
 function foundOf({ facts, ids }: LoadedRows) {
   const revisions = facts.counters.map((counter) => (counter as Counter | undefined)?.revision);
-  return { facts: { names: facts.names, fixed: facts.fixed, revisions }, ids };
+  return { facts: { fixed: facts.fixed, revisions }, ids };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type pg from "pg";
 import { TallyError } from "../../core/errors.ts";
-import { isAway } from "./errors.ts";
+import { isAnswer, isAway } from "./errors.ts";
 
 /**
  * Gets connections out of pools. Where the server gives fewer than they wish for, they go on with those they have, and
@@ -88,6 +88,7 @@ function keepTo(pool: pg.Pool, connections: number): void {
   options.max = connections;
 }
 
+/** Of the way to the server; one of the server's own, of an idle session, is an answer. */
 function isTimeout(error: unknown): boolean {
-  return /timeout/i.test((error as Error).message);
+  return !isAnswer(error) && /timeout/i.test((error as Error).message);
 }

@@ -130,6 +130,7 @@ export class PostgresCopying implements Copying {
     ids: readonly bigint[],
   ): Promise<void> {
     const save = {
+      names: counters.map(({ name }) => name),
       changed: counters.map((_, index) => index),
       values: BigInt64Array.from(counters, ({ value }) => value),
       revisions: Float64Array.from(counters, ({ revision }) => revision),
@@ -137,7 +138,7 @@ export class PostgresCopying implements Copying {
       fixed: new Map(counters.entries()),
       deleted: new Map<number, boolean>(),
     };
-    const none = { names: counters.map(({ name }) => name), revisions: [], fixed: new Map() };
+    const none = { revisions: [], fixed: new Map() };
     for (const call of this.#writes.of(save, { facts: none, ids: [] }, ids)) await session.send(...call);
   }
 

@@ -22,6 +22,8 @@ interface Way {
 export class Route {
   readonly #ways: readonly Way[];
   #taken = 0;
+  /** The one that led there last. */
+  #led = 0;
 
   constructor({ hosts }: Pick<PostgresUrl, "hosts">, { tls, addresses }: ConnectionSettings) {
     this.#ways = hosts.flatMap(({ host: name, port }, at) => {
@@ -50,11 +52,16 @@ export class Route {
       const taken = this.#taken;
       tried.add(taken);
       try {
-        return await pool.connect();
+        const client = await pool.connect();
+        this.#led = taken;
+        return client;
       } catch (error) {
         if (told === undefined || !says(told)) told = error;
         const next = this.#after(taken, error, tried);
-        if (next === undefined) throw told;
+        if (next === undefined) {
+          this.#taken = this.#led; // Not the last one tried, which may lead nowhere for ever.
+          throw told;
+        }
         if (this.#taken === taken) this.#taken = next; // Else another connection has gone on already.
         tried.add(this.#taken);
       }

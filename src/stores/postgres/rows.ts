@@ -1,14 +1,68 @@
 /** Counters as rows, and arrays as PostgreSQL writes them. */
-import { CORRUPT, type Counter, type Details, type Fixed, type FullCounter } from "../../core/counter.ts";
+import { blankCounter, CORRUPT, type Counter, type Fixed, type FullCounter } from "../../core/counter.ts";
 import { isName } from "../../core/name.ts";
+import {
+  COUNTING_KEYS,
+  DEFAULTS,
+  DETAIL_KEYS,
+  type Details,
+  isDefault,
+  type Kind,
+  type Kinds,
+  SETTING_KEYS,
+  SETTINGS,
+  type SettingKey,
+  type Settings,
+} from "../../core/settings.ts";
 import type { Row } from "./session.ts";
 
+/** How each kind of setting is kept: the type of its column, what is read of it, and the array that is written. */
+const COLUMN: {
+  readonly [K in Kind]: {
+    readonly type: string;
+    readonly read: (stored: never) => Kinds[K] | typeof CORRUPT;
+    readonly array: (values: readonly (Kinds[K] | undefined)[]) => string | (string | null)[];
+  };
+} = {
+  int64: { type: "bigint", read: (value: bigint) => value, array: arrayOf },
+  optional: { type: "bigint", read: (value: bigint | null) => value ?? undefined, array: arrayOf },
+  boolean: { type: "boolean", read: (value: boolean) => value, array: arrayOf },
+  labels: {
+    type: "text",
+    read: (json: string | null) => {
+      const labels = parsed(json, {});
+      return isLabels(labels) ? labels : CORRUPT;
+    },
+    array: (values) => values.map((labels) => (isEmpty(labels) ? null : JSON.stringify(labels))),
+  },
+  text: {
+    type: "text",
+    read: (json: string | null) => {
+      const text = parsed(json, "");
+      return typeof text === "string" ? text : CORRUPT;
+    },
+    array: (values) => values.map((text) => (text ? JSON.stringify(text) : null)),
+  },
+};
+
+function isEmpty(labels: Details["labels"] | undefined): boolean {
+  return labels === undefined || Object.keys(labels).length === 0;
+}
+
 /** What counting reads. */
-export const COUNTER_COLUMNS =
-  "id, name, uid, value, initial, min_value, max_value, clamp, monotonic, revision, settings_revision, update_ms";
+export const COUNTER_COLUMNS = `id, name, uid, value, revision, settings_revision, update_ms, ${columnsOf(COUNTING_KEYS)}`;
 
 /** And what else is kept about a counter. */
-export const DETAIL_COLUMNS = "labels, description, create_ms";
+export const DETAIL_COLUMNS = `create_ms, ${columnsOf(DETAIL_KEYS)}`;
+
+/** The settings as columns, in order, and the type of each. */
+export const SETTING_COLUMNS: readonly (readonly [column: string, type: string])[] = SETTING_KEYS.map(
+  (key) => [SETTINGS[key].column, COLUMN[SETTINGS[key].kind].type],
+);
+
+function columnsOf(keys: readonly SettingKey[]): string {
+  return keys.map((key) => SETTINGS[key].column).join(", ");
+}
 
 /** Rows have no checksum here; but what Tally could not have written, somebody else has. */
 export function toCounter(row: Row): Counter | typeof CORRUPT {
@@ -24,31 +78,35 @@ function isTime(ms: bigint | undefined): boolean {
 }
 
 function asCounter(row: Row): Counter {
-  return {
-    uid: row.uid as string,
-    value: row.value as bigint,
-    initial: row.initial as bigint,
-    min: (row.min_value as bigint | null) ?? undefined,
-    max: (row.max_value as bigint | null) ?? undefined,
-    clamp: row.clamp as boolean,
-    monotonic: row.monotonic as boolean,
-    revision: Number(row.revision),
-    settingsRevision: Number(row.settings_revision),
-    updateTime: Number(row.update_ms),
-  };
+  const counter = blankCounter();
+  counter.uid = row.uid as string;
+  counter.value = row.value as bigint;
+  counter.revision = Number(row.revision);
+  counter.settingsRevision = Number(row.settings_revision);
+  counter.updateTime = Number(row.update_ms);
+  readSettings(COUNTING_KEYS, row, counter);
+  return counter;
 }
 
 /** What else is kept about a sound counter. */
 export function toFixed(counter: Counter, row: Row): Fixed | typeof CORRUPT {
   const { value, revision, updateTime, ...fixed } = counter;
-  const { labels, description, create_ms } = row as {
-    labels: string;
-    description: string;
-    create_ms: bigint;
-  };
-  const details = [parsed(labels, {}), parsed(description, "")] as const;
-  if (!isLabels(details[0]) || typeof details[1] !== "string" || !isTime(create_ms)) return CORRUPT;
-  return { ...fixed, labels: details[0], description: details[1], createTime: Number(create_ms) };
+  const create_ms = row.create_ms as bigint;
+  const details = {} as Details;
+  if (!readSettings(DETAIL_KEYS, row, details) || !isTime(create_ms)) return CORRUPT;
+  return { ...fixed, ...details, createTime: Number(create_ms) };
+}
+
+/** Read settings out of their columns, into what is to have them; false when one of them is none that Tally writes. */
+function readSettings(keys: readonly SettingKey[], row: Row, into: object): boolean {
+  const settings = into as Record<string, unknown>;
+  for (const key of keys) {
+    const { kind, column, later } = SETTINGS[key];
+    const absent = later === true && row[column] === null;
+    settings[key] = absent ? DEFAULTS[key] : COLUMN[kind].read(row[column] as never);
+    if (settings[key] === CORRUPT) return false;
+  }
+  return true;
 }
 
 /** From a row with both. */
@@ -72,12 +130,13 @@ function isLabels(value: unknown): value is Details["labels"] {
   return Object.values(value).every((each) => typeof each === "string");
 }
 
-/** The columns labels and description of a counter. */
-export function detailColumns({ labels, description }: Details): [string | null, string | null] {
-  return [
-    Object.keys(labels).length === 0 ? null : JSON.stringify(labels),
-    description === "" ? null : JSON.stringify(description),
-  ];
+/** An array for each of SETTING_COLUMNS. */
+export function settingArrays(settings: readonly Settings[]): (string | (string | null)[])[] {
+  return SETTING_KEYS.map((key) => {
+    const { kind, later } = SETTINGS[key];
+    const absent = (each: Settings) => later === true && isDefault(each, key);
+    return COLUMN[kind].array(settings.map((each) => (absent(each) ? undefined : each[key])) as never);
+  });
 }
 
 /** A label as counter_labels has it. */

@@ -24,35 +24,45 @@ export interface StepWriting {
  * New counters are made in the order of the operations here, and not in that of their names, so two processes that make
  * the same ones may come to wait for each other. PostgreSQL ends that after a second, and the batch is tried again.
  *
- * @param ids  by index in `facts.names`, those of counters that might be made included
- * @returns    what was decided in the end; its changes and answers are yet to be saved
+ * @param spareIds  for the counters that are made; the first ones are taken
+ * @returns         what was decided in the end, and by uid the ids of the counters that were made; the changes and the
+ *                  answers are yet to be saved
  */
 export async function writeOneByOne(
   { database, session, writes, decide }: StepWriting,
   batch: Batch,
-  { facts }: LoadedRows,
-  ids: readonly (bigint | undefined)[],
+  { facts, ids: found }: LoadedRows,
+  spareIds: readonly bigint[],
   context: Omit<Context, "vetoed">,
-): Promise<ReturnType<typeof decideBatch>> {
+): Promise<{ decided: ReturnType<typeof decideBatch>; made: ReadonlyMap<string, bigint> }> {
   await session.simply("SET CONSTRAINTS ALL IMMEDIATE"); // What is deferred could not be told apart at COMMIT.
   const named = database.statement("SELECT 1 AS there FROM @counters WHERE name = $1");
   const steps = oneByOne(decide, batch, facts, context, new Map<number, Refusal>());
+  /** By name, the ids of the rows as they stand. */
+  const ids = [...found];
+  /** The uids of the counters that were made: the first one has the first of the spare ids. */
+  const made: string[] = [];
+  /** What was so before the all_or_nothing call that is being written. */
+  let before = { ids: [...ids], made: 0 };
   let grouped = false;
   /** Sent, and not waited for: it travels with what comes next. */
   let undoing: Promise<void>[] = [];
   for (let next = steps.next(); ; ) {
     if (next.done) {
       await Promise.all(undoing);
-      return next.value;
+      return { decided: next.value, made: new Map(made.map((uid, i) => [uid, spareIds[i]!])) };
     }
     next = steps.next(await tried(next.value));
   }
 
   async function tried(step: Step): Promise<Refusal | undefined> {
     if (step === UNDO_GROUP) {
-      undo("tally_group");
+      undoGroup();
       return undefined;
     }
+    if (step.beginsGroup) before = { ids: [...ids], made: made.length };
+    const makes = step.before === undefined;
+    const id = makes ? spareIds[made.length]! : ids[step.index]!;
     const name = facts.names[step.index]!;
     const begins = `${grouped ? "RELEASE tally_group; " : ""}SAVEPOINT tally_group`;
     grouped ||= step.beginsGroup;
@@ -60,20 +70,31 @@ export async function writeOneByOne(
       ...undoing,
       ...(step.beginsGroup ? [session.simply(begins)] : []),
       session.simply("SAVEPOINT tally_step"),
-      ...callsOf(step, name, writes, ids[step.index]!).map((call) => session.send(...call)),
+      ...callsOf(step, name, writes, id).map((call) => session.send(...call)),
       session.simply("RELEASE tally_step"),
     ];
     undoing = [];
     const failed = (await Promise.allSettled(sent)).find((result) => result.status === "rejected");
-    if (failed === undefined) return undefined;
+    if (failed === undefined) {
+      if (makes) made.push(step.after.uid);
+      ids[step.index] = id;
+      return undefined;
+    }
     const error: unknown = failed.reason;
     const objection = objectionIn(error);
     const skipped = objection === undefined && (isSkipped(error) || isUnexpected(error));
     if (objection === undefined && !skipped) throw error;
-    undo(step.inGroup ? "tally_group" : "tally_step");
+    if (step.inGroup) undoGroup();
+    else undo("tally_step");
     // The row is locked, so nobody else was quicker; but a new one may have come under the same name.
     if (skipped && step.before === undefined && (await session.send(named, [name])).length > 0) throw error;
     return refusalOf(objection ?? SKIPPED, step);
+  }
+
+  function undoGroup(): void {
+    undo("tally_group");
+    ids.splice(0, ids.length, ...before.ids);
+    made.length = before.made;
   }
 
   function undo(savepoint: "tally_group" | "tally_step"): void {
@@ -101,7 +122,8 @@ function callsOf(
 ): Call[] {
   const deletes = op.verb === Verb.DELETE;
   const save = {
-    changed: deletes ? [] : [0],
+    names: [name],
+    changed: [0],
     values: BigInt64Array.of(after.value),
     revisions: Float64Array.of(after.revision),
     updateTimes: Float64Array.of(after.updateTime),
@@ -109,6 +131,7 @@ function callsOf(
     deleted: new Map(deletes ? [[0, op.keepHistory === true]] : []),
   };
   const was = new Map(before?.fixed === undefined ? [] : [[0, before.fixed]]);
-  const facts = { names: [name], revisions: [before?.revision], fixed: was };
-  return writes.of(save, { facts, ids: [before === undefined ? undefined : id] }, [id]);
+  const facts = { revisions: [before?.revision], fixed: was };
+  const found = { facts, ids: [before === undefined ? undefined : id] };
+  return deletes ? writes.deletions([0], save, found, [id]) : writes.of(save, found, [id]);
 }

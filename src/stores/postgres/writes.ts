@@ -1,7 +1,7 @@
 import type { Loaded, Save } from "../../core/batch.ts";
 import type { Fixed } from "../../core/counter.ts";
 import type { Database } from "./database.ts";
-import { arrayOf, detailColumns, labelKey } from "./rows.ts";
+import { arrayOf, labelKey, SETTING_COLUMNS, settingArrays } from "./rows.ts";
 import type { Call, Statement } from "./session.ts";
 
 /** What was found for a batch, and the rows it came from. */
@@ -11,8 +11,10 @@ export interface LoadedRows {
   readonly ids: readonly (bigint | undefined)[];
 }
 
+type SavedCounters = Omit<Save, "changes" | "answers">;
+
 interface Found extends Pick<LoadedRows, "ids"> {
-  readonly facts: Pick<Loaded, "names" | "fixed"> & {
+  readonly facts: Pick<Loaded, "fixed"> & {
     /** By index in `names`: the revision that the row has. */
     readonly revisions: readonly (number | undefined)[];
   };
@@ -43,29 +45,17 @@ export class CounterWrites {
       ) SELECT ${allThere("$1")} FROM written`);
     this.#insert = database.statement(`
       WITH written AS (
-        INSERT INTO @counters (id, name, uid, value, revision, update_ms,
-          initial, min_value, max_value, clamp, monotonic, settings_revision, create_ms, labels, description)
-        SELECT id, name, uid, value, revision, update_ms, initial, min_value, max_value, clamp, monotonic,
-          settings_revision, create_ms, labels, description
-        FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[],
-          $7::bigint[], $8::bigint[], $9::bigint[], $10::boolean[], $11::boolean[], $12::bigint[], $13::bigint[],
-          $14::text[], $15::text[])
-          AS u (id, name, uid, value, revision, update_ms, initial, min_value, max_value, clamp, monotonic,
-            settings_revision, create_ms, labels, description)
+        INSERT INTO @counters (${namesOf(MADE)})
+        SELECT ${namesOf(MADE)} FROM ${unnested(MADE)}
         ORDER BY name COLLATE "C" -- As rows are locked: one order for everyone, so no deadlock.
         ON CONFLICT (name) DO NOTHING RETURNING 1
       ) SELECT ${asExpected("$1")} FROM written`);
     this.#updateSettings = database.statement(`
       WITH written AS (
-        UPDATE @counters AS c SET value = u.value, revision = u.revision, update_ms = u.update_ms,
-          initial = u.initial, min_value = u.min_value, max_value = u.max_value, clamp = u.clamp,
-          monotonic = u.monotonic, settings_revision = u.settings_revision, labels = u.labels,
-          description = u.description
-        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-          $6::bigint[], $7::bigint[], $8::bigint[], $9::boolean[], $10::boolean[], $11::bigint[],
-          $12::text[], $13::text[])
-          AS u (id, was, value, revision, update_ms, initial, min_value, max_value, clamp, monotonic,
-            settings_revision, labels, description)
+        UPDATE @counters AS c SET ${UPDATED.slice(2)
+          .map(([column]) => `${column} = u.${column}`)
+          .join(", ")}
+        FROM ${unnested(UPDATED)}
         WHERE c.id = u.id AND c.revision = u.was RETURNING 1
       ) SELECT ${allThere("$1")} FROM written`);
     this.#delete = database.statement(`
@@ -85,17 +75,27 @@ export class CounterWrites {
   }
 
   /**
-   * @param ids  by index in `facts.names`, those of new counters included
+   * @param ids  by index in `save`, those of new counters included
    */
-  of(
-    save: Omit<Save, "changes" | "answers">,
+  of(save: SavedCounters, found: Found, ids: readonly (bigint | undefined)[]): Call[] {
+    const { deleted } = save;
+    return inTurn(save).flatMap((turn) => {
+      const gone = deleted.size === 0 ? [] : turn.filter((index) => deleted.has(index));
+      return [...this.#changes(turn, save, found, ids), ...this.deletions(gone, save, found, ids)];
+    });
+  }
+
+  /** @param changed  some of those that changed, of which no two have the same name */
+  #changes(
+    changed: readonly number[],
+    save: SavedCounters,
     { facts, ids: loaded }: Found,
     ids: readonly (bigint | undefined)[],
   ): Call[] {
     const counted: number[] = [];
     const made: number[] = [];
     const updated: number[] = [];
-    for (const index of save.changed) {
+    for (const index of changed) {
       if (loaded[index] === undefined) made.push(index);
       else if (save.fixed.size > 0 && save.fixed.has(index)) updated.push(index);
       else counted.push(index);
@@ -108,7 +108,7 @@ export class CounterWrites {
       arrayOf(indexes.map((i) => save.revisions[i])),
       arrayOf(indexes.map((i) => save.updateTimes[i])),
     ];
-    const namesOf = (indexes: readonly number[]) => indexes.map((i) => facts.names[i]!);
+    const namesAt = (indexes: readonly number[]) => indexes.map((i) => save.names[i]!);
     const fixedOf = (index: number) => save.fixed.get(index) ?? facts.fixed.get(index)!;
     // First, because it may wait: for who makes the same ones, or has since changed one that was not there. Whoever
     // waits here has changed nothing yet, so nobody who makes new ones waits for it in turn.
@@ -116,30 +116,36 @@ export class CounterWrites {
       const fixed = made.map(fixedOf);
       const uids = fixed.map(({ uid }) => uid);
       const created = arrayOf(fixed.map(({ createTime }) => createTime));
-      const [initial, min, max, clamp, monotonic, settings, labels, descriptions] = settingsColumns(fixed);
-      calls.push([
-        this.#insert,
-        [
-          ...[idsOf(made), namesOf(made), uids, ...counts(made), initial, min, max, clamp, monotonic],
-          ...[settings, created, labels, descriptions],
-        ],
-      ]);
+      const columns = [idsOf(made), ...counts(made), ...settingsOf(fixed)];
+      calls.push([this.#insert, [...columns, created, namesAt(made), uids]]);
     }
     if (counted.length > 0) calls.push([this.#update, [idsOf(counted), before(counted), ...counts(counted)]]);
     if (updated.length > 0) {
-      const columns = settingsColumns(updated.map(fixedOf));
-      calls.push([this.#updateSettings, [idsOf(updated), before(updated), ...counts(updated), ...columns]]);
-      this.#pushLabels(calls, this.#unlabel, updated, (i) => facts.fixed.get(i)!, facts.names);
+      const columns = [...counts(updated), ...settingsOf(updated.map(fixedOf))];
+      calls.push([this.#updateSettings, [idsOf(updated), before(updated), ...columns]]);
+      this.#pushLabels(calls, this.#unlabel, updated, (i) => facts.fixed.get(i)!, save.names);
     }
     const labelled = [...made, ...updated];
-    if (labelled.length > 0) this.#pushLabels(calls, this.#label, labelled, fixedOf, facts.names);
-    if (save.deleted.size > 0) {
-      const gone = [...save.deleted.keys()];
-      this.#pushLabels(calls, this.#unlabel, gone, fixedOf, facts.names);
-      calls.push([this.#delete, [idsOf(gone)]]);
-      const uids = gone.map((i) => fixedOf(i).uid);
-      calls.push([this.#bury, [idsOf(gone), namesOf(gone), uids, arrayOf([...save.deleted.values()])]]);
-    }
+    if (labelled.length > 0) this.#pushLabels(calls, this.#label, labelled, fixedOf, save.names);
+    return calls;
+  }
+
+  /** The same for the deletion of some of those that are to go, which are as they were loaded or have been written. */
+  deletions(
+    gone: readonly number[],
+    { names, fixed, deleted }: SavedCounters,
+    { facts }: Found,
+    ids: readonly (bigint | undefined)[],
+  ): Call[] {
+    if (gone.length === 0) return [];
+    const fixedOf = (index: number) => fixed.get(index) ?? facts.fixed.get(index)!;
+    const goneIds = arrayOf(gone.map((i) => ids[i]));
+    const uids = gone.map((i) => fixedOf(i).uid);
+    const history = arrayOf(gone.map((i) => deleted.get(i)));
+    const calls: Call[] = [];
+    this.#pushLabels(calls, this.#unlabel, gone, fixedOf, names);
+    calls.push([this.#delete, [goneIds]]);
+    calls.push([this.#bury, [goneIds, gone.map((i) => names[i]!), uids, history]]);
     return calls;
   }
 
@@ -162,6 +168,25 @@ export class CounterWrites {
   }
 }
 
+/**
+ * The counters that changed, in turns of which none has a name twice: who comes after another under its name, which that
+ * has given up, is in a later one. Nobody else can have taken the name in between, because it has a locked row, or one
+ * that is not committed; so to insert the later ones waits for nobody.
+ */
+function inTurn({ names, changed, deleted }: SavedCounters): (readonly number[])[] {
+  if (deleted.size === 0) return [changed];
+  const turns: number[][] = [[]];
+  const taken = new Map<string, number>();
+  for (const index of changed) {
+    const name = names[index]!;
+    const turn = (taken.get(name) ?? -1) + 1;
+    taken.set(name, turn);
+    turns[turn] ??= [];
+    turns[turn].push(index);
+  }
+  return turns;
+}
+
 /** Divides by zero unless there is a row for each element of an array. */
 function asExpected(array: string): string {
   return `1 / (count(*) = cardinality(${array}))::int`;
@@ -172,16 +197,34 @@ function allThere(array: string): string {
   return `sqrt(2 * (count(*) = cardinality(${array}))::int - 1)`;
 }
 
-function settingsColumns(fixed: readonly Fixed[]) {
-  const details = fixed.map(detailColumns);
-  return [
-    arrayOf(fixed.map(({ initial }) => initial)),
-    arrayOf(fixed.map(({ min }) => min)),
-    arrayOf(fixed.map(({ max }) => max)),
-    arrayOf(fixed.map(({ clamp }) => clamp)),
-    arrayOf(fixed.map(({ monotonic }) => monotonic)),
-    arrayOf(fixed.map(({ settingsRevision }) => settingsRevision)),
-    details.map(([labels]) => labels),
-    details.map(([, description]) => description),
-  ] as const;
+type Columns = readonly (readonly [column: string, type: string])[];
+
+const COUNTS: Columns = ["value", "revision", "update_ms"].map((column) => [column, "bigint"]);
+
+/** The settings, as `settingsOf` gives them. */
+const OF_SETTINGS: Columns = [["settings_revision", "bigint"], ...SETTING_COLUMNS];
+
+function settingsOf(fixed: readonly Fixed[]) {
+  return [arrayOf(fixed.map(({ settingsRevision }) => settingsRevision)), ...settingArrays(fixed)];
+}
+
+/** What is written of a new counter, and of one whose settings change: each an array, in this order. */
+const MADE: Columns = [
+  ["id", "bigint"],
+  ...COUNTS,
+  ...OF_SETTINGS,
+  ["create_ms", "bigint"],
+  ["name", "text"],
+  ["uid", "uuid"],
+];
+const UPDATED: Columns = [["id", "bigint"], ["was", "bigint"], ...COUNTS, ...OF_SETTINGS];
+
+function namesOf(columns: Columns): string {
+  return columns.map(([column]) => column).join(", ");
+}
+
+/** The arrays as rows. */
+function unnested(columns: Columns): string {
+  const arrays = columns.map(([, type], i) => `$${i + 1}::${type}[]`);
+  return `unnest(${arrays.join(", ")}) AS u (${namesOf(columns)})`;
 }

@@ -1,4 +1,4 @@
-import { CORRUPT, type Context, type decideBatch, type Loaded } from "../../core/batch.ts";
+import { CORRUPT, type Context, type decideBatch, type Loaded, type Save } from "../../core/batch.ts";
 import { type Batch, callAt, opAt, toCallColumns, toColumns } from "../../core/columns.ts";
 import type { Counter, Fixed } from "../../core/counter.ts";
 import type { Refusal } from "../../core/errors.ts";
@@ -98,7 +98,13 @@ function alone(
   i: number,
 ): Pick<Write, "op" | "before" | "after" | "fixed"> | undefined {
   const facts = {
-    ...{ names: [op.name], counterOf: new Uint32Array(1), whole: new Set<number>(), keys: [undefined] },
+    ...{
+      names: [op.name],
+      counterOf: new Uint32Array(1),
+      whole: new Set<number>(),
+      keys: [undefined],
+      deletions: 0,
+    },
     ...{ counters: [before], answered: new Map(), requestIdsFullForMs: undefined },
     fixed: new Map(before?.fixed === undefined ? [] : [[0, before.fixed]]),
   };
@@ -113,6 +119,21 @@ function alone(
 
 const HEAD = { caller: "", requestId: undefined, single: true, allOrNothing: false, digest: undefined };
 const ALONE = toCallColumns([{ ...HEAD, end: 1 }]);
+
+/**
+ * The row ids of the counters of a batch that was decided.
+ *
+ * @param found  by index in `Loaded.names`, those of the rows that were loaded
+ * @param made   by uid, those of the rows that were made
+ * @returns      by index in `Save`
+ */
+export function rowIdsOf(
+  { names, fixed }: Pick<Save, "names" | "fixed">,
+  found: readonly (bigint | undefined)[],
+  made: ReadonlyMap<string, bigint>,
+): (bigint | undefined)[] {
+  return names.map((_, index) => found[index] ?? made.get(fixed.get(index)?.uid ?? ""));
+}
 
 function standingOf(
   counter: Counter | undefined | typeof CORRUPT,

@@ -18,6 +18,8 @@ export interface PackedCommit {
 
 /** Set in a change's first byte: one operation at the commit's time, by no one in particular, without a note. */
 const PLAIN = 0x80;
+/** Set in a change's first byte: it is earlier than the commit, and says by how much. */
+const EARLIER = 0x40;
 
 /**
  * @param ids  what each counter is known by in the store, by its index in the batch
@@ -37,7 +39,8 @@ export function packChanges(
     const ops = changes.revisions[k]! - firstRevision + 1;
     const remark = changes.remarks.size === 0 ? undefined : changes.remarks.get(k);
     const plain = ops === 1 && changes.times[k] === now && remark === undefined;
-    w.byte(plain ? changes.kinds[k]! | PLAIN : changes.kinds[k]!);
+    const later = changes.times[k]! - now;
+    w.byte(changes.kinds[k]! | (plain ? PLAIN : 0) | (later < 0 ? EARLIER : 0));
     w.uint64(ids[changes.counters[k]!]!);
     w.uint(firstRevision);
     w.int64At(values, k);
@@ -48,7 +51,7 @@ export function packChanges(
     w.uint(ops);
     w.uint64(value - changes.low[k]!);
     w.uint64(changes.high[k]! - value);
-    w.uint(changes.times[k]! - now); // The store's time is never later than the change it makes.
+    w.uint(Math.abs(later));
     w.text(remark?.caller ?? "");
     w.text(remark?.note ?? "");
   }
@@ -94,7 +97,7 @@ export function unpackChanges(bytes: Uint8Array, now: number): { id: bigint; cha
   const changes: { id: bigint; change: Change }[] = [];
   while (!r.done) {
     const head = r.byte();
-    const kind = (head & ~PLAIN) as ChangeKind;
+    const kind = (head & ~(PLAIN | EARLIER)) as ChangeKind;
     const id = BigInt.asIntN(64, r.uint64()); // Somebody may have made a row by hand with one below 0.
     const firstRevision = r.uint();
     const value = r.int64();
@@ -104,7 +107,7 @@ export function unpackChanges(bytes: Uint8Array, now: number): { id: bigint; cha
     const ops = plain ? 1 : r.uint();
     const low = plain ? value : value - r.uint64();
     const high = plain ? value : value + r.uint64();
-    const time = plain ? now : now + r.uint();
+    const time = plain ? now : head & EARLIER ? now - r.uint() : now + r.uint();
     const caller = plain ? "" : r.text();
     const note = plain ? "" : r.text();
     const revision = firstRevision + ops - 1;

@@ -1,5 +1,6 @@
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import type { ErrorCode, Refusal } from "../../core/errors.ts";
+import type { Waiter } from "../../service/queue.ts";
 import type { Authorise, Permit } from "./authorise.ts";
 
 /**
@@ -9,12 +10,7 @@ import type { Authorise, Permit } from "./authorise.ts";
 export type HeaderOf = (name: string) => string | undefined;
 
 /** Who calls, and how long the answer is of use. The same for every door. */
-export interface CallContext extends Permit {
-  /** When the caller stops waiting: milliseconds since the Unix epoch by the server's clock, Infinity for never. */
-  readonly deadline: number;
-  /** Whether the caller has gone. Asked when the call's batch is cut; from then on it applies. */
-  cancelled(): boolean;
-}
+export interface CallContext extends Permit, Waiter {}
 
 /** A unary method from bytes to bytes: all of it but the door. */
 export interface UnaryCall extends UnaryMethod {

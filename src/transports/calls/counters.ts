@@ -1,19 +1,19 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Counter, CounterSchema, OnBound } from "../../../gen/tally/v1/counter_pb.ts";
+import { type Counter, CounterSchema } from "../../../gen/tally/v1/counter_pb.ts";
 import {
   CounterService,
-  type CreateCounterRequest,
   CreateCounterResponseSchema,
   GetCounterRequestSchema,
   GetCounterResponseSchema,
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { CORRUPT } from "../../core/batch.ts";
 import { etagOf, type FullCounter, settingsEtagOf } from "../../core/counter.ts";
-import { type Settings, Verb } from "../../core/op.ts";
+import { Verb } from "../../core/op.ts";
+import type { Found, Reads } from "../../service/reads.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { opMethod } from "./op-method.ts";
-import type { Found, Reads } from "./reads.ts";
+import { settingFields, settingsOf } from "./setting-fields.ts";
 import { readRequest } from "./shape.ts";
 
 /** CreateCounter: one operation, answered by the counter as it was made. */
@@ -71,11 +71,6 @@ function foundResponse(name: string, found: Found | Refused): Uint8Array | Refus
   return toBinary(GetCounterResponseSchema, create(GetCounterResponseSchema, { counter: toCounter(found) }));
 }
 
-function settingsOf(request: CreateCounterRequest): Settings {
-  const { initial, min, max, onBound, monotonic, labels, description } = request;
-  return { initial, min, max, clamp: onBound === OnBound.CLAMP, monotonic, labels, description };
-}
-
 /** A counter as the API gives it. */
 export function toCounter(counter: FullCounter): Counter {
   const { uid, revision, settingsRevision } = counter;
@@ -87,13 +82,7 @@ export function toCounter(counter: FullCounter): Counter {
     etag: etagOf(uid, revision),
     createTime: timestampFromMs(counter.createTime),
     updateTime: timestampFromMs(counter.updateTime),
-    initial: counter.initial,
-    ...(counter.min !== undefined && { min: counter.min }),
-    ...(counter.max !== undefined && { max: counter.max }),
-    onBound: counter.clamp ? OnBound.CLAMP : OnBound.REJECT,
-    monotonic: counter.monotonic,
-    labels: counter.labels,
-    description: counter.description,
+    ...settingFields(counter),
     settingsRevision: BigInt(settingsRevision),
     settingsEtag: settingsEtagOf(uid, settingsRevision),
   });

@@ -21,30 +21,30 @@ import {
 import { CORRUPT } from "../../core/batch.ts";
 import type { FullCounter } from "../../core/counter.ts";
 import type { Selection } from "../../core/selection.ts";
+import type { Found } from "../../service/reads.ts";
+import type { SerialReads } from "../../service/serial-reads.ts";
 import type { CounterPage, Counters, Store } from "../../service/store.ts";
 import { toRefusal } from "../status.ts";
 import type { Denial } from "./authorise.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { toCounter } from "./counters.ts";
 import { fromPageToken, toPageToken } from "./page-token.ts";
-import type { Found } from "./reads.ts";
 import { Reply, replyTooLarge } from "./reply.ts";
 import { invalidField, readRequest } from "./shape.ts";
-import type { Turns } from "./turns.ts";
 
 /** What the reads of many counters need. */
 export interface ManyCounters {
   readonly store: Store;
   /** For reads of at most 1,000 counters. */
-  readonly pages: Turns;
+  readonly pages: SerialReads;
   /** For those that look at all. */
-  readonly scans: Turns;
+  readonly scans: SerialReads;
 }
 
 export function batchGetCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.batchGetCounters;
   return readCall(method, BatchGetCountersRequestSchema, requestBytesMax, async ({ names }, context) => {
-    const found = await pages.take(context, () => store.get(names));
+    const found = await pages.run(context, () => store.get(names));
     if ("code" in found) return found;
     const reply = new Reply();
     return found.every((one, i) => reply.add(resultBytes(names[i]!, one))) ? reply.finish() : replyTooLarge();
@@ -58,7 +58,7 @@ export function listCounters({ store, pages }: ManyCounters, requestBytesMax: nu
     const selection = { prefix, labels };
     const from = pageToken === "" ? "" : fromPageToken(pageToken, selection);
     if (from === undefined) return invalidField("page_token", NOT_OF_THIS_LIST, pageToken);
-    const page = await pages.take(context, () => store.list(selection, from, pageSize));
+    const page = await pages.run(context, () => store.list(selection, from, pageSize));
     return "code" in page ? page : listResponse(page, selection);
   });
 }
@@ -68,7 +68,7 @@ export function topCounters({ store, scans }: ManyCounters, requestBytesMax: num
   return readCall(method, TopCountersRequestSchema, requestBytesMax, async (request, context) => {
     const { prefix, labels, n = TOP_N } = request;
     const order = request.order === TopOrder.LOWEST ? "lowest" : "highest";
-    const found = await scans.take(context, (signal) => store.top({ prefix, labels }, n, order, signal));
+    const found = await scans.run(context, (signal) => store.top({ prefix, labels }, n, order, signal));
     return "code" in found ? found : topResponse(found);
   });
 }
@@ -76,7 +76,7 @@ export function topCounters({ store, scans }: ManyCounters, requestBytesMax: num
 export function sumCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.sumCounters;
   return readCall(method, SumCountersRequestSchema, requestBytesMax, async ({ prefix, labels }, context) => {
-    const found = await scans.take(context, (signal) => store.sum({ prefix, labels }, signal));
+    const found = await scans.run(context, (signal) => store.sum({ prefix, labels }, signal));
     if ("code" in found) return found;
     const { count, sum, lowest, highest, corruptNames } = found;
     if (corruptNames.length > 0) return { code: "ROW_CORRUPT", name: corruptNames[0]! };

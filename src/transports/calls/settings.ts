@@ -1,17 +1,17 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { OnBound } from "../../../gen/tally/v1/counter_pb.ts";
 import {
   CounterService,
   DeleteCounterResponseSchema,
   type UpdateCounterRequest,
   UpdateCounterResponseSchema,
 } from "../../../gen/tally/v1/counter_service_pb.ts";
-import { NO_DETAILS, PLAIN } from "../../core/counter.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { type Op, SETTINGS, type SettingKey, type Settings, Verb } from "../../core/op.ts";
+import { type Op, Verb } from "../../core/op.ts";
+import { DEFAULTS, SETTING_KEYS, SETTINGS, type SettingKey, type Settings } from "../../core/settings.ts";
 import { toCounter } from "./counters.ts";
 import { opMethod } from "./op-method.ts";
+import { givenIn } from "./setting-fields.ts";
 import { invalidField, MESSAGE_RULES } from "./shape.ts";
 
 /** UpdateCounter: one operation, answered by the counter with its new settings. */
@@ -56,7 +56,7 @@ function toUpdate(request: UpdateCounterRequest): Op | Refusal {
   const mask = maskOf(request);
   if ("code" in mask) return mask;
   const given = givenIn(request);
-  const settings: Settings = { ...PLAIN, ...NO_DETAILS };
+  const settings: Settings = { ...DEFAULTS };
   for (const key of mask) if (key in given) Object.assign(settings, { [key]: given[key] });
   const { min, max } = settings;
   if (min !== undefined && max !== undefined && min > max) {
@@ -79,27 +79,17 @@ function toUpdate(request: UpdateCounterRequest): Op | Refusal {
 /** The settings that are to change, in the order of the API. */
 function maskOf(request: UpdateCounterRequest): readonly SettingKey[] | Refusal {
   const paths = new Set(request.updateMask?.paths);
-  const unknown = [...paths].find((path) => SETTINGS.every(([field]) => field !== path));
+  const unknown = [...paths].find((path) => !FIELDS.includes(path));
   if (unknown !== undefined) {
-    const fields = SETTINGS.map(([field]) => field).join(", ");
-    return invalidField("update_mask", `must name settings only (${fields})`, unknown);
+    return invalidField("update_mask", `must name settings only (${FIELDS.join(", ")})`, unknown);
   }
   const given = givenIn(request);
-  const named = SETTINGS.filter(([field, key]) => (paths.size > 0 ? paths.has(field) : key in given));
-  if (named.length > 0) return named.map(([, key]) => key);
+  const named = SETTING_KEYS.filter((key) =>
+    paths.size > 0 ? paths.has(SETTINGS[key].field) : key in given,
+  );
+  if (named.length > 0) return named;
   return invalidField("update_mask", "must name a setting, or one must be given", undefined);
 }
 
-/** The settings that are set in a request. */
-function givenIn(request: UpdateCounterRequest): Partial<Settings> {
-  const { initial, min, max, onBound, monotonic, labels, description } = request;
-  return {
-    ...(initial !== undefined && { initial }),
-    ...(min !== undefined && { min }),
-    ...(max !== undefined && { max }),
-    ...(onBound !== undefined && { clamp: onBound === OnBound.CLAMP }),
-    ...(monotonic !== undefined && { monotonic }),
-    ...(Object.keys(labels).length > 0 && { labels }),
-    ...(description !== undefined && { description }),
-  };
-}
+/** The names of the settings, as a mask has them. */
+const FIELDS: readonly string[] = SETTING_KEYS.map((key) => SETTINGS[key].field);

@@ -1,5 +1,7 @@
 import { CounterService, OperationSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Clock } from "../../core/clock.ts";
+import { Reads } from "../../service/reads.ts";
+import { SerialReads } from "../../service/serial-reads.ts";
 import type { Store } from "../../service/store.ts";
 import type { Writer } from "../../service/writer.ts";
 import { admitted, type Kind, openAdmissions } from "./admitted.ts";
@@ -9,10 +11,8 @@ import type { UnaryCall } from "./call.ts";
 import { CREATE_COUNTER, getCounter } from "./counters.ts";
 import { COUNTING } from "./counting.ts";
 import { batchGetCounters, listCounters, sumCounters, topCounters } from "./many-counters.ts";
-import { Reads } from "./reads.ts";
 import { DELETE_COUNTER, UPDATE_COUNTER } from "./settings.ts";
 import { warmUp } from "./shape.ts";
-import { Turns } from "./turns.ts";
 
 export interface MessageLimits {
   /** The largest request of a unary call, in bytes of the encoded message. */
@@ -50,7 +50,11 @@ export function openCalls(
   authorise: Authorise = allowAll,
 ): readonly UnaryCall[] {
   const { changes, batches, reads, pages, scans } = openAdmissions(clock, queueWaitMaxMs, onOverload);
-  const many = { store, pages: new Turns(clock, WAITING_MAX), scans: new Turns(clock, WAITING_MAX) };
+  const many = {
+    store,
+    pages: new SerialReads(clock, WAITING_MAX),
+    scans: new SerialReads(clock, WAITING_MAX),
+  };
   warmUp([...CounterService.methods.map(({ input }) => input), OperationSchema]);
   return [
     admitted(CREATE_COUNTER(writer, unaryBytesMax), changes),

@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { CORRUPT, type FullCounter, headroom, settingsEtagOf } from "../../../src/core/counter.ts";
 import type { Refusal } from "../../../src/core/errors.ts";
-import type { SettingKey, Settings } from "../../../src/core/op.ts";
+import type { SettingKey, Settings } from "../../../src/core/settings.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { Writer } from "../../../src/service/writer.ts";
 import * as ask from "../../support/calls.ts";

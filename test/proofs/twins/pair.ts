@@ -7,7 +7,7 @@ import type { Store, StoredChange } from "../../../src/service/store.ts";
 import { toBatch } from "../../../src/service/writer.ts";
 import type { Asked } from "../../support/calls.ts";
 import { type Opened, openFresh } from "../../support/opened.ts";
-import { batchesOf, Etags, opsOf, prefixed, type Sketch } from "../../support/random-requests.ts";
+import { Etags, opsOf, prefixed, type Sketch } from "../../support/random-requests.ts";
 
 /** What was done to both and compared. */
 export class Tally {
@@ -71,10 +71,8 @@ export class Pair {
 
   async commit(requests: readonly Sketch[]): Promise<void> {
     const asked = await this.#etags.into(requests.map((each) => prefixed(each, this.#prefix)));
-    for (const mine of batchesOf(asked)) {
-      await this.#commit(mine);
-      this.#asked.push(mine);
-    }
+    await this.#commit(asked);
+    this.#asked.push(asked);
   }
 
   /** Ask once more what was asked before, as callers do who got no answer. */

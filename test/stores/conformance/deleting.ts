@@ -7,6 +7,7 @@ import {
   batch,
   commit,
   create,
+  decrement,
   increment,
   remove,
   reset,
@@ -97,23 +98,165 @@ export function deletingSuite(kind: StoreKind): void {
     await expectSumsEqualValues(store, ["a", "b", "c"]);
   });
 
-  it_(
-    "to name a counter after its deletion in one commit is a defect, and applies nothing",
-    async ({ store }) => {
-      await apply(store, increment("connection", 5n));
-      for (const after of [
-        single(increment("connection")),
-        batch([increment("b"), increment("connection")]),
-        single(remove("connection")),
-      ]) {
-        await expect(
-          commit(store, single(increment("b")), single(remove("connection")), after),
-        ).rejects.toThrow(/^expected no operation on/); // Told as the defect that it is, whatever the counter is called.
-      }
-      expect(await store.get(["b"])).toEqual([undefined]);
-      expect(await apply(store, increment("connection"))).toEqual({ value: 6n, previous: 5n, revision: 2 });
-    },
-  );
+  it_("in one commit: what is made under a deleted counter's name is another", async (opened) => {
+    let { store } = opened;
+    await apply(store, create("a", { value: 5n, max: 9n, labels: { team: "old" } }));
+    const first = await read(store, "a");
+    const answers = await commit(
+      store,
+      single(increment("a", 2n)),
+      single(remove("a", { keepHistory: true })),
+      single(increment("a", 1n, { mustExist: true })),
+      single(set("a", 1n, { etag: `${first.uid}.2` })),
+      single(increment("a", 40n)),
+      single(create("a", { value: 1n })),
+      single(update("a", { labels: { team: "middle" } })),
+      single(remove("a", { keepHistory: true })),
+      single(remove("a")),
+      single(create("a", { value: 3n, labels: { team: "new" } })),
+      batch([increment("a"), increment("b")]),
+      single(create("passing")),
+      single(remove("passing", { keepHistory: true })),
+      single(increment("passing")),
+    );
+    expect(answers.map(({ refused, results }) => refused?.code ?? results[0])).toMatchObject([
+      { value: 7n, previous: 5n, revision: 2 },
+      { value: 7n, previous: 7n, revision: 2 },
+      ...["COUNTER_NOT_FOUND", "COUNTER_NOT_FOUND"],
+      { value: 40n, previous: 0n, revision: 1 },
+      "COUNTER_EXISTS",
+      {
+        value: 40n,
+        revision: 1,
+        counter: { max: undefined, labels: { team: "middle" }, settingsRevision: 2 },
+      },
+      { value: 40n, previous: 40n, revision: 1 },
+      "COUNTER_NOT_FOUND",
+      { value: 3n, previous: 0n, revision: 1 },
+      { value: 4n, previous: 3n, revision: 2 },
+      { value: 0n, revision: 1 },
+      { value: 0n, revision: 1 },
+      { value: 1n, previous: 0n, revision: 1 },
+    ]);
+    if (store.traits.durability === "fsync") store = await opened.reopen();
+    const last = await read(store, "a");
+    expect(last).toMatchObject({
+      value: 4n,
+      revision: 2,
+      settingsRevision: 1,
+      labels: { team: "new" },
+      max: undefined,
+    });
+    for (const team of ["old", "middle", "new"]) {
+      const { counters } = await store.list({ prefix: "", labels: { team } }, "", 10);
+      expect(counters.map(({ uid }) => uid)).toEqual(team === "new" ? [last.uid] : []);
+    }
+    const { counters } = await store.list({ prefix: "", labels: {} }, "", 10);
+    expect(counters.map(({ name }) => name)).toEqual(["a", "b", "passing"]);
+
+    const changes = await allChanges(store);
+    const mine = changes.filter(({ name }) => name === "a");
+    const uids = [...new Set(mine.map(({ uid }) => uid))];
+    expect(uids).toHaveLength(3);
+    expect([uids[0], uids[2]]).toEqual([first.uid, last.uid]);
+    expect(mine.map(({ uid, kind, revision, value }) => [uids.indexOf(uid), kind, revision, value])).toEqual([
+      [0, ChangeKind.CREATE, 1, 5n],
+      [0, ChangeKind.ADD, 2, 7n],
+      [0, ChangeKind.DELETE, 2, 7n],
+      [1, ChangeKind.ADD, 1, 40n],
+      [1, ChangeKind.SETTINGS, 1, 40n],
+      [1, ChangeKind.DELETE, 1, 40n],
+      [2, ChangeKind.CREATE, 1, 3n],
+      [2, ChangeKind.ADD, 2, 4n],
+    ]);
+    await apply(store, increment("a"));
+    await apply(store, increment("passing"));
+    await expectSumsEqualValues(store, ["a", "b", "passing"]);
+  });
+
+  it_("in one commit: a replayed deletion does not meet what was made since", async ({ store }) => {
+    await apply(store, increment("a", 5n));
+    const asked = [
+      single(remove("a"), { id: "d" }),
+      single(increment("a", 2n), { id: "i" }),
+      single(remove("a"), { id: "d" }),
+      single(increment("a", 2n), { id: "i" }),
+      batch([remove("a"), increment("a", 7n)], { id: "B" }),
+      batch([remove("a"), increment("a", 7n)], { id: "B" }),
+      single(remove("a"), { id: "d" }),
+    ];
+    const first = await commit(store, ...asked);
+    expect(
+      first.map(({ replayed, results }) => [replayed, results.map((each) => "value" in each && each.value)]),
+    ).toEqual([
+      [false, [5n]],
+      [false, [2n]],
+      [true, [5n]],
+      [true, [2n]],
+      [false, [2n, 7n]],
+      [true, [2n, 7n]],
+      [true, [5n]],
+    ]);
+    const { uid } = await read(store, "a");
+    expect((await commit(store, ...asked)).map((answer) => ({ ...answer, replayed: true }))).toEqual(
+      first.map((answer) => ({ ...answer, replayed: true })),
+    );
+    expect(await read(store, "a")).toMatchObject({ uid, value: 7n, revision: 1 });
+    await expectSumsEqualValues(store, ["a"]);
+  });
+
+  it_("a refused group takes back what it deleted, and what it made under those names", async ({ store }) => {
+    await apply(store, create("a", { value: 5n, labels: { l: "1" } }));
+    const before = await read(store, "a");
+    const { cursor } = await store.changesSince("", 100);
+    const group = [
+      increment("a"),
+      remove("a"),
+      increment("a", 50n),
+      remove("a"),
+      set("a", 9n),
+      increment("new"),
+      remove("new"),
+      increment("new", 3n),
+    ];
+    const [refused] = await commit(
+      store,
+      batch([...group, decrement("none")], { allOrNothing: true, id: "r" }),
+    );
+    expect(refused!.refused).toEqual({ code: "COUNTER_NOT_FOUND", index: group.length });
+    expect(await store.get(["a", "new"])).toEqual([before, undefined]);
+    expect(await store.changesSince(cursor, 100)).toEqual({ changes: [], cursor });
+
+    // The same with neighbours: what came before it in the commit stays, and what comes after finds that.
+    const around = await commit(
+      store,
+      single(remove("a", { keepHistory: true })),
+      single(increment("a", 2n)),
+      batch([...group, decrement("none")], { allOrNothing: true }),
+      single(increment("a", 3n)),
+      single(increment("new", 4n)),
+      batch(group, { allOrNothing: true }),
+      single(increment("a")),
+    );
+    expect(around.map(({ refused, results }) => refused?.code ?? results.at(-1))).toMatchObject([
+      ...[{ value: 5n }, { value: 2n }, "COUNTER_NOT_FOUND", { value: 5n, revision: 2 }, { value: 4n }],
+      ...[
+        { value: 3n, revision: 1 },
+        { value: 10n, revision: 2 },
+      ],
+    ]);
+    expect(await read(store, "a")).toMatchObject({ value: 10n, revision: 2, labels: {} });
+    expect(await read(store, "new")).toMatchObject({ value: 3n, revision: 1 });
+    const { deleted } = await expectSumsEqualValues(store, ["a", "new"]);
+    expect([deleted.size, deleted.get(before.uid)]).toEqual([4, true]);
+
+    await commit(
+      store,
+      single(remove("a")),
+      batch([increment("a"), decrement("none")], { allOrNothing: true }),
+    );
+    expect(await store.get(["a"])).toEqual([undefined]);
+  });
 
   it_("busy counters are updated and deleted like others", async ({ store }) => {
     const busy = async () => {

@@ -5,6 +5,7 @@ import { changesSuite } from "./changes.ts";
 import { commitSuite } from "./commit.ts";
 import { deletingSuite } from "./deleting.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
+import { manyChangesSuite } from "./many-changes.ts";
 import { modelSuite } from "./model.ts";
 import { readsSuite } from "./reads.ts";
 import { settingsSuite } from "./settings.ts";
@@ -18,6 +19,7 @@ export function storeSuite(name: string): void {
     describe("exactly once", () => exactlyOnceSuite(kind));
     describe("reads", () => readsSuite(kind));
     describe("changes", () => changesSuite(kind));
+    describe("many changes", () => manyChangesSuite(kind));
     describe("settings", () => settingsSuite(kind));
     describe("deleting", () => deletingSuite(kind));
     describe("model", () => modelSuite(kind));

@@ -5,7 +5,7 @@ import type { Store } from "../../../src/service/store.ts";
 import { apply, batch, commit, increment } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
-import { batchesOf, Etags, prefixed, sketches } from "../../support/random-requests.ts";
+import { Etags, prefixed, sketches } from "../../support/random-requests.ts";
 import { Follower } from "../conformance/changes.ts";
 import { ownDatabase, ownSchema, waitingForLock } from "./schema.ts";
 
@@ -74,8 +74,7 @@ describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {
           const store = stores[i % 3]!;
           const etags = new Etags({ store });
           for (const requests of each) {
-            const asked = await etags.into(requests.map((sketch) => prefixed(sketch, prefix)));
-            for (const mine of batchesOf(asked)) await commit(store, ...mine);
+            await commit(store, ...(await etags.into(requests.map((sketch) => prefixed(sketch, prefix)))));
             if (i < 2) await store.maintain();
           }
         });

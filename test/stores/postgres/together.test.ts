@@ -5,12 +5,12 @@ import { nameReader } from "../../../src/core/columns.ts";
 import { Verb } from "../../../src/core/op.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { toBatch } from "../../../src/service/writer.ts";
-import { apply, batch, commit, create, increment, remove, single } from "../../support/calls.ts";
+import { apply, batch, commit, create, increment, remove, set, single } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
-import { batchesOf, Etags, prefixed, type Sketch, sketches } from "../../support/random-requests.ts";
+import { Etags, prefixed, type Sketch, sketches } from "../../support/random-requests.ts";
 import { allChanges, expectSumsEqualValues } from "../conformance/changes.ts";
-import { ownDatabase, ownSchema } from "./schema.ts";
+import { ownDatabase, ownSchema, waitingForLock } from "./schema.ts";
 
 describeWith([POSTGRES], "several stores on one schema of PostgreSQL", () => {
   /**
@@ -104,6 +104,31 @@ describeWith([POSTGRES], "several stores on one schema of PostgreSQL", () => {
     for (const [value, revision] of ends) expect(value).toBe(BigInt(revision as number));
   });
 
+  it("a counter that another deletes and makes anew in one commit is found, and never missed", async () => {
+    const schema = await ownSchema((await ownDatabase()).url);
+    const [store, other] = [await schema.open(), await schema.connect()];
+    for (const asked of [
+      single(increment("a", 2n, { mustExist: true })),
+      single(set("a", 3n, { mustExist: true }), { id: "r" }),
+    ]) {
+      await apply(store, set("a", 7n));
+      await other.query("BEGIN");
+      await other.query(`DELETE FROM ${schema.name}.counters WHERE name = 'a'`);
+      await other.query(
+        `INSERT INTO ${schema.name}.counters (id, name, uid, value, initial, clamp, monotonic, revision, settings_revision,
+           create_ms, update_ms)
+         SELECT nextval('${schema.name}.counter_ids') + 500, 'a', gen_random_uuid(), 40, 0, false, false, 1, 1, 0, 0`,
+      );
+      const answered = commit(store, asked, single(increment("certainly-not", 1n, { mustExist: true })));
+      await waitingForLock(schema);
+      await other.query("COMMIT");
+      expect((await answered).map(({ refused, results }) => refused?.code ?? results[0])).toMatchObject([
+        { previous: 40n, revision: 2 },
+        "COUNTER_NOT_FOUND",
+      ]);
+    }
+  });
+
   it("ids of batches that come in opposite orders: one of each is applied, and no deadlock", async () => {
     const database = await ownDatabase();
     const schema = await ownSchema(database.url);
@@ -158,22 +183,20 @@ class Counted {
     const etags = new Etags({ store });
     for (const requests of lane) {
       const asked = await etags.into(requests.map((each) => prefixed(each, prefix)));
-      for (const mine of batchesOf(asked)) {
-        const { ops, calls } = toBatch(mine);
-        const outcomes = await store.commit({ ops, calls });
-        const nameAt = nameReader(ops);
-        let first = 0;
-        for (let c = 0; c < calls.count; first = calls.ends[c++]!) {
-          if (outcomes.replayed[c] === 1) continue;
-          for (let i = first; i < calls.ends[c]!; i++) {
-            const moves = ops.verbs[i] !== Verb.UPDATE && ops.verbs[i] !== Verb.DELETE;
-            if (!moves || outcomes.revisions[i] === 0) continue;
-            this.#accepted.set(nameAt(i), (this.#accepted.get(nameAt(i)) ?? 0) + 1);
-            if (outcomes.uids[c] === "") continue;
-            const revision = `${outcomes.uids[c]}/${outcomes.revisions[i]}`;
-            expect(this.revisions.has(revision), `${revision} was given twice`).toBe(false);
-            this.revisions.add(revision);
-          }
+      const { ops, calls } = toBatch(asked);
+      const outcomes = await store.commit({ ops, calls });
+      const nameAt = nameReader(ops);
+      let first = 0;
+      for (let c = 0; c < calls.count; first = calls.ends[c++]!) {
+        if (outcomes.replayed[c] === 1) continue;
+        for (let i = first; i < calls.ends[c]!; i++) {
+          const moves = ops.verbs[i] !== Verb.UPDATE && ops.verbs[i] !== Verb.DELETE;
+          if (!moves || outcomes.revisions[i] === 0) continue;
+          this.#accepted.set(nameAt(i), (this.#accepted.get(nameAt(i)) ?? 0) + 1);
+          if (outcomes.uids[c] === "") continue;
+          const revision = `${outcomes.uids[c]}/${outcomes.revisions[i]}`;
+          expect(this.revisions.has(revision), `${revision} was given twice`).toBe(false);
+          this.revisions.add(revision);
         }
       }
     }

@@ -10,16 +10,27 @@ export interface Message {
 export class Messages {
   #rest: Buffer = Buffer.alloc(0);
   #first: boolean;
+  #answersEncryption = false;
 
   /** @param side  whose: a client's first messages have no kind */
   constructor(side: "client" | "server") {
     this.#first = side === "client";
   }
 
+  /** The other side has asked for encryption: what comes next is one byte, which says whether there is any. */
+  answersEncryption(): void {
+    this.#answersEncryption = true;
+  }
+
   /** @returns the messages that are complete now */
   take(chunk: Buffer): Message[] {
     this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     const messages: Message[] = [];
+    if (this.#answersEncryption && this.#rest.length > 0) {
+      this.#answersEncryption = false;
+      messages.push({ kind: "", bytes: this.#rest.subarray(0, 1) });
+      this.#rest = this.#rest.subarray(1);
+    }
     for (;;) {
       const head = this.#first ? 0 : 1;
       if (this.#rest.length < head + LENGTH_BYTES) return messages;
@@ -36,6 +47,13 @@ export class Messages {
 const LENGTH_BYTES = 4;
 /** What a StartupMessage has behind its length; requests for encryption, which come before it, have another. */
 const PROTOCOL_3 = 3 << 16;
+
+/** Whether a client's message asks for encryption, before all others. */
+export function asksForEncryption({ kind, bytes }: Message): boolean {
+  return kind === "" && bytes.readUInt32BE(LENGTH_BYTES) === SSL_REQUEST;
+}
+
+const SSL_REQUEST = 80_877_103;
 
 /** The SQL of a client's message that has some: Query, and Parse, which comes once for a prepared statement. */
 export function sqlOf({ kind, bytes }: Message): string | undefined {

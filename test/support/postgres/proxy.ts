@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { Messages, sqlOf, tagOf } from "./messages.ts";
+import { asksForEncryption, Messages, sqlOf, tagOf } from "./messages.ts";
 
 /**
  * What becomes of a COMMIT: it passes; or the connection ends before the server has it; or after the server has
@@ -82,6 +82,7 @@ class Link {
     const [asked, told] = [new Messages("client"), new Messages("server")];
     client.on("data", (chunk) => {
       for (const message of asked.take(chunk)) {
+        if (asksForEncryption(message)) told.answersEncryption();
         const sql = sqlOf(message);
         const fate = sql === "COMMIT" ? proxy.fateOf() : "pass";
         if (fate === "cut before" || (sql !== undefined && proxy.cutsAt(sql))) return this.cut();

@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import type { Details } from "../../../core/counter.ts";
+import type { Details } from "../../../core/settings.ts";
 import { EntryWriter, linkOf } from "./linked-entries.ts";
 
 type Labels = Details["labels"];

@@ -1,30 +1,39 @@
 import type { Database, Statement } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
-import type { Counter, Details, Fixed, FullCounter } from "../../../core/counter.ts";
+import {
+  blankCounter,
+  type Counter,
+  type Fixed,
+  type FullCounter,
+  type Mutable,
+} from "../../../core/counter.ts";
+import { COUNTING_KEYS, DETAIL_KEYS, type Details, putCountingSettings } from "../../../core/settings.ts";
 import { uidFromBytes, uidToBytes } from "../../../core/uid.ts";
 import { Checksum, fits } from "../../shared/checksum.ts";
 import { Counts, Missed, Place } from "./counts.ts";
 import { guarded } from "./guard.ts";
 import { LabelWriter } from "./labels.ts";
 import { EntryWriter, linkOf, MissingNames } from "./linked-entries.ts";
+import {
+  readSettings,
+  type SettingColumns,
+  STILL_AT_FIRST,
+  STILL_SETTINGS,
+  SUMMED,
+  sumSettings,
+  toColumns,
+} from "./setting-columns.ts";
 
 /** A row of `counters` with its count, as SQLite gives them (integers as bigint). */
-export interface RawRow {
+export interface RawRow extends SettingColumns {
   readonly id: bigint;
   readonly name: string;
   readonly uid: Uint8Array;
   readonly value: bigint;
   readonly revision: bigint;
   readonly update_ms: bigint;
-  readonly initial: bigint;
-  readonly min_value: bigint | null;
-  readonly max_value: bigint | null;
-  readonly clamp: bigint;
-  readonly monotonic: bigint;
   readonly settings_revision: bigint;
   readonly create_ms: bigint;
-  readonly labels: string | null;
-  readonly description: string | null;
   readonly checksum: bigint;
   /** 1 when the count stands in `recent_counts`. */
   readonly recent: bigint;
@@ -42,8 +51,6 @@ export interface Row {
   place: Place;
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
 /** What counting changes of a row. */
 export type Count = Pick<Counter, "value" | "revision" | "updateTime">;
 
@@ -59,14 +66,22 @@ const COUNT = ["value", "revision", "update_ms", "min_value", "max_value", "chec
   .join(", ");
 
 /** The columns of counters. */
-const STILL_COLUMNS = [
-  ...["id", "name", "uid", "initial", "clamp", "monotonic", "settings_revision", "create_ms", "labels"],
-  "description",
+const stillColumns = (settings: readonly string[]) => [
+  "id",
+  "name",
+  "uid",
+  "settings_revision",
+  "create_ms",
+  ...settings,
 ];
-const STILL = STILL_COLUMNS.map((column) => `counters.${column}`).join(", ");
+const STILL_COLUMNS = stillColumns(STILL_SETTINGS);
+
+const rowOf = (columns: readonly string[]) =>
+  `SELECT ${columns.map((column) => `counters.${column}`).join(", ")}, ${COUNT}, recent.id IS NOT NULL AS recent
+    FROM counters ${COUNT_OF("counters.id")}`;
 
 /** A row of counters with its count; a WHERE clause follows. */
-export const ROW = `SELECT ${STILL}, ${COUNT}, recent.id IS NOT NULL AS recent FROM counters ${COUNT_OF("counters.id")}`;
+export const ROW = rowOf(STILL_COLUMNS);
 
 /** Reads counters, and tells a missing one from a damaged one. For any connection. */
 export class RowReader {
@@ -126,13 +141,9 @@ function corruptOrThrow(error: unknown): typeof CORRUPT {
 }
 
 export function toFullCounter(raw: RawRow): FullCounter {
-  return {
-    name: raw.name,
-    ...toCounter(raw),
-    createTime: Number(raw.create_ms),
-    labels: raw.labels ? JSON.parse(raw.labels) : {}, // The checksum does not tell NULL from "".
-    description: raw.description ?? "",
-  };
+  const details = {} as Details;
+  readSettings(DETAIL_KEYS, raw, details);
+  return { name: raw.name, ...toCounter(raw), createTime: Number(raw.create_ms), ...details };
 }
 
 export function toRow(raw: RawRow): Row {
@@ -140,19 +151,15 @@ export function toRow(raw: RawRow): Row {
   return { id: raw.id, counter: toCounter(raw), still: stillOf(raw)!, place };
 }
 
-function toCounter(raw: RawRow): Counter {
-  return {
-    uid: uidFromBytes(raw.uid),
-    value: raw.value,
-    initial: raw.initial,
-    min: raw.min_value ?? undefined,
-    max: raw.max_value ?? undefined,
-    clamp: raw.clamp === 1n,
-    monotonic: raw.monotonic === 1n,
-    revision: Number(raw.revision),
-    updateTime: Number(raw.update_ms),
-    settingsRevision: Number(raw.settings_revision),
-  };
+function toCounter(raw: RawRow): Mutable<Counter> {
+  const counter = blankCounter();
+  counter.uid = uidFromBytes(raw.uid);
+  counter.value = raw.value;
+  counter.revision = Number(raw.revision);
+  counter.updateTime = Number(raw.update_ms);
+  counter.settingsRevision = Number(raw.settings_revision);
+  readSettings(COUNTING_KEYS, raw, counter);
+  return counter;
 }
 
 /** The checksum over what counting does not change, or undefined when the row fails its own. */
@@ -174,37 +181,21 @@ function unguarded(still: number, raw: RawRow): number {
 type StillRow = Omit<RawRow, "value" | "revision" | "update_ms" | "checksum" | "recent">;
 
 function toStillRow(id: bigint, name: string, fixed: Fixed): StillRow {
-  const { labels, description } = fixed;
   return {
     id,
     name,
     uid: uidToBytes(fixed.uid),
-    initial: fixed.initial,
-    min_value: fixed.min ?? null,
-    max_value: fixed.max ?? null,
-    clamp: fixed.clamp ? 1n : 0n,
-    monotonic: fixed.monotonic ? 1n : 0n,
     settings_revision: BigInt(fixed.settingsRevision),
     create_ms: BigInt(fixed.createTime),
-    labels: Object.keys(labels).length === 0 ? null : JSON.stringify(labels),
-    description: description === "" ? null : description,
+    ...toColumns(fixed),
   };
 }
 
 function stillChecksum(raw: StillRow): number {
-  return new Checksum()
-    .int64(raw.id)
-    .text(raw.name)
-    .bytes(raw.uid)
-    .int64(raw.initial)
-    .optional(raw.min_value ?? undefined)
-    .optional(raw.max_value ?? undefined)
-    .int64(raw.clamp)
-    .int64(raw.monotonic)
-    .int64(raw.settings_revision)
-    .int64(raw.create_ms)
-    .text(raw.labels ?? "")
-    .text(raw.description ?? "").value;
+  const sum = new Checksum().int64(raw.id).text(raw.name).bytes(raw.uid);
+  sumSettings(sum, SUMMED.counting, raw).int64(raw.settings_revision).int64(raw.create_ms);
+  sumSettings(sum, SUMMED.details, raw);
+  return sumSettings(sum, SUMMED.later, raw).value;
 }
 
 /** Writes counters. The caller owns the transaction. */
@@ -224,11 +215,10 @@ export class RowWriter {
     this.counts = new Counts(db);
     this.#insert = db.prepare(`
       INSERT INTO counters (${STILL_COLUMNS.join(", ")})
-      VALUES ($id, $name, $uid, $initial, $clamp, $monotonic, $settings_revision, $create_ms,
-        $labels, $description)`);
+      VALUES (${STILL_COLUMNS.map((column) => `$${column}`).join(", ")})`);
     this.#updateSettings = db.prepare(`
-      UPDATE counters SET initial = $initial, clamp = $clamp, monotonic = $monotonic,
-        settings_revision = $settings_revision, labels = $labels, description = $description
+      UPDATE counters SET settings_revision = $settings_revision,
+        ${STILL_SETTINGS.map((column) => `${column} = $${column}`).join(", ")}
       WHERE id = $id`);
     this.#delete = db.prepare("DELETE FROM counters WHERE id = ?");
     this.#lastId = db.prepare<[], bigint>("SELECT seq FROM sqlite_sequence WHERE name = 'counters'").pluck();
@@ -306,22 +296,17 @@ export class RowWriter {
   #insertCount(raw: StillRow, fixed: Fixed, count: Count): Row {
     const { id } = raw;
     const { value, revision, updateTime } = count;
-    const { uid, initial, min, max, clamp, monotonic, settingsRevision } = fixed;
+    const { min, max } = fixed;
     const still = stillChecksum(raw);
     const sum = checksum(still, id, value, revision, updateTime);
     this.counts.insert({ id, value, revision, updateTime, min, max, checksum: sum });
-    const counter = {
-      uid,
-      initial,
-      min,
-      max,
-      clamp,
-      monotonic,
-      settingsRevision,
-      value,
-      revision,
-      updateTime,
-    };
+    const counter = blankCounter();
+    putCountingSettings(counter, fixed);
+    counter.uid = fixed.uid;
+    counter.value = value;
+    counter.revision = revision;
+    counter.updateTime = updateTime;
+    counter.settingsRevision = fixed.settingsRevision;
     return { id, counter, still, place: Place.COLD };
   }
 }
@@ -336,7 +321,9 @@ function checksum(still: number, id: bigint, value: bigint, revision: number, up
  */
 export function sealCounts(db: Database): void {
   const rows = db
-    .prepare<[bigint], RawRow>(`${ROW} WHERE counters.id > ? ORDER BY counters.id LIMIT 1000`)
+    .prepare<[bigint], RawRow>(
+      `${rowOf(stillColumns(STILL_AT_FIRST))} WHERE counters.id > ? ORDER BY counters.id LIMIT 1000`,
+    )
     .safeIntegers(true);
   const seals = ["counts", "recent_counts"].map((table) =>
     db.prepare<[number, bigint]>(`UPDATE ${table} SET checksum = ? WHERE id = ?`),

@@ -86,10 +86,10 @@ export class BatchRows {
   /**
    * Write the counters. Inside the caller's transaction.
    *
-   * @returns  the rows that were made, or made anew, by index in `facts.names`
+   * @returns  the rows that were made, or made anew, by index in the save
    */
   write(
-    { changed, values, revisions, updateTimes, fixed, deleted }: Save,
+    { names, changed, values, revisions, updateTimes, fixed, deleted }: Save,
     { facts, rows }: LoadedRows,
   ): Map<number, Row> {
     const made = new Map<number, Row>();
@@ -99,10 +99,10 @@ export class BatchRows {
       const revision = revisions[index]!;
       const updateTime = updateTimes[index]!;
       const row = rows[index];
+      const name = names[index]!;
       const now = fixed.size === 0 ? undefined : fixed.get(index);
       if (now === undefined) this.writes.update(row!, value, revision, updateTime);
       else {
-        const name = facts.names[index]!;
         const count = { value, revision, updateTime };
         const before = facts.fixed.get(index);
         const written =
@@ -111,13 +111,12 @@ export class BatchRows {
             : this.writes.updateSettings(row, name, before!.labels, now, count);
         made.set(index, written);
       }
-    }
-    for (const [index, keepHistory] of deleted) {
-      const name = facts.names[index]!;
-      const row = made.get(index) ?? rows[index]!;
-      const { labels } = fixed.get(index) ?? facts.fixed.get(index)!;
-      this.writes.delete(row, name, labels);
-      this.#log.deleted(row.id, name, row.counter.uid, keepHistory);
+      const keepHistory = deleted.size === 0 ? undefined : deleted.get(index);
+      if (keepHistory === undefined) continue;
+      const gone = made.get(index) ?? row!;
+      const { labels } = now ?? facts.fixed.get(index)!;
+      this.writes.delete(gone, name, labels);
+      this.#log.deleted(gone.id, name, gone.counter.uid, keepHistory);
     }
     return made;
   }
@@ -147,9 +146,9 @@ export class BatchRows {
 
   /** After COMMIT: what is remembered follows. */
   remember(
-    { changed, values, revisions, updateTimes, deleted }: Save,
-    { facts, rows }: LoadedRows,
-    made: Map<number, Row>,
+    { names, changed, values, revisions, updateTimes, deleted }: Save,
+    { rows }: LoadedRows,
+    made: ReadonlyMap<number, Row>,
   ): void {
     for (const index of changed) {
       const row = rows[index];
@@ -159,11 +158,11 @@ export class BatchRows {
       counter.revision = revisions[index]!;
       counter.updateTime = updateTimes[index]!;
     }
+    for (const index of deleted.keys()) this.#cache.delete(names[index]!);
     for (const [index, row] of made) {
-      this.#cache.set(facts.names[index]!, row);
+      if (!deleted.has(index)) this.#cache.set(names[index]!, row);
       if (row.id > this.#lastId) this.#lastId = row.id;
     }
-    for (const index of deleted.keys()) this.#cache.delete(facts.names[index]!);
   }
 
   /** Make a counter as another store has it. Inside the caller's transaction. */

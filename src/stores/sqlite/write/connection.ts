@@ -3,6 +3,7 @@ import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { type Refusal, TallyError } from "../../../core/errors.ts";
 import type { ExportHead, ImportPart, ImportState, StoreOptions } from "../../../service/store.ts";
+import { rowIdsOf } from "../../shared/one-by-one.ts";
 import { readCopying, writeCopying } from "../rows/copying-row.ts";
 import { Missed } from "../rows/counts.ts";
 import { CounterAccepting } from "./accepting.ts";
@@ -130,7 +131,14 @@ export class WriteConnection {
       this.#copyTarget?.served();
       const made = written === undefined ? this.#rows.write(save, loaded) : undefined;
       this.#requestIds.save(save.answers, runMs);
-      const ids = written?.ids ?? loaded.rows.map((row, index) => (row ?? made!.get(index))?.id);
+      const ids =
+        written === undefined
+          ? save.names.map((_, index) => (loaded.rows[index] ?? made!.get(index))?.id)
+          : rowIdsOf(
+              save,
+              loaded.rows.map((row) => row?.id),
+              written.made,
+            );
       this.#log.append(save.changes, ids, moment.now);
       this.#saveHead();
       this.#transaction.commit();

@@ -18,7 +18,11 @@ export interface LoadedRows {
 
 /** What comes of a batch that was written one by one. */
 export type Written =
-  | { readonly decided: ReturnType<typeof decideBatch>; readonly ids: readonly (bigint | undefined)[] }
+  | {
+      readonly decided: ReturnType<typeof decideBatch>;
+      /** By uid, the row ids of the counters that were made. */
+      readonly made: ReadonlyMap<string, bigint>;
+    }
   /** A trigger has rolled the whole transaction back: what it did that for is among the vetoed, and it is begun anew. */
   | "rolled back";
 
@@ -62,7 +66,7 @@ export class OneByOne {
   ): Written {
     const { facts } = loaded;
     const standing = [...loaded.rows];
-    const ids = loaded.rows.map((row) => row?.id);
+    const made = new Map<string, bigint>();
     /** The rows before the all_or_nothing call that is being written, or was last. */
     let before: (Row | undefined)[] | undefined;
     const undoGroup = () => {
@@ -72,7 +76,7 @@ export class OneByOne {
     };
     const steps = oneByOne(given.decide, batch, facts, given.context, given.vetoed);
     for (let next = steps.next(); ; ) {
-      if (next.done) return { decided: next.value, ids };
+      if (next.done) return { decided: next.value, made };
       const step = next.value;
       if (step === UNDO_GROUP) {
         undoGroup();
@@ -88,8 +92,9 @@ export class OneByOne {
       const { index } = step;
       const row = standing[index];
       try {
-        standing[index] = rows.writeStep(step, facts.names[index]!, row);
-        ids[index] = standing[index]?.id ?? ids[index];
+        const written = rows.writeStep(step, facts.names[index]!, row);
+        standing[index] = written;
+        if (row === undefined) made.set(written!.counter.uid, written!.id);
         if (given.deferred && this.#orphan.get() !== undefined) throw new Deferred();
         this.#step.release();
         next = steps.next();
@@ -98,11 +103,11 @@ export class OneByOne {
         if (objection === undefined) throw error;
         const lost = !this.#db.inTransaction;
         if (!lost) {
-          if (step.inGroup) undoGroup();
-          else this.#step.undo();
-          // The row that was not changed must be there, or it has rotted.
+          this.#step.undo();
+          // The row that was not changed must be there, or it has rotted. Before its group is undone, which may have made it.
           if (objection === SKIPPED && row !== undefined && this.#count.get({ id: row.id }) !== 1n)
             throw error;
+          if (step.inGroup) undoGroup();
         }
         next = steps.next(refusalOf(objection, step));
         if (lost) return "rolled back";

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { TallyError } from "../../src/core/errors.ts";
+import { SerialReads } from "../../src/service/serial-reads.ts";
 import type { CallContext } from "../../src/transports/calls/call.ts";
-import { Turns } from "../../src/transports/calls/turns.ts";
 import { HandClock } from "../support/clock.ts";
 
 const patient: CallContext = { caller: "", deadline: Number.POSITIVE_INFINITY, cancelled: () => false };
@@ -21,9 +21,9 @@ function held() {
 
 describe("reads that take their turns", () => {
   it("run one at a time, in the order that they came", async () => {
-    const turns = new Turns(new HandClock(), 10);
+    const reads = new SerialReads(new HandClock(), 10);
     const { begun, read, names } = held();
-    const all = Promise.allSettled(["a", "b", "c"].map((name) => turns.take(patient, read(name))));
+    const all = Promise.allSettled(["a", "b", "c"].map((name) => reads.run(patient, read(name))));
     await tick();
     expect(names()).toEqual(["a"]);
     begun[0]!.end();
@@ -34,17 +34,17 @@ describe("reads that take their turns", () => {
     expect(names()).toEqual(["a", "b", "c"]);
     begun[2]!.end();
     expect((await all).map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
-    const later = turns.take(patient, read("later"));
+    const later = reads.run(patient, read("later"));
     await tick();
     begun[3]!.end();
     expect(await later).toBe("later");
   });
 
   it("are refused when too many wait, with when to come again", async () => {
-    const turns = new Turns(new HandClock(), 2);
+    const reads = new SerialReads(new HandClock(), 2);
     const { begun, read } = held();
-    const taken = ["a", "b", "c"].map((name) => turns.take(patient, read(name)));
-    expect(await turns.take(patient, read("d"))).toEqual({ code: "QUEUE_FULL", retryAfterMs: 1_000 });
+    const taken = ["a", "b", "c"].map((name) => reads.run(patient, read(name)));
+    expect(await reads.run(patient, read("d"))).toEqual({ code: "QUEUE_FULL", retryAfterMs: 1_000 });
     for (let i = 0; i < 3; i++) {
       await tick();
       begun[i]!.end();
@@ -54,13 +54,13 @@ describe("reads that take their turns", () => {
 
   it("are not done for callers who have gone or whose deadline has passed by then", async () => {
     const clock = new HandClock();
-    const turns = new Turns(clock, 10);
+    const reads = new SerialReads(clock, 10);
     const { begun, read, names } = held();
     let gone = false;
-    const first = turns.take(patient, read("first"));
-    const cancelled = turns.take({ ...patient, cancelled: () => gone }, read("gone"));
-    const late = turns.take({ ...patient, deadline: clock.now() + 5 }, read("late"));
-    const last = turns.take(patient, read("last"));
+    const first = reads.run(patient, read("first"));
+    const cancelled = reads.run({ ...patient, cancelled: () => gone }, read("gone"));
+    const late = reads.run({ ...patient, deadline: clock.now() + 5 }, read("late"));
+    const last = reads.run(patient, read("last"));
     await tick();
     gone = true;
     clock.advance(5);
@@ -86,12 +86,12 @@ describe("reads that take their turns", () => {
   ])("are told when %s meanwhile, and the next has its turn", async (_, context, happens, code) => {
     gone = false;
     const clock = new HandClock();
-    const turns = new Turns(clock, 10);
-    const taken = turns.take(context(clock), async (signal) => {
+    const reads = new SerialReads(clock, 10);
+    const taken = reads.run(context(clock), async (signal) => {
       await once(signal, "abort");
       throw new TallyError("CALL_CANCELLED", "stopped, for a test");
     });
-    const next = turns.take(patient, async (signal) => signal.aborted);
+    const next = reads.run(patient, async (signal) => signal.aborted);
     await tick();
     happens(clock);
     expect(await taken).toEqual({ code });
@@ -100,16 +100,16 @@ describe("reads that take their turns", () => {
 
   it("that end before they notice are answered, and what fails meanwhile is a failure", async () => {
     gone = false;
-    const turns = new Turns(new HandClock(), 10);
+    const reads = new SerialReads(new HandClock(), 10);
     const leaving = { ...patient, cancelled: () => gone };
-    const read = turns.take(leaving, async (signal) => {
+    const read = reads.run(leaving, async (signal) => {
       gone = true;
       await once(signal, "abort");
       return "read";
     });
     expect(await read).toBe("read");
     gone = false;
-    const failing = turns.take(leaving, async (signal) => {
+    const failing = reads.run(leaving, async (signal) => {
       gone = true;
       await once(signal, "abort");
       throw new TallyError("STORE_UNAVAILABLE", "broken, for a test");

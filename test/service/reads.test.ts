@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { FullCounter } from "../../src/core/counter.ts";
 import { TallyError } from "../../src/core/errors.ts";
+import { Reads } from "../../src/service/reads.ts";
 import type { Store } from "../../src/service/store.ts";
 import type { CallContext } from "../../src/transports/calls/call.ts";
-import { Reads } from "../../src/transports/calls/reads.ts";
 import { HandClock } from "../support/clock.ts";
 
 /** A store whose reads are answered by the test, one after another. */
@@ -58,6 +58,19 @@ describe("reads of single counters", () => {
     expect(asked[1]!.names).toEqual(["c1000"]);
     asked[1]!.answer();
     expect((await found).map((counter) => (counter as FullCounter).name)[1_000]).toBe("c1000");
+  });
+
+  it("are refused when too many wait, with when to come again", async () => {
+    const { store, asked } = heldStore();
+    const reads = new Reads(store, new HandClock(), 2);
+    const first = reads.get("a", patient);
+    await tick();
+    const waiting = Promise.all([reads.get("b", patient), reads.get("c", patient)]);
+    expect(await reads.get("d", patient)).toEqual({ code: "QUEUE_FULL", retryAfterMs: 100 });
+    asked[0]!.answer();
+    expect(await first).toEqual({ name: "a" });
+    asked[1]!.answer();
+    expect(await waiting).toEqual([{ name: "b" }, { name: "c" }]);
   });
 
   it("are not done for callers who have gone or whose deadline has passed", async () => {

@@ -1,0 +1,140 @@
+/**
+ * What a counter is told to be, apart from its value: everything about each setting, in one place.
+ *
+ * What the API calls it, what it is kept as, what it is by default. The records under request ids, update masks, the
+ * checksums, columns and statements of the SQL stores, the comparison of copies and the messages of the API follow from
+ * this table; the command line and the page do not compile while they lack a setting that the API has.
+ */
+
+/** The settings that counting looks at. */
+export interface CountingSettings {
+  /** What a reset goes back to, and what a new counter has that was given no other value. */
+  readonly initial: bigint;
+  /** Inclusive; undefined means int64's own edge. */
+  readonly min: bigint | undefined;
+  readonly max: bigint | undefined;
+  /** At a bound: false refuses, true stops at the bound. */
+  readonly clamp: boolean;
+  /** True: the value never goes down. */
+  readonly monotonic: boolean;
+}
+
+/** The settings that are for people and for finding a counter; counting never looks at them. */
+export interface Details {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly description: string;
+}
+
+export type Settings = CountingSettings & Details;
+
+export type SettingKey = keyof Settings;
+
+/** What the value of a setting can be. Whoever keeps settings has a way for each kind. */
+export interface Kinds {
+  readonly int64: bigint;
+  /** An int64, or undefined: none. */
+  readonly optional: bigint | undefined;
+  readonly boolean: boolean;
+  readonly labels: Details["labels"];
+  readonly text: string;
+}
+
+export type Kind = keyof Kinds;
+
+export interface Setting {
+  /** What the API calls it. */
+  readonly field: string;
+  readonly kind: Kind;
+  /** What it is when nobody says anything else. */
+  readonly default: Kinds[Kind];
+  /** Its column in SQL. */
+  readonly column: string;
+  /** Its bit in records under request ids, which says that it is not what it is by default, or that it was given. */
+  readonly bit?: number;
+  /**
+   * True for a setting that came when there were counters already. At its default it leaves no trace: its column is
+   * NULL, and no checksum and no record under a request id has it. So what was stored before it came stays good.
+   */
+  readonly later?: true;
+}
+
+/** The kind whose values a type is. */
+type KindOf<Value> = { [K in Kind]: [Value, Kinds[K]] extends [Kinds[K], Value] ? K : never }[Kind];
+
+type SettingOf<Value> = Setting & { readonly kind: KindOf<Value>; readonly default: Value } & (
+    | { readonly bit: number }
+    | { readonly kind: "int64" | "labels" | "text"; readonly bit?: undefined; readonly later?: undefined }
+  );
+
+type Table<Of> = { readonly [Key in keyof Of]: SettingOf<Of[Key]> };
+
+/** In the order of the API. A new one goes to the end; it is `later`, and has the next bit of both tables. */
+const COUNTING = {
+  initial: { field: "initial", kind: "int64", default: 0n, column: "initial" },
+  min: { field: "min", kind: "optional", default: undefined, column: "min_value", bit: 4 },
+  max: { field: "max", kind: "optional", default: undefined, column: "max_value", bit: 8 },
+  clamp: { field: "on_bound", kind: "boolean", default: false, column: "clamp", bit: 1 },
+  monotonic: { field: "monotonic", kind: "boolean", default: false, column: "monotonic", bit: 2 },
+} as const satisfies Table<CountingSettings>;
+
+const DETAILS = {
+  labels: { field: "labels", kind: "labels", default: {}, column: "labels" },
+  description: { field: "description", kind: "text", default: "", column: "description" },
+} as const satisfies Table<Details>;
+
+/** What is known of each setting. */
+export const SETTINGS: Readonly<Record<SettingKey, Setting>> & typeof COUNTING & typeof DETAILS = {
+  ...COUNTING,
+  ...DETAILS,
+};
+
+/** In the order of the API. */
+export const COUNTING_KEYS = Object.keys(COUNTING) as readonly (keyof CountingSettings)[];
+export const DETAIL_KEYS = Object.keys(DETAILS) as readonly (keyof Details)[];
+export const SETTING_KEYS: readonly SettingKey[] = [...COUNTING_KEYS, ...DETAIL_KEYS];
+
+/** Those of some settings that were there from the beginning, and those that came later, in the order they came. */
+export function byAge<Key extends SettingKey>(keys: readonly Key[]): { first: Key[]; later: Key[] } {
+  const age = (key: Key) => (SETTINGS[key] as Setting).bit!;
+  return {
+    first: keys.filter((key) => !isLater(key)),
+    later: keys.filter(isLater).sort((a, b) => age(a) - age(b)),
+  };
+}
+
+function isLater(key: SettingKey): boolean {
+  return (SETTINGS[key] as Setting).later === true;
+}
+
+/** The settings of a counter that nobody gave any: initial 0, no bounds. */
+export const DEFAULTS = Object.fromEntries(
+  SETTING_KEYS.map((key) => [key, SETTINGS[key].default]),
+) as unknown as Settings;
+
+/** Whether a setting is what it is by default. */
+export function isDefault(settings: Partial<Settings>, key: SettingKey): boolean {
+  return textOf(key, settings[key]) === textOf(key, DEFAULTS[key]);
+}
+
+/** Whether a setting is the same in both. */
+export function isSame(a: Settings, b: Settings, key: SettingKey): boolean {
+  return a[key] === b[key] || textOf(key, a[key]) === textOf(key, b[key]);
+}
+
+/** The value of a setting as a text that no other value of it has. */
+export function textOf(key: SettingKey, value: unknown): string {
+  if (SETTINGS[key].kind !== "labels") return `${value}`;
+  return JSON.stringify(Object.entries(value as Details["labels"]).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Put what counting looks at into a counter: for each operation, and so by name, because a loop takes five times as long. */
+export function putCountingSettings(
+  into: { -readonly [Key in keyof CountingSettings]: CountingSettings[Key] },
+  from: CountingSettings,
+): void {
+  into.initial = from.initial;
+  into.min = from.min;
+  into.max = from.max;
+  into.clamp = from.clamp;
+  into.monotonic = from.monotonic;
+}

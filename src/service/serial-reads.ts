@@ -1,0 +1,74 @@
+import type { Clock } from "../core/clock.ts";
+import { type Refusal, TallyError } from "../core/errors.ts";
+import { Queue, type Waiter, whyGone } from "./queue.ts";
+
+/**
+ * Reads of many counters, one at a time, so that they wait here, where those whose callers have gone are dropped, and
+ * not in front of a store's thread. One that runs is told when nobody waits for it any more.
+ */
+export class SerialReads {
+  readonly #clock: Clock;
+  readonly #queue: Queue<Read, unknown>;
+  #busy = false;
+
+  /** @param waitingMax  how many may wait, beside the one that runs; beyond it a read is refused at once */
+  constructor(clock: Clock, waitingMax: number) {
+    this.#clock = clock;
+    this.#queue = new Queue(clock, { sizeMax: waitingMax, retryMs: RETRY_MS });
+  }
+
+  /**
+   * @param read  begins when its turn has come, and so sees all that was answered before this call. Its signal is
+   *              aborted when the caller has gone or the deadline has passed; it may then reject with CALL_CANCELLED
+   */
+  run<Result>(waiter: Waiter, read: (signal: AbortSignal) => Promise<Result>): Promise<Result | Refusal> {
+    const result = this.#queue.enter(read, waiter);
+    if (!this.#busy) this.#next();
+    return result as Promise<Result | Refusal>;
+  }
+
+  #next(): void {
+    const [next] = this.#queue.cut(ONE).taken;
+    this.#busy = next !== undefined;
+    if (next === undefined) return;
+    this.#watched(next.item, next.waiter).then(
+      (result) => {
+        this.#next();
+        next.resolve(result);
+      },
+      (error: unknown) => {
+        this.#next();
+        next.reject(error);
+      },
+    );
+  }
+
+  /** Read, and look now and then whether somebody still waits: for the one read that runs, that costs little. */
+  async #watched(read: Read, waiter: Waiter): Promise<unknown> {
+    const stop = new AbortController();
+    let whyNot: Refusal | undefined;
+    const looking = setInterval(() => {
+      whyNot = whyGone(waiter, this.#clock.now());
+      if (whyNot !== undefined) stop.abort();
+    }, LOOK_MS);
+    try {
+      return await read(stop.signal);
+    } catch (error) {
+      if (whyNot !== undefined && error instanceof TallyError && error.code === "CALL_CANCELLED")
+        return whyNot;
+      throw error;
+    } finally {
+      clearInterval(looking);
+    }
+  }
+}
+
+type Read = (signal: AbortSignal) => Promise<unknown>;
+
+const ONE = { ends: (_: unknown, { count }: { count: number }) => count === 1 };
+
+/** How long a read may go on that nobody waits for. */
+const LOOK_MS = 20;
+
+/** One of a million counters takes some tenths of a second. */
+const RETRY_MS = 1_000;

@@ -4,18 +4,15 @@
 
 // Streams to try doors with. Of the tests: no server serves it.
 
-import type { Message } from "@bufbuild/protobuf";
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file echo.proto.
  */
-export const file_echo: GenFile =
-  /*@__PURE__*/
-  fileDesc(
-    "CgplY2hvLnByb3RvEgRlY2hvIiwKDVJlcGVhdFJlcXVlc3QSDAoEdGV4dBgBIAEoCRINCgV0aW1lcxgCIAEoAyIbCgtUYWxrUmVxdWVzdBIMCgR0ZXh0GAEgASgJIhwKDEVjaG9SZXNwb25zZRIMCgR0ZXh0GAEgASgJMnUKC0VjaG9TZXJ2aWNlEjMKBlJlcGVhdBITLmVjaG8uUmVwZWF0UmVxdWVzdBoSLmVjaG8uRWNob1Jlc3BvbnNlMAESMQoEVGFsaxIRLmVjaG8uVGFsa1JlcXVlc3QaEi5lY2hvLkVjaG9SZXNwb25zZSgBMAFiBnByb3RvMw",
-  );
+export const file_echo: GenFile = /*@__PURE__*/
+  fileDesc("CgplY2hvLnByb3RvEgRlY2hvIiwKDVJlcGVhdFJlcXVlc3QSDAoEdGV4dBgBIAEoCRINCgV0aW1lcxgCIAEoAyIbCgtUYWxrUmVxdWVzdBIMCgR0ZXh0GAEgASgJIhwKDEVjaG9SZXNwb25zZRIMCgR0ZXh0GAEgASgJMnUKC0VjaG9TZXJ2aWNlEjMKBlJlcGVhdBITLmVjaG8uUmVwZWF0UmVxdWVzdBoSLmVjaG8uRWNob1Jlc3BvbnNlMAESMQoEVGFsaxIRLmVjaG8uVGFsa1JlcXVlc3QaEi5lY2hvLkVjaG9SZXNwb25zZSgBMAFiBnByb3RvMw");
 
 /**
  * @generated from message echo.RepeatRequest
@@ -36,7 +33,8 @@ export type RepeatRequest = Message<"echo.RepeatRequest"> & {
  * Describes the message echo.RepeatRequest.
  * Use `create(RepeatRequestSchema)` to create a new message.
  */
-export const RepeatRequestSchema: GenMessage<RepeatRequest> = /*@__PURE__*/ messageDesc(file_echo, 0);
+export const RepeatRequestSchema: GenMessage<RepeatRequest> = /*@__PURE__*/
+  messageDesc(file_echo, 0);
 
 /**
  * @generated from message echo.TalkRequest
@@ -52,7 +50,8 @@ export type TalkRequest = Message<"echo.TalkRequest"> & {
  * Describes the message echo.TalkRequest.
  * Use `create(TalkRequestSchema)` to create a new message.
  */
-export const TalkRequestSchema: GenMessage<TalkRequest> = /*@__PURE__*/ messageDesc(file_echo, 1);
+export const TalkRequestSchema: GenMessage<TalkRequest> = /*@__PURE__*/
+  messageDesc(file_echo, 1);
 
 /**
  * @generated from message echo.EchoResponse
@@ -68,7 +67,8 @@ export type EchoResponse = Message<"echo.EchoResponse"> & {
  * Describes the message echo.EchoResponse.
  * Use `create(EchoResponseSchema)` to create a new message.
  */
-export const EchoResponseSchema: GenMessage<EchoResponse> = /*@__PURE__*/ messageDesc(file_echo, 2);
+export const EchoResponseSchema: GenMessage<EchoResponse> = /*@__PURE__*/
+  messageDesc(file_echo, 2);
 
 /**
  * @generated from service echo.EchoService
@@ -83,7 +83,7 @@ export const EchoService: GenService<{
     methodKind: "server_streaming";
     input: typeof RepeatRequestSchema;
     output: typeof EchoResponseSchema;
-  };
+  },
   /**
    * Answers each text when it comes.
    *
@@ -93,5 +93,7 @@ export const EchoService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof TalkRequestSchema;
     output: typeof EchoResponseSchema;
-  };
-}> = /*@__PURE__*/ serviceDesc(file_echo, 0);
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_echo, 0);
+

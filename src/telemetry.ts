@@ -44,6 +44,7 @@ export const LOG_EVENTS = {
     "More calls come than can be answered in time (queue-wait-max): some are refused, not applied, and told when to come again. More of it within ten seconds is not logged.",
   ],
   "grpc.handler_failed": ["error", "A call met a defect in Tally and was answered with INTERNAL_ERROR."],
+  "stream.handler_failed": ["error", "A stream met a defect in Tally and was ended with INTERNAL_ERROR."],
   "http.handler_failed": ["error", "A request met a defect in Tally and was answered with status 500."],
   "tls.renewed": ["info", "The renewed certificate is in use for new connections."],
   "tls.unchanged": ["info", "The certificate was read again as asked, and is the one in use."],

@@ -7,8 +7,10 @@ import type { Writer } from "../service/writer.ts";
 import type { Log } from "../telemetry.ts";
 import type { Authorise } from "./calls/authorise.ts";
 import { logged } from "./calls/logged.ts";
+import { type StreamCall, Streams } from "./calls/stream.ts";
 import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect/route.ts";
+import { streamRoute } from "./connect/stream.ts";
 import { SERVICES } from "./grpc/services.ts";
 import { type GrpcLimits, openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
@@ -45,6 +47,8 @@ export interface DoorsOptions {
   readonly writer: Writer;
   readonly clock: Clock;
   readonly log: Log;
+  /** Methods that stream, beside the calls of CounterService. */
+  readonly streamCalls?: readonly StreamCall[];
   /** Who may call, and do what; by default everybody may do everything. */
   readonly authorise?: Authorise;
   /** Whether each call and each refusal is logged. */
@@ -108,7 +112,7 @@ export interface Doors {
  * @throws ListenError
  */
 export async function openDoors(options: DoorsOptions): Promise<Doors> {
-  const { listen, grpcListen, certificate, store, writer, clock, log } = options;
+  const { listen, grpcListen, certificate, store, writer, clock, log, streamCalls = [] } = options;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
   const silent = openCalls(
@@ -121,7 +125,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const arriving = new Room(limits.arrivingBytesMax);
-  const grpc = openGrpcServer(calls, { clock, health, log, limits, arriving });
+  const streams = new Streams(clock, log);
+  const grpc = openGrpcServer(calls, { clock, health, log, limits, arriving, streamCalls, streams });
   const hostNames = options.hostNames && new Set(options.hostNames);
   const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
   const routes = [
@@ -131,6 +136,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     ...(hostNames === undefined ? [] : [hostNameRoute(hostNames)]),
     originRoute(new Set(options.allowOrigins), hostNames),
     connectRoute(calls, doing),
+    streamRoute(streamCalls, streams, doing),
     restRoute(calls, doing),
     articleRoute(calls, doing),
     referenceRoute(),
@@ -168,6 +174,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     // First, for who is told to go away connects anew at once, and would be told so again by a reset.
     const quietMs = Math.min(QUIET_MS, graceMs / 4);
     await Promise.all(listeners.map((listener) => listener.stopAccepting(quietMs)));
+    streams.announceDrain();
     for (const engine of engines) engine.announceDrain();
     const closed = Promise.all(
       listeners.map((listener) =>
@@ -180,6 +187,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     const lingerMs = Math.min(LAST_CALL_MS, graceMs / 2);
     const leave = () => {
       for (const listener of listeners) listener.leave();
+      streams.drain();
       for (const engine of engines) engine.drain(graceMs); // Whose own cut comes after that of the listeners, which tell of it.
     };
     const leaving = setTimeout(() => setImmediate(leave), lingerMs); // When what has come by then was read.

@@ -22,6 +22,7 @@ import { Writer } from "../../src/service/writer.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
 import type { Log } from "../../src/telemetry.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
+import type { StreamCall } from "../../src/transports/calls/stream.ts";
 import { type DoorLimits, type Doors, openDoors } from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
@@ -48,6 +49,7 @@ interface Options {
   readonly newUid?: () => string;
   readonly allowOrigins?: readonly string[];
   readonly authorise?: Authorise;
+  readonly streamCalls?: readonly StreamCall[];
   /** Unless it is given: in plaintext that by which requests ask that are written by hand, over TLS any. */
   readonly hostNames?: readonly string[] | undefined;
   /** Over TLS, with this certificate; and of the client, whom it trusts. */
@@ -70,6 +72,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     newUid = () => v7(),
     allowOrigins = [],
     authorise,
+    streamCalls = [],
     tls,
   } = options;
   const hostNames = "hostNames" in options ? options.hostNames : tls === undefined ? ["x"] : undefined;
@@ -104,6 +107,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     writer,
     clock,
     log,
+    streamCalls,
     ...(limits && { limits }),
     ...(authorise && { authorise }),
   });

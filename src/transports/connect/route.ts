@@ -1,18 +1,11 @@
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
-import {
-  type Code as ConnectCode,
-  ConnectError,
-  createConnectRouter,
-  createContextKey,
-  createContextValues,
-} from "@connectrpc/connect";
+import { createConnectRouter, createContextKey, createContextValues } from "@connectrpc/connect";
 import {
   createAsyncIterable,
   readAllBytes,
   type UniversalHandler,
   type UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
-import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
 import { GetCounterResponseSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
@@ -21,12 +14,13 @@ import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/cal
 import { isGet, judgeConditions } from "../http/conditions.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { etagIn } from "../http/etags.ts";
-import { allowOf, DETAILS, headersOf, readBody, sendRefusal } from "../http/message.ts";
+import { allowOf, readBody, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import { shortened } from "../json/parse.ts";
-import { STATUS, statusBytes } from "../status.ts";
+import { STATUS } from "../status.ts";
 import { sendAnswer } from "./answer.ts";
 import { COMPRESSIONS, isKnown, unknownEncoding } from "./compression.ts";
+import { toConnectError } from "./error.ts";
 import { expectedInsteadOf, FORMATS, type Format } from "./formats.ts";
 import { formatOfQuery, messageOfQuery } from "./query.ts";
 
@@ -78,15 +72,6 @@ export function connectRoute(calls: readonly UnaryCall[], options: ConnectOption
 }
 
 const REFUSED = createContextKey<Refused | undefined>(undefined);
-
-function toConnectError(refused: Refused): ConnectError {
-  const { code, message, details } = fromBinary(StatusSchema, statusBytes(refused));
-  const outgoing = details.map(({ typeUrl, value }) => {
-    const desc = DETAILS.getMessage(typeUrl.slice(typeUrl.lastIndexOf("/") + 1))!;
-    return { desc, value: fromBinary(desc, value) }; // With the descriptor, they are shown as JSON beside their bytes.
-  });
-  return new ConnectError(message, code as number as ConnectCode, headersOf(refused), outgoing);
-}
 
 async function serve(
   { handler, call }: Method,

@@ -9,7 +9,7 @@ import { otherMethod } from "../http/host.ts";
 import { errorOf } from "../http/message.ts";
 import { shortened } from "../json/parse.ts";
 import { grpcTimeoutOf } from "../timeout.ts";
-import { toStatus } from "./unary.ts";
+import { toStatus } from "./call.ts";
 
 /**
  * Judge a call by its headers, before grpc-js sees it, which takes all that begins with application/grpc for gRPC and

@@ -4,8 +4,8 @@ import { gunzip, inflate } from "node:zlib";
 import type { Refusal } from "../../core/errors.ts";
 import { tooLarge } from "../calls/call.ts";
 import { Arriving, NO_ROOM, type Room, takeAll } from "../room.ts";
+import { toStatus } from "./call.ts";
 import type { CallInside, QueueEntry } from "./inside.ts";
-import { toStatus } from "./unary.ts";
 
 /** What is to hold for the request of a call. */
 export interface IntakeRules {
@@ -91,7 +91,10 @@ export class Intake {
     this.#over = true;
     this.free();
     call.sendStatus(toStatus(refusal));
-    if (!call.stream.readableEnded) call.stream.close(constants.NGHTTP2_NO_ERROR); // RFC 9113, 8.1: after the answer.
+    const close = () => call.stream.close(constants.NGHTTP2_NO_ERROR); // RFC 9113, 8.1: after the answer.
+    if (call.stream.readableEnded) return;
+    if (!call.stream.headersSent || call.stream.writableFinished) close();
+    else call.stream.once("wantTrailers", () => setImmediate(close)); // Of a stream, the status is behind its messages.
   }
 
   /** Give back the room: the request is whole and has gone on, or nobody waits for the rest. */

@@ -6,7 +6,7 @@ import {
 } from "node:http2";
 import type * as grpc from "@grpc/grpc-js";
 import type { UnaryCall } from "../calls/call.ts";
-import { pathOf, toStatus } from "./unary.ts";
+import { pathOf, toStatus } from "./call.ts";
 
 /** Refuses a call that has only its headers, or says that it does not. */
 export type RefuseAhead = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;

@@ -6,23 +6,25 @@ import { file_google_rpc_status } from "../../../gen/google/rpc/status_pb.ts";
 import { Health as HealthService } from "../../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { file_tally_v1_error_reason } from "../../../gen/tally/v1/error_reason_pb.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../telemetry.ts";
 import type { UnaryCall } from "../calls/call.ts";
+import type { StreamCall, Streams } from "../calls/stream.ts";
 import type { MessageLimits } from "../calls/unary.ts";
 import { Reflector } from "../grpc/reflection.ts";
 import { SERVICES } from "../grpc/services.ts";
 import type { Health } from "../health.ts";
 import type { Drainable } from "../http/engine.ts";
 import type { Room } from "../room.ts";
+import { type GrpcDoor, pathOf } from "./call.ts";
 import { type ConnectionLimits, GrpcConnections } from "./connections.ts";
 import { healthHandlers, type OpenStreams, reflectionHandlers } from "./extras.ts";
 import { insideOfCall, insideOfServer } from "./inside.ts";
 import { refusingAhead } from "./refusing.ts";
 import { toDefinition } from "./service.ts";
-import { answering, pathOf, type UnaryDoor } from "./unary.ts";
+import { StreamExchange } from "./stream.ts";
+import { Exchange } from "./unary.ts";
 
 export interface GrpcLimits extends MessageLimits, ConnectionLimits {
   /** Calls at a time on one connection. */
@@ -47,30 +49,45 @@ export function openGrpcServer(
     log,
     limits,
     arriving,
-  }: { clock: Clock; health: Health; log: Log; limits: GrpcLimits; arriving: Room },
+    streamCalls,
+    streams,
+  }: {
+    clock: Clock;
+    health: Health;
+    log: Log;
+    limits: GrpcLimits;
+    arriving: Room;
+    streamCalls: readonly StreamCall[];
+    streams: Streams;
+  },
 ): GrpcServer {
   const reflector = new Reflector(SERVICES, [
     file_google_rpc_error_details,
     file_google_rpc_status,
     file_tally_v1_error_reason,
   ]);
-  const streams: OpenStreams = new Set();
-  const door: UnaryDoor = { clock, log, inFlight: 0, held: undefined };
+  const openStreams: OpenStreams = new Set();
+  const door: GrpcDoor = { clock, log, inFlight: 0, held: undefined };
   const connections = new GrpcConnections(clock, limits, arriving);
   const server = new grpc.Server({
     ...serverOptions(limits),
-    interceptors: [takingIn(calls, connections, limits), answering(calls, door)],
+    interceptors: [
+      takingIn([...calls, ...streamCalls], connections, limits),
+      answering(calls, streamCalls, streams, door),
+    ],
   });
-  server.addService(toDefinition(CounterService), {}); // Every method is answered before it gets to a handler.
-  server.addService(toDefinition(HealthService), healthHandlers(health, streams));
-  server.addService(toDefinition(ServerReflection), reflectionHandlers(reflector, streams));
-  server.addService(toDefinition(ServerReflectionAlpha), reflectionHandlers(reflector, streams));
+  // Every method of these is answered before it gets to a handler.
+  for (const service of new Set([...calls, ...streamCalls].map(({ method }) => method.parent)))
+    server.addService(toDefinition(service), {});
+  server.addService(toDefinition(HealthService), healthHandlers(health, openStreams));
+  server.addService(toDefinition(ServerReflection), reflectionHandlers(reflector, openStreams));
+  server.addService(toDefinition(ServerReflectionAlpha), reflectionHandlers(reflector, openStreams));
   const inside = insideOfServer(server);
   Object.assign(inside.commonServerOptions, http2Options(limits));
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   for (const http2 of inside.http2Servers.keys()) connections.guard(http2, refusingAhead(calls));
   const endStreams = () => {
-    for (const stream of streams) stream.end();
+    for (const stream of openStreams) stream.end();
   };
   return {
     serve: (socket) => connections.add(socket, () => injector.injectConnection(socket)),
@@ -91,17 +108,38 @@ export function openGrpcServer(
 
 /** The first interceptor, for it is given what grpc-js has inside: what a call sends is read by us. */
 function takingIn(
-  calls: readonly UnaryCall[],
+  calls: readonly (UnaryCall | StreamCall)[],
   connections: GrpcConnections,
   { unaryBytesMax }: GrpcLimits,
 ): grpc.ServerInterceptor {
   const byPath = new Map(
-    calls.map((unary) => [pathOf(unary), { bytesMax: unary.requestBytesMax, many: false }]),
+    calls.map((call) => [
+      pathOf(call),
+      { bytesMax: call.requestBytesMax, many: call.method.methodKind === "bidi_streaming" },
+    ]),
   );
   const [one, many] = [false, true].map((many) => ({ bytesMax: unaryBytesMax, many }));
   return ({ path, requestStream }, call) => {
     connections.takeIn(insideOfCall(call), byPath.get(path) ?? (requestStream ? many! : one!));
     return call as grpc.ServerInterceptingCall; // Nothing of it is changed, so that it needs no other around it.
+  };
+}
+
+/** Answers methods before grpc-js handles them. */
+function answering(
+  calls: readonly UnaryCall[],
+  streamCalls: readonly StreamCall[],
+  streams: Streams,
+  door: GrpcDoor,
+): grpc.ServerInterceptor {
+  const byPath = new Map(calls.map((unary) => [pathOf(unary), unary]));
+  const streamsByPath = new Map(streamCalls.map((stream) => [pathOf(stream), stream]));
+  return ({ path }, call) => {
+    const unary = byPath.get(path);
+    if (unary !== undefined) return new Exchange(call, unary, door);
+    const stream = streamsByPath.get(path);
+    if (stream !== undefined) return new StreamExchange(call, stream, streams, door);
+    return new grpc.ServerInterceptingCall(call);
   };
 }
 
@@ -141,7 +179,7 @@ function http2Options({ streamsMax, headerBytesMax, streamResetsBurst, streamRes
  * Do something before the answers that are due, when no more come: who waits for an answer sends nothing, so then every
  * call that was sent has been read, and a GOAWAY refuses none.
  */
-async function holdAnswers(door: UnaryDoor, eachMs: number, before: () => void): Promise<void> {
+async function holdAnswers(door: GrpcDoor, eachMs: number, before: () => void): Promise<void> {
   const held: (() => void)[] = [];
   door.held = held;
   for (let look = 0, seen = -1; held.length > seen && look < LOOKS_MAX; look++) {

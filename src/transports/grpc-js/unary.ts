@@ -1,60 +1,34 @@
 import * as grpc from "@grpc/grpc-js";
-import type { Clock } from "../../core/clock.ts";
-import { messageOf, TallyError } from "../../core/errors.ts";
-import type { Log } from "../../telemetry.ts";
+import { TallyError } from "../../core/errors.ts";
 import type { Permit } from "../calls/authorise.ts";
 import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import { withHeaders } from "../http/header-fields.ts";
-import { refusalOf, STATUS, statusBytes } from "../status.ts";
-
-/** What the calls of one server share. */
-export interface UnaryDoor {
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Calls that were taken and not yet answered. */
-  inFlight: number;
-  /** Answers that wait for what is to leave before them; undefined: none waits. */
-  held: (() => void)[] | undefined;
-}
-
-/**
- * Answers unary methods where grpc-js lets interceptors stand, before its own handling of a unary call.
- *
- * That handling makes a Writable, a handful of closures and two rounds through the event loop a call, which is a
- * sixth of all that grpc-js costs; and its interceptors see what we need: bytes in, bytes and a status out.
- */
-export function answering(calls: readonly UnaryCall[], door: UnaryDoor): grpc.ServerInterceptor {
-  const byPath = new Map(calls.map((unary) => [pathOf(unary), unary]));
-  return ({ path }, call) => {
-    const unary = byPath.get(path);
-    return unary === undefined ? new grpc.ServerInterceptingCall(call) : new Exchange(call, unary, door);
-  };
-}
-
-/** Where a method is called. */
-export function pathOf({ method }: UnaryCall): string {
-  return `/${method.parent.typeName}/${method.name}`;
-}
+import { refusalOf } from "../status.ts";
+import { deadlineOf, type GrpcDoor, headerOf, NO_METADATA, OK, toStatus } from "./call.ts";
 
 type Listener = Parameters<grpc.ServerInterceptingCall["start"]>[0];
 
 /**
- * One unary call, from its first byte to its status.
+ * One unary call, from its first byte to its status, where grpc-js lets interceptors stand: before its own handling of
+ * such a call.
+ *
+ * That handling makes a Writable, a handful of closures and two rounds through the event loop a call, which is a
+ * sixth of all that grpc-js costs; and its interceptors see what we need: bytes in, bytes and a status out.
  *
  * Whatever happens in it ends in a status: nothing that is thrown or rejected leaves it, because grpc-js would
  * let it end the process.
  */
-class Exchange extends grpc.ServerInterceptingCall implements Listener, CallContext {
+export class Exchange extends grpc.ServerInterceptingCall implements Listener, CallContext {
   caller = "";
   denial: Permit["denial"];
   readonly #call: grpc.ServerInterceptingCallInterface;
   readonly #unary: UnaryCall;
-  readonly #door: UnaryDoor;
+  readonly #door: GrpcDoor;
   #metadata = NO_METADATA;
   #request: Buffer | undefined;
   #gone = false;
 
-  constructor(call: grpc.ServerInterceptingCallInterface, unary: UnaryCall, door: UnaryDoor) {
+  constructor(call: grpc.ServerInterceptingCallInterface, unary: UnaryCall, door: GrpcDoor) {
     super(call);
     this.#call = call;
     this.#unary = unary;
@@ -132,9 +106,7 @@ class Exchange extends grpc.ServerInterceptingCall implements Listener, CallCont
   }
 
   get deadline(): number {
-    const deadline = Number(this.#call.getDeadline());
-    // grpc-js reckons by Date.now(), the service by its own clock.
-    return deadline === Number.POSITIVE_INFINITY ? deadline : deadline - Date.now() + this.#door.clock.now();
+    return deadlineOf(this.#call, this.#door);
   }
 
   readonly #headerOf = (name: string): string | undefined => headerOf(this.#metadata, name);
@@ -172,20 +144,4 @@ class Exchange extends grpc.ServerInterceptingCall implements Listener, CallCont
   }
 }
 
-const NO_METADATA = new grpc.Metadata();
-const OK: grpc.StatusObject = { code: grpc.status.OK, details: "OK", metadata: NO_METADATA };
-
 function ignore(): void {}
-
-function headerOf(metadata: grpc.Metadata, name: string): string | undefined {
-  const values = metadata.get(name);
-  return values.length === 0 ? undefined : values.join(", ");
-}
-
-/** With the time after which gRPC's own retries try again, where there is one. */
-export function toStatus(refused: Refused): grpc.StatusObject {
-  const metadata = new grpc.Metadata();
-  metadata.set("grpc-status-details-bin", Buffer.from(statusBytes(refused)));
-  if (refused.retryAfterMs !== undefined) metadata.set("grpc-retry-pushback-ms", `${refused.retryAfterMs}`);
-  return { code: STATUS[refused.code].grpc as number, details: messageOf(refused), metadata };
-}

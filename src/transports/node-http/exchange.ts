@@ -103,7 +103,14 @@ export class NodeResponse implements HttpResponse {
   }
 
   begin(status: number, headers: ResponseHeaders): void {
-    this.#response.writeHead(status, headers).flushHeaders();
+    const response = this.#response;
+    response.writeHead(status, headers).flushHeaders();
+    // Who ends their side in the middle of such an answer has gone. It may be half of a connection only, but while
+    // nothing is written nobody can tell, and an answer in pieces may have nothing to say for long.
+    const gone = () => response.destroy();
+    const { socket } = response;
+    socket?.once("end", gone);
+    response.once("close", () => socket?.off("end", gone));
   }
 
   write(piece: Uint8Array): Promise<void> {

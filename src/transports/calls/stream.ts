@@ -1,0 +1,187 @@
+import type { DescMethodBiDiStreaming, DescMethodServerStreaming } from "@bufbuild/protobuf";
+import type { Clock } from "../../core/clock.ts";
+import { type Refusal, TallyError } from "../../core/errors.ts";
+import type { Log } from "../../telemetry.ts";
+import { refusalOf } from "../status.ts";
+import type { Authorise, Permit } from "./authorise.ts";
+import type { Refused } from "./call.ts";
+
+/** A method that answers with any number of messages, from bytes to bytes: all of it but the door. */
+export interface StreamCall {
+  readonly method: DescMethodServerStreaming | DescMethodBiDiStreaming;
+  /** The largest message of a request, in bytes of the encoded message. The door judges it. */
+  readonly requestBytesMax: number;
+  /** Who calls. For doors to ask with the headers, before they read a message; what they are told is the context's. */
+  readonly authorise: Authorise;
+  /**
+   * Answer a request. The next answer is asked for when the one before it has been taken, so a slow caller holds one.
+   *
+   * Throws a TallyError for a failure of the world, and anything else for a defect.
+   *
+   * @param requests  encoded messages of the method's input type, not checked; each is read from the caller when it is
+   *                  asked for. They end when the caller says so, and when nobody waits for answers any more
+   * @returns         encoded messages of its output type, and at the end why it ends, if not because all was said
+   */
+  open(
+    requests: AsyncIterable<Buffer>,
+    context: StreamContext,
+  ): AsyncGenerator<Uint8Array, Refused | undefined>;
+}
+
+export interface StreamContext extends Permit {
+  /** When the caller stops waiting: milliseconds since the Unix epoch by the server's clock, Infinity for never. */
+  readonly deadline: number;
+  /**
+   * Aborted when nobody waits for answers any more: the caller has gone, the deadline has passed, the server stops. A
+   * call that waits for something else than the next request has to look at it.
+   */
+  readonly signal: AbortSignal;
+  /** Aborted when the server is about to stop: a call that does not end by itself has a second to say something last. */
+  readonly draining: AbortSignal;
+}
+
+/** Where the answers of a stream go: a door's. */
+export interface StreamSink {
+  /** Resolves when the next message is wanted, or nobody is there. */
+  send(message: Uint8Array): Promise<void>;
+  /** The last word, after every message that was sent; told once. */
+  end(refused: Refused | undefined): void;
+}
+
+/** A stream that runs. */
+export interface RunningStream {
+  /** End it from outside: nobody is there, or what comes is not what it must be. */
+  end(refused: Refused): void;
+  /** When all of it is over. */
+  readonly done: Promise<void>;
+}
+
+/** Every stream that is open, at any door: each ends by itself, by its caller, its deadline, or because the server does. */
+export class Streams {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #draining = new AbortController();
+  readonly #open = new Set<(refused: Refused) => void>();
+  #over = false;
+
+  constructor(clock: Clock, log: Log) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** How many are open. */
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** @param requestsOf  what the caller sends, for a stream that can be ended for what is wrong with it */
+  run(
+    call: StreamCall,
+    requestsOf: (running: RunningStream) => AsyncIterable<Buffer>,
+    { permit, deadline }: { permit: Permit; deadline: number },
+    sink: StreamSink,
+  ): RunningStream {
+    const stop = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    const end = (refused: Refused | undefined) => {
+      if (stop.signal.aborted) return;
+      clearTimeout(timer);
+      this.#open.delete(end);
+      stop.abort();
+      sink.end(refused);
+    };
+    this.#open.add(end);
+    const watch = () => {
+      const leftMs = deadline - this.#clock.now();
+      if (leftMs <= 0) end({ code: "DEADLINE_PASSED" });
+      else if (leftMs < Number.POSITIVE_INFINITY) timer = setTimeout(watch, Math.min(leftMs, TIMER_MS_MAX));
+    };
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const running = { end, done };
+    watch();
+    if (this.#over) end({ code: "DRAINING" });
+    if (stop.signal.aborted) {
+      resolve();
+      return running;
+    }
+    const context = { ...permit, deadline, signal: stop.signal, draining: this.#draining.signal };
+    void this.#pump(call, until(stop.signal, requestsOf(running)), context, sink, end).then(resolve);
+    return running;
+  }
+
+  /** Streams may say something last, and end by themselves. */
+  announceDrain(): void {
+    this.#draining.abort();
+  }
+
+  /** End those that are open, and each that is begun from now on. */
+  drain(): void {
+    this.#over = true;
+    this.announceDrain();
+    for (const end of this.#open) end({ code: "DRAINING" });
+  }
+
+  async #pump(
+    call: StreamCall,
+    requests: AsyncIterable<Buffer>,
+    context: StreamContext,
+    sink: StreamSink,
+    end: (refused: Refused | undefined) => void,
+  ): Promise<void> {
+    const { signal } = context;
+    try {
+      const answers = call.open(requests, context);
+      for (;;) {
+        const next = await answers.next();
+        if (signal.aborted) {
+          await answers.return(undefined);
+          return;
+        }
+        if (next.done) {
+          end(next.value);
+          return;
+        }
+        await sink.send(next.value);
+      }
+    } catch (err) {
+      if (!(err instanceof TallyError) && !signal.aborted) {
+        this.#log("stream.handler_failed", { method: call.method.name, err });
+      }
+      end(refusalOf(err, false));
+    }
+  }
+}
+
+/** Messages until they end or a signal is aborted, also in the middle of waiting for one. */
+async function* until(signal: AbortSignal, messages: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+  const iterator = messages[Symbol.asyncIterator]();
+  let wake = () => {};
+  signal.addEventListener("abort", () => wake(), { once: true });
+  try {
+    while (!signal.aborted) {
+      const next = await new Promise<IteratorResult<Buffer> | undefined>((resolve, reject) => {
+        wake = () => resolve(undefined);
+        iterator.next().then(resolve, reject);
+      });
+      if (next === undefined || next.done) return;
+      yield next.value;
+    }
+  } finally {
+    iterator.return?.().then(undefined, () => {}); // Not waited for: it may be in the middle of a piece.
+  }
+}
+
+/** The longest time of Node's timers. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** The request of a method that takes one message; or why it is not one. */
+export async function onlyMessage(requests: AsyncIterable<Buffer>): Promise<Buffer | Refusal> {
+  let only: Buffer | undefined;
+  for await (const message of requests) {
+    if (only !== undefined) return ONE;
+    only = message;
+  }
+  return only ?? ONE;
+}
+
+const ONE: Refusal = { code: "MALFORMED_MESSAGE", expected: "must be one message" };

@@ -1,0 +1,54 @@
+import type { Refusal } from "../../core/errors.ts";
+import { tooLarge } from "../calls/call.ts";
+import type { BodyLimits } from "../http/engine.ts";
+import { Arriving, NO_ROOM } from "../room.ts";
+
+/** What a body of messages consists of: a byte of flags, four of length, a message. */
+export interface Frame {
+  readonly flags: number;
+  readonly data: Buffer;
+}
+
+/**
+ * The frames of a body as they come. No more than one is held, and what is held of it until it is whole takes room that
+ * is bounded.
+ *
+ * @returns  why the rest is none, or too large; undefined when the body ended with a frame
+ */
+export async function* readFrames(
+  pieces: AsyncIterable<Buffer>,
+  { bytesMax, arriving }: BodyLimits,
+): AsyncGenerator<Frame, Refusal | undefined> {
+  const head = Buffer.alloc(HEAD_BYTES);
+  let headLength = 0;
+  let body = new Arriving([arriving], bytesMax);
+  let size = 0;
+  try {
+    for await (const piece of pieces) {
+      for (let at = 0; at < piece.length || (headLength === HEAD_BYTES && body.length === size); ) {
+        if (headLength < HEAD_BYTES) {
+          const copied = piece.copy(head, headLength, at);
+          headLength += Math.min(copied, HEAD_BYTES - headLength);
+          at += copied;
+          if (headLength < HEAD_BYTES) break;
+          size = head.readUInt32BE(1);
+          if (size > bytesMax) return tooLarge(size, bytesMax);
+          body = new Arriving([arriving], size);
+        }
+        const end = Math.min(piece.length, at + size - body.length);
+        if (!body.add(piece.subarray(at, end))) return NO_ROOM;
+        at = end;
+        if (body.length < size) break;
+        const frame = { flags: head[0]!, data: Buffer.from(body.bytes) };
+        body.free();
+        headLength = 0;
+        yield frame;
+      }
+    }
+  } finally {
+    body.free();
+  }
+  return headLength === 0 ? undefined : { code: "MALFORMED_MESSAGE", expected: "must be messages in frames" };
+}
+
+const HEAD_BYTES = 5;

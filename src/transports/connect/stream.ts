@@ -1,0 +1,196 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
+import { endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus, trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import type { Refusal } from "../../core/errors.ts";
+import type { Refused } from "../calls/call.ts";
+import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
+import { admitOverHttp } from "../http/call.ts";
+import type { HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
+import { sendRefusal } from "../http/message.ts";
+import { targetOf } from "../http/target.ts";
+import { answerJson } from "../json/answer.ts";
+import { shortened } from "../json/parse.ts";
+import { encodeJsonText } from "../json/request.ts";
+import { timeoutOf } from "../timeout.ts";
+import { decompressed, isKnown, unknownEncoding } from "./compression.ts";
+import { toConnectError } from "./error.ts";
+import { readFrames } from "./frames.ts";
+import type { ConnectOptions } from "./route.ts";
+
+/** A protocol's way to carry any number of messages in a body. */
+interface StreamFormat {
+  readonly contentType: string;
+  readonly isWeb: boolean;
+  readonly isJson: boolean;
+  readonly encodingHeader: "connect-content-encoding" | "grpc-encoding";
+}
+
+const CONNECT = { isWeb: false, encodingHeader: "connect-content-encoding" } as const;
+const WEB = { isWeb: true, encodingHeader: "grpc-encoding" } as const;
+
+/** By what a content type is without its parameters. */
+const FORMATS: ReadonlyMap<string, StreamFormat> = new Map([
+  ["application/connect+proto", { ...CONNECT, contentType: "application/connect+proto", isJson: false }],
+  ["application/connect+json", { ...CONNECT, contentType: "application/connect+json", isJson: true }],
+  ["application/grpc-web", { ...WEB, contentType: "application/grpc-web+proto", isJson: false }],
+  ["application/grpc-web+proto", { ...WEB, contentType: "application/grpc-web+proto", isJson: false }],
+  ["application/grpc-web+json", { ...WEB, contentType: "application/grpc-web+json", isJson: true }],
+]);
+
+/**
+ * The streams of Connect and gRPC-Web. A caller may send and be answered by turns where its client and what stands
+ * between can; gRPC-Web has no streams of requests.
+ */
+export function streamRoute(
+  calls: readonly StreamCall[],
+  streams: Streams,
+  options: ConnectOptions,
+): HttpRoute {
+  const byPath = new Map(calls.map((call) => [`/${call.method.parent.typeName}/${call.method.name}`, call]));
+  return (request, response) => {
+    const call = byPath.get(targetOf(request).path);
+    if (call === undefined) return false;
+    const refusal = unfit(call, request);
+    if (refusal !== undefined) {
+      sendRefusal(response, refusal, refusal.code === "METHOD_NOT_ALLOWED" ? { allow: "POST" } : {});
+      return true;
+    }
+    return serve(call, formatOf(request)!, request, response, streams, options).then(() => true);
+  };
+}
+
+function formatOf(request: HttpRequest): StreamFormat | undefined {
+  const [type] = (request.header("content-type") ?? "").split(/ *;/, 1);
+  return FORMATS.get(type!.toLowerCase());
+}
+
+/** Why a request is none of a stream. */
+function unfit({ method: { methodKind } }: StreamCall, request: HttpRequest): Refusal | undefined {
+  if (request.method !== "POST")
+    return { code: "METHOD_NOT_ALLOWED", expected: "use POST", got: request.method };
+  const format = formatOf(request);
+  const got = shortened(request.header("content-type") ?? "none");
+  if (format?.isWeb && methodKind === "bidi_streaming") {
+    const expected =
+      "must be application/connect+proto or application/connect+json (gRPC-Web sends no streams)";
+    return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got };
+  }
+  if (format !== undefined) return undefined;
+  const expected = `must be ${[...FORMATS.keys()].join(", ")}, for the method streams`;
+  return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got };
+}
+
+async function serve(
+  call: StreamCall,
+  format: StreamFormat,
+  request: HttpRequest,
+  response: HttpResponse,
+  streams: Streams,
+  options: ConnectOptions,
+): Promise<void> {
+  const sink = sinkOf(call, format, response);
+  const admitted = await admitOverHttp(call, request, options);
+  const timeoutMs = timeoutOf((name) => request.header(name));
+  const encoding = request.header(format.encodingHeader);
+  const refused =
+    "code" in admitted
+      ? admitted
+      : typeof timeoutMs !== "number"
+        ? timeoutMs
+        : encoding !== undefined && !isKnown(encoding)
+          ? unknownEncoding(encoding)
+          : undefined;
+  if ("code" in admitted || typeof timeoutMs !== "number" || refused !== undefined) {
+    sink.end(refused);
+    return;
+  }
+  const { permit, arrived } = admitted;
+  const running = streams.run(
+    call,
+    (running) => messagesOf(call, format, encoding, request, options, running),
+    { permit, deadline: arrived + timeoutMs },
+    sink,
+  );
+  response.onOver(() => running.end({ code: "CALL_CANCELLED" }));
+  await running.done;
+}
+
+/** The messages of a request; one that is none ends the stream. */
+async function* messagesOf(
+  { method: { input }, requestBytesMax: bytesMax }: StreamCall,
+  { isWeb, isJson }: StreamFormat,
+  encoding: string | undefined,
+  request: HttpRequest,
+  { limits: { arriving } }: ConnectOptions,
+  running: RunningStream,
+): AsyncGenerator<Buffer, void> {
+  const frames = readFrames(request.pieces(), { bytesMax, arriving });
+  for (;;) {
+    const next = await frames.next();
+    if (next.done) {
+      if (next.value !== undefined) running.end(next.value);
+      return;
+    }
+    const { flags, data } = next.value;
+    if (!isWeb && flags === endStreamFlag) continue; // Clients need not send one, and it says nothing.
+    if (flags > COMPRESSED || (flags === COMPRESSED && encoding === undefined)) {
+      running.end({
+        code: "MALFORMED_MESSAGE",
+        expected: "must be messages in frames with flags of their protocol",
+      });
+      return;
+    }
+    const bytes = await decompressed(data, flags === COMPRESSED ? encoding : undefined, bytesMax);
+    const message = "code" in bytes || !isJson ? bytes : encodeJsonText(input, bytes);
+    if ("code" in message) {
+      running.end(message);
+      return;
+    }
+    yield message;
+  }
+}
+
+const COMPRESSED = 1;
+
+/** Every answer of a stream has status 200; what it comes to stands in its last frame. */
+function sinkOf(
+  { method: { output } }: StreamCall,
+  format: StreamFormat,
+  response: HttpResponse,
+): StreamSink {
+  let begun = false;
+  const write = (flags: number, data: Uint8Array): Promise<void> => {
+    if (!begun) response.begin(200, { "content-type": format.contentType, "cache-control": "no-store" });
+    begun = true;
+    return response.write(encodeEnvelope(flags, data));
+  };
+  return {
+    send: (message) =>
+      write(
+        0,
+        format.isJson
+          ? Buffer.from(JSON.stringify(answerJson(output, fromBinary(output, message))))
+          : message,
+      ),
+    end(refused) {
+      if (response.over) return;
+      void write(
+        format.isWeb ? trailerFlag : endStreamFlag,
+        format.isWeb ? trailersOf(refused) : endOf(refused),
+      );
+      response.end();
+    },
+  };
+}
+
+function endOf(refused: Refused | undefined): Uint8Array {
+  const error = refused && toConnectError(refused);
+  return Buffer.from(JSON.stringify(endStreamToJson(error?.metadata ?? new Headers(), error, undefined)));
+}
+
+function trailersOf(refused: Refused | undefined): Uint8Array {
+  const trailers = new Headers();
+  setTrailerStatus(trailers, refused && toConnectError(refused));
+  return trailerSerialize(trailers);
+}

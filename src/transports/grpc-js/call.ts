@@ -1,0 +1,45 @@
+/** What every call over grpc-js needs. */
+import * as grpc from "@grpc/grpc-js";
+import type { Clock } from "../../core/clock.ts";
+import { messageOf } from "../../core/errors.ts";
+import type { Log } from "../../telemetry.ts";
+import type { Refused, UnaryCall } from "../calls/call.ts";
+import type { StreamCall } from "../calls/stream.ts";
+import { STATUS, statusBytes } from "../status.ts";
+
+/** What the calls of one server share. */
+export interface GrpcDoor {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Calls that were taken and not yet answered. */
+  inFlight: number;
+  /** Answers that wait for what is to leave before them; undefined: none waits. */
+  held: (() => void)[] | undefined;
+}
+
+/** Where a method is called. */
+export function pathOf({ method }: Pick<UnaryCall | StreamCall, "method">): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+export const NO_METADATA = new grpc.Metadata();
+export const OK: grpc.StatusObject = { code: grpc.status.OK, details: "OK", metadata: NO_METADATA };
+
+/** By the service's clock; grpc-js reckons by Date.now(). */
+export function deadlineOf(call: grpc.ServerInterceptingCallInterface, { clock }: GrpcDoor): number {
+  const deadline = Number(call.getDeadline());
+  return deadline === Number.POSITIVE_INFINITY ? deadline : deadline - Date.now() + clock.now();
+}
+
+export function headerOf(metadata: grpc.Metadata, name: string): string | undefined {
+  const values = metadata.get(name);
+  return values.length === 0 ? undefined : values.join(", ");
+}
+
+/** With the time after which gRPC's own retries try again, where there is one. */
+export function toStatus(refused: Refused): grpc.StatusObject {
+  const metadata = new grpc.Metadata();
+  metadata.set("grpc-status-details-bin", Buffer.from(statusBytes(refused)));
+  if (refused.retryAfterMs !== undefined) metadata.set("grpc-retry-pushback-ms", `${refused.retryAfterMs}`);
+  return { code: STATUS[refused.code].grpc as number, details: messageOf(refused), metadata };
+}

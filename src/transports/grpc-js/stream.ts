@@ -1,0 +1,108 @@
+import * as grpc from "@grpc/grpc-js";
+import type { Permit } from "../calls/authorise.ts";
+import type { Refused } from "../calls/call.ts";
+import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
+import { refusalOf } from "../status.ts";
+import { deadlineOf, type GrpcDoor, headerOf, NO_METADATA, OK, toStatus } from "./call.ts";
+
+/** A stream where grpc-js lets interceptors stand; each message is read when the call asks for it. */
+export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.ServerListener, StreamSink {
+  readonly #call: grpc.ServerInterceptingCallInterface;
+  readonly #stream: StreamCall;
+  readonly #streams: Streams;
+  readonly #door: GrpcDoor;
+  #running: RunningStream | undefined;
+  /** Who waits for the next message; told undefined when there is none. */
+  #reader: ((message: Buffer | undefined) => void) | undefined;
+  /** Whether no more messages come. */
+  #ended = false;
+  /** Told when a message that was sent is taken. */
+  #taken: (() => void) | undefined;
+
+  constructor(
+    call: grpc.ServerInterceptingCallInterface,
+    stream: StreamCall,
+    streams: Streams,
+    door: GrpcDoor,
+  ) {
+    super(call);
+    this.#call = call;
+    this.#stream = stream;
+    this.#streams = streams;
+    this.#door = door;
+  }
+
+  /** The listener given is grpc-js's own handling, which is never told anything. */
+  override start(): void {
+    this.#call.start(this);
+  }
+
+  onReceiveMetadata(metadata: grpc.Metadata): void {
+    void this.#begin(metadata);
+  }
+
+  onReceiveMessage(message: Buffer): void {
+    this.#read(message);
+  }
+
+  onReceiveHalfClose(): void {
+    this.#ended = true;
+    this.#read(undefined);
+  }
+
+  onCancel(): void {
+    this.#ended = true;
+    this.#read(undefined);
+    this.#taken?.();
+    this.#running?.end({ code: "CALL_CANCELLED" });
+  }
+
+  send(message: Uint8Array): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#taken = resolve;
+    this.#call.sendMetadata(NO_METADATA);
+    this.#call.sendMessage(message, resolve);
+    return promise;
+  }
+
+  end(refused: Refused | undefined): void {
+    this.#ended = true;
+    this.#read(undefined);
+    this.#taken?.();
+    if (refused === undefined) this.#call.sendMetadata(NO_METADATA);
+    this.#call.sendStatus(refused === undefined ? OK : toStatus(refused));
+  }
+
+  async #begin(metadata: grpc.Metadata): Promise<void> {
+    let permit: Permit | Refused;
+    try {
+      permit = await this.#stream.authorise((name) => headerOf(metadata, name));
+    } catch (err) {
+      this.#door.log("stream.handler_failed", { method: this.#stream.method.name, err });
+      permit = refusalOf(err, false);
+    }
+    if (this.#ended) return;
+    if ("code" in permit) {
+      this.#call.sendStatus(toStatus(permit));
+      return;
+    }
+    const deadline = deadlineOf(this.#call, this.#door);
+    this.#running = this.#streams.run(this.#stream, () => this.#requests(), { permit, deadline }, this);
+  }
+
+  async *#requests(): AsyncGenerator<Buffer, void> {
+    while (!this.#ended) {
+      const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
+      this.#reader = resolve;
+      this.#call.startRead();
+      const message = await promise;
+      if (message === undefined) return;
+      yield message;
+    }
+  }
+
+  #read(message: Buffer | undefined): void {
+    this.#reader?.(message);
+    this.#reader = undefined;
+  }
+}

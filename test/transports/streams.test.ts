@@ -270,6 +270,21 @@ describe("by hand", () => {
     expect(got).toMatch(/abc[\s\S]*de[\s\S]*that was all/);
   });
 
+  it("a message that is too large is refused by its head", async () => {
+    await using door = await open({ streamCalls: echoCalls(new Seen()) });
+    const socket = connectTcp(door.door.port, "127.0.0.1");
+    socket.write(
+      `POST /echo.EchoService/Talk HTTP/1.1\r\nHost: x\r\nContent-Type: ${CONNECT_TYPE}\r\nContent-Length: 9000\r\n\r\n`,
+    );
+    socket.write(Buffer.from([0, 0, 0, 8, 0]));
+    let got = "";
+    socket.on("data", (data) => {
+      got += data;
+    });
+    while (!got.includes("MESSAGE_TOO_LARGE")) await once(socket, "data");
+    socket.destroy();
+  });
+
   it.each([
     ["GET", { "content-type": CONNECT_TYPE }, 405],
     ["POST", { "content-type": "application/json" }, 415],

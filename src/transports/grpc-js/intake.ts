@@ -90,11 +90,13 @@ export class Intake {
     const { call } = this;
     this.#over = true;
     this.free();
+    const { stream } = call;
+    const midway = stream.headersSent; // Of a stream that was answered: its status is behind its messages.
     call.sendStatus(toStatus(refusal));
-    const close = () => call.stream.close(constants.NGHTTP2_NO_ERROR); // RFC 9113, 8.1: after the answer.
-    if (call.stream.readableEnded) return;
-    if (!call.stream.headersSent || call.stream.writableFinished) close();
-    else call.stream.once("wantTrailers", () => setImmediate(close)); // Of a stream, the status is behind its messages.
+    if (stream.readableEnded) return;
+    const close = () => stream.close(constants.NGHTTP2_NO_ERROR); // RFC 9113, 8.1: after the answer.
+    if (midway) stream.once("wantTrailers", () => setImmediate(close));
+    else close();
   }
 
   /** Give back the room: the request is whole and has gone on, or nobody waits for the rest. */

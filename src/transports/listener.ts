@@ -113,13 +113,13 @@ export async function openListener(
     async stopAccepting(withinMs) {
       // Those that the kernel has accepted for us would be reset, with the requests that they have sent. So this waits
       // for a few turns of the event loop that found none (each accepts one, at most), and were so short that none can
-      // well have come since; on a server that is too busy for short ones, for any.
+      // well have come since; on a server that is too busy for such, for turns that are not as short.
       const began = performance.now();
       for (let quiet = 0, last = began; quiet < QUIET_TURNS && last - began < withinMs; ) {
         const before = accepted;
         await setImmediate();
         const now = performance.now();
-        const short = now - last < SHORT_TURN_MS || now - began > SHORT_TURNS_MS;
+        const short = now - last < (now - began < SHORT_TURNS_MS ? SHORT_TURN_MS : BUSY_TURN_MS);
         quiet = accepted === before && short ? quiet + 1 : 0;
         last = now;
       }
@@ -146,8 +146,9 @@ export async function openListener(
 /** The first may look at none. */
 const QUIET_TURNS = 3;
 const SHORT_TURN_MS = 0.1;
-/** For so long only short ones will do. */
+/** For so long only those will do. */
 const SHORT_TURNS_MS = 300;
+const BUSY_TURN_MS = 1;
 
 /** After the end that we have sent: wait for the client's, and not for long. */
 function awaitEnd(socket: Socket): void {

@@ -18,7 +18,7 @@ export interface Rule {
 const TELEMETRY = "src/telemetry.ts";
 const SECRETS = "src/core/secrets.ts";
 
-/** What stores that keep rows share. */
+/** What stores share. */
 const STORES_SHARED = "src/stores/shared/";
 
 const TRANSPORTS_OWN = ["src/transports/", "src/wire/", "src/service/", "src/core/", "gen/", TELEMETRY];
@@ -40,7 +40,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     of: "src/stores/memory/",
-    own: ["src/stores/memory/", "src/service/store.ts", "src/core/", TELEMETRY],
+    own: ["src/stores/memory/", STORES_SHARED, "src/service/store.ts", "src/core/", TELEMETRY],
     packages: [],
     builtins: true,
   },
@@ -50,7 +50,12 @@ export const RULES: readonly Rule[] = [
     packages: [],
     builtins: true,
   },
-  { of: STORES_SHARED, own: [STORES_SHARED, "src/core/"], packages: [], builtins: false },
+  {
+    of: STORES_SHARED,
+    own: [STORES_SHARED, "src/core/", "types of src/service/store.ts"],
+    packages: [],
+    builtins: false,
+  },
   {
     of: "src/wire/", // What of Protobuf is read and written by hand, by the server and the client.
     own: ["src/wire/", "src/core/", "types of src/service/writer.ts", "gen/"],

@@ -8,6 +8,7 @@ import {
   type Save,
   touchedBy,
 } from "../../src/core/batch.ts";
+import { newOutcomes } from "../../src/core/columns.ts";
 import type { Counter } from "../../src/core/counter.ts";
 import { toBatch } from "../../src/service/writer.ts";
 import {
@@ -155,6 +156,47 @@ describe("a batch on its rows", () => {
     expect(answers[1]!.results).toMatchObject([{ code: "ROW_CORRUPT" }, { value: 1n }]);
     expect(answers[2]!.refused).toEqual({ code: "ROW_CORRUPT" });
     expect(save.counters.map(({ name }) => name)).toEqual(["a"]);
+  });
+
+  it("of a record that is none, nothing is left in the outcomes of its call", () => {
+    const asked = [single(create("a"), { id: "r" }), batch([increment("b"), decrement("none")], { id: "B" })];
+    const records = [...decideOn(asked).save.answers].map(
+      ([key, record]) => [key, record.slice(0, -1)] as const,
+    );
+    expect(records).toHaveLength(2);
+    const { answers, outcomes } = decideOn(asked, {}, { answered: new Map(records) });
+    expect(answers.map(({ refused }) => refused)).toEqual([{ code: "ROW_CORRUPT" }, { code: "ROW_CORRUPT" }]);
+    const { callRefusals, ...rest } = outcomes;
+    const { callRefusals: _, ...nothing } = newOutcomes(3, 2);
+    expect(rest).toEqual(nothing);
+  });
+
+  it("what a refused group had to say is not said of what comes after it", () => {
+    const group = [set("a", 9n, { note: "not this" }), decrement("none")];
+    const { save } = decideOn([
+      batch(group, { allOrNothing: true, caller: "nobody" }),
+      single(increment("a")),
+      single(increment("b")),
+    ]);
+    const said = save.counters.flatMap(({ changes }) => changes.map(({ caller, note }) => [caller, note]));
+    expect(said).toEqual([
+      ["", ""],
+      ["", ""],
+    ]);
+  });
+
+  it.each([
+    ["increments", increment, decrement],
+    ["decrements", decrement, increment],
+  ])("%s whose sum is beyond 64 bits are several changes", (_, there, back) => {
+    const far = 2n ** 63n - 1n;
+    const ops = [there, back, there, back, there, back].map((by) => by("a", far));
+    const found = { a: { ...COUNTER, value: 0n } };
+    const { changes } = decideOn([batch(ops)], found).save.counters[0]!;
+    expect(changes.map(({ ops, added, removed, value }) => [ops, added, removed, value])).toEqual([
+      [4, 2n * far, 2n * far, 0n],
+      [2, far, far, 0n],
+    ]);
   });
 
   it("without room for ids, calls that bring a new one are refused, and those without are not", () => {

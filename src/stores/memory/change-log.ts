@@ -1,5 +1,8 @@
 import { type ChangeColumns, ChangeKind } from "../../core/change.ts";
 import type { ChangePage, ImportPart, StoredChange } from "../../service/store.ts";
+import { Dropping } from "../shared/dropping.ts";
+import { cursorInOpenings, parseCursor } from "../shared/log-cursor.ts";
+import { openingAt } from "../shared/opening.ts";
 
 /** The change log, kept within its size by dropping the oldest commits whole. */
 export class ChangeLogInMemory {
@@ -43,14 +46,18 @@ export class ChangeLogInMemory {
 
   /** See Store.changesSince. */
   since(cursor: string, limit: number): ChangePage {
-    const { openedTo, after } = parseCursor(cursor);
+    const { openedTo, position } = parseCursor(cursor, UID);
+    const after = Number(position);
     const floor = (this.#log[0]?.position ?? this.#position + 1) - 1;
     if (after < floor || openedTo !== undefined) {
       const uids = [...this.#openings.keys()].filter((uid) => openedTo === undefined || uid > openedTo);
       const page = uids.sort().slice(0, limit);
       const from = openedTo === undefined ? floor : after;
       if (page.length === 0) return this.since(`${from}`, limit);
-      return { changes: page.map((uid) => this.#openings.get(uid)!), cursor: `o${from}.${page.at(-1)}` };
+      return {
+        changes: page.map((uid) => this.#openings.get(uid)!),
+        cursor: cursorInOpenings(from, page.at(-1)!),
+      };
     }
     const changes: StoredChange[] = [];
     let end = cursor;
@@ -66,14 +73,26 @@ export class ChangeLogInMemory {
 
   /** Drop what is beyond the size, but never the newest commit. Returns whether there was anything to drop. */
   drop(): boolean {
-    let any = false;
-    while (this.#bytes > this.#bytesMax && this.#log.length > 1) {
-      const dropped = this.#log.shift()!;
-      this.#bytes -= dropped.changes.length * CHANGE_BYTES;
-      for (const change of dropped.changes) this.#drop(change);
-      any = true;
+    const dropping = new Dropping<string>();
+    const any = this.#isTooLarge;
+    while (this.#isTooLarge) {
+      const { changes } = this.#log.shift()!;
+      this.#bytes -= changes.length * CHANGE_BYTES;
+      dropping.take(changes.map((change) => ({ id: change.uid, change })));
+    }
+    for (const [uid, change] of dropping.openings) {
+      if (!this.#hidden.has(uid))
+        this.#openings.set(uid, { ...(change as StoredChange), ...openingAt(change) });
+    }
+    for (const uid of dropping.gone) {
+      this.#openings.delete(uid);
+      this.#hidden.delete(uid);
     }
     return any;
+  }
+
+  get #isTooLarge(): boolean {
+    return this.#bytes > this.#bytesMax && this.#log.length > 1;
   }
 
   clear(): void {
@@ -104,14 +123,6 @@ export class ChangeLogInMemory {
   #isShown({ kind, uid }: StoredChange): boolean {
     return kind === ChangeKind.DELETE || !this.#hidden.has(uid);
   }
-
-  #drop(change: StoredChange): void {
-    const { kind, uid } = change;
-    if (kind === ChangeKind.DELETE) {
-      this.#openings.delete(uid);
-      this.#hidden.delete(uid);
-    } else if (!this.#hidden.has(uid)) this.#openings.set(uid, openingAfter(change));
-  }
 }
 
 interface Commit {
@@ -122,28 +133,5 @@ interface Commit {
 /** About what a change takes; the bound is in bytes for every store. */
 const CHANGE_BYTES = 32;
 
-/** What takes the place of a dropped change and of all before it. */
-function openingAfter(change: StoredChange): StoredChange {
-  const { value, revision } = change;
-  return {
-    ...change,
-    kind: ChangeKind.OPENING,
-    firstRevision: revision,
-    ops: 0,
-    added: 0n,
-    removed: 0n,
-    low: value,
-    high: value,
-    caller: "",
-    note: "",
-  };
-}
-
-/** "123": after position 123. "o100.UID": openings were given up to that uid; after the last come the changes after 100. */
-function parseCursor(cursor: string): { openedTo: string | undefined; after: number } {
-  const [, after, openedTo] = /^o(\d+)\.([0-9a-f-]{36})$/.exec(cursor) ?? [];
-  if (openedTo !== undefined) return { openedTo, after: Number(after) };
-  if (!/^\d*$/.test(cursor))
-    throw new TypeError(`expected a cursor of this store, got ${JSON.stringify(cursor)}`);
-  return { openedTo: undefined, after: Number(cursor) };
-}
+/** Counters by their uids. */
+const UID = /^[0-9a-f-]{36}$/;

@@ -7,6 +7,7 @@ import type {
   RequestIdPage,
   StoreOptions,
 } from "../../service/store.ts";
+import { assertTakesCopy, importStateOf } from "../shared/import-state.ts";
 import type { ChangeLogInMemory } from "./change-log.ts";
 import type { CountersInMemory } from "./counters.ts";
 import type { RequestIdsInMemory } from "./request-ids.ts";
@@ -59,14 +60,12 @@ export class MemoryCopying implements Copying {
   async importState(): Promise<ImportState> {
     this.#assertOpen();
     const { counters, log, requestIds } = this.#parts;
-    const empty = counters.size === 0 && log.empty && requestIds.empty;
-    return { empty, copy: this.#copied };
+    const kept = { counters: counters.size > 0, changes: !log.empty, requestIds: !requestIds.empty };
+    return importStateOf(kept, this.#copied);
   }
 
   async beginImport({ storeId, state, runMs, generations }: ExportHead): Promise<void> {
-    const { empty, copy } = await this.importState();
-    if (copy === undefined && !empty)
-      throw new TypeError("expected a store that is empty, or has a copy only");
+    assertTakesCopy(await this.importState());
     const { counters, log, requestIds } = this.#parts;
     counters.clear();
     log.clear();

@@ -13,6 +13,7 @@ import type {
   StoreOptions,
   StoreTraits,
 } from "../../service/store.ts";
+import { ForgottenEarly } from "../shared/forgotten-early.ts";
 import { ChangeLogInMemory } from "./change-log.ts";
 import { MemoryCopying, type MemoryState } from "./copying.ts";
 import { CountersInMemory } from "./counters.ts";
@@ -41,6 +42,7 @@ export class MemoryStore implements Store {
   readonly #requestIds: RequestIdsInMemory;
   readonly #log: ChangeLogInMemory;
   readonly #state: MemoryState;
+  readonly #forgottenEarly = new ForgottenEarly();
   #closed = false;
 
   /** @param decide  the rule; tests put another in its place */
@@ -123,7 +125,7 @@ export class MemoryStore implements Store {
   async maintain(): Promise<boolean> {
     this.#assertOpen();
     const plan = this.#requestIds.plan(this.#runMs());
-    if (plan.early) this.#options.warn(EARLY);
+    this.#forgottenEarly.tell(plan.early, this.#options.warn);
     this.#requestIds.forget(plan.forget.length);
     if (this.#log.drop() || plan.forget.length > 0) this.#state.changes++;
     return false;
@@ -183,8 +185,3 @@ export class MemoryStore implements Store {
     if (save.changed.length > 0) this.#log.append(save.changes, (index) => saved.get(index)!);
   }
 }
-
-/** What the operator is told when the room for request ids is used up. */
-const EARLY =
-  "The room for request ids is used up: ids are forgotten before their time, though never younger than the floor. " +
-  "Give request_ids_bytes_max more room to keep them longer.";

@@ -1,5 +1,8 @@
 import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.ts";
 import type { ChangePage, StoredChange } from "../../service/store.ts";
+import { Dropping, SLICE_COMMITS } from "../shared/dropping.ts";
+import { cursorInOpenings, parseCursor, ROW_ID } from "../shared/log-cursor.ts";
+import { openingAt } from "../shared/opening.ts";
 import { packChanges, unpackSoundly } from "../shared/packed-changes.ts";
 import type { Database } from "./database.ts";
 import { arrayOf } from "./rows.ts";
@@ -133,24 +136,16 @@ export class ChangeLog {
   async drop(session: Session): Promise<void> {
     const size = theRow(await session.send(...this.size), "service_state");
     let tooMany = (size.bytes as bigint) - BigInt(this.#bytesMax);
-    const openings = new Map<bigint, Change>();
-    const gone: bigint[] = [];
+    const dropping = new Dropping<bigint>();
     let last: bigint | undefined;
-    let changes = 0;
     for (const row of await session.send(this.#oldest)) {
-      if (tooMany <= 0n || changes > SLICE_CHANGES) break;
-      for (const { id, change } of unpackSoundly(row.position, row.changes as Buffer, Number(row.time_ms))) {
-        if (change.kind !== ChangeKind.DELETE) openings.set(id, change);
-        else {
-          openings.delete(id);
-          gone.push(id);
-        }
-        changes++;
-      }
+      if (tooMany <= 0n || dropping.full) break;
+      dropping.take(unpackSoundly(row.position, row.changes as Buffer, Number(row.time_ms)));
       last = row.position as bigint;
       tooMany -= BigInt((row.changes as Buffer).length);
     }
     if (last === undefined) return;
+    const { openings, gone } = dropping;
     await Promise.all([
       session.send(...this.open(openings)),
       session.send(this.#close, [arrayOf(gone)]),
@@ -161,15 +156,19 @@ export class ChangeLog {
 
   /** See Store.changesSince. Inside a snapshot. */
   async since(session: Session, cursor: string, limit: number): Promise<ChangePage> {
-    const { openingsAfter, position } = parseCursor(cursor);
+    const { openedTo, position } = parseCursor(cursor, ROW_ID);
     const floor = theRow(await session.send(this.#floor), "service_state").floor as bigint;
-    if (openingsAfter !== undefined || position < floor) {
-      const from = openingsAfter === undefined ? floor : position;
-      const page = await session.send(this.#openings, [openingsAfter ?? 0n, limit]);
+    if (openedTo !== undefined || position < floor) {
+      const from = openedTo === undefined ? floor : position;
+      const page = await session.send(this.#openings, [openedTo ?? 0, limit]);
       if (page.length === 0) return this.since(session, `${from}`, limit);
       const found = page.map((opening) => ({ id: opening.counter_id as bigint, change: toOpening(opening) }));
       const { shown, lost } = await this.#shown(session, [found], [from]);
-      return { changes: shown.flat(), cursor: `o${from}.${page.at(-1)!.counter_id}`, ...lost };
+      return {
+        changes: shown.flat(),
+        cursor: cursorInOpenings(from, page.at(-1)!.counter_id as bigint),
+        ...lost,
+      };
     }
     const rows = await session.send(this.#since, [position, Math.min(limit, PAGE_COMMITS)]);
     const commits = rows.map((row) =>
@@ -210,28 +209,11 @@ export class ChangeLog {
   }
 }
 
-/** How much one slice drops; some 5 milliseconds. */
-const SLICE_COMMITS = 256;
-const SLICE_CHANGES = 2_000;
-
 /** Commits that a page looks at, and about how many bytes of them: a commit may have 8,000 changes. */
 const PAGE_COMMITS = 1_000;
 const PAGE_BYTES = 1_000_000;
 
 function toOpening(row: Row): Change {
-  const revision = Number(row.revision);
-  const value = row.value as bigint;
-  return {
-    ...{ kind: ChangeKind.OPENING, firstRevision: revision, revision, ops: 0, added: 0n, removed: 0n },
-    ...{ low: value, high: value, value, time: Number(row.time_ms), caller: "", note: "" },
-  };
-}
-
-/** "123": after position 123. "o100.20": openings were given up to counter 20; after the last come the changes after 100. */
-function parseCursor(cursor: string): { openingsAfter: bigint | undefined; position: bigint } {
-  const [, opened, last] = /^(?:o(\d+)\.)?(\d*)$/.exec(cursor) ?? [];
-  if (last === undefined)
-    throw new TypeError(`expected a cursor of this store, got ${JSON.stringify(cursor)}`);
-  if (opened === undefined) return { openingsAfter: undefined, position: BigInt(last) };
-  return { openingsAfter: BigInt(last), position: BigInt(opened) };
+  const { value, revision, time_ms } = row as Record<string, bigint>;
+  return openingAt({ value: value!, revision: Number(revision), time: Number(time_ms) });
 }

@@ -9,6 +9,7 @@ import type {
   StoredChange,
   StoredRequestId,
 } from "../../service/store.ts";
+import { assertTakesCopy, importStateOf, type Kept } from "../shared/import-state.ts";
 import { packChanges } from "../shared/packed-changes.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { CopyHold } from "./copy-lock.ts";
@@ -70,10 +71,7 @@ export class PostgresCopying implements Copying {
 
   async beginImport({ storeId, state, runMs, generations }: ExportHead): Promise<void> {
     await this.#step(async (session) => {
-      const { empty, copy } = toState(theRow(await session.send(this.#statement(IMPORT_STATE)), "copying"));
-      if (!empty && copy === undefined) {
-        throw new TypeError("expected a store that is empty, or has a copy only");
-      }
+      assertTakesCopy(toState(theRow(await session.send(this.#statement(IMPORT_STATE)), "copying")));
       await session.simply(this.#parts.database.inSchema(CLEAR));
       await session.send(this.#statement(OPEN_GENERATIONS), [
         arrayOf(generations.map(({ id }) => id)),
@@ -210,10 +208,10 @@ function rowOf(row: Row | undefined): Row {
 
 function toState(found: Row | undefined): ImportState {
   const row = rowOf(found);
-  const empty = row.empty as boolean;
-  if (row.source_id === null) return { empty, copy: undefined };
+  const kept = row as unknown as Kept;
+  if (row.source_id === null) return importStateOf(kept, undefined);
   const { source_id, source_state, progress, ended } = row as Record<string, string> & { ended: boolean };
-  return { empty, copy: { storeId: source_id!, state: source_state!, progress: progress!, ended } };
+  return importStateOf(kept, { storeId: source_id!, state: source_state!, progress: progress!, ended });
 }
 
 const IDENTIFY = "UPDATE @copying SET store_id = coalesce(store_id, $1) RETURNING store_id";
@@ -224,9 +222,10 @@ const REQUEST_IDS = `
   WHERE key > $1 AND generation IN (SELECT id FROM @request_id_generations WHERE NOT forgotten)
   ORDER BY key LIMIT $2`;
 const IMPORT_STATE = `
-  SELECT source_id, source_state, progress, ended, NOT EXISTS (SELECT 1 FROM @counters) AND NOT EXISTS (SELECT 1 FROM @change_log)
-    AND NOT EXISTS (SELECT 1 FROM @request_ids JOIN @request_id_generations AS g ON g.id = generation
-      WHERE NOT forgotten) AS empty
+  SELECT source_id, source_state, progress, ended, EXISTS (SELECT 1 FROM @counters) AS counters,
+    EXISTS (SELECT 1 FROM @change_log) AS changes,
+    EXISTS (SELECT 1 FROM @request_ids JOIN @request_id_generations AS g ON g.id = generation
+      WHERE NOT forgotten) AS "requestIds"
   FROM @copying AS c`;
 
 const CLEAR = `

@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { TallyError } from "../../core/errors.ts";
+import { ForgottenEarly } from "../shared/forgotten-early.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
@@ -29,7 +30,7 @@ export class Maintenance {
   #seenRunMs = 0;
   #seenAt = 0;
   #keptRunMs = 0;
-  #warnedEarly = false;
+  readonly #forgottenEarly = new ForgottenEarly();
 
   constructor(
     database: Database,
@@ -65,9 +66,7 @@ export class Maintenance {
   /** See Store.maintain. */
   async maintain(): Promise<boolean> {
     const tooLarge = await this.#look(false);
-    const early = this.#requestIds.early(this.runMs);
-    if (early && !this.#warnedEarly) this.#warn(FORGOTTEN_EARLY);
-    this.#warnedEarly = early;
+    this.#forgottenEarly.tell(this.#requestIds.early(this.runMs), this.#warn);
     if (!tooLarge && !this.#due) return false;
     await this.#slice(true);
     return (await this.#look(false)) || this.#requestIds.more(this.runMs);
@@ -140,7 +139,3 @@ const KEEP_MS = 10_000;
 
 const STATE_GONE =
   'The table "service_state" has lost its row: somebody changed it by hand. Restore the schema from a backup.';
-
-const FORGOTTEN_EARLY =
-  "The room for request ids is used up: the oldest are forgotten before their time, though never younger than the " +
-  "floor. Give them more room to keep them longer.";

@@ -1,4 +1,5 @@
 import { TallyError } from "../../core/errors.ts";
+import { unusable } from "../shared/unusable.ts";
 import type { Database } from "./database.ts";
 import type { Session } from "./session.ts";
 import { PUT_BACK } from "./session.ts";
@@ -251,7 +252,3 @@ function notWhole(schema: string, table: string, rows: number): TallyError {
 }
 
 const RESTORE = "Restore the schema from a backup.";
-
-function unusable(sentence: string): TallyError {
-  return new TallyError("STORE_UNAVAILABLE", sentence);
-}

@@ -4,6 +4,8 @@ import { type Change, ChangeKind } from "../../../core/change.ts";
 import { uidFromBytes } from "../../../core/uid.ts";
 import type { ChangePage, StoredChange } from "../../../service/store.ts";
 import { fits } from "../../shared/checksum.ts";
+import { cursorInOpenings, parseCursor, ROW_ID } from "../../shared/log-cursor.ts";
+import { openingAt } from "../../shared/opening.ts";
 import { readChanges } from "../../shared/packed-changes.ts";
 import {
   DELETED_COLUMNS,
@@ -48,11 +50,11 @@ export class ChangeLogReader {
 
   /** See Store.changesSince. Inside one read transaction of the caller's. */
   since(cursor: string, limit: number): ChangePage {
-    const { openingsAfter, position } = parseCursor(cursor);
+    const { openedTo, position } = parseCursor(cursor, ROW_ID);
     const { log_dropped: floor, log_end, openings, opening_ids } = this.#head();
-    if (openingsAfter !== undefined || position < floor) {
-      const from = openingsAfter === undefined ? floor : position;
-      const page = this.#openings.all(openingsAfter ?? 0n, BigInt(limit));
+    if (openedTo !== undefined || position < floor) {
+      const from = openedTo === undefined ? floor : position;
+      const page = this.#openings.all(BigInt(openedTo ?? 0), BigInt(limit));
       if (page.length === 0) {
         const { count, ids } = this.#allOpenings.get()!;
         if (count !== openings || ids !== opening_ids) throw gapIn("openings of the change log");
@@ -60,7 +62,7 @@ export class ChangeLogReader {
       }
       const byHand = new ByHand();
       const changes = page.flatMap((row) => this.#shown(row.counter_id, opening(row), from, byHand));
-      return { changes, cursor: `o${from}.${page.at(-1)!.counter_id}`, ...byHand.told };
+      return { changes, cursor: cursorInOpenings(from, page.at(-1)!.counter_id), ...byHand.told };
     }
     return this.#commits(position, log_end, limit, cursor);
   }
@@ -141,30 +143,7 @@ function isSound({ id, name, uid, history, checksum }: DeletedRow): boolean {
 function opening({ counter_id, revision, value, time_ms, checksum }: OpeningRow): Change {
   if (!fits(() => openingChecksum(counter_id, revision, value, time_ms), checksum))
     throw gapIn("openings of the change log");
-  return {
-    kind: ChangeKind.OPENING,
-    firstRevision: Number(revision),
-    revision: Number(revision),
-    ops: 0,
-    added: 0n,
-    removed: 0n,
-    low: value,
-    high: value,
-    value,
-    time: Number(time_ms),
-    caller: "",
-    note: "",
-  };
-}
-
-/** "123": after position 123. "o100.20": openings were given up to counter 20; after the last come the changes after 100. */
-function parseCursor(cursor: string): { openingsAfter: bigint | undefined; position: bigint } {
-  const [, position, openingsAfter] = /^(?:o(\d+)\.)?(\d*)$/.exec(cursor) ?? [];
-  if (openingsAfter === undefined) {
-    throw new TypeError(`expected a cursor of this store, got ${JSON.stringify(cursor)}`);
-  }
-  if (position === undefined) return { openingsAfter: undefined, position: BigInt(openingsAfter || 0) };
-  return { openingsAfter: BigInt(openingsAfter), position: BigInt(position) };
+  return openingAt({ value, revision: Number(revision), time: Number(time_ms) });
 }
 
 /** Whether a damaged row says of what counter it is. */

@@ -61,6 +61,7 @@ export class PageReader {
     for (const entry of this.#entries.for(labels).iterate(parameters)) {
       const { name } = entry;
       chain.step(entry);
+      if (name < begin && chain.isSound) continue; // The search for where it begins was led astray.
       const full = counters.length + corruptNames.length >= limit || ++looks > LOOKS_MAX;
       if (entry.matches === 0 && entry.disagrees === 0 && !full && name < end && chain.isSound) continue;
       const found = chain.isSound ? this.#follow(entry, selection) : CORRUPT;

@@ -65,18 +65,18 @@ function* idsFrom(
   let before: KeyedRow | undefined;
   for (const row of statement.iterate({ cursor })) {
     if (before !== undefined) {
-      assertNext(before, row.key);
+      assertNext(generation, before, row.key);
       const record = soundRecord(row.key, row);
       if (record === CORRUPT) throw damaged();
       yield { generation, key: row.key, record };
     }
     before = row;
   }
-  assertNext(before, "");
+  assertNext(generation, before, "");
 }
 
-function assertNext(before: KeyedRow | undefined, key: string): void {
-  if (before === undefined || !fits(() => idLink(before.key, key), before.next)) throw damaged();
+function assertNext(generation: number, before: KeyedRow | undefined, key: string): void {
+  if (before === undefined || !fits(() => idLink(generation, before.key, key), before.next)) throw damaged();
 }
 
 function damaged(): TallyError {

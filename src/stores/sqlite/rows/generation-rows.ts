@@ -45,8 +45,9 @@ export function recordChecksum(key: string, record: Uint8Array): number {
 
 /**
  * What a row says of itself and of the key that follows, "" after the last: whatever is between the two is not there.
- * Over both keys, so that a row whose own key rotted is noticed too, without its record.
+ * Over both keys, so that a row whose own key rotted is noticed too, without its record; and over the generation, for a
+ * pointer that rotted may lead into the table of another one, whose last row says that none follows.
  */
-export function idLink(key: string, next: string): number {
-  return new Checksum().text(key).text(next).value;
+export function idLink(generation: number | bigint, key: string, next: string): number {
+  return new Checksum().number(Number(generation)).text(key).text(next).value;
 }

@@ -51,7 +51,7 @@ export class LiveGeneration implements Generation {
     const last = db
       .prepare<[], Around>(`SELECT key AS below, next, NULL AS above FROM ${table} ORDER BY key DESC LIMIT 1`)
       .get();
-    this.#last = last !== undefined && areNeighbours(last) ? last.below : undefined;
+    this.#last = last !== undefined && this.#areNeighbours(last) ? last.below : undefined;
   }
 
   get isEmpty(): boolean {
@@ -66,7 +66,7 @@ export class LiveGeneration implements Generation {
       const found = this.#find.get(key);
       return found === undefined ? CORRUPT : soundRecord(key, found);
     }
-    if (!areNeighbours(around)) return CORRUPT;
+    if (!this.#areNeighbours(around)) return CORRUPT;
     if (this.#gaps.size >= GAPS_MAX) this.#gaps.clear();
     this.#gaps.set(key, around);
     return undefined;
@@ -74,6 +74,10 @@ export class LiveGeneration implements Generation {
 
   #isBeyond(key: string): boolean {
     return this.#last !== undefined && key > this.#last;
+  }
+
+  #areNeighbours({ below, next, above }: Around): boolean {
+    return fits(() => idLink(this.id, below, above ?? ""), next);
   }
 
   /** Save answers under keys that it does not have. Inside the caller's transaction. */
@@ -99,13 +103,13 @@ export class LiveGeneration implements Generation {
   #saveIn(below: string, above: string, answers: readonly (readonly [string, Uint8Array])[]): void {
     for (const [i, [key, record]] of answers.entries())
       this.#write(key, record, answers[i + 1]?.[0] ?? above);
-    this.#relink.run(idLink(below, answers[0]![0]), below);
+    this.#relink.run(idLink(this.id, below, answers[0]![0]), below);
     const last = answers.at(-1)![0];
     if (this.#isBeyond(last)) this.#last = last;
   }
 
   #write(key: string, record: Uint8Array, next: string): void {
-    this.#insert.run(key, recordChecksum(key, record), record, idLink(key, next));
+    this.#insert.run(key, recordChecksum(key, record), record, idLink(this.id, key, next));
     this.bytes += key.length + record.length + RECORD_OVERHEAD_BYTES;
   }
 
@@ -127,10 +131,6 @@ interface Around {
   readonly below: string;
   readonly next: bigint;
   readonly above: string | null;
-}
-
-function areNeighbours({ below, next, above }: Around): boolean {
-  return fits(() => idLink(below, above ?? ""), next);
 }
 
 /** Write the row of a generation. Inside the caller's transaction. */

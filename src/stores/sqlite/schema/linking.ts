@@ -27,7 +27,7 @@ export function linkAll(db: Database): void {
   sealing("deleted_checksum", deletedChecksum);
   db.exec(LINKED);
   const generations = db.prepare<[], bigint>("SELECT id FROM request_id_generations").pluck().all();
-  for (const id of generations) db.exec(linkedIds(`request_ids_${id}`));
+  for (const id of generations) db.exec(linkedIds(id));
   sealHead(db);
   sealCopying(db);
   sealCounts(db);
@@ -112,13 +112,14 @@ const LINKED = `
 `;
 
 /** The table of a generation as request-ids.ts makes it. */
-function linkedIds(table: string): string {
+function linkedIds(generation: bigint): string {
+  const table = `request_ids_${generation}`;
   return `
   CREATE TABLE linked_ids (
     key TEXT PRIMARY KEY, checksum INTEGER NOT NULL, record BLOB NOT NULL, next INTEGER NOT NULL
   ) WITHOUT ROWID, STRICT;
   INSERT INTO linked_ids (key, checksum, record, next)
-    SELECT key, checksum, record, id_link(key, coalesce(lead(key) OVER (ORDER BY key), '')) FROM (
+    SELECT key, checksum, record, id_link(${generation}, key, coalesce(lead(key) OVER (ORDER BY key), '')) FROM (
       SELECT '' AS key, 0 AS checksum, x'' AS record UNION ALL SELECT key, checksum, record FROM ${table}
     ) ORDER BY key;
   DROP TABLE ${table};

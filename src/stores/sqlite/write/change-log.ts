@@ -1,6 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
-import { type Change, type ChangeColumns, ChangeKind } from "../../../core/change.ts";
+import type { Change, ChangeColumns } from "../../../core/change.ts";
 import { uidToBytes } from "../../../core/uid.ts";
+import { Dropping, SLICE_COMMITS } from "../../shared/dropping.ts";
 import { checksumOf, packChanges, readChanges } from "../../shared/packed-changes.ts";
 import {
   DELETED_COLUMNS,
@@ -185,29 +186,19 @@ export class ChangeLog {
 
   /** Drop a slice of the oldest commits. Inside the caller's transaction. */
   drop(): void {
-    const openings = new Map<bigint, Change>();
-    const gone: bigint[] = [];
+    const dropping = new Dropping<bigint>();
     let last: LogRow | undefined;
-    let changes = 0;
     for (const row of this.#oldest.all()) {
       if (soundHead(row).position !== (last?.position ?? this.#first - 1n) + 1n)
         throw logDamaged(row.position);
-      const enough =
-        changes > SLICE_CHANGES || this.#bytesEnd - (last?.bytes_end ?? 0n) <= BigInt(this.#bytesMax);
+      const enough = dropping.full || this.#bytesEnd - (last?.bytes_end ?? 0n) <= BigInt(this.#bytesMax);
       if (row.position === this.#position || (last !== undefined && enough)) break;
-      for (const { id, change } of readChanges(row)) {
-        if (change.kind !== ChangeKind.DELETE) openings.set(id, change);
-        else {
-          openings.delete(id);
-          gone.push(id);
-        }
-        changes++;
-      }
+      dropping.take(readChanges(row));
       last = row;
     }
     if (last === undefined) return;
-    for (const [id, opening] of openings) this.#setOpening(id, opening);
-    for (const id of gone) {
+    for (const [id, opening] of dropping.openings) this.#setOpening(id, opening);
+    for (const id of dropping.gone) {
       if (this.#close.run(id).changes === 1) {
         this.#openings--;
         this.#openingIds -= id;
@@ -238,7 +229,3 @@ interface LogEnd {
   readonly openings: bigint;
   readonly openingIds: bigint;
 }
-
-/** How much one slice drops; some 5 milliseconds. */
-const SLICE_COMMITS = 256;
-const SLICE_CHANGES = 2_000;

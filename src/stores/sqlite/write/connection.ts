@@ -3,6 +3,7 @@ import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { type Refusal, TallyError } from "../../../core/errors.ts";
 import type { StoreOptions } from "../../../service/store.ts";
+import { ForgottenEarly } from "../../shared/forgotten-early.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
 import { Missed } from "../rows/counts.ts";
 import { CounterAccepting } from "./accepting.ts";
@@ -31,7 +32,7 @@ export class WriteConnection {
   readonly #time: RunningTime;
   readonly #oneByOne: OneByOne;
   #copying: CopySteps | undefined;
-  #warnedEarly = false;
+  readonly #forgottenEarly = new ForgottenEarly();
   #sealed = false;
 
   /**
@@ -157,8 +158,7 @@ export class WriteConnection {
     const runMs = this.#time.at(moment);
     const { counts } = this.#rows.writes;
     const early = this.#requestIds.plan(runMs);
-    if (early && !this.#warnedEarly) warn(FORGOTTEN_EARLY);
-    this.#warnedEarly = early;
+    this.#forgottenEarly.tell(early, warn);
     const logEnd = this.#log.end;
     this.#file.whereabouts.assertUnchanged();
     try {
@@ -307,7 +307,3 @@ interface Careful {
   /** Whether what is deferred until COMMIT is looked at after each operation. */
   readonly deferred: boolean;
 }
-
-const FORGOTTEN_EARLY =
-  "The room for request ids is used up: the oldest are forgotten before their time, though never younger than the " +
-  "floor. Give them more room to keep them longer.";

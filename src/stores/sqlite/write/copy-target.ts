@@ -2,6 +2,7 @@ import type { Database, Statement } from "better-sqlite3";
 import { ChangeColumns } from "../../../core/change.ts";
 import { uidToBytes } from "../../../core/uid.ts";
 import type { ExportHead, ImportPart, ImportState, StoredChange } from "../../../service/store.ts";
+import { assertTakesCopy, importStateOf } from "../../shared/import-state.ts";
 import { readCopying, writeCopying } from "../rows/copying-row.ts";
 import type { Head } from "../rows/head.ts";
 import type { BatchRows } from "./batch-rows.ts";
@@ -42,17 +43,15 @@ export class CopyTarget {
 
   get state(): ImportState {
     const { source_id, source_state, progress, ended } = readCopying(this.#db);
-    const empty = this.#any.get() === 0n && this.#log.isEmpty && this.#requestIds.isEmpty;
-    if (source_id === null || this.#served) return { empty, copy: undefined };
+    const [counters, changes] = [this.#any.get() !== 0n, !this.#log.isEmpty];
+    const kept = { counters, changes, requestIds: !this.#requestIds.isEmpty };
+    if (source_id === null || this.#served) return importStateOf(kept, undefined);
     const copy = { storeId: source_id, state: source_state!, progress: progress!, ended: ended === 1n };
-    return { empty, copy };
+    return importStateOf(kept, copy);
   }
 
   begin({ storeId, state, generations }: ExportHead): void {
-    const { empty, copy } = this.state;
-    if (!empty && copy === undefined) {
-      throw new TypeError("expected a store that is empty, or has a copy only");
-    }
+    assertTakesCopy(this.state);
     this.#rows.clear();
     this.#log.clear();
     this.#requestIds.begin(generations);

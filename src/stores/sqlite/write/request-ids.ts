@@ -148,7 +148,7 @@ export class RequestIds {
     // Before all keys stands one that is nobody's, so that each has one before it.
     this.#db
       .prepare(`INSERT INTO ${table} (key, checksum, record, next) VALUES ('', 0, x'', ?)`)
-      .run(idLink("", ""));
+      .run(idLink(id, "", ""));
     writeGeneration(this.#db, "INSERT", { id, openedMs: runMs, closedMs: undefined, bytes: 0 });
     this.#head.noteSchema();
     const row = generationsIn(this.#db).find((each) => each.id === BigInt(id))!;

@@ -1,0 +1,17 @@
+import type { ImportedCopy, ImportState } from "../../service/store.ts";
+
+/** What a store has of its own. */
+export interface Kept {
+  readonly counters: boolean;
+  readonly changes: boolean;
+  readonly requestIds: boolean;
+}
+
+export function importStateOf(kept: Kept, copy: ImportedCopy | undefined): ImportState {
+  return { empty: !kept.counters && !kept.changes && !kept.requestIds, copy };
+}
+
+/** @throws TypeError  when there is anything that no copy has brought */
+export function assertTakesCopy({ empty, copy }: ImportState): void {
+  if (!empty && copy === undefined) throw new TypeError("expected a store that is empty, or has a copy only");
+}

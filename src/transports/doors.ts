@@ -4,7 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
-import type { Log } from "../telemetry.ts";
+import type { Telemetry } from "../telemetry.ts";
 import { logged } from "./calls/logged.ts";
 import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect/route.ts";
@@ -39,7 +39,7 @@ export interface DoorsOptions {
   readonly store: Store;
   readonly writer: Writer;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly telemetry: Telemetry;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
@@ -101,7 +101,8 @@ export interface Doors {
  * @throws ListenError
  */
 export async function openDoors(options: DoorsOptions): Promise<Doors> {
-  const { listen, grpcListen, certificate, store, writer, clock, log } = options;
+  const { listen, grpcListen, certificate, store, writer, clock } = options;
+  const { log } = options.telemetry;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
   const silent = openCalls(store, writer, clock, limits, (calls) => log("calls.overload", { calls }));

@@ -100,7 +100,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     store,
     writer,
     clock,
-    log,
+    telemetry: { log },
     ...(limits && { limits }),
   });
   door.setServing(true);

@@ -9,6 +9,7 @@ import {
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import { CORRUPT, type Counter, type Fixed } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
+import { Laps } from "../shared/laps.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { assertServed, SERVING_COLUMNS } from "./copy-lock.ts";
 import { CounterIds } from "./counter-ids.ts";
@@ -139,8 +140,10 @@ export class Commits {
     { runMs, oneByOne }: { readonly runMs: number; readonly oneByOne: boolean },
   ): Promise<{ outcomes: Outcomes; created: number }> {
     const { batch, spareIds } = asked;
+    const laps = new Laps();
     try {
       const { loaded, taken, now, copied } = await this.#load(session, asked, runMs);
+      laps.ended("loadMs");
       const context = { ...given, now };
       const idsOf = (made: readonly number[]) => {
         const ids = [...loaded.ids];
@@ -155,6 +158,8 @@ export class Commits {
           )
         : this.#decide(batch, loaded.facts, context);
       const { outcomes, save } = decided;
+      laps.ended("decideMs");
+      outcomes.timings = laps.timings;
       if (save.changed.length === 0 && save.answers.size === 0) {
         // What is answered again may be visible here and not on the standbys: its own wait for them was cancelled, or
         // the server started anew. A commit of its own waits for all that came before.
@@ -170,7 +175,8 @@ export class Commits {
         calls.push(this.#log.append(taken, save.changes, ids, now));
       }
       if (save.answers.size > 0) calls.push(this.#requestIds.save(save.answers));
-      await session.commit(calls);
+      await session.commit(calls); // In one round trip with what is saved.
+      laps.ended("syncMs");
       this.#requestIds.saved(save.answers);
       return { outcomes, created: made.length };
     } catch (error) {

@@ -4,11 +4,11 @@ import type { Clock } from "./core/clock.ts";
 import { startMaintenance } from "./service/maintenance.ts";
 import { type Readiness, watchReadiness } from "./service/readiness.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
-import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
+import { type CommitsTold, DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
 import { StartError, type StartReason, storeStartFailure } from "./start-error.ts";
 import { openStore } from "./stores/open.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
-import type { Log } from "./telemetry.ts";
+import type { Telemetry } from "./telemetry.ts";
 import { ListenError } from "./transports/listener.ts";
 import { Certificate } from "./transports/tls/certificate.ts";
 import { CertificateError, type CertificateFacts } from "./transports/tls/pair.ts";
@@ -42,18 +42,22 @@ export interface RunningServer {
  *
  * @throws StartError  with one sentence for the operator
  */
-export async function startServer(config: Config, deps: { log: Log; clock?: Clock }): Promise<RunningServer> {
-  const { log, clock = SYSTEM_CLOCK } = deps;
+export async function startServer(
+  config: Config,
+  deps: { telemetry: Telemetry; clock?: Clock },
+): Promise<RunningServer> {
+  const { telemetry, clock = SYSTEM_CLOCK } = deps;
+  const { log } = telemetry;
   const loading = import("./transports/doors.ts"); // Compiles while the store's workers open the file.
   const opened: Closable[] = [];
   const closeAll = async (graceMs: number) => {
     for (const { close } of opened.splice(0).reverse()) await close(graceMs);
   };
   try {
-    const certificate = await openCertificateOf(config, clock, log);
+    const certificate = await openCertificateOf(config, clock, telemetry);
     if (certificate !== undefined) opened.push({ close: async () => certificate.close() });
 
-    const store = await openStoreOf(config, clock, log);
+    const store = await openStoreOf(config, clock, telemetry);
     opened.push({ close: () => store.close() });
 
     const maintenance = startMaintenance(store, {
@@ -62,7 +66,7 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
     });
     opened.push({ close: () => maintenance.close() });
 
-    const logFailure = seldom(clock, (err) => log("store.commit_failed", { err }));
+    const logsCalls = config.logLevel === "debug";
     let tellDoors = (_: Readiness) => {}; // Once there are some.
     const readiness = watchReadiness(store, clock, {
       everyMs: READINESS_EVERY_MS,
@@ -74,7 +78,12 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
       },
     });
     opened.push({ close: async () => readiness.close() });
-    const writer = new Writer(readiness.store, clock, writerLimitsOf(config), logFailure);
+    const writer = new Writer(
+      readiness.store,
+      clock,
+      writerLimitsOf(config),
+      commitsTold(telemetry, clock, logsCalls),
+    );
     opened.push({ close: () => writer.drain() });
 
     const { openDoors } = await loading;
@@ -88,8 +97,8 @@ export async function startServer(config: Config, deps: { log: Log; clock?: Cloc
       store: readiness.store,
       writer,
       clock,
-      log,
-      logsCalls: config.logLevel === "debug",
+      telemetry,
+      logsCalls,
       limits: config,
     }).catch((error: unknown) => {
       throw toListenError(error, config);
@@ -133,6 +142,19 @@ function hostNamesOf({ hostNames, listen, tlsCertFile }: Config): readonly strin
     : undefined;
 }
 
+/** What the log has of commits: failures now and then, and each one that succeeds only when all calls are logged. */
+function commitsTold({ log }: Telemetry, clock: Clock, all: boolean): CommitsTold {
+  const failed = seldom(clock, (err) => log("store.commit_failed", { err }));
+  if (!all) return { failed };
+  return {
+    failed,
+    committed(calls, { values, timings: { loadMs, decideMs, saveMs, syncMs } }) {
+      const parts = { load_ms: loadMs, decide_ms: decideMs, save_ms: saveMs, sync_ms: syncMs };
+      log("store.committed", { calls, ops: values.length, ...parts });
+    },
+  };
+}
+
 /** The same function, deaf for ten seconds after each call: on a full disk every commit may fail. */
 function seldom(clock: Clock, tell: (error: unknown) => void): (error: unknown) => void {
   let deafUntil = Number.NEGATIVE_INFINITY;
@@ -157,7 +179,7 @@ const READINESS_EVERY_MS = 1_000;
 async function openCertificateOf(
   { tlsCertFile: certFile, tlsKeyFile: keyFile }: Config,
   clock: Clock,
-  log: Log,
+  { log }: Telemetry,
 ): Promise<Certificate | undefined> {
   if (certFile === undefined || keyFile === undefined) return undefined;
   try {
@@ -171,7 +193,7 @@ async function openCertificateOf(
 /** Who renews a certificate does so weeks before the old one ends; a minute is soon. */
 const RENEWAL_CHECK_MS = 60_000;
 
-async function openStoreOf(config: Config, clock: Clock, log: Log): Promise<Store> {
+async function openStoreOf(config: Config, clock: Clock, { log }: Telemetry): Promise<Store> {
   try {
     return await openStore(config.store, {
       clock,

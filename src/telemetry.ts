@@ -26,6 +26,10 @@ export const LOG_EVENTS = {
     "error",
     "A commit failed, as its callers were told; `err` says why. More within ten seconds are not logged.",
   ],
+  "store.committed": [
+    "debug",
+    "A commit is durable: how many calls and operations it had, and how long its parts took in milliseconds, as far as the store can tell them apart.",
+  ],
   "store.not_ready": [
     "error",
     "The store does not answer, or takes no changes; /readyz says so while that lasts.",
@@ -64,8 +68,14 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type Log = (event: LogEvent, fields?: LogFields) => void;
 export type LogFields = Readonly<Record<string, unknown>> & { readonly err?: unknown };
 
+/** Where the parts of a server say what they do. Metrics and spans will stand beside the log. */
+export interface Telemetry {
+  readonly log: Log;
+}
+
 /** For tests and tools that want none. */
 export const NO_LOG: Log = () => {};
+export const NO_TELEMETRY: Telemetry = { log: NO_LOG };
 
 /**
  * Open the log: one JSON object a line, or coloured lines for people.

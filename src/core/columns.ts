@@ -76,6 +76,25 @@ export interface Outcomes {
   /** By call, likewise: how far the value may still move; 0 in a replay, whose counter may have moved on. */
   readonly headroomUp: BigUint64Array;
   readonly headroomDown: BigUint64Array;
+  /** Of the whole batch; set by the store. */
+  timings: CommitTimings;
+}
+
+/** How long the parts of a commit took, in milliseconds. What a store cannot tell apart is with the part after it. */
+export interface CommitTimings {
+  /** Locking and reading what the batch touches. */
+  loadMs?: number;
+  decideMs?: number;
+  /** Writing what changed, before COMMIT. Not of a batch that changed nothing. */
+  saveMs?: number;
+  /** COMMIT, with its fsync. Likewise. */
+  syncMs?: number;
+}
+
+/** Add what another part of the same batch took, which was committed on its own. */
+export function addTimings(into: CommitTimings, from: CommitTimings): void {
+  for (const part of Object.keys(from) as (keyof CommitTimings)[])
+    into[part] = (into[part] ?? 0) + from[part]!;
 }
 
 const SINGLE = 1;
@@ -129,6 +148,7 @@ export function newOutcomes(
     headroomDown: new BigUint64Array(buffer, 24 * ops + 16 * calls, calls),
     replayed: new Uint8Array(buffer, 24 * ops + 24 * calls, calls),
     uids: new Array(calls).fill(""),
+    timings: {},
   };
 }
 

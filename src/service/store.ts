@@ -23,6 +23,7 @@ export interface Store {
    *
    * - Resolves once everything is durable (see traits), with one outcome an operation in the order given.
    * - Counters, the answers under request ids, and the change log are saved together or not at all.
+   * - If it is durable, the outcomes say how long its parts took, as far as the store can tell them apart.
    * - A refused operation does not disturb its neighbours; a batch that changes nothing writes nothing.
    * - Sees every commit that resolved before it was called. Up to `traits.commitsInFlight` commits run at once. With
    *   one, commits run one after another in the order called; with more, those that have a counter in common still run

@@ -42,6 +42,12 @@ export interface WriterLimits {
   readonly queueBytesMax: number;
 }
 
+/** Who is told what became of commits, once their callers are. */
+export interface CommitsTold {
+  readonly committed?: (calls: number, outcomes: Outcomes) => void;
+  readonly failed?: (error: unknown) => void;
+}
+
 export const DEFAULT_WRITER_LIMITS: WriterLimits = {
   batchOpsMax: 8_000,
   batchBytesMax: 4 * 2 ** 20,
@@ -66,7 +72,7 @@ export class Writer {
   readonly #store: Pick<Store, "commit">;
   readonly #commitsMax: number;
   readonly #limits: WriterLimits;
-  readonly #onFailure: (error: unknown) => void;
+  readonly #told: CommitsTold;
   readonly #queue: Queue<Call, Settled>;
   /** Whether a cut is due in setImmediate. */
   #cutting = false;
@@ -79,14 +85,14 @@ export class Writer {
   #draining = false;
   readonly #idle = Promise.withResolvers<void>();
 
-  /** @param onFailure  told of each commit that failed, for the log; its callers are told by themselves */
+  /** @param told  for the log; callers are told by themselves */
   constructor(
     store: Pick<Store, "commit" | "traits">,
     clock: Clock,
     limits: WriterLimits = DEFAULT_WRITER_LIMITS,
-    onFailure: (error: unknown) => void = () => {},
+    told: CommitsTold = {},
   ) {
-    this.#onFailure = onFailure;
+    this.#told = told;
     this.#store = store;
     this.#commitsMax = store.traits.commitsInFlight;
     this.#limits = limits;
@@ -153,10 +159,11 @@ export class Writer {
           resolve(outcomes.callRefusals.get(c) ?? { outcomes, c, first, end });
           first = end;
         }
+        this.#told.committed?.(cut.length, outcomes);
       },
       (error: unknown) => {
         for (const { reject } of cut) reject(error);
-        this.#onFailure(error);
+        this.#told.failed?.(error);
         ended();
       },
     );

@@ -4,7 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
-import type { Log } from "../telemetry.ts";
+import type { Telemetry } from "../telemetry.ts";
 import type { Authorise } from "./calls/authorise.ts";
 import { logged } from "./calls/logged.ts";
 import { type StreamCall, Streams } from "./calls/stream.ts";
@@ -46,7 +46,7 @@ export interface DoorsOptions {
   readonly store: Store;
   readonly writer: Writer;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly telemetry: Telemetry;
   /** Methods that stream, beside the calls of CounterService. */
   readonly streamCalls?: readonly StreamCall[];
   /** Who may call, and do what; by default everybody may do everything. */
@@ -112,7 +112,8 @@ export interface Doors {
  * @throws ListenError
  */
 export async function openDoors(options: DoorsOptions): Promise<Doors> {
-  const { listen, grpcListen, certificate, store, writer, clock, log, streamCalls = [] } = options;
+  const { listen, grpcListen, certificate, store, writer, clock, streamCalls = [] } = options;
+  const { log } = options.telemetry;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
   const silent = openCalls(

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, onTestFinished, vi } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import { startServer } from "../../src/server.ts";
-import { NO_LOG } from "../../src/telemetry.ts";
+import { NO_TELEMETRY } from "../../src/telemetry.ts";
 
 export const BIN = fileURLToPath(new URL("../../bin/tally.mjs", import.meta.url));
 
@@ -33,7 +33,7 @@ export function serverForTests(): { address: string } {
   let server: Awaited<ReturnType<typeof startServer>>;
   beforeAll(async () => {
     const flags = { listen: "127.0.0.1:0", store: "memory:" };
-    server = await startServer(loadConfig({ flags, env: {} }).config, { log: NO_LOG });
+    server = await startServer(loadConfig({ flags, env: {} }).config, { telemetry: NO_TELEMETRY });
     place.address = `127.0.0.1:${server.address.port}`;
   });
   afterAll(() => server.close());

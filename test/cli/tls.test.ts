@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
-import { NO_LOG } from "../../src/telemetry.ts";
+import { NO_TELEMETRY } from "../../src/telemetry.ts";
 import { authority } from "../support/certificates.ts";
 import { folder, tally } from "./cli.ts";
 
@@ -22,7 +22,7 @@ beforeAll(async () => {
     "tls-cert-file": certFile,
     "tls-key-file": keyFile,
   };
-  server = await startServer(loadConfig({ flags, env: {} }).config, { log: NO_LOG });
+  server = await startServer(loadConfig({ flags, env: {} }).config, { telemetry: NO_TELEMETRY });
   url = `https://localhost:${server.address.port}`;
 });
 

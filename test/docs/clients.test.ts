@@ -8,7 +8,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
-import { NO_LOG } from "../../src/telemetry.ts";
+import { NO_TELEMETRY } from "../../src/telemetry.ts";
 import { BROWSER, newTab, useBrowser } from "../console/browser.ts";
 import { COMPILE_MS } from "../doors/clients/client.ts";
 import { GO } from "../doors/clients/go.ts";
@@ -47,7 +47,7 @@ beforeAll(async () => {
   await once(site.listen(0, "127.0.0.1"), "listening");
   origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
   const flags = { listen: "127.0.0.1:0", store: "memory:", "allow-origin": origin };
-  server = await startServer(loadConfig({ flags, env: {} }).config, { log: NO_LOG });
+  server = await startServer(loadConfig({ flags, env: {} }).config, { telemetry: NO_TELEMETRY });
 });
 
 afterAll(async () => {

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
-import { NO_LOG } from "../../src/telemetry.ts";
+import { NO_TELEMETRY } from "../../src/telemetry.ts";
 import { describeWith } from "../support/needs.ts";
 import { CASES } from "./cases.ts";
 import { bufCurl } from "./clients/buf-curl.ts";
@@ -31,7 +31,7 @@ for (const client of [bufCurl, grpcurl, python, go, ruby]) {
     beforeAll(async () => {
       folder = await mkdtemp(path.join(tmpdir(), "tally-doors-"));
       const flags = { listen: "127.0.0.1:0", store: `sqlite:${path.join(folder, "tally.db")}` };
-      server = await startServer(loadConfig({ flags, env: {} }).config, { log: NO_LOG });
+      server = await startServer(loadConfig({ flags, env: {} }).config, { telemetry: NO_TELEMETRY });
       const generated = path.join(folder, "generated");
       await mkdir(generated);
       open = await client.open(`127.0.0.1:${server.address.port}`, generated);

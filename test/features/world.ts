@@ -6,7 +6,7 @@ import type { Outcome } from "../../gen/tally/v1/counter_pb.ts";
 import { CounterService, type DeleteCounterResponse } from "../../gen/tally/v1/counter_service_pb.ts";
 import { loadConfig } from "../../src/config.ts";
 import { startServer } from "../../src/server.ts";
-import { NO_LOG } from "../../src/telemetry.ts";
+import { NO_TELEMETRY } from "../../src/telemetry.ts";
 import { freePort, ServerProcess } from "../proofs/crash/server-process.ts";
 import { Caller, Refused } from "./client.ts";
 
@@ -166,7 +166,7 @@ export class World {
 
   async #start() {
     const flags = { listen: "127.0.0.1:0", store: `sqlite:${await this.#file()}` };
-    const server = await startServer(loadConfig({ flags, env: {} }).config, { log: NO_LOG });
+    const server = await startServer(loadConfig({ flags, env: {} }).config, { telemetry: NO_TELEMETRY });
     return { port: server.address.port, stop: () => server.close() };
   }
 

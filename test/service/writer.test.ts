@@ -1,6 +1,12 @@
 import { fc } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { type Batch, nameReader, newOutcomes, type Outcomes } from "../../src/core/columns.ts";
+import {
+  type Batch,
+  type CommitTimings,
+  nameReader,
+  newOutcomes,
+  type Outcomes,
+} from "../../src/core/columns.ts";
 import { TallyError } from "../../src/core/errors.ts";
 import { Verb } from "../../src/core/op.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "../../src/service/writer.ts";
@@ -10,7 +16,7 @@ import { HandClock } from "../support/clock.ts";
 /** A store whose commits end when the test says so. */
 class SlowStore {
   readonly traits: { readonly commitsInFlight: number };
-  readonly commits: { batch: Batch; end(): void; fail(error: Error): void }[] = [];
+  readonly commits: { batch: Batch; end(timings?: CommitTimings): void; fail(error: Error): void }[] = [];
   #arrived = Promise.withResolvers<void>();
 
   constructor(commitsInFlight: number) {
@@ -19,7 +25,8 @@ class SlowStore {
 
   commit(batch: Batch): Promise<Outcomes> {
     const { promise, resolve, reject } = Promise.withResolvers<Outcomes>();
-    const end = () => resolve(newOutcomes(batch.ops.count, batch.calls.count));
+    const end = (timings: CommitTimings = {}) =>
+      resolve({ ...newOutcomes(batch.ops.count, batch.calls.count), timings });
     this.commits.push({ batch, end, fail: reject });
     this.#arrived.resolve();
     this.#arrived = Promise.withResolvers();
@@ -36,12 +43,21 @@ class SlowStore {
 function setUp(limits: Partial<WriterLimits> = {}, commitsInFlight = 1) {
   const store = new SlowStore(commitsInFlight);
   const clock = new HandClock();
-  const writer = new Writer(store as never, clock, { ...DEFAULT_WRITER_LIMITS, ...limits });
+  const told: string[] = [];
+  const writer = new Writer(
+    store as never,
+    clock,
+    { ...DEFAULT_WRITER_LIMITS, ...limits },
+    {
+      committed: (calls, { values, timings }) => told.push(`${calls} ${values.length} ${timings.syncMs}`),
+      failed: (error) => told.push((error as Error).message),
+    },
+  );
   const submit = (
     asked: Asked,
     { deadline = Infinity, cancelled = () => false }: { deadline?: number; cancelled?(): boolean } = {},
   ) => writer.submit({ ...asked, deadline, cancelled });
-  return { store, clock, writer, submit };
+  return { store, clock, writer, submit, told };
 }
 
 describe("the writer", () => {
@@ -165,6 +181,18 @@ describe("the writer", () => {
     const next = submit(single(increment("b")));
     (await store.commitNumber(2)).end();
     expect(await next).toMatchObject({ c: 0 });
+  });
+
+  it("tells of each commit, with its timings, and of each that failed", async () => {
+    const { store, submit, told } = setUp();
+    const first = submit(batch([increment("a"), increment("b")]));
+    const one = await store.commitNumber(1);
+    const second = submit(single(increment("c")));
+    one.end({ syncMs: 3 });
+    await first;
+    (await store.commitNumber(2)).fail(new TallyError("STORE_UNAVAILABLE", "away"));
+    await expect(second).rejects.toThrow("away");
+    expect(told).toEqual(["1 2 3", "away"]);
   });
 
   it("draining answers all that was taken, and takes no more", async () => {

@@ -11,6 +11,7 @@ import type { Selection } from "../../src/core/selection.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { Checksum, fits } from "../../src/stores/shared/checksum.ts";
+import { idLink } from "../../src/stores/sqlite/rows/generation-rows.ts";
 import { guarded } from "../../src/stores/sqlite/rows/guard.ts";
 import { SCHEMA_VERSION } from "../../src/stores/sqlite/schema/schema.ts";
 import { apply, batch, commit, create, increment, remove, single } from "../support/calls.ts";
@@ -313,6 +314,11 @@ it.each([
 ])("a checksum does not take %s, which it would be the same for", (_, sum) => {
   expect(sum).toThrow(TypeError);
   expect(fits(() => sum().value, BigInt(new Checksum().value))).toBe(false);
+});
+
+it("what a request id says of the next one is said of its generation alone: a pointer may lead into another's", () => {
+  expect(idLink(1, "key", "")).not.toBe(idLink(2, "key", ""));
+  expect(idLink(1n, "key", "")).toBe(idLink(1, "key", ""));
 });
 
 it("the guard of a count is what SQL makes of it, and differs for each bit of the value and of the id", () => {

@@ -261,6 +261,12 @@ describe("damage on disk", () => {
     writeFileSync(path, file);
   }
 
+  function occurrences(file: Buffer, bytes: Buffer): number[] {
+    const found: number[] = [];
+    for (let at = file.indexOf(bytes); at !== -1; at = file.indexOf(bytes, at + 1)) found.push(at);
+    return found;
+  }
+
   async function prepared(): Promise<void> {
     const store = await openFile();
     const names = ["alpha", "victim-counter", "zulu"];
@@ -304,6 +310,38 @@ describe("damage on disk", () => {
       await store.close();
       for (const suffix of ["", "-wal", "-shm", "-lock"]) rmSync(path + suffix, { force: true });
     }
+  });
+
+  it("a byte of a name that a search for others passes by: a list by prefix gives none that has another", async () => {
+    const names = Array.from({ length: 20 }, (_, i) => `a-victim-${i + 10}`);
+    const store = await openFile();
+    await commit(store, batch([...names, ...names.map((name) => `b${name}`)].map((name) => increment(name))));
+    await store.close();
+    const sound = readFileSync(path);
+    const wrong: string[] = [];
+    for (const [i, name] of [...names.entries()].slice(-3)) {
+      for (const occurrence of [0, 1]) {
+        // In the counter's row, and in the index.
+        // Behind a "b" it is the name of another. To "q", which comes behind all of them.
+        const at = occurrences(sound, Buffer.from(name)).filter((each) => sound[each - 1] !== 0x62)[
+          occurrence
+        ];
+        if (at === undefined) continue;
+        const file = Buffer.from(sound);
+        file[at]! ^= 0x10;
+        writeFileSync(path, file);
+        const damaged = await openFile().catch(() => undefined);
+        const page = await damaged
+          ?.list({ prefix: "ba-victim-2", labels: {} }, "", 100)
+          .catch(() => undefined);
+        await damaged?.close().catch(() => {});
+        for (const suffix of ["-wal", "-shm"]) rmSync(path + suffix, { force: true });
+        if (page === undefined) continue;
+        const others = page.counters.filter((each) => !each.name.startsWith("ba-victim-2"));
+        if (others.length > 0) wrong.push(`${i}: ${others.map((each) => each.name)}`);
+      }
+    }
+    expect(wrong).toEqual([]);
   });
 
   it.for(["counts", "recent_counts"])(

@@ -106,7 +106,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     store,
     writer,
     clock,
-    log,
+    telemetry: { log },
     streamCalls,
     ...(limits && { limits }),
     ...(authorise && { authorise }),

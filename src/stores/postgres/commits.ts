@@ -10,6 +10,7 @@ import {
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import { CORRUPT, type Counter, type Fixed } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
+import { Laps } from "../shared/laps.ts";
 import { rowIdsOf } from "../shared/one-by-one.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { assertServed, SERVING_COLUMNS } from "./copy-lock.ts";
@@ -147,8 +148,10 @@ export class Commits {
     { runMs, oneByOne }: { readonly runMs: number; readonly oneByOne: boolean },
   ): Promise<{ outcomes: Outcomes; created: number }> {
     const { batch, spareIds } = asked;
+    const laps = new Laps();
     try {
       const { loaded, missing, taken, now, copied } = await this.#load(session, asked, runMs);
+      laps.ended("loadMs");
       const context = { ...given, now };
       const written = oneByOne
         ? await writeOneByOne(
@@ -157,6 +160,8 @@ export class Commits {
           )
         : undefined;
       const { outcomes, save } = written?.decided ?? this.#decide(batch, loaded.facts, context);
+      laps.ended("decideMs");
+      outcomes.timings = laps.timings;
       // Who waits for a row that is deleted finds none under its name, though the same commit may have made another.
       const absent = missing.filter((index) => !save.fixed.has(index)).map((index) => save.names[index]!);
       const still: Call[] = absent.length === 0 ? [] : [[this.#absent, [absent]]];
@@ -178,7 +183,8 @@ export class Commits {
         calls.push(this.#log.append(taken, save.changes, ids, now));
       }
       if (save.answers.size > 0) calls.push(this.#requestIds.save(save.answers));
-      await session.commit(calls);
+      await session.commit(calls); // In one round trip with what is saved.
+      laps.ended("syncMs");
       this.#requestIds.saved(save.answers);
       return { outcomes, created: made.size };
     } catch (error) {

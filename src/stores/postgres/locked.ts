@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Touched } from "../../core/batch.ts";
 import type { Clock } from "../../core/clock.ts";
-import { type Batch, newOutcomes, type Outcomes, takeOutcomes } from "../../core/columns.ts";
+import { addTimings, type Batch, newOutcomes, type Outcomes, takeOutcomes } from "../../core/columns.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import { beginWaiting, type Database } from "./database.ts";
 import { isLockTimeout, toStoreError } from "./errors.ts";
@@ -248,6 +248,7 @@ class Parts {
 
   take(outcomes: Outcomes, calls: readonly number[]): void {
     this.#took = true;
+    addTimings(this.#outcomes.timings, outcomes.timings);
     for (const c of calls) {
       takeOutcomes(this.#outcomes, outcomes, c, this.#first(c), this.#ends[c]!);
       this.#left.delete(c);

@@ -28,16 +28,17 @@ export function unpackBatch({ calls, count, nameBytes, buffer, extras }: Crossin
   return { calls, ops: { ...newOpColumns(count, nameBytes, buffer), extras } };
 }
 
-export interface CrossingOutcomes extends Pick<Outcomes, "refusals" | "counters" | "callRefusals" | "uids"> {
+export interface CrossingOutcomes
+  extends Pick<Outcomes, "refusals" | "counters" | "callRefusals" | "uids" | "timings"> {
   readonly ops: number;
   readonly calls: number;
   readonly buffer: ArrayBufferLike;
 }
 
 export function packOutcomes(outcomes: Outcomes): CrossingOutcomes {
-  const { values, times, refusals, counters, callRefusals, uids } = outcomes;
+  const { values, times, refusals, counters, callRefusals, uids, timings } = outcomes;
   const [ops, calls, { buffer }] = [values.length, times.length, values];
-  return { ops, calls, buffer, refusals, counters, callRefusals, uids };
+  return { ops, calls, buffer, refusals, counters, callRefusals, uids, timings };
 }
 
 export function unpackOutcomes({
@@ -48,6 +49,7 @@ export function unpackOutcomes({
   counters,
   callRefusals,
   uids,
+  timings,
 }: CrossingOutcomes): Outcomes {
-  return { ...newOutcomes(ops, calls, buffer), refusals, counters, callRefusals, uids };
+  return { ...newOutcomes(ops, calls, buffer), refusals, counters, callRefusals, uids, timings };
 }

@@ -296,8 +296,9 @@ plaintext is closed (\`tls.handshake_failed\`, at \`debug\`).
 | SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR | ignored, and logged (\`signal.ignored\`); Node.js's debugger never opens by a signal |
 
 The log goes to stdout. A line that cannot be written, because its disk is full or whoever reads it has gone, does not stop
-the service. At \`log-level = "debug"\` each call is a line with its outcome (\`call.answered\`), and each HTTP request that is
-refused one with its status, and the origin of its page (\`http.refused\`). No line has a counter's name in it.
+the service. At \`log-level = "debug"\` each call is a line with its outcome (\`call.answered\`), each HTTP request that is
+refused one with its status, and the origin of its page (\`http.refused\`), and each commit one with how long its parts took
+(\`store.committed\`). No line has a counter's name in it.
 
 ## Exit codes
 

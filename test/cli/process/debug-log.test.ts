@@ -1,9 +1,14 @@
 /** What `--log-level debug` shows to whoever looks why something is refused. */
-import { expect, it } from "vitest";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it, onTestFinished } from "vitest";
 import { serve } from "./tally.ts";
 
 it("every call, and every refusal before one, without a name of a counter", async () => {
-  const server = serve(["--log-level", "debug"]);
+  const dir = await mkdtemp(join(tmpdir(), "tally-debug-log-"));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const server = serve(["--log-level", "debug", "--store", `sqlite:${join(dir, "tally.db")}`]);
   const { port } = await server.logged("server.ready");
   const at = `http://127.0.0.1:${port}/v1/counters`;
   await fetch(`${at}/secret-name:increment`, { method: "POST" });
@@ -12,11 +17,15 @@ it("every call, and every refusal before one, without a name of a counter", asyn
   await fetch(`http://127.0.0.1:${port}/secret-path`);
   server.child.kill("SIGTERM");
   const { stdout } = await server.ended;
-  const logged = stdout
+  const lines = stdout
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line))
-    .filter(({ event }) => event === "call.answered" || event === "http.refused");
+    .map((line) => JSON.parse(line));
+  const ms = expect.any(Number);
+  expect(lines.filter(({ event }) => event === "store.committed")).toEqual([
+    expect.objectContaining({ calls: 1, ops: 1, load_ms: ms, decide_ms: ms, save_ms: ms, sync_ms: ms }),
+  ]);
+  const logged = lines.filter(({ event }) => event === "call.answered" || event === "http.refused");
   expect(logged).toMatchObject([
     { level: "debug", event: "call.answered", rpc: "Increment", outcome: "OK", ms: expect.any(Number) },
     { event: "call.answered", rpc: "GetCounter", outcome: "COUNTER_NOT_FOUND" },

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type Config, loadConfig } from "../../../src/config.ts";
 import { startServer } from "../../../src/server.ts";
-import { type LogEvent, NO_LOG } from "../../../src/telemetry.ts";
+import { type LogEvent, NO_TELEMETRY } from "../../../src/telemetry.ts";
 import { authority } from "../../support/certificates.ts";
 import { send } from "../../transports/http.ts";
 import { holdCall } from "./call.ts";
@@ -11,7 +11,7 @@ import { folder } from "./tally.ts";
 
 describe("a server", () => {
   it("listens on a free port, answers, and closes when its calls are answered", async () => {
-    const server = await startServer(configOf({}), { log: NO_LOG });
+    const server = await startServer(configOf({}), { telemetry: NO_TELEMETRY });
     expect(server.address).toEqual({ host: "127.0.0.1", port: expect.any(Number) });
     const call = await holdCall(server.address.port);
     const closed = server.close();
@@ -23,19 +23,21 @@ describe("a server", () => {
 
   it("that cannot listen gives its store back", async () => {
     const store = `sqlite:${join(folder(), "tally.db")}`;
-    const first = await startServer(configOf({}), { log: NO_LOG });
+    const first = await startServer(configOf({}), { telemetry: NO_TELEMETRY });
     onTestFinished(() => first.close());
     const listen = `127.0.0.1:${first.address.port}`;
-    await expect(startServer(configOf({ listen, store }), { log: NO_LOG })).rejects.toMatchObject({
-      reason: "ADDRESS_IN_USE",
-    });
-    await (await startServer(configOf({ store }), { log: NO_LOG })).close();
+    await expect(startServer(configOf({ listen, store }), { telemetry: NO_TELEMETRY })).rejects.toMatchObject(
+      {
+        reason: "ADDRESS_IN_USE",
+      },
+    );
+    await (await startServer(configOf({ store }), { telemetry: NO_TELEMETRY })).close();
   });
 
   it("keeps what it counted for the next one", async () => {
     const store = `sqlite:${join(folder(), "tally.db")}`;
     for (const expected of [1n, 2n]) {
-      const server = await startServer(configOf({ store }), { log: NO_LOG });
+      const server = await startServer(configOf({ store }), { telemetry: NO_TELEMETRY });
       const call = await holdCall(server.address.port);
       expect(await call.finish()).toBe(expected);
       await server.close();
@@ -61,7 +63,7 @@ describe("a server", () => {
       using certificates = authority();
       const { certFile, keyFile } = certificates.issue();
       const files = tls === undefined ? {} : { "tls-cert-file": certFile, "tls-key-file": keyFile };
-      const server = await startServer(configOf({ ...flags, ...files }), { log: NO_LOG });
+      const server = await startServer(configOf({ ...flags, ...files }), { telemetry: NO_TELEMETRY });
       onTestFinished(() => server.close());
       const ca = tls === undefined ? undefined : certificates.ca;
       const ask = (host: string) =>
@@ -72,7 +74,7 @@ describe("a server", () => {
 
   it("logs nothing in the ordinary course of things", async () => {
     const events: LogEvent[] = [];
-    const server = await startServer(configOf({}), { log: (event) => events.push(event) });
+    const server = await startServer(configOf({}), { telemetry: { log: (event) => events.push(event) } });
     await server.close();
     expect(events).toEqual([]);
   });

@@ -185,7 +185,7 @@ export class Pair {
     return { prefix: this.#prefix + prefix, labels };
   }
 
-  #answer({ times, counters, ...outcomes }: Outcomes) {
+  #answer({ times, timings: _, counters, ...outcomes }: Outcomes) {
     const updated = [...counters].map(([i, counter]) => [i, this.#counter(counter)]);
     return { ...outcomes, updated, ...(this.#timed && { times }) };
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { INT64_MAX, INT64_MIN } from "../../../src/core/int64.ts";
+import { toBatch } from "../../../src/service/writer.ts";
 import {
   apply,
   batch,
@@ -228,6 +229,22 @@ export function commitSuite(kind: StoreKind): void {
   });
 
   describe("time and identity", () => {
+    it_(
+      "a durable commit says how long its parts took; one that changes nothing saved nothing",
+      async ({ store }) => {
+        const began = performance.now();
+        const applied = await store.commit(toBatch([single(increment("a"))]));
+        const tookMs = performance.now() - began;
+        const refused = await store.commit(toBatch([single(reset("none"))]));
+        expect(refused.callRefusals.size).toBe(1);
+        if (store.traits.durability === "none") return expect(applied.timings).toEqual({});
+        const { loadMs = 0, decideMs = 0, saveMs = 0, syncMs = 0 } = applied.timings;
+        for (const ms of [loadMs, decideMs, syncMs]) expect(ms).toBeGreaterThan(0);
+        expect(loadMs + decideMs + saveMs + syncMs).toBeLessThanOrEqual(tookMs);
+        expect(refused.timings).toEqual({ loadMs: expect.any(Number), decideMs: expect.any(Number) });
+      },
+    );
+
     it_("a counter's time never goes back, whatever the clock does", async ({ store, clock }) => {
       const [first] = await commit(store, single(increment("a")));
       clock.wallMs -= 400 * 86_400_000;

@@ -4,6 +4,7 @@ import type { FullCounter } from "../../../core/counter.ts";
 import { type Refusal, TallyError } from "../../../core/errors.ts";
 import type { StoreOptions } from "../../../service/store.ts";
 import { ForgottenEarly } from "../../shared/forgotten-early.ts";
+import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
 import { Missed } from "../rows/counts.ts";
 import { CounterAccepting } from "./accepting.ts";
@@ -111,9 +112,11 @@ export class WriteConnection {
   ): Outcomes | "refused" | "rolled back" {
     const runMs = this.#time.at(moment);
     const logEnd = this.#log.end;
+    const laps = new Laps();
     try {
       this.#transaction.begin();
       const loaded = this.#rows.load(batch);
+      laps.ended("loadMs");
       const given = { decide: this.#decide, context, ...oneByOne! };
       const written = oneByOne && this.#oneByOne.write(this.#rows, batch, loaded, given);
       if (written === "rolled back") {
@@ -121,6 +124,8 @@ export class WriteConnection {
         return written;
       }
       const { outcomes, save } = written?.decided ?? this.#decide(batch, loaded.facts, context);
+      laps.ended("decideMs");
+      outcomes.timings = laps.timings;
       if (save.changed.length === 0 && save.answers.size === 0) {
         this.#transaction.rollback();
         this.#file.whereabouts.sameFile(); // What was replayed counts as answered.
@@ -139,7 +144,9 @@ export class WriteConnection {
             );
       this.#log.append(save.changes, ids, moment.now);
       this.#saveHead();
+      laps.ended("saveMs");
       this.#transaction.commit();
+      laps.ended("syncMs");
       if (made === undefined) this.#rows.lookAgain();
       else this.#rows.remember(save, loaded, made);
       this.#time.changed();

@@ -10,6 +10,7 @@ export class StartError extends Error {
   }
 }
 
+/** Why a server did not start; each has an exit code of its own. */
 export type StartReason =
   /** Another process has the port. */
   | "ADDRESS_IN_USE"

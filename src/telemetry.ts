@@ -58,14 +58,17 @@ export const LOG_EVENTS = {
   "doors.drain_forced": ["warn", "The drain grace ended with calls still in flight; they were cut off."],
 } as const satisfies Record<string, readonly [Exclude<LogLevel, "silent">, string]>;
 
+/** The name of an event of the log, "server.ready" for example. Names are stable. */
 export type LogEvent = keyof typeof LOG_EVENTS;
 
 /** From loud to all of it. */
 export const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug"] as const;
+/** How important an event is. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Log an event. `err` is written with its stack and causes. */
 export type Log = (event: LogEvent, fields?: LogFields) => void;
+/** What an event says beside its name: plain values, and an error. */
 export type LogFields = Readonly<Record<string, unknown>> & { readonly err?: unknown };
 
 /** Where the parts of a server say what they do. Metrics and spans will stand beside the log. */
@@ -75,6 +78,7 @@ export interface Telemetry {
 
 /** For tests and tools that want none. */
 export const NO_LOG: Log = () => {};
+/** Says nothing to anybody. */
 export const NO_TELEMETRY: Telemetry = { log: NO_LOG };
 
 /**

@@ -35,6 +35,7 @@ export interface Loaded extends Touched {
   readonly requestIdsFullForMs: number | undefined;
 }
 
+/** What a batch is decided with, beside what was loaded for it. */
 export interface Context extends AsOf {
   /** A fresh UUIDv7; the uids of the counters that this batch makes are derived from it. */
   readonly uidSeed: string;

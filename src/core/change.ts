@@ -52,6 +52,7 @@ export const ChangeKind = {
 } as const;
 export type ChangeKind = (typeof ChangeKind)[keyof typeof ChangeKind];
 
+/** The kind of change that an operation makes. */
 export function changeKindOf(verb: Verb): ChangeKind {
   switch (verb) {
     case Verb.INCREMENT:

@@ -26,6 +26,7 @@ export interface RequestIdRetention {
   readonly requestIdsBytesMax: number;
 }
 
+/** What is to become of the generations of request ids now. */
 export interface GenerationPlan {
   /** Close the open generation and open the next. */
   readonly rotate: boolean;

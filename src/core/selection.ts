@@ -18,6 +18,7 @@ export function endOf(prefix: string): string {
 /** Names are made of 0x21 to 0x7E, and so is any prefix of them. */
 const ABOVE_ALL_NAMES = "\x7f";
 
+/** Whether a counter with these labels has all that are wanted. */
 export function hasLabels(labels: Details["labels"], wanted: Details["labels"]): boolean {
   return Object.keys(wanted).every((key) => labels[key] === wanted[key]);
 }
@@ -53,6 +54,7 @@ export interface Sum {
   readonly corruptNames: readonly string[];
 }
 
+/** The sum of no counters. */
 export const EMPTY_SUM: Sum = { count: 0, sum: 0n, lowest: undefined, highest: undefined, corruptNames: [] };
 
 /** The sum of two parts that have no counter in common. */

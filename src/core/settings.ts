@@ -25,8 +25,10 @@ export interface Details {
   readonly description: string;
 }
 
+/** All that a counter is told to be. */
 export type Settings = CountingSettings & Details;
 
+/** What a setting is called in the code. */
 export type SettingKey = keyof Settings;
 
 /** What the value of a setting can be. Whoever keeps settings has a way for each kind. */
@@ -39,8 +41,10 @@ export interface Kinds {
   readonly text: string;
 }
 
+/** What kind of value a setting has. */
 export type Kind = keyof Kinds;
 
+/** All that is known of a setting. */
 export interface Setting {
   /** What the API calls it. */
   readonly field: string;
@@ -90,7 +94,9 @@ export const SETTINGS: Readonly<Record<SettingKey, Setting>> & typeof COUNTING &
 
 /** In the order of the API. */
 export const COUNTING_KEYS = Object.keys(COUNTING) as readonly (keyof CountingSettings)[];
+/** The settings that counting never looks at, in the order of the API. */
 export const DETAIL_KEYS = Object.keys(DETAILS) as readonly (keyof Details)[];
+/** All settings, in the order of the API. */
 export const SETTING_KEYS: readonly SettingKey[] = [...COUNTING_KEYS, ...DETAIL_KEYS];
 
 /** Those of some settings that were there from the beginning, and those that came later, in the order they came. */

@@ -12,6 +12,7 @@ export function uidAt(seed: string, index: number): string {
   return seed.slice(0, 24) + last.toString(16).padStart(12, "0");
 }
 
+/** The 16 bytes of a UUID in its usual form, "01890a5d-ac96-774b-bcce-b302099a8057". */
 export function uidToBytes(uid: string): Uint8Array {
   const bytes = new Uint8Array(16);
   let half = 0;
@@ -25,6 +26,7 @@ export function uidToBytes(uid: string): Uint8Array {
   return bytes;
 }
 
+/** The usual form of a UUID of 16 bytes. */
 export function uidFromBytes(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < 16; i++) {

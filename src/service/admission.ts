@@ -3,6 +3,7 @@ import type { Refusal } from "../core/errors.ts";
 import { RecentLoad } from "./recent-load.ts";
 import { Throughput } from "./throughput.ts";
 
+/** How much is taken, and for how long it may have to wait. */
 export interface AdmissionLimits {
   /** How long a call may have to wait for its answer; what would wait for longer is refused. In milliseconds. */
   readonly waitMaxMs: number;

@@ -13,6 +13,7 @@ export interface ByHand {
   readonly revisions: ReadonlyMap<string, number>;
 }
 
+/** A counter whose changes in the log do not lead to the value that it has. */
 export interface Unaccounted {
   readonly name: string;
   readonly value: bigint;
@@ -87,6 +88,7 @@ export function toldOf({ counters, corruptNames, lost }: Omit<ByHand, "revisions
   return parts.filter(Boolean).join("; ") || undefined;
 }
 
+/** What an operator is told of one: its value, and what the log says instead. */
 export function describe({ name, value, revision, logged }: Unaccounted): string {
   const leads =
     logged === undefined

@@ -14,6 +14,7 @@ export interface Progress {
   readonly requestIds: number;
 }
 
+/** What a copy came to. */
 export interface Copied extends Verified {
   /** Whether there was nothing left to copy: it was all here from a run before, and was compared again. */
   readonly before: boolean;
@@ -31,6 +32,7 @@ export class CopyError extends Error {
   }
 }
 
+/** Why a copy was not made, or not finished. */
 export type CopyFailure =
   /** The target has something else; nothing was changed. */
   | "REFUSED"

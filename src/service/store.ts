@@ -196,6 +196,9 @@ export interface Copying {
   endImport(): Promise<void>;
 }
 
+/**
+ * Taking what somebody changed in the database itself as it stands. See docs/SCALING.md, "After a change by hand".
+ */
 export interface Accepting {
   /**
    * Read a page of all counters by their rows, whether or not anything leads to them. Undefined where the database keeps
@@ -222,6 +225,7 @@ export interface Accepting {
   ): Promise<(FullCounter | string)[]>;
 }
 
+/** A page of counters as their rows have them. */
 export interface LookedPage extends CounterPage {
   /** See ChangePage.lost: what leads to counters whose rows are gone. On the last page. */
   readonly lost: readonly string[];
@@ -234,11 +238,13 @@ export interface Counters {
   readonly corruptNames: readonly string[];
 }
 
+/** A page of a list of counters, in the order of their names. */
 export interface CounterPage extends Counters {
   /** Where the next page begins; undefined after the last. A legal name, though not always one of a counter. */
   readonly next: string | undefined;
 }
 
+/** A page of the change log, from a cursor on. */
 export interface ChangePage {
   readonly changes: readonly StoredChange[];
   /** Where to go on. Equal to the cursor given when there was nothing new. */
@@ -252,6 +258,7 @@ export interface ChangePage {
   readonly corruptNames?: readonly string[];
 }
 
+/** A change as the log has it: of which counter, and in which commit. */
 export interface StoredChange extends Change {
   readonly name: string;
   readonly uid: string;
@@ -274,6 +281,7 @@ export interface ExportHead {
   readonly generations: readonly Omit<Generation, "bytes">[];
 }
 
+/** A page of the request ids that live, in the order of their keys. */
 export interface RequestIdPage {
   readonly requestIds: readonly StoredRequestId[];
   /** Where to go on. Equal to the cursor given when there was nothing more. */
@@ -290,6 +298,7 @@ export interface StoredRequestId {
   readonly record: Uint8Array;
 }
 
+/** Some of what a copy takes in, in one transaction. */
 export interface ImportPart {
   readonly counters?: readonly FullCounter[];
   readonly openings?: readonly StoredChange[];
@@ -300,6 +309,7 @@ export interface ImportPart {
   readonly progress: string;
 }
 
+/** How far a store is, before a copy into it begins or goes on. */
 export interface ImportState {
   /** No counter, no change and no request id that lives. */
   readonly empty: boolean;
@@ -307,6 +317,7 @@ export interface ImportState {
   readonly copy: ImportedCopy | undefined;
 }
 
+/** The copy that was begun last into a store, and how far it came. */
 export interface ImportedCopy extends Pick<ExportHead, "storeId" | "state"> {
   /** Of the last part taken in; "" before the first. */
   readonly progress: string;
@@ -314,6 +325,7 @@ export interface ImportedCopy extends Pick<ExportHead, "storeId" | "state"> {
   readonly ended: boolean;
 }
 
+/** What a store is, for who starts it and for who uses it. */
 export interface StoreTraits {
   /** What it is, for the banner and the log: "SQLite 3.54.1, ./tally.db". */
   readonly title: string;
@@ -349,6 +361,7 @@ export interface Retention extends RequestIdRetention {
   readonly changeLogBytesMax: number;
 }
 
+/** How long is kept what nobody has said anything else of: request ids a day, the change log within a size. */
 export const DEFAULT_RETENTION: Retention = {
   requestIdsKeepMs: 24 * 3_600_000,
   requestIdsFloorMs: 3_600_000,

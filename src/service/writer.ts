@@ -32,6 +32,7 @@ export interface Settled {
   readonly end: number;
 }
 
+/** How much goes into one commit, and how much may wait for one. */
 export interface WriterLimits {
   /** Operations in one commit. A batch call has at most this many and is never split. */
   readonly batchOpsMax: number;
@@ -48,6 +49,7 @@ export interface CommitsTold {
   readonly failed?: (error: unknown) => void;
 }
 
+/** The limits of a server that is told none. */
 export const DEFAULT_WRITER_LIMITS: WriterLimits = {
   batchOpsMax: 8_000,
   batchBytesMax: 4 * 2 ** 20,

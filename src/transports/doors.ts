@@ -29,6 +29,7 @@ import { restRoute } from "./rest/rest.ts";
 import { Room } from "./room.ts";
 import type { Certificate } from "./tls/certificate.ts";
 
+/** What the doors lead to, and where they are. */
 export interface DoorsOptions {
   /** Where to listen; port 0 takes a free one. */
   readonly listen: Address;
@@ -56,11 +57,13 @@ export interface DoorsOptions {
   readonly limits?: Partial<DoorLimits>;
 }
 
+/** What callers may ask of all doors. */
 export interface DoorLimits extends CallLimits, GrpcLimits, HttpLimits, ListenerLimits {
   /** Requests that are still arriving, of all connections together, in bytes. */
   readonly arrivingBytesMax: number;
 }
 
+/** The limits of a server that is told none. */
 export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   ...DEFAULT_CALL_LIMITS,
   streamsMax: 256,

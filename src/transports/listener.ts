@@ -13,6 +13,7 @@ export class ListenError extends Error {
   }
 }
 
+/** Where a server listens. */
 export interface Address {
   readonly host: string;
   readonly port: number;
@@ -38,6 +39,7 @@ export interface Listener {
   leave(): void;
 }
 
+/** How many connections there may be, and how long they may take to say what they speak. */
 export interface ListenerLimits {
   /** Connections at a time; one more is closed at once. */
   readonly connectionsMax: number;

@@ -35,6 +35,7 @@ export function accessStatement(database: Database): Statement {
   return database.statement(ACCESS);
 }
 
+/** The parameters of the query for what the role may do. */
 export function accessValues(database: Database): readonly unknown[] {
   const each = Object.entries(NEEDED).flatMap(([relation, privileges]) =>
     privileges.map((privilege) => [relation, privilege] as const),
@@ -42,6 +43,7 @@ export function accessValues(database: Database): readonly unknown[] {
   return [database.schema, each.map(([relation]) => relation), each.map(([, privilege]) => privilege)];
 }
 
+/** Its answer. */
 export function toAccess([row]: readonly Row[]): Access {
   const { role, usable, absent, missing, filtered } = row as unknown as Access & { usable: boolean };
   return { role, absent, missing: usable ? missing : ["USAGE ON SCHEMA", ...missing], filtered };

@@ -114,6 +114,7 @@ const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = 
   },
 ];
 
+/** The schema that this version of Tally has: one for each migration. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** What the schema of a database has. */

@@ -11,6 +11,7 @@ export interface PostgresUrl {
   readonly shown: string;
 }
 
+/** A server of a URL, of which there may be several. */
 export interface Host {
   /** A name, an address, or the folder of a socket, which begins with a slash. */
   readonly host: string;

@@ -7,6 +7,7 @@ export interface Kept {
   readonly requestIds: boolean;
 }
 
+/** How far a store is, by what it has. */
 export function importStateOf(kept: Kept, copy: ImportedCopy | undefined): ImportState {
   return { empty: !kept.counters && !kept.changes && !kept.requestIds, copy };
 }

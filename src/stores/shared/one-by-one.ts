@@ -11,6 +11,7 @@ export type Step = Write | typeof UNDO_GROUP;
 /** What was written since a write that `beginsGroup`, because the rule refuses a later operation of it. */
 export const UNDO_GROUP = Symbol("undo group");
 
+/** One accepted operation, as it is to be written on its own. */
 export interface Write {
   readonly op: Op;
   /** Of its counter, in `Loaded.names`. */
@@ -25,6 +26,7 @@ export interface Write {
   readonly fixed: Fixed | undefined;
 }
 
+/** A counter as it stands after the operations before. */
 export interface Standing extends Counter {
   /** Undefined for a counter of which not all was loaded. */
   readonly fixed: Fixed | undefined;

@@ -17,6 +17,7 @@ import type { AcceptMessage, BeginRequest, HeadRequest, ImportRequest } from "./
 
 type Given = Pick<StoreOptions, "clock" | "newUid">;
 
+/** Copies from and into a file, by its threads: see Copying. */
 export class SqliteCopying implements Copying {
   readonly #writer: Thread;
   readonly #reader: Thread;
@@ -56,6 +57,7 @@ export class SqliteCopying implements Copying {
   }
 }
 
+/** Takes what was changed by hand, by the threads of a file: see Accepting. */
 export class SqliteAccepting implements Accepting {
   readonly #writer: Thread;
   readonly #reader: Thread;

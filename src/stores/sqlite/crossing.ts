@@ -6,6 +6,7 @@
  */
 import { type Batch, newOpColumns, newOutcomes, type OpColumns, type Outcomes } from "../../core/columns.ts";
 
+/** A batch on its way to the thread that writes. */
 export interface CrossingBatch {
   readonly calls: Batch["calls"];
   readonly count: number;
@@ -24,10 +25,12 @@ export function packBatch({ calls, ops }: Batch): { packed: CrossingBatch; trans
   };
 }
 
+/** The batch, in the thread that writes. */
 export function unpackBatch({ calls, count, nameBytes, buffer, extras }: CrossingBatch): Batch {
   return { calls, ops: { ...newOpColumns(count, nameBytes, buffer), extras } };
 }
 
+/** Outcomes on their way back. */
 export interface CrossingOutcomes
   extends Pick<Outcomes, "refusals" | "counters" | "callRefusals" | "uids" | "timings"> {
   readonly ops: number;
@@ -35,12 +38,14 @@ export interface CrossingOutcomes
   readonly buffer: ArrayBufferLike;
 }
 
+/** Outcomes as they are sent; their buffer is handed over. */
 export function packOutcomes(outcomes: Outcomes): CrossingOutcomes {
   const { values, times, refusals, counters, callRefusals, uids, timings } = outcomes;
   const [ops, calls, { buffer }] = [values.length, times.length, values];
   return { ops, calls, buffer, refusals, counters, callRefusals, uids, timings };
 }
 
+/** The outcomes, in the thread that asked. */
 export function unpackOutcomes({
   ops,
   calls,

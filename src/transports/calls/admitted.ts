@@ -16,7 +16,9 @@ const KINDS = {
   scans: { loadMin: 16, loadPerSecond: 20, refusalLoad: 0 },
 };
 
+/** What is measured and refused together: calls that take as long as each other. */
 export type Kind = keyof typeof KINDS;
+/** What admits the calls of each kind. */
 export type Admissions = Readonly<Record<Kind, Admission>>;
 
 /**

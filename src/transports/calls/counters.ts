@@ -46,6 +46,7 @@ export const CREATE_COUNTER = opMethod({
   },
 });
 
+/** GetCounter: one counter, by its name. */
 export function getCounter(reads: Reads, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.getCounter;
   return {

@@ -41,6 +41,7 @@ export interface ManyCounters {
   readonly scans: SerialReads;
 }
 
+/** BatchGetCounters: counters by their names, in the order asked. */
 export function batchGetCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.batchGetCounters;
   return readCall(method, BatchGetCountersRequestSchema, requestBytesMax, async ({ names }, context) => {
@@ -51,6 +52,7 @@ export function batchGetCounters({ store, pages }: ManyCounters, requestBytesMax
   });
 }
 
+/** ListCounters: a page of counters, in the order of their names. */
 export function listCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.listCounters;
   return readCall(method, ListCountersRequestSchema, requestBytesMax, async (request, context) => {
@@ -63,6 +65,7 @@ export function listCounters({ store, pages }: ManyCounters, requestBytesMax: nu
   });
 }
 
+/** TopCounters: those with the highest or lowest values. */
 export function topCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.topCounters;
   return readCall(method, TopCountersRequestSchema, requestBytesMax, async (request, context) => {
@@ -73,6 +76,7 @@ export function topCounters({ store, scans }: ManyCounters, requestBytesMax: num
   });
 }
 
+/** SumCounters: how many there are, and what they come to. */
 export function sumCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.sumCounters;
   return readCall(method, SumCountersRequestSchema, requestBytesMax, async ({ prefix, labels }, context) => {

@@ -20,6 +20,7 @@ interface OpMethodInit<I extends DescMessage, O extends DescMessage> {
 /** Such a method, once there is a writer. */
 export type OpMethod = (writer: Writer, requestBytesMax: number) => UnaryMethod;
 
+/** A method that is one operation on one counter. */
 export function opMethod<I extends DescMessage, O extends DescMessage>(init: OpMethodInit<I, O>): OpMethod {
   const { method } = init;
   return (writer, requestBytesMax) => ({

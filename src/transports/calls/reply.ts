@@ -32,6 +32,7 @@ export class Reply {
 /** A tag and a length. */
 const FRAME_BYTES_MAX = 5;
 
+/** An answer that would be more than clients accept. */
 export function replyTooLarge(): Refusal {
   return { code: "REPLY_TOO_LARGE", max: BigInt(REPLY_BYTES_MAX) };
 }

@@ -111,6 +111,7 @@ export const MESSAGE_RULES: Readonly<Record<string, { readonly field: string; re
     "operation.note_action": { field: "note", expected: "is for set and reset only" },
   };
 
+/** The path of a field inside the field at a path. */
 export function joined(path: string, field: string): string {
   return path === "" ? field : `${path}.${field}`;
 }

@@ -28,6 +28,7 @@ export interface StreamCall {
   ): AsyncGenerator<Uint8Array, Refused | undefined>;
 }
 
+/** Who calls a method that streams, and for how long. */
 export interface StreamContext extends Permit {
   /** When the caller stops waiting: milliseconds since the Unix epoch by the server's clock, Infinity for never. */
   readonly deadline: number;

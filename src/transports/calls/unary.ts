@@ -14,6 +14,7 @@ import { batchGetCounters, listCounters, sumCounters, topCounters } from "./many
 import { DELETE_COUNTER, UPDATE_COUNTER } from "./settings.ts";
 import { warmUp } from "./shape.ts";
 
+/** How large requests may be. */
 export interface MessageLimits {
   /** The largest request of a unary call, in bytes of the encoded message. */
   readonly unaryBytesMax: number;
@@ -21,11 +22,13 @@ export interface MessageLimits {
   readonly batchBytesMax: number;
 }
 
+/** The same, and how long a call may have to wait. */
 export interface CallLimits extends MessageLimits {
   /** How long a call may have to wait for its answer, in milliseconds; beyond it, calls are refused. */
   readonly queueWaitMaxMs: number;
 }
 
+/** The limits of a server that is told none. */
 export const DEFAULT_CALL_LIMITS: CallLimits = {
   unaryBytesMax: 64 * 1024,
   batchBytesMax: 4 * 2 ** 20,

@@ -4,6 +4,7 @@ import type { Refusal } from "../../core/errors.ts";
 import { tooLarge } from "../calls/call.ts";
 import { shortened } from "../json/parse.ts";
 
+/** What can be read and written compressed, by name. */
 export const COMPRESSIONS = new Map([compressionGzip, compressionBrotli].map((each) => [each.name, each]));
 
 /** Whether bytes that are said to be so can be read here. */

@@ -47,6 +47,7 @@ const WEB = {
   emptyQuery: "",
 } as const;
 
+/** Connect with messages in Protobuf. */
 export const PROTO: Format = {
   ...CONNECT,
   contentType: "application/proto",
@@ -57,6 +58,7 @@ export const PROTO: Format = {
   read: (_, body, encoding, bytesMax) => decompressed(body, encoding, bytesMax),
 };
 
+/** Connect with messages in JSON. */
 export const JSON_TEXT: Format = {
   ...CONNECT,
   contentType: "application/json",
@@ -70,6 +72,7 @@ export const JSON_TEXT: Format = {
   },
 };
 
+/** All that the door takes, by content type. */
 export const FORMATS: readonly Format[] = [
   PROTO,
   JSON_TEXT,

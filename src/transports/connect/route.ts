@@ -24,6 +24,7 @@ import { toConnectError } from "./error.ts";
 import { expectedInsteadOf, FORMATS, type Format } from "./formats.ts";
 import { formatOfQuery, messageOfQuery } from "./query.ts";
 
+/** What the door of Connect and gRPC-Web needs. */
 export interface ConnectOptions extends HttpCallOptions {
   readonly limits: BodyLimits;
 }

@@ -22,7 +22,9 @@ export function pathOf({ method }: Pick<UnaryCall | StreamCall, "method">): stri
   return `/${method.parent.typeName}/${method.name}`;
 }
 
+/** No headers and no trailers. */
 export const NO_METADATA = new grpc.Metadata();
+/** The status of a call that was answered. */
 export const OK: grpc.StatusObject = { code: grpc.status.OK, details: "OK", metadata: NO_METADATA };
 
 /** By the service's clock; grpc-js reckons by Date.now(). */
@@ -31,6 +33,7 @@ export function deadlineOf(call: grpc.ServerInterceptingCallInterface, { clock }
   return deadline === Number.POSITIVE_INFINITY ? deadline : deadline - Date.now() + clock.now();
 }
 
+/** A header by its name in lower case: see HeaderOf. */
 export function headerOf(metadata: grpc.Metadata, name: string): string | undefined {
   const values = metadata.get(name);
   return values.length === 0 ? undefined : values.join(", ");

@@ -8,6 +8,7 @@ import { Intake, type IntakeRules } from "./intake.ts";
 import type { RefuseAhead } from "./refusing.ts";
 import { noticeShutdown } from "./shutdown-notice.ts";
 
+/** How long a connection of gRPC may take over what, and how much it may send. */
 export interface ConnectionLimits {
   /** How long a connection may stay silent, in milliseconds: here, until HTTP/2's settings are there. */
   readonly firstBytesMs: number;

@@ -15,6 +15,7 @@ import type { Health } from "../health.ts";
 /** Streams that stay open as long as their callers like: a drain ends them, for it would wait forever. */
 export type OpenStreams = Set<{ end(): void }>;
 
+/** grpc.health.v1, whole: Check and Watch. */
 export function healthHandlers(health: Health, streams: OpenStreams): grpc.UntypedServiceImplementation {
   const check: grpc.handleUnaryCall<Buffer, Uint8Array> = (call, respond) => {
     const request = decode(call.request);

@@ -34,10 +34,12 @@ export interface CallInside {
   sendStatus(status: grpc.StatusObject): void;
 }
 
+/** The server as it is inside. */
 export function insideOfServer(server: grpc.Server): ServerInside {
   return server as unknown as ServerInside;
 }
 
+/** The call as it is inside. */
 export function insideOfCall(call: grpc.ServerInterceptingCallInterface): CallInside {
   return call as unknown as CallInside;
 }

@@ -26,6 +26,7 @@ import { toDefinition } from "./service.ts";
 import { StreamExchange } from "./stream.ts";
 import { Exchange } from "./unary.ts";
 
+/** What callers may ask of gRPC. */
 export interface GrpcLimits extends MessageLimits, ConnectionLimits {
   /** Calls at a time on one connection. */
   readonly streamsMax: number;

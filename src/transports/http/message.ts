@@ -57,6 +57,7 @@ export function allowOf(methods: Iterable<string>): string {
     .join(", ");
 }
 
+/** Send an answer in JSON. */
 export function sendJson(
   response: HttpResponse,
   status: number,

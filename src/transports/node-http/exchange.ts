@@ -6,6 +6,7 @@ import { tooLarge } from "../calls/call.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, ResponseHeaders } from "../http/engine.ts";
 import { Arriving, NO_ROOM } from "../room.ts";
 
+/** A request as node:http has it. */
 export class NodeRequest implements HttpRequest {
   readonly #request: IncomingMessage;
 
@@ -83,6 +84,7 @@ export class NodeRequest implements HttpRequest {
   }
 }
 
+/** An answer as node:http sends it. */
 export class NodeResponse implements HttpResponse {
   readonly #response: ServerResponse;
 

@@ -14,6 +14,7 @@ import type { Drainable, HttpRequest, HttpResponse, HttpRoute } from "../http/en
 import { HttpConnection, type SharedByConnections, statusOnly } from "./connection.ts";
 import { NodeRequest, NodeResponse } from "./exchange.ts";
 
+/** How long requests over HTTP/1.1 may take to arrive. */
 export interface HttpLimits {
   /** How long the headers of a request may take to arrive, in milliseconds. */
   readonly headersMs: number;

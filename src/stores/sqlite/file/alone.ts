@@ -15,6 +15,7 @@ export interface BindingRow {
   readonly open: boolean;
 }
 
+/** What the data file itself says, whatever its WAL has. */
 export interface FileAlone {
   readonly applicationId: number;
   /** The schema, by `user_version`. */

@@ -3,6 +3,7 @@ import { makeFile, unmakeFile } from "./making.ts";
 import { assertNotOpen, assertOneName, inUse, lockedBy } from "./names.ts";
 import { isSame, statOf } from "./whereabouts.ts";
 
+/** A data file that no other process has. */
 export interface Lock {
   release(): void;
   /** Release it, and leave no file behind that was not there before. */

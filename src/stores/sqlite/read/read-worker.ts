@@ -14,15 +14,18 @@ import { RequestIdReader } from "./request-id-reader.ts";
 /** A symbol does not cross threads. */
 export type Read = FullCounter | undefined | "corrupt";
 
+/** A page of something that is walked, from a cursor on. */
 export interface WalkRequest {
   readonly cursor: string;
   readonly limit: number;
 }
 
+/** Counters by their names. */
 export interface GetRequest extends AsOf {
   readonly names: readonly string[];
 }
 
+/** A page of a list, from a name on. */
 export interface ListRequest extends AsOf {
   readonly selection: Selection;
   readonly from: string;

@@ -11,6 +11,7 @@ import { serveThread } from "../thread.ts";
 import { asOfOneMoment, openReadOnly } from "./reading.ts";
 import { Scanner } from "./scans.ts";
 
+/** What the thread is started with. */
 export interface ScanData {
   readonly path: string;
   /** One number, shared: not 0 once the store is closing. */
@@ -20,10 +21,12 @@ export interface ScanData {
 /** A request, and one number, shared: not 0 once nobody waits for the answer. */
 export type Stoppable<Request> = Request & { readonly stopped: Int32Array };
 
+/** A sum: see Store.sum. */
 export interface SumRequest extends AsOf {
   readonly selection: Selection;
 }
 
+/** A ranking: see Store.top. */
 export interface TopRequest extends SumRequest {
   readonly n: number;
   readonly order: Order;

@@ -2,6 +2,7 @@
 import { CORRUPT } from "../../../core/batch.ts";
 import { Checksum, fits } from "../../shared/checksum.ts";
 
+/** The columns of a GenerationRow. */
 export const GENERATION_COLUMNS = "id, opened_ms, closed_ms, bytes, forgotten, checksum";
 
 /** A row of `request_id_generations`. */
@@ -15,6 +16,7 @@ export interface GenerationRow {
   readonly checksum: bigint;
 }
 
+/** The checksum of a GenerationRow. */
 export function generationChecksum(
   id: bigint,
   openedMs: bigint,
@@ -35,10 +37,12 @@ export interface RecordRow {
   readonly record: Uint8Array;
 }
 
+/** The record under a key, if it is what was written under it. */
 export function soundRecord(key: string, { checksum, record }: RecordRow): Uint8Array | typeof CORRUPT {
   return fits(() => recordChecksum(key, record), checksum) ? record : CORRUPT;
 }
 
+/** The checksum of a record and its key. */
 export function recordChecksum(key: string, record: Uint8Array): number {
   return new Checksum().text(key).bytes(record).value;
 }

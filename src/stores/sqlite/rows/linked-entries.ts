@@ -32,6 +32,7 @@ export function linkOf(entry: Omit<Entry, "next">): number | undefined {
   return checksum + counter_id;
 }
 
+/** The checksum of an entry: over its key, and whose it is. */
 export function checksumOf({
   key = "",
   value = "",
@@ -41,10 +42,12 @@ export function checksumOf({
   return new Checksum().text(key).text(value).text(name).number(counter_id).value;
 }
 
+/** What an entry is found by; of names only the name is not "". */
 export type EntryKey = Required<Pick<Entry, "key" | "value" | "name">>;
 
 /** Of the table of names, whose entries have neither key nor value, and of that of labels. */
 const KEYS = { counter_names: ["name"], counter_labels: ["key", "value", "name"] } as const;
+/** The tables of linked entries. */
 export type LinkedTable = keyof typeof KEYS;
 
 /** The columns of an Entry, of a table called `entry`. */

@@ -140,12 +140,14 @@ function corruptOrThrow(error: unknown): typeof CORRUPT {
   throw error;
 }
 
+/** A row as a counter, whole. */
 export function toFullCounter(raw: RawRow): FullCounter {
   const details = {} as Details;
   readSettings(DETAIL_KEYS, raw, details);
   return { name: raw.name, ...toCounter(raw), createTime: Number(raw.create_ms), ...details };
 }
 
+/** A row as counting keeps it. */
 export function toRow(raw: RawRow): Row {
   const place = raw.recent === 1n ? Place.RECENT : Place.COLD;
   return { id: raw.id, counter: toCounter(raw), still: stillOf(raw)!, place };

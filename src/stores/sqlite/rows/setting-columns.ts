@@ -35,6 +35,7 @@ const STILL = SETTING_KEYS.filter((key) => !WITH_COUNTS.has(key));
 
 /** The columns that stand in the table of counters; and those of them that it had at first, for what brings up old files. */
 export const STILL_SETTINGS: readonly string[] = columnsOf(STILL);
+/** The columns of a row that counting does not change, as the first schemas have them. */
 export const STILL_AT_FIRST: readonly string[] = columnsOf(byAge(STILL).first);
 
 function columnsOf(keys: readonly SettingKey[]): string[] {

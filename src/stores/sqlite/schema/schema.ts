@@ -172,10 +172,12 @@ const MIGRATIONS: readonly Migration[] = [
   },
 ];
 
+/** The schema that this version of Tally has: one for each migration. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** The first schemas that have these tables. */
 export const COPIES_SINCE = firstWith("copying");
+/** The first schema that binds a file to its WAL. */
 export const BOUND_SINCE = firstWith("wal_binding");
 
 function firstWith(table: string): number {

@@ -301,6 +301,7 @@ export class WriteConnection {
   }
 }
 
+/** What is to be taken as it stands: see Accepting.accept. */
 export interface AcceptRequest {
   readonly names: readonly string[];
   readonly revisions: ReadonlyMap<string, number>;

@@ -20,6 +20,7 @@ import { Checkpoints, takeInWhole, walFrames } from "./checkpoints.ts";
 import { forgetCopy } from "./copy-target.ts";
 import { Transaction } from "./transaction.ts";
 
+/** A data file that is open for writing, and what watches over it. */
 export interface OpenedFile {
   readonly db: Database.Database;
   readonly head: Head;
@@ -38,6 +39,7 @@ export interface OpenedFile {
   abandon(): void;
 }
 
+/** What a file is opened for. */
 export interface OpeningOptions extends Pick<StoreOptions, "purpose" | "migrates"> {
   /** A text that no other start has; see WalBinding. */
   readonly startId: string;

@@ -164,6 +164,7 @@ export function objectionIn(error: unknown): string | undefined {
 const OUR_KEYS =
   /^UNIQUE constraint failed: (?:(?:counters|counts|recent_counts|deleted_counters)\.id|counter_names\.name|counter_labels\.key|change_openings\.counter_id|request_id_generations\.id|change_log\.position|request_ids_\d+\.key)\b/;
 
+/** Whether a write is a deletion. */
 export function deletes({ op }: Pick<Write, "op">): boolean {
   return op.verb === Verb.DELETE;
 }

@@ -7,43 +7,51 @@ import { serveThread } from "../thread.ts";
 import { type AcceptRequest, WriteConnection, type WriteOptions } from "./connection.ts";
 import type { Moment } from "./running-time.ts";
 
+/** What the thread is started with. */
 export interface WriteData extends WriteOptions {
   readonly path: string;
   readonly moment: Moment;
 }
 
+/** What the thread says once it has the file. */
 export interface WriteOpened {
   readonly sqliteVersion: string;
   /** The schema of an older Tally, that the file had. */
   readonly migratedFrom: number | undefined;
 }
 
+/** A batch to be committed, and when. */
 export interface CommitRequest {
   readonly batch: CrossingBatch;
   readonly moment: Moment;
   readonly uidSeed: string;
 }
 
+/** The beginning of a copy from the file. */
 export interface HeadRequest {
   readonly newId: string;
   readonly moment: Moment;
 }
 
+/** The beginning of a copy into the file. */
 export interface BeginRequest {
   readonly head: ExportHead;
   readonly moment: Moment;
 }
 
+/** A part of a copy into the file. */
 export interface ImportRequest {
   readonly part: ImportPart;
   readonly moment: Moment;
 }
 
+/** An AcceptRequest, with the time and the uids that it needs. */
 export interface AcceptMessage extends AcceptRequest {
   readonly moment: Moment;
   readonly newUids: readonly string[];
 }
 
+/** What a slice of maintenance came to. */
 export interface MaintainAnswer {
   readonly more: boolean;
   readonly warnings: readonly string[];

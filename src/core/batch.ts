@@ -1,71 +1,13 @@
 import { encodeAnswer, replayAnswer, requestKey } from "./answer.ts";
-import type { ChangeColumns } from "./change.ts";
 import { type Batch, type CallHead, callAt, nameReader, newOutcomes, type Outcomes } from "./columns.ts";
-import { CORRUPT, type Counter, type Fixed } from "./counter.ts";
+import { CORRUPT } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
+import type { Context, Loaded, Save, Touched } from "./load-save.ts";
 import { type Op, Verb } from "./op.ts";
-import type { AsOf } from "./present.ts";
 import { Working } from "./working.ts";
 
+export type { Context, Loaded, Save, Touched } from "./load-save.ts";
 export { CORRUPT };
-
-/** What a batch touches: what a store has to look for. */
-export interface Touched {
-  /** The names of the counters, each once. */
-  readonly names: readonly string[];
-  /** By operation: the index of its name in `names`. */
-  readonly counterOf: Uint32Array;
-  /** By index, those of the names that are updated or deleted: a store has to look for all that is kept about them. */
-  readonly whole: ReadonlySet<number>;
-  /** How many operations delete: so many counters more can come to be under these names. */
-  readonly deletions: number;
-}
-
-/** What a store found for a batch. */
-export interface Loaded extends Touched {
-  /** By index in `names`. */
-  readonly counters: readonly (Counter | undefined | typeof CORRUPT)[];
-  /** Of the counters in `whole`, where there are any. */
-  readonly fixed: ReadonlyMap<number, Fixed>;
-  /** By call: the key of its request id (`requestKeys`), undefined without one. */
-  readonly keys: readonly (string | undefined)[];
-  /** The records found under those keys; CORRUPT where one fails its checksum, or may be there unfound. */
-  readonly answered: ReadonlyMap<string, Uint8Array | typeof CORRUPT>;
-  /** Whether there is no room for new request ids; undefined when there is, else when to try again, in ms. */
-  readonly requestIdsFullForMs: number | undefined;
-}
-
-/** What a batch is decided with, beside what was loaded for it. */
-export interface Context extends AsOf {
-  /** A fresh UUIDv7; the uids of the counters that this batch makes are derived from it. */
-  readonly uidSeed: string;
-  /** By operation: refusals that the database itself has given to operations which the rule accepts. */
-  readonly vetoed?: ReadonlyMap<number, Refusal>;
-  /** By call: those that are judged now; the outcomes of the others stay as they were made. All, unless given. */
-  readonly only?: ReadonlySet<number> | undefined;
-}
-
-/**
- * What to write, all of it in one atomic step. In columns by counter: those of `Loaded.names`, by their indexes there;
- * behind them those that were made under a name whose counter the batch had deleted, in the order in which they came
- * to be. Written in the order of their indexes, each deletion with its counter, no two have a name at the same time.
- */
-export interface Save {
-  /** By index: the names. */
-  readonly names: readonly string[];
-  /** The counters that changed, in the order of their indexes. Those below are among them. */
-  readonly changed: readonly number[];
-  readonly values: BigInt64Array;
-  readonly revisions: Float64Array;
-  readonly updateTimes: Float64Array;
-  /** What counting leaves as it is, of those that are new or whose settings were updated. */
-  readonly fixed: ReadonlyMap<number, Fixed>;
-  /** Those that are to go, after what else is here of them; true where their history is still given out. */
-  readonly deleted: ReadonlyMap<number, boolean>;
-  readonly changes: ChangeColumns;
-  /** The records to keep, by the key of the request id. */
-  readonly answers: ReadonlyMap<string, Uint8Array>;
-}
 
 /** The names that a batch touches. */
 export function touchedBy({ ops }: Batch): Touched {

@@ -1,9 +1,9 @@
-import type { Context, Loaded, Save } from "./batch.ts";
 import { type Change, ChangeColumns, changeKindOf } from "./change.ts";
 import { type Batch, type CallHead, type Outcomes, opAt } from "./columns.ts";
 import { blankCounter, CORRUPT, type Counter, type Fixed, headroom } from "./counter.ts";
 import { decide, settingsFor, updated } from "./decide.ts";
 import type { Refusal } from "./errors.ts";
+import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
 import { putCountingSettings } from "./settings.ts";
 import { uidAt } from "./uid.ts";

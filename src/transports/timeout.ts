@@ -1,5 +1,5 @@
 import type { Refusal } from "../core/errors.ts";
-import type { HeaderOf } from "./calls/call.ts";
+import type { HeaderOf } from "./calls/authorise.ts";
 import { invalidField } from "./calls/shape.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { importsOf, violationsIn, violationsOf } from "./imports.ts";
@@ -21,6 +21,18 @@ describe("who imports whom", () => {
   });
 });
 
+describe("imports go one way", () => {
+  it("no file of src/ imports itself by others, types included", () => {
+    expect(circleIn(importsAmong(FILES.filter((file) => file.startsWith("src/"))))).toBeUndefined();
+  });
+
+  it("a circle is found, however long", () => {
+    const among = { a: ["b"], b: ["c", "d"], c: [], d: ["e"], e: ["b"] };
+    expect(circleIn(new Map(Object.entries(among)))).toEqual(["b", "d", "e", "b"]);
+    expect(circleIn(new Map(Object.entries({ ...among, e: ["c"] })))).toBeUndefined();
+  });
+});
+
 describe("the check itself", () => {
   it.each([
     ['import { a } from "../x.ts";', "../x.ts", false],
@@ -39,7 +51,8 @@ describe("the check itself", () => {
     ['new Worker(new URL("./worker.ts", import.meta.url));', "./worker.ts", false],
     ["new URL(`./worker.$" + "{extension}`, import.meta.url);", "./worker.*", false],
   ])("sees %s", (source, specifier, typeOnly) => {
-    expect(importsOf("src/core/a.ts", source)).toEqual([{ specifier, typeOnly, line: 1 }]);
+    const later = /^const a = await import/.test(source);
+    expect(importsOf("src/core/a.ts", source)).toEqual([{ specifier, typeOnly, later, line: 1 }]);
   });
 
   it("says where, what, and what is allowed instead", () => {
@@ -84,4 +97,40 @@ function sourcesIn(folder: string): string[] {
   return readdirSync(path.join(ROOT, folder), { recursive: true, encoding: "utf8" })
     .filter((name) => /\.(ts|tsx|mts|mjs|js)$/.test(name))
     .map((name) => path.posix.join(folder, name));
+}
+
+/** By file, which of the others it needs to be loaded or checked; not what it loads when it is asked to. */
+function importsAmong(files: readonly string[]): Map<string, string[]> {
+  return new Map(
+    files.map((file) => {
+      const imported = importsOf(file, readFileSync(path.join(ROOT, file), "utf8"));
+      const targets = imported
+        .filter(({ specifier, later }) => specifier.startsWith(".") && !later)
+        .map(({ specifier }) => path.posix.join(path.posix.dirname(file), specifier));
+      return [file, targets.filter((target) => files.includes(target))];
+    }),
+  );
+}
+
+/** The files of a circle, the first again at the end; undefined when there is none. */
+function circleIn(imports: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const clear = new Set<string>();
+  const way: string[] = [];
+  const visit = (file: string): string[] | undefined => {
+    if (clear.has(file)) return undefined;
+    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+    way.push(file);
+    for (const next of imports.get(file) ?? []) {
+      const circle = visit(next);
+      if (circle !== undefined) return circle;
+    }
+    way.pop();
+    clear.add(file);
+    return undefined;
+  };
+  for (const file of imports.keys()) {
+    const circle = visit(file);
+    if (circle !== undefined) return circle;
+  }
+  return undefined;
 }

@@ -10,6 +10,8 @@ export interface Import {
   readonly specifier: string;
   /** It vanishes when types are stripped. */
   readonly typeOnly: boolean;
+  /** It is loaded when it is first needed, by `import()`. */
+  readonly later: boolean;
   readonly line: number;
 }
 
@@ -21,10 +23,10 @@ export function importsOf(file: string, source: string): Import[] {
   const { program, errors } = parseSync(file, source);
   if (errors.length > 0) throw new SyntaxError(`${file}: ${errors[0]!.message}`);
   const found: Import[] = [];
-  const add = (node: ESTree.Node | null, typeOnly = false) => {
+  const add = (node: ESTree.Node | null, typeOnly = false, later = false) => {
     if (node === null) return;
     const line = source.slice(0, node.start).split("\n").length;
-    found.push({ specifier: textOf(node), typeOnly, line });
+    found.push({ specifier: textOf(node), typeOnly, later, line });
   };
   new Visitor({
     ImportDeclaration: (node) =>
@@ -32,7 +34,7 @@ export function importsOf(file: string, source: string): Import[] {
     ExportNamedDeclaration: (node) =>
       add(node.source, node.exportKind === "type" || allTypes(node.specifiers.map((s) => s as Named))),
     ExportAllDeclaration: (node) => add(node.source, node.exportKind === "type"),
-    ImportExpression: (node) => add(node.source),
+    ImportExpression: (node) => add(node.source, false, true),
     TSImportType: (node) => add(node.source, true),
     CallExpression: (node) => {
       if (/^(require|import\.meta\.resolve)$/.test(slice(source, node.callee)))

@@ -1,9 +1,11 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
-import { nameReader, type OpColumns } from "../../core/columns.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { Verb } from "../../core/op.ts";
-import { about, type HeaderOf, type Refused } from "./call.ts";
+
+/**
+ * A header of a request, by its name in lower case: several of one name joined by ", ", as RFC 9110 has it (section
+ * 5.3); undefined without it. Metadata of gRPC is headers too.
+ */
+export type HeaderOf = (name: string) => string | undefined;
 
 /**
  * Who calls, judged by the headers of a request alone, before anything of its body is read; or why that cannot be said.
@@ -32,24 +34,3 @@ export type Target = { readonly name: string } | { readonly prefix: string };
 export const allowAll: Authorise = () => ANYBODY;
 
 const ANYBODY: Permit = { caller: "" };
-
-/** Why a caller may not do an operation of a batch: the first that is so refuses all of it. */
-export function batchDenial(ops: OpColumns, denial: Denial): Refused | undefined {
-  const nameAt = nameReader(ops);
-  for (let index = 0; index < ops.count; index++) {
-    const name = nameAt(index);
-    const refusal = denial(METHODS[ops.verbs[index]!]!, { name });
-    if (refusal !== undefined) return about(name, { ...refusal, index });
-  }
-  return undefined;
-}
-
-const { increment, decrement, set, reset } = CounterService.method;
-
-/** The method that does an operation alone. */
-const METHODS: Readonly<Record<number, DescMethod>> = {
-  [Verb.INCREMENT]: increment,
-  [Verb.DECREMENT]: decrement,
-  [Verb.SET]: set,
-  [Verb.RESET]: reset,
-};

@@ -4,7 +4,7 @@ import type { Refusal } from "../../core/errors.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
 import { writeBatchResponse } from "../../wire/batch-response.ts";
 import { encodeRefusal } from "../status.ts";
-import { batchDenial } from "./authorise.ts";
+import { batchDenial } from "./batch-denial.ts";
 import { readBatch } from "./batch-request.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 

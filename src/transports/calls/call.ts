@@ -3,12 +3,6 @@ import type { ErrorCode, Refusal } from "../../core/errors.ts";
 import type { Waiter } from "../../service/queue.ts";
 import type { Authorise, Permit } from "./authorise.ts";
 
-/**
- * A header of a request, by its name in lower case: several of one name joined by ", ", as RFC 9110 has it (section
- * 5.3); undefined without it. Metadata of gRPC is headers too.
- */
-export type HeaderOf = (name: string) => string | undefined;
-
 /** Who calls, and how long the answer is of use. The same for every door. */
 export interface CallContext extends Permit, Waiter {}
 

@@ -2,7 +2,8 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import type { Refusal } from "../../core/errors.ts";
 import { isWellFormed } from "../../wire/well-formed.ts";
-import type { HeaderOf, UnaryCall } from "../calls/call.ts";
+import type { HeaderOf } from "../calls/authorise.ts";
+import type { UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
 import { partsOf } from "./etags.ts";
 

@@ -1,6 +1,6 @@
 import { isIP, isIPv6 } from "node:net";
 import type { Refusal } from "../../core/errors.ts";
-import type { HeaderOf } from "../calls/call.ts";
+import type { HeaderOf } from "../calls/authorise.ts";
 import { invalidField } from "../calls/shape.ts";
 import type { HttpRequest, HttpRoute } from "./engine.ts";
 import { sendRefusal } from "./message.ts";

@@ -10,7 +10,8 @@ import {
 import type { UnaryCall } from "../calls/call.ts";
 import type { HttpCallOptions } from "../http/call.ts";
 import type { BodyLimits, HttpRoute } from "../http/engine.ts";
-import { type Binding, bindingsRoute } from "./route.ts";
+import type { Binding } from "./binding.ts";
+import { bindingsRoute } from "./route.ts";
 import { parseTemplate } from "./template.ts";
 
 /**

@@ -6,7 +6,8 @@ import type { HttpCallOptions } from "../http/call.ts";
 import type { BodyLimits, HttpRoute } from "../http/engine.ts";
 import { etagIn } from "../http/etags.ts";
 import { answerJson } from "../json/answer.ts";
-import { type Binding, bindingsRoute } from "./route.ts";
+import type { Binding } from "./binding.ts";
+import { bindingsRoute } from "./route.ts";
 import { parseTemplate, patternOf } from "./template.ts";
 
 /** REST, by a table made of the google.api.http annotations in the .proto files. */

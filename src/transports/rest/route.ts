@@ -1,30 +1,13 @@
-import type { Refused, UnaryCall } from "../calls/call.ts";
+import type { Refused } from "../calls/call.ts";
 import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { allowOf, sendJson, sendNotModified, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
+import type { Binding, Match } from "./binding.ts";
 import { type Given, readGiven, requestBytes } from "./request.ts";
-import { matchTemplate, type PathFields, type parseTemplate, segmentsOf } from "./template.ts";
+import { matchTemplate, segmentsOf } from "./template.ts";
 import { isNoVerbHere, methodsSentence } from "./verbs.ts";
-
-/** A path that leads to a method. */
-export interface Binding {
-  readonly method: string;
-  readonly template: ReturnType<typeof parseTemplate>;
-  /** Whether the body is the rest of the message; without it the query is. */
-  readonly hasBody: boolean;
-  /** The call that is asked for. */
-  call(body: Given["fields"]): UnaryCall;
-  /** What is answered, and what names it for the next request; undefined when nothing does. */
-  toJson(call: UnaryCall, response: Uint8Array): { json: unknown; etag: string | undefined };
-}
-
-/** A binding that a path fits. */
-export interface Match {
-  readonly binding: Binding;
-  readonly fields: PathFields;
-}
 
 /** A path and a body become the request message of a call, and its response becomes JSON. */
 export function bindingsRoute(

@@ -1,6 +1,6 @@
 /** What is said of a verb behind a ":" that is none, or none of this method: names may hold a ":" too. */
 import type { Refused } from "../calls/call.ts";
-import type { Binding, Match } from "./route.ts";
+import type { Binding, Match } from "./binding.ts";
 
 /**
  * What a path takes, for who used another method; and where the method has verbs there, which.

@@ -6,9 +6,9 @@ import type { Write } from "../../shared/one-by-one.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { type Row, RowReader, RowWriter, toFullCounter, toRow } from "../rows/rows.ts";
 import type { ChangeLog } from "./change-log.ts";
+import { deletes, type LoadedRows } from "./loaded-rows.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { RowCache } from "./row-cache.ts";
-import { deletes, type LoadedRows } from "./violation.ts";
 
 /** The rows of a batch: loaded before it is decided, written after, and remembered once they are durable. */
 export class BatchRows {

@@ -1,20 +1,13 @@
 import type { Database, Statement } from "better-sqlite3";
-import type { Context, decideBatch, Loaded } from "../../../core/batch.ts";
+import type { Context, decideBatch } from "../../../core/batch.ts";
 import type { Batch } from "../../../core/columns.ts";
 import type { Refusal } from "../../../core/errors.ts";
-import { Verb } from "../../../core/op.ts";
 import { refusalOf } from "../../shared/bounds.ts";
-import { oneByOne, UNDO_GROUP, type Write } from "../../shared/one-by-one.ts";
+import { oneByOne, UNDO_GROUP } from "../../shared/one-by-one.ts";
 import { Missed } from "../rows/counts.ts";
 import type { Row } from "../rows/rows.ts";
 import type { BatchRows } from "./batch-rows.ts";
-
-/** What was found for a batch, and the rows it came from. */
-export interface LoadedRows {
-  readonly facts: Loaded;
-  /** By index in `facts.names`. */
-  readonly rows: readonly (Row | undefined)[];
-}
+import type { LoadedRows } from "./loaded-rows.ts";
 
 /** What comes of a batch that was written one by one. */
 export type Written =
@@ -163,8 +156,3 @@ export function objectionIn(error: unknown): string | undefined {
 /** What has one of these twice has rotted. */
 const OUR_KEYS =
   /^UNIQUE constraint failed: (?:(?:counters|counts|recent_counts|deleted_counters)\.id|counter_names\.name|counter_labels\.key|change_openings\.counter_id|request_id_generations\.id|change_log\.position|request_ids_\d+\.key)\b/;
-
-/** Whether a write is a deletion. */
-export function deletes({ op }: Pick<Write, "op">): boolean {
-  return op.verb === Verb.DELETE;
-}

@@ -11,9 +11,10 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
 /**
  * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than two
  * minutes on two cores. They start a process for nearly every test, a browser or a PostgreSQL, or wait for failing disks
- * or for what a connection does in time, or open hundreds of stores.
+ * or for what a connection does in time, or open hundreds of stores. Here are those as well that put modules in the place
+ * of others, for here each file has modules of its own.
  */
-const APART: Readonly<Record<string, string[]>> = {
+export const APART: Readonly<Record<string, string[]>> = {
   browser: [
     "test/console/{accessibility,away,counting,origins,tls}.test.ts",
     "test/doors/openapi/page.test.ts",
@@ -26,6 +27,8 @@ const APART: Readonly<Record<string, string[]>> = {
     "test/stores/conformance/{moving,postgres}.test.ts",
     "test/proofs/crash/copy.test.ts",
     "test/stores/{by-hand,sqlite-files,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
+    "test/stores/{later-setting,presented}.test.ts", // With modules in the place of others.
+
     "test/stores/postgres/**/*.test.ts",
     "test/stores/postgres-{pgbouncer,unknown}.test.ts",
   ],
@@ -42,7 +45,7 @@ export default defineConfig(({ mode }) => ({
     ],
     globalSetup: "./test/support/postgres/setup.ts",
     pool: "forks",
-    isolate: mode in APART, // Loading what is tested anew for each file would take a quarter of the processor time.
+    isolate: mode in APART, // To load anew for each file what is tested takes a quarter of the processor time.
     maxWorkers: "100%", // By default one core stays idle, which on two is half of them.
     testTimeout: 30_000, // Most tests wait for a real server, on machines that may be busy.
     hookTimeout: 30_000,

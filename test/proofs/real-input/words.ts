@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Text that people wrote, and that is on every machine that can run this: the documentation of our packages. */
-const TEXTS = fileURLToPath(new URL("../../node_modules", import.meta.url));
+const TEXTS = fileURLToPath(new URL("../../../node_modules", import.meta.url));
 const IS_TEXT = /\.md$|\.d\.ts$/;
 const NAME_BYTES_MAX = 200;
 

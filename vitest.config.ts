@@ -28,7 +28,6 @@ export const APART: Readonly<Record<string, string[]>> = {
     "test/proofs/crash/copy.test.ts",
     "test/stores/{by-hand,sqlite-files,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
     "test/stores/{later-setting,presented}.test.ts", // With modules in the place of others.
-
     "test/stores/postgres/**/*.test.ts",
     "test/stores/postgres-{pgbouncer,unknown}.test.ts",
   ],
@@ -47,8 +46,8 @@ export default defineConfig(({ mode }) => ({
     pool: "forks",
     isolate: mode in APART, // To load anew for each file what is tested takes a quarter of the processor time.
     maxWorkers: "100%", // By default one core stays idle, which on two is half of them.
-    testTimeout: 30_000, // Most tests wait for a real server, on machines that may be busy.
-    hookTimeout: 30_000,
+    testTimeout: 60_000, // Most tests wait for a real server, on machines that may be busy.
+    hookTimeout: 60_000,
     reporters: ["default", "./test/skips-reporter.ts"],
   },
 }));

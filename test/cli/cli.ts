@@ -13,7 +13,7 @@ import { NO_TELEMETRY } from "../../src/telemetry.ts";
 
 export const BIN = fileURLToPath(new URL("../../bin/tally.mjs", import.meta.url));
 
-vi.setConfig({ testTimeout: 30_000 }); // Each run is a start of Node.js, on machines that may be busy.
+vi.setConfig({ testTimeout: 60_000 }); // Each run is a start of Node.js, on machines that may be busy.
 
 export interface Ran {
   readonly code: number | null;

@@ -56,7 +56,7 @@ const counters = (commit: number) =>
   Array.from({ length: 2_500 }, (_, i) => `${`${commit}.${i}`.padStart(12, "0")}.${"x".repeat(180)}`);
 const TAKEN_IN = 4_096 * 3_000;
 
-it("the WAL is taken into the file while commits go on", { timeout: 60_000 }, async () => {
+it("the WAL is taken into the file while commits go on", { timeout: 120_000 }, async () => {
   const { store } = await open();
   for (let n = 0; n < COMMITS; n++) {
     await commit(store, batch(counters(n).map((name) => increment(name))));
@@ -65,7 +65,7 @@ it("the WAL is taken into the file while commits go on", { timeout: 60_000 }, as
   expect(statSync(store.path).size).toBeGreaterThan(TAKEN_IN);
 });
 
-it("and while a copy goes on", { timeout: 60_000 }, async () => {
+it("and while a copy goes on", { timeout: 120_000 }, async () => {
   const { store } = await open();
   const { connection, moment } = store;
   const generations = [{ id: 0, openedMs: 0, closedMs: undefined }];

@@ -347,7 +347,7 @@ describe("damage on disk", () => {
   it.for(["counts", "recent_counts"])(
     "one flipped bit anywhere in a page of rows (%s) is never a wrong value",
     {
-      timeout: 60_000,
+      timeout: 180_000,
     },
     async (table) => {
       await prepared();

@@ -11,7 +11,7 @@ import { onTestFinished, vi } from "vitest";
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 export const BIN = join(ROOT, "bin/tally.mjs");
 
-vi.setConfig({ testTimeout: 20_000 }); // A start takes half a second, and several on a machine that is busy.
+vi.setConfig({ testTimeout: 60_000 }); // A start takes half a second, and several on a machine that is busy.
 
 /** A line of the JSON log. */
 export interface Logged {

@@ -5,10 +5,12 @@ export interface Kept {
   readonly counters: boolean;
   readonly changes: boolean;
   readonly requestIds: boolean;
+  readonly catalogue: boolean;
 }
 
 export function importStateOf(kept: Kept, copy: ImportedCopy | undefined): ImportState {
-  return { empty: !kept.counters && !kept.changes && !kept.requestIds, copy };
+  const { counters, changes, requestIds, catalogue } = kept;
+  return { empty: !counters && !changes && !requestIds && !catalogue, copy };
 }
 
 /** @throws TypeError  when there is anything that no copy has brought */

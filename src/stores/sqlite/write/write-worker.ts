@@ -1,4 +1,5 @@
 /** The thread that owns the lock and the only connection that writes. */
+import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import type { ExportHead, ImportPart } from "../../../service/store.ts";
 import { type CrossingBatch, type CrossingOutcomes, packOutcomes, unpackBatch } from "../crossing.ts";
 import { holdLock } from "../file/lock.ts";
@@ -39,6 +40,11 @@ export interface ImportRequest {
   readonly moment: Moment;
 }
 
+export interface CatalogueRequest {
+  readonly entry: CatalogueWrite;
+  readonly moment: Moment;
+}
+
 export interface AcceptMessage extends AcceptRequest {
   readonly moment: Moment;
   readonly newUids: readonly string[];
@@ -71,6 +77,7 @@ serveThread<WriteData>((data) => {
       beginImport: ({ head, moment }: BeginRequest) => connection.copying.beginImport(head, moment),
       import: ({ part, moment }: ImportRequest) => connection.copying.import(part, moment),
       endImport: (moment: Moment) => connection.copying.endImport(moment),
+      writeCatalogue: ({ entry, moment }: CatalogueRequest) => connection.writeCatalogue(entry, moment),
       accept: ({ moment, newUids, ...request }: AcceptMessage) => connection.accept(request, moment, newUids),
       checkpoint: () => connection.checkpoints.ifGrown(),
       seal: (moment: Moment) => connection.seal(moment),

@@ -1,3 +1,4 @@
+import type { CatalogueName } from "../core/catalogue.ts";
 import { ChangeKind } from "../core/change.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Selection } from "../core/selection.ts";
@@ -7,7 +8,7 @@ import { type Verified, verifyCopy } from "./verify-copy.ts";
 
 /** How much has been copied, or compared. */
 export interface Progress {
-  readonly phase: "counters" | "changes" | "request ids" | "verifying";
+  readonly phase: "catalogue" | "counters" | "changes" | "request ids" | "verifying";
   readonly counters: number;
   /** Of the change log, openings included. */
   readonly changes: number;
@@ -44,8 +45,8 @@ export type CopyFailure =
   | "STOPPED";
 
 /**
- * Take everything that a store keeps into another one: counters, the change log, and the request ids that live. They
- * are opened for the purposes "copyFrom" and "copyTo".
+ * Take everything that a store keeps into another one: the catalogue, counters, the change log, and the request ids that
+ * live. They are opened for the purposes "copyFrom" and "copyTo".
  *
  * May be interrupted at any moment: called again with the same stores, it goes on where the target stands; or begins
  * anew, should the source have changed meanwhile. Ends the copy only after both were compared, item by item.
@@ -66,6 +67,10 @@ export async function copyStore(
   if (source === undefined || target === undefined) {
     const { title } = (source === undefined ? from : to).traits;
     throw new CopyError("REFUSED", `${title} is a store that cannot be copied. Nothing was changed.`);
+  }
+  if (to.catalogue === undefined && ((await from.catalogue?.read(0))?.version ?? 0) > 0) {
+    const message = `${to.traits.title} has no room for the catalogue of the source. Nothing was changed.`;
+    throw new CopyError("REFUSED", message);
   }
   const head = await source.exportHead();
   const state = await target.importState();
@@ -117,7 +122,7 @@ interface At extends Progress {
   readonly cursor: string;
 }
 
-const BEGINNING: At = { phase: "counters", cursor: "", counters: 0, changes: 0, requestIds: 0 };
+const BEGINNING: At = { phase: "catalogue", cursor: "", counters: 0, changes: 0, requestIds: 0 };
 
 /**
  * Where to begin: "anew" takes away what a copy before has brought.
@@ -132,7 +137,7 @@ function startOf(head: ExportHead, { empty, copy }: ImportState): At | "anew" {
   throw new CopyError(
     "REFUSED",
     copy === undefined
-      ? "The target has counters, changes or request ids of its own; a copy needs an empty one. Nothing was changed."
+      ? "The target has counters, changes, request ids or anything else of its own; a copy needs an empty one. Nothing was changed."
       : "The target has a copy of another store, or a part of one; give an empty target. Nothing was changed.",
   );
 }
@@ -149,6 +154,16 @@ async function* partsOf(from: Store, source: Copying, start: At, max: number): A
   if (from.accepting?.look !== undefined) {
     const byHand = toldOf({ counters: [], ...(await lookForLostRows(from)) });
     if (byHand !== undefined) throw changedByHand(byHand);
+  }
+  if (at.phase === "catalogue") {
+    const { entries, corrupt } = (await from.catalogue?.read(Number(at.cursor))) ?? NO_CATALOGUE;
+    if (corrupt.length > 0) throw damagedEntries(corrupt);
+    for (let first = 0; first < entries.length; first += max) {
+      const catalogue = entries.slice(first, first + max);
+      at = { ...at, cursor: `${catalogue.at(-1)!.version}` };
+      yield { items: { catalogue }, at };
+    }
+    at = { ...at, phase: "counters", cursor: "" };
   }
   while (at.phase === "counters") {
     const { counters, corruptNames, next } = await from.list(ALL, at.cursor, Math.min(max, 1_000));
@@ -172,6 +187,8 @@ async function* partsOf(from: Store, source: Copying, start: At, max: number): A
     yield { items: { requestIds }, at };
   }
 }
+
+const NO_CATALOGUE = { entries: [], corrupt: [] };
 
 /** Every counter. */
 const ALL: Selection = { prefix: "", labels: {} };
@@ -210,6 +227,14 @@ function toldOfDamage(error: unknown): never {
   if (!(error instanceof TallyError) || error.code !== "ROW_CORRUPT") throw error;
   const message = `The source is damaged: ${error.message}. Restore it from a backup.`;
   throw new CopyError("DAMAGED", message, { cause: error });
+}
+
+function damagedEntries(entries: readonly CatalogueName[]): CopyError {
+  const some = entries.slice(0, 5).map(({ kind, key }) => `${kind} ${key}`);
+  return new CopyError(
+    "DAMAGED",
+    `The source has damaged entries in its catalogue (${some.join(", ")}); restore it from a backup.`,
+  );
 }
 
 function damaged(names: readonly string[]): CopyError {

@@ -1,4 +1,5 @@
 import type { CORRUPT } from "../core/batch.ts";
+import type { CatalogueEntry, CatalogueName, CatalogueWrite } from "../core/catalogue.ts";
 import type { Change } from "../core/change.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Batch, Outcomes } from "../core/columns.ts";
@@ -128,6 +129,9 @@ export interface Store {
   /** What `tally copy` needs of a store, beside what everybody reads. Undefined where it cannot be copied. */
   readonly copying?: Copying | undefined;
 
+  /** What is kept beside counters. Undefined where there is room for counters only. */
+  readonly catalogue?: Catalogue | undefined;
+
   /**
    * Taking what was changed by hand, in the database itself, as it stands: with the store opened for the purpose
    * "copyFrom". Undefined where nobody can.
@@ -145,8 +149,42 @@ export interface Store {
 }
 
 /**
- * Taking everything that a store keeps into another store, of whatever kind: counters as `list` gives them, the change
- * log as `changesSince` does, and what stands here. Neither store takes commits meanwhile.
+ * What is kept beside counters, in entries: see core/catalogue.ts. One version rises with each write, so that whoever has
+ * read up to one asks for what came after it, and hears of every entry that was written or taken away since.
+ */
+export interface Catalogue {
+  /**
+   * Read what was written after a version, as of one moment. Sees every write that resolved before it was called.
+   *
+   * - In the order of the versions, each entry once, as it is now; those that are gone too.
+   * - Of a row that fails its checksum, what it says it is, without a promise that it is so.
+   *
+   * @param since  0, or the version of a former answer
+   * @throws TallyError ROW_CORRUPT  when something is missing that cannot be named, or the version itself is damaged
+   */
+  read(since: number): Promise<CatalogueChanges>;
+
+  /**
+   * Write an entry, or take it away, in one atomic durable step: if it still is as the writer knows it.
+   *
+   * @returns  the version that it has from now on; undefined when it is another than expected, and nothing was changed
+   * @throws TypeError               what no store is to keep, see assertCatalogueWrite
+   * @throws TallyError ROW_CORRUPT  when it is damaged, or may be there and cannot be found; nothing was changed
+   */
+  write(entry: CatalogueWrite): Promise<number | undefined>;
+}
+
+export interface CatalogueChanges {
+  /** Of the latest write; below `since` when another catalogue stands there by now, which is to be read from 0. */
+  readonly version: number;
+  readonly entries: readonly CatalogueEntry[];
+  /** Of the damaged rows after `since`. */
+  readonly corrupt: readonly CatalogueName[];
+}
+
+/**
+ * Taking everything that a store keeps into another store, of whatever kind: the catalogue, counters as `list` gives them,
+ * the change log as `changesSince` does, and what stands here. Neither store takes commits meanwhile.
  *
  * Rejects as commits do.
  */
@@ -183,8 +221,8 @@ export interface Copying {
 
   /**
    * Take in a part of what another store gave out, in one atomic durable step with `progress`, which `importState`
-   * gives from then on. The parts come as the pages did: first all counters, then the whole change log, then all
-   * request ids; nothing twice. No commits meanwhile.
+   * gives from then on. The parts come as the pages did: first the whole catalogue, then all counters, the whole
+   * change log, and all request ids; nothing twice. No commits meanwhile.
    *
    * - Counters stay what they were: uid, revisions, times, settings and labels.
    * - Changes get positions of this store, in the same order; each of `commits` is one commit here too.
@@ -300,6 +338,8 @@ export interface StoredRequestId {
 
 /** Some of what a copy takes in, in one transaction. */
 export interface ImportPart {
+  /** With the versions that they have, those that are gone too; into a store that has a catalogue. */
+  readonly catalogue?: readonly CatalogueEntry[];
   readonly counters?: readonly FullCounter[];
   readonly openings?: readonly StoredChange[];
   /** The changes of some commits, the older first; none is empty. */
@@ -311,7 +351,7 @@ export interface ImportPart {
 
 /** How far a store is, before a copy into it begins or goes on. */
 export interface ImportState {
-  /** No counter, no change and no request id that lives. */
+  /** No counter, no change, no request id that lives, and no entry of the catalogue, be it gone. */
   readonly empty: boolean;
   /** The copy into this store that was begun last; undefined when there was none, or the store was served since. */
   readonly copy: ImportedCopy | undefined;

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type { CatalogueEntry } from "../core/catalogue.ts";
 import { type Change, ChangeKind } from "../core/change.ts";
 import type { FullCounter } from "../core/counter.ts";
 import { isSame, SETTING_KEYS, type SettingKey } from "../core/settings.ts";
@@ -20,7 +21,7 @@ interface Different {
 }
 
 /**
- * Compare a copy with what it is a copy of: every counter, every change in its order, every request id and answer.
+ * Compare a copy with what it is a copy of: every entry of the catalogue, every counter, every change in its order, every request id and answer.
  * And that the changes of the copy lead to its values, as they do in the source.
  *
  * @param from        can be copied, as the other one can
@@ -38,6 +39,9 @@ export async function verifyCopy(
       return same(a, b);
     };
   };
+
+  const entry = await differing(cataloguePages(from), cataloguePages(to), sameEntry);
+  if (entry !== undefined) return { difference: `the ${entry.kind} ${entry.key}` };
 
   let sum = 0n;
   const values = new Weighed();
@@ -133,6 +137,12 @@ class Walk<Item> {
   }
 }
 
+async function* cataloguePages({ catalogue }: Store): AsyncGenerator<readonly CatalogueEntry[]> {
+  if (catalogue === undefined) return;
+  const { entries, corrupt } = await catalogue.read(0);
+  yield corrupt.length === 0 ? entries : [];
+}
+
 async function* counterPages(store: Store): AsyncGenerator<readonly FullCounter[]> {
   for (let from: string | undefined = ""; from !== undefined; ) {
     const { counters, corruptNames, next } = await store.list({ prefix: "", labels: {} }, from, 1_000);
@@ -205,6 +215,12 @@ class Openings {
     return this.count === other.count && this.#digests === other.#digests;
   }
 }
+
+function sameEntry(a: CatalogueEntry, b: CatalogueEntry): boolean {
+  return ENTRY_FIELDS.every((field) => a[field] === b[field]);
+}
+
+const ENTRY_FIELDS = fieldsOf<CatalogueEntry>({ kind: true, key: true, version: true, body: true });
 
 function sameCounter(a: FullCounter, b: FullCounter): boolean {
   return (

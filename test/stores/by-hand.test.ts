@@ -86,6 +86,7 @@ const SQLITE: Hand = {
     "DELETE FROM counter_labels",
     "DELETE FROM service_time",
     "DELETE FROM copying",
+    "DELETE FROM catalogue_state",
     "DELETE FROM request_id_generations",
     "DELETE FROM request_ids_0",
     "UPDATE request_ids_0 SET record = x'01'",
@@ -135,6 +136,7 @@ const POSTGRESQL: Hand = {
     "DELETE FROM request_id_generations",
     "DELETE FROM service_state",
     "DELETE FROM copying",
+    "DELETE FROM catalogue_state",
     "DELETE FROM change_openings",
   ],
 };

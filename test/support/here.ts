@@ -6,11 +6,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { v7 } from "uuid";
 import { CORRUPT, decideBatch } from "../../src/core/batch.ts";
-import { DEFAULT_RETENTION, type Retention, type Store } from "../../src/service/store.ts";
+import { type Catalogue, DEFAULT_RETENTION, type Retention, type Store } from "../../src/service/store.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
 import { openPostgres } from "../../src/stores/postgres/store.ts";
 import { ChangeLogReader } from "../../src/stores/sqlite/read/change-log-reader.ts";
 import { asOfOneMoment, openReadOnly } from "../../src/stores/sqlite/read/reading.ts";
+import { CatalogueReader } from "../../src/stores/sqlite/rows/catalogue-rows.ts";
 import { RowReader, toFullCounter } from "../../src/stores/sqlite/rows/rows.ts";
 import { WriteConnection } from "../../src/stores/sqlite/write/connection.ts";
 import { HandClock } from "./clock.ts";
@@ -18,7 +19,7 @@ import { folderInMemory } from "./folder.ts";
 import { newSchema, sharedPostgres } from "./postgres/shared.ts";
 
 /** What of a store is here. */
-export type StoreHere = Pick<Store, "commit" | "maintain" | "get" | "changesSince">;
+export type StoreHere = Pick<Store, "commit" | "maintain" | "get" | "changesSince" | "catalogue">;
 
 export interface Here {
   readonly store: StoreHere;
@@ -86,6 +87,7 @@ interface SqliteOptions {
 /** The connections of SQLite's threads, without the threads. */
 export class SqliteHere implements Closable {
   readonly path: string;
+  readonly catalogue: Catalogue;
   readonly connection: WriteConnection;
   readonly #options: SqliteOptions;
   readonly #reads: ReturnType<typeof openReadOnly>;
@@ -111,6 +113,12 @@ export class SqliteHere implements Closable {
         return raw === undefined || raw === CORRUPT ? raw : toFullCounter(raw);
       }),
     );
+    const catalogue = new CatalogueReader(db);
+    const read = asOfOneMoment(db, (since: number) => catalogue.read(since));
+    this.catalogue = {
+      read: async (since) => read(since),
+      write: async (entry) => this.connection.writeCatalogue(entry, this.moment),
+    };
     this.#since = asOfOneMoment(db, ({ cursor, limit }) => log.since(cursor, limit));
   }
 

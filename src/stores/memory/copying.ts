@@ -8,6 +8,7 @@ import type {
   StoreOptions,
 } from "../../service/store.ts";
 import { assertTakesCopy, importStateOf } from "../shared/import-state.ts";
+import type { CatalogueInMemory } from "./catalogue.ts";
 import type { ChangeLogInMemory } from "./change-log.ts";
 import type { CountersInMemory } from "./counters.ts";
 import type { RequestIdsInMemory } from "./request-ids.ts";
@@ -24,6 +25,7 @@ interface Parts {
   readonly counters: CountersInMemory;
   readonly log: ChangeLogInMemory;
   readonly requestIds: RequestIdsInMemory;
+  readonly catalogue: CatalogueInMemory;
   readonly state: MemoryState;
 }
 
@@ -34,8 +36,11 @@ export class MemoryCopying implements Copying {
   readonly #assertOpen: () => void;
   /** What the store is known by, once a copy asked. */
   #storeId: string | undefined;
-  /** The latest copy into it, and where the log ended then: each commit moves that, so that none has to tell. */
-  #copy: { readonly told: ImportedCopy; readonly logEnd: number } | undefined;
+  /**
+   * The latest copy into it, and where the log and the catalogue ended then: each commit and each write moves one of them,
+   * so that none has to tell.
+   */
+  #copy: { readonly told: ImportedCopy; readonly end: string } | undefined;
 
   /** @param assertOpen  throws when the store is closed */
   constructor(parts: Parts, options: StoreOptions, assertOpen: () => void) {
@@ -46,10 +51,11 @@ export class MemoryCopying implements Copying {
 
   async exportHead(): Promise<ExportHead> {
     this.#assertOpen();
-    const { requestIds, state } = this.#parts;
+    const { requestIds, state, catalogue } = this.#parts;
     this.#storeId ??= this.#options.newUid();
     const runMs = this.#options.clock.monotonic() - state.startedMs;
-    return { storeId: this.#storeId, state: `${state.changes}`, runMs, generations: requestIds.generations };
+    const changed = `${state.changes}.${catalogue.version}`;
+    return { storeId: this.#storeId, state: changed, runMs, generations: requestIds.generations };
   }
 
   async exportRequestIds(cursor: string, limit: number): Promise<RequestIdPage> {
@@ -59,14 +65,18 @@ export class MemoryCopying implements Copying {
 
   async importState(): Promise<ImportState> {
     this.#assertOpen();
-    const { counters, log, requestIds } = this.#parts;
-    const kept = { counters: counters.size > 0, changes: !log.empty, requestIds: !requestIds.empty };
+    const { counters, log, requestIds, catalogue } = this.#parts;
+    const kept = {
+      ...{ counters: counters.size > 0, changes: !log.empty, requestIds: !requestIds.empty },
+      catalogue: catalogue.version > 0,
+    };
     return importStateOf(kept, this.#copied);
   }
 
   async beginImport({ storeId, state, runMs, generations }: ExportHead): Promise<void> {
     assertTakesCopy(await this.importState());
-    const { counters, log, requestIds } = this.#parts;
+    const { counters, log, requestIds, catalogue } = this.#parts;
+    catalogue.clear();
     counters.clear();
     log.clear();
     requestIds.begin(generations);
@@ -76,9 +86,10 @@ export class MemoryCopying implements Copying {
 
   async import(part: ImportPart): Promise<void> {
     this.#assertOpen();
-    const { counters, log, requestIds } = this.#parts;
+    const { counters, log, requestIds, catalogue } = this.#parts;
+    const told = this.#copied!; // Before what moves their ends.
+    catalogue.import(part.catalogue ?? []);
     for (const counter of part.counters ?? []) counters.set(counter);
-    const told = this.#copied!;
     log.import(part);
     requestIds.import(part.requestIds ?? []);
     this.#noteCopy({ ...told, progress: part.progress });
@@ -91,10 +102,15 @@ export class MemoryCopying implements Copying {
 
   /** The latest copy, unless the store was served since. */
   get #copied(): ImportedCopy | undefined {
-    return this.#copy?.logEnd === this.#parts.log.end ? this.#copy.told : undefined;
+    return this.#copy?.end === this.#end ? this.#copy.told : undefined;
   }
 
   #noteCopy(told: ImportedCopy): void {
-    this.#copy = { told, logEnd: this.#parts.log.end };
+    this.#copy = { told, end: this.#end };
+  }
+
+  get #end(): string {
+    const { log, catalogue } = this.#parts;
+    return `${log.end}.${catalogue.version}`;
   }
 }

@@ -14,6 +14,7 @@ import type {
   StoreTraits,
 } from "../../service/store.ts";
 import { ForgottenEarly } from "../shared/forgotten-early.ts";
+import { CatalogueInMemory } from "./catalogue.ts";
 import { ChangeLogInMemory } from "./change-log.ts";
 import { MemoryCopying, type MemoryState } from "./copying.ts";
 import { CountersInMemory } from "./counters.ts";
@@ -35,6 +36,7 @@ export class MemoryStore implements Store {
   };
   readonly failed = new Promise<never>(() => {});
   readonly copying: Copying;
+  readonly catalogue = new CatalogueInMemory(() => this.#assertOpen());
 
   readonly #options: StoreOptions;
   readonly #decide: typeof decideBatch;
@@ -56,6 +58,7 @@ export class MemoryStore implements Store {
       counters: this.#counters,
       log: this.#log,
       requestIds: this.#requestIds,
+      catalogue: this.catalogue,
       state: this.#state,
     };
     this.copying = new MemoryCopying(parts, options, () => this.#assertOpen());

@@ -15,6 +15,8 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
   request_ids: ["SELECT", "INSERT", "DELETE"],
   service_state: ["SELECT", "UPDATE"],
   copying: ["SELECT", "UPDATE"],
+  catalogue: ["SELECT", "INSERT", "UPDATE"],
+  catalogue_state: ["SELECT", "UPDATE"],
   counter_ids: ["USAGE"],
   change_order: ["USAGE"],
 };

@@ -13,7 +13,7 @@ import { TallyError } from "../../core/errors.ts";
 import { Laps } from "../shared/laps.ts";
 import { rowIdsOf } from "../shared/one-by-one.ts";
 import type { ChangeLog } from "./change-log.ts";
-import { assertServed, SERVING_COLUMNS } from "./copy-lock.ts";
+import { assertServed, SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
 import { CounterIds } from "./counter-ids.ts";
 import { beginWaiting, type Database } from "./database.ts";
 import {
@@ -268,9 +268,6 @@ function indexesOf({ calls }: Batch, { counterOf }: Touched, only: ReadonlySet<n
   }
   return indexes;
 }
-
-/** There is more in the store now than what was copied into it. */
-const SERVED = "UPDATE @copying SET source_id = NULL, source_state = NULL, progress = NULL, ended = NULL";
 
 /** When nothing has come back by then, nothing will: what is on its way to the server gets lost. */
 const BEGUN_MS = 5_000;

@@ -25,6 +25,10 @@ export function assertServed({ free, copied }: Row): void {
   if (copied === false) throw new TallyError("STORE_UNAVAILABLE", HALF);
 }
 
+/** There is more in the store now than what was copied into it. */
+export const SERVED =
+  "UPDATE @copying SET source_id = NULL, source_state = NULL, progress = NULL, ended = NULL";
+
 /** PostgreSQL's own code for object_in_use. */
 function taken(): Error {
   return Object.assign(new Error("the copy lock is taken"), { code: "55006" });

@@ -11,6 +11,7 @@ import type {
 } from "../../service/store.ts";
 import { assertTakesCopy, importStateOf, type Kept } from "../shared/import-state.ts";
 import { packChanges } from "../shared/packed-changes.ts";
+import { CLEAR_CATALOGUE, type PostgresCatalogue } from "./catalogue.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { CopyHold } from "./copy-lock.ts";
 import { CounterIds } from "./counter-ids.ts";
@@ -27,6 +28,7 @@ export interface CopyingParts {
   readonly requestIds: RequestIds;
   readonly log: ChangeLog;
   readonly maintenance: Maintenance;
+  readonly catalogue: PostgresCatalogue;
   readonly newUid: () => string;
   /** Undefined when the store was opened to be served. */
   readonly hold: CopyHold | undefined;
@@ -52,7 +54,8 @@ export class PostgresCopying implements Copying {
       const [ends] = await session.send(this.#statement(LOG_ENDS));
       requestIds.learn(await session.send(...requestIds.look));
       const generations = requestIds.generations.map(({ bytes, ...generation }) => generation);
-      const state = `${ends!.first}.${ends!.last}.${generations[0]!.id}.${generations.at(-1)!.id}`;
+      const kept = `${ends!.first}.${ends!.last}.${generations[0]!.id}.${generations.at(-1)!.id}`;
+      const state = `${kept}.${ends!.catalogue}`;
       return { storeId: row.store_id as string, state, runMs: maintenance.runMs, generations };
     });
   }
@@ -85,11 +88,12 @@ export class PostgresCopying implements Copying {
   }
 
   async import(part: ImportPart): Promise<void> {
-    const { counters = [], openings = [], commits = [], requestIds = [], progress } = part;
+    const { catalogue = [], counters = [], openings = [], commits = [], requestIds = [], progress } = part;
     const changes = [...openings, ...commits.flat()];
     const uids = new Map(changes.map(({ uid, name }) => [uid, name]));
     const spareIds = await this.#ids.take(counters.length + uids.size); // Before the transaction: see CounterIds.
     await this.#step(async (session) => {
+      if (catalogue.length > 0) await this.#parts.catalogue.import(session, catalogue);
       if (counters.length > 0) await this.#importCounters(session, counters, spareIds);
       const idOf = await this.#idsOf(session, uids, spareIds.slice(counters.length));
       if (openings.length > 0) {
@@ -215,8 +219,10 @@ function toState(found: Row | undefined): ImportState {
 }
 
 const IDENTIFY = "UPDATE @copying SET store_id = coalesce(store_id, $1) RETURNING store_id";
-const LOG_ENDS =
-  "SELECT coalesce(min(position), 0) AS first, coalesce(max(position), 0) AS last FROM @change_log";
+const LOG_ENDS = `
+  SELECT coalesce(min(position), 0) AS first, coalesce(max(position), 0) AS last,
+    (SELECT version FROM @catalogue_state) AS catalogue
+  FROM @change_log`;
 const REQUEST_IDS = `
   SELECT key, generation, record FROM @request_ids
   WHERE key > $1 AND generation IN (SELECT id FROM @request_id_generations WHERE NOT forgotten)
@@ -225,12 +231,14 @@ const IMPORT_STATE = `
   SELECT source_id, source_state, progress, ended, EXISTS (SELECT 1 FROM @counters) AS counters,
     EXISTS (SELECT 1 FROM @change_log) AS changes,
     EXISTS (SELECT 1 FROM @request_ids JOIN @request_id_generations AS g ON g.id = generation
-      WHERE NOT forgotten) AS "requestIds"
+      WHERE NOT forgotten) AS "requestIds",
+    coalesce((SELECT version FROM @catalogue_state) > 0, false) AS catalogue
   FROM @copying AS c`;
 
 const CLEAR = `
   TRUNCATE @counters, @counter_labels, @change_log, @change_openings, @deleted_counters, @request_ids,
     @request_id_generations;
+  ${CLEAR_CATALOGUE};
   CREATE INDEX IF NOT EXISTS deleted_counters_by_uid ON @deleted_counters (uid)`; // For the time of the copy.
 const END = `
   DROP INDEX IF EXISTS @deleted_counters_by_uid;

@@ -112,6 +112,28 @@ const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = 
   INSERT INTO @copying DEFAULT VALUES;
   `,
   },
+  {
+    about: "what is kept beside counters: the catalogue",
+    sql: `
+  -- One row an entry; see core/catalogue.ts.
+  CREATE TABLE @catalogue (
+    version bigint NOT NULL CONSTRAINT catalogue_by_version UNIQUE, -- Of the write that left it as it is.
+    kind text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    body text, -- NULL once it is gone.
+    checksum int NOT NULL,
+    PRIMARY KEY (kind, key)
+  );
+
+  -- One row: who has locked it writes the catalogue.
+  CREATE TABLE @catalogue_state (
+    version bigint NOT NULL, -- Of the latest write.
+    entries bigint NOT NULL, -- How many rows there are.
+    versions bigint NOT NULL -- The sum of theirs.
+  );
+  INSERT INTO @catalogue_state (version, entries, versions) VALUES (0, 0, 0);
+  `,
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */
@@ -236,6 +258,7 @@ export async function assertWhole(database: Database): Promise<void> {
   const [counts] = await database.read(
     database.statement(`SELECT (SELECT count(*) FROM @service_state) AS service_state,
       (SELECT count(*) FROM @copying) AS copying,
+      (SELECT count(*) FROM @catalogue_state) AS catalogue_state,
       (SELECT least(count(*), 1) FROM @request_id_generations WHERE NOT forgotten) AS request_id_generations`),
   );
   for (const [table, count] of Object.entries(counts!)) {

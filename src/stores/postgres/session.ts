@@ -138,6 +138,9 @@ export const PUT_BACK = {
     "INSERT INTO service_state (run_ms, log_position, log_bytes_end) SELECT 0, coalesce(max(position), 0), " +
     "coalesce(max(bytes_end), 0) FROM change_log",
   copying: "INSERT INTO copying DEFAULT VALUES",
+  catalogue_state:
+    "INSERT INTO catalogue_state (version, entries, versions) SELECT coalesce(max(version), 0), count(*), " +
+    "coalesce(sum(version), 0) FROM catalogue",
   request_id_generations:
     "INSERT INTO request_id_generations (id, opened_ms, bytes) SELECT coalesce(max(r.generation), 0) + 1, " +
     "(SELECT max(run_ms) FROM service_state), 0 FROM request_ids AS r",

@@ -5,6 +5,7 @@ import { TallyError } from "../../core/errors.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type {
   Accepting,
+  Catalogue,
   ChangePage,
   CounterPage,
   Counters,
@@ -15,6 +16,7 @@ import type {
 import { unusable } from "../shared/unusable.ts";
 import { PostgresAccepting } from "./accepting.ts";
 import { assertAccess } from "./access.ts";
+import { PostgresCatalogue } from "./catalogue.ts";
 import { ChangeLog } from "./change-log.ts";
 import { Commits } from "./commits.ts";
 import { assertServed, type CopyHold, holdForCopy, SERVING_COLUMNS } from "./copy-lock.ts";
@@ -63,9 +65,11 @@ export async function openPostgres(
     const maintenance = new Maintenance(database, clock, requestIds, log, warn, hold !== undefined);
     await maintenance.start();
     const commits = new Commits(database, requestIds, log, new LockedCounters(database, clock, warn), decide);
-    const parts = { database, requestIds, log, maintenance, newUid, hold };
+    const catalogue = new PostgresCatalogue(database);
+    const parts = { database, requestIds, log, maintenance, catalogue, newUid, hold };
     const [copying, accepting] = [new PostgresCopying(parts), new PostgresAccepting(parts)];
-    return new PostgresStore(database, commits, log, maintenance, copying, accepting, options, shown);
+    const beside = { catalogue, copying, accepting };
+    return new PostgresStore(database, commits, log, maintenance, beside, options, shown);
   } catch (error) {
     await hold?.release();
     await database.close();
@@ -88,6 +92,7 @@ async function assertServable(database: Database, held: boolean): Promise<void> 
 
 class PostgresStore implements Store {
   readonly traits: StoreTraits;
+  readonly catalogue: Catalogue;
   readonly copying: PostgresCopying;
   readonly accepting: Accepting;
   /** A connection that fails is replaced, so this never settles. */
@@ -106,11 +111,11 @@ class PostgresStore implements Store {
     commits: Commits,
     log: ChangeLog,
     maintenance: Maintenance,
-    copying: PostgresCopying,
-    accepting: Accepting,
+    { catalogue, copying, accepting }: Pick<PostgresStore, "catalogue" | "copying" | "accepting">,
     options: StoreOptions,
     shown: string,
   ) {
+    this.catalogue = catalogue;
     this.copying = copying;
     this.accepting = accepting;
     this.#database = database;

@@ -5,11 +5,13 @@ export interface Kept {
   readonly counters: boolean;
   readonly changes: boolean;
   readonly requestIds: boolean;
+  readonly catalogue: boolean;
 }
 
 /** How far a store is, by what it has. */
 export function importStateOf(kept: Kept, copy: ImportedCopy | undefined): ImportState {
-  return { empty: !kept.counters && !kept.changes && !kept.requestIds, copy };
+  const { counters, changes, requestIds, catalogue } = kept;
+  return { empty: !counters && !changes && !requestIds && !catalogue, copy };
 }
 
 /** @throws TypeError  when there is anything that no copy has brought */

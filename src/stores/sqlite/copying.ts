@@ -1,7 +1,10 @@
-/** What is asked of SQLite's threads beside counting: copies, and taking what was changed by hand. */
+/** What is asked of SQLite's threads beside counting: the catalogue, copies, and taking what was changed by hand. */
+import { assertCatalogueWrite, type CatalogueWrite } from "../../core/catalogue.ts";
 import type { FullCounter } from "../../core/counter.ts";
 import type {
   Accepting,
+  Catalogue,
+  CatalogueChanges,
   Copying,
   ExportHead,
   ImportPart,
@@ -13,9 +16,38 @@ import type {
 import { momentOf } from "./moment.ts";
 import type { WalkRequest } from "./read/read-worker.ts";
 import type { Thread } from "./thread.ts";
-import type { AcceptMessage, BeginRequest, HeadRequest, ImportRequest } from "./write/write-worker.ts";
+import type {
+  AcceptMessage,
+  BeginRequest,
+  CatalogueRequest,
+  HeadRequest,
+  ImportRequest,
+} from "./write/write-worker.ts";
 
 type Given = Pick<StoreOptions, "clock" | "newUid">;
+
+/** The catalogue of a file, by its threads: see Catalogue. */
+export class SqliteCatalogue implements Catalogue {
+  readonly #writer: Thread;
+  readonly #reader: Thread;
+  readonly #given: Given;
+
+  constructor(writer: Thread, reader: Thread, given: Given) {
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#given = given;
+  }
+
+  read(since: number): Promise<CatalogueChanges> {
+    return this.#reader.ask("readCatalogue", since);
+  }
+
+  async write(entry: CatalogueWrite): Promise<number | undefined> {
+    assertCatalogueWrite(entry); // Here, because over there a TypeError becomes another error.
+    const moment = momentOf(this.#given.clock);
+    return this.#writer.ask("writeCatalogue", { entry, moment } satisfies CatalogueRequest);
+  }
+}
 
 /** Copies from and into a file, by its threads: see Copying. */
 export class SqliteCopying implements Copying {

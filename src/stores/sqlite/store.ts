@@ -10,6 +10,7 @@ import type { AsOf } from "../../core/present.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type {
   Accepting,
+  Catalogue,
   ChangePage,
   Copying,
   CounterPage,
@@ -19,7 +20,7 @@ import type {
   StoreTraits,
 } from "../../service/store.ts";
 import { unusable } from "../shared/unusable.ts";
-import { SqliteAccepting, SqliteCopying } from "./copying.ts";
+import { SqliteAccepting, SqliteCatalogue, SqliteCopying } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
 import { momentOf } from "./moment.ts";
@@ -75,6 +76,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
 class SqliteStore implements Store {
   readonly traits: StoreTraits;
   readonly failed: Promise<Error>;
+  readonly catalogue: Catalogue;
   readonly copying: Copying;
   readonly accepting: Accepting;
   readonly #writer: Thread;
@@ -99,6 +101,7 @@ class SqliteStore implements Store {
     this.#reader = reader;
     this.#scanner = scanner;
     this.#options = options;
+    this.catalogue = new SqliteCatalogue(this.#writer, reader, options);
     this.copying = new SqliteCopying(this.#writer, reader, options);
     this.accepting = new SqliteAccepting(this.#writer, reader, options);
     this.failed = Promise.race([file.thread.failed, reader.failed]);

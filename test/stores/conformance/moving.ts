@@ -159,6 +159,10 @@ function moves(kind: StoreKind, target: StoreKind): void {
     await apply(from.store, increment("page:3"));
     await apply(from.store, increment("later"));
     expect(await copyStore(from.store, to.store, { partMax: 5 })).toMatchObject({ resumed: false });
+    const { version } = await from.store.catalogue!.read(0);
+    await from.store.catalogue!.write({ kind: "key", key: "later", body: "{}", expectedVersion: 0 });
+    expect(await copyStore(from.store, to.store, { partMax: 2 })).toMatchObject({ resumed: false });
+    expect((await to.store.catalogue!.read(version)).entries).toMatchObject([{ key: "later" }]);
     expect(await seen(to.store)).toEqual(await seen(from.store));
     expect(await copyStore(from.store, to.store)).toMatchObject({ before: true });
   });
@@ -193,7 +197,20 @@ function moves(kind: StoreKind, target: StoreKind): void {
     }
   });
 
+  it_("nor is a catalogue written over, be it all there is, or written after a copy", async (from, to) => {
+    const write = (expectedVersion: number, body: string | undefined) =>
+      to.store.catalogue!.write({ kind: "key", key: "mine", body, expectedVersion });
+    await copyStore(from.store, to.store);
+    expect(await write(0, "{}")).toBe(1);
+    await expect(copyStore(from.store, to.store)).rejects.toThrow("of its own; a copy needs an empty one");
+    await write(1, undefined);
+    await expect(copyStore(from.store, await reopened(to, "copyTo"))).rejects.toThrow("of its own");
+    expect((await to.store.catalogue!.read(0)).entries).toMatchObject([{ key: "mine", version: 2 }]);
+  });
+
   const differences: [string, (part: ImportPart) => ImportPart][] = [
+    ["an entry of the catalogue", changing("catalogue", (entry) => ({ ...entry, body: "[]" }))],
+    ["a lost entry", (part) => ({ ...part, catalogue: (part.catalogue ?? []).slice(1) })],
     ["a value", changing("counters", (c) => ({ ...c, value: c.value - 1n }))],
     ["a label", changing("counters", (c) => ({ ...c, labels: { ...c.labels, more: "x" } }))],
     [
@@ -258,6 +275,11 @@ async function fill({ store, clock }: Opened): Promise<{ asked: Asked[]; answers
     answers.push(...(await commit(store, ...calls)));
     clock.advance(1_000);
   };
+  for (const [n, key] of ["a", "b", "c", "a"].entries()) {
+    const entry = { kind: "policy", key, expectedVersion: n === 3 ? 1 : 0 } as const;
+    await store.catalogue!.write({ ...entry, body: JSON.stringify({ n }) });
+  }
+  await store.catalogue!.write({ kind: "policy", key: "b", body: undefined, expectedVersion: 2 });
   await apply(store, create("edge", { value: INT64_MIN }));
   await apply(store, set("edge", INT64_MAX));
   await ask(
@@ -309,6 +331,7 @@ async function seen(store: Store) {
   }
   return {
     counters,
+    catalogue: await store.catalogue!.read(0),
     labelled: (await store.list({ prefix: "", labels: { team: "a", b: "c" } }, "", 10)).counters,
     top: await store.top(all, 5, "lowest"),
     sum: await store.sum(all),
@@ -362,7 +385,7 @@ function failingAfter(store: Store, parts: number): Store {
 }
 
 /** Changes the first of some items on their way. */
-function changing<Key extends "counters" | "openings" | "requestIds">(
+function changing<Key extends "catalogue" | "counters" | "openings" | "requestIds">(
   key: Key,
   change: (item: NonNullable<ImportPart[Key]>[number]) => NonNullable<ImportPart[Key]>[number],
 ): (part: ImportPart) => ImportPart {

@@ -89,6 +89,38 @@ export function rollbackSuite(kind: StoreKind): void {
       expect(steps.length).toBeGreaterThan(kind.name === "memory" ? 0 : 10);
     });
   });
+
+  it("each step of a write to the catalogue fails in turn: nothing of it stays, and the next is right", {
+    timeout: 120_000,
+  }, async () => {
+    await withFaults(kind, async (here, faults) => {
+      const put = async (key: string, expectedVersion: number, body: string | undefined = "{}") =>
+        here.store.catalogue!.write({ kind: "policy", key, body, expectedVersion });
+      const steps: string[] = [];
+      for (const [key, before] of [
+        ["new", []],
+        ["changed", ["{}"]],
+      ] as const) {
+        for (let n = 1; ; n++) {
+          const name = `${key}${n}`;
+          let version = 0;
+          for (const body of before) version = (await put(name, 0, body))!;
+          const was = await here.store.catalogue!.read(0);
+          const failure = await faults.during(n, () => put(name, version, '{"a":1}'));
+          if (failure === "whole") break;
+          steps.push(failure.step);
+          expectCertainlyNotApplied(failure);
+          expect(await here.store.catalogue!.read(0), failure.step).toEqual(was);
+          expect(await put(name, version, '{"a":2}'), failure.step).toBe(was.version + 1);
+          const { entries } = await here.store.catalogue!.read(was.version);
+          expect(entries, failure.step).toMatchObject([{ key: name, body: '{"a":2}' }]);
+          if (n % 3 === 0) await here.reopen();
+        }
+      }
+      if (kind.name !== "memory") expect(steps).toContain("COMMIT");
+      expect(steps.length).toBeGreaterThan(kind.name === "memory" ? -1 : 8);
+    });
+  });
 }
 
 async function withFaults(

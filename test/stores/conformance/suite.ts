@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import { describeWith } from "../../support/needs.ts";
 import { STORES } from "../../support/stores.ts";
+import { catalogueSuite } from "./catalogue.ts";
 import { changesSuite } from "./changes.ts";
 import { commitSuite } from "./commit.ts";
 import { deletingSuite } from "./deleting.ts";
@@ -23,6 +24,7 @@ export function storeSuite(name: string): void {
     describe("many changes", () => manyChangesSuite(kind));
     describe("settings", () => settingsSuite(kind));
     describe("deleting", () => deletingSuite(kind));
+    describe("catalogue", () => catalogueSuite(kind));
     describe("rollback", () => rollbackSuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.

@@ -103,7 +103,7 @@ describeWith([POSTGRES], "a role on PostgreSQL", () => {
 });
 
 describeWith([POSTGRES], "a schema of PostgreSQL that somebody changed by hand", () => {
-  it.each(["schema_version", "service_state", "copying", "request_id_generations"])(
+  it.each(["schema_version", "service_state", "copying", "request_id_generations", "catalogue_state"])(
     "%s without a row: a start is refused with a sentence that names it, and who serves says no nonsense",
     async (table) => {
       const schema = await ownSchema();
@@ -120,6 +120,8 @@ describeWith([POSTGRES], "a schema of PostgreSQL that somebody changed by hand",
         apply(store, increment("a"), { id: "r" }),
         store.copying!.exportHead(),
         store.copying!.importState(),
+        store.catalogue!.read(0),
+        store.catalogue!.write({ kind: "key", key: "a", body: "{}", expectedVersion: 0 }),
         store.close(),
       ];
       for (const result of await Promise.allSettled(asked)) {

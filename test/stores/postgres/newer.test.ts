@@ -11,6 +11,7 @@ import { type OwnSchema, ownSchema } from "./schema.ts";
 const TABLES = [
   ...["counters", "counter_labels", "change_log", "change_openings", "deleted_counters", "request_ids"],
   ...["request_id_generations", "service_state", "copying", "schema_version"],
+  ...["catalogue", "catalogue_state"],
 ];
 
 /** What is done to each table, one after another. */
@@ -113,6 +114,11 @@ class Running {
       });
       await Promise.all([...counting, store.maintain(), this.#follow(store)]);
       await store.list({ prefix: "", labels: { l: "1" } }, "", 10);
+      const entry = { kind: "setting", key: `${s}.${n}`, body: "{}", expectedVersion: 0 } as const;
+      const version = (await store.catalogue!.write(entry))!;
+      expect((await store.catalogue!.read(version - 1)).entries, after).toContainEqual(
+        expect.objectContaining({ key: entry.key, version }),
+      );
       await store.top({ prefix: "", labels: {} }, 3, "highest");
     });
     this.#counted += 6n;

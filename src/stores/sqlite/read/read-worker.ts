@@ -3,6 +3,7 @@ import { CORRUPT } from "../../../core/batch.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { type AsOf, present } from "../../../core/present.ts";
 import type { Selection } from "../../../core/selection.ts";
+import { CatalogueReader } from "../rows/catalogue-rows.ts";
 import { RowReader, toFullCounter } from "../rows/rows.ts";
 import { serveThread } from "../thread.ts";
 import { ChangeLogReader } from "./change-log-reader.ts";
@@ -38,6 +39,7 @@ serveThread<{ path: string }>(({ path }) => {
   const pages = new PageReader(db, rows);
   const log = new ChangeLogReader(db, rows);
   const requestIds = new RequestIdReader(db);
+  const catalogue = new CatalogueReader(db);
   const looker = new RowLooker(db, rows);
   return {
     opened: undefined,
@@ -54,6 +56,7 @@ serveThread<{ path: string }>(({ path }) => {
       look: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => looker.page(cursor, limit)),
       changesSince: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => log.since(cursor, limit)),
       exportRequestIds: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => requestIds.page(cursor, limit)),
+      readCatalogue: asOfOneMoment(db, (since: number) => catalogue.read(since)),
       close: () => void db.close(),
     },
   };

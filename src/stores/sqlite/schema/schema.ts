@@ -170,6 +170,28 @@ const MIGRATIONS: readonly Migration[] = [
   ALTER TABLE change_log ADD COLUMN head_checksum INTEGER; -- NULL in rows from before.
   `,
   },
+  {
+    about: "what is kept beside counters: the catalogue",
+    sql: `
+  -- One row an entry; see core/catalogue.ts.
+  CREATE TABLE catalogue (
+    version INTEGER PRIMARY KEY, -- Of the write that left it as it is.
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body TEXT, -- NULL once it is gone.
+    checksum INTEGER NOT NULL
+  ) STRICT;
+
+  -- What shows that none of them is missing, in one row.
+  CREATE TABLE catalogue_state (
+    version INTEGER NOT NULL, -- Of the latest write.
+    entries INTEGER NOT NULL, -- How many rows there are.
+    versions INTEGER NOT NULL, -- The sum of theirs.
+    checksum INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO catalogue_state (version, entries, versions, checksum) VALUES (0, 0, 0, -790770940);
+  `,
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */

@@ -1,4 +1,5 @@
 import { type Context, decideBatch } from "../../../core/batch.ts";
+import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { type Refusal, TallyError } from "../../../core/errors.ts";
@@ -9,6 +10,7 @@ import { rowIdsOf } from "../../shared/one-by-one.ts";
 import { Missed } from "../rows/counts.ts";
 import { CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
+import { CatalogueWrites } from "./catalogue.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { CopySteps } from "./copy-steps.ts";
@@ -32,6 +34,7 @@ export class WriteConnection {
   readonly #log: ChangeLog;
   readonly #time: RunningTime;
   readonly #oneByOne: OneByOne;
+  readonly #catalogue: CatalogueWrites;
   #copying: CopySteps | undefined;
   readonly #forgottenEarly = new ForgottenEarly();
   #sealed = false;
@@ -54,6 +57,7 @@ export class WriteConnection {
       this.#requestIds = new RequestIds(db, head, retention, this.#time.at(moment));
       this.#log = new ChangeLog(db, head, retention.changeLogBytesMax);
       this.#oneByOne = new OneByOne(db);
+      this.#catalogue = new CatalogueWrites(db);
       this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
       checkpoints.first();
     } catch (error) {
@@ -201,6 +205,7 @@ export class WriteConnection {
         requestIds: this.#requestIds,
         log: this.#log,
         time: this.#time,
+        catalogue: this.#catalogue,
       },
       write: (moment, step) => this.#write(moment, step),
     });
@@ -210,6 +215,11 @@ export class WriteConnection {
   /** Write what else is only kept in memory, to find out whether the disk takes it. */
   tryWrite(moment: Moment): void {
     this.#write(moment, () => this.#persist(this.#time.at(moment)));
+  }
+
+  /** See Catalogue.write. */
+  writeCatalogue(entry: CatalogueWrite, moment: Moment): number | undefined {
+    return this.#write(moment, () => this.#catalogue.write(entry));
   }
 
   /** See Accepting.accept. @param newUids  one for each name and each that is lost */
@@ -294,6 +304,7 @@ export class WriteConnection {
       this.#rows.forget();
       this.#log.rewind(logEnd);
       this.#requestIds.reload(runMs);
+      this.#catalogue.forget();
     } catch (cause) {
       // Also when what failed before was COMMIT: then nobody may be told that nothing was saved.
       throw new TallyError("OUTCOME_UNKNOWN", "the file cannot be read any more after a failure", { cause });

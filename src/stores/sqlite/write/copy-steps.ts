@@ -1,6 +1,7 @@
 import type { ExportHead, ImportPart, ImportState } from "../../../service/store.ts";
 import { readCopying, writeCopying } from "../rows/copying-row.ts";
 import type { BatchRows } from "./batch-rows.ts";
+import type { CatalogueWrites } from "./catalogue.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { CopyTarget } from "./copy-target.ts";
 import type { OpenedFile } from "./opening.ts";
@@ -14,6 +15,7 @@ interface CopyParts {
   readonly requestIds: RequestIds;
   readonly log: ChangeLog;
   readonly time: RunningTime;
+  readonly catalogue: CatalogueWrites;
   /** Do something in one durable transaction. */
   write<Result>(moment: Moment, step: () => Result): Result;
 }
@@ -25,8 +27,7 @@ export class CopySteps {
 
   constructor(parts: CopyParts) {
     this.#parts = parts;
-    const { file, rows, requestIds, log } = parts;
-    this.#target = new CopyTarget(file, rows, requestIds, log);
+    this.#target = new CopyTarget(parts);
   }
 
   /**
@@ -35,13 +36,14 @@ export class CopySteps {
    * @param newId  what the store is to be known by from now on, if it has no id yet
    */
   exportHead(moment: Moment, newId: string): ExportHead {
-    const { file, requestIds, log, time, write } = this.#parts;
+    const { file, requestIds, log, time, catalogue, write } = this.#parts;
     const { db, head } = file;
     const { generations } = requestIds;
     return write(moment, () => {
       const storeId = readCopying(db).store_id ?? newId;
       writeCopying(db, { store_id: storeId });
-      const state = `${head.row.starts}.${log.state}.${generations[0]!.id}`;
+      const kept = `${head.row.starts}.${log.state}.${generations[0]!.id}`;
+      const state = `${kept}.${catalogue.state.version}`;
       return { storeId, state, runMs: time.at(moment), generations };
     });
   }

@@ -6,8 +6,18 @@ import { assertTakesCopy, importStateOf } from "../../shared/import-state.ts";
 import { readCopying, writeCopying } from "../rows/copying-row.ts";
 import type { Head } from "../rows/head.ts";
 import type { BatchRows } from "./batch-rows.ts";
+import type { CatalogueWrites } from "./catalogue.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { RequestIds } from "./request-ids.ts";
+
+/** What the connection that writes lends to it. */
+interface TargetParts {
+  readonly file: { readonly db: Database; readonly head: Head };
+  readonly rows: BatchRows;
+  readonly requestIds: RequestIds;
+  readonly log: ChangeLog;
+  readonly catalogue: CatalogueWrites;
+}
 
 /** The file as something that is copied into: see Copying. The caller owns the transaction. */
 export class CopyTarget {
@@ -16,35 +26,37 @@ export class CopyTarget {
   readonly #rows: BatchRows;
   readonly #requestIds: RequestIds;
   readonly #log: ChangeLog;
+  readonly #catalogue: CatalogueWrites;
   readonly #counter: Statement<[string], { id: bigint; uid: Uint8Array }>;
   readonly #deleted: Statement<[Uint8Array], bigint>;
   readonly #any: Statement<[], bigint>;
-  /** Where the log ended after the latest step of a copy. Each commit moves it, so that none has to tell. */
-  #logEnd: bigint;
+  /**
+   * Where the log and the catalogue ended after the latest step of a copy. Each commit and each write moves one of them, so
+   * that none has to tell.
+   */
+  #end: string;
 
-  constructor(
-    { db, head }: { db: Database; head: Head },
-    rows: BatchRows,
-    requestIds: RequestIds,
-    log: ChangeLog,
-  ) {
+  constructor({ file, rows, requestIds, log, catalogue }: TargetParts) {
+    const { db, head } = file;
     this.#db = db;
     this.#head = head;
     this.#rows = rows;
     this.#requestIds = requestIds;
     this.#log = log;
+    this.#catalogue = catalogue;
     this.#counter = db.prepare(
       "SELECT id, uid FROM counters WHERE id = (SELECT counter_id FROM counter_names WHERE name = ?)",
     );
     this.#deleted = db.prepare<[Uint8Array], bigint>("SELECT id FROM deleted_counters WHERE uid = ?").pluck();
-    this.#logEnd = log.end.position;
+    this.#end = this.#endNow;
     this.#any = db.prepare<[], bigint>("SELECT EXISTS (SELECT 1 FROM counters)").pluck();
   }
 
   get state(): ImportState {
     const { source_id, source_state, progress, ended } = readCopying(this.#db);
     const [counters, changes] = [this.#any.get() !== 0n, !this.#log.isEmpty];
-    const kept = { counters, changes, requestIds: !this.#requestIds.isEmpty };
+    const catalogue = this.#catalogue.state.version > 0n;
+    const kept = { counters, changes, requestIds: !this.#requestIds.isEmpty, catalogue };
     if (source_id === null || this.#served) return importStateOf(kept, undefined);
     const copy = { storeId: source_id, state: source_state!, progress: progress!, ended: ended === 1n };
     return importStateOf(kept, copy);
@@ -52,6 +64,7 @@ export class CopyTarget {
 
   begin({ storeId, state, generations }: ExportHead): void {
     assertTakesCopy(this.state);
+    this.#catalogue.clear();
     this.#rows.clear();
     this.#log.clear();
     this.#requestIds.begin(generations);
@@ -60,7 +73,9 @@ export class CopyTarget {
     writeCopying(this.#db, { source_id: storeId, source_state: state, progress: "", ended: 0n });
   }
 
-  import({ counters = [], openings = [], commits = [], requestIds = [], progress }: ImportPart): void {
+  import(part: ImportPart): void {
+    const { catalogue = [], counters = [], openings = [], commits = [], requestIds = [], progress } = part;
+    this.#catalogue.import(catalogue);
     for (const counter of counters) this.#rows.import(counter);
     const ids = new Map<string, bigint>();
     for (const opening of openings) this.#log.importOpening(this.#idOf(opening, ids), opening);
@@ -79,7 +94,7 @@ export class CopyTarget {
 
   /** A step is durable. */
   settled(): void {
-    this.#logEnd = this.#log.end.position;
+    this.#end = this.#endNow;
   }
 
   /** Before the file is closed: whoever opens it next is to know, if there is more here than the copy. */
@@ -88,7 +103,11 @@ export class CopyTarget {
   }
 
   get #served(): boolean {
-    return this.#log.end.position !== this.#logEnd;
+    return this.#endNow !== this.#end;
+  }
+
+  get #endNow(): string {
+    return `${this.#log.end.position}.${this.#catalogue.state.version}`;
   }
 
   #importCommit(changes: readonly StoredChange[], ids: Map<string, bigint>): void {

@@ -1,4 +1,5 @@
 /** The thread that owns the lock and the only connection that writes. */
+import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import type { ExportHead, ImportPart } from "../../../service/store.ts";
 import { type CrossingBatch, type CrossingOutcomes, packOutcomes, unpackBatch } from "../crossing.ts";
 import { holdLock } from "../file/lock.ts";
@@ -45,6 +46,12 @@ export interface ImportRequest {
   readonly moment: Moment;
 }
 
+/** An entry of the catalogue to be written, and when. */
+export interface CatalogueRequest {
+  readonly entry: CatalogueWrite;
+  readonly moment: Moment;
+}
+
 /** An AcceptRequest, with the time and the uids that it needs. */
 export interface AcceptMessage extends AcceptRequest {
   readonly moment: Moment;
@@ -79,6 +86,7 @@ serveThread<WriteData>((data) => {
       beginImport: ({ head, moment }: BeginRequest) => connection.copying.beginImport(head, moment),
       import: ({ part, moment }: ImportRequest) => connection.copying.import(part, moment),
       endImport: (moment: Moment) => connection.copying.endImport(moment),
+      writeCatalogue: ({ entry, moment }: CatalogueRequest) => connection.writeCatalogue(entry, moment),
       accept: ({ moment, newUids, ...request }: AcceptMessage) => connection.accept(request, moment, newUids),
       checkpoint: () => connection.checkpoints.ifGrown(),
       seal: (moment: Moment) => connection.seal(moment),

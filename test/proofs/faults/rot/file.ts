@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
+import { CATALOGUE_KINDS } from "../../../../src/core/catalogue.ts";
 import { DEFAULT_RETENTION } from "../../../../src/service/store.ts";
 import { toBatch } from "../../../../src/service/writer.ts";
 import { WriteConnection } from "../../../../src/stores/sqlite/write/connection.ts";
@@ -53,6 +54,14 @@ export function uuidFrom(random: Random): string {
 }
 
 const COUNTERS = 900;
+/** Of the catalogue: some pages of it, and one above them. */
+const ENTRIES = 80;
+
+/** The n-th entry, as it is made. */
+export function entryOf(n: number) {
+  const kind = CATALOGUE_KINDS[n % CATALOGUE_KINDS.length]!;
+  return { kind, key: `entry ${n}`, body: JSON.stringify({ n, more: "m".repeat(300) }), expectedVersion: 0 };
+}
 const HOUR_MS = 3_600_000;
 
 export function makeFile(path: string, random: Random): Made {
@@ -100,6 +109,11 @@ export function makeFile(path: string, random: Random): Made {
   ask(names.slice(40, 60).map((name) => single(update(name, { labels: { team: "t1", moved: "yes" } }))));
   names.splice(20, 20);
   while (connection.maintain(momentOf(clock), () => {}));
+  for (let n = 0; n < ENTRIES; n++) connection.writeCatalogue(entryOf(n), momentOf(clock));
+  for (let n = 0; n < ENTRIES; n += 9) {
+    const body = n % 2 === 0 ? undefined : '{"again":true}';
+    connection.writeCatalogue({ ...entryOf(n), body, expectedVersion: n + 1 }, momentOf(clock));
+  }
   for (const name of names.slice(100, 130)) ask([single(increment(name))]);
   clock.advance(60_000);
   connection.maintain(momentOf(clock), () => {});

@@ -1,20 +1,23 @@
 /** What a file is asked, and whether it answers as the sound one does, says that something is damaged, or lies. */
 import { isDeepStrictEqual } from "node:util";
 import { CORRUPT } from "../../../../src/core/batch.ts";
+import type { CatalogueKind, CatalogueWrite } from "../../../../src/core/catalogue.ts";
 import type { FullCounter } from "../../../../src/core/counter.ts";
 import { TallyError } from "../../../../src/core/errors.ts";
 import type { Selection } from "../../../../src/core/selection.ts";
+import type { CatalogueChanges } from "../../../../src/service/store.ts";
 import { ChangeLogReader } from "../../../../src/stores/sqlite/read/change-log-reader.ts";
 import { PageReader } from "../../../../src/stores/sqlite/read/pages.ts";
 import { asOfOneMoment, openReadOnly } from "../../../../src/stores/sqlite/read/reading.ts";
 import { RequestIdReader } from "../../../../src/stores/sqlite/read/request-id-reader.ts";
 import { Scanner } from "../../../../src/stores/sqlite/read/scans.ts";
+import { CatalogueReader } from "../../../../src/stores/sqlite/rows/catalogue-rows.ts";
 import { RowReader, toFullCounter } from "../../../../src/stores/sqlite/rows/rows.ts";
 import type { WriteConnection } from "../../../../src/stores/sqlite/write/connection.ts";
 import { type Answer, create, increment, remove, single } from "../../../support/calls.ts";
 import { HandClock } from "../../../support/clock.ts";
 import type { Random } from "../../crash/random.ts";
-import { commit, type Made, momentOf, open, uuidFrom } from "./file.ts";
+import { commit, entryOf, type Made, momentOf, open, uuidFrom } from "./file.ts";
 
 /** "right", "refused", or what was wrong without a word. */
 export type Verdict = "right" | "refused" | { readonly silent: string };
@@ -123,6 +126,10 @@ function reading(
     }
     const log = new ChangeLogReader(db, rows);
     const ids = new RequestIdReader(db);
+    const catalogue = new CatalogueReader(db);
+    for (const since of [0, 50, 84]) {
+      ask(`catalogue since ${since}`, catalogued, () => moment(() => catalogue.read(since)));
+    }
     ask("changes", same, () => moment(() => changesOf(log)));
     ask("changes, late", same, () => moment(() => changesOf(log, "40")));
     ask("ids", same, () => moment(() => idsOf(ids)));
@@ -191,6 +198,8 @@ function writing(
       (answer, i) => answer.replayed && isDeepStrictEqual(answer.results, pairs[i]!.answer.results),
       (i) => `a retry of ${pairs[i]!.asked.requestId} was applied again`,
     );
+  const writeCatalogue = (entry: Omit<CatalogueWrite, "expectedVersion">, expectedVersion: number) =>
+    connection.writeCatalogue({ ...entry, expectedVersion }, momentOf(clock));
   put("retry", () => retry(answered));
   const picked = names.filter((_, i) => i % 23 === 0);
   const asked = picked.map((name) => single(increment(name, 1n), { id: uuidFrom(random) }));
@@ -231,6 +240,18 @@ function writing(
     );
   });
   const fresh = gone.map((name) => `${name}-new`);
+  put("catalogue, as it is known", () => {
+    const { entries } = expected.get("catalogue since 0") as CatalogueChanges;
+    for (const { kind, key, version, body } of entries) {
+      const entry = { kind: kind as CatalogueKind, key, body: "[]" };
+      if (version % 7 === 0 && writeCatalogue(entry, version + 1) !== undefined)
+        throw new Lie(`${key} was written over`);
+      if (version % 7 === 1 && writeCatalogue(entry, body === undefined ? 0 : version) === undefined)
+        throw new Lie(`${key} was not written`);
+    }
+    if (writeCatalogue({ ...entryOf(1_000) }, 0) === undefined) throw new Lie("a new entry was not written");
+    return "right";
+  });
   put("make", () =>
     honest(
       commit(
@@ -289,6 +310,18 @@ const walked: Compare = (expected, got) => {
   if (names.size !== counters.length) throw new Lie(`gives ${counters.length - names.size} twice`);
   if (names.size !== wanted.length) throw new Lie(`leaves out ${wanted.length - names.size}`);
   return "right";
+};
+
+const catalogued: Compare = (expected, got) => {
+  const { version, entries, corrupt } = got as CatalogueChanges;
+  if (corrupt.length === 0) return same(expected, got);
+  const wanted = expected as CatalogueChanges;
+  if (version !== wanted.version) throw new Lie(`version ${version} instead of ${wanted.version}`);
+  for (const entry of entries) {
+    if (!wanted.entries.some((each) => isDeepStrictEqual(each, entry))) throw new Lie(`gives ${show(entry)}`);
+  }
+  if (entries.length + corrupt.length !== wanted.entries.length) throw new Lie("leaves out an entry");
+  return "refused";
 };
 
 const summed: Compare = (expected, got) => {

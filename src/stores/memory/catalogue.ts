@@ -1,0 +1,51 @@
+import { assertCatalogueWrite, type CatalogueEntry, type CatalogueWrite } from "../../core/catalogue.ts";
+import type { Catalogue, CatalogueChanges } from "../../service/store.ts";
+
+export class CatalogueInMemory implements Catalogue {
+  /** By kind and key. */
+  readonly #entries = new Map<string, CatalogueEntry>();
+  readonly #assertOpen: () => void;
+  #version = 0;
+
+  /** @param assertOpen  throws when the store is closed */
+  constructor(assertOpen: () => void) {
+    this.#assertOpen = assertOpen;
+  }
+
+  /** Of the latest write. */
+  get version(): number {
+    return this.#version;
+  }
+
+  async read(since: number): Promise<CatalogueChanges> {
+    this.#assertOpen();
+    const entries = [...this.#entries.values()].filter(({ version }) => version > since);
+    return { version: this.#version, entries: entries.sort((a, b) => a.version - b.version), corrupt: [] };
+  }
+
+  async write(entry: CatalogueWrite): Promise<number | undefined> {
+    this.#assertOpen();
+    assertCatalogueWrite(entry);
+    const { kind, key, body, expectedVersion } = entry;
+    const found = this.#entries.get(idOf(entry));
+    if ((found?.body === undefined ? 0 : found.version) !== expectedVersion) return undefined;
+    this.#entries.set(idOf(entry), { kind, key, version: ++this.#version, body });
+    return this.#version;
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#version = 0;
+  }
+
+  import(entries: readonly CatalogueEntry[]): void {
+    for (const entry of entries) {
+      this.#entries.set(idOf(entry), entry);
+      this.#version = Math.max(this.#version, entry.version);
+    }
+  }
+}
+
+function idOf({ kind, key }: { kind: string; key: string }): string {
+  return `${kind} ${key}`;
+}

@@ -25,6 +25,9 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
   QUEUE_FULL: { retryAfterMs: 1_000 },
   REQUEST_IDS_FULL: { retryAfterMs: 60_000 },
   MEDIA_TYPE_NOT_SUPPORTED: { expected: "must be application/json", got: "text/plain" },
+  METHOD_NOT_ALLOWED: { expected: "use GET", got: "PUT" },
+  UNAUTHENTICATED: { expected: "send a credential" },
+  PERMISSION_DENIED: { expected: "increment on seats" },
   ORIGIN_NOT_ALLOWED: { got: "https://elsewhere.example" },
   HOST_NOT_ALLOWED: { got: "elsewhere.example" },
   PRECONDITION_FAILED: { etag: "0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4.s1" },
@@ -110,9 +113,14 @@ function responseOf(
 /** An error for each reason that a response is listed for. */
 export function errorExamples(reasons: DescEnum): Record<string, Schema> {
   const codes = reasons.values.slice(1).map(({ name }) => name as ErrorCode);
-  return Object.fromEntries(
-    codes.map((code) => [code, { value: { error: errorOf({ code, ...SAMPLES[code] }) } }]),
-  );
+  return Object.fromEntries(codes.map((code) => [code, { value: { error: exampleOf(code) } }]));
+}
+
+function exampleOf(code: ErrorCode): ReturnType<typeof errorOf> {
+  const error = errorOf({ code, ...SAMPLES[code] });
+  if (/\bundefined\b/.test(JSON.stringify(error)))
+    throw new TypeError(`expected an example of ${code} in SAMPLES, got "${error.message}"`);
+  return error;
 }
 
 /** What a reason means: its comment behind the status, which stands first. */

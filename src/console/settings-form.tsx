@@ -233,7 +233,7 @@ function BoundField({ form, refusal, name, label }: FieldsProps & { name: "min" 
       label={label}
       value={field.value}
       onInput={(text) => (field.value = text)}
-      wrong={form.checked.value && read() === undefined ? NOT_A_COUNT : refusal(name)}
+      wrong={form.checked.value && read() === undefined ? NOT_A_COUNT : refusal(pathOf(name))}
       placeholder="none"
       numeric
     />

@@ -16,7 +16,14 @@ import { create, update } from "../support/calls.ts";
 vi.mock("../../src/core/settings.ts", async (importOriginal) => {
   const table = await importOriginal<Record<string, never>>();
   const { SETTINGS, SETTING_KEYS, COUNTING_KEYS, DEFAULTS } = table as Record<string, object & unknown[]>;
-  const frozen = { field: "frozen", kind: "boolean", default: false, column: "frozen", bit: 16, later: true };
+  const frozen = {
+    field: "frozen",
+    kind: "boolean",
+    default: false,
+    column: "frozen",
+    bit: 2 ** 30,
+    later: true,
+  };
   Object.assign(SETTINGS!, { frozen });
   Object.assign(DEFAULTS!, { frozen: false });
   COUNTING_KEYS!.push("frozen");

@@ -24,7 +24,7 @@ const valueIn = ({ json }: Got) => {
 };
 
 describe("every path of the documentation, by curl", () => {
-  /** In this order on one server. @see API.md */
+  /** In this order on one server. @see docs/http.md */
   const CALLS: readonly (readonly [args: string, status: number, answer: object])[] = [
     [
       '-X POST /v1/counters -d {"name":"page","max":"100"}',

@@ -16,7 +16,7 @@ import { using } from "./using.ts";
  * Method: random requests on few names and few request ids, some reopening and maintenance between, in a store
  * with a small cache and a small change log; each commit's answers are compared with the model's, then every
  * counter, and at the end the sums of the change log with the values. Counters are updated, deleted and made again;
- * etags are what they are at the time, or the first that was ever seen under the name. The model is written from API.md, one if a sentence. One store serves
+ * etags are what they are at the time, or the first that was ever seen under the name. The model is written from the comments of the .proto files, one if a sentence. One store serves
  * all histories, each with names and ids of its own, because opening one takes longer than a history.
  */
 export function modelSuite(kind: StoreKind): void {
@@ -131,7 +131,7 @@ const FRESH: ModelCounter = {
   description: "",
 };
 
-/** Counting as API.md tells it, without batches, columns or stores. */
+/** Counting as the .proto files tell it, without batches, columns or stores. */
 class Model {
   counters = new Map<string, ModelCounter>();
   /** Counters that were deleted. */

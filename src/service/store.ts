@@ -61,8 +61,18 @@ export interface Store {
    *
    * @param from   the name to begin at, itself included; "" for the first page, then the `next` of the one before
    * @param limit  the most counters and corrupt names, 1 to 1,000 (a few more corrupt ones than that may come)
+   * @param marked  whether the page is to say where the change log was when it was read
    */
-  list(selection: Selection, from: string, limit: number): Promise<CounterPage>;
+  list(selection: Selection, from: string, limit: number, marked?: boolean): Promise<CounterPage>;
+
+  /**
+   * Whether what a change did is on a page that was read: then who shows the page, and after it the changes, leaves this
+   * one out. Never true of a change that the page lacks, nor false of one that it has.
+   *
+   * @param mark      of the page
+   * @param position  of a change that changesSince of this store gave, and that is no opening
+   */
+  covers(mark: string, position: string): boolean;
 
   /**
    * Read the counters selected that have the highest or the lowest values: by value in the order given, among equals
@@ -280,6 +290,8 @@ export interface Counters {
 export interface CounterPage extends Counters {
   /** Where the next page begins; undefined after the last. A legal name, though not always one of a counter. */
   readonly next: string | undefined;
+  /** Where the change log was when the page was read, if that was asked for: see Store.covers. */
+  readonly mark?: string;
 }
 
 /** A page of the change log, from a cursor on. */

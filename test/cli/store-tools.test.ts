@@ -120,7 +120,11 @@ describe("migrate", () => {
 
     expect(await json("status")).toMatchObject({
       version: 5,
-      pending: [expect.stringContaining("WAL"), "what shows that nothing is missing"],
+      pending: [
+        expect.stringContaining("WAL"),
+        "what shows that nothing is missing",
+        expect.stringContaining("the catalogue"),
+      ],
     });
     const refused = await tally([
       "serve",

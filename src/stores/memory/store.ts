@@ -14,6 +14,7 @@ import type {
   StoreTraits,
 } from "../../service/store.ts";
 import { ForgottenEarly } from "../shared/forgotten-early.ts";
+import { covers, toMark } from "../shared/log-mark.ts";
 import { CatalogueInMemory } from "./catalogue.ts";
 import { ChangeLogInMemory } from "./change-log.ts";
 import { MemoryCopying, type MemoryState } from "./copying.ts";
@@ -83,7 +84,7 @@ export class MemoryStore implements Store {
     });
   }
 
-  async list(selection: Selection, from: string, limit: number): Promise<CounterPage> {
+  async list(selection: Selection, from: string, limit: number, marked = false): Promise<CounterPage> {
     this.#assertOpen();
     const counters: FullCounter[] = [];
     let next: string | undefined;
@@ -94,7 +95,12 @@ export class MemoryStore implements Store {
       }
       counters.push(counter);
     }
-    return { counters: presentAll(counters, this.#asOf), corruptNames: [], next };
+    const mark = marked && { mark: toMark({ position: BigInt(this.#log.end), unplaced: [] }) };
+    return { counters: presentAll(counters, this.#asOf), corruptNames: [], next, ...mark };
+  }
+
+  covers(mark: string, position: string): boolean {
+    return covers(mark, position);
   }
 
   async top(selection: Selection, n: number, order: Order): Promise<Counters> {

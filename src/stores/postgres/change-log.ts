@@ -2,6 +2,7 @@ import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.t
 import type { ChangePage, StoredChange } from "../../service/store.ts";
 import { Dropping, SLICE_COMMITS } from "../shared/dropping.ts";
 import { cursorInOpenings, parseCursor, ROW_ID } from "../shared/log-cursor.ts";
+import { toMark } from "../shared/log-mark.ts";
 import { openingAt } from "../shared/opening.ts";
 import { packChanges, unpackSoundly } from "../shared/packed-changes.ts";
 import type { Database } from "./database.ts";
@@ -37,6 +38,7 @@ export class ChangeLog {
   readonly #since: Statement;
   readonly #openings: Statement;
   readonly #counters: Statement;
+  readonly #mark: Statement;
 
   constructor(database: Database, bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -73,9 +75,12 @@ export class ChangeLog {
     this.#drop = statement("DELETE FROM @change_log WHERE position <= $1");
     this.#floor = statement(`
       SELECT coalesce((SELECT min(position) FROM @change_log) - 1, log_position) AS floor FROM @service_state`);
+    this.#mark = statement(`
+      SELECT log_position, ARRAY(SELECT taken::text FROM @change_log WHERE position IS NULL) AS unplaced
+      FROM @service_state`);
     this.#since = statement(`
-      SELECT position, time_ms, changes FROM (
-        SELECT position, time_ms, changes, bytes_end - length(changes) AS bytes_start,
+      SELECT position, taken, time_ms, changes FROM (
+        SELECT position, taken, time_ms, changes, bytes_end - length(changes) AS bytes_start,
           first_value(bytes_end - length(changes)) OVER (ORDER BY position) AS page_start
         FROM @change_log WHERE position > $1 ORDER BY position LIMIT $2) AS page
       WHERE bytes_start < page_start + ${PAGE_BYTES} ORDER BY position`);
@@ -154,6 +159,12 @@ export class ChangeLog {
     ]);
   }
 
+  /** Where the log is, for Store.covers. Inside the snapshot that saw the rest. */
+  async mark(session: Session): Promise<string> {
+    const { log_position, unplaced } = theRow(await session.send(this.#mark), "service_state");
+    return toMark({ position: log_position as bigint, unplaced: unplaced as string[] });
+  }
+
   /** See Store.changesSince. Inside a snapshot. */
   async since(session: Session, cursor: string, limit: number): Promise<ChangePage> {
     const { openedTo, position } = parseCursor(cursor, ROW_ID);
@@ -163,7 +174,7 @@ export class ChangeLog {
       const page = await session.send(this.#openings, [openedTo ?? 0, limit]);
       if (page.length === 0) return this.since(session, `${from}`, limit);
       const found = page.map((opening) => ({ id: opening.counter_id as bigint, change: toOpening(opening) }));
-      const { shown, lost } = await this.#shown(session, [found], [from]);
+      const { shown, lost } = await this.#shown(session, [found], [`${from}`]);
       return {
         changes: shown.flat(),
         cursor: cursorInOpenings(from, page.at(-1)!.counter_id as bigint),
@@ -174,14 +185,14 @@ export class ChangeLog {
     const commits = rows.map((row) =>
       unpackSoundly(row.position, row.changes as Buffer, Number(row.time_ms)),
     );
-    const positions = rows.map((row) => row.position as bigint);
+    const positions = rows.map(({ position, taken }) => `${position}.${taken}`); // See covers in log-mark.ts.
     const changes: StoredChange[] = [];
     let end = cursor;
     const { shown, lost } = await this.#shown(session, commits, positions);
     for (const [i, more] of shown.entries()) {
       if (changes.length > 0 && changes.length + more.length > limit) break;
       changes.push(...more);
-      end = `${positions[i]}`;
+      end = `${rows[i]!.position}`;
     }
     return { changes, cursor: end, ...lost };
   }
@@ -190,7 +201,7 @@ export class ChangeLog {
   async #shown(
     session: Session,
     commits: readonly (readonly { id: bigint; change: Change }[])[],
-    positions: readonly bigint[],
+    positions: readonly string[],
   ): Promise<{ shown: StoredChange[][]; lost: Pick<ChangePage, "lost"> }> {
     const ids = new Set(commits.flatMap((changes) => changes.map(({ id }) => id)));
     const rows = await session.send(this.#counters, [arrayOf([...ids])]);
@@ -202,7 +213,7 @@ export class ChangeLog {
         if (counter === undefined) return [];
         const { name, uid, history } = counter;
         if (!history && change.kind !== ChangeKind.DELETE) return [];
-        return [{ ...change, name, uid, position: `${positions[i]}` }];
+        return [{ ...change, name, uid, position: positions[i]! }];
       }),
     );
     return { shown, lost: lost.length === 0 ? {} : { lost } };

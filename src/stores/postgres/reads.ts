@@ -2,9 +2,10 @@ import { CORRUPT, type FullCounter } from "../../core/counter.ts";
 import { present } from "../../core/present.ts";
 import { EMPTY_SUM, endOf, type Order, type Selection, type Sum } from "../../core/selection.ts";
 import type { CounterPage, Counters } from "../../service/store.ts";
+import type { ChangeLog } from "./change-log.ts";
 import type { Database } from "./database.ts";
 import { COUNTER_COLUMNS, DETAIL_COLUMNS, labelKey, toFullCounter } from "./rows.ts";
-import type { Row, Statement } from "./session.ts";
+import type { Call, Row, Statement } from "./session.ts";
 
 /** Reads of counters, each one statement and so as of one moment: see Store.get, list, top and sum. */
 export class CounterReads {
@@ -30,21 +31,44 @@ export class CounterReads {
     });
   }
 
-  async list({ prefix, labels }: Selection, from: string, limit: number): Promise<CounterPage> {
+  async list(selection: Selection, from: string, limit: number): Promise<CounterPage> {
+    const [call, toPage] = await this.#page(selection, from, limit);
+    return toPage(await this.#database.read(...call));
+  }
+
+  /** The same, and where the change log was at the moment that the page is as of. */
+  async markedPage(selection: Selection, from: string, limit: number, log: ChangeLog): Promise<CounterPage> {
+    const [[statement, values], toPage] = await this.#page(selection, from, limit);
+    return this.#database.snapshot(async (session) => {
+      const [rows, mark] = await Promise.all([
+        session.send(statement, values, { prepared: false }),
+        log.mark(session),
+      ]);
+      return { ...toPage(rows), mark };
+    });
+  }
+
+  /** The one statement that reads a page, and what makes the page of its rows. */
+  async #page(
+    { prefix, labels }: Selection,
+    from: string,
+    limit: number,
+  ): Promise<[call: Call, toPage: (rows: readonly Row[]) => CounterPage]> {
     const range = [from < prefix ? prefix : from, endOf(prefix)] as const;
     const keys = await this.#rarestFirst(labelKeys(labels), range);
     const [rarest, ...others] = keys;
     if (rarest === undefined) {
-      const rows = await this.#database.read(this.#page(), [...range, limit + 1]);
-      return toPage(rows, limit, undefined);
+      return [[this.#anyPage(), [...range, limit + 1]], (rows) => toPage(rows, limit, undefined)];
     }
-    const rows = await this.#database.read(this.#labelledPage(others.length), [
-      ...[...range, limit + 1, rarest],
-      ...others,
-    ]);
-    const { looked, last } = rows[0] as { looked: bigint; last: string | null };
-    const found = rows.filter(({ name }) => name !== null);
-    return toPage(found, limit, looked > BigInt(LOOKS_MAX) ? last! : undefined);
+    const values = [...range, limit + 1, rarest, ...others];
+    return [
+      [this.#labelledPage(others.length), values],
+      (rows) => {
+        const { looked, last } = rows[0] as { looked: bigint; last: string | null };
+        const found = rows.filter(({ name }) => name !== null);
+        return toPage(found, limit, looked > BigInt(LOOKS_MAX) ? last! : undefined);
+      },
+    ];
   }
 
   async top(selection: Selection, n: number, order: Order): Promise<Counters> {
@@ -73,7 +97,7 @@ export class CounterReads {
     return { count: Number(count), sum: BigInt(sum), lowest, highest, corruptNames: [] };
   }
 
-  #page(): Statement {
+  #anyPage(): Statement {
     return this.#database.statement(`
       SELECT ${COLUMNS} FROM @counters AS c WHERE c.name >= $1 AND c.name < $2 ORDER BY c.name LIMIT $3`);
   }

@@ -13,6 +13,7 @@ import type {
   StoreOptions,
   StoreTraits,
 } from "../../service/store.ts";
+import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
 import { PostgresAccepting } from "./accepting.ts";
 import { assertAccess } from "./access.ts";
@@ -147,9 +148,15 @@ class PostgresStore implements Store {
     return this.#reads.get(names);
   }
 
-  async list(selection: Selection, from: string, limit: number): Promise<CounterPage> {
+  async list(selection: Selection, from: string, limit: number, marked = false): Promise<CounterPage> {
     this.#assertOpen();
-    return this.#reads.list(selection, from, limit);
+    if (!marked) return this.#reads.list(selection, from, limit);
+    await this.#maintenance.place(); // So that a mark is short.
+    return this.#reads.markedPage(selection, from, limit, this.#log);
+  }
+
+  covers(mark: string, position: string): boolean {
+    return covers(mark, position);
   }
 
   async top(selection: Selection, n: number, order: Order): Promise<Counters> {

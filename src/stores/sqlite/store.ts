@@ -19,6 +19,7 @@ import type {
   StoreOptions,
   StoreTraits,
 } from "../../service/store.ts";
+import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
 import { SqliteAccepting, SqliteCatalogue, SqliteCopying } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
@@ -128,8 +129,12 @@ class SqliteStore implements Store {
     return read.map((counter) => (counter === "corrupt" ? CORRUPT : counter));
   }
 
-  list(selection: Selection, from: string, limit: number): Promise<CounterPage> {
-    return this.#reader.ask("list", { selection, from, limit, ...this.#asOf } satisfies ListRequest);
+  list(selection: Selection, from: string, limit: number, marked = false): Promise<CounterPage> {
+    return this.#reader.ask("list", { selection, from, limit, marked, ...this.#asOf } satisfies ListRequest);
+  }
+
+  covers(mark: string, position: string): boolean {
+    return covers(mark, position);
   }
 
   async top(selection: Selection, n: number, order: Order, signal?: AbortSignal): Promise<Counters> {

@@ -4,6 +4,7 @@ import { STORES } from "../../support/stores.ts";
 import { catalogueSuite } from "./catalogue.ts";
 import { changesSuite } from "./changes.ts";
 import { commitSuite } from "./commit.ts";
+import { coversSuite } from "./covers.ts";
 import { deletingSuite } from "./deleting.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
 import { manyChangesSuite } from "./many-changes.ts";
@@ -21,6 +22,7 @@ export function storeSuite(name: string): void {
     describe("exactly once", () => exactlyOnceSuite(kind));
     describe("reads", () => readsSuite(kind));
     describe("changes", () => changesSuite(kind));
+    describe("covers", () => coversSuite(kind));
     describe("many changes", () => manyChangesSuite(kind));
     describe("settings", () => settingsSuite(kind));
     describe("deleting", () => deletingSuite(kind));

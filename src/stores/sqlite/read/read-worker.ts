@@ -3,7 +3,9 @@ import { CORRUPT } from "../../../core/batch.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { type AsOf, present } from "../../../core/present.ts";
 import type { Selection } from "../../../core/selection.ts";
+import { toMark } from "../../shared/log-mark.ts";
 import { CatalogueReader } from "../rows/catalogue-rows.ts";
+import { headReader } from "../rows/head.ts";
 import { RowReader, toFullCounter } from "../rows/rows.ts";
 import { serveThread } from "../thread.ts";
 import { ChangeLogReader } from "./change-log-reader.ts";
@@ -31,11 +33,13 @@ export interface ListRequest extends AsOf {
   readonly selection: Selection;
   readonly from: string;
   readonly limit: number;
+  readonly marked: boolean;
 }
 
 serveThread<{ path: string }>(({ path }) => {
   const db = openReadOnly(path, 16_384);
   const rows = new RowReader(db);
+  const head = headReader(db);
   const pages = new PageReader(db, rows);
   const log = new ChangeLogReader(db, rows);
   const requestIds = new RequestIdReader(db);
@@ -50,9 +54,10 @@ serveThread<{ path: string }>(({ path }) => {
           return raw === CORRUPT ? "corrupt" : raw && present(toFullCounter(raw), { now });
         }),
       ),
-      list: asOfOneMoment(db, ({ selection, from, limit, now }: ListRequest) =>
-        pages.read(selection, from, limit, { now }),
-      ),
+      list: asOfOneMoment(db, ({ selection, from, limit, marked, now }: ListRequest) => ({
+        ...pages.read(selection, from, limit, { now }),
+        ...(marked && { mark: toMark({ position: head().log_end, unplaced: [] }) }),
+      })),
       look: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => looker.page(cursor, limit)),
       changesSince: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => log.since(cursor, limit)),
       exportRequestIds: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => requestIds.page(cursor, limit)),

@@ -196,6 +196,10 @@ describe("what was lost from a table without a trace", () => {
           if (told instanceof Error) expect(told).toMatchObject({ code: "ROW_CORRUPT" });
         }
       }
+      for (const name of names) {
+        const told = await apply(rotten, remove(name)).catch((error: unknown) => error);
+        expect(told, `${table}.${column}`).not.toMatchObject({ code: "CONSTRAINT_VIOLATED" });
+      }
       await rotten.close();
       for (const suffix of ["", "-wal", "-shm", "-lock"]) rmSync(path + suffix, { force: true });
     }

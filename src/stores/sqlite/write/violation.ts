@@ -149,9 +149,12 @@ export function objectionIn(error: unknown): string | undefined {
   const { code, message } = error as { code?: string; message: string };
   if (code === "SQLITE_CONSTRAINT_FOREIGNKEY") return "a foreign key";
   if (!code?.startsWith("SQLITE_CONSTRAINT") && code !== "SQLITE_MISMATCH") return undefined;
-  if (OUR_KEYS.test(message)) return undefined;
+  if (OUR_KEYS.test(message) || OUR_TYPES.test(message)) return undefined;
   return message.replace(/^CHECK constraint failed: /, "");
 }
+
+/** What was read to be written there, from an entry beside it, has rotted to another type. */
+const OUR_TYPES = /^cannot store \w+ value in \w+ column (?:counter_names|counter_labels|request_ids_\d+)\./;
 
 /** What has one of these twice has rotted. */
 const OUR_KEYS =

@@ -310,6 +310,38 @@ describe("a file from before entries were linked", () => {
   });
 });
 
+describe("a file whose links of request ids did not name their generation", () => {
+  const replayed = (id: string, name: string) => single(increment(name), { id });
+
+  it("goes on: ids that are there replay, and others are taken", async () => {
+    copyFileSync(new URL("./golden/schema-7.sqlite", import.meta.url), path);
+    const store = await opened();
+    const kept = await commit(store, ...[1, 2, 3, 4, 5].map((i) => replayed(`k${i}`, `e${i}`)));
+    expect(kept.map((answer) => answer.replayed)).toEqual([true, true, true, true, true]);
+    const fresh = await commit(store, ...["a", "k3.", "z"].map((id) => replayed(id, "e1")));
+    expect(fresh.map(({ replayed, results }) => [replayed, results])).toMatchObject([
+      [false, [{ value: 2n }]],
+      [false, [{ value: 3n }]],
+      [false, [{ value: 4n }]],
+    ]);
+    expect((await store.list({ prefix: "", labels: { a: "b" } }, "", 9)).counters).toMatchObject([
+      { name: "lab", value: 7n },
+    ]);
+  });
+
+  it("is not blessed where an id is missing: what may have been it is refused", async () => {
+    copyFileSync(new URL("./golden/schema-7.sqlite", import.meta.url), path);
+    const db = new Database(path);
+    const keys = db.prepare<[], string>("SELECT key FROM request_ids_0 ORDER BY key").pluck().all();
+    const gone = keys.find((key) => key.includes("k3"))!;
+    db.prepare("DELETE FROM request_ids_0 WHERE key = ?").run(gone);
+    db.close();
+    const [third, fourth] = await commit(await opened(), replayed("k3", "e3"), replayed("k4", "e4"));
+    expect(third!.refused).toMatchObject({ code: "ROW_CORRUPT" });
+    expect(fourth!.replayed).toBe(true);
+  });
+});
+
 it.each([
   ["an empty text for a number", () => new Checksum().int64("" as never)],
   ["no bytes for a number", () => new Checksum().int64(new Uint8Array() as never)],

@@ -16,6 +16,7 @@ export interface Need {
 export function describeWith(needs: readonly Need[], name: string, tests: () => void): void {
   const missing = needs.filter(({ here }) => !here).map(({ name, install }) => `${name}: ${install}`);
   if (missing.length === 0) describe(name, tests);
+  // Not in silence: the name says what to install, the end of each run repeats it, and in the gate it is a failure.
   else describe.skip(`${name} (needs ${missing.join("; ")})`, tests);
 }
 

@@ -2,6 +2,7 @@ import { TallyError } from "../../core/errors.ts";
 import { unusable } from "../shared/unusable.ts";
 import type { Database } from "./database.ts";
 import type { Row, Statement } from "./session.ts";
+import { INSUFFICIENT_PRIVILEGE, type Remediable } from "./start-failure.ts";
 
 /** What Tally does with each of its relations, once they are there. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
@@ -63,9 +64,9 @@ export async function assertAccess(database: Database): Promise<void> {
   if (access.filtered.length > 0) throw denied(filteredSentence(access, database.schema));
 }
 
-/** With PostgreSQL's own code for insufficient_privilege. */
-function denied(todo: string): TallyError {
-  return unusable(`${todo}.`, Object.assign(new Error(todo), { code: "42501", todo }));
+function denied(remedy: string): TallyError {
+  const cause: Remediable = Object.assign(new Error(remedy), { code: INSUFFICIENT_PRIVILEGE, remedy });
+  return unusable(`${remedy}.`, cause);
 }
 
 /** What keeps reads from being answered, and truly. @throws TallyError STORE_UNAVAILABLE */

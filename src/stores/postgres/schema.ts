@@ -3,6 +3,7 @@ import { unusable } from "../shared/unusable.ts";
 import type { Database } from "./database.ts";
 import type { Session } from "./session.ts";
 import { PUT_BACK } from "./session.ts";
+import { INSUFFICIENT_PRIVILEGE, type Remediable } from "./start-failure.ts";
 
 /**
  * Migrations, in order; schema_version says how many ran. Never change one that was released: add another. `@` is
@@ -192,16 +193,15 @@ export async function migrate(database: Database): Promise<number | undefined> {
     await session.send(database.statement("UPDATE @schema_version SET version = $1"), [SCHEMA_VERSION]);
   });
   await migrated.catch((error: unknown) => {
-    const cause = error instanceof TallyError ? error.cause : undefined;
-    if ((cause as { code?: string } | undefined)?.code === "42501")
-      Object.assign(cause!, { todo: TODO[found] });
+    const cause = error instanceof TallyError ? (error.cause as Remediable | undefined) : undefined;
+    if (cause?.code === INSUFFICIENT_PRIVILEGE) cause.remedy = REMEDIES[found];
     throw error;
   });
   return from === 0 ? undefined : from;
 }
 
-/** Where the role may not migrate, what would do. */
-const TODO: Readonly<Partial<Record<SchemaState["kind"], string>>> = {
+/** Where the role may not migrate, what its operator can do. */
+const REMEDIES: Readonly<Partial<Record<SchemaState["kind"], string>>> = {
   missing: "this user may not; let it create a schema (GRANT CREATE ON DATABASE), or create one that it owns",
   empty: "this user may not make tables in the schema; GRANT CREATE ON SCHEMA, or create one that it owns",
   ours: "this user may not change the schema to this version's; let the owner of its tables run: tally migrate up",

@@ -1,20 +1,30 @@
 import { TallyError } from "../../core/errors.ts";
 import { unusable } from "../shared/unusable.ts";
 
+/** PostgreSQL's own code for a role that may not do what it was asked. */
+export const INSUFFICIENT_PRIVILEGE = "42501";
+
+/** An error of which is known what its operator can do. */
+export interface Remediable extends Error {
+  code?: string;
+  /** A clause, to stand behind "Cannot open PostgreSQL at ...:". */
+  remedy?: string | undefined;
+}
+
 /** Why the store could not be opened, in one sentence for the operator. The password is in none. */
 export function startFailure(shown: string, error: unknown): unknown {
   const cause = error instanceof TallyError && error.cause !== undefined ? error.cause : error;
   if (error instanceof TallyError && error.cause === undefined) return error; // It is a sentence already.
-  const { message, todo } = cause as { message: string; todo?: string };
-  const code = codeOf(cause as { code?: string; message: string });
+  const { message, remedy } = cause as Remediable;
+  const code = codeOf(cause as Remediable);
   const known = code === undefined ? undefined : REASONS[code];
   const said = known?.replace("%s", () => message.replace(/[.?]$/, ""));
-  const why = todo ?? said ?? (code === undefined ? message : `${message} (${code})`);
+  const why = remedy ?? said ?? (code === undefined ? message : `${message} (${code})`);
   return unusable(`Cannot open PostgreSQL at ${shown}: ${why}.`, { code, cause });
 }
 
 /** The driver has no code for a server that does not answer, or that ends the connection instead. */
-function codeOf({ code, message }: { code?: string; message: string }): string | undefined {
+function codeOf({ code, message }: Remediable): string | undefined {
   if (code !== undefined) return code;
   if (/timeout/i.test(message)) return "ETIMEDOUT";
   return /terminated/i.test(message) ? "ECONNRESET" : undefined;

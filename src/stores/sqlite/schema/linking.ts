@@ -3,6 +3,7 @@
  * a file whose b-trees are broken is refused, and a row that fails its checksum goes on failing.
  */
 import type { Database } from "better-sqlite3";
+import { Checksum } from "../../shared/checksum.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { deletedChecksum, openingChecksum } from "../rows/change-log-rows.ts";
 import { sealCopying } from "../rows/copying-row.ts";
@@ -14,23 +15,42 @@ import { sealCounts } from "../rows/rows.ts";
 /** Inside the transaction of a migration. */
 export function linkAll(db: Database): void {
   assertWhole(db);
-  const sealing = (name: string, seal: (...values: never[]) => number) =>
-    db.function(name, { deterministic: true, safeIntegers: true, varargs: true }, (...values) =>
-      BigInt(seal(...(values as never[]))),
-    );
-  sealing("entry_checksum", (key: string, value: string, name: string, counter_id: bigint) =>
+  inSql(db, "entry_checksum", (key: string, value: string, name: string, counter_id: bigint) =>
     entryChecksum({ key, value, name, counter_id: Number(counter_id) }),
   );
-  sealing("id_link", idLink);
-  sealing("generation_checksum", generationChecksum);
-  sealing("opening_checksum", openingChecksum);
-  sealing("deleted_checksum", deletedChecksum);
+  inSql(db, "id_link", idLink);
+  inSql(db, "generation_checksum", generationChecksum);
+  inSql(db, "opening_checksum", openingChecksum);
+  inSql(db, "deleted_checksum", deletedChecksum);
   db.exec(LINKED);
   const generations = db.prepare<[], bigint>("SELECT id FROM request_id_generations").pluck().all();
   for (const id of generations) db.exec(linkedIds(id));
   sealHead(db);
   sealCopying(db);
   sealCounts(db);
+}
+
+/**
+ * Have the links of request ids name their generation, in a file whose links do not. One that is neither the link of
+ * before nor that of now is of a row that has lost the next one, and stays as it is. Inside the transaction of a migration.
+ */
+export function nameGenerations(db: Database): void {
+  inSql(db, "id_link", idLink);
+  inSql(db, "id_link_before", (key: string, next: string) => new Checksum().text(key).text(next).value);
+  const generations = db.prepare<[], bigint>("SELECT id FROM request_id_generations").pluck().all();
+  for (const id of generations) {
+    db.exec(`
+      UPDATE request_ids_${id} AS row SET next = id_link(${id}, row.key, following.key)
+      FROM (SELECT key AS of, coalesce(lead(key) OVER (ORDER BY key), '') AS key FROM request_ids_${id}) AS following
+      WHERE following.of = row.key AND row.next = id_link_before(row.key, following.key)`);
+  }
+}
+
+/** Have SQL compute it. */
+function inSql(db: Database, name: string, value: (...values: never[]) => number): void {
+  db.function(name, { deterministic: true, safeIntegers: true, varargs: true }, (...values) =>
+    BigInt(value(...(values as never[]))),
+  );
 }
 
 function assertWhole(db: Database): void {

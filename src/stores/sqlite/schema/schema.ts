@@ -1,6 +1,6 @@
 import type { Database } from "better-sqlite3";
 import { unusable } from "../../shared/unusable.ts";
-import { linkAll } from "./linking.ts";
+import { linkAll, nameGenerations } from "./linking.ts";
 
 /** Marks the file as Tally's: "TALY". See https://www.sqlite.org/pragma.html#pragma_application_id */
 export const APPLICATION_ID = 0x54414c59;
@@ -172,6 +172,7 @@ const MIGRATIONS: readonly Migration[] = [
   },
   {
     about: "what is kept beside counters: the catalogue",
+    first: nameGenerations,
     sql: `
   -- One row an entry; see core/catalogue.ts.
   CREATE TABLE catalogue (

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
 import { parse, TomlError } from "smol-toml";
-import { type Config, KEYS, type Key } from "./config/keys.ts";
+import { type Config, KEYS } from "./config/keys.ts";
+import type { Key } from "./config/kinds.ts";
 import { withoutSecrets } from "./core/secrets.ts";
 
 export { type Config, KEYS } from "./config/keys.ts";

@@ -1,25 +1,7 @@
 import { z } from "zod";
 import { LOG_LEVELS } from "../telemetry.ts";
+import { address, count, duration, type Key, listOf, oneOf, optional, path, size } from "./kinds.ts";
 import { whyNoHostName, whyNoOrigin } from "./origins.ts";
-import { parseAddress, parseDuration, parseSize } from "./quantity.ts";
-
-/** A setting: all that help, documentation, validation and errors know about it. */
-export interface Key<T> {
-  /** What it is called in the file; as a flag --name, in the environment TALLY_NAME. */
-  readonly name: string;
-  /** Its heading in help and documentation. */
-  readonly group: string;
-  /** What it does: a phrase without a full stop. */
-  readonly about: string;
-  /** What a value must be, with its range: completes "expected ...". */
-  readonly expected: string;
-  /** As one would write it. */
-  readonly default: string;
-  /** How help names the value, "" for a switch. */
-  readonly placeholder: string;
-  /** From what was written (text, or what TOML has for it) to the value. */
-  readonly schema: z.ZodType<T>;
-}
 
 /** Every setting, in the order of help. A field's name ends in its unit. */
 export const KEYS = {
@@ -283,91 +265,3 @@ export const KEYS = {
 
 /** The configuration of a server: read once, then frozen. */
 export type Config = { readonly [Field in keyof typeof KEYS]: z.output<(typeof KEYS)[Field]["schema"]> };
-
-type Kind<T> = Pick<Key<T>, "expected" | "placeholder" | "schema">;
-
-function address() {
-  return {
-    expected: "HOST:PORT or [IPV6]:PORT, the port 0 to 65535",
-    placeholder: "<host:port>",
-    schema: z
-      .string()
-      .transform(parseAddress)
-      .pipe(z.object({ host: z.string(), port: z.int() })),
-  };
-}
-
-/** A file that is read, if one is named. */
-function path(): Kind<string | undefined> & { default: string } {
-  return {
-    expected: "a path, or nothing",
-    default: "",
-    placeholder: "<file>",
-    schema: z.string().transform((text) => (text === "" ? undefined : text)),
-  };
-}
-
-/** A setting that may be left empty. */
-function optional<T>(kind: Kind<T>): Kind<T | undefined> {
-  const nothing = z.literal("").transform(() => undefined);
-  return { ...kind, expected: `${kind.expected}, or nothing`, schema: z.union([nothing, kind.schema]) };
-}
-
-/**
- * What stands between commas.
- *
- * @param whyNot  why an item cannot be used, as a clause; undefined when it can
- */
-function listOf(whyNot: (item: string) => string | undefined) {
-  return z
-    .string()
-    .transform((text) =>
-      text
-        .split(",")
-        .map((item) => item.trim())
-        .filter((item) => item !== ""),
-    )
-    .superRefine((items, context) => {
-      const message = items.map(whyNot).find((why) => why !== undefined);
-      if (message !== undefined) context.addIssue({ code: "custom", message });
-    });
-}
-
-function duration(min: string, max: string): Kind<number> {
-  return {
-    expected: `a duration from ${min} to ${max}`,
-    placeholder: "<duration>",
-    schema: z
-      .string()
-      .transform(parseDuration)
-      .pipe(z.int().min(parseDuration(min)!).max(parseDuration(max)!)),
-  };
-}
-
-function size(min: string, max: string): Kind<number> {
-  return {
-    expected: `a size from ${min} to ${max}`,
-    placeholder: "<size>",
-    schema: z
-      .union([z.string().transform(parseSize), z.number()])
-      .pipe(z.int().min(parseSize(min)!).max(parseSize(max)!)),
-  };
-}
-
-function count(min: number, max: number): Kind<number> {
-  return {
-    expected: `a whole number from ${min.toLocaleString("en")} to ${max.toLocaleString("en")}`,
-    placeholder: "<number>",
-    schema: z
-      .union([z.string().regex(/^\d+$/).transform(Number), z.number()])
-      .pipe(z.int().min(min).max(max)),
-  };
-}
-
-function oneOf<const T extends string>(placeholder: string, values: readonly T[]): Kind<T> {
-  return {
-    expected: `one of ${values.join(", ")}`,
-    placeholder,
-    schema: z.enum(values) as unknown as z.ZodType<T>,
-  };
-}

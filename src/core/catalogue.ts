@@ -3,6 +3,7 @@
  * a text, and knows nothing of what it says.
  */
 export const CATALOGUE_KINDS = ["principal", "key", "binding", "policy", "webhook", "setting"] as const;
+/** What an entry is; each kind has keys of its own. */
 export type CatalogueKind = (typeof CATALOGUE_KINDS)[number];
 
 /** Which entry: no two have both in common. */
@@ -13,6 +14,7 @@ export interface CatalogueName {
   readonly key: string;
 }
 
+/** An entry as a store has it, or that it is gone. */
 export interface CatalogueEntry extends CatalogueName {
   /** Of the write that left it as it is: 1 and up. Each write takes the next, whichever entry it is of. */
   readonly version: number;
@@ -20,6 +22,7 @@ export interface CatalogueEntry extends CatalogueName {
   readonly body: string | undefined;
 }
 
+/** What an entry is to become, if it still is what its writer knows. */
 export interface CatalogueWrite extends CatalogueName {
   readonly kind: CatalogueKind;
   /** See CatalogueEntry; undefined takes the entry away. */

@@ -1,5 +1,6 @@
 import { ChangeKind } from "../core/change.ts";
-import type { LookedPage, Store } from "./store.ts";
+import type { Store } from "./store.ts";
+import type { LookedPage } from "./store-accepting.ts";
 
 /** What somebody has changed in a store's database itself, as far as it shows. */
 export interface ByHand {

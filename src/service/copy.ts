@@ -3,7 +3,9 @@ import { ChangeKind } from "../core/change.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Selection } from "../core/selection.ts";
 import { lookForChangesByHand, lookForLostRows, toldOf } from "./by-hand.ts";
-import type { Copying, ExportHead, ImportPart, ImportState, Store, StoredChange } from "./store.ts";
+import type { Store } from "./store.ts";
+import type { Copying, ExportHead, ImportPart, ImportState } from "./store-copying.ts";
+import type { StoredChange } from "./store-pages.ts";
 import { type Verified, verifyCopy } from "./verify-copy.ts";
 
 /** How much has been copied, or compared. */

@@ -3,7 +3,9 @@ import type { CatalogueEntry } from "../core/catalogue.ts";
 import { type Change, ChangeKind } from "../core/change.ts";
 import type { FullCounter } from "../core/counter.ts";
 import { isSame, SETTING_KEYS, type SettingKey } from "../core/settings.ts";
-import type { ChangePage, Copying, RequestIdPage, Store, StoredChange, StoredRequestId } from "./store.ts";
+import type { Store } from "./store.ts";
+import type { Copying, RequestIdPage, StoredRequestId } from "./store-copying.ts";
+import type { ChangePage, StoredChange } from "./store-pages.ts";
 
 /** What was compared, and found to be the same. */
 export interface Verified {

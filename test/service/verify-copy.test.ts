@@ -2,7 +2,8 @@
 import { v7 } from "uuid";
 import { expect, it } from "vitest";
 import { copyStore } from "../../src/service/copy.ts";
-import { DEFAULT_RETENTION, type Store, type StoredChange } from "../../src/service/store.ts";
+import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
+import type { StoredChange } from "../../src/service/store-pages.ts";
 import { verifyCopy } from "../../src/service/verify-copy.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
 import { apply, increment, remove } from "../support/calls.ts";

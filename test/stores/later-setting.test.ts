@@ -9,7 +9,9 @@ import { newOutcomes } from "../../src/core/columns.ts";
 import { CORRUPT } from "../../src/core/counter.ts";
 import { type Op, Verb } from "../../src/core/op.ts";
 import { DEFAULTS, type SettingKey, type Settings } from "../../src/core/settings.ts";
-import { RowReader, RowWriter, toFullCounter } from "../../src/stores/sqlite/rows/rows.ts";
+import { RowReader } from "../../src/stores/sqlite/rows/row-reader.ts";
+import { RowWriter } from "../../src/stores/sqlite/rows/row-writer.ts";
+import { toFullCounter } from "../../src/stores/sqlite/rows/rows.ts";
 import { migrate } from "../../src/stores/sqlite/schema/schema.ts";
 import { create, update } from "../support/calls.ts";
 

@@ -11,7 +11,7 @@ import type { Store } from "../../src/service/store.ts";
 import { PageReader } from "../../src/stores/sqlite/read/pages.ts";
 import { openReadOnly } from "../../src/stores/sqlite/read/reading.ts";
 import { Scanner } from "../../src/stores/sqlite/read/scans.ts";
-import { RowReader } from "../../src/stores/sqlite/rows/rows.ts";
+import { RowReader } from "../../src/stores/sqlite/rows/row-reader.ts";
 import { apply, create, increment } from "../support/calls.ts";
 import { folderInMemory } from "../support/folder.ts";
 import { describeWith } from "../support/needs.ts";

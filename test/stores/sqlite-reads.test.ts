@@ -10,7 +10,7 @@ import { openStore } from "../../src/stores/open.ts";
 import { PageReader } from "../../src/stores/sqlite/read/pages.ts";
 import { asOfOneMoment, openReadOnly } from "../../src/stores/sqlite/read/reading.ts";
 import { Scanner } from "../../src/stores/sqlite/read/scans.ts";
-import { RowReader } from "../../src/stores/sqlite/rows/rows.ts";
+import { RowReader } from "../../src/stores/sqlite/rows/row-reader.ts";
 import { batch, commit, create, increment, set, single } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { folderInMemory } from "../support/folder.ts";

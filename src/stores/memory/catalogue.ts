@@ -1,6 +1,7 @@
 import { assertCatalogueWrite, type CatalogueEntry, type CatalogueWrite } from "../../core/catalogue.ts";
-import type { Catalogue, CatalogueChanges } from "../../service/store.ts";
+import type { Catalogue, CatalogueChanges } from "../../service/store-catalogue.ts";
 
+/** The catalogue, kept in memory: see Catalogue. */
 export class CatalogueInMemory implements Catalogue {
   /** By kind and key. */
   readonly #entries = new Map<string, CatalogueEntry>();

@@ -1,5 +1,6 @@
 import { type ChangeColumns, ChangeKind } from "../../core/change.ts";
-import type { ChangePage, ImportPart, StoredChange } from "../../service/store.ts";
+import type { ImportPart } from "../../service/store-copying.ts";
+import type { ChangePage, StoredChange } from "../../service/store-pages.ts";
 import { Dropping } from "../shared/dropping.ts";
 import { cursorInOpenings, parseCursor } from "../shared/log-cursor.ts";
 import { openingAt } from "../shared/opening.ts";

@@ -1,3 +1,4 @@
+import type { StoreOptions } from "../../service/store.ts";
 import type {
   Copying,
   ExportHead,
@@ -5,8 +6,7 @@ import type {
   ImportPart,
   ImportState,
   RequestIdPage,
-  StoreOptions,
-} from "../../service/store.ts";
+} from "../../service/store-copying.ts";
 import { assertTakesCopy, importStateOf } from "../shared/import-state.ts";
 import type { CatalogueInMemory } from "./catalogue.ts";
 import type { ChangeLogInMemory } from "./change-log.ts";

@@ -1,5 +1,5 @@
 import { type Generation, planGenerations, type RequestIdRetention } from "../../core/request-ids.ts";
-import type { ExportHead, RequestIdPage, StoredRequestId } from "../../service/store.ts";
+import type { ExportHead, RequestIdPage, StoredRequestId } from "../../service/store-copying.ts";
 
 /** The answers under request ids, by generation. */
 export class RequestIdsInMemory {

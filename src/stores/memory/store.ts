@@ -4,15 +4,9 @@ import type { Fixed, FullCounter } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
 import { type AsOf, present, presentAll } from "../../core/present.ts";
 import { addSums, byRank, EMPTY_SUM, type Order, type Selection, type Sum } from "../../core/selection.ts";
-import type {
-  ChangePage,
-  Copying,
-  CounterPage,
-  Counters,
-  Store,
-  StoreOptions,
-  StoreTraits,
-} from "../../service/store.ts";
+import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
+import type { Copying } from "../../service/store-copying.ts";
+import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import { ForgottenEarly } from "../shared/forgotten-early.ts";
 import { covers, toMark } from "../shared/log-mark.ts";
 import { CatalogueInMemory } from "./catalogue.ts";

@@ -1,6 +1,6 @@
 import { ChangeColumns } from "../../core/change.ts";
 import { CORRUPT, type FullCounter } from "../../core/counter.ts";
-import type { Accepting } from "../../service/store.ts";
+import type { Accepting } from "../../service/store-accepting.ts";
 import { accepted, endAt, flawOf, nameOfLost, openingOf } from "../shared/by-hand.ts";
 import type { CopyingParts } from "./copying.ts";
 import { CounterIds } from "./counter-ids.ts";

@@ -1,5 +1,5 @@
 import { assertCatalogueWrite, type CatalogueEntry, type CatalogueWrite } from "../../core/catalogue.ts";
-import type { Catalogue, CatalogueChanges } from "../../service/store.ts";
+import type { Catalogue, CatalogueChanges } from "../../service/store-catalogue.ts";
 import {
   afterImport,
   afterWrite,

@@ -1,5 +1,5 @@
 import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.ts";
-import type { ChangePage, StoredChange } from "../../service/store.ts";
+import type { ChangePage, StoredChange } from "../../service/store-pages.ts";
 import { Dropping, SLICE_COMMITS } from "../shared/dropping.ts";
 import { cursorInOpenings, parseCursor, ROW_ID } from "../shared/log-cursor.ts";
 import { toMark } from "../shared/log-mark.ts";

@@ -6,9 +6,9 @@ import type {
   ImportPart,
   ImportState,
   RequestIdPage,
-  StoredChange,
   StoredRequestId,
-} from "../../service/store.ts";
+} from "../../service/store-copying.ts";
+import type { StoredChange } from "../../service/store-pages.ts";
 import { assertTakesCopy, importStateOf, type Kept } from "../shared/import-state.ts";
 import { packChanges } from "../shared/packed-changes.ts";
 import { CLEAR_CATALOGUE, type PostgresCatalogue } from "./catalogue.ts";

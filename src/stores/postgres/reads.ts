@@ -1,7 +1,7 @@
 import { CORRUPT, type FullCounter } from "../../core/counter.ts";
 import { present } from "../../core/present.ts";
 import { EMPTY_SUM, endOf, type Order, type Selection, type Sum } from "../../core/selection.ts";
-import type { CounterPage, Counters } from "../../service/store.ts";
+import type { CounterPage, Counters } from "../../service/store-pages.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { Database } from "./database.ts";
 import { COUNTER_COLUMNS, DETAIL_COLUMNS, labelKey, toFullCounter } from "./rows.ts";

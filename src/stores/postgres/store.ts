@@ -3,16 +3,10 @@ import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { CORRUPT, FullCounter } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
-import type {
-  Accepting,
-  Catalogue,
-  ChangePage,
-  CounterPage,
-  Counters,
-  Store,
-  StoreOptions,
-  StoreTraits,
-} from "../../service/store.ts";
+import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
+import type { Accepting } from "../../service/store-accepting.ts";
+import type { Catalogue } from "../../service/store-catalogue.ts";
+import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
 import { PostgresAccepting } from "./accepting.ts";

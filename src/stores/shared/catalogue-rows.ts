@@ -1,9 +1,10 @@
 /** Rows of the catalogue, as the tables of both SQL stores have them, and what shows that none is missing. */
 import type { CatalogueEntry, CatalogueName } from "../../core/catalogue.ts";
 import { TallyError } from "../../core/errors.ts";
-import type { CatalogueChanges } from "../../service/store.ts";
+import type { CatalogueChanges } from "../../service/store-catalogue.ts";
 import { Checksum, fits } from "./checksum.ts";
 
+/** The columns of a CatalogueRow. */
 export const CATALOGUE_COLUMNS = "version, kind, key, body, checksum";
 
 /** A row of `catalogue`; one that is damaged may have anything in its columns. */
@@ -31,11 +32,13 @@ export interface CatalogueScan extends Pick<CatalogueState, "entries" | "version
   readonly newer: bigint;
 }
 
+/** The checksum of a CatalogueRow. */
 export function catalogueChecksum(version: bigint, kind: string, key: string, body: string | null): number {
   const sum = new Checksum().int64(version).text(kind).text(key);
   return body === null ? sum.word(0).value : sum.word(1).text(body).value;
 }
 
+/** Whether a row is what was written. */
 export function isSoundEntry({ version, kind, key, body, checksum }: CatalogueRow): boolean {
   return fits(() => catalogueChecksum(version, kind, key, body), checksum);
 }

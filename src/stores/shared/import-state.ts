@@ -1,4 +1,4 @@
-import type { ImportedCopy, ImportState } from "../../service/store.ts";
+import type { ImportedCopy, ImportState } from "../../service/store-copying.ts";
 
 /** What a store has of its own. */
 export interface Kept {

@@ -1,18 +1,10 @@
 /** What is asked of SQLite's threads beside counting: the catalogue, copies, and taking what was changed by hand. */
-import { assertCatalogueWrite, type CatalogueWrite } from "../../core/catalogue.ts";
+import { assertCatalogueWrite } from "../../core/catalogue.ts";
 import type { FullCounter } from "../../core/counter.ts";
-import type {
-  Accepting,
-  Catalogue,
-  CatalogueChanges,
-  Copying,
-  ExportHead,
-  ImportPart,
-  ImportState,
-  LookedPage,
-  RequestIdPage,
-  StoreOptions,
-} from "../../service/store.ts";
+import type { StoreOptions } from "../../service/store.ts";
+import type { Accepting, LookedPage } from "../../service/store-accepting.ts";
+import type { Catalogue, CatalogueChanges } from "../../service/store-catalogue.ts";
+import type { Copying, ExportHead, ImportState, RequestIdPage } from "../../service/store-copying.ts";
 import { momentOf } from "./moment.ts";
 import type { WalkRequest } from "./read/read-worker.ts";
 import type { Thread } from "./thread.ts";
@@ -24,95 +16,48 @@ import type {
   ImportRequest,
 } from "./write/write-worker.ts";
 
-type Given = Pick<StoreOptions, "clock" | "newUid">;
-
-/** The catalogue of a file, by its threads: see Catalogue. */
-export class SqliteCatalogue implements Catalogue {
-  readonly #writer: Thread;
-  readonly #reader: Thread;
-  readonly #given: Given;
-
-  constructor(writer: Thread, reader: Thread, given: Given) {
-    this.#writer = writer;
-    this.#reader = reader;
-    this.#given = given;
-  }
-
-  read(since: number): Promise<CatalogueChanges> {
-    return this.#reader.ask("readCatalogue", since);
-  }
-
-  async write(entry: CatalogueWrite): Promise<number | undefined> {
-    assertCatalogueWrite(entry); // Here, because over there a TypeError becomes another error.
-    const moment = momentOf(this.#given.clock);
-    return this.#writer.ask("writeCatalogue", { entry, moment } satisfies CatalogueRequest);
-  }
+/** Whom to ask, and what is told with it. */
+interface Threads extends Pick<StoreOptions, "clock" | "newUid"> {
+  readonly writer: Thread;
+  readonly reader: Thread;
 }
 
-/** Copies from and into a file, by its threads: see Copying. */
-export class SqliteCopying implements Copying {
-  readonly #writer: Thread;
-  readonly #reader: Thread;
-  readonly #given: Given;
-
-  constructor(writer: Thread, reader: Thread, given: Given) {
-    this.#writer = writer;
-    this.#reader = reader;
-    this.#given = given;
-  }
-
-  exportHead(): Promise<ExportHead> {
-    const { clock, newUid } = this.#given;
-    return this.#writer.ask("exportHead", { newId: newUid(), moment: momentOf(clock) } satisfies HeadRequest);
-  }
-
-  exportRequestIds(cursor: string, limit: number): Promise<RequestIdPage> {
-    return this.#reader.ask("exportRequestIds", { cursor, limit } satisfies WalkRequest);
-  }
-
-  importState(): Promise<ImportState> {
-    return this.#writer.ask("importState", undefined);
-  }
-
-  beginImport(head: ExportHead): Promise<void> {
-    const moment = momentOf(this.#given.clock);
-    return this.#writer.ask("beginImport", { head, moment } satisfies BeginRequest);
-  }
-
-  import(part: ImportPart): Promise<void> {
-    const moment = momentOf(this.#given.clock);
-    return this.#writer.ask("import", { part, moment } satisfies ImportRequest);
-  }
-
-  endImport(): Promise<void> {
-    return this.#writer.ask("endImport", momentOf(this.#given.clock));
-  }
+/** The catalogue of a file: see Catalogue. */
+export function catalogueOf({ writer, reader, clock }: Threads): Catalogue {
+  return {
+    read: (since): Promise<CatalogueChanges> => reader.ask("readCatalogue", since),
+    async write(entry): Promise<number | undefined> {
+      assertCatalogueWrite(entry); // Here, because over there a TypeError becomes another error.
+      return writer.ask("writeCatalogue", { entry, moment: momentOf(clock) } satisfies CatalogueRequest);
+    },
+  };
 }
 
-/** Takes what was changed by hand, by the threads of a file: see Accepting. */
-export class SqliteAccepting implements Accepting {
-  readonly #writer: Thread;
-  readonly #reader: Thread;
-  readonly #given: Given;
+/** Copies from and into a file: see Copying. */
+export function copyingOf({ writer, reader, clock, newUid }: Threads): Copying {
+  const moment = () => momentOf(clock);
+  return {
+    exportHead: (): Promise<ExportHead> =>
+      writer.ask("exportHead", { newId: newUid(), moment: moment() } satisfies HeadRequest),
+    exportRequestIds: (cursor, limit): Promise<RequestIdPage> =>
+      reader.ask("exportRequestIds", { cursor, limit } satisfies WalkRequest),
+    importState: (): Promise<ImportState> => writer.ask("importState", undefined),
+    beginImport: (head): Promise<void> =>
+      writer.ask("beginImport", { head, moment: moment() } satisfies BeginRequest),
+    import: (part): Promise<void> => writer.ask("import", { part, moment: moment() } satisfies ImportRequest),
+    endImport: (): Promise<void> => writer.ask("endImport", moment()),
+  };
+}
 
-  constructor(writer: Thread, reader: Thread, given: Given) {
-    this.#writer = writer;
-    this.#reader = reader;
-    this.#given = given;
-  }
-
-  look(from: string, limit: number): Promise<LookedPage> {
-    return this.#reader.ask("look", { cursor: from, limit } satisfies WalkRequest);
-  }
-
-  accept(
-    names: readonly string[],
-    revisions: ReadonlyMap<string, number>,
-    lost: readonly string[],
-  ): Promise<(FullCounter | string)[]> {
-    const { clock, newUid } = this.#given;
-    const newUids = [...names, ...lost].map(() => newUid());
-    const request: AcceptMessage = { names, revisions, lost, moment: momentOf(clock), newUids };
-    return this.#writer.ask("accept", request);
-  }
+/** Takes what was changed by hand as it stands: see Accepting. */
+export function acceptingOf({ writer, reader, clock, newUid }: Threads): Accepting {
+  return {
+    look: (from, limit): Promise<LookedPage> =>
+      reader.ask("look", { cursor: from, limit } satisfies WalkRequest),
+    accept(names, revisions, lost): Promise<(FullCounter | string)[]> {
+      const newUids = [...names, ...lost].map(() => newUid());
+      const request: AcceptMessage = { names, revisions, lost, moment: momentOf(clock), newUids };
+      return writer.ask("accept", request);
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import type { Sum } from "../../core/selection.ts";
-import type { Counters } from "../../service/store.ts";
+import type { Counters } from "../../service/store-pages.ts";
 import type { ScanData, Stoppable, SumRequest, TopRequest } from "./read/scan-worker.ts";
 import { Thread } from "./thread.ts";
 

@@ -8,20 +8,14 @@ import type { FullCounter } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { AsOf } from "../../core/present.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
-import type {
-  Accepting,
-  Catalogue,
-  ChangePage,
-  Copying,
-  CounterPage,
-  Counters,
-  Store,
-  StoreOptions,
-  StoreTraits,
-} from "../../service/store.ts";
+import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
+import type { Accepting } from "../../service/store-accepting.ts";
+import type { Catalogue } from "../../service/store-catalogue.ts";
+import type { Copying } from "../../service/store-copying.ts";
+import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
-import { SqliteAccepting, SqliteCatalogue, SqliteCopying } from "./copying.ts";
+import { acceptingOf, catalogueOf, copyingOf } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
 import { momentOf } from "./moment.ts";
@@ -102,9 +96,10 @@ class SqliteStore implements Store {
     this.#reader = reader;
     this.#scanner = scanner;
     this.#options = options;
-    this.catalogue = new SqliteCatalogue(this.#writer, reader, options);
-    this.copying = new SqliteCopying(this.#writer, reader, options);
-    this.accepting = new SqliteAccepting(this.#writer, reader, options);
+    const threads = { writer: this.#writer, reader, clock: options.clock, newUid: options.newUid };
+    this.catalogue = catalogueOf(threads);
+    this.copying = copyingOf(threads);
+    this.accepting = acceptingOf(threads);
     this.failed = Promise.race([file.thread.failed, reader.failed]);
     this.traits = {
       title,

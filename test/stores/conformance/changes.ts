@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import { ChangeKind } from "../../../src/core/change.ts";
 import { INT64_MAX, INT64_MIN } from "../../../src/core/int64.ts";
-import type { Store, StoredChange } from "../../../src/service/store.ts";
+import type { Store } from "../../../src/service/store.ts";
+import type { StoredChange } from "../../../src/service/store-pages.ts";
 import {
   apply,
   batch,

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { ChangeKind } from "../../../src/core/change.ts";
-import type { CounterPage, Store, StoredChange } from "../../../src/service/store.ts";
+import type { Store } from "../../../src/service/store.ts";
+import type { CounterPage, StoredChange } from "../../../src/service/store-pages.ts";
 import { batch, commit, create, increment, remove, single } from "../../support/calls.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { allChanges } from "./changes.ts";

@@ -2,7 +2,9 @@ import { expect, it } from "vitest";
 import { ChangeKind } from "../../../src/core/change.ts";
 import { INT64_MAX, INT64_MIN } from "../../../src/core/int64.ts";
 import { copyStore } from "../../../src/service/copy.ts";
-import type { Copying, ImportPart, Purpose, Store, StoredChange } from "../../../src/service/store.ts";
+import type { Purpose, Store } from "../../../src/service/store.ts";
+import type { Copying, ImportPart } from "../../../src/service/store-copying.ts";
+import type { StoredChange } from "../../../src/service/store-pages.ts";
 import {
   type Answer,
   type Asked,

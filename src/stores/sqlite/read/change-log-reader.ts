@@ -2,7 +2,7 @@ import type { Database, Statement } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
 import { type Change, ChangeKind } from "../../../core/change.ts";
 import { uidFromBytes } from "../../../core/uid.ts";
-import type { ChangePage, StoredChange } from "../../../service/store.ts";
+import type { ChangePage, StoredChange } from "../../../service/store-pages.ts";
 import { fits } from "../../shared/checksum.ts";
 import { cursorInOpenings, parseCursor, ROW_ID } from "../../shared/log-cursor.ts";
 import { openingAt } from "../../shared/opening.ts";
@@ -20,7 +20,7 @@ import {
 } from "../rows/change-log-rows.ts";
 import { type HeadRow, headReader } from "../rows/head.ts";
 import { gapIn } from "../rows/linked-entries.ts";
-import type { RowReader } from "../rows/rows.ts";
+import type { RowReader } from "../rows/row-reader.ts";
 
 /** Reads the change log, on the read side. */
 export class ChangeLogReader {

@@ -1,7 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
 import type { FullCounter } from "../../../core/counter.ts";
-import type { LookedPage } from "../../../service/store.ts";
+import type { LookedPage } from "../../../service/store-accepting.ts";
 import {
   columnsOf,
   type Entry,
@@ -10,7 +10,8 @@ import {
   type LinkedTable,
   linkOf,
 } from "../rows/linked-entries.ts";
-import { type RowReader, toFullCounter } from "../rows/rows.ts";
+import type { RowReader } from "../rows/row-reader.ts";
+import { toFullCounter } from "../rows/rows.ts";
 
 /** Reads counters by their rows, for who looks for what was changed by hand: see Accepting.look. */
 export class RowLooker {

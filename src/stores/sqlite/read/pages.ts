@@ -4,9 +4,10 @@ import type { FullCounter } from "../../../core/counter.ts";
 import { isName } from "../../../core/name.ts";
 import { type AsOf, present } from "../../../core/present.ts";
 import { hasLabels, type Selection } from "../../../core/selection.ts";
-import type { CounterPage } from "../../../service/store.ts";
+import type { CounterPage } from "../../../service/store-pages.ts";
 import { Chain, columnsOf, type Entry, EntryReader, type LinkedTable } from "../rows/linked-entries.ts";
-import { type RowReader, toFullCounter } from "../rows/rows.ts";
+import type { RowReader } from "../rows/row-reader.ts";
+import { toFullCounter } from "../rows/rows.ts";
 import { ByLabels, inNames, Selector, tableOf } from "./entries.ts";
 
 /** An entry of an index, as a page looks at it. */

@@ -1,7 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
 import { TallyError } from "../../../core/errors.ts";
-import type { RequestIdPage, StoredRequestId } from "../../../service/store.ts";
+import type { RequestIdPage, StoredRequestId } from "../../../service/store-copying.ts";
 import { fits } from "../../shared/checksum.ts";
 import { idLink, type RecordRow, soundRecord } from "../rows/generation-rows.ts";
 import { generationsIn } from "../rows/live-generation.ts";

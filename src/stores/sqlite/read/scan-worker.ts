@@ -6,7 +6,7 @@ import { constants, setPriority } from "node:os";
 import { TallyError } from "../../../core/errors.ts";
 import type { AsOf } from "../../../core/present.ts";
 import type { Order, Selection } from "../../../core/selection.ts";
-import { RowReader } from "../rows/rows.ts";
+import { RowReader } from "../rows/row-reader.ts";
 import { serveThread } from "../thread.ts";
 import { asOfOneMoment, openReadOnly } from "./reading.ts";
 import { Scanner } from "./scans.ts";

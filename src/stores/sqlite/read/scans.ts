@@ -13,10 +13,11 @@ import {
   type Selection,
   type Sum,
 } from "../../../core/selection.ts";
-import type { CounterPage, Counters } from "../../../service/store.ts";
+import type { CounterPage, Counters } from "../../../service/store-pages.ts";
 import { isGuarded } from "../rows/guard.ts";
 import { gapIn } from "../rows/linked-entries.ts";
-import { type RowReader, toFullCounter } from "../rows/rows.ts";
+import type { RowReader } from "../rows/row-reader.ts";
+import { toFullCounter } from "../rows/rows.ts";
 import {
   ALL,
   ByLabels,

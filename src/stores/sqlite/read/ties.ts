@@ -8,7 +8,7 @@ import {
   gapIn,
   type LinkedTable,
 } from "../rows/linked-entries.ts";
-import type { RowReader } from "../rows/rows.ts";
+import type { RowReader } from "../rows/row-reader.ts";
 import { ByLabels, countsInNames, countsInRows, type Selected, tableOf } from "./entries.ts";
 
 /**

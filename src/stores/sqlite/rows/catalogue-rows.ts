@@ -1,5 +1,5 @@
 import type { Database, Statement } from "better-sqlite3";
-import type { CatalogueChanges } from "../../../service/store.ts";
+import type { CatalogueChanges } from "../../../service/store-catalogue.ts";
 import {
   CATALOGUE_COLUMNS,
   type CatalogueRow,
@@ -54,6 +54,7 @@ export class CatalogueReader {
   }
 }
 
+/** The checksum of the row that tells how many entries there are. */
 export function stateChecksum({ version, entries, versions }: CatalogueState): number {
   return new Checksum().int64(version).int64(entries).int64(versions).value;
 }

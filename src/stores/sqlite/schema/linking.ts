@@ -10,7 +10,7 @@ import { sealCopying } from "../rows/copying-row.ts";
 import { generationChecksum, idLink } from "../rows/generation-rows.ts";
 import { sealHead } from "../rows/head.ts";
 import { END, checksumOf as entryChecksum } from "../rows/linked-entries.ts";
-import { sealCounts } from "../rows/rows.ts";
+import { sealCounts } from "./sealing-counts.ts";
 
 /** Inside the transaction of a migration. */
 export function linkAll(db: Database): void {

@@ -79,3 +79,10 @@ function counterIn(row: RawRow): FullCounter | string {
     return "its labels are no JSON";
   }
 }
+
+/** What is to be taken as it stands: see Accepting.accept. */
+export interface AcceptRequest {
+  readonly names: readonly string[];
+  readonly revisions: ReadonlyMap<string, number>;
+  readonly lost: readonly string[];
+}

@@ -1,6 +1,6 @@
 import type { Database, Statement } from "better-sqlite3";
 import type { CatalogueEntry, CatalogueName, CatalogueWrite } from "../../../core/catalogue.ts";
-import type { CatalogueChanges } from "../../../service/store.ts";
+import type { CatalogueChanges } from "../../../service/store-catalogue.ts";
 import {
   afterImport,
   afterWrite,

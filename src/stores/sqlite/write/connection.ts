@@ -2,13 +2,13 @@ import { type Context, decideBatch } from "../../../core/batch.ts";
 import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { FullCounter } from "../../../core/counter.ts";
-import { type Refusal, TallyError } from "../../../core/errors.ts";
+import { TallyError } from "../../../core/errors.ts";
 import type { StoreOptions } from "../../../service/store.ts";
 import { ForgottenEarly } from "../../shared/forgotten-early.ts";
 import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
 import { Missed } from "../rows/counts.ts";
-import { CounterAccepting } from "./accepting.ts";
+import { type AcceptRequest, CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
 import { CatalogueWrites } from "./catalogue.ts";
 import { ChangeLog } from "./change-log.ts";
@@ -18,7 +18,7 @@ import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.
 import { RequestIds } from "./request-ids.ts";
 import { type Moment, RunningTime } from "./running-time.ts";
 import { asTallyError, type Transaction } from "./transaction.ts";
-import { OneByOne, objectionIn } from "./violation.ts";
+import { type Careful, OneByOne, objectionIn } from "./violation.ts";
 
 /** What of a store's options the connection keeps to. */
 export type WriteOptions = Pick<StoreOptions, "retention" | "cachedCountersMax"> & OpeningOptions;
@@ -86,13 +86,12 @@ export class WriteConnection {
    */
   commit(batch: Batch, moment: Moment, uidSeed: string): Outcomes {
     const context = { now: moment.now, uidSeed };
-    const attempt = this.#attempt(batch, moment, context);
-    if (attempt !== "refused") return attempt;
-    const vetoed = new Map<number, Refusal>();
-    for (let deferred = false; ; ) {
-      const written = this.#attempt(batch, moment, context, { vetoed, deferred });
-      if (written === "refused") deferred = true;
-      else if (written !== "rolled back") return written;
+    let oneByOne: Careful | undefined;
+    for (;;) {
+      const tried = this.#attempt(batch, moment, context, oneByOne);
+      if (tried === "refused") {
+        oneByOne = { vetoed: oneByOne?.vetoed ?? new Map(), deferred: oneByOne !== undefined };
+      } else if (tried !== "rolled back") return tried;
     }
   }
 
@@ -101,18 +100,11 @@ export class WriteConnection {
    *
    * @returns  "refused" when a constraint refuses it as it was tried: then one by one, then looking for what is deferred
    */
-  #attempt(batch: Batch, moment: Moment, context: Context): Outcomes | "refused";
   #attempt(
     batch: Batch,
     moment: Moment,
     context: Context,
-    oneByOne: Careful,
-  ): Outcomes | "refused" | "rolled back";
-  #attempt(
-    batch: Batch,
-    moment: Moment,
-    context: Context,
-    oneByOne?: Careful,
+    oneByOne: Careful | undefined,
   ): Outcomes | "refused" | "rolled back" {
     const runMs = this.#time.at(moment);
     const logEnd = this.#log.end;
@@ -310,19 +302,4 @@ export class WriteConnection {
       throw new TallyError("OUTCOME_UNKNOWN", "the file cannot be read any more after a failure", { cause });
     }
   }
-}
-
-/** What is to be taken as it stands: see Accepting.accept. */
-export interface AcceptRequest {
-  readonly names: readonly string[];
-  readonly revisions: ReadonlyMap<string, number>;
-  readonly lost: readonly string[];
-}
-
-/** How a batch is written one by one. */
-interface Careful {
-  /** What was refused by the database until now, by operation. */
-  readonly vetoed: Map<number, Refusal>;
-  /** Whether what is deferred until COMMIT is looked at after each operation. */
-  readonly deferred: boolean;
 }

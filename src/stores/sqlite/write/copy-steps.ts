@@ -1,4 +1,4 @@
-import type { ExportHead, ImportPart, ImportState } from "../../../service/store.ts";
+import type { ExportHead, ImportPart, ImportState } from "../../../service/store-copying.ts";
 import { readCopying, writeCopying } from "../rows/copying-row.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { CatalogueWrites } from "./catalogue.ts";

@@ -1,7 +1,8 @@
 import type { Database, Statement } from "better-sqlite3";
 import { ChangeColumns } from "../../../core/change.ts";
 import { uidToBytes } from "../../../core/uid.ts";
-import type { ExportHead, ImportPart, ImportState, StoredChange } from "../../../service/store.ts";
+import type { ExportHead, ImportPart, ImportState } from "../../../service/store-copying.ts";
+import type { StoredChange } from "../../../service/store-pages.ts";
 import { assertTakesCopy, importStateOf } from "../../shared/import-state.ts";
 import { readCopying, writeCopying } from "../rows/copying-row.ts";
 import type { Head } from "../rows/head.ts";

@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import type { CORRUPT } from "../../../core/batch.ts";
 import { type GenerationPlan, planGenerations, type RequestIdRetention } from "../../../core/request-ids.ts";
-import type { ExportHead, StoredRequestId } from "../../../service/store.ts";
+import type { ExportHead, StoredRequestId } from "../../../service/store-copying.ts";
 import { idLink } from "../rows/generation-rows.ts";
 import type { Head } from "../rows/head.ts";
 import { generationsIn, LiveGeneration, writeGeneration } from "../rows/live-generation.ts";

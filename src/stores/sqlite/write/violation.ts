@@ -159,3 +159,11 @@ const OUR_TYPES = /^cannot store \w+ value in \w+ column (?:counter_names|counte
 /** What has one of these twice has rotted. */
 const OUR_KEYS =
   /^UNIQUE constraint failed: (?:(?:counters|counts|recent_counts|deleted_counters)\.id|counter_names\.name|counter_labels\.key|change_openings\.counter_id|request_id_generations\.id|change_log\.position|request_ids_\d+\.key)\b/;
+
+/** How a batch is written one by one. */
+export interface Careful {
+  /** What was refused by the database until now, by operation. */
+  readonly vetoed: Map<number, Refusal>;
+  /** Whether what is deferred until COMMIT is looked at after each operation. */
+  readonly deferred: boolean;
+}

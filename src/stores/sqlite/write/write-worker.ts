@@ -1,11 +1,12 @@
 /** The thread that owns the lock and the only connection that writes. */
 import type { CatalogueWrite } from "../../../core/catalogue.ts";
-import type { ExportHead, ImportPart } from "../../../service/store.ts";
+import type { ExportHead, ImportPart } from "../../../service/store-copying.ts";
 import { type CrossingBatch, type CrossingOutcomes, packOutcomes, unpackBatch } from "../crossing.ts";
 import { holdLock } from "../file/lock.ts";
 import { startFailure } from "../start-failure.ts";
 import { serveThread } from "../thread.ts";
-import { type AcceptRequest, WriteConnection, type WriteOptions } from "./connection.ts";
+import type { AcceptRequest } from "./accepting.ts";
+import { WriteConnection, type WriteOptions } from "./connection.ts";
 import type { Moment } from "./running-time.ts";
 
 /** What the thread is started with. */

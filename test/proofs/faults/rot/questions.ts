@@ -5,14 +5,15 @@ import type { CatalogueKind, CatalogueWrite } from "../../../../src/core/catalog
 import type { FullCounter } from "../../../../src/core/counter.ts";
 import { TallyError } from "../../../../src/core/errors.ts";
 import type { Selection } from "../../../../src/core/selection.ts";
-import type { CatalogueChanges } from "../../../../src/service/store.ts";
+import type { CatalogueChanges } from "../../../../src/service/store-catalogue.ts";
 import { ChangeLogReader } from "../../../../src/stores/sqlite/read/change-log-reader.ts";
 import { PageReader } from "../../../../src/stores/sqlite/read/pages.ts";
 import { asOfOneMoment, openReadOnly } from "../../../../src/stores/sqlite/read/reading.ts";
 import { RequestIdReader } from "../../../../src/stores/sqlite/read/request-id-reader.ts";
 import { Scanner } from "../../../../src/stores/sqlite/read/scans.ts";
 import { CatalogueReader } from "../../../../src/stores/sqlite/rows/catalogue-rows.ts";
-import { RowReader, toFullCounter } from "../../../../src/stores/sqlite/rows/rows.ts";
+import { RowReader } from "../../../../src/stores/sqlite/rows/row-reader.ts";
+import { toFullCounter } from "../../../../src/stores/sqlite/rows/rows.ts";
 import type { WriteConnection } from "../../../../src/stores/sqlite/write/connection.ts";
 import { type Answer, create, increment, remove, single } from "../../../support/calls.ts";
 import { HandClock } from "../../../support/clock.ts";

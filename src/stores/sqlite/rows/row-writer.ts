@@ -1,0 +1,129 @@
+import type { Database, Statement } from "better-sqlite3";
+import { blankCounter, type Fixed } from "../../../core/counter.ts";
+import { type Details, putCountingSettings } from "../../../core/settings.ts";
+import { Counts, Missed, Place } from "./counts.ts";
+import { LabelWriter } from "./labels.ts";
+import { EntryWriter, linkOf } from "./linked-entries.ts";
+import {
+  type Count,
+  type Row,
+  rowChecksum,
+  STILL_COLUMNS,
+  type StillRow,
+  stillChecksum,
+  toStillRow,
+} from "./rows.ts";
+import { STILL_SETTINGS } from "./setting-columns.ts";
+
+/** Writes counters. The caller owns the transaction. */
+export class RowWriter {
+  readonly counts: Counts;
+  readonly #insert: Statement;
+  readonly #updateSettings: Statement;
+  readonly #delete: Statement<[bigint]>;
+  readonly #lastId: Statement<[], bigint>;
+  readonly #setLastId: Statement<[bigint]>;
+  readonly #firstId: Statement<[bigint]>;
+  readonly #clear: () => void;
+  readonly #names: EntryWriter;
+  readonly #labels: LabelWriter;
+
+  constructor(db: Database) {
+    this.counts = new Counts(db);
+    this.#insert = db.prepare(`
+      INSERT INTO counters (${STILL_COLUMNS.join(", ")})
+      VALUES (${STILL_COLUMNS.map((column) => `$${column}`).join(", ")})`);
+    this.#updateSettings = db.prepare(`
+      UPDATE counters SET settings_revision = $settings_revision,
+        ${STILL_SETTINGS.map((column) => `${column} = $${column}`).join(", ")}
+      WHERE id = $id`);
+    this.#delete = db.prepare("DELETE FROM counters WHERE id = ?");
+    this.#lastId = db.prepare<[], bigint>("SELECT seq FROM sqlite_sequence WHERE name = 'counters'").pluck();
+    this.#setLastId = db.prepare("UPDATE sqlite_sequence SET seq = ? WHERE name = 'counters'");
+    this.#firstId = db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('counters', ?)");
+    this.#clear = () => db.exec("DELETE FROM recent_counts; DELETE FROM counts; DELETE FROM counters");
+    this.#names = new EntryWriter(db, "counter_names");
+    this.#labels = new LabelWriter(db);
+  }
+
+  /** The id of the counter made last, 0 when there was none. */
+  lastId(): bigint {
+    return this.#lastId.get() ?? 0n;
+  }
+
+  insert(id: bigint, name: string, fixed: Fixed, count: Count): Row {
+    const raw = toStillRow(id, name, fixed);
+    if (this.#insert.run(raw).changes !== 1) throw new Missed(id);
+    this.#names.insert({ key: "", value: "", name }, id);
+    this.#labels.insert(id, name, fixed.labels);
+    return this.#insertCount(raw, fixed, count);
+  }
+
+  /** Have no counter get this id: what was deleted in another store has it here. */
+  reserve(id: bigint): void {
+    if (this.#setLastId.run(id).changes === 0) this.#firstId.run(id);
+  }
+
+  /** Take all counters away. */
+  clear(): void {
+    this.#clear();
+    this.#names.clear();
+    this.#labels.clear();
+  }
+
+  /** Whether what leads to a counter is there, to be taken away with it. */
+  isFound(name: string, labels: Details["labels"]): boolean {
+    const entry = this.#names.at({ key: "", value: "", name });
+    return entry !== undefined && linkOf(entry) !== undefined && this.#labels.has(name, labels);
+  }
+
+  /** @throws SQLITE_CORRUPT when the row is not there any more */
+  update(row: Row, value: bigint, revision: number, updateTime: number): void {
+    const { id, still, counter } = row;
+    const { min, max } = counter;
+    const sum = rowChecksum(still, id, value, revision, updateTime);
+    const place = this.counts.update(row.place, { id, value, revision, updateTime, min, max, checksum: sum });
+    if (place === undefined) throw new Missed(id);
+    row.place = place;
+  }
+
+  /**
+   * Write a counter whole, with other settings than before.
+   *
+   * @param before  the labels until now
+   * @throws SQLITE_CORRUPT when the row is not there any more
+   */
+  updateSettings({ id }: Row, name: string, before: Details["labels"], fixed: Fixed, count: Count): Row {
+    const raw = toStillRow(id, name, fixed);
+    if (this.#updateSettings.run(raw).changes !== 1 || !this.counts.delete(id)) throw new Missed(id);
+    this.#labels.replace(id, name, before, fixed.labels);
+    return this.#insertCount(raw, fixed, count);
+  }
+
+  /**
+   * @param labels  the labels until now
+   * @throws SQLITE_CORRUPT when the row is not there any more
+   */
+  delete({ id }: Row, name: string, labels: Details["labels"]): void {
+    this.#names.remove({ key: "", value: "", name });
+    this.#labels.remove(name, labels);
+    if (this.#delete.run(id).changes !== 1 || !this.counts.delete(id)) throw new Missed(id);
+  }
+
+  #insertCount(raw: StillRow, fixed: Fixed, count: Count): Row {
+    const { id } = raw;
+    const { value, revision, updateTime } = count;
+    const { min, max } = fixed;
+    const still = stillChecksum(raw);
+    const sum = rowChecksum(still, id, value, revision, updateTime);
+    this.counts.insert({ id, value, revision, updateTime, min, max, checksum: sum });
+    const counter = blankCounter();
+    putCountingSettings(counter, fixed);
+    counter.uid = fixed.uid;
+    counter.value = value;
+    counter.revision = revision;
+    counter.updateTime = updateTime;
+    counter.settingsRevision = fixed.settingsRevision;
+    return { id, counter, still, place: Place.COLD };
+  }
+}

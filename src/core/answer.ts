@@ -5,6 +5,7 @@
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { CallHead, Outcomes } from "./columns.ts";
 import type { FullCounter } from "./counter.ts";
+import { settingsFor } from "./decide.ts";
 import type { Refusal } from "./errors.ts";
 import { type Op, Verb } from "./op.ts";
 import {
@@ -109,7 +110,7 @@ function writePayload(w: ByteWriter, op: Op): void {
   w.int64(op.amount);
   if (op.etag !== undefined) w.uint(hash53(op.etag));
   if (op.note) w.uint(hash53(op.note));
-  if (op.settings === undefined) return;
+  if (op.verb !== Verb.CREATE && op.verb !== Verb.UPDATE) return;
   if (op.verb === Verb.UPDATE) w.byte(bitsOf(FIRST, given, (_, i) => 1 << i));
   for (const key of FIRST) if (given.has(key)) w.uint(given.get(key)!);
   if (!later) return;
@@ -167,7 +168,9 @@ function bitOf(key: SettingKey): number {
  * What a creation or an update says of settings, as hashes: an update of those that its mask names, a creation of all,
  * but for those that came later and are at their defaults.
  */
-function settingsGiven({ settings, mask }: Op): ReadonlyMap<SettingKey, number> {
+function settingsGiven(op: Op): ReadonlyMap<SettingKey, number> {
+  const { mask } = op;
+  const settings = op.verb === Verb.CREATE ? settingsFor(op) : op.settings; // As the rule takes them.
   if (settings === undefined) return NOTHING_GIVEN;
   const given = mask ?? [...FIRST, ...LATER.filter((key) => !isDefault(settings, key))];
   return new Map(given.map((key) => [key, hash53(textOf(key, settings[key]))]));

@@ -80,7 +80,8 @@ export interface Outcomes {
   timings: CommitTimings;
 }
 
-/** How long the parts of a commit took, in milliseconds. What a store cannot tell apart is with the part after it. */
+/** How long the parts of a commit took, in milliseconds. What a store cannot tell apart is with the part after it;
+ * what is written one by one, because the database refused something, is decided as it is written. */
 export interface CommitTimings {
   /** Locking and reading what the batch touches. */
   loadMs?: number;

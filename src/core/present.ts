@@ -10,7 +10,8 @@ export interface AsOf {
  * A counter as of now: the only place that knows what time does to one. Every read presents, and every operation judges
  * what is presented; nothing has to run at a boundary for an answer to be right.
  *
- * Time does nothing to counters yet, so it is the counter as it stands.
+ * Time does nothing to counters yet, so it is the counter as it stands. Sums, and which counters a ranking has, are reckoned
+ * by SQL from what is stored: whoever gives time a rule changes those of Scanner and CounterReads too.
  *
  * Presenting what was presented earlier gives the same as presenting what is stored; and it never leaves the bounds.
  *

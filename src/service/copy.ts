@@ -70,11 +70,11 @@ export async function copyStore(
     const { title } = (source === undefined ? from : to).traits;
     throw new CopyError("REFUSED", `${title} is a store that cannot be copied. Nothing was changed.`);
   }
-  if (to.catalogue === undefined && ((await from.catalogue?.read(0))?.version ?? 0) > 0) {
+  if (to.catalogue === undefined && ((await from.catalogue?.read(0).catch(toldOfDamage))?.version ?? 0) > 0) {
     const message = `${to.traits.title} has no room for the catalogue of the source. Nothing was changed.`;
     throw new CopyError("REFUSED", message);
   }
-  const head = await source.exportHead();
+  const head = await source.exportHead().catch(toldOfDamage);
   const state = await target.importState();
   const start = startOf(head, state);
   if (start === "anew") await target.beginImport(head);
@@ -106,7 +106,8 @@ export async function copyStore(
       `The copy is not what the source has; it differs in ${verified.difference}. ${ANEW}`,
     );
   }
-  if ((await source.exportHead()).state !== head.state) throw new CopyError("DIFFERENT", MEANWHILE);
+  if ((await source.exportHead().catch(toldOfDamage)).state !== head.state)
+    throw new CopyError("DIFFERENT", MEANWHILE);
   const before = state.copy?.ended === true && start !== "anew";
   if (!before) await target.endImport();
   return { ...verified, before, resumed: start !== "anew" };

@@ -1,5 +1,6 @@
 /** What SQLite's writing side keeps in memory of commits, as far as nobody but it can tell. */
 import { statSync } from "node:fs";
+import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { expect, it, onTestFinished } from "vitest";
 import { DEFAULTS } from "../../src/core/settings.ts";
@@ -80,3 +81,23 @@ it("and while a copy goes on", { timeout: 120_000 }, async () => {
   }
   expect(statSync(store.path).size).toBeGreaterThan(TAKEN_IN);
 });
+
+/** Whatever writes, it is the end: a failure must not be told as one that saved nothing. */
+it.each(["commit", "tryWrite", "writeCatalogue"] as const)(
+  "somebody else wrote the file: %s says that the outcome is unknown, though the change log is not whole either",
+  async (what) => {
+    const { store } = await open();
+    await commit(store, single(increment("a")));
+    const stranger = new Database(store.path);
+    stranger.exec("DELETE FROM change_log");
+    stranger.close();
+    const { connection, moment } = store;
+    const entry = { kind: "setting", key: "k", body: "{}", expectedVersion: 0 } as const;
+    const writes = {
+      commit: async () => void (await commit(store, single(increment("a")))),
+      tryWrite: async () => connection.tryWrite(moment),
+      writeCatalogue: async () => void connection.writeCatalogue(entry, moment),
+    };
+    await expect(writes[what]()).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
+  },
+);

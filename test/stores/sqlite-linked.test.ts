@@ -8,6 +8,7 @@ import { CORRUPT } from "../../src/core/batch.ts";
 import { ChangeKind } from "../../src/core/change.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
 import type { Selection } from "../../src/core/selection.ts";
+import { copyStore } from "../../src/service/copy.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { Checksum, fits } from "../../src/stores/shared/checksum.ts";
@@ -308,6 +309,16 @@ describe("a file from before entries were linked", () => {
     expect(await store.get([name])).toEqual([CORRUPT]);
     expect(await store.sum(ALL)).toMatchObject({ corruptNames: [name] });
   });
+});
+
+it("a copy from a file whose catalogue lost its state is told as damaged, and not as a store that failed", async () => {
+  await opened();
+  const source = await reopenedAfter("UPDATE catalogue_state SET checksum = checksum + 1");
+  const target = await openStore("memory:", {
+    ...{ clock, newUid: () => v7(), retention: DEFAULT_RETENTION, cachedCountersMax: 100, warn: () => {} },
+    purpose: "copyTo",
+  });
+  await expect(copyStore(source, target)).rejects.toMatchObject({ name: "CopyError", reason: "DAMAGED" });
 });
 
 describe("a file whose links of request ids did not name their generation", () => {

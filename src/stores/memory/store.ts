@@ -72,9 +72,10 @@ export class MemoryStore implements Store {
 
   async get(names: readonly string[]): Promise<(FullCounter | undefined)[]> {
     this.#assertOpen();
+    const asOf = this.#asOf;
     return names.map((name) => {
       const counter = this.#counters.get(name);
-      return counter && present(counter, this.#asOf);
+      return counter && present(counter, asOf);
     });
   }
 

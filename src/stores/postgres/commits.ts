@@ -169,10 +169,7 @@ export class Commits {
         // What is answered again may be visible here and not on the standbys: its own wait for them was cancelled, or
         // the server started anew. A commit of its own waits for all that came before.
         if (outcomes.replayed.includes(1)) await session.commit([...still, [this.#standIn, []]]);
-        else {
-          for (const call of still) await session.send(...call);
-          await session.rollback();
-        }
+        else await Promise.all([...still.map((call) => session.send(...call)), session.rollback()]);
         return { outcomes, created: 0 };
       }
       const made = written?.made ?? madeBy(save, loaded, spareIds);

@@ -30,6 +30,19 @@ export function exactlyOnceSuite(kind: StoreKind): void {
     expect((await store.get(["a"]))[0]).toMatchObject({ value: 6n, revision: 2 });
   });
 
+  it_(
+    "a creation that gives no settings is the one that gives what they are by default",
+    async ({ store }) => {
+      const { settings: _, ...bare } = create("a");
+      const [first] = await commit(store, single(bare, { id: "r1" }));
+      for (const op of [bare, create("a")]) {
+        expect((await commit(store, single(op, { id: "r1" })))[0]).toEqual({ ...first, replayed: true });
+      }
+      const [other] = await commit(store, single(create("a", { max: 9n }), { id: "r1" }));
+      expect(other!.refused).toEqual({ code: "REQUEST_ID_REUSED", field: "max" });
+    },
+  );
+
   it_("equal ids that meet in one commit count once", async ({ store }) => {
     const asked = Array.from({ length: 20 }, () => single(increment("a"), { id: "r1" }));
     const answers = await commit(store, ...asked);

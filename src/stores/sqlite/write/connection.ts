@@ -283,7 +283,6 @@ export class WriteConnection {
       return result;
     } catch (error) {
       this.#undo(logEnd, this.#time.at(moment));
-      this.#log.reload();
       throw asTallyError(error);
     }
   }

@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Refusal } from "../../core/errors.ts";
 import { tooLarge } from "../calls/call.ts";
+import { inflateInTurn } from "../inflating.ts";
 import { shortened } from "../json/parse.ts";
 
 /** What can be read and written compressed, by name. */
@@ -32,7 +33,8 @@ export async function decompressed(
   const compression = COMPRESSIONS.get(encoding);
   if (compression === undefined) return unknownEncoding(encoding);
   try {
-    return Buffer.from(await compression.decompress(bytes, bytesMax));
+    const { buffer, byteOffset, length } = await inflateInTurn(() => compression.decompress(bytes, bytesMax));
+    return Buffer.from(buffer, byteOffset, length);
   } catch (error) {
     // It stops there, however small the bytes are that would grow so large.
     if (ConnectError.from(error).code === Code.ResourceExhausted) {

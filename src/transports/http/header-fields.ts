@@ -1,5 +1,6 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { reflect } from "@bufbuild/protobuf/reflect";
+import type { DescField } from "@bufbuild/protobuf";
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import type { Refusal } from "../../core/errors.ts";
 import { isWellFormed } from "../../wire/well-formed.ts";
 import type { HeaderOf } from "../calls/authorise.ts";
@@ -86,18 +87,34 @@ function unquoted(text: string): string | undefined {
   return /^"((?:[^"\\]|\\["\\])*)"$/.exec(text)?.[1]?.replace(/\\(.)/g, "$1");
 }
 
-/** The request with the fields. One that is malformed stays as it is: the call says so. */
-function put({ method: { input } }: UnaryCall, request: Buffer, fields: readonly Given[]): Buffer | Refusal {
-  if (!isWellFormed(input, request)) return request;
-  const message = reflect(input, fromBinary(input, request));
+/** The request with the fields in front: two messages in a row are one. What is too large or malformed the call tells. */
+function put(call: UnaryCall, request: Buffer, fields: readonly Given[]): Buffer | Refusal {
+  const { input } = call.method;
+  if (request.length > call.requestBytesMax || !isWellFormed(input, request)) return request;
+  const added = new BinaryWriter();
   for (const { field: name, header, value } of fields) {
     const field = input.fields.find((each) => each.name === name)!;
-    const given = message.isSet(field) ? message.get(field) : undefined;
-    if (given !== undefined && given !== value) {
+    const given = lastOf(field, request);
+    if (given === value) continue;
+    if (given !== undefined) {
       const expected = `must be the same in the header ${header} (${JSON.stringify(value)})`;
       return invalidField(name, expected, given);
     }
-    message.set(field, value);
+    if (value === true) added.tag(field.number, WireType.Varint).bool(true);
+    else added.tag(field.number, WireType.LengthDelimited).string(value);
   }
-  return Buffer.from(toBinary(input, message.message));
+  return Buffer.concat([added.finish(), request]);
+}
+
+/** What a text or a bool is in a well-formed message; undefined where it is not there, or what it is without being said. */
+function lastOf(field: DescField, bytes: Buffer): string | boolean | undefined {
+  const reader = new BinaryReader(bytes);
+  let last: string | boolean | undefined;
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (number !== field.number) reader.skip(wireType, number);
+    else last = wireType === WireType.Varint ? reader.bool() : reader.string();
+  }
+  const unsaid = field.presence === FeatureSet_FieldPresence.IMPLICIT && (last === false || last === "");
+  return unsaid ? undefined : last;
 }

@@ -39,7 +39,10 @@ export function isOwnName(name: string, listed: ReadonlySet<string> | undefined)
 const SINGLE: ReadonlyMap<string, string> = new Map([
   ["host", "Host"],
   ["content-type", "Content-Type"],
+  ["authorization", "Authorization"],
 ]);
+
+const LENGTHS: ReadonlySet<number> = new Set([...SINGLE.keys()].map((name) => name.length));
 
 /**
  * Refuse requests that leave open whom they are for, or what they say: two Hosts, two content types, a Host that is
@@ -61,8 +64,7 @@ export function wellFormedRoute(): HttpRoute {
 function doubledHeader({ rawHeaders }: HttpRequest): Refusal | undefined {
   let seen = "";
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const { length } = rawHeaders[at]!;
-    if (length !== 4 && length !== 12) continue; // As nearly all.
+    if (!LENGTHS.has(rawHeaders[at]!.length)) continue; // As nearly all.
     const name = SINGLE.get(rawHeaders[at]!.toLowerCase());
     if (name === undefined) continue;
     if (seen.includes(name)) return invalidField(name, "must be given once", undefined);

@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import { type Address, type Config, formatAddress, isLoopback } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
+import { tellingOfDamage } from "./service/damage.ts";
 import { startMaintenance } from "./service/maintenance.ts";
 import { type Readiness, watchReadiness } from "./service/readiness.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
@@ -78,8 +79,10 @@ export async function startServer(
       },
     });
     opened.push({ close: async () => readiness.close() });
+    const tellDamage = seldom(clock, (names) => log("store.damaged", { names }));
+    const served = tellingOfDamage(readiness.store, tellDamage);
     const writer = new Writer(
-      readiness.store,
+      served,
       clock,
       writerLimitsOf(config),
       commitsTold(telemetry, clock, logsCalls),
@@ -94,7 +97,7 @@ export async function startServer(
       certificate,
       allowOrigins,
       hostNames: hostNamesOf(config),
-      store: readiness.store,
+      store: served,
       writer,
       clock,
       telemetry,
@@ -155,14 +158,14 @@ function commitsTold({ log }: Telemetry, clock: Clock, all: boolean): CommitsTol
   };
 }
 
-/** The same function, deaf for ten seconds after each call: on a full disk every commit may fail. */
-function seldom(clock: Clock, tell: (error: unknown) => void): (error: unknown) => void {
-  let deafUntil = Number.NEGATIVE_INFINITY;
-  return (error) => {
+/** The same function, at most once in ten seconds: on a full disk every commit may fail. */
+function seldom<What>(clock: Clock, tell: (what: What) => void): (what: What) => void {
+  let nextAtMs = Number.NEGATIVE_INFINITY;
+  return (what) => {
     const now = clock.monotonic();
-    if (now < deafUntil) return;
-    deafUntil = now + FAILURES_APART_MS;
-    tell(error);
+    if (now < nextAtMs) return;
+    nextAtMs = now + FAILURES_APART_MS;
+    tell(what);
   };
 }
 

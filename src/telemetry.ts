@@ -26,6 +26,10 @@ export const LOG_EVENTS = {
     "error",
     "A commit failed, as its callers were told; `err` says why. More within ten seconds are not logged.",
   ],
+  "store.damaged": [
+    "error",
+    "A stored row is damaged: whoever asks for its counter is refused with ROW_CORRUPT, the others work. `names` has some of those concerned, where they are known. Restore them from a backup. More within ten seconds are not logged.",
+  ],
   "store.committed": [
     "debug",
     "A commit is durable: how many calls and operations it had, and how long its parts took in milliseconds, as far as the store can tell them apart.",

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
+import { fronted } from "./fronted.ts";
 import type { Store } from "./store.ts";
 
 /** Why reads are not answered, and why changes are not taken; undefined while they are. */
@@ -80,14 +81,7 @@ export function watchReadiness(
     get current() {
       return last;
     },
-    store: new Proxy(store, {
-      get(target, name) {
-        const own = noted[name as keyof Store];
-        if (own !== undefined) return own;
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    }),
+    store: fronted(store, noted),
     close() {
       closed = true;
       clearInterval(timer);

@@ -62,7 +62,7 @@ test.for(ROWS)(
     expect(rotten).toBeLessThan(names.length);
     writeFileSync(path, file);
 
-    await serving(async (caller) => {
+    await serving(async (caller, tally) => {
       for (const [k, name] of names.entries()) {
         const value = values[k]!;
         const refused = k < rotten;
@@ -71,6 +71,7 @@ test.for(ROWS)(
           refused ? "ROW_CORRUPT" : value + 1n,
         );
       }
+      expect(await tally.logged("store.damaged")).toMatchObject({ level: "error", names: [names[0]] });
       const get = await caller.call(CounterService.method.getCounter, { name: names[0]! });
       expect(get).toMatchObject({ ok: false, status: Code.DATA_LOSS, metadata: { name: names[0] } });
 
@@ -119,10 +120,12 @@ test("a flipped byte in the index of names: neither name leads to the counter, n
 });
 
 /** Start a server on the file, do something with it, and stop it in order, so that all is in the file itself. */
-async function serving<Result>(use: (caller: Caller) => Promise<Result>): Promise<Result> {
+async function serving<Result>(
+  use: (caller: Caller, tally: ReturnType<typeof serve>) => Promise<Result>,
+): Promise<Result> {
   const tally = serve(["--store", `sqlite:${path}`]);
   const caller = await Caller.on(Number((await tally.logged("server.ready")).port));
-  const result = await use(caller);
+  const result = await use(caller, tally);
   caller.close();
   tally.child.kill("SIGTERM");
   expect(await tally.ended).toMatchObject({ code: 0 });

@@ -98,6 +98,8 @@ const NO_RULES = { whole: {}, item: {}, key: {} };
 /** Types of Protobuf's own with a mapping of their own. */
 const WELL_KNOWN: Readonly<Record<string, Schema>> = {
   "google.protobuf.Timestamp": { type: "string", format: "date-time" },
+  // Seconds: "86400s", "0.250s".
+  "google.protobuf.Duration": { type: "string", pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,9})?s$" },
   // Of names in camel case: "min,onBound".
   "google.protobuf.FieldMask": { type: "string", pattern: "^([a-zA-Z]+(,[a-zA-Z]+)*)?$" },
 };

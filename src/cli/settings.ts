@@ -11,7 +11,8 @@ import { int64 } from "./values.ts";
 /** The settings, as messages call them. */
 type SettingName = Exclude<
   keyof UpdateCounterRequest,
-  "$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note"
+  | ("$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note")
+  | ("window" | "refill" | "idleTtl") // Which have no options yet.
 >;
 
 interface SettingView {

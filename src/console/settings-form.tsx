@@ -12,7 +12,8 @@ import { formatCount, parseCount } from "./numbers.ts";
 /** The settings, as messages call them. */
 type SettingName = Exclude<
   keyof UpdateCounterRequest,
-  "$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note"
+  | ("$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note")
+  | ("window" | "refill" | "idleTtl") // Which the page does not show yet.
 >;
 
 /** What a counter is told to be, apart from its value. */

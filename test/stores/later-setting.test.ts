@@ -44,7 +44,15 @@ function recordOf(op: Op): string {
   outcomes.uids[0] = "01900000-0000-7000-8000-0000000000ab";
   outcomes.revisions[0] = 1;
   const fixed = { uid: outcomes.uids[0], settingsRevision: 2, createTime: 1 };
-  outcomes.counters.set(0, { name: "a", value: 0n, revision: 1, updateTime: 1, ...fixed, ...op.settings! });
+  outcomes.counters.set(0, {
+    name: "a",
+    value: 0n,
+    revision: 1,
+    updateTime: 1,
+    ...fixed,
+    ...op.settings!,
+    timing: undefined,
+  });
   return Buffer.from(encodeAnswer(CALL, 0, 0, op, outcomes)).toString("hex");
 }
 

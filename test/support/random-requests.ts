@@ -3,7 +3,7 @@ import { fc } from "@fast-check/vitest";
 import type { FullCounter } from "../../src/core/counter.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
 import type { Op } from "../../src/core/op.ts";
-import type { SettingKey, Settings } from "../../src/core/settings.ts";
+import { DEFAULTS, type SettingKey, type Settings } from "../../src/core/settings.ts";
 import type { Store } from "../../src/service/store.ts";
 import {
   type Asked,
@@ -99,7 +99,8 @@ const settings: fc.Arbitrary<Settings> = fc
     labels: fc.constantFrom({}, { team: "a" }, { team: "b", tier: "1" }, { team: 'é"\u{1F600}\\\0' }),
     description: fc.constantFrom("", "text", "\0'\\\"{}"),
   })
-  .filter(({ min, max }) => min === undefined || max === undefined || min <= max);
+  .filter(({ min, max }) => min === undefined || max === undefined || min <= max)
+  .map((settings) => ({ ...DEFAULTS, ...settings }));
 const mask = fc.subarray<SettingKey>(
   ["initial", "min", "max", "clamp", "monotonic", "labels", "description"],
   { minLength: 1 },

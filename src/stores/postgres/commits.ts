@@ -152,7 +152,7 @@ export class Commits {
     try {
       const { loaded, missing, taken, now, copied } = await this.#load(session, asked, runMs);
       laps.ended("loadMs");
-      const context = { ...given, now };
+      const context = { ...given, now, calendar: undefined };
       const written = oneByOne
         ? await writeOneByOne(
             { database: this.#database, session, writes: this.#writes, decide: this.#decide },

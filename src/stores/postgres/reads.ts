@@ -159,7 +159,7 @@ function toCounters(rows: readonly Row[]): Counters {
 /** A counter as of the time beside it. */
 function presented(row: Row): FullCounter | undefined | typeof CORRUPT {
   const counter = toFullCounter(row);
-  return counter === CORRUPT ? counter : present(counter, { now: Number(row.now) });
+  return counter === CORRUPT ? counter : present(counter, { now: Number(row.now) }, undefined);
 }
 
 function labelKeys(labels: Selection["labels"]): string[] {

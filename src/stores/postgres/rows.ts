@@ -11,14 +11,23 @@ import {
   type Kinds,
   SETTING_KEYS,
   SETTINGS,
+  type Setting,
   type SettingKey,
   type Settings,
+  TIME_KEYS,
 } from "../../core/settings.ts";
 import type { Row } from "./session.ts";
 
+/** The settings that have columns. Without a calendar the rule makes no counter that time does anything to. */
+type KeptKey = Exclude<SettingKey, (typeof TIME_KEYS)[number]>;
+type KeptKind = Exclude<Kind, "window" | "refill">;
+type KeptSetting = Setting & { readonly kind: KeptKind };
+const isKept = (key: SettingKey): key is KeptKey => !(TIME_KEYS as readonly SettingKey[]).includes(key);
+const KEPT = SETTING_KEYS.filter(isKept);
+
 /** How each kind of setting is kept: the type of its column, what is read of it, and the array that is written. */
 const COLUMN: {
-  readonly [K in Kind]: {
+  readonly [K in KeptKind]: {
     readonly type: string;
     readonly read: (stored: never) => Kinds[K] | typeof CORRUPT;
     readonly array: (values: readonly (Kinds[K] | undefined)[]) => string | (string | null)[];
@@ -56,12 +65,16 @@ export const COUNTER_COLUMNS = `id, name, uid, value, revision, settings_revisio
 export const DETAIL_COLUMNS = `create_ms, ${columnsOf(DETAIL_KEYS)}`;
 
 /** The settings as columns, in order, and the type of each. */
-export const SETTING_COLUMNS: readonly (readonly [column: string, type: string])[] = SETTING_KEYS.map(
-  (key) => [SETTINGS[key].column, COLUMN[SETTINGS[key].kind].type],
-);
+export const SETTING_COLUMNS: readonly (readonly [column: string, type: string])[] = KEPT.map((key) => [
+  SETTINGS[key].column,
+  COLUMN[(SETTINGS[key] as KeptSetting).kind].type,
+]);
 
 function columnsOf(keys: readonly SettingKey[]): string {
-  return keys.map((key) => SETTINGS[key].column).join(", ");
+  return keys
+    .filter(isKept)
+    .map((key) => SETTINGS[key].column)
+    .join(", ");
 }
 
 /** Rows have no checksum here; but what Tally could not have written, somebody else has. */
@@ -101,7 +114,8 @@ export function toFixed(counter: Counter, row: Row): Fixed | typeof CORRUPT {
 function readSettings(keys: readonly SettingKey[], row: Row, into: object): boolean {
   const settings = into as Record<string, unknown>;
   for (const key of keys) {
-    const { kind, column, later } = SETTINGS[key];
+    if (!isKept(key)) continue;
+    const { kind, column, later } = SETTINGS[key] as KeptSetting;
     const absent = later === true && row[column] === null;
     settings[key] = absent ? DEFAULTS[key] : COLUMN[kind].read(row[column] as never);
     if (settings[key] === CORRUPT) return false;
@@ -132,8 +146,8 @@ function isLabels(value: unknown): value is Details["labels"] {
 
 /** An array for each of SETTING_COLUMNS. */
 export function settingArrays(settings: readonly Settings[]): (string | (string | null)[])[] {
-  return SETTING_KEYS.map((key) => {
-    const { kind, later } = SETTINGS[key];
+  return KEPT.map((key) => {
+    const { kind, later } = SETTINGS[key] as KeptSetting;
     const absent = (each: Settings) => later === true && isDefault(each, key);
     return COLUMN[kind].array(settings.map((each) => (absent(each) ? undefined : each[key])) as never);
   });

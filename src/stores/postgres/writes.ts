@@ -11,7 +11,7 @@ export interface LoadedRows {
   readonly ids: readonly (bigint | undefined)[];
 }
 
-type SavedCounters = Omit<Save, "changes" | "answers">;
+type SavedCounters = Omit<Save, "changes" | "answers" | "timings">; // Its tables have no columns for timings.
 
 interface Found extends Pick<LoadedRows, "ids"> {
   readonly facts: Pick<Loaded, "fixed"> & {

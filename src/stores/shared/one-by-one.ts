@@ -96,7 +96,7 @@ function alone(
   decide: typeof decideBatch,
   op: Op,
   before: Standing | undefined,
-  { now, uidSeed }: Context,
+  { now, calendar, uidSeed }: Context,
   i: number,
 ): Pick<Write, "op" | "before" | "after" | "fixed"> | undefined {
   const facts = {
@@ -110,13 +110,19 @@ function alone(
     ...{ counters: [before], answered: new Map(), requestIdsFullForMs: undefined },
     fixed: new Map(before?.fixed === undefined ? [] : [[0, before.fixed]]),
   };
-  const context = { now, uidSeed: uidAt(uidSeed, i) };
+  const context = { now, calendar, uidSeed: uidAt(uidSeed, i) };
   const { outcomes, save } = decide({ calls: ALONE, ops: toColumns([op]) }, facts, context);
   if (outcomes.revisions[0] === 0) return undefined;
   const made = save.fixed.get(0);
   const fixed = made ?? before?.fixed;
   const [value, revision, updateTime] = [save.values[0]!, save.revisions[0]!, save.updateTimes[0]!];
-  return { op, before, after: { ...(made ?? before!), value, revision, updateTime, fixed }, fixed: made };
+  const timing = save.timings.has(0) ? save.timings.get(0) : before?.timing;
+  return {
+    op,
+    before,
+    after: { ...(made ?? before!), value, revision, updateTime, timing, fixed },
+    fixed: made,
+  };
 }
 
 const HEAD = { caller: "", requestId: undefined, single: true, allOrNothing: false, digest: undefined };

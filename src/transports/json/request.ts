@@ -7,7 +7,12 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { FeatureSet_FieldPresence, FieldMaskSchema } from "@bufbuild/protobuf/wkt";
+import {
+  DurationSchema,
+  FeatureSet_FieldPresence,
+  FieldMaskSchema,
+  TimestampSchema,
+} from "@bufbuild/protobuf/wkt";
 import type { Refusal } from "../../core/errors.ts";
 import { invalidField } from "../calls/shape.ts";
 import { type Json, JsonError, Numeral, parseJson, shortened } from "./parse.ts";
@@ -83,6 +88,36 @@ function writeMessage(writer: BinaryWriter, schema: DescMessage, json: Json, pat
   }
 }
 
+/** Types of Protobuf's own that are one string in JSON. */
+const AS_TEXT: ReadonlyMap<string, (json: Json, path: string) => Uint8Array> = new Map([
+  [FieldMaskSchema.typeName, maskBytes],
+  [DurationSchema.typeName, durationBytes],
+  [TimestampSchema.typeName, timestampBytes],
+]);
+
+/** In JSON a duration is seconds: "86400s", "0.250s". */
+function durationBytes(json: Json, path: string): Uint8Array {
+  if (
+    typeof json === "string" &&
+    /^-?\d{1,12}(\.\d{1,9})?s$/.test(json) &&
+    Math.abs(Number.parseFloat(json)) < 3.15e11
+  ) {
+    return toBinary(DurationSchema, fromJson(DurationSchema, json));
+  }
+  throw fault(path, 'must be seconds with an "s", such as "86400s"', json);
+}
+
+/** In JSON an instant is a text in RFC 3339. */
+function timestampBytes(json: Json, path: string): Uint8Array {
+  const expected = 'must be an instant in RFC 3339, such as "2026-03-29T00:00:00Z"';
+  if (typeof json !== "string" || json.length > 40) throw fault(path, expected, json);
+  try {
+    return toBinary(TimestampSchema, fromJson(TimestampSchema, json));
+  } catch {
+    throw fault(path, expected, json);
+  }
+}
+
 /** In JSON a mask is one string: "min,onBound". */
 function maskBytes(json: Json, path: string): Uint8Array {
   if (typeof json === "string" && /^([a-zA-Z0-9.]+(,[a-zA-Z0-9.]+)*)?$/.test(json)) {
@@ -132,8 +167,9 @@ function writeField(writer: BinaryWriter, field: DescField, json: Json, path: st
 function writeSingle(writer: BinaryWriter, field: DescField, number: number, json: Json, path: string): void {
   if (field.message !== undefined) {
     writer.tag(number, WireType.LengthDelimited);
-    if (field.message.typeName === FieldMaskSchema.typeName) {
-      writer.bytes(maskBytes(json, path));
+    const asText = AS_TEXT.get(field.message.typeName);
+    if (asText !== undefined) {
+      writer.bytes(asText(json, path));
       return;
     }
     writer.fork();

@@ -15,7 +15,7 @@ IN_WORDS = re.compile(
     r"|must be a whole number in plain decimal, got -?[0-9]+\.0;"  # which JSON Schema takes for an integer
     r"|must not be above max"
     r"|must be the same in the (path|header)"
-    r"|must name settings only"
+    r"|must name settings"
     r"|must name a setting, or one must be given"
     r"|must be (the|a) next_page_token"
 )

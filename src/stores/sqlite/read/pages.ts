@@ -75,7 +75,7 @@ export class PageReader {
       if (name >= end) return { counters, corruptNames, next: undefined };
       if (full && name > begin) return { counters, corruptNames, next: name }; // Never where it began.
       if (entry.matches === 0) continue;
-      const counter = present(found, asOf);
+      const counter = present(found, asOf, undefined);
       if (counter !== undefined) counters.push(counter);
     }
     chain.end();

@@ -52,7 +52,7 @@ serveThread<{ path: string }>(({ path }) => {
       get: asOfOneMoment(db, ({ names, now }: GetRequest): Read[] =>
         names.map((name) => {
           const raw = rows.find(name);
-          return raw === CORRUPT ? "corrupt" : raw && present(toFullCounter(raw), { now });
+          return raw === CORRUPT ? "corrupt" : raw && present(toFullCounter(raw), { now }, undefined);
         }),
       ),
       list: asOfOneMoment(db, ({ selection, from, limit, marked, now }: ListRequest) => ({

@@ -190,7 +190,7 @@ export class Scanner {
       const raw = this.#rows.find(name);
       const counter = raw === undefined || raw === CORRUPT ? undefined : toFullCounter(raw);
       if (counter !== undefined && counter.value === value && hasLabels(counter.labels, labels)) {
-        const now = present(counter, asOf);
+        const now = present(counter, asOf, undefined);
         if (now !== undefined) counters.push(now);
       } else corruptNames.push(name);
     }

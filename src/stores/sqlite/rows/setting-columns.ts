@@ -9,10 +9,18 @@ import {
   type Kinds,
   SETTING_KEYS,
   SETTINGS,
+  type Setting,
   type SettingKey,
   type Settings,
+  TIME_KEYS,
 } from "../../../core/settings.ts";
 import type { Checksum } from "../../shared/checksum.ts";
+
+/** The settings that have columns. Without a calendar the rule makes no counter that time does anything to. */
+type KeptKey = Exclude<SettingKey, (typeof TIME_KEYS)[number]>;
+const isKept = (key: SettingKey): key is KeptKey => !(TIME_KEYS as readonly SettingKey[]).includes(key);
+const KEPT = SETTING_KEYS.filter(isKept);
+type KeptKind = Exclude<Kind, "window" | "refill">;
 
 /** What the column of each kind holds. */
 interface Stored {
@@ -25,13 +33,13 @@ interface Stored {
 
 /** The columns of all settings, by their names. */
 export type SettingColumns = {
-  readonly [Key in SettingKey as (typeof SETTINGS)[Key]["column"]]: Stored[(typeof SETTINGS)[Key]["kind"]];
+  readonly [Key in KeptKey as (typeof SETTINGS)[Key]["column"]]: Stored[(typeof SETTINGS)[Key]["kind"]];
 };
 
 /** What stands beside the value, in the tables of counts: their CHECKs are the backstop of the rule. */
 const WITH_COUNTS: ReadonlySet<SettingKey> = new Set<SettingKey>(["min", "max"]);
 
-const STILL = SETTING_KEYS.filter((key) => !WITH_COUNTS.has(key));
+const STILL = KEPT.filter((key) => !WITH_COUNTS.has(key));
 
 /** The columns that stand in the table of counters; and those of them that it had at first, for what brings up old files. */
 export const STILL_SETTINGS: readonly string[] = columnsOf(STILL);
@@ -44,8 +52,8 @@ function columnsOf(keys: readonly SettingKey[]): string[] {
 
 /** The columns of some settings. */
 export function toColumns(settings: Settings): SettingColumns {
-  const columns = SETTING_KEYS.map((key) => {
-    const { kind, column, later } = SETTINGS[key];
+  const columns = KEPT.map((key) => {
+    const { kind, column, later }: Setting & { readonly kind: KeptKind } = SETTINGS[key];
     const absent = later === true && isDefault(settings, key);
     return [column, absent ? null : ENCODE[kind](settings[key] as never)];
   });
@@ -56,14 +64,15 @@ export function toColumns(settings: Settings): SettingColumns {
 export function readSettings(keys: readonly SettingKey[], from: SettingColumns, into: object): void {
   const [columns, settings] = [from as Record<string, unknown>, into as Record<string, unknown>];
   for (const key of keys) {
-    const { kind, column, later } = SETTINGS[key];
+    if (!isKept(key)) continue;
+    const { kind, column, later }: Setting & { readonly kind: KeptKind } = SETTINGS[key];
     const stored = columns[column];
     const absent = later === true && stored === null;
     settings[key] = absent ? DEFAULTS[key] : DECODE[kind](stored as never);
   }
 }
 
-const ENCODE: { readonly [K in Kind]: (value: Kinds[K]) => Stored[K] } = {
+const ENCODE: { readonly [K in KeptKind]: (value: Kinds[K]) => Stored[K] } = {
   int64: (value) => value,
   optional: (value) => value ?? null,
   boolean: (value) => (value ? 1n : 0n),
@@ -71,7 +80,7 @@ const ENCODE: { readonly [K in Kind]: (value: Kinds[K]) => Stored[K] } = {
   text: (text) => (text === "" ? null : text),
 };
 
-const DECODE: { readonly [K in Kind]: (stored: Stored[K]) => Kinds[K] } = {
+const DECODE: { readonly [K in KeptKind]: (stored: Stored[K]) => Kinds[K] } = {
   int64: (value) => value,
   optional: (value) => value ?? undefined,
   boolean: (value) => value === 1n,
@@ -83,21 +92,22 @@ const DECODE: { readonly [K in Kind]: (stored: Stored[K]) => Kinds[K] } = {
 export const SUMMED = {
   counting: byAge(COUNTING_KEYS).first,
   details: byAge(DETAIL_KEYS).first,
-  later: byAge(SETTING_KEYS).later,
+  later: byAge(KEPT).later,
 };
 
 /** Take settings into the checksum over a row. @throws TypeError when a column is of another type than was written */
 export function sumSettings(sum: Checksum, keys: readonly SettingKey[], from: SettingColumns): Checksum {
   const columns = from as Record<string, unknown>;
   for (const key of keys) {
-    const { kind, column, later, bit } = SETTINGS[key];
+    if (!isKept(key)) continue;
+    const { kind, column, later, bit }: Setting & { readonly kind: KeptKind } = SETTINGS[key];
     if (later !== true) SUM[kind](sum, columns[column] as never);
     else if ((columns[column] ?? null) !== null) SUM[kind](sum.word(bit!), columns[column] as never);
   }
   return sum;
 }
 
-const SUM: { readonly [K in Kind]: (sum: Checksum, stored: Stored[K]) => Checksum } = {
+const SUM: { readonly [K in KeptKind]: (sum: Checksum, stored: Stored[K]) => Checksum } = {
   int64: (sum, value) => sum.int64(value),
   optional: (sum, value) => sum.optional(value ?? undefined),
   boolean: (sum, value) => sum.int64(value),

@@ -169,6 +169,8 @@ export class BatchRows {
 
   /** Make a counter as another store has it. Inside the caller's transaction. */
   import(counter: FullCounter): void {
+    if (counter.timing !== undefined)
+      throw unusable(`SQLite keeps no windows, refills or idle TTLs yet, which ${counter.name} has.`);
     this.writes.insert(++this.#lastId, counter.name, counter, counter);
   }
 

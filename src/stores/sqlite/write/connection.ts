@@ -85,7 +85,7 @@ export class WriteConnection {
    * @throws TallyError OUTCOME_UNKNOWN: COMMIT itself failed
    */
   commit(batch: Batch, moment: Moment, uidSeed: string): Outcomes {
-    const context = { now: moment.now, uidSeed };
+    const context = { now: moment.now, calendar: undefined, uidSeed };
     let oneByOne: Careful | undefined;
     for (;;) {
       const tried = this.#attempt(batch, moment, context, oneByOne);

@@ -6,6 +6,7 @@ import { DEFAULT_RETENTION, type Retention, type Store, type StoreOptions } from
 import { openStore } from "../../src/stores/open.ts";
 import { HandClock } from "./clock.ts";
 import { folderInMemory } from "./folder.ts";
+import type { ServerClock } from "./postgres/hand-clock.ts";
 
 export interface Opened {
   readonly store: Store;
@@ -24,12 +25,15 @@ export interface OpenOptions {
   readonly retention?: Partial<Retention>;
   readonly cachedCountersMax?: number;
   readonly newUid?: () => string;
+  /** Whether the store's clock is the test's, also where it is a server's. */
+  readonly handClock?: boolean;
 }
 
 /** @param newUrl  of a store that is not there yet, in a folder of its own if it is a file */
 export async function openFresh(
   newUrl: (dir: string) => Promise<string>,
-  { retention = {}, cachedCountersMax = 1_000, newUid = () => v7() }: OpenOptions = {},
+  { retention = {}, cachedCountersMax = 1_000, newUid = () => v7(), handClock = false }: OpenOptions = {},
+  serverClock?: (url: string) => Promise<ServerClock>,
 ): Promise<Opened> {
   const dir = await mkdtemp(join(folderInMemory(), "tally-test-"));
   const clock = new HandClock();
@@ -41,7 +45,10 @@ export async function openFresh(
     cachedCountersMax,
     warn: (message: string) => void warnings.push(message),
   };
-  const url = await newUrl(dir);
+  const made = await newUrl(dir);
+  const server = handClock ? await serverClock?.(made) : undefined;
+  const url = server?.url ?? made;
+  await server?.set(clock.now());
   let store = await openStore(url, options);
   return {
     get store() {
@@ -50,7 +57,10 @@ export async function openFresh(
     clock,
     warnings,
     now: () => clock.now(),
-    pass: async (ms) => clock.advance(ms),
+    async pass(ms) {
+      clock.advance(ms);
+      await server?.set(clock.now());
+    },
     async reopen(purpose) {
       await store.close();
       clock.runMs = 5_000_000; // Another process, another arbitrary start.
@@ -59,6 +69,7 @@ export async function openFresh(
     },
     async dispose() {
       await store.close();
+      await server?.end();
       await rm(dir, { recursive: true, force: true });
     },
   };

@@ -7,6 +7,7 @@ import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Accepting } from "../../service/store-accepting.ts";
 import type { Catalogue } from "../../service/store-catalogue.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
+import { ZoneCalendar } from "../shared/calendar.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
 import { PostgresAccepting } from "./accepting.ts";
@@ -24,6 +25,7 @@ import { CounterReads } from "./reads.ts";
 import { RequestIds } from "./request-ids.ts";
 import { assertUpToDate, assertWhole, migrate, SCHEMA_VERSION, versionFound } from "./schema.ts";
 import { startFailure } from "./start-failure.ts";
+import { Tidying } from "./tidying.ts";
 import { parseUrl } from "./url.ts";
 
 /**
@@ -57,14 +59,18 @@ export async function openPostgres(
     if (purpose !== "copyTo") await assertServable(database, hold !== undefined);
     const requestIds = new RequestIds(database, retention);
     const log = new ChangeLog(database, retention.changeLogBytesMax);
-    const maintenance = new Maintenance(database, clock, requestIds, log, warn, hold !== undefined);
+    const calendar = new ZoneCalendar(warn);
+    const tidying = new Tidying({ database, log, calendar, clock, newUid, warn });
+    const maintenance = new Maintenance(database, clock, requestIds, log, tidying, warn, hold !== undefined);
     await maintenance.start();
-    const commits = new Commits(database, requestIds, log, new LockedCounters(database, clock, warn), decide);
+    const locked = new LockedCounters(database, clock, warn);
+    const commits = new Commits(database, requestIds, log, locked, calendar, decide);
+    const reads = new CounterReads(database, calendar, purpose !== "serve");
     const catalogue = new PostgresCatalogue(database);
     const parts = { database, requestIds, log, maintenance, catalogue, newUid, hold };
     const [copying, accepting] = [new PostgresCopying(parts), new PostgresAccepting(parts)];
     const beside = { catalogue, copying, accepting };
-    return new PostgresStore(database, commits, log, maintenance, beside, options, shown);
+    return new PostgresStore(database, commits, reads, log, maintenance, beside, options, shown);
   } catch (error) {
     await hold?.release();
     await database.close();
@@ -104,6 +110,7 @@ class PostgresStore implements Store {
   constructor(
     database: Database,
     commits: Commits,
+    reads: CounterReads,
     log: ChangeLog,
     maintenance: Maintenance,
     { catalogue, copying, accepting }: Pick<PostgresStore, "catalogue" | "copying" | "accepting">,
@@ -118,7 +125,7 @@ class PostgresStore implements Store {
     this.#log = log;
     this.#maintenance = maintenance;
     this.#options = options;
-    this.#reads = new CounterReads(database);
+    this.#reads = reads;
     this.#probe = new Probe(database);
     const { serverVersion, sentence } = database.durability;
     this.traits = {
@@ -134,6 +141,7 @@ class PostgresStore implements Store {
 
   async commit(batch: Batch): Promise<Outcomes> {
     this.#assertOpen();
+    this.#maintenance.called();
     return this.#commits.commit(batch, this.#options.newUid(), this.#maintenance.runMs);
   }
 

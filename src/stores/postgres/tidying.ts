@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { decideTidying } from "../../core/batch.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CORRUPT, type Fixed, type FullCounter } from "../../core/counter.ts";
@@ -8,7 +9,7 @@ import type { ChangeLog } from "./change-log.ts";
 import { SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
 import { isSkipped, objectionIn } from "./errors.ts";
-import { COUNTER_COLUMNS, DETAIL_COLUMNS, toFullCounter } from "./rows.ts";
+import { arrayOf, COUNTER_COLUMNS, DETAIL_COLUMNS, toFullCounter } from "./rows.ts";
 import type { Call, Row, Session, Statement } from "./session.ts";
 import { CounterWrites } from "./writes.ts";
 
@@ -32,7 +33,7 @@ interface Parts {
  * lock: a row that somebody has is left for the next round, so no commit waits for one that waits for it.
  *
  * A round goes through what is due in order, a slice at a time, each a transaction. What cannot be written down (a row is
- * damaged, or a constraint of the operator's own is against it) is passed over, and met again by the next round.
+ * damaged, or a constraint of the operator's own is against it) is passed over: met again by the next round, or ten minutes later.
  */
 export class Tidying {
   readonly #parts: Parts;
@@ -46,7 +47,9 @@ export class Tidying {
   #after: readonly unknown[] = BEGINNING;
   /** How many are to be written down one by one, for there is something against one of them. */
   #oneByOne = 0;
-  #warnedAt = Number.NEGATIVE_INFINITY;
+  /** The ids of rows that something is against, and when the first of them was met. */
+  readonly #refused: bigint[] = [];
+  #refusedAt = 0;
 
   constructor(parts: Parts) {
     const { database, warn } = parts;
@@ -59,8 +62,8 @@ export class Tidying {
     );
     this.#due = database.statement(`
       SELECT ${COUNTER_COLUMNS}, ${DETAIL_COLUMNS} FROM @counters
-      WHERE due_ms IS NOT NULL AND due_ms <= $1 AND (due_ms, id) > ($2, $3)
-      ORDER BY due_ms, id LIMIT $4 FOR UPDATE SKIP LOCKED`);
+      WHERE due_ms IS NOT NULL AND due_ms <= $1 AND (due_ms, id) > ($2, $3) AND id <> ALL($4::bigint[])
+      ORDER BY due_ms, id LIMIT $5 FOR UPDATE SKIP LOCKED`);
     this.#moment = database.statement(`SELECT nextval('@change_order') AS taken, ${NOW_MS} AS now`);
     this.#served = database.statement(SERVED);
   }
@@ -76,8 +79,18 @@ export class Tidying {
     return this.#clockDoubt.look(Number(now), this.#parts.clock.monotonic());
   }
 
-  /** Do a slice. Returns whether this round has more. */
-  async slice(): Promise<boolean> {
+  /**
+   * Do a slice. Returns whether this round has more.
+   *
+   * @param beside  whether to leave room for calls: to rest after a slice that is not the last
+   */
+  async slice(beside: boolean): Promise<boolean> {
+    const more = await this.#slice();
+    if (more && beside && this.#oneByOne === 0) await pause(REST_MS);
+    return more;
+  }
+
+  async #slice(): Promise<boolean> {
     const limit = this.#oneByOne > 0 ? 1 : SLICE_COUNTERS;
     /** Those that were looked at. */
     let looked: readonly Row[] = [];
@@ -87,7 +100,8 @@ export class Tidying {
         const [begun] = await session.send(this.#begin);
         const { alone, free, copied } = begun!;
         if (!alone || !free || copied === false || this.doubts(begun!)) return; // Another does it, or a copy has the store.
-        looked = await session.send(this.#due, [begun!.now, ...this.#after, limit]);
+        const values = [begun!.now, ...this.#after, arrayOf(this.#refusedLately()), limit];
+        looked = await session.send(this.#due, values);
         await this.#tidy(session, looked, copied === true);
       });
     } catch (error) {
@@ -97,7 +111,7 @@ export class Tidying {
         this.#oneByOne = looked.length;
         return true;
       }
-      this.#tell(looked[0]!.name as string, objection);
+      this.#refuse(looked[0]!, objection);
     }
     this.#oneByOne = Math.max(0, this.#oneByOne - 1);
     const more = looked.length === limit;
@@ -130,13 +144,19 @@ export class Tidying {
     await Promise.all(calls.map((call) => session.send(...call)));
   }
 
-  #tell(name: string, objection: string): void {
-    const now = this.#parts.clock.monotonic();
-    if (now - this.#warnedAt < WARNINGS_APART_MS) return;
-    this.#warnedAt = now;
+  /** The rows that something in the database was against in the last minutes, by their ids. */
+  #refusedLately(): readonly bigint[] {
+    if (this.#parts.clock.monotonic() - this.#refusedAt >= REFUSED_MS) this.#refused.length = 0;
+    return this.#refused;
+  }
+
+  #refuse({ id, name }: Row, objection: string): void {
+    if (this.#refused.length === REFUSED_MAX) this.#refused.length = 0;
+    if (this.#refused.push(id as bigint) > 1) return;
+    this.#refusedAt = this.#parts.clock.monotonic();
     this.#parts.warn(
       `The database refuses to write down what time has done to the counter ${name} (${objection}); callers see it as of now ` +
-        "all the same. More within ten minutes is not said.",
+        "all the same. Of others within ten minutes nothing is said.",
     );
   }
 }
@@ -153,4 +173,9 @@ const BEGINNING = [-(2n ** 63n), 0n] as const;
 /** Some milliseconds, and so long do commits wait that want one of them. */
 const SLICE_COUNTERS = 200;
 
-const WARNINGS_APART_MS = 600_000;
+/** So that it is 2,000 a second. */
+const REST_MS = 100;
+
+/** Such rows are tried again after so long; there are hardly ever more of them. */
+const REFUSED_MS = 600_000;
+const REFUSED_MAX = 1_000;

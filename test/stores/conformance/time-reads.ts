@@ -15,7 +15,7 @@ const CALENDAR = new ZoneCalendar(() => {});
 
 /** Lists, rankings and sums of counters that time does something to: what `present` says of each, to the last unit. */
 export function timeReadsSuite(kind: StoreKind): void {
-  const it_ = using(kind, it);
+  const it_ = using(kind, it, { handClock: true });
 
   it_("are what each counter is as of now, with the largest settings allowed too", async (opened) => {
     const { store } = opened;

@@ -15,6 +15,8 @@ export interface Opened {
   /** The time by the store's clock, and let some pass. */
   now(): number;
   pass(ms: number): Promise<void>;
+  /** Have the clock on the wall jump, while no time passes. */
+  jump(ms: number): Promise<void>;
   /** Close, and open what was kept again, to be served if nothing else is said. Without durability it comes back empty. */
   reopen(purpose?: StoreOptions["purpose"]): Promise<Store>;
   /** Close and clean up. */
@@ -49,6 +51,7 @@ export async function openFresh(
   const server = handClock ? await serverClock?.(made) : undefined;
   const url = server?.url ?? made;
   await server?.set(clock.now());
+  const passed = async () => server?.set(clock.now());
   let store = await openStore(url, options);
   return {
     get store() {
@@ -57,9 +60,13 @@ export async function openFresh(
     clock,
     warnings,
     now: () => clock.now(),
-    async pass(ms) {
+    pass(ms) {
       clock.advance(ms);
-      await server?.set(clock.now());
+      return passed();
+    },
+    jump(ms) {
+      clock.wallMs += ms;
+      return passed();
     },
     async reopen(purpose) {
       await store.close();

@@ -20,6 +20,9 @@ export async function underHandClock(url: string): Promise<ServerClock> {
   const clock = `${name}_clock`;
   const client = new pg.Client({ connectionString: base! });
   await client.connect();
+  // Whatever the database has as its defaults.
+  await client.query(`SET default_transaction_read_only = off; SET lock_timeout = 0;
+    SET default_transaction_isolation = 'read committed'`);
   await client.query(`CREATE SCHEMA ${clock}; CREATE TABLE ${clock}.hand (at timestamptz NOT NULL);
     INSERT INTO ${clock}.hand VALUES (to_timestamp(0));`);
   for (const its of ["clock_timestamp", "statement_timestamp"]) {

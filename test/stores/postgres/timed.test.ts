@@ -187,6 +187,44 @@ describeWith([POSTGRES], "what tidying on PostgreSQL leaves alone", () => {
   });
 });
 
+describeWith([POSTGRES], "a constraint of the operator's own, and counters that time has gone by", () => {
+  it("is against what is counted now; what it refuses leaves the ended and expired as they were", async () => {
+    const schema = await underClock();
+    const store = await schema.open();
+    await schema.sql("ALTER TABLE @counters ADD CONSTRAINT below_100 CHECK (value < 100)");
+    await commit(
+      store,
+      single(create("q", { value: 50n, ...inMinutes })),
+      single(create("i", { value: 50n, ...idle, labels: { l: "1" } })),
+      single(create("kept", { value: 50n, ...idle, labels: { l: "1" } })),
+    );
+    await schema.pass(MINUTE);
+    const refusal = { code: "CONSTRAINT_VIOLATED", constraint: "below_100" };
+    const group = (...ops: ReturnType<typeof increment>[]) => batch(ops, { allOrNothing: true });
+    const answers = await commit(
+      store,
+      ...[single(increment("kept", 150n)), group(increment("kept"), increment("q", 200n))],
+      ...[single(increment("q", 99n)), single(increment("q"))],
+      ...[single(increment("i", 150n)), group(increment("i", 5n), increment("i", 200n))],
+      ...[single(increment("i", 7n)), single(increment("i")), group(increment("i"), set("q", 9n))],
+    );
+    expect(answers.map(({ refused, results }) => refused ?? results.at(-1))).toMatchObject([
+      ...[refusal, { ...refusal, index: 1 }, { value: 99n, previous: 0n, revision: 3 }, refusal],
+      ...[refusal, { ...refusal, index: 1 }, { value: 7n, previous: 0n, revision: 1 }],
+      ...[{ value: 8n }, { value: 9n, revision: 4 }],
+    ]);
+    const found = await kindsByName(store);
+    expect([found.kept, found.i!.slice(0, 3), found.q!.slice(0, 3)]).toEqual([
+      ...[[CREATE], [CREATE, EXPIRE, ADD], [CREATE, ROLL, ADD]],
+    ]);
+    expect(await schema.sql("SELECT name FROM @counter_labels")).toEqual([{ name: "kept" }]);
+    expect(await store.get(["kept", "i"])).toMatchObject([undefined, { value: 9n, idleTtlMs: undefined }]);
+    await tidy(store);
+    expect((await kindsByName(store)).kept).toEqual([CREATE, EXPIRE]);
+    await expectLogLeadsTo(store);
+  });
+});
+
 describeWith([POSTGRES], "rows of counters that time does something to", () => {
   it("counting within a window touches no index", async () => {
     const schema = await underClock();

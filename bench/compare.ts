@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { rateOf } from "./figure.ts";
 import { type Load, runLoad } from "./load/processes.ts";
 import { describeMachine, idleShare, watchStolenCpu } from "./machine.ts";
+import { fill } from "./million/fill.ts";
 import { TEN_THOUSAND } from "./names.ts";
 import { optionsFrom } from "./options.ts";
 import { othersLine, table } from "./report.ts";
@@ -36,12 +37,30 @@ const LOADS: Readonly<Record<string, Load>> = {
       ...{ connections: 4, streams: 3, warmupMs: 1_000, seconds },
     },
   },
+  GetCounter: {
+    program: "read",
+    processes: 2,
+    options: {
+      ...{ countersPerCall: 1, connections: 4, streams: 32, warmupMs: 1_000, seconds, names: TEN_THOUSAND },
+    },
+  },
+  "BatchGetCounters of 1,000": {
+    program: "read",
+    processes: 1,
+    options: {
+      ...{
+        countersPerCall: 1_000,
+        connections: 4,
+        streams: 3,
+        warmupMs: 1_000,
+        seconds,
+        names: TEN_THOUSAND,
+      },
+    },
+  },
 };
 
-const servers = {
-  other: await openTally(makeDataDirectory(), undefined, resolve(checkout)),
-  this: await openTally(makeDataDirectory()),
-};
+const servers = { other: await filled(resolve(checkout)), this: await filled() };
 const idleShares: number[] = [];
 const ratios = new Map(Object.keys(LOADS).map((name) => [name, [] as number[]]));
 const rates = new Map<string, number[]>();
@@ -86,3 +105,10 @@ const text = [
 console.log(`\n${text}`);
 if (options.out) writeFileSync(options.out, text);
 process.exit(0); // Which ends the servers.
+
+/** A server that has all counters: reads of what is missing would be another thing. */
+async function filled(of?: string): Promise<Server> {
+  const directory = makeDataDirectory();
+  await fill(directory, TEN_THOUSAND, of);
+  return openTally(directory, undefined, of);
+}

@@ -1,5 +1,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
+import type { UnaryCall } from "../calls/call.ts";
+import type { BodyLimits } from "../http/engine.ts";
 import { isJson } from "../http/message.ts";
 import { encodeJsonText } from "../json/request.ts";
 import { decompressed } from "./compression.ts";
@@ -96,6 +98,15 @@ export const FORMATS: readonly Format[] = [
     },
   },
 ];
+
+/** How large a message may be when it is taken out of what carries it: in Protobuf it is the request itself. */
+export function messageBytesMax(
+  { requestBytesMax }: UnaryCall,
+  { isJson }: Format,
+  { bytesMax }: BodyLimits,
+): number {
+  return isJson ? bytesMax : Math.min(requestBytesMax, bytesMax);
+}
 
 /** What a content type that is none of these must be. */
 export function expectedInsteadOf(contentType: string): string {

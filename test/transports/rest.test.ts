@@ -209,6 +209,12 @@ describe("a name in a path", () => {
     expect(put.json).toEqual({ name: "seats", value });
   });
 
+  it("with PUT is refused for an object, whatever is behind it", async () => {
+    await using opened = await openRest();
+    const { error } = await opened.call("PUT", "/counters/seats", { body: { a: {}, value: 7 } });
+    expect(error?.message).toBe("a is not a field of ResetRequest; nothing was applied.");
+  });
+
   it('is not the key "source" of an object, which is no number', async () => {
     await using opened = await openRest();
     const headers = { "content-type": "application/json" };

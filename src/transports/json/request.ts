@@ -86,7 +86,12 @@ export function fieldOf(schema: DescMessage, key: string): DescField | undefined
   return planOf(schema).fields.get(key)?.field;
 }
 
-/** Whether a text is an object with a key; false also where it is no JSON so far. */
+/**
+ * Whether a text is an object with a key; false also where it is no JSON so far.
+ *
+ * Behind an object or array it is not looked for: what is told apart by a key has none, and is refused either way. To
+ * go through a text once more would double what the longest takes.
+ */
 export function hasKey(text: Buffer, key: string): boolean {
   try {
     const reader = new JsonReader(text);
@@ -94,6 +99,8 @@ export function hasKey(text: Buffer, key: string): boolean {
     const keys = new Keys();
     do {
       if (reader.key(keys) === key) return true;
+      const next = reader.next();
+      if (next === OPEN_OBJECT || next === OPEN_ARRAY) return false;
       reader.skip(1);
     } while (reader.takes(COMMA));
   } catch (error) {

@@ -1,7 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import type { UnaryCall } from "../calls/call.ts";
-import type { BodyLimits } from "../http/engine.ts";
 import { isJson } from "../http/message.ts";
 import { encodeJsonText } from "../json/request.ts";
 import { decompressed } from "./compression.ts";
@@ -99,13 +98,20 @@ export const FORMATS: readonly Format[] = [
   },
 ];
 
-/** How large a message may be when it is taken out of what carries it: in Protobuf it is the request itself. */
-export function messageBytesMax(
-  { requestBytesMax }: UnaryCall,
-  { isJson }: Format,
-  { bytesMax }: BodyLimits,
-): number {
-  return isJson ? bytesMax : Math.min(requestBytesMax, bytesMax);
+/** The message of a call, out of what carries it; of one that is too large the method's limit is told. */
+export async function readMessage(
+  { method, requestBytesMax }: UnaryCall,
+  format: Format,
+  bytes: Buffer,
+  encoding: string | undefined,
+  bytesMax: number,
+): Promise<Buffer | Refusal> {
+  // Inflated up to the limit of bodies all the same: so far the answer says how large it is, as at the other doors.
+  const message = await format.read(method.input, bytes, encoding, bytesMax);
+  const isTooLarge = "code" in message && message.code === "MESSAGE_TOO_LARGE";
+  return isTooLarge && !format.isJson
+    ? { ...message, max: BigInt(Math.min(requestBytesMax, bytesMax)) }
+    : message;
 }
 
 /** What a content type that is none of these must be. */

@@ -1,10 +1,9 @@
 import type { Refusal } from "../../core/errors.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
-import type { BodyLimits } from "../http/engine.ts";
 import { parametersOf, textOf } from "../http/target.ts";
 import { shortened } from "../json/parse.ts";
-import { type Format, JSON_TEXT, messageBytesMax, PROTO } from "./formats.ts";
+import { type Format, JSON_TEXT, PROTO, readMessage } from "./formats.ts";
 
 /** How a query is answered: in JSON if it does not say. */
 export function formatOfQuery(query: string): Format {
@@ -19,7 +18,7 @@ export function formatOfQuery(query: string): Format {
 export async function messageOfQuery(
   call: UnaryCall,
   query: string,
-  limits: BodyLimits,
+  bytesMax: number,
 ): Promise<Buffer | Refusal> {
   const parameters = parametersOf(query);
   if (parameters === undefined) {
@@ -48,8 +47,7 @@ export async function messageOfQuery(
   const sent = base64 === "1" ? fromBase64(message.toString("latin1")) : message;
   if (sent === undefined) return invalidField("message", "must be base64 as URLs have it", undefined);
   const format = encoding === "proto" ? PROTO : JSON_TEXT;
-  const bytesMax = messageBytesMax(call, format, limits);
-  const bytes = await format.read(call.method.input, sent, text("compression"), bytesMax);
+  const bytes = await readMessage(call, format, sent, text("compression"), bytesMax);
   return "code" in bytes && bytes.code === "MALFORMED_MESSAGE"
     ? { ...bytes, part: "message in the query" }
     : bytes;

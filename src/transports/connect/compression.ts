@@ -40,6 +40,6 @@ export async function decompressed(
     if (ConnectError.from(error).code === Code.ResourceExhausted) {
       return tooLarge(undefined, bytesMax);
     }
-    return { code: "MALFORMED_MESSAGE", expected: `is not ${compression.name}, as its headers say` };
+    return { code: "MALFORMED_MESSAGE", expected: `is not ${compression.name}, as it is said to be` };
   }
 }

@@ -1,5 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
+import type { UnaryCall } from "../calls/call.ts";
 import { isJson } from "../http/message.ts";
 import { encodeJsonText } from "../json/request.ts";
 import { decompressed } from "./compression.ts";
@@ -96,6 +97,22 @@ export const FORMATS: readonly Format[] = [
     },
   },
 ];
+
+/** The message of a call, out of what carries it; of one that is too large the method's limit is told. */
+export async function readMessage(
+  { method, requestBytesMax }: UnaryCall,
+  format: Format,
+  bytes: Buffer,
+  encoding: string | undefined,
+  bytesMax: number,
+): Promise<Buffer | Refusal> {
+  // Inflated up to the limit of bodies all the same: so far the answer says how large it is, as at the other doors.
+  const message = await format.read(method.input, bytes, encoding, bytesMax);
+  const isTooLarge = "code" in message && message.code === "MESSAGE_TOO_LARGE";
+  return isTooLarge && !format.isJson
+    ? { ...message, max: BigInt(Math.min(requestBytesMax, bytesMax)) }
+    : message;
+}
 
 /** What a content type that is none of these must be. */
 export function expectedInsteadOf(contentType: string): string {

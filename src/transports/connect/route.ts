@@ -21,7 +21,7 @@ import { STATUS } from "../status.ts";
 import { sendAnswer } from "./answer.ts";
 import { COMPRESSIONS, isKnown, unknownEncoding } from "./compression.ts";
 import { toConnectError } from "./error.ts";
-import { expectedInsteadOf, FORMATS, type Format } from "./formats.ts";
+import { expectedInsteadOf, FORMATS, type Format, readMessage } from "./formats.ts";
 import { formatOfQuery, messageOfQuery } from "./query.ts";
 
 /** What the door of Connect and gRPC-Web needs. */
@@ -108,7 +108,7 @@ async function answer(
   const message =
     versionRefusal(request, format) ??
     (isGet(request)
-      ? await messageOfQuery(call.method.input, targetOf(request).query, options.limits.bytesMax)
+      ? await messageOfQuery(call, targetOf(request).query, options.limits.bytesMax)
       : await messageOfBody(call, format, request, options.limits));
   return answerOverHttp(call, admitted, message, request, response, options.log);
 }
@@ -142,7 +142,7 @@ async function sendOrRefuse(
 }
 
 async function messageOfBody(
-  { method }: UnaryCall,
+  call: UnaryCall,
   format: Format,
   request: HttpRequest,
   { bytesMax, arriving }: BodyLimits,
@@ -154,7 +154,7 @@ async function messageOfBody(
   const encoding = request.header(format.encodingHeader);
   // Also where the one frame of gRPC-Web says that it is not compressed: who names an encoding may mean it.
   if (encoding !== undefined && !isKnown(encoding)) return unknownEncoding(encoding);
-  return format.read(method.input, body, encoding, bytesMax);
+  return readMessage(call, format, body, encoding, bytesMax);
 }
 
 /** Have connect-node answer that there is no answer. */

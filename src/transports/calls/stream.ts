@@ -132,18 +132,16 @@ export class Streams {
     const { signal } = context;
     try {
       const answers = call.open(requests, context);
-      for (;;) {
+      while (!signal.aborted) {
         const next = await answers.next();
-        if (signal.aborted) {
-          await answers.return(undefined);
-          return;
-        }
+        if (signal.aborted) break;
         if (next.done) {
           end(next.value);
           return;
         }
         await sink.send(next.value);
       }
+      await answers.return(undefined);
     } catch (err) {
       if (!(err instanceof TallyError) && !signal.aborted) {
         this.#log("stream.handler_failed", { method: call.method.name, err });

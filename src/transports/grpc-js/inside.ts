@@ -31,6 +31,8 @@ export interface CallInside {
   maybePushNextMessage(): void;
   /** The message out of a frame; rejects with a status. */
   decompressMessage(frame: Buffer, encoding: string): Buffer | Promise<Buffer>;
+  /** @param taken  called once it has left, which is when there was room for it at the other side */
+  sendMessage(message: Uint8Array, taken: () => void): void;
   sendStatus(status: grpc.StatusObject): void;
 }
 

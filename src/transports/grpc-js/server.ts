@@ -113,15 +113,10 @@ function takingIn(
   connections: GrpcConnections,
   { unaryBytesMax }: GrpcLimits,
 ): grpc.ServerInterceptor {
-  const byPath = new Map(
-    calls.map((call) => [
-      pathOf(call),
-      { bytesMax: call.requestBytesMax, many: call.method.methodKind === "bidi_streaming" },
-    ]),
-  );
-  const [one, many] = [false, true].map((many) => ({ bytesMax: unaryBytesMax, many }));
-  return ({ path, requestStream }, call) => {
-    connections.takeIn(insideOfCall(call), byPath.get(path) ?? (requestStream ? many! : one!));
+  const bytesMaxByPath = new Map(calls.map((call) => [pathOf(call), call.requestBytesMax]));
+  return ({ path, requestStream: many, responseStream: streamsAnswers }, call) => {
+    const bytesMax = bytesMaxByPath.get(path) ?? unaryBytesMax;
+    connections.takeIn(insideOfCall(call), { bytesMax, many, streamsAnswers });
     return call as grpc.ServerInterceptingCall; // Nothing of it is changed, so that it needs no other around it.
   };
 }

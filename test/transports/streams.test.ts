@@ -21,7 +21,6 @@ import { echoCalls, Seen } from "./echo/calls.ts";
 import { EchoService, RepeatRequestSchema, TalkRequestSchema } from "./echo/echo_pb.ts";
 import { send } from "./http.ts";
 import { framed } from "./raw.ts";
-import { talk } from "./talk.ts";
 
 const DOORS: readonly [name: string, transport: (baseUrl: string) => Transport][] = [
   ["gRPC", (baseUrl) => createGrpcTransport({ baseUrl })],
@@ -217,40 +216,6 @@ const repeat = (text: string, times: bigint) =>
 
 describe("by hand", () => {
   const path = "/echo.EchoService/Repeat";
-  /** Repeat over Connect, on a connection that stays as it is. */
-  const repeating = async (port: number, text: string, times: bigint) => {
-    const there = await talk(port);
-    const body = framed(repeat(text, times));
-    const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: ${CONNECT_TYPE}\r\nContent-Length: ${body.length}\r\n\r\n`;
-    there.send(head, body);
-    return there;
-  };
-
-  it("a caller who goes away while it is found out who calls is answered nothing more", async () => {
-    const asked = Promise.withResolvers<void>();
-    const known = Promise.withResolvers<{ caller: string }>();
-    const seen = new Seen();
-    const [call] = echoCalls(seen, () => {
-      asked.resolve();
-      return known.promise;
-    });
-    async function* answers(): AsyncGenerator<Uint8Array, undefined> {
-      try {
-        for (; seen.answers < 100_000; seen.answers++) yield Buffer.alloc(0);
-      } finally {
-        seen.end();
-      }
-    }
-    await using door = await open({ streamCalls: [{ ...call!, open: answers }] });
-    const there = await repeating(door.door.port, "a", 1n);
-    await asked.promise;
-    there.socket.resetAndDestroy();
-    for (let turn = 0; turn < 3; turn++) await send(door.door.port, { path: "/livez" });
-    known.resolve({ caller: "" });
-    await seen.over;
-    expect(seen.answers).toBeLessThan(10);
-  });
-
   const post = async (headers: Record<string, string>, body: Uint8Array, text = path) => {
     const seen = new Seen();
     const door = await open({ streamCalls: echoCalls(seen) });

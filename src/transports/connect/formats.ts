@@ -87,7 +87,7 @@ export const FORMATS: readonly Format[] = [
   {
     ...WEB,
     contentType: "application/grpc-web+json",
-    takes: (type) => /^application\/grpc-web\+json *(;|$)/i.test(type),
+    takes: (type) => isJson(type, "application/grpc-web+json"),
     isJson: true,
     empty: Buffer.from("\0\0\0\0\u0002{}"),
     async read(input, body, encoding, bytesMax) {

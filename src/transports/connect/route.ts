@@ -9,7 +9,6 @@ import {
 import { GetCounterResponseSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
-import { invalidField } from "../calls/shape.ts";
 import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
@@ -19,9 +18,10 @@ import { targetOf } from "../http/target.ts";
 import { shortened } from "../json/parse.ts";
 import { STATUS } from "../status.ts";
 import { sendAnswer } from "./answer.ts";
-import { COMPRESSIONS, isKnown, unknownEncoding } from "./compression.ts";
+import { COMPRESSIONS } from "./compression.ts";
 import { toConnectError } from "./error.ts";
 import { expectedInsteadOf, FORMATS, type Format } from "./formats.ts";
+import { unfitHeaders } from "./headers.ts";
 import { formatOfQuery, messageOfQuery } from "./query.ts";
 
 /** What the door of Connect and gRPC-Web needs. */
@@ -106,19 +106,11 @@ async function answer(
   const admitted = await admitOverHttp(call, request, options);
   if ("code" in admitted) return admitted;
   const message =
-    versionRefusal(request, format) ??
+    unfitHeaders(request, format) ??
     (isGet(request)
       ? await messageOfQuery(call.method.input, targetOf(request).query, options.limits.bytesMax)
       : await messageOfBody(call, format, request, options.limits));
   return answerOverHttp(call, admitted, message, request, response, options.log);
-}
-
-/** Another version of Connect would have another meaning. Clients need not tell one. */
-function versionRefusal(request: HttpRequest, { isWeb }: Format): Refusal | undefined {
-  const version = request.header("connect-protocol-version");
-  return version === undefined || version === "1" || isWeb
-    ? undefined
-    : invalidField("Connect-Protocol-Version", "must be 1", version);
 }
 
 /** Send an answer; or nothing, because the conditions of a GET are not met, and the reason. */
@@ -149,12 +141,7 @@ async function messageOfBody(
 ): Promise<Buffer | Refusal> {
   const body = await readBody(request, { bytesMax: bytesMax + format.frameBytes, arriving });
   if ("code" in body) return body;
-  const ofBody = request.header("content-encoding") ?? "identity";
-  if (format.isWeb && ofBody !== "identity") return unknownEncoding(ofBody, false);
-  const encoding = request.header(format.encodingHeader);
-  // Also where the one frame of gRPC-Web says that it is not compressed: who names an encoding may mean it.
-  if (encoding !== undefined && !isKnown(encoding)) return unknownEncoding(encoding);
-  return format.read(method.input, body, encoding, bytesMax);
+  return format.read(method.input, body, request.header(format.encodingHeader), bytesMax);
 }
 
 /** Have connect-node answer that there is no answer. */

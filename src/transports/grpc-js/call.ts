@@ -1,4 +1,5 @@
 /** What every call over grpc-js needs. */
+import { constants } from "node:http2";
 import * as grpc from "@grpc/grpc-js";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
@@ -6,6 +7,7 @@ import type { Log } from "../../telemetry.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
 import type { StreamCall } from "../calls/stream.ts";
 import { STATUS, statusBytes } from "../status.ts";
+import type { CallInside } from "./inside.ts";
 
 /** What the calls of one server share. */
 export interface GrpcDoor {
@@ -37,6 +39,17 @@ export function deadlineOf(call: grpc.ServerInterceptingCallInterface, { clock }
 export function headerOf(metadata: grpc.Metadata, name: string): string | undefined {
   const values = metadata.get(name);
   return values.length === 0 ? undefined : values.join(", ");
+}
+
+/** Send the status of a call, and nothing else; what is still coming is not wanted. */
+export function endCall(call: CallInside, status: grpc.StatusObject): void {
+  const { stream } = call;
+  const midway = stream.headersSent; // Of a stream that was answered: its status is behind its messages.
+  call.sendStatus(status);
+  if (stream.readableEnded) return;
+  const close = () => stream.close(constants.NGHTTP2_NO_ERROR); // RFC 9113, 8.1: after the answer.
+  if (midway) stream.once("wantTrailers", () => setImmediate(close));
+  else close();
 }
 
 /** With the time after which gRPC's own retries try again, where there is one. */

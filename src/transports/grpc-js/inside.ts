@@ -22,6 +22,8 @@ export interface QueueEntry {
 /** Of the call that the first interceptor is given. */
 export interface CallInside {
   readonly stream: ServerHttp2Stream;
+  /** Ends the call at its deadline; null without one. */
+  readonly deadlineTimer: NodeJS.Timeout | null;
   /** What its grpc-encoding says; "identity" without. */
   readonly incomingEncoding: string;
   /** Takes the frames of messages out of what arrives. */

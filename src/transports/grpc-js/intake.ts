@@ -1,11 +1,10 @@
-import { constants } from "node:http2";
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { tooLarge } from "../calls/call.ts";
 import { Arriving, NO_ROOM, type Room, takeAll } from "../room.ts";
-import { toStatus } from "./call.ts";
+import { endCall, toStatus } from "./call.ts";
 import type { CallInside, QueueEntry } from "./inside.ts";
 
 /** What is to hold for the request of a call. */
@@ -110,16 +109,9 @@ export class Intake {
 
   /** Send the status and nothing else; what is still coming is not wanted. */
   refuse(refusal: Refusal): void {
-    const { call } = this;
     this.#over = true;
     this.free();
-    const { stream } = call;
-    const midway = stream.headersSent; // Of a stream that was answered: its status is behind its messages.
-    call.sendStatus(toStatus(refusal));
-    if (stream.readableEnded) return;
-    const close = () => stream.close(constants.NGHTTP2_NO_ERROR); // RFC 9113, 8.1: after the answer.
-    if (midway) stream.once("wantTrailers", () => setImmediate(close));
-    else close();
+    endCall(this.call, toStatus(refusal));
   }
 
   /** Give back the room: the request is whole and has gone on, or nobody waits for the rest. */

@@ -115,8 +115,11 @@ function takingIn(
 ): grpc.ServerInterceptor {
   const bytesMaxByPath = new Map(calls.map((call) => [pathOf(call), call.requestBytesMax]));
   return ({ path, requestStream: many, responseStream: streamsAnswers }, call) => {
-    const bytesMax = bytesMaxByPath.get(path) ?? unaryBytesMax;
-    connections.takeIn(insideOfCall(call), { bytesMax, many, streamsAnswers });
+    const inside = insideOfCall(call);
+    const ownBytesMax = bytesMaxByPath.get(path);
+    // At the deadline it would send a status without details, whether or not anything was applied. Ours say which.
+    if (ownBytesMax !== undefined && inside.deadlineTimer !== null) clearTimeout(inside.deadlineTimer);
+    connections.takeIn(inside, { bytesMax: ownBytesMax ?? unaryBytesMax, many, streamsAnswers });
     return call as grpc.ServerInterceptingCall; // Nothing of it is changed, so that it needs no other around it.
   };
 }

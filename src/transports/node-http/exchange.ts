@@ -113,6 +113,7 @@ export class NodeResponse implements HttpResponse {
     // nothing is written nobody can tell, and an answer in pieces may have nothing to say for long.
     const gone = () => response.destroy();
     const { socket } = response;
+    if (socket?.readableEnded) gone();
     socket?.once("end", gone);
     response.once("close", () => socket?.off("end", gone));
   }
@@ -125,7 +126,7 @@ export class NodeResponse implements HttpResponse {
     const { promise, resolve } = Promise.withResolvers<void>();
     const taken = () => {
       response.off("drain", taken).off("close", taken);
-      resolve();
+      setImmediate().then(resolve); // What a fast reader takes at once is no turn of the event loop either.
     };
     response.on("drain", taken).on("close", taken);
     return promise;

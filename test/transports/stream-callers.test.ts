@@ -206,6 +206,14 @@ describe("what comes on a stream over HTTP/1.1 is timed by the message", () => {
   });
 });
 
+it("a condition behind the body of a stream is refused: it came too late to be kept", async () => {
+  await using opened = await openEcho(new Seen());
+  const there = await overHttp(opened, CONNECT, TALK, say("a"));
+  await there.says("a");
+  there.socket.write("0\r\nIf-Match: x\r\n\r\n");
+  await there.says("must be a header, before the body; it came behind it");
+});
+
 it("an answer that streams over HTTP/1.1 and is not taken is cut after idle-timeout, one that is silent is not", async () => {
   const seen = new Seen();
   await using opened = await openEcho(seen, undefined, { idleMs: 1_500 });

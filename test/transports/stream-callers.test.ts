@@ -6,6 +6,7 @@
  */
 import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
+import { connect } from "node:net";
 import { Worker } from "node:worker_threads";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it } from "vitest";
@@ -156,6 +157,22 @@ describe("a caller over HTTP/1.1 who goes away while nothing is said", () => {
   );
 });
 
+it("a caller over gRPC who ends its side of the connection while nothing is said has gone, too", async () => {
+  const seen = new Seen();
+  await using opened = await openEcho(seen);
+  const socket = connect({ port: opened.door.port, host: "127.0.0.1", allowHalfOpen: true });
+  const session = connectHttp2("http://127.0.0.1", { createConnection: () => socket });
+  session.on("error", () => {});
+  const stream = session.request({ ":method": "POST", ":path": REPEAT, "content-type": "application/grpc" });
+  stream.on("error", () => {}).resume();
+  stream.end(repeat("waits", 9n));
+  await once(stream, "response");
+  socket.end();
+  await seen.over;
+  expect(seen.contexts[0]!.signal.aborted).toBe(true);
+  session.destroy();
+});
+
 describe("what comes on a stream over HTTP/1.1 is timed by the message", () => {
   const limits = { headersMs: 1_500, requestMs: 1_500 };
 
@@ -236,6 +253,24 @@ it("an answer that streams over HTTP/1.1 and is not taken is cut after idle-time
   await new Promise((resolve) => setTimeout(resolve, 3_500));
   large.chunk(say("still there"));
   await large.says("still there");
+});
+
+it.each([CONNECT, WEB])("a stop ends a call whose answers are not taken (%s)", async (type) => {
+  const seen = new Seen();
+  await using opened = await openEcho(seen);
+  const there = await overHttp(opened, type, REPEAT, repeat("x".repeat(100_000), 1_000_000n));
+  there.socket.pause();
+  there.endRequest();
+  await expect.poll(() => seen.answers).toBeGreaterThan(1);
+  for (let before = -1; before !== seen.answers; ) {
+    before = seen.answers;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  const drained = opened.door.drain(3_000);
+  await seen.over; // And not when it is cut, at the end of the grace.
+  expect(opened.logged).toEqual([]);
+  there.socket.destroy();
+  await drained;
 });
 
 it("a stream that its reader takes at once leaves the process its turns", async () => {

@@ -159,16 +159,18 @@ function sinkOf(
   format: StreamFormat,
   response: HttpResponse,
 ): StreamSink {
+  let taken = () => {};
   const write = (flags: number, data: Uint8Array) => response.write(encodeEnvelope(flags, data));
   return {
-    send: (message) =>
-      write(
-        0,
-        format.isJson
-          ? Buffer.from(JSON.stringify(answerJson(output, fromBinary(output, message))))
-          : message,
-      ),
+    send(message) {
+      const json = () => Buffer.from(JSON.stringify(answerJson(output, fromBinary(output, message))));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      taken = resolve;
+      void write(0, format.isJson ? json() : message).then(resolve);
+      return promise;
+    },
     end(refused) {
+      taken(); // The call need not wait for a caller who takes nothing.
       if (response.over) return;
       void write(
         format.isWeb ? trailerFlag : endStreamFlag,

@@ -151,10 +151,10 @@ export class GrpcConnections {
     if (connection.resets < 0) this.#end(connection);
   }
 
-  /** Nothing more will come: what is not whole never will be, the rest is answered. */
+  /** Nothing more will come: what is not whole never will be, a stream has nobody to take it, the rest is answered. */
   #halfClosed(connection: Connection): void {
-    for (const [stream] of this.#intakes) {
-      if (stream.session === connection.session && !stream.readableEnded) {
+    for (const [stream, { streamsAnswers }] of this.#intakes) {
+      if (stream.session === connection.session && (streamsAnswers || !stream.readableEnded)) {
         stream.close(constants.NGHTTP2_CANCEL);
       }
     }

@@ -82,6 +82,11 @@ export class Intake {
     return this.#answeredAt;
   }
 
+  /** Whether the answer is a stream. */
+  get streamsAnswers(): boolean {
+    return this.#rules.streamsAnswers;
+  }
+
   /** Whether the request is one message. */
   get #single(): boolean {
     return !this.#rules.many;

@@ -152,6 +152,22 @@ describe("the content type", () => {
   });
 });
 
+it("two credentials are refused, as over HTTP/1.1, and nothing is applied", async () => {
+  await using opened = await open();
+  const session = connectHttp2(`http://${HOST}:${opened.door.port}`, {
+    strictSingleValueFields: false, // Which its types do not know yet.
+  } as object);
+  sessions.push(session);
+  const stream = request(session, INCREMENT, { authorization: ["Bearer a", "Bearer b"] });
+  stream.end(increment);
+  expect(await ended(stream)).toMatchObject({
+    status: "INVALID_ARGUMENT",
+    reason: "INVALID_FIELD",
+    metadata: { field: "Authorization" },
+  });
+  await nothingCounted(opened);
+});
+
 describe("the deadline", () => {
   const LONG = [
     "720H",

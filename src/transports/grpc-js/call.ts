@@ -1,5 +1,5 @@
 /** What every call over grpc-js needs. */
-import { constants } from "node:http2";
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import * as grpc from "@grpc/grpc-js";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
@@ -59,3 +59,29 @@ export function toStatus(refused: Refused): grpc.StatusObject {
   if (refused.retryAfterMs !== undefined) metadata.set("grpc-retry-pushback-ms", `${refused.retryAfterMs}`);
   return { code: STATUS[refused.code].grpc as number, details: messageOf(refused), metadata };
 }
+
+/** The answer to a call that has nothing but its status, for one that grpc-js is not told of. */
+export function trailersOnly(refused: Refused): OutgoingHttpHeaders {
+  const { code, details, metadata } = toStatus(refused);
+  return {
+    ":status": 200,
+    "content-type": "application/grpc+proto",
+    "grpc-status": `${code}`,
+    "grpc-message": encodeURI(details),
+    ...metadata.toHttp2Headers(),
+  };
+}
+
+/** Answer a call with such a status; nothing of it is read. */
+export function respondWith(stream: ServerHttp2Stream, answer: OutgoingHttpHeaders): void {
+  stream.on("error", ignore); // That it was reset; nothing is owed to it.
+  if (stream.destroyed || stream.closed) return;
+  stream.respond(answer, { endStream: true });
+  if (stream.state.state === constants.NGHTTP2_STREAM_STATE_OPEN) {
+    stream.close(constants.NGHTTP2_NO_ERROR); // It need not go on sending (RFC 9113 section 8.1).
+  } else {
+    stream.resume(); // What has come is dropped.
+  }
+}
+
+function ignore(): void {}

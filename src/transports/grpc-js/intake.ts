@@ -3,6 +3,7 @@ import { gunzip, inflate } from "node:zlib";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { tooLarge } from "../calls/call.ts";
+import { inflateInTurn } from "../inflating.ts";
 import { Arriving, NO_ROOM, type Room, takeAll } from "../room.ts";
 import { endCall, toStatus } from "./call.ts";
 import type { CallInside, QueueEntry } from "./inside.ts";
@@ -207,7 +208,7 @@ export class Intake {
     const message = frame.subarray(HEAD_BYTES);
     if (frame[0] !== COMPRESSED) return message;
     const { bytesMax } = this.#rules;
-    const bytes = await inTurn(() => inflated(message, encoding, bytesMax));
+    const bytes = await inflateInTurn(() => inflated(message, encoding, bytesMax));
     const refusal = "code" in bytes ? bytes : this.#holds(bytes.length) ? undefined : NO_ROOM;
     if (refusal === undefined) return bytes as Buffer;
     throw toStatus(refusal); // As grpc-js wants it, which sends it.
@@ -247,22 +248,5 @@ async function inflated(bytes: Buffer, encoding: string, bytesMax: number): Prom
     if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE")
       return tooLarge(undefined, bytesMax);
     return { code: "MALFORMED_MESSAGE", expected: `is not ${encoding}, as its headers say` };
-  }
-}
-
-/** Few at a time: each holds up to a whole message that nothing has judged yet. */
-const INFLATING_MAX = 4;
-let inflating = 0;
-const waiting: (() => void)[] = [];
-
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (inflating === INFLATING_MAX) await new Promise<void>((turn) => waiting.push(turn));
-  else inflating++;
-  try {
-    return await work();
-  } finally {
-    const next = waiting.shift();
-    if (next === undefined) inflating--;
-    else next();
   }
 }

@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
-import { setTrailerStatus, trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import { trailerFlag } from "@connectrpc/connect/protocol-grpc-web";
 import type { Refusal } from "../../core/errors.ts";
 import type { Refused } from "../calls/call.ts";
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
@@ -13,7 +13,7 @@ import { shortened } from "../json/parse.ts";
 import { encodeJsonText } from "../json/request.ts";
 import { timeoutOf } from "../timeout.ts";
 import { decompressed } from "./compression.ts";
-import { toConnectError } from "./error.ts";
+import { toConnectError, trailersOf } from "./error.ts";
 import { readFrames } from "./frames.ts";
 import { type Protocol, unfitHeaders } from "./headers.ts";
 import type { ConnectOptions } from "./route.ts";
@@ -184,10 +184,4 @@ function sinkOf(
 function endOf(refused: Refused | undefined): Uint8Array {
   const error = refused && toConnectError(refused);
   return Buffer.from(JSON.stringify(endStreamToJson(error?.metadata ?? new Headers(), error, undefined)));
-}
-
-function trailersOf(refused: Refused | undefined): Uint8Array {
-  const trailers = new Headers();
-  setTrailerStatus(trailers, refused && toConnectError(refused));
-  return trailerSerialize(trailers);
 }

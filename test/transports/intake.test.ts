@@ -189,6 +189,29 @@ describe("the deadline", () => {
     },
   );
 
+  it("is told with its reason, by us: what waits for a commit is dropped, and nothing else says so", async () => {
+    let held: ReturnType<typeof gate>;
+    await using opened = await open({
+      store: (real) => {
+        held = gate(real);
+        return held.store;
+      },
+    });
+    const first = exchange(opened.door.port, INCREMENT, [increment]);
+    await expect.poll(() => held.count()).toBe(1);
+    const second = begin(opened.door.port, INCREMENT, [increment], { "grpc-timeout": "50m" });
+    second.end();
+    const answer = ended(second);
+    await taken(opened);
+    await new Promise((resolve) => setTimeout(resolve, 200)); // Longer than its time.
+    expect(second.closed).toBe(false);
+    opened.clock.advance(1_000);
+    held!.open();
+    expect((await first).status).toBe("OK");
+    expect(await answer).toMatchObject({ status: "DEADLINE_EXCEEDED", reason: "DEADLINE_PASSED" });
+    expect(await opened.store.get(["a"])).toMatchObject([{ value: 1n }]);
+  });
+
   it.for([WATCH, REFLECTION])("of a stream may be long: %s", async (path) => {
     await using opened = await open();
     const stream = begin(opened.door.port, path, [framed(path === WATCH ? Buffer.alloc(0) : LIST_SERVICES)], {

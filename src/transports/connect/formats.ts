@@ -16,10 +16,6 @@ export interface Format {
   readonly acceptHeader: "accept-encoding" | "grpc-accept-encoding";
   /** What comes in front of the message. */
   readonly frameBytes: number;
-  /** An empty message. */
-  readonly empty: Uint8Array;
-  /** The same in the query of a GET; gRPC-Web has none. */
-  readonly emptyQuery: string;
   /** The message, out of what carries it. */
   read(
     input: DescMessage,
@@ -45,7 +41,6 @@ const WEB = {
   encodingHeader: "grpc-encoding",
   acceptHeader: "grpc-accept-encoding",
   frameBytes: FRAME_BYTES,
-  emptyQuery: "",
 } as const;
 
 /** Connect with messages in Protobuf. */
@@ -54,8 +49,6 @@ export const PROTO: Format = {
   contentType: "application/proto",
   takes: (type) => /^application\/proto *(;|$)/i.test(type),
   isJson: false,
-  empty: new Uint8Array(0),
-  emptyQuery: "?encoding=proto&message=",
   read: (_, body, encoding, bytesMax) => decompressed(body, encoding, bytesMax),
 };
 
@@ -65,8 +58,6 @@ export const JSON_TEXT: Format = {
   contentType: "application/json",
   takes: isJson,
   isJson: true,
-  empty: Buffer.from("{}"),
-  emptyQuery: "?encoding=json&message={}",
   async read(input, body, encoding, bytesMax) {
     const bytes = await decompressed(body, encoding, bytesMax);
     return "code" in bytes ? bytes : encodeJsonText(input, bytes);
@@ -82,15 +73,13 @@ export const FORMATS: readonly Format[] = [
     contentType: "application/grpc-web+proto",
     takes: (type) => /^application\/grpc-web(\+proto)? *(;|$)/i.test(type),
     isJson: false,
-    empty: new Uint8Array(FRAME_BYTES),
     read: (_, body, encoding, bytesMax) => unframed(body, encoding, bytesMax),
   },
   {
     ...WEB,
     contentType: "application/grpc-web+json",
-    takes: (type) => /^application\/grpc-web\+json *(;|$)/i.test(type),
+    takes: (type) => isJson(type, "application/grpc-web+json"),
     isJson: true,
-    empty: Buffer.from("\0\0\0\0\u0002{}"),
     async read(input, body, encoding, bytesMax) {
       const bytes = await unframed(body, encoding, bytesMax);
       return "code" in bytes ? bytes : encodeJsonText(input, bytes);

@@ -151,7 +151,6 @@ class PostgresStore implements Store {
   async list(selection: Selection, from: string, limit: number, marked = false): Promise<CounterPage> {
     this.#assertOpen();
     if (!marked) return this.#reads.list(selection, from, limit);
-    await this.#maintenance.place(); // So that a mark is short.
     return this.#reads.markedPage(selection, from, limit, this.#log);
   }
 

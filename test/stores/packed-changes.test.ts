@@ -146,6 +146,9 @@ it("a page that is full is as it was before the commit that did not fit", () => 
       Array.from({ length: 10 }, (_, k) => commits.counterIds[commits.changes.counters[90 + k]!]),
     ).toEqual(Array.from({ length: 10 }, (_, k) => BigInt(85 + k)));
     expect(commits.changes.remarks.get(99)).toEqual({ caller: "me", note: "94" });
+    const rest = commits.after(1); // As one reads who stands between the two.
+    expect([[...rest.positions], [...rest.ends], rest.changes.remarks.size]).toEqual([[2], [10], 10]);
+    for (let k = 0; k < 10; k++) expect(rest.changes.copy(k)).toEqual(commits.changes.copy(90 + k));
   }
 });
 

@@ -6,6 +6,7 @@ import { type AsOf, present, presentAll } from "../../core/present.ts";
 import { addSums, byRank, EMPTY_SUM, type Order, type Selection, type Sum } from "../../core/selection.ts";
 import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Copying } from "../../service/store-copying.ts";
+import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import { ForgottenEarly } from "../shared/forgotten-early.ts";
 import { covers, toMark } from "../shared/log-mark.ts";
@@ -62,11 +63,9 @@ export class MemoryStore implements Store {
   async commit(batch: Batch): Promise<Outcomes> {
     this.#assertOpen();
     const loaded = this.#load(batch);
-    const { outcomes, save } = this.#decide(batch, loaded, {
-      now: this.#options.clock.now(),
-      uidSeed: this.#options.newUid(),
-    });
-    this.#save(save);
+    const now = this.#options.clock.now();
+    const { outcomes, save } = this.#decide(batch, loaded, { now, uidSeed: this.#options.newUid() });
+    this.#save(save, now);
     return outcomes;
   }
 
@@ -117,6 +116,17 @@ export class MemoryStore implements Store {
     this.#assertOpen();
     return this.#log.since(cursor, limit);
   }
+
+  readonly changeLog: ChangeLogReads = {
+    read: async (cursor, limit) => {
+      this.#assertOpen();
+      return this.#log.read(cursor, limit);
+    },
+    counters: async (ids) => {
+      this.#assertOpen();
+      return this.#log.counters(ids);
+    },
+  };
 
   async probeReads(): Promise<void> {
     this.#assertOpen();
@@ -169,7 +179,7 @@ export class MemoryStore implements Store {
     return { ...touched, counters, fixed, keys, answered, requestIdsFullForMs: fullForMs };
   }
 
-  #save(save: Save): void {
+  #save(save: Save, now: number): void {
     if (save.changed.length === 0 && save.answers.size === 0) return;
     const runMs = this.#runMs(); // Before anything is changed: it is not ours, and may throw.
     this.#state.changes++;
@@ -186,6 +196,6 @@ export class MemoryStore implements Store {
       if (keepHistory === false) this.#log.hide(counter.uid);
     }
     if (save.answers.size > 0) this.#requestIds.save(save.answers, runMs);
-    if (save.changed.length > 0) this.#log.append(save.changes, (index) => saved.get(index)!);
+    if (save.changed.length > 0) this.#log.append(save.changes, (index) => saved.get(index)!, now);
   }
 }

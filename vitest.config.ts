@@ -19,7 +19,9 @@ export const APART: Readonly<Record<string, string[]>> = {
     "test/console/{accessibility,away,counting,origins,tls}.test.ts",
     "test/doors/openapi/page.test.ts",
   ],
-  connections: ["test/transports/{drain,half-closed,intake,limits,overload,pipelining}.test.ts"],
+  connections: [
+    "test/transports/{drain,half-closed,intake,limits,overload,pipelining,stream-callers}.test.ts",
+  ],
   cli: ["test/cli/**/*.test.ts", "test/proofs/count/proof.test.ts", "test/docs/tour.test.ts"],
   doors: ["test/doors/{clients,tls}.test.ts", "test/doors/proxies/**/*.test.ts", "test/docs/clients.test.ts"],
   faults: ["test/proofs/faults/**/*.test.ts"],

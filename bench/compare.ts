@@ -1,8 +1,9 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { rateOf } from "./figure.ts";
+import { type Figure, rateOf } from "./figure.ts";
 import { type Load, runLoad } from "./load/processes.ts";
 import { describeMachine, idleShare, watchStolenCpu } from "./machine.ts";
+import { fill } from "./million/fill.ts";
 import { TEN_THOUSAND } from "./names.ts";
 import { optionsFrom } from "./options.ts";
 import { othersLine, table } from "./report.ts";
@@ -36,29 +37,60 @@ const LOADS: Readonly<Record<string, Load>> = {
       ...{ connections: 4, streams: 3, warmupMs: 1_000, seconds },
     },
   },
+  GetCounter: {
+    program: "read",
+    processes: 2,
+    options: {
+      ...{ countersPerCall: 1, connections: 4, streams: 32, warmupMs: 1_000, seconds, names: TEN_THOUSAND },
+    },
+  },
+  "BatchGetCounters of 1,000": {
+    program: "read",
+    processes: 1,
+    options: {
+      ...{
+        countersPerCall: 1_000,
+        connections: 4,
+        streams: 3,
+        warmupMs: 1_000,
+        seconds,
+        names: TEN_THOUSAND,
+      },
+    },
+  },
 };
 
-const servers = {
-  other: await openTally(makeDataDirectory(), undefined, resolve(checkout)),
-  this: await openTally(makeDataDirectory()),
-};
+type Which = "this" | "other";
+const servers: Record<Which, Server> = { other: await filled(resolve(checkout)), this: await filled() };
 const idleShares: number[] = [];
-const ratios = new Map(Object.keys(LOADS).map((name) => [name, [] as number[]]));
-const rates = new Map<string, number[]>();
+const pairs = new Map(Object.keys(LOADS).map((name) => [name, [] as Record<Which, Figure>[]]));
 for (let round = 1; round <= rounds; round++) {
   idleShares.push(await idleShare());
   for (const [name, load] of Object.entries(LOADS)) {
-    const order = round % 2 === 0 ? (["other", "this"] as const) : (["this", "other"] as const);
-    const rate: Record<string, number> = {};
-    for (const which of order) {
-      rate[which] = rateOf(await runLoad(load, servers[which] satisfies Server));
-      rates.set(`${name}, ${which}`, [...(rates.get(`${name}, ${which}`) ?? []), rate[which]]);
-    }
-    const ratio = rate.this! / rate.other!;
-    ratios.get(name)!.push(ratio);
+    const order: Which[] = round % 2 === 0 ? ["other", "this"] : ["this", "other"];
+    const pair: Partial<Record<Which, Figure>> = {};
+    for (const which of order) pair[which] = await runLoad(load, servers[which]);
+    pairs.get(name)!.push(pair as Record<Which, Figure>);
+    const ratio = rateOf(pair.this!) / rateOf(pair.other!);
     console.log(`pair ${round}  ${name.padEnd(26)} ${ratio.toFixed(3)}`);
   }
 }
+
+/** By each measure: the medians of both, and what the pairs' ratios are. */
+const rows = (of: (figure: Figure) => number, digits: number) =>
+  [...pairs].map(([name, each]) => {
+    const ratios = each.map((pair) => of(pair.this) / of(pair.other));
+    return [
+      name,
+      ...(["this", "other"] as const).map((which) =>
+        median(each.map((pair) => of(pair[which]))).toLocaleString("en", { maximumFractionDigits: digits }),
+      ),
+      median(ratios).toFixed(3),
+      `${quantile(ratios, 0.25).toFixed(3)} to ${quantile(ratios, 0.75).toFixed(3)}`,
+      `${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}`,
+    ];
+  });
+const SPREAD = ["this : other, median", "quartiles", "lowest to highest"];
 
 const text = [
   "# This checkout beside another",
@@ -69,20 +101,24 @@ const text = [
   ...machine,
   othersLine(idleShares, stolenCpu()),
   "",
-  ...table(
-    ["load", "this, op/s", "other, op/s", "this : other, median", "quartiles", "lowest to highest"],
-    [...ratios].map(([name, values]) => [
-      name,
-      ...["this", "other"].map((which) =>
-        Math.round(median(rates.get(`${name}, ${which}`)!)).toLocaleString("en"),
-      ),
-      median(values).toFixed(3),
-      `${quantile(values, 0.25).toFixed(3)} to ${quantile(values, 0.75).toFixed(3)}`,
-      `${Math.min(...values).toFixed(3)} to ${Math.max(...values).toFixed(3)}`,
-    ]),
-  ),
+  ...table(["load", "this, op/s", "other, op/s", ...SPREAD], rows(rateOf, 0)),
+  "",
+  "Processor time of all threads of the server, which others on the machine disturb less:",
+  "",
+  ...table(["load", "this, us/op", "other, us/op", ...SPREAD], rows(cpuUsOf, 2)),
   "",
 ].join("\n");
 console.log(`\n${text}`);
 if (options.out) writeFileSync(options.out, text);
 process.exit(0); // Which ends the servers.
+
+/** A server that has all counters: reads of what is missing would be another thing. */
+async function filled(of?: string): Promise<Server> {
+  const directory = makeDataDirectory();
+  await fill(directory, TEN_THOUSAND, of);
+  return openTally(directory, undefined, of);
+}
+
+function cpuUsOf({ mainCpuUsPerOp, otherCpuUsPerOp }: Figure): number {
+  return mainCpuUsPerOp + otherCpuUsPerOp;
+}

@@ -1,11 +1,16 @@
-import { create, toBinary } from "@bufbuild/protobuf";
-import { BatchApplyRequestSchema, IncrementRequestSchema } from "../gen/tally/v1/counter_service_pb.ts";
+import { create, type DescMethod, toBinary } from "@bufbuild/protobuf";
+import {
+  BatchApplyRequestSchema,
+  CounterService,
+  IncrementRequestSchema,
+} from "../gen/tally/v1/counter_service_pb.ts";
 import { counterName } from "./names.ts";
 import { UUID_PLACEHOLDER } from "./uuidv7.ts";
 
-/** Paths of the methods under load. */
-export const INCREMENT_PATH = "/tally.v1.CounterService/Increment";
-export const BATCH_APPLY_PATH = "/tally.v1.CounterService/BatchApply";
+/** The paths of a method, and of those under most loads. */
+export const pathOf = ({ parent, name }: DescMethod) => `/${parent.typeName}/${name}`;
+export const INCREMENT_PATH = pathOf(CounterService.method.increment);
+export const BATCH_APPLY_PATH = pathOf(CounterService.method.batchApply);
 
 /** What a gRPC call says beside its path. */
 export const GRPC_HEADERS = { "content-type": "application/grpc", te: "trailers" };

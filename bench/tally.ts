@@ -11,7 +11,7 @@ import {
 } from "@bufbuild/protobuf";
 import { Health, HealthCheckResponse_ServingStatus } from "../gen/grpc/health/v1/health_pb.ts";
 import { CounterService } from "../gen/tally/v1/counter_service_pb.ts";
-import { framed } from "./messages.ts";
+import { framed, pathOf } from "./messages.ts";
 import { counterName, type NameRange } from "./names.ts";
 
 /** Calls beside the load: readiness, reading values back, filling. Convenient, not fast. */
@@ -38,8 +38,11 @@ export async function openCaller(port: number): Promise<Caller> {
   session.on("error", () => session.destroy()); // Its calls end without a status, which call() reports.
   return {
     async call(method, request) {
-      const path = `/${method.parent.typeName}/${method.name}`;
-      const message = await callOnce(session, path, toBinary(method.input, create(method.input, request)));
+      const message = await callOnce(
+        session,
+        pathOf(method),
+        toBinary(method.input, create(method.input, request)),
+      );
       return fromBinary(method.output, message);
     },
     close: () => session.close(),

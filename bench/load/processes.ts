@@ -9,11 +9,13 @@ import { type Meter, meterOf, type Usage, usageBetween } from "../meter.ts";
 import type { Server } from "../servers.ts";
 import type { BatchOptions } from "./batch.ts";
 import type { UnaryOptions } from "./h2-unary.ts";
+import type { ReadOptions } from "./read.ts";
 
 /** A generator program with its options; `connections` and `streams` are those of each process. */
 export type Load =
   | { program: "h2-unary"; processes: number; options: Omit<UnaryOptions, "port"> }
-  | { program: "batch"; processes: number; options: Omit<BatchOptions, "port"> };
+  | { program: "batch"; processes: number; options: Omit<BatchOptions, "port"> }
+  | { program: "read"; processes: number; options: Omit<ReadOptions, "port"> };
 
 /** `acknowledged` also has what was answered OK before and after the measured seconds. */
 export type LoadResult = Figure & { acknowledged: number };

@@ -6,9 +6,13 @@ import { openCaller } from "../tally.ts";
 const OPERATIONS = 8000; // The most that a BatchApply takes.
 const CALLS_AT_ONCE = 4;
 
-/** Make a database in this directory that has these counters, each with the value 1. */
-export async function fill(directory: string, names: NameRange): Promise<void> {
-  const server = await openTally(directory);
+/**
+ * Make a database in this directory that has these counters, each with the value 1.
+ *
+ * @param checkout  of the Tally that makes it, when it is another than this
+ */
+export async function fill(directory: string, names: NameRange, checkout?: string): Promise<void> {
+  const server = await openTally(directory, undefined, checkout);
   const caller = await openCaller(server.port);
   let next = 0;
   const workers = Array.from({ length: CALLS_AT_ONCE }, async () => {

@@ -32,7 +32,7 @@ Stop with Ctrl-C.
 /** The same facts for the log. */
 export function readyFields(server: RunningServer, config: Config, version: string): LogFields {
   const { address, grpcAddress, certificate, store } = server;
-  const { at, flags, page } = toTry(server);
+  const { server: url, page } = toTry(server);
   return {
     address: formatAddress(address),
     grpc_address: formatAddress(grpcAddress),
@@ -47,7 +47,7 @@ export function readyFields(server: RunningServer, config: Config, version: stri
     version,
     node: process.version,
     pid: process.pid,
-    try: `grpcurl ${flags}${at} list`, // No quotes: they would not survive JSON.
+    try: `tally inc hello --server ${url}`, // No quotes: they would not survive JSON.
   };
 }
 

@@ -152,6 +152,13 @@ export const KEYS = {
     about: "calls at a time on one connection",
     default: "256",
   },
+  openStreamsMax: {
+    ...count(1, 1_000_000),
+    name: "open-streams-max",
+    group: "Limits",
+    about: "calls that are answered by a stream, at a time, of all connections",
+    default: "10000",
+  },
   connectionsMax: {
     ...count(1, 1_000_000),
     name: "connections-max",

@@ -150,8 +150,36 @@ export class ByteReader {
     return (zigzag >> 1n) ^ -(zigzag & 1n);
   }
 
+  /**
+   * What `uint64` reads, into element i of a column of 64-bit numbers, given by its 32-bit halves: no BigInt is made for
+   * it where it is below 2^49.
+   */
+  uint64To(halves: Uint32Array, i: number): void {
+    const value = this.#narrow();
+    if (value === undefined) {
+      this.#wideTo(halves, i, this.uint64());
+      return;
+    }
+    halves[2 * i] = value;
+    halves[2 * i + 1] = value / 0x100000000;
+  }
+
+  /** What `int64` reads, likewise. */
+  int64To(halves: Uint32Array, i: number): void {
+    const zigzag = this.#narrow();
+    if (zigzag === undefined) {
+      this.#wideTo(halves, i, this.int64());
+      return;
+    }
+    const half = Math.floor(zigzag / 2);
+    const value = half * 2 === zigzag ? half : -half - 1;
+    halves[2 * i] = value;
+    halves[2 * i + 1] = Math.floor(value / 0x100000000);
+  }
+
   text(): string {
-    return FROM_UTF8.decode(this.raw(this.uint()));
+    const length = this.uint();
+    return length === 0 ? "" : FROM_UTF8.decode(this.raw(length));
   }
 
   raw(length: number): Uint8Array {
@@ -161,8 +189,31 @@ export class ByteReader {
     this.#at += length;
     return this.#bytes.subarray(this.#at - length, this.#at);
   }
+
+  /** A number of up to seven bytes; undefined, and nothing is read, where it has more. */
+  #narrow(): number | undefined {
+    const from = this.#at;
+    let value = this.byte();
+    if (value < 0x80) return value;
+    value &= 0x7f;
+    for (let scale = 128; scale < NARROW; scale *= 128) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+    this.#at = from;
+    return undefined;
+  }
+
+  #wideTo(halves: Uint32Array, i: number, value: bigint): void {
+    WIDE[0] = value;
+    halves[2 * i] = HALVES[0]!;
+    halves[2 * i + 1] = HALVES[1]!;
+  }
 }
 
+/** What seven bytes hold. */
+const NARROW = 2 ** 49;
 const WIDE = new BigUint64Array(1);
 const HALVES = new Uint32Array(WIDE.buffer);
 const UTF8 = new TextEncoder();

@@ -1,3 +1,4 @@
+import { halvesOf } from "./bytes.ts";
 import { UINT64_MAX } from "./int64.ts";
 import { Verb } from "./op.ts";
 
@@ -84,12 +85,13 @@ export function endsCounter(kind: ChangeKind): boolean {
 }
 
 /**
- * The changes of a commit, in columns: thousands of them live until it ends, and as objects they would be most of
- * what the garbage collector has to carry. Those of one counter stand in the order of its revisions.
+ * The changes of a commit, or of several, in columns: thousands of them live until it ends, and as objects they would be
+ * most of what the garbage collector has to carry. Those of one counter stand in the order of its revisions.
  */
 export class ChangeColumns {
   #count = 0;
-  /** The index of its counter in the batch. */
+  #halves: ChangeColumns["halves"] | undefined;
+  /** The index of its counter in the batch; see CommitColumns for those of several commits. */
   readonly counters: Uint32Array;
   readonly kinds: Uint8Array;
   readonly firstRevisions: Float64Array;
@@ -101,11 +103,16 @@ export class ChangeColumns {
   readonly values: BigInt64Array;
   readonly times: Float64Array;
   /** Who and why, where there is something to say. */
-  readonly remarks = new Map<number, { readonly caller: string; readonly note: string }>();
+  readonly remarks: Map<number, { readonly caller: string; readonly note: string }>;
 
-  /** @param max  how many there can be; one more is a defect (TypeError) */
-  constructor(max: number) {
-    const buffer = new ArrayBuffer(69 * max);
+  /**
+   * @param max   how many there can be; one more is a defect (TypeError)
+   * @param full  columns of that many changes, which another thread has sent
+   */
+  constructor(max: number, full?: Pick<ChangeColumns, "buffer" | "remarks">) {
+    const buffer = full?.buffer ?? new ArrayBuffer(69 * max);
+    this.remarks = full?.remarks ?? new Map();
+    if (full !== undefined) this.#count = max;
     this.firstRevisions = new Float64Array(buffer, 0, max);
     this.revisions = new Float64Array(buffer, 8 * max, max);
     this.added = new BigUint64Array(buffer, 16 * max, max);
@@ -122,6 +129,41 @@ export class ChangeColumns {
     return this.#count;
   }
 
+  /** The columns of 64-bit numbers by their halves: see halvesOf. Made once: each view costs as much as some changes. */
+  get halves(): Readonly<Record<"values" | "added" | "removed" | "low" | "high", Uint32Array>> {
+    this.#halves ??= {
+      values: halvesOf(this.values),
+      added: halvesOf(this.added),
+      removed: halvesOf(this.removed),
+      low: halvesOf(this.low),
+      high: halvesOf(this.high),
+    };
+    return this.#halves;
+  }
+
+  /** How many there can be. */
+  get max(): number {
+    return this.kinds.length;
+  }
+
+  /** What all of the columns stand in. */
+  get buffer(): ArrayBufferLike {
+    return this.kinds.buffer;
+  }
+
+  /**
+   * A copy of the changes from index `from` to before `to`.
+   *
+   * @param max  how many there can be in it
+   */
+  slice(from: number, to: number, max = to - from): ChangeColumns {
+    const slice = new ChangeColumns(max);
+    for (const column of COLUMNS) slice[column].set(this[column].subarray(from, to) as never);
+    for (const [k, remark] of this.remarks) if (k >= from && k < to) slice.remarks.set(k - from, remark);
+    slice.#count = to - from;
+    return slice;
+  }
+
   /**
    * A change that led to `revision`, or left it where it was; returns its index.
    *
@@ -135,17 +177,18 @@ export class ChangeColumns {
     value: bigint,
     revision: number,
     time: number,
-    met = previous,
+    met?: bigint,
   ): number {
-    const k = this.#next();
+    const from = met ?? previous;
+    const k = this.next();
     this.counters[k] = counter;
     this.kinds[k] = kind;
     this.firstRevisions[k] = takesRevision(kind) ? revision : revision + 1;
-    this.added[k] = value > met ? value - met : 0n;
-    this.removed[k] = value < met ? met - value : 0n;
+    this.added[k] = value > from ? value - from : 0n;
+    this.removed[k] = value < from ? from - value : 0n;
     this.low[k] = value;
     this.high[k] = value;
-    if (met !== previous) {
+    if (met !== undefined && met !== previous) {
       if (met > previous) this.added[k] = this.added[k]! + (met - previous);
       else this.removed[k] = this.removed[k]! + (previous - met);
       if (met < value) this.low[k] = met;
@@ -157,7 +200,7 @@ export class ChangeColumns {
 
   /** A change as another store has it. @throws TypeError  when there is no room for it */
   append(counter: number, change: Change): void {
-    const k = this.#next();
+    const k = this.next();
     this.counters[k] = counter;
     this.kinds[k] = change.kind;
     this.firstRevisions[k] = change.firstRevision;
@@ -183,10 +226,14 @@ export class ChangeColumns {
     return true;
   }
 
-  /** Beyond its end a typed array drops what is written, without a word. */
-  #next(): number {
-    if (this.#count >= this.kinds.length) {
-      throw new TypeError(`expected at most ${this.kinds.length} changes, got one more`);
+  /**
+   * The index of one more change, whose columns are for the caller to write.
+   *
+   * @throws TypeError  when there is no room for it: beyond its end a typed array drops what is written, without a word
+   */
+  next(): number {
+    if (this.#count >= this.max) {
+      throw new TypeError(`expected at most ${this.max} changes, got one more`);
     }
     return this.#count++;
   }
@@ -232,3 +279,8 @@ export class ChangeColumns {
     this.#end(k, value, revision, time);
   }
 }
+
+const COLUMNS = [
+  ...(["counters", "kinds", "firstRevisions", "revisions", "added", "removed"] as const),
+  ...(["low", "high", "values", "times"] as const),
+];

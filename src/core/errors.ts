@@ -54,6 +54,8 @@ export interface Refusal {
   readonly requested?: bigint;
   /** The field of the request that is at fault. */
   readonly field?: string;
+  /** The part of the request that is malformed, where it is not its body: "query". */
+  readonly part?: string;
   /** What the field must be, as a clause: "must be 1 to 64 characters of printable ASCII". */
   readonly expected?: string;
   /** What it was instead, shortened to at most 60 bytes. */
@@ -77,7 +79,8 @@ export function messageOf(refusal: Refusal): string {
   const { value, min, max, requested, field } = refusal;
   switch (refusal.code) {
     case "MALFORMED_MESSAGE":
-      if (refusal.expected !== undefined) return `The body ${refusal.expected}; nothing was applied.`;
+      if (refusal.expected !== undefined)
+        return `The ${refusal.part ?? "body"} ${refusal.expected}; nothing was applied.`;
       return "The bytes are not a valid Protobuf message of this method's request type; nothing was applied.";
     case "INVALID_FIELD":
       return `${field} ${refusal.expected ?? "is not valid"}${refusal.got === undefined ? "" : `, got ${refusal.got}`}; nothing was applied.`;

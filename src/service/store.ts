@@ -7,6 +7,7 @@ import type { Order, Selection, Sum } from "../core/selection.ts";
 import type { Accepting } from "./store-accepting.ts";
 import type { Catalogue } from "./store-catalogue.ts";
 import type { Copying } from "./store-copying.ts";
+import type { ChangeLogReads } from "./store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "./store-pages.ts";
 
 /**
@@ -115,6 +116,9 @@ export interface Store {
    *                on a page before the end: only a cursor that stays the same says that there is no more
    */
   changesSince(cursor: string, limit: number): Promise<ChangePage>;
+
+  /** The same in columns, for who follows all of it. */
+  readonly changeLog: ChangeLogReads;
 
   /**
    * Do one slice of the work that keeps the store within its sizes: forget expired request ids, drop the oldest

@@ -7,7 +7,7 @@ import type { Writer } from "../service/writer.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { Authorise } from "./calls/authorise.ts";
 import { logged } from "./calls/logged.ts";
-import { type StreamCall, Streams } from "./calls/stream.ts";
+import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
 import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect/route.ts";
 import { streamRoute } from "./connect/stream.ts";
@@ -58,7 +58,7 @@ export interface DoorsOptions {
 }
 
 /** What callers may ask of all doors. */
-export interface DoorLimits extends CallLimits, GrpcLimits, HttpLimits, ListenerLimits {
+export interface DoorLimits extends CallLimits, GrpcLimits, HttpLimits, ListenerLimits, StreamLimits {
   /** Requests that are still arriving, of all connections together, in bytes. */
   readonly arrivingBytesMax: number;
 }
@@ -67,6 +67,7 @@ export interface DoorLimits extends CallLimits, GrpcLimits, HttpLimits, Listener
 export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   ...DEFAULT_CALL_LIMITS,
   streamsMax: 256,
+  openStreamsMax: 10_000,
   grpcIdleMs: 1_800_000,
   connectionsMax: 10_000,
   firstBytesMs: 10_000,
@@ -129,7 +130,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const arriving = new Room(limits.arrivingBytesMax);
-  const streams = new Streams(clock, log);
+  const streams = new Streams(clock, log, limits);
   const grpc = openGrpcServer(calls, { clock, health, log, limits, arriving, streamCalls, streams });
   const hostNames = options.hostNames && new Set(options.hostNames);
   const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
@@ -140,7 +141,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     ...(hostNames === undefined ? [] : [hostNameRoute(hostNames)]),
     originRoute(new Set(options.allowOrigins), hostNames),
     connectRoute(calls, doing),
-    streamRoute(streamCalls, streams, doing),
+    streamRoute(streamCalls, streams, { ...doing, requestMs: limits.requestMs }),
     restRoute(calls, doing),
     articleRoute(calls, doing),
     referenceRoute(),

@@ -22,8 +22,7 @@ export class WireWriter {
   /** A number that is there even if it is 0. */
   presentNumber(tag: number, low: number, high: number): void {
     const bytes = this.#bytes;
-    let at = this.#at;
-    bytes[at++] = tag;
+    let at = writeVarint(bytes, this.#at, tag);
     let lowRest = low;
     let highRest = high;
     while (highRest !== 0 || lowRest >>> 0 >= 0x80) {
@@ -37,16 +36,23 @@ export class WireWriter {
 
   /** The tag and length of what is written next. */
   begin(tag: number, length: number): void {
+    this.#at = writeVarint(this.#bytes, writeVarint(this.#bytes, this.#at, tag), length);
+  }
+
+  /** The tag of what is written next and how long is known only at its end; returns where it begins, for `close`. */
+  open(tag: number): number {
+    this.#at = writeVarint(this.#bytes, this.#at, tag) + 1; // Room for a length of one byte, which most have.
+    return this.#at;
+  }
+
+  /** The end of what was opened: its length is written before it, and where one byte is too few it is moved. */
+  close(start: number): void {
     const bytes = this.#bytes;
-    let at = this.#at;
-    bytes[at++] = tag;
-    let rest = length;
-    while (rest >= 0x80) {
-      bytes[at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    bytes[at++] = rest;
-    this.#at = at;
+    const length = this.#at - start;
+    const after = start - 1 + varintSize(length);
+    if (after > start) bytes.copyWithin(after, start, this.#at);
+    writeVarint(bytes, start - 1, length);
+    this.#at = after + length;
   }
 
   /** A text that is known to be ASCII. */
@@ -76,6 +82,9 @@ export class WireWriter {
 
   /** What was written. */
   finish(): Buffer {
+    if (this.#at > this.#bytes.length) {
+      throw new RangeError(`expected at most ${this.#bytes.length} bytes, got ${this.#at}`);
+    }
     return this.#bytes.subarray(HEAD_BYTES, this.#at);
   }
 
@@ -89,6 +98,23 @@ export class WireWriter {
     if (length >= 0x80) bytes[2] = length >>> 7;
     return bytes.subarray(start, this.#at);
   }
+}
+
+/** Write a number below 2^32; returns where it ends. */
+function writeVarint(bytes: Buffer, start: number, value: number): number {
+  let at = start;
+  let rest = value;
+  while (rest >= 0x80) {
+    bytes[at++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  bytes[at++] = rest;
+  return at;
+}
+
+/** What a number below 2^32 takes. */
+function varintSize(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
 }
 
 /** Room before what is written, for a tag and a length that are known only at the end. */

@@ -70,7 +70,7 @@ describe("docs/http.md", () => {
       const at = code.replaceAll(/127\.0\.0\.1:8080|localhost:8443/g, (host) =>
         host.replace(/\d+$/, `${opened.door.port}`),
       );
-      const { stdout, stderr, code: exit } = await run("bash", ["-euc", at], { cwd: made.folder });
+      const { stdout, stderr, code: exit } = await run("bash", ["--norc", "-euc", at], { cwd: made.folder });
       expect([exit, stderr]).toEqual([0, ""]);
       const values = [...stdout.matchAll(/"value": "(\d+)"/g)].map(([, value]) => value);
       expect(values).toEqual(["1", "2", "3"]); // One call for each protocol.

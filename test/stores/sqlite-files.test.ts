@@ -173,6 +173,26 @@ describe("the WAL belongs to its file", () => {
     await expect(openFile(later)).rejects.toThrow("was not closed by its server, and its tally.db-wal");
   });
 
+  it("files copied one after another while a server has them are refused, the -wal first or the file", async () => {
+    const { connection, count } = connect();
+    count(1);
+    fill(connection, "filler");
+    count(100);
+    const begun = killed("begun"); // Its -wal is the beginning of the one that is then moved into the file.
+    count(2_000);
+    const whole = killed("whole");
+    connection.checkpoints.ifGrown();
+    const after = killed("after");
+    put(after, begun, "");
+    for (const shm of [true, false]) {
+      if (!shm) rmSync(`${begun}-shm`);
+      await expect(openFile(begun)).rejects.toThrow("do not belong together");
+    }
+    put(after, whole, ""); // All that the file has is in this one: as a kill in the middle of a checkpoint leaves it.
+    expect(await valueAt(whole)).toBe(2_101n);
+    expect(await valueAt(after)).toBe(2_101n);
+  });
+
   it("a WAL of another store, or of a former time, is refused", async () => {
     const { connection, count } = connect();
     count(1);

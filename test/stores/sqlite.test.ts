@@ -495,6 +495,9 @@ describe("the cache", () => {
     const failing: typeof decideBatch = (batch, loaded, context) => {
       const decided = decideBatch(batch, loaded, context);
       if (!fail) return decided;
+      // What the rule is handed is what the cache has: one with a defect writes into it.
+      for (const counter of loaded.counters)
+        if (counter instanceof Object) Object.assign(counter, { value: 99n });
       // An answer that cannot be written: the transaction fails after the counters were.
       return { ...decided, save: { ...decided.save, answers: new Map([["k", null as never]]) } };
     };

@@ -8,6 +8,7 @@ import { v7 } from "uuid";
 import { CORRUPT, decideBatch } from "../../src/core/batch.ts";
 import { DEFAULT_RETENTION, type Retention, type Store } from "../../src/service/store.ts";
 import type { Catalogue } from "../../src/service/store-catalogue.ts";
+import type { ChangeLogReads } from "../../src/service/store-log.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
 import { openPostgres } from "../../src/stores/postgres/store.ts";
 import { ChangeLogReader } from "../../src/stores/sqlite/read/change-log-reader.ts";
@@ -21,7 +22,10 @@ import { folderInMemory } from "./folder.ts";
 import { newSchema, sharedPostgres } from "./postgres/shared.ts";
 
 /** What of a store is here. */
-export type StoreHere = Pick<Store, "commit" | "maintain" | "get" | "changesSince" | "catalogue">;
+export type StoreHere = Pick<
+  Store,
+  "commit" | "maintain" | "get" | "changesSince" | "changeLog" | "catalogue"
+>;
 
 export interface Here {
   readonly store: StoreHere;
@@ -90,6 +94,7 @@ interface SqliteOptions {
 export class SqliteHere implements Closable {
   readonly path: string;
   readonly catalogue: Catalogue;
+  readonly changeLog: ChangeLogReads;
   readonly connection: WriteConnection;
   readonly #options: SqliteOptions;
   readonly #reads: ReturnType<typeof openReadOnly>;
@@ -120,6 +125,13 @@ export class SqliteHere implements Closable {
     this.catalogue = {
       read: async (since) => read(since),
       write: async (entry) => this.connection.writeCatalogue(entry, this.moment),
+    };
+    const readLog = asOfOneMoment(db, (from: { cursor: string; limit: number }) =>
+      log.read(from.cursor, from.limit),
+    );
+    this.changeLog = {
+      read: async (cursor, limit) => readLog({ cursor, limit }),
+      counters: async (ids) => log.counters(ids),
     };
     this.#since = asOfOneMoment(db, ({ cursor, limit }) => log.since(cursor, limit));
   }

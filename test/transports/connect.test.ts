@@ -35,11 +35,12 @@ const post = (opened: Opened, headers: Sent["headers"], body: Sent["body"], meth
 const get = (opened: Opened, query: string, headers: Sent["headers"] = {}) =>
   send(opened.door.port, { path: `${SERVICE}/GetCounter?${query}`, headers });
 
-/** The reason in an error of Connect. */
-function reasonIn({ json }: Got): string | undefined {
+/** What an error of Connect says beside its code. */
+function infoIn({ json }: Got) {
   const [info] = (json as { details?: { type: string; value: string }[] }).details ?? [];
-  return info && fromBinary(ErrorInfoSchema, Buffer.from(info.value, "base64")).reason;
+  return info && fromBinary(ErrorInfoSchema, Buffer.from(info.value, "base64"));
 }
+const reasonIn = (got: Got) => infoIn(got)?.reason;
 const codeIn = ({ json }: Got) => (json as { code: string }).code;
 
 /** The frames of an answer of gRPC-Web: its message, and its trailers as text. */
@@ -332,6 +333,22 @@ describe("compression", () => {
       "8",
     );
   });
+
+  it.each([
+    ["Increment", "proto", 64 * 1024],
+    ["BatchApply", "proto", 4 * 2 ** 20],
+    ["Increment", "json", 4 * 2 ** 20], // The text; what it becomes has the limit of the method.
+  ])("of %s in %s may become %i bytes", async (method, type, bytesMax) => {
+    await using opened = await open();
+    const headers = { "content-type": `application/${type}`, "content-encoding": "gzip" };
+    for (const size of [bytesMax + 1, 5 * 2 ** 20]) {
+      const over = await post(opened, headers, gzipSync(Buffer.alloc(size)), method);
+      expect([reasonIn(over), infoIn(over)?.metadata.max_size]).toEqual(["MESSAGE_TOO_LARGE", `${bytesMax}`]);
+    }
+    expect(reasonIn(await post(opened, headers, gzipSync(Buffer.alloc(bytesMax)), method))).toBe(
+      "MALFORMED_MESSAGE",
+    );
+  });
 });
 
 describe("a body", () => {
@@ -469,6 +486,26 @@ describe("GET", () => {
     await using opened = await open();
     const got = await get(opened, query);
     expect([got.status, codeIn(got), reasonIn(got)]).toEqual([400, "invalid_argument", reason]);
+  });
+
+  it.each([
+    ["encoding=json&message=%7", "The query must have whole escapes (%25 for %)"],
+    ["encoding=json&message=%7B", "The message in the query is not JSON: it ends after 1 bytes, unfinished"],
+    ["encoding=json&message=5", "The message in the query must be a JSON object"],
+    [
+      "encoding=proto&compression=gzip&message=a",
+      "The message in the query is not gzip, as it is said to be",
+    ],
+  ])("says of which part it speaks: %s", async (query, says) => {
+    await using opened = await open();
+    expect((await get(opened, query)).json).toMatchObject({ message: `${says}; nothing was applied.` });
+  });
+
+  it("has messages in Protobuf that are as large as the method takes, whatever they were packed to", async () => {
+    await using opened = await open();
+    const message = gzipSync(Buffer.alloc(5 * 2 ** 20)).toString("base64url");
+    const got = await get(opened, `encoding=proto&base64=1&compression=gzip&message=${message}`);
+    expect([reasonIn(got), infoIn(got)?.metadata.max_size]).toEqual(["MESSAGE_TOO_LARGE", "65536"]);
   });
 
   it("is for what changes nothing", async () => {

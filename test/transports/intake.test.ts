@@ -19,6 +19,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { BatchApplyRequestSchema, IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
 import { Arriving, Room, takeAll } from "../../src/transports/room.ts";
 import { Client, gate, type Opened, open } from "./door.ts";
+import { echoCalls, Seen } from "./echo/calls.ts";
+import { RepeatRequestSchema } from "./echo/echo_pb.ts";
 import { begin, ended, exchange, framed } from "./raw.ts";
 
 const HOST = "127.0.0.1";
@@ -27,6 +29,11 @@ const BATCH = "/tally.v1.CounterService/BatchApply";
 const CHECK = "/grpc.health.v1.Health/Check";
 const WATCH = "/grpc.health.v1.Health/Watch";
 const REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+const REPEAT = "/echo.EchoService/Repeat";
+const TALK = "/echo.EchoService/Talk";
+const ENDLESS = framed(
+  toBinary(RepeatRequestSchema, create(RepeatRequestSchema, { text: "x".repeat(20_000), times: 1_000_000n })),
+);
 const increment = framed(toBinary(IncrementRequestSchema, create(IncrementRequestSchema, { name: "a" })));
 const KIB = 1024;
 
@@ -145,6 +152,22 @@ describe("the content type", () => {
   });
 });
 
+it("two credentials are refused, as over HTTP/1.1, and nothing is applied", async () => {
+  await using opened = await open();
+  const session = connectHttp2(`http://${HOST}:${opened.door.port}`, {
+    strictSingleValueFields: false, // Which its types do not know yet.
+  } as object);
+  sessions.push(session);
+  const stream = request(session, INCREMENT, { authorization: ["Bearer a", "Bearer b"] });
+  stream.end(increment);
+  expect(await ended(stream)).toMatchObject({
+    status: "INVALID_ARGUMENT",
+    reason: "INVALID_FIELD",
+    metadata: { field: "Authorization" },
+  });
+  await nothingCounted(opened);
+});
+
 describe("the deadline", () => {
   const LONG = [
     "720H",
@@ -165,6 +188,29 @@ describe("the deadline", () => {
       expect(answer.status).toBe("OK");
     },
   );
+
+  it("is told with its reason, by us: what waits for a commit is dropped, and nothing else says so", async () => {
+    let held: ReturnType<typeof gate>;
+    await using opened = await open({
+      store: (real) => {
+        held = gate(real);
+        return held.store;
+      },
+    });
+    const first = exchange(opened.door.port, INCREMENT, [increment]);
+    await expect.poll(() => held.count()).toBe(1);
+    const second = begin(opened.door.port, INCREMENT, [increment], { "grpc-timeout": "50m" });
+    second.end();
+    const answer = ended(second);
+    await taken(opened);
+    await new Promise((resolve) => setTimeout(resolve, 200)); // Longer than its time.
+    expect(second.closed).toBe(false);
+    opened.clock.advance(1_000);
+    held!.open();
+    expect((await first).status).toBe("OK");
+    expect(await answer).toMatchObject({ status: "DEADLINE_EXCEEDED", reason: "DEADLINE_PASSED" });
+    expect(await opened.store.get(["a"])).toMatchObject([{ value: 1n }]);
+  });
 
   it.for([WATCH, REFLECTION])("of a stream may be long: %s", async (path) => {
     await using opened = await open();
@@ -345,6 +391,50 @@ describe("a request that never becomes whole", () => {
     silent.write(framed(LIST_SERVICES));
     await once(silent, "data");
     silent.close();
+  });
+
+  it("is timed by the message, in a stream that is older", async () => {
+    await using opened = await open();
+    const stream = begin(opened.door.port, REFLECTION, [framed(LIST_SERVICES)]);
+    await once(stream, "data");
+    opened.clock.advance(60_000);
+    const message = framed(LIST_SERVICES);
+    for (let part = 0; part < 3; part++) {
+      stream.write(message.subarray(0, 3));
+      await look();
+      opened.clock.advance(9_999);
+      await look();
+      stream.write(message.subarray(3));
+      await once(stream, "data");
+    }
+    const answer = ended(stream);
+    stream.write(message.subarray(0, 3));
+    await taken(opened);
+    opened.clock.advance(10_001);
+    expect(await answer).toMatchObject({ status: "DEADLINE_EXCEEDED", reason: "DEADLINE_PASSED" });
+  });
+
+  it("is not cut while it is the server that does not read on", async () => {
+    const read = Promise.withResolvers<void>();
+    const [repeat, talk] = echoCalls(new Seen());
+    async function* slow(requests: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array, undefined> {
+      for await (const message of requests) {
+        await read.promise;
+        yield message;
+      }
+    }
+    await using opened = await open({ streamCalls: [repeat!, { ...talk!, open: slow }] });
+    const message = framed(Buffer.from("\n\u0001a"));
+    const both = Buffer.concat([message, message.subarray(0, 3)]);
+    const stream = begin(opened.door.port, TALK, [both]);
+    await taken(opened);
+    for (let times = 0; times < 3; times++) {
+      opened.clock.advance(9_999);
+      await look();
+    }
+    read.resolve();
+    stream.end(message.subarray(3));
+    expect((await ended(stream)).status).toBe("OK");
   });
 
   it("goes with its connection, that a client only closed on its side; calls in flight are answered", async () => {
@@ -570,6 +660,62 @@ describe("an answer that nobody takes", () => {
     expect(stream.rstCode).toBe(8);
   });
 });
+
+describe("answers of a stream", () => {
+  it.for([
+    ["of health", WATCH, framed(Buffer.alloc(0))],
+    ["of reflection", REFLECTION, framed(LIST_SERVICES)],
+    ["of another", REPEAT, ENDLESS],
+  ] as const)("that nobody takes end it after the idle time (%s)", async ([, path, message]) => {
+    await using opened = await open({ streamCalls: echoCalls(new Seen()) });
+    const session = connectHttp2(`http://${HOST}:${opened.door.port}`, {
+      settings: { initialWindowSize: 0 },
+    });
+    sessions.push(session);
+    session.on("error", () => {});
+    await once(session, "remoteSettings");
+    const stream = request(session, path);
+    if (path === REFLECTION) stream.write(message);
+    else stream.end(message);
+    await once(stream, "response");
+    opened.clock.advance(10_001);
+    await look();
+    const closed = new Promise((resolve) => stream.once("close", resolve));
+    opened.clock.advance(60_001);
+    await closed;
+    expect(stream.rstCode).toBe(8);
+  });
+
+  it("that are taken slowly do not, nor does a stream that is silent", async () => {
+    await using opened = await open({ streamCalls: echoCalls(new Seen()) });
+    const silent = begin(opened.door.port, WATCH, [framed(Buffer.alloc(0))]);
+    silent.end();
+    silent.resume();
+    const slow = begin(opened.door.port, REPEAT, [ENDLESS]);
+    slow.end();
+    await once(slow, "readable");
+    opened.clock.advance(10_001);
+    for (let times = 0; times < 4; times++) {
+      await look();
+      opened.clock.advance(40_000);
+      await look();
+      for (let bytes = 0; bytes < 500_000; ) {
+        const piece: Buffer | null = slow.read();
+        if (piece === null) await once(slow, "readable");
+        else bytes += piece.length;
+      }
+    }
+    await look();
+    expect([slow.closed, silent.closed]).toEqual([false, false]);
+    silent.close();
+    slow.destroy();
+  });
+});
+
+/** Longer than between two looks at who takes too long. */
+function look(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1_100));
+}
 
 /** Resolves when what was sent before has been taken in: a call on a connection of its own has been answered. */
 async function taken({ door }: Opened): Promise<void> {

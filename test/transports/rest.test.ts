@@ -178,6 +178,51 @@ describe("a name in a path", () => {
     expect([status, error?.status, error?.reason]).toEqual([404, "NOT_FOUND", "PATH_NOT_FOUND"]);
   });
 
+  it.each([
+    ['{"name":5}', "5"],
+    ['{"name":["seats"]}', "an array of 1"],
+    ['{"amount":"1","n\\u0061me":"s\\u0065at"}', '"seat"'],
+  ])("is not what the body %s says", async (body, got) => {
+    await using opened = await openRest();
+    const headers = { "content-type": "application/json" };
+    const refused = await send(opened.door.port, {
+      method: "POST",
+      path: "/counters/seats/increment",
+      headers,
+      body,
+    });
+    expect(refused.error?.message).toBe(
+      `name must be the same in the path ("seats"), got ${got}; nothing was applied.`,
+    );
+  });
+
+  it.each([
+    ['{"v\\u0061lue":7}', 7],
+    ['{"mustExist":false,"value":"8"}', 8],
+    ['{"name":"seats","note":"value"}', 0],
+    ["", 0],
+  ])("with PUT is set if the body has a value, and else reset: %s", async (body, value) => {
+    await using opened = await openRest();
+    const headers = { "content-type": "application/json" };
+    await opened.client.increment({ name: "seats", amount: 3n });
+    const put = await send(opened.door.port, { method: "PUT", path: "/counters/seats", headers, body });
+    expect(put.json).toEqual({ name: "seats", value });
+  });
+
+  it("with PUT is refused for an object, whatever is behind it", async () => {
+    await using opened = await openRest();
+    const { error } = await opened.call("PUT", "/counters/seats", { body: { a: {}, value: 7 } });
+    expect(error?.message).toBe("a is not a field of ResetRequest; nothing was applied.");
+  });
+
+  it('is not the key "source" of an object, which is no number', async () => {
+    await using opened = await openRest();
+    const headers = { "content-type": "application/json" };
+    const path = "/counters/seats/increment";
+    const refused = await send(opened.door.port, { method: "POST", path, headers, body: '{"source":"a"}' });
+    expect(refused.error?.message).toMatch(/^source is not a field of IncrementRequest/);
+  });
+
   it("that the body repeats must be the same", async () => {
     await using opened = await openRest();
     const path = "/v1/counters/a:increment";

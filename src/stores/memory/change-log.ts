@@ -1,18 +1,25 @@
-import { type ChangeColumns, ChangeKind } from "../../core/change.ts";
+import type { ChangeColumns } from "../../core/change.ts";
 import type { ImportPart } from "../../service/store-copying.ts";
+import type { LoggedCounter, LogPage } from "../../service/store-log.ts";
 import type { ChangePage, StoredChange } from "../../service/store-pages.ts";
 import { Dropping } from "../shared/dropping.ts";
-import { cursorInOpenings, parseCursor } from "../shared/log-cursor.ts";
+import { parseCursor } from "../shared/log-cursor.ts";
+import { type Identified, LogPages, toChanges } from "../shared/log-page.ts";
 import { openingAt } from "../shared/opening.ts";
 
 /** The change log, kept within its size by dropping the oldest commits whole. */
 export class ChangeLogInMemory {
   readonly #bytesMax: number;
+  readonly #pages = new LogPages();
   readonly #log: Commit[] = [];
   /** By uid: what is left of the changes that were dropped. */
   readonly #openings = new Map<string, StoredChange>();
   /** The uids of counters that were deleted without their history, while the log has their deletion. */
   readonly #hidden = new Set<string>();
+  /** The counters that the log has anything of, by numbers of their own, and the numbers by uid. */
+  readonly #counters = new Map<number, Pick<StoredChange, "name" | "uid">>();
+  readonly #ids = new Map<string, number>();
+  #lastId = 0;
   #bytes = 0;
   #position = 0;
 
@@ -29,13 +36,18 @@ export class ChangeLogInMemory {
     return this.#position;
   }
 
-  append(columns: ChangeColumns, counterAt: (index: number) => { name: string; uid: string }): void {
+  append(
+    columns: ChangeColumns,
+    counterAt: (index: number) => { name: string; uid: string },
+    now: number,
+  ): void {
     const position = `${this.#position + 1}`;
     this.#add(
       Array.from({ length: columns.count }, (_, k): StoredChange => {
         const { name, uid } = counterAt(columns.counters[k]!);
         return { ...columns.copy(k), name, uid, position };
       }),
+      now,
     );
   }
 
@@ -47,29 +59,52 @@ export class ChangeLogInMemory {
 
   /** See Store.changesSince. */
   since(cursor: string, limit: number): ChangePage {
+    const page = this.read(cursor, limit);
+    return { changes: toChanges(page, this.counters(page.commits.counterIds)), cursor: page.cursor };
+  }
+
+  /** See ChangeLogReads.read. */
+  read(cursor: string, limit: number): LogPage {
     const { openedTo, position } = parseCursor(cursor, UID);
     const after = Number(position);
     const floor = (this.#log[0]?.position ?? this.#position + 1) - 1;
-    if (after < floor || openedTo !== undefined) {
-      const uids = [...this.#openings.keys()].filter((uid) => openedTo === undefined || uid > openedTo);
-      const page = uids.sort().slice(0, limit);
-      const from = openedTo === undefined ? floor : after;
-      if (page.length === 0) return this.since(`${from}`, limit);
-      return {
-        changes: page.map((uid) => this.#openings.get(uid)!),
-        cursor: cursorInOpenings(from, page.at(-1)!),
-      };
+    if (openedTo === undefined && after >= floor) return this.#commits(cursor, after, limit);
+    const from = openedTo === undefined ? floor : after;
+    const uids = [...this.#openings.keys()].filter((uid) => openedTo === undefined || uid > openedTo);
+    const page = uids.sort().slice(0, limit);
+    if (page.length === 0) return this.read(`${from}`, limit);
+    const openings = page.map((uid) => this.#identified(this.#openings.get(uid)!));
+    const dropped = openedTo === undefined && cursor !== "";
+    return this.#pages.openings(openings, from, { openedTo: page.at(-1)!, dropped });
+  }
+
+  /** See ChangeLogReads.counters. */
+  counters(ids: BigInt64Array): (LoggedCounter | undefined)[] {
+    return Array.from(ids, (id) => {
+      const counter = this.#counters.get(Number(id));
+      return counter && { ...counter, history: !this.#hidden.has(counter.uid) };
+    });
+  }
+
+  #commits(cursor: string, after: number, limit: number): LogPage {
+    this.#pages.begin(limit);
+    for (const { position, time, changes } of this.#log) {
+      if (position <= after) continue;
+      const identified = changes.map((change) => this.#identified(change));
+      if (!this.#pages.addChanges({ position, time }, identified, changes.length * CHANGE_BYTES)) break;
     }
-    const changes: StoredChange[] = [];
-    let end = cursor;
-    for (const commit of this.#log) {
-      if (commit.position <= after) continue;
-      const shown = commit.changes.filter((change) => this.#isShown(change));
-      if (changes.length > 0 && changes.length + shown.length > limit) break;
-      changes.push(...shown);
-      end = `${commit.position}`;
+    return this.#pages.commits(cursor);
+  }
+
+  #identified(change: StoredChange): Identified {
+    const { name, uid } = change;
+    let id = this.#ids.get(uid);
+    if (id === undefined) {
+      id = ++this.#lastId;
+      this.#ids.set(uid, id);
+      this.#counters.set(id, { name, uid });
     }
-    return { changes, cursor: end };
+    return { id, change };
   }
 
   /** Drop what is beyond the size, but never the newest commit. Returns whether there was anything to drop. */
@@ -88,6 +123,8 @@ export class ChangeLogInMemory {
     for (const uid of dropping.gone) {
       this.#openings.delete(uid);
       this.#hidden.delete(uid);
+      this.#counters.delete(this.#ids.get(uid) ?? 0);
+      this.#ids.delete(uid);
     }
     return any;
   }
@@ -100,6 +137,8 @@ export class ChangeLogInMemory {
     this.#log.length = 0;
     this.#openings.clear();
     this.#hidden.clear();
+    this.#counters.clear();
+    this.#ids.clear();
     this.#bytes = 0;
     this.#position = 0;
   }
@@ -112,22 +151,23 @@ export class ChangeLogInMemory {
     }
     for (const commit of commits) {
       const position = `${this.#position + 1}`;
-      this.#add(commit.map((change) => ({ ...change, position })));
+      const time = Math.min(...commit.map((change) => change.time)); // The commit's own is not told.
+      this.#add(
+        commit.map((change) => ({ ...change, position })),
+        time,
+      );
     }
   }
 
-  #add(changes: readonly StoredChange[]): void {
-    this.#log.push({ position: ++this.#position, changes });
+  #add(changes: readonly StoredChange[], time: number): void {
+    this.#log.push({ position: ++this.#position, time, changes });
     this.#bytes += changes.length * CHANGE_BYTES;
-  }
-
-  #isShown({ kind, uid }: StoredChange): boolean {
-    return kind === ChangeKind.DELETE || !this.#hidden.has(uid);
   }
 }
 
 interface Commit {
   readonly position: number;
+  readonly time: number;
   readonly changes: readonly StoredChange[];
 }
 

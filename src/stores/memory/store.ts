@@ -14,6 +14,7 @@ import { addSums, byRank, EMPTY_SUM, type Order, type Selection, type Sum } from
 import type { Calendar } from "../../core/window.ts";
 import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Copying } from "../../service/store-copying.ts";
+import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import { ZoneCalendar } from "../shared/calendar.ts";
 import { ClockDoubt } from "../shared/clock-doubt.ts";
@@ -83,12 +84,13 @@ export class MemoryStore implements Store {
   async commit(batch: Batch): Promise<Outcomes> {
     this.#assertOpen();
     const loaded = this.#load(batch);
+    const now = this.#options.clock.now();
     const { outcomes, save } = this.#decide(batch, loaded, {
-      now: this.#options.clock.now(),
+      now,
       calendar: this.#calendar,
       uidSeed: this.#options.newUid(),
     });
-    this.#save(save);
+    this.#save(save, now);
     return outcomes;
   }
 
@@ -140,6 +142,17 @@ export class MemoryStore implements Store {
     return this.#log.since(cursor, limit);
   }
 
+  readonly changeLog: ChangeLogReads = {
+    read: async (cursor, limit) => {
+      this.#assertOpen();
+      return this.#log.read(cursor, limit);
+    },
+    counters: async (ids) => {
+      this.#assertOpen();
+      return this.#log.counters(ids);
+    },
+  };
+
   async probeReads(): Promise<void> {
     this.#assertOpen();
   }
@@ -179,7 +192,7 @@ export class MemoryStore implements Store {
     if (due.length > 0) {
       const fixed = new Map<number, Fixed>(due.entries());
       const found = { names: due.map(({ name }) => name), counters: due, fixed };
-      this.#save(decideTidying(found, { now, calendar: this.#calendar, uidSeed: newUid() }));
+      this.#save(decideTidying(found, { now, calendar: this.#calendar, uidSeed: newUid() }), now);
     }
     return more;
   }
@@ -210,7 +223,7 @@ export class MemoryStore implements Store {
     return { ...touched, counters, fixed, keys, answered, requestIdsFullForMs: fullForMs };
   }
 
-  #save(save: Save): void {
+  #save(save: Save, now: number): void {
     if (save.changed.length === 0 && save.answers.size === 0) return;
     const runMs = this.#runMs(); // Before anything is changed: it is not ours, and may throw.
     this.#state.changes++;
@@ -228,7 +241,7 @@ export class MemoryStore implements Store {
       if (keepHistory === false) this.#log.hide(counter.uid);
     }
     if (save.answers.size > 0) this.#requestIds.save(save.answers, runMs);
-    if (save.changes.count > 0) this.#log.append(save.changes, (index) => saved.get(index)!);
+    if (save.changes.count > 0) this.#log.append(save.changes, (index) => saved.get(index)!, now);
   }
 }
 

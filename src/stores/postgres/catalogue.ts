@@ -36,7 +36,7 @@ export class PostgresCatalogue implements Catalogue {
         session.send(this.#statement(SCAN), [since]),
         session.send(this.#statement(NEWER), [since]),
       ]);
-      return toCatalogueChanges(state, toScan(scan!), rows as unknown as CatalogueRow[]);
+      return toCatalogueChanges(state, scan as unknown as CatalogueScan, rows as unknown as CatalogueRow[]);
     });
   }
 
@@ -93,10 +93,6 @@ export const CLEAR_CATALOGUE =
 function toState(rows: readonly Row[]): CatalogueState {
   const { version, entries, versions } = theRow(rows, "catalogue_state") as unknown as CatalogueState;
   return { version, entries, versions };
-}
-
-function toScan(row: Row): CatalogueScan {
-  return row as unknown as CatalogueScan;
 }
 
 const STATE = "SELECT version, entries, versions FROM @catalogue_state";

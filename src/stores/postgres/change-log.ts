@@ -1,10 +1,13 @@
-import { type Change, type ChangeColumns, ChangeKind } from "../../core/change.ts";
-import type { ChangePage, StoredChange } from "../../service/store-pages.ts";
+import type { Change, ChangeColumns } from "../../core/change.ts";
+import { TallyError } from "../../core/errors.ts";
+import type { LoggedCounter, LogPage } from "../../service/store-log.ts";
+import type { ChangePage } from "../../service/store-pages.ts";
 import { Dropping, SLICE_COMMITS } from "../shared/dropping.ts";
-import { cursorInOpenings, parseCursor, ROW_ID } from "../shared/log-cursor.ts";
+import { parseCursor, ROW_ID } from "../shared/log-cursor.ts";
 import { toMark } from "../shared/log-mark.ts";
+import { LogPages, PAGE_BYTES, toChanges } from "../shared/log-page.ts";
 import { openingAt } from "../shared/opening.ts";
-import { packChanges, unpackSoundly } from "../shared/packed-changes.ts";
+import { changesIn, packChanges } from "../shared/packed-changes.ts";
 import type { Database } from "./database.ts";
 import { arrayOf } from "./rows.ts";
 import { type Call, type Row, type Session, type Statement, theRow } from "./session.ts";
@@ -24,6 +27,7 @@ import { type Call, type Row, type Session, type Statement, theRow } from "./ses
  */
 export class ChangeLog {
   readonly #bytesMax: number;
+  readonly #pages = new LogPages();
   readonly #append: Statement;
   readonly #unplaced: Statement;
   readonly #place: Statement;
@@ -145,7 +149,7 @@ export class ChangeLog {
     let last: bigint | undefined;
     for (const row of await session.send(this.#oldest)) {
       if (tooMany <= 0n || dropping.full) break;
-      dropping.take(unpackSoundly(row.position, row.changes as Buffer, Number(row.time_ms)));
+      dropping.take(soundly(row.position, () => changesIn(row.changes as Buffer, Number(row.time_ms))));
       last = row.position as bigint;
       tooMany -= BigInt((row.changes as Buffer).length);
     }
@@ -167,62 +171,71 @@ export class ChangeLog {
 
   /** See Store.changesSince. Inside a snapshot. */
   async since(session: Session, cursor: string, limit: number): Promise<ChangePage> {
-    const { openedTo, position } = parseCursor(cursor, ROW_ID);
-    const floor = theRow(await session.send(this.#floor), "service_state").floor as bigint;
-    if (openedTo !== undefined || position < floor) {
-      const from = openedTo === undefined ? floor : position;
-      const page = await session.send(this.#openings, [openedTo ?? 0, limit]);
-      if (page.length === 0) return this.since(session, `${from}`, limit);
-      const found = page.map((opening) => ({ id: opening.counter_id as bigint, change: toOpening(opening) }));
-      const { shown, lost } = await this.#shown(session, [found], [`${from}`]);
-      return {
-        changes: shown.flat(),
-        cursor: cursorInOpenings(from, page.at(-1)!.counter_id as bigint),
-        ...lost,
-      };
-    }
-    const rows = await session.send(this.#since, [position, Math.min(limit, PAGE_COMMITS)]);
-    const commits = rows.map((row) =>
-      unpackSoundly(row.position, row.changes as Buffer, Number(row.time_ms)),
-    );
-    const positions = rows.map(({ position, taken }) => `${position}.${taken}`); // See covers in log-mark.ts.
-    const changes: StoredChange[] = [];
-    let end = cursor;
-    const { shown, lost } = await this.#shown(session, commits, positions);
-    for (const [i, more] of shown.entries()) {
-      if (changes.length > 0 && changes.length + more.length > limit) break;
-      changes.push(...more);
-      end = `${rows[i]!.position}`;
-    }
-    return { changes, cursor: end, ...lost };
+    const page = await this.read(session, cursor, limit);
+    const { counterIds } = page.commits;
+    const counters = await this.counters(session, counterIds);
+    const lost = counters.flatMap((counter, i) => (counter === undefined ? [`${counterIds[i]}`] : []));
+    return {
+      changes: toChanges(page, counters),
+      cursor: page.cursor,
+      ...(lost.length > 0 && { lost }),
+    };
   }
 
-  /** Changes as they are given out; none of a counter that was deleted without its history, or by hand. */
-  async #shown(
-    session: Session,
-    commits: readonly (readonly { id: bigint; change: Change }[])[],
-    positions: readonly string[],
-  ): Promise<{ shown: StoredChange[][]; lost: Pick<ChangePage, "lost"> }> {
-    const ids = new Set(commits.flatMap((changes) => changes.map(({ id }) => id)));
+  /** See ChangeLogReads.read. Inside a snapshot. */
+  async read(session: Session, cursor: string, limit: number): Promise<LogPage> {
+    const { openedTo, position } = parseCursor(cursor, ROW_ID);
+    const floor = theRow(await session.send(this.#floor), "service_state").floor as bigint;
+    if (openedTo === undefined && position >= floor) return this.#commits(session, cursor, position, limit);
+    const from = openedTo === undefined ? floor : position;
+    const rows = await session.send(this.#openings, [openedTo ?? 0, limit]);
+    if (rows.length === 0) return this.read(session, `${from}`, limit);
+    const found = rows.map((row) => ({ id: row.counter_id as bigint, change: toOpening(row) }));
+    const dropped = openedTo === undefined && cursor !== "";
+    return this.#pages.openings(found, from, { openedTo: found.at(-1)!.id, dropped });
+  }
+
+  /** See ChangeLogReads.counters. */
+  async counters(session: Session, ids: BigInt64Array): Promise<(LoggedCounter | undefined)[]> {
+    if (ids.length === 0) return [];
     const rows = await session.send(this.#counters, [arrayOf([...ids])]);
-    const counters = new Map(rows.map((row) => [row.id, row]));
-    const lost = [...ids].filter((id) => !counters.has(id)).map((id) => `${id}`);
-    const shown = commits.map((changes, i) =>
-      changes.flatMap(({ id, change }) => {
-        const counter = counters.get(id) as { name: string; uid: string; history: boolean } | undefined;
-        if (counter === undefined) return [];
-        const { name, uid, history } = counter;
-        if (!history && change.kind !== ChangeKind.DELETE) return [];
-        return [{ ...change, name, uid, position: positions[i]! }];
-      }),
+    const counters = new Map(
+      rows.map(({ id, name, uid, history }) => [id, { name, uid, history } as LoggedCounter]),
     );
-    return { shown, lost: lost.length === 0 ? {} : { lost } };
+    return Array.from(ids, (id) => counters.get(id));
+  }
+
+  async #commits(session: Session, cursor: string, position: bigint, limit: number): Promise<LogPage> {
+    const rows = await session.send(this.#since, [position, Math.min(limit, PAGE_COMMITS)]);
+    this.#pages.begin(limit); // From here on nothing is waited for: other pages are put together in it too.
+    for (const row of rows) {
+      const { position, taken: number, time_ms: time, changes } = row as unknown as LogRow;
+      if (!soundly(position, () => this.#pages.add({ position, number, time }, changes))) break;
+    }
+    return this.#pages.commits(cursor);
   }
 }
 
-/** Commits that a page looks at, and about how many bytes of them: a commit may have 8,000 changes. */
+/** A row of change_log, of a commit that has its position. */
+interface LogRow {
+  readonly position: bigint;
+  readonly taken: bigint;
+  readonly time_ms: bigint;
+  readonly changes: Buffer;
+}
+
+/** The rows have no checksum: what nobody packed shows when it is unpacked. @throws TallyError ROW_CORRUPT */
+function soundly<T>(position: unknown, unpack: () => T): T {
+  try {
+    return unpack();
+  } catch (cause) {
+    const message = `the change log is damaged at position ${position}: restore the store from a backup`;
+    throw new TallyError("ROW_CORRUPT", message, { cause });
+  }
+}
+
+/** Commits that a page looks at. */
 const PAGE_COMMITS = 1_000;
-const PAGE_BYTES = 1_000_000;
 
 function toOpening(row: Row): Change {
   const { value, revision, time_ms } = row as Record<string, bigint>;

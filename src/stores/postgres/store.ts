@@ -6,6 +6,7 @@ import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Accepting } from "../../service/store-accepting.ts";
 import type { Catalogue } from "../../service/store-catalogue.ts";
+import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import { ZoneCalendar } from "../shared/calendar.ts";
 import { covers } from "../shared/log-mark.ts";
@@ -24,6 +25,7 @@ import { Probe } from "./probe.ts";
 import { CounterReads } from "./reads.ts";
 import { RequestIds } from "./request-ids.ts";
 import { assertUpToDate, assertWhole, migrate, SCHEMA_VERSION, versionFound } from "./schema.ts";
+import type { Session } from "./session.ts";
 import { startFailure } from "./start-failure.ts";
 import { Tidying } from "./tidying.ts";
 import { parseUrl } from "./url.ts";
@@ -100,6 +102,10 @@ class PostgresStore implements Store {
   readonly failed = new Promise<never>(() => {});
   readonly #database: Database;
   readonly #commits: Commits;
+  readonly changeLog: ChangeLogReads = {
+    read: (cursor, limit) => this.#following((session) => this.#log.read(session, cursor, limit)),
+    counters: (ids) => this.#following((session) => this.#log.counters(session, ids)),
+  };
   readonly #log: ChangeLog;
   readonly #maintenance: Maintenance;
   readonly #reads: CounterReads;
@@ -153,7 +159,6 @@ class PostgresStore implements Store {
   async list(selection: Selection, from: string, limit: number, marked = false): Promise<CounterPage> {
     this.#assertOpen();
     if (!marked) return this.#reads.list(selection, from, limit);
-    await this.#maintenance.place(); // So that a mark is short.
     return this.#reads.markedPage(selection, from, limit, this.#log);
   }
 
@@ -172,9 +177,7 @@ class PostgresStore implements Store {
   }
 
   async changesSince(cursor: string, limit: number): Promise<ChangePage> {
-    this.#assertOpen();
-    await this.#maintenance.place();
-    return this.#database.snapshot((session) => this.#log.since(session, cursor, limit));
+    return this.#following((session) => this.#log.since(session, cursor, limit));
   }
 
   async maintain(): Promise<boolean> {
@@ -206,6 +209,13 @@ class PostgresStore implements Store {
     } finally {
       await this.#database.close();
     }
+  }
+
+  /** Read the log as of one moment, when all that is visible has its place in it. */
+  async #following<T>(read: (session: Session) => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    await this.#maintenance.place();
+    return this.#database.snapshot(read);
   }
 
   #assertOpen(): void {

@@ -1,7 +1,6 @@
 /** The changes of a commit as one row of a change log holds them. */
 import { ByteReader, ByteWriter, halvesOf } from "../../core/bytes.ts";
-import type { Change, ChangeColumns, ChangeKind } from "../../core/change.ts";
-import { TallyError } from "../../core/errors.ts";
+import { type Change, ChangeColumns } from "../../core/change.ts";
 import { Checksum, fits } from "./checksum.ts";
 import { unusable } from "./unusable.ts";
 
@@ -34,10 +33,7 @@ export function packChanges(
   now: number,
 ): Uint8Array {
   const w = new ByteWriter(16 * changes.count);
-  const values = halvesOf(changes.values);
-  const added = halvesOf(changes.added);
-  const removed = halvesOf(changes.removed);
-  const [low, high] = [halvesOf(changes.low), halvesOf(changes.high)];
+  const { values, added, removed, low, high } = changes.halves;
   for (let k = 0; k < changes.count; k++) {
     const firstRevision = changes.firstRevisions[k]!;
     const ops = changes.revisions[k]! - firstRevision + 1;
@@ -73,65 +69,79 @@ function isSameAt(k: number, a: Uint32Array, b: Uint32Array): boolean {
 }
 
 /** @throws TallyError STORE_UNAVAILABLE when the row fails its checksum */
-export function readChanges(row: PackedCommit): { id: bigint; change: Change }[] {
-  if (!fits(() => checksum(row.position, row.changes), row.checksum)) {
-    throw unusable(`The change log is damaged at position ${row.position}; restore the store from a backup.`);
-  }
-  return unpackChanges(row.changes, Number(row.time_ms));
+export function soundChanges({ position, changes, checksum: stored }: PackedCommit): Uint8Array {
+  if (fits(() => checksum(position, changes), stored)) return changes;
+  throw unusable(`The change log is damaged at position ${position}; restore the store from a backup.`);
 }
 
-/** The same of a row without a checksum. @throws TallyError ROW_CORRUPT when it is not what packChanges packed */
-export function unpackSoundly(
-  position: unknown,
-  bytes: Uint8Array,
-  now: number,
-): ReturnType<typeof unpackChanges> {
-  try {
-    return unpackChanges(bytes, now);
-  } catch (cause) {
-    throw damagedAt(position, cause);
-  }
-}
-
-function damagedAt(position: unknown, cause?: unknown): TallyError {
-  return new TallyError(
-    "ROW_CORRUPT",
-    `the change log is damaged at position ${position}: restore the store from a backup`,
-    { cause },
-  );
+/** The most changes that there can be in so many bytes: none is shorter than its six numbers, but for one that is cut off. */
+export function changesMaxIn(bytes: number): number {
+  return Math.ceil(bytes / 6);
 }
 
 /**
- * What packChanges packed.
+ * Add what packChanges packed to columns that have room for it.
  *
  * @param now  the time of the commit, in milliseconds since the Unix epoch
+ * @param ids  gives what stands for a counter in the columns, by what the store knows it by
+ * @throws RangeError  when it ends too early
  */
-export function unpackChanges(bytes: Uint8Array, now: number): { id: bigint; change: Change }[] {
+export function unpackChanges(
+  bytes: Uint8Array,
+  now: number,
+  into: ChangeColumns,
+  ids: { indexOf(id: StoredId): number },
+): void {
   const r = new ByteReader(bytes);
-  const changes: { id: bigint; change: Change }[] = [];
+  const { values, added, removed, low, high } = into.halves;
   while (!r.done) {
     const head = r.byte();
-    const kind = (head & ~(PLAIN | EARLIER)) as ChangeKind;
-    const id = BigInt.asIntN(64, r.uint64()); // Somebody may have made a row by hand with one below 0.
+    const k = into.next();
+    into.kinds[k] = head & ~(PLAIN | EARLIER);
+    into.counters[k] = ids.indexOf(readId(r));
     const firstRevision = r.uint();
-    const value = r.int64();
-    const added = r.uint64();
-    const removed = r.uint64();
-    const plain = (head & PLAIN) !== 0;
-    const ops = plain ? 1 : r.uint();
-    const low = plain ? value : value - r.uint64();
-    const high = plain ? value : value + r.uint64();
-    const time = plain ? now : head & EARLIER ? now - r.uint() : now + r.uint();
-    const caller = plain ? "" : r.text();
-    const note = plain ? "" : r.text();
-    const revision = firstRevision + ops - 1;
-    changes.push({
-      id,
-      change: { kind, firstRevision, revision, ops, added, removed, low, high, value, time, caller, note },
-    });
+    into.firstRevisions[k] = firstRevision;
+    r.int64To(values, k);
+    r.uint64To(added, k);
+    r.uint64To(removed, k);
+    if ((head & PLAIN) !== 0) {
+      into.revisions[k] = firstRevision;
+      into.low[k] = into.values[k]!;
+      into.high[k] = into.values[k]!;
+      into.times[k] = now;
+      continue;
+    }
+    into.revisions[k] = firstRevision + r.uint() - 1;
+    r.uint64To(low, k);
+    into.low[k] = into.values[k]! - into.low[k]!;
+    r.uint64To(high, k);
+    into.high[k] = into.values[k]! + into.high[k]!;
+    into.times[k] = head & EARLIER ? now - r.uint() : now + r.uint();
+    const [caller, note] = [r.text(), r.text()];
+    if (caller !== "" || note !== "") into.remarks.set(k, { caller, note });
   }
-  return changes;
 }
+
+/** The same as objects, for who needs few of them, or all once. */
+export function changesIn(bytes: Uint8Array, now: number): { id: bigint; change: Change }[] {
+  const columns = new ChangeColumns(changesMaxIn(bytes.length));
+  const ids: bigint[] = [];
+  unpackChanges(bytes, now, columns, { indexOf: (id) => ids.push(BigInt(id)) - 1 });
+  return ids.map((id, k) => ({ id, change: columns.copy(k) }));
+}
+
+/** What a store knows a counter by: a number where it is below 2^53, which is found more quickly. */
+export type StoredId = number | bigint;
+
+function readId(r: ByteReader): StoredId {
+  r.uint64To(ID, 0);
+  const high = ID[1]!;
+  // Somebody may have made a row by hand with one below 0.
+  return high < 0x200000 ? high * 0x100000000 + ID[0]! : BigInt.asIntN(64, WIDE_ID[0]!);
+}
+
+const WIDE_ID = new BigUint64Array(1);
+const ID = halvesOf(WIDE_ID);
 
 /** Over the changes and where they stand, so that no row passes for another. */
 export function checksumOf(position: bigint, bytes: Uint8Array): bigint {

@@ -1,10 +1,12 @@
-/** What is asked of SQLite's threads beside counting: the catalogue, copies, and taking what was changed by hand. */
+/** What is asked of SQLite's threads beside counting: the catalogue, the change log, copies, and taking what was changed by hand. */
 import { assertCatalogueWrite } from "../../core/catalogue.ts";
 import type { FullCounter } from "../../core/counter.ts";
 import type { StoreOptions } from "../../service/store.ts";
 import type { Accepting, LookedPage } from "../../service/store-accepting.ts";
 import type { Catalogue, CatalogueChanges } from "../../service/store-catalogue.ts";
 import type { Copying, ExportHead, ImportState, RequestIdPage } from "../../service/store-copying.ts";
+import type { ChangeLogReads, LoggedCounter, LogPage } from "../../service/store-log.ts";
+import { type CrossingLogPage, unpackLogPage } from "./crossing.ts";
 import { momentOf } from "./moment.ts";
 import type { WalkRequest } from "./read/read-worker.ts";
 import type { Thread } from "./thread.ts";
@@ -30,6 +32,15 @@ export function catalogueOf({ writer, reader, clock }: Threads): Catalogue {
       assertCatalogueWrite(entry); // Here, because over there a TypeError becomes another error.
       return writer.ask("writeCatalogue", { entry, moment: momentOf(clock) } satisfies CatalogueRequest);
     },
+  };
+}
+
+/** The change log of a file: see ChangeLogReads. */
+export function changeLogOf({ reader }: Pick<Threads, "reader">): ChangeLogReads {
+  return {
+    read: async (cursor, limit): Promise<LogPage> =>
+      unpackLogPage(await reader.ask<CrossingLogPage>("readLog", { cursor, limit } satisfies WalkRequest)),
+    counters: (ids): Promise<(LoggedCounter | undefined)[]> => reader.ask("loggedCounters", ids),
   };
 }
 

@@ -4,7 +4,10 @@
  * Six typed arrays cost 30 microseconds a message, one buffer 6; an object a call costs 1.3 microseconds a call,
  * columns a tenth of that.
  */
+import { ChangeColumns } from "../../core/change.ts";
 import { type Batch, newOpColumns, newOutcomes, type OpColumns, type Outcomes } from "../../core/columns.ts";
+import { CommitColumns, type CommitFields } from "../../core/commit-columns.ts";
+import type { LogPage } from "../../service/store-log.ts";
 
 /** A batch on its way to the thread that writes. */
 export interface CrossingBatch {
@@ -57,4 +60,25 @@ export function unpackOutcomes({
   timings,
 }: CrossingOutcomes): Outcomes {
   return { ...newOutcomes(ops, calls, buffer), refusals, counters, callRefusals, uids, timings };
+}
+
+/** A page of the change log on its way from the thread that reads. */
+export interface CrossingLogPage extends Omit<LogPage, "commits"> {
+  readonly commits: Omit<CommitFields, "changes">;
+  readonly count: number;
+  readonly buffer: ArrayBufferLike;
+  readonly remarks: ChangeColumns["remarks"];
+}
+
+/** A page as it is sent; the buffer of its changes is handed over. */
+export function packLogPage({ commits, ...page }: LogPage): CrossingLogPage {
+  const { changes, ends, positions, numbers, times, counterIds } = commits;
+  const { count, buffer, remarks } = changes;
+  return { ...page, commits: { ends, positions, numbers, times, counterIds }, count, buffer, remarks };
+}
+
+/** The page, in the thread that asked. */
+export function unpackLogPage({ commits, count, buffer, remarks, ...page }: CrossingLogPage): LogPage {
+  const changes = new ChangeColumns(count, { buffer, remarks });
+  return { ...page, commits: new CommitColumns({ ...commits, changes }) };
 }

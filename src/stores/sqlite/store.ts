@@ -12,10 +12,11 @@ import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Accepting } from "../../service/store-accepting.ts";
 import type { Catalogue } from "../../service/store-catalogue.ts";
 import type { Copying } from "../../service/store-copying.ts";
+import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
-import { acceptingOf, catalogueOf, copyingOf } from "./copying.ts";
+import { acceptingOf, catalogueOf, changeLogOf, copyingOf } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
 import { momentOf } from "./moment.ts";
@@ -71,6 +72,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
 class SqliteStore implements Store {
   readonly traits: StoreTraits;
   readonly failed: Promise<Error>;
+  readonly changeLog: ChangeLogReads;
   readonly catalogue: Catalogue;
   readonly copying: Copying;
   readonly accepting: Accepting;
@@ -97,6 +99,7 @@ class SqliteStore implements Store {
     this.#scanner = scanner;
     this.#options = options;
     const threads = { writer: this.#writer, reader, clock: options.clock, newUid: options.newUid };
+    this.changeLog = changeLogOf(threads);
     this.catalogue = catalogueOf(threads);
     this.copying = copyingOf(threads);
     this.accepting = acceptingOf(threads);

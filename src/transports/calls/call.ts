@@ -67,3 +67,9 @@ export function tooLarge(size: number | undefined, max: number): Refusal {
   const requested = size === undefined ? {} : { requested: BigInt(size) };
   return { code: "MESSAGE_TOO_LARGE", ...requested, max: BigInt(max) };
 }
+
+/** @param requestMs  how long a request, or a message of one that streams, may take to arrive, in milliseconds */
+export function lateRequest(requestMs: number): Refusal {
+  const expected = `did not arrive whole within ${requestMs / 1_000} s (request-timeout)`;
+  return { code: "DEADLINE_PASSED", expected };
+}

@@ -142,7 +142,7 @@ function valueAt(path: Path, message: Message, below?: string): unknown {
 }
 
 /** A value for a message to people, in at most 60 bytes. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (typeof value === "string") return shownText(value);
   if (Array.isArray(value)) return `${value.length}`;
   if (typeof value === "object" && value !== null) return `${Object.keys(value).length}`;

@@ -2,11 +2,15 @@ import type { DescMethodBiDiStreaming, DescMethodServerStreaming } from "@bufbui
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
+import { conditionOfStream } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
-import type { Authorise, Permit } from "./authorise.ts";
+import type { Authorise, HeaderOf, Permit } from "./authorise.ts";
 import type { Refused } from "./call.ts";
 
-/** A method that answers with any number of messages, from bytes to bytes: all of it but the door. */
+/**
+ * A method that answers with any number of messages, from bytes to bytes: all of it but the door. It changes nothing: what
+ * one that does owes to an Idempotency-Key, or answers when it cannot say, is not settled.
+ */
 export interface StreamCall {
   readonly method: DescMethodServerStreaming | DescMethodBiDiStreaming;
   /** The largest message of a request, in bytes of the encoded message. The door judges it. */
@@ -57,29 +61,47 @@ export interface RunningStream {
   readonly done: Promise<void>;
 }
 
+/** Who calls, by the headers of the call. */
+export interface StreamCaller {
+  readonly headerOf: HeaderOf;
+  /** As in the context. */
+  readonly deadline: number;
+  /** Why the headers are none of the door's protocol; told once it is known who calls. */
+  readonly unfit?: Refusal | undefined;
+}
+
+/** How much of streams there may be. */
+export interface StreamLimits {
+  /** Streams that are open at a time, of all doors and connections together. */
+  readonly openStreamsMax: number;
+}
+
 /** Every stream that is open, at any door: each ends by itself, by its caller, its deadline, or because the server does. */
 export class Streams {
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #limits: StreamLimits;
   readonly #draining = new AbortController();
   readonly #open = new Set<(refused: Refused) => void>();
+  /** With those that were ended, and whose call has not noticed yet. */
+  #running = 0;
   #over = false;
 
-  constructor(clock: Clock, log: Log) {
+  constructor(clock: Clock, log: Log, limits: StreamLimits) {
     this.#clock = clock;
     this.#log = log;
+    this.#limits = limits;
   }
 
-  /** How many are open. */
-  get count(): number {
-    return this.#open.size;
-  }
-
-  /** @param requestsOf  what the caller sends, for a stream that can be ended for what is wrong with it */
+  /**
+   * Answer a call, from its headers on: who calls, what its headers ask for, and all that it is answered.
+   *
+   * @param requestsOf  what the caller sends, for a stream that can be ended for what is wrong with it
+   */
   run(
     call: StreamCall,
+    caller: StreamCaller,
     requestsOf: (running: RunningStream) => AsyncIterable<Buffer>,
-    { permit, deadline }: { permit: Permit; deadline: number },
     sink: StreamSink,
   ): RunningStream {
     const stop = new AbortController();
@@ -91,22 +113,30 @@ export class Streams {
       stop.abort();
       sink.end(refused);
     };
-    this.#open.add(end);
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const running = { end, done };
     const watch = () => {
-      const leftMs = deadline - this.#clock.now();
+      const leftMs = caller.deadline - this.#clock.now();
       if (leftMs <= 0) end({ code: "DEADLINE_PASSED" });
       else if (leftMs < Number.POSITIVE_INFINITY) timer = setTimeout(watch, Math.min(leftMs, TIMER_MS_MAX));
     };
-    const { promise: done, resolve } = Promise.withResolvers<void>();
-    const running = { end, done };
-    watch();
     if (this.#over) end({ code: "DRAINING" });
+    else if (this.#running >= this.#limits.openStreamsMax) end(FULL);
+    else {
+      this.#open.add(end);
+      watch();
+    }
     if (stop.signal.aborted) {
       resolve();
       return running;
     }
-    const context = { ...permit, deadline, signal: stop.signal, draining: this.#draining.signal };
-    void this.#pump(call, until(stop.signal, requestsOf(running)), context, sink, end).then(resolve);
+    this.#running++;
+    void this.#pump(call, caller, () => until(stop.signal, requestsOf(running)), stop.signal, sink, end).then(
+      () => {
+        this.#running--;
+        resolve();
+      },
+    );
     return running;
   }
 
@@ -124,26 +154,32 @@ export class Streams {
 
   async #pump(
     call: StreamCall,
-    requests: AsyncIterable<Buffer>,
-    context: StreamContext,
+    { headerOf, deadline, unfit }: StreamCaller,
+    requests: () => AsyncIterable<Buffer>,
+    signal: AbortSignal,
     sink: StreamSink,
     end: (refused: Refused | undefined) => void,
   ): Promise<void> {
-    const { signal } = context;
     try {
-      const answers = call.open(requests, context);
-      for (;;) {
+      const permit = await call.authorise(headerOf);
+      const refusal = "code" in permit ? permit : (unfit ?? conditionOfStream(call.method, headerOf));
+      if ("code" in permit || refusal !== undefined) {
+        end(refusal);
+        return;
+      }
+      if (signal.aborted) return;
+      const context = { ...permit, deadline, signal, draining: this.#draining.signal };
+      const answers = call.open(requests(), context);
+      while (!signal.aborted) {
         const next = await answers.next();
-        if (signal.aborted) {
-          await answers.return(undefined);
-          return;
-        }
+        if (signal.aborted) break;
         if (next.done) {
           end(next.value);
           return;
         }
         await sink.send(next.value);
       }
+      await answers.return(undefined);
     } catch (err) {
       if (!(err instanceof TallyError) && !signal.aborted) {
         this.#log("stream.handler_failed", { method: call.method.name, err });
@@ -152,6 +188,9 @@ export class Streams {
     }
   }
 }
+
+/** Others end sooner or later. */
+const FULL: Refusal = { code: "QUEUE_FULL", retryAfterMs: 1_000 };
 
 /** Messages until they end or a signal is aborted, also in the middle of waiting for one. */
 async function* until(signal: AbortSignal, messages: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {

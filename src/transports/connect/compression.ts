@@ -13,11 +13,9 @@ export function isKnown(encoding: string): boolean {
   return encoding === "identity" || COMPRESSIONS.has(encoding);
 }
 
-/** The refusal of bytes that are compressed in a way that is not known here. @param known  whether any is */
-export function unknownEncoding(encoding: string, known = true): Refusal {
-  const expected = known
-    ? `supported encodings are ${[...COMPRESSIONS.keys()].join(",")}`
-    : "gRPC-Web compresses messages, not bodies: say how with grpc-encoding";
+/** The refusal of bytes that are compressed in a way that is not known here. */
+export function unknownEncoding(encoding: string): Refusal {
+  const expected = `supported encodings are ${[...COMPRESSIONS.keys()].join(",")}`;
   return { code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(encoding) };
 }
 
@@ -40,6 +38,6 @@ export async function decompressed(
     if (ConnectError.from(error).code === Code.ResourceExhausted) {
       return tooLarge(undefined, bytesMax);
     }
-    return { code: "MALFORMED_MESSAGE", expected: `is not ${compression.name}, as its headers say` };
+    return { code: "MALFORMED_MESSAGE", expected: `is not ${compression.name}, as it is said to be` };
   }
 }

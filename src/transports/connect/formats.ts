@@ -1,5 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
+import type { UnaryCall } from "../calls/call.ts";
 import { isJson } from "../http/message.ts";
 import { encodeJsonText } from "../json/request.ts";
 import { decompressed } from "./compression.ts";
@@ -15,10 +16,6 @@ export interface Format {
   readonly acceptHeader: "accept-encoding" | "grpc-accept-encoding";
   /** What comes in front of the message. */
   readonly frameBytes: number;
-  /** An empty message. */
-  readonly empty: Uint8Array;
-  /** The same in the query of a GET; gRPC-Web has none. */
-  readonly emptyQuery: string;
   /** The message, out of what carries it. */
   read(
     input: DescMessage,
@@ -44,7 +41,6 @@ const WEB = {
   encodingHeader: "grpc-encoding",
   acceptHeader: "grpc-accept-encoding",
   frameBytes: FRAME_BYTES,
-  emptyQuery: "",
 } as const;
 
 /** Connect with messages in Protobuf. */
@@ -53,8 +49,6 @@ export const PROTO: Format = {
   contentType: "application/proto",
   takes: (type) => /^application\/proto *(;|$)/i.test(type),
   isJson: false,
-  empty: new Uint8Array(0),
-  emptyQuery: "?encoding=proto&message=",
   read: (_, body, encoding, bytesMax) => decompressed(body, encoding, bytesMax),
 };
 
@@ -64,8 +58,6 @@ export const JSON_TEXT: Format = {
   contentType: "application/json",
   takes: isJson,
   isJson: true,
-  empty: Buffer.from("{}"),
-  emptyQuery: "?encoding=json&message={}",
   async read(input, body, encoding, bytesMax) {
     const bytes = await decompressed(body, encoding, bytesMax);
     return "code" in bytes ? bytes : encodeJsonText(input, bytes);
@@ -81,21 +73,35 @@ export const FORMATS: readonly Format[] = [
     contentType: "application/grpc-web+proto",
     takes: (type) => /^application\/grpc-web(\+proto)? *(;|$)/i.test(type),
     isJson: false,
-    empty: new Uint8Array(FRAME_BYTES),
     read: (_, body, encoding, bytesMax) => unframed(body, encoding, bytesMax),
   },
   {
     ...WEB,
     contentType: "application/grpc-web+json",
-    takes: (type) => /^application\/grpc-web\+json *(;|$)/i.test(type),
+    takes: (type) => isJson(type, "application/grpc-web+json"),
     isJson: true,
-    empty: Buffer.from("\0\0\0\0\u0002{}"),
     async read(input, body, encoding, bytesMax) {
       const bytes = await unframed(body, encoding, bytesMax);
       return "code" in bytes ? bytes : encodeJsonText(input, bytes);
     },
   },
 ];
+
+/** The message of a call, out of what carries it; of one that is too large the method's limit is told. */
+export async function readMessage(
+  { method, requestBytesMax }: UnaryCall,
+  format: Format,
+  bytes: Buffer,
+  encoding: string | undefined,
+  bytesMax: number,
+): Promise<Buffer | Refusal> {
+  // Inflated up to the limit of bodies all the same: so far the answer says how large it is, as at the other doors.
+  const message = await format.read(method.input, bytes, encoding, bytesMax);
+  const isTooLarge = "code" in message && message.code === "MESSAGE_TOO_LARGE";
+  return isTooLarge && !format.isJson
+    ? { ...message, max: BigInt(Math.min(requestBytesMax, bytesMax)) }
+    : message;
+}
 
 /** What a content type that is none of these must be. */
 export function expectedInsteadOf(contentType: string): string {

@@ -1,5 +1,5 @@
 import type { Refusal } from "../../core/errors.ts";
-import { tooLarge } from "../calls/call.ts";
+import { lateRequest, tooLarge } from "../calls/call.ts";
 import type { BodyLimits } from "../http/engine.ts";
 import { Arriving, NO_ROOM } from "../room.ts";
 
@@ -9,20 +9,32 @@ export interface Frame {
   readonly data: Buffer;
 }
 
+/** What the frames of a body may take. */
+export interface FrameLimits extends BodyLimits {
+  /** How long a frame may take to arrive from its first byte on, in milliseconds. */
+  readonly requestMs: number;
+  /** Whether that is for all of the body, from now on: it is to be one message. */
+  readonly single: boolean;
+}
+
 /**
  * The frames of a body as they come. No more than one is held, and what is held of it until it is whole takes room that
  * is bounded.
  *
- * @returns  why the rest is none, or too large; undefined when the body ended with a frame
+ * @param onLate  told when a frame took too long; while it is the reader who does not ask for more, none does
+ * @returns       why the rest is none, or too large; undefined when the body ended with a frame
  */
 export async function* readFrames(
   pieces: AsyncIterable<Buffer>,
-  { bytesMax, arriving }: BodyLimits,
+  { bytesMax, arriving, requestMs, single }: FrameLimits,
+  onLate: (refusal: Refusal) => void,
 ): AsyncGenerator<Frame, Refusal | undefined> {
   const head = Buffer.alloc(HEAD_BYTES);
   let headLength = 0;
   let body = new Arriving([arriving], bytesMax);
   let size = 0;
+  const time = () => setTimeout(() => onLate(lateRequest(requestMs)), requestMs).unref();
+  let timer = single ? time() : undefined;
   try {
     for await (const piece of pieces) {
       for (let at = 0; at < piece.length || (headLength === HEAD_BYTES && body.length === size); ) {
@@ -39,13 +51,19 @@ export async function* readFrames(
         if (!body.add(piece.subarray(at, end))) return NO_ROOM;
         at = end;
         if (body.length < size) break;
-        const frame = { flags: head[0]!, data: Buffer.from(body.bytes) };
+        const frame = { flags: head[0]!, data: body.bytes };
         body.free();
         headLength = 0;
+        if (!single) {
+          clearTimeout(timer);
+          timer = undefined;
+        }
         yield frame;
       }
+      if (headLength > 0) timer ??= time();
     }
   } finally {
+    clearTimeout(timer);
     body.free();
   }
   return headLength === 0 ? undefined : { code: "MALFORMED_MESSAGE", expected: "must be messages in frames" };

@@ -1,11 +1,9 @@
-import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
+import type { UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
 import { parametersOf, textOf } from "../http/target.ts";
 import { shortened } from "../json/parse.ts";
-import { encodeJsonText } from "../json/request.ts";
-import { decompressed } from "./compression.ts";
-import { type Format, JSON_TEXT, PROTO } from "./formats.ts";
+import { type Format, JSON_TEXT, PROTO, readMessage } from "./formats.ts";
 
 /** How a query is answered: in JSON if it does not say. */
 export function formatOfQuery(query: string): Format {
@@ -18,13 +16,13 @@ export function formatOfQuery(query: string): Format {
  * @see https://connectrpc.com/docs/protocol/#unary-get-request
  */
 export async function messageOfQuery(
-  input: DescMessage,
+  call: UnaryCall,
   query: string,
   bytesMax: number,
 ): Promise<Buffer | Refusal> {
   const parameters = parametersOf(query);
   if (parameters === undefined) {
-    return { code: "MALFORMED_MESSAGE", expected: "must have a query with whole escapes (%25 for %)" };
+    return { code: "MALFORMED_MESSAGE", part: "query", expected: "must have whole escapes (%25 for %)" };
   }
   const given = new Map<string, Buffer>();
   for (const [name, value] of parameters) {
@@ -48,8 +46,11 @@ export async function messageOfQuery(
   if (message === undefined) return invalidField("message", "must be given", undefined);
   const sent = base64 === "1" ? fromBase64(message.toString("latin1")) : message;
   if (sent === undefined) return invalidField("message", "must be base64 as URLs have it", undefined);
-  const bytes = await decompressed(sent, text("compression"), bytesMax);
-  return "code" in bytes || encoding === "proto" ? bytes : encodeJsonText(input, bytes);
+  const format = encoding === "proto" ? PROTO : JSON_TEXT;
+  const bytes = await readMessage(call, format, sent, text("compression"), bytesMax);
+  return "code" in bytes && bytes.code === "MALFORMED_MESSAGE"
+    ? { ...bytes, part: "message in the query" }
+    : bytes;
 }
 
 const PARAMETERS: ReadonlySet<string> = new Set(["connect", "encoding", "message", "base64", "compression"]);

@@ -1,29 +1,33 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
-import { setTrailerStatus, trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import { trailerFlag } from "@connectrpc/connect/protocol-grpc-web";
 import type { Refusal } from "../../core/errors.ts";
 import type { Refused } from "../calls/call.ts";
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
-import { admitOverHttp } from "../http/call.ts";
 import type { HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
-import { sendRefusal } from "../http/message.ts";
+import { isJson, meantAsHeader, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import { answerJson } from "../json/answer.ts";
 import { shortened } from "../json/parse.ts";
 import { encodeJsonText } from "../json/request.ts";
 import { timeoutOf } from "../timeout.ts";
-import { decompressed, isKnown, unknownEncoding } from "./compression.ts";
-import { toConnectError } from "./error.ts";
+import { decompressed } from "./compression.ts";
+import { toConnectError, trailersOf } from "./error.ts";
 import { readFrames } from "./frames.ts";
+import { type Protocol, unfitHeaders } from "./headers.ts";
 import type { ConnectOptions } from "./route.ts";
 
+/** What the door of Connect and gRPC-Web needs for streams. */
+export interface StreamOptions extends ConnectOptions {
+  /** How long a message may take to arrive, in milliseconds; of a method that takes one, the request. */
+  readonly requestMs: number;
+}
+
 /** A protocol's way to carry any number of messages in a body. */
-interface StreamFormat {
+interface StreamFormat extends Protocol {
   readonly contentType: string;
-  readonly isWeb: boolean;
   readonly isJson: boolean;
-  readonly encodingHeader: "connect-content-encoding" | "grpc-encoding";
 }
 
 const CONNECT = { isWeb: false, encodingHeader: "connect-content-encoding" } as const;
@@ -45,7 +49,7 @@ const FORMATS: ReadonlyMap<string, StreamFormat> = new Map([
 export function streamRoute(
   calls: readonly StreamCall[],
   streams: Streams,
-  options: ConnectOptions,
+  options: StreamOptions,
 ): HttpRoute {
   const byPath = new Map(calls.map((call) => [`/${call.method.parent.typeName}/${call.method.name}`, call]));
   return (request, response) => {
@@ -61,8 +65,10 @@ export function streamRoute(
 }
 
 function formatOf(request: HttpRequest): StreamFormat | undefined {
-  const [type] = (request.header("content-type") ?? "").split(/ *;/, 1);
-  return FORMATS.get(type!.toLowerCase());
+  const contentType = request.header("content-type") ?? "";
+  const [type] = contentType.toLowerCase().split(/ *;/, 1);
+  const format = FORMATS.get(type!);
+  return format?.isJson && !isJson(contentType, type) ? undefined : format;
 }
 
 /** Why a request is none of a stream. */
@@ -87,30 +93,22 @@ async function serve(
   request: HttpRequest,
   response: HttpResponse,
   streams: Streams,
-  options: ConnectOptions,
+  options: StreamOptions,
 ): Promise<void> {
-  const sink = sinkOf(call, format, response);
-  const admitted = await admitOverHttp(call, request, options);
-  const timeoutMs = timeoutOf((name) => request.header(name));
-  const encoding = request.header(format.encodingHeader);
-  const refused =
-    "code" in admitted
-      ? admitted
-      : typeof timeoutMs !== "number"
-        ? timeoutMs
-        : encoding !== undefined && !isKnown(encoding)
-          ? unknownEncoding(encoding)
-          : undefined;
-  if ("code" in admitted || typeof timeoutMs !== "number" || refused !== undefined) {
-    sink.end(refused);
-    return;
-  }
-  const { permit, arrived } = admitted;
+  // Before anything is waited for: from now on it is noticed when the caller goes.
+  response.begin(200, { "content-type": format.contentType, "cache-control": "no-store" });
+  const headerOf = (name: string) => request.header(name);
+  const timeoutMs = timeoutOf(headerOf);
+  const isTime = typeof timeoutMs === "number";
   const running = streams.run(
     call,
-    (running) => messagesOf(call, format, encoding, request, options, running),
-    { permit, deadline: arrived + timeoutMs },
-    sink,
+    {
+      headerOf,
+      deadline: isTime ? options.clock.now() + timeoutMs : Number.POSITIVE_INFINITY,
+      unfit: unfitHeaders(request, format) ?? (isTime ? undefined : timeoutMs),
+    },
+    (running) => messagesOf(call, format, request, options, running),
+    sinkOf(call, format, response),
   );
   response.onOver(() => running.end({ code: "CALL_CANCELLED" }));
   await running.done;
@@ -118,18 +116,20 @@ async function serve(
 
 /** The messages of a request; one that is none ends the stream. */
 async function* messagesOf(
-  { method: { input }, requestBytesMax: bytesMax }: StreamCall,
-  { isWeb, isJson }: StreamFormat,
-  encoding: string | undefined,
+  { method: { input, methodKind }, requestBytesMax: bytesMax }: StreamCall,
+  { isWeb, isJson, encodingHeader }: StreamFormat,
   request: HttpRequest,
-  { limits: { arriving } }: ConnectOptions,
+  { limits: { arriving }, requestMs }: StreamOptions,
   running: RunningStream,
 ): AsyncGenerator<Buffer, void> {
-  const frames = readFrames(request.pieces(), { bytesMax, arriving });
+  const encoding = request.header(encodingHeader);
+  const single = methodKind === "server_streaming";
+  const frames = readFrames(request.pieces(), { bytesMax, arriving, requestMs, single }, running.end);
   for (;;) {
     const next = await frames.next();
     if (next.done) {
-      if (next.value !== undefined) running.end(next.value);
+      const refusal = next.value ?? meantAsHeader(request);
+      if (refusal !== undefined) running.end(refusal);
       return;
     }
     const { flags, data } = next.value;
@@ -159,21 +159,18 @@ function sinkOf(
   format: StreamFormat,
   response: HttpResponse,
 ): StreamSink {
-  let begun = false;
-  const write = (flags: number, data: Uint8Array): Promise<void> => {
-    if (!begun) response.begin(200, { "content-type": format.contentType, "cache-control": "no-store" });
-    begun = true;
-    return response.write(encodeEnvelope(flags, data));
-  };
+  let taken = () => {};
+  const write = (flags: number, data: Uint8Array) => response.write(encodeEnvelope(flags, data));
   return {
-    send: (message) =>
-      write(
-        0,
-        format.isJson
-          ? Buffer.from(JSON.stringify(answerJson(output, fromBinary(output, message))))
-          : message,
-      ),
+    send(message) {
+      const json = () => Buffer.from(JSON.stringify(answerJson(output, fromBinary(output, message))));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      taken = resolve;
+      void write(0, format.isJson ? json() : message).then(resolve);
+      return promise;
+    },
     end(refused) {
+      taken(); // The call need not wait for a caller who takes nothing.
       if (response.over) return;
       void write(
         format.isWeb ? trailerFlag : endStreamFlag,
@@ -187,10 +184,4 @@ function sinkOf(
 function endOf(refused: Refused | undefined): Uint8Array {
   const error = refused && toConnectError(refused);
   return Buffer.from(JSON.stringify(endStreamToJson(error?.metadata ?? new Headers(), error, undefined)));
-}
-
-function trailersOf(refused: Refused | undefined): Uint8Array {
-  const trailers = new Headers();
-  setTrailerStatus(trailers, refused && toConnectError(refused));
-  return trailerSerialize(trailers);
 }

@@ -1,4 +1,5 @@
 /** What every call over grpc-js needs. */
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import * as grpc from "@grpc/grpc-js";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
@@ -6,6 +7,7 @@ import type { Log } from "../../telemetry.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
 import type { StreamCall } from "../calls/stream.ts";
 import { STATUS, statusBytes } from "../status.ts";
+import type { CallInside } from "./inside.ts";
 
 /** What the calls of one server share. */
 export interface GrpcDoor {
@@ -39,6 +41,16 @@ export function headerOf(metadata: grpc.Metadata, name: string): string | undefi
   return values.length === 0 ? undefined : values.join(", ");
 }
 
+/** Send the status of a call, and nothing else; what is still coming is not wanted. */
+export function endCall(call: CallInside, status: grpc.StatusObject): void {
+  const { stream } = call;
+  const midway = stream.headersSent; // Of a stream that was answered: its status is behind its messages.
+  call.sendStatus(status);
+  if (stream.readableEnded) return;
+  if (midway) stream.once("wantTrailers", () => closeAfterAnswer(stream));
+  else closeAfterAnswer(stream);
+}
+
 /** With the time after which gRPC's own retries try again, where there is one. */
 export function toStatus(refused: Refused): grpc.StatusObject {
   const metadata = new grpc.Metadata();
@@ -46,3 +58,37 @@ export function toStatus(refused: Refused): grpc.StatusObject {
   if (refused.retryAfterMs !== undefined) metadata.set("grpc-retry-pushback-ms", `${refused.retryAfterMs}`);
   return { code: STATUS[refused.code].grpc as number, details: messageOf(refused), metadata };
 }
+
+/** The answer to a call that has nothing but its status, for one that grpc-js is not told of. */
+export function trailersOnly(refused: Refused): OutgoingHttpHeaders {
+  const { code, details, metadata } = toStatus(refused);
+  return {
+    ":status": 200,
+    "content-type": "application/grpc+proto",
+    "grpc-status": `${code}`,
+    "grpc-message": encodeURI(details),
+    ...metadata.toHttp2Headers(),
+  };
+}
+
+/** Answer a call with such a status; nothing of it is read. */
+export function respondWith(stream: ServerHttp2Stream, answer: OutgoingHttpHeaders): void {
+  stream.on("error", ignore); // That it was reset; nothing is owed to it.
+  if (stream.destroyed || stream.closed) return;
+  stream.respond(answer, { endStream: true });
+  if (stream.state.state === constants.NGHTTP2_STREAM_STATE_OPEN) {
+    closeAfterAnswer(stream);
+  } else {
+    stream.resume(); // What has come is dropped.
+  }
+}
+
+/**
+ * Tell the caller that it need not go on sending (RFC 9113 section 8.1). In a turn of its own: Node.js 26 drops an answer
+ * that was given in the turn in which its stream is closed.
+ */
+export function closeAfterAnswer(stream: ServerHttp2Stream): void {
+  setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+}
+
+function ignore(): void {}

@@ -1,6 +1,7 @@
 import { constants, type Http2Server, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock } from "../../core/clock.ts";
+import { lateRequest } from "../calls/call.ts";
 import { Room } from "../room.ts";
 import { refuseAtHeaders } from "./headers.ts";
 import type { CallInside } from "./inside.ts";
@@ -14,7 +15,7 @@ export interface ConnectionLimits {
   readonly firstBytesMs: number;
   /** How long a request may take to arrive, in milliseconds. */
   readonly requestMs: number;
-  /** How long an answer may wait to be taken, in milliseconds; over HTTP/1.1, a connection for a request. */
+  /** How long an answer, or a message of one that streams, may wait to be taken, in milliseconds; over HTTP/1.1, a connection for a request. */
   readonly idleMs: number;
   /** The largest headers of a request, in bytes; over HTTP/2 as RFC 9113 counts them, with 32 for each field. */
   readonly headerBytesMax: number;
@@ -119,7 +120,7 @@ export class GrpcConnections {
   takeIn(call: CallInside, rules: IntakeRules): void {
     const { stream } = call;
     const { rooms } = this.#bySession.get(stream.session!)!;
-    const intake = new Intake(call, this.#clock.monotonic(), rules, rooms);
+    const intake = new Intake(call, this.#clock, rules, rooms);
     call.decoder = intake;
     this.#intakes.set(stream, intake);
   }
@@ -150,10 +151,10 @@ export class GrpcConnections {
     if (connection.resets < 0) this.#end(connection);
   }
 
-  /** Nothing more will come: what is not whole never will be, the rest is answered. */
+  /** Nothing more will come: what is not whole never will be, a stream has nobody to take it, the rest is answered. */
   #halfClosed(connection: Connection): void {
-    for (const [stream] of this.#intakes) {
-      if (stream.session === connection.session && !stream.readableEnded) {
+    for (const [stream, { streamsAnswers }] of this.#intakes) {
+      if (stream.session === connection.session && (streamsAnswers || !stream.readableEnded)) {
         stream.close(constants.NGHTTP2_CANCEL);
       }
     }
@@ -179,11 +180,8 @@ export class GrpcConnections {
     }
     for (const [stream, intake] of this.#intakes) {
       if (now - intake.since <= requestMs) break; // And so are all that came later.
-      if (!stream.readableEnded && (intake.single || intake.inMessage)) intake.refuse(late(requestMs));
-      else if (stream.writableEnded) {
-        intake.answeredAt ??= now;
-        if (now - intake.answeredAt > idleMs) stream.close(constants.NGHTTP2_CANCEL);
-      }
+      if (now - intake.owedSince(now) > requestMs) intake.refuse(lateRequest(requestMs));
+      else if (now - intake.untakenSince(now) > idleMs) stream.close(constants.NGHTTP2_CANCEL);
     }
   }
 }
@@ -205,11 +203,6 @@ interface Connection {
 }
 
 const CHECK_EVERY_MS = 1_000;
-
-function late(requestMs: number) {
-  const expected = `did not arrive whole within ${requestMs / 1_000} s (request-timeout)`;
-  return { code: "DEADLINE_PASSED", expected } as const;
-}
 
 /** What is wrong with a stream that nobody answers any more. */
 function ignore(): void {}

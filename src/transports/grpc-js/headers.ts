@@ -5,11 +5,12 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Refusal } from "../../core/errors.ts";
+import { invalidField } from "../calls/shape.ts";
 import { otherMethod } from "../http/host.ts";
 import { errorOf } from "../http/message.ts";
 import { shortened } from "../json/parse.ts";
 import { grpcTimeoutOf } from "../timeout.ts";
-import { toStatus } from "./call.ts";
+import { closeAfterAnswer, respondWith, trailersOnly } from "./call.ts";
 
 /**
  * Judge a call by its headers, before grpc-js sees it, which takes all that begins with application/grpc for gRPC and
@@ -28,10 +29,12 @@ export function refuseAtHeaders(
 ): boolean {
   let bytes = 0;
   let types = 0;
+  let credentials = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     bytes += name.length + rawHeaders[i + 1]!.length + FIELD_BYTES;
     if (name === "content-type") types++;
+    else if (name === "authorization") credentials++;
   }
   if (bytes > headerBytesMax) {
     stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM); // As node:http2 does once the client has taken our settings.
@@ -47,9 +50,11 @@ export function refuseAtHeaders(
     refuseMethod(stream, `${method}`);
     return true;
   }
-  const refusal = otherMethod(method, (name) => headers[name]?.toString()) ?? otherCoding(coding);
+  const refusal =
+    (credentials > 1 ? DOUBLED : otherMethod(method, (name) => headers[name]?.toString())) ??
+    otherCoding(coding);
   if (refusal !== undefined) {
-    refuse(stream, refusal);
+    respondWith(stream, trailersOnly(refusal));
     return true;
   }
   if (type !== "application/grpc") headers["content-type"] = "application/grpc"; // grpc-js knows no capitals.
@@ -57,12 +62,15 @@ export function refuseAtHeaders(
   if (timeout === undefined) return false;
   const timeoutMs = grpcTimeoutOf(`${timeout}`);
   if (typeof timeoutMs !== "number") {
-    refuse(stream, timeoutMs);
+    respondWith(stream, trailersOnly(timeoutMs));
     return true;
   }
   if (timeoutMs > TIMER_MS_MAX) delete headers["grpc-timeout"];
   return false;
 }
+
+/** node:http2 gives the first, and another between us and the caller may have judged the last. */
+const DOUBLED = invalidField("Authorization", "must be given once", undefined);
 
 /** What a field counts beside its name and value (RFC 9113 section 6.5.2). */
 const FIELD_BYTES = 32;
@@ -98,21 +106,5 @@ function refuseInJson(stream: ServerHttp2Stream, refusal: Refusal, headers: Outg
   const error = errorOf(refusal);
   stream.respond({ ":status": error.code, "content-type": "application/json", ...headers });
   stream.end(`${JSON.stringify({ error })}\n`);
-  stream.close(constants.NGHTTP2_NO_ERROR); // Once the answer is out; the rest of the request is not wanted.
-}
-
-/** As gRPC answers, with a status alone. */
-function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
-  const { code, details, metadata } = toStatus(refusal);
-  stream.respond(
-    {
-      ":status": 200,
-      "content-type": "application/grpc+proto",
-      "grpc-status": code,
-      "grpc-message": encodeURI(details),
-      ...metadata.toHttp2Headers(),
-    },
-    { endStream: true },
-  );
-  stream.close(constants.NGHTTP2_NO_ERROR);
+  closeAfterAnswer(stream);
 }

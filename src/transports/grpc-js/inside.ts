@@ -22,6 +22,8 @@ export interface QueueEntry {
 /** Of the call that the first interceptor is given. */
 export interface CallInside {
   readonly stream: ServerHttp2Stream;
+  /** Ends the call at its deadline; null without one. */
+  readonly deadlineTimer: NodeJS.Timeout | null;
   /** What its grpc-encoding says; "identity" without. */
   readonly incomingEncoding: string;
   /** Takes the frames of messages out of what arrives. */
@@ -31,6 +33,8 @@ export interface CallInside {
   maybePushNextMessage(): void;
   /** The message out of a frame; rejects with a status. */
   decompressMessage(frame: Buffer, encoding: string): Buffer | Promise<Buffer>;
+  /** @param taken  called once it has left, which is when there was room for it at the other side */
+  sendMessage(message: Uint8Array, taken: () => void): void;
   sendStatus(status: grpc.StatusObject): void;
 }
 

@@ -1,10 +1,11 @@
-import { constants } from "node:http2";
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
+import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { tooLarge } from "../calls/call.ts";
+import { inflateInTurn } from "../inflating.ts";
 import { Arriving, NO_ROOM, type Room, takeAll } from "../room.ts";
-import { toStatus } from "./call.ts";
+import { endCall, toStatus } from "./call.ts";
 import type { CallInside, QueueEntry } from "./inside.ts";
 
 /** What is to hold for the request of a call. */
@@ -13,6 +14,8 @@ export interface IntakeRules {
   readonly bytesMax: number;
   /** Whether there may be any number of messages, or is one. */
   readonly many: boolean;
+  /** The same of the answer. */
+  readonly streamsAnswers: boolean;
 }
 
 /** Of gRPC: a byte of flags, four of length. */
@@ -29,8 +32,13 @@ export class Intake {
   readonly call: CallInside;
   /** When its headers came, by the clock that never goes back. */
   readonly since: number;
+  readonly #clock: Clock;
+  /** When the first byte came of the message that is arriving, by the same clock. */
+  #messageSince = 0;
+  /** When a message of an answer that streams was sent that is not taken yet, the same. */
+  #sentAt: number | undefined;
   /** When it was first seen to be answered with the answer not taken yet, the same. */
-  answeredAt: number | undefined;
+  #answeredAt: number | undefined;
   readonly #rules: IntakeRules;
   readonly #rooms: readonly Room[];
   #head = NOTHING;
@@ -44,24 +52,44 @@ export class Intake {
   #complete = false;
   #over = false;
 
-  constructor(call: CallInside, since: number, rules: IntakeRules, rooms: readonly Room[]) {
+  constructor(call: CallInside, clock: Clock, rules: IntakeRules, rooms: readonly Room[]) {
     this.call = call;
-    this.since = since;
+    this.since = clock.monotonic();
+    this.#clock = clock;
     this.#rules = rules;
     this.#rooms = rooms;
     if (call.incomingEncoding === "identity") call.decompressAndMaybePush = pushAtOnce;
     else if (call.incomingEncoding === "gzip" || call.incomingEncoding === "deflate") {
       call.decompressMessage = (frame, encoding) => this.#decompress(frame, encoding);
     }
+    if (rules.streamsAnswers) this.#timeAnswers();
   }
 
-  /** Whether a message has begun and is not whole. */
-  get inMessage(): boolean {
-    return this.#headLength > 0;
+  /** Since when the caller owes the rest of a request or of a message; Infinity: it owes nothing. Asked now and then. */
+  owedSince(now: number): number {
+    const { stream } = this.call;
+    if (stream.readableEnded) return Number.POSITIVE_INFINITY;
+    if (this.#single) return this.since; // The caller owes its end too.
+    if (this.#headLength === 0) return Number.POSITIVE_INFINITY;
+    if (stream.isPaused()) this.#messageSince = now; // It is we who do not read.
+    return this.#messageSince;
   }
 
-  /** Whether the request is one message, and half of it is not all that the caller may owe for long. */
-  get single(): boolean {
+  /** Since when an answer, or a message of one that streams, waits to be taken; Infinity: none does. Asked now and then. */
+  untakenSince(now: number): number {
+    if (this.#sentAt !== undefined) return this.#sentAt;
+    if (!this.call.stream.writableEnded) return Number.POSITIVE_INFINITY;
+    this.#answeredAt ??= now;
+    return this.#answeredAt;
+  }
+
+  /** Whether the answer is a stream. */
+  get streamsAnswers(): boolean {
+    return this.#rules.streamsAnswers;
+  }
+
+  /** Whether the request is one message. */
+  get #single(): boolean {
     return !this.#rules.many;
   }
 
@@ -79,7 +107,7 @@ export class Intake {
       length - HEAD_BYTES <= this.#rules.bytesMax
     ) {
       if (!this.#accepts(data[0]!)) return [];
-      this.#complete = this.single;
+      this.#complete = this.#single;
       return [Buffer.from(data)]; // Copied, for it is a slice of all that was read from the socket with it.
     }
     return this.#writePieces(data);
@@ -87,16 +115,9 @@ export class Intake {
 
   /** Send the status and nothing else; what is still coming is not wanted. */
   refuse(refusal: Refusal): void {
-    const { call } = this;
     this.#over = true;
     this.free();
-    const { stream } = call;
-    const midway = stream.headersSent; // Of a stream that was answered: its status is behind its messages.
-    call.sendStatus(toStatus(refusal));
-    if (stream.readableEnded) return;
-    const close = () => stream.close(constants.NGHTTP2_NO_ERROR); // RFC 9113, 8.1: after the answer.
-    if (midway) stream.once("wantTrailers", () => setImmediate(close));
-    else close();
+    endCall(this.call, toStatus(refusal));
   }
 
   /** Give back the room: the request is whole and has gone on, or nobody waits for the rest. */
@@ -107,6 +128,19 @@ export class Intake {
     this.#inflatedBytes = 0;
   }
 
+  /** One message at a time is sent, by all that stream. */
+  #timeAnswers(): void {
+    const { call } = this;
+    const { sendMessage } = call;
+    call.sendMessage = (message, taken) => {
+      this.#sentAt = this.#clock.monotonic();
+      sendMessage.call(call, message, () => {
+        this.#sentAt = undefined;
+        taken();
+      });
+    };
+  }
+
   #writePieces(data: Buffer): Buffer[] {
     const whole: Buffer[] = [];
     let at = 0;
@@ -114,6 +148,7 @@ export class Intake {
       if (this.#complete) return this.#drop({ code: "MALFORMED_MESSAGE", expected: ONE });
       if (this.#headLength < HEAD_BYTES) {
         if (this.#head === NOTHING) this.#head = Buffer.allocUnsafe(HEAD_BYTES);
+        if (this.#headLength === 0) this.#messageSince = this.#clock.monotonic();
         const end = Math.min(data.length, at + HEAD_BYTES - this.#headLength);
         this.#headLength += data.copy(this.#head, this.#headLength, at, end);
         at = end;
@@ -140,7 +175,7 @@ export class Intake {
     }
     this.#frameBytes = HEAD_BYTES + bytes;
     // Until the request has ended: a caller that sends a message and then no end is charged for it too.
-    if (this.single) this.call.stream.once("end", () => this.free());
+    if (this.#single) this.call.stream.once("end", () => this.free());
     this.#arriving = new Arriving(this.#rooms, this.#frameBytes);
     if (this.#arriving.add(this.#head)) return true;
     this.#drop(NO_ROOM);
@@ -150,8 +185,8 @@ export class Intake {
   #finish(arriving: Arriving): Buffer {
     const { bytes } = arriving;
     this.#headLength = 0;
-    this.#complete = this.single;
-    if (!this.single) this.free();
+    this.#complete = this.#single;
+    if (!this.#single) this.free();
     return bytes;
   }
 
@@ -173,7 +208,7 @@ export class Intake {
     const message = frame.subarray(HEAD_BYTES);
     if (frame[0] !== COMPRESSED) return message;
     const { bytesMax } = this.#rules;
-    const bytes = await inTurn(() => inflated(message, encoding, bytesMax));
+    const bytes = await inflateInTurn(() => inflated(message, encoding, bytesMax));
     const refusal = "code" in bytes ? bytes : this.#holds(bytes.length) ? undefined : NO_ROOM;
     if (refusal === undefined) return bytes as Buffer;
     throw toStatus(refusal); // As grpc-js wants it, which sends it.
@@ -213,22 +248,5 @@ async function inflated(bytes: Buffer, encoding: string, bytesMax: number): Prom
     if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE")
       return tooLarge(undefined, bytesMax);
     return { code: "MALFORMED_MESSAGE", expected: `is not ${encoding}, as its headers say` };
-  }
-}
-
-/** Few at a time: each holds up to a whole message that nothing has judged yet. */
-const INFLATING_MAX = 4;
-let inflating = 0;
-const waiting: (() => void)[] = [];
-
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (inflating === INFLATING_MAX) await new Promise<void>((turn) => waiting.push(turn));
-  else inflating++;
-  try {
-    return await work();
-  } finally {
-    const next = waiting.shift();
-    if (next === undefined) inflating--;
-    else next();
   }
 }

@@ -113,15 +113,13 @@ function takingIn(
   connections: GrpcConnections,
   { unaryBytesMax }: GrpcLimits,
 ): grpc.ServerInterceptor {
-  const byPath = new Map(
-    calls.map((call) => [
-      pathOf(call),
-      { bytesMax: call.requestBytesMax, many: call.method.methodKind === "bidi_streaming" },
-    ]),
-  );
-  const [one, many] = [false, true].map((many) => ({ bytesMax: unaryBytesMax, many }));
-  return ({ path, requestStream }, call) => {
-    connections.takeIn(insideOfCall(call), byPath.get(path) ?? (requestStream ? many! : one!));
+  const bytesMaxByPath = new Map(calls.map((call) => [pathOf(call), call.requestBytesMax]));
+  return ({ path, requestStream: many, responseStream: streamsAnswers }, call) => {
+    const inside = insideOfCall(call);
+    const ownBytesMax = bytesMaxByPath.get(path);
+    // At the deadline it would send a status without details, whether or not anything was applied. Ours say which.
+    if (ownBytesMax !== undefined && inside.deadlineTimer !== null) clearTimeout(inside.deadlineTimer);
+    connections.takeIn(inside, { bytesMax: ownBytesMax ?? unaryBytesMax, many, streamsAnswers });
     return call as grpc.ServerInterceptingCall; // Nothing of it is changed, so that it needs no other around it.
   };
 }

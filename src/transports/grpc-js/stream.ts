@@ -1,9 +1,8 @@
 import * as grpc from "@grpc/grpc-js";
-import type { Permit } from "../calls/authorise.ts";
 import type { Refused } from "../calls/call.ts";
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
-import { refusalOf } from "../status.ts";
-import { deadlineOf, type GrpcDoor, headerOf, NO_METADATA, OK, toStatus } from "./call.ts";
+import { deadlineOf, endCall, type GrpcDoor, headerOf, NO_METADATA, OK, toStatus } from "./call.ts";
+import { insideOfCall } from "./inside.ts";
 
 /** A stream where grpc-js lets interceptors stand; each message is read when the call asks for it. */
 export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.ServerListener, StreamSink {
@@ -38,7 +37,13 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
   }
 
   onReceiveMetadata(metadata: grpc.Metadata): void {
-    void this.#begin(metadata);
+    this.#door.inFlight++;
+    const caller = {
+      headerOf: (name: string) => headerOf(metadata, name),
+      deadline: deadlineOf(this.#call, this.#door),
+    };
+    this.#running = this.#streams.run(this.#stream, caller, () => this.#requests(), this);
+    void this.#running.done.then(() => this.#door.inFlight--);
   }
 
   onReceiveMessage(message: Buffer): void {
@@ -70,24 +75,7 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
     this.#read(undefined);
     this.#taken?.();
     if (refused === undefined) this.#call.sendMetadata(NO_METADATA);
-    this.#call.sendStatus(refused === undefined ? OK : toStatus(refused));
-  }
-
-  async #begin(metadata: grpc.Metadata): Promise<void> {
-    let permit: Permit | Refused;
-    try {
-      permit = await this.#stream.authorise((name) => headerOf(metadata, name));
-    } catch (err) {
-      this.#door.log("stream.handler_failed", { method: this.#stream.method.name, err });
-      permit = refusalOf(err, false);
-    }
-    if (this.#ended) return;
-    if ("code" in permit) {
-      this.#call.sendStatus(toStatus(permit));
-      return;
-    }
-    const deadline = deadlineOf(this.#call, this.#door);
-    this.#running = this.#streams.run(this.#stream, () => this.#requests(), { permit, deadline }, this);
+    endCall(insideOfCall(this.#call), refused === undefined ? OK : toStatus(refused));
   }
 
   async *#requests(): AsyncGenerator<Buffer, void> {

@@ -3,7 +3,6 @@ import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
 import type { Permit } from "../calls/authorise.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
-import type { StreamCall } from "../calls/stream.ts";
 import { refusalOf } from "../status.ts";
 import { timeoutOf } from "../timeout.ts";
 import { isGet } from "./conditions.ts";
@@ -25,12 +24,12 @@ export interface Admitted {
 
 /** Judge a request by its headers alone, before its body is read: whether there is time for it, and who calls. */
 export async function admitOverHttp(
-  call: UnaryCall | StreamCall,
+  call: UnaryCall,
   request: HttpRequest,
   { clock, log }: HttpCallOptions,
 ): Promise<Admitted | Refusal> {
   const arrived = clock.now();
-  const ahead = "refusalAhead" in call ? call.refusalAhead() : undefined;
+  const ahead = call.refusalAhead();
   if (ahead !== undefined) return ahead; // The body is dropped as it comes.
   try {
     const permit = await call.authorise((name) => request.header(name));
@@ -68,12 +67,7 @@ export async function answerOverHttp(
 }
 
 /** What was thrown, as a refusal. A TallyError is the world's doing; who found it has logged it once, not once a call. */
-function failure(
-  { method }: Pick<UnaryCall | StreamCall, "method">,
-  err: unknown,
-  mayHaveApplied: boolean,
-  log: Log,
-): Refusal {
+function failure({ method }: UnaryCall, err: unknown, mayHaveApplied: boolean, log: Log): Refusal {
   if (!(err instanceof TallyError)) log("http.handler_failed", { method: method.name, err });
   return refusalOf(err, mayHaveApplied);
 }

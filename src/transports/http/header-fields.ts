@@ -1,4 +1,4 @@
-import type { DescField } from "@bufbuild/protobuf";
+import type { DescField, DescMethod } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import type { Refusal } from "../../core/errors.ts";
@@ -35,6 +35,13 @@ export function withHeaders(call: UnaryCall, request: Buffer, headerOf: HeaderOf
   return put(call, request, fields);
 }
 
+/** Why a method that streams is not called with these headers: it takes no condition, as a read by POST takes none. */
+export function conditionOfStream(method: DescMethod, headerOf: HeaderOf): Refusal | undefined {
+  const read = { method, changes: false };
+  const match = headerOf("if-match");
+  return conditionRefused(read, headerOf) ?? (match === undefined ? undefined : IF_MATCH_ONLY_BY_GET);
+}
+
 /** A field that a header fills. */
 interface Given {
   readonly field: string;
@@ -42,7 +49,10 @@ interface Given {
   readonly value: string | true;
 }
 
-function conditionRefused({ changes, method: { name } }: UnaryCall, headerOf: HeaderOf): Refusal | undefined {
+function conditionRefused(
+  { changes, method: { name } }: { changes: boolean; method: DescMethod },
+  headerOf: HeaderOf,
+): Refusal | undefined {
   const noneMatch = headerOf("if-none-match");
   // "*" is what a creation asks for anyway.
   if (noneMatch !== undefined && !(noneMatch === "*" && name === "CreateCounter")) {
@@ -55,11 +65,12 @@ function conditionRefused({ changes, method: { name } }: UnaryCall, headerOf: He
 }
 
 const ONLY_BY_GET = "is for a GET; this is none";
+const IF_MATCH_ONLY_BY_GET = invalidField("If-Match", ONLY_BY_GET, undefined);
 
 /** The field for If-Match; undefined when what it asks is asked anyway. */
 function matchField(call: UnaryCall, match: string): Given | Refusal | undefined {
   const { changes, method } = call;
-  if (!changes) return invalidField("If-Match", ONLY_BY_GET, undefined);
+  if (!changes) return IF_MATCH_ONLY_BY_GET;
   const has = (name: string) => method.input.fields.some((field) => field.name === name);
   const header = "If-Match";
   if (match === "*" && has("name") && method.name !== "CreateCounter") {

@@ -18,8 +18,8 @@ export async function readBody(request: HttpRequest, limits: BodyLimits): Promis
   return "code" in body ? body : (meantAsHeader(request) ?? body);
 }
 
-/** What would mean something before the body, and comes behind it: it is not to be dropped without a word. */
-function meantAsHeader(request: HttpRequest): Refusal | undefined {
+/** What would mean something before the body, and comes behind it: it is not to be dropped without a word. Once it is read. */
+export function meantAsHeader(request: HttpRequest): Refusal | undefined {
   const name = MEANT.find((each) => request.trailer(each) !== undefined);
   return name === undefined
     ? undefined
@@ -32,10 +32,10 @@ function meantAsHeader(request: HttpRequest): Refusal | undefined {
 
 const MEANT = ["idempotency-key", "if-match", "if-none-match", "if-unmodified-since"];
 
-/** Whether a content type is JSON in UTF-8. */
-export function isJson(contentType: string): boolean {
+/** Whether a content type is JSON in UTF-8; of a protocol, if that has a type of its own for it. */
+export function isJson(contentType: string, jsonType = "application/json"): boolean {
   const [type, ...parameters] = contentType.toLowerCase().split(/ *; */);
-  return type === "application/json" && parameters.every((each) => PARAMETER.test(each));
+  return type === jsonType && parameters.every((each) => PARAMETER.test(each));
 }
 
 /** A parameter of a content type, or none between two semicolons; of charset, UTF-8 only. */

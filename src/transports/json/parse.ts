@@ -1,44 +1,35 @@
-import { textOf } from "../http/target.ts";
-
-/** A number as it was written: what it means depends on the field that it is for. */
-export class Numeral {
-  readonly source: string;
-  constructor(source: string) {
-    this.source = source;
-  }
-}
-
-/** What JSON text says, its numbers as written. */
-export type Json = null | boolean | string | Numeral | readonly Json[] | JsonFields;
-
-/** What an object in JSON has. */
-export type JsonFields = { readonly [key: string]: Json };
+import { isUtf8 } from "node:buffer";
+import {
+  BACKSLASH,
+  CAPITAL_E,
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  DIGIT_0,
+  DOT,
+  isDigit,
+  isEscape,
+  isHexDigit,
+  LETTER_E,
+  LETTER_F,
+  LETTER_N,
+  LETTER_T,
+  LETTER_U,
+  LINE_FEED,
+  MINUS,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  PLUS,
+  QUOTE,
+  RETURN,
+  SPACE,
+  TAB,
+} from "./characters.ts";
 
 /** Why a text is not taken: a clause that completes "The body ...". */
 export class JsonError extends Error {
   override readonly name = "JsonError";
-}
-
-/**
- * Read JSON in UTF-8 as RFC 8259 has it, and refuse what parsers disagree on: the same key twice in an object.
- *
- * Not by JSON.parse, which keeps the last of equal keys and a number only as a float: a reviver that sees both, and a
- * pass that counts the keys, take three times as long, and nobody else is served meanwhile.
- *
- * @throws JsonError
- */
-export function parseJson(bytes: Buffer): Json {
-  const text = textOf(bytes);
-  if (text === undefined) throw new JsonError("is not UTF-8");
-  if (text.startsWith("\ufeff"))
-    throw new JsonError("begins with a byte order mark, which JSON does not have");
-  const parser = new Parser(text);
-  const json = parser.whole();
-  if (json === FAULT) throw faultIn(text);
-  if (parser.duplicate !== undefined) {
-    throw new JsonError(`has the key ${JSON.stringify(shortened(parser.duplicate))} twice in one object`);
-  }
-  return json;
 }
 
 /** A text of the caller's for a message to people. */
@@ -46,150 +37,250 @@ export function shortened(text: string, lengthMax = 60): string {
   return text.length <= lengthMax ? text : `${text.slice(0, lengthMax)}...`;
 }
 
-/** What is wrong with a text that is not JSON, in the words of JSON.parse. */
-function faultIn(text: string): JsonError {
-  try {
-    JSON.parse(text);
-  } catch (error) {
-    return new JsonError(`is not JSON: ${shortened((error as Error).message, 100)}`);
+/**
+ * Goes through JSON in UTF-8, as RFC 8259 has it, and leaves nothing behind: what is in the text is written or counted
+ * where it stands. What parsers disagree on, the same key twice in an object, is refused.
+ *
+ * Not by JSON.parse, which keeps the last of equal keys and a number only as a float, and makes a hundred bytes of
+ * objects of each `{}` before anybody has looked at how many there may be.
+ */
+export class JsonReader {
+  /** The text. */
+  readonly bytes: Buffer;
+  /** What is read next. */
+  at = 0;
+  /** Where the string or number that was read last begins and ends, without its quotes, and whether it has escapes. */
+  from = 0;
+  to = 0;
+  escaped = false;
+  #duplicate: string | undefined;
+  #keys = 0;
+
+  /** @throws JsonError */
+  constructor(text: Buffer) {
+    if (!isUtf8(text)) throw new JsonError("is not UTF-8");
+    if (text.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK))
+      throw new JsonError("begins with a byte order mark, which JSON does not have");
+    this.bytes = text;
   }
-  throw new TypeError(`expected text that JSON.parse refuses too, got ${shortened(text)}`);
+
+  /** Past the end of the text, which must be here. @throws JsonError also if an object had a key twice */
+  finish(): void {
+    if (this.next() !== undefined) throw this.fault();
+    if (this.#duplicate === undefined) return;
+    throw new JsonError(`has the key ${JSON.stringify(shortened(this.#duplicate))} twice in one object`);
+  }
+
+  /** Whether the whole text is JSON, from its beginning. @throws JsonError if it is not */
+  check(): void {
+    this.at = 0;
+    this.#keys = 0;
+    this.skip(0);
+    this.finish();
+  }
+
+  /** The next byte that is not white space, undefined at the end; it is not taken yet. */
+  next(): number | undefined {
+    const { bytes } = this;
+    for (;;) {
+      const byte = bytes[this.at];
+      if (byte !== SPACE && byte !== LINE_FEED && byte !== RETURN && byte !== TAB) return byte;
+      this.at++;
+    }
+  }
+
+  takes(byte: number): boolean {
+    if (this.next() !== byte) return false;
+    this.at++;
+    return true;
+  }
+
+  /** What is said of a text that goes on as no JSON does. */
+  fault(): JsonError {
+    const { bytes, at } = this;
+    if (at >= bytes.length)
+      return new JsonError(`is not JSON: it ends after ${bytes.length} bytes, unfinished`);
+    const [character] = bytes.toString("utf8", at, at + 4);
+    return new JsonError(`is not JSON: unexpected ${JSON.stringify(character)} at byte ${at + 1}`);
+  }
+
+  /** Past the bracket that opens an object or an array. */
+  enter(depth: number): void {
+    if (depth > DEPTH_MAX) throw new JsonError(`nests deeper than ${DEPTH_MAX} levels`);
+    this.at++;
+  }
+
+  /**
+   * Past a value, whatever it is.
+   *
+   * @param depth  of the object or array that it stands in; 0 outside of any
+   * @returns      how many items or members it has
+   */
+  skip(depth: number): number {
+    switch (this.next()) {
+      case QUOTE:
+        this.string();
+        return 0;
+      case OPEN_OBJECT:
+        return this.#skipObject(depth + 1);
+      case OPEN_ARRAY:
+        return this.#skipArray(depth + 1);
+      case LETTER_T:
+        return this.word("true");
+      case LETTER_F:
+        return this.word("false");
+      case LETTER_N:
+        return this.word("null");
+      default:
+        return this.number();
+    }
+  }
+
+  #skipArray(depth: number): number {
+    this.enter(depth);
+    if (this.takes(CLOSE_ARRAY)) return 0;
+    let count = 0;
+    do {
+      this.skip(depth);
+      count++;
+    } while (this.takes(COMMA));
+    if (!this.takes(CLOSE_ARRAY)) throw this.fault();
+    return count;
+  }
+
+  #skipObject(depth: number): number {
+    this.enter(depth);
+    if (this.takes(CLOSE_OBJECT)) return 0;
+    const keys = new Keys();
+    do {
+      this.key(keys);
+      this.skip(depth);
+    } while (this.takes(COMMA));
+    if (!this.takes(CLOSE_OBJECT)) throw this.fault();
+    return keys.count;
+  }
+
+  /** A key must be next, and is counted. */
+  beginKey(): void {
+    if (this.next() !== QUOTE) throw this.fault();
+    if (++this.#keys > KEYS_MAX) {
+      throw new JsonError(`has more than ${KEYS_MAX} keys, which no request needs; split it`);
+    }
+  }
+
+  /** Past a key and its colon; one that is among these keys already is told in the end. @returns the key */
+  key(keys: Keys): string {
+    this.beginKey();
+    this.string();
+    const key = this.value();
+    if (!keys.add(key)) this.#duplicate ??= key;
+    if (!this.takes(COLON)) throw this.fault();
+    return key;
+  }
+
+  /** Past a string, whose first quote is next. */
+  string(): void {
+    const { bytes } = this;
+    let at = this.at + 1;
+    this.from = at;
+    this.escaped = false;
+    for (;;) {
+      const byte = bytes[at]!; // Behind the end undefined, which is neither.
+      if (byte === QUOTE) break;
+      if (byte === BACKSLASH) {
+        this.escaped = true;
+        at = this.#endOfEscape(at);
+      } else if (byte >= SPACE) at++;
+      else throw this.#faultAt(at);
+    }
+    this.to = at;
+    this.at = at + 1;
+  }
+
+  #endOfEscape(at: number): number {
+    const letter = this.bytes[at + 1]!;
+    if (letter !== LETTER_U) {
+      if (isEscape(letter)) return at + 2;
+      throw this.#faultAt(at + 1);
+    }
+    for (let digit = at + 2; digit < at + 6; digit++) {
+      if (!isHexDigit(this.bytes[digit]!)) throw this.#faultAt(digit);
+    }
+    return at + 6;
+  }
+
+  /** The string or number that was read last. */
+  value(): string {
+    const { bytes, from, to } = this;
+    return this.escaped
+      ? (JSON.parse(bytes.toString("utf8", from - 1, to + 1)) as string)
+      : bytes.toString("utf8", from, to);
+  }
+
+  /** Past a number. What it means depends on the field that it is for. */
+  number(): 0 {
+    const { bytes } = this;
+    let at = this.at;
+    this.from = at;
+    this.escaped = false;
+    if (bytes[at] === MINUS) at++;
+    at = bytes[at] === DIGIT_0 ? at + 1 : this.#endOfDigits(at);
+    if (bytes[at] === DOT) at = this.#endOfDigits(at + 1);
+    if (bytes[at] === LETTER_E || bytes[at] === CAPITAL_E) {
+      at++;
+      if (bytes[at] === PLUS || bytes[at] === MINUS) at++;
+      at = this.#endOfDigits(at);
+    }
+    this.at = at;
+    this.to = at;
+    return 0;
+  }
+
+  /** Where digits end, of which there is at least one. */
+  #endOfDigits(start: number): number {
+    let at = start;
+    while (isDigit(this.bytes[at]!)) at++;
+    if (at === start) throw this.#faultAt(at);
+    return at;
+  }
+
+  word(word: string): 0 {
+    for (let i = 0; i < word.length; i++) {
+      if (this.bytes[this.at] !== word.charCodeAt(i)) throw this.fault();
+      this.at++;
+    }
+    return 0;
+  }
+
+  #faultAt(at: number): JsonError {
+    this.at = at;
+    return this.fault();
+  }
 }
 
 /** Requests have three levels. What reads JSON calls itself for each, and would run out of stack. */
 const DEPTH_MAX = 32;
 
-/** In the place of what is not JSON. */
-const FAULT = Symbol("not JSON");
-type Read = Json | typeof FAULT;
+/** Of all objects together: more than a request with each field of 8,000 operations has. Each costs as much as ten values. */
+export const KEYS_MAX = 100_000;
 
-class Parser {
-  /** The first key that an object has twice. */
-  duplicate: string | undefined;
-  readonly #text: string;
-  #at = 0;
+/** The keys of one object, so that one that comes twice is noticed. */
+export class Keys {
+  count = 0;
+  #first = "";
+  /** From the second on: a set for each object that has one key would cost more than all else. */
+  #all: Set<string> | undefined;
 
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  whole(): Read {
-    const json = this.#value(0);
-    return this.#next() === "" ? json : FAULT;
-  }
-
-  /** The next character that is not white space, "" at the end; it is not taken yet. */
-  #next(): string {
-    const text = this.#text;
-    for (;;) {
-      const code = text.charCodeAt(this.#at);
-      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return text.charAt(this.#at);
-      this.#at++;
+  /** Returns whether it is a new one. */
+  add(key: string): boolean {
+    if (this.count++ === 0) {
+      this.#first = key;
+      return true;
     }
-  }
-
-  #takes(character: string): boolean {
-    if (this.#next() !== character) return false;
-    this.#at++;
-    return true;
-  }
-
-  #value(depth: number): Read {
-    switch (this.#next()) {
-      case '"':
-        return this.#string();
-      case "{":
-        return this.#object(depth + 1);
-      case "[":
-        return this.#array(depth + 1);
-      case "t":
-        return this.#word("true", true);
-      case "f":
-        return this.#word("false", false);
-      case "n":
-        return this.#word("null", null);
-      default:
-        return this.#numeral();
-    }
-  }
-
-  #object(depth: number): Read {
-    this.#enter(depth);
-    const json: Record<string, Json> = {};
-    if (this.#takes("}")) return json;
-    do {
-      const key = this.#next() === '"' ? this.#string() : FAULT;
-      if (key === FAULT || !this.#takes(":")) return FAULT;
-      const value = this.#value(depth);
-      if (value === FAULT) return FAULT;
-      if (Object.hasOwn(json, key)) this.duplicate ??= key;
-      if (key === "__proto__")
-        Object.defineProperty(json, key, { value, enumerable: true, configurable: true });
-      else json[key] = value;
-    } while (this.#takes(","));
-    return this.#takes("}") ? json : FAULT;
-  }
-
-  #array(depth: number): Read {
-    this.#enter(depth);
-    const json: Json[] = [];
-    if (this.#takes("]")) return json;
-    do {
-      const value = this.#value(depth);
-      if (value === FAULT) return FAULT;
-      json.push(value);
-    } while (this.#takes(","));
-    return this.#takes("]") ? json : FAULT;
-  }
-
-  /** Past the bracket that opens an object or an array. */
-  #enter(depth: number): void {
-    if (depth > DEPTH_MAX) throw new JsonError(`nests deeper than ${DEPTH_MAX} levels`);
-    this.#at++;
-  }
-
-  /** A string whose first quote is next. One with escapes is left to JSON.parse. */
-  #string(): string | typeof FAULT {
-    const text = this.#text;
-    const start = this.#at + 1;
-    let escaped = false;
-    for (let at = start; at < text.length; at++) {
-      const code = text.charCodeAt(at);
-      if (code < 0x20) return FAULT;
-      if (code === BACKSLASH) {
-        escaped = true;
-        at++;
-      } else if (code === QUOTE) {
-        this.#at = at + 1;
-        return escaped ? unescaped(text.slice(start - 1, at + 1)) : text.slice(start, at);
-      }
-    }
-    return FAULT;
-  }
-
-  #word(word: string, means: boolean | null): Read {
-    if (!this.#text.startsWith(word, this.#at)) return FAULT;
-    this.#at += word.length;
-    return means;
-  }
-
-  #numeral(): Read {
-    NUMBER.lastIndex = this.#at;
-    const source = NUMBER.exec(this.#text)?.[0];
-    if (source === undefined) return FAULT;
-    this.#at += source.length;
-    return new Numeral(source);
+    this.#all ??= new Set([this.#first]);
+    const { size } = this.#all;
+    return this.#all.add(key).size > size;
   }
 }
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-
-function unescaped(quoted: string): string | typeof FAULT {
-  try {
-    return JSON.parse(quoted) as string;
-  } catch {
-    return FAULT;
-  }
-}
+const BYTE_ORDER_MARK = Buffer.from("\ufeff");

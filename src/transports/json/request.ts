@@ -1,43 +1,14 @@
-import {
-  type DescField,
-  type DescMessage,
-  type DescOneof,
-  fromJson,
-  ScalarType,
-  toBinary,
-} from "@bufbuild/protobuf";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import {
-  DurationSchema,
-  FeatureSet_FieldPresence,
-  FieldMaskSchema,
-  TimestampSchema,
-} from "@bufbuild/protobuf/wkt";
+import type { DescField, DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
-import { invalidField } from "../calls/shape.ts";
-import { type Json, JsonError, Numeral, parseJson, shortened } from "./parse.ts";
-
-/** A fault in a request: thrown within this folder, a refusal outside of it. */
-class Fault extends Error {
-  readonly refusal: Refusal;
-  constructor(refusal: Refusal) {
-    super(refusal.code);
-    this.refusal = refusal;
-  }
-}
-
-/** The bytes of a message from its JSON text in UTF-8, or why there are none. */
-export function encodeJsonText(schema: DescMessage, text: Buffer): Buffer | Refusal {
-  try {
-    return encodeJson(schema, parseJson(text));
-  } catch (error) {
-    if (!(error instanceof JsonError)) throw error;
-    return { code: "MALFORMED_MESSAGE", expected: error.message };
-  }
-}
+import { invalidField, readRequest, shown } from "../calls/shape.ts";
+import { COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from "./characters.ts";
+import { Encoder } from "./encoder.ts";
+import { Fault } from "./fault.ts";
+import { JsonError, JsonReader, Keys } from "./parse.ts";
+import { planOf } from "./plan.ts";
 
 /**
- * The bytes of a message from JSON, or why there are none.
+ * The bytes of a message from its JSON text in UTF-8, or why there are none.
  *
  * The mapping is that of ProtoJSON, read strictly: what one client's library would round, another's drop and a
  * third's refuse is refused here, by the name of its field.
@@ -46,200 +17,94 @@ export function encodeJsonText(schema: DescMessage, text: Buffer): Buffer | Refu
  *   as a string, if it is plain decimal.
  * - A key that the message does not have is refused, and so is a field that comes twice, by both of its names.
  *
+ * @param beside  fields that stand in the path, by name; the text may have them too if it says the same
  * @see https://protobuf.dev/programming-guides/json/
  */
-export function encodeJson(schema: DescMessage, json: Json): Buffer | Refusal {
-  const writer = new BinaryWriter();
+export function encodeJsonText(
+  schema: DescMessage,
+  text: Buffer,
+  beside: Readonly<Record<string, string>> = {},
+): Buffer | Refusal {
   try {
-    writeMessage(writer, schema, json, "");
+    const reader = new JsonReader(text);
+    if (reader.next() === OPEN_OBJECT) return encode(schema, reader, beside);
+    reader.check();
+    return { code: "MALFORMED_MESSAGE", expected: "must be a JSON object" };
   } catch (error) {
-    if (error instanceof Fault) return error.refusal;
-    throw error;
-  }
-  const { buffer, byteOffset, length } = writer.finish();
-  return Buffer.from(buffer, byteOffset, length);
-}
-
-/** Written as it is checked: a message of protobuf-es in between would double the time that a batch takes. */
-function writeMessage(writer: BinaryWriter, schema: DescMessage, json: Json, path: string): void {
-  if (!isObject(json)) {
-    if (path === "") throw new Fault({ code: "MALFORMED_MESSAGE", expected: "must be a JSON object" });
-    throw fault(path, "must be an object", json);
-  }
-  const given = new Set<DescField>();
-  const chosen = new Map<DescOneof, DescField>();
-  for (const key of Object.keys(json)) {
-    const value = json[key]!;
-    const field = fieldOf(schema, key);
-    if (field === undefined)
-      throw fault(joined(path, shortened(key)), `is not a field of ${schema.name}`, undefined);
-    const at = joined(path, field.name);
-    if (given.has(field)) throw fault(at, "must be given once, not by both of its names", undefined);
-    given.add(field);
-    if (value === null) continue; // As if it were not there.
-    if (field.oneof !== undefined) {
-      const other = chosen.get(field.oneof);
-      const choice = joined(path, field.oneof.name);
-      if (other !== undefined)
-        throw fault(choice, `must be one, not ${other.name} and ${field.name}`, undefined);
-      chosen.set(field.oneof, field);
-    }
-    writeField(writer, field, value, at);
+    if (!(error instanceof JsonError)) throw error;
+    return { code: "MALFORMED_MESSAGE", expected: error.message };
   }
 }
 
-/** Types of Protobuf's own that are one string in JSON. */
-const AS_TEXT: ReadonlyMap<string, (json: Json, path: string) => Uint8Array> = new Map([
-  [FieldMaskSchema.typeName, maskBytes],
-  [DurationSchema.typeName, durationBytes],
-  [TimestampSchema.typeName, timestampBytes],
-]);
-
-/** In JSON a duration is seconds: "86400s", "0.250s". */
-function durationBytes(json: Json, path: string): Uint8Array {
-  if (
-    typeof json === "string" &&
-    /^-?\d{1,12}(\.\d{1,9})?s$/.test(json) &&
-    Math.abs(Number.parseFloat(json)) < 3.15e11
-  ) {
-    return toBinary(DurationSchema, fromJson(DurationSchema, json));
-  }
-  throw fault(path, 'must be seconds with an "s", such as "86400s"', json);
-}
-
-/** In JSON an instant is a text in RFC 3339. */
-function timestampBytes(json: Json, path: string): Uint8Array {
-  const expected = 'must be an instant in RFC 3339, such as "2026-03-29T00:00:00Z"';
-  if (typeof json !== "string" || json.length > 40) throw fault(path, expected, json);
+function encode(
+  schema: DescMessage,
+  reader: JsonReader,
+  beside: Readonly<Record<string, string>>,
+): Buffer | Refusal {
+  const encoder = new Encoder(planOf(schema), reader, beside);
   try {
-    return toBinary(TimestampSchema, fromJson(TimestampSchema, json));
-  } catch {
-    throw fault(path, expected, json);
+    const bytes = encoder.encode();
+    return encoder.excess.size === 0 ? bytes : tooMany(schema, bytes, encoder.excess);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    reader.check(); // Of what is not JSON at all that is told, wherever it shows.
+    const refusal = invalidField(encoder.where(), error.expected, undefined);
+    return error.at === undefined ? refusal : { ...refusal, got: shownAt(reader, error.at) };
   }
 }
 
-/** In JSON a mask is one string: "min,onBound". */
-function maskBytes(json: Json, path: string): Uint8Array {
-  if (typeof json === "string" && /^([a-zA-Z0-9.]+(,[a-zA-Z0-9.]+)*)?$/.test(json)) {
-    return toBinary(FieldMaskSchema, fromJson(FieldMaskSchema, json));
-  }
-  throw fault(path, "must be fields in lowerCamelCase, separated by commas", json);
+/** The value at a place of a text, for a message to people. */
+function shownAt(reader: JsonReader, at: number): string {
+  reader.at = at;
+  const first = reader.next();
+  const start = reader.at;
+  const count = reader.skip(0);
+  if (first === OPEN_ARRAY) return `an array of ${count}`;
+  if (first === OPEN_OBJECT) return `an object of ${count}`;
+  if (first === QUOTE) return shown(reader.value());
+  return reader.bytes.toString("latin1", start, Math.min(reader.at, start + SOURCE_BYTES_MAX));
+}
+
+/** Of a number as it was written. */
+const SOURCE_BYTES_MAX = 40;
+
+/**
+ * The refusal of a message with a list or map that has too many, of which one more than it may have was written.
+ *
+ * It is judged as at any other door, where a field before it may be refused first; only how many there are is not in
+ * the bytes.
+ */
+function tooMany(schema: DescMessage, bytes: Buffer, excess: ReadonlyMap<string, number>): Refusal {
+  const read: Refusal | { message: MessageShape<DescMessage> } = readRequest(schema, bytes);
+  if (!("code" in read)) throw new TypeError(`expected a refusal of ${[...excess.keys()]}, got none`);
+  const count = excess.get(read.field ?? "");
+  return count === undefined ? read : { ...read, got: `${count}` };
 }
 
 /** A field by either of its names, as ProtoJSON takes both. */
 export function fieldOf(schema: DescMessage, key: string): DescField | undefined {
-  let fields = fieldsByName.get(schema);
-  if (fields === undefined) {
-    fields = new Map(
-      schema.fields.flatMap((field) => [field.jsonName, field.name].map((name) => [name, field])),
-    );
-    fieldsByName.set(schema, fields);
-  }
-  return fields.get(key);
+  return planOf(schema).fields.get(key)?.field;
 }
 
-const fieldsByName = new Map<DescMessage, ReadonlyMap<string, DescField>>();
-
-function writeField(writer: BinaryWriter, field: DescField, json: Json, path: string): void {
-  switch (field.fieldKind) {
-    case "list":
-      if (!Array.isArray(json)) throw fault(path, "must be an array", json);
-      for (const [index, item] of (json as readonly Json[]).entries()) {
-        writeSingle(writer, field, field.number, item, `${path}[${index}]`);
-      }
-      return;
-    case "map": {
-      if (!isObject(json)) throw fault(path, "must be an object", json);
-      for (const [key, value] of Object.entries(json)) {
-        writer.tag(field.number, WireType.LengthDelimited).fork();
-        writer.tag(1, WireType.LengthDelimited).string(key);
-        writeSingle(writer, field, 2, value, `${path}[${JSON.stringify(shortened(key))}]`);
-        writer.join();
-      }
-      return;
-    }
-    default:
-      writeSingle(writer, field, field.number, json, path);
+/**
+ * Whether a text is an object with a key; false also where it is no JSON so far.
+ *
+ * Behind an object or array it is not looked for: what is told apart by a key has none, and is refused either way. To
+ * go through a text once more would double what the longest takes.
+ */
+export function hasKey(text: Buffer, key: string): boolean {
+  try {
+    const reader = new JsonReader(text);
+    if (!reader.takes(OPEN_OBJECT)) return false;
+    const keys = new Keys();
+    do {
+      if (reader.key(keys) === key) return true;
+      const next = reader.next();
+      if (next === OPEN_OBJECT || next === OPEN_ARRAY) return false;
+      reader.skip(1);
+    } while (reader.takes(COMMA));
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
   }
-}
-
-/** A value, or one of a list or a map, under the number of its field. What is 0 or empty anyway is left out of a message. */
-function writeSingle(writer: BinaryWriter, field: DescField, number: number, json: Json, path: string): void {
-  if (field.message !== undefined) {
-    writer.tag(number, WireType.LengthDelimited);
-    const asText = AS_TEXT.get(field.message.typeName);
-    if (asText !== undefined) {
-      writer.bytes(asText(json, path));
-      return;
-    }
-    writer.fork();
-    writeMessage(writer, field.message, json, path);
-    writer.join();
-    return;
-  }
-  const written =
-    field.fieldKind === "list" ||
-    field.fieldKind === "map" ||
-    field.presence !== FeatureSet_FieldPresence.IMPLICIT;
-  if (field.enum !== undefined) {
-    const known = field.enum.values.find(({ name }) => name === json);
-    if (known === undefined) {
-      const names = field.enum.values.slice(1).map(({ name }) => name);
-      throw fault(path, `must be one of ${names.join(", ")}`, json);
-    }
-    if (written || known.number !== 0) writer.tag(number, WireType.Varint).int32(known.number);
-    return;
-  }
-  switch (field.scalar) {
-    case ScalarType.STRING:
-      if (typeof json !== "string") throw fault(path, "must be a string", json);
-      if (!json.isWellFormed()) throw fault(path, "must be well-formed Unicode", undefined);
-      if (written || json !== "") writer.tag(number, WireType.LengthDelimited).string(json);
-      return;
-    case ScalarType.BOOL:
-      if (typeof json !== "boolean") throw fault(path, "must be true or false", json);
-      if (written || json) writer.tag(number, WireType.Varint).bool(json);
-      return;
-    case ScalarType.INT32: {
-      const value = Number(wholeNumber(json, path, -(2n ** 31n), 2n ** 31n - 1n));
-      if (written || value !== 0) writer.tag(number, WireType.Varint).int32(value);
-      return;
-    }
-    case ScalarType.INT64: {
-      const value = wholeNumber(json, path, -(2n ** 63n), 2n ** 63n - 1n);
-      if (written || value !== 0n) writer.tag(number, WireType.Varint).int64(value);
-      return;
-    }
-    default:
-      throw new TypeError(`expected a kind of field that requests have, got ${field.toString()}`);
-  }
-}
-
-/** A whole number from plain decimal text. */
-function wholeNumber(json: Json, path: string, min: bigint, max: bigint): bigint {
-  const source = json instanceof Numeral ? json.source : json;
-  if (typeof source !== "string" || !/^-?(0|[1-9][0-9]{0,18})$/.test(source)) {
-    throw fault(path, "must be a whole number in plain decimal", json);
-  }
-  const value = BigInt(source);
-  if (value < min || value > max) throw fault(path, `must be ${min} to ${max}`, json);
-  if (json instanceof Numeral && !Number.isSafeInteger(Number(source))) {
-    throw fault(path, "must be a string beyond 2^53-1, because a JSON number loses digits there", json);
-  }
-  return value;
-}
-
-function isObject(json: Json): json is { readonly [key: string]: Json } {
-  return typeof json === "object" && json !== null && !Array.isArray(json) && !(json instanceof Numeral);
-}
-
-function fault(path: string, expected: string, got: Json | undefined): Fault {
-  if (got instanceof Numeral) {
-    return new Fault({ ...invalidField(path, expected, undefined), got: got.source.slice(0, 40) });
-  }
-  return new Fault(invalidField(path, expected, got));
-}
-
-function joined(path: string, name: string): string {
-  return path === "" ? name : `${path}.${name}`;
+  return false;
 }

@@ -39,6 +39,8 @@ export class HttpConnection {
   #paused = false;
   /** Node.js found a request late that was not read any further: it is looked at again. */
   #overdue = false;
+  /** The request in hand came not whole in time, and is answered while it comes. */
+  #late = false;
   #timed = false;
   /** How much had been read when there was nothing to answer any more; the head of the first is on its way. */
   #readBefore = -1;
@@ -84,8 +86,12 @@ export class HttpConnection {
       this.#overdue = true;
       return;
     }
-    this.#lastWord = lastWordOf(code);
     const last = this.#last;
+    if (code === "ERR_HTTP_REQUEST_TIMEOUT" && last === this.#current && last?.response.headersSent) {
+      this.#late = true; // A stream, which times what comes on it by itself.
+      return;
+    }
+    this.#lastWord = lastWordOf(code);
     if (last !== undefined && !last.request.complete) {
       // The request that is cut short: it is not served, and the last word is its answer, unless it had one early.
       if (last === this.#waiting.at(-1)) this.#waiting.pop();
@@ -115,17 +121,24 @@ export class HttpConnection {
 
   /** Give up an answer that nobody takes. Asked now and then. */
   watch(): void {
-    if (this.#timed || this.#socket.writableLength === 0) return;
-    this.#timed = true;
-    this.#socket.setTimeout(this.#shared.idleMs); // Which Node.js prolongs with every byte that is taken.
+    if (this.#socket.writableLength === 0) {
+      if (this.#current !== undefined) this.#untime(); // All of it is taken; what comes next may be long in coming.
+    } else if (!this.#timed) {
+      this.#timed = true;
+      this.#socket.setTimeout(this.#shared.idleMs); // Which Node.js prolongs with every byte that is taken.
+    }
+  }
+
+  #untime(): void {
+    if (!this.#timed) return;
+    this.#timed = false;
+    this.#socket.setTimeout(0);
   }
 
   #begin(turn: Turn): void {
     this.#current = turn;
-    if (this.#timed) {
-      this.#timed = false;
-      this.#socket.setTimeout(0);
-    }
+    this.#late = false;
+    this.#untime();
     turn.response.once("close", () => this.#next(turn));
     if (this.#shared.state !== "open") this.#announceEnd(turn);
     turn.serve();
@@ -150,6 +163,8 @@ export class HttpConnection {
     if (this.#waiting.length === 0) this.#readOn();
     if (next !== undefined) this.#begin(next);
     else if (this.#lastWord !== undefined) this.#leave(this.#lastWord);
+    else if (this.#late && !answered.request.complete)
+      this.#leave(); // Nobody tells again that it is late.
     else if (this.#shared.state === "leaving") this.#leave();
     else this.#readBefore = this.#socket.bytesRead;
   }

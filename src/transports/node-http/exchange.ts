@@ -1,5 +1,6 @@
 /** A request of node:http and what answers it, as an HTTP engine gives them. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setImmediate } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import type { Refusal } from "../../core/errors.ts";
 import { tooLarge } from "../calls/call.ts";
@@ -45,6 +46,7 @@ export class NodeRequest implements HttpRequest {
 
   body({ bytesMax, arriving }: BodyLimits): Promise<Buffer | Refusal> {
     const request = this.#request;
+    if (request.destroyed) return Promise.resolve({ code: "CALL_CANCELLED" }); // It emits nothing any more.
     const { promise, resolve } = Promise.withResolvers<Buffer | Refusal>();
     const declared = Number(request.headers["content-length"] ?? Number.NaN);
     const body = new Arriving([arriving], Math.min(declared || bytesMax, bytesMax));
@@ -111,17 +113,20 @@ export class NodeResponse implements HttpResponse {
     // nothing is written nobody can tell, and an answer in pieces may have nothing to say for long.
     const gone = () => response.destroy();
     const { socket } = response;
+    if (socket?.readableEnded) gone();
     socket?.once("end", gone);
     response.once("close", () => socket?.off("end", gone));
   }
 
   write(piece: Uint8Array): Promise<void> {
     const response = this.#response;
-    if (response.destroyed || response.write(piece)) return Promise.resolve();
+    // Not at once, or who writes without end would never let the process hear that it is over.
+    if (response.destroyed) return setImmediate();
+    if (response.write(piece)) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     const taken = () => {
       response.off("drain", taken).off("close", taken);
-      resolve();
+      setImmediate().then(resolve); // What a fast reader takes at once is no turn of the event loop either.
     };
     response.on("drain", taken).on("close", taken);
     return promise;
@@ -136,7 +141,8 @@ export class NodeResponse implements HttpResponse {
   }
 
   onOver(listener: () => void): void {
-    this.#response.once("close", listener);
+    if (this.over) listener();
+    else this.#response.once("close", listener);
   }
 
   onSent(listener: (status: number) => void): void {

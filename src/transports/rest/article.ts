@@ -10,6 +10,7 @@ import {
 import type { UnaryCall } from "../calls/call.ts";
 import type { HttpCallOptions } from "../http/call.ts";
 import type { BodyLimits, HttpRoute } from "../http/engine.ts";
+import { hasKey } from "../json/request.ts";
 import type { Binding } from "./binding.ts";
 import { bindingsRoute } from "./route.ts";
 import { parseTemplate } from "./template.ts";
@@ -40,7 +41,7 @@ export function articleRoute(
     path("POST", "/counters/{name}/increment", () => callOf(increment)),
     path("POST", "/counters/{name}/decrement", () => callOf(decrement)),
     path("GET", "/counters/{name}", () => callOf(getCounter)),
-    path("PUT", "/counters/{name}", (body) => callOf("value" in body ? set : reset)),
+    path("PUT", "/counters/{name}", (body) => callOf(hasKey(body, "value") ? set : reset)),
   ];
   return bindingsRoute(table, options);
 }

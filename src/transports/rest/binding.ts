@@ -1,5 +1,4 @@
 import type { UnaryCall } from "../calls/call.ts";
-import type { Given } from "./request.ts";
 import type { PathFields, parseTemplate } from "./template.ts";
 
 /** A path that leads to a method. */
@@ -8,8 +7,8 @@ export interface Binding {
   readonly template: ReturnType<typeof parseTemplate>;
   /** Whether the body is the rest of the message; without it the query is. */
   readonly hasBody: boolean;
-  /** The call that is asked for. */
-  call(body: Given["fields"]): UnaryCall;
+  /** The call that is asked for. @param body  JSON, not read yet */
+  call(body: Buffer): UnaryCall;
   /** What is answered, and what names it for the next request; undefined when nothing does. */
   toJson(call: UnaryCall, response: Uint8Array): { json: unknown; etag: string | undefined };
 }

@@ -2,7 +2,7 @@ import { type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import { invalidField } from "../calls/shape.ts";
 import { parametersOf, textOf } from "../http/target.ts";
-import { type Json, shortened } from "../json/parse.ts";
+import { shortened } from "../json/parse.ts";
 import { fieldOf } from "../json/request.ts";
 
 /**
@@ -12,11 +12,11 @@ import { fieldOf } from "../json/request.ts";
  *
  * @returns  the object, or a refusal for a name that is not a field, or comes twice
  */
-export function readQuery(schema: DescMessage, query: string): { json: Record<string, Json> } | Refusal {
-  const json: Record<string, Json> = {};
+export function readQuery(schema: DescMessage, query: string): { json: Record<string, Parameter> } | Refusal {
+  const json: Record<string, Parameter> = {};
   const parameters = parametersOf(query);
   if (parameters === undefined)
-    return { code: "MALFORMED_MESSAGE", expected: "must have a query with whole escapes (%25 for %)" };
+    return { code: "MALFORMED_MESSAGE", part: "query", expected: "must have whole escapes (%25 for %)" };
   for (const [name, value] of parameters) {
     const text = textOf(value);
     if (text === undefined) return invalidField(shortened(name), "must be UTF-8, percent-encoded", undefined);
@@ -27,13 +27,13 @@ export function readQuery(schema: DescMessage, query: string): { json: Record<st
     }
     const { jsonName } = field;
     if (field.fieldKind === "map") {
-      json[jsonName] ??= Object.create(null) as Record<string, Json>; // Any key is one, "__proto__" too.
-      const entries = json[jsonName] as Record<string, Json>;
+      json[jsonName] ??= Object.create(null) as Record<string, string>; // Any key is one, "__proto__" too.
+      const entries = json[jsonName] as Record<string, string>;
       const key = name.slice(dot + 1);
       if (key in entries) return invalidField(shortened(name), "must be given once", undefined);
       entries[key] = text;
     } else if (field.fieldKind === "list") {
-      json[jsonName] = [...((json[jsonName] as Json[] | undefined) ?? []), text];
+      json[jsonName] = [...((json[jsonName] as string[] | undefined) ?? []), text];
     } else if (jsonName in json) {
       return invalidField(field.name, "must be given once", undefined);
     } else {
@@ -43,3 +43,6 @@ export function readQuery(schema: DescMessage, query: string): { json: Record<st
   }
   return { json };
 }
+
+/** The JSON of a field that stands in a query. */
+type Parameter = string | boolean | string[] | Record<string, string>;

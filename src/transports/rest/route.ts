@@ -5,7 +5,7 @@ import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/e
 import { allowOf, sendJson, sendNotModified, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import type { Binding, Match } from "./binding.ts";
-import { type Given, readGiven, requestBytes } from "./request.ts";
+import { EMPTY, readGiven, requestBytes } from "./request.ts";
 import { matchTemplate, segmentsOf } from "./template.ts";
 import { isNoVerbHere, methodsSentence } from "./verbs.ts";
 
@@ -48,11 +48,11 @@ async function answer(
   response: HttpResponse,
   options: HttpCallOptions & { limits: BodyLimits },
 ): Promise<Refused | undefined> {
-  const admitted = await admitOverHttp(binding.call(NO_FIELDS), request, options);
+  const admitted = await admitOverHttp(binding.call(EMPTY), request, options);
   if ("code" in admitted) return admitted;
   const given = await readGiven(request, binding.hasBody, options.limits);
   if ("code" in given) return given;
-  const call = binding.call(given.fields);
+  const call = binding.call(given.body);
   const message = requestBytes(call, fields, given, binding.hasBody);
   const result = await answerOverHttp(call, admitted, message, request, response, options.log);
   if (!(result instanceof Uint8Array)) return result;
@@ -64,6 +64,3 @@ async function answer(
   else return verdict;
   return undefined;
 }
-
-/** For calls of which nothing is known but their path. */
-const NO_FIELDS: Given["fields"] = {};

@@ -62,7 +62,7 @@ Stop with Ctrl-C.
       tls: true,
       names: "IP Address:127.0.0.1, DNS:*.example, DNS:counters.example",
       valid_to: expect.stringMatching(/^\d{4}-.*Z$/),
-      try: `grpcurl counters.example:${ready.port} list`,
+      try: `tally inc hello --server https://counters.example:${ready.port}`,
     });
   });
 
@@ -86,7 +86,7 @@ Stop with Ctrl-C.
       version,
       node: process.version,
       pid: server.child.pid,
-      try: `grpcurl -plaintext 127.0.0.1:${ready.port} list`,
+      try: `tally inc hello --server 127.0.0.1:${ready.port}`,
     });
     server.child.kill("SIGTERM");
     const { stdout, stderr } = await server.ended;

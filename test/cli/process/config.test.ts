@@ -22,6 +22,7 @@ describe("precedence", () => {
       drainGraceMs: 2_000,
       logLevel: "warn",
       streamsMax: 256,
+      openStreamsMax: 10_000,
     });
   });
 

@@ -83,6 +83,20 @@ function ofWeb(
   return { said: "OK", json: isJson ? JSON.parse(`${data}`) : jsonOf(output, data) };
 }
 
+/** What an answer over HTTP/1.1 says, of whatever protocol: an error in its body, in its trailers, or in its last frame. */
+export function saidIn({ bytes, headers, error }: Got): Said {
+  if (error !== undefined) return saidOf(error);
+  const text = bytes.toString("latin1");
+  const details =
+    /grpc-status-details-bin: *([^\r]*)/.exec(text)?.[1] ?? headers["grpc-status-details-bin"]?.toString();
+  if (details !== undefined) return ofStatus(Buffer.from(details, "base64"));
+  // Of Connect: all of the body, or of a stream the last frame, which holds the error.
+  const json = text.slice(Math.max(text.lastIndexOf('{"error":'), 0));
+  const { error: last, details: ofOne } = json.startsWith("{") ? JSON.parse(json) : {};
+  const [first] = last?.details ?? ofOne ?? [];
+  return first === undefined ? "OK" : saidOf(first.debug);
+}
+
 function jsonOf(output: DescMessage, bytes: Uint8Array): JsonObject {
   return toJson(output, fromBinary(output, bytes), { alwaysEmitImplicit: true }) as JsonObject;
 }

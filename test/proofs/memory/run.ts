@@ -7,7 +7,7 @@
  * attack holds and after it let go: it stays within a bound that does not grow with the rounds. Another caller counts
  * meanwhile, and is answered.
  *
- * In CI: `npm run test:memory -- --quick`, three rounds each. It takes Linux, for /proc.
+ * In CI: `npm run test:memory -- --quick`, three rounds each, in some three minutes. It takes Linux, for /proc.
  */
 
 import { spawn } from "node:child_process";
@@ -35,6 +35,8 @@ const connections = Number(values.connections);
 if (!(rounds >= 3) || !(connections >= 1))
   throw new TypeError("expected --rounds N from 3, --connections N from 1");
 
+/** How many attacks at once, each on a server of its own: most of the time of one is waiting for what is held to go. */
+const LANES = 3;
 /** How long an attack holds what it has. */
 const HOLD_MS = 2_000;
 /**
@@ -52,12 +54,19 @@ const certificates = authority();
 const folder = mkdtempSync(join(tmpdir(), "tally-memory-"));
 let failures = 0;
 try {
-  for (const [name, tls] of variants()) {
-    const failure = await attack(name, tls);
-    if (failure === undefined) continue;
-    failures++;
-    console.log(`  FAILED: ${failure}`);
-  }
+  const left = variants();
+  const lane = async () => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const told: string[] = [];
+      const failure = await attack(...next, (line) => told.push(line));
+      if (failure !== undefined) {
+        failures++;
+        told.push(`  FAILED: ${failure}`);
+      }
+      console.log(told.join("\n"));
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
 } finally {
   certificates[Symbol.dispose]();
   rmSync(folder, { recursive: true, force: true });
@@ -75,7 +84,7 @@ function variants(): (readonly [string, boolean])[] {
 }
 
 /** @returns  what was not right */
-async function attack(name: string, tls: boolean): Promise<string | undefined> {
+async function attack(name: string, tls: boolean, tell: (line: string) => void): Promise<string | undefined> {
   const port = await freePort();
   const { certFile, keyFile } = certificates.issue();
   const args = tls ? ["--tls-cert-file", certFile, "--tls-key-file", keyFile] : [];
@@ -101,7 +110,7 @@ async function attack(name: string, tls: boolean): Promise<string | undefined> {
     await client.call(RPC.increment, { name: "beside" });
     const open = sockets(server.pid!);
     const before = mib(server.pid!);
-    console.log(`${name}${tls ? ", over TLS" : ""}\n  at start ${before} MiB`);
+    tell(`${name}${tls ? ", over TLS" : ""}\n  at start ${before} MiB`);
     const after: number[] = [];
     for (let round = 1; round <= rounds; round++) {
       const held = await ATTACKS[name]!(target, connections);
@@ -111,7 +120,7 @@ async function attack(name: string, tls: boolean): Promise<string | undefined> {
       held.letGo();
       await gone(server.pid!, open);
       after.push(mib(server.pid!));
-      console.log(`  round ${round}: held ${holding} MiB, after ${after.at(-1)} MiB`);
+      tell(`  round ${round}: held ${holding} MiB, after ${after.at(-1)} MiB`);
     }
     if (server.exitCode !== null) return "the server ended";
     const more = Math.max(...after) - before;

@@ -1,18 +1,11 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
-import Database from "better-sqlite3";
-import pg from "pg";
-import { v7 } from "uuid";
 import { expect, it } from "vitest";
 import type { CatalogueKind } from "../../../src/core/catalogue.ts";
-import { DEFAULT_RETENTION, type Store } from "../../../src/service/store.ts";
+import type { Store } from "../../../src/service/store.ts";
 import type { Catalogue } from "../../../src/service/store-catalogue.ts";
-import { openStore } from "../../../src/stores/open.ts";
 import { apply, increment } from "../../support/calls.ts";
-import { HandClock } from "../../support/clock.ts";
-import { folderInMemory } from "../../support/folder.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { allChanges } from "./changes.ts";
+import { damaged } from "./damaged.ts";
 import { using } from "./using.ts";
 
 /** What a store keeps beside counters: see Catalogue in src/service/store.ts. */
@@ -238,42 +231,12 @@ function reading(catalogue: Catalogue, from: number): (to: number) => Promise<nu
 }
 
 /** Three entries, of which something was changed by SQL while nobody had the store. */
-async function afterDamage(
-  kind: StoreKind,
-  sql: string,
-  test: (store: Store) => Promise<void>,
-): Promise<void> {
-  const dir = await mkdtemp(join(folderInMemory(), "tally-test-"));
-  const url = await kind.newUrl(dir);
-  const options = {
-    ...{ clock: new HandClock(), newUid: () => v7(), retention: DEFAULT_RETENTION, cachedCountersMax: 100 },
-    warn: () => {},
-  };
-  let store = await openStore(url, options);
-  try {
-    await put(store.catalogue!, "key", "a", "1");
-    await put(store.catalogue!, "key", "b", "2");
-    await put(store.catalogue!, "policy", "c", "3");
-    await store.close();
-    await runSql(url, sql);
-    store = await openStore(url, options);
-    await test(store);
-  } finally {
-    await store.close();
-    await rm(dir, { recursive: true });
-  }
+function afterDamage(kind: StoreKind, sql: string, test: (store: Store) => Promise<void>): Promise<void> {
+  return damaged(kind, sql, { test, fill });
 }
 
-async function runSql(url: string, sql: string): Promise<void> {
-  if (url.startsWith("sqlite:")) {
-    const db = new Database(url.slice("sqlite:".length));
-    db.exec(sql.replaceAll("@", ""));
-    db.close();
-    return;
-  }
-  const [base, schema] = url.split("?schema=");
-  const client = new pg.Client({ connectionString: base! });
-  await client.connect();
-  await client.query(sql.replaceAll("@", `${schema}.`));
-  await client.end();
+async function fill({ catalogue }: Store): Promise<void> {
+  await put(catalogue!, "key", "a", "1");
+  await put(catalogue!, "key", "b", "2");
+  await put(catalogue!, "policy", "c", "3");
 }

@@ -6,6 +6,7 @@ import { batch, commit, increment, single } from "../../support/calls.ts";
 import { openHere } from "../../support/here.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { allChanges, expectSumsEqualValues } from "./changes.ts";
+import { columnsAsObjects } from "./columns.ts";
 
 /** How long before its commit a counter's first change was. */
 const EARLIER_MS = 90_000;
@@ -62,6 +63,7 @@ export function manyChangesSuite(kind: StoreKind): void {
           expect(mine.slice(3 * i, at).map(({ time }) => committed - time)).toEqual([EARLIER_MS, 1]);
         }
       }
+      expect(await columnsAsObjects(store, 4)).toEqual(changes);
       await expectSumsEqualValues(store, names);
     } finally {
       await here.dispose();

@@ -4,6 +4,7 @@ import { describeWith } from "../../support/needs.ts";
 import { STORES } from "../../support/stores.ts";
 import { catalogueSuite } from "./catalogue.ts";
 import { changesSuite } from "./changes.ts";
+import { columnsSuite } from "./columns.ts";
 import { commitSuite } from "./commit.ts";
 import { coversSuite } from "./covers.ts";
 import { deletingSuite } from "./deleting.ts";
@@ -25,6 +26,7 @@ export function storeSuite(name: string): void {
     describe("exactly once", () => exactlyOnceSuite(kind));
     describe("reads", () => readsSuite(kind));
     describe("changes", () => changesSuite(kind));
+    describe("columns", () => columnsSuite(kind));
     describe("covers", () => coversSuite(kind));
     describe("many changes", () => manyChangesSuite(kind));
     describe("settings", () => settingsSuite(kind));

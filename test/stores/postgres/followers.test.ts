@@ -1,13 +1,17 @@
 /** Following the changes of several stores: no commit is missed, however late it becomes visible. */
 import { fc } from "@fast-check/vitest";
 import { expect, it } from "vitest";
+import { LogReader } from "../../../src/service/log-reader.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { apply, batch, commit, increment } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
 import { Etags, prefixed, sketches } from "../../support/random-requests.ts";
 import { Follower } from "../conformance/changes.ts";
+import { allPages, expanded } from "../conformance/columns.ts";
 import { ownDatabase, ownSchema, waitingForLock } from "./schema.ts";
+
+const READER = { pageChanges: 12, keptBytesMax: 20_000, restMs: 1, lookEveryMs: 5 };
 
 describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {
   it("a commit that took its number early and becomes visible late is not missed", async () => {
@@ -15,7 +19,9 @@ describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {
     const [late, quick] = await Promise.all([schema.open(), schema.open()]);
     const cursors = new Map([late, quick].map((store) => [store, ""]));
     const follow = async (store: Store) => {
-      const { changes, cursor } = await store.changesSince(cursors.get(store)!, 100);
+      const from = cursors.get(store)!;
+      const { changes, cursor } = await store.changesSince(from, 100);
+      expect(await expanded(store, await allPages(store, 100, from))).toEqual(changes);
       cursors.set(store, cursor);
       return changes.map(({ name }) => name);
     };
@@ -42,7 +48,7 @@ describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {
 
   /**
    * Goal: each follower of any store sees every change, each counter's in order, while all stores commit. Method: random requests by three stores, two commits of each in flight, on few names, and
-   * three followers by pages of different sizes, who know counters from the changes alone.
+   * three followers by pages of different sizes, and one by columns, who know counters from the changes alone.
    */
   it("random operations by three stores, and three followers: all see everything, in order", {
     timeout: 60_000,
@@ -59,13 +65,28 @@ describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {
       fc.asyncProperty(fc.array(lane, { minLength: 6, maxLength: 6 }), async (lanes) => {
         const prefix = `run${runs++}.`;
         let done = false;
+        const reader = new LogReader(stores[0]!.changeLog, READER);
+        const left = new AbortController();
+        let [at, end] = ["", "unknown"];
+        const byColumns = (async () => {
+          const follower = new Follower(true);
+          for await (const page of reader.follow("", left.signal)) {
+            follower.take(await expanded(stores[0]!, [page]));
+            at = page.cursor;
+            if (at === end) break;
+          }
+          return follower;
+        })();
         const following = stores.map(async (store, i) => {
           const follower = new Follower(true);
           for (let cursor = "", last = false; ; ) {
             const ending = done;
             const page = await store.changesSince(cursor, 1 + 5 * i);
             follower.take(page.changes);
-            if (page.cursor === cursor && last) return follower;
+            if (page.cursor === cursor && last) {
+              end = cursor;
+              return follower;
+            }
             last = ending && page.cursor === cursor;
             cursor = page.cursor;
           }
@@ -82,6 +103,9 @@ describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {
           done = true;
         });
         const [followers] = await Promise.all([Promise.all(following), committed]);
+        if (at === end) left.abort(); // Else it comes there yet.
+        followers.push(await byColumns);
+        await reader.close();
         const live = (await stores[0]!.list({ prefix, labels: {} }, "", 100)).counters.map(
           ({ name }) => name,
         );

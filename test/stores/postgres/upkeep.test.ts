@@ -45,6 +45,25 @@ describeWith([POSTGRES], "the upkeep of a store on PostgreSQL", () => {
     await other.query("COMMIT");
     for (const { changes } of await Promise.all(following)) expect(changes[0]).toMatchObject({ name: "a" });
   });
+
+  it("a page with a mark is read though nobody can place commits, and says which of those it has", async () => {
+    const schema = await ownSchema((await ownDatabase()).url);
+    const store = await schema.open();
+    for (let n = 0; n < 3; n++) await apply(store, increment("a"));
+    const other = await schema.connect();
+    await other.query(`BEGIN; SELECT * FROM ${schema.name}.service_state FOR UPDATE`);
+    const page = await store.list({ prefix: "", labels: {} }, "", 10, true);
+    expect(page.counters).toMatchObject([{ name: "a", revision: 3 }]);
+    await apply(store, increment("a"));
+    await other.query("COMMIT");
+    const { changes } = await store.changesSince("", 10);
+    expect(changes.map(({ position }) => store.covers(page.mark!, position))).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+  });
 });
 
 const WAITING = `SELECT count(*) AS waiting FROM pg_stat_activity

@@ -7,6 +7,7 @@
  * @see https://www.sqlite.org/fileformat2.html
  */
 import { closeSync, openSync, readSync } from "node:fs";
+import { type HeadRow, headFrom } from "../rows/head.ts";
 
 /** The row of `wal_binding`; see wal-binding.ts. */
 export interface BindingRow {
@@ -24,6 +25,8 @@ export interface FileAlone {
   readonly inWalMode: boolean;
   /** Undefined when no such row can be read: the schema is older, or a checkpoint was cut short, or it is damaged. */
   readonly binding: BindingRow | undefined;
+  /** How far it has come; undefined when it cannot be read or is damaged, as above. */
+  readonly head: HeadRow | undefined;
 }
 
 /** @returns  undefined when the file is missing, empty, or none of SQLite's */
@@ -41,7 +44,7 @@ export function readAlone(path: string): FileAlone | undefined {
       applicationId: head.readInt32BE(68),
       version: head.readInt32BE(60),
       inWalMode: head[18] === 2 && head[19] === 2,
-      binding: bindingIn(fd, head),
+      ...rowsIn(fd, head),
     };
   } catch {
     return undefined; // A folder, or a disk that fails.
@@ -52,15 +55,22 @@ export function readAlone(path: string): FileAlone | undefined {
 
 const MAGIC = "SQLite format 3\0";
 
-function bindingIn(fd: number, head: Buffer): BindingRow | undefined {
+function rowsIn(fd: number, head: Buffer): Pick<FileAlone, "binding" | "head"> {
+  const size = head.readUInt16BE(16);
+  const file: File = { fd, pageSize: size === 1 ? 65_536 : size, reserved: head[20]! };
+  const [id, basedOn, open] = onlyRow(file, "wal_binding", 3) ?? [];
+  return {
+    binding: id === undefined ? undefined : ({ id, basedOn, open: open === 1 } as BindingRow),
+    head: headFrom(onlyRow(file, "service_time", 9) ?? []),
+  };
+}
+
+/** The first columns of the row in a table that has one; undefined where no such row can be read. */
+function onlyRow(file: File, table: string, columns: number): Value[] | undefined {
   try {
-    const size = head.readUInt16BE(16);
-    const file: File = { fd, pageSize: size === 1 ? 65_536 : size, reserved: head[20]! };
     for (const [type, name, , root] of rowsOf(file, 1, 4)) {
-      if (type !== "table" || name !== "wal_binding") continue;
-      for (const [id, basedOn, open] of rowsOf(file, root as number, 3)) {
-        return { id: id as string | null, basedOn: basedOn as string | null, open: open === 1 };
-      }
+      if (type !== "table" || name !== table) continue;
+      for (const row of rowsOf(file, root as number, columns)) return row;
     }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;

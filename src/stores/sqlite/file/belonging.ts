@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import Database from "better-sqlite3";
 import { unusable } from "../../shared/unusable.ts";
 import { openReadOnly } from "../read/reading.ts";
+import { headReader } from "../rows/head.ts";
 import { APPLICATION_ID, assertOurs, BOUND_SINCE, versionOf } from "../schema/schema.ts";
 import { walFrames } from "../write/checkpoints.ts";
 import { type BindingRow, type FileAlone, readAlone } from "./alone.ts";
@@ -61,7 +62,8 @@ function framesThatFollow(
     db = openReadOnly(path, LOOK_CACHE_KIB); // Closing one that cannot write leaves the WAL where it is.
     assertOurs(db, path);
     fits(db);
-    if (alone !== undefined && !follows(alone, bindingOf(db))) throw unusable(MISMATCH(path));
+    if (alone !== undefined && !(follows(alone, bindingOf(db)) && reaches(db, alone)))
+      throw unusable(MISMATCH(path));
     const head = readHead(`${path}-wal`, 32);
     if (alone?.binding?.open && (head === undefined || !isSoundHead(head))) throw unusable(DAMAGED_WAL(path));
     return walFrames(db);
@@ -82,6 +84,17 @@ function follows({ version, binding }: FileAlone, withWal: Ids): boolean {
   if (binding === undefined && version >= BOUND_SINCE) return true;
   const { id } = binding ?? UNBOUND;
   return id === withWal.id || id === withWal.basedOn;
+}
+
+/**
+ * Whether the WAL goes as far as what was already moved into the file: one that was copied before that has the beginning
+ * of the same WAL, and would put older pages among newer ones.
+ */
+function reaches(db: Database.Database, { version, head }: FileAlone): boolean {
+  if (versionOf(db) < version) return false;
+  if (head === undefined) return true;
+  const { log_end, log_dropped } = headReader(db)();
+  return log_end >= head.log_end && log_dropped >= head.log_dropped;
 }
 
 type Ids = Pick<BindingRow, "id" | "basedOn">;

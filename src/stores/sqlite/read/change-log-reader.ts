@@ -1,12 +1,14 @@
 import type { Database, Statement } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
-import { type Change, ChangeKind } from "../../../core/change.ts";
+import type { Change } from "../../../core/change.ts";
 import { uidFromBytes } from "../../../core/uid.ts";
-import type { ChangePage, StoredChange } from "../../../service/store-pages.ts";
+import type { LoggedCounter, LogPage } from "../../../service/store-log.ts";
+import type { ChangePage } from "../../../service/store-pages.ts";
 import { fits } from "../../shared/checksum.ts";
-import { cursorInOpenings, parseCursor, ROW_ID } from "../../shared/log-cursor.ts";
+import { parseCursor, ROW_ID } from "../../shared/log-cursor.ts";
+import { LogPages, toChanges } from "../../shared/log-page.ts";
 import { openingAt } from "../../shared/opening.ts";
-import { readChanges } from "../../shared/packed-changes.ts";
+import { soundChanges } from "../../shared/packed-changes.ts";
 import {
   DELETED_COLUMNS,
   type DeletedRow,
@@ -29,6 +31,7 @@ export class ChangeLogReader {
   readonly #openings: Statement<[bigint, bigint], OpeningRow>;
   readonly #allOpenings: Statement<[], { count: bigint; ids: bigint }>;
   readonly #rows: RowReader;
+  readonly #pages = new LogPages();
   readonly #damaged: Statement<[bigint], Pick<DeletedRow, "name" | "uid">>;
   readonly #deleted: Statement<[bigint], DeletedRow>;
 
@@ -50,90 +53,73 @@ export class ChangeLogReader {
 
   /** See Store.changesSince. Inside one read transaction of the caller's. */
   since(cursor: string, limit: number): ChangePage {
+    const page = this.read(cursor, limit);
+    const counters = this.counters(page.commits.counterIds);
+    const lost = counters.flatMap((counter, i) =>
+      counter === undefined ? [`${page.commits.counterIds[i]}`] : [],
+    );
+    const corruptNames = counters.flatMap((counter) => (counter?.damaged ? [counter.name] : []));
+    return {
+      changes: toChanges(page, counters),
+      cursor: page.cursor,
+      ...(lost.length > 0 && { lost }),
+      ...(corruptNames.length > 0 && { corruptNames }),
+    };
+  }
+
+  /** See ChangeLogReads.read. Inside one read transaction of the caller's. */
+  read(cursor: string, limit: number): LogPage {
     const { openedTo, position } = parseCursor(cursor, ROW_ID);
     const { log_dropped: floor, log_end, openings, opening_ids } = this.#head();
-    if (openedTo !== undefined || position < floor) {
-      const from = openedTo === undefined ? floor : position;
-      const page = this.#openings.all(BigInt(openedTo ?? 0), BigInt(limit));
-      if (page.length === 0) {
-        const { count, ids } = this.#allOpenings.get()!;
-        if (count !== openings || ids !== opening_ids) throw gapIn("openings of the change log");
-        return this.since(`${from}`, limit); // More may have been dropped meanwhile.
-      }
-      const byHand = new ByHand();
-      const changes = page.flatMap((row) => this.#shown(row.counter_id, opening(row), from, byHand));
-      return { changes, cursor: cursorInOpenings(from, page.at(-1)!.counter_id), ...byHand.told };
+    if (openedTo === undefined && position >= floor) return this.#commits(position, log_end, limit, cursor);
+    const from = openedTo === undefined ? floor : position;
+    const rows = this.#openings.all(BigInt(openedTo ?? 0), BigInt(limit));
+    if (rows.length > 0) {
+      const found = rows.map((row) => ({ id: row.counter_id, change: opening(row) }));
+      const dropped = openedTo === undefined && cursor !== "";
+      return this.#pages.openings(found, from, { openedTo: rows.at(-1)!.counter_id, dropped });
     }
-    return this.#commits(position, log_end, limit, cursor);
+    const { count, ids } = this.#allOpenings.get()!;
+    if (count !== openings || ids !== opening_ids) throw gapIn("openings of the change log");
+    return this.read(`${from}`, limit); // More may have been dropped meanwhile.
+  }
+
+  /** See ChangeLogReads.counters. Likewise. */
+  counters(ids: BigInt64Array): (LoggedCounter | undefined)[] {
+    return Array.from(ids, (id) => this.#counter(id));
   }
 
   /** What was committed after a position; positions have no gaps. */
-  #commits(position: bigint, logEnd: bigint, limit: number, cursor: string): ChangePage {
-    const changes: StoredChange[] = [];
-    let end = cursor;
-    const byHand = new ByHand();
+  #commits(position: bigint, logEnd: bigint, limit: number, cursor: string): LogPage {
+    this.#pages.begin(limit);
     let last = position;
     let rows = 0;
     for (const row of this.#since.iterate(position, BigInt(limit))) {
       if (soundHead(row).position !== ++last) throw gapIn("commits of the change log");
       rows++;
-      const more = readChanges(row).flatMap(({ id, change }) =>
-        this.#shown(id, change, row.position, byHand),
-      );
-      if (changes.length > 0 && changes.length + more.length > limit)
-        return { changes, cursor: end, ...byHand.told };
-      changes.push(...more);
-      end = `${row.position}`;
+      if (!this.#pages.add({ position: row.position, time: row.time_ms }, soundChanges(row)))
+        return this.#pages.commits(cursor);
     }
     if (rows < limit && last < logEnd) throw gapIn("commits of the change log");
-    return { changes, cursor: end, ...byHand.told };
+    return this.#pages.commits(cursor);
   }
 
-  /** The change as it is given out; none when its counter was deleted without its history, or by hand. */
-  #shown(id: bigint, change: Change, position: bigint, byHand: ByHand): StoredChange[] {
-    const counter = this.#counter(id, byHand);
-    if (counter === undefined) return [];
-    const { name, uid, history } = counter;
-    if (history === 0n && change.kind !== ChangeKind.DELETE) return [];
-    return [{ ...change, name, uid: uidFromBytes(uid), position: `${position}` }];
-  }
-
-  #counter(id: bigint, byHand: ByHand): Pick<DeletedRow, "name" | "uid" | "history"> | undefined {
+  /** None when somebody took its row away by hand. */
+  #counter(id: bigint): LoggedCounter | undefined {
     const living = this.#rows.at(id);
-    if (living !== undefined && living !== CORRUPT)
-      return { name: living.name, uid: living.uid, history: 1n };
+    if (living !== undefined && living !== CORRUPT) return loggedOf({ ...living, history: 1n });
     const damaged = living === CORRUPT ? this.#damaged.get(id) : undefined;
-    if (damaged !== undefined && isNamed(damaged)) {
-      byHand.corrupt(damaged.name);
-      return { ...damaged, history: 1n };
-    }
+    if (damaged !== undefined && isNamed(damaged))
+      return { ...loggedOf({ ...damaged, history: 1n }), damaged: true };
     const deleted = living === undefined ? this.#deleted.get(id) : undefined;
-    if (deleted !== undefined && isSound(deleted)) return deleted;
+    if (deleted !== undefined && isSound(deleted)) return loggedOf(deleted);
     if (living !== undefined || deleted !== undefined) throw gapIn("counters that the change log tells of");
-    byHand.lost(id);
     return undefined;
   }
 }
 
-/** What on a page somebody has changed by hand, as far as it shows; or what has rotted. */
-class ByHand {
-  readonly #lost = new Set<bigint>();
-  readonly #corruptNames = new Set<string>();
-
-  lost(id: bigint): void {
-    this.#lost.add(id);
-  }
-
-  corrupt(name: string): void {
-    this.#corruptNames.add(name);
-  }
-
-  get told(): Partial<Pick<ChangePage, "lost" | "corruptNames">> {
-    return {
-      ...(this.#lost.size > 0 && { lost: [...this.#lost].map(String) }),
-      ...(this.#corruptNames.size > 0 && { corruptNames: [...this.#corruptNames] }),
-    };
-  }
+function loggedOf({ name, uid, history }: Pick<DeletedRow, "name" | "uid" | "history">): LoggedCounter {
+  return { name, uid: uidFromBytes(uid), history: history !== 0n };
 }
 
 function isSound({ id, name, uid, history, checksum }: DeletedRow): boolean {

@@ -4,6 +4,7 @@ import type { FullCounter } from "../../../core/counter.ts";
 import { type AsOf, present } from "../../../core/present.ts";
 import type { Selection } from "../../../core/selection.ts";
 import { toMark } from "../../shared/log-mark.ts";
+import { type CrossingLogPage, packLogPage } from "../crossing.ts";
 import { CatalogueReader } from "../rows/catalogue-rows.ts";
 import { headReader } from "../rows/head.ts";
 import { RowReader } from "../rows/row-reader.ts";
@@ -61,9 +62,16 @@ serveThread<{ path: string }>(({ path }) => {
       })),
       look: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => looker.page(cursor, limit)),
       changesSince: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => log.since(cursor, limit)),
+      readLog: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => packLogPage(log.read(cursor, limit))),
+      loggedCounters: asOfOneMoment(db, (ids: BigInt64Array) => log.counters(ids)),
       exportRequestIds: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => requestIds.page(cursor, limit)),
       readCatalogue: asOfOneMoment(db, (since: number) => catalogue.read(since)),
       close: () => void db.close(),
     },
+    transfer: (result) => (isLogPage(result) ? [result.buffer as ArrayBuffer] : []),
   };
 });
+
+function isLogPage(result: unknown): result is CrossingLogPage {
+  return typeof result === "object" && result !== null && "buffer" in result;
+}

@@ -101,14 +101,26 @@ export function headReader(db: Database): () => HeadRow {
   );
   return () => {
     const [row, ...others] = read.all();
-    if (
-      row !== undefined &&
-      others.length === 0 &&
-      fits(() => checksumOf(stillOf(row), row.log_end), row.checksum)
-    )
-      return row;
+    if (row !== undefined && others.length === 0 && isSound(row)) return row;
     throw unusable(DAMAGED);
   };
+}
+
+/**
+ * The row from its columns in the order that the table has them.
+ *
+ * @returns  undefined when they are none of such a row, or damaged
+ */
+export function headFrom(columns: readonly unknown[]): HeadRow | undefined {
+  const whole = columns.every((column) => Number.isSafeInteger(column));
+  if (!whole || columns.length !== COLUMNS.length + 1) return undefined;
+  const named = [...COLUMNS, "checksum"].map((name, i) => [name, BigInt(columns[i] as number)]);
+  const row: HeadRow & { checksum: bigint } = Object.fromEntries(named);
+  return isSound(row) ? row : undefined;
+}
+
+function isSound(row: HeadRow & { checksum: bigint }): boolean {
+  return fits(() => checksumOf(stillOf(row), row.log_end), row.checksum);
 }
 
 const DAMAGED = "The row that says how far the file has come is damaged; restore the file from a backup.";

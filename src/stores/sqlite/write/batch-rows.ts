@@ -2,13 +2,14 @@ import type { Database } from "better-sqlite3";
 import { CORRUPT, requestKeys, type Save, touchedBy } from "../../../core/batch.ts";
 import type { Batch } from "../../../core/columns.ts";
 import type { Counter, Fixed, FullCounter } from "../../../core/counter.ts";
+import { Verb } from "../../../core/op.ts";
 import type { Write } from "../../shared/one-by-one.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { RowReader } from "../rows/row-reader.ts";
 import { RowWriter } from "../rows/row-writer.ts";
 import { type Row, toFullCounter, toRow } from "../rows/rows.ts";
 import type { ChangeLog } from "./change-log.ts";
-import { deletes, type LoadedRows } from "./loaded-rows.ts";
+import type { LoadedRows } from "./loaded-rows.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { RowCache } from "./row-cache.ts";
 
@@ -127,7 +128,7 @@ export class BatchRows {
   writeStep(step: Write, name: string, row: Row | undefined): Row | undefined {
     const { value, revision, updateTime } = step.after;
     const labels = step.before?.fixed?.labels ?? {};
-    if (deletes(step)) {
+    if (step.op.verb === Verb.DELETE) {
       this.writes.delete(row!, name, labels);
       this.#log.deleted(row!.id, name, row!.counter.uid, step.op.keepHistory === true);
       return undefined;

@@ -2,7 +2,7 @@ import type { Database, Statement } from "better-sqlite3";
 import type { Change, ChangeColumns } from "../../../core/change.ts";
 import { uidToBytes } from "../../../core/uid.ts";
 import { Dropping, SLICE_COMMITS } from "../../shared/dropping.ts";
-import { checksumOf, packChanges, readChanges } from "../../shared/packed-changes.ts";
+import { changesIn, checksumOf, packChanges, soundChanges } from "../../shared/packed-changes.ts";
 import {
   DELETED_COLUMNS,
   deletedChecksum,
@@ -193,7 +193,7 @@ export class ChangeLog {
         throw logDamaged(row.position);
       const enough = dropping.full || this.#bytesEnd - (last?.bytes_end ?? 0n) <= BigInt(this.#bytesMax);
       if (row.position === this.#position || (last !== undefined && enough)) break;
-      dropping.take(readChanges(row));
+      dropping.take(changesIn(soundChanges(row), Number(row.time_ms)));
       last = row;
     }
     if (last === undefined) return;

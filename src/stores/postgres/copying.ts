@@ -11,7 +11,6 @@ import type {
 import type { StoredChange } from "../../service/store-pages.ts";
 import { assertTakesCopy, importStateOf, type Kept } from "../shared/import-state.ts";
 import { packChanges } from "../shared/packed-changes.ts";
-import { unusable } from "../shared/unusable.ts";
 import { CLEAR_CATALOGUE, type PostgresCatalogue } from "./catalogue.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { CopyHold } from "./copy-lock.ts";
@@ -132,15 +131,13 @@ export class PostgresCopying implements Copying {
     counters: NonNullable<ImportPart["counters"]>,
     ids: readonly bigint[],
   ): Promise<void> {
-    const timed = counters.find(({ timing }) => timing !== undefined);
-    if (timed !== undefined)
-      throw unusable(`PostgreSQL keeps no windows, refills or idle TTLs yet, which ${timed.name} has.`);
     const save = {
       names: counters.map(({ name }) => name),
       changed: counters.map((_, index) => index),
       values: BigInt64Array.from(counters, ({ value }) => value),
       revisions: Float64Array.from(counters, ({ revision }) => revision),
       updateTimes: Float64Array.from(counters, ({ updateTime }) => updateTime),
+      timings: new Map(counters.map(({ timing }, index) => [index, timing])),
       fixed: new Map(counters.entries()),
       deleted: new Map<number, boolean>(),
     };

@@ -1,7 +1,8 @@
 /**
  * Whether the wall clock is to be doubted: then what has expired by it is hidden, and not removed, for a clock that is years
- * ahead must not erase what it hides. It is, for ten minutes, after a jump of more than a minute against the monotonic
- * clock, and after a start at a time more than a day away from the last that was saved.
+ * ahead must not erase what it hides. It is, for ten minutes, after a jump ahead of more than a minute against the monotonic
+ * clock, and after a start at a time more than a day after the last that was saved. A clock that falls back removes nothing
+ * too early, and where it comes to be right again, that is a jump ahead.
  */
 export class ClockDoubt {
   readonly #warn: (message: string) => void;
@@ -22,8 +23,8 @@ export class ClockDoubt {
    */
   start(nowMs: number, monotonicMs: number, savedMs: number | undefined): void {
     this.#apart = nowMs - monotonicMs;
-    if (savedMs !== undefined && Math.abs(nowMs - savedMs) > DAY_MS) {
-      this.#doubt(monotonicMs, `differs from the last one seen by ${inWords(nowMs - savedMs)}`);
+    if (savedMs !== undefined && nowMs - savedMs > DAY_MS) {
+      this.#doubt(monotonicMs, `is ${inWords(nowMs - savedMs)} ahead of what it was when last seen`);
     }
   }
 
@@ -32,7 +33,7 @@ export class ClockDoubt {
     const apart = nowMs - monotonicMs;
     const jump = apart - (this.#apart ?? apart);
     this.#apart = apart;
-    if (Math.abs(jump) > JUMP_MS) this.#doubt(monotonicMs, `has jumped by ${inWords(jump)}`);
+    if (jump > JUMP_MS) this.#doubt(monotonicMs, `has jumped ahead by ${inWords(jump)}`);
     return monotonicMs < this.#until;
   }
 
@@ -48,5 +49,5 @@ const DOUBT_MS = 10 * 60_000;
 
 function inWords(ms: number): string {
   const seconds = Math.round(ms / 1_000);
-  return Math.abs(ms) > 2 * DAY_MS ? `${Math.round(ms / DAY_MS)} days` : `${seconds} s`;
+  return ms > 2 * DAY_MS ? `${Math.round(ms / DAY_MS)} days` : `${seconds} s`;
 }

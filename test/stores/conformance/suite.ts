@@ -1,4 +1,5 @@
 import { describe } from "vitest";
+import { KEEPS_TIME } from "../../support/keeps-time.ts";
 import { describeWith } from "../../support/needs.ts";
 import { STORES } from "../../support/stores.ts";
 import { catalogueSuite } from "./catalogue.ts";
@@ -16,9 +17,6 @@ import { settingsSuite } from "./settings.ts";
 import { timeSuite, untimedSuite } from "./time.ts";
 import { timeReadsSuite } from "./time-reads.ts";
 import { twinsSuite } from "./twins.ts";
-
-/** The stores that have columns for windows, refills and idle TTLs; the others refuse them. */
-const KEEPS_TIME: ReadonlySet<string> = new Set(["memory"]);
 
 /** The store contract (src/service/store.ts), whole, on one store; but for moving.test.ts, which needs two. */
 export function storeSuite(name: string): void {

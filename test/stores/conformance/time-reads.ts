@@ -15,7 +15,7 @@ const CALENDAR = new ZoneCalendar(() => {});
 
 /** Lists, rankings and sums of counters that time does something to: what `present` says of each, to the last unit. */
 export function timeReadsSuite(kind: StoreKind): void {
-  const it_ = using(kind, it);
+  const it_ = using(kind, it, { handClock: true });
 
   it_("are what each counter is as of now, with the largest settings allowed too", async (opened) => {
     const { store } = opened;
@@ -35,7 +35,14 @@ export function timeReadsSuite(kind: StoreKind): void {
       });
       await commit(store, batch(moved));
     }
+    // Once more on the same side, so that what is less than a unit is kept of the first time.
+    await opened.pass(1_009);
+    const again = settings.flatMap(({ min, max, initial, refill }, i) =>
+      refill === undefined ? [] : set(`c${1_000 + i}`, initial === max ? min! : max!),
+    );
+    await commit(store, batch(again));
     const stored = await readAll(store, settings.length);
+    expect(stored.filter(({ timing }) => (timing?.refillCarry ?? 0n) > 0n).length).toBeGreaterThan(30);
     const takenAt = opened.now();
     for (const wait of [0, 1, 333, 60_000, DAY, 40 * DAY, 400 * DAY, 4_000 * DAY]) {
       await opened.pass(takenAt + wait - opened.now());

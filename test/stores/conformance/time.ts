@@ -10,7 +10,7 @@ import { using } from "./using.ts";
 
 /** What time does to counters: windows that end, refills, idle TTLs. Each is seen at once, and written down once. */
 export function timeSuite(kind: StoreKind): void {
-  const it_ = using(kind, it);
+  const it_ = using(kind, it, { handClock: true });
   windows(it_);
   refills(it_);
   idleCounters(it_);

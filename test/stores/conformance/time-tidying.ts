@@ -78,6 +78,29 @@ export function tidying(it_: It): void {
   );
 
   it_(
+    "looking early at a bucket writes nothing, and its log goes on as if nobody had looked",
+    async (opened) => {
+      const { store } = opened;
+      const bucket = {
+        min: 0n,
+        max: 90n,
+        refill: { amount: 1n, everyMs: 7_000 },
+        idleTtlMs: BigInt(2 * MINUTE),
+      };
+      await apply(store, create("b", { ...bucket, value: 90n }));
+      await opened.pass(MINUTE);
+      await apply(store, increment("b"));
+      await opened.pass(MINUTE); // When it would have been gone, had nobody come.
+      const before = await read(store, "b");
+      await tidy(store);
+      expect(withoutDue(await read(store, "b"))).toEqual(withoutDue(before));
+      expect(await log(store)).toHaveLength(2);
+      await apply(store, increment("b"));
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_(
     "a clock that was set back changes no value, and no change is earlier than its window",
     async (opened) => {
       const { store, clock } = opened;
@@ -94,6 +117,12 @@ export function tidying(it_: It): void {
       const [answer] = await commit(store, single(increment("q", 3n)));
       expect(answer).toMatchObject({ time: from + MINUTE + 1_000, results: [{ value: 5n, previous: 2n }] });
       expect(await apply(store, increment("q"))).toMatchObject({ code: "ABOVE_MAX", value: 5n });
+      await apply(store, create("r", quota(opened, { value: 3n })));
+      const begun = opened.now();
+      await opened.pass(MINUTE);
+      await tidy(store);
+      clock.wallMs -= 1_000; // Its window was begun by the tidying, and nothing was changed in it yet.
+      expect((await commit(store, single(increment("r"))))[0]).toMatchObject({ time: begun + MINUTE });
       clock.wallMs -= 10 * MINUTE; // Further back than a window: it is the one of now, and the value stays.
       expect(await apply(store, decrement("q"))).toMatchObject({ value: 4n, previous: 5n });
       const { timing } = await read(store, "q");

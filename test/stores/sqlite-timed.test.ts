@@ -14,11 +14,12 @@ import { openReadOnly } from "../../src/stores/sqlite/read/reading.ts";
 import { Scanner } from "../../src/stores/sqlite/read/scans.ts";
 import { RowReader } from "../../src/stores/sqlite/rows/row-reader.ts";
 import { WriteConnection } from "../../src/stores/sqlite/write/connection.ts";
-import { apply, batch, commit, create, increment, set, single, update } from "../support/calls.ts";
+import { apply, batch, commit, create, increment, remove, set, single, update } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { faultsBelow } from "../support/faults.ts";
 import { folderInMemory } from "../support/folder.ts";
 import { SqliteHere } from "../support/here.ts";
+import { openFresh } from "../support/opened.ts";
 import { allChanges } from "./conformance/changes.ts";
 import { expectLogLeadsTo } from "./conformance/time-log.ts";
 
@@ -339,3 +340,117 @@ it.each(["tidying", "a commit"])(
     await expectLogLeadsTo(here.store as never);
   },
 );
+
+it("a batch that a trigger has something against: what met an expired counter, or an ended window, counts all the same", async () => {
+  const here = await filled();
+  const { clock } = here;
+  (await here.file()).exec(`CREATE TRIGGER own BEFORE INSERT ON counts WHEN new.value >= 100
+    BEGIN SELECT RAISE(ABORT, 'below 100'); END`);
+  clock.advance(MINUTE);
+  const [gone] = await here.store.get(["idle"]);
+  const refused = { code: "CONSTRAINT_VIOLATED", constraint: "below 100" };
+  const answers = await commit(
+    here.store,
+    single(create("large", { value: 100n })),
+    batch([increment("idle", 2n), increment("quota"), create("large", { value: 101n })], {
+      allOrNothing: true,
+    }),
+    single(increment("idle", 7n), { id: "r" }),
+    batch([
+      increment("quota", 2n),
+      increment("idle"),
+      remove("idle", { keepHistory: true }),
+      increment("idle", 9n),
+      increment("bucket", 0n),
+    ]),
+  );
+  expect(answers).toMatchObject([
+    { refused },
+    { refused: { ...refused, index: 2 } },
+    { refused: undefined, results: [{ value: 7n, previous: 0n, revision: 1 }] },
+    {
+      results: [
+        { value: 3n, previous: 1n, revision: 4 },
+        { value: 8n, revision: 2 },
+        { value: 8n },
+        { value: 9n, revision: 1 },
+        { value: 8n, previous: 8n },
+      ],
+    },
+  ]);
+  const uids = new Set(
+    (await allChanges(here.store as never)).filter(({ name }) => name === "idle").map(({ uid }) => uid),
+  );
+  expect(uids.size).toBe(3);
+  expect(gone).toMatchObject({ uid: [...uids][0] });
+  expect((await kindsIn(here)).filter((kind) => kind >= ROLL).sort()).toEqual([ROLL, EXPIRE]);
+  const [again] = await commit(here.store, single(increment("idle", 7n), { id: "r" }));
+  expect(again).toMatchObject({ replayed: true, results: [{ value: 7n }] });
+  await expectLogLeadsTo(here.store as never);
+});
+
+it("what was changed by hand is taken as it stands, and goes on from now; what cannot be is said", async () => {
+  const here = await filled();
+  await apply(here.store, create("full", BUCKET));
+  const db = await here.file();
+  const counts = db.prepare(
+    "UPDATE counts SET value = 5 WHERE id = (SELECT id FROM counters WHERE name = ?)",
+  );
+  for (const name of ["bucket", "idle", "full"]) counts.run(name);
+  db.exec(`UPDATE timings SET refill_spec = '1/0' WHERE id = 4;
+    INSERT INTO counters (id, name, uid, initial, clamp, monotonic, settings_revision, create_ms)
+      VALUES (900, 'wrong', randomblob(16), 0, 0, 0, 1, 5), (901, 'unending', randomblob(16), 0, 0, 0, 1, 5);
+    INSERT INTO counts (id, value, revision, update_ms, checksum) VALUES (900, 9, 1, 5, 0), (901, 9, 1, 5, 0);
+    INSERT INTO timings (id, refill_spec, initial_value) VALUES (900, '1/1', 0);
+    INSERT INTO timings (id, window_spec, initial_value) VALUES (901, 'every 1000 0', 0)`);
+  const { clock } = here;
+  const names = ["bucket", "idle", "full", "quota", "wrong", "unending"];
+  const found = await here.store.get(names);
+  expect(found.map((each) => each === CORRUPT)).toEqual(
+    names.map((name) => name !== "wrong" && name !== "unending"),
+  );
+  const { connection, moment } = here.store;
+  const taken = connection.accept(
+    { names, revisions: new Map(), lost: [] },
+    moment,
+    names.map(() => v7()),
+  );
+  expect(taken).toMatchObject([
+    { value: 5n, timing: { refillTime: clock.now() } },
+    { value: 5n, idleTtlMs: BigInt(MINUTE), timing: { due: clock.now() + MINUTE } },
+    { value: 5n, timing: { refillTime: clock.now(), refillCarry: 0n } },
+    "its window or its refill is none",
+    "its refill needs min and max",
+    "its window has no start and end",
+  ]);
+  clock.advance(MINUTE);
+  expect(await apply(here.store, increment("full", 0n))).toMatchObject({ value: 4n });
+  expect(await apply(here.store, increment("idle"))).toMatchObject({ value: 1n, revision: 1 });
+  (await here.file()).exec(
+    "DELETE FROM timings WHERE id = 4; DELETE FROM counts WHERE id = 4; DELETE FROM counters WHERE id = 4",
+  );
+  here.store.connection.accept({ names: [], revisions: new Map(), lost: ["4"] }, here.store.moment, [v7()]);
+  const db2 = await here.file();
+  expect(db2.prepare("SELECT counter_id FROM due_counters WHERE counter_id = 4").all()).toEqual([]);
+});
+
+it("after a start at another time than was saved nothing is removed for ten minutes, and it says so", async () => {
+  const opened = await openFresh(async (dir) => `sqlite:${join(dir, "tally.db")}`);
+  onTestFinished(() => opened.dispose());
+  const { clock, warnings } = opened;
+  await apply(opened.store, create("idle", { idleTtlMs: BigInt(MINUTE) }));
+  clock.advance(11_000);
+  while (await opened.store.maintain());
+  await opened.store.close();
+  clock.wallMs += 3 * 24 * 60 * MINUTE;
+  const store = await opened.reopen();
+  const kinds = async () => (await store.changesSince("", 9)).changes.map(({ kind }) => kind);
+  while (await store.maintain());
+  expect(warnings).toEqual([expect.stringContaining("3 days")]);
+  expect(await store.get(["idle"])).toEqual([undefined]);
+  expect(await kinds()).not.toContain(EXPIRE);
+  clock.advance(10 * MINUTE + 1);
+  while (await store.maintain());
+  expect(await kinds()).toContain(EXPIRE);
+  expect(warnings).toHaveLength(1);
+});

@@ -24,6 +24,8 @@ import { describeWith } from "../../support/needs.ts";
 import type { Opened } from "../../support/opened.ts";
 import { STORES, type StoreKind } from "../../support/stores.ts";
 import { allChanges, expectSumsEqualValues } from "./changes.ts";
+import { KEEPS_TIME } from "./suite.ts";
+import { expectLogLeadsTo } from "./time-log.ts";
 
 const HOUR = 3_600_000;
 
@@ -119,6 +121,40 @@ function moves(kind: StoreKind, target: StoreKind): void {
     await apply(await reopened(to), increment("a"));
     await expectSumsEqualValues(to.store, ["a"]);
   });
+
+  // What is in memory is never opened for a copy.
+  if (kind.name !== "memory" && KEEPS_TIME.has(kind.name) && KEEPS_TIME.has(target.name)) {
+    it_("counters that time does something to are what they were stored as, and go on", async (from, to) => {
+      const window = { everyMs: HOUR, anchorMs: from.now() };
+      await apply(from.store, create("q", { max: 9n, value: 7n, window, labels: { a: "b" } }));
+      await apply(from.store, create("b", { min: 0n, max: 9n, refill: { amount: 3n, everyMs: 4 * HOUR } }));
+      await apply(from.store, set("b", 9n));
+      await apply(from.store, create("idle", { value: 3n, idleTtlMs: BigInt(HOUR) }));
+      await apply(
+        from.store,
+        create("month", { window: { unit: "month", timeZone: "Europe/Berlin", day: 31 } }),
+      );
+      await from.pass(2 * HOUR);
+      await reopened(from, "copyFrom");
+      await reopened(to, "copyTo");
+      const stored = await seen(from.store);
+      expect(stored.counters.map(({ value }) => value)).toEqual([9n, 3n, 0n, 7n]);
+      expect(await copyStore(from.store, to.store)).toMatchObject({ counters: 4, sum: 19n });
+      expect(await seen(to.store)).toEqual(stored);
+      to.clock.wallMs = from.now();
+      const store = await reopened(to);
+      const listed = (await store.list({ prefix: "", labels: {} }, "", 9)).counters;
+      expect(listed.map(({ name, value }) => [name, value])).toEqual([
+        ["b", 8n],
+        ["month", 0n],
+        ["q", 0n],
+      ]);
+      expect(await apply(store, increment("q", 2n))).toMatchObject({ value: 2n, previous: 0n, revision: 3 });
+      expect(await apply(store, increment("idle"))).toMatchObject({ value: 1n, revision: 1 });
+      expect(await apply(store, increment("b"))).toMatchObject({ value: 9n, previous: 8n, revision: 3 });
+      await expectLogLeadsTo(store);
+    });
+  }
 
   it_("openings are given out though no change is left that was not dropped", async (from, to) => {
     await fill(from);

@@ -1,7 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import { blankCounter, type Fixed, type Timing } from "../../../core/counter.ts";
 import { type Details, putCountingSettings } from "../../../core/settings.ts";
-import { Counts, Missed, Place } from "./counts.ts";
+import { Counts, Missed, MissedTiming, Place } from "./counts.ts";
 import { LabelWriter } from "./labels.ts";
 import { EntryWriter, linkOf } from "./linked-entries.ts";
 import {
@@ -114,7 +114,8 @@ export class RowWriter {
     const { sum, columns } = timedRowChecksum(still, id, counter, count);
     const now = this.counts.update(place, { id, ...count, min, max, checksum: sum });
     const moves = count.timing !== before || refill !== undefined;
-    if (now === undefined || (moves && !this.timings.update(id, before, columns))) throw new Missed(id);
+    if (now === undefined) throw new Missed(id);
+    if (moves && !this.timings.update(id, before, columns)) throw new MissedTiming(id);
     row.place = now;
   }
 
@@ -127,7 +128,7 @@ export class RowWriter {
   updateSettings({ id }: Row, name: string, before: Before, fixed: Fixed, count: Count): Row {
     const raw = toStillRow(id, name, fixed);
     if (this.#updateSettings.run(raw).changes !== 1 || !this.counts.delete(id)) throw new Missed(id);
-    if (before.timing !== undefined && !this.timings.delete(id, before.timing)) throw new Missed(id);
+    if (before.timing !== undefined && !this.timings.delete(id, before.timing)) throw new MissedTiming(id);
     this.#labels.replace(id, name, before.labels, fixed.labels);
     return this.#insertCount(raw, fixed, count);
   }
@@ -139,7 +140,7 @@ export class RowWriter {
   delete({ id }: Row, name: string, { labels, timing }: Before): void {
     this.#names.remove({ key: "", value: "", name });
     this.#labels.remove(name, labels);
-    if (timing !== undefined && !this.timings.delete(id, timing)) throw new Missed(id);
+    if (timing !== undefined && !this.timings.delete(id, timing)) throw new MissedTiming(id);
     if (this.#delete.run(id).changes !== 1 || !this.counts.delete(id)) throw new Missed(id);
   }
 

@@ -10,7 +10,7 @@ import type { Pair } from "./pair.ts";
  * because opening a store takes longer than a history.
  */
 export function histories(pair: () => Pair, steps: number) {
-  const commands = fc.commands(commandsFor(pair().keepsTime), { maxCommands: steps, size: "max" });
+  const commands = fc.commands(COMMANDS, { maxCommands: steps, size: "max" });
   return fc.asyncProperty(commands, (history) =>
     fc.asyncModelRun(async () => {
       await pair().begin();
@@ -53,10 +53,9 @@ const selection: fc.Arbitrary<Selection> = fc.record({
 });
 const limit = fc.integer({ min: 1, max: 15 });
 
-const committing = (timed: boolean) =>
-  fc
-    .array(sketches(name, timed), { minLength: 1, maxLength: 12 })
-    .map((requests) => new Step(`commit ${shown(requests)}`, (pair) => pair.commit(requests)));
+const commit = fc
+  .array(sketches(name, true), { minLength: 1, maxLength: 12 })
+  .map((requests) => new Step(`commit ${shown(requests)}`, (pair) => pair.commit(requests)));
 const again = fc.nat(50).map((which) => new Step(`again ${which}`, (pair) => pair.again(which)));
 const get = fc
   .array(name, { minLength: 1, maxLength: 12 })
@@ -84,15 +83,11 @@ const rarely = fc.constantFrom(
   new Step("a day: ids are forgotten", (pair) => pair.forget()),
 );
 
-function commandsFor(timed: boolean) {
-  const commit = committing(timed);
-  return [
-    ...[commit, commit, commit, commit, commit, again],
-    ...[get, list, top, sum, follow, upkeep],
-    ...(timed ? [passing, passing] : []),
-    fc.oneof({ weight: 15, arbitrary: commit }, { weight: 1, arbitrary: rarely }),
-  ];
-}
+const COMMANDS = [
+  ...[commit, commit, commit, commit, commit, again],
+  ...[get, list, top, sum, follow, upkeep, passing, passing],
+  fc.oneof({ weight: 15, arbitrary: commit }, { weight: 1, arbitrary: rarely }),
+];
 
 function shown(what: readonly Sketch[] | object): string {
   return JSON.stringify(what, (_, value) => (typeof value === "bigint" ? `${value}n` : value));

@@ -35,8 +35,6 @@ export class Pair {
   readonly #memory: Opened;
   readonly #seed: { uid: string };
   readonly #tally: Tally;
-  /** Whether it keeps windows, refills and idle TTLs. */
-  readonly keepsTime: boolean;
   /** Of the histories that it has seen, this is the one: its names and request ids begin with it. */
   #prefix = "";
   #etags: Etags;
@@ -44,24 +42,23 @@ export class Pair {
   /** What was asked in this history, commit by commit. */
   #asked: Asked[][] = [];
 
-  private constructor(real: Opened, memory: Opened, seed: { uid: string }, tally: Tally, keepsTime: boolean) {
+  private constructor(real: Opened, memory: Opened, seed: { uid: string }, tally: Tally) {
     this.#real = real;
     this.#memory = memory;
     this.#seed = seed;
     this.#tally = tally;
-    this.keepsTime = keepsTime;
     this.#etags = new Etags(memory);
   }
 
   /** @param open  the store that is compared; its clock is the test's */
   static async open(
     open: (options: OpenOptions) => Promise<Opened>,
-    { keepsTime, tally = new Tally() }: { keepsTime: boolean; tally?: Tally },
+    { tally = new Tally() }: { tally?: Tally } = {},
   ): Promise<Pair> {
     const seed = { uid: v7() };
     const options = { newUid: () => seed.uid, cachedCountersMax: 3, handClock: true };
     const memory = await openFresh(async () => "memory:", options);
-    return new Pair(await open(options), memory, seed, tally, keepsTime);
+    return new Pair(await open(options), memory, seed, tally);
   }
 
   /** Begin a history: on names that no other had, because a pair that differs is no longer one. */

@@ -12,7 +12,6 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fc } from "@fast-check/vitest";
 import { folderInMemory } from "../../support/folder.ts";
-import { KEEPS_TIME } from "../../support/keeps-time.ts";
 import { type Opened, type OpenOptions, openFresh } from "../../support/opened.ts";
 import { underHandClock } from "../../support/postgres/hand-clock.ts";
 import { PostgresServer } from "../../support/postgres/server.ts";
@@ -25,22 +24,18 @@ const HISTORIES = 20;
 const STEPS = 60;
 
 interface Twin {
-  /** Whether it keeps windows, refills and idle TTLs. */
-  readonly keepsTime: boolean;
   open(options: OpenOptions): Promise<Opened>;
   close(): Promise<void>;
 }
 
 const TWINS: Readonly<Record<string, () => Promise<Twin>>> = {
   sqlite: async () => ({
-    keepsTime: KEEPS_TIME.has("sqlite"),
     open: (options) => openFresh(async (dir) => `sqlite:${join(dir, "tally.db")}`, options),
     close: async () => {},
   }),
   postgres: async () => {
     const server = await PostgresServer.start({}, folderInMemory());
     return {
-      keepsTime: KEEPS_TIME.has("postgres"),
       open: (options) => openFresh(async () => server.url({ schema: "twins" }), options, underHandClock),
       close: () => server.dispose(),
     };
@@ -78,7 +73,7 @@ async function compare(name: string): Promise<string | undefined> {
   const twin = await TWINS[name]!();
   const tally = new Tally();
   try {
-    const pair = await Pair.open(twin.open, { keepsTime: twin.keepsTime, tally });
+    const pair = await Pair.open(twin.open, { tally });
     try {
       for (let round = 0; tally.operations < wanted; round++) {
         const found = await fc.check(

@@ -20,7 +20,6 @@ import {
   single,
   update,
 } from "../../support/calls.ts";
-import { KEEPS_TIME } from "../../support/keeps-time.ts";
 import { describeWith } from "../../support/needs.ts";
 import type { Opened } from "../../support/opened.ts";
 import { STORES, type StoreKind } from "../../support/stores.ts";
@@ -59,8 +58,7 @@ function moves(kind: StoreKind, target: StoreKind): void {
     await expectSumsEqualValues(store, ["page:3", "edge"]);
   });
 
-  const inTime = KEEPS_TIME.has(kind.name) && KEEPS_TIME.has(target.name);
-  if (inTime) between(kind, target, undefined, true)(...countersInTime);
+  between(kind, target, undefined, true)(...countersInTime);
 
   it_("what was asked before the move is answered after it as the first time", async (from, to) => {
     const { asked, answers } = await fill(from);

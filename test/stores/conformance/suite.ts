@@ -1,5 +1,4 @@
 import { describe } from "vitest";
-import { KEEPS_TIME } from "../../support/keeps-time.ts";
 import { describeWith } from "../../support/needs.ts";
 import { STORES } from "../../support/stores.ts";
 import { catalogueSuite } from "./catalogue.ts";
@@ -14,7 +13,7 @@ import { modelSuite } from "./model.ts";
 import { readsSuite } from "./reads.ts";
 import { rollbackSuite } from "./rollback.ts";
 import { settingsSuite } from "./settings.ts";
-import { timeSuite, untimedSuite } from "./time.ts";
+import { timeSuite } from "./time.ts";
 import { timeReadsSuite } from "./time-reads.ts";
 import { twinsSuite } from "./twins.ts";
 
@@ -33,10 +32,8 @@ export function storeSuite(name: string): void {
     describe("deleting", () => deletingSuite(kind));
     describe("catalogue", () => catalogueSuite(kind));
     describe("rollback", () => rollbackSuite(kind));
-    if (KEEPS_TIME.has(kind.name)) {
-      describe("time", () => timeSuite(kind));
-      describe("time in reads", () => timeReadsSuite(kind));
-    } else describe("time", () => untimedSuite(kind));
+    describe("time", () => timeSuite(kind));
+    describe("time in reads", () => timeReadsSuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { apply, create, increment, remove, update } from "../../support/calls.ts";
+import { apply, create, remove } from "../../support/calls.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { idleCounters } from "./time-idle.ts";
 import { ALL, type It, MINUTE, quota, read } from "./time-log.ts";
@@ -39,21 +39,5 @@ function copies(it_: It): void {
     const stored = { ...made, value: 4n, timing };
     await store.copying!.import({ counters: [stored], progress: "1" });
     expect((await store.list(ALL, "", 9)).counters).toEqual([stored]);
-  });
-}
-
-/** A store that keeps no windows, refills and idle TTLs refuses them: it never drops one. */
-export function untimedSuite(kind: StoreKind): void {
-  using(kind, it)("refuses the settings that it has no columns for", async ({ store }) => {
-    await apply(store, increment("a"));
-    for (const [field, settings] of [
-      ["window", { window: { everyMs: 1_000, anchorMs: 0 } }],
-      ["refill", { refill: { amount: 1n, everyMs: 1 }, min: 0n, max: 9n }],
-      ["idle_ttl", { idleTtlMs: 1_000n }],
-    ] as const) {
-      expect(await apply(store, create("no", settings))).toMatchObject({ code: "INVALID_FIELD", field });
-      expect(await apply(store, update("a", settings))).toMatchObject({ code: "INVALID_FIELD", field });
-    }
-    expect(await store.get(["no"])).toEqual([undefined]);
   });
 }

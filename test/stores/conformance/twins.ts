@@ -2,14 +2,13 @@ import { fc } from "@fast-check/vitest";
 import { expect, it } from "vitest";
 import { histories } from "../../proofs/twins/history.ts";
 import { Pair, Tally } from "../../proofs/twins/pair.ts";
-import { KEEPS_TIME } from "../../support/keeps-time.ts";
 import type { StoreKind } from "../../support/stores.ts";
 
 /** The short form of `npm run test:twins`. */
 export function twinsSuite(kind: StoreKind): void {
   it("does what the memory store does", { timeout: 120_000 }, async () => {
     const tally = new Tally();
-    const pair = await Pair.open(kind.open, { keepsTime: KEEPS_TIME.has(kind.name), tally });
+    const pair = await Pair.open(kind.open, { tally });
     try {
       await fc.assert(
         histories(() => pair, 40),

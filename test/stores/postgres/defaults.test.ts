@@ -42,7 +42,7 @@ describeWith([POSTGRES], "a database of PostgreSQL with settings of its own", ()
     const tally = new Tally();
     const pair = await Pair.open(
       (options) => openFresh(async () => `${url}?schema=${newSchema()}`, options, underHandClock),
-      { keepsTime: true, tally },
+      { tally },
     );
     try {
       await fc.assert(

@@ -13,6 +13,10 @@ export interface Call {
   readonly ok?: object;
   /** What the error must be, to the letter; `metadata` holds every number that its message mentions. */
   readonly error?: { status: string; reason: string; metadata: Record<string, string> };
+  /** Of an error, what its RetryInfo must say, as ProtoJSON has a duration; null: there must be none. */
+  readonly retryIn?: string | null;
+  /** How much time passes before it, in milliseconds. */
+  readonly afterMs?: number;
 }
 
 const MAX = "9223372036854775807";

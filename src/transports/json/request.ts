@@ -100,22 +100,32 @@ function durationBytes(json: Json, path: string): Uint8Array {
   if (
     typeof json === "string" &&
     /^-?\d{1,12}(\.\d{1,9})?s$/.test(json) &&
-    Math.abs(Number.parseFloat(json)) < 3.15e11
+    Math.abs(Number.parseFloat(json)) <= DURATION_SECONDS_MAX
   ) {
     return toBinary(DurationSchema, fromJson(DurationSchema, json));
   }
   throw fault(path, 'must be seconds with an "s", such as "86400s"', json);
 }
 
+/** As google.protobuf.Duration has it: some 10,000 years. */
+const DURATION_SECONDS_MAX = 315_576_000_000;
+
 /** In JSON an instant is a text in RFC 3339. */
 function timestampBytes(json: Json, path: string): Uint8Array {
   const expected = 'must be an instant in RFC 3339, such as "2026-03-29T00:00:00Z"';
-  if (typeof json !== "string" || json.length > 40) throw fault(path, expected, json);
+  if (typeof json !== "string" || json.length > 40 || !isOfCalendar(json)) throw fault(path, expected, json);
   try {
     return toBinary(TimestampSchema, fromJson(TimestampSchema, json));
   } catch {
     throw fault(path, expected, json);
   }
+}
+
+/** Whether there is such a day, and such an hour: Date takes 30 February for 2 March, and 24:00 for the next day. */
+function isOfCalendar(text: string): boolean {
+  const [, year, month, day, hour] = /^(\d{4})-(\d\d)-(\d\d)T(\d\d)/.exec(text) ?? [];
+  const last = new Date(0).setUTCFullYear(Number(year), Number(month), 0); // Day 0 of the month after.
+  return Number(day) <= new Date(last).getUTCDate() && Number(hour) <= 23;
 }
 
 /** In JSON a mask is one string: "min,onBound". */

@@ -1,4 +1,5 @@
 import type { UnaryCall } from "../calls/call.ts";
+import type { Named } from "../http/etags.ts";
 import type { Given } from "./request.ts";
 import type { PathFields, parseTemplate } from "./template.ts";
 
@@ -10,8 +11,8 @@ export interface Binding {
   readonly hasBody: boolean;
   /** The call that is asked for. */
   call(body: Given["fields"]): UnaryCall;
-  /** What is answered, and what names it for the next request; undefined when nothing does. */
-  toJson(call: UnaryCall, response: Uint8Array): { json: unknown; etag: string | undefined };
+  /** What is answered, and what names it for the next request. */
+  toJson(call: UnaryCall, response: Uint8Array): { json: unknown; named: Named };
 }
 
 /** A binding that a path fits. */

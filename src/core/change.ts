@@ -135,17 +135,18 @@ export class ChangeColumns {
     value: bigint,
     revision: number,
     time: number,
-    met = previous,
+    met?: bigint,
   ): number {
+    const from = met ?? previous;
     const k = this.#next();
     this.counters[k] = counter;
     this.kinds[k] = kind;
     this.firstRevisions[k] = takesRevision(kind) ? revision : revision + 1;
-    this.added[k] = value > met ? value - met : 0n;
-    this.removed[k] = value < met ? met - value : 0n;
+    this.added[k] = value > from ? value - from : 0n;
+    this.removed[k] = value < from ? from - value : 0n;
     this.low[k] = value;
     this.high[k] = value;
-    if (met !== previous) {
+    if (met !== undefined && met !== previous) {
       if (met > previous) this.added[k] = this.added[k]! + (met - previous);
       else this.removed[k] = this.removed[k]! + (previous - met);
       if (met < value) this.low[k] = met;

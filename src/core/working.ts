@@ -14,7 +14,7 @@ import type { Refusal } from "./errors.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
 import { isZoneUnknown, present } from "./present.ts";
-import { putCountingSettings, type SettingKey } from "./settings.ts";
+import { putPlainSettings, putTimeSettings, type SettingKey } from "./settings.ts";
 import { dueOf, expireTimeOf, isTimed, timingAfter, timingFor } from "./timing.ts";
 import { uidAt } from "./uid.ts";
 
@@ -48,6 +48,8 @@ export class Working {
   #before: Map<number, Before> | undefined;
   /** The counter that is being judged, handed to the rule: one object, filled anew for each operation. */
   readonly #counter = blankCounter();
+  /** Whether it has settings of time just now. */
+  #counterTimed = false;
 
   constructor(batch: Batch, loaded: Loaded, context: Context, outcomes: Outcomes) {
     this.#batch = batch;
@@ -203,7 +205,8 @@ export class Working {
     const previous = this.#values[index]!;
     const revision = this.#revisions[index]! + (moves ? 1 : 0);
     const timing = counter?.timing;
-    const time = Math.max(this.#context.now, this.#updateTimes[index]!, timing?.windowStart ?? 0);
+    let time = Math.max(this.#context.now, this.#updateTimes[index]!);
+    if (timing?.windowStart !== undefined) time = Math.max(time, timing.windowStart);
     this.#values[index] = value;
     if (moves) {
       this.#revisions[index] = revision;
@@ -227,18 +230,22 @@ export class Working {
   /** A counter as the batch has left it so far, or as it was when it was deleted. Valid until the next call. */
   #counterAt(index: number): Counter {
     const fixed = this.#fixed.size === 0 ? undefined : this.#fixed.get(index);
-    const settings = fixed ?? (this.#loaded.counters[index] as Counter);
+    const loaded = this.#loaded.counters[index] as Counter | undefined;
+    const settings = fixed ?? loaded!;
     const counter = this.#counter;
-    putCountingSettings(counter, settings);
+    putPlainSettings(counter, settings);
     counter.uid = settings.uid;
     counter.value = this.#values[index]!;
     counter.revision = this.#revisions[index]!;
     counter.updateTime = this.#updateTimes[index]!;
     counter.settingsRevision = settings.settingsRevision;
-    const changed = this.#timings.size !== 0 && this.#timings.has(index);
-    counter.timing = changed
-      ? this.#timings.get(index)
-      : (this.#loaded.counters[index] as Counter | undefined)?.timing;
+    const timings = this.#timings;
+    const timing = timings.size !== 0 && timings.has(index) ? timings.get(index) : loaded?.timing;
+    if (timing !== undefined || fixed !== undefined || this.#counterTimed) {
+      putTimeSettings(counter, settings);
+      counter.timing = timing;
+      this.#counterTimed = timing !== undefined || isTimed(settings);
+    }
     return counter;
   }
 

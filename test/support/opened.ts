@@ -11,6 +11,9 @@ export interface Opened {
   readonly store: Store;
   readonly clock: HandClock;
   readonly warnings: string[];
+  /** The time by the store's clock, and let some pass. */
+  now(): number;
+  pass(ms: number): Promise<void>;
   /** Close, and open what was kept again, to be served if nothing else is said. Without durability it comes back empty. */
   reopen(purpose?: StoreOptions["purpose"]): Promise<Store>;
   /** Close and clean up. */
@@ -46,6 +49,8 @@ export async function openFresh(
     },
     clock,
     warnings,
+    now: () => clock.now(),
+    pass: async (ms) => clock.advance(ms),
     async reopen(purpose) {
       await store.close();
       clock.runMs = 5_000_000; // Another process, another arbitrary start.

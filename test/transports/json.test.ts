@@ -29,6 +29,43 @@ function refusedBy(schema: DescMessage, text: string | Uint8Array): Refusal {
 
 const setTo = (value: string) => `{"name":"a","value":${value}}`;
 
+describe("times", () => {
+  it.each([
+    ['{"idleTtl":"86400s"}', { idleTtl: "86400s" }],
+    ['{"idle_ttl":"1.250s"}', { idleTtl: "1.250s" }],
+    [
+      '{"window":{"every":"60s","anchor":"2026-03-29T02:00:00+02:00"}}',
+      { window: { every: "60s", anchor: "2026-03-29T00:00:00Z" } },
+    ],
+    [
+      '{"window":{"calendar":"CALENDAR_UNIT_MONTH","timeZone":"Europe/Berlin","day":31}}',
+      { window: { calendar: "CALENDAR_UNIT_MONTH", timeZone: "Europe/Berlin", day: 31 } },
+    ],
+    ['{"refill":{"amount":"3","every":"0.001s"}}', { refill: { amount: "3", every: "0.001s" } }],
+  ])("%s is taken", (text, json) => {
+    expect(read(CreateCounterRequestSchema, text)).toEqual(json);
+  });
+
+  it.each([
+    ['{"idleTtl":86400}', "idle_ttl"],
+    ['{"idleTtl":"86400"}', "idle_ttl"],
+    ['{"idleTtl":"24h"}', "idle_ttl"],
+    ['{"idleTtl":"1e3s"}', "idle_ttl"],
+    ['{"idleTtl":" 1s"}', "idle_ttl"],
+    ['{"idleTtl":"0.0000000001s"}', "idle_ttl"],
+    ['{"idleTtl":"999999999999s"}', "idle_ttl"],
+    ['{"idleTtl":{"seconds":"5"}}', "idle_ttl"],
+    ['{"window":{"every":"60s","anchor":"2026-03-29"}}', "window.anchor"],
+    ['{"window":{"every":"60s","anchor":1774742400}}', "window.anchor"],
+    ['{"window":{"every":"60s","anchor":"yesterday"}}', "window.anchor"],
+    ['{"window":{"every":"60s","calendar":"CALENDAR_UNIT_DAY"}}', "window.span"],
+    ['{"window":{"calendar":"DAY"}}', "window.calendar"],
+    ['{"window":"60s"}', "window"],
+  ])("%s is refused, by the name of its field", (text, field) => {
+    expect(refusedBy(CreateCounterRequestSchema, text)).toMatchObject({ code: "INVALID_FIELD", field });
+  });
+});
+
 describe("a whole number of 64 bits", () => {
   it.each([
     ["0", "0"],

@@ -1,147 +1,201 @@
-/** What HTTP says of counters that time changes: when there will be room again, and what an etag of one is good for. */
+/** Windows, refills and idle TTLs as callers see them, at the gRPC door. */
+import { durationFromMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
-import { type Opened, open, refusal } from "./door.ts";
-import { send } from "./http.ts";
+import { CalendarUnit } from "../../gen/tally/v1/counter_pb.ts";
+import { open, refusal } from "./door.ts";
 
-const MESSAGE = encodeURIComponent('{"name":"a"}');
-/** Every path that reads one counter by GET. */
-const READS = [
-  "/v1/counters/a",
-  "/counters/a",
-  `/tally.v1.CounterService/GetCounter?encoding=json&message=${MESSAGE}`,
-  "/tally.v1.CounterService/GetCounter?encoding=proto&base64=1&message=CgFh",
-];
+const HOUR = 3_600_000;
+const DAY_IN_BERLIN = {
+  span: { case: "calendar", value: CalendarUnit.DAY } as const,
+  timeZone: "Europe/Berlin",
+};
+const every = (ms: number) => ({ span: { case: "every", value: durationFromMs(ms) } as const });
 
-/** Every way to increment by an amount over HTTP/1.1. */
-const INCREMENTS: readonly (readonly [string, (amount: number) => object])[] = [
-  ["/v1/counters/a:increment", (amount) => ({ amount })],
-  ["/counters/a/increment", (amount) => ({ amount })],
-  ["/tally.v1.CounterService/Increment", (amount) => ({ name: "a", amount })],
-];
-
-const post = ({ door }: Opened, path: string, body: object) =>
-  send(door.port, { method: "POST", path, body });
-const get = ({ door }: Opened, path: string, headers: Record<string, string> = {}) =>
-  send(door.port, { method: "GET", path, headers });
-
-const DAILY = {
-  max: 5n,
-  value: 5n,
-  window: { span: { case: "every", value: { seconds: 86_400n } } },
-} as const;
-const BUCKET = { min: 0n, max: 10n, value: 10n, refill: { amount: 3n, every: { seconds: 1n } } };
-
-describe("Retry-After", () => {
-  it.each(INCREMENTS)("is when there will be room, in whole seconds, rounded up: %s", async (path, body) => {
-    await using opened = await open();
-    await opened.client.createCounter({ name: "a", ...BUCKET });
-    const retryAfter = async (amount: number) =>
-      (await post(opened, path, body(amount))).headers["retry-after"];
-    expect(await retryAfter(1)).toBe("1"); // 334 ms
-    expect(await retryAfter(3)).toBe("1"); // 1,000 ms
-    expect(await retryAfter(4)).toBe("2"); // 1,334 ms
-    expect(await retryAfter(10)).toBe("4"); // 3,334 ms
-    expect(await retryAfter(11)).toBeUndefined();
-    opened.clock.advance(1_000);
-    expect(await retryAfter(4)).toBe("1"); // 334 ms
-    expect(await retryAfter(3)).toBeUndefined(); // Done.
-  });
-
-  it.each(INCREMENTS)("after it there is room, and not before: %s", async (path, body) => {
-    await using opened = await open();
-    opened.clock.advance(1_234_567);
-    await opened.client.createCounter({ name: "a", ...DAILY });
-    const got = await post(opened, path, body(1));
-    expect([got.status, got.headers["retry-after"]]).toEqual([400, "85166"]); // Of 85,165.433 s.
-    expect((await refusal(opened.client.increment({ name: "a" }))).retryMs).toBe(85_165_433);
-    opened.clock.advance(85_165_432);
-    expect((await post(opened, path, body(1))).headers["retry-after"]).toBe("1");
-    opened.clock.advance(1);
-    expect((await post(opened, path, body(1))).status).toBe(200);
-  });
-
-  it("is none at a bound that time does not move the value from", async () => {
-    await using opened = await open();
-    await opened.client.createCounter({ name: "a", max: 0n, idleTtl: { seconds: 60n } });
-    const got = await post(opened, "/v1/counters/a:increment", {});
-    expect([got.error?.reason, got.headers["retry-after"]]).toEqual(["ABOVE_MAX", undefined]);
-  });
-});
-
-describe.each(READS)("GET %s of a counter that time changes", (path) => {
+describe("a quota of five a day in Berlin", () => {
   it.each([
-    ["a window", DAILY],
-    ["a refill", BUCKET],
-    ["an idle TTL", { idleTtl: { seconds: 60n } }],
-  ] as const)("is never 304: %s", async (_, settings) => {
+    ["2026-03-28T22:59:59.999Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"],
+    ["2026-10-24T21:59:59.999Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"],
+  ])(
+    "gives five before %s, five after, and never a sixth, on the day of the change too",
+    async (last, start, end) => {
+      await using opened = await open();
+      const { client, clock } = opened;
+      clock.wallMs = Date.parse(last) - 2 * HOUR;
+      await client.createCounter({ name: "q", max: 5n, window: DAY_IN_BERLIN });
+      const takeFive = async () => {
+        for (let n = 1n; n <= 5n; n++) {
+          expect((await client.increment({ name: "q" })).outcome).toMatchObject({
+            value: n,
+            previous: n - 1n,
+          });
+        }
+        return refusal(client.increment({ name: "q" }));
+      };
+      await takeFive();
+      clock.wallMs = Date.parse(last);
+      expect(await refusal(client.increment({ name: "q" }))).toMatchObject({
+        ...{ status: "OUT_OF_RANGE", reason: "ABOVE_MAX", retryMs: 1 },
+      });
+      clock.wallMs = Date.parse(start);
+      const { counter } = await client.getCounter({ name: "q" });
+      expect(counter).toMatchObject({ value: 0n, revision: 7n, window: DAY_IN_BERLIN });
+      expect([counter!.windowStart, counter!.windowEnd].map((time) => timestampMs(time!))).toEqual([
+        ...[Date.parse(start), Date.parse(end)],
+      ]);
+      expect(await takeFive()).toMatchObject({ retryMs: Date.parse(end) - Date.parse(start) });
+      clock.wallMs = Date.parse(end) - 1;
+      expect(await refusal(client.increment({ name: "q" }))).toMatchObject({
+        reason: "ABOVE_MAX",
+        retryMs: 1,
+      });
+      clock.wallMs = Date.parse(end);
+      await takeFive();
+    },
+  );
+});
+
+describe("settings of time", () => {
+  it("are answered as they were given, with where the counter is in time; a replay answers as of then", async () => {
     await using opened = await open();
-    await opened.client.createCounter({ name: "a", ...settings });
-    const { etag } = (await get(opened, path)).headers;
-    for (const noneMatch of [etag!, `W/${etag}`, "*"]) {
-      expect((await get(opened, path, { "if-none-match": noneMatch })).status).toBe(200);
+    const { client, clock } = opened;
+    const anchor = timestampFromMs(clock.wallMs - 1_000);
+    const window = { ...every(60_000), anchor };
+    const request = { name: "w", window, idleTtl: durationFromMs(90_500), requestId: "r" };
+    const made = await client.createCounter(request);
+    expect(made.counter).toMatchObject({
+      ...{ window, idleTtl: durationFromMs(90_500), windowStart: anchor },
+      windowEnd: timestampFromMs(clock.wallMs + 59_000),
+      expireTime: timestampFromMs(clock.wallMs + 90_500),
+    });
+    expect(made.counter).not.toHaveProperty("fullTime");
+    clock.advance(59_000);
+    expect(await client.createCounter(request)).toEqual({ ...made, replayed: true });
+    const month = {
+      span: { case: "calendar", value: CalendarUnit.MONTH } as const,
+      timeZone: "UTC",
+      day: 31,
+    };
+    const { counter } = await client.updateCounter({ name: "w", window: month });
+    expect(counter).toMatchObject({ window: month, windowEnd: timestampFromMs(Date.UTC(2026, 0, 31)) });
+    const mask = { paths: ["window", "idle_ttl"] };
+    const { counter: plain } = await client.updateCounter({ name: "w", updateMask: mask });
+    for (const field of ["window", "idleTtl", "windowStart", "windowEnd", "expireTime"]) {
+      expect(plain).not.toHaveProperty(field);
     }
-    await opened.client.updateCounter({ name: "a", updateMask: { paths: ["window", "refill", "idle_ttl"] } });
-    const { headers } = await get(opened, path);
-    expect((await get(opened, path, { "if-none-match": headers.etag! })).status).toBe(304);
   });
 
-  it("does not meet an If-Match from before a roll that moved the value", async () => {
+  it("a token bucket says when it is full, and the client of a full quota when there is room", async () => {
     await using opened = await open();
-    await opened.client.createCounter({ name: "a", ...DAILY });
-    const { etag } = (await get(opened, path)).headers;
-    opened.clock.advance(86_399_999);
-    expect((await get(opened, path, { "if-match": etag! })).status).toBe(200);
-    opened.clock.advance(1);
-    const got = await get(opened, path, { "if-match": etag! });
-    expect([got.status, got.headers.etag === etag]).toEqual([412, false]);
-    // From here on the value is 0 at every roll: none of them moves it.
-    opened.clock.advance(86_400_000);
-    expect((await get(opened, path, { "if-match": got.headers.etag! })).status).toBe(200);
+    const { client, clock } = opened;
+    const refill = { amount: 3n, every: durationFromMs(1_000) };
+    await client.createCounter({ name: "b", min: 0n, max: 10n, refill });
+    await client.increment({ name: "b", amount: 10n });
+    const { counter } = await client.getCounter({ name: "b" });
+    expect(counter).toMatchObject({ value: 10n, refill, fullTime: timestampFromMs(clock.wallMs + 3_334) });
+    expect(await refusal(client.increment({ name: "b" }))).toMatchObject({
+      reason: "ABOVE_MAX",
+      retryMs: 334,
+    });
+    clock.advance(334);
+    expect((await client.increment({ name: "b" })).outcome).toMatchObject({ value: 10n, previous: 9n });
   });
 
-  it("meets an If-Match from before a refill", async () => {
+  it("an idle counter is gone, and what comes after is another", async () => {
     await using opened = await open();
-    await opened.client.createCounter({ name: "a", ...BUCKET });
-    const { etag } = (await get(opened, path)).headers;
-    opened.clock.advance(2_000);
-    expect((await get(opened, path, { "if-match": etag! })).status).toBe(200);
+    const { client, clock } = opened;
+    const { counter } = await client.createCounter({ name: "i", value: 4n, idleTtl: durationFromMs(1_000) });
+    clock.advance(1_000);
+    expect(await refusal(client.getCounter({ name: "i" }))).toMatchObject({ reason: "COUNTER_NOT_FOUND" });
+    expect(await client.sumCounters({})).toMatchObject({ count: 0n, sum: "0" });
+    const again = await client.createCounter({ name: "i", value: 1n });
+    expect(again.counter!.uid).not.toBe(counter!.uid);
   });
 });
 
-describe("If-Match of a change", () => {
-  const change = ({ door }: Opened, method: string, path: string, etag: string, body: object) =>
-    send(door.port, { method, path, headers: { "if-match": etag }, body });
-
-  it("from before a roll is ETAG_MISMATCH, but for the settings, which nothing has changed", async () => {
+describe("refused is", () => {
+  const zone = { timeZone: "UTC" };
+  const day = { case: "calendar", value: CalendarUnit.DAY } as const;
+  const bounds = { min: 0n, max: 10n };
+  it.each<[string, object, string]>([
+    ["a window of nothing", { window: {} }, "window.span"],
+    ["half a second", { window: every(500) }, "window.every"],
+    ["one and a half", { window: every(1_500) }, "window.every"],
+    ["a window of more than 366 days", { window: every(367 * 24 * HOUR) }, "window.every"],
+    [
+      "a duration that is none",
+      { window: { span: { case: "every", value: { seconds: 5n, nanos: 2_000_000_000 } } } },
+      "window.every",
+    ],
+    ["a calendar without a zone", { window: { span: day } }, "window.time_zone"],
+    ["a zone without a calendar", { window: { ...every(1_000), ...zone } }, "window.time_zone"],
+    ["an offset for a zone", { window: { span: day, timeZone: "+02:00" } }, "window.time_zone"],
+    ["a zone that nobody knows", { window: { span: day, timeZone: "Mars/Olympus" } }, "window.time_zone"],
+    ["no unit", { window: { span: { case: "calendar", value: 0 }, ...zone } }, "window.calendar"],
+    ["an unknown unit", { window: { span: { case: "calendar", value: 99 }, ...zone } }, "window.calendar"],
+    [
+      "an anchor of a calendar",
+      { window: { span: day, ...zone, anchor: timestampFromMs(0) } },
+      "window.anchor",
+    ],
+    [
+      "an anchor within a millisecond",
+      { window: { ...every(1_000), anchor: { seconds: 0n, nanos: 1 } } },
+      "window.anchor",
+    ],
+    [
+      "an anchor out of all time",
+      { window: { ...every(1_000), anchor: { seconds: 2n ** 60n, nanos: 0 } } },
+      "window.anchor",
+    ],
+    [
+      "a day of a week",
+      { window: { span: { case: "calendar", value: CalendarUnit.WEEK }, ...zone, day: 2 } },
+      "window.day",
+    ],
+    [
+      "the 32nd",
+      { window: { span: { case: "calendar", value: CalendarUnit.MONTH }, ...zone, day: 32 } },
+      "window.day",
+    ],
+    ["a refill of nothing", { ...bounds, refill: { every: durationFromMs(1_000) } }, "refill.amount"],
+    ["a refill in no time", { ...bounds, refill: { amount: 1n } }, "refill.every"],
+    [
+      "a refill within a millisecond",
+      { ...bounds, refill: { amount: 1n, every: { seconds: 1n, nanos: 1 } } },
+      "refill.every",
+    ],
+    ["a TTL below a second", { idleTtl: durationFromMs(999) }, "idle_ttl"],
+    ["a TTL of more than ten years", { idleTtl: durationFromMs(3_651 * 24 * HOUR) }, "idle_ttl"],
+    ["a TTL within a millisecond", { idleTtl: { seconds: 1n, nanos: 500_000 } }, "idle_ttl"],
+  ])("%s, when made and when changed, by the name of its field", async (_, settings, field) => {
     await using opened = await open();
-    await opened.client.createCounter({ name: "a", ...DAILY });
-    const etag = (await get(opened, "/v1/counters/a")).headers.etag!;
-    opened.clock.advance(86_400_000);
-    const got = await change(opened, "POST", "/v1/counters/a:set", etag, { value: 3 });
-    expect([got.status, got.error?.reason]).toEqual([409, "ETAG_MISMATCH"]);
-    const now = (await get(opened, "/v1/counters/a")).headers.etag!;
-    expect(got.error?.metadata).toEqual({ name: "a", etag: now.replace(/^"|\.s1"$/g, "") });
-    expect((await change(opened, "PATCH", "/v1/counters/a", etag, { max: 6 })).status).toBe(200);
-    expect((await change(opened, "POST", "/v1/counters/a:set", now, { value: 3 })).status).toBe(200);
+    const { client } = opened;
+    await client.createCounter({ name: "a", ...bounds });
+    for (const call of [
+      client.createCounter({ name: "b", ...settings }),
+      client.updateCounter({ name: "a", ...settings }),
+    ]) {
+      const refused = await refusal(call);
+      expect(refused).toMatchObject({
+        status: "INVALID_ARGUMENT",
+        reason: "INVALID_FIELD",
+        metadata: { field },
+      });
+      expect(Buffer.byteLength(refused.message)).toBeLessThanOrEqual(200);
+    }
   });
 
-  it("from before a refill is met", async () => {
+  it("what does not go together", async () => {
     await using opened = await open();
-    await opened.client.createCounter({ name: "a", ...BUCKET });
-    const etag = (await get(opened, "/v1/counters/a")).headers.etag!;
-    opened.clock.advance(2_000);
-    const got = await change(opened, "POST", "/v1/counters/a:set", etag, { value: 3 });
-    expect(got.json).toMatchObject({ outcome: { previous: "4", value: "3", revision: "2" } });
-  });
-
-  it("of a counter that has expired is COUNTER_NOT_FOUND, and never about the one made since", async () => {
-    await using opened = await open();
-    await opened.client.createCounter({ name: "a", idleTtl: { seconds: 60n } });
-    const etag = (await get(opened, "/v1/counters/a")).headers.etag!;
-    opened.clock.advance(60_000);
-    const asked = () => change(opened, "POST", "/v1/counters/a:set", etag, { value: 3 });
-    expect((await asked()).error?.reason).toBe("COUNTER_NOT_FOUND");
-    await opened.client.increment({ name: "a" });
-    expect((await asked()).error?.reason).toBe("ETAG_MISMATCH");
+    const refill = { amount: 1n, every: durationFromMs(1_000) };
+    const refused = await refusal(opened.client.createCounter({ name: "a", refill }));
+    expect(refused).toMatchObject({
+      ...{
+        status: "FAILED_PRECONDITION",
+        reason: "SETTINGS_CONFLICT",
+        metadata: { name: "a", field: "refill" },
+      },
+      message: "refill needs min and max; nothing was changed.",
+    });
   });
 });

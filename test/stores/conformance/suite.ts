@@ -12,7 +12,12 @@ import { modelSuite } from "./model.ts";
 import { readsSuite } from "./reads.ts";
 import { rollbackSuite } from "./rollback.ts";
 import { settingsSuite } from "./settings.ts";
+import { timeSuite, untimedSuite } from "./time.ts";
+import { timeReadsSuite } from "./time-reads.ts";
 import { twinsSuite } from "./twins.ts";
+
+/** The stores that have columns for windows, refills and idle TTLs; the others refuse them. */
+const KEEPS_TIME: ReadonlySet<string> = new Set(["memory"]);
 
 /** The store contract (src/service/store.ts), whole, on one store; but for moving.test.ts, which needs two. */
 export function storeSuite(name: string): void {
@@ -28,6 +33,10 @@ export function storeSuite(name: string): void {
     describe("deleting", () => deletingSuite(kind));
     describe("catalogue", () => catalogueSuite(kind));
     describe("rollback", () => rollbackSuite(kind));
+    if (KEEPS_TIME.has(kind.name)) {
+      describe("time", () => timeSuite(kind));
+      describe("time in reads", () => timeReadsSuite(kind));
+    } else describe("time", () => untimedSuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });

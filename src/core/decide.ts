@@ -178,7 +178,13 @@ function untimely(
 }
 
 /** Why a refill does not go with the other settings. */
-function refillConflict({ refill, window, monotonic, min, max }: CountingSettings): string | undefined {
+export function refillConflict({
+  refill,
+  window,
+  monotonic,
+  min,
+  max,
+}: CountingSettings): string | undefined {
   if (window !== undefined) return "does not go with window";
   if (monotonic) return "does not go with monotonic";
   if (min === undefined || max === undefined) return "needs min and max";

@@ -8,6 +8,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Counter, FullCounter } from "../../src/core/counter.ts";
 import type { AsOf } from "../../src/core/present.ts";
 import type { Store } from "../../src/service/store.ts";
+import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import { PageReader } from "../../src/stores/sqlite/read/pages.ts";
 import { openReadOnly } from "../../src/stores/sqlite/read/reading.ts";
 import { Scanner } from "../../src/stores/sqlite/read/scans.ts";
@@ -31,6 +32,7 @@ vi.mock("../../src/core/present.ts", () => {
   return { present, presentAll, isZoneUnknown: () => false };
 });
 
+const CALENDAR = new ZoneCalendar(() => {});
 const ALL = { prefix: "", labels: {} };
 const nameAndValue = ({ name, value }: FullCounter) => [name, value];
 
@@ -92,7 +94,7 @@ describe("on sqlite", () => {
     const db = openReadOnly(join(dir, "tally.db"), 1_024);
     try {
       const rows = new RowReader(db);
-      const [pages, scanner] = [new PageReader(db, rows), new Scanner(db, rows)];
+      const [pages, scanner] = [new PageReader(db, rows, CALENDAR), new Scanner(db, rows, CALENDAR)];
       noon.at = 100;
       for (const [now, expected] of [
         [99, BEFORE],

@@ -17,7 +17,7 @@ import { timeReadsSuite } from "./time-reads.ts";
 import { twinsSuite } from "./twins.ts";
 
 /** The stores that have columns for windows, refills and idle TTLs; the others refuse them. */
-const KEEPS_TIME: ReadonlySet<string> = new Set(["memory"]);
+const KEEPS_TIME: ReadonlySet<string> = new Set(["memory", "sqlite"]);
 
 /** The store contract (src/service/store.ts), whole, on one store; but for moving.test.ts, which needs two. */
 export function storeSuite(name: string): void {

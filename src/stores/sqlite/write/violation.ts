@@ -87,7 +87,7 @@ export class OneByOne {
       try {
         const written = rows.writeStep(step, facts.names[index]!, row);
         standing[index] = written;
-        if (row === undefined) made.set(written!.counter.uid, written!.id);
+        if (row === undefined || step.expired) made.set(written!.counter.uid, written!.id);
         if (given.deferred && this.#orphan.get() !== undefined) throw new Deferred();
         this.#step.release();
         next = steps.next();

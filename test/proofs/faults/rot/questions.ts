@@ -6,6 +6,7 @@ import type { FullCounter } from "../../../../src/core/counter.ts";
 import { TallyError } from "../../../../src/core/errors.ts";
 import type { Selection } from "../../../../src/core/selection.ts";
 import type { CatalogueChanges } from "../../../../src/service/store-catalogue.ts";
+import { ZoneCalendar } from "../../../../src/stores/shared/calendar.ts";
 import { ChangeLogReader } from "../../../../src/stores/sqlite/read/change-log-reader.ts";
 import { PageReader } from "../../../../src/stores/sqlite/read/pages.ts";
 import { asOfOneMoment, openReadOnly } from "../../../../src/stores/sqlite/read/reading.ts";
@@ -101,8 +102,9 @@ function reading(
   const db = openReadOnly(path, 16_384);
   try {
     const rows = new RowReader(db);
-    const pages = new PageReader(db, rows);
-    const scanner = new Scanner(db, rows);
+    const calendar = new ZoneCalendar(() => {});
+    const pages = new PageReader(db, rows, calendar);
+    const scanner = new Scanner(db, rows, calendar);
     const moment = <T>(read: () => T): T => asOfOneMoment(db, read)(undefined as never);
     const absent = names
       .flatMap((name) => [`${name}!`, name.slice(0, -1) || "x"])

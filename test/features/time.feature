@@ -47,6 +47,17 @@ Feature: As time passes
       Then the answer is the first one, marked as a repeat
       And "mails" is 0
 
+    Scenario: A restart does not change that
+      Given I increment "mails" by 5
+      When the server is restarted
+      And I increment "mails"
+      Then it is refused with OUT_OF_RANGE, reason ABOVE_MAX
+      And there will be room in "4 hours"
+      When it is "2026-03-29T00:00:00+01:00"
+      And the server is restarted
+      Then "mails" is 0
+      And the window of "mails" is from "2026-03-29T00:00:00+01:00" to "2026-03-30T00:00:00+02:00"
+
     Scenario: What was read yesterday is no longer so
       Given I increment "mails" by 2
       And I have read "mails"

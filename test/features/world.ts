@@ -31,7 +31,7 @@ export class World {
   ran: { readonly code: number | null; readonly stdout: string } | undefined;
   /** What the last line that was typed at a shell came to. */
   typed: { readonly code: number | null; readonly stdout: string; readonly stderr: string } | undefined;
-  /** The server's, if a scenario is about time: its counters are then in memory. */
+  /** The server's, if a scenario is about time. */
   #clock: HandClock | undefined;
   readonly #callers: Caller[] = [];
   #folder: string | undefined;
@@ -184,8 +184,8 @@ export class World {
 
   async #start() {
     const clock = this.#clock;
-    const store = clock === undefined ? `sqlite:${await this.#file()}` : "memory:";
-    const { config } = loadConfig({ flags: { listen: "127.0.0.1:0", store }, env: {} });
+    const flags = { listen: "127.0.0.1:0", store: `sqlite:${await this.#file()}` };
+    const { config } = loadConfig({ flags, env: {} });
     const server = await startServer(config, { telemetry: NO_TELEMETRY, ...(clock && { clock }) });
     return { port: server.address.port, stop: () => server.close() };
   }

@@ -20,7 +20,7 @@ export const APART: Readonly<Record<string, string[]>> = {
     "test/doors/openapi/page.test.ts",
   ],
   connections: ["test/transports/{drain,half-closed,intake,limits,overload,pipelining}.test.ts"],
-  cli: ["test/cli/**/*.test.ts", "test/proofs/count/proof.test.ts", "test/docs/tour.test.ts"],
+  cli: ["test/cli/**/*.test.ts", "test/proofs/count/proof.test.ts", "test/docs/{time,tour}.test.ts"],
   doors: ["test/doors/{clients,tls}.test.ts", "test/doors/proxies/**/*.test.ts", "test/docs/clients.test.ts"],
   faults: ["test/proofs/faults/**/*.test.ts"],
   stores: [

@@ -283,6 +283,55 @@ export const CASES: readonly Case[] = [
     ],
   },
   {
+    name: "what time does to a counter",
+    calls: [
+      ok(
+        "CreateCounter",
+        {
+          name: "timed",
+          window: { calendar: "CALENDAR_UNIT_MONTH", timeZone: "Europe/Berlin", day: 31 },
+          idleTtl: "2592000s",
+        },
+        {
+          counter: {
+            window: { calendar: "CALENDAR_UNIT_MONTH", timeZone: "Europe/Berlin", day: 31 },
+            idleTtl: "2592000s",
+          },
+        },
+      ),
+      ok(
+        "UpdateCounter",
+        { name: "timed", window: { every: "3600s", anchor: "2026-01-01T00:30:00Z" } },
+        { counter: { window: { every: "3600s", anchor: "2026-01-01T00:30:00Z" }, idleTtl: "2592000s" } },
+      ),
+      ok(
+        "UpdateCounter",
+        {
+          name: "timed",
+          updateMask: "min,max,refill,window,idleTtl",
+          min: "0",
+          max: "10",
+          refill: { amount: "3", every: "0.250s" },
+        },
+        { counter: { refill: { amount: "3", every: "0.250s" }, settingsRevision: "3" } },
+      ),
+      refused(
+        "CreateCounter",
+        { name: "timeless", window: { calendar: "CALENDAR_UNIT_DAY", timeZone: "Mars/Olympus" } },
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
+        { field: "window.time_zone" },
+      ),
+      refused(
+        "CreateCounter",
+        { name: "timeless", refill: { amount: "1", every: "1s" } },
+        "FAILED_PRECONDITION",
+        "SETTINGS_CONFLICT",
+        { name: "timeless", field: "refill" },
+      ),
+    ],
+  },
+  {
     name: "ABOVE_MAX and BELOW_MIN",
     calls: [
       ok("CreateCounter", { name: "narrow", value: "5", min: "3", max: "7", initial: "5" }, {}),

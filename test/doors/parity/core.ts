@@ -96,11 +96,14 @@ const OPS: Readonly<Record<string, (request: Request) => ReturnType<typeof ask.i
     }),
   UpdateCounter: ({ name, updateMask, settingsEtag: etag, ...request }) => {
     const settings = settingsIn(request as JsonObject);
-    const mask = updateMask?.split(",").map((field) => (field === "onBound" ? "clamp" : field));
+    const mask = updateMask?.split(",").map((field) => KEYS[field] ?? field);
     return ask.update(name, settings, { etag, ...(mask && { mask: mask as SettingKey[] }) });
   },
   DeleteCounter: ({ name, etag, keepHistory = false }) => ask.remove(name, { etag, keepHistory }),
 };
+
+/** Settings that the core has another name for. */
+const KEYS: Readonly<Record<string, SettingKey>> = { onBound: "clamp", idleTtl: "idleTtlMs" };
 
 function operation({ name, increment, decrement, set, etag }: NonNullable<Request["operations"]>[number]) {
   if (increment !== undefined) return ask.increment(name, BigInt(increment));
@@ -223,7 +226,7 @@ function shownWindow(window: Window): JsonObject {
 }
 
 function seconds(ms: number): string {
-  return `${ms / 1_000}s`;
+  return `${ms % 1_000 === 0 ? ms / 1_000 : (ms / 1_000).toFixed(3)}s`; // In threes, as ProtoJSON has it.
 }
 
 function instant(ms: number): string {

@@ -129,6 +129,7 @@ function keyword(rule: string, value: unknown): Schema {
     case "enum.not_in":
       return {}; // Names are all that JSON has for them.
     case "duration.gte":
+      return { pattern: "^[0-9]{1,12}(\\.[0-9]{1,9})?s$" }; // None is below 0.
     case "duration.lte":
       return {}; // A duration is a text in JSON; its comment says how long it may be.
     default:

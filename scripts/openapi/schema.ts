@@ -21,7 +21,7 @@ export class Schemas {
    * @param without  fields that something else carries (a path), by their names
    */
   message(message: DescMessage, direction: Direction, without: readonly string[] = []): Schema {
-    const { name } = message;
+    const name = componentOf(message, direction);
     const { components } = this;
     if (!(name in components)) {
       components[name] = {}; // It may refer to itself.
@@ -91,6 +91,13 @@ export class Schemas {
     };
     return { $ref: `#/components/schemas/${desc.name}` };
   }
+}
+
+/** Of a message that is both asked and answered there are two schemas, for its fields are strict in requests alone. */
+function componentOf(message: DescMessage, direction: Direction): string {
+  const { name, file } = message;
+  const isAnswered = file.messages.some((each) => each.name === "Counter");
+  return direction === "request" && isAnswered ? `${name}Input` : name;
 }
 
 const NO_RULES = { whole: {}, item: {}, key: {} };

@@ -6,7 +6,10 @@ from urllib.parse import unquote
 import schemathesis
 
 # What a counter, or what was asked before, may refuse: no document can tell beforehand.
-OF_STATE = {"REQUEST_ID_REUSED", "MONOTONIC", "ABOVE_MAX", "BELOW_MIN", "VALUE_OUTSIDE_BOUNDS", "CONSTRAINT_VIOLATED"}
+OF_STATE = {
+    *("REQUEST_ID_REUSED", "ZONE_UNKNOWN", "SETTINGS_CONFLICT", "MONOTONIC", "ABOVE_MAX", "BELOW_MIN"),
+    *("VALUE_OUTSIDE_BOUNDS", "CONSTRAINT_VIOLATED"),
+}
 
 # What JSON Schema has no words for, and the comments say: the message of each.
 IN_WORDS = re.compile(
@@ -18,6 +21,12 @@ IN_WORDS = re.compile(
     r"|must name settings"
     r"|must name a setting, or one must be given"
     r"|must be (the|a) next_page_token"
+    r"|must be (1 s|1 second) .*to (366|3650) days|must be whole (milliseconds|seconds)"  # a duration is a text, too
+    r"|must be seconds with an .s."  # of more than google.protobuf.Duration can say
+    r"|must be an instant in RFC 3339"  # which are of the years 1 to 9999, and without leap seconds
+    r"|must be a time zone that this server knows"
+    r"|must be a unit of the calendar|must be given with calendar, and only then"
+    r"|is for (every|CALENDAR_UNIT_MONTH) only"
 )
 
 

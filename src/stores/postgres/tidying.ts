@@ -85,8 +85,10 @@ export class Tidying {
    * @param beside  whether to leave room for calls: to rest after a slice that is not the last
    */
   async slice(beside: boolean): Promise<boolean> {
+    const { clock } = this.#parts;
+    const began = clock.monotonic();
     const more = await this.#slice();
-    if (more && beside && this.#oneByOne === 0) await pause(REST_MS);
+    if (more && beside && this.#oneByOne === 0) await pause(began + SLICES_APART_MS - clock.monotonic());
     return more;
   }
 
@@ -174,7 +176,7 @@ const BEGINNING = [-(2n ** 63n), 0n] as const;
 const SLICE_COUNTERS = 200;
 
 /** So that it is 2,000 a second. */
-const REST_MS = 100;
+const SLICES_APART_MS = 100;
 
 /** Such rows are tried again after so long; there are hardly ever more of them. */
 const REFUSED_MS = 600_000;

@@ -1,6 +1,7 @@
 """What schemathesis has to be told beside the document: which refusals of a valid request are right."""
 
 import re
+from copy import deepcopy
 from urllib.parse import unquote
 
 import schemathesis
@@ -34,7 +35,7 @@ IN_WORDS = re.compile(
 def before_call(context, case, kwargs):
     """Most requests would fail for two different request ids, or for a time zone that is none, and show nothing else."""
     if isinstance(case.body, dict) and case.meta and case.meta.generation.mode.is_positive:
-        mend_time(case.body)
+        case.body = mended(case.body)
     fields, headers = {**(case.query or {}), **(case.body if isinstance(case.body, dict) else {})}, case.headers
     if not headers:
         return
@@ -43,8 +44,9 @@ def before_call(context, case, kwargs):
             headers.pop(header, None)
 
 
-def mend_time(body):
-    """Of what is told about time, keep what goes together, in lengths that there are."""
+def mended(given):
+    """The same body, but of what it tells about time only what goes together, in lengths that there are."""
+    body = deepcopy(given)  # Cases share theirs.
     window, refill = body.get("window"), body.get("refill")
     if isinstance(window, dict) and window.get("every") is not None:
         window["every"] = f"{1 + len(str(window)) * 37}s"
@@ -63,6 +65,7 @@ def mend_time(body):
         refill["every"] = "0.250s"
     if body.get("idleTtl") is not None:
         body["idleTtl"] = f"{1 + len(str(body)) * 11}.5s"
+    return body
 
 
 @schemathesis.check

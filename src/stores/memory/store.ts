@@ -68,6 +68,7 @@ export class MemoryStore implements Store {
     this.#decide = decide;
     this.#calendar = calendar;
     this.#clockDoubt = new ClockDoubt(options.warn);
+    this.#clockDoubt.start(options.clock.now(), options.clock.monotonic(), undefined);
     this.#state = { startedMs: options.clock.monotonic(), changes: 0 };
     this.#requestIds = new RequestIdsInMemory(options.retention);
     this.#log = new ChangeLogInMemory(options.retention.changeLogBytesMax);

@@ -14,6 +14,8 @@ export class Tidying {
   /** The last that was looked at in this round, and when the round began, by the monotonic clock. */
   #last = START;
   #roundFromMs = Number.NEGATIVE_INFINITY;
+  /** The wall clock when it was last looked at. */
+  #now = Number.NEGATIVE_INFINITY;
   /** What was given out and is not done. */
   #given: readonly DueEntry[] = [];
   /** How many are looked at one at a time, because one of them is refused. */
@@ -36,10 +38,12 @@ export class Tidying {
 
   /** What is to be looked at now; then `done` or `refused` is called, unless it is nothing. */
   next({ now, monotonic }: Moment): readonly DueEntry[] {
-    if (monotonic - this.#roundFromMs >= ROUND_MS) {
+    // After the clock was put back, what comes due stands before where the round has come to.
+    if (monotonic - this.#roundFromMs >= ROUND_MS || now < this.#now) {
       this.#last = START;
       this.#roundFromMs = monotonic;
     }
+    this.#now = now;
     if (monotonic - this.#paceFromMs >= 1_000) {
       this.#paced = 0;
       this.#paceFromMs = monotonic;

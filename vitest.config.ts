@@ -16,13 +16,13 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
  */
 export const APART: Readonly<Record<string, string[]>> = {
   browser: [
-    "test/console/{accessibility,away,counting,origins,tls}.test.ts",
+    "test/console/{accessibility,away,counting,origins,time,tls}.test.ts",
     "test/doors/openapi/page.test.ts",
   ],
   connections: [
     "test/transports/{drain,half-closed,intake,limits,overload,pipelining,stream-callers}.test.ts",
   ],
-  cli: ["test/cli/**/*.test.ts", "test/proofs/count/proof.test.ts", "test/docs/tour.test.ts"],
+  cli: ["test/cli/**/*.test.ts", "test/proofs/count/proof.test.ts", "test/docs/{time,tour}.test.ts"],
   doors: ["test/doors/{clients,tls}.test.ts", "test/doors/proxies/**/*.test.ts", "test/docs/clients.test.ts"],
   faults: ["test/proofs/faults/**/*.test.ts"],
   stores: [

@@ -84,7 +84,7 @@ function errorsOf(responses: Operation["responses"]): Html {
       const links = reasons.map(
         (reason, index) => html`${index === 0 ? "" : ", "}<a href="#${reason}">${reason}</a>`,
       );
-      return html`<dt>${status}</dt><dd>${links}${headers === undefined ? "" : ", with Retry-After"}</dd>\n`;
+      return html`<dt>${status}</dt><dd>${links}${headers === undefined ? "" : ", with Retry-After where it is known when it passes"}</dd>\n`;
     });
   return html`<h4>Errors</h4>\n<dl class="errors">${rows}</dl>\n`;
 }

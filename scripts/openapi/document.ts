@@ -114,7 +114,8 @@ const HEADERS: Readonly<Record<string, Schema>> = {
     example: '"0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4"',
   },
   RetryAfter: {
-    description: "When to try again, in seconds.",
+    description:
+      "When to try again, in seconds, rounded up. At a bound: when a window's end or a refill will have made room for this amount; not there if nothing will.",
     schema: { type: "integer", minimum: 0 },
     example: 1,
   },

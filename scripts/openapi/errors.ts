@@ -16,6 +16,8 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
   COUNTER_NOT_FOUND: { name: "seats" },
   COUNTER_EXISTS: { name: "seats" },
   ETAG_MISMATCH: { name: "seats", etag: "0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4" },
+  ZONE_UNKNOWN: { name: "seats", zone: "America/Coyhaique" },
+  SETTINGS_CONFLICT: { name: "seats", field: "refill", expected: "does not go with window" },
   MONOTONIC: { name: "seats", value: 8n, requested: 3n },
   ABOVE_MAX: { name: "seats", value: 8n, max: 10n, requested: 5n },
   BELOW_MIN: { name: "seats", value: 8n, min: 0n, requested: 9n },
@@ -82,13 +84,18 @@ export function errorResponses(
   }
   if (codes.size > 0) throw new TypeError(`expected names of ${reasons.name}, got ${[...codes]}`);
   const sorted = [...byStatus].sort(([a], [b]) => a - b);
-  return Object.fromEntries(
-    sorted.map(([status, names]) => [`${status}`, responseOf(status, names, reasons, own)]),
-  );
+  return Object.fromEntries(sorted.map(([status, names]) => [`${status}`, responseOf(names, reasons, own)]));
 }
 
+/** What may pass by itself, at a time that is known: then the answer says when. */
+const COME_AGAIN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "QUEUE_FULL",
+  "REQUEST_IDS_FULL",
+  "ABOVE_MAX",
+  "BELOW_MIN",
+]);
+
 function responseOf(
-  status: number,
   codes: readonly ErrorCode[],
   reasons: DescEnum,
   own: ReadonlyMap<string, string>,
@@ -100,7 +107,9 @@ function responseOf(
   const examples = codes.map((code) => [code, { $ref: `#/components/examples/${code}` }]);
   return {
     description: lines.join("\n"),
-    ...(status === 429 && { headers: { "Retry-After": { $ref: "#/components/headers/RetryAfter" } } }),
+    ...(codes.some((code) => COME_AGAIN.has(code)) && {
+      headers: { "Retry-After": { $ref: "#/components/headers/RetryAfter" } },
+    }),
     content: {
       "application/json": {
         schema: { $ref: "#/components/schemas/Error" },

@@ -46,6 +46,10 @@ function celRule(id: string): Schema {
   switch (id) {
     case "create_counter.min_max":
       return {}; // JSON Schema does not compare two fields; their comments say it.
+    case "window.calendar_zone":
+    case "window.anchor_every":
+    case "window.day_month":
+      return {}; // What goes with which, their comments say; a document of half of it would mislead.
     case "operation.etag_action":
     case "operation.note_action":
       return {
@@ -122,7 +126,12 @@ function keyword(rule: string, value: unknown): Schema {
     case "bool.const":
       return { const: value as boolean };
     case "enum.defined_only":
+    case "enum.not_in":
       return {}; // Names are all that JSON has for them.
+    case "duration.gte":
+      return { pattern: "^[0-9]{1,12}(\\.[0-9]{1,9})?s$" }; // None is below 0.
+    case "duration.lte":
+      return {}; // A duration is a text in JSON; its comment says how long it may be.
     default:
       throw new TypeError(`expected a rule that is described here, got ${rule} = ${value}`);
   }

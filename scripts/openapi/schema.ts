@@ -21,7 +21,7 @@ export class Schemas {
    * @param without  fields that something else carries (a path), by their names
    */
   message(message: DescMessage, direction: Direction, without: readonly string[] = []): Schema {
-    const { name } = message;
+    const name = componentOf(message, direction);
     const { components } = this;
     if (!(name in components)) {
       components[name] = {}; // It may refer to itself.
@@ -93,11 +93,20 @@ export class Schemas {
   }
 }
 
+/** Of a message that is both asked and answered there are two schemas, for its fields are strict in requests alone. */
+function componentOf(message: DescMessage, direction: Direction): string {
+  const { name, file } = message;
+  const isAnswered = file.messages.some((each) => each.name === "Counter");
+  return direction === "request" && isAnswered ? `${name}Input` : name;
+}
+
 const NO_RULES = { whole: {}, item: {}, key: {} };
 
 /** Types of Protobuf's own with a mapping of their own. */
 const WELL_KNOWN: Readonly<Record<string, Schema>> = {
   "google.protobuf.Timestamp": { type: "string", format: "date-time" },
+  // Seconds: "86400s", "0.250s".
+  "google.protobuf.Duration": { type: "string", pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,9})?s$" },
   // Of names in camel case: "min,onBound".
   "google.protobuf.FieldMask": { type: "string", pattern: "^([a-zA-Z]+(,[a-zA-Z]+)*)?$" },
 };

@@ -110,11 +110,13 @@ function dieOfInterrupt(client: TallyClient): () => void {
   return stop;
 }
 
-/** A duration in milliseconds, from 1 ms to `max`, which is written as one too. @throws InvalidArgumentError */
-export function durationOf(text: string, max: string): number {
+/** A duration in milliseconds, from `min` to `max`, which are written as some too. @throws InvalidArgumentError */
+export function durationOf(text: string, max: string, min = "1ms"): number {
   const ms = parseDuration(text);
-  if (ms === undefined || ms < 1 || ms > parseDuration(max)!)
-    throw new InvalidArgumentError(`Expected a duration from 1ms to ${max}, such as 500ms or 1m30s.`);
+  if (ms === undefined || ms < parseDuration(min)! || ms > parseDuration(max)!) {
+    const such = min === "1ms" ? "500ms or 1m30s" : "1m30s or 30d";
+    throw new InvalidArgumentError(`Expected a duration from ${min} to ${max}, such as ${such}.`);
+  }
   return ms;
 }
 

@@ -4,6 +4,7 @@ import { contextsPath, readContexts } from "./contexts.ts";
 import type { CommandFile } from "./main.ts";
 import { Output } from "./output.ts";
 import { resolveServer } from "./resolve-server.ts";
+import { UNITS } from "./time-settings.ts";
 import { commandFirst } from "./words.ts";
 
 /** The commands as main.ts lists them. */
@@ -75,8 +76,15 @@ function sort(command: Command, before: readonly string[]) {
 
 async function valuesOf(option: Option): Promise<Candidate[]> {
   if (option.attributeName() === "context") return contextNames();
-  return (option.argChoices ?? []).map((choice) => [choice, ""]);
+  const words = WORDS[option.attributeName()]?.() ?? option.argChoices ?? [];
+  return words.map((word) => [word, ""]);
 }
+
+/** Of options that take other values as well. */
+const WORDS: Readonly<Record<string, () => readonly string[]>> = {
+  window: () => UNITS,
+  zone: () => ["UTC", ...Intl.supportedValuesOf("timeZone")],
+};
 
 async function contextNames(): Promise<Candidate[]> {
   const { contexts = {} } = await readContexts(contextsPath(process.env));

@@ -37,5 +37,8 @@ const EXAMPLES = `Examples:
   tally create visits --description "page views of the shop"
   tally create seats --min 0 --max 40 --initial 40
   tally create load --min 0 --max 100 --on-bound clamp --label team=web
+  tally create mails:ada --max 5 --window day --zone Europe/Berlin     5 a day
+  tally create calls:ada --min 0 --max 100 --refill 10/1s     a token bucket
+  tally create logins:ada --max 3 --idle-ttl 15m     gone after 15 quiet minutes
   tally create orders --monotonic --value 12345     go on from another system
 `;

@@ -13,7 +13,8 @@ import { CommandError, EXIT } from "./exit.ts";
 import { oneNameFor } from "./names.ts";
 import type { View } from "./output.ts";
 import { etagOption, given, noteOption, type RequestOptions, requestIdOption } from "./requests.ts";
-import { EVERY_FIELD, timeOf } from "./views.ts";
+import { timeOf } from "./time-settings.ts";
+import { EVERY_FIELD } from "./views.ts";
 
 /** `tally delete`: delete counters, after a question. */
 export function define(command: Command): void {

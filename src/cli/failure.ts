@@ -1,14 +1,15 @@
 import { Code } from "../../gen/google/rpc/code_pb.ts";
 import type { CallError } from "../client/call-error.ts";
+import { formatDuration } from "../config/quantity.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { visible } from "./visible.ts";
 
 /** What to tell somebody whose call failed, and the exit code. */
 export function failureOf(error: CallError): CommandError {
-  const { reason, metadata, status, message, server } = error;
+  const { reason, metadata, status, message, server, retryAfterMs } = error;
   const sentence =
     reason !== undefined && !error.unknown
-      ? refusalSentence({ reason, metadata, message })
+      ? `${refusalSentence({ reason, metadata, message })}${status === "OUT_OF_RANGE" ? roomIn(retryAfterMs) : ""}`
       : error.unknown
         ? unknownSentence(error)
         : !error.sent
@@ -27,14 +28,41 @@ export function refusalSentence(refused: {
   readonly metadata: Readonly<Record<string, string>>;
   readonly message: string;
 }): string {
-  const { name } = refused.metadata;
-  const own = name === undefined ? undefined : OWN_WORDS[refused.reason]?.(name, refused.metadata);
-  return visible(own ?? (name === undefined ? refused.message : `${name}: ${refused.message}`));
+  const { reason, metadata, message } = refused;
+  const { name } = metadata;
+  const own = name === undefined ? undefined : OWN_WORDS[reason]?.(name, metadata, message);
+  const said = reason === "INVALID_FIELD" ? inOptions(message, metadata.field ?? "") : message;
+  return visible(own ?? (name === undefined ? said : `${name}: ${said}`));
 }
+
+/** When a window's end or a refill will have made room. */
+function roomIn(ms: number | undefined): string {
+  if (ms === undefined) return "";
+  return ` There will be room in ${formatDuration(ms < 1_000 ? Math.ceil(ms) : Math.ceil(ms / 1_000) * 1_000)}.`;
+}
+
+/** What is said of a field, of the option that it was given with. */
+function inOptions(message: string, field: string): string {
+  const option = OPTIONS[field];
+  return option === undefined ? message : message.replace(field, option);
+}
+
+/** Where the option is not called as the field is. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  "window.every": "--window",
+  "window.time_zone": "--zone",
+  "window.day": "--day",
+  "window.anchor": "--anchor",
+  "refill.amount": "--refill",
+  "refill.every": "--refill",
+  refill: "--refill",
+  window: "--window",
+  idle_ttl: "--idle-ttl",
+};
 
 /** Where the API's words would be those of another trade. */
 const OWN_WORDS: Readonly<
-  Record<string, (name: string, metadata: Readonly<Record<string, string>>) => string>
+  Record<string, (name: string, metadata: Readonly<Record<string, string>>, message: string) => string>
 > = {
   COUNTER_NOT_FOUND: (name) => `There is no counter ${name}. Make it with: tally create ${name}`,
   COUNTER_EXISTS: (name) =>
@@ -48,6 +76,11 @@ const OWN_WORDS: Readonly<
           : "";
     return `${name} has changed since; nothing was changed now. Read it again with: tally get ${name} -o table${now}`;
   },
+  ZONE_UNKNOWN: (name, { zone }) =>
+    `${name}: its window has ended, and the server does not know its time zone ${zone}; nothing was changed. ` +
+    `Give it another window with: tally update ${name} --window day --zone ZONE`,
+  SETTINGS_CONFLICT: (name, { field = "" }, message) =>
+    `${name}: ${inOptions(message, field)} A refill needs --min and --max, and goes with neither --window nor --monotonic.`,
 };
 
 const CODE_NAMES: Readonly<Record<number, string>> = Object.fromEntries(

@@ -12,7 +12,8 @@ export function define(command: Command): void {
   command
     .argument("<name...>", "the counters; several are read all as of one moment, up to 1,000 at a time")
     .addHelpText("before", EXAMPLES);
-  onServer(command, { format: "value" }, async ({ client, output }, [names]: [string[]]) => {
+  const formats = ["table", "wide", "json", "yaml", "value"] as const;
+  onServer(command, { format: "value", formats }, async ({ client, output }, [names]: [string[]]) => {
     if (names.length > 1) return getAll(client, output, names);
     const { counter } = await client.call(RPC.getCounter, { name: names[0]! });
     await output.record(wholeCounter(counter!));
@@ -50,5 +51,6 @@ const EXAMPLES = `Examples:
   tally get visits orders          both values, as of one moment, a line each,
                                    and an empty one where there is none
   tally get visits -o table        all there is to know about it
+  tally get a b c -o wide          a line each, with when their windows end
   tally get visits -o json | jq -r .etag
 `;

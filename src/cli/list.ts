@@ -20,7 +20,7 @@ export function define(command: Command): void {
     .addHelpText("before", EXAMPLES);
   onServer(
     command,
-    { format: "table", formats: ["table", "json", "yaml", "value", "name"] },
+    { format: "table", formats: ["table", "wide", "json", "yaml", "value", "name"] },
     async ({ client, output }, [prefix = ""]: [string | undefined], options: Options) => {
       const list = output.list();
       const corrupt: string[] = [];
@@ -62,6 +62,7 @@ const PAGE_SIZE_MAX = 1_000;
 const EXAMPLES = `Examples:
   tally list                             the first 50 by name; in a pipe all
   tally list page: --label team=web      of team web, beginning with page:
+  tally list -o wide                     and when windows end, idle ones go
   tally list -o name | wc -l
   tally list -o json > counters.json
 `;

@@ -4,7 +4,8 @@ import { fitted, GAP, shortened } from "./columns.ts";
 import { hasUnseen, visible, visibleJson } from "./visible.ts";
 
 /** How data is printed. */
-export type Format = "table" | "json" | "yaml" | "value" | "name";
+/** "wide" is a table with more columns. */
+export type Format = "table" | "wide" | "json" | "yaml" | "value" | "name";
 
 /** One thing to print, in every format. */
 export interface View {
@@ -16,6 +17,8 @@ export interface View {
   readonly name?: string;
   /** What people are shown, by heading, in order. */
   readonly cells: Readonly<Record<string, Cell>>;
+  /** The same in a wide table; the same cells, unless it says so. */
+  readonly wide?: Readonly<Record<string, Cell>>;
 }
 
 /** Numbers stand to the right. */
@@ -34,7 +37,7 @@ export class Output {
 
   /** Print one thing. */
   async record(view: View): Promise<void> {
-    if (this.format === "table") await write(rowsOf(view));
+    if (this.format === "table" || this.format === "wide") await write(rowsOf(view));
     else if (this.format === "json") await write(`${jsonOf(view.json)}\n`);
     else if (this.format === "yaml") await write(await yamlOf(view.json));
     else await write(`${this.format === "name" ? view.name : view.value}\n`);
@@ -100,7 +103,9 @@ export class ListOutput {
     this.#count += views.length;
     switch (this.#format) {
       case "table":
-        return write(this.#tableOf(views));
+        return write(this.#tableOf(views.map(({ cells }) => cells)));
+      case "wide":
+        return write(this.#tableOf(views.map(({ cells, wide = cells }) => wide)));
       case "json":
         return write(
           views.map(({ json }, i) => `${before + i === 0 ? "[" : ","}\n${indented(json)}`).join(""),
@@ -118,11 +123,11 @@ export class ListOutput {
     if (this.#format === "yaml" && this.#count === 0) await write("[]\n");
   }
 
-  #tableOf(views: readonly View[]): string {
-    const headings = Object.keys(views[0]!.cells);
+  #tableOf(views: readonly View["cells"][]): string {
+    const headings = Object.keys(views[0]!);
     const first = this.#widths === undefined;
-    const isNumber = headings.map((heading) => typeof views[0]!.cells[heading] === "bigint");
-    const rows = views.map(({ cells }) => headings.map((heading) => textOf(cells[heading]!)));
+    const isNumber = headings.map((heading) => typeof views[0]![heading] === "bigint");
+    const rows = views.map((cells) => headings.map((heading) => textOf(cells[heading]!)));
     const wanted = headings.map((heading, i) =>
       Math.max(this.#widths?.[i] ?? heading.length, ...rows.map((row) => row[i]!.length)),
     );

@@ -1,12 +1,26 @@
 /** The settings of a counter: as options, the same when it is made and when they are changed, and as people are shown them. */
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Command, Option } from "commander";
 import { type Counter, OnBound } from "../../gen/browser/tally/v1/counter_pb.ts";
 import {
   type UpdateCounterRequest,
   UpdateCounterRequestSchema,
 } from "../../gen/browser/tally/v1/counter_service_pb.ts";
+import { durationOf } from "./client-command.ts";
 import type { Cell } from "./output.ts";
-import { int64 } from "./values.ts";
+import {
+  durationText,
+  expectNoWindowOptions,
+  instantOf,
+  refillOf,
+  refillText,
+  spanOf,
+  UNITS,
+  type WindowOptions,
+  windowIn,
+  windowText,
+} from "./time-settings.ts";
+import { int64, wholeNumberOption } from "./values.ts";
 
 /** The settings, as messages call them. */
 type SettingName = Exclude<
@@ -19,8 +33,10 @@ interface SettingView {
   readonly option?: Option;
   /** What `--no-...` does, which an update has beside it. */
   readonly off?: string;
+  /** Options that say more of it, and mean nothing by themselves. */
+  readonly more?: readonly Option[];
   /** What a request has for what was given; the same, unless it says so. */
-  readonly value?: (given: string) => unknown;
+  readonly value?: (given: never, options: SettingOptions) => unknown;
   readonly heading: string;
   readonly cell: (counter: Counter) => Cell;
 }
@@ -49,7 +65,7 @@ const SETTINGS: { readonly [Name in SettingName]: SettingView } = {
       "reject",
       "clamp",
     ]),
-    value: (given) => (given === "clamp" ? OnBound.CLAMP : OnBound.REJECT),
+    value: (given: string) => (given === "clamp" ? OnBound.CLAMP : OnBound.REJECT),
     heading: "AT A BOUND",
     cell: ({ onBound }) => (onBound === OnBound.CLAMP ? "clamp: stop at it" : "reject: refuse the change"),
   },
@@ -65,13 +81,51 @@ const SETTINGS: { readonly [Name in SettingName]: SettingView } = {
     heading: "DESCRIPTION",
     cell: ({ description }) => description,
   },
+  window: {
+    option: new Option(
+      "--window <span>",
+      `back to the initial value at the end of each ${UNITS.join(", ")}, or of each so long, such as 1h`,
+    ).argParser(spanOf),
+    off: "no window",
+    more: [
+      new Option("--zone <name>", "of a --window by the calendar: the time zone, such as Europe/Berlin"),
+      new Option("--day <n>", "of --window month: the day on which it begins, or its last").argParser(
+        wholeNumberOption(1, 31),
+      ),
+      new Option("--anchor <time>", "of a --window of one length: when one begins").argParser(instantOf),
+    ],
+    value: windowIn,
+    heading: "WINDOW",
+    cell: ({ window }) => (window === undefined ? "none" : windowText(window)),
+  },
+  refill: {
+    option: new Option(
+      "--refill <amount/duration>",
+      "go back toward the initial value by so much in so long, such as 3/1s",
+    ).argParser(refillOf),
+    off: "no refill",
+    heading: "REFILL",
+    cell: ({ refill }) => (refill === undefined ? "none" : refillText(refill)),
+  },
+  idleTtl: {
+    option: new Option("--idle-ttl <duration>", "gone when its value was not changed for so long").argParser(
+      (text) => durationOf(text, "3650d", "1s"),
+    ),
+    off: "never gone by itself",
+    value: (given: number) => durationFromMs(given),
+    heading: "IDLE TTL",
+    cell: ({ idleTtl }) => (idleTtl === undefined ? "none" : durationText(idleTtl)),
+  },
 };
 
 const VIEWS = Object.entries(SETTINGS) as [SettingName, SettingView][];
 
 /** Add the options of all settings. @param taking  and those that take a setting away */
 export function addSettingOptions(command: Command, { taking = false } = {}): void {
-  for (const [, { option }] of VIEWS) if (option !== undefined) command.addOption(option);
+  for (const [, { option, more = [] }] of VIEWS) {
+    if (option !== undefined) command.addOption(option);
+    for (const each of more) command.addOption(each);
+  }
   for (const [, { option, off }] of VIEWS) {
     if (taking && off !== undefined) command.option(option!.long!.replace("--", "--no-"), off);
   }
@@ -81,18 +135,20 @@ export function addSettingOptions(command: Command, { taking = false } = {}): vo
 export function settingsIn(options: SettingOptions): { paths: string[]; settings: object } {
   const paths: string[] = [];
   const settings: Record<string, unknown> = {};
+  if (typeof options.window !== "string" && typeof options.window !== "number")
+    expectNoWindowOptions(options);
   for (const [name, { option, value }] of VIEWS) {
     const given = options[name];
     if (option === undefined || given === undefined) continue;
     paths.push(fieldOf(name));
     if (given === false && option.required) continue; // Named and not set: none.
-    settings[name] = value === undefined ? given : value(given as string);
+    settings[name] = value === undefined ? given : value(given as never, options);
   }
   return { paths, settings };
 }
 
 /** What the options were given as, by the names of the settings. */
-export type SettingOptions = Readonly<Partial<Record<SettingName, unknown>>>;
+export type SettingOptions = Readonly<Partial<Record<SettingName, unknown>>> & WindowOptions;
 
 /** The settings of a counter, by heading. */
 export function settingCells(counter: Counter): Record<string, Cell> {

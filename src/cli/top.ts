@@ -16,7 +16,7 @@ export function define(command: Command): void {
     .addHelpText("before", EXAMPLES);
   onServer(
     command,
-    { format: "table", formats: ["table", "json", "yaml", "value", "name"] },
+    { format: "table", formats: ["table", "wide", "json", "yaml", "value", "name"] },
     async ({ client, output }, [prefix = ""]: [string | undefined], options: Options) => {
       const { counters } = await client.call(RPC.topCounters, {
         prefix,

@@ -108,5 +108,7 @@ const TRIES_MAX = 5;
 const EXAMPLES = `Examples:
   tally update seats --max 60
   tally update visits --no-max --description "all pages"
+  tally update mails:ada --window month --zone Europe/Berlin     the value stays
+  tally update mails:ada --no-window
   tally update load --label env=prod --remove-label draft     others stay
 `;

@@ -1,5 +1,4 @@
 import { toJson } from "@bufbuild/protobuf";
-import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import {
   type Counter,
   CounterSchema,
@@ -8,32 +7,45 @@ import {
 } from "../../gen/browser/tally/v1/counter_pb.ts";
 import type { View } from "./output.ts";
 import { labelsOf, settingCells } from "./settings.ts";
+import { timeOf } from "./time-settings.ts";
 
 /** A counter in a list. */
 export function listedCounter(counter: Counter): View {
   const { name, value, min, max, updateTime } = counter;
+  const cells = {
+    NAME: name,
+    VALUE: value,
+    MIN: min?.toString() ?? "-",
+    MAX: max?.toString() ?? "-",
+    CHANGED: timeOf(updateTime),
+  };
+  const LABELS = labelsOf(counter);
   return {
     ...asCounter(counter),
-    cells: {
-      NAME: name,
-      VALUE: value,
-      MIN: min?.toString() ?? "-",
-      MAX: max?.toString() ?? "-",
-      CHANGED: timeOf(updateTime),
-      LABELS: labelsOf(counter),
+    cells: { ...cells, LABELS },
+    wide: {
+      ...cells,
+      "WINDOW ENDS": timeOf(counter.windowEnd),
+      "BACK AT INITIAL": timeOf(counter.fullTime),
+      EXPIRES: timeOf(counter.expireTime),
+      LABELS,
     },
   };
 }
 
 /** A counter by itself, with all there is to know. */
 export function wholeCounter(counter: Counter): View {
-  const { name, value } = counter;
+  const { name, value, windowStart, windowEnd, fullTime, expireTime } = counter;
   return {
     ...asCounter(counter),
     cells: {
       NAME: name,
       VALUE: value,
       ...settingCells(counter),
+      ...(windowStart && { "WINDOW BEGAN": timeOf(windowStart) }),
+      ...(windowEnd && { "WINDOW ENDS": timeOf(windowEnd) }),
+      ...(fullTime && { "BACK AT INITIAL": timeOf(fullTime) }),
+      ...(expireTime && { EXPIRES: timeOf(expireTime) }),
       CREATED: timeOf(counter.createTime),
       CHANGED: timeOf(counter.updateTime),
       REVISION: counter.revision,
@@ -70,8 +82,3 @@ function asCounter(counter: Counter) {
 
 /** Also zeros: a value of 0 is a value. */
 export const EVERY_FIELD = { alwaysEmitImplicit: true };
-
-/** A time in ISO 8601, UTC; "-" when there is none. */
-export function timeOf(time: Timestamp | undefined): string {
-  return time === undefined ? "-" : timestampDate(time).toISOString();
-}

@@ -1,4 +1,6 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Command, Option } from "commander";
+import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
 import { CallError } from "../client/call-error.ts";
 import { RPC, type TallyClient } from "../client/client.ts";
 import { durationOf, onServer, type Session } from "./client-command.ts";
@@ -7,7 +9,7 @@ import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
 import { changeJson, changeLine, liveLines } from "./watch/lines.ts";
-import { type Seen, Watched } from "./watch/watched.ts";
+import { type Seen, type Times, Watched } from "./watch/watched.ts";
 
 /** `tally watch`: read counters again and again, and show how they move. */
 export function define(command: Command): void {
@@ -65,9 +67,17 @@ async function readAll(
   const { results } = await client.call(RPC.batchGetCounters, { names }, options);
   return results.map(({ result }) =>
     result.case === "counter"
-      ? { value: result.value.value, uid: result.value.uid }
+      ? { value: result.value.value, uid: result.value.uid, ...timesOf(result.value) }
       : { reason: result.value?.reason ?? "" },
   );
+}
+
+function timesOf({ windowEnd, fullTime, expireTime }: Counter): Times {
+  return {
+    ...(windowEnd && { windowEnd: timestampDate(windowEnd) }),
+    ...(fullTime && { fullTime: timestampDate(fullTime) }),
+    ...(expireTime && { expireTime: timestampDate(expireTime) }),
+  };
 }
 
 async function show(
@@ -84,7 +94,7 @@ async function show(
     if (output.format === "json") await output.line(JSON.stringify(changeJson(time, counter, moved)));
     else await output.line(changeLine(time, counter, moved));
   }
-  live?.draw(liveLines(counters));
+  live?.draw(liveLines(counters, time));
 }
 
 /** What passes: a server that restarts, or that takes too long just now. */

@@ -7,6 +7,8 @@ import type { CallError } from "./call-error.ts";
  * with a time to wait. A broken connection is UNAVAILABLE too, and a change is safe to try again because it carries
  * a request id. A certificate that was refused is so the next time as well.
  *
+ * A counter at a bound says when there will be room, at midnight perhaps: that is for the caller to wait for.
+ *
  * The waits grow from 100 ms by half to twice over, up to 2 s.
  *
  * @param attempt  how often it was tried, from 1
@@ -14,6 +16,7 @@ import type { CallError } from "./call-error.ts";
  */
 export function retryDelayMs(error: CallError, attempt: number, random: number): number | undefined {
   if (error.untrusted) return undefined;
+  if (error.status === "OUT_OF_RANGE") return undefined;
   if (error.status !== "UNAVAILABLE" && error.retryAfterMs === undefined) return undefined;
   return Math.max(backoffMs(attempt, random), error.retryAfterMs ?? 0);
 }

@@ -10,6 +10,17 @@ export function parseDuration(text: string): number | undefined {
   return Math.round(total);
 }
 
+/** The reverse of parseDuration, for whole milliseconds: "1h30m", "250ms", "0s". */
+export function formatDuration(ms: number): string {
+  let left = ms;
+  const parts = (["d", "h", "m", "s", "ms"] as const).map((unit) => {
+    const count = Math.floor(left / MS[unit]);
+    left -= count * MS[unit];
+    return count === 0 ? "" : `${count}${unit}`;
+  });
+  return parts.join("") || "0s";
+}
+
 /** A size in bytes; undefined if the text is none. A number alone is bytes. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)?$/i.exec(text);

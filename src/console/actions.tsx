@@ -2,6 +2,7 @@ import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
 import { INT64_MAX, INT64_MIN } from "../core/int64.ts";
 import { formatCount } from "./numbers.ts";
 import type { Question, RowProps } from "./props.ts";
+import { timeText } from "./times.ts";
 
 /** What can be done to a counter: count at once, and all else after a question. */
 export function Actions({ counters, name, counter, step, asked, told }: RowProps & { counter: Counter }) {
@@ -19,8 +20,9 @@ export function Actions({ counters, name, counter, step, asked, told }: RowProps
   const [highest, lowest] = [value >= max, value <= min];
   const up = possible && !highest;
   const down = possible && !monotonic && !lowest;
-  const notUp = highest ? AT_MAX : "";
-  const notDown = monotonic ? NEVER_DOWN : lowest ? AT_MIN : "";
+  const until = counter.windowEnd === undefined ? "" : ` until ${timeText(counter.windowEnd)}`;
+  const notUp = highest ? `${AT_MAX}${counter.initial < max ? until : ""}` : "";
+  const notDown = monotonic ? NEVER_DOWN : lowest ? `${AT_MIN}${counter.initial > min ? until : ""}` : "";
   const goesBack = !monotonic || counter.value <= counter.initial;
   return (
     <div class="actions">

@@ -116,28 +116,50 @@ interface FieldProps {
   readonly hint?: string;
   readonly placeholder?: string;
   readonly numeric?: boolean;
+  /** The id of a datalist: what to choose from. */
+  readonly list?: string;
 }
 
 /** A field for a line of text, with its label, what it is for, and what is wrong with it. */
-export function Field({ label, value, onInput, wrong, hint, placeholder, numeric }: FieldProps) {
+export function Field({ label, value, onInput, wrong, hint, placeholder, numeric, list }: FieldProps) {
+  return (
+    <Labelled label={label} wrong={wrong} hint={hint}>
+      {(id, described) => (
+        <input
+          id={id}
+          class={numeric ? "amount" : undefined}
+          autocomplete="off"
+          autocapitalize="off"
+          spellcheck={false}
+          inputMode={numeric ? "text" : undefined} // "numeric" has no minus on phones.
+          placeholder={placeholder}
+          list={list}
+          value={value}
+          aria-invalid={wrong !== undefined}
+          aria-describedby={described}
+          onInput={({ currentTarget }) => onInput(currentTarget.value)}
+        />
+      )}
+    </Labelled>
+  );
+}
+
+interface LabelledProps {
+  readonly label: string;
+  readonly wrong?: string | undefined;
+  readonly hint?: string | undefined;
+  /** @param described  by what it is described, for the screen reader */
+  readonly children: (id: string, described: string | undefined) => ComponentChildren;
+}
+
+/** What is typed or chosen in, under its label, and below it what it is for and what is wrong with it. */
+export function Labelled({ label, wrong, hint, children }: LabelledProps) {
   const id = useId();
   const described = [...(hint ? [`${id}-hint`] : []), ...(wrong ? [`${id}-wrong`] : [])].join(" ");
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      <input
-        id={id}
-        class={numeric ? "amount" : undefined}
-        autocomplete="off"
-        autocapitalize="off"
-        spellcheck={false}
-        inputMode={numeric ? "text" : undefined} // "numeric" has no minus on phones.
-        placeholder={placeholder}
-        value={value}
-        aria-invalid={wrong !== undefined}
-        aria-describedby={described || undefined}
-        onInput={({ currentTarget }) => onInput(currentTarget.value)}
-      />
+      {children(id, described || undefined)}
       {hint && (
         <p id={`${id}-hint`} class="hint">
           {hint}
@@ -149,6 +171,30 @@ export function Field({ label, value, onInput, wrong, hint, placeholder, numeric
         </p>
       )}
     </div>
+  );
+}
+
+interface ChoiceProps<T> {
+  /** What the choices that exclude each other have in common. */
+  readonly name: string;
+  readonly of: Signal<T>;
+  readonly is: T;
+  readonly text: string;
+}
+
+/** One of several choices that exclude each other. */
+export function Choice<T>({ name, of, is, text }: ChoiceProps<T>) {
+  return (
+    <label class="choice">
+      <input
+        class="tick"
+        type="radio"
+        name={name}
+        checked={of.value === is}
+        onChange={() => (of.value = is)}
+      />
+      {text}
+    </label>
   );
 }
 

@@ -1,7 +1,13 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { BadRequestSchema, ErrorInfoSchema } from "../../gen/browser/google/rpc/error_details_pb.ts";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "../../gen/browser/google/rpc/error_details_pb.ts";
 import { INT64_MAX, INT64_MIN } from "../core/int64.ts";
 import { formatCount } from "./numbers.ts";
+import { whenText } from "./times.ts";
 
 /** An error as a person wants it: what happened, what it is called, what to do. */
 export interface Problem {
@@ -30,13 +36,22 @@ export function problemOf(error: unknown): Problem {
   const field = reason === "COUNTER_EXISTS" ? "name" : metadata.field;
   return {
     message: found.rawMessage,
-    advice: isAtTheEnd(reason, metadata) ? AT_THE_END : (ADVICE[reason] ?? ""),
+    advice: roomLater(found) ?? (isAtTheEnd(reason, metadata) ? AT_THE_END : (ADVICE[reason] ?? "")),
     reason,
     field,
     atField: field === undefined ? "" : atField(found, reason, metadata),
     notApplied: reason !== "OUTCOME_UNKNOWN",
     passing: PASSING.has(reason),
   };
+}
+
+/** When the end of a window or a refill will have made room at a bound. */
+function roomLater(found: ConnectError): string | undefined {
+  if (found.code !== Code.OutOfRange) return undefined;
+  const [delay] = found.findDetails(RetryInfoSchema).map(({ retryDelay }) => retryDelay);
+  if (delay === undefined) return undefined;
+  const now = new Date();
+  return `There will be room for it at ${whenText(new Date(now.getTime() + durationMs(delay)), now)}. Until then, use a smaller step.`;
 }
 
 type Metadata = Readonly<Record<string, string>>;
@@ -57,6 +72,7 @@ function atField(found: ConnectError, reason: string, { field, requested, min, m
       text === undefined ? none : formatCount(BigInt(text));
     return `${formatCount(BigInt(requested))} is outside the bounds ${bound(min, "none")} to ${bound(max, "none")}.`;
   }
+  if (reason === "SETTINGS_CONFLICT") return CONFLICT;
   const own = field === undefined ? undefined : OWN_WORDS[field];
   if (reason === "INVALID_FIELD" && own !== undefined) return own;
   const [violation] = found.findDetails(BadRequestSchema).flatMap(({ fieldViolations }) => fieldViolations);
@@ -71,7 +87,15 @@ const OWN_WORDS: Readonly<Record<string, string>> = {
   name: "1 to 200 letters, digits and signs without spaces or accents, and no - at the beginning.",
   min: "The minimum is above the maximum.",
   max: "The maximum is below the minimum.",
+  "window.every": "From 1 second to 366 days.",
+  "window.time_zone": "The server knows no such time zone. Choose one from the list, such as Europe/Berlin.",
+  "window.day": "A day from 1 to 31.",
+  "refill.every": "From 1 millisecond to 366 days.",
+  idle_ttl: "From 1 second to 3,650 days.",
 };
+
+const CONFLICT =
+  "It needs a minimum and a maximum, brings back at most what lies between them, and is not for what never goes down.";
 
 /** The server cannot take it now, whatever it is. */
 const PASSING: ReadonlySet<string> = new Set([
@@ -88,6 +112,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   COUNTER_NOT_FOUND: "It was deleted meanwhile. Create it anew if it is still wanted.",
   COUNTER_EXISTS: "Choose another name, or search for the counter that has this one.",
   ETAG_MISMATCH: "Somebody else changed it first. Look at what it is now, and decide again.",
+  ZONE_UNKNOWN: "Choose another time zone under Edit, or bring the server's time zone data up to date.",
+  SETTINGS_CONFLICT: "Correct it and try again.",
   MONOTONIC: "Count up instead, or delete the counter and create it anew.",
   ABOVE_MAX: "Use a smaller step, or have its maximum raised.",
   BELOW_MIN: "Use a smaller step, or have its minimum lowered.",

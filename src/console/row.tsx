@@ -4,6 +4,7 @@ import { Actions } from "./actions.tsx";
 import { formatCount } from "./numbers.ts";
 import { ProblemNote, Resending } from "./problem-note.tsx";
 import type { RowProps } from "./props.ts";
+import { idleText, refillText, timeText, windowText } from "./times.ts";
 
 /** A counter: its name, its value, and what can be done with it. */
 export function CounterRow(props: RowProps) {
@@ -32,11 +33,12 @@ function Damaged() {
 
 function Settings({ counter }: { counter: Counter }) {
   const { description, labels, monotonic } = counter;
-  const facts = [boundsOf(counter), ...(monotonic ? ["never goes down"] : [])].filter((fact) => fact !== "");
+  const facts = [boundsOf(counter), ...(monotonic ? ["never goes down"] : []), ...inTime(counter)];
   return (
     <>
       {description !== "" && <p class="description">{description}</p>}
-      {facts.length > 0 && <p class="facts">{facts.join(" · ")}</p>}
+      <Facts facts={facts} />
+      <Facts facts={times(counter)} />
       <Meter counter={counter} />
       {Object.keys(labels).length > 0 && (
         <ul class="labels" aria-label="Labels">
@@ -49,6 +51,30 @@ function Settings({ counter }: { counter: Counter }) {
       )}
     </>
   );
+}
+
+function Facts({ facts }: { facts: readonly string[] }) {
+  const said = facts.filter((fact) => fact !== "").join(" · ");
+  return said === "" ? null : <p class="facts">{said}</p>;
+}
+
+/** What time does to it. */
+function inTime({ window, refill, idleTtl }: Counter): string[] {
+  return [
+    window === undefined ? "" : windowText(window),
+    refill === undefined ? "" : refillText(refill),
+    idleTtl === undefined ? "" : idleText(idleTtl),
+  ];
+}
+
+/** And when. */
+function times({ windowEnd, fullTime, expireTime, initial }: Counter): string[] {
+  const back = `back at ${formatCount(initial)}`;
+  return [
+    windowEnd === undefined ? "" : `${back} from ${timeText(windowEnd)} on`,
+    fullTime === undefined ? "" : `${back} at ${timeText(fullTime)}`,
+    expireTime === undefined ? "" : `deleted at ${timeText(expireTime)} unless it changes`,
+  ];
 }
 
 function boundsOf({ min, max, onBound }: Counter): string {

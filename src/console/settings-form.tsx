@@ -5,9 +5,10 @@ import {
   type UpdateCounterRequest,
   UpdateCounterRequestSchema,
 } from "../../gen/browser/tally/v1/counter_service_pb.ts";
-import { Field, NOT_A_COUNT, type WrongAt } from "./dialog.tsx";
+import { Choice, Field, NOT_A_COUNT, type WrongAt } from "./dialog.tsx";
 import { LabelsField, LabelsForm } from "./labels-field.tsx";
 import { formatCount, parseCount } from "./numbers.ts";
+import { IdleField, isSame, TimeForm, ValueInTime } from "./time-fields.tsx";
 
 /** The settings, as messages call them. */
 type SettingName = Exclude<
@@ -69,6 +70,10 @@ export class SettingsForm {
     ({ description }) => description,
     (description) => ({ description }),
   );
+  readonly time = new TimeForm();
+  readonly window = this.time.window;
+  readonly refill = this.time.refill;
+  readonly idleTtl = this.time.idleTtl;
   /** Not before the person is done: a field is not wrong while it is being filled in. */
   readonly checked = signal(false);
 
@@ -114,10 +119,17 @@ function readBound(text: string): bigint | undefined | "unclear" {
 
 /** What differs, as an update_mask names it: a bound that is named and not given is taken away. */
 export function changedPaths(before: Settings, after: Settings): string[] {
-  return SETTING_NAMES.filter((name) => textOf(before[name]) !== textOf(after[name])).map(pathOf);
+  return SETTING_NAMES.filter((name) => !isSameSetting(name, before, after)).map(pathOf);
 }
 
-function textOf(value: Settings[SettingName]): string {
+function isSameSetting(name: SettingName, before: Settings, after: Settings): boolean {
+  if (name === "window" || name === "refill" || name === "idleTtl") {
+    return isSame(name, before[name], after[name]);
+  }
+  return textOf(before[name]) === textOf(after[name]);
+}
+
+function textOf(value: Settings[keyof Settings]): string {
   return typeof value === "object" ? JSON.stringify(Object.entries(value).sort()) : `${value}`;
 }
 
@@ -136,7 +148,8 @@ interface FieldsProps {
 /** What a setting is typed or chosen in, and whether it says itself what is wrong with it. */
 interface Shown {
   readonly show: (props: FieldsProps) => ComponentChildren;
-  readonly saysWhatIsWrong?: true;
+  /** True: of itself. Or of these fields, as the .proto names them. */
+  readonly saysWhatIsWrong?: true | readonly string[];
   /** Beside others, because it is narrow. */
   readonly narrow?: true;
 }
@@ -188,6 +201,22 @@ const SHOWN: Readonly<Record<SettingName, Shown>> = {
       </label>
     ),
   },
+  window: {
+    saysWhatIsWrong: ["window.every", "window.time_zone", "window.day"],
+    show: ({ form, refusal }) => (
+      <ValueInTime form={form.time} checked={form.checked.value} refusal={refusal} />
+    ),
+  },
+  refill: {
+    saysWhatIsWrong: ["refill", "refill.amount", "refill.every"],
+    show: () => null, // It is one of the choices beside the window.
+  },
+  idleTtl: {
+    saysWhatIsWrong: true,
+    show: ({ form, refusal }) => (
+      <IdleField form={form.time} checked={form.checked.value} refusal={refusal} />
+    ),
+  },
   description: {
     saysWhatIsWrong: true,
     show: ({ form: { description }, refusal }) => (
@@ -210,9 +239,10 @@ const SHOWN: Readonly<Record<SettingName, Shown>> = {
 const SETTING_NAMES = Object.keys(SHOWN) as SettingName[];
 
 /** The fields that say what is wrong with them, as the .proto names them. */
-export const SETTINGS_FIELDS: readonly string[] = SETTING_NAMES.filter(
-  (name) => SHOWN[name].saysWhatIsWrong,
-).map(pathOf);
+export const SETTINGS_FIELDS: readonly string[] = SETTING_NAMES.flatMap((name) => {
+  const { saysWhatIsWrong = [] } = SHOWN[name];
+  return saysWhatIsWrong === true ? [pathOf(name)] : saysWhatIsWrong;
+});
 
 /** The fields of all settings. */
 export function SettingsFields(props: FieldsProps) {
@@ -237,28 +267,5 @@ function BoundField({ form, refusal, name, label }: FieldsProps & { name: "min" 
       placeholder="none"
       numeric
     />
-  );
-}
-
-interface ChoiceProps<T> {
-  /** What the choices that exclude each other have in common. */
-  readonly name: string;
-  readonly of: Signal<T>;
-  readonly is: T;
-  readonly text: string;
-}
-
-function Choice<T>({ name, of, is, text }: ChoiceProps<T>) {
-  return (
-    <label class="choice">
-      <input
-        class="tick"
-        type="radio"
-        name={name}
-        checked={of.value === is}
-        onChange={() => (of.value = is)}
-      />
-      {text}
-    </label>
   );
 }

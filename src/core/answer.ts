@@ -4,12 +4,14 @@
  */
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { CallHead, Outcomes } from "./columns.ts";
-import type { FullCounter } from "./counter.ts";
+import type { FullCounter, Timing } from "./counter.ts";
 import { settingsFor } from "./decide.ts";
 import type { Refusal } from "./errors.ts";
 import { type Op, Verb } from "./op.ts";
 import {
   byAge,
+  CODECS,
+  type CodedKind,
   DEFAULTS,
   isDefault,
   type Kind,
@@ -51,7 +53,9 @@ export function encodeAnswer(
   }
   w.uint(outcomes.times[c]!);
   for (let i = first; i < call.end; i++) writeOutcome(w, outcomes, i);
-  if (op?.verb === Verb.UPDATE) writeSettings(w, outcomes.counters.get(first)!);
+  const counter = op === undefined ? undefined : outcomes.counters.get(first);
+  if (op?.verb === Verb.UPDATE) writeSettings(w, counter!);
+  if (counter?.timing !== undefined) writeTiming(w, counter.timing);
   return w.finish();
 }
 
@@ -82,9 +86,11 @@ export function replayAnswer(
   outcomes.times[c] = r.uint();
   outcomes.replayed[c] = 1;
   for (let i = first; i < call.end; i++) readOutcome(r, outcomes, i);
-  if (op?.verb === Verb.UPDATE) {
+  if (op?.verb === Verb.UPDATE || (op?.verb === Verb.CREATE && !r.done)) {
     const [uid, value, revision] = [outcomes.uids[c]!, outcomes.values[first]!, outcomes.revisions[first]!];
-    outcomes.counters.set(first, { name: op.name, uid, value, revision, ...readSettings(r) });
+    const settings = op.verb === Verb.UPDATE ? readSettings(r) : asMade(op, outcomes.times[c]!);
+    const timing = r.done ? undefined : readTiming(r);
+    outcomes.counters.set(first, { name: op.name, uid, value, revision, ...settings, timing });
   }
   return undefined;
 }
@@ -178,7 +184,12 @@ function settingsGiven(op: Op): ReadonlyMap<SettingKey, number> {
 
 const NOTHING_GIVEN: ReadonlyMap<SettingKey, number> = new Map();
 
-type AfterUpdate = Omit<FullCounter, "name" | "uid" | "value" | "revision">;
+type AfterUpdate = Omit<FullCounter, "name" | "uid" | "value" | "revision" | "timing">;
+
+/** A creation is answered by what was asked, and by its timing. */
+function asMade(op: Op, time: number): AfterUpdate {
+  return { ...settingsFor(op), settingsRevision: 1, createTime: time, updateTime: time };
+}
 
 /** The settings that an update led to, in the answer. */
 function writeSettings(w: ByteWriter, counter: FullCounter): void {
@@ -201,6 +212,21 @@ function readSettings(r: ByteReader): AfterUpdate {
   return { ...(settings as unknown as Settings), settingsRevision, createTime, updateTime };
 }
 
+/** At the end of the record; only of a counter that time does something to. */
+function writeTiming(w: ByteWriter, timing: Timing): void {
+  w.byte(TIMES.reduce((bits, key, i) => (timing[key] === undefined ? bits : bits | (1 << i)), 0));
+  for (const key of TIMES) if (timing[key] !== undefined) w.int64(BigInt(timing[key]));
+  w.int64(timing.refillCarry);
+}
+
+function readTiming(r: ByteReader): Timing {
+  const bits = r.byte();
+  const read = TIMES.map((key, i) => [key, bits & (1 << i) ? Number(r.int64()) : undefined]);
+  return { ...Object.fromEntries(read), refillCarry: r.int64() };
+}
+
+const TIMES = ["windowStart", "windowEnd", "refillTime", "due"] as const satisfies readonly (keyof Timing)[];
+
 /** How the value of a setting is written; where it has a bit, only when it is not the default. */
 const WRITE: { readonly [K in Kind]: (w: ByteWriter, value: Kinds[K]) => void } = {
   int64: (w, value) => w.int64(value),
@@ -212,6 +238,8 @@ const WRITE: { readonly [K in Kind]: (w: ByteWriter, value: Kinds[K]) => void } 
     for (const pair of pairs) for (const text of pair) w.text(text);
   },
   text: (w, text) => w.text(text),
+  window: (w, window) => w.text(CODECS.window.toText(window!)),
+  refill: (w, refill) => w.text(CODECS.refill.toText(refill!)),
 };
 
 const READ: { readonly [K in Kind]: (r: ByteReader, byDefault: Kinds[K]) => Kinds[K] } = {
@@ -220,7 +248,15 @@ const READ: { readonly [K in Kind]: (r: ByteReader, byDefault: Kinds[K]) => Kind
   boolean: (_, byDefault) => !byDefault,
   labels: (r) => Object.fromEntries(Array.from({ length: r.uint() }, () => [r.text(), r.text()])),
   text: (r) => r.text(),
+  window: (r) => coded("window", r.text()),
+  refill: (r) => coded("refill", r.text()),
 };
+
+function coded<K extends CodedKind>(kind: K, text: string): NonNullable<Kinds[K]> {
+  const value = CODECS[kind].fromText(text);
+  if (value === undefined) throw new SyntaxError(`expected a ${kind} in the record, got another text`);
+  return value as NonNullable<Kinds[K]>;
+}
 
 function writeOutcome(w: ByteWriter, outcomes: Outcomes, i: number): void {
   const refusal = outcomes.refusals.get(i);

@@ -1,5 +1,14 @@
 import { encodeAnswer, replayAnswer, requestKey } from "./answer.ts";
-import { type Batch, type CallHead, callAt, nameReader, newOutcomes, type Outcomes } from "./columns.ts";
+import {
+  type Batch,
+  type CallHead,
+  callAt,
+  nameReader,
+  newOutcomes,
+  type Outcomes,
+  toCallColumns,
+  toColumns,
+} from "./columns.ts";
 import { CORRUPT } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
 import type { Context, Loaded, Save, Touched } from "./load-save.ts";
@@ -82,6 +91,24 @@ export function decideBatch(
   }
   return { outcomes, save: { ...judged.saved(), answers } };
 }
+
+/**
+ * Write down what time has done to some counters, without an operation: the rolls that moved values, the expiries. The same
+ * as the next operation on each would; and when each is to be looked at again (see Timing.due).
+ *
+ * Pure, as decideBatch is.
+ *
+ * @param found  those that are due, by name; `fixed` of all of them
+ */
+export function decideTidying(found: Pick<Loaded, "names" | "counters" | "fixed">, context: Context): Save {
+  const nothing = { keys: [], answered: new Map(), requestIdsFullForMs: undefined };
+  const touched = { counterOf: new Uint32Array(0), whole: new Set<number>(), deletions: 0 };
+  const tidied = new Working(NO_OPERATIONS, { ...touched, ...nothing, ...found }, context, newOutcomes(0, 0));
+  for (let index = 0; index < found.names.length; index++) tidied.settle(index);
+  return { ...tidied.saved(), answers: new Map() };
+}
+
+const NO_OPERATIONS: Batch = { calls: toCallColumns([]), ops: toColumns([]) };
 
 /** The answer of a record, unless it is no record: stores without a checksum over them may have anything there. */
 function replayed(

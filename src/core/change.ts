@@ -4,15 +4,16 @@ import { Verb } from "./op.ts";
 
 /**
  * What became of one counter in one commit, for its history: the increments and decrements that stood next to
- * each other as one change, and each set, reset, creation, update of settings and deletion as its own.
+ * each other as one change, and each set, reset, creation, update of settings and deletion as its own; and what time has
+ * done, a roll and an expiry. A refill is in the change of the operation that met it.
  *
  * `value - (added - removed)` is the value before; the sums of all changes of a counter give its value.
  */
 export interface Change {
   readonly kind: ChangeKind;
   /**
-   * The revisions that this change covers, both inclusive. Settings and deletion take none: theirs is the empty range
-   * after the last, firstRevision = revision + 1.
+   * The revisions that this change covers, both inclusive. Settings, deletion and expiry take none: theirs is the empty
+   * range after the last, firstRevision = revision + 1.
    */
   readonly firstRevision: number;
   readonly revision: number;
@@ -21,7 +22,7 @@ export interface Change {
   /** How much the value went up and down in all, each 0 to 2^64-1 (one set can move it by that much). */
   readonly added: bigint;
   readonly removed: bigint;
-  /** The lowest and the highest value that one of its operations left. */
+  /** The lowest and the highest value that one of its operations left, or met after a refill. */
   readonly low: bigint;
   readonly high: bigint;
   /** The value after. */
@@ -40,7 +41,7 @@ export interface Change {
  * `OPENING` stands for changes that were dropped to keep the log within its size: it gives a counter's value
  * after the last of them (added and removed 0), and what a follower knew before is replaced by it.
  *
- * `DELETE` is the last change under a uid.
+ * `DELETE` and `EXPIRE` are the last change under a uid. `ROLL` is the end of a window that moved the value.
  */
 export const ChangeKind = {
   ADD: 0,
@@ -50,6 +51,8 @@ export const ChangeKind = {
   OPENING: 4,
   SETTINGS: 5,
   DELETE: 6,
+  ROLL: 7,
+  EXPIRE: 8,
 } as const;
 export type ChangeKind = (typeof ChangeKind)[keyof typeof ChangeKind];
 
@@ -73,7 +76,12 @@ export function changeKindOf(verb: Verb): ChangeKind {
 }
 
 function takesRevision(kind: ChangeKind): boolean {
-  return kind !== ChangeKind.SETTINGS && kind !== ChangeKind.DELETE;
+  return kind !== ChangeKind.SETTINGS && !endsCounter(kind);
+}
+
+/** Whether after a change of this kind there is no counter any more. */
+export function endsCounter(kind: ChangeKind): boolean {
+  return kind === ChangeKind.DELETE || kind === ChangeKind.EXPIRE;
 }
 
 /**
@@ -159,6 +167,7 @@ export class ChangeColumns {
   /**
    * A change that led to `revision`, or left it where it was; returns its index.
    *
+   * @param met  the value as of the change, where a refill had moved it from `previous`
    * @throws TypeError  when there is no room for it
    */
   push(
@@ -168,15 +177,23 @@ export class ChangeColumns {
     value: bigint,
     revision: number,
     time: number,
+    met?: bigint,
   ): number {
+    const from = met ?? previous;
     const k = this.next();
     this.counters[k] = counter;
     this.kinds[k] = kind;
     this.firstRevisions[k] = takesRevision(kind) ? revision : revision + 1;
-    this.added[k] = value > previous ? value - previous : 0n;
-    this.removed[k] = value < previous ? previous - value : 0n;
+    this.added[k] = value > from ? value - from : 0n;
+    this.removed[k] = value < from ? from - value : 0n;
     this.low[k] = value;
     this.high[k] = value;
+    if (met !== undefined && met !== previous) {
+      if (met > previous) this.added[k] = this.added[k]! + (met - previous);
+      else this.removed[k] = this.removed[k]! + (previous - met);
+      if (met < value) this.low[k] = met;
+      else this.high[k] = met;
+    }
     this.#end(k, value, revision, time);
     return k;
   }

@@ -12,6 +12,24 @@ export interface Counter extends CountingSettings {
   readonly updateTime: number;
   /** How many times the settings were changed, the creation included: 1 and up. */
   readonly settingsRevision: number;
+  /** Where it is in time. Undefined, always, of a counter that time does nothing to, and only of such a one. */
+  readonly timing: Timing | undefined;
+}
+
+/** What is kept of a counter that changes by itself, beside its settings. Times in milliseconds since the Unix epoch. */
+export interface Timing {
+  /** With a window: the one that the value is of. The end that is stored decides, not one that is reckoned later. */
+  readonly windowStart: number | undefined;
+  readonly windowEnd: number | undefined;
+  /** With a refill: when the value was what it is, and `refillCarry`. Undefined while it is at initial. */
+  readonly refillTime: number | undefined;
+  /** What it had come closer to initial by then beyond whole units: 0 up to `every` of the reduced refill. */
+  readonly refillCarry: bigint;
+  /**
+   * When somebody is to look whether there is something to write down. Never later than there is; it may be earlier, for
+   * it moves only when it is looked at: so counting writes no index. Undefined: never.
+   */
+  readonly due: number | undefined;
 }
 
 /** A counter that can be changed in place: for who owns it. */
@@ -30,9 +48,13 @@ export function blankCounter(): Mutable<Counter> {
     max: undefined,
     clamp: false,
     monotonic: false,
+    window: undefined,
+    refill: undefined,
+    idleTtlMs: undefined,
     revision: 0,
     updateTime: 0,
     settingsRevision: 0,
+    timing: undefined,
   };
 }
 
@@ -46,7 +68,7 @@ export interface FullCounter extends Counter, Details {
 export const CORRUPT = Symbol("corrupt");
 
 /** What counting leaves as it is: which counter it is, and its settings. */
-export type Fixed = Omit<FullCounter, "name" | "value" | "revision" | "updateTime">;
+export type Fixed = Omit<FullCounter, "name" | "value" | "revision" | "updateTime" | "timing">;
 
 /** Names a counter at a revision; a caller sends it back to change the counter only if nobody else has. */
 export function etagOf(uid: string, revision: number): string {

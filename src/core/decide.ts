@@ -1,8 +1,25 @@
 import { type Counter, etagOf, highest, lowest, settingsEtagOf } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
 import { type Op, Verb } from "./op.ts";
-import { type AsOf, present } from "./present.ts";
-import { type CountingSettings, DEFAULTS, type Settings } from "./settings.ts";
+import { isZoneUnknown } from "./present.ts";
+import { REFILL_PRODUCT_MAX, reduced } from "./refill.ts";
+import {
+  type CountingSettings,
+  DEFAULTS,
+  SETTINGS,
+  type SettingKey,
+  type Settings,
+  TIME_KEYS,
+} from "./settings.ts";
+import { isTimed, untilLevelMs } from "./timing.ts";
+import { type Calendar, isCalendar } from "./window.ts";
+
+/** When it is judged, and by which calendar. */
+export interface Judging {
+  readonly now: number;
+  /** Undefined where the store keeps no counters that time does anything to. */
+  readonly calendar: Calendar | undefined;
+}
 
 /**
  * The rule of counting: what one operation makes of one counter's value.
@@ -10,25 +27,28 @@ import { type CountingSettings, DEFAULTS, type Settings } from "./settings.ts";
  * Judges in the order that API callers rely on: existence, etag, state, bounds. Shape was checked before, and
  * so were replays. Pure: no clock, no I/O, no randomness.
  *
- * @param stored   the counter, or undefined when there is none of that name; judged as it is as of now
+ * @param counter  as of now (see present), or undefined when there is none of that name
  * @returns        the value the operation leads to (it may equal the old one, and does for updates and deletions),
  *                 or the refusal; a missing counter whose operation is accepted is to be made, with
  *                 `settingsFor(op)`; one whose update is accepted gets what `updated` gives
  */
-export function decide(stored: Counter | undefined, op: Op, asOf: AsOf): bigint | Refusal {
-  const counter = stored === undefined ? undefined : present(stored, asOf);
-  if (op.verb === Verb.CREATE) return counter === undefined ? create(op) : { code: "COUNTER_EXISTS" };
+export function decide(counter: Counter | undefined, op: Op, judging: Judging): bigint | Refusal {
+  if (op.verb === Verb.CREATE)
+    return counter === undefined ? create(op, judging) : { code: "COUNTER_EXISTS" };
   if (counter === undefined) {
     const makes =
       (op.verb === Verb.INCREMENT || op.verb === Verb.SET) && !op.mustExist && op.etag === undefined;
-    return makes ? move(MISSING, op) : { code: "COUNTER_NOT_FOUND" };
+    return makes ? move(MISSING, op, judging) : { code: "COUNTER_NOT_FOUND" };
   }
-  if (op.verb === Verb.UPDATE) return update(counter, op);
+  if (op.verb === Verb.UPDATE) return update(counter, op, judging);
   if (op.etag !== undefined) {
     const etag = etagOf(counter.uid, counter.revision);
     if (op.etag !== etag) return { code: "ETAG_MISMATCH", etag };
   }
-  return op.verb === Verb.DELETE ? counter.value : move(counter, op);
+  if (op.verb === Verb.DELETE) return counter.value;
+  return counter.timing === undefined
+    ? move(counter, op, judging)
+    : (zoneUnknown(counter, judging) ?? move(counter, op, judging));
 }
 
 /** Settings after an update: those that it names are as it says, the others as they were. */
@@ -44,16 +64,16 @@ export function settingsFor(op: Op): Settings {
   return op.settings ?? DEFAULTS;
 }
 
-type Movable = Pick<Counter, "value"> & CountingSettings;
+type Movable = Pick<Counter, "value" | "updateTime" | "timing"> & CountingSettings;
 
-const MISSING: Movable = { ...DEFAULTS, value: DEFAULTS.initial };
+const MISSING: Movable = { ...DEFAULTS, value: DEFAULTS.initial, updateTime: 0, timing: undefined };
 
-function move(counter: Movable, op: Op): bigint | Refusal {
+function move(counter: Movable, op: Op, { now }: Judging): bigint | Refusal {
   switch (op.verb) {
     case Verb.INCREMENT:
-      return up(counter, op.amount);
+      return up(counter, op.amount, now);
     case Verb.DECREMENT:
-      return down(counter, op.amount);
+      return down(counter, op.amount, now);
     case Verb.SET:
       return to(counter, op.amount);
     case Verb.RESET:
@@ -63,19 +83,39 @@ function move(counter: Movable, op: Op): bigint | Refusal {
   }
 }
 
-function up(counter: Movable, amount: bigint): bigint | Refusal {
+function up(counter: Movable, amount: bigint, now: number): bigint | Refusal {
   const value = counter.value + amount;
   const max = highest(counter);
   if (value <= max) return value;
-  return counter.clamp ? max : { code: "ABOVE_MAX", value: counter.value, max, requested: amount };
+  if (counter.clamp) return max;
+  const why = { code: "ABOVE_MAX", value: counter.value, max, requested: amount } as const;
+  return roomLater(counter, why, max - amount, now);
 }
 
-function down(counter: Movable, amount: bigint): bigint | Refusal {
+function down(counter: Movable, amount: bigint, now: number): bigint | Refusal {
   if (counter.monotonic) return { code: "MONOTONIC", value: counter.value };
   const value = counter.value - amount;
   const min = lowest(counter);
   if (value >= min) return value;
-  return counter.clamp ? min : { code: "BELOW_MIN", value: counter.value, min, requested: amount };
+  if (counter.clamp) return min;
+  const why = { code: "BELOW_MIN", value: counter.value, min, requested: amount } as const;
+  return roomLater(counter, why, min + amount, now);
+}
+
+/** A refusal at a bound; and when there will be room, if time makes some. @param level  where the value would have to be */
+function roomLater(counter: Movable, refusal: Refusal, level: bigint, now: number): Refusal {
+  const retryAfterMs = counter.timing === undefined ? undefined : untilLevelMs(counter, level, now);
+  return retryAfterMs === undefined ? refusal : { ...refusal, retryAfterMs };
+}
+
+/** Nobody can tell which window it is in, so nothing can be counted in one. */
+function zoneUnknown(counter: Counter, { now }: Judging): Refusal | undefined {
+  if (!isZoneUnknown(counter, now)) return undefined;
+  const { window } = counter;
+  return {
+    code: "ZONE_UNKNOWN",
+    ...(window !== undefined && isCalendar(window) && { zone: window.timeZone }),
+  };
 }
 
 /** Clamping is for steps only: a target outside the bounds is refused, whatever the counter does at a bound. */
@@ -86,18 +126,73 @@ function to(counter: Movable, target: bigint): bigint | Refusal {
   return within(counter, target, "value") ?? target;
 }
 
-function create(op: Op): bigint | Refusal {
+function create(op: Op, judging: Judging): bigint | Refusal {
   const settings = settingsFor(op);
-  return within(settings, settings.initial, "initial") ?? within(settings, op.amount, "value") ?? op.amount;
+  const refusal = isTimed(settings) ? untimely(settings, TIME_KEYS, judging) : undefined;
+  return (
+    refusal ??
+    within(settings, settings.initial, "initial") ??
+    within(settings, op.amount, "value") ??
+    op.amount
+  );
 }
 
-function update(counter: Counter, op: Op): bigint | Refusal {
+function update(counter: Counter, op: Op, judging: Judging): bigint | Refusal {
   if (op.etag !== undefined) {
     const settingsEtag = settingsEtagOf(counter.uid, counter.settingsRevision);
     if (op.etag !== settingsEtag) return { code: "ETAG_MISMATCH", settingsEtag };
   }
+  const mask = op.mask ?? [];
+  const zone = mask.includes("window") ? undefined : zoneUnknown(counter, judging);
+  if (zone !== undefined) return zone;
   const after = updated(counter, op);
-  return within(after, after.value, "value") ?? within(after, after.initial, "initial") ?? after.value;
+  const refusal = isTimed(after) ? untimely(after, mask, judging) : undefined;
+  return (
+    refusal ?? within(after, after.value, "value") ?? within(after, after.initial, "initial") ?? after.value
+  );
+}
+
+/** What is in the way of settings by which time changes a counter. @param given  those that are set now */
+function untimely(
+  settings: CountingSettings,
+  given: readonly SettingKey[],
+  judging: Judging,
+): Refusal | undefined {
+  const { window, refill } = settings;
+  const { now, calendar } = judging;
+  if (calendar === undefined) {
+    const { field } = SETTINGS[TIME_KEYS.find((key) => settings[key] !== undefined)!];
+    return {
+      code: "INVALID_FIELD",
+      field,
+      expected: "must be left out, for this store keeps no such setting",
+    };
+  }
+  const conflict = refill === undefined ? undefined : refillConflict(settings);
+  if (conflict !== undefined)
+    return { code: "SETTINGS_CONFLICT", field: SETTINGS.refill.field, expected: conflict };
+  if (window === undefined || !isCalendar(window) || !given.includes("window")) return undefined;
+  if (calendar.windowAt(window, now) !== undefined) return undefined;
+  const expected = "must be a time zone that this server knows";
+  return { code: "INVALID_FIELD", field: "window.time_zone", expected, got: `"${window.timeZone}"` };
+}
+
+/** Why a refill does not go with the other settings. */
+export function refillConflict({
+  refill,
+  window,
+  monotonic,
+  min,
+  max,
+}: CountingSettings): string | undefined {
+  if (window !== undefined) return "does not go with window";
+  if (monotonic) return "does not go with monotonic";
+  if (min === undefined || max === undefined) return "needs min and max";
+  if (refill!.amount > max - min) return "must have an amount of at most max - min";
+  const { every } = reduced(refill!);
+  if ((max - min) * every > REFILL_PRODUCT_MAX)
+    return "must have an every that, in milliseconds and lowest terms, times max - min is at most 2^62";
+  return undefined;
 }
 
 function within(bounds: Pick<Counter, "min" | "max">, value: bigint, field: string): Refusal | undefined {

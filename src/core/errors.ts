@@ -10,6 +10,8 @@ export type ErrorCode =
   | "COUNTER_NOT_FOUND"
   | "COUNTER_EXISTS"
   | "ETAG_MISMATCH"
+  | "ZONE_UNKNOWN"
+  | "SETTINGS_CONFLICT"
   | "MONOTONIC"
   | "ABOVE_MAX"
   | "BELOW_MIN"
@@ -60,6 +62,8 @@ export interface Refusal {
   readonly got?: string;
   /** The name of the database's own constraint that was in the way; at most 63 bytes in one line. */
   readonly constraint?: string;
+  /** The time zone that is not known here: up to 64 bytes of ASCII. */
+  readonly zone?: string;
   /** The counter's etag when it was judged. */
   readonly etag?: string;
   /** Its settings_etag, when it is that which differs. */
@@ -96,6 +100,10 @@ export function messageOf(refusal: Refusal): string {
       return refusal.settingsEtag === undefined
         ? "The counter changed since this etag was read; read it again and send the new etag."
         : "The settings changed since this settings_etag was read; read them again and send the new settings_etag.";
+    case "ZONE_UNKNOWN":
+      return `The counter's window has ended, and this server does not know its time zone ${refusal.zone}; nothing was changed. Give it another window.`;
+    case "SETTINGS_CONFLICT":
+      return `${field} ${refusal.expected}; nothing was changed.`;
     case "MONOTONIC":
       return `The counter is monotonic: its value ${value} never goes down${requested === undefined ? "" : ` to ${requested}`}.`;
     case "ABOVE_MAX":

@@ -1,8 +1,9 @@
 /** What a store loads for a batch, and what it is to save once the batch has been judged. */
 import type { ChangeColumns } from "./change.ts";
-import type { CORRUPT, Counter, Fixed } from "./counter.ts";
+import type { CORRUPT, Counter, Fixed, Timing } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
 import type { AsOf } from "./present.ts";
+import type { Calendar } from "./window.ts";
 
 /** What a batch touches: what a store has to look for. */
 export interface Touched {
@@ -10,7 +11,10 @@ export interface Touched {
   readonly names: readonly string[];
   /** By operation: the index of its name in `names`. */
   readonly counterOf: Uint32Array;
-  /** By index, those of the names that are updated or deleted: a store has to look for all that is kept about them. */
+  /**
+   * By index, those of the names that are updated or deleted: a store has to look for all that is kept about them; and
+   * likewise about each counter that it finds to have an idle TTL, for it may have expired, and is then deleted.
+   */
   readonly whole: ReadonlySet<number>;
   /** How many operations delete: so many counters more can come to be under these names. */
   readonly deletions: number;
@@ -20,7 +24,7 @@ export interface Touched {
 export interface Loaded extends Touched {
   /** By index in `names`. */
   readonly counters: readonly (Counter | undefined | typeof CORRUPT)[];
-  /** Of the counters in `whole`, where there are any. */
+  /** Of the counters in `whole`, where there are any, and of those that have an idle TTL. */
   readonly fixed: ReadonlyMap<number, Fixed>;
   /** By call: the key of its request id (`requestKeys`), undefined without one. */
   readonly keys: readonly (string | undefined)[];
@@ -31,7 +35,9 @@ export interface Loaded extends Touched {
 }
 
 /** What a batch is decided with, beside what was loaded for it. */
-export interface Context extends AsOf {
+export interface Context extends Pick<AsOf, "now"> {
+  /** Undefined where the store keeps no counters that time does anything to: then none is made. */
+  readonly calendar: Calendar | undefined;
   /** A fresh UUIDv7; the uids of the counters that this batch makes are derived from it. */
   readonly uidSeed: string;
   /** By operation: refusals that the database itself has given to operations which the rule accepts. */
@@ -42,8 +48,8 @@ export interface Context extends AsOf {
 
 /**
  * What to write, all of it in one atomic step. In columns by counter: those of `Loaded.names`, by their indexes there;
- * behind them those that were made under a name whose counter the batch had deleted, in the order in which they came
- * to be. Written in the order of their indexes, each deletion with its counter, no two have a name at the same time.
+ * behind them those that were made under a name whose counter the batch had deleted, or found to have expired, in the
+ * order in which they came to be. Written in the order of their indexes, each deletion with its counter, no two have a name at the same time.
  */
 export interface Save {
   /** By index: the names. */
@@ -53,9 +59,14 @@ export interface Save {
   readonly values: BigInt64Array;
   readonly revisions: Float64Array;
   readonly updateTimes: Float64Array;
+  /**
+   * Of those that changed: their timing, where it is another than was loaded, or the counter is new; undefined in it where
+   * an update has taken it away. Those that are not here keep what they had.
+   */
+  readonly timings: ReadonlyMap<number, Timing | undefined>;
   /** What counting leaves as it is, of those that are new or whose settings were updated. */
   readonly fixed: ReadonlyMap<number, Fixed>;
-  /** Those that are to go, after what else is here of them; true where their history is still given out. */
+  /** Those that are to go, expired ones too, after what else is here of them; true where their history is still given out. */
   readonly deleted: ReadonlyMap<number, boolean>;
   readonly changes: ChangeColumns;
   /** The records to keep, by the key of the request id. */

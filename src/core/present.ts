@@ -1,33 +1,98 @@
-import type { Counter } from "./counter.ts";
+import type { Counter, Timing } from "./counter.ts";
+import { reduced } from "./refill.ts";
+import { dueOf, expireTimeOf, fullRefillMs } from "./timing.ts";
+import { type Calendar, spanAt } from "./window.ts";
 
 /** What a counter is seen as of. */
 export interface AsOf {
   /** Milliseconds since the Unix epoch, by the store's clock; one for all that is seen in one batch, or on one page. */
   readonly now: number;
+  /** True: counters as they are stored, whatever time it is. For copies, whose change log has not gone on either. */
+  readonly asStored?: boolean | undefined;
 }
 
 /**
- * A counter as of now: the only place that knows what time does to one. Every read presents, and every operation judges
- * what is presented; nothing has to run at a boundary for an answer to be right.
+ * A counter as of now: the only place that knows what time does to one. Every read presents, and every operation presents
+ * first and is then judged; nothing has to run at a boundary for an answer to be right.
  *
- * Time does nothing to counters yet, so it is the counter as it stands. Sums, and which counters a ranking has, are reckoned
- * by SQL from what is stored: whoever gives time a rule changes those of Scanner and CounterReads too.
+ * Presenting what was presented earlier gives the same as presenting what is stored, so that it does not matter who
+ * looked, or wrote down, and when; but for a clock that was ahead by more than a window or a full refill, which is mended.
+ * It never refuses, and never leaves the bounds. SQL that reckons with values reckons the same (see Timing).
  *
- * Presenting what was presented earlier gives the same as presenting what is stored; and it never leaves the bounds.
- *
- * @param counter  as it is stored
- * @returns        undefined when by now there is none any more
+ * @param counter   as it is stored
+ * @param calendar  undefined where no counter has a window, which is where a store keeps none
+ * @returns         the same object where time has done nothing; undefined when by now there is no counter any more
  */
-export function present<Of extends Counter>(counter: Of, _asOf: AsOf): Of | undefined {
-  return counter;
+export function present<Of extends Counter>(
+  counter: Of,
+  asOf: AsOf,
+  calendar: Calendar | undefined,
+): Of | undefined {
+  if (counter.timing === undefined || asOf.asStored === true) return counter;
+  const { now } = asOf;
+  const expires = expireTimeOf(counter);
+  if (expires !== undefined && now >= expires) return undefined;
+  if (counter.timing.windowEnd !== undefined) return inWindow(counter, counter.timing, now, calendar!);
+  return counter.refill === undefined ? counter : refilled(counter, counter.timing, now);
 }
 
 /** Those of some counters that there are as of now, and as they are. */
-export function presentAll<Of extends Counter>(counters: Iterable<Of>, asOf: AsOf): Of[] {
+export function presentAll<Of extends Counter>(
+  counters: Iterable<Of>,
+  asOf: AsOf,
+  calendar: Calendar | undefined,
+): Of[] {
   const presented: Of[] = [];
   for (const each of counters) {
-    const counter = present(each, asOf);
+    const counter = present(each, asOf, calendar);
     if (counter !== undefined) presented.push(counter);
   }
   return presented;
+}
+
+/** Whether the window of a counter, as of now, has ended and its time zone is not known here. */
+export function isZoneUnknown({ timing }: Pick<Counter, "timing">, now: number): boolean {
+  return timing?.windowEnd !== undefined && now >= timing.windowEnd;
+}
+
+/** A window only rolls forward; what zone data newer than the stored end say holds from there on. */
+function inWindow<Of extends Counter>(counter: Of, timing: Timing, now: number, calendar: Calendar): Of {
+  const [start, end] = [timing.windowStart!, timing.windowEnd!];
+  const ended = now >= end;
+  if (!ended && start - now <= end - start) return counter;
+  const span = spanAt(counter.window!, now, calendar);
+  if (span === undefined) return counter;
+  const { initial } = counter;
+  if (!ended) {
+    // It began under a clock that was far ahead: waiting for that time to come would freeze a quota for as long.
+    const due = dueOf(counter, span.end);
+    return { ...counter, timing: { ...timing, windowStart: span.start, windowEnd: span.end, due } };
+  }
+  const rolled = {
+    ...counter,
+    value: initial,
+    revision: counter.revision + (counter.value === initial ? 0 : 1),
+  };
+  const windowStart = Math.max(span.start, end);
+  return { ...rolled, timing: { ...timing, windowStart, windowEnd: span.end, due: dueOf(rolled, span.end) } };
+}
+
+/** In whole numbers: what is less than a unit stays in the carry. */
+function refilled<Of extends Counter>(counter: Of, timing: Timing, now: number): Of {
+  const { value, initial } = counter;
+  const { refillTime, refillCarry } = timing;
+  if (refillTime === undefined || now === refillTime) return counter;
+  if (now < refillTime) {
+    return refillTime - now <= fullRefillMs(counter)
+      ? counter
+      : { ...counter, timing: { ...timing, refillTime: now } };
+  }
+  const { amount, every } = reduced(counter.refill!);
+  const come = BigInt(now - refillTime) * amount + refillCarry;
+  const units = come / every;
+  if (units >= (value > initial ? value - initial : initial - value)) {
+    return { ...counter, value: initial, timing: { ...timing, refillTime: undefined, refillCarry: 0n } };
+  }
+  const moved = value > initial ? value - units : value + units;
+  return { ...counter, value: moved, timing: { ...timing, refillTime: now, refillCarry: come % every } };
 }

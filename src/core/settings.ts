@@ -6,6 +6,9 @@
  * this table; the command line and the page do not compile while they lack a setting that the API has.
  */
 
+import { type Refill, refillFromText, refillToText } from "./refill.ts";
+import { type Window, windowFromText, windowToText } from "./window.ts";
+
 /** The settings that counting looks at. */
 export interface CountingSettings {
   /** What a reset goes back to, and what a new counter has that was given no other value. */
@@ -15,8 +18,14 @@ export interface CountingSettings {
   readonly max: bigint | undefined;
   /** At a bound: false refuses, true stops at the bound. */
   readonly clamp: boolean;
-  /** True: the value never goes down. */
+  /** True: no caller takes the value down. */
   readonly monotonic: boolean;
+  /** At whose end the value is back at initial; undefined: none. */
+  readonly window: Window | undefined;
+  /** How the value moves toward initial as time passes; undefined: it does not. */
+  readonly refill: Refill | undefined;
+  /** The counter is gone so many milliseconds after its value was last changed: 1 s to 3,650 days; undefined: never. */
+  readonly idleTtlMs: bigint | undefined;
 }
 
 /** The settings that are for people and for finding a counter; counting never looks at them. */
@@ -39,10 +48,27 @@ export interface Kinds {
   readonly boolean: boolean;
   readonly labels: Details["labels"];
   readonly text: string;
+  /** None, or what has parts; kept as one text, by its codec. */
+  readonly window: Window | undefined;
+  readonly refill: Refill | undefined;
 }
 
 /** What kind of value a setting has. */
 export type Kind = keyof Kinds;
+
+/** The kinds whose values have parts. */
+export type CodedKind = "window" | "refill";
+
+/** How a value that has parts is one text, which no other value has; and back, undefined when it is none. */
+export interface Codec<Value> {
+  toText(value: Value): string;
+  fromText(text: string): Value | undefined;
+}
+
+export const CODECS: { readonly [K in CodedKind]: Codec<NonNullable<Kinds[K]>> } = {
+  window: { toText: windowToText, fromText: windowFromText },
+  refill: { toText: refillToText, fromText: refillFromText },
+};
 
 /** All that is known of a setting. */
 export interface Setting {
@@ -79,6 +105,30 @@ const COUNTING = {
   max: { field: "max", kind: "optional", default: undefined, column: "max_value", bit: 8 },
   clamp: { field: "on_bound", kind: "boolean", default: false, column: "clamp", bit: 1 },
   monotonic: { field: "monotonic", kind: "boolean", default: false, column: "monotonic", bit: 2 },
+  window: {
+    field: "window",
+    kind: "window",
+    default: undefined,
+    column: "window_spec",
+    bit: 16,
+    later: true,
+  },
+  refill: {
+    field: "refill",
+    kind: "refill",
+    default: undefined,
+    column: "refill_spec",
+    bit: 32,
+    later: true,
+  },
+  idleTtlMs: {
+    field: "idle_ttl",
+    kind: "optional",
+    default: undefined,
+    column: "idle_ttl_ms",
+    bit: 64,
+    later: true,
+  },
 } as const satisfies Table<CountingSettings>;
 
 const DETAILS = {
@@ -91,6 +141,13 @@ export const SETTINGS: Readonly<Record<SettingKey, Setting>> & typeof COUNTING &
   ...COUNTING,
   ...DETAILS,
 };
+
+/** The settings by which time changes a counter. */
+export const TIME_KEYS = [
+  "window",
+  "refill",
+  "idleTtlMs",
+] as const satisfies readonly (keyof CountingSettings)[];
 
 /** In the order of the API. */
 export const COUNTING_KEYS = Object.keys(COUNTING) as readonly (keyof CountingSettings)[];
@@ -129,18 +186,36 @@ export function isSame(a: Settings, b: Settings, key: SettingKey): boolean {
 
 /** The value of a setting as a text that no other value of it has. */
 export function textOf(key: SettingKey, value: unknown): string {
-  if (SETTINGS[key].kind !== "labels") return `${value}`;
+  const { kind } = SETTINGS[key];
+  if (isCoded(kind)) return value === undefined ? "" : CODECS[kind].toText(value as never);
+  if (kind !== "labels") return `${value}`;
   return JSON.stringify(Object.entries(value as Details["labels"]).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+function isCoded(kind: Kind): kind is CodedKind {
+  return kind in CODECS;
+}
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 /** Put what counting looks at into a counter: for each operation, and so by name, because a loop takes five times as long. */
-export function putCountingSettings(
-  into: { -readonly [Key in keyof CountingSettings]: CountingSettings[Key] },
-  from: CountingSettings,
-): void {
+export function putCountingSettings(into: Writable<CountingSettings>, from: CountingSettings): void {
+  putPlainSettings(into, from);
+  putTimeSettings(into, from);
+}
+
+/** Those that every counter has. */
+export function putPlainSettings(into: Writable<CountingSettings>, from: CountingSettings): void {
   into.initial = from.initial;
   into.min = from.min;
   into.max = from.max;
   into.clamp = from.clamp;
   into.monotonic = from.monotonic;
+}
+
+/** Those by which time changes a counter, which few have: the others are not to pay for them. */
+export function putTimeSettings(into: Writable<CountingSettings>, from: CountingSettings): void {
+  into.window = from.window;
+  into.refill = from.refill;
+  into.idleTtlMs = from.idleTtlMs;
 }

@@ -1,4 +1,4 @@
-import { ChangeKind } from "../core/change.ts";
+import { ChangeKind, endsCounter } from "../core/change.ts";
 import type { Store } from "./store.ts";
 import type { LookedPage } from "./store-accepting.ts";
 
@@ -36,7 +36,7 @@ export async function lookForChangesByHand(store: Store): Promise<ByHand> {
     for (const { uid, name, kind, value, revision, added, removed, ops } of page.changes) {
       revisions.set(name, Math.max(revision, revisions.get(name) ?? 0));
       const sum = sums.get(uid) ?? { value: 0n, revision: 0 };
-      if (kind === ChangeKind.DELETE) sums.delete(uid);
+      if (endsCounter(kind)) sums.delete(uid);
       else if (kind === ChangeKind.OPENING) sums.set(uid, { value, revision });
       else sums.set(uid, { value: sum.value + added - removed, revision: sum.revision + ops });
     }

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { CatalogueEntry } from "../core/catalogue.ts";
-import { type Change, ChangeKind } from "../core/change.ts";
-import type { FullCounter } from "../core/counter.ts";
+import { type Change, ChangeKind, endsCounter } from "../core/change.ts";
+import type { FullCounter, Timing } from "../core/counter.ts";
 import { isSame, SETTING_KEYS, type SettingKey } from "../core/settings.ts";
 import type { Store } from "./store.ts";
 import type { Copying, RequestIdPage, StoredRequestId } from "./store-copying.ts";
@@ -66,7 +66,7 @@ export async function verifyCopy(
     changePages(to, (change) => {
       openingsOfCopy.look(change);
       moved.add(change.uid, ...movedBy(change));
-      if (change.kind === ChangeKind.DELETE) deleted.add(change.uid);
+      if (endsCounter(change.kind)) deleted.add(change.uid);
     }),
     told("changes", sameChange),
   );
@@ -226,12 +226,14 @@ const ENTRY_FIELDS = fieldsOf<CatalogueEntry>({ kind: true, key: true, version: 
 
 function sameCounter(a: FullCounter, b: FullCounter): boolean {
   return (
-    COUNTER_FIELDS.every((field) => a[field] === b[field]) && SETTING_KEYS.every((key) => isSame(a, b, key))
+    COUNTER_FIELDS.every((field) => a[field] === b[field]) &&
+    TIMING_FIELDS.every((field) => a.timing?.[field] === b.timing?.[field]) &&
+    SETTING_KEYS.every((key) => isSame(a, b, key))
   );
 }
 
-/** All of a counter but its settings. */
-const COUNTER_FIELDS = fieldsOf<Omit<FullCounter, SettingKey>>({
+/** All of a counter but its settings and where it is in time. */
+const COUNTER_FIELDS = fieldsOf<Omit<FullCounter, SettingKey | "timing">>({
   name: true,
   uid: true,
   value: true,
@@ -239,6 +241,14 @@ const COUNTER_FIELDS = fieldsOf<Omit<FullCounter, SettingKey>>({
   updateTime: true,
   settingsRevision: true,
   createTime: true,
+});
+
+const TIMING_FIELDS = fieldsOf<Timing>({
+  windowStart: true,
+  windowEnd: true,
+  refillTime: true,
+  refillCarry: true,
+  due: true,
 });
 
 function sameChange(a: StoredChange, b: StoredChange): boolean {

@@ -16,6 +16,8 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   COUNTER_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
   COUNTER_EXISTS: { grpc: Code.ALREADY_EXISTS, http: 409 },
   ETAG_MISMATCH: { grpc: Code.ABORTED, http: 409 },
+  ZONE_UNKNOWN: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  SETTINGS_CONFLICT: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   MONOTONIC: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   ABOVE_MAX: { grpc: Code.OUT_OF_RANGE, http: 400 },
   BELOW_MIN: { grpc: Code.OUT_OF_RANGE, http: 400 },
@@ -88,12 +90,14 @@ export function encodeRefusal(refusal: Refusal): Uint8Array {
 
 /** The numbers and names of a refusal as text, by the names that tally.v1.ErrorReason gives them. */
 export function metadataOf(refused: Refused): Record<string, string> {
-  const { code, name, field, constraint, etag, settingsEtag, index, value, min, max, requested } = refused;
+  const { code, name, field, constraint, zone, etag, settingsEtag, index, value, min, max, requested } =
+    refused;
   const size = code === "MESSAGE_TOO_LARGE" || code === "REPLY_TOO_LARGE";
   const metadata: Record<string, string> = {};
   if (name !== undefined) metadata.name = name;
   if (field !== undefined) metadata.field = field;
   if (constraint !== undefined) metadata.constraint = constraint;
+  if (zone !== undefined) metadata.zone = zone;
   if (etag !== undefined) metadata.etag = etag;
   if (settingsEtag !== undefined) metadata.settings_etag = settingsEtag;
   if (index !== undefined) metadata.index = `${index}`;

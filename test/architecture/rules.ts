@@ -51,6 +51,12 @@ export const RULES: readonly Rule[] = [
     builtins: true,
   },
   {
+    of: "src/stores/shared/calendar.ts",
+    own: ["types of src/core/"],
+    packages: ["temporal-polyfill"],
+    builtins: true, // To load it when it is first needed.
+  },
+  {
     of: STORES_SHARED,
     own: [STORES_SHARED, "src/core/", "types of src/service/store"],
     packages: [],

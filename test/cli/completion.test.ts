@@ -24,6 +24,9 @@ describe("the candidates", () => {
     [["nonsense", ""], ""],
     [["inc", "visits", "--request-id", ""], ""],
     [["set", "visits", ""], ""],
+    [["create", "x", "--window", "m"], "month\t\n"],
+    [["update", "x", "--window", "day", "--zone", "Europe/Berl"], "Europe/Berlin\t\n"],
+    [["update", "x", "--no-w"], "--no-window\tno window\n"],
   ])("for %j", async (words, expected) => {
     const { code, stdout, stderr } = await at("complete", "--", ...words);
     if (typeof expected === "string") expect(stdout).toBe(expected);

@@ -124,6 +124,7 @@ describe("migrate", () => {
         expect.stringContaining("WAL"),
         "what shows that nothing is missing",
         expect.stringContaining("the catalogue"),
+        expect.stringContaining("what time does"),
       ],
     });
     const refused = await tally([

@@ -47,10 +47,32 @@ describe("its line", () => {
     const many = watched(at(0n), at(100n), at(150n)).counter;
     const none = new Watched("x");
     none.update(missing, 0);
-    expect(liveLines([many, none])).toEqual([
+    expect(liveLines([many, none], time)).toEqual([
       "visits                  150      +100/s  █▅",
       "x       no such counter yet",
     ]);
+  });
+
+  it("has in how long time will do something to it", () => {
+    const timeIn = (ms: number) => new Date(time.getTime() + ms);
+    const daily = watched({ ...at(5n), windowEnd: timeIn(8 * 3_600_000 + 59_001) }).counter;
+    const bucket = watched({
+      ...at(10n),
+      fullTime: timeIn(3_334),
+      expireTime: timeIn(30 * 86_400_000),
+    }).counter;
+    const late = watched({ ...at(0n), windowEnd: timeIn(-5) }).counter; // By the server's clock it has not ended.
+    expect(liveLines([daily, bucket, late, watched(at(7n)).counter], time)).toEqual([
+      "visits   5  window ends in 8h1m",
+      "visits  10  full in 4s, gone in 30d",
+      "visits   0  window ends in 0s",
+      "visits   7",
+    ]);
+    expect(changeJson(time, daily, 0n)).toMatchObject({ windowEnd: "2026-11-22T08:00:59.001Z" });
+    expect(changeJson(time, bucket, 0n)).toMatchObject({
+      fullTime: "2026-11-22T00:00:03.334Z",
+      expireTime: "2026-12-22T00:00:00.000Z",
+    });
   });
 
   it("of a change says when, and by how much", () => {

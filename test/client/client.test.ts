@@ -107,6 +107,14 @@ describe("retries", () => {
     expect([once.reason, once.unknown]).toEqual(["QUEUE_FULL", false]);
   });
 
+  it("a counter at its bound is told at once, with when there will be room: that may be at midnight", async () => {
+    const { server, asked } = await scripted(RPC.increment, [
+      { status: "OUT_OF_RANGE", reason: "ABOVE_MAX", retryMs: 5 } as const,
+    ]);
+    const full = await failureOf(connect(server).call(RPC.increment, { name: "visits" }));
+    expect([full.reason, full.retryAfterMs, full.unknown, asked.length]).toEqual(["ABOVE_MAX", 5, false, 1]);
+  });
+
   it.each([
     [1, 0, 75],
     [1, 1, 125],

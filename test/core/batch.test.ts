@@ -49,7 +49,12 @@ function decideOn(
     requestIdsFullForMs: undefined,
     ...more,
   };
-  const { outcomes, save: saved } = decideBatch(columns, loaded, { now: 1_000, uidSeed: SEED, vetoed });
+  const { outcomes, save: saved } = decideBatch(columns, loaded, {
+    now: 1_000,
+    calendar: undefined,
+    uidSeed: SEED,
+    vetoed,
+  });
   return { answers: answersOf(asked, outcomes), outcomes, save: readable(saved, loaded) };
 }
 
@@ -86,6 +91,10 @@ const COUNTER: Counter = {
   max: undefined,
   clamp: false,
   monotonic: false,
+  window: undefined,
+  refill: undefined,
+  idleTtlMs: undefined,
+  timing: undefined,
   revision: 1,
   updateTime: 0,
   settingsRevision: 1,

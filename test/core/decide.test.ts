@@ -6,7 +6,8 @@ import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
 import { isRefusal } from "../../src/core/op.ts";
 import { create, decrement, increment, reset, set } from "../support/calls.ts";
 
-const AS_OF = { now: 0 };
+const AS_OF = { now: 0, calendar: undefined };
+const UNTIMED = { window: undefined, refill: undefined, idleTtlMs: undefined, timing: undefined };
 
 /** Counters anywhere in int64, some at its very edges, whose value lies within their bounds. */
 const int64 = fc.oneof(
@@ -40,6 +41,7 @@ const counter: fc.Arbitrary<Counter> = fc
       revision: 7,
       updateTime: 0,
       settingsRevision: 2,
+      ...UNTIMED,
     };
   });
 const amount = fc.oneof(fc.bigInt(1n, 10n), fc.bigInt(1n, INT64_MAX), fc.constant(INT64_MAX));
@@ -111,6 +113,7 @@ describe("one operation on one counter", () => {
       max: 5n,
       clamp: false,
       monotonic: true,
+      ...UNTIMED,
       revision: 3,
       updateTime: 0,
       settingsRevision: 2,

@@ -25,6 +25,9 @@ const FULL: Settings = {
   monotonic: true,
   labels: { team: "web", a: "é" },
   description: "what",
+  window: undefined,
+  refill: undefined,
+  idleTtlMs: undefined,
 };
 
 function answered(op: Op): { record: Uint8Array; outcomes: Outcomes } {
@@ -37,7 +40,7 @@ function answered(op: Op): { record: Uint8Array; outcomes: Outcomes } {
   if (op.verb === Verb.UPDATE) {
     const moved = { value: 7n, revision: 4, updateTime: 1_650_000_000_000 };
     const fixed = { uid: UID, settingsRevision: 3, createTime: 1_600_000_000_000 };
-    const counter: FullCounter = { name: "a", ...moved, ...fixed, ...op.settings! };
+    const counter: FullCounter = { name: "a", ...moved, ...fixed, ...op.settings!, timing: undefined };
     outcomes.counters.set(0, counter);
   }
   return { record: encodeAnswer(CALL, 0, 0, op, outcomes), outcomes };
@@ -114,8 +117,14 @@ describe("the records under request ids", () => {
   });
 
   it.each(SETTING_KEYS)("%s given otherwise is another request, by that name", (key) => {
-    for (const op of [create("a", FULL), update("a", FULL)]) {
-      const other: Op = { ...op, settings: { ...FULL, [key]: DEFAULTS[key] } };
+    const all: Settings = {
+      ...FULL,
+      window: { unit: "month", timeZone: "Europe/Berlin", day: 31 },
+      refill: { amount: 3n, everyMs: 1_000 },
+      idleTtlMs: 60_000n,
+    };
+    for (const op of [create("a", all), update("a", all)]) {
+      const other: Op = { ...op, settings: { ...all, [key]: DEFAULTS[key] } };
       const refusal = replayAnswer(answered(op).record, CALL, 0, 0, other, newOutcomes(1, 1));
       expect(refusal).toEqual({ code: "REQUEST_ID_REUSED", field: SETTINGS[key].field });
     }

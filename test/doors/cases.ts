@@ -13,6 +13,10 @@ export interface Call {
   readonly ok?: object;
   /** What the error must be, to the letter; `metadata` holds every number that its message mentions. */
   readonly error?: { status: string; reason: string; metadata: Record<string, string> };
+  /** Of an error, what its RetryInfo must say, as ProtoJSON has a duration; null: there must be none. */
+  readonly retryIn?: string | null;
+  /** How much time passes before it, in milliseconds. */
+  readonly afterMs?: number;
 }
 
 const MAX = "9223372036854775807";
@@ -276,6 +280,55 @@ export const CASES: readonly Case[] = [
       ok("DeleteCounter", { name: "tickets", requestId: "d-1" }, { value: "6", replayed: true }),
       refused("GetCounter", { name: "tickets" }, "NOT_FOUND", "COUNTER_NOT_FOUND", { name: "tickets" }),
       refused("DeleteCounter", { name: "tickets" }, "NOT_FOUND", "COUNTER_NOT_FOUND", { name: "tickets" }),
+    ],
+  },
+  {
+    name: "what time does to a counter",
+    calls: [
+      ok(
+        "CreateCounter",
+        {
+          name: "timed",
+          window: { calendar: "CALENDAR_UNIT_MONTH", timeZone: "Europe/Berlin", day: 31 },
+          idleTtl: "2592000s",
+        },
+        {
+          counter: {
+            window: { calendar: "CALENDAR_UNIT_MONTH", timeZone: "Europe/Berlin", day: 31 },
+            idleTtl: "2592000s",
+          },
+        },
+      ),
+      ok(
+        "UpdateCounter",
+        { name: "timed", window: { every: "3600s", anchor: "2026-01-01T00:30:00Z" } },
+        { counter: { window: { every: "3600s", anchor: "2026-01-01T00:30:00Z" }, idleTtl: "2592000s" } },
+      ),
+      ok(
+        "UpdateCounter",
+        {
+          name: "timed",
+          updateMask: "min,max,refill,window,idleTtl",
+          min: "0",
+          max: "10",
+          refill: { amount: "3", every: "0.250s" },
+        },
+        { counter: { refill: { amount: "3", every: "0.250s" }, settingsRevision: "3" } },
+      ),
+      refused(
+        "CreateCounter",
+        { name: "timeless", window: { calendar: "CALENDAR_UNIT_DAY", timeZone: "Mars/Olympus" } },
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
+        { field: "window.time_zone" },
+      ),
+      refused(
+        "CreateCounter",
+        { name: "timeless", refill: { amount: "1", every: "1s" } },
+        "FAILED_PRECONDITION",
+        "SETTINGS_CONFLICT",
+        { name: "timeless", field: "refill" },
+      ),
     ],
   },
   {

@@ -7,9 +7,9 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { anyUnpack, durationMs } from "@bufbuild/protobuf/wkt";
 import { Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
-import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 
 /** The service said no. */
@@ -20,14 +20,20 @@ export class Refused extends Error {
   /** The reason in Tally's own ErrorInfo: "ABOVE_MAX". Undefined when the error carries none. */
   readonly reason: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
+  /** When to try again, in milliseconds, if it says so. */
+  readonly retryMs: number | undefined;
 
   constructor(error: ServiceError) {
     super(error.details);
     this.status = status[error.code];
     const [details] = error.metadata.get("grpc-status-details-bin");
-    const info = details instanceof Buffer ? errorInfoOf(details) : undefined;
+    const all = details instanceof Buffer ? fromBinary(StatusSchema, details).details : [];
+    const infos = all.map((any) => anyUnpack(any, ErrorInfoSchema));
+    const info = infos.find((each) => each?.domain === "tally");
     this.reason = info?.reason;
     this.metadata = info?.metadata ?? {};
+    const retry = all.map((any) => anyUnpack(any, RetryInfoSchema)).find((each) => each !== undefined);
+    this.retryMs = retry && durationMs(retry.retryDelay!);
   }
 }
 
@@ -68,8 +74,3 @@ export class Caller {
 }
 
 const DEADLINE_MS = 20_000;
-
-function errorInfoOf(details: Uint8Array) {
-  const infos = fromBinary(StatusSchema, details).details.map((any) => anyUnpack(any, ErrorInfoSchema));
-  return infos.find((info) => info?.domain === "tally");
-}

@@ -12,6 +12,7 @@ import "./steps/refusals.ts";
 import "./steps/requests.ts";
 import "./steps/server.ts";
 import "./steps/settings.ts";
+import "./steps/time.ts";
 import "./steps/watching.ts";
 import { World } from "./world.ts";
 

@@ -8,6 +8,7 @@ import { loadConfig } from "../../src/config.ts";
 import { startServer } from "../../src/server.ts";
 import { NO_TELEMETRY } from "../../src/telemetry.ts";
 import { freePort, ServerProcess } from "../proofs/crash/server-process.ts";
+import { HandClock } from "../support/clock.ts";
 import { Caller, Refused } from "./client.ts";
 
 export const { method: RPC } = CounterService;
@@ -30,6 +31,8 @@ export class World {
   ran: { readonly code: number | null; readonly stdout: string } | undefined;
   /** What the last line that was typed at a shell came to. */
   typed: { readonly code: number | null; readonly stdout: string; readonly stderr: string } | undefined;
+  /** The server's, if a scenario is about time. */
+  #clock: HandClock | undefined;
   readonly #callers: Caller[] = [];
   #folder: string | undefined;
   #server: { readonly port: number; stop(): Promise<void>; kill?(): Promise<void> } | undefined;
@@ -118,6 +121,21 @@ export class World {
     this.#server = undefined;
   }
 
+  /** Have the clock of the server show a time, from its start on. It stands still but for this. */
+  async itIs(time: number): Promise<void> {
+    if (this.#clock === undefined && this.#server !== undefined) throw new Error("its clock goes by itself");
+    this.#clock ??= new HandClock(time);
+    const ahead = time - this.#clock.now();
+    if (ahead >= 0) this.#clock.advance(ahead);
+    else this.#clock.wallMs = time; // Set back: no time has passed.
+  }
+
+  /** Have so much time pass, in milliseconds. */
+  passes(ms: number): void {
+    if (this.#clock === undefined) throw new Error("say first what time it is");
+    this.#clock.advance(ms);
+  }
+
   /** Have the server run as a process of its own, so that it can be killed. */
   async startProcess(): Promise<void> {
     const port = await freePort();
@@ -165,8 +183,10 @@ export class World {
   }
 
   async #start() {
+    const clock = this.#clock;
     const flags = { listen: "127.0.0.1:0", store: `sqlite:${await this.#file()}` };
-    const server = await startServer(loadConfig({ flags, env: {} }).config, { telemetry: NO_TELEMETRY });
+    const { config } = loadConfig({ flags, env: {} });
+    const server = await startServer(config, { telemetry: NO_TELEMETRY, ...(clock && { clock }) });
     return { port: server.address.port, stop: () => server.close() };
   }
 

@@ -44,7 +44,15 @@ function recordOf(op: Op): string {
   outcomes.uids[0] = "01900000-0000-7000-8000-0000000000ab";
   outcomes.revisions[0] = 1;
   const fixed = { uid: outcomes.uids[0], settingsRevision: 2, createTime: 1 };
-  outcomes.counters.set(0, { name: "a", value: 0n, revision: 1, updateTime: 1, ...fixed, ...op.settings! });
+  outcomes.counters.set(0, {
+    name: "a",
+    value: 0n,
+    revision: 1,
+    updateTime: 1,
+    ...fixed,
+    ...op.settings!,
+    timing: undefined,
+  });
   return Buffer.from(encodeAnswer(CALL, 0, 0, op, outcomes)).toString("hex");
 }
 
@@ -88,7 +96,8 @@ describe("a setting that came later", () => {
     db.exec("ALTER TABLE counters ADD COLUMN frozen INTEGER");
     const [writer, reader] = [new RowWriter(db), new RowReader(db)];
     const fixed = { uid: "01900000-0000-7000-8000-0000000000ab", settingsRevision: 1, createTime: 5 };
-    const count = { value: 7n, revision: 1, updateTime: 6 };
+    const count = { value: 7n, revision: 1, updateTime: 6, timing: undefined };
+    const before = { labels: {}, timing: undefined };
     const read = () => {
       const raw = reader.find("a");
       if (raw === undefined || raw === CORRUPT) return raw;
@@ -98,14 +107,14 @@ describe("a setting that came later", () => {
     const row = writer.insert(1n, "a", { ...fixed, ...was }, count);
     expect(row.still).toBe(1_574_881_774); // As it was before there was such a setting.
     expect(read()).toMatchObject({ ...was, value: 7n, stored: null });
-    const changed = writer.updateSettings(row, "a", {}, { ...fixed, ...was, ...frozen() }, count);
+    const changed = writer.updateSettings(row, "a", before, { ...fixed, ...was, ...frozen() }, count);
     expect(read()).toMatchObject({ ...was, [FROZEN]: true, stored: 1n });
     db.exec("UPDATE counters SET frozen = NULL");
     expect(read()).toBe(CORRUPT);
     db.exec("UPDATE counters SET frozen = 0");
     expect(read()).toBe(CORRUPT);
     db.exec("UPDATE counters SET frozen = 1");
-    writer.updateSettings(changed, "a", {}, { ...fixed, ...was }, count);
+    writer.updateSettings(changed, "a", before, { ...fixed, ...was }, count);
     expect(read()).toMatchObject({ [FROZEN]: false, stored: null });
     db.close();
   });

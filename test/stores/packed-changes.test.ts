@@ -163,3 +163,15 @@ it("one change more than there is room for is a defect, and not dropped in silen
   changes.append(0, one); // Room that was given back is there again.
   expect(changes.copy(0)).toEqual(one);
 });
+
+it("a roll is as of its window's end, before its commit; a change that met a refill keeps the value it met", () => {
+  const changes = new ChangeColumns(4);
+  changes.push(0, ChangeKind.ROLL, 5n, 0n, 2, NOW - 3_600_000);
+  changes.push(0, ChangeKind.ADD, 0n, 1n, 3, NOW);
+  changes.push(1, ChangeKind.ADD, 9n, 8n, 4, NOW, 3n); // Refilled by 6, and 5 were taken.
+  changes.push(2, ChangeKind.EXPIRE, 7n, 6n, 5, NOW - 1);
+  const read = changesIn(packChanges(changes, IDS, NOW), NOW).map(({ change }) => change);
+  expect(read).toEqual([0, 1, 2, 3].map((k) => changes.copy(k)));
+  expect(read[2]).toMatchObject({ added: 5n, removed: 6n, low: 3n, high: 8n, value: 8n });
+  expect(read[3]).toMatchObject({ firstRevision: 6, revision: 5, removed: 1n });
+});

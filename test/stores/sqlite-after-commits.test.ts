@@ -74,7 +74,7 @@ it("and while a copy goes on", { timeout: 120_000 }, async () => {
   for (let n = 0; n <= COMMITS; n++) {
     const made = counters(n).map((name) => ({
       ...{ ...DEFAULTS, name, uid: v7(), value: 1n, revision: 1, updateTime: 0, settingsRevision: 1 },
-      ...{ createTime: 0, labels: {}, description: "" },
+      ...{ createTime: 0, labels: {}, description: "", timing: undefined },
     }));
     connection.copying.import({ counters: made, progress: `${n}` }, moment);
     connection.checkpoints.ifDue();

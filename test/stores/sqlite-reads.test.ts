@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Selection } from "../../src/core/selection.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
+import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import { PageReader } from "../../src/stores/sqlite/read/pages.ts";
 import { asOfOneMoment, openReadOnly } from "../../src/stores/sqlite/read/reading.ts";
 import { Scanner } from "../../src/stores/sqlite/read/scans.ts";
@@ -15,6 +16,7 @@ import { batch, commit, create, increment, set, single } from "../support/calls.
 import { HandClock } from "../support/clock.ts";
 import { folderInMemory } from "../support/folder.ts";
 
+const CALENDAR = new ZoneCalendar(() => {});
 const ALL: Selection = { prefix: "", labels: {} };
 
 let dir: string;
@@ -98,7 +100,9 @@ describe("plans", () => {
   it("a page is read off an index, with or without labels, and nothing is sorted", async () => {
     await (await filled(10)).close();
     for (const selection of [ALL, { ...LABELLED, labels: { k: "v" } }, LABELLED]) {
-      const plans = plansOf((db) => new PageReader(db, new RowReader(db)).read(selection, "", 5, AS_OF));
+      const plans = plansOf((db) =>
+        new PageReader(db, new RowReader(db), CALENDAR).read(selection, "", 5, AS_OF),
+      );
       expect(plans.length).toBeGreaterThan(0);
       for (const plan of plans) expect(plan).not.toMatch(/^SCAN (entry|other|count)|TEMP B-TREE|AUTOMATIC/);
       const labelled = plans.includes("SEARCH entry USING PRIMARY KEY (key=? AND value=? AND name>?)");
@@ -117,7 +121,7 @@ describe("plans", () => {
       [LABELLED, byLabel],
     ] as const) {
       const plans = plansOf((db) => {
-        const scanner = new Scanner(db, new RowReader(db));
+        const scanner = new Scanner(db, new RowReader(db), CALENDAR);
         scanner.sum(selection, AS_OF, () => {});
         scanner.top(selection, 3, "highest", AS_OF, () => {});
       });
@@ -274,7 +278,7 @@ describe("scans hold up nobody", () => {
   it("looks before each slice whether to go on", async () => {
     await (await filled(25_000)).close();
     const db = openReadOnly(path, 1_024);
-    const scanner = new Scanner(db, new RowReader(db));
+    const scanner = new Scanner(db, new RowReader(db), CALENDAR);
     for (const scan of [
       (goOn: () => void) => scanner.sum(ALL, AS_OF, goOn),
       (goOn: () => void) => scanner.top(ALL, 3, "lowest", AS_OF, goOn),

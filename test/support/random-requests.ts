@@ -3,7 +3,7 @@ import { fc } from "@fast-check/vitest";
 import type { FullCounter } from "../../src/core/counter.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
 import type { Op } from "../../src/core/op.ts";
-import type { SettingKey, Settings } from "../../src/core/settings.ts";
+import { DEFAULTS, type SettingKey, type Settings } from "../../src/core/settings.ts";
 import type { Store } from "../../src/service/store.ts";
 import {
   type Asked,
@@ -27,8 +27,10 @@ export interface Sketch {
   readonly allOrNothing: boolean;
 }
 
-/** Requests on some names. */
-export function sketches(name: fc.Arbitrary<string>): fc.Arbitrary<Sketch> {
+/** Requests on some names. @param timed  whether counters may have windows, refills and idle TTLs */
+export function sketches(name: fc.Arbitrary<string>, timed = false): fc.Arbitrary<Sketch> {
+  const to = timed ? inTime : settings;
+  const named = timed ? maskInTime : mask;
   const counting: fc.Arbitrary<Op> = fc.oneof(
     {
       weight: 4,
@@ -46,10 +48,10 @@ export function sketches(name: fc.Arbitrary<string>): fc.Arbitrary<Sketch> {
       resets ? reset(n, { ...etag, ...note }) : set(n, v, { ...etag, ...note }),
     );
   const creation: fc.Arbitrary<Op> = fc
-    .tuple(name, settings, optional(small))
+    .tuple(name, to, optional(small))
     .map(([n, to, v]) => create(n, { ...to, ...(v !== undefined && { value: v }) }));
   const updating: fc.Arbitrary<Op> = fc
-    .tuple(name, settings, mask, maybeEtag, maybeNote)
+    .tuple(name, to, named, maybeEtag, maybeNote)
     .map(([n, to, mask, etag, note]) => update(n, to, { mask, ...etag, ...note }));
   const deletion: fc.Arbitrary<Op> = fc
     .tuple(name, fc.boolean(), maybeEtag, maybeNote)
@@ -77,6 +79,7 @@ export function sketches(name: fc.Arbitrary<string>): fc.Arbitrary<Sketch> {
   );
 }
 
+const BERLIN_DAYS = { unit: "day", timeZone: "Europe/Berlin", day: 1 } as const;
 const edge = fc.constantFrom(INT64_MAX, INT64_MAX - 1n, INT64_MIN, INT64_MIN + 1n, 2n ** 53n);
 const small = fc.bigInt(-6n, 6n);
 const value = fc.oneof({ weight: 6, arbitrary: small }, { weight: 1, arbitrary: edge });
@@ -99,11 +102,29 @@ const settings: fc.Arbitrary<Settings> = fc
     labels: fc.constantFrom({}, { team: "a" }, { team: "b", tier: "1" }, { team: 'é"\u{1F600}\\\0' }),
     description: fc.constantFrom("", "text", "\0'\\\"{}"),
   })
-  .filter(({ min, max }) => min === undefined || max === undefined || min <= max);
-const mask = fc.subarray<SettingKey>(
-  ["initial", "min", "max", "clamp", "monotonic", "labels", "description"],
-  { minLength: 1 },
-);
+  .filter(({ min, max }) => min === undefined || max === undefined || min <= max)
+  .map((settings) => ({ ...DEFAULTS, ...settings }));
+/** What goes together, and sometimes what does not. */
+const inTime: fc.Arbitrary<Settings> = fc
+  .tuple(
+    settings,
+    fc.constantFrom(undefined, undefined, { everyMs: 60_000, anchorMs: 7 }, BERLIN_DAYS),
+    fc.constantFrom(undefined, undefined, { amount: 1n, everyMs: 7_000 }, { amount: 2n, everyMs: 3_600_000 }),
+    fc.constantFrom(undefined, undefined, 5_000n, 7_200_000n),
+  )
+  .map(([settings, window, refill, idleTtlMs]) => {
+    const refills = refill !== undefined && {
+      refill,
+      window: undefined,
+      monotonic: false,
+      min: -6n,
+      max: 6n,
+    };
+    return { ...settings, window, idleTtlMs, ...refills };
+  });
+const KEYS = ["initial", "min", "max", "clamp", "monotonic", "labels", "description"] as const;
+const mask = fc.subarray<SettingKey>([...KEYS], { minLength: 1 });
+const maskInTime = fc.subarray<SettingKey>([...KEYS, "window", "refill", "idleTtlMs"], { minLength: 1 });
 
 /** The same, on names and under an id that begin with this. */
 export function prefixed({ caller, ops, single: alone, id, allOrNothing }: Sketch, prefix: string): Asked {

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Need } from "./needs.ts";
 import { type Opened, type OpenOptions, openFresh } from "./opened.ts";
+import { type ServerClock, underHandClock } from "./postgres/hand-clock.ts";
 import { POSTGRES } from "./postgres/programs.ts";
 import { newSchema, sharedPostgres } from "./postgres/shared.ts";
 
@@ -17,9 +18,20 @@ export interface StoreKind {
 export const STORES: readonly StoreKind[] = [
   kind("memory", [], async () => "memory:"),
   kind("sqlite", [], async (dir) => `sqlite:${join(dir, "tally.db")}`),
-  kind("postgres", [POSTGRES], async () => (await sharedPostgres()).url({ schema: newSchema() })),
+  kind(
+    "postgres",
+    [POSTGRES],
+    async () => (await sharedPostgres()).url({ schema: newSchema() }),
+    underHandClock,
+  ),
 ];
 
-function kind(name: string, needs: readonly Need[], newUrl: StoreKind["newUrl"]): StoreKind {
-  return { name, needs, newUrl, open: (options) => openFresh(newUrl, options) };
+/** @param serverClock  where the store's clock is a server's: gives a URL under which it is one that a test moves */
+function kind(
+  name: string,
+  needs: readonly Need[],
+  newUrl: StoreKind["newUrl"],
+  serverClock?: (url: string) => Promise<ServerClock>,
+): StoreKind {
+  return { name, needs, newUrl, open: (options) => openFresh(newUrl, options, serverClock) };
 }

@@ -29,6 +29,43 @@ function refusedBy(schema: DescMessage, text: string | Uint8Array): Refusal {
 
 const setTo = (value: string) => `{"name":"a","value":${value}}`;
 
+describe("times", () => {
+  it.each([
+    ['{"idleTtl":"86400s"}', { idleTtl: "86400s" }],
+    ['{"idle_ttl":"1.250s"}', { idleTtl: "1.250s" }],
+    [
+      '{"window":{"every":"60s","anchor":"2026-03-29T02:00:00+02:00"}}',
+      { window: { every: "60s", anchor: "2026-03-29T00:00:00Z" } },
+    ],
+    [
+      '{"window":{"calendar":"CALENDAR_UNIT_MONTH","timeZone":"Europe/Berlin","day":31}}',
+      { window: { calendar: "CALENDAR_UNIT_MONTH", timeZone: "Europe/Berlin", day: 31 } },
+    ],
+    ['{"refill":{"amount":"3","every":"0.001s"}}', { refill: { amount: "3", every: "0.001s" } }],
+  ])("%s is taken", (text, json) => {
+    expect(read(CreateCounterRequestSchema, text)).toEqual(json);
+  });
+
+  it.each([
+    ['{"idleTtl":86400}', "idle_ttl"],
+    ['{"idleTtl":"86400"}', "idle_ttl"],
+    ['{"idleTtl":"24h"}', "idle_ttl"],
+    ['{"idleTtl":"1e3s"}', "idle_ttl"],
+    ['{"idleTtl":" 1s"}', "idle_ttl"],
+    ['{"idleTtl":"0.0000000001s"}', "idle_ttl"],
+    ['{"idleTtl":"999999999999s"}', "idle_ttl"],
+    ['{"idleTtl":{"seconds":"5"}}', "idle_ttl"],
+    ['{"window":{"every":"60s","anchor":"2026-03-29"}}', "window.anchor"],
+    ['{"window":{"every":"60s","anchor":1774742400}}', "window.anchor"],
+    ['{"window":{"every":"60s","anchor":"yesterday"}}', "window.anchor"],
+    ['{"window":{"every":"60s","calendar":"CALENDAR_UNIT_DAY"}}', "window.span"],
+    ['{"window":{"calendar":"DAY"}}', "window.calendar"],
+    ['{"window":"60s"}', "window"],
+  ])("%s is refused, by the name of its field", (text, field) => {
+    expect(refusedBy(CreateCounterRequestSchema, text)).toMatchObject({ code: "INVALID_FIELD", field });
+  });
+});
+
 describe("a whole number of 64 bits", () => {
   it.each([
     ["0", "0"],
@@ -265,6 +302,80 @@ describe("a value", () => {
     expect(read(UpdateCounterRequestSchema, '{"name":"a","update_mask":"onBound,min"}')).toEqual({
       name: "a",
       updateMask: "onBound,min",
+    });
+  });
+});
+
+describe("a time", () => {
+  const anchored = (anchor: string) => `{"name":"a","window":{"every":"1s","anchor":${anchor}}}`;
+  const idle = (ttl: string) => `{"name":"a","idleTtl":${ttl}}`;
+
+  it.each([
+    ['"2026-03-29T00:00:00Z"', "2026-03-29T00:00:00Z"],
+    ['"2028-02-29T23:59:59.999Z"', "2028-02-29T23:59:59.999Z"],
+    ['"2026-03-29T02:00:00+02:00"', "2026-03-29T00:00:00Z"],
+    ['"0001-01-01T00:00:00Z"', "0001-01-01T00:00:00Z"],
+    ['"9999-12-31T23:59:59.999Z"', "9999-12-31T23:59:59.999Z"],
+  ])("is an instant: %s", (source, anchor) => {
+    expect(read(CreateCounterRequestSchema, anchored(source))).toMatchObject({ window: { anchor } });
+  });
+
+  it.each([
+    ['"2026-02-29T00:00:00Z"'], // No leap year. Date takes it for 1 March.
+    ['"2026-04-31T00:00:00Z"'],
+    ['"2026-13-01T00:00:00Z"'],
+    ['"2026-01-00T00:00:00Z"'],
+    ['"2026-01-01T24:00:00Z"'],
+    ['"2026-06-30T23:59:60Z"'],
+    ['"2026-01-01"'],
+    ['"2026-01-01T00:00:00"'],
+    ['"2026-01-01 00:00:00Z"'],
+    ['"2026-01-01T00:00:00z"'],
+    ['"2026-01-01T00:00:00.0000000001Z"'],
+    ['"0000-01-01T00:00:00Z"'],
+    ['"+10000-01-01T00:00:00Z"'],
+    ['"now"'],
+    ['""'],
+    ["1767225600"],
+    ["{}"],
+  ])("is no instant: %s", (source) => {
+    expect(refusedBy(CreateCounterRequestSchema, anchored(source))).toMatchObject({
+      code: "INVALID_FIELD",
+      field: "window.anchor",
+      expected: 'must be an instant in RFC 3339, such as "2026-03-29T00:00:00Z"',
+    });
+  });
+
+  it.each([
+    ['"60s"', "60s"],
+    ['"0.250s"', "0.250s"],
+    ['"1.000000001s"', "1.000000001s"],
+    ['"-1s"', "-1s"],
+    ['"315576000000s"', "315576000000s"],
+  ])("is a duration: %s", (source, idleTtl) => {
+    expect(read(CreateCounterRequestSchema, idle(source))).toMatchObject({ idleTtl });
+  });
+
+  it.each([
+    ['"60"'],
+    ['"1m"'],
+    ['"60 s"'],
+    ['"60S"'],
+    ['"+60s"'],
+    ['".5s"'],
+    ['"1.s"'],
+    ['"1e3s"'],
+    ['"0x10s"'],
+    ['"1.0000000001s"'],
+    ['"315576000001s"'],
+    ['""'],
+    ["60"],
+    ['{"seconds":60}'],
+  ])("is no duration: %s", (source) => {
+    expect(refusedBy(CreateCounterRequestSchema, idle(source))).toMatchObject({
+      code: "INVALID_FIELD",
+      field: "idle_ttl",
+      expected: 'must be seconds with an "s", such as "86400s"',
     });
   });
 });

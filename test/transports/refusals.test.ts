@@ -429,6 +429,19 @@ describe("what is not the caller's doing", () => {
       etag: "e.1",
       metadata: { name: "a", etag: "e.1" },
     },
+    ZONE_UNKNOWN: {
+      code: "ZONE_UNKNOWN",
+      status: "FAILED_PRECONDITION",
+      zone: "America/Argentina/ComodRivadavia",
+      metadata: { name: "a", zone: "America/Argentina/ComodRivadavia" },
+    },
+    SETTINGS_CONFLICT: {
+      code: "SETTINGS_CONFLICT",
+      status: "FAILED_PRECONDITION",
+      field: "refill",
+      expected: "does not go with window",
+      metadata: { name: "a", field: "refill" },
+    },
     MONOTONIC: {
       code: "MONOTONIC",
       status: "FAILED_PRECONDITION",

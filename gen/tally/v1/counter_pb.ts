@@ -4,15 +4,130 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tally/v1/counter.proto.
  */
 export const file_tally_v1_counter: GenFile = /*@__PURE__*/
-  fileDesc("ChZ0YWxseS92MS9jb3VudGVyLnByb3RvEgh0YWxseS52MSLXAwoHQ291bnRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEgsKA3VpZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoAxIMCgRldGFnGAUgASgJEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHaW5pdGlhbBgUIAEoAxIQCgNtaW4YFSABKANIAIgBARIQCgNtYXgYFiABKANIAYgBARIjCghvbl9ib3VuZBgXIAEoDjIRLnRhbGx5LnYxLk9uQm91bmQSEQoJbW9ub3RvbmljGBggASgIEi0KBmxhYmVscxgZIAMoCzIdLnRhbGx5LnYxLkNvdW50ZXIuTGFiZWxzRW50cnkSEwoLZGVzY3JpcHRpb24YGiABKAkSGQoRc2V0dGluZ3NfcmV2aXNpb24YGyABKAMSFQoNc2V0dGluZ3NfZXRhZxgcIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgYKBF9taW5CBgoEX21heCLsAQoHT3V0Y29tZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEhAKCHByZXZpb3VzGAMgASgDEhAKCHJldmlzaW9uGAQgASgDEgwKBGV0YWcYBSABKAkSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoLaGVhZHJvb21fdXAYByABKARIAIgBARIaCg1oZWFkcm9vbV9kb3duGAggASgESAGIAQESEAoIcmVwbGF5ZWQYCSABKAhCDgoMX2hlYWRyb29tX3VwQhAKDl9oZWFkcm9vbV9kb3duKkwKB09uQm91bmQSGAoUT05fQk9VTkRfVU5TUEVDSUZJRUQQABITCg9PTl9CT1VORF9SRUpFQ1QQARISCg5PTl9CT1VORF9DTEFNUBACYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChZ0YWxseS92MS9jb3VudGVyLnByb3RvEgh0YWxseS52MSLlBAoGV2luZG93Ej0KBWV2ZXJ5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAiooPMgIIAUgAEjYKCGNhbGVuZGFyGAIgASgOMhYudGFsbHkudjEuQ2FsZW5kYXJVbml0Qgq6SAeCAQQQASAASAASKgoGYW5jaG9yGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJLCgl0aW1lX3pvbmUYBCABKAlCOLpINXIzKEAyL14oW0EtWmEtel1bQS1aYS16MC05XystXSooL1tBLVphLXowLTlfKy1dKykqKT8kEhsKA2RheRgFIAEoBUIJukgGGgQYHygBSAGIAQE6tgK6SLICGnoKFHdpbmRvdy5jYWxlbmRhcl96b25lEjR0aW1lX3pvbmUgbXVzdCBiZSBnaXZlbiB3aXRoIGNhbGVuZGFyLCBhbmQgb25seSB0aGVuGixoYXModGhpcy5jYWxlbmRhcikgPT0gKHRoaXMudGltZV96b25lICE9ICcnKRpVChN3aW5kb3cuYW5jaG9yX2V2ZXJ5EhhhbmNob3IgaXMgZm9yIGV2ZXJ5IG9ubHkaJCFoYXModGhpcy5hbmNob3IpIHx8IGhhcyh0aGlzLmV2ZXJ5KRpdChB3aW5kb3cuZGF5X21vbnRoEiNkYXkgaXMgZm9yIENBTEVOREFSX1VOSVRfTU9OVEggb25seRokIWhhcyh0aGlzLmRheSkgfHwgdGhpcy5jYWxlbmRhciA9PSAzQg0KBHNwYW4SBbpIAggBQgYKBF9kYXkiYwoGUmVmaWxsEhcKBmFtb3VudBgBIAEoA0IHukgEIgIoARJACgVldmVyeRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIWukgTyAEBqgENIgUIgIqKDzIEEMCEPSKKBgoHQ291bnRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEgsKA3VpZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoAxIMCgRldGFnGAUgASgJEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMd2luZG93X3N0YXJ0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp3aW5kb3dfZW5kGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJZnVsbF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdpbml0aWFsGBQgASgDEhAKA21pbhgVIAEoA0gAiAEBEhAKA21heBgWIAEoA0gBiAEBEiMKCG9uX2JvdW5kGBcgASgOMhEudGFsbHkudjEuT25Cb3VuZBIRCgltb25vdG9uaWMYGCABKAgSLQoGbGFiZWxzGBkgAygLMh0udGFsbHkudjEuQ291bnRlci5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgaIAEoCRIZChFzZXR0aW5nc19yZXZpc2lvbhgbIAEoAxIVCg1zZXR0aW5nc19ldGFnGBwgASgJEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSKwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24aLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIGCgRfbWluQgYKBF9tYXgi7AEKB091dGNvbWUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoAxIQCghwcmV2aW91cxgDIAEoAxIQCghyZXZpc2lvbhgEIAEoAxIMCgRldGFnGAUgASgJEigKBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKC2hlYWRyb29tX3VwGAcgASgESACIAQESGgoNaGVhZHJvb21fZG93bhgIIAEoBEgBiAEBEhAKCHJlcGxheWVkGAkgASgIQg4KDF9oZWFkcm9vbV91cEIQCg5faGVhZHJvb21fZG93bipMCgdPbkJvdW5kEhgKFE9OX0JPVU5EX1VOU1BFQ0lGSUVEEAASEwoPT05fQk9VTkRfUkVKRUNUEAESEgoOT05fQk9VTkRfQ0xBTVAQAiqoAQoMQ2FsZW5kYXJVbml0Eh0KGUNBTEVOREFSX1VOSVRfVU5TUEVDSUZJRUQQABIVChFDQUxFTkRBUl9VTklUX0RBWRABEhYKEkNBTEVOREFSX1VOSVRfV0VFSxACEhcKE0NBTEVOREFSX1VOSVRfTU9OVEgQAxIZChVDQUxFTkRBUl9VTklUX1FVQVJURVIQBBIWChJDQUxFTkRBUl9VTklUX1lFQVIQBWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+
+/**
+ * A stretch of time at whose end the value is back at initial: "5 a day in
+ * Berlin", "100 every ten seconds". Windows follow each other without a gap and
+ * without an overlap. Nothing has to happen at the end of one: whoever looks at
+ * the counter sees it as of now.
+ *
+ * A roll is written down with the next change of the counter, or a little later
+ * by the server. When it moves the value it takes a revision, so an etag of the
+ * window before is ETAG_MISMATCH; update_time stays. A roll may lower the value
+ * of a monotonic counter: monotonic is about what callers do.
+ *
+ * The end that a counter has been given stays, whatever another server's time
+ * zone data say; new data take effect from the next window on. A clock that was
+ * set back keeps the window that has begun; if it was ahead by more than a
+ * window, the window becomes the one of now, and the value stays.
+ *
+ * @generated from message tally.v1.Window
+ */
+export type Window = Message<"tally.v1.Window"> & {
+  /**
+   * How long a window is. One must be given.
+   *
+   * @generated from oneof tally.v1.Window.span
+   */
+  span: {
+    /**
+     * This long: whole seconds, 1 second to 366 days. Cut from the Unix epoch,
+     * or from anchor.
+     *
+     * @generated from field: google.protobuf.Duration every = 1;
+     */
+    value: Duration;
+    case: "every";
+  } | {
+    /**
+     * A day, week, month, quarter or year of the calendar in time_zone.
+     *
+     * @generated from field: tally.v1.CalendarUnit calendar = 2;
+     */
+    value: CalendarUnit;
+    case: "calendar";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * With every only: an instant at which a window begins, in whole
+   * milliseconds; it may lie in the past or in the future. Default: the Unix
+   * epoch.
+   *
+   * @generated from field: google.protobuf.Timestamp anchor = 3;
+   */
+  anchor?: Timestamp | undefined;
+
+  /**
+   * With calendar always, and only then: the IANA name of a time zone, such as
+   * Europe/Berlin or UTC; up to 64 bytes, kept as it is given. Offsets ("+02:00")
+   * are refused. One that the server does not know is INVALID_FIELD. Of a stored
+   * one (the counter was made by a server with other time zone data) the window
+   * stays as it is, and changes after its end are ZONE_UNKNOWN.
+   *
+   * @generated from field: string time_zone = 4;
+   */
+  timeZone: string;
+
+  /**
+   * With CALENDAR_UNIT_MONTH only: the day of the month on which a window
+   * begins, 1 to 31; in a month that is shorter, its last day (31: on 31
+   * January, 28 February, 31 March). Default 1.
+   *
+   * @generated from field: optional int32 day = 5;
+   */
+  day?: number | undefined;
+};
+
+/**
+ * Describes the message tally.v1.Window.
+ * Use `create(WindowSchema)` to create a new message.
+ */
+export const WindowSchema: GenMessage<Window> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter, 0);
+
+/**
+ * The value moves toward initial, so much in so much time, continuously and
+ * never past it, whichever side it is on. With initial 0 and max the burst it is
+ * a token bucket: an increment takes, time gives back. Exact in whole numbers:
+ * what is less than one unit is kept, however often somebody looks.
+ *
+ * Takes no revision, and no change of its own in the change log: it is in the
+ * change of the operation that meets it. So an etag from before it stays good.
+ *
+ * @generated from message tally.v1.Refill
+ */
+export type Refill = Message<"tally.v1.Refill"> & {
+  /**
+   * How much, in the counter's own unit: 1 to max - min.
+   *
+   * @generated from field: int64 amount = 1;
+   */
+  amount: bigint;
+
+  /**
+   * In which time: whole milliseconds, 1 millisecond to 366 days. Required.
+   *
+   * @generated from field: google.protobuf.Duration every = 2;
+   */
+  every?: Duration | undefined;
+};
+
+/**
+ * Describes the message tally.v1.Refill.
+ * Use `create(RefillSchema)` to create a new message.
+ */
+export const RefillSchema: GenMessage<Refill> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter, 1);
 
 /**
  * A named, durable, exact 64-bit count. Read every number as a whole number in
@@ -85,6 +200,38 @@ export type Counter = Message<"tally.v1.Counter"> & {
   updateTime?: Timestamp | undefined;
 
   /**
+   * Of a counter with a window: when the window of now began. The window is the
+   * one that value is of.
+   *
+   * @generated from field: google.protobuf.Timestamp window_start = 8;
+   */
+  windowStart?: Timestamp | undefined;
+
+  /**
+   * And when it ends: from then on the value is initial.
+   *
+   * @generated from field: google.protobuf.Timestamp window_end = 9;
+   */
+  windowEnd?: Timestamp | undefined;
+
+  /**
+   * Of a counter with idle_ttl: when it is gone unless it is changed before,
+   * update_time + idle_ttl.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 10;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Of a counter with refill that is not at initial: when it is, unless it is
+   * changed before; in whole milliseconds, rounded up. Not set after the year
+   * 9999.
+   *
+   * @generated from field: google.protobuf.Timestamp full_time = 11;
+   */
+  fullTime?: Timestamp | undefined;
+
+  /**
    * The value that Reset goes back to, and the value of a new counter that was
    * given no other. Any int64 within the bounds. Default 0.
    *
@@ -115,8 +262,9 @@ export type Counter = Message<"tally.v1.Counter"> & {
   onBound: OnBound;
 
   /**
-   * True: the value never goes down. Decrement is refused with MONOTONIC, and
-   * so is a Set or a Reset to a lower value. Default false.
+   * True: no caller takes the value down. Decrement is refused with MONOTONIC,
+   * and so is a Set or a Reset to a lower value. The end of a window may still
+   * lower it. Not with refill. Default false.
    *
    * @generated from field: bool monotonic = 24;
    */
@@ -138,7 +286,7 @@ export type Counter = Message<"tally.v1.Counter"> & {
   description: string;
 
   /**
-   * How many times the settings (fields 20 to 26) were changed, the creation
+   * How many times the settings (fields 20 to 31) were changed, the creation
    * included: starts at 1.
    *
    * @generated from field: int64 settings_revision = 27;
@@ -151,6 +299,36 @@ export type Counter = Message<"tally.v1.Counter"> & {
    * @generated from field: string settings_etag = 28;
    */
   settingsEtag: string;
+
+  /**
+   * A window at whose end the value is back at initial. Not with refill. Default:
+   * none.
+   *
+   * @generated from field: tally.v1.Window window = 29;
+   */
+  window?: Window | undefined;
+
+  /**
+   * How the value moves toward initial as time passes. Needs min and max, amount
+   * at most max - min, and (max - min) * every, in milliseconds, at most 2^62,
+   * once amount and every are reduced to lowest terms. Not with window, not with
+   * monotonic. Default: none.
+   *
+   * @generated from field: tally.v1.Refill refill = 30;
+   */
+  refill?: Refill | undefined;
+
+  /**
+   * The counter is gone this long after its value was last changed by a caller:
+   * whole milliseconds, 1 second to 10 years (3,650 days). It is then not there
+   * for reads, lists, rankings and sums, and what makes it again makes another
+   * counter, with another uid. What it has in the change log stays. Neither a
+   * roll nor a refill nor a change of settings is a change of the value by a
+   * caller. Default: it stays for ever.
+   *
+   * @generated from field: google.protobuf.Duration idle_ttl = 31;
+   */
+  idleTtl?: Duration | undefined;
 };
 
 /**
@@ -158,7 +336,7 @@ export type Counter = Message<"tally.v1.Counter"> & {
  * Use `create(CounterSchema)` to create a new message.
  */
 export const CounterSchema: GenMessage<Counter> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter, 0);
+  messageDesc(file_tally_v1_counter, 2);
 
 /**
  * The answer to one change of one counter: all that a caller needs, so that no
@@ -182,8 +360,9 @@ export type Outcome = Message<"tally.v1.Outcome"> & {
   value: bigint;
 
   /**
-   * The value before this change; for a counter that the change itself made,
-   * its initial value. What was applied is value - previous (it can be less
+   * The value before this change, as of the time of it (after the end of a window
+   * it is the initial value); for a counter that the change itself made, its
+   * initial value. What was applied is value - previous (it can be less
    * than the amount asked for when the counter clamps).
    *
    * @generated from field: int64 previous = 3;
@@ -243,7 +422,7 @@ export type Outcome = Message<"tally.v1.Outcome"> & {
  * Use `create(OutcomeSchema)` to create a new message.
  */
 export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter, 1);
+  messageDesc(file_tally_v1_counter, 3);
 
 /**
  * What a counter does when an increment or a decrement would take it past one
@@ -289,4 +468,71 @@ export type OnBound = (typeof OnBound)[keyof typeof OnBound] | UnknownEnum;
  */
 export const OnBoundSchema: GenEnum<OnBound> = /*@__PURE__*/
   enumDesc(file_tally_v1_counter, 0);
+
+/**
+ * A unit of the calendar, in a time zone: the stretch of local time that a
+ * Window lasts. There is no hour and no minute: Window.every does them, and a
+ * local hour is not well defined where clocks are put forward by half of one.
+ *
+ * @generated from enum tally.v1.CalendarUnit
+ */
+export const CalendarUnit = {
+  /**
+   * Not chosen. Refused, and never in an answer.
+   *
+   * @generated from enum value: CALENDAR_UNIT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * From local midnight to local midnight, or whatever comes first of a day
+   * whose midnight is skipped: 23, 24 or 25 hours as a rule.
+   *
+   * @generated from enum value: CALENDAR_UNIT_DAY = 1;
+   */
+  DAY: 1,
+
+  /**
+   * From Monday to Monday, as in ISO 8601; also across the end of a year.
+   *
+   * @generated from enum value: CALENDAR_UNIT_WEEK = 2;
+   */
+  WEEK: 2,
+
+  /**
+   * From the first of a month to the first of the next; or from Window.day.
+   *
+   * @generated from enum value: CALENDAR_UNIT_MONTH = 3;
+   */
+  MONTH: 3,
+
+  /**
+   * From the first of January, April, July or October.
+   *
+   * @generated from enum value: CALENDAR_UNIT_QUARTER = 4;
+   */
+  QUARTER: 4,
+
+  /**
+   * From the first of January.
+   *
+   * @generated from enum value: CALENDAR_UNIT_YEAR = 5;
+   */
+  YEAR: 5,
+} as const;
+
+/**
+ * A unit of the calendar, in a time zone: the stretch of local time that a
+ * Window lasts. There is no hour and no minute: Window.every does them, and a
+ * local hour is not well defined where clocks are put forward by half of one.
+ *
+ * @generated from enum tally.v1.CalendarUnit
+ */
+export type CalendarUnit = (typeof CalendarUnit)[keyof typeof CalendarUnit] | UnknownEnum;
+
+/**
+ * Describes the enum tally.v1.CalendarUnit.
+ */
+export const CalendarUnitSchema: GenEnum<CalendarUnit> = /*@__PURE__*/
+  enumDesc(file_tally_v1_counter, 1);
 

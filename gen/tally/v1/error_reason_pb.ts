@@ -10,7 +10,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tally/v1/error_reason.proto.
  */
 export const file_tally_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("Cht0YWxseS92MS9lcnJvcl9yZWFzb24ucHJvdG8SCHRhbGx5LnYxKr0FCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFNQUxGT1JNRURfTUVTU0FHRRABEhEKDUlOVkFMSURfRklFTEQQAhIVChFNRVNTQUdFX1RPT19MQVJHRRADEhUKEVJFUVVFU1RfSURfUkVVU0VEEAQSFQoRQ09VTlRFUl9OT1RfRk9VTkQQBRISCg5DT1VOVEVSX0VYSVNUUxAGEhEKDUVUQUdfTUlTTUFUQ0gQBxINCglNT05PVE9OSUMQCBINCglBQk9WRV9NQVgQCRINCglCRUxPV19NSU4QChIYChRWQUxVRV9PVVRTSURFX0JPVU5EUxALEhcKE0NPTlNUUkFJTlRfVklPTEFURUQQGhIPCgtST1dfQ09SUlVQVBAMEg4KClFVRVVFX0ZVTEwQDRIUChBSRVFVRVNUX0lEU19GVUxMEA4SEwoPREVBRExJTkVfUEFTU0VEEA8SEgoOQ0FMTF9DQU5DRUxMRUQQEBIMCghEUkFJTklORxAREhUKEVNUT1JFX1VOQVZBSUxBQkxFEBISEwoPT1VUQ09NRV9VTktOT1dOEBMSEgoOSU5URVJOQUxfRVJST1IQFBITCg9SRVBMWV9UT09fTEFSR0UQFRISCg5QQVRIX05PVF9GT1VORBAWEhYKEk1FVEhPRF9OT1RfQUxMT1dFRBAXEhwKGE1FRElBX1RZUEVfTk9UX1NVUFBPUlRFRBAYEhYKEk9SSUdJTl9OT1RfQUxMT1dFRBAZEhQKEEhPU1RfTk9UX0FMTE9XRUQQGxIXChNQUkVDT05ESVRJT05fRkFJTEVEEBwSGgoWRU5DT0RJTkdfTk9UX1NVUFBPUlRFRBAdEhMKD1VOQVVUSEVOVElDQVRFRBAeEhUKEVBFUk1JU1NJT05fREVOSUVEEB9iBnByb3RvMw");
+  fileDesc("Cht0YWxseS92MS9lcnJvcl9yZWFzb24ucHJvdG8SCHRhbGx5LnYxKuYFCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFNQUxGT1JNRURfTUVTU0FHRRABEhEKDUlOVkFMSURfRklFTEQQAhIVChFNRVNTQUdFX1RPT19MQVJHRRADEhUKEVJFUVVFU1RfSURfUkVVU0VEEAQSFQoRQ09VTlRFUl9OT1RfRk9VTkQQBRISCg5DT1VOVEVSX0VYSVNUUxAGEhEKDUVUQUdfTUlTTUFUQ0gQBxIQCgxaT05FX1VOS05PV04QIBIVChFTRVRUSU5HU19DT05GTElDVBAhEg0KCU1PTk9UT05JQxAIEg0KCUFCT1ZFX01BWBAJEg0KCUJFTE9XX01JThAKEhgKFFZBTFVFX09VVFNJREVfQk9VTkRTEAsSFwoTQ09OU1RSQUlOVF9WSU9MQVRFRBAaEg8KC1JPV19DT1JSVVBUEAwSDgoKUVVFVUVfRlVMTBANEhQKEFJFUVVFU1RfSURTX0ZVTEwQDhITCg9ERUFETElORV9QQVNTRUQQDxISCg5DQUxMX0NBTkNFTExFRBAQEgwKCERSQUlOSU5HEBESFQoRU1RPUkVfVU5BVkFJTEFCTEUQEhITCg9PVVRDT01FX1VOS05PV04QExISCg5JTlRFUk5BTF9FUlJPUhAUEhMKD1JFUExZX1RPT19MQVJHRRAVEhIKDlBBVEhfTk9UX0ZPVU5EEBYSFgoSTUVUSE9EX05PVF9BTExPV0VEEBcSHAoYTUVESUFfVFlQRV9OT1RfU1VQUE9SVEVEEBgSFgoST1JJR0lOX05PVF9BTExPV0VEEBkSFAoQSE9TVF9OT1RfQUxMT1dFRBAbEhcKE1BSRUNPTkRJVElPTl9GQUlMRUQQHBIaChZFTkNPRElOR19OT1RfU1VQUE9SVEVEEB0SEwoPVU5BVVRIRU5USUNBVEVEEB4SFQoRUEVSTUlTU0lPTl9ERU5JRUQQH2IGcHJvdG8z");
 
 /**
  * The stable reasons of Tally's errors: the `reason` of the
@@ -92,6 +92,24 @@ export const ErrorReason = {
   ETAG_MISMATCH: 7,
 
   /**
+   * FAILED_PRECONDITION. The counter's window has ended, and the server does not
+   * know its time zone (`zone`), so nobody can tell which one it is in. Ask a
+   * server with newer time zone data, or give the counter another window.
+   *
+   * @generated from enum value: ZONE_UNKNOWN = 32;
+   */
+  ZONE_UNKNOWN: 32,
+
+  /**
+   * FAILED_PRECONDITION. The settings that the counter would have do not go
+   * together: `field` names the one that does not fit, and the message says why.
+   * See Counter.refill.
+   *
+   * @generated from enum value: SETTINGS_CONFLICT = 33;
+   */
+  SETTINGS_CONFLICT: 33,
+
+  /**
    * FAILED_PRECONDITION. The counter is monotonic and the change would lower
    * its `value` to `requested`, or is a Decrement.
    *
@@ -102,7 +120,8 @@ export const ErrorReason = {
   /**
    * OUT_OF_RANGE. The value would pass the highest allowed: `value`, `max`
    * (2^63-1 when none is set), `requested` (the amount). Ask for less, or give
-   * the counter a higher max.
+   * the counter a higher max. When the end of its window, or its refill, will make
+   * room for this amount, RetryInfo says in how long.
    *
    * @generated from enum value: ABOVE_MAX = 9;
    */
@@ -110,7 +129,8 @@ export const ErrorReason = {
 
   /**
    * OUT_OF_RANGE. The value would pass the lowest allowed: `value`, `min`
-   * (-2^63 when none is set), `requested` (the amount).
+   * (-2^63 when none is set), `requested` (the amount). RetryInfo as for
+   * ABOVE_MAX.
    *
    * @generated from enum value: BELOW_MIN = 10;
    */

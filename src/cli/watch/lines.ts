@@ -1,15 +1,19 @@
 import type { JsonObject } from "@bufbuild/protobuf";
+import { formatDuration } from "../../config/quantity.ts";
 import type { Seen, Watched } from "./watched.ts";
 
-/** The counters as a terminal shows them: a line each, in columns. */
-export function liveLines(counters: readonly Watched[]): string[] {
+/** The counters as a terminal shows them at a time: a line each, in columns. */
+export function liveLines(counters: readonly Watched[], now: Date): string[] {
   const nameWidth = Math.max(...counters.map(({ name }) => name.length));
   const values = counters.map(({ seen }) => stateOf(seen));
   const valueWidth = Math.max(...values.map((value) => value.length));
+  const times = counters.map(({ seen }) => timesText(seen, now));
+  const timesWidth = Math.max(...times.map((text) => text.length));
   return counters.map(({ name, rates }, i) => {
     const rate =
       rates.length === 0 ? "" : `  ${perSecond(rates.at(-1)!).padStart(RATE_WIDTH)}  ${sparkline(rates)}`;
-    return `${name.padEnd(nameWidth)}  ${values[i]!.padStart(valueWidth)}${rate}`;
+    const timed = timesWidth === 0 ? "" : `  ${times[i]!.padEnd(timesWidth)}`;
+    return `${name.padEnd(nameWidth)}  ${values[i]!.padStart(valueWidth)}${timed}${rate}`.trimEnd();
   });
 }
 
@@ -23,7 +27,34 @@ export function changeLine(time: Date, { name, seen }: Watched, moved: bigint): 
 export function changeJson(time: Date, { name, seen, rates }: Watched, moved: bigint): JsonObject {
   const at = { time: time.toISOString(), name };
   if (seen === undefined || "reason" in seen) return { ...at, value: null, reason: seen?.reason ?? "" };
-  return { ...at, value: `${seen.value}`, change: `${moved}`, perSecond: rates.at(-1) ?? null };
+  const { value, windowEnd, fullTime, expireTime } = seen;
+  const times = Object.entries({ windowEnd, fullTime, expireTime }).filter(([, time]) => time !== undefined);
+  return {
+    ...at,
+    value: `${value}`,
+    change: `${moved}`,
+    perSecond: rates.at(-1) ?? null,
+    ...Object.fromEntries(times.map(([key, time]) => [key, time!.toISOString()])),
+  };
+}
+
+/** "window ends in 3h12m", "full in 4s, gone in 30d". */
+function timesText(seen: Seen | undefined, now: Date): string {
+  if (seen === undefined || "reason" in seen) return "";
+  const { windowEnd, fullTime, expireTime } = seen;
+  return Object.entries({ "window ends": windowEnd, full: fullTime, gone: expireTime })
+    .filter(([, time]) => time !== undefined)
+    .map(([what, time]) => `${what} in ${leftText(time!.getTime() - now.getTime())}`)
+    .join(", ");
+}
+
+/** The two largest units, of whole seconds; never below 0, whatever the clocks of two machines say. */
+function leftText(ms: number): string {
+  const whole = formatDuration(Math.max(0, Math.ceil(ms / 1_000)) * 1_000);
+  return whole
+    .match(/\d+[a-z]+/g)!
+    .slice(0, 2)
+    .join("");
 }
 
 /** "-" for lower, "+" for higher. */

@@ -1,8 +1,15 @@
 /** What a read said of a counter: its value and which counter it is, or why there is none. */
 export type Seen =
-  | { readonly value: bigint; readonly uid: string }
+  | ({ readonly value: bigint; readonly uid: string } & Times)
   /** Tally's reason: COUNTER_NOT_FOUND, ROW_CORRUPT. */
   | { readonly reason: string };
+
+/** When time will do something to it. */
+export interface Times {
+  readonly windowEnd?: Date;
+  readonly fullTime?: Date;
+  readonly expireTime?: Date;
+}
 
 /** A counter that is read again and again. */
 export class Watched {

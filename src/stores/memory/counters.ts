@@ -7,6 +7,9 @@ export class CountersInMemory {
   /** The names in order, as far as they were when somebody last asked for them; those made since at the end. */
   #names: string[] = [];
   #state: "sorted" | "added" | "deleted" = "sorted";
+  /** The names of those that are to be looked at some time (see Timing.due), and how far a round has come. */
+  readonly #timed = new Set<string>();
+  #round: Iterator<string> | undefined;
 
   get size(): number {
     return this.#counters.size;
@@ -23,15 +26,40 @@ export class CountersInMemory {
       if (this.#state === "sorted") this.#state = "added";
     }
     this.#counters.set(name, counter);
+    if (counter.timing?.due !== undefined) this.#timed.add(name);
+    else if (this.#timed.size > 0) this.#timed.delete(name);
+  }
+
+  /**
+   * Go on looking for those that are due.
+   *
+   * @param limit  how many to look at
+   * @returns      whether this round has more to look at
+   */
+  due(now: number, limit: number): { due: FullCounter[]; more: boolean } {
+    const due: FullCounter[] = [];
+    this.#round ??= this.#timed.values();
+    for (let looked = 0; looked < limit; looked++) {
+      const { value: name, done } = this.#round.next();
+      if (done) {
+        this.#round = undefined;
+        return { due, more: false };
+      }
+      const counter = this.#counters.get(name)!;
+      if (counter.timing!.due! <= now) due.push(counter);
+    }
+    return { due, more: true };
   }
 
   delete(name: string): void {
     this.#counters.delete(name);
+    this.#timed.delete(name);
     this.#state = "deleted";
   }
 
   clear(): void {
     this.#counters.clear();
+    this.#timed.clear();
     this.#names = [];
     this.#state = "sorted";
   }

@@ -1,13 +1,23 @@
-import { decideBatch, type Loaded, requestKeys, type Save, touchedBy } from "../../core/batch.ts";
+import {
+  decideBatch,
+  decideTidying,
+  type Loaded,
+  requestKeys,
+  type Save,
+  touchedBy,
+} from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { Fixed, FullCounter } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
 import { type AsOf, present, presentAll } from "../../core/present.ts";
 import { addSums, byRank, EMPTY_SUM, type Order, type Selection, type Sum } from "../../core/selection.ts";
+import type { Calendar } from "../../core/window.ts";
 import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Copying } from "../../service/store-copying.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
+import { ZoneCalendar } from "../shared/calendar.ts";
+import { ClockDoubt } from "../shared/clock-doubt.ts";
 import { ForgottenEarly } from "../shared/forgotten-early.ts";
 import { covers, toMark } from "../shared/log-mark.ts";
 import { CatalogueInMemory } from "./catalogue.ts";
@@ -36,6 +46,8 @@ export class MemoryStore implements Store {
 
   readonly #options: StoreOptions;
   readonly #decide: typeof decideBatch;
+  readonly #calendar: Calendar;
+  readonly #clockDoubt: ClockDoubt;
   readonly #counters = new CountersInMemory();
   readonly #requestIds: RequestIdsInMemory;
   readonly #log: ChangeLogInMemory;
@@ -43,10 +55,20 @@ export class MemoryStore implements Store {
   readonly #forgottenEarly = new ForgottenEarly();
   #closed = false;
 
-  /** @param decide  the rule; tests put another in its place */
-  constructor(options: StoreOptions, decide: typeof decideBatch = decideBatch) {
+  /**
+   * @param decide    the rule; tests put another in its place
+   * @param calendar  likewise
+   */
+  constructor(
+    options: StoreOptions,
+    decide: typeof decideBatch = decideBatch,
+    calendar: Calendar = new ZoneCalendar(options.warn),
+  ) {
     this.#options = options;
     this.#decide = decide;
+    this.#calendar = calendar;
+    this.#clockDoubt = new ClockDoubt(options.warn);
+    this.#clockDoubt.start(options.clock.now(), options.clock.monotonic(), undefined);
     this.#state = { startedMs: options.clock.monotonic(), changes: 0 };
     this.#requestIds = new RequestIdsInMemory(options.retention);
     this.#log = new ChangeLogInMemory(options.retention.changeLogBytesMax);
@@ -64,7 +86,11 @@ export class MemoryStore implements Store {
     this.#assertOpen();
     const loaded = this.#load(batch);
     const now = this.#options.clock.now();
-    const { outcomes, save } = this.#decide(batch, loaded, { now, uidSeed: this.#options.newUid() });
+    const { outcomes, save } = this.#decide(batch, loaded, {
+      now,
+      calendar: this.#calendar,
+      uidSeed: this.#options.newUid(),
+    });
     this.#save(save, now);
     return outcomes;
   }
@@ -74,7 +100,7 @@ export class MemoryStore implements Store {
     const asOf = this.#asOf;
     return names.map((name) => {
       const counter = this.#counters.get(name);
-      return counter && present(counter, asOf);
+      return counter && present(counter, asOf, this.#calendar);
     });
   }
 
@@ -90,7 +116,7 @@ export class MemoryStore implements Store {
       counters.push(counter);
     }
     const mark = marked && { mark: toMark({ position: BigInt(this.#log.end), unplaced: [] }) };
-    return { counters: presentAll(counters, this.#asOf), corruptNames: [], next, ...mark };
+    return { counters: presentAll(counters, this.#asOf, this.#calendar), corruptNames: [], next, ...mark };
   }
 
   covers(mark: string, position: string): boolean {
@@ -99,14 +125,14 @@ export class MemoryStore implements Store {
 
   async top(selection: Selection, n: number, order: Order): Promise<Counters> {
     this.#assertOpen();
-    const counters = presentAll(this.#counters.select(selection), this.#asOf).sort(byRank(order)).slice(0, n);
+    const counters = this.#presented(selection).sort(byRank(order)).slice(0, n);
     return { counters, corruptNames: [] };
   }
 
   async sum(selection: Selection): Promise<Sum> {
     this.#assertOpen();
     let sum = EMPTY_SUM;
-    for (const { value } of presentAll(this.#counters.select(selection), this.#asOf)) {
+    for (const { value } of this.#presented(selection)) {
       sum = addSums(sum, { count: 1, sum: value, lowest: value, highest: value, corruptNames: [] });
     }
     return sum;
@@ -142,7 +168,7 @@ export class MemoryStore implements Store {
     this.#forgottenEarly.tell(plan.early, this.#options.warn);
     this.#requestIds.forget(plan.forget.length);
     if (this.#log.drop() || plan.forget.length > 0) this.#state.changes++;
-    return false;
+    return this.#tidy();
   }
 
   async close(): Promise<void> {
@@ -150,7 +176,26 @@ export class MemoryStore implements Store {
   }
 
   get #asOf(): AsOf {
-    return { now: this.#options.clock.now() };
+    const { clock, purpose = "serve" } = this.#options;
+    return { now: clock.now(), asStored: purpose !== "serve" };
+  }
+
+  #presented(selection: Selection): FullCounter[] {
+    return presentAll(this.#counters.select(selection), this.#asOf, this.#calendar);
+  }
+
+  /** Write down what time has done to some of the counters. Returns whether there are more to look at. */
+  #tidy(): boolean {
+    const { clock, newUid } = this.#options;
+    const now = clock.now();
+    if (this.#clockDoubt.look(now, clock.monotonic())) return false;
+    const { due, more } = this.#counters.due(now, TIDIED_AT_ONCE);
+    if (due.length > 0) {
+      const fixed = new Map<number, Fixed>(due.entries());
+      const found = { names: due.map(({ name }) => name), counters: due, fixed };
+      this.#save(decideTidying(found, { now, calendar: this.#calendar, uidSeed: newUid() }), now);
+    }
+    return more;
   }
 
   #assertOpen(): void {
@@ -171,9 +216,9 @@ export class MemoryStore implements Store {
     }
     const counters = touched.names.map((name) => this.#counters.get(name));
     const fixed = new Map<number, Fixed>();
-    for (const index of touched.whole) {
-      const counter = counters[index];
-      if (counter !== undefined) fixed.set(index, counter);
+    for (const [index, counter] of counters.entries()) {
+      if (counter === undefined) continue;
+      if (touched.whole.has(index) || counter.idleTtlMs !== undefined) fixed.set(index, counter);
     }
     const { fullForMs } = this.#requestIds.plan(this.#runMs());
     return { ...touched, counters, fixed, keys, answered, requestIdsFullForMs: fullForMs };
@@ -188,7 +233,8 @@ export class MemoryStore implements Store {
       const name = save.names[index]!;
       const fixed = save.fixed.get(index) ?? this.#counters.get(name)!;
       const [value, revision] = [save.values[index]!, save.revisions[index]!];
-      const counter = { ...fixed, name, value, revision, updateTime: save.updateTimes[index]! };
+      const timing = save.timings.has(index) ? save.timings.get(index) : this.#counters.get(name)?.timing;
+      const counter = { ...fixed, name, value, revision, updateTime: save.updateTimes[index]!, timing };
       saved.set(index, counter);
       const keepHistory = save.deleted.get(index);
       if (keepHistory === undefined) this.#counters.set(counter);
@@ -196,6 +242,9 @@ export class MemoryStore implements Store {
       if (keepHistory === false) this.#log.hide(counter.uid);
     }
     if (save.answers.size > 0) this.#requestIds.save(save.answers, runMs);
-    if (save.changed.length > 0) this.#log.append(save.changes, (index) => saved.get(index)!, now);
+    if (save.changes.count > 0) this.#log.append(save.changes, (index) => saved.get(index)!, now);
   }
 }
+
+/** Some milliseconds. */
+const TIDIED_AT_ONCE = 1_000;

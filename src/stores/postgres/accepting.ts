@@ -4,7 +4,15 @@ import type { Accepting } from "../../service/store-accepting.ts";
 import { accepted, endAt, flawOf, nameOfLost, openingOf } from "../shared/by-hand.ts";
 import type { CopyingParts } from "./copying.ts";
 import { CounterIds } from "./counter-ids.ts";
-import { arrayOf, COUNTER_COLUMNS, DETAIL_COLUMNS, labelKey, toFullCounter } from "./rows.ts";
+import {
+  arrayOf,
+  COUNTER_COLUMNS,
+  DETAIL_COLUMNS,
+  labelKey,
+  storedSettingsRevision,
+  toFullCounter,
+} from "./rows.ts";
+import type { Row } from "./session.ts";
 
 /** Takes what was changed by hand as it stands: a row gets another id, under which the change log begins anew. */
 export class PostgresAccepting implements Accepting {
@@ -40,7 +48,7 @@ export class PostgresAccepting implements Accepting {
           toFullCounter({
             ...row,
             revision: max(row.revision),
-            settings_revision: max(row.settings_revision),
+            settings_revision: sound(row),
           });
         const flaw =
           counter === undefined
@@ -53,8 +61,8 @@ export class PostgresAccepting implements Accepting {
           continue;
         }
         const after = accepted(counter as FullCounter, revisions.get(name) ?? 0, now);
-        const { revision, settingsRevision, updateTime, labels } = after;
-        const values = [row!.id, ids[i], revision, settingsRevision, updateTime];
+        const { revision, updateTime, labels } = after;
+        const values = [row!.id, ids[i], revision, storedSettingsRevision(after), updateTime];
         await session.send(statement(REPLACE), values);
         await session.send(statement("DELETE FROM @counter_labels WHERE name = $1"), [name]);
         const keys = Object.entries(labels).map(([key, value]) => labelKey(key, value));
@@ -81,6 +89,14 @@ export class PostgresAccepting implements Accepting {
 /** A revision of 0 or less is mended by the one that follows. */
 function max(revision: unknown): bigint {
   return (revision as bigint) < 1n ? 1n : (revision as bigint);
+}
+
+/** The same of the settings revision, with the sign that goes with the row: see storedSettingsRevision. */
+function sound(row: Row): bigint {
+  const { settings_revision, window_spec, refill_spec, idle_ttl_ms } = row as Record<string, bigint | null>;
+  const timed = window_spec !== null || refill_spec !== null || idle_ttl_ms !== null;
+  const revision = max(settings_revision! < 0n ? -settings_revision! : settings_revision);
+  return timed ? -revision : revision;
 }
 
 const ROWS = `SELECT ${COUNTER_COLUMNS}, ${DETAIL_COLUMNS} FROM @counters WHERE name = ANY($1::text[]) ORDER BY name FOR UPDATE`;

@@ -10,6 +10,7 @@ import {
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import { CORRUPT, type Counter, type Fixed } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
+import type { Calendar } from "../../core/window.ts";
 import { Laps } from "../shared/laps.ts";
 import { rowIdsOf } from "../shared/one-by-one.ts";
 import type { ChangeLog } from "./change-log.ts";
@@ -28,7 +29,7 @@ import {
 import type { LockedCounters } from "./locked.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { COUNTER_COLUMNS, DETAIL_COLUMNS, toCounter, toFixed } from "./rows.ts";
-import type { Call, Session, Statement } from "./session.ts";
+import type { Call, Row, Session, Statement } from "./session.ts";
 import { unattributed, writeOneByOne } from "./violation.ts";
 import { CounterWrites, type LoadedRows } from "./writes.ts";
 
@@ -53,6 +54,7 @@ export class Commits {
   readonly #absent: Statement;
   readonly #standIn: Statement;
   readonly #served: Statement;
+  readonly #calendar: Calendar;
 
   /** @param decide  the rule; tests put another in its place */
   constructor(
@@ -60,9 +62,11 @@ export class Commits {
     requestIds: RequestIds,
     log: ChangeLog,
     locked: LockedCounters,
+    calendar: Calendar,
     decide: typeof decideBatch,
   ) {
     this.#locked = locked;
+    this.#calendar = calendar;
     this.#database = database;
     this.#decide = decide;
     this.#requestIds = requestIds;
@@ -100,7 +104,8 @@ export class Commits {
 
   /** @throws the server's error when a lock could not be had; else as a store does */
   async #commit(asked: Omit<Attempt, "spareIds">, context: Given, runMs: number): Promise<Outcomes> {
-    // Before the transaction, because another connection gets them: who holds locks waits for no connection.
+    // Before the transaction, because another connection gets them: who holds locks waits for no connection. One for each
+    // name, whose counter is missing or has expired, and for each deletion: what was made in a batch does not expire in it.
     const { names, deletions } = asked.touched;
     const spareIds = await this.#ids.take(names.length + deletions);
     let lostAt: number | undefined;
@@ -152,7 +157,7 @@ export class Commits {
     try {
       const { loaded, missing, taken, now, copied } = await this.#load(session, asked, runMs);
       laps.ended("loadMs");
-      const context = { ...given, now };
+      const context = { ...given, now, calendar: this.#calendar };
       const written = oneByOne
         ? await writeOneByOne(
             { database: this.#database, session, writes: this.#writes, decide: this.#decide },
@@ -209,7 +214,14 @@ export class Commits {
     ]);
     assertServed(moment!);
     const byName = new Map(rows.map((row) => [row.name as string, row]));
+    const now = Number(moment!.now);
     const byId = new Map(details.map((row) => [row.id as bigint, row]));
+    const expired = rows.filter((row) => !byId.has(row.id as bigint) && isExpired(row, now));
+    if (expired.length > 0) {
+      // They are locked, so nobody has changed them meanwhile.
+      const more = await session.send(this.#details, [expired.map(({ name }) => name)]);
+      for (const row of more) byId.set(row.id as bigint, row);
+    }
     const counters: (Counter | undefined | typeof CORRUPT)[] = [];
     const ids: (bigint | undefined)[] = [];
     /** Those that were looked for. */
@@ -220,8 +232,9 @@ export class Commits {
       let counter = row === undefined ? undefined : toCounter(row);
       ids.push(row?.id as bigint | undefined);
       if (row === undefined && wanted?.has(index) !== false) missing.push(index);
-      if (counter !== undefined && counter !== CORRUPT && touched.whole.has(index)) {
-        const whole = toFixed(counter, byId.get(row!.id as bigint)!);
+      const detail = row && byId.get(row.id as bigint);
+      if (counter !== undefined && counter !== CORRUPT && detail !== undefined) {
+        const whole = toFixed(counter, detail);
         if (whole === CORRUPT) counter = CORRUPT;
         else fixed.set(index, whole);
       }
@@ -237,10 +250,15 @@ export class Commits {
       loaded: { facts, ids },
       missing,
       taken: moment!.taken as bigint,
-      now: Number(moment!.now),
+      now,
       copied: moment!.copied === true,
     };
   }
+}
+
+/** Whether the row's counter is gone by now: then all of it is needed, for it is deleted with what comes after it. */
+function isExpired({ update_ms, idle_ttl_ms }: Row, now: number): boolean {
+  return idle_ttl_ms !== null && (update_ms as bigint) + (idle_ttl_ms as bigint) <= BigInt(now);
 }
 
 /** What a commit is decided with, but for the time. */

@@ -137,6 +137,7 @@ export class PostgresCopying implements Copying {
       values: BigInt64Array.from(counters, ({ value }) => value),
       revisions: Float64Array.from(counters, ({ revision }) => revision),
       updateTimes: Float64Array.from(counters, ({ updateTime }) => updateTime),
+      timings: new Map(counters.map(({ timing }, index) => [index, timing])),
       fixed: new Map(counters.entries()),
       deleted: new Map<number, boolean>(),
     };

@@ -6,6 +6,7 @@ import { SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { type Row, type Session, type Statement, theRow } from "./session.ts";
+import { NOW_MS, type Tidying } from "./tidying.ts";
 
 /**
  * What keeps a store within its sizes, on any number of processes: whoever has locked the row of service_state does
@@ -20,6 +21,7 @@ export class Maintenance {
   readonly #clock: Clock;
   readonly #requestIds: RequestIds;
   readonly #log: ChangeLog;
+  readonly #tidying: Tidying;
   readonly #warn: (message: string) => void;
   /** Whether it is a copy that has the store opened. */
   readonly #copies: boolean;
@@ -37,20 +39,24 @@ export class Maintenance {
     clock: Clock,
     requestIds: RequestIds,
     log: ChangeLog,
+    tidying: Tidying,
     warn: (message: string) => void,
     copies = false,
   ) {
+    this.#tidying = tidying;
     this.#copies = copies;
     this.#database = database;
     this.#clock = clock;
     this.#requestIds = requestIds;
     this.#log = log;
     this.#warn = warn;
-    this.#state = database.statement("SELECT run_ms FROM @service_state");
+    this.#state = database.statement(`SELECT run_ms, wall_ms, ${NOW_MS} AS now FROM @service_state`);
     this.#lock = database.statement(
-      `SELECT run_ms, ${SERVING_COLUMNS(database.schema)} FROM @service_state FOR UPDATE`,
+      `SELECT run_ms, ${NOW_MS} AS now, ${SERVING_COLUMNS(database.schema)} FROM @service_state FOR UPDATE`,
     );
-    this.#keep = database.statement("UPDATE @service_state SET run_ms = greatest(run_ms, $1)");
+    this.#keep = database.statement(
+      "UPDATE @service_state SET run_ms = greatest(run_ms, $1), wall_ms = coalesce($2, wall_ms)",
+    );
   }
 
   /** How long the service has run, in milliseconds. */
@@ -67,9 +73,19 @@ export class Maintenance {
   async maintain(): Promise<boolean> {
     const tooLarge = await this.#look(false);
     this.#forgottenEarly.tell(this.#requestIds.early(this.runMs), this.#warn);
-    if (!tooLarge && !this.#due) return false;
-    await this.#slice(true);
-    return (await this.#look(false)) || this.#requestIds.more(this.runMs);
+    let more = false;
+    if (tooLarge || this.#due) {
+      await this.#slice(true);
+      more = (await this.#look(false)) || this.#requestIds.more(this.runMs);
+    }
+    const beside = this.#called && !more;
+    this.#called = false;
+    return (!this.#copies && (await this.#tidying.slice(beside))) || more;
+  }
+
+  /** Somebody has asked for a commit: what can wait leaves room for more of them. */
+  called(): void {
+    this.#called = true;
   }
 
   /** Place the commits that are visible, so that followers see them. */
@@ -84,6 +100,7 @@ export class Maintenance {
   }
 
   #unplaced = false;
+  #called = false;
 
   get #due(): boolean {
     const kept = this.runMs - this.#keptRunMs >= KEEP_MS;
@@ -101,6 +118,7 @@ export class Maintenance {
       ]),
     );
     if (state.length === 0) throw new TallyError("STORE_UNAVAILABLE", STATE_GONE);
+    if (starting) this.#tidying.start(state[0]!);
     this.#unplaced = unplaced[0]!.found as boolean;
     this.#requestIds.learn(generations);
     this.#see(state, starting);
@@ -119,7 +137,9 @@ export class Maintenance {
       if (!whole) return;
       committed = await this.#requestIds.maintain(session, runMs);
       if (this.#log.tooLarge(await session.send(...this.#log.size))) await this.#log.drop(session);
-      await session.send(this.#keep, [Math.trunc(runMs)]);
+      // A clock that is doubted is not what others are to compare theirs with.
+      const now = this.#tidying.doubts(state) ? null : state.now;
+      await session.send(this.#keep, [Math.trunc(runMs), now]);
     });
     if (whole) this.#keptRunMs = runMs;
     committed?.();

@@ -1,7 +1,9 @@
 import { CORRUPT, type FullCounter } from "../../core/counter.ts";
 import { present } from "../../core/present.ts";
-import { EMPTY_SUM, endOf, type Order, type Selection, type Sum } from "../../core/selection.ts";
+import { byRank, EMPTY_SUM, endOf, type Order, type Selection, type Sum } from "../../core/selection.ts";
+import type { Calendar } from "../../core/window.ts";
 import type { CounterPage, Counters } from "../../service/store-pages.ts";
+import { IS_THERE, NOW, VALUE } from "./as-of-now.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { Database } from "./database.ts";
 import { COUNTER_COLUMNS, DETAIL_COLUMNS, labelKey, toFullCounter } from "./rows.ts";
@@ -12,9 +14,14 @@ export class CounterReads {
   readonly #database: Database;
   readonly #get: Statement;
   readonly #common: Statement;
+  readonly #calendar: Calendar;
+  readonly #asStored: boolean;
 
-  constructor(database: Database) {
+  /** @param asStored  whether counters are given as they are stored, whatever time it is; see AsOf */
+  constructor(database: Database, calendar: Calendar, asStored: boolean) {
     this.#database = database;
+    this.#calendar = calendar;
+    this.#asStored = asStored;
     this.#get = database.statement(`SELECT ${COLUMNS} FROM @counters AS c WHERE c.name = ANY($1::text[])`);
     this.#common = database.statement(`
       SELECT label, (SELECT count(*) FROM (SELECT 1 FROM @counter_labels AS l
@@ -27,7 +34,7 @@ export class CounterReads {
     const counters = new Map(rows.map((row) => [row.name as string, row]));
     return names.map((name) => {
       const row = counters.get(name);
-      return row === undefined ? undefined : presented(row);
+      return row === undefined ? undefined : this.#presented(row);
     });
   }
 
@@ -58,7 +65,7 @@ export class CounterReads {
     const keys = await this.#rarestFirst(labelKeys(labels), range);
     const [rarest, ...others] = keys;
     if (rarest === undefined) {
-      return [[this.#anyPage(), [...range, limit + 1]], (rows) => toPage(rows, limit, undefined)];
+      return [[this.#anyPage(), [...range, limit + 1]], (rows) => this.#toPage(rows, limit, undefined)];
     }
     const values = [...range, limit + 1, rarest, ...others];
     return [
@@ -66,28 +73,29 @@ export class CounterReads {
       (rows) => {
         const { looked, last } = rows[0] as { looked: bigint; last: string | null };
         const found = rows.filter(({ name }) => name !== null);
-        return toPage(found, limit, looked > BigInt(LOOKS_MAX) ? last! : undefined);
+        return this.#toPage(found, limit, looked > BigInt(LOOKS_MAX) ? last! : undefined);
       },
     ];
   }
 
   async top(selection: Selection, n: number, order: Order): Promise<Counters> {
-    const [where, values] = selected(selection);
+    const [where, values] = this.#selected(selection);
     const rows = await this.#database.read(
       this.#database.statement(`
         SELECT ${COLUMNS} FROM @counters AS c WHERE ${where}
-        ORDER BY c.value ${order === "highest" ? "DESC" : "ASC"}, c.name LIMIT $3`),
+        ORDER BY ${this.#value} ${order === "highest" ? "DESC" : "ASC"}, c.name LIMIT $3`),
       [values[0], values[1], n, ...values.slice(2)],
     );
-    return toCounters(rows);
+    const { counters, corruptNames } = this.#toCounters(rows);
+    return { counters: counters.toSorted(byRank(order)), corruptNames };
   }
 
   async sum(selection: Selection): Promise<Sum> {
-    const [where, values] = selected(selection);
+    const [where, values] = this.#selected(selection);
     const [row] = await this.#database.read(
       this.#database.statement(`
-        SELECT count(*) AS count, sum(c.value)::text AS sum, min(c.value) AS lowest, max(c.value) AS highest
-        FROM @counters AS c WHERE ${where} AND $3::int IS NULL`),
+        SELECT count(*) AS count, sum(value)::text AS sum, min(value) AS lowest, max(value) AS highest
+        FROM (SELECT ${this.#value} AS value FROM @counters AS c WHERE ${where}) AS seen WHERE $3::int IS NULL`),
       [values[0], values[1], null, ...values.slice(2)],
     );
     const { count, sum, lowest, highest } = row as Record<"count" | "lowest" | "highest", bigint> & {
@@ -122,12 +130,50 @@ export class CounterReads {
     const rows = await this.#database.read(this.#common, [keys, ...range]);
     return rows.map((row) => row.label as string);
   }
+
+  get #value(): string {
+    return this.#asStored ? "c.value" : VALUE;
+  }
+
+  /** What is true for the counters selected, with $1 and $2 for the range of names and $4 and up for the labels. */
+  #selected({ prefix, labels }: Selection): [where: string, values: string[]] {
+    const keys = labelKeys(labels);
+    const where = ["c.name >= $1", "c.name < $2", hasLabels(4, keys.length)];
+    if (!this.#asStored) where.push(IS_THERE);
+    return [where.join(" AND "), [prefix, endOf(prefix), ...keys]];
+  }
+
+  /** One more row than the limit says where the next page begins. */
+  #toPage(rows: readonly Row[], limit: number, stoppedAt: string | undefined): CounterPage {
+    return {
+      ...this.#toCounters(rows.slice(0, limit)),
+      next: (rows[limit]?.name as string | undefined) ?? stoppedAt,
+    };
+  }
+
+  #toCounters(rows: readonly Row[]): Counters {
+    const counters: FullCounter[] = [];
+    const corruptNames: string[] = [];
+    for (const row of rows) {
+      const counter = this.#presented(row);
+      if (counter === CORRUPT) corruptNames.push(row.name as string);
+      else if (counter !== undefined) counters.push(counter);
+    }
+    return { counters, corruptNames };
+  }
+
+  /** A counter as of the time beside it. */
+  #presented(row: Row): FullCounter | undefined | typeof CORRUPT {
+    const counter = toFullCounter(row);
+    const asOf = { now: Number(row.now), asStored: this.#asStored };
+    return counter === CORRUPT ? counter : present(counter, asOf, this.#calendar);
+  }
 }
 
 const ALL = `${COUNTER_COLUMNS}, ${DETAIL_COLUMNS}`;
 
 /** A counter, and the time as of which it is seen: the server's, and one for the whole statement. */
-const COLUMNS = `${ALL.replace(/\w+/g, "c.$&")}, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AS now`;
+const COLUMNS = `${ALL.replace(/\w+/g, "c.$&")}, ${NOW} AS now`;
 
 const PAGE_COLUMNS = `${ALL}, now`.replace(/\w+/g, "page.$&");
 
@@ -137,39 +183,8 @@ const COMMON = 1_000;
 /** Labels that a page looks at: some milliseconds. */
 const LOOKS_MAX = 5_000;
 
-/** One more row than the limit says where the next page begins. */
-function toPage(rows: readonly Row[], limit: number, stoppedAt: string | undefined): CounterPage {
-  return {
-    ...toCounters(rows.slice(0, limit)),
-    next: (rows[limit]?.name as string | undefined) ?? stoppedAt,
-  };
-}
-
-function toCounters(rows: readonly Row[]): Counters {
-  const counters: FullCounter[] = [];
-  const corruptNames: string[] = [];
-  for (const row of rows) {
-    const counter = presented(row);
-    if (counter === CORRUPT) corruptNames.push(row.name as string);
-    else if (counter !== undefined) counters.push(counter);
-  }
-  return { counters, corruptNames };
-}
-
-/** A counter as of the time beside it. */
-function presented(row: Row): FullCounter | undefined | typeof CORRUPT {
-  const counter = toFullCounter(row);
-  return counter === CORRUPT ? counter : present(counter, { now: Number(row.now) });
-}
-
 function labelKeys(labels: Selection["labels"]): string[] {
   return Object.entries(labels).map(([key, value]) => labelKey(key, value));
-}
-
-/** What is true for the counters selected, with $1 and $2 for the range of names and $4 and up for the labels. */
-function selected({ prefix, labels }: Selection): [where: string, values: string[]] {
-  const keys = labelKeys(labels);
-  return [`c.name >= $1 AND c.name < $2 AND ${hasLabels(4, keys.length)}`, [prefix, endOf(prefix), ...keys]];
 }
 
 /** True for a counter with the labels that stand in so many parameters from one on. */

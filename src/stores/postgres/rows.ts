@@ -2,7 +2,9 @@
 import { blankCounter, CORRUPT, type Counter, type Fixed, type FullCounter } from "../../core/counter.ts";
 import { isName } from "../../core/name.ts";
 import {
+  CODECS,
   COUNTING_KEYS,
+  type CodedKind,
   DEFAULTS,
   DETAIL_KEYS,
   type Details,
@@ -11,10 +13,13 @@ import {
   type Kinds,
   SETTING_KEYS,
   SETTINGS,
+  type Setting,
   type SettingKey,
   type Settings,
 } from "../../core/settings.ts";
+import { isTimed } from "../../core/timing.ts";
 import type { Row } from "./session.ts";
+import { isTime, TIMING_COLUMNS, toTiming } from "./timing-columns.ts";
 
 /** How each kind of setting is kept: the type of its column, what is read of it, and the array that is written. */
 const COLUMN: {
@@ -43,14 +48,27 @@ const COLUMN: {
     },
     array: (values) => values.map((text) => (text ? JSON.stringify(text) : null)),
   },
+  window: coded("window"),
+  refill: coded("refill"),
 };
+
+/** What has parts is kept as its text. */
+function coded<K extends CodedKind>(kind: K) {
+  const { toText, fromText } = CODECS[kind];
+  return {
+    type: "text",
+    read: (text: string) => fromText(text) ?? CORRUPT,
+    array: (values: readonly (Kinds[K] | undefined)[]) =>
+      values.map((value) => (value === undefined ? null : toText(value))),
+  };
+}
 
 function isEmpty(labels: Details["labels"] | undefined): boolean {
   return labels === undefined || Object.keys(labels).length === 0;
 }
 
 /** What counting reads. */
-export const COUNTER_COLUMNS = `id, name, uid, value, revision, settings_revision, update_ms, ${columnsOf(COUNTING_KEYS)}`;
+export const COUNTER_COLUMNS = `id, name, uid, value, revision, settings_revision, update_ms, ${columnsOf(COUNTING_KEYS)}, ${TIMING_COLUMNS.join(", ")}`;
 
 /** And what else is kept about a counter. */
 export const DETAIL_COLUMNS = `create_ms, ${columnsOf(DETAIL_KEYS)}`;
@@ -64,33 +82,40 @@ function columnsOf(keys: readonly SettingKey[]): string {
   return keys.map((key) => SETTINGS[key].column).join(", ");
 }
 
+/**
+ * What settings_revision is stored as: below 0 of a counter that time does something to. Processes of versions that know
+ * nothing of that take such a row for damaged, and so refuse what they would count, and show, wrongly.
+ */
+export function storedSettingsRevision(settings: Pick<Fixed, "settingsRevision" | TimeKey>): number {
+  return isTimed(settings) ? -settings.settingsRevision : settings.settingsRevision;
+}
+
+type TimeKey = "window" | "refill" | "idleTtlMs";
+
 /** Rows have no checksum here; but what Tally could not have written, somebody else has. */
 export function toCounter(row: Row): Counter | typeof CORRUPT {
   const { name, revision, settings_revision, update_ms } = row as { name: string } & Record<string, bigint>;
-  const whole = [revision, settings_revision].every((each) => each! >= 1n && each! < 2n ** 53n);
-  const sound = whole && isTime(update_ms) && isName(name);
-  return sound ? asCounter(row) : CORRUPT;
-}
-
-/** Milliseconds that a Date can have. */
-function isTime(ms: bigint | undefined): boolean {
-  return ms !== undefined && ms >= 0n && ms <= 8_640_000_000_000_000n;
-}
-
-function asCounter(row: Row): Counter {
+  const timed = settings_revision! < 0n;
+  const settingsRevision = timed ? -settings_revision! : settings_revision!;
+  const whole = [revision!, settingsRevision].every((each) => each >= 1n && each < 2n ** 53n);
+  if (!whole || !isTime(update_ms) || !isName(name)) return CORRUPT;
   const counter = blankCounter();
   counter.uid = row.uid as string;
   counter.value = row.value as bigint;
-  counter.revision = Number(row.revision);
-  counter.settingsRevision = Number(row.settings_revision);
-  counter.updateTime = Number(row.update_ms);
-  readSettings(COUNTING_KEYS, row, counter);
+  counter.revision = Number(revision);
+  counter.settingsRevision = Number(settingsRevision);
+  counter.updateTime = Number(update_ms);
+  if (!readSettings(COUNTING_KEYS, row, counter) || isTimed(counter) !== timed) return CORRUPT;
+  if (!timed) return counter;
+  const timing = toTiming(row, counter);
+  if (timing === CORRUPT) return CORRUPT;
+  counter.timing = timing;
   return counter;
 }
 
 /** What else is kept about a sound counter. */
 export function toFixed(counter: Counter, row: Row): Fixed | typeof CORRUPT {
-  const { value, revision, updateTime, ...fixed } = counter;
+  const { value, revision, updateTime, timing, ...fixed } = counter;
   const create_ms = row.create_ms as bigint;
   const details = {} as Details;
   if (!readSettings(DETAIL_KEYS, row, details) || !isTime(create_ms)) return CORRUPT;
@@ -101,7 +126,7 @@ export function toFixed(counter: Counter, row: Row): Fixed | typeof CORRUPT {
 function readSettings(keys: readonly SettingKey[], row: Row, into: object): boolean {
   const settings = into as Record<string, unknown>;
   for (const key of keys) {
-    const { kind, column, later } = SETTINGS[key];
+    const { kind, column, later } = SETTINGS[key] as Setting;
     const absent = later === true && row[column] === null;
     settings[key] = absent ? DEFAULTS[key] : COLUMN[kind].read(row[column] as never);
     if (settings[key] === CORRUPT) return false;
@@ -133,7 +158,7 @@ function isLabels(value: unknown): value is Details["labels"] {
 /** An array for each of SETTING_COLUMNS. */
 export function settingArrays(settings: readonly Settings[]): (string | (string | null)[])[] {
   return SETTING_KEYS.map((key) => {
-    const { kind, later } = SETTINGS[key];
+    const { kind, later } = SETTINGS[key] as Setting;
     const absent = (each: Settings) => later === true && isDefault(each, key);
     return COLUMN[kind].array(settings.map((each) => (absent(each) ? undefined : each[key])) as never);
   });

@@ -135,6 +135,27 @@ const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = 
   INSERT INTO @catalogue_state (version, entries, versions) VALUES (0, 0, 0);
   `,
   },
+  {
+    about: "windows, refills and idle TTLs",
+    sql: `
+  -- Settings, and where a counter is in time; NULL where nobody set any. Such a counter has its settings_revision below
+  -- 0, so that processes of older versions refuse it (see rows.ts).
+  ALTER TABLE @counters
+    ADD COLUMN window_spec text, -- "every 86400000 0", "month Europe/Berlin 31"
+    ADD COLUMN refill_spec text, -- "3/1000": amount and milliseconds, as given
+    ADD COLUMN idle_ttl_ms bigint,
+    ADD COLUMN refill_amount bigint, -- The refill in lowest terms, for what SQL reckons.
+    ADD COLUMN refill_every bigint,
+    ADD COLUMN window_start_ms bigint,
+    ADD COLUMN window_end_ms bigint,
+    ADD COLUMN refill_ms bigint, -- When the value was what it is; NULL while it is at initial.
+    ADD COLUMN refill_carry bigint,
+    ADD COLUMN due_ms bigint; -- When to look whether there is something to write down.
+  -- Counting leaves due_ms as it is, and so touches no index.
+  CREATE INDEX counters_by_due ON @counters (due_ms, id) WHERE due_ms IS NOT NULL;
+  ALTER TABLE @service_state ADD COLUMN wall_ms bigint; -- This server's clock, while nobody doubted it.
+  `,
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */

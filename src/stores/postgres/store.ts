@@ -8,6 +8,7 @@ import type { Accepting } from "../../service/store-accepting.ts";
 import type { Catalogue } from "../../service/store-catalogue.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
+import { ZoneCalendar } from "../shared/calendar.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
 import { PostgresAccepting } from "./accepting.ts";
@@ -26,6 +27,7 @@ import { RequestIds } from "./request-ids.ts";
 import { assertUpToDate, assertWhole, migrate, SCHEMA_VERSION, versionFound } from "./schema.ts";
 import type { Session } from "./session.ts";
 import { startFailure } from "./start-failure.ts";
+import { Tidying } from "./tidying.ts";
 import { parseUrl } from "./url.ts";
 
 /**
@@ -59,14 +61,18 @@ export async function openPostgres(
     if (purpose !== "copyTo") await assertServable(database, hold !== undefined);
     const requestIds = new RequestIds(database, retention);
     const log = new ChangeLog(database, retention.changeLogBytesMax);
-    const maintenance = new Maintenance(database, clock, requestIds, log, warn, hold !== undefined);
+    const calendar = new ZoneCalendar(warn);
+    const tidying = new Tidying({ database, log, calendar, clock, newUid, warn });
+    const maintenance = new Maintenance(database, clock, requestIds, log, tidying, warn, hold !== undefined);
     await maintenance.start();
-    const commits = new Commits(database, requestIds, log, new LockedCounters(database, clock, warn), decide);
+    const locked = new LockedCounters(database, clock, warn);
+    const commits = new Commits(database, requestIds, log, locked, calendar, decide);
+    const reads = new CounterReads(database, calendar, purpose !== "serve");
     const catalogue = new PostgresCatalogue(database);
     const parts = { database, requestIds, log, maintenance, catalogue, newUid, hold };
     const [copying, accepting] = [new PostgresCopying(parts), new PostgresAccepting(parts)];
     const beside = { catalogue, copying, accepting };
-    return new PostgresStore(database, commits, log, maintenance, beside, options, shown);
+    return new PostgresStore(database, commits, reads, log, maintenance, beside, options, shown);
   } catch (error) {
     await hold?.release();
     await database.close();
@@ -110,6 +116,7 @@ class PostgresStore implements Store {
   constructor(
     database: Database,
     commits: Commits,
+    reads: CounterReads,
     log: ChangeLog,
     maintenance: Maintenance,
     { catalogue, copying, accepting }: Pick<PostgresStore, "catalogue" | "copying" | "accepting">,
@@ -124,7 +131,7 @@ class PostgresStore implements Store {
     this.#log = log;
     this.#maintenance = maintenance;
     this.#options = options;
-    this.#reads = new CounterReads(database);
+    this.#reads = reads;
     this.#probe = new Probe(database);
     const { serverVersion, sentence } = database.durability;
     this.traits = {
@@ -140,6 +147,7 @@ class PostgresStore implements Store {
 
   async commit(batch: Batch): Promise<Outcomes> {
     this.#assertOpen();
+    this.#maintenance.called();
     return this.#commits.commit(batch, this.#options.newUid(), this.#maintenance.runMs);
   }
 

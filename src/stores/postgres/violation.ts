@@ -61,7 +61,7 @@ export async function writeOneByOne(
       return undefined;
     }
     if (step.beginsGroup) before = { ids: [...ids], made: made.length };
-    const makes = step.before === undefined;
+    const makes = step.before === undefined || step.expired;
     const id = makes ? spareIds[made.length]! : ids[step.index]!;
     const name = facts.names[step.index]!;
     const begins = `${grouped ? "RELEASE tally_group; " : ""}SAVEPOINT tally_group`;
@@ -70,7 +70,7 @@ export async function writeOneByOne(
       ...undoing,
       ...(step.beginsGroup ? [session.simply(begins)] : []),
       session.simply("SAVEPOINT tally_step"),
-      ...callsOf(step, name, writes, id).map((call) => session.send(...call)),
+      ...callsOf(step, name, writes, ids[step.index], id).map((call) => session.send(...call)),
       session.simply("RELEASE tally_step"),
     ];
     undoing = [];
@@ -114,24 +114,35 @@ export function unattributed(constraint: string, cause: unknown): TallyError {
   return new TallyError("STORE_UNAVAILABLE", sentence, { cause });
 }
 
+/**
+ * @param stood  the id of the row that is there under the name
+ * @param id     the one that it has afterwards
+ */
 function callsOf(
-  { op, before, after, fixed }: Write,
+  { op, before, expired, after, fixed }: Write,
   name: string,
   writes: CounterWrites,
+  stood: bigint | undefined,
   id: bigint,
 ): Call[] {
-  const deletes = op.verb === Verb.DELETE;
   const save = {
     names: [name],
     changed: [0],
     values: BigInt64Array.of(after.value),
     revisions: Float64Array.of(after.revision),
     updateTimes: Float64Array.of(after.updateTime),
+    timings: new Map(after.timing === before?.timing ? [] : [[0, after.timing]]),
     fixed: new Map(fixed === undefined ? [] : [[0, fixed]]),
-    deleted: new Map(deletes ? [[0, op.keepHistory === true]] : []),
+    deleted: new Map<number, boolean>(),
   };
   const was = new Map(before?.fixed === undefined ? [] : [[0, before.fixed]]);
   const facts = { revisions: [before?.revision], fixed: was };
-  const found = { facts, ids: [before === undefined ? undefined : id] };
-  return deletes ? writes.deletions([0], save, found, [id]) : writes.of(save, found, [id]);
+  const deletion = (history: boolean) => {
+    const gone = { ...save, fixed: was, deleted: new Map([[0, history]]) };
+    return writes.deletions([0], gone, { facts, ids: [stood] }, [stood]);
+  };
+  if (op.verb === Verb.DELETE) return deletion(op.keepHistory === true);
+  const made = expired || before === undefined;
+  const written = writes.of(save, { facts, ids: [made ? undefined : id] }, [id]);
+  return expired ? [...deletion(true), ...written] : written;
 }

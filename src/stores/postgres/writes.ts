@@ -1,8 +1,9 @@
 import type { Loaded, Save } from "../../core/batch.ts";
 import type { Fixed } from "../../core/counter.ts";
 import type { Database } from "./database.ts";
-import { arrayOf, labelKey, SETTING_COLUMNS, settingArrays } from "./rows.ts";
+import { arrayOf, labelKey, SETTING_COLUMNS, settingArrays, storedSettingsRevision } from "./rows.ts";
 import type { Call, Statement } from "./session.ts";
+import { REFILL_COLUMNS, refillColumns, TIMING_COLUMNS, timingColumns } from "./timing-columns.ts";
 
 /** What was found for a batch, and the rows it came from. */
 export interface LoadedRows {
@@ -28,6 +29,7 @@ interface Found extends Pick<LoadedRows, "ids"> {
  */
 export class CounterWrites {
   readonly #update: Statement;
+  readonly #updateTimed: Statement;
   readonly #insert: Statement;
   readonly #updateSettings: Statement;
   readonly #delete: Statement;
@@ -36,13 +38,8 @@ export class CounterWrites {
   readonly #unlabel: Statement;
 
   constructor(database: Database) {
-    this.#update = database.statement(`
-      WITH written AS (
-        UPDATE @counters AS c SET value = u.value, revision = u.revision, update_ms = u.update_ms
-        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-          AS u (id, was, value, revision, update_ms)
-        WHERE c.id = u.id AND c.revision = u.was RETURNING 1
-      ) SELECT ${allThere("$1")} FROM written`);
+    this.#update = database.statement(updateOf(COUNTED));
+    this.#updateTimed = database.statement(updateOf(COUNTED_TIMED));
     this.#insert = database.statement(`
       WITH written AS (
         INSERT INTO @counters (${namesOf(MADE)})
@@ -50,14 +47,7 @@ export class CounterWrites {
         ORDER BY name COLLATE "C" -- As rows are locked: one order for everyone, so no deadlock.
         ON CONFLICT (name) DO NOTHING RETURNING 1
       ) SELECT ${asExpected("$1")} FROM written`);
-    this.#updateSettings = database.statement(`
-      WITH written AS (
-        UPDATE @counters AS c SET ${UPDATED.slice(2)
-          .map(([column]) => `${column} = u.${column}`)
-          .join(", ")}
-        FROM ${unnested(UPDATED)}
-        WHERE c.id = u.id AND c.revision = u.was RETURNING 1
-      ) SELECT ${allThere("$1")} FROM written`);
+    this.#updateSettings = database.statement(updateOf(UPDATED));
     this.#delete = database.statement(`
       WITH written AS (DELETE FROM @counters WHERE id = ANY($1::bigint[]) RETURNING 1)
       SELECT ${allThere("$1")} FROM written`);
@@ -93,12 +83,14 @@ export class CounterWrites {
     ids: readonly (bigint | undefined)[],
   ): Call[] {
     const counted: number[] = [];
+    const timed: number[] = [];
     const made: number[] = [];
     const updated: number[] = [];
     for (const index of changed) {
       if (loaded[index] === undefined) made.push(index);
       else if (save.fixed.size > 0 && save.fixed.has(index)) updated.push(index);
-      else counted.push(index);
+      else if (save.timings.size > 0 && save.timings.has(index)) timed.push(index);
+      else counted.push(index); // Its timing, if it has one, stays; so the index over what is due is left alone.
     }
     const calls: Call[] = [];
     const idsOf = (indexes: readonly number[]) => arrayOf(indexes.map((i) => ids[i]));
@@ -108,6 +100,8 @@ export class CounterWrites {
       arrayOf(indexes.map((i) => save.revisions[i])),
       arrayOf(indexes.map((i) => save.updateTimes[i])),
     ];
+    const timings = (indexes: readonly number[]) =>
+      timingColumns(indexes.map((i) => save.timings.get(i))).map(arrayOf);
     const namesAt = (indexes: readonly number[]) => indexes.map((i) => save.names[i]!);
     const fixedOf = (index: number) => save.fixed.get(index) ?? facts.fixed.get(index)!;
     // First, because it may wait: for who makes the same ones, or has since changed one that was not there. Whoever
@@ -116,12 +110,15 @@ export class CounterWrites {
       const fixed = made.map(fixedOf);
       const uids = fixed.map(({ uid }) => uid);
       const created = arrayOf(fixed.map(({ createTime }) => createTime));
-      const columns = [idsOf(made), ...counts(made), ...settingsOf(fixed)];
+      const columns = [idsOf(made), ...counts(made), ...timings(made), ...settingsOf(fixed)];
       calls.push([this.#insert, [...columns, created, namesAt(made), uids]]);
     }
     if (counted.length > 0) calls.push([this.#update, [idsOf(counted), before(counted), ...counts(counted)]]);
+    if (timed.length > 0) {
+      calls.push([this.#updateTimed, [idsOf(timed), before(timed), ...counts(timed), ...timings(timed)]]);
+    }
     if (updated.length > 0) {
-      const columns = [...counts(updated), ...settingsOf(updated.map(fixedOf))];
+      const columns = [...counts(updated), ...timings(updated), ...settingsOf(updated.map(fixedOf))];
       calls.push([this.#updateSettings, [idsOf(updated), before(updated), ...columns]]);
       this.#pushLabels(calls, this.#unlabel, updated, (i) => facts.fixed.get(i)!, save.names);
     }
@@ -199,25 +196,47 @@ function allThere(array: string): string {
 
 type Columns = readonly (readonly [column: string, type: string])[];
 
-const COUNTS: Columns = ["value", "revision", "update_ms"].map((column) => [column, "bigint"]);
+const toBigints = (names: readonly string[]): Columns => names.map((name) => [name, "bigint"]);
+
+const COUNTS = toBigints(["value", "revision", "update_ms"]);
+const TIMINGS = toBigints(TIMING_COLUMNS);
 
 /** The settings, as `settingsOf` gives them. */
-const OF_SETTINGS: Columns = [["settings_revision", "bigint"], ...SETTING_COLUMNS];
+const OF_SETTINGS: Columns = [
+  ["settings_revision", "bigint"],
+  ...SETTING_COLUMNS,
+  ...toBigints(REFILL_COLUMNS),
+];
 
 function settingsOf(fixed: readonly Fixed[]) {
-  return [arrayOf(fixed.map(({ settingsRevision }) => settingsRevision)), ...settingArrays(fixed)];
+  const revisions = arrayOf(fixed.map(storedSettingsRevision));
+  return [revisions, ...settingArrays(fixed), ...refillColumns(fixed).map(arrayOf)];
 }
 
-/** What is written of a new counter, and of one whose settings change: each an array, in this order. */
+/** What is written of a new counter: each an array, in this order. */
 const MADE: Columns = [
   ["id", "bigint"],
   ...COUNTS,
+  ...TIMINGS,
   ...OF_SETTINGS,
   ["create_ms", "bigint"],
   ["name", "text"],
   ["uid", "uuid"],
 ];
-const UPDATED: Columns = [["id", "bigint"], ["was", "bigint"], ...COUNTS, ...OF_SETTINGS];
+/** Likewise of one that was counted, of one whose timing changes with it, and of one whose settings change. */
+const COUNTED: Columns = [...toBigints(["id", "was"]), ...COUNTS];
+const COUNTED_TIMED: Columns = [...COUNTED, ...TIMINGS];
+const UPDATED: Columns = [...COUNTED_TIMED, ...OF_SETTINGS];
+
+/** The statement that writes such columns, found by the first two. */
+function updateOf(columns: Columns): string {
+  const written = columns.slice(2).map(([column]) => `${column} = u.${column}`);
+  return `
+    WITH written AS (
+      UPDATE @counters AS c SET ${written.join(", ")} FROM ${unnested(columns)}
+      WHERE c.id = u.id AND c.revision = u.was RETURNING 1
+    ) SELECT ${allThere("$1")} FROM written`;
+}
 
 function namesOf(columns: Columns): string {
   return columns.map(([column]) => column).join(", ");

@@ -15,9 +15,9 @@ type BoundsConstraint = "value_at_least_min" | "value_at_most_max";
  *
  * @param constraint  its name, or what there is of one: of a trigger, what it says
  */
-export function refusalOf(constraint: string, { op, before, after }: Write): Refusal {
+export function refusalOf(constraint: string, { op, before, expired, after }: Write): Refusal {
   const { min, max, value } = after;
-  const previous = before?.value ?? after.initial;
+  const previous = before === undefined || expired ? after.initial : before.value;
   const bound = boundIn(constraint, after);
   if (bound === undefined) return { code: "CONSTRAINT_VIOLATED", constraint: shown(constraint) };
   if (op.verb === Verb.UPDATE) {

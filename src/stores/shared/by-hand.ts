@@ -1,7 +1,9 @@
 /** Taking a counter that somebody changed by hand, in the database itself, as it stands: see Accepting.accept. */
 import { type Change, ChangeKind } from "../../core/change.ts";
-import { type FullCounter, highest, lowest } from "../../core/counter.ts";
+import { type FullCounter, highest, lowest, type Timing } from "../../core/counter.ts";
+import { refillConflict } from "../../core/decide.ts";
 import { isName } from "../../core/name.ts";
+import { dueOf, isTimed } from "../../core/timing.ts";
 
 /** Why a row cannot be a counter: a clause. Undefined when it can. */
 export function flawOf({ name, uid, value, revision, updateTime, ...rest }: FullCounter): string | undefined {
@@ -16,7 +18,21 @@ export function flawOf({ name, uid, value, revision, updateTime, ...rest }: Full
     if (!(time >= 0 && time <= 8.64e15)) return `${time} is none of its times`;
   }
   if (!isLabels(rest.labels)) return "its labels are no JSON object of texts";
-  return typeof rest.description === "string" ? undefined : "its description is no text";
+  return typeof rest.description === "string" ? timingFlawOf(rest) : "its description is no text";
+}
+
+/** The same of what time does to it. */
+function timingFlawOf(
+  counter: Omit<FullCounter, "name" | "uid" | "value" | "revision" | "updateTime">,
+): string | undefined {
+  const { timing, window, refill, idleTtlMs } = counter;
+  if (isTimed(counter) !== (timing !== undefined)) return "where it is in time is not kept with it";
+  const { windowStart, windowEnd } = timing ?? {};
+  if (window !== undefined && !(windowStart! < windowEnd!)) return "its window has no start and end";
+  if (window === undefined && windowEnd !== undefined) return "it has a window's end and no window";
+  if (idleTtlMs !== undefined && idleTtlMs < 1n) return `its idle TTL is ${idleTtlMs}`;
+  const conflict = refill && refillConflict(counter);
+  return conflict && `its refill ${conflict}`;
 }
 
 function isRevision(revision: number): boolean {
@@ -36,7 +52,21 @@ function isLabels(labels: unknown): boolean {
 export function accepted(counter: FullCounter, logged: number, now: number): FullCounter {
   const revision = Math.max(counter.revision, logged) + 1;
   const settingsRevision = Math.max(counter.settingsRevision, 1);
-  return { ...counter, revision, settingsRevision, updateTime: Math.max(now, counter.updateTime) };
+  const after = { ...counter, revision, settingsRevision, updateTime: Math.max(now, counter.updateTime) };
+  return { ...after, timing: after.timing && timingOf(after, after.timing, now) };
+}
+
+/** Where it is in time with the value that it has now: what begins with the value begins now. */
+function timingOf(counter: FullCounter, timing: Timing, now: number): Timing {
+  const { refill, value, initial } = counter;
+  const refills = refill !== undefined && value !== initial;
+  const goesOn = refills && timing.refillTime !== undefined;
+  return {
+    ...timing,
+    refillTime: refills ? (timing.refillTime ?? now) : undefined,
+    refillCarry: goesOn ? timing.refillCarry : 0n,
+    due: dueOf(counter, timing.windowEnd),
+  };
 }
 
 /** What stands for all that was before: whoever follows goes on from here. */

@@ -1,10 +1,10 @@
-import { type Change, ChangeKind } from "../../core/change.ts";
+import { type Change, endsCounter } from "../../core/change.ts";
 
 /** What becomes of counters when the oldest commits of a change log are dropped. */
 export class Dropping<Key> {
   /** By counter, the last change that is dropped of it, in whose place an opening comes. */
   readonly openings = new Map<Key, Change>();
-  /** The counters whose deletion is dropped: neither an opening is left of them nor what they were. */
+  /** The counters whose deletion or expiry is dropped: neither an opening is left of them nor what they were. */
   readonly gone: Key[] = [];
   #changes = 0;
 
@@ -16,7 +16,7 @@ export class Dropping<Key> {
   /** Drop the changes of one more commit. */
   take(changes: readonly { readonly id: Key; readonly change: Change }[]): void {
     for (const { id, change } of changes) {
-      if (change.kind !== ChangeKind.DELETE) this.openings.set(id, change);
+      if (!endsCounter(change.kind)) this.openings.set(id, change);
       else {
         this.openings.delete(id);
         this.gone.push(id);

@@ -21,6 +21,8 @@ export interface Write {
   readonly inGroup: boolean;
   /** Its counter as it stands in the database by now; undefined when there is none. */
   readonly before: Standing | undefined;
+  /** Whether that has expired: then it is deleted first, its history kept, and the operation makes another. */
+  readonly expired: boolean;
   readonly after: Standing;
   /** What counting leaves as it is, where the operation makes the counter or updates it. */
   readonly fixed: Fixed | undefined;
@@ -96,9 +98,9 @@ function alone(
   decide: typeof decideBatch,
   op: Op,
   before: Standing | undefined,
-  { now, uidSeed }: Context,
+  { now, calendar, uidSeed }: Context,
   i: number,
-): Pick<Write, "op" | "before" | "after" | "fixed"> | undefined {
+): Pick<Write, "op" | "before" | "expired" | "after" | "fixed"> | undefined {
   const facts = {
     ...{
       names: [op.name],
@@ -110,13 +112,21 @@ function alone(
     ...{ counters: [before], answered: new Map(), requestIdsFullForMs: undefined },
     fixed: new Map(before?.fixed === undefined ? [] : [[0, before.fixed]]),
   };
-  const context = { now, uidSeed: uidAt(uidSeed, i) };
+  const context = { now, calendar, uidSeed: uidAt(uidSeed, i) };
   const { outcomes, save } = decide({ calls: ALONE, ops: toColumns([op]) }, facts, context);
   if (outcomes.revisions[0] === 0) return undefined;
-  const made = save.fixed.get(0);
+  const at = save.names.length - 1; // What is made in the place of one that has expired is behind it.
+  const made = save.fixed.get(at);
   const fixed = made ?? before?.fixed;
-  const [value, revision, updateTime] = [save.values[0]!, save.revisions[0]!, save.updateTimes[0]!];
-  return { op, before, after: { ...(made ?? before!), value, revision, updateTime, fixed }, fixed: made };
+  const [value, revision, updateTime] = [save.values[at]!, save.revisions[at]!, save.updateTimes[at]!];
+  const timing = save.timings.has(at) || at > 0 ? save.timings.get(at) : before?.timing;
+  return {
+    op,
+    before,
+    expired: at > 0,
+    after: { ...(made ?? before!), value, revision, updateTime, timing, fixed },
+    fixed: made,
+  };
 }
 
 const HEAD = { caller: "", requestId: undefined, single: true, allOrNothing: false, digest: undefined };

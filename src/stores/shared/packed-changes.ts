@@ -15,7 +15,10 @@ export interface PackedCommit {
   readonly changes: Uint8Array;
 }
 
-/** Set in a change's first byte: one operation at the commit's time, by no one in particular, without a note. */
+/**
+ * Set in a change's first byte: one operation at the commit's time, by no one in particular, without a note, and no value
+ * but the one it left.
+ */
 const PLAIN = 0x80;
 /** Set in a change's first byte: it is earlier than the commit, and says by how much. */
 const EARLIER = 0x40;
@@ -30,12 +33,17 @@ export function packChanges(
   now: number,
 ): Uint8Array {
   const w = new ByteWriter(16 * changes.count);
-  const { values, added, removed } = changes.halves;
+  const { values, added, removed, low, high } = changes.halves;
   for (let k = 0; k < changes.count; k++) {
     const firstRevision = changes.firstRevisions[k]!;
     const ops = changes.revisions[k]! - firstRevision + 1;
     const remark = changes.remarks.size === 0 ? undefined : changes.remarks.get(k);
-    const plain = ops === 1 && changes.times[k] === now && remark === undefined;
+    const plain =
+      ops === 1 &&
+      changes.times[k] === now &&
+      remark === undefined &&
+      isSameAt(k, values, low) &&
+      isSameAt(k, values, high);
     const later = changes.times[k]! - now;
     w.byte(changes.kinds[k]! | (plain ? PLAIN : 0) | (later < 0 ? EARLIER : 0));
     w.uint64(ids[changes.counters[k]!]!);
@@ -53,6 +61,11 @@ export function packChanges(
     w.text(remark?.note ?? "");
   }
   return w.finish();
+}
+
+/** By halves, for which no BigInt is made. */
+function isSameAt(k: number, a: Uint32Array, b: Uint32Array): boolean {
+  return a[2 * k] === b[2 * k] && a[2 * k + 1] === b[2 * k + 1];
 }
 
 /** @throws TallyError STORE_UNAVAILABLE when the row fails its checksum */

@@ -167,7 +167,8 @@ class SqliteStore implements Store {
   }
 
   get #asOf(): AsOf {
-    return { now: this.#options.clock.now() };
+    const { clock, purpose = "serve" } = this.#options;
+    return { now: clock.now(), asStored: purpose !== "serve" };
   }
 
   async close(): Promise<void> {

@@ -51,6 +51,8 @@ const ABOUT_A_COUNTER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "COUNTER_NOT_FOUND",
   "COUNTER_EXISTS",
   "ETAG_MISMATCH",
+  "ZONE_UNKNOWN",
+  "SETTINGS_CONFLICT",
   "MONOTONIC",
   "ABOVE_MAX",
   "BELOW_MIN",

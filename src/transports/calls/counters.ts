@@ -15,11 +15,14 @@ import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { opMethod } from "./op-method.ts";
 import { settingFields, settingsOf } from "./setting-fields.ts";
 import { readRequest } from "./shape.ts";
+import { timeFault, timingFields } from "./time-fields.ts";
 
 /** CreateCounter: one operation, answered by the counter as it was made. */
 export const CREATE_COUNTER = opMethod({
   method: CounterService.method.createCounter,
   toOp: (request) => {
+    const fault = timeFault(request);
+    if (fault !== undefined) return fault;
     const { name, value, initial } = request;
     return {
       verb: Verb.CREATE,
@@ -31,6 +34,7 @@ export const CREATE_COUNTER = opMethod({
   },
   respond: ({ name, settings }, { outcomes, c, first }) => {
     const time = outcomes.times[c]!;
+    const made = outcomes.counters.get(first); // Where time does something to it.
     const counter = toCounter({
       name,
       ...settings!,
@@ -40,6 +44,7 @@ export const CREATE_COUNTER = opMethod({
       settingsRevision: 1,
       createTime: time,
       updateTime: time,
+      timing: made?.timing,
     });
     const replayed = outcomes.replayed[c] === 1;
     return toBinary(CreateCounterResponseSchema, create(CreateCounterResponseSchema, { counter, replayed }));
@@ -83,6 +88,7 @@ export function toCounter(counter: FullCounter): Counter {
     etag: etagOf(uid, revision),
     createTime: timestampFromMs(counter.createTime),
     updateTime: timestampFromMs(counter.updateTime),
+    ...timingFields(counter),
     ...settingFields(counter),
     settingsRevision: BigInt(settingsRevision),
     settingsEtag: settingsEtagOf(uid, settingsRevision),

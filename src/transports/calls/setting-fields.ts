@@ -3,6 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type CounterSchema, OnBound } from "../../../gen/tally/v1/counter_pb.ts";
 import type { CreateCounterRequest, UpdateCounterRequest } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { DEFAULTS, SETTING_KEYS, SETTINGS, type SettingKey, type Settings } from "../../core/settings.ts";
+import { IDLE_TTL, REFILL, WINDOW } from "./time-fields.ts";
 
 /** "onBound" for "on_bound". */
 type Camel<Field extends string> = Field extends `${infer Head}_${infer Tail}`
@@ -33,6 +34,9 @@ const FORMS: { readonly [Key in Other]: Form<Given<Key>, Settings[Key]> } & Read
       from: (onBound) => onBound === OnBound.CLAMP,
       to: (clamp) => (clamp ? OnBound.CLAMP : OnBound.REJECT),
     },
+    window: WINDOW,
+    refill: REFILL,
+    idleTtlMs: IDLE_TTL,
   };
 
 interface Form<Message, Value> {

@@ -13,6 +13,7 @@ import { toCounter } from "./counters.ts";
 import { opMethod } from "./op-method.ts";
 import { givenIn } from "./setting-fields.ts";
 import { invalidField, MESSAGE_RULES } from "./shape.ts";
+import { timeFault } from "./time-fields.ts";
 
 /** UpdateCounter: one operation, answered by the counter with its new settings. */
 export const UPDATE_COUNTER = opMethod({
@@ -55,6 +56,8 @@ export const DELETE_COUNTER = opMethod({
 function toUpdate(request: UpdateCounterRequest): Op | Refusal {
   const mask = maskOf(request);
   if ("code" in mask) return mask;
+  const fault = timeFault(request);
+  if (fault !== undefined) return fault;
   const given = givenIn(request);
   const settings: Settings = { ...DEFAULTS };
   for (const key of mask) if (key in given) Object.assign(settings, { [key]: given[key] });
@@ -81,7 +84,7 @@ function maskOf(request: UpdateCounterRequest): readonly SettingKey[] | Refusal 
   const paths = new Set(request.updateMask?.paths);
   const unknown = [...paths].find((path) => !FIELDS.includes(path));
   if (unknown !== undefined) {
-    return invalidField("update_mask", `must name settings only (${FIELDS.join(", ")})`, unknown);
+    return invalidField("update_mask", `must name settings (${FIELDS.join(", ")})`, unknown);
   }
   const given = givenIn(request);
   const named = SETTING_KEYS.filter((key) =>

@@ -100,6 +100,12 @@ export const FIELD_RULES: Readonly<Record<string, string>> = {
   page_size: "must be 1 to 1000",
   page_token: "must be at most 512 bytes of printable ASCII without spaces",
   n: "must be 1 to 1000",
+  span: "must be one of every and calendar",
+  calendar: "must be a unit of the calendar, such as CALENDAR_UNIT_DAY",
+  time_zone: "must be the IANA name of a time zone, such as Europe/Berlin",
+  day: "must be 1 to 31",
+  every: "must be 1 s (of a refill 1 ms) to 366 days",
+  idle_ttl: "must be 1 second to 3650 days",
   order: "must be TOP_ORDER_HIGHEST or TOP_ORDER_LOWEST",
 };
 
@@ -107,6 +113,9 @@ export const FIELD_RULES: Readonly<Record<string, string>> = {
 export const MESSAGE_RULES: Readonly<Record<string, { readonly field: string; readonly expected: string }>> =
   {
     "create_counter.min_max": { field: "min", expected: "must not be above max" },
+    "window.calendar_zone": { field: "time_zone", expected: "must be given with calendar, and only then" },
+    "window.anchor_every": { field: "anchor", expected: "is for every only" },
+    "window.day_month": { field: "day", expected: "is for CALENDAR_UNIT_MONTH only" },
     "operation.etag_action": { field: "etag", expected: "is for set and reset only" },
     "operation.note_action": { field: "note", expected: "is for set and reset only" },
   };

@@ -5,7 +5,7 @@ import type { Refused, UnaryCall } from "../calls/call.ts";
 import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
-import { etagIn } from "../http/etags.ts";
+import { namedIn } from "../http/etags.ts";
 import { allowOf, readBody, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import { shortened } from "../json/parse.ts";
@@ -97,10 +97,13 @@ async function sendOrRefuse(
     return undefined;
   }
   const ofOne = (output as DescMessage) === GetCounterResponseSchema;
-  const etag = ofOne ? etagIn(fromBinary(GetCounterResponseSchema, result)) : undefined;
-  const verdict = judgeConditions(request, etag);
+  const named = ofOne ? namedIn(fromBinary(GetCounterResponseSchema, result)) : { etag: undefined };
+  const verdict = judgeConditions(request, named);
   if (typeof verdict !== "string") return verdict;
-  await sendAnswer(format, output, result, request, response, { etag, isSent: verdict === "send" });
+  await sendAnswer(format, output, result, request, response, {
+    etag: named.etag,
+    isSent: verdict === "send",
+  });
   return undefined;
 }
 

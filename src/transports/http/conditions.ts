@@ -1,7 +1,7 @@
 import type { Refusal } from "../../core/errors.ts";
 import { invalidField } from "../calls/shape.ts";
 import type { HttpRequest } from "./engine.ts";
-import { partsOf } from "./etags.ts";
+import { type Named, partsOf } from "./etags.ts";
 
 /** Whether a request reads in the words of HTTP: then its conditions are about the answer. */
 export function isGet({ method }: HttpRequest): boolean {
@@ -13,11 +13,11 @@ export function isGet({ method }: HttpRequest): boolean {
  * (304); or it is refused (412). In the order of RFC 9110, section 13.2.2. Those about times are passed over, as it asks
  * for where an answer has no Last-Modified.
  *
- * @param etag  what names the answer, without quotes; undefined when nothing does, as with lists
+ * What time changes by itself is always sent: nobody has it already.
  */
 export function judgeConditions(
   request: HttpRequest,
-  etag: string | undefined,
+  { etag, isFleeting = false }: Named,
 ): "send" | "not modified" | Refusal {
   const match = request.header("if-match");
   if (match !== undefined) {
@@ -31,7 +31,8 @@ export function judgeConditions(
   if (noneMatch === undefined) return "send";
   const tags = tagsOf(noneMatch);
   if (tags === undefined) return invalidField("If-None-Match", EXPECTED, noneMatch);
-  return tags === "*" || tags.some(({ text }) => text === etag) ? "not modified" : "send";
+  const isHad = tags === "*" || tags.some(({ text }) => text === etag);
+  return isHad && !isFleeting ? "not modified" : "send";
 }
 
 const EXPECTED = 'must be etags such as "x", separated by commas, or *';

@@ -1,3 +1,5 @@
+import type { Counter } from "../../../gen/tally/v1/counter_pb.ts";
+
 /**
  * What the ETag header of HTTP names. The answer to a GET shows a counter's settings beside its value, so what names it
  * names both: the counter's etag, and the end of its settings_etag behind it ("UID.4.s2"). A change asks with If-Match
@@ -6,11 +8,31 @@
  * @see docs/decisions/0025-an-etag-header-names-value-and-settings.md
  */
 
-/** What names the counter that an answer is about; undefined when it is about none, or about many. */
-export function etagIn(answer: object): string | undefined {
-  const { counter, outcome } = answer as { counter?: Etags; outcome?: Partial<Etags> };
-  return counter === undefined ? outcome?.etag : validatorOf(counter);
+/** What names an answer for the next request. */
+export interface Named {
+  /** Without quotes; undefined where nothing names it, as with lists. */
+  readonly etag: string | undefined;
+  /**
+   * True where time by itself changes what is shown, under the same etag: an etag names what callers and rolls have done,
+   * and neither what a refill gives back nor which window it is.
+   */
+  readonly isFleeting?: boolean;
 }
+
+/** What names the counter that an answer is about; nothing when it is about none, or about many. */
+export function namedIn(answer: object): Named {
+  const { counter, outcome } = answer as { counter?: Etags & InTime; outcome?: Partial<Etags> };
+  return counter === undefined
+    ? { etag: outcome?.etag }
+    : { etag: validatorOf(counter), isFleeting: isFleeting(counter) };
+}
+
+/** Whether time does something to a counter, by its settings. */
+export function isFleeting({ window, refill, idleTtl }: InTime): boolean {
+  return window !== undefined || refill !== undefined || idleTtl !== undefined;
+}
+
+type InTime = Pick<Counter, "window" | "refill" | "idleTtl">;
 
 interface Etags {
   readonly etag: string;

@@ -17,6 +17,7 @@ import {
 import { Fault } from "./fault.ts";
 import { type JsonReader, Keys, shortened } from "./parse.ts";
 import type { FieldPlan, MessagePlan } from "./plan.ts";
+import type { TimeText } from "./time-text.ts";
 import { readWhole } from "./whole.ts";
 
 /**
@@ -205,6 +206,9 @@ export class Encoder {
       case "enum":
         this.#enum(field, tag);
         return;
+      case "time":
+        this.#time(field.time!, tag);
+        return;
       case "mask":
         this.#mask(tag);
     }
@@ -239,6 +243,14 @@ export class Encoder {
       throw new Fault(`must be one of ${names.join(", ")}`, start);
     }
     this.#number(field, tag, known.number);
+  }
+
+  #time({ expected, toBytes }: TimeText, tag: number): void {
+    const start = this.#text.at;
+    const quoted = this.#quoted();
+    const bytes = quoted === undefined ? undefined : toBytes(quoted);
+    if (bytes === undefined) throw new Fault(expected, start);
+    this.#out.slice(tag, bytes, 0, bytes.length);
   }
 
   /** In JSON a mask is one string: "min,onBound". */

@@ -6,6 +6,7 @@ import {
   MapRulesSchema,
   RepeatedRulesSchema,
 } from "../../../gen/buf/validate/validate_pb.ts";
+import { TIME_TEXTS, type TimeText } from "./time-text.ts";
 
 /** What of a message's description its JSON needs, looked up once. */
 export interface MessagePlan {
@@ -20,7 +21,7 @@ export interface MessagePlan {
 export interface FieldPlan {
   readonly field: DescField;
   readonly shape: "one" | "list" | "map";
-  readonly kind: "string" | "bool" | "int32" | "int64" | "enum" | "mask" | "message";
+  readonly kind: "string" | "bool" | "int32" | "int64" | "enum" | "mask" | "time" | "message";
   /** Of the field on the wire. */
   readonly tag: number;
   /** Whether its value is written even when it is what it would be anyway. */
@@ -32,6 +33,7 @@ export interface FieldPlan {
   /** Items of a list and pairs of a map that its rule allows; Infinity without one. */
   readonly itemsMax: number;
   readonly message: MessagePlan | undefined;
+  readonly time: TimeText | undefined;
 }
 
 export function planOf(schema: DescMessage): MessagePlan {
@@ -58,7 +60,7 @@ function fieldPlan({ fields }: DescMessage, field: DescField): FieldPlan {
   const bitOf = (each: DescField) => 1 << fields.indexOf(each);
   const shape = field.fieldKind === "list" || field.fieldKind === "map" ? field.fieldKind : "one";
   const kind = kindOf(field);
-  const delimited = kind === "string" || kind === "mask" || kind === "message";
+  const delimited = kind === "string" || kind === "mask" || kind === "time" || kind === "message";
   // Numbers would be packed, and pairs of others than texts take more room than there is; see request.ts.
   if ((shape !== "one" && !delimited) || (shape === "map" && kind !== "string")) throw unknownKind(field);
   return {
@@ -71,12 +73,14 @@ function fieldPlan({ fields }: DescMessage, field: DescField): FieldPlan {
     choice: field.oneof?.fields.reduce((bits, each) => bits | bitOf(each), 0) ?? 0,
     itemsMax: itemsMaxOf(field),
     message: kind === "message" ? planOf(field.message!) : undefined,
+    time: TIME_TEXTS.get(field.message?.typeName ?? ""),
   };
 }
 
 function kindOf(field: DescField): FieldPlan["kind"] {
   if (field.message !== undefined) {
-    return field.message.typeName === FieldMaskSchema.typeName ? "mask" : "message";
+    const { typeName } = field.message;
+    return typeName === FieldMaskSchema.typeName ? "mask" : TIME_TEXTS.has(typeName) ? "time" : "message";
   }
   if (field.enum !== undefined) return "enum";
   switch (field.scalar) {

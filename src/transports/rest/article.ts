@@ -10,6 +10,7 @@ import {
 import type { UnaryCall } from "../calls/call.ts";
 import type { HttpCallOptions } from "../http/call.ts";
 import type { BodyLimits, HttpRoute } from "../http/engine.ts";
+import { isFleeting } from "../http/etags.ts";
 import { hasKey } from "../json/request.ts";
 import type { Binding } from "./binding.ts";
 import { bindingsRoute } from "./route.ts";
@@ -47,17 +48,21 @@ export function articleRoute(
 }
 
 function nameAndValue({ method: { output } }: UnaryCall, response: Uint8Array) {
-  const { name, value, etag } = namedIn(output, response);
+  const { name, value, etag, isFleeting } = countIn(output, response);
   const number = Number(value);
-  return { json: { name, value: Number.isSafeInteger(number) ? number : `${value}` }, etag };
+  return {
+    json: { name, value: Number.isSafeInteger(number) ? number : `${value}` },
+    named: { etag, isFleeting },
+  };
 }
 
-function namedIn(output: DescMessage, response: Uint8Array): { name: string; value: bigint; etag: string } {
+function countIn(output: DescMessage, response: Uint8Array) {
   if (output === (GetCounterResponseSchema as DescMessage)) {
-    return fromBinary(GetCounterResponseSchema, response).counter!;
+    const counter = fromBinary(GetCounterResponseSchema, response).counter!;
+    return { ...counter, isFleeting: isFleeting(counter) };
   }
   const schema = CHANGES.find((each) => (each as DescMessage) === output)!;
-  return fromBinary(schema, response).outcome!;
+  return { ...fromBinary(schema, response).outcome!, isFleeting: false };
 }
 
 const CHANGES = [

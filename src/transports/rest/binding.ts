@@ -1,4 +1,5 @@
 import type { UnaryCall } from "../calls/call.ts";
+import type { Named } from "../http/etags.ts";
 import type { PathFields, parseTemplate } from "./template.ts";
 
 /** A path that leads to a method. */
@@ -9,8 +10,8 @@ export interface Binding {
   readonly hasBody: boolean;
   /** The call that is asked for. @param body  JSON, not read yet */
   call(body: Buffer): UnaryCall;
-  /** What is answered, and what names it for the next request; undefined when nothing does. */
-  toJson(call: UnaryCall, response: Uint8Array): { json: unknown; etag: string | undefined };
+  /** What is answered, and what names it for the next request. */
+  toJson(call: UnaryCall, response: Uint8Array): { json: unknown; named: Named };
 }
 
 /** A binding that a path fits. */

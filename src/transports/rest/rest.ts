@@ -4,7 +4,7 @@ import type { HttpRule } from "../../../gen/google/api/http_pb.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { HttpCallOptions } from "../http/call.ts";
 import type { BodyLimits, HttpRoute } from "../http/engine.ts";
-import { etagIn } from "../http/etags.ts";
+import { namedIn } from "../http/etags.ts";
 import { answerJson } from "../json/answer.ts";
 import type { Binding } from "./binding.ts";
 import { bindingsRoute } from "./route.ts";
@@ -38,5 +38,5 @@ function bindingOf(call: UnaryCall, rule: HttpRule): Binding {
 
 function toProtoJson({ method: { output } }: UnaryCall, response: Uint8Array) {
   const message = fromBinary(output, response);
-  return { json: answerJson(output, message), etag: etagIn(message) };
+  return { json: answerJson(output, message), named: namedIn(message) };
 }

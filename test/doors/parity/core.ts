@@ -1,7 +1,10 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { CORRUPT, type FullCounter, headroom, settingsEtagOf } from "../../../src/core/counter.ts";
 import type { Refusal } from "../../../src/core/errors.ts";
+import type { Refill } from "../../../src/core/refill.ts";
 import type { SettingKey, Settings } from "../../../src/core/settings.ts";
+import { expireTimeOf, fullTimeOf } from "../../../src/core/timing.ts";
+import { type CalendarUnit, isCalendar, type Window } from "../../../src/core/window.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { Writer } from "../../../src/service/writer.ts";
 import * as ask from "../../support/calls.ts";
@@ -93,11 +96,14 @@ const OPS: Readonly<Record<string, (request: Request) => ReturnType<typeof ask.i
     }),
   UpdateCounter: ({ name, updateMask, settingsEtag: etag, ...request }) => {
     const settings = settingsIn(request as JsonObject);
-    const mask = updateMask?.split(",").map((field) => (field === "onBound" ? "clamp" : field));
+    const mask = updateMask?.split(",").map((field) => KEYS[field] ?? field);
     return ask.update(name, settings, { etag, ...(mask && { mask: mask as SettingKey[] }) });
   },
   DeleteCounter: ({ name, etag, keepHistory = false }) => ask.remove(name, { etag, keepHistory }),
 };
+
+/** Settings that the core has another name for. */
+const KEYS: Readonly<Record<string, SettingKey>> = { onBound: "clamp", idleTtl: "idleTtlMs" };
 
 function operation({ name, increment, decrement, set, etag }: NonNullable<Request["operations"]>[number]) {
   if (increment !== undefined) return ask.increment(name, BigInt(increment));
@@ -109,7 +115,7 @@ const must = (mustExist = false) => ({ mustExist });
 
 /** The settings that a request has, as the core calls them. */
 function settingsIn(request: JsonObject): Partial<Settings> {
-  const { initial, min, max, onBound, monotonic, labels, description } = request;
+  const { initial, min, max, onBound, monotonic, labels, description, window, refill, idleTtl } = request;
   const numbers = Object.entries({ initial, min, max }).filter(([, value]) => value !== undefined);
   return {
     ...Object.fromEntries(numbers.map(([key, value]) => [key, BigInt(value as string)])),
@@ -117,7 +123,27 @@ function settingsIn(request: JsonObject): Partial<Settings> {
     ...(monotonic !== undefined && { monotonic: monotonic as boolean }),
     ...(labels !== undefined && { labels: labels as Record<string, string> }),
     ...(description !== undefined && { description: description as string }),
+    ...(window !== undefined && { window: windowIn(window as JsonObject) }),
+    ...(refill !== undefined && { refill: refillIn(refill as JsonObject) }),
+    ...(idleTtl !== undefined && { idleTtlMs: BigInt(msIn(idleTtl as string)) }),
   };
+}
+
+function windowIn({ every, calendar, anchor, timeZone, day = 1 }: JsonObject): Window {
+  if (every !== undefined) {
+    const anchorMs = anchor === undefined ? 0 : Date.parse(anchor as string);
+    return { everyMs: msIn(every as string), anchorMs };
+  }
+  const unit = (calendar as string).replace("CALENDAR_UNIT_", "").toLowerCase() as CalendarUnit;
+  return { unit, timeZone: timeZone as string, day: day as number };
+}
+
+function refillIn({ amount, every }: JsonObject): Refill {
+  return { amount: BigInt(amount as string), everyMs: msIn(every as string) };
+}
+
+function msIn(seconds: string): number {
+  return Number(seconds.replace("s", "")) * 1_000;
 }
 
 const READS: Readonly<Record<string, (store: Store, request: JsonObject) => Promise<CoreAnswer>>> = {
@@ -168,10 +194,43 @@ function shown(counter: FullCounter | typeof CORRUPT): JsonObject {
     monotonic,
     labels: { ...labels },
     description,
+    ...shownTimes(counter),
+    updateTime: instant(counter.updateTime),
     revision: `${counter.revision}`,
     settingsRevision: `${counter.settingsRevision}`,
     settingsEtag: settingsEtagOf(uid, counter.settingsRevision),
   };
+}
+
+function shownTimes(counter: FullCounter): JsonObject {
+  const { window, refill, idleTtlMs, timing } = counter;
+  const [expires, fullAt] = [expireTimeOf(counter), fullTimeOf(counter)];
+  return {
+    ...(window && { window: shownWindow(window) }),
+    ...(refill && { refill: { amount: `${refill.amount}`, every: seconds(refill.everyMs) } }),
+    ...(idleTtlMs !== undefined && { idleTtl: seconds(Number(idleTtlMs)) }),
+    ...(timing?.windowStart !== undefined && { windowStart: instant(timing.windowStart) }),
+    ...(timing?.windowEnd !== undefined && { windowEnd: instant(timing.windowEnd) }),
+    ...(expires !== undefined && { expireTime: instant(expires) }),
+    ...(fullAt !== undefined && { fullTime: instant(fullAt) }),
+  };
+}
+
+function shownWindow(window: Window): JsonObject {
+  if (isCalendar(window)) {
+    const { unit, timeZone, day } = window;
+    return { calendar: `CALENDAR_UNIT_${unit.toUpperCase()}`, timeZone, ...(day !== 1 && { day }) };
+  }
+  const { everyMs, anchorMs } = window;
+  return { every: seconds(everyMs), ...(anchorMs !== 0 && { anchor: instant(anchorMs) }) };
+}
+
+function seconds(ms: number): string {
+  return `${ms % 1_000 === 0 ? ms / 1_000 : (ms / 1_000).toFixed(3)}s`; // In threes, as ProtoJSON has it.
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString().replace(".000", "");
 }
 
 function numbers({ value, previous, revision }: { value: bigint; previous: bigint; revision: number }) {

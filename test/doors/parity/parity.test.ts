@@ -42,12 +42,15 @@ const openParity = (over: object) =>
   open({ newUid: countedUids(), store: failingStore, writer: failingWriter, ...over });
 
 /** What the script expects, in terms of a whole answer. */
-function expected({ ok, error }: Call): unknown {
+function expected({ ok, error, retryIn }: Call): unknown {
   if (error === undefined) return { ok };
   const { status, reason, metadata } = error;
   const info = { "@type": "type.googleapis.com/google.rpc.ErrorInfo", domain: "tally", reason };
   const detail = Object.keys(metadata).length === 0 ? info : { ...info, metadata };
-  return { error: { status, details: expect.arrayContaining([detail]) } };
+  if (retryIn === null) return { error: { status, details: [detail] } };
+  const retry = { "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: retryIn };
+  const details = retryIn === undefined ? [detail] : [detail, retry];
+  return { error: { status, details: expect.arrayContaining(details) } };
 }
 
 interface Told {
@@ -62,6 +65,7 @@ async function run(door: ParityDoor): Promise<Told[]> {
   const told: Told[] = [];
   for (const { name, calls } of SCRIPT) {
     for (const call of calls) {
+      opened.clock.advance(call.afterMs ?? 0);
       const answer = await client.call(call.method, call.request as JsonObject);
       const where = `${name}: ${call.method} ${JSON.stringify(call.request).slice(0, 100)}`;
       if (answer !== NO_SUCH_REQUEST) expect(answer, where).toMatchObject(expected(call) as object);
@@ -95,7 +99,8 @@ describe("parity", () => {
     await using opened = await open({ newUid: countedUids() });
     const call = openCore(opened);
     for (const { name, calls } of SCRIPT) {
-      for (const { method, request, ok, error } of calls) {
+      for (const { method, request, ok, error, afterMs = 0 } of calls) {
+        opened.clock.advance(afterMs);
         if (`${(request as JsonObject).name}`.startsWith("fails.")) continue; // Failures of what is around it.
         if (error !== undefined && JUDGED_BY_DOORS.has(error.reason)) continue;
         const where = `${name}: ${method} ${JSON.stringify(request).slice(0, 100)}`;

@@ -1,6 +1,13 @@
 /** Making counters and looking at them. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect } from "vitest";
-import { OnBound } from "../../../gen/tally/v1/counter_pb.ts";
+import {
+  CalendarUnit,
+  OnBound,
+  type RefillSchema,
+  type WindowSchema,
+} from "../../../gen/tally/v1/counter_pb.ts";
 import type { Table } from "../gherkin/steps.ts";
 import { step } from "../steps.ts";
 import { RPC, type World } from "../world.ts";
@@ -64,6 +71,9 @@ const SETTINGS = {
   "never goes down": (text: string) => ({ monotonic: text === "yes" }),
   description: (text: string) => ({ description: text }),
   labels: (text: string) => ({ labels: labelsIn(text) }),
+  window: (text: string) => ({ window: windowIn(text) }),
+  "goes back by": (text: string) => ({ refill: refillIn(text) }),
+  "gone when idle for": (text: string) => ({ idleTtl: durationFromMs(msIn(text)) }),
 };
 
 export function settingsIn(table: Table) {
@@ -76,6 +86,28 @@ export function settingsIn(table: Table) {
       return SETTINGS[setting as keyof typeof SETTINGS](text!);
     }),
   ) as Partial<ReturnType<(typeof SETTINGS)[keyof typeof SETTINGS]>>;
+}
+
+/** "day in Europe/Berlin", "month in UTC from day 31", "10 seconds" */
+function windowIn(text: string): MessageInitShape<typeof WindowSchema> {
+  const [, unit, timeZone, day] = /^([a-z]+) in (\S+)(?: from day (\d+))?$/.exec(text) ?? [];
+  if (unit === undefined) return { span: { case: "every", value: durationFromMs(msIn(text)) } };
+  const value = CalendarUnit[unit.toUpperCase() as keyof typeof CalendarUnit];
+  return { span: { case: "calendar", value }, timeZone: timeZone!, ...(day && { day: Number(day) }) };
+}
+
+/** "3 in 1 second" */
+function refillIn(text: string): MessageInitShape<typeof RefillSchema> {
+  const [amount, every] = text.split(" in ");
+  return { amount: toNumber(amount!), every: durationFromMs(msIn(every!)) };
+}
+
+/** "90 minutes" in milliseconds. */
+export function msIn(text: string): number {
+  const [, count, unit] = /^(\d+) ([a-z]+?)s?$/.exec(text) ?? [];
+  const ms = { millisecond: 1, second: 1_000, minute: 60_000, hour: 3_600_000, day: 86_400_000 }[unit ?? ""];
+  if (ms === undefined) throw new Error(`expected a time such as "90 minutes", got "${text}"`);
+  return Number(count) * ms;
 }
 
 /** "team=core, env=prod" */

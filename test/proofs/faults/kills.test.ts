@@ -2,15 +2,21 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { v7 } from "uuid";
 import { expect, test } from "vitest";
+import { ChangeKind } from "../../../src/core/change.ts";
+import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
+import { openStore } from "../../../src/stores/open.ts";
 import { folder } from "../../cli/process/tally.ts";
+import { allChanges } from "../../stores/conformance/changes.ts";
+import { expectLogLeadsTo } from "../../stores/conformance/time-log.ts";
 import { freshSeed, seededRandom } from "../crash/random.ts";
 import { pause } from "../crash/server-process.ts";
 import { FULL } from "./full.ts";
 
 /**
  * Goal: what a kill leaves is never refused, wherever in a commit, a checkpoint, an opening or a closing it was, and
- * nothing that was durable is lost.
+ * nothing that was durable is lost; and what time does to counters is written down once.
  *
  * Method: a process that does little else than checkpoints, openings and closings is killed at random moments, many of
  * them in its first opening; each next one goes on from what the one before had. 30 kills in CI, 300 in full.
@@ -56,5 +62,29 @@ test(`a file opens after a kill, with all that was durable (${KILLS} kills)`, {
     untold++;
   }
   expect(seen.values).toBeGreaterThan(KILLS);
-  console.log(`seed ${seed}: ${JSON.stringify(seen)}, ${durable} durable`);
+  const { rolls, expiries } = await timesWritten(path);
+  console.log(`seed ${seed}: ${JSON.stringify({ ...seen, rolls, expiries })}, ${durable} durable`);
+  expect(rolls).toBeGreaterThan(2);
+  expect(expiries).toBeGreaterThan(2);
 });
+
+/** How many windows and counters ended, by the log: each once, and it leads to what the rows have. */
+async function timesWritten(path: string): Promise<{ rolls: number; expiries: number }> {
+  const store = await openStore(`sqlite:${path}`, {
+    clock: { now: Date.now, monotonic: () => performance.now() },
+    ...{ newUid: () => v7(), retention: DEFAULT_RETENTION, cachedCountersMax: 100, warn: () => {} },
+    purpose: "copyFrom", // Rows as they are stored, as the log is.
+  });
+  try {
+    await expectLogLeadsTo(store);
+    const changes = await allChanges(store);
+    const ended = (of: ChangeKind) =>
+      changes.filter(({ kind }) => kind === of).map(({ uid, time }) => `${uid} ${time}`);
+    const [rolls, expiries] = [ended(ChangeKind.ROLL), ended(ChangeKind.EXPIRE)];
+    expect(new Set(rolls).size).toBe(rolls.length);
+    expect(new Set(expiries.map((each) => each.split(" ")[0])).size).toBe(expiries.length);
+    return { rolls: rolls.length, expiries: expiries.length };
+  } finally {
+    await store.close();
+  }
+}

@@ -84,11 +84,7 @@ function variants(): (readonly [string, boolean])[] {
 }
 
 /** @returns  what was not right */
-async function attack(
-  name: string,
-  tls: boolean,
-  tell: (line: string) => void,
-): Promise<string | undefined> {
+async function attack(name: string, tls: boolean, tell: (line: string) => void): Promise<string | undefined> {
   const port = await freePort();
   const { certFile, keyFile } = certificates.issue();
   const args = tls ? ["--tls-cert-file", certFile, "--tls-key-file", keyFile] : [];

@@ -54,7 +54,7 @@ const selection: fc.Arbitrary<Selection> = fc.record({
 const limit = fc.integer({ min: 1, max: 15 });
 
 const commit = fc
-  .array(sketches(name), { minLength: 1, maxLength: 12 })
+  .array(sketches(name, true), { minLength: 1, maxLength: 12 })
   .map((requests) => new Step(`commit ${shown(requests)}`, (pair) => pair.commit(requests)));
 const again = fc.nat(50).map((which) => new Step(`again ${which}`, (pair) => pair.again(which)));
 const get = fc
@@ -74,6 +74,10 @@ const upkeep = fc.constantFrom(
   new Step("the clock goes back", (pair) => pair.advance(1_000, -100 * HOUR)),
   new Step("the clock jumps ahead", (pair) => pair.advance(0, 50 * HOUR)),
 );
+const passing = fc.constantFrom(
+  new Step("some seconds", (pair) => pair.advance(5_003)),
+  new Step("some minutes", (pair) => pair.advance(161_803)),
+);
 const rarely = fc.constantFrom(
   new Step("reopen", (pair) => pair.reopen()),
   new Step("a day: ids are forgotten", (pair) => pair.forget()),
@@ -81,7 +85,7 @@ const rarely = fc.constantFrom(
 
 const COMMANDS = [
   ...[commit, commit, commit, commit, commit, again],
-  ...[get, list, top, sum, follow, upkeep],
+  ...[get, list, top, sum, follow, upkeep, passing, passing],
   fc.oneof({ weight: 15, arbitrary: commit }, { weight: 1, arbitrary: rarely }),
 ];
 

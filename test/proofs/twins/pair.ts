@@ -1,13 +1,13 @@
 import { deepEqual } from "node:assert/strict";
 import { v7 } from "uuid";
+import { ChangeKind } from "../../../src/core/change.ts";
 import type { Outcomes } from "../../../src/core/columns.ts";
-import type { FullCounter } from "../../../src/core/counter.ts";
 import type { Order, Selection } from "../../../src/core/selection.ts";
 import type { Store } from "../../../src/service/store.ts";
 import type { StoredChange } from "../../../src/service/store-pages.ts";
 import { toBatch } from "../../../src/service/writer.ts";
 import type { Asked } from "../../support/calls.ts";
-import { type Opened, openFresh } from "../../support/opened.ts";
+import { type Opened, type OpenOptions, openFresh } from "../../support/opened.ts";
 import { Etags, opsOf, prefixed, type Sketch } from "../../support/random-requests.ts";
 
 /** What was done to both and compared. */
@@ -19,12 +19,14 @@ export class Tally {
   replayed = 0;
   reads = 0;
   changes = 0;
+  /** Of the changes: rolls and expiries. */
+  byTime = 0;
   reopenings = 0;
 }
 
 /**
  * A store and the memory store beside it: whatever is asked of one is asked of the other, and the answers must be the
- * same, apart from what the store's traits declare: times, where it goes by a clock that no test has.
+ * same. Where the store goes by a server's clock, the test moves that one too.
  *
  * Uids are compared too: both stores derive them from the same seeds.
  */
@@ -33,7 +35,6 @@ export class Pair {
   readonly #memory: Opened;
   readonly #seed: { uid: string };
   readonly #tally: Tally;
-  readonly #timed: boolean;
   /** Of the histories that it has seen, this is the one: its names and request ids begin with it. */
   #prefix = "";
   #etags: Etags;
@@ -46,16 +47,18 @@ export class Pair {
     this.#memory = memory;
     this.#seed = seed;
     this.#tally = tally;
-    this.#timed = real.store.traits.time === "process";
     this.#etags = new Etags(memory);
   }
 
-  /** @param newUrl  see openFresh */
-  static async open(newUrl: (dir: string) => Promise<string>, tally = new Tally()): Promise<Pair> {
+  /** @param open  the store that is compared; its clock is the test's */
+  static async open(
+    open: (options: OpenOptions) => Promise<Opened>,
+    { tally = new Tally() }: { tally?: Tally } = {},
+  ): Promise<Pair> {
     const seed = { uid: v7() };
-    const options = { newUid: () => seed.uid, cachedCountersMax: 3 };
+    const options = { newUid: () => seed.uid, cachedCountersMax: 3, handClock: true };
     const memory = await openFresh(async () => "memory:", options);
-    return new Pair(await openFresh(newUrl, options), memory, seed, tally);
+    return new Pair(await open(options), memory, seed, tally);
   }
 
   /** Begin a history: on names that no other had, because a pair that differs is no longer one. */
@@ -95,8 +98,7 @@ export class Pair {
 
   async get(names: readonly string[]): Promise<void> {
     await this.#compare(async (store) => {
-      const counters = await store.get(names.map((name) => this.#prefix + name));
-      return counters.map((counter) => counter && this.#counter(counter as FullCounter));
+      return store.get(names.map((name) => this.#prefix + name));
     });
   }
 
@@ -107,7 +109,7 @@ export class Pair {
       const counters: object[] = [];
       for (let from: string | undefined = ""; from !== undefined; ) {
         const page = await store.list(mine, from, limit);
-        counters.push(...page.counters.map((counter) => this.#counter(counter)));
+        counters.push(...page.counters);
         from = page.next;
       }
       return counters;
@@ -117,7 +119,7 @@ export class Pair {
   async top(selection: Selection, n: number, order: Order): Promise<void> {
     await this.#compare(async (store) => {
       const { counters } = await store.top(this.#mine(selection), n, order);
-      return counters.map((counter) => this.#counter(counter));
+      return counters;
     });
   }
 
@@ -131,12 +133,10 @@ export class Pair {
       changesFrom(this.#real.store, this.#cursors.real, limit),
       changesFrom(this.#memory.store, this.#cursors.memory, limit),
     ]);
-    deepEqual(
-      real.changes.map((change) => this.#change(change)),
-      memory.changes.map((change) => this.#change(change)),
-    );
+    deepEqual(inOrder(real.changes), inOrder(memory.changes));
     this.#cursors = { real: real.cursor, memory: memory.cursor };
     this.#tally.changes += real.changes.length;
+    this.#tally.byTime += real.changes.filter(isByTime).length;
   }
 
   async maintain(): Promise<void> {
@@ -144,11 +144,12 @@ export class Pair {
   }
 
   /** Let time pass, or have the clock on the wall jump. */
-  advance(ms: number, jumpMs = 0): void {
-    for (const { clock } of [this.#real, this.#memory]) {
-      clock.advance(ms);
-      clock.wallMs += jumpMs;
+  async advance(ms: number, jumpMs = 0): Promise<void> {
+    for (const opened of [this.#real, this.#memory]) {
+      await opened.pass(ms);
+      if (jumpMs !== 0) await opened.jump(jumpMs);
     }
+    if (jumpMs !== 0) await this.maintain(); // Both notice it now, and not whenever each happens to look.
   }
 
   /** Let all request ids there are be forgotten. In between the stores may choose when. */
@@ -156,7 +157,7 @@ export class Pair {
     for (let n = 0; n < 20; n++) {
       const id = `${this.#prefix}forget${this.#tally.commits}`;
       await this.#commit([{ ...prefixed(ONE, this.#prefix), requestId: id }]);
-      this.advance(4 * 3_600_000);
+      await this.advance(4 * 3_600_000);
       await this.maintain();
     }
   }
@@ -164,6 +165,7 @@ export class Pair {
   /** Close the store and open it again, if it keeps what it had. */
   async reopen(): Promise<void> {
     if (this.#real.store.traits.durability === "none") return;
+    await this.advance(3_600_000); // What was doubted of the clock before is not known afterwards.
     await this.#real.reopen();
     this.#tally.reopenings++;
   }
@@ -186,18 +188,31 @@ export class Pair {
     return { prefix: this.#prefix + prefix, labels };
   }
 
-  #answer({ times, timings: _, counters, ...outcomes }: Outcomes) {
-    const updated = [...counters].map(([i, counter]) => [i, this.#counter(counter)]);
-    return { ...outcomes, updated, ...(this.#timed && { times }) };
+  #answer({ timings: _, counters, ...outcomes }: Outcomes) {
+    return { ...outcomes, updated: [...counters] };
   }
+}
 
-  #counter({ createTime, updateTime, ...counter }: FullCounter) {
-    return { ...counter, ...(this.#timed && { createTime, updateTime }) };
+/**
+ * Changes without their positions. What tidying wrote down has the order of the counters' rows in one, and another in the
+ * other: those are put in one order. Of each counter it stays.
+ */
+function inOrder(changes: readonly StoredChange[]): object[] {
+  const ordered: Omit<StoredChange, "position">[][] = [[]];
+  let tidied = false;
+  for (const { position: _, ...change } of changes) {
+    if (isByTime(change) !== tidied) ordered.push([]);
+    tidied = isByTime(change);
+    ordered.at(-1)!.push(change);
   }
+  return ordered.flatMap((some) => {
+    const unordered = some.length > 1 && isByTime(some[0]!);
+    return unordered ? some.sort((a, b) => (a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0)) : some;
+  });
+}
 
-  #change({ position, time, ...change }: StoredChange) {
-    return { ...change, ...(this.#timed && { time }) };
-  }
+function isByTime({ kind }: Pick<StoredChange, "kind">): boolean {
+  return kind === ChangeKind.ROLL || kind === ChangeKind.EXPIRE;
 }
 
 const ONE: Sketch = {

@@ -12,6 +12,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fc } from "@fast-check/vitest";
 import { folderInMemory } from "../../support/folder.ts";
+import { type Opened, type OpenOptions, openFresh } from "../../support/opened.ts";
+import { underHandClock } from "../../support/postgres/hand-clock.ts";
 import { PostgresServer } from "../../support/postgres/server.ts";
 import { freshSeed } from "../crash/random.ts";
 import { histories } from "./history.ts";
@@ -22,15 +24,21 @@ const HISTORIES = 20;
 const STEPS = 60;
 
 interface Twin {
-  newUrl(dir: string): Promise<string>;
+  open(options: OpenOptions): Promise<Opened>;
   close(): Promise<void>;
 }
 
 const TWINS: Readonly<Record<string, () => Promise<Twin>>> = {
-  sqlite: async () => ({ newUrl: async (dir) => `sqlite:${join(dir, "tally.db")}`, close: async () => {} }),
+  sqlite: async () => ({
+    open: (options) => openFresh(async (dir) => `sqlite:${join(dir, "tally.db")}`, options),
+    close: async () => {},
+  }),
   postgres: async () => {
     const server = await PostgresServer.start({}, folderInMemory());
-    return { newUrl: async () => server.url(), close: () => server.dispose() };
+    return {
+      open: (options) => openFresh(async () => server.url({ schema: "twins" }), options, underHandClock),
+      close: () => server.dispose(),
+    };
   },
 };
 
@@ -65,7 +73,7 @@ async function compare(name: string): Promise<string | undefined> {
   const twin = await TWINS[name]!();
   const tally = new Tally();
   try {
-    const pair = await Pair.open(twin.newUrl, tally);
+    const pair = await Pair.open(twin.open, { tally });
     try {
       for (let round = 0; tally.operations < wanted; round++) {
         const found = await fc.check(

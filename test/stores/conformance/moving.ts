@@ -24,6 +24,7 @@ import { describeWith } from "../../support/needs.ts";
 import type { Opened } from "../../support/opened.ts";
 import { STORES, type StoreKind } from "../../support/stores.ts";
 import { allChanges, expectSumsEqualValues } from "./changes.ts";
+import { expectLogLeadsTo } from "./time-log.ts";
 
 const HOUR = 3_600_000;
 
@@ -56,6 +57,8 @@ function moves(kind: StoreKind, target: StoreKind): void {
     expect(await seen(store)).toEqual(was);
     await expectSumsEqualValues(store, ["page:3", "edge"]);
   });
+
+  between(kind, target, undefined, true)(...countersInTime);
 
   it_("what was asked before the move is answered after it as the first time", async (from, to) => {
     const { asked, answers } = await fill(from);
@@ -253,11 +256,47 @@ function moves(kind: StoreKind, target: StoreKind): void {
 const SMALL = { changeLogBytesMax: 1_000 };
 
 /** A test with two stores of its own. @param small  the sizes that the target keeps to */
-function between(source: StoreKind, target: StoreKind, small?: typeof SMALL) {
+/** Windows that have ended, refills under way, and counters that have expired, none of it written down yet. */
+const countersInTime: [name: string, test: (from: Opened, to: Opened) => Promise<void>] = [
+  "counters in time are copied as they are stored, and go on as they would have",
+  async (from, to) => {
+    const minutes = { everyMs: 60_000, anchorMs: from.now() };
+    const days = { unit: "day", timeZone: "Europe/Berlin", day: 1 } as const;
+    const bucket = { min: 0n, max: 9n, refill: { amount: 1n, everyMs: 7_000 } };
+    await commit(
+      from.store,
+      single(create("quota", { value: 4n, max: 5n, window: minutes })),
+      single(create("daily", { value: 4n, window: days, idleTtlMs: 86_400_000n })),
+      single(create("bucket", { ...bucket, value: 9n })),
+      single(create("idle", { value: 4n, idleTtlMs: 60_000n, labels: { team: "a" } })),
+    );
+    await from.pass(10_000);
+    await apply(from.store, increment("bucket"));
+    const durable = from.store.traits.durability !== "none";
+    if (durable) await from.pass(50_000);
+    const source = await reopened(from, "copyFrom");
+    expect(await copyStore(source, await reopened(to, "copyTo"))).toMatchObject({ counters: 4 });
+    const was = await seen(source);
+    expect(was.counters.map(({ value }) => value)).toEqual([9n, 4n, 4n, 4n]);
+    const [store, original] = [await reopened(to), await reopened(from)];
+    await to.pass(60_000);
+    if (!durable) await from.pass(50_000);
+    const names = ["quota", "daily", "bucket", "idle"];
+    const now = await original.get(names);
+    expect(now).toMatchObject([{ value: 0n, revision: 2 }, { value: 4n }, { value: 2n }, undefined]);
+    expect(await store.get(names)).toEqual(now);
+    expect(await seen(store)).toEqual({ ...(await seen(original)), commits: was.commits });
+    while (await store.maintain());
+    await commit(store, ...["quota", "idle", "bucket"].map((name) => single(increment(name))));
+    await expectLogLeadsTo(store);
+  },
+];
+
+function between(source: StoreKind, target: StoreKind, small?: typeof SMALL, handClock = false) {
   return (name: string, test: (from: Opened, to: Opened) => Promise<void>): void => {
     it(name, { timeout: 120_000 }, async () => {
-      const from = await source.open({ retention: SMALL });
-      const to = await target.open({ retention: small ?? {} });
+      const from = await source.open({ retention: SMALL, handClock });
+      const to = await target.open({ retention: small ?? {}, handClock });
       try {
         await test(from, to);
       } finally {

@@ -13,6 +13,8 @@ import { modelSuite } from "./model.ts";
 import { readsSuite } from "./reads.ts";
 import { rollbackSuite } from "./rollback.ts";
 import { settingsSuite } from "./settings.ts";
+import { timeSuite } from "./time.ts";
+import { timeReadsSuite } from "./time-reads.ts";
 import { twinsSuite } from "./twins.ts";
 
 /** The store contract (src/service/store.ts), whole, on one store; but for moving.test.ts, which needs two. */
@@ -30,6 +32,8 @@ export function storeSuite(name: string): void {
     describe("deleting", () => deletingSuite(kind));
     describe("catalogue", () => catalogueSuite(kind));
     describe("rollback", () => rollbackSuite(kind));
+    describe("time", () => timeSuite(kind));
+    describe("time in reads", () => timeReadsSuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });

@@ -8,7 +8,7 @@ import type { StoreKind } from "../../support/stores.ts";
 export function twinsSuite(kind: StoreKind): void {
   it("does what the memory store does", { timeout: 120_000 }, async () => {
     const tally = new Tally();
-    const pair = await Pair.open(kind.newUrl, tally);
+    const pair = await Pair.open(kind.open, { tally });
     try {
       await fc.assert(
         histories(() => pair, 40),

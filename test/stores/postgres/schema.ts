@@ -7,6 +7,7 @@ import { DEFAULT_RETENTION, type Purpose, type Retention, type Store } from "../
 import { openPostgres } from "../../../src/stores/postgres/store.ts";
 import { HandClock } from "../../support/clock.ts";
 import { ROLE } from "../../support/postgres/address.ts";
+import { underHandClock } from "../../support/postgres/hand-clock.ts";
 import { newSchema, sharedPostgres } from "../../support/postgres/shared.ts";
 
 export interface OwnSchema {
@@ -30,6 +31,8 @@ interface OpenOptions {
   readonly warn?: (message: string) => void;
   /** A role with the same password, in the place of the owner. */
   readonly as?: string;
+  /** In the place of the schema's own. */
+  readonly url?: string;
 }
 
 /**
@@ -88,14 +91,35 @@ export async function ownSchema(database?: string): Promise<OwnSchema> {
       purpose = "serve",
       warn = () => {},
       as = ROLE.user,
+      url: seenBy = url,
     } = {}) {
       const options = {
         ...{ clock, warn, purpose, newUid: () => v7(), cachedCountersMax: 0 },
         retention: { ...DEFAULT_RETENTION, ...retention },
       };
-      const store = await openPostgres(url.replace(ROLE.user, as), options, decide);
+      const store = await openPostgres(seenBy.replace(ROLE.user, as), options, decide);
       onTestFinished(() => store.close());
       return store;
+    },
+  };
+}
+
+/** Where the clock of a schema under `underClock` begins. */
+export const START = Date.UTC(2026, 0, 1);
+
+/** A schema whose stores see a clock of PostgreSQL that the test moves; their own moves along, if they are given no other. */
+export async function underClock(database?: string) {
+  const schema = await ownSchema(database);
+  const clock = await underHandClock(schema.url);
+  onTestFinished(() => clock.end());
+  const own = new HandClock(START);
+  await clock.set(START);
+  return {
+    ...schema,
+    open: (options: OpenOptions = {}) => schema.open({ clock: own, ...options, url: clock.url }),
+    async pass(ms: number): Promise<void> {
+      own.advance(ms);
+      await clock.set(own.now());
     },
   };
 }

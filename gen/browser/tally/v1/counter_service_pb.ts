@@ -4,11 +4,11 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Code } from "../../google/rpc/code_pb.ts";
 import { file_google_rpc_code } from "../../google/rpc/code_pb.ts";
-import type { Counter, OnBound, Outcome } from "./counter_pb.ts";
+import type { Counter, OnBound, Outcome, Refill, Window } from "./counter_pb.ts";
 import { file_tally_v1_counter } from "./counter_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tally/v1/counter_service.proto.
  */
 export const file_tally_v1_counter_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxIucCChRDcmVhdGVDb3VudGVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESIwoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kEhEKCW1vbm90b25pYxgYIAEoCBI6CgZsYWJlbHMYGSADKAsyKi50YWxseS52MS5DcmVhdGVDb3VudGVyUmVxdWVzdC5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgaIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBl92YWx1ZUINCgtfcmVxdWVzdF9pZEIGCgRfbWluQgYKBF9tYXgiTQoVQ3JlYXRlQ291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyEhAKCHJlcGxheWVkGAIgASgIIiEKEUdldENvdW50ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkiOAoSR2V0Q291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyIigKF0JhdGNoR2V0Q291bnRlcnNSZXF1ZXN0Eg0KBW5hbWVzGAEgAygJIkQKGEJhdGNoR2V0Q291bnRlcnNSZXNwb25zZRIoCgdyZXN1bHRzGAEgAygLMhcudGFsbHkudjEuQ291bnRlclJlc3VsdCJzCg1Db3VudGVyUmVzdWx0EgwKBG5hbWUYASABKAkSJAoHY291bnRlchgCIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXJIABIkCgdyZWZ1c2FsGAMgASgLMhEudGFsbHkudjEuUmVmdXNhbEgAQggKBnJlc3VsdCLJAQoTTGlzdENvdW50ZXJzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSOQoGbGFiZWxzGAIgAygLMikudGFsbHkudjEuTGlzdENvdW50ZXJzUmVxdWVzdC5MYWJlbHNFbnRyeRIWCglwYWdlX3NpemUYAyABKAVIAIgBARISCgpwYWdlX3Rva2VuGAQgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKX3BhZ2Vfc2l6ZSJrChRMaXN0Q291bnRlcnNSZXNwb25zZRIjCghjb3VudGVycxgBIAMoCzIRLnRhbGx5LnYxLkNvdW50ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhUKDWNvcnJ1cHRfbmFtZXMYAyADKAkixgEKElRvcENvdW50ZXJzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSOAoGbGFiZWxzGAIgAygLMigudGFsbHkudjEuVG9wQ291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Eg4KAW4YAyABKAVIAIgBARIhCgVvcmRlchgEIAEoDjISLnRhbGx5LnYxLlRvcE9yZGVyGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBAoCX24iOgoTVG9wQ291bnRlcnNSZXNwb25zZRIjCghjb3VudGVycxgBIAMoCzIRLnRhbGx5LnYxLkNvdW50ZXIijQEKElN1bUNvdW50ZXJzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSOAoGbGFiZWxzGAIgAygLMigudGFsbHkudjEuU3VtQ291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEicwoTU3VtQ291bnRlcnNSZXNwb25zZRINCgVjb3VudBgBIAEoAxILCgNzdW0YAiABKAkSEwoGbG93ZXN0GAMgASgDSACIAQESFAoHaGlnaGVzdBgEIAEoA0gBiAEBQgkKB19sb3dlc3RCCgoIX2hpZ2hlc3QigQQKFFVwZGF0ZUNvdW50ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhcKCnJlcXVlc3RfaWQYAyABKAlIAIgBARIaCg1zZXR0aW5nc19ldGFnGAUgASgJSAGIAQESDAoEbm90ZRgGIAEoCRIUCgdpbml0aWFsGBQgASgDSAKIAQESEAoDbWluGBUgASgDSAOIAQESEAoDbWF4GBYgASgDSASIAQESKAoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kSAWIAQESFgoJbW9ub3RvbmljGBggASgISAaIAQESOgoGbGFiZWxzGBkgAygLMioudGFsbHkudjEuVXBkYXRlQ291bnRlclJlcXVlc3QuTGFiZWxzRW50cnkSGAoLZGVzY3JpcHRpb24YGiABKAlIB4gBARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg0KC19yZXF1ZXN0X2lkQhAKDl9zZXR0aW5nc19ldGFnQgoKCF9pbml0aWFsQgYKBF9taW5CBgoEX21heEILCglfb25fYm91bmRCDAoKX21vbm90b25pY0IOCgxfZGVzY3JpcHRpb24iTQoVVXBkYXRlQ291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyEhAKCHJlcGxheWVkGAIgASgIIowBChREZWxldGVDb3VudGVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhcKCnJlcXVlc3RfaWQYAyABKAlIAIgBARIRCgRldGFnGAUgASgJSAGIAQESDAoEbm90ZRgGIAEoCRIUCgxrZWVwX2hpc3RvcnkYByABKAhCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWcijwEKFURlbGV0ZUNvdW50ZXJSZXNwb25zZRIMCgRuYW1lGAEgASgJEgsKA3VpZBgCIAEoCRINCgV2YWx1ZRgDIAEoAxIQCghyZXZpc2lvbhgEIAEoAxIoCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXBsYXllZBgGIAEoCCJ8ChBJbmNyZW1lbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEwoGYW1vdW50GAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBEhIKCm11c3RfZXhpc3QYBCABKAhCCQoHX2Ftb3VudEINCgtfcmVxdWVzdF9pZCI3ChFJbmNyZW1lbnRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSJoChBEZWNyZW1lbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEwoGYW1vdW50GAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBQgkKB19hbW91bnRCDQoLX3JlcXVlc3RfaWQiNwoRRGVjcmVtZW50UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUingEKClNldFJlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgV2YWx1ZRgCIAEoA0gAiAEBEhcKCnJlcXVlc3RfaWQYAyABKAlIAYgBARISCgptdXN0X2V4aXN0GAQgASgIEhEKBGV0YWcYBSABKAlIAogBARIMCgRub3RlGAYgASgJQggKBl92YWx1ZUINCgtfcmVxdWVzdF9pZEIHCgVfZXRhZyIxCgtTZXRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSJuCgxSZXNldFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIXCgpyZXF1ZXN0X2lkGAMgASgJSACIAQESEQoEZXRhZxgFIAEoCUgBiAEBEgwKBG5vdGUYBiABKAlCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWciMwoNUmVzZXRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSKrAQoJT3BlcmF0aW9uEgwKBG5hbWUYASABKAkSEwoJaW5jcmVtZW50GAIgASgDSAASEwoJZGVjcmVtZW50GAMgASgDSAASDQoDc2V0GAQgASgDSAASDwoFcmVzZXQYBSABKAhIABISCgptdXN0X2V4aXN0GAYgASgIEhEKBGV0YWcYByABKAlIAYgBARIMCgRub3RlGAggASgJQggKBmFjdGlvbkIHCgVfZXRhZyJ8ChFCYXRjaEFwcGx5UmVxdWVzdBInCgpvcGVyYXRpb25zGAEgAygLMhMudGFsbHkudjEuT3BlcmF0aW9uEhcKCnJlcXVlc3RfaWQYAiABKAlIAIgBARIWCg5hbGxfb3Jfbm90aGluZxgDIAEoCEINCgtfcmVxdWVzdF9pZCJ+ChJCYXRjaEFwcGx5UmVzcG9uc2USLAoIb3V0Y29tZXMYASADKAsyGi50YWxseS52MS5PcGVyYXRpb25PdXRjb21lEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlcGxheWVkGAMgASgIIncKEE9wZXJhdGlvbk91dGNvbWUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoAxIQCghwcmV2aW91cxgDIAEoAxIQCghyZXZpc2lvbhgEIAEoAxIiCgdyZWZ1c2FsGAUgASgLMhEudGFsbHkudjEuUmVmdXNhbCKuAQoHUmVmdXNhbBIeCgRjb2RlGAEgASgOMhAuZ29vZ2xlLnJwYy5Db2RlEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEjEKCG1ldGFkYXRhGAQgAygLMh8udGFsbHkudjEuUmVmdXNhbC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASpSCghUb3BPcmRlchIZChVUT1BfT1JERVJfVU5TUEVDSUZJRUQQABIVChFUT1BfT1JERVJfSElHSEVTVBABEhQKEFRPUF9PUkRFUl9MT1dFU1QQAjLtBwoOQ291bnRlclNlcnZpY2USUAoNQ3JlYXRlQ291bnRlchIeLnRhbGx5LnYxLkNyZWF0ZUNvdW50ZXJSZXF1ZXN0Gh8udGFsbHkudjEuQ3JlYXRlQ291bnRlclJlc3BvbnNlEkwKCkdldENvdW50ZXISGy50YWxseS52MS5HZXRDb3VudGVyUmVxdWVzdBocLnRhbGx5LnYxLkdldENvdW50ZXJSZXNwb25zZSIDkAIBEl4KEEJhdGNoR2V0Q291bnRlcnMSIS50YWxseS52MS5CYXRjaEdldENvdW50ZXJzUmVxdWVzdBoiLnRhbGx5LnYxLkJhdGNoR2V0Q291bnRlcnNSZXNwb25zZSIDkAIBElIKDExpc3RDb3VudGVycxIdLnRhbGx5LnYxLkxpc3RDb3VudGVyc1JlcXVlc3QaHi50YWxseS52MS5MaXN0Q291bnRlcnNSZXNwb25zZSIDkAIBEk8KC1RvcENvdW50ZXJzEhwudGFsbHkudjEuVG9wQ291bnRlcnNSZXF1ZXN0Gh0udGFsbHkudjEuVG9wQ291bnRlcnNSZXNwb25zZSIDkAIBEk8KC1N1bUNvdW50ZXJzEhwudGFsbHkudjEuU3VtQ291bnRlcnNSZXF1ZXN0Gh0udGFsbHkudjEuU3VtQ291bnRlcnNSZXNwb25zZSIDkAIBElAKDVVwZGF0ZUNvdW50ZXISHi50YWxseS52MS5VcGRhdGVDb3VudGVyUmVxdWVzdBofLnRhbGx5LnYxLlVwZGF0ZUNvdW50ZXJSZXNwb25zZRJQCg1EZWxldGVDb3VudGVyEh4udGFsbHkudjEuRGVsZXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5EZWxldGVDb3VudGVyUmVzcG9uc2USRAoJSW5jcmVtZW50EhoudGFsbHkudjEuSW5jcmVtZW50UmVxdWVzdBobLnRhbGx5LnYxLkluY3JlbWVudFJlc3BvbnNlEkQKCURlY3JlbWVudBIaLnRhbGx5LnYxLkRlY3JlbWVudFJlcXVlc3QaGy50YWxseS52MS5EZWNyZW1lbnRSZXNwb25zZRIyCgNTZXQSFC50YWxseS52MS5TZXRSZXF1ZXN0GhUudGFsbHkudjEuU2V0UmVzcG9uc2USOAoFUmVzZXQSFi50YWxseS52MS5SZXNldFJlcXVlc3QaFy50YWxseS52MS5SZXNldFJlc3BvbnNlEkcKCkJhdGNoQXBwbHkSGy50YWxseS52MS5CYXRjaEFwcGx5UmVxdWVzdBocLnRhbGx5LnYxLkJhdGNoQXBwbHlSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
+  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxItgDChRDcmVhdGVDb3VudGVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESIwoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kEhEKCW1vbm90b25pYxgYIAEoCBI6CgZsYWJlbHMYGSADKAsyKi50YWxseS52MS5DcmVhdGVDb3VudGVyUmVxdWVzdC5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgaIAEoCRIgCgZ3aW5kb3cYHSABKAsyEC50YWxseS52MS5XaW5kb3cSIAoGcmVmaWxsGB4gASgLMhAudGFsbHkudjEuUmVmaWxsEisKCGlkbGVfdHRsGB8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCAoGX3ZhbHVlQg0KC19yZXF1ZXN0X2lkQgYKBF9taW5CBgoEX21heCJNChVDcmVhdGVDb3VudGVyUmVzcG9uc2USIgoHY291bnRlchgBIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXISEAoIcmVwbGF5ZWQYAiABKAgiIQoRR2V0Q291bnRlclJlcXVlc3QSDAoEbmFtZRgBIAEoCSI4ChJHZXRDb3VudGVyUmVzcG9uc2USIgoHY291bnRlchgBIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXIiKAoXQmF0Y2hHZXRDb3VudGVyc1JlcXVlc3QSDQoFbmFtZXMYASADKAkiRAoYQmF0Y2hHZXRDb3VudGVyc1Jlc3BvbnNlEigKB3Jlc3VsdHMYASADKAsyFy50YWxseS52MS5Db3VudGVyUmVzdWx0InMKDUNvdW50ZXJSZXN1bHQSDAoEbmFtZRgBIAEoCRIkCgdjb3VudGVyGAIgASgLMhEudGFsbHkudjEuQ291bnRlckgAEiQKB3JlZnVzYWwYAyABKAsyES50YWxseS52MS5SZWZ1c2FsSABCCAoGcmVzdWx0IskBChNMaXN0Q291bnRlcnNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRI5CgZsYWJlbHMYAiADKAsyKS50YWxseS52MS5MaXN0Q291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5EhYKCXBhZ2Vfc2l6ZRgDIAEoBUgAiAEBEhIKCnBhZ2VfdG9rZW4YBCABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIMCgpfcGFnZV9zaXplImsKFExpc3RDb3VudGVyc1Jlc3BvbnNlEiMKCGNvdW50ZXJzGAEgAygLMhEudGFsbHkudjEuQ291bnRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFQoNY29ycnVwdF9uYW1lcxgDIAMoCSLGAQoSVG9wQ291bnRlcnNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRI4CgZsYWJlbHMYAiADKAsyKC50YWxseS52MS5Ub3BDb3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnkSDgoBbhgDIAEoBUgAiAEBEiEKBW9yZGVyGAQgASgOMhIudGFsbHkudjEuVG9wT3JkZXIaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIECgJfbiI6ChNUb3BDb3VudGVyc1Jlc3BvbnNlEiMKCGNvdW50ZXJzGAEgAygLMhEudGFsbHkudjEuQ291bnRlciKNAQoSU3VtQ291bnRlcnNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRI4CgZsYWJlbHMYAiADKAsyKC50YWxseS52MS5TdW1Db3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJzChNTdW1Db3VudGVyc1Jlc3BvbnNlEg0KBWNvdW50GAEgASgDEgsKA3N1bRgCIAEoCRITCgZsb3dlc3QYAyABKANIAIgBARIUCgdoaWdoZXN0GAQgASgDSAGIAQFCCQoHX2xvd2VzdEIKCghfaGlnaGVzdCLyBAoUVXBkYXRlQ291bnRlclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFwoKcmVxdWVzdF9pZBgDIAEoCUgAiAEBEhoKDXNldHRpbmdzX2V0YWcYBSABKAlIAYgBARIMCgRub3RlGAYgASgJEhQKB2luaXRpYWwYFCABKANIAogBARIQCgNtaW4YFSABKANIA4gBARIQCgNtYXgYFiABKANIBIgBARIoCghvbl9ib3VuZBgXIAEoDjIRLnRhbGx5LnYxLk9uQm91bmRIBYgBARIWCgltb25vdG9uaWMYGCABKAhIBogBARI6CgZsYWJlbHMYGSADKAsyKi50YWxseS52MS5VcGRhdGVDb3VudGVyUmVxdWVzdC5MYWJlbHNFbnRyeRIYCgtkZXNjcmlwdGlvbhgaIAEoCUgHiAEBEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSKwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24aLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUINCgtfcmVxdWVzdF9pZEIQCg5fc2V0dGluZ3NfZXRhZ0IKCghfaW5pdGlhbEIGCgRfbWluQgYKBF9tYXhCCwoJX29uX2JvdW5kQgwKCl9tb25vdG9uaWNCDgoMX2Rlc2NyaXB0aW9uIk0KFVVwZGF0ZUNvdW50ZXJSZXNwb25zZRIiCgdjb3VudGVyGAEgASgLMhEudGFsbHkudjEuQ291bnRlchIQCghyZXBsYXllZBgCIAEoCCKMAQoURGVsZXRlQ291bnRlclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIXCgpyZXF1ZXN0X2lkGAMgASgJSACIAQESEQoEZXRhZxgFIAEoCUgBiAEBEgwKBG5vdGUYBiABKAkSFAoMa2VlcF9oaXN0b3J5GAcgASgIQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIo8BChVEZWxldGVDb3VudGVyUmVzcG9uc2USDAoEbmFtZRgBIAEoCRILCgN1aWQYAiABKAkSDQoFdmFsdWUYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmVwbGF5ZWQYBiABKAgifAoQSW5jcmVtZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJEhMKBmFtb3VudBgCIAEoA0gAiAEBEhcKCnJlcXVlc3RfaWQYAyABKAlIAYgBARISCgptdXN0X2V4aXN0GAQgASgIQgkKB19hbW91bnRCDQoLX3JlcXVlc3RfaWQiNwoRSW5jcmVtZW50UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUiaAoQRGVjcmVtZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJEhMKBmFtb3VudBgCIAEoA0gAiAEBEhcKCnJlcXVlc3RfaWQYAyABKAlIAYgBAUIJCgdfYW1vdW50Qg0KC19yZXF1ZXN0X2lkIjcKEURlY3JlbWVudFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lIp4BCgpTZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEgoFdmFsdWUYAiABKANIAIgBARIXCgpyZXF1ZXN0X2lkGAMgASgJSAGIAQESEgoKbXVzdF9leGlzdBgEIAEoCBIRCgRldGFnGAUgASgJSAKIAQESDAoEbm90ZRgGIAEoCUIICgZfdmFsdWVCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWciMQoLU2V0UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUibgoMUmVzZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSFwoKcmVxdWVzdF9pZBgDIAEoCUgAiAEBEhEKBGV0YWcYBSABKAlIAYgBARIMCgRub3RlGAYgASgJQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIjMKDVJlc2V0UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUiqwEKCU9wZXJhdGlvbhIMCgRuYW1lGAEgASgJEhMKCWluY3JlbWVudBgCIAEoA0gAEhMKCWRlY3JlbWVudBgDIAEoA0gAEg0KA3NldBgEIAEoA0gAEg8KBXJlc2V0GAUgASgISAASEgoKbXVzdF9leGlzdBgGIAEoCBIRCgRldGFnGAcgASgJSAGIAQESDAoEbm90ZRgIIAEoCUIICgZhY3Rpb25CBwoFX2V0YWcifAoRQmF0Y2hBcHBseVJlcXVlc3QSJwoKb3BlcmF0aW9ucxgBIAMoCzITLnRhbGx5LnYxLk9wZXJhdGlvbhIXCgpyZXF1ZXN0X2lkGAIgASgJSACIAQESFgoOYWxsX29yX25vdGhpbmcYAyABKAhCDQoLX3JlcXVlc3RfaWQifgoSQmF0Y2hBcHBseVJlc3BvbnNlEiwKCG91dGNvbWVzGAEgAygLMhoudGFsbHkudjEuT3BlcmF0aW9uT3V0Y29tZRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXBsYXllZBgDIAEoCCJ3ChBPcGVyYXRpb25PdXRjb21lEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMSEAoIcHJldmlvdXMYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSIgoHcmVmdXNhbBgFIAEoCzIRLnRhbGx5LnYxLlJlZnVzYWwirgEKB1JlZnVzYWwSHgoEY29kZRgBIAEoDjIQLmdvb2dsZS5ycGMuQ29kZRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIxCghtZXRhZGF0YRgEIAMoCzIfLnRhbGx5LnYxLlJlZnVzYWwuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqUgoIVG9wT3JkZXISGQoVVE9QX09SREVSX1VOU1BFQ0lGSUVEEAASFQoRVE9QX09SREVSX0hJR0hFU1QQARIUChBUT1BfT1JERVJfTE9XRVNUEAIy7QcKDkNvdW50ZXJTZXJ2aWNlElAKDUNyZWF0ZUNvdW50ZXISHi50YWxseS52MS5DcmVhdGVDb3VudGVyUmVxdWVzdBofLnRhbGx5LnYxLkNyZWF0ZUNvdW50ZXJSZXNwb25zZRJMCgpHZXRDb3VudGVyEhsudGFsbHkudjEuR2V0Q291bnRlclJlcXVlc3QaHC50YWxseS52MS5HZXRDb3VudGVyUmVzcG9uc2UiA5ACARJeChBCYXRjaEdldENvdW50ZXJzEiEudGFsbHkudjEuQmF0Y2hHZXRDb3VudGVyc1JlcXVlc3QaIi50YWxseS52MS5CYXRjaEdldENvdW50ZXJzUmVzcG9uc2UiA5ACARJSCgxMaXN0Q291bnRlcnMSHS50YWxseS52MS5MaXN0Q291bnRlcnNSZXF1ZXN0Gh4udGFsbHkudjEuTGlzdENvdW50ZXJzUmVzcG9uc2UiA5ACARJPCgtUb3BDb3VudGVycxIcLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVxdWVzdBodLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVzcG9uc2UiA5ACARJPCgtTdW1Db3VudGVycxIcLnRhbGx5LnYxLlN1bUNvdW50ZXJzUmVxdWVzdBodLnRhbGx5LnYxLlN1bUNvdW50ZXJzUmVzcG9uc2UiA5ACARJQCg1VcGRhdGVDb3VudGVyEh4udGFsbHkudjEuVXBkYXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5VcGRhdGVDb3VudGVyUmVzcG9uc2USUAoNRGVsZXRlQ291bnRlchIeLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJSZXF1ZXN0Gh8udGFsbHkudjEuRGVsZXRlQ291bnRlclJlc3BvbnNlEkQKCUluY3JlbWVudBIaLnRhbGx5LnYxLkluY3JlbWVudFJlcXVlc3QaGy50YWxseS52MS5JbmNyZW1lbnRSZXNwb25zZRJECglEZWNyZW1lbnQSGi50YWxseS52MS5EZWNyZW1lbnRSZXF1ZXN0GhsudGFsbHkudjEuRGVjcmVtZW50UmVzcG9uc2USMgoDU2V0EhQudGFsbHkudjEuU2V0UmVxdWVzdBoVLnRhbGx5LnYxLlNldFJlc3BvbnNlEjgKBVJlc2V0EhYudGFsbHkudjEuUmVzZXRSZXF1ZXN0GhcudGFsbHkudjEuUmVzZXRSZXNwb25zZRJHCgpCYXRjaEFwcGx5EhsudGFsbHkudjEuQmF0Y2hBcHBseVJlcXVlc3QaHC50YWxseS52MS5CYXRjaEFwcGx5UmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
 
 /**
  * @generated from message tally.v1.CreateCounterRequest
@@ -93,6 +93,28 @@ export type CreateCounterRequest = Message<"tally.v1.CreateCounterRequest"> & {
    * @generated from field: string description = 26;
    */
   description: string;
+
+  /**
+   * See Counter.window. Default: none.
+   *
+   * @generated from field: tally.v1.Window window = 29;
+   */
+  window?: Window | undefined;
+
+  /**
+   * See Counter.refill. Default: none.
+   *
+   * @generated from field: tally.v1.Refill refill = 30;
+   */
+  refill?: Refill | undefined;
+
+  /**
+   * See Counter.idle_ttl. Whole milliseconds, 1 second to 10 years (3,650 days).
+   * Default: it stays for ever.
+   *
+   * @generated from field: google.protobuf.Duration idle_ttl = 31;
+   */
+  idleTtl?: Duration | undefined;
 };
 
 /**
@@ -299,8 +321,8 @@ export const ListCountersRequestSchema: GenMessage<ListCountersRequest> = /*@__P
 export type ListCountersResponse = Message<"tally.v1.ListCountersResponse"> & {
   /**
    * The counters, by the bytes of their names. May be fewer than page_size, even
-   * none, so that no page takes long (when each of several labels is common and
-   * all of them together are rare) and the answer stays below the 4 MiB that
+   * none, because some have expired, and so that no page takes long (when each of
+   * several labels is common and all of them together are rare) and the answer stays below the 4 MiB that
    * clients accept by default; only an empty next_page_token says that there are
    * no more.
    *
@@ -427,7 +449,7 @@ export const SumCountersRequestSchema: GenMessage<SumCountersRequest> = /*@__PUR
  */
 export type SumCountersResponse = Message<"tally.v1.SumCountersResponse"> & {
   /**
-   * How many counters there are.
+   * How many counters there are; those that have expired are not.
    *
    * @generated from field: int64 count = 1;
    */
@@ -476,8 +498,8 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
 
   /**
    * Which settings to change: any of initial, min, max, on_bound, monotonic,
-   * labels, description. One that is named here and not set below goes back to
-   * its default (min and max: none). One that is set below and not named here
+   * labels, description, window, refill, idle_ttl. One that is named here and not
+   * set below goes back to its default (min, max, window, refill, idle_ttl: none). One that is set below and not named here
    * is ignored. Left out: every setting that is set below (labels when not
    * empty); at least one must be.
    *
@@ -557,6 +579,30 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
    * @generated from field: optional string description = 26;
    */
   description?: string | undefined;
+
+  /**
+   * See Counter.window. The value stays, and the window is the new one's as
+   * of now.
+   *
+   * @generated from field: tally.v1.Window window = 29;
+   */
+  window?: Window | undefined;
+
+  /**
+   * See Counter.refill. It begins anew as of now.
+   *
+   * @generated from field: tally.v1.Refill refill = 30;
+   */
+  refill?: Refill | undefined;
+
+  /**
+   * See Counter.idle_ttl. Whole milliseconds, 1 second to 10 years (3,650 days);
+   * counted from the last change of the value: a counter that has not changed for
+   * so long is gone at once.
+   *
+   * @generated from field: google.protobuf.Duration idle_ttl = 31;
+   */
+  idleTtl?: Duration | undefined;
 };
 
 /**
@@ -1261,6 +1307,11 @@ export const TopOrderSchema: GenEnum<TopOrder> = /*@__PURE__*/
  * revisions, and a read sees every change that was acknowledged before it
  * began.
  *
+ * Time: a counter with a window, a refill or an idle_ttl is seen as of now, in
+ * every read and before every change. One that has expired is not there. A retry
+ * under a request id is answered as the first time all the same: after midnight
+ * with the answer of before midnight, counted once, in yesterday's window.
+ *
  * Errors: see ErrorReason, which lists every reason in the order of judgement.
  *
  * @generated from service tally.v1.CounterService
@@ -1270,7 +1321,7 @@ export const CounterService: GenService<{
    * Make a counter, with bounds and other settings.
    *
    * Errors: INVALID_FIELD (min above max included), REQUEST_ID_REUSED,
-   * COUNTER_EXISTS, VALUE_OUTSIDE_BOUNDS.
+   * COUNTER_EXISTS, SETTINGS_CONFLICT, VALUE_OUTSIDE_BOUNDS.
    *
    * @generated from rpc tally.v1.CounterService.CreateCounter
    */
@@ -1358,11 +1409,11 @@ export const CounterService: GenService<{
     output: typeof SumCountersResponseSchema;
   },
   /**
-   * Change a counter's settings, never its value. What update_mask does not
-   * name stays as it is.
+   * Change a counter's settings, never its value as of now. What update_mask does
+   * not name stays as it is.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ETAG_MISMATCH,
-   * VALUE_OUTSIDE_BOUNDS (the value or the initial value would lie outside the
+   * ZONE_UNKNOWN, SETTINGS_CONFLICT, VALUE_OUTSIDE_BOUNDS (the value or the initial value would lie outside the
    * new bounds), ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.UpdateCounter
@@ -1390,8 +1441,8 @@ export const CounterService: GenService<{
    * Add to a counter; makes the counter (initial value 0, no bounds) when it is
    * missing, unless must_exist.
    *
-   * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ABOVE_MAX,
-   * ROW_CORRUPT.
+   * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ZONE_UNKNOWN,
+   * ABOVE_MAX, ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.Increment
    */
@@ -1403,8 +1454,8 @@ export const CounterService: GenService<{
   /**
    * Subtract from a counter. A missing counter is not made.
    *
-   * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, MONOTONIC,
-   * BELOW_MIN, ROW_CORRUPT.
+   * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ZONE_UNKNOWN,
+   * MONOTONIC, BELOW_MIN, ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.Decrement
    */
@@ -1419,7 +1470,7 @@ export const CounterService: GenService<{
    * is a compare-and-set.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ETAG_MISMATCH,
-   * MONOTONIC, VALUE_OUTSIDE_BOUNDS, ROW_CORRUPT.
+   * ZONE_UNKNOWN, MONOTONIC, VALUE_OUTSIDE_BOUNDS, ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.Set
    */
@@ -1432,7 +1483,7 @@ export const CounterService: GenService<{
    * Take a counter back to its initial value. A missing counter is not made.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ETAG_MISMATCH,
-   * MONOTONIC, ROW_CORRUPT.
+   * ZONE_UNKNOWN, MONOTONIC, ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.Reset
    */

@@ -3,6 +3,7 @@ import type { Database, Statement } from "better-sqlite3";
 import { endOf, type Selection } from "../../../core/selection.ts";
 import type { LinkedTable } from "../rows/linked-entries.ts";
 import { COUNT_OF } from "../rows/rows.ts";
+import { guardShiftSql, presentedSql, timingOf } from "../rows/timing-rows.ts";
 
 /** A selection as the parameters of the SQL below. */
 export interface Selected {
@@ -32,9 +33,13 @@ export interface EntriesSql {
 /** The same with their counts. */
 export interface CountsSql extends EntriesSql {
   readonly name: string;
+  /** As it is stored, and as of $now; the same where time does nothing to any of them. */
+  readonly stored: string;
   readonly value: string;
   readonly checksum: string;
-  /** How many counts were found in all. */
+  /** See guardShiftSql; undefined where time does nothing to any of them. */
+  readonly guardShift: string | undefined;
+  /** How many counts there are of one. */
   readonly found: string;
   /** By label (names, when there is none), as far as they are gone through whole: true for what the index is to have. */
   readonly seen: readonly string[];
@@ -62,17 +67,31 @@ export function inNames(labels: number): EntriesSql {
   };
 }
 
-/** The counts of those, wherever they stand. */
-export function countsInNames(labels: number): CountsSql {
+/** The counts of those, wherever they stand. @param timed  whether time may do something to any of them */
+export function countsInNames(labels: number, timed: boolean): CountsSql {
   const entries = inNames(labels);
+  const counts = asOfNow(`${entries.table} ${COUNT_OF(entries.id)}`, entries.id, current, timed);
   return {
     ...entries,
-    table: `${entries.table} ${COUNT_OF(entries.id)}`,
+    ...counts,
     name: "entry.name",
-    value: current("value"),
-    checksum: current("checksum"),
-    found: "count(counts.id) + count(recent.id)",
+    found: "(counts.id IS NOT NULL) + (recent.id IS NOT NULL)",
     seen: [ALL],
+  };
+}
+
+/** What is told of counts. @param column  the SQL of one of their columns */
+function asOfNow(table: string, id: string, column: (name: string) => string, timed: boolean) {
+  const [stored, checksum, updateMs] = [column("value"), column("checksum"), column("update_ms")];
+  if (!timed) return { table, stored, value: stored, checksum, guardShift: undefined };
+  const count = { id, value: stored, updateMs, checksum };
+  const value = presentedSql(count);
+  return {
+    table: `${table} ${timingOf(count)}`,
+    stored,
+    value,
+    checksum,
+    guardShift: guardShiftSql(count, value),
   };
 }
 
@@ -83,20 +102,19 @@ export type Place = "counts" | "recent_counts";
  * The counts of one table. Only both tables together have all, so that no count is looked for in two.
  *
  * @param labels  EVERYTHING when all counters are selected: then nothing but their counts is looked at
+ * @param timed   whether time may do something to any of them
  */
-export function countsInRows(place: Place, labels: number): CountsSql {
-  const common = {
-    ...{ id: "count.id", order: "count.id", value: "count.value", checksum: "count.checksum" },
-    ...{ disagrees: "false", found: "count(*)" },
-  };
+export function countsInRows(place: Place, labels: number, timed: boolean): CountsSql {
+  const common = { id: "count.id", order: "count.id", disagrees: "false", found: "1" };
   const table = `${place} AS count NOT INDEXED`;
+  const counts = (from: string) => asOfNow(from, "count.id", (column) => `count.${column}`, timed);
   if (labels === EVERYTHING) {
     const name = "(SELECT name FROM counters WHERE id = count.id)";
-    return { ...common, table, name, candidates: ALL, matches: ALL, seen: [ALL] };
+    return { ...common, ...counts(table), name, candidates: ALL, matches: ALL, seen: [ALL] };
   }
   const rows = {
     ...common,
-    table: `${table} CROSS JOIN counters AS entry ON entry.id = count.id`,
+    ...counts(`${table} CROSS JOIN counters AS entry ON entry.id = count.id`),
     name: "entry.name",
   };
   const own = Array.from({ length: labels }, (_, i) => ownSays(i));
@@ -145,6 +163,28 @@ export class ByLabels<Row> {
   for(labels: number): Statement<[object], Row> {
     this.#statements[labels] ??= this.#prepare(labels);
     return this.#statements[labels];
+  }
+}
+
+/** What is made for counts that time does nothing to, and for others. */
+export function ofEither<Of>(make: (timed: boolean) => Of): (timed: boolean) => Of {
+  const [plain, timed] = [make(false), make(true)];
+  return (which) => (which ? timed : plain);
+}
+
+/** Tells which counts time may do something to: the statements that look for that take half as long again. For all scans. */
+export class TimedCounts {
+  readonly #any: Statement<[bigint, bigint], bigint>;
+
+  constructor(db: Database) {
+    this.#any = db
+      .prepare<[bigint, bigint], bigint>("SELECT EXISTS (SELECT 1 FROM timings WHERE id >= ? AND id < ?)")
+      .pluck();
+  }
+
+  /** Whether there is one with an id from `from` up to, and without, `to`. */
+  any(from = 0n, to = 2n ** 63n - 1n): boolean {
+    return this.#any.get(from, to) === 1n;
   }
 }
 

@@ -4,6 +4,7 @@ import type { FullCounter } from "../../../core/counter.ts";
 import { isName } from "../../../core/name.ts";
 import { type AsOf, present } from "../../../core/present.ts";
 import { hasLabels, type Selection } from "../../../core/selection.ts";
+import type { Calendar } from "../../../core/window.ts";
 import type { CounterPage } from "../../../service/store-pages.ts";
 import { Chain, columnsOf, type Entry, EntryReader, type LinkedTable } from "../rows/linked-entries.ts";
 import type { RowReader } from "../rows/row-reader.ts";
@@ -26,12 +27,14 @@ interface Looked extends Entry {
  */
 export class PageReader {
   readonly #rows: RowReader;
+  readonly #calendar: Calendar;
   readonly #selector: Selector;
   readonly #entries: ByLabels<Looked>;
   readonly #beside: Readonly<Record<LinkedTable, EntryReader>>;
 
-  constructor(db: Database, rows: RowReader) {
+  constructor(db: Database, rows: RowReader, calendar: Calendar) {
     this.#rows = rows;
+    this.#calendar = calendar;
     this.#selector = new Selector(db);
     this.#entries = new ByLabels((labels) => {
       const { table, candidates, matches, disagrees } = inNames(labels);
@@ -59,11 +62,12 @@ export class PageReader {
     });
     const corruptNames = chain.corruptName === undefined ? [] : [chain.corruptName];
     let looks = 0;
+    let expired = 0;
     for (const entry of this.#entries.for(labels).iterate(parameters)) {
       const { name } = entry;
       chain.step(entry);
       if (name < begin && chain.isSound) continue; // The search for where it begins was led astray.
-      const full = counters.length + corruptNames.length >= limit || ++looks > LOOKS_MAX;
+      const full = counters.length + expired + corruptNames.length >= limit || ++looks > LOOKS_MAX;
       if (entry.matches === 0 && entry.disagrees === 0 && !full && name < end && chain.isSound) continue;
       const found = chain.isSound ? this.#follow(entry, selection) : CORRUPT;
       if (found === CORRUPT) {
@@ -75,8 +79,9 @@ export class PageReader {
       if (name >= end) return { counters, corruptNames, next: undefined };
       if (full && name > begin) return { counters, corruptNames, next: name }; // Never where it began.
       if (entry.matches === 0) continue;
-      const counter = present(found, asOf);
-      if (counter !== undefined) counters.push(counter);
+      const counter = present(found, asOf, this.#calendar);
+      if (counter === undefined) expired++;
+      else counters.push(counter);
     }
     chain.end();
     if (chain.corruptName !== undefined && !corruptNames.includes(chain.corruptName))

@@ -3,6 +3,7 @@ import { CORRUPT } from "../../../core/batch.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { type AsOf, present } from "../../../core/present.ts";
 import type { Selection } from "../../../core/selection.ts";
+import { ZoneCalendar } from "../../shared/calendar.ts";
 import { toMark } from "../../shared/log-mark.ts";
 import { type CrossingLogPage, packLogPage } from "../crossing.ts";
 import { CatalogueReader } from "../rows/catalogue-rows.ts";
@@ -42,7 +43,8 @@ serveThread<{ path: string }>(({ path }) => {
   const db = openReadOnly(path, 16_384);
   const rows = new RowReader(db);
   const head = headReader(db);
-  const pages = new PageReader(db, rows);
+  const calendar = new ZoneCalendar(() => {}); // The thread that writes tells of a zone that is not known.
+  const pages = new PageReader(db, rows, calendar);
   const log = new ChangeLogReader(db, rows);
   const requestIds = new RequestIdReader(db);
   const catalogue = new CatalogueReader(db);
@@ -50,14 +52,14 @@ serveThread<{ path: string }>(({ path }) => {
   return {
     opened: undefined,
     handlers: {
-      get: asOfOneMoment(db, ({ names, now }: GetRequest): Read[] =>
+      get: asOfOneMoment(db, ({ names, ...asOf }: GetRequest): Read[] =>
         names.map((name) => {
           const raw = rows.find(name);
-          return raw === CORRUPT ? "corrupt" : raw && present(toFullCounter(raw), { now });
+          return raw === CORRUPT ? "corrupt" : raw && present(toFullCounter(raw), asOf, calendar);
         }),
       ),
-      list: asOfOneMoment(db, ({ selection, from, limit, marked, now }: ListRequest) => ({
-        ...pages.read(selection, from, limit, { now }),
+      list: asOfOneMoment(db, ({ selection, from, limit, marked, ...asOf }: ListRequest) => ({
+        ...pages.read(selection, from, limit, asOf),
         ...(marked && { mark: toMark({ position: head().log_end, unplaced: [] }) }),
       })),
       look: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => looker.page(cursor, limit)),

@@ -6,6 +6,7 @@ import { constants, setPriority } from "node:os";
 import { TallyError } from "../../../core/errors.ts";
 import type { AsOf } from "../../../core/present.ts";
 import type { Order, Selection } from "../../../core/selection.ts";
+import { ZoneCalendar } from "../../shared/calendar.ts";
 import { RowReader } from "../rows/row-reader.ts";
 import { serveThread } from "../thread.ts";
 import { asOfOneMoment, openReadOnly } from "./reading.ts";
@@ -35,7 +36,7 @@ export interface TopRequest extends SumRequest {
 serveThread<ScanData>(({ path, closing }) => {
   giveWay();
   const db = openReadOnly(path, 16_384);
-  const scanner = new Scanner(db, new RowReader(db));
+  const scanner = new Scanner(db, new RowReader(db), new ZoneCalendar(() => {})); // As in read-worker.ts.
   const goOn = (stopped: Int32Array) => () => {
     if (Atomics.load(closing, 0) !== 0) throw new TallyError("STORE_UNAVAILABLE", "the store is closing");
     if (Atomics.load(stopped, 0) !== 0) throw new TallyError("CALL_CANCELLED", "nobody waits for the answer");
@@ -43,11 +44,11 @@ serveThread<ScanData>(({ path, closing }) => {
   return {
     opened: undefined,
     handlers: {
-      sum: asOfOneMoment(db, ({ selection, now, stopped }: Stoppable<SumRequest>) =>
-        scanner.sum(selection, { now }, goOn(stopped)),
+      sum: asOfOneMoment(db, ({ selection, stopped, ...asOf }: Stoppable<SumRequest>) =>
+        scanner.sum(selection, asOf, goOn(stopped)),
       ),
-      top: asOfOneMoment(db, ({ selection, n, order, now, stopped }: Stoppable<TopRequest>) =>
-        scanner.top(selection, n, order, { now }, goOn(stopped)),
+      top: asOfOneMoment(db, ({ selection, n, order, stopped, ...asOf }: Stoppable<TopRequest>) =>
+        scanner.top(selection, n, order, asOf, goOn(stopped)),
       ),
       close: () => void db.close(),
     },

@@ -2,7 +2,7 @@ import type { Database, Statement } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { INT64_MAX, INT64_MIN } from "../../../core/int64.ts";
-import { type AsOf, present } from "../../../core/present.ts";
+import { type AsOf, isZoneUnknown, present } from "../../../core/present.ts";
 import {
   addSums,
   byRank,
@@ -13,11 +13,13 @@ import {
   type Selection,
   type Sum,
 } from "../../../core/selection.ts";
+import type { Calendar } from "../../../core/window.ts";
 import type { CounterPage, Counters } from "../../../service/store-pages.ts";
-import { isGuarded } from "../rows/guard.ts";
+import { isGuarded, isPlainSql } from "../rows/guard.ts";
 import { gapIn } from "../rows/linked-entries.ts";
 import type { RowReader } from "../rows/row-reader.ts";
 import { toFullCounter } from "../rows/rows.ts";
+import { AS_STORED } from "../rows/timing-rows.ts";
 import {
   ALL,
   ByLabels,
@@ -27,9 +29,11 @@ import {
   type EntriesSql,
   EVERYTHING,
   inNames,
+  ofEither,
   type Place,
   type Selected,
   Selector,
+  TimedCounts,
 } from "./entries.ts";
 import { areWhole, type IndexSum, IndexSums } from "./index-sums.ts";
 import { PageReader } from "./pages.ts";
@@ -45,18 +49,22 @@ import { Ties } from "./ties.ts";
  */
 export class Scanner {
   readonly #rows: RowReader;
+  readonly #calendar: Calendar;
   readonly #pages: PageReader;
   readonly #selector: Selector;
   readonly #index: IndexSums;
   readonly #lastId: Statement<[], bigint | null>;
   readonly #cut: ByLabels<string>;
+  readonly #timed: TimedCounts;
   readonly #parts: ByWay<Part>;
   readonly #ranked: Readonly<Record<Order, ByWay<Ranked>>>;
   readonly #ties: Ties;
 
-  constructor(db: Database, rows: RowReader) {
+  constructor(db: Database, rows: RowReader, calendar: Calendar) {
     this.#rows = rows;
-    this.#pages = new PageReader(db, rows);
+    this.#calendar = calendar;
+    this.#timed = new TimedCounts(db);
+    this.#pages = new PageReader(db, rows, calendar);
     this.#selector = new Selector(db);
     this.#index = new IndexSums(db);
     this.#lastId = db.prepare<[], bigint | null>("SELECT max(id) FROM counters").pluck();
@@ -82,7 +90,7 @@ export class Scanner {
 
   sum(selection: Selection, asOf: AsOf, goOn: () => void): Sum {
     const selected = this.#selector.select(selection);
-    const { sum, damaged } = this.#scan(selected, ROWS_A_SLICE, goOn, () => {});
+    const { sum, damaged } = this.#scan(selected, ROWS_A_SLICE, asOf, goOn, () => {});
     return damaged ? { ...EMPTY_SUM, corruptNames: this.#damagedIn(selection, asOf, goOn) } : sum;
   }
 
@@ -93,12 +101,13 @@ export class Scanner {
     const { damaged } = this.#scan(
       selected,
       ROWS_A_RANKED_SLICE,
+      asOf,
       goOn,
-      ({ by, ...slice }, { lowest, highest }) => {
+      ({ by, timed, ...slice }, { lowest, highest }) => {
         const worst = best.length > n ? best[n]!.value : WORST[order];
         if (best.length > n && (order === "highest" ? highest! <= worst : lowest! >= worst)) return;
-        const parameters = { ...selected.parameters, ...slice, worst, n: n + 1 };
-        const found = this.#ranked[order].of(by, selected).all(parameters);
+        const parameters = { ...selected.parameters, ...slice, worst, n: n + 1, now: nowOf(asOf) };
+        const found = this.#ranked[order].of(by, selected, timed).all(parameters);
         best = [...best, ...found].sort(compare).slice(0, n + 1); // One more, to see whether the last one shares its value.
       },
     );
@@ -106,7 +115,8 @@ export class Scanner {
     const last = best[n - 1]?.value;
     if (best[n] !== undefined && best[n].value === last) {
       best = best.filter(({ value }) => value !== last);
-      const names = this.#ties.first(selected, last!, n - best.length, goOn);
+      const now = this.#timed.any() ? nowOf(asOf) : undefined;
+      const names = this.#ties.first(selected, last!, n - best.length, now, goOn);
       best.push(...names.map((name) => ({ name, value: last! })));
     }
     return this.#whole(best.slice(0, n), selection, asOf);
@@ -120,6 +130,7 @@ export class Scanner {
   #scan(
     selected: Selected,
     rowsASlice: bigint,
+    asOf: AsOf,
     goOn: () => void,
     each: (slice: Slice, sum: Sum) => void,
   ): { sum: Sum; damaged: boolean } {
@@ -128,8 +139,9 @@ export class Scanner {
     const seen: IndexSum[] = [];
     for (const slice of this.#slices(selected, rowsASlice)) {
       goOn();
-      const { by, from, to } = slice;
-      const part = this.#parts.of(by, selected).get({ ...selected.parameters, from, to })!;
+      const { by, from, to, timed } = slice;
+      const parameters = { ...selected.parameters, from, to, now: nowOf(asOf) };
+      const part = this.#parts.of(by, selected, timed).get(parameters)!;
       if (!areWhole(part)) return { sum, damaged: true };
       for (let i = 0; `seen${i}` in part; i++) {
         const { count, ids } = seen[i] ?? { count: 0n, ids: 0n };
@@ -166,17 +178,21 @@ export class Scanner {
     const few = Math.ceil(Number(end) / ROWS_A_NAME);
     if (this.#selector.count(selected, few) === few) {
       for (const by of ["counts", "recent_counts"] as const) {
-        for (let from = 0n; from < end; from += rowsASlice) yield { by, from, to: from + rowsASlice };
+        for (let from = 0n; from < end; from += rowsASlice) {
+          const to = from + rowsASlice;
+          yield { by, from, to, timed: this.#timed.any(from, to) };
+        }
       }
       return;
     }
+    const timed = this.#timed.any();
     let from: string | undefined = selected.parameters.begin;
     while (from !== undefined) {
       const next: string | undefined = this.#cut
         .for(Math.min(selected.labels, 1))
         .get({ ...selected.parameters, from });
       if (next !== undefined && next <= from) throw gapIn("names of counters"); // They are not in order: it would never end.
-      yield { by: "names", from, to: next ?? selected.parameters.end };
+      yield { by: "names", from, to: next ?? selected.parameters.end, timed };
       from = next;
     }
   }
@@ -189,10 +205,12 @@ export class Scanner {
       if (name === null) throw gapIn("counters"); // Its row is gone.
       const raw = this.#rows.find(name);
       const counter = raw === undefined || raw === CORRUPT ? undefined : toFullCounter(raw);
-      if (counter !== undefined && counter.value === value && hasLabels(counter.labels, labels)) {
-        const now = present(counter, asOf);
-        if (now !== undefined) counters.push(now);
-      } else corruptNames.push(name);
+      const now = counter && present(counter, asOf, this.#calendar);
+      // Of a time zone that is not known here, only SQL says that its window has ended.
+      const found = counter?.timing === undefined ? counter : now;
+      const same = found !== undefined && (found.value === value || isZoneUnknown(found, asOf.now));
+      if (!same || !hasLabels(counter!.labels, labels)) corruptNames.push(name);
+      else if (now !== undefined) counters.push(now);
     }
     return { counters, corruptNames };
   }
@@ -206,6 +224,8 @@ interface Slice {
   readonly by: Way;
   readonly from: bigint | string;
   readonly to: bigint | string;
+  /** Whether time may do something to any of them. */
+  readonly timed: boolean;
 }
 
 /** What takes some 5 milliseconds. */
@@ -225,19 +245,22 @@ const WORST: Readonly<Record<Order, bigint>> = { highest: INT64_MIN, lowest: INT
 
 /** A statement over the counts of a slice, whichever way the slice was cut. */
 class ByWay<Row> {
-  readonly #ways: Readonly<Record<Way, ByLabels<Row>>>;
+  readonly #ways: (timed: boolean) => Readonly<Record<Way, ByLabels<Row>>>;
 
   constructor(prepare: (counts: CountsSql) => Statement<[object], Row>) {
-    const inPlace = (place: Place) => new ByLabels<Row>((labels) => prepare(countsInRows(place, labels)));
-    this.#ways = {
-      names: new ByLabels((labels) => prepare(countsInNames(labels))),
-      counts: inPlace("counts"),
-      recent_counts: inPlace("recent_counts"),
-    };
+    this.#ways = ofEither((timed) => {
+      const inPlace = (place: Place) =>
+        new ByLabels<Row>((labels) => prepare(countsInRows(place, labels, timed)));
+      return {
+        names: new ByLabels((labels) => prepare(countsInNames(labels, timed))),
+        counts: inPlace("counts"),
+        recent_counts: inPlace("recent_counts"),
+      };
+    });
   }
 
-  of(way: Way, { labels, isAll }: Selected): Statement<[object], Row> {
-    return this.#ways[way].for(isAll && way !== "names" ? EVERYTHING : labels);
+  of(way: Way, { labels, isAll }: Selected, timed: boolean): Statement<[object], Row> {
+    return this.#ways(timed)[way].for(isAll && way !== "names" ? EVERYTHING : labels);
   }
 }
 
@@ -252,6 +275,10 @@ interface Part extends Readonly<Record<`seen${number}` | `ids${number}`, bigint 
   readonly lows: bigint | null;
   readonly lowest: bigint | null;
   readonly highest: bigint | null;
+  /** How many have a count, those that have expired included. */
+  readonly counted: bigint;
+  /** By how much the guards are others than those of the values; see guardShiftSql. */
+  readonly shift: bigint;
   /** How many are selected, the sum of their ids, and of the guards of their counts. */
   readonly selected: bigint;
   readonly ids: bigint;
@@ -263,26 +290,58 @@ interface Part extends Readonly<Record<`seen${number}` | `ids${number}`, bigint 
 }
 
 function partOf(counts: CountsSql): string {
-  const { table, id, value, checksum, matches, disagrees, found, seen } = counts;
+  const { table, id, stored, value, checksum, guardShift, matches, disagrees, found, seen } = counts;
   const only = (what: string) => (matches === ALL ? what : `iif(${matches}, ${what}, NULL)`);
-  const sum = (what: string) => `coalesce(sum(${what}), 0)`;
-  const values = only(value);
-  const sums = seen.flatMap((is, i) =>
-    is === ALL
-      ? [`count(*) AS seen${i}`, `${sum(id)} AS ids${i}`]
-      : [`${sum(is)} AS seen${i}`, `${sum(`iif(${is}, ${id}, 0)`)} AS ids${i}`],
-  );
-  return `SELECT count(${values}) AS count, sum(${values} >> 32) AS highs, sum(${values} & 0xffffffff) AS lows,
-    min(${values}) AS lowest, max(${values}) AS highest,
-    ${matches === ALL ? "count(*)" : sum(matches)} AS selected, ${sum(only(id))} AS ids,
-    ${sum(only(`${checksum} >> 32`))} AS guards, ${found} AS found, count(*) AS "all",
-    ${disagrees === "false" ? "0" : sum(disagrees)} AS disagree, ${sums} FROM ${table} WHERE ${rangeOf(counts)}`;
+  const columns = {
+    value: only(value),
+    stored: only(stored),
+    selected: matches === ALL ? "1" : matches,
+    id: only(id),
+    // Of what time does something to there is none, or it shows as a REAL: see areWhole.
+    guard: only(
+      guardShift === undefined ? `iif(${isPlainSql(checksum)}, ${checksum} >> 32, 0.5)` : `${checksum} >> 32`,
+    ),
+    shift: only(guardShift ?? "0"),
+    ...{ found, disagree: disagrees === "false" ? "0" : disagrees },
+    ...Object.fromEntries(
+      seen.flatMap((is, i) => [
+        [`seen${i}`, is === ALL ? "1" : is],
+        [`ids${i}`, is === ALL ? id : `iif(${is}, ${id}, 0)`],
+      ]),
+    ),
+  };
+  const from = `FROM ${table} WHERE ${rangeOf(counts)}`;
+  if (guardShift === undefined) return `SELECT ${sumsOf(columns)} ${from}`;
+  // SQLite would put what a column stands for wherever it is named, and reckon it anew there, but for the LIMIT.
+  const named = Object.entries(columns).map(([name, what]) => `${what} AS "${name}"`);
+  const names = Object.keys(columns).map((name) => [name, `"${name}"`]);
+  return `SELECT ${sumsOf(Object.fromEntries(names))} FROM (SELECT ${named.join(", ")} ${from} LIMIT -1)`;
+}
+
+/** The columns of a Part, of those of each counter. */
+function sumsOf({ value, stored, ...columns }: Record<string, string>): string {
+  const sum = (what: string) =>
+    what === "0" ? "0" : what === "1" ? "count(*)" : `coalesce(sum(${what}), 0)`;
+  const { selected, id, guard, shift, found, disagree, ...seen } = columns;
+  return [
+    `count(${value}) AS count, sum(${value} >> 32) AS highs, sum(${value} & 0xffffffff) AS lows`,
+    `min(${value}) AS lowest, max(${value}) AS highest, count(${stored}) AS counted`,
+    `${sum(selected!)} AS selected, ${sum(id!)} AS ids, ${sum(guard!)} AS guards, ${sum(shift!)} AS shift`,
+    `${sum(found!)} AS found, count(*) AS "all", ${sum(disagree!)} AS disagree`,
+    ...Object.entries(seen).map(([name, what]) => `${sum(what)} AS ${name}`),
+  ].join(", ");
+}
+
+/** $now, as SQL is told. */
+function nowOf({ now, asStored }: AsOf): bigint {
+  return asStored === true ? AS_STORED : BigInt(now);
 }
 
 /** Whether each counter selected has one count, and the counts are those that were written. */
-function isSound({ count, selected, found, all, disagree, guards, ids, highs, lows }: Part): boolean {
-  if (count !== selected || found !== all || disagree !== 0n) return false;
-  return isGuarded(guards, ids, ((highs ?? 0n) << 32n) + (lows ?? 0n));
+function isSound(part: Part): boolean {
+  const { counted, selected, found, all, disagree, guards, shift, ids, highs, lows } = part;
+  if (counted !== selected || found !== all || disagree !== 0n) return false;
+  return isGuarded(guards - shift, ids, ((highs ?? 0n) << 32n) + (lows ?? 0n));
 }
 
 function toSum({ count, highs, lows, lowest, highest }: Part): Sum {

@@ -9,7 +9,7 @@ import {
   type LinkedTable,
 } from "../rows/linked-entries.ts";
 import type { RowReader } from "../rows/row-reader.ts";
-import { ByLabels, countsInNames, countsInRows, type Selected, tableOf } from "./entries.ts";
+import { ByLabels, countsInNames, countsInRows, ofEither, type Selected, tableOf } from "./entries.ts";
 
 /**
  * Which of the counters that share a value have the first names. A name that rotted, in its row or in its entry, would
@@ -17,29 +17,34 @@ import { ByLabels, countsInNames, countsInRows, type Selected, tableOf } from ".
  */
 export class Ties {
   readonly #rows: RowReader;
-  readonly #few: readonly ByLabels<{ id: bigint; name: string }>[];
-  readonly #many: ByLabels<Tied>;
+  readonly #few: (timed: boolean) => readonly ByLabels<{ id: bigint; name: string }>[];
+  readonly #many: (timed: boolean) => ByLabels<Tied>;
   readonly #beside: Readonly<Record<LinkedTable, EntryReader>>;
 
   constructor(db: Database, rows: RowReader) {
     this.#rows = rows;
-    this.#few = (["counts", "recent_counts"] as const).map(
-      (place) =>
+    this.#few = ofEither((timed) =>
+      (["counts", "recent_counts"] as const).map(
+        (place) =>
+          new ByLabels((labels) => {
+            const { table, id, name, value, candidates, matches } = countsInRows(place, labels, timed);
+            return db.prepare(`
+              SELECT ${id} AS id, ${name} AS name FROM ${table}
+              WHERE ${candidates} AND ${matches} AND ${value} = $tied LIMIT ${FEW + 1}`);
+          }),
+      ),
+    );
+    this.#many = ofEither(
+      (timed) =>
         new ByLabels((labels) => {
-          const { table, id, name, value, candidates, matches } = countsInRows(place, labels);
-          return db.prepare(`
-            SELECT ${id} AS id, ${name} AS name FROM ${table}
-            WHERE ${candidates} AND ${matches} AND ${value} = $tied LIMIT ${FEW + 1}`);
+          const { table, value, candidates, matches } = countsInNames(labels, timed);
+          return db
+            .prepare<[object], Tied>(`
+              SELECT ${columnsOf(tableOf(labels))}, ${matches} AND ${value} = $tied AS tied FROM ${table}
+              WHERE ${candidates} AND entry.name >= $begin AND entry.name < $end ORDER BY entry.name`)
+            .safeIntegers(false);
         }),
     );
-    this.#many = new ByLabels((labels) => {
-      const { table, value, candidates, matches } = countsInNames(labels);
-      return db
-        .prepare<[object], Tied>(`
-          SELECT ${columnsOf(tableOf(labels))}, ${matches} AND ${value} = $tied AS tied FROM ${table}
-          WHERE ${candidates} AND entry.name >= $begin AND entry.name < $end ORDER BY entry.name`)
-        .safeIntegers(false);
-    });
     this.#beside = {
       counter_names: new EntryReader(db, "counter_names"),
       counter_labels: new EntryReader(db, "counter_labels"),
@@ -48,12 +53,14 @@ export class Ties {
 
   /**
    * @param selected  has more than n with the value, and none whose count is damaged
+   * @param now       as in presentedSql; undefined when time does nothing to any of them
    * @throws TallyError ROW_CORRUPT  when a name on the way is damaged
    */
-  first(selected: Selected, tied: bigint, n: number, goOn: () => void): string[] {
+  first(selected: Selected, tied: bigint, n: number, now: bigint | undefined, goOn: () => void): string[] {
     const { labels } = selected;
-    const parameters = { ...selected.parameters, tied };
-    const few = this.#few.flatMap((place) => place.for(labels).all(parameters));
+    const timed = now !== undefined;
+    const parameters = { ...selected.parameters, tied, now };
+    const few = this.#few(timed).flatMap((place) => place.for(labels).all(parameters));
     if (few.length <= FEW) {
       const whole = few.every(({ id, name }) => this.#rows.follow(id, name) !== CORRUPT);
       if (!whole) throw gapIn("names of counters");
@@ -66,7 +73,7 @@ export class Ties {
     const chain = new Chain(this.#beside[tableOf(labels)], { key, value, name });
     const names: string[] = [];
     let looks = 0;
-    for (const entry of this.#many.for(labels).iterate(parameters)) {
+    for (const entry of this.#many(timed).for(labels).iterate(parameters)) {
       if (++looks % LOOKS_A_SLICE === 0) goOn();
       chain.step(entry);
       if (!chain.isSound) throw gapIn("names of counters");

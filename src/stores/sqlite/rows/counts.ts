@@ -185,6 +185,9 @@ export class Missed extends Error {
   }
 }
 
+/** A row of a counter's timing is not there that was, although the one of its count is. */
+export class MissedTiming extends Missed {}
+
 function nullable(count: StoredCount): object {
   return { ...count, min: count.min ?? null, max: count.max ?? null };
 }

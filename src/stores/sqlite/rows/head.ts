@@ -17,6 +17,8 @@ export interface HeadRow {
   /** Over the tables and where they are; and SQLite's count of changes of the schema, when that was noted. */
   readonly schema_sum: bigint;
   readonly schema_version: bigint;
+  /** The wall clock when run_ms was written; NULL when that was before it was. */
+  readonly wall_ms: bigint | null;
 }
 
 /**
@@ -39,7 +41,7 @@ export class Head {
   constructor(db: Database) {
     this.#db = db;
     this.#read = headReader(db);
-    const set = [...COLUMNS, "checksum"].map((column) => `${column} = $${column}`).join(", ");
+    const set = [...COLUMNS, "wall_ms", "checksum"].map((column) => `${column} = $${column}`).join(", ");
     this.#update = db.prepare(`UPDATE service_time SET ${set}`);
     this.#updateEnd = db.prepare("UPDATE service_time SET log_end = ?, checksum = ?");
     this.#row = this.#read();
@@ -97,7 +99,7 @@ export class Head {
 /** Reads the row, on any connection. */
 export function headReader(db: Database): () => HeadRow {
   const read = db.prepare<[], HeadRow & { checksum: bigint }>(
-    `SELECT ${COLUMNS.join(", ")}, checksum FROM service_time LIMIT 2`,
+    `SELECT ${COLUMNS.join(", ")}, wall_ms, checksum FROM service_time LIMIT 2`,
   );
   return () => {
     const [row, ...others] = read.all();
@@ -125,14 +127,16 @@ function isSound(row: HeadRow & { checksum: bigint }): boolean {
 
 const DAMAGED = "The row that says how far the file has come is damaged; restore the file from a backup.";
 
+/** What was there when it got its checksum. */
 const COLUMNS = [
   ...["run_ms", "starts", "log_dropped", "log_end", "openings", "opening_ids"],
   ...["schema_sum", "schema_version"],
-] as const as readonly (keyof HeadRow)[];
+] as const as readonly (keyof Omit<HeadRow, "wall_ms">)[];
 
-function stillOf(row: HeadRow): number {
+function stillOf({ wall_ms, ...row }: HeadRow): number {
   const sum = new Checksum();
   for (const column of COLUMNS) if (column !== "log_end") sum.int64(row[column]);
+  if (wall_ms !== null) sum.int64(wall_ms);
   return sum.value;
 }
 
@@ -143,7 +147,7 @@ function checksumOf(still: number, logEnd: bigint): number {
 /** Give the row of a file from before there was a checksum its first one. Inside the caller's transaction. */
 export function sealHead(db: Database): void {
   const row = db
-    .prepare<[], HeadRow>(`SELECT ${COLUMNS.join(", ")} FROM service_time`)
+    .prepare<[], HeadRow>(`SELECT ${COLUMNS.join(", ")}, NULL AS wall_ms FROM service_time`)
     .safeIntegers(true)
     .get();
   if (row === undefined) throw unusable(DAMAGED);

@@ -1,13 +1,16 @@
 import type { Database, Statement } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
+import { isTimedChecksum } from "./guard.ts";
 import { MissingNames } from "./linked-entries.ts";
 import { type RawRow, ROW, stillOf } from "./rows.ts";
+import { TimingReader } from "./timing-rows.ts";
 
 /** Reads counters, and tells a missing one from a damaged one. For any connection. */
 export class RowReader {
   readonly #byName: Statement<[string], RawRow>;
   readonly #byId: Statement<[bigint], RawRow>;
   readonly #missing: MissingNames;
+  readonly #timings: TimingReader;
 
   constructor(db: Database) {
     // The row's own name, not the index's copy, so that the checksum covers what is stored in the row. A row whose
@@ -18,12 +21,13 @@ export class RowReader {
     // The plus hides from the planner that the id is a parameter: it would plan anew for each one, in 20 us.
     this.#byId = db.prepare(`${ROW} WHERE counters.id = +?`);
     this.#missing = new MissingNames(db);
+    this.#timings = new TimingReader(db);
   }
 
   find(name: string): RawRow | undefined | typeof CORRUPT {
     try {
       const raw = this.#byName.get(name);
-      if (raw !== undefined) return sound(raw, name);
+      if (raw !== undefined) return this.#sound(raw, name);
       return this.#missing.lacks(name) ? undefined : CORRUPT;
     } catch (error) {
       return corruptOrThrow(error);
@@ -34,7 +38,7 @@ export class RowReader {
   follow(id: bigint, name: string): RawRow | typeof CORRUPT {
     try {
       const raw = this.#byId.get(id);
-      return raw === undefined ? CORRUPT : sound(raw, name);
+      return raw === undefined ? CORRUPT : this.#sound(raw, name);
     } catch (error) {
       return corruptOrThrow(error);
     }
@@ -44,15 +48,16 @@ export class RowReader {
   at(id: bigint): RawRow | undefined | typeof CORRUPT {
     try {
       const raw = this.#byId.get(id);
-      return raw && sound(raw, raw.name);
+      return raw && this.#sound(raw, raw.name);
     } catch (error) {
       return corruptOrThrow(error);
     }
   }
-}
 
-function sound(raw: RawRow, name: string): RawRow | typeof CORRUPT {
-  return raw.name !== name || stillOf(raw) === undefined ? CORRUPT : raw;
+  #sound(found: RawRow, name: string): RawRow | typeof CORRUPT {
+    const raw = isTimedChecksum(found.checksum) ? this.#timings.joined(found) : found;
+    return raw.name !== name || stillOf(raw) === undefined ? CORRUPT : raw;
+  }
 }
 
 function corruptOrThrow(error: unknown): typeof CORRUPT {

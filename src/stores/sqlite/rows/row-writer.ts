@@ -1,7 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
-import { blankCounter, type Fixed } from "../../../core/counter.ts";
+import { blankCounter, type Fixed, type Timing } from "../../../core/counter.ts";
 import { type Details, putCountingSettings } from "../../../core/settings.ts";
-import { Counts, Missed, Place } from "./counts.ts";
+import { Counts, Missed, MissedTiming, Place } from "./counts.ts";
 import { LabelWriter } from "./labels.ts";
 import { EntryWriter, linkOf } from "./linked-entries.ts";
 import {
@@ -11,13 +11,16 @@ import {
   STILL_COLUMNS,
   type StillRow,
   stillChecksum,
+  timedRowChecksum,
   toStillRow,
 } from "./rows.ts";
 import { STILL_SETTINGS } from "./setting-columns.ts";
+import { TimingWriter } from "./timing-rows.ts";
 
 /** Writes counters. The caller owns the transaction. */
 export class RowWriter {
   readonly counts: Counts;
+  readonly timings: TimingWriter;
   readonly #insert: Statement;
   readonly #updateSettings: Statement;
   readonly #delete: Statement<[bigint]>;
@@ -30,6 +33,7 @@ export class RowWriter {
 
   constructor(db: Database) {
     this.counts = new Counts(db);
+    this.timings = new TimingWriter(db);
     this.#insert = db.prepare(`
       INSERT INTO counters (${STILL_COLUMNS.join(", ")})
       VALUES (${STILL_COLUMNS.map((column) => `$${column}`).join(", ")})`);
@@ -67,6 +71,7 @@ export class RowWriter {
   /** Take all counters away. */
   clear(): void {
     this.#clear();
+    this.timings.clear();
     this.#names.clear();
     this.#labels.clear();
   }
@@ -77,46 +82,73 @@ export class RowWriter {
     return entry !== undefined && linkOf(entry) !== undefined && this.#labels.has(name, labels);
   }
 
-  /** @throws SQLITE_CORRUPT when the row is not there any more */
-  update(row: Row, value: bigint, revision: number, updateTime: number): void {
+  /**
+   * @param timing  as it is from now on
+   * @param before  as it is in the file
+   * @throws SQLITE_CORRUPT when the row is not there any more
+   */
+  update(
+    row: Row,
+    value: bigint,
+    revision: number,
+    updateTime: number,
+    timing: Timing | undefined,
+    before: Timing | undefined,
+  ): void {
     const { id, still, counter } = row;
     const { min, max } = counter;
+    if (before !== undefined) {
+      this.#updateTimed(row, { value, revision, updateTime, timing }, before);
+      return;
+    }
     const sum = rowChecksum(still, id, value, revision, updateTime);
     const place = this.counts.update(row.place, { id, value, revision, updateTime, min, max, checksum: sum });
     if (place === undefined) throw new Missed(id);
     row.place = place;
   }
 
+  /** Of a counter that time does something to. Within a window counting moves its count alone. */
+  #updateTimed(row: Row, count: Count, before: Timing): void {
+    const { id, still, counter, place } = row;
+    const { min, max, refill } = counter;
+    const { sum, columns } = timedRowChecksum(still, id, counter, count);
+    const now = this.counts.update(place, { id, ...count, min, max, checksum: sum });
+    const moves = count.timing !== before || refill !== undefined;
+    if (now === undefined) throw new Missed(id);
+    if (moves && !this.timings.update(id, before, columns)) throw new MissedTiming(id);
+    row.place = now;
+  }
+
   /**
    * Write a counter whole, with other settings than before.
    *
-   * @param before  the labels until now
+   * @param before  its labels until now, and its timing
    * @throws SQLITE_CORRUPT when the row is not there any more
    */
-  updateSettings({ id }: Row, name: string, before: Details["labels"], fixed: Fixed, count: Count): Row {
+  updateSettings({ id }: Row, name: string, before: Before, fixed: Fixed, count: Count): Row {
     const raw = toStillRow(id, name, fixed);
     if (this.#updateSettings.run(raw).changes !== 1 || !this.counts.delete(id)) throw new Missed(id);
-    this.#labels.replace(id, name, before, fixed.labels);
+    if (before.timing !== undefined && !this.timings.delete(id, before.timing)) throw new MissedTiming(id);
+    this.#labels.replace(id, name, before.labels, fixed.labels);
     return this.#insertCount(raw, fixed, count);
   }
 
   /**
-   * @param labels  the labels until now
+   * @param before  its labels until now, and its timing
    * @throws SQLITE_CORRUPT when the row is not there any more
    */
-  delete({ id }: Row, name: string, labels: Details["labels"]): void {
+  delete({ id }: Row, name: string, { labels, timing }: Before): void {
     this.#names.remove({ key: "", value: "", name });
     this.#labels.remove(name, labels);
+    if (timing !== undefined && !this.timings.delete(id, timing)) throw new MissedTiming(id);
     if (this.#delete.run(id).changes !== 1 || !this.counts.delete(id)) throw new Missed(id);
   }
 
   #insertCount(raw: StillRow, fixed: Fixed, count: Count): Row {
     const { id } = raw;
-    const { value, revision, updateTime } = count;
+    const { value, revision, updateTime, timing } = count;
     const { min, max } = fixed;
     const still = stillChecksum(raw);
-    const sum = rowChecksum(still, id, value, revision, updateTime);
-    this.counts.insert({ id, value, revision, updateTime, min, max, checksum: sum });
     const counter = blankCounter();
     putCountingSettings(counter, fixed);
     counter.uid = fixed.uid;
@@ -124,6 +156,21 @@ export class RowWriter {
     counter.revision = revision;
     counter.updateTime = updateTime;
     counter.settingsRevision = fixed.settingsRevision;
+    counter.timing = timing;
+    let sum: number;
+    if (timing === undefined) sum = rowChecksum(still, id, value, revision, updateTime);
+    else {
+      const timed = timedRowChecksum(still, id, counter, count);
+      sum = timed.sum;
+      this.timings.insert({ ...raw, ...timed.columns });
+    }
+    this.counts.insert({ id, value, revision, updateTime, min, max, checksum: sum });
     return { id, counter, still, place: Place.COLD };
   }
+}
+
+/** What of a counter as it stands in the file tells what leads to it. */
+export interface Before {
+  readonly labels: Details["labels"];
+  readonly timing: Timing | undefined;
 }

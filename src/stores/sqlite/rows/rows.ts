@@ -9,8 +9,9 @@ import { COUNTING_KEYS, DETAIL_KEYS, type Details } from "../../../core/settings
 import { uidFromBytes, uidToBytes } from "../../../core/uid.ts";
 import { Checksum } from "../../shared/checksum.ts";
 import { Place } from "./counts.ts";
-import { guarded } from "./guard.ts";
+import { guarded, guardedTimed, isTimedChecksum } from "./guard.ts";
 import {
+  areReadable,
   readSettings,
   type SettingColumns,
   STILL_SETTINGS,
@@ -18,9 +19,20 @@ import {
   sumSettings,
   toColumns,
 } from "./setting-columns.ts";
+import {
+  hasTiming,
+  markOf,
+  sumTiming,
+  type TimingColumns,
+  toTiming,
+  toTimingColumns,
+} from "./timing-rows.ts";
 
-/** A row of `counters` with its count, as SQLite gives them (integers as bigint). */
-export interface RawRow extends SettingColumns {
+/**
+ * A row of `counters` with its count, and the timing of one that time does something to, as SQLite gives them (integers as
+ * bigint).
+ */
+export interface RawRow extends SettingColumns, Partial<TimingColumns> {
   readonly id: bigint;
   readonly name: string;
   readonly uid: Uint8Array;
@@ -35,8 +47,8 @@ export interface RawRow extends SettingColumns {
 }
 
 /**
- * What the write side keeps of a row in memory. Its value, revision and time move on with each commit, in place: an
- * object that lives long is best left where it is.
+ * What the write side keeps of a row in memory. Its value, revision, time and timing move on with each commit, in place:
+ * an object that lives long is best left where it is.
  */
 export interface Row {
   readonly id: bigint;
@@ -47,7 +59,7 @@ export interface Row {
 }
 
 /** What counting changes of a row. */
-export type Count = Pick<Counter, "value" | "revision" | "updateTime">;
+export type Count = Pick<Counter, "value" | "revision" | "updateTime" | "timing">;
 
 /** A column of a count, wherever it stands; NULL when the count has gone. */
 const current = (column: string) => `iif(recent.id IS NULL, counts.${column}, recent.${column})`;
@@ -77,7 +89,7 @@ export const rowOf = (columns: readonly string[]) =>
   `SELECT ${columns.map((column) => `counters.${column}`).join(", ")}, ${COUNT}, recent.id IS NOT NULL AS recent
     FROM counters ${COUNT_OF("counters.id")}`;
 
-/** A row of counters with its count; a WHERE clause follows. */
+/** A row of counters with its count, without its timing; a WHERE clause follows. */
 export const ROW = rowOf(STILL_COLUMNS);
 
 /** A row as a counter, whole. */
@@ -101,6 +113,7 @@ function toCounter(raw: RawRow): Mutable<Counter> {
   counter.updateTime = Number(raw.update_ms);
   counter.settingsRevision = Number(raw.settings_revision);
   readSettings(COUNTING_KEYS, raw, counter);
+  if (hasTiming(raw)) counter.timing = toTiming(raw);
   return counter;
 }
 
@@ -108,19 +121,38 @@ function toCounter(raw: RawRow): Mutable<Counter> {
 export function stillOf(raw: RawRow): number | undefined {
   try {
     const still = stillChecksum(raw);
-    return guarded(unguarded(still, raw), raw.id, raw.value) === Number(raw.checksum) ? still : undefined;
+    const timed = isTimedChecksum(raw.checksum);
+    if (timed !== hasTiming(raw)) return undefined;
+    const sum = hasTiming(raw)
+      ? timedChecksum(still, raw, raw)
+      : guarded(unguarded(still, raw), raw.id, raw.value);
+    return sum === Number(raw.checksum) && (!timed || areReadable(raw)) ? still : undefined;
   } catch {
     return undefined; // A column of another type than was written: damaged as well.
   }
 }
 
-/** The checksum over the whole row, without the guard. */
+/** The checksum over the whole row, without the guard and without timing. */
 export function unguarded(still: number, raw: RawRow): number {
   return new Checksum(still).int64(raw.value).int64(raw.revision).int64(raw.update_ms).value;
 }
 
+/** The checksum of a whole row with timing, as it is stored. */
+function timedChecksum(
+  still: number,
+  count: Pick<RawRow, "id" | "value" | "revision" | "update_ms" | "idle_ttl_ms">,
+  timing: TimingColumns,
+): number {
+  const { id, value, revision, update_ms, idle_ttl_ms = null } = count;
+  const sum = new Checksum(still).int64(value).int64(revision).int64(update_ms);
+  return guardedTimed(sumTiming(sum, timing).value, id, value, markOf(update_ms, idle_ttl_ms, timing));
+}
+
 /** What counting does not change of a row. */
-export type StillRow = Omit<RawRow, "value" | "revision" | "update_ms" | "checksum" | "recent">;
+export type StillRow = Omit<
+  RawRow,
+  "value" | "revision" | "update_ms" | "checksum" | "recent" | keyof TimingColumns
+>;
 
 /** What is stored of a counter beside its count. */
 export function toStillRow(id: bigint, name: string, fixed: Fixed): StillRow {
@@ -142,7 +174,7 @@ export function stillChecksum(raw: StillRow): number {
   return sumSettings(sum, SUMMED.later, raw).value;
 }
 
-/** The checksum of a whole row, as it is stored: with the guard of its count. */
+/** The checksum of a whole row that time does nothing to, as it is stored: with the guard of its count. */
 export function rowChecksum(
   still: number,
   id: bigint,
@@ -151,4 +183,17 @@ export function rowChecksum(
   updateTime: number,
 ): number {
   return guarded(new Checksum(still).int64(value).number(revision).number(updateTime).value, id, value);
+}
+
+/** The same of a counter that has a timing, and the columns of that. */
+export function timedRowChecksum(
+  still: number,
+  id: bigint,
+  counter: Counter,
+  { value, revision, updateTime, timing }: Count,
+): { sum: number; columns: TimingColumns } {
+  const columns = toTimingColumns({ ...counter, value, updateTime }, timing!);
+  const idle_ttl_ms = counter.idleTtlMs ?? null;
+  const count = { id, value, revision: BigInt(revision), update_ms: BigInt(updateTime), idle_ttl_ms };
+  return { sum: timedChecksum(still, count, columns), columns };
 }

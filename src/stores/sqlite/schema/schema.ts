@@ -193,6 +193,36 @@ const MIGRATIONS: readonly Migration[] = [
   INSERT INTO catalogue_state (version, entries, versions, checksum) VALUES (0, 0, 0, -790770940);
   `,
   },
+  {
+    about: "what time does to counters: windows, refills, idle TTLs",
+    sql: `
+  -- Of the counters that time does something to; see timing-rows.ts. The checksum of the count covers it.
+  CREATE TABLE timings (
+    id INTEGER PRIMARY KEY, -- Its counter's.
+    window_spec TEXT,
+    refill_spec TEXT,
+    idle_ttl_ms INTEGER,
+    window_start_ms INTEGER,
+    window_end_ms INTEGER,
+    refill_ms INTEGER, -- When the value was what it is, and refill_carry.
+    refill_carry INTEGER,
+    due_ms INTEGER,
+    initial_value INTEGER NOT NULL, -- As in counters. What follows is what values are reckoned by in SQL.
+    refill_amount INTEGER, -- In lowest terms.
+    refill_every INTEGER,
+    full_ms INTEGER -- When it is at initial by its refill.
+  ) STRICT;
+
+  -- When somebody is to look at which of them; see tidying.ts. The truth is in timings.due_ms.
+  CREATE TABLE due_counters (
+    due_ms INTEGER NOT NULL,
+    counter_id INTEGER NOT NULL,
+    PRIMARY KEY (due_ms, counter_id)
+  ) WITHOUT ROWID, STRICT;
+
+  ALTER TABLE service_time ADD COLUMN wall_ms INTEGER; -- The wall clock when run_ms was written; NULL before the first time.
+  `,
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */

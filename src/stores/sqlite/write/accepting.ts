@@ -3,6 +3,7 @@ import { ChangeColumns } from "../../../core/change.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { accepted, endAt, flawOf, nameOfLost, openingOf } from "../../shared/by-hand.ts";
 import { type RawRow, ROW, toFullCounter } from "../rows/rows.ts";
+import { TimingReader } from "../rows/timing-rows.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { EntryMending } from "./mending.ts";
@@ -13,6 +14,7 @@ export class CounterAccepting {
   readonly #log: ChangeLog;
   readonly #mending: EntryMending;
   readonly #named: Statement<[string], RawRow>;
+  readonly #timings: TimingReader;
   readonly #remove: readonly Statement<[bigint]>[];
   readonly #unbury: Statement<[bigint]>;
 
@@ -22,8 +24,15 @@ export class CounterAccepting {
     this.#mending = new EntryMending(db);
     // Neither by what leads to it, which somebody may not have written, nor by the checksum.
     this.#named = db.prepare(`${ROW} WHERE +counters.name = ? LIMIT 2`);
-    this.#remove = ["counts", "recent_counts", "counters"].map((table) =>
-      db.prepare<[bigint]>(`DELETE FROM ${table} WHERE id = ?`),
+    this.#timings = new TimingReader(db);
+    const of = [
+      "counts WHERE id",
+      "recent_counts WHERE id",
+      "timings WHERE id",
+      "due_counters WHERE counter_id",
+    ];
+    this.#remove = [...of, "counters WHERE id"].map((which) =>
+      db.prepare<[bigint]>(`DELETE FROM ${which} = ?`),
     );
     this.#unbury = db.prepare("DELETE FROM deleted_counters WHERE id = ?");
   }
@@ -38,7 +47,7 @@ export class CounterAccepting {
     const taken: { id: bigint; name: string; after: FullCounter }[] = [];
     const results = names.map((name) => {
       const [row, ...others] = this.#named.all(name);
-      const counter = row === undefined ? "there is none" : counterIn(row);
+      const counter = row === undefined ? "there is none" : counterIn(this.#timings.joined(row));
       if (others.length > 0) return "two rows have its name: delete one of them";
       if (typeof counter === "string") return counter;
       const after = accepted(counter, revisions.get(name) ?? 0, now);
@@ -48,7 +57,7 @@ export class CounterAccepting {
     const gone = [...taken.map(({ id }) => id), ...lost.map(BigInt)];
     if (gone.length === 0) return results;
     for (const { id } of taken) for (const remove of this.#remove) remove.run(id);
-    for (const id of lost) for (const remove of this.#remove.slice(0, 2)) remove.run(BigInt(id)); // A count that was left.
+    for (const id of lost) for (const remove of this.#remove.slice(0, -1)) remove.run(BigInt(id)); // What was left of it.
     this.#mending.forget(taken, lost.map(BigInt));
 
     const columns = new ChangeColumns(taken.length + gone.length);
@@ -75,8 +84,8 @@ function counterIn(row: RawRow): FullCounter | string {
   try {
     const counter = toFullCounter(row);
     return flawOf(counter) ?? counter;
-  } catch {
-    return "its labels are no JSON";
+  } catch (error) {
+    return error instanceof SyntaxError ? "its labels are no JSON" : "its window or its refill is none";
   }
 }
 

@@ -1,13 +1,15 @@
 import type { Database } from "better-sqlite3";
-import { CORRUPT, requestKeys, type Save, touchedBy } from "../../../core/batch.ts";
+import { CORRUPT, type Loaded, requestKeys, type Save, touchedBy } from "../../../core/batch.ts";
 import type { Batch } from "../../../core/columns.ts";
 import type { Counter, Fixed, FullCounter } from "../../../core/counter.ts";
 import { Verb } from "../../../core/op.ts";
+import { expireTimeOf } from "../../../core/timing.ts";
 import type { Write } from "../../shared/one-by-one.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { RowReader } from "../rows/row-reader.ts";
 import { RowWriter } from "../rows/row-writer.ts";
 import { type Row, toFullCounter, toRow } from "../rows/rows.ts";
+import { hasTiming } from "../rows/timing-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { LoadedRows } from "./loaded-rows.ts";
 import type { RequestIds } from "./request-ids.ts";
@@ -38,8 +40,8 @@ export class BatchRows {
     return this.#lastId;
   }
 
-  /** What the rule must know of a batch. */
-  load(batch: Batch): LoadedRows {
+  /** What the rule must know of a batch that is judged as of now. */
+  load(batch: Batch, now: number): LoadedRows {
     const touched = touchedBy(batch);
     const rows: (Row | undefined)[] = [];
     const counters: (Counter | undefined | typeof CORRUPT)[] = [];
@@ -55,7 +57,8 @@ export class BatchRows {
       if (record !== undefined) answered.set(key!, record);
     }
     const fixed = new Map<number, Fixed>();
-    for (const index of touched.whole) {
+    const gone = counters.flatMap((counter, index) => (isExpired(counter, now) ? index : []));
+    for (const index of gone.length === 0 ? touched.whole : new Set([...touched.whole, ...gone])) {
       if (rows[index] === undefined) continue;
       const whole = this.#whole(touched.names[index]!);
       if (whole !== undefined) fixed.set(index, whole);
@@ -87,13 +90,39 @@ export class BatchRows {
   }
 
   /**
+   * Those of some counters that are due as they say, to be tidied; and what leads to others by mistake is mended. Inside the
+   * caller's transaction.
+   */
+  loadDue(due: readonly DueEntry[]): LoadedRows<DueFacts> {
+    const rows: Row[] = [];
+    const fixed = new Map<number, Fixed>();
+    const names: string[] = [];
+    for (const { due_ms, counter_id } of due) {
+      const raw = this.#reads.at(counter_id);
+      if (raw === CORRUPT) continue;
+      const its = raw !== undefined && hasTiming(raw) ? raw.due_ms : null;
+      if (its !== due_ms) {
+        this.writes.timings.mendDue(counter_id, due_ms, its);
+        continue;
+      }
+      const counter = toFullCounter(raw!);
+      const { name } = counter;
+      const row = this.#cache.peek(name) ?? toRow(raw!);
+      if (row.id !== counter_id || !this.writes.isFound(name, counter.labels)) continue;
+      fixed.set(names.push(name) - 1, counter);
+      rows.push(row);
+    }
+    return { facts: { names, counters: rows.map(({ counter }) => counter), fixed }, rows };
+  }
+
+  /**
    * Write the counters. Inside the caller's transaction.
    *
    * @returns  the rows that were made, or made anew, by index in the save
    */
   write(
-    { names, changed, values, revisions, updateTimes, fixed, deleted }: Save,
-    { facts, rows }: LoadedRows,
+    { names, changed, values, revisions, updateTimes, timings, fixed, deleted }: Save,
+    { facts, rows }: LoadedRows<Pick<Loaded, "fixed">>,
   ): Map<number, Row> {
     const made = new Map<number, Row>();
     let id = this.#lastId;
@@ -104,21 +133,23 @@ export class BatchRows {
       const row = rows[index];
       const name = names[index]!;
       const now = fixed.size === 0 ? undefined : fixed.get(index);
-      if (now === undefined) this.writes.update(row!, value, revision, updateTime);
+      const before = row?.counter.timing;
+      const timing = timings.size !== 0 && timings.has(index) ? timings.get(index) : before;
+      if (now === undefined) this.writes.update(row!, value, revision, updateTime, timing, before);
       else {
-        const count = { value, revision, updateTime };
-        const before = facts.fixed.get(index);
+        const count = { value, revision, updateTime, timing };
+        const labels = facts.fixed.get(index)?.labels;
         const written =
           row === undefined
             ? this.writes.insert(++id, name, now, count)
-            : this.writes.updateSettings(row, name, before!.labels, now, count);
+            : this.writes.updateSettings(row, name, { labels: labels!, timing: before }, now, count);
         made.set(index, written);
       }
       const keepHistory = deleted.size === 0 ? undefined : deleted.get(index);
       if (keepHistory === undefined) continue;
       const gone = made.get(index) ?? row!;
       const { labels } = now ?? facts.fixed.get(index)!;
-      this.writes.delete(gone, name, labels);
+      this.writes.delete(gone, name, { labels, timing });
       this.#log.deleted(gone.id, name, gone.counter.uid, keepHistory);
     }
     return made;
@@ -126,19 +157,18 @@ export class BatchRows {
 
   /** Write one operation; returns its counter's row as it is then. Inside the caller's transaction. */
   writeStep(step: Write, name: string, row: Row | undefined): Row | undefined {
-    const { value, revision, updateTime } = step.after;
-    const labels = step.before?.fixed?.labels ?? {};
-    if (step.op.verb === Verb.DELETE) {
-      this.writes.delete(row!, name, labels);
-      this.#log.deleted(row!.id, name, row!.counter.uid, step.op.keepHistory === true);
-      return undefined;
-    }
-    if (step.fixed === undefined) {
-      this.writes.update(row!, value, revision, updateTime);
+    const { value, revision, updateTime, timing } = step.after;
+    const before = { labels: step.before?.fixed?.labels ?? {}, timing: step.before?.timing };
+    if (step.op.verb === Verb.DELETE || step.expired) {
+      this.writes.delete(row!, name, before);
+      this.#log.deleted(row!.id, name, row!.counter.uid, step.expired || step.op.keepHistory === true);
+      if (!step.expired) return undefined;
+    } else if (step.fixed === undefined) {
+      this.writes.update(row!, value, revision, updateTime, timing, before.timing);
       return row;
-    }
-    if (row !== undefined) return this.writes.updateSettings(row, name, labels, step.fixed, step.after);
-    return this.writes.insert(++this.#lastId, name, step.fixed, step.after);
+    } else if (row !== undefined)
+      return this.writes.updateSettings(row, name, before, step.fixed, step.after);
+    return this.writes.insert(++this.#lastId, name, step.fixed!, step.after);
   }
 
   /** After COMMIT of what was written in steps, and after a rollback of it: nothing is remembered. */
@@ -149,8 +179,8 @@ export class BatchRows {
 
   /** After COMMIT: what is remembered follows. */
   remember(
-    { names, changed, values, revisions, updateTimes, deleted }: Save,
-    { rows }: LoadedRows,
+    { names, changed, values, revisions, updateTimes, timings, deleted }: Save,
+    { rows }: Pick<LoadedRows, "rows">,
     made: ReadonlyMap<number, Row>,
   ): void {
     for (const index of changed) {
@@ -160,6 +190,7 @@ export class BatchRows {
       counter.value = values[index]!;
       counter.revision = revisions[index]!;
       counter.updateTime = updateTimes[index]!;
+      if (timings.size !== 0 && timings.has(index)) counter.timing = timings.get(index);
     }
     for (const index of deleted.keys()) this.#cache.delete(names[index]!);
     for (const [index, row] of made) {
@@ -190,6 +221,21 @@ export class BatchRows {
     this.#cache.clear();
     this.writes.counts.reload();
   }
+}
+
+/** What leads to a counter that is due. */
+export interface DueEntry {
+  readonly due_ms: bigint;
+  readonly counter_id: bigint;
+}
+
+/** What is known of counters that are due. */
+type DueFacts = Pick<Loaded, "names" | "counters" | "fixed">;
+
+/** Of one that is gone by now all is needed: the batch may delete it. */
+function isExpired(counter: Counter | undefined | typeof CORRUPT, now: number): boolean {
+  if (counter === undefined || counter === CORRUPT || counter.idleTtlMs === undefined) return false;
+  return now >= expireTimeOf(counter)!;
 }
 
 /** An id that was given twice would mix up what was changed under it. */

@@ -1,22 +1,27 @@
-import { type Context, decideBatch } from "../../../core/batch.ts";
+import { type Context, decideBatch, decideTidying, type Save } from "../../../core/batch.ts";
 import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { TallyError } from "../../../core/errors.ts";
 import type { StoreOptions } from "../../../service/store.ts";
+import { ZoneCalendar } from "../../shared/calendar.ts";
+import { ClockDoubt } from "../../shared/clock-doubt.ts";
 import { ForgottenEarly } from "../../shared/forgotten-early.ts";
 import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
 import { Missed } from "../rows/counts.ts";
+import type { Row } from "../rows/rows.ts";
 import { type AcceptRequest, CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
 import { CatalogueWrites } from "./catalogue.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { CopySteps } from "./copy-steps.ts";
+import type { LoadedRows } from "./loaded-rows.ts";
 import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.ts";
 import { RequestIds } from "./request-ids.ts";
 import { type Moment, RunningTime } from "./running-time.ts";
+import { Tidying } from "./tidying.ts";
 import { asTallyError, type Transaction } from "./transaction.ts";
 import { type Careful, OneByOne, objectionIn } from "./violation.ts";
 
@@ -37,6 +42,11 @@ export class WriteConnection {
   readonly #catalogue: CatalogueWrites;
   #copying: CopySteps | undefined;
   readonly #forgottenEarly = new ForgottenEarly();
+  readonly #tidying: Tidying;
+  readonly #clockDoubt: ClockDoubt;
+  readonly #calendar: ZoneCalendar;
+  /** What is to be told with the next slice of maintenance. */
+  readonly #warnings: string[] = [];
   #sealed = false;
 
   /**
@@ -52,6 +62,9 @@ export class WriteConnection {
     const { db, head, checkpoints, transaction } = this.#file;
     this.checkpoints = checkpoints;
     this.#transaction = transaction;
+    const warn = (message: string) => void this.#warnings.push(message);
+    this.#calendar = new ZoneCalendar(warn);
+    this.#clockDoubt = new ClockDoubt(warn);
     try {
       this.#time = new RunningTime(head, moment);
       this.#requestIds = new RequestIds(db, head, retention, this.#time.at(moment));
@@ -59,6 +72,8 @@ export class WriteConnection {
       this.#oneByOne = new OneByOne(db);
       this.#catalogue = new CatalogueWrites(db);
       this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
+      this.#tidying = new Tidying(db);
+      this.#clockDoubt.start(moment.now, moment.monotonic, this.#time.lastWallMs);
       checkpoints.first();
     } catch (error) {
       this.#file.abandon();
@@ -85,7 +100,7 @@ export class WriteConnection {
    * @throws TallyError OUTCOME_UNKNOWN: COMMIT itself failed
    */
   commit(batch: Batch, moment: Moment, uidSeed: string): Outcomes {
-    const context = { now: moment.now, uidSeed };
+    const context = { now: moment.now, calendar: this.#calendar, uidSeed };
     let oneByOne: Careful | undefined;
     for (;;) {
       const tried = this.#attempt(batch, moment, context, oneByOne);
@@ -111,7 +126,7 @@ export class WriteConnection {
     const laps = new Laps();
     try {
       this.#transaction.begin();
-      const loaded = this.#rows.load(batch);
+      const loaded = this.#rows.load(batch, moment.now);
       laps.ended("loadMs");
       const given = { decide: this.#decide, context, ...oneByOne! };
       const written = oneByOne && this.#oneByOne.write(this.#rows, batch, loaded, given);
@@ -132,7 +147,7 @@ export class WriteConnection {
       this.#requestIds.save(save.answers, runMs);
       const ids =
         written === undefined
-          ? save.names.map((_, index) => (loaded.rows[index] ?? made!.get(index))?.id)
+          ? idsOf(save, loaded, made!)
           : rowIdsOf(
               save,
               loaded.rows.map((row) => row?.id),
@@ -146,6 +161,7 @@ export class WriteConnection {
       if (made === undefined) this.#rows.lookAgain();
       else this.#rows.remember(save, loaded, made);
       this.#time.changed();
+      this.#tidying.committed();
       this.checkpoints.committed();
       return outcomes;
     } catch (error) {
@@ -158,6 +174,14 @@ export class WriteConnection {
 
   /** See Store.maintain. Also looks whether the files are still where they were, which nobody else does while none counts. */
   maintain(moment: Moment, warn: (message: string) => void): boolean {
+    const more = this.#slice(moment, warn);
+    // After the rest, and apart: what somebody has against a counter's roll stands in the way of nothing else.
+    const doubted = this.#clockDoubt.look(moment.now, moment.monotonic);
+    for (const warning of this.#warnings.splice(0)) warn(warning);
+    return (!doubted && this.#tidy(moment)) || more;
+  }
+
+  #slice(moment: Moment, warn: (message: string) => void): boolean {
     const runMs = this.#time.at(moment);
     const { counts } = this.#rows.writes;
     const early = this.#requestIds.plan(runMs);
@@ -174,7 +198,7 @@ export class WriteConnection {
       if (folds) counts.fold();
       const folded = folds || counts.foldQuiet(moment.now);
       const due = this.#time.persistDue(runMs);
-      if (due) this.#persist(runMs);
+      if (due) this.#persist(moment);
       const wrote = forgot || emptied || dropped || folded || due;
       if (wrote) {
         this.#saveHead();
@@ -186,6 +210,31 @@ export class WriteConnection {
       this.#undo(logEnd, runMs);
       throw asTallyError(error);
     }
+  }
+
+  /** Write down what time has done to some counters. Returns whether there are more to look at. */
+  #tidy(moment: Moment): boolean {
+    const { now } = moment;
+    const logEnd = this.#log.end;
+    try {
+      const due = this.#tidying.next(moment);
+      if (due.length === 0) return false;
+      this.#transaction.begin();
+      const loaded = this.#rows.loadDue(due);
+      const save = decideTidying(loaded.facts, { now, calendar: this.#calendar, uidSeed: NO_UID });
+      const made = this.#rows.write(save, loaded);
+      if (save.changes.count > 0) this.#log.append(save.changes, idsOf(save, loaded, made), now);
+      this.#saveHead();
+      this.#transaction.commit();
+      this.#rows.remember(save, loaded, made);
+      this.#time.changed();
+      this.checkpoints.committed();
+    } catch (error) {
+      this.#undo(logEnd, this.#time.at(moment));
+      if (objectionIn(error) === undefined && !(error instanceof Missed)) throw asTallyError(error);
+      return this.#tidying.refused();
+    }
+    return this.#tidying.done();
   }
 
   /** What a copy does with the file, step by step. Made when one first asks. */
@@ -206,7 +255,7 @@ export class WriteConnection {
 
   /** Write what else is only kept in memory, to find out whether the disk takes it. */
   tryWrite(moment: Moment): void {
-    this.#write(moment, () => this.#persist(this.#time.at(moment)));
+    this.#write(moment, () => this.#persist(moment));
   }
 
   /** See Catalogue.write. */
@@ -241,7 +290,7 @@ export class WriteConnection {
       this.#file.whereabouts.assertUnchanged();
       this.#transaction.begin();
       this.#copying?.sealing();
-      this.#persist(this.#time.at(moment));
+      this.#persist(moment);
       this.#saveHead();
       this.#transaction.commit();
     } catch (error) {
@@ -258,9 +307,9 @@ export class WriteConnection {
     this.#file.close();
   }
 
-  /** Write what is only kept in memory: running time, and the sizes of request ids. */
-  #persist(runMs: number): void {
-    this.#time.persist(runMs);
+  /** Write what is only kept in memory: running time and the wall clock, and the sizes of request ids. */
+  #persist(moment: Moment): void {
+    this.#time.persist(this.#time.at(moment), moment.now);
     this.#requestIds.persist();
   }
 
@@ -301,4 +350,16 @@ export class WriteConnection {
       throw new TallyError("OUTCOME_UNKNOWN", "the file cannot be read any more after a failure", { cause });
     }
   }
+}
+
+/** Tidying makes no counters. */
+const NO_UID = "00000000-0000-7000-8000-000000000000";
+
+/** The row ids of the counters of a save that was written whole. */
+function idsOf(
+  { names }: Pick<Save, "names">,
+  { rows }: Pick<LoadedRows, "rows">,
+  made: ReadonlyMap<number, Row>,
+): (bigint | undefined)[] {
+  return names.map((_, index) => (rows[index] ?? made.get(index))?.id);
 }

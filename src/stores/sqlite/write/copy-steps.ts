@@ -56,7 +56,7 @@ export class CopySteps {
     const { time, write } = this.#parts;
     write(moment, () => {
       this.#target.begin(head);
-      this.#persist(head.runMs);
+      this.#persist(head.runMs, moment);
     });
     time.goOnFrom(head.runMs, moment);
     this.#target.settled();
@@ -73,7 +73,7 @@ export class CopySteps {
   endImport(moment: Moment): void {
     this.#parts.write(moment, () => {
       this.#target.end();
-      this.#persist(this.#parts.time.at(moment));
+      this.#persist(this.#parts.time.at(moment), moment);
     });
     this.#target.settled();
   }
@@ -83,8 +83,8 @@ export class CopySteps {
     this.#target.sealing();
   }
 
-  #persist(runMs: number): void {
-    this.#parts.time.persist(runMs);
+  #persist(runMs: number, { now }: Moment): void {
+    this.#parts.time.persist(runMs, now);
     this.#parts.requestIds.persist();
   }
 }

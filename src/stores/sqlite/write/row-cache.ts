@@ -32,6 +32,11 @@ export class RowCache {
     return old;
   }
 
+  /** The same, but it does not count as used. */
+  peek(name: string): Row | undefined {
+    return this.#young.get(name) ?? this.#old.get(name);
+  }
+
   set(name: string, row: Row): void {
     if (this.#young.size >= this.#halfMax && !this.#young.has(name)) {
       this.#old = this.#young;

@@ -44,9 +44,15 @@ export class RunningTime {
     return runMs - this.#persistedMs >= (this.#changedSincePersist ? PERSIST_MS : PERSIST_IDLE_MS);
   }
 
-  /** Inside the caller's transaction, which saves the head. */
-  persist(runMs: number): void {
-    this.#head.set({ run_ms: BigInt(Math.trunc(runMs)) });
+  /** The wall clock when it was last written, if it ever was. */
+  get lastWallMs(): number | undefined {
+    const { wall_ms } = this.#head.row;
+    return wall_ms === null ? undefined : Number(wall_ms);
+  }
+
+  /** Inside the caller's transaction, which saves the head. @param now  the wall clock */
+  persist(runMs: number, now: number): void {
+    this.#head.set({ run_ms: BigInt(Math.trunc(runMs)), wall_ms: BigInt(now) });
     this.#persistedMs = runMs;
     this.#changedSincePersist = false;
   }

@@ -4,7 +4,7 @@ import type { Batch } from "../../../core/columns.ts";
 import type { Refusal } from "../../../core/errors.ts";
 import { refusalOf } from "../../shared/bounds.ts";
 import { oneByOne, UNDO_GROUP } from "../../shared/one-by-one.ts";
-import { Missed } from "../rows/counts.ts";
+import { Missed, MissedTiming } from "../rows/counts.ts";
 import type { Row } from "../rows/rows.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { LoadedRows } from "./loaded-rows.ts";
@@ -87,11 +87,12 @@ export class OneByOne {
       try {
         const written = rows.writeStep(step, facts.names[index]!, row);
         standing[index] = written;
-        if (row === undefined) made.set(written!.counter.uid, written!.id);
+        if (row === undefined || step.expired) made.set(written!.counter.uid, written!.id);
         if (given.deferred && this.#orphan.get() !== undefined) throw new Deferred();
         this.#step.release();
         next = steps.next();
       } catch (error) {
+        if (error instanceof MissedTiming) throw error; // Found when it was read: damaged, whatever else is there.
         const objection = objectionIn(error) ?? (error instanceof Missed ? SKIPPED : undefined);
         if (objection === undefined) throw error;
         const lost = !this.#db.inTransaction;

@@ -28,6 +28,8 @@ export interface Made {
   /** Requests under ids that live, with their answers. */
   readonly answered: readonly { readonly asked: Asked; readonly answer: Answer }[];
   readonly names: readonly string[];
+  /** Of counters that time does something to; most of it by TIME_PASSED_MS after the file was closed. */
+  readonly timed: readonly string[];
   /** By b-tree: the numbers of its pages, from 1. */
   readonly pages: ReadonlyMap<string, readonly number[]>;
   readonly pageBytes: number;
@@ -54,6 +56,7 @@ export function uuidFrom(random: Random): string {
 }
 
 const COUNTERS = 900;
+const TIMED_COUNTERS = 240;
 /** Of the catalogue: some pages of it, and one above them. */
 const ENTRIES = 80;
 
@@ -63,6 +66,19 @@ export function entryOf(n: number) {
   return { kind, key: `entry ${n}`, body: JSON.stringify({ n, more: "m".repeat(300) }), expectedVersion: 0 };
 }
 const HOUR_MS = 3_600_000;
+export const TIME_PASSED_MS = 2 * HOUR_MS;
+
+/** The n-th counter that time does something to: quotas, token buckets, and what is forgotten when nobody comes. */
+function timedSettings(n: number, now: number) {
+  const labels = { team: `t${n % 4}`, zone: `z${n % 3}` };
+  const [value, limits] = [BigInt(1_000 * n + 7), { labels, min: 0n, max: 10n ** 6n }];
+  const window = n % 6 === 0 ? { everyMs: HOUR_MS, anchorMs: now + 1_000 * n } : MONTHLY;
+  if (n % 3 === 0) return { ...limits, value, window, initial: n % 2 === 0 ? 0n : 5n };
+  if (n % 3 === 1) return { ...limits, value, refill: { amount: BigInt(n), everyMs: 60_000 } };
+  return { ...limits, value, idleTtlMs: BigInt(n % 2 === 0 ? HOUR_MS : 100 * HOUR_MS) };
+}
+
+const MONTHLY = { unit: "month", timeZone: "Europe/Berlin", day: 1 } as const;
 
 export function makeFile(path: string, random: Random): Made {
   const clock = new HandClock();
@@ -105,6 +121,15 @@ export function makeFile(path: string, random: Random): Made {
     );
     ask([batch([increment(names[round]!), increment(names[round + 9]!)], { id: id() })]);
   }
+  const timed = Array.from({ length: TIMED_COUNTERS }, (_, n) => `shop-${n % 7}/limit-${n}`);
+  for (let first = 0; first < timed.length; first += 60) {
+    ask(
+      timed
+        .slice(first, first + 60)
+        .map((name, i) => single(create(name, timedSettings(first + i, clock.now())))),
+    );
+  }
+  for (let round = 0; round < 3; round++) ask(timed.slice(0, 90).map((name) => single(increment(name))));
   ask(names.slice(20, 40).map((name, i) => single(remove(name, { keepHistory: i % 2 === 0 }))));
   ask(names.slice(40, 60).map((name) => single(update(name, { labels: { team: "t1", moved: "yes" } }))));
   names.splice(20, 20);
@@ -131,5 +156,5 @@ export function makeFile(path: string, random: Random): Made {
   }
   const pageBytes = Number(db.pragma("page_size", { simple: true }));
   db.close();
-  return { bytes: readFileSync(path), answered, names, pages, pageBytes, wallMs: clock.wallMs };
+  return { bytes: readFileSync(path), answered, names, timed, pages, pageBytes, wallMs: clock.wallMs };
 }

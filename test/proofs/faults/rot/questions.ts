@@ -4,8 +4,10 @@ import { CORRUPT } from "../../../../src/core/batch.ts";
 import type { CatalogueKind, CatalogueWrite } from "../../../../src/core/catalogue.ts";
 import type { FullCounter } from "../../../../src/core/counter.ts";
 import { TallyError } from "../../../../src/core/errors.ts";
+import { type AsOf, present } from "../../../../src/core/present.ts";
 import type { Selection } from "../../../../src/core/selection.ts";
 import type { CatalogueChanges } from "../../../../src/service/store-catalogue.ts";
+import { ZoneCalendar } from "../../../../src/stores/shared/calendar.ts";
 import { ChangeLogReader } from "../../../../src/stores/sqlite/read/change-log-reader.ts";
 import { PageReader } from "../../../../src/stores/sqlite/read/pages.ts";
 import { asOfOneMoment, openReadOnly } from "../../../../src/stores/sqlite/read/reading.ts";
@@ -18,7 +20,7 @@ import type { WriteConnection } from "../../../../src/stores/sqlite/write/connec
 import { type Answer, create, increment, remove, single } from "../../../support/calls.ts";
 import { HandClock } from "../../../support/clock.ts";
 import type { Random } from "../../crash/random.ts";
-import { commit, entryOf, type Made, momentOf, open, uuidFrom } from "./file.ts";
+import { commit, entryOf, type Made, momentOf, open, TIME_PASSED_MS, uuidFrom } from "./file.ts";
 
 /** "right", "refused", or what was wrong without a word. */
 export type Verdict = "right" | "refused" | { readonly silent: string };
@@ -95,14 +97,14 @@ type Compare = (expected: unknown, got: unknown) => "right" | "refused";
 /** Everything that only reads. */
 function reading(
   path: string,
-  { names }: Made,
+  { names, timed, wallMs }: Made,
   ask: (name: string, compare: Compare, read: () => unknown) => void,
 ): void {
   const db = openReadOnly(path, 16_384);
   try {
     const rows = new RowReader(db);
-    const pages = new PageReader(db, rows);
-    const scanner = new Scanner(db, rows);
+    const pages = new PageReader(db, rows, CALENDAR);
+    const scanner = new Scanner(db, rows, CALENDAR);
     const moment = <T>(read: () => T): T => asOfOneMoment(db, read)(undefined as never);
     const absent = names
       .flatMap((name) => [`${name}!`, name.slice(0, -1) || "x"])
@@ -116,13 +118,20 @@ function reading(
       );
     ask("get", each, () => get(names));
     ask("get of none", each, () => get(absent));
-    for (const [about, selection] of Object.entries(SELECTIONS)) {
-      ask(`list, ${about}`, walked, () => moment(() => walk(pages, selection)));
-      ask(`sum, ${about}`, summed, () => moment(() => scanner.sum(selection, AS_OF, () => {})));
-      for (const order of ["highest", "lowest"] as const) {
-        ask(`top, ${order}, ${about}`, ranked, () =>
-          moment(() => scanner.top(selection, 7, order, AS_OF, () => {})),
-        );
+    ask("get, timed", each, () => get(timed));
+    for (const [when, now] of [
+      ["", wallMs],
+      [", later", wallMs + TIME_PASSED_MS],
+    ] as const) {
+      const asOf = { now };
+      for (const [about, selection] of Object.entries(SELECTIONS)) {
+        ask(`list, ${about}${when}`, walked, () => moment(() => walk(pages, selection, asOf)));
+        ask(`sum, ${about}${when}`, summed, () => moment(() => scanner.sum(selection, asOf, () => {})));
+        for (const order of ["highest", "lowest"] as const) {
+          ask(`top, ${order}, ${about}${when}`, ranked, () =>
+            moment(() => scanner.top(selection, 7, order, asOf, () => {})),
+          );
+        }
       }
     }
     const log = new ChangeLogReader(db, rows);
@@ -139,14 +148,17 @@ function reading(
   }
 }
 
-/** Time does nothing to these. */
-const AS_OF = { now: 0 };
+const CALENDAR = new ZoneCalendar(() => {});
 
-function walk(pages: PageReader, selection: Selection): { counters: FullCounter[]; corruptNames: string[] } {
+function walk(
+  pages: PageReader,
+  selection: Selection,
+  asOf: AsOf,
+): { counters: FullCounter[]; corruptNames: string[] } {
   const [counters, corruptNames]: [FullCounter[], string[]] = [[], []];
   for (let from: string | undefined = "", n = 0; from !== undefined; n++) {
     if (n > 1_000) throw new Lie("a walk that does not end");
-    const page = pages.read(selection, from, 90, AS_OF);
+    const page = pages.read(selection, from, 90, asOf);
     counters.push(...page.counters);
     corruptNames.push(...page.corruptNames);
     from = page.next;
@@ -183,7 +195,7 @@ function idsOf(reader: RequestIdReader): unknown[] {
 function writing(
   connection: WriteConnection,
   clock: HandClock,
-  { answered, names }: Made,
+  { answered, names, timed }: Made,
   expected: Answers,
   random: Random,
   put: (name: string, question: () => "right" | "refused") => void,
@@ -264,6 +276,35 @@ function writing(
       (i) => `${fresh[i]} was made`,
     ),
   );
+
+  clock.advance(TIME_PASSED_MS);
+  const asOf = { now: clock.now() };
+  const stored = expected.get("get, timed") as FullCounter[];
+  const met = stored.map((counter) => present(counter, asOf, CALENDAR)?.value ?? 0n);
+  const change = (which: readonly number[], by: bigint, from: (n: number) => bigint) => {
+    const given = commit(
+      connection,
+      clock,
+      which.map((n) => single(increment(timed[n]!, by))),
+    );
+    const verdict = honest(
+      given,
+      ({ results }, i) => valueIn(results) === from(which[i]!) + by,
+      (i) => `an increment of ${timed[which[i]!]} from ${from(which[i]!)}: ${show(given[i])}`,
+    );
+    for (const [i, { refused }] of given.entries())
+      if (refused === undefined) left.set(which[i]!, from(which[i]!) + by);
+    return verdict;
+  };
+  const left = new Map<number, bigint>();
+  const [some, others] = [0, 1].map((rest) => timed.flatMap((_, n) => (n % 2 === rest ? n : [])));
+  put("what time did is met by changes", () => change(some!, 1n, (n) => met[n]!));
+  put("tidying", () => {
+    while (connection.maintain(momentOf(clock), () => {}));
+    return "right";
+  });
+  put("what was tidied", () => change(others!, 1n, (n) => met[n]!));
+  put("what was met, again", () => change([...left.keys()], 0n, (n) => left.get(n)!));
 }
 
 function valueIn(results: Answer["results"]): bigint | undefined {

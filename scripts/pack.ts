@@ -24,6 +24,7 @@ try {
   writeFileSync(join(staged, "package.json"), `${JSON.stringify(packagedManifest(), null, 2)}\n`);
   for (const served of SERVED) cpSync(join(ROOT, served), join(staged, "dist", served), { recursive: true });
   leaveOutComments(join(staged, "dist/gen/descriptors.binpb"));
+  leaveOutSpaces(join(staged, "dist/gen/openapi.json"));
   const tsc = join(ROOT, "node_modules/.bin/tsc");
   execFileSync(tsc, ["-p", join(ROOT, "tsconfig.build.json"), "--outDir", join(staged, "dist")], {
     stdio: "inherit",
@@ -57,4 +58,9 @@ function leaveOutComments(path: string): void {
   const set = fromBinary(FileDescriptorSetSchema, readFileSync(path));
   for (const file of set.file) if (!file.name.startsWith("tally/")) file.sourceCodeInfo = undefined;
   writeFileSync(path, toBinary(FileDescriptorSetSchema, set));
+}
+
+/** Programs read it, and a fifth of it was for people. */
+function leaveOutSpaces(path: string): void {
+  writeFileSync(path, JSON.stringify(JSON.parse(readFileSync(path, "utf8"))));
 }

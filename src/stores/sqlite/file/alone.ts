@@ -7,7 +7,7 @@
  * @see https://www.sqlite.org/fileformat2.html
  */
 import { closeSync, openSync, readSync } from "node:fs";
-import { type HeadRow, headFrom } from "../rows/head.ts";
+import { HEAD_COLUMNS, type HeadRow, headFrom } from "../rows/head.ts";
 
 /** The row of `wal_binding`; see wal-binding.ts. */
 export interface BindingRow {
@@ -61,7 +61,7 @@ function rowsIn(fd: number, head: Buffer): Pick<FileAlone, "binding" | "head"> {
   const [id, basedOn, open] = onlyRow(file, "wal_binding", 3) ?? [];
   return {
     binding: id === undefined ? undefined : ({ id, basedOn, open: open === 1 } as BindingRow),
-    head: headFrom(onlyRow(file, "service_time", 9) ?? []),
+    head: headFrom(onlyRow(file, "service_time", HEAD_COLUMNS) ?? []),
   };
 }
 

@@ -114,9 +114,11 @@ export function headReader(db: Database): () => HeadRow {
  * @returns  undefined when they are none of such a row, or damaged
  */
 export function headFrom(columns: readonly unknown[]): HeadRow | undefined {
-  const whole = columns.every((column) => Number.isSafeInteger(column));
-  if (!whole || columns.length !== COLUMNS.length + 1) return undefined;
-  const named = [...COLUMNS, "checksum"].map((name, i) => [name, BigInt(columns[i] as number)]);
+  if (columns.length !== IN_ORDER.length) return undefined;
+  const named = IN_ORDER.map((name, i) => [
+    name,
+    Number.isSafeInteger(columns[i]) ? BigInt(columns[i] as number) : null,
+  ]);
   const row: HeadRow & { checksum: bigint } = Object.fromEntries(named);
   return isSound(row) ? row : undefined;
 }
@@ -132,6 +134,10 @@ const COLUMNS = [
   ...["run_ms", "starts", "log_dropped", "log_end", "openings", "opening_ids"],
   ...["schema_sum", "schema_version"],
 ] as const as readonly (keyof Omit<HeadRow, "wall_ms">)[];
+
+/** As they stand in the table, and how many there are. */
+const IN_ORDER = [...COLUMNS, "checksum", "wall_ms"];
+export const HEAD_COLUMNS = IN_ORDER.length;
 
 function stillOf({ wall_ms, ...row }: HeadRow): number {
   const sum = new Checksum();

@@ -171,6 +171,11 @@ export class Working {
     }
     this.#before = undefined;
     if (refusal === undefined) return undefined;
+    // What the group itself has used up no time gives back, for it is asked as a whole again.
+    if (before.has(this.#loaded.counterOf[first + refusal.index!]!)) {
+      const { retryAfterMs: _, ...never } = refusal;
+      refusal = never;
+    }
     for (const [name, was] of before) this.#restore(name, was);
     while (this.#remade.length > remade) this.#unmakeLast();
     this.#changes.truncate(changes);

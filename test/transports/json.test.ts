@@ -375,7 +375,7 @@ describe("a time", () => {
     expect(refusedBy(CreateCounterRequestSchema, idle(source))).toMatchObject({
       code: "INVALID_FIELD",
       field: "idle_ttl",
-      expected: 'must be seconds with an "s", such as "86400s"',
+      expected: 'must be seconds with an "s", such as "86400s", up to 315576000000',
     });
   });
 });

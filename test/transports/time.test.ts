@@ -199,3 +199,31 @@ describe("refused is", () => {
     });
   });
 });
+
+it("a duration that is refused is shown as JSON has it", async () => {
+  await using opened = await open();
+  const settings = { window: every(500) };
+  expect((await refusal(opened.client.createCounter({ name: "a", ...settings }))).message).toBe(
+    'window.every must be 1 second to 366 days, got "0.500s"; nothing was applied.',
+  );
+  const bucket = { min: 0n, max: 9n, refill: { amount: 1n, every: durationFromMs(367 * 24 * HOUR) } };
+  expect((await refusal(opened.client.createCounter({ name: "a", ...bucket }))).message).toBe(
+    'refill.every must be 1 millisecond to 366 days, got "31708800s"; nothing was applied.',
+  );
+});
+
+it("of what the operations of a group have used up themselves, no time is told when there will be room", async () => {
+  await using opened = await open();
+  const { client } = opened;
+  await client.createCounter({ name: "q", max: 5n, window: every(HOUR) });
+  const take = (...amounts: bigint[]) =>
+    refusal(
+      client.batchApply({
+        operations: amounts.map((value) => ({ name: "q", action: { case: "increment", value } })),
+        allOrNothing: true,
+      }),
+    );
+  expect(await take(5n, 1n)).toMatchObject({ reason: "ABOVE_MAX", retryMs: undefined });
+  await client.increment({ name: "q", amount: 4n });
+  expect(await take(2n)).toMatchObject({ reason: "ABOVE_MAX", retryMs: HOUR });
+});

@@ -1,5 +1,14 @@
-import { create, type DescMessage, fromBinary, type Message, type MessageShape } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  isMessage,
+  type Message,
+  type MessageShape,
+  toJson,
+} from "@bufbuild/protobuf";
 import { type Path, pathToString } from "@bufbuild/protobuf/reflect";
+import { type Duration, DurationSchema, type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import type { Refusal } from "../../core/errors.ts";
 import { isWellFormed } from "../../wire/well-formed.ts";
@@ -59,7 +68,9 @@ function toRefusal({ field: path, ruleId, message: text, forKey }: Violation, me
     return invalidField(pathToString(path), FIELD_RULES[`${name} item`] ?? text, valueAt(path, message));
   }
   const name = last !== undefined && "name" in last ? last.name : "";
-  return invalidField(pathToString(path), FIELD_RULES[name] ?? text, valueAt(path, message));
+  const inside = path.at(-2);
+  const of = inside?.kind === "field" ? FIELD_RULES[`${inside.name} ${name}`] : undefined;
+  return invalidField(pathToString(path), of ?? FIELD_RULES[name] ?? text, valueAt(path, message));
 }
 
 /**
@@ -104,7 +115,8 @@ export const FIELD_RULES: Readonly<Record<string, string>> = {
   calendar: "must be a unit of the calendar, such as CALENDAR_UNIT_DAY",
   time_zone: "must be the IANA name of a time zone, such as Europe/Berlin",
   day: "must be 1 to 31",
-  every: "must be 1 s (of a refill 1 ms) to 366 days",
+  "window every": "must be 1 second to 366 days",
+  "refill every": "must be 1 millisecond to 366 days",
   idle_ttl: "must be 1 second to 3650 days",
   order: "must be TOP_ORDER_HIGHEST or TOP_ORDER_LOWEST",
 };
@@ -145,8 +157,19 @@ function valueAt(path: Path, message: Message, below?: string): unknown {
 export function shown(value: unknown): string {
   if (typeof value === "string") return shownText(value);
   if (Array.isArray(value)) return `${value.length}`;
+  for (const schema of [DurationSchema, TimestampSchema])
+    if (isMessage(value, schema)) return shownTime(schema, value);
   if (typeof value === "object" && value !== null) return `${Object.keys(value).length}`;
   return `${value}`;
+}
+
+/** As JSON has it; of what is beyond all that it can say, the seconds. */
+function shownTime(schema: DescMessage, value: Duration | Timestamp): string {
+  try {
+    return JSON.stringify(toJson(schema, value));
+  } catch {
+    return `${value.seconds} s`;
+  }
 }
 
 function shownText(text: string): string {

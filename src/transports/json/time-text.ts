@@ -13,7 +13,7 @@ export const TIME_TEXTS: ReadonlyMap<string, TimeText> = new Map([
   [
     DurationSchema.typeName,
     {
-      expected: 'must be seconds with an "s", such as "86400s"',
+      expected: 'must be seconds with an "s", such as "86400s", up to 315576000000',
       toBytes(text) {
         if (!/^-?\d{1,12}(\.\d{1,9})?s$/.test(text)) return undefined;
         if (Math.abs(Number.parseFloat(text)) > DURATION_SECONDS_MAX) return undefined;

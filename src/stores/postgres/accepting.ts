@@ -54,7 +54,7 @@ export class PostgresAccepting implements Accepting {
           counter === undefined
             ? "there is none"
             : counter === CORRUPT
-              ? "its row is not one that Tally could have written: look at its labels, description, times and initial value"
+              ? "its row is not one that Tally could have written: look at its labels, description, times, initial value, window, refill and idle TTL"
               : flawOf(counter);
         if (flaw !== undefined) {
           taken.push(flaw);

@@ -18,8 +18,9 @@ const COME = `((${NOW} - c.refill_ms) * c.refill_amount + c.refill_carry) / c.re
 const FULL_AFTER =
   "(abs(c.value - c.initial) * c.refill_every - c.refill_carry + c.refill_amount - 1) / c.refill_amount";
 
-/** The value. A clock that is behind changes none. */
+/** The value; NULL where somebody has taken away what it is reckoned with. A clock that is behind changes none. */
 export const VALUE = `CASE
+  WHEN c.settings_revision > 0 THEN c.value
   WHEN c.window_end_ms <= ${NOW} THEN c.initial
   WHEN c.refill_ms < ${NOW} THEN
     CASE

@@ -1,4 +1,5 @@
 import { CORRUPT, type FullCounter } from "../../core/counter.ts";
+import { TallyError } from "../../core/errors.ts";
 import { present } from "../../core/present.ts";
 import { byRank, EMPTY_SUM, endOf, type Order, type Selection, type Sum } from "../../core/selection.ts";
 import type { Calendar } from "../../core/window.ts";
@@ -94,14 +95,17 @@ export class CounterReads {
     const [where, values] = this.#selected(selection);
     const [row] = await this.#database.read(
       this.#database.statement(`
-        SELECT count(*) AS count, sum(value)::text AS sum, min(value) AS lowest, max(value) AS highest
+        SELECT count(*) AS count, count(*) - count(value) AS damaged,
+          sum(value)::text AS sum, min(value) AS lowest, max(value) AS highest
         FROM (SELECT ${this.#value} AS value FROM @counters AS c WHERE ${where}) AS seen WHERE $3::int IS NULL`),
       [values[0], values[1], null, ...values.slice(2)],
     );
-    const { count, sum, lowest, highest } = row as Record<"count" | "lowest" | "highest", bigint> & {
-      sum: string;
-    };
+    const { count, damaged, sum, lowest, highest } = row as Record<
+      "count" | "damaged" | "lowest" | "highest",
+      bigint
+    > & { sum: string };
     if (count === 0n) return EMPTY_SUM;
+    if (damaged > 0n) throw new TallyError("ROW_CORRUPT", `${damaged} of the counters are damaged`);
     return { count: Number(count), sum: BigInt(sum), lowest, highest, corruptNames: [] };
   }
 

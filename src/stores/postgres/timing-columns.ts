@@ -39,7 +39,8 @@ export function toTiming(row: Row, counter: Counter): Timing | typeof CORRUPT {
   if ([start, end, refillTime, due].includes(Number.NaN) || (idleTtlMs ?? 1n) <= 0n) return CORRUPT;
   if (window === undefined ? start !== undefined || end !== undefined : !(start! < end!)) return CORRUPT;
   if (carry < 0n || carry >= (refill === undefined ? 1n : reduced(refill).every)) return CORRUPT;
-  if (refill === undefined && refillTime !== undefined) return CORRUPT;
+  const moves = refill !== undefined && counter.value !== counter.initial;
+  if (moves !== (refillTime !== undefined)) return CORRUPT;
   return { windowStart: start, windowEnd: end, refillTime, refillCarry: carry, due };
 }
 

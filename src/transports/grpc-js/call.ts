@@ -55,7 +55,9 @@ export function endCall(call: CallInside, status: grpc.StatusObject): void {
 export function toStatus(refused: Refused): grpc.StatusObject {
   const metadata = new grpc.Metadata();
   metadata.set("grpc-status-details-bin", Buffer.from(statusBytes(refused)));
-  if (refused.retryAfterMs !== undefined) metadata.set("grpc-retry-pushback-ms", `${refused.retryAfterMs}`);
+  if (refused.retryAfterMs !== undefined) {
+    metadata.set("grpc-retry-pushback-ms", `${Math.min(refused.retryAfterMs, INT32_MAX)}`);
+  }
   return { code: STATUS[refused.code].grpc as number, details: messageOf(refused), metadata };
 }
 
@@ -92,3 +94,6 @@ export function closeAfterAnswer(stream: ServerHttp2Stream): void {
 }
 
 function ignore(): void {}
+
+/** As gRPC has it: what is larger would be taken for never. */
+const INT32_MAX = 2 ** 31 - 1;

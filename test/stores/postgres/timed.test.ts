@@ -1,7 +1,7 @@
 /** Several stores on one PostgreSQL, and counters that time does something to: the database's clock decides, once. */
 import { expect, it } from "vitest";
 import { ChangeKind } from "../../../src/core/change.ts";
-import type { FullCounter } from "../../../src/core/counter.ts";
+import { CORRUPT, type FullCounter } from "../../../src/core/counter.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { apply, batch, commit, create, increment, set, single, update } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
@@ -283,5 +283,19 @@ describeWith([POSTGRES], "rows of counters that time does something to", () => {
     await schema.sql(`UPDATE @counters SET ${to} WHERE position(name IN '${which}') > 0`);
     const { corruptNames } = await store.list(ALL, "", 9);
     expect([...corruptNames].sort()).toEqual([...which].sort());
+  });
+
+  it("a sum does not reckon with what a counter has not, and is refused where that was taken away", async () => {
+    const schema = await underClock();
+    const store = await schema.open();
+    await apply(store, create("plain", { value: 40n }));
+    await apply(store, create("b", { min: 0n, max: 9n, refill: { amount: 1n, everyMs: 7_000 }, value: 9n }));
+    await schema.sql("UPDATE @counters SET window_end_ms = 5 WHERE name = 'plain'");
+    expect(await store.sum(ALL)).toMatchObject({ count: 2, sum: 49n });
+    await schema.pass(7_000);
+    await schema.sql("UPDATE @counters SET refill_amount = NULL WHERE name = 'b'");
+    await expect(store.sum(ALL)).rejects.toMatchObject({ code: "ROW_CORRUPT" });
+    await schema.sql("UPDATE @counters SET refill_amount = 1, refill_ms = NULL WHERE name = 'b'");
+    expect(await store.get(["b"])).toEqual([CORRUPT]);
   });
 });

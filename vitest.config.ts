@@ -22,7 +22,11 @@ export const APART: Readonly<Record<string, string[]>> = {
   connections: [
     "test/transports/{drain,half-closed,intake,limits,overload,pipelining,stream-callers}.test.ts",
   ],
-  cli: ["test/cli/**/*.test.ts", "test/proofs/count/proof.test.ts", "test/docs/{time,tour,warm-increment}.test.ts"],
+  cli: [
+    "test/cli/**/*.test.ts",
+    "test/proofs/count/proof.test.ts",
+    "test/docs/{time,tour,warm-increment}.test.ts",
+  ],
   doors: ["test/doors/{clients,tls}.test.ts", "test/doors/proxies/**/*.test.ts", "test/docs/clients.test.ts"],
   faults: ["test/proofs/faults/**/*.test.ts"],
   stores: [

@@ -2,6 +2,7 @@
  * The record kept under a request id: what was asked (so that reuse for something else is noticed) and what was
  * answered (so that a retry gets the same). One compact byte string, saved in the same step as the change.
  */
+import { bitOf, differingField, FIRST, LATER, writeAsked } from "./asked.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { CallHead, Outcomes } from "./columns.ts";
 import type { FullCounter, Timing } from "./counter.ts";
@@ -9,7 +10,6 @@ import { settingsFor } from "./decide.ts";
 import type { Refusal } from "./errors.ts";
 import { type Op, Verb } from "./op.ts";
 import {
-  byAge,
   CODECS,
   type CodedKind,
   DEFAULTS,
@@ -18,10 +18,7 @@ import {
   type Kinds,
   SETTING_KEYS,
   SETTINGS,
-  type Setting,
-  type SettingKey,
   type Settings,
-  textOf,
 } from "./settings.ts";
 import { uidFromBytes, uidToBytes } from "./uid.ts";
 
@@ -44,7 +41,7 @@ export function encodeAnswer(
   const w = new ByteWriter(call.single ? 64 : 16 + 8 * (call.end - first));
   if (op !== undefined) {
     w.byte(SINGLE);
-    writePayload(w, op);
+    writeAsked(w, op);
     w.raw(uidToBytes(outcomes.uids[c]!));
   } else {
     w.byte(BATCH);
@@ -101,88 +98,6 @@ const BATCH = 2;
 function reused(field: string): Refusal {
   return { code: "REQUEST_ID_REUSED", field };
 }
-
-/**
- * What was asked, field by field. The name is in the key. Texts are kept as 53-bit hashes. Settings that came later stand
- * behind those that were there from the beginning, and only if one of them was given.
- */
-function writePayload(w: ByteWriter, op: Op): void {
-  const flag = op.verb === Verb.DELETE ? op.keepHistory : op.mustExist;
-  const given = settingsGiven(op);
-  const later = given.size > 0 && LATER.some((key) => given.has(key));
-  const head =
-    (flag ? 0x10 : 0) | (op.etag === undefined ? 0 : 0x20) | (op.note ? 0x40 : 0) | (later ? 0x80 : 0);
-  w.byte(op.verb | head);
-  w.int64(op.amount);
-  if (op.etag !== undefined) w.uint(hash53(op.etag));
-  if (op.note) w.uint(hash53(op.note));
-  if (op.verb !== Verb.CREATE && op.verb !== Verb.UPDATE) return;
-  if (op.verb === Verb.UPDATE) w.byte(bitsOf(FIRST, given, (_, i) => 1 << i));
-  for (const key of FIRST) if (given.has(key)) w.uint(given.get(key)!);
-  if (!later) return;
-  w.uint(bitsOf(LATER, given, bitOf));
-  for (const key of LATER) if (given.has(key)) w.uint(given.get(key)!);
-}
-
-function bitsOf(
-  keys: readonly SettingKey[],
-  given: ReadonlyMap<SettingKey, number>,
-  bit: (key: SettingKey, i: number) => number,
-): number {
-  return keys.reduce((bits, key, i) => (given.has(key) ? bits | bit(key, i) : bits), 0);
-}
-
-/** The first field, in the order of the API, in which the record differs from what is asked now. */
-function differingField(r: ByteReader, op: Op): string | undefined {
-  const head = r.byte();
-  const amount = r.int64();
-  const etag = head & 0x20 ? r.uint() : undefined;
-  const note = head & 0x40 ? r.uint() : undefined;
-  if ((head & 0x0f) !== op.verb) return "the method";
-  if (amount !== op.amount) return op.verb === Verb.SET || op.verb === Verb.CREATE ? "value" : "amount";
-  const deletes = op.verb === Verb.DELETE;
-  if (!deletes && (head & 0x10) !== (op.mustExist ? 0x10 : 0)) return "must_exist";
-  if (etag !== (op.etag === undefined ? undefined : hash53(op.etag))) {
-    return op.verb === Verb.UPDATE ? "settings_etag" : "etag";
-  }
-  if (note !== (op.note ? hash53(op.note) : undefined)) return "note";
-  if (deletes && (head & 0x10) !== (op.keepHistory ? 0x10 : 0)) return "keep_history";
-  return op.verb === Verb.CREATE || op.verb === Verb.UPDATE
-    ? differingSetting(r, op, (head & 0x80) !== 0)
-    : undefined;
-}
-
-/** The first setting that was given another value, or only one of the two times. */
-function differingSetting(r: ByteReader, op: Op, later: boolean): string | undefined {
-  const recorded = new Map<SettingKey, number>();
-  const bits = op.verb === Verb.UPDATE ? r.byte() : 2 ** FIRST.length - 1;
-  for (const [i, key] of FIRST.entries()) if (bits & (1 << i)) recorded.set(key, r.uint());
-  const laterBits = later ? r.uint() : 0;
-  for (const key of LATER) if (laterBits & bitOf(key)) recorded.set(key, r.uint());
-  const given = settingsGiven(op);
-  const differing = SETTING_KEYS.find((key) => recorded.get(key) !== given.get(key));
-  return differing && SETTINGS[differing].field;
-}
-
-const { first: FIRST, later: LATER } = byAge(SETTING_KEYS);
-
-function bitOf(key: SettingKey): number {
-  return (SETTINGS[key] as Setting).bit ?? 0;
-}
-
-/**
- * What a creation or an update says of settings, as hashes: an update of those that its mask names, a creation of all,
- * but for those that came later and are at their defaults.
- */
-function settingsGiven(op: Op): ReadonlyMap<SettingKey, number> {
-  const { mask } = op;
-  const settings = op.verb === Verb.CREATE ? settingsFor(op) : op.settings; // As the rule takes them.
-  if (settings === undefined) return NOTHING_GIVEN;
-  const given = mask ?? [...FIRST, ...LATER.filter((key) => !isDefault(settings, key))];
-  return new Map(given.map((key) => [key, hash53(textOf(key, settings[key]))]));
-}
-
-const NOTHING_GIVEN: ReadonlyMap<SettingKey, number> = new Map();
 
 type AfterUpdate = Omit<FullCounter, "name" | "uid" | "value" | "revision" | "timing">;
 
@@ -287,17 +202,4 @@ function numbersAsText(_: string, value: unknown): unknown {
 
 function numbersFromText(_: string, value: unknown): unknown {
   return typeof value === "string" && /^-?\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value;
-}
-
-/** 53 bits of a text: two independent FNV-like passes. Enough to notice an honest mistake; not for secrets. */
-function hash53(text: string): number {
-  let a = 0x811c9dc5;
-  let b = 0x9e3779b9;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    a = Math.imul(a ^ unit, 0x01000193);
-    b = Math.imul(b ^ unit, 0x85ebca6b);
-    b ^= b >>> 13;
-  }
-  return (a >>> 0) * 0x200000 + ((b >>> 0) & 0x1fffff);
 }

@@ -1,27 +1,24 @@
-import { type Context, decideBatch, decideTidying, type Save } from "../../../core/batch.ts";
+import { type Context, decideBatch } from "../../../core/batch.ts";
 import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { TallyError } from "../../../core/errors.ts";
 import type { StoreOptions } from "../../../service/store.ts";
 import { ZoneCalendar } from "../../shared/calendar.ts";
-import { ClockDoubt } from "../../shared/clock-doubt.ts";
-import { ForgottenEarly } from "../../shared/forgotten-early.ts";
 import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
 import { Missed } from "../rows/counts.ts";
-import type { Row } from "../rows/rows.ts";
 import { type AcceptRequest, CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
 import { CatalogueWrites } from "./catalogue.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { CopySteps } from "./copy-steps.ts";
-import type { LoadedRows } from "./loaded-rows.ts";
+import { idsOf } from "./loaded-rows.ts";
+import { Maintenance } from "./maintenance.ts";
 import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.ts";
 import { RequestIds } from "./request-ids.ts";
 import { type Moment, RunningTime } from "./running-time.ts";
-import { Tidying } from "./tidying.ts";
 import { asTallyError, type Transaction } from "./transaction.ts";
 import { type Careful, OneByOne, objectionIn } from "./violation.ts";
 
@@ -41,9 +38,7 @@ export class WriteConnection {
   readonly #oneByOne: OneByOne;
   readonly #catalogue: CatalogueWrites;
   #copying: CopySteps | undefined;
-  readonly #forgottenEarly = new ForgottenEarly();
-  readonly #tidying: Tidying;
-  readonly #clockDoubt: ClockDoubt;
+  readonly #maintenance: Maintenance;
   readonly #calendar: ZoneCalendar;
   /** What is to be told with the next slice of maintenance. */
   readonly #warnings: string[] = [];
@@ -62,9 +57,7 @@ export class WriteConnection {
     const { db, head, checkpoints, transaction } = this.#file;
     this.checkpoints = checkpoints;
     this.#transaction = transaction;
-    const warn = (message: string) => void this.#warnings.push(message);
-    this.#calendar = new ZoneCalendar(warn);
-    this.#clockDoubt = new ClockDoubt(warn);
+    this.#calendar = new ZoneCalendar((message) => void this.#warnings.push(message));
     try {
       this.#time = new RunningTime(head, moment);
       this.#requestIds = new RequestIds(db, head, retention, this.#time.at(moment));
@@ -72,8 +65,16 @@ export class WriteConnection {
       this.#oneByOne = new OneByOne(db);
       this.#catalogue = new CatalogueWrites(db);
       this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
-      this.#tidying = new Tidying(db);
-      this.#clockDoubt.start(moment.now, moment.monotonic, this.#time.lastWallMs);
+      this.#maintenance = new Maintenance(
+        {
+          ...{ file: this.#file, rows: this.#rows, requestIds: this.#requestIds, log: this.#log },
+          ...{ time: this.#time, calendar: this.#calendar, warnings: this.#warnings },
+          persist: (at) => this.#persist(at),
+          saveHead: () => this.#saveHead(),
+          undo: (logEnd, runMs) => this.#undo(logEnd, runMs),
+        },
+        moment,
+      );
       checkpoints.first();
     } catch (error) {
       this.#file.abandon();
@@ -161,7 +162,7 @@ export class WriteConnection {
       if (made === undefined) this.#rows.lookAgain();
       else this.#rows.remember(save, loaded, made);
       this.#time.changed();
-      this.#tidying.committed();
+      this.#maintenance.committed();
       this.checkpoints.committed();
       return outcomes;
     } catch (error) {
@@ -174,67 +175,7 @@ export class WriteConnection {
 
   /** See Store.maintain. Also looks whether the files are still where they were, which nobody else does while none counts. */
   maintain(moment: Moment, warn: (message: string) => void): boolean {
-    const more = this.#slice(moment, warn);
-    // After the rest, and apart: what somebody has against a counter's roll stands in the way of nothing else.
-    const doubted = this.#clockDoubt.look(moment.now, moment.monotonic);
-    for (const warning of this.#warnings.splice(0)) warn(warning);
-    return (!doubted && this.#tidy(moment)) || more;
-  }
-
-  #slice(moment: Moment, warn: (message: string) => void): boolean {
-    const runMs = this.#time.at(moment);
-    const { counts } = this.#rows.writes;
-    const early = this.#requestIds.plan(runMs);
-    this.#forgottenEarly.tell(early, warn);
-    const logEnd = this.#log.end;
-    this.#file.whereabouts.assertUnchanged();
-    try {
-      this.#transaction.begin();
-      const forgot = this.#requestIds.forget() > 0;
-      const emptied = this.#requestIds.empty();
-      const dropped = this.#log.tooLarge;
-      if (dropped) this.#log.drop();
-      const folds = counts.foldDue;
-      if (folds) counts.fold();
-      const folded = folds || counts.foldQuiet(moment.now);
-      const due = this.#time.persistDue(runMs);
-      if (due) this.#persist(moment);
-      const wrote = forgot || emptied || dropped || folded || due;
-      if (wrote) {
-        this.#saveHead();
-        this.#transaction.commit();
-      } else this.#transaction.rollback();
-      if (forgot) this.#requestIds.plan(runMs);
-      return forgot || emptied || this.#log.tooLarge || counts.foldDue;
-    } catch (error) {
-      this.#undo(logEnd, runMs);
-      throw asTallyError(error);
-    }
-  }
-
-  /** Write down what time has done to some counters. Returns whether there are more to look at. */
-  #tidy(moment: Moment): boolean {
-    const { now } = moment;
-    const logEnd = this.#log.end;
-    try {
-      const due = this.#tidying.next(moment);
-      if (due.length === 0) return false;
-      this.#transaction.begin();
-      const loaded = this.#rows.loadDue(due);
-      const save = decideTidying(loaded.facts, { now, calendar: this.#calendar, uidSeed: NO_UID });
-      const made = this.#rows.write(save, loaded);
-      if (save.changes.count > 0) this.#log.append(save.changes, idsOf(save, loaded, made), now);
-      this.#saveHead();
-      this.#transaction.commit();
-      this.#rows.remember(save, loaded, made);
-      this.#time.changed();
-      this.checkpoints.committed();
-    } catch (error) {
-      this.#undo(logEnd, this.#time.at(moment));
-      if (objectionIn(error) === undefined && !(error instanceof Missed)) throw asTallyError(error);
-      return this.#tidying.refused();
-    }
-    return this.#tidying.done();
+    return this.#maintenance.slice(moment, warn);
   }
 
   /** What a copy does with the file, step by step. Made when one first asks. */
@@ -350,16 +291,4 @@ export class WriteConnection {
       throw new TallyError("OUTCOME_UNKNOWN", "the file cannot be read any more after a failure", { cause });
     }
   }
-}
-
-/** Tidying makes no counters. */
-const NO_UID = "00000000-0000-7000-8000-000000000000";
-
-/** The row ids of the counters of a save that was written whole. */
-function idsOf(
-  { names }: Pick<Save, "names">,
-  { rows }: Pick<LoadedRows, "rows">,
-  made: ReadonlyMap<number, Row>,
-): (bigint | undefined)[] {
-  return names.map((_, index) => (rows[index] ?? made.get(index))?.id);
 }

@@ -533,6 +533,7 @@ describe("what is not the caller's doing", () => {
       expected: "it has other names",
       metadata: { name: "a" },
     },
+    LIMIT_NOT_FOUND: { code: "LIMIT_NOT_FOUND", status: "NOT_FOUND", metadata: { name: "a" } },
   };
 
   it.each(Object.values(REFUSALS))(

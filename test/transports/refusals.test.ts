@@ -223,7 +223,7 @@ describe("what the shape of a request refuses", () => {
       "an update of what is no setting",
       (client) => client.updateCounter({ name: "a", max: 1n, updateMask: { paths: ["max", "value"] } }),
       "update_mask",
-      'description), got "value"',
+      'description, history, got "value"',
     ],
     [
       "an update of a part of the labels",

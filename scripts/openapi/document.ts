@@ -1,18 +1,19 @@
-import type { FileRegistry } from "@bufbuild/protobuf";
+import type { DescEnum, DescExtension, DescMessage, DescService, FileRegistry } from "@bufbuild/protobuf";
 import { commentOf } from "./comments.ts";
 import { errorExamples, errorSchemas } from "./errors.ts";
 import { type Operation, operationsOf } from "./operation.ts";
 import { type Schema, Schemas } from "./schema.ts";
 import { simpleOperationsOf } from "./simple.ts";
 
-/** The OpenAPI 3.1 document of REST: what the protos say of CounterService, and the simple paths beside it. */
+/** The OpenAPI 3.1 document of REST: what the protos say of the services of the API, and the simple paths beside it. */
 export function documentOf(registry: FileRegistry, version: string): Schema {
-  const service = registry.getService("tally.v1.CounterService")!;
+  const services = [...registry].filter(isService).filter(({ file }) => file.proto.package === "tally.v1");
+  const counters = registry.getService("tally.v1.CounterService")!;
   const reasons = registry.getEnum("tally.v1.ErrorReason")!;
   const schemas = new Schemas();
   const operations = [
-    ...service.methods.flatMap((method) => operationsOf(method, reasons, schemas)),
-    ...simpleOperationsOf(service, reasons, schemas),
+    ...services.flatMap(({ methods }) => methods).flatMap((method) => operationsOf(method, reasons, schemas)),
+    ...simpleOperationsOf(counters, reasons, schemas),
   ];
   Object.assign(schemas.components, errorSchemas(reasons));
   return {
@@ -21,16 +22,16 @@ export function documentOf(registry: FileRegistry, version: string): Schema {
       title: "Tally",
       version,
       summary: "Durable, exact counters",
-      description: `${commentOf(service)}\n\n${JSON_RULES}`,
+      description: `${commentOf(counters)}\n\n${JSON_RULES}`,
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/", description: "This server." }],
     security: [],
     tags: [
-      {
-        name: service.name,
-        description: "The methods of tally.v1.CounterService, by their paths in REST.",
-      },
+      ...services.map(({ name, typeName }) => ({
+        name,
+        description: `The methods of ${typeName}, by their paths in REST.`,
+      })),
       {
         name: "Simple",
         description:
@@ -45,6 +46,10 @@ export function documentOf(registry: FileRegistry, version: string): Schema {
       examples: errorExamples(reasons),
     },
   };
+}
+
+function isService(each: DescEnum | DescMessage | DescService | DescExtension): each is DescService {
+  return each.kind === "service";
 }
 
 function pathsOf(operations: readonly Operation[]): Record<string, Record<string, Schema>> {

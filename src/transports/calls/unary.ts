@@ -1,4 +1,4 @@
-import { CounterService, OperationSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { OperationSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Reads } from "../../service/reads.ts";
 import { SerialReads } from "../../service/serial-reads.ts";
@@ -11,6 +11,7 @@ import type { UnaryCall } from "./call.ts";
 import { CREATE_COUNTER, getCounter } from "./counters.ts";
 import { COUNTING } from "./counting.ts";
 import { batchGetCounters, listCounters, sumCounters, topCounters } from "./many-counters.ts";
+import { API } from "./services.ts";
 import { DELETE_COUNTER, UPDATE_COUNTER } from "./settings.ts";
 import { warmUp } from "./shape.ts";
 
@@ -36,7 +37,7 @@ export const DEFAULT_CALL_LIMITS: CallLimits = {
 };
 
 /**
- * Every method of CounterService, ready to be called: what takes long on first use has been done.
+ * Every method of the API, ready to be called: what takes long on first use has been done.
  *
  * All doors share them. A door that has messages instead of bytes (JSON, say) encodes and decodes: two
  * microseconds, for which there is one path to test.
@@ -58,7 +59,7 @@ export function openCalls(
     pages: new SerialReads(clock, WAITING_MAX),
     scans: new SerialReads(clock, WAITING_MAX),
   };
-  warmUp([...CounterService.methods.map(({ input }) => input), OperationSchema]);
+  warmUp([...API.flatMap(({ methods }) => methods.map(({ input }) => input)), OperationSchema]);
   return [
     admitted(CREATE_COUNTER(writer, unaryBytesMax), changes),
     admitted(getCounter(new Reads(store, clock), unaryBytesMax), reads),

@@ -41,23 +41,31 @@ const OTHERS = [
 
 /** For a path that is none: a clause with what may be meant, undefined where nothing is near. */
 function pathsMeant(calls: readonly UnaryCall[]): (path: string) => string | undefined {
-  const { typeName } = calls[0]!.method.parent;
-  const methods = calls.map(({ method: { name } }) => name);
+  const services = new Set(calls.map(({ method: { parent } }) => parent));
   const templates = calls.flatMap(({ method }) => {
     const rule = getOption(method, httpOption);
     return [rule, ...rule.additionalBindings].map((each) => patternOf(each)[1]);
   });
   // Those that say most first: "/v1/counters/{name}" fits all that others do.
-  const paths = [...methods.map((name) => `/${typeName}/${name}`), ...templates, ...OTHERS].sort(
-    (a, b) => b.length - a.length,
-  );
+  const paths = [
+    ...calls.map(({ method: { name, parent } }) => `/${parent.typeName}/${name}`),
+    ...templates,
+    ...OTHERS,
+  ].sort((a, b) => b.length - a.length);
   const collection = templates.filter((path) => /^\/v1\/counters:/.test(path)).map((path) => path.slice(12));
   return (path) => {
     const near = paths.find((each) => fits(each, path));
     if (near !== undefined) return `mind case and slashes: it is ${near}`;
     const segments = path.split("/").slice(1);
-    if (segments[0]?.toLowerCase() === typeName.toLowerCase()) {
-      const like = methodsLike(methods, segments[1] ?? "");
+    const service = [...services].find(
+      ({ typeName }) => typeName.toLowerCase() === segments[0]?.toLowerCase(),
+    );
+    if (service !== undefined) {
+      const { typeName, methods } = service;
+      const like = methodsLike(
+        methods.map(({ name }) => name),
+        segments[1] ?? "",
+      );
       return like === ""
         ? `${typeName} has no such method; /openapi.json has all`
         : `the method may be ${like}`;

@@ -4,9 +4,9 @@ import { getOption, hasOption } from "@bufbuild/protobuf";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { describe, expect, it } from "vitest";
 import { http } from "../../../gen/google/api/annotations_pb.ts";
-import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { ErrorReasonSchema } from "../../../gen/tally/v1/error_reason_pb.ts";
 import { EXAMPLES } from "../../../scripts/openapi/examples.ts";
+import { API } from "../../../src/transports/calls/services.ts";
 import { patternOf } from "../../../src/transports/rest/template.ts";
 import { open } from "../../transports/door.ts";
 
@@ -36,7 +36,7 @@ describe("openapi.json", () => {
     }
   });
 
-  it.each(CounterService.methods.map((method) => [method.name, method] as const))(
+  it.each(API.flatMap(({ methods }) => methods).map((method) => [method.name, method] as const))(
     "has %s at the paths of its annotation",
     (name, method) => {
       expect(hasOption(method, http)).toBe(true);

@@ -42,6 +42,15 @@ describe("/descriptors.binpb", () => {
   });
 });
 
+it("every service of the package is served", () => {
+  const bytes = new Uint8Array(generated("descriptors.binpb"));
+  const files = [...createFileRegistry(fromBinary(FileDescriptorSetSchema, bytes)).files];
+  const services = files.filter(({ proto }) => proto.package === "tally.v1").flatMap((file) => file.services);
+  expect(services.length).toBeGreaterThan(0);
+  const served = SERVICES.map(({ typeName }) => typeName);
+  expect(served).toEqual(expect.arrayContaining(services.map(({ typeName }) => typeName)));
+});
+
 describe("/docs", () => {
   const PAGE = generated("docs.html").toString();
 

@@ -10,10 +10,10 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Refusal } from "../../../src/core/errors.ts";
 import { toBatch } from "../../../src/service/writer.ts";
 import type { Authorise, Target } from "../../../src/transports/calls/authorise.ts";
+import { API } from "../../../src/transports/calls/services.ts";
 import { increment, single } from "../../support/calls.ts";
 import { type Opened, open, refusal } from "../../transports/door.ts";
 import { everyDoorOf } from "./with-headers.ts";
@@ -60,7 +60,7 @@ const REQUESTS: Readonly<Record<string, (name: string) => JsonObject>> = {
     ],
   }),
 };
-const METHODS = CounterService.methods.map(({ name }) => name);
+const METHODS = API.flatMap(({ methods }) => methods.map(({ name }) => name));
 const CHANGES = METHODS.filter((name) => !/^(Get|BatchGet|List|Top|Sum)/.test(name));
 
 describe.each([

@@ -9,7 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import { type Code, CodeSchema } from "../../../gen/google/rpc/code_pb.ts";
 import { type Status, StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
-import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { API } from "../../../src/transports/calls/services.ts";
 import { DETAILS } from "../../transports/details.ts";
 import type { Opened } from "../../transports/door.ts";
 
@@ -46,9 +46,8 @@ export interface Refusal {
 export const NO_SUCH_REQUEST = "no such request here";
 
 export function methodOf(name: string): DescMethodUnary {
-  const method = CounterService.methods.find((each) => each.name === name);
-  if (method?.methodKind !== "unary")
-    throw new TypeError(`expected a unary RPC of CounterService, got ${name}`);
+  const method = API.flatMap(({ methods }) => methods).find((each) => each.name === name);
+  if (method?.methodKind !== "unary") throw new TypeError(`expected a unary RPC of the API, got ${name}`);
   return method as DescMethodUnary;
 }
 

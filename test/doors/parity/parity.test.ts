@@ -6,7 +6,7 @@
  */
 import type { JsonObject } from "@bufbuild/protobuf";
 import { afterAll, describe, expect, it } from "vitest";
-import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { API } from "../../../src/transports/calls/services.ts";
 import { authority } from "../../support/certificates.ts";
 import { open } from "../../transports/door.ts";
 import type { Call } from "../cases.ts";
@@ -117,7 +117,7 @@ describe("parity", () => {
 
   it("has every RPC in its script, answered and refused", () => {
     const calls = SCRIPT.flatMap((each) => each.calls);
-    const every = CounterService.methods.map(({ name }) => name).sort();
+    const every = API.flatMap(({ methods }) => methods.map(({ name }) => name)).sort();
     const methodsOf = (some: readonly Call[]) => [...new Set(some.map(({ method }) => method))].sort();
     expect(methodsOf(calls.filter(({ error }) => error === undefined))).toEqual(every);
     expect(methodsOf(calls.filter(({ error }) => error !== undefined))).toEqual(every);

@@ -32,7 +32,7 @@ export interface HeaderDoor {
   ): Promise<{ said: Said; json: JsonObject }>;
 }
 
-const pathOf = (method: string) => `/tally.v1.CounterService/${method}`;
+const pathOf = (method: string) => `/${methodOf(method).parent.typeName}/${method}`;
 
 function connect(name: string, contentType: string): HeaderDoor {
   const [isWeb, isJson] = [contentType.includes("grpc-web"), contentType.includes("json")];

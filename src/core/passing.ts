@@ -1,0 +1,103 @@
+/** What time has done to the counters of a batch, written down: the rolls and expiries that nobody had met before. */
+import { ChangeKind } from "./change.ts";
+import type { Counter, Timing } from "./counter.ts";
+import type { Drafts } from "./drafts.ts";
+import type { Context } from "./load-save.ts";
+import { isZoneUnknown, present } from "./present.ts";
+import type { SettingKey } from "./settings.ts";
+import { dueOf, expireTimeOf, isTimed, timingAfter, timingFor } from "./timing.ts";
+
+/**
+ * Take over what time has done to a counter before an operation that is accepted.
+ *
+ * @param stored   as the batch has left it so far
+ * @param counter  the same as of now
+ * @returns        the value that the operation meets, where a refill has moved it without a change of its own
+ */
+export function takeOver(
+  drafts: Drafts,
+  index: number,
+  stored: Counter,
+  counter: Counter | undefined,
+  context: Context,
+): bigint | undefined {
+  if (counter === undefined) {
+    expire(drafts, index, stored, context);
+    return undefined;
+  }
+  if (counter.revision !== stored.revision) roll(drafts, index, stored, counter);
+  drafts.timings.set(index, counter.timing);
+  return counter.refill === undefined ? undefined : counter.value;
+}
+
+/**
+ * Write down what time has done to a counter, without an operation: a roll that moved the value, or the expiry. And when
+ * to look again.
+ */
+export function settle(drafts: Drafts, index: number, context: Context): void {
+  if (drafts.exists[index] === 0) return;
+  const stored = drafts.at(index);
+  if (stored.timing === undefined) return;
+  const counter = present(stored, context, context.calendar);
+  if (counter === undefined) {
+    expire(drafts, index, stored, context);
+    return;
+  }
+  if (counter.revision !== stored.revision) roll(drafts, index, stored, counter);
+  // A refill is in the change of the operation that meets it; until then the value stays as the log has it.
+  const timing = counter.refill === undefined ? counter.timing! : stored.timing;
+  const { now } = context;
+  const due = isZoneUnknown(counter, now)
+    ? Math.min(now + ZONE_LOOK_MS, expireTimeOf(counter) ?? Number.POSITIVE_INFINITY)
+    : dueOf(counter, timing.windowEnd);
+  if (timing !== stored.timing || due !== timing.due) drafts.timings.set(index, { ...timing, due });
+}
+
+/** Where a counter whose value an operation has changed is in time. @param previous  the value that it met */
+export function move(drafts: Drafts, index: number, timing: Timing, previous: bigint, now: number): void {
+  const after = timingAfter(drafts.at(index), timing, previous, now);
+  if (after !== timing) drafts.timings.set(index, after);
+}
+
+/**
+ * Where a counter that was made or updated is in time.
+ *
+ * @param timing   as it was; undefined where time did nothing to it
+ * @param changed  the settings that were updated
+ */
+export function begin(
+  drafts: Drafts,
+  index: number,
+  timing: Timing | undefined,
+  changed: ReadonlySet<SettingKey>,
+  { now, calendar }: Context,
+): void {
+  const after = isTimed(drafts.fixed.get(index)!)
+    ? timingFor(drafts.at(index), timing, changed, now, calendar!)
+    : undefined;
+  if (after !== undefined || timing !== undefined) drafts.timings.set(index, after);
+}
+
+/** The window has ended, and the value moved with it: as of its end. */
+function roll(drafts: Drafts, index: number, stored: Counter, { value, revision }: Counter): void {
+  const time = Math.max(stored.timing!.windowEnd!, stored.updateTime);
+  const { changes } = drafts;
+  drafts.lastChange[index] = changes.push(index, ChangeKind.ROLL, stored.value, value, revision, time);
+  drafts.values[index] = value;
+  drafts.revisions[index] = revision;
+}
+
+/** The counter is gone; before, its window may have ended. What comes under its name is another. */
+function expire(drafts: Drafts, index: number, stored: Counter, { calendar }: Context): void {
+  const expires = expireTimeOf(stored)!;
+  const last = present(stored, { now: expires - 1 }, calendar)!;
+  if (last.revision !== stored.revision) roll(drafts, index, stored, last);
+  const time = Math.max(expires, last.timing!.windowStart ?? expires);
+  const met = drafts.values[index]!;
+  const { changes } = drafts;
+  drafts.lastChange[index] = changes.push(index, ChangeKind.EXPIRE, met, last.value, last.revision, time);
+  drafts.end(index, true);
+}
+
+/** Zones come to be known by a new release, not by looking. */
+const ZONE_LOOK_MS = 3_600_000;

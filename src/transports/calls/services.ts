@@ -1,0 +1,7 @@
+import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
+
+/**
+ * The services of the API. What is here has its calls in unary.ts, and is served at every door, described by reflection
+ * and in openapi.json, and known to health checks.
+ */
+export const API = [CounterService] as const;

@@ -36,11 +36,16 @@ function seats({ value, revision, settingsRevision = 1, min }: Moment): Json {
     max: "10",
     onBound: "ON_BOUND_REJECT",
     monotonic: false,
+    history: true,
     labels: { venue: "main" },
     description: "Seats that are still free.",
     settingsRevision: `${settingsRevision}`,
     settingsEtag: `${UID}.s${settingsRevision}`,
   };
+}
+
+function limit(remaining: number): Json {
+  return { name: "seats", allowed: true, max: "10", remaining: `${remaining}`, quota: "0" };
 }
 
 function outcome(value: number, previous: number, revision: number): Json {
@@ -155,9 +160,23 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
       replayed: false,
     },
   },
+  TakeLimit: {
+    parameters: { name: "seats" },
+    body: { amount: "2", requestId: "order-19" },
+    answer: { allowed: true, status: limit(1), replayed: false },
+  },
+  TakeLimits: {
+    body: { takes: [{ name: "seats", amount: "1" }], requestId: "order-20" },
+    answer: { allowed: true, statuses: [limit(0)], replayed: false },
+  },
+  GiveBackLimit: {
+    parameters: { name: "seats" },
+    body: { amount: "1", requestId: "return-20" },
+    answer: { givenBack: "0", status: limit(0), replayed: false },
+  },
   DeleteCounter: {
     parameters: { name: "seats", note: "sold out" },
-    answer: { name: "seats", uid: UID, value: "7", revision: "6", time: TIME, replayed: false },
+    answer: { name: "seats", uid: UID, value: "10", revision: "9", time: TIME, replayed: false },
   },
   SimpleIncrement: {
     parameters: { name: "page-views" },

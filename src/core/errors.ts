@@ -35,7 +35,8 @@ export type ErrorCode =
   | "PRECONDITION_FAILED"
   | "ENCODING_NOT_SUPPORTED"
   | "UNAUTHENTICATED"
-  | "PERMISSION_DENIED";
+  | "PERMISSION_DENIED"
+  | "LIMIT_NOT_FOUND";
 
 /**
  * A refusal that the caller can cause or mend: a value, not an exception. It changed nothing.
@@ -157,6 +158,8 @@ export function messageOf(refusal: Refusal): string {
       return `Who calls is not known: ${refusal.expected}. Nothing was applied.`;
     case "PERMISSION_DENIED":
       return `The caller may not do this: ${refusal.expected}. Nothing was applied.`;
+    case "LIMIT_NOT_FOUND":
+      return "No counter with a max has this name, so there is no limit to take from or to give back to; nothing was changed.";
   }
 }
 

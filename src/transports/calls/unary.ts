@@ -10,6 +10,7 @@ import { batchApply } from "./batch.ts";
 import type { UnaryCall } from "./call.ts";
 import { CREATE_COUNTER, getCounter } from "./counters.ts";
 import { COUNTING } from "./counting.ts";
+import { GIVE_BACK_LIMIT, takeLimit, takeLimits } from "./limits.ts";
 import { batchGetCounters, listCounters, sumCounters, topCounters } from "./many-counters.ts";
 import { API } from "./services.ts";
 import { DELETE_COUNTER, UPDATE_COUNTER } from "./settings.ts";
@@ -70,6 +71,9 @@ export function openCalls(
     admitted(UPDATE_COUNTER(writer, unaryBytesMax), changes),
     admitted(DELETE_COUNTER(writer, unaryBytesMax), changes),
     ...COUNTING.map((method) => admitted(method(writer, unaryBytesMax), changes)),
+    admitted(takeLimit(writer, unaryBytesMax), changes),
+    admitted(takeLimits(writer, unaryBytesMax), changes),
+    admitted(GIVE_BACK_LIMIT(writer, unaryBytesMax), changes),
     admitted(batchApply(writer, batchBytesMax), batches, ({ length }) => Math.max(1, length)),
   ].map((call) => ({ ...call, authorise }));
 }

@@ -52,7 +52,7 @@ export function historySuite(kind: StoreKind): void {
         }
         followed.follow();
       }),
-      { numRuns: 20 },
+      { numRuns: 150 },
     );
     await expectHistoryIsLog(followed, prefixes);
     await opened.pass(3 * HOUR);

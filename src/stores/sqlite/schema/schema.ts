@@ -224,6 +224,12 @@ const MIGRATIONS: readonly Migration[] = [
   `,
   },
   {
+    about: "whether a history is kept of a counter",
+    sql: `
+  ALTER TABLE counters ADD COLUMN history INTEGER; -- 0: none is kept; NULL: one is.
+  `,
+  },
+  {
     about: "what the file and its history know each other by",
     sql: `
   -- What the history beside the file is bound to its change log by, in one row; see history/belonging.ts.

@@ -7,7 +7,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { type DescFile, fromBinary } from "@bufbuild/protobuf";
-import { BinaryReader } from "@bufbuild/protobuf/wire";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import {
   type DescriptorProto,
   type EnumDescriptorProto,
@@ -39,10 +39,9 @@ function fileIn(bytes: Buffer, name: string): FileDescriptorProto {
   let [end, last] = [0, 1];
   for (;;) {
     const tag = reader.uint32();
-    const [number, wireType] = [tag >>> 3, tag & 7];
-    if (number < last || number > 14) break;
-    reader.skip(wireType, number);
-    [end, last] = [reader.pos, number];
+    if (tag < last || (tag & 7) !== WireType.LengthDelimited) break; // As all of its fields are.
+    reader.pos += reader.uint32();
+    [end, last] = [reader.pos, tag];
   }
   return fromBinary(FileDescriptorProtoSchema, bytes.subarray(start, start + end));
 }

@@ -40,7 +40,8 @@ function fileIn(bytes: Buffer, name: string): FileDescriptorProto {
   for (;;) {
     const tag = reader.uint32();
     if (tag < last || (tag & 7) !== WireType.LengthDelimited) break; // As all of its fields are.
-    reader.pos += reader.uint32();
+    const length = reader.uint32();
+    reader.pos += length;
     [end, last] = [reader.pos, tag];
   }
   return fromBinary(FileDescriptorProtoSchema, bytes.subarray(start, start + end));

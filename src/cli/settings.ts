@@ -25,7 +25,7 @@ import { int64, wholeNumberOption } from "./values.ts";
 /** The settings, as messages call them. */
 type SettingName = Exclude<
   keyof UpdateCounterRequest,
-  "$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note"
+  "$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note" | "followPolicy"
 >;
 
 interface SettingView {
@@ -115,6 +115,15 @@ const SETTINGS: { readonly [Name in SettingName]: SettingView } = {
     value: (given: number) => durationFromMs(given),
     heading: "IDLE TTL",
     cell: ({ idleTtl }) => (idleTtl === undefined ? "none" : durationText(idleTtl)),
+  },
+  history: {
+    option: new Option("--history <what>", "keep a history of it, to look back at, or none").choices([
+      "keep",
+      "none",
+    ]),
+    value: (given: string) => given === "keep",
+    heading: "HISTORY",
+    cell: ({ history }) => (history === false ? "none is kept" : "kept"),
   },
 };
 

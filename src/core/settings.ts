@@ -28,10 +28,12 @@ export interface CountingSettings {
   readonly idleTtlMs: bigint | undefined;
 }
 
-/** The settings that are for people and for finding a counter; counting never looks at them. */
+/** The settings that are for people, for finding a counter and for looking back at it; counting never looks at them. */
 export interface Details {
   readonly labels: Readonly<Record<string, string>>;
   readonly description: string;
+  /** Whether a history is kept of the counter. */
+  readonly history: boolean;
 }
 
 /** All that a counter is told to be. */
@@ -134,6 +136,14 @@ const COUNTING = {
 const DETAILS = {
   labels: { field: "labels", kind: "labels", default: {}, column: "labels" },
   description: { field: "description", kind: "text", default: "", column: "description" },
+  history: {
+    field: "history",
+    kind: "boolean",
+    default: true,
+    column: "history",
+    bit: 128,
+    later: true,
+  },
 } as const satisfies Table<Details>;
 
 /** What is known of each setting. */
@@ -155,6 +165,11 @@ export const COUNTING_KEYS = Object.keys(COUNTING) as readonly (keyof CountingSe
 export const DETAIL_KEYS = Object.keys(DETAILS) as readonly (keyof Details)[];
 /** All settings, in the order of the API. */
 export const SETTING_KEYS: readonly SettingKey[] = [...COUNTING_KEYS, ...DETAIL_KEYS];
+
+/** The settings that a counter has of the policy that it follows; the others are its own once it is made. */
+export const FOLLOWED_KEYS: readonly SettingKey[] = SETTING_KEYS.filter(
+  (key) => key !== "labels" && key !== "description",
+);
 
 /** Those of some settings that were there from the beginning, and those that came later, in the order they came. */
 export function byAge<Key extends SettingKey>(keys: readonly Key[]): { first: Key[]; later: Key[] } {
@@ -190,6 +205,44 @@ export function textOf(key: SettingKey, value: unknown): string {
   if (isCoded(kind)) return value === undefined ? "" : CODECS[kind].toText(value as never);
   if (kind !== "labels") return `${value}`;
   return JSON.stringify(Object.entries(value as Details["labels"]).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Settings that differ have different texts; whatever settings come later, that of those of today stays. */
+export function settingsText(settings: Settings): string {
+  const given = SETTING_KEYS.filter((key) => !isDefault(settings, key));
+  return JSON.stringify(given.map((key) => [SETTINGS[key].field, textOf(key, settings[key])]));
+}
+
+/** Settings as JSON: those that are not at their defaults, by what the API calls them. */
+export function settingsToJson(settings: Settings): object {
+  const given = SETTING_KEYS.filter((key) => !isDefault(settings, key));
+  return Object.fromEntries(
+    given.map((key) => {
+      const { kind, field } = SETTINGS[key];
+      const plain = kind === "boolean" || kind === "labels";
+      return [field, plain ? settings[key] : textOf(key, settings[key])];
+    }),
+  );
+}
+
+/** And back. @throws TypeError, SyntaxError  when it is none that this version understands */
+export function settingsFromJson(json: object): Settings {
+  const settings: Record<string, unknown> = { ...DEFAULTS };
+  for (const [field, value] of Object.entries(json)) {
+    const key = SETTING_KEYS.find((each) => SETTINGS[each].field === field);
+    if (key === undefined) throw new TypeError(`expected settings, got ${field}`);
+    settings[key] = fromJson(SETTINGS[key].kind, value);
+  }
+  return settings as unknown as Settings;
+}
+
+function fromJson(kind: Kind, value: unknown): unknown {
+  if (isCoded(kind)) {
+    const read = typeof value === "string" ? CODECS[kind].fromText(value) : undefined;
+    if (read === undefined) throw new TypeError(`expected a ${kind}`);
+    return read;
+  }
+  return kind === "int64" || kind === "optional" ? BigInt(value as string) : value;
 }
 
 function isCoded(kind: Kind): kind is CodedKind {

@@ -1,5 +1,5 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
+import { type Any, AnySchema, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "../../gen/google/rpc/code_pb.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
@@ -18,6 +18,8 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   ETAG_MISMATCH: { grpc: Code.ABORTED, http: 409 },
   ZONE_UNKNOWN: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   SETTINGS_CONFLICT: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  POLICY_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
+  TOO_MANY_POLICIES: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   MONOTONIC: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   ABOVE_MAX: { grpc: Code.OUT_OF_RANGE, http: 400 },
   BELOW_MIN: { grpc: Code.OUT_OF_RANGE, http: 400 },
@@ -61,12 +63,8 @@ export function statusBytes(refused: Refused): Uint8Array {
     const violation = { field: field ?? "", description, reason: code };
     details.push(pack(BadRequestSchema, { fieldViolations: [violation] }));
   }
-  if (retryAfterMs !== undefined) {
-    const seconds = BigInt(Math.floor(retryAfterMs / 1000));
-    details.push(
-      pack(RetryInfoSchema, { retryDelay: { seconds, nanos: (retryAfterMs % 1000) * 1_000_000 } }),
-    );
-  }
+  if (retryAfterMs !== undefined)
+    details.push(pack(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) }));
   return toBinary(
     StatusSchema,
     create(StatusSchema, { code: STATUS[code].grpc, message: messageOf(refused), details }),
@@ -75,12 +73,13 @@ export function statusBytes(refused: Refused): Uint8Array {
 
 /** A refusal as a part of an answer. */
 export function toRefusal(refusal: Refusal): RefusalMessage {
-  const { code: reason } = refusal;
+  const { code: reason, retryAfterMs } = refusal;
   return create(RefusalSchema, {
     code: STATUS[reason].grpc,
     reason,
     message: messageOf(refusal),
     metadata: metadataOf(refusal),
+    ...(retryAfterMs !== undefined && { retryDelay: durationFromMs(retryAfterMs) }),
   });
 }
 

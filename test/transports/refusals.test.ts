@@ -223,7 +223,7 @@ describe("what the shape of a request refuses", () => {
       "an update of what is no setting",
       (client) => client.updateCounter({ name: "a", max: 1n, updateMask: { paths: ["max", "value"] } }),
       "update_mask",
-      'description), got "value"',
+      'description, history, got "value"',
     ],
     [
       "an update of a part of the labels",
@@ -441,6 +441,18 @@ describe("what is not the caller's doing", () => {
       field: "refill",
       expected: "does not go with window",
       metadata: { name: "a", field: "refill" },
+    },
+    POLICY_NOT_FOUND: {
+      code: "POLICY_NOT_FOUND",
+      status: "NOT_FOUND",
+      expected: "No policy is for this name",
+      metadata: { name: "a" },
+    },
+    TOO_MANY_POLICIES: {
+      code: "TOO_MANY_POLICIES",
+      status: "FAILED_PRECONDITION",
+      max: 10_000n,
+      metadata: { max: "10000" },
     },
     MONOTONIC: {
       code: "MONOTONIC",

@@ -73,7 +73,7 @@ async function change(writer: Writer, store: Store, method: string, request: Req
   const { results, replayed, verdicts } = ask.answersOf([asked], settled.outcomes)[0]!;
   if (method === "BatchApply") {
     const outcomes = results.map((result) =>
-      "code" in result ? { refusal: reasonOf(result) } : numbers(result),
+      "code" in result ? { refusal: { ...reasonOf(result), ...delayOf(result) } } : numbers(result),
     );
     return { ok: { outcomes, replayed } };
   }
@@ -165,7 +165,8 @@ const must = (mustExist = false) => ({ mustExist });
 
 /** The settings that a request has, as the core calls them. */
 function settingsIn(request: JsonObject): Partial<Settings> {
-  const { initial, min, max, onBound, monotonic, labels, description, window, refill, idleTtl } = request;
+  const { initial, min, max, onBound, monotonic, labels, description, window, refill, idleTtl, history } =
+    request;
   const numbers = Object.entries({ initial, min, max }).filter(([, value]) => value !== undefined);
   return {
     ...Object.fromEntries(numbers.map(([key, value]) => [key, BigInt(value as string)])),
@@ -176,6 +177,7 @@ function settingsIn(request: JsonObject): Partial<Settings> {
     ...(window !== undefined && { window: windowIn(window as JsonObject) }),
     ...(refill !== undefined && { refill: refillIn(refill as JsonObject) }),
     ...(idleTtl !== undefined && { idleTtlMs: BigInt(msIn(idleTtl as string)) }),
+    ...(history !== undefined && { history: history as boolean }),
   };
 }
 
@@ -230,7 +232,7 @@ function selection({ prefix = "", labels = {} }: JsonObject) {
 
 function shown(counter: FullCounter | typeof CORRUPT): JsonObject {
   if (counter === CORRUPT) throw new TypeError("expected a sound row");
-  const { name, uid, value, initial, min, max, clamp, monotonic, labels, description } = counter;
+  const { name, uid, value, initial, min, max, clamp, monotonic, labels, description, history } = counter;
   const bounds: Record<string, JsonValue> = {};
   if (min !== undefined) bounds.min = `${min}`;
   if (max !== undefined) bounds.max = `${max}`;
@@ -244,6 +246,7 @@ function shown(counter: FullCounter | typeof CORRUPT): JsonObject {
     monotonic,
     labels: { ...labels },
     description,
+    history,
     ...shownTimes(counter),
     updateTime: instant(counter.updateTime),
     revision: `${counter.revision}`,
@@ -289,6 +292,10 @@ function numbers({ value, previous, revision }: { value: bigint; previous: bigin
 
 function refused(refusal: Refusal): CoreAnswer {
   return { error: reasonOf(refusal) };
+}
+
+function delayOf({ retryAfterMs }: Refusal): JsonObject {
+  return retryAfterMs === undefined ? {} : { retryDelay: `${(retryAfterMs / 1_000).toFixed(3)}s` };
 }
 
 function reasonOf({ code, value, min, max, requested, field, etag, settingsEtag, index }: Refusal) {

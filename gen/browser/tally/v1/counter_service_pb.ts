@@ -8,7 +8,7 @@ import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Code } from "../../google/rpc/code_pb.ts";
 import { file_google_rpc_code } from "../../google/rpc/code_pb.ts";
-import type { Counter, OnBound, Outcome, Refill, Window } from "./counter_pb.ts";
+import type { Counter, CounterSettings, OnBound, Outcome, Refill, Window } from "./counter_pb.ts";
 import { file_tally_v1_counter } from "./counter_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tally/v1/counter_service.proto.
  */
 export const file_tally_v1_counter_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxItgDChRDcmVhdGVDb3VudGVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESIwoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kEhEKCW1vbm90b25pYxgYIAEoCBI6CgZsYWJlbHMYGSADKAsyKi50YWxseS52MS5DcmVhdGVDb3VudGVyUmVxdWVzdC5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgaIAEoCRIgCgZ3aW5kb3cYHSABKAsyEC50YWxseS52MS5XaW5kb3cSIAoGcmVmaWxsGB4gASgLMhAudGFsbHkudjEuUmVmaWxsEisKCGlkbGVfdHRsGB8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCAoGX3ZhbHVlQg0KC19yZXF1ZXN0X2lkQgYKBF9taW5CBgoEX21heCJNChVDcmVhdGVDb3VudGVyUmVzcG9uc2USIgoHY291bnRlchgBIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXISEAoIcmVwbGF5ZWQYAiABKAgiIQoRR2V0Q291bnRlclJlcXVlc3QSDAoEbmFtZRgBIAEoCSI4ChJHZXRDb3VudGVyUmVzcG9uc2USIgoHY291bnRlchgBIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXIiKAoXQmF0Y2hHZXRDb3VudGVyc1JlcXVlc3QSDQoFbmFtZXMYASADKAkiRAoYQmF0Y2hHZXRDb3VudGVyc1Jlc3BvbnNlEigKB3Jlc3VsdHMYASADKAsyFy50YWxseS52MS5Db3VudGVyUmVzdWx0InMKDUNvdW50ZXJSZXN1bHQSDAoEbmFtZRgBIAEoCRIkCgdjb3VudGVyGAIgASgLMhEudGFsbHkudjEuQ291bnRlckgAEiQKB3JlZnVzYWwYAyABKAsyES50YWxseS52MS5SZWZ1c2FsSABCCAoGcmVzdWx0IskBChNMaXN0Q291bnRlcnNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRI5CgZsYWJlbHMYAiADKAsyKS50YWxseS52MS5MaXN0Q291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5EhYKCXBhZ2Vfc2l6ZRgDIAEoBUgAiAEBEhIKCnBhZ2VfdG9rZW4YBCABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIMCgpfcGFnZV9zaXplImsKFExpc3RDb3VudGVyc1Jlc3BvbnNlEiMKCGNvdW50ZXJzGAEgAygLMhEudGFsbHkudjEuQ291bnRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFQoNY29ycnVwdF9uYW1lcxgDIAMoCSLGAQoSVG9wQ291bnRlcnNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRI4CgZsYWJlbHMYAiADKAsyKC50YWxseS52MS5Ub3BDb3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnkSDgoBbhgDIAEoBUgAiAEBEiEKBW9yZGVyGAQgASgOMhIudGFsbHkudjEuVG9wT3JkZXIaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIECgJfbiI6ChNUb3BDb3VudGVyc1Jlc3BvbnNlEiMKCGNvdW50ZXJzGAEgAygLMhEudGFsbHkudjEuQ291bnRlciKNAQoSU3VtQ291bnRlcnNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRI4CgZsYWJlbHMYAiADKAsyKC50YWxseS52MS5TdW1Db3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJzChNTdW1Db3VudGVyc1Jlc3BvbnNlEg0KBWNvdW50GAEgASgDEgsKA3N1bRgCIAEoCRITCgZsb3dlc3QYAyABKANIAIgBARIUCgdoaWdoZXN0GAQgASgDSAGIAQFCCQoHX2xvd2VzdEIKCghfaGlnaGVzdCLyBAoUVXBkYXRlQ291bnRlclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFwoKcmVxdWVzdF9pZBgDIAEoCUgAiAEBEhoKDXNldHRpbmdzX2V0YWcYBSABKAlIAYgBARIMCgRub3RlGAYgASgJEhQKB2luaXRpYWwYFCABKANIAogBARIQCgNtaW4YFSABKANIA4gBARIQCgNtYXgYFiABKANIBIgBARIoCghvbl9ib3VuZBgXIAEoDjIRLnRhbGx5LnYxLk9uQm91bmRIBYgBARIWCgltb25vdG9uaWMYGCABKAhIBogBARI6CgZsYWJlbHMYGSADKAsyKi50YWxseS52MS5VcGRhdGVDb3VudGVyUmVxdWVzdC5MYWJlbHNFbnRyeRIYCgtkZXNjcmlwdGlvbhgaIAEoCUgHiAEBEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSKwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24aLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUINCgtfcmVxdWVzdF9pZEIQCg5fc2V0dGluZ3NfZXRhZ0IKCghfaW5pdGlhbEIGCgRfbWluQgYKBF9tYXhCCwoJX29uX2JvdW5kQgwKCl9tb25vdG9uaWNCDgoMX2Rlc2NyaXB0aW9uIk0KFVVwZGF0ZUNvdW50ZXJSZXNwb25zZRIiCgdjb3VudGVyGAEgASgLMhEudGFsbHkudjEuQ291bnRlchIQCghyZXBsYXllZBgCIAEoCCKMAQoURGVsZXRlQ291bnRlclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIXCgpyZXF1ZXN0X2lkGAMgASgJSACIAQESEQoEZXRhZxgFIAEoCUgBiAEBEgwKBG5vdGUYBiABKAkSFAoMa2VlcF9oaXN0b3J5GAcgASgIQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIo8BChVEZWxldGVDb3VudGVyUmVzcG9uc2USDAoEbmFtZRgBIAEoCRILCgN1aWQYAiABKAkSDQoFdmFsdWUYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmVwbGF5ZWQYBiABKAgifAoQSW5jcmVtZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJEhMKBmFtb3VudBgCIAEoA0gAiAEBEhcKCnJlcXVlc3RfaWQYAyABKAlIAYgBARISCgptdXN0X2V4aXN0GAQgASgIQgkKB19hbW91bnRCDQoLX3JlcXVlc3RfaWQiNwoRSW5jcmVtZW50UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUiaAoQRGVjcmVtZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJEhMKBmFtb3VudBgCIAEoA0gAiAEBEhcKCnJlcXVlc3RfaWQYAyABKAlIAYgBAUIJCgdfYW1vdW50Qg0KC19yZXF1ZXN0X2lkIjcKEURlY3JlbWVudFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lIp4BCgpTZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEgoFdmFsdWUYAiABKANIAIgBARIXCgpyZXF1ZXN0X2lkGAMgASgJSAGIAQESEgoKbXVzdF9leGlzdBgEIAEoCBIRCgRldGFnGAUgASgJSAKIAQESDAoEbm90ZRgGIAEoCUIICgZfdmFsdWVCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWciMQoLU2V0UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUibgoMUmVzZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSFwoKcmVxdWVzdF9pZBgDIAEoCUgAiAEBEhEKBGV0YWcYBSABKAlIAYgBARIMCgRub3RlGAYgASgJQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIjMKDVJlc2V0UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUiqwEKCU9wZXJhdGlvbhIMCgRuYW1lGAEgASgJEhMKCWluY3JlbWVudBgCIAEoA0gAEhMKCWRlY3JlbWVudBgDIAEoA0gAEg0KA3NldBgEIAEoA0gAEg8KBXJlc2V0GAUgASgISAASEgoKbXVzdF9leGlzdBgGIAEoCBIRCgRldGFnGAcgASgJSAGIAQESDAoEbm90ZRgIIAEoCUIICgZhY3Rpb25CBwoFX2V0YWcifAoRQmF0Y2hBcHBseVJlcXVlc3QSJwoKb3BlcmF0aW9ucxgBIAMoCzITLnRhbGx5LnYxLk9wZXJhdGlvbhIXCgpyZXF1ZXN0X2lkGAIgASgJSACIAQESFgoOYWxsX29yX25vdGhpbmcYAyABKAhCDQoLX3JlcXVlc3RfaWQifgoSQmF0Y2hBcHBseVJlc3BvbnNlEiwKCG91dGNvbWVzGAEgAygLMhoudGFsbHkudjEuT3BlcmF0aW9uT3V0Y29tZRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXBsYXllZBgDIAEoCCJ3ChBPcGVyYXRpb25PdXRjb21lEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMSEAoIcHJldmlvdXMYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSIgoHcmVmdXNhbBgFIAEoCzIRLnRhbGx5LnYxLlJlZnVzYWwirgEKB1JlZnVzYWwSHgoEY29kZRgBIAEoDjIQLmdvb2dsZS5ycGMuQ29kZRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIxCghtZXRhZGF0YRgEIAMoCzIfLnRhbGx5LnYxLlJlZnVzYWwuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqUgoIVG9wT3JkZXISGQoVVE9QX09SREVSX1VOU1BFQ0lGSUVEEAASFQoRVE9QX09SREVSX0hJR0hFU1QQARIUChBUT1BfT1JERVJfTE9XRVNUEAIy7QcKDkNvdW50ZXJTZXJ2aWNlElAKDUNyZWF0ZUNvdW50ZXISHi50YWxseS52MS5DcmVhdGVDb3VudGVyUmVxdWVzdBofLnRhbGx5LnYxLkNyZWF0ZUNvdW50ZXJSZXNwb25zZRJMCgpHZXRDb3VudGVyEhsudGFsbHkudjEuR2V0Q291bnRlclJlcXVlc3QaHC50YWxseS52MS5HZXRDb3VudGVyUmVzcG9uc2UiA5ACARJeChBCYXRjaEdldENvdW50ZXJzEiEudGFsbHkudjEuQmF0Y2hHZXRDb3VudGVyc1JlcXVlc3QaIi50YWxseS52MS5CYXRjaEdldENvdW50ZXJzUmVzcG9uc2UiA5ACARJSCgxMaXN0Q291bnRlcnMSHS50YWxseS52MS5MaXN0Q291bnRlcnNSZXF1ZXN0Gh4udGFsbHkudjEuTGlzdENvdW50ZXJzUmVzcG9uc2UiA5ACARJPCgtUb3BDb3VudGVycxIcLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVxdWVzdBodLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVzcG9uc2UiA5ACARJPCgtTdW1Db3VudGVycxIcLnRhbGx5LnYxLlN1bUNvdW50ZXJzUmVxdWVzdBodLnRhbGx5LnYxLlN1bUNvdW50ZXJzUmVzcG9uc2UiA5ACARJQCg1VcGRhdGVDb3VudGVyEh4udGFsbHkudjEuVXBkYXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5VcGRhdGVDb3VudGVyUmVzcG9uc2USUAoNRGVsZXRlQ291bnRlchIeLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJSZXF1ZXN0Gh8udGFsbHkudjEuRGVsZXRlQ291bnRlclJlc3BvbnNlEkQKCUluY3JlbWVudBIaLnRhbGx5LnYxLkluY3JlbWVudFJlcXVlc3QaGy50YWxseS52MS5JbmNyZW1lbnRSZXNwb25zZRJECglEZWNyZW1lbnQSGi50YWxseS52MS5EZWNyZW1lbnRSZXF1ZXN0GhsudGFsbHkudjEuRGVjcmVtZW50UmVzcG9uc2USMgoDU2V0EhQudGFsbHkudjEuU2V0UmVxdWVzdBoVLnRhbGx5LnYxLlNldFJlc3BvbnNlEjgKBVJlc2V0EhYudGFsbHkudjEuUmVzZXRSZXF1ZXN0GhcudGFsbHkudjEuUmVzZXRSZXNwb25zZRJHCgpCYXRjaEFwcGx5EhsudGFsbHkudjEuQmF0Y2hBcHBseVJlcXVlc3QaHC50YWxseS52MS5CYXRjaEFwcGx5UmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
+  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxIvoDChRDcmVhdGVDb3VudGVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESIwoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kEhEKCW1vbm90b25pYxgYIAEoCBI6CgZsYWJlbHMYGSADKAsyKi50YWxseS52MS5DcmVhdGVDb3VudGVyUmVxdWVzdC5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgaIAEoCRIgCgZ3aW5kb3cYHSABKAsyEC50YWxseS52MS5XaW5kb3cSIAoGcmVmaWxsGB4gASgLMhAudGFsbHkudjEuUmVmaWxsEisKCGlkbGVfdHRsGB8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKB2hpc3RvcnkYICABKAhIBIgBARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBl92YWx1ZUINCgtfcmVxdWVzdF9pZEIGCgRfbWluQgYKBF9tYXhCCgoIX2hpc3RvcnkiTQoVQ3JlYXRlQ291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyEhAKCHJlcGxheWVkGAIgASgIIiEKEUdldENvdW50ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkiOAoSR2V0Q291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyIigKF0JhdGNoR2V0Q291bnRlcnNSZXF1ZXN0Eg0KBW5hbWVzGAEgAygJIkQKGEJhdGNoR2V0Q291bnRlcnNSZXNwb25zZRIoCgdyZXN1bHRzGAEgAygLMhcudGFsbHkudjEuQ291bnRlclJlc3VsdCJzCg1Db3VudGVyUmVzdWx0EgwKBG5hbWUYASABKAkSJAoHY291bnRlchgCIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXJIABIkCgdyZWZ1c2FsGAMgASgLMhEudGFsbHkudjEuUmVmdXNhbEgAQggKBnJlc3VsdCLJAQoTTGlzdENvdW50ZXJzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSOQoGbGFiZWxzGAIgAygLMikudGFsbHkudjEuTGlzdENvdW50ZXJzUmVxdWVzdC5MYWJlbHNFbnRyeRIWCglwYWdlX3NpemUYAyABKAVIAIgBARISCgpwYWdlX3Rva2VuGAQgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKX3BhZ2Vfc2l6ZSJrChRMaXN0Q291bnRlcnNSZXNwb25zZRIjCghjb3VudGVycxgBIAMoCzIRLnRhbGx5LnYxLkNvdW50ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhUKDWNvcnJ1cHRfbmFtZXMYAyADKAkixgEKElRvcENvdW50ZXJzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSOAoGbGFiZWxzGAIgAygLMigudGFsbHkudjEuVG9wQ291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Eg4KAW4YAyABKAVIAIgBARIhCgVvcmRlchgEIAEoDjISLnRhbGx5LnYxLlRvcE9yZGVyGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBAoCX24iOgoTVG9wQ291bnRlcnNSZXNwb25zZRIjCghjb3VudGVycxgBIAMoCzIRLnRhbGx5LnYxLkNvdW50ZXIijQEKElN1bUNvdW50ZXJzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSOAoGbGFiZWxzGAIgAygLMigudGFsbHkudjEuU3VtQ291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEicwoTU3VtQ291bnRlcnNSZXNwb25zZRINCgVjb3VudBgBIAEoAxILCgNzdW0YAiABKAkSEwoGbG93ZXN0GAMgASgDSACIAQESFAoHaGlnaGVzdBgEIAEoA0gBiAEBQgkKB19sb3dlc3RCCgoIX2hpZ2hlc3QiqwUKFFVwZGF0ZUNvdW50ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhcKCnJlcXVlc3RfaWQYAyABKAlIAIgBARIaCg1zZXR0aW5nc19ldGFnGAUgASgJSAGIAQESDAoEbm90ZRgGIAEoCRIVCg1mb2xsb3dfcG9saWN5GAggASgIEhQKB2luaXRpYWwYFCABKANIAogBARIQCgNtaW4YFSABKANIA4gBARIQCgNtYXgYFiABKANIBIgBARIoCghvbl9ib3VuZBgXIAEoDjIRLnRhbGx5LnYxLk9uQm91bmRIBYgBARIWCgltb25vdG9uaWMYGCABKAhIBogBARI6CgZsYWJlbHMYGSADKAsyKi50YWxseS52MS5VcGRhdGVDb3VudGVyUmVxdWVzdC5MYWJlbHNFbnRyeRIYCgtkZXNjcmlwdGlvbhgaIAEoCUgHiAEBEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSKwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoHaGlzdG9yeRggIAEoCEgIiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX3JlcXVlc3RfaWRCEAoOX3NldHRpbmdzX2V0YWdCCgoIX2luaXRpYWxCBgoEX21pbkIGCgRfbWF4QgsKCV9vbl9ib3VuZEIMCgpfbW9ub3RvbmljQg4KDF9kZXNjcmlwdGlvbkIKCghfaGlzdG9yeSJNChVVcGRhdGVDb3VudGVyUmVzcG9uc2USIgoHY291bnRlchgBIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXISEAoIcmVwbGF5ZWQYAiABKAgijAEKFERlbGV0ZUNvdW50ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSFwoKcmVxdWVzdF9pZBgDIAEoCUgAiAEBEhEKBGV0YWcYBSABKAlIAYgBARIMCgRub3RlGAYgASgJEhQKDGtlZXBfaGlzdG9yeRgHIAEoCEINCgtfcmVxdWVzdF9pZEIHCgVfZXRhZyKPAQoVRGVsZXRlQ291bnRlclJlc3BvbnNlEgwKBG5hbWUYASABKAkSCwoDdWlkGAIgASgJEg0KBXZhbHVlGAMgASgDEhAKCHJldmlzaW9uGAQgASgDEigKBHRpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlcGxheWVkGAYgASgIIqsBChBJbmNyZW1lbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEwoGYW1vdW50GAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBEhIKCm11c3RfZXhpc3QYBCABKAgSLQoKaWZfbWlzc2luZxgJIAEoCzIZLnRhbGx5LnYxLkNvdW50ZXJTZXR0aW5nc0IJCgdfYW1vdW50Qg0KC19yZXF1ZXN0X2lkIjcKEUluY3JlbWVudFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lImgKEERlY3JlbWVudFJlcXVlc3QSDAoEbmFtZRgBIAEoCRITCgZhbW91bnQYAiABKANIAIgBARIXCgpyZXF1ZXN0X2lkGAMgASgJSAGIAQFCCQoHX2Ftb3VudEINCgtfcmVxdWVzdF9pZCI3ChFEZWNyZW1lbnRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSLNAQoKU2V0UmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBEhIKCm11c3RfZXhpc3QYBCABKAgSEQoEZXRhZxgFIAEoCUgCiAEBEgwKBG5vdGUYBiABKAkSLQoKaWZfbWlzc2luZxgJIAEoCzIZLnRhbGx5LnYxLkNvdW50ZXJTZXR0aW5nc0IICgZfdmFsdWVCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWciMQoLU2V0UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUibgoMUmVzZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSFwoKcmVxdWVzdF9pZBgDIAEoCUgAiAEBEhEKBGV0YWcYBSABKAlIAYgBARIMCgRub3RlGAYgASgJQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIjMKDVJlc2V0UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUi2gEKCU9wZXJhdGlvbhIMCgRuYW1lGAEgASgJEhMKCWluY3JlbWVudBgCIAEoA0gAEhMKCWRlY3JlbWVudBgDIAEoA0gAEg0KA3NldBgEIAEoA0gAEg8KBXJlc2V0GAUgASgISAASEgoKbXVzdF9leGlzdBgGIAEoCBIRCgRldGFnGAcgASgJSAGIAQESDAoEbm90ZRgIIAEoCRItCgppZl9taXNzaW5nGAkgASgLMhkudGFsbHkudjEuQ291bnRlclNldHRpbmdzQggKBmFjdGlvbkIHCgVfZXRhZyJ8ChFCYXRjaEFwcGx5UmVxdWVzdBInCgpvcGVyYXRpb25zGAEgAygLMhMudGFsbHkudjEuT3BlcmF0aW9uEhcKCnJlcXVlc3RfaWQYAiABKAlIAIgBARIWCg5hbGxfb3Jfbm90aGluZxgDIAEoCEINCgtfcmVxdWVzdF9pZCJ+ChJCYXRjaEFwcGx5UmVzcG9uc2USLAoIb3V0Y29tZXMYASADKAsyGi50YWxseS52MS5PcGVyYXRpb25PdXRjb21lEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlcGxheWVkGAMgASgIIncKEE9wZXJhdGlvbk91dGNvbWUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoAxIQCghwcmV2aW91cxgDIAEoAxIQCghyZXZpc2lvbhgEIAEoAxIiCgdyZWZ1c2FsGAUgASgLMhEudGFsbHkudjEuUmVmdXNhbCLeAQoHUmVmdXNhbBIeCgRjb2RlGAEgASgOMhAuZ29vZ2xlLnJwYy5Db2RlEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEjEKCG1ldGFkYXRhGAQgAygLMh8udGFsbHkudjEuUmVmdXNhbC5NZXRhZGF0YUVudHJ5Ei4KC3JldHJ5X2RlbGF5GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASpSCghUb3BPcmRlchIZChVUT1BfT1JERVJfVU5TUEVDSUZJRUQQABIVChFUT1BfT1JERVJfSElHSEVTVBABEhQKEFRPUF9PUkRFUl9MT1dFU1QQAjLtBwoOQ291bnRlclNlcnZpY2USUAoNQ3JlYXRlQ291bnRlchIeLnRhbGx5LnYxLkNyZWF0ZUNvdW50ZXJSZXF1ZXN0Gh8udGFsbHkudjEuQ3JlYXRlQ291bnRlclJlc3BvbnNlEkwKCkdldENvdW50ZXISGy50YWxseS52MS5HZXRDb3VudGVyUmVxdWVzdBocLnRhbGx5LnYxLkdldENvdW50ZXJSZXNwb25zZSIDkAIBEl4KEEJhdGNoR2V0Q291bnRlcnMSIS50YWxseS52MS5CYXRjaEdldENvdW50ZXJzUmVxdWVzdBoiLnRhbGx5LnYxLkJhdGNoR2V0Q291bnRlcnNSZXNwb25zZSIDkAIBElIKDExpc3RDb3VudGVycxIdLnRhbGx5LnYxLkxpc3RDb3VudGVyc1JlcXVlc3QaHi50YWxseS52MS5MaXN0Q291bnRlcnNSZXNwb25zZSIDkAIBEk8KC1RvcENvdW50ZXJzEhwudGFsbHkudjEuVG9wQ291bnRlcnNSZXF1ZXN0Gh0udGFsbHkudjEuVG9wQ291bnRlcnNSZXNwb25zZSIDkAIBEk8KC1N1bUNvdW50ZXJzEhwudGFsbHkudjEuU3VtQ291bnRlcnNSZXF1ZXN0Gh0udGFsbHkudjEuU3VtQ291bnRlcnNSZXNwb25zZSIDkAIBElAKDVVwZGF0ZUNvdW50ZXISHi50YWxseS52MS5VcGRhdGVDb3VudGVyUmVxdWVzdBofLnRhbGx5LnYxLlVwZGF0ZUNvdW50ZXJSZXNwb25zZRJQCg1EZWxldGVDb3VudGVyEh4udGFsbHkudjEuRGVsZXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5EZWxldGVDb3VudGVyUmVzcG9uc2USRAoJSW5jcmVtZW50EhoudGFsbHkudjEuSW5jcmVtZW50UmVxdWVzdBobLnRhbGx5LnYxLkluY3JlbWVudFJlc3BvbnNlEkQKCURlY3JlbWVudBIaLnRhbGx5LnYxLkRlY3JlbWVudFJlcXVlc3QaGy50YWxseS52MS5EZWNyZW1lbnRSZXNwb25zZRIyCgNTZXQSFC50YWxseS52MS5TZXRSZXF1ZXN0GhUudGFsbHkudjEuU2V0UmVzcG9uc2USOAoFUmVzZXQSFi50YWxseS52MS5SZXNldFJlcXVlc3QaFy50YWxseS52MS5SZXNldFJlc3BvbnNlEkcKCkJhdGNoQXBwbHkSGy50YWxseS52MS5CYXRjaEFwcGx5UmVxdWVzdBocLnRhbGx5LnYxLkJhdGNoQXBwbHlSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
 
 /**
  * @generated from message tally.v1.CreateCounterRequest
@@ -115,6 +115,13 @@ export type CreateCounterRequest = Message<"tally.v1.CreateCounterRequest"> & {
    * @generated from field: google.protobuf.Duration idle_ttl = 31;
    */
   idleTtl?: Duration | undefined;
+
+  /**
+   * See Counter.history. Default true.
+   *
+   * @generated from field: optional bool history = 32;
+   */
+  history?: boolean | undefined;
 };
 
 /**
@@ -498,10 +505,10 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
 
   /**
    * Which settings to change: any of initial, min, max, on_bound, monotonic,
-   * labels, description, window, refill, idle_ttl. One that is named here and not
-   * set below goes back to its default (min, max, window, refill, idle_ttl: none). One that is set below and not named here
-   * is ignored. Left out: every setting that is set below (labels when not
-   * empty); at least one must be.
+   * labels, description, window, refill, idle_ttl, history. One that is named here
+   * and not set below goes back to its default (min, max, window, refill, idle_ttl:
+   * none). One that is set below and not named here is ignored. Left out: every setting that is set below (labels when not
+   * empty); at least one must be, unless follow_policy.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -529,6 +536,17 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
    * @generated from field: string note = 6;
    */
   note: string;
+
+  /**
+   * True: the counter follows the policy for its name from now on, the one with the
+   * longest prefix, and gets its settings at once; labels and description stay.
+   * POLICY_NOT_FOUND when there is none. Of the settings only labels and
+   * description may be changed with it. Default false: an update of any other
+   * setting has the counter follow none. See PolicyService.
+   *
+   * @generated from field: bool follow_policy = 8;
+   */
+  followPolicy: boolean;
 
   /**
    * See Counter.initial. Any int64 within the bounds.
@@ -603,6 +621,13 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
    * @generated from field: google.protobuf.Duration idle_ttl = 31;
    */
   idleTtl?: Duration | undefined;
+
+  /**
+   * See Counter.history. From now on: what is kept of the time before stays.
+   *
+   * @generated from field: optional bool history = 32;
+   */
+  history?: boolean | undefined;
 };
 
 /**
@@ -779,6 +804,17 @@ export type IncrementRequest = Message<"tally.v1.IncrementRequest"> & {
    * @generated from field: bool must_exist = 4;
    */
   mustExist: boolean;
+
+  /**
+   * The settings of the counter that this very call makes, if it is missing: so a
+   * bounded counter needs no call before the first. It then follows no policy. A
+   * counter that is there keeps its own, whatever is said here. Not with
+   * must_exist. Part of what request_id compares. Default: those of the policy for
+   * its name, if there is one; else initial value 0, no bounds.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -911,6 +947,14 @@ export type SetRequest = Message<"tally.v1.SetRequest"> & {
    * @generated from field: string note = 6;
    */
   note: string;
+
+  /**
+   * The settings of the counter that this very call makes, if it is missing; see
+   * IncrementRequest.if_missing. Not with must_exist, nor with etag.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -1075,6 +1119,15 @@ export type Operation = Message<"tally.v1.Operation"> & {
    * @generated from field: string note = 8;
    */
   note: string;
+
+  /**
+   * For increment and set only: the settings of the counter that it makes, if it
+   * is missing; see IncrementRequest.if_missing. Not with must_exist, nor with
+   * etag.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -1239,6 +1292,16 @@ export type Refusal = Message<"tally.v1.Refusal"> & {
    * @generated from field: map<string, string> metadata = 4;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * In how long to try again, in whole milliseconds: what RetryInfo says in the
+   * error of a call of its own. At a bound, when a window's end or a refill will
+   * have made room for this amount, if nobody else takes it. Absent where nothing
+   * will, and in a replay, whose answer is of then.
+   *
+   * @generated from field: google.protobuf.Duration retry_delay = 5;
+   */
+  retryDelay?: Duration | undefined;
 };
 
 /**
@@ -1413,7 +1476,7 @@ export const CounterService: GenService<{
    * not name stays as it is.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ETAG_MISMATCH,
-   * ZONE_UNKNOWN, SETTINGS_CONFLICT, VALUE_OUTSIDE_BOUNDS (the value or the initial value would lie outside the
+   * ZONE_UNKNOWN, SETTINGS_CONFLICT, POLICY_NOT_FOUND, VALUE_OUTSIDE_BOUNDS (the value or the initial value would lie outside the
    * new bounds), ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.UpdateCounter
@@ -1438,11 +1501,13 @@ export const CounterService: GenService<{
     output: typeof DeleteCounterResponseSchema;
   },
   /**
-   * Add to a counter; makes the counter (initial value 0, no bounds) when it is
-   * missing, unless must_exist.
+   * Add to a counter; makes the counter when it is missing, unless must_exist: as
+   * if_missing says, else as the policy for its name says (see PolicyService), else
+   * with initial value 0 and no bounds.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ZONE_UNKNOWN,
-   * ABOVE_MAX, ROW_CORRUPT.
+   * SETTINGS_CONFLICT (of if_missing), ABOVE_MAX, VALUE_OUTSIDE_BOUNDS (initial of
+   * if_missing), ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.Increment
    */
@@ -1465,12 +1530,12 @@ export const CounterService: GenService<{
     output: typeof DecrementResponseSchema;
   },
   /**
-   * Set a counter to a value; makes the counter (initial value 0, no bounds)
-   * when it is missing, unless must_exist or an etag is given. With an etag it
-   * is a compare-and-set.
+   * Set a counter to a value; makes the counter when it is missing, as Increment
+   * does, unless must_exist or an etag is given. With an etag it is a
+   * compare-and-set.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ETAG_MISMATCH,
-   * ZONE_UNKNOWN, MONOTONIC, VALUE_OUTSIDE_BOUNDS, ROW_CORRUPT.
+   * ZONE_UNKNOWN, SETTINGS_CONFLICT (of if_missing), MONOTONIC, VALUE_OUTSIDE_BOUNDS, ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.Set
    */

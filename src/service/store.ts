@@ -7,6 +7,7 @@ import type { Order, Selection, Sum } from "../core/selection.ts";
 import type { Accepting } from "./store-accepting.ts";
 import type { Catalogue } from "./store-catalogue.ts";
 import type { Copying } from "./store-copying.ts";
+import type { History, HistoryOptions } from "./store-history.ts";
 import type { ChangeLogReads } from "./store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "./store-pages.ts";
 
@@ -148,6 +149,9 @@ export interface Store {
   /** What is kept beside counters. Undefined where there is room for counters only. */
   readonly catalogue?: Catalogue | undefined;
 
+  /** What became of counters over time. Undefined where that is not kept, or was not asked for. */
+  readonly history?: History | undefined;
+
   /**
    * Taking what was changed by hand, in the database itself, as it stands: with the store opened for the purpose
    * "copyFrom". Undefined where nobody can.
@@ -222,6 +226,8 @@ export interface StoreOptions {
   readonly retention: Retention;
   /** How many counters the store may keep in memory to save reads; some 500 bytes each. */
   readonly cachedCountersMax: number;
+  /** How much history to keep; none unless given. */
+  readonly history?: HistoryOptions | undefined;
   /** What the store is opened for; "serve" unless given. */
   readonly purpose?: Purpose | undefined;
   /**

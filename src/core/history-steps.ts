@@ -1,4 +1,5 @@
 /** How the time of a history is cut into points. */
+import { BUCKET_MS, LEVELS, Level } from "./levels.ts";
 import { type Calendar, type CalendarUnit, type Span, spanAt } from "./window.ts";
 
 /** How time is cut into the points of a history. */
@@ -129,4 +130,9 @@ export function edgesOf(
   return Float64Array.from(edges);
 }
 
-const DAY_MS = 86_400_000;
+/** Of which stored buckets points between these edges are made: the longest that lie between two of them. */
+export function levelOf(edges: Float64Array): Level {
+  return LEVELS.findLast((level) => edges.every((edge) => edge % BUCKET_MS[level] === 0)) ?? Level.MINUTE;
+}
+
+const DAY_MS = BUCKET_MS[Level.DAY];

@@ -17,9 +17,12 @@ import {
 } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
+import { HistoryService } from "../../gen/tally/v1/history_service_pb.ts";
+import { fronted } from "../../src/service/fronted.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { Writer } from "../../src/service/writer.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
+import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import type { Log } from "../../src/telemetry.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
@@ -27,6 +30,7 @@ import { type DoorLimits, type Doors, openDoors } from "../../src/transports/doo
 import { Certificate } from "../../src/transports/tls/certificate.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
 import { HandClock } from "../support/clock.ts";
+import { historyByHand } from "../support/history-by-hand.ts";
 
 export interface Opened extends AsyncDisposable {
   readonly door: Doors;
@@ -84,7 +88,8 @@ export async function open(options: Options = {}): Promise<Opened> {
     cachedCountersMax: 1_000,
     warn: () => {},
   });
-  const store = front?.(real) ?? real;
+  const kept = fronted(real, { history: historyByHand(real, clock) });
+  const store = front?.(kept) ?? kept;
   const realWriter = new Writer(store, clock);
   const writer = frontWriter?.(realWriter) ?? realWriter;
   const logged: Opened["logged"] = [];
@@ -106,6 +111,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     store,
     writer,
     clock,
+    calendar: new ZoneCalendar(() => {}),
     telemetry: { log },
     streamCalls,
     ...(limits && { limits }),
@@ -158,6 +164,8 @@ export class Client {
   readonly topCounters = this.#rpc(CounterService.method.topCounters);
   readonly sumCounters = this.#rpc(CounterService.method.sumCounters);
   readonly batchApply = this.#rpc(CounterService.method.batchApply);
+  readonly queryHistory = this.#rpc(HistoryService.method.queryHistory);
+  readonly listChanges = this.#rpc(HistoryService.method.listChanges);
 
   close(): void {
     this.grpc.close();

@@ -70,6 +70,7 @@ describe("reflection", () => {
         { name: "grpc.reflection.v1.ServerReflection" },
         { name: "grpc.reflection.v1alpha.ServerReflection" },
         { name: "tally.v1.CounterService" },
+        { name: "tally.v1.HistoryService" },
       ],
     });
     expect(validHost).toBe("h");

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tally/v1/counter_service.proto.
  */
 export const file_tally_v1_counter_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxItEFChRDcmVhdGVDb3VudGVyUmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhIKBXZhbHVlGAIgASgDSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESLQoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kQgi6SAWCAQIQARIRCgltb25vdG9uaWMYGCABKAgSZAoGbGFiZWxzGBkgAygLMioudGFsbHkudjEuQ3JlYXRlQ291bnRlclJlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESHQoLZGVzY3JpcHRpb24YGiABKAlCCLpIBXIDKOgHEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSPwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIGCICGsJYBMgIIARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBOnK6SG8abQoWY3JlYXRlX2NvdW50ZXIubWluX21heBIZbWluIG11c3Qgbm90IGJlIGFib3ZlIG1heBo4IWhhcyh0aGlzLm1pbikgfHwgIWhhcyh0aGlzLm1heCkgfHwgdGhpcy5taW4gPD0gdGhpcy5tYXhCCAoGX3ZhbHVlQg0KC19yZXF1ZXN0X2lkQgYKBF9taW5CBgoEX21heCJNChVDcmVhdGVDb3VudGVyUmVzcG9uc2USIgoHY291bnRlchgBIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXISEAoIcmVwbGF5ZWQYAiABKAgiPwoRR2V0Q291bnRlclJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJCI4ChJHZXRDb3VudGVyUmVzcG9uc2USIgoHY291bnRlchgBIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXIiUAoXQmF0Y2hHZXRDb3VudGVyc1JlcXVlc3QSNQoFbmFtZXMYASADKAlCJrpII5IBIAgBEOgHIhlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokIkQKGEJhdGNoR2V0Q291bnRlcnNSZXNwb25zZRIoCgdyZXN1bHRzGAEgAygLMhcudGFsbHkudjEuQ291bnRlclJlc3VsdCJzCg1Db3VudGVyUmVzdWx0EgwKBG5hbWUYASABKAkSJAoHY291bnRlchgCIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXJIABIkCgdyZWZ1c2FsGAMgASgLMhEudGFsbHkudjEuUmVmdXNhbEgAQggKBnJlc3VsdCKyAgoTTGlzdENvdW50ZXJzUmVxdWVzdBItCgZwcmVmaXgYASABKAlCHbpIGnIYKMgBMhNeKFshLSwuLX5dWyEtfl0qKT8kEmMKBmxhYmVscxgCIAMoCzIpLnRhbGx5LnYxLkxpc3RDb3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESIgoJcGFnZV9zaXplGAMgASgFQgq6SAcaBRjoBygBSACIAQESJgoKcGFnZV90b2tlbhgEIAEoCUISukgPcg0ogAQyCF5bIS1+XSokGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKX3BhZ2Vfc2l6ZSJrChRMaXN0Q291bnRlcnNSZXNwb25zZRIjCghjb3VudGVycxgBIAMoCzIRLnRhbGx5LnYxLkNvdW50ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhUKDWNvcnJ1cHRfbmFtZXMYAyADKAkipQIKElRvcENvdW50ZXJzUmVxdWVzdBItCgZwcmVmaXgYASABKAlCHbpIGnIYKMgBMhNeKFshLSwuLX5dWyEtfl0qKT8kEmIKBmxhYmVscxgCIAMoCzIoLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVxdWVzdC5MYWJlbHNFbnRyeUIoukglmgEiECAiF3IVMhNeW2EtejAtOV8uLV17MSw2M30kKgVyAyjIARIaCgFuGAMgASgFQgq6SAcaBRjoBygBSACIAQESKwoFb3JkZXIYBCABKA4yEi50YWxseS52MS5Ub3BPcmRlckIIukgFggECEAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIECgJfbiI6ChNUb3BDb3VudGVyc1Jlc3BvbnNlEiMKCGNvdW50ZXJzGAEgAygLMhEudGFsbHkudjEuQ291bnRlciLWAQoSU3VtQ291bnRlcnNSZXF1ZXN0Ei0KBnByZWZpeBgBIAEoCUIdukgachgoyAEyE14oWyEtLC4tfl1bIS1+XSopPyQSYgoGbGFiZWxzGAIgAygLMigudGFsbHkudjEuU3VtQ291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Qii6SCWaASIQICIXchUyE15bYS16MC05Xy4tXXsxLDYzfSQqBXIDKMgBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEicwoTU3VtQ291bnRlcnNSZXNwb25zZRINCgVjb3VudBgBIAEoAxILCgNzdW0YAiABKAkSEwoGbG93ZXN0GAMgASgDSACIAQESFAoHaGlnaGVzdBgEIAEoA0gBiAEBQgkKB19sb3dlc3RCCgoIX2hpZ2hlc3QilgYKFFVwZGF0ZUNvdW50ZXJSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAIgBARIvCg1zZXR0aW5nc19ldGFnGAUgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESFgoEbm90ZRgGIAEoCUIIukgFcgMoyAESFAoHaW5pdGlhbBgUIAEoA0gCiAEBEhAKA21pbhgVIAEoA0gDiAEBEhAKA21heBgWIAEoA0gEiAEBEjIKCG9uX2JvdW5kGBcgASgOMhEudGFsbHkudjEuT25Cb3VuZEIIukgFggECEAFIBYgBARIWCgltb25vdG9uaWMYGCABKAhIBogBARJkCgZsYWJlbHMYGSADKAsyKi50YWxseS52MS5VcGRhdGVDb3VudGVyUmVxdWVzdC5MYWJlbHNFbnRyeUIoukglmgEiECAiF3IVMhNeW2EtejAtOV8uLV17MSw2M30kKgVyAyjIARIiCgtkZXNjcmlwdGlvbhgaIAEoCUIIukgFcgMo6AdIB4gBARIgCgZ3aW5kb3cYHSABKAsyEC50YWxseS52MS5XaW5kb3cSIAoGcmVmaWxsGB4gASgLMhAudGFsbHkudjEuUmVmaWxsEj8KCGlkbGVfdHRsGB8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiBgiAhrCWATICCAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUINCgtfcmVxdWVzdF9pZEIQCg5fc2V0dGluZ3NfZXRhZ0IKCghfaW5pdGlhbEIGCgRfbWluQgYKBF9tYXhCCwoJX29uX2JvdW5kQgwKCl9tb25vdG9uaWNCDgoMX2Rlc2NyaXB0aW9uIk0KFVVwZGF0ZUNvdW50ZXJSZXNwb25zZRIiCgdjb3VudGVyGAEgASgLMhEudGFsbHkudjEuQ291bnRlchIQCghyZXBsYXllZBgCIAEoCCLeAQoURGVsZXRlQ291bnRlclJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIsCgpyZXF1ZXN0X2lkGAMgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSACIAQESJgoEZXRhZxgFIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEhYKBG5vdGUYBiABKAlCCLpIBXIDKMgBEhQKDGtlZXBfaGlzdG9yeRgHIAEoCEINCgtfcmVxdWVzdF9pZEIHCgVfZXRhZyKPAQoVRGVsZXRlQ291bnRlclJlc3BvbnNlEgwKBG5hbWUYASABKAkSCwoDdWlkGAIgASgJEg0KBXZhbHVlGAMgASgDEhAKCHJldmlzaW9uGAQgASgDEigKBHRpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlcGxheWVkGAYgASgIIrgBChBJbmNyZW1lbnRSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSHAoGYW1vdW50GAIgASgDQge6SAQiAigBSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEhIKCm11c3RfZXhpc3QYBCABKAhCCQoHX2Ftb3VudEINCgtfcmVxdWVzdF9pZCI3ChFJbmNyZW1lbnRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSKkAQoQRGVjcmVtZW50UmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhwKBmFtb3VudBgCIAEoA0IHukgEIgIoAUgAiAEBEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBAUIJCgdfYW1vdW50Qg0KC19yZXF1ZXN0X2lkIjcKEURlY3JlbWVudFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lIvgBCgpTZXRSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSGgoFdmFsdWUYAiABKANCBrpIA8gBAUgAiAEBEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARISCgptdXN0X2V4aXN0GAQgASgIEiYKBGV0YWcYBSABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAogBARIWCgRub3RlGAYgASgJQgi6SAVyAyjIAUIICgZfdmFsdWVCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWciMQoLU2V0UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUiwAEKDFJlc2V0UmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAIgBARImCgRldGFnGAUgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESFgoEbm90ZRgGIAEoCUIIukgFcgMoyAFCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWciMwoNUmVzZXRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSLtAwoJT3BlcmF0aW9uEioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSHAoJaW5jcmVtZW50GAIgASgDQge6SAQiAigBSAASHAoJZGVjcmVtZW50GAMgASgDQge6SAQiAigBSAASDQoDc2V0GAQgASgDSAASGAoFcmVzZXQYBSABKAhCB7pIBGoCCAFIABISCgptdXN0X2V4aXN0GAYgASgIEiYKBGV0YWcYByABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARIWCgRub3RlGAggASgJQgi6SAVyAyjIATrgAbpI3AEabAoVb3BlcmF0aW9uLmV0YWdfYWN0aW9uEh5ldGFnIGlzIGZvciBzZXQgYW5kIHJlc2V0IG9ubHkaMyFoYXModGhpcy5ldGFnKSB8fCBoYXModGhpcy5zZXQpIHx8IGhhcyh0aGlzLnJlc2V0KRpsChVvcGVyYXRpb24ubm90ZV9hY3Rpb24SHm5vdGUgaXMgZm9yIHNldCBhbmQgcmVzZXQgb25seRozdGhpcy5ub3RlID09ICcnIHx8IGhhcyh0aGlzLnNldCkgfHwgaGFzKHRoaXMucmVzZXQpQg8KBmFjdGlvbhIFukgCCAFCBwoFX2V0YWcingEKEUJhdGNoQXBwbHlSZXF1ZXN0EjQKCm9wZXJhdGlvbnMYASADKAsyEy50YWxseS52MS5PcGVyYXRpb25CC7pICJIBBQgBEMA+EiwKCnJlcXVlc3RfaWQYAiABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAIgBARIWCg5hbGxfb3Jfbm90aGluZxgDIAEoCEINCgtfcmVxdWVzdF9pZCJ+ChJCYXRjaEFwcGx5UmVzcG9uc2USLAoIb3V0Y29tZXMYASADKAsyGi50YWxseS52MS5PcGVyYXRpb25PdXRjb21lEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlcGxheWVkGAMgASgIIncKEE9wZXJhdGlvbk91dGNvbWUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoAxIQCghwcmV2aW91cxgDIAEoAxIQCghyZXZpc2lvbhgEIAEoAxIiCgdyZWZ1c2FsGAUgASgLMhEudGFsbHkudjEuUmVmdXNhbCKuAQoHUmVmdXNhbBIeCgRjb2RlGAEgASgOMhAuZ29vZ2xlLnJwYy5Db2RlEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEjEKCG1ldGFkYXRhGAQgAygLMh8udGFsbHkudjEuUmVmdXNhbC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASpSCghUb3BPcmRlchIZChVUT1BfT1JERVJfVU5TUEVDSUZJRUQQABIVChFUT1BfT1JERVJfSElHSEVTVBABEhQKEFRPUF9PUkRFUl9MT1dFU1QQAjKECwoOQ291bnRlclNlcnZpY2USaQoNQ3JlYXRlQ291bnRlchIeLnRhbGx5LnYxLkNyZWF0ZUNvdW50ZXJSZXF1ZXN0Gh8udGFsbHkudjEuQ3JlYXRlQ291bnRlclJlc3BvbnNlIheC0+STAhE6ASoiDC92MS9jb3VudGVycxJnCgpHZXRDb3VudGVyEhsudGFsbHkudjEuR2V0Q291bnRlclJlcXVlc3QaHC50YWxseS52MS5HZXRDb3VudGVyUmVzcG9uc2UiHpACAYLT5JMCFRITL3YxL2NvdW50ZXJzL3tuYW1lfRJ+ChBCYXRjaEdldENvdW50ZXJzEiEudGFsbHkudjEuQmF0Y2hHZXRDb3VudGVyc1JlcXVlc3QaIi50YWxseS52MS5CYXRjaEdldENvdW50ZXJzUmVzcG9uc2UiI5ACAYLT5JMCGjoBKiIVL3YxL2NvdW50ZXJzOmJhdGNoR2V0EmYKDExpc3RDb3VudGVycxIdLnRhbGx5LnYxLkxpc3RDb3VudGVyc1JlcXVlc3QaHi50YWxseS52MS5MaXN0Q291bnRlcnNSZXNwb25zZSIXkAIBgtPkkwIOEgwvdjEvY291bnRlcnMSZwoLVG9wQ291bnRlcnMSHC50YWxseS52MS5Ub3BDb3VudGVyc1JlcXVlc3QaHS50YWxseS52MS5Ub3BDb3VudGVyc1Jlc3BvbnNlIhuQAgGC0+STAhISEC92MS9jb3VudGVyczp0b3ASZwoLU3VtQ291bnRlcnMSHC50YWxseS52MS5TdW1Db3VudGVyc1JlcXVlc3QaHS50YWxseS52MS5TdW1Db3VudGVyc1Jlc3BvbnNlIhuQAgGC0+STAhISEC92MS9jb3VudGVyczpzdW0ScAoNVXBkYXRlQ291bnRlchIeLnRhbGx5LnYxLlVwZGF0ZUNvdW50ZXJSZXF1ZXN0Gh8udGFsbHkudjEuVXBkYXRlQ291bnRlclJlc3BvbnNlIh6C0+STAhg6ASoyEy92MS9jb3VudGVycy97bmFtZX0SbQoNRGVsZXRlQ291bnRlchIeLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJSZXF1ZXN0Gh8udGFsbHkudjEuRGVsZXRlQ291bnRlclJlc3BvbnNlIhuC0+STAhUqEy92MS9jb3VudGVycy97bmFtZX0SbgoJSW5jcmVtZW50EhoudGFsbHkudjEuSW5jcmVtZW50UmVxdWVzdBobLnRhbGx5LnYxLkluY3JlbWVudFJlc3BvbnNlIiiC0+STAiI6ASoiHS92MS9jb3VudGVycy97bmFtZX06aW5jcmVtZW50Em4KCURlY3JlbWVudBIaLnRhbGx5LnYxLkRlY3JlbWVudFJlcXVlc3QaGy50YWxseS52MS5EZWNyZW1lbnRSZXNwb25zZSIogtPkkwIiOgEqIh0vdjEvY291bnRlcnMve25hbWV9OmRlY3JlbWVudBJWCgNTZXQSFC50YWxseS52MS5TZXRSZXF1ZXN0GhUudGFsbHkudjEuU2V0UmVzcG9uc2UiIoLT5JMCHDoBKiIXL3YxL2NvdW50ZXJzL3tuYW1lfTpzZXQSXgoFUmVzZXQSFi50YWxseS52MS5SZXNldFJlcXVlc3QaFy50YWxseS52MS5SZXNldFJlc3BvbnNlIiSC0+STAh46ASoiGS92MS9jb3VudGVycy97bmFtZX06cmVzZXQSawoKQmF0Y2hBcHBseRIbLnRhbGx5LnYxLkJhdGNoQXBwbHlSZXF1ZXN0GhwudGFsbHkudjEuQmF0Y2hBcHBseVJlc3BvbnNlIiKC0+STAhw6ASoiFy92MS9jb3VudGVyczpiYXRjaEFwcGx5YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
+  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxItEFChRDcmVhdGVDb3VudGVyUmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhIKBXZhbHVlGAIgASgDSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESLQoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kQgi6SAWCAQIQARIRCgltb25vdG9uaWMYGCABKAgSZAoGbGFiZWxzGBkgAygLMioudGFsbHkudjEuQ3JlYXRlQ291bnRlclJlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESHQoLZGVzY3JpcHRpb24YGiABKAlCCLpIBXIDKOgHEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSPwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIGCICGsJYBMgIIARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBOnK6SG8abQoWY3JlYXRlX2NvdW50ZXIubWluX21heBIZbWluIG11c3Qgbm90IGJlIGFib3ZlIG1heBo4IWhhcyh0aGlzLm1pbikgfHwgIWhhcyh0aGlzLm1heCkgfHwgdGhpcy5taW4gPD0gdGhpcy5tYXhCCAoGX3ZhbHVlQg0KC19yZXF1ZXN0X2lkQgYKBF9taW5CBgoEX21heCJNChVDcmVhdGVDb3VudGVyUmVzcG9uc2USIgoHY291bnRlchgBIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXISEAoIcmVwbGF5ZWQYAiABKAgiagoRR2V0Q291bnRlclJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIpCgVhc19vZhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWwoSR2V0Q291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyEiEKBHBhc3QYAiABKAsyEy50YWxseS52MS5QYXN0VmFsdWUibAoJUGFzdFZhbHVlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMSCwoDdWlkGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA2dhcBgFIAEoCCJQChdCYXRjaEdldENvdW50ZXJzUmVxdWVzdBI1CgVuYW1lcxgBIAMoCUImukgjkgEgCAEQ6AciGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQiRAoYQmF0Y2hHZXRDb3VudGVyc1Jlc3BvbnNlEigKB3Jlc3VsdHMYASADKAsyFy50YWxseS52MS5Db3VudGVyUmVzdWx0InMKDUNvdW50ZXJSZXN1bHQSDAoEbmFtZRgBIAEoCRIkCgdjb3VudGVyGAIgASgLMhEudGFsbHkudjEuQ291bnRlckgAEiQKB3JlZnVzYWwYAyABKAsyES50YWxseS52MS5SZWZ1c2FsSABCCAoGcmVzdWx0IrICChNMaXN0Q291bnRlcnNSZXF1ZXN0Ei0KBnByZWZpeBgBIAEoCUIdukgachgoyAEyE14oWyEtLC4tfl1bIS1+XSopPyQSYwoGbGFiZWxzGAIgAygLMikudGFsbHkudjEuTGlzdENvdW50ZXJzUmVxdWVzdC5MYWJlbHNFbnRyeUIoukglmgEiECAiF3IVMhNeW2EtejAtOV8uLV17MSw2M30kKgVyAyjIARIiCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAFIAIgBARImCgpwYWdlX3Rva2VuGAQgASgJQhK6SA9yDSiABDIIXlshLX5dKiQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIMCgpfcGFnZV9zaXplImsKFExpc3RDb3VudGVyc1Jlc3BvbnNlEiMKCGNvdW50ZXJzGAEgAygLMhEudGFsbHkudjEuQ291bnRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFQoNY29ycnVwdF9uYW1lcxgDIAMoCSKlAgoSVG9wQ291bnRlcnNSZXF1ZXN0Ei0KBnByZWZpeBgBIAEoCUIdukgachgoyAEyE14oWyEtLC4tfl1bIS1+XSopPyQSYgoGbGFiZWxzGAIgAygLMigudGFsbHkudjEuVG9wQ291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Qii6SCWaASIQICIXchUyE15bYS16MC05Xy4tXXsxLDYzfSQqBXIDKMgBEhoKAW4YAyABKAVCCrpIBxoFGOgHKAFIAIgBARIrCgVvcmRlchgEIAEoDjISLnRhbGx5LnYxLlRvcE9yZGVyQgi6SAWCAQIQARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgQKAl9uIjoKE1RvcENvdW50ZXJzUmVzcG9uc2USIwoIY291bnRlcnMYASADKAsyES50YWxseS52MS5Db3VudGVyItYBChJTdW1Db3VudGVyc1JlcXVlc3QSLQoGcHJlZml4GAEgASgJQh26SBpyGCjIATITXihbIS0sLi1+XVshLX5dKik/JBJiCgZsYWJlbHMYAiADKAsyKC50YWxseS52MS5TdW1Db3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJzChNTdW1Db3VudGVyc1Jlc3BvbnNlEg0KBWNvdW50GAEgASgDEgsKA3N1bRgCIAEoCRITCgZsb3dlc3QYAyABKANIAIgBARIUCgdoaWdoZXN0GAQgASgDSAGIAQFCCQoHX2xvd2VzdEIKCghfaGlnaGVzdCKWBgoUVXBkYXRlQ291bnRlclJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgAiAEBEi8KDXNldHRpbmdzX2V0YWcYBSABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARIWCgRub3RlGAYgASgJQgi6SAVyAyjIARIUCgdpbml0aWFsGBQgASgDSAKIAQESEAoDbWluGBUgASgDSAOIAQESEAoDbWF4GBYgASgDSASIAQESMgoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kQgi6SAWCAQIQAUgFiAEBEhYKCW1vbm90b25pYxgYIAEoCEgGiAEBEmQKBmxhYmVscxgZIAMoCzIqLnRhbGx5LnYxLlVwZGF0ZUNvdW50ZXJSZXF1ZXN0LkxhYmVsc0VudHJ5Qii6SCWaASIQICIXchUyE15bYS16MC05Xy4tXXsxLDYzfSQqBXIDKMgBEiIKC2Rlc2NyaXB0aW9uGBogASgJQgi6SAVyAyjoB0gHiAEBEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSPwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIGCICGsJYBMgIIARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg0KC19yZXF1ZXN0X2lkQhAKDl9zZXR0aW5nc19ldGFnQgoKCF9pbml0aWFsQgYKBF9taW5CBgoEX21heEILCglfb25fYm91bmRCDAoKX21vbm90b25pY0IOCgxfZGVzY3JpcHRpb24iTQoVVXBkYXRlQ291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyEhAKCHJlcGxheWVkGAIgASgIIt4BChREZWxldGVDb3VudGVyUmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAIgBARImCgRldGFnGAUgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESFgoEbm90ZRgGIAEoCUIIukgFcgMoyAESFAoMa2VlcF9oaXN0b3J5GAcgASgIQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIo8BChVEZWxldGVDb3VudGVyUmVzcG9uc2USDAoEbmFtZRgBIAEoCRILCgN1aWQYAiABKAkSDQoFdmFsdWUYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmVwbGF5ZWQYBiABKAgiuAEKEEluY3JlbWVudFJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIcCgZhbW91bnQYAiABKANCB7pIBCICKAFIAIgBARIsCgpyZXF1ZXN0X2lkGAMgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESEgoKbXVzdF9leGlzdBgEIAEoCEIJCgdfYW1vdW50Qg0KC19yZXF1ZXN0X2lkIjcKEUluY3JlbWVudFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lIqQBChBEZWNyZW1lbnRSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSHAoGYW1vdW50GAIgASgDQge6SAQiAigBSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBQgkKB19hbW91bnRCDQoLX3JlcXVlc3RfaWQiNwoRRGVjcmVtZW50UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUi+AEKClNldFJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIaCgV2YWx1ZRgCIAEoA0IGukgDyAEBSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEhIKCm11c3RfZXhpc3QYBCABKAgSJgoEZXRhZxgFIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgCiAEBEhYKBG5vdGUYBiABKAlCCLpIBXIDKMgBQggKBl92YWx1ZUINCgtfcmVxdWVzdF9pZEIHCgVfZXRhZyIxCgtTZXRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSLAAQoMUmVzZXRSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgAiAEBEiYKBGV0YWcYBSABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARIWCgRub3RlGAYgASgJQgi6SAVyAyjIAUINCgtfcmVxdWVzdF9pZEIHCgVfZXRhZyIzCg1SZXNldFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lIu0DCglPcGVyYXRpb24SKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIcCglpbmNyZW1lbnQYAiABKANCB7pIBCICKAFIABIcCglkZWNyZW1lbnQYAyABKANCB7pIBCICKAFIABINCgNzZXQYBCABKANIABIYCgVyZXNldBgFIAEoCEIHukgEagIIAUgAEhIKCm11c3RfZXhpc3QYBiABKAgSJgoEZXRhZxgHIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEhYKBG5vdGUYCCABKAlCCLpIBXIDKMgBOuABukjcARpsChVvcGVyYXRpb24uZXRhZ19hY3Rpb24SHmV0YWcgaXMgZm9yIHNldCBhbmQgcmVzZXQgb25seRozIWhhcyh0aGlzLmV0YWcpIHx8IGhhcyh0aGlzLnNldCkgfHwgaGFzKHRoaXMucmVzZXQpGmwKFW9wZXJhdGlvbi5ub3RlX2FjdGlvbhIebm90ZSBpcyBmb3Igc2V0IGFuZCByZXNldCBvbmx5GjN0aGlzLm5vdGUgPT0gJycgfHwgaGFzKHRoaXMuc2V0KSB8fCBoYXModGhpcy5yZXNldClCDwoGYWN0aW9uEgW6SAIIAUIHCgVfZXRhZyKeAQoRQmF0Y2hBcHBseVJlcXVlc3QSNAoKb3BlcmF0aW9ucxgBIAMoCzITLnRhbGx5LnYxLk9wZXJhdGlvbkILukgIkgEFCAEQwD4SLAoKcmVxdWVzdF9pZBgCIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgAiAEBEhYKDmFsbF9vcl9ub3RoaW5nGAMgASgIQg0KC19yZXF1ZXN0X2lkIn4KEkJhdGNoQXBwbHlSZXNwb25zZRIsCghvdXRjb21lcxgBIAMoCzIaLnRhbGx5LnYxLk9wZXJhdGlvbk91dGNvbWUSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmVwbGF5ZWQYAyABKAgidwoQT3BlcmF0aW9uT3V0Y29tZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEhAKCHByZXZpb3VzGAMgASgDEhAKCHJldmlzaW9uGAQgASgDEiIKB3JlZnVzYWwYBSABKAsyES50YWxseS52MS5SZWZ1c2FsIq4BCgdSZWZ1c2FsEh4KBGNvZGUYASABKA4yEC5nb29nbGUucnBjLkNvZGUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSMQoIbWV0YWRhdGEYBCADKAsyHy50YWxseS52MS5SZWZ1c2FsLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKlIKCFRvcE9yZGVyEhkKFVRPUF9PUkRFUl9VTlNQRUNJRklFRBAAEhUKEVRPUF9PUkRFUl9ISUdIRVNUEAESFAoQVE9QX09SREVSX0xPV0VTVBACMoQLCg5Db3VudGVyU2VydmljZRJpCg1DcmVhdGVDb3VudGVyEh4udGFsbHkudjEuQ3JlYXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5DcmVhdGVDb3VudGVyUmVzcG9uc2UiF4LT5JMCEToBKiIML3YxL2NvdW50ZXJzEmcKCkdldENvdW50ZXISGy50YWxseS52MS5HZXRDb3VudGVyUmVxdWVzdBocLnRhbGx5LnYxLkdldENvdW50ZXJSZXNwb25zZSIekAIBgtPkkwIVEhMvdjEvY291bnRlcnMve25hbWV9En4KEEJhdGNoR2V0Q291bnRlcnMSIS50YWxseS52MS5CYXRjaEdldENvdW50ZXJzUmVxdWVzdBoiLnRhbGx5LnYxLkJhdGNoR2V0Q291bnRlcnNSZXNwb25zZSIjkAIBgtPkkwIaOgEqIhUvdjEvY291bnRlcnM6YmF0Y2hHZXQSZgoMTGlzdENvdW50ZXJzEh0udGFsbHkudjEuTGlzdENvdW50ZXJzUmVxdWVzdBoeLnRhbGx5LnYxLkxpc3RDb3VudGVyc1Jlc3BvbnNlIheQAgGC0+STAg4SDC92MS9jb3VudGVycxJnCgtUb3BDb3VudGVycxIcLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVxdWVzdBodLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVzcG9uc2UiG5ACAYLT5JMCEhIQL3YxL2NvdW50ZXJzOnRvcBJnCgtTdW1Db3VudGVycxIcLnRhbGx5LnYxLlN1bUNvdW50ZXJzUmVxdWVzdBodLnRhbGx5LnYxLlN1bUNvdW50ZXJzUmVzcG9uc2UiG5ACAYLT5JMCEhIQL3YxL2NvdW50ZXJzOnN1bRJwCg1VcGRhdGVDb3VudGVyEh4udGFsbHkudjEuVXBkYXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5VcGRhdGVDb3VudGVyUmVzcG9uc2UiHoLT5JMCGDoBKjITL3YxL2NvdW50ZXJzL3tuYW1lfRJtCg1EZWxldGVDb3VudGVyEh4udGFsbHkudjEuRGVsZXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5EZWxldGVDb3VudGVyUmVzcG9uc2UiG4LT5JMCFSoTL3YxL2NvdW50ZXJzL3tuYW1lfRJuCglJbmNyZW1lbnQSGi50YWxseS52MS5JbmNyZW1lbnRSZXF1ZXN0GhsudGFsbHkudjEuSW5jcmVtZW50UmVzcG9uc2UiKILT5JMCIjoBKiIdL3YxL2NvdW50ZXJzL3tuYW1lfTppbmNyZW1lbnQSbgoJRGVjcmVtZW50EhoudGFsbHkudjEuRGVjcmVtZW50UmVxdWVzdBobLnRhbGx5LnYxLkRlY3JlbWVudFJlc3BvbnNlIiiC0+STAiI6ASoiHS92MS9jb3VudGVycy97bmFtZX06ZGVjcmVtZW50ElYKA1NldBIULnRhbGx5LnYxLlNldFJlcXVlc3QaFS50YWxseS52MS5TZXRSZXNwb25zZSIigtPkkwIcOgEqIhcvdjEvY291bnRlcnMve25hbWV9OnNldBJeCgVSZXNldBIWLnRhbGx5LnYxLlJlc2V0UmVxdWVzdBoXLnRhbGx5LnYxLlJlc2V0UmVzcG9uc2UiJILT5JMCHjoBKiIZL3YxL2NvdW50ZXJzL3tuYW1lfTpyZXNldBJrCgpCYXRjaEFwcGx5EhsudGFsbHkudjEuQmF0Y2hBcHBseVJlcXVlc3QaHC50YWxseS52MS5CYXRjaEFwcGx5UmVzcG9uc2UiIoLT5JMCHDoBKiIXL3YxL2NvdW50ZXJzOmJhdGNoQXBwbHliBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
 
 /**
  * @generated from message tally.v1.CreateCounterRequest
@@ -162,6 +162,16 @@ export type GetCounterRequest = Message<"tally.v1.GetCounterRequest"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * What the value was then, from history: of the years 1995 to 9999; one to come
+   * is taken for now. Answered by `past`, to the end of the last minute that had
+   * ended by then, or of the last quarter of an hour or day (UTC) where minutes are
+   * not kept any more. Default: the counter as it is now.
+   *
+   * @generated from field: google.protobuf.Timestamp as_of = 2;
+   */
+  asOf?: Timestamp | undefined;
 };
 
 /**
@@ -176,11 +186,19 @@ export const GetCounterRequestSchema: GenMessage<GetCounterRequest> = /*@__PURE_
  */
 export type GetCounterResponse = Message<"tally.v1.GetCounterResponse"> & {
   /**
-   * The counter, with every change that was acknowledged before this call.
+   * The counter, with every change that was acknowledged before this call. Not
+   * set with as_of.
    *
    * @generated from field: tally.v1.Counter counter = 1;
    */
   counter?: Counter | undefined;
+
+  /**
+   * With as_of: what it was.
+   *
+   * @generated from field: tally.v1.PastValue past = 2;
+   */
+  past?: PastValue | undefined;
 };
 
 /**
@@ -189,6 +207,57 @@ export type GetCounterResponse = Message<"tally.v1.GetCounterResponse"> & {
  */
 export const GetCounterResponseSchema: GenMessage<GetCounterResponse> = /*@__PURE__*/
   messageDesc(file_tally_v1_counter_service, 3);
+
+/**
+ * What a counter was in the past. It has no etag: nothing can be changed there.
+ *
+ * @generated from message tally.v1.PastValue
+ */
+export type PastValue = Message<"tally.v1.PastValue"> & {
+  /**
+   * The name, as it was sent.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The value at `time`.
+   *
+   * @generated from field: int64 value = 2;
+   */
+  value: bigint;
+
+  /**
+   * Which of the counters that had this name it was; see Counter.uid.
+   *
+   * @generated from field: string uid = 3;
+   */
+  uid: string;
+
+  /**
+   * The instant that the value is of: as_of or earlier. What was changed between
+   * the two is not in it.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 4;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * True: changes before `time` are missing in history, and may be missing in the
+   * value; see HistoryPoint.gap.
+   *
+   * @generated from field: bool gap = 5;
+   */
+  gap: boolean;
+};
+
+/**
+ * Describes the message tally.v1.PastValue.
+ * Use `create(PastValueSchema)` to create a new message.
+ */
+export const PastValueSchema: GenMessage<PastValue> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 4);
 
 /**
  * @generated from message tally.v1.BatchGetCountersRequest
@@ -208,7 +277,7 @@ export type BatchGetCountersRequest = Message<"tally.v1.BatchGetCountersRequest"
  * Use `create(BatchGetCountersRequestSchema)` to create a new message.
  */
 export const BatchGetCountersRequestSchema: GenMessage<BatchGetCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 4);
+  messageDesc(file_tally_v1_counter_service, 5);
 
 /**
  * @generated from message tally.v1.BatchGetCountersResponse
@@ -227,7 +296,7 @@ export type BatchGetCountersResponse = Message<"tally.v1.BatchGetCountersRespons
  * Use `create(BatchGetCountersResponseSchema)` to create a new message.
  */
 export const BatchGetCountersResponseSchema: GenMessage<BatchGetCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 5);
+  messageDesc(file_tally_v1_counter_service, 6);
 
 /**
  * What was found under one name.
@@ -271,7 +340,7 @@ export type CounterResult = Message<"tally.v1.CounterResult"> & {
  * Use `create(CounterResultSchema)` to create a new message.
  */
 export const CounterResultSchema: GenMessage<CounterResult> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 6);
+  messageDesc(file_tally_v1_counter_service, 7);
 
 /**
  * @generated from message tally.v1.ListCountersRequest
@@ -315,7 +384,7 @@ export type ListCountersRequest = Message<"tally.v1.ListCountersRequest"> & {
  * Use `create(ListCountersRequestSchema)` to create a new message.
  */
 export const ListCountersRequestSchema: GenMessage<ListCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 7);
+  messageDesc(file_tally_v1_counter_service, 8);
 
 /**
  * @generated from message tally.v1.ListCountersResponse
@@ -354,7 +423,7 @@ export type ListCountersResponse = Message<"tally.v1.ListCountersResponse"> & {
  * Use `create(ListCountersResponseSchema)` to create a new message.
  */
 export const ListCountersResponseSchema: GenMessage<ListCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 8);
+  messageDesc(file_tally_v1_counter_service, 9);
 
 /**
  * @generated from message tally.v1.TopCountersRequest
@@ -396,7 +465,7 @@ export type TopCountersRequest = Message<"tally.v1.TopCountersRequest"> & {
  * Use `create(TopCountersRequestSchema)` to create a new message.
  */
 export const TopCountersRequestSchema: GenMessage<TopCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 9);
+  messageDesc(file_tally_v1_counter_service, 10);
 
 /**
  * @generated from message tally.v1.TopCountersResponse
@@ -416,7 +485,7 @@ export type TopCountersResponse = Message<"tally.v1.TopCountersResponse"> & {
  * Use `create(TopCountersResponseSchema)` to create a new message.
  */
 export const TopCountersResponseSchema: GenMessage<TopCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 10);
+  messageDesc(file_tally_v1_counter_service, 11);
 
 /**
  * @generated from message tally.v1.SumCountersRequest
@@ -444,7 +513,7 @@ export type SumCountersRequest = Message<"tally.v1.SumCountersRequest"> & {
  * Use `create(SumCountersRequestSchema)` to create a new message.
  */
 export const SumCountersRequestSchema: GenMessage<SumCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 11);
+  messageDesc(file_tally_v1_counter_service, 12);
 
 /**
  * @generated from message tally.v1.SumCountersResponse
@@ -485,7 +554,7 @@ export type SumCountersResponse = Message<"tally.v1.SumCountersResponse"> & {
  * Use `create(SumCountersResponseSchema)` to create a new message.
  */
 export const SumCountersResponseSchema: GenMessage<SumCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 12);
+  messageDesc(file_tally_v1_counter_service, 13);
 
 /**
  * @generated from message tally.v1.UpdateCounterRequest
@@ -612,7 +681,7 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
  * Use `create(UpdateCounterRequestSchema)` to create a new message.
  */
 export const UpdateCounterRequestSchema: GenMessage<UpdateCounterRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 13);
+  messageDesc(file_tally_v1_counter_service, 14);
 
 /**
  * @generated from message tally.v1.UpdateCounterResponse
@@ -639,7 +708,7 @@ export type UpdateCounterResponse = Message<"tally.v1.UpdateCounterResponse"> & 
  * Use `create(UpdateCounterResponseSchema)` to create a new message.
  */
 export const UpdateCounterResponseSchema: GenMessage<UpdateCounterResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 14);
+  messageDesc(file_tally_v1_counter_service, 15);
 
 /**
  * @generated from message tally.v1.DeleteCounterRequest
@@ -691,7 +760,7 @@ export type DeleteCounterRequest = Message<"tally.v1.DeleteCounterRequest"> & {
  * Use `create(DeleteCounterRequestSchema)` to create a new message.
  */
 export const DeleteCounterRequestSchema: GenMessage<DeleteCounterRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 15);
+  messageDesc(file_tally_v1_counter_service, 16);
 
 /**
  * @generated from message tally.v1.DeleteCounterResponse
@@ -745,7 +814,7 @@ export type DeleteCounterResponse = Message<"tally.v1.DeleteCounterResponse"> & 
  * Use `create(DeleteCounterResponseSchema)` to create a new message.
  */
 export const DeleteCounterResponseSchema: GenMessage<DeleteCounterResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 16);
+  messageDesc(file_tally_v1_counter_service, 17);
 
 /**
  * @generated from message tally.v1.IncrementRequest
@@ -788,7 +857,7 @@ export type IncrementRequest = Message<"tally.v1.IncrementRequest"> & {
  * Use `create(IncrementRequestSchema)` to create a new message.
  */
 export const IncrementRequestSchema: GenMessage<IncrementRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 17);
+  messageDesc(file_tally_v1_counter_service, 18);
 
 /**
  * @generated from message tally.v1.IncrementResponse
@@ -807,7 +876,7 @@ export type IncrementResponse = Message<"tally.v1.IncrementResponse"> & {
  * Use `create(IncrementResponseSchema)` to create a new message.
  */
 export const IncrementResponseSchema: GenMessage<IncrementResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 18);
+  messageDesc(file_tally_v1_counter_service, 19);
 
 /**
  * @generated from message tally.v1.DecrementRequest
@@ -842,7 +911,7 @@ export type DecrementRequest = Message<"tally.v1.DecrementRequest"> & {
  * Use `create(DecrementRequestSchema)` to create a new message.
  */
 export const DecrementRequestSchema: GenMessage<DecrementRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 19);
+  messageDesc(file_tally_v1_counter_service, 20);
 
 /**
  * @generated from message tally.v1.DecrementResponse
@@ -861,7 +930,7 @@ export type DecrementResponse = Message<"tally.v1.DecrementResponse"> & {
  * Use `create(DecrementResponseSchema)` to create a new message.
  */
 export const DecrementResponseSchema: GenMessage<DecrementResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 20);
+  messageDesc(file_tally_v1_counter_service, 21);
 
 /**
  * @generated from message tally.v1.SetRequest
@@ -920,7 +989,7 @@ export type SetRequest = Message<"tally.v1.SetRequest"> & {
  * Use `create(SetRequestSchema)` to create a new message.
  */
 export const SetRequestSchema: GenMessage<SetRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 21);
+  messageDesc(file_tally_v1_counter_service, 22);
 
 /**
  * @generated from message tally.v1.SetResponse
@@ -939,7 +1008,7 @@ export type SetResponse = Message<"tally.v1.SetResponse"> & {
  * Use `create(SetResponseSchema)` to create a new message.
  */
 export const SetResponseSchema: GenMessage<SetResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 22);
+  messageDesc(file_tally_v1_counter_service, 23);
 
 /**
  * @generated from message tally.v1.ResetRequest
@@ -981,7 +1050,7 @@ export type ResetRequest = Message<"tally.v1.ResetRequest"> & {
  * Use `create(ResetRequestSchema)` to create a new message.
  */
 export const ResetRequestSchema: GenMessage<ResetRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 23);
+  messageDesc(file_tally_v1_counter_service, 24);
 
 /**
  * @generated from message tally.v1.ResetResponse
@@ -1000,7 +1069,7 @@ export type ResetResponse = Message<"tally.v1.ResetResponse"> & {
  * Use `create(ResetResponseSchema)` to create a new message.
  */
 export const ResetResponseSchema: GenMessage<ResetResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 24);
+  messageDesc(file_tally_v1_counter_service, 25);
 
 /**
  * One change within a batch.
@@ -1084,7 +1153,7 @@ export type Operation = Message<"tally.v1.Operation"> & {
  * Use `create(OperationSchema)` to create a new message.
  */
 export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 25);
+  messageDesc(file_tally_v1_counter_service, 26);
 
 /**
  * @generated from message tally.v1.BatchApplyRequest
@@ -1120,7 +1189,7 @@ export type BatchApplyRequest = Message<"tally.v1.BatchApplyRequest"> & {
  * Use `create(BatchApplyRequestSchema)` to create a new message.
  */
 export const BatchApplyRequestSchema: GenMessage<BatchApplyRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 26);
+  messageDesc(file_tally_v1_counter_service, 27);
 
 /**
  * @generated from message tally.v1.BatchApplyResponse
@@ -1155,7 +1224,7 @@ export type BatchApplyResponse = Message<"tally.v1.BatchApplyResponse"> & {
  * Use `create(BatchApplyResponseSchema)` to create a new message.
  */
 export const BatchApplyResponseSchema: GenMessage<BatchApplyResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 27);
+  messageDesc(file_tally_v1_counter_service, 28);
 
 /**
  * What became of one operation of a batch: applied (refusal not set) or
@@ -1205,7 +1274,7 @@ export type OperationOutcome = Message<"tally.v1.OperationOutcome"> & {
  * Use `create(OperationOutcomeSchema)` to create a new message.
  */
 export const OperationOutcomeSchema: GenMessage<OperationOutcome> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 28);
+  messageDesc(file_tally_v1_counter_service, 29);
 
 /**
  * Why an operation of a batch was refused: what a call of its own would have
@@ -1248,7 +1317,7 @@ export type Refusal = Message<"tally.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 29);
+  messageDesc(file_tally_v1_counter_service, 30);
 
 /**
  * Which end of the ranking to give.
@@ -1333,9 +1402,10 @@ export const CounterService: GenService<{
     output: typeof CreateCounterResponseSchema;
   },
   /**
-   * Read one counter.
+   * Read one counter, as of now or as of a time in the past.
    *
-   * Errors: INVALID_FIELD, COUNTER_NOT_FOUND, ROW_CORRUPT.
+   * Errors: INVALID_FIELD, COUNTER_NOT_FOUND, ROW_CORRUPT; with as_of
+   * HISTORY_OFF and HISTORY_EXPIRED, too.
    *
    * @generated from rpc tally.v1.CounterService.GetCounter
    */

@@ -20,7 +20,8 @@ export function Actions({ counters, name, counter, step, asked, told }: RowProps
   const [highest, lowest] = [value >= max, value <= min];
   const up = possible && !highest;
   const down = possible && !monotonic && !lowest;
-  const until = counter.windowEnd === undefined ? "" : ` until ${timeText(counter.windowEnd)}`;
+  const until =
+    counter.windowEnd === undefined ? "" : ` until ${timeText(counter.windowEnd, counter.window?.timeZone)}`;
   const notUp = highest ? `${AT_MAX}${counter.initial < max ? until : ""}` : "";
   const notDown = monotonic ? NEVER_DOWN : lowest ? `${AT_MIN}${counter.initial > min ? until : ""}` : "";
   const goesBack = !monotonic || counter.value <= counter.initial;

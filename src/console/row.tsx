@@ -68,10 +68,10 @@ function inTime({ window, refill, idleTtl }: Counter): string[] {
 }
 
 /** And when. */
-function times({ windowEnd, fullTime, expireTime, initial }: Counter): string[] {
+function times({ window, windowEnd, fullTime, expireTime, initial }: Counter): string[] {
   const back = `back at ${formatCount(initial)}`;
   return [
-    windowEnd === undefined ? "" : `${back} from ${timeText(windowEnd)} on`,
+    windowEnd === undefined ? "" : `${back} from ${timeText(windowEnd, window?.timeZone)} on`,
     fullTime === undefined ? "" : `${back} at ${timeText(fullTime)}`,
     expireTime === undefined ? "" : `deleted at ${timeText(expireTime)} unless it changes`,
   ];

@@ -64,23 +64,59 @@ export function idleText(ttl: Duration): string {
   return `deleted when idle for ${lengthText(ttl).replace(/^(?=[a-z])/, "1 ")}`;
 }
 
-/** An instant by the clock of whoever reads it, the zone said: "14:03:07 CET" of today, "29 Nov 2026, 00:00 CET" of others. */
-export function whenText(instant: Date, now: Date): string {
-  return (instant.toDateString() === now.toDateString() ? OF_TODAY : OF_ANY_DAY).format(instant);
+/**
+ * An instant by a clock, its zone said: "14:03:07 CET" of today, "29 Nov 2026, 00:00 CET" of others.
+ *
+ * @param zone  whose clock; that of whoever reads it where there is none, or where the browser does not know it
+ */
+export function whenText(instant: Date, now: Date, zone?: string): string {
+  const { ofToday, ofAnyDay, day } = formatsOf(zone ?? "");
+  return (day.format(instant) === day.format(now) ? ofToday : ofAnyDay).format(instant);
 }
 
 /** The instant of a timestamp, shown. */
-export function timeText(time: Timestamp): string {
-  return whenText(timestampDate(time), new Date());
+export function timeText(time: Timestamp, zone?: string): string {
+  return whenText(timestampDate(time), new Date(), zone);
 }
 
 /** English as the rest of the page, with days before months and hours up to 24. */
-const OF_TODAY = new Intl.DateTimeFormat("en-GB", { timeStyle: "long" });
-const OF_ANY_DAY = new Intl.DateTimeFormat("en-GB", {
+const OF_ANY_DAY = {
   day: "numeric",
   month: "short",
   year: "numeric",
   hour: "2-digit",
   minute: "2-digit",
   timeZoneName: "short",
-});
+} as const;
+
+interface Formats {
+  readonly ofToday: Intl.DateTimeFormat;
+  readonly ofAnyDay: Intl.DateTimeFormat;
+  /** The date alone, to be compared. */
+  readonly day: Intl.DateTimeFormat;
+}
+
+/** By zone, "" for the reader's: each takes a while to be made. */
+const FORMATS = new Map<string, Formats>();
+
+function formatsOf(zone: string): Formats {
+  const known = FORMATS.get(zone);
+  if (known !== undefined) return known;
+  const made = newFormats(zone);
+  FORMATS.set(zone, made);
+  return made;
+}
+
+function newFormats(zone: string): Formats {
+  const timeZone = zone === "" ? {} : { timeZone: zone };
+  try {
+    return {
+      ofToday: new Intl.DateTimeFormat("en-GB", { timeStyle: "long", ...timeZone }),
+      ofAnyDay: new Intl.DateTimeFormat("en-GB", { ...OF_ANY_DAY, ...timeZone }),
+      day: new Intl.DateTimeFormat("en-GB", timeZone),
+    };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return newFormats(""); // The browser's zones are older than the server's.
+  }
+}

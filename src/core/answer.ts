@@ -187,7 +187,9 @@ function writeOutcome(w: ByteWriter, outcomes: Outcomes, i: number): void {
 function readOutcome(r: ByteReader, outcomes: Outcomes, i: number): void {
   const revision = r.uint();
   if (revision === 0) {
-    outcomes.refusals.set(i, JSON.parse(r.text(), numbersFromText) as Refusal);
+    // When there would be room was told of then.
+    const { retryAfterMs: _, ...refusal } = JSON.parse(r.text(), numbersFromText) as Refusal;
+    outcomes.refusals.set(i, refusal);
     return;
   }
   outcomes.revisions[i] = revision;

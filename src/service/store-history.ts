@@ -7,7 +7,7 @@ import type { LoggedCounter, LogPage } from "./store-log.ts";
  * What became of counters over time: buckets by minute, quarter of an hour and UTC day, and what somebody did by name. It is
  * made from the change log alone, by whoever follows that (service/history-follower.ts), and is never ahead of it.
  *
- * Reads wait until what the log had when they were called has been taken in, for up to HISTORY_WAIT_MS; then they answer all
+ * Reads wait until what the log had when they were called has been taken in, for up to three seconds; then they answer all
  * the same, and say up to when it is complete. They never keep commits from running, and reject as commits do.
  */
 export interface History {
@@ -42,12 +42,6 @@ export interface History {
   /** How the buckets come to be. */
   readonly intake: HistoryIntake;
 }
-
-/** How long a read of history waits for what the change log has, in milliseconds. */
-export const HISTORY_WAIT_MS = 3_000;
-
-/** How many stored buckets a query looks at, at most; each counter of a prefix counts as one more. */
-export const HISTORY_BUCKETS_MAX = 10_000_000;
 
 /** Which buckets to fold into which points. */
 export interface HistoryQuery {
@@ -92,7 +86,7 @@ export interface HistoryCounter {
 export type HistoryRefusal =
   /** It begins before what is kept at this level; for a past value, at any. */
   | { readonly refused: "EXPIRED"; readonly oldest: number }
-  /** It would look at more than `most` stored buckets. */
+  /** It would look at more than `most` stored buckets; each counter of a prefix counts as one more. */
   | { readonly refused: "TOO_MUCH"; readonly most: number };
 
 /** What a counter's value was. */
@@ -126,7 +120,7 @@ export interface NamedChange extends Change {
  *
  * - What is taken in and the cursor are saved in one atomic step: a crash repeats nothing and misses nothing.
  * - The log drops nothing that was not taken in and saved, as long as something has been taken in within
- *   HISTORY_STALL_MS, or there is nothing to take in. After that it drops as always, and history has a gap.
+ *   a minute, or there is nothing to take in. After that it drops as always, and history has a gap.
  */
 export interface HistoryIntake {
   /**
@@ -148,9 +142,6 @@ export interface HistoryIntake {
   /** Save what was taken in. @returns  false when another process took in meanwhile */
   save(): Promise<boolean>;
 }
-
-/** After so long without progress the log drops what was not taken in. */
-export const HISTORY_STALL_MS = 60_000;
 
 /** How much history is kept, of a store that keeps one. */
 export interface HistoryOptions {

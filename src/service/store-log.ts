@@ -51,6 +51,8 @@ export interface LoggedCounter {
   readonly uid: string;
   /** False of a counter that was deleted without its history: nothing but its deletion is to be given out. */
   readonly history: boolean;
+  /** Whether its setting says that it has no buckets; undefined of one that is gone, or where the store has no such setting. */
+  readonly untracked?: boolean;
   /** True where the row is damaged, or was changed by hand: name and uid are what it says. */
   readonly damaged?: boolean;
 }

@@ -1,5 +1,5 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
+import { type Any, AnySchema, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "../../gen/google/rpc/code_pb.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
@@ -63,12 +63,8 @@ export function statusBytes(refused: Refused): Uint8Array {
     const violation = { field: field ?? "", description, reason: code };
     details.push(pack(BadRequestSchema, { fieldViolations: [violation] }));
   }
-  if (retryAfterMs !== undefined) {
-    const seconds = BigInt(Math.floor(retryAfterMs / 1000));
-    details.push(
-      pack(RetryInfoSchema, { retryDelay: { seconds, nanos: (retryAfterMs % 1000) * 1_000_000 } }),
-    );
-  }
+  if (retryAfterMs !== undefined)
+    details.push(pack(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) }));
   return toBinary(
     StatusSchema,
     create(StatusSchema, { code: STATUS[code].grpc, message: messageOf(refused), details }),
@@ -77,12 +73,13 @@ export function statusBytes(refused: Refused): Uint8Array {
 
 /** A refusal as a part of an answer. */
 export function toRefusal(refusal: Refusal): RefusalMessage {
-  const { code: reason } = refusal;
+  const { code: reason, retryAfterMs } = refusal;
   return create(RefusalSchema, {
     code: STATUS[reason].grpc,
     reason,
     message: messageOf(refusal),
     metadata: metadataOf(refusal),
+    ...(retryAfterMs !== undefined && { retryDelay: durationFromMs(retryAfterMs) }),
   });
 }
 

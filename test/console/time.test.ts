@@ -1,4 +1,4 @@
-/** Windows, refills and idle TTLs on the page: asked for, shown in the reader's time, and turned over while one looks. */
+/** Windows, refills and idle TTLs on the page: asked for, shown by the clock they go by, or the reader's, and turned over while one looks. */
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
@@ -28,16 +28,16 @@ describeWith([BROWSER], "time, on the page", () => {
     await shows(page, "mails", "5");
     const plus = button(page, "mails", "increment");
     expect(await plus.getAttribute("aria-disabled")).toBe("true");
-    // Midnight in Berlin, by the clock of who reads it. The server's day is 2026-01-01.
-    expect(await plus.getAttribute("title")).toBe("It is at its maximum until 1 Jan 2026, 18:00 GMT-5");
+    // Midnight in Berlin, by the clock that the window goes by, and not who reads it. The server's day is 2026-01-01.
+    expect(await plus.getAttribute("title")).toBe("It is at its maximum until 2 Jan 2026, 00:00 CET");
     const facts = row(page, "mails").locator(".facts");
     expect(await facts.allTextContents()).toEqual([
       "at most 5 · anew each day in Europe/Berlin",
-      "back at 0 from 1 Jan 2026, 18:00 GMT-5 on",
+      "back at 0 from 2 Jan 2026, 00:00 CET on",
     ]);
     opened.clock.advance(23 * 3_600_000);
     await shows(page, "mails", "0");
-    await facts.getByText("back at 0 from 2 Jan 2026, 18:00 GMT-5 on").waitFor();
+    await facts.getByText("back at 0 from 3 Jan 2026, 00:00 CET on").waitFor();
     await plus.click();
     await shows(page, "mails", "1");
     expect((await opened.client.getCounter({ name: "mails" })).counter).toMatchObject({

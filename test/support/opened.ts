@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { v7 } from "uuid";
 import { DEFAULT_RETENTION, type Retention, type Store, type StoreOptions } from "../../src/service/store.ts";
+import type { HistoryOptions } from "../../src/service/store-history.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { HandClock } from "./clock.ts";
 import { folderInMemory } from "./folder.ts";
@@ -27,6 +28,8 @@ export interface OpenOptions {
   readonly retention?: Partial<Retention>;
   readonly cachedCountersMax?: number;
   readonly newUid?: () => string;
+  /** How much history it keeps; none unless given. */
+  readonly history?: HistoryOptions;
   /** Whether the store's clock is the test's, also where it is a server's. */
   readonly handClock?: boolean;
 }
@@ -34,7 +37,13 @@ export interface OpenOptions {
 /** @param newUrl  of a store that is not there yet, in a folder of its own if it is a file */
 export async function openFresh(
   newUrl: (dir: string) => Promise<string>,
-  { retention = {}, cachedCountersMax = 1_000, newUid = () => v7(), handClock = false }: OpenOptions = {},
+  {
+    retention = {},
+    cachedCountersMax = 1_000,
+    newUid = () => v7(),
+    handClock = false,
+    history,
+  }: OpenOptions = {},
   serverClock?: (url: string) => Promise<ServerClock>,
 ): Promise<Opened> {
   const dir = await mkdtemp(join(folderInMemory(), "tally-test-"));
@@ -45,6 +54,7 @@ export async function openFresh(
     newUid,
     retention: { ...DEFAULT_RETENTION, ...retention },
     cachedCountersMax,
+    history,
     warn: (message: string) => void warnings.push(message),
   };
   const made = await newUrl(dir);

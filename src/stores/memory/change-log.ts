@@ -3,7 +3,7 @@ import type { ImportPart } from "../../service/store-copying.ts";
 import type { LoggedCounter, LogPage } from "../../service/store-log.ts";
 import type { ChangePage, StoredChange } from "../../service/store-pages.ts";
 import { Dropping } from "../shared/dropping.ts";
-import { parseCursor } from "../shared/log-cursor.ts";
+import { parseCursor, UID } from "../shared/log-cursor.ts";
 import { type Identified, LogPages, toChanges } from "../shared/log-page.ts";
 import { openingAt } from "../shared/opening.ts";
 
@@ -107,11 +107,16 @@ export class ChangeLogInMemory {
     return { id, change };
   }
 
-  /** Drop what is beyond the size, but never the newest commit. Returns whether there was anything to drop. */
-  drop(): boolean {
+  /**
+   * Drop what is beyond the size, but never the newest commit. Returns whether there was anything to drop.
+   *
+   * @param held  the position after which nothing is dropped
+   */
+  drop(held?: bigint): boolean {
     const dropping = new Dropping<string>();
-    const any = this.#isTooLarge;
-    while (this.#isTooLarge) {
+    let any = false;
+    while (this.#isTooLarge && (held === undefined || this.#log[0]!.position <= held)) {
+      any = true;
       const { changes } = this.#log.shift()!;
       this.#bytes -= changes.length * CHANGE_BYTES;
       dropping.take(changes.map((change) => ({ id: change.uid, change })));
@@ -173,6 +178,3 @@ interface Commit {
 
 /** About what a change takes; the bound is in bytes for every store. */
 const CHANGE_BYTES = 32;
-
-/** Counters by their uids. */
-const UID = /^[0-9a-f-]{36}$/;

@@ -24,6 +24,7 @@ import { CatalogueInMemory } from "./catalogue.ts";
 import { ChangeLogInMemory } from "./change-log.ts";
 import { MemoryCopying, type MemoryState } from "./copying.ts";
 import { CountersInMemory } from "./counters.ts";
+import { HistoryInMemory } from "./history.ts";
 import { RequestIdsInMemory } from "./request-ids.ts";
 
 /**
@@ -43,6 +44,7 @@ export class MemoryStore implements Store {
   readonly failed = new Promise<never>(() => {});
   readonly copying: Copying;
   readonly catalogue = new CatalogueInMemory(() => this.#assertOpen());
+  readonly history: HistoryInMemory | undefined;
 
   readonly #options: StoreOptions;
   readonly #decide: typeof decideBatch;
@@ -72,6 +74,10 @@ export class MemoryStore implements Store {
     this.#state = { startedMs: options.clock.monotonic(), changes: 0 };
     this.#requestIds = new RequestIdsInMemory(options.retention);
     this.#log = new ChangeLogInMemory(options.retention.changeLogBytesMax);
+    if (options.history !== undefined) {
+      const assertOpen = () => this.#assertOpen();
+      this.history = new HistoryInMemory(options.history, options.clock, this.#log, assertOpen);
+    }
     const parts = {
       counters: this.#counters,
       log: this.#log,
@@ -167,8 +173,9 @@ export class MemoryStore implements Store {
     const plan = this.#requestIds.plan(this.#runMs());
     this.#forgottenEarly.tell(plan.early, this.#options.warn);
     this.#requestIds.forget(plan.forget.length);
-    if (this.#log.drop() || plan.forget.length > 0) this.#state.changes++;
-    return this.#tidy();
+    if (this.#log.drop(this.history?.droppable) || plan.forget.length > 0) this.#state.changes++;
+    const more = this.#tidy();
+    return this.#tidyHistory() || more;
   }
 
   async close(): Promise<void> {
@@ -196,6 +203,13 @@ export class MemoryStore implements Store {
       this.#save(decideTidying(found, { now, calendar: this.#calendar, uidSeed: newUid() }), now);
     }
     return more;
+  }
+
+  #tidyHistory(): boolean {
+    const { clock } = this.#options;
+    const now = clock.now();
+    const doubted = this.#clockDoubt.look(now, clock.monotonic());
+    return this.history?.tidy(doubted ? undefined : now) ?? false;
   }
 
   #assertOpen(): void {

@@ -27,3 +27,6 @@ export function cursorInOpenings(from: bigint | number, openedTo: bigint | strin
 
 /** Counters by the ids of their rows. */
 export const ROW_ID = /^\d+$/;
+
+/** Counters by their uids. */
+export const UID = /^[0-9a-f-]{36}$/;

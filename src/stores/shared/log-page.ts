@@ -1,10 +1,10 @@
 import { type Change, ChangeColumns, ChangeKind } from "../../core/change.ts";
 import { CommitColumns } from "../../core/commit-columns.ts";
+import { IdIndices, type StoredId } from "../../core/id-indices.ts";
 import type { LoggedCounter, LogPage } from "../../service/store-log.ts";
 import type { StoredChange } from "../../service/store-pages.ts";
-import { IdIndices } from "./id-indices.ts";
 import { cursorInOpenings } from "./log-cursor.ts";
-import { changesMaxIn, type StoredId, unpackChanges } from "./packed-changes.ts";
+import { changesMaxIn, unpackChanges } from "./packed-changes.ts";
 
 /** Where a commit stands in a log. */
 interface Place {

@@ -1,6 +1,7 @@
 /** The changes of a commit as one row of a change log holds them. */
 import { ByteReader, ByteWriter, halvesOf } from "../../core/bytes.ts";
 import { type Change, ChangeColumns } from "../../core/change.ts";
+import type { StoredId } from "../../core/id-indices.ts";
 import { Checksum, fits } from "./checksum.ts";
 import { unusable } from "./unusable.ts";
 
@@ -129,9 +130,6 @@ export function changesIn(bytes: Uint8Array, now: number): { id: bigint; change:
   unpackChanges(bytes, now, columns, { indexOf: (id) => ids.push(BigInt(id)) - 1 });
   return ids.map((id, k) => ({ id, change: columns.copy(k) }));
 }
-
-/** What a store knows a counter by: a number where it is below 2^53, which is found more quickly. */
-export type StoredId = number | bigint;
 
 function readId(r: ByteReader): StoredId {
   r.uint64To(ID, 0);

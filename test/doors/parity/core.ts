@@ -68,7 +68,7 @@ async function change(writer: Writer, store: Store, method: string, request: Req
   const { results, replayed } = ask.answersOf([asked], settled.outcomes)[0]!;
   if (method === "BatchApply") {
     const outcomes = results.map((result) =>
-      "code" in result ? { refusal: reasonOf(result) } : numbers(result),
+      "code" in result ? { refusal: { ...reasonOf(result), ...delayOf(result) } } : numbers(result),
     );
     return { ok: { outcomes, replayed } };
   }
@@ -239,6 +239,10 @@ function numbers({ value, previous, revision }: { value: bigint; previous: bigin
 
 function refused(refusal: Refusal): CoreAnswer {
   return { error: reasonOf(refusal) };
+}
+
+function delayOf({ retryAfterMs }: Refusal): JsonObject {
+  return retryAfterMs === undefined ? {} : { retryDelay: `${(retryAfterMs / 1_000).toFixed(3)}s` };
 }
 
 function reasonOf({ code, value, min, max, requested, field, etag, settingsEtag, index }: Refusal) {

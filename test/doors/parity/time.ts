@@ -75,7 +75,7 @@ export const TIME: readonly Case[] = [
       ok(
         "BatchApply",
         { operations: [{ name: "ten", increment: "1" }] },
-        { outcomes: [{ name: "ten", refusal: { reason: "ABOVE_MAX" } }] },
+        { outcomes: [{ name: "ten", refusal: { reason: "ABOVE_MAX", retryDelay: "5.500s" } }] },
       ),
       {
         ...refused(

@@ -8,6 +8,7 @@ import { commitSuite } from "./commit.ts";
 import { coversSuite } from "./covers.ts";
 import { deletingSuite } from "./deleting.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
+import { historySuite } from "./history.ts";
 import { manyChangesSuite } from "./many-changes.ts";
 import { modelSuite } from "./model.ts";
 import { readsSuite } from "./reads.ts";
@@ -34,7 +35,10 @@ export function storeSuite(name: string): void {
     describe("rollback", () => rollbackSuite(kind));
     describe("time", () => timeSuite(kind));
     describe("time in reads", () => timeReadsSuite(kind));
+    if (KEEP_HISTORY.has(kind.name)) describe("history", () => historySuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });
 }
+
+const KEEP_HISTORY = new Set(["memory"]);

@@ -115,6 +115,21 @@ export function windows(it_: It): void {
     expect(await apply(store, set("q", 6n))).not.toHaveProperty("retryAfterMs");
   });
 
+  it_("and so do those within a batch, but not in a replay of it", async (opened) => {
+    const { store } = opened;
+    await apply(store, create("q", quota(opened)));
+    await opened.pass(1);
+    const asked = batch([increment("q", 3n), increment("q", 3n), increment("q", 6n)], {
+      id: "r",
+    });
+    const [first] = await commit(store, asked);
+    expect(first!.results[1]).toMatchObject({ code: "ABOVE_MAX", retryAfterMs: MINUTE - 1 });
+    expect(first!.results[2]).not.toHaveProperty("retryAfterMs");
+    const [again] = await commit(store, asked);
+    const { retryAfterMs: _, ...told } = first!.results[1] as { retryAfterMs: number };
+    expect(again!.results[1]).toEqual(told);
+  });
+
   it_(
     "an etag from before the end of a window has gone; the log of two that ended at once is in order",
     async (opened) => {

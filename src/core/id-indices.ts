@@ -1,5 +1,7 @@
-import { halvesOf } from "../../core/bytes.ts";
-import type { StoredId } from "./packed-changes.ts";
+import { halvesOf } from "./bytes.ts";
+
+/** What a store knows a counter by: a number where it is below 2^53, which is found more quickly. */
+export type StoredId = number | bigint;
 
 /**
  * Gives ids indices, 0 and up, in the order in which they are first met. A Map takes 100 nanoseconds for one in a page of

@@ -1,0 +1,176 @@
+import type { Change } from "../../core/change.ts";
+import { LEVELS, type Level } from "../../core/levels.ts";
+import {
+  type CounterRow,
+  type HistoryHead,
+  type HistoryRows,
+  NO_HISTORY,
+  type StoredNamedChange,
+} from "../shared/history/rows.ts";
+
+/** History, kept in memory: see HistoryRows. */
+export class HistoryRowsInMemory implements HistoryRows {
+  #head = NO_HISTORY;
+  readonly #counters: CounterRow[] = [];
+  readonly #byUid = new Map<string, number>();
+  /** By name, the numbers of those that had it. */
+  readonly #byName = new Map<string, number[]>();
+  /** By minute, then by number. */
+  readonly #open = new Map<number, Map<number, Uint8Array>>();
+  #openStarts: readonly number[] | undefined;
+  /** By level and period, then by number. */
+  readonly #packed = LEVELS.map(() => new Map<number, Map<number, Uint8Array>>());
+  readonly #changes: StoredNamedChange[] = [];
+  #bytes = 0;
+
+  head(): HistoryHead {
+    return this.#head;
+  }
+
+  setHead(head: HistoryHead): void {
+    this.#head = head;
+  }
+
+  save(): void {}
+
+  undo(): void {}
+
+  counterOf(uid: string): CounterRow | undefined {
+    const number = this.#byUid.get(uid);
+    return number === undefined ? undefined : this.#counters[number];
+  }
+
+  counterAt(number: number): CounterRow {
+    return this.#counters[number]!;
+  }
+
+  addCounter(counter: Omit<CounterRow, "number">): number {
+    const number = this.#counters.length;
+    this.#counters.push({ ...counter, number });
+    this.#byUid.set(counter.uid, number);
+    const numbers = this.#byName.get(counter.name);
+    if (numbers === undefined) this.#byName.set(counter.name, [number]);
+    else numbers.push(number);
+    return number;
+  }
+
+  setCounter(counter: CounterRow): void {
+    this.#counters[counter.number] = counter;
+  }
+
+  named(name: string): CounterRow[] {
+    return (this.#byName.get(name) ?? []).map((number) => this.#counters[number]!);
+  }
+
+  *under(prefix: string): Iterable<CounterRow> {
+    for (const counter of this.#counters) if (counter.name.startsWith(prefix)) yield counter;
+  }
+
+  open(start: number, number: number): Uint8Array | undefined {
+    return this.#open.get(start)?.get(number);
+  }
+
+  setOpen(start: number, number: number, bucket: Uint8Array): void {
+    if (!this.#open.has(start)) this.#openStarts = undefined;
+    this.#put(this.#open, start, number, bucket);
+  }
+
+  removeOpen(start: number, number: number): void {
+    this.#remove(this.#open, start, number);
+    if (!this.#open.has(start)) this.#openStarts = undefined;
+  }
+
+  openStarts(): readonly number[] {
+    this.#openStarts ??= [...this.#open.keys()].sort((a, b) => a - b);
+    return this.#openStarts;
+  }
+
+  openAt(start: number, limit: number): number[] {
+    return [...(this.#open.get(start)?.keys() ?? [])].slice(0, limit);
+  }
+
+  packed(level: Level, period: number, number: number): Uint8Array | undefined {
+    return this.#packed[level]!.get(period)?.get(number);
+  }
+
+  setPacked(level: Level, period: number, number: number, buckets: Uint8Array): void {
+    this.#put(this.#packed[level]!, period, number, buckets);
+  }
+
+  removePacked(level: Level, period: number, number: number): void {
+    this.#remove(this.#packed[level]!, period, number);
+  }
+
+  oldestPeriod(level: Level): number | undefined {
+    let oldest: number | undefined;
+    for (const period of this.#packed[level]!.keys())
+      if (oldest === undefined || period < oldest) oldest = period;
+    return oldest;
+  }
+
+  dropPeriod(level: Level, period: number, limit: number): number {
+    const numbers = [...(this.#packed[level]!.get(period)?.keys() ?? [])].slice(0, limit);
+    for (const number of numbers) this.removePacked(level, period, number);
+    return numbers.length;
+  }
+
+  bytes(): number {
+    return this.#bytes;
+  }
+
+  addChange(number: number, position: number, change: Change): void {
+    this.#changes.push({ number, position, change });
+  }
+
+  changes(numbers: readonly number[], before: number, limit: number): StoredNamedChange[] {
+    const found: StoredNamedChange[] = [];
+    for (let i = this.#changes.length - 1; i >= 0 && found.length < limit; i--) {
+      const each = this.#changes[i]!;
+      if (each.position < before && numbers.includes(each.number)) found.push(each);
+    }
+    return found;
+  }
+
+  removeChanges(number: number): void {
+    const kept = this.#changes.filter((each) => each.number !== number);
+    this.#changes.length = 0;
+    for (const each of kept) this.#changes.push(each);
+  }
+
+  clear(): void {
+    this.#head = NO_HISTORY;
+    this.#counters.length = 0;
+    this.#byUid.clear();
+    this.#byName.clear();
+    this.#open.clear();
+    this.#openStarts = undefined;
+    for (const level of this.#packed) level.clear();
+    this.#changes.length = 0;
+    this.#bytes = 0;
+  }
+
+  #put(rows: Map<number, Map<number, Uint8Array>>, at: number, number: number, bytes: Uint8Array): void {
+    let row = rows.get(at);
+    if (row === undefined) {
+      row = new Map();
+      rows.set(at, row);
+    }
+    this.#bytes += sizeOf(bytes) - sizeOf(row.get(number));
+    row.set(number, bytes);
+  }
+
+  #remove(rows: Map<number, Map<number, Uint8Array>>, at: number, number: number): void {
+    const row = rows.get(at);
+    if (row === undefined) return;
+    this.#bytes -= sizeOf(row.get(number));
+    row.delete(number);
+    if (row.size === 0) rows.delete(at);
+  }
+}
+
+/** About what a row takes in memory. */
+function sizeOf(row: Uint8Array | undefined): number {
+  return row === undefined ? 0 : row.length + ROW_BYTES;
+}
+
+const ROW_BYTES = 120;

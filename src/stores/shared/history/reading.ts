@@ -1,0 +1,154 @@
+import type { Bucket } from "../../../core/bucket.ts";
+import { BUCKET_MS, bucketStart, LEVELS, Level, PERIOD_MS, periodStart } from "../../../core/levels.ts";
+import { readBuckets, unpackBuckets } from "../../../core/packed-buckets.ts";
+import { PointsFold } from "../../../core/points.ts";
+import type {
+  HistoryAnswer,
+  HistoryExtent,
+  HistoryOptions,
+  HistoryQuery,
+  HistoryRefusal,
+  NamedChanges,
+  PastValue,
+} from "../../../service/store-history.ts";
+import type { CounterRow, HistoryRows } from "./rows.ts";
+
+type Answered<T> = Omit<T, "completeUntil">;
+
+/** How many stored buckets a query looks at, at most. */
+export const HISTORY_BUCKETS_MAX = 10_000_000;
+
+/** The oldest time that buckets of a level are kept from. @param now  in milliseconds since the Unix epoch */
+export function oldestOf(
+  rows: Pick<HistoryRows, "head">,
+  level: Level,
+  { keepMs }: Pick<HistoryOptions, "keepMs">,
+  now: number,
+): number {
+  const droppedTo = rows.head().droppedTo[level]!;
+  return keepMs[level] === Number.POSITIVE_INFINITY
+    ? droppedTo
+    : Math.max(droppedTo, periodStart(level, now - keepMs[level]));
+}
+
+/** The last bucket of a counter, or that which is known of it, before an instant: a whole minute. */
+export function lastBucket(
+  rows: HistoryRows,
+  { number, from }: CounterRow,
+  before = Number.POSITIVE_INFINITY,
+): Bucket | undefined {
+  const starts = rows.openStarts();
+  for (let i = starts.length - 1; i >= 0; i--) {
+    const row = starts[i]! < before ? rows.open(starts[i]!, number) : undefined;
+    if (row !== undefined) return unpackBuckets(Level.MINUTE, starts[i]!, row)[0];
+  }
+  // What is packed is there at every level: so the finer ones are looked at only for what the coarser do not tell.
+  const until = Math.min(before, rows.head().latest + BUCKET_MS[Level.DAY]);
+  const quarter = bucketStart(Level.QUARTER, until);
+  const day = bucketStart(Level.DAY, until);
+  const finer = [
+    ...(until > quarter ? [[Level.MINUTE, until] as const] : []),
+    ...(quarter > day ? [[Level.QUARTER, quarter] as const] : []),
+  ];
+  for (const [level, end] of finer) {
+    const bucket = lastIn(rows, level, periodStart(level, end), number, end);
+    if (bucket !== undefined) return bucket;
+  }
+  for (
+    let period = periodStart(Level.DAY, day);
+    period + PERIOD_MS[Level.DAY] > from;
+    period -= PERIOD_MS[Level.DAY]
+  ) {
+    const bucket = lastIn(rows, Level.DAY, period, number, day);
+    if (bucket !== undefined) return bucket;
+  }
+  return undefined;
+}
+
+function lastIn(rows: HistoryRows, level: Level, period: number, number: number, before: number) {
+  const row = rows.packed(level, period, number);
+  return row && unpackBuckets(level, period, row).findLast(({ start }) => start < before);
+}
+
+/** See History.query. @param now  in milliseconds since the Unix epoch */
+export function query(
+  rows: HistoryRows,
+  { of, level, edges }: HistoryQuery,
+  options: Pick<HistoryOptions, "keepMs">,
+  now: number,
+): Answered<HistoryAnswer> | HistoryRefusal {
+  const oldest = oldestOf(rows, level, options, now);
+  const [first, end] = [edges[0]!, edges.at(-1)!];
+  if (first < oldest) return { refused: "EXPIRED", oldest };
+  const named = "name" in of ? rows.named(of.name).filter(({ erased }) => !erased) : undefined;
+  const fold = new PointsFold(edges, named !== undefined);
+  for (const counter of named ?? rows.under((of as { prefix: string }).prefix)) {
+    fold.looked++;
+    if (fold.looked > HISTORY_BUCKETS_MAX) return { refused: "TOO_MUCH", most: HISTORY_BUCKETS_MAX };
+    const { erased, from, to = Number.POSITIVE_INFINITY } = counter;
+    // Of what had ended by then, 0 is left.
+    if (!erased && from < end && to >= first) addBuckets(fold, rows, counter, level, first, end);
+  }
+  const counters = (named ?? []).map(({ uid, from, to }) => ({ uid, from, to }));
+  return { points: fold.finish(rows.head().gaps), counters, oldest };
+}
+
+function addBuckets(
+  fold: PointsFold,
+  rows: HistoryRows,
+  counter: CounterRow,
+  level: Level,
+  first: number,
+  end: number,
+): void {
+  const { number, from, to = Number.POSITIVE_INFINITY } = counter;
+  fold.begin(from < first ? (lastBucket(rows, counter, first)?.close ?? 0n) : 0n);
+  const begin = periodStart(level, Math.max(first, from));
+  const stop = Math.min(end, Math.max(rows.head().latest, to === Number.POSITIVE_INFINITY ? 0 : to) + 1);
+  for (let period = begin; period < stop; period += PERIOD_MS[level]) {
+    const row = rows.packed(level, period, number);
+    if (row !== undefined) readBuckets(level, period, row, fold);
+    if (fold.looked > HISTORY_BUCKETS_MAX) return;
+  }
+  // What has not been packed comes after all that has been.
+  for (const start of rows.openStarts()) {
+    const row = start >= begin && start < end ? rows.open(start, number) : undefined;
+    if (row !== undefined) readBuckets(Level.MINUTE, start, row, fold);
+  }
+}
+
+/** See History.asOf. @param now  likewise */
+export function asOf(
+  rows: HistoryRows,
+  name: string,
+  time: number,
+  options: Pick<HistoryOptions, "keepMs">,
+  now: number,
+): Answered<PastValue> | HistoryRefusal | undefined {
+  const kept = LEVELS.find((level) => bucketStart(level, time) >= oldestOf(rows, level, options, now));
+  if (kept === undefined) return { refused: "EXPIRED", oldest: oldestOf(rows, Level.DAY, options, now) };
+  const at = bucketStart(kept, time);
+  const counter = rows.named(name).findLast(({ erased, from }) => !erased && from < at);
+  if (counter === undefined || (counter.to !== undefined && counter.to < at)) return undefined;
+  const bucket = lastBucket(rows, counter, at);
+  if (bucket === undefined) return undefined;
+  const { close: value, start } = bucket;
+  const gap = rows.head().gaps.some((gap) => gap.from < at && gap.to > start);
+  return { value, uid: counter.uid, at, gap };
+}
+
+/** See History.changes. */
+export function namedChanges(
+  rows: HistoryRows,
+  name: string,
+  before: string | undefined,
+  limit: number,
+): Omit<NamedChanges, keyof HistoryExtent> {
+  const uids = new Map(rows.named(name).map(({ number, uid }) => [number, uid]));
+  const from = before === undefined ? Number.POSITIVE_INFINITY : Number(before);
+  const found = uids.size === 0 ? [] : rows.changes([...uids.keys()], from, limit + 1);
+  const changes = found
+    .slice(0, limit)
+    .map(({ number, position, change }) => ({ ...change, uid: uids.get(number)!, position: `${position}` }));
+  return { changes, next: found.length > limit ? changes.at(-1)!.position : undefined };
+}

@@ -1,0 +1,69 @@
+import type { Bucket } from "../../../core/bucket.ts";
+import { LEVELS, Level, PERIOD_MS, periodStart } from "../../../core/levels.ts";
+import { mergeBuckets, packBuckets, raiseBuckets, unpackBuckets } from "../../../core/packed-buckets.ts";
+import type { HistoryOptions } from "../../../service/store-history.ts";
+import type { HistoryRows } from "./rows.ts";
+
+/**
+ * Do one slice of the work that keeps history small: pack the minutes of an hour that is over, drop what is not kept. At
+ * most some 5 milliseconds. Whoever calls it saves.
+ *
+ * @param now  in milliseconds since the Unix epoch; undefined while the wall clock is in doubt: then nothing is dropped
+ * @returns    whether there is more to do
+ */
+export function tidy(rows: HistoryRows, options: HistoryOptions, now: number | undefined): boolean {
+  if (now === undefined) return false;
+  return packSome(rows, now) || dropSome(rows, options, now);
+}
+
+/** Pack the minutes of some counters. Returns whether there may be more. */
+function packSome(rows: HistoryRows, now: number): boolean {
+  const starts = rows.openStarts();
+  const [oldest] = starts;
+  if (oldest === undefined) return false;
+  const hour = periodStart(Level.MINUTE, oldest);
+  const over = hour + PERIOD_MS[Level.MINUTE];
+  if (over + LATE_MS > now) return false;
+  const minutes = starts.filter((start) => start < over);
+  for (const number of rows.openAt(oldest, PACKED_AT_ONCE)) {
+    const buckets: Bucket[] = [];
+    for (const start of minutes) {
+      const row = rows.open(start, number);
+      if (row === undefined) continue;
+      buckets.push(...unpackBuckets(Level.MINUTE, start, row));
+      rows.removeOpen(start, number);
+    }
+    for (const level of LEVELS) {
+      const period = periodStart(level, hour);
+      const row = rows.packed(level, period, number);
+      const before = row === undefined ? [] : unpackBuckets(level, period, row);
+      const merged = mergeBuckets(before, raiseBuckets(level, buckets));
+      rows.setPacked(level, period, number, packBuckets(level, period, merged));
+    }
+  }
+  return true;
+}
+
+/** Drop some of what is older than is kept, or, where the room is full, of the oldest of the finest level. */
+function dropSome(rows: HistoryRows, { keepMs, bytesMax }: HistoryOptions, now: number): boolean {
+  let full = rows.bytes() > bytesMax;
+  for (const level of LEVELS) {
+    const period = rows.oldestPeriod(level);
+    if (period === undefined) continue;
+    const end = period + PERIOD_MS[level];
+    if (!full && end > now - keepMs[level]) continue;
+    full = false;
+    const head = rows.head();
+    const droppedTo = head.droppedTo.map((to, each) => (each === level ? Math.max(to, end) : to));
+    rows.setHead({ ...head, droppedTo });
+    rows.dropPeriod(level, period, DROPPED_AT_ONCE);
+    return true;
+  }
+  return false;
+}
+
+/** For so long after an hour is over, commits of it may still come in. */
+const LATE_MS = 120_000;
+/** Some milliseconds each. */
+const PACKED_AT_ONCE = 50;
+const DROPPED_AT_ONCE = 1_000;

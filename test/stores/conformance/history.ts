@@ -1,0 +1,300 @@
+import { fc } from "@fast-check/vitest";
+import { expect, it } from "vitest";
+import { ChangeKind } from "../../../src/core/change.ts";
+import { Level } from "../../../src/core/levels.ts";
+import { DEFAULT_HISTORY } from "../../../src/service/store-history.ts";
+import { apply, commit, create, increment, remove, reset, set } from "../../support/calls.ts";
+import { Etags, prefixed, sketches } from "../../support/random-requests.ts";
+import type { StoreKind } from "../../support/stores.ts";
+import { edgesOf, expectHistoryIsLog, Followed } from "./history-following.ts";
+import { MINUTE, quota, tidy } from "./time-log.ts";
+import { using } from "./using.ts";
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/** What became of counters over time: buckets are what the log is; see src/service/store-history.ts. */
+export function historySuite(kind: StoreKind): void {
+  const using_ = (options: Parameters<typeof using>[2] = {}) => {
+    const it_ = using(kind, it, { handClock: true, history: DEFAULT_HISTORY, ...options });
+    return (name: string, test: (followed: Followed) => Promise<void>) =>
+      it_(name, async (opened) => {
+        const followed = new Followed(opened);
+        try {
+          await test(followed);
+        } finally {
+          await followed.stop();
+        }
+      });
+  };
+  const it_ = using_();
+
+  const kept = using_({ history: { ...DEFAULT_HISTORY, keepMs: [400 * DAY, 400 * DAY, 400 * DAY] } });
+  kept("buckets are what the log is, whatever is done", async (followed) => {
+    const { opened } = followed;
+    const durable = opened.store.traits.durability === "fsync";
+    let histories = 0;
+    const prefixes: string[] = [""];
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (steps) => {
+        const prefix = `h${histories++}.`;
+        prefixes.push(prefix);
+        const etags = new Etags(opened);
+        for (const todo of steps) {
+          if (todo === "maintain") await tidy(opened.store);
+          else if (todo === "reopen") {
+            if (durable) await followed.reopen();
+          } else if (todo === "stop") await followed.stop();
+          else if (todo === "follow") followed.follow();
+          else if (typeof todo === "number") await opened.pass(todo);
+          else
+            await commit(opened.store, ...(await etags.into(todo.map((asked) => prefixed(asked, prefix)))));
+        }
+        followed.follow();
+      }),
+      { numRuns: 150 },
+    );
+    await expectHistoryIsLog(followed, prefixes);
+    await opened.pass(3 * HOUR);
+    await tidy(opened.store); // All of it is packed.
+    await expectHistoryIsLog(followed, prefixes);
+  });
+
+  it_("says what was before the range, and gives empty points the last value", async (followed) => {
+    const { opened, store } = followed;
+    const from = opened.now();
+    await apply(store, increment("a", 5n));
+    await opened.pass(3 * MINUTE);
+    await apply(store, increment("a", 2n));
+    await opened.pass(2 * MINUTE);
+    const edges = edgesOf(Level.MINUTE, from + MINUTE, from + 4 * MINUTE);
+    const { points, counters } = await followed.query({ of: { name: "a" }, level: Level.MINUTE, edges });
+    expect(points).toMatchObject({
+      opens: [5n, 5n, 5n, 7n],
+      closes: [5n, 5n, 7n, 7n],
+      lows: [5n, 5n, 7n, 7n],
+      added: [0n, 0n, 2n, 0n],
+      changes: Float64Array.of(0, 0, 1, 0),
+      buckets: Float64Array.of(0, 0, 1, 0),
+      gaps: new Uint8Array(4),
+    });
+    expect(counters).toEqual([{ uid: expect.any(String), from, to: undefined }]);
+  });
+
+  it_("a roll that is written late is in the bucket of its time, a packed one too", async (followed) => {
+    const { opened, store } = followed;
+    const from = opened.now();
+    await apply(store, create("q", quota(opened, { value: 3n })));
+    await apply(store, increment("other"));
+    await opened.pass(30 * MINUTE);
+    await apply(store, increment("other"));
+    await opened.pass(3 * HOUR);
+    while (followed.history && (await store.maintain())); // Which may write the roll down: so that both orders come up.
+    await apply(store, increment("q"));
+    const edges = Float64Array.of(from, from + MINUTE, from + 2 * MINUTE, from + 4 * HOUR);
+    const { points } = await followed.query({ of: { name: "q" }, level: Level.MINUTE, edges });
+    expect(points).toMatchObject({
+      closes: [3n, 0n, 1n],
+      rolled: [0n, -3n, 0n],
+      removed: [0n, 0n, 0n],
+      changes: Float64Array.of(1, 0, 1),
+    });
+    await expectHistoryIsLog(followed, [""]);
+  });
+
+  it_("a name's history is that of all counters that had it; prefixes sum up", async (followed) => {
+    const { opened, store } = followed;
+    const from = opened.now();
+    await apply(store, increment("p.a", 4n));
+    await opened.pass(MINUTE);
+    await apply(store, increment("p.b", 1n));
+    await apply(store, remove("p.a", { keepHistory: true }));
+    await opened.pass(MINUTE);
+    await apply(store, create("p.a", { value: 9n }));
+    const edges = edgesOf(Level.MINUTE, from, from + 2 * MINUTE);
+    const { points, counters } = await followed.query({ of: { name: "p.a" }, level: Level.MINUTE, edges });
+    expect(points.closes).toEqual([4n, 0n, 9n]);
+    expect(points.rolled).toEqual([0n, -4n, 0n]);
+    expect(counters.map(({ from: begun, to }) => [begun - from, to && to - from])).toEqual([
+      [0, MINUTE],
+      [2 * MINUTE, undefined],
+    ]);
+    const sum = await followed.query({ of: { prefix: "p." }, level: Level.MINUTE, edges });
+    expect(sum.points).toMatchObject({ closes: [4n, 1n, 10n], added: [4n, 1n, 9n], rolled: [0n, -4n, 0n] });
+    expect([sum.points.lows, sum.counters]).toEqual([undefined, []]);
+  });
+
+  it_("what was deleted without its history is in no sum of the past, packed or not", async (followed) => {
+    const { opened, store } = followed;
+    const from = opened.now();
+    for (const [i, name] of ["early", "late", "kept"].entries())
+      await apply(store, increment(name, BigInt(i + 1)));
+    await apply(store, remove("early", { note: "why" }), { caller: "me" });
+    const edges = edgesOf(Level.QUARTER, from, from + 4 * HOUR);
+    const all = { of: { prefix: "" }, level: Level.QUARTER, edges } as const;
+    expect((await followed.query(all)).points.closes[0]).toBe(5n);
+    await opened.pass(3 * HOUR);
+    await tidy(store);
+    await apply(store, remove("late"));
+    const { points } = await followed.query(all);
+    expect([points.closes[0], points.added[0], points.closes.at(-1)]).toEqual([3n, 3n, 3n]);
+    for (const name of ["early", "late"]) {
+      const { points, counters } = await followed.query({ ...all, of: { name } });
+      expect([points.closes[0], counters]).toEqual([0n, []]);
+      const { changes } = await followed.history.changes(name, undefined, 10);
+      expect(changes.map(({ kind }) => kind)).toEqual([ChangeKind.DELETE]);
+      expect(await followed.history.asOf(name, opened.now() - 2 * MINUTE)).toBeUndefined();
+    }
+  });
+
+  it_("sums that no int64 holds", async (followed) => {
+    const { opened, store } = followed;
+    const [most, least] = [2n ** 63n - 1n, -(2n ** 63n)];
+    const from = opened.now();
+    for (const name of ["w.a", "w.b"])
+      for (const value of [most, least, most]) await apply(store, set(name, value));
+    const edges = edgesOf(Level.MINUTE, from, from);
+    for (const pack of [false, true]) {
+      if (pack) await opened.pass(2 * HOUR);
+      if (pack) await tidy(store);
+      const one = await followed.query({ of: { name: "w.a" }, level: Level.MINUTE, edges });
+      const [added, removed] = [most + 2n ** 64n - 1n, 2n ** 64n - 1n];
+      expect(one.points).toMatchObject({ closes: [most], lows: [least], added: [added], removed: [removed] });
+      const two = await followed.query({ of: { prefix: "w." }, level: Level.MINUTE, edges });
+      expect(two.points).toMatchObject({ closes: [2n * most], added: [2n * added], removed: [2n * removed] });
+    }
+  });
+
+  it_("as of an instant: the value at the end of the finest bucket that had ended", async (followed) => {
+    const { opened, store, history } = followed;
+    const from = opened.now();
+    await apply(store, increment("a", 5n));
+    await opened.pass(MINUTE);
+    await apply(store, increment("a", 2n));
+    await opened.pass(30 * MINUTE);
+    await apply(store, remove("a", { keepHistory: true }));
+    await opened.pass(MINUTE);
+    const at = async (ago: number) => history.asOf("a", from + ago);
+    expect(await at(MINUTE - 1)).toBeUndefined(); // Its first minute had not ended.
+    for (const pack of [false, true]) {
+      if (pack) await opened.pass(3 * HOUR);
+      if (pack) await tidy(store);
+      expect(await at(MINUTE)).toMatchObject({ value: 5n, at: from + MINUTE, gap: false });
+      expect(await at(20 * MINUTE + 7)).toMatchObject({ value: 7n, at: from + 20 * MINUTE });
+      expect(await at(32 * MINUTE)).toBeUndefined();
+    }
+    expect(await history.asOf("nobody", from + HOUR)).toBeUndefined();
+  });
+
+  it_("lists what somebody did by name, the newest first, page by page", async (followed) => {
+    const { opened, store, history } = followed;
+    await apply(store, create("a", { value: 1n, ...quota(opened) }), { caller: "me" });
+    await apply(store, increment("a"));
+    await opened.pass(MINUTE);
+    await apply(store, set("a", 3n, { note: "why" }), { caller: "me" });
+    await apply(store, reset("a"));
+    await apply(store, increment("b"));
+    await apply(store, remove("a", { keepHistory: true }));
+    await apply(store, create("a"));
+    const kinds = [];
+    let before: string | undefined;
+    do {
+      const page = await history.changes("a", before, 2);
+      kinds.push(...page.changes.map(({ kind }) => kind));
+      before = page.next;
+    } while (before !== undefined);
+    const { CREATE, DELETE, RESET, SET, ROLL } = ChangeKind;
+    expect(kinds).toEqual([CREATE, DELETE, RESET, SET, ROLL, CREATE]);
+    const { changes } = await history.changes("a", undefined, 10);
+    expect(changes[3]).toMatchObject({ caller: "me", note: "why", value: 3n, revision: 4, firstRevision: 4 });
+    expect(new Set(changes.map(({ uid }) => uid)).size).toBe(2);
+    expect((await history.changes("b", undefined, 10)).changes).toEqual([]);
+  });
+
+  it_("drops the finest first, and says from when there is any", async (followed) => {
+    const { opened, store, history } = followed;
+    const from = opened.now();
+    await apply(store, increment("a"));
+    await opened.pass(3 * DAY);
+    await apply(store, increment("a"));
+    await tidy(store);
+    const ask = (level: Level) =>
+      history.query({ of: { name: "a" }, level, edges: edgesOf(level, from, opened.now()) });
+    const refused = await ask(Level.MINUTE);
+    expect(refused).toEqual({ refused: "EXPIRED", oldest: expect.any(Number) });
+    expect((refused as { oldest: number }).oldest).toBeLessThanOrEqual(opened.now() - 2 * DAY);
+    expect(await ask(Level.QUARTER)).toHaveProperty("points");
+    expect(await history.asOf("a", from + MINUTE)).toBeUndefined();
+    expect(await history.asOf("a", from + 20 * MINUTE)).toMatchObject({ value: 1n, at: from + 15 * MINUTE });
+    const edges = edgesOf(Level.MINUTE, opened.now() - DAY, opened.now());
+    const { points } = await followed.query({ of: { name: "a" }, level: Level.MINUTE, edges });
+    expect([points.opens[0], points.closes.at(-1)]).toEqual([1n, 2n]);
+  });
+
+  const small = using_({ history: { ...DEFAULT_HISTORY, bytesMax: 4_000 } });
+  small("keeps within its room", async (followed) => {
+    const { opened, store, history } = followed;
+    const from = opened.now();
+    for (let hour = 0; hour < 30; hour++) {
+      await apply(store, increment("a"));
+      await opened.pass(HOUR);
+    }
+    await followed.query({ of: { name: "a" }, level: Level.DAY, edges: edgesOf(Level.DAY, from, from) });
+    await tidy(store);
+    const minutes = { of: { name: "a" }, level: Level.MINUTE, edges: edgesOf(Level.MINUTE, from, from) };
+    expect(await history.query(minutes)).toMatchObject({ refused: "EXPIRED" });
+    const { points } = await followed.query({
+      ...minutes,
+      ...{ level: Level.DAY, edges: edgesOf(Level.DAY, from, from) },
+    });
+    expect(points.closes).toEqual([24n]);
+  });
+
+  const tight = using_({ retention: { changeLogBytesMax: 300 } });
+  tight(
+    "the log keeps what has not been taken in, for a minute; then there is a gap, which is said",
+    async (followed) => {
+      const { opened, store } = followed;
+      const from = opened.now();
+      await apply(store, increment("a"));
+      await apply(store, increment("gone"));
+      const edges = edgesOf(Level.MINUTE, from, from + 10 * MINUTE);
+      const ask = (name: string) => followed.query({ of: { name }, level: Level.MINUTE, edges });
+      await ask("a");
+      await followed.stop();
+      const steps = async () => {
+        for (let i = 0; i < 60; i++) await apply(store, increment(i % 2 ? "a" : "b"));
+        await tidy(store);
+      };
+      await steps();
+      followed.follow();
+      expect((await ask("a")).points).toMatchObject({
+        gaps: new Uint8Array(edges.length - 1),
+        closes: { 0: 31n },
+      });
+      await followed.stop();
+      await apply(store, remove("gone"));
+      await opened.pass(2 * MINUTE);
+      await steps();
+      await opened.pass(2 * MINUTE);
+      await steps();
+      followed.follow();
+      const { points } = await ask("a");
+      expect(points.closes.at(-1)).toBe(91n);
+      expect(Array.from(points.gaps).slice(0, 6)).toEqual([1, 1, 1, 1, 1, 0]);
+      expect(followed.following!.missed).toBe(1);
+      expect((await ask("gone")).counters).toEqual([]); // With its history or not: nobody knows.
+      await expect(ask("b")).resolves.toMatchObject({ points: { closes: expect.arrayContaining([90n]) } });
+    },
+  );
+}
+
+const step = fc.oneof(
+  {
+    weight: 30,
+    arbitrary: fc.array(sketches(fc.constantFrom("a", "b", "c"), true), { minLength: 1, maxLength: 6 }),
+  },
+  { weight: 4, arbitrary: fc.constantFrom("maintain" as const, "stop" as const, "follow" as const) },
+  { weight: 8, arbitrary: fc.constantFrom(7_003, MINUTE, 17 * MINUTE, HOUR) },
+  { weight: 1, arbitrary: fc.constantFrom("reopen" as const, 26 * HOUR) },
+);

@@ -36,6 +36,7 @@ function seats({ value, revision, settingsRevision = 1, min }: Moment): Json {
     max: "10",
     onBound: "ON_BOUND_REJECT",
     monotonic: false,
+    history: true,
     labels: { venue: "main" },
     description: "Seats that are still free.",
     settingsRevision: `${settingsRevision}`,

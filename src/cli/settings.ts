@@ -116,6 +116,15 @@ const SETTINGS: { readonly [Name in SettingName]: SettingView } = {
     heading: "IDLE TTL",
     cell: ({ idleTtl }) => (idleTtl === undefined ? "none" : durationText(idleTtl)),
   },
+  history: {
+    option: new Option("--history <what>", "keep a history of it, to look back at, or none").choices([
+      "keep",
+      "none",
+    ]),
+    value: (given: string) => given === "keep",
+    heading: "HISTORY",
+    cell: ({ history }) => (history === false ? "none is kept" : "kept"),
+  },
 };
 
 const VIEWS = Object.entries(SETTINGS) as [SettingName, SettingView][];

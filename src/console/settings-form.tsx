@@ -70,6 +70,11 @@ export class SettingsForm {
     ({ description }) => description,
     (description) => ({ description }),
   );
+  readonly history = typed(
+    true,
+    ({ history }) => history !== false,
+    (history) => ({ history }),
+  );
   readonly time = new TimeForm();
   readonly window = this.time.window;
   readonly refill = this.time.refill;
@@ -189,17 +194,7 @@ const SHOWN: Readonly<Record<SettingName, Shown>> = {
     ),
   },
   monotonic: {
-    show: ({ form: { monotonic } }) => (
-      <label class="choice">
-        <input
-          class="tick"
-          type="checkbox"
-          checked={monotonic.field.value}
-          onChange={({ currentTarget }) => (monotonic.field.value = currentTarget.checked)}
-        />
-        It never goes down
-      </label>
-    ),
+    show: ({ form: { monotonic } }) => <Tick of={monotonic.field} text="It never goes down" />,
   },
   window: {
     saysWhatIsWrong: ["window.every", "window.time_zone", "window.day"],
@@ -216,6 +211,9 @@ const SHOWN: Readonly<Record<SettingName, Shown>> = {
     show: ({ form, refusal }) => (
       <IdleField form={form.time} checked={form.checked.value} refusal={refusal} />
     ),
+  },
+  history: {
+    show: ({ form: { history } }) => <Tick of={history.field} text="Its history is kept" />,
   },
   description: {
     saysWhatIsWrong: true,
@@ -253,6 +251,20 @@ export function SettingsFields(props: FieldsProps) {
       <div class="columns">{narrow.map((name) => SHOWN[name].show(props))}</div>
       {wide.map((name) => SHOWN[name].show(props))}
     </>
+  );
+}
+
+function Tick({ of, text }: { of: Signal<boolean>; text: string }) {
+  return (
+    <label class="choice">
+      <input
+        class="tick"
+        type="checkbox"
+        checked={of.value}
+        onChange={({ currentTarget }) => (of.value = currentTarget.checked)}
+      />
+      {text}
+    </label>
   );
 }
 

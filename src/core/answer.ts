@@ -45,7 +45,7 @@ export function encodeAnswer(
     w.raw(uidToBytes(outcomes.uids[c]!));
   } else {
     w.byte(BATCH);
-    w.byte(call.allOrNothing ? 1 : 0);
+    w.byte(manner(call));
     w.text(call.digest ?? "");
   }
   w.uint(outcomes.times[c]!);
@@ -77,7 +77,9 @@ export function replayAnswer(
     if (field !== undefined) return reused(field);
     outcomes.uids[c] = uidFromBytes(r.raw(16));
   } else {
-    if ((r.byte() === 1) !== call.allOrNothing) return reused("all_or_nothing");
+    const asked = r.byte();
+    if (asked !== manner(call))
+      return reused(asked === TAKEN || call.takes ? "the method" : "all_or_nothing");
     if (r.text() !== call.digest) return reused("operations");
   }
   outcomes.times[c] = r.uint();
@@ -94,6 +96,13 @@ export function replayAnswer(
 
 const SINGLE = 1;
 const BATCH = 2;
+
+/** How the operations of a call belong together: not, in a group, or as takes. */
+function manner({ allOrNothing, takes }: CallHead): number {
+  return takes !== undefined ? TAKEN : allOrNothing ? 1 : 0;
+}
+
+const TAKEN = 2;
 
 function reused(field: string): Refusal {
   return { code: "REQUEST_ID_REUSED", field };

@@ -19,7 +19,9 @@ import {
  * behind those that were there from the beginning, and only if one of them was given.
  */
 export function writeAsked(w: ByteWriter, op: Op): void {
-  const flag = op.verb === Verb.DELETE ? op.keepHistory : op.mustExist;
+  const givesBack = op.verb === Verb.GIVE_BACK;
+  const flag =
+    op.verb === Verb.DELETE ? op.keepHistory : givesBack ? op.windowStart !== undefined : op.mustExist;
   const given = settingsGiven(op);
   const later = given.size > 0 && LATER.some((key) => given.has(key));
   const head =
@@ -28,6 +30,7 @@ export function writeAsked(w: ByteWriter, op: Op): void {
   w.int64(op.amount);
   if (op.etag !== undefined) w.uint(hash53(op.etag));
   if (op.note) w.uint(hash53(op.note));
+  if (givesBack && op.windowStart !== undefined) w.int64(BigInt(op.windowStart));
   if (op.verb !== Verb.CREATE && op.verb !== Verb.UPDATE) return;
   if (op.verb === Verb.UPDATE) w.byte(bitsOf(FIRST, given, (_, i) => 1 << i));
   for (const key of FIRST) if (given.has(key)) w.uint(given.get(key)!);
@@ -52,6 +55,10 @@ export function differingField(r: ByteReader, op: Op): string | undefined {
   const note = head & 0x40 ? r.uint() : undefined;
   if ((head & 0x0f) !== op.verb) return "the method";
   if (amount !== op.amount) return op.verb === Verb.SET || op.verb === Verb.CREATE ? "value" : "amount";
+  if (op.verb === Verb.GIVE_BACK) {
+    const windowStart = head & 0x10 ? Number(r.int64()) : undefined;
+    return windowStart === op.windowStart ? undefined : "window_start";
+  }
   const deletes = op.verb === Verb.DELETE;
   if (!deletes && (head & 0x10) !== (op.mustExist ? 0x10 : 0)) return "must_exist";
   if (etag !== (op.etag === undefined ? undefined : hash53(op.etag))) {

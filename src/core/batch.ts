@@ -55,7 +55,7 @@ export function requestKeys({ calls }: Batch, { names, counterOf }: Touched): (s
  * Judge a batch on what the store found: the rule, replays, groups, and what to save.
  *
  * Each call is judged on what those before it left. A request id that was answered before, also by a call
- * earlier in this batch, replays. An all_or_nothing call is undone when one of its operations is refused.
+ * earlier in this batch, replays. An all_or_nothing call is undone when one of its operations is refused, and so are takes.
  *
  * Pure: the same arguments give the same result, and none of them is changed.
  */
@@ -128,7 +128,7 @@ function replayed(
   }
 }
 
-/** What was filled in of a call that comes to nothing. */
+/** What a record has filled in of a call that comes to nothing. */
 function forget(outcomes: Outcomes, c: number, first: number, end: number): void {
   const { values, previous, revisions, times, uids, refusals, counters } = outcomes;
   outcomes.replayed[c] = 0;

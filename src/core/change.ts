@@ -3,8 +3,8 @@ import { UINT64_MAX } from "./int64.ts";
 import { Verb } from "./op.ts";
 
 /**
- * What became of one counter in one commit, for its history: the increments and decrements that stood next to
- * each other as one change, and each set, reset, creation, update of settings and deletion as its own; and what time has
+ * What became of one counter in one commit, for its history: the increments and decrements (and what was taken and given
+ * back) that stood next to each other as one change, and each set, reset, creation, update of settings and deletion as its own; and what time has
  * done, a roll and an expiry. A refill is in the change of the operation that met it.
  *
  * `value - (added - removed)` is the value before; the sums of all changes of a counter give its value.
@@ -61,6 +61,8 @@ export function changeKindOf(verb: Verb): ChangeKind {
   switch (verb) {
     case Verb.INCREMENT:
     case Verb.DECREMENT:
+    case Verb.TAKE:
+    case Verb.GIVE_BACK:
       return ChangeKind.ADD;
     case Verb.SET:
       return ChangeKind.SET;

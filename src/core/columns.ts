@@ -7,6 +7,7 @@
  */
 import type { FullCounter } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
+import type { Verdict } from "./limits.ts";
 import type { Op, OpExtras, Verb } from "./op.ts";
 
 /** Operations in columns. Names are ASCII, one after another: name i is bytes nameEnds[i-1] to nameEnds[i]. */
@@ -32,17 +33,22 @@ export interface CallHead {
   readonly requestId: string | undefined;
   readonly single: boolean;
   readonly allOrNothing: boolean;
+  /** Takes from limits: all are judged, and undone if one is refused, which is then an answer (see Verdict). */
+  readonly takes?: Takes | undefined;
   /** A digest of the operations, for a batch that has a request id; 32 hexadecimal digits. */
   readonly digest: string | undefined;
   /** The index past the call's last operation. */
   readonly end: number;
 }
 
+/** Whether takes are made, or only judged. */
+export type Takes = "take" | "dry run";
+
 /** Calls in columns. */
 export interface CallColumns {
   readonly count: number;
   readonly ends: Uint32Array;
-  /** SINGLE and ALL_OR_NOTHING. */
+  /** SINGLE, ALL_OR_NOTHING, TAKES and DRY_RUN. */
   readonly flags: Uint8Array;
   readonly callers: readonly string[];
   readonly requestIds: readonly (string | undefined)[];
@@ -65,6 +71,8 @@ export interface Outcomes {
   readonly refusals: Map<number, Refusal>;
   /** By operation, for updates that were applied: the counter as it was just after. */
   readonly counters: Map<number, FullCounter>;
+  /** By operation, for takes and what gives back: what became of it. Not in a replay. */
+  readonly verdicts: Map<number, Verdict>;
   /** By call: why nothing of it was applied. A single operation is refused here, and so is a whole group. */
   readonly callRefusals: Map<number, Refusal>;
   /** By call: milliseconds since the epoch. */
@@ -100,6 +108,8 @@ export function addTimings(into: CommitTimings, from: CommitTimings): void {
 
 const SINGLE = 1;
 const ALL_OR_NOTHING = 2;
+const TAKES = 4;
+const DRY_RUN = 8;
 
 /** The columns of some calls. */
 export function toCallColumns(calls: readonly CallHead[]): CallColumns {
@@ -108,14 +118,18 @@ export function toCallColumns(calls: readonly CallHead[]): CallColumns {
   const flags = new Uint8Array(count);
   const digests = new Map<number, string>();
   for (let c = 0; c < count; c++) {
-    const { end, single, allOrNothing, digest } = calls[c]!;
+    const { end, single, allOrNothing, takes, digest } = calls[c]!;
     ends[c] = end;
-    flags[c] = (single ? SINGLE : 0) | (allOrNothing ? ALL_OR_NOTHING : 0);
+    flags[c] = (single ? SINGLE : 0) | (allOrNothing ? ALL_OR_NOTHING : 0) | flagsOf(takes);
     if (digest !== undefined) digests.set(c, digest);
   }
   const callers = calls.map(({ caller }) => caller);
   const requestIds = calls.map(({ requestId }) => requestId);
   return { count, ends, flags, callers, requestIds, digests };
+}
+
+function flagsOf(takes: Takes | undefined): number {
+  return takes === undefined ? 0 : takes === "take" ? TAKES : TAKES | DRY_RUN;
 }
 
 /** The call at index c. */
@@ -126,6 +140,7 @@ export function callAt(calls: CallColumns, c: number): CallHead {
     requestId: calls.requestIds[c],
     single: (flags & SINGLE) !== 0,
     allOrNothing: (flags & ALL_OR_NOTHING) !== 0,
+    takes: (flags & TAKES) === 0 ? undefined : (flags & DRY_RUN) === 0 ? "take" : "dry run",
     digest: calls.digests.get(c),
     end: calls.ends[c]!,
   };
@@ -143,6 +158,7 @@ export function newOutcomes(
     revisions: new Float64Array(buffer, 16 * ops, ops),
     refusals: new Map(),
     counters: new Map(),
+    verdicts: new Map(),
     callRefusals: new Map(),
     times: new Float64Array(buffer, 24 * ops, calls),
     headroomUp: new BigUint64Array(buffer, 24 * ops + 8 * calls, calls),
@@ -159,9 +175,10 @@ export function takeOutcomes(into: Outcomes, from: Outcomes, c: number, first: n
     into[column].set(from[column].subarray(first, end), first);
   into.revisions.set(from.revisions.subarray(first, end), first);
   for (let i = first; i < end; i++) {
-    const [refusal, counter] = [from.refusals.get(i), from.counters.get(i)];
+    const [refusal, counter, verdict] = [from.refusals.get(i), from.counters.get(i), from.verdicts.get(i)];
     if (refusal !== undefined) into.refusals.set(i, refusal);
     if (counter !== undefined) into.counters.set(i, counter);
+    if (verdict !== undefined) into.verdicts.set(i, verdict);
   }
   const refusal = from.callRefusals.get(c);
   if (refusal !== undefined) into.callRefusals.set(c, refusal);
@@ -211,11 +228,12 @@ export function putOp(columns: WritableOpColumns, i: number, at: number, op: Op)
   columns.verbs[i] = op.verb;
   columns.amounts[i] = op.amount;
   columns.mustExist[i] = op.mustExist ? 1 : 0;
-  const { name, etag, note, settings, mask, keepHistory } = op;
+  const { name, etag, note, settings, mask, keepHistory, windowStart } = op;
   for (let k = 0; k < name.length; k++) columns.names[at + k] = name.charCodeAt(k);
   columns.nameEnds[i] = at + name.length;
-  if (etag !== undefined || note !== undefined || settings !== undefined || keepHistory !== undefined) {
-    columns.extras.set(i, { etag, note, settings, mask, keepHistory });
+  const [few, fewer] = [etag ?? note ?? settings, keepHistory ?? windowStart];
+  if (few !== undefined || fewer !== undefined) {
+    columns.extras.set(i, { etag, note, settings, mask, keepHistory, windowStart });
   }
   return at + name.length;
 }
@@ -240,5 +258,6 @@ export function opAt(columns: OpColumns, i: number, name: string): Op {
     settings: extras?.settings,
     mask: extras?.mask,
     keepHistory: extras?.keepHistory,
+    windowStart: extras?.windowStart,
   };
 }

@@ -35,6 +35,7 @@ export interface Judging {
 export function decide(counter: Counter | undefined, op: Op, judging: Judging): bigint | Refusal {
   if (op.verb === Verb.CREATE)
     return counter === undefined ? create(op, judging) : { code: "COUNTER_EXISTS" };
+  if (op.verb === Verb.TAKE || op.verb === Verb.GIVE_BACK) return ofLimit(counter, op, judging);
   if (counter === undefined) {
     const makes =
       (op.verb === Verb.INCREMENT || op.verb === Verb.SET) && !op.mustExist && op.etag === undefined;
@@ -49,6 +50,14 @@ export function decide(counter: Counter | undefined, op: Op, judging: Judging): 
   return counter.timing === undefined
     ? move(counter, op, judging)
     : (zoneUnknown(counter, judging) ?? move(counter, op, judging));
+}
+
+/** A limit is a counter that has a maximum: what has none would be endless, a name that was misspelt above all. */
+function ofLimit(counter: Counter | undefined, op: Op, judging: Judging): bigint | Refusal {
+  if (counter?.max === undefined) return { code: "LIMIT_NOT_FOUND" };
+  const unknown = counter.timing === undefined ? undefined : zoneUnknown(counter, judging);
+  if (unknown !== undefined) return unknown;
+  return op.verb === Verb.TAKE ? take(counter, op.amount, judging.now) : giveBack(counter, op);
 }
 
 /** Settings after an update: those that it names are as it says, the others as they were. */
@@ -86,10 +95,28 @@ function move(counter: Movable, op: Op, { now }: Judging): bigint | Refusal {
 function up(counter: Movable, amount: bigint, now: number): bigint | Refusal {
   const value = counter.value + amount;
   const max = highest(counter);
-  if (value <= max) return value;
-  if (counter.clamp) return max;
+  return value <= max ? value : counter.clamp ? max : aboveMax(counter, amount, now);
+}
+
+function aboveMax(counter: Movable, amount: bigint, now: number): Refusal {
+  const max = highest(counter);
   const why = { code: "ABOVE_MAX", value: counter.value, max, requested: amount } as const;
   return roomLater(counter, why, max - amount, now);
+}
+
+/** All of it or nothing: clamping would give a part. 0n asks for 1. */
+function take(counter: Movable, amount: bigint, now: number): bigint | Refusal {
+  const whole = amount || 1n;
+  if (counter.value + whole > highest(counter)) return aboveMax(counter, whole, now);
+  return counter.value + amount;
+}
+
+/** Toward initial and never past it, for more was not taken; and nothing of a window that is over. */
+function giveBack(counter: Counter, { amount, windowStart }: Op): bigint | Refusal {
+  const { initial, monotonic, timing, value } = counter;
+  if (monotonic) return { code: "MONOTONIC", value };
+  if (value <= initial || (windowStart !== undefined && windowStart !== timing?.windowStart)) return value;
+  return value - amount < initial ? initial : value - amount;
 }
 
 function down(counter: Movable, amount: bigint, now: number): bigint | Refusal {

@@ -36,6 +36,7 @@ export type ErrorCode =
   | "ENCODING_NOT_SUPPORTED"
   | "UNAUTHENTICATED"
   | "PERMISSION_DENIED"
+  | "LIMIT_NOT_FOUND"
   | "HISTORY_OFF"
   | "HISTORY_EXPIRED"
   | "HISTORY_TOO_LARGE";
@@ -162,6 +163,8 @@ export function messageOf(refusal: Refusal): string {
       return `Who calls is not known: ${refusal.expected}. Nothing was applied.`;
     case "PERMISSION_DENIED":
       return `The caller may not do this: ${refusal.expected}. Nothing was applied.`;
+    case "LIMIT_NOT_FOUND":
+      return "No counter with a max has this name, so there is no limit to take from or to give back to; nothing was changed.";
     case "HISTORY_OFF":
       return `There is no history here: ${refusal.expected}.`;
     case "HISTORY_EXPIRED":

@@ -10,6 +10,10 @@ export const Verb = {
   CREATE: 4,
   UPDATE: 5,
   DELETE: 6,
+  /** An increment of a counter that has a maximum, all of it or nothing, whatever the counter does at its bounds. */
+  TAKE: 7,
+  /** A decrement toward initial, never past it. */
+  GIVE_BACK: 8,
 } as const;
 export type Verb = (typeof Verb)[keyof typeof Verb];
 
@@ -18,11 +22,11 @@ export interface Op extends OpExtras {
   readonly verb: Verb;
   readonly name: string;
   /**
-   * Increment and decrement: how much, 1 to 2^63-1. Set: the value. Create: the value to start from. The others:
-   * 0n, not used.
+   * Increment, decrement and give back: how much, 1 to 2^63-1; take the same, and 0n asks whether there is room for 1.
+   * Set: the value. Create: the value to start from. The others: 0n, not used.
    */
   readonly amount: bigint;
-  /** A missing counter is refused instead of made. */
+  /** A missing counter is refused instead of made. Take: likewise a counter that is no limit; else there is none then. */
   readonly mustExist: boolean;
 }
 
@@ -38,6 +42,8 @@ export interface OpExtras {
   readonly mask?: readonly SettingKey[] | undefined;
   /** Delete, always: whether what the change log has of the counter is still given out. */
   readonly keepHistory?: boolean | undefined;
+  /** Give back: when the window began that it was taken in; of any other nothing is given back. */
+  readonly windowStart?: number | undefined;
 }
 
 /** True for what `decide` gives when it refuses. */

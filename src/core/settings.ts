@@ -28,10 +28,12 @@ export interface CountingSettings {
   readonly idleTtlMs: bigint | undefined;
 }
 
-/** The settings that are for people and for finding a counter; counting never looks at them. */
+/** The settings that are for people, for finding a counter and for looking back at it; counting never looks at them. */
 export interface Details {
   readonly labels: Readonly<Record<string, string>>;
   readonly description: string;
+  /** Whether a history is kept of the counter. */
+  readonly history: boolean;
 }
 
 /** All that a counter is told to be. */
@@ -134,6 +136,14 @@ const COUNTING = {
 const DETAILS = {
   labels: { field: "labels", kind: "labels", default: {}, column: "labels" },
   description: { field: "description", kind: "text", default: "", column: "description" },
+  history: {
+    field: "history",
+    kind: "boolean",
+    default: true,
+    column: "history",
+    bit: 128,
+    later: true,
+  },
 } as const satisfies Table<Details>;
 
 /** What is known of each setting. */

@@ -132,7 +132,7 @@ function refillStart(counter: Timed & Pick<Counter, "min" | "max">, now: number)
 }
 
 /** How many milliseconds so many units take, rounded up; beyond all dates it is the last one. */
-function refillMs(refill: Refill, units: bigint, carry: bigint): number {
+export function refillMs(refill: Refill, units: bigint, carry: bigint): number {
   const { amount, every } = reduced(refill);
   const ms = (units * every - carry + amount - 1n) / amount;
   return ms < LAST_MS ? Number(ms) : LAST_MS;
@@ -145,4 +145,4 @@ function distance(a: bigint, b: bigint): bigint {
 /** As far as a Date goes: no clock shows more. */
 const LAST_MS = 8_640_000_000_000_000;
 /** 10,000 years, less than which google.protobuf.Duration can say. */
-const WAIT_MAX_MS = 315_000_000_000_000;
+export const WAIT_MAX_MS = 315_000_000_000_000;

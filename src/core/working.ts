@@ -1,9 +1,10 @@
-import { changeKindOf } from "./change.ts";
+import { ChangeKind, changeKindOf } from "./change.ts";
 import { type Batch, type CallHead, type Outcomes, opAt } from "./columns.ts";
 import { CORRUPT, headroom, type Timing } from "./counter.ts";
 import { decide, settingsFor, updated } from "./decide.ts";
 import { Drafts, type Mark } from "./drafts.ts";
 import type { Refusal } from "./errors.ts";
+import { isInTheWay, isVerdict, limitState } from "./limits.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
 import { begin, move, settle, takeOver } from "./passing.ts";
@@ -39,6 +40,7 @@ export class Working {
     const { times, refusals } = this.#outcomes;
     times[c] = this.#context.now;
     if (op !== undefined) return this.#applySingle(first, op, call, c);
+    if (call.takes !== undefined) return this.#applyTakes(call, first);
     if (call.allOrNothing) return this.#applyGroup(call, first);
     for (let i = first; i < call.end; i++) {
       const refusal = this.#applyOp(i, this.op(i), call.caller);
@@ -71,6 +73,7 @@ export class Working {
     uids[c] = counter.uid;
     headroomUp[c] = up;
     headroomDown[c] = down;
+    if (op.verb === Verb.GIVE_BACK) this.#tell(i, op, true, undefined);
     return undefined;
   }
 
@@ -89,12 +92,64 @@ export class Working {
       const { retryAfterMs: _, ...never } = refusal;
       refusal = never;
     }
+    this.#undo(mark, first, call.end);
+    return refusal;
+  }
+
+  /** Every take is judged, each on what those before it have left; then all stand, or none, and each has its verdict. */
+  #applyTakes(call: CallHead, first: number): Refusal | undefined {
+    const mark = this.#drafts.mark();
+    const taken = new Map<number, bigint>();
+    const judged: { readonly op: Op; readonly refused: Refusal | undefined; readonly taken: bigint }[] = [];
+    for (let i = first; i < call.end; i++) {
+      const op = this.op(i);
+      const name = this.#loaded.counterOf[i]!;
+      const sum = (taken.get(name) ?? 0n) + (op.amount || 1n);
+      const refused = this.#take(i, op, call.caller, mark);
+      if (refused !== undefined && !isVerdict(refused, op)) {
+        this.#undo(mark, first, call.end);
+        return { ...refused, index: i - first };
+      }
+      if (op.amount !== 0n) taken.set(name, sum);
+      judged.push({ op, refused, taken: sum });
+    }
+    const stands = judged.every(({ op, refused }) => refused === undefined || !isInTheWay(refused, op));
+    if (!stands || call.takes === "dry run") this.#undo(mark, first, call.end);
+    for (const [k, { op, refused, taken }] of judged.entries()) {
+      const allowed = refused === undefined || !isInTheWay(refused, op);
+      this.#tell(first + k, op, allowed, allowed ? undefined : taken);
+    }
+    return undefined;
+  }
+
+  /** One take of a call; of what asks only nothing stays. */
+  #take(i: number, op: Op, caller: string, mark: Mark): Refusal | undefined {
+    const asks = op.amount === 0n;
+    this.#group = asks ? this.#drafts.mark() : mark;
+    const refused = this.#applyOp(i, op, caller);
+    if (asks) this.#undo(this.#group, i, i + 1);
+    this.#group = undefined;
+    return refused;
+  }
+
+  /** Tell how a limit stands after its call. @param refused  see limitState */
+  #tell(i: number, op: Op, allowed: boolean, refused: bigint | undefined): void {
+    const index = this.#drafts.latest(this.#loaded.counterOf[i]!);
+    const stored = this.#drafts.exists[index] === 0 ? undefined : this.#drafts.at(index);
+    const counter = stored && present(stored, this.#context, this.#context.calendar);
+    const limit =
+      counter?.max === undefined
+        ? undefined
+        : limitState(counter, this.#context, refused, op.settings !== undefined);
+    this.#outcomes.verdicts.set(i, { allowed, limit });
+  }
+
+  #undo(mark: Mark, first: number, end: number): void {
     this.#drafts.backTo(mark);
     const { values, previous, revisions } = this.#outcomes;
-    values.fill(0n, first, call.end);
-    previous.fill(0n, first, call.end);
-    revisions.fill(0, first, call.end);
-    return refusal;
+    values.fill(0n, first, end);
+    previous.fill(0n, first, end);
+    revisions.fill(0, first, end);
   }
 
   #applyOp(i: number, op: Op, caller: string): Refusal | undefined {
@@ -170,10 +225,11 @@ export class Working {
   ): void {
     const { changes, lastChange } = this.#drafts;
     const last = lastChange[index]!;
-    const add = op.verb === Verb.INCREMENT || op.verb === Verb.DECREMENT;
+    const kind = changeKindOf(op.verb);
+    const add = kind === ChangeKind.ADD;
     if (add && last !== -1 && met === undefined && changes.merge(last, previous, value, revision, time))
       return;
-    const k = changes.push(index, changeKindOf(op.verb), previous, value, revision, time, met);
+    const k = changes.push(index, kind, previous, value, revision, time, met);
     if (!add && (caller !== "" || op.note)) changes.remarks.set(k, { caller, note: op.note ?? "" });
     lastChange[index] = k;
   }

@@ -8,6 +8,7 @@ import {
   type OpColumns,
   type Outcomes,
   putOp,
+  type Takes,
   toCallColumns,
 } from "../core/columns.ts";
 import type { Refusal } from "../core/errors.ts";
@@ -22,6 +23,8 @@ export interface Call extends Waiter {
   /** One operation, or a batch in columns. */
   readonly ops: Op | OpColumns;
   readonly allOrNothing: boolean;
+  /** Takes from limits: see CallHead. */
+  readonly takes?: Takes | undefined;
 }
 
 /** Where a call's outcomes stand: call `c` of the batch, operations `first` to `end`. */
@@ -233,7 +236,7 @@ function isColumns(ops: Op | OpColumns): ops is OpColumns {
 
 /** The calls' operations one after another in columns. */
 export function toBatch(
-  calls: readonly Pick<Call, "caller" | "requestId" | "ops" | "allOrNothing">[],
+  calls: readonly Pick<Call, "caller" | "requestId" | "ops" | "allOrNothing" | "takes">[],
 ): Batch {
   let count = 0;
   let nameBytes = 0;
@@ -245,7 +248,7 @@ export function toBatch(
   const heads: CallHead[] = [];
   let i = 0;
   let at = 0;
-  for (const { caller, requestId, ops, allOrNothing } of calls) {
+  for (const { caller, requestId, ops, allOrNothing, takes } of calls) {
     const single = !isColumns(ops);
     if (single) {
       at = putOp(columns, i, at, ops);
@@ -261,7 +264,7 @@ export function toBatch(
       at += ops.names.length;
     }
     const digest = single || requestId === undefined ? undefined : digestOf(ops);
-    heads.push({ caller, requestId, single, allOrNothing, digest, end: i });
+    heads.push({ caller, requestId, single, allOrNothing, takes, digest, end: i });
   }
   return { calls: toCallColumns(heads), ops: columns };
 }

@@ -42,6 +42,7 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   ENCODING_NOT_SUPPORTED: { grpc: Code.UNIMPLEMENTED, http: 415 },
   UNAUTHENTICATED: { grpc: Code.UNAUTHENTICATED, http: 401 },
   PERMISSION_DENIED: { grpc: Code.PERMISSION_DENIED, http: 403 },
+  LIMIT_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
   HISTORY_OFF: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   HISTORY_EXPIRED: { grpc: Code.OUT_OF_RANGE, http: 400 },
   HISTORY_TOO_LARGE: { grpc: Code.RESOURCE_EXHAUSTED, http: 413 },

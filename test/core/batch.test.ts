@@ -42,7 +42,7 @@ function decideOn(
       [...touched.whole].flatMap((index) => {
         const counter = found[touched.names[index]!];
         if (counter === undefined || counter === CORRUPT) return [];
-        return [[index, { ...counter, labels: {}, description: "", createTime: 0 }] as const];
+        return [[index, { ...counter, labels: {}, description: "", history: true, createTime: 0 }] as const];
       }),
     ),
     answered: new Map(),

@@ -28,6 +28,7 @@ const FULL: Settings = {
   window: undefined,
   refill: undefined,
   idleTtlMs: undefined,
+  history: true,
 };
 
 function answered(op: Op): { record: Uint8Array; outcomes: Outcomes } {
@@ -122,6 +123,7 @@ describe("the records under request ids", () => {
       window: { unit: "month", timeZone: "Europe/Berlin", day: 31 },
       refill: { amount: 3n, everyMs: 1_000 },
       idleTtlMs: 60_000n,
+      history: false,
     };
     for (const op of [create("a", all), update("a", all)]) {
       const other: Op = { ...op, settings: { ...all, [key]: DEFAULTS[key] } };

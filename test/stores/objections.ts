@@ -10,10 +10,13 @@ import {
   commit,
   create,
   decrement,
+  giveBack,
   increment,
   remove,
   set,
   single,
+  take,
+  takes,
   update,
 } from "../support/calls.ts";
 import { openFresh } from "../support/opened.ts";
@@ -138,6 +141,45 @@ export function objectionsSuite({ open, below100 }: Guarded): void {
       await apply(store, remove("a"));
       expect(await apply(store, increment("a"))).toMatchObject({ value: 1n, revision: 1 });
       await expectSumsEqualValues(store, ["a", "b"]);
+    },
+  );
+
+  it.each(below100)(
+    "$constraint: takes that are written one by one stand or fall together, each with its verdict",
+    async ({ sql, constraint }) => {
+      const store = await open(...sql);
+      const limits = { a: 150n, b: 2n, c: 9n };
+      for (const [name, max] of Object.entries(limits)) await apply(store, create(name, { max }));
+      const answers = await commit(
+        store,
+        single(set("z", 500n)), // Against it: so the others are written one by one.
+        takes([take("c", 4n), take("b"), take("c", 2n)], { id: "stands" }),
+        takes([take("c"), take("b", 2n), take("c", 2n)]), // Refused by the rule, behind what was written.
+        takes([take("c", 2n), take("a", 120n), take("b")]), // By the database.
+        takes([take("b", 0n), take("none", 1n, { mustExist: false }), take("c")]), // Those two leave nothing to write.
+        takes([take("b", 0n), take("b"), take("b", 0n)]), // The last asks for what there is not.
+        takes([take("c", 2n)], {}, "dry run"),
+        takes([take("c"), take("none")]),
+        takes([take("c", 4n), take("b"), take("c", 2n)], { id: "stands" }),
+        single(giveBack("c", 3n)),
+      );
+      const refusal = { code: "CONSTRAINT_VIOLATED", constraint };
+      expect(answers.map(({ refused, replayed }) => refused ?? replayed)).toEqual([
+        ...[refusal, false, false, { ...refusal, index: 1 }, false, false, false],
+        ...[{ code: "LIMIT_NOT_FOUND", index: 1 }, true, false],
+      ]);
+      const allowed = answers.map(({ verdicts }) => verdicts?.map((verdict) => verdict.allowed));
+      expect(allowed).toEqual([
+        ...[undefined, [true, true, true], [true, false, true], undefined, [true, true, true]],
+        ...[[true, true, false], [true], undefined, undefined, [true]],
+      ]);
+      expect(await store.get(["a", "b", "c", "z", "none"])).toMatchObject([
+        { value: 0n, revision: 1 },
+        { value: 1n, revision: 2 },
+        { value: 4n, revision: 5 },
+        ...[undefined, undefined],
+      ]);
+      await expectSumsEqualValues(store, ["a", "b", "c"]);
     },
   );
 

@@ -1,8 +1,9 @@
 /** Short ways to say what callers ask, and to read what a store answered. */
 
-import { type OpColumns, type Outcomes, toColumns } from "../../src/core/columns.ts";
+import { type OpColumns, type Outcomes, type Takes, toColumns } from "../../src/core/columns.ts";
 import type { FullCounter } from "../../src/core/counter.ts";
 import type { Refusal } from "../../src/core/errors.ts";
+import type { Verdict } from "../../src/core/limits.ts";
 import { type Op, Verb } from "../../src/core/op.ts";
 import { DEFAULTS, type Settings } from "../../src/core/settings.ts";
 import type { Store } from "../../src/service/store.ts";
@@ -14,6 +15,7 @@ export interface Asked {
   readonly requestId: string | undefined;
   readonly ops: Op | OpColumns;
   readonly allOrNothing: boolean;
+  readonly takes?: Takes;
 }
 
 export function update(
@@ -40,6 +42,14 @@ export const set = (name: string, value: bigint, options: OpOptions = {}): Op =>
   op(Verb.SET, name, value, options);
 export const reset = (name: string, options: OpOptions = {}): Op => op(Verb.RESET, name, 0n, options);
 
+/** A take from a limit that must be there. */
+export const take = (name: string, amount = 1n, options: OpOptions = {}): Op =>
+  op(Verb.TAKE, name, amount, { mustExist: true, ...options });
+export const giveBack = (name: string, amount: bigint, windowStart?: number): Op => ({
+  ...op(Verb.GIVE_BACK, name, amount, {}),
+  windowStart,
+});
+
 export function create(name: string, settings: Partial<Settings> & { value?: bigint } = {}): Op {
   const { value, ...given } = settings;
   const full: Settings = { ...DEFAULTS, ...given };
@@ -63,12 +73,23 @@ export function batch(
   return { caller, requestId: id, ops: toColumns(ops), allOrNothing };
 }
 
+/** Takes from limits, all or nothing. */
+export function takes(
+  ops: readonly Op[],
+  { id, caller = "" }: CallOptions = {},
+  manner: Takes = "take",
+): Asked {
+  return { caller, requestId: id, ops: toColumns(ops), allOrNothing: false, takes: manner };
+}
+
 /** The answer to one request: its refusal as a whole, or a result an operation. */
 export interface Answer {
   readonly refused: Refusal | undefined;
   readonly replayed: boolean;
   readonly time: number;
   readonly results: readonly Result[];
+  /** Of limits: one an operation. */
+  readonly verdicts?: readonly Verdict[];
 }
 export type Result =
   | {
@@ -100,9 +121,12 @@ export function answersOf(asked: readonly Asked[], outcomes: Outcomes): Answer[]
   return asked.map(({ ops }, c) => {
     const end = first + ("verbs" in ops ? ops.count : 1);
     const results: Result[] = [];
+    const verdicts: Verdict[] = [];
     for (let i = first; i < end; i++) {
       const { values, previous, revisions, refusals, counters } = outcomes;
       const counter = counters.get(i);
+      const verdict = outcomes.verdicts.get(i);
+      if (verdict !== undefined) verdicts.push(verdict);
       const applied = { value: values[i]!, previous: previous[i]!, revision: revisions[i]! };
       results.push(refusals.get(i) ?? { ...applied, ...(counter && { counter }) });
     }
@@ -113,6 +137,7 @@ export function answersOf(asked: readonly Asked[], outcomes: Outcomes): Answer[]
       replayed: outcomes.replayed[c] === 1,
       time: outcomes.times[c]!,
       results: refused ? [] : results,
+      ...(verdicts.length > 0 && { verdicts }),
     };
   });
 }

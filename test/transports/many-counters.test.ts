@@ -262,6 +262,7 @@ const LARGE_COUNTERS = Array.from({ length: LARGE }, (_, i): FullCounter => {
     updateTime: 1_700_000_000_999,
     labels: Object.fromEntries(labels),
     description: "d".repeat(1_000),
+    history: false,
   };
 });
 

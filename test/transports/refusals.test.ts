@@ -223,7 +223,7 @@ describe("what the shape of a request refuses", () => {
       "an update of what is no setting",
       (client) => client.updateCounter({ name: "a", max: 1n, updateMask: { paths: ["max", "value"] } }),
       "update_mask",
-      'description), got "value"',
+      'description, history, got "value"',
     ],
     [
       "an update of a part of the labels",
@@ -533,6 +533,7 @@ describe("what is not the caller's doing", () => {
       expected: "it has other names",
       metadata: { name: "a" },
     },
+    LIMIT_NOT_FOUND: { code: "LIMIT_NOT_FOUND", status: "NOT_FOUND", metadata: { name: "a" } },
     HISTORY_OFF: { code: "HISTORY_OFF", status: "FAILED_PRECONDITION", expected: "nobody keeps any" },
     HISTORY_EXPIRED: {
       code: "HISTORY_EXPIRED",

@@ -10,7 +10,7 @@ import { createValidator } from "@bufbuild/protovalidate";
 import { fc } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import { message as messageRules } from "../../gen/buf/validate/validate_pb.ts";
-import { WindowSchema } from "../../gen/tally/v1/counter_pb.ts";
+import { CounterSettingsSchema, WindowSchema } from "../../gen/tally/v1/counter_pb.ts";
 import {
   BatchApplyRequestSchema,
   CounterService,
@@ -92,7 +92,12 @@ describe("reading any request", () => {
   );
 
   it("has words for the rules between fields", () => {
-    const inputs = [...CounterService.methods.map(({ input }) => input), OperationSchema, WindowSchema];
+    const inputs = [
+      ...CounterService.methods.map(({ input }) => input),
+      OperationSchema,
+      CounterSettingsSchema,
+      WindowSchema,
+    ];
     const ids = inputs.flatMap((input) => getOption(input, messageRules).cel.map(({ id }) => id));
     expect(ids.sort()).toEqual(Object.keys(MESSAGE_RULES).sort());
   });

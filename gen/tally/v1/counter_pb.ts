@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tally/v1/counter.proto.
  */
 export const file_tally_v1_counter: GenFile = /*@__PURE__*/
-  fileDesc("ChZ0YWxseS92MS9jb3VudGVyLnByb3RvEgh0YWxseS52MSLlBAoGV2luZG93Ej0KBWV2ZXJ5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAiooPMgIIAUgAEjYKCGNhbGVuZGFyGAIgASgOMhYudGFsbHkudjEuQ2FsZW5kYXJVbml0Qgq6SAeCAQQQASAASAASKgoGYW5jaG9yGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJLCgl0aW1lX3pvbmUYBCABKAlCOLpINXIzKEAyL14oW0EtWmEtel1bQS1aYS16MC05XystXSooL1tBLVphLXowLTlfKy1dKykqKT8kEhsKA2RheRgFIAEoBUIJukgGGgQYHygBSAGIAQE6tgK6SLICGnoKFHdpbmRvdy5jYWxlbmRhcl96b25lEjR0aW1lX3pvbmUgbXVzdCBiZSBnaXZlbiB3aXRoIGNhbGVuZGFyLCBhbmQgb25seSB0aGVuGixoYXModGhpcy5jYWxlbmRhcikgPT0gKHRoaXMudGltZV96b25lICE9ICcnKRpVChN3aW5kb3cuYW5jaG9yX2V2ZXJ5EhhhbmNob3IgaXMgZm9yIGV2ZXJ5IG9ubHkaJCFoYXModGhpcy5hbmNob3IpIHx8IGhhcyh0aGlzLmV2ZXJ5KRpdChB3aW5kb3cuZGF5X21vbnRoEiNkYXkgaXMgZm9yIENBTEVOREFSX1VOSVRfTU9OVEggb25seRokIWhhcyh0aGlzLmRheSkgfHwgdGhpcy5jYWxlbmRhciA9PSAzQg0KBHNwYW4SBbpIAggBQgYKBF9kYXkiYwoGUmVmaWxsEhcKBmFtb3VudBgBIAEoA0IHukgEIgIoARJACgVldmVyeRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIWukgTyAEBqgENIgUIgIqKDzIEEMCEPSKKBgoHQ291bnRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEgsKA3VpZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoAxIMCgRldGFnGAUgASgJEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMd2luZG93X3N0YXJ0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp3aW5kb3dfZW5kGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJZnVsbF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdpbml0aWFsGBQgASgDEhAKA21pbhgVIAEoA0gAiAEBEhAKA21heBgWIAEoA0gBiAEBEiMKCG9uX2JvdW5kGBcgASgOMhEudGFsbHkudjEuT25Cb3VuZBIRCgltb25vdG9uaWMYGCABKAgSLQoGbGFiZWxzGBkgAygLMh0udGFsbHkudjEuQ291bnRlci5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgaIAEoCRIZChFzZXR0aW5nc19yZXZpc2lvbhgbIAEoAxIVCg1zZXR0aW5nc19ldGFnGBwgASgJEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSKwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24aLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIGCgRfbWluQgYKBF9tYXgi7AEKB091dGNvbWUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoAxIQCghwcmV2aW91cxgDIAEoAxIQCghyZXZpc2lvbhgEIAEoAxIMCgRldGFnGAUgASgJEigKBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKC2hlYWRyb29tX3VwGAcgASgESACIAQESGgoNaGVhZHJvb21fZG93bhgIIAEoBEgBiAEBEhAKCHJlcGxheWVkGAkgASgIQg4KDF9oZWFkcm9vbV91cEIQCg5faGVhZHJvb21fZG93bipMCgdPbkJvdW5kEhgKFE9OX0JPVU5EX1VOU1BFQ0lGSUVEEAASEwoPT05fQk9VTkRfUkVKRUNUEAESEgoOT05fQk9VTkRfQ0xBTVAQAiqoAQoMQ2FsZW5kYXJVbml0Eh0KGUNBTEVOREFSX1VOSVRfVU5TUEVDSUZJRUQQABIVChFDQUxFTkRBUl9VTklUX0RBWRABEhYKEkNBTEVOREFSX1VOSVRfV0VFSxACEhcKE0NBTEVOREFSX1VOSVRfTU9OVEgQAxIZChVDQUxFTkRBUl9VTklUX1FVQVJURVIQBBIWChJDQUxFTkRBUl9VTklUX1lFQVIQBWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChZ0YWxseS92MS9jb3VudGVyLnByb3RvEgh0YWxseS52MSLlBAoGV2luZG93Ej0KBWV2ZXJ5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAiooPMgIIAUgAEjYKCGNhbGVuZGFyGAIgASgOMhYudGFsbHkudjEuQ2FsZW5kYXJVbml0Qgq6SAeCAQQQASAASAASKgoGYW5jaG9yGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJLCgl0aW1lX3pvbmUYBCABKAlCOLpINXIzKEAyL14oW0EtWmEtel1bQS1aYS16MC05XystXSooL1tBLVphLXowLTlfKy1dKykqKT8kEhsKA2RheRgFIAEoBUIJukgGGgQYHygBSAGIAQE6tgK6SLICGnoKFHdpbmRvdy5jYWxlbmRhcl96b25lEjR0aW1lX3pvbmUgbXVzdCBiZSBnaXZlbiB3aXRoIGNhbGVuZGFyLCBhbmQgb25seSB0aGVuGixoYXModGhpcy5jYWxlbmRhcikgPT0gKHRoaXMudGltZV96b25lICE9ICcnKRpVChN3aW5kb3cuYW5jaG9yX2V2ZXJ5EhhhbmNob3IgaXMgZm9yIGV2ZXJ5IG9ubHkaJCFoYXModGhpcy5hbmNob3IpIHx8IGhhcyh0aGlzLmV2ZXJ5KRpdChB3aW5kb3cuZGF5X21vbnRoEiNkYXkgaXMgZm9yIENBTEVOREFSX1VOSVRfTU9OVEggb25seRokIWhhcyh0aGlzLmRheSkgfHwgdGhpcy5jYWxlbmRhciA9PSAzQg0KBHNwYW4SBbpIAggBQgYKBF9kYXkiYwoGUmVmaWxsEhcKBmFtb3VudBgBIAEoA0IHukgEIgIoARJACgVldmVyeRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIWukgTyAEBqgENIgUIgIqKDzIEEMCEPSKsBgoHQ291bnRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEgsKA3VpZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoAxIMCgRldGFnGAUgASgJEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMd2luZG93X3N0YXJ0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp3aW5kb3dfZW5kGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJZnVsbF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdpbml0aWFsGBQgASgDEhAKA21pbhgVIAEoA0gAiAEBEhAKA21heBgWIAEoA0gBiAEBEiMKCG9uX2JvdW5kGBcgASgOMhEudGFsbHkudjEuT25Cb3VuZBIRCgltb25vdG9uaWMYGCABKAgSLQoGbGFiZWxzGBkgAygLMh0udGFsbHkudjEuQ291bnRlci5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgaIAEoCRIZChFzZXR0aW5nc19yZXZpc2lvbhgbIAEoAxIVCg1zZXR0aW5nc19ldGFnGBwgASgJEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSKwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoHaGlzdG9yeRggIAEoCEgCiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBgoEX21pbkIGCgRfbWF4QgoKCF9oaXN0b3J5IuQECg9Db3VudGVyU2V0dGluZ3MSDwoHaW5pdGlhbBgUIAEoAxIQCgNtaW4YFSABKANIAIgBARIQCgNtYXgYFiABKANIAYgBARItCghvbl9ib3VuZBgXIAEoDjIRLnRhbGx5LnYxLk9uQm91bmRCCLpIBYIBAhABEhEKCW1vbm90b25pYxgYIAEoCBJfCgZsYWJlbHMYGSADKAsyJS50YWxseS52MS5Db3VudGVyU2V0dGluZ3MuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESHQoLZGVzY3JpcHRpb24YGiABKAlCCLpIBXIDKOgHEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSPwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIGCICGsJYBMgIIARIUCgdoaXN0b3J5GCAgASgISAKIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATp0ukhxGm8KGGNvdW50ZXJfc2V0dGluZ3MubWluX21heBIZbWluIG11c3Qgbm90IGJlIGFib3ZlIG1heBo4IWhhcyh0aGlzLm1pbikgfHwgIWhhcyh0aGlzLm1heCkgfHwgdGhpcy5taW4gPD0gdGhpcy5tYXhCBgoEX21pbkIGCgRfbWF4QgoKCF9oaXN0b3J5IuwBCgdPdXRjb21lEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMSEAoIcHJldmlvdXMYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSDAoEZXRhZxgFIAEoCRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCgtoZWFkcm9vbV91cBgHIAEoBEgAiAEBEhoKDWhlYWRyb29tX2Rvd24YCCABKARIAYgBARIQCghyZXBsYXllZBgJIAEoCEIOCgxfaGVhZHJvb21fdXBCEAoOX2hlYWRyb29tX2Rvd24qTAoHT25Cb3VuZBIYChRPTl9CT1VORF9VTlNQRUNJRklFRBAAEhMKD09OX0JPVU5EX1JFSkVDVBABEhIKDk9OX0JPVU5EX0NMQU1QEAIqqAEKDENhbGVuZGFyVW5pdBIdChlDQUxFTkRBUl9VTklUX1VOU1BFQ0lGSUVEEAASFQoRQ0FMRU5EQVJfVU5JVF9EQVkQARIWChJDQUxFTkRBUl9VTklUX1dFRUsQAhIXChNDQUxFTkRBUl9VTklUX01PTlRIEAMSGQoVQ0FMRU5EQVJfVU5JVF9RVUFSVEVSEAQSFgoSQ0FMRU5EQVJfVU5JVF9ZRUFSEAViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A stretch of time at whose end the value is back at initial: "5 a day in
@@ -286,7 +286,7 @@ export type Counter = Message<"tally.v1.Counter"> & {
   description: string;
 
   /**
-   * How many times the settings (fields 20 to 31) were changed, the creation
+   * How many times the settings (fields 20 to 32) were changed, the creation
    * included: starts at 1.
    *
    * @generated from field: int64 settings_revision = 27;
@@ -329,6 +329,15 @@ export type Counter = Message<"tally.v1.Counter"> & {
    * @generated from field: google.protobuf.Duration idle_ttl = 31;
    */
   idleTtl?: Duration | undefined;
+
+  /**
+   * Whether a history is kept of the counter, to be plotted and asked for by
+   * time. False for what nobody will look back at, such as a limit for every
+   * address: then it costs none. In an answer always set. Default true.
+   *
+   * @generated from field: optional bool history = 32;
+   */
+  history?: boolean | undefined;
 };
 
 /**
@@ -337,6 +346,99 @@ export type Counter = Message<"tally.v1.Counter"> & {
  */
 export const CounterSchema: GenMessage<Counter> = /*@__PURE__*/
   messageDesc(file_tally_v1_counter, 2);
+
+/**
+ * The settings of a counter, apart from the counter: for one that a change makes,
+ * if it is missing. The fields are those of Counter, by the same numbers.
+ *
+ * @generated from message tally.v1.CounterSettings
+ */
+export type CounterSettings = Message<"tally.v1.CounterSettings"> & {
+  /**
+   * See Counter.initial. Any int64 within the bounds. Default 0.
+   *
+   * @generated from field: int64 initial = 20;
+   */
+  initial: bigint;
+
+  /**
+   * See Counter.min. Any int64, not above max. Default: none.
+   *
+   * @generated from field: optional int64 min = 21;
+   */
+  min?: bigint | undefined;
+
+  /**
+   * See Counter.max. Any int64, not below min. Default: none.
+   *
+   * @generated from field: optional int64 max = 22;
+   */
+  max?: bigint | undefined;
+
+  /**
+   * See Counter.on_bound. Default ON_BOUND_REJECT.
+   *
+   * @generated from field: tally.v1.OnBound on_bound = 23;
+   */
+  onBound: OnBound;
+
+  /**
+   * See Counter.monotonic. Default false.
+   *
+   * @generated from field: bool monotonic = 24;
+   */
+  monotonic: boolean;
+
+  /**
+   * See Counter.labels. Up to 32 pairs. Default empty.
+   *
+   * @generated from field: map<string, string> labels = 25;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * See Counter.description. Up to 1,000 bytes. Default empty.
+   *
+   * @generated from field: string description = 26;
+   */
+  description: string;
+
+  /**
+   * See Counter.window. Default: none.
+   *
+   * @generated from field: tally.v1.Window window = 29;
+   */
+  window?: Window | undefined;
+
+  /**
+   * See Counter.refill. Default: none.
+   *
+   * @generated from field: tally.v1.Refill refill = 30;
+   */
+  refill?: Refill | undefined;
+
+  /**
+   * See Counter.idle_ttl. Whole milliseconds, 1 second to 10 years (3,650 days).
+   * Default: it stays for ever.
+   *
+   * @generated from field: google.protobuf.Duration idle_ttl = 31;
+   */
+  idleTtl?: Duration | undefined;
+
+  /**
+   * See Counter.history. Default true.
+   *
+   * @generated from field: optional bool history = 32;
+   */
+  history?: boolean | undefined;
+};
+
+/**
+ * Describes the message tally.v1.CounterSettings.
+ * Use `create(CounterSettingsSchema)` to create a new message.
+ */
+export const CounterSettingsSchema: GenMessage<CounterSettings> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter, 3);
 
 /**
  * The answer to one change of one counter: all that a caller needs, so that no
@@ -422,7 +524,7 @@ export type Outcome = Message<"tally.v1.Outcome"> & {
  * Use `create(OutcomeSchema)` to create a new message.
  */
 export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter, 3);
+  messageDesc(file_tally_v1_counter, 4);
 
 /**
  * What a counter does when an increment or a decrement would take it past one

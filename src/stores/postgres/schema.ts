@@ -156,6 +156,10 @@ const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = 
   ALTER TABLE @service_state ADD COLUMN wall_ms bigint; -- This server's clock, while nobody doubted it.
   `,
   },
+  {
+    about: "whether a history is kept of a counter",
+    sql: "ALTER TABLE @counters ADD COLUMN history boolean; -- false: none is kept; NULL: one is.",
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */

@@ -2,6 +2,7 @@ import { CORRUPT, type Context, type decideBatch, type Loaded, type Save } from 
 import { type Batch, callAt, opAt, toCallColumns, toColumns } from "../../core/columns.ts";
 import type { Counter, Fixed } from "../../core/counter.ts";
 import type { Refusal } from "../../core/errors.ts";
+import { isInTheWay } from "../../core/limits.ts";
 import { type Op, Verb } from "../../core/op.ts";
 import { uidAt } from "../../core/uid.ts";
 
@@ -16,7 +17,7 @@ export interface Write {
   readonly op: Op;
   /** Of its counter, in `Loaded.names`. */
   readonly index: number;
-  /** The first that is written of an all_or_nothing call: if a later one of it is refused, all go back to before this. */
+  /** The first that is written of an all_or_nothing call, or of takes: if a later one of it is refused, all go back to before this. */
   readonly beginsGroup: boolean;
   readonly inGroup: boolean;
   /** Its counter as it stands in the database by now; undefined when there is none. */
@@ -59,7 +60,8 @@ export function* oneByOne(
   const full = facts.requestIdsFullForMs !== undefined;
   let first = 0;
   for (let c = 0; c < batch.calls.count; c++) {
-    const { end, allOrNothing: inGroup } = callAt(batch.calls, c);
+    const { end, allOrNothing, takes } = callAt(batch.calls, c);
+    const inGroup = allOrNothing || takes !== undefined;
     if (context.only !== undefined && !context.only.has(c)) {
       first = end;
       continue;
@@ -69,22 +71,26 @@ export function* oneByOne(
     /** The counters that the call wrote, as they were before it. */
     const before = new Map<number, Standing | undefined>();
     let undone = false;
-    for (let i = replays ? end : first; i < end && !undone; i++) {
+    for (let i = replays || takes === "dry run" ? end : first; i < end && !undone; i++) {
       const index = facts.counterOf[i]!;
       const was = standing[index];
       const op = opAt(batch.ops, i, facts.names[index]!);
       const corrupt = facts.counters[index] === CORRUPT;
-      const write = corrupt || vetoed.has(i) ? undefined : alone(decide, op, was, context, i);
-      let refused = write === undefined;
-      if (write !== undefined) {
-        const refusal = yield { ...write, index, inGroup, beginsGroup: inGroup && before.size === 0 };
+      const judged = corrupt ? ROW_CORRUPT : (vetoed.get(i) ?? alone(decide, op, was, context, i));
+      if ("code" in judged ? takes !== undefined && !isInTheWay(judged, op) : asksOnly(op)) continue;
+      let refusal: Refusal | undefined;
+      if ("code" in judged) {
+        refusal = judged;
+        if (inGroup && before.size > 0) yield UNDO_GROUP;
+      } else {
+        refusal = yield { ...judged, index, inGroup, beginsGroup: inGroup && before.size === 0 };
         if (refusal !== undefined) vetoed.set(i, refusal);
-        refused = refusal !== undefined;
-      } else if (inGroup && before.size > 0) yield UNDO_GROUP;
-      undone = refused && inGroup;
-      if (refused) continue;
-      if (!before.has(index)) before.set(index, was);
-      standing[index] = op.verb === Verb.DELETE ? undefined : write!.after;
+        else {
+          if (!before.has(index)) before.set(index, was);
+          standing[index] = op.verb === Verb.DELETE ? undefined : judged.after;
+        }
+      }
+      undone = refusal !== undefined && inGroup;
     }
     if (undone) for (const [of, was] of before) standing[of] = was;
     else if (key !== undefined && before.size > 0) answered.add(key);
@@ -93,14 +99,21 @@ export function* oneByOne(
   return decide(batch, facts, { ...context, vetoed });
 }
 
-/** An operation as if it were the whole batch; undefined when the rule refuses it. */
+const ROW_CORRUPT: Refusal = { code: "ROW_CORRUPT" };
+
+/** Whether a take is a question: whatever it is answered, it leaves nothing to write. */
+function asksOnly({ verb, amount }: Op): boolean {
+  return verb === Verb.TAKE && amount === 0n;
+}
+
+/** An operation as if it were the whole batch; or why the rule refuses it. */
 function alone(
   decide: typeof decideBatch,
   op: Op,
   before: Standing | undefined,
   { now, calendar, uidSeed }: Context,
   i: number,
-): Pick<Write, "op" | "before" | "expired" | "after" | "fixed"> | undefined {
+): Pick<Write, "op" | "before" | "expired" | "after" | "fixed"> | Refusal {
   const facts = {
     ...{
       names: [op.name],
@@ -114,7 +127,8 @@ function alone(
   };
   const context = { now, calendar, uidSeed: uidAt(uidSeed, i) };
   const { outcomes, save } = decide({ calls: ALONE, ops: toColumns([op]) }, facts, context);
-  if (outcomes.revisions[0] === 0) return undefined;
+  const refused = outcomes.callRefusals.get(0);
+  if (refused !== undefined) return refused;
   const at = save.names.length - 1; // What is made in the place of one that has expired is behind it.
   const made = save.fixed.get(at);
   const fixed = made ?? before?.fixed;

@@ -35,7 +35,7 @@ export function unpackBatch({ calls, count, nameBytes, buffer, extras }: Crossin
 
 /** Outcomes on their way back. */
 export interface CrossingOutcomes
-  extends Pick<Outcomes, "refusals" | "counters" | "callRefusals" | "uids" | "timings"> {
+  extends Pick<Outcomes, "refusals" | "counters" | "verdicts" | "callRefusals" | "uids" | "timings"> {
   readonly ops: number;
   readonly calls: number;
   readonly buffer: ArrayBufferLike;
@@ -43,9 +43,9 @@ export interface CrossingOutcomes
 
 /** Outcomes as they are sent; their buffer is handed over. */
 export function packOutcomes(outcomes: Outcomes): CrossingOutcomes {
-  const { values, times, refusals, counters, callRefusals, uids, timings } = outcomes;
+  const { values, times, refusals, counters, verdicts, callRefusals, uids, timings } = outcomes;
   const [ops, calls, { buffer }] = [values.length, times.length, values];
-  return { ops, calls, buffer, refusals, counters, callRefusals, uids, timings };
+  return { ops, calls, buffer, refusals, counters, verdicts, callRefusals, uids, timings };
 }
 
 /** The outcomes, in the thread that asked. */
@@ -55,11 +55,13 @@ export function unpackOutcomes({
   buffer,
   refusals,
   counters,
+  verdicts,
   callRefusals,
   uids,
   timings,
 }: CrossingOutcomes): Outcomes {
-  return { ...newOutcomes(ops, calls, buffer), refusals, counters, callRefusals, uids, timings };
+  const maps = { refusals, counters, verdicts, callRefusals };
+  return { ...newOutcomes(ops, calls, buffer), ...maps, uids, timings };
 }
 
 /** A page of the change log on its way from the thread that reads. */

@@ -60,6 +60,7 @@ const ABOUT_A_COUNTER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "CONSTRAINT_VIOLATED",
   "ROW_CORRUPT",
   "PERMISSION_DENIED",
+  "LIMIT_NOT_FOUND",
 ]);
 
 /** @param size  in bytes; undefined when it was not read to its end */

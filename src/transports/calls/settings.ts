@@ -84,7 +84,7 @@ function maskOf(request: UpdateCounterRequest): readonly SettingKey[] | Refusal 
   const paths = new Set(request.updateMask?.paths);
   const unknown = [...paths].find((path) => !FIELDS.includes(path));
   if (unknown !== undefined) {
-    return invalidField("update_mask", `must name settings (${FIELDS.join(", ")})`, unknown);
+    return invalidField("update_mask", `may name ${FIELDS.join(", ")}`, unknown);
   }
   const given = givenIn(request);
   const named = SETTING_KEYS.filter((key) =>

@@ -128,6 +128,7 @@ export const FIELD_RULES: Readonly<Record<string, string>> = {
 export const MESSAGE_RULES: Readonly<Record<string, { readonly field: string; readonly expected: string }>> =
   {
     "create_counter.min_max": { field: "min", expected: "must not be above max" },
+    "counter_settings.min_max": { field: "min", expected: "must not be above max" },
     "window.calendar_zone": { field: "time_zone", expected: "must be given with calendar, and only then" },
     "window.anchor_every": { field: "anchor", expected: "is for every only" },
     "window.day_month": { field: "day", expected: "is for CALENDAR_UNIT_MONTH only" },

@@ -115,7 +115,8 @@ const must = (mustExist = false) => ({ mustExist });
 
 /** The settings that a request has, as the core calls them. */
 function settingsIn(request: JsonObject): Partial<Settings> {
-  const { initial, min, max, onBound, monotonic, labels, description, window, refill, idleTtl } = request;
+  const { initial, min, max, onBound, monotonic, labels, description, window, refill, idleTtl, history } =
+    request;
   const numbers = Object.entries({ initial, min, max }).filter(([, value]) => value !== undefined);
   return {
     ...Object.fromEntries(numbers.map(([key, value]) => [key, BigInt(value as string)])),
@@ -126,6 +127,7 @@ function settingsIn(request: JsonObject): Partial<Settings> {
     ...(window !== undefined && { window: windowIn(window as JsonObject) }),
     ...(refill !== undefined && { refill: refillIn(refill as JsonObject) }),
     ...(idleTtl !== undefined && { idleTtlMs: BigInt(msIn(idleTtl as string)) }),
+    ...(history !== undefined && { history: history as boolean }),
   };
 }
 
@@ -180,7 +182,7 @@ function selection({ prefix = "", labels = {} }: JsonObject) {
 
 function shown(counter: FullCounter | typeof CORRUPT): JsonObject {
   if (counter === CORRUPT) throw new TypeError("expected a sound row");
-  const { name, uid, value, initial, min, max, clamp, monotonic, labels, description } = counter;
+  const { name, uid, value, initial, min, max, clamp, monotonic, labels, description, history } = counter;
   const bounds: Record<string, JsonValue> = {};
   if (min !== undefined) bounds.min = `${min}`;
   if (max !== undefined) bounds.max = `${max}`;
@@ -194,6 +196,7 @@ function shown(counter: FullCounter | typeof CORRUPT): JsonObject {
     monotonic,
     labels: { ...labels },
     description,
+    history,
     ...shownTimes(counter),
     updateTime: instant(counter.updateTime),
     revision: `${counter.revision}`,

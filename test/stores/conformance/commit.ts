@@ -273,6 +273,7 @@ export function commitSuite(kind: StoreKind): void {
         clamp: true,
         labels: { team: "a", "x.y": "é\u{1F600}" },
         description: "für alle",
+        history: false,
       };
       await apply(store, create("a", settings));
       const [a, none, again] = await store.get(["a", "b", "a"]);

@@ -2,7 +2,7 @@ import { fc } from "@fast-check/vitest";
 import { expect, it } from "vitest";
 import type { FullCounter } from "../../../src/core/counter.ts";
 import { INT64_MAX, INT64_MIN } from "../../../src/core/int64.ts";
-import type { Op } from "../../../src/core/op.ts";
+import type { Op, Verb } from "../../../src/core/op.ts";
 import type { SettingKey } from "../../../src/core/settings.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { type Asked, commit, type Result } from "../../support/calls.ts";
@@ -165,7 +165,7 @@ class Model {
 
   #one({ verb, name, amount, mustExist, settings, mask, etag, keepHistory }: Op): Brief {
     const verbName = (["increment", "decrement", "set", "reset", "create", "update", "delete"] as const)[
-      verb
+      verb as Exclude<Verb, 7 | 8>
     ];
     const found = this.counters.get(name);
     if (verbName === "create") {

@@ -17,6 +17,7 @@ const FULL = {
   monotonic: true,
   labels: { team: "a", tier: "1" },
   description: "old",
+  history: false,
 };
 
 /** Updates of settings: what is named changes, nothing else does, and the bounds hold from then on. */
@@ -26,7 +27,7 @@ export function settingsSuite(kind: StoreKind): void {
   it_("what the mask names is as asked, or its default; the rest stays as it was", async ({ store }) => {
     const { value, ...settings } = FULL;
     const [mask, defaults] = [
-      ["initial", "min", "max", "clamp", "monotonic", "labels", "description"] as const,
+      ["initial", "min", "max", "clamp", "monotonic", "labels", "description", "history"] as const,
       {
         initial: 0n,
         min: undefined,
@@ -35,6 +36,7 @@ export function settingsSuite(kind: StoreKind): void {
         monotonic: false,
         labels: {},
         description: "",
+        history: true,
       },
     ];
     for (const key of mask) {

@@ -9,6 +9,7 @@ import { coversSuite } from "./covers.ts";
 import { deletingSuite } from "./deleting.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
 import { historySuite } from "./history.ts";
+import { limitsSuite } from "./limits.ts";
 import { manyChangesSuite } from "./many-changes.ts";
 import { modelSuite } from "./model.ts";
 import { readsSuite } from "./reads.ts";
@@ -35,6 +36,7 @@ export function storeSuite(name: string): void {
     describe("rollback", () => rollbackSuite(kind));
     describe("time", () => timeSuite(kind));
     describe("time in reads", () => timeReadsSuite(kind));
+    describe("limits", () => limitsSuite(kind));
     if (KEEP_HISTORY.has(kind.name)) describe("history", () => historySuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.

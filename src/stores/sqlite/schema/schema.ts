@@ -223,6 +223,12 @@ const MIGRATIONS: readonly Migration[] = [
   ALTER TABLE service_time ADD COLUMN wall_ms INTEGER; -- The wall clock when run_ms was written; NULL before the first time.
   `,
   },
+  {
+    about: "whether a history is kept of a counter",
+    sql: `
+  ALTER TABLE counters ADD COLUMN history INTEGER; -- 0: none is kept; NULL: one is.
+  `,
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */

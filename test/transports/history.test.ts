@@ -408,3 +408,11 @@ it("where no history is kept, all that ask for one are told so", async () => {
     expect(await refusal(call)).toMatchObject({ status: "FAILED_PRECONDITION", reason: "HISTORY_OFF" });
   expect(await client.getCounter({ name: "a" })).toMatchObject({ counter: { value: 1n } });
 });
+
+it("of a counter that has it turned off, it is told by its name", async () => {
+  await using server = await opened();
+  const { client } = server;
+  await client.createCounter({ name: "a", history: false });
+  for (const call of [client.queryHistory({ subject: name("a") }), client.listChanges({ name: "a" })])
+    expect(await refusal(call)).toMatchObject({ reason: "HISTORY_OFF", metadata: { name: "a" } });
+});

@@ -12,6 +12,7 @@ import {
   QueryHistoryRequestSchema,
   QueryHistoryResponseSchema,
 } from "../../../gen/tally/v1/history_service_pb.ts";
+import { CORRUPT } from "../../core/batch.ts";
 import { ChangeKind } from "../../core/change.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
@@ -53,8 +54,9 @@ export function queryHistory(reads: HistoryReads, requestBytesMax: number): Unar
     const answer = await watched(context, reads.clock, (signal) => history.query(query, signal));
     if ("code" in answer) return answer;
     if ("refused" in answer) return refusalOf(answer, query);
-    const unknown = "name" in of && answer.counters.length === 0 && (await missing(reads.store, of.name));
-    return unknown || toBinary(QueryHistoryResponseSchema, responseOf(answer, edges, request.fill));
+    const unknown = "name" in of && answer.counters.length === 0;
+    const none = unknown ? await noneOf(reads.store, of.name) : undefined;
+    return none ?? toBinary(QueryHistoryResponseSchema, responseOf(answer, edges, request.fill));
   });
 }
 
@@ -71,8 +73,8 @@ export function listChanges(reads: HistoryReads, requestBytesMax: number): Unary
     const page = await watched(context, reads.clock, () => history.changes(name, before, pageSize));
     if ("code" in page) return page;
     const { changes, next } = page;
-    const unknown = changes.length === 0 && before === undefined && (await missing(reads.store, name));
-    if (unknown) return unknown;
+    const none = changes.length === 0 && before === undefined ? await noneOf(reads.store, name) : undefined;
+    if (none !== undefined) return none;
     const nextPageToken = next === undefined ? "" : toChangesToken(next, name);
     const response = { changes: changes.map(noted), nextPageToken };
     return toBinary(ListChangesResponseSchema, create(ListChangesResponseSchema, response));
@@ -99,11 +101,13 @@ const LONGER: Readonly<Record<Level, string>> = {
   [Level.DAY]: "",
 };
 
-/** What is said of a name that there is no history of; false where there is a counter. */
-async function missing(store: Pick<Store, "get">, name: string): Promise<Refused | false> {
+/** Why there is no history of a name; undefined where there is one, of which nothing is known yet. */
+async function noneOf(store: Pick<Store, "get">, name: string): Promise<Refused | undefined> {
   const [found] = await store.get([name]);
-  const expected = "and there is no history of one";
-  return found === undefined ? { code: "COUNTER_NOT_FOUND", name, expected } : false;
+  if (found === undefined)
+    return { code: "COUNTER_NOT_FOUND", name, expected: "and there is no history of one" };
+  if (found === CORRUPT || found.history) return undefined;
+  return { code: "HISTORY_OFF", name, expected: "the counter has it turned off" };
 }
 
 function subjectOf({ subject }: QueryHistoryRequest): HistoryQuery["of"] {

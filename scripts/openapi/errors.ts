@@ -30,6 +30,7 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
   METHOD_NOT_ALLOWED: { expected: "use GET", got: "PUT" },
   UNAUTHENTICATED: { expected: "send a credential" },
   PERMISSION_DENIED: { expected: "increment on seats" },
+  LIMIT_NOT_FOUND: { name: "mails:ada" },
   ORIGIN_NOT_ALLOWED: { got: "https://elsewhere.example" },
   HOST_NOT_ALLOWED: { got: "elsewhere.example" },
   PRECONDITION_FAILED: { etag: "0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4.s1" },

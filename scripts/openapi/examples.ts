@@ -44,6 +44,10 @@ function seats({ value, revision, settingsRevision = 1, min }: Moment): Json {
   };
 }
 
+function limit(remaining: number): Json {
+  return { name: "seats", allowed: true, max: "10", remaining: `${remaining}`, quota: "0" };
+}
+
 function outcome(value: number, previous: number, revision: number): Json {
   return {
     outcome: {
@@ -200,9 +204,23 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
       nextPageToken: "",
     },
   },
+  TakeLimit: {
+    parameters: { name: "seats" },
+    body: { amount: "2", requestId: "order-19" },
+    answer: { allowed: true, status: limit(1), replayed: false },
+  },
+  TakeLimits: {
+    body: { takes: [{ name: "seats", amount: "1" }], requestId: "order-20" },
+    answer: { allowed: true, statuses: [limit(0)], replayed: false },
+  },
+  GiveBackLimit: {
+    parameters: { name: "seats" },
+    body: { amount: "1", requestId: "return-20" },
+    answer: { givenBack: "0", status: limit(0), replayed: false },
+  },
   DeleteCounter: {
     parameters: { name: "seats", note: "sold out" },
-    answer: { name: "seats", uid: UID, value: "7", revision: "6", time: TIME, replayed: false },
+    answer: { name: "seats", uid: UID, value: "10", revision: "9", time: TIME, replayed: false },
   },
   SimpleIncrement: {
     parameters: { name: "page-views" },

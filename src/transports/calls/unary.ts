@@ -12,6 +12,7 @@ import type { UnaryCall } from "./call.ts";
 import { CREATE_COUNTER, getCounter } from "./counters.ts";
 import { COUNTING } from "./counting.ts";
 import { listChanges, queryHistory } from "./history.ts";
+import { GIVE_BACK_LIMIT, takeLimit, takeLimits } from "./limits.ts";
 import { batchGetCounters, listCounters, sumCounters, topCounters } from "./many-counters.ts";
 import { API } from "./services.ts";
 import { DELETE_COUNTER, UPDATE_COUNTER } from "./settings.ts";
@@ -81,6 +82,9 @@ export function openCalls(
     ...COUNTING.map((method) => admitted(method(writer, unaryBytesMax), changes)),
     admitted(queryHistory(past, unaryBytesMax), histories),
     admitted(listChanges(past, unaryBytesMax), histories),
+    admitted(takeLimit(writer, unaryBytesMax), changes),
+    admitted(takeLimits(writer, unaryBytesMax), changes),
+    admitted(GIVE_BACK_LIMIT(writer, unaryBytesMax), changes),
     admitted(batchApply(writer, batchBytesMax), batches, ({ length }) => Math.max(1, length)),
   ].map((call) => ({ ...call, authorise }));
 }

@@ -14,7 +14,7 @@ import type { Refusal } from "../../../src/core/errors.ts";
 import { toBatch } from "../../../src/service/writer.ts";
 import type { Authorise, Target } from "../../../src/transports/calls/authorise.ts";
 import { API } from "../../../src/transports/calls/services.ts";
-import { increment, single } from "../../support/calls.ts";
+import { create, single } from "../../support/calls.ts";
 import { type Opened, open, refusal } from "../../transports/door.ts";
 import { everyDoorOf } from "./with-headers.ts";
 
@@ -53,6 +53,9 @@ const REQUESTS: Readonly<Record<string, (name: string) => JsonObject>> = {
   Decrement: (name) => ({ name }),
   Set: (name) => ({ name, value: "7" }),
   Reset: (name) => ({ name }),
+  TakeLimit: (name) => ({ name }),
+  TakeLimits: (name) => ({ takes: [{ name: "shop.there" }, { name }] }),
+  GiveBackLimit: (name) => ({ name, amount: "1" }),
   BatchApply: (name) => ({
     operations: [
       { name: "shop.other", increment: "1" },
@@ -181,7 +184,7 @@ describe("before a body", () => {
 
 async function fill(opened: Opened): Promise<Record<string, bigint>> {
   for (const name of ["shop.there", "else.there"]) {
-    await opened.store.commit(toBatch([single(increment(name, 3n))]));
+    await opened.store.commit(toBatch([single(create(name, { value: 3n, max: 99n }))]));
   }
   return valuesIn(opened);
 }

@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { CORRUPT, type FullCounter, headroom, settingsEtagOf } from "../../../src/core/counter.ts";
 import type { Refusal } from "../../../src/core/errors.ts";
+import type { Verdict } from "../../../src/core/limits.ts";
 import type { Refill } from "../../../src/core/refill.ts";
 import type { SettingKey, Settings } from "../../../src/core/settings.ts";
 import { expireTimeOf, fullTimeOf } from "../../../src/core/timing.ts";
@@ -23,6 +24,7 @@ export function openCore({ store, clock }: Pick<Opened, "store" | "clock">) {
   const writer = new Writer(store, clock);
   return (method: string, request: JsonObject): Promise<CoreAnswer> => {
     const read = READS[method];
+    if (method.startsWith("TakeLimit")) return take(writer, request as unknown as Request);
     return read === undefined
       ? change(writer, store, method, request as unknown as Request)
       : read(store, request);
@@ -47,6 +49,9 @@ interface Request {
     readonly set?: string;
   })[];
   readonly allOrNothing?: boolean;
+  readonly takes?: readonly Request[];
+  readonly dryRun?: boolean;
+  readonly windowStart?: string;
 }
 
 async function change(writer: Writer, store: Store, method: string, request: Request): Promise<CoreAnswer> {
@@ -65,7 +70,7 @@ async function change(writer: Writer, store: Store, method: string, request: Req
     cancelled: () => false,
   });
   if ("code" in settled) return refused(settled);
-  const { results, replayed } = ask.answersOf([asked], settled.outcomes)[0]!;
+  const { results, replayed, verdicts } = ask.answersOf([asked], settled.outcomes)[0]!;
   if (method === "BatchApply") {
     const outcomes = results.map((result) =>
       "code" in result ? { refusal: { ...reasonOf(result), ...delayOf(result) } } : numbers(result),
@@ -74,6 +79,10 @@ async function change(writer: Writer, store: Store, method: string, request: Req
   }
   const [result] = results;
   if ("code" in result!) return refused(result);
+  if (method === "GiveBackLimit") {
+    const { previous, value } = result as { previous: bigint; value: bigint };
+    return { ok: { givenBack: `${previous - value}`, status: limitShown(verdicts?.[0]), replayed } };
+  }
   if (method === "DeleteCounter") return { ok: { ...numbers(result!), uid: before?.uid ?? "", replayed } };
   const found = (await store.get([request.name]))[0] as FullCounter;
   if (method === "CreateCounter" || method === "UpdateCounter")
@@ -83,11 +92,52 @@ async function change(writer: Writer, store: Store, method: string, request: Req
   return { ok: { outcome: { ...numbers(result!), ...headrooms, replayed } } };
 }
 
+/** TakeLimit, or TakeLimits. */
+async function take(writer: Writer, request: Request): Promise<CoreAnswer> {
+  const { takes: many, dryRun = false, requestId } = request;
+  const ops = (many ?? [request]).map(({ name, amount = "1" }) => ask.take(name, BigInt(amount)));
+  const asked = ask.takes(ops, dryRun ? {} : { id: requestId }, dryRun ? "dry run" : "take");
+  const settled = await writer.submit({
+    ...asked,
+    deadline: Number.POSITIVE_INFINITY,
+    cancelled: () => false,
+  });
+  if ("code" in settled) {
+    const { index, ...alone } = settled;
+    return refused(many === undefined ? alone : settled);
+  }
+  const { replayed, verdicts = [] } = ask.answersOf([asked], settled.outcomes)[0]!;
+  const statuses = ops.map((_, i) => limitShown(verdicts[i]));
+  const allowed = statuses.every((status) => status.allowed);
+  return { ok: { allowed, replayed, ...(many === undefined ? { status: statuses[0]! } : { statuses }) } };
+}
+
+/** In a replay there is no more than that it was allowed. */
+function limitShown(verdict: Verdict | undefined): JsonObject {
+  const { allowed = true, limit } = verdict ?? {};
+  if (limit === undefined) return { allowed };
+  const { max, quota, remaining, periodMs, moreAfterMs, retryAfterMs, resetTime, windowStart } = limit;
+  const numbers = { max: `${max}`, quota: `${quota}`, remaining: `${remaining}` };
+  const durations = { period: periodMs, moreAfter: moreAfterMs, retryAfter: retryAfterMs };
+  const times = { resetTime, windowStart };
+  return { allowed, ...numbers, ...shownAs(seconds, durations), ...shownAs(instant, times) };
+}
+
+function shownAs(
+  show: (ms: number) => string,
+  given: Readonly<Record<string, number | undefined>>,
+): JsonObject {
+  const known = Object.entries(given).filter(([, ms]) => ms !== undefined);
+  return Object.fromEntries(known.map(([key, ms]) => [key, show(ms!)]));
+}
+
 const OPS: Readonly<Record<string, (request: Request) => ReturnType<typeof ask.increment>>> = {
   Increment: ({ name, amount = "1", mustExist }) => ask.increment(name, BigInt(amount), must(mustExist)),
   Decrement: ({ name, amount = "1" }) => ask.decrement(name, BigInt(amount)),
   Set: ({ name, value, etag, note, mustExist }) =>
     ask.set(name, BigInt(value!), { etag, note, ...must(mustExist) }),
+  GiveBackLimit: ({ name, amount, windowStart }) =>
+    ask.giveBack(name, BigInt(amount!), windowStart === undefined ? undefined : Date.parse(windowStart)),
   Reset: ({ name, etag, note }) => ask.reset(name, { etag, note }),
   CreateCounter: ({ name, value, ...request }) =>
     ask.create(name, {

@@ -146,6 +146,9 @@ const REST_PATHS: Readonly<Record<string, (name: string) => readonly [string, st
   UpdateCounter: (name) => ["PATCH", `/v1/counters/${name}`],
   DeleteCounter: (name) => ["DELETE", `/v1/counters/${name}`],
   CreateCounter: () => ["POST", "/v1/counters"],
+  TakeLimit: (name) => ["POST", `/v1/limits/${name}:take`],
+  TakeLimits: () => ["POST", "/v1/limits:take"],
+  GiveBackLimit: (name) => ["POST", `/v1/limits/${name}:giveBack`],
   BatchApply: () => ["POST", "/v1/counters:batchApply"],
   BatchGetCounters: () => ["POST", "/v1/counters:batchGet"],
 };

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { ChangeKind } from "../../../src/core/change.ts";
 import { Level } from "../../../src/core/levels.ts";
 import { DEFAULT_HISTORY } from "../../../src/service/store-history.ts";
-import { apply, commit, create, increment, remove, reset, set } from "../../support/calls.ts";
+import { apply, commit, create, increment, remove, reset, set, single } from "../../support/calls.ts";
 import { Etags, prefixed, sketches } from "../../support/random-requests.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { edgesOf, expectHistoryIsLog, Followed } from "./history-following.ts";
@@ -231,12 +231,13 @@ export function historySuite(kind: StoreKind): void {
     expect([points.opens[0], points.closes.at(-1)]).toEqual([1n, 2n]);
   });
 
-  const small = using_({ history: { ...DEFAULT_HISTORY, bytesMax: 4_000 } });
+  const small = using_({ history: { ...DEFAULT_HISTORY, bytesMax: 120_000 } });
   small("keeps within its room", async (followed) => {
     const { opened, store, history } = followed;
     const from = opened.now();
+    const names = Array.from({ length: 100 }, (_, i) => `n${i}`);
     for (let hour = 0; hour < 30; hour++) {
-      await apply(store, increment("a"));
+      await commit(store, ...["a", ...names].map((name) => single(increment(name))));
       await opened.pass(HOUR);
     }
     await followed.query({ of: { name: "a" }, level: Level.DAY, edges: edgesOf(Level.DAY, from, from) });

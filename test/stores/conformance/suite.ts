@@ -43,4 +43,4 @@ export function storeSuite(name: string): void {
   });
 }
 
-const KEEP_HISTORY = new Set(["memory"]);
+const KEEP_HISTORY = new Set(["memory", "sqlite"]);

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { CalendarUnit } from "../../gen/tally/v1/counter_pb.ts";
 import { ChangeKind, HistoryFill } from "../../gen/tally/v1/history_service_pb.ts";
 import { Level } from "../../src/core/levels.ts";
+import type { Points } from "../../src/core/points.ts";
 import { fronted } from "../../src/service/fronted.ts";
 import type { History, HistoryQuery, HistoryRefusal } from "../../src/service/store-history.ts";
 import { type Opened, open, refusal } from "./door.ts";
@@ -214,47 +215,14 @@ describe("QueryHistory", () => {
     });
   });
 
-  it("tells gaps", async () => {
-    const { server } = await told({});
-    await using _server = server;
-    const { client, store } = server;
-    await client.increment({ name: "a" });
-    const real = store.history!;
-    const { client: gapped } = await opened({
-      store: () =>
-        fronted(store, {
-          history: {
-            ...real,
-            query: async (query) => {
-              const none = Array<bigint>(query.edges.length - 1).fill(0n);
-              const some = {
-                opens: none,
-                closes: none,
-                lows: none,
-                highs: none,
-                added: none,
-                removed: none,
-                rolled: none,
-              };
-              const zeros = new Float64Array(none.length);
-              const points = {
-                ...some,
-                changes: zeros,
-                buckets: zeros,
-                gaps: new Uint8Array(none.length).fill(1),
-              };
-              return {
-                points,
-                counters: [{ uid: "u", from: 0, to: undefined }],
-                completeUntil: NOON,
-                oldest: 0,
-              };
-            },
-          },
-        }),
+  it("tells gaps, also where nothing else is known", async () => {
+    const counters = [{ uid: "u", from: 0, to: undefined }];
+    const { server } = await told({
+      query: async ({ edges }) => ({ points: nothing(edges, 1), counters, completeUntil: NOON, oldest: 0 }),
     });
-    const { points } = await gapped.queryHistory({ subject: name("a"), fill: HistoryFill.NONE });
-    expect(points.length).toBeGreaterThan(20);
+    await using _server = server;
+    const { points } = await server.client.queryHistory({ subject: name("a"), fill: HistoryFill.NONE });
+    expect(points).toHaveLength(25);
     expect(points.every(({ gap }) => gap)).toBe(true);
   });
 
@@ -410,9 +378,32 @@ it("where no history is kept, all that ask for one are told so", async () => {
 });
 
 it("of a counter that has it turned off, it is told by its name", async () => {
-  await using server = await opened();
+  const none = async () => ({ changes: [], next: undefined, completeUntil: NOON });
+  const { server } = await told({
+    query: async ({ edges }) => ({ points: nothing(edges, 0), counters: [], completeUntil: NOON, oldest: 0 }),
+    changes: none,
+  });
+  await using _server = server;
   const { client } = server;
   await client.createCounter({ name: "a", history: false });
+  await client.createCounter({ name: "b" });
   for (const call of [client.queryHistory({ subject: name("a") }), client.listChanges({ name: "a" })])
     expect(await refusal(call)).toMatchObject({ reason: "HISTORY_OFF", metadata: { name: "a" } });
+  expect(await client.listChanges({ name: "b" })).toMatchObject({ changes: [] });
 });
+
+/** Points at which nothing happened. @param gap  1 where changes are missing */
+function nothing(edges: Float64Array, gap: number): Points {
+  const none = Array<bigint>(edges.length - 1).fill(0n);
+  const numbers = {
+    opens: none,
+    closes: none,
+    lows: none,
+    highs: none,
+    added: none,
+    removed: none,
+    rolled: none,
+  };
+  const zeros = new Float64Array(none.length);
+  return { ...numbers, changes: zeros, buckets: zeros, gaps: new Uint8Array(none.length).fill(gap) };
+}

@@ -1,5 +1,5 @@
 import { type Bucket, bucketOf, joined, leavesBucket } from "./bucket.ts";
-import { type ChangeColumns, ChangeKind, endsCounter } from "./change.ts";
+import { type ChangeColumns, ChangeKind } from "./change.ts";
 import type { CommitColumns } from "./commit-columns.ts";
 import { IdIndices } from "./id-indices.ts";
 import { BUCKET_MS, bucketStart, Level } from "./levels.ts";
@@ -46,10 +46,8 @@ export class Folding {
         const counter = counters[k]!;
         const number = numbers[counter]!;
         if (number < 0 || !leavesBucket(changes, k)) continue;
-        let time = times[k]!;
-        if (this.#notBefore.size > 0) time = Math.max(time, this.#notBefore.get(number) ?? time);
+        const time = this.timeOf(number, times[k]!);
         if (changes.kinds[k] === ChangeKind.SETTINGS) this.#notBefore.set(number, time);
-        else if (endsCounter(changes.kinds[k]! as ChangeKind)) this.#notBefore.delete(number);
         if (time < start || time >= after) {
           const other = this.#minute(bucketStart(Level.MINUTE, time));
           other.take(other.slotOf(number), changes, k);
@@ -64,6 +62,16 @@ export class Folding {
         minute.take(slot, changes, k);
       }
     }
+  }
+
+  /** The time that a change counts at, which comes after all that was folded before. */
+  timeOf(number: number, time: number): number {
+    return this.#notBefore.size === 0 ? time : Math.max(time, this.#notBefore.get(number) ?? time);
+  }
+
+  /** A counter has ended. */
+  end(number: number): void {
+    this.#notBefore.delete(number);
   }
 
   /** What has become of a counter in the minute that bucket.start is in, after all that was folded before. */

@@ -47,4 +47,3 @@ export function storeSuite(name: string): void {
 
 const KEEP_HISTORY = new Set(["memory", "sqlite"]);
 const KEEP_POLICIES = new Set(["memory"]);
-const KEEP_HISTORY = new Set(["memory"]);

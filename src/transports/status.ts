@@ -18,6 +18,8 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   ETAG_MISMATCH: { grpc: Code.ABORTED, http: 409 },
   ZONE_UNKNOWN: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   SETTINGS_CONFLICT: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  POLICY_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
+  TOO_MANY_POLICIES: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   MONOTONIC: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   ABOVE_MAX: { grpc: Code.OUT_OF_RANGE, http: 400 },
   BELOW_MIN: { grpc: Code.OUT_OF_RANGE, http: 400 },

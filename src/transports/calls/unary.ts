@@ -5,6 +5,7 @@ import { Reads } from "../../service/reads.ts";
 import { SerialReads } from "../../service/serial-reads.ts";
 import type { Store } from "../../service/store.ts";
 import type { Writer } from "../../service/writer.ts";
+import { shouldRateLimit } from "../envoy/should-rate-limit.ts";
 import { admitted, type Kind, openAdmissions } from "./admitted.ts";
 import { type Authorise, allowAll } from "./authorise.ts";
 import { batchApply } from "./batch.ts";
@@ -40,7 +41,7 @@ export const DEFAULT_CALL_LIMITS: CallLimits = {
 };
 
 /**
- * Every method of the API, ready to be called: what takes long on first use has been done.
+ * Every method of the API, and Envoy's, ready to be called: what takes long on first use has been done.
  *
  * All doors share them. A door that has messages instead of bytes (JSON, say) encodes and decodes: two
  * microseconds, for which there is one path to test.
@@ -85,6 +86,7 @@ export function openCalls(
     admitted(takeLimit(writer, unaryBytesMax), changes),
     admitted(takeLimits(writer, unaryBytesMax), changes),
     admitted(GIVE_BACK_LIMIT(writer, unaryBytesMax), changes),
+    admitted(shouldRateLimit(writer, unaryBytesMax), changes),
     admitted(batchApply(writer, batchBytesMax), batches, ({ length }) => Math.max(1, length)),
   ].map((call) => ({ ...call, authorise }));
 }

@@ -28,7 +28,7 @@ export const APART: Readonly<Record<string, string[]>> = {
     "test/docs/{history,time,tour,warm-increment}.test.ts",
   ],
   doors: [
-    "test/doors/{clients,tls}.test.ts",
+    "test/doors/{clients,quota,tls}.test.ts",
     "test/doors/{envoy,proxies}/**/*.test.ts",
     "test/docs/clients.test.ts",
   ],

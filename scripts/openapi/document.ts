@@ -118,9 +118,21 @@ const HEADERS: Readonly<Record<string, Schema>> = {
     schema: { type: "string", pattern: '^"[!#-~]{1,100}"$' },
     example: '"0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4"',
   },
+  RateLimitPolicy: {
+    description:
+      "The limits, an item a take, as structured fields (draft-ietf-httpapi-ratelimit-headers): `q` is the quota, `w` the seconds in which there is so much. Not with a replay.",
+    schema: { type: "string" },
+    example: '"api:ada";q=100;w=60',
+  },
+  RateLimit: {
+    description:
+      "How they stand: `r` may still be taken, and in `t` seconds there is more. Not with a replay.",
+    schema: { type: "string" },
+    example: '"api:ada";r=3;t=12',
+  },
   RetryAfter: {
     description:
-      "When to try again, in seconds, rounded up. At a bound: when a window's end or a refill will have made room for this amount; not there if nothing will.",
+      "When to try again, in seconds, rounded up. At a bound or a limit: when a window's end or a refill will have made room for this amount; not there if nothing will.",
     schema: { type: "integer", minimum: 0 },
     example: 1,
   },

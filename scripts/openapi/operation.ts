@@ -51,12 +51,16 @@ export function operationsOf(method: DescMethod, reasons: DescEnum, schemas: Sch
       responses: {
         "200": answerOf(method.output, schemas, example?.answer),
         ...(isConditional(method, verb) && NOT_MODIFIED),
-        ...errorResponses(reasons, own, {
-          method: verb,
-          hasBody,
-          changes,
-          conditional: isConditional(method, verb),
-        }),
+        ...withNotAllowed(
+          method.output,
+          schemas,
+          errorResponses(reasons, own, {
+            method: verb,
+            hasBody,
+            changes,
+            conditional: isConditional(method, verb),
+          }),
+        ),
       },
     };
     return { method: verb.toLowerCase(), path, operation };
@@ -134,11 +138,44 @@ function bodyOf(input: DescMessage, inPath: readonly string[], schemas: Schemas,
   };
 }
 
+/** Whether an answer says how limits stand. */
+function isAboutLimits({ fields }: DescMessage): boolean {
+  return fields.some(({ message }) => message?.name === "LimitStatus");
+}
+
+const LIMIT_FIELDS = {
+  "RateLimit-Policy": { $ref: "#/components/headers/RateLimitPolicy" },
+  RateLimit: { $ref: "#/components/headers/RateLimit" },
+};
+
+/** What is not allowed at a limit has the same status as what the server has no room for, and another body. */
+function withNotAllowed(
+  output: DescMessage,
+  schemas: Schemas,
+  responses: Record<string, Schema>,
+): Record<string, Schema> {
+  if (!output.fields.some(({ name }) => name === "allowed")) return responses;
+  const { description, headers, content } = responses["429"] as {
+    description: string;
+    headers: Schema;
+    content: { "application/json": { schema: Schema; examples: Schema } };
+  };
+  const { schema, examples } = content["application/json"];
+  const answer = schemas.message(output, "response");
+  const told = {
+    description: `Not allowed: nothing was taken, and the answer says how the limits stand. Or an error:\n\n${description}`,
+    headers: { ...headers, ...LIMIT_FIELDS },
+    content: { "application/json": { schema: { anyOf: [answer, schema] }, examples } },
+  };
+  return { ...responses, "429": told };
+}
+
 function answerOf(output: DescMessage, schemas: Schemas, example: unknown): Schema {
   const about = output.fields.find(({ name }) => name === "counter" || name === "outcome");
   return {
     description: "Done; durable, if it was a change.",
     ...(about && { headers: { ETag: { $ref: "#/components/headers/ETag" } } }),
+    ...(isAboutLimits(output) && { headers: LIMIT_FIELDS }),
     content: {
       "application/json": {
         schema: schemas.message(output, "response"),

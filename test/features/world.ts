@@ -139,7 +139,7 @@ export class World {
   /** Have the server run as a process of its own, so that it can be killed. */
   async startProcess(): Promise<void> {
     const port = await freePort();
-    const server = new ServerProcess({ port, file: await this.#file() });
+    const server = new ServerProcess({ port, store: `sqlite:${await this.#file()}` });
     await server.ready();
     const exit = async (ended: Promise<unknown>): Promise<void> => void (await ended);
     this.#server = { port, stop: () => exit(server.stop()), kill: () => exit(server.kill()) };

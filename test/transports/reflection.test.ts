@@ -70,6 +70,8 @@ describe("reflection", () => {
         { name: "grpc.reflection.v1.ServerReflection" },
         { name: "grpc.reflection.v1alpha.ServerReflection" },
         { name: "tally.v1.CounterService" },
+        { name: "tally.v1.HistoryService" },
+        { name: "tally.v1.LimitService" },
       ],
     });
     expect(validHost).toBe("h");

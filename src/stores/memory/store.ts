@@ -77,7 +77,9 @@ export class MemoryStore implements Store {
     this.#clockDoubt.start(options.clock.now(), options.clock.monotonic(), undefined);
     this.#state = { startedMs: options.clock.monotonic(), changes: 0 };
     this.#requestIds = new RequestIdsInMemory(options.retention);
-    this.#log = new ChangeLogInMemory(options.retention.changeLogBytesMax);
+    this.#log = new ChangeLogInMemory(options.retention.changeLogBytesMax, (name) =>
+      this.#counters.get(name),
+    );
     if (options.history !== undefined) {
       const assertOpen = () => this.#assertOpen();
       this.history = new HistoryInMemory(options.history, options.clock, this.#log, assertOpen);

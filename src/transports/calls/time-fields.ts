@@ -66,15 +66,15 @@ export function timeFault({
   const every = window?.span.case === "every" ? window.span.value : undefined;
   return (
     faultIn("window.every", every, 1_000_000_000, "must be whole seconds") ??
-    faultIn(
-      "window.anchor",
-      window?.anchor,
-      1_000_000,
-      "must be whole milliseconds of the years 1 to 9999",
-    ) ??
+    instantFault("window.anchor", window?.anchor) ??
     faultIn("refill.every", refill?.every, 1_000_000, "must be whole milliseconds") ??
     faultIn("idle_ttl", idleTtl, 1_000_000, "must be whole milliseconds")
   );
+}
+
+/** What is wrong with an instant in a request: it is to be one of whole milliseconds. */
+export function instantFault(field: string, time: Timestamp | undefined): Refusal | undefined {
+  return faultIn(field, time, 1_000_000, "must be whole milliseconds of the years 1 to 9999");
 }
 
 /** Durations here are positive, so both have their nanoseconds from 0 up to a second. */
@@ -112,6 +112,6 @@ export function timingFields(
 }
 
 /** None of a time that a Timestamp cannot say. */
-function timestampOf(ms: number | undefined): Timestamp | undefined {
+export function timestampOf(ms: number | undefined): Timestamp | undefined {
   return ms === undefined || ms >= (Number(LAST_SECOND) + 1) * 1_000 ? undefined : timestampFromMs(ms);
 }

@@ -11,7 +11,15 @@ export interface Binding {
   /** The call that is asked for. @param body  JSON, not read yet */
   call(body: Buffer): UnaryCall;
   /** What is answered, and what names it for the next request. */
-  toJson(call: UnaryCall, response: Uint8Array): { json: unknown; named: Named };
+  toJson(call: UnaryCall, response: Uint8Array): Answered;
+}
+
+/** An answer of REST. */
+export interface Answered {
+  readonly json: unknown;
+  readonly named: Named;
+  /** How it is told beside the body, where that is not 200 and nothing else. */
+  readonly told?: { readonly status: number; readonly headers: Readonly<Record<string, string>> } | undefined;
 }
 
 /** A binding that a path fits. */

@@ -5,8 +5,9 @@ import type { UnaryCall } from "../calls/call.ts";
 import type { HttpCallOptions } from "../http/call.ts";
 import type { BodyLimits, HttpRoute } from "../http/engine.ts";
 import { namedIn } from "../http/etags.ts";
+import { limitsTold } from "../http/limit-fields.ts";
 import { answerJson } from "../json/answer.ts";
-import type { Binding } from "./binding.ts";
+import type { Answered, Binding } from "./binding.ts";
 import { bindingsRoute } from "./route.ts";
 import { parseTemplate, patternOf } from "./template.ts";
 
@@ -36,7 +37,7 @@ function bindingOf(call: UnaryCall, rule: HttpRule): Binding {
   };
 }
 
-function toProtoJson({ method: { output } }: UnaryCall, response: Uint8Array) {
+function toProtoJson({ method: { output } }: UnaryCall, response: Uint8Array): Answered {
   const message = fromBinary(output, response);
-  return { json: answerJson(output, message), named: namedIn(message) };
+  return { json: answerJson(output, message), named: namedIn(message), told: limitsTold(message) };
 }

@@ -56,10 +56,10 @@ async function answer(
   const message = requestBytes(call, fields, given, binding.hasBody);
   const result = await answerOverHttp(call, admitted, message, request, response, options.log);
   if (!(result instanceof Uint8Array)) return result;
-  const { json, named } = binding.toJson(call, result);
-  const headers = named.etag === undefined ? {} : { etag: `"${named.etag}"` };
+  const { json, named, told } = binding.toJson(call, result);
+  const headers = { ...(named.etag !== undefined && { etag: `"${named.etag}"` }), ...told?.headers };
   const verdict = isGet(request) ? judgeConditions(request, named) : "send";
-  if (verdict === "send") sendJson(response, 200, json, headers);
+  if (verdict === "send") sendJson(response, told?.status ?? 200, json, headers);
   else if (verdict === "not modified") sendNotModified(response, headers);
   else return verdict;
   return undefined;

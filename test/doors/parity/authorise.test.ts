@@ -14,7 +14,7 @@ import type { Refusal } from "../../../src/core/errors.ts";
 import { toBatch } from "../../../src/service/writer.ts";
 import type { Authorise, Target } from "../../../src/transports/calls/authorise.ts";
 import { API } from "../../../src/transports/calls/services.ts";
-import { increment, single } from "../../support/calls.ts";
+import { create, single } from "../../support/calls.ts";
 import { type Opened, open, refusal } from "../../transports/door.ts";
 import { everyDoorOf } from "./with-headers.ts";
 
@@ -30,7 +30,9 @@ const byHeader: Authorise = (headerOf) => {
   return {
     caller,
     denial: ({ name }, target) =>
-      own(target) && (caller === "shop" || /^(Get|BatchGet|List|Top|Sum)/.test(name)) ? undefined : DENIED,
+      own(target) && (caller === "shop" || /^(Get|BatchGet|List|Top|Sum|Query)/.test(name))
+        ? undefined
+        : DENIED,
   };
 };
 /** As a check of signatures would be: it takes a while. */
@@ -53,6 +55,11 @@ const REQUESTS: Readonly<Record<string, (name: string) => JsonObject>> = {
   Decrement: (name) => ({ name }),
   Set: (name) => ({ name, value: "7" }),
   Reset: (name) => ({ name }),
+  TakeLimit: (name) => ({ name }),
+  TakeLimits: (name) => ({ takes: [{ name: "shop.there" }, { name }] }),
+  GiveBackLimit: (name) => ({ name, amount: "1" }),
+  QueryHistory: (name) => ({ name }),
+  ListChanges: (name) => ({ name }),
   BatchApply: (name) => ({
     operations: [
       { name: "shop.other", increment: "1" },
@@ -61,7 +68,7 @@ const REQUESTS: Readonly<Record<string, (name: string) => JsonObject>> = {
   }),
 };
 const METHODS = API.flatMap(({ methods }) => methods.map(({ name }) => name));
-const CHANGES = METHODS.filter((name) => !/^(Get|BatchGet|List|Top|Sum)/.test(name));
+const CHANGES = METHODS.filter((name) => !/^(Get|BatchGet|List|Top|Sum|Query)/.test(name));
 
 describe.each([
   ["at once", byHeader],
@@ -181,7 +188,7 @@ describe("before a body", () => {
 
 async function fill(opened: Opened): Promise<Record<string, bigint>> {
   for (const name of ["shop.there", "else.there"]) {
-    await opened.store.commit(toBatch([single(increment(name, 3n))]));
+    await opened.store.commit(toBatch([single(create(name, { value: 3n, max: 99n }))]));
   }
   return valuesIn(opened);
 }

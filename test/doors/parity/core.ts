@@ -1,6 +1,10 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { ChangeKind } from "../../../src/core/change.ts";
 import { CORRUPT, type FullCounter, headroom, settingsEtagOf } from "../../../src/core/counter.ts";
 import type { Refusal } from "../../../src/core/errors.ts";
+import { Level } from "../../../src/core/levels.ts";
+import type { Verdict } from "../../../src/core/limits.ts";
+import type { Points } from "../../../src/core/points.ts";
 import type { Refill } from "../../../src/core/refill.ts";
 import type { SettingKey, Settings } from "../../../src/core/settings.ts";
 import { expireTimeOf, fullTimeOf } from "../../../src/core/timing.ts";
@@ -16,13 +20,18 @@ export type CoreAnswer =
   | { readonly error: { readonly reason: string; readonly metadata: Record<string, string> } };
 
 /** What the doors judge before the core is asked. */
-export const JUDGED_BY_DOORS: ReadonlySet<string> = new Set(["INVALID_FIELD", "MESSAGE_TOO_LARGE"]);
+export const JUDGED_BY_DOORS: ReadonlySet<string> = new Set([
+  "INVALID_FIELD",
+  "MESSAGE_TOO_LARGE",
+  "HISTORY_TOO_LARGE",
+]);
 
 /** Calls the writer and the store directly, with requests in ProtoJSON that are well-formed. */
 export function openCore({ store, clock }: Pick<Opened, "store" | "clock">) {
   const writer = new Writer(store, clock);
   return (method: string, request: JsonObject): Promise<CoreAnswer> => {
     const read = READS[method];
+    if (method.startsWith("TakeLimit")) return take(writer, request as unknown as Request);
     return read === undefined
       ? change(writer, store, method, request as unknown as Request)
       : read(store, request);
@@ -47,6 +56,9 @@ interface Request {
     readonly set?: string;
   })[];
   readonly allOrNothing?: boolean;
+  readonly takes?: readonly Request[];
+  readonly dryRun?: boolean;
+  readonly windowStart?: string;
 }
 
 async function change(writer: Writer, store: Store, method: string, request: Request): Promise<CoreAnswer> {
@@ -65,7 +77,7 @@ async function change(writer: Writer, store: Store, method: string, request: Req
     cancelled: () => false,
   });
   if ("code" in settled) return refused(settled);
-  const { results, replayed } = ask.answersOf([asked], settled.outcomes)[0]!;
+  const { results, replayed, verdicts } = ask.answersOf([asked], settled.outcomes)[0]!;
   if (method === "BatchApply") {
     const outcomes = results.map((result) =>
       "code" in result ? { refusal: { ...reasonOf(result), ...delayOf(result) } } : numbers(result),
@@ -74,6 +86,10 @@ async function change(writer: Writer, store: Store, method: string, request: Req
   }
   const [result] = results;
   if ("code" in result!) return refused(result);
+  if (method === "GiveBackLimit") {
+    const { previous, value } = result as { previous: bigint; value: bigint };
+    return { ok: { givenBack: `${previous - value}`, status: limitShown(verdicts?.[0]), replayed } };
+  }
   if (method === "DeleteCounter") return { ok: { ...numbers(result!), uid: before?.uid ?? "", replayed } };
   const found = (await store.get([request.name]))[0] as FullCounter;
   if (method === "CreateCounter" || method === "UpdateCounter")
@@ -83,11 +99,52 @@ async function change(writer: Writer, store: Store, method: string, request: Req
   return { ok: { outcome: { ...numbers(result!), ...headrooms, replayed } } };
 }
 
+/** TakeLimit, or TakeLimits. */
+async function take(writer: Writer, request: Request): Promise<CoreAnswer> {
+  const { takes: many, dryRun = false, requestId } = request;
+  const ops = (many ?? [request]).map(({ name, amount = "1" }) => ask.take(name, BigInt(amount)));
+  const asked = ask.takes(ops, dryRun ? {} : { id: requestId }, dryRun ? "dry run" : "take");
+  const settled = await writer.submit({
+    ...asked,
+    deadline: Number.POSITIVE_INFINITY,
+    cancelled: () => false,
+  });
+  if ("code" in settled) {
+    const { index, ...alone } = settled;
+    return refused(many === undefined ? alone : settled);
+  }
+  const { replayed, verdicts = [] } = ask.answersOf([asked], settled.outcomes)[0]!;
+  const statuses = ops.map((_, i) => limitShown(verdicts[i]));
+  const allowed = statuses.every((status) => status.allowed);
+  return { ok: { allowed, replayed, ...(many === undefined ? { status: statuses[0]! } : { statuses }) } };
+}
+
+/** In a replay there is no more than that it was allowed. */
+function limitShown(verdict: Verdict | undefined): JsonObject {
+  const { allowed = true, limit } = verdict ?? {};
+  if (limit === undefined) return { allowed };
+  const { max, quota, remaining, periodMs, moreAfterMs, retryAfterMs, resetTime, windowStart } = limit;
+  const numbers = { max: `${max}`, quota: `${quota}`, remaining: `${remaining}` };
+  const durations = { period: periodMs, moreAfter: moreAfterMs, retryAfter: retryAfterMs };
+  const times = { resetTime, windowStart };
+  return { allowed, ...numbers, ...shownAs(seconds, durations), ...shownAs(instant, times) };
+}
+
+function shownAs(
+  show: (ms: number) => string,
+  given: Readonly<Record<string, number | undefined>>,
+): JsonObject {
+  const known = Object.entries(given).filter(([, ms]) => ms !== undefined);
+  return Object.fromEntries(known.map(([key, ms]) => [key, show(ms!)]));
+}
+
 const OPS: Readonly<Record<string, (request: Request) => ReturnType<typeof ask.increment>>> = {
   Increment: ({ name, amount = "1", mustExist }) => ask.increment(name, BigInt(amount), must(mustExist)),
   Decrement: ({ name, amount = "1" }) => ask.decrement(name, BigInt(amount)),
   Set: ({ name, value, etag, note, mustExist }) =>
     ask.set(name, BigInt(value!), { etag, note, ...must(mustExist) }),
+  GiveBackLimit: ({ name, amount, windowStart }) =>
+    ask.giveBack(name, BigInt(amount!), windowStart === undefined ? undefined : Date.parse(windowStart)),
   Reset: ({ name, etag, note }) => ask.reset(name, { etag, note }),
   CreateCounter: ({ name, value, ...request }) =>
     ask.create(name, {
@@ -174,7 +231,49 @@ const READS: Readonly<Record<string, (store: Store, request: JsonObject) => Prom
     const ends = lowest === undefined ? {} : { lowest: `${lowest}`, highest: `${highest}` };
     return { ok: { count: `${count}`, sum: `${sum}`, ...ends } };
   },
+  async QueryHistory(store, { name, prefix, start }) {
+    const edges = Float64Array.from({ length: 400 }, (_, i) => Date.parse(start as string) + i * 3_600_000);
+    const of = name === undefined ? { prefix: prefix as string } : { name: name as string };
+    const answer = await store.history!.query({ of, level: Level.QUARTER, edges });
+    if ("refused" in answer) throw new TypeError(`expected points, got ${answer.refused}`);
+    return { ok: { points: pointsIn(answer.points) } };
+  },
+  async ListChanges(store, { name, pageSize = 50 }) {
+    const { changes } = await store.history!.changes(name as string, undefined, pageSize as number);
+    const noted = changes.map(({ kind, value, added, revision, note }) => {
+      const [word] = Object.entries(ChangeKind).find(([, each]) => each === kind)!;
+      return {
+        kind: `CHANGE_KIND_${word}`,
+        value: `${value}`,
+        added: `${added}`,
+        revision: `${revision}`,
+        note,
+      };
+    });
+    return { ok: { changes: noted } };
+  },
 };
+
+/** Those in which something happened. */
+function pointsIn({
+  opens,
+  closes,
+  lows,
+  highs,
+  added,
+  removed,
+  rolled,
+  changes,
+  buckets,
+}: Points): JsonObject[] {
+  const points = closes.map((close, i) => ({
+    ...{ open: `${opens[i]}`, close: `${close}` },
+    ...(lows !== undefined && { low: `${lows[i]}` }),
+    ...(highs !== undefined && { high: `${highs[i]}` }),
+    ...{ added: `${added[i]}`, removed: `${removed[i]}`, rolled: `${rolled[i]}`, changes: `${changes[i]}` },
+  }));
+  return points.filter((_, i) => buckets[i]! > 0);
+}
 
 function selection({ prefix = "", labels = {} }: JsonObject) {
   return { prefix: prefix as string, labels: labels as Record<string, string> };

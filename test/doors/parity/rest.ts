@@ -29,7 +29,7 @@ export const rest: ParityDoor = {
 /** How each RPC is called; one that is missing fails. */
 const ROUTES: Readonly<Record<string, (request: JsonObject) => Request>> = {
   CreateCounter: (body) => ({ method: "POST", path: "/v1/counters", body }),
-  GetCounter: ({ name }) => ({ method: "GET", path: counter(name) }),
+  GetCounter: ({ name, ...query }) => ({ method: "GET", path: counter(name), query }),
   BatchGetCounters: (body) => ({ method: "POST", path: "/v1/counters:batchGet", body }),
   ListCounters: (query) => ({ method: "GET", path: "/v1/counters", query }),
   TopCounters: (query) => ({ method: "GET", path: "/v1/counters:top", query }),
@@ -40,11 +40,24 @@ const ROUTES: Readonly<Record<string, (request: JsonObject) => Request>> = {
   Decrement: ({ name, ...body }) => ({ method: "POST", path: `${counter(name)}:decrement`, body }),
   Set: ({ name, ...body }) => ({ method: "POST", path: `${counter(name)}:set`, body }),
   Reset: ({ name, ...body }) => ({ method: "POST", path: `${counter(name)}:reset`, body }),
+  TakeLimit: ({ name, ...body }) => ({ method: "POST", path: `${limit(name)}:take`, body }),
+  TakeLimits: (body) => ({ method: "POST", path: "/v1/limits:take", body }),
+  GiveBackLimit: ({ name, ...body }) => ({ method: "POST", path: `${limit(name)}:giveBack`, body }),
+  QueryHistory: ({ name, ...query }) => ({ method: "GET", path: `/v1/history${segment(name)}`, query }),
+  ListChanges: ({ name, ...query }) => ({ method: "GET", path: `/v1/changes${segment(name)}`, query }),
   BatchApply: (body) => ({ method: "POST", path: "/v1/counters:batchApply", body }),
 };
 
 function counter(name: JsonValue | undefined): string {
   return `/v1/counters/${encodeURIComponent(name as string)}`;
+}
+
+function segment(name: JsonValue | undefined): string {
+  return name === undefined ? "" : `/${encodeURIComponent(name as string)}`;
+}
+
+function limit(name: JsonValue | undefined): string {
+  return `/v1/limits/${encodeURIComponent(name as string)}`;
 }
 
 function queryOf(fields: JsonObject): string {
@@ -60,7 +73,8 @@ function queryOf(fields: JsonObject): string {
 }
 
 function answerOf(httpStatus: number, body: JsonValue): Answer {
-  if (httpStatus === 200) return { ok: body };
+  const allowed = (body as JsonObject).allowed ?? true;
+  if (httpStatus === (allowed ? 200 : 429)) return { ok: body }; // What is not allowed is an answer.
   const { code, ...error } = (body as unknown as { error: Refusal & { code: number } }).error;
   if (code !== httpStatus) throw new Error(`expected HTTP status ${httpStatus} in the body, got ${code}`);
   return { error };

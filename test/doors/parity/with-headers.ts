@@ -146,6 +146,9 @@ const REST_PATHS: Readonly<Record<string, (name: string) => readonly [string, st
   UpdateCounter: (name) => ["PATCH", `/v1/counters/${name}`],
   DeleteCounter: (name) => ["DELETE", `/v1/counters/${name}`],
   CreateCounter: () => ["POST", "/v1/counters"],
+  TakeLimit: (name) => ["POST", `/v1/limits/${name}:take`],
+  TakeLimits: () => ["POST", "/v1/limits:take"],
+  GiveBackLimit: (name) => ["POST", `/v1/limits/${name}:giveBack`],
   BatchApply: () => ["POST", "/v1/counters:batchApply"],
   BatchGetCounters: () => ["POST", "/v1/counters:batchGet"],
 };
@@ -159,6 +162,8 @@ const SHORT_PATHS: typeof REST_PATHS = {
 /** Those of the reads that are a GET. */
 const READ_PATHS: typeof REST_PATHS = {
   GetCounter: (name) => ["GET", `/v1/counters/${name}`],
+  QueryHistory: (name) => ["GET", `/v1/history/${name}`],
+  ListChanges: (name) => ["GET", `/v1/changes/${name}`],
   ListCounters: (prefix) => ["GET", `/v1/counters?prefix=${prefix}`],
   TopCounters: (prefix) => ["GET", `/v1/counters:top?prefix=${prefix}`],
   SumCounters: (prefix) => ["GET", `/v1/counters:sum?prefix=${prefix}`],

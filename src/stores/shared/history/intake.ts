@@ -160,7 +160,10 @@ export class HistoryTaking {
       const row = number >= 0 && endsCounter(kind) ? rows.counterAt(number) : undefined;
       if (tracked || (row?.erased && kind === ChangeKind.DELETE))
         rows.addChange(number, ++position, changes.copy(k));
-      if (row !== undefined) rows.setCounter({ ...row, to: changes.times[k]! });
+      if (row !== undefined) {
+        rows.setCounter({ ...row, to: this.#folding.timeOf(number, changes.times[k]!) });
+        this.#folding.end(number);
+      }
       if (endsCounter(kind)) this.#followed.delete(toStoredId(ids[counter]!));
     }
     return position;

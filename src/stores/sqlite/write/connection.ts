@@ -14,6 +14,7 @@ import { CatalogueWrites } from "./catalogue.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { CopySteps } from "./copy-steps.ts";
+import { HistoryBinding, type HistoryTold } from "./history-binding.ts";
 import { idsOf } from "./loaded-rows.ts";
 import { Maintenance } from "./maintenance.ts";
 import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.ts";
@@ -24,6 +25,15 @@ import { type Careful, OneByOne, objectionIn } from "./violation.ts";
 
 /** What of a store's options the connection keeps to. */
 export type WriteOptions = Pick<StoreOptions, "retention" | "cachedCountersMax"> & OpeningOptions;
+
+/** How far the change log is beyond what its history has. */
+export interface LogBehind {
+  /** The position of the latest commit. */
+  readonly end: number;
+  /** How many bytes the history lacks, and how many the log has room for. */
+  readonly bytes: number;
+  readonly room: number;
+}
 
 /** The one connection that writes: what `Store.commit` and `Store.maintain` mean on SQLite, without threads. */
 export class WriteConnection {
@@ -37,6 +47,7 @@ export class WriteConnection {
   readonly #time: RunningTime;
   readonly #oneByOne: OneByOne;
   readonly #catalogue: CatalogueWrites;
+  readonly #history: HistoryBinding;
   #copying: CopySteps | undefined;
   readonly #maintenance: Maintenance;
   readonly #calendar: ZoneCalendar;
@@ -64,11 +75,12 @@ export class WriteConnection {
       this.#log = new ChangeLog(db, head, retention.changeLogBytesMax);
       this.#oneByOne = new OneByOne(db);
       this.#catalogue = new CatalogueWrites(db);
+      this.#history = new HistoryBinding(db);
       this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
       this.#maintenance = new Maintenance(
         {
           ...{ file: this.#file, rows: this.#rows, requestIds: this.#requestIds, log: this.#log },
-          ...{ time: this.#time, calendar: this.#calendar, warnings: this.#warnings },
+          ...{ time: this.#time, calendar: this.#calendar, warnings: this.#warnings, history: this.#history },
           persist: (at) => this.#persist(at),
           saveHead: () => this.#saveHead(),
           undo: (logEnd, runMs) => this.#undo(logEnd, runMs),
@@ -188,6 +200,7 @@ export class WriteConnection {
         log: this.#log,
         time: this.#time,
         catalogue: this.#catalogue,
+        history: this.#history,
       },
       write: (moment, step) => this.#write(moment, step),
     });
@@ -225,6 +238,29 @@ export class WriteConnection {
     }
   }
 
+  /** Whether the wall clock was in doubt at the last slice of maintenance. */
+  get clockDoubted(): boolean {
+    return this.#maintenance.doubted;
+  }
+
+  /**
+   * Have the change log known by an id: who follows it is told by that whether it is the same one.
+   *
+   * @returns  whether it had one
+   */
+  nameLog(newId: string, moment: Moment): boolean {
+    const { isNamed } = this.#history;
+    if (!isNamed) this.#write(moment, () => this.#history.name(newId));
+    return isNamed;
+  }
+
+  /** Note how far the file's history is; undefined where none is kept. Returns how far the log is beyond it. */
+  tellHistory(told: HistoryTold | undefined): LogBehind | undefined {
+    this.#history.tell(told);
+    if (told === undefined) return undefined;
+    return { end: Number(this.#log.end.position), ...this.#log.behind(BigInt(told.taken)) };
+  }
+
   /** Save what is only kept in memory, and have everything in the file, for which nothing may be written after this. */
   seal(moment: Moment): void {
     try {
@@ -232,6 +268,7 @@ export class WriteConnection {
       this.#transaction.begin();
       this.#copying?.sealing();
       this.#persist(moment);
+      this.#history.note();
       this.#saveHead();
       this.#transaction.commit();
     } catch (error) {

@@ -5,6 +5,7 @@ import { ForgottenEarly } from "../../shared/forgotten-early.ts";
 import { Missed } from "../rows/counts.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
+import type { HistoryBinding } from "./history-binding.ts";
 import { idsOf } from "./loaded-rows.ts";
 import type { OpenedFile } from "./opening.ts";
 import type { RequestIds } from "./request-ids.ts";
@@ -19,6 +20,7 @@ interface Parts {
   readonly rows: BatchRows;
   readonly requestIds: RequestIds;
   readonly log: ChangeLog;
+  readonly history: HistoryBinding;
   readonly time: RunningTime;
   readonly calendar: Calendar;
   /** What is to be told with the next slice. */
@@ -35,6 +37,8 @@ export class Maintenance {
   readonly #forgottenEarly = new ForgottenEarly();
   readonly #tidying: Tidying;
   readonly #clockDoubt: ClockDoubt;
+  /** Whether the wall clock was in doubt at the last slice. */
+  doubted = false;
 
   /** @param moment  of the start */
   constructor(parts: Parts, { now, monotonic }: Moment) {
@@ -53,14 +57,14 @@ export class Maintenance {
   slice(moment: Moment, warn: (message: string) => void): boolean {
     const more = this.#tend(moment, warn);
     // After the rest, and apart: what somebody has against a counter's roll stands in the way of nothing else.
-    const doubted = this.#clockDoubt.look(moment.now, moment.monotonic);
+    this.doubted = this.#clockDoubt.look(moment.now, moment.monotonic);
     for (const warning of this.#parts.warnings.splice(0)) warn(warning);
-    return (!doubted && this.#tidy(moment)) || more;
+    return (!this.doubted && this.#tidy(moment)) || more;
   }
 
   /** Request ids, the change log, counts that are busy no more, and what is only in memory. */
   #tend(moment: Moment, warn: (message: string) => void): boolean {
-    const { file, rows, requestIds, log, time } = this.#parts;
+    const { file, rows, requestIds, log, history, time } = this.#parts;
     const runMs = time.at(moment);
     const { counts } = rows.writes;
     const early = requestIds.plan(runMs);
@@ -71,8 +75,11 @@ export class Maintenance {
       file.transaction.begin();
       const forgot = requestIds.forget() > 0;
       const emptied = requestIds.empty();
-      const dropped = log.tooLarge;
-      if (dropped) log.drop();
+      const dropped = log.tooLarge(history.holdsFrom);
+      if (dropped) {
+        log.drop(history.holdsFrom);
+        history.note();
+      }
       const folds = counts.foldDue;
       if (folds) counts.fold();
       const folded = folds || counts.foldQuiet(moment.now);
@@ -84,7 +91,7 @@ export class Maintenance {
         file.transaction.commit();
       } else file.transaction.rollback();
       if (forgot) requestIds.plan(runMs);
-      return forgot || emptied || log.tooLarge || counts.foldDue;
+      return forgot || emptied || log.tooLarge(history.holdsFrom) || counts.foldDue;
     } catch (error) {
       this.#parts.undo(logEnd, runMs);
       throw asTallyError(error);

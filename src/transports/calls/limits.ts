@@ -1,0 +1,169 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  GiveBackLimitResponseSchema,
+  LimitService,
+  type LimitStatusSchema,
+  type LimitTake,
+  TakeLimitRequestSchema,
+  TakeLimitResponseSchema,
+  TakeLimitsRequestSchema,
+  TakeLimitsResponseSchema,
+} from "../../../gen/tally/v1/limit_service_pb.ts";
+import { toColumns } from "../../core/columns.ts";
+import type { Refusal } from "../../core/errors.ts";
+import { INT64_MAX } from "../../core/int64.ts";
+import type { Verdict } from "../../core/limits.ts";
+import { type Op, Verb } from "../../core/op.ts";
+import type { Settled, Writer } from "../../service/writer.ts";
+import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { opMethod } from "./op-method.ts";
+import { FIELD_RULES, invalidField, readRequest } from "./shape.ts";
+import { instantFault, timestampOf } from "./time-fields.ts";
+
+/** TakeLimit: one take, answered by whether there was room. */
+export function takeLimit(writer: Writer, requestBytesMax: number): UnaryMethod {
+  const method = LimitService.method.takeLimit;
+  return {
+    method,
+    changes: true,
+    requestBytesMax,
+    async answer(bytes, context) {
+      if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
+      const request = readRequest(TakeLimitRequestSchema, bytes);
+      if ("code" in request) return request;
+      const taken = await takeAll(writer, [request.message], () => "", request.message, method, context);
+      if (!("code" in taken)) {
+        const { allowed, statuses, replayed } = taken;
+        const response = { allowed, status: statuses[0]!, replayed };
+        return toBinary(TakeLimitResponseSchema, create(TakeLimitResponseSchema, response));
+      }
+      const { index: _, ...refused } = taken; // It is the only one.
+      return refused;
+    },
+  };
+}
+
+/** TakeLimits: takes that stand together or not at all, each answered likewise. */
+export function takeLimits(writer: Writer, requestBytesMax: number): UnaryMethod {
+  const method = LimitService.method.takeLimits;
+  return {
+    method,
+    changes: true,
+    requestBytesMax,
+    async answer(bytes, context) {
+      if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
+      const request = readRequest(TakeLimitsRequestSchema, bytes);
+      if ("code" in request) return request;
+      const { takes } = request.message;
+      const taken = await takeAll(writer, takes, (i) => `takes[${i}].`, request.message, method, context);
+      if ("code" in taken) return taken;
+      return toBinary(TakeLimitsResponseSchema, create(TakeLimitsResponseSchema, taken));
+    },
+  };
+}
+
+/** GiveBackLimit: one operation, answered by how much it gave back. */
+export const GIVE_BACK_LIMIT = opMethod({
+  method: LimitService.method.giveBackLimit,
+  toOp: ({ name, amount, windowStart }) => {
+    const fault = instantFault("window_start", windowStart);
+    if (fault !== undefined) return fault;
+    const began = windowStart && timestampMs(windowStart);
+    return { verb: Verb.GIVE_BACK, name, amount, mustExist: true, windowStart: began };
+  },
+  respond: ({ name }, { outcomes, c, first }) => {
+    const response = create(GiveBackLimitResponseSchema, {
+      givenBack: outcomes.previous[first]! - outcomes.values[first]!,
+      status: statusOf(name, outcomes.verdicts.get(first)),
+      replayed: outcomes.replayed[c] === 1,
+    });
+    return toBinary(GiveBackLimitResponseSchema, response);
+  },
+});
+
+type Status = MessageInitShape<typeof LimitStatusSchema>;
+
+/** What became of some takes. */
+interface Taken {
+  readonly allowed: boolean;
+  readonly statuses: Status[];
+  readonly replayed: boolean;
+}
+
+/** @param at  the path of a take in the request, by its index */
+async function takeAll(
+  writer: Writer,
+  takes: readonly Pick<LimitTake, "name" | "amount">[],
+  at: (i: number) => string,
+  { requestId, dryRun }: { readonly requestId?: string | undefined; readonly dryRun: boolean },
+  method: UnaryMethod["method"],
+  context: CallContext,
+): Promise<Taken | Refused> {
+  const nothing = dryRun ? -1 : takes.findIndex(({ amount }) => amount === 0n);
+  if (nothing !== -1) return invalidField(`${at(nothing)}amount`, FIELD_RULES.amount!, 0n);
+  for (const [index, { name }] of takes.entries()) {
+    const denied = context.denial?.(method, { name });
+    if (denied !== undefined) return about(name, { ...denied, index });
+  }
+  const ops = takes.map(({ name, amount = 1n }): Op => ({ verb: Verb.TAKE, name, amount, mustExist: true }));
+  const settled = await submitTakes(
+    writer,
+    ops,
+    dryRun ? "dry run" : "take",
+    dryRun ? undefined : requestId,
+    context,
+  );
+  if ("code" in settled)
+    return settled.index === undefined ? settled : about(ops[settled.index]!.name, settled);
+  const { outcomes, c, first } = settled;
+  const statuses = ops.map(({ name }, i) => statusOf(name, outcomes.verdicts.get(first + i)));
+  return {
+    allowed: statuses.every(({ allowed }) => allowed),
+    statuses,
+    replayed: outcomes.replayed[c] === 1,
+  };
+}
+
+/** Have takes judged together, and made if all have room. */
+function submitTakes(
+  writer: Writer,
+  ops: readonly Op[],
+  takes: "take" | "dry run",
+  requestId: string | undefined,
+  context: CallContext,
+): Promise<Settled | Refusal> {
+  const { caller, deadline } = context;
+  const cancelled = () => context.cancelled();
+  return writer.submit({
+    ...{ caller, requestId, ops: toColumns(ops), allOrNothing: false, takes },
+    ...{ deadline, cancelled },
+  });
+}
+
+/** How a limit stands, as the API says it. @param verdict  undefined in a replay, which only what was allowed has */
+function statusOf(name: string, verdict: Verdict | undefined): Status {
+  const { allowed = true, limit } = verdict ?? {};
+  if (limit === undefined) return { name, allowed };
+  const { max, quota, remaining, periodMs, moreAfterMs, retryAfterMs, resetTime, windowStart } = limit;
+  return {
+    name,
+    allowed,
+    max,
+    remaining: atMost(remaining),
+    quota: atMost(quota),
+    retryAfter: durationOf(retryAfterMs),
+    period: durationOf(periodMs),
+    moreAfter: durationOf(moreAfterMs),
+    resetTime: timestampOf(resetTime),
+    windowStart: timestampOf(windowStart),
+  };
+}
+
+function atMost(amount: bigint): bigint {
+  return amount < INT64_MAX ? amount : INT64_MAX;
+}
+
+function durationOf(ms: number | undefined) {
+  return ms === undefined ? undefined : durationFromMs(ms);
+}

@@ -45,5 +45,5 @@ export function storeSuite(name: string): void {
   });
 }
 
-const KEEP_POLICIES = new Set(["memory"]);
+const KEEP_POLICIES = new Set(["memory", "sqlite"]);
 const KEEP_HISTORY = new Set(["memory", "sqlite"]);

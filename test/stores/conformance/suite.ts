@@ -46,4 +46,4 @@ export function storeSuite(name: string): void {
 }
 
 const KEEP_HISTORY = new Set(["memory", "sqlite"]);
-const KEEP_POLICIES = new Set(["memory"]);
+const KEEP_POLICIES = new Set(["memory", "sqlite"]);

@@ -64,6 +64,22 @@ function outcome(value: number, previous: number, revision: number): Json {
   };
 }
 
+/** A step in which it was made, and which is not over. */
+function point(moved: Json): Json {
+  return { start: TIME, end: TIME, open: "0", ...moved, rolled: "0", inProgress: true, gap: false };
+}
+
+/** A change that somebody made by name. */
+function noted({ kind, ...change }: Json): Json {
+  return {
+    kind: `CHANGE_KIND_${kind}`,
+    time: TIME,
+    uid: UID,
+    ...{ added: "0", removed: "0", caller: "", note: "" },
+    ...change,
+  };
+}
+
 export const EXAMPLES: Readonly<Record<string, Example>> = {
   CreateCounter: {
     body: {
@@ -158,6 +174,34 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
       ],
       time: TIME,
       replayed: false,
+    },
+  },
+  QueryHistory: {
+    parameters: { name: "seats", every: "3600s", timeZone: "Europe/Berlin" },
+    answer: {
+      points: [point({ close: "7", low: "4", high: "10", added: "17", removed: "10", changes: "6" })],
+      completeTime: TIME,
+      counters: [{ uid: UID, start: TIME }],
+    },
+  },
+  QueryHistory2: {
+    parameters: { prefix: "s", calendar: "CALENDAR_UNIT_DAY", fill: "HISTORY_FILL_NONE" },
+    answer: {
+      points: [point({ close: "10", added: "20", removed: "10", changes: "7" })],
+      completeTime: TIME,
+      counters: [],
+    },
+  },
+  ListChanges: {
+    parameters: { name: "seats" },
+    answer: {
+      changes: [
+        noted({ kind: "RESET", value: "10", added: "6", revision: "5" }),
+        noted({ kind: "SET", value: "4", removed: "5", revision: "4", note: "counted by hand" }),
+        noted({ kind: "SETTINGS", value: "10", revision: "1" }),
+        noted({ kind: "CREATE", value: "10", added: "10", revision: "1" }),
+      ],
+      nextPageToken: "",
     },
   },
   TakeLimit: {

@@ -30,7 +30,9 @@ const byHeader: Authorise = (headerOf) => {
   return {
     caller,
     denial: ({ name }, target) =>
-      own(target) && (caller === "shop" || /^(Get|BatchGet|List|Top|Sum)/.test(name)) ? undefined : DENIED,
+      own(target) && (caller === "shop" || /^(Get|BatchGet|List|Top|Sum|Query)/.test(name))
+        ? undefined
+        : DENIED,
   };
 };
 /** As a check of signatures would be: it takes a while. */
@@ -56,6 +58,8 @@ const REQUESTS: Readonly<Record<string, (name: string) => JsonObject>> = {
   TakeLimit: (name) => ({ name }),
   TakeLimits: (name) => ({ takes: [{ name: "shop.there" }, { name }] }),
   GiveBackLimit: (name) => ({ name, amount: "1" }),
+  QueryHistory: (name) => ({ name }),
+  ListChanges: (name) => ({ name }),
   BatchApply: (name) => ({
     operations: [
       { name: "shop.other", increment: "1" },
@@ -64,7 +68,7 @@ const REQUESTS: Readonly<Record<string, (name: string) => JsonObject>> = {
   }),
 };
 const METHODS = API.flatMap(({ methods }) => methods.map(({ name }) => name));
-const CHANGES = METHODS.filter((name) => !/^(Get|BatchGet|List|Top|Sum)/.test(name));
+const CHANGES = METHODS.filter((name) => !/^(Get|BatchGet|List|Top|Sum|Query)/.test(name));
 
 describe.each([
   ["at once", byHeader],

@@ -1,7 +1,10 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { ChangeKind } from "../../../src/core/change.ts";
 import { CORRUPT, type FullCounter, headroom, settingsEtagOf } from "../../../src/core/counter.ts";
 import type { Refusal } from "../../../src/core/errors.ts";
+import { Level } from "../../../src/core/levels.ts";
 import type { Verdict } from "../../../src/core/limits.ts";
+import type { Points } from "../../../src/core/points.ts";
 import type { Refill } from "../../../src/core/refill.ts";
 import type { SettingKey, Settings } from "../../../src/core/settings.ts";
 import { expireTimeOf, fullTimeOf } from "../../../src/core/timing.ts";
@@ -17,7 +20,11 @@ export type CoreAnswer =
   | { readonly error: { readonly reason: string; readonly metadata: Record<string, string> } };
 
 /** What the doors judge before the core is asked. */
-export const JUDGED_BY_DOORS: ReadonlySet<string> = new Set(["INVALID_FIELD", "MESSAGE_TOO_LARGE"]);
+export const JUDGED_BY_DOORS: ReadonlySet<string> = new Set([
+  "INVALID_FIELD",
+  "MESSAGE_TOO_LARGE",
+  "HISTORY_TOO_LARGE",
+]);
 
 /** Calls the writer and the store directly, with requests in ProtoJSON that are well-formed. */
 export function openCore({ store, clock }: Pick<Opened, "store" | "clock">) {
@@ -224,7 +231,49 @@ const READS: Readonly<Record<string, (store: Store, request: JsonObject) => Prom
     const ends = lowest === undefined ? {} : { lowest: `${lowest}`, highest: `${highest}` };
     return { ok: { count: `${count}`, sum: `${sum}`, ...ends } };
   },
+  async QueryHistory(store, { name, prefix, start }) {
+    const edges = Float64Array.from({ length: 400 }, (_, i) => Date.parse(start as string) + i * 3_600_000);
+    const of = name === undefined ? { prefix: prefix as string } : { name: name as string };
+    const answer = await store.history!.query({ of, level: Level.QUARTER, edges });
+    if ("refused" in answer) throw new TypeError(`expected points, got ${answer.refused}`);
+    return { ok: { points: pointsIn(answer.points) } };
+  },
+  async ListChanges(store, { name, pageSize = 50 }) {
+    const { changes } = await store.history!.changes(name as string, undefined, pageSize as number);
+    const noted = changes.map(({ kind, value, added, revision, note }) => {
+      const [word] = Object.entries(ChangeKind).find(([, each]) => each === kind)!;
+      return {
+        kind: `CHANGE_KIND_${word}`,
+        value: `${value}`,
+        added: `${added}`,
+        revision: `${revision}`,
+        note,
+      };
+    });
+    return { ok: { changes: noted } };
+  },
 };
+
+/** Those in which something happened. */
+function pointsIn({
+  opens,
+  closes,
+  lows,
+  highs,
+  added,
+  removed,
+  rolled,
+  changes,
+  buckets,
+}: Points): JsonObject[] {
+  const points = closes.map((close, i) => ({
+    ...{ open: `${opens[i]}`, close: `${close}` },
+    ...(lows !== undefined && { low: `${lows[i]}` }),
+    ...(highs !== undefined && { high: `${highs[i]}` }),
+    ...{ added: `${added[i]}`, removed: `${removed[i]}`, rolled: `${rolled[i]}`, changes: `${changes[i]}` },
+  }));
+  return points.filter((_, i) => buckets[i]! > 0);
+}
 
 function selection({ prefix = "", labels = {} }: JsonObject) {
   return { prefix: prefix as string, labels: labels as Record<string, string> };

@@ -162,6 +162,8 @@ const SHORT_PATHS: typeof REST_PATHS = {
 /** Those of the reads that are a GET. */
 const READ_PATHS: typeof REST_PATHS = {
   GetCounter: (name) => ["GET", `/v1/counters/${name}`],
+  QueryHistory: (name) => ["GET", `/v1/history/${name}`],
+  ListChanges: (name) => ["GET", `/v1/changes/${name}`],
   ListCounters: (prefix) => ["GET", `/v1/counters?prefix=${prefix}`],
   TopCounters: (prefix) => ["GET", `/v1/counters:top?prefix=${prefix}`],
   SumCounters: (prefix) => ["GET", `/v1/counters:sum?prefix=${prefix}`],

@@ -12,7 +12,7 @@ export interface LogFacts {
   readonly begins: number;
   /** How far the history was on disk when the log last dropped anything. */
   readonly noted: LogPlace | undefined;
-  /** The checksum of a commit; undefined where it is not there any more. */
+  /** A checksum over a commit, its time included; undefined where it is not there any more. */
   sumAt(position: number): number | undefined;
 }
 

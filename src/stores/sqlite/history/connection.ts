@@ -10,6 +10,7 @@ import type {
   PastValue,
 } from "../../../service/store-history.ts";
 import type { LogPage } from "../../../service/store-log.ts";
+import { Checksum } from "../../shared/checksum.ts";
 import { HistoryTaking } from "../../shared/history/intake.ts";
 import { asOf, namedChanges, query } from "../../shared/history/reading.ts";
 import { tidy } from "../../shared/history/tidying.ts";
@@ -195,7 +196,8 @@ function factsOf(db: Database): LogFacts {
     sum,
   } = db.prepare<[], Bound>("SELECT log_id, position, sum FROM history_binding").get()!;
   const { log_dropped, log_end } = headReader(db)();
-  const sumAt = db.prepare<[bigint], bigint>("SELECT checksum FROM change_log WHERE position = ?").pluck();
+  type Sums = { checksum: bigint; head_checksum: bigint | null };
+  const sumsAt = db.prepare<[bigint], Sums>("SELECT checksum, head_checksum FROM change_log WHERE position = ?");
   return {
     id,
     dropped: Number(log_dropped),
@@ -206,8 +208,10 @@ function factsOf(db: Database): LogFacts {
         ? undefined
         : { position: Number(position), sum: sum === null ? undefined : Number(sum) },
     sumAt(at) {
-      const found = sumAt.get(BigInt(at));
-      return found === undefined ? undefined : Number(found);
+      const found = sumsAt.get(BigInt(at));
+      if (found === undefined) return undefined;
+      // The one tells the changes, the other their time: the same may be done at another one.
+      return new Checksum().int64(found.checksum).int64(found.head_checksum ?? 0n).value;
     },
   };
 }

@@ -11,7 +11,7 @@ import { openReadOnly } from "../read/reading.ts";
 import type { LogPlace } from "../write/history-binding.ts";
 import { Connections } from "../write/opening.ts";
 import { followsWal, type LogFacts, whyNotOf } from "./belonging.ts";
-import { HeadRows, type StoredHead } from "./head.ts";
+import { HeadRows, NO_ROWS, type StoredHead } from "./head.ts";
 import { kindOf, makeTables } from "./schema.ts";
 
 /** What a history file is opened with. */
@@ -89,6 +89,7 @@ export class HistoryFile {
           logId: log.id,
           place: { position: 0, sum: undefined },
           durable: undefined,
+          tables: NO_ROWS,
         };
         this.db.transaction(() => this.#heads.write(head, true)).immediate();
       }
@@ -118,7 +119,7 @@ export class HistoryFile {
   }
 
   /** End it, and save how far history has come. @throws TallyError STORE_UNAVAILABLE when somebody took the file away */
-  commit(head: HistoryHead): void {
+  commit(head: HistoryHead & Pick<StoredHead, "tables">): void {
     this.#assertThere();
     const position = head.cursor === "" ? 0 : Number(head.cursor);
     const place =
@@ -225,7 +226,10 @@ function setAside(path: string, now: number): string {
   let aside = `${path}-before-${stamp}`;
   for (let i = 2; statOf(aside) !== undefined; i++) aside = `${path}-before-${stamp}-${i}`;
   for (const suffix of ["", "-wal", "-journal"]) {
-    if (statOf(path + suffix) !== undefined) renameSync(path + suffix, aside + suffix);
+    const stat = statOf(path + suffix);
+    if (stat === undefined) continue;
+    if (stat.size > 0n || suffix === "") renameSync(path + suffix, aside + suffix);
+    else unlinkSync(path + suffix);
   }
   if (statOf(`${path}-shm`) !== undefined) unlinkSync(`${path}-shm`);
   return basename(aside);

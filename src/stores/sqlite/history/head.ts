@@ -11,7 +11,25 @@ export interface StoredHead extends HistoryHead {
   readonly place: LogPlace;
   /** What was surely on disk when this was written. */
   readonly durable: LogPlace | undefined;
+  readonly tables: Tables;
 }
+
+/** What shows that no row of a table is missing: how many there are, and the sum of what is theirs alone. */
+export interface Counted {
+  readonly rows: number;
+  readonly sum: number;
+}
+
+/** Of the tables in which nothing else shows it. */
+export interface Tables {
+  readonly counters: Counted;
+  readonly minutes: Counted;
+  /** No minute that was there when that was looked at was before this. */
+  readonly since: number;
+}
+
+const NONE: Counted = { rows: 0, sum: 0 };
+export const NO_ROWS: Tables = { counters: NONE, minutes: NONE, since: 0 };
 
 /** The row of `head`. */
 export class HeadRows {
@@ -46,6 +64,7 @@ export class HeadRows {
       position: Number(row.change_position),
       gaps: (JSON.parse(row.gaps) as [number, number][]).map(([from, to]): Span => ({ from, to })),
       droppedTo: JSON.parse(row.dropped_to) as number[],
+      tables: JSON.parse(row.tables) as Tables,
     };
   }
 
@@ -63,6 +82,7 @@ export class HeadRows {
       change_position: BigInt(head.position),
       gaps: JSON.stringify(head.gaps.map(({ from, to }) => [from, to])),
       dropped_to: JSON.stringify(head.droppedTo),
+      tables: JSON.stringify(head.tables),
     };
     (first ? this.#insert : this.#update).run({ ...row, checksum: checksumOf(row) });
   }
@@ -80,11 +100,12 @@ interface Row {
   readonly change_position: bigint;
   readonly gaps: string;
   readonly dropped_to: string;
+  readonly tables: string;
 }
 
 const COLUMNS = [
   ...["log_id", "cursor", "position", "sum", "durable_position", "durable_sum"],
-  ...["time_ms", "latest_ms", "change_position", "gaps", "dropped_to"],
+  ...["time_ms", "latest_ms", "change_position", "gaps", "dropped_to", "tables"],
 ];
 
 function checksumOf(row: Row): number {
@@ -99,7 +120,8 @@ function checksumOf(row: Row): number {
     .int64(row.latest_ms)
     .int64(row.change_position)
     .text(row.gaps)
-    .text(row.dropped_to).value;
+    .text(row.dropped_to)
+    .text(row.tables).value;
 }
 
 function numberOr(value: bigint | null): number | undefined {

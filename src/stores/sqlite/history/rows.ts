@@ -1,14 +1,14 @@
 import type { Database } from "better-sqlite3";
 import { type Change, ChangeColumns } from "../../../core/change.ts";
 import { TallyError } from "../../../core/errors.ts";
-import { type Level, PERIOD_MS } from "../../../core/levels.ts";
-import type { Span } from "../../../core/points.ts";
+import { BUCKET_MS, bucketStart, Level, PERIOD_MS, periodStart } from "../../../core/levels.ts";
+import { unpackBuckets } from "../../../core/packed-buckets.ts";
 import { endOf } from "../../../core/selection.ts";
 import { uidFromBytes, uidToBytes } from "../../../core/uid.ts";
 import { Checksum, fits } from "../../shared/checksum.ts";
 import type { CounterRow, HistoryHead, HistoryRows, StoredNamedChange } from "../../shared/history/rows.ts";
 import { changesIn, packChanges } from "../../shared/packed-changes.ts";
-import type { StoredHead } from "./head.ts";
+import type { Counted, StoredHead, Tables } from "./head.ts";
 
 /** Saves what was written, and starts anew: see HistoryFile. */
 interface Saving {
@@ -16,13 +16,17 @@ interface Saving {
   /** As it was saved last. */
   readonly head: StoredHead;
   begin(): void;
-  commit(head: HistoryHead): void;
+  commit(head: HistoryHead & Pick<StoredHead, "tables">): void;
   rollback(): void;
 }
 
 /**
- * History in a file of its own. What fails its checksum is not there, and the time that it was of counts as one in which
- * changes were missed.
+ * History in a file of its own. What fails its checksum, or is missing, is not there, and from then on changes count as
+ * missed. That nothing is missing is shown:
+ *
+ * - of counters and minutes by how many there are, which is looked at when the file is opened;
+ * - of packed rows by the next coarser level, which has the same changes, and of days by the quarters: each time that one is
+ *   not found.
  */
 export class SqliteHistoryRows implements HistoryRows {
   readonly #saving: Saving;
@@ -30,36 +34,46 @@ export class SqliteHistoryRows implements HistoryRows {
   #head: HistoryHead;
   #starts: number[] | undefined;
   /** When there was something that is damaged, of what was read. */
-  readonly #damaged: Span[] = [];
+  readonly #damaged: number[] = [];
+  #tables: Tables;
+  /** The row that was asked for last to show that a finer one is missing. */
+  #witness: { readonly key: string; readonly starts: readonly number[] } | undefined;
+  /** What is being packed: the coarser levels do not have it yet. */
+  #packing: { readonly number: number; readonly hour: number } | undefined;
 
   constructor(saving: Saving) {
     this.#saving = saving;
     this.#statements = prepare(saving.db);
     this.#head = saving.head;
+    this.#tables = saving.head.tables;
+    this.#assertWhole();
   }
 
   /** What was found damaged counts as a gap of all counters: in what is written next, for good. */
   head(): HistoryHead {
     if (this.#damaged.length === 0) return this.#head;
-    return { ...this.#head, gaps: [...this.#head.gaps, ...this.#damaged] };
+    return { ...this.#head, gaps: [...this.#head.gaps, ...this.#damaged.map((from) => ({ from, to: FOR_EVER }))] };
   }
 
   setHead(head: HistoryHead): void {
-    this.#head = head;
+    const gaps = head.gaps.map(({ from, to }) => ({ from, to: to === FOR_EVER ? head.latest + 1 : to }));
+    this.#head = { ...head, gaps };
     this.#damaged.length = 0;
   }
 
   save(): void {
-    this.setHead(this.head());
+    if (this.#damaged.length > 0) this.setHead(this.head());
     this.#saving.begin();
-    this.#saving.commit(this.#head);
+    this.#saving.commit({ ...this.#head, tables: this.#tables });
   }
 
   undo(): void {
     this.#saving.rollback();
     this.#head = this.#saving.head;
+    this.#tables = this.#saving.head.tables;
     this.#damaged.length = 0;
     this.#starts = undefined;
+    this.#packing = undefined;
   }
 
   /** What was found damaged was only read, and is still there. */
@@ -82,6 +96,7 @@ export class SqliteHistoryRows implements HistoryRows {
     this.#saving.begin();
     const number = this.#statements.lastNumber.get()! + 1n;
     this.#write(this.#statements.addCounter, { ...counter, number: Number(number) });
+    this.#count("counters", 1, Number(number));
     return Number(number);
   }
 
@@ -115,19 +130,23 @@ export class SqliteHistoryRows implements HistoryRows {
   open(start: number, number: number): Uint8Array | undefined {
     const row = this.#statements.open.get(BigInt(start), BigInt(number));
     if (row === undefined) return undefined;
-    return this.#sound(row, [start, number], { from: start, to: start + 60_000 });
+    return this.#sound(row, [start, number], start);
   }
 
   setOpen(start: number, number: number, bucket: Uint8Array): void {
     this.#saving.begin();
     const checksum = sumOf([start, number], bucket);
-    this.#statements.setOpen.run(BigInt(start), BigInt(number), bucket, checksum);
+    const key = [BigInt(start), BigInt(number)] as const;
+    if (this.#statements.changeOpen.run(bucket, checksum, ...key).changes === 1) return;
+    this.#statements.addOpen.run(...key, bucket, checksum);
+    this.#count("minutes", 1, minuteSum(start, number));
     if (this.#starts !== undefined && !this.#starts.includes(start)) this.#starts = undefined;
   }
 
   removeOpen(start: number, number: number): void {
     this.#saving.begin();
-    this.#statements.removeOpen.run(BigInt(start), BigInt(number));
+    const { changes } = this.#statements.removeOpen.run(BigInt(start), BigInt(number));
+    if (changes === 1) this.#count("minutes", -1, -minuteSum(start, number));
   }
 
   openStarts(): readonly number[] {
@@ -143,12 +162,15 @@ export class SqliteHistoryRows implements HistoryRows {
 
   packed(level: Level, period: number, number: number): Uint8Array | undefined {
     const row = this.#statements.packed.get(BigInt(level), BigInt(period), BigInt(number));
-    if (row === undefined) return undefined;
-    return this.#sound(row, [level, period, number], { from: period, to: period + PERIOD_MS[level] });
+    if (row !== undefined) return this.#sound(row, [level, period, number], period);
+    if (this.#isMissing(level, period, number)) this.#damaged.push(period);
+    return undefined;
   }
 
   setPacked(level: Level, period: number, number: number, buckets: Uint8Array): void {
     this.#saving.begin();
+    if (level === Level.MINUTE) this.#packing = { number, hour: period };
+    this.#witness = undefined;
     const checksum = sumOf([level, period, number], buckets);
     this.#statements.setPacked.run(BigInt(level), BigInt(period), BigInt(number), buckets, checksum);
   }
@@ -211,7 +233,7 @@ export class SqliteHistoryRows implements HistoryRows {
 
   #counter(row: RawCounter): CounterRow | undefined {
     if (!fits(() => counterSum(row), row.checksum)) {
-      this.#damaged.push({ from: 0, to: Number.MAX_SAFE_INTEGER });
+      this.#damaged.push(0);
       return undefined;
     }
     return {
@@ -236,12 +258,67 @@ export class SqliteHistoryRows implements HistoryRows {
     into.run({ ...row, checksum: counterSum(row) });
   }
 
-  #sound({ bytes, checksum }: RawBuckets, key: readonly number[], span: Span): Uint8Array | undefined {
+  #sound({ bytes, checksum }: RawBuckets, key: readonly number[], from: number): Uint8Array | undefined {
     if (fits(() => sumOf(key, bytes), checksum)) return bytes;
-    this.#damaged.push(span);
+    this.#damaged.push(from);
     return undefined;
   }
+
+  /** Whether a row that is not found ought to be there. */
+  #isMissing(level: Level, period: number, number: number): boolean {
+    const end = period + PERIOD_MS[level];
+    if (period < this.#head.droppedTo[level]! || period > this.#head.latest) return false;
+    if (level !== Level.DAY) {
+      const coarser = level === Level.MINUTE ? Level.QUARTER : Level.DAY;
+      return this.#startsIn(coarser, periodStart(coarser, period), number).some((at) => at >= period && at < end);
+    }
+    for (let day = period; day < end; day += BUCKET_MS[Level.DAY]) {
+      if (this.#startsIn(Level.QUARTER, day, number).some((at) => !this.#isNew(number, at))) return true;
+    }
+    return false;
+  }
+
+  #startsIn(level: Level, period: number, number: number): readonly number[] {
+    const key = `${level}.${period}.${number}`;
+    if (this.#witness?.key !== key) {
+      const row = this.#statements.packed.get(BigInt(level), BigInt(period), BigInt(number));
+      const sound = row !== undefined && fits(() => sumOf([level, period, number], row.bytes), row.checksum);
+      const starts = sound ? unpackBuckets(level, period, row.bytes).map(({ start }) => start) : [];
+      this.#witness = { key, starts };
+    }
+    return this.#witness.starts;
+  }
+
+  /** Whether a bucket of a quarter of an hour is of what is being packed. */
+  #isNew(number: number, start: number): boolean {
+    const { hour = Number.NaN, number: packed } = this.#packing ?? {};
+    return number === packed && start >= hour && start < hour + PERIOD_MS[Level.MINUTE];
+  }
+
+  #count(table: "counters" | "minutes", rows: number, sum: number): void {
+    const before = this.#tables[table];
+    const after = { rows: before.rows + rows, sum: (before.sum + sum + SUM_MAX) % SUM_MAX };
+    this.#tables = { ...this.#tables, [table]: after };
+  }
+
+  /** Look whether rows are missing of the tables that are counted. */
+  #assertWhole(): void {
+    const { countCounters, countMinutes } = this.#statements;
+    const [counters, minutes] = [countCounters, countMinutes].map((count) => count.get()!);
+    const before = this.#tables;
+    if (!isSame(counters!, before.counters)) this.#damaged.push(0);
+    if (!isSame(minutes!, before.minutes)) this.#damaged.push(before.since);
+    const since = this.openStarts()[0] ?? bucketStart(Level.MINUTE, this.#head.latest);
+    this.#tables = { counters: toCounted(counters!), minutes: toCounted(minutes!), since };
+  }
 }
+
+/** The end of a time of which nobody knows how long it is. */
+const FOR_EVER = Number.MAX_SAFE_INTEGER;
+/** Sums over keys are kept below this. */
+const SUM_MAX = 2 ** 40;
+/** So that a minute more is not a counter more. */
+const SPREAD = 31;
 
 /** Counters that are read at once. */
 const PAGE = 1_000;
@@ -266,6 +343,11 @@ interface RawChange {
   readonly time_ms: bigint;
   readonly change: Uint8Array;
   readonly checksum: bigint;
+}
+
+interface RawCount {
+  readonly rows: bigint;
+  readonly sum: bigint;
 }
 
 type Statements = ReturnType<typeof prepare>;
@@ -294,8 +376,15 @@ function prepare(db: Database) {
     open: db.prepare<[Key, Key], RawBuckets>(
       "SELECT bucket AS bytes, checksum FROM minutes WHERE start_ms = ? AND number = ?",
     ),
-    setOpen: db.prepare<[Key, Key, Uint8Array, number]>(
-      "REPLACE INTO minutes (start_ms, number, bucket, checksum) VALUES (?, ?, ?, ?)",
+    addOpen: db.prepare<[Key, Key, Uint8Array, number]>(
+      "INSERT INTO minutes (start_ms, number, bucket, checksum) VALUES (?, ?, ?, ?)",
+    ),
+    changeOpen: db.prepare<[Uint8Array, number, Key, Key]>(
+      "UPDATE minutes SET bucket = ?, checksum = ? WHERE start_ms = ? AND number = ?",
+    ),
+    countCounters: db.prepare<[], RawCount>("SELECT count(*) AS rows, coalesce(sum(number), 0) AS sum FROM counters"),
+    countMinutes: db.prepare<[], RawCount>(
+      `SELECT count(*) AS rows, coalesce(sum(start_ms / ${BUCKET_MS[Level.MINUTE]} + number * ${SPREAD}), 0) AS sum FROM minutes`,
     ),
     removeOpen: db.prepare<[Key, Key]>("DELETE FROM minutes WHERE start_ms = ? AND number = ?"),
     // One search a start, however many counters have it.
@@ -335,6 +424,19 @@ function prepare(db: Database) {
     ),
     removeChanges: db.prepare<[Key]>("DELETE FROM changes WHERE number = ?"),
   };
+}
+
+function minuteSum(start: number, number: number): number {
+  return (start / BUCKET_MS[Level.MINUTE] + number * SPREAD) % SUM_MAX;
+}
+
+function toCounted({ rows, sum }: RawCount): Counted {
+  return { rows: Number(rows), sum: Number(sum % BigInt(SUM_MAX)) };
+}
+
+function isSame(raw: RawCount, counted: Counted): boolean {
+  const { rows, sum } = toCounted(raw);
+  return rows === counted.rows && sum === counted.sum;
 }
 
 function counterSum({ number, name, uid, from_ms, to_ms, erased }: Omit<RawCounter, "checksum">): number {

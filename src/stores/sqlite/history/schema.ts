@@ -23,6 +23,7 @@ const SCHEMA = `
     change_position INTEGER NOT NULL, -- Of the latest row of changes.
     gaps TEXT NOT NULL, -- When changes were missed, as JSON: [from, to], in order.
     dropped_to TEXT NOT NULL, -- By level, up to when buckets were dropped, as JSON.
+    tables TEXT NOT NULL, -- How many rows there are of counters and minutes, and sums over their keys, as JSON.
     checksum INTEGER NOT NULL
   ) STRICT;
 

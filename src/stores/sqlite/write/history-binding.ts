@@ -3,7 +3,7 @@ import type { Database, Statement } from "better-sqlite3";
 /** A commit of the change log, and what tells it from others that could stand there. */
 export interface LogPlace {
   readonly position: number;
-  /** The checksum of its row; undefined where it is not there to be asked for. */
+  /** A checksum over it; undefined where it is not there to be asked for. */
   readonly sum: number | undefined;
 }
 

@@ -73,6 +73,8 @@ export interface Refusal {
   readonly settingsEtag?: string;
   /** In an all_or_nothing batch: the position of the operation that was refused, from 0. */
   readonly index?: number;
+  /** Of a take: the limit is only tried out, and refuses nothing. */
+  readonly shadow?: true;
   /** When to try again, in milliseconds. */
   readonly retryAfterMs?: number;
 }

@@ -3,7 +3,7 @@ import { CORRUPT, type FullCounter, headroom, settingsEtagOf } from "../../../sr
 import type { Refusal } from "../../../src/core/errors.ts";
 import type { Verdict } from "../../../src/core/limits.ts";
 import type { Refill } from "../../../src/core/refill.ts";
-import type { SettingKey, Settings } from "../../../src/core/settings.ts";
+import { DEFAULTS, type SettingKey, type Settings } from "../../../src/core/settings.ts";
 import { expireTimeOf, fullTimeOf } from "../../../src/core/timing.ts";
 import { type CalendarUnit, isCalendar, type Window } from "../../../src/core/window.ts";
 import type { Store } from "../../../src/service/store.ts";
@@ -50,6 +50,7 @@ interface Request {
   })[];
   readonly allOrNothing?: boolean;
   readonly takes?: readonly Request[];
+  readonly ifMissing?: JsonObject;
   readonly dryRun?: boolean;
   readonly windowStart?: string;
 }
@@ -95,7 +96,10 @@ async function change(writer: Writer, store: Store, method: string, request: Req
 /** TakeLimit, or TakeLimits. */
 async function take(writer: Writer, request: Request): Promise<CoreAnswer> {
   const { takes: many, dryRun = false, requestId } = request;
-  const ops = (many ?? [request]).map(({ name, amount = "1" }) => ask.take(name, BigInt(amount)));
+  const ops = (many ?? [request]).map(({ name, amount = "1", ifMissing }) => {
+    const settings = ifMissing && { ...DEFAULTS, ...settingsIn(ifMissing) };
+    return { ...ask.take(name, BigInt(amount)), settings };
+  });
   const asked = ask.takes(ops, dryRun ? {} : { id: requestId }, dryRun ? "dry run" : "take");
   const settled = await writer.submit({
     ...asked,
@@ -114,13 +118,13 @@ async function take(writer: Writer, request: Request): Promise<CoreAnswer> {
 
 /** In a replay there is no more than that it was allowed. */
 function limitShown(verdict: Verdict | undefined): JsonObject {
-  const { allowed = true, limit } = verdict ?? {};
-  if (limit === undefined) return { allowed };
+  const { allowed = true, over = false, limit } = verdict ?? {};
+  if (limit === undefined) return { allowed, over };
   const { max, quota, remaining, periodMs, moreAfterMs, retryAfterMs, resetTime, windowStart } = limit;
   const numbers = { max: `${max}`, quota: `${quota}`, remaining: `${remaining}` };
   const durations = { period: periodMs, moreAfter: moreAfterMs, retryAfter: retryAfterMs };
   const times = { resetTime, windowStart };
-  return { allowed, ...numbers, ...shownAs(seconds, durations), ...shownAs(instant, times) };
+  return { allowed, over, ...numbers, ...shownAs(seconds, durations), ...shownAs(instant, times) };
 }
 
 function shownAs(

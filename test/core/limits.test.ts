@@ -52,7 +52,7 @@ function decided(
     answered,
     requestIdsFullForMs: undefined,
   };
-  const calendar = { windowAt: () => undefined };
+  const calendar = { windowAt: () => undefined, offsetAt: () => undefined };
   const context = { now: NOW, calendar, policies: set, uidSeed: "0199d3a7-5f0e-7c3b-8a43-000000000000" };
   const { outcomes, save } = decideBatch(batch, loaded, context);
   return { answer: answersOf([asked], outcomes)[0]!, save };

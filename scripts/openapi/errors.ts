@@ -18,6 +18,7 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
   ETAG_MISMATCH: { name: "seats", etag: "0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4" },
   ZONE_UNKNOWN: { name: "seats", zone: "America/Coyhaique" },
   SETTINGS_CONFLICT: { name: "seats", field: "refill", expected: "does not go with window" },
+  TOO_MANY_POLICIES: { max: 10_000n },
   MONOTONIC: { name: "seats", value: 8n, requested: 3n },
   ABOVE_MAX: { name: "seats", value: 8n, max: 10n, requested: 5n },
   BELOW_MIN: { name: "seats", value: 8n, min: 0n, requested: 9n },

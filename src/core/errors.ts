@@ -12,6 +12,9 @@ export type ErrorCode =
   | "ETAG_MISMATCH"
   | "ZONE_UNKNOWN"
   | "SETTINGS_CONFLICT"
+  | "POLICY_NOT_FOUND"
+  | "TOO_MANY_POLICIES"
+  | "POLICIES_NOT_KEPT"
   | "MONOTONIC"
   | "ABOVE_MAX"
   | "BELOW_MIN"
@@ -110,6 +113,12 @@ export function messageOf(refusal: Refusal): string {
       return `The counter's window has ended, and this server does not know its time zone ${refusal.zone}; nothing was changed. Give it another window.`;
     case "SETTINGS_CONFLICT":
       return `${field} ${refusal.expected}; nothing was changed.`;
+    case "POLICY_NOT_FOUND":
+      return `${refusal.expected ?? "No policy has this prefix"}; nothing was changed.`;
+    case "TOO_MANY_POLICIES":
+      return `There are ${max} policies already, and more are not kept; nothing was changed.`;
+    case "POLICIES_NOT_KEPT":
+      return "The store that keeps the counters keeps no policies; nothing was changed.";
     case "MONOTONIC":
       return `The counter is monotonic: its value ${value} never goes down${requested === undefined ? "" : ` to ${requested}`}.`;
     case "ABOVE_MAX":

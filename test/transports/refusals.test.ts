@@ -442,6 +442,19 @@ describe("what is not the caller's doing", () => {
       expected: "does not go with window",
       metadata: { name: "a", field: "refill" },
     },
+    POLICY_NOT_FOUND: {
+      code: "POLICY_NOT_FOUND",
+      status: "NOT_FOUND",
+      expected: "No policy is for this name",
+      metadata: { name: "a" },
+    },
+    TOO_MANY_POLICIES: {
+      code: "TOO_MANY_POLICIES",
+      status: "FAILED_PRECONDITION",
+      max: 10_000n,
+      metadata: { max: "10000" },
+    },
+    POLICIES_NOT_KEPT: { code: "POLICIES_NOT_KEPT", status: "FAILED_PRECONDITION" },
     MONOTONIC: {
       code: "MONOTONIC",
       status: "FAILED_PRECONDITION",

@@ -92,8 +92,8 @@ export class ChangeLog {
       SELECT counter_id, revision, value, time_ms FROM @change_openings
       WHERE counter_id > $1 ORDER BY counter_id LIMIT $2`);
     this.#counters = statement(`
-      SELECT id, name, uid, true AS history FROM @counters WHERE id = ANY($1::bigint[])
-      UNION ALL SELECT id, name, uid, history FROM @deleted_counters WHERE id = ANY($1::bigint[])`);
+      SELECT id, name, uid, true AS history, history IS FALSE AS untracked FROM @counters WHERE id = ANY($1::bigint[])
+      UNION ALL SELECT id, name, uid, history, NULL FROM @deleted_counters WHERE id = ANY($1::bigint[])`);
   }
 
   /**
@@ -200,7 +200,10 @@ export class ChangeLog {
     if (ids.length === 0) return [];
     const rows = await session.send(this.#counters, [arrayOf([...ids])]);
     const counters = new Map(
-      rows.map(({ id, name, uid, history }) => [id, { name, uid, history } as LoggedCounter]),
+      rows.map(({ id, untracked, ...counter }) => [
+        id,
+        { ...counter, ...(untracked !== null && { untracked }) } as LoggedCounter,
+      ]),
     );
     return Array.from(ids, (id) => counters.get(id));
   }

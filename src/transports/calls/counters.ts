@@ -112,6 +112,7 @@ export function toCounter(counter: FullCounter): Counter {
     etag: etagOf(uid, revision),
     createTime: timestampFromMs(counter.createTime),
     updateTime: timestampFromMs(counter.updateTime),
+    ...(counter.policy !== undefined && { policy: counter.policy.prefix }),
     ...timingFields(counter),
     ...settingFields(counter),
     settingsRevision: BigInt(settingsRevision),

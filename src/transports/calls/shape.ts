@@ -129,6 +129,11 @@ export const MESSAGE_RULES: Readonly<Record<string, { readonly field: string; re
   {
     "create_counter.min_max": { field: "min", expected: "must not be above max" },
     "counter_settings.min_max": { field: "min", expected: "must not be above max" },
+    "counter_settings.idle_ttl": { field: "idle_ttl", expected: "must be 0, or 1 second to 3650 days" },
+    "increment.if_missing": { field: "if_missing", expected: "does not go with must_exist" },
+    "set.if_missing": { field: "if_missing", expected: "does not go with must_exist, nor with etag" },
+    "operation.if_missing_action": { field: "if_missing", expected: "is for increment and set only" },
+    "operation.if_missing": { field: "if_missing", expected: "does not go with must_exist, nor with etag" },
     "window.calendar_zone": { field: "time_zone", expected: "must be given with calendar, and only then" },
     "window.anchor_every": { field: "anchor", expected: "is for every only" },
     "window.day_month": { field: "day", expected: "is for CALENDAR_UNIT_MONTH only" },

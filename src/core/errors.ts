@@ -73,10 +73,10 @@ export interface Refusal {
   readonly settingsEtag?: string;
   /** In an all_or_nothing batch: the position of the operation that was refused, from 0. */
   readonly index?: number;
-  /** Of a take: the limit is only tried out, and refuses nothing. */
-  readonly shadow?: true;
   /** When to try again, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** Of a take: the limit is only tried out, and refuses nothing. */
+  readonly shadow?: true;
 }
 
 /** What happened, what was expected, what to do: one or two sentences without the counter's name, at most 200 bytes. */

@@ -44,6 +44,24 @@ function seats({ value, revision, settingsRevision = 1, min }: Moment): Json {
   };
 }
 
+/** A policy: a hundred a day. */
+const MAILS: Json = {
+  prefix: "mails:",
+  settings: {
+    initial: "0",
+    max: "100",
+    onBound: "ON_BOUND_REJECT",
+    monotonic: false,
+    labels: {},
+    description: "",
+    window: { calendar: "CALENDAR_UNIT_DAY", timeZone: "Europe/Berlin" },
+    idleTtl: "172800s",
+    history: true,
+  },
+  enforcement: "ENFORCEMENT_ENFORCE",
+  etag: "p1",
+};
+
 function limit(remaining: number): Json {
   return { name: "seats", allowed: true, max: "10", remaining: `${remaining}`, quota: "0" };
 }
@@ -218,6 +236,22 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     body: { amount: "1", requestId: "return-20" },
     answer: { givenBack: "0", status: limit(0), replayed: false },
   },
+  SetPolicy: {
+    body: {
+      prefix: "mails:",
+      settings: { max: "100", window: { calendar: "CALENDAR_UNIT_DAY", timeZone: "Europe/Berlin" } },
+    },
+    answer: { policy: MAILS },
+  },
+  GetPolicy: {
+    parameters: { prefix: "mails:" },
+    answer: { policy: MAILS, applied: "0", remaining: "0" },
+  },
+  ListPolicies: {
+    parameters: { prefix: "ma" },
+    answer: { policies: [MAILS], nextPageToken: "" },
+  },
+  DeletePolicy: { parameters: { prefix: "mails:" }, answer: {} },
   DeleteCounter: {
     parameters: { name: "seats", note: "sold out" },
     answer: { name: "seats", uid: UID, value: "10", revision: "9", time: TIME, replayed: false },

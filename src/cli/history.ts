@@ -136,7 +136,7 @@ function chartOf({ points }: QueryHistoryResponse, zone: string): string {
   const lowest = closes.reduce((low, close) => (close < low ? close : low));
   const highest = closes.reduce((high, close) => (close > high ? close : high));
   // Near 0, from 0 on: that shows how much it is.
-  const base = lowest < 0n || 2n * lowest > highest ? lowest : 0n;
+  const base = lowest < 0n || (lowest < highest && 2n * lowest > highest) ? lowest : 0n;
   const lines = chartsOf([
     { title: "value", values: closes, base, lines: 8 },
     {
@@ -147,7 +147,7 @@ function chartOf({ points }: QueryHistoryResponse, zone: string): string {
     },
   ]);
   const [from, to] = [timeIn(zone, first.start), timeIn(zone, last.end)];
-  const right = Math.max(from.length + 2, columns.length);
+  const right = Math.max(from.length + to.length + 2, columns.length);
   lines.push(`${" ".repeat(edge)}${from}${to.padStart(right - from.length)}`, "", summary(points, zone));
   return `${lines.join("\n")}\n`;
 }
@@ -175,7 +175,7 @@ function summary(points: readonly HistoryPoint[], zone: string): string {
     `removed ${sum("removed")}`,
     ...(rolled === 0n ? [] : [`by ends of windows ${rolled}`]),
   ];
-  return `${parts.join(", ")}; ${points.length} steps, by the clocks of ${zone}`;
+  return `${parts.join(", ")}; ${points.length} step${points.length === 1 ? "" : "s"}, by the clocks of ${zone}`;
 }
 
 function cellsOf(point: HistoryPoint, zone: string) {

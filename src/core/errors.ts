@@ -14,6 +14,7 @@ export type ErrorCode =
   | "SETTINGS_CONFLICT"
   | "POLICY_NOT_FOUND"
   | "TOO_MANY_POLICIES"
+  | "POLICIES_NOT_KEPT"
   | "MONOTONIC"
   | "ABOVE_MAX"
   | "BELOW_MIN"
@@ -116,6 +117,8 @@ export function messageOf(refusal: Refusal): string {
       return `${refusal.expected ?? "No policy has this prefix"}; nothing was changed.`;
     case "TOO_MANY_POLICIES":
       return `There are ${max} policies already, and more are not kept; nothing was changed.`;
+    case "POLICIES_NOT_KEPT":
+      return "The store that keeps the counters keeps no policies; nothing was changed.";
     case "MONOTONIC":
       return `The counter is monotonic: its value ${value} never goes down${requested === undefined ? "" : ` to ${requested}`}.`;
     case "ABOVE_MAX":

@@ -126,7 +126,7 @@ async function takeAll(
 }
 
 /** Have takes judged together, and made if all have room. */
-function submitTakes(
+export function submitTakes(
   writer: Writer,
   ops: readonly Op[],
   takes: "take" | "dry run",

@@ -9,6 +9,7 @@ import "./steps/counting.ts";
 import "./steps/history.ts";
 import "./steps/many-counters.ts";
 import "./steps/counting-lines.ts";
+import "./steps/policies.ts";
 import "./steps/refusals.ts";
 import "./steps/requests.ts";
 import "./steps/server.ts";

@@ -16,7 +16,7 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
  */
 export const APART: Readonly<Record<string, string[]>> = {
   browser: [
-    "test/console/{accessibility,away,counting,origins,time,tls}.test.ts",
+    "test/console/{accessibility,away,counting,history,origins,time,tls}.test.ts",
     "test/doors/openapi/page.test.ts",
   ],
   connections: [

@@ -44,6 +44,7 @@ export function HistoryDialog({ counters, transport, name, onClose }: HistoryPro
   useLayoutEffect(() => {
     const element = dialog.current!;
     element.showModal();
+    element.querySelector<HTMLElement>("input:checked")!.focus(); // Arrow keys lead on from what is shown.
     return () => element.close();
   }, []);
   useSignalEffect(() => {

@@ -14,6 +14,7 @@ export type ErrorCode =
   | "SETTINGS_CONFLICT"
   | "POLICY_NOT_FOUND"
   | "TOO_MANY_POLICIES"
+  | "POLICIES_NOT_KEPT"
   | "MONOTONIC"
   | "ABOVE_MAX"
   | "BELOW_MIN"
@@ -78,6 +79,8 @@ export interface Refusal {
   readonly index?: number;
   /** The first instant of which there is history for steps such as these: milliseconds since the Unix epoch. */
   readonly oldest?: number;
+  /** Of a take: the limit is only tried out, and refuses nothing. */
+  readonly shadow?: true;
   /** When to try again, in milliseconds. */
   readonly retryAfterMs?: number;
 }
@@ -116,6 +119,8 @@ export function messageOf(refusal: Refusal): string {
       return `${refusal.expected ?? "No policy has this prefix"}; nothing was changed.`;
     case "TOO_MANY_POLICIES":
       return `There are ${max} policies already, and more are not kept; nothing was changed.`;
+    case "POLICIES_NOT_KEPT":
+      return "The store that keeps the counters keeps no policies; nothing was changed.";
     case "MONOTONIC":
       return `The counter is monotonic: its value ${value} never goes down${requested === undefined ? "" : ` to ${requested}`}.`;
     case "ABOVE_MAX":

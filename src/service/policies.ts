@@ -39,7 +39,7 @@ export class Policies {
   }
 
   /**
-   * Set the policy of a prefix, in the place of the one that it has.
+   * Set the policy of a prefix, in the place of the one that it has. The same again changes nothing.
    *
    * @param prefix    what names can begin with, or ""
    * @param revision  only if the policy there still has this one, 0: only if there is none; undefined: whatever it is
@@ -53,6 +53,9 @@ export class Policies {
     const body = policyToBody({ settings, enforcement });
     const fault = conflictIn(settings);
     if (fault !== undefined) return fault;
+    const found = (await this.read()).get(prefix);
+    const same = found !== undefined && policyToBody(found) === body;
+    if (same && (revision ?? found.revision) === found.revision) return found;
     const written = await this.#write(prefix, body, revision);
     return typeof written === "number" ? { prefix, settings, enforcement, revision: written } : written;
   }

@@ -20,6 +20,7 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   SETTINGS_CONFLICT: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   POLICY_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
   TOO_MANY_POLICIES: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  POLICIES_NOT_KEPT: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   MONOTONIC: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   ABOVE_MAX: { grpc: Code.OUT_OF_RANGE, http: 400 },
   BELOW_MIN: { grpc: Code.OUT_OF_RANGE, http: 400 },

@@ -21,7 +21,7 @@ import type { Points } from "../../src/core/points.ts";
 import { DEFAULT_HISTORY } from "../../src/service/store-history.ts";
 import { HistoryConnection } from "../../src/stores/sqlite/history/connection.ts";
 import { apply, increment, set } from "../support/calls.ts";
-import { type Opened, openFresh, type OpenOptions } from "../support/opened.ts";
+import { type Opened, type OpenOptions, openFresh } from "../support/opened.ts";
 import { edgesOf, expectHistoryIsLog, Followed } from "./conformance/history-following.ts";
 import { MINUTE, tidy } from "./conformance/time-log.ts";
 
@@ -73,7 +73,9 @@ class Site {
   }
 
   aside(): string[] {
-    return readdirSync(join(this.path, "..")).filter((name) => name.startsWith(`${basename(this.history)}-before-`));
+    return readdirSync(join(this.path, "..")).filter((name) =>
+      name.startsWith(`${basename(this.history)}-before-`),
+    );
   }
 }
 
@@ -111,7 +113,10 @@ describe("the history file", () => {
       return `sqlite:${join(made, "tally.db")}`;
     });
     await apply(opened.store, increment("a"));
-    expect([opened.store.history, readdirSync(dir).filter((name) => name.includes("history"))]).toEqual([undefined, []]);
+    expect([opened.store.history, readdirSync(dir).filter((name) => name.includes("history"))]).toEqual([
+      undefined,
+      [],
+    ]);
     await opened.dispose();
   });
 
@@ -140,7 +145,9 @@ describe("the history file", () => {
       await site.harmed(() => cpSync(site.path, backup));
       await site.count(2);
       const said = await site.harmed(() => cpSync(backup, site.path));
-      expect(said).toEqual([expect.stringMatching(/set aside as tally.db-history-before-\S+: it is ahead of the data file/)]);
+      expect(said).toEqual([
+        expect.stringMatching(/set aside as tally.db-history-before-\S+: it is ahead of the data file/),
+      ]);
       expect(site.aside()).toHaveLength(1);
       await site.count(1);
       await expectHistoryIsLog(site.followed, [""]);
@@ -170,7 +177,9 @@ describe("the history file", () => {
         await other.harmed(() => cpSync(other.history, `${site.path}.other`));
       });
       const said = await site.harmed(() => renameSync(`${site.path}.other`, site.history));
-      expect(said).toEqual([expect.stringMatching(/set aside as .*: it is the history of another data file/)]);
+      expect(said).toEqual([
+        expect.stringMatching(/set aside as .*: it is the history of another data file/),
+      ]);
       await expectHistoryIsLog(site.followed, [""]);
     }));
 

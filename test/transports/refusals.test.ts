@@ -454,6 +454,7 @@ describe("what is not the caller's doing", () => {
       max: 10_000n,
       metadata: { max: "10000" },
     },
+    POLICIES_NOT_KEPT: { code: "POLICIES_NOT_KEPT", status: "FAILED_PRECONDITION" },
     MONOTONIC: {
       code: "MONOTONIC",
       status: "FAILED_PRECONDITION",

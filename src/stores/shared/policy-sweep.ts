@@ -80,6 +80,7 @@ export class PolicySweep {
 
   #begin(policies: PolicySet, now: number): Round | undefined {
     const { revision } = policies;
+    if (this.#done > revision) this.#done = 0; // Of another catalogue.
     const changed = policies.changedSince(this.#done);
     if (changed.length === 0 && now < this.#againAt) return undefined;
     const left = withoutThoseUnder([...changed, ...this.#again]);

@@ -27,6 +27,17 @@ export function fromChangesToken(token: string, name: string): string | undefine
   return toChangesToken(position, name) === token ? position : undefined;
 }
 
+/** The same of policies: the prefix that the next page begins at, tied to what the prefixes of the list begin with. */
+export function toPoliciesToken(next: string, prefix: string): string {
+  return tokenOf(next, digest("tally.v1 policies", next, prefix));
+}
+
+/** The prefix that a token stands for; undefined when it is damaged, or of another list. */
+export function fromPoliciesToken(token: string, prefix: string): string | undefined {
+  const next = textIn(token);
+  return toPoliciesToken(next, prefix) === token ? next : undefined;
+}
+
 function ofSelection({ prefix, labels }: Selection): unknown[] {
   return [prefix, Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))];
 }

@@ -15,6 +15,7 @@ import { COUNTING } from "./counting.ts";
 import { listChanges, queryHistory } from "./history.ts";
 import { GIVE_BACK_LIMIT, takeLimit, takeLimits } from "./limits.ts";
 import { batchGetCounters, listCounters, sumCounters, topCounters } from "./many-counters.ts";
+import { deletePolicy, getPolicy, listPolicies, policiesOf, setPolicy } from "./policies.ts";
 import { API } from "./services.ts";
 import { DELETE_COUNTER, UPDATE_COUNTER } from "./settings.ts";
 import { warmUp } from "./shape.ts";
@@ -46,7 +47,7 @@ export const DEFAULT_CALL_LIMITS: CallLimits = {
  * All doors share them. A door that has messages instead of bytes (JSON, say) encodes and decodes: two
  * microseconds, for which there is one path to test.
  *
- * @param calendar    whose days and clocks steps of history go by
+ * @param calendar    whose days and clocks steps of history go by, and which zones a policy may name
  * @param onOverload  told which calls are refused because they would wait for too long, when it comes to that
  * @param authorise   who may call, and do what
  */
@@ -65,6 +66,7 @@ export function openCalls(
     onOverload,
   );
   const past = { store, clock, calendar };
+  const policies = policiesOf(store, clock, calendar);
   const many = {
     store,
     pages: new SerialReads(clock, WAITING_MAX),
@@ -87,6 +89,10 @@ export function openCalls(
     admitted(takeLimits(writer, unaryBytesMax), changes),
     admitted(GIVE_BACK_LIMIT(writer, unaryBytesMax), changes),
     admitted(shouldRateLimit(writer, unaryBytesMax), changes),
+    admitted(setPolicy(policies, unaryBytesMax), changes),
+    admitted(deletePolicy(policies, unaryBytesMax), changes),
+    admitted(getPolicy(policies, many.scans, unaryBytesMax), scans),
+    admitted(listPolicies(policies, unaryBytesMax), pages),
     admitted(batchApply(writer, batchBytesMax), batches, ({ length }) => Math.max(1, length)),
   ].map((call) => ({ ...call, authorise }));
 }

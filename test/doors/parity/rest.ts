@@ -45,6 +45,10 @@ const ROUTES: Readonly<Record<string, (request: JsonObject) => Request>> = {
   GiveBackLimit: ({ name, ...body }) => ({ method: "POST", path: `${limit(name)}:giveBack`, body }),
   QueryHistory: ({ name, ...query }) => ({ method: "GET", path: `/v1/history${segment(name)}`, query }),
   ListChanges: ({ name, ...query }) => ({ method: "GET", path: `/v1/changes${segment(name)}`, query }),
+  SetPolicy: (body) => ({ method: "PUT", path: "/v1/policies", body }),
+  GetPolicy: (query) => ({ method: "GET", path: "/v1/policies:get", query }),
+  ListPolicies: (query) => ({ method: "GET", path: "/v1/policies", query }),
+  DeletePolicy: (query) => ({ method: "DELETE", path: "/v1/policies", query }),
   BatchApply: (body) => ({ method: "POST", path: "/v1/counters:batchApply", body }),
 };
 

@@ -45,4 +45,4 @@ export function storeSuite(name: string): void {
   });
 }
 
-const KEEP_POLICIES = new Set(["memory"]);
+const KEEP_POLICIES = new Set(["memory", "sqlite"]);

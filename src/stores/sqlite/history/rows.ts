@@ -52,7 +52,10 @@ export class SqliteHistoryRows implements HistoryRows {
   /** What was found damaged counts as a gap of all counters: in what is written next, for good. */
   head(): HistoryHead {
     if (this.#damaged.length === 0) return this.#head;
-    return { ...this.#head, gaps: [...this.#head.gaps, ...this.#damaged.map((from) => ({ from, to: FOR_EVER }))] };
+    return {
+      ...this.#head,
+      gaps: [...this.#head.gaps, ...this.#damaged.map((from) => ({ from, to: FOR_EVER }))],
+    };
   }
 
   setHead(head: HistoryHead): void {
@@ -270,7 +273,9 @@ export class SqliteHistoryRows implements HistoryRows {
     if (period < this.#head.droppedTo[level]! || period > this.#head.latest) return false;
     if (level !== Level.DAY) {
       const coarser = level === Level.MINUTE ? Level.QUARTER : Level.DAY;
-      return this.#startsIn(coarser, periodStart(coarser, period), number).some((at) => at >= period && at < end);
+      return this.#startsIn(coarser, periodStart(coarser, period), number).some(
+        (at) => at >= period && at < end,
+      );
     }
     for (let day = period; day < end; day += BUCKET_MS[Level.DAY]) {
       if (this.#startsIn(Level.QUARTER, day, number).some((at) => !this.#isNew(number, at))) return true;
@@ -382,7 +387,9 @@ function prepare(db: Database) {
     changeOpen: db.prepare<[Uint8Array, number, Key, Key]>(
       "UPDATE minutes SET bucket = ?, checksum = ? WHERE start_ms = ? AND number = ?",
     ),
-    countCounters: db.prepare<[], RawCount>("SELECT count(*) AS rows, coalesce(sum(number), 0) AS sum FROM counters"),
+    countCounters: db.prepare<[], RawCount>(
+      "SELECT count(*) AS rows, coalesce(sum(number), 0) AS sum FROM counters",
+    ),
     countMinutes: db.prepare<[], RawCount>(
       `SELECT count(*) AS rows, coalesce(sum(start_ms / ${BUCKET_MS[Level.MINUTE]} + number * ${SPREAD}), 0) AS sum FROM minutes`,
     ),

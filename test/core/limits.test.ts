@@ -4,6 +4,7 @@ import { decideBatch, requestKeys, touchedBy } from "../../src/core/batch.ts";
 import { CORRUPT, type FullCounter } from "../../src/core/counter.ts";
 import { type Enforcement, PolicySet, policyToBody } from "../../src/core/policies.ts";
 import { DEFAULTS, type Settings } from "../../src/core/settings.ts";
+import type { Calendar } from "../../src/core/window.ts";
 import { toBatch } from "../../src/service/writer.ts";
 import { type Asked, answersOf, giveBack, single, take, takes } from "../support/calls.ts";
 

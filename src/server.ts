@@ -178,6 +178,7 @@ function followLog(store: Store, { log }: Telemetry, clock: Clock): Closable & {
   });
   const follower = followHistory(store, store.history.intake, reader, {
     retryMs: 1_000,
+    saveMs: 1_000,
     onError: seldom(clock, (err) => log("history.failed", { err })),
     onMissed: () => log("history.missed"),
   });

@@ -62,8 +62,19 @@ const MAILS: Json = {
   etag: "p1",
 };
 
-function limit(remaining: number): Json {
-  return { name: "seats", allowed: true, max: "10", remaining: `${remaining}`, quota: "0" };
+function mails(remaining: number): Json {
+  return {
+    name: "mails:ada",
+    allowed: true,
+    max: "5",
+    remaining: `${remaining}`,
+    quota: "5",
+    period: "86400s",
+    resetTime: TIME,
+    moreAfter: "86400s",
+    windowStart: TIME,
+    over: false,
+  };
 }
 
 function outcome(value: number, previous: number, revision: number): Json {
@@ -223,18 +234,22 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     },
   },
   TakeLimit: {
-    parameters: { name: "seats" },
-    body: { amount: "2", requestId: "order-19" },
-    answer: { allowed: true, status: limit(1), replayed: false },
+    parameters: { name: "mails:ada" },
+    body: {
+      amount: "2",
+      requestId: "mail-17",
+      ifMissing: { max: "5", window: { calendar: "CALENDAR_UNIT_DAY", timeZone: "UTC" } },
+    },
+    answer: { allowed: true, status: mails(3), replayed: false },
   },
   TakeLimits: {
-    body: { takes: [{ name: "seats", amount: "1" }], requestId: "order-20" },
-    answer: { allowed: true, statuses: [limit(0)], replayed: false },
+    body: { takes: [{ name: "mails:ada" }, { name: "mails:ada", amount: "2" }], requestId: "mail-18" },
+    answer: { allowed: true, statuses: [mails(0), mails(0)], replayed: false },
   },
   GiveBackLimit: {
-    parameters: { name: "seats" },
-    body: { amount: "1", requestId: "return-20" },
-    answer: { givenBack: "0", status: limit(0), replayed: false },
+    parameters: { name: "mails:ada" },
+    body: { amount: "1", requestId: "mail-18-bounced" },
+    answer: { givenBack: "1", status: mails(1), replayed: false },
   },
   SetPolicy: {
     body: {
@@ -254,7 +269,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   DeletePolicy: { parameters: { prefix: "mails:" }, answer: {} },
   DeleteCounter: {
     parameters: { name: "seats", note: "sold out" },
-    answer: { name: "seats", uid: UID, value: "10", revision: "9", time: TIME, replayed: false },
+    answer: { name: "seats", uid: UID, value: "7", revision: "6", time: TIME, replayed: false },
   },
   SimpleIncrement: {
     parameters: { name: "page-views" },

@@ -42,7 +42,7 @@ export function decide(
 ): bigint | Refusal {
   if (op.verb === Verb.CREATE)
     return counter === undefined ? create(op, judging) : { code: "COUNTER_EXISTS" };
-  if (op.verb === Verb.TAKE || op.verb === Verb.GIVE_BACK) return ofLimit(counter, op, judging);
+  if (op.verb === Verb.TAKE || op.verb === Verb.GIVE_BACK) return ofLimit(counter, op, judging, made);
   if (counter === undefined) {
     const makes =
       (op.verb === Verb.INCREMENT || op.verb === Verb.SET) && !op.mustExist && op.etag === undefined;
@@ -59,8 +59,16 @@ export function decide(
     : (zoneUnknown(counter, judging) ?? move(counter, op, judging));
 }
 
-/** A limit is a counter that has a maximum: what has none would be endless, a name that was misspelt above all. */
-function ofLimit(counter: Counter | undefined, op: Op, judging: Judging): bigint | Refusal {
+/**
+ * A limit is a counter that has a maximum: what has none would be endless, a name that was misspelt above all. A take makes
+ * one, if there is something that says which.
+ */
+function ofLimit(counter: Counter | undefined, op: Op, judging: Judging, made: Settings): bigint | Refusal {
+  if (counter === undefined && op.verb === Verb.TAKE && made.max !== undefined)
+    return (
+      unmakeable(made, judging, op.settings === undefined) ??
+      take({ ...made, value: made.initial, updateTime: 0, timing: undefined }, op.amount, judging.now)
+    );
   if (counter?.max === undefined) return { code: "LIMIT_NOT_FOUND" };
   const unknown = counter.timing === undefined ? undefined : zoneUnknown(counter, judging);
   if (unknown !== undefined) return unknown;

@@ -4,7 +4,7 @@ import { CORRUPT, type Counter, headroom, type Timing } from "./counter.ts";
 import { decide, settingsFor, updated } from "./decide.ts";
 import { Drafts, type Mark } from "./drafts.ts";
 import type { Refusal } from "./errors.ts";
-import { isInTheWay, isVerdict, limitState } from "./limits.ts";
+import { isInTheWay, isVerdict, type Limited, limitState } from "./limits.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
 import { begin, follow, move, settle, takeOver } from "./passing.ts";
@@ -85,7 +85,7 @@ export class Working {
     uids[c] = counter.uid;
     headroomUp[c] = up;
     headroomDown[c] = down;
-    if (op.verb === Verb.GIVE_BACK) this.#tell(i, op, true, undefined);
+    if (op.verb === Verb.GIVE_BACK) this.#tell(i, op, undefined, 0n);
     return undefined;
   }
 
@@ -128,8 +128,8 @@ export class Working {
     const stands = judged.every(({ op, refused }) => refused === undefined || !isInTheWay(refused, op));
     if (!stands || call.takes === "dry run") this.#undo(mark, first, call.end);
     for (const [k, { op, refused, taken }] of judged.entries()) {
-      const allowed = refused === undefined || !isInTheWay(refused, op);
-      this.#tell(first + k, op, allowed, allowed ? undefined : taken);
+      this.#tell(first + k, op, refused, taken);
+      if (refused?.shadow && stands && call.takes === "take") this.#outcomes.refusals.set(first + k, refused);
     }
     return undefined;
   }
@@ -144,16 +144,39 @@ export class Working {
     return refused;
   }
 
-  /** Tell how a limit stands after its call. @param refused  see limitState */
-  #tell(i: number, op: Op, allowed: boolean, refused: bigint | undefined): void {
+  /**
+   * Tell how a limit stands after its call.
+   *
+   * @param refused  why there was no room
+   * @param taken    how much the call takes from it, up to this
+   */
+  #tell(i: number, op: Op, refused: Refusal | undefined, taken: bigint): void {
+    const allowed = refused === undefined || !isInTheWay(refused, op);
+    const over = refused?.code === "ABOVE_MAX";
+    const found = this.#limitOf(i, op);
+    const needed = over ? taken : undefined;
+    const limit = found && limitState(found.counter, this.#context, needed, found.remade, found.policy);
+    this.#outcomes.verdicts.set(i, { allowed, over, limit });
+  }
+
+  /** The limit of a take as the batch has left it; of a counter that is not there, as it would be made. */
+  #limitOf(i: number, op: Op): { counter: Limited; policy: string | undefined; remade: boolean } | undefined {
     const index = this.#drafts.latest(this.#loaded.counterOf[i]!);
     const stored = this.#drafts.exists[index] === 0 ? undefined : this.#drafts.at(index);
-    const counter = stored && present(stored, this.#context, this.#context.calendar);
-    const limit =
-      counter?.max === undefined
-        ? undefined
-        : limitState(counter, this.#context, refused, op.settings !== undefined);
-    this.#outcomes.verdicts.set(i, { allowed, limit });
+    const presented = stored && present(stored, this.#context, this.#context.calendar);
+    const settling = presented?.policy === undefined ? undefined : this.#settling(index, op, presented);
+    const counter = settling === undefined ? presented : settling.counter;
+    if (counter !== undefined) {
+      if (counter.max === undefined) return undefined;
+      const policy = counter.policy?.prefix;
+      return { counter, policy, remade: policy !== undefined || op.settings !== undefined };
+    }
+    const policy = this.#context.policies === undefined ? undefined : this.#policyFor(op);
+    if (policy === CORRUPT) return undefined;
+    const made = settingsFor(op, policy);
+    if (made.max === undefined) return undefined;
+    const asMade = { ...made, value: made.initial, updateTime: 0, timing: undefined };
+    return { counter: asMade, policy: policy?.prefix, remade: false };
   }
 
   #undo(mark: Mark, first: number, end: number): void {
@@ -181,7 +204,10 @@ export class Working {
     if (policy === CORRUPT) return { code: "ROW_CORRUPT" };
     const made = policy === undefined ? settingsFor(op) : settingsFor(op, policy);
     const value = decide(counter, op, context, made);
-    if (isRefusal(value)) return value;
+    if (isRefusal(value)) {
+      const shadow = op.verb === Verb.TAKE && value.code === "ABOVE_MAX" && this.#isShadow(op, counter);
+      return shadow ? { ...value, shadow } : value;
+    }
     const refused = context.vetoed?.get(i) ?? (op.follow ? this.#cannotFollow(op.name) : undefined);
     if (refused !== undefined) return refused;
 
@@ -239,6 +265,13 @@ export class Working {
   #policyFor({ name, verb, settings }: Op): Policy | undefined | typeof CORRUPT {
     const makes = verb === Verb.INCREMENT || verb === Verb.SET || verb === Verb.TAKE;
     return makes && settings === undefined ? this.#context.policies!.for(name) : undefined;
+  }
+
+  /** Whether the limit of a take is only tried out: by the policy that it follows, or would. */
+  #isShadow({ name, settings }: Op, counter: Counter | undefined): boolean {
+    const follows = counter === undefined ? settings === undefined : counter.policy !== undefined;
+    const policy = follows ? this.#context.policies?.for(name) : undefined;
+    return policy !== undefined && policy !== CORRUPT && policy.enforcement === "shadow";
   }
 
   /** Why a counter of this name cannot follow a policy. */

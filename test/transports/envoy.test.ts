@@ -10,6 +10,7 @@ import {
   RateLimitResponseSchema,
   RateLimitResponse_RateLimit_Unit as Unit,
 } from "../../gen/envoy/service/ratelimit/v3/rls_pb.ts";
+import { RateLimitUnit } from "../../gen/envoy/type/v3/ratelimit_unit_pb.ts";
 import { isName } from "../../src/core/name.ts";
 import type { Window } from "../../src/core/window.ts";
 import { counterName } from "../../src/transports/envoy/counter-name.ts";
@@ -161,6 +162,67 @@ describe("descriptors", () => {
     expect(await short(opened, [of("a", "x"), of("endless", "x")], 7)).toEqual([OK, [OK, 0], [OK, 0]]);
     expect((await ask(opened, [of("a", "x")])).statuses[0]!.currentLimit).toBeUndefined();
     expect(await opened.store.sum({ prefix: "", labels: {} })).toMatchObject({ count: 1, sum: 1n });
+  });
+
+  it("may bring a limit: a counter of its own, made by the take, that goes by itself", async () => {
+    await using opened = await open();
+    const limit = { requestsPerUnit: 2, unit: RateLimitUnit.MINUTE };
+    const every = (unitMultiplier: number) => ({ ...limit, unitMultiplier });
+    expect(await short(opened, [of("a", "x", { limit })])).toEqual([OK, [OK, 1]]);
+    expect(await short(opened, [of("a", "x", { limit }), of("a", "x", { limit })])).toEqual([
+      ...[OVER_LIMIT, [OK, 1], [OVER_LIMIT, 1]],
+    ]);
+    const { statuses } = await ask(opened, [of("a", "x", { limit: every(10) }), of("a", "x")]);
+    expect(statuses).toMatchObject([
+      {
+        code: OK,
+        currentLimit: { requestsPerUnit: 2, unit: Unit.MINUTE, unitMultiplier: 10 },
+        limitRemaining: 1,
+      },
+      { code: OK },
+    ]);
+    expect(statuses[1]!.currentLimit).toBeUndefined();
+    const [made] = await opened.store.get(["edge/a/x/=2+MINUTE"]);
+    const window = { everyMs: 60_000, anchorMs: 0 };
+    expect(made).toMatchObject({ value: 1n, max: 2n, window, idleTtlMs: 86_400_000n, policy: undefined });
+    expect(await value(opened, "edge/a/x/=2+10+MINUTE")).toBe(1n);
+    const negative = of("a", "x", { limit, isNegativeHits: true });
+    expect(await short(opened, [negative])).toEqual([OK, [OK, 2]]);
+    opened.clock.advance(60_000);
+    expect(await short(opened, [of("a", "x", { limit })], 2)).toEqual([OK, [OK, 0]]);
+    expect(await short(opened, [of("b", "x", { limit: { ...limit, requestsPerUnit: 0 } })])).toEqual([
+      ...[OVER_LIMIT, [OVER_LIMIT, 0]],
+    ]);
+  });
+
+  it.each([
+    [{ unit: RateLimitUnit.SECOND }, { everyMs: 1_000, anchorMs: 0 }],
+    [
+      { unit: RateLimitUnit.DAY, unitMultiplier: 366 },
+      { everyMs: 366 * 86_400_000, anchorMs: 0 },
+    ],
+    [{ unit: RateLimitUnit.MONTH }, { unit: "month", timeZone: "UTC", day: 1 }],
+    [
+      { unit: RateLimitUnit.YEAR, unitMultiplier: 1 },
+      { unit: "year", timeZone: "UTC", day: 1 },
+    ],
+    [{ unit: RateLimitUnit.UNKNOWN }, undefined],
+    [{ unit: RateLimitUnit.HOUR, unitMultiplier: 0 }, undefined],
+    [{ unit: RateLimitUnit.DAY, unitMultiplier: 367 }, undefined],
+    [{ unit: RateLimitUnit.MONTH, unitMultiplier: 2 }, undefined],
+  ])("of %j has the window %j", async (limit, window) => {
+    await using opened = await open();
+    const call = ask(opened, [of("k", "v", { limit: { requestsPerUnit: 7, ...limit } })]);
+    if (window === undefined) {
+      expect(await refusal(call)).toMatchObject({
+        reason: "INVALID_FIELD",
+        metadata: { field: "descriptors[0].limit" },
+      });
+      return;
+    }
+    await call;
+    const { counters } = await opened.store.list({ prefix: "", labels: {} }, "", 9);
+    expect(counters).toMatchObject([{ max: 7n, window }]);
   });
 
   const entry = { key: "k", value: "v" };

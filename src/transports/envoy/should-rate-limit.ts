@@ -17,6 +17,7 @@ import { submitTakes } from "../calls/limits.ts";
 import { invalidField, readRequest } from "../calls/shape.ts";
 import { counterName } from "./counter-name.ts";
 import { statusOf } from "./limit-shown.ts";
+import { overrideFault, overrideOf } from "./override.ts";
 
 /**
  * Envoy's rate limit service, over the takes of limits: each descriptor is a take from the counter that it stands for, or
@@ -55,11 +56,13 @@ function faultIn({ domain, descriptors }: RateLimitRequest): Refusal | undefined
   const count = descriptors.length;
   if (count === 0 || count > DESCRIPTORS_MAX)
     return invalidField("descriptors", `must be 1 to ${DESCRIPTORS_MAX}`, count);
-  for (const [i, { entries }] of descriptors.entries()) {
+  for (const [i, { entries, limit }] of descriptors.entries()) {
     if (entries.length === 0) return invalidField(`descriptors[${i}].entries`, "must be given", undefined);
     const nameless = entries.findIndex(({ key }) => key === "");
     if (nameless !== -1)
       return invalidField(`descriptors[${i}].entries[${nameless}].key`, "must be given", undefined);
+    const expected = limit && overrideFault(limit);
+    if (expected !== undefined) return invalidField(`descriptors[${i}].limit`, expected, undefined);
   }
   return undefined;
 }
@@ -72,11 +75,19 @@ const DESCRIPTORS_MAX = 64;
  * is room, and nothing is taken.
  */
 function opFor(descriptor: RateLimitDescriptor, { domain, hitsAddend }: RateLimitRequest): Op {
-  const { entries, hitsAddend: own, isNegativeHits } = descriptor;
+  const { entries, hitsAddend: own, isNegativeHits, limit } = descriptor;
   const hits = own ?? BigInt(hitsAddend || 1);
   const amount = hits < INT64_MAX ? hits : INT64_MAX;
   const verb = isNegativeHits && amount > 0n ? Verb.GIVE_BACK : Verb.TAKE;
-  return { verb, name: counterName(domain, entries), amount, mustExist: false };
+  const override = limit && overrideOf(limit);
+  const name = counterName(domain, entries, override?.text);
+  return {
+    verb,
+    name,
+    amount,
+    mustExist: false,
+    settings: verb === Verb.TAKE ? override?.settings : undefined,
+  };
 }
 
 /** The verdict on each operation; or why nobody could judge. What gives back is always fine, and by itself. */
@@ -99,7 +110,8 @@ async function judge(writer: Writer, ops: readonly Op[], context: CallContext): 
     else {
       const settled = given[giveBack++]!;
       if (!("code" in settled)) verdicts.push(settled.outcomes.verdicts.get(settled.first)!);
-      else if (OF_ITS_COUNTER.has(settled.code)) verdicts.push({ allowed: true, limit: undefined });
+      else if (OF_ITS_COUNTER.has(settled.code))
+        verdicts.push({ allowed: true, over: false, limit: undefined });
       else return about(op.name, settled);
     }
   }

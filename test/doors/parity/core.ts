@@ -61,6 +61,7 @@ interface Request {
   })[];
   readonly allOrNothing?: boolean;
   readonly takes?: readonly Request[];
+  readonly ifMissing?: JsonObject;
   readonly dryRun?: boolean;
   readonly windowStart?: string;
 }
@@ -106,7 +107,10 @@ async function change(writer: Writer, store: Store, method: string, request: Req
 /** TakeLimit, or TakeLimits. */
 async function take(writer: Writer, request: Request): Promise<CoreAnswer> {
   const { takes: many, dryRun = false, requestId } = request;
-  const ops = (many ?? [request]).map(({ name, amount = "1" }) => ask.take(name, BigInt(amount)));
+  const ops = (many ?? [request]).map(({ name, amount = "1", ifMissing }) => {
+    const settings = ifMissing && { ...DEFAULTS, ...settingsIn(ifMissing) };
+    return { ...ask.take(name, BigInt(amount)), settings };
+  });
   const asked = ask.takes(ops, dryRun ? {} : { id: requestId }, dryRun ? "dry run" : "take");
   const settled = await writer.submit({
     ...asked,
@@ -125,13 +129,13 @@ async function take(writer: Writer, request: Request): Promise<CoreAnswer> {
 
 /** In a replay there is no more than that it was allowed. */
 function limitShown(verdict: Verdict | undefined): JsonObject {
-  const { allowed = true, limit } = verdict ?? {};
-  if (limit === undefined) return { allowed };
+  const { allowed = true, over = false, limit } = verdict ?? {};
+  if (limit === undefined) return { allowed, over };
   const { max, quota, remaining, periodMs, moreAfterMs, retryAfterMs, resetTime, windowStart } = limit;
   const numbers = { max: `${max}`, quota: `${quota}`, remaining: `${remaining}` };
   const durations = { period: periodMs, moreAfter: moreAfterMs, retryAfter: retryAfterMs };
   const times = { resetTime, windowStart };
-  return { allowed, ...numbers, ...shownAs(seconds, durations), ...shownAs(instant, times) };
+  return { allowed, over, ...numbers, ...shownAs(seconds, durations), ...shownAs(instant, times) };
 }
 
 function shownAs(

@@ -22,6 +22,7 @@ export class Following {
     this.#reader = new LogReader(store.changeLog, options);
     this.#follower = followHistory(store, store.history!.intake, this.#reader, {
       retryMs: 5,
+      saveMs: 20,
       onError: (error) => this.errors.push(error),
       onMissed: () => this.missed++,
     });

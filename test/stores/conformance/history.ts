@@ -52,7 +52,7 @@ export function historySuite(kind: StoreKind): void {
         }
         followed.follow();
       }),
-      { numRuns: 60 },
+      { numRuns: durable ? 8 : 60 },
     );
     await expectHistoryIsLog(followed, prefixes);
     await opened.pass(3 * HOUR);

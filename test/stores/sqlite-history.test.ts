@@ -233,7 +233,6 @@ describe("the history file", () => {
           }
         }
       }
-      console.log(found);
     }));
 });
 

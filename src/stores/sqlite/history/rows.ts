@@ -32,7 +32,8 @@ export class SqliteHistoryRows implements HistoryRows {
   readonly #saving: Saving;
   readonly #statements: Statements;
   #head: HistoryHead;
-  #starts: number[] | undefined;
+  /** The minutes that have rows, and maybe, before the first of them, some that have none any more. */
+  #starts: readonly number[] | undefined;
   /** When there was something that is damaged, of what was read. */
   readonly #damaged: number[] = [];
   #tables: Tables;
@@ -140,7 +141,7 @@ export class SqliteHistoryRows implements HistoryRows {
     if (this.#statements.changeOpen.run(bucket, checksum, ...key).changes === 1) return;
     this.#statements.addOpen.run(...key, bucket, checksum);
     this.#count("minutes", 1, minuteSum(start, number));
-    if (this.#starts !== undefined && !this.#starts.includes(start)) this.#starts = undefined;
+    this.#starts = withStart(this.openStarts(), start);
   }
 
   removeOpen(start: number, number: number): void {
@@ -156,7 +157,12 @@ export class SqliteHistoryRows implements HistoryRows {
 
   openAt(start: number, limit: number): number[] {
     const numbers = this.#statements.openAt.all(BigInt(start), BigInt(limit)).map(Number);
-    if (numbers.length === 0) this.#starts = undefined;
+    if (numbers.length === 0) {
+      const { openAt } = this.#statements;
+      const starts = this.openStarts();
+      const first = starts.findIndex((each) => openAt.get(BigInt(each), 1n) !== undefined);
+      this.#starts = first === -1 ? [] : starts.slice(first);
+    }
     return numbers;
   }
 
@@ -310,6 +316,7 @@ export class SqliteHistoryRows implements HistoryRows {
     if (!isSame(minutes!, before.minutes)) this.#damaged.push(before.since);
     const since = this.openStarts()[0] ?? bucketStart(Level.MINUTE, this.#head.latest);
     this.#tables = { counters: toCounted(counters!), minutes: toCounted(minutes!), since };
+    if (this.#damaged.length > 0) this.save(); // For good: it is not looked at again.
   }
 }
 
@@ -317,6 +324,7 @@ export class SqliteHistoryRows implements HistoryRows {
 const FOR_EVER = Number.MAX_SAFE_INTEGER;
 /** Sums over keys are kept below this. */
 const SUM_MAX = 2 ** 40;
+const MINUTE = BUCKET_MS[Level.MINUTE];
 /** So that a minute more is not a counter more. */
 const SPREAD = 31;
 
@@ -384,7 +392,7 @@ function prepare(db: Database) {
     ),
     countCounters: db.prepare<[], RawCount>("SELECT count(*) AS rows, coalesce(sum(number), 0) AS sum FROM counters"),
     countMinutes: db.prepare<[], RawCount>(
-      `SELECT count(*) AS rows, coalesce(sum(start_ms / ${BUCKET_MS[Level.MINUTE]} + number * ${SPREAD}), 0) AS sum FROM minutes`,
+      `SELECT count(*) AS rows, coalesce(sum(start_ms / ${MINUTE} + start_ms % ${MINUTE} + number * ${SPREAD}), 0) AS sum FROM minutes`,
     ),
     removeOpen: db.prepare<[Key, Key]>("DELETE FROM minutes WHERE start_ms = ? AND number = ?"),
     // One search a start, however many counters have it.
@@ -427,7 +435,7 @@ function prepare(db: Database) {
 }
 
 function minuteSum(start: number, number: number): number {
-  return (start / BUCKET_MS[Level.MINUTE] + number * SPREAD) % SUM_MAX;
+  return (start / MINUTE + number * SPREAD) % SUM_MAX; // A start that rotted is no whole minute: SQL adds the rest.
 }
 
 function toCounted({ rows, sum }: RawCount): Counted {
@@ -437,6 +445,16 @@ function toCounted({ rows, sum }: RawCount): Counted {
 function isSame(raw: RawCount, counted: Counted): boolean {
   const { rows, sum } = toCounted(raw);
   return rows === counted.rows && sum === counted.sum;
+}
+
+/** Starts with one more, mostly the latest. */
+function withStart(starts: readonly number[], start: number): readonly number[] {
+  if (starts.at(-1) === start || starts.includes(start)) return starts;
+  if (start > (starts.at(-1) ?? -1)) {
+    (starts as number[]).push(start); // In place: there may be thousands.
+    return starts;
+  }
+  return [...starts, start].sort((a, b) => a - b);
 }
 
 function counterSum({ number, name, uid, from_ms, to_ms, erased }: Omit<RawCounter, "checksum">): number {

@@ -22,7 +22,10 @@ import type { Distribution } from "./zipf.ts";
 
 /** `npm run bench:history`: what history costs on SQLite, and how soon it answers; see README.md in this folder. */
 
-const options = optionsFrom(["--rounds", "15", "--seconds", "4", ...process.argv.slice(2)], "bench/RESULTS-history.md");
+const options = optionsFrom(
+  ["--rounds", "15", "--seconds", "4", ...process.argv.slice(2)],
+  "bench/RESULTS-history.md",
+);
 const rounds = options.quick ? 1 : options.rounds;
 cleanUpAtExit();
 const machine = describeMachine(makeDataDirectory());
@@ -49,7 +52,11 @@ class History {
   static async open(now: number): Promise<History> {
     const path = databaseIn(makeDataDirectory());
     const given = { clock: SYSTEM_CLOCK, newUid: v7, retention: DEFAULT_RETENTION, cachedCountersMax: 0 };
-    const store = await openStore(`sqlite:${path}`, { ...given, history: DEFAULT_HISTORY, warn: console.error });
+    const store = await openStore(`sqlite:${path}`, {
+      ...given,
+      history: DEFAULT_HISTORY,
+      warn: console.error,
+    });
     await store.close();
     rmSync(historyPathOf(path));
     return new History(path, now);
@@ -98,7 +105,8 @@ class History {
       const { user, system } = process.cpuUsage(begun);
       times.push((user + system) / 1_000);
       if ("refused" in answer) throw new Error(`expected points, got ${answer.refused}`);
-      if (answer.points.changes.every((changes) => changes === 0)) throw new Error("expected changes, got none");
+      if (answer.points.changes.every((changes) => changes === 0))
+        throw new Error("expected changes, got none");
     }
     return median(times);
   }
@@ -147,7 +155,9 @@ async function pairs(): Promise<string[]> {
     const each = ratios[distribution];
     return [
       distribution,
-      ...(["on", "off"] as const).map((which) => Math.round(median(rates[distribution][which])).toLocaleString("en")),
+      ...(["on", "off"] as const).map((which) =>
+        Math.round(median(rates[distribution][which])).toLocaleString("en"),
+      ),
       median(each).toFixed(3),
       `${quantile(each, 0.25).toFixed(3)} to ${quantile(each, 0.75).toFixed(3)}`,
     ];
@@ -184,7 +194,11 @@ async function answers(): Promise<string[]> {
   const minutes = await History.open(now);
   minutes.count(["minutely"], now - 365 * DAY, BUCKET_MS[Level.MINUTE]);
   const bytes = minutes.bytes;
-  const day = minutes.time({ of: { name: "minutely" }, level: Level.MINUTE, edges: edges(now - DAY, now, MINUTE) });
+  const day = minutes.time({
+    of: { name: "minutely" },
+    level: Level.MINUTE,
+    edges: edges(now - DAY, now, MINUTE),
+  });
   const many = await History.open(now);
   many.count(
     Array.from({ length: 1_000 }, (_, i) => `many.${i}`),
@@ -199,7 +213,11 @@ async function answers(): Promise<string[]> {
     ["asked", "took", "aim"],
     [
       ["a counter's day by minutes", inMs(day), "10 ms"],
-      ["a prefix of 1,000 counters, each changing every quarter of an hour: a week by hours", inMs(week), "300 ms"],
+      [
+        "a prefix of 1,000 counters, each changing every quarter of an hour: a week by hours",
+        inMs(week),
+        "300 ms",
+      ],
       ["the same, 31 days by hours", inMs(month), "1,500 ms"],
       ["a counter that counts once a minute, for a year: its file", `${(bytes / 1e6).toFixed(2)} MB`, "1 MB"],
     ],
@@ -209,4 +227,3 @@ async function answers(): Promise<string[]> {
 function edges(from: number, to: number, step: number): Float64Array {
   return Float64Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => from + i * step);
 }
-

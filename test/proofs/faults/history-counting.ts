@@ -19,9 +19,18 @@ const store = await openStore(`sqlite:${join(folder!, "tally.db")}`, {
   ...{ clock, newUid: v7, retention: DEFAULT_RETENTION, cachedCountersMax: 100, history: DEFAULT_HISTORY },
   warn: (message) => console.error(message),
 });
-const reader = new LogReader(store.changeLog, { pageChanges: 20, keptBytesMax: 100_000, restMs: 0, lookEveryMs: 1 });
+const reader = new LogReader(store.changeLog, {
+  pageChanges: 20,
+  keptBytesMax: 100_000,
+  restMs: 0,
+  lookEveryMs: 1,
+});
 const onError = (error: unknown) => console.error(error);
-followHistory(store, store.history!.intake, reader, { retryMs: 5, onError, onMissed: () => console.error("missed") });
+followHistory(store, store.history!.intake, reader, {
+  retryMs: 5,
+  onError,
+  onMissed: () => console.error("missed"),
+});
 for (let i = 0; ; i++) {
   const name = "abc"[i % 3]!;
   const random = Math.random();

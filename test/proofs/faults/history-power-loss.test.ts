@@ -10,8 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { DEFAULT_HISTORY } from "../../../src/service/store-history.ts";
-import { openFresh } from "../../support/opened.ts";
 import { expectHistoryIsLog, Followed } from "../../stores/conformance/history-following.ts";
+import { openFresh } from "../../support/opened.ts";
 import { FULL } from "./full.ts";
 
 const LIVES = FULL ? 1_000 : 8;
@@ -35,7 +35,8 @@ it(`${LIVES} times: buckets equal the log`, { timeout: LIVES * 30_000 }, async (
       const ran = await killedAfter(folder, opened.now(), Math.random() * 400);
       const wal = join(folder, "tally.db-history-wal");
       const harm = (["whole", "cut", "without"] as const)[Math.floor(Math.random() * 3)]!;
-      if (harm !== "whole") truncateSync(wal, harm === "cut" ? Math.floor(Math.random() * statSync(wal).size) : 0);
+      if (harm !== "whole")
+        truncateSync(wal, harm === "cut" ? Math.floor(Math.random() * statSync(wal).size) : 0);
       seen[harm]++;
       opened.warnings.length = 0;
       await opened.pass(ran);
@@ -56,7 +57,9 @@ it(`${LIVES} times: buckets equal the log`, { timeout: LIVES * 30_000 }, async (
 
 /** Returns how much time has passed there, by the clock that runs fast. */
 async function killedAfter(folder: string, begin: number, ms: number): Promise<number> {
-  const child = spawn(process.execPath, [COUNTING, folder, `${begin}`], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [COUNTING, folder, `${begin}`], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const begun = performance.now();
   let said = "";
   child.stderr.on("data", (data) => {

@@ -197,7 +197,9 @@ function factsOf(db: Database): LogFacts {
   } = db.prepare<[], Bound>("SELECT log_id, position, sum FROM history_binding").get()!;
   const { log_dropped, log_end } = headReader(db)();
   type Sums = { checksum: bigint; head_checksum: bigint | null };
-  const sumsAt = db.prepare<[bigint], Sums>("SELECT checksum, head_checksum FROM change_log WHERE position = ?");
+  const sumsAt = db.prepare<[bigint], Sums>(
+    "SELECT checksum, head_checksum FROM change_log WHERE position = ?",
+  );
   return {
     id,
     dropped: Number(log_dropped),

@@ -25,7 +25,7 @@ import { int64, wholeNumberOption } from "./values.ts";
 /** The settings, as messages call them. */
 type SettingName = Exclude<
   keyof UpdateCounterRequest,
-  "$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note"
+  "$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note" | "followPolicy"
 >;
 
 interface SettingView {

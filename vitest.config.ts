@@ -16,7 +16,7 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
  */
 export const APART: Readonly<Record<string, string[]>> = {
   browser: [
-    "test/console/{accessibility,away,counting,origins,time,tls}.test.ts",
+    "test/console/{accessibility,away,counting,history,origins,time,tls}.test.ts",
     "test/doors/openapi/page.test.ts",
   ],
   connections: [
@@ -25,10 +25,10 @@ export const APART: Readonly<Record<string, string[]>> = {
   cli: [
     "test/cli/**/*.test.ts",
     "test/proofs/count/proof.test.ts",
-    "test/docs/{limits,time,tour,warm-increment}.test.ts",
+    "test/docs/{history,limits,time,tour,warm-increment}.test.ts",
   ],
   doors: [
-    "test/doors/{clients,tls}.test.ts",
+    "test/doors/{clients,quota,tls}.test.ts",
     "test/doors/{envoy,proxies}/**/*.test.ts",
     "test/docs/clients.test.ts",
   ],

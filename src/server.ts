@@ -2,12 +2,16 @@ import { v7 as uuidv7 } from "uuid";
 import { type Address, type Config, formatAddress, isLoopback } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { tellingOfDamage } from "./service/damage.ts";
+import { followHistory } from "./service/history-follower.ts";
+import { LogReader } from "./service/log-reader.ts";
 import { startMaintenance } from "./service/maintenance.ts";
 import { type Readiness, watchReadiness } from "./service/readiness.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
+import type { HistoryOptions } from "./service/store-history.ts";
 import { type CommitsTold, DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
 import { StartError, type StartReason, storeStartFailure } from "./start-error.ts";
 import { openStore } from "./stores/open.ts";
+import { ZoneCalendar } from "./stores/shared/calendar.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { ListenError } from "./transports/listener.ts";
@@ -61,6 +65,9 @@ export async function startServer(
     const store = await openStoreOf(config, clock, telemetry);
     opened.push({ close: () => store.close() });
 
+    const following = followLog(store, telemetry, clock);
+    opened.push(following);
+
     const maintenance = startMaintenance(store, {
       everyMs: MAINTENANCE_EVERY_MS,
       onError: (err) => log("maintenance.failed", { err }),
@@ -85,7 +92,7 @@ export async function startServer(
       served,
       clock,
       writerLimitsOf(config),
-      commitsTold(telemetry, clock, logsCalls),
+      commitsTold(telemetry, clock, logsCalls, () => following.wake()),
     );
     opened.push({ close: () => writer.drain() });
 
@@ -100,6 +107,7 @@ export async function startServer(
       store: served,
       writer,
       clock,
+      calendar: new ZoneCalendar(() => {}), // Who asks for a zone that is not known is told so.
       telemetry,
       logsCalls,
       limits: config,
@@ -146,14 +154,39 @@ function hostNamesOf({ hostNames, listen, tlsCertFile }: Config): readonly strin
 }
 
 /** What the log has of commits: failures now and then, and each one that succeeds only when all calls are logged. */
-function commitsTold({ log }: Telemetry, clock: Clock, all: boolean): CommitsTold {
+function commitsTold({ log }: Telemetry, clock: Clock, all: boolean, wake: () => void): CommitsTold {
   const failed = seldom(clock, (err) => log("store.commit_failed", { err }));
-  if (!all) return { failed };
+  if (!all) return { failed, committed: wake };
   return {
     failed,
     committed(calls, { values, timings: { loadMs, decideMs, saveMs, syncMs } }) {
+      wake();
       const parts = { load_ms: loadMs, decide_ms: decideMs, save_ms: saveMs, sync_ms: syncMs };
       log("store.committed", { calls, ops: values.length, ...parts });
+    },
+  };
+}
+
+/** Has what follows the change log follow it: history, if the store keeps one. */
+function followLog(store: Store, { log }: Telemetry, clock: Clock): Closable & { wake(): void } {
+  if (store.history === undefined) return { wake() {}, async close() {} };
+  const reader = new LogReader(store.changeLog, {
+    pageChanges: 4_000,
+    keptBytesMax: 8 * 2 ** 20,
+    restMs: 20,
+    lookEveryMs: 1_000, // What time does is written down by maintenance, and commits come from other processes.
+  });
+  const follower = followHistory(store, store.history.intake, reader, {
+    retryMs: 1_000,
+    saveMs: 1_000,
+    onError: seldom(clock, (err) => log("history.failed", { err })),
+    onMissed: () => log("history.missed"),
+  });
+  return {
+    wake: () => reader.wake(),
+    async close() {
+      await follower.close();
+      await reader.close();
     },
   };
 }
@@ -203,12 +236,26 @@ async function openStoreOf(config: Config, clock: Clock, { log }: Telemetry): Pr
       newUid: uuidv7,
       retention: config,
       cachedCountersMax: config.cachedCountersMax,
+      history: historyOf(config),
       migrates: config.migratesAtStart,
       warn: (detail) => log("store.warning", { detail }),
     });
   } catch (error) {
     throw storeStartFailure(error);
   }
+}
+
+function historyOf(config: Config): HistoryOptions | undefined {
+  if (!config.history) return undefined;
+  const {
+    historyKeepMinutesMs,
+    historyKeepQuartersMs,
+    historyKeepDaysMs = Number.POSITIVE_INFINITY,
+  } = config;
+  return {
+    bytesMax: config.historyBytesMax,
+    keepMs: [historyKeepMinutesMs, historyKeepQuartersMs, historyKeepDaysMs],
+  };
 }
 
 /** What a commit takes at most is no setting: it follows from the 8,000 operations that a BatchApply may have. */

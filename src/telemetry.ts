@@ -45,6 +45,14 @@ export const LOG_EVENTS = {
       "stands beside this; once that is mended, or if it was for a moment, start it again.",
   ],
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
+  "history.failed": [
+    "warn",
+    "History could not be kept up; it is tried again in a second, from where it was saved. Nothing is lost while the change log has room (change-log-bytes-max).",
+  ],
+  "history.missed": [
+    "warn",
+    "The change log had dropped changes before history took them in: history has a gap, which its answers say. Counts are not concerned.",
+  ],
   "call.answered": ["debug", "A call was answered, as `outcome` says: OK, or the reason why not."],
   "http.refused": ["debug", "An HTTP request was refused; with the origin of its page, if a page sent it."],
   "calls.overload": [

@@ -1,6 +1,6 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type Command, Option } from "commander";
-import { LIMITS } from "../client/client.ts";
+import { RPC } from "../client/client.ts";
 import { onServer } from "./client-command.ts";
 import { noteReplay } from "./counting.ts";
 import { limitView } from "./limits.ts";
@@ -28,7 +28,7 @@ export function define(command: Command): void {
       const { windowStart, requestId } = options;
       const began = windowStart && timestampFromDate(windowStart);
       const request = { name, amount, ...given({ windowStart: began, requestId }) };
-      const { givenBack, status, replayed } = await client.call(LIMITS.giveBackLimit, request);
+      const { givenBack, status, replayed } = await client.call(RPC.giveBackLimit, request);
       await output.change(limitView(status!, replayed, givenBack));
       noteReplay(output, { name, replayed });
       if (givenBack !== amount) output.note(`${name}: ${givenBack} of ${amount} given back.`);

@@ -36,6 +36,16 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
   top: { group: "Look", about: "rank counters by value", load: () => import("./top.ts") },
   sum: { group: "Look", about: "sum up counters", load: () => import("./sum.ts") },
   watch: { group: "Look", about: "watch counters move", load: () => import("./watch.ts") },
+  history: {
+    group: "Look",
+    about: "what became of a counter, hour by hour",
+    load: () => import("./history.ts"),
+  },
+  changes: {
+    group: "Look",
+    about: "who set, reset or changed a counter",
+    load: () => import("./changes.ts"),
+  },
   create: {
     group: "Manage",
     about: "make a counter, with bounds and labels",

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { LIMITS } from "../client/client.ts";
+import { RPC } from "../client/client.ts";
 import { onServer } from "./client-command.ts";
 import { noteReplay } from "./counting.ts";
 import { CommandError, EXIT } from "./exit.ts";
@@ -24,7 +24,7 @@ export function define(command: Command): void {
     async ({ client, output }, [name, amount]: Args, options: Options) => {
       const { dryRun = false, requestId } = options;
       const request = { name, dryRun, ...given({ amount, requestId, ifMissing: ifMissingIn(options) }) };
-      const { allowed, status, replayed } = await client.call(LIMITS.takeLimit, request);
+      const { allowed, status, replayed } = await client.call(RPC.takeLimit, request);
       await output.change(limitView(status!, replayed));
       noteReplay(output, { name, replayed });
       if (status!.over && allowed)

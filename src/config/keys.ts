@@ -268,6 +268,45 @@ export const KEYS = {
     about: "room for the change log; beyond it the oldest changes become one opening value a counter",
     default: "1GiB",
   },
+  history: {
+    name: "history",
+    group: "Retention",
+    about:
+      "whether to keep what became of counters over time; false writes no buckets, and drops none that are there",
+    expected: "true or false",
+    default: "true",
+    placeholder: "<true|false>",
+    schema: z.union([z.boolean(), z.stringbool()]),
+  },
+  historyBytesMax: {
+    ...size("64KiB", "1024TiB"),
+    name: "history-bytes-max",
+    group: "Retention",
+    about:
+      "room for history; beyond it the oldest of the finest go first: minutes, then quarters of an hour, then days",
+    default: "4GiB",
+  },
+  historyKeepMinutesMs: {
+    ...duration("1h", "36600d"),
+    name: "history-keep-minutes",
+    group: "Retention",
+    about: "how long history is kept by minutes",
+    default: "2d",
+  },
+  historyKeepQuartersMs: {
+    ...duration("1d", "36600d"),
+    name: "history-keep-quarters",
+    group: "Retention",
+    about: "how long history is kept by quarters of an hour, of which hours and days of every zone are made",
+    default: "400d",
+  },
+  historyKeepDaysMs: {
+    ...optional(duration("1d", "36600d")),
+    name: "history-keep-days",
+    group: "Retention",
+    about: "how long history is kept by UTC days; nothing is for ever",
+    default: "",
+  },
 } as const satisfies Record<string, Key<unknown>>;
 
 /** The configuration of a server: read once, then frozen. */

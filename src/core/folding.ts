@@ -1,6 +1,5 @@
 import { type Bucket, bucketOf, joined, leavesBucket } from "./bucket.ts";
-import type { ChangeColumns } from "./change.ts";
-import { ChangeKind } from "./change.ts";
+import { type ChangeColumns, ChangeKind } from "./change.ts";
 import type { CommitColumns } from "./commit-columns.ts";
 import { IdIndices } from "./id-indices.ts";
 import { BUCKET_MS, bucketStart, Level } from "./levels.ts";
@@ -11,6 +10,11 @@ import { BUCKET_MS, bucketStart, Level } from "./levels.ts";
  */
 export class Folding {
   readonly #minutes = new Map<number, MinuteBuckets>();
+  /**
+   * By number, when an update of settings met a refill, and so moved the value without moving the counter's time: what comes
+   * after it may be earlier, such as the expiry by a TTL that has passed already, and is not before it in history.
+   */
+  readonly #notBefore = new Map<number, number>();
 
   /** How many buckets. */
   get size(): number {
@@ -41,8 +45,9 @@ export class Folding {
       for (const end = commits.ends[i]!; k < end; k++) {
         const counter = counters[k]!;
         const number = numbers[counter]!;
-        const time = times[k]!;
         if (number < 0 || !leavesBucket(changes, k)) continue;
+        const time = this.timeOf(number, times[k]!);
+        if (changes.kinds[k] === ChangeKind.SETTINGS) this.#notBefore.set(number, time);
         if (time < start || time >= after) {
           const other = this.#minute(bucketStart(Level.MINUTE, time));
           other.take(other.slotOf(number), changes, k);
@@ -59,10 +64,26 @@ export class Folding {
     }
   }
 
+  /** The time that a change counts at, which comes after all that was folded before. */
+  timeOf(number: number, time: number): number {
+    return this.#notBefore.size === 0 ? time : Math.max(time, this.#notBefore.get(number) ?? time);
+  }
+
+  /** A counter has ended. */
+  end(number: number): void {
+    this.#notBefore.delete(number);
+  }
+
   /** What has become of a counter in the minute that bucket.start is in, after all that was folded before. */
   add(number: number, bucket: Bucket): void {
     const minute = this.#minute(bucketStart(Level.MINUTE, bucket.start));
     minute.join(minute.slotOf(number), bucket);
+  }
+
+  /** Which buckets there are. */
+  *keys(): Generator<{ readonly start: number; readonly number: number }, void, void> {
+    for (const { start, numbers } of this.#minutes.values())
+      for (const number of numbers) yield { start, number };
   }
 
   /** Take out all buckets: in the order of their starts, and of the numbers. */
@@ -98,6 +119,10 @@ class MinuteBuckets {
 
   get count(): number {
     return this.#numbers.length;
+  }
+
+  get numbers(): readonly number[] {
+    return this.#numbers;
   }
 
   /** Where the bucket of a counter stands: made, with nothing in it, if it is new. */

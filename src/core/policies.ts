@@ -76,11 +76,12 @@ export class PolicySet {
     const versions = new Map(this.#written);
     let [revision, unreadable] = [this.revision, this.damaged || damaged];
     for (const { key, version, body } of written) {
-      const policy = body === undefined ? undefined : policyFromBody(key, body, version);
-      if (policy !== undefined) policies.set(key, policy);
-      else policies.delete(key);
+      const prefix = key.slice(0, -1);
+      const policy = body === undefined ? undefined : policyFromBody(prefix, body, version);
+      if (policy !== undefined) policies.set(prefix, policy);
+      else policies.delete(prefix);
       unreadable ||= policy === undefined && body !== undefined;
-      versions.set(key, version);
+      versions.set(prefix, version);
       revision = Math.max(revision, version);
     }
     return new PolicySet(policies, versions, revision, unreadable);
@@ -117,7 +118,12 @@ export class PolicySet {
 /** Kinds of entries that no policy can have become by a flipped bit. */
 const OTHER_KINDS: readonly string[] = ["principal", "key", "binding", "webhook", "setting"];
 
-/** A policy as the catalogue keeps it, under its prefix. */
+/** What a policy is kept under: "shop.*", for keys are not empty, and prefixes may be. */
+export function policyKeyOf(prefix: string): string {
+  return `${prefix}*`;
+}
+
+/** A policy as the catalogue keeps it. */
 export function policyToBody({ settings, enforcement }: Pick<Policy, "settings" | "enforcement">): string {
   return JSON.stringify({ settings: settingsToJson(settings), enforcement });
 }

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions, Server as TlsServer } from "node:tls";
 import type { DescService } from "@bufbuild/protobuf";
 import type { Clock } from "../core/clock.ts";
+import type { Calendar } from "../core/window.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
@@ -49,6 +50,8 @@ export interface DoorsOptions {
   readonly store: Store;
   readonly writer: Writer;
   readonly clock: Clock;
+  /** Whose days and clocks histories go by. */
+  readonly calendar: Calendar;
   readonly telemetry: Telemetry;
   /** Methods that stream, beside the calls of CounterService. */
   readonly streamCalls?: readonly StreamCall[];
@@ -126,6 +129,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     store,
     writer,
     clock,
+    options.calendar,
     limits,
     (calls) => log("calls.overload", { calls }),
     options.authorise,

@@ -4,7 +4,6 @@ import { decideBatch, requestKeys, touchedBy } from "../../src/core/batch.ts";
 import { CORRUPT, type FullCounter } from "../../src/core/counter.ts";
 import { type Enforcement, PolicySet, policyToBody } from "../../src/core/policies.ts";
 import { DEFAULTS, type Settings } from "../../src/core/settings.ts";
-import type { Calendar } from "../../src/core/window.ts";
 import { toBatch } from "../../src/service/writer.ts";
 import { type Asked, answersOf, giveBack, single, take, takes } from "../support/calls.ts";
 
@@ -53,7 +52,7 @@ function decided(
     answered,
     requestIdsFullForMs: undefined,
   };
-  const calendar = { windowAt: () => undefined } as unknown as Calendar; // None of these windows is by one.
+  const calendar = { windowAt: () => undefined, offsetAt: () => undefined };
   const context = { now: NOW, calendar, policies: set, uidSeed: "0199d3a7-5f0e-7c3b-8a43-000000000000" };
   const { outcomes, save } = decideBatch(batch, loaded, context);
   return { answer: answersOf([asked], outcomes)[0]!, save };

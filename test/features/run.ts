@@ -6,6 +6,7 @@ import "./steps/callers.ts";
 import "./steps/command-line.ts";
 import "./steps/counters.ts";
 import "./steps/counting.ts";
+import "./steps/history.ts";
 import "./steps/limits.ts";
 import "./steps/many-counters.ts";
 import "./steps/counting-lines.ts";

@@ -23,6 +23,8 @@ export class World {
   crowd: (Outcome | DeleteCounterResponse | Refused)[] = [];
   /** Of the last page of a list: where the next begins. */
   pageToken = "";
+  /** The time zone that the last history was asked for in. */
+  zone = "UTC";
   /** What a command reads from its standard input. */
   readonly lines: string[] = [];
   /** A command that runs. */
@@ -130,6 +132,12 @@ export class World {
     else this.#clock.wallMs = time; // Set back: no time has passed.
   }
 
+  /** What time it is. */
+  get now(): number {
+    if (this.#clock === undefined) throw new Error("say first what time it is");
+    return this.#clock.now();
+  }
+
   /** Have so much time pass, in milliseconds. */
   passes(ms: number): void {
     if (this.#clock === undefined) throw new Error("say first what time it is");
@@ -139,7 +147,7 @@ export class World {
   /** Have the server run as a process of its own, so that it can be killed. */
   async startProcess(): Promise<void> {
     const port = await freePort();
-    const server = new ServerProcess({ port, file: await this.#file() });
+    const server = new ServerProcess({ port, store: `sqlite:${await this.#file()}` });
     await server.ready();
     const exit = async (ended: Promise<unknown>): Promise<void> => void (await ended);
     this.#server = { port, stop: () => exit(server.stop()), kill: () => exit(server.kill()) };

@@ -14,19 +14,30 @@ import type { Catalogue } from "../../service/store-catalogue.ts";
 import type { Copying } from "../../service/store-copying.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
+import type { PolicyReads } from "../../service/store-policies.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
 import { acceptingOf, catalogueOf, changeLogOf, copyingOf } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
+import { SqliteHistory } from "./history.ts";
 import { momentOf } from "./moment.ts";
 import type { GetRequest, ListRequest, Read, WalkRequest } from "./read/read-worker.ts";
 import { ScanThread } from "./scan-thread.ts";
 import { SCHEMA_VERSION } from "./schema/schema.ts";
 import { Thread } from "./thread.ts";
+import type { HistoryTold } from "./write/history-binding.ts";
 import { keepOpen } from "./write/opening.ts";
 import type { Moment } from "./write/running-time.ts";
-import type { CommitRequest, MaintainAnswer, WriteData, WriteOpened } from "./write/write-worker.ts";
+import type {
+  CommitRequest,
+  MaintainAnswer,
+  MaintainRequest,
+  NameLogRequest,
+  SealRequest,
+  WriteData,
+  WriteOpened,
+} from "./write/write-worker.ts";
 
 /**
  * Counters in one SQLite file: a thread that writes, a thread that reads, and this side, which only asks.
@@ -55,11 +66,13 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   try {
     letGo = keepOpen(real);
     const { thread: reader } = await Thread.start("read/read-worker", { path: real });
+    const history = await openHistory(real, writer, reader, options);
     return new SqliteStore(
       { thread: writer, letGo },
       reader,
       new ScanThread(real),
       new Disk(real),
+      history,
       options,
       `SQLite ${opened.sqliteVersion}, ${real}`,
     );
@@ -69,6 +82,19 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   }
 }
 
+/** The history beside the file, where one is to be kept. */
+async function openHistory(
+  path: string,
+  writer: Thread,
+  reader: Thread,
+  { clock, newUid, warn, history: options }: StoreOptions,
+): Promise<SqliteHistory | undefined> {
+  if (options === undefined) return undefined;
+  const naming: NameLogRequest = { newId: newUid(), moment: momentOf(clock) };
+  const expected = await writer.ask<boolean>("nameLog", naming);
+  return SqliteHistory.open({ path, options, reader, clock, newUid, warn, expected });
+}
+
 class SqliteStore implements Store {
   readonly traits: StoreTraits;
   readonly failed: Promise<Error>;
@@ -76,11 +102,18 @@ class SqliteStore implements Store {
   readonly catalogue: Catalogue;
   readonly copying: Copying;
   readonly accepting: Accepting;
+  readonly policies: PolicyReads = {
+    progress: async (prefix, signal) => {
+      await this.#beforeScan();
+      return this.#scanner.policyProgress({ prefix }, signal);
+    },
+  };
   readonly #writer: Thread;
   readonly #file: Writing;
   readonly #reader: Thread;
   readonly #scanner: ScanThread;
   readonly #disk: Disk;
+  readonly history: SqliteHistory | undefined;
   readonly #options: StoreOptions;
   #closed = false;
 
@@ -89,9 +122,11 @@ class SqliteStore implements Store {
     reader: Thread,
     scanner: ScanThread,
     disk: Disk,
+    history: SqliteHistory | undefined,
     options: StoreOptions,
     title: string,
   ) {
+    this.history = history;
     this.#disk = disk;
     this.#file = file;
     this.#writer = file.thread;
@@ -117,6 +152,8 @@ class SqliteStore implements Store {
 
   async commit(batch: Batch): Promise<Outcomes> {
     const { clock, newUid } = this.#options;
+    const pace = this.history?.pace();
+    if (pace !== undefined) await pace;
     const { packed, transfer } = packBatch(batch);
     const request: CommitRequest = { batch: packed, moment: momentOf(clock), uidSeed: newUid() };
     return unpackOutcomes(await this.#writer.ask<CrossingOutcomes>("commit", request, transfer));
@@ -151,9 +188,13 @@ class SqliteStore implements Store {
 
   async maintain(): Promise<boolean> {
     const { clock, warn } = this.#options;
-    const { more, warnings } = await this.#writer.ask<MaintainAnswer>("maintain", momentOf(clock));
+    const { history } = this;
+    const request: MaintainRequest = { moment: momentOf(clock), history: history?.told };
+    const { more, doubted, warnings, behind } = await this.#writer.ask<MaintainAnswer>("maintain", request);
     for (const warning of warnings) warn(warning);
-    return more;
+    if (history === undefined) return more;
+    history.noteBehind(behind);
+    return (await history.maintain(doubted)) || more;
   }
 
   async probeReads(): Promise<void> {
@@ -174,8 +215,8 @@ class SqliteStore implements Store {
   async close(): Promise<void> {
     this.#closed = true;
     // First: while they read, the WAL cannot be taken in whole.
-    await Promise.all([this.#scanner.close(), this.#reader.close(undefined)]);
-    await closeWriter(this.#file, momentOf(this.#options.clock));
+    await Promise.all([this.#scanner.close(), this.#reader.close(undefined), this.history?.close()]);
+    await closeWriter(this.#file, momentOf(this.#options.clock), this.history?.told);
   }
 
   /**
@@ -227,9 +268,9 @@ interface Writing {
 }
 
 /** When it has failed, it is left as it is, and so is what it has written. */
-async function closeWriter({ thread, letGo }: Writing, moment: Moment): Promise<void> {
+async function closeWriter({ thread, letGo }: Writing, moment: Moment, history?: HistoryTold): Promise<void> {
   if (thread.hasEnded) return;
-  await thread.ask("seal", moment);
+  await thread.ask("seal", { moment, history } satisfies SealRequest);
   letGo?.();
   await thread.close(moment);
 }

@@ -19,7 +19,7 @@ export async function running() {
 /** A server on a file, that can be killed and started again. */
 export async function restartable() {
   const [port, file] = [await freePort(), join(folder(), "tally.db")];
-  let server = new ServerProcess({ port, file });
+  let server = new ServerProcess({ port, store: `sqlite:${file}` });
   await server.ready();
   onTestFinished(async () => {
     if (server.running) await server.kill();
@@ -33,7 +33,7 @@ export async function restartable() {
     },
     kill: () => server.kill(),
     start: async () => {
-      server = new ServerProcess({ port, file });
+      server = new ServerProcess({ port, store: `sqlite:${file}` });
       await server.ready();
     },
   };

@@ -34,7 +34,7 @@ console.log(`seed ${seed}; again with: npm run test:openapi -- --seed ${seed}`);
 
 const folder = mkdtempSync(join(tmpdir(), "tally-openapi-"));
 const port = await freePort();
-const server = new ServerProcess({ port, file: join(folder, "tally.db") });
+const server = new ServerProcess({ port, store: `sqlite:${join(folder, "tally.db")}` });
 const faults: string[] = [];
 try {
   await server.ready();

@@ -37,7 +37,7 @@ export async function countFile(input: Counted, folder: string, kill: boolean): 
   const names = namesOf(input, folder);
   const expected = sortUniq(names);
   const [port, file] = [await freePort(), `${folder}/tally-${Date.now()}.db`];
-  let server = new ServerProcess({ port, file });
+  let server = new ServerProcess({ port, store: `sqlite:${file}` });
   try {
     await server.ready();
     const startedAt = performance.now();
@@ -54,7 +54,7 @@ export async function countFile(input: Counted, folder: string, kill: boolean): 
     if (kill) {
       await pass(input.path, child.stdin!, async () => {
         await server.kill();
-        server = new ServerProcess({ port, file });
+        server = new ServerProcess({ port, store: `sqlite:${file}` });
         await server.ready();
       });
     }

@@ -1,4 +1,6 @@
 import { type Entry, History, type Known, NEW_SETTINGS, PLAIN_RULES, type Violation } from "./history.ts";
+import { TimedAccount } from "./timed.ts";
+import { isTimed } from "./timed-counters.ts";
 import { rulesOf } from "./workload.ts";
 
 /** All that the callers of a run were told: what the counters, their settings and their ends must agree with. */
@@ -7,10 +9,15 @@ export class Account {
   /** By uid, the settings: their marks, which revision by revision must follow from each other like values. */
   readonly #settings = new History(() => PLAIN_RULES, NEW_SETTINGS);
   readonly #deleted = new Set<string>();
+  readonly timed = new TimedAccount();
 
   add(entry: Entry): void {
-    this.#counters.add(entry);
     const { name, asked, told } = entry;
+    if (isTimed(name)) {
+      this.timed.add(entry);
+      return;
+    }
+    this.#counters.add(entry);
     if ("refused" in told) return;
     if (asked.verb === "delete") this.#deleted.add(told.uid!);
     if (told.settings === undefined) return;
@@ -25,7 +32,7 @@ export class Account {
 
   /** See History.check. */
   check(): Violation[] {
-    return [...this.#counters.check(), ...this.#settings.check()];
+    return [...this.#counters.check(), ...this.#settings.check(), ...this.timed.check()];
   }
 
   /** Where the checked counters stand. */

@@ -15,6 +15,7 @@ import {
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Answer, Connection } from "./connection.ts";
 import type { Asked, Rules, Told } from "./history.ts";
+import { timeSettingsOf } from "./timed-counters.ts";
 import type { Plan, Step } from "./workload.ts";
 
 /** What one attempt was told: a Told for each step, or why nothing of the call was applied. */
@@ -67,7 +68,8 @@ async function applyOne(
     case "create": {
       const { initial, min, max, clamp } = rules;
       const onBound = clamp ? OnBound.CLAMP : OnBound.REJECT;
-      const request = { name, value: asked.value, initial, min, max, onBound, requestId };
+      const time = timeSettingsOf(name);
+      const request = { name, value: asked.value, initial, min, max, onBound, ...time, requestId };
       const answer = await connection.call(method.createCounter, create(CreateCounterRequestSchema, request));
       return answer.ok ? counterTold(answer.message.counter!, answer.message.replayed) : answer;
     }

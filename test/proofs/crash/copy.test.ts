@@ -8,7 +8,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { v7 } from "uuid";
 import { expect, it, onTestFinished } from "vitest";
@@ -18,6 +17,7 @@ import { copyBetween } from "../../../src/store-tools.ts";
 import { openStore } from "../../../src/stores/open.ts";
 import { batch, commit, increment, remove, set, single } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
+import { folderInMemory } from "../../support/folder.ts";
 import { Killer } from "./killer.ts";
 import { freshSeed, seededRandom } from "./random.ts";
 
@@ -27,7 +27,7 @@ it(`killed ${KILLS} times, a copy is what it would have been`, { timeout: 240_00
   const seed = Number(process.env.SEED ?? freshSeed());
   console.info(`seed ${seed}`);
   const random = seededRandom(seed);
-  const folder = mkdtempSync(join(tmpdir(), "tally-copy-"));
+  const folder = mkdtempSync(join(folderInMemory(), "tally-copy-"));
   const killer = new Killer();
   onTestFinished(async () => {
     await killer.close();

@@ -6,6 +6,7 @@
  * Method: 32 clients increment, decrement, set, reset, create, update, delete, read and batch under request ids on a real server,
  * which is sent SIGKILL at random moments, 100 of them unless told otherwise; each client retries the same request
  * until it is answered. Then the histories of all counters are checked exactly (history.ts), and so is the file.
+ * Some counters have windows, refill or expire within a second (timed.ts): of these each end is in the log once.
  *
  * `--self-test` puts one fault after another into the server, from outside of it, and fails when one goes unnoticed.
  *
@@ -64,7 +65,12 @@ replays    ${afterNoAnswer} after an attempt that got no answer, ${twiceAtOnce} 
 refusals   ${[...tally.refusals].map(([reason, times]) => `${reason} ${times}`).join(", ") || "none"}
 history    ${kinds("lost")} lost, ${kinds("doubled")} doubled or gaps, ${kinds("value")} wrong values, ${kinds("order")} out of order, \
 ${kinds("refusal", "identity", "answer")} other violations
-file       ${stored === undefined ? "not looked at" : `integrity_check ${stored.faults.length === 0 ? "ok" : "FAILED"}; ${stored.changes} changes sum up to the values of ${stored.counters} counters`}
+file       ${
+    stored === undefined
+      ? "not looked at"
+      : `integrity_check ${stored.faults.length === 0 ? "ok" : "FAILED"}; ${stored.changes} changes sum up to the values of ${stored.counters} counters,
+           among them ${stored.rolls} ends of windows and ${stored.expiries} of idle counters, each once`
+  }
 time       ${report.seconds.toFixed(0)} s`);
   for (const { kind, text } of violations.slice(0, 20)) console.log(`${kind}: ${text}`);
   console.log(passed(report) ? "PASS" : "FAIL");

@@ -9,10 +9,8 @@ const TALLY = fileURLToPath(new URL("../../../bin/tally.mjs", import.meta.url));
 
 export interface ServerOptions {
   readonly port: number;
-  /** The data file. With another store, only what it is started from faster stands beside it. */
-  readonly file: string;
-  /** Where the counters are, as for --store; the data file by default. */
-  readonly store?: string;
+  /** Where the counters are, as for --store. */
+  readonly store: string;
   /** Modules that are loaded before everything else, in the workers too: seeded faults. */
   readonly preload?: readonly string[];
   /** A command that runs the server: `["strace", "-f", ...]`. */
@@ -33,7 +31,7 @@ export class ServerProcess {
   #output = "";
 
   constructor(options: ServerOptions) {
-    const { port, file, store = `sqlite:${file}`, preload = [], under = [] } = options;
+    const { port, store, preload = [], under = [] } = options;
     this.#options = options;
     const args = [
       ...preload.flatMap((module) => ["--import", module]),
@@ -41,8 +39,7 @@ export class ServerProcess {
     ];
     const [command, ...rest] = [...under, process.execPath, ...args];
     // process.execPath is Node 24, so the entry does not start another node: the signals reach the server itself.
-    const env = { ...process.env, NODE_COMPILE_CACHE: `${file}-compiled` };
-    this.#child = spawn(command!, rest, { stdio: ["ignore", "pipe", "pipe"], env });
+    this.#child = spawn(command!, rest, { stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
       stream.on("data", (chunk: Buffer) => {
         this.#output = (this.#output + chunk).slice(-OUTPUT_KEPT);

@@ -2,17 +2,22 @@ import { performance } from "node:perf_hooks";
 import Database from "better-sqlite3";
 import { v7 as uuidv7 } from "uuid";
 import { CORRUPT } from "../../../src/core/batch.ts";
-import { ChangeKind } from "../../../src/core/change.ts";
+import { ChangeKind, endsCounter } from "../../../src/core/change.ts";
 import { DEFAULT_RETENTION, type Store } from "../../../src/service/store.ts";
 import { openStore } from "../../../src/stores/open.ts";
 import type { Account } from "./account.ts";
 import type { Known } from "./history.ts";
+import { type TimedAccount, TimedLog } from "./timed.ts";
+import { isTimed } from "./timed-counters.ts";
 
 /** What a data file was found to be, beside faults. */
 export interface Stored {
   readonly faults: string[];
   readonly counters: number;
   readonly changes: number;
+  /** How many windows and counters ended, by the log. */
+  readonly rolls: number;
+  readonly expiries: number;
 }
 
 /** Look at a data file whose server has ended: SQLite finds it sound, and its store is as `checkStore` expects it. */
@@ -22,13 +27,13 @@ export async function checkStored(file: string, told: Expected): Promise<Stored>
   return { ...stored, faults: [...faults, ...stored.faults] };
 }
 
-type Expected = Pick<Account, "known" | "deleted">;
+type Expected = Pick<Account, "known" | "deleted"> & { readonly timed?: TimedAccount };
 
 /**
  * Open a store that nobody writes to: each counter is what its callers were told, and the change log leads from
  * revision to revision to just that.
  */
-export async function checkStore(url: string, { known, deleted }: Expected): Promise<Stored> {
+export async function checkStore(url: string, { known, deleted, timed }: Expected): Promise<Stored> {
   const faults: string[] = [];
   const store = await openStore(url, {
     clock: { now: Date.now, monotonic: () => performance.now() },
@@ -36,14 +41,19 @@ export async function checkStore(url: string, { known, deleted }: Expected): Pro
     retention: DEFAULT_RETENTION,
     cachedCountersMax: 1_000,
     warn: (message) => faults.push(message),
+    purpose: "copyFrom", // Rows as they are stored, as the log is.
   });
   try {
     faults.push(...(await counterFaults(store, known)));
-    const { changes, ends, deletions } = await followChanges(store, faults);
+    const { changes, ends, deletions, timedLog } = await followChanges(store, faults);
     for (const uid of deleted)
       if (!deletions.has(uid)) faults.push(`the deletion of ${uid} is not in the log`);
     for (const uid of deletions) if (!deleted.has(uid)) faults.push(`${uid} was deleted by nobody`);
-    for (const name of ends.keys()) if (!known.has(name)) faults.push(`${name} was changed, and is nobody's`);
+    const timedEnds = new Map([...ends].filter(([name]) => timed !== undefined && isTimed(name)));
+    faults.push(...(timed?.faultsOf(timedLog) ?? []), ...(await counterFaults(store, timedEnds)));
+    for (const name of ends.keys()) {
+      if (!known.has(name) && !timedEnds.has(name)) faults.push(`${name} was changed, and is nobody's`);
+    }
     for (const [name, { revision, value }] of known) {
       const end = ends.get(name);
       if (end?.revision !== revision && revision !== 0) {
@@ -52,7 +62,8 @@ export async function checkStore(url: string, { known, deleted }: Expected): Pro
         faults.push(`the changes of ${name} sum up to ${end.value}, expected ${value}`);
       }
     }
-    return { faults, counters: known.size, changes };
+    const { rolls, expiries } = timedLog;
+    return { faults, counters: known.size + timedEnds.size, changes, rolls, expiries };
   } finally {
     await store.close();
   }
@@ -90,18 +101,23 @@ async function counterFaults(store: Store, known: ReadonlyMap<string, Known>): P
 async function followChanges(store: Store, faults: string[]) {
   const ends = new Map<string, { uid: string; revision: number; value: bigint }>();
   const deletions = new Set<string>();
+  const timedLog = new TimedLog();
   let changes = 0;
   for (let cursor = ""; ; ) {
     const page = await store.changesSince(cursor, 10_000);
-    for (const { name, uid, kind, firstRevision, revision, added, removed, value } of page.changes) {
+    for (const change of page.changes) {
+      const { name, uid, kind, firstRevision, revision, added, removed, value } = change;
       const end = ends.get(name) ?? { uid, revision: 0, value: 0n };
       if (end.uid !== uid) faults.push(`${name} changes as ${uid} before ${end.uid} was deleted`);
-      if (kind === ChangeKind.DELETE) {
+      if (endsCounter(kind)) {
         changes++;
-        if (deletions.has(uid)) faults.push(`${uid} was deleted twice`);
-        deletions.add(uid);
+        if (isTimed(name)) timedLog.take(change);
+        else {
+          if (deletions.has(uid)) faults.push(`${uid} was deleted twice`);
+          deletions.add(uid);
+        }
         if (ends.has(name) && (end.revision !== revision || end.value !== value)) {
-          faults.push(`the changes of ${name} end at ${end.value} and its deletion says ${value}`);
+          faults.push(`the changes of ${name} end at ${end.value} and its end says ${value}`);
         }
         ends.delete(name);
         continue;
@@ -115,9 +131,10 @@ async function followChanges(store: Store, faults: string[]) {
       if (firstRevision !== end.revision + 1) {
         faults.push(`the changes of ${name} go from revision ${end.revision} to ${firstRevision}`);
       }
+      if (isTimed(name)) timedLog.take(change);
       ends.set(name, { uid, revision, value: end.value + added - removed });
     }
-    if (page.cursor === cursor) return { changes, ends, deletions };
+    if (page.cursor === cursor) return { changes, ends, deletions, timedLog };
     cursor = page.cursor;
   }
 }

@@ -1,6 +1,7 @@
 import type { Asked, Rules } from "./history.ts";
 import { PLAIN_RULES } from "./history.ts";
 import type { Random } from "./random.ts";
+import { LASTING, nextIdle, nextTimed } from "./timed-counters.ts";
 
 /** What a caller is to do next. */
 export type Plan =
@@ -24,9 +25,10 @@ const FREE = ["free/0", "free/1"];
 /** Counters that are deleted and made again. */
 const MORTAL = ["mortal/0", "mortal/1", "mortal/2", "mortal/3"];
 const COLD_COUNTERS = 2_000;
+const BOUNDED = Object.keys(NARROW);
 
 /** The counters to make before the run. */
-export const CREATED = Object.entries(NARROW);
+export const CREATED = Object.entries({ ...NARROW, ...LASTING });
 
 /** A counter of which the run knows only increments and decrements without bounds: its value is their sum. */
 export function isPlainSum(name: string): boolean {
@@ -35,7 +37,7 @@ export function isPlainSum(name: string): boolean {
 
 export function rulesOf(name: string): Rules {
   if (name.startsWith("mortal/")) return MORTAL_RULES;
-  return NARROW[name] ?? PLAIN_RULES;
+  return NARROW[name] ?? LASTING[name] ?? PLAIN_RULES;
 }
 
 const MORTAL_RULES: Rules = { ...PLAIN_RULES, mortal: true };
@@ -60,6 +62,7 @@ export function nextPlan(random: Random): Plan {
     return { kind: "single", name, asked: anyUpdate(random) };
   }
   if (kind < 0.5) return { kind: "single", name: random.pick(MORTAL), asked: nextOfLife(random) };
+  if (kind < 0.54) return { kind: "single", ...nextIdle(random) };
   return { kind: "single", ...nextChange(random) };
 }
 
@@ -80,9 +83,10 @@ function anyUpdate(random: Random): Asked {
 
 function nextChange(random: Random): Step {
   const kind = random.fraction();
+  if (kind < 0.05) return nextTimed(random);
   if (kind < 0.55) return { name: random.pick(HOT), asked: anyStep(random, 9) };
   if (kind < 0.75) return { name: coldName(random), asked: anyStep(random, 9) };
-  if (kind < 0.88) return { name: random.pick(CREATED)[0], asked: anyStep(random, 60) };
+  if (kind < 0.88) return { name: random.pick(BOUNDED), asked: anyStep(random, 60) };
   if (kind < 0.94) {
     return { name: random.pick(FREE), asked: { verb: "set", value: BigInt(random.between(-1000, 1000)) } };
   }
@@ -97,9 +101,7 @@ function anyStep(random: Random, max: number): Asked {
 }
 
 function anyName(random: Random): string {
-  return random.fraction() < 0.2
-    ? coldName(random)
-    : random.pick([...HOT, ...FREE, ...MORTAL, ...CREATED.map(([name]) => name)]);
+  return random.fraction() < 0.2 ? coldName(random) : random.pick([...HOT, ...FREE, ...MORTAL, ...BOUNDED]);
 }
 
 function coldName(random: Random): string {

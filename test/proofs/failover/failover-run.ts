@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Callers } from "../crash/callers.ts";
 import { type Random, seededRandom } from "../crash/random.ts";
 import { freePort, pause, ServerProcess } from "../crash/server-process.ts";
@@ -36,11 +33,10 @@ const STALLED_MS = 60_000;
  * and check that every counter did exactly what its callers were told.
  */
 export async function failoverRun(options: FailoverOptions): Promise<FailoverReport> {
-  const folder = await mkdtemp(join(tmpdir(), "tally-failover-"));
   const random = seededRandom(options.seed);
   const pair = await Pair.start();
   const port = await freePort();
-  const server = new ServerProcess({ port, file: join(folder, "tally"), store: pair.url });
+  const server = new ServerProcess({ port, store: pair.url });
   const callers = new Callers(port, random);
   try {
     await server.ready();
@@ -63,7 +59,6 @@ export async function failoverRun(options: FailoverOptions): Promise<FailoverRep
     callers.close();
     if (server.running) await server.kill();
     await pair.stop();
-    await rm(folder, { recursive: true });
   }
 }
 

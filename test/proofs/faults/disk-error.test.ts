@@ -173,7 +173,7 @@ class Disk {
   }
 
   start(under: readonly string[] = []): ServerProcess {
-    this.#server = new ServerProcess({ port: this.port, file: this.file, under });
+    this.#server = new ServerProcess({ port: this.port, store: `sqlite:${this.file}`, under });
     return this.#server;
   }
 

@@ -59,11 +59,7 @@ async function served() {
   execFileSync("mkdir", [disk]);
   execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m", "tally-test", disk]);
   const port = await freePort();
-  const server = new ServerProcess({
-    port,
-    file: join(folder, "beside"),
-    store: `sqlite:${join(disk, "tally.db")}`,
-  });
+  const server = new ServerProcess({ port, store: `sqlite:${join(disk, "tally.db")}` });
   onTestFinished(async () => {
     await server.kill();
     execFileSync("umount", [disk]);

@@ -32,7 +32,7 @@ export class Site {
   /** Start on a file. @returns  how it ended, if it does not serve */
   async start(file = this.file): Promise<Exit | undefined> {
     const port = await freePort();
-    const server = new ServerProcess({ port, file });
+    const server = new ServerProcess({ port, store: `sqlite:${file}` });
     this.#server = server;
     this.#port = port;
     try {
@@ -50,7 +50,7 @@ export class Site {
 
   /** Try to have a second server. @returns  its exit code; undefined when it serves, which it then does no more */
   async startAnother(file: string): Promise<number | null | undefined> {
-    const server = new ServerProcess({ port: await freePort(), file });
+    const server = new ServerProcess({ port: await freePort(), store: `sqlite:${file}` });
     try {
       await server.ready();
     } catch {

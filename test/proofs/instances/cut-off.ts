@@ -12,9 +12,6 @@
  *
  * In CI: `npm run test:cut-off -- --seconds 12`. It needs PostgreSQL and haproxy. `--old` only measures.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Balancer } from "../../support/balancer.ts";
 import { PostgresProxy } from "../../support/postgres/proxy.ts";
@@ -42,7 +39,6 @@ const BACK_MS = 8_000;
 /** Of the attempts in the whole time without the database. */
 const REFUSED_SHARE_MAX = 0.02;
 
-const folder = mkdtempSync(join(tmpdir(), "tally-cut-off-"));
 const closing: (() => Promise<unknown>)[] = [];
 const faults: string[] = [];
 try {
@@ -50,9 +46,9 @@ try {
   closing.push(() => postgres.dispose());
   const proxy = await PostgresProxy.start(postgres.port);
   closing.push(() => proxy.stop());
-  const well = await Instance.start(join(folder, "1"), postgres.url());
+  const well = await Instance.start(postgres.url());
   closing.push(() => well.kill());
-  const cutOff = await Instance.start(join(folder, "2"), postgres.url({ port: proxy.port }));
+  const cutOff = await Instance.start(postgres.url({ port: proxy.port }));
   closing.push(() => cutOff.kill());
   const balancer = await Balancer.start([well.port, cutOff.port]);
   closing.push(() => balancer.stop());
@@ -64,7 +60,6 @@ try {
   process.exitCode = values.old || faults.length === 0 ? 0 : 1;
 } finally {
   for (const close of closing.reverse()) await close();
-  rmSync(folder, { recursive: true, force: true });
 }
 
 async function run(

@@ -3,20 +3,17 @@ import { freePort, ServerProcess } from "../crash/server-process.ts";
 /** One `tally serve` of several on one database. */
 export class Instance {
   readonly port: number;
-  readonly #file: string;
   readonly #store: string;
   #process: ServerProcess;
 
-  private constructor(port: number, file: string, store: string) {
+  private constructor(port: number, store: string) {
     this.port = port;
-    this.#file = file;
     this.#store = store;
     this.#process = this.#started();
   }
 
-  /** @param file  what stands beside it, see ServerOptions */
-  static async start(file: string, store: string): Promise<Instance> {
-    const instance = new Instance(await freePort(), file, store);
+  static async start(store: string): Promise<Instance> {
+    const instance = new Instance(await freePort(), store);
     await instance.#process.ready();
     return instance;
   }
@@ -51,7 +48,7 @@ export class Instance {
   }
 
   #started(): ServerProcess {
-    return new ServerProcess({ port: this.port, file: this.#file, store: this.#store });
+    return new ServerProcess({ port: this.port, store: this.#store });
   }
 }
 

@@ -11,9 +11,6 @@
  *
  * In CI: `npm run test:locked -- --seconds 10`. It needs PostgreSQL. `--old` only measures.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import pg from "pg";
 import { ADMIN } from "../../support/postgres/address.ts";
@@ -46,7 +43,6 @@ const RATE_SHARE_MIN = 0.8;
 const REFUSED_WITHIN_MS = 2_500;
 const SERVED_AGAIN_MS = 3_000;
 
-const folder = mkdtempSync(join(tmpdir(), "tally-locked-"));
 const closing: (() => Promise<unknown>)[] = [];
 const faults: string[] = [];
 try {
@@ -55,7 +51,7 @@ try {
   closing.push(() => postgres.dispose());
   const instances: Instance[] = [];
   for (let i = 0; i < count; i++) {
-    instances.push(await Instance.start(join(folder, `${i}`), postgres.url()));
+    instances.push(await Instance.start(postgres.url()));
     closing.push(() => instances[i]!.kill());
   }
   await run(postgres, instances);
@@ -64,7 +60,6 @@ try {
   process.exitCode = values.old || faults.length === 0 ? 0 : 1;
 } finally {
   for (const close of closing.reverse()) await close();
-  rmSync(folder, { recursive: true, force: true });
 }
 
 async function run(postgres: PostgresServer, instances: readonly Instance[]): Promise<void> {

@@ -63,9 +63,7 @@ async function run(): Promise<boolean> {
   generateStubs(languages.python, languages.stubs);
   const postgres = await PostgresServer.start();
   closing.push(() => postgres.dispose());
-  const instances = await Promise.all(
-    [1, 2].map((n) => Instance.start(join(folder, `${n}`), postgres.url())),
-  );
+  const instances = await Promise.all([1, 2].map(() => Instance.start(postgres.url())));
   closing.push(() => Promise.all(instances.map((instance) => instance.kill())));
   const balancer = await Balancer.start([instances[0]!.port, instances[1]!.port]);
   closing.push(() => balancer.stop());

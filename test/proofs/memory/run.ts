@@ -12,8 +12,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -51,7 +50,6 @@ const GONE_MS = 60_000;
 
 const TALLY = fileURLToPath(new URL("../../../bin/tally.mjs", import.meta.url));
 const certificates = authority();
-const folder = mkdtempSync(join(tmpdir(), "tally-memory-"));
 let failures = 0;
 try {
   const left = variants();
@@ -69,7 +67,6 @@ try {
   await Promise.all(Array.from({ length: LANES }, lane));
 } finally {
   certificates[Symbol.dispose]();
-  rmSync(folder, { recursive: true, force: true });
 }
 console.log(failures === 0 ? "memory: bounded, and comes back" : `memory: ${failures} attacks FAILED`);
 process.exit(failures === 0 ? 0 : 1);
@@ -93,7 +90,6 @@ async function attack(name: string, tls: boolean, tell: (line: string) => void):
     [TALLY, "serve", "--store", "memory:", "--listen", `127.0.0.1:${port}`, ...args],
     {
       stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, NODE_COMPILE_CACHE: join(folder, "compiled") },
     },
   );
   const target: Target = { port, ca: tls ? certificates.ca : undefined };

@@ -95,7 +95,7 @@ time       ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
 }
 
 async function started(): Promise<ServerProcess> {
-  const server = new ServerProcess({ port, file });
+  const server = new ServerProcess({ port, store: `sqlite:${file}` });
   await server.ready();
   return server;
 }

@@ -73,7 +73,7 @@ try {
 }
 
 async function started(): Promise<ServerProcess> {
-  const next = new ServerProcess({ port, file });
+  const next = new ServerProcess({ port, store: `sqlite:${file}` });
   await next.ready();
   return next;
 }

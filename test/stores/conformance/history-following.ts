@@ -22,6 +22,7 @@ export class Following {
     this.#reader = new LogReader(store.changeLog, options);
     this.#follower = followHistory(store, store.history!.intake, this.#reader, {
       retryMs: 5,
+      saveMs: 20,
       onError: (error) => this.errors.push(error),
       onMissed: () => this.missed++,
     });
@@ -67,13 +68,14 @@ export class Followed {
     this.follow();
   }
 
-  /** An answer, complete. */
+  /** An answer that is complete, however long that takes. */
   async query(query: HistoryQuery): Promise<HistoryAnswer> {
     const asked = this.opened.now();
-    const answer = await this.history.query(query);
-    if ("refused" in answer) throw new Error(`expected points, got ${answer.refused}`);
-    expect(answer.completeUntil).toBeGreaterThanOrEqual(asked);
-    return answer;
+    for (;;) {
+      const answer = await this.history.query(query);
+      if ("refused" in answer) throw new Error(`expected points, got ${answer.refused}`);
+      if (answer.completeUntil >= asked) return answer;
+    }
   }
 }
 
@@ -113,7 +115,7 @@ export async function expectHistoryIsLog(followed: Followed, prefixes: readonly 
 function pointsOf(all: readonly StoredChange[], edges: Float64Array, named: boolean) {
   const values = new Map<string, bigint>();
   const given = deletedOnly(all);
-  const changes = all.filter(({ uid }) => !given.has(uid));
+  const changes = inOrder(all.filter(({ uid }) => !given.has(uid)));
   let k = 0;
   const take = (before: number) => {
     const taken: StoredChange[] = [];
@@ -127,13 +129,13 @@ function pointsOf(all: readonly StoredChange[], edges: Float64Array, named: bool
   const ordered = [...changes].sort((a, b) => a.time - b.time);
   const sum = () => [...values.values()].reduce((a, b) => a + b, 0n);
   take(edges[0]!);
-  const points = { ...{ opens: [], closes: [], lows: [], highs: [] } } as unknown as Record<string, bigint[]>;
+  const [opens, closes, lows, highs] = [[], [], [], []] as [bigint[], bigint[], bigint[], bigint[]];
   const sums = { added: [] as bigint[], removed: [] as bigint[], rolled: [] as bigint[] };
   const counts: number[] = [];
   for (let i = 0; i + 1 < edges.length; i++) {
-    points["opens"]!.push(sum());
+    opens.push(sum());
     const taken = take(edges[i + 1]!);
-    points["closes"]!.push(sum());
+    closes.push(sum());
     let [added, removed, rolled, ops] = [0n, 0n, 0n, 0];
     const left: bigint[] = [];
     for (const change of taken) {
@@ -147,21 +149,31 @@ function pointsOf(all: readonly StoredChange[], edges: Float64Array, named: bool
       if (endsCounter(change.kind)) {
         rolled -= change.value;
         left.push(change.value - change.added + change.removed); // What it was.
-      } else if (change.ops > 0 || change.added !== change.removed) left.push(change.low, change.high);
+      } else left.push(change.low, change.high);
     }
     sums.added.push(added);
     sums.removed.push(removed);
     sums.rolled.push(rolled);
     counts.push(ops);
-    const close = points["closes"]!.at(-1)!;
-    points["lows"]!.push(left.reduce((a, b) => (a < b ? a : b), left[0] ?? close));
-    points["highs"]!.push(left.reduce((a, b) => (a > b ? a : b), left[0] ?? close));
+    const close = closes.at(-1)!;
+    lows.push(left.reduce((a, b) => (a < b ? a : b), left[0] ?? close));
+    highs.push(left.reduce((a, b) => (a > b ? a : b), left[0] ?? close));
   }
-  const { opens, closes, lows, highs } = points;
   return {
     ...{ opens, closes, lows: named ? lows : undefined, highs: named ? highs : undefined },
     ...{ ...sums, changes: Float64Array.from(counts) },
   };
+}
+
+/** What left the value where it was left nothing; and what came after settings that met a refill was not before them. */
+function inOrder(changes: readonly StoredChange[]): StoredChange[] {
+  const notBefore = new Map<string, number>();
+  const moving = changes.filter((c) => c.kind !== ChangeKind.SETTINGS || c.added !== c.removed);
+  return moving.map((change) => {
+    const time = Math.max(change.time, notBefore.get(change.uid) ?? change.time);
+    if (change.kind === ChangeKind.SETTINGS) notBefore.set(change.uid, time);
+    return { ...change, time };
+  });
 }
 
 /** Those of which the log gives the deletion alone: they were deleted without their history. */

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { ChangeKind } from "../../../src/core/change.ts";
 import { Level } from "../../../src/core/levels.ts";
 import { DEFAULT_HISTORY } from "../../../src/service/store-history.ts";
-import { apply, commit, create, increment, remove, reset, set } from "../../support/calls.ts";
+import { apply, commit, create, increment, remove, reset, set, single, update } from "../../support/calls.ts";
 import { Etags, prefixed, sketches } from "../../support/random-requests.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { edgesOf, expectHistoryIsLog, Followed } from "./history-following.ts";
@@ -52,7 +52,7 @@ export function historySuite(kind: StoreKind): void {
         }
         followed.follow();
       }),
-      { numRuns: 20 },
+      { numRuns: durable ? 8 : 60 },
     );
     await expectHistoryIsLog(followed, prefixes);
     await opened.pass(3 * HOUR);
@@ -211,6 +211,41 @@ export function historySuite(kind: StoreKind): void {
     expect((await history.changes("b", undefined, 10)).changes).toEqual([]);
   });
 
+  it_("none is kept of a counter whose setting says so, from when it says so", async (followed) => {
+    const { opened, store, history } = followed;
+    const from = opened.now();
+    await apply(store, create("never", { history: false, idleTtlMs: BigInt(HOUR) }));
+    await apply(store, increment("never"));
+    await apply(store, increment("later"));
+    await opened.pass(MINUTE);
+    await followed.query({
+      of: { name: "later" },
+      level: Level.MINUTE,
+      edges: edgesOf(Level.MINUTE, from, from),
+    });
+    await apply(store, update("later", { history: false }));
+    await apply(store, increment("later"));
+    await opened.pass(MINUTE);
+    const edges = edgesOf(Level.MINUTE, from, from + 5 * MINUTE);
+    const ask = (name: string) => followed.query({ of: { name }, level: Level.MINUTE, edges });
+    expect((await ask("later")).points).toMatchObject({ closes: { 0: 1n, 1: 1n }, changes: { 0: 1, 1: 0 } });
+    await followed.stop(); // Which forgets what it has seen.
+    await apply(store, update("later", { history: true }));
+    await opened.pass(MINUTE);
+    await apply(store, increment("later"));
+    await opened.pass(HOUR);
+    await tidy(store); // "never" expires.
+    followed.follow();
+    const { points } = await ask("later"); // What was missed shows.
+    expect(points).toMatchObject({
+      closes: { 3: 3n, 4: 3n },
+      gaps: Uint8Array.of(0, 0, 0, 1, 0, 0),
+      added: { 3: 1n },
+    });
+    const { counters } = await ask("never");
+    expect([counters, (await history.changes("never", undefined, 9)).changes]).toEqual([[], []]);
+  });
+
   it_("drops the finest first, and says from when there is any", async (followed) => {
     const { opened, store, history } = followed;
     const from = opened.now();
@@ -231,12 +266,13 @@ export function historySuite(kind: StoreKind): void {
     expect([points.opens[0], points.closes.at(-1)]).toEqual([1n, 2n]);
   });
 
-  const small = using_({ history: { ...DEFAULT_HISTORY, bytesMax: 4_000 } });
+  const small = using_({ history: { ...DEFAULT_HISTORY, bytesMax: 120_000 } });
   small("keeps within its room", async (followed) => {
     const { opened, store, history } = followed;
     const from = opened.now();
+    const names = Array.from({ length: 100 }, (_, i) => `n${i}`);
     for (let hour = 0; hour < 30; hour++) {
-      await apply(store, increment("a"));
+      await commit(store, ...["a", ...names].map((name) => single(increment(name))));
       await opened.pass(HOUR);
     }
     await followed.query({ of: { name: "a" }, level: Level.DAY, edges: edgesOf(Level.DAY, from, from) });

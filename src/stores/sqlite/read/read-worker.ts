@@ -65,6 +65,7 @@ serveThread<{ path: string }>(({ path }) => {
       look: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => looker.page(cursor, limit)),
       changesSince: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => log.since(cursor, limit)),
       readLog: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => packLogPage(log.read(cursor, limit))),
+      logEnd: asOfOneMoment(db, () => Number(head().log_end)),
       loggedCounters: asOfOneMoment(db, (ids: BigInt64Array) => log.counters(ids)),
       exportRequestIds: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => requestIds.page(cursor, limit)),
       readCatalogue: asOfOneMoment(db, (since: number) => catalogue.read(since)),

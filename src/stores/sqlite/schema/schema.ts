@@ -229,6 +229,30 @@ const MIGRATIONS: readonly Migration[] = [
   ALTER TABLE counters ADD COLUMN history INTEGER; -- 0: none is kept; NULL: one is.
   `,
   },
+  {
+    about: "what the file and its history know each other by",
+    sql: `
+  -- What the history beside the file is bound to its change log by, in one row; see history/belonging.ts.
+  CREATE TABLE history_binding (
+    log_id TEXT, -- Tells this change log from all others; NULL until a history follows it.
+    position INTEGER, -- Up to where a history on disk had come when the log last dropped anything; NULL before.
+    sum INTEGER -- The checksum of the commit there.
+  ) STRICT;
+  INSERT INTO history_binding (log_id) VALUES (NULL);
+  `,
+  },
+  {
+    about: "which policies counters follow",
+    sql: `
+  -- NULL of a counter that follows none; see core/settling.ts.
+  ALTER TABLE counters ADD COLUMN policy TEXT; -- The prefix of the one that it has its settings of.
+  ALTER TABLE counters ADD COLUMN policy_revision INTEGER; -- And that one's revision; 0: it has them in part.
+
+  -- The revision of the policies that all counters have their settings by, in one row; see sweeping.ts.
+  CREATE TABLE policy_sweep (swept INTEGER NOT NULL) STRICT;
+  INSERT INTO policy_sweep (swept) VALUES (0);
+  `,
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */

@@ -31,6 +31,7 @@ export class ChangeLog {
   readonly #head: Head;
   readonly #append: Statement<[bigint, bigint, bigint, bigint, Uint8Array, number]>;
   readonly #oldest: Statement<[], LogRow>;
+  readonly #bytesEndAt: Statement<[bigint], bigint>;
   readonly #drop: Statement<[bigint]>;
   readonly #open: Statement<[bigint, bigint, bigint, bigint, number]>;
   readonly #reopen: Statement<[bigint, bigint, bigint, number, bigint]>;
@@ -56,6 +57,9 @@ export class ChangeLog {
     this.#oldest = db.prepare(
       `SELECT ${LOG_COLUMNS} FROM change_log ORDER BY position LIMIT ${SLICE_COMMITS}`,
     );
+    this.#bytesEndAt = db
+      .prepare<[bigint], bigint>("SELECT bytes_end FROM change_log WHERE position = ?")
+      .pluck();
     this.#drop = db.prepare("DELETE FROM change_log WHERE position <= ?");
     this.#open = db.prepare(`INSERT INTO change_openings (${OPENING_COLUMNS}) VALUES (?, ?, ?, ?, ?)`);
     this.#reopen = db.prepare(
@@ -180,19 +184,28 @@ export class ChangeLog {
     this.#openingIds = openingIds;
   }
 
-  get tooLarge(): boolean {
-    return this.#first < this.#position && this.#bytesEnd - this.#bytesDropped > BigInt(this.#bytesMax);
+  /** Whether there is something to drop. @param from  the oldest commit that somebody still needs */
+  tooLarge(from: bigint | undefined): boolean {
+    const end = from === undefined || from > this.#position ? this.#position : from;
+    return this.#first < end && this.#bytesEnd - this.#bytesDropped > BigInt(this.#bytesMax);
   }
 
-  /** Drop a slice of the oldest commits. Inside the caller's transaction. */
-  drop(): void {
+  /** How many bytes come after a commit, and for how many there is room. */
+  behind(position: bigint): { bytes: number; room: number } {
+    const from =
+      position < this.#first ? this.#bytesDropped : (this.#bytesEndAt.get(position) ?? this.#bytesEnd);
+    return { bytes: Number(this.#bytesEnd - from), room: this.#bytesMax };
+  }
+
+  /** Drop a slice of the oldest commits. Inside the caller's transaction. @param from  as for `tooLarge` */
+  drop(from: bigint | undefined): void {
     const dropping = new Dropping<bigint>();
     let last: LogRow | undefined;
     for (const row of this.#oldest.all()) {
       if (soundHead(row).position !== (last?.position ?? this.#first - 1n) + 1n)
         throw logDamaged(row.position);
       const enough = dropping.full || this.#bytesEnd - (last?.bytes_end ?? 0n) <= BigInt(this.#bytesMax);
-      if (row.position === this.#position || (last !== undefined && enough)) break;
+      if (row.position === this.#position || row.position === from || (last !== undefined && enough)) break;
       dropping.take(changesIn(soundChanges(row), Number(row.time_ms)));
       last = row;
     }

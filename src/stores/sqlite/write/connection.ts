@@ -3,17 +3,20 @@ import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { TallyError } from "../../../core/errors.ts";
+import type { PolicySet } from "../../../core/policies.ts";
 import type { StoreOptions } from "../../../service/store.ts";
 import { ZoneCalendar } from "../../shared/calendar.ts";
 import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
 import { Missed } from "../rows/counts.ts";
+import { PoliciesInFile } from "../rows/policies.ts";
 import { type AcceptRequest, CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
 import { CatalogueWrites } from "./catalogue.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { CopySteps } from "./copy-steps.ts";
+import { HistoryBinding, type HistoryTold } from "./history-binding.ts";
 import { idsOf } from "./loaded-rows.ts";
 import { Maintenance } from "./maintenance.ts";
 import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.ts";
@@ -24,6 +27,15 @@ import { type Careful, OneByOne, objectionIn } from "./violation.ts";
 
 /** What of a store's options the connection keeps to. */
 export type WriteOptions = Pick<StoreOptions, "retention" | "cachedCountersMax"> & OpeningOptions;
+
+/** How far the change log is beyond what its history has. */
+export interface LogBehind {
+  /** The position of the latest commit. */
+  readonly end: number;
+  /** How many bytes the history lacks, and how many the log has room for. */
+  readonly bytes: number;
+  readonly room: number;
+}
 
 /** The one connection that writes: what `Store.commit` and `Store.maintain` mean on SQLite, without threads. */
 export class WriteConnection {
@@ -37,6 +49,8 @@ export class WriteConnection {
   readonly #time: RunningTime;
   readonly #oneByOne: OneByOne;
   readonly #catalogue: CatalogueWrites;
+  readonly #policies: PoliciesInFile;
+  readonly #history: HistoryBinding;
   #copying: CopySteps | undefined;
   readonly #maintenance: Maintenance;
   readonly #calendar: ZoneCalendar;
@@ -64,13 +78,17 @@ export class WriteConnection {
       this.#log = new ChangeLog(db, head, retention.changeLogBytesMax);
       this.#oneByOne = new OneByOne(db);
       this.#catalogue = new CatalogueWrites(db);
+      this.#history = new HistoryBinding(db);
+      this.#policies = new PoliciesInFile(db);
       this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
       this.#maintenance = new Maintenance(
         {
           ...{ file: this.#file, rows: this.#rows, requestIds: this.#requestIds, log: this.#log },
-          ...{ time: this.#time, calendar: this.#calendar, warnings: this.#warnings },
+          ...{ time: this.#time, calendar: this.#calendar, warnings: this.#warnings, history: this.#history },
+          policies: this.#policies,
           persist: (at) => this.#persist(at),
           saveHead: () => this.#saveHead(),
+          write: (at, step) => this.#write(at, step),
           undo: (logEnd, runMs) => this.#undo(logEnd, runMs),
         },
         moment,
@@ -101,7 +119,8 @@ export class WriteConnection {
    * @throws TallyError OUTCOME_UNKNOWN: COMMIT itself failed
    */
   commit(batch: Batch, moment: Moment, uidSeed: string): Outcomes {
-    const context = { now: moment.now, calendar: this.#calendar, uidSeed };
+    const policies = this.#policies.now;
+    const context = { now: moment.now, calendar: this.#calendar, policies, uidSeed };
     let oneByOne: Careful | undefined;
     for (;;) {
       const tried = this.#attempt(batch, moment, context, oneByOne);
@@ -119,7 +138,7 @@ export class WriteConnection {
   #attempt(
     batch: Batch,
     moment: Moment,
-    context: Context,
+    context: Context & { readonly policies: PolicySet },
     oneByOne: Careful | undefined,
   ): Outcomes | "refused" | "rolled back" {
     const runMs = this.#time.at(moment);
@@ -127,7 +146,7 @@ export class WriteConnection {
     const laps = new Laps();
     try {
       this.#transaction.begin();
-      const loaded = this.#rows.load(batch, moment.now);
+      const loaded = this.#rows.load(batch, moment.now, context.policies);
       laps.ended("loadMs");
       const given = { decide: this.#decide, context, ...oneByOne! };
       const written = oneByOne && this.#oneByOne.write(this.#rows, batch, loaded, given);
@@ -188,8 +207,13 @@ export class WriteConnection {
         log: this.#log,
         time: this.#time,
         catalogue: this.#catalogue,
+        history: this.#history,
       },
-      write: (moment, step) => this.#write(moment, step),
+      write: (moment, step) => {
+        const result = this.#write(moment, step);
+        this.#policies.written();
+        return result;
+      },
     });
     return this.#copying;
   }
@@ -201,7 +225,9 @@ export class WriteConnection {
 
   /** See Catalogue.write. */
   writeCatalogue(entry: CatalogueWrite, moment: Moment): number | undefined {
-    return this.#write(moment, () => this.#catalogue.write(entry));
+    const version = this.#write(moment, () => this.#catalogue.write(entry));
+    this.#policies.written();
+    return version;
   }
 
   /** See Accepting.accept. @param newUids  one for each name and each that is lost */
@@ -225,6 +251,29 @@ export class WriteConnection {
     }
   }
 
+  /** Whether the wall clock was in doubt at the last slice of maintenance. */
+  get clockDoubted(): boolean {
+    return this.#maintenance.doubted;
+  }
+
+  /**
+   * Have the change log known by an id: who follows it is told by that whether it is the same one.
+   *
+   * @returns  whether it had one
+   */
+  nameLog(newId: string, moment: Moment): boolean {
+    const { isNamed } = this.#history;
+    if (!isNamed) this.#write(moment, () => this.#history.name(newId));
+    return isNamed;
+  }
+
+  /** Note how far the file's history is; undefined where none is kept. Returns how far the log is beyond it. */
+  tellHistory(told: HistoryTold | undefined): LogBehind | undefined {
+    this.#history.tell(told);
+    if (told === undefined) return undefined;
+    return { end: Number(this.#log.end.position), ...this.#log.behind(BigInt(told.taken)) };
+  }
+
   /** Save what is only kept in memory, and have everything in the file, for which nothing may be written after this. */
   seal(moment: Moment): void {
     try {
@@ -232,6 +281,7 @@ export class WriteConnection {
       this.#transaction.begin();
       this.#copying?.sealing();
       this.#persist(moment);
+      this.#history.note();
       this.#saveHead();
       this.#transaction.commit();
     } catch (error) {

@@ -4,6 +4,7 @@ import type { BatchRows } from "./batch-rows.ts";
 import type { CatalogueWrites } from "./catalogue.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { CopyTarget } from "./copy-target.ts";
+import type { HistoryBinding } from "./history-binding.ts";
 import type { OpenedFile } from "./opening.ts";
 import type { RequestIds } from "./request-ids.ts";
 import type { Moment, RunningTime } from "./running-time.ts";
@@ -16,6 +17,7 @@ interface CopyParts {
   readonly log: ChangeLog;
   readonly time: RunningTime;
   readonly catalogue: CatalogueWrites;
+  readonly history: HistoryBinding;
   /** Do something in one durable transaction. */
   write<Result>(moment: Moment, step: () => Result): Result;
 }

@@ -9,6 +9,7 @@ import type { Head } from "../rows/head.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { CatalogueWrites } from "./catalogue.ts";
 import type { ChangeLog } from "./change-log.ts";
+import type { HistoryBinding } from "./history-binding.ts";
 import type { RequestIds } from "./request-ids.ts";
 
 /** What the connection that writes lends to it. */
@@ -18,6 +19,7 @@ interface TargetParts {
   readonly requestIds: RequestIds;
   readonly log: ChangeLog;
   readonly catalogue: CatalogueWrites;
+  readonly history: HistoryBinding;
 }
 
 /** The file as something that is copied into: see Copying. The caller owns the transaction. */
@@ -28,6 +30,7 @@ export class CopyTarget {
   readonly #requestIds: RequestIds;
   readonly #log: ChangeLog;
   readonly #catalogue: CatalogueWrites;
+  readonly #history: HistoryBinding;
   readonly #counter: Statement<[string], { id: bigint; uid: Uint8Array }>;
   readonly #deleted: Statement<[Uint8Array], bigint>;
   readonly #any: Statement<[], bigint>;
@@ -37,7 +40,7 @@ export class CopyTarget {
    */
   #end: string;
 
-  constructor({ file, rows, requestIds, log, catalogue }: TargetParts) {
+  constructor({ file, rows, requestIds, log, catalogue, history }: TargetParts) {
     const { db, head } = file;
     this.#db = db;
     this.#head = head;
@@ -45,6 +48,7 @@ export class CopyTarget {
     this.#requestIds = requestIds;
     this.#log = log;
     this.#catalogue = catalogue;
+    this.#history = history;
     this.#counter = db.prepare(
       "SELECT id, uid FROM counters WHERE id = (SELECT counter_id FROM counter_names WHERE name = ?)",
     );
@@ -67,7 +71,9 @@ export class CopyTarget {
     assertTakesCopy(this.state);
     this.#catalogue.clear();
     this.#rows.clear();
+    this.#db.exec("UPDATE policy_sweep SET swept = 0");
     this.#log.clear();
+    this.#history.name(undefined); // It is another log from now on.
     this.#requestIds.begin(generations);
     this.#db.exec(`CREATE INDEX IF NOT EXISTS ${DELETED_BY_UID} ON deleted_counters (uid)`);
     this.#head.noteSchema();

@@ -125,7 +125,7 @@ export function openForWriting(
  * and cannot write. At the end of a process, where Node closes those of a thread in any order, another thread's does the
  * same: see `keepOpen`.
  */
-class Connections {
+export class Connections {
   readonly db: Database.Database;
   readonly #last: Database.Database;
 

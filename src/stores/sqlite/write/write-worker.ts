@@ -6,7 +6,8 @@ import { holdLock } from "../file/lock.ts";
 import { startFailure } from "../start-failure.ts";
 import { serveThread } from "../thread.ts";
 import type { AcceptRequest } from "./accepting.ts";
-import { WriteConnection, type WriteOptions } from "./connection.ts";
+import { type LogBehind, WriteConnection, type WriteOptions } from "./connection.ts";
+import type { HistoryTold } from "./history-binding.ts";
 import type { Moment } from "./running-time.ts";
 
 /** What the thread is started with. */
@@ -59,11 +60,30 @@ export interface AcceptMessage extends AcceptRequest {
   readonly newUids: readonly string[];
 }
 
+/** A slice of maintenance, and how far the file's history is, where one is kept. */
+export interface MaintainRequest {
+  readonly moment: Moment;
+  readonly history: HistoryTold | undefined;
+}
+
 /** What a slice of maintenance came to. */
 export interface MaintainAnswer {
   readonly more: boolean;
+  /** Whether the wall clock is in doubt. */
+  readonly doubted: boolean;
   readonly warnings: readonly string[];
+  /** How far the log is beyond the history, where one is kept. */
+  readonly behind: LogBehind | undefined;
 }
+
+/** An id for the change log, if it has none. */
+export interface NameLogRequest {
+  readonly newId: string;
+  readonly moment: Moment;
+}
+
+/** The end of what is written, and how far the file's history is. */
+export type SealRequest = MaintainRequest;
 
 serveThread<WriteData>((data) => {
   const { lock, connection } = opened(data);
@@ -75,11 +95,13 @@ serveThread<WriteData>((data) => {
     handlers: {
       commit: ({ batch, moment, uidSeed }: CommitRequest) =>
         packOutcomes(connection.commit(unpackBatch(batch), moment, uidSeed)),
-      maintain: (moment: Moment): MaintainAnswer => {
+      maintain: ({ moment, history }: MaintainRequest): MaintainAnswer => {
         const warnings: string[] = [];
+        const behind = connection.tellHistory(history);
         const more = connection.maintain(moment, (warning) => warnings.push(warning));
-        return { more, warnings };
+        return { more, doubted: connection.clockDoubted, warnings, behind };
       },
+      nameLog: ({ newId, moment }: NameLogRequest) => connection.nameLog(newId, moment),
       alive: () => undefined,
       tryWrite: (moment: Moment) => connection.tryWrite(moment),
       exportHead: ({ newId, moment }: HeadRequest) => connection.copying.exportHead(moment, newId),
@@ -90,7 +112,10 @@ serveThread<WriteData>((data) => {
       writeCatalogue: ({ entry, moment }: CatalogueRequest) => connection.writeCatalogue(entry, moment),
       accept: ({ moment, newUids, ...request }: AcceptMessage) => connection.accept(request, moment, newUids),
       checkpoint: () => connection.checkpoints.ifGrown(),
-      seal: (moment: Moment) => connection.seal(moment),
+      seal: ({ moment, history }: SealRequest) => {
+        connection.tellHistory(history);
+        connection.seal(moment);
+      },
       close: (moment: Moment) => {
         connection.close(moment);
         lock.release();

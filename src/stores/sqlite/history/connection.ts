@@ -1,0 +1,219 @@
+import type { Database } from "better-sqlite3";
+import type {
+  HistoryAnswer,
+  HistoryExtent,
+  HistoryIntake,
+  HistoryOptions,
+  HistoryQuery,
+  HistoryRefusal,
+  NamedChanges,
+  PastValue,
+} from "../../../service/store-history.ts";
+import type { LogPage } from "../../../service/store-log.ts";
+import { Checksum } from "../../shared/checksum.ts";
+import { HistoryTaking } from "../../shared/history/intake.ts";
+import { asOf, namedChanges, query } from "../../shared/history/reading.ts";
+import { tidy } from "../../shared/history/tidying.ts";
+import { openReadOnly } from "../read/reading.ts";
+import { headReader } from "../rows/head.ts";
+import type { HistoryTold, LogPlace } from "../write/history-binding.ts";
+import { asTallyError } from "../write/transaction.ts";
+import type { LogFacts } from "./belonging.ts";
+import { HistoryFile } from "./file.ts";
+import { SqliteHistoryRows } from "./rows.ts";
+
+/** What the connection is opened with. */
+export interface HistoryData {
+  /** Of the data file, whose lock the caller holds, and whose change log has an id. */
+  readonly path: string;
+  readonly options: HistoryOptions;
+  readonly startId: string;
+  readonly now: number;
+  /** Why what is there is to be set aside, whatever it is. */
+  readonly distrusted?: string | undefined;
+  /** Whether there is to be one. */
+  readonly expected: boolean;
+}
+
+/** How far history has come. */
+export interface HistoryProgress extends Omit<HistoryTold, "holds"> {
+  /** The time of the latest commit taken in; 0 before the first. */
+  readonly time: number;
+}
+
+type Read<T> = Omit<T, "completeUntil">;
+
+/** History in a file beside the data file: what `History` means on SQLite, without threads and without waiting. */
+export class HistoryConnection {
+  readonly warnings: string[] = [];
+  readonly #data: Database;
+  readonly #file: HistoryFile;
+  readonly #rows: SqliteHistoryRows;
+  readonly #taking: HistoryTaking;
+  readonly #options: HistoryOptions;
+  #unsaved = false;
+  /** When it was saved last, by the monotonic clock. */
+  #savedMs = Number.NEGATIVE_INFINITY;
+
+  /** @throws TallyError STORE_UNAVAILABLE, or SQLite's own error */
+  constructor({ path, options, ...data }: HistoryData) {
+    this.#options = options;
+    this.#data = openReadOnly(path, 64);
+    try {
+      const warn = (message: string) => void this.warnings.push(message);
+      const log = factsOf(this.#data);
+      this.#file = new HistoryFile(historyPathOf(path), { ...data, log, warn });
+    } catch (error) {
+      this.#data.close();
+      throw error;
+    }
+    this.#rows = new SqliteHistoryRows(this.#file);
+    this.#taking = new HistoryTaking(this.#rows);
+  }
+
+  get progress(): HistoryProgress {
+    const { cursor, time } = this.#rows.head();
+    return { taken: Number(cursor), time, durable: this.#file.durable };
+  }
+
+  /** See HistoryIntake.begin. */
+  begin(): string {
+    this.#unsaved = false;
+    return this.#taking.begin();
+  }
+
+  /** See HistoryIntake.take. Saves now and then. @param monotonic  the time by the clock that does not jump */
+  take(page: LogPage, met: Parameters<HistoryIntake["take"]>[1], monotonic: number): void {
+    this.#unsaved = true;
+    this.#orUndo(() => {
+      this.#taking.take(page, met);
+      this.#saveIfDue(monotonic);
+    });
+  }
+
+  /** See HistoryIntake.save; all of it is on disk then. */
+  save(monotonic: number): void {
+    if (!this.#unsaved) return;
+    this.#orUndo(() => {
+      this.#taking.flush();
+      this.#rows.save();
+      this.#file.checkpoint();
+    });
+    this.#unsaved = false;
+    this.#savedMs = monotonic;
+  }
+
+  /**
+   * Do some of the work that keeps it small, and save what is due.
+   *
+   * @param now  the wall clock; undefined while it is in doubt
+   * @returns    whether there is more to do
+   */
+  maintain(now: number | undefined, monotonic: number): boolean {
+    return this.#orUndo(() => {
+      let more = true;
+      for (let i = 0; more && i < SLICES_AT_ONCE; i++) {
+        more = tidy(this.#rows, this.#options, now);
+        this.#unsaved ||= more;
+      }
+      this.#saveIfDue(monotonic);
+      return more;
+    });
+  }
+
+  /** See History.query. */
+  query(asked: HistoryQuery, now: number): Read<HistoryAnswer> | HistoryRefusal {
+    return this.#read(() => query(this.#rows, asked, this.#options, now));
+  }
+
+  /** See History.asOf. */
+  asOf(name: string, time: number, now: number): Read<PastValue> | HistoryRefusal | undefined {
+    return this.#read(() => asOf(this.#rows, name, time, this.#options, now));
+  }
+
+  /** See History.changes. */
+  changes(name: string, before: string | undefined, limit: number): Omit<NamedChanges, keyof HistoryExtent> {
+    return this.#read(() => namedChanges(this.#rows, name, before, limit));
+  }
+
+  /** Save what was taken in, and close the file. Returns what is on disk. */
+  close(monotonic: number): LogPlace {
+    try {
+      this.save(monotonic);
+      return this.#file.durable;
+    } finally {
+      this.#file.close();
+      this.#data.close();
+    }
+  }
+
+  /** Close the file as it is. */
+  abandon(): void {
+    this.#file.abandon();
+    this.#data.close();
+  }
+
+  #saveIfDue(monotonic: number): void {
+    if (monotonic - this.#savedMs >= SAVE_EVERY_MS) this.save(monotonic);
+  }
+
+  /** A read, which sees what was taken in. */
+  #read<Result>(read: () => Result): Result {
+    this.#orUndo(() => this.#taking.flush());
+    try {
+      return read();
+    } finally {
+      this.#rows.forgetDamage();
+    }
+  }
+
+  /** After any error nothing stays of what was not saved, in the file or in memory. */
+  #orUndo<Result>(work: () => Result): Result {
+    try {
+      return work();
+    } catch (error) {
+      this.begin();
+      throw asTallyError(error);
+    }
+  }
+}
+
+/** Until what was taken in is saved and on disk. After a crash as much is taken in again. */
+const SAVE_EVERY_MS = 5_000;
+/** Some 5 ms each. */
+const SLICES_AT_ONCE = 4;
+
+/** Where the history of a data file stands. */
+export function historyPathOf(path: string): string {
+  return `${path}-history`;
+}
+
+function factsOf(db: Database): LogFacts {
+  type Bound = { log_id: string; position: bigint | null; sum: bigint | null };
+  const {
+    log_id: id,
+    position,
+    sum,
+  } = db.prepare<[], Bound>("SELECT log_id, position, sum FROM history_binding").get()!;
+  const { log_dropped, log_end } = headReader(db)();
+  type Sums = { checksum: bigint; head_checksum: bigint | null };
+  const sumsAt = db.prepare<[bigint], Sums>(
+    "SELECT checksum, head_checksum FROM change_log WHERE position = ?",
+  );
+  return {
+    id,
+    dropped: Number(log_dropped),
+    end: Number(log_end),
+    begins: Number(db.prepare("SELECT time_ms FROM change_log ORDER BY position LIMIT 1").pluck().get() ?? 0),
+    noted:
+      position === null
+        ? undefined
+        : { position: Number(position), sum: sum === null ? undefined : Number(sum) },
+    sumAt(at) {
+      const found = sumsAt.get(BigInt(at));
+      if (found === undefined) return undefined;
+      // The one tells the changes, the other their time: the same may be done at another one.
+      return new Checksum().int64(found.checksum).int64(found.head_checksum ?? 0n).value;
+    },
+  };
+}

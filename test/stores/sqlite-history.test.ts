@@ -1,0 +1,300 @@
+/**
+ * What is done to the files of a store that keeps history: whatever it is, no bucket is wrong. Either it is what the log says,
+ * or it shows a gap, or a new history begins and a sentence says so.
+ */
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, join } from "node:path";
+import Database from "better-sqlite3";
+import { describe, expect, it } from "vitest";
+import { Level } from "../../src/core/levels.ts";
+import type { Points } from "../../src/core/points.ts";
+import { DEFAULT_HISTORY } from "../../src/service/store-history.ts";
+import { HistoryConnection } from "../../src/stores/sqlite/history/connection.ts";
+import { apply, increment, set } from "../support/calls.ts";
+import { type Opened, type OpenOptions, openFresh } from "../support/opened.ts";
+import { edgesOf, expectHistoryIsLog, Followed } from "./conformance/history-following.ts";
+import { MINUTE, tidy } from "./conformance/time-log.ts";
+
+const HOUR = 60 * MINUTE;
+
+/** A store in a file, followed, and what is beside it. */
+class Site {
+  readonly opened: Opened;
+  readonly followed: Followed;
+  readonly path: string;
+
+  constructor(opened: Opened, path: string) {
+    this.opened = opened;
+    this.path = path;
+    this.followed = new Followed(opened);
+  }
+
+  get history(): string {
+    return `${this.path}-history`;
+  }
+
+  /** Count for some hours. */
+  async count(hours: number): Promise<void> {
+    const { store } = this.opened;
+    for (let i = 0; i < hours * 4; i++) {
+      await apply(store, increment("a", BigInt(i)));
+      await apply(store, i % 3 === 0 ? set("b", BigInt(i)) : increment("b"));
+      await this.opened.pass(HOUR / 4);
+    }
+    await this.asked();
+    await tidy(store);
+  }
+
+  /** Something is asked, so that all has been taken in. */
+  async asked() {
+    const edges = edgesOf(Level.DAY, this.opened.now(), this.opened.now());
+    return this.followed.query({ of: { name: "a" }, level: Level.DAY, edges });
+  }
+
+  /** Close the store, do something to the files, and open it again. Returns what it said as it opened. */
+  async harmed(harm: () => void): Promise<string[]> {
+    await this.followed.stop();
+    await this.opened.store.close();
+    this.opened.warnings.length = 0;
+    harm();
+    await this.opened.reopen();
+    this.followed.follow();
+    return this.opened.warnings;
+  }
+
+  aside(): string[] {
+    return readdirSync(join(this.path, "..")).filter((name) =>
+      name.startsWith(`${basename(this.history)}-before-`),
+    );
+  }
+}
+
+async function atSite(test: (site: Site) => Promise<void>, options: OpenOptions = {}): Promise<void> {
+  let path = "";
+  const newUrl = async (dir: string) => {
+    path = join(dir, "tally.db");
+    return `sqlite:${path}`;
+  };
+  const opened = await openFresh(newUrl, { history: DEFAULT_HISTORY, ...options });
+  const site = new Site(opened, path);
+  try {
+    await test(site);
+  } finally {
+    await site.followed.stop();
+    await opened.dispose();
+  }
+}
+
+describe("the history file", () => {
+  it("is there with mode 0600 where history is kept, and alone once the store is closed", () =>
+    atSite(async (site) => {
+      await site.count(1);
+      expect(statSync(site.history).mode & 0o777).toBe(0o600);
+      await site.harmed(() => {
+        const beside = readdirSync(join(site.path, "..")).sort();
+        expect(beside).toEqual(["tally.db", "tally.db-history", "tally.db-lock"]);
+      });
+    }));
+
+  it("is not there where none is kept", async () => {
+    let dir = "";
+    const opened = await openFresh(async (made) => {
+      dir = made;
+      return `sqlite:${join(made, "tally.db")}`;
+    });
+    await apply(opened.store, increment("a"));
+    expect([opened.store.history, readdirSync(dir).filter((name) => name.includes("history"))]).toEqual([
+      undefined,
+      [],
+    ]);
+    await opened.dispose();
+  });
+
+  it("that was removed is made again from what the log has, and that is said", () =>
+    atSite(async (site) => {
+      await site.count(5);
+      const said = await site.harmed(() => rmSync(site.history));
+      expect(said).toEqual([expect.stringMatching(/-history is missing; a new history begins, at 2026-/)]);
+      await expectHistoryIsLog(site.followed, [""]);
+    }));
+
+  it("that was put back as it was before takes in what it lacks", () =>
+    atSite(async (site) => {
+      await site.count(3);
+      const backup = `${site.path}.backup`;
+      await site.harmed(() => cpSync(site.history, backup));
+      await site.count(5);
+      expect(await site.harmed(() => cpSync(backup, site.history))).toEqual([]);
+      await expectHistoryIsLog(site.followed, [""]);
+    }));
+
+  it("that is ahead of a data file put back as it was before is set aside", () =>
+    atSite(async (site) => {
+      await site.count(3);
+      const backup = `${site.path}.backup`;
+      await site.harmed(() => cpSync(site.path, backup));
+      await site.count(2);
+      const said = await site.harmed(() => cpSync(backup, site.path));
+      expect(said).toEqual([
+        expect.stringMatching(/set aside as tally.db-history-before-\S+: it is ahead of the data file/),
+      ]);
+      expect(site.aside()).toHaveLength(1);
+      await site.count(1);
+      await expectHistoryIsLog(site.followed, [""]);
+    }));
+
+  it("is set aside when the data file that was put back has gone on since", () =>
+    atSite(async (site) => {
+      await site.count(3);
+      const [backup, older] = [`${site.path}.backup`, `${site.path}.older`];
+      await site.harmed(() => cpSync(site.path, backup));
+      await site.count(2);
+      await site.harmed(() => {
+        cpSync(site.history, older);
+        cpSync(backup, site.path);
+      });
+      await site.count(4); // Further than the history that comes back.
+      const said = await site.harmed(() => cpSync(older, site.history));
+      expect(said).toEqual([expect.stringMatching(/set aside as .*: the data file has other changes since/)]);
+      await expectHistoryIsLog(site.followed, [""]);
+    }));
+
+  it("of another store is set aside", () =>
+    atSite(async (site) => {
+      await site.count(2);
+      await atSite(async (other) => {
+        await other.count(2);
+        await other.harmed(() => cpSync(other.history, `${site.path}.other`));
+      });
+      const said = await site.harmed(() => renameSync(`${site.path}.other`, site.history));
+      expect(said).toEqual([
+        expect.stringMatching(/set aside as .*: it is the history of another data file/),
+      ]);
+      await expectHistoryIsLog(site.followed, [""]);
+    }));
+
+  it("of a newer Tally is refused, and left as it is", () =>
+    atSite(async (site) => {
+      await site.count(1);
+      await expect(
+        site.harmed(() => {
+          const db = new Database(site.history);
+          db.pragma("user_version = 99");
+          db.close();
+        }),
+      ).rejects.toThrow(/tally.db-history was written by a newer Tally \(schema 99/);
+      expect(site.aside()).toEqual([]);
+    }));
+
+  it("that cannot be opened keeps nobody from counting, and is tried again", () =>
+    atSite(async (site) => {
+      await site.count(1);
+      const said = await site.harmed(() => {
+        rmSync(site.history);
+        mkdirSync(join(site.history, "in the way"), { recursive: true });
+      });
+      expect(said[0]).toMatch(/^No history is kept until this is mended: .*-history cannot be opened/);
+      await apply(site.opened.store, increment("a"));
+      rmSync(site.history, { recursive: true });
+      site.followed.following!.errors.length = 0;
+      await expect.poll(() => existsSync(site.history)).toBe(true);
+      site.followed.following!.errors.length = 0;
+      await expectHistoryIsLog(site.followed, [""]);
+    }));
+
+  it("with a bit flipped says what it said before, or that something is missing, or nothing", () =>
+    atSite(async (site) => {
+      await site.count(40);
+      const [path, sound] = [`${site.path}.rot`, `${site.path}.sound`];
+      await site.harmed(() => {
+        cpSync(site.path, path);
+        cpSync(site.history, sound);
+      });
+      const now = site.opened.now();
+      const bytes = readFileSync(sound);
+      const found = { same: 0, gaps: 0, refused: 0, aside: 0 };
+      const before = answersOf(path, bytes, now, found);
+      expect(found).toEqual({ same: ASKED.length, gaps: 0, refused: 0, aside: 0 });
+      const seed = 20_261_128;
+      const random = randomFrom(seed);
+      for (let i = 0; i < FLIPS; i++) {
+        const [at, bit] = [Math.floor(random() * bytes.length), Math.floor(random() * 8)];
+        const flipped = Buffer.from(bytes);
+        flipped[at]! ^= 1 << bit;
+        const answers = answersOf(path, flipped, now, found);
+        for (const [k, points] of answers?.entries() ?? []) {
+          if (points === undefined) continue;
+          const was = before![k]!;
+          for (let p = 0; p < points.changes.length; p++) {
+            if (points.gaps[p] === 1) continue;
+            const of = ({ closes, added, changes }: Points) => [closes[p], added[p], changes[p]];
+            expect(of(points), `bit ${bit} of byte ${at}, seed ${seed}`).toEqual(of(was));
+          }
+        }
+      }
+      console.log(found);
+    }));
+});
+
+/** Each takes some 50 ms. */
+const FLIPS = process.env["TALLY_TEST_FULL"] ? 2_000 : 100;
+
+const ASKED = [Level.MINUTE, Level.QUARTER, Level.DAY].flatMap((level) =>
+  [{ name: "a" }, { name: "b" }, { prefix: "" }].map((of) => ({ level, of })),
+);
+
+/** What a history file of such bytes answers; undefined when a new one is begun in its place. */
+function answersOf(path: string, bytes: Buffer, now: number, found: Record<string, number>) {
+  rmSync(`${path}-history`, { force: true });
+  writeFileSync(`${path}-history`, bytes);
+  let connection: HistoryConnection | undefined;
+  try {
+    const data = { path, options: DEFAULT_HISTORY, startId: `${Math.random()}`, now, expected: true };
+    connection = new HistoryConnection(data);
+    if (connection.warnings.length > 0) {
+      found["aside"]!++;
+      return undefined;
+    }
+    return ASKED.map((asked) => {
+      try {
+        const edges = edgesOf(asked.level, now - 41 * HOUR, now, 2_000);
+        const answer = connection!.query({ ...asked, edges }, now);
+        if ("refused" in answer) throw new Error(answer.refused);
+        found[answer.points.gaps.includes(1) ? "gaps" : "same"]!++;
+        return answer.points;
+      } catch {
+        found["refused"]!++;
+        return undefined;
+      }
+    });
+  } catch {
+    found["aside"]!++;
+    return undefined;
+  } finally {
+    try {
+      connection?.abandon();
+    } catch {
+      // SQLite finds the damage as it closes.
+    }
+    for (const suffix of ["-wal", "-shm"]) rmSync(`${path}-history${suffix}`, { force: true });
+  }
+}
+
+/** Numbers from 0 to 1, the same for a seed. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return state / 0x7fffffff;
+  };
+}

@@ -16,6 +16,16 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     about: "take counters back to their initial value",
     load: () => import("./reset.ts"),
   },
+  take: {
+    group: "Count",
+    about: "take from a limit, if there is room",
+    load: () => import("./take.ts"),
+  },
+  "give-back": {
+    group: "Count",
+    about: "give back what was taken from a limit",
+    load: () => import("./give-back.ts"),
+  },
   count: {
     group: "Count",
     about: "count the lines of files or of standard input",

@@ -37,7 +37,7 @@ export class Maintenance {
   readonly #forgottenEarly = new ForgottenEarly();
   readonly #tidying: Tidying;
   readonly #clockDoubt: ClockDoubt;
-  /** Whether the wall clock was in doubt at the last slice. */
+  /** Whether the wall clock was in doubt when it was last looked at. */
   doubted = false;
 
   /** @param moment  of the start */
@@ -57,9 +57,15 @@ export class Maintenance {
   slice(moment: Moment, warn: (message: string) => void): boolean {
     const more = this.#tend(moment, warn);
     // After the rest, and apart: what somebody has against a counter's roll stands in the way of nothing else.
-    this.doubted = this.#clockDoubt.look(moment.now, moment.monotonic);
+    const doubted = this.doubts(moment);
     for (const warning of this.#parts.warnings.splice(0)) warn(warning);
-    return (!this.doubted && this.#tidy(moment)) || more;
+    return (!doubted && this.#tidy(moment)) || more;
+  }
+
+  /** Look at the wall clock: whether it is in doubt. */
+  doubts({ now, monotonic }: Moment): boolean {
+    this.doubted = this.#clockDoubt.look(now, monotonic);
+    return this.doubted;
   }
 
   /** Request ids, the change log, counts that are busy no more, and what is only in memory. */

@@ -124,16 +124,13 @@ export class SqliteHistory implements History {
   get told(): HistoryTold | undefined {
     if (this.#progress === undefined) return undefined;
     const { durable, taken } = this.#progress;
-    const end = BigInt(this.#behind?.end ?? durable.position + 1);
-    const at = BigInt(durable.position);
-    const holds = this.#holding.droppable(at, end, this.#parts.clock.monotonic()) === at;
-    if (!holds && at < end) this.#tell("stalled");
-    return { durable, taken, holds };
+    return { durable, taken, holds: !this.#isStalled };
   }
 
   /** How far the log is beyond it. */
   noteBehind(behind: LogBehind | undefined): void {
     this.#behind = behind;
+    if (this.#isStalled) this.#tell("stalled");
     if (this.#told === "stalled") return;
     if (this.#paceMs > 0) this.#tell("paced");
     else if (behind !== undefined && behind.bytes < behind.room / 4) this.#told = "in time";
@@ -177,6 +174,13 @@ export class SqliteHistory implements History {
       );
       await thread.close(undefined).catch(() => {});
     }
+  }
+
+  /** Whether it has not come on for so long that the log does not wait for it. */
+  get #isStalled(): boolean {
+    const at = BigInt(this.#progress?.durable.position ?? 0);
+    const end = BigInt(this.#behind?.end ?? 0);
+    return at < end && this.#holding.droppable(at, end, this.#parts.clock.monotonic()) !== at;
   }
 
   get #paceMs(): number {

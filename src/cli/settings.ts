@@ -38,8 +38,11 @@ interface SettingView {
   /** What a request has for what was given; the same, unless it says so. */
   readonly value?: (given: never, options: SettingOptions) => unknown;
   readonly heading: string;
-  readonly cell: (counter: Counter) => Cell;
+  readonly cell: (settings: Settings) => Cell;
 }
+
+/** What a counter has of them, and what a policy says. */
+type Settings = Pick<Counter, SettingName>;
 
 /** Every setting, in the order in which they are shown. */
 const SETTINGS: { readonly [Name in SettingName]: SettingView } = {
@@ -140,6 +143,15 @@ export function addSettingOptions(command: Command, { taking = false } = {}): vo
   }
 }
 
+/** Add the options of what a policy sets. */
+export function addPolicyOptions(command: Command): void {
+  for (const [name, { option, more = [] }] of VIEWS) {
+    if (option === undefined || name === "description") continue; // That is each counter's own.
+    for (const each of [option, ...more]) command.addOption(each);
+  }
+  command.option("--no-idle-ttl", "never gone by itself, also with a window or a refill");
+}
+
 /** What of a request the options come to, and the names of the settings that they name, as an update_mask has them. */
 export function settingsIn(options: SettingOptions): { paths: string[]; settings: object } {
   const paths: string[] = [];
@@ -160,12 +172,12 @@ export function settingsIn(options: SettingOptions): { paths: string[]; settings
 export type SettingOptions = Readonly<Partial<Record<SettingName, unknown>>> & WindowOptions;
 
 /** The settings of a counter, by heading. */
-export function settingCells(counter: Counter): Record<string, Cell> {
-  return Object.fromEntries(VIEWS.map(([, { heading, cell }]) => [heading, cell(counter)]));
+export function settingCells(settings: Settings): Record<string, Cell> {
+  return Object.fromEntries(VIEWS.map(([, { heading, cell }]) => [heading, cell(settings)]));
 }
 
 /** The labels of a counter as a cell of a table: key=value, separated by commas. */
-export function labelsOf({ labels }: Counter): string {
+export function labelsOf({ labels }: Pick<Counter, "labels">): string {
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(",");

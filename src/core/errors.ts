@@ -79,10 +79,10 @@ export interface Refusal {
   readonly index?: number;
   /** The first instant of which there is history for steps such as these: milliseconds since the Unix epoch. */
   readonly oldest?: number;
-  /** Of a take: the limit is only tried out, and refuses nothing. */
-  readonly shadow?: true;
   /** When to try again, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** Of a take: the limit is only tried out, and refuses nothing. */
+  readonly shadow?: true;
 }
 
 /** What happened, what was expected, what to do: one or two sentences without the counter's name, at most 200 bytes. */

@@ -234,7 +234,5 @@ function nothing() {
   };
 }
 
-export type Pending = LoadedRows["pending"];
-
 /** About what a row takes beside its buckets, with its entry in the index. */
 export const ROW_BYTES = 90;

@@ -89,7 +89,8 @@ export class HistoryLoading {
     into: LoadedRows,
     keys: readonly { readonly start: number; readonly number: number }[],
   ): Promise<void> {
-    const which = "(start_ms, number) IN (SELECT * FROM unnest($1::bigint[], $2::bigint[]))";
+    const which = `(start_ms, number) IN (
+      SELECT start_ms, number FROM unnest($1::bigint[], $2::bigint[]) AS u (start_ms, number))`;
     await this.#open(session, into, which, [
       arrayOf(keys.map(({ start }) => start)),
       arrayOf(keys.map(({ number }) => number)),
@@ -118,7 +119,7 @@ export class HistoryLoading {
     await this.packed(session, into, Level.MINUTE, [periodStart(Level.MINUTE, until)], numbers);
     await this.packed(session, into, Level.QUARTER, [day], numbers);
     // The newest may have nothing before that day; the one before it has.
-    const latest = `SELECT p.* FROM unnest($1::bigint[]) AS n (number), LATERAL (
+    const latest = `SELECT p.level, p.period_ms, p.number, p.buckets FROM unnest($1::bigint[]) AS n (number), LATERAL (
       SELECT ${PACKED_COLUMNS} FROM @history_packed WHERE level = $2 AND period_ms <= $3 AND number = n.number
       ORDER BY period_ms DESC LIMIT 2) AS p`;
     const rows = await this.#ask(session, latest, [arrayOf(numbers), Level.DAY, periodStart(Level.DAY, day)]);

@@ -69,25 +69,32 @@ function byNumbers(a: readonly number[], b: readonly number[]): number {
 
 const PUT_COUNTERS = `
   INSERT INTO @history_counters (number, name, uid, from_ms, to_ms, erased)
-  SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::boolean[])
+  SELECT number, name, uid, from_ms, to_ms, erased
+  FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::boolean[])
+    AS u (number, name, uid, from_ms, to_ms, erased)
   ON CONFLICT (number) DO UPDATE SET to_ms = excluded.to_ms, erased = excluded.erased`;
 const PUT_OPEN = `
-  INSERT INTO @history_open (start_ms, number, bucket) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
+  INSERT INTO @history_open (start_ms, number, bucket) SELECT start_ms, number, bucket
+  FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS u (start_ms, number, bucket)
   ON CONFLICT (start_ms, number) DO UPDATE SET bucket = excluded.bucket`;
 const REMOVE_OPEN = freeing(`
-  DELETE FROM @history_open WHERE (start_ms, number) IN (SELECT * FROM unnest($1::bigint[], $2::bigint[]))
+  DELETE FROM @history_open WHERE (start_ms, number) IN (
+    SELECT start_ms, number FROM unnest($1::bigint[], $2::bigint[]) AS u (start_ms, number))
   RETURNING length(bucket) AS bytes`);
 const PUT_PACKED = `
   INSERT INTO @history_packed (level, period_ms, number, buckets)
-  SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bytea[])
+  SELECT level, period_ms, number, buckets
+  FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bytea[]) AS u (level, period_ms, number, buckets)
   ON CONFLICT (level, period_ms, number) DO UPDATE SET buckets = excluded.buckets`;
 const REMOVE_PACKED = freeing(`
   DELETE FROM @history_packed WHERE (level, period_ms, number) IN (
-    SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[])) RETURNING length(buckets) AS bytes`);
+    SELECT level, period_ms, number
+    FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS u (level, period_ms, number)) RETURNING length(buckets) AS bytes`);
 const FORGET = "DELETE FROM @history_changes WHERE number = ANY($1::bigint[])";
 const PUT_CHANGES = `
   INSERT INTO @history_changes (number, position, time_ms, change)
-  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])`;
+  SELECT number, position, time_ms, change
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[]) AS u (number, position, time_ms, change)`;
 const DROP = freeing(`
   DELETE FROM @history_packed WHERE (level, period_ms, number) IN (
     SELECT level, period_ms, number FROM @history_packed WHERE level = $1 AND period_ms = $2 LIMIT $3)

@@ -113,7 +113,7 @@ export class Maintenance {
   #tidy(moment: Moment): boolean {
     const due = read(() => this.#tidying.next(moment));
     if (due.length === 0) return false;
-    const written = this.#writeDown(moment, (rows) => rows.loadDue(due));
+    const written = this.#writeDown(moment, (rows) => rows.loadDue(due), true);
     return written === undefined ? this.#tidying.refused() : this.#tidying.done();
   }
 
@@ -123,7 +123,8 @@ export class Maintenance {
     const policies = this.#parts.policies.now;
     const names = read(() => this.#sweeping.next(policies, monotonic));
     if (names === undefined) return false;
-    const settled = names.length === 0 ? NOTHING : this.#writeDown(moment, (rows) => rows.loadNamed(names));
+    const settled =
+      names.length === 0 ? NOTHING : this.#writeDown(moment, (rows) => rows.loadNamed(names), false);
     if (settled === undefined) this.#sweeping.refused(monotonic);
     else this.#sweeping.done(isHeld(settled, policies), monotonic);
     if (this.#sweeping.unsaved) {
@@ -136,9 +137,14 @@ export class Maintenance {
   /**
    * Write down what time and policies have made of some counters.
    *
-   * @returns  what was written; undefined when the database is against it, and nothing was
+   * @param mends  whether loading may have written something
+   * @returns      what was written; undefined when the database is against it, and nothing was
    */
-  #writeDown(moment: Moment, load: (rows: BatchRows) => LoadedRows<FoundFacts>): Written | undefined {
+  #writeDown(
+    moment: Moment,
+    load: (rows: BatchRows) => LoadedRows<FoundFacts>,
+    mends: boolean,
+  ): Written | undefined {
     const { file, rows, log, time, calendar, policies } = this.#parts;
     const { now } = moment;
     const logEnd = log.end;
@@ -147,6 +153,10 @@ export class Maintenance {
       file.transaction.begin();
       const loaded = load(rows);
       const save = decideTidying(loaded.facts, context);
+      if (save.changed.length === 0 && !mends) {
+        file.transaction.rollback(); // Counters beyond a bound are looked at again and again.
+        return { counters: loaded.facts.counters, save };
+      }
       const made = rows.write(save, loaded);
       if (save.changes.count > 0) log.append(save.changes, idsOf(save, loaded, made), now);
       this.#parts.saveHead();

@@ -87,9 +87,9 @@ class History {
       this.#connection.take(page, revision === 1 ? met : new Map(), performance.now());
       while (revision % 60 === 0 && this.#connection.maintain(time, performance.now()));
     }
-    this.#connection.save(performance.now());
+    this.#connection.save();
     while (this.#connection.maintain(this.#now, performance.now()));
-    this.#connection.save(performance.now());
+    this.#connection.save();
   }
 
   get bytes(): number {

@@ -85,8 +85,7 @@ export class SqliteHistory implements History {
       return true;
     },
     save: async () => {
-      const monotonic = this.#parts.clock.monotonic();
-      this.#progressed(await this.#orRestart(this.#open.ask("save", monotonic)));
+      this.#progressed(await this.#orRestart(this.#open.ask("save", undefined)));
       return true;
     },
   };
@@ -165,14 +164,13 @@ export class SqliteHistory implements History {
     this.#thread = undefined;
     if (thread === undefined || thread.hasEnded) return;
     try {
-      const monotonic = this.#parts.clock.monotonic();
-      this.#progressed(await thread.ask<HistoryProgress>("save", monotonic));
-      await thread.close(monotonic);
+      this.#progressed(await thread.ask<HistoryProgress>("seal", undefined));
+      await thread.close(true);
     } catch (error) {
       this.#parts.warn(
         `History was not saved at the end: ${error instanceof Error ? error.message : error}.`,
       );
-      await thread.close(undefined).catch(() => {});
+      await thread.close(false).catch(() => {});
     }
   }
 
@@ -223,7 +221,7 @@ export class SqliteHistory implements History {
       const [damaged] = /SQLITE_(CORRUPT|NOTADB)/.exec(error instanceof Error ? error.message : "") ?? [];
       if (damaged !== undefined) this.#distrusted = `it is damaged (${damaged})`;
       this.#drop(thread);
-      await thread.close(undefined).catch(() => {});
+      await thread.close(false).catch(() => {});
       throw error;
     }
   }

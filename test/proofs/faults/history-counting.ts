@@ -28,7 +28,7 @@ const reader = new LogReader(store.changeLog, {
 const onError = (error: unknown) => console.error(error);
 followHistory(store, store.history!.intake, reader, {
   retryMs: 5,
-  saveMs: 0,
+  saveMs: 5,
   onError,
   onMissed: () => console.error("missed"),
 });

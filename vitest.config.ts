@@ -35,7 +35,7 @@ export const APART: Readonly<Record<string, string[]>> = {
   faults: ["test/proofs/faults/**/*.test.ts"],
   stores: [
     "test/stores/conformance/{moving,postgres}.test.ts",
-    "test/proofs/crash/copy.test.ts",
+    "test/proofs/crash/{copy,sweep}.test.ts",
     "test/stores/{by-hand,sqlite-files,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
     "test/stores/{later-setting,presented}.test.ts", // With modules in the place of others.
     "test/stores/postgres/**/*.test.ts",

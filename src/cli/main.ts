@@ -52,6 +52,11 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     load: () => import("./create.ts"),
   },
   update: { group: "Manage", about: "change a counter's settings", load: () => import("./update.ts") },
+  policy: {
+    group: "Manage",
+    about: "settings for all counters whose names begin so",
+    load: () => import("./policy.ts"),
+  },
   delete: { group: "Manage", about: "delete counters", load: () => import("./delete.ts") },
   serve: { group: "Serve", about: "serve counters over gRPC", load: () => import("./serve.ts") },
   copy: { group: "Serve", about: "take a whole store into another one", load: () => import("./copy.ts") },

@@ -42,6 +42,7 @@ export function wholeCounter(counter: Counter): View {
     cells: {
       NAME: name,
       VALUE: value,
+      ...(counter.policy !== undefined && { POLICY: counter.policy === "" ? '""' : counter.policy }),
       ...settingCells(counter),
       ...(windowStart && { "WINDOW BEGAN": timeOf(windowStart) }),
       ...(windowEnd && { "WINDOW ENDS": timeOf(windowEnd) }),

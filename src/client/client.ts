@@ -10,12 +10,18 @@ import {
 import { CounterService } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { HistoryService } from "../../gen/browser/tally/v1/history_service_pb.ts";
 import { LimitService } from "../../gen/browser/tally/v1/limit_service_pb.ts";
+import { PolicyService } from "../../gen/browser/tally/v1/policy_service_pb.ts";
 import { CallError } from "./call-error.ts";
 import { Connection } from "./connection.ts";
 import { retryDelayMs } from "./retry.ts";
 
 /** The methods of the API, for `client.call(RPC.increment, { name: "visits" })`. */
-export const RPC = { ...CounterService.method, ...HistoryService.method, ...LimitService.method };
+export const RPC = {
+  ...CounterService.method,
+  ...HistoryService.method,
+  ...LimitService.method,
+  ...PolicyService.method,
+};
 
 /** Which server a client calls, and how patiently. */
 export interface ClientOptions {

@@ -172,7 +172,7 @@ export class Working {
       return { counter, policy, remade: policy !== undefined || op.settings !== undefined };
     }
     const policy = this.#context.policies === undefined ? undefined : this.#policyFor(op);
-    if (policy === CORRUPT) return undefined;
+    if (policy === CORRUPT) return undefined; // Then the call was refused.
     const made = settingsFor(op, policy);
     if (made.max === undefined) return undefined;
     const asMade = { ...made, value: made.initial, updateTime: 0, timing: undefined };

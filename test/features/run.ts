@@ -10,6 +10,7 @@ import "./steps/history.ts";
 import "./steps/limits.ts";
 import "./steps/many-counters.ts";
 import "./steps/counting-lines.ts";
+import "./steps/policies.ts";
 import "./steps/refusals.ts";
 import "./steps/requests.ts";
 import "./steps/server.ts";

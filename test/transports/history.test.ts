@@ -7,6 +7,7 @@ import { Level } from "../../src/core/levels.ts";
 import type { Points } from "../../src/core/points.ts";
 import { fronted } from "../../src/service/fronted.ts";
 import type { History, HistoryQuery, HistoryRefusal } from "../../src/service/store-history.ts";
+import { Slices } from "../../src/transports/calls/slices.ts";
 import { type Opened, open, refusal } from "./door.ts";
 import { send } from "./http.ts";
 
@@ -378,15 +379,11 @@ it("where no history is kept, all that ask for one are told so", async () => {
 });
 
 it("of a counter that has it turned off, it is told by its name", async () => {
-  const none = async () => ({ changes: [], next: undefined, completeUntil: NOON });
-  const { server } = await told({
-    query: async ({ edges }) => ({ points: nothing(edges, 0), counters: [], completeUntil: NOON, oldest: 0 }),
-    changes: none,
-  });
-  await using _server = server;
+  await using server = await opened();
   const { client } = server;
   await client.createCounter({ name: "a", history: false });
-  await client.createCounter({ name: "b" });
+  await client.increment({ name: "a" });
+  await client.increment({ name: "b" });
   for (const call of [client.queryHistory({ subject: name("a") }), client.listChanges({ name: "a" })])
     expect(await refusal(call)).toMatchObject({ reason: "HISTORY_OFF", metadata: { name: "a" } });
   expect(await client.listChanges({ name: "b" })).toMatchObject({ changes: [] });
@@ -407,3 +404,15 @@ function nothing(edges: Float64Array, gap: number): Points {
   const zeros = new Float64Array(none.length);
   return { ...numbers, changes: zeros, buckets: zeros, gaps: new Uint8Array(none.length).fill(gap) };
 }
+
+it("what takes long is done in slices, between which others have their turn", async () => {
+  let now = 0;
+  const slices = new Slices({ now: () => 0, monotonic: () => now });
+  expect(slices.over).toBe(false);
+  now = 5;
+  expect(slices.over).toBe(true);
+  let others = 0;
+  setImmediate(() => others++);
+  await slices.next();
+  expect([others, slices.over]).toEqual([1, false]);
+});

@@ -2,7 +2,7 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { durationMs, type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   HistoryFill,
-  type HistoryPointSchema,
+  HistoryPointSchema,
   HistoryService,
   ListChangesRequestSchema,
   ListChangesResponseSchema,
@@ -16,7 +16,7 @@ import { CORRUPT } from "../../core/batch.ts";
 import { ChangeKind } from "../../core/change.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { edgesOf, levelOf, type Step } from "../../core/history-steps.ts";
+import { levelOf, type Step, stepsOf } from "../../core/history-steps.ts";
 import { Level } from "../../core/levels.ts";
 import { CALENDAR_UNITS, type Calendar } from "../../core/window.ts";
 import { watched } from "../../service/serial-reads.ts";
@@ -30,7 +30,9 @@ import type {
 import type { Refused, UnaryMethod } from "./call.ts";
 import { fromChangesToken, toChangesToken } from "./page-token.ts";
 import { readCall } from "./read-call.ts";
+import { Reply, replyTooLarge } from "./reply.ts";
 import { invalidField } from "./shape.ts";
+import { Slices } from "./slices.ts";
 
 /** What reads of history need. */
 export interface HistoryReads {
@@ -47,7 +49,8 @@ export function queryHistory(reads: HistoryReads, requestBytesMax: number): Unar
   return readCall(method, QueryHistoryRequestSchema, requestBytesMax, targetsOf, async (request, context) => {
     const { history } = reads.store;
     const of = subjectOf(request);
-    const edges = edgesIn(request, reads);
+    const slices = new Slices(reads.clock);
+    const edges = await edgesIn(request, reads, slices);
     if ("code" in edges) return edges;
     if (history === undefined) return OFF;
     const query = { of, level: levelOf(edges), edges };
@@ -56,7 +59,7 @@ export function queryHistory(reads: HistoryReads, requestBytesMax: number): Unar
     if ("refused" in answer) return refusalOf(answer, query);
     const unknown = "name" in of && answer.counters.length === 0;
     const none = unknown ? await noneOf(reads.store, of.name) : undefined;
-    return none ?? toBinary(QueryHistoryResponseSchema, responseOf(answer, edges, request.fill));
+    return none ?? responseOf(answer, edges, request.fill, slices);
   });
 }
 
@@ -115,10 +118,11 @@ function subjectOf({ subject }: QueryHistoryRequest): HistoryQuery["of"] {
 }
 
 /** Where the points that are asked for begin and end. */
-function edgesIn(
+async function edgesIn(
   request: QueryHistoryRequest,
   { clock, calendar }: Pick<HistoryReads, "clock" | "calendar">,
-): Float64Array | Refusal {
+  slices: Slices,
+): Promise<Float64Array | Refusal> {
   const fault = instantFault("start", request.start) ?? instantFault("end", request.end);
   if (fault !== undefined) return fault;
   const step = stepOf(request);
@@ -127,10 +131,21 @@ function edgesIn(
   const end = Math.min(instantOf(request.end) ?? Number.POSITIVE_INFINITY, now + 1); // With what is of now.
   const start = instantOf(request.start) ?? end - DAY_MS;
   if (start >= end) return invalidField("start", "must be before end, and not to come", request.start);
-  const edges = edgesOf(step, start, end, calendar, POINTS_MAX);
-  if (edges === undefined) return invalidField("time_zone", "must be known to the server", request.timeZone);
-  if (edges !== "too many") return edges;
-  const minutes = Math.ceil((end - start) / (POINTS_MAX - 1) / MINUTE_MS);
+  if (calendar.offsetAt(step.timeZone, start) === undefined)
+    return invalidField("time_zone", "must be known to the server", request.timeZone);
+  const edges: number[] = [];
+  for (const span of stepsOf(step, start, end, calendar)) {
+    if (edges.length > POINTS_MAX) return tooMany(end - start);
+    if (edges.length === 0) edges.push(span.start);
+    edges.push(span.end);
+    if (slices.over) await slices.next();
+  }
+  return Float64Array.from(edges);
+}
+
+/** @param lengthMs  of what is asked for */
+function tooMany(lengthMs: number): Refusal {
+  const minutes = Math.ceil(lengthMs / (POINTS_MAX - 1) / MINUTE_MS);
   const expected = `ask for steps of ${minutes} minutes or more, or for less time`;
   return { code: "HISTORY_TOO_LARGE", max: BigInt(POINTS_MAX), part: "points", expected };
 }
@@ -162,15 +177,20 @@ function instantOf(time: Timestamp | undefined): number | undefined {
   return time && timestampMs(time);
 }
 
-function responseOf(answer: HistoryAnswer, edges: Float64Array, fill: HistoryFill) {
+async function responseOf(
+  answer: HistoryAnswer,
+  edges: Float64Array,
+  fill: HistoryFill,
+  slices: Slices,
+): Promise<Uint8Array | Refusal> {
   const { points, counters, completeUntil } = answer;
   const { opens, closes, lows, highs, added, removed, rolled, changes, buckets, gaps } = points;
   const first = counters[0]?.from ?? Number.NEGATIVE_INFINITY; // Of a prefix nobody knows when it began.
-  const given: MessageInitShape<typeof HistoryPointSchema>[] = [];
+  const reply = new Reply(restOf(answer));
   for (let i = 0; i < closes.length; i++) {
     const [start, end] = [edges[i]!, edges[i + 1]!];
     if (end <= first || (fill === HistoryFill.NONE && buckets[i] === 0 && gaps[i] === 0)) continue;
-    given.push({
+    const point = create(HistoryPointSchema, {
       start: timestampFromMs(start),
       end: timestampFromMs(end),
       open: `${opens[i]}`,
@@ -184,9 +204,15 @@ function responseOf(answer: HistoryAnswer, edges: Float64Array, fill: HistoryFil
       inProgress: end > completeUntil,
       gap: gaps[i] === 1,
     });
+    if (!reply.add(toBinary(HistoryPointSchema, point))) return replyTooLarge();
+    if (slices.over) await slices.next();
   }
-  return create(QueryHistoryResponseSchema, {
-    points: given,
+  return reply.finish();
+}
+
+/** All of a QueryHistoryResponse but its points. */
+function restOf({ completeUntil, counters }: HistoryAnswer): Uint8Array {
+  const rest = create(QueryHistoryResponseSchema, {
     completeTime: timestampFromMs(completeUntil),
     counters: counters.map(({ uid, from, to }) => ({
       uid,
@@ -194,6 +220,7 @@ function responseOf(answer: HistoryAnswer, edges: Float64Array, fill: HistoryFil
       ...(to !== undefined && { end: timestampFromMs(to) }),
     })),
   });
+  return toBinary(QueryHistoryResponseSchema, rest);
 }
 
 function noted(change: NamedChange): MessageInitShape<typeof NotedChangeSchema> {

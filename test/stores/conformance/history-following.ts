@@ -112,7 +112,7 @@ export async function expectHistoryIsLog(followed: Followed, prefixes: readonly 
 }
 
 /** What points ought to be, written from what they are said to be. */
-function pointsOf(all: readonly StoredChange[], edges: Float64Array, named: boolean) {
+export function pointsOf(all: readonly StoredChange[], edges: Float64Array, named: boolean) {
   const values = new Map<string, bigint>();
   const given = deletedOnly(all);
   const changes = inOrder(all.filter(({ uid }) => !given.has(uid)));

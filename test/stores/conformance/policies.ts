@@ -18,6 +18,7 @@ import {
 } from "../../support/calls.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { allChanges } from "./changes.ts";
+import { policiesModel } from "./policies-model.ts";
 import { expectLogLeadsTo, type It, MINUTE, read, tidy } from "./time-log.ts";
 import { using } from "./using.ts";
 
@@ -29,6 +30,7 @@ export function policiesSuite(kind: StoreKind): void {
   following(it_);
   holding(it_);
   sweeping(it_);
+  policiesModel(it_);
 }
 
 function missing(it_: It): void {

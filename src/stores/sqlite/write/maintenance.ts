@@ -45,7 +45,7 @@ export class Maintenance {
   readonly #tidying: Tidying;
   readonly #sweeping: Sweeping;
   readonly #clockDoubt: ClockDoubt;
-  /** Whether the wall clock was in doubt at the last slice. */
+  /** Whether the wall clock was in doubt when it was last looked at. */
   doubted = false;
 
   /** @param moment  of the start */
@@ -67,10 +67,16 @@ export class Maintenance {
   slice(moment: Moment, warn: (message: string) => void): boolean {
     const more = this.#tend(moment, warn);
     // After the rest, and apart: what somebody has against a counter's roll stands in the way of nothing else.
-    this.doubted = this.#clockDoubt.look(moment.now, moment.monotonic);
+    const doubted = this.doubts(moment);
     for (const warning of this.#parts.warnings.splice(0)) warn(warning);
-    const tidies = !this.doubted && this.#tidy(moment);
+    const tidies = !doubted && this.#tidy(moment);
     return this.#sweep(moment) || tidies || more;
+  }
+
+  /** Look at the wall clock: whether it is in doubt. */
+  doubts({ now, monotonic }: Moment): boolean {
+    this.doubted = this.#clockDoubt.look(now, monotonic);
+    return this.doubted;
   }
 
   /** Request ids, the change log, counts that are busy no more, and what is only in memory. */
@@ -113,7 +119,7 @@ export class Maintenance {
   #tidy(moment: Moment): boolean {
     const due = read(() => this.#tidying.next(moment));
     if (due.length === 0) return false;
-    const written = this.#writeDown(moment, (rows) => rows.loadDue(due));
+    const written = this.#writeDown(moment, (rows) => rows.loadDue(due), true);
     return written === undefined ? this.#tidying.refused() : this.#tidying.done();
   }
 
@@ -123,7 +129,8 @@ export class Maintenance {
     const policies = this.#parts.policies.now;
     const names = read(() => this.#sweeping.next(policies, monotonic));
     if (names === undefined) return false;
-    const settled = names.length === 0 ? NOTHING : this.#writeDown(moment, (rows) => rows.loadNamed(names));
+    const settled =
+      names.length === 0 ? NOTHING : this.#writeDown(moment, (rows) => rows.loadNamed(names), false);
     if (settled === undefined) this.#sweeping.refused(monotonic);
     else this.#sweeping.done(isHeld(settled, policies), monotonic);
     if (this.#sweeping.unsaved) {
@@ -136,9 +143,14 @@ export class Maintenance {
   /**
    * Write down what time and policies have made of some counters.
    *
-   * @returns  what was written; undefined when the database is against it, and nothing was
+   * @param mends  whether loading may have written something
+   * @returns      what was written; undefined when the database is against it, and nothing was
    */
-  #writeDown(moment: Moment, load: (rows: BatchRows) => LoadedRows<FoundFacts>): Written | undefined {
+  #writeDown(
+    moment: Moment,
+    load: (rows: BatchRows) => LoadedRows<FoundFacts>,
+    mends: boolean,
+  ): Written | undefined {
     const { file, rows, log, time, calendar, policies } = this.#parts;
     const { now } = moment;
     const logEnd = log.end;
@@ -147,6 +159,10 @@ export class Maintenance {
       file.transaction.begin();
       const loaded = load(rows);
       const save = decideTidying(loaded.facts, context);
+      if (save.changed.length === 0 && !mends) {
+        file.transaction.rollback(); // Counters beyond a bound are looked at again and again.
+        return { counters: loaded.facts.counters, save };
+      }
       const made = rows.write(save, loaded);
       if (save.changes.count > 0) log.append(save.changes, idsOf(save, loaded, made), now);
       this.#parts.saveHead();

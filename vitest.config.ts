@@ -16,7 +16,7 @@ process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
  */
 export const APART: Readonly<Record<string, string[]>> = {
   browser: [
-    "test/console/{accessibility,away,counting,origins,time,tls}.test.ts",
+    "test/console/{accessibility,away,counting,history,origins,time,tls}.test.ts",
     "test/doors/openapi/page.test.ts",
   ],
   connections: [
@@ -25,17 +25,17 @@ export const APART: Readonly<Record<string, string[]>> = {
   cli: [
     "test/cli/**/*.test.ts",
     "test/proofs/count/proof.test.ts",
-    "test/docs/{time,tour,warm-increment}.test.ts",
+    "test/docs/{history,limits,time,tour,warm-increment}.test.ts",
   ],
   doors: [
     "test/doors/{clients,quota,tls}.test.ts",
-    "test/doors/proxies/**/*.test.ts",
+    "test/doors/{envoy,proxies}/**/*.test.ts",
     "test/docs/clients.test.ts",
   ],
   faults: ["test/proofs/faults/**/*.test.ts"],
   stores: [
     "test/stores/conformance/{moving,postgres}.test.ts",
-    "test/proofs/crash/copy.test.ts",
+    "test/proofs/crash/{copy,sweep}.test.ts",
     "test/stores/{by-hand,sqlite-files,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
     "test/stores/{later-setting,presented}.test.ts", // With modules in the place of others.
     "test/stores/postgres/**/*.test.ts",

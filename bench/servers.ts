@@ -37,14 +37,16 @@ export async function openBareServer(): Promise<Server> {
  * @param directory  for its log
  * @param store      a URL; the database in this directory if there is none
  * @param checkout   whose sources run
+ * @param flags      more of them
  */
 export async function openTally(
   directory: string,
   store = `sqlite:${databaseIn(directory)}`,
   checkout = CHECKOUT,
+  flags: readonly string[] = [],
 ): Promise<Server> {
   const port = await freePort();
-  return startTally(port, ["--listen", `127.0.0.1:${port}`], directory, store, checkout);
+  return startTally(port, ["--listen", `127.0.0.1:${port}`, ...flags], directory, store, checkout);
 }
 
 /** Tally with a port for gRPC alone, which is the one that is given. */

@@ -11,6 +11,7 @@ import type { HistoryOptions } from "./service/store-history.ts";
 import { type CommitsTold, DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
 import { StartError, type StartReason, storeStartFailure } from "./start-error.ts";
 import { openStore } from "./stores/open.ts";
+import { ZoneCalendar } from "./stores/shared/calendar.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { ListenError } from "./transports/listener.ts";
@@ -106,6 +107,7 @@ export async function startServer(
       store: served,
       writer,
       clock,
+      calendar: new ZoneCalendar(() => {}), // Who asks for a zone that is not known is told so.
       telemetry,
       logsCalls,
       limits: config,
@@ -176,6 +178,7 @@ function followLog(store: Store, { log }: Telemetry, clock: Clock): Closable & {
   });
   const follower = followHistory(store, store.history.intake, reader, {
     retryMs: 1_000,
+    saveMs: 1_000,
     onError: seldom(clock, (err) => log("history.failed", { err })),
     onMissed: () => log("history.missed"),
   });

@@ -18,6 +18,7 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
   ETAG_MISMATCH: { name: "seats", etag: "0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4" },
   ZONE_UNKNOWN: { name: "seats", zone: "America/Coyhaique" },
   SETTINGS_CONFLICT: { name: "seats", field: "refill", expected: "does not go with window" },
+  TOO_MANY_POLICIES: { max: 10_000n },
   MONOTONIC: { name: "seats", value: 8n, requested: 3n },
   ABOVE_MAX: { name: "seats", value: 8n, max: 10n, requested: 5n },
   BELOW_MIN: { name: "seats", value: 8n, min: 0n, requested: 9n },
@@ -34,6 +35,16 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
   ORIGIN_NOT_ALLOWED: { got: "https://elsewhere.example" },
   HOST_NOT_ALLOWED: { got: "elsewhere.example" },
   PRECONDITION_FAILED: { etag: "0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4.s1" },
+  HISTORY_OFF: { name: "seats", expected: "the counter has it turned off" },
+  HISTORY_EXPIRED: {
+    oldest: Date.UTC(2026, 0, 1, 12),
+    expected: "ask from then on, or for steps of whole quarters of an hour",
+  },
+  HISTORY_TOO_LARGE: {
+    max: 11_000n,
+    part: "points",
+    expected: "ask for steps of 5 minutes, or for less time",
+  },
   ENCODING_NOT_SUPPORTED: { expected: "here it is taken as it is, without compression", got: "gzip" },
 };
 

@@ -44,8 +44,37 @@ function seats({ value, revision, settingsRevision = 1, min }: Moment): Json {
   };
 }
 
-function limit(remaining: number): Json {
-  return { name: "seats", allowed: true, max: "10", remaining: `${remaining}`, quota: "0" };
+/** A policy: a hundred a day. */
+const MAILS: Json = {
+  prefix: "mails:",
+  settings: {
+    initial: "0",
+    max: "100",
+    onBound: "ON_BOUND_REJECT",
+    monotonic: false,
+    labels: {},
+    description: "",
+    window: { calendar: "CALENDAR_UNIT_DAY", timeZone: "Europe/Berlin" },
+    idleTtl: "172800s",
+    history: true,
+  },
+  enforcement: "ENFORCEMENT_ENFORCE",
+  etag: "p1",
+};
+
+function mails(remaining: number): Json {
+  return {
+    name: "mails:ada",
+    allowed: true,
+    max: "5",
+    remaining: `${remaining}`,
+    quota: "5",
+    period: "86400s",
+    resetTime: TIME,
+    moreAfter: "86400s",
+    windowStart: TIME,
+    over: false,
+  };
 }
 
 function outcome(value: number, previous: number, revision: number): Json {
@@ -61,6 +90,22 @@ function outcome(value: number, previous: number, revision: number): Json {
       headroomDown: `${value}`,
       replayed: false,
     },
+  };
+}
+
+/** A step in which it was made, and which is not over. */
+function point(moved: Json): Json {
+  return { start: TIME, end: TIME, open: "0", ...moved, rolled: "0", inProgress: true, gap: false };
+}
+
+/** A change that somebody made by name. */
+function noted({ kind, ...change }: Json): Json {
+  return {
+    kind: `CHANGE_KIND_${kind}`,
+    time: TIME,
+    uid: UID,
+    ...{ added: "0", removed: "0", caller: "", note: "" },
+    ...change,
   };
 }
 
@@ -160,23 +205,71 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
       replayed: false,
     },
   },
-  TakeLimit: {
+  QueryHistory: {
+    parameters: { name: "seats", every: "3600s", timeZone: "Europe/Berlin" },
+    answer: {
+      points: [point({ close: "7", low: "4", high: "10", added: "17", removed: "10", changes: "6" })],
+      completeTime: TIME,
+      counters: [{ uid: UID, start: TIME }],
+    },
+  },
+  QueryHistory2: {
+    parameters: { prefix: "s", calendar: "CALENDAR_UNIT_DAY", fill: "HISTORY_FILL_NONE" },
+    answer: {
+      points: [point({ close: "10", added: "20", removed: "10", changes: "7" })],
+      completeTime: TIME,
+      counters: [],
+    },
+  },
+  ListChanges: {
     parameters: { name: "seats" },
-    body: { amount: "2", requestId: "order-19" },
-    answer: { allowed: true, status: limit(1), replayed: false },
+    answer: {
+      changes: [
+        noted({ kind: "RESET", value: "10", added: "6", revision: "5" }),
+        noted({ kind: "SET", value: "4", removed: "5", revision: "4", note: "counted by hand" }),
+        noted({ kind: "SETTINGS", value: "10", revision: "1" }),
+        noted({ kind: "CREATE", value: "10", added: "10", revision: "1" }),
+      ],
+      nextPageToken: "",
+    },
+  },
+  TakeLimit: {
+    parameters: { name: "mails:ada" },
+    body: {
+      amount: "2",
+      requestId: "mail-17",
+      ifMissing: { max: "5", window: { calendar: "CALENDAR_UNIT_DAY", timeZone: "UTC" } },
+    },
+    answer: { allowed: true, status: mails(3), replayed: false },
   },
   TakeLimits: {
-    body: { takes: [{ name: "seats", amount: "1" }], requestId: "order-20" },
-    answer: { allowed: true, statuses: [limit(0)], replayed: false },
+    body: { takes: [{ name: "mails:ada" }, { name: "mails:ada", amount: "2" }], requestId: "mail-18" },
+    answer: { allowed: true, statuses: [mails(0), mails(0)], replayed: false },
   },
   GiveBackLimit: {
-    parameters: { name: "seats" },
-    body: { amount: "1", requestId: "return-20" },
-    answer: { givenBack: "0", status: limit(0), replayed: false },
+    parameters: { name: "mails:ada" },
+    body: { amount: "1", requestId: "mail-18-bounced" },
+    answer: { givenBack: "1", status: mails(1), replayed: false },
   },
+  SetPolicy: {
+    body: {
+      prefix: "mails:",
+      settings: { max: "100", window: { calendar: "CALENDAR_UNIT_DAY", timeZone: "Europe/Berlin" } },
+    },
+    answer: { policy: MAILS },
+  },
+  GetPolicy: {
+    parameters: { prefix: "mails:" },
+    answer: { policy: MAILS, applied: "0", remaining: "0" },
+  },
+  ListPolicies: {
+    parameters: { prefix: "ma" },
+    answer: { policies: [MAILS], nextPageToken: "" },
+  },
+  DeletePolicy: { parameters: { prefix: "mails:" }, answer: {} },
   DeleteCounter: {
     parameters: { name: "seats", note: "sold out" },
-    answer: { name: "seats", uid: UID, value: "10", revision: "9", time: TIME, replayed: false },
+    answer: { name: "seats", uid: UID, value: "7", revision: "6", time: TIME, replayed: false },
   },
   SimpleIncrement: {
     parameters: { name: "page-views" },

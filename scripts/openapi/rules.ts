@@ -46,6 +46,11 @@ function celRule(id: string): Schema {
   switch (id) {
     case "create_counter.min_max":
     case "counter_settings.min_max":
+    case "counter_settings.idle_ttl":
+    case "increment.if_missing":
+    case "set.if_missing":
+    case "operation.if_missing_action":
+    case "operation.if_missing":
       return {}; // JSON Schema does not compare two fields; their comments say it.
     case "window.calendar_zone":
     case "window.anchor_every":

@@ -65,6 +65,8 @@ const OWN_WORDS: Readonly<
   Record<string, (name: string, metadata: Readonly<Record<string, string>>, message: string) => string>
 > = {
   COUNTER_NOT_FOUND: (name) => `There is no counter ${name}. Make it with: tally create ${name}`,
+  LIMIT_NOT_FOUND: (name) =>
+    `There is no limit ${name}: no counter with a maximum. Make it with the take: --if-missing --max N`,
   COUNTER_EXISTS: (name) =>
     `There is a counter ${name} already; nothing was changed. Change its settings with: tally update ${name}`,
   ETAG_MISMATCH: (name, { etag, settings_etag }) => {

@@ -16,6 +16,16 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     about: "take counters back to their initial value",
     load: () => import("./reset.ts"),
   },
+  take: {
+    group: "Count",
+    about: "take from a limit, if there is room",
+    load: () => import("./take.ts"),
+  },
+  "give-back": {
+    group: "Count",
+    about: "give back what was taken from a limit",
+    load: () => import("./give-back.ts"),
+  },
   count: {
     group: "Count",
     about: "count the lines of files or of standard input",
@@ -26,12 +36,27 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
   top: { group: "Look", about: "rank counters by value", load: () => import("./top.ts") },
   sum: { group: "Look", about: "sum up counters", load: () => import("./sum.ts") },
   watch: { group: "Look", about: "watch counters move", load: () => import("./watch.ts") },
+  history: {
+    group: "Look",
+    about: "what became of a counter, hour by hour",
+    load: () => import("./history.ts"),
+  },
+  changes: {
+    group: "Look",
+    about: "who set, reset or changed a counter",
+    load: () => import("./changes.ts"),
+  },
   create: {
     group: "Manage",
     about: "make a counter, with bounds and labels",
     load: () => import("./create.ts"),
   },
   update: { group: "Manage", about: "change a counter's settings", load: () => import("./update.ts") },
+  policy: {
+    group: "Manage",
+    about: "settings for all counters whose names begin so",
+    load: () => import("./policy.ts"),
+  },
   delete: { group: "Manage", about: "delete counters", load: () => import("./delete.ts") },
   serve: { group: "Serve", about: "serve counters over gRPC", load: () => import("./serve.ts") },
   copy: { group: "Serve", about: "take a whole store into another one", load: () => import("./copy.ts") },

@@ -1,6 +1,6 @@
 /** The settings of a counter: as options, the same when it is made and when they are changed, and as people are shown them. */
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Counter, OnBound } from "../../gen/browser/tally/v1/counter_pb.ts";
 import {
   type UpdateCounterRequest,
@@ -8,6 +8,7 @@ import {
 } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { durationOf } from "./client-command.ts";
 import type { Cell } from "./output.ts";
+import { labelOption } from "./requests.ts";
 import {
   durationText,
   expectNoWindowOptions,
@@ -25,7 +26,7 @@ import { int64, wholeNumberOption } from "./values.ts";
 /** The settings, as messages call them. */
 type SettingName = Exclude<
   keyof UpdateCounterRequest,
-  "$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note"
+  "$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note" | "followPolicy"
 >;
 
 interface SettingView {
@@ -38,8 +39,11 @@ interface SettingView {
   /** What a request has for what was given; the same, unless it says so. */
   readonly value?: (given: never, options: SettingOptions) => unknown;
   readonly heading: string;
-  readonly cell: (counter: Counter) => Cell;
+  readonly cell: (settings: Settings) => Cell;
 }
+
+/** What a counter has of them, and what a policy says. */
+type Settings = Pick<Counter, SettingName>;
 
 /** Every setting, in the order in which they are shown. */
 const SETTINGS: { readonly [Name in SettingName]: SettingView } = {
@@ -140,6 +144,15 @@ export function addSettingOptions(command: Command, { taking = false } = {}): vo
   }
 }
 
+/** Add the options of what a policy sets. */
+export function addPolicyOptions(command: Command): void {
+  for (const [name, { option, more = [] }] of VIEWS) {
+    if (option === undefined || name === "description") continue; // That is each counter's own.
+    for (const each of [option, ...more]) command.addOption(each);
+  }
+  command.option("--no-idle-ttl", "never gone by itself, also with a window or a refill");
+}
+
 /** What of a request the options come to, and the names of the settings that they name, as an update_mask has them. */
 export function settingsIn(options: SettingOptions): { paths: string[]; settings: object } {
   const paths: string[] = [];
@@ -156,16 +169,51 @@ export function settingsIn(options: SettingOptions): { paths: string[]; settings
   return { paths, settings };
 }
 
+/** `--if-missing max=5`: a setting of the counter that the command makes, if it is missing; as often as wanted. */
+export function ifMissingOption(): Option {
+  const about = "a setting of the counter, if this makes it, as create has them: max=5; may be repeated";
+  return new Option("--if-missing <setting=value>", about).argParser(addMissing);
+}
+
+/** What was given of such settings, as the options of create would have it. */
+export type Missing = Readonly<Record<string, unknown>>;
+
+function addMissing(text: string, before: Missing = {}): Missing {
+  const [, name, value] = /^([a-z-]+)(?:=(.*))?$/s.exec(text) ?? [];
+  const option = MISSING.find(({ long }) => long === `--${name}`);
+  if (option === undefined || (value === undefined) === option.required)
+    throw new InvalidArgumentError(
+      "Expected an option of create without its dashes, such as max=5 or monotonic.",
+    );
+  const key = option.attributeName();
+  if (value === undefined) return { ...before, [key]: true };
+  if (option.argChoices?.includes(value) === false)
+    throw new InvalidArgumentError(`Expected one of ${option.argChoices.join(", ")}.`);
+  return { ...before, [key]: option.parseArg === undefined ? value : option.parseArg(value, before[key]) };
+}
+
+const MISSING: readonly Option[] = [
+  ...VIEWS.flatMap(([, { option, more = [] }]) => (option === undefined ? more : [option, ...more])),
+  labelOption("a label"),
+];
+
+/** What of a request those settings come to; undefined when none was given. */
+export function missingIn(given: Missing | undefined): object | undefined {
+  if (given === undefined) return undefined;
+  const { label: labels, ...settings } = given;
+  return { ...settingsIn(settings).settings, ...(labels !== undefined && { labels }) };
+}
+
 /** What the options were given as, by the names of the settings. */
 export type SettingOptions = Readonly<Partial<Record<SettingName, unknown>>> & WindowOptions;
 
 /** The settings of a counter, by heading. */
-export function settingCells(counter: Counter): Record<string, Cell> {
-  return Object.fromEntries(VIEWS.map(([, { heading, cell }]) => [heading, cell(counter)]));
+export function settingCells(settings: Settings): Record<string, Cell> {
+  return Object.fromEntries(VIEWS.map(([, { heading, cell }]) => [heading, cell(settings)]));
 }
 
 /** The labels of a counter as a cell of a table: key=value, separated by commas. */
-export function labelsOf({ labels }: Counter): string {
+export function labelsOf({ labels }: Pick<Counter, "labels">): string {
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(",");

@@ -51,6 +51,12 @@ export function instantOf(text: string): Date {
   throw new InvalidArgumentError("Expected an instant such as 2026-03-01 or 2026-03-01T06:00:00+01:00.");
 }
 
+/** An instant, as such or as how long ago. @throws InvalidArgumentError */
+export function momentOf(text: string): Date {
+  const ms = parseDuration(text);
+  return ms === undefined ? instantOf(text) : new Date(Date.now() - ms);
+}
+
 const INSTANT = /^(\d{4}-\d\d-\d\d)(?:T(?:[01]\d|2[0-3]):\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/;
 
 /** The window that the options come to. @throws CommandError  when they do not go together */

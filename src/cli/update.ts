@@ -27,6 +27,7 @@ export function define(command: Command): void {
       ...keys,
       key,
     ])
+    .option("--follow-policy", "have the settings of the policy for its name, and follow it")
     .option("--settings-etag <etag>", "only if nobody has changed the settings since this etag was read")
     .addOption(noteOption())
     .addOption(requestIdOption())
@@ -34,7 +35,7 @@ export function define(command: Command): void {
   onServer(command, { format: "table" }, async ({ client, output }, [name]: [string], options: Options) => {
     const change = settingsIn(options);
     const relabels = options.label !== undefined || options.removeLabel !== undefined;
-    if (change.paths.length === 0 && !relabels)
+    if (change.paths.length === 0 && !relabels && !options.followPolicy)
       throw new CommandError(EXIT.USAGE, "Nothing to change; `tally help update` lists the settings.");
     const answer = relabels
       ? await relabel(client, name, options, change)
@@ -47,6 +48,7 @@ export function define(command: Command): void {
 interface Options extends SettingOptions, Pick<RequestOptions, "label" | "requestId" | "note"> {
   readonly removeLabel?: readonly string[];
   readonly settingsEtag?: string;
+  readonly followPolicy?: true;
 }
 
 /** Settings to change: their names in an update_mask, and what they become. */
@@ -55,12 +57,16 @@ interface Change {
   readonly settings: object;
 }
 
-function requestOf(name: string, { note, requestId, settingsEtag }: Options, { paths, settings }: Change) {
+function requestOf(
+  name: string,
+  { note, requestId, settingsEtag, followPolicy }: Options,
+  { paths, settings }: Change,
+) {
   return {
     name,
     updateMask: { paths: [...paths] },
     ...settings,
-    ...given({ note, requestId, settingsEtag }),
+    ...given({ note, requestId, settingsEtag, followPolicy }),
   };
 }
 
@@ -110,5 +116,6 @@ const EXAMPLES = `Examples:
   tally update visits --no-max --description "all pages"
   tally update mails:ada --window month --zone Europe/Berlin     the value stays
   tally update mails:ada --no-window
+  tally update mails:ada --follow-policy                      what its policy says, from now on
   tally update load --label env=prod --remove-label draft     others stay
 `;

@@ -10,6 +10,11 @@ export function amount(text: string): bigint {
   return wholeNumber(text, 1n, INT64_MAX);
 }
 
+/** The same, or 0: what only asks. */
+export function amountOrNone(text: string): bigint {
+  return wholeNumber(text, 0n, INT64_MAX);
+}
+
 function wholeNumber(text: string, min: bigint, max: bigint): bigint {
   const value = /^[+-]?\d{1,40}$/.test(text) ? BigInt(text.replace("+", "")) : undefined;
   if (value === undefined || value < min || value > max)

@@ -5,6 +5,7 @@ import {
   type Outcome,
   OutcomeSchema,
 } from "../../gen/browser/tally/v1/counter_pb.ts";
+import { type PastValue, PastValueSchema } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import type { View } from "./output.ts";
 import { labelsOf, settingCells } from "./settings.ts";
 import { timeOf } from "./time-settings.ts";
@@ -41,6 +42,7 @@ export function wholeCounter(counter: Counter): View {
     cells: {
       NAME: name,
       VALUE: value,
+      ...(counter.policy !== undefined && { POLICY: counter.policy === "" ? '""' : counter.policy }),
       ...settingCells(counter),
       ...(windowStart && { "WINDOW BEGAN": timeOf(windowStart) }),
       ...(windowEnd && { "WINDOW ENDS": timeOf(windowEnd) }),
@@ -52,6 +54,17 @@ export function wholeCounter(counter: Counter): View {
       ETAG: counter.etag,
       "SETTINGS ETAG": counter.settingsEtag,
     },
+  };
+}
+
+/** What a counter was. */
+export function pastView(past: PastValue): View {
+  const { name, value, time, uid } = past;
+  return {
+    json: toJson(PastValueSchema, past, EVERY_FIELD),
+    value: `${value}`,
+    name,
+    cells: { NAME: name, VALUE: value, "AS OF": timeOf(time), UID: uid },
   };
 }
 

@@ -8,12 +8,20 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { CounterService } from "../../gen/browser/tally/v1/counter_service_pb.ts";
+import { HistoryService } from "../../gen/browser/tally/v1/history_service_pb.ts";
+import { LimitService } from "../../gen/browser/tally/v1/limit_service_pb.ts";
+import { PolicyService } from "../../gen/browser/tally/v1/policy_service_pb.ts";
 import { CallError } from "./call-error.ts";
 import { Connection } from "./connection.ts";
 import { retryDelayMs } from "./retry.ts";
 
-/** The methods of the service, for `client.call(RPC.increment, { name: "visits" })`. */
-export const RPC = CounterService.method;
+/** The methods of the API, for `client.call(RPC.increment, { name: "visits" })`. */
+export const RPC = {
+  ...CounterService.method,
+  ...HistoryService.method,
+  ...LimitService.method,
+  ...PolicyService.method,
+};
 
 /** Which server a client calls, and how patiently. */
 export interface ClientOptions {

@@ -52,6 +52,15 @@ export function Actions({ counters, name, counter, step, asked, told }: RowProps
       <button
         type="button"
         class="quiet"
+        data-does="history"
+        aria-label={`History of ${name}`}
+        onClick={ask({ kind: "history", name })}
+      >
+        History
+      </button>
+      <button
+        type="button"
+        class="quiet"
         data-does="set"
         aria-label={`Set ${name}`}
         onClick={ask({ kind: "set", name })}

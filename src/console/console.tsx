@@ -1,3 +1,4 @@
+import type { Transport } from "@connectrpc/connect";
 import { render } from "preact";
 import { v7 } from "uuid";
 import { keepAddress } from "./address.ts";
@@ -5,8 +6,12 @@ import { type CounterClient, Counters } from "./counters.ts";
 import { PageView } from "./page.tsx";
 import "./style.css";
 
-/** Show the counters of a server, and keep up with them. */
-export function openConsole(root: Element, client: CounterClient): void {
+/**
+ * Show the counters of a server, and keep up with them.
+ *
+ * @param transport  to the same server, for what is loaded later
+ */
+export function openConsole(root: Element, client: CounterClient, transport: Transport): void {
   const counters = new Counters({
     client,
     newRequestId: () => v7(),
@@ -22,5 +27,5 @@ export function openConsole(root: Element, client: CounterClient): void {
   };
   document.addEventListener("visibilitychange", look);
   look();
-  render(<PageView counters={counters} />, root);
+  render(<PageView counters={counters} transport={transport} />, root);
 }

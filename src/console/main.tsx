@@ -5,4 +5,4 @@ import { openConsole } from "./console.tsx";
 
 // Relative to the page, so that a proxy may give Tally a path of its own.
 const transport = createConnectTransport({ baseUrl: new URL(".", location.href).href });
-openConsole(document.querySelector("#console")!, createClient(CounterService, transport));
+openConsole(document.querySelector("#console")!, createClient(CounterService, transport), transport);

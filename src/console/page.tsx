@@ -1,8 +1,10 @@
+import type { Transport } from "@connectrpc/connect";
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { Counters } from "./counters.ts";
 import { CreateDialog } from "./create-dialog.tsx";
 import { DeleteDialog } from "./delete-dialog.tsx";
 import { EditDialog } from "./edit-dialog.tsx";
+import { HistoryView } from "./history-view.tsx";
 import { AwayNote, BarredNote, LinkView } from "./link.tsx";
 import { ListView } from "./list.tsx";
 import { formatCount, parseCount } from "./numbers.ts";
@@ -14,7 +16,7 @@ import { SetDialog } from "./set-dialog.tsx";
 import { Search, Step } from "./toolbar.tsx";
 
 /** All of the page: the toolbar, the list, the pager, and the dialog that was asked for. */
-export function PageView({ counters }: { counters: Counters }) {
+export function PageView({ counters, transport }: { counters: Counters; transport: Transport }) {
   const asked = useSignal<Question | undefined>(undefined);
   /** What became of the person's last change, for the eye and for screen readers. */
   const told = useSignal("");
@@ -101,6 +103,18 @@ export function PageView({ counters }: { counters: Counters }) {
       )}
       {question?.kind === "reset" && (
         <ResetDialog counters={counters} name={question.name} onClose={close} onReset={wasSet} />
+      )}
+      {question?.kind === "history" && (
+        <HistoryView
+          counters={counters}
+          transport={transport}
+          name={question.name}
+          onClose={close}
+          onMissing={() => {
+            close();
+            told.value = "The plots could not be loaded. Load the page anew.";
+          }}
+        />
       )}
       {question?.kind === "edit" && (
         <EditDialog counters={counters} counter={question.counter} onClose={close} onEdited={edited} />

@@ -23,5 +23,6 @@ export type Question =
   | { readonly kind: "create"; readonly name: string }
   | { readonly kind: "set"; readonly name: string }
   | { readonly kind: "reset"; readonly name: string }
+  | { readonly kind: "history"; readonly name: string }
   | { readonly kind: "edit"; readonly counter: Counter }
   | { readonly kind: "delete"; readonly name: string };

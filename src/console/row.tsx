@@ -33,7 +33,12 @@ function Damaged() {
 
 function Settings({ counter }: { counter: Counter }) {
   const { description, labels, monotonic } = counter;
-  const facts = [boundsOf(counter), ...(monotonic ? ["never goes down"] : []), ...inTime(counter)];
+  const facts = [
+    boundsOf(counter),
+    ...(monotonic ? ["never goes down"] : []),
+    ...inTime(counter),
+    policyOf(counter),
+  ];
   return (
     <>
       {description !== "" && <p class="description">{description}</p>}
@@ -56,6 +61,11 @@ function Settings({ counter }: { counter: Counter }) {
 function Facts({ facts }: { facts: readonly string[] }) {
   const said = facts.filter((fact) => fact !== "").join(" · ");
   return said === "" ? null : <p class="facts">{said}</p>;
+}
+
+/** Whose settings it has, where they are not its own. */
+function policyOf({ policy }: Counter): string {
+  return policy === undefined ? "" : `by the policy for ${policy === "" ? "all" : policy}`;
 }
 
 /** What time does to it. */

@@ -13,7 +13,7 @@ import { IdleField, isSame, TimeForm, ValueInTime } from "./time-fields.tsx";
 /** The settings, as messages call them. */
 type SettingName = Exclude<
   keyof UpdateCounterRequest,
-  "$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note"
+  "$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note" | "followPolicy"
 >;
 
 /** What a counter is told to be, apart from its value. */

@@ -120,11 +120,16 @@ function writeSettings(w: ByteWriter, counter: FullCounter): void {
   w.uint(counter.settingsRevision);
   w.uint(counter.createTime);
   w.uint(counter.updateTime);
-  w.uint(SETTING_KEYS.reduce((bits, key) => (isDefault(counter, key) ? bits : bits | bitOf(key)), 0));
+  const follows = counter.policy === undefined ? 0 : FOLLOWS;
+  w.uint(SETTING_KEYS.reduce((bits, key) => (isDefault(counter, key) ? bits : bits | bitOf(key)), follows));
   for (const key of [...FIRST, ...LATER]) {
     if (bitOf(key) === 0 || !isDefault(counter, key)) WRITE[SETTINGS[key].kind](w, counter[key] as never);
   }
+  if (counter.policy !== undefined) w.text(counter.policy.prefix);
 }
+
+/** Among the bits of the settings: the prefix of a policy stands behind them. */
+const FOLLOWS = 2 ** 28;
 
 function readSettings(r: ByteReader): AfterUpdate {
   const [settingsRevision, createTime, updateTime, bits] = [r.uint(), r.uint(), r.uint(), r.uint()];
@@ -133,7 +138,8 @@ function readSettings(r: ByteReader): AfterUpdate {
     if (bitOf(key) === 0 || bits & bitOf(key))
       settings[key] = READ[SETTINGS[key].kind](r, DEFAULTS[key] as never);
   }
-  return { ...(settings as unknown as Settings), settingsRevision, createTime, updateTime };
+  const policy = bits & FOLLOWS ? { prefix: r.text(), revision: 0 } : undefined;
+  return { ...(settings as unknown as Settings), settingsRevision, createTime, updateTime, policy };
 }
 
 /** At the end of the record; only of a counter that time does something to. */

@@ -11,6 +11,7 @@ import {
   SETTINGS,
   type Setting,
   type SettingKey,
+  settingsText,
   textOf,
 } from "./settings.ts";
 
@@ -24,19 +25,28 @@ export function writeAsked(w: ByteWriter, op: Op): void {
     op.verb === Verb.DELETE ? op.keepHistory : givesBack ? op.windowStart !== undefined : op.mustExist;
   const given = settingsGiven(op);
   const later = given.size > 0 && LATER.some((key) => given.has(key));
+  const missing = ifMissing(op);
+  const more = later || missing !== undefined;
   const head =
-    (flag ? 0x10 : 0) | (op.etag === undefined ? 0 : 0x20) | (op.note ? 0x40 : 0) | (later ? 0x80 : 0);
+    (flag ? 0x10 : 0) | (op.etag === undefined ? 0 : 0x20) | (op.note ? 0x40 : 0) | (more ? 0x80 : 0);
   w.byte(op.verb | head);
   w.int64(op.amount);
   if (op.etag !== undefined) w.uint(hash53(op.etag));
   if (op.note) w.uint(hash53(op.note));
   if (givesBack && op.windowStart !== undefined) w.int64(BigInt(op.windowStart));
+  if (missing !== undefined) w.uint(missing);
   if (op.verb !== Verb.CREATE && op.verb !== Verb.UPDATE) return;
   if (op.verb === Verb.UPDATE) w.byte(bitsOf(FIRST, given, (_, i) => 1 << i));
   for (const key of FIRST) if (given.has(key)) w.uint(given.get(key)!);
   if (!later) return;
   w.uint(bitsOf(LATER, given, bitOf));
   for (const key of LATER) if (given.has(key)) w.uint(given.get(key)!);
+}
+
+/** A hash of the settings that an increment or a set has for the counter that it may make. */
+function ifMissing({ verb, settings }: Op): number | undefined {
+  const counts = verb === Verb.INCREMENT || verb === Verb.SET;
+  return counts && settings !== undefined ? hash53(settingsText(settings)) : undefined;
 }
 
 function bitsOf(
@@ -66,6 +76,8 @@ export function differingField(r: ByteReader, op: Op): string | undefined {
   }
   if (note !== (op.note ? hash53(op.note) : undefined)) return "note";
   if (deletes && (head & 0x10) !== (op.keepHistory ? 0x10 : 0)) return "keep_history";
+  if (op.verb === Verb.INCREMENT || op.verb === Verb.SET)
+    return (head & 0x80 ? r.uint() : undefined) === ifMissing(op) ? undefined : "if_missing";
   return op.verb === Verb.CREATE || op.verb === Verb.UPDATE
     ? differingSetting(r, op, (head & 0x80) !== 0)
     : undefined;

@@ -228,12 +228,12 @@ export function putOp(columns: WritableOpColumns, i: number, at: number, op: Op)
   columns.verbs[i] = op.verb;
   columns.amounts[i] = op.amount;
   columns.mustExist[i] = op.mustExist ? 1 : 0;
-  const { name, etag, note, settings, mask, keepHistory, windowStart } = op;
+  const { name, etag, note, settings, mask, follow, keepHistory, windowStart } = op;
   for (let k = 0; k < name.length; k++) columns.names[at + k] = name.charCodeAt(k);
   columns.nameEnds[i] = at + name.length;
   const [few, fewer] = [etag ?? note ?? settings, keepHistory ?? windowStart];
   if (few !== undefined || fewer !== undefined) {
-    columns.extras.set(i, { etag, note, settings, mask, keepHistory, windowStart });
+    columns.extras.set(i, { etag, note, settings, mask, follow, keepHistory, windowStart });
   }
   return at + name.length;
 }
@@ -257,6 +257,7 @@ export function opAt(columns: OpColumns, i: number, name: string): Op {
     note: extras?.note,
     settings: extras?.settings,
     mask: extras?.mask,
+    follow: extras?.follow,
     keepHistory: extras?.keepHistory,
     windowStart: extras?.windowStart,
   };

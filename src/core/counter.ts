@@ -14,6 +14,8 @@ export interface Counter extends CountingSettings {
   readonly settingsRevision: number;
   /** Where it is in time. Undefined, always, of a counter that time does nothing to, and only of such a one. */
   readonly timing: Timing | undefined;
+  /** The policy that its settings follow; undefined: none, they are its own. */
+  readonly policy?: Followed | undefined;
 }
 
 /** What is kept of a counter that changes by itself, beside its settings. Times in milliseconds since the Unix epoch. */
@@ -30,6 +32,14 @@ export interface Timing {
    * it moves only when it is looked at: so counting writes no index. Undefined: never.
    */
   readonly due: number | undefined;
+}
+
+/** How a counter follows a policy. */
+export interface Followed {
+  /** Of the policy that gave the counter its settings. */
+  readonly prefix: string;
+  /** That policy's revision; 0 while the counter's settings are not wholly those of the policy: see settlingOf. */
+  readonly revision: number;
 }
 
 /** A counter that can be changed in place: for who owns it. */
@@ -55,6 +65,7 @@ export function blankCounter(): Mutable<Counter> {
     updateTime: 0,
     settingsRevision: 0,
     timing: undefined,
+    policy: undefined,
   };
 }
 

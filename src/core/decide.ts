@@ -1,6 +1,7 @@
 import { type Counter, etagOf, highest, lowest, settingsEtagOf } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
 import { type Op, Verb } from "./op.ts";
+import type { Policy } from "./policies.ts";
 import { isZoneUnknown } from "./present.ts";
 import { REFILL_PRODUCT_MAX, reduced } from "./refill.ts";
 import {
@@ -30,16 +31,22 @@ export interface Judging {
  * @param counter  as of now (see present), or undefined when there is none of that name
  * @returns        the value the operation leads to (it may equal the old one, and does for updates and deletions),
  *                 or the refusal; a missing counter whose operation is accepted is to be made, with
- *                 `settingsFor(op)`; one whose update is accepted gets what `updated` gives
+ *                 `made`; one whose update is accepted gets what `updated` gives
+ * @param made     the settings of a counter that the operation would make
  */
-export function decide(counter: Counter | undefined, op: Op, judging: Judging): bigint | Refusal {
+export function decide(
+  counter: Counter | undefined,
+  op: Op,
+  judging: Judging,
+  made: Settings = settingsFor(op),
+): bigint | Refusal {
   if (op.verb === Verb.CREATE)
     return counter === undefined ? create(op, judging) : { code: "COUNTER_EXISTS" };
-  if (op.verb === Verb.TAKE || op.verb === Verb.GIVE_BACK) return ofLimit(counter, op, judging);
+  if (op.verb === Verb.TAKE || op.verb === Verb.GIVE_BACK) return ofLimit(counter, op, judging, made);
   if (counter === undefined) {
     const makes =
       (op.verb === Verb.INCREMENT || op.verb === Verb.SET) && !op.mustExist && op.etag === undefined;
-    return makes ? move(MISSING, op, judging) : { code: "COUNTER_NOT_FOUND" };
+    return makes ? make(made, op, judging) : { code: "COUNTER_NOT_FOUND" };
   }
   if (op.verb === Verb.UPDATE) return update(counter, op, judging);
   if (op.etag !== undefined) {
@@ -52,8 +59,16 @@ export function decide(counter: Counter | undefined, op: Op, judging: Judging): 
     : (zoneUnknown(counter, judging) ?? move(counter, op, judging));
 }
 
-/** A limit is a counter that has a maximum: what has none would be endless, a name that was misspelt above all. */
-function ofLimit(counter: Counter | undefined, op: Op, judging: Judging): bigint | Refusal {
+/**
+ * A limit is a counter that has a maximum: what has none would be endless, a name that was misspelt above all. A take makes
+ * one, if there is something that says which.
+ */
+function ofLimit(counter: Counter | undefined, op: Op, judging: Judging, made: Settings): bigint | Refusal {
+  if (counter === undefined && op.verb === Verb.TAKE && made.max !== undefined)
+    return (
+      unmakeable(made, judging, op.settings === undefined) ??
+      take({ ...made, value: made.initial, updateTime: 0, timing: undefined }, op.amount, judging.now)
+    );
   if (counter?.max === undefined) return { code: "LIMIT_NOT_FOUND" };
   const unknown = counter.timing === undefined ? undefined : zoneUnknown(counter, judging);
   if (unknown !== undefined) return unknown;
@@ -68,14 +83,33 @@ export function updated<S extends object>(settings: S, { settings: to, mask }: O
   return { ...settings, ...Object.fromEntries(mask.map((key) => [key, to[key]])) };
 }
 
-/** The settings of the counter that an operation makes. */
-export function settingsFor(op: Op): Settings {
-  return op.settings ?? DEFAULTS;
+/** The settings of the counter that an operation makes: its own, or those of the policy that holds for it. */
+export function settingsFor(op: Op, policy?: Pick<Policy, "settings">): Settings {
+  return op.settings ?? policy?.settings ?? DEFAULTS;
 }
 
 type Movable = Pick<Counter, "value" | "updateTime" | "timing"> & CountingSettings;
 
 const MISSING: Movable = { ...DEFAULTS, value: DEFAULTS.initial, updateTime: 0, timing: undefined };
+
+/** What an operation makes that finds no counter: its first step is from the initial value. */
+function make(made: Settings, op: Op, judging: Judging): bigint | Refusal {
+  if (made === DEFAULTS) return move(MISSING, op, judging);
+  return (
+    unmakeable(made, judging, op.settings === undefined) ??
+    move({ ...made, value: made.initial, updateTime: 0, timing: undefined }, op, judging)
+  );
+}
+
+/** What is in the way of a counter with these settings. @param byPolicy  the caller did not give them */
+function unmakeable(settings: Settings, judging: Judging, byPolicy: boolean): Refusal | undefined {
+  const refusal = isTimed(settings) ? untimely(settings, TIME_KEYS, judging) : undefined;
+  if (refusal?.field === ZONE_FIELD && byPolicy) {
+    const { window } = settings;
+    return { code: "ZONE_UNKNOWN", ...(window && isCalendar(window) && { zone: window.timeZone }) };
+  }
+  return refusal ?? within(settings, settings.initial, "initial");
+}
 
 function move(counter: Movable, op: Op, { now }: Judging): bigint | Refusal {
   switch (op.verb) {
@@ -155,13 +189,7 @@ function to(counter: Movable, target: bigint): bigint | Refusal {
 
 function create(op: Op, judging: Judging): bigint | Refusal {
   const settings = settingsFor(op);
-  const refusal = isTimed(settings) ? untimely(settings, TIME_KEYS, judging) : undefined;
-  return (
-    refusal ??
-    within(settings, settings.initial, "initial") ??
-    within(settings, op.amount, "value") ??
-    op.amount
-  );
+  return unmakeable(settings, judging, false) ?? within(settings, op.amount, "value") ?? op.amount;
 }
 
 function update(counter: Counter, op: Op, judging: Judging): bigint | Refusal {
@@ -201,8 +229,10 @@ function untimely(
   if (window === undefined || !isCalendar(window) || !given.includes("window")) return undefined;
   if (calendar.windowAt(window, now) !== undefined) return undefined;
   const expected = "must be a time zone that this server knows";
-  return { code: "INVALID_FIELD", field: "window.time_zone", expected, got: `"${window.timeZone}"` };
+  return { code: "INVALID_FIELD", field: ZONE_FIELD, expected, got: `"${window.timeZone}"` };
 }
+
+const ZONE_FIELD = "window.time_zone";
 
 /** Why a refill does not go with the other settings. */
 export function refillConflict({

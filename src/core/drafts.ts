@@ -53,8 +53,10 @@ export class Drafts {
       this.revisions[index] = counter.revision;
       this.updateTimes[index] = counter.updateTime;
     }
-    // One an operation, and two a counter for what time has made of it beforehand: a roll, and an expiry.
-    this.changes = new ChangeColumns(ops + 2 * count);
+    // One an operation, and two a counter for what time has made of it beforehand: a roll, and an expiry. Where policies
+    // are followed, each operation may find its counter to be settled.
+    const settled = follows(loaded) ? ops + count : 0;
+    this.changes = new ChangeColumns(ops + 2 * count + settled);
   }
 
   /** The counter that has the name at this index of `Loaded.names`, or had it last. */
@@ -74,6 +76,7 @@ export class Drafts {
     counter.revision = this.revisions[index]!;
     counter.updateTime = this.updateTimes[index]!;
     counter.settingsRevision = settings.settingsRevision;
+    counter.policy = settings.policy;
     const timings = this.timings;
     const timing = timings.size !== 0 && timings.has(index) ? timings.get(index) : loaded?.timing;
     if (timing !== undefined || fixed !== undefined || this.#counterTimed) {
@@ -82,6 +85,14 @@ export class Drafts {
       this.#counterTimed = timing !== undefined || isTimed(settings);
     }
     return counter;
+  }
+
+  /** What counting leaves as it is. @throws TypeError  of a counter of which a store was to load it, and did not */
+  fixedOf(index: number): Fixed {
+    const fixed = this.fixed.get(index) ?? this.#loaded.fixed.get(index);
+    if (fixed === undefined)
+      throw new TypeError("expected all of a counter that is to be settled, got its count");
+    return fixed;
   }
 
   /** All of a counter that was made or updated. */
@@ -150,7 +161,8 @@ export class Drafts {
   saved(): Omit<Save, "answers"> {
     const changed: number[] = [];
     for (let index = 0; index < this.lastChange.length; index++) {
-      if (this.lastChange[index] !== -1 || this.timings.has(index)) changed.push(index);
+      if (this.lastChange[index] !== -1 || this.timings.has(index) || this.fixed.has(index))
+        changed.push(index);
     }
     const { names } = this.#loaded;
     const { values, revisions, updateTimes, timings, fixed, deleted, changes } = this;
@@ -197,9 +209,19 @@ function mayExpire({ counters, whole }: Loaded): number {
   for (let index = 0; index < counters.length; index++) {
     const counter = counters[index];
     if (counter === undefined || counter === CORRUPT) continue;
-    if (counter.idleTtlMs !== undefined || (whole.size !== 0 && whole.has(index))) count++;
+    const mayGetOne = counter.policy !== undefined || (whole.size !== 0 && whole.has(index));
+    if (counter.idleTtlMs !== undefined || mayGetOne) count++;
   }
   return count;
+}
+
+/** Whether any of them follows a policy, or may come to. */
+function follows({ counters, whole }: Loaded): boolean {
+  if (whole.size > 0) return true;
+  for (const counter of counters) {
+    if (counter !== undefined && counter !== CORRUPT && counter.policy !== undefined) return true;
+  }
+  return false;
 }
 
 /** How a batch stood before a group of its operations. */

@@ -12,6 +12,9 @@ export type ErrorCode =
   | "ETAG_MISMATCH"
   | "ZONE_UNKNOWN"
   | "SETTINGS_CONFLICT"
+  | "POLICY_NOT_FOUND"
+  | "TOO_MANY_POLICIES"
+  | "POLICIES_NOT_KEPT"
   | "MONOTONIC"
   | "ABOVE_MAX"
   | "BELOW_MIN"
@@ -36,7 +39,10 @@ export type ErrorCode =
   | "ENCODING_NOT_SUPPORTED"
   | "UNAUTHENTICATED"
   | "PERMISSION_DENIED"
-  | "LIMIT_NOT_FOUND";
+  | "LIMIT_NOT_FOUND"
+  | "HISTORY_OFF"
+  | "HISTORY_EXPIRED"
+  | "HISTORY_TOO_LARGE";
 
 /**
  * A refusal that the caller can cause or mend: a value, not an exception. It changed nothing.
@@ -55,7 +61,7 @@ export interface Refusal {
   readonly requested?: bigint;
   /** The field of the request that is at fault. */
   readonly field?: string;
-  /** The part of the request that is malformed, where it is not its body: "query". */
+  /** The part of the request that is malformed, where it is not its body: "query"; what there would be too many of. */
   readonly part?: string;
   /** What the field must be, as a clause: "must be 1 to 64 characters of printable ASCII". */
   readonly expected?: string;
@@ -71,8 +77,12 @@ export interface Refusal {
   readonly settingsEtag?: string;
   /** In an all_or_nothing batch: the position of the operation that was refused, from 0. */
   readonly index?: number;
+  /** The first instant of which there is history for steps such as these: milliseconds since the Unix epoch. */
+  readonly oldest?: number;
   /** When to try again, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** Of a take: the limit is only tried out, and refuses nothing. */
+  readonly shadow?: true;
 }
 
 /** What happened, what was expected, what to do: one or two sentences without the counter's name, at most 200 bytes. */
@@ -105,6 +115,12 @@ export function messageOf(refusal: Refusal): string {
       return `The counter's window has ended, and this server does not know its time zone ${refusal.zone}; nothing was changed. Give it another window.`;
     case "SETTINGS_CONFLICT":
       return `${field} ${refusal.expected}; nothing was changed.`;
+    case "POLICY_NOT_FOUND":
+      return `${refusal.expected ?? "No policy has this prefix"}; nothing was changed.`;
+    case "TOO_MANY_POLICIES":
+      return `There are ${max} policies already, and more are not kept; nothing was changed.`;
+    case "POLICIES_NOT_KEPT":
+      return "The store that keeps the counters keeps no policies; nothing was changed.";
     case "MONOTONIC":
       return `The counter is monotonic: its value ${value} never goes down${requested === undefined ? "" : ` to ${requested}`}.`;
     case "ABOVE_MAX":
@@ -160,7 +176,18 @@ export function messageOf(refusal: Refusal): string {
       return `The caller may not do this: ${refusal.expected}. Nothing was applied.`;
     case "LIMIT_NOT_FOUND":
       return "No counter with a max has this name, so there is no limit to take from or to give back to; nothing was changed.";
+    case "HISTORY_OFF":
+      return `There is no history here: ${refusal.expected}.`;
+    case "HISTORY_EXPIRED":
+      return `History is kept for a time, and for steps as fine as this from ${instantText(refusal.oldest ?? 0)} on; ${refusal.expected}.`;
+    case "HISTORY_TOO_LARGE":
+      return `This would take more than ${max} ${refusal.part}; ${refusal.expected}.`;
   }
+}
+
+/** Milliseconds since the Unix epoch as RFC 3339 has them, to the second where they are whole ones: "2026-03-01T00:00:00Z". */
+export function instantText(ms: number): string {
+  return new Date(ms).toISOString().replace(".000Z", "Z");
 }
 
 /**

@@ -80,6 +80,12 @@ export class Folding {
     minute.join(minute.slotOf(number), bucket);
   }
 
+  /** Which buckets there are. */
+  *keys(): Generator<{ readonly start: number; readonly number: number }, void, void> {
+    for (const { start, numbers } of this.#minutes.values())
+      for (const number of numbers) yield { start, number };
+  }
+
   /** Take out all buckets: in the order of their starts, and of the numbers. */
   *drain(): Generator<{ readonly number: number; readonly bucket: Bucket }, void, void> {
     const minutes = [...this.#minutes.values()].sort((a, b) => a.start - b.start);
@@ -113,6 +119,10 @@ class MinuteBuckets {
 
   get count(): number {
     return this.#numbers.length;
+  }
+
+  get numbers(): readonly number[] {
+    return this.#numbers;
   }
 
   /** Where the bucket of a counter stands: made, with nothing in it, if it is new. */

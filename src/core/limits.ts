@@ -2,13 +2,15 @@ import { type Counter, headroom, highest } from "./counter.ts";
 import type { Judging } from "./decide.ts";
 import type { Refusal } from "./errors.ts";
 import type { Op } from "./op.ts";
-import { expireTimeOf, fullTimeOf, refillMs, untilLevelMs, WAIT_MAX_MS } from "./timing.ts";
+import { expireTimeOf, fullTimeOf, refillMs, type Timed, untilLevelMs, WAIT_MAX_MS } from "./timing.ts";
 import { spanAt, type Window } from "./window.ts";
 
 /** What became of a take, or of what gives back: plain data, so that it crosses threads. */
 export interface Verdict {
-  /** Whether there was room for it, on what those before it in the call had left. */
+  /** Whether there was room for it, on what those before it in the call had left; or the limit is only tried out. */
   readonly allowed: boolean;
+  /** Whether there was no room, for the limit has that said all the same. */
+  readonly over: boolean;
   /** How the limit stands after the call; undefined where there is none. */
   readonly limit: LimitState | undefined;
 }
@@ -30,6 +32,8 @@ export interface LimitState {
   readonly window: Window | undefined;
   /** With a window: when the one began that it is in. */
   readonly windowStart: number | undefined;
+  /** The prefix of the policy that it follows, or would. */
+  readonly policy: string | undefined;
 }
 
 /** Whether a refusal of a take is an answer: the others say that nobody could judge. */
@@ -38,8 +42,8 @@ export function isVerdict({ code }: Refusal, { mustExist }: Pick<Op, "mustExist"
 }
 
 /** Whether a take that was refused keeps the others of its call from standing. */
-export function isInTheWay({ code }: Refusal, { mustExist }: Pick<Op, "mustExist">): boolean {
-  return !isNoLimit(code, mustExist);
+export function isInTheWay({ code, shadow }: Refusal, { mustExist }: Pick<Op, "mustExist">): boolean {
+  return shadow !== true && !isNoLimit(code, mustExist);
 }
 
 /** Where there need not be a limit, there is room where there is none. */
@@ -47,7 +51,8 @@ function isNoLimit(code: Refusal["code"], mustExist: boolean): boolean {
   return code === "LIMIT_NOT_FOUND" && !mustExist;
 }
 
-type Limited = Omit<Counter, "uid" | "revision" | "settingsRevision">;
+/** A counter as its limit has it. */
+export type Limited = Timed & Pick<Counter, "min" | "max" | "timing">;
 
 /**
  * How a limit stands.
@@ -55,12 +60,14 @@ type Limited = Omit<Counter, "uid" | "revision" | "settingsRevision">;
  * @param counter  as of now; or as it would be made
  * @param refused  how much the call takes from it up to what was refused, that included; undefined when nothing was
  * @param remade   whether another one is made in its place when it has expired
+ * @param policy   the prefix of the policy that it follows, or would
  */
 export function limitState(
   counter: Limited,
   { now, calendar }: Judging,
   refused: bigint | undefined,
   remade: boolean,
+  policy: string | undefined,
 ): LimitState {
   const { initial, refill, window, timing, value, idleTtlMs } = counter;
   const max = highest(counter);
@@ -96,6 +103,7 @@ export function limitState(
       refused === undefined ? undefined : retryAfterMs(counter, refused, remade ? expires : undefined, now),
     window,
     windowStart: timing?.windowStart,
+    policy,
   };
 }
 

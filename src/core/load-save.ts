@@ -2,6 +2,7 @@
 import type { ChangeColumns } from "./change.ts";
 import type { CORRUPT, Counter, Fixed, Timing } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
+import type { PolicySet } from "./policies.ts";
 import type { AsOf } from "./present.ts";
 import type { Calendar } from "./window.ts";
 
@@ -13,7 +14,8 @@ export interface Touched {
   readonly counterOf: Uint32Array;
   /**
    * By index, those of the names that are updated or deleted: a store has to look for all that is kept about them; and
-   * likewise about each counter that it finds to have an idle TTL, for it may have expired, and is then deleted.
+   * likewise about each counter that it finds to have an idle TTL, for it may have expired, and is then deleted; and about
+   * each that follows a policy and is not settled (see isSettled).
    */
   readonly whole: ReadonlySet<number>;
   /** How many operations delete: so many counters more can come to be under these names. */
@@ -24,7 +26,7 @@ export interface Touched {
 export interface Loaded extends Touched {
   /** By index in `names`. */
   readonly counters: readonly (Counter | undefined | typeof CORRUPT)[];
-  /** Of the counters in `whole`, where there are any, and of those that have an idle TTL. */
+  /** Of the counters in `whole`, where there are any, of those that have an idle TTL, and of those that are not settled. */
   readonly fixed: ReadonlyMap<number, Fixed>;
   /** By call: the key of its request id (`requestKeys`), undefined without one. */
   readonly keys: readonly (string | undefined)[];
@@ -38,6 +40,8 @@ export interface Loaded extends Touched {
 export interface Context extends Pick<AsOf, "now"> {
   /** Undefined where the store keeps no counters that time does anything to: then none is made. */
   readonly calendar: Calendar | undefined;
+  /** All there are as of this step; undefined where the store keeps none. */
+  readonly policies?: PolicySet | undefined;
   /** A fresh UUIDv7; the uids of the counters that this batch makes are derived from it. */
   readonly uidSeed: string;
   /** By operation: refusals that the database itself has given to operations which the rule accepts. */
@@ -64,7 +68,7 @@ export interface Save {
    * an update has taken it away. Those that are not here keep what they had.
    */
   readonly timings: ReadonlyMap<number, Timing | undefined>;
-  /** What counting leaves as it is, of those that are new or whose settings were updated. */
+  /** What counting leaves as it is, of those that are new, or whose settings, or how they follow a policy, have changed. */
   readonly fixed: ReadonlyMap<number, Fixed>;
   /** Those that are to go, expired ones too, after what else is here of them; true where their history is still given out. */
   readonly deleted: ReadonlyMap<number, boolean>;

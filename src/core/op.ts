@@ -36,10 +36,15 @@ export interface OpExtras {
   readonly etag?: string | undefined;
   /** Why, for the change log. */
   readonly note?: string | undefined;
-  /** Create: what the counter is to be. Update: what those settings are to be that `mask` names; the others default. */
+  /**
+   * Create: what the counter is to be. Update: what those settings are to be that `mask` names; the others default.
+   * Increment, set and take: what the counter is to be, if it is missing; without them a policy says it, or the defaults.
+   */
   readonly settings?: Settings | undefined;
-  /** Update, always: the settings to change, one at least. */
+  /** Update, always: the settings to change, one at least, unless it follows. */
   readonly mask?: readonly SettingKey[] | undefined;
+  /** Update: the counter is to follow the policy that holds for it; the mask then names none that it would have of it. */
+  readonly follow?: true | undefined;
   /** Delete, always: whether what the change log has of the counter is still given out. */
   readonly keepHistory?: boolean | undefined;
   /** Give back: when the window began that it was taken in; of any other nothing is given back. */

@@ -5,6 +5,7 @@ import type { Drafts } from "./drafts.ts";
 import type { Context } from "./load-save.ts";
 import { isZoneUnknown, present } from "./present.ts";
 import type { SettingKey } from "./settings.ts";
+import type { Settling } from "./settling.ts";
 import { dueOf, expireTimeOf, isTimed, timingAfter, timingFor } from "./timing.ts";
 
 /**
@@ -28,6 +29,33 @@ export function takeOver(
   if (counter.revision !== stored.revision) roll(drafts, index, stored, counter);
   drafts.timings.set(index, counter.timing);
   return counter.refill === undefined ? undefined : counter.value;
+}
+
+/**
+ * Take over what a policy makes of a counter that follows it, before an operation that is accepted, or by itself.
+ *
+ * @param value  the counter's value as of now
+ * @param met    the same where a refill has moved it without a change of its own
+ */
+export function follow(
+  drafts: Drafts,
+  index: number,
+  { fixed, keys, timing, counter }: Settling,
+  value: bigint,
+  met: bigint | undefined,
+  context: Context,
+): void {
+  drafts.fixed.set(index, fixed);
+  if (keys.size > 0) {
+    const { changes, values, revisions, updateTimes } = drafts;
+    const time = Math.max(context.now, updateTimes[index]!, timing?.windowStart ?? 0);
+    const k = changes.push(index, ChangeKind.SETTINGS, values[index]!, value, revisions[index]!, time, met);
+    changes.remarks.set(k, { caller: `policy:${fixed.policy!.prefix}`, note: "" });
+    drafts.lastChange[index] = k;
+    values[index] = value;
+    drafts.timings.set(index, timing);
+  }
+  if (counter === undefined) expire(drafts, index, drafts.at(index), context);
 }
 
 /**

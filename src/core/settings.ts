@@ -166,6 +166,11 @@ export const DETAIL_KEYS = Object.keys(DETAILS) as readonly (keyof Details)[];
 /** All settings, in the order of the API. */
 export const SETTING_KEYS: readonly SettingKey[] = [...COUNTING_KEYS, ...DETAIL_KEYS];
 
+/** The settings that a counter has of the policy that it follows; the others are its own once it is made. */
+export const FOLLOWED_KEYS: readonly SettingKey[] = SETTING_KEYS.filter(
+  (key) => key !== "labels" && key !== "description",
+);
+
 /** Those of some settings that were there from the beginning, and those that came later, in the order they came. */
 export function byAge<Key extends SettingKey>(keys: readonly Key[]): { first: Key[]; later: Key[] } {
   const age = (key: Key) => (SETTINGS[key] as Setting).bit!;
@@ -200,6 +205,44 @@ export function textOf(key: SettingKey, value: unknown): string {
   if (isCoded(kind)) return value === undefined ? "" : CODECS[kind].toText(value as never);
   if (kind !== "labels") return `${value}`;
   return JSON.stringify(Object.entries(value as Details["labels"]).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Settings that differ have different texts; whatever settings come later, that of those of today stays. */
+export function settingsText(settings: Settings): string {
+  const given = SETTING_KEYS.filter((key) => !isDefault(settings, key));
+  return JSON.stringify(given.map((key) => [SETTINGS[key].field, textOf(key, settings[key])]));
+}
+
+/** Settings as JSON: those that are not at their defaults, by what the API calls them. */
+export function settingsToJson(settings: Settings): object {
+  const given = SETTING_KEYS.filter((key) => !isDefault(settings, key));
+  return Object.fromEntries(
+    given.map((key) => {
+      const { kind, field } = SETTINGS[key];
+      const plain = kind === "boolean" || kind === "labels";
+      return [field, plain ? settings[key] : textOf(key, settings[key])];
+    }),
+  );
+}
+
+/** And back. @throws TypeError, SyntaxError  when it is none that this version understands */
+export function settingsFromJson(json: object): Settings {
+  const settings: Record<string, unknown> = { ...DEFAULTS };
+  for (const [field, value] of Object.entries(json)) {
+    const key = SETTING_KEYS.find((each) => SETTINGS[each].field === field);
+    if (key === undefined) throw new TypeError(`expected settings, got ${field}`);
+    settings[key] = fromJson(SETTINGS[key].kind, value);
+  }
+  return settings as unknown as Settings;
+}
+
+function fromJson(kind: Kind, value: unknown): unknown {
+  if (isCoded(kind)) {
+    const read = typeof value === "string" ? CODECS[kind].fromText(value) : undefined;
+    if (read === undefined) throw new TypeError(`expected a ${kind}`);
+    return read;
+  }
+  return kind === "int64" || kind === "optional" ? BigInt(value as string) : value;
 }
 
 function isCoded(kind: Kind): kind is CodedKind {

@@ -36,6 +36,13 @@ export interface Calendar {
    * @returns  undefined when the time zone is not known here
    */
   windowAt(window: CalendarWindow, now: number): Span | undefined;
+
+  /**
+   * How far the clocks of a time zone are ahead of UTC at an instant, in milliseconds.
+   *
+   * @returns  undefined when the time zone is not known here
+   */
+  offsetAt(timeZone: string, now: number): number | undefined;
 }
 
 /** The window that an instant is in; undefined when its time zone is not known here. */

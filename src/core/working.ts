@@ -1,15 +1,17 @@
 import { ChangeKind, changeKindOf } from "./change.ts";
 import { type Batch, type CallHead, type Outcomes, opAt } from "./columns.ts";
-import { CORRUPT, headroom, type Timing } from "./counter.ts";
+import { CORRUPT, type Counter, headroom, type Timing } from "./counter.ts";
 import { decide, settingsFor, updated } from "./decide.ts";
 import { Drafts, type Mark } from "./drafts.ts";
 import type { Refusal } from "./errors.ts";
-import { isInTheWay, isVerdict, limitState } from "./limits.ts";
+import { isInTheWay, isVerdict, type Limited, limitState } from "./limits.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
-import { begin, move, settle, takeOver } from "./passing.ts";
+import { begin, follow, move, settle, takeOver } from "./passing.ts";
+import type { Policy } from "./policies.ts";
 import { present } from "./present.ts";
-import type { SettingKey } from "./settings.ts";
+import { DEFAULTS, FOLLOWED_KEYS, type SettingKey, type Settings } from "./settings.ts";
+import { isSettled, type Settling, settlingOf } from "./settling.ts";
 import { isTimed } from "./timing.ts";
 import { uidAt } from "./uid.ts";
 
@@ -56,7 +58,17 @@ export class Working {
 
   /** Write down what time has done to the counter at this index of `Loaded.names`, without an operation. */
   settle(name: number): void {
-    settle(this.#drafts, name, this.#context);
+    const drafts = this.#drafts;
+    settle(drafts, name, this.#context);
+    if (drafts.exists[name] === 0) return;
+    const stored = drafts.at(name);
+    if (stored.policy === undefined) return;
+    const counter = present(stored, this.#context, this.#context.calendar);
+    if (counter === undefined) return; // What has expired by its former settings is gone, or is about to be.
+    const settling = this.#settling(name, { name: this.#loaded.names[name]!, verb: Verb.INCREMENT }, counter);
+    if (settling === undefined) return;
+    const met = counter.refill === undefined ? undefined : counter.value;
+    follow(drafts, name, settling, counter.value, met, this.#context);
   }
 
   saved(): Omit<Save, "answers"> {
@@ -73,7 +85,7 @@ export class Working {
     uids[c] = counter.uid;
     headroomUp[c] = up;
     headroomDown[c] = down;
-    if (op.verb === Verb.GIVE_BACK) this.#tell(i, op, true, undefined);
+    if (op.verb === Verb.GIVE_BACK) this.#tell(i, op, undefined, 0n);
     return undefined;
   }
 
@@ -116,8 +128,8 @@ export class Working {
     const stands = judged.every(({ op, refused }) => refused === undefined || !isInTheWay(refused, op));
     if (!stands || call.takes === "dry run") this.#undo(mark, first, call.end);
     for (const [k, { op, refused, taken }] of judged.entries()) {
-      const allowed = refused === undefined || !isInTheWay(refused, op);
-      this.#tell(first + k, op, allowed, allowed ? undefined : taken);
+      this.#tell(first + k, op, refused, taken);
+      if (refused?.shadow && stands && call.takes === "take") this.#outcomes.refusals.set(first + k, refused);
     }
     return undefined;
   }
@@ -132,16 +144,39 @@ export class Working {
     return refused;
   }
 
-  /** Tell how a limit stands after its call. @param refused  see limitState */
-  #tell(i: number, op: Op, allowed: boolean, refused: bigint | undefined): void {
+  /**
+   * Tell how a limit stands after its call.
+   *
+   * @param refused  why there was no room
+   * @param taken    how much the call takes from it, up to this
+   */
+  #tell(i: number, op: Op, refused: Refusal | undefined, taken: bigint): void {
+    const allowed = refused === undefined || !isInTheWay(refused, op);
+    const over = refused?.code === "ABOVE_MAX";
+    const found = this.#limitOf(i, op);
+    const needed = over ? taken : undefined;
+    const limit = found && limitState(found.counter, this.#context, needed, found.remade, found.policy);
+    this.#outcomes.verdicts.set(i, { allowed, over, limit });
+  }
+
+  /** The limit of a take as the batch has left it; of a counter that is not there, as it would be made. */
+  #limitOf(i: number, op: Op): { counter: Limited; policy: string | undefined; remade: boolean } | undefined {
     const index = this.#drafts.latest(this.#loaded.counterOf[i]!);
     const stored = this.#drafts.exists[index] === 0 ? undefined : this.#drafts.at(index);
-    const counter = stored && present(stored, this.#context, this.#context.calendar);
-    const limit =
-      counter?.max === undefined
-        ? undefined
-        : limitState(counter, this.#context, refused, op.settings !== undefined);
-    this.#outcomes.verdicts.set(i, { allowed, limit });
+    const presented = stored && present(stored, this.#context, this.#context.calendar);
+    const settling = presented?.policy === undefined ? undefined : this.#settling(index, op, presented);
+    const counter = settling === undefined ? presented : settling.counter;
+    if (counter !== undefined) {
+      if (counter.max === undefined) return undefined;
+      const policy = counter.policy?.prefix;
+      return { counter, policy, remade: policy !== undefined || op.settings !== undefined };
+    }
+    const policy = this.#context.policies === undefined ? undefined : this.#policyFor(op);
+    if (policy === CORRUPT) return undefined; // Then the call was refused.
+    const made = settingsFor(op, policy);
+    if (made.max === undefined) return undefined;
+    const asMade = { ...made, value: made.initial, updateTime: 0, timing: undefined };
+    return { counter: asMade, policy: policy?.prefix, remade: false };
   }
 
   #undo(mark: Mark, first: number, end: number): void {
@@ -159,20 +194,36 @@ export class Working {
     if (this.#loaded.counters[name] === CORRUPT) return { code: "ROW_CORRUPT" };
     let index = drafts.latest(name);
     const stored = drafts.exists[index] === 0 ? undefined : drafts.at(index);
-    const counter =
+    const presented =
       stored === undefined || stored.timing === undefined
         ? stored
         : present(stored, context, context.calendar);
-    const value = decide(counter, op, context);
-    if (isRefusal(value)) return value;
-    const vetoed = context.vetoed?.get(i);
-    if (vetoed !== undefined) return vetoed;
+    const settling = presented?.policy === undefined ? undefined : this.#settling(index, op, presented);
+    const counter = settling === undefined ? presented : settling.counter;
+    const policy = counter !== undefined || context.policies === undefined ? undefined : this.#policyFor(op);
+    if (policy === CORRUPT) return { code: "ROW_CORRUPT" };
+    const made = policy === undefined ? settingsFor(op) : settingsFor(op, policy);
+    const value = decide(counter, op, context, made);
+    if (isRefusal(value)) {
+      const shadow = op.verb === Verb.TAKE && value.code === "ABOVE_MAX" && this.#isShadow(op, counter);
+      return shadow ? { ...value, shadow } : value;
+    }
+    const refused = context.vetoed?.get(i) ?? (op.follow ? this.#cannotFollow(op.name) : undefined);
+    if (refused !== undefined) return refused;
 
     if (this.#group !== undefined) drafts.remember(this.#group, name);
-    const met = stored === counter ? undefined : takeOver(drafts, index, stored!, counter, context);
+    let met = stored === presented ? undefined : takeOver(drafts, index, stored!, presented, context);
+    if (settling !== undefined) {
+      follow(drafts, index, settling, presented!.value, met, context);
+      if (settling.keys.size > 0) met = undefined;
+    }
     if (counter === undefined) {
       const uid = uidAt(context.uidSeed, i);
-      index = drafts.make(name, { ...settingsFor(op), uid, settingsRevision: 1, createTime: context.now });
+      const followed = policy && { prefix: policy.prefix, revision: policy.revision };
+      index = drafts.make(name, {
+        ...made,
+        ...{ uid, settingsRevision: 1, createTime: context.now, policy: followed },
+      });
     }
     const moves = op.verb !== Verb.UPDATE && op.verb !== Verb.DELETE;
     const previous = drafts.values[index]!;
@@ -185,31 +236,80 @@ export class Working {
       drafts.revisions[index] = revision;
       drafts.updateTimes[index] = time;
       if (timing !== undefined) move(drafts, index, timing, met ?? previous, context.now);
-      else if (counter === undefined && op.settings !== undefined) this.#begin(index, i, op);
+      else if (counter === undefined && made !== DEFAULTS) this.#begin(index, i, op, made);
     } else if (op.verb === Verb.UPDATE) this.#update(index, i, op, timing);
     else drafts.end(index, op.keepHistory === true);
     this.#note(index, op, previous, value, revision, time, caller, met);
 
     const outcomes = this.#outcomes;
     outcomes.values[i] = value;
-    outcomes.previous[i] = counter === undefined ? settingsFor(op).initial : (met ?? previous);
+    outcomes.previous[i] = counter === undefined ? made.initial : (met ?? previous);
     outcomes.revisions[i] = revision;
     return undefined;
   }
 
-  /** A counter that an operation has made, where its settings were given. */
-  #begin(index: number, i: number, op: Op): void {
-    if (!isTimed(op.settings!)) return;
+  /** What its policy makes of a counter that an operation on its value meets; undefined when nothing. */
+  #settling(
+    index: number,
+    { name, verb }: Pick<Op, "name" | "verb">,
+    counter: Counter,
+  ): Settling | undefined {
+    const { policies } = this.#context;
+    if (policies === undefined || verb === Verb.UPDATE || verb === Verb.DELETE) return undefined;
+    if (isSettled(counter, name, policies)) return undefined;
+    const policy = policies.for(name) as Policy | undefined; // Of a damaged one it is taken for settled.
+    return settlingOf(counter, this.#drafts.fixedOf(index), policy, this.#context);
+  }
+
+  /** The policy of the counter that an operation would make; none of one that brings its settings. */
+  #policyFor({ name, verb, settings }: Op): Policy | undefined | typeof CORRUPT {
+    const makes = verb === Verb.INCREMENT || verb === Verb.SET || verb === Verb.TAKE;
+    return makes && settings === undefined ? this.#context.policies!.for(name) : undefined;
+  }
+
+  /** Whether the limit of a take is only tried out: by the policy that it follows, or would. */
+  #isShadow({ name, settings }: Op, counter: Counter | undefined): boolean {
+    const follows = counter === undefined ? settings === undefined : counter.policy !== undefined;
+    const policy = follows ? this.#context.policies?.for(name) : undefined;
+    return policy !== undefined && policy !== CORRUPT && policy.enforcement === "shadow";
+  }
+
+  /** Why a counter of this name cannot follow a policy. */
+  #cannotFollow(name: string): Refusal | undefined {
+    const policy = this.#context.policies?.for(name);
+    if (policy === CORRUPT) return { code: "ROW_CORRUPT" };
+    return policy === undefined ? { code: "POLICY_NOT_FOUND", expected: NONE_TO_FOLLOW } : undefined;
+  }
+
+  /** Where a counter that an operation has made is in time. */
+  #begin(index: number, i: number, op: Op, made: Settings): void {
+    if (!isTimed(made)) return;
     begin(this.#drafts, index, undefined, NO_KEYS, this.#context);
-    this.#outcomes.counters.set(i, this.#drafts.whole(index, op.name));
+    if (op.verb === Verb.CREATE) this.#outcomes.counters.set(i, this.#drafts.whole(index, op.name));
   }
 
   #update(index: number, i: number, op: Op, timing: Timing | undefined): void {
     const drafts = this.#drafts;
-    const before = drafts.fixed.get(index) ?? this.#loaded.fixed.get(index)!;
-    drafts.fixed.set(index, { ...updated(before, op), settingsRevision: before.settingsRevision + 1 });
-    begin(drafts, index, timing, new Set(op.mask), this.#context);
+    const before = drafts.fixedOf(index);
+    const settingsRevision = before.settingsRevision + 1;
+    const own = op.mask!.some((key) => FOLLOWED_KEYS.includes(key));
+    const policy = own ? undefined : before.policy;
+    drafts.fixed.set(index, { ...updated(before, op), settingsRevision, policy });
+    if (op.follow) this.#attach(index, op.name, timing);
+    else begin(drafts, index, timing, new Set(op.mask), this.#context);
     this.#outcomes.counters.set(i, drafts.whole(index, op.name));
+  }
+
+  /** Have a counter follow its policy, by the update that was made of it; its value is as of now. */
+  #attach(index: number, name: string, timing: Timing | undefined): void {
+    const drafts = this.#drafts;
+    const policy = this.#context.policies!.for(name) as Policy;
+    const fixed = drafts.fixedOf(index);
+    const counter = { ...drafts.at(index), timing, policy: undefined };
+    const { fixed: attached, keys, timing: after } = settlingOf(counter, fixed, policy, this.#context)!;
+    drafts.fixed.set(index, { ...attached, settingsRevision: fixed.settingsRevision });
+    if (after !== undefined || timing !== undefined)
+      drafts.timings.set(index, keys.size > 0 ? after : timing);
   }
 
   /** Note an operation's change, with the one before where they go together. */
@@ -234,5 +334,7 @@ export class Working {
     lastChange[index] = k;
   }
 }
+
+const NONE_TO_FOLLOW = "No policy is for this name";
 
 const NO_KEYS: ReadonlySet<SettingKey> = new Set();

@@ -15,6 +15,7 @@ export interface HistoryFollower {
  * Take the change log of a store into its history, until it is closed.
  *
  * @param options.retryMs   after how long it begins anew, after a failure or while another process does it
+ * @param options.saveMs    how often what was taken in is saved, about
  * @param options.onError   told when something failed; it begins anew from where it was saved
  * @param options.onMissed  told when the log had dropped changes that were not taken in
  */
@@ -22,7 +23,7 @@ export function followHistory(
   { changeLog }: Pick<Store, "changeLog">,
   intake: HistoryIntake,
   reader: Pick<LogReader, "follow">,
-  options: { retryMs: number; onError: (error: unknown) => void; onMissed: () => void },
+  options: { retryMs: number; saveMs: number; onError: (error: unknown) => void; onMissed: () => void },
 ): HistoryFollower {
   const closing = new AbortController();
   const { signal } = closing;
@@ -34,7 +35,7 @@ export function followHistory(
         const cursor = await intake.begin();
         again = cursor !== undefined && (await follow(cursor));
       } catch (error) {
-        if (!signal.aborted) options.onError(error);
+        if (!signal.aborted && error !== LOST) options.onError(error);
       }
       if (!again) await sleep(options.retryMs, undefined, { signal }).catch(() => {});
     }
@@ -43,16 +44,37 @@ export function followHistory(
   /** Returns whether to begin again at once. */
   async function follow(cursor: string): Promise<boolean> {
     const known = new Set<bigint>();
-    for await (const page of reader.follow(cursor, signal)) {
-      if (page.dropped) {
-        options.onMissed();
-        known.clear();
+    const lost = new AbortController();
+    const end = AbortSignal.any([signal, lost.signal]);
+    const saving = saveEvery(end, (error) => lost.abort(error));
+    try {
+      for await (const page of reader.follow(cursor, end)) {
+        if (page.dropped) {
+          options.onMissed();
+          known.clear();
+        }
+        if (!(await intake.take(page, await meet(page, known)))) return false;
+        if (known.size > KNOWN_MAX) return await intake.save();
       }
-      if (!(await intake.take(page, await meet(page, known)))) return false;
-      if (known.size > KNOWN_MAX) return intake.save();
+      if (signal.aborted) await intake.save();
+      else if (lost.signal.reason !== undefined) throw lost.signal.reason;
+      return false;
+    } finally {
+      lost.abort();
+      await saving;
     }
-    await intake.save();
-    return false;
+  }
+
+  /** Save again and again. @param onLost  told when that failed, or is for another process by now (LOST) */
+  async function saveEvery(end: AbortSignal, onLost: (error: unknown) => void): Promise<void> {
+    try {
+      for (;;) {
+        await sleep(options.saveMs, undefined, { signal: end });
+        if (!(await intake.save())) return onLost(LOST);
+      }
+    } catch (error) {
+      if (!end.aborted) onLost(error);
+    }
   }
 
   /** Those of a page's counters that are to be looked at: new ones, those that end on it, and those with new settings. */
@@ -91,6 +113,7 @@ export function followHistory(
   };
 }
 
+const LOST = new Error("another process takes the change log in");
 /** As many as ChangeLogReads.counters takes. */
 const LOOKED_UP_AT_ONCE = 10_000;
 /** With more, the memory that they take is given back by beginning anew; some 60 bytes each, and as many in the store. */

@@ -31,7 +31,7 @@ export class SerialReads {
     const [next] = this.#queue.cut(ONE).taken;
     this.#busy = next !== undefined;
     if (next === undefined) return;
-    this.#watched(next.item, next.waiter).then(
+    watched(next.waiter, this.#clock, next.item).then(
       (result) => {
         this.#next();
         next.resolve(result);
@@ -42,28 +42,35 @@ export class SerialReads {
       },
     );
   }
-
-  /** Read, and look now and then whether somebody still waits: for the one read that runs, that costs little. */
-  async #watched(read: Read, waiter: Waiter): Promise<unknown> {
-    const stop = new AbortController();
-    let whyNot: Refusal | undefined;
-    const looking = setInterval(() => {
-      whyNot = whyGone(waiter, this.#clock.now());
-      if (whyNot !== undefined) stop.abort();
-    }, LOOK_MS);
-    try {
-      return await read(stop.signal);
-    } catch (error) {
-      if (whyNot !== undefined && error instanceof TallyError && error.code === "CALL_CANCELLED")
-        return whyNot;
-      throw error;
-    } finally {
-      clearInterval(looking);
-    }
-  }
 }
 
 type Read = (signal: AbortSignal) => Promise<unknown>;
+
+/**
+ * Read, and look now and then whether somebody still waits: for a read that takes long, that costs little.
+ *
+ * @param read  its signal is aborted when nobody waits any more; it may then reject with CALL_CANCELLED
+ */
+export async function watched<Result>(
+  waiter: Waiter,
+  clock: Clock,
+  read: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result | Refusal> {
+  const stop = new AbortController();
+  let whyNot: Refusal | undefined;
+  const looking = setInterval(() => {
+    whyNot = whyGone(waiter, clock.now());
+    if (whyNot !== undefined) stop.abort();
+  }, LOOK_MS);
+  try {
+    return await read(stop.signal);
+  } catch (error) {
+    if (whyNot !== undefined && error instanceof TallyError && error.code === "CALL_CANCELLED") return whyNot;
+    throw error;
+  } finally {
+    clearInterval(looking);
+  }
+}
 
 const ONE = { ends: (_: unknown, { count }: { count: number }) => count === 1 };
 

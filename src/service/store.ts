@@ -10,6 +10,7 @@ import type { Copying } from "./store-copying.ts";
 import type { History, HistoryOptions } from "./store-history.ts";
 import type { ChangeLogReads } from "./store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "./store-pages.ts";
+import type { PolicyReads } from "./store-policies.ts";
 
 /**
  * Where counters are kept. A store loads and saves; what an operation means is decided by `decideBatch`.
@@ -151,6 +152,9 @@ export interface Store {
 
   /** What became of counters over time. Undefined where that is not kept, or was not asked for. */
   readonly history?: History | undefined;
+
+  /** How far policies have reached counters. Undefined where no counter follows any. */
+  readonly policies?: PolicyReads | undefined;
 
   /**
    * Taking what was changed by hand, in the database itself, as it stands: with the store opened for the purpose

@@ -227,13 +227,15 @@ const ENTRY_FIELDS = fieldsOf<CatalogueEntry>({ kind: true, key: true, version: 
 function sameCounter(a: FullCounter, b: FullCounter): boolean {
   return (
     COUNTER_FIELDS.every((field) => a[field] === b[field]) &&
+    a.policy?.prefix === b.policy?.prefix &&
+    a.policy?.revision === b.policy?.revision &&
     TIMING_FIELDS.every((field) => a.timing?.[field] === b.timing?.[field]) &&
     SETTING_KEYS.every((key) => isSame(a, b, key))
   );
 }
 
-/** All of a counter but its settings and where it is in time. */
-const COUNTER_FIELDS = fieldsOf<Omit<FullCounter, SettingKey | "timing">>({
+/** All of a counter but its settings, where it is in time and what it follows. */
+const COUNTER_FIELDS = fieldsOf<Omit<FullCounter, SettingKey | "timing" | "policy">>({
   name: true,
   uid: true,
   value: true,

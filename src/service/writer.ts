@@ -13,6 +13,7 @@ import {
 } from "../core/columns.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { Op } from "../core/op.ts";
+import { settingsText } from "../core/settings.ts";
 import { type Entry, Queue, type Waiter } from "./queue.ts";
 import type { Store } from "./store.ts";
 
@@ -273,6 +274,9 @@ export function toBatch(
 function digestOf(ops: OpColumns): string {
   const hash = createHash("sha256");
   for (const column of [ops.verbs, ops.amounts, ops.mustExist, ops.names, ops.nameEnds]) hash.update(column);
-  for (const [k, { etag, note }] of ops.extras) hash.update(JSON.stringify([k, etag, note]));
+  for (const [k, { etag, note, settings }] of ops.extras) {
+    const missing = settings === undefined ? [] : [settingsText(settings)];
+    hash.update(JSON.stringify([k, etag, note, ...missing]));
+  }
   return hash.digest("hex").slice(0, 32);
 }

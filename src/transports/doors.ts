@@ -1,12 +1,15 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions, Server as TlsServer } from "node:tls";
+import type { DescService } from "@bufbuild/protobuf";
 import type { Clock } from "../core/clock.ts";
+import type { Calendar } from "../core/window.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { Authorise } from "./calls/authorise.ts";
 import { logged } from "./calls/logged.ts";
+import { API } from "./calls/services.ts";
 import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
 import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect/route.ts";
@@ -47,6 +50,8 @@ export interface DoorsOptions {
   readonly store: Store;
   readonly writer: Writer;
   readonly clock: Clock;
+  /** Whose days and clocks histories go by. */
+  readonly calendar: Calendar;
   readonly telemetry: Telemetry;
   /** Methods that stream, beside the calls of CounterService. */
   readonly streamCalls?: readonly StreamCall[];
@@ -124,11 +129,13 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     store,
     writer,
     clock,
+    options.calendar,
     limits,
     (calls) => log("calls.overload", { calls }),
     options.authorise,
   );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
+  const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const arriving = new Room(limits.arrivingBytesMax);
   const streams = new Streams(clock, log, limits);
   const grpc = openGrpcServer(calls, { clock, health, log, limits, arriving, streamCalls, streams });
@@ -140,13 +147,13 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     ...(options.logsCalls ? [refusalsLogged(log)] : []),
     ...(hostNames === undefined ? [] : [hostNameRoute(hostNames)]),
     originRoute(new Set(options.allowOrigins), hostNames),
-    connectRoute(calls, doing),
+    connectRoute(api, doing),
     streamRoute(streamCalls, streams, { ...doing, requestMs: limits.requestMs }),
-    restRoute(calls, doing),
-    articleRoute(calls, doing),
+    restRoute(api, doing),
+    articleRoute(api, doing),
     referenceRoute(),
     consoleRoute(),
-    unknownPathRoute(calls),
+    unknownPathRoute(api),
   ];
   const shared = grpcListen === undefined;
   const tlsFor = (protocols: readonly string[]): TlsOptions | undefined =>

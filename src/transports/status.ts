@@ -4,7 +4,7 @@ import { Code } from "../../gen/google/rpc/code_pb.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { type Refusal as RefusalMessage, RefusalSchema } from "../../gen/tally/v1/counter_service_pb.ts";
-import { type ErrorCode, messageOf, type Refusal, TallyError } from "../core/errors.ts";
+import { type ErrorCode, instantText, messageOf, type Refusal, TallyError } from "../core/errors.ts";
 import type { Refused } from "./calls/call.ts";
 
 /** What each error code is on the wire: the status of gRPC and the one of HTTP. */
@@ -18,6 +18,9 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   ETAG_MISMATCH: { grpc: Code.ABORTED, http: 409 },
   ZONE_UNKNOWN: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   SETTINGS_CONFLICT: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  POLICY_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
+  TOO_MANY_POLICIES: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  POLICIES_NOT_KEPT: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   MONOTONIC: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   ABOVE_MAX: { grpc: Code.OUT_OF_RANGE, http: 400 },
   BELOW_MIN: { grpc: Code.OUT_OF_RANGE, http: 400 },
@@ -43,6 +46,9 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   UNAUTHENTICATED: { grpc: Code.UNAUTHENTICATED, http: 401 },
   PERMISSION_DENIED: { grpc: Code.PERMISSION_DENIED, http: 403 },
   LIMIT_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
+  HISTORY_OFF: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  HISTORY_EXPIRED: { grpc: Code.OUT_OF_RANGE, http: 400 },
+  HISTORY_TOO_LARGE: { grpc: Code.RESOURCE_EXHAUSTED, http: 413 },
 };
 
 /** The `domain` of every ErrorInfo of Tally's own. */
@@ -88,8 +94,21 @@ export function encodeRefusal(refusal: Refusal): Uint8Array {
 
 /** The numbers and names of a refusal as text, by the names that tally.v1.ErrorReason gives them. */
 export function metadataOf(refused: Refused): Record<string, string> {
-  const { code, name, field, constraint, zone, etag, settingsEtag, index, value, min, max, requested } =
-    refused;
+  const {
+    code,
+    name,
+    field,
+    constraint,
+    zone,
+    etag,
+    settingsEtag,
+    index,
+    value,
+    min,
+    max,
+    requested,
+    oldest,
+  } = refused;
   const size = code === "MESSAGE_TOO_LARGE" || code === "REPLY_TOO_LARGE";
   const metadata: Record<string, string> = {};
   if (name !== undefined) metadata.name = name;
@@ -103,6 +122,7 @@ export function metadataOf(refused: Refused): Record<string, string> {
   if (min !== undefined) metadata.min = `${min}`;
   if (max !== undefined) metadata[size ? "max_size" : "max"] = `${max}`;
   if (requested !== undefined) metadata[size ? "size" : "requested"] = `${requested}`;
+  if (oldest !== undefined) metadata.oldest = instantText(oldest);
   return metadata;
 }
 

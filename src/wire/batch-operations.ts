@@ -15,7 +15,7 @@ const MUST_EXIST = 0x30;
 const ETAG = 0x3a;
 const NOTE = 0x42;
 
-const FIELD_NUMBER_MAX = 8;
+const FIELD_NUMBER_MAX = 9;
 const ETAG_BYTES_MAX = 64;
 const NOTE_BYTES_MAX = 200;
 

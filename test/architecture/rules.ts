@@ -160,6 +160,7 @@ export const RULES: readonly Rule[] = [
       "gen/",
       "src/config/quantity.ts",
       "src/core/name.ts",
+      "src/core/pace.ts",
       SECRETS,
     ],
     packages: ["commander", "@bufbuild/protobuf", "yaml", "smol-toml"],
@@ -168,18 +169,19 @@ export const RULES: readonly Rule[] = [
   { of: "src/console/vite.config.ts", own: ["gen/console"], packages: ["vite"], builtins: true },
   {
     of: "src/console/", // In the browser: nothing of the server but the edges of int64, and no annotations.
-    own: ["src/console/", "gen/browser/", "src/core/int64.ts"],
+    own: ["src/console/", "gen/browser/", "src/core/int64.ts", "src/core/pace.ts"],
     packages: [
       "@bufbuild/protobuf",
       "@connectrpc/connect",
       "@connectrpc/connect-web",
       "@preact/signals",
       "preact",
+      "uplot",
       "uuid",
     ],
     builtins: false,
   },
-  { of: "gen/console/", own: [], packages: [], builtins: false },
+  { of: "gen/console/", own: ["gen/console/"], packages: [], builtins: false },
   { of: "gen/", own: ["gen/"], packages: ["@bufbuild/protobuf"], builtins: false },
   // It must run on any Node, to say which one Tally needs; what it starts it imports after that.
   { of: "bin/", own: ["bin/", "src/cli/", "dist/src/cli/"], packages: [], builtins: true },

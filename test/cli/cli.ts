@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, onTestFinished, vi } from "vitest";
 import { loadConfig } from "../../src/config.ts";
+import type { Clock } from "../../src/core/clock.ts";
 import { startServer } from "../../src/server.ts";
 import { NO_TELEMETRY } from "../../src/telemetry.ts";
 
@@ -28,12 +29,15 @@ export interface RunOptions {
 }
 
 /** A server for the tests of a file, with its counters in memory. Its address is there once they run. */
-export function serverForTests(): { address: string } {
+export function serverForTests(clock?: Clock): { address: string } {
   const place = { address: "" };
   let server: Awaited<ReturnType<typeof startServer>>;
   beforeAll(async () => {
     const flags = { listen: "127.0.0.1:0", store: "memory:" };
-    server = await startServer(loadConfig({ flags, env: {} }).config, { telemetry: NO_TELEMETRY });
+    server = await startServer(loadConfig({ flags, env: {} }).config, {
+      telemetry: NO_TELEMETRY,
+      ...(clock && { clock }),
+    });
     place.address = `127.0.0.1:${server.address.port}`;
   });
   afterAll(() => server.close());

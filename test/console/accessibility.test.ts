@@ -207,6 +207,7 @@ describeWith([BROWSER], "for everybody", () => {
         "    - paragraph: 88,123",
         "    - 'button \"Decrement c.downloads by 1: it never goes down\" [disabled]': −",
         '    - button "Increment c.downloads by 1": +',
+        '    - button "History of c.downloads": History',
         '    - button "Set c.downloads": Set',
         "    - 'button \"Reset c.downloads: it never goes down\" [disabled]': Reset",
         '    - button "Edit the settings of c.downloads": Edit',

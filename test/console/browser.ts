@@ -69,7 +69,7 @@ export function row(page: Page, name: string): Locator {
 export function button(
   page: Page,
   name: string,
-  does: "increment" | "decrement" | "set" | "reset" | "edit" | "delete",
+  does: "increment" | "decrement" | "history" | "set" | "reset" | "edit" | "delete",
 ): Locator {
   return row(page, name).locator(`[data-does="${does}"]`);
 }

@@ -3,6 +3,8 @@ import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
 import { CalendarUnit } from "../../gen/tally/v1/counter_pb.ts";
+import { DEFAULTS } from "../../src/core/settings.ts";
+import { Policies } from "../../src/service/policies.ts";
 import { violations } from "../support/axe.ts";
 import { describeWith } from "../support/needs.ts";
 import { open } from "../transports/door.ts";
@@ -63,6 +65,17 @@ describeWith([BROWSER], "time, on the page", () => {
     await shows(page, "calls", "3");
     await button(page, "calls", "increment").click();
     await shows(page, "calls", "5");
+  });
+
+  it("a counter that follows a policy says whose settings it has, until it is given its own", async () => {
+    await using opened = await open();
+    await new Policies(opened.store.catalogue!).set("mails:", { ...DEFAULTS, max: 5n }, "enforce");
+    await opened.client.increment({ name: "mails:ada" });
+    const page = await visit(opened.door.port);
+    const facts = row(page, "mails:ada").locator(".facts");
+    expect(await facts.allTextContents()).toEqual(["at most 5 · by the policy for mails:"]);
+    await opened.client.updateCounter({ name: "mails:ada", max: 9n });
+    await facts.getByText(/^at most 9$/).waitFor();
   });
 
   it("an idle counter says when it goes, and goes", async () => {

@@ -24,6 +24,7 @@ const CALENDAR: Calendar = {
     const i = starts.findLastIndex((start) => start <= now);
     return { start: starts[i]!, end: starts[i + 1]! };
   },
+  offsetAt: () => 0,
 };
 
 const NOTHING: ReadonlySet<never> = new Set();

@@ -61,7 +61,7 @@ function pathWithTally(home: string): string {
 /** What differs from run to run is compared by its form only. */
 function comparable(printed: string): string {
   return printed
-    .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, "TIME")
+    .replaceAll(/\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{3})?Z| \d\d:\d\d)/g, "TIME")
     .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "UID")
     .replaceAll(/[\d.]+ ms$/gm, "N ms")
     .replaceAll(/room in [\dhms]+\./g, "room in a while.")

@@ -23,6 +23,8 @@ export class World {
   crowd: (Outcome | DeleteCounterResponse | Refused)[] = [];
   /** Of the last page of a list: where the next begins. */
   pageToken = "";
+  /** The time zone that the last history was asked for in. */
+  zone = "UTC";
   /** What a command reads from its standard input. */
   readonly lines: string[] = [];
   /** A command that runs. */
@@ -128,6 +130,12 @@ export class World {
     const ahead = time - this.#clock.now();
     if (ahead >= 0) this.#clock.advance(ahead);
     else this.#clock.wallMs = time; // Set back: no time has passed.
+  }
+
+  /** What time it is. */
+  get now(): number {
+    if (this.#clock === undefined) throw new Error("say first what time it is");
+    return this.#clock.now();
   }
 
   /** Have so much time pass, in milliseconds. */

@@ -21,11 +21,14 @@ import type { Points } from "../../src/core/points.ts";
 import { DEFAULT_HISTORY } from "../../src/service/store-history.ts";
 import { HistoryConnection } from "../../src/stores/sqlite/history/connection.ts";
 import { apply, increment, set } from "../support/calls.ts";
-import { type Opened, openFresh, type OpenOptions } from "../support/opened.ts";
+import { type Opened, type OpenOptions, openFresh } from "../support/opened.ts";
 import { edgesOf, expectHistoryIsLog, Followed } from "./conformance/history-following.ts";
 import { MINUTE, tidy } from "./conformance/time-log.ts";
 
 const HOUR = 60 * MINUTE;
+
+/** Each takes some 50 ms. */
+const FLIPS = process.env.TALLY_TEST_FULL ? 2_000 : 100;
 
 /** A store in a file, followed, and what is beside it. */
 class Site {
@@ -73,7 +76,9 @@ class Site {
   }
 
   aside(): string[] {
-    return readdirSync(join(this.path, "..")).filter((name) => name.startsWith(`${basename(this.history)}-before-`));
+    return readdirSync(join(this.path, "..")).filter((name) =>
+      name.startsWith(`${basename(this.history)}-before-`),
+    );
   }
 }
 
@@ -111,7 +116,10 @@ describe("the history file", () => {
       return `sqlite:${join(made, "tally.db")}`;
     });
     await apply(opened.store, increment("a"));
-    expect([opened.store.history, readdirSync(dir).filter((name) => name.includes("history"))]).toEqual([undefined, []]);
+    expect([opened.store.history, readdirSync(dir).filter((name) => name.includes("history"))]).toEqual([
+      undefined,
+      [],
+    ]);
     await opened.dispose();
   });
 
@@ -140,7 +148,9 @@ describe("the history file", () => {
       await site.harmed(() => cpSync(site.path, backup));
       await site.count(2);
       const said = await site.harmed(() => cpSync(backup, site.path));
-      expect(said).toEqual([expect.stringMatching(/set aside as tally.db-history-before-\S+: it is ahead of the data file/)]);
+      expect(said).toEqual([
+        expect.stringMatching(/set aside as tally.db-history-before-\S+: it is ahead of the data file/),
+      ]);
       expect(site.aside()).toHaveLength(1);
       await site.count(1);
       await expectHistoryIsLog(site.followed, [""]);
@@ -170,7 +180,9 @@ describe("the history file", () => {
         await other.harmed(() => cpSync(other.history, `${site.path}.other`));
       });
       const said = await site.harmed(() => renameSync(`${site.path}.other`, site.history));
-      expect(said).toEqual([expect.stringMatching(/set aside as .*: it is the history of another data file/)]);
+      expect(said).toEqual([
+        expect.stringMatching(/set aside as .*: it is the history of another data file/),
+      ]);
       await expectHistoryIsLog(site.followed, [""]);
     }));
 
@@ -203,7 +215,8 @@ describe("the history file", () => {
       await expectHistoryIsLog(site.followed, [""]);
     }));
 
-  it("with a bit flipped says what it said before, or that something is missing, or nothing", () =>
+  const rot = "with a bit flipped says what it said before, or that something is missing, or nothing";
+  it(rot, { timeout: 60_000 + FLIPS * 1_000 }, () =>
     atSite(async (site) => {
       await site.count(40);
       const [path, sound] = [`${site.path}.rot`, `${site.path}.sound`];
@@ -233,19 +246,21 @@ describe("the history file", () => {
           }
         }
       }
-      console.log(found);
-    }));
+    }),
+  );
 });
-
-/** Each takes some 50 ms. */
-const FLIPS = process.env["TALLY_TEST_FULL"] ? 2_000 : 100;
 
 const ASKED = [Level.MINUTE, Level.QUARTER, Level.DAY].flatMap((level) =>
   [{ name: "a" }, { name: "b" }, { prefix: "" }].map((of) => ({ level, of })),
 );
 
 /** What a history file of such bytes answers; undefined when a new one is begun in its place. */
-function answersOf(path: string, bytes: Buffer, now: number, found: Record<string, number>) {
+function answersOf(
+  path: string,
+  bytes: Buffer,
+  now: number,
+  found: { same: number; gaps: number; refused: number; aside: number },
+) {
   rmSync(`${path}-history`, { force: true });
   writeFileSync(`${path}-history`, bytes);
   let connection: HistoryConnection | undefined;
@@ -253,7 +268,7 @@ function answersOf(path: string, bytes: Buffer, now: number, found: Record<strin
     const data = { path, options: DEFAULT_HISTORY, startId: `${Math.random()}`, now, expected: true };
     connection = new HistoryConnection(data);
     if (connection.warnings.length > 0) {
-      found["aside"]!++;
+      found.aside++;
       return undefined;
     }
     return ASKED.map((asked) => {
@@ -261,15 +276,15 @@ function answersOf(path: string, bytes: Buffer, now: number, found: Record<strin
         const edges = edgesOf(asked.level, now - 41 * HOUR, now, 2_000);
         const answer = connection!.query({ ...asked, edges }, now);
         if ("refused" in answer) throw new Error(answer.refused);
-        found[answer.points.gaps.includes(1) ? "gaps" : "same"]!++;
+        found[answer.points.gaps.includes(1) ? "gaps" : "same"]++;
         return answer.points;
       } catch {
-        found["refused"]!++;
+        found.refused++;
         return undefined;
       }
     });
   } catch {
-    found["aside"]!++;
+    found.aside++;
     return undefined;
   } finally {
     try {

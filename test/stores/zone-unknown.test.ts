@@ -14,7 +14,10 @@ it("a window whose time zone is not known any more stays, and after its end noth
   const clock = new HandClock();
   const zones = new ZoneCalendar(() => {});
   let known = true;
-  const calendar: Calendar = { windowAt: (of, now) => (known ? zones.windowAt(of, now) : undefined) };
+  const calendar: Calendar = {
+    windowAt: (of, now) => (known ? zones.windowAt(of, now) : undefined),
+    offsetAt: (timeZone, now) => (known ? zones.offsetAt(timeZone, now) : undefined),
+  };
   const options = {
     clock,
     newUid: () => v7(),

@@ -3,11 +3,13 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
 import { fc } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
+import { type CounterSettings, OnBound } from "../../gen/tally/v1/counter_pb.ts";
 import { type BatchApplyRequest, BatchApplyRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
 import { nameReader, type OpColumns, opAt } from "../../src/core/columns.ts";
 import { messageOf, type Refusal } from "../../src/core/errors.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
 import { type Op, Verb } from "../../src/core/op.ts";
+import { DEFAULTS, type Settings } from "../../src/core/settings.ts";
 import { type BatchRequest, readBatch } from "../../src/transports/calls/batch-request.ts";
 import { isWellFormed } from "../../src/wire/well-formed.ts";
 import { batchBytes, lengthDelimited, operationBytes, tag, text, varint } from "./wire-bytes.ts";
@@ -26,24 +28,40 @@ function byTheLibraries(bytes: Uint8Array): string | Meaning {
   const { violations } = validator.validate(BatchApplyRequestSchema, request);
   if (violations !== undefined) {
     const [violation] = violations;
-    const below =
-      { "operation.etag_action": ".etag", "operation.note_action": ".note" }[violation!.ruleId] ?? "";
+    const below = BELOW[violation!.ruleId] ?? "";
     return `INVALID_FIELD ${pathToString(violation!.field)}${below}`;
   }
   const verbs = { increment: Verb.INCREMENT, decrement: Verb.DECREMENT, set: Verb.SET, reset: Verb.RESET };
-  const ops = request.operations.map(({ name, action, mustExist, etag, note }) => ({
+  const ops = request.operations.map(({ name, action, mustExist, etag, note, ifMissing }) => ({
     verb: verbs[action.case!],
     name,
     amount: typeof action.value === "bigint" ? action.value : 0n,
     mustExist,
     etag,
     note: note === "" ? undefined : note,
+    settings: ifMissing && madeBy(ifMissing),
   }));
   return { ops, requestId: request.requestId, allOrNothing: request.allOrNothing };
 }
 
+/** The fields that rules between fields are about, below the message that has the rule. */
+const BELOW: Readonly<Record<string, string>> = {
+  "operation.etag_action": ".etag",
+  "operation.note_action": ".note",
+  "operation.if_missing": ".if_missing",
+  "operation.if_missing_action": ".if_missing",
+  "counter_settings.min_max": ".min",
+  "counter_settings.idle_ttl": ".idle_ttl",
+};
+
+/** What the bytes above may say of a counter to be made. */
+function madeBy({ initial, min, max, onBound, monotonic, description, history }: CounterSettings): Settings {
+  const given = { initial, min, max, monotonic, description, history: history ?? true };
+  return { ...DEFAULTS, ...given, clamp: onBound === OnBound.CLAMP };
+}
+
 interface Meaning {
-  readonly ops: readonly Omit<Op, "settings">[];
+  readonly ops: readonly Op[];
   readonly requestId: string | undefined;
   readonly allOrNothing: boolean;
 }
@@ -57,8 +75,7 @@ function byUs(bytes: Uint8Array): string | Meaning {
 function opsOf(columns: OpColumns): Meaning["ops"] {
   const nameOf = nameReader(columns);
   return Array.from({ length: columns.count }, (_, i) => {
-    const { settings: _settings, ...op } = opAt(columns, i, nameOf(i));
-    return op;
+    return opAt(columns, i, nameOf(i));
   });
 }
 

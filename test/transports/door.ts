@@ -17,15 +17,21 @@ import {
 } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
+import { HistoryService } from "../../gen/tally/v1/history_service_pb.ts";
+import { PolicyService } from "../../gen/tally/v1/policy_service_pb.ts";
+import { fronted } from "../../src/service/fronted.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
+import { DEFAULT_HISTORY, type History } from "../../src/service/store-history.ts";
 import { Writer } from "../../src/service/writer.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
+import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import type { Log } from "../../src/telemetry.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
 import { type DoorLimits, type Doors, openDoors } from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
+import { Following } from "../stores/conformance/history-following.ts";
 import { HandClock } from "../support/clock.ts";
 
 export interface Opened extends AsyncDisposable {
@@ -81,10 +87,13 @@ export async function open(options: Options = {}): Promise<Opened> {
     clock,
     newUid,
     retention: DEFAULT_RETENTION,
+    history: DEFAULT_HISTORY,
     cachedCountersMax: 1_000,
     warn: () => {},
   });
-  const store = front?.(real) ?? real;
+  const history = followedWhenAsked(real);
+  const followed = fronted(real, { history });
+  const store = front?.(followed) ?? followed;
   const realWriter = new Writer(store, clock);
   const writer = frontWriter?.(realWriter) ?? realWriter;
   const logged: Opened["logged"] = [];
@@ -106,6 +115,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     store,
     writer,
     clock,
+    calendar: new ZoneCalendar(() => {}),
     telemetry: { log },
     streamCalls,
     ...(limits && { limits }),
@@ -117,8 +127,25 @@ export async function open(options: Options = {}): Promise<Opened> {
     client.close();
     certificate?.close();
     await door.drain(0);
+    await history.close();
   };
   return { door, clock, certificate, ca: tls?.ca, store, client, logged, [Symbol.asyncDispose]: dispose };
+}
+
+/** The history of a store, whose log is followed from the first question on: most tests ask none. */
+function followedWhenAsked(store: Store): History & { close(): Promise<void> } {
+  let following: Following | undefined;
+  const history = () => {
+    following ??= new Following(store);
+    return store.history!;
+  };
+  return {
+    query: (...asked) => history().query(...asked),
+    asOf: (...asked) => history().asOf(...asked),
+    changes: (...asked) => history().changes(...asked),
+    intake: store.history!.intake,
+    close: async () => following?.close(),
+  };
 }
 
 /** An error as a caller gets it, its details decoded. */
@@ -158,6 +185,12 @@ export class Client {
   readonly topCounters = this.#rpc(CounterService.method.topCounters);
   readonly sumCounters = this.#rpc(CounterService.method.sumCounters);
   readonly batchApply = this.#rpc(CounterService.method.batchApply);
+  readonly setPolicy = this.#rpc(PolicyService.method.setPolicy);
+  readonly getPolicy = this.#rpc(PolicyService.method.getPolicy);
+  readonly listPolicies = this.#rpc(PolicyService.method.listPolicies);
+  readonly deletePolicy = this.#rpc(PolicyService.method.deletePolicy);
+  readonly queryHistory = this.#rpc(HistoryService.method.queryHistory);
+  readonly listChanges = this.#rpc(HistoryService.method.listChanges);
 
   close(): void {
     this.grpc.close();

@@ -14,6 +14,7 @@ import {
   ServerReflectionRequestSchema,
   ServerReflectionResponseSchema,
 } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { API } from "../../src/transports/calls/services.ts";
 import { type Client, open } from "./door.ts";
 
 type Request = NonNullable<MessageInitShape<typeof ServerReflectionRequestSchema>["messageRequest"]>;
@@ -66,10 +67,11 @@ describe("reflection", () => {
     );
     expect(messageResponse.value).toMatchObject({
       service: [
+        { name: "envoy.service.ratelimit.v3.RateLimitService" },
         { name: "grpc.health.v1.Health" },
         { name: "grpc.reflection.v1.ServerReflection" },
         { name: "grpc.reflection.v1alpha.ServerReflection" },
-        { name: "tally.v1.CounterService" },
+        ...API.map(({ typeName }) => ({ name: typeName })).sort((a, b) => (a.name < b.name ? -1 : 1)),
       ],
     });
     expect(validHost).toBe("h");

@@ -442,6 +442,19 @@ describe("what is not the caller's doing", () => {
       expected: "does not go with window",
       metadata: { name: "a", field: "refill" },
     },
+    POLICY_NOT_FOUND: {
+      code: "POLICY_NOT_FOUND",
+      status: "NOT_FOUND",
+      expected: "No policy is for this name",
+      metadata: { name: "a" },
+    },
+    TOO_MANY_POLICIES: {
+      code: "TOO_MANY_POLICIES",
+      status: "FAILED_PRECONDITION",
+      max: 10_000n,
+      metadata: { max: "10000" },
+    },
+    POLICIES_NOT_KEPT: { code: "POLICIES_NOT_KEPT", status: "FAILED_PRECONDITION" },
     MONOTONIC: {
       code: "MONOTONIC",
       status: "FAILED_PRECONDITION",
@@ -534,6 +547,22 @@ describe("what is not the caller's doing", () => {
       metadata: { name: "a" },
     },
     LIMIT_NOT_FOUND: { code: "LIMIT_NOT_FOUND", status: "NOT_FOUND", metadata: { name: "a" } },
+    HISTORY_OFF: { code: "HISTORY_OFF", status: "FAILED_PRECONDITION", expected: "nobody keeps any" },
+    HISTORY_EXPIRED: {
+      code: "HISTORY_EXPIRED",
+      status: "OUT_OF_RANGE",
+      oldest: Date.UTC(2026, 2, 1),
+      expected: "ask from then on",
+      metadata: { oldest: "2026-03-01T00:00:00Z" },
+    },
+    HISTORY_TOO_LARGE: {
+      code: "HISTORY_TOO_LARGE",
+      status: "RESOURCE_EXHAUSTED",
+      max: 9n,
+      part: "points",
+      expected: "ask for fewer",
+      metadata: { max: "9" },
+    },
   };
 
   it.each(Object.values(REFUSALS))(

@@ -45,6 +45,7 @@ describe("reading an Increment or Decrement the fast way", () => {
         expect(isWellFormed(schema, bytes)).toBe(true);
         expect(validator.validate(schema as DescMessage, request).kind).toBe("valid");
         const { name, amount = 1n, requestId, mustExist = false } = request;
+        expect(request.ifMissing).toBeUndefined();
         expect(asked).toEqual({ op: { verb, name, amount, mustExist }, requestId });
       }),
       { numRuns: RUNS },

@@ -116,6 +116,21 @@ const mustExist = bool.map((value) => [...tag(6, 0), ...value]);
 const etagField = etag.map((value) => lengthDelimited(7, value));
 const noteField = note.map((value) => lengthDelimited(8, value));
 
+/** Settings for a counter that is made: now and then none, or not in order. */
+const ifMissing = fc
+  .array(
+    fc.oneof(
+      { weight: 6, arbitrary: settingOf(fc.integer({ min: 20, max: 24 })) },
+      { weight: 1, arbitrary: fc.constantFrom([...tag(32, 0, 2), 0], text(26, "why"), []) },
+    ),
+    { maxLength: 3 },
+  )
+  .map((fields) => lengthDelimited(9, fields.flat()));
+
+function settingOf(field: fc.Arbitrary<number>): fc.Arbitrary<Bytes> {
+  return fc.tuple(field, number).map(([f, value]) => [...tag(f, 0), ...value]);
+}
+
 /** The bytes of an Operation. */
 export const operationBytes: fc.Arbitrary<Bytes> = fc.oneof(
   {
@@ -125,13 +140,23 @@ export const operationBytes: fc.Arbitrary<Bytes> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc
-      .tuple(nameField, action, fc.oneof(etagField, NOTHING), fc.oneof(noteField, NOTHING))
+      .tuple(
+        nameField,
+        action,
+        fc.oneof(etagField, NOTHING),
+        fc.oneof(noteField, NOTHING),
+        seldom(ifMissing, []),
+      )
       .map((fields) => fields.flat()),
   },
   {
     weight: 2,
+    arbitrary: fc.tuple(nameField, action, seldom(mustExist, []), ifMissing).map((fields) => fields.flat()),
+  },
+  {
+    weight: 2,
     arbitrary: fc
-      .array(fc.oneof(nameField, action, mustExist, etagField, noteField, odd), { maxLength: 6 })
+      .array(fc.oneof(nameField, action, mustExist, etagField, noteField, ifMissing, odd), { maxLength: 6 })
       .map((fields) => fields.flat()),
   },
   {
@@ -167,9 +192,7 @@ const fourth = bool.map((value) => [...tag(4, 0), ...value]);
 const map = fc
   .tuple(note, note)
   .map(([key, value]) => lengthDelimited(25, [...lengthDelimited(1, key), ...lengthDelimited(2, value)]));
-const settings = fc
-  .tuple(fc.integer({ min: 20, max: 24 }), number)
-  .map(([field, value]) => [...tag(field, 0), ...value]);
+const settings = settingOf(fc.integer({ min: 20, max: 24 }));
 const fifth = etag.map((value) => lengthDelimited(5, value));
 const sixth = note.map((value) => lengthDelimited(6, value));
 
@@ -177,10 +200,23 @@ const sixth = note.map((value) => lengthDelimited(6, value));
 export const changeBytes: fc.Arbitrary<Uint8Array> = fc
   .tuple(
     fc.oneof(
-      fc.tuple(nameField, fc.oneof(second, NOTHING), fc.oneof(third, NOTHING), seldom(fourth, [])),
-      fc.array(fc.oneof(nameField, second, third, fourth, fifth, sixth, settings, map, odd), {
-        maxLength: 4,
-      }),
+      {
+        weight: 3,
+        arbitrary: fc.tuple(
+          nameField,
+          fc.oneof(second, NOTHING),
+          fc.oneof(third, NOTHING),
+          seldom(fourth, []),
+        ),
+      },
+      { weight: 1, arbitrary: fc.tuple(nameField, fc.oneof(second, NOTHING), ifMissing) },
+      {
+        weight: 3,
+        arbitrary: fc.array(
+          fc.oneof(nameField, second, third, fourth, fifth, sixth, ifMissing, settings, map, odd),
+          { maxLength: 4 },
+        ),
+      },
     ),
     seldom(broken, []),
     seldom(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 }), fc.constantFrom(0, 1, 2)), undefined),

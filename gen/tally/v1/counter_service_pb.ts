@@ -10,7 +10,7 @@ import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Code } from "../../google/rpc/code_pb.ts";
 import { file_google_rpc_code } from "../../google/rpc/code_pb.ts";
-import type { Counter, OnBound, Outcome, Refill, Window } from "./counter_pb.ts";
+import type { Counter, CounterSettings, OnBound, Outcome, Refill, Window } from "./counter_pb.ts";
 import { file_tally_v1_counter } from "./counter_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tally/v1/counter_service.proto.
  */
 export const file_tally_v1_counter_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxIvMFChRDcmVhdGVDb3VudGVyUmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhIKBXZhbHVlGAIgASgDSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESLQoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kQgi6SAWCAQIQARIRCgltb25vdG9uaWMYGCABKAgSZAoGbGFiZWxzGBkgAygLMioudGFsbHkudjEuQ3JlYXRlQ291bnRlclJlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESHQoLZGVzY3JpcHRpb24YGiABKAlCCLpIBXIDKOgHEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSPwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIGCICGsJYBMgIIARIUCgdoaXN0b3J5GCAgASgISASIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATpyukhvGm0KFmNyZWF0ZV9jb3VudGVyLm1pbl9tYXgSGW1pbiBtdXN0IG5vdCBiZSBhYm92ZSBtYXgaOCFoYXModGhpcy5taW4pIHx8ICFoYXModGhpcy5tYXgpIHx8IHRoaXMubWluIDw9IHRoaXMubWF4QggKBl92YWx1ZUINCgtfcmVxdWVzdF9pZEIGCgRfbWluQgYKBF9tYXhCCgoIX2hpc3RvcnkiTQoVQ3JlYXRlQ291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyEhAKCHJlcGxheWVkGAIgASgIIj8KEUdldENvdW50ZXJSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQiOAoSR2V0Q291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyIlAKF0JhdGNoR2V0Q291bnRlcnNSZXF1ZXN0EjUKBW5hbWVzGAEgAygJQia6SCOSASAIARDoByIZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJCJEChhCYXRjaEdldENvdW50ZXJzUmVzcG9uc2USKAoHcmVzdWx0cxgBIAMoCzIXLnRhbGx5LnYxLkNvdW50ZXJSZXN1bHQicwoNQ291bnRlclJlc3VsdBIMCgRuYW1lGAEgASgJEiQKB2NvdW50ZXIYAiABKAsyES50YWxseS52MS5Db3VudGVySAASJAoHcmVmdXNhbBgDIAEoCzIRLnRhbGx5LnYxLlJlZnVzYWxIAEIICgZyZXN1bHQisgIKE0xpc3RDb3VudGVyc1JlcXVlc3QSLQoGcHJlZml4GAEgASgJQh26SBpyGCjIATITXihbIS0sLi1+XVshLX5dKik/JBJjCgZsYWJlbHMYAiADKAsyKS50YWxseS52MS5MaXN0Q291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Qii6SCWaASIQICIXchUyE15bYS16MC05Xy4tXXsxLDYzfSQqBXIDKMgBEiIKCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoAUgAiAEBEiYKCnBhZ2VfdG9rZW4YBCABKAlCErpID3INKIAEMgheWyEtfl0qJBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgwKCl9wYWdlX3NpemUiawoUTGlzdENvdW50ZXJzUmVzcG9uc2USIwoIY291bnRlcnMYASADKAsyES50YWxseS52MS5Db3VudGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIVCg1jb3JydXB0X25hbWVzGAMgAygJIqUCChJUb3BDb3VudGVyc1JlcXVlc3QSLQoGcHJlZml4GAEgASgJQh26SBpyGCjIATITXihbIS0sLi1+XVshLX5dKik/JBJiCgZsYWJlbHMYAiADKAsyKC50YWxseS52MS5Ub3BDb3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESGgoBbhgDIAEoBUIKukgHGgUY6AcoAUgAiAEBEisKBW9yZGVyGAQgASgOMhIudGFsbHkudjEuVG9wT3JkZXJCCLpIBYIBAhABGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBAoCX24iOgoTVG9wQ291bnRlcnNSZXNwb25zZRIjCghjb3VudGVycxgBIAMoCzIRLnRhbGx5LnYxLkNvdW50ZXIi1gEKElN1bUNvdW50ZXJzUmVxdWVzdBItCgZwcmVmaXgYASABKAlCHbpIGnIYKMgBMhNeKFshLSwuLX5dWyEtfl0qKT8kEmIKBmxhYmVscxgCIAMoCzIoLnRhbGx5LnYxLlN1bUNvdW50ZXJzUmVxdWVzdC5MYWJlbHNFbnRyeUIoukglmgEiECAiF3IVMhNeW2EtejAtOV8uLV17MSw2M30kKgVyAyjIARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInMKE1N1bUNvdW50ZXJzUmVzcG9uc2USDQoFY291bnQYASABKAMSCwoDc3VtGAIgASgJEhMKBmxvd2VzdBgDIAEoA0gAiAEBEhQKB2hpZ2hlc3QYBCABKANIAYgBAUIJCgdfbG93ZXN0QgoKCF9oaWdoZXN0IrgGChRVcGRhdGVDb3VudGVyUmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIsCgpyZXF1ZXN0X2lkGAMgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSACIAQESLwoNc2V0dGluZ3NfZXRhZxgFIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEhYKBG5vdGUYBiABKAlCCLpIBXIDKMgBEhQKB2luaXRpYWwYFCABKANIAogBARIQCgNtaW4YFSABKANIA4gBARIQCgNtYXgYFiABKANIBIgBARIyCghvbl9ib3VuZBgXIAEoDjIRLnRhbGx5LnYxLk9uQm91bmRCCLpIBYIBAhABSAWIAQESFgoJbW9ub3RvbmljGBggASgISAaIAQESZAoGbGFiZWxzGBkgAygLMioudGFsbHkudjEuVXBkYXRlQ291bnRlclJlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESIgoLZGVzY3JpcHRpb24YGiABKAlCCLpIBXIDKOgHSAeIAQESIAoGd2luZG93GB0gASgLMhAudGFsbHkudjEuV2luZG93EiAKBnJlZmlsbBgeIAEoCzIQLnRhbGx5LnYxLlJlZmlsbBI/CghpZGxlX3R0bBgfIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgYIgIawlgEyAggBEhQKB2hpc3RvcnkYICABKAhICIgBARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg0KC19yZXF1ZXN0X2lkQhAKDl9zZXR0aW5nc19ldGFnQgoKCF9pbml0aWFsQgYKBF9taW5CBgoEX21heEILCglfb25fYm91bmRCDAoKX21vbm90b25pY0IOCgxfZGVzY3JpcHRpb25CCgoIX2hpc3RvcnkiTQoVVXBkYXRlQ291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyEhAKCHJlcGxheWVkGAIgASgIIt4BChREZWxldGVDb3VudGVyUmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAIgBARImCgRldGFnGAUgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESFgoEbm90ZRgGIAEoCUIIukgFcgMoyAESFAoMa2VlcF9oaXN0b3J5GAcgASgIQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIo8BChVEZWxldGVDb3VudGVyUmVzcG9uc2USDAoEbmFtZRgBIAEoCRILCgN1aWQYAiABKAkSDQoFdmFsdWUYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmVwbGF5ZWQYBiABKAgiuAEKEEluY3JlbWVudFJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIcCgZhbW91bnQYAiABKANCB7pIBCICKAFIAIgBARIsCgpyZXF1ZXN0X2lkGAMgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESEgoKbXVzdF9leGlzdBgEIAEoCEIJCgdfYW1vdW50Qg0KC19yZXF1ZXN0X2lkIjcKEUluY3JlbWVudFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lIqQBChBEZWNyZW1lbnRSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSHAoGYW1vdW50GAIgASgDQge6SAQiAigBSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBQgkKB19hbW91bnRCDQoLX3JlcXVlc3RfaWQiNwoRRGVjcmVtZW50UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUi+AEKClNldFJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIaCgV2YWx1ZRgCIAEoA0IGukgDyAEBSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEhIKCm11c3RfZXhpc3QYBCABKAgSJgoEZXRhZxgFIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgCiAEBEhYKBG5vdGUYBiABKAlCCLpIBXIDKMgBQggKBl92YWx1ZUINCgtfcmVxdWVzdF9pZEIHCgVfZXRhZyIxCgtTZXRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSLAAQoMUmVzZXRSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgAiAEBEiYKBGV0YWcYBSABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARIWCgRub3RlGAYgASgJQgi6SAVyAyjIAUINCgtfcmVxdWVzdF9pZEIHCgVfZXRhZyIzCg1SZXNldFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lIu0DCglPcGVyYXRpb24SKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIcCglpbmNyZW1lbnQYAiABKANCB7pIBCICKAFIABIcCglkZWNyZW1lbnQYAyABKANCB7pIBCICKAFIABINCgNzZXQYBCABKANIABIYCgVyZXNldBgFIAEoCEIHukgEagIIAUgAEhIKCm11c3RfZXhpc3QYBiABKAgSJgoEZXRhZxgHIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEhYKBG5vdGUYCCABKAlCCLpIBXIDKMgBOuABukjcARpsChVvcGVyYXRpb24uZXRhZ19hY3Rpb24SHmV0YWcgaXMgZm9yIHNldCBhbmQgcmVzZXQgb25seRozIWhhcyh0aGlzLmV0YWcpIHx8IGhhcyh0aGlzLnNldCkgfHwgaGFzKHRoaXMucmVzZXQpGmwKFW9wZXJhdGlvbi5ub3RlX2FjdGlvbhIebm90ZSBpcyBmb3Igc2V0IGFuZCByZXNldCBvbmx5GjN0aGlzLm5vdGUgPT0gJycgfHwgaGFzKHRoaXMuc2V0KSB8fCBoYXModGhpcy5yZXNldClCDwoGYWN0aW9uEgW6SAIIAUIHCgVfZXRhZyKeAQoRQmF0Y2hBcHBseVJlcXVlc3QSNAoKb3BlcmF0aW9ucxgBIAMoCzITLnRhbGx5LnYxLk9wZXJhdGlvbkILukgIkgEFCAEQwD4SLAoKcmVxdWVzdF9pZBgCIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgAiAEBEhYKDmFsbF9vcl9ub3RoaW5nGAMgASgIQg0KC19yZXF1ZXN0X2lkIn4KEkJhdGNoQXBwbHlSZXNwb25zZRIsCghvdXRjb21lcxgBIAMoCzIaLnRhbGx5LnYxLk9wZXJhdGlvbk91dGNvbWUSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmVwbGF5ZWQYAyABKAgidwoQT3BlcmF0aW9uT3V0Y29tZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEhAKCHByZXZpb3VzGAMgASgDEhAKCHJldmlzaW9uGAQgASgDEiIKB3JlZnVzYWwYBSABKAsyES50YWxseS52MS5SZWZ1c2FsIt4BCgdSZWZ1c2FsEh4KBGNvZGUYASABKA4yEC5nb29nbGUucnBjLkNvZGUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSMQoIbWV0YWRhdGEYBCADKAsyHy50YWxseS52MS5SZWZ1c2FsLk1ldGFkYXRhRW50cnkSLgoLcmV0cnlfZGVsYXkYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24aLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKlIKCFRvcE9yZGVyEhkKFVRPUF9PUkRFUl9VTlNQRUNJRklFRBAAEhUKEVRPUF9PUkRFUl9ISUdIRVNUEAESFAoQVE9QX09SREVSX0xPV0VTVBACMoQLCg5Db3VudGVyU2VydmljZRJpCg1DcmVhdGVDb3VudGVyEh4udGFsbHkudjEuQ3JlYXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5DcmVhdGVDb3VudGVyUmVzcG9uc2UiF4LT5JMCEToBKiIML3YxL2NvdW50ZXJzEmcKCkdldENvdW50ZXISGy50YWxseS52MS5HZXRDb3VudGVyUmVxdWVzdBocLnRhbGx5LnYxLkdldENvdW50ZXJSZXNwb25zZSIekAIBgtPkkwIVEhMvdjEvY291bnRlcnMve25hbWV9En4KEEJhdGNoR2V0Q291bnRlcnMSIS50YWxseS52MS5CYXRjaEdldENvdW50ZXJzUmVxdWVzdBoiLnRhbGx5LnYxLkJhdGNoR2V0Q291bnRlcnNSZXNwb25zZSIjkAIBgtPkkwIaOgEqIhUvdjEvY291bnRlcnM6YmF0Y2hHZXQSZgoMTGlzdENvdW50ZXJzEh0udGFsbHkudjEuTGlzdENvdW50ZXJzUmVxdWVzdBoeLnRhbGx5LnYxLkxpc3RDb3VudGVyc1Jlc3BvbnNlIheQAgGC0+STAg4SDC92MS9jb3VudGVycxJnCgtUb3BDb3VudGVycxIcLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVxdWVzdBodLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVzcG9uc2UiG5ACAYLT5JMCEhIQL3YxL2NvdW50ZXJzOnRvcBJnCgtTdW1Db3VudGVycxIcLnRhbGx5LnYxLlN1bUNvdW50ZXJzUmVxdWVzdBodLnRhbGx5LnYxLlN1bUNvdW50ZXJzUmVzcG9uc2UiG5ACAYLT5JMCEhIQL3YxL2NvdW50ZXJzOnN1bRJwCg1VcGRhdGVDb3VudGVyEh4udGFsbHkudjEuVXBkYXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5VcGRhdGVDb3VudGVyUmVzcG9uc2UiHoLT5JMCGDoBKjITL3YxL2NvdW50ZXJzL3tuYW1lfRJtCg1EZWxldGVDb3VudGVyEh4udGFsbHkudjEuRGVsZXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5EZWxldGVDb3VudGVyUmVzcG9uc2UiG4LT5JMCFSoTL3YxL2NvdW50ZXJzL3tuYW1lfRJuCglJbmNyZW1lbnQSGi50YWxseS52MS5JbmNyZW1lbnRSZXF1ZXN0GhsudGFsbHkudjEuSW5jcmVtZW50UmVzcG9uc2UiKILT5JMCIjoBKiIdL3YxL2NvdW50ZXJzL3tuYW1lfTppbmNyZW1lbnQSbgoJRGVjcmVtZW50EhoudGFsbHkudjEuRGVjcmVtZW50UmVxdWVzdBobLnRhbGx5LnYxLkRlY3JlbWVudFJlc3BvbnNlIiiC0+STAiI6ASoiHS92MS9jb3VudGVycy97bmFtZX06ZGVjcmVtZW50ElYKA1NldBIULnRhbGx5LnYxLlNldFJlcXVlc3QaFS50YWxseS52MS5TZXRSZXNwb25zZSIigtPkkwIcOgEqIhcvdjEvY291bnRlcnMve25hbWV9OnNldBJeCgVSZXNldBIWLnRhbGx5LnYxLlJlc2V0UmVxdWVzdBoXLnRhbGx5LnYxLlJlc2V0UmVzcG9uc2UiJILT5JMCHjoBKiIZL3YxL2NvdW50ZXJzL3tuYW1lfTpyZXNldBJrCgpCYXRjaEFwcGx5EhsudGFsbHkudjEuQmF0Y2hBcHBseVJlcXVlc3QaHC50YWxseS52MS5CYXRjaEFwcGx5UmVzcG9uc2UiIoLT5JMCHDoBKiIXL3YxL2NvdW50ZXJzOmJhdGNoQXBwbHliBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
+  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxIvMFChRDcmVhdGVDb3VudGVyUmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhIKBXZhbHVlGAIgASgDSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESLQoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kQgi6SAWCAQIQARIRCgltb25vdG9uaWMYGCABKAgSZAoGbGFiZWxzGBkgAygLMioudGFsbHkudjEuQ3JlYXRlQ291bnRlclJlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESHQoLZGVzY3JpcHRpb24YGiABKAlCCLpIBXIDKOgHEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSPwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIGCICGsJYBMgIIARIUCgdoaXN0b3J5GCAgASgISASIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATpyukhvGm0KFmNyZWF0ZV9jb3VudGVyLm1pbl9tYXgSGW1pbiBtdXN0IG5vdCBiZSBhYm92ZSBtYXgaOCFoYXModGhpcy5taW4pIHx8ICFoYXModGhpcy5tYXgpIHx8IHRoaXMubWluIDw9IHRoaXMubWF4QggKBl92YWx1ZUINCgtfcmVxdWVzdF9pZEIGCgRfbWluQgYKBF9tYXhCCgoIX2hpc3RvcnkiTQoVQ3JlYXRlQ291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyEhAKCHJlcGxheWVkGAIgASgIImoKEUdldENvdW50ZXJSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSKQoFYXNfb2YYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlsKEkdldENvdW50ZXJSZXNwb25zZRIiCgdjb3VudGVyGAEgASgLMhEudGFsbHkudjEuQ291bnRlchIhCgRwYXN0GAIgASgLMhMudGFsbHkudjEuUGFzdFZhbHVlImwKCVBhc3RWYWx1ZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEgsKA3VpZBgDIAEoCRIoCgR0aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgNnYXAYBSABKAgiUAoXQmF0Y2hHZXRDb3VudGVyc1JlcXVlc3QSNQoFbmFtZXMYASADKAlCJrpII5IBIAgBEOgHIhlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokIkQKGEJhdGNoR2V0Q291bnRlcnNSZXNwb25zZRIoCgdyZXN1bHRzGAEgAygLMhcudGFsbHkudjEuQ291bnRlclJlc3VsdCJzCg1Db3VudGVyUmVzdWx0EgwKBG5hbWUYASABKAkSJAoHY291bnRlchgCIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXJIABIkCgdyZWZ1c2FsGAMgASgLMhEudGFsbHkudjEuUmVmdXNhbEgAQggKBnJlc3VsdCKyAgoTTGlzdENvdW50ZXJzUmVxdWVzdBItCgZwcmVmaXgYASABKAlCHbpIGnIYKMgBMhNeKFshLSwuLX5dWyEtfl0qKT8kEmMKBmxhYmVscxgCIAMoCzIpLnRhbGx5LnYxLkxpc3RDb3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESIgoJcGFnZV9zaXplGAMgASgFQgq6SAcaBRjoBygBSACIAQESJgoKcGFnZV90b2tlbhgEIAEoCUISukgPcg0ogAQyCF5bIS1+XSokGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKX3BhZ2Vfc2l6ZSJrChRMaXN0Q291bnRlcnNSZXNwb25zZRIjCghjb3VudGVycxgBIAMoCzIRLnRhbGx5LnYxLkNvdW50ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhUKDWNvcnJ1cHRfbmFtZXMYAyADKAkipQIKElRvcENvdW50ZXJzUmVxdWVzdBItCgZwcmVmaXgYASABKAlCHbpIGnIYKMgBMhNeKFshLSwuLX5dWyEtfl0qKT8kEmIKBmxhYmVscxgCIAMoCzIoLnRhbGx5LnYxLlRvcENvdW50ZXJzUmVxdWVzdC5MYWJlbHNFbnRyeUIoukglmgEiECAiF3IVMhNeW2EtejAtOV8uLV17MSw2M30kKgVyAyjIARIaCgFuGAMgASgFQgq6SAcaBRjoBygBSACIAQESKwoFb3JkZXIYBCABKA4yEi50YWxseS52MS5Ub3BPcmRlckIIukgFggECEAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIECgJfbiI6ChNUb3BDb3VudGVyc1Jlc3BvbnNlEiMKCGNvdW50ZXJzGAEgAygLMhEudGFsbHkudjEuQ291bnRlciLWAQoSU3VtQ291bnRlcnNSZXF1ZXN0Ei0KBnByZWZpeBgBIAEoCUIdukgachgoyAEyE14oWyEtLC4tfl1bIS1+XSopPyQSYgoGbGFiZWxzGAIgAygLMigudGFsbHkudjEuU3VtQ291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Qii6SCWaASIQICIXchUyE15bYS16MC05Xy4tXXsxLDYzfSQqBXIDKMgBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEicwoTU3VtQ291bnRlcnNSZXNwb25zZRINCgVjb3VudBgBIAEoAxILCgNzdW0YAiABKAkSEwoGbG93ZXN0GAMgASgDSACIAQESFAoHaGlnaGVzdBgEIAEoA0gBiAEBQgkKB19sb3dlc3RCCgoIX2hpZ2hlc3QizwYKFFVwZGF0ZUNvdW50ZXJSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAIgBARIvCg1zZXR0aW5nc19ldGFnGAUgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESFgoEbm90ZRgGIAEoCUIIukgFcgMoyAESFQoNZm9sbG93X3BvbGljeRgIIAEoCBIUCgdpbml0aWFsGBQgASgDSAKIAQESEAoDbWluGBUgASgDSAOIAQESEAoDbWF4GBYgASgDSASIAQESMgoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kQgi6SAWCAQIQAUgFiAEBEhYKCW1vbm90b25pYxgYIAEoCEgGiAEBEmQKBmxhYmVscxgZIAMoCzIqLnRhbGx5LnYxLlVwZGF0ZUNvdW50ZXJSZXF1ZXN0LkxhYmVsc0VudHJ5Qii6SCWaASIQICIXchUyE15bYS16MC05Xy4tXXsxLDYzfSQqBXIDKMgBEiIKC2Rlc2NyaXB0aW9uGBogASgJQgi6SAVyAyjoB0gHiAEBEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSPwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIGCICGsJYBMgIIARIUCgdoaXN0b3J5GCAgASgISAiIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUINCgtfcmVxdWVzdF9pZEIQCg5fc2V0dGluZ3NfZXRhZ0IKCghfaW5pdGlhbEIGCgRfbWluQgYKBF9tYXhCCwoJX29uX2JvdW5kQgwKCl9tb25vdG9uaWNCDgoMX2Rlc2NyaXB0aW9uQgoKCF9oaXN0b3J5Ik0KFVVwZGF0ZUNvdW50ZXJSZXNwb25zZRIiCgdjb3VudGVyGAEgASgLMhEudGFsbHkudjEuQ291bnRlchIQCghyZXBsYXllZBgCIAEoCCLeAQoURGVsZXRlQ291bnRlclJlcXVlc3QSKgoEbmFtZRgBIAEoCUIcukgZchcgASjIATIQXlshLSwuLX5dWyEtfl0qJBIsCgpyZXF1ZXN0X2lkGAMgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSACIAQESJgoEZXRhZxgFIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEhYKBG5vdGUYBiABKAlCCLpIBXIDKMgBEhQKDGtlZXBfaGlzdG9yeRgHIAEoCEINCgtfcmVxdWVzdF9pZEIHCgVfZXRhZyKPAQoVRGVsZXRlQ291bnRlclJlc3BvbnNlEgwKBG5hbWUYASABKAkSCwoDdWlkGAIgASgJEg0KBXZhbHVlGAMgASgDEhAKCHJldmlzaW9uGAQgASgDEigKBHRpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlcGxheWVkGAYgASgIItcCChBJbmNyZW1lbnRSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSHAoGYW1vdW50GAIgASgDQge6SAQiAigBSACIAQESLAoKcmVxdWVzdF9pZBgDIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgBiAEBEhIKCm11c3RfZXhpc3QYBCABKAgSLQoKaWZfbWlzc2luZxgJIAEoCzIZLnRhbGx5LnYxLkNvdW50ZXJTZXR0aW5nczpuukhrGmkKFGluY3JlbWVudC5pZl9taXNzaW5nEiZpZl9taXNzaW5nIGRvZXMgbm90IGdvIHdpdGggbXVzdF9leGlzdBopIWhhcyh0aGlzLmlmX21pc3NpbmcpIHx8ICF0aGlzLm11c3RfZXhpc3RCCQoHX2Ftb3VudEINCgtfcmVxdWVzdF9pZCI3ChFJbmNyZW1lbnRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSKkAQoQRGVjcmVtZW50UmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhwKBmFtb3VudBgCIAEoA0IHukgEIgIoAUgAiAEBEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBAUIJCgdfYW1vdW50Qg0KC19yZXF1ZXN0X2lkIjcKEURlY3JlbWVudFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lIrgDCgpTZXRSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSGgoFdmFsdWUYAiABKANCBrpIA8gBAUgAiAEBEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARISCgptdXN0X2V4aXN0GAQgASgIEiYKBGV0YWcYBSABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAogBARIWCgRub3RlGAYgASgJQgi6SAVyAyjIARItCgppZl9taXNzaW5nGAkgASgLMhkudGFsbHkudjEuQ291bnRlclNldHRpbmdzOo4BukiKARqHAQoOc2V0LmlmX21pc3NpbmcSNWlmX21pc3NpbmcgZG9lcyBub3QgZ28gd2l0aCBtdXN0X2V4aXN0LCBub3Igd2l0aCBldGFnGj4haGFzKHRoaXMuaWZfbWlzc2luZykgfHwgKCF0aGlzLm11c3RfZXhpc3QgJiYgIWhhcyh0aGlzLmV0YWcpKUIICgZfdmFsdWVCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWciMQoLU2V0UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUiwAEKDFJlc2V0UmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEiwKCnJlcXVlc3RfaWQYAyABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAIgBARImCgRldGFnGAUgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSAGIAQESFgoEbm90ZRgGIAEoCUIIukgFcgMoyAFCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWciMwoNUmVzZXRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSK1BgoJT3BlcmF0aW9uEioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSHAoJaW5jcmVtZW50GAIgASgDQge6SAQiAigBSAASHAoJZGVjcmVtZW50GAMgASgDQge6SAQiAigBSAASDQoDc2V0GAQgASgDSAASGAoFcmVzZXQYBSABKAhCB7pIBGoCCAFIABISCgptdXN0X2V4aXN0GAYgASgIEiYKBGV0YWcYByABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARIWCgRub3RlGAggASgJQgi6SAVyAyjIARItCgppZl9taXNzaW5nGAkgASgLMhkudGFsbHkudjEuQ291bnRlclNldHRpbmdzOvkDukj1AxpsChVvcGVyYXRpb24uZXRhZ19hY3Rpb24SHmV0YWcgaXMgZm9yIHNldCBhbmQgcmVzZXQgb25seRozIWhhcyh0aGlzLmV0YWcpIHx8IGhhcyh0aGlzLnNldCkgfHwgaGFzKHRoaXMucmVzZXQpGmwKFW9wZXJhdGlvbi5ub3RlX2FjdGlvbhIebm90ZSBpcyBmb3Igc2V0IGFuZCByZXNldCBvbmx5GjN0aGlzLm5vdGUgPT0gJycgfHwgaGFzKHRoaXMuc2V0KSB8fCBoYXModGhpcy5yZXNldCkahgEKG29wZXJhdGlvbi5pZl9taXNzaW5nX2FjdGlvbhIoaWZfbWlzc2luZyBpcyBmb3IgaW5jcmVtZW50IGFuZCBzZXQgb25seRo9IWhhcyh0aGlzLmlmX21pc3NpbmcpIHx8IGhhcyh0aGlzLmluY3JlbWVudCkgfHwgaGFzKHRoaXMuc2V0KRqNAQoUb3BlcmF0aW9uLmlmX21pc3NpbmcSNWlmX21pc3NpbmcgZG9lcyBub3QgZ28gd2l0aCBtdXN0X2V4aXN0LCBub3Igd2l0aCBldGFnGj4haGFzKHRoaXMuaWZfbWlzc2luZykgfHwgKCF0aGlzLm11c3RfZXhpc3QgJiYgIWhhcyh0aGlzLmV0YWcpKUIPCgZhY3Rpb24SBbpIAggBQgcKBV9ldGFnIp4BChFCYXRjaEFwcGx5UmVxdWVzdBI0CgpvcGVyYXRpb25zGAEgAygLMhMudGFsbHkudjEuT3BlcmF0aW9uQgu6SAiSAQUIARDAPhIsCgpyZXF1ZXN0X2lkGAIgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSACIAQESFgoOYWxsX29yX25vdGhpbmcYAyABKAhCDQoLX3JlcXVlc3RfaWQifgoSQmF0Y2hBcHBseVJlc3BvbnNlEiwKCG91dGNvbWVzGAEgAygLMhoudGFsbHkudjEuT3BlcmF0aW9uT3V0Y29tZRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXBsYXllZBgDIAEoCCJ3ChBPcGVyYXRpb25PdXRjb21lEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMSEAoIcHJldmlvdXMYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSIgoHcmVmdXNhbBgFIAEoCzIRLnRhbGx5LnYxLlJlZnVzYWwi3gEKB1JlZnVzYWwSHgoEY29kZRgBIAEoDjIQLmdvb2dsZS5ycGMuQ29kZRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIxCghtZXRhZGF0YRgEIAMoCzIfLnRhbGx5LnYxLlJlZnVzYWwuTWV0YWRhdGFFbnRyeRIuCgtyZXRyeV9kZWxheRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqUgoIVG9wT3JkZXISGQoVVE9QX09SREVSX1VOU1BFQ0lGSUVEEAASFQoRVE9QX09SREVSX0hJR0hFU1QQARIUChBUT1BfT1JERVJfTE9XRVNUEAIyhAsKDkNvdW50ZXJTZXJ2aWNlEmkKDUNyZWF0ZUNvdW50ZXISHi50YWxseS52MS5DcmVhdGVDb3VudGVyUmVxdWVzdBofLnRhbGx5LnYxLkNyZWF0ZUNvdW50ZXJSZXNwb25zZSIXgtPkkwIROgEqIgwvdjEvY291bnRlcnMSZwoKR2V0Q291bnRlchIbLnRhbGx5LnYxLkdldENvdW50ZXJSZXF1ZXN0GhwudGFsbHkudjEuR2V0Q291bnRlclJlc3BvbnNlIh6QAgGC0+STAhUSEy92MS9jb3VudGVycy97bmFtZX0SfgoQQmF0Y2hHZXRDb3VudGVycxIhLnRhbGx5LnYxLkJhdGNoR2V0Q291bnRlcnNSZXF1ZXN0GiIudGFsbHkudjEuQmF0Y2hHZXRDb3VudGVyc1Jlc3BvbnNlIiOQAgGC0+STAho6ASoiFS92MS9jb3VudGVyczpiYXRjaEdldBJmCgxMaXN0Q291bnRlcnMSHS50YWxseS52MS5MaXN0Q291bnRlcnNSZXF1ZXN0Gh4udGFsbHkudjEuTGlzdENvdW50ZXJzUmVzcG9uc2UiF5ACAYLT5JMCDhIML3YxL2NvdW50ZXJzEmcKC1RvcENvdW50ZXJzEhwudGFsbHkudjEuVG9wQ291bnRlcnNSZXF1ZXN0Gh0udGFsbHkudjEuVG9wQ291bnRlcnNSZXNwb25zZSIbkAIBgtPkkwISEhAvdjEvY291bnRlcnM6dG9wEmcKC1N1bUNvdW50ZXJzEhwudGFsbHkudjEuU3VtQ291bnRlcnNSZXF1ZXN0Gh0udGFsbHkudjEuU3VtQ291bnRlcnNSZXNwb25zZSIbkAIBgtPkkwISEhAvdjEvY291bnRlcnM6c3VtEnAKDVVwZGF0ZUNvdW50ZXISHi50YWxseS52MS5VcGRhdGVDb3VudGVyUmVxdWVzdBofLnRhbGx5LnYxLlVwZGF0ZUNvdW50ZXJSZXNwb25zZSIegtPkkwIYOgEqMhMvdjEvY291bnRlcnMve25hbWV9Em0KDURlbGV0ZUNvdW50ZXISHi50YWxseS52MS5EZWxldGVDb3VudGVyUmVxdWVzdBofLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJSZXNwb25zZSIbgtPkkwIVKhMvdjEvY291bnRlcnMve25hbWV9Em4KCUluY3JlbWVudBIaLnRhbGx5LnYxLkluY3JlbWVudFJlcXVlc3QaGy50YWxseS52MS5JbmNyZW1lbnRSZXNwb25zZSIogtPkkwIiOgEqIh0vdjEvY291bnRlcnMve25hbWV9OmluY3JlbWVudBJuCglEZWNyZW1lbnQSGi50YWxseS52MS5EZWNyZW1lbnRSZXF1ZXN0GhsudGFsbHkudjEuRGVjcmVtZW50UmVzcG9uc2UiKILT5JMCIjoBKiIdL3YxL2NvdW50ZXJzL3tuYW1lfTpkZWNyZW1lbnQSVgoDU2V0EhQudGFsbHkudjEuU2V0UmVxdWVzdBoVLnRhbGx5LnYxLlNldFJlc3BvbnNlIiKC0+STAhw6ASoiFy92MS9jb3VudGVycy97bmFtZX06c2V0El4KBVJlc2V0EhYudGFsbHkudjEuUmVzZXRSZXF1ZXN0GhcudGFsbHkudjEuUmVzZXRSZXNwb25zZSIkgtPkkwIeOgEqIhkvdjEvY291bnRlcnMve25hbWV9OnJlc2V0EmsKCkJhdGNoQXBwbHkSGy50YWxseS52MS5CYXRjaEFwcGx5UmVxdWVzdBocLnRhbGx5LnYxLkJhdGNoQXBwbHlSZXNwb25zZSIigtPkkwIcOgEqIhcvdjEvY291bnRlcnM6YmF0Y2hBcHBseWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
 
 /**
  * @generated from message tally.v1.CreateCounterRequest
@@ -169,6 +169,16 @@ export type GetCounterRequest = Message<"tally.v1.GetCounterRequest"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * What the value was then, from history: of the years 1995 to 9999; one to come
+   * is taken for now. Answered by `past`, to the end of the last minute that had
+   * ended by then, or of the last quarter of an hour or day (UTC) where minutes are
+   * not kept any more. Default: the counter as it is now.
+   *
+   * @generated from field: google.protobuf.Timestamp as_of = 2;
+   */
+  asOf?: Timestamp | undefined;
 };
 
 /**
@@ -183,11 +193,19 @@ export const GetCounterRequestSchema: GenMessage<GetCounterRequest> = /*@__PURE_
  */
 export type GetCounterResponse = Message<"tally.v1.GetCounterResponse"> & {
   /**
-   * The counter, with every change that was acknowledged before this call.
+   * The counter, with every change that was acknowledged before this call. Not
+   * set with as_of.
    *
    * @generated from field: tally.v1.Counter counter = 1;
    */
   counter?: Counter | undefined;
+
+  /**
+   * With as_of: what it was.
+   *
+   * @generated from field: tally.v1.PastValue past = 2;
+   */
+  past?: PastValue | undefined;
 };
 
 /**
@@ -196,6 +214,57 @@ export type GetCounterResponse = Message<"tally.v1.GetCounterResponse"> & {
  */
 export const GetCounterResponseSchema: GenMessage<GetCounterResponse> = /*@__PURE__*/
   messageDesc(file_tally_v1_counter_service, 3);
+
+/**
+ * What a counter was in the past. It has no etag: nothing can be changed there.
+ *
+ * @generated from message tally.v1.PastValue
+ */
+export type PastValue = Message<"tally.v1.PastValue"> & {
+  /**
+   * The name, as it was sent.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The value at `time`.
+   *
+   * @generated from field: int64 value = 2;
+   */
+  value: bigint;
+
+  /**
+   * Which of the counters that had this name it was; see Counter.uid.
+   *
+   * @generated from field: string uid = 3;
+   */
+  uid: string;
+
+  /**
+   * The instant that the value is of: as_of or earlier. What was changed between
+   * the two is not in it.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 4;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * True: changes before `time` are missing in history, and may be missing in the
+   * value; see HistoryPoint.gap.
+   *
+   * @generated from field: bool gap = 5;
+   */
+  gap: boolean;
+};
+
+/**
+ * Describes the message tally.v1.PastValue.
+ * Use `create(PastValueSchema)` to create a new message.
+ */
+export const PastValueSchema: GenMessage<PastValue> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 4);
 
 /**
  * @generated from message tally.v1.BatchGetCountersRequest
@@ -215,7 +284,7 @@ export type BatchGetCountersRequest = Message<"tally.v1.BatchGetCountersRequest"
  * Use `create(BatchGetCountersRequestSchema)` to create a new message.
  */
 export const BatchGetCountersRequestSchema: GenMessage<BatchGetCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 4);
+  messageDesc(file_tally_v1_counter_service, 5);
 
 /**
  * @generated from message tally.v1.BatchGetCountersResponse
@@ -234,7 +303,7 @@ export type BatchGetCountersResponse = Message<"tally.v1.BatchGetCountersRespons
  * Use `create(BatchGetCountersResponseSchema)` to create a new message.
  */
 export const BatchGetCountersResponseSchema: GenMessage<BatchGetCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 5);
+  messageDesc(file_tally_v1_counter_service, 6);
 
 /**
  * What was found under one name.
@@ -278,7 +347,7 @@ export type CounterResult = Message<"tally.v1.CounterResult"> & {
  * Use `create(CounterResultSchema)` to create a new message.
  */
 export const CounterResultSchema: GenMessage<CounterResult> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 6);
+  messageDesc(file_tally_v1_counter_service, 7);
 
 /**
  * @generated from message tally.v1.ListCountersRequest
@@ -322,7 +391,7 @@ export type ListCountersRequest = Message<"tally.v1.ListCountersRequest"> & {
  * Use `create(ListCountersRequestSchema)` to create a new message.
  */
 export const ListCountersRequestSchema: GenMessage<ListCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 7);
+  messageDesc(file_tally_v1_counter_service, 8);
 
 /**
  * @generated from message tally.v1.ListCountersResponse
@@ -361,7 +430,7 @@ export type ListCountersResponse = Message<"tally.v1.ListCountersResponse"> & {
  * Use `create(ListCountersResponseSchema)` to create a new message.
  */
 export const ListCountersResponseSchema: GenMessage<ListCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 8);
+  messageDesc(file_tally_v1_counter_service, 9);
 
 /**
  * @generated from message tally.v1.TopCountersRequest
@@ -403,7 +472,7 @@ export type TopCountersRequest = Message<"tally.v1.TopCountersRequest"> & {
  * Use `create(TopCountersRequestSchema)` to create a new message.
  */
 export const TopCountersRequestSchema: GenMessage<TopCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 9);
+  messageDesc(file_tally_v1_counter_service, 10);
 
 /**
  * @generated from message tally.v1.TopCountersResponse
@@ -423,7 +492,7 @@ export type TopCountersResponse = Message<"tally.v1.TopCountersResponse"> & {
  * Use `create(TopCountersResponseSchema)` to create a new message.
  */
 export const TopCountersResponseSchema: GenMessage<TopCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 10);
+  messageDesc(file_tally_v1_counter_service, 11);
 
 /**
  * @generated from message tally.v1.SumCountersRequest
@@ -451,7 +520,7 @@ export type SumCountersRequest = Message<"tally.v1.SumCountersRequest"> & {
  * Use `create(SumCountersRequestSchema)` to create a new message.
  */
 export const SumCountersRequestSchema: GenMessage<SumCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 11);
+  messageDesc(file_tally_v1_counter_service, 12);
 
 /**
  * @generated from message tally.v1.SumCountersResponse
@@ -492,7 +561,7 @@ export type SumCountersResponse = Message<"tally.v1.SumCountersResponse"> & {
  * Use `create(SumCountersResponseSchema)` to create a new message.
  */
 export const SumCountersResponseSchema: GenMessage<SumCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 12);
+  messageDesc(file_tally_v1_counter_service, 13);
 
 /**
  * @generated from message tally.v1.UpdateCounterRequest
@@ -510,7 +579,7 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
    * labels, description, window, refill, idle_ttl, history. One that is named here
    * and not set below goes back to its default (min, max, window, refill, idle_ttl:
    * none). One that is set below and not named here is ignored. Left out: every setting that is set below (labels when not
-   * empty); at least one must be.
+   * empty); at least one must be, unless follow_policy.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -538,6 +607,17 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
    * @generated from field: string note = 6;
    */
   note: string;
+
+  /**
+   * True: the counter follows the policy for its name from now on, the one with the
+   * longest prefix, and gets its settings at once; labels and description stay.
+   * POLICY_NOT_FOUND when there is none. Of the settings only labels and
+   * description may be changed with it. Default false: an update of any other
+   * setting has the counter follow none. See PolicyService.
+   *
+   * @generated from field: bool follow_policy = 8;
+   */
+  followPolicy: boolean;
 
   /**
    * See Counter.initial. Any int64 within the bounds.
@@ -626,7 +706,7 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
  * Use `create(UpdateCounterRequestSchema)` to create a new message.
  */
 export const UpdateCounterRequestSchema: GenMessage<UpdateCounterRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 13);
+  messageDesc(file_tally_v1_counter_service, 14);
 
 /**
  * @generated from message tally.v1.UpdateCounterResponse
@@ -653,7 +733,7 @@ export type UpdateCounterResponse = Message<"tally.v1.UpdateCounterResponse"> & 
  * Use `create(UpdateCounterResponseSchema)` to create a new message.
  */
 export const UpdateCounterResponseSchema: GenMessage<UpdateCounterResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 14);
+  messageDesc(file_tally_v1_counter_service, 15);
 
 /**
  * @generated from message tally.v1.DeleteCounterRequest
@@ -705,7 +785,7 @@ export type DeleteCounterRequest = Message<"tally.v1.DeleteCounterRequest"> & {
  * Use `create(DeleteCounterRequestSchema)` to create a new message.
  */
 export const DeleteCounterRequestSchema: GenMessage<DeleteCounterRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 15);
+  messageDesc(file_tally_v1_counter_service, 16);
 
 /**
  * @generated from message tally.v1.DeleteCounterResponse
@@ -759,7 +839,7 @@ export type DeleteCounterResponse = Message<"tally.v1.DeleteCounterResponse"> & 
  * Use `create(DeleteCounterResponseSchema)` to create a new message.
  */
 export const DeleteCounterResponseSchema: GenMessage<DeleteCounterResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 16);
+  messageDesc(file_tally_v1_counter_service, 17);
 
 /**
  * @generated from message tally.v1.IncrementRequest
@@ -795,6 +875,17 @@ export type IncrementRequest = Message<"tally.v1.IncrementRequest"> & {
    * @generated from field: bool must_exist = 4;
    */
   mustExist: boolean;
+
+  /**
+   * The settings of the counter that this very call makes, if it is missing: so a
+   * bounded counter needs no call before the first. It then follows no policy. A
+   * counter that is there keeps its own, whatever is said here. Not with
+   * must_exist. Part of what request_id compares. Default: those of the policy for
+   * its name, if there is one; else initial value 0, no bounds.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -802,7 +893,7 @@ export type IncrementRequest = Message<"tally.v1.IncrementRequest"> & {
  * Use `create(IncrementRequestSchema)` to create a new message.
  */
 export const IncrementRequestSchema: GenMessage<IncrementRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 17);
+  messageDesc(file_tally_v1_counter_service, 18);
 
 /**
  * @generated from message tally.v1.IncrementResponse
@@ -821,7 +912,7 @@ export type IncrementResponse = Message<"tally.v1.IncrementResponse"> & {
  * Use `create(IncrementResponseSchema)` to create a new message.
  */
 export const IncrementResponseSchema: GenMessage<IncrementResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 18);
+  messageDesc(file_tally_v1_counter_service, 19);
 
 /**
  * @generated from message tally.v1.DecrementRequest
@@ -856,7 +947,7 @@ export type DecrementRequest = Message<"tally.v1.DecrementRequest"> & {
  * Use `create(DecrementRequestSchema)` to create a new message.
  */
 export const DecrementRequestSchema: GenMessage<DecrementRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 19);
+  messageDesc(file_tally_v1_counter_service, 20);
 
 /**
  * @generated from message tally.v1.DecrementResponse
@@ -875,7 +966,7 @@ export type DecrementResponse = Message<"tally.v1.DecrementResponse"> & {
  * Use `create(DecrementResponseSchema)` to create a new message.
  */
 export const DecrementResponseSchema: GenMessage<DecrementResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 20);
+  messageDesc(file_tally_v1_counter_service, 21);
 
 /**
  * @generated from message tally.v1.SetRequest
@@ -927,6 +1018,14 @@ export type SetRequest = Message<"tally.v1.SetRequest"> & {
    * @generated from field: string note = 6;
    */
   note: string;
+
+  /**
+   * The settings of the counter that this very call makes, if it is missing; see
+   * IncrementRequest.if_missing. Not with must_exist, nor with etag.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -934,7 +1033,7 @@ export type SetRequest = Message<"tally.v1.SetRequest"> & {
  * Use `create(SetRequestSchema)` to create a new message.
  */
 export const SetRequestSchema: GenMessage<SetRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 21);
+  messageDesc(file_tally_v1_counter_service, 22);
 
 /**
  * @generated from message tally.v1.SetResponse
@@ -953,7 +1052,7 @@ export type SetResponse = Message<"tally.v1.SetResponse"> & {
  * Use `create(SetResponseSchema)` to create a new message.
  */
 export const SetResponseSchema: GenMessage<SetResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 22);
+  messageDesc(file_tally_v1_counter_service, 23);
 
 /**
  * @generated from message tally.v1.ResetRequest
@@ -995,7 +1094,7 @@ export type ResetRequest = Message<"tally.v1.ResetRequest"> & {
  * Use `create(ResetRequestSchema)` to create a new message.
  */
 export const ResetRequestSchema: GenMessage<ResetRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 23);
+  messageDesc(file_tally_v1_counter_service, 24);
 
 /**
  * @generated from message tally.v1.ResetResponse
@@ -1014,7 +1113,7 @@ export type ResetResponse = Message<"tally.v1.ResetResponse"> & {
  * Use `create(ResetResponseSchema)` to create a new message.
  */
 export const ResetResponseSchema: GenMessage<ResetResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 24);
+  messageDesc(file_tally_v1_counter_service, 25);
 
 /**
  * One change within a batch.
@@ -1091,6 +1190,15 @@ export type Operation = Message<"tally.v1.Operation"> & {
    * @generated from field: string note = 8;
    */
   note: string;
+
+  /**
+   * For increment and set only: the settings of the counter that it makes, if it
+   * is missing; see IncrementRequest.if_missing. Not with must_exist, nor with
+   * etag.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -1098,7 +1206,7 @@ export type Operation = Message<"tally.v1.Operation"> & {
  * Use `create(OperationSchema)` to create a new message.
  */
 export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 25);
+  messageDesc(file_tally_v1_counter_service, 26);
 
 /**
  * @generated from message tally.v1.BatchApplyRequest
@@ -1134,7 +1242,7 @@ export type BatchApplyRequest = Message<"tally.v1.BatchApplyRequest"> & {
  * Use `create(BatchApplyRequestSchema)` to create a new message.
  */
 export const BatchApplyRequestSchema: GenMessage<BatchApplyRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 26);
+  messageDesc(file_tally_v1_counter_service, 27);
 
 /**
  * @generated from message tally.v1.BatchApplyResponse
@@ -1169,7 +1277,7 @@ export type BatchApplyResponse = Message<"tally.v1.BatchApplyResponse"> & {
  * Use `create(BatchApplyResponseSchema)` to create a new message.
  */
 export const BatchApplyResponseSchema: GenMessage<BatchApplyResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 27);
+  messageDesc(file_tally_v1_counter_service, 28);
 
 /**
  * What became of one operation of a batch: applied (refusal not set) or
@@ -1219,7 +1327,7 @@ export type OperationOutcome = Message<"tally.v1.OperationOutcome"> & {
  * Use `create(OperationOutcomeSchema)` to create a new message.
  */
 export const OperationOutcomeSchema: GenMessage<OperationOutcome> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 28);
+  messageDesc(file_tally_v1_counter_service, 29);
 
 /**
  * Why an operation of a batch was refused: what a call of its own would have
@@ -1272,7 +1380,7 @@ export type Refusal = Message<"tally.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 29);
+  messageDesc(file_tally_v1_counter_service, 30);
 
 /**
  * Which end of the ranking to give.
@@ -1357,9 +1465,10 @@ export const CounterService: GenService<{
     output: typeof CreateCounterResponseSchema;
   },
   /**
-   * Read one counter.
+   * Read one counter, as of now or as of a time in the past.
    *
-   * Errors: INVALID_FIELD, COUNTER_NOT_FOUND, ROW_CORRUPT.
+   * Errors: INVALID_FIELD, COUNTER_NOT_FOUND, ROW_CORRUPT; with as_of
+   * HISTORY_OFF and HISTORY_EXPIRED, too.
    *
    * @generated from rpc tally.v1.CounterService.GetCounter
    */
@@ -1439,7 +1548,7 @@ export const CounterService: GenService<{
    * not name stays as it is.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ETAG_MISMATCH,
-   * ZONE_UNKNOWN, SETTINGS_CONFLICT, VALUE_OUTSIDE_BOUNDS (the value or the initial value would lie outside the
+   * ZONE_UNKNOWN, SETTINGS_CONFLICT, POLICY_NOT_FOUND, VALUE_OUTSIDE_BOUNDS (the value or the initial value would lie outside the
    * new bounds), ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.UpdateCounter
@@ -1464,11 +1573,13 @@ export const CounterService: GenService<{
     output: typeof DeleteCounterResponseSchema;
   },
   /**
-   * Add to a counter; makes the counter (initial value 0, no bounds) when it is
-   * missing, unless must_exist.
+   * Add to a counter; makes the counter when it is missing, unless must_exist: as
+   * if_missing says, else as the policy for its name says (see PolicyService), else
+   * with initial value 0 and no bounds.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ZONE_UNKNOWN,
-   * ABOVE_MAX, ROW_CORRUPT.
+   * SETTINGS_CONFLICT (of if_missing), ABOVE_MAX, VALUE_OUTSIDE_BOUNDS (initial of
+   * if_missing), ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.Increment
    */
@@ -1491,12 +1602,12 @@ export const CounterService: GenService<{
     output: typeof DecrementResponseSchema;
   },
   /**
-   * Set a counter to a value; makes the counter (initial value 0, no bounds)
-   * when it is missing, unless must_exist or an etag is given. With an etag it
-   * is a compare-and-set.
+   * Set a counter to a value; makes the counter when it is missing, as Increment
+   * does, unless must_exist or an etag is given. With an etag it is a
+   * compare-and-set.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ETAG_MISMATCH,
-   * ZONE_UNKNOWN, MONOTONIC, VALUE_OUTSIDE_BOUNDS, ROW_CORRUPT.
+   * ZONE_UNKNOWN, SETTINGS_CONFLICT (of if_missing), MONOTONIC, VALUE_OUTSIDE_BOUNDS, ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.Set
    */

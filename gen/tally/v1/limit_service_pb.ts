@@ -8,13 +8,15 @@ import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.ts";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { CounterSettings } from "./counter_pb.ts";
+import { file_tally_v1_counter } from "./counter_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tally/v1/limit_service.proto.
  */
 export const file_tally_v1_limit_service: GenFile = /*@__PURE__*/
-  fileDesc("Chx0YWxseS92MS9saW1pdF9zZXJ2aWNlLnByb3RvEgh0YWxseS52MSK1AQoQVGFrZUxpbWl0UmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhwKBmFtb3VudBgCIAEoA0IHukgEIgIoAEgAiAEBEiwKCnJlcXVlc3RfaWQYBSABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARIPCgdkcnlfcnVuGAYgASgIQgkKB19hbW91bnRCDQoLX3JlcXVlc3RfaWQiXQoRVGFrZUxpbWl0UmVzcG9uc2USDwoHYWxsb3dlZBgBIAEoCBIlCgZzdGF0dXMYAiABKAsyFS50YWxseS52MS5MaW1pdFN0YXR1cxIQCghyZXBsYXllZBgDIAEoCCKRAQoRVGFrZUxpbWl0c1JlcXVlc3QSLgoFdGFrZXMYASADKAsyEy50YWxseS52MS5MaW1pdFRha2VCCrpIB5IBBAgBEBASLAoKcmVxdWVzdF9pZBgFIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgAiAEBEg8KB2RyeV9ydW4YBiABKAhCDQoLX3JlcXVlc3RfaWQiYAoJTGltaXRUYWtlEioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSHAoGYW1vdW50GAIgASgDQge6SAQiAigASACIAQFCCQoHX2Ftb3VudCJgChJUYWtlTGltaXRzUmVzcG9uc2USDwoHYWxsb3dlZBgBIAEoCBInCghzdGF0dXNlcxgCIAMoCzIVLnRhbGx5LnYxLkxpbWl0U3RhdHVzEhAKCHJlcGxheWVkGAMgASgIIvYCCgtMaW1pdFN0YXR1cxIMCgRuYW1lGAEgASgJEg8KB2FsbG93ZWQYAiABKAgSEAoDbWF4GAMgASgDSACIAQESFgoJcmVtYWluaW5nGAQgASgDSAGIAQESLgoLcmV0cnlfYWZ0ZXIYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoKcmVzZXRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoFcXVvdGEYByABKANIAogBARIpCgZwZXJpb2QYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKbW9yZV9hZnRlchgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIwCgx3aW5kb3dfc3RhcnQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgYKBF9tYXhCDAoKX3JlbWFpbmluZ0IICgZfcXVvdGEiygEKFEdpdmVCYWNrTGltaXRSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSFwoGYW1vdW50GAIgASgDQge6SAQiAigBEjAKDHdpbmRvd19zdGFydBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoKcmVxdWVzdF9pZBgFIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgAiAEBQg0KC19yZXF1ZXN0X2lkImQKFUdpdmVCYWNrTGltaXRSZXNwb25zZRISCgpnaXZlbl9iYWNrGAEgASgDEiUKBnN0YXR1cxgCIAEoCzIVLnRhbGx5LnYxLkxpbWl0U3RhdHVzEhAKCHJlcGxheWVkGAMgASgIMtUCCgxMaW1pdFNlcnZpY2USZwoJVGFrZUxpbWl0EhoudGFsbHkudjEuVGFrZUxpbWl0UmVxdWVzdBobLnRhbGx5LnYxLlRha2VMaW1pdFJlc3BvbnNlIiGC0+STAhs6ASoiFi92MS9saW1pdHMve25hbWV9OnRha2USYwoKVGFrZUxpbWl0cxIbLnRhbGx5LnYxLlRha2VMaW1pdHNSZXF1ZXN0GhwudGFsbHkudjEuVGFrZUxpbWl0c1Jlc3BvbnNlIhqC0+STAhQ6ASoiDy92MS9saW1pdHM6dGFrZRJ3Cg1HaXZlQmFja0xpbWl0Eh4udGFsbHkudjEuR2l2ZUJhY2tMaW1pdFJlcXVlc3QaHy50YWxseS52MS5HaXZlQmFja0xpbWl0UmVzcG9uc2UiJYLT5JMCHzoBKiIaL3YxL2xpbWl0cy97bmFtZX06Z2l2ZUJhY2tiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Chx0YWxseS92MS9saW1pdF9zZXJ2aWNlLnByb3RvEgh0YWxseS52MSLkAQoQVGFrZUxpbWl0UmVxdWVzdBIqCgRuYW1lGAEgASgJQhy6SBlyFyABKMgBMhBeWyEtLC4tfl1bIS1+XSokEhwKBmFtb3VudBgCIAEoA0IHukgEIgIoAEgAiAEBEiwKCnJlcXVlc3RfaWQYBSABKAlCE7pIEHIOIAEoQDIIXlshLX5dKiRIAYgBARIPCgdkcnlfcnVuGAYgASgIEi0KCmlmX21pc3NpbmcYCSABKAsyGS50YWxseS52MS5Db3VudGVyU2V0dGluZ3NCCQoHX2Ftb3VudEINCgtfcmVxdWVzdF9pZCJdChFUYWtlTGltaXRSZXNwb25zZRIPCgdhbGxvd2VkGAEgASgIEiUKBnN0YXR1cxgCIAEoCzIVLnRhbGx5LnYxLkxpbWl0U3RhdHVzEhAKCHJlcGxheWVkGAMgASgIIpEBChFUYWtlTGltaXRzUmVxdWVzdBIuCgV0YWtlcxgBIAMoCzITLnRhbGx5LnYxLkxpbWl0VGFrZUIKukgHkgEECAEQEBIsCgpyZXF1ZXN0X2lkGAUgASgJQhO6SBByDiABKEAyCF5bIS1+XSokSACIAQESDwoHZHJ5X3J1bhgGIAEoCEINCgtfcmVxdWVzdF9pZCKPAQoJTGltaXRUYWtlEioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSHAoGYW1vdW50GAIgASgDQge6SAQiAigASACIAQESLQoKaWZfbWlzc2luZxgJIAEoCzIZLnRhbGx5LnYxLkNvdW50ZXJTZXR0aW5nc0IJCgdfYW1vdW50ImAKElRha2VMaW1pdHNSZXNwb25zZRIPCgdhbGxvd2VkGAEgASgIEicKCHN0YXR1c2VzGAIgAygLMhUudGFsbHkudjEuTGltaXRTdGF0dXMSEAoIcmVwbGF5ZWQYAyABKAgipAMKC0xpbWl0U3RhdHVzEgwKBG5hbWUYASABKAkSDwoHYWxsb3dlZBgCIAEoCBIQCgNtYXgYAyABKANIAIgBARIWCglyZW1haW5pbmcYBCABKANIAYgBARIuCgtyZXRyeV9hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgpyZXNldF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgVxdW90YRgHIAEoA0gCiAEBEikKBnBlcmlvZBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgptb3JlX2FmdGVyGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDHdpbmRvd19zdGFydBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEb3ZlchgLIAEoCBITCgZwb2xpY3kYDCABKAlIA4gBAUIGCgRfbWF4QgwKCl9yZW1haW5pbmdCCAoGX3F1b3RhQgkKB19wb2xpY3kiygEKFEdpdmVCYWNrTGltaXRSZXF1ZXN0EioKBG5hbWUYASABKAlCHLpIGXIXIAEoyAEyEF5bIS0sLi1+XVshLX5dKiQSFwoGYW1vdW50GAIgASgDQge6SAQiAigBEjAKDHdpbmRvd19zdGFydBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoKcmVxdWVzdF9pZBgFIAEoCUITukgQcg4gAShAMgheWyEtfl0qJEgAiAEBQg0KC19yZXF1ZXN0X2lkImQKFUdpdmVCYWNrTGltaXRSZXNwb25zZRISCgpnaXZlbl9iYWNrGAEgASgDEiUKBnN0YXR1cxgCIAEoCzIVLnRhbGx5LnYxLkxpbWl0U3RhdHVzEhAKCHJlcGxheWVkGAMgASgIMtUCCgxMaW1pdFNlcnZpY2USZwoJVGFrZUxpbWl0EhoudGFsbHkudjEuVGFrZUxpbWl0UmVxdWVzdBobLnRhbGx5LnYxLlRha2VMaW1pdFJlc3BvbnNlIiGC0+STAhs6ASoiFi92MS9saW1pdHMve25hbWV9OnRha2USYwoKVGFrZUxpbWl0cxIbLnRhbGx5LnYxLlRha2VMaW1pdHNSZXF1ZXN0GhwudGFsbHkudjEuVGFrZUxpbWl0c1Jlc3BvbnNlIhqC0+STAhQ6ASoiDy92MS9saW1pdHM6dGFrZRJ3Cg1HaXZlQmFja0xpbWl0Eh4udGFsbHkudjEuR2l2ZUJhY2tMaW1pdFJlcXVlc3QaHy50YWxseS52MS5HaXZlQmFja0xpbWl0UmVzcG9uc2UiJYLT5JMCHzoBKiIaL3YxL2xpbWl0cy97bmFtZX06Z2l2ZUJhY2tiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tally_v1_counter]);
 
 /**
  * @generated from message tally.v1.TakeLimitRequest
@@ -49,6 +51,15 @@ export type TakeLimitRequest = Message<"tally.v1.TakeLimitRequest"> & {
    * @generated from field: bool dry_run = 6;
    */
   dryRun: boolean;
+
+  /**
+   * The settings of the limit that this very call makes, if it is missing; they
+   * must have a max. Left out: those of the policy for its name, if it has a max;
+   * else there is no limit, and LIMIT_NOT_FOUND.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -147,6 +158,15 @@ export type LimitTake = Message<"tally.v1.LimitTake"> & {
    * @generated from field: optional int64 amount = 2;
    */
   amount?: bigint | undefined;
+
+  /**
+   * The settings of the limit that this very call makes, if it is missing; they
+   * must have a max. Left out: those of the policy for its name, if it has a max;
+   * else there is no limit, and LIMIT_NOT_FOUND.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -205,7 +225,8 @@ export type LimitStatus = Message<"tally.v1.LimitStatus"> & {
   name: string;
 
   /**
-   * Whether there was room for this take. The call is allowed when all are.
+   * Whether there was room for this take, or its limit is only tried out (see
+   * over). The call is allowed when all are.
    *
    * @generated from field: bool allowed = 2;
    */
@@ -274,6 +295,22 @@ export type LimitStatus = Message<"tally.v1.LimitStatus"> & {
    * @generated from field: google.protobuf.Timestamp window_start = 10;
    */
   windowStart?: Timestamp | undefined;
+
+  /**
+   * Whether there was no room. Where the policy's enforcement is SHADOW, the take
+   * is allowed all the same, and takes nothing from this limit.
+   *
+   * @generated from field: bool over = 11;
+   */
+  over: boolean;
+
+  /**
+   * The prefix of the policy that it follows, or would if it were made. Absent
+   * when it follows none, and in a replay.
+   *
+   * @generated from field: optional string policy = 12;
+   */
+  policy?: string | undefined;
 };
 
 /**
@@ -364,7 +401,8 @@ export const GiveBackLimitResponseSchema: GenMessage<GiveBackLimitResponse> = /*
  * Limits: how much of something may still be used, by user, by address, by key.
  *
  * A limit is a counter that has a `max`. Its value is what is used; a window or
- * a refill gives it back, an idle_ttl forgets it. So everything that counters
+ * a refill gives it back, an idle_ttl forgets it. A take makes the counter that
+ * is missing, by its if_missing or by a policy for its name. Everything that counters
  * have holds of limits: they are durable and exact, listed, read and changed
  * like any other.
  *
@@ -391,7 +429,7 @@ export const LimitService: GenService<{
    * status 429, and Retry-After if waiting helps.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, LIMIT_NOT_FOUND, ZONE_UNKNOWN,
-   * ROW_CORRUPT.
+   * SETTINGS_CONFLICT and VALUE_OUTSIDE_BOUNDS (of if_missing), ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.LimitService.TakeLimit
    */
@@ -406,7 +444,8 @@ export const LimitService: GenService<{
    * up, in their order. The header fields have one item a take.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, LIMIT_NOT_FOUND (of the take at
-   * `index`, as all that follow), ZONE_UNKNOWN, ROW_CORRUPT.
+   * `index`, as all that follow), ZONE_UNKNOWN, SETTINGS_CONFLICT,
+   * VALUE_OUTSIDE_BOUNDS, ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.LimitService.TakeLimits
    */

@@ -20,6 +20,11 @@ export class CatalogueInMemory implements Catalogue {
 
   async read(since: number): Promise<CatalogueChanges> {
     this.#assertOpen();
+    return this.since(since);
+  }
+
+  /** The same, for the store itself. */
+  since(since: number): CatalogueChanges {
     const entries = [...this.#entries.values()].filter(({ version }) => version > since);
     return { version: this.#version, entries: entries.sort((a, b) => a.version - b.version), corrupt: [] };
   }

@@ -1,4 +1,5 @@
 import type { ChangeColumns } from "../../core/change.ts";
+import type { FullCounter } from "../../core/counter.ts";
 import type { ImportPart } from "../../service/store-copying.ts";
 import type { LoggedCounter, LogPage } from "../../service/store-log.ts";
 import type { ChangePage, StoredChange } from "../../service/store-pages.ts";
@@ -10,6 +11,7 @@ import { openingAt } from "../shared/opening.ts";
 /** The change log, kept within its size by dropping the oldest commits whole. */
 export class ChangeLogInMemory {
   readonly #bytesMax: number;
+  readonly #living: (name: string) => FullCounter | undefined;
   readonly #pages = new LogPages();
   readonly #log: Commit[] = [];
   /** By uid: what is left of the changes that were dropped. */
@@ -23,8 +25,10 @@ export class ChangeLogInMemory {
   #bytes = 0;
   #position = 0;
 
-  constructor(bytesMax: number) {
+  /** @param living  the counter that has a name by now */
+  constructor(bytesMax: number, living: (name: string) => FullCounter | undefined) {
     this.#bytesMax = bytesMax;
+    this.#living = living;
   }
 
   get empty(): boolean {
@@ -82,7 +86,14 @@ export class ChangeLogInMemory {
   counters(ids: BigInt64Array): (LoggedCounter | undefined)[] {
     return Array.from(ids, (id) => {
       const counter = this.#counters.get(Number(id));
-      return counter && { ...counter, history: !this.#hidden.has(counter.uid) };
+      if (counter === undefined) return undefined;
+      const living = this.#living(counter.name);
+      const untracked = living?.uid === counter.uid ? !living.history : undefined;
+      return {
+        ...counter,
+        history: !this.#hidden.has(counter.uid),
+        ...(untracked !== undefined && { untracked }),
+      };
     });
   }
 

@@ -11,11 +11,13 @@ import type { Fixed, FullCounter } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
 import { type AsOf, present, presentAll } from "../../core/present.ts";
 import { addSums, byRank, EMPTY_SUM, type Order, type Selection, type Sum } from "../../core/selection.ts";
+import { isSettled } from "../../core/settling.ts";
 import type { Calendar } from "../../core/window.ts";
 import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Copying } from "../../service/store-copying.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
+import type { PolicyReads } from "../../service/store-policies.ts";
 import { ZoneCalendar } from "../shared/calendar.ts";
 import { ClockDoubt } from "../shared/clock-doubt.ts";
 import { ForgottenEarly } from "../shared/forgotten-early.ts";
@@ -26,6 +28,7 @@ import { MemoryCopying, type MemoryState } from "./copying.ts";
 import { CountersInMemory } from "./counters.ts";
 import { HistoryInMemory } from "./history.ts";
 import { RequestIdsInMemory } from "./request-ids.ts";
+import { SettlingInMemory } from "./settling.ts";
 
 /**
  * Counters in memory: the reference model that the other stores are compared with, and `memory:` for trying
@@ -54,6 +57,7 @@ export class MemoryStore implements Store {
   readonly #requestIds: RequestIdsInMemory;
   readonly #log: ChangeLogInMemory;
   readonly #state: MemoryState;
+  readonly #settling = new SettlingInMemory(this.catalogue, this.#counters);
   readonly #forgottenEarly = new ForgottenEarly();
   #closed = false;
 
@@ -73,7 +77,9 @@ export class MemoryStore implements Store {
     this.#clockDoubt.start(options.clock.now(), options.clock.monotonic(), undefined);
     this.#state = { startedMs: options.clock.monotonic(), changes: 0 };
     this.#requestIds = new RequestIdsInMemory(options.retention);
-    this.#log = new ChangeLogInMemory(options.retention.changeLogBytesMax);
+    this.#log = new ChangeLogInMemory(options.retention.changeLogBytesMax, (name) =>
+      this.#counters.get(name),
+    );
     if (options.history !== undefined) {
       const assertOpen = () => this.#assertOpen();
       this.history = new HistoryInMemory(options.history, options.clock, this.#log, assertOpen);
@@ -95,11 +101,19 @@ export class MemoryStore implements Store {
     const { outcomes, save } = this.#decide(batch, loaded, {
       now,
       calendar: this.#calendar,
+      policies: this.#settling.policies,
       uidSeed: this.#options.newUid(),
     });
     this.#save(save, now);
     return outcomes;
   }
+
+  readonly policies: PolicyReads = {
+    progress: async (prefix) => {
+      this.#assertOpen();
+      return this.#settling.progress(prefix);
+    },
+  };
 
   async get(names: readonly string[]): Promise<(FullCounter | undefined)[]> {
     this.#assertOpen();
@@ -174,8 +188,8 @@ export class MemoryStore implements Store {
     this.#forgottenEarly.tell(plan.early, this.#options.warn);
     this.#requestIds.forget(plan.forget.length);
     if (this.#log.drop(this.history?.droppable) || plan.forget.length > 0) this.#state.changes++;
-    const more = this.#tidy();
-    return this.#tidyHistory() || more;
+    const more = [this.#tidy(), this.#sweep(), this.#tidyHistory()];
+    return more.includes(true);
   }
 
   async close(): Promise<void> {
@@ -193,16 +207,27 @@ export class MemoryStore implements Store {
 
   /** Write down what time has done to some of the counters. Returns whether there are more to look at. */
   #tidy(): boolean {
-    const { clock, newUid } = this.#options;
+    const { clock } = this.#options;
     const now = clock.now();
     if (this.#clockDoubt.look(now, clock.monotonic())) return false;
     const { due, more } = this.#counters.due(now, TIDIED_AT_ONCE);
-    if (due.length > 0) {
-      const fixed = new Map<number, Fixed>(due.entries());
-      const found = { names: due.map(({ name }) => name), counters: due, fixed };
-      this.#save(decideTidying(found, { now, calendar: this.#calendar, uidSeed: newUid() }), now);
-    }
+    if (due.length > 0) this.#writeDown(due, now);
     return more;
+  }
+
+  /** Settle some of the counters by their policies. Returns whether there are more to look at. */
+  #sweep(): boolean {
+    const { clock } = this.#options;
+    return this.#settling.slice(clock.monotonic(), (found) => this.#writeDown(found, clock.now()));
+  }
+
+  /** What time and policies have made of some counters. */
+  #writeDown(counters: readonly FullCounter[], now: number): void {
+    const fixed = new Map<number, Fixed>(counters.entries());
+    const found = { names: counters.map(({ name }) => name), counters, fixed };
+    const { policies } = this.#settling;
+    const context = { now, calendar: this.#calendar, policies, uidSeed: this.#options.newUid() };
+    this.#save(decideTidying(found, context), now);
   }
 
   #tidyHistory(): boolean {
@@ -230,9 +255,11 @@ export class MemoryStore implements Store {
     }
     const counters = touched.names.map((name) => this.#counters.get(name));
     const fixed = new Map<number, Fixed>();
+    const { policies } = this.#settling;
     for (const [index, counter] of counters.entries()) {
       if (counter === undefined) continue;
-      if (touched.whole.has(index) || counter.idleTtlMs !== undefined) fixed.set(index, counter);
+      const mayGo = touched.whole.has(index) || counter.idleTtlMs !== undefined;
+      if (mayGo || !isSettled(counter, counter.name, policies)) fixed.set(index, counter);
     }
     const { fullForMs } = this.#requestIds.plan(this.#runMs());
     return { ...touched, counters, fixed, keys, answered, requestIdsFullForMs: fullForMs };

@@ -18,6 +18,11 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
   copying: ["SELECT", "UPDATE"],
   catalogue: ["SELECT", "INSERT", "UPDATE"],
   catalogue_state: ["SELECT", "UPDATE"],
+  history_state: ["SELECT", "UPDATE"],
+  history_counters: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  history_open: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  history_packed: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  history_changes: ["SELECT", "INSERT", "DELETE"],
   counter_ids: ["USAGE"],
   change_order: ["USAGE"],
 };

@@ -3,12 +3,14 @@ import { TallyError } from "../../core/errors.ts";
 import type { LoggedCounter, LogPage } from "../../service/store-log.ts";
 import type { ChangePage } from "../../service/store-pages.ts";
 import { Dropping, SLICE_COMMITS } from "../shared/dropping.ts";
+import { HISTORY_STALL_MS } from "../shared/history/holding.ts";
 import { parseCursor, ROW_ID } from "../shared/log-cursor.ts";
 import { toMark } from "../shared/log-mark.ts";
 import { LogPages, PAGE_BYTES, toChanges } from "../shared/log-page.ts";
 import { openingAt } from "../shared/opening.ts";
 import { changesIn, packChanges } from "../shared/packed-changes.ts";
 import type { Database } from "./database.ts";
+import { NOW_MS } from "./now.ts";
 import { arrayOf } from "./rows.ts";
 import { type Call, type Row, type Session, type Statement, theRow } from "./session.ts";
 
@@ -43,6 +45,7 @@ export class ChangeLog {
   readonly #openings: Statement;
   readonly #counters: Statement;
   readonly #mark: Statement;
+  readonly #held: Statement;
 
   constructor(database: Database, bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -61,7 +64,7 @@ export class ChangeLog {
     this.#placed = statement("UPDATE @service_state SET log_position = $1, log_bytes_end = $2");
     this.#size = statement(`
       SELECT s.log_bytes_end - coalesce(oldest.bytes_end - length(oldest.changes), s.log_bytes_end) AS bytes,
-        s.log_position - coalesce(oldest.position, s.log_position) AS older
+        least(s.log_position, ${HELD} + 1) - coalesce(oldest.position, s.log_position) AS older
       FROM @service_state AS s LEFT JOIN LATERAL (
         SELECT position, bytes_end, changes FROM @change_log
         WHERE position IS NOT NULL ORDER BY position LIMIT 1) AS oldest ON true`);
@@ -79,6 +82,7 @@ export class ChangeLog {
     this.#drop = statement("DELETE FROM @change_log WHERE position <= $1");
     this.#floor = statement(`
       SELECT coalesce((SELECT min(position) FROM @change_log) - 1, log_position) AS floor FROM @service_state`);
+    this.#held = statement(`SELECT ${HELD} AS held FROM @history_state FOR UPDATE`);
     this.#mark = statement(`
       SELECT log_position, ARRAY(SELECT taken::text FROM @change_log WHERE position IS NULL) AS unplaced
       FROM @service_state`);
@@ -92,8 +96,8 @@ export class ChangeLog {
       SELECT counter_id, revision, value, time_ms FROM @change_openings
       WHERE counter_id > $1 ORDER BY counter_id LIMIT $2`);
     this.#counters = statement(`
-      SELECT id, name, uid, true AS history FROM @counters WHERE id = ANY($1::bigint[])
-      UNION ALL SELECT id, name, uid, history FROM @deleted_counters WHERE id = ANY($1::bigint[])`);
+      SELECT id, name, uid, true AS history, history IS FALSE AS untracked FROM @counters WHERE id = ANY($1::bigint[])
+      UNION ALL SELECT id, name, uid, history, NULL FROM @deleted_counters WHERE id = ANY($1::bigint[])`);
   }
 
   /**
@@ -143,12 +147,14 @@ export class ChangeLog {
 
   /** Drop a slice of the oldest commits. Inside a transaction whose owner has locked the state of the service. */
   async drop(session: Session): Promise<void> {
+    // Whoever saves history waits for the end of this transaction.
+    const held = theRow(await session.send(this.#held), "history_state").held as bigint;
     const size = theRow(await session.send(...this.size), "service_state");
     let tooMany = (size.bytes as bigint) - BigInt(this.#bytesMax);
     const dropping = new Dropping<bigint>();
     let last: bigint | undefined;
     for (const row of await session.send(this.#oldest)) {
-      if (tooMany <= 0n || dropping.full) break;
+      if (tooMany <= 0n || dropping.full || (row.position as bigint) > held) break;
       dropping.take(soundly(row.position, () => changesIn(row.changes as Buffer, Number(row.time_ms))));
       last = row.position as bigint;
       tooMany -= BigInt((row.changes as Buffer).length);
@@ -200,7 +206,10 @@ export class ChangeLog {
     if (ids.length === 0) return [];
     const rows = await session.send(this.#counters, [arrayOf([...ids])]);
     const counters = new Map(
-      rows.map(({ id, name, uid, history }) => [id, { name, uid, history } as LoggedCounter]),
+      rows.map(({ id, untracked, ...counter }) => [
+        id,
+        { ...counter, ...(untracked !== null && { untracked }) } as LoggedCounter,
+      ]),
     );
     return Array.from(ids, (id) => counters.get(id));
   }
@@ -215,6 +224,15 @@ export class ChangeLog {
     return this.#pages.commits(cursor);
   }
 }
+
+/**
+ * The position after which nothing is dropped: up to there history has come; the highest where nobody takes anything in, or
+ * nothing was taken in for too long, although there was something.
+ */
+const HELD = `(SELECT CASE WHEN saved_ms IS NULL OR ${NOW_MS} - greatest(saved_ms, (
+    SELECT time_ms FROM @change_log AS c WHERE c.position > taken ORDER BY c.position LIMIT 1)
+  ) >= ${HISTORY_STALL_MS} THEN ${Number.MAX_SAFE_INTEGER} ELSE taken END
+  FROM (SELECT saved_ms, coalesce(substring(cursor FROM '^[0-9]+$')::bigint, 0) AS taken FROM @history_state) AS h)`;
 
 /** A row of change_log, of a commit that has its position. */
 interface LogRow {

@@ -4,9 +4,10 @@ import { ForgottenEarly } from "../shared/forgotten-early.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
+import { NOW_MS } from "./now.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { type Row, type Session, type Statement, theRow } from "./session.ts";
-import { NOW_MS, type Tidying } from "./tidying.ts";
+import type { Tidying } from "./tidying.ts";
 
 /**
  * What keeps a store within its sizes, on any number of processes: whoever has locked the row of service_state does

@@ -160,6 +160,59 @@ const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = 
     about: "whether a history is kept of a counter",
     sql: "ALTER TABLE @counters ADD COLUMN history boolean; -- false: none is kept; NULL: one is.",
   },
+  {
+    about: "history: what became of counters over time",
+    sql: `
+  -- How far history has come, in one row; see history/intake.ts.
+  CREATE TABLE @history_state (
+    owner text, -- Which process takes the change log in, and until when the others leave it to that.
+    until timestamptz,
+    saves bigint NOT NULL DEFAULT 0, -- Each save takes the next: of two that loaded the same, one comes through.
+    saved_ms bigint, -- When anything was taken in last; NULL before anybody began.
+    cursor text NOT NULL DEFAULT '', -- Of the change log, up to which all is here.
+    time_ms bigint NOT NULL DEFAULT 0,
+    latest_ms bigint NOT NULL DEFAULT 0,
+    position bigint NOT NULL DEFAULT 0, -- Of the latest named change.
+    next_number bigint NOT NULL DEFAULT 0,
+    bytes bigint NOT NULL DEFAULT 0, -- Of all buckets, about.
+    gaps text NOT NULL DEFAULT '[]', -- JSON: when changes were missed.
+    dropped_to text NOT NULL DEFAULT '[0,0,0]' -- JSON: by level, up to when buckets were dropped.
+  );
+  INSERT INTO @history_state DEFAULT VALUES;
+  CREATE TABLE @history_counters (
+    number bigint PRIMARY KEY,
+    name text COLLATE "C" NOT NULL,
+    uid uuid NOT NULL CONSTRAINT history_counters_by_uid UNIQUE,
+    from_ms bigint NOT NULL,
+    to_ms bigint, -- NULL while the counter is there.
+    erased boolean NOT NULL -- It was deleted without its history.
+  );
+  CREATE INDEX history_counters_by_name ON @history_counters (name, number);
+  -- The buckets of minutes, until their hour is packed.
+  CREATE TABLE @history_open (
+    start_ms bigint NOT NULL,
+    number bigint NOT NULL,
+    bucket bytea NOT NULL,
+    PRIMARY KEY (start_ms, number)
+  ) WITH (fillfactor = 70);
+  -- An hour of minutes, a day of quarters of an hour, 32 days of days; see core/packed-buckets.ts.
+  CREATE TABLE @history_packed (
+    level smallint NOT NULL,
+    period_ms bigint NOT NULL,
+    number bigint NOT NULL,
+    buckets bytea NOT NULL,
+    PRIMARY KEY (level, period_ms, number)
+  );
+  -- What somebody did by name, and what time did.
+  CREATE TABLE @history_changes (
+    number bigint NOT NULL,
+    position bigint NOT NULL,
+    time_ms bigint NOT NULL,
+    change bytea NOT NULL,
+    PRIMARY KEY (number, position)
+  );
+  `,
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */
@@ -284,6 +337,7 @@ export async function assertWhole(database: Database): Promise<void> {
     database.statement(`SELECT (SELECT count(*) FROM @service_state) AS service_state,
       (SELECT count(*) FROM @copying) AS copying,
       (SELECT count(*) FROM @catalogue_state) AS catalogue_state,
+      (SELECT count(*) FROM @history_state) AS history_state,
       (SELECT least(count(*), 1) FROM @request_id_generations WHERE NOT forgotten) AS request_id_generations`),
   );
   for (const [table, count] of Object.entries(counts!)) {

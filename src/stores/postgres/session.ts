@@ -138,6 +138,7 @@ export const PUT_BACK = {
     "INSERT INTO service_state (run_ms, log_position, log_bytes_end) SELECT 0, coalesce(max(position), 0), " +
     "coalesce(max(bytes_end), 0) FROM change_log",
   copying: "INSERT INTO copying DEFAULT VALUES",
+  history_state: "INSERT INTO history_state DEFAULT VALUES",
   catalogue_state:
     "INSERT INTO catalogue_state (version, entries, versions) SELECT coalesce(max(version), 0), count(*), " +
     "coalesce(sum(version), 0) FROM catalogue",

@@ -19,6 +19,7 @@ import { Commits } from "./commits.ts";
 import { assertServed, type CopyHold, holdForCopy, SERVING_COLUMNS } from "./copy-lock.ts";
 import { PostgresCopying } from "./copying.ts";
 import { Database } from "./database.ts";
+import { PostgresHistory } from "./history/history.ts";
 import { LockedCounters } from "./locked.ts";
 import { Maintenance } from "./maintenance.ts";
 import { Probe } from "./probe.ts";
@@ -71,7 +72,15 @@ export async function openPostgres(
     const catalogue = new PostgresCatalogue(database);
     const parts = { database, requestIds, log, maintenance, catalogue, newUid, hold };
     const [copying, accepting] = [new PostgresCopying(parts), new PostgresAccepting(parts)];
-    const beside = { catalogue, copying, accepting };
+    const history =
+      options.history && purpose === "serve"
+        ? new PostgresHistory(database, options.history, {
+            place: () => maintenance.place(),
+            doubts: (row) => tidying.doubts(row),
+            owner: newUid(),
+          })
+        : undefined;
+    const beside = { catalogue, copying, accepting, history };
     return new PostgresStore(database, commits, reads, log, maintenance, beside, options, shown);
   } catch (error) {
     await hold?.release();
@@ -98,6 +107,7 @@ class PostgresStore implements Store {
   readonly catalogue: Catalogue;
   readonly copying: PostgresCopying;
   readonly accepting: Accepting;
+  readonly history: PostgresHistory | undefined;
   /** A connection that fails is replaced, so this never settles. */
   readonly failed = new Promise<never>(() => {});
   readonly #database: Database;
@@ -119,13 +129,14 @@ class PostgresStore implements Store {
     reads: CounterReads,
     log: ChangeLog,
     maintenance: Maintenance,
-    { catalogue, copying, accepting }: Pick<PostgresStore, "catalogue" | "copying" | "accepting">,
+    beside: Pick<PostgresStore, "catalogue" | "copying" | "accepting" | "history">,
     options: StoreOptions,
     shown: string,
   ) {
-    this.catalogue = catalogue;
-    this.copying = copying;
-    this.accepting = accepting;
+    this.catalogue = beside.catalogue;
+    this.copying = beside.copying;
+    this.accepting = beside.accepting;
+    this.history = beside.history;
     this.#database = database;
     this.#commits = commits;
     this.#log = log;
@@ -182,7 +193,8 @@ class PostgresStore implements Store {
 
   async maintain(): Promise<boolean> {
     this.#assertOpen();
-    return this.#maintenance.maintain();
+    const more = await this.#maintenance.maintain();
+    return (await this.history?.tidy()) || more;
   }
 
   async probeReads(): Promise<void> {
@@ -202,6 +214,7 @@ class PostgresStore implements Store {
 
   async #close(): Promise<void> {
     try {
+      await this.history?.intake.end();
       await this.#maintenance.close();
       await this.copying.close();
     } catch (error) {

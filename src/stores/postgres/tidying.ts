@@ -9,12 +9,10 @@ import type { ChangeLog } from "./change-log.ts";
 import { SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
 import { isSkipped, objectionIn } from "./errors.ts";
+import { NOW_MS } from "./now.ts";
 import { arrayOf, COUNTER_COLUMNS, DETAIL_COLUMNS, toFullCounter } from "./rows.ts";
 import type { Call, Row, Session, Statement } from "./session.ts";
 import { CounterWrites } from "./writes.ts";
-
-/** The database server's clock as it is when a statement comes to it. */
-export const NOW_MS = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
 /** What the rest of the store lends. */
 interface Parts {

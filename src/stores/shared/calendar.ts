@@ -36,6 +36,11 @@ export class ZoneCalendar implements Calendar {
     return span;
   }
 
+  offsetAt(timeZone: string, now: number): number | undefined {
+    const zoned = zonedAt(now, timeZone);
+    return zoned && zoned.offsetNanoseconds / 1_000_000;
+  }
+
   #tellUnknown(timeZone: string): void {
     if (this.#unknown.size >= KINDS_MAX) this.#unknown.clear();
     this.#unknown.add(timeZone);
@@ -59,12 +64,17 @@ function temporal(): TemporalApi {
   return loaded;
 }
 
-/** The local date; undefined when the time zone is not known. An offset is none: it has no changes to summer time. */
+/** The local date; undefined when the time zone is not known. */
 function dateAt(now: number, timeZone: string): PlainDate | undefined {
+  return zonedAt(now, timeZone)?.toPlainDate();
+}
+
+/** Undefined when the time zone is not known. An offset is none: it has no changes to summer time. */
+function zonedAt(now: number, timeZone: string): Temporal.ZonedDateTime | undefined {
   if (!/^[A-Za-z]/.test(timeZone)) return undefined;
   const instant = temporal().Instant.fromEpochMilliseconds(now);
   try {
-    return instant.toZonedDateTimeISO(timeZone).toPlainDate();
+    return instant.toZonedDateTimeISO(timeZone);
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

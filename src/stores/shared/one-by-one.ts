@@ -111,7 +111,7 @@ function alone(
   decide: typeof decideBatch,
   op: Op,
   before: Standing | undefined,
-  { now, calendar, uidSeed }: Context,
+  { now, calendar, policies, uidSeed }: Context,
   i: number,
 ): Pick<Write, "op" | "before" | "expired" | "after" | "fixed"> | Refusal {
   const facts = {
@@ -125,7 +125,7 @@ function alone(
     ...{ counters: [before], answered: new Map(), requestIdsFullForMs: undefined },
     fixed: new Map(before?.fixed === undefined ? [] : [[0, before.fixed]]),
   };
-  const context = { now, calendar, uidSeed: uidAt(uidSeed, i) };
+  const context = { now, calendar, policies, uidSeed: uidAt(uidSeed, i) };
   const { outcomes, save } = decide({ calls: ALONE, ops: toColumns([op]) }, facts, context);
   const refused = outcomes.callRefusals.get(0);
   if (refused !== undefined) return refused;

@@ -85,8 +85,7 @@ export class SqliteHistory implements History {
       return true;
     },
     save: async () => {
-      const monotonic = this.#parts.clock.monotonic();
-      this.#progressed(await this.#orRestart(this.#open.ask("save", monotonic)));
+      this.#progressed(await this.#orRestart(this.#open.ask("save", undefined)));
       return true;
     },
   };
@@ -124,16 +123,13 @@ export class SqliteHistory implements History {
   get told(): HistoryTold | undefined {
     if (this.#progress === undefined) return undefined;
     const { durable, taken } = this.#progress;
-    const end = BigInt(this.#behind?.end ?? durable.position + 1);
-    const at = BigInt(durable.position);
-    const holds = this.#holding.droppable(at, end, this.#parts.clock.monotonic()) === at;
-    if (!holds && at < end) this.#tell("stalled");
-    return { durable, taken, holds };
+    return { durable, taken, holds: !this.#isStalled };
   }
 
   /** How far the log is beyond it. */
   noteBehind(behind: LogBehind | undefined): void {
     this.#behind = behind;
+    if (this.#isStalled) this.#tell("stalled");
     if (this.#told === "stalled") return;
     if (this.#paceMs > 0) this.#tell("paced");
     else if (behind !== undefined && behind.bytes < behind.room / 4) this.#told = "in time";
@@ -168,15 +164,21 @@ export class SqliteHistory implements History {
     this.#thread = undefined;
     if (thread === undefined || thread.hasEnded) return;
     try {
-      const monotonic = this.#parts.clock.monotonic();
-      this.#progressed(await thread.ask<HistoryProgress>("save", monotonic));
-      await thread.close(monotonic);
+      this.#progressed(await thread.ask<HistoryProgress>("seal", undefined));
+      await thread.close(true);
     } catch (error) {
       this.#parts.warn(
         `History was not saved at the end: ${error instanceof Error ? error.message : error}.`,
       );
-      await thread.close(undefined).catch(() => {});
+      await thread.close(false).catch(() => {});
     }
+  }
+
+  /** Whether it has not come on for so long that the log does not wait for it. */
+  get #isStalled(): boolean {
+    const at = BigInt(this.#progress?.durable.position ?? 0);
+    const end = BigInt(this.#behind?.end ?? 0);
+    return at < end && this.#holding.droppable(at, end, this.#parts.clock.monotonic()) !== at;
   }
 
   get #paceMs(): number {
@@ -219,7 +221,7 @@ export class SqliteHistory implements History {
       const [damaged] = /SQLITE_(CORRUPT|NOTADB)/.exec(error instanceof Error ? error.message : "") ?? [];
       if (damaged !== undefined) this.#distrusted = `it is damaged (${damaged})`;
       this.#drop(thread);
-      await thread.close(undefined).catch(() => {});
+      await thread.close(false).catch(() => {});
       throw error;
     }
   }

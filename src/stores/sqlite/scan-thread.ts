@@ -1,6 +1,7 @@
 import type { Sum } from "../../core/selection.ts";
 import type { Counters } from "../../service/store-pages.ts";
-import type { ScanData, Stoppable, SumRequest, TopRequest } from "./read/scan-worker.ts";
+import type { PolicyProgress } from "../../service/store-policies.ts";
+import type { ProgressRequest, ScanData, Stoppable, SumRequest, TopRequest } from "./read/scan-worker.ts";
 import { Thread } from "./thread.ts";
 
 /** Asks the thread that looks at every counter, and starts it when it is first needed. */
@@ -22,6 +23,11 @@ export class ScanThread {
     return this.#ask("top", request, signal);
   }
 
+  /** @param signal  stops it; see PolicyReads.progress */
+  policyProgress(request: ProgressRequest, signal: AbortSignal | undefined): Promise<PolicyProgress> {
+    return this.#ask("policyProgress", request, signal);
+  }
+
   /** Stops what is in flight. */
   async close(): Promise<void> {
     Atomics.store(this.#data.closing, 0, 1);
@@ -29,7 +35,7 @@ export class ScanThread {
     await thread?.close(undefined);
   }
 
-  async #ask<Request extends SumRequest, Result>(
+  async #ask<Request extends object, Result>(
     kind: string,
     request: Request,
     signal: AbortSignal | undefined,

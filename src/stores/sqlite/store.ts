@@ -14,6 +14,7 @@ import type { Catalogue } from "../../service/store-catalogue.ts";
 import type { Copying } from "../../service/store-copying.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
+import type { PolicyReads } from "../../service/store-policies.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
 import { acceptingOf, catalogueOf, changeLogOf, copyingOf } from "./copying.ts";
@@ -101,6 +102,12 @@ class SqliteStore implements Store {
   readonly catalogue: Catalogue;
   readonly copying: Copying;
   readonly accepting: Accepting;
+  readonly policies: PolicyReads = {
+    progress: async (prefix, signal) => {
+      await this.#beforeScan();
+      return this.#scanner.policyProgress({ prefix }, signal);
+    },
+  };
   readonly #writer: Thread;
   readonly #file: Writing;
   readonly #reader: Thread;

@@ -14,6 +14,8 @@ const KINDS = {
   pages: { loadMin: 16, loadPerSecond: 200, refusalLoad: 0 },
   /** Through all counters. */
   scans: { loadMin: 16, loadPerSecond: 20, refusalLoad: 0 },
+  /** Of history, each of which may wait for what was just committed. */
+  histories: { loadMin: 64, loadPerSecond: 50, refusalLoad: 0 },
 };
 
 /** What is measured and refused together: calls that take as long as each other. */
@@ -37,6 +39,7 @@ export function openAdmissions(
     reads: open("reads"),
     pages: open("pages"),
     scans: open("scans"),
+    histories: open("histories"),
   };
 }
 

@@ -8,6 +8,7 @@ import type { Refusal } from "../../core/errors.ts";
 import { type Op, Verb } from "../../core/op.ts";
 import { readEnvelope, readOperations } from "../../wire/batch-request.ts";
 import { isWellFormed } from "../../wire/well-formed.ts";
+import { ifMissingOf } from "./setting-fields.ts";
 import { FIELD_RULES, invalidField, readRequest } from "./shape.ts";
 
 /** A BatchApplyRequest whose shape is right. */
@@ -44,12 +45,14 @@ function unlessMalformed(bytes: Uint8Array, refusal: Refusal): Refusal {
 /** An operation that is not plain, or breaks a rule. */
 function readOperation(bytes: Uint8Array, index: number): Op | Refusal {
   const read = readRequest(OperationSchema, bytes);
-  if (!("code" in read)) return toOp(read.message);
-  return { ...read, ...(read.field && { field: `operations[${index}].${read.field}` }) };
+  const op = "code" in read ? read : toOp(read.message);
+  return "code" in op && op.field ? { ...op, field: `operations[${index}].${op.field}` } : op;
 }
 
-function toOp({ name, action, mustExist, etag, note }: Operation): Op {
-  const extras = { mustExist, etag, note: note || undefined };
+function toOp({ name, action, mustExist, etag, note, ifMissing }: Operation): Op | Refusal {
+  const settings = ifMissingOf(ifMissing);
+  if (settings !== undefined && "code" in settings) return settings;
+  const extras = { mustExist, etag, note: note || undefined, settings };
   switch (action.case) {
     case "increment":
       return { verb: Verb.INCREMENT, name, amount: action.value, ...extras };

@@ -53,6 +53,7 @@ const ABOUT_A_COUNTER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ETAG_MISMATCH",
   "ZONE_UNKNOWN",
   "SETTINGS_CONFLICT",
+  "POLICY_NOT_FOUND",
   "MONOTONIC",
   "ABOVE_MAX",
   "BELOW_MIN",

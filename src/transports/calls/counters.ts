@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Counter, CounterSchema } from "../../../gen/tally/v1/counter_pb.ts";
 import {
   CounterService,
@@ -11,7 +11,9 @@ import { CORRUPT } from "../../core/batch.ts";
 import { etagOf, type FullCounter, settingsEtagOf } from "../../core/counter.ts";
 import { Verb } from "../../core/op.ts";
 import type { Found, Reads } from "../../service/reads.ts";
-import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { watched } from "../../service/serial-reads.ts";
+import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { type HistoryReads, instantFault, OFF, refusalOf } from "./history.ts";
 import { opMethod } from "./op-method.ts";
 import { settingFields, settingsOf } from "./setting-fields.ts";
 import { readRequest } from "./shape.ts";
@@ -51,8 +53,8 @@ export const CREATE_COUNTER = opMethod({
   },
 });
 
-/** GetCounter: one counter, by its name. */
-export function getCounter(reads: Reads, requestBytesMax: number): UnaryMethod {
+/** GetCounter: one counter, by its name, as of now or of a time in the past. */
+export function getCounter(reads: Reads, past: HistoryReads, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.getCounter;
   return {
     method,
@@ -62,9 +64,10 @@ export function getCounter(reads: Reads, requestBytesMax: number): UnaryMethod {
       if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
       const request = readRequest(GetCounterRequestSchema, bytes);
       if ("code" in request) return Promise.resolve(request);
-      const { name } = request.message;
+      const { name, asOf } = request.message;
       const denied = context.denial?.(method, { name });
       if (denied !== undefined) return Promise.resolve(about(name, denied));
+      if (asOf !== undefined) return pastResponse(past, name, asOf, context);
       return reads.get(name, context).then((found) => foundResponse(name, found));
     },
   };
@@ -75,6 +78,27 @@ function foundResponse(name: string, found: Found | Refused): Uint8Array | Refus
   if (found === CORRUPT) return { code: "ROW_CORRUPT", name };
   if ("code" in found) return found;
   return toBinary(GetCounterResponseSchema, create(GetCounterResponseSchema, { counter: toCounter(found) }));
+}
+
+async function pastResponse(
+  reads: HistoryReads,
+  name: string,
+  asOf: Timestamp,
+  context: CallContext,
+): Promise<Uint8Array | Refused> {
+  const { history } = reads.store;
+  const fault = instantFault("as_of", asOf);
+  if (fault !== undefined) return fault;
+  if (history === undefined) return OFF;
+  const time = Math.min(timestampMs(asOf), reads.clock.now());
+  const found = await watched(context, reads.clock, () => history.asOf(name, time));
+  if (found === undefined)
+    return { code: "COUNTER_NOT_FOUND", name, expected: "or nobody knows of one, as of then" };
+  if ("code" in found) return found;
+  if ("refused" in found) return refusalOf(found);
+  const { value, uid, at, gap } = found;
+  const past = { name, value, uid, time: timestampFromMs(at), gap };
+  return toBinary(GetCounterResponseSchema, create(GetCounterResponseSchema, { past }));
 }
 
 /** A counter as the API gives it. */
@@ -88,6 +112,7 @@ export function toCounter(counter: FullCounter): Counter {
     etag: etagOf(uid, revision),
     createTime: timestampFromMs(counter.createTime),
     updateTime: timestampFromMs(counter.updateTime),
+    ...(counter.policy !== undefined && { policy: counter.policy.prefix }),
     ...timingFields(counter),
     ...settingFields(counter),
     settingsRevision: BigInt(settingsRevision),

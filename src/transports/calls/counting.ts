@@ -3,6 +3,7 @@ import { Verb } from "../../core/op.ts";
 import { readPlainChange } from "../../wire/change-request.ts";
 import { writeOutcomeResponse } from "../../wire/outcome-response.ts";
 import { opMethod } from "./op-method.ts";
+import { ifMissingOf } from "./setting-fields.ts";
 
 const { increment, decrement, set, reset } = CounterService.method;
 
@@ -10,7 +11,11 @@ const { increment, decrement, set, reset } = CounterService.method;
 export const COUNTING = [
   opMethod({
     method: increment,
-    toOp: ({ name, amount, mustExist }) => ({ verb: Verb.INCREMENT, name, amount: amount ?? 1n, mustExist }),
+    toOp: ({ name, amount, mustExist, ifMissing }) => {
+      const settings = ifMissingOf(ifMissing);
+      if (settings !== undefined && "code" in settings) return settings;
+      return { verb: Verb.INCREMENT, name, amount: amount ?? 1n, mustExist, settings };
+    },
     readPlain: (bytes) => readPlainChange(bytes, Verb.INCREMENT),
     respond: ({ name }, settled) => writeOutcomeResponse(name, settled),
   }),
@@ -22,8 +27,18 @@ export const COUNTING = [
   }),
   opMethod({
     method: set,
-    toOp: ({ name, value, mustExist, etag, note }) => {
-      return { verb: Verb.SET, name, amount: value ?? 0n, mustExist, etag, note: note || undefined };
+    toOp: ({ name, value, mustExist, etag, note, ifMissing }) => {
+      const settings = ifMissingOf(ifMissing);
+      if (settings !== undefined && "code" in settings) return settings;
+      return {
+        verb: Verb.SET,
+        name,
+        amount: value ?? 0n,
+        mustExist,
+        etag,
+        note: note || undefined,
+        settings,
+      };
     },
     respond: ({ name }, settled) => writeOutcomeResponse(name, settled),
   }),

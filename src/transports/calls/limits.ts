@@ -18,6 +18,7 @@ import { type Op, Verb } from "../../core/op.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { opMethod } from "./op-method.ts";
+import { ifMissingOf } from "./setting-fields.ts";
 import { FIELD_RULES, invalidField, readRequest } from "./shape.ts";
 import { instantFault, timestampOf } from "./time-fields.ts";
 
@@ -75,12 +76,15 @@ export const GIVE_BACK_LIMIT = opMethod({
   respond: ({ name }, { outcomes, c, first }) => {
     const response = create(GiveBackLimitResponseSchema, {
       givenBack: outcomes.previous[first]! - outcomes.values[first]!,
-      status: statusOf(name, outcomes.verdicts.get(first)),
+      status: statusOf(name, outcomes.verdicts.get(first) ?? REPLAYED),
       replayed: outcomes.replayed[c] === 1,
     });
     return toBinary(GiveBackLimitResponseSchema, response);
   },
 });
+
+/** Of what gives back, a replay knows no more than that it did. */
+const REPLAYED: Verdict = { allowed: true, over: false, limit: undefined };
 
 type Status = MessageInitShape<typeof LimitStatusSchema>;
 
@@ -94,7 +98,7 @@ interface Taken {
 /** @param at  the path of a take in the request, by its index */
 async function takeAll(
   writer: Writer,
-  takes: readonly Pick<LimitTake, "name" | "amount">[],
+  takes: readonly Pick<LimitTake, "name" | "amount" | "ifMissing">[],
   at: (i: number) => string,
   { requestId, dryRun }: { readonly requestId?: string | undefined; readonly dryRun: boolean },
   method: UnaryMethod["method"],
@@ -106,7 +110,12 @@ async function takeAll(
     const denied = context.denial?.(method, { name });
     if (denied !== undefined) return about(name, { ...denied, index });
   }
-  const ops = takes.map(({ name, amount = 1n }): Op => ({ verb: Verb.TAKE, name, amount, mustExist: true }));
+  const ops: Op[] = [];
+  for (const [i, { name, amount = 1n, ifMissing }] of takes.entries()) {
+    const settings = ifMissingOf(ifMissing, `${at(i)}if_missing`);
+    if (settings !== undefined && "code" in settings) return settings;
+    ops.push({ verb: Verb.TAKE, name, amount, mustExist: true, settings });
+  }
   const settled = await submitTakes(
     writer,
     ops,
@@ -117,7 +126,10 @@ async function takeAll(
   if ("code" in settled)
     return settled.index === undefined ? settled : about(ops[settled.index]!.name, settled);
   const { outcomes, c, first } = settled;
-  const statuses = ops.map(({ name }, i) => statusOf(name, outcomes.verdicts.get(first + i)));
+  const statuses = ops.map(({ name }, i) => {
+    const over = outcomes.refusals.has(first + i); // All that a replay has of it.
+    return statusOf(name, outcomes.verdicts.get(first + i) ?? { allowed: true, over, limit: undefined });
+  });
   return {
     allowed: statuses.every(({ allowed }) => allowed),
     statuses,
@@ -126,7 +138,7 @@ async function takeAll(
 }
 
 /** Have takes judged together, and made if all have room. */
-function submitTakes(
+export function submitTakes(
   writer: Writer,
   ops: readonly Op[],
   takes: "take" | "dry run",
@@ -141,14 +153,15 @@ function submitTakes(
   });
 }
 
-/** How a limit stands, as the API says it. @param verdict  undefined in a replay, which only what was allowed has */
-function statusOf(name: string, verdict: Verdict | undefined): Status {
-  const { allowed = true, limit } = verdict ?? {};
-  if (limit === undefined) return { name, allowed };
-  const { max, quota, remaining, periodMs, moreAfterMs, retryAfterMs, resetTime, windowStart } = limit;
+/** How a limit stands, as the API says it. */
+function statusOf(name: string, { allowed, over, limit }: Verdict): Status {
+  if (limit === undefined) return { name, allowed, over };
+  const { max, quota, remaining, periodMs, moreAfterMs, retryAfterMs, resetTime, windowStart, policy } =
+    limit;
   return {
     name,
     allowed,
+    over,
     max,
     remaining: atMost(remaining),
     quota: atMost(quota),
@@ -157,6 +170,7 @@ function statusOf(name: string, verdict: Verdict | undefined): Status {
     moreAfter: durationOf(moreAfterMs),
     resetTime: timestampOf(resetTime),
     windowStart: timestampOf(windowStart),
+    policy,
   };
 }
 

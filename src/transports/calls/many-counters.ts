@@ -1,11 +1,4 @@
-import {
-  create,
-  type DescMessage,
-  type DescMethod,
-  type Message,
-  type MessageShape,
-  toBinary,
-} from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { CounterSchema } from "../../../gen/tally/v1/counter_pb.ts";
 import {
   BatchGetCountersRequestSchema,
@@ -26,12 +19,13 @@ import type { SerialReads } from "../../service/serial-reads.ts";
 import type { Store } from "../../service/store.ts";
 import type { CounterPage, Counters } from "../../service/store-pages.ts";
 import { toRefusal } from "../status.ts";
-import type { Denial } from "./authorise.ts";
-import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import type { Target } from "./authorise.ts";
+import type { Refused, UnaryMethod } from "./call.ts";
 import { toCounter } from "./counters.ts";
 import { fromPageToken, toPageToken } from "./page-token.ts";
+import { readCall } from "./read-call.ts";
 import { Reply, replyTooLarge } from "./reply.ts";
-import { invalidField, readRequest } from "./shape.ts";
+import { invalidField } from "./shape.ts";
 
 /** What the reads of many counters need. */
 export interface ManyCounters {
@@ -45,18 +39,26 @@ export interface ManyCounters {
 /** BatchGetCounters: counters by their names, in the order asked. */
 export function batchGetCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.batchGetCounters;
-  return readCall(method, BatchGetCountersRequestSchema, requestBytesMax, async ({ names }, context) => {
-    const found = await pages.run(context, () => store.get(names));
-    if ("code" in found) return found;
-    const reply = new Reply();
-    return found.every((one, i) => reply.add(resultBytes(names[i]!, one))) ? reply.finish() : replyTooLarge();
-  });
+  return readCall(
+    method,
+    BatchGetCountersRequestSchema,
+    requestBytesMax,
+    namesOf,
+    async ({ names }, context) => {
+      const found = await pages.run(context, () => store.get(names));
+      if ("code" in found) return found;
+      const reply = new Reply();
+      return found.every((one, i) => reply.add(resultBytes(names[i]!, one)))
+        ? reply.finish()
+        : replyTooLarge();
+    },
+  );
 }
 
 /** ListCounters: a page of counters, in the order of their names. */
 export function listCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.listCounters;
-  return readCall(method, ListCountersRequestSchema, requestBytesMax, async (request, context) => {
+  return readCall(method, ListCountersRequestSchema, requestBytesMax, prefixOf, async (request, context) => {
     const { prefix, labels, pageSize = PAGE_SIZE, pageToken } = request;
     const selection = { prefix, labels };
     const from = pageToken === "" ? "" : fromPageToken(pageToken, selection);
@@ -69,7 +71,7 @@ export function listCounters({ store, pages }: ManyCounters, requestBytesMax: nu
 /** TopCounters: those with the highest or lowest values. */
 export function topCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.topCounters;
-  return readCall(method, TopCountersRequestSchema, requestBytesMax, async (request, context) => {
+  return readCall(method, TopCountersRequestSchema, requestBytesMax, prefixOf, async (request, context) => {
     const { prefix, labels, n = TOP_N } = request;
     const order = request.order === TopOrder.LOWEST ? "lowest" : "highest";
     const found = await scans.run(context, (signal) => store.top({ prefix, labels }, n, order, signal));
@@ -80,15 +82,21 @@ export function topCounters({ store, scans }: ManyCounters, requestBytesMax: num
 /** SumCounters: how many there are, and what they come to. */
 export function sumCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.sumCounters;
-  return readCall(method, SumCountersRequestSchema, requestBytesMax, async ({ prefix, labels }, context) => {
-    const found = await scans.run(context, (signal) => store.sum({ prefix, labels }, signal));
-    if ("code" in found) return found;
-    const { count, sum, lowest, highest, corruptNames } = found;
-    if (corruptNames.length > 0) return { code: "ROW_CORRUPT", name: corruptNames[0]! };
-    const range = lowest === undefined || highest === undefined ? {} : { lowest, highest };
-    const response = { count: BigInt(count), sum: `${sum}`, ...range };
-    return toBinary(SumCountersResponseSchema, create(SumCountersResponseSchema, response));
-  });
+  return readCall(
+    method,
+    SumCountersRequestSchema,
+    requestBytesMax,
+    prefixOf,
+    async ({ prefix, labels }, context) => {
+      const found = await scans.run(context, (signal) => store.sum({ prefix, labels }, signal));
+      if ("code" in found) return found;
+      const { count, sum, lowest, highest, corruptNames } = found;
+      if (corruptNames.length > 0) return { code: "ROW_CORRUPT", name: corruptNames[0]! };
+      const range = lowest === undefined || highest === undefined ? {} : { lowest, highest };
+      const response = { count: BigInt(count), sum: `${sum}`, ...range };
+      return toBinary(SumCountersResponseSchema, create(SumCountersResponseSchema, response));
+    },
+  );
 }
 
 /** The defaults of ListCountersRequest.page_size and TopCountersRequest.n. */
@@ -97,41 +105,14 @@ const TOP_N = 10;
 
 const NOT_OF_THIS_LIST = "must be the next_page_token of a list with the same prefix and labels";
 
-function readCall<Request extends DescMessage>(
-  method: UnaryMethod["method"],
-  schema: Request,
-  requestBytesMax: number,
-  answer: (request: MessageShape<Request>, context: CallContext) => Promise<Uint8Array | Refused>,
-): UnaryMethod {
-  return {
-    method,
-    changes: false,
-    requestBytesMax,
-    async answer(bytes, context) {
-      if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
-      const request = readRequest(schema, bytes);
-      if ("code" in request) return request;
-      return (
-        (context.denial && denialOf(request.message, method, context.denial)) ??
-        answer(request.message, context)
-      );
-    },
-  };
+/** Each of the names of a request. */
+function namesOf({ names }: { readonly names: readonly string[] }): readonly Target[] {
+  return names.map((name) => ({ name }));
 }
 
-/** Why the caller may not read all that a request asks for: each of its names, or what its prefix takes in. */
-function denialOf(
-  request: Message & { readonly names?: readonly string[]; readonly prefix?: string },
-  method: DescMethod,
-  denial: Denial,
-): Refused | undefined {
-  const { names, prefix = "" } = request;
-  if (names === undefined) return denial(method, { prefix });
-  for (const name of names) {
-    const denied = denial(method, { name });
-    if (denied !== undefined) return about(name, denied);
-  }
-  return undefined;
+/** What its prefix takes in. */
+function prefixOf({ prefix }: { readonly prefix: string }): readonly Target[] {
+  return [{ prefix }];
 }
 
 function resultBytes(name: string, found: Found): Uint8Array {

@@ -7,20 +7,51 @@ import type { Selection } from "../../core/selection.ts";
  * the list's prefix and labels. It needs nothing kept, so it works after a restart and on another instance.
  */
 export function toPageToken(next: string, selection: Selection): string {
-  return Buffer.concat([digest(next, selection), Buffer.from(next)]).toString("base64url");
+  return tokenOf(next, digest("tally.v1 page", next, ...ofSelection(selection)));
 }
 
 /** The name that a token stands for; undefined when it is damaged, or of a list of other counters. */
 export function fromPageToken(token: string, selection: Selection): string | undefined {
-  const bytes = Buffer.from(token, "base64url");
-  const next = bytes.toString("latin1", DIGEST_BYTES);
+  const next = textIn(token);
   return isName(next) && toPageToken(next, selection) === token ? next : undefined;
 }
 
-function digest(next: string, { prefix, labels }: Selection): Buffer {
-  const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
-  const text = JSON.stringify(["tally.v1 page", next, prefix, sorted]);
-  return createHash("sha256").update(text).digest().subarray(0, DIGEST_BYTES);
+/** The same of a counter's changes: the position that the next page is before, tied to the name. */
+export function toChangesToken(position: string, name: string): string {
+  return tokenOf(position, digest("tally.v1 changes", position, name));
+}
+
+/** The position that a token stands for; undefined when it is damaged, or of another name. */
+export function fromChangesToken(token: string, name: string): string | undefined {
+  const position = textIn(token);
+  return toChangesToken(position, name) === token ? position : undefined;
+}
+
+/** The same of policies: the prefix that the next page begins at, tied to what the prefixes of the list begin with. */
+export function toPoliciesToken(next: string, prefix: string): string {
+  return tokenOf(next, digest("tally.v1 policies", next, prefix));
+}
+
+/** The prefix that a token stands for; undefined when it is damaged, or of another list. */
+export function fromPoliciesToken(token: string, prefix: string): string | undefined {
+  const next = textIn(token);
+  return toPoliciesToken(next, prefix) === token ? next : undefined;
+}
+
+function ofSelection({ prefix, labels }: Selection): unknown[] {
+  return [prefix, Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))];
+}
+
+function tokenOf(text: string, digest: Buffer): string {
+  return Buffer.concat([digest, Buffer.from(text)]).toString("base64url");
+}
+
+function textIn(token: string): string {
+  return Buffer.from(token, "base64url").toString("latin1", DIGEST_BYTES);
+}
+
+function digest(...of: readonly unknown[]): Buffer {
+  return createHash("sha256").update(JSON.stringify(of)).digest().subarray(0, DIGEST_BYTES);
 }
 
 const DIGEST_BYTES = 16;

@@ -1,8 +1,10 @@
 import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { HistoryService } from "../../../gen/tally/v1/history_service_pb.ts";
 import { LimitService } from "../../../gen/tally/v1/limit_service_pb.ts";
+import { PolicyService } from "../../../gen/tally/v1/policy_service_pb.ts";
 
 /**
  * The services of the API. What is here has its calls in unary.ts, and is served at every door, described by reflection
  * and in openapi.json, and known to health checks.
  */
-export const API = [CounterService, LimitService] as const;
+export const API = [CounterService, HistoryService, LimitService, PolicyService] as const;

@@ -1,9 +1,10 @@
 /** The settings of a counter as messages of the API have them. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type CounterSchema, OnBound } from "../../../gen/tally/v1/counter_pb.ts";
+import { type CounterSchema, type CounterSettings, OnBound } from "../../../gen/tally/v1/counter_pb.ts";
 import type { CreateCounterRequest, UpdateCounterRequest } from "../../../gen/tally/v1/counter_service_pb.ts";
+import type { Refusal } from "../../core/errors.ts";
 import { DEFAULTS, SETTING_KEYS, SETTINGS, type SettingKey, type Settings } from "../../core/settings.ts";
-import { IDLE_TTL, REFILL, WINDOW } from "./time-fields.ts";
+import { IDLE_TTL, REFILL, timeFault, WINDOW } from "./time-fields.ts";
 
 /** "onBound" for "on_bound". */
 type Camel<Field extends string> = Field extends `${infer Head}_${infer Tail}`
@@ -24,7 +25,16 @@ type Other = {
 type Missing = Exclude<
   keyof UpdateCounterRequest,
   | NameOf<SettingKey>
-  | ("$typeName" | "$unknown" | "name" | "updateMask" | "requestId" | "settingsEtag" | "note")
+  | (
+      | "$typeName"
+      | "$unknown"
+      | "name"
+      | "updateMask"
+      | "requestId"
+      | "settingsEtag"
+      | "note"
+      | "followPolicy"
+    )
 >;
 
 /** And how. */
@@ -52,12 +62,25 @@ const FIELDS = SETTING_KEYS.map((key) => ({
 }));
 
 /** The settings that a creation asks for: all, what was left out at its default. */
-export function settingsOf(request: CreateCounterRequest): Settings {
-  return { ...DEFAULTS, ...givenIn(request) };
+export function settingsOf(request: CreateCounterRequest | CounterSettings): Settings {
+  const settings = { ...DEFAULTS, ...givenIn(request) };
+  return settings.idleTtlMs === 0n ? { ...settings, idleTtlMs: undefined } : settings;
+}
+
+/** The settings for a counter that a change makes; or why they are none. @param path  of the field that has them */
+export function ifMissingOf(
+  given: CounterSettings | undefined,
+  path = "if_missing",
+): Settings | undefined | Refusal {
+  if (given === undefined) return undefined;
+  const fault = timeFault(given);
+  return fault === undefined ? settingsOf(given) : { ...fault, field: `${path}.${fault.field}` };
 }
 
 /** The settings that are set in a request; labels are when there are any. */
-export function givenIn(request: CreateCounterRequest | UpdateCounterRequest): Partial<Settings> {
+export function givenIn(
+  request: CreateCounterRequest | UpdateCounterRequest | CounterSettings,
+): Partial<Settings> {
   const fields = request as unknown as Record<string, unknown>;
   const settings: Record<string, unknown> = {};
   for (const { key, name, form } of FIELDS) {

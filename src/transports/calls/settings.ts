@@ -8,7 +8,14 @@ import {
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { type Op, Verb } from "../../core/op.ts";
-import { DEFAULTS, SETTING_KEYS, SETTINGS, type SettingKey, type Settings } from "../../core/settings.ts";
+import {
+  DEFAULTS,
+  FOLLOWED_KEYS,
+  SETTING_KEYS,
+  SETTINGS,
+  type SettingKey,
+  type Settings,
+} from "../../core/settings.ts";
 import { toCounter } from "./counters.ts";
 import { opMethod } from "./op-method.ts";
 import { givenIn } from "./setting-fields.ts";
@@ -66,7 +73,7 @@ function toUpdate(request: UpdateCounterRequest): Op | Refusal {
     const { field, expected } = MESSAGE_RULES["create_counter.min_max"]!;
     return invalidField(field, expected, min);
   }
-  const { name, settingsEtag: etag, note } = request;
+  const { name, settingsEtag: etag, note, followPolicy } = request;
   return {
     verb: Verb.UPDATE,
     name,
@@ -76,6 +83,7 @@ function toUpdate(request: UpdateCounterRequest): Op | Refusal {
     note: note || undefined,
     settings,
     mask,
+    follow: followPolicy || undefined,
   };
 }
 
@@ -90,7 +98,10 @@ function maskOf(request: UpdateCounterRequest): readonly SettingKey[] | Refusal 
   const named = SETTING_KEYS.filter((key) =>
     paths.size > 0 ? paths.has(SETTINGS[key].field) : key in given,
   );
-  if (named.length > 0) return named;
+  const followed = request.followPolicy ? named.find((key) => FOLLOWED_KEYS.includes(key)) : undefined;
+  if (followed !== undefined)
+    return invalidField("follow_policy", "goes with labels and description only", SETTINGS[followed].field);
+  if (named.length > 0 || request.followPolicy) return named;
   return invalidField("update_mask", "must name a setting, or one must be given", undefined);
 }
 

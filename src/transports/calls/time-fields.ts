@@ -16,7 +16,7 @@ import {
   type Window as WindowMessage,
   WindowSchema,
 } from "../../../gen/tally/v1/counter_pb.ts";
-import type { CreateCounterRequest, UpdateCounterRequest } from "../../../gen/tally/v1/counter_service_pb.ts";
+import type { CreateCounterRequest } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { FullCounter } from "../../core/counter.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Refill } from "../../core/refill.ts";
@@ -62,7 +62,7 @@ export function timeFault({
   window,
   refill,
   idleTtl,
-}: CreateCounterRequest | UpdateCounterRequest): Refusal | undefined {
+}: Pick<CreateCounterRequest, "window" | "refill" | "idleTtl">): Refusal | undefined {
   const every = window?.span.case === "every" ? window.span.value : undefined;
   return (
     faultIn("window.every", every, 1_000_000_000, "must be whole seconds") ??

@@ -1,17 +1,21 @@
 import { OperationSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { Calendar } from "../../core/window.ts";
 import { Reads } from "../../service/reads.ts";
 import { SerialReads } from "../../service/serial-reads.ts";
 import type { Store } from "../../service/store.ts";
 import type { Writer } from "../../service/writer.ts";
+import { shouldRateLimit } from "../envoy/should-rate-limit.ts";
 import { admitted, type Kind, openAdmissions } from "./admitted.ts";
 import { type Authorise, allowAll } from "./authorise.ts";
 import { batchApply } from "./batch.ts";
 import type { UnaryCall } from "./call.ts";
 import { CREATE_COUNTER, getCounter } from "./counters.ts";
 import { COUNTING } from "./counting.ts";
+import { listChanges, queryHistory } from "./history.ts";
 import { GIVE_BACK_LIMIT, takeLimit, takeLimits } from "./limits.ts";
 import { batchGetCounters, listCounters, sumCounters, topCounters } from "./many-counters.ts";
+import { deletePolicy, getPolicy, listPolicies, policiesOf, setPolicy } from "./policies.ts";
 import { API } from "./services.ts";
 import { DELETE_COUNTER, UPDATE_COUNTER } from "./settings.ts";
 import { warmUp } from "./shape.ts";
@@ -38,11 +42,12 @@ export const DEFAULT_CALL_LIMITS: CallLimits = {
 };
 
 /**
- * Every method of the API, ready to be called: what takes long on first use has been done.
+ * Every method of the API, and Envoy's, ready to be called: what takes long on first use has been done.
  *
  * All doors share them. A door that has messages instead of bytes (JSON, say) encodes and decodes: two
  * microseconds, for which there is one path to test.
  *
+ * @param calendar    whose days and clocks steps of history go by, and which zones a policy may name
  * @param onOverload  told which calls are refused because they would wait for too long, when it comes to that
  * @param authorise   who may call, and do what
  */
@@ -50,11 +55,18 @@ export function openCalls(
   store: Store,
   writer: Writer,
   clock: Clock,
+  calendar: Calendar,
   { unaryBytesMax, batchBytesMax, queueWaitMaxMs }: CallLimits = DEFAULT_CALL_LIMITS,
   onOverload: (calls: Kind) => void = () => {},
   authorise: Authorise = allowAll,
 ): readonly UnaryCall[] {
-  const { changes, batches, reads, pages, scans } = openAdmissions(clock, queueWaitMaxMs, onOverload);
+  const { changes, batches, reads, pages, scans, histories } = openAdmissions(
+    clock,
+    queueWaitMaxMs,
+    onOverload,
+  );
+  const past = { store, clock, calendar };
+  const policies = policiesOf(store, clock, calendar);
   const many = {
     store,
     pages: new SerialReads(clock, WAITING_MAX),
@@ -63,7 +75,7 @@ export function openCalls(
   warmUp([...API.flatMap(({ methods }) => methods.map(({ input }) => input)), OperationSchema]);
   return [
     admitted(CREATE_COUNTER(writer, unaryBytesMax), changes),
-    admitted(getCounter(new Reads(store, clock), unaryBytesMax), reads),
+    admitted(getCounter(new Reads(store, clock), past, unaryBytesMax), reads),
     admitted(batchGetCounters(many, batchBytesMax), pages),
     admitted(listCounters(many, unaryBytesMax), pages),
     admitted(topCounters(many, unaryBytesMax), scans),
@@ -71,9 +83,16 @@ export function openCalls(
     admitted(UPDATE_COUNTER(writer, unaryBytesMax), changes),
     admitted(DELETE_COUNTER(writer, unaryBytesMax), changes),
     ...COUNTING.map((method) => admitted(method(writer, unaryBytesMax), changes)),
+    admitted(queryHistory(past, unaryBytesMax), histories),
+    admitted(listChanges(past, unaryBytesMax), histories),
     admitted(takeLimit(writer, unaryBytesMax), changes),
     admitted(takeLimits(writer, unaryBytesMax), changes),
     admitted(GIVE_BACK_LIMIT(writer, unaryBytesMax), changes),
+    admitted(shouldRateLimit(writer, unaryBytesMax), changes),
+    admitted(setPolicy(policies, unaryBytesMax), changes),
+    admitted(deletePolicy(policies, unaryBytesMax), changes),
+    admitted(getPolicy(policies, many.scans, unaryBytesMax), scans),
+    admitted(listPolicies(policies, unaryBytesMax), pages),
     admitted(batchApply(writer, batchBytesMax), batches, ({ length }) => Math.max(1, length)),
   ].map((call) => ({ ...call, authorise }));
 }

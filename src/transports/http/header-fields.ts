@@ -16,7 +16,7 @@ import { partsOf } from "./etags.ts";
  * Not for a GET, whose conditions are about the answer: see conditions.ts.
  */
 export function withHeaders(call: UnaryCall, request: Buffer, headerOf: HeaderOf): Buffer | Refusal {
-  const key = call.changes ? headerOf("idempotency-key") : undefined;
+  const key = takesKey(call) ? headerOf("idempotency-key") : undefined;
   const match = headerOf("if-match");
   const refusal = conditionRefused(call, headerOf);
   if (refusal !== undefined) return refusal;
@@ -33,6 +33,11 @@ export function withHeaders(call: UnaryCall, request: Buffer, headerOf: HeaderOf
     if (field !== undefined) fields.push(field);
   }
   return put(call, request, fields);
+}
+
+/** Whether a retry is told by a key: what is set to the same again changes nothing, and needs none. */
+function takesKey({ changes, method: { input } }: UnaryCall): boolean {
+  return changes && input.fields.some(({ name }) => name === "request_id");
 }
 
 /** Why a method that streams is not called with these headers: it takes no condition, as a read by POST takes none. */

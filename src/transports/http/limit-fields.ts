@@ -42,18 +42,18 @@ function statusesIn(answer: Message): readonly LimitStatus[] | undefined {
 /** Structured fields (RFC 9651). None for a replay, which knows of no standing. */
 function fieldsOf(statuses: readonly LimitStatus[]): Record<string, string> {
   if (statuses.length === 0) return {};
-  const policies = statuses.map(({ name, quota, period }) => {
+  const policies = statuses.map(({ policy, name, quota, period }) => {
     const w = period === undefined ? "" : `;w=${Math.max(1, secondsUp(period))}`;
-    return `${text(name)};q=${integer(quota!)}${w}`;
+    return `${text(policy ?? name)};q=${integer(quota!)}${w}`;
   });
-  const limits = statuses.map(({ name, remaining, moreAfter }) => {
+  const limits = statuses.map(({ policy, name, remaining, moreAfter }) => {
     const t = moreAfter === undefined ? "" : `;t=${secondsUp(moreAfter)}`;
-    return `${text(name)};r=${integer(remaining!)}${t}`;
+    return `${text(policy ?? name)};r=${integer(remaining!)}${t}`;
   });
   return { "ratelimit-policy": policies.join(", "), ratelimit: limits.join(", ") };
 }
 
-/** A name is printable ASCII already. */
+/** Names and prefixes are printable ASCII already. */
 function text(name: string): string {
   return `"${name.replace(/["\\]/g, "\\$&")}"`;
 }

@@ -73,7 +73,8 @@ export class Encoder {
     text.at++;
     if (text.takes(CLOSE_OBJECT)) return;
     let given = 0;
-    let chosen = 0;
+    let chosen = 0; // Of oneofs, what stands in the path too.
+    for (const { bit } of beside?.keys() ?? []) chosen |= bit;
     do {
       const field = this.#key(plan);
       const { name, oneof } = field.field;

@@ -58,7 +58,8 @@ function nameAndValue({ method: { output } }: UnaryCall, response: Uint8Array) {
 
 function countIn(output: DescMessage, response: Uint8Array) {
   if (output === (GetCounterResponseSchema as DescMessage)) {
-    const counter = fromBinary(GetCounterResponseSchema, response).counter!;
+    const { counter, past } = fromBinary(GetCounterResponseSchema, response);
+    if (counter === undefined) return { ...past!, etag: undefined, isFleeting: false };
     return { ...counter, isFleeting: isFleeting(counter) };
   }
   const schema = CHANGES.find((each) => (each as DescMessage) === output)!;

@@ -8,10 +8,11 @@ import { CounterService } from "../../../gen/browser/tally/v1/counter_service_pb
 import { openConsole } from "../../../src/console/console.tsx";
 
 const asked = new URL(location.href).searchParams;
-const transport = asked.get("protocol") === "grpc-web" ? createGrpcWebTransport : createConnectTransport;
-const client = createClient(
-  CounterService,
-  transport({ baseUrl: asked.get("server")!, useBinaryFormat: asked.get("format") === "binary" }),
-);
-openConsole(document.querySelector("#console")!, client);
+const transportOf = asked.get("protocol") === "grpc-web" ? createGrpcWebTransport : createConnectTransport;
+const transport = transportOf({
+  baseUrl: asked.get("server")!,
+  useBinaryFormat: asked.get("format") === "binary",
+});
+const client = createClient(CounterService, transport);
+openConsole(document.querySelector("#console")!, client, transport);
 Object.assign(globalThis, { tally: client });

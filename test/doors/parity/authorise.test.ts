@@ -11,6 +11,8 @@ import { connect } from "node:net";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import type { Refusal } from "../../../src/core/errors.ts";
+import { DEFAULTS } from "../../../src/core/settings.ts";
+import { Policies } from "../../../src/service/policies.ts";
 import { toBatch } from "../../../src/service/writer.ts";
 import type { Authorise, Target } from "../../../src/transports/calls/authorise.ts";
 import { API } from "../../../src/transports/calls/services.ts";
@@ -30,7 +32,9 @@ const byHeader: Authorise = (headerOf) => {
   return {
     caller,
     denial: ({ name }, target) =>
-      own(target) && (caller === "shop" || /^(Get|BatchGet|List|Top|Sum)/.test(name)) ? undefined : DENIED,
+      own(target) && (caller === "shop" || /^(Get|BatchGet|List|Top|Sum|Query)/.test(name))
+        ? undefined
+        : DENIED,
   };
 };
 /** As a check of signatures would be: it takes a while. */
@@ -56,6 +60,12 @@ const REQUESTS: Readonly<Record<string, (name: string) => JsonObject>> = {
   TakeLimit: (name) => ({ name }),
   TakeLimits: (name) => ({ takes: [{ name: "shop.there" }, { name }] }),
   GiveBackLimit: (name) => ({ name, amount: "1" }),
+  SetPolicy: (prefix) => ({ prefix }),
+  GetPolicy: (prefix) => ({ prefix }),
+  ListPolicies: (prefix) => ({ prefix }),
+  DeletePolicy: (prefix) => ({ prefix }),
+  QueryHistory: (name) => ({ name }),
+  ListChanges: (name) => ({ name }),
   BatchApply: (name) => ({
     operations: [
       { name: "shop.other", increment: "1" },
@@ -64,7 +74,7 @@ const REQUESTS: Readonly<Record<string, (name: string) => JsonObject>> = {
   }),
 };
 const METHODS = API.flatMap(({ methods }) => methods.map(({ name }) => name));
-const CHANGES = METHODS.filter((name) => !/^(Get|BatchGet|List|Top|Sum)/.test(name));
+const CHANGES = METHODS.filter((name) => !/^(Get|BatchGet|List|Top|Sum|Query)/.test(name));
 
 describe.each([
   ["at once", byHeader],
@@ -186,6 +196,7 @@ async function fill(opened: Opened): Promise<Record<string, bigint>> {
   for (const name of ["shop.there", "else.there"]) {
     await opened.store.commit(toBatch([single(create(name, { value: 3n, max: 99n }))]));
   }
+  await new Policies(opened.store.catalogue!).set("shop.there", DEFAULTS, "enforce");
   return valuesIn(opened);
 }
 

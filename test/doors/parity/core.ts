@@ -1,11 +1,16 @@
-import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import type { JsonObject } from "@bufbuild/protobuf";
+import { ChangeKind } from "../../../src/core/change.ts";
 import { CORRUPT, type FullCounter, headroom, settingsEtagOf } from "../../../src/core/counter.ts";
 import type { Refusal } from "../../../src/core/errors.ts";
+import { Level } from "../../../src/core/levels.ts";
 import type { Verdict } from "../../../src/core/limits.ts";
+import type { Points } from "../../../src/core/points.ts";
+import { defaultIdleTtlMs, type Policy } from "../../../src/core/policies.ts";
 import type { Refill } from "../../../src/core/refill.ts";
-import type { SettingKey, Settings } from "../../../src/core/settings.ts";
+import { DEFAULTS, type SettingKey, type Settings } from "../../../src/core/settings.ts";
 import { expireTimeOf, fullTimeOf } from "../../../src/core/timing.ts";
 import { type CalendarUnit, isCalendar, type Window } from "../../../src/core/window.ts";
+import { Policies } from "../../../src/service/policies.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { Writer } from "../../../src/service/writer.ts";
 import * as ask from "../../support/calls.ts";
@@ -17,13 +22,18 @@ export type CoreAnswer =
   | { readonly error: { readonly reason: string; readonly metadata: Record<string, string> } };
 
 /** What the doors judge before the core is asked. */
-export const JUDGED_BY_DOORS: ReadonlySet<string> = new Set(["INVALID_FIELD", "MESSAGE_TOO_LARGE"]);
+export const JUDGED_BY_DOORS: ReadonlySet<string> = new Set([
+  "INVALID_FIELD",
+  "MESSAGE_TOO_LARGE",
+  "HISTORY_TOO_LARGE",
+]);
 
 /** Calls the writer and the store directly, with requests in ProtoJSON that are well-formed. */
 export function openCore({ store, clock }: Pick<Opened, "store" | "clock">) {
   const writer = new Writer(store, clock);
   return (method: string, request: JsonObject): Promise<CoreAnswer> => {
     const read = READS[method];
+    if (method.endsWith("Policy") || method === "ListPolicies") return policy(store, method, request);
     if (method.startsWith("TakeLimit")) return take(writer, request as unknown as Request);
     return read === undefined
       ? change(writer, store, method, request as unknown as Request)
@@ -43,6 +53,7 @@ interface Request {
   readonly keepHistory?: boolean;
   readonly requestId?: string;
   readonly updateMask?: string;
+  readonly followPolicy?: boolean;
   readonly operations?: readonly (Request & {
     readonly increment?: string;
     readonly decrement?: string;
@@ -50,6 +61,7 @@ interface Request {
   })[];
   readonly allOrNothing?: boolean;
   readonly takes?: readonly Request[];
+  readonly ifMissing?: JsonObject;
   readonly dryRun?: boolean;
   readonly windowStart?: string;
 }
@@ -95,7 +107,10 @@ async function change(writer: Writer, store: Store, method: string, request: Req
 /** TakeLimit, or TakeLimits. */
 async function take(writer: Writer, request: Request): Promise<CoreAnswer> {
   const { takes: many, dryRun = false, requestId } = request;
-  const ops = (many ?? [request]).map(({ name, amount = "1" }) => ask.take(name, BigInt(amount)));
+  const ops = (many ?? [request]).map(({ name, amount = "1", ifMissing }) => {
+    const settings = ifMissing && { ...DEFAULTS, ...settingsIn(ifMissing) };
+    return { ...ask.take(name, BigInt(amount)), settings };
+  });
   const asked = ask.takes(ops, dryRun ? {} : { id: requestId }, dryRun ? "dry run" : "take");
   const settled = await writer.submit({
     ...asked,
@@ -114,13 +129,13 @@ async function take(writer: Writer, request: Request): Promise<CoreAnswer> {
 
 /** In a replay there is no more than that it was allowed. */
 function limitShown(verdict: Verdict | undefined): JsonObject {
-  const { allowed = true, limit } = verdict ?? {};
-  if (limit === undefined) return { allowed };
+  const { allowed = true, over = false, limit } = verdict ?? {};
+  if (limit === undefined) return { allowed, over };
   const { max, quota, remaining, periodMs, moreAfterMs, retryAfterMs, resetTime, windowStart } = limit;
   const numbers = { max: `${max}`, quota: `${quota}`, remaining: `${remaining}` };
   const durations = { period: periodMs, moreAfter: moreAfterMs, retryAfter: retryAfterMs };
   const times = { resetTime, windowStart };
-  return { allowed, ...numbers, ...shownAs(seconds, durations), ...shownAs(instant, times) };
+  return { allowed, over, ...numbers, ...shownAs(seconds, durations), ...shownAs(instant, times) };
 }
 
 function shownAs(
@@ -129,6 +144,48 @@ function shownAs(
 ): JsonObject {
   const known = Object.entries(given).filter(([, ms]) => ms !== undefined);
   return Object.fromEntries(known.map(([key, ms]) => [key, show(ms!)]));
+}
+
+/** The calls about policies. */
+async function policy(store: Store, method: string, request: JsonObject): Promise<CoreAnswer> {
+  const {
+    prefix = "",
+    settings = {},
+    enforcement,
+    pageSize = 50,
+  } = request as {
+    [Key in keyof JsonObject]: never;
+  } & { prefix?: string; settings?: JsonObject; enforcement?: string; pageSize?: number };
+  const policies = new Policies(store.catalogue!);
+  if (method === "SetPolicy") {
+    const given: Settings = { ...DEFAULTS, ...settingsIn(settings) };
+    const idleTtlMs = settings.idleTtl === undefined ? defaultIdleTtlMs(given) : given.idleTtlMs || undefined;
+    const shadow = enforcement === "ENFORCEMENT_SHADOW";
+    const set = await policies.set(prefix, { ...given, idleTtlMs }, shadow ? "shadow" : "enforce");
+    if (!("code" in set)) return { ok: { policy: shownPolicy(set) } };
+    return refused(set.field === undefined ? set : { ...set, field: `settings.${set.field}` });
+  }
+  if (method === "DeletePolicy") {
+    const refusal = await policies.remove(prefix);
+    return refusal === undefined ? { ok: {} } : refused(refusal);
+  }
+  const known = await policies.read();
+  if (method === "ListPolicies") {
+    const listed = known.all.filter((each) => each.prefix.startsWith(prefix)).slice(0, pageSize);
+    return { ok: { policies: listed.map(shownPolicy) } };
+  }
+  const found = known.get(prefix);
+  if (found === undefined) return refused({ code: "POLICY_NOT_FOUND" });
+  const { applied, remaining } = await store.policies!.progress(prefix);
+  return { ok: { policy: shownPolicy(found), applied: `${applied}`, remaining: `${remaining}` } };
+}
+
+function shownPolicy({ prefix, settings, enforcement }: Policy): JsonObject {
+  return {
+    prefix,
+    settings: shownSettings(settings),
+    enforcement: `ENFORCEMENT_${enforcement.toUpperCase()}`,
+  };
 }
 
 const OPS: Readonly<Record<string, (request: Request) => ReturnType<typeof ask.increment>>> = {
@@ -144,10 +201,11 @@ const OPS: Readonly<Record<string, (request: Request) => ReturnType<typeof ask.i
       ...settingsIn(request as JsonObject),
       ...(value !== undefined && { value: BigInt(value) }),
     }),
-  UpdateCounter: ({ name, updateMask, settingsEtag: etag, ...request }) => {
+  UpdateCounter: ({ name, updateMask, settingsEtag: etag, followPolicy: follow, ...request }) => {
     const settings = settingsIn(request as JsonObject);
     const mask = updateMask?.split(",").map((field) => KEYS[field] ?? field);
-    return ask.update(name, settings, { etag, ...(mask && { mask: mask as SettingKey[] }) });
+    const op = ask.update(name, settings, { etag, ...(mask && { mask: mask as SettingKey[] }) });
+    return follow ? { ...op, follow } : op;
   },
   DeleteCounter: ({ name, etag, keepHistory = false }) => ask.remove(name, { etag, keepHistory }),
 };
@@ -224,7 +282,49 @@ const READS: Readonly<Record<string, (store: Store, request: JsonObject) => Prom
     const ends = lowest === undefined ? {} : { lowest: `${lowest}`, highest: `${highest}` };
     return { ok: { count: `${count}`, sum: `${sum}`, ...ends } };
   },
+  async QueryHistory(store, { name, prefix, start }) {
+    const edges = Float64Array.from({ length: 400 }, (_, i) => Date.parse(start as string) + i * 3_600_000);
+    const of = name === undefined ? { prefix: prefix as string } : { name: name as string };
+    const answer = await store.history!.query({ of, level: Level.QUARTER, edges });
+    if ("refused" in answer) throw new TypeError(`expected points, got ${answer.refused}`);
+    return { ok: { points: pointsIn(answer.points) } };
+  },
+  async ListChanges(store, { name, pageSize = 50 }) {
+    const { changes } = await store.history!.changes(name as string, undefined, pageSize as number);
+    const noted = changes.map(({ kind, value, added, revision, note }) => {
+      const [word] = Object.entries(ChangeKind).find(([, each]) => each === kind)!;
+      return {
+        kind: `CHANGE_KIND_${word}`,
+        value: `${value}`,
+        added: `${added}`,
+        revision: `${revision}`,
+        note,
+      };
+    });
+    return { ok: { changes: noted } };
+  },
 };
+
+/** Those in which something happened. */
+function pointsIn({
+  opens,
+  closes,
+  lows,
+  highs,
+  added,
+  removed,
+  rolled,
+  changes,
+  buckets,
+}: Points): JsonObject[] {
+  const points = closes.map((close, i) => ({
+    ...{ open: `${opens[i]}`, close: `${close}` },
+    ...(lows !== undefined && { low: `${lows[i]}` }),
+    ...(highs !== undefined && { high: `${highs[i]}` }),
+    ...{ added: `${added[i]}`, removed: `${removed[i]}`, rolled: `${rolled[i]}`, changes: `${changes[i]}` },
+  }));
+  return points.filter((_, i) => buckets[i]! > 0);
+}
 
 function selection({ prefix = "", labels = {} }: JsonObject) {
   return { prefix: prefix as string, labels: labels as Record<string, string> };
@@ -232,22 +332,14 @@ function selection({ prefix = "", labels = {} }: JsonObject) {
 
 function shown(counter: FullCounter | typeof CORRUPT): JsonObject {
   if (counter === CORRUPT) throw new TypeError("expected a sound row");
-  const { name, uid, value, initial, min, max, clamp, monotonic, labels, description, history } = counter;
-  const bounds: Record<string, JsonValue> = {};
-  if (min !== undefined) bounds.min = `${min}`;
-  if (max !== undefined) bounds.max = `${max}`;
+  const { name, uid, value, policy } = counter;
   return {
     name,
     uid,
     value: `${value}`,
-    initial: `${initial}`,
-    ...bounds,
-    onBound: clamp ? "ON_BOUND_CLAMP" : "ON_BOUND_REJECT",
-    monotonic,
-    labels: { ...labels },
-    description,
-    history,
+    ...shownSettings(counter),
     ...shownTimes(counter),
+    ...(policy !== undefined && { policy: policy.prefix }),
     updateTime: instant(counter.updateTime),
     revision: `${counter.revision}`,
     settingsRevision: `${counter.settingsRevision}`,
@@ -255,13 +347,28 @@ function shown(counter: FullCounter | typeof CORRUPT): JsonObject {
   };
 }
 
-function shownTimes(counter: FullCounter): JsonObject {
-  const { window, refill, idleTtlMs, timing } = counter;
-  const [expires, fullAt] = [expireTimeOf(counter), fullTimeOf(counter)];
+function shownSettings(settings: Settings): JsonObject {
+  const { initial, min, max, clamp, monotonic, labels, description, history } = settings;
+  const { window, refill, idleTtlMs } = settings;
   return {
+    initial: `${initial}`,
+    ...(min !== undefined && { min: `${min}` }),
+    ...(max !== undefined && { max: `${max}` }),
+    onBound: clamp ? "ON_BOUND_CLAMP" : "ON_BOUND_REJECT",
+    monotonic,
+    labels: { ...labels },
+    description,
+    history,
     ...(window && { window: shownWindow(window) }),
     ...(refill && { refill: { amount: `${refill.amount}`, every: seconds(refill.everyMs) } }),
     ...(idleTtlMs !== undefined && { idleTtl: seconds(Number(idleTtlMs)) }),
+  };
+}
+
+function shownTimes(counter: FullCounter): JsonObject {
+  const { timing } = counter;
+  const [expires, fullAt] = [expireTimeOf(counter), fullTimeOf(counter)];
+  return {
     ...(timing?.windowStart !== undefined && { windowStart: instant(timing.windowStart) }),
     ...(timing?.windowEnd !== undefined && { windowEnd: instant(timing.windowEnd) }),
     ...(expires !== undefined && { expireTime: instant(expires) }),

@@ -15,6 +15,7 @@ const quota = (remaining: number, rest: JsonObject = {}): JsonObject => ({
   windowStart: "2026-01-01T01:02:00Z",
   ...rest,
 });
+const INVALID = ["INVALID_ARGUMENT", "INVALID_FIELD"] as const;
 const take = (request: JsonObject, answer: JsonObject): Call =>
   ok("TakeLimit", { name: "take.quota", ...request }, { replayed: false, ...answer });
 
@@ -158,6 +159,63 @@ export const LIMITS: readonly Case[] = [
         },
         ...(["INVALID_ARGUMENT", "REQUEST_ID_REUSED"] as const),
         { field: "operations" },
+      ),
+    ],
+  },
+  {
+    name: "a limit that the take makes",
+    calls: [
+      ok(
+        "TakeLimit",
+        { name: "take.made", amount: "2", ifMissing: { max: "3", window: MINUTE }, requestId: "m" },
+        {
+          ...{ allowed: true, status: { max: "3", remaining: "1", period: "60s", over: false } },
+        },
+      ),
+      ok("GetCounter", { name: "take.made" }, { counter: { value: "2", revision: "1", max: "3" } }),
+      ok(
+        "TakeLimit",
+        { name: "take.made", amount: "2", ifMissing: { max: "9" } },
+        {
+          ...{ allowed: false, status: { max: "3", over: true } },
+        },
+      ),
+      refused(
+        "TakeLimit",
+        { name: "take.made", amount: "2", ifMissing: { max: "4", window: MINUTE }, requestId: "m" },
+        ...(["INVALID_ARGUMENT", "REQUEST_ID_REUSED"] as const),
+        { field: "operations" },
+      ),
+      ok(
+        "TakeLimits",
+        { takes: [{ name: "take.two", amount: "4", ifMissing: { max: "3" } }, { name: "take.made" }] },
+        {
+          ...{
+            allowed: false,
+            statuses: [
+              { allowed: false, remaining: "3" },
+              { allowed: true, remaining: "1" },
+            ],
+          },
+        },
+      ),
+      refused("GetCounter", { name: "take.two" }, "NOT_FOUND", "COUNTER_NOT_FOUND", { name: "take.two" }),
+      refused("TakeLimit", { name: "take.two", ifMissing: {} }, "NOT_FOUND", "LIMIT_NOT_FOUND", {
+        name: "take.two",
+      }),
+      refused("TakeLimit", { name: "take.two", ifMissing: { max: "1", idleTtl: "1.0001s" } }, ...INVALID, {
+        field: "if_missing.idle_ttl",
+      }),
+      refused(
+        "TakeLimits",
+        {
+          takes: [
+            { name: "take.made" },
+            { name: "take.two", ifMissing: { max: "1", window: { every: "1.5s" } } },
+          ],
+        },
+        ...INVALID,
+        { field: "takes[1].if_missing.window.every" },
       ),
     ],
   },

@@ -29,7 +29,7 @@ export const rest: ParityDoor = {
 /** How each RPC is called; one that is missing fails. */
 const ROUTES: Readonly<Record<string, (request: JsonObject) => Request>> = {
   CreateCounter: (body) => ({ method: "POST", path: "/v1/counters", body }),
-  GetCounter: ({ name }) => ({ method: "GET", path: counter(name) }),
+  GetCounter: ({ name, ...query }) => ({ method: "GET", path: counter(name), query }),
   BatchGetCounters: (body) => ({ method: "POST", path: "/v1/counters:batchGet", body }),
   ListCounters: (query) => ({ method: "GET", path: "/v1/counters", query }),
   TopCounters: (query) => ({ method: "GET", path: "/v1/counters:top", query }),
@@ -43,11 +43,21 @@ const ROUTES: Readonly<Record<string, (request: JsonObject) => Request>> = {
   TakeLimit: ({ name, ...body }) => ({ method: "POST", path: `${limit(name)}:take`, body }),
   TakeLimits: (body) => ({ method: "POST", path: "/v1/limits:take", body }),
   GiveBackLimit: ({ name, ...body }) => ({ method: "POST", path: `${limit(name)}:giveBack`, body }),
+  QueryHistory: ({ name, ...query }) => ({ method: "GET", path: `/v1/history${segment(name)}`, query }),
+  ListChanges: ({ name, ...query }) => ({ method: "GET", path: `/v1/changes${segment(name)}`, query }),
+  SetPolicy: (body) => ({ method: "PUT", path: "/v1/policies", body }),
+  GetPolicy: (query) => ({ method: "GET", path: "/v1/policies:get", query }),
+  ListPolicies: (query) => ({ method: "GET", path: "/v1/policies", query }),
+  DeletePolicy: (query) => ({ method: "DELETE", path: "/v1/policies", query }),
   BatchApply: (body) => ({ method: "POST", path: "/v1/counters:batchApply", body }),
 };
 
 function counter(name: JsonValue | undefined): string {
   return `/v1/counters/${encodeURIComponent(name as string)}`;
+}
+
+function segment(name: JsonValue | undefined): string {
+  return name === undefined ? "" : `/${encodeURIComponent(name as string)}`;
 }
 
 function limit(name: JsonValue | undefined): string {

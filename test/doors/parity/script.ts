@@ -1,11 +1,23 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { CASES, type Call, type Case, ok, refused } from "../cases.ts";
+import { HISTORIES } from "./histories.ts";
 import { LIMITS } from "./limits.ts";
+import { POLICIES } from "./policies.ts";
 import { TIME } from "./time.ts";
 
 /** The calls that every door answers alike, in this order: those of all clients, and more of what only doors do. */
 export function script(): readonly Case[] {
-  return [...CASES, ...RETRIES, ...READS, ...TEXTS, ...FAILURES, ...TIME, ...LIMITS];
+  return [
+    ...CASES,
+    ...RETRIES,
+    ...READS,
+    ...TEXTS,
+    ...FAILURES,
+    ...TIME,
+    ...LIMITS,
+    ...POLICIES,
+    ...HISTORIES,
+  ];
 }
 
 /** Every change, sent twice under one id: the second is answered as the first, and an id belongs to its request. */

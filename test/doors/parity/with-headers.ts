@@ -149,6 +149,8 @@ const REST_PATHS: Readonly<Record<string, (name: string) => readonly [string, st
   TakeLimit: (name) => ["POST", `/v1/limits/${name}:take`],
   TakeLimits: () => ["POST", "/v1/limits:take"],
   GiveBackLimit: (name) => ["POST", `/v1/limits/${name}:giveBack`],
+  SetPolicy: () => ["PUT", "/v1/policies"],
+  DeletePolicy: (prefix) => ["DELETE", `/v1/policies?prefix=${prefix}`],
   BatchApply: () => ["POST", "/v1/counters:batchApply"],
   BatchGetCounters: () => ["POST", "/v1/counters:batchGet"],
 };
@@ -162,6 +164,10 @@ const SHORT_PATHS: typeof REST_PATHS = {
 /** Those of the reads that are a GET. */
 const READ_PATHS: typeof REST_PATHS = {
   GetCounter: (name) => ["GET", `/v1/counters/${name}`],
+  QueryHistory: (name) => ["GET", `/v1/history/${name}`],
+  ListChanges: (name) => ["GET", `/v1/changes/${name}`],
+  GetPolicy: (prefix) => ["GET", `/v1/policies:get?prefix=${prefix}`],
+  ListPolicies: (prefix) => ["GET", `/v1/policies?prefix=${prefix}`],
   ListCounters: (prefix) => ["GET", `/v1/counters?prefix=${prefix}`],
   TopCounters: (prefix) => ["GET", `/v1/counters:top?prefix=${prefix}`],
   SumCounters: (prefix) => ["GET", `/v1/counters:sum?prefix=${prefix}`],

@@ -95,7 +95,8 @@ export async function startProxy(proxy: Proxy, server: number): Promise<Ports & 
   return { ...ports, [Symbol.asyncDispose]: dispose };
 }
 
-async function serving(port: number, child: ChildProcess): Promise<void> {
+/** Resolves when a request gets through. */
+export async function serving(port: number, child: ChildProcess): Promise<void> {
   for (;;) {
     if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
     try {
@@ -107,7 +108,8 @@ async function serving(port: number, child: ChildProcess): Promise<void> {
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody has just now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

@@ -22,6 +22,7 @@ export class Following {
     this.#reader = new LogReader(store.changeLog, options);
     this.#follower = followHistory(store, store.history!.intake, this.#reader, {
       retryMs: 5,
+      saveMs: 20,
       onError: (error) => this.errors.push(error),
       onMissed: () => this.missed++,
     });
@@ -111,7 +112,7 @@ export async function expectHistoryIsLog(followed: Followed, prefixes: readonly 
 }
 
 /** What points ought to be, written from what they are said to be. */
-function pointsOf(all: readonly StoredChange[], edges: Float64Array, named: boolean) {
+export function pointsOf(all: readonly StoredChange[], edges: Float64Array, named: boolean) {
   const values = new Map<string, bigint>();
   const given = deletedOnly(all);
   const changes = inOrder(all.filter(({ uid }) => !given.has(uid)));

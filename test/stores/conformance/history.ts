@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { ChangeKind } from "../../../src/core/change.ts";
 import { Level } from "../../../src/core/levels.ts";
 import { DEFAULT_HISTORY } from "../../../src/service/store-history.ts";
-import { apply, commit, create, increment, remove, reset, set, single } from "../../support/calls.ts";
+import { apply, commit, create, increment, remove, reset, set, single, update } from "../../support/calls.ts";
 import { Etags, prefixed, sketches } from "../../support/random-requests.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { edgesOf, expectHistoryIsLog, Followed } from "./history-following.ts";
@@ -52,7 +52,7 @@ export function historySuite(kind: StoreKind): void {
         }
         followed.follow();
       }),
-      { numRuns: 60 },
+      { numRuns: durable ? 8 : 60 },
     );
     await expectHistoryIsLog(followed, prefixes);
     await opened.pass(3 * HOUR);
@@ -209,6 +209,41 @@ export function historySuite(kind: StoreKind): void {
     expect(changes[3]).toMatchObject({ caller: "me", note: "why", value: 3n, revision: 4, firstRevision: 4 });
     expect(new Set(changes.map(({ uid }) => uid)).size).toBe(2);
     expect((await history.changes("b", undefined, 10)).changes).toEqual([]);
+  });
+
+  it_("none is kept of a counter whose setting says so, from when it says so", async (followed) => {
+    const { opened, store, history } = followed;
+    const from = opened.now();
+    await apply(store, create("never", { history: false, idleTtlMs: BigInt(HOUR) }));
+    await apply(store, increment("never"));
+    await apply(store, increment("later"));
+    await opened.pass(MINUTE);
+    await followed.query({
+      of: { name: "later" },
+      level: Level.MINUTE,
+      edges: edgesOf(Level.MINUTE, from, from),
+    });
+    await apply(store, update("later", { history: false }));
+    await apply(store, increment("later"));
+    await opened.pass(MINUTE);
+    const edges = edgesOf(Level.MINUTE, from, from + 5 * MINUTE);
+    const ask = (name: string) => followed.query({ of: { name }, level: Level.MINUTE, edges });
+    expect((await ask("later")).points).toMatchObject({ closes: { 0: 1n, 1: 1n }, changes: { 0: 1, 1: 0 } });
+    await followed.stop(); // Which forgets what it has seen.
+    await apply(store, update("later", { history: true }));
+    await opened.pass(MINUTE);
+    await apply(store, increment("later"));
+    await opened.pass(HOUR);
+    await tidy(store); // "never" expires.
+    followed.follow();
+    const { points } = await ask("later"); // What was missed shows.
+    expect(points).toMatchObject({
+      closes: { 3: 3n, 4: 3n },
+      gaps: Uint8Array.of(0, 0, 0, 1, 0, 0),
+      added: { 3: 1n },
+    });
+    const { counters } = await ask("never");
+    expect([counters, (await history.changes("never", undefined, 9)).changes]).toEqual([[], []]);
   });
 
   it_("drops the finest first, and says from when there is any", async (followed) => {

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { Verdict } from "../../../src/core/limits.ts";
 import type { Op } from "../../../src/core/op.ts";
-import { DEFAULTS } from "../../../src/core/settings.ts";
+import { DEFAULTS, type Settings } from "../../../src/core/settings.ts";
 import {
   apply,
   batch,
@@ -24,6 +24,7 @@ import { using } from "./using.ts";
 export function limitsSuite(kind: StoreKind): void {
   const it_ = using(kind, it, { handClock: true });
   taking(it_);
+  making(it_);
   asking(it_);
   retrying(it_);
   givingBack(it_);
@@ -241,6 +242,113 @@ function taking(it_: It): void {
       expect(await read(store, "endless")).toMatchObject({ value: 1n, revision: 1 });
     },
   );
+}
+
+/** What a quota of three that is made by the take itself is told. */
+const THREE = { ...DEFAULTS, max: 3n, window: { everyMs: MINUTE, anchorMs: 0 } };
+const makes = (name: string, amount: bigint, settings: Settings = THREE): Op => ({
+  ...take(name, amount),
+  settings,
+});
+
+function making(it_: It): void {
+  it_(
+    "a take makes its limit, if it is missing, and if there is room; another one keeps its own",
+    async (opened) => {
+      const { store } = opened;
+      const refused = await taken(store, [makes("q", 4n)]);
+      const limit = { max: 3n, quota: 3n, remaining: 3n, periodMs: MINUTE, retryAfterMs: undefined };
+      expect(refused.verdicts).toMatchObject([{ allowed: false, over: true, limit }]);
+      const [dry] = await commit(store, takes([makes("q", 2n)], {}, "dry run"));
+      expect(dry!.verdicts).toMatchObject([{ allowed: true, limit }]);
+      expect(await store.get(["q"])).toEqual([undefined]);
+      const made = await taken(store, [makes("q", 2n)]);
+      expect(made).toMatchObject({
+        results: [{ value: 2n, previous: 0n, revision: 1 }],
+        verdicts: [{ allowed: true, limit: { remaining: 1n, periodMs: MINUTE } }],
+      });
+      expect(await read(store, "q")).toMatchObject({ max: 3n, window: THREE.window, settingsRevision: 1 });
+      expect(short((await taken(store, [makes("q", 2n, { ...THREE, max: 9n })])).verdicts)).toEqual([
+        [false, 1n],
+      ]);
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_("two of one call make one; what is refused beside them makes none", async (opened) => {
+    const { store } = opened;
+    await apply(store, create("full", { max: 1n, value: 1n }));
+    const refused = await taken(store, [makes("q", 1n), makes("q", 2n), take("full")]);
+    expect(short(refused.verdicts)).toEqual([
+      ...[
+        [true, 3n],
+        [true, 3n],
+        [false, 0n],
+      ],
+    ]);
+    expect(await store.get(["q"])).toEqual([undefined]);
+    const asked = await taken(store, [makes("q", 1n), makes("q", 2n, { ...THREE, max: 9n }), makes("q", 0n)]);
+    expect(short(asked.verdicts)).toEqual([
+      ...[
+        [true, 3n],
+        [true, 9n],
+        [false, 3n],
+      ],
+    ]); // Each as it would be made.
+    const allowed = await taken(store, [makes("q", 1n), makes("q", 2n, { ...THREE, max: 9n })]);
+    expect(short(allowed.verdicts)).toEqual([
+      ...[
+        [true, 0n],
+        [true, 0n],
+      ],
+    ]);
+    expect(await read(store, "q")).toMatchObject({ value: 3n, max: 3n, revision: 2 });
+    await expectLogLeadsTo(store);
+  });
+
+  it_("in the place of one that has expired, with its own settings and another uid", async (opened) => {
+    const { store } = opened;
+    const idle = { ...DEFAULTS, max: 2n, idleTtlMs: 1_000n };
+    await taken(store, [makes("logins", 2n, idle)]);
+    const first = await read(store, "logins");
+    expect(short((await taken(store, [makes("logins", 1n, idle)])).verdicts)).toEqual([[false, 0n]]);
+    await opened.pass(1_000);
+    expect((await taken(store, [take("logins")])).refused).toEqual({ code: "LIMIT_NOT_FOUND", index: 0 });
+    const again = await taken(store, [makes("logins", 1n, { ...idle, max: 5n })]);
+    expect(short(again.verdicts)).toEqual([[true, 4n]]);
+    const second = await read(store, "logins");
+    expect(second).toMatchObject({ value: 1n, max: 5n, revision: 1 });
+    expect(second.uid).not.toBe(first.uid);
+    await expectLogLeadsTo(store);
+  });
+
+  it_(
+    "settings that are none refuse the call; and without a maximum they are no limit",
+    async ({ store }) => {
+      const refill = { amount: 1n, everyMs: 1_000 };
+      const settings: [Partial<Settings>, string][] = [
+        [{ refill }, "SETTINGS_CONFLICT"],
+        [{ initial: 9n }, "VALUE_OUTSIDE_BOUNDS"],
+        [{ max: undefined }, "LIMIT_NOT_FOUND"],
+      ];
+      for (const [given, code] of settings) {
+        const answer = await taken(store, [makes("ok", 1n), makes("q", 1n, { ...THREE, ...given })]);
+        expect(answer.refused).toMatchObject({ code, index: 1 });
+      }
+      expect(await store.get(["ok", "q"])).toEqual([undefined, undefined]);
+    },
+  );
+
+  it_("an id belongs to the settings as well, and answers after the counter is gone", async (opened) => {
+    const { store } = opened;
+    const idle = { ...DEFAULTS, max: 2n, idleTtlMs: 1_000n };
+    const first = await taken(store, [makes("q", 1n, idle)], "id");
+    await opened.pass(1_000);
+    const { verdicts: _, ...replay } = { ...first, replayed: true };
+    expect(await taken(store, [makes("q", 1n, idle)], "id")).toEqual(replay);
+    const other = await taken(store, [makes("q", 1n, { ...idle, max: 3n })], "id");
+    expect(other.refused).toEqual({ code: "REQUEST_ID_REUSED", field: "operations" });
+  });
 }
 
 function asking(it_: It): void {

@@ -12,6 +12,7 @@ import { historySuite } from "./history.ts";
 import { limitsSuite } from "./limits.ts";
 import { manyChangesSuite } from "./many-changes.ts";
 import { modelSuite } from "./model.ts";
+import { policiesSuite } from "./policies.ts";
 import { readsSuite } from "./reads.ts";
 import { rollbackSuite } from "./rollback.ts";
 import { settingsSuite } from "./settings.ts";
@@ -37,10 +38,11 @@ export function storeSuite(name: string): void {
     describe("time", () => timeSuite(kind));
     describe("time in reads", () => timeReadsSuite(kind));
     describe("limits", () => limitsSuite(kind));
-    if (KEEP_HISTORY.has(kind.name)) describe("history", () => historySuite(kind));
+    describe("history", () => historySuite(kind));
+    if (KEEP_POLICIES.has(kind.name)) describe("policies", () => policiesSuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });
 }
 
-const KEEP_HISTORY = new Set(["memory", "sqlite"]);
+const KEEP_POLICIES = new Set(["memory", "sqlite"]);

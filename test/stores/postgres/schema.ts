@@ -4,6 +4,7 @@ import { v7 } from "uuid";
 import { onTestFinished } from "vitest";
 import type { decideBatch } from "../../../src/core/batch.ts";
 import { DEFAULT_RETENTION, type Purpose, type Retention, type Store } from "../../../src/service/store.ts";
+import type { HistoryOptions } from "../../../src/service/store-history.ts";
 import { openPostgres } from "../../../src/stores/postgres/store.ts";
 import { HandClock } from "../../support/clock.ts";
 import { ROLE } from "../../support/postgres/address.ts";
@@ -28,6 +29,8 @@ interface OpenOptions {
   readonly decide?: typeof decideBatch;
   readonly retention?: Partial<Retention>;
   readonly purpose?: Purpose;
+  /** How much history it keeps; none unless given. */
+  readonly history?: HistoryOptions;
   readonly warn?: (message: string) => void;
   /** A role with the same password, in the place of the owner. */
   readonly as?: string;
@@ -89,12 +92,13 @@ export async function ownSchema(database?: string): Promise<OwnSchema> {
       decide,
       retention = {},
       purpose = "serve",
+      history,
       warn = () => {},
       as = ROLE.user,
       url: seenBy = url,
     } = {}) {
       const options = {
-        ...{ clock, warn, purpose, newUid: () => v7(), cachedCountersMax: 0 },
+        ...{ clock, warn, purpose, history, newUid: () => v7(), cachedCountersMax: 0 },
         retention: { ...DEFAULT_RETENTION, ...retention },
       };
       const store = await openPostgres(seenBy.replace(ROLE.user, as), options, decide);

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tally/v1/counter.proto.
  */
 export const file_tally_v1_counter: GenFile = /*@__PURE__*/
-  fileDesc("ChZ0YWxseS92MS9jb3VudGVyLnByb3RvEgh0YWxseS52MSLBAQoGV2luZG93EioKBWV2ZXJ5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uSAASKgoIY2FsZW5kYXIYAiABKA4yFi50YWxseS52MS5DYWxlbmRhclVuaXRIABIqCgZhbmNob3IYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRpbWVfem9uZRgEIAEoCRIQCgNkYXkYBSABKAVIAYgBAUIGCgRzcGFuQgYKBF9kYXkiQgoGUmVmaWxsEg4KBmFtb3VudBgBIAEoAxIoCgVldmVyeRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKsBgoHQ291bnRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEgsKA3VpZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoAxIMCgRldGFnGAUgASgJEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMd2luZG93X3N0YXJ0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp3aW5kb3dfZW5kGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJZnVsbF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdpbml0aWFsGBQgASgDEhAKA21pbhgVIAEoA0gAiAEBEhAKA21heBgWIAEoA0gBiAEBEiMKCG9uX2JvdW5kGBcgASgOMhEudGFsbHkudjEuT25Cb3VuZBIRCgltb25vdG9uaWMYGCABKAgSLQoGbGFiZWxzGBkgAygLMh0udGFsbHkudjEuQ291bnRlci5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgaIAEoCRIZChFzZXR0aW5nc19yZXZpc2lvbhgbIAEoAxIVCg1zZXR0aW5nc19ldGFnGBwgASgJEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSKwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoHaGlzdG9yeRggIAEoCEgCiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBgoEX21pbkIGCgRfbWF4QgoKCF9oaXN0b3J5IuwBCgdPdXRjb21lEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMSEAoIcHJldmlvdXMYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSDAoEZXRhZxgFIAEoCRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCgtoZWFkcm9vbV91cBgHIAEoBEgAiAEBEhoKDWhlYWRyb29tX2Rvd24YCCABKARIAYgBARIQCghyZXBsYXllZBgJIAEoCEIOCgxfaGVhZHJvb21fdXBCEAoOX2hlYWRyb29tX2Rvd24qTAoHT25Cb3VuZBIYChRPTl9CT1VORF9VTlNQRUNJRklFRBAAEhMKD09OX0JPVU5EX1JFSkVDVBABEhIKDk9OX0JPVU5EX0NMQU1QEAIqqAEKDENhbGVuZGFyVW5pdBIdChlDQUxFTkRBUl9VTklUX1VOU1BFQ0lGSUVEEAASFQoRQ0FMRU5EQVJfVU5JVF9EQVkQARIWChJDQUxFTkRBUl9VTklUX1dFRUsQAhIXChNDQUxFTkRBUl9VTklUX01PTlRIEAMSGQoVQ0FMRU5EQVJfVU5JVF9RVUFSVEVSEAQSFgoSQ0FMRU5EQVJfVU5JVF9ZRUFSEAViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChZ0YWxseS92MS9jb3VudGVyLnByb3RvEgh0YWxseS52MSLBAQoGV2luZG93EioKBWV2ZXJ5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uSAASKgoIY2FsZW5kYXIYAiABKA4yFi50YWxseS52MS5DYWxlbmRhclVuaXRIABIqCgZhbmNob3IYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRpbWVfem9uZRgEIAEoCRIQCgNkYXkYBSABKAVIAYgBAUIGCgRzcGFuQgYKBF9kYXkiQgoGUmVmaWxsEg4KBmFtb3VudBgBIAEoAxIoCgVldmVyeRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiLMBgoHQ291bnRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEgsKA3VpZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoAxIMCgRldGFnGAUgASgJEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMd2luZG93X3N0YXJ0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp3aW5kb3dfZW5kGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJZnVsbF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgZwb2xpY3kYDCABKAlIAIgBARIPCgdpbml0aWFsGBQgASgDEhAKA21pbhgVIAEoA0gBiAEBEhAKA21heBgWIAEoA0gCiAEBEiMKCG9uX2JvdW5kGBcgASgOMhEudGFsbHkudjEuT25Cb3VuZBIRCgltb25vdG9uaWMYGCABKAgSLQoGbGFiZWxzGBkgAygLMh0udGFsbHkudjEuQ291bnRlci5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgaIAEoCRIZChFzZXR0aW5nc19yZXZpc2lvbhgbIAEoAxIVCg1zZXR0aW5nc19ldGFnGBwgASgJEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSKwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoHaGlzdG9yeRggIAEoCEgDiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX3BvbGljeUIGCgRfbWluQgYKBF9tYXhCCgoIX2hpc3RvcnkinAMKD0NvdW50ZXJTZXR0aW5ncxIPCgdpbml0aWFsGBQgASgDEhAKA21pbhgVIAEoA0gAiAEBEhAKA21heBgWIAEoA0gBiAEBEiMKCG9uX2JvdW5kGBcgASgOMhEudGFsbHkudjEuT25Cb3VuZBIRCgltb25vdG9uaWMYGCABKAgSNQoGbGFiZWxzGBkgAygLMiUudGFsbHkudjEuQ291bnRlclNldHRpbmdzLkxhYmVsc0VudHJ5EhMKC2Rlc2NyaXB0aW9uGBogASgJEiAKBndpbmRvdxgdIAEoCzIQLnRhbGx5LnYxLldpbmRvdxIgCgZyZWZpbGwYHiABKAsyEC50YWxseS52MS5SZWZpbGwSKwoIaWRsZV90dGwYHyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoHaGlzdG9yeRggIAEoCEgCiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBgoEX21pbkIGCgRfbWF4QgoKCF9oaXN0b3J5IuwBCgdPdXRjb21lEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMSEAoIcHJldmlvdXMYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSDAoEZXRhZxgFIAEoCRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCgtoZWFkcm9vbV91cBgHIAEoBEgAiAEBEhoKDWhlYWRyb29tX2Rvd24YCCABKARIAYgBARIQCghyZXBsYXllZBgJIAEoCEIOCgxfaGVhZHJvb21fdXBCEAoOX2hlYWRyb29tX2Rvd24qTAoHT25Cb3VuZBIYChRPTl9CT1VORF9VTlNQRUNJRklFRBAAEhMKD09OX0JPVU5EX1JFSkVDVBABEhIKDk9OX0JPVU5EX0NMQU1QEAIqqAEKDENhbGVuZGFyVW5pdBIdChlDQUxFTkRBUl9VTklUX1VOU1BFQ0lGSUVEEAASFQoRQ0FMRU5EQVJfVU5JVF9EQVkQARIWChJDQUxFTkRBUl9VTklUX1dFRUsQAhIXChNDQUxFTkRBUl9VTklUX01PTlRIEAMSGQoVQ0FMRU5EQVJfVU5JVF9RVUFSVEVSEAQSFgoSQ0FMRU5EQVJfVU5JVF9ZRUFSEAViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A stretch of time at whose end the value is back at initial: "5 a day in
@@ -231,6 +231,15 @@ export type Counter = Message<"tally.v1.Counter"> & {
   fullTime?: Timestamp | undefined;
 
   /**
+   * Of a counter that follows a policy: the prefix that the policy is for, which
+   * may be empty. Not set: it follows none, and its settings are its own. See
+   * PolicyService.
+   *
+   * @generated from field: optional string policy = 12;
+   */
+  policy?: string | undefined;
+
+  /**
    * The value that Reset goes back to, and the value of a new counter that was
    * given no other. Any int64 within the bounds. Default 0.
    *
@@ -347,6 +356,100 @@ export const CounterSchema: GenMessage<Counter> = /*@__PURE__*/
   messageDesc(file_tally_v1_counter, 2);
 
 /**
+ * The settings of a counter, apart from the counter: for one that a change makes,
+ * if it is missing. The fields are those of Counter, by the same numbers.
+ *
+ * @generated from message tally.v1.CounterSettings
+ */
+export type CounterSettings = Message<"tally.v1.CounterSettings"> & {
+  /**
+   * See Counter.initial. Any int64 within the bounds. Default 0.
+   *
+   * @generated from field: int64 initial = 20;
+   */
+  initial: bigint;
+
+  /**
+   * See Counter.min. Any int64, not above max. Default: none.
+   *
+   * @generated from field: optional int64 min = 21;
+   */
+  min?: bigint | undefined;
+
+  /**
+   * See Counter.max. Any int64, not below min. Default: none.
+   *
+   * @generated from field: optional int64 max = 22;
+   */
+  max?: bigint | undefined;
+
+  /**
+   * See Counter.on_bound. Default ON_BOUND_REJECT.
+   *
+   * @generated from field: tally.v1.OnBound on_bound = 23;
+   */
+  onBound: OnBound;
+
+  /**
+   * See Counter.monotonic. Default false.
+   *
+   * @generated from field: bool monotonic = 24;
+   */
+  monotonic: boolean;
+
+  /**
+   * See Counter.labels. Up to 32 pairs. Default empty.
+   *
+   * @generated from field: map<string, string> labels = 25;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * See Counter.description. Up to 1,000 bytes. Default empty.
+   *
+   * @generated from field: string description = 26;
+   */
+  description: string;
+
+  /**
+   * See Counter.window. Default: none.
+   *
+   * @generated from field: tally.v1.Window window = 29;
+   */
+  window?: Window | undefined;
+
+  /**
+   * See Counter.refill. Default: none.
+   *
+   * @generated from field: tally.v1.Refill refill = 30;
+   */
+  refill?: Refill | undefined;
+
+  /**
+   * See Counter.idle_ttl. Whole milliseconds, 1 second to 10 years (3,650 days),
+   * or 0: it stays for ever. Default: it stays for ever; in a policy with window
+   * or refill twice as long as those take, and at least a day.
+   *
+   * @generated from field: google.protobuf.Duration idle_ttl = 31;
+   */
+  idleTtl?: Duration | undefined;
+
+  /**
+   * See Counter.history. Default true.
+   *
+   * @generated from field: optional bool history = 32;
+   */
+  history?: boolean | undefined;
+};
+
+/**
+ * Describes the message tally.v1.CounterSettings.
+ * Use `create(CounterSettingsSchema)` to create a new message.
+ */
+export const CounterSettingsSchema: GenMessage<CounterSettings> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter, 3);
+
+/**
  * The answer to one change of one counter: all that a caller needs, so that no
  * second read is necessary.
  *
@@ -430,7 +533,7 @@ export type Outcome = Message<"tally.v1.Outcome"> & {
  * Use `create(OutcomeSchema)` to create a new message.
  */
 export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter, 3);
+  messageDesc(file_tally_v1_counter, 4);
 
 /**
  * What a counter does when an increment or a decrement would take it past one

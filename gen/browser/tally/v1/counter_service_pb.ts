@@ -8,7 +8,7 @@ import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Code } from "../../google/rpc/code_pb.ts";
 import { file_google_rpc_code } from "../../google/rpc/code_pb.ts";
-import type { Counter, OnBound, Outcome, Refill, Window } from "./counter_pb.ts";
+import type { Counter, CounterSettings, OnBound, Outcome, Refill, Window } from "./counter_pb.ts";
 import { file_tally_v1_counter } from "./counter_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tally/v1/counter_service.proto.
  */
 export const file_tally_v1_counter_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxIvoDChRDcmVhdGVDb3VudGVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESIwoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kEhEKCW1vbm90b25pYxgYIAEoCBI6CgZsYWJlbHMYGSADKAsyKi50YWxseS52MS5DcmVhdGVDb3VudGVyUmVxdWVzdC5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgaIAEoCRIgCgZ3aW5kb3cYHSABKAsyEC50YWxseS52MS5XaW5kb3cSIAoGcmVmaWxsGB4gASgLMhAudGFsbHkudjEuUmVmaWxsEisKCGlkbGVfdHRsGB8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKB2hpc3RvcnkYICABKAhIBIgBARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBl92YWx1ZUINCgtfcmVxdWVzdF9pZEIGCgRfbWluQgYKBF9tYXhCCgoIX2hpc3RvcnkiTQoVQ3JlYXRlQ291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyEhAKCHJlcGxheWVkGAIgASgIIiEKEUdldENvdW50ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkiOAoSR2V0Q291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyIigKF0JhdGNoR2V0Q291bnRlcnNSZXF1ZXN0Eg0KBW5hbWVzGAEgAygJIkQKGEJhdGNoR2V0Q291bnRlcnNSZXNwb25zZRIoCgdyZXN1bHRzGAEgAygLMhcudGFsbHkudjEuQ291bnRlclJlc3VsdCJzCg1Db3VudGVyUmVzdWx0EgwKBG5hbWUYASABKAkSJAoHY291bnRlchgCIAEoCzIRLnRhbGx5LnYxLkNvdW50ZXJIABIkCgdyZWZ1c2FsGAMgASgLMhEudGFsbHkudjEuUmVmdXNhbEgAQggKBnJlc3VsdCLJAQoTTGlzdENvdW50ZXJzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSOQoGbGFiZWxzGAIgAygLMikudGFsbHkudjEuTGlzdENvdW50ZXJzUmVxdWVzdC5MYWJlbHNFbnRyeRIWCglwYWdlX3NpemUYAyABKAVIAIgBARISCgpwYWdlX3Rva2VuGAQgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKX3BhZ2Vfc2l6ZSJrChRMaXN0Q291bnRlcnNSZXNwb25zZRIjCghjb3VudGVycxgBIAMoCzIRLnRhbGx5LnYxLkNvdW50ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhUKDWNvcnJ1cHRfbmFtZXMYAyADKAkixgEKElRvcENvdW50ZXJzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSOAoGbGFiZWxzGAIgAygLMigudGFsbHkudjEuVG9wQ291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Eg4KAW4YAyABKAVIAIgBARIhCgVvcmRlchgEIAEoDjISLnRhbGx5LnYxLlRvcE9yZGVyGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBAoCX24iOgoTVG9wQ291bnRlcnNSZXNwb25zZRIjCghjb3VudGVycxgBIAMoCzIRLnRhbGx5LnYxLkNvdW50ZXIijQEKElN1bUNvdW50ZXJzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSOAoGbGFiZWxzGAIgAygLMigudGFsbHkudjEuU3VtQ291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEicwoTU3VtQ291bnRlcnNSZXNwb25zZRINCgVjb3VudBgBIAEoAxILCgNzdW0YAiABKAkSEwoGbG93ZXN0GAMgASgDSACIAQESFAoHaGlnaGVzdBgEIAEoA0gBiAEBQgkKB19sb3dlc3RCCgoIX2hpZ2hlc3QilAUKFFVwZGF0ZUNvdW50ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhcKCnJlcXVlc3RfaWQYAyABKAlIAIgBARIaCg1zZXR0aW5nc19ldGFnGAUgASgJSAGIAQESDAoEbm90ZRgGIAEoCRIUCgdpbml0aWFsGBQgASgDSAKIAQESEAoDbWluGBUgASgDSAOIAQESEAoDbWF4GBYgASgDSASIAQESKAoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kSAWIAQESFgoJbW9ub3RvbmljGBggASgISAaIAQESOgoGbGFiZWxzGBkgAygLMioudGFsbHkudjEuVXBkYXRlQ291bnRlclJlcXVlc3QuTGFiZWxzRW50cnkSGAoLZGVzY3JpcHRpb24YGiABKAlIB4gBARIgCgZ3aW5kb3cYHSABKAsyEC50YWxseS52MS5XaW5kb3cSIAoGcmVmaWxsGB4gASgLMhAudGFsbHkudjEuUmVmaWxsEisKCGlkbGVfdHRsGB8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKB2hpc3RvcnkYICABKAhICIgBARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg0KC19yZXF1ZXN0X2lkQhAKDl9zZXR0aW5nc19ldGFnQgoKCF9pbml0aWFsQgYKBF9taW5CBgoEX21heEILCglfb25fYm91bmRCDAoKX21vbm90b25pY0IOCgxfZGVzY3JpcHRpb25CCgoIX2hpc3RvcnkiTQoVVXBkYXRlQ291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyEhAKCHJlcGxheWVkGAIgASgIIowBChREZWxldGVDb3VudGVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhcKCnJlcXVlc3RfaWQYAyABKAlIAIgBARIRCgRldGFnGAUgASgJSAGIAQESDAoEbm90ZRgGIAEoCRIUCgxrZWVwX2hpc3RvcnkYByABKAhCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWcijwEKFURlbGV0ZUNvdW50ZXJSZXNwb25zZRIMCgRuYW1lGAEgASgJEgsKA3VpZBgCIAEoCRINCgV2YWx1ZRgDIAEoAxIQCghyZXZpc2lvbhgEIAEoAxIoCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXBsYXllZBgGIAEoCCJ8ChBJbmNyZW1lbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEwoGYW1vdW50GAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBEhIKCm11c3RfZXhpc3QYBCABKAhCCQoHX2Ftb3VudEINCgtfcmVxdWVzdF9pZCI3ChFJbmNyZW1lbnRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSJoChBEZWNyZW1lbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEwoGYW1vdW50GAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBQgkKB19hbW91bnRCDQoLX3JlcXVlc3RfaWQiNwoRRGVjcmVtZW50UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUingEKClNldFJlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgV2YWx1ZRgCIAEoA0gAiAEBEhcKCnJlcXVlc3RfaWQYAyABKAlIAYgBARISCgptdXN0X2V4aXN0GAQgASgIEhEKBGV0YWcYBSABKAlIAogBARIMCgRub3RlGAYgASgJQggKBl92YWx1ZUINCgtfcmVxdWVzdF9pZEIHCgVfZXRhZyIxCgtTZXRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSJuCgxSZXNldFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIXCgpyZXF1ZXN0X2lkGAMgASgJSACIAQESEQoEZXRhZxgFIAEoCUgBiAEBEgwKBG5vdGUYBiABKAlCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWciMwoNUmVzZXRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSKrAQoJT3BlcmF0aW9uEgwKBG5hbWUYASABKAkSEwoJaW5jcmVtZW50GAIgASgDSAASEwoJZGVjcmVtZW50GAMgASgDSAASDQoDc2V0GAQgASgDSAASDwoFcmVzZXQYBSABKAhIABISCgptdXN0X2V4aXN0GAYgASgIEhEKBGV0YWcYByABKAlIAYgBARIMCgRub3RlGAggASgJQggKBmFjdGlvbkIHCgVfZXRhZyJ8ChFCYXRjaEFwcGx5UmVxdWVzdBInCgpvcGVyYXRpb25zGAEgAygLMhMudGFsbHkudjEuT3BlcmF0aW9uEhcKCnJlcXVlc3RfaWQYAiABKAlIAIgBARIWCg5hbGxfb3Jfbm90aGluZxgDIAEoCEINCgtfcmVxdWVzdF9pZCJ+ChJCYXRjaEFwcGx5UmVzcG9uc2USLAoIb3V0Y29tZXMYASADKAsyGi50YWxseS52MS5PcGVyYXRpb25PdXRjb21lEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlcGxheWVkGAMgASgIIncKEE9wZXJhdGlvbk91dGNvbWUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoAxIQCghwcmV2aW91cxgDIAEoAxIQCghyZXZpc2lvbhgEIAEoAxIiCgdyZWZ1c2FsGAUgASgLMhEudGFsbHkudjEuUmVmdXNhbCLeAQoHUmVmdXNhbBIeCgRjb2RlGAEgASgOMhAuZ29vZ2xlLnJwYy5Db2RlEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEjEKCG1ldGFkYXRhGAQgAygLMh8udGFsbHkudjEuUmVmdXNhbC5NZXRhZGF0YUVudHJ5Ei4KC3JldHJ5X2RlbGF5GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASpSCghUb3BPcmRlchIZChVUT1BfT1JERVJfVU5TUEVDSUZJRUQQABIVChFUT1BfT1JERVJfSElHSEVTVBABEhQKEFRPUF9PUkRFUl9MT1dFU1QQAjLtBwoOQ291bnRlclNlcnZpY2USUAoNQ3JlYXRlQ291bnRlchIeLnRhbGx5LnYxLkNyZWF0ZUNvdW50ZXJSZXF1ZXN0Gh8udGFsbHkudjEuQ3JlYXRlQ291bnRlclJlc3BvbnNlEkwKCkdldENvdW50ZXISGy50YWxseS52MS5HZXRDb3VudGVyUmVxdWVzdBocLnRhbGx5LnYxLkdldENvdW50ZXJSZXNwb25zZSIDkAIBEl4KEEJhdGNoR2V0Q291bnRlcnMSIS50YWxseS52MS5CYXRjaEdldENvdW50ZXJzUmVxdWVzdBoiLnRhbGx5LnYxLkJhdGNoR2V0Q291bnRlcnNSZXNwb25zZSIDkAIBElIKDExpc3RDb3VudGVycxIdLnRhbGx5LnYxLkxpc3RDb3VudGVyc1JlcXVlc3QaHi50YWxseS52MS5MaXN0Q291bnRlcnNSZXNwb25zZSIDkAIBEk8KC1RvcENvdW50ZXJzEhwudGFsbHkudjEuVG9wQ291bnRlcnNSZXF1ZXN0Gh0udGFsbHkudjEuVG9wQ291bnRlcnNSZXNwb25zZSIDkAIBEk8KC1N1bUNvdW50ZXJzEhwudGFsbHkudjEuU3VtQ291bnRlcnNSZXF1ZXN0Gh0udGFsbHkudjEuU3VtQ291bnRlcnNSZXNwb25zZSIDkAIBElAKDVVwZGF0ZUNvdW50ZXISHi50YWxseS52MS5VcGRhdGVDb3VudGVyUmVxdWVzdBofLnRhbGx5LnYxLlVwZGF0ZUNvdW50ZXJSZXNwb25zZRJQCg1EZWxldGVDb3VudGVyEh4udGFsbHkudjEuRGVsZXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5EZWxldGVDb3VudGVyUmVzcG9uc2USRAoJSW5jcmVtZW50EhoudGFsbHkudjEuSW5jcmVtZW50UmVxdWVzdBobLnRhbGx5LnYxLkluY3JlbWVudFJlc3BvbnNlEkQKCURlY3JlbWVudBIaLnRhbGx5LnYxLkRlY3JlbWVudFJlcXVlc3QaGy50YWxseS52MS5EZWNyZW1lbnRSZXNwb25zZRIyCgNTZXQSFC50YWxseS52MS5TZXRSZXF1ZXN0GhUudGFsbHkudjEuU2V0UmVzcG9uc2USOAoFUmVzZXQSFi50YWxseS52MS5SZXNldFJlcXVlc3QaFy50YWxseS52MS5SZXNldFJlc3BvbnNlEkcKCkJhdGNoQXBwbHkSGy50YWxseS52MS5CYXRjaEFwcGx5UmVxdWVzdBocLnRhbGx5LnYxLkJhdGNoQXBwbHlSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
+  fileDesc("Ch50YWxseS92MS9jb3VudGVyX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxIvoDChRDcmVhdGVDb3VudGVyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgDIAEoCUgBiAEBEg8KB2luaXRpYWwYFCABKAMSEAoDbWluGBUgASgDSAKIAQESEAoDbWF4GBYgASgDSAOIAQESIwoIb25fYm91bmQYFyABKA4yES50YWxseS52MS5PbkJvdW5kEhEKCW1vbm90b25pYxgYIAEoCBI6CgZsYWJlbHMYGSADKAsyKi50YWxseS52MS5DcmVhdGVDb3VudGVyUmVxdWVzdC5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgaIAEoCRIgCgZ3aW5kb3cYHSABKAsyEC50YWxseS52MS5XaW5kb3cSIAoGcmVmaWxsGB4gASgLMhAudGFsbHkudjEuUmVmaWxsEisKCGlkbGVfdHRsGB8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKB2hpc3RvcnkYICABKAhIBIgBARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBl92YWx1ZUINCgtfcmVxdWVzdF9pZEIGCgRfbWluQgYKBF9tYXhCCgoIX2hpc3RvcnkiTQoVQ3JlYXRlQ291bnRlclJlc3BvbnNlEiIKB2NvdW50ZXIYASABKAsyES50YWxseS52MS5Db3VudGVyEhAKCHJlcGxheWVkGAIgASgIIkwKEUdldENvdW50ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSKQoFYXNfb2YYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlsKEkdldENvdW50ZXJSZXNwb25zZRIiCgdjb3VudGVyGAEgASgLMhEudGFsbHkudjEuQ291bnRlchIhCgRwYXN0GAIgASgLMhMudGFsbHkudjEuUGFzdFZhbHVlImwKCVBhc3RWYWx1ZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEgsKA3VpZBgDIAEoCRIoCgR0aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgNnYXAYBSABKAgiKAoXQmF0Y2hHZXRDb3VudGVyc1JlcXVlc3QSDQoFbmFtZXMYASADKAkiRAoYQmF0Y2hHZXRDb3VudGVyc1Jlc3BvbnNlEigKB3Jlc3VsdHMYASADKAsyFy50YWxseS52MS5Db3VudGVyUmVzdWx0InMKDUNvdW50ZXJSZXN1bHQSDAoEbmFtZRgBIAEoCRIkCgdjb3VudGVyGAIgASgLMhEudGFsbHkudjEuQ291bnRlckgAEiQKB3JlZnVzYWwYAyABKAsyES50YWxseS52MS5SZWZ1c2FsSABCCAoGcmVzdWx0IskBChNMaXN0Q291bnRlcnNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRI5CgZsYWJlbHMYAiADKAsyKS50YWxseS52MS5MaXN0Q291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5EhYKCXBhZ2Vfc2l6ZRgDIAEoBUgAiAEBEhIKCnBhZ2VfdG9rZW4YBCABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIMCgpfcGFnZV9zaXplImsKFExpc3RDb3VudGVyc1Jlc3BvbnNlEiMKCGNvdW50ZXJzGAEgAygLMhEudGFsbHkudjEuQ291bnRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFQoNY29ycnVwdF9uYW1lcxgDIAMoCSLGAQoSVG9wQ291bnRlcnNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRI4CgZsYWJlbHMYAiADKAsyKC50YWxseS52MS5Ub3BDb3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnkSDgoBbhgDIAEoBUgAiAEBEiEKBW9yZGVyGAQgASgOMhIudGFsbHkudjEuVG9wT3JkZXIaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIECgJfbiI6ChNUb3BDb3VudGVyc1Jlc3BvbnNlEiMKCGNvdW50ZXJzGAEgAygLMhEudGFsbHkudjEuQ291bnRlciKNAQoSU3VtQ291bnRlcnNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRI4CgZsYWJlbHMYAiADKAsyKC50YWxseS52MS5TdW1Db3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJzChNTdW1Db3VudGVyc1Jlc3BvbnNlEg0KBWNvdW50GAEgASgDEgsKA3N1bRgCIAEoCRITCgZsb3dlc3QYAyABKANIAIgBARIUCgdoaWdoZXN0GAQgASgDSAGIAQFCCQoHX2xvd2VzdEIKCghfaGlnaGVzdCKrBQoUVXBkYXRlQ291bnRlclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFwoKcmVxdWVzdF9pZBgDIAEoCUgAiAEBEhoKDXNldHRpbmdzX2V0YWcYBSABKAlIAYgBARIMCgRub3RlGAYgASgJEhUKDWZvbGxvd19wb2xpY3kYCCABKAgSFAoHaW5pdGlhbBgUIAEoA0gCiAEBEhAKA21pbhgVIAEoA0gDiAEBEhAKA21heBgWIAEoA0gEiAEBEigKCG9uX2JvdW5kGBcgASgOMhEudGFsbHkudjEuT25Cb3VuZEgFiAEBEhYKCW1vbm90b25pYxgYIAEoCEgGiAEBEjoKBmxhYmVscxgZIAMoCzIqLnRhbGx5LnYxLlVwZGF0ZUNvdW50ZXJSZXF1ZXN0LkxhYmVsc0VudHJ5EhgKC2Rlc2NyaXB0aW9uGBogASgJSAeIAQESIAoGd2luZG93GB0gASgLMhAudGFsbHkudjEuV2luZG93EiAKBnJlZmlsbBgeIAEoCzIQLnRhbGx5LnYxLlJlZmlsbBIrCghpZGxlX3R0bBgfIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgdoaXN0b3J5GCAgASgISAiIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUINCgtfcmVxdWVzdF9pZEIQCg5fc2V0dGluZ3NfZXRhZ0IKCghfaW5pdGlhbEIGCgRfbWluQgYKBF9tYXhCCwoJX29uX2JvdW5kQgwKCl9tb25vdG9uaWNCDgoMX2Rlc2NyaXB0aW9uQgoKCF9oaXN0b3J5Ik0KFVVwZGF0ZUNvdW50ZXJSZXNwb25zZRIiCgdjb3VudGVyGAEgASgLMhEudGFsbHkudjEuQ291bnRlchIQCghyZXBsYXllZBgCIAEoCCKMAQoURGVsZXRlQ291bnRlclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIXCgpyZXF1ZXN0X2lkGAMgASgJSACIAQESEQoEZXRhZxgFIAEoCUgBiAEBEgwKBG5vdGUYBiABKAkSFAoMa2VlcF9oaXN0b3J5GAcgASgIQg0KC19yZXF1ZXN0X2lkQgcKBV9ldGFnIo8BChVEZWxldGVDb3VudGVyUmVzcG9uc2USDAoEbmFtZRgBIAEoCRILCgN1aWQYAiABKAkSDQoFdmFsdWUYAyABKAMSEAoIcmV2aXNpb24YBCABKAMSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmVwbGF5ZWQYBiABKAgiqwEKEEluY3JlbWVudFJlcXVlc3QSDAoEbmFtZRgBIAEoCRITCgZhbW91bnQYAiABKANIAIgBARIXCgpyZXF1ZXN0X2lkGAMgASgJSAGIAQESEgoKbXVzdF9leGlzdBgEIAEoCBItCgppZl9taXNzaW5nGAkgASgLMhkudGFsbHkudjEuQ291bnRlclNldHRpbmdzQgkKB19hbW91bnRCDQoLX3JlcXVlc3RfaWQiNwoRSW5jcmVtZW50UmVzcG9uc2USIgoHb3V0Y29tZRgBIAEoCzIRLnRhbGx5LnYxLk91dGNvbWUiaAoQRGVjcmVtZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJEhMKBmFtb3VudBgCIAEoA0gAiAEBEhcKCnJlcXVlc3RfaWQYAyABKAlIAYgBAUIJCgdfYW1vdW50Qg0KC19yZXF1ZXN0X2lkIjcKEURlY3JlbWVudFJlc3BvbnNlEiIKB291dGNvbWUYASABKAsyES50YWxseS52MS5PdXRjb21lIs0BCgpTZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEgoFdmFsdWUYAiABKANIAIgBARIXCgpyZXF1ZXN0X2lkGAMgASgJSAGIAQESEgoKbXVzdF9leGlzdBgEIAEoCBIRCgRldGFnGAUgASgJSAKIAQESDAoEbm90ZRgGIAEoCRItCgppZl9taXNzaW5nGAkgASgLMhkudGFsbHkudjEuQ291bnRlclNldHRpbmdzQggKBl92YWx1ZUINCgtfcmVxdWVzdF9pZEIHCgVfZXRhZyIxCgtTZXRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSJuCgxSZXNldFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIXCgpyZXF1ZXN0X2lkGAMgASgJSACIAQESEQoEZXRhZxgFIAEoCUgBiAEBEgwKBG5vdGUYBiABKAlCDQoLX3JlcXVlc3RfaWRCBwoFX2V0YWciMwoNUmVzZXRSZXNwb25zZRIiCgdvdXRjb21lGAEgASgLMhEudGFsbHkudjEuT3V0Y29tZSLaAQoJT3BlcmF0aW9uEgwKBG5hbWUYASABKAkSEwoJaW5jcmVtZW50GAIgASgDSAASEwoJZGVjcmVtZW50GAMgASgDSAASDQoDc2V0GAQgASgDSAASDwoFcmVzZXQYBSABKAhIABISCgptdXN0X2V4aXN0GAYgASgIEhEKBGV0YWcYByABKAlIAYgBARIMCgRub3RlGAggASgJEi0KCmlmX21pc3NpbmcYCSABKAsyGS50YWxseS52MS5Db3VudGVyU2V0dGluZ3NCCAoGYWN0aW9uQgcKBV9ldGFnInwKEUJhdGNoQXBwbHlSZXF1ZXN0EicKCm9wZXJhdGlvbnMYASADKAsyEy50YWxseS52MS5PcGVyYXRpb24SFwoKcmVxdWVzdF9pZBgCIAEoCUgAiAEBEhYKDmFsbF9vcl9ub3RoaW5nGAMgASgIQg0KC19yZXF1ZXN0X2lkIn4KEkJhdGNoQXBwbHlSZXNwb25zZRIsCghvdXRjb21lcxgBIAMoCzIaLnRhbGx5LnYxLk9wZXJhdGlvbk91dGNvbWUSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmVwbGF5ZWQYAyABKAgidwoQT3BlcmF0aW9uT3V0Y29tZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDEhAKCHByZXZpb3VzGAMgASgDEhAKCHJldmlzaW9uGAQgASgDEiIKB3JlZnVzYWwYBSABKAsyES50YWxseS52MS5SZWZ1c2FsIt4BCgdSZWZ1c2FsEh4KBGNvZGUYASABKA4yEC5nb29nbGUucnBjLkNvZGUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSMQoIbWV0YWRhdGEYBCADKAsyHy50YWxseS52MS5SZWZ1c2FsLk1ldGFkYXRhRW50cnkSLgoLcmV0cnlfZGVsYXkYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24aLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKlIKCFRvcE9yZGVyEhkKFVRPUF9PUkRFUl9VTlNQRUNJRklFRBAAEhUKEVRPUF9PUkRFUl9ISUdIRVNUEAESFAoQVE9QX09SREVSX0xPV0VTVBACMu0HCg5Db3VudGVyU2VydmljZRJQCg1DcmVhdGVDb3VudGVyEh4udGFsbHkudjEuQ3JlYXRlQ291bnRlclJlcXVlc3QaHy50YWxseS52MS5DcmVhdGVDb3VudGVyUmVzcG9uc2USTAoKR2V0Q291bnRlchIbLnRhbGx5LnYxLkdldENvdW50ZXJSZXF1ZXN0GhwudGFsbHkudjEuR2V0Q291bnRlclJlc3BvbnNlIgOQAgESXgoQQmF0Y2hHZXRDb3VudGVycxIhLnRhbGx5LnYxLkJhdGNoR2V0Q291bnRlcnNSZXF1ZXN0GiIudGFsbHkudjEuQmF0Y2hHZXRDb3VudGVyc1Jlc3BvbnNlIgOQAgESUgoMTGlzdENvdW50ZXJzEh0udGFsbHkudjEuTGlzdENvdW50ZXJzUmVxdWVzdBoeLnRhbGx5LnYxLkxpc3RDb3VudGVyc1Jlc3BvbnNlIgOQAgESTwoLVG9wQ291bnRlcnMSHC50YWxseS52MS5Ub3BDb3VudGVyc1JlcXVlc3QaHS50YWxseS52MS5Ub3BDb3VudGVyc1Jlc3BvbnNlIgOQAgESTwoLU3VtQ291bnRlcnMSHC50YWxseS52MS5TdW1Db3VudGVyc1JlcXVlc3QaHS50YWxseS52MS5TdW1Db3VudGVyc1Jlc3BvbnNlIgOQAgESUAoNVXBkYXRlQ291bnRlchIeLnRhbGx5LnYxLlVwZGF0ZUNvdW50ZXJSZXF1ZXN0Gh8udGFsbHkudjEuVXBkYXRlQ291bnRlclJlc3BvbnNlElAKDURlbGV0ZUNvdW50ZXISHi50YWxseS52MS5EZWxldGVDb3VudGVyUmVxdWVzdBofLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJSZXNwb25zZRJECglJbmNyZW1lbnQSGi50YWxseS52MS5JbmNyZW1lbnRSZXF1ZXN0GhsudGFsbHkudjEuSW5jcmVtZW50UmVzcG9uc2USRAoJRGVjcmVtZW50EhoudGFsbHkudjEuRGVjcmVtZW50UmVxdWVzdBobLnRhbGx5LnYxLkRlY3JlbWVudFJlc3BvbnNlEjIKA1NldBIULnRhbGx5LnYxLlNldFJlcXVlc3QaFS50YWxseS52MS5TZXRSZXNwb25zZRI4CgVSZXNldBIWLnRhbGx5LnYxLlJlc2V0UmVxdWVzdBoXLnRhbGx5LnYxLlJlc2V0UmVzcG9uc2USRwoKQmF0Y2hBcHBseRIbLnRhbGx5LnYxLkJhdGNoQXBwbHlSZXF1ZXN0GhwudGFsbHkudjEuQmF0Y2hBcHBseVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_code, file_tally_v1_counter]);
 
 /**
  * @generated from message tally.v1.CreateCounterRequest
@@ -167,6 +167,16 @@ export type GetCounterRequest = Message<"tally.v1.GetCounterRequest"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * What the value was then, from history: of the years 1995 to 9999; one to come
+   * is taken for now. Answered by `past`, to the end of the last minute that had
+   * ended by then, or of the last quarter of an hour or day (UTC) where minutes are
+   * not kept any more. Default: the counter as it is now.
+   *
+   * @generated from field: google.protobuf.Timestamp as_of = 2;
+   */
+  asOf?: Timestamp | undefined;
 };
 
 /**
@@ -181,11 +191,19 @@ export const GetCounterRequestSchema: GenMessage<GetCounterRequest> = /*@__PURE_
  */
 export type GetCounterResponse = Message<"tally.v1.GetCounterResponse"> & {
   /**
-   * The counter, with every change that was acknowledged before this call.
+   * The counter, with every change that was acknowledged before this call. Not
+   * set with as_of.
    *
    * @generated from field: tally.v1.Counter counter = 1;
    */
   counter?: Counter | undefined;
+
+  /**
+   * With as_of: what it was.
+   *
+   * @generated from field: tally.v1.PastValue past = 2;
+   */
+  past?: PastValue | undefined;
 };
 
 /**
@@ -194,6 +212,57 @@ export type GetCounterResponse = Message<"tally.v1.GetCounterResponse"> & {
  */
 export const GetCounterResponseSchema: GenMessage<GetCounterResponse> = /*@__PURE__*/
   messageDesc(file_tally_v1_counter_service, 3);
+
+/**
+ * What a counter was in the past. It has no etag: nothing can be changed there.
+ *
+ * @generated from message tally.v1.PastValue
+ */
+export type PastValue = Message<"tally.v1.PastValue"> & {
+  /**
+   * The name, as it was sent.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The value at `time`.
+   *
+   * @generated from field: int64 value = 2;
+   */
+  value: bigint;
+
+  /**
+   * Which of the counters that had this name it was; see Counter.uid.
+   *
+   * @generated from field: string uid = 3;
+   */
+  uid: string;
+
+  /**
+   * The instant that the value is of: as_of or earlier. What was changed between
+   * the two is not in it.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 4;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * True: changes before `time` are missing in history, and may be missing in the
+   * value; see HistoryPoint.gap.
+   *
+   * @generated from field: bool gap = 5;
+   */
+  gap: boolean;
+};
+
+/**
+ * Describes the message tally.v1.PastValue.
+ * Use `create(PastValueSchema)` to create a new message.
+ */
+export const PastValueSchema: GenMessage<PastValue> = /*@__PURE__*/
+  messageDesc(file_tally_v1_counter_service, 4);
 
 /**
  * @generated from message tally.v1.BatchGetCountersRequest
@@ -213,7 +282,7 @@ export type BatchGetCountersRequest = Message<"tally.v1.BatchGetCountersRequest"
  * Use `create(BatchGetCountersRequestSchema)` to create a new message.
  */
 export const BatchGetCountersRequestSchema: GenMessage<BatchGetCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 4);
+  messageDesc(file_tally_v1_counter_service, 5);
 
 /**
  * @generated from message tally.v1.BatchGetCountersResponse
@@ -232,7 +301,7 @@ export type BatchGetCountersResponse = Message<"tally.v1.BatchGetCountersRespons
  * Use `create(BatchGetCountersResponseSchema)` to create a new message.
  */
 export const BatchGetCountersResponseSchema: GenMessage<BatchGetCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 5);
+  messageDesc(file_tally_v1_counter_service, 6);
 
 /**
  * What was found under one name.
@@ -276,7 +345,7 @@ export type CounterResult = Message<"tally.v1.CounterResult"> & {
  * Use `create(CounterResultSchema)` to create a new message.
  */
 export const CounterResultSchema: GenMessage<CounterResult> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 6);
+  messageDesc(file_tally_v1_counter_service, 7);
 
 /**
  * @generated from message tally.v1.ListCountersRequest
@@ -320,7 +389,7 @@ export type ListCountersRequest = Message<"tally.v1.ListCountersRequest"> & {
  * Use `create(ListCountersRequestSchema)` to create a new message.
  */
 export const ListCountersRequestSchema: GenMessage<ListCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 7);
+  messageDesc(file_tally_v1_counter_service, 8);
 
 /**
  * @generated from message tally.v1.ListCountersResponse
@@ -359,7 +428,7 @@ export type ListCountersResponse = Message<"tally.v1.ListCountersResponse"> & {
  * Use `create(ListCountersResponseSchema)` to create a new message.
  */
 export const ListCountersResponseSchema: GenMessage<ListCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 8);
+  messageDesc(file_tally_v1_counter_service, 9);
 
 /**
  * @generated from message tally.v1.TopCountersRequest
@@ -401,7 +470,7 @@ export type TopCountersRequest = Message<"tally.v1.TopCountersRequest"> & {
  * Use `create(TopCountersRequestSchema)` to create a new message.
  */
 export const TopCountersRequestSchema: GenMessage<TopCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 9);
+  messageDesc(file_tally_v1_counter_service, 10);
 
 /**
  * @generated from message tally.v1.TopCountersResponse
@@ -421,7 +490,7 @@ export type TopCountersResponse = Message<"tally.v1.TopCountersResponse"> & {
  * Use `create(TopCountersResponseSchema)` to create a new message.
  */
 export const TopCountersResponseSchema: GenMessage<TopCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 10);
+  messageDesc(file_tally_v1_counter_service, 11);
 
 /**
  * @generated from message tally.v1.SumCountersRequest
@@ -449,7 +518,7 @@ export type SumCountersRequest = Message<"tally.v1.SumCountersRequest"> & {
  * Use `create(SumCountersRequestSchema)` to create a new message.
  */
 export const SumCountersRequestSchema: GenMessage<SumCountersRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 11);
+  messageDesc(file_tally_v1_counter_service, 12);
 
 /**
  * @generated from message tally.v1.SumCountersResponse
@@ -490,7 +559,7 @@ export type SumCountersResponse = Message<"tally.v1.SumCountersResponse"> & {
  * Use `create(SumCountersResponseSchema)` to create a new message.
  */
 export const SumCountersResponseSchema: GenMessage<SumCountersResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 12);
+  messageDesc(file_tally_v1_counter_service, 13);
 
 /**
  * @generated from message tally.v1.UpdateCounterRequest
@@ -508,7 +577,7 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
    * labels, description, window, refill, idle_ttl, history. One that is named here
    * and not set below goes back to its default (min, max, window, refill, idle_ttl:
    * none). One that is set below and not named here is ignored. Left out: every setting that is set below (labels when not
-   * empty); at least one must be.
+   * empty); at least one must be, unless follow_policy.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -536,6 +605,17 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
    * @generated from field: string note = 6;
    */
   note: string;
+
+  /**
+   * True: the counter follows the policy for its name from now on, the one with the
+   * longest prefix, and gets its settings at once; labels and description stay.
+   * POLICY_NOT_FOUND when there is none. Of the settings only labels and
+   * description may be changed with it. Default false: an update of any other
+   * setting has the counter follow none. See PolicyService.
+   *
+   * @generated from field: bool follow_policy = 8;
+   */
+  followPolicy: boolean;
 
   /**
    * See Counter.initial. Any int64 within the bounds.
@@ -624,7 +704,7 @@ export type UpdateCounterRequest = Message<"tally.v1.UpdateCounterRequest"> & {
  * Use `create(UpdateCounterRequestSchema)` to create a new message.
  */
 export const UpdateCounterRequestSchema: GenMessage<UpdateCounterRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 13);
+  messageDesc(file_tally_v1_counter_service, 14);
 
 /**
  * @generated from message tally.v1.UpdateCounterResponse
@@ -651,7 +731,7 @@ export type UpdateCounterResponse = Message<"tally.v1.UpdateCounterResponse"> & 
  * Use `create(UpdateCounterResponseSchema)` to create a new message.
  */
 export const UpdateCounterResponseSchema: GenMessage<UpdateCounterResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 14);
+  messageDesc(file_tally_v1_counter_service, 15);
 
 /**
  * @generated from message tally.v1.DeleteCounterRequest
@@ -703,7 +783,7 @@ export type DeleteCounterRequest = Message<"tally.v1.DeleteCounterRequest"> & {
  * Use `create(DeleteCounterRequestSchema)` to create a new message.
  */
 export const DeleteCounterRequestSchema: GenMessage<DeleteCounterRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 15);
+  messageDesc(file_tally_v1_counter_service, 16);
 
 /**
  * @generated from message tally.v1.DeleteCounterResponse
@@ -757,7 +837,7 @@ export type DeleteCounterResponse = Message<"tally.v1.DeleteCounterResponse"> & 
  * Use `create(DeleteCounterResponseSchema)` to create a new message.
  */
 export const DeleteCounterResponseSchema: GenMessage<DeleteCounterResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 16);
+  messageDesc(file_tally_v1_counter_service, 17);
 
 /**
  * @generated from message tally.v1.IncrementRequest
@@ -793,6 +873,17 @@ export type IncrementRequest = Message<"tally.v1.IncrementRequest"> & {
    * @generated from field: bool must_exist = 4;
    */
   mustExist: boolean;
+
+  /**
+   * The settings of the counter that this very call makes, if it is missing: so a
+   * bounded counter needs no call before the first. It then follows no policy. A
+   * counter that is there keeps its own, whatever is said here. Not with
+   * must_exist. Part of what request_id compares. Default: those of the policy for
+   * its name, if there is one; else initial value 0, no bounds.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -800,7 +891,7 @@ export type IncrementRequest = Message<"tally.v1.IncrementRequest"> & {
  * Use `create(IncrementRequestSchema)` to create a new message.
  */
 export const IncrementRequestSchema: GenMessage<IncrementRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 17);
+  messageDesc(file_tally_v1_counter_service, 18);
 
 /**
  * @generated from message tally.v1.IncrementResponse
@@ -819,7 +910,7 @@ export type IncrementResponse = Message<"tally.v1.IncrementResponse"> & {
  * Use `create(IncrementResponseSchema)` to create a new message.
  */
 export const IncrementResponseSchema: GenMessage<IncrementResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 18);
+  messageDesc(file_tally_v1_counter_service, 19);
 
 /**
  * @generated from message tally.v1.DecrementRequest
@@ -854,7 +945,7 @@ export type DecrementRequest = Message<"tally.v1.DecrementRequest"> & {
  * Use `create(DecrementRequestSchema)` to create a new message.
  */
 export const DecrementRequestSchema: GenMessage<DecrementRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 19);
+  messageDesc(file_tally_v1_counter_service, 20);
 
 /**
  * @generated from message tally.v1.DecrementResponse
@@ -873,7 +964,7 @@ export type DecrementResponse = Message<"tally.v1.DecrementResponse"> & {
  * Use `create(DecrementResponseSchema)` to create a new message.
  */
 export const DecrementResponseSchema: GenMessage<DecrementResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 20);
+  messageDesc(file_tally_v1_counter_service, 21);
 
 /**
  * @generated from message tally.v1.SetRequest
@@ -925,6 +1016,14 @@ export type SetRequest = Message<"tally.v1.SetRequest"> & {
    * @generated from field: string note = 6;
    */
   note: string;
+
+  /**
+   * The settings of the counter that this very call makes, if it is missing; see
+   * IncrementRequest.if_missing. Not with must_exist, nor with etag.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -932,7 +1031,7 @@ export type SetRequest = Message<"tally.v1.SetRequest"> & {
  * Use `create(SetRequestSchema)` to create a new message.
  */
 export const SetRequestSchema: GenMessage<SetRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 21);
+  messageDesc(file_tally_v1_counter_service, 22);
 
 /**
  * @generated from message tally.v1.SetResponse
@@ -951,7 +1050,7 @@ export type SetResponse = Message<"tally.v1.SetResponse"> & {
  * Use `create(SetResponseSchema)` to create a new message.
  */
 export const SetResponseSchema: GenMessage<SetResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 22);
+  messageDesc(file_tally_v1_counter_service, 23);
 
 /**
  * @generated from message tally.v1.ResetRequest
@@ -993,7 +1092,7 @@ export type ResetRequest = Message<"tally.v1.ResetRequest"> & {
  * Use `create(ResetRequestSchema)` to create a new message.
  */
 export const ResetRequestSchema: GenMessage<ResetRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 23);
+  messageDesc(file_tally_v1_counter_service, 24);
 
 /**
  * @generated from message tally.v1.ResetResponse
@@ -1012,7 +1111,7 @@ export type ResetResponse = Message<"tally.v1.ResetResponse"> & {
  * Use `create(ResetResponseSchema)` to create a new message.
  */
 export const ResetResponseSchema: GenMessage<ResetResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 24);
+  messageDesc(file_tally_v1_counter_service, 25);
 
 /**
  * One change within a batch.
@@ -1089,6 +1188,15 @@ export type Operation = Message<"tally.v1.Operation"> & {
    * @generated from field: string note = 8;
    */
   note: string;
+
+  /**
+   * For increment and set only: the settings of the counter that it makes, if it
+   * is missing; see IncrementRequest.if_missing. Not with must_exist, nor with
+   * etag.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -1096,7 +1204,7 @@ export type Operation = Message<"tally.v1.Operation"> & {
  * Use `create(OperationSchema)` to create a new message.
  */
 export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 25);
+  messageDesc(file_tally_v1_counter_service, 26);
 
 /**
  * @generated from message tally.v1.BatchApplyRequest
@@ -1132,7 +1240,7 @@ export type BatchApplyRequest = Message<"tally.v1.BatchApplyRequest"> & {
  * Use `create(BatchApplyRequestSchema)` to create a new message.
  */
 export const BatchApplyRequestSchema: GenMessage<BatchApplyRequest> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 26);
+  messageDesc(file_tally_v1_counter_service, 27);
 
 /**
  * @generated from message tally.v1.BatchApplyResponse
@@ -1167,7 +1275,7 @@ export type BatchApplyResponse = Message<"tally.v1.BatchApplyResponse"> & {
  * Use `create(BatchApplyResponseSchema)` to create a new message.
  */
 export const BatchApplyResponseSchema: GenMessage<BatchApplyResponse> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 27);
+  messageDesc(file_tally_v1_counter_service, 28);
 
 /**
  * What became of one operation of a batch: applied (refusal not set) or
@@ -1217,7 +1325,7 @@ export type OperationOutcome = Message<"tally.v1.OperationOutcome"> & {
  * Use `create(OperationOutcomeSchema)` to create a new message.
  */
 export const OperationOutcomeSchema: GenMessage<OperationOutcome> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 28);
+  messageDesc(file_tally_v1_counter_service, 29);
 
 /**
  * Why an operation of a batch was refused: what a call of its own would have
@@ -1270,7 +1378,7 @@ export type Refusal = Message<"tally.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_tally_v1_counter_service, 29);
+  messageDesc(file_tally_v1_counter_service, 30);
 
 /**
  * Which end of the ranking to give.
@@ -1355,9 +1463,10 @@ export const CounterService: GenService<{
     output: typeof CreateCounterResponseSchema;
   },
   /**
-   * Read one counter.
+   * Read one counter, as of now or as of a time in the past.
    *
-   * Errors: INVALID_FIELD, COUNTER_NOT_FOUND, ROW_CORRUPT.
+   * Errors: INVALID_FIELD, COUNTER_NOT_FOUND, ROW_CORRUPT; with as_of
+   * HISTORY_OFF and HISTORY_EXPIRED, too.
    *
    * @generated from rpc tally.v1.CounterService.GetCounter
    */
@@ -1437,7 +1546,7 @@ export const CounterService: GenService<{
    * not name stays as it is.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ETAG_MISMATCH,
-   * ZONE_UNKNOWN, SETTINGS_CONFLICT, VALUE_OUTSIDE_BOUNDS (the value or the initial value would lie outside the
+   * ZONE_UNKNOWN, SETTINGS_CONFLICT, POLICY_NOT_FOUND, VALUE_OUTSIDE_BOUNDS (the value or the initial value would lie outside the
    * new bounds), ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.UpdateCounter
@@ -1462,11 +1571,13 @@ export const CounterService: GenService<{
     output: typeof DeleteCounterResponseSchema;
   },
   /**
-   * Add to a counter; makes the counter (initial value 0, no bounds) when it is
-   * missing, unless must_exist.
+   * Add to a counter; makes the counter when it is missing, unless must_exist: as
+   * if_missing says, else as the policy for its name says (see PolicyService), else
+   * with initial value 0 and no bounds.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ZONE_UNKNOWN,
-   * ABOVE_MAX, ROW_CORRUPT.
+   * SETTINGS_CONFLICT (of if_missing), ABOVE_MAX, VALUE_OUTSIDE_BOUNDS (initial of
+   * if_missing), ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.Increment
    */
@@ -1489,12 +1600,12 @@ export const CounterService: GenService<{
     output: typeof DecrementResponseSchema;
   },
   /**
-   * Set a counter to a value; makes the counter (initial value 0, no bounds)
-   * when it is missing, unless must_exist or an etag is given. With an etag it
-   * is a compare-and-set.
+   * Set a counter to a value; makes the counter when it is missing, as Increment
+   * does, unless must_exist or an etag is given. With an etag it is a
+   * compare-and-set.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND, ETAG_MISMATCH,
-   * ZONE_UNKNOWN, MONOTONIC, VALUE_OUTSIDE_BOUNDS, ROW_CORRUPT.
+   * ZONE_UNKNOWN, SETTINGS_CONFLICT (of if_missing), MONOTONIC, VALUE_OUTSIDE_BOUNDS, ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.Set
    */

@@ -6,13 +6,15 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { CounterSettings } from "./counter_pb.ts";
+import { file_tally_v1_counter } from "./counter_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tally/v1/limit_service.proto.
  */
 export const file_tally_v1_limit_service: GenFile = /*@__PURE__*/
-  fileDesc("Chx0YWxseS92MS9saW1pdF9zZXJ2aWNlLnByb3RvEgh0YWxseS52MSJ5ChBUYWtlTGltaXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEwoGYW1vdW50GAIgASgDSACIAQESFwoKcmVxdWVzdF9pZBgFIAEoCUgBiAEBEg8KB2RyeV9ydW4YBiABKAhCCQoHX2Ftb3VudEINCgtfcmVxdWVzdF9pZCJdChFUYWtlTGltaXRSZXNwb25zZRIPCgdhbGxvd2VkGAEgASgIEiUKBnN0YXR1cxgCIAEoCzIVLnRhbGx5LnYxLkxpbWl0U3RhdHVzEhAKCHJlcGxheWVkGAMgASgIInAKEVRha2VMaW1pdHNSZXF1ZXN0EiIKBXRha2VzGAEgAygLMhMudGFsbHkudjEuTGltaXRUYWtlEhcKCnJlcXVlc3RfaWQYBSABKAlIAIgBARIPCgdkcnlfcnVuGAYgASgIQg0KC19yZXF1ZXN0X2lkIjkKCUxpbWl0VGFrZRIMCgRuYW1lGAEgASgJEhMKBmFtb3VudBgCIAEoA0gAiAEBQgkKB19hbW91bnQiYAoSVGFrZUxpbWl0c1Jlc3BvbnNlEg8KB2FsbG93ZWQYASABKAgSJwoIc3RhdHVzZXMYAiADKAsyFS50YWxseS52MS5MaW1pdFN0YXR1cxIQCghyZXBsYXllZBgDIAEoCCL2AgoLTGltaXRTdGF0dXMSDAoEbmFtZRgBIAEoCRIPCgdhbGxvd2VkGAIgASgIEhAKA21heBgDIAEoA0gAiAEBEhYKCXJlbWFpbmluZxgEIAEoA0gBiAEBEi4KC3JldHJ5X2FmdGVyGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KCnJlc2V0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKBXF1b3RhGAcgASgDSAKIAQESKQoGcGVyaW9kGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KCm1vcmVfYWZ0ZXIYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoMd2luZG93X3N0YXJ0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGCgRfbWF4QgwKCl9yZW1haW5pbmdCCAoGX3F1b3RhIo4BChRHaXZlQmFja0xpbWl0UmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBmFtb3VudBgCIAEoAxIwCgx3aW5kb3dfc3RhcnQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKCnJlcXVlc3RfaWQYBSABKAlIAIgBAUINCgtfcmVxdWVzdF9pZCJkChVHaXZlQmFja0xpbWl0UmVzcG9uc2USEgoKZ2l2ZW5fYmFjaxgBIAEoAxIlCgZzdGF0dXMYAiABKAsyFS50YWxseS52MS5MaW1pdFN0YXR1cxIQCghyZXBsYXllZBgDIAEoCDLvAQoMTGltaXRTZXJ2aWNlEkQKCVRha2VMaW1pdBIaLnRhbGx5LnYxLlRha2VMaW1pdFJlcXVlc3QaGy50YWxseS52MS5UYWtlTGltaXRSZXNwb25zZRJHCgpUYWtlTGltaXRzEhsudGFsbHkudjEuVGFrZUxpbWl0c1JlcXVlc3QaHC50YWxseS52MS5UYWtlTGltaXRzUmVzcG9uc2USUAoNR2l2ZUJhY2tMaW1pdBIeLnRhbGx5LnYxLkdpdmVCYWNrTGltaXRSZXF1ZXN0Gh8udGFsbHkudjEuR2l2ZUJhY2tMaW1pdFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Chx0YWxseS92MS9saW1pdF9zZXJ2aWNlLnByb3RvEgh0YWxseS52MSKoAQoQVGFrZUxpbWl0UmVxdWVzdBIMCgRuYW1lGAEgASgJEhMKBmFtb3VudBgCIAEoA0gAiAEBEhcKCnJlcXVlc3RfaWQYBSABKAlIAYgBARIPCgdkcnlfcnVuGAYgASgIEi0KCmlmX21pc3NpbmcYCSABKAsyGS50YWxseS52MS5Db3VudGVyU2V0dGluZ3NCCQoHX2Ftb3VudEINCgtfcmVxdWVzdF9pZCJdChFUYWtlTGltaXRSZXNwb25zZRIPCgdhbGxvd2VkGAEgASgIEiUKBnN0YXR1cxgCIAEoCzIVLnRhbGx5LnYxLkxpbWl0U3RhdHVzEhAKCHJlcGxheWVkGAMgASgIInAKEVRha2VMaW1pdHNSZXF1ZXN0EiIKBXRha2VzGAEgAygLMhMudGFsbHkudjEuTGltaXRUYWtlEhcKCnJlcXVlc3RfaWQYBSABKAlIAIgBARIPCgdkcnlfcnVuGAYgASgIQg0KC19yZXF1ZXN0X2lkImgKCUxpbWl0VGFrZRIMCgRuYW1lGAEgASgJEhMKBmFtb3VudBgCIAEoA0gAiAEBEi0KCmlmX21pc3NpbmcYCSABKAsyGS50YWxseS52MS5Db3VudGVyU2V0dGluZ3NCCQoHX2Ftb3VudCJgChJUYWtlTGltaXRzUmVzcG9uc2USDwoHYWxsb3dlZBgBIAEoCBInCghzdGF0dXNlcxgCIAMoCzIVLnRhbGx5LnYxLkxpbWl0U3RhdHVzEhAKCHJlcGxheWVkGAMgASgIIqQDCgtMaW1pdFN0YXR1cxIMCgRuYW1lGAEgASgJEg8KB2FsbG93ZWQYAiABKAgSEAoDbWF4GAMgASgDSACIAQESFgoJcmVtYWluaW5nGAQgASgDSAGIAQESLgoLcmV0cnlfYWZ0ZXIYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoKcmVzZXRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoFcXVvdGEYByABKANIAogBARIpCgZwZXJpb2QYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKbW9yZV9hZnRlchgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIwCgx3aW5kb3dfc3RhcnQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBG92ZXIYCyABKAgSEwoGcG9saWN5GAwgASgJSAOIAQFCBgoEX21heEIMCgpfcmVtYWluaW5nQggKBl9xdW90YUIJCgdfcG9saWN5Io4BChRHaXZlQmFja0xpbWl0UmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBmFtb3VudBgCIAEoAxIwCgx3aW5kb3dfc3RhcnQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKCnJlcXVlc3RfaWQYBSABKAlIAIgBAUINCgtfcmVxdWVzdF9pZCJkChVHaXZlQmFja0xpbWl0UmVzcG9uc2USEgoKZ2l2ZW5fYmFjaxgBIAEoAxIlCgZzdGF0dXMYAiABKAsyFS50YWxseS52MS5MaW1pdFN0YXR1cxIQCghyZXBsYXllZBgDIAEoCDLvAQoMTGltaXRTZXJ2aWNlEkQKCVRha2VMaW1pdBIaLnRhbGx5LnYxLlRha2VMaW1pdFJlcXVlc3QaGy50YWxseS52MS5UYWtlTGltaXRSZXNwb25zZRJHCgpUYWtlTGltaXRzEhsudGFsbHkudjEuVGFrZUxpbWl0c1JlcXVlc3QaHC50YWxseS52MS5UYWtlTGltaXRzUmVzcG9uc2USUAoNR2l2ZUJhY2tMaW1pdBIeLnRhbGx5LnYxLkdpdmVCYWNrTGltaXRSZXF1ZXN0Gh8udGFsbHkudjEuR2l2ZUJhY2tMaW1pdFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tally_v1_counter]);
 
 /**
  * @generated from message tally.v1.TakeLimitRequest
@@ -47,6 +49,15 @@ export type TakeLimitRequest = Message<"tally.v1.TakeLimitRequest"> & {
    * @generated from field: bool dry_run = 6;
    */
   dryRun: boolean;
+
+  /**
+   * The settings of the limit that this very call makes, if it is missing; they
+   * must have a max. Left out: those of the policy for its name, if it has a max;
+   * else there is no limit, and LIMIT_NOT_FOUND.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -145,6 +156,15 @@ export type LimitTake = Message<"tally.v1.LimitTake"> & {
    * @generated from field: optional int64 amount = 2;
    */
   amount?: bigint | undefined;
+
+  /**
+   * The settings of the limit that this very call makes, if it is missing; they
+   * must have a max. Left out: those of the policy for its name, if it has a max;
+   * else there is no limit, and LIMIT_NOT_FOUND.
+   *
+   * @generated from field: tally.v1.CounterSettings if_missing = 9;
+   */
+  ifMissing?: CounterSettings | undefined;
 };
 
 /**
@@ -203,7 +223,8 @@ export type LimitStatus = Message<"tally.v1.LimitStatus"> & {
   name: string;
 
   /**
-   * Whether there was room for this take. The call is allowed when all are.
+   * Whether there was room for this take, or its limit is only tried out (see
+   * over). The call is allowed when all are.
    *
    * @generated from field: bool allowed = 2;
    */
@@ -272,6 +293,22 @@ export type LimitStatus = Message<"tally.v1.LimitStatus"> & {
    * @generated from field: google.protobuf.Timestamp window_start = 10;
    */
   windowStart?: Timestamp | undefined;
+
+  /**
+   * Whether there was no room. Where the policy's enforcement is SHADOW, the take
+   * is allowed all the same, and takes nothing from this limit.
+   *
+   * @generated from field: bool over = 11;
+   */
+  over: boolean;
+
+  /**
+   * The prefix of the policy that it follows, or would if it were made. Absent
+   * when it follows none, and in a replay.
+   *
+   * @generated from field: optional string policy = 12;
+   */
+  policy?: string | undefined;
 };
 
 /**
@@ -362,7 +399,8 @@ export const GiveBackLimitResponseSchema: GenMessage<GiveBackLimitResponse> = /*
  * Limits: how much of something may still be used, by user, by address, by key.
  *
  * A limit is a counter that has a `max`. Its value is what is used; a window or
- * a refill gives it back, an idle_ttl forgets it. So everything that counters
+ * a refill gives it back, an idle_ttl forgets it. A take makes the counter that
+ * is missing, by its if_missing or by a policy for its name. Everything that counters
  * have holds of limits: they are durable and exact, listed, read and changed
  * like any other.
  *
@@ -389,7 +427,7 @@ export const LimitService: GenService<{
    * status 429, and Retry-After if waiting helps.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, LIMIT_NOT_FOUND, ZONE_UNKNOWN,
-   * ROW_CORRUPT.
+   * SETTINGS_CONFLICT and VALUE_OUTSIDE_BOUNDS (of if_missing), ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.LimitService.TakeLimit
    */
@@ -404,7 +442,8 @@ export const LimitService: GenService<{
    * up, in their order. The header fields have one item a take.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, LIMIT_NOT_FOUND (of the take at
-   * `index`, as all that follow), ZONE_UNKNOWN, ROW_CORRUPT.
+   * `index`, as all that follow), ZONE_UNKNOWN, SETTINGS_CONFLICT,
+   * VALUE_OUTSIDE_BOUNDS, ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.LimitService.TakeLimits
    */

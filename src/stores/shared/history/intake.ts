@@ -65,6 +65,16 @@ export class HistoryTaking {
     this.#rows.setHead({ ...this.#rows.head(), cursor, time: times.at(-1)!, latest, position });
   }
 
+  /** Whether what was missed is being put right: then the next page of commits looks at all counters. */
+  get mending(): boolean {
+    return this.#found !== undefined;
+  }
+
+  /** The minutes' buckets that `flush` looks at and writes. */
+  folded(): Iterable<{ readonly start: number; readonly number: number }> {
+    return this.#folding.keys();
+  }
+
   /** Have rows of all that was folded. */
   flush(): void {
     for (const { number, bucket } of this.#folding.drain()) this.#put(number, bucket);
@@ -177,8 +187,9 @@ export class HistoryTaking {
     const rows = this.#rows;
     for (const start of [...rows.openStarts()]) rows.removeOpen(start, number);
     for (const level of LEVELS) {
-      const { latest } = rows.head();
-      for (let period = periodStart(level, from); period <= latest; period += PERIOD_MS[level])
+      const { latest, droppedTo } = rows.head();
+      const kept = Math.max(from, droppedTo[level]!);
+      for (let period = periodStart(level, kept); period <= latest; period += PERIOD_MS[level])
         rows.removePacked(level, period, number);
     }
     rows.removeChanges(number);

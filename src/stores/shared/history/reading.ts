@@ -78,19 +78,47 @@ export function query(
   now: number,
 ): Answered<HistoryAnswer> | HistoryRefusal {
   const oldest = oldestOf(rows, level, options, now);
-  const [first, end] = [edges[0]!, edges.at(-1)!];
+  const first = edges[0]!;
   if (first < oldest) return { refused: "EXPIRED", oldest };
   const named = "name" in of ? rows.named(of.name).filter(({ erased }) => !erased) : undefined;
-  const fold = new PointsFold(edges, named !== undefined);
-  for (const counter of named ?? rows.under((of as { prefix: string }).prefix)) {
-    fold.looked++;
-    if (fold.looked > HISTORY_BUCKETS_MAX) return { refused: "TOO_MUCH", most: HISTORY_BUCKETS_MAX };
-    const { erased, from, to = Number.POSITIVE_INFINITY } = counter;
-    // Of what had ended by then, 0 is left.
-    if (!erased && from < end && to >= first) addBuckets(fold, rows, counter, level, first, end);
+  const folding = new HistoryFolding(level, edges, named !== undefined);
+  for (const counter of named ?? rows.under((of as { prefix: string }).prefix))
+    if (!folding.add(rows, counter)) return folding.tooMuch;
+  return { ...folding.finish(rows, named), oldest };
+}
+
+/** Puts the points of a query together, counter by counter. */
+export class HistoryFolding {
+  readonly tooMuch: HistoryRefusal = { refused: "TOO_MUCH", most: HISTORY_BUCKETS_MAX };
+  readonly #fold: PointsFold;
+  readonly #level: Level;
+  readonly #first: number;
+  readonly #end: number;
+
+  constructor(level: Level, edges: Float64Array, named: boolean) {
+    this.#fold = new PointsFold(edges, named);
+    this.#level = level;
+    this.#first = edges[0]!;
+    this.#end = edges.at(-1)!;
   }
-  const counters = (named ?? []).map(({ uid, from, to }) => ({ uid, from, to }));
-  return { points: fold.finish(rows.head().gaps), counters, oldest };
+
+  /** Whether a counter's buckets say anything of the range: of one that had ended by then, 0 is left. */
+  concerns({ erased, from, to = Number.POSITIVE_INFINITY }: CounterRow): boolean {
+    return !erased && from < this.#end && to >= this.#first;
+  }
+
+  /** Add the next counter. @returns  false when it was too much */
+  add(rows: HistoryRows, counter: CounterRow): boolean {
+    this.#fold.looked++;
+    if (this.concerns(counter)) addBuckets(this.#fold, rows, counter, this.#level, this.#first, this.#end);
+    return this.#fold.looked <= HISTORY_BUCKETS_MAX;
+  }
+
+  /** @param named  the counters that had the name, of a name */
+  finish(rows: Pick<HistoryRows, "head">, named: readonly CounterRow[] = []) {
+    const counters = named.map(({ uid, from, to }) => ({ uid, from, to }));
+    return { points: this.#fold.finish(rows.head().gaps), counters };
+  }
 }
 
 function addBuckets(
@@ -117,6 +145,11 @@ function addBuckets(
   }
 }
 
+/** Up to where a value as of an instant is looked for, if that level is the finest that is kept. */
+export function lastBefore(level: Level, time: number): number {
+  return bucketStart(level, time);
+}
+
 /** See History.asOf. @param now  likewise */
 export function asOf(
   rows: HistoryRows,
@@ -125,9 +158,9 @@ export function asOf(
   options: Pick<HistoryOptions, "keepMs">,
   now: number,
 ): Answered<PastValue> | HistoryRefusal | undefined {
-  const kept = LEVELS.find((level) => bucketStart(level, time) >= oldestOf(rows, level, options, now));
+  const kept = LEVELS.find((level) => lastBefore(level, time) >= oldestOf(rows, level, options, now));
   if (kept === undefined) return { refused: "EXPIRED", oldest: oldestOf(rows, Level.DAY, options, now) };
-  const at = bucketStart(kept, time);
+  const at = lastBefore(kept, time);
   const counter = rows.named(name).findLast(({ erased, from }) => !erased && from < at);
   if (counter === undefined || (counter.to !== undefined && counter.to < at)) return undefined;
   const bucket = lastBucket(rows, counter, at);

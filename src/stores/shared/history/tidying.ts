@@ -65,5 +65,5 @@ function dropSome(rows: HistoryRows, { keepMs, bytesMax }: HistoryOptions, now: 
 /** For so long after an hour is over, commits of it may still come in. */
 const LATE_MS = 120_000;
 /** Some milliseconds each. */
-const PACKED_AT_ONCE = 50;
+export const PACKED_AT_ONCE = 50;
 const DROPPED_AT_ONCE = 1_000;

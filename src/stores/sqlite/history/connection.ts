@@ -16,7 +16,7 @@ import { asOf, namedChanges, query } from "../../shared/history/reading.ts";
 import { tidy } from "../../shared/history/tidying.ts";
 import { openReadOnly } from "../read/reading.ts";
 import { headReader } from "../rows/head.ts";
-import type { HistoryTold, LogPlace } from "../write/history-binding.ts";
+import type { HistoryTold } from "../write/history-binding.ts";
 import { asTallyError } from "../write/transaction.ts";
 import type { LogFacts } from "./belonging.ts";
 import { HistoryFile } from "./file.ts";
@@ -52,8 +52,8 @@ export class HistoryConnection {
   readonly #taking: HistoryTaking;
   readonly #options: HistoryOptions;
   #unsaved = false;
-  /** When it was saved last, by the monotonic clock. */
-  #savedMs = Number.NEGATIVE_INFINITY;
+  /** When it was on disk last, by the monotonic clock. */
+  #durableMs = Number.NEGATIVE_INFINITY;
 
   /** @throws TallyError STORE_UNAVAILABLE, or SQLite's own error */
   constructor({ path, options, ...data }: HistoryData) {
@@ -91,16 +91,14 @@ export class HistoryConnection {
     });
   }
 
-  /** See HistoryIntake.save; all of it is on disk then. */
-  save(monotonic: number): void {
+  /** See HistoryIntake.save. It is on disk within SAVE_EVERY_MS. */
+  save(): void {
     if (!this.#unsaved) return;
     this.#orUndo(() => {
       this.#taking.flush();
       this.#rows.save();
-      this.#file.checkpoint();
     });
     this.#unsaved = false;
-    this.#savedMs = monotonic;
   }
 
   /**
@@ -136,15 +134,16 @@ export class HistoryConnection {
     return this.#read(() => namedChanges(this.#rows, name, before, limit));
   }
 
-  /** Save what was taken in, and close the file. Returns what is on disk. */
-  close(monotonic: number): LogPlace {
-    try {
-      this.save(monotonic);
-      return this.#file.durable;
-    } finally {
-      this.#file.close();
-      this.#data.close();
-    }
+  /** Save what was taken in, and have it on disk. */
+  seal(): void {
+    this.save();
+    this.#orUndo(() => this.#file.checkpoint());
+  }
+
+  /** Close the file, which was sealed. */
+  close(): void {
+    this.#file.close();
+    this.#data.close();
   }
 
   /** Close the file as it is. */
@@ -153,8 +152,11 @@ export class HistoryConnection {
     this.#data.close();
   }
 
+  /** Save what was taken in and have it on disk, every so often. */
   #saveIfDue(monotonic: number): void {
-    if (monotonic - this.#savedMs >= SAVE_EVERY_MS) this.save(monotonic);
+    if (monotonic - this.#durableMs < SAVE_EVERY_MS) return;
+    this.seal();
+    this.#durableMs = monotonic;
   }
 
   /** A read, which sees what was taken in. */
@@ -197,7 +199,9 @@ function factsOf(db: Database): LogFacts {
   } = db.prepare<[], Bound>("SELECT log_id, position, sum FROM history_binding").get()!;
   const { log_dropped, log_end } = headReader(db)();
   type Sums = { checksum: bigint; head_checksum: bigint | null };
-  const sumsAt = db.prepare<[bigint], Sums>("SELECT checksum, head_checksum FROM change_log WHERE position = ?");
+  const sumsAt = db.prepare<[bigint], Sums>(
+    "SELECT checksum, head_checksum FROM change_log WHERE position = ?",
+  );
   return {
     id,
     dropped: Number(log_dropped),

@@ -11,8 +11,9 @@ import { openReadOnly } from "../read/reading.ts";
 import type { LogPlace } from "../write/history-binding.ts";
 import { Connections } from "../write/opening.ts";
 import { followsWal, type LogFacts, whyNotOf } from "./belonging.ts";
-import { HeadRows, NO_ROWS, type StoredHead } from "./head.ts";
+import { HeadRows, type StoredHead } from "./head.ts";
 import { kindOf, makeTables } from "./schema.ts";
+import { areWhole, NO_ROWS } from "./tables.ts";
 
 /** What a history file is opened with. */
 export interface HistoryFileOptions {
@@ -210,7 +211,8 @@ function lookAt(path: string, log: LogFacts): StoredHead | string | undefined {
     if (binding === undefined) return "it is damaged";
     if ((wal?.size ?? 0n) > 0n && !followsWal(path, binding)) return "it and its -wal do not belong together";
     const head = new HeadRows(db).read();
-    return head === undefined ? "it is damaged" : (whyNotOf(head, log) ?? head);
+    if (head === undefined || !areWhole(db, head.tables)) return "it is damaged";
+    return whyNotOf(head, log) ?? head;
   } catch (error) {
     const { code = "" } = error as { code?: string };
     if (/^SQLITE_(CORRUPT|NOTADB|ERROR|FORMAT)/.test(code)) return `it is damaged (${code})`;

@@ -3,6 +3,7 @@ import type { Span } from "../../../core/points.ts";
 import { Checksum, fits } from "../../shared/checksum.ts";
 import type { HistoryHead } from "../../shared/history/rows.ts";
 import type { LogPlace } from "../write/history-binding.ts";
+import type { Tables } from "./tables.ts";
 
 /** Where a history has come from, and how far. */
 export interface StoredHead extends HistoryHead {
@@ -13,23 +14,6 @@ export interface StoredHead extends HistoryHead {
   readonly durable: LogPlace | undefined;
   readonly tables: Tables;
 }
-
-/** What shows that no row of a table is missing: how many there are, and the sum of what is theirs alone. */
-export interface Counted {
-  readonly rows: number;
-  readonly sum: number;
-}
-
-/** Of the tables in which nothing else shows it. */
-export interface Tables {
-  readonly counters: Counted;
-  readonly minutes: Counted;
-  /** No minute that was there when that was looked at was before this. */
-  readonly since: number;
-}
-
-const NONE: Counted = { rows: 0, sum: 0 };
-export const NO_ROWS: Tables = { counters: NONE, minutes: NONE, since: 0 };
 
 /** The row of `head`. */
 export class HeadRows {

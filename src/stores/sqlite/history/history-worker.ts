@@ -50,8 +50,12 @@ serveThread<HistoryData>((data) => {
         connection.take(unpackLogPage(page), met, monotonic);
         return progressed();
       },
-      save: (monotonic: number) => {
-        connection.save(monotonic);
+      save: () => {
+        connection.save();
+        return progressed();
+      },
+      seal: () => {
+        connection.seal();
         return progressed();
       },
       maintain: ({ now, monotonic }: TidyRequest) => ({
@@ -61,8 +65,7 @@ serveThread<HistoryData>((data) => {
       query: ({ asked, now }: QueryRequest) => connection.query(asked, now),
       asOf: ({ name, time, now }: AsOfRequest) => connection.asOf(name, time, now),
       changes: ({ name, before, limit }: ChangesRequest) => connection.changes(name, before, limit),
-      close: (monotonic: number | undefined) =>
-        monotonic === undefined ? connection.abandon() : connection.close(monotonic),
+      close: (sealed: boolean) => (sealed ? connection.close() : connection.abandon()),
     },
   };
 });

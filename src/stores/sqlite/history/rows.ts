@@ -1,14 +1,15 @@
 import type { Database } from "better-sqlite3";
 import { type Change, ChangeColumns } from "../../../core/change.ts";
 import { TallyError } from "../../../core/errors.ts";
-import { BUCKET_MS, bucketStart, Level, PERIOD_MS, periodStart } from "../../../core/levels.ts";
+import { BUCKET_MS, Level, PERIOD_MS, periodStart } from "../../../core/levels.ts";
 import { unpackBuckets } from "../../../core/packed-buckets.ts";
 import { endOf } from "../../../core/selection.ts";
 import { uidFromBytes, uidToBytes } from "../../../core/uid.ts";
 import { Checksum, fits } from "../../shared/checksum.ts";
 import type { CounterRow, HistoryHead, HistoryRows, StoredNamedChange } from "../../shared/history/rows.ts";
 import { changesIn, packChanges } from "../../shared/packed-changes.ts";
-import type { Counted, StoredHead, Tables } from "./head.ts";
+import type { StoredHead } from "./head.ts";
+import { counted, minuteSum, type Tables } from "./tables.ts";
 
 /** Saves what was written, and starts anew: see HistoryFile. */
 interface Saving {
@@ -24,7 +25,7 @@ interface Saving {
  * History in a file of its own. What fails its checksum, or is missing, is not there, and from then on changes count as
  * missed. That nothing is missing is shown:
  *
- * - of counters and minutes by how many there are, which is looked at when the file is opened;
+ * - of counters and minutes by how many there are: see tables.ts;
  * - of packed rows by the next coarser level, which has the same changes, and of days by the quarters: each time that one is
  *   not found.
  */
@@ -32,7 +33,8 @@ export class SqliteHistoryRows implements HistoryRows {
   readonly #saving: Saving;
   readonly #statements: Statements;
   #head: HistoryHead;
-  #starts: number[] | undefined;
+  /** The minutes that have rows, and maybe, before the first of them, some that have none any more. */
+  #starts: readonly number[] | undefined;
   /** When there was something that is damaged, of what was read. */
   readonly #damaged: number[] = [];
   #tables: Tables;
@@ -46,13 +48,15 @@ export class SqliteHistoryRows implements HistoryRows {
     this.#statements = prepare(saving.db);
     this.#head = saving.head;
     this.#tables = saving.head.tables;
-    this.#assertWhole();
   }
 
   /** What was found damaged counts as a gap of all counters: in what is written next, for good. */
   head(): HistoryHead {
     if (this.#damaged.length === 0) return this.#head;
-    return { ...this.#head, gaps: [...this.#head.gaps, ...this.#damaged.map((from) => ({ from, to: FOR_EVER }))] };
+    return {
+      ...this.#head,
+      gaps: [...this.#head.gaps, ...this.#damaged.map((from) => ({ from, to: FOR_EVER }))],
+    };
   }
 
   setHead(head: HistoryHead): void {
@@ -140,7 +144,7 @@ export class SqliteHistoryRows implements HistoryRows {
     if (this.#statements.changeOpen.run(bucket, checksum, ...key).changes === 1) return;
     this.#statements.addOpen.run(...key, bucket, checksum);
     this.#count("minutes", 1, minuteSum(start, number));
-    if (this.#starts !== undefined && !this.#starts.includes(start)) this.#starts = undefined;
+    this.#starts = withStart(this.openStarts(), start);
   }
 
   removeOpen(start: number, number: number): void {
@@ -156,7 +160,12 @@ export class SqliteHistoryRows implements HistoryRows {
 
   openAt(start: number, limit: number): number[] {
     const numbers = this.#statements.openAt.all(BigInt(start), BigInt(limit)).map(Number);
-    if (numbers.length === 0) this.#starts = undefined;
+    if (numbers.length === 0) {
+      const { openAt } = this.#statements;
+      const starts = this.openStarts();
+      const first = starts.findIndex((each) => openAt.get(BigInt(each), 1n) !== undefined);
+      this.#starts = first === -1 ? [] : starts.slice(first);
+    }
     return numbers;
   }
 
@@ -270,7 +279,9 @@ export class SqliteHistoryRows implements HistoryRows {
     if (period < this.#head.droppedTo[level]! || period > this.#head.latest) return false;
     if (level !== Level.DAY) {
       const coarser = level === Level.MINUTE ? Level.QUARTER : Level.DAY;
-      return this.#startsIn(coarser, periodStart(coarser, period), number).some((at) => at >= period && at < end);
+      return this.#startsIn(coarser, periodStart(coarser, period), number).some(
+        (at) => at >= period && at < end,
+      );
     }
     for (let day = period; day < end; day += BUCKET_MS[Level.DAY]) {
       if (this.#startsIn(Level.QUARTER, day, number).some((at) => !this.#isNew(number, at))) return true;
@@ -296,30 +307,12 @@ export class SqliteHistoryRows implements HistoryRows {
   }
 
   #count(table: "counters" | "minutes", rows: number, sum: number): void {
-    const before = this.#tables[table];
-    const after = { rows: before.rows + rows, sum: (before.sum + sum + SUM_MAX) % SUM_MAX };
-    this.#tables = { ...this.#tables, [table]: after };
-  }
-
-  /** Look whether rows are missing of the tables that are counted. */
-  #assertWhole(): void {
-    const { countCounters, countMinutes } = this.#statements;
-    const [counters, minutes] = [countCounters, countMinutes].map((count) => count.get()!);
-    const before = this.#tables;
-    if (!isSame(counters!, before.counters)) this.#damaged.push(0);
-    if (!isSame(minutes!, before.minutes)) this.#damaged.push(before.since);
-    const since = this.openStarts()[0] ?? bucketStart(Level.MINUTE, this.#head.latest);
-    this.#tables = { counters: toCounted(counters!), minutes: toCounted(minutes!), since };
+    this.#tables = { ...this.#tables, [table]: counted(this.#tables[table], rows, sum) };
   }
 }
 
 /** The end of a time of which nobody knows how long it is. */
 const FOR_EVER = Number.MAX_SAFE_INTEGER;
-/** Sums over keys are kept below this. */
-const SUM_MAX = 2 ** 40;
-/** So that a minute more is not a counter more. */
-const SPREAD = 31;
-
 /** Counters that are read at once. */
 const PAGE = 1_000;
 
@@ -343,11 +336,6 @@ interface RawChange {
   readonly time_ms: bigint;
   readonly change: Uint8Array;
   readonly checksum: bigint;
-}
-
-interface RawCount {
-  readonly rows: bigint;
-  readonly sum: bigint;
 }
 
 type Statements = ReturnType<typeof prepare>;
@@ -381,10 +369,6 @@ function prepare(db: Database) {
     ),
     changeOpen: db.prepare<[Uint8Array, number, Key, Key]>(
       "UPDATE minutes SET bucket = ?, checksum = ? WHERE start_ms = ? AND number = ?",
-    ),
-    countCounters: db.prepare<[], RawCount>("SELECT count(*) AS rows, coalesce(sum(number), 0) AS sum FROM counters"),
-    countMinutes: db.prepare<[], RawCount>(
-      `SELECT count(*) AS rows, coalesce(sum(start_ms / ${BUCKET_MS[Level.MINUTE]} + number * ${SPREAD}), 0) AS sum FROM minutes`,
     ),
     removeOpen: db.prepare<[Key, Key]>("DELETE FROM minutes WHERE start_ms = ? AND number = ?"),
     // One search a start, however many counters have it.
@@ -426,17 +410,14 @@ function prepare(db: Database) {
   };
 }
 
-function minuteSum(start: number, number: number): number {
-  return (start / BUCKET_MS[Level.MINUTE] + number * SPREAD) % SUM_MAX;
-}
-
-function toCounted({ rows, sum }: RawCount): Counted {
-  return { rows: Number(rows), sum: Number(sum % BigInt(SUM_MAX)) };
-}
-
-function isSame(raw: RawCount, counted: Counted): boolean {
-  const { rows, sum } = toCounted(raw);
-  return rows === counted.rows && sum === counted.sum;
+/** Starts with one more, mostly the latest. */
+function withStart(starts: readonly number[], start: number): readonly number[] {
+  if (starts.at(-1) === start || starts.includes(start)) return starts;
+  if (start > (starts.at(-1) ?? -1)) {
+    (starts as number[]).push(start); // In place: there may be thousands.
+    return starts;
+  }
+  return [...starts, start].sort((a, b) => a - b);
 }
 
 function counterSum({ number, name, uid, from_ms, to_ms, erased }: Omit<RawCounter, "checksum">): number {

@@ -107,7 +107,8 @@ export class ChangeLogReader {
   /** None when somebody took its row away by hand. */
   #counter(id: bigint): LoggedCounter | undefined {
     const living = this.#rows.at(id);
-    if (living !== undefined && living !== CORRUPT) return loggedOf({ ...living, history: 1n });
+    if (living !== undefined && living !== CORRUPT)
+      return { ...loggedOf({ ...living, history: 1n }), untracked: living.history === 0n };
     const damaged = living === CORRUPT ? this.#damaged.get(id) : undefined;
     if (damaged !== undefined && isNamed(damaged))
       return { ...loggedOf({ ...damaged, history: 1n }), damaged: true };

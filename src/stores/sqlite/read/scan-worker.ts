@@ -9,6 +9,7 @@ import type { Order, Selection } from "../../../core/selection.ts";
 import { ZoneCalendar } from "../../shared/calendar.ts";
 import { RowReader } from "../rows/row-reader.ts";
 import { serveThread } from "../thread.ts";
+import { PolicyCounts } from "./policy-progress.ts";
 import { asOfOneMoment, openReadOnly } from "./reading.ts";
 import { Scanner } from "./scans.ts";
 
@@ -33,10 +34,16 @@ export interface TopRequest extends SumRequest {
   readonly order: Order;
 }
 
+/** See PolicyReads.progress. */
+export interface ProgressRequest {
+  readonly prefix: string;
+}
+
 serveThread<ScanData>(({ path, closing }) => {
   giveWay();
   const db = openReadOnly(path, 16_384);
   const scanner = new Scanner(db, new RowReader(db), new ZoneCalendar(() => {})); // As in read-worker.ts.
+  const counts = new PolicyCounts(db);
   const goOn = (stopped: Int32Array) => () => {
     if (Atomics.load(closing, 0) !== 0) throw new TallyError("STORE_UNAVAILABLE", "the store is closing");
     if (Atomics.load(stopped, 0) !== 0) throw new TallyError("CALL_CANCELLED", "nobody waits for the answer");
@@ -49,6 +56,9 @@ serveThread<ScanData>(({ path, closing }) => {
       ),
       top: asOfOneMoment(db, ({ selection, n, order, stopped, ...asOf }: Stoppable<TopRequest>) =>
         scanner.top(selection, n, order, asOf, goOn(stopped)),
+      ),
+      policyProgress: asOfOneMoment(db, ({ prefix, stopped }: Stoppable<ProgressRequest>) =>
+        counts.progress(prefix, goOn(stopped)),
       ),
       close: () => void db.close(),
     },

@@ -38,7 +38,7 @@ export class RowWriter {
       INSERT INTO counters (${STILL_COLUMNS.join(", ")})
       VALUES (${STILL_COLUMNS.map((column) => `$${column}`).join(", ")})`);
     this.#updateSettings = db.prepare(`
-      UPDATE counters SET settings_revision = $settings_revision,
+      UPDATE counters SET settings_revision = $settings_revision, policy = $policy, policy_revision = $policy_revision,
         ${STILL_SETTINGS.map((column) => `${column} = $${column}`).join(", ")}
       WHERE id = $id`);
     this.#delete = db.prepare("DELETE FROM counters WHERE id = ?");
@@ -157,6 +157,7 @@ export class RowWriter {
     counter.updateTime = updateTime;
     counter.settingsRevision = fixed.settingsRevision;
     counter.timing = timing;
+    counter.policy = fixed.policy;
     let sum: number;
     if (timing === undefined) sum = rowChecksum(still, id, value, revision, updateTime);
     else {

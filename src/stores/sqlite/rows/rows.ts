@@ -32,7 +32,7 @@ import {
  * A row of `counters` with its count, and the timing of one that time does something to, as SQLite gives them (integers as
  * bigint).
  */
-export interface RawRow extends SettingColumns, Partial<TimingColumns> {
+export interface RawRow extends SettingColumns, Partial<TimingColumns>, Partial<FollowedColumns> {
   readonly id: bigint;
   readonly name: string;
   readonly uid: Uint8Array;
@@ -44,6 +44,19 @@ export interface RawRow extends SettingColumns, Partial<TimingColumns> {
   readonly checksum: bigint;
   /** 1 when the count stands in `recent_counts`. */
   readonly recent: bigint;
+}
+
+/** What a counter follows; NULL where it follows nothing. Not in rows that are read as an older schema has them. */
+export interface FollowedColumns {
+  readonly policy: string | null;
+  readonly policy_revision: bigint | null;
+}
+
+/** The same as the core has it. */
+export function toFollowed({ policy, policy_revision }: Partial<FollowedColumns>): Counter["policy"] {
+  return policy === null || policy === undefined
+    ? undefined
+    : { prefix: policy, revision: Number(policy_revision) };
 }
 
 /**
@@ -82,7 +95,7 @@ export const stillColumns = (settings: readonly string[]) => [
   ...settings,
 ];
 /** Those of now. */
-export const STILL_COLUMNS = stillColumns(STILL_SETTINGS);
+export const STILL_COLUMNS = [...stillColumns(STILL_SETTINGS), "policy", "policy_revision"];
 
 /** The same, of a table that has these columns. */
 export const rowOf = (columns: readonly string[]) =>
@@ -114,6 +127,7 @@ function toCounter(raw: RawRow): Mutable<Counter> {
   counter.settingsRevision = Number(raw.settings_revision);
   readSettings(COUNTING_KEYS, raw, counter);
   if (hasTiming(raw)) counter.timing = toTiming(raw);
+  counter.policy = toFollowed(raw);
   return counter;
 }
 
@@ -162,6 +176,8 @@ export function toStillRow(id: bigint, name: string, fixed: Fixed): StillRow {
     uid: uidToBytes(fixed.uid),
     settings_revision: BigInt(fixed.settingsRevision),
     create_ms: BigInt(fixed.createTime),
+    policy: fixed.policy?.prefix ?? null,
+    policy_revision: fixed.policy === undefined ? null : BigInt(fixed.policy.revision),
     ...toColumns(fixed),
   };
 }
@@ -171,8 +187,14 @@ export function stillChecksum(raw: StillRow): number {
   const sum = new Checksum().int64(raw.id).text(raw.name).bytes(raw.uid);
   sumSettings(sum, SUMMED.counting, raw).int64(raw.settings_revision).int64(raw.create_ms);
   sumSettings(sum, SUMMED.details, raw);
-  return sumSettings(sum, SUMMED.later, raw).value;
+  sumSettings(sum, SUMMED.later, raw);
+  const { policy = null, policy_revision = null } = raw;
+  if (policy === null && policy_revision === null) return sum.value;
+  return sum.word(FOLLOWS).text(policy!).int64(policy_revision!).value;
 }
+
+/** Stands before what a counter follows; no setting's bit. */
+const FOLLOWS = 3;
 
 /** The checksum of a whole row that time does nothing to, as it is stored: with the guard of its count. */
 export function rowChecksum(

@@ -241,6 +241,18 @@ const MIGRATIONS: readonly Migration[] = [
   INSERT INTO history_binding (log_id) VALUES (NULL);
   `,
   },
+  {
+    about: "which policies counters follow",
+    sql: `
+  -- NULL of a counter that follows none; see core/settling.ts.
+  ALTER TABLE counters ADD COLUMN policy TEXT; -- The prefix of the one that it has its settings of.
+  ALTER TABLE counters ADD COLUMN policy_revision INTEGER; -- And that one's revision; 0: it has them in part.
+
+  -- The revision of the policies that all counters have their settings by, in one row; see sweeping.ts.
+  CREATE TABLE policy_sweep (swept INTEGER NOT NULL) STRICT;
+  INSERT INTO policy_sweep (swept) VALUES (0);
+  `,
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */

@@ -3,6 +3,8 @@ import { CORRUPT, type Loaded, requestKeys, type Save, touchedBy } from "../../.
 import type { Batch } from "../../../core/columns.ts";
 import type { Counter, Fixed, FullCounter } from "../../../core/counter.ts";
 import { Verb } from "../../../core/op.ts";
+import type { PolicySet } from "../../../core/policies.ts";
+import { isSettled } from "../../../core/settling.ts";
 import { expireTimeOf } from "../../../core/timing.ts";
 import type { Write } from "../../shared/one-by-one.ts";
 import { unusable } from "../../shared/unusable.ts";
@@ -40,8 +42,8 @@ export class BatchRows {
     return this.#lastId;
   }
 
-  /** What the rule must know of a batch that is judged as of now. */
-  load(batch: Batch, now: number): LoadedRows {
+  /** What the rule must know of a batch that is judged as of now, by these policies. */
+  load(batch: Batch, now: number, policies: PolicySet): LoadedRows {
     const touched = touchedBy(batch);
     const rows: (Row | undefined)[] = [];
     const counters: (Counter | undefined | typeof CORRUPT)[] = [];
@@ -57,8 +59,10 @@ export class BatchRows {
       if (record !== undefined) answered.set(key!, record);
     }
     const fixed = new Map<number, Fixed>();
-    const gone = counters.flatMap((counter, index) => (isExpired(counter, now) ? index : []));
-    for (const index of gone.length === 0 ? touched.whole : new Set([...touched.whole, ...gone])) {
+    const more = counters.flatMap((counter, index) =>
+      isExpired(counter, now) || isUnsettled(counter, touched.names[index]!, policies) ? index : [],
+    );
+    for (const index of more.length === 0 ? touched.whole : new Set([...touched.whole, ...more])) {
       if (rows[index] === undefined) continue;
       const whole = this.#whole(touched.names[index]!);
       if (whole !== undefined) fixed.set(index, whole);
@@ -93,7 +97,7 @@ export class BatchRows {
    * Those of some counters that are due as they say, to be tidied; and what leads to others by mistake is mended. Inside the
    * caller's transaction.
    */
-  loadDue(due: readonly DueEntry[]): LoadedRows<DueFacts> {
+  loadDue(due: readonly DueEntry[]): LoadedRows<FoundFacts> {
     const rows: Row[] = [];
     const fixed = new Map<number, Fixed>();
     const names: string[] = [];
@@ -109,6 +113,23 @@ export class BatchRows {
       const { name } = counter;
       const row = this.#cache.peek(name) ?? toRow(raw!);
       if (row.id !== counter_id || !this.writes.isFound(name, counter.labels)) continue;
+      fixed.set(names.push(name) - 1, counter);
+      rows.push(row);
+    }
+    return { facts: { names, counters: rows.map(({ counter }) => counter), fixed }, rows };
+  }
+
+  /** Those that have these names, to be settled; but for damaged ones. Inside the caller's transaction. */
+  loadNamed(asked: readonly string[]): LoadedRows<FoundFacts> {
+    const rows: Row[] = [];
+    const fixed = new Map<number, Fixed>();
+    const names: string[] = [];
+    for (const name of asked) {
+      const raw = this.#reads.find(name);
+      if (raw === CORRUPT || raw === undefined) continue;
+      const counter = toFullCounter(raw);
+      const row = this.#cache.peek(name) ?? toRow(raw);
+      if (!this.writes.isFound(name, counter.labels)) continue;
       fixed.set(names.push(name) - 1, counter);
       rows.push(row);
     }
@@ -229,13 +250,23 @@ export interface DueEntry {
   readonly counter_id: bigint;
 }
 
-/** What is known of counters that are due. */
-type DueFacts = Pick<Loaded, "names" | "counters" | "fixed">;
+/** What is known of counters that are to be tidied, or settled. */
+export type FoundFacts = Pick<Loaded, "names" | "counters" | "fixed">;
 
 /** Of one that is gone by now all is needed: the batch may delete it. */
 function isExpired(counter: Counter | undefined | typeof CORRUPT, now: number): boolean {
   if (counter === undefined || counter === CORRUPT || counter.idleTtlMs === undefined) return false;
   return now >= expireTimeOf(counter)!;
+}
+
+/** Of one that its policy is yet to settle all is needed as well. */
+function isUnsettled(
+  counter: Counter | undefined | typeof CORRUPT,
+  name: string,
+  policies: PolicySet,
+): boolean {
+  if (counter === undefined || counter === CORRUPT || counter.policy === undefined) return false;
+  return !isSettled(counter, name, policies);
 }
 
 /** An id that was given twice would mix up what was changed under it. */

@@ -3,11 +3,13 @@ import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { FullCounter } from "../../../core/counter.ts";
 import { TallyError } from "../../../core/errors.ts";
+import type { PolicySet } from "../../../core/policies.ts";
 import type { StoreOptions } from "../../../service/store.ts";
 import { ZoneCalendar } from "../../shared/calendar.ts";
 import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
 import { Missed } from "../rows/counts.ts";
+import { PoliciesInFile } from "../rows/policies.ts";
 import { type AcceptRequest, CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
 import { CatalogueWrites } from "./catalogue.ts";
@@ -47,6 +49,7 @@ export class WriteConnection {
   readonly #time: RunningTime;
   readonly #oneByOne: OneByOne;
   readonly #catalogue: CatalogueWrites;
+  readonly #policies: PoliciesInFile;
   readonly #history: HistoryBinding;
   #copying: CopySteps | undefined;
   readonly #maintenance: Maintenance;
@@ -76,13 +79,16 @@ export class WriteConnection {
       this.#oneByOne = new OneByOne(db);
       this.#catalogue = new CatalogueWrites(db);
       this.#history = new HistoryBinding(db);
+      this.#policies = new PoliciesInFile(db);
       this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
       this.#maintenance = new Maintenance(
         {
           ...{ file: this.#file, rows: this.#rows, requestIds: this.#requestIds, log: this.#log },
           ...{ time: this.#time, calendar: this.#calendar, warnings: this.#warnings, history: this.#history },
+          policies: this.#policies,
           persist: (at) => this.#persist(at),
           saveHead: () => this.#saveHead(),
+          write: (at, step) => this.#write(at, step),
           undo: (logEnd, runMs) => this.#undo(logEnd, runMs),
         },
         moment,
@@ -113,7 +119,8 @@ export class WriteConnection {
    * @throws TallyError OUTCOME_UNKNOWN: COMMIT itself failed
    */
   commit(batch: Batch, moment: Moment, uidSeed: string): Outcomes {
-    const context = { now: moment.now, calendar: this.#calendar, uidSeed };
+    const policies = this.#policies.now;
+    const context = { now: moment.now, calendar: this.#calendar, policies, uidSeed };
     let oneByOne: Careful | undefined;
     for (;;) {
       const tried = this.#attempt(batch, moment, context, oneByOne);
@@ -131,7 +138,7 @@ export class WriteConnection {
   #attempt(
     batch: Batch,
     moment: Moment,
-    context: Context,
+    context: Context & { readonly policies: PolicySet },
     oneByOne: Careful | undefined,
   ): Outcomes | "refused" | "rolled back" {
     const runMs = this.#time.at(moment);
@@ -139,7 +146,7 @@ export class WriteConnection {
     const laps = new Laps();
     try {
       this.#transaction.begin();
-      const loaded = this.#rows.load(batch, moment.now);
+      const loaded = this.#rows.load(batch, moment.now, context.policies);
       laps.ended("loadMs");
       const given = { decide: this.#decide, context, ...oneByOne! };
       const written = oneByOne && this.#oneByOne.write(this.#rows, batch, loaded, given);
@@ -202,7 +209,11 @@ export class WriteConnection {
         catalogue: this.#catalogue,
         history: this.#history,
       },
-      write: (moment, step) => this.#write(moment, step),
+      write: (moment, step) => {
+        const result = this.#write(moment, step);
+        this.#policies.written();
+        return result;
+      },
     });
     return this.#copying;
   }
@@ -214,7 +225,9 @@ export class WriteConnection {
 
   /** See Catalogue.write. */
   writeCatalogue(entry: CatalogueWrite, moment: Moment): number | undefined {
-    return this.#write(moment, () => this.#catalogue.write(entry));
+    const version = this.#write(moment, () => this.#catalogue.write(entry));
+    this.#policies.written();
+    return version;
   }
 
   /** See Accepting.accept. @param newUids  one for each name and each that is lost */

@@ -71,6 +71,7 @@ export class CopyTarget {
     assertTakesCopy(this.state);
     this.#catalogue.clear();
     this.#rows.clear();
+    this.#db.exec("UPDATE policy_sweep SET swept = 0");
     this.#log.clear();
     this.#history.name(undefined); // It is another log from now on.
     this.#requestIds.begin(generations);

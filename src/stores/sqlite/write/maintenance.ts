@@ -1,15 +1,19 @@
-import { decideTidying } from "../../../core/batch.ts";
+import { decideTidying, type Save } from "../../../core/batch.ts";
+import type { PolicySet } from "../../../core/policies.ts";
+import { isSettled } from "../../../core/settling.ts";
 import type { Calendar } from "../../../core/window.ts";
 import { ClockDoubt } from "../../shared/clock-doubt.ts";
 import { ForgottenEarly } from "../../shared/forgotten-early.ts";
 import { Missed } from "../rows/counts.ts";
-import type { BatchRows } from "./batch-rows.ts";
+import type { PoliciesInFile } from "../rows/policies.ts";
+import type { BatchRows, FoundFacts } from "./batch-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { HistoryBinding } from "./history-binding.ts";
-import { idsOf } from "./loaded-rows.ts";
+import { idsOf, type LoadedRows } from "./loaded-rows.ts";
 import type { OpenedFile } from "./opening.ts";
 import type { RequestIds } from "./request-ids.ts";
 import type { Moment, RunningTime } from "./running-time.ts";
+import { Sweeping } from "./sweeping.ts";
 import { Tidying } from "./tidying.ts";
 import { asTallyError } from "./transaction.ts";
 import { objectionIn } from "./violation.ts";
@@ -21,6 +25,7 @@ interface Parts {
   readonly requestIds: RequestIds;
   readonly log: ChangeLog;
   readonly history: HistoryBinding;
+  readonly policies: PoliciesInFile;
   readonly time: RunningTime;
   readonly calendar: Calendar;
   /** What is to be told with the next slice. */
@@ -28,6 +33,8 @@ interface Parts {
   /** Write what is only kept in memory. */
   persist(moment: Moment): void;
   saveHead(): void;
+  /** Have a step durable, in a transaction of its own. */
+  write(moment: Moment, step: () => void): void;
   undo(logEnd: ChangeLog["end"], runMs: number): void;
 }
 
@@ -36,6 +43,7 @@ export class Maintenance {
   readonly #parts: Parts;
   readonly #forgottenEarly = new ForgottenEarly();
   readonly #tidying: Tidying;
+  readonly #sweeping: Sweeping;
   readonly #clockDoubt: ClockDoubt;
   /** Whether the wall clock was in doubt when it was last looked at. */
   doubted = false;
@@ -44,6 +52,7 @@ export class Maintenance {
   constructor(parts: Parts, { now, monotonic }: Moment) {
     this.#parts = parts;
     this.#tidying = new Tidying(parts.file.db);
+    this.#sweeping = new Sweeping(parts.file.db);
     this.#clockDoubt = new ClockDoubt((message) => void parts.warnings.push(message));
     this.#clockDoubt.start(now, monotonic, parts.time.lastWallMs);
   }
@@ -51,6 +60,7 @@ export class Maintenance {
   /** Calls come. */
   committed(): void {
     this.#tidying.committed();
+    this.#sweeping.committed();
   }
 
   /** Returns whether there is more to do at once. */
@@ -59,7 +69,8 @@ export class Maintenance {
     // After the rest, and apart: what somebody has against a counter's roll stands in the way of nothing else.
     const doubted = this.doubts(moment);
     for (const warning of this.#parts.warnings.splice(0)) warn(warning);
-    return (!doubted && this.#tidy(moment)) || more;
+    const tidies = !doubted && this.#tidy(moment);
+    return this.#sweep(moment) || tidies || more;
   }
 
   /** Look at the wall clock: whether it is in doubt. */
@@ -106,15 +117,52 @@ export class Maintenance {
 
   /** Write down what time has done to some counters. Returns whether there are more to look at. */
   #tidy(moment: Moment): boolean {
-    const { file, rows, log, time, calendar } = this.#parts;
+    const due = read(() => this.#tidying.next(moment));
+    if (due.length === 0) return false;
+    const written = this.#writeDown(moment, (rows) => rows.loadDue(due), true);
+    return written === undefined ? this.#tidying.refused() : this.#tidying.done();
+  }
+
+  /** Settle some counters by their policies. Returns whether there are more to look at. */
+  #sweep(moment: Moment): boolean {
+    const { monotonic } = moment;
+    const policies = this.#parts.policies.now;
+    const names = read(() => this.#sweeping.next(policies, monotonic));
+    if (names === undefined) return false;
+    const settled =
+      names.length === 0 ? NOTHING : this.#writeDown(moment, (rows) => rows.loadNamed(names), false);
+    if (settled === undefined) this.#sweeping.refused(monotonic);
+    else this.#sweeping.done(isHeld(settled, policies), monotonic);
+    if (this.#sweeping.unsaved) {
+      this.#parts.write(moment, () => this.#sweeping.save());
+      this.#sweeping.saved();
+    }
+    return true;
+  }
+
+  /**
+   * Write down what time and policies have made of some counters.
+   *
+   * @param mends  whether loading may have written something
+   * @returns      what was written; undefined when the database is against it, and nothing was
+   */
+  #writeDown(
+    moment: Moment,
+    load: (rows: BatchRows) => LoadedRows<FoundFacts>,
+    mends: boolean,
+  ): Written | undefined {
+    const { file, rows, log, time, calendar, policies } = this.#parts;
     const { now } = moment;
     const logEnd = log.end;
+    const context = { now, calendar, policies: policies.now, uidSeed: NO_UID };
     try {
-      const due = this.#tidying.next(moment);
-      if (due.length === 0) return false;
       file.transaction.begin();
-      const loaded = rows.loadDue(due);
-      const save = decideTidying(loaded.facts, { now, calendar, uidSeed: NO_UID });
+      const loaded = load(rows);
+      const save = decideTidying(loaded.facts, context);
+      if (save.changed.length === 0 && !mends) {
+        file.transaction.rollback(); // Counters beyond a bound are looked at again and again.
+        return { counters: loaded.facts.counters, save };
+      }
       const made = rows.write(save, loaded);
       if (save.changes.count > 0) log.append(save.changes, idsOf(save, loaded, made), now);
       this.#parts.saveHead();
@@ -122,12 +170,36 @@ export class Maintenance {
       rows.remember(save, loaded, made);
       time.changed();
       file.checkpoints.committed();
+      return { counters: loaded.facts.counters, save };
     } catch (error) {
       this.#parts.undo(logEnd, time.at(moment));
       if (objectionIn(error) === undefined && !(error instanceof Missed)) throw asTallyError(error);
-      return this.#tidying.refused();
+      return undefined;
     }
-    return this.#tidying.done();
+  }
+}
+
+/** What was written of some counters. */
+interface Written {
+  readonly counters: FoundFacts["counters"];
+  readonly save: Pick<Save, "names" | "fixed" | "deleted">;
+}
+
+const NOTHING: Written = { counters: [], save: { names: [], fixed: new Map(), deleted: new Map() } };
+
+/** Whether one of them has not all that its policy says. */
+function isHeld({ counters, save }: Written, policies: PolicySet): boolean {
+  return counters.some((counter, i) => {
+    if (typeof counter !== "object" || save.deleted.has(i)) return false;
+    return !isSettled(save.fixed.get(i) ?? counter, save.names[i]!, policies);
+  });
+}
+
+function read<Found>(from: () => Found): Found {
+  try {
+    return from();
+  } catch (error) {
+    throw asTallyError(error);
   }
 }
 

@@ -1,0 +1,229 @@
+import { rmSync, statSync, writeFileSync } from "node:fs";
+import { v7 } from "uuid";
+import { ChangeColumns, ChangeKind } from "../src/core/change.ts";
+import { CommitColumns } from "../src/core/commit-columns.ts";
+import { BUCKET_MS, bucketStart, Level } from "../src/core/levels.ts";
+import { DEFAULT_RETENTION } from "../src/service/store.ts";
+import { DEFAULT_HISTORY, type HistoryQuery } from "../src/service/store-history.ts";
+import type { LoggedCounter, LogPage } from "../src/service/store-log.ts";
+import { openStore } from "../src/stores/open.ts";
+import { HistoryConnection, historyPathOf } from "../src/stores/sqlite/history/connection.ts";
+import { SYSTEM_CLOCK } from "../src/system-clock.ts";
+import { rateOf } from "./figure.ts";
+import { type Load, runLoad } from "./load/processes.ts";
+import { describeMachine, idleShare, watchStolenCpu } from "./machine.ts";
+import { fill } from "./million/fill.ts";
+import { TEN_THOUSAND } from "./names.ts";
+import { optionsFrom } from "./options.ts";
+import { othersLine, table } from "./report.ts";
+import { cleanUpAtExit, databaseIn, makeDataDirectory, openTally, type Server } from "./servers.ts";
+import { median, quantile } from "./stats.ts";
+import type { Distribution } from "./zipf.ts";
+
+/** `npm run bench:history`: what history costs on SQLite, and how soon it answers; see README.md in this folder. */
+
+const options = optionsFrom(
+  ["--rounds", "15", "--seconds", "4", ...process.argv.slice(2)],
+  "bench/RESULTS-history.md",
+);
+const rounds = options.quick ? 1 : options.rounds;
+cleanUpAtExit();
+const machine = describeMachine(makeDataDirectory());
+const stolenCpu = watchStolenCpu();
+const idleShares: number[] = [];
+const MINUTE = BUCKET_MS[Level.MINUTE];
+const HOUR = 60 * MINUTE;
+const DAY = BUCKET_MS[Level.DAY];
+
+/** A history that is fed with changes that nobody made. */
+class History {
+  readonly #connection: HistoryConnection;
+  readonly #path: string;
+  readonly #now: number;
+  #position = 0;
+
+  private constructor(path: string, now: number) {
+    this.#path = path;
+    this.#now = now;
+    const options = DEFAULT_HISTORY;
+    this.#connection = new HistoryConnection({ path, options, startId: v7(), now, expected: false });
+  }
+
+  static async open(now: number): Promise<History> {
+    const path = databaseIn(makeDataDirectory());
+    const given = { clock: SYSTEM_CLOCK, newUid: v7, retention: DEFAULT_RETENTION, cachedCountersMax: 0 };
+    const store = await openStore(`sqlite:${path}`, {
+      ...given,
+      history: DEFAULT_HISTORY,
+      warn: console.error,
+    });
+    await store.close();
+    rmSync(historyPathOf(path));
+    return new History(path, now);
+  }
+
+  /** Have counters incremented by 1 at each step. */
+  count(names: readonly string[], from: number, everyMs: number): void {
+    const counterIds = BigInt64Array.from(names, (_, i) => BigInt(i + 1));
+    const met = new Map<number, LoggedCounter>(
+      names.map((name, i) => [i, { name, uid: v7(), history: true, untracked: false }]),
+    );
+    this.#connection.begin();
+    let revision = 0;
+    for (let time = from; time < this.#now; time += everyMs) {
+      revision++;
+      const changes = new ChangeColumns(names.length);
+      for (let i = 0; i < names.length; i++)
+        changes.push(i, ChangeKind.ADD, BigInt(revision - 1), BigInt(revision), revision, time);
+      const commits = new CommitColumns({
+        ends: Uint32Array.of(names.length),
+        positions: Float64Array.of(++this.#position),
+        numbers: undefined,
+        times: Float64Array.of(time),
+        counterIds,
+        changes,
+      });
+      const page: LogPage = { commits, openings: false, dropped: false, cursor: `${this.#position}` };
+      this.#connection.take(page, revision === 1 ? met : new Map(), performance.now());
+      while (revision % 60 === 0 && this.#connection.maintain(time, performance.now()));
+    }
+    this.#connection.save();
+    while (this.#connection.maintain(this.#now, performance.now()));
+    this.#connection.save();
+  }
+
+  get bytes(): number {
+    return statSync(historyPathOf(this.#path)).size;
+  }
+
+  /** The median of how long an answer takes the thread, in milliseconds of processor time. */
+  time(asked: HistoryQuery): number {
+    const times: number[] = [];
+    for (let i = 0; i < 11; i++) {
+      const begun = process.cpuUsage();
+      const answer = this.#connection.query(asked, this.#now);
+      const { user, system } = process.cpuUsage(begun);
+      times.push((user + system) / 1_000);
+      if ("refused" in answer) throw new Error(`expected points, got ${answer.refused}`);
+      if (answer.points.changes.every((changes) => changes === 0))
+        throw new Error("expected changes, got none");
+    }
+    return median(times);
+  }
+}
+
+const text = [
+  "# History on SQLite",
+  "",
+  "Written by `npm run bench:history`; bench/README.md says what each part shows.",
+  "",
+  `- Date: ${new Date().toISOString().slice(0, 10)}`,
+  ...machine,
+  ...(options.only.includes("answers") ? [] : await pairs()),
+  "",
+  ...(await answers()),
+  "",
+].join("\n");
+console.log(`\n${text}`);
+if (options.out) writeFileSync(options.out, text);
+process.exit(0); // Which ends the servers.
+
+/** Batches with history on against off: two servers side by side, of which one at a time is loaded. */
+async function pairs(): Promise<string[]> {
+  type Which = "on" | "off";
+  const servers: Record<Which, Server> = { on: await filled(true), off: await filled(false) };
+  const ratios: Record<Distribution, number[]> = { uniform: [], zipf: [] };
+  const rates: Record<Distribution, Record<Which, number[]>> = {
+    uniform: { on: [], off: [] },
+    zipf: { on: [], off: [] },
+  };
+  for (let round = 1; round <= rounds; round++) {
+    idleShares.push(await idleShare());
+    for (const distribution of ["uniform", "zipf"] as const) {
+      const order: Which[] = round % 2 === 0 ? ["off", "on"] : ["on", "off"];
+      const pair: Partial<Record<Which, number>> = {};
+      for (const which of order) {
+        pair[which] = rateOf(await runLoad(batches(distribution), servers[which]));
+        rates[distribution][which].push(pair[which]);
+      }
+      ratios[distribution].push(pair.on! / pair.off!);
+      console.log(`pair ${round}  ${distribution.padEnd(8)} ${(pair.on! / pair.off!).toFixed(3)}`);
+    }
+  }
+  await Promise.all([servers.on.close(), servers.off.close()]);
+  const rows = (["uniform", "zipf"] as const).map((distribution) => {
+    const each = ratios[distribution];
+    return [
+      distribution,
+      ...(["on", "off"] as const).map((which) =>
+        Math.round(median(rates[distribution][which])).toLocaleString("en"),
+      ),
+      median(each).toFixed(3),
+      `${quantile(each, 0.25).toFixed(3)} to ${quantile(each, 0.75).toFixed(3)}`,
+    ];
+  });
+  return [
+    othersLine(idleShares, stolenCpu()),
+    "",
+    `BatchApply of 1,000 on 10,000 names, ${rounds} interleaved pairs of ${options.seconds} s; the aim is 0.9:`,
+    "",
+    ...table(["names", "on, op/s", "off, op/s", "on : off, median", "quartiles"], rows),
+  ];
+}
+
+function batches(distribution: Distribution): Load {
+  return {
+    program: "batch",
+    processes: 1,
+    options: {
+      ...{ operations: 1_000, distribution, names: TEN_THOUSAND },
+      ...{ connections: 4, streams: 3, warmupMs: 1_000, seconds: options.seconds },
+    },
+  };
+}
+
+async function filled(history: boolean): Promise<Server> {
+  const directory = makeDataDirectory();
+  await fill(directory, TEN_THOUSAND);
+  return openTally(directory, undefined, undefined, ["--history", `${history}`]);
+}
+
+/** Synthetic histories, made by the code that makes real ones, and what is asked of them. */
+async function answers(): Promise<string[]> {
+  const now = bucketStart(Level.DAY, Date.now()) + 20 * HOUR;
+  const minutes = await History.open(now);
+  minutes.count(["minutely"], now - 365 * DAY, BUCKET_MS[Level.MINUTE]);
+  const bytes = minutes.bytes;
+  const day = minutes.time({
+    of: { name: "minutely" },
+    level: Level.MINUTE,
+    edges: edges(now - DAY, now, MINUTE),
+  });
+  const many = await History.open(now);
+  many.count(
+    Array.from({ length: 1_000 }, (_, i) => `many.${i}`),
+    now - 31 * DAY,
+    BUCKET_MS[Level.QUARTER],
+  );
+  const prefix = { prefix: "many." };
+  const week = many.time({ of: prefix, level: Level.QUARTER, edges: edges(now - 7 * DAY, now, HOUR) });
+  const month = many.time({ of: prefix, level: Level.QUARTER, edges: edges(now - 31 * DAY, now, HOUR) });
+  const inMs = (ms: number) => `${ms.toFixed(1)} ms`;
+  return table(
+    ["asked", "took", "aim"],
+    [
+      ["a counter's day by minutes", inMs(day), "10 ms"],
+      [
+        "a prefix of 1,000 counters, each changing every quarter of an hour: a week by hours",
+        inMs(week),
+        "300 ms",
+      ],
+      ["the same, 31 days by hours", inMs(month), "1,500 ms"],
+      ["a counter that counts once a minute, for a year: its file", `${(bytes / 1e6).toFixed(2)} MB`, "1 MB"],
+    ],
+  );
+}
+
+function edges(from: number, to: number, step: number): Float64Array {
+  return Float64Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => from + i * step);
+}

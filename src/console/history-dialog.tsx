@@ -1,0 +1,216 @@
+import type { Transport } from "@connectrpc/connect";
+import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
+import { useEffect, useId, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import type { Counters } from "./counters.ts";
+import { Choice } from "./dialog.tsx";
+import styles from "./history.css?inline";
+import {
+  axisText,
+  drawnOf,
+  Histories,
+  outlookText,
+  type Point,
+  pointText,
+  RANGES,
+  type Range,
+  type Seen,
+} from "./history.ts";
+import { formatCount } from "./numbers.ts";
+import { Plots } from "./plot.ts";
+import { type Problem, problemOf } from "./problem.ts";
+import { ProblemNote } from "./problem-note.tsx";
+import { whenText } from "./times.ts";
+
+// In a sheet of its own: so nothing is loaded beside the script, and the first visit has no loader for it.
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(styles);
+document.adoptedStyleSheets.push(sheet);
+
+interface HistoryProps {
+  readonly counters: Counters;
+  readonly transport: Transport;
+  readonly name: string;
+  readonly onClose: () => void;
+}
+
+/** What became of a counter: drawn, in words point by point, and as a table. Kept up while it is open. */
+export function HistoryDialog({ counters, transport, name, onClose }: HistoryProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const titleId = useId();
+  const histories = useMemo(() => new Histories(transport), [transport]);
+  const range = useSignal<Range>("day");
+  const seen = useSignal<Seen | undefined>(undefined);
+  const problem = useSignal<Problem | undefined>(undefined);
+  useLayoutEffect(() => {
+    const element = dialog.current!;
+    element.showModal();
+    element.querySelector<HTMLElement>("input:checked")!.focus(); // Arrow keys lead on from what is shown.
+    return () => element.close();
+  }, []);
+  useSignalEffect(() => {
+    const asked = range.value;
+    const closing = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const read = async () => {
+      try {
+        const answer = await histories.read(name, asked, closing.signal);
+        if (closing.signal.aborted) return;
+        seen.value = answer;
+        problem.value = undefined;
+      } catch (error) {
+        if (closing.signal.aborted) return;
+        problem.value = problemOf(error);
+      }
+      timer = setTimeout(read, EVERY_MS);
+    };
+    void read();
+    return () => {
+      closing.abort();
+      clearTimeout(timer);
+    };
+  });
+  const counter = counters.counterOf(name);
+  const shown = seen.value;
+  return (
+    <dialog
+      ref={dialog}
+      class="history"
+      aria-labelledby={titleId}
+      onClose={() => dialog.current !== null && onClose()}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+    >
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          onClose();
+        }}
+      >
+        <h2 id={titleId}>History</h2>
+        <p class="subject">{name}</p>
+        <fieldset>
+          <legend>What to show</legend>
+          {(Object.keys(RANGES) as Range[]).map((each) => (
+            <Choice key={each} name="range" of={range} is={each} text={RANGES[each].text} />
+          ))}
+        </fieldset>
+        {problem.value && <ProblemNote problem={problem.value} />}
+        {shown === undefined && problem.value === undefined && <p class="hint">Loading …</p>}
+        {shown && shown.points.length === 0 && <p class="hint">Nothing is known of that time.</p>}
+        {shown && shown.points.length > 0 && <Shown seen={shown} />}
+        {shown && counter && <p>{outlookText(counter, shown, new Date())}</p>}
+        <div class="choices">
+          <button type="submit" class="primary">
+            Close
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+/** Seldom enough to be no load, and often enough to be watched. */
+const EVERY_MS = 10_000;
+
+function Shown({ seen }: { seen: Seen }) {
+  const at = useSignal<number | undefined>(undefined); // The last, unless one was chosen.
+  const { points } = seen;
+  const last = points.length - 1;
+  const chosen = Math.min(at.value ?? last, last);
+  return (
+    <>
+      <Plotted seen={seen} at={at} chosen={chosen} />
+      <p class="facts">{pointText(points[chosen]!, new Date())}</p>
+      <details>
+        <summary>As a table</summary>
+        <Table points={points} />
+      </details>
+    </>
+  );
+}
+
+/** The plots, along which arrow keys lead from point to point; a screen reader reads each out. */
+function Plotted({ seen, at, chosen }: { seen: Seen; at: Signal<number | undefined>; chosen: number }) {
+  const root = useRef<HTMLDivElement>(null);
+  const plots = useRef<Plots | undefined>(undefined);
+  const { range, points } = seen;
+  const last = points.length - 1;
+  useLayoutEffect(() => {
+    at.value = undefined;
+    const made = new Plots(
+      root.current!,
+      (seconds) => axisText(range, seconds),
+      (index) => (at.value = index),
+    );
+    plots.current = made;
+    return () => made.close();
+  }, [range, at]);
+  useEffect(() => plots.current?.draw(drawnOf(points)), [points]);
+  const goTo = (index: number) => {
+    at.value = Math.min(Math.max(index, 0), last);
+    plots.current?.mark(at.value);
+  };
+  return (
+    <div
+      ref={root}
+      class="plots"
+      role="slider"
+      tabIndex={0}
+      aria-label={`${RANGES[range].text}, point by point`}
+      aria-valuemin={0}
+      aria-valuemax={last}
+      aria-valuenow={chosen}
+      aria-valuetext={pointText(points[chosen]!, new Date())}
+      onKeyDown={(event) => {
+        const step = STEPS[event.key];
+        if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+        event.preventDefault();
+        goTo(chosen + step);
+      }}
+    />
+  );
+}
+
+/** How far the keys of a slider lead. */
+const STEPS: Readonly<Record<string, number>> = {
+  ArrowLeft: -1,
+  ArrowDown: -1,
+  ArrowRight: 1,
+  ArrowUp: 1,
+  PageDown: -10,
+  PageUp: 10,
+  Home: Number.NEGATIVE_INFINITY,
+  End: Number.POSITIVE_INFINITY,
+};
+
+function Table({ points }: { points: readonly Point[] }) {
+  const now = new Date();
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">From</th>
+          <th scope="col">Value</th>
+          <th scope="col">Added</th>
+          <th scope="col">Removed</th>
+          <th scope="col">By ends</th>
+        </tr>
+      </thead>
+      <tbody>
+        {points.map(({ start, close, added, removed, rolled, remark }) => (
+          <tr key={start.getTime()}>
+            <th scope="row">
+              {whenText(start, now)}
+              {remark === "" ? "" : ` (${remark})`}
+            </th>
+            {[close, added, removed, rolled].map((count, i) => (
+              <td key={i}>{formatCount(count)}</td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

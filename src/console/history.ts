@@ -1,0 +1,129 @@
+/** The history of a counter as the page asks for it, and what it says. */
+
+import {
+  durationFromMs,
+  type Timestamp,
+  timestampDate,
+  timestampFromMs,
+  timestampMs,
+} from "@bufbuild/protobuf/wkt";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
+import { type HistoryPoint, HistoryService } from "../../gen/browser/tally/v1/history_service_pb.ts";
+import { msUntilMet } from "../core/pace.ts";
+import { formatCount } from "./numbers.ts";
+import type { Drawn } from "./plot.ts";
+import { whenText } from "./times.ts";
+
+/** What can be looked at: so long, in steps of so long. */
+export const RANGES = {
+  hour: { text: "Last hour", ms: 3_600_000, stepMs: 60_000 },
+  day: { text: "Last day", ms: 86_400_000, stepMs: 900_000 },
+  week: { text: "Last week", ms: 7 * 86_400_000, stepMs: 3_600_000 },
+} as const;
+export type Range = keyof typeof RANGES;
+
+/** The points of a range, in order. */
+export interface Seen {
+  readonly range: Range;
+  readonly points: readonly Point[];
+}
+
+/** A step of time, and what became of the counter in it. */
+export interface Point {
+  readonly start: Date;
+  readonly end: Date;
+  readonly close: bigint;
+  readonly added: bigint;
+  readonly removed: bigint;
+  readonly rolled: bigint;
+  /** That it is not over yet, or lacks changes; "" of most. */
+  readonly remark: string;
+}
+
+/** Asks for histories. */
+export class Histories {
+  readonly #client: Client<typeof HistoryService>;
+
+  constructor(transport: Transport) {
+    this.#client = createClient(HistoryService, transport);
+  }
+
+  /** What became of a counter up to now; steps go by the clocks of the person who looks. */
+  async read(name: string, range: Range, signal: AbortSignal): Promise<Seen> {
+    const { ms, stepMs } = RANGES[range];
+    const request = {
+      subject: { case: "name" as const, value: name },
+      start: timestampFromMs(Date.now() - ms),
+      step: { case: "every" as const, value: durationFromMs(stepMs) },
+      timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    };
+    const { points } = await this.#client.queryHistory(request, { signal, timeoutMs: 10_000 });
+    return { range, points: points.map(toPoint) };
+  }
+}
+
+function toPoint({ start, end, close, added, removed, rolled, inProgress, gap }: HistoryPoint): Point {
+  const remarks = [inProgress ? "not over yet" : "", gap ? "changes are missing" : ""];
+  return {
+    start: timestampDate(start!),
+    end: timestampDate(end!),
+    close: BigInt(close),
+    added: BigInt(added),
+    removed: BigInt(removed),
+    rolled: BigInt(rolled),
+    remark: remarks.filter((remark) => remark !== "").join(", "),
+  };
+}
+
+export function drawnOf(points: readonly Point[]): Drawn {
+  return {
+    times: points.map(({ start }) => start.getTime() / 1_000),
+    values: points.map(({ close }) => Number(close)),
+    added: points.map(({ added }) => Number(added) || null),
+    removed: points.map(({ removed }) => -Number(removed) || null),
+  };
+}
+
+/** What a point says, in words. */
+export function pointText({ start, end, close, added, removed, rolled, remark }: Point, now: Date): string {
+  const moves = [
+    added === 0n ? "" : `${formatCount(added)} added`,
+    removed === 0n ? "" : `${formatCount(removed)} removed`,
+    rolled === 0n ? "" : `${formatCount(rolled)} by an end of its window or its own`,
+    remark,
+  ];
+  const said = moves.filter((move) => move !== "").join(", ");
+  return `${whenText(start, now)} to ${clockText(end)}: ${formatCount(close)}${said === "" ? "" : ` (${said})`}`;
+}
+
+/** When its maximum is met if it goes on as in the range; "" without one. */
+export function outlookText({ max, value, windowEnd }: Counter, { range, points }: Seen, now: Date): string {
+  if (max === undefined || value >= max || points.length === 0) return "";
+  const moved = points.reduce((sum, { added, removed }) => sum + added - removed, 0n);
+  const ms = now.getTime() - points[0]!.start.getTime();
+  const left = msUntilMet(max - value, { moved, ms });
+  const pace = `At the pace of the last ${range}, its maximum of ${formatCount(max)} is `;
+  if (left === undefined) return `${pace}not met.`;
+  const met = new Date(now.getTime() + left);
+  return isBefore(windowEnd, met)
+    ? `${pace}not met before its window ends.`
+    : `${pace}met at ${whenText(met, now)}.`;
+}
+
+function isBefore(time: Timestamp | undefined, met: Date): boolean {
+  return time !== undefined && timestampMs(time) <= met.getTime();
+}
+
+/** "14:05", by the clock of whoever reads it. */
+export function clockText(time: Date): string {
+  return CLOCK.format(time);
+}
+
+/** Below the plots: the hour of a day, the day of a week. */
+export function axisText(range: Range, seconds: number): string {
+  return (range === "week" ? DAY : CLOCK).format(seconds * 1_000);
+}
+
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric" });

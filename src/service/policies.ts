@@ -1,0 +1,116 @@
+import type { CatalogueWrite } from "../core/catalogue.ts";
+import { refillConflict } from "../core/decide.ts";
+import type { Refusal } from "../core/errors.ts";
+import {
+  type Enforcement,
+  POLICIES_MAX,
+  type Policy,
+  PolicySet,
+  policyKeyOf,
+  policyToBody,
+} from "../core/policies.ts";
+import type { Settings } from "../core/settings.ts";
+import type { Catalogue } from "./store-catalogue.ts";
+
+/** The policies of a store, as entries of its catalogue: the settings of the counters that begin with a prefix. */
+export class Policies {
+  readonly #catalogue: Catalogue;
+  #version = 0;
+  #set = PolicySet.NONE;
+
+  constructor(catalogue: Catalogue) {
+    this.#catalogue = catalogue;
+  }
+
+  /**
+   * All there are, every one that was set before the call included.
+   *
+   * @throws TallyError ROW_CORRUPT  when the catalogue is damaged so that nobody can say
+   */
+  async read(): Promise<PolicySet> {
+    let changes = await this.#catalogue.read(this.#version);
+    if (changes.version < this.#version) {
+      this.#set = PolicySet.NONE; // Another catalogue stands there by now.
+      changes = await this.#catalogue.read(0);
+    }
+    this.#set = this.#set.with(changes);
+    this.#version = changes.version;
+    return this.#set;
+  }
+
+  /**
+   * Set the policy of a prefix, in the place of the one that it has. The same again changes nothing.
+   *
+   * @param prefix    what names can begin with, or ""
+   * @param revision  only if the policy there still has this one, 0: only if there is none; undefined: whatever it is
+   */
+  async set(
+    prefix: string,
+    settings: Settings,
+    enforcement: Enforcement,
+    revision?: number,
+  ): Promise<Policy | Refusal> {
+    const body = policyToBody({ settings, enforcement });
+    const fault = conflictIn(settings);
+    if (fault !== undefined) return fault;
+    const policies = await this.read();
+    const found = policies.damaged ? undefined : policies.get(prefix);
+    const same = found !== undefined && policyToBody(found) === body;
+    if (same && (revision ?? found.revision) === found.revision) return found;
+    const written = await this.#write(prefix, body, revision);
+    return typeof written === "number" ? { prefix, settings, enforcement, revision: written } : written;
+  }
+
+  /**
+   * Take the policy of a prefix away.
+   *
+   * @param revision  as for `set`
+   * @returns         undefined once it is gone
+   */
+  async remove(prefix: string, revision?: number): Promise<undefined | Refusal> {
+    const written = await this.#write(prefix, undefined, revision);
+    return typeof written === "number" ? undefined : written;
+  }
+
+  async #write(prefix: string, body: string | undefined, revision: number | undefined) {
+    for (;;) {
+      const policies = await this.read();
+      if (policies.damaged) return { code: "ROW_CORRUPT" } as const;
+      const found = policies.get(prefix)?.revision ?? 0;
+      if (found === 0 && body === undefined) return { code: "POLICY_NOT_FOUND" } as const;
+      if (revision !== undefined && revision !== found)
+        return { code: "ETAG_MISMATCH", etag: policyEtagOf(found) } as const;
+      if (found === 0 && policies.size >= POLICIES_MAX)
+        return { code: "TOO_MANY_POLICIES", max: BigInt(POLICIES_MAX) } as const;
+      const entry: CatalogueWrite = {
+        kind: "policy",
+        key: policyKeyOf(prefix),
+        body,
+        expectedVersion: found,
+      };
+      const written = await this.#catalogue.write(entry);
+      if (written !== undefined) return written; // Else somebody was quicker.
+    }
+  }
+}
+
+/** Names a policy at a revision; 0 is none. */
+export function policyEtagOf(revision: number): string {
+  return `p${revision}`;
+}
+
+/** Of such a text; undefined when it is none. */
+export function revisionIn(etag: string): number | undefined {
+  const [, digits] = /^p(\d{1,15})$/.exec(etag) ?? [];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** Why no counter could have these settings. */
+function conflictIn(settings: Settings): Refusal | undefined {
+  const { initial, min, max, refill } = settings;
+  const conflict = refill === undefined ? undefined : refillConflict(settings);
+  if (conflict !== undefined) return { code: "SETTINGS_CONFLICT", field: "refill", expected: conflict };
+  if ((min === undefined || initial >= min) && (max === undefined || initial <= max)) return undefined;
+  const bounds = { ...(min !== undefined && { min }), ...(max !== undefined && { max }) };
+  return { code: "VALUE_OUTSIDE_BOUNDS", field: "initial", requested: initial, ...bounds };
+}

@@ -1,0 +1,107 @@
+import type { Database, Statement } from "better-sqlite3";
+import type { PolicySet } from "../../../core/policies.ts";
+import { endOf } from "../../../core/selection.ts";
+import { isSettled } from "../../../core/settling.ts";
+import { PolicySweep } from "../../shared/policy-sweep.ts";
+import { type FollowedColumns, toFollowed } from "../rows/rows.ts";
+
+/**
+ * Which counters are settled next by their policies: name by name, a slice at a time, so that a commit waits for one slice at
+ * most; and while calls come, not more than so many a second. How far it has come is saved with the revision of the
+ * policies that all are settled by; a start after a crash goes through what changed since, and passes over what is done.
+ */
+export class Sweeping {
+  readonly #rows: Statement<[string, string, bigint], Looked>;
+  readonly #save: Statement<[bigint]>;
+  readonly #sweep: PolicySweep;
+  #saved: number;
+  /** What was given out: where the slice began, its names, and where the next one does. */
+  #given: Slice = { from: "", names: [], next: undefined };
+  /** How many are looked at one at a time, because one of them is refused. */
+  #alone = 0;
+  #pacedFromMs = Number.NEGATIVE_INFINITY;
+  #paced = 0;
+  #busy = false;
+
+  constructor(db: Database) {
+    this.#rows = db.prepare(`
+      SELECT entry.name, policy, policy_revision FROM counter_names AS entry
+      LEFT JOIN counters ON counters.id = entry.counter_id
+      WHERE entry.name >= ? AND entry.name < ? ORDER BY entry.name LIMIT ?`);
+    this.#save = db.prepare("UPDATE policy_sweep SET swept = ?");
+    this.#saved = Number(db.prepare("SELECT max(swept) FROM policy_sweep").pluck().get() ?? 0n);
+    this.#sweep = new PolicySweep(this.#saved);
+  }
+
+  /** Calls come: there is no hurry. */
+  committed(): void {
+    this.#busy = true;
+  }
+
+  /** Those that are to be settled now, which may be none; then `done` or `refused` is called. Undefined: nothing is to be done. */
+  next(policies: PolicySet, monotonic: number): readonly string[] | undefined {
+    if (monotonic - this.#pacedFromMs >= 1_000) [this.#paced, this.#pacedFromMs] = [0, monotonic];
+    if (this.#busy && this.#paced >= A_SECOND) return undefined;
+    this.#busy = false;
+    const place = this.#sweep.next(policies, monotonic);
+    if (place === undefined) return undefined;
+    const { prefix, from } = place;
+    const most = this.#alone > 0 ? 1 : A_SLICE;
+    const names: string[] = [];
+    const found = this.#rows.all(from, endOf(prefix), BigInt(LOOKED_AT + 1));
+    let next = found.length > LOOKED_AT ? found.pop()!.name : undefined;
+    for (const row of found) {
+      const { name } = row;
+      if (isSettled({ policy: toFollowed(row) }, name, policies)) continue;
+      if (names.length === most) {
+        next = name;
+        break;
+      }
+      names.push(name);
+    }
+    this.#given = { from, names, next };
+    return names;
+  }
+
+  /** What was given is settled. @param held  whether one of them has not all that its policy says */
+  done(held: boolean, monotonic: number): void {
+    const { names, next } = this.#given;
+    this.#paced += names.length;
+    if (this.#alone > 0) this.#alone--;
+    this.#sweep.passed(next, held, monotonic);
+  }
+
+  /** What was given cannot be written: then one by one; and the one that cannot is passed over until the next round. */
+  refused(monotonic: number): void {
+    const { length } = this.#given.names;
+    if (length === 1) this.done(true, monotonic);
+    else this.#alone = length;
+  }
+
+  /** What is to be saved, if anything is, in the caller's transaction. */
+  get unsaved(): boolean {
+    return this.#sweep.swept !== this.#saved;
+  }
+
+  save(): void {
+    this.#save.run(BigInt(this.#sweep.swept));
+  }
+
+  saved(): void {
+    this.#saved = this.#sweep.swept;
+  }
+}
+
+interface Slice {
+  readonly from: string;
+  readonly names: readonly string[];
+  readonly next: string | undefined;
+}
+
+type Looked = FollowedColumns & { readonly name: string };
+
+/** Some milliseconds each: to look at, and to write. */
+const LOOKED_AT = 1_000;
+const A_SLICE = 64;
+/** While calls come. */
+const A_SECOND = 2_000;

@@ -1,0 +1,35 @@
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { Target } from "./authorise.ts";
+import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { readRequest } from "./shape.ts";
+
+/**
+ * A method that reads: its request decoded, its shape checked, and who calls allowed to read all that it asks for.
+ *
+ * @param targetsOf  what a request asks for: names, or a prefix
+ */
+export function readCall<Request extends DescMessage>(
+  method: UnaryMethod["method"],
+  schema: Request,
+  requestBytesMax: number,
+  targetsOf: (request: MessageShape<Request>) => readonly Target[],
+  answer: (request: MessageShape<Request>, context: CallContext) => Promise<Uint8Array | Refused>,
+): UnaryMethod {
+  return {
+    method,
+    changes: false,
+    requestBytesMax,
+    async answer(bytes, context) {
+      if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
+      const request = readRequest(schema, bytes);
+      if ("code" in request) return request;
+      if (context.denial !== undefined) {
+        for (const target of targetsOf(request.message)) {
+          const denied = context.denial(method, target);
+          if (denied !== undefined) return "name" in target ? about(target.name, denied) : denied;
+        }
+      }
+      return answer(request.message, context);
+    },
+  };
+}

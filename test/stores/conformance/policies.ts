@@ -1,0 +1,466 @@
+import { expect, it } from "vitest";
+import { ChangeKind } from "../../../src/core/change.ts";
+import type { Enforcement, Policy } from "../../../src/core/policies.ts";
+import { DEFAULTS, type Settings } from "../../../src/core/settings.ts";
+import { Policies } from "../../../src/service/policies.ts";
+import type { Store } from "../../../src/service/store.ts";
+import {
+  apply,
+  batch,
+  commit,
+  create,
+  decrement,
+  increment,
+  reset,
+  set,
+  single,
+  update,
+} from "../../support/calls.ts";
+import type { StoreKind } from "../../support/stores.ts";
+import { allChanges } from "./changes.ts";
+import { policiesModel } from "./policies-model.ts";
+import { expectLogLeadsTo, type It, MINUTE, read, tidy } from "./time-log.ts";
+import { using } from "./using.ts";
+
+/** Settings for the counters of a prefix, and for the counter that a change makes. */
+export function policiesSuite(kind: StoreKind): void {
+  const it_ = using(kind, it, { handClock: true });
+  missing(it_);
+  making(it_);
+  following(it_);
+  holding(it_);
+  sweeping(it_);
+  policiesModel(it_);
+}
+
+function missing(it_: It): void {
+  it_("if_missing says what a change makes, and nothing of a counter that is there", async (opened) => {
+    const { store } = opened;
+    const bounded: Settings = { ...DEFAULTS, initial: 2n, max: 5n, labels: { a: "b" }, history: false };
+    expect(await apply(store, bringing(increment("a", 3n), bounded))).toEqual({
+      value: 5n,
+      previous: 2n,
+      revision: 1,
+    });
+    expect(await read(store, "a")).toMatchObject({ ...bounded, settingsRevision: 1, policy: undefined });
+    expect(await apply(store, bringing(increment("a"), { ...bounded, max: 9n }))).toMatchObject({
+      code: "ABOVE_MAX",
+      max: 5n,
+    });
+    expect(await apply(store, bringing(set("s", -1n), { ...DEFAULTS, min: -1n }))).toMatchObject({
+      previous: 0n,
+    });
+    expect(await read(store, "s")).toMatchObject({ min: -1n, value: -1n });
+    for (const [op, code] of [
+      [bringing(increment("none", 4n), bounded), "ABOVE_MAX"],
+      [bringing(set("none", 6n), bounded), "VALUE_OUTSIDE_BOUNDS"],
+      [bringing(increment("none"), { ...bounded, initial: 6n }), "VALUE_OUTSIDE_BOUNDS"],
+      [bringing(increment("none"), { ...bounded, refill: { amount: 1n, everyMs: 9 } }), "SETTINGS_CONFLICT"],
+      [bringing(decrement("none"), bounded), "COUNTER_NOT_FOUND"],
+    ] as const) {
+      expect(await apply(store, op)).toMatchObject({ code });
+    }
+    expect(await read(store, "none")).toBeUndefined();
+    await expectLogLeadsTo(store);
+  });
+
+  it_("what if_missing makes is in time from then on, in a batch and in a group too", async (opened) => {
+    const { store } = opened;
+    const window = { everyMs: MINUTE, anchorMs: opened.now() };
+    const daily: Settings = { ...DEFAULTS, max: 2n, window };
+    const [answer] = await commit(
+      store,
+      batch([
+        bringing(increment("q"), daily),
+        bringing(increment("q"), daily),
+        bringing(increment("q"), daily),
+      ]),
+    );
+    expect(answer!.results).toMatchObject([{ value: 1n }, { value: 2n }, { code: "ABOVE_MAX" }]);
+    const group = [bringing(increment("g"), daily), increment("q")];
+    expect(await commit(store, batch(group, { allOrNothing: true }))).toMatchObject([
+      { refused: { code: "ABOVE_MAX", index: 1, retryAfterMs: MINUTE } },
+    ]);
+    expect(await read(store, "g")).toBeUndefined();
+    await opened.pass(MINUTE);
+    expect(await apply(store, increment("q"))).toMatchObject({ value: 1n, previous: 0n });
+    await expectLogLeadsTo(store);
+  });
+
+  it_("a request id compares if_missing, of one change and of a batch", async ({ store }) => {
+    const to = (max: bigint): Settings => ({ ...DEFAULTS, max });
+    for (const asked of [
+      (settings?: Settings) =>
+        single(settings ? bringing(increment("a"), settings) : increment("a"), { id: "1" }),
+      (settings?: Settings) =>
+        batch([increment("b"), settings ? bringing(set("c", 1n), settings) : set("c", 1n)], { id: "2" }),
+    ]) {
+      const [first] = await commit(store, asked(to(5n)));
+      expect(await commit(store, asked(to(5n)))).toEqual([{ ...first!, replayed: true }]);
+      for (const other of [asked(to(6n)), asked()]) {
+        expect(await commit(store, other)).toMatchObject([{ refused: { code: "REQUEST_ID_REUSED" } }]);
+      }
+    }
+  });
+}
+
+function making(it_: It): void {
+  it_("what Increment and Set make follows the policy with the longest prefix, whole", async ({ store }) => {
+    await setPolicy(store, "", { max: 9n, labels: { of: "all" } });
+    const { revision } = await setPolicy(store, "shop.", { initial: 3n, description: "of the shop" });
+    await setPolicy(store, "shop.page.", { min: 0n });
+    expect(await apply(store, increment("shop.a"))).toEqual({ value: 4n, previous: 3n, revision: 1 });
+    expect(await read(store, "shop.a")).toMatchObject({
+      ...{ ...DEFAULTS, initial: 3n, description: "of the shop" },
+      policy: { prefix: "shop.", revision },
+      settingsRevision: 1,
+    });
+    await apply(store, set("shop.page.x", 1n));
+    await apply(store, increment("other"));
+    expect(await read(store, "shop.page.x")).toMatchObject({
+      ...DEFAULTS,
+      min: 0n,
+      policy: { prefix: "shop.page." },
+    });
+    expect(await read(store, "other")).toMatchObject({
+      max: 9n,
+      labels: { of: "all" },
+      policy: { prefix: "" },
+    });
+    expect(await apply(store, set("shop.page.y", -1n))).toMatchObject({ code: "VALUE_OUTSIDE_BOUNDS" });
+    await apply(store, create("shop.own"));
+    await apply(store, bringing(increment("shop.mine"), { ...DEFAULTS, max: 1n }));
+    for (const name of ["shop.own", "shop.mine"]) expect((await read(store, name)).policy).toBeUndefined();
+    await tidy(store);
+    expect(await read(store, "shop.own")).toMatchObject({ ...DEFAULTS, settingsRevision: 1 });
+  });
+
+  it_(
+    "a policy counts for what was asked before it no more, and for what comes after it at once",
+    async (opened) => {
+      const { store } = opened;
+      await apply(store, increment("before"));
+      await setPolicy(store, "", { max: 1n });
+      await apply(store, increment("after"));
+      expect(await apply(store, increment("after"))).toMatchObject({ code: "ABOVE_MAX", max: 1n });
+      expect(await apply(store, increment("before"))).toMatchObject({ value: 2n });
+      await tidy(store);
+      expect((await read(store, "before")).policy).toBeUndefined();
+    },
+  );
+
+  it_("policies are what they were after closing and opening, if the store is durable", async (opened) => {
+    if (opened.store.traits.durability === "none") return;
+    await setPolicy(opened.store, "a", { max: 1n }, "shadow");
+    await setPolicy(opened.store, "b", { max: 2n });
+    await new Policies(opened.store.catalogue!).remove("b");
+    await apply(opened.store, increment("a"));
+    const before = await read(opened.store, "a");
+    const store = await opened.reopen();
+    expect(await read(store, "a")).toEqual(before);
+    expect(before.policy).toMatchObject({ prefix: "a" });
+    expect(await apply(store, increment("a"))).toMatchObject({ code: "ABOVE_MAX" });
+    expect((await apply(store, increment("b"))) && (await read(store, "b")).policy).toBeUndefined();
+    expect((await new Policies(store.catalogue!).read()).all).toMatchObject([
+      { prefix: "a", enforcement: "shadow" },
+    ]);
+  });
+}
+
+function following(it_: It): void {
+  it_(
+    "a changed policy reaches a counter with the next change of it: its own change, by the policy",
+    async (opened) => {
+      const { store } = opened;
+      await setPolicy(store, "a", { max: 5n });
+      await apply(store, increment("a", 5n), { caller: "me" });
+      const { revision } = await setPolicy(store, "a", { max: 8n, initial: 1n });
+      await opened.pass(1_000);
+      expect(await apply(store, increment("a", 2n))).toEqual({ value: 7n, previous: 5n, revision: 2 });
+      expect(await read(store, "a")).toMatchObject({
+        ...{ max: 8n, initial: 1n, settingsRevision: 2, policy: { prefix: "a", revision } },
+      });
+      expect((await allChanges(store)).map(({ kind, caller, value }) => [kind, caller, value])).toEqual([
+        [ChangeKind.ADD, "", 5n],
+        [ChangeKind.SETTINGS, "policy:a", 5n],
+        [ChangeKind.ADD, "", 7n],
+      ]);
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_("a change that is refused settles nothing, alone and in a group", async ({ store }) => {
+    await setPolicy(store, "a", { max: 5n });
+    await apply(store, increment("a", 5n));
+    const before = await read(store, "a");
+    await setPolicy(store, "a", { max: 4n });
+    expect(await apply(store, increment("a"))).toMatchObject({ code: "ABOVE_MAX", max: 5n });
+    const group = batch([decrement("a"), increment("b", 9n), decrement("none")], { allOrNothing: true });
+    expect(await commit(store, group)).toMatchObject([{ refused: { code: "COUNTER_NOT_FOUND" } }]);
+    expect(await read(store, "a")).toEqual(before);
+    expect(await allChanges(store)).toHaveLength(1);
+  });
+
+  it_("labels and description are a counter's own once it is made", async ({ store }) => {
+    await setPolicy(store, "a", { max: 5n, labels: { of: "policy" }, description: "first" });
+    await apply(store, increment("a"));
+    await apply(store, update("a", { labels: { mine: "1" } }));
+    await setPolicy(store, "a", { max: 6n, labels: { of: "another" }, description: "second" });
+    await apply(store, increment("a"));
+    expect(await read(store, "a")).toMatchObject({
+      ...{ max: 6n, labels: { mine: "1" }, description: "first", policy: { prefix: "a" } },
+    });
+  });
+
+  it_(
+    "an update of any other setting has it follow none; follow attaches it again, in one change",
+    async ({ store }) => {
+      await setPolicy(store, "a", { max: 5n });
+      await apply(store, increment("a"));
+      for (const [settings, mask] of [
+        [{ max: 9n }, ["max"]],
+        [{ history: false }, ["history"]],
+        [{ idleTtlMs: 5_000n }, ["labels", "idleTtlMs"]],
+      ] as const) {
+        await apply(store, update("a", settings, { mask: [...mask] }));
+        expect(await read(store, "a")).toMatchObject({ ...settings, policy: undefined });
+        const { settingsRevision } = await read(store, "a");
+        const followed = { ...update("a", { labels: { l: "1" } }), follow: true as const };
+        const answer = {
+          max: 5n,
+          history: true,
+          idleTtlMs: undefined,
+          labels: { l: "1" },
+          policy: { prefix: "a" },
+        };
+        expect(await apply(store, followed, { id: `${mask}` })).toMatchObject({
+          counter: { ...answer, settingsRevision: settingsRevision + 1 },
+        });
+        expect(await read(store, "a")).toMatchObject({ ...answer, settingsRevision: settingsRevision + 1 });
+        const [again] = await commit(store, single(followed, { id: `${mask}` }));
+        expect(again).toMatchObject({ replayed: true, results: [{ counter: answer }] });
+      }
+      await apply(store, increment("b"));
+      expect(await apply(store, { ...update("b", {}), follow: true })).toMatchObject({
+        code: "POLICY_NOT_FOUND",
+      });
+    },
+  );
+
+  it_(
+    "a longer prefix takes over, a policy that goes hands on; with none left the settings stay",
+    async (opened) => {
+      const { store } = opened;
+      const policies = new Policies(store.catalogue!);
+      await setPolicy(store, "", { max: 50n });
+      await setPolicy(store, "a", { max: 5n });
+      await apply(store, increment("a.b"));
+      for (const [change, settings, prefix] of [
+        [() => setPolicy(store, "a.", { max: 6n }), { max: 6n }, "a."],
+        [() => policies.remove("a."), { max: 5n }, "a"],
+        [() => policies.remove("a"), { max: 50n }, ""],
+      ] as const) {
+        await change();
+        await apply(store, increment("a.b"));
+        expect(await read(store, "a.b")).toMatchObject({ ...settings, policy: { prefix } });
+      }
+      await policies.remove("");
+      const before = await read(store, "a.b");
+      await apply(store, increment("a.b"));
+      expect(await read(store, "a.b")).toMatchObject({
+        ...{ max: 50n, settingsRevision: before.settingsRevision, policy: undefined },
+      });
+      await setPolicy(store, "", { max: 1n });
+      await tidy(store);
+      expect(await read(store, "a.b")).toMatchObject({ max: 50n, policy: undefined });
+    },
+  );
+
+  it_("a roll is settled with: the window that begins is the policy's as of now", async (opened) => {
+    const { store } = opened;
+    const window = { everyMs: MINUTE, anchorMs: opened.now() };
+    await setPolicy(store, "q", { max: 5n, window });
+    await apply(store, increment("q", 5n));
+    await setPolicy(store, "q", { max: 2n, window: { ...window, everyMs: 2 * MINUTE } });
+    await opened.pass(MINUTE + 1);
+    await tidy(store);
+    expect(await read(store, "q")).toMatchObject({
+      ...{ value: 0n, max: 2n, policy: { prefix: "q" } },
+      timing: { windowStart: opened.now() - MINUTE - 1, windowEnd: opened.now() + MINUTE - 1 },
+    });
+    expect((await allChanges(store)).map(({ kind }) => kind)).toEqual([
+      ...[ChangeKind.ADD, ChangeKind.ROLL, ChangeKind.SETTINGS],
+    ]);
+    expect(await apply(store, increment("q", 3n))).toMatchObject({ code: "ABOVE_MAX" });
+    await expectLogLeadsTo(store);
+  });
+
+  it_(
+    "a shorter idle TTL ends a counter at once, and the change that meets it makes another",
+    async (opened) => {
+      const { store } = opened;
+      await setPolicy(store, "i", { max: 9n });
+      await apply(store, increment("i", 4n));
+      const { uid } = await read(store, "i");
+      await opened.pass(MINUTE);
+      const { revision } = await setPolicy(store, "i", { max: 9n, idleTtlMs: 1_000n });
+      expect(await apply(store, increment("i"))).toEqual({ value: 1n, previous: 0n, revision: 1 });
+      const made = await read(store, "i");
+      expect(made.uid).not.toBe(uid);
+      expect(made.policy).toEqual({ prefix: "i", revision });
+      expect((await allChanges(store)).map(({ kind }) => kind)).toEqual([
+        ...[ChangeKind.ADD, ChangeKind.SETTINGS, ChangeKind.EXPIRE, ChangeKind.ADD],
+      ]);
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_("what a refill has moved until then is in the change of the settings", async (opened) => {
+    const { store } = opened;
+    const bucket = { min: 0n, max: 9n, refill: { amount: 1n, everyMs: 1_000 } };
+    await setPolicy(store, "b", bucket);
+    await apply(store, increment("b", 8n));
+    await opened.pass(3_500);
+    await setPolicy(store, "b", { ...bucket, max: 20n });
+    expect(await apply(store, increment("b"))).toEqual({ value: 6n, previous: 5n, revision: 2 });
+    await expectLogLeadsTo(store);
+    await opened.pass(500);
+    expect(await read(store, "b"), "half a unit was kept").toMatchObject({ value: 5n, max: 20n });
+  });
+}
+
+function holding(it_: It): void {
+  it_(
+    "beyond a bound that was lowered nothing more goes in, and the bound follows the value down",
+    async (opened) => {
+      const { store } = opened;
+      await setPolicy(store, "q", { max: 10n });
+      await apply(store, increment("q", 8n));
+      const { revision } = await setPolicy(store, "q", { max: 5n, min: 0n });
+      await tidy(store);
+      expect(await read(store, "q")).toMatchObject({ value: 8n, max: 8n, min: 0n, policy: { revision: 0 } });
+      expect(await store.policies!.progress("q")).toEqual({ applied: 0, remaining: 1 });
+      expect(await apply(store, increment("q"))).toMatchObject({ code: "ABOVE_MAX", max: 8n });
+      expect(await apply(store, decrement("q", 2n))).toMatchObject({ value: 6n });
+      expect(await apply(store, increment("q"))).toMatchObject({ code: "ABOVE_MAX", max: 6n });
+      await opened.pass(MINUTE);
+      await tidy(store);
+      expect(await read(store, "q")).toMatchObject({ value: 6n, max: 6n });
+      expect(await apply(store, decrement("q", 2n))).toMatchObject({ value: 4n });
+      await opened.pass(MINUTE);
+      await tidy(store);
+      expect(await read(store, "q")).toMatchObject({ value: 4n, max: 5n, policy: { prefix: "q", revision } });
+      expect(await store.policies!.progress("q")).toEqual({ applied: 1, remaining: 0 });
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_("and the same for a minimum that was raised", async ({ store }) => {
+    await setPolicy(store, "m", {});
+    await apply(store, set("m", 2n));
+    await setPolicy(store, "m", { min: 5n, initial: 7n });
+    await tidy(store);
+    expect(await read(store, "m")).toMatchObject({ value: 2n, min: 2n, initial: 7n });
+    expect(await apply(store, decrement("m"))).toMatchObject({ code: "BELOW_MIN", min: 2n });
+    expect(await apply(store, reset("m"))).toMatchObject({ value: 7n });
+    expect(await apply(store, decrement("m", 3n))).toMatchObject({ code: "BELOW_MIN", min: 5n });
+  });
+
+  it_(
+    "so many as go between such bounds refill; with the refill that could not be reckoned they do not",
+    async (opened) => {
+      const { store } = opened;
+      await setPolicy(store, "r", {});
+      await apply(store, set("r", 2n ** 61n));
+      const bucket = { min: 0n, max: 9n, refill: { amount: 1n, everyMs: 1_000 } };
+      await setPolicy(store, "r", bucket);
+      await tidy(store);
+      expect(await read(store, "r")).toMatchObject({ max: 2n ** 61n, refill: undefined, timing: undefined });
+      expect(await apply(store, set("r", 9n))).toMatchObject({ value: 9n });
+      await opened.pass(MINUTE);
+      await tidy(store);
+      expect(await read(store, "r")).toMatchObject(bucket);
+    },
+  );
+}
+
+function sweeping(it_: It): void {
+  it_(
+    "a changed policy reaches all that follow it by itself, in one round, and says how far it is",
+    async (opened) => {
+      const { store } = opened;
+      await setPolicy(store, "n.", { max: 5n });
+      await setPolicy(store, "n.long.", { max: 6n });
+      const names = Array.from({ length: 300 }, (_, i) => `n.${i % 3 === 0 ? "long." : ""}${i}`);
+      await commit(store, batch(names.map((name) => increment(name))));
+      await apply(store, create("n.own", { max: 7n }));
+      await setPolicy(store, "n.", { max: 50n });
+      expect(await store.policies!.progress("n.")).toEqual({ applied: 0, remaining: 200 });
+      expect(await store.policies!.progress("n.long.")).toEqual({ applied: 100, remaining: 0 });
+      await tidy(store);
+      expect(await store.policies!.progress("n.")).toEqual({ applied: 200, remaining: 0 });
+      const { counters } = await store.list({ prefix: "", labels: {} }, "", 1_000);
+      expect(
+        counters.filter(({ max, settingsRevision }) => max === 50n && settingsRevision === 2),
+      ).toHaveLength(200);
+      expect(
+        counters.filter(({ max, settingsRevision }) => max === 6n && settingsRevision === 1),
+      ).toHaveLength(100);
+      const changes = (await allChanges(store)).filter(({ caller }) => caller === "policy:n.");
+      expect(changes).toHaveLength(200);
+      expect(
+        new Set(changes.map(({ kind, ops, added, removed }) => `${kind} ${ops} ${added} ${removed}`)),
+      ).toEqual(new Set([`${ChangeKind.SETTINGS} 0 0 0`]));
+      expect(await store.maintain()).toBe(false);
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_(
+    "what only its enforcement or labels say moves no setting, and is told as applied",
+    async ({ store }) => {
+      await setPolicy(store, "n", { max: 5n });
+      await apply(store, increment("n"));
+      await setPolicy(store, "n", { max: 5n, labels: { a: "b" } }, "shadow");
+      expect(await store.policies!.progress("n")).toEqual({ applied: 0, remaining: 1 });
+      await tidy(store);
+      expect(await store.policies!.progress("n")).toEqual({ applied: 1, remaining: 0 });
+      expect(await read(store, "n")).toMatchObject({ settingsRevision: 1, labels: {} });
+      expect(await allChanges(store)).toHaveLength(1);
+    },
+  );
+
+  it_("what was not settled when a store was closed is once it is open, if it is durable", async (opened) => {
+    if (opened.store.traits.durability === "none") return;
+    await setPolicy(opened.store, "n", { max: 5n });
+    await apply(opened.store, increment("n", 4n));
+    await apply(opened.store, increment("n2", 1n));
+    await setPolicy(opened.store, "n", { max: 3n });
+    const store = await opened.reopen();
+    await tidy(store);
+    expect(await read(store, "n")).toMatchObject({ max: 4n, policy: { revision: 0 } });
+    expect(await read(store, "n2")).toMatchObject({ max: 3n });
+    await apply(store, decrement("n"));
+    const again = await opened.reopen();
+    await tidy(again);
+    expect(await read(again, "n")).toMatchObject({ max: 3n, value: 3n });
+    expect(await again.policies!.progress("n")).toEqual({ applied: 2, remaining: 0 });
+  });
+}
+
+/** An operation with the settings of what it makes. */
+function bringing<Of extends ReturnType<typeof increment>>(op: Of, settings: Settings): Of {
+  return { ...op, settings };
+}
+
+/** Set a policy, and give it back. */
+export async function setPolicy(
+  store: Store,
+  prefix: string,
+  settings: Partial<Settings>,
+  enforcement: Enforcement = "enforce",
+): Promise<Policy> {
+  const policy = await new Policies(store.catalogue!).set(prefix, { ...DEFAULTS, ...settings }, enforcement);
+  if ("code" in policy) throw new TypeError(`expected a policy, got ${policy.code}`);
+  return policy;
+}

@@ -210,7 +210,7 @@ export class Working {
     const counter = settling === undefined ? presented : settling.counter;
     const policy = counter !== undefined || context.policies === undefined ? undefined : this.#policyFor(op);
     if (policy === CORRUPT) return { code: "ROW_CORRUPT" };
-    const made = policy === undefined ? settingsFor(op) : settingsFor(op, policy);
+    const made = counter === undefined ? settingsFor(op, policy) : DEFAULTS;
     const value = decide(counter, op, context, made);
     if (isRefusal(value)) {
       const shadow = op.verb === Verb.TAKE && value.code === "ABOVE_MAX" && this.#isShadow(op, counter);

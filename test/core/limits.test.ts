@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { decideBatch, requestKeys, touchedBy } from "../../src/core/batch.ts";
 import { CORRUPT, type FullCounter } from "../../src/core/counter.ts";
-import { type Enforcement, PolicySet, policyToBody } from "../../src/core/policies.ts";
+import { type Enforcement, PolicySet, policyKeyOf, policyToBody } from "../../src/core/policies.ts";
 import { DEFAULTS, type Settings } from "../../src/core/settings.ts";
 import { toBatch } from "../../src/service/writer.ts";
 import { type Asked, answersOf, giveBack, single, take, takes } from "../support/calls.ts";
@@ -13,9 +13,9 @@ const WINDOW = { everyMs: 60_000, anchorMs: 0 };
 function policies(
   ...given: [prefix: string, settings: Partial<Settings>, enforcement?: Enforcement][]
 ): PolicySet {
-  const entries = given.map(([key, settings, enforcement = "enforce"], i) => {
+  const entries = given.map(([prefix, settings, enforcement = "enforce"], i) => {
     const body = policyToBody({ settings: { ...DEFAULTS, ...settings }, enforcement });
-    return { kind: "policy", key, version: i + 1, body } as const;
+    return { kind: "policy", key: policyKeyOf(prefix), version: i + 1, body } as const;
   });
   return PolicySet.NONE.with({ entries, corrupt: [] } as never);
 }

@@ -1,7 +1,9 @@
 import { type Change, ChangeColumns } from "./change.ts";
 import { blankCounter, CORRUPT, type Counter, type Fixed, type FullCounter, type Timing } from "./counter.ts";
 import type { Loaded, Save } from "./load-save.ts";
+import type { PolicySet } from "./policies.ts";
 import { putPlainSettings, putTimeSettings } from "./settings.ts";
+import { isSettled } from "./settling.ts";
 import { isTimed } from "./timing.ts";
 
 /**
@@ -32,11 +34,15 @@ export class Drafts {
   /** Whether it has settings of time just now. */
   #counterTimed = false;
 
-  /** @param ops  how many operations the batch has */
-  constructor(loaded: Loaded, ops: number) {
+  /**
+   * @param ops       how many operations the batch has
+   * @param policies  that its counters may have missed
+   */
+  constructor(loaded: Loaded, ops: number, policies: PolicySet | undefined) {
     this.#loaded = loaded;
     const { counters, deletions } = loaded;
-    const count = counters.length + deletions + mayExpire(loaded);
+    const { remade, follows } = roomFor(loaded);
+    const count = counters.length + deletions + remade;
     const buffer = new ArrayBuffer(33 * count);
     this.values = new BigInt64Array(buffer, 0, count);
     this.revisions = new Float64Array(buffer, 8 * count, count);
@@ -55,8 +61,8 @@ export class Drafts {
     }
     // One an operation, and two a counter for what time has made of it beforehand: a roll, and an expiry. Where policies
     // are followed, each operation may find its counter to be settled.
-    const settled = follows(loaded) ? ops + count : 0;
-    this.changes = new ChangeColumns(ops + 2 * count + settled);
+    const settled = follows ? ops + count : 0;
+    this.changes = new ChangeColumns(ops + 2 * count + settled + missedBy(loaded, policies));
   }
 
   /** The counter that has the name at this index of `Loaded.names`, or had it last. */
@@ -203,25 +209,33 @@ export class Drafts {
   }
 }
 
-/** How many counters can be found to have expired, and then be made anew: those with an idle TTL, or that may get one. */
-function mayExpire({ counters, whole }: Loaded): number {
-  let count = 0;
+/**
+ * How many counters can be found to have expired, and then be made anew: those with an idle TTL, or that may get one. And
+ * whether any follows a policy, or may come to.
+ */
+function roomFor({ counters, whole }: Loaded): { remade: number; follows: boolean } {
+  let remade = 0;
+  let follows = whole.size > 0;
   for (let index = 0; index < counters.length; index++) {
     const counter = counters[index];
     if (counter === undefined || counter === CORRUPT) continue;
-    const mayGetOne = counter.policy !== undefined || (whole.size !== 0 && whole.has(index));
-    if (counter.idleTtlMs !== undefined || mayGetOne) count++;
+    if (counter.policy !== undefined) follows = true;
+    else if (counter.idleTtlMs === undefined && !(whole.size !== 0 && whole.has(index))) continue;
+    remade++;
   }
-  return count;
+  return { remade, follows };
 }
 
-/** Whether any of them follows a policy, or may come to. */
-function follows({ counters, whole }: Loaded): boolean {
-  if (whole.size > 0) return true;
-  for (const counter of counters) {
-    if (counter !== undefined && counter !== CORRUPT && counter.policy !== undefined) return true;
+/** How many changes policies can bring that came over the counters one after another: of each a change, and a roll before it. */
+function missedBy({ counters, names }: Loaded, policies: PolicySet | undefined): number {
+  let count = 0;
+  for (let index = 0; policies !== undefined && index < counters.length; index++) {
+    const counter = counters[index];
+    if (counter === undefined || counter === CORRUPT || counter.policy === undefined) continue;
+    if (!isSettled(counter, names[index]!, policies))
+      count += 2 * policies.stepsOf(names[index]!, counter.policy).length;
   }
-  return false;
+  return count;
 }
 
 /** How a batch stood before a group of its operations. */

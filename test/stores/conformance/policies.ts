@@ -352,6 +352,19 @@ function following(it_: It): void {
     },
   );
 
+  it_("nothing of what a refill has moved goes over to the one that is made after it", async (opened) => {
+    const { store } = opened;
+    const bucket = { min: 0n, max: 9n, refill: { amount: 1n, everyMs: 1_000 } };
+    await setPolicy(store, "i", bucket);
+    await apply(store, increment("i", 8n));
+    await opened.pass(3_500);
+    await setPolicy(store, "i", { ...bucket, idleTtlMs: 1_000n });
+    expect(await apply(store, increment("i"))).toEqual({ value: 1n, previous: 0n, revision: 1 });
+    const last = (await allChanges(store)).at(-1);
+    expect(last).toMatchObject({ added: 1n, removed: 0n, low: 1n, high: 1n });
+    await expectLogLeadsTo(store);
+  });
+
   it_("what a refill has moved until then is in the change of the settings", async (opened) => {
     const { store } = opened;
     const bucket = { min: 0n, max: 9n, refill: { amount: 1n, everyMs: 1_000 } };

@@ -170,6 +170,23 @@ describe("a limit that is only tried out", () => {
     expect(again.save.changed).toEqual([]);
   });
 
+  it("is remembered also where nothing was taken from any, for it was allowed; what was refused or asked is not", () => {
+    const asked = takes([take("api:ada"), take("api:ada", 4n)], { id: "id" });
+    const first = decided(set, [full], asked);
+    expect(first.answer.verdicts).toMatchObject([
+      { allowed: true, over: true },
+      { allowed: true, over: true },
+    ]);
+    expect([first.save.answers.size, first.save.changed]).toEqual([1, []]);
+    const room = { ...full, value: 0n };
+    const again = decided(set, [room], asked, new Map(first.save.answers));
+    expect(again.answer).toMatchObject({ replayed: true, results: [{ shadow: true }, { shadow: true }] });
+    expect(again.save.changed).toEqual([]);
+    const refused = decided(set, [full], takes([take("api:ada"), take("hard:ada", 2n)], { id: "id" }));
+    expect(refused.save.answers.size).toBe(0);
+    expect(decided(set, [full], takes([take("api:ada")], { id: "id" }, "dry run")).save.answers.size).toBe(0);
+  });
+
   it("is no longer one once its counter has settings of its own", () => {
     const own = { ...full, policy: undefined };
     expect(decided(set, [own], takes([take("api:ada")])).answer.verdicts).toMatchObject([

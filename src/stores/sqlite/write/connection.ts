@@ -173,7 +173,7 @@ export class WriteConnection {
               loaded.rows.map((row) => row?.id),
               written.made,
             );
-      this.#log.append(save.changes, ids, moment.now);
+      if (save.changes.count > 0) this.#log.append(save.changes, ids, moment.now);
       this.#saveHead();
       laps.ended("saveMs");
       this.#transaction.commit();

@@ -37,7 +37,7 @@ export class PostgresIntake implements HistoryIntake {
   begin(): Promise<string | undefined> {
     return this.#inTurn(async () => {
       this.#lose();
-      return this.#database.transaction(async (session) => {
+      return this.#database.upkeep(async (session) => {
         const [row] = await session.send(this.#database.statement(LEASE), [this.#owner, LEASE_SECONDS]);
         if (row === undefined) return undefined;
         this.#state = takeState(row, this.#rows);
@@ -83,7 +83,7 @@ export class PostgresIntake implements HistoryIntake {
     await this.#inTurn(async () => {
       if (this.#state === undefined) return;
       this.#lose();
-      await this.#database.transaction((session) =>
+      await this.#database.upkeep((session) =>
         session.send(this.#database.statement(RELEASE), [this.#owner]),
       );
     });
@@ -122,7 +122,7 @@ export class PostgresIntake implements HistoryIntake {
     const idle = this.#folded === 0 && !this.#rows.pending.any;
     if (idle && performance.now() - this.#savedAt < RENEWED_AFTER_MS) return true;
     const saved = await this.#database
-      .transaction((session) => this.#saveIn(session))
+      .upkeep((session) => this.#saveIn(session)) // Which takes no commit's place.
       .catch((error: unknown) => {
         this.#lose(); // Nobody knows whether it was saved: whoever begins again does.
         throw error;

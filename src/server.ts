@@ -170,11 +170,13 @@ function commitsTold({ log }: Telemetry, clock: Clock, all: boolean, wake: () =>
 /** Has what follows the change log follow it: history, if the store keeps one. */
 function followLog(store: Store, { log }: Telemetry, clock: Clock): Closable & { wake(): void } {
   if (store.history === undefined) return { wake() {}, async close() {} };
+  // Of a store of several processes each look writes: so it is looked at now and then, whoever commits.
+  const shared = store.traits.time === "server";
   const reader = new LogReader(store.changeLog, {
     pageChanges: 4_000,
     keptBytesMax: 8 * 2 ** 20,
-    restMs: 20,
-    lookEveryMs: 1_000, // What time does is written down by maintenance, and commits come from other processes.
+    restMs: shared ? 200 : 20,
+    lookEveryMs: shared ? 500 : 1_000, // What time does is written down by maintenance.
   });
   const follower = followHistory(store, store.history.intake, reader, {
     retryMs: 1_000,
@@ -183,7 +185,7 @@ function followLog(store: Store, { log }: Telemetry, clock: Clock): Closable & {
     onMissed: () => log("history.missed"),
   });
   return {
-    wake: () => reader.wake(),
+    wake: shared ? () => {} : () => reader.wake(),
     async close() {
       await follower.close();
       await reader.close();

@@ -10,6 +10,7 @@ import {
   type RequestOptions,
   requestIdOption,
 } from "./requests.ts";
+import { ifMissingOption, type Missing, missingIn } from "./settings.ts";
 import { int64 } from "./values.ts";
 import { outcomeView } from "./views.ts";
 
@@ -21,20 +22,24 @@ export function define(command: Command): void {
     .addOption(mustExistOption())
     .addOption(etagOption())
     .addOption(noteOption())
+    .addOption(ifMissingOption())
     .addOption(requestIdOption())
     .addHelpText("before", EXAMPLES);
   onServer(
     command,
     { format: "value" },
-    async ({ client, output }, [name, value]: [string, bigint], options: RequestOptions) => {
+    async ({ client, output }, [name, value]: [string, bigint], options: Options) => {
       const { mustExist, etag, note, requestId } = options;
-      const request = { name, value, ...given({ mustExist, etag, note, requestId }) };
+      const ifMissing = missingIn(options.ifMissing);
+      const request = { name, value, ...given({ mustExist, etag, note, requestId, ifMissing }) };
       const { outcome } = await client.call(RPC.set, request);
       await output.change(outcomeView(outcome!));
       noteReplay(output, outcome!);
     },
   );
 }
+
+type Options = RequestOptions & { readonly ifMissing?: Missing };
 
 const EXAMPLES = `Examples:
   tally set visits 0

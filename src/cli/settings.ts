@@ -1,6 +1,6 @@
 /** The settings of a counter: as options, the same when it is made and when they are changed, and as people are shown them. */
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Counter, OnBound } from "../../gen/browser/tally/v1/counter_pb.ts";
 import {
   type UpdateCounterRequest,
@@ -8,6 +8,7 @@ import {
 } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { durationOf } from "./client-command.ts";
 import type { Cell } from "./output.ts";
+import { labelOption } from "./requests.ts";
 import {
   durationText,
   expectNoWindowOptions,
@@ -166,6 +167,41 @@ export function settingsIn(options: SettingOptions): { paths: string[]; settings
     settings[name] = value === undefined ? given : value(given as never, options);
   }
   return { paths, settings };
+}
+
+/** `--if-missing max=5`: a setting of the counter that the command makes, if it is missing; as often as wanted. */
+export function ifMissingOption(): Option {
+  const about = "a setting of the counter, if this makes it, as create has them: max=5; may be repeated";
+  return new Option("--if-missing <setting=value>", about).argParser(addMissing);
+}
+
+/** What was given of such settings, as the options of create would have it. */
+export type Missing = Readonly<Record<string, unknown>>;
+
+function addMissing(text: string, before: Missing = {}): Missing {
+  const [, name, value] = /^([a-z-]+)(?:=(.*))?$/s.exec(text) ?? [];
+  const option = MISSING.find(({ long }) => long === `--${name}`);
+  if (option === undefined || (value === undefined) === option.required)
+    throw new InvalidArgumentError(
+      "Expected an option of create without its dashes, such as max=5 or monotonic.",
+    );
+  const key = option.attributeName();
+  if (value === undefined) return { ...before, [key]: true };
+  if (option.argChoices?.includes(value) === false)
+    throw new InvalidArgumentError(`Expected one of ${option.argChoices.join(", ")}.`);
+  return { ...before, [key]: option.parseArg === undefined ? value : option.parseArg(value, before[key]) };
+}
+
+const MISSING: readonly Option[] = [
+  ...VIEWS.flatMap(([, { option, more = [] }]) => (option === undefined ? more : [option, ...more])),
+  labelOption("a label"),
+];
+
+/** What of a request those settings come to; undefined when none was given. */
+export function missingIn(given: Missing | undefined): object | undefined {
+  if (given === undefined) return undefined;
+  const { label: labels, ...settings } = given;
+  return { ...settingsIn(settings).settings, ...(labels !== undefined && { labels }) };
 }
 
 /** What the options were given as, by the names of the settings. */

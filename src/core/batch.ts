@@ -84,7 +84,7 @@ export function decideBatch(
       refusal = { code: "REQUEST_IDS_FULL", retryAfterMs: loaded.requestIdsFullForMs };
     } else refusal = judged.apply(call, c, first, op);
     if (refusal !== undefined) outcomes.callRefusals.set(c, refusal);
-    else if (key !== undefined && record === undefined && judged.appliedAny(first, call.end)) {
+    else if (key !== undefined && record === undefined && judged.isToBeKept(call, first)) {
       answers.set(key, encodeAnswer(call, c, first, op, outcomes));
     }
     first = call.end;

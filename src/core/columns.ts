@@ -245,20 +245,26 @@ export function nameReader(columns: OpColumns): (i: number) => string {
   return (i) => bytes.toString("latin1", i === 0 ? 0 : nameEnds[i - 1], nameEnds[i]);
 }
 
+/** With every field, so that reading them is the same for all operations. */
+const NO_EXTRAS: OpExtras = {
+  ...{ etag: undefined, note: undefined, settings: undefined, mask: undefined },
+  ...{ follow: undefined, keepHistory: undefined, windowStart: undefined },
+};
+
 /** The operation at index i. */
 export function opAt(columns: OpColumns, i: number, name: string): Op {
-  const extras = columns.extras.size === 0 ? undefined : columns.extras.get(i);
+  const extras = columns.extras.size === 0 ? NO_EXTRAS : (columns.extras.get(i) ?? NO_EXTRAS);
   return {
     verb: columns.verbs[i] as Verb,
     name,
     amount: columns.amounts[i]!,
     mustExist: columns.mustExist[i] === 1,
-    etag: extras?.etag,
-    note: extras?.note,
-    settings: extras?.settings,
-    mask: extras?.mask,
-    follow: extras?.follow,
-    keepHistory: extras?.keepHistory,
-    windowStart: extras?.windowStart,
+    etag: extras.etag,
+    note: extras.note,
+    settings: extras.settings,
+    mask: extras.mask,
+    follow: extras.follow,
+    keepHistory: extras.keepHistory,
+    windowStart: extras.windowStart,
   };
 }

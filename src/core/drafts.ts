@@ -36,7 +36,8 @@ export class Drafts {
   constructor(loaded: Loaded, ops: number) {
     this.#loaded = loaded;
     const { counters, deletions } = loaded;
-    const count = counters.length + deletions + mayExpire(loaded);
+    const { remade, follows } = roomFor(loaded);
+    const count = counters.length + deletions + remade;
     const buffer = new ArrayBuffer(33 * count);
     this.values = new BigInt64Array(buffer, 0, count);
     this.revisions = new Float64Array(buffer, 8 * count, count);
@@ -55,7 +56,7 @@ export class Drafts {
     }
     // One an operation, and two a counter for what time has made of it beforehand: a roll, and an expiry. Where policies
     // are followed, each operation may find its counter to be settled.
-    const settled = follows(loaded) ? ops + count : 0;
+    const settled = follows ? ops + count : 0;
     this.changes = new ChangeColumns(ops + 2 * count + settled);
   }
 
@@ -203,25 +204,21 @@ export class Drafts {
   }
 }
 
-/** How many counters can be found to have expired, and then be made anew: those with an idle TTL, or that may get one. */
-function mayExpire({ counters, whole }: Loaded): number {
-  let count = 0;
+/**
+ * How many counters can be found to have expired, and then be made anew: those with an idle TTL, or that may get one. And
+ * whether any follows a policy, or may come to.
+ */
+function roomFor({ counters, whole }: Loaded): { remade: number; follows: boolean } {
+  let remade = 0;
+  let follows = whole.size > 0;
   for (let index = 0; index < counters.length; index++) {
     const counter = counters[index];
     if (counter === undefined || counter === CORRUPT) continue;
-    const mayGetOne = counter.policy !== undefined || (whole.size !== 0 && whole.has(index));
-    if (counter.idleTtlMs !== undefined || mayGetOne) count++;
+    if (counter.policy !== undefined) follows = true;
+    else if (counter.idleTtlMs === undefined && !(whole.size !== 0 && whole.has(index))) continue;
+    remade++;
   }
-  return count;
-}
-
-/** Whether any of them follows a policy, or may come to. */
-function follows({ counters, whole }: Loaded): boolean {
-  if (whole.size > 0) return true;
-  for (const counter of counters) {
-    if (counter !== undefined && counter !== CORRUPT && counter.policy !== undefined) return true;
-  }
-  return false;
+  return { remade, follows };
 }
 
 /** How a batch stood before a group of its operations. */

@@ -109,7 +109,7 @@ export function messageOf(refusal: Refusal): string {
       return "A counter with this name exists already; nothing was changed.";
     case "ETAG_MISMATCH":
       return refusal.settingsEtag === undefined
-        ? "The counter changed since this etag was read; read it again and send the new etag."
+        ? "What this etag names has changed since it was read, or is gone; read it again and send the new etag."
         : "The settings changed since this settings_etag was read; read them again and send the new settings_etag.";
     case "ZONE_UNKNOWN":
       return `The counter's window has ended, and this server does not know its time zone ${refusal.zone}; nothing was changed. Give it another window.`;

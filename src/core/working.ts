@@ -51,9 +51,17 @@ export class Working {
     return undefined;
   }
 
-  appliedAny(first: number, end: number): boolean {
-    for (let i = first; i < end; i++) if (this.#outcomes.revisions[i] !== 0) return true;
-    return false;
+  /**
+   * Whether what a call was answered is to be answered again under its request id: when it applied something; and takes that
+   * were allowed, also where all their limits are only tried out.
+   */
+  isToBeKept({ takes, end }: CallHead, first: number): boolean {
+    const { revisions, verdicts } = this.#outcomes;
+    for (let i = first; i < end; i++) {
+      if (revisions[i] !== 0) return true;
+      if (takes === "take" && !verdicts.get(i)!.allowed) return false;
+    }
+    return takes === "take";
   }
 
   /** Write down what time has done to the counter at this index of `Loaded.names`, without an operation. */
@@ -172,7 +180,7 @@ export class Working {
       return { counter, policy, remade: policy !== undefined || op.settings !== undefined };
     }
     const policy = this.#context.policies === undefined ? undefined : this.#policyFor(op);
-    if (policy === CORRUPT) return undefined;
+    if (policy === CORRUPT) return undefined; // Then the call was refused.
     const made = settingsFor(op, policy);
     if (made.max === undefined) return undefined;
     const asMade = { ...made, value: made.initial, updateTime: 0, timing: undefined };
@@ -202,7 +210,7 @@ export class Working {
     const counter = settling === undefined ? presented : settling.counter;
     const policy = counter !== undefined || context.policies === undefined ? undefined : this.#policyFor(op);
     if (policy === CORRUPT) return { code: "ROW_CORRUPT" };
-    const made = policy === undefined ? settingsFor(op) : settingsFor(op, policy);
+    const made = counter === undefined ? settingsFor(op, policy) : DEFAULTS;
     const value = decide(counter, op, context, made);
     if (isRefusal(value)) {
       const shadow = op.verb === Verb.TAKE && value.code === "ABOVE_MAX" && this.#isShadow(op, counter);

@@ -53,7 +53,8 @@ export class Policies {
     const body = policyToBody({ settings, enforcement });
     const fault = conflictIn(settings);
     if (fault !== undefined) return fault;
-    const found = (await this.read()).get(prefix);
+    const policies = await this.read();
+    const found = policies.damaged ? undefined : policies.get(prefix);
     const same = found !== undefined && policyToBody(found) === body;
     if (same && (revision ?? found.revision) === found.revision) return found;
     const written = await this.#write(prefix, body, revision);

@@ -37,6 +37,41 @@ describe("the value is printed, and nothing else", () => {
   });
 });
 
+describe("--if-missing", () => {
+  it("is what the counter gets that the command makes, and nothing to one that is there", async () => {
+    const quota = ["max=5", "window=day", "zone=UTC", "label=a=b", "label=c=d", "history=none", "monotonic"];
+    const options = quota.flatMap((each) => ["--if-missing", each]);
+    expect(await at("inc", "made", "3", ...options)).toEqual(printed("3\n"));
+    const shown = async () => JSON.parse((await at("get", "made", "-o", "json")).stdout);
+    const settings = {
+      max: "5",
+      window: { timeZone: "UTC" },
+      labels: { a: "b", c: "d" },
+      history: false,
+      monotonic: true,
+    };
+    expect(await shown()).toMatchObject({ ...settings, value: "3", settingsRevision: "1" });
+    expect(await at("set", "made", "4", "--if-missing", "max=9")).toEqual(printed("4\n"));
+    expect(await shown()).toMatchObject({ ...settings, value: "4" });
+    expect(await at("set", "made2", "4", "--if-missing", "max=3")).toMatchObject({ code: EXIT.REFUSED });
+  });
+
+  it("does not go with --must-exist", async () => {
+    const ran = await at("inc", "none", "--must-exist", "--if-missing", "monotonic");
+    expect(ran).toMatchObject({ code: EXIT.USAGE, stdout: "" });
+    expect(ran.stderr).toContain("does not go with must_exist");
+  });
+
+  it.each(["max", "max=x", "monotonic=yes", "history=some", "value=3", "=3", ""])(
+    "refuses %j",
+    async (setting) => {
+      const ran = await at("inc", "none", "--if-missing", setting);
+      expect(ran).toMatchObject({ code: EXIT.USAGE, stdout: "" });
+      expect(ran.stderr).toContain("Expected");
+    },
+  );
+});
+
 describe("-o", () => {
   it("json gives the outcome as Protobuf's JSON mapping has it, zeros included", async () => {
     const { stdout } = await at("inc", "json", "-o", "json");

@@ -151,6 +151,16 @@ describe("folding", () => {
     expect(new Set(all.map(({ number }) => number % 2))).not.toContain(1);
   });
 
+  it("what was left out within a minute shows", () => {
+    const changes = new ChangeColumns(2);
+    changes.push(0, ChangeKind.ADD, 0n, 5n, 1, START);
+    changes.push(0, ChangeKind.ADD, 7n, 8n, 3, START + 1);
+    const folding = new Folding();
+    const commits = commitsOf([set(1n)]);
+    folding.fold(new CommitColumns({ ...commits, ends: Uint32Array.of(2), changes }), Float64Array.of(0));
+    expect(folded(folding).get(0)).toMatchObject([{ open: 0n, close: 8n, added: 6n, gap: true }]);
+  });
+
   it("settings that met a refill are not followed by what was before them", () => {
     const changes = new ChangeColumns(3);
     changes.push(0, ChangeKind.ADD, 0n, 5n, 1, START);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { decideBatch, requestKeys, touchedBy } from "../../src/core/batch.ts";
 import { CORRUPT, type FullCounter } from "../../src/core/counter.ts";
-import { type Enforcement, PolicySet, policyToBody } from "../../src/core/policies.ts";
+import { type Enforcement, PolicySet, policyKeyOf, policyToBody } from "../../src/core/policies.ts";
 import { DEFAULTS, type Settings } from "../../src/core/settings.ts";
 import { toBatch } from "../../src/service/writer.ts";
 import { type Asked, answersOf, giveBack, single, take, takes } from "../support/calls.ts";
@@ -13,9 +13,9 @@ const WINDOW = { everyMs: 60_000, anchorMs: 0 };
 function policies(
   ...given: [prefix: string, settings: Partial<Settings>, enforcement?: Enforcement][]
 ): PolicySet {
-  const entries = given.map(([key, settings, enforcement = "enforce"], i) => {
+  const entries = given.map(([prefix, settings, enforcement = "enforce"], i) => {
     const body = policyToBody({ settings: { ...DEFAULTS, ...settings }, enforcement });
-    return { kind: "policy", key, version: i + 1, body } as const;
+    return { kind: "policy", key: policyKeyOf(prefix), version: i + 1, body } as const;
   });
   return PolicySet.NONE.with({ entries, corrupt: [] } as never);
 }
@@ -100,7 +100,7 @@ describe("a limit that is missing", () => {
   });
 
   it("is not judged where a policy is damaged", () => {
-    const entries = [{ kind: "policy", key: "api:", version: 1, body: "{" }];
+    const entries = [{ kind: "policy", key: policyKeyOf("api:"), version: 1, body: "{" }];
     const damaged = PolicySet.NONE.with({ entries, corrupt: [] } as never);
     expect(damaged.for("api:ada")).toBe(CORRUPT);
     expect(decided(damaged, [], takes([take("api:ada")])).answer.refused).toEqual({
@@ -168,6 +168,23 @@ describe("a limit that is only tried out", () => {
       results: [{ code: "ABOVE_MAX", shadow: true }, { value: 1n }],
     });
     expect(again.save.changed).toEqual([]);
+  });
+
+  it("is remembered also where nothing was taken from any, for it was allowed; what was refused or asked is not", () => {
+    const asked = takes([take("api:ada"), take("api:ada", 4n)], { id: "id" });
+    const first = decided(set, [full], asked);
+    expect(first.answer.verdicts).toMatchObject([
+      { allowed: true, over: true },
+      { allowed: true, over: true },
+    ]);
+    expect([first.save.answers.size, first.save.changed]).toEqual([1, []]);
+    const room = { ...full, value: 0n };
+    const again = decided(set, [room], asked, new Map(first.save.answers));
+    expect(again.answer).toMatchObject({ replayed: true, results: [{ shadow: true }, { shadow: true }] });
+    expect(again.save.changed).toEqual([]);
+    const refused = decided(set, [full], takes([take("api:ada"), take("hard:ada", 2n)], { id: "id" }));
+    expect(refused.save.answers.size).toBe(0);
+    expect(decided(set, [full], takes([take("api:ada")], { id: "id" }, "dry run")).save.answers.size).toBe(0);
   });
 
   it("is no longer one once its counter has settings of its own", () => {

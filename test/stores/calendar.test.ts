@@ -16,6 +16,16 @@ function at(instant: string, unit: CalendarUnit, timeZone: string, day = 1): str
   return `${text(start)}/${text(end)}`;
 }
 
+/** Whether a window may begin on a local date, by reckoning with dates in UTC. */
+function beginsOn(date: string, unit: CalendarUnit, day: number): boolean {
+  const utc = new Date(`${date}T00:00Z`);
+  const [month, of] = [utc.getUTCMonth(), utc.getUTCDate()];
+  const last = new Date(Date.UTC(utc.getUTCFullYear(), month + 1, 0)).getUTCDate();
+  if (unit === "week") return utc.getUTCDay() === 1;
+  if (unit === "month") return of === Math.min(day, last);
+  return of === 1 && (unit === "quarter" ? month % 3 === 0 : month === 0);
+}
+
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 /** The local date as the runtime's own tables have it: the oracle, which knows nothing of Temporal. */
@@ -28,6 +38,12 @@ function localDate(ms: number, timeZone: string): string {
   }
   return format.format(ms);
 }
+
+/** Each with something of its own: half hours, quarters, a lost day, midnights that come twice, Ramadan, two hours. */
+const ZONES = [
+  ...["Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "Africa/Cairo", "Africa/Casablanca"],
+  ...["Antarctica/Troll", "Europe/Berlin", "America/New_York", "America/St_Johns", "Antarctica/Casey"],
+];
 
 describe("a day", () => {
   it.each([
@@ -64,10 +80,7 @@ describe("a day", () => {
     expect((end - start) / HOUR).toBe(hours);
   });
 
-  it.each([
-    ...["Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "Africa/Cairo", "Africa/Casablanca"],
-    ...["Antarctica/Troll", "Europe/Berlin", "America/New_York", "America/St_Johns", "Antarctica/Casey"],
-  ])(
+  it.each(ZONES)(
     "in %s ends where the next one begins, and where the date changes for the last time, from 2009 to 2030",
     (timeZone) => {
       const [day, end] = [windowOf("day", timeZone), Date.UTC(2030, 11, 31)];
@@ -103,12 +116,46 @@ describe("a week, a month, a quarter, a year", () => {
     ["month", 31, "2026-04-30T12:00Z", "2026-04-30T00:00Z/2026-05-31T00:00Z"],
     ["month", 30, "2028-02-29T00:00Z", "2028-02-29T00:00Z/2028-03-30T00:00Z"],
     ["month", 29, "2027-02-28T00:00Z", "2027-02-28T00:00Z/2027-03-29T00:00Z"],
+    ["month", 29, "2028-02-28T23:59Z", "2028-01-29T00:00Z/2028-02-29T00:00Z"],
+    ["month", 29, "2100-02-28T00:00Z", "2100-02-28T00:00Z/2100-03-29T00:00Z"], // No leap year.
+    ["year", 1, "2100-06-01T00:00Z", "2100-01-01T00:00Z/2101-01-01T00:00Z"],
+    ["week", 1, "2028-02-29T12:00Z", "2028-02-28T00:00Z/2028-03-06T00:00Z"],
     ["quarter", 1, "2026-03-31T23:59Z", "2026-01-01T00:00Z/2026-04-01T00:00Z"],
     ["quarter", 1, "2026-12-31T23:59Z", "2026-10-01T00:00Z/2027-01-01T00:00Z"],
     ["year", 1, "2028-12-31T23:59Z", "2028-01-01T00:00Z/2029-01-01T00:00Z"],
   ])("%s from %i at %s is %s", (unit, day, instant, expected) => {
     expect(at(instant, unit, "UTC", day)).toBe(expected);
   });
+
+  it.each(ZONES)(
+    "in %s begin on their day, each where the one before ends, from 2009 to 2030",
+    (timeZone) => {
+      const [from, until] = [Date.UTC(2009, 0, 1), Date.UTC(2030, 11, 31)];
+      const lengths: [CalendarUnit, number, number][] = [
+        ["week", 1, 22 * 52],
+        ["month", 1, 22 * 12 - 1],
+        ["month", 31, 22 * 12 - 1],
+        ["quarter", 1, 22 * 4 - 1],
+        ["year", 1, 21],
+      ];
+      for (const [unit, day, atLeast] of lengths) {
+        const [window, zone] = [windowOf(unit, timeZone, day), calendar()];
+        let windows = 0;
+        for (let now = from; now < until; windows++) {
+          const span = zone.windowAt(window, now)!;
+          for (const instant of [span.start, span.end - 1]) {
+            expect(calendar().windowAt(window, instant)).toEqual(span);
+          }
+          const first = localDate(span.start, timeZone);
+          expect([first, beginsOn(first, unit, day)]).toEqual([first, true]);
+          expect(localDate(span.start - 1, timeZone) < first).toBe(true);
+          expect(now === from || span.start === now).toBe(true);
+          now = span.end;
+        }
+        expect(windows).toBeGreaterThanOrEqual(atLeast);
+      }
+    },
+  );
 
   it("begin in local time", () => {
     expect(at("2026-06-30T22:00Z", "quarter", "Europe/Berlin")).toBe("2026-06-30T22:00Z/2026-09-30T22:00Z");

@@ -18,6 +18,7 @@ import {
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { HistoryService } from "../../gen/tally/v1/history_service_pb.ts";
+import { PolicyService } from "../../gen/tally/v1/policy_service_pb.ts";
 import { fronted } from "../../src/service/fronted.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { DEFAULT_HISTORY, type History } from "../../src/service/store-history.ts";
@@ -184,6 +185,10 @@ export class Client {
   readonly topCounters = this.#rpc(CounterService.method.topCounters);
   readonly sumCounters = this.#rpc(CounterService.method.sumCounters);
   readonly batchApply = this.#rpc(CounterService.method.batchApply);
+  readonly setPolicy = this.#rpc(PolicyService.method.setPolicy);
+  readonly getPolicy = this.#rpc(PolicyService.method.getPolicy);
+  readonly listPolicies = this.#rpc(PolicyService.method.listPolicies);
+  readonly deletePolicy = this.#rpc(PolicyService.method.deletePolicy);
   readonly queryHistory = this.#rpc(HistoryService.method.queryHistory);
   readonly listChanges = this.#rpc(HistoryService.method.listChanges);
 

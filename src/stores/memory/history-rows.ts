@@ -20,7 +20,10 @@ export class HistoryRowsInMemory implements HistoryRows {
   #openStarts: readonly number[] | undefined;
   /** By level and period, then by number. */
   readonly #packed = LEVELS.map(() => new Map<number, Map<number, Uint8Array>>());
-  readonly #changes: StoredNamedChange[] = [];
+  /** By number, in the order of their positions; and all their positions, of which some may be gone. */
+  readonly #changes = new Map<number, StoredNamedChange[]>();
+  readonly #positions: { readonly position: number; readonly number: number }[] = [];
+  #firstPosition = 0;
   #bytes = 0;
 
   head(): HistoryHead {
@@ -86,7 +89,11 @@ export class HistoryRowsInMemory implements HistoryRows {
   }
 
   openAt(start: number, limit: number): number[] {
-    return [...(this.#open.get(start)?.keys() ?? [])].slice(0, limit);
+    const numbers: number[] = [];
+    for (const number of this.#open.get(start)?.keys() ?? []) {
+      if (numbers.push(number) === limit) break;
+    }
+    return numbers;
   }
 
   packed(level: Level, period: number, number: number): Uint8Array | undefined {
@@ -119,22 +126,39 @@ export class HistoryRowsInMemory implements HistoryRows {
   }
 
   addChange(number: number, position: number, change: Change): void {
-    this.#changes.push({ number, position, change });
+    const each = { number, position, change };
+    const changes = this.#changes.get(number);
+    if (changes === undefined) this.#changes.set(number, [each]);
+    else changes.push(each);
+    this.#positions.push({ position, number });
   }
 
   changes(numbers: readonly number[], before: number, limit: number): StoredNamedChange[] {
-    const found: StoredNamedChange[] = [];
-    for (let i = this.#changes.length - 1; i >= 0 && found.length < limit; i--) {
-      const each = this.#changes[i]!;
-      if (each.position < before && numbers.includes(each.number)) found.push(each);
-    }
-    return found;
+    const found = numbers.flatMap((number) => this.#changes.get(number) ?? []);
+    const earlier = found.filter(({ position }) => position < before);
+    return earlier.sort((a, b) => b.position - a.position).slice(0, limit);
   }
 
   removeChanges(number: number): void {
-    const kept = this.#changes.filter((each) => each.number !== number);
-    this.#changes.length = 0;
-    for (const each of kept) this.#changes.push(each);
+    this.#changes.delete(number);
+  }
+
+  oldestChange(): number | undefined {
+    return this.#positions[this.#firstPosition]?.position;
+  }
+
+  dropChanges(before: number): void {
+    for (; (this.oldestChange() ?? before) < before; this.#firstPosition++) {
+      const { position, number } = this.#positions[this.#firstPosition]!;
+      const changes = this.#changes.get(number);
+      if (changes?.[0]?.position !== position) continue; // Removed before.
+      changes.shift();
+      if (changes.length === 0) this.#changes.delete(number);
+    }
+    if (this.#firstPosition > this.#positions.length / 2) {
+      this.#positions.splice(0, this.#firstPosition);
+      this.#firstPosition = 0;
+    }
   }
 
   clear(): void {
@@ -145,7 +169,9 @@ export class HistoryRowsInMemory implements HistoryRows {
     this.#open.clear();
     this.#openStarts = undefined;
     for (const level of this.#packed) level.clear();
-    this.#changes.length = 0;
+    this.#changes.clear();
+    this.#positions.length = 0;
+    this.#firstPosition = 0;
     this.#bytes = 0;
   }
 

@@ -36,7 +36,7 @@ export class HistoryInMemory implements History {
     log: Pick<ChangeLogInMemory, "end">,
     assertOpen: () => void,
   ) {
-    this.#options = options;
+    this.#options = { ...options, bytesMax: Math.min(options.bytesMax, BYTES_MAX) };
     this.#clock = clock;
     this.#log = log;
     this.#assertOpen = assertOpen;
@@ -103,3 +103,6 @@ export class HistoryInMemory implements History {
     return arrived ? now : this.rows.head().time;
   }
 }
+
+/** What a process can spare, however much room history has on a disk. */
+const BYTES_MAX = 256 * 2 ** 20;

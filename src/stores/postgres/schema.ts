@@ -211,6 +211,7 @@ const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = 
     change bytea NOT NULL,
     PRIMARY KEY (number, position)
   );
+  CREATE INDEX history_changes_by_position ON @history_changes (position);
   `,
   },
 ];

@@ -93,7 +93,7 @@ export function* oneByOne(
       undone = refusal !== undefined && inGroup;
     }
     if (undone) for (const [of, was] of before) standing[of] = was;
-    else if (key !== undefined && before.size > 0) answered.add(key);
+    else if (key !== undefined && (before.size > 0 || takes !== undefined)) answered.add(key);
     first = end;
   }
   return decide(batch, facts, { ...context, vetoed });

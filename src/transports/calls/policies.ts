@@ -81,7 +81,7 @@ export function deletePolicy({ kept }: PolicyCalls, requestBytesMax: number): Un
       if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
       const request = readRequest(DeletePolicyRequestSchema, bytes);
       if ("code" in request) return request;
-      const { prefix, etag } = request.message;
+      const { prefix = "", etag } = request.message; // It is there: that is a rule of the message.
       const denied = context.denial?.(method, { prefix });
       if (denied !== undefined) return denied;
       if (kept === undefined) return NOT_KEPT;

@@ -112,7 +112,8 @@ export const POLICIES: readonly Case[] = [
       ok("SetPolicy", { settings: { max: "5" } }, { policy: { prefix: "" } }), // For all.
       ok("Increment", { name: "all.new", amount: "5" }, { outcome: { headroomUp: "0" } }),
       ok("GetCounter", { name: "all.new" }, { counter: { policy: "", max: "5" } }),
-      ok("DeletePolicy", {}, {}),
+      ...faults("DeletePolicy", [["prefix", {}]]),
+      ok("DeletePolicy", { prefix: "" }, {}),
     ],
   },
   {

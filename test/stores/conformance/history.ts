@@ -286,6 +286,21 @@ export function historySuite(kind: StoreKind): void {
     expect(points.closes).toEqual([24n]);
   });
 
+  const narrow = using_({ history: { ...DEFAULT_HISTORY, bytesMax: 8_000 } });
+  narrow("what somebody did by name has a quarter of the room: the oldest of it goes", async (followed) => {
+    const { opened, store, history } = followed;
+    await apply(store, create("old"));
+    for (let n = 0; n < 60; n++) await apply(store, set("a", BigInt(n)));
+    expect((await history.changes("a", undefined, 100)).changes.length).toBe(60);
+    await opened.pass(MINUTE);
+    await tidy(store);
+    const { changes } = await history.changes("a", undefined, 100);
+    expect(changes.map(({ value }) => value)).toEqual(Array.from({ length: 20 }, (_, n) => BigInt(59 - n)));
+    expect((await history.changes("old", undefined, 9)).changes).toEqual([]);
+    await apply(store, set("a", 7n));
+    expect((await history.changes("a", undefined, 1)).changes).toMatchObject([{ value: 7n }]);
+  });
+
   const tight = using_({ retention: { changeLogBytesMax: 300 } });
   tight(
     "the log keeps what has not been taken in, for a minute; then there is a gap, which is said",

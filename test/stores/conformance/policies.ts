@@ -14,6 +14,8 @@ import {
   reset,
   set,
   single,
+  take,
+  takes,
   update,
 } from "../../support/calls.ts";
 import type { StoreKind } from "../../support/stores.ts";
@@ -146,6 +148,38 @@ function making(it_: It): void {
       expect(await apply(store, increment("before"))).toMatchObject({ value: 2n });
       await tidy(store);
       expect((await read(store, "before")).policy).toBeUndefined();
+    },
+  );
+
+  it_(
+    "a take that a limit on trial let pass is answered so under its id, and takes nothing, ever",
+    async (opened) => {
+      const { store } = opened;
+      await setPolicy(
+        store,
+        "trial.",
+        { max: 1n, window: { everyMs: MINUTE, anchorMs: opened.now() } },
+        "shadow",
+      );
+      const ask = async (id?: string) => (await commit(store, takes([take("trial.a")], { id })))[0]!;
+      expect(await ask()).toMatchObject({ verdicts: [{ allowed: true, over: false }] });
+      const before = await allChanges(store);
+      const first = await ask("id");
+      expect(first).toMatchObject({ replayed: false, verdicts: [{ allowed: true, over: true }] });
+      const replay = { replayed: true, time: first.time, results: [{ code: "ABOVE_MAX", shadow: true }] };
+      expect(await ask("id")).toMatchObject(replay);
+      const again = takes([take("trial.a")], { id: "one" });
+      const [once, twice] = await commit(store, again, again);
+      expect([once!.replayed, twice!.replayed]).toEqual([false, true]);
+      expect(await allChanges(store)).toEqual(before);
+      await opened.pass(MINUTE);
+      expect(await ask("id")).toMatchObject(replay);
+      expect((await read(store, "trial.a")).value).toBe(0n);
+      expect(await ask()).toMatchObject({ results: [{ value: 1n, previous: 0n }] });
+      await setPolicy(store, "trial.", { max: 1n });
+      expect(await ask("id")).toMatchObject(replay);
+      expect(await ask("new")).toMatchObject({ replayed: false, verdicts: [{ allowed: false, over: true }] });
+      await expectLogLeadsTo(store);
     },
   );
 

@@ -76,6 +76,24 @@ export function tidying(it_: It): void {
   );
 
   it_(
+    "removes nothing after a restart under such a clock either: no time is saved that is doubted",
+    async (opened) => {
+      const TEN_YEARS = 3_650 * 24 * 60 * MINUTE;
+      await apply(opened.store, create("idle", { value: 1n, idleTtlMs: BigInt(60 * MINUTE) }));
+      await opened.pass(20_000);
+      await tidy(opened.store); // The time is saved now and then.
+      await opened.jump(TEN_YEARS);
+      await opened.pass(20_000);
+      await tidy(opened.store);
+      if (opened.store.traits.durability === "fsync") await opened.reopen();
+      await tidy(opened.store);
+      expect(await opened.store.get(["idle"])).toEqual([undefined]);
+      await opened.jump(-TEN_YEARS);
+      expect(await read(opened.store, "idle")).toMatchObject({ value: 1n });
+    },
+  );
+
+  it_(
     "looking early at a bucket writes nothing, and its log goes on as if nobody had looked",
     async (opened) => {
       const { store } = opened;

@@ -19,6 +19,8 @@ export class LoadedRows implements HistoryRows {
   size = 0;
   /** The lengths of rows as they are saved, by their keys. */
   readonly #saved = new Map<string, number>();
+  /** The lowest position of a named change that is saved. */
+  firstChange: number | undefined;
   /** By level, the oldest period that has rows. */
   readonly oldest = new Map<Level, number>();
   /** Counters that have a bucket of a minute, in the order of their numbers. */
@@ -214,6 +216,15 @@ export class LoadedRows implements HistoryRows {
     this.pending.any = true;
   }
 
+  oldestChange(): number | undefined {
+    return this.firstChange;
+  }
+
+  dropChanges(before: number): void {
+    this.pending.dropChanges = before;
+    this.pending.any = true;
+  }
+
   #keep(counter: CounterRow): void {
     this.#counters.set(counter.number, counter);
     this.#byUid.set(counter.uid, counter.number);
@@ -230,6 +241,8 @@ function nothing() {
     changes: [] as StoredNamedChange[],
     /** Counters whose named changes go. */
     forget: [] as number[],
+    /** Named changes of lower positions go. */
+    dropChanges: undefined as number | undefined,
     drop: undefined as { readonly level: Level; readonly period: number; readonly limit: number } | undefined,
   };
 }

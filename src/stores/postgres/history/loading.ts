@@ -126,8 +126,10 @@ export class HistoryLoading {
     for (const row of rows) takePacked(row, into);
   }
 
-  /** By level, the oldest period. */
+  /** By level, the oldest period; and the oldest named change. */
   async oldest(session: Session, into: LoadedRows): Promise<void> {
+    const [first] = await this.#ask(session, "SELECT min(position) AS position FROM @history_changes");
+    into.firstChange = first!.position === null ? undefined : Number(first!.position);
     for (const level of LEVELS) {
       const oldest = "SELECT min(period_ms) AS period_ms FROM @history_packed WHERE level = $1";
       const [row] = await this.#ask(session, oldest, [level]);

@@ -8,7 +8,7 @@ import { type LoadedRows, ROW_BYTES } from "./loaded-rows.ts";
 
 /** The statements that save what was written into loaded rows: after SAVE_STATE, in its transaction. */
 export function savingOf(database: Database, rows: LoadedRows): Call[] {
-  const { counters, open, packed, changes, forget, drop } = rows.pending;
+  const { counters, open, packed, changes, forget, dropChanges, drop } = rows.pending;
   const calls: Call[] = [];
   const call = (sql: string, ...values: readonly unknown[]) => calls.push([database.statement(sql), values]);
   if (counters.size > 0) {
@@ -51,6 +51,7 @@ export function savingOf(database: Database, rows: LoadedRows): Call[] {
       changes.map(packed1),
     );
   }
+  if (dropChanges !== undefined) call(DROP_CHANGES, dropChanges);
   if (rows.grown !== 0) call(GROW, rows.grown);
   if (drop !== undefined) call(DROP, drop.level, drop.period, drop.limit);
   return calls;
@@ -91,6 +92,7 @@ const REMOVE_PACKED = freeing(`
     SELECT level, period_ms, number
     FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS u (level, period_ms, number)) RETURNING length(buckets) AS bytes`);
 const FORGET = "DELETE FROM @history_changes WHERE number = ANY($1::bigint[])";
+const DROP_CHANGES = "DELETE FROM @history_changes WHERE position < $1";
 const PUT_CHANGES = `
   INSERT INTO @history_changes (number, position, time_ms, change)
   SELECT number, position, time_ms, change

@@ -54,6 +54,10 @@ export interface HistoryRows {
   /** Those of some counters, the newest first. @param before  only those of lower positions */
   changes(numbers: readonly number[], before: number, limit: number): StoredNamedChange[];
   removeChanges(number: number): void;
+  /** The lowest position of a change. */
+  oldestChange(): number | undefined;
+  /** Remove those of lower positions. */
+  dropChanges(before: number): void;
 }
 
 /** How far history has come; saved with what has been taken in. */

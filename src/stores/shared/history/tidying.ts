@@ -13,7 +13,7 @@ import type { HistoryRows } from "./rows.ts";
  */
 export function tidy(rows: HistoryRows, options: HistoryOptions, now: number | undefined): boolean {
   if (now === undefined) return false;
-  return packSome(rows, now) || dropSome(rows, options, now);
+  return packSome(rows, now) || dropChanges(rows, options) || dropSome(rows, options, now);
 }
 
 /** Pack the minutes of some counters. Returns whether there may be more. */
@@ -44,6 +44,16 @@ function packSome(rows: HistoryRows, now: number): boolean {
   return true;
 }
 
+/** Drop some of the named changes, which a quarter of the room is for: a window that ends each second leaves one each time. */
+function dropChanges(rows: HistoryRows, { bytesMax }: HistoryOptions): boolean {
+  const oldest = rows.oldestChange();
+  if (oldest === undefined) return false;
+  const tooMany = rows.head().position + 1 - oldest - Math.floor(bytesMax / 4 / CHANGE_BYTES);
+  if (tooMany <= 0) return false;
+  rows.dropChanges(oldest + Math.min(tooMany, DROPPED_AT_ONCE));
+  return true;
+}
+
 /** Drop some of what is older than is kept, or, where the room is full, of the oldest of the finest level. */
 function dropSome(rows: HistoryRows, { keepMs, bytesMax }: HistoryOptions, now: number): boolean {
   let full = rows.bytes() > bytesMax;
@@ -67,3 +77,5 @@ const LATE_MS = 120_000;
 /** Some milliseconds each. */
 export const PACKED_AT_ONCE = 50;
 const DROPPED_AT_ONCE = 1_000;
+/** About what a named change takes. */
+const CHANGE_BYTES = 100;

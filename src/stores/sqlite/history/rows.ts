@@ -236,6 +236,16 @@ export class SqliteHistoryRows implements HistoryRows {
     this.#statements.removeChanges.run(BigInt(number));
   }
 
+  oldestChange(): number | undefined {
+    const position = this.#statements.oldestChange.get();
+    return position === undefined || position === null ? undefined : Number(position);
+  }
+
+  dropChanges(before: number): void {
+    this.#saving.begin();
+    this.#statements.dropChanges.run(BigInt(before));
+  }
+
   #counters(rows: readonly RawCounter[]): CounterRow[] {
     return rows.flatMap((row) => this.#counter(row) ?? []);
   }
@@ -406,6 +416,8 @@ function prepare(db: Database) {
       `SELECT position, time_ms, change, checksum FROM changes WHERE number = ? AND position < ?
         ORDER BY position DESC LIMIT ?`,
     ),
+    oldestChange: db.prepare<[], bigint | null>("SELECT min(position) FROM changes").pluck(),
+    dropChanges: db.prepare<[bigint]>("DELETE FROM changes WHERE position < ?"),
     removeChanges: db.prepare<[Key]>("DELETE FROM changes WHERE number = ?"),
   };
 }

@@ -76,6 +76,7 @@ const SCHEMA = `
     checksum INTEGER NOT NULL,
     PRIMARY KEY (number, position)
   ) WITHOUT ROWID, STRICT;
+  CREATE INDEX changes_by_position ON changes (position);
 `;
 
 /**

@@ -173,7 +173,7 @@ export class WriteConnection {
               loaded.rows.map((row) => row?.id),
               written.made,
             );
-      this.#log.append(save.changes, ids, moment.now);
+      if (save.changes.count > 0) this.#log.append(save.changes, ids, moment.now);
       this.#saveHead();
       laps.ended("saveMs");
       this.#transaction.commit();
@@ -251,7 +251,7 @@ export class WriteConnection {
     }
   }
 
-  /** Whether the wall clock was in doubt at the last slice of maintenance. */
+  /** Whether the wall clock was in doubt when it was last looked at. */
   get clockDoubted(): boolean {
     return this.#maintenance.doubted;
   }
@@ -300,7 +300,9 @@ export class WriteConnection {
 
   /** Write what is only kept in memory: running time and the wall clock, and the sizes of request ids. */
   #persist(moment: Moment): void {
-    this.#time.persist(this.#time.at(moment), moment.now);
+    // A clock that is doubted is not what the next start is to compare its own with.
+    const wallMs = this.#maintenance.doubts(moment) ? undefined : moment.now;
+    this.#time.persist(this.#time.at(moment), wallMs);
     this.#requestIds.persist();
   }
 

@@ -45,7 +45,7 @@ export class Maintenance {
   readonly #tidying: Tidying;
   readonly #sweeping: Sweeping;
   readonly #clockDoubt: ClockDoubt;
-  /** Whether the wall clock was in doubt at the last slice. */
+  /** Whether the wall clock was in doubt when it was last looked at. */
   doubted = false;
 
   /** @param moment  of the start */
@@ -67,10 +67,16 @@ export class Maintenance {
   slice(moment: Moment, warn: (message: string) => void): boolean {
     const more = this.#tend(moment, warn);
     // After the rest, and apart: what somebody has against a counter's roll stands in the way of nothing else.
-    this.doubted = this.#clockDoubt.look(moment.now, moment.monotonic);
+    const doubted = this.doubts(moment);
     for (const warning of this.#parts.warnings.splice(0)) warn(warning);
-    const tidies = !this.doubted && this.#tidy(moment);
+    const tidies = !doubted && this.#tidy(moment);
     return this.#sweep(moment) || tidies || more;
+  }
+
+  /** Look at the wall clock: whether it is in doubt. */
+  doubts({ now, monotonic }: Moment): boolean {
+    this.doubted = this.#clockDoubt.look(now, monotonic);
+    return this.doubted;
   }
 
   /** Request ids, the change log, counts that are busy no more, and what is only in memory. */

@@ -50,9 +50,12 @@ export class RunningTime {
     return wall_ms === null ? undefined : Number(wall_ms);
   }
 
-  /** Inside the caller's transaction, which saves the head. @param now  the wall clock */
-  persist(runMs: number, now: number): void {
-    this.#head.set({ run_ms: BigInt(Math.trunc(runMs)), wall_ms: BigInt(now) });
+  /** Inside the caller's transaction, which saves the head. @param wallMs  the wall clock; undefined keeps what was saved */
+  persist(runMs: number, wallMs: number | undefined): void {
+    this.#head.set({
+      run_ms: BigInt(Math.trunc(runMs)),
+      ...(wallMs !== undefined && { wall_ms: BigInt(wallMs) }),
+    });
     this.#persistedMs = runMs;
     this.#changedSincePersist = false;
   }

@@ -1,4 +1,5 @@
 import type { Database } from "better-sqlite3";
+import { TallyError } from "../../../core/errors.ts";
 import type {
   HistoryAnswer,
   HistoryExtent,
@@ -52,6 +53,8 @@ export class HistoryConnection {
   readonly #taking: HistoryTaking;
   readonly #options: HistoryOptions;
   #unsaved = false;
+  /** Whether what was taken in had to be undone: whoever takes in does not know, and would go on behind what is missing. */
+  #undone = false;
   /** When it was on disk last, by the monotonic clock. */
   #durableMs = Number.NEGATIVE_INFINITY;
 
@@ -79,11 +82,13 @@ export class HistoryConnection {
   /** See HistoryIntake.begin. */
   begin(): string {
     this.#unsaved = false;
+    this.#undone = false;
     return this.#taking.begin();
   }
 
   /** See HistoryIntake.take. Saves now and then. @param monotonic  the time by the clock that does not jump */
   take(page: LogPage, met: Parameters<HistoryIntake["take"]>[1], monotonic: number): void {
+    this.#assertWhole();
     this.#unsaved = true;
     this.#orUndo(() => {
       this.#taking.take(page, met);
@@ -96,6 +101,7 @@ export class HistoryConnection {
    * is not saved the change log still has.
    */
   save(monotonic: number): void {
+    this.#assertWhole();
     if (monotonic - this.#durableMs < SAVE_EVERY_MS) return;
     this.seal();
     this.#durableMs = monotonic;
@@ -160,6 +166,7 @@ export class HistoryConnection {
 
   /** A read, which sees what was taken in. */
   #read<Result>(read: () => Result): Result {
+    this.#assertWhole();
     this.#orUndo(() => this.#taking.flush());
     try {
       return read();
@@ -174,8 +181,14 @@ export class HistoryConnection {
       return work();
     } catch (error) {
       this.begin();
+      this.#undone = true;
       throw asTallyError(error);
     }
+  }
+
+  /** @throws TallyError STORE_UNAVAILABLE  until it has begun anew */
+  #assertWhole(): void {
+    if (this.#undone) throw new TallyError("STORE_UNAVAILABLE", "the history begins anew after a failure");
   }
 }
 

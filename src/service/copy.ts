@@ -1,6 +1,7 @@
 import type { CatalogueName } from "../core/catalogue.ts";
 import { ChangeKind } from "../core/change.ts";
 import { TallyError } from "../core/errors.ts";
+import { PolicySet } from "../core/policies.ts";
 import type { Selection } from "../core/selection.ts";
 import { lookForChangesByHand, lookForLostRows, toldOf } from "./by-hand.ts";
 import type { Store } from "./store.ts";
@@ -72,6 +73,13 @@ export async function copyStore(
   }
   if (to.catalogue === undefined && ((await from.catalogue?.read(0).catch(toldOfDamage))?.version ?? 0) > 0) {
     const message = `${to.traits.title} has no room for the catalogue of the source. Nothing was changed.`;
+    throw new CopyError("REFUSED", message);
+  }
+  const policies = await policiesOf(from);
+  if (policies > 0 && to.policies === undefined) {
+    const message =
+      `${to.traits.title} keeps no policies, and the source has ${policies}. Take them away first with ` +
+      "`tally policy delete`, on a server of the source: their counters keep their settings. Nothing was changed.";
     throw new CopyError("REFUSED", message);
   }
   const head = await source.exportHead().catch(toldOfDamage);
@@ -248,4 +256,10 @@ function damaged(names: readonly string[]): CopyError {
     `The source has damaged counters (${some}${more}); restore it from a backup, or, if they were changed by hand and ` +
       "are to stay so, accept them: tally accept --store URL NAME... (--gone for rows that are gone); then copy again.",
   );
+}
+
+/** How many policies a store has. */
+async function policiesOf({ catalogue }: Store): Promise<number> {
+  if (catalogue === undefined) return 0;
+  return PolicySet.NONE.with(await catalogue.read(0).catch(toldOfDamage)).size;
 }

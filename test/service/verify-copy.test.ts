@@ -1,7 +1,9 @@
 /** What a comparison of two stores notices beside items that differ, which test/stores/conformance/moving.ts shows. */
 import { v7 } from "uuid";
 import { expect, it } from "vitest";
+import { DEFAULTS } from "../../src/core/settings.ts";
 import { copyStore } from "../../src/service/copy.ts";
+import { Policies } from "../../src/service/policies.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import type { StoredChange } from "../../src/service/store-pages.ts";
 import { verifyCopy } from "../../src/service/verify-copy.ts";
@@ -29,6 +31,21 @@ it("what one counter has too much does not make up for what another lacks", asyn
   expect(await verifyCopy(...withLogs(await copied(), swapped))).toMatchObject({
     difference: expect.stringContaining("sum up"),
   });
+});
+
+it("policies are not left behind: a store that keeps none is not copied into while there are some", async () => {
+  const [from, to] = [open(), open()];
+  const policies = new Policies(from.catalogue!);
+  await policies.set("a", DEFAULTS, "enforce");
+  await apply(from, increment("a"));
+  const keepsNone: Store = Object.defineProperty(to, "policies", { value: undefined });
+  await expect(copyStore(from, keepsNone)).rejects.toThrow(
+    /keeps no policies, and the source has 1\. .*Nothing was changed\./,
+  );
+  expect(await to.copying!.importState()).toEqual({ empty: true, copy: undefined });
+  await policies.remove("a");
+  while (await from.maintain());
+  expect(await copyStore(from, keepsNone)).toMatchObject({ counters: 1 });
 });
 
 /** A store with three counters, two that are gone, one of them with its history; and a copy of it. */

@@ -9,7 +9,7 @@ import type { LoggedCounter, LogPage } from "../src/service/store-log.ts";
 import { openStore } from "../src/stores/open.ts";
 import { HistoryConnection, historyPathOf } from "../src/stores/sqlite/history/connection.ts";
 import { SYSTEM_CLOCK } from "../src/system-clock.ts";
-import { rateOf } from "./figure.ts";
+import { type Figure, rateOf } from "./figure.ts";
 import { type Load, runLoad } from "./load/processes.ts";
 import { describeMachine, idleShare, watchStolenCpu } from "./machine.ts";
 import { fill } from "./million/fill.ts";
@@ -87,9 +87,9 @@ class History {
       this.#connection.take(page, revision === 1 ? met : new Map(), performance.now());
       while (revision % 60 === 0 && this.#connection.maintain(time, performance.now()));
     }
-    this.#connection.save();
+    this.#connection.seal();
     while (this.#connection.maintain(this.#now, performance.now()));
-    this.#connection.save();
+    this.#connection.seal();
   }
 
   get bytes(): number {
@@ -132,43 +132,48 @@ process.exit(0); // Which ends the servers.
 async function pairs(): Promise<string[]> {
   type Which = "on" | "off";
   const servers: Record<Which, Server> = { on: await filled(true), off: await filled(false) };
-  const ratios: Record<Distribution, number[]> = { uniform: [], zipf: [] };
-  const rates: Record<Distribution, Record<Which, number[]>> = {
-    uniform: { on: [], off: [] },
-    zipf: { on: [], off: [] },
-  };
+  const measured: Record<Distribution, Record<Which, Figure>[]> = { uniform: [], zipf: [] };
   for (let round = 1; round <= rounds; round++) {
     idleShares.push(await idleShare());
     for (const distribution of ["uniform", "zipf"] as const) {
       const order: Which[] = round % 2 === 0 ? ["off", "on"] : ["on", "off"];
-      const pair: Partial<Record<Which, number>> = {};
-      for (const which of order) {
-        pair[which] = rateOf(await runLoad(batches(distribution), servers[which]));
-        rates[distribution][which].push(pair[which]);
-      }
-      ratios[distribution].push(pair.on! / pair.off!);
-      console.log(`pair ${round}  ${distribution.padEnd(8)} ${(pair.on! / pair.off!).toFixed(3)}`);
+      const pair: Partial<Record<Which, Figure>> = {};
+      for (const which of order) pair[which] = await runLoad(batches(distribution), servers[which]);
+      measured[distribution].push(pair as Record<Which, Figure>);
+      const ratio = (of: (figure: Figure) => number) => (of(pair.on!) / of(pair.off!)).toFixed(3);
+      console.log(
+        `pair ${round}  ${distribution.padEnd(8)} rate ${ratio(rateOf)}, processor time ${ratio(cpuUsOf)}`,
+      );
     }
   }
   await Promise.all([servers.on.close(), servers.off.close()]);
-  const rows = (["uniform", "zipf"] as const).map((distribution) => {
-    const each = ratios[distribution];
-    return [
-      distribution,
-      ...(["on", "off"] as const).map((which) =>
-        Math.round(median(rates[distribution][which])).toLocaleString("en"),
-      ),
-      median(each).toFixed(3),
-      `${quantile(each, 0.25).toFixed(3)} to ${quantile(each, 0.75).toFixed(3)}`,
-    ];
-  });
+  const rows = (of: (figure: Figure) => number, digits: number) =>
+    (["uniform", "zipf"] as const).map((distribution) => {
+      const each = measured[distribution];
+      const ratios = each.map(({ on, off }) => of(on) / of(off));
+      const medians = (["on", "off"] as const).map((which) => median(each.map((pair) => of(pair[which]))));
+      return [
+        distribution,
+        ...medians.map((value) => value.toLocaleString("en", { maximumFractionDigits: digits })),
+        median(ratios).toFixed(3),
+        `${quantile(ratios, 0.25).toFixed(3)} to ${quantile(ratios, 0.75).toFixed(3)}`,
+      ];
+    });
   return [
     othersLine(idleShares, stolenCpu()),
     "",
     `BatchApply of 1,000 on 10,000 names, ${rounds} interleaved pairs of ${options.seconds} s; the aim is 0.9:`,
     "",
-    ...table(["names", "on, op/s", "off, op/s", "on : off, median", "quartiles"], rows),
+    ...table(["names", "on, op/s", "off, op/s", "on : off, median", "quartiles"], rows(rateOf, 0)),
+    "",
+    "Processor time of all threads of the server, which others on the machine disturb less:",
+    "",
+    ...table(["names", "on, us/op", "off, us/op", "on : off, median", "quartiles"], rows(cpuUsOf, 2)),
   ];
+}
+
+function cpuUsOf({ mainCpuUsPerOp, otherCpuUsPerOp }: Figure): number {
+  return mainCpuUsPerOp + otherCpuUsPerOp;
 }
 
 function batches(distribution: Distribution): Load {

@@ -92,7 +92,7 @@ export async function startServer(
       served,
       clock,
       writerLimitsOf(config),
-      commitsTold(telemetry, clock, logsCalls, () => following.wake()),
+      commitsTold(telemetry, clock, logsCalls, following.wake),
     );
     opened.push({ close: () => writer.drain() });
 
@@ -154,22 +154,31 @@ function hostNamesOf({ hostNames, listen, tlsCertFile }: Config): readonly strin
 }
 
 /** What the log has of commits: failures now and then, and each one that succeeds only when all calls are logged. */
-function commitsTold({ log }: Telemetry, clock: Clock, all: boolean, wake: () => void): CommitsTold {
+function commitsTold(
+  { log }: Telemetry,
+  clock: Clock,
+  all: boolean,
+  wake: (() => void) | undefined,
+): CommitsTold {
   const failed = seldom(clock, (err) => log("store.commit_failed", { err }));
-  if (!all) return { failed, committed: wake };
+  if (!all) return wake === undefined ? { failed } : { failed, committed: wake };
   return {
     failed,
     committed(calls, { values, timings: { loadMs, decideMs, saveMs, syncMs } }) {
-      wake();
+      wake?.();
       const parts = { load_ms: loadMs, decide_ms: decideMs, save_ms: saveMs, sync_ms: syncMs };
       log("store.committed", { calls, ops: values.length, ...parts });
     },
   };
 }
 
-/** Has what follows the change log follow it: history, if the store keeps one. */
-function followLog(store: Store, { log }: Telemetry, clock: Clock): Closable & { wake(): void } {
-  if (store.history === undefined) return { wake() {}, async close() {} };
+/** Has what follows the change log follow it: history, if the store keeps one. Undefined `wake`: commits need not tell. */
+function followLog(
+  store: Store,
+  { log }: Telemetry,
+  clock: Clock,
+): Closable & { readonly wake: (() => void) | undefined } {
+  if (store.history === undefined) return { wake: undefined, async close() {} };
   // Of a store of several processes each look writes: so it is looked at now and then, whoever commits.
   const shared = store.traits.time === "server";
   const reader = new LogReader(store.changeLog, {
@@ -185,7 +194,7 @@ function followLog(store: Store, { log }: Telemetry, clock: Clock): Closable & {
     onMissed: () => log("history.missed"),
   });
   return {
-    wake: shared ? () => {} : () => reader.wake(),
+    wake: shared ? undefined : () => reader.wake(),
     async close() {
       await follower.close();
       await reader.close();

@@ -1,7 +1,9 @@
 import { type Change, ChangeColumns } from "./change.ts";
 import { blankCounter, CORRUPT, type Counter, type Fixed, type FullCounter, type Timing } from "./counter.ts";
 import type { Loaded, Save } from "./load-save.ts";
+import type { PolicySet } from "./policies.ts";
 import { putPlainSettings, putTimeSettings } from "./settings.ts";
+import { isSettled } from "./settling.ts";
 import { isTimed } from "./timing.ts";
 
 /**
@@ -32,8 +34,11 @@ export class Drafts {
   /** Whether it has settings of time just now. */
   #counterTimed = false;
 
-  /** @param ops  how many operations the batch has */
-  constructor(loaded: Loaded, ops: number) {
+  /**
+   * @param ops       how many operations the batch has
+   * @param policies  that its counters may have missed
+   */
+  constructor(loaded: Loaded, ops: number, policies: PolicySet | undefined) {
     this.#loaded = loaded;
     const { counters, deletions } = loaded;
     const { remade, follows } = roomFor(loaded);
@@ -57,7 +62,7 @@ export class Drafts {
     // One an operation, and two a counter for what time has made of it beforehand: a roll, and an expiry. Where policies
     // are followed, each operation may find its counter to be settled.
     const settled = follows ? ops + count : 0;
-    this.changes = new ChangeColumns(ops + 2 * count + settled);
+    this.changes = new ChangeColumns(ops + 2 * count + settled + missedBy(loaded, policies));
   }
 
   /** The counter that has the name at this index of `Loaded.names`, or had it last. */
@@ -219,6 +224,18 @@ function roomFor({ counters, whole }: Loaded): { remade: number; follows: boolea
     remade++;
   }
   return { remade, follows };
+}
+
+/** How many changes policies can bring that came over the counters one after another: of each a change, and a roll before it. */
+function missedBy({ counters, names }: Loaded, policies: PolicySet | undefined): number {
+  let count = 0;
+  for (let index = 0; policies !== undefined && index < counters.length; index++) {
+    const counter = counters[index];
+    if (counter === undefined || counter === CORRUPT || counter.policy === undefined) continue;
+    if (!isSettled(counter, names[index]!, policies))
+      count += 2 * policies.stepsOf(names[index]!, counter.policy).length;
+  }
+  return count;
 }
 
 /** How a batch stood before a group of its operations. */

@@ -5,7 +5,7 @@ import type { Drafts } from "./drafts.ts";
 import type { Context } from "./load-save.ts";
 import { isZoneUnknown, present } from "./present.ts";
 import type { SettingKey } from "./settings.ts";
-import type { Settling } from "./settling.ts";
+import type { Path } from "./settling.ts";
 import { dueOf, expireTimeOf, isTimed, timingAfter, timingFor } from "./timing.ts";
 
 /**
@@ -31,31 +31,21 @@ export function takeOver(
   return counter.refill === undefined ? undefined : counter.value;
 }
 
-/**
- * Take over what a policy makes of a counter that follows it, before an operation that is accepted, or by itself.
- *
- * @param value  the counter's value as of now
- * @param met    the same where a refill has moved it without a change of its own
- */
-export function follow(
-  drafts: Drafts,
-  index: number,
-  { fixed, keys, timing, counter }: Settling,
-  value: bigint,
-  met: bigint | undefined,
-  context: Context,
-): void {
-  drafts.fixed.set(index, fixed);
-  if (keys.size > 0) {
+/** Take over what policies make of a counter, before an operation that is accepted, or by itself: but not what comes then. */
+export function follow(drafts: Drafts, index: number, { passages, fixed }: Path, context: Context): void {
+  for (const { before, time, keys, timing, ...passage } of passages) {
+    const met = takeOver(drafts, index, drafts.at(index), before, context);
+    drafts.fixed.set(index, passage.fixed);
     const { changes, values, revisions, updateTimes } = drafts;
-    const time = Math.max(context.now, updateTimes[index]!, timing?.windowStart ?? 0);
-    const k = changes.push(index, ChangeKind.SETTINGS, values[index]!, value, revisions[index]!, time, met);
-    changes.remarks.set(k, { caller: `policy:${fixed.policy!.prefix}`, note: "" });
+    const [previous, value] = [values[index]!, before.value];
+    const told = Math.max(time, updateTimes[index]!, timing?.windowStart ?? 0);
+    const k = changes.push(index, ChangeKind.SETTINGS, previous, value, revisions[index]!, told, met);
+    changes.remarks.set(k, { caller: `policy:${passage.fixed.policy!.prefix}`, note: "" });
     drafts.lastChange[index] = k;
     values[index] = value;
     drafts.timings.set(index, timing);
   }
-  if (counter === undefined) expire(drafts, index, drafts.at(index), context);
+  drafts.fixed.set(index, fixed);
 }
 
 /**

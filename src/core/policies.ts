@@ -1,6 +1,6 @@
 import type { CatalogueEntry, CatalogueName } from "./catalogue.ts";
 import { CORRUPT } from "./counter.ts";
-import { type Settings, settingsFromJson, settingsToJson } from "./settings.ts";
+import { DEFAULTS, type Settings, settingsFromJson, settingsToJson } from "./settings.ts";
 import { fullRefillMs } from "./timing.ts";
 import { isCalendar } from "./window.ts";
 
@@ -17,10 +17,29 @@ export interface Policy {
   readonly enforcement: Enforcement;
   /** Of the catalogue, when it was set: larger than that of every policy that was set before. */
   readonly revision: number;
+  /** When it was set, by the store's clock; undefined of one that an older version set, which did not say. */
+  readonly setTime?: number | undefined;
+}
+
+/** What was said of a prefix at a time: a policy, or (a tombstone) that it has none any more. */
+export type PolicyVersion = Policy | Tombstone;
+
+/** That a policy was taken away. */
+interface Tombstone extends Pick<Policy, "prefix" | "revision" | "setTime"> {
+  readonly settings: undefined;
+}
+
+/** What comes over a counter that follows a policy: another one; or, undefined, that there is none any more. */
+interface PolicyStep {
+  readonly policy: Policy | undefined;
+  /** As of when; undefined: as of now. */
+  readonly time: number | undefined;
 }
 
 /** How many policies there can be. */
 export const POLICIES_MAX = 10_000;
+/** How many tombstones are kept: the oldest go first. */
+const TOMBSTONES_MAX = 10_000;
 
 /** What of a catalogue was written, as a store reads it. */
 interface Written {
@@ -30,15 +49,17 @@ interface Written {
 
 /** All policies of a store as of one moment. Never changed. */
 export class PolicySet {
-  static readonly NONE = new PolicySet(new Map(), new Map(), 0, false);
+  static readonly NONE = new PolicySet(new Map(), new Map(), new Map(), 0, false);
   /** Of a catalogue of which nobody can say what is in it. */
-  static readonly DAMAGED = new PolicySet(new Map(), new Map(), 0, true);
+  static readonly DAMAGED = new PolicySet(new Map(), new Map(), new Map(), 0, true);
 
   /** Of the policy that was written last, or taken away: one set has another revision than every set after it. */
   readonly revision: number;
   /** Whether a policy is damaged: then no counter can be told which policy it is to follow, for its prefix may be too. */
   readonly damaged: boolean;
   readonly #policies: ReadonlyMap<string, Policy>;
+  /** What was said last of each prefix, the latest at the end: so that a counter goes through all that it has missed. */
+  readonly #versions: ReadonlyMap<string, readonly PolicyVersion[]>;
   /** When each was written, those too that are gone. */
   readonly #written: ReadonlyMap<string, number>;
   /** How long the prefixes are, the longest first. */
@@ -46,11 +67,13 @@ export class PolicySet {
 
   private constructor(
     policies: ReadonlyMap<string, Policy>,
+    versions: ReadonlyMap<string, readonly PolicyVersion[]>,
     written: ReadonlyMap<string, number>,
     revision: number,
     damaged: boolean,
   ) {
     this.#policies = policies;
+    this.#versions = versions;
     this.#written = written;
     this.#lengths = [...new Set([...policies.keys()].map(({ length }) => length))].sort((a, b) => b - a);
     this.revision = revision;
@@ -73,23 +96,74 @@ export class PolicySet {
     const written = entries.filter(({ kind }) => kind === "policy");
     if (written.length === 0 && !damaged) return this;
     const policies = new Map(this.#policies);
-    const versions = new Map(this.#written);
+    const versions = new Map(this.#versions);
+    const times = new Map(this.#written);
     let [revision, unreadable] = [this.revision, this.damaged || damaged];
     for (const { key, version, body } of written) {
       const prefix = key.slice(0, -1);
-      const policy = body === undefined ? undefined : policyFromBody(prefix, body, version);
-      if (policy !== undefined) policies.set(prefix, policy);
+      const said = body === undefined ? undefined : versionsFromBody(prefix, body, version);
+      const policy = said?.at(-1);
+      if (policy?.settings !== undefined) policies.set(prefix, policy);
       else policies.delete(prefix);
-      unreadable ||= policy === undefined && body !== undefined;
-      versions.set(prefix, version);
+      if (said !== undefined) versions.set(prefix, said);
+      else versions.delete(prefix);
+      unreadable ||= said === undefined && body !== undefined;
+      times.set(prefix, version);
       revision = Math.max(revision, version);
     }
-    return new PolicySet(policies, versions, revision, unreadable);
+    return new PolicySet(policies, versions, times, revision, unreadable);
   }
 
   /** The policy of exactly this prefix. */
   get(prefix: string): Policy | undefined {
     return this.#policies.get(prefix);
+  }
+
+  /** What was said of exactly this prefix, as far as it is kept; the latest at the end. */
+  versions(prefix: string): readonly PolicyVersion[] {
+    return this.#versions.get(prefix) ?? [];
+  }
+
+  /** The prefix of the oldest tombstone when there are more of them than are kept. */
+  get tombstoneTooMany(): string | undefined {
+    if (this.#versions.size - this.#policies.size <= TOMBSTONES_MAX) return undefined;
+    let oldest: PolicyVersion | undefined;
+    for (const [prefix, versions] of this.#versions) {
+      const last = versions.at(-1)!;
+      if (!this.#policies.has(prefix) && last.revision < (oldest?.revision ?? Number.POSITIVE_INFINITY))
+        oldest = last;
+    }
+    return oldest?.prefix;
+  }
+
+  /**
+   * What came over a counter since it was settled, in order: the policies of the prefix that it follows, then those of the
+   * one that holds for it now. There is at least one for a counter that is not settled.
+   *
+   * @param followed  what it follows; of revision 0 (it could not have all of it) it is the latest policy there, once more
+   */
+  stepsOf(name: string, { prefix, revision }: { prefix: string; revision: number }): PolicyStep[] {
+    const policy = this.for(name);
+    if (policy === CORRUPT) return [];
+    const own = this.versions(prefix);
+    const end = own.at(-1);
+    const missed = after(own.filter(isPolicy), revision);
+    if (policy?.prefix === prefix) return missed.map(toStep);
+    if (policy === undefined) return [...missed.map(toStep), { policy, time: end?.setTime }];
+    const others = this.versions(policy.prefix).filter(isPolicy);
+    if (policy.prefix.length > prefix.length) {
+      const missing = after(others, revision);
+      const taken = missing.length > 0 ? missing : others.slice(-1);
+      return [...missed.filter((each) => each.revision < taken[0]!.revision), ...taken].map(toStep);
+    }
+    // Handed on when its own was taken away, to what held by then, and all that came after.
+    const gone = end?.revision ?? Number.POSITIVE_INFINITY;
+    const from = Math.max(
+      0,
+      others.findLastIndex((each) => each.revision < gone),
+    );
+    const handed = others.slice(from).map((each, k) => (k === 0 ? handedOn(each, end) : toStep(each)));
+    return [...missed.map(toStep), ...handed];
   }
 
   /** The policy that holds for a counter of this name, if it follows one; CORRUPT where nobody can tell. */
@@ -123,21 +197,83 @@ export function policyKeyOf(prefix: string): string {
   return `${prefix}*`;
 }
 
-/** A policy as the catalogue keeps it. */
-export function policyToBody({ settings, enforcement }: Pick<Policy, "settings" | "enforcement">): string {
-  return JSON.stringify({ settings: settingsToJson(settings), enforcement });
+function isPolicy(version: PolicyVersion): version is Policy {
+  return version.settings !== undefined;
 }
 
-/** And back; undefined when the body is none that this version understands. */
-function policyFromBody(prefix: string, body: string, revision: number): Policy | undefined {
+/** Those that were set after a revision; of 0 the latest. */
+function after(policies: readonly Policy[], revision: number): readonly Policy[] {
+  const at = revision === 0 ? -1 : policies.findIndex((each) => each.revision > revision);
+  return at === -1 && revision !== 0 ? [] : policies.slice(at);
+}
+
+function toStep(policy: Policy): PolicyStep {
+  return { policy, time: policy.setTime };
+}
+
+function handedOn(policy: Policy, tombstone: PolicyVersion | undefined): PolicyStep {
+  const time = tombstone?.setTime;
+  return { policy, time: time && policy.setTime && Math.max(time, policy.setTime) };
+}
+
+/** A policy as the catalogue keeps it. @param former  what was said of its prefix before; undefined: nothing */
+export function policyToBody(
+  { settings, enforcement, setTime }: Pick<Policy, "settings" | "enforcement" | "setTime">,
+  former: readonly PolicyVersion[] = [],
+): string {
+  return JSON.stringify({ settings: settingsToJson(settings), enforcement, ...kept(setTime, former) });
+}
+
+/** That there is none any more, as the catalogue keeps it. */
+export function tombstoneToBody(setTime: number | undefined, former: readonly PolicyVersion[]): string {
+  return JSON.stringify({ deleted: true, ...kept(setTime, former) });
+}
+
+/** The labels and the description are for what is made: of former ones they are not needed, and long. */
+function kept(setTime: number | undefined, former: readonly PolicyVersion[]): object {
+  const versions = former.slice(-FORMER_MAX).map((each): Former => {
+    const { revision, setTime } = each;
+    if (each.settings === undefined) return { revision, setTime, deleted: true };
+    const { labels, description } = DEFAULTS;
+    const settings = settingsToJson({ ...each.settings, labels, description });
+    return { revision, setTime, settings, enforcement: each.enforcement };
+  });
+  return { setTime, ...(versions.length > 0 && { former: versions }) };
+}
+
+/** What a body says of one version. */
+interface Said {
+  readonly setTime?: number | undefined;
+  readonly deleted?: true;
+  readonly settings?: object;
+  readonly enforcement?: Enforcement;
+}
+
+type Former = Said & { readonly revision: number };
+
+/** And back, with what was said before; undefined when the body is none that this version understands. */
+function versionsFromBody(prefix: string, body: string, revision: number): PolicyVersion[] | undefined {
   try {
-    const { settings, enforcement } = JSON.parse(body) as { settings: object; enforcement: Enforcement };
-    if (!ENFORCEMENTS.includes(enforcement)) return undefined;
-    return { prefix, settings: settingsFromJson(settings), enforcement, revision };
+    const { former = [], ...said } = JSON.parse(body) as Said & { former?: readonly Former[] };
+    return [...former, { ...said, revision }].map((each) => toVersion(prefix, each));
   } catch {
     return undefined; // Of a newer version: what it does not say here is not for this one to guess.
   }
 }
+
+/** @throws SyntaxError, TypeError  of what is no version */
+function toVersion(
+  prefix: string,
+  { settings, enforcement, deleted, revision, setTime }: Former,
+): PolicyVersion {
+  if (deleted === true) return { prefix, settings: undefined, revision, setTime };
+  if (!ENFORCEMENTS.includes(enforcement!))
+    throw new SyntaxError("expected an enforcement, got another text");
+  return { prefix, settings: settingsFromJson(settings!), enforcement: enforcement!, revision, setTime };
+}
+
+/** How many are kept beside the latest: a counter that missed more goes from its own settings to the oldest of them. */
+const FORMER_MAX = 8;
 
 /**
  * How long a counter is kept whose policy says nothing of it, in milliseconds: a quota that is back at initial equals one

@@ -3,7 +3,7 @@ import { type Judging, refillConflict } from "./decide.ts";
 import type { Policy, PolicySet } from "./policies.ts";
 import { present } from "./present.ts";
 import { FOLLOWED_KEYS, isSame, putCountingSettings, type SettingKey, type Settings } from "./settings.ts";
-import { timingFor } from "./timing.ts";
+import { isTimed, timingFor } from "./timing.ts";
 import { isCalendar } from "./window.ts";
 
 /** What a policy makes of a counter that follows it. */
@@ -13,8 +13,27 @@ export interface Settling {
   /** The settings that are others than they were. */
   readonly keys: ReadonlySet<SettingKey>;
   readonly timing: Timing | undefined;
-  /** The counter, as of now; undefined when by its new idle TTL there is none any more. */
+  /** The counter as of the policy, before time goes on under it. */
+  readonly counter: Counter;
+}
+
+/** One policy after another that a counter comes under, each as of when it was set. */
+interface Passage extends Settling {
+  /** The counter as of that time, by the settings it had until then. */
+  readonly before: Counter;
+  readonly time: number;
+}
+
+/** What the policies that a counter has missed make of it. */
+export interface Path {
+  /** Those of them that change a setting. */
+  readonly passages: readonly Passage[];
+  /** What the last of them leaves. */
+  readonly fixed: Fixed;
+  /** The counter as of now; undefined when there is none any more. */
   readonly counter: Counter | undefined;
+  /** Whether time went by otherwise by one of the policies than by the settings before it. */
+  readonly timed: boolean;
 }
 
 /** Whether a counter has what the policy says that it is to follow; true of one that follows none. */
@@ -28,6 +47,66 @@ export function isSettled(
   if (policy === CORRUPT) return true; // As far as anybody can tell.
   return policy !== undefined && policy.prefix === followed.prefix && policy.revision === followed.revision;
 }
+
+/**
+ * What the policies that a counter has missed make of it: whoever settles it, and when, its time goes by the settings that
+ * it had until another policy was set, and from then on by those. A policy that says nothing else of time is taken over as
+ * of now: then the value that it meets is the latest.
+ *
+ * @param stored  as it is kept; what time did to it later than a policy was set stays
+ * @returns       undefined when all of it is so already
+ */
+export function pathOf(
+  stored: Counter,
+  name: string,
+  fixed: Fixed,
+  policies: PolicySet,
+  judging: Judging,
+): Path | undefined {
+  const { calendar, now } = judging;
+  const steps = policies.stepsOf(name, stored.policy!);
+  const passages: Passage[] = [];
+  let [counter, left, time, timed]: [Counter, Fixed, number, boolean] = [
+    stored,
+    fixed,
+    knownAt(stored),
+    false,
+  ];
+  for (const [k, step] of steps.entries()) {
+    const { policy } = step;
+    // Beyond a bound it follows the last one that there was, until the value fits.
+    if (policy === undefined && k > 0 && left.policy!.revision === 0) break;
+    const matters = policy !== undefined && changesTime(left, policy.settings);
+    const isLast = steps[k + 1]?.policy === undefined;
+    if (policy !== undefined && !matters && !isLast) continue;
+    time = Math.min(now, matters ? Math.max(time, step.time ?? now) : now);
+    const before = policy === undefined ? counter : present(counter, { now: time }, calendar);
+    if (before === undefined) break;
+    const settling = settlingOf(before, left, policy, { calendar, now: time });
+    if (settling === undefined) continue;
+    left = settling.fixed;
+    if (settling.keys.size === 0) counter = { ...counter, policy: left.policy };
+    else {
+      passages.push({ ...settling, before, time });
+      counter = settling.counter;
+    }
+    timed ||= matters;
+  }
+  if (left === fixed) return undefined;
+  return { passages, fixed: left, counter: present(counter, judging, calendar), timed };
+}
+
+/** The latest time that is in what is kept of a counter. */
+function knownAt({ updateTime, timing }: Counter): number {
+  return Math.max(updateTime, timing?.windowStart ?? 0, timing?.refillTime ?? 0);
+}
+
+/** Whether time goes by otherwise with other settings. */
+function changesTime(before: Settings, after: Settings): boolean {
+  return (isTimed(before) || isTimed(after)) && TIME_KEYS.some((key) => !isSame(before, after, key));
+}
+
+const TIME_KEYS = ["initial", "window", "refill", "idleTtlMs"] as const;
 
 /**
  * What a policy makes of a counter, as of now.
@@ -62,7 +141,7 @@ export function settlingOf(
   const settled = { ...counter, policy: followed, settingsRevision };
   putCountingSettings(settled, settings);
   const timing = keys.size === 0 ? counter.timing : timingFor(settled, counter.timing, keys, now, calendar!);
-  return { fixed: after, keys, timing, counter: present({ ...settled, timing }, judging, calendar) };
+  return { fixed: after, keys, timing, counter: { ...settled, timing } };
 }
 
 const NONE: ReadonlySet<SettingKey> = new Set();

@@ -11,7 +11,7 @@ import { begin, follow, move, settle, takeOver } from "./passing.ts";
 import type { Policy } from "./policies.ts";
 import { present } from "./present.ts";
 import { DEFAULTS, FOLLOWED_KEYS, type SettingKey, type Settings } from "./settings.ts";
-import { isSettled, type Settling, settlingOf } from "./settling.ts";
+import { isSettled, type Path, pathOf, settlingOf } from "./settling.ts";
 import { isTimed } from "./timing.ts";
 import { uidAt } from "./uid.ts";
 
@@ -30,7 +30,7 @@ export class Working {
     this.#loaded = loaded;
     this.#context = context;
     this.#outcomes = outcomes;
-    this.#drafts = new Drafts(loaded, batch.ops.count);
+    this.#drafts = new Drafts(loaded, batch.ops.count, context.policies);
   }
 
   op(i: number): Op {
@@ -67,16 +67,12 @@ export class Working {
   /** Write down what time has done to the counter at this index of `Loaded.names`, without an operation. */
   settle(name: number): void {
     const drafts = this.#drafts;
-    settle(drafts, name, this.#context);
+    const context = this.#context;
     if (drafts.exists[name] === 0) return;
     const stored = drafts.at(name);
-    if (stored.policy === undefined) return;
-    const counter = present(stored, this.#context, this.#context.calendar);
-    if (counter === undefined) return; // What has expired by its former settings is gone, or is about to be.
-    const settling = this.#settling(name, { name: this.#loaded.names[name]!, verb: Verb.INCREMENT }, counter);
-    if (settling === undefined) return;
-    const met = counter.refill === undefined ? undefined : counter.value;
-    follow(drafts, name, settling, counter.value, met, this.#context);
+    const path = this.#path(name, { name: this.#loaded.names[name]!, verb: Verb.INCREMENT }, stored);
+    if (path !== undefined) follow(drafts, name, path, context);
+    settle(drafts, name, context);
   }
 
   saved(): Omit<Save, "answers"> {
@@ -171,9 +167,9 @@ export class Working {
   #limitOf(i: number, op: Op): { counter: Limited; policy: string | undefined; remade: boolean } | undefined {
     const index = this.#drafts.latest(this.#loaded.counterOf[i]!);
     const stored = this.#drafts.exists[index] === 0 ? undefined : this.#drafts.at(index);
-    const presented = stored && present(stored, this.#context, this.#context.calendar);
-    const settling = presented?.policy === undefined ? undefined : this.#settling(index, op, presented);
-    const counter = settling === undefined ? presented : settling.counter;
+    const path = stored?.policy === undefined ? undefined : this.#path(index, op, stored);
+    const counter =
+      path === undefined ? stored && present(stored, this.#context, this.#context.calendar) : path.counter;
     if (counter !== undefined) {
       if (counter.max === undefined) return undefined;
       const policy = counter.policy?.prefix;
@@ -202,12 +198,13 @@ export class Working {
     if (this.#loaded.counters[name] === CORRUPT) return { code: "ROW_CORRUPT" };
     let index = drafts.latest(name);
     const stored = drafts.exists[index] === 0 ? undefined : drafts.at(index);
-    const presented =
-      stored === undefined || stored.timing === undefined
-        ? stored
-        : present(stored, context, context.calendar);
-    const settling = presented?.policy === undefined ? undefined : this.#settling(index, op, presented);
-    const counter = settling === undefined ? presented : settling.counter;
+    const path = stored?.policy === undefined ? undefined : this.#path(index, op, stored);
+    const counter =
+      path !== undefined
+        ? path.counter
+        : stored === undefined || stored.timing === undefined
+          ? stored
+          : present(stored, context, context.calendar);
     const policy = counter !== undefined || context.policies === undefined ? undefined : this.#policyFor(op);
     if (policy === CORRUPT) return { code: "ROW_CORRUPT" };
     const made = counter === undefined ? settingsFor(op, policy) : DEFAULTS;
@@ -220,11 +217,9 @@ export class Working {
     if (refused !== undefined) return refused;
 
     if (this.#group !== undefined) drafts.remember(this.#group, name);
-    let met = stored === presented ? undefined : takeOver(drafts, index, stored!, presented, context);
-    if (settling !== undefined) {
-      follow(drafts, index, settling, presented!.value, met, context);
-      if (settling.keys.size > 0) met = undefined;
-    }
+    if (path !== undefined) follow(drafts, index, path, context);
+    let met = stored === counter ? undefined : takeOver(drafts, index, drafts.at(index), counter, context);
+    if (met === drafts.values[index] && path !== undefined) met = undefined; // It is in the change of the settings.
     if (counter === undefined) {
       const uid = uidAt(context.uidSeed, i);
       const followed = policy && { prefix: policy.prefix, revision: policy.revision };
@@ -256,17 +251,18 @@ export class Working {
     return undefined;
   }
 
-  /** What its policy makes of a counter that an operation on its value meets; undefined when nothing. */
-  #settling(
-    index: number,
-    { name, verb }: Pick<Op, "name" | "verb">,
-    counter: Counter,
-  ): Settling | undefined {
+  /**
+   * What its policies make of a counter that an operation meets; undefined when nothing. Updates and deletions do not settle
+   * what may wait: a settings etag that was just read would be out of date at once.
+   */
+  #path(index: number, { name, verb }: Pick<Op, "name" | "verb">, stored: Counter): Path | undefined {
     const { policies } = this.#context;
-    if (policies === undefined || verb === Verb.UPDATE || verb === Verb.DELETE) return undefined;
-    if (isSettled(counter, name, policies)) return undefined;
-    const policy = policies.for(name) as Policy | undefined; // Of a damaged one it is taken for settled.
-    return settlingOf(counter, this.#drafts.fixedOf(index), policy, this.#context);
+    if (policies === undefined || isSettled(stored, name, policies)) return undefined;
+    const path = pathOf({ ...stored }, name, this.#drafts.fixedOf(index), policies, this.#context);
+    if (path === undefined || (verb !== Verb.UPDATE && verb !== Verb.DELETE)) return path;
+    if (!path.timed) return undefined;
+    const { counter } = path;
+    return { ...path, counter: counter && { ...counter, settingsRevision: stored.settingsRevision } };
   }
 
   /** The policy of the counter that an operation would make; none of one that brings its settings. */

@@ -8,6 +8,7 @@ import {
   PolicySet,
   policyKeyOf,
   policyToBody,
+  tombstoneToBody,
 } from "../core/policies.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Catalogue } from "./store-catalogue.ts";
@@ -55,38 +56,53 @@ export class Policies {
     if (fault !== undefined) return fault;
     const policies = await this.read();
     const found = policies.damaged ? undefined : policies.get(prefix);
-    const same = found !== undefined && policyToBody(found) === body;
+    const same = found !== undefined && policyToBody({ ...found, setTime: undefined }) === body;
     if (same && (revision ?? found.revision) === found.revision) return found;
-    const written = await this.#write(prefix, body, revision);
-    return typeof written === "number" ? { prefix, settings, enforcement, revision: written } : written;
+    const setTime = this.#catalogue.now?.();
+    const policy = { prefix, settings, enforcement, setTime };
+    const written = await this.#write(prefix, policy, setTime, revision);
+    return typeof written === "number" ? { ...policy, revision: written } : written;
   }
 
   /**
-   * Take the policy of a prefix away.
+   * Take the policy of a prefix away. A tombstone stays, for the counters that are not settled yet.
    *
    * @param revision  as for `set`
    * @returns         undefined once it is gone
    */
   async remove(prefix: string, revision?: number): Promise<undefined | Refusal> {
-    const written = await this.#write(prefix, undefined, revision);
-    return typeof written === "number" ? undefined : written;
+    const written = await this.#write(prefix, undefined, this.#catalogue.now?.(), revision);
+    if (typeof written !== "number") return written;
+    const policies = await this.read();
+    const key = policies.tombstoneTooMany;
+    if (key === undefined) return undefined;
+    const expectedVersion = policies.versions(key).at(-1)!.revision;
+    // If somebody was quicker, the next one that is taken away takes it along.
+    await this.#catalogue.write({ kind: "policy", key: policyKeyOf(key), body: undefined, expectedVersion });
+    return undefined;
   }
 
-  async #write(prefix: string, body: string | undefined, revision: number | undefined) {
+  async #write(
+    prefix: string,
+    policy: Pick<Policy, "settings" | "enforcement" | "setTime"> | undefined,
+    setTime: number | undefined,
+    revision: number | undefined,
+  ) {
     for (;;) {
       const policies = await this.read();
       if (policies.damaged) return { code: "ROW_CORRUPT" } as const;
       const found = policies.get(prefix)?.revision ?? 0;
-      if (found === 0 && body === undefined) return { code: "POLICY_NOT_FOUND" } as const;
+      if (found === 0 && policy === undefined) return { code: "POLICY_NOT_FOUND" } as const;
       if (revision !== undefined && revision !== found)
         return { code: "ETAG_MISMATCH", etag: policyEtagOf(found) } as const;
       if (found === 0 && policies.size >= POLICIES_MAX)
         return { code: "TOO_MANY_POLICIES", max: BigInt(POLICIES_MAX) } as const;
+      const former = policies.versions(prefix);
       const entry: CatalogueWrite = {
         kind: "policy",
         key: policyKeyOf(prefix),
-        body,
-        expectedVersion: found,
+        body: policy === undefined ? tombstoneToBody(setTime, former) : policyToBody(policy, former),
+        expectedVersion: former.at(-1)?.revision ?? 0,
       };
       const written = await this.#catalogue.write(entry);
       if (written !== undefined) return written; // Else somebody was quicker.

@@ -24,6 +24,9 @@ export interface Catalogue {
    * @throws TallyError ROW_CORRUPT  when it is damaged, or may be there and cannot be found; nothing was changed
    */
   write(entry: CatalogueWrite): Promise<number | undefined>;
+
+  /** The time by the clock that the store presents counters by; absent where none follows a policy. */
+  now?(): number;
 }
 
 /** What of the catalogue came after a version. */

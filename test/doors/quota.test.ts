@@ -2,8 +2,12 @@
  * A quota of five a day in Berlin, through both changes of the clocks of 2026: never a sixth on one local day, and never
  * fewer than five, by whichever door; on PostgreSQL by ten instances whose clocks differ, for there the database's decides.
  */
-import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { expect, it, onTestFinished } from "vitest";
+import {
+  RateLimitResponse_Code as Code,
+  RateLimitService,
+} from "../../gen/envoy/service/ratelimit/v3/rls_pb.ts";
 import { CalendarUnit } from "../../gen/tally/v1/counter_pb.ts";
 import { RPC, TallyClient } from "../../src/client/client.ts";
 import { loadConfig } from "../../src/config.ts";
@@ -17,11 +21,13 @@ import { STORES, type StoreKind } from "../support/stores.ts";
 
 const HOUR = 3_600_000;
 const MAX = 5;
+/** As Envoy calls the counter of a user, too. */
+const MAILS = "mails/user/ada";
 const ZONE = "Europe/Berlin";
 const INSTANCES = 10;
 const CLOCKS_APART_MS = 500;
 /** At once, at each instant: by each way into each instance, and more than there is on two days. */
-const ASKS = 3 * INSTANCES;
+const ASKS = 4 * INSTANCES;
 
 /** The local days to go through, with their lengths in hours, and when the first of them begins. */
 const CHANGES = [
@@ -38,7 +44,7 @@ for (const kind of STORES) {
       const { doors, set } = await served(kind, now);
       const client = doors[0]!.client;
       const window = { span: { case: "calendar" as const, value: CalendarUnit.DAY }, timeZone: ZONE };
-      await client.call(RPC.createCounter, { name: "mails", max: BigInt(MAX), window });
+      await client.call(RPC.createCounter, { name: MAILS, max: BigInt(MAX), window });
 
       const taken = new Map<string, number>();
       const ask = async () => {
@@ -92,23 +98,26 @@ async function served(kind: StoreKind, now: number) {
   const apart = (i: number) => (count === 1 ? 0 : CLOCKS_APART_MS * ((2 * i) / (count - 1) - 1));
   const clocks = Array.from({ length: count }, (_, i) => new HandClock(now + apart(i)));
   const doors = [];
+  let shown = now;
   for (const clock of clocks) {
     const flags = { listen: "127.0.0.1:0", store: database?.url ?? made };
     const { config } = loadConfig({ flags, env: {} });
     const server = await startServer(config, { telemetry: NO_TELEMETRY, clock });
     onTestFinished(() => server.close());
-    doors.push(doorsOf(server.address.port));
+    doors.push(doorsOf(server.address.port, () => shown));
   }
   return {
     doors,
     async set(at: number) {
+      shown = at;
       await database?.set(at);
       for (const [i, clock] of clocks.entries()) clock.advance(at + apart(i) - clock.now());
     },
   };
 }
 
-function doorsOf(port: number): { client: TallyClient; ways: Way[] } {
+/** @param now  what the clock shows that decides */
+function doorsOf(port: number, now: () => number): { client: TallyClient; ways: Way[] } {
   const client = new TallyClient({ server: `127.0.0.1:${port}`, timeoutMs: 60_000 });
   onTestFinished(() => client.close());
   const post = async (path: string) => {
@@ -121,7 +130,7 @@ function doorsOf(port: number): { client: TallyClient; ways: Way[] } {
   };
   const grpc: Way = async () => {
     try {
-      const { outcome } = await client.call(RPC.increment, { name: "mails" });
+      const { outcome } = await client.call(RPC.increment, { name: MAILS });
       return timestampMs(outcome!.time!);
     } catch (error) {
       expect(error).toMatchObject({ reason: "ABOVE_MAX" });
@@ -129,16 +138,26 @@ function doorsOf(port: number): { client: TallyClient; ways: Way[] } {
     }
   };
   const rest: Way = async () => {
-    const { status, body } = await post("/v1/counters/mails:increment");
+    const { status, body } = await post(`/v1/counters/${encodeURIComponent(MAILS)}:increment`);
     if (status === 200) return Date.parse(body.outcome.time);
     expect(JSON.stringify(body)).toContain("ABOVE_MAX");
     return undefined;
   };
   const take: Way = async () => {
-    const { status, body } = await post("/v1/limits/mails:take");
+    const { status, body } = await post(`/v1/limits/${encodeURIComponent(MAILS)}:take`);
     expect([200, 429]).toContain(status);
     expect(body.allowed ?? false).toBe(status === 200);
     return status === 200 ? Date.parse(body.status.resetTime) - 1 : undefined;
   };
-  return { client, ways: [grpc, rest, take] };
+  const envoy: Way = async () => {
+    const descriptors = [{ entries: [{ key: "user", value: "ada" }] }];
+    const { overallCode, statuses } = await client.call(RateLimitService.method.shouldRateLimit, {
+      domain: "mails",
+      descriptors,
+    });
+    expect([Code.OK, Code.OVER_LIMIT]).toContain(overallCode);
+    if (overallCode !== Code.OK) return undefined;
+    return now() + durationMs(statuses[0]!.durationUntilReset!) - HOUR; // It says when that day ends, and not when it was.
+  };
+  return { client, ways: [grpc, rest, take, envoy] };
 }

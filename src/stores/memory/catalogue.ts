@@ -6,11 +6,13 @@ export class CatalogueInMemory implements Catalogue {
   /** By kind and key. */
   readonly #entries = new Map<string, CatalogueEntry>();
   readonly #assertOpen: () => void;
+  readonly now: () => number;
   #version = 0;
 
   /** @param assertOpen  throws when the store is closed */
-  constructor(assertOpen: () => void) {
+  constructor(assertOpen: () => void, now: () => number) {
     this.#assertOpen = assertOpen;
+    this.now = now;
   }
 
   /** Of the latest write. */

@@ -46,7 +46,10 @@ export class MemoryStore implements Store {
   };
   readonly failed = new Promise<never>(() => {});
   readonly copying: Copying;
-  readonly catalogue = new CatalogueInMemory(() => this.#assertOpen());
+  readonly catalogue = new CatalogueInMemory(
+    () => this.#assertOpen(),
+    () => this.#options.clock.now(),
+  );
   readonly history: HistoryInMemory | undefined;
 
   readonly #options: StoreOptions;

@@ -27,6 +27,7 @@ interface Threads extends Pick<StoreOptions, "clock" | "newUid"> {
 /** The catalogue of a file: see Catalogue. */
 export function catalogueOf({ writer, reader, clock }: Threads): Catalogue {
   return {
+    now: () => clock.now(),
     read: (since): Promise<CatalogueChanges> => reader.ask("readCatalogue", since),
     async write(entry): Promise<number | undefined> {
       assertCatalogueWrite(entry); // Here, because over there a TypeError becomes another error.

@@ -85,7 +85,8 @@ export class SqliteHistory implements History {
       return true;
     },
     save: async () => {
-      this.#progressed(await this.#orRestart(this.#open.ask("save", undefined)));
+      const monotonic = this.#parts.clock.monotonic();
+      this.#progressed(await this.#orRestart(this.#open.ask("save", monotonic)));
       return true;
     },
   };

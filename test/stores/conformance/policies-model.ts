@@ -110,8 +110,12 @@ const OWN: Bounds = { min: undefined, max: undefined, clamp: false };
 class Model {
   #counters = new Map<string, ModelCounter>();
   readonly #policies = new Map<string, Bounds>();
+  /** What those said that were taken away. */
+  readonly #gone = new Map<string, Bounds>();
 
   setPolicy(prefix: string, to: Bounds | undefined): void {
+    const before = this.#policies.get(prefix);
+    if (to === undefined && before !== undefined) this.#gone.set(prefix, before);
     if (to === undefined) this.#policies.delete(prefix);
     else this.#policies.set(prefix, to);
   }
@@ -145,14 +149,21 @@ class Model {
   #settled(of: string, counter: ModelCounter): ModelCounter {
     if (counter.follows === undefined) return counter;
     const policy = this.#policyOf(of);
-    if (policy === undefined) return { ...counter, follows: undefined };
-    const [follows, to] = policy;
+    const [follows, to] = policy ?? [counter.follows, this.#gone.get(counter.follows)!];
     const { value } = counter;
     const max = to.max !== undefined && value > to.max ? value : to.max;
     const min = to.min !== undefined && value < to.min ? value : to.min;
     const same = max === counter.max && min === counter.min && to.clamp === counter.clamp;
     const settingsRevision = counter.settingsRevision + (same ? 0 : 1);
-    return { ...counter, min, max, clamp: to.clamp, follows, settingsRevision };
+    const handedOn = policy === undefined && max === to.max && min === to.min;
+    return {
+      ...counter,
+      min,
+      max,
+      clamp: to.clamp,
+      follows: handedOn ? undefined : follows,
+      settingsRevision,
+    };
   }
 
   #one(asked: Op): bigint | string {

@@ -30,6 +30,9 @@ export function policiesSuite(kind: StoreKind): void {
   missing(it_);
   making(it_);
   following(it_);
+  trying(it_);
+  asOf(it_);
+  takenAway(it_);
   holding(it_);
   sweeping(it_);
   policiesModel(it_);
@@ -315,8 +318,8 @@ function following(it_: It): void {
     const window = { everyMs: MINUTE, anchorMs: opened.now() };
     await setPolicy(store, "q", { max: 5n, window });
     await apply(store, increment("q", 5n));
-    await setPolicy(store, "q", { max: 2n, window: { ...window, everyMs: 2 * MINUTE } });
     await opened.pass(MINUTE + 1);
+    await setPolicy(store, "q", { max: 2n, window: { ...window, everyMs: 2 * MINUTE } });
     await tidy(store);
     expect(await read(store, "q")).toMatchObject({
       ...{ value: 0n, max: 2n, policy: { prefix: "q" } },
@@ -349,6 +352,19 @@ function following(it_: It): void {
     },
   );
 
+  it_("nothing of what a refill has moved goes over to the one that is made after it", async (opened) => {
+    const { store } = opened;
+    const bucket = { min: 0n, max: 9n, refill: { amount: 1n, everyMs: 1_000 } };
+    await setPolicy(store, "i", bucket);
+    await apply(store, increment("i", 8n));
+    await opened.pass(3_500);
+    await setPolicy(store, "i", { ...bucket, idleTtlMs: 1_000n });
+    expect(await apply(store, increment("i"))).toEqual({ value: 1n, previous: 0n, revision: 1 });
+    const last = (await allChanges(store)).at(-1);
+    expect(last).toMatchObject({ added: 1n, removed: 0n, low: 1n, high: 1n });
+    await expectLogLeadsTo(store);
+  });
+
   it_("what a refill has moved until then is in the change of the settings", async (opened) => {
     const { store } = opened;
     const bucket = { min: 0n, max: 9n, refill: { amount: 1n, everyMs: 1_000 } };
@@ -360,6 +376,167 @@ function following(it_: It): void {
     await expectLogLeadsTo(store);
     await opened.pass(500);
     expect(await read(store, "b"), "half a unit was kept").toMatchObject({ value: 5n, max: 20n });
+  });
+}
+
+function trying(it_: It): void {
+  it_("a take that a limit in shadow let pass is answered once under its id", async (opened) => {
+    const { store } = opened;
+    const window = { everyMs: MINUTE, anchorMs: opened.now() };
+    await setPolicy(store, "s", { max: 1n, window }, "shadow");
+    await apply(store, increment("s"));
+    const ask = async () => (await commit(store, takes([take("s")], { id: "1" })))[0]!;
+    const first = await ask();
+    expect(first).toMatchObject({ replayed: false, verdicts: [{ allowed: true, over: true }] });
+    const again = { replayed: true, results: [{ code: "ABOVE_MAX", shadow: true }] };
+    expect(await ask()).toMatchObject(again);
+    await setPolicy(store, "s", { max: 1n, window });
+    expect(await ask()).toMatchObject(again);
+    await opened.pass(MINUTE);
+    expect(await ask()).toMatchObject(again);
+    expect(await apply(store, increment("s"))).toMatchObject({ value: 1n, previous: 0n });
+  });
+}
+
+/** A counter of each way that one comes to be settled, and how it is. */
+const MEETINGS = {
+  swept: (store: Store) => tidy(store),
+  taken: async (store: Store) => {
+    const [answer] = await commit(store, takes([take("c", 50n)], {}));
+    expect(answer!.verdicts).toMatchObject([{ allowed: false, limit: { remaining: 20n } }]);
+    await apply(store, increment("c", 0n));
+  },
+  changed: (store: Store) => apply(store, increment("c", 0n)),
+  updated: (store: Store) => apply(store, update("c", { labels: { a: "b" } })),
+};
+
+function asOf(it_: It): void {
+  for (const [how, meet] of Object.entries(MEETINGS)) {
+    it_(`a window that was changed holds as of then, for a counter that is ${how} later`, async (opened) => {
+      const { store } = opened;
+      const window = { everyMs: MINUTE, anchorMs: opened.now() };
+      const long = { everyMs: 60 * MINUTE, anchorMs: opened.now() };
+      await setPolicy(store, "c", { max: 100n, window });
+      await apply(store, increment("c", 80n));
+      await opened.pass(MINUTE - 1_000);
+      await setPolicy(store, "c", { max: 100n, window: long });
+      await opened.pass(2_000);
+      await meet(store);
+      expect(await read(store, "c")).toMatchObject({ value: 80n, window: long });
+      expect(await apply(store, increment("c", 50n))).toMatchObject({ code: "ABOVE_MAX" });
+      await opened.pass(60 * MINUTE);
+      expect(await apply(store, increment("c", 50n))).toMatchObject({ value: 50n });
+      expect((await allChanges(store)).map(({ kind }) => kind)).toContain(ChangeKind.ROLL);
+      await expectLogLeadsTo(store);
+    });
+  }
+
+  it_("what time did by a policy stays, and goes on by each that was set since", async (opened) => {
+    const { store } = opened;
+    const bucket = (everyMs: number) => ({ min: 0n, max: 1_000n, refill: { amount: 1n, everyMs } });
+    await setPolicy(store, "b", bucket(1_000));
+    for (const name of ["b.swept", "b.met"]) await apply(store, increment(name, 900n));
+    await opened.pass(10_000);
+    await setPolicy(store, "b", bucket(100));
+    await opened.pass(10_000);
+    await setPolicy(store, "b", bucket(3_600_000));
+    await opened.pass(600_000);
+    expect(await apply(store, increment("b.met"))).toMatchObject({ previous: 790n, value: 791n });
+    await tidy(store);
+    for (const [name, value] of [
+      ["b.met", 791n],
+      ["b.swept", 790n],
+    ] as const)
+      expect(await read(store, name)).toMatchObject({ value, ...bucket(3_600_000) });
+    await expectLogLeadsTo(store);
+  });
+
+  it_("a window that ended by the policy before rolls then, and one by the policy after", async (opened) => {
+    const { store } = opened;
+    const every = (minutes: number) => ({ everyMs: minutes * MINUTE, anchorMs: opened.now() });
+    const [short, long] = [every(1), every(10)];
+    await setPolicy(store, "w", { window: short });
+    await apply(store, increment("w", 5n));
+    const began = opened.now();
+    await opened.pass(2 * MINUTE);
+    await setPolicy(store, "w", { window: long, initial: 1n });
+    await opened.pass(10 * MINUTE);
+    expect(await apply(store, increment("w"))).toMatchObject({ previous: 1n, value: 2n });
+    const changes = await allChanges(store);
+    expect(changes.map(({ kind, value, time }) => [kind, value, time - began])).toEqual([
+      [ChangeKind.ADD, 5n, 0],
+      [ChangeKind.ROLL, 0n, MINUTE],
+      [ChangeKind.SETTINGS, 0n, 2 * MINUTE],
+      [ChangeKind.ROLL, 1n, 10 * MINUTE],
+      [ChangeKind.ADD, 2n, 12 * MINUTE],
+    ]);
+    await expectLogLeadsTo(store);
+  });
+
+  it_("a counter that another policy keeps for ever does not go when the one before says", async (opened) => {
+    const { store } = opened;
+    const policies = new Policies(store.catalogue!);
+    await setPolicy(store, "", { max: 9n });
+    for (const [name, change] of [
+      ["same", () => setPolicy(store, "same", { max: 9n })],
+      ["long", () => setPolicy(store, "long.", { max: 9n })],
+      ["gone", () => policies.remove("gone")],
+    ] as const) {
+      await setPolicy(store, name, { max: 9n, idleTtlMs: 5_000n });
+      await apply(store, increment(`${name}.a`));
+      await apply(store, increment(`${name}.b`));
+      await opened.pass(4_000);
+      await change();
+      await opened.pass(2_000);
+      expect(await apply(store, increment(`${name}.a`))).toMatchObject({ value: 2n });
+      await tidy(store);
+      expect(await read(store, `${name}.b`)).toMatchObject({ value: 1n, idleTtlMs: undefined });
+      await opened.pass(MINUTE);
+    }
+    await expectLogLeadsTo(store);
+  });
+}
+
+function takenAway(it_: It): void {
+  for (const meet of ["an operation", "the sweep"]) {
+    it_(`a policy that is taken away leaves its last settings, by ${meet}`, async (opened) => {
+      const { store } = opened;
+      const policies = new Policies(store.catalogue!);
+      const settled = () => (meet === "the sweep" ? tidy(store) : apply(store, increment("e", 0n)));
+      await setPolicy(store, "e", { max: 10n });
+      await apply(store, increment("e"));
+      await setPolicy(store, "e", { max: 3n });
+      await policies.remove("e");
+      expect((await policies.read()).all).toEqual([]);
+      await settled();
+      expect(await read(store, "e")).toMatchObject({ max: 3n, policy: undefined });
+      expect(await apply(store, increment("e", 5n))).toMatchObject({ code: "ABOVE_MAX", max: 3n });
+      const { revision } = await setPolicy(store, "e", { max: 9n });
+      expect((await policies.read()).get("e")).toMatchObject({ revision });
+      await expectLogLeadsTo(store);
+    });
+  }
+
+  it_("and so does one whose bound the value was beyond, once the value fits", async (opened) => {
+    const { store } = opened;
+    const policies = new Policies(store.catalogue!);
+    const window = { everyMs: MINUTE, anchorMs: opened.now() };
+    await setPolicy(store, "e", { max: 10n, window });
+    for (const name of ["e1", "e2"]) await apply(store, increment(name, 10n));
+    await setPolicy(store, "e", { max: 3n, window });
+    await tidy(store);
+    await policies.remove("e");
+    await opened.pass(1_000);
+    await tidy(store);
+    expect(await read(store, "e1")).toMatchObject({ value: 10n, max: 10n, policy: { prefix: "e" } });
+    await opened.pass(MINUTE);
+    expect(await apply(store, increment("e1", 4n))).toMatchObject({ code: "ABOVE_MAX", max: 3n });
+    await opened.pass(MINUTE);
+    await tidy(store);
+    for (const name of ["e1", "e2"])
+      expect(await read(store, name)).toMatchObject({ value: 0n, max: 3n, policy: undefined });
+    expect(await store.maintain()).toBe(false);
+    await expectLogLeadsTo(store);
   });
 }
 

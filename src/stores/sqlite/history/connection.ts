@@ -87,18 +87,18 @@ export class HistoryConnection {
     this.#unsaved = true;
     this.#orUndo(() => {
       this.#taking.take(page, met);
-      this.#saveIfDue(monotonic);
+      this.save(monotonic);
     });
   }
 
-  /** See HistoryIntake.save. It is on disk within SAVE_EVERY_MS. */
-  save(): void {
-    if (!this.#unsaved) return;
-    this.#orUndo(() => {
-      this.#taking.flush();
-      this.#rows.save();
-    });
-    this.#unsaved = false;
+  /**
+   * Save what was taken in, and have it on disk, if that is due: it writes a row for each counter that has changed since. What
+   * is not saved the change log still has.
+   */
+  save(monotonic: number): void {
+    if (monotonic - this.#durableMs < SAVE_EVERY_MS) return;
+    this.seal();
+    this.#durableMs = monotonic;
   }
 
   /**
@@ -114,7 +114,7 @@ export class HistoryConnection {
         more = tidy(this.#rows, this.#options, now);
         this.#unsaved ||= more;
       }
-      this.#saveIfDue(monotonic);
+      this.save(monotonic);
       return more;
     });
   }
@@ -136,8 +136,14 @@ export class HistoryConnection {
 
   /** Save what was taken in, and have it on disk. */
   seal(): void {
-    this.save();
-    this.#orUndo(() => this.#file.checkpoint());
+    this.#orUndo(() => {
+      if (this.#unsaved) {
+        this.#taking.flush();
+        this.#rows.save();
+        this.#unsaved = false;
+      }
+      this.#file.checkpoint();
+    });
   }
 
   /** Close the file, which was sealed. */
@@ -150,13 +156,6 @@ export class HistoryConnection {
   abandon(): void {
     this.#file.abandon();
     this.#data.close();
-  }
-
-  /** Save what was taken in and have it on disk, every so often. */
-  #saveIfDue(monotonic: number): void {
-    if (monotonic - this.#durableMs < SAVE_EVERY_MS) return;
-    this.seal();
-    this.#durableMs = monotonic;
   }
 
   /** A read, which sees what was taken in. */

@@ -50,8 +50,8 @@ serveThread<HistoryData>((data) => {
         connection.take(unpackLogPage(page), met, monotonic);
         return progressed();
       },
-      save: () => {
-        connection.save();
+      save: (monotonic: number) => {
+        connection.save(monotonic);
         return progressed();
       },
       seal: () => {

@@ -1,4 +1,5 @@
 import type { Database } from "better-sqlite3";
+import { TallyError } from "../../../core/errors.ts";
 import type {
   HistoryAnswer,
   HistoryExtent,
@@ -52,6 +53,9 @@ export class HistoryConnection {
   readonly #taking: HistoryTaking;
   readonly #options: HistoryOptions;
   #unsaved = false;
+  /** Whether whoever takes in knows from where: a new connection goes on from what was saved, and so does one after an error. */
+  #begun = false;
+  #undone = false;
   /** When it was on disk last, by the monotonic clock. */
   #durableMs = Number.NEGATIVE_INFINITY;
 
@@ -79,15 +83,18 @@ export class HistoryConnection {
   /** See HistoryIntake.begin. */
   begin(): string {
     this.#unsaved = false;
+    this.#undone = false;
+    this.#begun = true;
     return this.#taking.begin();
   }
 
   /** See HistoryIntake.take. Saves now and then. @param monotonic  the time by the clock that does not jump */
   take(page: LogPage, met: Parameters<HistoryIntake["take"]>[1], monotonic: number): void {
+    this.#assertBegun();
     this.#unsaved = true;
     this.#orUndo(() => {
       this.#taking.take(page, met);
-      this.save(monotonic);
+      this.#saveIfDue(monotonic);
     });
   }
 
@@ -96,6 +103,11 @@ export class HistoryConnection {
    * is not saved the change log still has.
    */
   save(monotonic: number): void {
+    this.#assertBegun();
+    this.#saveIfDue(monotonic);
+  }
+
+  #saveIfDue(monotonic: number): void {
     if (monotonic - this.#durableMs < SAVE_EVERY_MS) return;
     this.seal();
     this.#durableMs = monotonic;
@@ -114,7 +126,7 @@ export class HistoryConnection {
         more = tidy(this.#rows, this.#options, now);
         this.#unsaved ||= more;
       }
-      this.save(monotonic);
+      this.#saveIfDue(monotonic);
       return more;
     });
   }
@@ -160,6 +172,7 @@ export class HistoryConnection {
 
   /** A read, which sees what was taken in. */
   #read<Result>(read: () => Result): Result {
+    if (this.#undone) this.#assertBegun();
     this.#orUndo(() => this.#taking.flush());
     try {
       return read();
@@ -174,8 +187,18 @@ export class HistoryConnection {
       return work();
     } catch (error) {
       this.begin();
+      this.#undone = true;
       throw asTallyError(error);
     }
+  }
+
+  /** Whoever takes in has to know what was undone, also where a read met the error: it goes on from where that was saved. */
+  #assertBegun(): void {
+    if (this.#undone || !this.#begun)
+      throw new TallyError(
+        "STORE_UNAVAILABLE",
+        "what history had not saved was undone; it is taken in again",
+      );
   }
 }
 

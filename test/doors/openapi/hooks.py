@@ -27,7 +27,11 @@ IN_WORDS = re.compile(
     r"|must be an instant in RFC 3339"  # which are of the years 1 to 9999, and without leap seconds
     r"|must be a time zone that this server knows"
     r"|must be a unit of the calendar|must be given with calendar, and only then"
-    r"|is for (every|CALENDAR_UNIT_MONTH) only"
+    r"|is for (every|CALENDAR_UNIT_MONTH|increment and set) only"
+    r"|does not go with must_exist|follow_policy goes with"
+    r"|must be one, not (name and prefix|every and calendar)|must be of the years 1995 to 9999"
+    r"|must be left out: each counter has its own"
+    r"|is not a field of ResetRequest"  # PUT without a value resets.
 )
 
 
@@ -47,6 +51,12 @@ def before_call(context, case, kwargs):
 def mended(given):
     """The same body, but of what it tells about time only what goes together, in lengths that there are."""
     body = deepcopy(given)  # Cases share theirs.
+    for name in ("ifMissing", "settings"):
+        if isinstance(body.get(name), dict):
+            body[name] = mended(body[name])
+    for name in ("takes", "operations"):
+        if isinstance(body.get(name), list):
+            body[name] = [mended(each) if isinstance(each, dict) else each for each in body[name]]
     window, refill = body.get("window"), body.get("refill")
     if isinstance(window, dict) and window.get("every") is not None:
         window["every"] = f"{1 + len(str(window)) * 37}s"

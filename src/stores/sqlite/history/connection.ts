@@ -53,8 +53,7 @@ export class HistoryConnection {
   readonly #taking: HistoryTaking;
   readonly #options: HistoryOptions;
   #unsaved = false;
-  /** Whether whoever takes in knows from where: a new connection goes on from what was saved, and so does one after an error. */
-  #begun = false;
+  /** Whether what was taken in had to be undone: whoever takes in does not know, and would go on behind what is missing. */
   #undone = false;
   /** When it was on disk last, by the monotonic clock. */
   #durableMs = Number.NEGATIVE_INFINITY;
@@ -84,17 +83,16 @@ export class HistoryConnection {
   begin(): string {
     this.#unsaved = false;
     this.#undone = false;
-    this.#begun = true;
     return this.#taking.begin();
   }
 
   /** See HistoryIntake.take. Saves now and then. @param monotonic  the time by the clock that does not jump */
   take(page: LogPage, met: Parameters<HistoryIntake["take"]>[1], monotonic: number): void {
-    this.#assertBegun();
+    this.#assertWhole();
     this.#unsaved = true;
     this.#orUndo(() => {
       this.#taking.take(page, met);
-      this.#saveIfDue(monotonic);
+      this.save(monotonic);
     });
   }
 
@@ -103,11 +101,7 @@ export class HistoryConnection {
    * is not saved the change log still has.
    */
   save(monotonic: number): void {
-    this.#assertBegun();
-    this.#saveIfDue(monotonic);
-  }
-
-  #saveIfDue(monotonic: number): void {
+    this.#assertWhole();
     if (monotonic - this.#durableMs < SAVE_EVERY_MS) return;
     this.seal();
     this.#durableMs = monotonic;
@@ -126,7 +120,7 @@ export class HistoryConnection {
         more = tidy(this.#rows, this.#options, now);
         this.#unsaved ||= more;
       }
-      this.#saveIfDue(monotonic);
+      this.save(monotonic);
       return more;
     });
   }
@@ -172,7 +166,7 @@ export class HistoryConnection {
 
   /** A read, which sees what was taken in. */
   #read<Result>(read: () => Result): Result {
-    if (this.#undone) this.#assertBegun();
+    this.#assertWhole();
     this.#orUndo(() => this.#taking.flush());
     try {
       return read();
@@ -192,13 +186,9 @@ export class HistoryConnection {
     }
   }
 
-  /** Whoever takes in has to know what was undone, also where a read met the error: it goes on from where that was saved. */
-  #assertBegun(): void {
-    if (this.#undone || !this.#begun)
-      throw new TallyError(
-        "STORE_UNAVAILABLE",
-        "what history had not saved was undone; it is taken in again",
-      );
+  /** @throws TallyError STORE_UNAVAILABLE  until it has begun anew */
+  #assertWhole(): void {
+    if (this.#undone) throw new TallyError("STORE_UNAVAILABLE", "the history begins anew after a failure");
   }
 }
 

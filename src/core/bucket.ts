@@ -22,6 +22,8 @@ export interface Bucket {
   readonly changes: number;
   /** Changes are missing: of this time, or between the bucket before and this one. */
   readonly gap: boolean;
+  /** From its end on nothing is taken in, until the next bucket: what became of the counter meanwhile is not known. */
+  readonly lost?: true;
 }
 
 /** A bucket and what came after it, as one bucket that begins where the first did. */
@@ -36,7 +38,8 @@ export function joined(bucket: Bucket, later: Bucket): Bucket {
     removed: bucket.removed + later.removed,
     rolled: bucket.rolled + later.rolled,
     changes: bucket.changes + later.changes,
-    gap: bucket.gap || later.gap || bucket.close !== later.open,
+    gap: bucket.gap || later.gap || bucket.lost === true || bucket.close !== later.open,
+    ...(later.lost && { lost: true }),
   };
 }
 
@@ -44,6 +47,11 @@ export function joined(bucket: Bucket, later: Bucket): Bucket {
 export function openingBucket(start: number, value: bigint): Bucket {
   const none = { added: 0n, removed: 0n, rolled: 0n, changes: 0 };
   return { start, open: value, close: value, low: value, high: value, ...none, gap: true };
+}
+
+/** The end of what is taken in of a counter, whose value is known up to there. */
+export function lostBucket(start: number, value: bigint): Bucket {
+  return { ...openingBucket(start, value), lost: true };
 }
 
 /** Whether a change leaves a bucket: settings that moved nothing, and openings, do not. */

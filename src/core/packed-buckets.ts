@@ -16,6 +16,7 @@ export interface BucketSink {
     rolled: number,
     changes: number,
     gap: boolean,
+    lost: boolean,
   ): void;
   /** Any. */
   wide(bucket: Bucket): void;
@@ -70,7 +71,8 @@ export function readBuckets(level: Level, period: number, packed: Uint8Array, si
     if (head & GAP) close += readSigned(r);
     const low = head & LOW ? open + readSigned(r) : usualLow(open, close, changes);
     const high = head & HIGH ? close + readSigned(r) : close;
-    sink.narrow(start, open, close, low, high, added, removed, rolled, changes, (head & GAP) !== 0);
+    const [gap, lost] = [(head & GAP) !== 0, (head & LOST) !== 0];
+    sink.narrow(start, open, close, low, high, added, removed, rolled, changes, gap, lost);
     last = close;
   }
 }
@@ -79,7 +81,7 @@ export function readBuckets(level: Level, period: number, packed: Uint8Array, si
 export function unpackBuckets(level: Level, period: number, packed: Uint8Array): Bucket[] {
   const buckets: Bucket[] = [];
   readBuckets(level, period, packed, {
-    narrow(start, open, close, low, high, added, removed, rolled, changes, gap) {
+    narrow(start, open, close, low, high, added, removed, rolled, changes, gap, lost) {
       buckets.push({
         start,
         open: BigInt(open),
@@ -91,6 +93,7 @@ export function unpackBuckets(level: Level, period: number, packed: Uint8Array):
         rolled: BigInt(rolled),
         changes,
         gap,
+        ...(lost && { lost }),
       });
     },
     wide(bucket) {
@@ -140,6 +143,7 @@ const ROLLED = 8;
 const GAP = 16;
 const LOW = 32;
 const HIGH = 64;
+const LOST = 128;
 
 function isWide({ open, close, low, high, added, removed, rolled }: Bucket): boolean {
   return [open, close, low, high, added, removed, rolled].some((each) => each > NARROW || each < -NARROW);
@@ -157,7 +161,8 @@ function packNarrow(w: ByteWriter, bucket: Bucket, distance: number, last: numbe
     (rolled !== 0 ? ROLLED : 0) |
     (gap ? GAP : 0) |
     (low !== usualLow(open, close, changes) ? LOW : 0) |
-    (high !== close ? HIGH : 0);
+    (high !== close ? HIGH : 0) |
+    (bucket.lost ? LOST : 0);
   w.byte(head);
   w.uint(distance);
   if (head & OPEN) writeSigned(w, open - last);
@@ -178,17 +183,19 @@ function usualLow(open: number, close: number, changes: number): number {
 function packWide(w: ByteWriter, bucket: Bucket, distance: number): void {
   w.uint(distance);
   w.uint(bucket.changes);
-  w.byte(bucket.gap ? 1 : 0);
+  w.byte((bucket.gap ? 1 : 0) | (bucket.lost ? 2 : 0));
   for (const field of WIDE_FIELDS) w.text(`${bucket[field]}`);
 }
 
 function readWide(r: ByteReader, start: number): Bucket {
   const changes = r.uint();
-  const gap = r.byte() === 1;
+  const flags = r.byte();
   const [open, close, low, high, added, removed, rolled] = WIDE_FIELDS.map(() => BigInt(r.text())) as [
     ...[bigint, bigint, bigint, bigint, bigint, bigint, bigint],
   ];
-  return { start, open, close, low, high, added, removed, rolled, changes, gap };
+  const gap = (flags & 1) !== 0;
+  const lost = (flags & 2) !== 0;
+  return { start, open, close, low, high, added, removed, rolled, changes, gap, ...(lost && { lost }) };
 }
 
 const WIDE_FIELDS = ["open", "close", "low", "high", "added", "removed", "rolled"] as const;

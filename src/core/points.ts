@@ -57,6 +57,8 @@ export class PointsFold implements BucketSink {
   #last: number | bigint = 0;
   #inRange = true;
   #point = 0;
+  /** Since which point nothing was taken in of the counter; -1 where all was. */
+  #lostSince = -1;
 
   /**
    * @param edges   see HistoryQuery
@@ -76,9 +78,15 @@ export class PointsFold implements BucketSink {
     if (ranges) this.#range = { lows: new Array(count), highs: new Array(count) };
   }
 
-  /** The next counter's turn. @param value  what it was before the buckets that come */
-  begin(value: bigint): void {
+  /**
+   * The next counter's turn.
+   *
+   * @param value  what it was before the buckets that come
+   * @param lost   whether nothing was taken in of it since then
+   */
+  begin(value: bigint, lost = false): void {
     this.#end();
+    this.#lostSince = lost ? 0 : -1;
     this.#last = value >= -NARROW && value <= NARROW ? Number(value) : value;
     this.#inRange = false;
     this.#point = 0;
@@ -95,10 +103,12 @@ export class PointsFold implements BucketSink {
     rolled: number,
     changes: number,
     gap: boolean,
+    lost: boolean,
   ): void {
     const i = this.#pointOf(start);
     const last = this.#last;
     this.#last = close;
+    this.#lose(start, i, lost);
     if (i < 0) return;
     if (typeof last === "bigint") this.#shifted.addBig(i, BigInt(open) - last);
     else if (open !== last) this.#shifted.add(i, open - last);
@@ -111,10 +121,11 @@ export class PointsFold implements BucketSink {
     if (this.#range !== undefined) this.#widen(i, BigInt(low), BigInt(high));
   }
 
-  wide({ start, open, close, low, high, added, removed, rolled, changes, gap }: Bucket): void {
+  wide({ start, open, close, low, high, added, removed, rolled, changes, gap, lost }: Bucket): void {
     const i = this.#pointOf(start);
     const before = BigInt(this.#last);
     this.#last = close;
+    this.#lose(start, i, lost === true);
     if (i < 0) return;
     const shifted = open - before + (close - (open + added - removed + rolled));
     this.#shifted.addBig(i, shifted);
@@ -181,6 +192,14 @@ export class PointsFold implements BucketSink {
 
   #end(): void {
     if (!this.#inRange) this.#enter();
+    if (this.#lostSince >= 0) this.#gaps.fill(1, this.#lostSince);
+    this.#lostSince = -1;
+  }
+
+  /** What was not taken in up to a bucket, and whether it goes on so. @param i  the point that it is in */
+  #lose(start: number, i: number, lost: boolean): void {
+    if (this.#lostSince >= 0 && i >= 0) this.#gaps.fill(1, this.#lostSince, i + 1);
+    if (start < this.#edges[this.#count]!) this.#lostSince = lost ? Math.max(i, 0) : -1;
   }
 
   #widen(i: number, low: bigint, high: bigint): void {

@@ -257,6 +257,20 @@ describe("rows of buckets", () => {
     }
   });
 
+  test.prop([fc.array(fc.tuple(value, fc.boolean()), { minLength: 1, maxLength: 5 })])(
+    "say from when nothing is taken in",
+    (given) => {
+      const buckets = given.map(([close, lost], i): Bucket => {
+        const none = { added: 0n, removed: 0n, rolled: 0n, changes: 0, gap: true };
+        const at = { start: START + i * MINUTE, open: close, close, low: close, high: close };
+        return { ...at, ...none, ...(lost && { lost }) };
+      });
+      expect(unpackBuckets(Level.MINUTE, START, packBuckets(Level.MINUTE, START, buckets))).toEqual(buckets);
+      const [all] = raiseBuckets(Level.DAY, buckets);
+      expect(all!.lost).toBe(buckets.at(-1)!.lost);
+    },
+  );
+
   it("that were cut off, or are of a newer form, are not believed", () => {
     const buckets = [...expected(commitsOf([set(300n)]), Level.MINUTE).values()].flat();
     const packed = packBuckets(Level.MINUTE, START, buckets);

@@ -228,7 +228,12 @@ export function historySuite(kind: StoreKind): void {
     await opened.pass(MINUTE);
     const edges = edgesOf(Level.MINUTE, from, from + 5 * MINUTE);
     const ask = (name: string) => followed.query({ of: { name }, level: Level.MINUTE, edges });
-    expect((await ask("later")).points).toMatchObject({ closes: { 0: 1n, 1: 1n }, changes: { 0: 1, 1: 0 } });
+    expect((await ask("later")).points).toMatchObject({
+      closes: { 0: 1n, 1: 1n },
+      changes: { 0: 1, 1: 0 },
+      gaps: Uint8Array.of(0, 1, 1, 1, 1, 1),
+    });
+    expect(await history.asOf("later", from + 2 * MINUTE)).toMatchObject({ value: 1n, gap: true });
     await followed.stop(); // Which forgets what it has seen.
     await apply(store, update("later", { history: true }));
     await opened.pass(MINUTE);
@@ -239,9 +244,20 @@ export function historySuite(kind: StoreKind): void {
     const { points } = await ask("later"); // What was missed shows.
     expect(points).toMatchObject({
       closes: { 3: 3n, 4: 3n },
-      gaps: Uint8Array.of(0, 0, 0, 1, 0, 0),
+      gaps: Uint8Array.of(0, 1, 1, 1, 0, 0),
       added: { 3: 1n },
     });
+    expect(await history.asOf("later", from + 2 * MINUTE)).toMatchObject({ value: 1n, gap: true });
+    expect(await history.asOf("later", from + 4 * MINUTE)).toMatchObject({ value: 3n, gap: false });
+    await apply(store, update("later", { history: false }));
+    await ask("later");
+    await apply(store, increment("later"));
+    await ask("later");
+    await apply(store, remove("later", { keepHistory: true }));
+    const now = opened.now();
+    const after = edgesOf(Level.MINUTE, now, now + MINUTE);
+    const sum = await followed.query({ of: { prefix: "lat" }, level: Level.MINUTE, edges: after });
+    expect(sum.points).toMatchObject({ opens: [3n, 0n], closes: [0n, 0n], gaps: Uint8Array.of(1, 0) });
     const { counters } = await ask("never");
     expect([counters, (await history.changes("never", undefined, 9)).changes]).toEqual([[], []]);
   });

@@ -55,7 +55,8 @@ export class PostgresIntake implements HistoryIntake {
       // What is erased, and what openings are compared with, must have been saved, and be here.
       const { openings, dropped } = page;
       const erases = [...met.values()].some((counter) => counter?.history === false);
-      const looksBack = openings || dropped || erases || this.#taking.mending;
+      const loses = met.size > 0 && [...met.values()].some((counter) => counter?.untracked);
+      const looksBack = openings || dropped || erases || loses || this.#taking.mending;
       if (looksBack && !(await this.#save())) return false;
       if (looksBack || unknown.length > 0)
         await this.#database.snapshot(async (session) => {
@@ -63,7 +64,7 @@ export class PostgresIntake implements HistoryIntake {
           if (!looksBack) return;
           await this.#loading.starts(session, rows);
           if (this.#taking.mending && !openings) await this.#loading.living(session, rows);
-          if (!openings) return;
+          if (!openings && !loses) return;
           const numbers = uids.flatMap((uid) => rows.counterOf(uid)?.number ?? []);
           await this.#loading.open(session, rows, numbers);
           await this.#loading.last(session, rows, numbers, Number.POSITIVE_INFINITY);

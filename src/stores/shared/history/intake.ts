@@ -1,4 +1,4 @@
-import { type Bucket, joined, openingBucket } from "../../../core/bucket.ts";
+import { type Bucket, bucketOf, joined, lostBucket, openingBucket } from "../../../core/bucket.ts";
 import { type ChangeColumns, ChangeKind, endsCounter } from "../../../core/change.ts";
 import { Folding } from "../../../core/folding.ts";
 import type { StoredId } from "../../../core/id-indices.ts";
@@ -124,7 +124,10 @@ export class HistoryTaking {
     }
     // One that is gone does not say any more whether it had buckets.
     const tracked = untracked === undefined ? (before?.tracked ?? true) : !untracked;
-    if (known !== undefined) return { number: known.number, tracked };
+    if (known !== undefined) {
+      if (!tracked && !known.erased) this.#lose(known, time);
+      return { number: known.number, tracked };
+    }
     // Of one that only went there is nothing to have: it had none.
     const onlyWent = untracked === undefined && GOING.has(changes.kinds[k]!);
     if (!tracked || onlyWent) return NOT_FOLLOWED;
@@ -132,6 +135,14 @@ export class HistoryTaking {
       number: this.#rows.addCounter({ name, uid, from: time, to: undefined, erased: false }),
       tracked,
     };
+  }
+
+  /** From now on nothing is taken in of a counter: its buckets so far say so. */
+  #lose(counter: CounterRow, time: number): void {
+    this.flush();
+    const last = lastBucket(this.#rows, counter);
+    if (last === undefined || last.lost) return;
+    this.#put(counter.number, lostBucket(Math.max(bucketStart(Level.MINUTE, time), last.start), last.close));
   }
 
   /** An opening: what came before it was missed, unless it says what is known. */
@@ -171,6 +182,11 @@ export class HistoryTaking {
       if (tracked || (row?.erased && kind === ChangeKind.DELETE))
         rows.addChange(number, ++position, changes.copy(k));
       if (row !== undefined) {
+        // Also of one that is not taken in, so that nothing is left of it in the sums.
+        if (!tracked && !row.erased) {
+          const start = bucketStart(Level.MINUTE, changes.times[k]!);
+          this.#folding.add(number, bucketOf(changes, k, start));
+        }
         rows.setCounter({ ...row, to: this.#folding.timeOf(number, changes.times[k]!) });
         this.#folding.end(number);
       }

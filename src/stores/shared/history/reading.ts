@@ -130,7 +130,8 @@ function addBuckets(
   end: number,
 ): void {
   const { number, from, to = Number.POSITIVE_INFINITY } = counter;
-  fold.begin(from < first ? (lastBucket(rows, counter, first)?.close ?? 0n) : 0n);
+  const before = from < first ? lastBucket(rows, counter, first) : undefined;
+  fold.begin(before?.close ?? 0n, before?.lost);
   const begin = periodStart(level, Math.max(first, from));
   const stop = Math.min(end, Math.max(rows.head().latest, to === Number.POSITIVE_INFINITY ? 0 : to) + 1);
   for (let period = begin; period < stop; period += PERIOD_MS[level]) {
@@ -166,7 +167,7 @@ export function asOf(
   const bucket = lastBucket(rows, counter, at);
   if (bucket === undefined) return undefined;
   const { close: value, start } = bucket;
-  const gap = rows.head().gaps.some((gap) => gap.from < at && gap.to > start);
+  const gap = bucket.lost === true || rows.head().gaps.some((gap) => gap.from < at && gap.to > start);
   return { value, uid: counter.uid, at, gap };
 }
 

@@ -317,10 +317,10 @@ async function fill({ store, clock }: Opened): Promise<{ asked: Asked[]; answers
     clock.advance(1_000);
   };
   for (const [n, key] of ["a", "b", "c", "a"].entries()) {
-    const entry = { kind: "policy", key, expectedVersion: n === 3 ? 1 : 0 } as const;
+    const entry = { kind: "webhook", key, expectedVersion: n === 3 ? 1 : 0 } as const;
     await store.catalogue!.write({ ...entry, body: JSON.stringify({ n }) });
   }
-  await store.catalogue!.write({ kind: "policy", key: "b", body: undefined, expectedVersion: 2 });
+  await store.catalogue!.write({ kind: "webhook", key: "b", body: undefined, expectedVersion: 2 });
   await apply(store, create("edge", { value: INT64_MIN }));
   await apply(store, set("edge", INT64_MAX));
   await ask(

@@ -75,6 +75,6 @@ const WORDS: Readonly<Record<ChangeKind, string>> = {
 const PAGE_SIZE_MAX = 1_000;
 
 const EXAMPLES = `Examples:
-  tally changes visits                 the last 50: set, reset, settings, deleted
+  tally changes visits              the last 50: set, reset, settings, deleted
   tally changes visits --all -o json
 `;

@@ -41,6 +41,6 @@ interface Options extends Pick<RequestOptions, "requestId"> {
 }
 
 const EXAMPLES = `Examples:
-  tally give-back tokens:ada 3200        what is left of an estimate; prints what may be taken now
+  tally give-back tokens:ada 3200   what an estimate left; prints what there is
   tally give-back tokens:ada 3200 --window-start 2026-03-01T00:00:00Z
 `;

@@ -55,8 +55,8 @@ interface Options extends SettingOptions, Pick<RequestOptions, "requestId"> {
 }
 
 const EXAMPLES = `Examples:
-  tally take calls:ada                   one, if there is room; prints what is left
-  tally take tokens:ada 5000 || exit     all of it or nothing; exits with 4 if there is no room
-  tally take mails:ada --dry-run         only ask
+  tally take calls:ada                one, if there is room; prints what is left
+  tally take tokens:ada 5000 || exit  all or nothing; exits with 4 if refused
+  tally take mails:ada --dry-run      only ask
   tally take mails:ada --if-missing --max 5 --window day --zone Europe/Berlin
 `;

@@ -18,8 +18,8 @@ it.each([
   const packages =
     /\/node_modules\/(zod|@bufbuild\/protovalidate|better-sqlite3|pino|pino-pretty|yaml|cli-progress)\//;
   const ours = loaded.filter((url) => !url.includes("/node_modules/"));
-  // Two small files that know nothing of the server.
-  const shared = /\/src\/(config\/quantity|core\/secrets)\./;
+  // Small files that know nothing of the server.
+  const shared = /\/src\/(config\/quantity|core\/(secrets|pace))\./;
   expect(ours.filter((url) => served.test(url) && !shared.test(url))).toEqual([]);
   expect(loaded.filter((url) => packages.test(url))).toEqual([]);
 });

@@ -125,6 +125,9 @@ describe("migrate", () => {
         "what shows that nothing is missing",
         expect.stringContaining("the catalogue"),
         expect.stringContaining("what time does"),
+        expect.stringContaining("history is kept"),
+        expect.stringContaining("its history"),
+        expect.stringContaining("policies"),
       ],
     });
     const refused = await tally([

@@ -61,6 +61,7 @@ function longest(field: DescField): string {
 function largest(schema: DescMessage): Record<string, unknown> {
   const json: Record<string, unknown> = {};
   for (const field of schema.fields) {
+    if (field.name === "if_missing") continue; // It does not go with others; nor would so many all be taken.
     const choice = field.oneof?.fields ?? [field];
     const chosen = choice.find(({ name }) => name === "set") ?? choice[0];
     json[field.jsonName] = chosen === field ? largestOf(field) : null;
@@ -107,7 +108,7 @@ describe("the largest request", () => {
   it("has fewer keys than are counted, however it is faulty", () => {
     const json = largest(BatchApplyRequestSchema);
     const text = JSON.stringify({ ...json, allOrNothing: "last" });
-    const keys = 8_000 * OperationSchema.fields.length + BatchApplyRequestSchema.fields.length;
+    const keys = 8_000 * (OperationSchema.fields.length - 1) + BatchApplyRequestSchema.fields.length;
     expect(text.match(/":/g)).toHaveLength(keys);
     expect(keys).toBe(64_003); // As docs/http.md has it.
     expect(encodeJsonText(BatchApplyRequestSchema, Buffer.from(text))).toMatchObject({

@@ -16,13 +16,20 @@ export function methodsSentence(
 ): string {
   const verbs = table
     .filter(({ template }) => template.verb !== "" && "field" in template.segments.at(-1)!)
-    .filter((binding) => binding.method === method && binding.template.segments.length === segments.length)
+    .filter((binding) => binding.method === method && isOf(binding.template, segments))
     .map(({ template }) => template.verb)
     .join(", ");
   if (verbs === "") return `use ${allow}`;
   const [, given] = /(:[^:]{1,40})$/.exec(segments.at(-1)!) ?? [];
   if (given === undefined) return `use ${allow}, or put a verb behind the name (${verbs})`;
   return `${given} is none of its verbs (${verbs}), and what is named so takes ${allow}`;
+}
+
+/** Whether a path is of a template's kind, whatever its fields hold and its verb is. */
+function isOf({ segments }: Binding["template"], path: readonly string[]): boolean {
+  const fits = (segment: (typeof segments)[number], i: number) =>
+    "field" in segment || segment.literal === path[i];
+  return segments.length === path.length && segments.every(fits);
 }
 
 /** A refusal for a missing counter, if its name ends in what is a verb for another method, which it then says. */

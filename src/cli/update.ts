@@ -116,6 +116,6 @@ const EXAMPLES = `Examples:
   tally update visits --no-max --description "all pages"
   tally update mails:ada --window month --zone Europe/Berlin     the value stays
   tally update mails:ada --no-window
-  tally update mails:ada --follow-policy         what its policy says from now on
+  tally update mails:ada --follow-policy       as its policy says, from now on
   tally update load --label env=prod --remove-label draft     others stay
 `;

@@ -9,7 +9,7 @@ import schemathesis
 # What a counter, or what was asked before, may refuse: no document can tell beforehand.
 OF_STATE = {
     *("REQUEST_ID_REUSED", "ZONE_UNKNOWN", "SETTINGS_CONFLICT", "MONOTONIC", "ABOVE_MAX", "BELOW_MIN"),
-    *("VALUE_OUTSIDE_BOUNDS", "CONSTRAINT_VIOLATED"),
+    *("VALUE_OUTSIDE_BOUNDS", "CONSTRAINT_VIOLATED", "HISTORY_EXPIRED", "HISTORY_TOO_LARGE"),
 }
 
 # What JSON Schema has no words for, and the comments say: the message of each.
@@ -20,16 +20,18 @@ IN_WORDS = re.compile(
     r"|must not be above max"
     r"|must be the same in the (path|header)"
     r"|must name settings"
+    r"|may name initial, "  # settings, in a text
+    r"|must be one of name and prefix"
     r"|must name a setting, or one must be given"
     r"|must be (the|a) next_page_token"
-    r"|must be (1 s|1 second) .*to (366|3650) days|must be whole (milliseconds|seconds)"  # a duration is a text, too
+    r"|must be (1 s|1 second|1 minute) .*to (366|3650) days|must be whole (milliseconds|seconds|minutes)"  # a duration is a text, too
     r"|must be seconds with an .s."  # of more than google.protobuf.Duration can say
     r"|must be an instant in RFC 3339"  # which are of the years 1 to 9999, and without leap seconds
     r"|must be a time zone that this server knows"
     r"|must be a unit of the calendar|must be given with calendar, and only then"
     r"|is for (every|CALENDAR_UNIT_MONTH|increment and set) only"
     r"|does not go with must_exist|follow_policy goes with"
-    r"|must be one, not (name and prefix|every and calendar)|must be of the years 1995 to 9999"
+    r"|must be one, not (name and prefix|prefix and name|every and calendar|calendar and every)|must be of the years 1995 to 9999|must be before end, and not to come|must be known to the server"
     r"|must be left out: each counter has its own"
     r"|is not a field of ResetRequest"  # PUT without a value resets.
 )

@@ -1,15 +1,23 @@
 import type { Database } from "better-sqlite3";
 import { type Change, ChangeColumns } from "../../../core/change.ts";
 import { TallyError } from "../../../core/errors.ts";
-import { BUCKET_MS, Level, PERIOD_MS, periodStart } from "../../../core/levels.ts";
-import { unpackBuckets } from "../../../core/packed-buckets.ts";
+import type { Level } from "../../../core/levels.ts";
 import { endOf } from "../../../core/selection.ts";
 import { uidFromBytes, uidToBytes } from "../../../core/uid.ts";
-import { Checksum, fits } from "../../shared/checksum.ts";
+import { fits } from "../../shared/checksum.ts";
 import type { CounterRow, HistoryHead, HistoryRows, StoredNamedChange } from "../../shared/history/rows.ts";
 import { changesIn, packChanges } from "../../shared/packed-changes.ts";
 import type { StoredHead } from "./head.ts";
+import {
+  counterSum,
+  prepare,
+  type RawBuckets,
+  type RawCounter,
+  type Statements,
+  sumOf,
+} from "./statements.ts";
 import { counted, minuteSum, type Tables } from "./tables.ts";
+import { Witnesses } from "./witnesses.ts";
 
 /** Saves what was written, and starts anew: see HistoryFile. */
 interface Saving {
@@ -26,8 +34,7 @@ interface Saving {
  * missed. That nothing is missing is shown:
  *
  * - of counters and minutes by how many there are: see tables.ts;
- * - of packed rows by the next coarser level, which has the same changes, and of days by the quarters: each time that one is
- *   not found.
+ * - of packed rows each time that one is not found: see witnesses.ts.
  */
 export class SqliteHistoryRows implements HistoryRows {
   readonly #saving: Saving;
@@ -38,16 +45,14 @@ export class SqliteHistoryRows implements HistoryRows {
   /** When there was something that is damaged, of what was read. */
   readonly #damaged: number[] = [];
   #tables: Tables;
-  /** The row that was asked for last to show that a finer one is missing. */
-  #witness: { readonly key: string; readonly starts: readonly number[] } | undefined;
-  /** What is being packed: the coarser levels do not have it yet. */
-  #packing: { readonly number: number; readonly hour: number } | undefined;
+  readonly #witnesses: Witnesses;
 
   constructor(saving: Saving) {
     this.#saving = saving;
     this.#statements = prepare(saving.db);
     this.#head = saving.head;
     this.#tables = saving.head.tables;
+    this.#witnesses = new Witnesses(this.#statements);
   }
 
   /** What was found damaged counts as a gap of all counters: in what is written next, for good. */
@@ -77,7 +82,7 @@ export class SqliteHistoryRows implements HistoryRows {
     this.#tables = this.#saving.head.tables;
     this.#damaged.length = 0;
     this.#starts = undefined;
-    this.#packing = undefined;
+    this.#witnesses.forget();
   }
 
   /** What was found damaged was only read, and is still there. */
@@ -172,14 +177,13 @@ export class SqliteHistoryRows implements HistoryRows {
   packed(level: Level, period: number, number: number): Uint8Array | undefined {
     const row = this.#statements.packed.get(BigInt(level), BigInt(period), BigInt(number));
     if (row !== undefined) return this.#sound(row, [level, period, number], period);
-    if (this.#isMissing(level, period, number)) this.#damaged.push(period);
+    if (this.#witnesses.isMissing(this.#head, level, period, number)) this.#damaged.push(period);
     return undefined;
   }
 
   setPacked(level: Level, period: number, number: number, buckets: Uint8Array): void {
     this.#saving.begin();
-    if (level === Level.MINUTE) this.#packing = { number, hour: period };
-    this.#witness = undefined;
+    this.#witnesses.packs(level, period, number);
     const checksum = sumOf([level, period, number], buckets);
     this.#statements.setPacked.run(BigInt(level), BigInt(period), BigInt(number), buckets, checksum);
   }
@@ -283,39 +287,6 @@ export class SqliteHistoryRows implements HistoryRows {
     return undefined;
   }
 
-  /** Whether a row that is not found ought to be there. */
-  #isMissing(level: Level, period: number, number: number): boolean {
-    const end = period + PERIOD_MS[level];
-    if (period < this.#head.droppedTo[level]! || period > this.#head.latest) return false;
-    if (level !== Level.DAY) {
-      const coarser = level === Level.MINUTE ? Level.QUARTER : Level.DAY;
-      return this.#startsIn(coarser, periodStart(coarser, period), number).some(
-        (at) => at >= period && at < end,
-      );
-    }
-    for (let day = period; day < end; day += BUCKET_MS[Level.DAY]) {
-      if (this.#startsIn(Level.QUARTER, day, number).some((at) => !this.#isNew(number, at))) return true;
-    }
-    return false;
-  }
-
-  #startsIn(level: Level, period: number, number: number): readonly number[] {
-    const key = `${level}.${period}.${number}`;
-    if (this.#witness?.key !== key) {
-      const row = this.#statements.packed.get(BigInt(level), BigInt(period), BigInt(number));
-      const sound = row !== undefined && fits(() => sumOf([level, period, number], row.bytes), row.checksum);
-      const starts = sound ? unpackBuckets(level, period, row.bytes).map(({ start }) => start) : [];
-      this.#witness = { key, starts };
-    }
-    return this.#witness.starts;
-  }
-
-  /** Whether a bucket of a quarter of an hour is of what is being packed. */
-  #isNew(number: number, start: number): boolean {
-    const { hour = Number.NaN, number: packed } = this.#packing ?? {};
-    return number === packed && start >= hour && start < hour + PERIOD_MS[Level.MINUTE];
-  }
-
   #count(table: "counters" | "minutes", rows: number, sum: number): void {
     this.#tables = { ...this.#tables, [table]: counted(this.#tables[table], rows, sum) };
   }
@@ -326,102 +297,6 @@ const FOR_EVER = Number.MAX_SAFE_INTEGER;
 /** Counters that are read at once. */
 const PAGE = 1_000;
 
-interface RawCounter {
-  readonly number: bigint;
-  readonly name: string;
-  readonly uid: Uint8Array;
-  readonly from_ms: bigint;
-  readonly to_ms: bigint | null;
-  readonly erased: bigint;
-  readonly checksum: bigint;
-}
-
-interface RawBuckets {
-  readonly bytes: Uint8Array;
-  readonly checksum: bigint;
-}
-
-interface RawChange {
-  readonly position: bigint;
-  readonly time_ms: bigint;
-  readonly change: Uint8Array;
-  readonly checksum: bigint;
-}
-
-type Statements = ReturnType<typeof prepare>;
-
-function prepare(db: Database) {
-  type CounterParameters = Omit<RawCounter, "checksum"> & { checksum: number };
-  const columns = "number, name, uid, from_ms, to_ms, erased, checksum";
-  const counters = `SELECT ${columns} FROM counters`;
-  type Key = bigint;
-  return {
-    byUid: db.prepare<[Uint8Array], RawCounter>(`${counters} WHERE uid = ?`),
-    byNumber: db.prepare<[bigint], RawCounter>(`${counters} WHERE number = ?`),
-    named: db.prepare<[string], RawCounter>(`${counters} WHERE name = ? ORDER BY number`),
-    under: db.prepare<[string, bigint, string, number], RawCounter>(
-      `${counters} WHERE (name, number) > (?, ?) AND name < ? ORDER BY name, number LIMIT ?`,
-    ),
-    lastNumber: db.prepare<[], bigint>("SELECT coalesce(max(number), 0) FROM counters").pluck(),
-    disown: db.prepare<[bigint]>("UPDATE counters SET uid = randomblob(16) WHERE number = ?"),
-    addCounter: db.prepare<[CounterParameters]>(
-      `INSERT INTO counters (${columns}) VALUES ($number, $name, $uid, $from_ms, $to_ms, $erased, $checksum)`,
-    ),
-    setCounter: db.prepare<[CounterParameters]>(
-      `UPDATE counters SET name = $name, uid = $uid, from_ms = $from_ms, to_ms = $to_ms, erased = $erased,
-        checksum = $checksum WHERE number = $number`,
-    ),
-    open: db.prepare<[Key, Key], RawBuckets>(
-      "SELECT bucket AS bytes, checksum FROM minutes WHERE start_ms = ? AND number = ?",
-    ),
-    addOpen: db.prepare<[Key, Key, Uint8Array, number]>(
-      "INSERT INTO minutes (start_ms, number, bucket, checksum) VALUES (?, ?, ?, ?)",
-    ),
-    changeOpen: db.prepare<[Uint8Array, number, Key, Key]>(
-      "UPDATE minutes SET bucket = ?, checksum = ? WHERE start_ms = ? AND number = ?",
-    ),
-    removeOpen: db.prepare<[Key, Key]>("DELETE FROM minutes WHERE start_ms = ? AND number = ?"),
-    // One search a start, however many counters have it.
-    starts: db
-      .prepare<[], bigint>(
-        `WITH RECURSIVE starts (start_ms) AS (
-          SELECT min(start_ms) FROM minutes
-          UNION ALL
-          SELECT (SELECT min(start_ms) FROM minutes WHERE start_ms > starts.start_ms) FROM starts
-            WHERE starts.start_ms IS NOT NULL
-        ) SELECT start_ms FROM starts WHERE start_ms IS NOT NULL`,
-      )
-      .pluck(),
-    openAt: db
-      .prepare<[Key, bigint], bigint>("SELECT number FROM minutes WHERE start_ms = ? ORDER BY number LIMIT ?")
-      .pluck(),
-    packed: db.prepare<[Key, Key, Key], RawBuckets>(
-      "SELECT buckets AS bytes, checksum FROM packed WHERE level = ? AND period_ms = ? AND number = ?",
-    ),
-    setPacked: db.prepare<[Key, Key, Key, Uint8Array, number]>(
-      "REPLACE INTO packed (level, period_ms, number, buckets, checksum) VALUES (?, ?, ?, ?, ?)",
-    ),
-    removePacked: db.prepare<[Key, Key, Key]>(
-      "DELETE FROM packed WHERE level = ? AND period_ms = ? AND number = ?",
-    ),
-    oldest: db.prepare<[Key], bigint | null>("SELECT min(period_ms) FROM packed WHERE level = ?").pluck(),
-    dropPeriod: db.prepare<[{ level: number; period: number; limit: number }]>(
-      `DELETE FROM packed WHERE level = $level AND period_ms = $period AND number IN (
-        SELECT number FROM packed WHERE level = $level AND period_ms = $period ORDER BY number LIMIT $limit)`,
-    ),
-    addChange: db.prepare<[Key, Key, bigint, Uint8Array, number]>(
-      "REPLACE INTO changes (number, position, time_ms, change, checksum) VALUES (?, ?, ?, ?, ?)",
-    ),
-    changes: db.prepare<[Key, bigint, bigint], RawChange>(
-      `SELECT position, time_ms, change, checksum FROM changes WHERE number = ? AND position < ?
-        ORDER BY position DESC LIMIT ?`,
-    ),
-    oldestChange: db.prepare<[], bigint | null>("SELECT min(position) FROM changes").pluck(),
-    dropChanges: db.prepare<[bigint]>("DELETE FROM changes WHERE position < ?"),
-    removeChanges: db.prepare<[Key]>("DELETE FROM changes WHERE number = ?"),
-  };
-}
-
 /** Starts with one more, mostly the latest. */
 function withStart(starts: readonly number[], start: number): readonly number[] {
   if (starts.at(-1) === start || starts.includes(start)) return starts;
@@ -430,21 +305,4 @@ function withStart(starts: readonly number[], start: number): readonly number[] 
     return starts;
   }
   return [...starts, start].sort((a, b) => a - b);
-}
-
-function counterSum({ number, name, uid, from_ms, to_ms, erased }: Omit<RawCounter, "checksum">): number {
-  return new Checksum()
-    .int64(number)
-    .text(name)
-    .bytes(uid)
-    .int64(from_ms)
-    .optional(to_ms ?? undefined)
-    .int64(erased).value;
-}
-
-/** Over a row's key too, so that no row passes for another. */
-function sumOf(key: readonly number[], bytes: Uint8Array): number {
-  const sum = new Checksum();
-  for (const each of key) sum.number(each);
-  return sum.bytes(bytes).value;
 }

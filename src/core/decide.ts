@@ -1,7 +1,7 @@
 import { type Counter, etagOf, highest, lowest, settingsEtagOf } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
 import { type Op, Verb } from "./op.ts";
-import type { Policy } from "./policies.ts";
+import type { Policy } from "./policy.ts";
 import { isZoneUnknown } from "./present.ts";
 import { REFILL_PRODUCT_MAX, reduced } from "./refill.ts";
 import {

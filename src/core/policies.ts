@@ -1,33 +1,7 @@
 import type { CatalogueEntry, CatalogueName } from "./catalogue.ts";
 import { CORRUPT } from "./counter.ts";
-import { DEFAULTS, type Settings, settingsFromJson, settingsToJson } from "./settings.ts";
-import { fullRefillMs } from "./timing.ts";
-import { isCalendar } from "./window.ts";
-
-/** What a limit does when it is reached: refuses, or says so and lets it pass. */
-export const ENFORCEMENTS = ["enforce", "shadow"] as const;
-export type Enforcement = (typeof ENFORCEMENTS)[number];
-
-/** The settings of the counters whose names begin with a prefix, and that follow it. */
-export interface Policy {
-  /** What the names begin with; "" for all. The longest prefix wins, whole. */
-  readonly prefix: string;
-  readonly settings: Settings;
-  /** Of takes from limits only. */
-  readonly enforcement: Enforcement;
-  /** Of the catalogue, when it was set: larger than that of every policy that was set before. */
-  readonly revision: number;
-  /** When it was set, by the store's clock; undefined of one that an older version set, which did not say. */
-  readonly setTime?: number | undefined;
-}
-
-/** What was said of a prefix at a time: a policy, or (a tombstone) that it has none any more. */
-export type PolicyVersion = Policy | Tombstone;
-
-/** That a policy was taken away. */
-interface Tombstone extends Pick<Policy, "prefix" | "revision" | "setTime"> {
-  readonly settings: undefined;
-}
+import type { Policy, PolicyVersion } from "./policy.ts";
+import { versionsFromBody } from "./policy-body.ts";
 
 /** What comes over a counter that follows a policy: another one; or, undefined, that there is none any more. */
 interface PolicyStep {
@@ -192,11 +166,6 @@ export class PolicySet {
 /** Kinds of entries that no policy can have become by a flipped bit. */
 const OTHER_KINDS: readonly string[] = ["principal", "key", "binding", "webhook", "setting"];
 
-/** What a policy is kept under: "shop.*", for keys are not empty, and prefixes may be. */
-export function policyKeyOf(prefix: string): string {
-  return `${prefix}*`;
-}
-
 function isPolicy(version: PolicyVersion): version is Policy {
   return version.settings !== undefined;
 }
@@ -215,85 +184,3 @@ function handedOn(policy: Policy, tombstone: PolicyVersion | undefined): PolicyS
   const time = tombstone?.setTime;
   return { policy, time: time && policy.setTime && Math.max(time, policy.setTime) };
 }
-
-/** A policy as the catalogue keeps it. @param former  what was said of its prefix before; undefined: nothing */
-export function policyToBody(
-  { settings, enforcement, setTime }: Pick<Policy, "settings" | "enforcement" | "setTime">,
-  former: readonly PolicyVersion[] = [],
-): string {
-  return JSON.stringify({ settings: settingsToJson(settings), enforcement, ...kept(setTime, former) });
-}
-
-/** That there is none any more, as the catalogue keeps it. */
-export function tombstoneToBody(setTime: number | undefined, former: readonly PolicyVersion[]): string {
-  return JSON.stringify({ deleted: true, ...kept(setTime, former) });
-}
-
-/** The labels and the description are for what is made: of former ones they are not needed, and long. */
-function kept(setTime: number | undefined, former: readonly PolicyVersion[]): object {
-  const versions = former.slice(-FORMER_MAX).map((each): Former => {
-    const { revision, setTime } = each;
-    if (each.settings === undefined) return { revision, setTime, deleted: true };
-    const { labels, description } = DEFAULTS;
-    const settings = settingsToJson({ ...each.settings, labels, description });
-    return { revision, setTime, settings, enforcement: each.enforcement };
-  });
-  return { setTime, ...(versions.length > 0 && { former: versions }) };
-}
-
-/** What a body says of one version. */
-interface Said {
-  readonly setTime?: number | undefined;
-  readonly deleted?: true;
-  readonly settings?: object;
-  readonly enforcement?: Enforcement;
-}
-
-type Former = Said & { readonly revision: number };
-
-/** And back, with what was said before; undefined when the body is none that this version understands. */
-function versionsFromBody(prefix: string, body: string, revision: number): PolicyVersion[] | undefined {
-  try {
-    const { former = [], ...said } = JSON.parse(body) as Said & { former?: readonly Former[] };
-    return [...former, { ...said, revision }].map((each) => toVersion(prefix, each));
-  } catch {
-    return undefined; // Of a newer version: what it does not say here is not for this one to guess.
-  }
-}
-
-/** @throws SyntaxError, TypeError  of what is no version */
-function toVersion(
-  prefix: string,
-  { settings, enforcement, deleted, revision, setTime }: Former,
-): PolicyVersion {
-  if (deleted === true) return { prefix, settings: undefined, revision, setTime };
-  if (!ENFORCEMENTS.includes(enforcement!))
-    throw new SyntaxError("expected an enforcement, got another text");
-  return { prefix, settings: settingsFromJson(settings!), enforcement: enforcement!, revision, setTime };
-}
-
-/** How many are kept beside the latest: a counter that missed more goes from its own settings to the oldest of them. */
-const FORMER_MAX = 8;
-
-/**
- * How long a counter is kept whose policy says nothing of it, in milliseconds: a quota that is back at initial equals one
- * that was never made, and names that strangers choose must not fill the disk. Undefined: for ever.
- */
-export function defaultIdleTtlMs(settings: Settings): bigint | undefined {
-  const { window, refill, min, max } = settings;
-  if (window === undefined && (refill === undefined || min === undefined || max === undefined))
-    return undefined;
-  const span =
-    window === undefined
-      ? fullRefillMs(settings)
-      : isCalendar(window)
-        ? DAYS_AT_MOST[window.unit] * DAY_MS
-        : window.everyMs;
-  return BigInt(Math.min(IDLE_TTL_MAX_MS, Math.max(DAY_MS, 2 * span)));
-}
-
-const DAY_MS = 86_400_000;
-/** As the .proto files have it. */
-const IDLE_TTL_MAX_MS = 3_650 * DAY_MS;
-/** The longest of each unit, but for the hour that some days have more. */
-const DAYS_AT_MOST = { day: 1, week: 7, month: 31, quarter: 92, year: 366 } as const;

@@ -1,6 +1,7 @@
 import { CORRUPT, type Counter, type Fixed, type Timing } from "./counter.ts";
 import { type Judging, refillConflict } from "./decide.ts";
-import type { Policy, PolicySet } from "./policies.ts";
+import type { PolicySet } from "./policies.ts";
+import type { Policy } from "./policy.ts";
 import { present } from "./present.ts";
 import { FOLLOWED_KEYS, isSame, putCountingSettings, type SettingKey, type Settings } from "./settings.ts";
 import { isTimed, timingFor } from "./timing.ts";

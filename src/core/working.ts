@@ -8,7 +8,7 @@ import { isInTheWay, isVerdict, type Limited, limitState } from "./limits.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
 import { begin, follow, move, settle, takeOver } from "./passing.ts";
-import type { Policy } from "./policies.ts";
+import type { Policy } from "./policy.ts";
 import { present } from "./present.ts";
 import { DEFAULTS, FOLLOWED_KEYS, type SettingKey, type Settings } from "./settings.ts";
 import { isSettled, type Path, pathOf, settlingOf } from "./settling.ts";

@@ -1,15 +1,9 @@
 import type { CatalogueWrite } from "../core/catalogue.ts";
 import { refillConflict } from "../core/decide.ts";
 import type { Refusal } from "../core/errors.ts";
-import {
-  type Enforcement,
-  POLICIES_MAX,
-  type Policy,
-  PolicySet,
-  policyKeyOf,
-  policyToBody,
-  tombstoneToBody,
-} from "../core/policies.ts";
+import { POLICIES_MAX, PolicySet } from "../core/policies.ts";
+import type { Enforcement, Policy } from "../core/policy.ts";
+import { policyKeyOf, policyToBody, tombstoneToBody } from "../core/policy-body.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Catalogue } from "./store-catalogue.ts";
 

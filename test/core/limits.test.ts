@@ -2,7 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { decideBatch, requestKeys, touchedBy } from "../../src/core/batch.ts";
 import { CORRUPT, type FullCounter } from "../../src/core/counter.ts";
-import { type Enforcement, PolicySet, policyKeyOf, policyToBody } from "../../src/core/policies.ts";
+import { PolicySet } from "../../src/core/policies.ts";
+import type { Enforcement } from "../../src/core/policy.ts";
+import { policyKeyOf, policyToBody } from "../../src/core/policy-body.ts";
 import { DEFAULTS, type Settings } from "../../src/core/settings.ts";
 import { toBatch } from "../../src/service/writer.ts";
 import { type Asked, answersOf, giveBack, single, take, takes } from "../support/calls.ts";

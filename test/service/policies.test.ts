@@ -1,6 +1,6 @@
 /** What stays of policies that were taken away, beyond what stores do with it. */
 import { expect, it } from "vitest";
-import { policyKeyOf, tombstoneToBody } from "../../src/core/policies.ts";
+import { policyKeyOf, tombstoneToBody } from "../../src/core/policy-body.ts";
 import { DEFAULTS } from "../../src/core/settings.ts";
 import { Policies } from "../../src/service/policies.ts";
 import { CatalogueInMemory } from "../../src/stores/memory/catalogue.ts";

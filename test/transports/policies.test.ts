@@ -1,6 +1,7 @@
 /** What parity does not have of policies: stores without any, retries, conditions, pages, damage. */
 import { describe, expect, it } from "vitest";
-import { POLICIES_MAX, policyKeyOf } from "../../src/core/policies.ts";
+import { POLICIES_MAX } from "../../src/core/policies.ts";
+import { policyKeyOf } from "../../src/core/policy-body.ts";
 import { DEFAULTS } from "../../src/core/settings.ts";
 import { Policies } from "../../src/service/policies.ts";
 import { type Opened, open, refusal } from "./door.ts";

@@ -15,7 +15,8 @@ import {
 } from "../../../gen/tally/v1/policy_service_pb.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { defaultIdleTtlMs, type Policy, type PolicySet } from "../../core/policies.ts";
+import type { PolicySet } from "../../core/policies.ts";
+import { defaultIdleTtlMs, type Policy } from "../../core/policy.ts";
 import type { Settings } from "../../core/settings.ts";
 import { type Calendar, isCalendar } from "../../core/window.ts";
 import { Policies, policyEtagOf, revisionIn } from "../../service/policies.ts";

@@ -4,7 +4,7 @@ import {
   RateLimitUnit as Unit,
   RateLimitUnitSchema as UnitSchema,
 } from "../../../gen/envoy/type/v3/ratelimit_unit_pb.ts";
-import { defaultIdleTtlMs } from "../../core/policies.ts";
+import { defaultIdleTtlMs } from "../../core/policy.ts";
 import { DEFAULTS, type Settings } from "../../core/settings.ts";
 import type { Window } from "../../core/window.ts";
 

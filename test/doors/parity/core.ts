@@ -5,7 +5,7 @@ import type { Refusal } from "../../../src/core/errors.ts";
 import { Level } from "../../../src/core/levels.ts";
 import type { Verdict } from "../../../src/core/limits.ts";
 import type { Points } from "../../../src/core/points.ts";
-import { defaultIdleTtlMs, type Policy } from "../../../src/core/policies.ts";
+import { defaultIdleTtlMs, type Policy } from "../../../src/core/policy.ts";
 import type { Refill } from "../../../src/core/refill.ts";
 import { DEFAULTS, type SettingKey, type Settings } from "../../../src/core/settings.ts";
 import { expireTimeOf, fullTimeOf } from "../../../src/core/timing.ts";

@@ -1,17 +1,16 @@
 import { ChangeKind, changeKindOf } from "./change.ts";
 import { type Batch, type CallHead, type Outcomes, opAt } from "./columns.ts";
-import { CORRUPT, type Counter, headroom, type Timing } from "./counter.ts";
+import { CORRUPT, headroom, type Timing } from "./counter.ts";
 import { decide, settingsFor, updated } from "./decide.ts";
 import { Drafts, type Mark } from "./drafts.ts";
 import type { Refusal } from "./errors.ts";
+import { attach, cannotFollow, isShadow, pathFor, policyFor } from "./following.ts";
 import { isInTheWay, isVerdict, type Limited, limitState } from "./limits.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
 import { begin, follow, move, settle, takeOver } from "./passing.ts";
-import type { Policy } from "./policy.ts";
 import { present } from "./present.ts";
 import { DEFAULTS, FOLLOWED_KEYS, type SettingKey, type Settings } from "./settings.ts";
-import { isSettled, type Path, pathOf, settlingOf } from "./settling.ts";
 import { isTimed } from "./timing.ts";
 import { uidAt } from "./uid.ts";
 
@@ -70,7 +69,13 @@ export class Working {
     const context = this.#context;
     if (drafts.exists[name] === 0) return;
     const stored = drafts.at(name);
-    const path = this.#path(name, { name: this.#loaded.names[name]!, verb: Verb.INCREMENT }, stored);
+    const path = pathFor(
+      drafts,
+      name,
+      { name: this.#loaded.names[name]!, verb: Verb.INCREMENT },
+      stored,
+      context,
+    );
     if (path !== undefined) follow(drafts, name, path, context);
     settle(drafts, name, context);
   }
@@ -167,7 +172,7 @@ export class Working {
   #limitOf(i: number, op: Op): { counter: Limited; policy: string | undefined; remade: boolean } | undefined {
     const index = this.#drafts.latest(this.#loaded.counterOf[i]!);
     const stored = this.#drafts.exists[index] === 0 ? undefined : this.#drafts.at(index);
-    const path = stored?.policy === undefined ? undefined : this.#path(index, op, stored);
+    const path = pathFor(this.#drafts, index, op, stored, this.#context);
     const counter =
       path === undefined ? stored && present(stored, this.#context, this.#context.calendar) : path.counter;
     if (counter !== undefined) {
@@ -175,7 +180,7 @@ export class Working {
       const policy = counter.policy?.prefix;
       return { counter, policy, remade: policy !== undefined || op.settings !== undefined };
     }
-    const policy = this.#context.policies === undefined ? undefined : this.#policyFor(op);
+    const policy = policyFor(op, this.#context);
     if (policy === CORRUPT) return undefined; // Then the call was refused.
     const made = settingsFor(op, policy);
     if (made.max === undefined) return undefined;
@@ -198,22 +203,22 @@ export class Working {
     if (this.#loaded.counters[name] === CORRUPT) return { code: "ROW_CORRUPT" };
     let index = drafts.latest(name);
     const stored = drafts.exists[index] === 0 ? undefined : drafts.at(index);
-    const path = stored?.policy === undefined ? undefined : this.#path(index, op, stored);
+    const path = stored?.policy === undefined ? undefined : pathFor(drafts, index, op, stored, context);
     const counter =
       path !== undefined
         ? path.counter
         : stored === undefined || stored.timing === undefined
           ? stored
           : present(stored, context, context.calendar);
-    const policy = counter !== undefined || context.policies === undefined ? undefined : this.#policyFor(op);
+    const policy = counter === undefined ? policyFor(op, context) : undefined;
     if (policy === CORRUPT) return { code: "ROW_CORRUPT" };
     const made = counter === undefined ? settingsFor(op, policy) : DEFAULTS;
     const value = decide(counter, op, context, made);
     if (isRefusal(value)) {
-      const shadow = op.verb === Verb.TAKE && value.code === "ABOVE_MAX" && this.#isShadow(op, counter);
+      const shadow = op.verb === Verb.TAKE && value.code === "ABOVE_MAX" && isShadow(op, counter, context);
       return shadow ? { ...value, shadow } : value;
     }
-    const refused = context.vetoed?.get(i) ?? (op.follow ? this.#cannotFollow(op.name) : undefined);
+    const refused = context.vetoed?.get(i) ?? (op.follow ? cannotFollow(op.name, context) : undefined);
     if (refused !== undefined) return refused;
 
     if (this.#group !== undefined) drafts.remember(this.#group, name);
@@ -251,40 +256,6 @@ export class Working {
     return undefined;
   }
 
-  /**
-   * What its policies make of a counter that an operation meets; undefined when nothing. Updates and deletions do not settle
-   * what may wait: a settings etag that was just read would be out of date at once.
-   */
-  #path(index: number, { name, verb }: Pick<Op, "name" | "verb">, stored: Counter): Path | undefined {
-    const { policies } = this.#context;
-    if (policies === undefined || isSettled(stored, name, policies)) return undefined;
-    const path = pathOf({ ...stored }, name, this.#drafts.fixedOf(index), policies, this.#context);
-    if (path === undefined || (verb !== Verb.UPDATE && verb !== Verb.DELETE)) return path;
-    if (!path.timed) return undefined;
-    const { counter } = path;
-    return { ...path, counter: counter && { ...counter, settingsRevision: stored.settingsRevision } };
-  }
-
-  /** The policy of the counter that an operation would make; none of one that brings its settings. */
-  #policyFor({ name, verb, settings }: Op): Policy | undefined | typeof CORRUPT {
-    const makes = verb === Verb.INCREMENT || verb === Verb.SET || verb === Verb.TAKE;
-    return makes && settings === undefined ? this.#context.policies!.for(name) : undefined;
-  }
-
-  /** Whether the limit of a take is only tried out: by the policy that it follows, or would. */
-  #isShadow({ name, settings }: Op, counter: Counter | undefined): boolean {
-    const follows = counter === undefined ? settings === undefined : counter.policy !== undefined;
-    const policy = follows ? this.#context.policies?.for(name) : undefined;
-    return policy !== undefined && policy !== CORRUPT && policy.enforcement === "shadow";
-  }
-
-  /** Why a counter of this name cannot follow a policy. */
-  #cannotFollow(name: string): Refusal | undefined {
-    const policy = this.#context.policies?.for(name);
-    if (policy === CORRUPT) return { code: "ROW_CORRUPT" };
-    return policy === undefined ? { code: "POLICY_NOT_FOUND", expected: NONE_TO_FOLLOW } : undefined;
-  }
-
   /** Where a counter that an operation has made is in time. */
   #begin(index: number, i: number, op: Op, made: Settings): void {
     if (!isTimed(made)) return;
@@ -299,21 +270,9 @@ export class Working {
     const own = op.mask!.some((key) => FOLLOWED_KEYS.includes(key));
     const policy = own ? undefined : before.policy;
     drafts.fixed.set(index, { ...updated(before, op), settingsRevision, policy });
-    if (op.follow) this.#attach(index, op.name, timing);
+    if (op.follow) attach(drafts, index, op.name, timing, this.#context);
     else begin(drafts, index, timing, new Set(op.mask), this.#context);
     this.#outcomes.counters.set(i, drafts.whole(index, op.name));
-  }
-
-  /** Have a counter follow its policy, by the update that was made of it; its value is as of now. */
-  #attach(index: number, name: string, timing: Timing | undefined): void {
-    const drafts = this.#drafts;
-    const policy = this.#context.policies!.for(name) as Policy;
-    const fixed = drafts.fixedOf(index);
-    const counter = { ...drafts.at(index), timing, policy: undefined };
-    const { fixed: attached, keys, timing: after } = settlingOf(counter, fixed, policy, this.#context)!;
-    drafts.fixed.set(index, { ...attached, settingsRevision: fixed.settingsRevision });
-    if (after !== undefined || timing !== undefined)
-      drafts.timings.set(index, keys.size > 0 ? after : timing);
   }
 
   /** Note an operation's change, with the one before where they go together. */
@@ -338,7 +297,5 @@ export class Working {
     lastChange[index] = k;
   }
 }
-
-const NONE_TO_FOLLOW = "No policy is for this name";
 
 const NO_KEYS: ReadonlySet<SettingKey> = new Set();

@@ -12,6 +12,8 @@ export class Policies {
   readonly #catalogue: Catalogue;
   #version = 0;
   #set = PolicySet.NONE;
+  /** One after another: each counts how many there are before it writes, and reads in order. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(catalogue: Catalogue) {
     this.#catalogue = catalogue;
@@ -22,7 +24,11 @@ export class Policies {
    *
    * @throws TallyError ROW_CORRUPT  when the catalogue is damaged so that nobody can say
    */
-  async read(): Promise<PolicySet> {
+  read(): Promise<PolicySet> {
+    return this.#inTurn(() => this.#read());
+  }
+
+  async #read(): Promise<PolicySet> {
     let changes = await this.#catalogue.read(this.#version);
     if (changes.version < this.#version) {
       this.#set = PolicySet.NONE; // Another catalogue stands there by now.
@@ -34,7 +40,8 @@ export class Policies {
   }
 
   /**
-   * Set the policy of a prefix, in the place of the one that it has. The same again changes nothing.
+   * Set the policy of a prefix, in the place of the one that it has. The same again changes nothing, whatever the revision:
+   * so a retry is answered as its first try.
    *
    * @param prefix    what names can begin with, or ""
    * @param revision  only if the policy there still has this one, 0: only if there is none; undefined: whatever it is
@@ -45,13 +52,20 @@ export class Policies {
     enforcement: Enforcement,
     revision?: number,
   ): Promise<Policy | Refusal> {
+    return conflictIn(settings) ?? this.#inTurn(() => this.#replace(prefix, settings, enforcement, revision));
+  }
+
+  async #replace(
+    prefix: string,
+    settings: Settings,
+    enforcement: Enforcement,
+    revision: number | undefined,
+  ): Promise<Policy | Refusal> {
     const body = policyToBody({ settings, enforcement });
-    const fault = conflictIn(settings);
-    if (fault !== undefined) return fault;
-    const policies = await this.read();
+    const policies = await this.#read();
     const found = policies.damaged ? undefined : policies.get(prefix);
     const same = found !== undefined && policyToBody({ ...found, setTime: undefined }) === body;
-    if (same && (revision ?? found.revision) === found.revision) return found;
+    if (same) return found;
     const setTime = this.#catalogue.now?.();
     const policy = { prefix, settings, enforcement, setTime };
     const written = await this.#write(prefix, policy, setTime, revision);
@@ -64,10 +78,14 @@ export class Policies {
    * @param revision  as for `set`
    * @returns         undefined once it is gone
    */
-  async remove(prefix: string, revision?: number): Promise<undefined | Refusal> {
+  remove(prefix: string, revision?: number): Promise<undefined | Refusal> {
+    return this.#inTurn(() => this.#remove(prefix, revision));
+  }
+
+  async #remove(prefix: string, revision: number | undefined): Promise<undefined | Refusal> {
     const written = await this.#write(prefix, undefined, this.#catalogue.now?.(), revision);
     if (typeof written !== "number") return written;
-    const policies = await this.read();
+    const policies = await this.#read();
     const key = policies.tombstoneTooMany;
     if (key === undefined) return undefined;
     const expectedVersion = policies.versions(key).at(-1)!.revision;
@@ -83,7 +101,7 @@ export class Policies {
     revision: number | undefined,
   ) {
     for (;;) {
-      const policies = await this.read();
+      const policies = await this.#read();
       if (policies.damaged) return { code: "ROW_CORRUPT" } as const;
       const found = policies.get(prefix)?.revision ?? 0;
       if (found === 0 && policy === undefined) return { code: "POLICY_NOT_FOUND" } as const;
@@ -101,6 +119,12 @@ export class Policies {
       const written = await this.#catalogue.write(entry);
       if (written !== undefined) return written; // Else somebody was quicker.
     }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 }
 

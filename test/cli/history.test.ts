@@ -96,7 +96,7 @@ describe("history", () => {
       [["visits", "--step", "90s"], "in whole minutes from 1m to 366d", EXIT.USAGE],
       [["visits", "--since", "yesterday"], "Expected an instant such as", EXIT.USAGE],
       [["visits", "--zone", "Mars/Olympus"], "time_zone must be known to the server", EXIT.USAGE],
-      [["visits", "--since", "9d", "--step", "1m"], "ask for steps of 2 minutes or more", EXIT.FAILURE],
+      [["visits", "--since", "9d", "--step", "1m"], "ask for steps of 15 minutes or more", EXIT.FAILURE],
       [["visits", "--since", "3d", "--step", "1m"], "whole quarters of an hour", EXIT.REFUSED],
       [["nobody"], "There is no counter nobody.", EXIT.NOT_FOUND],
     ];

@@ -190,9 +190,12 @@ describe("QueryHistory", () => {
       status: "RESOURCE_EXHAUSTED",
       reason: "HISTORY_TOO_LARGE",
       message:
-        "This would take more than 11000 points; ask for steps of 2 minutes or more, or for less time.",
+        "This would take more than 11000 points; ask for steps of 15 minutes or more, or for less time.",
       metadata: { max: "11000" },
     });
+    const long = { subject, step: every(HOUR), start: timestampFromMs(Date.UTC(1995, 0, 1)) };
+    const { message } = await refusal(client.queryHistory(long));
+    expect(message).toContain("ask for steps of 2 days (UTC) or more");
     const twice = { subject, step: every(2 * MINUTE), start };
     expect(await refusal(client.queryHistory(twice))).toMatchObject({ reason: "HISTORY_EXPIRED" });
   });

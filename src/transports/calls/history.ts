@@ -17,15 +17,16 @@ import { ChangeKind } from "../../core/change.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { levelOf, type Step, stepsOf } from "../../core/history-steps.ts";
-import { Level } from "../../core/levels.ts";
+import { BUCKET_MS, Level } from "../../core/levels.ts";
 import { CALENDAR_UNITS, type Calendar } from "../../core/window.ts";
 import { watched } from "../../service/serial-reads.ts";
 import type { Store } from "../../service/store.ts";
-import type {
-  HistoryAnswer,
-  HistoryQuery,
-  HistoryRefusal,
-  NamedChange,
+import {
+  DEFAULT_HISTORY,
+  type HistoryAnswer,
+  type HistoryQuery,
+  type HistoryRefusal,
+  type NamedChange,
 } from "../../service/store-history.ts";
 import type { Refused, UnaryMethod } from "./call.ts";
 import { fromChangesToken, toChangesToken } from "./page-token.ts";
@@ -135,7 +136,7 @@ async function edgesIn(
     return invalidField("time_zone", "must be known to the server", request.timeZone);
   const edges: number[] = [];
   for (const span of stepsOf(step, start, end, calendar)) {
-    if (edges.length > POINTS_MAX) return tooMany(end - start);
+    if (edges.length > POINTS_MAX) return tooMany(end - start, now - start);
     if (edges.length === 0) edges.push(span.start);
     edges.push(span.end);
     if (slices.over) await slices.next();
@@ -143,10 +144,18 @@ async function edgesIn(
   return Float64Array.from(edges);
 }
 
-/** @param lengthMs  of what is asked for */
-function tooMany(lengthMs: number): Refusal {
-  const minutes = Math.ceil(lengthMs / (POINTS_MAX - 1) / MINUTE_MS);
-  const expected = `ask for steps of ${minutes} minutes or more, or for less time`;
+/**
+ * What would do is told in steps that are kept for so long, where nobody has set that otherwise.
+ *
+ * @param lengthMs  of what is asked for
+ * @param ageMs     of its beginning
+ */
+function tooMany(lengthMs: number, ageMs: number): Refusal {
+  const kept = [Level.MINUTE, Level.QUARTER].find((level) => ageMs <= DEFAULT_HISTORY.keepMs[level]);
+  const bucketMs = BUCKET_MS[kept ?? Level.DAY];
+  const stepMs = Math.ceil(lengthMs / (POINTS_MAX - 1) / bucketMs) * bucketMs;
+  const steps = kept === undefined ? `${stepMs / DAY_MS} days (UTC)` : `${stepMs / MINUTE_MS} minutes`;
+  const expected = `ask for steps of ${steps} or more, or for less time`;
   return { code: "HISTORY_TOO_LARGE", max: BigInt(POINTS_MAX), part: "points", expected };
 }
 

@@ -247,8 +247,9 @@ export type LimitStatus = Message<"tally.v1.LimitStatus"> & {
   remaining?: bigint | undefined;
 
   /**
-   * Where it is not allowed: when there will be room for it, and for what the
-   * call takes from the same limit before it. Whole milliseconds. Left out when
+   * Where there was no room, also where a limit that is only tried out let it
+   * pass: when there will be room for it, and for what the call takes from the
+   * same limit before it. Whole milliseconds. Left out when
    * waiting does not help.
    *
    * @generated from field: google.protobuf.Duration retry_after = 5;

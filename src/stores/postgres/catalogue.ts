@@ -42,7 +42,7 @@ export class PostgresCatalogue implements Catalogue {
 
   async write(entry: CatalogueWrite): Promise<number | undefined> {
     assertCatalogueWrite(entry);
-    const { kind, key, body = null, expectedVersion } = entry;
+    const { kind, key, body = null, expectedVersion, latestVersion } = entry;
     return this.#database.transaction(async (session) => {
       const locked = await session.send(this.#statement(lock(this.#database.schema)));
       assertServed(theRow(locked, "catalogue_state"));
@@ -50,7 +50,9 @@ export class PostgresCatalogue implements Catalogue {
       if (found !== undefined && !isSoundEntry(found)) throw catalogueDamaged();
       const version = found === undefined || found.body === null ? 0n : found.version;
       if (version !== BigInt(expectedVersion)) return undefined;
-      const state = afterWrite(toState(locked), found?.version);
+      const before = toState(locked);
+      if (latestVersion !== undefined && before.version !== BigInt(latestVersion)) return undefined;
+      const state = afterWrite(before, found?.version);
       const checksum = catalogueChecksum(state.version, kind, key, body);
       await Promise.all([
         session.send(this.#statement(PUT), [state.version, kind, key, body, checksum]),

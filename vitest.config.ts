@@ -52,7 +52,8 @@ export default defineConfig(({ mode }) => ({
       "test/package/**", // Has a configuration of its own.
       ...(mode in APART ? [] : Object.values(APART).flat()),
     ],
-    globalSetup: "./test/support/postgres/setup.ts",
+    globalSetup: ["./test/support/postgres/setup.ts", "./test/support/threads/setup.ts"],
+    setupFiles: "./test/support/threads/use.ts",
     pool: "forks",
     isolate: mode in APART, // To load anew for each file what is tested takes a quarter of the processor time.
     maxWorkers: "100%", // By default one core stays idle, which on two is half of them.

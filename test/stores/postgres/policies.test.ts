@@ -7,7 +7,7 @@ import { DEFAULTS, type Settings } from "../../../src/core/settings.ts";
 import { Policies } from "../../../src/service/policies.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { catalogueChecksum } from "../../../src/stores/shared/catalogue-rows.ts";
-import { apply, batch, commit, increment, single } from "../../support/calls.ts";
+import { apply, batch, commit, create, increment, single } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
@@ -198,6 +198,28 @@ describeWith([POSTGRES], "a sweep on PostgreSQL", () => {
     expect(await store.policies!.progress("n")).toEqual({ applied: 449, remaining: 1 });
   });
 
+  it("comes again to a counter that somebody keeps locked, until it has it", async () => {
+    const schema = await underClock();
+    const store = await schema.open();
+    await setBy(store, "n", { max: 5n });
+    await commit(store, single(increment("n1")), single(increment("n2")));
+    const stranger = await schema.connect();
+    await stranger.query(`BEGIN; SELECT FROM ${schema.name}.counters WHERE name = 'n1' FOR UPDATE`);
+    await setBy(store, "n", { max: 8n });
+    for (let round = 0; round < 3; round++) {
+      await tidy(store);
+      expect(await store.policies!.progress("n")).toEqual({ applied: 1, remaining: 1 });
+      await schema.pass(MINUTE);
+    }
+    await stranger.query("ROLLBACK");
+    for (let round = 0; round < 2; round++) {
+      await tidy(store);
+      await schema.pass(MINUTE);
+    }
+    expect(await store.policies!.progress("n")).toEqual({ applied: 2, remaining: 0 });
+    expect(await schema.sql("SELECT swept FROM @policy_sweep")).toEqual([{ swept: "2" }]);
+  });
+
   it("a counter of a commit that came late is settled too: it goes by once more", async () => {
     const schema = await underClock();
     const store = await schema.open();
@@ -291,6 +313,33 @@ describeWith([POSTGRES], "rows of counters that follow policies", () => {
     await schema.sql(mend);
     expect(await apply(late, increment("new"))).toMatchObject({ value: 1n });
     expect(await apply(late, increment("p.new", 6n))).toMatchObject({ code: "ABOVE_MAX" });
+  });
+});
+
+describeWith([POSTGRES], "a schema from before policies", () => {
+  it("is brought to this one, and its counters follow none", async () => {
+    const schema = await ownSchema();
+    const first = await schema.open();
+    await commit(first, single(increment("a", 3n)), single(create("t", { idleTtlMs: 86_400_000n })));
+    await first.catalogue!.write({ kind: "key", key: "k", body: "{}", expectedVersion: 0 });
+    const before = await first.get(["a", "t"]);
+    await first.close();
+    await schema.sql("ALTER TABLE @counters DROP COLUMN policy, DROP COLUMN policy_revision");
+    await schema.sql("ALTER TABLE @catalogue_state DROP COLUMN round");
+    await schema.sql("DROP TABLE @policy_sweep");
+    await schema.sql("UPDATE @schema_version SET version = 6");
+    const warnings: string[] = [];
+    const store = await schema.open({ warn: (warning) => void warnings.push(warning) });
+    expect(warnings).toEqual([expect.stringContaining("was of version 6 and now is of 7.")]);
+    expect(await store.get(["a", "t"])).toEqual(before);
+    await setBy(store, "", { max: 5n });
+    await commit(store, single(increment("a", 9n)), single(increment("b", 5n)));
+    await tidy(store);
+    expect(await store.get(["a", "b"])).toMatchObject([
+      { value: 12n, policy: undefined },
+      { max: 5n, policy: { prefix: "", revision: 2 } },
+    ]);
+    await expectLogLeadsTo(store);
   });
 });
 

@@ -73,7 +73,10 @@ const OPTIONS: Readonly<Record<string, string>> = {
 const OWN_WORDS: Readonly<
   Record<string, (name: string, metadata: Readonly<Record<string, string>>, message: string) => string>
 > = {
-  COUNTER_NOT_FOUND: (name) => `There is no counter ${name}. Make it with: tally create ${name}`,
+  COUNTER_NOT_FOUND: (name, _, message) =>
+    message.includes("history") // Whoever looks back wants another name, and no new counter.
+      ? `There is no counter ${name}, and no history of one. List those that there are with: tally list`
+      : `There is no counter ${name}. Make it with: tally create ${name}`,
   LIMIT_NOT_FOUND: (name) =>
     `There is no limit ${name}: no counter with a maximum. Make it with the take: --if-missing --max N`,
   COUNTER_EXISTS: (name) =>

@@ -56,15 +56,24 @@ function missing(it_: It): void {
       previous: 0n,
     });
     expect(await read(store, "s")).toMatchObject({ min: -1n, value: -1n });
-    for (const [op, code] of [
-      [bringing(increment("none", 4n), bounded), "ABOVE_MAX"],
-      [bringing(set("none", 6n), bounded), "VALUE_OUTSIDE_BOUNDS"],
-      [bringing(increment("none"), { ...bounded, initial: 6n }), "VALUE_OUTSIDE_BOUNDS"],
-      [bringing(increment("none"), { ...bounded, refill: { amount: 1n, everyMs: 9 } }), "SETTINGS_CONFLICT"],
-      [bringing(decrement("none"), bounded), "COUNTER_NOT_FOUND"],
+    const refill = { amount: 1n, everyMs: 9 };
+    const window = { unit: "day", timeZone: "Mars/Olympus", day: 1 } as const;
+    for (const [op, code, field] of [
+      [bringing(increment("none", 4n), bounded), "ABOVE_MAX", undefined],
+      [bringing(set("none", 6n), bounded), "VALUE_OUTSIDE_BOUNDS", "value"],
+      [
+        bringing(increment("none"), { ...bounded, initial: 6n }),
+        "VALUE_OUTSIDE_BOUNDS",
+        "if_missing.initial",
+      ],
+      [bringing(set("none", 1n), { ...bounded, refill }), "SETTINGS_CONFLICT", "if_missing.refill"],
+      [bringing(increment("none"), { ...bounded, window }), "INVALID_FIELD", "if_missing.window.time_zone"],
+      [bringing(decrement("none"), bounded), "COUNTER_NOT_FOUND", undefined],
     ] as const) {
-      expect(await apply(store, op)).toMatchObject({ code });
+      const refused = await apply(store, op);
+      expect(refused).toMatchObject({ code, ...(field !== undefined && { field }) });
     }
+    expect(opened.warnings).toEqual([]); // Who asked was told of the time zone.
     expect(await read(store, "none")).toBeUndefined();
     await expectLogLeadsTo(store);
   });

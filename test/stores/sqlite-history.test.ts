@@ -28,7 +28,8 @@ import { DEFAULT_HISTORY } from "../../src/service/store-history.ts";
 import { HistoryConnection } from "../../src/stores/sqlite/history/connection.ts";
 import { apply, increment, set } from "../support/calls.ts";
 import { type Opened, type OpenOptions, openFresh } from "../support/opened.ts";
-import { edgesOf, expectHistoryIsLog, Followed } from "./conformance/history-following.ts";
+import { edgesOf } from "./conformance/history-expected.ts";
+import { expectHistoryIsLog, Followed } from "./conformance/history-following.ts";
 import { MINUTE, tidy } from "./conformance/time-log.ts";
 
 const HOUR = 60 * MINUTE;

@@ -650,6 +650,26 @@ function sweeping(it_: It): void {
     },
   );
 
+  it_(
+    "while the clock is in doubt nothing is settled: what has expired by it may be there",
+    async (opened) => {
+      const { store } = opened;
+      const idle = { idleTtlMs: 3_600_000n };
+      await setPolicy(store, "i", { max: 9n, ...idle });
+      await apply(store, increment("i"));
+      await tidy(store);
+      await setPolicy(store, "i", { max: 8n, ...idle });
+      await opened.jump(400 * 24 * 60 * MINUTE);
+      await tidy(store);
+      expect((await allChanges(store)).map(({ kind }) => kind)).toEqual([ChangeKind.ADD]);
+      await opened.jump(-400 * 24 * 60 * MINUTE);
+      await opened.pass(10 * MINUTE);
+      await tidy(store);
+      expect(await read(store, "i")).toMatchObject({ value: 1n, max: 8n });
+      await expectLogLeadsTo(store);
+    },
+  );
+
   it_("what was not settled when a store was closed is once it is open, if it is durable", async (opened) => {
     if (opened.store.traits.durability === "none") return;
     await setPolicy(opened.store, "n", { max: 5n });

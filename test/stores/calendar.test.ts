@@ -182,4 +182,12 @@ describe("a time zone that is not known", () => {
     }
     expect(told).toEqual([expect.stringContaining("Mars/Olympus"), expect.stringContaining("+02:00")]);
   });
+
+  it("is not told of where somebody asks for it, and still is where it is stored", () => {
+    const told: string[] = [];
+    const zones = new ZoneCalendar((message) => void told.push(message));
+    const at = (asked?: "asked") => zones.windowAt(windowOf("day", "Mars/Olympus"), 0, asked);
+    expect([at("asked"), at("asked"), told.length]).toEqual([undefined, undefined, 0]);
+    expect([at(), at("asked"), at(), told.length]).toEqual([undefined, undefined, undefined, 1]);
+  });
 });

@@ -20,10 +20,11 @@ import { Search, Step } from "./toolbar.tsx";
 /** All of the page: the toolbar, the list, the pager, and the dialog that was asked for. */
 export function PageView({ counters, transport }: { counters: Counters; transport: Transport }) {
   const asked = useSignal<Question | undefined>(undefined);
-  const shadows = useMemo(() => new Shadows(transport), [transport]);
+  const shadows = useSignal<ReadonlySet<string>>(new Set());
+  const looking = useMemo(() => new Shadows(shadows), [shadows]);
   useSignalEffect(() => {
     const listed = counters.page.value?.listed ?? [];
-    void shadows.look(listed.flatMap(({ counter }) => counter?.policy ?? []));
+    void looking.look(listed.flatMap(({ counter }) => counter?.policy ?? []));
   });
   /** What became of the person's last change, for the eye and for screen readers. */
   const told = useSignal("");
@@ -96,13 +97,7 @@ export function PageView({ counters, transport }: { counters: Counters; transpor
         </div>
         <AwayNote counters={counters} />
         <BarredNote counters={counters} />
-        <ListView
-          counters={counters}
-          shadows={shadows.prefixes}
-          step={step.value}
-          asked={asked}
-          told={told}
-        />
+        <ListView counters={counters} shadows={shadows} step={step.value} asked={asked} told={told} />
         <div class="bar">
           <p role="status">{told}</p>
           <Pager counters={counters} />

@@ -1,4 +1,4 @@
-import { renameSync, unlinkSync } from "node:fs";
+import { renameSync, rmSync, unlinkSync } from "node:fs";
 import { basename } from "node:path";
 import type { Database, Statement } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
@@ -196,7 +196,7 @@ function isThere(files: readonly (readonly [path: string, stat: ReturnType<typeo
  * @returns  its head; undefined where there is nothing; and otherwise why it cannot be gone on with
  * @throws TallyError STORE_UNAVAILABLE of one of a newer Tally
  */
-function lookAt(path: string, log: LogFacts): StoredHead | string | undefined {
+export function lookAt(path: string, log: LogFacts): StoredHead | string | undefined {
   const [file, wal] = [statOf(path), statOf(`${path}-wal`)];
   if ((file?.size ?? 0n) === 0n)
     return (wal?.size ?? 0n) > 0n ? "it is missing, and its -wal alone is there" : undefined;
@@ -220,6 +220,11 @@ function lookAt(path: string, log: LogFacts): StoredHead | string | undefined {
   } finally {
     db?.close();
   }
+}
+
+/** Take a history away, and what belongs to it, that nobody has open. */
+export function removeHistory(path: string): void {
+  for (const suffix of ["-shm", "-wal", "-journal", ""]) rmSync(path + suffix, { force: true });
 }
 
 /** @returns  under which name */

@@ -8,6 +8,15 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 // stripped and compiled once need not be done again. Halves the processor time of test/features.
 process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
 
+declare module "vitest" {
+  interface ProvidedContext {
+    /** How long a test waits for what is to come, if it does not say. */
+    readonly patienceMs: number;
+  }
+}
+
+const PATIENCE_MS = 20_000;
+
 /**
  * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than two
  * minutes on two cores. They start a process for nearly every test, a browser or a PostgreSQL, or wait for failing disks
@@ -52,10 +61,13 @@ export default defineConfig(({ mode }) => ({
       "test/package/**", // Has a configuration of its own.
       ...(mode in APART ? [] : Object.values(APART).flat()),
     ],
-    globalSetup: "./test/support/postgres/setup.ts",
+    globalSetup: ["./test/support/postgres/setup.ts", "./test/support/threads/setup.ts"],
+    setupFiles: ["./test/support/threads/use.ts", "./test/support/patience.ts"],
     pool: "forks",
     isolate: mode in APART, // To load anew for each file what is tested takes a quarter of the processor time.
     maxWorkers: "100%", // By default one core stays idle, which on two is half of them.
+    expect: { poll: { timeout: PATIENCE_MS } },
+    provide: { patienceMs: PATIENCE_MS },
     testTimeout: 60_000, // Most tests wait for a real server, on machines that may be busy.
     hookTimeout: 60_000,
     reporters: ["default", "./test/skips-reporter.ts"],

@@ -24,6 +24,7 @@ export function define(command: Command): void {
     { format: "table", formats: ["table", "json", "yaml"] },
     async ({ client, output }, [name]: [string], { limit, all }: Options) => {
       const list = output.list();
+      let listed = 0;
       let left = all ? Number.POSITIVE_INFINITY : limit;
       let pageToken = "";
       do {
@@ -31,9 +32,14 @@ export function define(command: Command): void {
         const { changes, nextPageToken } = await client.call(RPC.listChanges, request);
         await list.add(changes.map(changeView));
         left -= changes.length;
+        listed += changes.length;
         pageToken = nextPageToken;
       } while (pageToken !== "" && left > 0);
       await list.end();
+      if (listed === 0)
+        output.note(
+          `Nothing was noted of ${name}: only set, reset, settings and deletions are, and ends of windows.`,
+        );
       if (pageToken !== "") output.note("There are more: --limit N lists N of them, --all lists all.");
     },
   );

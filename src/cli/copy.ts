@@ -149,18 +149,17 @@ const EXAMPLES = `Examples:
 `;
 
 const ABOUT = `
-Takes over every counter with its uid, revisions, settings, labels and times; the change log; the request ids that
-live, with their answers and the time they have left; and history. So whoever was counting goes on after it, retries
-included, as if nothing had been. Stop the server first: neither store can be served meanwhile. The source stays as it
-is, though one of an older schema is brought to this version's, and what its history lacks of the change log is taken
-into it.
+Takes over every counter with its uid, revisions, settings, labels and times; the policies; the change log; the request
+ids that live, with their answers and the time they have left; and history. So whoever was counting goes on after it,
+retries included, as if nothing had been. Stop the server first: neither store can be served meanwhile. The source stays
+as it is, though one of an older schema is brought to this version's, and what its history lacks of the change log is
+taken into it.
 
 History goes along whatever the target's configuration says, and goes on where it ended once it is served with history
-on. A source without one is copied without: then it begins with what the change log has. PostgreSQL keeps no policies:
-a source that has some is refused until they are deleted, by which their counters keep their settings.
+on. A source without one is copied without: then it begins with what the change log has.
 
 Interrupted at any moment, the same command goes on, or begins anew if the source was changed since. Until the copy has
 ended, the target is not served. It ends when both stores were compared, item by item.
 
-Exit codes: 0 done, 1 failure, 2 usage, 4 the target is not empty or keeps no policies, 65 a store is damaged, 73 or 75 it cannot be opened
-or is in use, 74 it failed meanwhile, 130 Ctrl-C.`;
+Exit codes: 0 done, 1 failure, 2 usage, 4 the target is not empty, 65 a store is damaged, 73 or 75 it cannot be opened or
+is in use, 74 it failed meanwhile, 130 Ctrl-C.`;

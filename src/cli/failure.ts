@@ -31,7 +31,8 @@ export function refusalSentence(refused: {
   const { reason, metadata, message } = refused;
   const { name } = metadata;
   const own = name === undefined ? undefined : OWN_WORDS[reason]?.(name, metadata, message);
-  const said = reason === "INVALID_FIELD" ? inOptions(message, metadata.field ?? "") : message;
+  const { field = "" } = metadata;
+  const said = reason === "INVALID_FIELD" || MISSING.test(field) ? inOptions(message, field) : message;
   return visible(own ?? (name === undefined ? said : `${name}: ${said}`));
 }
 
@@ -43,9 +44,16 @@ function roomIn(ms: number | undefined): string {
 
 /** What is said of a field, of the option that it was given with. */
 function inOptions(message: string, field: string): string {
-  const option = OPTIONS[field];
+  const [, missing] = MISSING.exec(field) ?? [];
+  const option =
+    missing === undefined
+      ? OPTIONS[field]
+      : `--if-missing ${(OPTIONS[missing] ?? missing.replaceAll("_", "-")).replace("--", "")}`;
   return option === undefined ? message : message.replace(field, option);
 }
+
+/** A setting of the counter that a change would make. */
+const MISSING = /^if_missing\.(.+)/;
 
 /** Where the option is not called as the field is. */
 const OPTIONS: Readonly<Record<string, string>> = {
@@ -58,13 +66,17 @@ const OPTIONS: Readonly<Record<string, string>> = {
   refill: "--refill",
   window: "--window",
   idle_ttl: "--idle-ttl",
+  if_missing: "--if-missing",
 };
 
 /** Where the API's words would be those of another trade. */
 const OWN_WORDS: Readonly<
   Record<string, (name: string, metadata: Readonly<Record<string, string>>, message: string) => string>
 > = {
-  COUNTER_NOT_FOUND: (name) => `There is no counter ${name}. Make it with: tally create ${name}`,
+  COUNTER_NOT_FOUND: (name, _, message) =>
+    message.includes("history") // Whoever looks back wants another name, and no new counter.
+      ? `There is no counter ${name}, and no history of one. List those that there are with: tally list`
+      : `There is no counter ${name}. Make it with: tally create ${name}`,
   LIMIT_NOT_FOUND: (name) =>
     `There is no limit ${name}: no counter with a maximum. Make it with the take: --if-missing --max N`,
   COUNTER_EXISTS: (name) =>

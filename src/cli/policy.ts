@@ -28,7 +28,7 @@ export function define(command: Command): void {
         .choices(["enforce", "shadow"])
         .default("enforce"),
     )
-    .addOption(etagOption());
+    .addOption(etagOption("policy"));
   onServer(set, { format: "table" }, async ({ client, output }, [prefix]: [string], options: SetOptions) => {
     const never = options.idleTtl === false;
     const { settings } = settingsIn(options);
@@ -59,7 +59,7 @@ export function define(command: Command): void {
   onServer(list, { format: "table", formats: ["table", "json", "yaml", "value", "name"] }, listAll);
 
   const remove = sub(command, "delete", "take the policy of a prefix away");
-  remove.argument("<prefix>", PREFIX).addOption(etagOption());
+  remove.argument("<prefix>", PREFIX).addOption(etagOption("policy"));
   onServer(
     remove,
     { format: "value" },
@@ -73,12 +73,15 @@ export function define(command: Command): void {
 async function listAll({ client, output }: Session, [prefix = ""]: [string | undefined]): Promise<void> {
   const list = output.list();
   let pageToken = "";
+  let listed = 0;
   do {
     const answer = await client.call(RPC.listPolicies, { prefix, pageSize: PAGE_SIZE, pageToken });
     await list.add(answer.policies.map(listedPolicy));
     pageToken = answer.nextPageToken;
+    listed += answer.policies.length;
   } while (pageToken !== "");
   await list.end();
+  if (listed === 0) output.note("There is no policy. Set one with: tally policy set PREFIX --max N");
 }
 
 const PAGE_SIZE = 1_000;

@@ -19,9 +19,9 @@ export function requestIdOption(): Option {
   return new Option("--request-id <id>", about);
 }
 
-/** --etag: for a command that depends on what was read before. */
-export function etagOption(): Option {
-  return new Option("--etag <etag>", "only if nobody has changed the counter since this etag was read");
+/** --etag: for a command that depends on what was read before. @param what  it is of */
+export function etagOption(what = "counter"): Option {
+  return new Option("--etag <etag>", `only if nobody has changed the ${what} since this etag was read`);
 }
 
 /** --note: for a command whose change somebody will ask about. */

@@ -8,7 +8,6 @@ import {
   axisText,
   drawnOf,
   Histories,
-  outlookText,
   type Point,
   pointText,
   RANGES,
@@ -16,6 +15,7 @@ import {
   type Seen,
 } from "./history.ts";
 import { formatCount } from "./numbers.ts";
+import { outlookText } from "./outlook.ts";
 import { Plots } from "./plot.ts";
 import { type Problem, problemOf } from "./problem.ts";
 import { ProblemNote } from "./problem-note.tsx";

@@ -1,16 +1,8 @@
 /** The history of a counter as the page asks for it, and what it says. */
 
-import {
-  durationFromMs,
-  type Timestamp,
-  timestampDate,
-  timestampFromMs,
-  timestampMs,
-} from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
-import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
 import { type HistoryPoint, HistoryService } from "../../gen/browser/tally/v1/history_service_pb.ts";
-import { msUntilMet } from "../core/pace.ts";
 import { formatCount } from "./numbers.ts";
 import type { Drawn } from "./plot.ts";
 import { whenText } from "./times.ts";
@@ -95,24 +87,6 @@ export function pointText({ start, end, close, added, removed, rolled, remark }:
   ];
   const said = moves.filter((move) => move !== "").join(", ");
   return `${whenText(start, now)} to ${clockText(end)}: ${formatCount(close)}${said === "" ? "" : ` (${said})`}`;
-}
-
-/** When its maximum is met if it goes on as in the range; "" without one. */
-export function outlookText({ max, value, windowEnd }: Counter, { range, points }: Seen, now: Date): string {
-  if (max === undefined || value >= max || points.length === 0) return "";
-  const moved = points.reduce((sum, { added, removed }) => sum + added - removed, 0n);
-  const ms = now.getTime() - points[0]!.start.getTime();
-  const left = msUntilMet(max - value, { moved, ms });
-  const pace = `At the pace of the last ${range}, its maximum of ${formatCount(max)} is `;
-  if (left === undefined) return `${pace}not met.`;
-  const met = new Date(now.getTime() + left);
-  return isBefore(windowEnd, met)
-    ? `${pace}not met before its window ends.`
-    : `${pace}met at ${whenText(met, now)}.`;
-}
-
-function isBefore(time: Timestamp | undefined, met: Date): boolean {
-  return time !== undefined && timestampMs(time) <= met.getTime();
 }
 
 /** "14:05", by the clock of whoever reads it. */

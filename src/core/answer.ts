@@ -2,7 +2,7 @@
  * The record kept under a request id: what was asked (so that reuse for something else is noticed) and what was
  * answered (so that a retry gets the same). One compact byte string, saved in the same step as the change.
  */
-import { bitOf, differingField, FIRST, LATER, writeAsked } from "./asked.ts";
+import { bitOf, differingField, differingTakes, FIRST, LATER, writeAsked } from "./asked.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { CallHead, Outcomes } from "./columns.ts";
 import type { FullCounter, Timing } from "./counter.ts";
@@ -80,7 +80,9 @@ export function replayAnswer(
     const asked = r.byte();
     if (asked !== manner(call))
       return reused(asked === TAKEN || call.takes ? "the method" : "all_or_nothing");
-    if (r.text() !== call.digest) return reused("operations");
+    const digest = r.text();
+    const field = asked === TAKEN ? differingTakes(digest, call.digest!) : "operations";
+    if (digest !== call.digest && field !== undefined) return reused(field);
   }
   outcomes.times[c] = r.uint();
   outcomes.replayed[c] = 1;

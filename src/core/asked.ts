@@ -43,6 +43,20 @@ export function writeAsked(w: ByteWriter, op: Op): void {
   for (const key of LATER) if (given.has(key)) w.uint(given.get(key)!);
 }
 
+/** What stands behind the digest of a single take: by it is told what another one under the same request id differs in. */
+export function takeText({ name, amount }: Pick<Op, "name" | "amount">): string {
+  return ` ${hash53(name)} ${amount}`;
+}
+
+/** The first field in which takes differ from those of the record, by what stands for either there; undefined: in none. */
+export function differingTakes(recorded: string, asked: string): string | undefined {
+  const [digest, name, amount] = recorded.split(" ");
+  const [digestNow, nameNow, amountNow] = asked.split(" ");
+  if (digest === digestNow) return undefined;
+  if (name === undefined || nameNow === undefined) return "takes";
+  return name !== nameNow ? "name" : amount !== amountNow ? "amount" : "if_missing";
+}
+
 /** A hash of the settings that an increment or a set has for the counter that it may make. */
 function ifMissing({ verb, settings }: Op): number | undefined {
   const counts = verb === Verb.INCREMENT || verb === Verb.SET;

@@ -29,6 +29,8 @@ export interface CatalogueWrite extends CatalogueName {
   readonly body: string | undefined;
   /** Of the entry as the writer knows it; 0 when there is none, or it is gone. */
   readonly expectedVersion: number;
+  /** If given: only while this is still the version of the latest write of all, whichever entry that was of. */
+  readonly latestVersion?: number;
 }
 
 /**

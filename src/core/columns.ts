@@ -35,7 +35,7 @@ export interface CallHead {
   readonly allOrNothing: boolean;
   /** Takes from limits: all are judged, and undone if one is refused, which is then an answer (see Verdict). */
   readonly takes?: Takes | undefined;
-  /** A digest of the operations, for a batch that has a request id; 32 hexadecimal digits. */
+  /** A digest of the operations, for a batch that has a request id; 32 hexadecimal digits, and of one take more. */
   readonly digest: string | undefined;
   /** The index past the call's last operation. */
   readonly end: number;

@@ -66,9 +66,11 @@ export function decide(
 function ofLimit(counter: Counter | undefined, op: Op, judging: Judging, made: Settings): bigint | Refusal {
   if (counter === undefined && op.verb === Verb.TAKE && made.max !== undefined)
     return (
-      unmakeable(made, judging, op.settings === undefined) ??
+      inTheWay(made, op, judging) ??
       take({ ...made, value: made.initial, updateTime: 0, timing: undefined }, op.amount, judging.now)
     );
+  if (counter === undefined && op.settings !== undefined)
+    return { code: "LIMIT_NOT_FOUND", expected: `${IF_MISSING} must have a max to make one` };
   if (counter?.max === undefined) return { code: "LIMIT_NOT_FOUND" };
   const unknown = counter.timing === undefined ? undefined : zoneUnknown(counter, judging);
   if (unknown !== undefined) return unknown;
@@ -96,14 +98,24 @@ const MISSING: Movable = { ...DEFAULTS, value: DEFAULTS.initial, updateTime: 0, 
 function make(made: Settings, op: Op, judging: Judging): bigint | Refusal {
   if (made === DEFAULTS) return move(MISSING, op, judging);
   return (
-    unmakeable(made, judging, op.settings === undefined) ??
+    inTheWay(made, op, judging) ??
     move({ ...made, value: made.initial, updateTime: 0, timing: undefined }, op, judging)
   );
 }
 
+/** What is in the way of the counter that an operation makes beside its own business; of its own settings, by their path. */
+function inTheWay(made: Settings, op: Op, judging: Judging): Refusal | undefined {
+  const refusal = unmakeable(made, judging, op.settings === undefined);
+  if (refusal?.field === undefined || op.settings === undefined) return refusal;
+  return { ...refusal, field: `${IF_MISSING}.${refusal.field}` };
+}
+
+/** What the API calls the settings that such an operation brings. */
+const IF_MISSING = "if_missing";
+
 /** What is in the way of a counter with these settings. @param byPolicy  the caller did not give them */
 function unmakeable(settings: Settings, judging: Judging, byPolicy: boolean): Refusal | undefined {
-  const refusal = isTimed(settings) ? untimely(settings, TIME_KEYS, judging) : undefined;
+  const refusal = isTimed(settings) ? untimely(settings, TIME_KEYS, judging, byPolicy) : undefined;
   if (refusal?.field === ZONE_FIELD && byPolicy) {
     const { window } = settings;
     return { code: "ZONE_UNKNOWN", ...(window && isCalendar(window) && { zone: window.timeZone }) };
@@ -207,11 +219,17 @@ function update(counter: Counter, op: Op, judging: Judging): bigint | Refusal {
   );
 }
 
-/** What is in the way of settings by which time changes a counter. @param given  those that are set now */
+/**
+ * What is in the way of settings by which time changes a counter.
+ *
+ * @param given   those that are set now
+ * @param stored  whether they are a policy's, and nobody's who calls
+ */
 function untimely(
   settings: CountingSettings,
   given: readonly SettingKey[],
   judging: Judging,
+  stored = false,
 ): Refusal | undefined {
   const { window, refill } = settings;
   const { now, calendar } = judging;
@@ -227,7 +245,7 @@ function untimely(
   if (conflict !== undefined)
     return { code: "SETTINGS_CONFLICT", field: SETTINGS.refill.field, expected: conflict };
   if (window === undefined || !isCalendar(window) || !given.includes("window")) return undefined;
-  if (calendar.windowAt(window, now) !== undefined) return undefined;
+  if (calendar.windowAt(window, now, stored ? undefined : "asked") !== undefined) return undefined;
   const expected = "must be a time zone that this server knows";
   return { code: "INVALID_FIELD", field: ZONE_FIELD, expected, got: `"${window.timeZone}"` };
 }

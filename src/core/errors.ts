@@ -81,6 +81,8 @@ export interface Refusal {
   readonly oldest?: number;
   /** When to try again, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** The call would have changed nothing, so there is nothing to be sure of. */
+  readonly reads?: true;
   /** Of a take: the limit is only tried out, and refuses nothing. */
   readonly shadow?: true;
 }
@@ -101,7 +103,7 @@ export function messageOf(refusal: Refusal): string {
       }
       return `The message has ${requested} bytes and this method accepts ${max}; nothing was applied. Split it.`;
     case "REQUEST_ID_REUSED":
-      return `This request_id was used for another request (${field} differs); use a new id for a new request.`;
+      return `This request_id was used for another request, which differs in ${field}; use a new id for a new request.`;
     case "COUNTER_NOT_FOUND":
       if (refusal.expected !== undefined) return `No counter has this name; ${refusal.expected}.`;
       return "No counter has this name; create it first, or increment or set it without must_exist.";
@@ -148,6 +150,7 @@ export function messageOf(refusal: Refusal): string {
       if (refusal.retryAfterMs !== undefined) {
         return "Another session of the database has locked this; it was certainly not applied. Retry with the same request_id, after the given delay.";
       }
+      if (refusal.reads) return "The store could not be read just now; nothing was changed. Ask again.";
       return "The store could not take this and certainly did not apply it; retry with the same request_id.";
     case "OUTCOME_UNKNOWN":
       return "The store failed while committing: this may or may not be applied. Retry with the same request_id.";
@@ -175,6 +178,8 @@ export function messageOf(refusal: Refusal): string {
     case "PERMISSION_DENIED":
       return `The caller may not do this: ${refusal.expected}. Nothing was applied.`;
     case "LIMIT_NOT_FOUND":
+      if (refusal.expected !== undefined)
+        return `No counter has this name, so there is no limit; ${refusal.expected}. Nothing was changed.`;
       return "No counter with a max has this name, so there is no limit to take from or to give back to; nothing was changed.";
     case "HISTORY_OFF":
       return `There is no history here: ${refusal.expected}.`;

@@ -21,9 +21,10 @@ export interface UnitStep {
 /**
  * Cuts time into steps that follow each other without a gap and without an overlap.
  *
- * Of a length that divides a day, a step begins whenever the clocks of the zone show a whole multiple of it, or pass by
- * one as they are put forward or back. So hours are local hours, also of Kathmandu, and six hours are from midnight to
- * six; where the clocks change a step is shorter or longer, and where they are put back by a whole step, it comes twice.
+ * Of a length that divides a day, a step begins when the clocks of the zone come to a whole multiple of it, or pass one by
+ * as they are put forward. So hours are local hours, also of Kathmandu, and six hours are from midnight to six; where the
+ * clocks change a step is shorter or longer. Put back by a whole step or more, they have it come twice; by less, it is
+ * longer, also where they show its beginning once more.
  */
 export class StepCutter {
   readonly #step: Step;

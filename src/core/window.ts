@@ -33,9 +33,10 @@ export interface Calendar {
   /**
    * The window that an instant is in: start <= now < end, always.
    *
-   * @returns  undefined when the time zone is not known here
+   * @param asked  a caller asks for it, and is told himself of a time zone that is not known; else it is a stored one
+   * @returns      undefined when the time zone is not known here
    */
-  windowAt(window: CalendarWindow, now: number): Span | undefined;
+  windowAt(window: CalendarWindow, now: number, asked?: "asked"): Span | undefined;
 
   /**
    * How far the clocks of a time zone are ahead of UTC at an instant, in milliseconds.

@@ -121,26 +121,37 @@ export class Working {
   #applyTakes(call: CallHead, first: number): Refusal | undefined {
     const mark = this.#drafts.mark();
     const taken = new Map<number, bigint>();
+    /** By index in `Loaded.names`: the take that made the counter, and whose settings it has where it is unmade again. */
+    const makers = new Map<number, Op>();
     const judged: { readonly op: Op; readonly refused: Refusal | undefined; readonly taken: bigint }[] = [];
     for (let i = first; i < call.end; i++) {
       const op = this.op(i);
       const name = this.#loaded.counterOf[i]!;
       const sum = (taken.get(name) ?? 0n) + (op.amount || 1n);
+      const uid = this.#uidOf(name);
       const refused = this.#take(i, op, call.caller, mark);
       if (refused !== undefined && !isVerdict(refused, op)) {
         this.#undo(mark, first, call.end);
         return { ...refused, index: i - first };
       }
       if (op.amount !== 0n) taken.set(name, sum);
+      if (this.#uidOf(name) !== uid) makers.set(name, op);
       judged.push({ op, refused, taken: sum });
     }
     const stands = judged.every(({ op, refused }) => refused === undefined || !isInTheWay(refused, op));
     if (!stands || call.takes === "dry run") this.#undo(mark, first, call.end);
     for (const [k, { op, refused, taken }] of judged.entries()) {
-      this.#tell(first + k, op, refused, taken);
+      const maker = makers.get(this.#loaded.counterOf[first + k]!);
+      this.#tell(first + k, op, refused, taken, maker);
       if (refused?.shadow && stands && call.takes === "take") this.#outcomes.refusals.set(first + k, refused);
     }
     return undefined;
+  }
+
+  /** Of the counter that has the name at this index of `Loaded.names`, as the batch has left it so far. */
+  #uidOf(name: number): string | undefined {
+    const index = this.#drafts.latest(name);
+    return this.#drafts.exists[index] === 0 ? undefined : this.#drafts.at(index).uid;
   }
 
   /** One take of a call; of what asks only nothing stays. */
@@ -158,11 +169,12 @@ export class Working {
    *
    * @param refused  why there was no room
    * @param taken    how much the call takes from it, up to this
+   * @param maker    the operation whose settings it has, or would
    */
-  #tell(i: number, op: Op, refused: Refusal | undefined, taken: bigint): void {
+  #tell(i: number, op: Op, refused: Refusal | undefined, taken: bigint, maker = op): void {
     const allowed = refused === undefined || !isInTheWay(refused, op);
     const over = refused?.code === "ABOVE_MAX";
-    const found = this.#limitOf(i, op);
+    const found = this.#limitOf(i, maker);
     const needed = over ? taken : undefined;
     const limit = found && limitState(found.counter, this.#context, needed, found.remade, found.policy);
     this.#outcomes.verdicts.set(i, { allowed, over, limit });

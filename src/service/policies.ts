@@ -62,14 +62,17 @@ export class Policies {
     revision: number | undefined,
   ): Promise<Policy | Refusal> {
     const body = policyToBody({ settings, enforcement });
-    const policies = await this.#read();
-    const found = policies.damaged ? undefined : policies.get(prefix);
-    const same = found !== undefined && policyToBody({ ...found, setTime: undefined }) === body;
-    if (same) return found;
-    const setTime = this.#catalogue.now?.();
-    const policy = { prefix, settings, enforcement, setTime };
-    const written = await this.#write(prefix, policy, setTime, revision);
-    return typeof written === "number" ? { ...policy, revision: written } : written;
+    for (;;) {
+      const policies = await this.#read();
+      const found = policies.damaged ? undefined : policies.get(prefix);
+      const same = found !== undefined && policyToBody({ ...found, setTime: undefined }) === body;
+      if (same) return found;
+      const setTime = await this.#catalogue.now?.();
+      const policy = { prefix, settings, enforcement, setTime };
+      const written = await this.#write(policies, prefix, policy, setTime, revision);
+      if (written !== undefined)
+        return typeof written === "number" ? { ...policy, revision: written } : written;
+    } // Somebody was quicker: what it is by now may be the same, or one too many.
   }
 
   /**
@@ -83,7 +86,11 @@ export class Policies {
   }
 
   async #remove(prefix: string, revision: number | undefined): Promise<undefined | Refusal> {
-    const written = await this.#write(prefix, undefined, this.#catalogue.now?.(), revision);
+    let written: number | Refusal | undefined;
+    while (written === undefined) {
+      const policies = await this.#read();
+      written = await this.#write(policies, prefix, undefined, await this.#catalogue.now?.(), revision);
+    }
     if (typeof written !== "number") return written;
     const policies = await this.#read();
     const key = policies.tombstoneTooMany;
@@ -94,31 +101,34 @@ export class Policies {
     return undefined;
   }
 
+  /**
+   * @param policies  as they were read last
+   * @returns         the revision of what was written; undefined when somebody was quicker, and nothing was
+   */
   async #write(
+    policies: PolicySet,
     prefix: string,
     policy: Pick<Policy, "settings" | "enforcement" | "setTime"> | undefined,
     setTime: number | undefined,
     revision: number | undefined,
-  ) {
-    for (;;) {
-      const policies = await this.#read();
-      if (policies.damaged) return { code: "ROW_CORRUPT" } as const;
-      const found = policies.get(prefix)?.revision ?? 0;
-      if (found === 0 && policy === undefined) return { code: "POLICY_NOT_FOUND" } as const;
-      if (revision !== undefined && revision !== found)
-        return { code: "ETAG_MISMATCH", etag: policyEtagOf(found) } as const;
-      if (found === 0 && policies.size >= POLICIES_MAX)
-        return { code: "TOO_MANY_POLICIES", max: BigInt(POLICIES_MAX) } as const;
-      const former = policies.versions(prefix);
-      const entry: CatalogueWrite = {
-        kind: "policy",
-        key: policyKeyOf(prefix),
-        body: policy === undefined ? tombstoneToBody(setTime, former) : policyToBody(policy, former),
-        expectedVersion: former.at(-1)?.revision ?? 0,
-      };
-      const written = await this.#catalogue.write(entry);
-      if (written !== undefined) return written; // Else somebody was quicker.
-    }
+  ): Promise<number | Refusal | undefined> {
+    if (policies.damaged) return { code: "ROW_CORRUPT" };
+    const found = policies.get(prefix)?.revision ?? 0;
+    if (found === 0 && policy === undefined) return { code: "POLICY_NOT_FOUND" };
+    if (revision !== undefined && revision !== found)
+      return { code: "ETAG_MISMATCH", etag: policyEtagOf(found) };
+    if (found === 0 && policies.size >= POLICIES_MAX)
+      return { code: "TOO_MANY_POLICIES", max: BigInt(POLICIES_MAX) };
+    const former = policies.versions(prefix);
+    const entry: CatalogueWrite = {
+      kind: "policy",
+      key: policyKeyOf(prefix),
+      body: policy === undefined ? tombstoneToBody(setTime, former) : policyToBody(policy, former),
+      expectedVersion: former.at(-1)?.revision ?? 0,
+      // One more than there were: other processes have counted as well.
+      ...(found === 0 && { latestVersion: this.#version }),
+    };
+    return this.#catalogue.write(entry);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

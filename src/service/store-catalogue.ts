@@ -19,14 +19,15 @@ export interface Catalogue {
   /**
    * Write an entry, or take it away, in one atomic durable step: if it still is as the writer knows it.
    *
-   * @returns  the version that it has from now on; undefined when it is another than expected, and nothing was changed
+   * @returns  the version that it has from now on; undefined when it, or the version of the latest write where that was
+   *           asked for, is another than expected, and nothing was changed
    * @throws TypeError               what no store is to keep, see assertCatalogueWrite
    * @throws TallyError ROW_CORRUPT  when it is damaged, or may be there and cannot be found; nothing was changed
    */
   write(entry: CatalogueWrite): Promise<number | undefined>;
 
   /** The time by the clock that the store presents counters by; absent where none follows a policy. */
-  now?(): number;
+  now?(): number | Promise<number>;
 }
 
 /** What of the catalogue came after a version. */

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { takeText } from "../core/asked.ts";
 import type { Clock } from "../core/clock.ts";
 import {
   type Batch,
@@ -264,19 +265,21 @@ export function toBatch(
       i += ops.count;
       at += ops.names.length;
     }
-    const digest = single || requestId === undefined ? undefined : digestOf(ops);
+    const digest = single || requestId === undefined ? undefined : digestOf(ops, takes);
     heads.push({ caller, requestId, single, allOrNothing, takes, digest, end: i });
   }
   return { calls: toCallColumns(heads), ops: columns };
 }
 
 /** A digest of a batch's operations, so that reuse of its request id for another batch is noticed. */
-function digestOf(ops: OpColumns): string {
+function digestOf(ops: OpColumns, takes: Takes | undefined): string {
   const hash = createHash("sha256");
   for (const column of [ops.verbs, ops.amounts, ops.mustExist, ops.names, ops.nameEnds]) hash.update(column);
   for (const [k, { etag, note, settings }] of ops.extras) {
     const missing = settings === undefined ? [] : [settingsText(settings)];
     hash.update(JSON.stringify([k, etag, note, ...missing]));
   }
-  return hash.digest("hex").slice(0, 32);
+  const digest = hash.digest("hex").slice(0, 32);
+  if (takes === undefined || ops.count > 1) return digest;
+  return digest + takeText({ name: nameReader(ops)(0), amount: ops.amounts[0]! });
 }

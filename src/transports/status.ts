@@ -133,7 +133,7 @@ export function metadataOf(refused: Refused): Record<string, string> {
  *                        that nothing was applied
  */
 export function refusalOf(error: unknown, mayHaveApplied: boolean): Refusal {
-  if (error instanceof TallyError) return { code: error.code };
+  if (error instanceof TallyError) return { code: error.code, ...(!mayHaveApplied && { reads: true }) };
   return { code: mayHaveApplied ? "OUTCOME_UNKNOWN" : "INTERNAL_ERROR" };
 }
 

@@ -23,12 +23,12 @@ const OUTCOME_BYTES_MAX = 3 * 11 + 3 * 4;
  * protobuf-es takes 2 microseconds an outcome, most of it for objects and BigInts that nobody looks at.
  *
  * @param ops           the operations that were submitted; only their names are read
- * @param encodeRefusal  the bytes of a Refusal
+ * @param encodeRefusal  the bytes of the Refusal of an operation, which is at that index in the request
  */
 export function writeBatchResponse(
   ops: OpColumns,
   { outcomes, c, first }: Settled,
-  encodeRefusal: (refusal: Refusal) => Uint8Array,
+  encodeRefusal: (refusal: Refusal, i: number) => Uint8Array,
 ): Uint8Array {
   const { names, nameEnds, count } = ops;
   const { revisions } = outcomes;
@@ -79,7 +79,7 @@ function refusalBytes(
   refusals: ReadonlyMap<number, Refusal>,
   first: number,
   count: number,
-  encodeRefusal: (refusal: Refusal) => Uint8Array,
+  encodeRefusal: (refusal: Refusal, i: number) => Uint8Array,
 ): { byOperation: ReadonlyMap<number, Uint8Array>; total: number } {
   const byOperation = new Map<number, Uint8Array>();
   let total = 0;
@@ -87,7 +87,7 @@ function refusalBytes(
   for (let i = 0; i < count; i++) {
     const refusal = refusals.get(first + i);
     if (refusal === undefined) continue;
-    const bytes = encodeRefusal(refusal);
+    const bytes = encodeRefusal(refusal, i);
     byOperation.set(i, bytes);
     total += bytes.length;
   }

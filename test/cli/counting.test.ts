@@ -62,6 +62,22 @@ describe("--if-missing", () => {
     expect(ran.stderr).toContain("does not go with must_exist");
   });
 
+  it.each([
+    [["max=5", "initial=6"], "n: --if-missing initial 6 is outside the bounds -2^63 to 5", EXIT.REFUSED],
+    [
+      ["window=day", "zone=Mars/Olympus"],
+      "--if-missing zone must be a time zone that this server",
+      EXIT.USAGE,
+    ],
+    [["window=day", "zone=+02:00"], "--if-missing zone must be the IANA name of a time zone", EXIT.USAGE],
+    [["refill=1/1s"], "n: --if-missing refill needs min and max", EXIT.REFUSED],
+    [["label=A=b"], '--if-missing labels["A"] must have a key', EXIT.USAGE],
+  ] as const)("says which option is at fault: %j", async (settings, says, code) => {
+    const ran = await at("inc", "n", ...settings.flatMap((each) => ["--if-missing", each]));
+    expect([ran.code, ran.stdout]).toEqual([code, ""]);
+    expect(ran.stderr).toContain(says);
+  });
+
   it.each(["max", "max=x", "monotonic=yes", "history=some", "value=3", "=3", ""])(
     "refuses %j",
     async (setting) => {

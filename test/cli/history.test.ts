@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
 import { chartsOf, inColumns } from "../../src/cli/history/chart.ts";
 import { RPC, TallyClient } from "../../src/client/client.ts";
-import { msUntilMet } from "../../src/core/pace.ts";
+import { msUntilMet, outlookOf, paceOf } from "../../src/core/pace.ts";
 import { HandClock } from "../support/clock.ts";
 import { describeWith } from "../support/needs.ts";
 import { BIN, serverForTests, tally } from "./cli.ts";
@@ -32,7 +32,13 @@ beforeAll(async () => {
   await client.call(RPC.decrement, { name: "visits", amount: 4n });
   await client.call(RPC.set, { name: "visits", value: 300n, note: "by hand" });
   await client.call(RPC.increment, { name: "page:b", amount: 4n });
-  clock.advance(NOW - clock.now());
+  clock.advance(NOW - 3 * MINUTE - clock.now());
+  await client.call(RPC.createCounter, { name: "young", max: 100n });
+  await client.call(RPC.createCounter, { name: "falling", max: 100n, value: 50n });
+  await client.call(RPC.decrement, { name: "falling", amount: 9n });
+  await client.call(RPC.decrement, { name: "falling", amount: 43n });
+  clock.advance(3 * MINUTE);
+  await client.call(RPC.increment, { name: "young", amount: 10n });
   client.close();
 });
 
@@ -98,7 +104,11 @@ describe("history", () => {
       [["visits", "--zone", "Mars/Olympus"], "time_zone must be known to the server", EXIT.USAGE],
       [["visits", "--since", "9d", "--step", "1m"], "ask for steps of 15 minutes or more", EXIT.FAILURE],
       [["visits", "--since", "3d", "--step", "1m"], "whole quarters of an hour", EXIT.REFUSED],
-      [["nobody"], "There is no counter nobody.", EXIT.NOT_FOUND],
+      [
+        ["nobody"],
+        "There is no counter nobody, and no history of one. List those that there are with: tally list\n",
+        EXIT.NOT_FOUND,
+      ],
     ];
     for (const [args, message, code] of wrong) {
       const ran = await at("history", ...args);
@@ -123,6 +133,15 @@ describe("changes", () => {
     expect(await json("changes", "visits", "--all")).toMatchObject([
       { kind: "CHANGE_KIND_SET", note: "by hand" },
       { kind: "CHANGE_KIND_CREATE" },
+    ]);
+    const none = await at("changes", "page:a");
+    expect([none.code, none.stdout]).toEqual([EXIT.OK, ""]);
+    expect(none.stderr).toContain("Nothing was noted of page:a: only set, reset,");
+    const missing = await at("changes", "nobody");
+    expect([missing.code, missing.stdout, missing.stderr]).toEqual([
+      EXIT.NOT_FOUND,
+      "",
+      expect.stringContaining("no history of one. List those"),
     ]);
     const one = await at("changes", "visits", "--limit", "1");
     expect(one.stdout.split("\n")).toHaveLength(3);
@@ -152,6 +171,17 @@ describe("get", () => {
     expect(head).toMatch(/ MAX MET$/);
     expect(visits).toMatch(/ \d{4}-\d\d-\d\dT\S+Z \(last (hour|day)\)$/);
     expect(page).toMatch(/ -$/);
+  });
+
+  it("-o wide goes by how old a counter is; what falls never meets it", async () => {
+    const { stdout } = await at("get", "young", "falling", "-o", "wide");
+    const [, young, falling] = stdout.split("\n");
+    const [, met] = / (\S+Z) \(last hour\)$/.exec(young!) ?? [];
+    // 10 in three minutes and the time that the test has taken by now: 90 more in nine times that.
+    const agoMs = Date.now() - (NOW - 3 * MINUTE);
+    expect(Date.parse(met!) - Date.now()).toBeLessThanOrEqual(9 * agoMs);
+    expect(Date.parse(met!) - Date.now()).toBeGreaterThan(9 * 3 * MINUTE - MINUTE);
+    expect(falling).toMatch(/ not \(last hour\)$/);
   });
 });
 
@@ -187,6 +217,24 @@ describe("a chart", () => {
 });
 
 describe("when max is met", () => {
+  const step = (startMs: number, added: bigint, removed = 0n) => ({ startMs, added, removed });
+
+  it("goes by what moved since the counter is there, of a young one as of an old one", () => {
+    const steps = [step(0, 0n), step(HOUR, 30n, 10n)];
+    expect(paceOf(steps, -HOUR, 2 * HOUR)).toEqual({ moved: 20n, ms: 2 * HOUR });
+    expect(paceOf(steps.slice(1), HOUR + MINUTE, 2 * HOUR)).toEqual({ moved: 20n, ms: 59 * MINUTE });
+    expect(paceOf(steps, 3 * HOUR, 2 * HOUR)).toEqual({ moved: 20n, ms: 1 }); // By another clock.
+    expect(paceOf([], 0, HOUR)).toBeUndefined();
+  });
+
+  it("is a time, or why there is none", () => {
+    const pace = { moved: 10n, ms: HOUR };
+    expect(outlookOf(20n, pace, NOW, undefined)).toBe(NOW + 2 * HOUR);
+    expect(outlookOf(20n, pace, NOW, NOW + 2 * HOUR + 1)).toBe(NOW + 2 * HOUR);
+    expect(outlookOf(20n, pace, NOW, NOW + 2 * HOUR)).toBe("not in this window");
+    expect(outlookOf(20n, { moved: -1n, ms: HOUR }, NOW, NOW + 1)).toBe("never");
+  });
+
   it.each([
     [{ moved: 10n, ms: HOUR }, 20n, 2 * HOUR],
     [{ moved: 3n, ms: 1_000 }, 1n, 333],

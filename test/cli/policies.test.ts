@@ -33,9 +33,14 @@ describe("policy", () => {
     const gone = { code: EXIT.OK, stdout: "", stderr: '"" has no policy any more.\n' };
     expect(await at("policy", "delete", "")).toMatchObject(gone);
     expect(await at("policy", "delete", "")).toMatchObject({ code: EXIT.NOT_FOUND, stdout: "" });
+    expect(await at("policy", "list", "nope")).toMatchObject({
+      ...{ code: EXIT.OK, stdout: "", stderr: expect.stringMatching(/^There is no policy\. Set one with: /) },
+    });
   });
 
   it("is not set when somebody else has set it since", async () => {
+    for (const verb of ["set", "delete"])
+      expect((await at("policy", verb, "--help")).stdout).toMatch(/--etag <etag> +only if nobody.*\s+policy/);
     const { etag } = await json("policy", "set", "raced:", "--max", "1");
     await at("policy", "set", "raced:", "--max", "2");
     const late = await at("policy", "set", "raced:", "--max", "3", "--etag", etag);

@@ -36,6 +36,15 @@ function shown(step: Step, start: string, end: string): string[] {
   );
 }
 
+it("a step is not begun again by clocks that are put back by less than it, though they show its beginning once more", () => {
+  const [start, end] = ["2026-10-24T22:00Z", "2026-10-25T05:00Z"];
+  expect(shown(hours(2, "Europe/Berlin"), start, end)).toEqual(["00:00 120", "02:00 180", "04:00 120"]);
+  expect(shown(hours(6, "Europe/Berlin"), start, end)).toEqual(["00:00 420"]);
+  expect(shown(hours(1, "Europe/Berlin"), start, end).slice(1, 5)).toEqual([
+    ...["01:00 60", "02:00 60", "02:00 60", "03:00 60"],
+  ]);
+});
+
 describe("local hours where clocks change", () => {
   it.each([
     [

@@ -95,6 +95,19 @@ describe("a limit that is missing", () => {
     expect([...save.fixed.values()][0]).toMatchObject({ max: 2n, policy: undefined });
   });
 
+  it("is told as the first take of the call makes it, also to later ones that bring other settings or none", () => {
+    const made = { ...take("x", 2n), settings: { ...DEFAULTS, max: 3n } };
+    const other = { ...take("x", 5n), settings: { ...DEFAULTS, max: 9n } };
+    for (const later of [take("x", 2n), other]) {
+      const { answer, save } = decided(set, [], takes([made, later]));
+      expect(answer.verdicts).toMatchObject([
+        { allowed: true, limit: { max: 3n, quota: 3n, remaining: 3n } },
+        { allowed: false, over: true, limit: { max: 3n, quota: 3n, remaining: 3n } },
+      ]);
+      expect(save.changed).toEqual([]);
+    }
+  });
+
   it("gives nothing back, and is not made for that", () => {
     const { answer, save } = decided(set, [], single(giveBack("api:ada", 1n)));
     expect(answer.refused).toEqual({ code: "LIMIT_NOT_FOUND" });
@@ -196,5 +209,25 @@ describe("a limit that is only tried out", () => {
     ]);
     const made = { ...take("api:new", 2n), settings: { ...DEFAULTS, max: 1n } };
     expect(decided(set, [], takes([made])).answer.verdicts).toMatchObject([{ allowed: false, over: true }]);
+  });
+});
+
+describe("a request id of takes", () => {
+  const room = following({ value: 0n, max: 9n }, "api:", 1);
+  const kept = (answers: ReadonlyMap<string, Uint8Array>) => new Map(answers);
+
+  it("whose record is of before single takes told their fields is answered as ever", () => {
+    const asked = takes([take("api:ada", 2n)], { id: "id" });
+    const { save } = decided(policies(), [room], asked);
+    const [[key, record]] = [...save.answers] as [[string, Uint8Array]];
+    // The text of the digest: its length, and 32 digits; behind them stand the fields.
+    const at = record.findIndex((byte, i) => byte > 32 && record[i + 33] === 0x20);
+    const older = Uint8Array.from([...record.slice(0, at), 32, ...record.slice(at + 1, at + 33)]);
+    const answers = new Map([[key, Uint8Array.from([...older, ...record.slice(at + 1 + record[at]!)])]]);
+    expect(decided(policies(), [room], asked, answers).answer).toMatchObject({ replayed: true });
+    const other = takes([take("api:ada", 3n)], { id: "id" });
+    const reused = (field: string) => ({ refused: { code: "REQUEST_ID_REUSED", field } });
+    expect(decided(policies(), [room], other, answers).answer).toMatchObject(reused("takes"));
+    expect(decided(policies(), [room], other, kept(save.answers)).answer).toMatchObject(reused("amount"));
   });
 });

@@ -1,37 +1,57 @@
 /** Pages that show what one sees: their blocks are run in one shell, in order, and print what they say they print. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { freePort } from "../proofs/crash/server-process.ts";
+import { describeWith, type Need } from "../support/needs.ts";
 import { blocksOf } from "./markdown.ts";
 import { Shell } from "./shell.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 
+/** What a page needs beside Tally. */
+interface Surroundings {
+  readonly needs?: readonly Need[];
+  /** Ports that it has, beside Tally's; there are others in their place. */
+  readonly ports?: readonly number[];
+  /** Files of the checkout that it names, from where they are. */
+  readonly files?: readonly string[];
+}
+
 /** Tests of a page of the documentation. @param page  its path in the repository: "docs/tour.md" */
-export async function runsAsShown(page: string): Promise<void> {
+export async function runsAsShown(
+  page: string,
+  { needs = [], ports = [], files = [] }: Surroundings = {},
+): Promise<void> {
   const blocks = blocksOf(readFileSync(path.join(ROOT, page), "utf8"));
   const commands = blocks.filter(({ language }) => language === "sh");
   const home = mkdtempSync(path.join(tmpdir(), "tally-page-"));
-  const address = `127.0.0.1:${await freePort()}`;
-  const shell = new Shell(home, {
-    HOME: home,
-    PATH: pathWithTally(home),
-    TALLY_LISTEN: address,
-    TALLY_SERVER: address,
-  });
+  afterAll(() => rmSync(home, { recursive: true }));
+  const own = new Map([[USUAL_PORT, await freePort()]]);
+  for (const port of ports) own.set(port, await freePort());
+  const address = `127.0.0.1:${own.get(USUAL_PORT)}`;
+  const withOwn = (text: string) =>
+    text.replaceAll(/\b\d{4,5}\b/g, (port) => `${own.get(Number(port)) ?? port}`);
+  const asUsual = (text: string) =>
+    [...own].reduce((shown, [usual, port]) => shown.replaceAll(`:${port}`, `:${usual}`), text);
+  for (const file of files) {
+    mkdirSync(path.dirname(path.join(home, file)), { recursive: true });
+    writeFileSync(path.join(home, file), withOwn(readFileSync(path.join(ROOT, file), "utf8")));
+  }
 
-  afterAll(async () => {
-    await shell.close();
-    rmSync(home, { recursive: true });
-  });
+  describeWith(needs, page, () => {
+    let shell: Shell;
+    beforeAll(() => {
+      const env = { HOME: home, PATH: pathWithTally(home), TALLY_LISTEN: address, TALLY_SERVER: address };
+      shell = new Shell(home, env);
+    });
+    afterAll(() => shell.close());
 
-  describe(page, () => {
     for (const { code, line, shows } of commands) {
       it(`${page}:${line} runs, and shows what it says`, async () => {
-        const { output, failed } = await shell.run(code.replaceAll(USUAL, address));
-        expect({ failed, output: comparable(output.replaceAll(address, USUAL)) }).toEqual({
+        const { output, failed } = await shell.run(withOwn(code));
+        expect({ failed, output: comparable(asUsual(output)) }).toEqual({
           failed: [],
           output: comparable(shows?.code ?? ""),
         });
@@ -47,7 +67,7 @@ export async function runsAsShown(page: string): Promise<void> {
 }
 
 /** Where pages have the server listen. */
-const USUAL = "127.0.0.1:8080";
+const USUAL_PORT = 8080;
 
 /** `tally` as an installation has it, and the Node.js of these tests. */
 function pathWithTally(home: string): string {

@@ -21,6 +21,15 @@ Feature: Counting from a shell
     And it says "0 + 3 is above the maximum 2; the value stays 0."
     And it ends with exit code 4
 
+  Scenario: What a counter is to be, if it is missing
+    When I type "tally inc mails:bob 3 --if-missing max=5; tally inc mails:bob 3 --if-missing max=5"
+    Then it prints "3"
+    And it says "3 + 3 is above the maximum 5; the value stays 3."
+    And it ends with exit code 4
+    When I type "tally set mails:eve 1 --if-missing max=5 --if-missing initial=6"
+    Then it says "mails:eve: --if-missing initial 6 is outside the bounds -2^63 to 5; nothing was changed."
+    And there is no counter "mails:eve"
+
   Scenario: A counter that is missing
     When I type "tally dec stock"
     Then it says "There is no counter stock. Make it with: tally create stock"

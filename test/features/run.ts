@@ -7,6 +7,7 @@ import "./steps/command-line.ts";
 import "./steps/counters.ts";
 import "./steps/counting.ts";
 import "./steps/history.ts";
+import "./steps/if-missing.ts";
 import "./steps/limits.ts";
 import "./steps/many-counters.ts";
 import "./steps/counting-lines.ts";

@@ -2,17 +2,23 @@
  * What is done to the files of a store that keeps history: whatever it is, no bucket is wrong. Either it is what the log says,
  * or it shows a gap, or a new history begins and a sentence says so.
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import Database from "better-sqlite3";
 import { describe, expect, it } from "vitest";
@@ -22,7 +28,8 @@ import { DEFAULT_HISTORY } from "../../src/service/store-history.ts";
 import { HistoryConnection } from "../../src/stores/sqlite/history/connection.ts";
 import { apply, increment, set } from "../support/calls.ts";
 import { type Opened, type OpenOptions, openFresh } from "../support/opened.ts";
-import { edgesOf, expectHistoryIsLog, Followed } from "./conformance/history-following.ts";
+import { edgesOf } from "./conformance/history-expected.ts";
+import { expectHistoryIsLog, Followed } from "./conformance/history-following.ts";
 import { MINUTE, tidy } from "./conformance/time-log.ts";
 
 const HOUR = 60 * MINUTE;
@@ -128,6 +135,73 @@ describe("the history file", () => {
       await site.count(5);
       const said = await site.harmed(() => rmSync(site.history));
       expect(said).toEqual([expect.stringMatching(/-history is missing; a new history begins, at 2026-/)]);
+      await expectHistoryIsLog(site.followed, [""]);
+    }));
+
+  it.each(["a file", "nothing yet"])("may be a symbolic link to another file system: to %s", (to) =>
+    atSite(async (site) => {
+      await site.count(3);
+      const { dev } = statSync(site.path);
+      const disk = [tmpdir(), "/dev/shm"].find((each) => statSync(each).dev !== dev)!;
+      const elsewhere = mkdtempSync(join(disk, "tally-history-"));
+      try {
+        const [target, hop] = [join(elsewhere, "kept"), join(elsewhere, "hop")];
+        const said = await site.harmed(() => {
+          if (to === "a file") cpSync(site.history, target);
+          rmSync(site.history);
+          symlinkSync("kept", hop);
+          symlinkSync(hop, site.history);
+        });
+        expect(said).toEqual(
+          to === "a file" ? [] : [expect.stringMatching(/kept is missing; a new history begins/)],
+        );
+        await site.count(3);
+        expect(readdirSync(elsewhere).sort()).toEqual(["hop", "kept", "kept-shm", "kept-wal"]);
+        expect(statSync(target).mode & 0o777).toBe(0o600);
+        expect(await site.harmed(() => {})).toEqual([]);
+        await expectHistoryIsLog(site.followed, [""]);
+        // What is set aside stays on its disk, and the link leads to what takes its place.
+        const damaged = await site.harmed(() => writeFileSync(target, "no history at all".repeat(1_000)));
+        expect(damaged).toEqual([
+          expect.stringMatching(/kept was set aside as kept-before-\S+: it is damaged/),
+        ]);
+        expect(readdirSync(elsewhere).filter((name) => name.startsWith("kept-before-"))).toHaveLength(1);
+        expect(lstatSync(site.history).isSymbolicLink()).toBe(true);
+        await site.count(1);
+        await expectHistoryIsLog(site.followed, [""]);
+      } finally {
+        await site.followed.stop();
+        await site.opened.store.close();
+        rmSync(elsewhere, { recursive: true });
+      }
+    }),
+  );
+
+  it("of a link is not shared with another server", () =>
+    atSite(async (site) => {
+      await site.count(1);
+      const holder = `import fcntl,sys,time; f = open(sys.argv[1], "r+b"); fcntl.lockf(f, fcntl.LOCK_SH); print("held", flush=True); time.sleep(99)`;
+      const shared = `${site.path}.shared`;
+      await site.followed.stop();
+      await site.opened.store.close();
+      cpSync(site.history, shared);
+      rmSync(site.history);
+      symlinkSync(shared, site.history);
+      const other = spawn("python3", ["-c", holder, shared], { stdio: ["ignore", "pipe", "inherit"] });
+      try {
+        await once(other.stdout, "data");
+        site.opened.warnings.length = 0;
+        await site.opened.reopen();
+        expect(site.opened.warnings).toEqual([
+          expect.stringMatching(`^No history is kept .*${shared} is in use by process ${other.pid};`),
+        ]);
+        await apply(site.opened.store, increment("a")); // Counting goes on.
+      } finally {
+        other.kill("SIGKILL");
+        await once(other, "exit");
+      }
+      site.followed.follow(); // It is tried again.
+      await site.count(1);
       await expectHistoryIsLog(site.followed, [""]);
     }));
 

@@ -21,8 +21,6 @@ async function openHeld(
   return { opened, held: held! };
 }
 
-const SOON = { timeout: 20_000 };
-
 /** Resolves once a port takes no more connections, which is before anybody is told to go away. */
 async function refusing(port: number): Promise<void> {
   for (;;) {
@@ -65,7 +63,7 @@ describe("draining", () => {
     const { opened, held } = await openHeld();
     const { client, door } = opened;
     const call = client.increment({ name: "a" });
-    await vi.waitFor(() => expect(held.count()).toBe(1), SOON);
+    await vi.waitFor(() => expect(held.count()).toBe(1));
     let drained = false;
     const done = door.drain(60_000).then(() => {
       drained = true;
@@ -114,7 +112,7 @@ describe("draining", () => {
     const { opened, held } = await openHeld();
     const { client, door, logged } = opened;
     const call = refusal(client.increment({ name: "a" }));
-    await vi.waitFor(() => expect(held.count()).toBe(1), SOON);
+    await vi.waitFor(() => expect(held.count()).toBe(1));
     await door.drain(20);
     expect(await call).toMatchObject({
       status: expect.stringMatching(/UNAVAILABLE|CANCELLED/),
@@ -204,7 +202,7 @@ describe.each([
     await using _ = opened;
     const kept = await talk(opened.door.port, opened);
     kept.send(INCREMENT);
-    await vi.waitFor(() => expect(held.count()).toBe(1), SOON);
+    await vi.waitFor(() => expect(held.count()).toBe(1));
     const idle = await talk(opened.door.port, opened);
     idle.send(http("GET", "/livez"));
     await once(idle.socket, "readable");
@@ -234,11 +232,11 @@ describe("draining, on a connection of HTTP/2", () => {
         .map(({ stream }) => stream);
     socket.on("end", () => socket.end());
     send(opening(), increment("a", 1));
-    await vi.waitFor(() => expect(answered()).toEqual([1]), SOON);
+    await vi.waitFor(() => expect(answered()).toEqual([1]));
     const drained = opened.door.drain(GRACE_MS);
-    await vi.waitFor(() => expect(lastTaken()).toEqual([2 ** 31 - 1]), SOON);
+    await vi.waitFor(() => expect(lastTaken()).toEqual([2 ** 31 - 1]));
     send(increment("a", 3), increment("a", 5));
-    await vi.waitFor(() => expect(answered()).toEqual([1, 3, 5]), SOON);
+    await vi.waitFor(() => expect(answered()).toEqual([1, 3, 5]));
     await once(socket, "close");
     expect(lastTaken()).toEqual([2 ** 31 - 1, 5]);
     await drained;
@@ -269,7 +267,7 @@ describe("draining, on a connection of HTTP/2", () => {
       bytes = Buffer.concat([bytes, chunk]);
       for (let again = answered() - before; again > 0; again--) setTimeout(call, again % 3);
     });
-    await vi.waitFor(() => expect(answered()).toBeGreaterThan(50), SOON);
+    await vi.waitFor(() => expect(answered()).toBeGreaterThan(50));
     const drained = opened.door.drain(GRACE_MS);
     await once(socket, "end");
     expect(answered()).toBe(sent);

@@ -13,7 +13,6 @@ import { http, type Talk, talk } from "./talk.ts";
 const AUTHORITY = authority();
 afterAll(() => AUTHORITY[Symbol.dispose]());
 const LONG_MS = 3_600_000;
-const SOON = { timeout: 20_000 };
 /** Whatever ends here does so because of what the client did. */
 const PATIENT = { firstBytesMs: LONG_MS, headersMs: LONG_MS, requestMs: LONG_MS, idleMs: LONG_MS };
 const INCREMENT = http("POST", "/counters/a/increment");
@@ -49,7 +48,7 @@ describe.each([
     });
     const first = await talk(opened.door.port, opened);
     first.send(INCREMENT);
-    await expect.poll(() => held.count(), SOON).toBe(1);
+    await expect.poll(() => held.count()).toBe(1);
     const second = await talk(opened.door.port, opened); // Whose batch is not cut yet.
     second.send(CONNECT);
     first.end();
@@ -114,7 +113,7 @@ describe.each([
     });
     const { session, there } = await http2(opened.door.grpcPort, opened.ca);
     const calls = [call(session), call(session)];
-    await expect.poll(() => held.count(), SOON).toBe(1);
+    await expect.poll(() => held.count()).toBe(1);
     there.end();
     for (let turn = 0; turn < 3; turn++) await send(opened.door.port, { path: "/livez", ca: opened.ca });
     held!.open();

@@ -8,7 +8,7 @@ import { ChangeKind } from "../../src/core/change.ts";
 import { type Step, stepsOf } from "../../src/core/history-steps.ts";
 import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import { allChanges } from "../stores/conformance/changes.ts";
-import { pointsOf } from "../stores/conformance/history-following.ts";
+import { pointsOf } from "../stores/conformance/history-expected.ts";
 import { type Opened, open } from "./door.ts";
 
 const MINUTE = 60_000;

@@ -10,7 +10,9 @@ import {
   SetRequestSchema,
   UpdateCounterRequestSchema,
 } from "../../gen/tally/v1/counter_service_pb.ts";
+import { TakeLimitRequestSchema, TakeLimitsRequestSchema } from "../../gen/tally/v1/limit_service_pb.ts";
 import type { Refusal } from "../../src/core/errors.ts";
+import { readRequest } from "../../src/transports/calls/shape.ts";
 import { encodeJsonText } from "../../src/transports/json/request.ts";
 import { open } from "./door.ts";
 import { send } from "./http.ts";
@@ -27,6 +29,7 @@ function refusedBy(schema: DescMessage, text: string | Uint8Array): Refusal {
   return refusal;
 }
 
+const TAKE = "must be 1 to 9223372036854775807, in a dry run also 0";
 const setTo = (value: string) => `{"name":"a","value":${value}}`;
 
 describe("times", () => {
@@ -143,6 +146,20 @@ describe("a whole number of 64 bits", () => {
       field: "value",
       expected: "must be -9223372036854775808 to 9223372036854775807",
     });
+  });
+
+  it("is within its own rule, in the words of that", () => {
+    const beyond = '"9223372036854775808"';
+    for (const [schema, text, expected] of [
+      [IncrementRequestSchema, `{"name":"a","amount":${beyond}}`, "must be 1 to 9223372036854775807"],
+      [TakeLimitRequestSchema, `{"name":"a","amount":${beyond}}`, TAKE],
+      [TakeLimitsRequestSchema, `{"takes":[{"name":"a","amount":${beyond}}]}`, TAKE],
+      [ListCountersRequestSchema, '{"pageSize":2147483648}', "must be 1 to 1000"],
+    ] as const) {
+      expect(refusedBy(schema, text).expected).toBe(expected);
+      const readable = encodeJsonText(schema, Buffer.from(text.replace(/"9\d+"|\d{9,}/, "-1"))) as Buffer;
+      expect(readRequest(schema, readable)).toMatchObject({ code: "INVALID_FIELD", expected, got: "-1" });
+    }
   });
 
   it.each([

@@ -69,7 +69,7 @@ async function openHeld() {
     async fill(count: number, call: () => Promise<unknown>) {
       const calls = Array.from({ length: count }, call);
       all.push(...calls);
-      await vi.waitFor(() => expect(begun).toBeGreaterThanOrEqual(count), { timeout: 20_000 });
+      await vi.waitFor(() => expect(begun).toBeGreaterThanOrEqual(count));
       return calls;
     },
     [Symbol.asyncDispose]: async () => {

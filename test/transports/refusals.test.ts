@@ -15,6 +15,7 @@ import type { Writer } from "../../src/service/writer.ts";
 import { FIELD_RULES } from "../../src/transports/calls/shape.ts";
 import { STATUS } from "../../src/transports/status.ts";
 import { type Client, instead, open, type Refused, refusal } from "./door.ts";
+import { send } from "./http.ts";
 
 /** Goal: whatever is refused tells why, with the same numbers in text and metadata, decoded by a real client. */
 
@@ -627,9 +628,11 @@ describe("what is not the caller's doing", () => {
       reason: "INTERNAL_ERROR",
     });
     error = new TallyError("STORE_UNAVAILABLE", "closed");
-    expect(await refusal(opened.client.getCounter({ name: "a" }))).toMatchObject({
-      reason: "STORE_UNAVAILABLE",
-    });
+    const message = "The store could not be read just now; nothing was changed. Ask again."; // And of no request id.
+    const unavailable = { reason: "STORE_UNAVAILABLE", message };
+    expect(await refusal(opened.client.getCounter({ name: "a" }))).toMatchObject(unavailable);
+    const { status, json } = await send(opened.door.port, { path: "/v1/counters/a" });
+    expect([status, json]).toMatchObject([503, { error: { message } }]);
   });
 
   it("a damaged row is ROW_CORRUPT to read, and others are not harmed", async () => {

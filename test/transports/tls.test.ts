@@ -300,7 +300,7 @@ describe("a renewed certificate", () => {
     const own = files("noticed");
     await using opened = await openTls({ tls: { ...own, ca, checkEveryMs: 5 } });
     put(AUTHORITY.issue(RENEWED), own);
-    await expect.poll(() => shown(opened.door.port), { timeout: 10_000 }).toContain("DNS:renewed.example");
+    await expect.poll(() => shown(opened.door.port)).toContain("DNS:renewed.example");
     expect(opened.logged.filter(({ event }) => event === "tls.renewed")).toHaveLength(1);
   });
 
@@ -310,7 +310,7 @@ describe("a renewed certificate", () => {
     const { door, logged } = opened;
     const told = () => logged.filter(({ event }) => event === "tls.renewal_failed");
     writeFileSync(own.certFile, "half a cert");
-    await expect.poll(told, { timeout: 10_000 }).toHaveLength(1);
+    await expect.poll(told).toHaveLength(1);
     expect(told()[0]!.fields).toMatchObject({
       detail: expect.stringMatching(/^The TLS certificate .*bad.pem is no certificate in PEM; expected/),
     });
@@ -318,7 +318,7 @@ describe("a renewed certificate", () => {
     await opened.certificate!.renew();
     expect(told()).toHaveLength(2); // Who asks is answered each time.
     put(AUTHORITY.issue(RENEWED), own);
-    await expect.poll(() => shown(door.port), { timeout: 10_000 }).toContain("DNS:renewed.example");
+    await expect.poll(() => shown(door.port)).toContain("DNS:renewed.example");
     expect(told()).toHaveLength(2);
   });
 

@@ -126,7 +126,8 @@ export const ErrorReason = {
   TOO_MANY_POLICIES: 35,
 
   /**
-   * FAILED_PRECONDITION. The store that keeps the counters keeps no policies.
+   * FAILED_PRECONDITION. The store that keeps the counters keeps no policies. None
+   * of this version's says so; that on PostgreSQL did, of earlier servers.
    *
    * @generated from enum value: POLICIES_NOT_KEPT = 36;
    */

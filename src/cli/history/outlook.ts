@@ -3,10 +3,13 @@ import { durationFromMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf
 import type { Counter } from "../../../gen/browser/tally/v1/counter_pb.ts";
 import { CallError } from "../../client/call-error.ts";
 import { RPC, type TallyClient } from "../../client/client.ts";
-import { msUntilMet, type Pace } from "../../core/pace.ts";
+import { outlookOf, type Pace, paceOf } from "../../core/pace.ts";
 import type { View } from "../output.ts";
 
-/** A counter with one more column in a wide table: when it is at its maximum at the pace of the last hour, or else day. */
+/**
+ * A counter with one more column in a wide table: when it is at its maximum at the pace of the last hour; or day, where
+ * nothing moved in that.
+ */
 export async function withOutlook(
   client: TallyClient,
   view: View | undefined,
@@ -17,24 +20,23 @@ export async function withOutlook(
 }
 
 async function outlook(client: TallyClient, counter: Counter): Promise<string> {
-  const { name, value, max, windowEnd } = counter;
+  const { value, max, windowEnd } = counter;
   if (max === undefined) return "-";
   if (value >= max) return "now";
   for (const [of, lengthMs, stepMs] of PACES) {
-    const pace = await paceOf(client, name, lengthMs, stepMs);
-    const left = pace && msUntilMet(max - value, pace);
-    if (left === undefined) continue;
-    const met = Date.now() + left;
-    if (windowEnd !== undefined && timestampMs(windowEnd) <= met) return "not in this window";
-    return met > YEAR_9999 ? "-" : `${new Date(met).toISOString()} (${of})`;
+    const pace = await paceIn(client, counter, lengthMs, stepMs);
+    if (pace === undefined || pace.moved === 0n) continue;
+    const met = outlookOf(max - value, pace, Date.now(), windowEnd && timestampMs(windowEnd));
+    if (met === "not in this window") return met;
+    return `${met === "never" ? "not" : new Date(met).toISOString()} (${of})`;
   }
   return "-";
 }
 
 /** Undefined where there is no history. */
-async function paceOf(
+async function paceIn(
   client: TallyClient,
-  name: string,
+  { name, createTime }: Counter,
   lengthMs: number,
   stepMs: number,
 ): Promise<Pace | undefined> {
@@ -45,9 +47,10 @@ async function paceOf(
       start: timestampFromMs(now - lengthMs),
       step: { case: "every", value: durationFromMs(stepMs) },
     });
-    const moved = points.reduce((sum, { added, removed }) => sum + BigInt(added) - BigInt(removed), 0n);
-    const [first] = points;
-    return first && { moved, ms: Math.max(now - timestampMs(first.start!), 1) };
+    const steps = points.map(({ start, added, removed }) => {
+      return { startMs: timestampMs(start!), added: BigInt(added), removed: BigInt(removed) };
+    });
+    return paceOf(steps, timestampMs(createTime!), now);
   } catch (error) {
     if (error instanceof CallError && HAS_NONE.has(error.status)) return undefined;
     throw error;
@@ -66,5 +69,3 @@ const PACES = [
   ["last hour", 3_600_000, 60_000],
   ["last day", 86_400_000, 900_000],
 ] as const;
-
-const YEAR_9999 = Date.UTC(9999, 11, 31);

@@ -34,9 +34,10 @@ export class CatalogueInMemory implements Catalogue {
   async write(entry: CatalogueWrite): Promise<number | undefined> {
     this.#assertOpen();
     assertCatalogueWrite(entry);
-    const { kind, key, body, expectedVersion } = entry;
+    const { kind, key, body, expectedVersion, latestVersion = this.#version } = entry;
     const found = this.#entries.get(idOf(entry));
     if ((found?.body === undefined ? 0 : found.version) !== expectedVersion) return undefined;
+    if (latestVersion !== this.#version) return undefined;
     this.#entries.set(idOf(entry), { kind, key, version: ++this.#version, body });
     return this.#version;
   }

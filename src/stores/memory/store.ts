@@ -222,7 +222,9 @@ export class MemoryStore implements Store {
   /** Settle some of the counters by their policies. Returns whether there are more to look at. */
   #sweep(): boolean {
     const { clock } = this.#options;
-    return this.#settling.slice(clock.monotonic(), (found) => this.#writeDown(found, clock.now()));
+    const now = clock.now();
+    if (this.#clockDoubt.look(now, clock.monotonic())) return false; // It writes down what has expired, too.
+    return this.#settling.slice(clock.monotonic(), (found) => this.#writeDown(found, now));
   }
 
   /** What time and policies have made of some counters. */

@@ -9,8 +9,10 @@ import {
   COUNTER_COLUMNS,
   DETAIL_COLUMNS,
   labelKey,
+  marked,
   storedSettingsRevision,
   toFullCounter,
+  unmarked,
 } from "./rows.ts";
 import type { Row } from "./session.ts";
 
@@ -91,12 +93,12 @@ function max(revision: unknown): bigint {
   return (revision as bigint) < 1n ? 1n : (revision as bigint);
 }
 
-/** The same of the settings revision, with the sign that goes with the row: see storedSettingsRevision. */
+/** The same of the settings revision, marked as goes with the row: see storedSettingsRevision. */
 function sound(row: Row): bigint {
-  const { settings_revision, window_spec, refill_spec, idle_ttl_ms } = row as Record<string, bigint | null>;
+  const { window_spec, refill_spec, idle_ttl_ms, policy } = row;
   const timed = window_spec !== null || refill_spec !== null || idle_ttl_ms !== null;
-  const revision = max(settings_revision! < 0n ? -settings_revision! : settings_revision);
-  return timed ? -revision : revision;
+  const { settingsRevision } = unmarked(row.settings_revision as bigint);
+  return marked(max(settingsRevision), timed, policy !== null);
 }
 
 const ROWS = `SELECT ${COUNTER_COLUMNS}, ${DETAIL_COLUMNS} FROM @counters WHERE name = ANY($1::text[]) ORDER BY name FOR UPDATE`;

@@ -14,6 +14,7 @@ import {
 } from "../shared/catalogue-rows.ts";
 import { assertServed, SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
+import { NOW_MS } from "./now.ts";
 import { arrayOf } from "./rows.ts";
 import { type Row, type Session, theRow } from "./session.ts";
 
@@ -23,26 +24,33 @@ import { type Row, type Session, theRow } from "./session.ts";
  */
 export class PostgresCatalogue implements Catalogue {
   readonly #database: Database;
+  /** Of the catalogue that was read last. */
+  #round: number | undefined;
 
   constructor(database: Database) {
     this.#database = database;
   }
 
   async read(since: number): Promise<CatalogueChanges> {
-    return this.#database.snapshot(async (session) => {
-      const state = toState(await session.send(this.#statement(STATE)));
-      if (state.version <= BigInt(since)) return { version: Number(state.version), entries: [], corrupt: [] };
-      const [[scan], rows] = await Promise.all([
-        session.send(this.#statement(SCAN), [since]),
-        session.send(this.#statement(NEWER), [since]),
-      ]);
-      return toCatalogueChanges(state, scan as unknown as CatalogueScan, rows as unknown as CatalogueRow[]);
-    });
+    const {
+      round,
+      mark: _,
+      ...changes
+    } = toChanges(await this.#database.read(this.#statement(NEWER), [since]), since);
+    const another = this.#round !== undefined && round !== this.#round;
+    this.#round = round;
+    return another && since > 0 ? { version: 0, entries: [], corrupt: [] } : changes;
+  }
+
+  /** The time by the database's clock. */
+  async now(): Promise<number> {
+    const [row] = await this.#database.read(this.#statement(`SELECT ${NOW_MS} AS now`));
+    return Number(row!.now);
   }
 
   async write(entry: CatalogueWrite): Promise<number | undefined> {
     assertCatalogueWrite(entry);
-    const { kind, key, body = null, expectedVersion } = entry;
+    const { kind, key, body = null, expectedVersion, latestVersion } = entry;
     return this.#database.transaction(async (session) => {
       const locked = await session.send(this.#statement(lock(this.#database.schema)));
       assertServed(theRow(locked, "catalogue_state"));
@@ -50,7 +58,9 @@ export class PostgresCatalogue implements Catalogue {
       if (found !== undefined && !isSoundEntry(found)) throw catalogueDamaged();
       const version = found === undefined || found.body === null ? 0n : found.version;
       if (version !== BigInt(expectedVersion)) return undefined;
-      const state = afterWrite(toState(locked), found?.version);
+      const before = toState(locked);
+      if (latestVersion !== undefined && before.version !== BigInt(latestVersion)) return undefined;
+      const state = afterWrite(before, found?.version);
       const checksum = catalogueChecksum(state.version, kind, key, body);
       await Promise.all([
         session.send(this.#statement(PUT), [state.version, kind, key, body, checksum]),
@@ -86,9 +96,40 @@ export class PostgresCatalogue implements Catalogue {
   }
 }
 
-/** Takes away all of the catalogue, also that there was anything. */
-export const CLEAR_CATALOGUE =
-  "TRUNCATE @catalogue; UPDATE @catalogue_state SET version = 0, entries = 0, versions = 0";
+/** Takes away all of the catalogue, also that there was anything, and how far its policies were swept. */
+export const CLEAR_CATALOGUE = `
+  TRUNCATE @catalogue;
+  UPDATE @catalogue_state SET version = 0, entries = 0, versions = 0, round = round + 1;
+  UPDATE @policy_sweep SET swept = 0, owner = NULL, until = NULL`;
+
+/** Which catalogue there is, and up to which write, in a column: NULL where somebody has taken its row away. */
+export const CATALOGUE_MARK = "(SELECT round || '.' || version FROM @catalogue_state) AS catalogue";
+
+/** What came after a version, as of one moment: at least one row. */
+export const NEWER = `
+  SELECT s.round, s.version AS latest, s.entries AS rows, s.versions AS sum, scan.entries, scan.versions, scan.newer,
+    ${CATALOGUE_COLUMNS.replace(/\w+/g, "c.$&")}
+  FROM @catalogue_state AS s
+  LEFT JOIN LATERAL (
+    SELECT count(*) AS entries, coalesce(sum(version), 0) AS versions, count(*) FILTER (WHERE version > $1) AS newer
+    FROM @catalogue
+  ) AS scan ON s.version > $1
+  LEFT JOIN @catalogue AS c ON s.version > $1 AND c.version > $1
+  ORDER BY c.version`;
+
+/** The same, read. @throws TallyError  as Catalogue.read does */
+export function toChanges(
+  found: readonly Row[],
+  since: number,
+): CatalogueChanges & { readonly round: number; readonly mark: string } {
+  const head = theRow(found, "catalogue_state") as Record<string, bigint>;
+  const version = head.latest!;
+  const of = { round: Number(head.round), mark: `${head.round}.${version}` };
+  if (version <= BigInt(since)) return { version: Number(version), entries: [], corrupt: [], ...of };
+  const state: CatalogueState = { version, entries: head.rows!, versions: head.sum! };
+  const rows = found.filter((row) => row.version !== null) as unknown as CatalogueRow[];
+  return { ...toCatalogueChanges(state, head as unknown as CatalogueScan, rows), ...of };
+}
 
 function toState(rows: readonly Row[]): CatalogueState {
   const { version, entries, versions } = theRow(rows, "catalogue_state") as unknown as CatalogueState;
@@ -98,10 +139,6 @@ function toState(rows: readonly Row[]): CatalogueState {
 const STATE = "SELECT version, entries, versions FROM @catalogue_state";
 const lock = (schema: string) =>
   `SELECT version, entries, versions, ${SERVING_COLUMNS(schema)} FROM @catalogue_state FOR UPDATE`;
-const SCAN = `
-  SELECT count(*) AS entries, coalesce(sum(version), 0) AS versions, count(*) FILTER (WHERE version > $1) AS newer
-  FROM @catalogue`;
-const NEWER = `SELECT ${CATALOGUE_COLUMNS} FROM @catalogue WHERE version > $1 ORDER BY version`;
 const FIND = `SELECT ${CATALOGUE_COLUMNS} FROM @catalogue WHERE kind = $1 AND key = $2`;
 const PUT = `
   INSERT INTO @catalogue (version, kind, key, body, checksum) VALUES ($1, $2, $3, $4, $5)

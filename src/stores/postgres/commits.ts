@@ -10,9 +10,12 @@ import {
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import { CORRUPT, type Counter, type Fixed } from "../../core/counter.ts";
 import { TallyError } from "../../core/errors.ts";
+import type { PolicySet } from "../../core/policies.ts";
+import { isSettled } from "../../core/settling.ts";
 import type { Calendar } from "../../core/window.ts";
 import { Laps } from "../shared/laps.ts";
 import { rowIdsOf } from "../shared/one-by-one.ts";
+import { CATALOGUE_MARK } from "./catalogue.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { assertServed, SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
 import { CounterIds } from "./counter-ids.ts";
@@ -27,8 +30,9 @@ import {
   toStoreError,
 } from "./errors.ts";
 import type { LockedCounters } from "./locked.ts";
+import type { PoliciesInDatabase } from "./policies.ts";
 import type { RequestIds } from "./request-ids.ts";
-import { COUNTER_COLUMNS, DETAIL_COLUMNS, toCounter, toFixed } from "./rows.ts";
+import { COUNTER_COLUMNS, DETAIL_COLUMNS, toCounter, toFixed, toFollowed } from "./rows.ts";
 import type { Call, Row, Session, Statement } from "./session.ts";
 import { unattributed, writeOneByOne } from "./violation.ts";
 import { CounterWrites, type LoadedRows } from "./writes.ts";
@@ -39,6 +43,9 @@ import { CounterWrites, type LoadedRows } from "./writes.ts";
  * Rows are locked in the order of their names, and counters that are missing are inserted in that order once all
  * locks are held: no process ever waits for one that waits for it. What a row's lock cannot guard, because there is no
  * row yet, its unique name does: who comes second finds out, and decides the whole batch again.
+ *
+ * When all locks are held, it also asks how far the catalogue is, and decides by the policies that were set by then, in
+ * whichever process: each that was before the call, and each that a locked row was settled by.
  */
 export class Commits {
   readonly #database: Database;
@@ -55,6 +62,7 @@ export class Commits {
   readonly #standIn: Statement;
   readonly #served: Statement;
   readonly #calendar: Calendar;
+  readonly #policies: PoliciesInDatabase;
 
   /** @param decide  the rule; tests put another in its place */
   constructor(
@@ -62,9 +70,11 @@ export class Commits {
     requestIds: RequestIds,
     log: ChangeLog,
     locked: LockedCounters,
+    policies: PoliciesInDatabase,
     calendar: Calendar,
     decide: typeof decideBatch,
   ) {
+    this.#policies = policies;
     this.#locked = locked;
     this.#calendar = calendar;
     this.#database = database;
@@ -80,7 +90,7 @@ export class Commits {
     );
     this.#moment = database.statement(`
       SELECT nextval('@change_order') AS taken, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
-        ${SERVING_COLUMNS(database.schema)}`);
+        ${SERVING_COLUMNS(database.schema)}, ${CATALOGUE_MARK}`);
     // Divides by zero when there is one: then the batch is decided again.
     this.#absent = database.statement(
       "SELECT 1 / (count(*) = 0)::int FROM @counters WHERE name = ANY($1::text[])",
@@ -155,9 +165,9 @@ export class Commits {
     const { batch, spareIds } = asked;
     const laps = new Laps();
     try {
-      const { loaded, missing, taken, now, copied } = await this.#load(session, asked, runMs);
+      const { loaded, missing, taken, now, copied, policies } = await this.#load(session, asked, runMs);
       laps.ended("loadMs");
-      const context = { ...given, now, calendar: this.#calendar };
+      const context = { ...given, now, calendar: this.#calendar, policies };
       const written = oneByOne
         ? await writeOneByOne(
             { database: this.#database, session, writes: this.#writes, decide: this.#decide },
@@ -216,10 +226,13 @@ export class Commits {
     const byName = new Map(rows.map((row) => [row.name as string, row]));
     const now = Number(moment!.now);
     const byId = new Map(details.map((row) => [row.id as bigint, row]));
-    const expired = rows.filter((row) => !byId.has(row.id as bigint) && isExpired(row, now));
-    if (expired.length > 0) {
+    const policies = await this.#policies.at(session, moment!.catalogue);
+    const incomplete = rows.filter(
+      (row) => !byId.has(row.id as bigint) && (isExpired(row, now) || isUnsettled(row, policies)),
+    );
+    if (incomplete.length > 0) {
       // They are locked, so nobody has changed them meanwhile.
-      const more = await session.send(this.#details, [expired.map(({ name }) => name)]);
+      const more = await session.send(this.#details, [incomplete.map(({ name }) => name)]);
       for (const row of more) byId.set(row.id as bigint, row);
     }
     const counters: (Counter | undefined | typeof CORRUPT)[] = [];
@@ -252,6 +265,7 @@ export class Commits {
       taken: moment!.taken as bigint,
       now,
       copied: moment!.copied === true,
+      policies,
     };
   }
 }
@@ -261,7 +275,14 @@ function isExpired({ update_ms, idle_ttl_ms }: Row, now: number): boolean {
   return idle_ttl_ms !== null && (update_ms as bigint) + (idle_ttl_ms as bigint) <= BigInt(now);
 }
 
-/** What a commit is decided with, but for the time. */
+/** Whether the row's counter has not what its policy says by now: then all of it is needed, to be settled. */
+function isUnsettled(row: Row, policies: PolicySet): boolean {
+  if (row.policy === null) return false;
+  const policy = toFollowed(row);
+  return policy !== CORRUPT && !isSettled({ policy }, row.name as string, policies);
+}
+
+/** What a commit is decided with, but for the time and the policies. */
 type Given = Pick<Context, "uidSeed" | "only">;
 
 /** A batch, what it touches, which of its calls are meant, and an id for each counter that it might make. */

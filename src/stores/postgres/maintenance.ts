@@ -1,13 +1,31 @@
 import type { Clock } from "../../core/clock.ts";
 import { TallyError } from "../../core/errors.ts";
+import { PolicySet } from "../../core/policies.ts";
 import { ForgottenEarly } from "../shared/forgotten-early.ts";
+import { CATALOGUE_MARK } from "./catalogue.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
 import { NOW_MS } from "./now.ts";
+import type { PoliciesInDatabase } from "./policies.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { type Row, type Session, type Statement, theRow } from "./session.ts";
+import type { Sweeping } from "./sweeping.ts";
 import type { Tidying } from "./tidying.ts";
+
+/** What the rest of the store lends. */
+interface Parts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly requestIds: RequestIds;
+  readonly log: ChangeLog;
+  readonly tidying: Tidying;
+  readonly sweeping: Sweeping;
+  readonly policies: PoliciesInDatabase;
+  readonly warn: (message: string) => void;
+  /** Whether it is a copy that has the store opened. */
+  readonly copies: boolean;
+}
 
 /**
  * What keeps a store within its sizes, on any number of processes: whoever has locked the row of service_state does
@@ -23,6 +41,8 @@ export class Maintenance {
   readonly #requestIds: RequestIds;
   readonly #log: ChangeLog;
   readonly #tidying: Tidying;
+  readonly #sweeping: Sweeping;
+  readonly #policies: PoliciesInDatabase;
   readonly #warn: (message: string) => void;
   /** Whether it is a copy that has the store opened. */
   readonly #copies: boolean;
@@ -33,25 +53,25 @@ export class Maintenance {
   #seenRunMs = 0;
   #seenAt = 0;
   #keptRunMs = 0;
+  /** The policies as they were seen last, and the revision of them that all counters are settled by. */
+  #seenPolicies = PolicySet.NONE;
+  #swept = 0;
   readonly #forgottenEarly = new ForgottenEarly();
 
-  constructor(
-    database: Database,
-    clock: Clock,
-    requestIds: RequestIds,
-    log: ChangeLog,
-    tidying: Tidying,
-    warn: (message: string) => void,
-    copies = false,
-  ) {
-    this.#tidying = tidying;
-    this.#copies = copies;
+  constructor(parts: Parts) {
+    const { database } = parts;
     this.#database = database;
-    this.#clock = clock;
-    this.#requestIds = requestIds;
-    this.#log = log;
-    this.#warn = warn;
-    this.#state = database.statement(`SELECT run_ms, wall_ms, ${NOW_MS} AS now FROM @service_state`);
+    this.#clock = parts.clock;
+    this.#requestIds = parts.requestIds;
+    this.#log = parts.log;
+    this.#tidying = parts.tidying;
+    this.#sweeping = parts.sweeping;
+    this.#policies = parts.policies;
+    this.#warn = parts.warn;
+    this.#copies = parts.copies;
+    this.#state = database.statement(`
+      SELECT run_ms, wall_ms, ${NOW_MS} AS now, (SELECT swept FROM @policy_sweep) AS swept, ${CATALOGUE_MARK}
+      FROM @service_state`);
     this.#lock = database.statement(
       `SELECT run_ms, ${NOW_MS} AS now, ${SERVING_COLUMNS(database.schema)} FROM @service_state FOR UPDATE`,
     );
@@ -81,7 +101,9 @@ export class Maintenance {
     }
     const beside = this.#called && !more;
     this.#called = false;
-    return (!this.#copies && (await this.#tidying.slice(beside))) || more;
+    if (this.#copies) return more;
+    const tidies = await this.#tidying.slice(beside);
+    return (await this.#sweeping.slice(this.#seenPolicies, this.#swept, beside)) || tidies || more;
   }
 
   /** Somebody has asked for a commit: what can wait leaves room for more of them. */
@@ -97,7 +119,9 @@ export class Maintenance {
 
   /** Keep what only this process knows. A copy leaves the store as it is. */
   async close(): Promise<void> {
-    if (!this.#copies) await this.#slice(true);
+    if (this.#copies) return;
+    await this.#slice(true);
+    await this.#sweeping.close();
   }
 
   #unplaced = false;
@@ -110,16 +134,19 @@ export class Maintenance {
 
   /** Read what the others did; returns whether the change log is too large. */
   async #look(starting: boolean): Promise<boolean> {
-    const [state, unplaced, generations, size] = await this.#database.snapshot((session) =>
-      Promise.all([
+    const [state, unplaced, generations, size] = await this.#database.snapshot(async (session) => {
+      const found = await Promise.all([
         session.send(this.#state),
         session.send(...this.#log.unplaced),
         session.send(...this.#requestIds.look),
         session.send(...this.#log.size),
-      ]),
-    );
+      ]);
+      this.#seenPolicies = await this.#policies.at(session, found[0][0]?.catalogue);
+      return found;
+    });
     if (state.length === 0) throw new TallyError("STORE_UNAVAILABLE", STATE_GONE);
     if (starting) this.#tidying.start(state[0]!);
+    this.#swept = Number(state[0]!.swept);
     this.#unplaced = unplaced[0]!.found as boolean;
     this.#requestIds.learn(generations);
     this.#see(state, starting);

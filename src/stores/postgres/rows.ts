@@ -1,5 +1,12 @@
 /** Counters as rows, and arrays as PostgreSQL writes them. */
-import { blankCounter, CORRUPT, type Counter, type Fixed, type FullCounter } from "../../core/counter.ts";
+import {
+  blankCounter,
+  CORRUPT,
+  type Counter,
+  type Fixed,
+  type Followed,
+  type FullCounter,
+} from "../../core/counter.ts";
 import { isName } from "../../core/name.ts";
 import {
   CODECS,
@@ -67,8 +74,11 @@ function isEmpty(labels: Details["labels"] | undefined): boolean {
   return labels === undefined || Object.keys(labels).length === 0;
 }
 
+/** Which policy a counter follows: NULL, both of them, of one whose settings are its own. */
+export const FOLLOWED_COLUMNS = ["policy", "policy_revision"] as const;
+
 /** What counting reads. */
-export const COUNTER_COLUMNS = `id, name, uid, value, revision, settings_revision, update_ms, ${columnsOf(COUNTING_KEYS)}, ${TIMING_COLUMNS.join(", ")}`;
+export const COUNTER_COLUMNS = `id, name, uid, value, revision, settings_revision, update_ms, ${FOLLOWED_COLUMNS.join(", ")}, ${columnsOf(COUNTING_KEYS)}, ${TIMING_COLUMNS.join(", ")}`;
 
 /** And what else is kept about a counter. */
 export const DETAIL_COLUMNS = `create_ms, ${columnsOf(DETAIL_KEYS)}`;
@@ -83,28 +93,56 @@ function columnsOf(keys: readonly SettingKey[]): string {
 }
 
 /**
- * What settings_revision is stored as: below 0 of a counter that time does something to. Processes of versions that know
- * nothing of that take such a row for damaged, and so refuse what they would count, and show, wrongly.
+ * What settings_revision is stored as: below 0 of a counter that time does something to, and 2^53 farther from 0 of one that
+ * follows a policy. Processes of versions that know nothing of the one or the other take such a row for damaged, and so
+ * refuse what they would count, and show, wrongly.
  */
-export function storedSettingsRevision(settings: Pick<Fixed, "settingsRevision" | TimeKey>): number {
-  return isTimed(settings) ? -settings.settingsRevision : settings.settingsRevision;
+export function storedSettingsRevision(
+  settings: Pick<Fixed, "settingsRevision" | "policy" | "window" | "refill" | "idleTtlMs">,
+): bigint {
+  return marked(BigInt(settings.settingsRevision), isTimed(settings), settings.policy !== undefined);
 }
 
-type TimeKey = "window" | "refill" | "idleTtlMs";
+/** A settings revision as it is stored. */
+export function marked(settingsRevision: bigint, timed: boolean, follows: boolean): bigint {
+  const revision = settingsRevision + (follows ? FOLLOWS : 0n);
+  return timed ? -revision : revision;
+}
+
+/** And back, with what it says of its counter. */
+export function unmarked(stored: bigint): { settingsRevision: bigint; timed: boolean; follows: boolean } {
+  const timed = stored < 0n;
+  const revision = timed ? -stored : stored;
+  const follows = revision >= FOLLOWS;
+  return { settingsRevision: follows ? revision - FOLLOWS : revision, timed, follows };
+}
+
+/** More than any settings revision is. */
+const FOLLOWS = 2n ** 53n;
+
+/** What a row's counter follows; CORRUPT where Tally could not have written that. */
+export function toFollowed({ policy, policy_revision }: Row): Followed | undefined | typeof CORRUPT {
+  if (policy === null && policy_revision === null) return undefined;
+  const revision = policy_revision as bigint | null;
+  if (policy === null || revision === null || revision < 0n || revision >= 2n ** 53n) return CORRUPT;
+  return { prefix: policy as string, revision: Number(revision) };
+}
 
 /** Rows have no checksum here; but what Tally could not have written, somebody else has. */
 export function toCounter(row: Row): Counter | typeof CORRUPT {
   const { name, revision, settings_revision, update_ms } = row as { name: string } & Record<string, bigint>;
-  const timed = settings_revision! < 0n;
-  const settingsRevision = timed ? -settings_revision! : settings_revision!;
+  const { settingsRevision, timed, follows } = unmarked(settings_revision!);
   const whole = [revision!, settingsRevision].every((each) => each >= 1n && each < 2n ** 53n);
+  const policy = toFollowed(row);
   if (!whole || !isTime(update_ms) || !isName(name)) return CORRUPT;
+  if (policy === CORRUPT || (policy !== undefined) !== follows) return CORRUPT;
   const counter = blankCounter();
   counter.uid = row.uid as string;
   counter.value = row.value as bigint;
   counter.revision = Number(revision);
   counter.settingsRevision = Number(settingsRevision);
   counter.updateTime = Number(update_ms);
+  counter.policy = policy;
   if (!readSettings(COUNTING_KEYS, row, counter) || isTimed(counter) !== timed) return CORRUPT;
   if (!timed) return counter;
   const timing = toTiming(row, counter);

@@ -214,6 +214,26 @@ const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = 
   CREATE INDEX history_changes_by_position ON @history_changes (position);
   `,
   },
+  {
+    about: "policies for the counters of a prefix",
+    sql: `
+  -- What a counter follows; NULL of one whose settings are its own. Of one that follows a policy, settings_revision is 2^53
+  -- farther from 0 than it is, so that processes of older versions refuse it (see rows.ts).
+  ALTER TABLE @counters
+    ADD COLUMN policy text COLLATE "C", -- The prefix of the one that it has its settings of.
+    ADD COLUMN policy_revision bigint; -- And that one's revision; 0: it has them in part.
+  -- How often a copy has put another catalogue in the place of this one: whoever has read one begins anew.
+  ALTER TABLE @catalogue_state ADD COLUMN round bigint NOT NULL DEFAULT 0;
+
+  -- How far counters are settled by their policies, in one row; see sweeping.ts.
+  CREATE TABLE @policy_sweep (
+    swept bigint NOT NULL DEFAULT 0, -- The revision of the policies that all are settled by.
+    owner text, -- Which process settles them, and until when the others leave it to that.
+    until timestamptz
+  );
+  INSERT INTO @policy_sweep DEFAULT VALUES;
+  `,
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */
@@ -339,6 +359,7 @@ export async function assertWhole(database: Database): Promise<void> {
       (SELECT count(*) FROM @copying) AS copying,
       (SELECT count(*) FROM @catalogue_state) AS catalogue_state,
       (SELECT count(*) FROM @history_state) AS history_state,
+      (SELECT count(*) FROM @policy_sweep) AS policy_sweep,
       (SELECT least(count(*), 1) FROM @request_id_generations WHERE NOT forgotten) AS request_id_generations`),
   );
   for (const [table, count] of Object.entries(counts!)) {

@@ -139,6 +139,7 @@ export const PUT_BACK = {
     "coalesce(max(bytes_end), 0) FROM change_log",
   copying: "INSERT INTO copying DEFAULT VALUES",
   history_state: "INSERT INTO history_state DEFAULT VALUES",
+  policy_sweep: "INSERT INTO policy_sweep DEFAULT VALUES",
   catalogue_state:
     "INSERT INTO catalogue_state (version, entries, versions) SELECT coalesce(max(version), 0), count(*), " +
     "coalesce(sum(version), 0) FROM catalogue",

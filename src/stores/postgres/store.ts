@@ -8,6 +8,7 @@ import type { Accepting } from "../../service/store-accepting.ts";
 import type { Catalogue } from "../../service/store-catalogue.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
+import type { PolicyReads } from "../../service/store-policies.ts";
 import { ZoneCalendar } from "../shared/calendar.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
@@ -23,14 +24,18 @@ import { PostgresHistoryCopying } from "./history/copying.ts";
 import { PostgresHistory } from "./history/history.ts";
 import { LockedCounters } from "./locked.ts";
 import { Maintenance } from "./maintenance.ts";
+import { PoliciesInDatabase } from "./policies.ts";
+import { PolicyCounts } from "./policy-counts.ts";
 import { Probe } from "./probe.ts";
 import { CounterReads } from "./reads.ts";
 import { RequestIds } from "./request-ids.ts";
 import { assertUpToDate, assertWhole, migrate, SCHEMA_VERSION, versionFound } from "./schema.ts";
-import type { Session } from "./session.ts";
+import type { Row, Session } from "./session.ts";
 import { startFailure } from "./start-failure.ts";
+import { Sweeping } from "./sweeping.ts";
 import { Tidying } from "./tidying.ts";
 import { parseUrl } from "./url.ts";
+import { WritingDown } from "./writing-down.ts";
 
 /**
  * Counters in a PostgreSQL database, which any number of processes may serve at once: nothing that another may write
@@ -64,11 +69,18 @@ export async function openPostgres(
     const requestIds = new RequestIds(database, retention);
     const log = new ChangeLog(database, retention.changeLogBytesMax);
     const calendar = new ZoneCalendar(warn);
-    const tidying = new Tidying({ database, log, calendar, clock, newUid, warn });
-    const maintenance = new Maintenance(database, clock, requestIds, log, tidying, warn, hold !== undefined);
+    const policies = new PoliciesInDatabase(database);
+    const writing = new WritingDown({ database, log, policies, calendar, newUid });
+    const tidying = new Tidying({ database, writing, clock, warn });
+    const doubts = (row: Row) => tidying.doubts(row);
+    const sweeping = new Sweeping({ database, writing, clock, owner: newUid(), doubts });
+    const maintenance = new Maintenance({
+      ...{ database, clock, requestIds, log, tidying, sweeping, policies, warn },
+      copies: hold !== undefined,
+    });
     await maintenance.start();
     const locked = new LockedCounters(database, clock, warn);
-    const commits = new Commits(database, requestIds, log, locked, calendar, decide);
+    const commits = new Commits(database, requestIds, log, locked, policies, calendar, decide);
     const reads = new CounterReads(database, calendar, purpose !== "serve");
     const catalogue = new PostgresCatalogue(database);
     const historyCopying = new PostgresHistoryCopying(database, newUid());
@@ -87,11 +99,11 @@ export async function openPostgres(
       options.history && purpose === "serve"
         ? new PostgresHistory(database, options.history, {
             place: () => maintenance.place(),
-            doubts: (row) => tidying.doubts(row),
+            doubts,
             owner: newUid(),
           })
         : undefined;
-    const beside = { catalogue, copying, accepting, history };
+    const beside = { catalogue, copying, accepting, history, policies: new PolicyCounts(database, policies) };
     return new PostgresStore(database, commits, reads, log, maintenance, beside, options, shown);
   } catch (error) {
     await hold?.release();
@@ -119,6 +131,7 @@ class PostgresStore implements Store {
   readonly copying: PostgresCopying;
   readonly accepting: Accepting;
   readonly history: PostgresHistory | undefined;
+  readonly policies: PolicyReads;
   /** A connection that fails is replaced, so this never settles. */
   readonly failed = new Promise<never>(() => {});
   readonly #database: Database;
@@ -140,7 +153,7 @@ class PostgresStore implements Store {
     reads: CounterReads,
     log: ChangeLog,
     maintenance: Maintenance,
-    beside: Pick<PostgresStore, "catalogue" | "copying" | "accepting" | "history">,
+    beside: Pick<PostgresStore, "catalogue" | "copying" | "accepting" | "history" | "policies">,
     options: StoreOptions,
     shown: string,
   ) {
@@ -148,6 +161,7 @@ class PostgresStore implements Store {
     this.copying = beside.copying;
     this.accepting = beside.accepting;
     this.history = beside.history;
+    this.policies = beside.policies;
     this.#database = database;
     this.#commits = commits;
     this.#log = log;

@@ -1,26 +1,18 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { decideTidying } from "../../core/batch.ts";
 import type { Clock } from "../../core/clock.ts";
-import { CORRUPT, type Fixed, type FullCounter } from "../../core/counter.ts";
-import { TallyError } from "../../core/errors.ts";
-import type { Calendar } from "../../core/window.ts";
 import { ClockDoubt } from "../shared/clock-doubt.ts";
-import type { ChangeLog } from "./change-log.ts";
-import { SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
+import { SERVING_COLUMNS } from "./copy-lock.ts";
 import type { Database } from "./database.ts";
-import { isSkipped, objectionIn } from "./errors.ts";
 import { NOW_MS } from "./now.ts";
-import { arrayOf, COUNTER_COLUMNS, DETAIL_COLUMNS, toFullCounter } from "./rows.ts";
-import type { Call, Row, Session, Statement } from "./session.ts";
-import { CounterWrites } from "./writes.ts";
+import { arrayOf, COUNTER_COLUMNS, DETAIL_COLUMNS } from "./rows.ts";
+import type { Row, Statement } from "./session.ts";
+import { objectionTo, type WritingDown } from "./writing-down.ts";
 
 /** What the rest of the store lends. */
 interface Parts {
   readonly database: Database;
-  readonly log: ChangeLog;
-  readonly calendar: Calendar;
+  readonly writing: WritingDown;
   readonly clock: Clock;
-  readonly newUid: () => string;
   readonly warn: (message: string) => void;
 }
 
@@ -35,12 +27,9 @@ interface Parts {
  */
 export class Tidying {
   readonly #parts: Parts;
-  readonly #writes: CounterWrites;
   readonly #clockDoubt: ClockDoubt;
   readonly #begin: Statement;
   readonly #due: Statement;
-  readonly #moment: Statement;
-  readonly #served: Statement;
   /** Where this round has come to: due_ms and id of the last one looked at. */
   #after: readonly unknown[] = BEGINNING;
   /** How many are to be written down one by one, for there is something against one of them. */
@@ -52,7 +41,6 @@ export class Tidying {
   constructor(parts: Parts) {
     const { database, warn } = parts;
     this.#parts = parts;
-    this.#writes = new CounterWrites(database);
     this.#clockDoubt = new ClockDoubt(warn);
     const alone = `pg_try_advisory_xact_lock(hashtextextended('tally tidying ${database.schema}', 0))`;
     this.#begin = database.statement(
@@ -62,8 +50,6 @@ export class Tidying {
       SELECT ${COUNTER_COLUMNS}, ${DETAIL_COLUMNS} FROM @counters
       WHERE due_ms IS NOT NULL AND due_ms <= $1 AND (due_ms, id) > ($2, $3) AND id <> ALL($4::bigint[])
       ORDER BY due_ms, id LIMIT $5 FOR UPDATE SKIP LOCKED`);
-    this.#moment = database.statement(`SELECT nextval('@change_order') AS taken, ${NOW_MS} AS now`);
-    this.#served = database.statement(SERVED);
   }
 
   /** @param row  the time by the database's clock, and what it was when it was last saved */
@@ -102,7 +88,7 @@ export class Tidying {
         if (!alone || !free || copied === false || this.doubts(begun!)) return; // Another does it, or a copy has the store.
         const values = [begun!.now, ...this.#after, arrayOf(this.#refusedLately()), limit];
         looked = await session.send(this.#due, values);
-        await this.#tidy(session, looked, copied === true);
+        if (looked.length > 0) await this.#parts.writing.write(session, looked, copied === true);
       });
     } catch (error) {
       const objection = objectionTo(error);
@@ -120,30 +106,6 @@ export class Tidying {
     return more;
   }
 
-  async #tidy(session: Session, rows: readonly Row[], copied: boolean): Promise<void> {
-    const counters: FullCounter[] = [];
-    const ids: bigint[] = [];
-    for (const row of rows) {
-      const counter = toFullCounter(row);
-      if (counter === CORRUPT) continue;
-      counters.push(counter);
-      ids.push(row.id as bigint);
-    }
-    if (counters.length === 0) return;
-    const { calendar, newUid, log } = this.#parts;
-    const [moment] = await session.send(this.#moment); // Now that they are locked.
-    const now = Number(moment!.now);
-    const fixed = new Map<number, Fixed>(counters.entries());
-    const names = counters.map(({ name }) => name);
-    const save = decideTidying({ names, counters, fixed }, { now, calendar, uidSeed: newUid() });
-    if (save.changed.length === 0) return;
-    const found = { facts: { fixed, revisions: counters.map(({ revision }) => revision) }, ids };
-    const calls: Call[] = this.#writes.of({ ...save, fixed: new Map() }, found, ids);
-    if (save.changes.count > 0) calls.push(log.append(moment!.taken as bigint, save.changes, ids, now));
-    if (copied) calls.push([this.#served, []]);
-    await Promise.all(calls.map((call) => session.send(...call)));
-  }
-
   /** The rows that something in the database was against in the last minutes, by their ids. */
   #refusedLately(): readonly bigint[] {
     if (this.#parts.clock.monotonic() - this.#refusedAt >= REFUSED_MS) this.#refused.length = 0;
@@ -159,13 +121,6 @@ export class Tidying {
         "all the same. Of others within ten minutes nothing is said.",
     );
   }
-}
-
-/** What in the database is against what was to be written; undefined when it is nothing of the rows. */
-function objectionTo(error: unknown): string | undefined {
-  const cause = error instanceof TallyError ? error.cause : error;
-  if (cause === undefined) return undefined;
-  return isSkipped(cause) ? "a trigger or rule that skips the row" : objectionIn(cause);
 }
 
 const BEGINNING = [-(2n ** 63n), 0n] as const;

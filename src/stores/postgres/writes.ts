@@ -1,7 +1,14 @@
 import type { Loaded, Save } from "../../core/batch.ts";
 import type { Fixed } from "../../core/counter.ts";
 import type { Database } from "./database.ts";
-import { arrayOf, labelKey, SETTING_COLUMNS, settingArrays, storedSettingsRevision } from "./rows.ts";
+import {
+  arrayOf,
+  FOLLOWED_COLUMNS,
+  labelKey,
+  SETTING_COLUMNS,
+  settingArrays,
+  storedSettingsRevision,
+} from "./rows.ts";
 import type { Call, Statement } from "./session.ts";
 import { REFILL_COLUMNS, refillColumns, TIMING_COLUMNS, timingColumns } from "./timing-columns.ts";
 
@@ -32,6 +39,7 @@ export class CounterWrites {
   readonly #updateTimed: Statement;
   readonly #insert: Statement;
   readonly #updateSettings: Statement;
+  readonly #attach: Statement;
   readonly #delete: Statement;
   readonly #bury: Statement;
   readonly #label: Statement;
@@ -48,6 +56,7 @@ export class CounterWrites {
         ON CONFLICT (name) DO NOTHING RETURNING 1
       ) SELECT ${asExpected("$1")} FROM written`);
     this.#updateSettings = database.statement(updateOf(UPDATED));
+    this.#attach = database.statement(updateOf(ATTACHED));
     this.#delete = database.statement(`
       WITH written AS (DELETE FROM @counters WHERE id = ANY($1::bigint[]) RETURNING 1)
       SELECT ${allThere("$1")} FROM written`);
@@ -86,10 +95,13 @@ export class CounterWrites {
     const timed: number[] = [];
     const made: number[] = [];
     const updated: number[] = [];
+    /** Whose timing stays. */
+    const attached: number[] = [];
     for (const index of changed) {
+      const moves = save.timings.size > 0 && save.timings.has(index);
       if (loaded[index] === undefined) made.push(index);
-      else if (save.fixed.size > 0 && save.fixed.has(index)) updated.push(index);
-      else if (save.timings.size > 0 && save.timings.has(index)) timed.push(index);
+      else if (save.fixed.size > 0 && save.fixed.has(index)) (moves ? updated : attached).push(index);
+      else if (moves) timed.push(index);
       else counted.push(index); // Its timing, if it has one, stays; so the index over what is due is left alone.
     }
     const calls: Call[] = [];
@@ -120,9 +132,15 @@ export class CounterWrites {
     if (updated.length > 0) {
       const columns = [...counts(updated), ...timings(updated), ...settingsOf(updated.map(fixedOf))];
       calls.push([this.#updateSettings, [idsOf(updated), before(updated), ...columns]]);
-      this.#pushLabels(calls, this.#unlabel, updated, (i) => facts.fixed.get(i)!, save.names);
     }
-    const labelled = [...made, ...updated];
+    if (attached.length > 0) {
+      const columns = [...counts(attached), ...settingsOf(attached.map(fixedOf))];
+      calls.push([this.#attach, [idsOf(attached), before(attached), ...columns]]);
+    }
+    const changedSettings = [...updated, ...attached];
+    if (changedSettings.length > 0)
+      this.#pushLabels(calls, this.#unlabel, changedSettings, (i) => facts.fixed.get(i)!, save.names);
+    const labelled = [...made, ...changedSettings];
     if (labelled.length > 0) this.#pushLabels(calls, this.#label, labelled, fixedOf, save.names);
     return calls;
   }
@@ -206,11 +224,15 @@ const OF_SETTINGS: Columns = [
   ["settings_revision", "bigint"],
   ...SETTING_COLUMNS,
   ...toBigints(REFILL_COLUMNS),
+  [FOLLOWED_COLUMNS[0], "text"],
+  [FOLLOWED_COLUMNS[1], "bigint"],
 ];
 
 function settingsOf(fixed: readonly Fixed[]) {
   const revisions = arrayOf(fixed.map(storedSettingsRevision));
-  return [revisions, ...settingArrays(fixed), ...refillColumns(fixed).map(arrayOf)];
+  const prefixes = fixed.map(({ policy }) => policy?.prefix ?? null);
+  const followed = [prefixes, arrayOf(fixed.map(({ policy }) => policy?.revision))];
+  return [revisions, ...settingArrays(fixed), ...refillColumns(fixed).map(arrayOf), ...followed];
 }
 
 /** What is written of a new counter: each an array, in this order. */
@@ -227,6 +249,8 @@ const MADE: Columns = [
 const COUNTED: Columns = [...toBigints(["id", "was"]), ...COUNTS];
 const COUNTED_TIMED: Columns = [...COUNTED, ...TIMINGS];
 const UPDATED: Columns = [...COUNTED_TIMED, ...OF_SETTINGS];
+/** And of one whose settings change, or only which policy it follows, and whose timing does not. */
+const ATTACHED: Columns = [...COUNTED, ...OF_SETTINGS];
 
 /** The statement that writes such columns, found by the first two. */
 function updateOf(columns: Columns): string {

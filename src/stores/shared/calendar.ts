@@ -10,22 +10,22 @@ export class ZoneCalendar implements Calendar {
   readonly #warn: (message: string) => void;
   /** The last window of each kind that was asked for: reckoning one takes up to 55 microseconds, looking a tenth of one. */
   readonly #last = new Map<string, Span>();
-  readonly #unknown = new Set<string>();
+  /** Time zones that are not known here, and whether the operator was told. */
+  readonly #unknown = new Map<string, boolean>();
 
-  /** @param warn  told once of each time zone that is not known here */
+  /** @param warn  told once of each time zone that is not known here, and stored */
   constructor(warn: (message: string) => void) {
     this.#warn = warn;
   }
 
-  windowAt(window: CalendarWindow, now: number): Span | undefined {
+  windowAt(window: CalendarWindow, now: number, asked?: "asked"): Span | undefined {
     const { unit, timeZone, day } = window;
-    if (this.#unknown.has(timeZone)) return undefined;
     const kind = `${unit}${day}${timeZone}`;
     const last = this.#last.get(kind);
     if (last !== undefined && now >= last.start && now < last.end) return last;
-    const today = dateAt(now, timeZone);
+    const today = this.#unknown.has(timeZone) ? undefined : dateAt(now, timeZone);
     if (today === undefined) {
-      this.#tellUnknown(timeZone);
+      this.#noteUnknown(timeZone, asked === undefined);
       return undefined;
     }
     const span = spanOf(window, now, today);
@@ -41,12 +41,14 @@ export class ZoneCalendar implements Calendar {
     return zoned && zoned.offsetNanoseconds / 1_000_000;
   }
 
-  #tellUnknown(timeZone: string): void {
+  #noteUnknown(timeZone: string, stored: boolean): void {
+    const told = this.#unknown.get(timeZone) === true;
     if (this.#unknown.size >= KINDS_MAX) this.#unknown.clear();
-    this.#unknown.add(timeZone);
-    this.#warn(
-      `The time zone ${timeZone} is not known here: counters that have it keep their windows, and changes after the end of those are refused.`,
-    );
+    this.#unknown.set(timeZone, told || stored);
+    if (stored && !told)
+      this.#warn(
+        `The time zone ${timeZone} is not known here: counters that have it keep their windows, and changes after the end of those are refused.`,
+      );
   }
 }
 

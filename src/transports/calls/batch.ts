@@ -7,6 +7,7 @@ import { encodeRefusal } from "../status.ts";
 import { batchDenial } from "./batch-denial.ts";
 import { readBatch } from "./batch-request.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { inPart } from "./shape.ts";
 
 /** BatchApply; its codec puts the operations into columns and takes the outcomes out of them. */
 export function batchApply(writer: Writer, requestBytesMax: number): UnaryMethod {
@@ -30,7 +31,10 @@ export function batchApply(writer: Writer, requestBytesMax: number): UnaryMethod
 }
 
 function responseTo(ops: OpColumns, settled: Settled | Refusal): Uint8Array | Refused {
-  if (!("code" in settled)) return writeBatchResponse(ops, settled, encodeRefusal);
+  const refused = (refusal: Refusal, i: number) => inPart(`operations[${i}]`, refusal);
+  if (!("code" in settled))
+    return writeBatchResponse(ops, settled, (refusal, i) => encodeRefusal(refused(refusal, i)));
   // Of a group, the operation at `index` was refused, and with it all.
-  return settled.index === undefined ? settled : about(nameReader(ops)(settled.index), settled);
+  const { index } = settled;
+  return index === undefined ? settled : about(nameReader(ops)(index), refused(settled, index));
 }

@@ -19,7 +19,7 @@ import type { Settled, Writer } from "../../service/writer.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { opMethod } from "./op-method.ts";
 import { ifMissingOf } from "./setting-fields.ts";
-import { FIELD_RULES, invalidField, readRequest } from "./shape.ts";
+import { FIELD_RULES, inPart, invalidField, joined, readRequest } from "./shape.ts";
 import { instantFault, timestampOf } from "./time-fields.ts";
 
 /** TakeLimit: one take, answered by whether there was room. */
@@ -57,7 +57,7 @@ export function takeLimits(writer: Writer, requestBytesMax: number): UnaryMethod
       const request = readRequest(TakeLimitsRequestSchema, bytes);
       if ("code" in request) return request;
       const { takes } = request.message;
-      const taken = await takeAll(writer, takes, (i) => `takes[${i}].`, request.message, method, context);
+      const taken = await takeAll(writer, takes, (i) => `takes[${i}]`, request.message, method, context);
       if ("code" in taken) return taken;
       return toBinary(TakeLimitsResponseSchema, create(TakeLimitsResponseSchema, taken));
     },
@@ -105,15 +105,15 @@ async function takeAll(
   context: CallContext,
 ): Promise<Taken | Refused> {
   const nothing = dryRun ? -1 : takes.findIndex(({ amount }) => amount === 0n);
-  if (nothing !== -1) return invalidField(`${at(nothing)}amount`, FIELD_RULES.amount!, 0n);
+  if (nothing !== -1) return invalidField(joined(at(nothing), "amount"), FIELD_RULES.amount!, 0n);
   for (const [index, { name }] of takes.entries()) {
     const denied = context.denial?.(method, { name });
     if (denied !== undefined) return about(name, { ...denied, index });
   }
   const ops: Op[] = [];
   for (const [i, { name, amount = 1n, ifMissing }] of takes.entries()) {
-    const settings = ifMissingOf(ifMissing, `${at(i)}if_missing`);
-    if (settings !== undefined && "code" in settings) return settings;
+    const settings = ifMissingOf(ifMissing);
+    if (settings !== undefined && "code" in settings) return inPart(at(i), settings);
     ops.push({ verb: Verb.TAKE, name, amount, mustExist: true, settings });
   }
   const settled = await submitTakes(
@@ -123,8 +123,13 @@ async function takeAll(
     dryRun ? undefined : requestId,
     context,
   );
-  if ("code" in settled)
-    return settled.index === undefined ? settled : about(ops[settled.index]!.name, settled);
+  if ("code" in settled) {
+    const { index, field } = settled;
+    if (index !== undefined) return about(ops[index]!.name, inPart(at(index), settled));
+    return field !== undefined && TAKE_FIELDS.has(field)
+      ? { ...settled, field: joined(at(0), field) } // Under its request id there was another one.
+      : settled;
+  }
   const { outcomes, c, first } = settled;
   const statuses = ops.map(({ name }, i) => {
     const over = outcomes.refusals.has(first + i); // All that a replay has of it.
@@ -136,6 +141,8 @@ async function takeAll(
     replayed: outcomes.replayed[c] === 1,
   };
 }
+
+const TAKE_FIELDS: ReadonlySet<string> = new Set(["name", "amount", "if_missing"]);
 
 /** Have takes judged together, and made if all have room. */
 export function submitTakes(

@@ -67,14 +67,11 @@ export function settingsOf(request: CreateCounterRequest | CounterSettings): Set
   return settings.idleTtlMs === 0n ? { ...settings, idleTtlMs: undefined } : settings;
 }
 
-/** The settings for a counter that a change makes; or why they are none. @param path  of the field that has them */
-export function ifMissingOf(
-  given: CounterSettings | undefined,
-  path = "if_missing",
-): Settings | undefined | Refusal {
+/** The settings for a counter that a change makes; or why they are none. */
+export function ifMissingOf(given: CounterSettings | undefined): Settings | undefined | Refusal {
   if (given === undefined) return undefined;
   const fault = timeFault(given);
-  return fault === undefined ? settingsOf(given) : { ...fault, field: `${path}.${fault.field}` };
+  return fault === undefined ? settingsOf(given) : { ...fault, field: `if_missing.${fault.field}` };
 }
 
 /** The settings that are set in a request; labels are when there are any. */

@@ -1,5 +1,6 @@
 import {
   create,
+  type DescField,
   type DescMessage,
   fromBinary,
   isMessage,
@@ -60,7 +61,8 @@ function toRefusal({ field: path, ruleId, message: text, forKey }: Violation, me
     const map = path.at(-2);
     const name = map?.kind === "field" ? map.name : "";
     const expected = FIELD_RULES[`${name} ${forKey ? "key" : "value"}`] ?? text;
-    return invalidField(`${name}[${shown(last.key)}]`, expected, forKey ? undefined : valueAt(path, message));
+    const field = `${pathToString(path.slice(0, -1))}[${shown(last.key)}]`;
+    return invalidField(field, expected, forKey ? undefined : valueAt(path, message));
   }
   if (last?.kind === "list_sub") {
     const list = path.at(-2);
@@ -70,7 +72,13 @@ function toRefusal({ field: path, ruleId, message: text, forKey }: Violation, me
   const name = last !== undefined && "name" in last ? last.name : "";
   const inside = path.at(-2);
   const of = inside?.kind === "field" ? FIELD_RULES[`${inside.name} ${name}`] : undefined;
-  return invalidField(pathToString(path), of ?? FIELD_RULES[name] ?? text, valueAt(path, message));
+  const own = last?.kind === "field" ? wordsFor(last) : FIELD_RULES[name];
+  return invalidField(pathToString(path), of ?? own ?? text, valueAt(path, message));
+}
+
+/** What the rule of a field asks for, in words; undefined where it has none that say more than itself. */
+export function wordsFor({ name, parent }: DescField): string | undefined {
+  return FIELD_RULES[`${parent.name} ${name}`] ?? FIELD_RULES[name];
 }
 
 /**
@@ -85,6 +93,7 @@ export function invalidField(field: string, expected: string, value: unknown): R
 const NAME = 'must be 1 to 200 bytes of printable ASCII without spaces, the first not "-"';
 const TOKEN = "must be 1 to 64 bytes of printable ASCII without spaces";
 const AMOUNT = "must be 1 to 9223372036854775807";
+const TAKE_AMOUNT = `${AMOUNT}, in a dry run also 0`;
 
 /** What the fields' rules ask for, in words, by the field's name; a rule that is not here speaks for itself. */
 export const FIELD_RULES: Readonly<Record<string, string>> = {
@@ -93,6 +102,8 @@ export const FIELD_RULES: Readonly<Record<string, string>> = {
   etag: TOKEN,
   settings_etag: TOKEN,
   amount: AMOUNT,
+  "TakeLimitRequest amount": TAKE_AMOUNT,
+  "LimitTake amount": TAKE_AMOUNT,
   increment: AMOUNT,
   decrement: AMOUNT,
   value: "must be given",
@@ -144,6 +155,12 @@ export const MESSAGE_RULES: Readonly<Record<string, { readonly field: string; re
 /** The path of a field inside the field at a path. */
 export function joined(path: string, field: string): string {
   return path === "" ? field : `${path}.${field}`;
+}
+
+/** What was found wrong with the settings in a part of a request, its field by its path from the request on. */
+export function inPart<R extends Refusal>(part: string, refusal: R): R {
+  const { field } = refusal;
+  return field?.startsWith("if_missing.") ? { ...refusal, field: joined(part, field) } : refusal;
 }
 
 /** What a message holds at a path, and below it in a field given by name. */

@@ -199,10 +199,10 @@ export class Encoder {
         this.#bool(field, tag);
         return;
       case "int32":
-        this.#number(field, tag, readWhole(this.#text, 32));
+        this.#number(field, tag, readWhole(this.#text, 32, field.range));
         return;
       case "int64":
-        this.#number(field, tag, readWhole(this.#text, 64));
+        this.#number(field, tag, readWhole(this.#text, 64, field.range));
         return;
       case "enum":
         this.#enum(field, tag);

@@ -6,6 +6,7 @@ import {
   MapRulesSchema,
   RepeatedRulesSchema,
 } from "../../../gen/buf/validate/validate_pb.ts";
+import { wordsFor } from "../calls/shape.ts";
 import { TIME_TEXTS, type TimeText } from "./time-text.ts";
 
 /** What of a message's description its JSON needs, looked up once. */
@@ -34,6 +35,8 @@ export interface FieldPlan {
   readonly itemsMax: number;
   readonly message: MessagePlan | undefined;
   readonly time: TimeText | undefined;
+  /** Of a number: what its rule asks for, in words. */
+  readonly range: string | undefined;
 }
 
 export function planOf(schema: DescMessage): MessagePlan {
@@ -74,6 +77,7 @@ function fieldPlan({ fields }: DescMessage, field: DescField): FieldPlan {
     itemsMax: itemsMaxOf(field),
     message: kind === "message" ? planOf(field.message!) : undefined,
     time: TIME_TEXTS.get(field.message?.typeName ?? ""),
+    range: hasRange(field) ? wordsFor(field) : undefined,
   };
 }
 
@@ -95,6 +99,12 @@ function kindOf(field: DescField): FieldPlan["kind"] {
     default:
       throw unknownKind(field);
   }
+}
+
+/** Whether its rule says more of a number than that it is one. */
+function hasRange(field: DescField): boolean {
+  const { type } = getOption(field, fieldRules);
+  return type.case === "int32" || type.case === "int64";
 }
 
 function unknownKind(field: DescField): TypeError {

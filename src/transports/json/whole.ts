@@ -5,16 +5,17 @@ import type { JsonReader } from "./parse.ts";
 /**
  * A whole number in plain decimal, in quotes or not, which is next in a text.
  *
+ * @param range    what it must be, in words, where that is less than so many bits hold
  * @returns  a number where it holds the value exactly; else, or in seldom cases, a bigint
  * @throws Fault
  */
-export function readWhole(text: JsonReader, bits: 32 | 64): number | bigint {
+export function readWhole(text: JsonReader, bits: 32 | 64, range?: string): number | bigint {
   const isText = text.next() === QUOTE;
   const start = text.at;
   const short = shortWhole(text, isText);
   if (short !== undefined && (bits === 64 || short === (short | 0))) return short;
   text.at = start;
-  return anyWhole(text, isText, bits);
+  return anyWhole(text, isText, bits, range);
 }
 
 /** One of at most 15 digits, without a string in between; undefined if it is anything else. */
@@ -34,7 +35,7 @@ function shortWhole(text: JsonReader, isText: boolean): number | undefined {
   return isNegative ? -value : value;
 }
 
-function anyWhole(text: JsonReader, isText: boolean, bits: 32 | 64): bigint {
+function anyWhole(text: JsonReader, isText: boolean, bits: 32 | 64, range: string | undefined): bigint {
   const start = text.at;
   if (isText) text.string();
   else if (text.bytes[start] === MINUS || isDigit(text.bytes[start]!)) text.number();
@@ -44,7 +45,7 @@ function anyWhole(text: JsonReader, isText: boolean, bits: 32 | 64): bigint {
   const value = BigInt(source);
   if (value !== BigInt.asIntN(bits, value)) {
     const beyond = 1n << BigInt(bits - 1);
-    throw new Fault(`must be ${-beyond} to ${beyond - 1n}`, start);
+    throw new Fault(range ?? `must be ${-beyond} to ${beyond - 1n}`, start);
   }
   if (!isText && !Number.isSafeInteger(Number(source))) {
     throw new Fault("must be a string beyond 2^53-1, because a JSON number loses digits there", start);

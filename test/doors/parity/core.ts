@@ -4,6 +4,7 @@ import { CORRUPT, type FullCounter, headroom, settingsEtagOf } from "../../../sr
 import type { Refusal } from "../../../src/core/errors.ts";
 import { Level } from "../../../src/core/levels.ts";
 import type { Verdict } from "../../../src/core/limits.ts";
+import type { Op } from "../../../src/core/op.ts";
 import type { Points } from "../../../src/core/points.ts";
 import { defaultIdleTtlMs, type Policy } from "../../../src/core/policy.ts";
 import type { Refill } from "../../../src/core/refill.ts";
@@ -81,12 +82,14 @@ async function change(writer: Writer, store: Store, method: string, request: Req
     deadline: Number.POSITIVE_INFINITY,
     cancelled: () => false,
   });
-  if ("code" in settled) return refused(settled);
+  if ("code" in settled)
+    return refused(method === "BatchApply" ? within(`operations[${settled.index}]`, settled) : settled);
   const { results, replayed, verdicts } = ask.answersOf([asked], settled.outcomes)[0]!;
   if (method === "BatchApply") {
-    const outcomes = results.map((result) =>
-      "code" in result ? { refusal: { ...reasonOf(result), ...delayOf(result) } } : numbers(result),
-    );
+    const outcomes = results.map((result, i) => {
+      if (!("code" in result)) return numbers(result);
+      return { refusal: { ...reasonOf(within(`operations[${i}]`, result)), ...delayOf(result) } };
+    });
     return { ok: { outcomes, replayed } };
   }
   const [result] = results;
@@ -107,10 +110,9 @@ async function change(writer: Writer, store: Store, method: string, request: Req
 /** TakeLimit, or TakeLimits. */
 async function take(writer: Writer, request: Request): Promise<CoreAnswer> {
   const { takes: many, dryRun = false, requestId } = request;
-  const ops = (many ?? [request]).map(({ name, amount = "1", ifMissing }) => {
-    const settings = ifMissing && { ...DEFAULTS, ...settingsIn(ifMissing) };
-    return { ...ask.take(name, BigInt(amount)), settings };
-  });
+  const ops = (many ?? [request]).map(({ name, amount = "1", ifMissing }) =>
+    bringing(ask.take(name, BigInt(amount)), ifMissing),
+  );
   const asked = ask.takes(ops, dryRun ? {} : { id: requestId }, dryRun ? "dry run" : "take");
   const settled = await writer.submit({
     ...asked,
@@ -119,7 +121,7 @@ async function take(writer: Writer, request: Request): Promise<CoreAnswer> {
   });
   if ("code" in settled) {
     const { index, ...alone } = settled;
-    return refused(many === undefined ? alone : settled);
+    return refused(many === undefined ? alone : within(`takes[${index}]`, settled));
   }
   const { replayed, verdicts = [] } = ask.answersOf([asked], settled.outcomes)[0]!;
   const statuses = ops.map((_, i) => limitShown(verdicts[i]));
@@ -189,10 +191,11 @@ function shownPolicy({ prefix, settings, enforcement }: Policy): JsonObject {
 }
 
 const OPS: Readonly<Record<string, (request: Request) => ReturnType<typeof ask.increment>>> = {
-  Increment: ({ name, amount = "1", mustExist }) => ask.increment(name, BigInt(amount), must(mustExist)),
+  Increment: ({ name, amount = "1", mustExist, ifMissing }) =>
+    bringing(ask.increment(name, BigInt(amount), must(mustExist)), ifMissing),
   Decrement: ({ name, amount = "1" }) => ask.decrement(name, BigInt(amount)),
-  Set: ({ name, value, etag, note, mustExist }) =>
-    ask.set(name, BigInt(value!), { etag, note, ...must(mustExist) }),
+  Set: ({ name, value, etag, note, mustExist, ifMissing }) =>
+    bringing(ask.set(name, BigInt(value!), { etag, note, ...must(mustExist) }), ifMissing),
   GiveBackLimit: ({ name, amount, windowStart }) =>
     ask.giveBack(name, BigInt(amount!), windowStart === undefined ? undefined : Date.parse(windowStart)),
   Reset: ({ name, etag, note }) => ask.reset(name, { etag, note }),
@@ -213,10 +216,24 @@ const OPS: Readonly<Record<string, (request: Request) => ReturnType<typeof ask.i
 /** Settings that the core has another name for. */
 const KEYS: Readonly<Record<string, SettingKey>> = { onBound: "clamp", idleTtl: "idleTtlMs" };
 
-function operation({ name, increment, decrement, set, etag }: NonNullable<Request["operations"]>[number]) {
-  if (increment !== undefined) return ask.increment(name, BigInt(increment));
+function operation({
+  name,
+  increment,
+  decrement,
+  set,
+  etag,
+  ifMissing,
+}: NonNullable<Request["operations"]>[number]) {
+  if (increment !== undefined) return bringing(ask.increment(name, BigInt(increment)), ifMissing);
   if (decrement !== undefined) return ask.decrement(name, BigInt(decrement));
-  return set !== undefined ? ask.set(name, BigInt(set), { etag }) : ask.reset(name, { etag });
+  return set !== undefined
+    ? bringing(ask.set(name, BigInt(set), { etag }), ifMissing)
+    : ask.reset(name, { etag });
+}
+
+/** An operation with the settings of the counter that it may make. */
+function bringing(op: Op, ifMissing: JsonObject | undefined): Op {
+  return ifMissing === undefined ? op : { ...op, settings: { ...DEFAULTS, ...settingsIn(ifMissing) } };
 }
 
 const must = (mustExist = false) => ({ mustExist });
@@ -395,6 +412,12 @@ function instant(ms: number): string {
 
 function numbers({ value, previous, revision }: { value: bigint; previous: bigint; revision: number }) {
   return { value: `${value}`, previous: `${previous}`, revision: `${revision}` };
+}
+
+/** With the path of a field from the request on, as doors tell it of a part of one. */
+function within(part: string, refusal: Refusal): Refusal {
+  const { field } = refusal;
+  return field?.startsWith("if_missing.") ? { ...refusal, field: `${part}.${field}` } : refusal;
 }
 
 function refused(refusal: Refusal): CoreAnswer {

@@ -158,7 +158,7 @@ export const LIMITS: readonly Case[] = [
           requestId: "ts",
         },
         ...(["INVALID_ARGUMENT", "REQUEST_ID_REUSED"] as const),
-        { field: "operations" },
+        { field: "takes" },
       ),
     ],
   },
@@ -184,7 +184,7 @@ export const LIMITS: readonly Case[] = [
         "TakeLimit",
         { name: "take.made", amount: "2", ifMissing: { max: "4", window: MINUTE }, requestId: "m" },
         ...(["INVALID_ARGUMENT", "REQUEST_ID_REUSED"] as const),
-        { field: "operations" },
+        { field: "if_missing" },
       ),
       ok(
         "TakeLimits",

@@ -1,6 +1,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { CASES, type Call, type Case, ok, refused } from "../cases.ts";
 import { HISTORIES } from "./histories.ts";
+import { IF_MISSING } from "./if-missing.ts";
 import { LIMITS } from "./limits.ts";
 import { POLICIES } from "./policies.ts";
 import { TIME } from "./time.ts";
@@ -15,6 +16,7 @@ export function script(): readonly Case[] {
     ...FAILURES,
     ...TIME,
     ...LIMITS,
+    ...IF_MISSING,
     ...POLICIES,
     ...HISTORIES,
   ];

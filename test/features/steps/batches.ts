@@ -28,13 +28,18 @@ step("the batch is marked as a repeat, and its outcomes are", (world, table) => 
   expect(world.answerTo(RPC.batchApply).replayed).toBe(true);
 });
 
-function operationsIn([head, ...rows]: Table): MessageInitShape<typeof OperationSchema>[] {
+/** @param ifMissing  what the counters are to be that they make */
+export function operationsIn(
+  [head, ...rows]: Table,
+  ifMissing?: object,
+): MessageInitShape<typeof OperationSchema>[] {
   expect(head).toEqual(["change", "counter", "number"]);
   return rows.map(([change, name, number]) => {
     if (change === "reset") return { name: name!, action: { case: "reset", value: true } };
     return {
       name: name!,
       action: { case: change as "increment" | "decrement" | "set", value: BigInt(number!) },
+      ...(ifMissing && { ifMissing }),
     };
   });
 }

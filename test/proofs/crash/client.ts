@@ -31,6 +31,15 @@ export class RunTally {
   readonly replays = { afterNoAnswer: 0, twiceAtOnce: 0, longAfter: 0 };
   /** Operations refused, by reason; also the passing reasons that a retry got over. */
   readonly refusals = new Map<string, number>();
+  /** Called once, as soon as the next answer has come. */
+  onAnswer: (() => void) | undefined;
+
+  /** An attempt has its answer. */
+  answered(): void {
+    const told = this.onAnswer;
+    this.onAnswer = undefined;
+    told?.();
+  }
 }
 
 /**
@@ -128,7 +137,9 @@ export class Client {
         this.#connection = await Connection.open(this.#run.port);
       }
       sentUs = nowUs();
-      return await attempt(this.#connection, plan, requestId, rulesOf);
+      const answer = await attempt(this.#connection, plan, requestId, rulesOf);
+      this.#run.tally.answered();
+      return answer;
     } catch (error) {
       if (!(error instanceof Unanswered)) throw error;
       if (sentUs === undefined) return undefined; // Nothing was sent.

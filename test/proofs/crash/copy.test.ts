@@ -17,7 +17,8 @@ import { DEFAULT_HISTORY, type HistoryAnswer } from "../../../src/service/store-
 import { verifyCopy } from "../../../src/service/verify-copy.ts";
 import { copyBetween } from "../../../src/store-tools.ts";
 import { openStore } from "../../../src/stores/open.ts";
-import { edgesOf, Following } from "../../stores/conformance/history-following.ts";
+import { edgesOf } from "../../stores/conformance/history-expected.ts";
+import { Following } from "../../stores/conformance/history-following.ts";
 import { batch, commit, increment, remove, set, single } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
 import { folderInMemory } from "../../support/folder.ts";

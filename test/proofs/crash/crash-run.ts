@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Callers } from "./callers.ts";
-import type { RunTally } from "./client.ts";
+import { nowUs, type RunTally } from "./client.ts";
 import type { Violation } from "./history.ts";
 import { Killer } from "./killer.ts";
 import type { Random } from "./random.ts";
@@ -139,7 +139,7 @@ class CrashRun {
   async #killAndRestart(): Promise<number> {
     const { tally } = this.#callers;
     tally.unansweredSentUs = [];
-    const killedUs = await this.#killer.kill(this.#server.pid, this.#random.between(...RUN_MS));
+    const killedUs = await this.#kill(this.#random.between(...RUN_MS));
     const { signal } = await this.#server.exited;
     if (signal !== "SIGKILL") throw new Error(`the server had ended by itself:\n${this.#server.output}`);
     this.#server = this.#startServer();
@@ -151,6 +151,24 @@ class CrashRun {
     }
     await this.#server.ready();
     return tally.unansweredSentUs.filter((sentUs) => sentUs <= killedUs - 1000).length;
+  }
+
+  /**
+   * Half of the kills land anywhere, the others as soon as somebody has an answer: what is answered before it is on disk
+   * is not on disk for a moment only.
+   *
+   * @returns when it was sent: CLOCK_MONOTONIC in microseconds
+   */
+  async #kill(afterMs: number): Promise<number> {
+    const { pid } = this.#server;
+    if (this.#random.fraction() < 0.5) return this.#killer.kill(pid, afterMs);
+    await pause(afterMs);
+    const killed = Promise.withResolvers<number>();
+    this.#callers.tally.onAnswer = () => {
+      process.kill(pid, "SIGKILL");
+      killed.resolve(nowUs());
+    };
+    return Promise.race([killed.promise, this.#server.exited.then(nowUs)]); // It may have ended by itself.
   }
 
   async #check(): Promise<void> {

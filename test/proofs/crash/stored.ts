@@ -3,10 +3,12 @@ import Database from "better-sqlite3";
 import { v7 as uuidv7 } from "uuid";
 import { CORRUPT } from "../../../src/core/batch.ts";
 import { ChangeKind, endsCounter } from "../../../src/core/change.ts";
-import { DEFAULT_RETENTION, type Store } from "../../../src/service/store.ts";
+import { DEFAULT_RETENTION, type Store, type StoreOptions } from "../../../src/service/store.ts";
+import { DEFAULT_HISTORY } from "../../../src/service/store-history.ts";
 import { openStore } from "../../../src/stores/open.ts";
 import type { Account } from "./account.ts";
 import type { Known } from "./history.ts";
+import { historyFaults } from "./history-kept.ts";
 import { type TimedAccount, TimedLog } from "./timed.ts";
 import { isTimed } from "./timed-counters.ts";
 
@@ -30,19 +32,36 @@ export async function checkStored(file: string, told: Expected): Promise<Stored>
 type Expected = Pick<Account, "known" | "deleted"> & { readonly timed?: TimedAccount };
 
 /**
- * Open a store that nobody writes to: each counter is what its callers were told, and the change log leads from
- * revision to revision to just that.
+ * Open a store that nobody writes to: each counter is what its callers were told, the change log leads from revision to
+ * revision to just that, and the history is what the log is.
  */
-export async function checkStore(url: string, { known, deleted, timed }: Expected): Promise<Stored> {
+export async function checkStore(url: string, told: Expected): Promise<Stored> {
   const faults: string[] = [];
-  const store = await openStore(url, {
+  const options: StoreOptions = {
     clock: { now: Date.now, monotonic: () => performance.now() },
     newUid: uuidv7,
     retention: DEFAULT_RETENTION,
     cachedCountersMax: 1_000,
     warn: (message) => faults.push(message),
-    purpose: "copyFrom", // Rows as they are stored, as the log is.
-  });
+  };
+  const found = await logFaults(url, options, told, faults);
+  const store = await openStore(url, { ...options, history: DEFAULT_HISTORY });
+  try {
+    faults.push(...(await historyFaults(store)));
+  } finally {
+    await store.close();
+  }
+  return { faults, ...found };
+}
+
+/** Look at the counters and the change log. @param faults  takes those found */
+async function logFaults(
+  url: string,
+  options: StoreOptions,
+  { known, deleted, timed }: Expected,
+  faults: string[],
+): Promise<Omit<Stored, "faults">> {
+  const store = await openStore(url, { ...options, purpose: "copyFrom" }); // Rows as they are stored, as the log is.
   try {
     faults.push(...(await counterFaults(store, known)));
     const { changes, ends, deletions, timedLog } = await followChanges(store, faults);
@@ -63,7 +82,7 @@ export async function checkStore(url: string, { known, deleted, timed }: Expecte
       }
     }
     const { rolls, expiries } = timedLog;
-    return { faults, counters: known.size + timedEnds.size, changes, rolls, expiries };
+    return { counters: known.size + timedEnds.size, changes, rolls, expiries };
   } finally {
     await store.close();
   }

@@ -18,23 +18,48 @@ import { openStore } from "../../../src/stores/open.ts";
 import { SYSTEM_CLOCK } from "../../../src/system-clock.ts";
 import { batch, commit, increment } from "../../support/calls.ts";
 import { folderInMemory } from "../../support/folder.ts";
+import { describeWith } from "../../support/needs.ts";
+import { underHandClock } from "../../support/postgres/hand-clock.ts";
+import { POSTGRES } from "../../support/postgres/programs.ts";
+import { newSchema, sharedPostgres } from "../../support/postgres/shared.ts";
 import { Killer } from "./killer.ts";
 import { freshSeed, seededRandom } from "./random.ts";
 
 const KILLS = 6;
 const COUNTERS = Number(process.env.COUNTERS ?? 8_000);
 
-it(`killed ${KILLS} times, a sweep settles each counter once`, { timeout: 600_000 }, async () => {
+const NAME = `killed ${KILLS} times, a sweep settles each counter once`;
+
+it(`on SQLite: ${NAME}`, { timeout: 600_000 }, () => {
+  const folder = mkdtempSync(join(folderInMemory(), "tally-sweep-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return sweeps({ url: `sqlite:${join(folder, "tally.db")}`, sliceMax: 64, passed: async () => {} });
+});
+
+describeWith([POSTGRES], "on PostgreSQL, by one process after another", () => {
+  it(NAME, { timeout: 600_000 }, async () => {
+    const clock = await underHandClock((await sharedPostgres()).url({ schema: newSchema() }));
+    onTestFinished(() => clock.end());
+    let now = Date.now();
+    const passed = () => {
+      now += 20_000; // Then another may take over.
+      return clock.set(now);
+    };
+    await passed();
+    await sweeps({ url: clock.url, sliceMax: 200, passed });
+  });
+});
+
+/**
+ * @param store.sliceMax  how many a slice settles at most
+ * @param store.passed    has so much time pass that what was killed is known to be gone
+ */
+async function sweeps({ url, sliceMax, passed }: { url: string; sliceMax: number; passed(): Promise<void> }) {
   const seed = Number(process.env.SEED ?? freshSeed());
   console.info(`seed ${seed}`);
   const random = seededRandom(seed);
-  const folder = mkdtempSync(join(folderInMemory(), "tally-sweep-"));
   const killer = new Killer();
-  onTestFinished(async () => {
-    await killer.close();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-  });
-  const url = `sqlite:${join(folder, "tally.db")}`;
+  onTestFinished(() => killer.close());
   await withStore(url, async (store) => {
     await new Policies(store.catalogue!).set("n:", { ...DEFAULTS, max: 9n }, "enforce");
     for (let from = 0; from < COUNTERS; from += 4_000) {
@@ -46,8 +71,9 @@ it(`killed ${KILLS} times, a sweep settles each counter once`, { timeout: 600_00
 
   const settled: number[] = [];
   for (let kill = 0; kill < KILLS; kill++) {
-    const slices = random.between(1, Math.floor(COUNTERS / 64 / (KILLS + 2)));
+    const slices = random.between(1, Math.floor(COUNTERS / sliceMax / (KILLS + 2)));
     await sweepAndKill(killer, url, slices, random.fraction() * 5);
+    await passed();
     await withStore(url, async (store) => {
       const { applied, remaining } = await store.policies!.progress("n:");
       expect(applied + remaining).toBe(COUNTERS);
@@ -83,7 +109,7 @@ it(`killed ${KILLS} times, a sweep settles each counter once`, { timeout: 600_00
     expect(changes.size).toBe(COUNTERS - Math.floor(COUNTERS / 9)); // To those at 9 it says what they had.
     expect(new Set(changes.values())).toEqual(new Set([1]));
   });
-});
+}
 
 const nameOf = (i: number) => `n:${i}`;
 

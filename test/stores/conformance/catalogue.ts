@@ -78,6 +78,18 @@ export function catalogueSuite(kind: StoreKind): void {
     expect(await put(catalogue, "key", "a", "5", 2)).toBe(5);
   });
 
+  it_("what is to be written only while nothing else is, is not after another write", async ({ store }) => {
+    const catalogue = store.catalogue!;
+    await put(catalogue, "key", "a", "1");
+    await put(catalogue, "key", "b", "2");
+    const c = { kind: "key", key: "c", body: "3", expectedVersion: 0 } as const;
+    for (const latestVersion of [0, 1, 3]) {
+      expect(await catalogue.write({ ...c, latestVersion }), `${latestVersion}`).toBeUndefined();
+    }
+    expect((await catalogue.read(0)).entries).toHaveLength(2);
+    expect(await catalogue.write({ ...c, latestVersion: 2 })).toBe(3);
+  });
+
   it_("texts come back as they were", async ({ store }) => {
     const catalogue = store.catalogue!;
     const texts = ["", "{}", "é\u{1f600}\u0001", '"\\%', "x".repeat(65_536)];

@@ -6,7 +6,8 @@ import { DEFAULT_HISTORY } from "../../../src/service/store-history.ts";
 import { apply, commit, create, increment, remove, reset, set, single, update } from "../../support/calls.ts";
 import { Etags, prefixed, sketches } from "../../support/random-requests.ts";
 import type { StoreKind } from "../../support/stores.ts";
-import { edgesOf, expectHistoryIsLog, Followed } from "./history-following.ts";
+import { edgesOf } from "./history-expected.ts";
+import { expectHistoryIsLog, Followed } from "./history-following.ts";
 import { MINUTE, quota, tidy } from "./time-log.ts";
 import { using } from "./using.ts";
 

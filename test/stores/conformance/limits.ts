@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import type { Refusal } from "../../../src/core/errors.ts";
 import type { Verdict } from "../../../src/core/limits.ts";
 import type { Op } from "../../../src/core/op.ts";
 import { DEFAULTS, type Settings } from "../../../src/core/settings.ts";
@@ -291,10 +292,22 @@ function making(it_: It): void {
     expect(short(asked.verdicts)).toEqual([
       ...[
         [true, 3n],
-        [true, 9n],
+        [true, 3n],
         [false, 3n],
       ],
-    ]); // Each as it would be made.
+    ]); // As the first of them would make it.
+    const over = await taken(store, [makes("q", 2n), take("q", 2n), makes("q", 1n, { ...THREE, max: 9n })]);
+    expect(over.verdicts?.map(({ allowed, limit }) => [allowed, limit?.max, limit?.quota])).toEqual([
+      [true, 3n, 3n],
+      [false, 3n, 3n],
+      [true, 3n, 3n],
+    ]);
+    const [dry] = await commit(store, takes([makes("q", 2n), take("q", 2n)], {}, "dry run"));
+    expect(short(dry!.verdicts)).toEqual([
+      [true, 3n],
+      [false, 3n],
+    ]);
+    expect(await store.get(["q"])).toEqual([undefined]);
     const allowed = await taken(store, [makes("q", 1n), makes("q", 2n, { ...THREE, max: 9n })]);
     expect(short(allowed.verdicts)).toEqual([
       ...[
@@ -326,14 +339,14 @@ function making(it_: It): void {
     "settings that are none refuse the call; and without a maximum they are no limit",
     async ({ store }) => {
       const refill = { amount: 1n, everyMs: 1_000 };
-      const settings: [Partial<Settings>, string][] = [
-        [{ refill }, "SETTINGS_CONFLICT"],
-        [{ initial: 9n }, "VALUE_OUTSIDE_BOUNDS"],
-        [{ max: undefined }, "LIMIT_NOT_FOUND"],
+      const settings: [Partial<Settings>, Partial<Refusal>][] = [
+        [{ refill }, { code: "SETTINGS_CONFLICT", field: "if_missing.refill" }],
+        [{ initial: 9n }, { code: "VALUE_OUTSIDE_BOUNDS", field: "if_missing.initial" }],
+        [{ max: undefined }, { code: "LIMIT_NOT_FOUND", expected: "if_missing must have a max to make one" }],
       ];
-      for (const [given, code] of settings) {
+      for (const [given, refusal] of settings) {
         const answer = await taken(store, [makes("ok", 1n), makes("q", 1n, { ...THREE, ...given })]);
-        expect(answer.refused).toMatchObject({ code, index: 1 });
+        expect(answer.refused).toMatchObject({ ...refusal, index: 1 });
       }
       expect(await store.get(["ok", "q"])).toEqual([undefined, undefined]);
     },
@@ -346,8 +359,16 @@ function making(it_: It): void {
     await opened.pass(1_000);
     const { verdicts: _, ...replay } = { ...first, replayed: true };
     expect(await taken(store, [makes("q", 1n, idle)], "id")).toEqual(replay);
-    const other = await taken(store, [makes("q", 1n, { ...idle, max: 3n })], "id");
-    expect(other.refused).toEqual({ code: "REQUEST_ID_REUSED", field: "operations" });
+    for (const [other, field] of [
+      [[makes("q", 1n, { ...idle, max: 3n })], "if_missing"],
+      [[take("q", 1n)], "if_missing"],
+      [[makes("q", 2n, idle)], "amount"],
+      [[makes("p", 1n, idle)], "name"],
+      [[makes("q", 1n, idle), makes("q", 1n, idle)], "takes"],
+    ] as const) {
+      const { refused } = await taken(store, [...other], "id");
+      expect(refused).toEqual({ code: "REQUEST_ID_REUSED", field });
+    }
   });
 }
 
@@ -429,7 +450,7 @@ function retrying(it_: It): void {
     await apply(store, create("q", quota(opened)));
     await taken(store, [take("q")], "id");
     const reused = (field: string) => ({ refused: { code: "REQUEST_ID_REUSED", field } });
-    expect(await taken(store, [take("q", 2n)], "id")).toMatchObject(reused("operations"));
+    expect(await taken(store, [take("q", 2n)], "id")).toMatchObject(reused("amount"));
     for (const allOrNothing of [false, true]) {
       const [answer] = await commit(store, batch([increment("q")], { id: "id", allOrNothing }));
       expect(answer).toMatchObject(reused("the method"));

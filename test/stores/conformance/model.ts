@@ -142,7 +142,9 @@ class Model {
     const ops = opsOf(asked);
     const whole = "verbs" in asked.ops;
     const key = asked.requestId && `${asked.requestId} ${asked.caller} ${whole ? "" : ops[0]!.name}`;
-    const payload = JSON.stringify([asked.allOrNothing, ops], (_, v) => (typeof v === "bigint" ? `${v}` : v));
+    const payload = JSON.stringify([asked.allOrNothing, ops.map(meant)], (_, v) =>
+      typeof v === "bigint" ? `${v}` : v,
+    );
     const known = key === undefined ? undefined : this.#answered.get(key);
     if (known !== undefined) {
       if (known.payload !== payload) return { refused: "REQUEST_ID_REUSED", replayed: false, results: [] };
@@ -211,6 +213,11 @@ class Model {
     this.counters.set(name, { ...c, value: next, revision: c.revision + 1 });
     return { value: next, previous: c.value, revision: c.revision + 1 };
   }
+}
+
+/** What the request says without what is ignored: settings that an update does not name. */
+function meant({ settings, mask, ...op }: Op) {
+  return { ...op, mask, settings: mask === undefined ? settings : mask.map((key) => settings![key]) };
 }
 
 function brief(result: Result): Brief {

@@ -12,7 +12,8 @@ import { describeWith } from "../../support/needs.ts";
 import type { Opened, OpenOptions } from "../../support/opened.ts";
 import { Etags, prefixed, sketches } from "../../support/random-requests.ts";
 import { STORES, type StoreKind } from "../../support/stores.ts";
-import { edgesOf, Followed } from "./history-following.ts";
+import { edgesOf } from "./history-expected.ts";
+import { Followed } from "./history-following.ts";
 import { expectNotServed, failingAfter, importing, reopened } from "./moving.ts";
 import { MINUTE, quota, tidy } from "./time-log.ts";
 

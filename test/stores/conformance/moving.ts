@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { ChangeKind } from "../../../src/core/change.ts";
 import { INT64_MAX, INT64_MIN } from "../../../src/core/int64.ts";
 import { copyStore } from "../../../src/service/copy.ts";
+import { Policies } from "../../../src/service/policies.ts";
 import type { Purpose, Store } from "../../../src/service/store.ts";
 import type { Copying, ImportPart } from "../../../src/service/store-copying.ts";
 import type { StoredChange } from "../../../src/service/store-pages.ts";
@@ -24,6 +25,7 @@ import { describeWith } from "../../support/needs.ts";
 import type { Opened } from "../../support/opened.ts";
 import { STORES, type StoreKind } from "../../support/stores.ts";
 import { allChanges, expectSumsEqualValues } from "./changes.ts";
+import { setPolicy } from "./policies.ts";
 import { expectLogLeadsTo } from "./time-log.ts";
 
 const HOUR = 3_600_000;
@@ -59,6 +61,7 @@ function moves(kind: StoreKind, target: StoreKind): void {
   });
 
   between(kind, target, undefined, true)(...countersInTime);
+  between(kind, target, undefined, true)(...policiesAndFollowers);
 
   it_("what was asked before the move is answered after it as the first time", async (from, to) => {
     const { asked, answers } = await fill(from);
@@ -255,7 +258,6 @@ function moves(kind: StoreKind, target: StoreKind): void {
 /** So small that changes are dropped. */
 const SMALL = { changeLogBytesMax: 1_000 };
 
-/** A test with two stores of its own. @param small  the sizes that the target keeps to */
 /** Windows that have ended, refills under way, and counters that have expired, none of it written down yet. */
 const countersInTime: [name: string, test: (from: Opened, to: Opened) => Promise<void>] = [
   "counters in time are copied as they are stored, and go on as they would have",
@@ -292,6 +294,81 @@ const countersInTime: [name: string, test: (from: Opened, to: Opened) => Promise
   },
 ];
 
+/** Policies that were set, changed and taken away; counters that follow them, settled, not settled, and not wholly. */
+const policiesAndFollowers: [name: string, test: (from: Opened, to: Opened) => Promise<void>] = [
+  "policies go along, and so does how far they have come to the counters that follow them",
+  async (from, to) => {
+    const policies = new Policies(from.store.catalogue!);
+    const window = { everyMs: 60_000, anchorMs: from.now() };
+    await setPolicy(from.store, "", { max: 100n });
+    await setPolicy(from.store, "q.", { max: 9n, window });
+    await setPolicy(from.store, "gone.", { max: 7n }, "shadow");
+    await setPolicy(from.store, "settled.", { max: 5n });
+    for (const name of ["q.a", "q.b", "gone.a", "settled.a", "other"])
+      await apply(from.store, increment(name, 4n));
+    await apply(from.store, create("settled.own"));
+    await setPolicy(from.store, "settled.", { max: 3n, initial: 1n });
+    while (await from.store.maintain()); // "settled.a" is beyond its bound, and follows it in part.
+    await from.pass(45_000);
+    await setPolicy(from.store, "q.", { max: 8n, window: { ...window, everyMs: 120_000 } });
+    await policies.remove("gone.");
+    await apply(from.store, increment("q.b"));
+    const source = await reopened(from, "copyFrom");
+    expect(await copyStore(source, await reopened(to, "copyTo"))).toMatchObject({ counters: 6 });
+    const durable = from.store.traits.durability !== "none";
+    const was = await seen(source);
+    expect(was.counters.map(({ name, max, policy }) => [name, max, policy?.prefix])).toEqual([
+      ...[
+        ["gone.a", 7n, "gone."],
+        ["other", 100n, ""],
+        ["q.a", 9n, "q."],
+        ["q.b", 8n, "q."],
+      ],
+      ...[
+        ["settled.a", 4n, "settled."],
+        ["settled.own", undefined, undefined],
+      ],
+    ]);
+    expect(await seen(to.store)).toEqual(was);
+    const [store, original] = [await reopened(to), durable ? await reopened(from) : source];
+    if (to.now() < from.now()) await to.pass(from.now() - to.now());
+    for (const each of [original, store]) {
+      expect(await each.policies!.progress("q.")).toEqual({ applied: 1, remaining: 1 });
+      expect(await each.policies!.progress("settled.")).toEqual({ applied: 0, remaining: 1 });
+      expect(await each.policies!.progress("")).toEqual({ applied: 1, remaining: 1 });
+    }
+    for (const pass of [from, to]) await pass.pass(30_000); // Past the end of the window that was replaced before.
+    const answers = async (each: Store) => [
+      await apply(each, increment("q.a", 5n)),
+      await apply(each, increment("q.a", 4n)),
+      await apply(each, increment("gone.new", 101n)),
+      await apply(each, increment("settled.new", 3n)),
+      await apply(each, decrement("settled.a")),
+    ];
+    const given = await answers(original);
+    expect(given).toMatchObject([
+      { code: "ABOVE_MAX", max: 8n },
+      { previous: 4n },
+      ...[{ max: 100n }, { max: 3n }, { value: 3n }],
+    ]);
+    expect(await answers(store)).toEqual(given);
+    await setPolicy(store, "q.", { max: 20n });
+    expect((await new Policies(store.catalogue!).read()).revision).toBe(was.catalogue.version + 1);
+    while (await store.maintain());
+    expect(await store.policies!.progress("")).toEqual({ applied: 2, remaining: 0 });
+    expect(await store.policies!.progress("q.")).toEqual({ applied: 2, remaining: 0 });
+    expect(await store.get(["q.a", "gone.a", "settled.a"])).toMatchObject([
+      ...[
+        { max: 20n, window: undefined },
+        { max: 100n, policy: { prefix: "" } },
+        { max: 3n, initial: 1n },
+      ],
+    ]);
+    await expectLogLeadsTo(store);
+  },
+];
+
+/** A test with two stores of its own. @param small  the sizes that the target keeps to */
 function between(source: StoreKind, target: StoreKind, small?: typeof SMALL, handClock = false) {
   return (name: string, test: (from: Opened, to: Opened) => Promise<void>): void => {
     it(name, { timeout: 120_000 }, async () => {
@@ -316,11 +393,9 @@ async function fill({ store, clock }: Opened): Promise<{ asked: Asked[]; answers
     answers.push(...(await commit(store, ...calls)));
     clock.advance(1_000);
   };
-  for (const [n, key] of ["a", "b", "c", "a"].entries()) {
-    const entry = { kind: "webhook", key, expectedVersion: n === 3 ? 1 : 0 } as const;
-    await store.catalogue!.write({ ...entry, body: JSON.stringify({ n }) });
-  }
-  await store.catalogue!.write({ kind: "webhook", key: "b", body: undefined, expectedVersion: 2 });
+  for (const [n, prefix] of ["a:", "b:", "c:", "a:"].entries())
+    await setPolicy(store, prefix, { max: BigInt(n) });
+  await new Policies(store.catalogue!).remove("b:");
   await apply(store, create("edge", { value: INT64_MIN }));
   await apply(store, set("edge", INT64_MAX));
   await ask(

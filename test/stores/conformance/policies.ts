@@ -56,15 +56,24 @@ function missing(it_: It): void {
       previous: 0n,
     });
     expect(await read(store, "s")).toMatchObject({ min: -1n, value: -1n });
-    for (const [op, code] of [
-      [bringing(increment("none", 4n), bounded), "ABOVE_MAX"],
-      [bringing(set("none", 6n), bounded), "VALUE_OUTSIDE_BOUNDS"],
-      [bringing(increment("none"), { ...bounded, initial: 6n }), "VALUE_OUTSIDE_BOUNDS"],
-      [bringing(increment("none"), { ...bounded, refill: { amount: 1n, everyMs: 9 } }), "SETTINGS_CONFLICT"],
-      [bringing(decrement("none"), bounded), "COUNTER_NOT_FOUND"],
+    const refill = { amount: 1n, everyMs: 9 };
+    const window = { unit: "day", timeZone: "Mars/Olympus", day: 1 } as const;
+    for (const [op, code, field] of [
+      [bringing(increment("none", 4n), bounded), "ABOVE_MAX", undefined],
+      [bringing(set("none", 6n), bounded), "VALUE_OUTSIDE_BOUNDS", "value"],
+      [
+        bringing(increment("none"), { ...bounded, initial: 6n }),
+        "VALUE_OUTSIDE_BOUNDS",
+        "if_missing.initial",
+      ],
+      [bringing(set("none", 1n), { ...bounded, refill }), "SETTINGS_CONFLICT", "if_missing.refill"],
+      [bringing(increment("none"), { ...bounded, window }), "INVALID_FIELD", "if_missing.window.time_zone"],
+      [bringing(decrement("none"), bounded), "COUNTER_NOT_FOUND", undefined],
     ] as const) {
-      expect(await apply(store, op)).toMatchObject({ code });
+      const refused = await apply(store, op);
+      expect(refused).toMatchObject({ code, ...(field !== undefined && { field }) });
     }
+    expect(opened.warnings).toEqual([]); // Who asked was told of the time zone.
     expect(await read(store, "none")).toBeUndefined();
     await expectLogLeadsTo(store);
   });
@@ -638,6 +647,26 @@ function sweeping(it_: It): void {
       expect(await store.policies!.progress("n")).toEqual({ applied: 1, remaining: 0 });
       expect(await read(store, "n")).toMatchObject({ settingsRevision: 1, labels: {} });
       expect(await allChanges(store)).toHaveLength(1);
+    },
+  );
+
+  it_(
+    "while the clock is in doubt nothing is settled: what has expired by it may be there",
+    async (opened) => {
+      const { store } = opened;
+      const idle = { idleTtlMs: 3_600_000n };
+      await setPolicy(store, "i", { max: 9n, ...idle });
+      await apply(store, increment("i"));
+      await tidy(store);
+      await setPolicy(store, "i", { max: 8n, ...idle });
+      await opened.jump(400 * 24 * 60 * MINUTE);
+      await tidy(store);
+      expect((await allChanges(store)).map(({ kind }) => kind)).toEqual([ChangeKind.ADD]);
+      await opened.jump(-400 * 24 * 60 * MINUTE);
+      await opened.pass(10 * MINUTE);
+      await tidy(store);
+      expect(await read(store, "i")).toMatchObject({ value: 1n, max: 8n });
+      await expectLogLeadsTo(store);
     },
   );
 

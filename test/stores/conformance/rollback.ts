@@ -81,9 +81,10 @@ export function rollbackSuite(kind: StoreKind): void {
         expect(young).toMatchObject({ refused: undefined, replayed: false });
         while (await store.maintain());
         await expectSumsEqualValues(store as never, [`${n}.a`]);
-        expect((await allChanges(store as never)).length).toBeLessThan(60 + 3 * n);
+        expect((await allChanges(store as never)).length).toBeLessThan(60);
         const [old] = await commit(store, single(increment(`${n}.a`), { id: `${n}.old` }));
         expect(old!.replayed, "an id that is to be forgotten").toBe(false);
+        await commit(store, single(remove(`${n}.a`))); // Else the log, which is read again and again, would grow.
         if (n % 7 === 0) await here.reopen();
       }
       expect(steps.length).toBeGreaterThan(kind.name === "memory" ? 0 : 10);

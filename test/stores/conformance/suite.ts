@@ -39,10 +39,8 @@ export function storeSuite(name: string): void {
     describe("time in reads", () => timeReadsSuite(kind));
     describe("limits", () => limitsSuite(kind));
     describe("history", () => historySuite(kind));
-    if (KEEP_POLICIES.has(kind.name)) describe("policies", () => policiesSuite(kind));
+    describe("policies", () => policiesSuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });
 }
-
-const KEEP_POLICIES = new Set(["memory", "sqlite"]);

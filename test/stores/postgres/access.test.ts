@@ -103,7 +103,10 @@ describeWith([POSTGRES], "a role on PostgreSQL", () => {
 });
 
 describeWith([POSTGRES], "a schema of PostgreSQL that somebody changed by hand", () => {
-  it.each(["schema_version", "service_state", "copying", "request_id_generations", "catalogue_state"])(
+  it.each([
+    ...["schema_version", "service_state", "copying", "request_id_generations", "catalogue_state"],
+    "policy_sweep",
+  ])(
     "%s without a row: a start is refused with a sentence that names it, and who serves says no nonsense",
     async (table) => {
       const schema = await ownSchema();

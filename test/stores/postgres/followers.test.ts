@@ -9,7 +9,7 @@ import { POSTGRES } from "../../support/postgres/programs.ts";
 import { Etags, prefixed, sketches } from "../../support/random-requests.ts";
 import { Follower } from "../conformance/changes.ts";
 import { allPages, expanded } from "../conformance/columns.ts";
-import { ownDatabase, ownSchema, waitingForLock } from "./schema.ts";
+import { type OwnSchema, ownDatabase, ownSchema } from "./schema.ts";
 
 const READER = { pageChanges: 12, keptBytesMax: 20_000, restMs: 1, lookEveryMs: 5 };
 
@@ -25,19 +25,15 @@ describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {
       cursors.set(store, cursor);
       return changes.map(({ name }) => name);
     };
+    const holding = await heldBack(schema);
     for (let round = 0; round < 3; round++) {
-      // Somebody else has the name, and keeps the late one from saving what it has decided.
-      const other = await schema.connect();
-      await other.query("BEGIN");
-      await other.query(`INSERT INTO ${schema.name}.counters
-        (id, name, uid, value, initial, clamp, monotonic, revision, settings_revision, create_ms, update_ms)
-        VALUES (-9, 'late${round}', '00000000-0000-0000-0000-000000000000', 0, 0, false, false, 1, 1, 0, 0)`);
+      const letGo = await holding(`late${round}`);
       const committing = apply(late, increment(`late${round}`));
-      await waitingForLock(schema);
+      await sleepingIn(schema);
       await apply(quick, increment(`quick${round}`));
       expect(await follow(late)).toEqual([`quick${round}`]);
       expect(await follow(quick)).toEqual([`quick${round}`]);
-      await other.query("ROLLBACK");
+      await letGo();
       expect(await committing).toMatchObject({ value: 1n });
       expect(await follow(quick)).toEqual([`late${round}`]);
       expect(await follow(late)).toEqual([`late${round}`]);
@@ -138,3 +134,29 @@ describeWith([POSTGRES], "followers of several stores on PostgreSQL", () => {
     expect([changes, pages]).toEqual([64_000, Math.ceil((8 * bytes) / (1_000_000 + bytes))]);
   });
 });
+
+/**
+ * Keeps whoever makes a counter from saving what was decided, until it is let go. By a trigger that sleeps: a lock is not
+ * waited for longer than 300 ms, and who then begins anew takes another number.
+ *
+ * @returns  holds back who makes a counter of a name
+ */
+async function heldBack(schema: OwnSchema): Promise<(name: string) => Promise<() => Promise<unknown>>> {
+  await schema.sql("CREATE TABLE public.held_back (name text)");
+  await schema.sql(`CREATE FUNCTION public.hold_back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    WHILE EXISTS (SELECT FROM public.held_back WHERE name = NEW.name) LOOP PERFORM pg_sleep(0.005); END LOOP;
+    RETURN NEW; END $$`);
+  await schema.sql(
+    "CREATE TRIGGER hold_back BEFORE INSERT ON @counters FOR EACH ROW EXECUTE FUNCTION public.hold_back()",
+  );
+  return async (name) => {
+    await schema.sql("INSERT INTO public.held_back VALUES ($1)", [name]);
+    return () => schema.sql("DELETE FROM public.held_back");
+  };
+}
+
+/** Resolves when somebody is held back. */
+async function sleepingIn(schema: OwnSchema): Promise<void> {
+  const sleeps = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+  while ((await schema.sql(sleeps)).length === 0);
+}

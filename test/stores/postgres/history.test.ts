@@ -6,7 +6,8 @@ import { DEFAULT_HISTORY } from "../../../src/service/store-history.ts";
 import { apply, increment, remove } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
-import { edgesOf, Following } from "../conformance/history-following.ts";
+import { edgesOf } from "../conformance/history-expected.ts";
+import { Following } from "../conformance/history-following.ts";
 import { type OwnSchema, ownSchema } from "./schema.ts";
 
 /** The counts of a name, from all that history has by now. */

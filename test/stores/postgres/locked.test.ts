@@ -34,19 +34,24 @@ describeWith([POSTGRES], "a stranger who has locked a counter", () => {
     expect(warnings).toEqual([expect.stringContaining("keeps counters locked")]);
 
     // Who it is is known by now: nobody waits for him again.
-    const since = performance.now();
-    expect(await commit(store, single(increment("x")), single(increment("y")))).toMatchObject([
-      { refused: LOCKED },
-      { results: [{ value: 3n }] },
-    ]);
-    expect(performance.now() - since).toBeLessThan(200);
+    const tries = await untilWithin(200, async (n) => {
+      expect(await commit(store, single(increment("x")), single(increment("y")))).toMatchObject([
+        { refused: LOCKED },
+        { results: [{ value: 3n + n }] },
+      ]);
+    });
 
     await stranger.query("ROLLBACK");
     const again = await commit(store, ...asked);
     expect(again.map(({ replayed }) => replayed)).toEqual([false, true, false, true]);
     expect(again[0]!.results).toMatchObject([{ value: 1n, revision: 2 }]);
-    expect(again[2]!.results).toMatchObject([{ value: 4n }, { value: 2n }, { value: 2n }]);
-    expect(await store.get(["x", "y", "new"])).toMatchObject([{ value: 2n }, { value: 4n }, { value: 2n }]);
+    const counted = 3n + tries;
+    expect(again[2]!.results).toMatchObject([{ value: counted }, { value: 2n }, { value: 2n }]);
+    expect(await store.get(["x", "y", "new"])).toMatchObject([
+      { value: 2n },
+      { value: counted },
+      { value: 2n },
+    ]);
     await expectSums(store);
   });
 
@@ -87,12 +92,12 @@ describeWith([POSTGRES], "a stranger who has locked a counter", () => {
     const many = Array.from({ length: 30 }, (_, i) => single(increment(`new${i}`)));
     const answers = await commit(store, ...many, single(increment("x"), { id: "r" }), single(increment("y")));
     expect(answers.map(({ refused }) => refused)).toEqual([...many.map(() => undefined), LOCKED, undefined]);
-    const since = performance.now();
-    expect(await commit(store, single(increment("x"), { id: "r" }), single(increment("y")))).toMatchObject([
-      { refused: LOCKED },
-      { results: [{ value: 2n }] },
-    ]);
-    expect(performance.now() - since).toBeLessThan(400);
+    await untilWithin(400, async (n) => {
+      expect(await commit(store, single(increment("x"), { id: "r" }), single(increment("y")))).toMatchObject([
+        { refused: LOCKED },
+        { results: [{ value: 2n + n }] },
+      ]);
+    });
     await stranger.query("ROLLBACK");
     expect(await commit(store, single(increment("x"), { id: "r" }))).toMatchObject([
       { replayed: false, results: [{ value: 1n, revision: 1 }] },
@@ -181,4 +186,21 @@ async function expectSums(store: Store): Promise<void> {
     sums.set(name, (sums.get(name) ?? 0n) + added - removed);
   const counters = await store.get([...sums.keys()]);
   expect(counters).toMatchObject([...sums.values()].map((value) => ({ value })));
+}
+
+/**
+ * Do something until it once takes less than so long: a machine that is busy takes longer by chance, who waits for a
+ * stranger does each time.
+ *
+ * @returns  how often it was done
+ */
+async function untilWithin(ms: number, work: (n: bigint) => Promise<void>): Promise<bigint> {
+  const took: number[] = [];
+  for (let n = 0n; took.length < 10; n++) {
+    const since = performance.now();
+    await work(n);
+    took.push(performance.now() - since);
+    if (took.at(-1)! < ms) return n + 1n;
+  }
+  throw new Error(`it always took longer than ${ms} ms: ${took.map(Math.round).join(", ")}`);
 }

@@ -11,7 +11,7 @@ import { type OwnSchema, ownSchema } from "./schema.ts";
 const TABLES = [
   ...["counters", "counter_labels", "change_log", "change_openings", "deleted_counters", "request_ids"],
   ...["request_id_generations", "service_state", "copying", "schema_version"],
-  ...["catalogue", "catalogue_state"],
+  ...["catalogue", "catalogue_state", "policy_sweep"],
 ];
 
 /** What is done to each table, one after another. */

@@ -70,10 +70,12 @@ export type QueryHistoryRequest = Message<"tally.v1.QueryHistoryRequest"> & {
     /**
      * This long: whole minutes, 1 minute to 366 days. One that divides a day, such
      * as 1, 5 or 15 minutes, 1 or 6 hours, is cut by the clocks of time_zone: a
-     * point begins whenever they show, or pass by, a whole multiple of it. Where
-     * they are put forward or back, the point of that time is shorter or longer
-     * (a step of 6 hours then lasts 5 or 7), or comes twice (a step of an hour).
-     * Any other is cut from the Unix epoch.
+     * point begins when they come to a whole multiple of it, or pass one by as they
+     * are put forward, when a point may be shorter (6 hours last 5). Put back by
+     * less than the step, they make a point longer (6 hours last 7), also where they
+     * show its beginning once more (2 hours, from 3 o'clock back to 2, last 3); put
+     * back by the step or more, it comes twice (an hour). Any other is cut from the
+     * Unix epoch.
      *
      * @generated from field: google.protobuf.Duration every = 5;
      */

@@ -343,8 +343,11 @@ export const EnforcementSchema: GenEnum<Enforcement> = /*@__PURE__*/
  * An update of the bounds, of time or of any other setting of the policy's has the
  * counter follow none; labels and description are its own and change nothing.
  *
- * Up to 10,000 policies. Errors: see ErrorReason. POLICIES_NOT_KEPT is said by all
- * methods, where the store keeps none.
+ * Any server of a store may be asked: what one has set holds for each call that
+ * begins afterwards, at all of them.
+ *
+ * Up to 10,000 policies. Errors: see ErrorReason. POLICIES_NOT_KEPT was said by all
+ * methods of earlier servers, on PostgreSQL.
  *
  * @generated from service tally.v1.PolicyService
  */

@@ -1,11 +1,11 @@
-import { renameSync, rmSync, unlinkSync } from "node:fs";
-import { basename } from "node:path";
+import { lstatSync, readlinkSync, renameSync, rmSync, unlinkSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
 import type { Database, Statement } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
 import { type HistoryHead, NO_HISTORY } from "../../shared/history/rows.ts";
 import type { BindingRow } from "../file/alone.ts";
 import { makeFile } from "../file/making.ts";
-import { assertOneName } from "../file/names.ts";
+import { assertNotOpen, assertOneName } from "../file/names.ts";
 import { isSame, statOf } from "../file/whereabouts.ts";
 import { openReadOnly } from "../read/reading.ts";
 import type { LogPlace } from "../write/history-binding.ts";
@@ -55,14 +55,16 @@ export class HistoryFile {
   #id: string | null;
 
   /**
-   * @param path  of the history
+   * @param linked  where the history is to stand; a symbolic link leads to where it does, with what belongs to it
    * @throws TallyError STORE_UNAVAILABLE of one that is not to be touched, or SQLite's own error
    */
-  constructor(path: string, { startId, log, now, warn, distrusted, expected }: HistoryFileOptions) {
+  constructor(linked: string, { startId, log, now, warn, distrusted, expected }: HistoryFileOptions) {
+    const path = linkedFrom(linked);
     this.#path = path;
     this.#log = log;
     this.#startId = startId;
     assertOneName(path);
+    if (path !== linked) assertNotOpen(path); // No lock of the data file's keeps another one's server from it.
     const found = distrusted ?? lookAt(path, log);
     const begins = `a new history begins${log.end === 0 ? "" : `, at ${new Date(log.begins).toISOString()}`}`;
     if (typeof found === "string")
@@ -177,6 +179,17 @@ export class HistoryFile {
   }
 }
 
+/** Where a link leads, or the next one; also to what is not there yet. Beside that SQLite has the WAL. */
+function linkedFrom(path: string): string {
+  let at = path;
+  for (let i = 0; i < LINKS_MAX && lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink(); i++)
+    at = resolve(dirname(at), readlinkSync(at));
+  return at;
+}
+
+/** As many as the kernel follows. */
+const LINKS_MAX = 40;
+
 interface Checkpointed {
   readonly busy: bigint;
   readonly log: bigint;
@@ -222,9 +235,10 @@ export function lookAt(path: string, log: LogFacts): StoredHead | string | undef
   }
 }
 
-/** Take a history away, and what belongs to it, that nobody has open. */
+/** Take a history away, and what belongs to it, that nobody has open; where a link leads to it, that stays. */
 export function removeHistory(path: string): void {
-  for (const suffix of ["-shm", "-wal", "-journal", ""]) rmSync(path + suffix, { force: true });
+  const real = linkedFrom(path);
+  for (const suffix of ["-shm", "-wal", "-journal", ""]) rmSync(real + suffix, { force: true });
 }
 
 /** @returns  under which name */

@@ -42,13 +42,15 @@ export class CatalogueWrites {
 
   /** See Catalogue.write. @param entry  its shape checked */
   write(entry: CatalogueWrite): number | undefined {
-    const { kind, key, body = null, expectedVersion } = entry;
+    const { kind, key, body = null, expectedVersion, latestVersion } = entry;
     this.#known ??= knownOf(this.#reader.read(0));
     const known = this.#known.entries.get(idOf(entry));
     if (known === undefined && this.#known.corrupt) throw catalogueDamaged();
     const found = known === undefined || known.gone ? 0n : known.version;
     if (found !== BigInt(expectedVersion)) return undefined;
-    const state = afterWrite(this.state, known?.version);
+    const before = this.state;
+    if (latestVersion !== undefined && before.version !== BigInt(latestVersion)) return undefined;
+    const state = afterWrite(before, known?.version);
     const { version } = state;
     const checksum = catalogueChecksum(version, kind, key, body);
     if (known === undefined) this.#insert.run(version, kind, key, body, checksum);

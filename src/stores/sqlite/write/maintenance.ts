@@ -70,7 +70,7 @@ export class Maintenance {
     const doubted = this.doubts(moment);
     for (const warning of this.#parts.warnings.splice(0)) warn(warning);
     const tidies = !doubted && this.#tidy(moment);
-    return this.#sweep(moment) || tidies || more;
+    return (!doubted && this.#sweep(moment)) || tidies || more;
   }
 
   /** Look at the wall clock: whether it is in doubt. */

@@ -39,6 +39,7 @@ describe("copy", () => {
     expect(copied).toMatchObject({ code: EXIT.OK, stderr: "" });
     expect(copied.stdout).toMatch(/^counters +2, the same in both/m);
     expect(copied.stdout).toMatch(/^changes +3, the same in both, and they sum up to the values$/m);
+    expect(copied.stdout).toMatch(/^history +[2-6] rows of 2 counters, 1 change by name, the same in both$/m);
     expect(await counting(to, ["inc", "visits", "5", ...KEPT], ["get", "visits"])).toEqual(["5", "6"]);
     const again = await tally(["copy", "--from", from, "--to", to]);
     expect(again).toMatchObject({ code: EXIT.REFUSED, stdout: "" });
@@ -51,7 +52,8 @@ describe("copy", () => {
     const json = async () =>
       JSON.parse((await tally(["copy", "--from", from, "--to", to, "-o", "json"])).stdout);
     expect(await json()).toMatchObject({ counters: 1, sum: "1", changes: 1, before: false, resumed: false });
-    expect(await json()).toMatchObject({ counters: 1, sum: "1", changes: 1, before: true });
+    const history = { rows: 1, counters: 1, changes: 0 };
+    expect(await json()).toMatchObject({ counters: 1, sum: "1", changes: 1, before: true, history });
   });
 
   it("refuses what it cannot do, in one sentence, and leaves nothing behind", async () => {

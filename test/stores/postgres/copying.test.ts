@@ -2,9 +2,11 @@
 import { v7 } from "uuid";
 import { expect, it, onTestFinished } from "vitest";
 import { copyStore } from "../../../src/service/copy.ts";
+import { takeInAll } from "../../../src/service/history-follower.ts";
 import { DEFAULT_RETENTION, type Purpose, type Store } from "../../../src/service/store.ts";
+import { DEFAULT_HISTORY, type HistoryOptions } from "../../../src/service/store-history.ts";
 import { openStore } from "../../../src/stores/open.ts";
-import { apply, increment } from "../../support/calls.ts";
+import { apply, increment, set } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
@@ -41,6 +43,26 @@ describeWith([POSTGRES], "a copy on PostgreSQL", () => {
     await source.close();
   });
 
+  it("nor does one take anything into its history meanwhile, or has what is copied for a copy after it", async () => {
+    const [from, to] = [await newUrl(), await newUrl()];
+    const first = await open(from, "serve", DEFAULT_HISTORY);
+    await apply(first, set("a", 3n));
+    await takeInAll(first, first.history!.intake, { waitMs: 0, pageChanges: 10 });
+    await first.close();
+    const server = await open(to, "serve", DEFAULT_HISTORY);
+    expect(await server.history!.intake.begin()).toBe("");
+    const [source, target] = [await open(from, "copyFrom"), await open(to, "copyTo")];
+    await target.copying!.beginImport(await source.copying!.exportHead());
+    expect(await server.history!.intake.begin()).toBeUndefined();
+    expect(await copyStore(source, target)).toMatchObject({ history: { counters: 1, rows: 1, changes: 1 } });
+    const { copy } = await target.copying!.importState();
+    expect(copy).toMatchObject({ ended: true });
+    expect(await server.history!.intake.begin()).not.toBe("");
+    expect((await target.copying!.importState()).copy).toBeUndefined();
+    await expect(copyStore(source, target)).rejects.toThrow("history or anything else of its own");
+    expect((await server.history!.changes("a", undefined, 9)).changes).toMatchObject([{ value: 3n }]);
+  });
+
   it("what a server has counted since the copy ended is not taken for a part of it", async () => {
     const [from, to] = [await newUrl(), await newUrl()];
     await apply(await open(from), increment("a", 3n));
@@ -59,9 +81,9 @@ async function newUrl(): Promise<string> {
   return (await sharedPostgres()).url({ schema: newSchema() });
 }
 
-async function open(url: string, purpose: Purpose = "serve"): Promise<Store> {
+async function open(url: string, purpose: Purpose = "serve", history?: HistoryOptions): Promise<Store> {
   const options = { clock: new HandClock(), newUid: () => v7(), cachedCountersMax: 0, warn: () => {} };
-  const store = await openStore(url, { ...options, retention: DEFAULT_RETENTION, purpose });
+  const store = await openStore(url, { ...options, retention: DEFAULT_RETENTION, purpose, history });
   return closedAtTheEnd(store);
 }
 

@@ -32,7 +32,7 @@ import { readAlone } from "../../src/stores/sqlite/file/alone.ts";
 import { BOUND_SINCE, migrate } from "../../src/stores/sqlite/schema/schema.ts";
 import { WriteConnection } from "../../src/stores/sqlite/write/connection.ts";
 import { freshSeed, seededRandom } from "../proofs/crash/random.ts";
-import { apply, batch, increment, single } from "../support/calls.ts";
+import { apply, batch, create, increment, single } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { folderInMemory } from "../support/folder.ts";
 
@@ -82,7 +82,8 @@ function fill(connection: WriteConnection, prefix: string, before = () => {}): v
   const bytes = () => statSync(path).size;
   const atFirst = bytes();
   for (let i = 0; bytes() === atFirst; i++) {
-    const ops = Array.from({ length: 2_000 }, (_, n) => increment(`${prefix}/${i}/${n}/${"x".repeat(100)}`));
+    const settings = { description: "x".repeat(1_000) }; // Pages, of few counters.
+    const ops = Array.from({ length: 500 }, (_, n) => create(`${prefix}/${i}/${n}`, settings));
     connection.commit(toBatch([batch(ops)]), moment(), v7());
     before();
     connection.checkpoints.ifGrown();

@@ -122,6 +122,10 @@ const inTime: fc.Arbitrary<Settings> = fc
     };
     return { ...settings, window, idleTtlMs, ...refills };
   });
+/** Of a policy. Without bounds: when a counter that is beyond one is looked at again is each store's own. */
+export const policySettings = inTime.map(
+  (settings): Settings => ({ ...settings, min: undefined, max: undefined, refill: undefined }),
+);
 const KEYS = ["initial", "min", "max", "clamp", "monotonic", "labels", "description"] as const;
 const mask = fc.subarray<SettingKey>([...KEYS], { minLength: 1 });
 const maskInTime = fc.subarray<SettingKey>([...KEYS, "window", "refill", "idleTtlMs"], { minLength: 1 });

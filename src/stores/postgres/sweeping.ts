@@ -152,7 +152,8 @@ export class Sweeping {
     const before = sweep.swept;
     sweep.passed(next, held, this.#parts.clock.monotonic());
     if (sweep.swept === before) return;
-    this.#sweep = undefined; // All is done, and is saved: whoever has more to do begins with that.
+    this.#sweep = undefined; // All is done, and is saved: whoever has more to do begins with that, and at once.
+    this.#askAt = Number.NEGATIVE_INFINITY;
     const values = [this.#parts.owner, sweep.swept];
     await this.#parts.database.upkeep((session) => session.send(this.#swept, values));
   }

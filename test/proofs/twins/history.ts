@@ -1,11 +1,11 @@
 import { fc } from "@fast-check/vitest";
 import type { Selection } from "../../../src/core/selection.ts";
-import { type Sketch, sketches } from "../../support/random-requests.ts";
+import { policySettings, type Sketch, sketches } from "../../support/random-requests.ts";
 import type { Pair } from "./pair.ts";
 
 /**
  * Goal: a store does what the memory store does, whatever it is asked.
- * Method: random histories of commits, reads, maintenance, restarts and jumps of the clock, as fast-check's commands:
+ * Method: random histories of commits, policies, reads, maintenance, restarts and jumps of the clock, as fast-check's commands:
  * what fails is shrunk to the shortest history that does. One pair serves all histories, each on names of its own,
  * because opening a store takes longer than a history.
  */
@@ -74,6 +74,9 @@ const upkeep = fc.constantFrom(
   new Step("the clock goes back", (pair) => pair.advance(1_000, -100 * HOUR)),
   new Step("the clock jumps ahead", (pair) => pair.advance(0, 50 * HOUR)),
 );
+const policy = fc
+  .tuple(fc.constantFrom("", "", "a"), fc.option(policySettings, { nil: undefined, freq: 4 }))
+  .map(([of, to]) => new Step(`policy ${shown([of, { ...to }])}`, (pair) => pair.policy(of, to)));
 const passing = fc.constantFrom(
   new Step("some seconds", (pair) => pair.advance(5_003)),
   new Step("some minutes", (pair) => pair.advance(161_803)),
@@ -85,7 +88,7 @@ const rarely = fc.constantFrom(
 
 const COMMANDS = [
   ...[commit, commit, commit, commit, commit, again],
-  ...[get, list, top, sum, follow, upkeep, passing, passing],
+  ...[get, list, top, sum, follow, upkeep, passing, passing, policy, policy],
   fc.oneof({ weight: 15, arbitrary: commit }, { weight: 1, arbitrary: rarely }),
 ];
 

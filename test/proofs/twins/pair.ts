@@ -3,7 +3,10 @@ import { v7 } from "uuid";
 import { ChangeKind } from "../../../src/core/change.ts";
 import type { Outcomes } from "../../../src/core/columns.ts";
 import type { Order, Selection } from "../../../src/core/selection.ts";
+import type { Settings } from "../../../src/core/settings.ts";
+import { Policies } from "../../../src/service/policies.ts";
 import type { Store } from "../../../src/service/store.ts";
+import type { Catalogue } from "../../../src/service/store-catalogue.ts";
 import type { StoredChange } from "../../../src/service/store-pages.ts";
 import { toBatch } from "../../../src/service/writer.ts";
 import type { Asked } from "../../support/calls.ts";
@@ -21,6 +24,9 @@ export class Tally {
   changes = 0;
   /** Of the changes: rolls and expiries. */
   byTime = 0;
+  /** And those by policies. */
+  byPolicies = 0;
+  policies = 0;
   reopenings = 0;
 }
 
@@ -39,6 +45,7 @@ export class Pair {
   #prefix = "";
   #etags: Etags;
   #cursors = { real: "", memory: "" };
+  readonly #policies = new WeakMap<Catalogue, Policies>();
   /** What was asked in this history, commit by commit. */
   #asked: Asked[][] = [];
 
@@ -137,10 +144,22 @@ export class Pair {
     this.#cursors = { real: real.cursor, memory: memory.cursor };
     this.#tally.changes += real.changes.length;
     this.#tally.byTime += real.changes.filter(isByTime).length;
+    this.#tally.byPolicies += real.changes.filter(isByPolicy).length;
   }
 
   async maintain(): Promise<void> {
     for (const { store } of [this.#real, this.#memory]) while (await store.maintain());
+  }
+
+  /** Set the policy of a prefix, or take it away. */
+  async policy(prefix: string, settings: Settings | undefined): Promise<void> {
+    await this.#compare(({ catalogue }) => {
+      const policies = this.#policies.get(catalogue!) ?? new Policies(catalogue!);
+      this.#policies.set(catalogue!, policies);
+      const whole = this.#prefix + prefix;
+      return settings === undefined ? policies.remove(whole) : policies.set(whole, settings, "enforce");
+    });
+    this.#tally.policies++;
   }
 
   /** Let time pass, or have the clock on the wall jump. */
@@ -194,21 +213,26 @@ export class Pair {
 }
 
 /**
- * Changes without their positions. What tidying wrote down has the order of the counters' rows in one, and another in the
+ * Changes without their positions. What tidying and sweeps wrote down has the order of the counters' rows in one, and another in the
  * other: those are put in one order. Of each counter it stays.
  */
 function inOrder(changes: readonly StoredChange[]): object[] {
   const ordered: Omit<StoredChange, "position">[][] = [[]];
   let tidied = false;
   for (const { position: _, ...change } of changes) {
-    if (isByTime(change) !== tidied) ordered.push([]);
-    tidied = isByTime(change);
+    const byItself = isByTime(change) || isByPolicy(change);
+    if (byItself !== tidied) ordered.push([]);
+    tidied = byItself;
     ordered.at(-1)!.push(change);
   }
   return ordered.flatMap((some) => {
-    const unordered = some.length > 1 && isByTime(some[0]!);
+    const unordered = some.length > 1 && (isByTime(some[0]!) || isByPolicy(some[0]!));
     return unordered ? some.sort((a, b) => (a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0)) : some;
   });
+}
+
+function isByPolicy({ caller }: Pick<StoredChange, "caller">): boolean {
+  return caller.startsWith("policy:");
 }
 
 function isByTime({ kind }: Pick<StoredChange, "kind">): boolean {

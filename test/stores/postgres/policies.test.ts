@@ -1,6 +1,6 @@
 /** Several stores on one PostgreSQL, and policies: what one of them sets, all count by. */
 import { expect, it } from "vitest";
-import { CORRUPT } from "../../../src/core/counter.ts";
+import { CORRUPT, type FullCounter } from "../../../src/core/counter.ts";
 import { POLICIES_MAX } from "../../../src/core/policies.ts";
 import { policyKeyOf } from "../../../src/core/policy-body.ts";
 import { DEFAULTS, type Settings } from "../../../src/core/settings.ts";
@@ -273,6 +273,28 @@ describeWith([POSTGRES], "rows of counters that follow policies", () => {
     expect(await apply(store, increment("p"))).toEqual({ code: "ROW_CORRUPT" });
     await tidy(store);
     expect(await apply(store, increment("other"))).toMatchObject({ value: 2n });
+  });
+
+  it("that were changed by hand, and are accepted, follow what they did", async () => {
+    const schema = await ownSchema();
+    const store = await schema.open();
+    await setBy(store, "p", { max: 5n });
+    await setBy(store, "t", { max: 5n, idleTtlMs: 86_400_000n });
+    await commit(store, ...["p", "t"].map((name) => single(increment(name))));
+    const before = (await store.get(["p", "t"])) as FullCounter[];
+    await store.close();
+    await schema.sql("UPDATE @counters SET value = 4, settings_revision = 0 WHERE name = 'p'");
+    await schema.sql("UPDATE @counters SET value = 4, settings_revision = 7 WHERE name = 't'");
+    const held = await schema.open({ purpose: "copyFrom" });
+    await held.accepting!.accept(["p", "t"], new Map(), []);
+    await held.close();
+    const served = await schema.open();
+    expect(await served.get(["p", "t"])).toMatchObject(
+      before.map(({ policy, max, idleTtlMs }) => ({ value: 4n, policy, max, idleTtlMs })),
+    );
+    expect(await apply(served, increment("t"))).toMatchObject({ value: 5n });
+    await setBy(served, "p", { max: 9n });
+    expect(await apply(served, increment("p", 5n))).toMatchObject({ value: 9n });
   });
 
   it("one that follows none cannot come to follow one by itself", async () => {

@@ -78,14 +78,15 @@ async function run({ from, to, output: format, quiet: quietly }: Options): Promi
 function shown(live: LiveLines | undefined): (progress: Progress, total: number) => void {
   if (live === undefined) return () => {};
   let drawnAt = Number.NEGATIVE_INFINITY;
-  return ({ phase, counters, changes, requestIds }, total) => {
+  return ({ phase, counters, changes, requestIds, history }, total) => {
     const now = performance.now();
     if (now - drawnAt < DRAW_MS) return;
     drawnAt = now;
     const doing = phase === "verifying" ? "compared" : "copied";
     const of = phase === "counters" ? ` of ${figure(total)}` : "";
     live.draw([
-      `${doing}: counters ${figure(counters)}${of}  changes ${figure(changes)}  request ids ${figure(requestIds)}`,
+      `${doing}: counters ${figure(counters)}${of}  changes ${figure(changes)}  request ids ${figure(requestIds)}  ` +
+        `history ${figure(history)}`,
     ]);
   };
 }
@@ -94,7 +95,9 @@ const DRAW_MS = 250;
 
 function viewOf(copied: CopiedBetween, ms: number): View {
   const { counters, sum, changes, requestIds, before, resumed, from, to } = copied;
-  const all = counters + changes + requestIds;
+  const { history } = copied;
+  const rows = history === undefined ? 0 : history.rows + history.counters + history.changes;
+  const all = counters + changes + requestIds + rows;
   const how = before ? "nothing was left to copy" : resumed ? "a run before had begun it" : "copied";
   return {
     json: {
@@ -104,6 +107,7 @@ function viewOf(copied: CopiedBetween, ms: number): View {
       sum: `${sum}`,
       changes,
       requestIds,
+      history: history === undefined ? null : { ...history },
       before,
       resumed,
       seconds: Math.round(ms) / 1000,
@@ -116,9 +120,19 @@ function viewOf(copied: CopiedBetween, ms: number): View {
       SUM: `${sum}, the same in both`,
       CHANGES: `${figure(changes)}, the same in both, and they sum up to the values`,
       "REQUEST IDS": `${figure(requestIds)}, the same in both, with their answers`,
+      HISTORY: historyOf(copied),
       DONE: `${how}, in ${(ms / 1000).toFixed(1)} s (${counted(perSecond(all, ms), "item")}/s)`,
     },
   };
+}
+
+function historyOf({ history, historyLeft }: CopiedBetween): string {
+  if (historyLeft) return "left where it is: the target can keep none";
+  if (history === undefined) return "none in the source: it begins with what the change log has";
+  const { rows, counters, changes, damagedFrom } = history;
+  const all = `${counted(rows, "row")} of ${counted(counters, "counter")}, ${counted(changes, "change")} by name`;
+  if (damagedFrom === undefined) return `${all}, the same in both`;
+  return `${all}; damaged ones were left out, so from ${new Date(damagedFrom).toISOString()} on it has a gap`;
 }
 
 const COPY_EXITS: Readonly<Record<CopyFailure, number>> = {
@@ -135,12 +149,14 @@ const EXAMPLES = `Examples:
 `;
 
 const ABOUT = `
-Takes over every counter with its uid, revisions, settings, labels and times; the policies; the change log; and the
-request ids that live, with their answers and the time they have left. So whoever was counting goes on after it, retries
-included, as if nothing had been. Stop the server first: neither store can be served meanwhile. The source stays as it is,
-though one of an older schema is brought to this version's.
+Takes over every counter with its uid, revisions, settings, labels and times; the policies; the change log; the request
+ids that live, with their answers and the time they have left; and history. So whoever was counting goes on after it,
+retries included, as if nothing had been. Stop the server first: neither store can be served meanwhile. The source stays
+as it is, though one of an older schema is brought to this version's, and what its history lacks of the change log is
+taken into it.
 
-History is not taken over: it begins anew with what the change log has.
+History goes along whatever the target's configuration says, and goes on where it ended once it is served with history
+on. A source without one is copied without: then it begins with what the change log has.
 
 Interrupted at any moment, the same command goes on, or begins anew if the source was changed since. Until the copy has
 ended, the target is not served. It ends when both stores were compared, item by item.

@@ -4,18 +4,23 @@ import { TallyError } from "../core/errors.ts";
 import { PolicySet } from "../core/policies.ts";
 import type { Selection } from "../core/selection.ts";
 import { lookForChangesByHand, lookForLostRows, toldOf } from "./by-hand.ts";
+import { takeInAll } from "./history-follower.ts";
 import type { Store } from "./store.ts";
 import type { Copying, ExportHead, ImportPart, ImportState } from "./store-copying.ts";
+import type { HistoryExport } from "./store-history-copying.ts";
 import type { StoredChange } from "./store-pages.ts";
 import { type Verified, verifyCopy } from "./verify-copy.ts";
+import { reachWith } from "./verify-history.ts";
 
 /** How much has been copied, or compared. */
 export interface Progress {
-  readonly phase: "catalogue" | "counters" | "changes" | "request ids" | "verifying";
+  readonly phase: "catalogue" | "counters" | "changes" | "request ids" | "history" | "verifying";
   readonly counters: number;
   /** Of the change log, openings included. */
   readonly changes: number;
   readonly requestIds: number;
+  /** Rows of history. */
+  readonly history: number;
 }
 
 /** What a copy came to. */
@@ -24,6 +29,8 @@ export interface Copied extends Verified {
   readonly before: boolean;
   /** Whether a run before had begun it. */
   readonly resumed: boolean;
+  /** True where the source has a history that the target could not keep. */
+  readonly historyLeft?: true;
 }
 
 /** Why a copy did not come to its end: one sentence for the operator. */
@@ -48,8 +55,9 @@ export type CopyFailure =
   | "STOPPED";
 
 /**
- * Take everything that a store keeps into another one: the catalogue, counters, the change log, and the request ids that
- * live. They are opened for the purposes "copyFrom" and "copyTo".
+ * Take everything that a store keeps into another one: the catalogue, counters, the change log, the request ids that live,
+ * and history, into which what the change log has beyond it is taken first. They are opened for the purposes "copyFrom"
+ * and "copyTo".
  *
  * May be interrupted at any moment: called again with the same stores, it goes on where the target stands; or begins
  * anew, should the source have changed meanwhile. Ends the copy only after both were compared, item by item.
@@ -82,13 +90,16 @@ export async function copyStore(
       "`tally policy delete`, on a server of the source: their counters keep their settings. Nothing was changed.";
     throw new CopyError("REFUSED", message);
   }
+  const kept = await source.exportHistory?.();
+  const history = target.exportHistory && kept;
+  if (history !== undefined) await takeInAll(from, history.intake, TAKING_IN).catch(toldOfDamage);
   const head = await source.exportHead().catch(toldOfDamage);
   const state = await target.importState();
-  const start = startOf(head, state);
+  const start = startOf(head, state, history !== undefined);
   if (start === "anew") await target.beginImport(head);
   let at = start === "anew" ? BEGINNING : start;
 
-  const parts = partsOf(from, source, at, partMax);
+  const parts = partsOf({ from, source, history }, at, partMax);
   let next = parts.next();
   for (;;) {
     const { value: part, done } = await next.catch(toldOfDamage);
@@ -118,7 +129,8 @@ export async function copyStore(
     throw new CopyError("DIFFERENT", MEANWHILE);
   const before = state.copy?.ended === true && start !== "anew";
   if (!before) await target.endImport();
-  return { ...verified, before, resumed: start !== "anew" };
+  const left = kept !== undefined && history === undefined;
+  return { ...verified, before, resumed: start !== "anew", ...(left && { historyLeft: true }) };
 }
 
 const STOPPED =
@@ -131,24 +143,30 @@ const ANEW = "The target cannot be served; the same command copies it anew.";
 interface At extends Progress {
   readonly phase: Exclude<Progress["phase"], "verifying">;
   readonly cursor: string;
+  /** From when on rows of history were damaged, and left out. */
+  readonly damagedFrom?: number | undefined;
+  /** Whether the history is whole. */
+  readonly whole?: true;
 }
 
-const BEGINNING: At = { phase: "catalogue", cursor: "", counters: 0, changes: 0, requestIds: 0 };
+const BEGINNING: At = { phase: "catalogue", cursor: "", counters: 0, changes: 0, requestIds: 0, history: 0 };
 
 /**
  * Where to begin: "anew" takes away what a copy before has brought.
  *
  * @throws CopyError REFUSED when the target has anything else
  */
-function startOf(head: ExportHead, { empty, copy }: ImportState): At | "anew" {
+function startOf(head: ExportHead, { empty, copy }: ImportState, history: boolean): At | "anew" {
   if (head.storeId === copy?.storeId) {
-    return head.state === copy.state && copy.progress !== "" ? JSON.parse(copy.progress) : "anew";
+    if (head.state !== copy.state || copy.progress === "") return "anew";
+    const at: At = { ...BEGINNING, ...JSON.parse(copy.progress) }; // An older version counts no history.
+    return copy.ended && history && at.whole !== true ? "anew" : at; // Nor had it taken any along.
   }
   if (empty && (copy === undefined || copy.ended)) return "anew";
   throw new CopyError(
     "REFUSED",
     copy === undefined
-      ? "The target has counters, changes, request ids or anything else of its own; a copy needs an empty one. Nothing was changed."
+      ? "The target has counters, changes, request ids, history or anything else of its own; a copy needs an empty one. Nothing was changed."
       : "The target has a copy of another store, or a part of one; give an empty target. Nothing was changed.",
   );
 }
@@ -160,7 +178,11 @@ interface Part {
 }
 
 /** What is left to copy, in parts. */
-async function* partsOf(from: Store, source: Copying, start: At, max: number): AsyncGenerator<Part> {
+async function* partsOf(
+  { from, source, history }: { from: Store; source: Copying; history: HistoryExport | undefined },
+  start: At,
+  max: number,
+): AsyncGenerator<Part> {
   let at = start;
   if (from.accepting?.look !== undefined) {
     const byHand = toldOf({ counters: [], ...(await lookForLostRows(from)) });
@@ -191,11 +213,26 @@ async function* partsOf(from: Store, source: Copying, start: At, max: number): A
     if (end) at = { ...at, phase: "request ids", cursor: "" };
     yield { items: { openings: changes.filter(isOpening), commits: commitsOf(changes) }, at };
   }
-  for (;;) {
+  while (at.phase === "request ids") {
     const { requestIds, cursor } = await source.exportRequestIds(at.cursor, max);
-    if (cursor === at.cursor) return;
+    const end = cursor === at.cursor;
     at = { ...at, requestIds: at.requestIds + requestIds.length, cursor };
-    yield { items: { requestIds }, at };
+    if (end) at = { ...at, phase: "history", cursor: "" };
+    else yield { items: { requestIds }, at };
+  }
+  if (history === undefined || at.whole) return;
+  for (;;) {
+    const { rows, cursor, damagedFrom } = await history.rows(at.cursor, Math.min(max, HISTORY_PART_MAX));
+    const end = cursor === at.cursor;
+    at = { ...at, history: at.history + rows.length, cursor };
+    if (damagedFrom !== undefined)
+      at = { ...at, damagedFrom: Math.min(damagedFrom, at.damagedFrom ?? damagedFrom) };
+    if (!end) {
+      yield { items: { history: { rows } }, at };
+      continue;
+    }
+    const reach = reachWith(await history.reach(), at.damagedFrom);
+    return yield { items: { history: { rows, reach } }, at: { ...at, whole: true } };
   }
 }
 
@@ -206,6 +243,10 @@ const ALL: Selection = { prefix: "", labels: {} };
 
 /** So much that fsync does not count, so little that somebody who stops it need not wait. */
 const PART_MAX = 4_000;
+/** Rows, which may have some kilobytes each. */
+const HISTORY_PART_MAX = 2_000;
+/** A process that was killed had the source's history in hand for some seconds more. */
+const TAKING_IN = { waitMs: 15_000, pageChanges: 5_000 };
 
 function isOpening({ kind }: StoredChange): boolean {
   return kind === ChangeKind.OPENING;

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ChangeKind, endsCounter } from "../core/change.ts";
+import { TallyError } from "../core/errors.ts";
 import type { LogReader } from "./log-reader.ts";
+import { Meeting } from "./meeting.ts";
 import type { Store } from "./store.ts";
 import type { HistoryIntake } from "./store-history.ts";
-import type { LoggedCounter, LogPage } from "./store-log.ts";
 
 /** What takes the change log into history. */
 export interface HistoryFollower {
@@ -43,7 +43,7 @@ export function followHistory(
 
   /** Returns whether to begin again at once. */
   async function follow(cursor: string): Promise<boolean> {
-    const known = new Set<bigint>();
+    const meeting = new Meeting(changeLog);
     const lost = new AbortController();
     const end = AbortSignal.any([signal, lost.signal]);
     const saving = saveEvery(end, (error) => lost.abort(error));
@@ -51,10 +51,10 @@ export function followHistory(
       for await (const page of reader.follow(cursor, end)) {
         if (page.dropped) {
           options.onMissed();
-          known.clear();
+          meeting.anew();
         }
-        if (!(await intake.take(page, await meet(page, known)))) return false;
-        if (known.size > KNOWN_MAX) return await intake.save();
+        if (!(await intake.take(page, await meeting.meet(page)))) return false;
+        if (meeting.size > KNOWN_MAX) return await intake.save();
       }
       if (signal.aborted) await intake.save();
       else if (lost.signal.reason !== undefined) throw lost.signal.reason;
@@ -77,33 +77,6 @@ export function followHistory(
     }
   }
 
-  /** Those of a page's counters that are to be looked at: new ones, those that end on it, and those with new settings. */
-  async function meet(
-    { commits: { changes, counterIds } }: LogPage,
-    known: Set<bigint>,
-  ): Promise<ReadonlyMap<number, LoggedCounter | undefined>> {
-    const met = new Map<number, LoggedCounter | undefined>();
-    for (const [index, id] of counterIds.entries()) if (!known.has(id)) met.set(index, undefined);
-    const ended = new Set<number>();
-    for (let k = 0; k < changes.count; k++) {
-      const kind = changes.kinds[k]! as ChangeKind;
-      if (kind === ChangeKind.SETTINGS) met.set(changes.counters[k]!, undefined);
-      else if (endsCounter(kind)) ended.add(changes.counters[k]!);
-    }
-    for (const index of ended) met.set(index, undefined);
-    const indices = [...met.keys()];
-    for (let first = 0; first < indices.length; first += LOOKED_UP_AT_ONCE) {
-      const some = indices.slice(first, first + LOOKED_UP_AT_ONCE);
-      const counters = await changeLog.counters(BigInt64Array.from(some, (index) => counterIds[index]!));
-      for (const [i, index] of some.entries()) {
-        met.set(index, counters[i]);
-        known.add(counterIds[index]!);
-      }
-    }
-    for (const index of ended) known.delete(counterIds[index]!);
-    return met;
-  }
-
   const running = run();
   return {
     async close() {
@@ -113,8 +86,40 @@ export function followHistory(
   };
 }
 
+/**
+ * Take in what the change log has, to its end, and have it saved: of a store that nobody serves.
+ *
+ * @param options.waitMs  for how long another process may still have it in hand
+ * @throws TallyError STORE_UNAVAILABLE  also while another process takes in
+ */
+export async function takeInAll(
+  { changeLog }: Pick<Store, "changeLog">,
+  intake: HistoryIntake,
+  options: { readonly waitMs: number; readonly pageChanges: number },
+): Promise<void> {
+  const until = performance.now() + options.waitMs;
+  for (;;) {
+    let cursor = await intake.begin();
+    const meeting = new Meeting(changeLog);
+    for (let any = false, full = false; cursor !== undefined && !full; ) {
+      const page = await changeLog.read(cursor, options.pageChanges);
+      const end = page.cursor === cursor;
+      if (end && (!any || (await intake.save()))) return;
+      cursor = end ? undefined : page.cursor;
+      if (page.commits.count === 0) continue;
+      any = true;
+      if (page.dropped) meeting.anew();
+      if (!(await intake.take(page, await meeting.meet(page)))) cursor = undefined;
+      full = meeting.size > KNOWN_MAX && !page.openings; // Amid openings it would begin with them again.
+    }
+    if (cursor !== undefined) await intake.save();
+    else if (performance.now() < until) await sleep(LOOK_MS);
+    else throw new TallyError("STORE_UNAVAILABLE", "another process takes the change log into its history");
+  }
+}
+
 const LOST = new Error("another process takes the change log in");
-/** As many as ChangeLogReads.counters takes. */
-const LOOKED_UP_AT_ONCE = 10_000;
 /** With more, the memory that they take is given back by beginning anew; some 60 bytes each, and as many in the store. */
 const KNOWN_MAX = 1_000_000;
+/** How often to look whether another process has ended. */
+const LOOK_MS = 200;

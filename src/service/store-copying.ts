@@ -1,11 +1,12 @@
 import type { CatalogueEntry } from "../core/catalogue.ts";
 import type { FullCounter } from "../core/counter.ts";
 import type { Generation } from "../core/request-ids.ts";
+import type { HistoryExport, HistoryPart } from "./store-history-copying.ts";
 import type { StoredChange } from "./store-pages.ts";
 
 /**
  * Taking everything that a store keeps into another store, of whatever kind: the catalogue, counters as `list` gives them,
- * the change log as `changesSince` does, and what stands here. Neither store takes commits meanwhile.
+ * the change log as `changesSince` does, and what stands here; its history row by row. Neither store takes commits meanwhile.
  *
  * Rejects as commits do.
  */
@@ -25,6 +26,12 @@ export interface Copying {
    */
   exportRequestIds(cursor: string, limit: number): Promise<RequestIdPage>;
 
+  /**
+   * The history that the store keeps, to be read row by row; undefined where there is none, or nothing was taken into it
+   * yet. The method is undefined where none could be kept, and so none is taken in.
+   */
+  readonly exportHistory?: (() => Promise<HistoryExport | undefined>) | undefined;
+
   /** What a copy into this store would find, and how far one has come. */
   importState(): Promise<ImportState>;
 
@@ -43,11 +50,12 @@ export interface Copying {
   /**
    * Take in a part of what another store gave out, in one atomic durable step with `progress`, which `importState`
    * gives from then on. The parts come as the pages did: first the whole catalogue, then all counters, the whole
-   * change log, and all request ids; nothing twice. No commits meanwhile.
+   * change log, all request ids, and the history; nothing twice. No commits meanwhile.
    *
    * - Counters stay what they were: uid, revisions, times, settings and labels.
    * - Changes get positions of this store, in the same order; each of `commits` is one commit here too.
    * - A change of a uid that no counter has is one of a counter that was deleted.
+   * - History has come to the end of the change log with its last part: what is committed from then on is taken into it.
    */
   import(part: ImportPart): Promise<void>;
 
@@ -96,13 +104,14 @@ export interface ImportPart {
   /** The changes of some commits, the older first; none is empty. */
   readonly commits?: readonly (readonly StoredChange[])[];
   readonly requestIds?: readonly StoredRequestId[];
+  readonly history?: HistoryPart;
   /** How far the copy has come with this part; up to 1,000 characters, read only by who copies. */
   readonly progress: string;
 }
 
 /** How far a store is, before a copy into it begins or goes on. */
 export interface ImportState {
-  /** No counter, no change, no request id that lives, and no entry of the catalogue, be it gone. */
+  /** No counter, no change, no request id that lives, no entry of the catalogue, be it gone, and no counter in history. */
   readonly empty: boolean;
   /** The copy into this store that was begun last; undefined when there was none, or the store was served since. */
   readonly copy: ImportedCopy | undefined;

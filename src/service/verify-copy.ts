@@ -3,9 +3,11 @@ import type { CatalogueEntry } from "../core/catalogue.ts";
 import { type Change, ChangeKind, endsCounter } from "../core/change.ts";
 import type { FullCounter, Timing } from "../core/counter.ts";
 import { isSame, SETTING_KEYS, type SettingKey } from "../core/settings.ts";
+import { differing, fieldsOf } from "./differing.ts";
 import type { Store } from "./store.ts";
 import type { Copying, RequestIdPage, StoredRequestId } from "./store-copying.ts";
 import type { ChangePage, StoredChange } from "./store-pages.ts";
+import { CHANGE_FIELDS, sameRow, type VerifiedHistory, verifyHistory } from "./verify-history.ts";
 
 /** What was compared, and found to be the same. */
 export interface Verified {
@@ -15,6 +17,8 @@ export interface Verified {
   /** Of the change log, openings included. */
   readonly changes: number;
   readonly requestIds: number;
+  /** Undefined where the source has none, or the copy cannot keep any. */
+  readonly history?: VerifiedHistory;
 }
 
 /** The first difference that was found: "the counter a". */
@@ -24,7 +28,8 @@ interface Different {
 
 /**
  * Compare a copy with what it is a copy of: every entry of the catalogue, every counter, every change in its order, every request id and answer.
- * And that the changes of the copy lead to its values, as they do in the source.
+ * And that the changes of the copy lead to its values, as they do in the source. Last, every row of history, which is not
+ * taken in meanwhile.
  *
  * @param from        can be copied, as the other one can
  * @param onCompared  told how much has been compared, now and then
@@ -32,9 +37,9 @@ interface Different {
 export async function verifyCopy(
   from: Store,
   to: Store,
-  onCompared: (compared: Omit<Verified, "sum">) => void = () => {},
+  onCompared: (compared: Omit<Verified, "sum" | "history"> & { readonly history: number }) => void = () => {},
 ): Promise<Verified | Different> {
-  const compared = { counters: 0, changes: 0, requestIds: 0 };
+  const compared = { counters: 0, changes: 0, requestIds: 0, history: 0 };
   const told = <Item>(kind: keyof typeof compared, same: (a: Item, b: Item) => boolean) => {
     return (a: Item, b: Item) => {
       if (++compared[kind] % TELL_EVERY === 0) onCompared(compared);
@@ -87,57 +92,14 @@ export async function verifyCopy(
     told("requestIds", sameRequestId),
   );
   if (requestId !== undefined) return { difference: "a request id, or the answer kept under it" };
-  return { ...compared, sum };
+
+  const history = await verifyHistory(from.copying!, to.copying!, told("history", sameRow));
+  if (history !== undefined && "difference" in history) return history;
+  const { counters, changes, requestIds } = compared;
+  return { counters, sum, changes, requestIds, ...(history && { history }) };
 }
 
 const TELL_EVERY = 10_000;
-
-/** The first item in which two walks differ; undefined when they are the same to the end. */
-async function differing<Item>(
-  left: AsyncIterable<readonly Item[]>,
-  right: AsyncIterable<readonly Item[]>,
-  same: (a: Item, b: Item) => boolean,
-): Promise<Item | undefined> {
-  const [one, other] = [new Walk(left), new Walk(right)];
-  for (;;) {
-    if (one.item === undefined || other.item === undefined) await Promise.all([one.turn(), other.turn()]);
-    const [a, b] = [one.item, other.item];
-    if (a === undefined || b === undefined) return a ?? b;
-    if (!same(a, b)) return a;
-    one.next();
-    other.next();
-  }
-}
-
-/** Goes through pages item by item. */
-class Walk<Item> {
-  readonly #pages: AsyncIterator<readonly Item[]>;
-  #page: readonly Item[] = [];
-  #at = 0;
-
-  constructor(pages: AsyncIterable<readonly Item[]>) {
-    this.#pages = pages[Symbol.asyncIterator]();
-  }
-
-  /** The item it stands at; undefined at the end of the page. */
-  get item(): Item | undefined {
-    return this.#page[this.#at];
-  }
-
-  next(): void {
-    this.#at++;
-  }
-
-  /** At the end of a page go on with the next one that has items. */
-  async turn(): Promise<void> {
-    while (this.#at >= this.#page.length) {
-      const { value, done } = await this.#pages.next();
-      if (done) return;
-      this.#page = value;
-      this.#at = 0;
-    }
-  }
-}
 
 async function* cataloguePages({ catalogue }: Store): AsyncGenerator<readonly CatalogueEntry[]> {
   if (catalogue === undefined) return;
@@ -254,31 +216,14 @@ const TIMING_FIELDS = fieldsOf<Timing>({
 });
 
 function sameChange(a: StoredChange, b: StoredChange): boolean {
-  return CHANGE_FIELDS.every((field) => a[field] === b[field]);
+  return STORED_CHANGE_FIELDS.every((field) => a[field] === b[field]);
 }
 
 /** All of a change but where it stands, which is each store's own. */
-const CHANGE_FIELDS = fieldsOf<Omit<StoredChange, "position">>({
-  name: true,
-  uid: true,
-  kind: true,
-  firstRevision: true,
-  revision: true,
-  ops: true,
-  added: true,
-  removed: true,
-  low: true,
-  high: true,
-  value: true,
-  time: true,
-  caller: true,
-  note: true,
-});
-
-/** The names of all fields of a type: it does not compile while one is missing. */
-function fieldsOf<Of>(fields: Readonly<Record<keyof Of, true>>): readonly (keyof Of)[] {
-  return Object.keys(fields) as (keyof Of)[];
-}
+const STORED_CHANGE_FIELDS = [
+  ...CHANGE_FIELDS,
+  ...fieldsOf<Omit<StoredChange, keyof Change | "position">>({ name: true, uid: true }),
+];
 
 function sameRequestId(a: StoredRequestId, b: StoredRequestId): boolean {
   return a.generation === b.generation && a.key === b.key && Buffer.compare(a.record, b.record) === 0;

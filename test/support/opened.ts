@@ -29,7 +29,7 @@ export interface OpenOptions {
   readonly cachedCountersMax?: number;
   readonly newUid?: () => string;
   /** How much history it keeps; none unless given. */
-  readonly history?: HistoryOptions;
+  readonly history?: HistoryOptions | undefined;
   /** Whether the store's clock is the test's, also where it is a server's. */
   readonly handClock?: boolean;
 }

@@ -11,6 +11,7 @@ import { assertTakesCopy, importStateOf } from "../shared/import-state.ts";
 import type { CatalogueInMemory } from "./catalogue.ts";
 import type { ChangeLogInMemory } from "./change-log.ts";
 import type { CountersInMemory } from "./counters.ts";
+import type { HistoryInMemory } from "./history.ts";
 import type { RequestIdsInMemory } from "./request-ids.ts";
 
 /** What the whole store is told by. */
@@ -26,11 +27,13 @@ interface Parts {
   readonly log: ChangeLogInMemory;
   readonly requestIds: RequestIdsInMemory;
   readonly catalogue: CatalogueInMemory;
+  readonly history: HistoryInMemory | undefined;
   readonly state: MemoryState;
 }
 
 /** Copies from memory and into it. */
 export class MemoryCopying implements Copying {
+  readonly exportHistory: Copying["exportHistory"];
   readonly #parts: Parts;
   readonly #options: StoreOptions;
   readonly #assertOpen: () => void;
@@ -44,6 +47,8 @@ export class MemoryCopying implements Copying {
 
   /** @param assertOpen  throws when the store is closed */
   constructor(parts: Parts, options: StoreOptions, assertOpen: () => void) {
+    const { history } = parts;
+    this.exportHistory = history && (async () => history.exported());
     this.#parts = parts;
     this.#options = options;
     this.#assertOpen = assertOpen;
@@ -65,17 +70,18 @@ export class MemoryCopying implements Copying {
 
   async importState(): Promise<ImportState> {
     this.#assertOpen();
-    const { counters, log, requestIds, catalogue } = this.#parts;
+    const { counters, log, requestIds, catalogue, history } = this.#parts;
     const kept = {
       ...{ counters: counters.size > 0, changes: !log.empty, requestIds: !requestIds.empty },
-      catalogue: catalogue.version > 0,
+      ...{ catalogue: catalogue.version > 0, history: history?.isEmpty === false },
     };
     return importStateOf(kept, this.#copied);
   }
 
   async beginImport({ storeId, state, runMs, generations }: ExportHead): Promise<void> {
     assertTakesCopy(await this.importState());
-    const { counters, log, requestIds, catalogue } = this.#parts;
+    const { counters, log, requestIds, catalogue, history } = this.#parts;
+    history?.clear();
     catalogue.clear();
     counters.clear();
     log.clear();
@@ -86,12 +92,13 @@ export class MemoryCopying implements Copying {
 
   async import(part: ImportPart): Promise<void> {
     this.#assertOpen();
-    const { counters, log, requestIds, catalogue } = this.#parts;
+    const { counters, log, requestIds, catalogue, history } = this.#parts;
     const told = this.#copied!; // Before what moves their ends.
     catalogue.import(part.catalogue ?? []);
     for (const counter of part.counters ?? []) counters.set(counter);
     log.import(part);
     requestIds.import(part.requestIds ?? []);
+    if (part.history !== undefined) history?.import(part.history);
     this.#noteCopy({ ...told, progress: part.progress });
   }
 

@@ -1,5 +1,6 @@
 import type { Change } from "../../core/change.ts";
 import { LEVELS, type Level } from "../../core/levels.ts";
+import type { HistoryRow } from "../../service/store-history-copying.ts";
 import {
   type CounterRow,
   type HistoryHead,
@@ -11,7 +12,8 @@ import {
 /** History, kept in memory: see HistoryRows. */
 export class HistoryRowsInMemory implements HistoryRows {
   #head = NO_HISTORY;
-  readonly #counters: CounterRow[] = [];
+  readonly #counters = new Map<number, CounterRow>();
+  #lastNumber = -1;
   readonly #byUid = new Map<string, number>();
   /** By name, the numbers of those that had it. */
   readonly #byName = new Map<string, number[]>();
@@ -40,33 +42,37 @@ export class HistoryRowsInMemory implements HistoryRows {
 
   counterOf(uid: string): CounterRow | undefined {
     const number = this.#byUid.get(uid);
-    return number === undefined ? undefined : this.#counters[number];
+    return number === undefined ? undefined : this.#counters.get(number);
   }
 
   counterAt(number: number): CounterRow {
-    return this.#counters[number]!;
+    return this.#counters.get(number)!;
   }
 
   addCounter(counter: Omit<CounterRow, "number">): number {
-    const number = this.#counters.length;
-    this.#counters.push({ ...counter, number });
-    this.#byUid.set(counter.uid, number);
-    const numbers = this.#byName.get(counter.name);
-    if (numbers === undefined) this.#byName.set(counter.name, [number]);
-    else numbers.push(number);
+    const number = this.#lastNumber + 1;
+    this.setCounter({ ...counter, number });
     return number;
   }
 
   setCounter(counter: CounterRow): void {
-    this.#counters[counter.number] = counter;
+    const { number, name, uid } = counter;
+    const isNew = !this.#counters.has(number);
+    this.#counters.set(number, counter);
+    if (!isNew) return;
+    this.#lastNumber = Math.max(this.#lastNumber, number);
+    this.#byUid.set(uid, number);
+    const numbers = this.#byName.get(name);
+    if (numbers === undefined) this.#byName.set(name, [number]);
+    else numbers.push(number);
   }
 
   named(name: string): CounterRow[] {
-    return (this.#byName.get(name) ?? []).map((number) => this.#counters[number]!);
+    return (this.#byName.get(name) ?? []).map((number) => this.#counters.get(number)!);
   }
 
   *under(prefix: string): Iterable<CounterRow> {
-    for (const counter of this.#counters) if (counter.name.startsWith(prefix)) yield counter;
+    for (const counter of this.#counters.values()) if (counter.name.startsWith(prefix)) yield counter;
   }
 
   open(start: number, number: number): Uint8Array | undefined {
@@ -133,6 +139,11 @@ export class HistoryRowsInMemory implements HistoryRows {
     this.#positions.push({ position, number });
   }
 
+  /** After changes were added whose positions were not the highest. */
+  orderChanges(): void {
+    this.#positions.sort((a, b) => a.position - b.position);
+  }
+
   changes(numbers: readonly number[], before: number, limit: number): StoredNamedChange[] {
     const found = numbers.flatMap((number) => this.#changes.get(number) ?? []);
     const earlier = found.filter(({ position }) => position < before);
@@ -161,9 +172,24 @@ export class HistoryRowsInMemory implements HistoryRows {
     }
   }
 
+  /** All rows of a table, in no order. */
+  *all(table: HistoryRow["table"]): Generator<HistoryRow> {
+    if (table === "counters") for (const row of this.#counters.values()) yield { table, ...row };
+    if (table === "minutes")
+      for (const [start, rows] of this.#open)
+        for (const [number, buckets] of rows) yield { table, start, number, buckets };
+    if (table === "packed")
+      for (const level of LEVELS)
+        for (const [period, rows] of this.#packed[level]!)
+          for (const [number, buckets] of rows) yield { table, level, period, number, buckets };
+    if (table === "changes")
+      for (const rows of this.#changes.values()) for (const row of rows) yield { table, ...row };
+  }
+
   clear(): void {
     this.#head = NO_HISTORY;
-    this.#counters.length = 0;
+    this.#counters.clear();
+    this.#lastNumber = -1;
     this.#byUid.clear();
     this.#byName.clear();
     this.#open.clear();

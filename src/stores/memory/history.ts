@@ -10,7 +10,9 @@ import type {
   NamedChanges,
   PastValue,
 } from "../../service/store-history.ts";
+import type { HistoryExport, HistoryPart } from "../../service/store-history-copying.ts";
 import { Arrival } from "../shared/history/arrival.ts";
+import { importRows, keyOf, placeOf, rowPage } from "../shared/history/copying.ts";
 import { Holding } from "../shared/history/holding.ts";
 import { HistoryTaking } from "../shared/history/intake.ts";
 import { asOf, namedChanges, query } from "../shared/history/reading.ts";
@@ -76,6 +78,36 @@ export class HistoryInMemory implements History {
     save: async () => true,
   };
 
+  /** See Copying.exportHistory. */
+  exported(): HistoryExport | undefined {
+    if (this.rows.head().cursor === "") return undefined;
+    return {
+      intake: this.intake,
+      reach: async () => {
+        const { cursor, ...reach } = this.rows.head();
+        return reach;
+      },
+      rows: async (cursor, limit) => {
+        const { table, after } = placeOf(cursor);
+        const found = Array.from(this.rows.all(table), (row) => ({ key: keyOf(row), row, from: 0 }));
+        const behind = found.filter(({ key }) => inOrder(after, key) < 0);
+        return rowPage(cursor, behind.sort((a, b) => inOrder(a.key, b.key)).slice(0, limit), limit);
+      },
+    };
+  }
+
+  /** Take in some of what another store's had; with the last of it, as far as the log has come. */
+  import({ rows, reach }: HistoryPart): void {
+    importRows(this.rows, rows);
+    if (reach === undefined) return;
+    this.rows.setHead({ ...reach, cursor: `${this.#log.end}` });
+    this.rows.orderChanges();
+  }
+
+  get isEmpty(): boolean {
+    return this.rows.all("counters").next().done === true;
+  }
+
   /** Up to which position the log may drop its commits. */
   get droppable(): bigint {
     return this.#holding.droppable(this.#position, BigInt(this.#log.end), this.#clock.monotonic());
@@ -102,6 +134,12 @@ export class HistoryInMemory implements History {
     if (signal?.aborted) throw new TallyError("CALL_CANCELLED", "nobody waits for the answer any more");
     return arrived ? now : this.rows.head().time;
   }
+}
+
+/** Below 0 where the one key comes before the other. */
+function inOrder(one: readonly number[], other: readonly number[]): number {
+  const i = one.findIndex((each, at) => each !== other[at]);
+  return i === -1 ? 0 : one[i]! - other[i]!;
 }
 
 /** What a process can spare, however much room history has on a disk. */

@@ -92,6 +92,7 @@ export class MemoryStore implements Store {
       log: this.#log,
       requestIds: this.#requestIds,
       catalogue: this.catalogue,
+      history: this.history,
       state: this.#state,
     };
     this.copying = new MemoryCopying(parts, options, () => this.#assertOpen());

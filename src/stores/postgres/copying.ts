@@ -8,6 +8,7 @@ import type {
   RequestIdPage,
   StoredRequestId,
 } from "../../service/store-copying.ts";
+import type { HistoryExport } from "../../service/store-history-copying.ts";
 import type { StoredChange } from "../../service/store-pages.ts";
 import { assertTakesCopy, importStateOf, type Kept } from "../shared/import-state.ts";
 import { packChanges } from "../shared/packed-changes.ts";
@@ -16,6 +17,7 @@ import type { ChangeLog } from "./change-log.ts";
 import type { CopyHold } from "./copy-lock.ts";
 import { CounterIds } from "./counter-ids.ts";
 import type { Database } from "./database.ts";
+import { CLEAR_HISTORY, type PostgresHistoryCopying } from "./history/copying.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { RECORD_OVERHEAD_BYTES, type RequestIds } from "./request-ids.ts";
 import { arrayOf } from "./rows.ts";
@@ -29,6 +31,7 @@ export interface CopyingParts {
   readonly log: ChangeLog;
   readonly maintenance: Maintenance;
   readonly catalogue: PostgresCatalogue;
+  readonly history: PostgresHistoryCopying;
   readonly newUid: () => string;
   /** Undefined when the store was opened to be served. */
   readonly hold: CopyHold | undefined;
@@ -55,7 +58,7 @@ export class PostgresCopying implements Copying {
       requestIds.learn(await session.send(...requestIds.look));
       const generations = requestIds.generations.map(({ bytes, ...generation }) => generation);
       const kept = `${ends!.first}.${ends!.last}.${generations[0]!.id}.${generations.at(-1)!.id}`;
-      const state = `${kept}.${ends!.catalogue}`;
+      const state = `${kept}.${ends!.catalogue}.${ends!.history}`;
       return { storeId: row.store_id as string, state, runMs: maintenance.runMs, generations };
     });
   }
@@ -66,6 +69,10 @@ export class PostgresCopying implements Copying {
       return { key: key as string, generation: Number(generation), record: record as Uint8Array };
     });
     return { requestIds, cursor: requestIds.at(-1)?.key ?? cursor };
+  }
+
+  exportHistory(): Promise<HistoryExport | undefined> {
+    return this.#parts.history.exported();
   }
 
   async importState(): Promise<ImportState> {
@@ -88,7 +95,15 @@ export class PostgresCopying implements Copying {
   }
 
   async import(part: ImportPart): Promise<void> {
-    const { catalogue = [], counters = [], openings = [], commits = [], requestIds = [], progress } = part;
+    const {
+      catalogue = [],
+      counters = [],
+      openings = [],
+      commits = [],
+      requestIds = [],
+      history,
+      progress,
+    } = part;
     const changes = [...openings, ...commits.flat()];
     const uids = new Map(changes.map(({ uid, name }) => [uid, name]));
     const spareIds = await this.#ids.take(counters.length + uids.size); // Before the transaction: see CounterIds.
@@ -103,6 +118,7 @@ export class PostgresCopying implements Copying {
       }
       if (commits.length > 0) await this.#importCommits(session, commits, idOf);
       if (requestIds.length > 0) await this.#importRequestIds(session, requestIds);
+      if (history !== undefined) await this.#parts.history.import(session, history);
       await session.send(this.#statement("UPDATE @copying SET progress = $1"), [progress]);
     });
   }
@@ -114,6 +130,7 @@ export class PostgresCopying implements Copying {
 
   /** Let others have the store. */
   async close(): Promise<void> {
+    await this.#parts.history.close();
     await this.#parts.hold?.release();
   }
 
@@ -222,7 +239,7 @@ function toState(found: Row | undefined): ImportState {
 const IDENTIFY = "UPDATE @copying SET store_id = coalesce(store_id, $1) RETURNING store_id";
 const LOG_ENDS = `
   SELECT coalesce(min(position), 0) AS first, coalesce(max(position), 0) AS last,
-    (SELECT version FROM @catalogue_state) AS catalogue
+    (SELECT version FROM @catalogue_state) AS catalogue, (SELECT saves FROM @history_state) AS history
   FROM @change_log`;
 const REQUEST_IDS = `
   SELECT key, generation, record FROM @request_ids
@@ -233,13 +250,15 @@ const IMPORT_STATE = `
     EXISTS (SELECT 1 FROM @change_log) AS changes,
     EXISTS (SELECT 1 FROM @request_ids JOIN @request_id_generations AS g ON g.id = generation
       WHERE NOT forgotten) AS "requestIds",
-    coalesce((SELECT version FROM @catalogue_state) > 0, false) AS catalogue
+    coalesce((SELECT version FROM @catalogue_state) > 0, false) AS catalogue,
+    EXISTS (SELECT 1 FROM @history_counters) AS history
   FROM @copying AS c`;
 
 const CLEAR = `
   TRUNCATE @counters, @counter_labels, @change_log, @change_openings, @deleted_counters, @request_ids,
     @request_id_generations;
   ${CLEAR_CATALOGUE};
+  ${CLEAR_HISTORY};
   CREATE INDEX IF NOT EXISTS deleted_counters_by_uid ON @deleted_counters (uid)`; // For the time of the copy.
 const END = `
   DROP INDEX IF EXISTS @deleted_counters_by_uid;

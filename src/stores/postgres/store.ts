@@ -20,6 +20,7 @@ import { Commits } from "./commits.ts";
 import { assertServed, type CopyHold, holdForCopy, SERVING_COLUMNS } from "./copy-lock.ts";
 import { PostgresCopying } from "./copying.ts";
 import { Database } from "./database.ts";
+import { PostgresHistoryCopying } from "./history/copying.ts";
 import { PostgresHistory } from "./history/history.ts";
 import { LockedCounters } from "./locked.ts";
 import { Maintenance } from "./maintenance.ts";
@@ -82,7 +83,17 @@ export async function openPostgres(
     const commits = new Commits(database, requestIds, log, locked, policies, calendar, decide);
     const reads = new CounterReads(database, calendar, purpose !== "serve");
     const catalogue = new PostgresCatalogue(database);
-    const parts = { database, requestIds, log, maintenance, catalogue, newUid, hold };
+    const historyCopying = new PostgresHistoryCopying(database, newUid());
+    const parts = {
+      database,
+      requestIds,
+      log,
+      maintenance,
+      catalogue,
+      history: historyCopying,
+      newUid,
+      hold,
+    };
     const [copying, accepting] = [new PostgresCopying(parts), new PostgresAccepting(parts)];
     const history =
       options.history && purpose === "serve"

@@ -6,12 +6,13 @@ export interface Kept {
   readonly changes: boolean;
   readonly requestIds: boolean;
   readonly catalogue: boolean;
+  readonly history: boolean;
 }
 
 /** How far a store is, by what it has. */
 export function importStateOf(kept: Kept, copy: ImportedCopy | undefined): ImportState {
-  const { counters, changes, requestIds, catalogue } = kept;
-  return { empty: !counters && !changes && !requestIds && !catalogue, copy };
+  const { counters, changes, requestIds, catalogue, history } = kept;
+  return { empty: !counters && !changes && !requestIds && !catalogue && !history, copy };
 }
 
 /** @throws TypeError  when there is anything that no copy has brought */

@@ -6,7 +6,9 @@ import type { Accepting, LookedPage } from "../../service/store-accepting.ts";
 import type { Catalogue, CatalogueChanges } from "../../service/store-catalogue.ts";
 import type { Copying, ExportHead, ImportState, RequestIdPage } from "../../service/store-copying.ts";
 import type { ChangeLogReads, LoggedCounter, LogPage } from "../../service/store-log.ts";
+import { assertTakesCopy } from "../shared/import-state.ts";
 import { type CrossingLogPage, unpackLogPage } from "./crossing.ts";
+import type { SqliteHistoryCopying } from "./history-copying.ts";
 import { momentOf } from "./moment.ts";
 import type { WalkRequest } from "./read/read-worker.ts";
 import type { Thread } from "./thread.ts";
@@ -45,18 +47,34 @@ export function changeLogOf({ reader }: Pick<Threads, "reader">): ChangeLogReads
   };
 }
 
-/** Copies from and into a file: see Copying. */
-export function copyingOf({ writer, reader, clock, newUid }: Threads): Copying {
+/** Copies from and into a file, and the history beside it: see Copying. */
+export function copyingOf(
+  { writer, reader, clock, newUid }: Threads,
+  history: SqliteHistoryCopying,
+): Copying {
   const moment = () => momentOf(clock);
+  const importState = async (): Promise<ImportState> => {
+    const state = await writer.ask<ImportState>("importState", undefined);
+    return { ...state, empty: state.empty && !(await history.isThere()) };
+  };
   return {
+    importState,
+    exportHistory: () => history.exported(),
     exportHead: (): Promise<ExportHead> =>
       writer.ask("exportHead", { newId: newUid(), moment: moment() } satisfies HeadRequest),
     exportRequestIds: (cursor, limit): Promise<RequestIdPage> =>
       reader.ask("exportRequestIds", { cursor, limit } satisfies WalkRequest),
-    importState: (): Promise<ImportState> => writer.ask("importState", undefined),
-    beginImport: (head): Promise<void> =>
-      writer.ask("beginImport", { head, moment: moment() } satisfies BeginRequest),
-    import: (part): Promise<void> => writer.ask("import", { part, moment: moment() } satisfies ImportRequest),
+    async beginImport(head): Promise<void> {
+      assertTakesCopy(await importState());
+      await writer.ask("beginImport", { head, moment: moment() } satisfies BeginRequest);
+      await history.clear();
+    },
+    async import({ history: kept, ...part }): Promise<void> {
+      // First, so that what the data file says of it is there. Where it came to both, it may come again.
+      if (kept?.reach !== undefined) await writer.ask("endLog", moment());
+      if (kept !== undefined) await history.import(kept);
+      await writer.ask("import", { part, moment: moment() } satisfies ImportRequest);
+    },
     endImport: (): Promise<void> => writer.ask("endImport", moment()),
   };
 }

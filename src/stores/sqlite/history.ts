@@ -11,6 +11,7 @@ import type {
   NamedChanges,
   PastValue,
 } from "../../service/store-history.ts";
+import type { HistoryExport, HistoryPart } from "../../service/store-history-copying.ts";
 import { Arrival } from "../shared/history/arrival.ts";
 import { Holding } from "../shared/history/holding.ts";
 import { packLogPage } from "./crossing.ts";
@@ -22,6 +23,7 @@ import type {
   TakeRequest,
   TidyRequest,
 } from "./history/history-worker.ts";
+import type { WalkRequest } from "./read/read-worker.ts";
 import { Thread } from "./thread.ts";
 import type { LogBehind } from "./write/connection.ts";
 import type { HistoryTold } from "./write/history-binding.ts";
@@ -118,6 +120,20 @@ export class SqliteHistory implements History {
       ...(await this.#open.ask<Omit<NamedChanges, "completeUntil">>("changes", request)),
       completeUntil,
     };
+  }
+
+  /** All of it, row by row: see HistoryExport. */
+  get exported(): HistoryExport {
+    return {
+      intake: this.intake,
+      reach: () => this.#open.ask("reach", undefined),
+      rows: (cursor, limit) => this.#open.ask("rows", { cursor, limit } satisfies WalkRequest),
+    };
+  }
+
+  /** Take in some of another store's, in one durable step. */
+  import(part: HistoryPart): Promise<void> {
+    return this.#open.ask("import", part);
   }
 
   /** How far it is, for the thread that writes, which holds the log back by it. */

@@ -21,6 +21,7 @@ import { acceptingOf, catalogueOf, changeLogOf, copyingOf } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
 import { SqliteHistory } from "./history.ts";
+import { SqliteHistoryCopying } from "./history-copying.ts";
 import { momentOf } from "./moment.ts";
 import type { GetRequest, ListRequest, Read, WalkRequest } from "./read/read-worker.ts";
 import { ScanThread } from "./scan-thread.ts";
@@ -74,7 +75,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
       new Disk(real),
       history,
       options,
-      `SQLite ${opened.sqliteVersion}, ${real}`,
+      { path: real, sqliteVersion: opened.sqliteVersion },
     );
   } catch (error) {
     await closeWriter({ thread: writer, letGo }, momentOf(clock));
@@ -87,12 +88,19 @@ async function openHistory(
   path: string,
   writer: Thread,
   reader: Thread,
-  { clock, newUid, warn, history: options }: StoreOptions,
+  { clock, newUid, warn, history: options, purpose = "serve" }: StoreOptions,
 ): Promise<SqliteHistory | undefined> {
-  if (options === undefined) return undefined;
-  const naming: NameLogRequest = { newId: newUid(), moment: momentOf(clock) };
-  const expected = await writer.ask<boolean>("nameLog", naming);
+  if (options === undefined || purpose !== "serve") return undefined;
+  const expected = await nameLog(writer, { clock, newUid });
   return SqliteHistory.open({ path, options, reader, clock, newUid, warn, expected });
+}
+
+/** Have the change log known by an id. @returns  whether it had one */
+function nameLog(
+  writer: Thread,
+  { clock, newUid }: Pick<StoreOptions, "clock" | "newUid">,
+): Promise<boolean> {
+  return writer.ask("nameLog", { newId: newUid(), moment: momentOf(clock) } satisfies NameLogRequest);
 }
 
 class SqliteStore implements Store {
@@ -114,6 +122,7 @@ class SqliteStore implements Store {
   readonly #scanner: ScanThread;
   readonly #disk: Disk;
   readonly history: SqliteHistory | undefined;
+  readonly #historyCopying: SqliteHistoryCopying;
   readonly #options: StoreOptions;
   #closed = false;
 
@@ -124,7 +133,7 @@ class SqliteStore implements Store {
     disk: Disk,
     history: SqliteHistory | undefined,
     options: StoreOptions,
-    title: string,
+    { path, sqliteVersion }: { readonly path: string; readonly sqliteVersion: string },
   ) {
     this.history = history;
     this.#disk = disk;
@@ -133,14 +142,18 @@ class SqliteStore implements Store {
     this.#reader = reader;
     this.#scanner = scanner;
     this.#options = options;
+    this.#historyCopying = new SqliteHistoryCopying({
+      ...{ path, reader, served: history, clock: options.clock, newUid: options.newUid, warn: options.warn },
+      nameLog: () => nameLog(this.#writer, options),
+    });
     const threads = { writer: this.#writer, reader, clock: options.clock, newUid: options.newUid };
     this.changeLog = changeLogOf(threads);
     this.catalogue = catalogueOf(threads);
-    this.copying = copyingOf(threads);
+    this.copying = copyingOf(threads, this.#historyCopying);
     this.accepting = acceptingOf(threads);
     this.failed = Promise.race([file.thread.failed, reader.failed]);
     this.traits = {
-      title,
+      title: `SQLite ${sqliteVersion}, ${path}`,
       promise: "Every answered change is on disk (fsync) before its answer leaves.",
       durability: "fsync",
       groups: "all",
@@ -215,8 +228,12 @@ class SqliteStore implements Store {
   async close(): Promise<void> {
     this.#closed = true;
     // First: while they read, the WAL cannot be taken in whole.
-    await Promise.all([this.#scanner.close(), this.#reader.close(undefined), this.history?.close()]);
+    await Promise.all([this.#scanner.close(), this.#reader.close(undefined), this.#closeHistory()]);
     await closeWriter(this.#file, momentOf(this.#options.clock), this.history?.told);
+  }
+
+  async #closeHistory(): Promise<void> {
+    await Promise.all([this.history?.close(), this.#historyCopying.close()]);
   }
 
   /**

@@ -460,12 +460,12 @@ async function seen(store: Store) {
 }
 
 /** Closed and opened again, if it keeps anything. */
-async function reopened(opened: Opened, purpose?: Purpose): Promise<Store> {
+export async function reopened(opened: Opened, purpose?: Purpose): Promise<Store> {
   return opened.store.traits.durability === "none" ? opened.store : opened.reopen(purpose);
 }
 
 /** Refused for what it is, and as it was after that. */
-async function expectNotServed(opened: Opened): Promise<void> {
+export async function expectNotServed(opened: Opened): Promise<void> {
   if (opened.store.traits.durability === "none") return;
   await expect(opened.reopen("copyFrom")).rejects.toThrow("has not ended");
   await expect(opened.reopen()).rejects.toThrow(
@@ -475,12 +475,12 @@ async function expectNotServed(opened: Opened): Promise<void> {
 }
 
 /** The store, with another way to take in parts. */
-function importing(store: Store, take: (copying: Copying, part: ImportPart) => Promise<void>): Store {
+export function importing(store: Store, take: (copying: Copying, part: ImportPart) => Promise<void>): Store {
   const other = new Proxy(store.copying!, {
     get: (target, key) =>
       key === "import"
         ? (part: ImportPart) => take(target, part)
-        : (target as never as Record<PropertyKey, () => unknown>)[key]!.bind(target),
+        : (target as never as Record<PropertyKey, (() => unknown) | undefined>)[key]?.bind(target),
   });
   return new Proxy(store, {
     get: (target, key) => {
@@ -492,7 +492,7 @@ function importing(store: Store, take: (copying: Copying, part: ImportPart) => P
 }
 
 /** The store, which takes so many parts more. */
-function failingAfter(store: Store, parts: number): Store {
+export function failingAfter(store: Store, parts: number): Store {
   let left = parts;
   return importing(store, async (copying, part) => {
     if (left-- === 0) throw new Error("stopped here");

@@ -44,7 +44,7 @@ export class PostgresHistory implements History {
     this.#loading = new HistoryLoading(database);
     this.#options = options;
     this.#place = place;
-    this.intake = new PostgresIntake(database, this.#loading, options, owner);
+    this.intake = new PostgresIntake(database, this.#loading, options, { owner, serves: true });
   }
 
   async query(asked: HistoryQuery, signal?: AbortSignal): Promise<HistoryAnswer | HistoryRefusal> {

@@ -3,6 +3,7 @@ import type { HistoryIntake, HistoryOptions } from "../../../service/store-histo
 import type { LoggedCounter, LogPage } from "../../../service/store-log.ts";
 import { HistoryTaking } from "../../shared/history/intake.ts";
 import { PACKED_AT_ONCE, tidy } from "../../shared/history/tidying.ts";
+import { SERVED } from "../copy-lock.ts";
 import type { Database } from "../database.ts";
 import { NOW_MS } from "../now.ts";
 import type { Session } from "../session.ts";
@@ -19,6 +20,7 @@ export class PostgresIntake implements HistoryIntake {
   readonly #loading: HistoryLoading;
   readonly #options: HistoryOptions;
   readonly #owner: string;
+  readonly #serves: boolean;
   #rows = new LoadedRows();
   #taking = new HistoryTaking(this.#rows);
   /** Undefined while it is not for this process. */
@@ -27,7 +29,14 @@ export class PostgresIntake implements HistoryIntake {
   #savedAt = Number.NEGATIVE_INFINITY;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(database: Database, loading: HistoryLoading, options: HistoryOptions, owner: string) {
+  /** @param serves  whether what is taken in from now on makes a copy of another store something else */
+  constructor(
+    database: Database,
+    loading: HistoryLoading,
+    options: HistoryOptions,
+    { owner, serves }: { readonly owner: string; readonly serves: boolean },
+  ) {
+    this.#serves = serves;
     this.#database = database;
     this.#loading = loading;
     this.#options = options;
@@ -40,6 +49,7 @@ export class PostgresIntake implements HistoryIntake {
       return this.#database.upkeep(async (session) => {
         const [row] = await session.send(this.#database.statement(LEASE), [this.#owner, LEASE_SECONDS]);
         if (row === undefined) return undefined;
+        if (this.#serves) await session.send(this.#database.statement(`${SERVED} WHERE ended`));
         this.#state = takeState(row, this.#rows);
         return this.#taking.begin();
       });
@@ -185,7 +195,8 @@ const LEASE_SECONDS = 10;
 const UNTIL = "clock_timestamp() + make_interval(secs => $2)";
 const LEASE = `
   UPDATE @history_state SET owner = $1, until = ${UNTIL}, saved_ms = coalesce(saved_ms, ${NOW_MS})
-  WHERE owner IS NULL OR owner = $1 OR until < clock_timestamp() RETURNING ${STATE_COLUMNS}`;
+  WHERE (owner IS NULL OR owner = $1 OR until < clock_timestamp()) AND (SELECT ended FROM @copying) IS NOT FALSE
+  RETURNING ${STATE_COLUMNS}`; // A copy brings a history of its own.
 const RELEASE = "UPDATE @history_state SET owner = NULL WHERE owner = $1";
 const SAVE = `
   UPDATE @history_state SET until = ${UNTIL}, saves = saves + 1,

@@ -176,7 +176,7 @@ export class HistoryLoading {
 
 export const STATE_COLUMNS =
   "saves, cursor, time_ms, latest_ms, position, next_number, bytes, gaps, dropped_to";
-const PACKED_COLUMNS = "level, period_ms, number, buckets";
+export const PACKED_COLUMNS = "level, period_ms, number, buckets";
 
 /** One after another, each by the index: there are few, and many rows of each. */
 const STARTS = `
@@ -206,14 +206,14 @@ function takePacked({ level, period_ms, number, buckets }: Row, into: LoadedRows
   into.loadPacked(Number(level) as Level, Number(period_ms), Number(number), buckets as Buffer);
 }
 
-function toCounter({ number, name, uid, from_ms, to_ms, erased }: Row): CounterRow {
+export function toCounter({ number, name, uid, from_ms, to_ms, erased }: Row): CounterRow {
   return {
     ...{ number: Number(number), name: name as string, uid: uid as string, from: Number(from_ms) },
     ...{ to: to_ms === null ? undefined : Number(to_ms), erased: erased as boolean },
   };
 }
 
-function toNamedChange({ number, position, time_ms, change }: Row): StoredNamedChange {
+export function toNamedChange({ number, position, time_ms, change }: Row): StoredNamedChange {
   const [found] = changesIn(change as Buffer, Number(time_ms));
   return { number: Number(number), position: Number(position), change: found!.change };
 }

@@ -1,6 +1,8 @@
 import type { Change } from "../../../core/change.ts";
 import type { Level } from "../../../core/levels.ts";
-import type { Span } from "../../../core/points.ts";
+import type { CounterRow, HistoryReach } from "../../../service/store-history-copying.ts";
+
+export type { CounterRow };
 
 /**
  * Where a store that does everything in its own time keeps history: rows, and no rule. What is written between two calls of
@@ -23,7 +25,7 @@ export interface HistoryRows {
   counterAt(number: number): CounterRow;
   /** @returns  its number, 0 and up, which no other counter gets, and which rises */
   addCounter(counter: Omit<CounterRow, "number">): number;
-  /** Write what has changed of it. */
+  /** Write one that is there, as it is now; or one that another store had, under the number that it had there. */
   setCounter(counter: CounterRow): void;
   /** Those that had a name, in the order of their numbers. */
   named(name: string): CounterRow[];
@@ -61,37 +63,15 @@ export interface HistoryRows {
 }
 
 /** How far history has come; saved with what has been taken in. */
-export interface HistoryHead {
+export interface HistoryHead extends HistoryReach {
   /** Of the change log, which all has been taken in up to; "" at the beginning. */
   readonly cursor: string;
-  /** The time of the latest commit that was taken in, in milliseconds since the Unix epoch; 0 before the first. */
-  readonly time: number;
-  /** The latest time of a change that was taken in, likewise. */
-  readonly latest: number;
-  /** Of the latest named change. */
-  readonly position: number;
-  /** When changes were missed, in order. */
-  readonly gaps: readonly Span[];
-  /** By level, up to when buckets were dropped; 0 where none were. */
-  readonly droppedTo: readonly number[];
 }
 
 export const NO_HISTORY: HistoryHead = {
   ...{ cursor: "", time: 0, latest: 0, position: 0 },
   ...{ gaps: [], droppedTo: [0, 0, 0] },
 };
-
-/** A counter that history has anything of. */
-export interface CounterRow {
-  readonly number: number;
-  readonly name: string;
-  readonly uid: string;
-  /** See HistoryCounter. */
-  readonly from: number;
-  readonly to: number | undefined;
-  /** Whether it was deleted without its history: then there is nothing left but that. */
-  readonly erased: boolean;
-}
 
 export interface StoredNamedChange {
   readonly number: number;

@@ -10,8 +10,10 @@ import type {
   NamedChanges,
   PastValue,
 } from "../../../service/store-history.ts";
+import type { HistoryPart, HistoryReach, HistoryRowPage } from "../../../service/store-history-copying.ts";
 import type { LogPage } from "../../../service/store-log.ts";
 import { Checksum } from "../../shared/checksum.ts";
+import { importRows } from "../../shared/history/copying.ts";
 import { HistoryTaking } from "../../shared/history/intake.ts";
 import { asOf, namedChanges, query } from "../../shared/history/reading.ts";
 import { tidy } from "../../shared/history/tidying.ts";
@@ -20,7 +22,9 @@ import { headReader } from "../rows/head.ts";
 import type { HistoryTold } from "../write/history-binding.ts";
 import { asTallyError } from "../write/transaction.ts";
 import type { LogFacts } from "./belonging.ts";
-import { HistoryFile } from "./file.ts";
+import { HistoryRowPages } from "./exporting.ts";
+import { HistoryFile, lookAt } from "./file.ts";
+import type { StoredHead } from "./head.ts";
 import { SqliteHistoryRows } from "./rows.ts";
 
 /** What the connection is opened with. */
@@ -52,6 +56,7 @@ export class HistoryConnection {
   readonly #rows: SqliteHistoryRows;
   readonly #taking: HistoryTaking;
   readonly #options: HistoryOptions;
+  #pages: HistoryRowPages | undefined;
   #unsaved = false;
   /** Whether what was taken in had to be undone: whoever takes in does not know, and would go on behind what is missing. */
   #undone = false;
@@ -140,6 +145,31 @@ export class HistoryConnection {
     return this.#read(() => namedChanges(this.#rows, name, before, limit));
   }
 
+  /** See HistoryExport.reach. */
+  reach(): HistoryReach {
+    this.seal();
+    const { cursor, ...reach } = this.#rows.head();
+    return reach;
+  }
+
+  /** See HistoryExport.rows. */
+  pageOfRows(cursor: string, limit: number): HistoryRowPage {
+    this.#pages ??= new HistoryRowPages(this.#file.db);
+    return this.#read(() => this.#pages!.page(cursor, limit));
+  }
+
+  /** Take in some of another store's history, in one durable step. What was taken in before may come again. */
+  import({ rows, reach }: HistoryPart): void {
+    this.#orUndo(() => {
+      this.#file.db.pragma("synchronous = FULL"); // Whoever copies goes on behind it, whatever happens.
+      importRows(this.#rows, rows);
+      if (reach !== undefined)
+        this.#rows.setHead({ ...reach, cursor: `${headReader(this.#data)().log_end}` });
+      this.#rows.save();
+      this.#file.checkpoint();
+    });
+  }
+
   /** Save what was taken in, and have it on disk. */
   seal(): void {
     this.#orUndo(() => {
@@ -200,6 +230,21 @@ const SLICES_AT_ONCE = 4;
 /** Where the history of a data file stands. */
 export function historyPathOf(path: string): string {
   return `${path}-history`;
+}
+
+/**
+ * The history beside a data file that is open: its head; undefined where there is none, and otherwise why it cannot be gone
+ * on with.
+ *
+ * @throws TallyError STORE_UNAVAILABLE of one of a newer Tally
+ */
+export function historyBeside(path: string): StoredHead | string | undefined {
+  const data = openReadOnly(path, 64);
+  try {
+    return lookAt(historyPathOf(path), factsOf(data));
+  } finally {
+    data.close();
+  }
 }
 
 function factsOf(db: Database): LogFacts {

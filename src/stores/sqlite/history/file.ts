@@ -1,4 +1,4 @@
-import { lstatSync, readlinkSync, renameSync, unlinkSync } from "node:fs";
+import { lstatSync, readlinkSync, renameSync, rmSync, unlinkSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import type { Database, Statement } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
@@ -209,7 +209,7 @@ function isThere(files: readonly (readonly [path: string, stat: ReturnType<typeo
  * @returns  its head; undefined where there is nothing; and otherwise why it cannot be gone on with
  * @throws TallyError STORE_UNAVAILABLE of one of a newer Tally
  */
-function lookAt(path: string, log: LogFacts): StoredHead | string | undefined {
+export function lookAt(path: string, log: LogFacts): StoredHead | string | undefined {
   const [file, wal] = [statOf(path), statOf(`${path}-wal`)];
   if ((file?.size ?? 0n) === 0n)
     return (wal?.size ?? 0n) > 0n ? "it is missing, and its -wal alone is there" : undefined;
@@ -233,6 +233,12 @@ function lookAt(path: string, log: LogFacts): StoredHead | string | undefined {
   } finally {
     db?.close();
   }
+}
+
+/** Take a history away, and what belongs to it, that nobody has open; where a link leads to it, that stays. */
+export function removeHistory(path: string): void {
+  const real = linkedFrom(path);
+  for (const suffix of ["-shm", "-wal", "-journal", ""]) rmSync(real + suffix, { force: true });
 }
 
 /** @returns  under which name */

@@ -1,7 +1,9 @@
 /** The thread that has the history of a data file. */
 import type { HistoryQuery } from "../../../service/store-history.ts";
+import type { HistoryPart } from "../../../service/store-history-copying.ts";
 import type { LoggedCounter } from "../../../service/store-log.ts";
 import { type CrossingLogPage, unpackLogPage } from "../crossing.ts";
+import type { WalkRequest } from "../read/read-worker.ts";
 import { startFailure } from "../start-failure.ts";
 import { serveThread } from "../thread.ts";
 import { HistoryConnection, type HistoryData, historyPathOf } from "./connection.ts";
@@ -65,6 +67,9 @@ serveThread<HistoryData>((data) => {
       query: ({ asked, now }: QueryRequest) => connection.query(asked, now),
       asOf: ({ name, time, now }: AsOfRequest) => connection.asOf(name, time, now),
       changes: ({ name, before, limit }: ChangesRequest) => connection.changes(name, before, limit),
+      reach: () => connection.reach(),
+      rows: ({ cursor, limit }: WalkRequest) => connection.pageOfRows(cursor, limit),
+      import: (part: HistoryPart) => connection.import(part),
       close: (sealed: boolean) => (sealed ? connection.close() : connection.abandon()),
     },
   };

@@ -111,7 +111,9 @@ export class SqliteHistoryRows implements HistoryRows {
 
   setCounter(counter: CounterRow): void {
     this.#saving.begin();
-    this.#write(this.#statements.setCounter, counter);
+    if (this.#write(this.#statements.setCounter, counter) === 1) return;
+    this.#write(this.#statements.addCounter, counter);
+    this.#count("counters", 1, counter.number);
   }
 
   counterAt(number: number): CounterRow {
@@ -259,17 +261,10 @@ export class SqliteHistoryRows implements HistoryRows {
       this.#damaged.push(0);
       return undefined;
     }
-    return {
-      number: Number(row.number),
-      name: row.name,
-      uid: uidFromBytes(row.uid),
-      from: Number(row.from_ms),
-      to: row.to_ms === null ? undefined : Number(row.to_ms),
-      erased: row.erased === 1n,
-    };
+    return toCounterRow(row);
   }
 
-  #write(into: Statements["addCounter"], { number, name, uid, from, to, erased }: CounterRow): void {
+  #write(into: Statements["addCounter"], { number, name, uid, from, to, erased }: CounterRow): number {
     const row: Omit<RawCounter, "checksum"> = {
       number: BigInt(number),
       name,
@@ -278,7 +273,7 @@ export class SqliteHistoryRows implements HistoryRows {
       to_ms: to === undefined ? null : BigInt(to),
       erased: erased ? 1n : 0n,
     };
-    into.run({ ...row, checksum: counterSum(row) });
+    return into.run({ ...row, checksum: counterSum(row) }).changes;
   }
 
   #sound({ bytes, checksum }: RawBuckets, key: readonly number[], from: number): Uint8Array | undefined {
@@ -290,6 +285,14 @@ export class SqliteHistoryRows implements HistoryRows {
   #count(table: "counters" | "minutes", rows: number, sum: number): void {
     this.#tables = { ...this.#tables, [table]: counted(this.#tables[table], rows, sum) };
   }
+}
+
+/** A row that is sound, as a counter. */
+export function toCounterRow({ number, name, uid, from_ms, to_ms, erased }: RawCounter): CounterRow {
+  return {
+    ...{ number: Number(number), name, uid: uidFromBytes(uid), from: Number(from_ms) },
+    ...{ to: to_ms === null ? undefined : Number(to_ms), erased: erased === 1n },
+  };
 }
 
 /** The end of a time of which nobody knows how long it is. */

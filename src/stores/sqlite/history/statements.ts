@@ -5,10 +5,11 @@ import { Checksum } from "../../shared/checksum.ts";
 /** What is asked of the file, prepared. */
 export type Statements = ReturnType<typeof prepare>;
 
+export const COUNTER_COLUMNS = "number, name, uid, from_ms, to_ms, erased, checksum";
+
 export function prepare(db: Database) {
   type CounterParameters = Omit<RawCounter, "checksum"> & { checksum: number };
-  const columns = "number, name, uid, from_ms, to_ms, erased, checksum";
-  const counters = `SELECT ${columns} FROM counters`;
+  const counters = `SELECT ${COUNTER_COLUMNS} FROM counters`;
   type Key = bigint;
   return {
     byUid: db.prepare<[Uint8Array], RawCounter>(`${counters} WHERE uid = ?`),
@@ -20,7 +21,7 @@ export function prepare(db: Database) {
     lastNumber: db.prepare<[], bigint>("SELECT coalesce(max(number), 0) FROM counters").pluck(),
     disown: db.prepare<[bigint]>("UPDATE counters SET uid = randomblob(16) WHERE number = ?"),
     addCounter: db.prepare<[CounterParameters]>(
-      `INSERT INTO counters (${columns}) VALUES ($number, $name, $uid, $from_ms, $to_ms, $erased, $checksum)`,
+      `INSERT INTO counters (${COUNTER_COLUMNS}) VALUES ($number, $name, $uid, $from_ms, $to_ms, $erased, $checksum)`,
     ),
     setCounter: db.prepare<[CounterParameters]>(
       `UPDATE counters SET name = $name, uid = $uid, from_ms = $from_ms, to_ms = $to_ms, erased = $erased,
@@ -92,7 +93,7 @@ export interface RawBuckets {
   readonly checksum: bigint;
 }
 
-interface RawChange {
+export interface RawChange {
   readonly position: bigint;
   readonly time_ms: bigint;
   readonly change: Uint8Array;

@@ -72,6 +72,12 @@ export class CopySteps {
     this.#target.settled();
   }
 
+  /** No change comes in any more. */
+  endLog(moment: Moment): void {
+    this.#parts.write(moment, () => this.#target.endLog());
+    this.#target.settled();
+  }
+
   endImport(moment: Moment): void {
     this.#parts.write(moment, () => {
       this.#target.end();

@@ -61,7 +61,8 @@ export class CopyTarget {
     const { source_id, source_state, progress, ended } = readCopying(this.#db);
     const [counters, changes] = [this.#any.get() !== 0n, !this.#log.isEmpty];
     const catalogue = this.#catalogue.state.version > 0n;
-    const kept = { counters, changes, requestIds: !this.#requestIds.isEmpty, catalogue };
+    // History stands beside: see ../history-copying.ts.
+    const kept = { counters, changes, requestIds: !this.#requestIds.isEmpty, catalogue, history: false };
     if (source_id === null || this.#served) return importStateOf(kept, undefined);
     const copy = { storeId: source_id, state: source_state!, progress: progress!, ended: ended === 1n };
     return importStateOf(kept, copy);
@@ -91,9 +92,13 @@ export class CopyTarget {
     writeCopying(this.#db, { progress });
   }
 
-  end(): void {
-    // Openings are read from before the first commit on, so there must be one.
+  /** Openings are read from before the first commit on, so there must be one. */
+  endLog(): void {
     if (this.#log.isEmpty) this.#log.importCommit(new ChangeColumns(0), [], 0);
+  }
+
+  end(): void {
+    this.endLog();
     this.#db.exec(`DROP INDEX IF EXISTS ${DELETED_BY_UID}`);
     this.#head.noteSchema();
     writeCopying(this.#db, { ended: 1n });

@@ -108,6 +108,7 @@ serveThread<WriteData>((data) => {
       importState: () => connection.copying.importState(),
       beginImport: ({ head, moment }: BeginRequest) => connection.copying.beginImport(head, moment),
       import: ({ part, moment }: ImportRequest) => connection.copying.import(part, moment),
+      endLog: (moment: Moment) => connection.copying.endLog(moment),
       endImport: (moment: Moment) => connection.copying.endImport(moment),
       writeCatalogue: ({ entry, moment }: CatalogueRequest) => connection.writeCatalogue(entry, moment),
       accept: ({ moment, newUids, ...request }: AcceptMessage) => connection.accept(request, moment, newUids),

@@ -43,7 +43,7 @@ export const APART: Readonly<Record<string, string[]>> = {
   ],
   faults: ["test/proofs/faults/**/*.test.ts"],
   stores: [
-    "test/stores/conformance/{moving,moving-history,postgres}.test.ts",
+    "test/stores/conformance/{moving,moving-history,postgres,sqlite}.test.ts",
     "test/proofs/crash/{copy,sweep}.test.ts",
     "test/stores/{by-hand,sqlite-files,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
     "test/stores/{later-setting,presented}.test.ts", // With modules in the place of others.

@@ -1,5 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { useMemo } from "preact/hooks";
 import type { Counters } from "./counters.ts";
 import { CreateDialog } from "./create-dialog.tsx";
 import { DeleteDialog } from "./delete-dialog.tsx";
@@ -13,11 +14,18 @@ import type { Question } from "./props.ts";
 import { ResetDialog } from "./reset-dialog.tsx";
 import { focusRow, neighbourOf } from "./row-focus.ts";
 import { SetDialog } from "./set-dialog.tsx";
+import { Shadows } from "./shadows.ts";
 import { Search, Step } from "./toolbar.tsx";
 
 /** All of the page: the toolbar, the list, the pager, and the dialog that was asked for. */
 export function PageView({ counters, transport }: { counters: Counters; transport: Transport }) {
   const asked = useSignal<Question | undefined>(undefined);
+  const shadows = useSignal<ReadonlySet<string>>(new Set());
+  const looking = useMemo(() => new Shadows(shadows), [shadows]);
+  useSignalEffect(() => {
+    const listed = counters.page.value?.listed ?? [];
+    void looking.look(listed.flatMap(({ counter }) => counter?.policy ?? []));
+  });
   /** What became of the person's last change, for the eye and for screen readers. */
   const told = useSignal("");
   useSignalEffect(() => {
@@ -89,7 +97,7 @@ export function PageView({ counters, transport }: { counters: Counters; transpor
         </div>
         <AwayNote counters={counters} />
         <BarredNote counters={counters} />
-        <ListView counters={counters} step={step.value} asked={asked} told={told} />
+        <ListView counters={counters} shadows={shadows} step={step.value} asked={asked} told={told} />
         <div class="bar">
           <p role="status">{told}</p>
           <Pager counters={counters} />

@@ -1,10 +1,12 @@
-import type { Signal } from "@preact/signals";
+import type { ReadonlySignal, Signal } from "@preact/signals";
 import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
 import type { Counters } from "./counters.ts";
 
 /** What the list and its rows share. */
 export interface ListProps {
   readonly counters: Counters;
+  /** The prefixes of policies that only try their limits out. */
+  readonly shadows: ReadonlySignal<ReadonlySet<string>>;
   /** How much the buttons add and subtract; undefined while the person has typed no such number. */
   readonly step: bigint | undefined;
   readonly asked: Signal<Question | undefined>;

@@ -8,12 +8,12 @@ import { idleText, refillText, timeText, windowText } from "./times.ts";
 
 /** A counter: its name, its value, and what can be done with it. */
 export function CounterRow(props: RowProps) {
-  const { name, counter } = props;
+  const { name, counter, shadows } = props;
   return (
     <li class="row" data-name={name}>
       <div class="about">
         <h2>{name}</h2>
-        {counter ? <Settings counter={counter} /> : <Damaged />}
+        {counter ? <Settings counter={counter} shadows={shadows.value} /> : <Damaged />}
       </div>
       {counter && <Value value={counter.value} />}
       {counter && <Actions {...props} counter={counter} />}
@@ -31,13 +31,13 @@ function Damaged() {
   );
 }
 
-function Settings({ counter }: { counter: Counter }) {
+function Settings({ counter, shadows }: { counter: Counter; shadows: ReadonlySet<string> }) {
   const { description, labels, monotonic } = counter;
   const facts = [
     boundsOf(counter),
     ...(monotonic ? ["never goes down"] : []),
     ...inTime(counter),
-    policyOf(counter),
+    policyOf(counter, shadows),
   ];
   return (
     <>
@@ -64,8 +64,10 @@ function Facts({ facts }: { facts: readonly string[] }) {
 }
 
 /** Whose settings it has, where they are not its own. */
-function policyOf({ policy }: Counter): string {
-  return policy === undefined ? "" : `by the policy for ${policy === "" ? "all" : policy}`;
+function policyOf({ policy }: Counter, shadows: ReadonlySet<string>): string {
+  if (policy === undefined) return "";
+  const by = `by the policy for ${policy === "" ? "all" : policy}`;
+  return shadows.has(policy) ? `${by}, which only tries its limit out` : by;
 }
 
 /** What time does to it. */

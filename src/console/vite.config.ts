@@ -25,5 +25,5 @@ export default defineConfig({
         id === "\0vite/preload-helper.js" ? "export const __vitePreload = (load) => load();" : null,
     },
   ],
-  server: { proxy: { "^/(tally\\.v1\\.|docs)": "http://127.0.0.1:8080" } },
+  server: { proxy: { "^/(tally\\.v1\\.|v1/|docs)": "http://127.0.0.1:8080" } },
 });

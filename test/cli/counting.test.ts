@@ -128,7 +128,7 @@ describe("a request id", () => {
     await at("inc", "reused", "--request-id", "a");
     const { code, stderr } = await at("inc", "reused", "2", "--request-id", "a");
     expect(code).toBe(EXIT.REFUSED);
-    expect(stderr).toMatch(/^tally: This request_id was used for another request \(amount differs\)/);
+    expect(stderr).toMatch(/^tally: This request_id was used for another request, which differs in amount;/);
   });
 });
 

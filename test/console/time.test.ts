@@ -78,6 +78,27 @@ describeWith([BROWSER], "time, on the page", () => {
     await facts.getByText(/^at most 9$/).waitFor();
   });
 
+  it("a limit that a policy only tries out is shown as such, until it is enforced", async () => {
+    await using opened = await open();
+    const policies = new Policies(opened.store.catalogue!);
+    await policies.set("mails:", { ...DEFAULTS, max: 5n }, "shadow");
+    await policies.set("mails:staff:", { ...DEFAULTS, max: 9n }, "enforce");
+    for (const name of ["mails:ada", "mails:staff:eve", "other"]) await opened.client.increment({ name });
+    const page = await visit(opened.door.port);
+    const facts = (name: string) => row(page, name).locator(".facts");
+    await facts("mails:ada")
+      .getByText("at most 5 · by the policy for mails:, which only tries its limit out", { exact: true })
+      .waitFor();
+    await facts("mails:staff:eve")
+      .getByText("at most 9 · by the policy for mails:staff:", { exact: true })
+      .waitFor();
+    expect(await facts("other").count()).toBe(0);
+    expect(await violations(page)).toEqual([]);
+    await policies.set("mails:", { ...DEFAULTS, max: 5n }, "enforce");
+    const enforced = facts("mails:ada").getByText("at most 5 · by the policy for mails:", { exact: true });
+    await enforced.waitFor();
+  });
+
   it("an idle counter says when it goes, and goes", async () => {
     await using opened = await open();
     await opened.client.createCounter({ name: "idle", idleTtl: durationFromMs(900_000) });

@@ -8,7 +8,7 @@ import { OLD, OLD_NODE } from "../cli/process/old-node.ts";
 import { ROOT, Tally } from "../cli/process/tally.ts";
 import { describeWith } from "../support/needs.ts";
 import { countsWith } from "./counts.ts";
-import { NEW, npm, temporary, withFirst } from "./machine.ts";
+import { NEW, npm, QUIET, temporary, withFirst } from "./machine.ts";
 
 const checkout = temporary();
 const cache = temporary(); // npx keeps a link to the checkout there.
@@ -36,7 +36,7 @@ describe("npx . in a fresh checkout", () => {
   describe("after npm ci", () => {
     beforeAll(async () => {
       const env = withFirst(OLD?.path ?? NEW.path);
-      const { code, stderr } = await npm(["ci", "--prefer-offline"], { cwd: checkout, env });
+      const { code, stderr } = await npm(["ci", ...QUIET], { cwd: checkout, env });
       expect({ code, stderr }).toMatchObject({ code: 0 });
     });
 

@@ -7,9 +7,7 @@ import { OLD, OLD_NODE } from "../cli/process/old-node.ts";
 import { Tally } from "../cli/process/tally.ts";
 import { describeWith } from "../support/needs.ts";
 import { countsWith } from "./counts.ts";
-import { NEW, npm, temporary, withFirst, withOnly } from "./machine.ts";
-
-const QUIET = ["--prefer-offline", "--no-audit", "--no-fund"];
+import { NEW, npm, QUIET, temporary, withFirst, withOnly } from "./machine.ts";
 
 describe.each([
   ["npm install -g", ["--global"], "bin/tally", "lib/node_modules"],

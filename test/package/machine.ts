@@ -18,6 +18,9 @@ export function withOnly(node: string): NodeJS.ProcessEnv {
   return { PATH: folderOf(node), HOME: temporary(), N_PREFIX: "/nowhere" };
 }
 
+/** For an npm that installs: it asks the registry for nothing that it has, and not what is wrong with it. */
+export const QUIET = ["--prefer-offline", "--no-audit", "--no-fund"];
+
 /** Run npm as its user would, with what a checkout's `npm run` has set taken away. */
 export async function npm(
   args: readonly string[],

@@ -141,7 +141,7 @@ export class Maintenance {
         session.send(...this.#requestIds.look),
         session.send(...this.#log.size),
       ]);
-      this.#seenPolicies = await this.#policies.at(session, found[0][0]?.catalogue);
+      this.#seenPolicies = await this.#policies.at(session, found[0][0]?.catalogue, true);
       return found;
     });
     if (state.length === 0) throw new TallyError("STORE_UNAVAILABLE", STATE_GONE);

@@ -18,13 +18,19 @@ export class PoliciesInDatabase {
     this.#newer = database.statement(NEWER);
   }
 
-  /** All that there were when a statement of this session has found the catalogue at a mark; or later ones. */
-  async at(session: Session, mark: unknown): Promise<PolicySet> {
+  /**
+   * All that there were when a statement of this session has found the catalogue at a mark; or later ones.
+   *
+   * @param asOf  whether the session reads as of one moment, and so may see less than is known here by now
+   */
+  async at(session: Session, mark: unknown, asOf = false): Promise<PolicySet> {
     const known = this.#known;
     if (mark === known.mark) return known.set;
     try {
       let changes = await this.#since(session, known.version);
-      const goesOn = changes.round === known.round && changes.version >= known.version;
+      const same = changes.round === known.round;
+      if (asOf && same && changes.version < known.version) return known.set;
+      const goesOn = same && changes.version >= known.version;
       if (!goesOn && known.version > 0) changes = await this.#since(session, 0);
       const set = (goesOn ? known.set : PolicySet.NONE).with(changes);
       // What is damaged is looked at again. Of two that read at once, who comes second leaves it to the next one.

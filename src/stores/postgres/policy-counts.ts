@@ -22,7 +22,7 @@ export class PolicyCounts implements PolicyReads {
     const [mark, slice] = [MARK, SLICE].map((sql) => this.#database.statement(sql));
     return this.#database.snapshot(async (session) => {
       const [state] = await session.send(mark!);
-      const policies = await this.#policies.at(session, state!.catalogue);
+      const policies = await this.#policies.at(session, state!.catalogue, true);
       const progress = { applied: 0, remaining: 0 };
       for (let after = ""; ; ) {
         if (signal?.aborted) throw new TallyError("CALL_CANCELLED", "nobody waits for it any more");

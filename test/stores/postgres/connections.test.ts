@@ -18,7 +18,8 @@ describeWith([POSTGRES], "connections to PostgreSQL", () => {
     for (let round = 0; round < 8; round++) {
       counted += await everybody(store, 8);
       const { rowCount } = await other.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tally' AND usename = user",
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'tally' AND usename = user`, // No other test's.
       );
       expect(rowCount).toBeGreaterThan(0);
     }

@@ -3,9 +3,10 @@
  * and link the sources anew in each thread took a third of that. Processes load the sources, as they always do.
  */
 import { createHash } from "node:crypto";
-import { existsSync, globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { build } from "vite";
 import type { TestProject } from "vitest/node";
 
@@ -17,6 +18,8 @@ declare module "vitest" {
 }
 
 const ROOT = resolve(import.meta.dirname, "../../..");
+/** Another run may still use one that old. */
+const KEPT_MS = 24 * 3_600_000;
 const MODULES = globSync("src/stores/sqlite/*/*-worker.ts", { cwd: ROOT });
 
 export default async function setup(project: TestProject): Promise<void> {
@@ -27,13 +30,17 @@ export default async function setup(project: TestProject): Promise<void> {
 async function bundled(): Promise<Record<string, string>> {
   const folder = join(ROOT, "node_modules/.cache/threads", hashOfSources());
   if (!existsSync(folder)) await bundle(folder);
-  const url = (path: string) => `file://${path}`;
+  const url = (path: string) => pathToFileURL(path).href;
   return Object.fromEntries(
     MODULES.map((module) => [url(join(ROOT, module)), url(join(folder, `${nameOf(module)}.js`))]),
   );
 }
 
 async function bundle(folder: string): Promise<void> {
+  for (const old of globSync(join(dirname(folder), "*"))) {
+    const { mtimeMs = 0 } = statSync(old, { throwIfNoEntry: false }) ?? {};
+    if (mtimeMs < Date.now() - KEPT_MS) await rm(old, { recursive: true, force: true });
+  }
   const made = `${folder}-${process.pid}`; // Others may be at it.
   const input = Object.fromEntries(MODULES.map((module) => [nameOf(module), join(ROOT, module)]));
   await build({

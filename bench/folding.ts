@@ -8,7 +8,7 @@ import type { LoggedCounter } from "../src/service/store-log.ts";
 import { HistoryRowsInMemory } from "../src/stores/memory/history-rows.ts";
 import { HistoryTaking } from "../src/stores/shared/history/intake.ts";
 import { query } from "../src/stores/shared/history/reading.ts";
-import { tidy } from "../src/stores/shared/history/tidying.ts";
+import { EndedWalk, tidy } from "../src/stores/shared/history/tidying.ts";
 import { median } from "./stats.ts";
 import { type Distribution, drawFrom } from "./zipf.ts";
 
@@ -106,8 +106,9 @@ for (const distribution of ["zipf", "uniform"] as const) {
     `${taken.toFixed(0)} ns`,
   ]);
   const counters = [...rows.under("")].length;
+  const ended = new EndedWalk((numbers) => taking.forget(numbers));
   const packed = nanosecondsEach(counters, () => {
-    while (tidy(rows, DEFAULT_HISTORY, START + 3 * 3_600_000));
+    while (tidy(rows, DEFAULT_HISTORY, START + 3 * 3_600_000, ended));
   });
   lines.push([`${distribution}: a counter's hour packed`, `${(packed / 1_000).toFixed(1)} us`]);
 }
@@ -117,6 +118,7 @@ const rows = new HistoryRowsInMemory();
 const taking = new HistoryTaking(rows);
 taking.begin();
 const COUNTED = 1_000;
+const ended = new EndedWalk((numbers) => taking.forget(numbers));
 for (let minute = 0; minute < 1_440; minute++) {
   const changes = new ChangeColumns(COUNTED);
   const time = START + minute * BUCKET_MS[Level.MINUTE];
@@ -132,7 +134,7 @@ for (let minute = 0; minute < 1_440; minute++) {
   });
   taking.take({ commits, openings: false, dropped: false, cursor: `${minute + 1}` }, met);
   taking.flush();
-  if (minute % 60 === 59) while (tidy(rows, DEFAULT_HISTORY, time + 10 * 60_000));
+  if (minute % 60 === 59) while (tidy(rows, DEFAULT_HISTORY, time + 10 * 60_000, ended));
 }
 const edges = Float64Array.from({ length: 25 }, (_, hour) => START + hour * 3_600_000);
 const asked = (of: { name: string } | { prefix: string }, level: Level, to: Float64Array) =>

@@ -3,6 +3,7 @@ import { LEVELS, type Level } from "../../core/levels.ts";
 import type { HistoryRow } from "../../service/store-history-copying.ts";
 import {
   type CounterRow,
+  type EndedPage,
   type HistoryHead,
   type HistoryRows,
   NO_HISTORY,
@@ -65,6 +66,22 @@ export class HistoryRowsInMemory implements HistoryRows {
     const numbers = this.#byName.get(name);
     if (numbers === undefined) this.#byName.set(name, [number]);
     else numbers.push(number);
+  }
+
+  ended(after: number, before: number): EndedPage {
+    const numbers: number[] = [];
+    for (const { number, to = Number.POSITIVE_INFINITY } of this.#counters.values())
+      if (number > after && to < before && !this.#changes.has(number)) numbers.push(number);
+    return { numbers, last: undefined };
+  }
+
+  removeCounter(number: number): void {
+    const { name, uid } = this.#counters.get(number)!;
+    this.#counters.delete(number);
+    this.#byUid.delete(uid);
+    const others = this.#byName.get(name)!.filter((each) => each !== number);
+    if (others.length > 0) this.#byName.set(name, others);
+    else this.#byName.delete(name);
   }
 
   named(name: string): CounterRow[] {

@@ -16,7 +16,7 @@ import { importRows, keyOf, placeOf, rowPage } from "../shared/history/copying.t
 import { Holding } from "../shared/history/holding.ts";
 import { HistoryTaking } from "../shared/history/intake.ts";
 import { asOf, namedChanges, query } from "../shared/history/reading.ts";
-import { tidy } from "../shared/history/tidying.ts";
+import { EndedWalk, tidy } from "../shared/history/tidying.ts";
 import { parseCursor, UID } from "../shared/log-cursor.ts";
 import type { ChangeLogInMemory } from "./change-log.ts";
 import { HistoryRowsInMemory } from "./history-rows.ts";
@@ -25,6 +25,7 @@ import { HistoryRowsInMemory } from "./history-rows.ts";
 export class HistoryInMemory implements History {
   readonly rows = new HistoryRowsInMemory();
   readonly #taking = new HistoryTaking(this.rows);
+  readonly #ended = new EndedWalk((numbers) => this.#taking.forget(numbers));
   readonly #arrival = new Arrival(() => this.#position);
   readonly #options: HistoryOptions;
   readonly #clock: Clock;
@@ -115,7 +116,7 @@ export class HistoryInMemory implements History {
 
   /** See `tidy`. */
   tidy(now: number | undefined): boolean {
-    return tidy(this.rows, this.#options, now);
+    return tidy(this.rows, this.#options, now, this.#ended);
   }
 
   clear(): void {

@@ -318,6 +318,52 @@ export function historySuite(kind: StoreKind): void {
     expect((await history.changes("a", undefined, 1)).changes).toMatchObject([{ value: 7n }]);
   });
 
+  const days = { keepMs: [DAY, DAY, DAY], bytesMax: 200_000 } as const; // Room for 500 named changes.
+  const short = using_({ history: days });
+  short("a counter that has ended stays for as long as anything of it is kept", async (followed) => {
+    const { opened, store } = followed;
+    const from = opened.now();
+    await apply(store, create("gone", { value: 1n }));
+    await apply(store, create("erased"));
+    await apply(store, create("renewed", { value: 2n }));
+    await apply(store, increment("living"));
+    for (const name of ["gone", "renewed"]) await apply(store, remove(name, { keepHistory: true }));
+    await apply(store, remove("erased"));
+    await apply(store, increment("renewed"));
+    const known = async () => {
+      const edges = edgesOf(Level.DAY, opened.now(), opened.now());
+      await followed.query({ of: { name: "living" }, level: Level.DAY, edges });
+      await tidy(store);
+      const names: string[] = [];
+      const { rows } = await (await store.copying!.exportHistory!())!.rows("", 100);
+      for (const row of rows) if (row.table === "counters") names.push(row.name);
+      return names.sort();
+    };
+    expect(await known()).toEqual(["erased", "gone", "living", "renewed", "renewed"]);
+    for (let day = 0; day < 40; day += 8) {
+      await commit(store, ...Array.from({ length: 120 }, (_, n) => single(set("young", BigInt(n)))));
+      if (day === 32) await apply(store, remove("young", { keepHistory: true }));
+      await opened.pass(8 * DAY);
+      await known();
+    }
+    await opened.pass(40 * DAY);
+    await apply(store, increment("living"));
+    await known();
+    await opened.pass(DAY);
+    expect(await known()).toEqual(["living", "renewed", "young"]);
+    expect((await followed.history.changes("young", undefined, 9)).changes.length).toBeGreaterThan(1);
+    const edges = edgesOf(Level.DAY, opened.now() - DAY, opened.now());
+    const ask = (name: string) => followed.query({ of: { name }, level: Level.DAY, edges });
+    expect((await ask("renewed")).counters).toMatchObject([{ from, to: undefined }]);
+    expect((await ask("living")).points.closes.at(-1)).toBe(2n);
+    await apply(store, increment("gone", 5n)); // Another one may have its name, and its number.
+    await followed.reopen();
+    expect(opened.warnings.filter((warning) => warning.includes("history"))).toEqual([]);
+    expect((await ask("gone")).points.closes.at(-1)).toBe(
+      opened.store.traits.durability === "none" ? 0n : 5n,
+    );
+  });
+
   const tight = using_({ retention: { changeLogBytesMax: 300 } });
   tight(
     "the log keeps what has not been taken in, for a minute; then there is a gap, which is said",

@@ -2,7 +2,14 @@ import { LEVELS, Level, periodStart } from "../../../core/levels.ts";
 import type { HistoryIntake, HistoryOptions } from "../../../service/store-history.ts";
 import type { LoggedCounter, LogPage } from "../../../service/store-log.ts";
 import { HistoryTaking } from "../../shared/history/intake.ts";
-import { PACKED_AT_ONCE, tidy } from "../../shared/history/tidying.ts";
+import {
+  EndedWalk,
+  hasDropped,
+  keptFrom,
+  LOOKED_AT_ONCE,
+  PACKED_AT_ONCE,
+  tidy,
+} from "../../shared/history/tidying.ts";
 import { SERVED } from "../copy-lock.ts";
 import type { Database } from "../database.ts";
 import { NOW_MS } from "../now.ts";
@@ -23,6 +30,7 @@ export class PostgresIntake implements HistoryIntake {
   readonly #serves: boolean;
   #rows = new LoadedRows();
   #taking = new HistoryTaking(this.#rows);
+  readonly #ended = new EndedWalk((numbers) => this.#taking.forget(numbers));
   /** Undefined while it is not for this process. */
   #state: HistoryState | undefined;
   #folded = 0;
@@ -114,6 +122,9 @@ export class PostgresIntake implements HistoryIntake {
         await this.#loading.head(session, rows);
         await this.#loading.oldest(session, rows);
         await this.#loading.starts(session, rows);
+        const after = this.#ended.next(now);
+        if (after !== undefined && hasDropped(rows))
+          await this.#loading.ended(session, rows, after, keptFrom(rows), LOOKED_AT_ONCE);
         const [oldest] = rows.openStarts();
         if (oldest === undefined) return;
         const numbers = await this.#loading.openAt(session, rows, oldest, PACKED_AT_ONCE);
@@ -122,7 +133,7 @@ export class PostgresIntake implements HistoryIntake {
         for (const level of LEVELS)
           await this.#loading.packed(session, rows, level, [periodStart(level, hour)], numbers);
       });
-      const more = tidy(rows, this.#options, now);
+      const more = tidy(rows, this.#options, now, this.#ended);
       return (await this.#save()) && more;
     });
   }

@@ -2,6 +2,7 @@ import type { Change } from "../../../core/change.ts";
 import type { Level } from "../../../core/levels.ts";
 import {
   type CounterRow,
+  type EndedPage,
   type HistoryHead,
   type HistoryRows,
   NO_HISTORY,
@@ -32,6 +33,8 @@ export class LoadedRows implements HistoryRows {
   readonly #open = new Map<string, Uint8Array>();
   readonly #packed = new Map<string, Uint8Array>();
   #changes: StoredNamedChange[] = [];
+  /** What `ended` gives. */
+  endedPage: EndedPage = { numbers: [], last: undefined };
   pending = nothing();
 
   load(counters: Iterable<CounterRow>): void {
@@ -95,6 +98,7 @@ export class LoadedRows implements HistoryRows {
     this.#saved.clear();
     this.#openAt.clear();
     this.oldest.clear();
+    this.endedPage = { numbers: [], last: undefined };
     this.#starts = [];
     this.#changes = [];
     this.pending = nothing();
@@ -133,6 +137,15 @@ export class LoadedRows implements HistoryRows {
   setCounter(counter: CounterRow): void {
     this.#keep(counter);
     this.pending.counters.add(counter.number);
+    this.pending.any = true;
+  }
+
+  ended(): EndedPage {
+    return this.endedPage;
+  }
+
+  removeCounter(number: number): void {
+    this.pending.gone.push(number);
     this.pending.any = true;
   }
 
@@ -239,6 +252,8 @@ function nothing() {
     open: new Map<string, Uint8Array | undefined>(),
     packed: new Map<string, Uint8Array | undefined>(),
     changes: [] as StoredNamedChange[],
+    /** Counters that go. */
+    gone: [] as number[],
     /** Counters whose named changes go. */
     forget: [] as number[],
     /** Named changes of lower positions go. */

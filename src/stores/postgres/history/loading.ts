@@ -137,6 +137,20 @@ export class HistoryLoading {
     }
   }
 
+  /** See HistoryRows.ended. */
+  async ended(
+    session: Session,
+    into: LoadedRows,
+    after: number,
+    before: number,
+    limit: number,
+  ): Promise<void> {
+    const rows = await this.#ask(session, ENDED, [after, before, limit]);
+    const numbers = rows.filter(({ ended }) => ended).map(({ number }) => Number(number));
+    const last = rows.at(-1)?.number;
+    into.endedPage = { numbers, last: last === undefined ? undefined : Number(last) };
+  }
+
   /** See HistoryRows.changes. */
   async changes(
     session: Session,
@@ -186,6 +200,10 @@ const STARTS = `
       SELECT start_ms FROM @history_open AS o WHERE o.start_ms > each.start_ms ORDER BY start_ms LIMIT 1)
     FROM each WHERE each.start_ms IS NOT NULL)
   SELECT start_ms FROM each WHERE start_ms IS NOT NULL`;
+const ENDED = `
+  SELECT number, coalesce(to_ms < $2, false) AND NOT EXISTS (
+    SELECT 1 FROM @history_changes AS h WHERE h.number = c.number) AS ended
+  FROM @history_counters AS c WHERE number > $1 ORDER BY number LIMIT $3`;
 /** @param row  STATE_COLUMNS */
 export function takeState(row: Row, into: LoadedRows): HistoryState {
   const { saves, cursor, time_ms, latest_ms, position, next_number, bytes, gaps, dropped_to } = row;

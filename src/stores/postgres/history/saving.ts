@@ -8,7 +8,7 @@ import { type LoadedRows, ROW_BYTES } from "./loaded-rows.ts";
 
 /** The statements that save what was written into loaded rows: after SAVE_STATE, in its transaction. */
 export function savingOf(database: Database, rows: LoadedRows): Call[] {
-  const { counters, open, packed, changes, forget, dropChanges, drop } = rows.pending;
+  const { counters, gone, open, packed, changes, forget, dropChanges, drop } = rows.pending;
   const calls: Call[] = [];
   const call = (sql: string, ...values: readonly unknown[]) => calls.push([database.statement(sql), values]);
   if (counters.size > 0) {
@@ -41,6 +41,7 @@ export function savingOf(database: Database, rows: LoadedRows): Call[] {
       );
     if (gone.length > 0) call(remove, ...columns(gone));
   }
+  if (gone.length > 0) call(REMOVE_COUNTERS, arrayOf(gone));
   if (forget.length > 0) call(FORGET, arrayOf(forget));
   if (changes.length > 0) {
     call(
@@ -91,6 +92,7 @@ const REMOVE_PACKED = freeing(`
   DELETE FROM @history_packed WHERE (level, period_ms, number) IN (
     SELECT level, period_ms, number
     FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS u (level, period_ms, number)) RETURNING length(buckets) AS bytes`);
+const REMOVE_COUNTERS = "DELETE FROM @history_counters WHERE number = ANY($1::bigint[])";
 const FORGET = "DELETE FROM @history_changes WHERE number = ANY($1::bigint[])";
 const DROP_CHANGES = "DELETE FROM @history_changes WHERE position < $1";
 const PUT_CHANGES = `

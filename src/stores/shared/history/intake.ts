@@ -65,6 +65,11 @@ export class HistoryTaking {
     this.#rows.setHead({ ...this.#rows.head(), cursor, time: times.at(-1)!, latest, position });
   }
 
+  /** Counters were removed: whatever comes of them is of others. */
+  forget(numbers: ReadonlySet<number>): void {
+    for (const [id, { number }] of this.#followed) if (numbers.has(number)) this.#followed.delete(id);
+  }
+
   /** Whether what was missed is being put right: then the next page of commits looks at all counters. */
   get mending(): boolean {
     return this.#found !== undefined;

@@ -27,6 +27,10 @@ export interface HistoryRows {
   addCounter(counter: Omit<CounterRow, "number">): number;
   /** Write one that is there, as it is now; or one that another store had, under the number that it had there. */
   setCounter(counter: CounterRow): void;
+  /** Some of those that come after a number, in the order of their numbers, as far as they matter to `EndedWalk`. */
+  ended(after: number, before: number, limit: number): EndedPage;
+  /** Remove one that has no buckets, nor named changes. */
+  removeCounter(number: number): void;
   /** Those that had a name, in the order of their numbers. */
   named(name: string): CounterRow[];
   /** Those whose names begin so. */
@@ -72,6 +76,14 @@ export const NO_HISTORY: HistoryHead = {
   ...{ cursor: "", time: 0, latest: 0, position: 0 },
   ...{ gaps: [], droppedTo: [0, 0, 0] },
 };
+
+/** Some of the counters. */
+export interface EndedPage {
+  /** Those of them that ended before an instant, and have no named changes. */
+  readonly numbers: readonly number[];
+  /** The last one that was looked at; undefined where there are no more. */
+  readonly last: number | undefined;
+}
 
 export interface StoredNamedChange {
   readonly number: number;

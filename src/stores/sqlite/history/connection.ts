@@ -16,7 +16,7 @@ import { Checksum } from "../../shared/checksum.ts";
 import { importRows } from "../../shared/history/copying.ts";
 import { HistoryTaking } from "../../shared/history/intake.ts";
 import { asOf, namedChanges, query } from "../../shared/history/reading.ts";
-import { tidy } from "../../shared/history/tidying.ts";
+import { EndedWalk, tidy } from "../../shared/history/tidying.ts";
 import { openReadOnly } from "../read/reading.ts";
 import { headReader } from "../rows/head.ts";
 import type { HistoryTold } from "../write/history-binding.ts";
@@ -55,6 +55,7 @@ export class HistoryConnection {
   readonly #file: HistoryFile;
   readonly #rows: SqliteHistoryRows;
   readonly #taking: HistoryTaking;
+  readonly #ended = new EndedWalk((numbers) => this.#taking.forget(numbers));
   readonly #options: HistoryOptions;
   #pages: HistoryRowPages | undefined;
   #unsaved = false;
@@ -122,7 +123,7 @@ export class HistoryConnection {
     return this.#orUndo(() => {
       let more = true;
       for (let i = 0; more && i < SLICES_AT_ONCE; i++) {
-        more = tidy(this.#rows, this.#options, now);
+        more = tidy(this.#rows, this.#options, now, this.#ended);
         this.#unsaved ||= more;
       }
       this.save(monotonic);

@@ -5,7 +5,13 @@ import type { Level } from "../../../core/levels.ts";
 import { endOf } from "../../../core/selection.ts";
 import { uidFromBytes, uidToBytes } from "../../../core/uid.ts";
 import { fits } from "../../shared/checksum.ts";
-import type { CounterRow, HistoryHead, HistoryRows, StoredNamedChange } from "../../shared/history/rows.ts";
+import type {
+  CounterRow,
+  EndedPage,
+  HistoryHead,
+  HistoryRows,
+  StoredNamedChange,
+} from "../../shared/history/rows.ts";
 import { changesIn, packChanges } from "../../shared/packed-changes.ts";
 import type { StoredHead } from "./head.ts";
 import {
@@ -114,6 +120,19 @@ export class SqliteHistoryRows implements HistoryRows {
     if (this.#write(this.#statements.setCounter, counter) === 1) return;
     this.#write(this.#statements.addCounter, counter);
     this.#count("counters", 1, counter.number);
+  }
+
+  ended(after: number, before: number, limit: number): EndedPage {
+    const { endOf, ended } = this.#statements;
+    const last = endOf.get(BigInt(after), BigInt(limit)) ?? null;
+    if (last === null) return { numbers: [], last: undefined };
+    return { numbers: ended.all(BigInt(after), last, BigInt(before)).map(Number), last: Number(last) };
+  }
+
+  removeCounter(number: number): void {
+    this.#saving.begin();
+    const { changes } = this.#statements.removeCounter.run(BigInt(number));
+    if (changes === 1) this.#count("counters", -1, -number);
   }
 
   counterAt(number: number): CounterRow {

@@ -18,6 +18,19 @@ export function prepare(db: Database) {
     under: db.prepare<[string, bigint, string, number], RawCounter>(
       `${counters} WHERE (name, number) > (?, ?) AND name < ? ORDER BY name, number LIMIT ?`,
     ),
+    // Bound from above by where `limit` counters end, so that each slice looks at as many.
+    endOf: db
+      .prepare<[bigint, bigint], bigint | null>(
+        "SELECT max(number) FROM (SELECT number FROM counters WHERE number > ? ORDER BY number LIMIT ?)",
+      )
+      .pluck(),
+    ended: db
+      .prepare<[bigint, bigint, bigint], bigint>(
+        `SELECT number FROM counters AS c WHERE number > ? AND number <= ? AND to_ms < ?
+          AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.number = c.number) ORDER BY number`,
+      )
+      .pluck(),
+    removeCounter: db.prepare<[bigint]>("DELETE FROM counters WHERE number = ?"),
     lastNumber: db.prepare<[], bigint>("SELECT coalesce(max(number), 0) FROM counters").pluck(),
     disown: db.prepare<[bigint]>("UPDATE counters SET uid = randomblob(16) WHERE number = ?"),
     addCounter: db.prepare<[CounterParameters]>(

@@ -40,7 +40,7 @@ beforeAll(async () => {
     stdio: "ignore",
   });
   await untilServing(port);
-}, 30_000);
+}, 120_000);
 
 afterAll(async () => {
   if (server?.exitCode === null) server.kill("SIGKILL");
@@ -124,7 +124,7 @@ const TOOLS = [GRPCURL, program("curl")];
 
 function test(where: string, needs: readonly Need[], name: string, run: () => Promise<void>): void {
   describeWith(needs, where, () => {
-    it(name, run, 30_000);
+    it(name, run, 120_000);
   });
 }
 

@@ -201,7 +201,7 @@ export const changeBytes: fc.Arbitrary<Uint8Array> = fc
   .tuple(
     fc.oneof(
       {
-        weight: 3,
+        weight: 6,
         arbitrary: fc.tuple(
           nameField,
           fc.oneof(second, NOTHING),

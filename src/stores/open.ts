@@ -42,7 +42,7 @@ export async function schemaStatus(url: string): Promise<SchemaStatus> {
     }
     case "postgres:":
     case "postgresql:": {
-      const { statusOfPostgres } = await import("./postgres/migrating.ts");
+      const { statusOfPostgres } = await import("./postgres/schema/migrating.ts");
       return statusOfPostgres(url);
     }
     default:
@@ -65,7 +65,7 @@ export async function migrateStore(url: string, newUid: StoreOptions["newUid"]):
     }
     case "postgres:":
     case "postgresql:": {
-      const { migratePostgres } = await import("./postgres/migrating.ts");
+      const { migratePostgres } = await import("./postgres/schema/migrating.ts");
       return migratePostgres(url);
     }
     default:

@@ -12,11 +12,11 @@ import {
   isSoundEntry,
   toCatalogueChanges,
 } from "../shared/catalogue-rows.ts";
+import type { Database } from "./connection/database.ts";
+import { type Row, type Session, theRow } from "./connection/session.ts";
 import { assertServed, SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
-import type { Database } from "./database.ts";
 import { NOW_MS } from "./now.ts";
 import { arrayOf } from "./rows.ts";
-import { type Row, type Session, theRow } from "./session.ts";
 
 /**
  * The catalogue of a store that many processes have: who has locked the row of catalogue_state writes. So versions become

@@ -9,10 +9,10 @@ import { toMark } from "../shared/log-mark.ts";
 import { LogPages, PAGE_BYTES, toChanges } from "../shared/log-page.ts";
 import { openingAt } from "../shared/opening.ts";
 import { changesIn, packChanges } from "../shared/packed-changes.ts";
-import type { Database } from "./database.ts";
+import type { Database } from "./connection/database.ts";
+import { type Call, type Row, type Session, type Statement, theRow } from "./connection/session.ts";
 import { NOW_MS } from "./now.ts";
 import { arrayOf } from "./rows.ts";
-import { type Call, type Row, type Session, type Statement, theRow } from "./session.ts";
 
 /**
  * The change log: one row a commit, its changes packed.

@@ -1,6 +1,6 @@
 import { TallyError } from "../../core/errors.ts";
-import type { Database } from "./database.ts";
-import type { Row } from "./session.ts";
+import type { Database } from "./connection/database.ts";
+import type { Row } from "./connection/session.ts";
 
 /**
  * Keeps whoever serves a store and who copies it apart.

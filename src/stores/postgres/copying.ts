@@ -14,15 +14,15 @@ import { assertTakesCopy, importStateOf, type Kept } from "../shared/import-stat
 import { packChanges } from "../shared/packed-changes.ts";
 import { CLEAR_CATALOGUE, type PostgresCatalogue } from "./catalogue.ts";
 import type { ChangeLog } from "./change-log.ts";
+import type { Database } from "./connection/database.ts";
+import { type Row, type Session, theRow } from "./connection/session.ts";
 import type { CopyHold } from "./copy-lock.ts";
-import { CounterIds } from "./counter-ids.ts";
-import type { Database } from "./database.ts";
 import { CLEAR_HISTORY, type PostgresHistoryCopying } from "./history/copying.ts";
-import type { Maintenance } from "./maintenance.ts";
-import { RECORD_OVERHEAD_BYTES, type RequestIds } from "./request-ids.ts";
 import { arrayOf } from "./rows.ts";
-import { type Row, type Session, theRow } from "./session.ts";
-import { CounterWrites } from "./writes.ts";
+import { CounterIds } from "./write/counter-ids.ts";
+import type { Maintenance } from "./write/maintenance.ts";
+import { RECORD_OVERHEAD_BYTES, type RequestIds } from "./write/request-ids.ts";
+import { CounterWrites } from "./write/writes.ts";
 
 /** What the rest of the store lends to a copy. */
 export interface CopyingParts {

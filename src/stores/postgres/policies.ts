@@ -2,8 +2,8 @@ import { TallyError } from "../../core/errors.ts";
 import { PolicySet } from "../../core/policies.ts";
 import type { CatalogueChanges } from "../../service/store-catalogue.ts";
 import { NEWER, toChanges } from "./catalogue.ts";
-import type { Database } from "./database.ts";
-import type { Session, Statement } from "./session.ts";
+import type { Database } from "./connection/database.ts";
+import type { Session, Statement } from "./connection/session.ts";
 
 /**
  * The policies of the catalogue, as this process knows them. Any process may set one, so whoever is to go by them says how

@@ -4,7 +4,7 @@ import { endOf } from "../../core/selection.ts";
 import { isSettled } from "../../core/settling.ts";
 import type { PolicyProgress, PolicyReads } from "../../service/store-policies.ts";
 import { CATALOGUE_MARK } from "./catalogue.ts";
-import type { Database } from "./database.ts";
+import type { Database } from "./connection/database.ts";
 import type { PoliciesInDatabase } from "./policies.ts";
 import { FOLLOWED_COLUMNS, toFollowed } from "./rows.ts";
 

@@ -1,9 +1,16 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { TallyError } from "../../core/errors.ts";
-import { accessStatement, accessValues, assertReads, assertWrites, Hindered, toAccess } from "./access.ts";
-import { beginWaiting, type Database } from "./database.ts";
-import { reasonOf } from "./errors.ts";
-import type { Row, Session, Statement } from "./session.ts";
+import { beginWaiting, type Database } from "./connection/database.ts";
+import { reasonOf } from "./connection/errors.ts";
+import type { Row, Session, Statement } from "./connection/session.ts";
+import {
+  accessStatement,
+  accessValues,
+  assertReads,
+  assertWrites,
+  Hindered,
+  toAccess,
+} from "./schema/access.ts";
 
 /**
  * Finds out whether reads are answered and changes taken: a round trip each, on a connection of those that reads and

@@ -6,9 +6,9 @@ import type { Calendar } from "../../core/window.ts";
 import type { CounterPage, Counters } from "../../service/store-pages.ts";
 import { IS_THERE, NOW, VALUE } from "./as-of-now.ts";
 import type { ChangeLog } from "./change-log.ts";
-import type { Database } from "./database.ts";
+import type { Database } from "./connection/database.ts";
+import type { Call, Row, Statement } from "./connection/session.ts";
 import { COUNTER_COLUMNS, DETAIL_COLUMNS, labelKey, toFullCounter } from "./rows.ts";
-import type { Call, Row, Statement } from "./session.ts";
 
 /** Reads of counters, each one statement and so as of one moment: see Store.get, list, top and sum. */
 export class CounterReads {

@@ -25,7 +25,7 @@ import {
   type Settings,
 } from "../../core/settings.ts";
 import { isTimed } from "../../core/timing.ts";
-import type { Row } from "./session.ts";
+import type { Row } from "./connection/session.ts";
 import { isTime, TIMING_COLUMNS, toTiming } from "./timing-columns.ts";
 
 /** How each kind of setting is kept: the type of its column, what is read of it, and the array that is written. */

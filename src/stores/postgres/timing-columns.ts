@@ -2,7 +2,7 @@
 import { CORRUPT, type Counter, type Timing } from "../../core/counter.ts";
 import { reduced } from "../../core/refill.ts";
 import type { Settings } from "../../core/settings.ts";
-import type { Row } from "./session.ts";
+import type { Row } from "./connection/session.ts";
 
 type Arrays = readonly (readonly (bigint | number | undefined)[])[];
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterAll, expect, it, onTestFinished } from "vitest";
 import { EXIT } from "../../../src/cli/exit.ts";
-import { SCHEMA_VERSION } from "../../../src/stores/postgres/schema.ts";
+import { SCHEMA_VERSION } from "../../../src/stores/postgres/schema/schema.ts";
 import { freePort } from "../../proofs/crash/server-process.ts";
 import { folderInMemory } from "../../support/folder.ts";
 import { describeWith } from "../../support/needs.ts";

@@ -1,8 +1,8 @@
 /** Opening and migrating, by several processes at once. What a start refuses is in test/cli/process. */
 import { expect, it } from "vitest";
-import { assertDurable } from "../../../src/stores/postgres/durability.ts";
-import { SCHEMA_VERSION } from "../../../src/stores/postgres/schema.ts";
-import { parseUrl } from "../../../src/stores/postgres/url.ts";
+import { assertDurable } from "../../../src/stores/postgres/connection/durability.ts";
+import { parseUrl } from "../../../src/stores/postgres/connection/url.ts";
+import { SCHEMA_VERSION } from "../../../src/stores/postgres/schema/schema.ts";
 import { apply, increment } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";

@@ -10,10 +10,10 @@ import {
   PACKED_AT_ONCE,
   tidy,
 } from "../../shared/history/tidying.ts";
+import type { Database } from "../connection/database.ts";
+import type { Session } from "../connection/session.ts";
 import { SERVED } from "../copy-lock.ts";
-import type { Database } from "../database.ts";
 import { NOW_MS } from "../now.ts";
-import type { Session } from "../session.ts";
 import { LoadedRows } from "./loaded-rows.ts";
 import { type HistoryLoading, type HistoryState, STATE_COLUMNS, takeState } from "./loading.ts";
 import { savingOf } from "./saving.ts";

@@ -1,9 +1,9 @@
 import { BUCKET_MS, bucketStart, LEVELS, Level, PERIOD_MS, periodStart } from "../../../core/levels.ts";
 import type { CounterRow, HistoryHead, StoredNamedChange } from "../../shared/history/rows.ts";
 import { changesIn } from "../../shared/packed-changes.ts";
-import type { Database } from "../database.ts";
+import type { Database } from "../connection/database.ts";
+import { type Row, type Session, theRow } from "../connection/session.ts";
 import { arrayOf } from "../rows.ts";
-import { type Row, type Session, theRow } from "../session.ts";
 import type { LoadedRows } from "./loaded-rows.ts";
 
 /** What history_state has, beside what is loaded of it. */

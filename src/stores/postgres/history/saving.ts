@@ -1,9 +1,9 @@
 import { ChangeColumns } from "../../../core/change.ts";
 import type { StoredNamedChange } from "../../shared/history/rows.ts";
 import { packChanges } from "../../shared/packed-changes.ts";
-import type { Database } from "../database.ts";
+import type { Database } from "../connection/database.ts";
+import type { Call } from "../connection/session.ts";
 import { arrayOf } from "../rows.ts";
-import type { Call } from "../session.ts";
 import { type LoadedRows, ROW_BYTES } from "./loaded-rows.ts";
 
 /** The statements that save what was written into loaded rows: after SAVE_STATE, in its transaction. */

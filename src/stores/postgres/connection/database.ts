@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import pg from "pg";
-import { TallyError } from "../../core/errors.ts";
+import { TallyError } from "../../../core/errors.ts";
 import { Connecting } from "./connecting.ts";
 import { assertDurable, type Durability } from "./durability.ts";
 import { isLost, isStale, isUnprepared, toStoreError } from "./errors.ts";

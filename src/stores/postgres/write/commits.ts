@@ -6,20 +6,18 @@ import {
   type Save,
   type Touched,
   touchedBy,
-} from "../../core/batch.ts";
-import type { Batch, Outcomes } from "../../core/columns.ts";
-import { CORRUPT, type Counter, type Fixed } from "../../core/counter.ts";
-import { TallyError } from "../../core/errors.ts";
-import type { PolicySet } from "../../core/policies.ts";
-import { isSettled } from "../../core/settling.ts";
-import type { Calendar } from "../../core/window.ts";
-import { Laps } from "../shared/laps.ts";
-import { rowIdsOf } from "../shared/one-by-one.ts";
-import { CATALOGUE_MARK } from "./catalogue.ts";
-import type { ChangeLog } from "./change-log.ts";
-import { assertServed, SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
-import { CounterIds } from "./counter-ids.ts";
-import { beginWaiting, type Database } from "./database.ts";
+} from "../../../core/batch.ts";
+import type { Batch, Outcomes } from "../../../core/columns.ts";
+import { CORRUPT, type Counter, type Fixed } from "../../../core/counter.ts";
+import { TallyError } from "../../../core/errors.ts";
+import type { PolicySet } from "../../../core/policies.ts";
+import { isSettled } from "../../../core/settling.ts";
+import type { Calendar } from "../../../core/window.ts";
+import { Laps } from "../../shared/laps.ts";
+import { rowIdsOf } from "../../shared/one-by-one.ts";
+import { CATALOGUE_MARK } from "../catalogue.ts";
+import type { ChangeLog } from "../change-log.ts";
+import { beginWaiting, type Database } from "../connection/database.ts";
 import {
   isConflict,
   isLockTimeout,
@@ -28,12 +26,14 @@ import {
   isUnexpected,
   objectionIn,
   toStoreError,
-} from "./errors.ts";
+} from "../connection/errors.ts";
+import type { Call, Row, Session, Statement } from "../connection/session.ts";
+import { assertServed, SERVED, SERVING_COLUMNS } from "../copy-lock.ts";
+import type { PoliciesInDatabase } from "../policies.ts";
+import { COUNTER_COLUMNS, DETAIL_COLUMNS, toCounter, toFixed, toFollowed } from "../rows.ts";
+import { CounterIds } from "./counter-ids.ts";
 import type { LockedCounters } from "./locked.ts";
-import type { PoliciesInDatabase } from "./policies.ts";
 import type { RequestIds } from "./request-ids.ts";
-import { COUNTER_COLUMNS, DETAIL_COLUMNS, toCounter, toFixed, toFollowed } from "./rows.ts";
-import type { Call, Row, Session, Statement } from "./session.ts";
 import { unattributed, writeOneByOne } from "./violation.ts";
 import { CounterWrites, type LoadedRows } from "./writes.ts";
 

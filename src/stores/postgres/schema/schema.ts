@@ -1,9 +1,9 @@
-import { TallyError } from "../../core/errors.ts";
-import { unusable } from "../shared/unusable.ts";
-import type { Database } from "./database.ts";
-import type { Session } from "./session.ts";
-import { PUT_BACK } from "./session.ts";
-import { INSUFFICIENT_PRIVILEGE, type Remediable } from "./start-failure.ts";
+import { TallyError } from "../../../core/errors.ts";
+import { unusable } from "../../shared/unusable.ts";
+import type { Database } from "../connection/database.ts";
+import type { Session } from "../connection/session.ts";
+import { PUT_BACK } from "../connection/session.ts";
+import { INSUFFICIENT_PRIVILEGE, type Remediable } from "../connection/start-failure.ts";
 
 /**
  * Migrations, in order; schema_version says how many ran. Never change one that was released: add another. `@` is

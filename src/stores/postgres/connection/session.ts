@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { TallyError } from "../../core/errors.ts";
+import { TallyError } from "../../../core/errors.ts";
 import { isAnswer, isLost, isStale, isUnprepared, isUnsent, objectionIn, toStoreError } from "./errors.ts";
 
 /** A statement that the server prepares once a connection. */

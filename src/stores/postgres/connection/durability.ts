@@ -1,5 +1,5 @@
 import type { ClientBase } from "pg";
-import { TallyError } from "../../core/errors.ts";
+import { TallyError } from "../../../core/errors.ts";
 
 /** What a server promises of what it has committed. */
 export interface Durability {

@@ -1,17 +1,17 @@
-import { decideTidying } from "../../core/batch.ts";
-import { CORRUPT, type Fixed, type FullCounter } from "../../core/counter.ts";
-import { TallyError } from "../../core/errors.ts";
-import { isSettled } from "../../core/settling.ts";
-import type { Calendar } from "../../core/window.ts";
-import { CATALOGUE_MARK } from "./catalogue.ts";
-import type { ChangeLog } from "./change-log.ts";
-import { SERVED } from "./copy-lock.ts";
-import type { Database } from "./database.ts";
-import { isSkipped, objectionIn } from "./errors.ts";
-import { NOW_MS } from "./now.ts";
-import type { PoliciesInDatabase } from "./policies.ts";
-import { toFullCounter } from "./rows.ts";
-import type { Call, Row, Session, Statement } from "./session.ts";
+import { decideTidying } from "../../../core/batch.ts";
+import { CORRUPT, type Fixed, type FullCounter } from "../../../core/counter.ts";
+import { TallyError } from "../../../core/errors.ts";
+import { isSettled } from "../../../core/settling.ts";
+import type { Calendar } from "../../../core/window.ts";
+import { CATALOGUE_MARK } from "../catalogue.ts";
+import type { ChangeLog } from "../change-log.ts";
+import type { Database } from "../connection/database.ts";
+import { isSkipped, objectionIn } from "../connection/errors.ts";
+import type { Call, Row, Session, Statement } from "../connection/session.ts";
+import { SERVED } from "../copy-lock.ts";
+import { NOW_MS } from "../now.ts";
+import type { PoliciesInDatabase } from "../policies.ts";
+import { toFullCounter } from "../rows.ts";
 import { CounterWrites } from "./writes.ts";
 
 /** What the rest of the store lends. */

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { type ConnectionOptions, checkServerIdentity, getCACertificates, type SecureVersion } from "node:tls";
-import { unusable } from "../shared/unusable.ts";
+import { unusable } from "../../shared/unusable.ts";
 
 /** Whether connections are encrypted: each way is tried in turn until one is taken. */
 export type TlsMode = readonly TlsWay[];

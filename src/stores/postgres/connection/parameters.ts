@@ -1,5 +1,5 @@
 import type { ClientConfig } from "pg";
-import { unusable } from "../shared/unusable.ts";
+import { unusable } from "../../shared/unusable.ts";
 import { type TlsMode, tlsModeOf } from "./tls.ts";
 import type { PostgresUrl } from "./url.ts";
 

@@ -1,11 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Clock } from "../../core/clock.ts";
-import { ClockDoubt } from "../shared/clock-doubt.ts";
-import { SERVING_COLUMNS } from "./copy-lock.ts";
-import type { Database } from "./database.ts";
-import { NOW_MS } from "./now.ts";
-import { arrayOf, COUNTER_COLUMNS, DETAIL_COLUMNS } from "./rows.ts";
-import type { Row, Statement } from "./session.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { ClockDoubt } from "../../shared/clock-doubt.ts";
+import type { Database } from "../connection/database.ts";
+import type { Row, Statement } from "../connection/session.ts";
+import { SERVING_COLUMNS } from "../copy-lock.ts";
+import { NOW_MS } from "../now.ts";
+import { arrayOf, COUNTER_COLUMNS, DETAIL_COLUMNS } from "../rows.ts";
 import { objectionTo, type WritingDown } from "./writing-down.ts";
 
 /** What the rest of the store lends. */

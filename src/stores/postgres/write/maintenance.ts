@@ -1,15 +1,15 @@
-import type { Clock } from "../../core/clock.ts";
-import { TallyError } from "../../core/errors.ts";
-import { PolicySet } from "../../core/policies.ts";
-import { ForgottenEarly } from "../shared/forgotten-early.ts";
-import { CATALOGUE_MARK } from "./catalogue.ts";
-import type { ChangeLog } from "./change-log.ts";
-import { SERVING_COLUMNS } from "./copy-lock.ts";
-import type { Database } from "./database.ts";
-import { NOW_MS } from "./now.ts";
-import type { PoliciesInDatabase } from "./policies.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { TallyError } from "../../../core/errors.ts";
+import { PolicySet } from "../../../core/policies.ts";
+import { ForgottenEarly } from "../../shared/forgotten-early.ts";
+import { CATALOGUE_MARK } from "../catalogue.ts";
+import type { ChangeLog } from "../change-log.ts";
+import type { Database } from "../connection/database.ts";
+import { type Row, type Session, type Statement, theRow } from "../connection/session.ts";
+import { SERVING_COLUMNS } from "../copy-lock.ts";
+import { NOW_MS } from "../now.ts";
+import type { PoliciesInDatabase } from "../policies.ts";
 import type { RequestIds } from "./request-ids.ts";
-import { type Row, type Session, type Statement, theRow } from "./session.ts";
 import type { Sweeping } from "./sweeping.ts";
 import type { Tidying } from "./tidying.ts";
 

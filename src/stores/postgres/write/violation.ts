@@ -1,12 +1,12 @@
-import type { Context, decideBatch } from "../../core/batch.ts";
-import type { Batch } from "../../core/columns.ts";
-import { type Refusal, TallyError } from "../../core/errors.ts";
-import { Verb } from "../../core/op.ts";
-import { refusalOf } from "../shared/bounds.ts";
-import { oneByOne, type Step, UNDO_GROUP, type Write } from "../shared/one-by-one.ts";
-import type { Database } from "./database.ts";
-import { isSkipped, isUnexpected, objectionIn } from "./errors.ts";
-import type { Call, Session } from "./session.ts";
+import type { Context, decideBatch } from "../../../core/batch.ts";
+import type { Batch } from "../../../core/columns.ts";
+import { type Refusal, TallyError } from "../../../core/errors.ts";
+import { Verb } from "../../../core/op.ts";
+import { refusalOf } from "../../shared/bounds.ts";
+import { oneByOne, type Step, UNDO_GROUP, type Write } from "../../shared/one-by-one.ts";
+import type { Database } from "../connection/database.ts";
+import { isSkipped, isUnexpected, objectionIn } from "../connection/errors.ts";
+import type { Call, Session } from "../connection/session.ts";
 import type { CounterWrites, LoadedRows } from "./writes.ts";
 
 /** What the operations of a batch are written with. */

@@ -1,4 +1,4 @@
-import { unusable } from "../shared/unusable.ts";
+import { unusable } from "../../shared/unusable.ts";
 
 /** A store's URL, taken apart as libpq does. */
 export interface PostgresUrl {

@@ -1,6 +1,7 @@
-import type { Loaded, Save } from "../../core/batch.ts";
-import type { Fixed } from "../../core/counter.ts";
-import type { Database } from "./database.ts";
+import type { Loaded, Save } from "../../../core/batch.ts";
+import type { Fixed } from "../../../core/counter.ts";
+import type { Database } from "../connection/database.ts";
+import type { Call, Statement } from "../connection/session.ts";
 import {
   arrayOf,
   FOLLOWED_COLUMNS,
@@ -8,9 +9,8 @@ import {
   SETTING_COLUMNS,
   settingArrays,
   storedSettingsRevision,
-} from "./rows.ts";
-import type { Call, Statement } from "./session.ts";
-import { REFILL_COLUMNS, refillColumns, TIMING_COLUMNS, timingColumns } from "./timing-columns.ts";
+} from "../rows.ts";
+import { REFILL_COLUMNS, refillColumns, TIMING_COLUMNS, timingColumns } from "../timing-columns.ts";
 
 /** What was found for a batch, and the rows it came from. */
 export interface LoadedRows {

@@ -1,5 +1,5 @@
-import { beginWaiting, type Database } from "./database.ts";
-import type { Statement } from "./session.ts";
+import { beginWaiting, type Database } from "../connection/database.ts";
+import type { Statement } from "../connection/session.ts";
 
 /**
  * Ids for the rows of new counters, taken from the database a thousand at a time: so a batch knows the ids of the

@@ -1,8 +1,8 @@
-import type { SchemaStatus } from "../../service/store.ts";
-import { Database } from "./database.ts";
+import type { SchemaStatus } from "../../../service/store.ts";
+import { Database } from "../connection/database.ts";
+import { startFailure } from "../connection/start-failure.ts";
+import { parseUrl } from "../connection/url.ts";
 import { migrate, pendingAfter, SCHEMA_VERSION, versionFound } from "./schema.ts";
-import { startFailure } from "./start-failure.ts";
-import { parseUrl } from "./url.ts";
 
 /** See schemaStatus in open.ts. */
 export function statusOfPostgres(url: string): Promise<SchemaStatus> {

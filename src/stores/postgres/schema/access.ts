@@ -1,8 +1,8 @@
-import { TallyError } from "../../core/errors.ts";
-import { unusable } from "../shared/unusable.ts";
-import type { Database } from "./database.ts";
-import type { Row, Statement } from "./session.ts";
-import { INSUFFICIENT_PRIVILEGE, type Remediable } from "./start-failure.ts";
+import { TallyError } from "../../../core/errors.ts";
+import { unusable } from "../../shared/unusable.ts";
+import type { Database } from "../connection/database.ts";
+import type { Row, Statement } from "../connection/session.ts";
+import { INSUFFICIENT_PRIVILEGE, type Remediable } from "../connection/start-failure.ts";
 
 /** What Tally does with each of its relations, once they are there. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {

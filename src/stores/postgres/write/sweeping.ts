@@ -1,15 +1,15 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Clock } from "../../core/clock.ts";
-import { CORRUPT } from "../../core/counter.ts";
-import type { PolicySet } from "../../core/policies.ts";
-import { endOf } from "../../core/selection.ts";
-import { isSettled } from "../../core/settling.ts";
-import { type Place, PolicySweep } from "../shared/policy-sweep.ts";
-import { SERVING_COLUMNS } from "./copy-lock.ts";
-import type { Database } from "./database.ts";
-import { NOW_MS } from "./now.ts";
-import { COUNTER_COLUMNS, DETAIL_COLUMNS, FOLLOWED_COLUMNS, toFollowed } from "./rows.ts";
-import type { Row, Session, Statement } from "./session.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { CORRUPT } from "../../../core/counter.ts";
+import type { PolicySet } from "../../../core/policies.ts";
+import { endOf } from "../../../core/selection.ts";
+import { isSettled } from "../../../core/settling.ts";
+import { type Place, PolicySweep } from "../../shared/policy-sweep.ts";
+import type { Database } from "../connection/database.ts";
+import type { Row, Session, Statement } from "../connection/session.ts";
+import { SERVING_COLUMNS } from "../copy-lock.ts";
+import { NOW_MS } from "../now.ts";
+import { COUNTER_COLUMNS, DETAIL_COLUMNS, FOLLOWED_COLUMNS, toFollowed } from "../rows.ts";
 import { objectionTo, type WritingDown } from "./writing-down.ts";
 
 /** What the rest of the store lends. */

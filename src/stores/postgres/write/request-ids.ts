@@ -1,6 +1,6 @@
-import { type Generation, planGenerations, type RequestIdRetention } from "../../core/request-ids.ts";
-import type { Database } from "./database.ts";
-import { type Call, type Row, type Session, type Statement, theRow } from "./session.ts";
+import { type Generation, planGenerations, type RequestIdRetention } from "../../../core/request-ids.ts";
+import type { Database } from "../connection/database.ts";
+import { type Call, type Row, type Session, type Statement, theRow } from "../connection/session.ts";
 
 /**
  * The answers under request ids (see core/request-ids.ts for how long they live), in one table for all processes.

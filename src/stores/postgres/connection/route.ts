@@ -1,5 +1,5 @@
 import pg from "pg";
-import { TallyError } from "../../core/errors.ts";
+import { TallyError } from "../../../core/errors.ts";
 import { StandbyError } from "./durability.ts";
 import { isAnswer } from "./errors.ts";
 import type { ConnectionSettings } from "./parameters.ts";

@@ -1,4 +1,4 @@
-import { TallyError } from "../../core/errors.ts";
+import { TallyError } from "../../../core/errors.ts";
 
 /** What PostgreSQL answers with; of a lost connection there is no SQLSTATE. */
 interface ServerError extends Error {

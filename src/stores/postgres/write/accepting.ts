@@ -1,9 +1,9 @@
-import { ChangeColumns } from "../../core/change.ts";
-import { CORRUPT, type FullCounter } from "../../core/counter.ts";
-import type { Accepting } from "../../service/store-accepting.ts";
-import { accepted, endAt, flawOf, nameOfLost, openingOf } from "../shared/by-hand.ts";
-import type { CopyingParts } from "./copying.ts";
-import { CounterIds } from "./counter-ids.ts";
+import { ChangeColumns } from "../../../core/change.ts";
+import { CORRUPT, type FullCounter } from "../../../core/counter.ts";
+import type { Accepting } from "../../../service/store-accepting.ts";
+import { accepted, endAt, flawOf, nameOfLost, openingOf } from "../../shared/by-hand.ts";
+import type { Row } from "../connection/session.ts";
+import type { CopyingParts } from "../copying.ts";
 import {
   arrayOf,
   COUNTER_COLUMNS,
@@ -13,8 +13,8 @@ import {
   storedSettingsRevision,
   toFullCounter,
   unmarked,
-} from "./rows.ts";
-import type { Row } from "./session.ts";
+} from "../rows.ts";
+import { CounterIds } from "./counter-ids.ts";
 
 /** Takes what was changed by hand as it stands: a row gets another id, under which the change log begins anew. */
 export class PostgresAccepting implements Accepting {

@@ -1,11 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Touched } from "../../core/batch.ts";
-import type { Clock } from "../../core/clock.ts";
-import { addTimings, type Batch, newOutcomes, type Outcomes, takeOutcomes } from "../../core/columns.ts";
-import { type Refusal, TallyError } from "../../core/errors.ts";
-import { beginWaiting, type Database } from "./database.ts";
-import { isLockTimeout, toStoreError } from "./errors.ts";
-import type { Statement } from "./session.ts";
+import type { Touched } from "../../../core/batch.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { addTimings, type Batch, newOutcomes, type Outcomes, takeOutcomes } from "../../../core/columns.ts";
+import { type Refusal, TallyError } from "../../../core/errors.ts";
+import { beginWaiting, type Database } from "../connection/database.ts";
+import { isLockTimeout, toStoreError } from "../connection/errors.ts";
+import type { Statement } from "../connection/session.ts";
 
 /**
  * Commit some calls of a batch, or all of them, in one transaction.

@@ -1,5 +1,5 @@
-import { TallyError } from "../../core/errors.ts";
-import { unusable } from "../shared/unusable.ts";
+import { TallyError } from "../../../core/errors.ts";
+import { unusable } from "../../shared/unusable.ts";
 
 /** PostgreSQL's own code for a role that may not do what it was asked. */
 export const INSUFFICIENT_PRIVILEGE = "42501";

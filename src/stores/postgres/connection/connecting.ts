@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type pg from "pg";
-import { TallyError } from "../../core/errors.ts";
+import { TallyError } from "../../../core/errors.ts";
 import { isAnswer, isAway } from "./errors.ts";
 
 /**

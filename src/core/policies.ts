@@ -1,7 +1,7 @@
 import type { CatalogueEntry, CatalogueName } from "./catalogue.ts";
 import { CORRUPT } from "./counter.ts";
 import type { Policy, PolicyVersion } from "./policy.ts";
-import { versionsFromBody } from "./policy-body.ts";
+import { FORMER_MAX, versionsFromBody } from "./policy-body.ts";
 
 /** What comes over a counter that follows a policy: another one; or, undefined, that there is none any more. */
 interface PolicyStep {
@@ -111,33 +111,55 @@ export class PolicySet {
   }
 
   /**
-   * What came over a counter since it was settled, in order: the policies of the prefix that it follows, then those of the
-   * one that holds for it now. There is at least one for a counter that is not settled.
+   * What came over a counter since it was settled, in order: each policy that came to hold for it, and each time from when
+   * there was none. There is at least one for a counter that is not settled.
    *
    * @param followed  what it follows; of revision 0 (it could not have all of it) it is the latest policy there, once more
    */
-  stepsOf(name: string, { prefix, revision }: { prefix: string; revision: number }): PolicyStep[] {
-    const policy = this.for(name);
-    if (policy === CORRUPT) return [];
-    const own = this.versions(prefix);
-    const end = own.at(-1);
-    const missed = after(own.filter(isPolicy), revision);
-    if (policy?.prefix === prefix) return missed.map(toStep);
-    if (policy === undefined) return [...missed.map(toStep), { policy, time: end?.setTime }];
-    const others = this.versions(policy.prefix).filter(isPolicy);
-    if (policy.prefix.length > prefix.length) {
-      const missing = after(others, revision);
-      const taken = missing.length > 0 ? missing : others.slice(-1);
-      return [...missed.filter((each) => each.revision < taken[0]!.revision), ...taken].map(toStep);
+  stepsOf(name: string, followed: { prefix: string; revision: number }): PolicyStep[] {
+    const now = this.for(name);
+    if (now === CORRUPT) return [];
+    const own = this.versions(followed.prefix);
+    const from = followed.revision || (own.findLast(isPolicy)?.revision ?? 1) - 1;
+    const steps: PolicyStep[] = [];
+    for (const { revision, setTime } of this.#saidSince(name, from)) {
+      const policy = this.#heldAt(name, revision);
+      const before = steps.length === 0 ? from : steps.at(-1)!.policy?.revision;
+      if (policy?.revision !== before) steps.push({ policy, time: setTime });
     }
-    // Handed on when its own was taken away, to what held by then, and all that came after.
-    const gone = end?.revision ?? Number.POSITIVE_INFINITY;
-    const from = Math.max(
-      0,
-      others.findLastIndex((each) => each.revision < gone),
-    );
-    const handed = others.slice(from).map((each, k) => (k === 0 ? handedOn(each, end) : toStep(each)));
-    return [...missed.map(toStep), ...handed];
+    // Where what came between is not kept any more.
+    if (steps.length === 0 || steps.at(-1)!.policy !== now)
+      steps.push({ policy: now, time: now === undefined ? own.at(-1)?.setTime : now.setTime });
+    return steps;
+  }
+
+  /** What was said after a revision of prefixes that a name begins with, in order. */
+  #saidSince(name: string, revision: number): PolicyVersion[] {
+    return this.#versionsFor(name)
+      .flat()
+      .filter((each) => each.revision > revision)
+      .sort((a, b) => a.revision - b.revision);
+  }
+
+  /** The policy that held for a name once a revision was written. */
+  #heldAt(name: string, revision: number): Policy | undefined {
+    for (const versions of this.#versionsFor(name)) {
+      // Of what is kept the oldest stands for those before it that are not.
+      const oldest = versions.length > FORMER_MAX ? versions[0] : undefined;
+      const said = versions.findLast((each) => each.revision <= revision) ?? oldest;
+      if (said?.settings !== undefined) return said;
+    }
+    return undefined;
+  }
+
+  /** What was said of each prefix that a name begins with, the longest first. */
+  #versionsFor(name: string): (readonly PolicyVersion[])[] {
+    const found: (readonly PolicyVersion[])[] = [];
+    for (let length = name.length; length >= 0; length--) {
+      const versions = this.#versions.get(name.slice(0, length));
+      if (versions !== undefined) found.push(versions);
+    }
+    return found;
   }
 
   /** The policy that holds for a counter of this name, if it follows one; CORRUPT where nobody can tell. */
@@ -168,19 +190,4 @@ const OTHER_KINDS: readonly string[] = ["principal", "key", "binding", "webhook"
 
 function isPolicy(version: PolicyVersion): version is Policy {
   return version.settings !== undefined;
-}
-
-/** Those that were set after a revision; of 0 the latest. */
-function after(policies: readonly Policy[], revision: number): readonly Policy[] {
-  const at = revision === 0 ? -1 : policies.findIndex((each) => each.revision > revision);
-  return at === -1 && revision !== 0 ? [] : policies.slice(at);
-}
-
-function toStep(policy: Policy): PolicyStep {
-  return { policy, time: policy.setTime };
-}
-
-function handedOn(policy: Policy, tombstone: PolicyVersion | undefined): PolicyStep {
-  const time = tombstone?.setTime;
-  return { policy, time: time && policy.setTime && Math.max(time, policy.setTime) };
 }

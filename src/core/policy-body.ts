@@ -68,4 +68,4 @@ function toVersion(
 }
 
 /** How many are kept beside the latest: a counter that missed more goes from its own settings to the oldest of them. */
-const FORMER_MAX = 8;
+export const FORMER_MAX = 8;

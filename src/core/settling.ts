@@ -75,8 +75,8 @@ export function pathOf(
   ];
   for (const [k, step] of steps.entries()) {
     const { policy } = step;
-    // Beyond a bound it follows the last one that there was, until the value fits.
-    if (policy === undefined && k > 0 && left.policy!.revision === 0) break;
+    // Beyond a bound it follows the last one that there was, until the value fits or there is another.
+    if (policy === undefined && k > 0 && left.policy!.revision === 0) continue;
     const matters = policy !== undefined && changesTime(left, policy.settings);
     const isLast = steps[k + 1]?.policy === undefined;
     if (policy !== undefined && !matters && !isLast) continue;
@@ -92,6 +92,8 @@ export function pathOf(
       counter = settling.counter;
     }
     timed ||= matters;
+    // From then on its settings are its own, whatever was set since: so it is the same whenever it is settled.
+    if (policy === undefined) break;
   }
   if (left === fixed) return undefined;
   return { passages, fixed: left, counter: present(counter, judging, calendar), timed };

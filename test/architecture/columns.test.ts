@@ -31,7 +31,7 @@ it("no statement of the stores leaves its columns unnamed", () => {
     unnamedIn(readFileSync(join(folder, file), "utf8")).map((sql) => `${file}: ${sql}`),
   );
   // Made together with its schema, in one transaction.
-  expect(found).toEqual(["postgres/schema.ts: INSERT INTO @schema_version VALUES"]);
+  expect(found).toEqual(["postgres/schema/schema.ts: INSERT INTO @schema_version VALUES"]);
 });
 
 it("which would be found", () => {

@@ -24,8 +24,8 @@ import { arrayOf } from "./rows.ts";
  */
 export class PostgresCatalogue implements Catalogue {
   readonly #database: Database;
-  /** Of the catalogue that was read last. */
-  #round: number | undefined;
+  /** The one that was read last. */
+  #which: string | undefined;
 
   constructor(database: Database) {
     this.#database = database;
@@ -33,12 +33,12 @@ export class PostgresCatalogue implements Catalogue {
 
   async read(since: number): Promise<CatalogueChanges> {
     const {
-      round,
+      which,
       mark: _,
       ...changes
     } = toChanges(await this.#database.read(this.#statement(NEWER), [since]), since);
-    const another = this.#round !== undefined && round !== this.#round;
-    this.#round = round;
+    const another = this.#which !== undefined && which !== this.#which;
+    this.#which = which;
     return another && since > 0 ? { version: 0, entries: [], corrupt: [] } : changes;
   }
 
@@ -102,12 +102,18 @@ export const CLEAR_CATALOGUE = `
   UPDATE @catalogue_state SET version = 0, entries = 0, versions = 0, round = round + 1;
   UPDATE @policy_sweep SET swept = 0, owner = NULL, until = NULL`;
 
+/**
+ * Which catalogue it is: another one after a copy has replaced it, and on a server that was started since, which may have
+ * been given an older state (a backup, a standby that lacked the end) and has written other things under the same versions.
+ */
+const WHICH = "round || '@' || extract(epoch FROM pg_postmaster_start_time())";
+
 /** Which catalogue there is, and up to which write, in a column: NULL where somebody has taken its row away. */
-export const CATALOGUE_MARK = "(SELECT round || '.' || version FROM @catalogue_state) AS catalogue";
+export const CATALOGUE_MARK = `(SELECT ${WHICH} || '.' || version FROM @catalogue_state) AS catalogue`;
 
 /** What came after a version, as of one moment: at least one row. */
 export const NEWER = `
-  SELECT s.round, s.version AS latest, s.entries AS rows, s.versions AS sum, scan.entries, scan.versions, scan.newer,
+  SELECT ${WHICH} AS which, s.version AS latest, s.entries AS rows, s.versions AS sum, scan.entries, scan.versions, scan.newer,
     ${CATALOGUE_COLUMNS.replace(/\w+/g, "c.$&")}
   FROM @catalogue_state AS s
   LEFT JOIN LATERAL (
@@ -121,10 +127,10 @@ export const NEWER = `
 export function toChanges(
   found: readonly Row[],
   since: number,
-): CatalogueChanges & { readonly round: number; readonly mark: string } {
+): CatalogueChanges & { readonly which: string; readonly mark: string } {
   const head = theRow(found, "catalogue_state") as Record<string, bigint>;
   const version = head.latest!;
-  const of = { round: Number(head.round), mark: `${head.round}.${version}` };
+  const of = { which: `${head.which}`, mark: `${head.which}.${version}` };
   if (version <= BigInt(since)) return { version: Number(version), entries: [], corrupt: [], ...of };
   const state: CatalogueState = { version, entries: head.rows!, versions: head.sum! };
   const rows = found.filter((row) => row.version !== null) as unknown as CatalogueRow[];

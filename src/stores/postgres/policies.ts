@@ -12,7 +12,7 @@ import type { Session, Statement } from "./connection/session.ts";
  */
 export class PoliciesInDatabase {
   readonly #newer: Statement;
-  #known: Known = { mark: undefined, round: -1, version: 0, set: PolicySet.NONE };
+  #known: Known = { mark: undefined, which: "", version: 0, set: PolicySet.NONE };
 
   constructor(database: Database) {
     this.#newer = database.statement(NEWER);
@@ -28,7 +28,7 @@ export class PoliciesInDatabase {
     if (mark === known.mark) return known.set;
     try {
       let changes = await this.#since(session, known.version);
-      const same = changes.round === known.round;
+      const same = changes.which === known.which;
       if (asOf && same && changes.version < known.version) return known.set;
       const goesOn = same && changes.version >= known.version;
       if (!goesOn && known.version > 0) changes = await this.#since(session, 0);
@@ -50,7 +50,7 @@ export class PoliciesInDatabase {
 /** What was read last, and of which catalogue. */
 interface Known {
   readonly mark: string | undefined;
-  readonly round: number;
+  readonly which: string;
   readonly version: number;
   readonly set: PolicySet;
 }

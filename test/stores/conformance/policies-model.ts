@@ -103,6 +103,8 @@ interface ModelCounter extends Bounds {
   readonly settingsRevision: number;
   /** The prefix of the policy that it follows. */
   readonly follows: string | undefined;
+  /** What is to be its own once it is settled, for it came to have no policy: what the last one said. */
+  readonly left?: Bounds | undefined;
 }
 
 const OWN: Bounds = { min: undefined, max: undefined, clamp: false };
@@ -110,14 +112,17 @@ const OWN: Bounds = { min: undefined, max: undefined, clamp: false };
 class Model {
   #counters = new Map<string, ModelCounter>();
   readonly #policies = new Map<string, Bounds>();
-  /** What those said that were taken away. */
-  readonly #gone = new Map<string, Bounds>();
 
   setPolicy(prefix: string, to: Bounds | undefined): void {
     const before = this.#policies.get(prefix);
-    if (to === undefined && before !== undefined) this.#gone.set(prefix, before);
-    if (to === undefined) this.#policies.delete(prefix);
-    else this.#policies.set(prefix, to);
+    if (to !== undefined) this.#policies.set(prefix, to);
+    if (to !== undefined || before === undefined) return;
+    this.#policies.delete(prefix);
+    for (const [of, counter] of this.#counters) {
+      const { follows, value, left } = counter;
+      if (follows === undefined || !of.startsWith(prefix) || this.#policyOf(of) !== undefined) continue;
+      if (left === undefined || !fits(value, left)) this.#counters.set(of, { ...counter, left: before });
+    }
   }
 
   sweep(): void {
@@ -138,7 +143,8 @@ class Model {
   }
 
   row(of: string): ModelCounter | undefined {
-    return this.#counters.get(of);
+    const counter = this.#counters.get(of);
+    return counter && { ...counter, left: undefined };
   }
 
   #policyOf(of: string): [string, Bounds] | undefined {
@@ -148,20 +154,21 @@ class Model {
 
   #settled(of: string, counter: ModelCounter): ModelCounter {
     if (counter.follows === undefined) return counter;
-    const policy = this.#policyOf(of);
-    const [follows, to] = policy ?? [counter.follows, this.#gone.get(counter.follows)!];
-    const { value } = counter;
+    const { value, left } = counter;
+    const policy = left !== undefined && fits(value, left) ? undefined : this.#policyOf(of);
+    const [follows, to] = policy ?? [counter.follows, left!];
     const max = to.max !== undefined && value > to.max ? value : to.max;
     const min = to.min !== undefined && value < to.min ? value : to.min;
     const same = max === counter.max && min === counter.min && to.clamp === counter.clamp;
     const settingsRevision = counter.settingsRevision + (same ? 0 : 1);
-    const handedOn = policy === undefined && max === to.max && min === to.min;
+    const handedOn = policy === undefined && fits(value, to);
     return {
       ...counter,
       min,
       max,
       clamp: to.clamp,
       follows: handedOn ? undefined : follows,
+      left: handedOn || policy !== undefined ? undefined : left,
       settingsRevision,
     };
   }
@@ -206,13 +213,14 @@ class Model {
       const { min = value, max = value } = own;
       if (value < min || value > max || 0n < (own.min ?? 0n) || 0n > (own.max ?? 0n))
         return "VALUE_OUTSIDE_BOUNDS";
-      return this.#put(of, { ...found, ...own, settingsRevision: settingsRevision + 1, follows: undefined });
+      const changed = { ...found, ...own, settingsRevision: settingsRevision + 1 };
+      return this.#put(of, { ...changed, follows: undefined, left: undefined });
     }
     const changed = { ...found, settingsRevision: settingsRevision + 1 };
     if (!follow) return this.#put(of, changed);
     const policy = this.#policyOf(of);
     if (policy === undefined) return "POLICY_NOT_FOUND";
-    const settled = this.#settled(of, { ...changed, follows: policy[0] });
+    const settled = this.#settled(of, { ...changed, follows: policy[0], left: undefined });
     return this.#put(of, { ...settled, settingsRevision: changed.settingsRevision });
   }
 
@@ -220,6 +228,10 @@ class Model {
     this.#counters.set(of, counter);
     return counter.value;
   }
+}
+
+function fits(value: bigint, { min = value, max = value }: Bounds): boolean {
+  return value >= min && value <= max;
 }
 
 function boundsOf({ min, max, clamp }: Bounds): Bounds {

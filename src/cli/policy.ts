@@ -81,7 +81,8 @@ async function listAll({ client, output }: Session, [prefix = ""]: [string | und
     listed += answer.policies.length;
   } while (pageToken !== "");
   await list.end();
-  if (listed === 0) output.note("There is no policy. Set one with: tally policy set PREFIX --max N");
+  const which = prefix === "" ? "There is no policy" : `No policy's prefix begins with ${prefix}`;
+  if (listed === 0) output.note(`${which}. Set one with: tally policy set PREFIX --max N`);
 }
 
 const PAGE_SIZE = 1_000;

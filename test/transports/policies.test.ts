@@ -63,6 +63,18 @@ describe("policies", () => {
     expect((await new Policies(opened.store.catalogue!).read()).size).toBe(0);
   });
 
+  it("one that says no prefix sets nothing: that of all is set by an empty one that is there", async () => {
+    await using opened = await open();
+    const refused = { status: "INVALID_ARGUMENT", reason: "INVALID_FIELD" };
+    expect(await refusal(opened.client.setPolicy({ settings: { max: 1n } }))).toMatchObject(refused);
+    const put = (body: object) =>
+      send(opened.door.port, { method: "PUT", path: "/v1/policies", body: JSON.stringify(body) });
+    expect(await put({ settings: { max: "1" } })).toMatchObject({ status: 400 });
+    expect((await new Policies(opened.store.catalogue!).read()).size).toBe(0);
+    expect(await put({ prefix: "", settings: { max: "1" } })).toMatchObject({ status: 200 });
+    expect((await new Policies(opened.store.catalogue!).read()).all).toMatchObject([{ prefix: "" }]);
+  });
+
   it("pages go through all of a list, in order, and belong to it", async () => {
     await using opened = await open();
     const prefixes = ["", "a", "a.b", "b", "e", "z~"];

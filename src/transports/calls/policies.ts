@@ -56,7 +56,7 @@ export function setPolicy(calls: PolicyCalls, requestBytesMax: number): UnaryMet
       if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
       const request = readRequest(SetPolicyRequestSchema, bytes);
       if ("code" in request) return request;
-      const { prefix, enforcement, etag } = request.message;
+      const { prefix = "", enforcement, etag } = request.message; // It is there: that is a rule of the message.
       const settings = policySettings(request.message.settings, calls);
       if ("code" in settings) return settings;
       const denied = context.denial?.(method, { prefix });

@@ -526,6 +526,44 @@ function takenAway(it_: It): void {
     });
   }
 
+  it_(
+    "its counters follow none that is set later, whether they were settled meanwhile or not",
+    async (opened) => {
+      const { store } = opened;
+      const policies = new Policies(store.catalogue!);
+      await setPolicy(store, "f.", { max: 10n });
+      const names = ["met", "swept", "late"];
+      for (const name of names) await apply(store, increment(`f.${name}`, 9n));
+      await policies.remove("f.");
+      await apply(store, increment("f.met", 0n));
+      for (const prefix of ["f.", "", "f.l"]) await setPolicy(store, prefix, { max: 100n });
+      for (const name of ["f.met", "f.late"])
+        expect(await apply(store, increment(name, 50n))).toMatchObject({ code: "ABOVE_MAX", max: 10n });
+      await tidy(store);
+      for (const name of names)
+        expect(await read(store, `f.${name}`)).toMatchObject({ value: 9n, max: 10n, policy: undefined });
+      expect(await apply(store, increment("f.new", 50n))).toMatchObject({ value: 50n });
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_("handed on to a shorter one that is taken away as well, they keep that one's", async (opened) => {
+    const { store } = opened;
+    const policies = new Policies(store.catalogue!);
+    await setPolicy(store, "g.", { max: 20n });
+    await setPolicy(store, "g.h.", { max: 10n });
+    for (const name of ["g.h.met", "g.h.late"]) await apply(store, increment(name, 9n));
+    await policies.remove("g.h.");
+    expect(await apply(store, increment("g.h.met", 3n))).toMatchObject({ value: 12n });
+    await policies.remove("g.");
+    await setPolicy(store, "g.h.", { max: 5n });
+    expect(await apply(store, increment("g.h.late", 3n))).toMatchObject({ value: 12n });
+    await tidy(store);
+    for (const name of ["g.h.met", "g.h.late"])
+      expect(await read(store, name)).toMatchObject({ value: 12n, max: 20n, policy: undefined });
+    await expectLogLeadsTo(store);
+  });
+
   it_("and so does one whose bound the value was beyond, once the value fits", async (opened) => {
     const { store } = opened;
     const policies = new Policies(store.catalogue!);

@@ -15,6 +15,7 @@ import { apply, batch, commit, create, increment, single } from "../../support/c
 import { HandClock } from "../../support/clock.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
+import { PostgresServer } from "../../support/postgres/server.ts";
 import { allChanges } from "../conformance/changes.ts";
 import { ALL, expectLogLeadsTo, tidy } from "../conformance/time-log.ts";
 import { type OwnSchema, ownDatabase, ownSchema, START, underClock } from "./schema.ts";
@@ -387,6 +388,33 @@ describeWith([POSTGRES], "another catalogue in the place of one that was read", 
       { refused: { code: "ABOVE_MAX", max: 7n } },
     ]);
     expect((await policies.read()).all.map(({ prefix }) => prefix)).toEqual(["b"]);
+  });
+});
+
+describeWith([POSTGRES], "a database that is put back as it was before", () => {
+  it("has its own policies at once, though others are set under the versions of those that are lost", async () => {
+    const server = await PostgresServer.start();
+    onTestFinished(() => server.dispose());
+    const schema = await ownSchema(server.url());
+    const [a, b] = [await schema.open(), await schema.open()];
+    await setBy(a, "k", { max: 1n });
+    await server.stop();
+    const putBack = server.backUp();
+    await server.restart();
+    await setBy(a, "lost", { max: 1n });
+    for (const store of [a, b])
+      expect(await apply(store, increment("lost", 2n))).toMatchObject({ code: "ABOVE_MAX" });
+    await server.stop();
+    putBack();
+    await server.restart();
+    await setBy(b, "other", { max: 1n });
+    for (const [n, store] of [a, b].entries()) {
+      expect(await apply(store, increment(`lost${n}`, 2n))).toMatchObject({ value: 2n });
+      expect(await apply(store, increment("other", 2n))).toMatchObject({ code: "ABOVE_MAX" });
+      expect(await apply(store, increment("k", 2n))).toMatchObject({ code: "ABOVE_MAX" });
+      const { all } = await new Policies(store.catalogue!).read();
+      expect(all.map(({ prefix }) => prefix)).toEqual(["k", "other"]);
+    }
   });
 });
 

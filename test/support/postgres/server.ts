@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -132,6 +132,16 @@ export class PostgresServer extends PostgresAddress {
     }
     process.kill(pid, "SIGKILL");
     await this.#ended;
+  }
+
+  /** Copy what it keeps, while it is stopped. @returns  puts that back, while it is stopped again */
+  backUp(): () => void {
+    const backup = join(this.#folder, "backup");
+    execFileSync("cp", ["-a", this.#data, backup]);
+    return () => {
+      execFileSync("rm", ["-r", this.#data]);
+      execFileSync("mv", [backup, this.#data]);
+    };
   }
 
   /** End it, and remove what it kept. */

@@ -88,7 +88,8 @@ export class Sweeping {
       return begins;
     }
     await this.#passed(looked);
-    if (beside && looked.wrote) await pause(began + SLICES_APART_MS - this.#parts.clock.monotonic());
+    if (beside && looked.wrote)
+      await pause(Math.max(0, began + SLICES_APART_MS - this.#parts.clock.monotonic()));
     return true;
   }
 

@@ -72,7 +72,8 @@ export class Tidying {
     const { clock } = this.#parts;
     const began = clock.monotonic();
     const more = await this.#slice();
-    if (more && beside && this.#oneByOne === 0) await pause(began + SLICES_APART_MS - clock.monotonic());
+    if (more && beside && this.#oneByOne === 0)
+      await pause(Math.max(0, began + SLICES_APART_MS - clock.monotonic()));
     return more;
   }
 

@@ -4,6 +4,7 @@ import type { LogReader } from "./log-reader.ts";
 import { Meeting } from "./meeting.ts";
 import type { Store } from "./store.ts";
 import type { HistoryIntake } from "./store-history.ts";
+import type { LogPage } from "./store-log.ts";
 
 /** What takes the change log into history. */
 export interface HistoryFollower {
@@ -18,12 +19,19 @@ export interface HistoryFollower {
  * @param options.saveMs    how often what was taken in is saved, about
  * @param options.onError   told when something failed; it begins anew from where it was saved
  * @param options.onMissed  told when the log had dropped changes that were not taken in
+ * @param options.countersMax  how many counters it knows at most, before it begins anew; a million unless given
  */
 export function followHistory(
   { changeLog }: Pick<Store, "changeLog">,
   intake: HistoryIntake,
   reader: Pick<LogReader, "follow">,
-  options: { retryMs: number; saveMs: number; onError: (error: unknown) => void; onMissed: () => void },
+  options: {
+    retryMs: number;
+    saveMs: number;
+    onError: (error: unknown) => void;
+    onMissed: () => void;
+    countersMax?: number;
+  },
 ): HistoryFollower {
   const closing = new AbortController();
   const { signal } = closing;
@@ -54,7 +62,7 @@ export function followHistory(
           meeting.anew();
         }
         if (!(await intake.take(page, await meeting.meet(page)))) return false;
-        if (meeting.size > KNOWN_MAX) return await intake.save();
+        if (isFull(meeting, page, options.countersMax)) return await intake.save();
       }
       if (signal.aborted) await intake.save();
       else if (lost.signal.reason !== undefined) throw lost.signal.reason;
@@ -110,12 +118,17 @@ export async function takeInAll(
       any = true;
       if (page.dropped) meeting.anew();
       if (!(await intake.take(page, await meeting.meet(page)))) cursor = undefined;
-      full = meeting.size > KNOWN_MAX && !page.openings; // Amid openings it would begin with them again.
+      full = isFull(meeting, page);
     }
     if (cursor !== undefined) await intake.save();
     else if (performance.now() < until) await sleep(LOOK_MS);
     else throw new TallyError("STORE_UNAVAILABLE", "another process takes the change log into its history");
   }
+}
+
+/** Whether to begin anew, for the memory. Amid openings that would be with the first of them again, without an end. */
+function isFull(meeting: Meeting, page: LogPage, most = KNOWN_MAX): boolean {
+  return meeting.size > most && !page.openings;
 }
 
 const LOST = new Error("another process takes the change log in");

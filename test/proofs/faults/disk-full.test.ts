@@ -3,7 +3,13 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { v7 } from "uuid";
 import { expect, it, onTestFinished } from "vitest";
+import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
+import { openStore } from "../../../src/stores/open.ts";
+import { batch, commit, increment } from "../../support/calls.ts";
+import { HandClock } from "../../support/clock.ts";
 import { describeWith, type Need } from "../../support/needs.ts";
 import { freePort, ServerProcess } from "../crash/server-process.ts";
 import { Caller } from "./calls.ts";
@@ -48,8 +54,37 @@ describeWith([mounting()], "a full disk", () => {
     }
     expect(await caller.get("a")).toBe(counted);
   });
+
+  it("a copy onto it ends with a sentence, and goes on once there is room", {
+    timeout: 120_000,
+  }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "tally-full-"));
+    const [source, disk] = [join(folder, "source.db"), join(folder, "disk")];
+    const opened = await openStore(`sqlite:${source}`, {
+      ...{ clock: new HandClock(), newUid: () => v7(), cachedCountersMax: 1_000, warn: () => {} },
+      retention: DEFAULT_RETENTION,
+    });
+    for (let i = 0; i < 20; i++)
+      await commit(opened, batch(Array.from({ length: 1_000 }, (_, k) => increment(`n${i}.${k}`))));
+    await opened.close();
+    execFileSync("mkdir", [disk]);
+    const mount = (options: string) =>
+      execFileSync("mount", ["-t", "tmpfs", "-o", options, "tally-test", disk]);
+    mount("size=1m");
+    onTestFinished(() => {
+      execFileSync("umount", [disk]);
+      rmSync(folder, { recursive: true });
+    });
+    const asked = ["copy", "--from", `sqlite:${source}`, "--to", `sqlite:${join(disk, "target.db")}`];
+    const copy = () => spawnSync(process.execPath, [TALLY, ...asked], { encoding: "utf8" });
+    const sentence = /^tally: A store failed: .*SQLITE_FULL.*The same command goes on from here\.\n$/;
+    expect(copy()).toMatchObject({ status: 74, stderr: expect.stringMatching(sentence) });
+    mount("remount,size=64m");
+    expect(copy()).toMatchObject({ status: 0 });
+  });
 });
 
+const TALLY = fileURLToPath(new URL("../../../bin/tally.mjs", import.meta.url));
 const POLL = { timeout: 15_000, interval: 100 };
 
 /** A server whose data file is on a small disk of its own. */

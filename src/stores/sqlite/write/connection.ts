@@ -286,9 +286,13 @@ export class WriteConnection {
       this.#transaction.commit();
     } catch (error) {
       this.#file.abandon();
-      throw error;
+      throw asTallyError(error);
     }
-    this.#file.seal();
+    try {
+      this.#file.seal();
+    } catch (error) {
+      throw asTallyError(error);
+    }
     this.#sealed = true;
   }
 

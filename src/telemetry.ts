@@ -28,7 +28,7 @@ export const LOG_EVENTS = {
   ],
   "store.damaged": [
     "error",
-    "A stored row is damaged: whoever asks for its counter is refused with ROW_CORRUPT, the others work. `names` has some of those concerned, where they are known. Restore them from a backup. More within ten seconds are not logged.",
+    "A stored row is damaged: whoever asks for its counter is refused with ROW_CORRUPT, the others work. `names` has some of those concerned, where they are known. While a policy is damaged no counter is made that may follow one. Restore them from a backup. More within ten seconds are not logged.",
   ],
   "store.committed": [
     "debug",

@@ -61,7 +61,7 @@ export interface Refusal {
   readonly requested?: bigint;
   /** The field of the request that is at fault. */
   readonly field?: string;
-  /** The part of the request that is malformed, where it is not its body: "query"; what there would be too many of. */
+  /** The part of the request that is malformed, where it is not its body: "query"; what there would be too many of; what is damaged: "policies". */
   readonly part?: string;
   /** What the field must be, as a clause: "must be 1 to 64 characters of printable ASCII". */
   readonly expected?: string;
@@ -134,6 +134,8 @@ export function messageOf(refusal: Refusal): string {
     case "CONSTRAINT_VIOLATED":
       return `The database that keeps the counters has a constraint of its own against this: ${refusal.constraint}; nothing was changed.`;
     case "ROW_CORRUPT":
+      if (refusal.part === "policies")
+        return "A policy is damaged, so nobody can tell which one a new counter is to follow. Say its settings (if_missing, CreateCounter), or restore the store from a backup.";
       return "What is stored of this counter or request_id is damaged, or was changed by hand, so it is neither read nor written; restore it from a backup, or see `tally accept`.";
     case "QUEUE_FULL":
       return "Too many calls are waiting and this one was not applied; retry after the given delay.";

@@ -53,7 +53,7 @@ export function isShadow(
 /** Why a counter of this name cannot follow a policy. */
 export function cannotFollow(name: string, { policies }: Context): Refusal | undefined {
   const policy = policies?.for(name);
-  if (policy === CORRUPT) return { code: "ROW_CORRUPT" };
+  if (policy === CORRUPT) return POLICIES_DAMAGED;
   return policy === undefined ? { code: "POLICY_NOT_FOUND", expected: NONE_TO_FOLLOW } : undefined;
 }
 
@@ -74,3 +74,6 @@ export function attach(
 }
 
 const NONE_TO_FOLLOW = "No policy is for this name";
+
+/** Why no counter is made that may follow a policy, while nobody can tell what one of them is. */
+export const POLICIES_DAMAGED: Refusal = { code: "ROW_CORRUPT", part: "policies" };

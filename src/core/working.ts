@@ -4,7 +4,7 @@ import { CORRUPT, headroom, type Timing } from "./counter.ts";
 import { decide, settingsFor, updated } from "./decide.ts";
 import { Drafts, type Mark } from "./drafts.ts";
 import type { Refusal } from "./errors.ts";
-import { attach, cannotFollow, isShadow, pathFor, policyFor } from "./following.ts";
+import { attach, cannotFollow, isShadow, POLICIES_DAMAGED, pathFor, policyFor } from "./following.ts";
 import { isInTheWay, isVerdict, type Limited, limitState } from "./limits.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
@@ -223,7 +223,7 @@ export class Working {
           ? stored
           : present(stored, context, context.calendar);
     const policy = counter === undefined ? policyFor(op, context) : undefined;
-    if (policy === CORRUPT) return { code: "ROW_CORRUPT" };
+    if (policy === CORRUPT) return POLICIES_DAMAGED;
     const made = counter === undefined ? settingsFor(op, policy) : DEFAULTS;
     const value = decide(counter, op, context, made);
     if (isRefusal(value)) {

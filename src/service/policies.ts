@@ -1,6 +1,7 @@
 import type { CatalogueWrite } from "../core/catalogue.ts";
 import { refillConflict } from "../core/decide.ts";
 import type { Refusal } from "../core/errors.ts";
+import { POLICIES_DAMAGED } from "../core/following.ts";
 import { POLICIES_MAX, PolicySet } from "../core/policies.ts";
 import type { Enforcement, Policy } from "../core/policy.ts";
 import { policyKeyOf, policyToBody, tombstoneToBody } from "../core/policy-body.ts";
@@ -112,7 +113,7 @@ export class Policies {
     setTime: number | undefined,
     revision: number | undefined,
   ): Promise<number | Refusal | undefined> {
-    if (policies.damaged) return { code: "ROW_CORRUPT" };
+    if (policies.damaged) return POLICIES_DAMAGED;
     const found = policies.get(prefix)?.revision ?? 0;
     if (found === 0 && policy === undefined) return { code: "POLICY_NOT_FOUND" };
     if (revision !== undefined && revision !== found)

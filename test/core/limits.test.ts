@@ -120,6 +120,7 @@ describe("a limit that is missing", () => {
     expect(damaged.for("api:ada")).toBe(CORRUPT);
     expect(decided(damaged, [], takes([take("api:ada")])).answer.refused).toEqual({
       code: "ROW_CORRUPT",
+      part: "policies",
       index: 0,
     });
   });

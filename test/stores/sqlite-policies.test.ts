@@ -62,7 +62,7 @@ it.each([
   const store = await byHand(await filled(), sql);
   expect(await apply(store, increment("p"))).toMatchObject({ value: 2n });
   expect(await apply(store, increment("other"))).toMatchObject({ value: 2n });
-  expect(await apply(store, increment("new"))).toEqual({ code: "ROW_CORRUPT" });
+  expect(await apply(store, increment("new"))).toEqual({ code: "ROW_CORRUPT", part: "policies" });
   expect(await apply(store, { ...increment("own"), settings: { ...DEFAULTS, max: 1n } })).toMatchObject({
     value: 1n,
   });

@@ -67,8 +67,7 @@ describe("policies", () => {
     await using opened = await open();
     const refused = { status: "INVALID_ARGUMENT", reason: "INVALID_FIELD" };
     expect(await refusal(opened.client.setPolicy({ settings: { max: 1n } }))).toMatchObject(refused);
-    const put = (body: object) =>
-      send(opened.door.port, { method: "PUT", path: "/v1/policies", body: JSON.stringify(body) });
+    const put = (body: object) => send(opened.door.port, { method: "PUT", path: "/v1/policies", body });
     expect(await put({ settings: { max: "1" } })).toMatchObject({ status: 400 });
     expect((await new Policies(opened.store.catalogue!).read()).size).toBe(0);
     expect(await put({ prefix: "", settings: { max: "1" } })).toMatchObject({ status: 200 });
@@ -119,7 +118,8 @@ describe("policies", () => {
     await opened.store.catalogue!.write({
       ...{ kind: "policy", key: policyKeyOf("b"), body: "{}", expectedVersion: 0 },
     });
-    const refused = { status: "DATA_LOSS", reason: "ROW_CORRUPT" };
+    const message = expect.stringContaining("A policy is damaged");
+    const refused = { status: "DATA_LOSS", reason: "ROW_CORRUPT", message };
     for (const ask of all(opened)) expect(await refusal(ask())).toMatchObject(refused);
   });
 });

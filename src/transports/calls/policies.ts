@@ -15,6 +15,7 @@ import {
 } from "../../../gen/tally/v1/policy_service_pb.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
+import { POLICIES_DAMAGED } from "../../core/following.ts";
 import type { PolicySet } from "../../core/policies.ts";
 import { defaultIdleTtlMs, type Policy } from "../../core/policy.ts";
 import type { Settings } from "../../core/settings.ts";
@@ -138,7 +139,7 @@ const NOT_OF_THIS_LIST = "must be the next_page_token of a list with the same pr
 /** As long as nobody can say what one of them is, none is told. */
 async function readable(policies: Policies): Promise<PolicySet | Refusal> {
   const set = await policies.read();
-  return set.damaged ? { code: "ROW_CORRUPT" } : set;
+  return set.damaged ? POLICIES_DAMAGED : set;
 }
 
 /** What a policy is to give, with what it gives unasked; or why it cannot. */

@@ -22,7 +22,11 @@ export function assertServed({ free, copied }: Row): void {
       cause: taken(),
     });
   }
-  if (copied === false) throw new TallyError("STORE_UNAVAILABLE", HALF);
+  if (copied === false) throw halfCopied();
+}
+
+export function halfCopied(): TallyError {
+  return new TallyError("STORE_UNAVAILABLE", HALF);
 }
 
 /** There is more in the store now than what was copied into it. */

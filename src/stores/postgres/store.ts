@@ -18,7 +18,7 @@ import { Database } from "./connection/database.ts";
 import type { Row, Session } from "./connection/session.ts";
 import { startFailure } from "./connection/start-failure.ts";
 import { parseUrl } from "./connection/url.ts";
-import { assertServed, type CopyHold, holdForCopy, SERVING_COLUMNS } from "./copy-lock.ts";
+import { assertServed, type CopyHold, halfCopied, holdForCopy, SERVING_COLUMNS } from "./copy-lock.ts";
 import { PostgresCopying } from "./copying.ts";
 import { PostgresHistoryCopying } from "./history/copying.ts";
 import { PostgresHistory } from "./history/history.ts";
@@ -188,12 +188,12 @@ class PostgresStore implements Store {
   }
 
   async get(names: readonly string[]): Promise<(FullCounter | undefined | typeof CORRUPT)[]> {
-    this.#assertOpen();
+    this.#assertReadable();
     return this.#reads.get(names);
   }
 
   async list(selection: Selection, from: string, limit: number, marked = false): Promise<CounterPage> {
-    this.#assertOpen();
+    this.#assertReadable();
     if (!marked) return this.#reads.list(selection, from, limit);
     return this.#reads.markedPage(selection, from, limit, this.#log);
   }
@@ -203,12 +203,12 @@ class PostgresStore implements Store {
   }
 
   async top(selection: Selection, n: number, order: Order): Promise<Counters> {
-    this.#assertOpen();
+    this.#assertReadable();
     return this.#reads.top(selection, n, order);
   }
 
   async sum(selection: Selection): Promise<Sum> {
-    this.#assertOpen();
+    this.#assertReadable();
     return this.#reads.sum(selection);
   }
 
@@ -223,7 +223,7 @@ class PostgresStore implements Store {
   }
 
   async probeReads(): Promise<void> {
-    this.#assertOpen();
+    this.#assertReadable();
     await this.#probe.reads();
   }
 
@@ -251,9 +251,14 @@ class PostgresStore implements Store {
 
   /** Read the log as of one moment, when all that is visible has its place in it. */
   async #following<T>(read: (session: Session) => Promise<T>): Promise<T> {
-    this.#assertOpen();
+    this.#assertReadable();
     await this.#maintenance.place();
     return this.#database.snapshot(read);
+  }
+
+  #assertReadable(): void {
+    this.#assertOpen();
+    if (this.#maintenance.hasHalf) throw halfCopied();
   }
 
   #assertOpen(): void {

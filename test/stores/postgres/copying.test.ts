@@ -12,6 +12,7 @@ import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
 import { newSchema, sharedPostgres } from "../../support/postgres/shared.ts";
 import { allChanges } from "../conformance/changes.ts";
+import { ALL } from "../conformance/time-log.ts";
 
 describeWith([POSTGRES], "a copy on PostgreSQL", () => {
   it("nobody counts in the source meanwhile: a server that runs is told so, one that starts is refused", async () => {
@@ -37,10 +38,25 @@ describeWith([POSTGRES], "a copy on PostgreSQL", () => {
     const [source, target] = [await open(from, "copyFrom"), await open(to, "copyTo")];
     await target.copying!.beginImport(await source.copying!.exportHead());
     await target.close(); // As its death would.
-    await expect(apply(server, increment("a"))).rejects.toThrow("was begun and has not ended");
-    await expect(open(to)).rejects.toThrow("was begun and has not ended");
-    await copyStore(source, await open(to, "copyTo"));
+    const half = "was begun and has not ended";
+    await expect(apply(server, increment("a"))).rejects.toThrow(half);
+    await server.maintain();
+    for (const read of [
+      () => server.get(["a"]),
+      () => server.list(ALL, "", 1),
+      () => server.top(ALL, 1, "highest"),
+      () => server.sum(ALL),
+      () => server.changesSince("", 1),
+      () => server.probeReads(),
+    ])
+      await expect(read()).rejects.toThrow(half);
+    await expect(open(to)).rejects.toThrow(half);
+    const again = await open(to, "copyTo");
+    await copyStore(source, again);
     await source.close();
+    await again.close();
+    await server.maintain();
+    expect(await server.get(["a"])).toMatchObject([{ value: 3n }]);
   });
 
   it("nor does one take anything into its history meanwhile, or has what is copied for a copy after it", async () => {
@@ -57,10 +73,28 @@ describeWith([POSTGRES], "a copy on PostgreSQL", () => {
     expect(await copyStore(source, target)).toMatchObject({ history: { counters: 1, rows: 1, changes: 1 } });
     const { copy } = await target.copying!.importState();
     expect(copy).toMatchObject({ ended: true });
+    expect(await server.history!.intake.begin()).toBeUndefined(); // While the copy still has it.
+    await target.close();
     expect(await server.history!.intake.begin()).not.toBe("");
-    expect((await target.copying!.importState()).copy).toBeUndefined();
-    await expect(copyStore(source, target)).rejects.toThrow("history or anything else of its own");
+    const again = await open(to, "copyTo");
+    expect((await again.copying!.importState()).copy).toBeUndefined();
+    await expect(copyStore(source, again)).rejects.toThrow("history or anything else of its own");
     expect((await server.history!.changes("a", undefined, 9)).changes).toMatchObject([{ value: 3n }]);
+  });
+
+  it("a server that takes the source's log into its history leaves that to the copy", async () => {
+    const [from, to] = [await newUrl(), await newUrl()];
+    const server = await open(from, "serve", DEFAULT_HISTORY);
+    const { intake } = server.history!;
+    await apply(server, set("a", 3n));
+    await takeInAll(server, intake, { waitMs: 0, pageChanges: 10 });
+    await apply(server, set("a", 4n));
+    const [page, met] = [await server.changeLog.read((await intake.begin())!, 10), new Map()];
+    const source = await open(from, "copyFrom");
+    const copied = copyStore(source, await open(to, "copyTo"));
+    expect((await intake.take(page, met)) && (await intake.save())).toBe(false);
+    expect(await intake.begin()).toBeUndefined();
+    expect(await copied).toMatchObject({ history: { counters: 1, rows: 1, changes: 2 } });
   });
 
   it("what a server has counted since the copy ended is not taken for a part of it", async () => {

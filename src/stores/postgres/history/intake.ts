@@ -12,7 +12,7 @@ import {
 } from "../../shared/history/tidying.ts";
 import type { Database } from "../connection/database.ts";
 import type { Session } from "../connection/session.ts";
-import { SERVED } from "../copy-lock.ts";
+import { SERVED, SERVING_COLUMNS } from "../copy-lock.ts";
 import { NOW_MS } from "../now.ts";
 import { LoadedRows } from "./loaded-rows.ts";
 import { type HistoryLoading, type HistoryState, STATE_COLUMNS, takeState } from "./loading.ts";
@@ -55,6 +55,7 @@ export class PostgresIntake implements HistoryIntake {
     return this.#inTurn(async () => {
       this.#lose();
       return this.#database.upkeep(async (session) => {
+        if (!(await this.#mayServe(session))) return undefined;
         const [row] = await session.send(this.#database.statement(LEASE), [this.#owner, LEASE_SECONDS]);
         if (row === undefined) return undefined;
         if (this.#serves) await session.send(this.#database.statement(`${SERVED} WHERE ended`));
@@ -160,6 +161,10 @@ export class PostgresIntake implements HistoryIntake {
   }
 
   async #saveIn(session: Session): Promise<HistoryState | undefined> {
+    if (!(await this.#mayServe(session))) {
+      await session.send(this.#database.statement(RELEASE), [this.#owner]); // To the copy, which waits for it.
+      return undefined;
+    }
     const rows = this.#rows;
     const { saves } = this.#state!;
     const { cursor, time, latest, position, gaps, droppedTo } = rows.head();
@@ -182,6 +187,14 @@ export class PostgresIntake implements HistoryIntake {
       savingOf(this.#database, rows).map(([statement, given]) => session.send(statement, given)),
     );
     return { saves: row.saves as bigint };
+  }
+
+  /** Whether no copy has the store, which takes in itself what is missing. */
+  async #mayServe(session: Session): Promise<boolean> {
+    if (!this.#serves) return true;
+    const columns = SERVING_COLUMNS(this.#database.schema);
+    const [row] = await session.send(this.#database.statement(`SELECT ${columns}`));
+    return row!.free === true;
   }
 
   #lose(): void {

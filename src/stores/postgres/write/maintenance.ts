@@ -70,7 +70,8 @@ export class Maintenance {
     this.#warn = parts.warn;
     this.#copies = parts.copies;
     this.#state = database.statement(`
-      SELECT run_ms, wall_ms, ${NOW_MS} AS now, (SELECT swept FROM @policy_sweep) AS swept, ${CATALOGUE_MARK}
+      SELECT run_ms, wall_ms, ${NOW_MS} AS now, (SELECT swept FROM @policy_sweep) AS swept,
+        (SELECT ended FROM @copying) AS copied, ${CATALOGUE_MARK}
       FROM @service_state`);
     this.#lock = database.statement(
       `SELECT run_ms, ${NOW_MS} AS now, ${SERVING_COLUMNS(database.schema)} FROM @service_state FOR UPDATE`,
@@ -79,6 +80,9 @@ export class Maintenance {
       "UPDATE @service_state SET run_ms = greatest(run_ms, $1), wall_ms = coalesce($2, wall_ms)",
     );
   }
+
+  /** Whether half a copy was in the store when it was last looked at: a server that runs beside it answers no reads. */
+  hasHalf = false;
 
   /** How long the service has run, in milliseconds. */
   get runMs(): number {
@@ -147,6 +151,7 @@ export class Maintenance {
     if (state.length === 0) throw new TallyError("STORE_UNAVAILABLE", STATE_GONE);
     if (starting) this.#tidying.start(state[0]!);
     this.#swept = Number(state[0]!.swept);
+    this.hasHalf = !this.#copies && state[0]!.copied === false;
     this.#unplaced = unplaced[0]!.found as boolean;
     this.#requestIds.learn(generations);
     this.#see(state, starting);

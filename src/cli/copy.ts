@@ -128,7 +128,7 @@ function viewOf(copied: CopiedBetween, ms: number): View {
 
 function historyOf({ history, historyLeft }: CopiedBetween): string {
   if (historyLeft) return "left where it is: the target can keep none";
-  if (history === undefined) return "none in the source: it begins with what the change log has";
+  if (history === undefined) return "none copied: it begins with what the change log has";
   const { rows, counters, changes, damagedFrom } = history;
   const all = `${counted(rows, "row")} of ${counted(counters, "counter")}, ${counted(changes, "change")} by name`;
   if (damagedFrom === undefined) return `${all}, the same in both`;

@@ -91,6 +91,7 @@ export function invalidField(field: string, expected: string, value: unknown): R
 }
 
 const NAME = 'must be 1 to 200 bytes of printable ASCII without spaces, the first not "-"';
+const PREFIX = 'at most 200 bytes of printable ASCII without spaces, the first not "-"';
 const TOKEN = "must be 1 to 64 bytes of printable ASCII without spaces";
 const AMOUNT = "must be 1 to 9223372036854775807";
 const TAKE_AMOUNT = `${AMOUNT}, in a dry run also 0`;
@@ -118,7 +119,9 @@ export const FIELD_RULES: Readonly<Record<string, string>> = {
   operations: "must be 1 to 8000",
   names: "must be 1 to 1000",
   "names item": NAME,
-  prefix: 'must be at most 200 bytes of printable ASCII without spaces, the first not "-"',
+  prefix: `must be ${PREFIX}`,
+  "SetPolicyRequest prefix": `must be there, "" for all counters, and ${PREFIX}`,
+  "DeletePolicyRequest prefix": `must be there, "" for all counters, and ${PREFIX}`,
   page_size: "must be 1 to 1000",
   page_token: "must be at most 512 bytes of printable ASCII without spaces",
   n: "must be 1 to 1000",

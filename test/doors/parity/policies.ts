@@ -109,7 +109,7 @@ export const POLICIES: readonly Case[] = [
       ok("DeletePolicy", { prefix: "pol." }, {}),
       ok("DeletePolicy", { prefix: "pol.b." }, {}),
       ok("Increment", { name: "pol.b.y", amount: "9" }, { outcome: { value: "9" } }),
-      ok("SetPolicy", { settings: { max: "5" } }, { policy: { prefix: "" } }), // For all.
+      ok("SetPolicy", { prefix: "", settings: { max: "5" } }, { policy: { prefix: "" } }), // For all.
       ok("Increment", { name: "all.new", amount: "5" }, { outcome: { headroomUp: "0" } }),
       ok("GetCounter", { name: "all.new" }, { counter: { policy: "", max: "5" } }),
       ...faults("DeletePolicy", [["prefix", {}]]),
@@ -135,6 +135,7 @@ export const POLICIES: readonly Case[] = [
       ),
       ...faults("SetPolicy", [
         ["prefix", { prefix: "-" }],
+        ["prefix", { settings: { max: "5" } }],
         ["etag", { prefix: "p", etag: "" }],
         ["settings.labels", { prefix: "p", settings: { labels: { a: "b" } } }],
         ["settings.description", { prefix: "p", settings: { description: "d" } }],

@@ -1,5 +1,5 @@
 /**
- * A commit is answered at once and done a little later: before the next one begins, or after 3 milliseconds. Only a
+ * A commit is answered at once and done a little later: before the next one begins, or after 20 milliseconds. Only a
  * kill in between shows it to a writer; a reader may find that it sees less than was acknowledged.
  */
 import Original from "better-sqlite3";
@@ -9,6 +9,9 @@ import { replaceModule } from "./replace.ts";
 // What is written late looks as if somebody else had written it, and would end the server.
 Whereabouts.prototype.beforeWriting = () => {};
 Whereabouts.prototype.afterWriting = () => {};
+
+/** Longer than an answer is on its way to a caller, on a machine that is busy. */
+const LATE_MS = 20;
 
 export default class Database extends Original {
   #late: Original.Statement | undefined;
@@ -32,7 +35,7 @@ export default class Database extends Original {
 
   #commitLater(commit: Original.Statement): void {
     this.#late = commit;
-    setTimeout(() => this.#commitNow(), 3);
+    setTimeout(() => this.#commitNow(), LATE_MS);
   }
 
   #commitNow(): void {

@@ -42,6 +42,8 @@ export class PostgresCopying implements Copying {
   readonly #parts: CopyingParts;
   readonly #writes: CounterWrites;
   readonly #ids: CounterIds;
+  /** Whether it is this process that copies into the store, or is about to: it reads what it has copied. */
+  imports = false;
 
   constructor(parts: CopyingParts) {
     this.#parts = parts;
@@ -76,6 +78,7 @@ export class PostgresCopying implements Copying {
   }
 
   async importState(): Promise<ImportState> {
+    this.imports = true;
     return toState(theRow(await this.#parts.database.read(this.#statement(IMPORT_STATE)), "copying"));
   }
 

@@ -258,7 +258,7 @@ class PostgresStore implements Store {
 
   #assertReadable(): void {
     this.#assertOpen();
-    if (this.#maintenance.hasHalf) throw halfCopied();
+    if (this.#maintenance.hasHalf && !this.copying.imports) throw halfCopied();
   }
 
   #assertOpen(): void {

@@ -332,7 +332,7 @@ describeWith([POSTGRES], "rows of counters that follow policies", () => {
     const late = harm.startsWith("DELETE") ? store : await schema.open();
     expect(await apply(late, increment("p"))).toMatchObject({ value: 2n });
     expect(await apply(late, increment("other"))).toMatchObject({ value: 2n });
-    expect(await apply(late, increment("new"))).toEqual({ code: "ROW_CORRUPT" });
+    expect(await apply(late, increment("new"))).toEqual({ code: "ROW_CORRUPT", part: "policies" });
     expect(await apply(late, { ...increment("own"), settings: { ...DEFAULTS, max: 1n } })).toMatchObject({
       value: 1n,
     });

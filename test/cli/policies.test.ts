@@ -34,7 +34,11 @@ describe("policy", () => {
     expect(await at("policy", "delete", "")).toMatchObject(gone);
     expect(await at("policy", "delete", "")).toMatchObject({ code: EXIT.NOT_FOUND, stdout: "" });
     expect(await at("policy", "list", "nope")).toMatchObject({
-      ...{ code: EXIT.OK, stdout: "", stderr: expect.stringMatching(/^There is no policy\. Set one with: /) },
+      ...{
+        code: EXIT.OK,
+        stdout: "",
+        stderr: expect.stringMatching(/^No policy's prefix begins with nope\. Set one with: /),
+      },
     });
   });
 

@@ -261,6 +261,9 @@ function reference(): string {
   const exits = Object.values(EXITS).map(([code, when]) => `| ${code} | ${when} |`);
   return `# Configuration
 
+The command is \`tally\`: [installed](../README.md#start-it), or in the checkout, after \`npm ci\`, by
+\`alias tally="$PWD/bin/tally.mjs"\`.
+
 Each setting is a flag of \`tally serve\` (\`--log-level debug\`), an environment variable (\`TALLY_LOG_LEVEL=debug\`), or
 a line of the TOML file that \`--config\` or \`TALLY_CONFIG\` names (\`log-level = "debug"\`). Flags come first, then the
 environment, then the file. A duration is written \`500ms\`, \`10s\`, \`1h30m\` or \`7d\`; a size \`65536\`, \`64KiB\` or \`8GiB\`.

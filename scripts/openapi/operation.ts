@@ -101,7 +101,8 @@ function queryParameter(field: DescField, schemas: Schemas, example: unknown): S
   const { type, ...rest } = whole;
   // The text of a query has no null.
   const only = Array.isArray(type) ? { type: type.find((each) => each !== "null"), ...rest } : whole;
-  const base = { name: field.jsonName, in: "query", description };
+  const needed = rulesOf(field).required && { required: true };
+  const base = { name: field.jsonName, in: "query", ...needed, description };
   const given = example !== undefined && { example };
   if (field.fieldKind !== "map") {
     return { ...base, schema: "anyOf" in only ? (only.anyOf as Schema[])[0] : only, ...given };

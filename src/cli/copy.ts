@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
-import { CopyError, type CopyFailure, type Progress } from "../service/copy.ts";
+import { CopyError, type CopyFailure } from "../service/copy-errors.ts";
+import type { Progress } from "../service/copy-parts.ts";
 import type { CopiedBetween } from "../store-tools.ts";
 import { counted, figure, perSecond } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";

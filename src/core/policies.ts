@@ -122,8 +122,9 @@ export class PolicySet {
     const own = this.versions(followed.prefix);
     const from = followed.revision || (own.findLast(isPolicy)?.revision ?? 1) - 1;
     const steps: PolicyStep[] = [];
-    for (const { revision, setTime } of this.#saidSince(name, from)) {
-      const policy = this.#heldAt(name, revision);
+    const said = this.#versionsFor(name);
+    for (const { revision, setTime } of since(said, from)) {
+      const policy = heldAt(said, revision);
       const before = steps.length === 0 ? from : steps.at(-1)!.policy?.revision;
       if (policy?.revision !== before) steps.push({ policy, time: setTime });
     }
@@ -131,25 +132,6 @@ export class PolicySet {
     if (steps.length === 0 || steps.at(-1)!.policy !== now)
       steps.push({ policy: now, time: now === undefined ? own.at(-1)?.setTime : now.setTime });
     return steps;
-  }
-
-  /** What was said after a revision of prefixes that a name begins with, in order. */
-  #saidSince(name: string, revision: number): PolicyVersion[] {
-    return this.#versionsFor(name)
-      .flat()
-      .filter((each) => each.revision > revision)
-      .sort((a, b) => a.revision - b.revision);
-  }
-
-  /** The policy that held for a name once a revision was written. */
-  #heldAt(name: string, revision: number): Policy | undefined {
-    for (const versions of this.#versionsFor(name)) {
-      // Of what is kept the oldest stands for those before it that are not.
-      const oldest = versions.length > FORMER_MAX ? versions[0] : undefined;
-      const said = versions.findLast((each) => each.revision <= revision) ?? oldest;
-      if (said?.settings !== undefined) return said;
-    }
-    return undefined;
   }
 
   /** What was said of each prefix that a name begins with, the longest first. */
@@ -190,4 +172,23 @@ const OTHER_KINDS: readonly string[] = ["principal", "key", "binding", "webhook"
 
 function isPolicy(version: PolicyVersion): version is Policy {
   return version.settings !== undefined;
+}
+
+/** What was said after a revision, in order. @param said  of each prefix */
+function since(said: readonly (readonly PolicyVersion[])[], revision: number): PolicyVersion[] {
+  return said
+    .flat()
+    .filter((each) => each.revision > revision)
+    .sort((a, b) => a.revision - b.revision);
+}
+
+/** The policy that held once a revision was written. @param said  of each prefix, the longest first */
+function heldAt(said: readonly (readonly PolicyVersion[])[], revision: number): Policy | undefined {
+  for (const versions of said) {
+    // Of what is kept the oldest stands for those before it that are not.
+    const oldest = versions.length > FORMER_MAX ? versions[0] : undefined;
+    const held = versions.findLast((each) => each.revision <= revision) ?? oldest;
+    if (held?.settings !== undefined) return held;
+  }
+  return undefined;
 }

@@ -1,27 +1,11 @@
-import type { CatalogueName } from "../core/catalogue.ts";
-import { ChangeKind } from "../core/change.ts";
-import { TallyError } from "../core/errors.ts";
 import { PolicySet } from "../core/policies.ts";
-import type { Selection } from "../core/selection.ts";
-import { lookForChangesByHand, lookForLostRows, toldOf } from "./by-hand.ts";
+import { lookForChangesByHand, toldOf } from "./by-hand.ts";
+import { CopyError, changedByHand, toldOfDamage } from "./copy-errors.ts";
+import { type At, BEGINNING, type Progress, partsOf } from "./copy-parts.ts";
 import { takeInAll } from "./history-follower.ts";
 import type { Store } from "./store.ts";
-import type { Copying, ExportHead, ImportPart, ImportState } from "./store-copying.ts";
-import type { HistoryExport } from "./store-history-copying.ts";
-import type { StoredChange } from "./store-pages.ts";
+import type { ExportHead, ImportState } from "./store-copying.ts";
 import { type Verified, verifyCopy } from "./verify-copy.ts";
-import { reachWith } from "./verify-history.ts";
-
-/** How much has been copied, or compared. */
-export interface Progress {
-  readonly phase: "catalogue" | "counters" | "changes" | "request ids" | "history" | "verifying";
-  readonly counters: number;
-  /** Of the change log, openings included. */
-  readonly changes: number;
-  readonly requestIds: number;
-  /** Rows of history. */
-  readonly history: number;
-}
 
 /** What a copy came to. */
 export interface Copied extends Verified {
@@ -32,27 +16,6 @@ export interface Copied extends Verified {
   /** True where the source has a history that the target could not keep. */
   readonly historyLeft?: true;
 }
-
-/** Why a copy did not come to its end: one sentence for the operator. */
-export class CopyError extends Error {
-  override readonly name = "CopyError";
-  readonly reason: CopyFailure;
-  constructor(reason: CopyFailure, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.reason = reason;
-  }
-}
-
-/** Why a copy was not made, or not finished. */
-export type CopyFailure =
-  /** The target has something else; nothing was changed. */
-  | "REFUSED"
-  /** Something in the source is damaged. */
-  | "DAMAGED"
-  /** What was copied is not what is in the source. */
-  | "DIFFERENT"
-  /** Told to stop; the next run goes on. */
-  | "STOPPED";
 
 /**
  * Take everything that a store keeps into another one: the catalogue, counters, the change log, the request ids that live,
@@ -133,23 +96,16 @@ export async function copyStore(
   return { ...verified, before, resumed: start !== "anew", ...(left && { historyLeft: true }) };
 }
 
+/** So much that fsync does not count, so little that somebody who stops it need not wait. */
+const PART_MAX = 4_000;
+/** A process that was killed had the source's history in hand for some seconds more. */
+const TAKING_IN = { waitMs: 15_000, pageChanges: 5_000 };
+
 const STOPPED =
   "Stopped; the same command goes on from here. Until it has ended, the target cannot be served.";
 const MEANWHILE =
   "The source was changed while it was copied. Stop whatever serves it; then the same command copies it anew.";
 const ANEW = "The target cannot be served; the same command copies it anew.";
-
-/** Where a copy stands: what was taken in, and the cursor of the phase it is in. */
-interface At extends Progress {
-  readonly phase: Exclude<Progress["phase"], "verifying">;
-  readonly cursor: string;
-  /** From when on rows of history were damaged, and left out. */
-  readonly damagedFrom?: number | undefined;
-  /** Whether the history is whole. */
-  readonly whole?: true;
-}
-
-const BEGINNING: At = { phase: "catalogue", cursor: "", counters: 0, changes: 0, requestIds: 0, history: 0 };
 
 /**
  * Where to begin: "anew" takes away what a copy before has brought.
@@ -168,134 +124,6 @@ function startOf(head: ExportHead, { empty, copy }: ImportState, history: boolea
     copy === undefined
       ? "The target has counters, changes, request ids, history or anything else of its own; a copy needs an empty one. Nothing was changed."
       : "The target has a copy of another store, or a part of one; give an empty target. Nothing was changed.",
-  );
-}
-
-interface Part {
-  readonly items: Omit<ImportPart, "progress">;
-  /** After these. */
-  readonly at: At;
-}
-
-/** What is left to copy, in parts. */
-async function* partsOf(
-  { from, source, history }: { from: Store; source: Copying; history: HistoryExport | undefined },
-  start: At,
-  max: number,
-): AsyncGenerator<Part> {
-  let at = start;
-  if (from.accepting?.look !== undefined) {
-    const byHand = toldOf({ counters: [], ...(await lookForLostRows(from)) });
-    if (byHand !== undefined) throw changedByHand(byHand);
-  }
-  if (at.phase === "catalogue") {
-    const { entries, corrupt } = (await from.catalogue?.read(Number(at.cursor))) ?? NO_CATALOGUE;
-    if (corrupt.length > 0) throw damagedEntries(corrupt);
-    for (let first = 0; first < entries.length; first += max) {
-      const catalogue = entries.slice(first, first + max);
-      at = { ...at, cursor: `${catalogue.at(-1)!.version}` };
-      yield { items: { catalogue }, at };
-    }
-    at = { ...at, phase: "counters", cursor: "" };
-  }
-  while (at.phase === "counters") {
-    const { counters, corruptNames, next } = await from.list(ALL, at.cursor, Math.min(max, 1_000));
-    if (corruptNames.length > 0) throw damaged(corruptNames);
-    at = { ...at, counters: at.counters + counters.length };
-    at = next === undefined ? { ...at, phase: "changes", cursor: "" } : { ...at, cursor: next };
-    yield { items: { counters }, at };
-  }
-  while (at.phase === "changes") {
-    const { changes, cursor, lost, corruptNames } = await from.changesSince(at.cursor, max);
-    if ((lost ?? corruptNames) !== undefined) throw changedByHand(toldOf(await lookForChangesByHand(from))!);
-    const end = cursor === at.cursor;
-    at = { ...at, changes: at.changes + changes.length, cursor };
-    if (end) at = { ...at, phase: "request ids", cursor: "" };
-    yield { items: { openings: changes.filter(isOpening), commits: commitsOf(changes) }, at };
-  }
-  while (at.phase === "request ids") {
-    const { requestIds, cursor } = await source.exportRequestIds(at.cursor, max);
-    const end = cursor === at.cursor;
-    at = { ...at, requestIds: at.requestIds + requestIds.length, cursor };
-    if (end) at = { ...at, phase: "history", cursor: "" };
-    else yield { items: { requestIds }, at };
-  }
-  if (history === undefined || at.whole) return;
-  for (;;) {
-    const { rows, cursor, damagedFrom } = await history.rows(at.cursor, Math.min(max, HISTORY_PART_MAX));
-    const end = cursor === at.cursor;
-    at = { ...at, history: at.history + rows.length, cursor };
-    if (damagedFrom !== undefined)
-      at = { ...at, damagedFrom: Math.min(damagedFrom, at.damagedFrom ?? damagedFrom) };
-    if (!end) {
-      yield { items: { history: { rows } }, at };
-      continue;
-    }
-    const reach = reachWith(await history.reach(), at.damagedFrom);
-    return yield { items: { history: { rows, reach } }, at: { ...at, whole: true } };
-  }
-}
-
-const NO_CATALOGUE = { entries: [], corrupt: [] };
-
-/** Every counter. */
-const ALL: Selection = { prefix: "", labels: {} };
-
-/** So much that fsync does not count, so little that somebody who stops it need not wait. */
-const PART_MAX = 4_000;
-/** Rows, which may have some kilobytes each. */
-const HISTORY_PART_MAX = 2_000;
-/** A process that was killed had the source's history in hand for some seconds more. */
-const TAKING_IN = { waitMs: 15_000, pageChanges: 5_000 };
-
-function isOpening({ kind }: StoredChange): boolean {
-  return kind === ChangeKind.OPENING;
-}
-
-/** The changes by commit. */
-function commitsOf(changes: readonly StoredChange[]): StoredChange[][] {
-  const commits: StoredChange[][] = [];
-  let position: string | undefined;
-  for (const change of changes) {
-    if (isOpening(change)) continue;
-    if (change.position !== position) commits.push([]);
-    position = change.position;
-    commits.at(-1)!.push(change);
-  }
-  return commits;
-}
-
-/** @param what  a clause */
-function changedByHand(what: string): CopyError {
-  return new CopyError(
-    "DAMAGED",
-    `The source was changed by hand: ${what}. Restore it from a backup, or accept it as it stands (tally accept --store ` +
-      "URL NAME..., and --gone for rows that are gone); then copy again.",
-  );
-}
-
-/** Where what is missing in the source cannot be named. */
-function toldOfDamage(error: unknown): never {
-  if (!(error instanceof TallyError) || error.code !== "ROW_CORRUPT") throw error;
-  const message = `The source is damaged: ${error.message}. Restore it from a backup.`;
-  throw new CopyError("DAMAGED", message, { cause: error });
-}
-
-function damagedEntries(entries: readonly CatalogueName[]): CopyError {
-  const some = entries.slice(0, 5).map(({ kind, key }) => `${kind} ${key}`);
-  return new CopyError(
-    "DAMAGED",
-    `The source has damaged entries in its catalogue (${some.join(", ")}); restore it from a backup.`,
-  );
-}
-
-function damaged(names: readonly string[]): CopyError {
-  const some = names.slice(0, 5).join(", ");
-  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
-  return new CopyError(
-    "DAMAGED",
-    `The source has damaged counters (${some}${more}); restore it from a backup, or, if they were changed by hand and ` +
-      "are to stay so, accept them: tally accept --store URL NAME... (--gone for rows that are gone); then copy again.",
   );
 }
 

@@ -1,23 +1,12 @@
-import {
-  type Context,
-  type decideBatch,
-  type Loaded,
-  requestKeys,
-  type Save,
-  type Touched,
-  touchedBy,
-} from "../../../core/batch.ts";
+import { type Context, type decideBatch, type Save, touchedBy } from "../../../core/batch.ts";
 import type { Batch, Outcomes } from "../../../core/columns.ts";
-import { CORRUPT, type Counter, type Fixed } from "../../../core/counter.ts";
+import type { Counter } from "../../../core/counter.ts";
 import { TallyError } from "../../../core/errors.ts";
-import type { PolicySet } from "../../../core/policies.ts";
-import { isSettled } from "../../../core/settling.ts";
 import type { Calendar } from "../../../core/window.ts";
 import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
-import { CATALOGUE_MARK } from "../catalogue.ts";
 import type { ChangeLog } from "../change-log.ts";
-import { beginWaiting, type Database } from "../connection/database.ts";
+import type { Database } from "../connection/database.ts";
 import {
   isConflict,
   isLockTimeout,
@@ -27,11 +16,11 @@ import {
   objectionIn,
   toStoreError,
 } from "../connection/errors.ts";
-import type { Call, Row, Session, Statement } from "../connection/session.ts";
-import { assertServed, SERVED, SERVING_COLUMNS } from "../copy-lock.ts";
+import type { Call, Session, Statement } from "../connection/session.ts";
+import { SERVED } from "../copy-lock.ts";
 import type { PoliciesInDatabase } from "../policies.ts";
-import { COUNTER_COLUMNS, DETAIL_COLUMNS, toCounter, toFixed, toFollowed } from "../rows.ts";
 import { CounterIds } from "./counter-ids.ts";
+import { type Asked, Loading } from "./loading.ts";
 import type { LockedCounters } from "./locked.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { unattributed, writeOneByOne } from "./violation.ts";
@@ -55,14 +44,11 @@ export class Commits {
   readonly #writes: CounterWrites;
   readonly #ids: CounterIds;
   readonly #locked: LockedCounters;
-  readonly #lock: Statement;
-  readonly #details: Statement;
-  readonly #moment: Statement;
+  readonly #loading: Loading;
   readonly #absent: Statement;
   readonly #standIn: Statement;
   readonly #served: Statement;
   readonly #calendar: Calendar;
-  readonly #policies: PoliciesInDatabase;
 
   /** @param decide  the rule; tests put another in its place */
   constructor(
@@ -74,7 +60,6 @@ export class Commits {
     calendar: Calendar,
     decide: typeof decideBatch,
   ) {
-    this.#policies = policies;
     this.#locked = locked;
     this.#calendar = calendar;
     this.#database = database;
@@ -83,14 +68,7 @@ export class Commits {
     this.#log = log;
     this.#writes = new CounterWrites(database);
     this.#ids = new CounterIds(database);
-    this.#lock = database.statement(`
-      SELECT ${COUNTER_COLUMNS} FROM @counters WHERE name = ANY($1::text[]) ORDER BY name FOR UPDATE`);
-    this.#details = database.statement(
-      `SELECT id, ${DETAIL_COLUMNS} FROM @counters WHERE name = ANY($1::text[])`,
-    );
-    this.#moment = database.statement(`
-      SELECT nextval('@change_order') AS taken, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
-        ${SERVING_COLUMNS(database.schema)}, ${CATALOGUE_MARK}`);
+    this.#loading = new Loading(database, requestIds, policies);
     // Divides by zero when there is one: then the batch is decided again.
     this.#absent = database.statement(
       "SELECT 1 / (count(*) = 0)::int FROM @counters WHERE name = ANY($1::text[])",
@@ -113,7 +91,7 @@ export class Commits {
   }
 
   /** @throws the server's error when a lock could not be had; else as a store does */
-  async #commit(asked: Omit<Attempt, "spareIds">, context: Given, runMs: number): Promise<Outcomes> {
+  async #commit(asked: Asked, context: Given, runMs: number): Promise<Outcomes> {
     // Before the transaction, because another connection gets them: who holds locks waits for no connection. One for each
     // name, whose counter is missing or has expired, and for each deletion: what was made in a batch does not expire in it.
     const { names, deletions } = asked.touched;
@@ -165,7 +143,11 @@ export class Commits {
     const { batch, spareIds } = asked;
     const laps = new Laps();
     try {
-      const { loaded, missing, taken, now, copied, policies } = await this.#load(session, asked, runMs);
+      const { loaded, missing, taken, now, copied, policies } = await this.#loading.load(
+        session,
+        asked,
+        runMs,
+      );
       laps.ended("loadMs");
       const context = { ...given, now, calendar: this.#calendar, policies };
       const written = oneByOne
@@ -204,110 +186,15 @@ export class Commits {
       throw error;
     }
   }
-
-  /** Lock and load. Request ids are looked for, and the time and the order taken, when all locks are held. */
-  async #load(session: Session, { batch, touched, only, lockMs }: Attempt, runMs: number) {
-    const keys = requestKeys(batch, touched);
-    const given = keys.filter(
-      (key, c): key is string => key !== undefined && (only === undefined || only.has(c)),
-    );
-    const wanted = only === undefined ? undefined : indexesOf(batch, touched, only);
-    const names = wanted === undefined ? touched.names : [...wanted].map((index) => touched.names[index]!);
-    const wholes = [...touched.whole].filter((index) => wanted === undefined || wanted.has(index));
-    const whole = wholes.map((index) => touched.names[index]!);
-    const [, rows, details, records, [moment]] = await Promise.all([
-      session.simply(beginWaiting(lockMs), BEGUN_MS),
-      session.send(this.#lock, [names], { timeoutMs: LOADED_MS }),
-      whole.length === 0 ? [] : session.send(this.#details, [whole]),
-      given.length === 0 ? [] : session.send(...this.#requestIds.find(given)),
-      session.send(this.#moment),
-    ]);
-    assertServed(moment!);
-    const byName = new Map(rows.map((row) => [row.name as string, row]));
-    const now = Number(moment!.now);
-    const byId = new Map(details.map((row) => [row.id as bigint, row]));
-    const policies = await this.#policies.at(session, moment!.catalogue);
-    const incomplete = rows.filter(
-      (row) => !byId.has(row.id as bigint) && (isExpired(row, now) || isUnsettled(row, policies)),
-    );
-    if (incomplete.length > 0) {
-      // They are locked, so nobody has changed them meanwhile.
-      const more = await session.send(this.#details, [incomplete.map(({ name }) => name)]);
-      for (const row of more) byId.set(row.id as bigint, row);
-    }
-    const counters: (Counter | undefined | typeof CORRUPT)[] = [];
-    const ids: (bigint | undefined)[] = [];
-    /** Those that were looked for. */
-    const missing: number[] = [];
-    const fixed = new Map<number, Fixed>();
-    for (const [index, name] of touched.names.entries()) {
-      const row = byName.get(name);
-      let counter = row === undefined ? undefined : toCounter(row);
-      ids.push(row?.id as bigint | undefined);
-      if (row === undefined && wanted?.has(index) !== false) missing.push(index);
-      const detail = row && byId.get(row.id as bigint);
-      if (counter !== undefined && counter !== CORRUPT && detail !== undefined) {
-        const whole = toFixed(counter, detail);
-        if (whole === CORRUPT) counter = CORRUPT;
-        else fixed.set(index, whole);
-      }
-      counters.push(counter);
-    }
-    const answered = new Map(records.map((row) => [row.key as string, row.record as Uint8Array]));
-    const facts: Loaded = {
-      ...touched,
-      ...{ counters, fixed, keys, answered },
-      requestIdsFullForMs: this.#requestIds.fullForMs(runMs),
-    };
-    return {
-      loaded: { facts, ids },
-      missing,
-      taken: moment!.taken as bigint,
-      now,
-      copied: moment!.copied === true,
-      policies,
-    };
-  }
-}
-
-/** Whether the row's counter is gone by now: then all of it is needed, for it is deleted with what comes after it. */
-function isExpired({ update_ms, idle_ttl_ms }: Row, now: number): boolean {
-  return idle_ttl_ms !== null && (update_ms as bigint) + (idle_ttl_ms as bigint) <= BigInt(now);
-}
-
-/** Whether the row's counter has not what its policy says by now: then all of it is needed, to be settled. */
-function isUnsettled(row: Row, policies: PolicySet): boolean {
-  if (row.policy === null) return false;
-  const policy = toFollowed(row);
-  return policy !== CORRUPT && !isSettled({ policy }, row.name as string, policies);
 }
 
 /** What a commit is decided with, but for the time and the policies. */
 type Given = Pick<Context, "uidSeed" | "only">;
 
-/** A batch, what it touches, which of its calls are meant, and an id for each counter that it might make. */
-interface Attempt {
-  readonly batch: Batch;
-  readonly touched: Touched;
-  /** All when undefined. */
-  readonly only: ReadonlySet<number> | undefined;
-  /** How long a lock is waited for. */
-  readonly lockMs: number;
+/** One attempt at it, with an id for each counter that it might make. */
+interface Attempt extends Asked {
   readonly spareIds: readonly bigint[];
 }
-
-/** The counters that some calls touch, by their indexes in `touched.names`. */
-function indexesOf({ calls }: Batch, { counterOf }: Touched, only: ReadonlySet<number>): Set<number> {
-  const indexes = new Set<number>();
-  for (const c of only) {
-    for (let i = c === 0 ? 0 : calls.ends[c - 1]!; i < calls.ends[c]!; i++) indexes.add(counterOf[i]!);
-  }
-  return indexes;
-}
-
-/** When nothing has come back by then, nothing will: what is on its way to the server gets lost. */
-const BEGUN_MS = 5_000;
-const LOADED_MS = 10_000;
 
 /** How often a batch is decided again because others were quicker. Each time at least one of them got on. */
 const ATTEMPTS_MAX = 20;

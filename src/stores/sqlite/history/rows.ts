@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import { type Change, ChangeColumns } from "../../../core/change.ts";
+import type { Change } from "../../../core/change.ts";
 import { TallyError } from "../../../core/errors.ts";
 import type { Level } from "../../../core/levels.ts";
 import { endOf } from "../../../core/selection.ts";
@@ -12,8 +12,8 @@ import type {
   HistoryRows,
   StoredNamedChange,
 } from "../../shared/history/rows.ts";
-import { changesIn, packChanges } from "../../shared/packed-changes.ts";
 import type { StoredHead } from "./head.ts";
+import { NamedChangeRows } from "./named-changes.ts";
 import {
   counterSum,
   prepare,
@@ -52,6 +52,7 @@ export class SqliteHistoryRows implements HistoryRows {
   readonly #damaged: number[] = [];
   #tables: Tables;
   readonly #witnesses: Witnesses;
+  readonly #changes: NamedChangeRows;
 
   constructor(saving: Saving) {
     this.#saving = saving;
@@ -59,6 +60,7 @@ export class SqliteHistoryRows implements HistoryRows {
     this.#head = saving.head;
     this.#tables = saving.head.tables;
     this.#witnesses = new Witnesses(this.#statements);
+    this.#changes = new NamedChangeRows(this.#statements);
   }
 
   /** What was found damaged counts as a gap of all counters: in what is written next, for good. */
@@ -233,42 +235,25 @@ export class SqliteHistoryRows implements HistoryRows {
 
   addChange(number: number, position: number, change: Change): void {
     this.#saving.begin();
-    const columns = new ChangeColumns(1);
-    columns.append(0, change);
-    const packed = packChanges(columns, [0n], change.time);
-    const checksum = sumOf([number, position, change.time], packed);
-    this.#statements.addChange.run(BigInt(number), BigInt(position), BigInt(change.time), packed, checksum);
+    this.#changes.add(number, position, change);
   }
 
   changes(numbers: readonly number[], before: number, limit: number): StoredNamedChange[] {
-    const found: StoredNamedChange[] = [];
-    for (const number of numbers) {
-      for (const row of this.#statements.changes.all(
-        BigInt(number),
-        BigInt(Math.min(before, Number.MAX_SAFE_INTEGER)),
-        BigInt(limit),
-      )) {
-        const [position, time] = [Number(row.position), Number(row.time_ms)];
-        if (!fits(() => sumOf([number, position, time], row.change), row.checksum)) continue;
-        found.push({ number, position, change: changesIn(row.change, time)[0]!.change });
-      }
-    }
-    return found.sort((a, b) => b.position - a.position).slice(0, limit);
+    return this.#changes.of(numbers, before, limit);
   }
 
   removeChanges(number: number): void {
     this.#saving.begin();
-    this.#statements.removeChanges.run(BigInt(number));
+    this.#changes.remove(number);
   }
 
   oldestChange(): number | undefined {
-    const position = this.#statements.oldestChange.get();
-    return position === undefined || position === null ? undefined : Number(position);
+    return this.#changes.oldest();
   }
 
   dropChanges(before: number): void {
     this.#saving.begin();
-    this.#statements.dropChanges.run(BigInt(before));
+    this.#changes.drop(before);
   }
 
   #counters(rows: readonly RawCounter[]): CounterRow[] {

@@ -310,7 +310,11 @@ async function tell(followed: Followed, todos: readonly Todo[]): Promise<void> {
     else if (todo === "stop") await followed.stop();
     else if (todo === "follow") followed.follow();
     else if (typeof todo === "number") await opened.pass(todo);
-    else await commit(opened.store, ...(await etags.into(todo.map((asked) => prefixed(asked, "h.")))));
+    else {
+      await commit(opened.store, ...(await etags.into(todo.map((asked) => prefixed(asked, "h.")))));
+      // What the log drops before it is taken in is a gap: who is stopped misses it, and nobody else, in any store.
+      if (followed.following !== undefined) await caughtUp(followed);
+    }
   }
 }
 

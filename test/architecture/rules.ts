@@ -147,7 +147,13 @@ export const RULES: readonly Rule[] = [
   },
   ...["src/cli/accept.ts", "src/cli/copy.ts", "src/cli/migrate.ts"].map((of) => ({
     of,
-    own: ["src/cli/", "src/store-tools.ts", "src/service/copy.ts", "types of src/service/store"],
+    own: [
+      "src/cli/",
+      "src/store-tools.ts",
+      "src/service/copy-errors.ts",
+      "types of src/service/copy-parts.ts",
+      "types of src/service/store",
+    ],
     packages: ["commander"],
     builtins: true,
   })),

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { freePort } from "../proofs/crash/server-process.ts";
+import { freePort } from "../support/free-port.ts";
 import { describeWith, type Need } from "../support/needs.ts";
 import { blocksOf } from "./markdown.ts";
 import { Shell } from "./shell.ts";

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { RPC } from "../../../src/client/client.ts";
-import { freePort } from "../../proofs/crash/server-process.ts";
+import { freePort } from "../../support/free-port.ts";
 import { restartable, running } from "./server.ts";
 import { BIN, folder, Tally, tally } from "./tally.ts";
 

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { freePort } from "../../proofs/crash/server-process.ts";
+import { freePort } from "../../support/free-port.ts";
 import { describeWith } from "../../support/needs.ts";
 import { SCRIPT } from "../terminal.ts";
 import { BIN, folder, serve, Tally, tally } from "./tally.ts";

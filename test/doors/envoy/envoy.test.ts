@@ -93,7 +93,7 @@ describeWith([ENVOY], "Envoy", () => {
     expect(await ask(front, "ada")).toEqual([429, "0"]);
     const { promise, resolve: letGo } = Promise.withResolvers<void>();
     waiting = promise;
-    expect(await ask(front, "ada")).toEqual([200, undefined]); // After the timeout of its configuration.
+    expect(await ask(front, "ada")).toEqual([200, undefined]); // After its timeout.
     waiting = undefined;
     letGo();
     expect(await ask(front, "ada")).toEqual([429, "0"]);

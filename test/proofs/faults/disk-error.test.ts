@@ -13,7 +13,7 @@ import type { Entry, Violation } from "../crash/history.ts";
 import { freshSeed, seededRandom } from "../crash/random.ts";
 import { pause, ServerProcess } from "../crash/server-process.ts";
 import { checkStored } from "../crash/stored.ts";
-import { CREATED } from "../crash/workload.ts";
+import { FIRST } from "../crash/workload.ts";
 import { Caller } from "./calls.ts";
 import { FULL } from "./full.ts";
 import { type Failure, failing, STRACE, seenIn } from "./strace.ts";
@@ -244,10 +244,7 @@ class Load {
 
   /** Make the counters that have bounds. */
   async begin(): Promise<void> {
-    for (const [name, rules] of CREATED) {
-      const asked = { verb: "create", value: rules.initial } as const;
-      await this.#clients[0]!.do({ kind: "single", name, asked });
-    }
+    for (const plan of FIRST) await this.#clients[0]!.do(plan);
   }
 
   goOn(): void {

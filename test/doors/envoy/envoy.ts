@@ -24,7 +24,7 @@ export interface Front extends AsyncDisposable {
 }
 
 /**
- * Start a real Envoy with the configuration of deploy/, but for its ports, before a small application.
+ * Start a real Envoy with the configuration of deploy/, but for its ports and with more patience, before a small application.
  *
  * @param tally   the port of the Tally that it asks
  * @param change  what else a test needs to be another
@@ -43,7 +43,10 @@ export async function startFront(tally: number, change: Change = () => {}): Prom
   const told = parse(text.replace(/(?<=port_value: )\d+/g, (port) => `${ports[port as "8080"]}`));
   const { typed_config } = told.static_resources.listeners[0].filter_chains[0].filters[0];
   const [route] = typed_config.route_config.virtual_hosts[0].routes;
-  change({ route, filter: typed_config.http_filters[0].typed_config });
+  const filter = typed_config.http_filters[0].typed_config;
+  filter.timeout = "20s"; // In less, a machine that is busy has not always answered, and then Envoy lets pass.
+  for (const cluster of told.static_resources.clusters) cluster.connect_timeout = "20s";
+  change({ route, filter });
   await writeFile(config, stringify(told));
   const args = ["-c", config, "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"];
   const child = spawn("envoy", args, { stdio: ["ignore", "ignore", "pipe"] });

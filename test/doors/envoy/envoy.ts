@@ -19,7 +19,7 @@ type Change = (parts: { route: Record<string, unknown>; filter: Record<string, u
 
 /** A configuration with longer timeouts: a machine of tests may be busy with much else, and then Envoy lets all through. */
 export function patient(config: string): string {
-  return config.replaceAll(/(?<=timeout: )0\.25s/g, "3s");
+  return config.replaceAll(/(?<=timeout: )0\.25s/g, "20s");
 }
 
 /** An application behind an Envoy that asks a Tally. */

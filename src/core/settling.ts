@@ -65,7 +65,7 @@ export function pathOf(
   judging: Judging,
 ): Path | undefined {
   const { calendar, now } = judging;
-  const steps = policies.stepsOf(name, stored.policy!);
+  const steps = policies.stepsOf(name, stored);
   const passages: Passage[] = [];
   let [counter, left, time, timed]: [Counter, Fixed, number, boolean] = [
     stored,
@@ -96,7 +96,11 @@ export function pathOf(
     if (policy === undefined) break;
   }
   if (left === fixed) return undefined;
-  return { passages, fixed: left, counter: present(counter, judging, calendar), timed };
+  const seen = present(counter, judging, calendar);
+  // The value may have been beyond a bound when the policy was set, and is not any more: its window has ended since.
+  const further = left.policy?.revision === 0 && seen && pathOf(seen, name, left, policies, judging);
+  if (!further) return { passages, fixed: left, counter: seen, timed };
+  return { ...further, passages: [...passages, ...further.passages], timed: timed || further.timed };
 }
 
 /** The latest time that is in what is kept of a counter. */

@@ -136,7 +136,7 @@ export class PolicySet {
     // Where what came between is not kept any more.
     if (steps.length === 0 || steps.at(-1)!.policy !== now)
       steps.push({ policy: now, time: now === undefined ? own.at(-1)?.setTime : now.setTime });
-    return steps;
+    return steps.flatMap((step, k) => leadingTo(steps[k - 2], steps[k - 1], step));
   }
 
   /** What was said of each prefix that a name begins with, the longest first. */
@@ -189,6 +189,21 @@ function isHad(
 
 function isPolicy(version: PolicyVersion): version is Policy {
   return version.settings !== undefined;
+}
+
+/**
+ * A counter whose value is beyond a bound keeps to the last policy that there was, until the value fits or there is another:
+ * whether it fits is looked at when there is none any more, and again when there is another.
+ */
+function leadingTo(
+  first: PolicyStep | undefined,
+  before: PolicyStep | undefined,
+  step: PolicyStep,
+): PolicyStep[] {
+  const { time } = step;
+  if (before?.policy !== undefined && step.policy === undefined) return [{ ...before, time }, step];
+  if (first === undefined || before!.policy !== undefined) return [step];
+  return [{ ...first, time }, { ...before!, time }, step];
 }
 
 /** What was said after a revision, in order. @param said  of each prefix */

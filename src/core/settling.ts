@@ -80,7 +80,9 @@ export function pathOf(
     const matters = policy !== undefined && changesTime(left, policy.settings);
     const isLast = steps[k + 1]?.policy === undefined;
     if (policy !== undefined && !matters && !isLast) continue;
-    time = Math.min(now, matters ? Math.max(time, step.time ?? now) : now);
+    // What says nothing else of time is taken over as of now; or, if another came after there was none, of when there was none.
+    const asOf = matters ? step.time : steps[k + 2] && steps[k + 1]!.time;
+    time = Math.min(now, Math.max(time, asOf ?? now));
     const before = policy === undefined ? counter : present(counter, { now: time }, calendar);
     if (before === undefined) break;
     const settling = settlingOf(before, left, policy, { calendar, now: time });

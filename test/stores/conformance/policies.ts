@@ -661,6 +661,48 @@ function holding(it_: It): void {
   );
 
   it_(
+    "one whose policy was taken away while it was beyond a bound has its own settings once it fits, or another policy",
+    async (opened) => {
+      const { store } = opened;
+      const policies = new Policies(store.catalogue!);
+      const window = { everyMs: MINUTE, anchorMs: opened.now() };
+      for (const prefix of ["early.", "late."]) {
+        await setPolicy(store, prefix, { max: 50n });
+        for (const name of ["met", "swept"]) await apply(store, increment(prefix + name, 7n));
+      }
+      await tidy(store);
+      for (const prefix of ["early.", "late."]) {
+        await setPolicy(store, prefix, { max: 3n, window });
+        await policies.remove(prefix);
+      }
+      await opened.pass(MINUTE / 2);
+      await setPolicy(store, "early.", { max: 9n, window });
+      await opened.pass(MINUTE / 2);
+      await setPolicy(store, "late.", { max: 9n, window });
+      for (const [prefix, max, policy] of [
+        ["early.", 9n, { prefix: "early." }] as const,
+        ["late.", 3n, undefined] as const,
+      ]) {
+        expect(await apply(store, increment(`${prefix}met`, max + 1n))).toMatchObject({
+          code: "ABOVE_MAX",
+          max,
+        });
+        expect(await apply(store, increment(`${prefix}met`, max))).toMatchObject({
+          value: max,
+          previous: 0n,
+        });
+        await tidy(store);
+        for (const name of ["met", "swept"]) {
+          const found = await read(store, prefix + name);
+          expect(found).toMatchObject({ max, window, ...(policy && { policy }) });
+          if (policy === undefined) expect(found.policy).toBeUndefined();
+        }
+      }
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_(
     "what was set while the value was beyond a bound is gone through, one after another",
     async (opened) => {
       const { store } = opened;

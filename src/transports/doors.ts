@@ -14,8 +14,10 @@ import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
 import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect/route.ts";
 import { streamRoute } from "./connect/stream.ts";
+import { extraCalls } from "./grpc/extras.ts";
+import type { GrpcLimits } from "./grpc/limits.ts";
 import { SERVICES } from "./grpc/services.ts";
-import { type GrpcLimits, openGrpcServer } from "./grpc-js/server.ts";
+import { openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
 import type { Drainable } from "./http/engine.ts";
 import { healthRoute } from "./http/health.ts";
@@ -138,7 +140,15 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const arriving = new Room(limits.arrivingBytesMax);
   const streams = new Streams(clock, log, limits);
-  const grpc = openGrpcServer(calls, { clock, health, log, limits, arriving, streamCalls, streams });
+  const extras = extraCalls(health, limits.unaryBytesMax);
+  const grpc = openGrpcServer([...calls, ...extras.unary], {
+    clock,
+    log,
+    limits,
+    arriving,
+    streamCalls: [...streamCalls, ...extras.streams],
+    streams,
+  });
   const hostNames = options.hostNames && new Set(options.hostNames);
   const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
   const routes = [

@@ -262,8 +262,9 @@ export class Receiver {
       return;
     }
     this.settled = true;
-    this.#connection.settle(readSettings(from, start, end));
-    this.#connection.output.frame(SETTINGS_ACK);
+    const theirs = readSettings(from, start, end);
+    this.#connection.output.frame(SETTINGS_ACK); // Before what they allow to be sent (RFC 9113, section 6.5.3).
+    this.#connection.settle(theirs);
   }
 
   /** RFC 9113, section 6.7. */

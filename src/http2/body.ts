@@ -155,8 +155,12 @@ export class RequestBody {
     if (bytes > this.#bytesMax) return this.#unread("too-large");
     if (bytes > this.#held.length) {
       const most = this.#announcedBytes >= 0 ? this.#announcedBytes : this.#bytesMax;
-      const size = Math.min(most, Math.max(bytes, 2 * this.#held.length, HELD_BYTES_MIN));
-      if (!this.#charge(size - this.#held.length)) return this.#unread("no-room");
+      const before = this.#held.length;
+      let size = Math.min(most, Math.max(bytes, 2 * before, HELD_BYTES_MIN));
+      if (!this.#charge(size - before)) {
+        size = bytes; // Room for what is here, if there is none for what may come.
+        if (!this.#charge(size - before)) return this.#unread("no-room");
+      }
       const grown = Buffer.allocUnsafeSlow(size);
       this.#held.copy(grown, 0, 0, this.#heldBytes);
       this.#held = grown;

@@ -78,6 +78,8 @@ export class OpenStream implements ServerStream {
   #state: StreamState = "open";
   #answering: Answering = "not begun";
   #listener: StreamListener | undefined;
+  /** How it ended; undefined: it has not. */
+  #closed: Closed | undefined;
   #queue: AnswerQueue | undefined;
   /** Whether somebody waits for `onWritable`. */
   #wanted = false;
@@ -144,7 +146,10 @@ export class OpenStream implements ServerStream {
 
   /** Who is told what comes from now on; undefined: nobody is. */
   listen(listener: StreamListener | undefined): void {
-    if (this.over) return;
+    if (this.#closed !== undefined) {
+      listener?.onClose(this.#closed);
+      return;
+    }
     if (listener === undefined) {
       this.drop();
       return;
@@ -299,6 +304,7 @@ export class OpenStream implements ServerStream {
   /** Everything that is held is given back, and who listens is told. */
   close(why: Closed): void {
     this.#state = "closed";
+    this.#closed = why;
     this.#body.close();
     if (this.#queue !== undefined) this.connection.leaving.give(this.#queue.charged);
     this.#queue = undefined;

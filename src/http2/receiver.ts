@@ -262,8 +262,9 @@ export class Receiver {
       return;
     }
     this.settled = true;
-    this.#connection.settle(readSettings(from, start, end));
-    this.#connection.output.frame(SETTINGS_ACK);
+    const theirs = readSettings(from, start, end);
+    this.#connection.output.frame(SETTINGS_ACK); // Before what they allow to be sent (RFC 9113, section 6.5.3).
+    this.#connection.settle(theirs);
   }
 
   /** RFC 9113, section 6.7. */
@@ -301,7 +302,7 @@ export class Receiver {
     else if (stream === undefined)
       return; // It was under way when the stream closed.
     else if (!stream.sendWindow.grow(bytes)) this.#fault(id, ErrorCode.FLOW_CONTROL_ERROR);
-    else connection.sender.send(stream);
+    else connection.sender.goOn(stream);
   }
 
   /** Streams that nobody has opened have no frames but HEADERS and PRIORITY (RFC 9113, section 5.1, "idle"). */

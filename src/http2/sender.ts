@@ -62,6 +62,12 @@ export class Sender {
     this.#settle(stream);
   }
 
+  /** The same when its window has grown, so that more may be written behind what waits. */
+  goOn(stream: Sending): void {
+    this.send(stream);
+    stream.writable();
+  }
+
   /** The same for all that wait: a frame of each in turn, so that none waits for the end of another. */
   sendWaiting(): void {
     this.heedBacklog();

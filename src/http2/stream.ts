@@ -39,6 +39,8 @@ export interface ServerStream {
   /** The stream's (RFC 9113, section 5.1.1). */
   readonly id: number;
   readonly head: RequestHead;
+  /** The same for all streams of one connection, to keep by it what belongs to that. */
+  readonly connection: object;
   readonly overTls: boolean;
   readonly remoteAddress: string | undefined;
   /** What followed the body, as `RequestHead.fields`; there once the request has ended. */

@@ -95,6 +95,7 @@ async function sendOverHttp2(
     servername: "localhost",
     strictSingleValueFields: false, // Which its types do not know yet.
   } as object);
+  session.on("error", () => {}); // "close" follows.
   try {
     const outgoing = session.request(
       {
@@ -106,7 +107,9 @@ async function sendOverHttp2(
       { endStream: bytes === undefined },
     );
     if (bytes !== undefined) outgoing.end(bytes);
-    const [response] = (await once(outgoing, "response")) as [IncomingHttp2Headers];
+    const hungUp = once(session, "close").then(() => Promise.reject(new Error("the connection was closed")));
+    const [response] = (await Promise.race([once(outgoing, "response"), hungUp])) as [IncomingHttp2Headers];
+    hungUp.catch(() => {});
     const { ":status": status, ...answered } = response;
     const pieces = (await outgoing.toArray()) as Buffer[];
     return gotOf(Number(status), answered as IncomingHttpHeaders, Buffer.concat(pieces));

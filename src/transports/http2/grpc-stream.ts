@@ -35,7 +35,11 @@ export class Http2StreamCall implements StreamListener, StreamSink {
     const caller = { headerOf: head.headerOf, deadline: door.clock.now() + head.timeoutMs };
     this.#running = door.streams.run(call, caller, (running) => this.#messages(call, head, running), this);
     stream.begin();
-    void this.#running.done.then(() => stream.finish());
+    door.inFlight++;
+    void this.#running.done.then(() => {
+      stream.finish();
+      door.inFlight--;
+    });
   }
 
   onPiece(piece: Buffer): void {

@@ -7,7 +7,7 @@ import { UnaryExchange } from "../grpc/unary.ts";
 import { NO_ROOM } from "../room.ts";
 import { ANSWER_HEAD, framed, OK_TRAILERS, trailersOnly } from "./grpc-answer.ts";
 import type { CallHead } from "./grpc-head.ts";
-import { owned } from "./owned.ts";
+import { FRAME_BYTES_MAX, owned } from "./owned.ts";
 
 /** What the calls of one server share, over HTTP/2 of our own. */
 export interface Http2Door extends GrpcDoor {
@@ -74,7 +74,8 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   protected read(): void {
     if (this.#reading) return; // The end comes with the message.
     this.#reading = true;
-    this.#stream.body(HEAD_BYTES + this.#bytesMax, HEAD_BYTES);
+    // One that came in a frame can say how large it is, and costs nothing.
+    this.#stream.body(Math.max(HEAD_BYTES + this.#bytesMax, FRAME_BYTES_MAX), HEAD_BYTES);
   }
 
   protected send(result: Uint8Array | Refused): void {

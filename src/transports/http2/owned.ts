@@ -7,4 +7,4 @@ export function owned(bytes: Buffer): Buffer {
 }
 
 /** The largest frame that an HTTP/2 server is sent, unless it asks for larger ones (RFC 9113, section 4.2). */
-const FRAME_BYTES_MAX = 16 * 1024;
+export const FRAME_BYTES_MAX = 16 * 1024;

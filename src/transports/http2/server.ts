@@ -65,13 +65,17 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
     const exchange = new HttpExchange(stream, requestMs, date);
     const { request, response } = exchange;
     stream.begin();
+    door.inFlight++;
     route(served.routes, request, response)
       .catch((err: unknown) => {
         log("http.handler_failed", { method: request.method, err });
         if (response.begun) stream.reset(ErrorCode.INTERNAL_ERROR);
         else response.send(500);
       })
-      .finally(() => stream.finish());
+      .finally(() => {
+        stream.finish();
+        door.inFlight--;
+      });
     return exchange;
   };
   const engine = new Http2Engine({
@@ -103,7 +107,16 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
     onDefect: (err) => log("http2.failed", { err }),
     onConnectionError: (code, reason) => log("http2.connection_ended", { code, reason }),
   });
-  return engine;
+  return {
+    serve: (socket) => engine.serve(socket),
+    endUnused: () => engine.endUnused(),
+    // With those whose caller has gone, as with the other engines.
+    get inFlight() {
+      return door.inFlight;
+    },
+    announceDrain: () => engine.announceDrain(),
+    drain: (graceMs) => engine.drain(graceMs),
+  };
 }
 
 /** That a request is none of gRPC, where what is known of its headers is kept. */

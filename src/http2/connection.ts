@@ -221,7 +221,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
 
   resetStream(stream: OpenStream, code: number): void {
     this.output.frame(resetFrame(stream.id, code));
-    this.#remove(stream, "reset", !stream.requestEnded);
+    this.#remove(stream, "reset", true);
   }
 
   sentData(): void {

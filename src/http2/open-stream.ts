@@ -327,6 +327,8 @@ export class OpenStream implements ServerStream {
 
   #giveAll(queue: AnswerQueue, tail: HeaderBlock | undefined): void {
     this.#answering = "given";
+    this.#body.drop(); // Nobody waits for the rest of it.
+    this.expect(undefined);
     queue.ended = true;
     queue.tail = tail;
     this.connection.sender.send(this);

@@ -2,7 +2,7 @@
  * npm run test:h2spec
  *
  * Goal: h2spec, which sends what RFC 9113 and RFC 7541 forbid and allow, finds nothing wrong with the engine, in its
- * strict form. It is a program of its own: `go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1`; `H2SPEC` says
+ * strict form. It is a program of its own: `go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible`; `H2SPEC` says
  * where it is, if not in the PATH.
  */
 import { spawn } from "node:child_process";

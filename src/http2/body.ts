@@ -49,6 +49,7 @@ export class RequestBody {
   }
 
   whole(bytesMax: number, startBytes: number): void {
+    if (this.#reading === "whole") this.#shorten(bytesMax);
     if (this.#reading !== "held") return;
     this.#reading = "whole";
     this.#bytesMax = bytesMax;
@@ -112,6 +113,12 @@ export class RequestBody {
     this.#uncharge(this.#charged);
     this.#held = NOTHING;
     this.#heldBytes = 0;
+  }
+
+  /** It turns out to be shorter than it might have been. */
+  #shorten(bytesMax: number): void {
+    this.#bytesMax = Math.min(bytesMax, this.#bytesMax);
+    if (this.#heldBytes > this.#bytesMax) this.#unread("too-large");
   }
 
   /** Hand on what is held, as far as it was asked for. */

@@ -3,17 +3,18 @@
  * still come for one mean different things.
  */
 export class ClosedStreams {
-  /** Ended by both sides. */
+  /** Ended by both sides, or reset by the peer. */
   readonly #ended = new Ring(64);
   /**
-   * Ended by us while the peer was still sending. What it had sent by then is not its fault, and it can have had no
-   * more of such than streams that it may have at a time, for it opens others only once it knows of our end; so that
-   * many are remembered, and as many again for those that it opens before it has read our settings.
+   * Reset by us, the answer being whole or not, while the peer may have been sending. What it had sent by then is not
+   * its fault, and it can have had no more of such than streams that it may have at a time, for it opens others only
+   * once it knows of our end; so that many are remembered, and more for those that it opens before it has read our
+   * settings.
    */
   readonly #cut: Ring;
 
   constructor(streamsMax: number) {
-    this.#cut = new Ring(4 * streamsMax);
+    this.#cut = new Ring(Math.max(CUT_MIN, 4 * streamsMax));
   }
 
   addEnded(id: number): void {
@@ -24,16 +25,18 @@ export class ClosedStreams {
     this.#cut.add(id);
   }
 
-  /** Both sides had ended it: nothing may come. */
+  /** Nothing may come. */
   ended(id: number): boolean {
     return this.#ended.has(id);
   }
 
-  /** We ended it, and the rest of what the peer had sent may come. */
+  /** The rest of what the peer had sent may come, and means nothing. */
   cut(id: number): boolean {
     return this.#cut.has(id);
   }
 }
+
+const CUT_MIN = 1_024;
 
 /** The last so many numbers. */
 class Ring {

@@ -161,7 +161,9 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   /** Nothing more will come: what is not whole never will be, a lasting answer has nobody to take it, the rest is answered. */
   #peerEnded(): void {
     for (const stream of [...this.streams.values()]) {
-      if (stream.lasting || !stream.requestEnded) this.#remove(stream, "gone", false);
+      if (!stream.lasting && stream.requestEnded) continue;
+      this.output.frame(resetFrame(stream.id, ErrorCode.CANCEL)); // It may still read.
+      this.#remove(stream, "gone", true);
     }
     this.ending.nameLast(ErrorCode.NO_ERROR);
   }
@@ -221,7 +223,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
 
   resetStream(stream: OpenStream, code: number): void {
     this.output.frame(resetFrame(stream.id, code));
-    this.#remove(stream, "reset", !stream.requestEnded);
+    this.#remove(stream, "reset", true);
   }
 
   sentData(): void {
@@ -250,12 +252,12 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     this.ending.leave();
   }
 
-  /** The peer asks for too much: no more requests, and the end after those in flight, or soon. */
+  /** The peer asks for too much, which is told as this error: no more requests, and the end after those in flight, or soon. */
   endSoon(code: number, reason: string): void {
     if (!this.ending.takesRequests) return;
     this.#shared.onConnectionError(code, reason);
     this.#watch.cutAfter(this.limits.requestMs);
-    this.ending.nameLast(code);
+    this.ending.nameLast(ErrorCode.NO_ERROR); // At an error, clients would give up what is in flight.
   }
 
   /** The peer has to know at once, and is heard no more (RFC 9113, section 5.4.1). */

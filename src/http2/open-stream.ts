@@ -56,6 +56,8 @@ type Answering =
   /** All of it is given; some of it may wait to be sent. */
   | "given";
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** So much of an answer in one turn of the event loop, and whoever writes it is asked to let others have theirs. */
 const TURN_BYTES_MAX = 64 * 1024;
 
@@ -69,9 +71,9 @@ export class OpenStream implements ServerStream {
   readonly sendWindow: SendWindow;
   readonly receiveWindow: ReceiveWindow;
   /** When the peer has to have sent what it owes; Infinity: it owes nothing. */
-  owedBy = Number.POSITIVE_INFINITY;
+  owedBy = NEVER;
   /** Since when nothing was taken of an answer that waits; Infinity: none waits. */
-  untakenSince = Number.POSITIVE_INFINITY;
+  untakenSince = NEVER;
   /** Whether work on it goes on. */
   working = false;
   readonly #body: RequestBody;
@@ -116,7 +118,7 @@ export class OpenStream implements ServerStream {
   body(bytesMax: number, startBytes = 0): void {
     if (this.over) return;
     this.#invite();
-    if (!this.requestEnded) this.expect(this.connection.limits.requestMs);
+    if (!this.requestEnded && this.owedBy === NEVER) this.expect(this.connection.limits.requestMs);
     this.#body.whole(bytesMax, startBytes);
   }
 
@@ -135,7 +137,7 @@ export class OpenStream implements ServerStream {
   }
 
   expect(ms: number | undefined): void {
-    this.owedBy = ms === undefined ? Number.POSITIVE_INFINITY : this.connection.now() + ms;
+    this.owedBy = ms === undefined ? NEVER : this.connection.now() + ms;
   }
 
   /** It has not come in time. */
@@ -289,8 +291,8 @@ export class OpenStream implements ServerStream {
     }
     if (more < 0) leaving.give(-more);
     queue.charged = queue.bytes;
-    if (queue.bytes === 0) this.untakenSince = Number.POSITIVE_INFINITY;
-    else if (this.untakenSince === Number.POSITIVE_INFINITY) this.untakenSince = this.connection.now();
+    if (queue.bytes === 0) this.untakenSince = NEVER;
+    else if (this.untakenSince === NEVER) this.untakenSince = this.connection.now();
     return queue.bytes > 0 || this.#wanted;
   }
 
@@ -327,6 +329,8 @@ export class OpenStream implements ServerStream {
 
   #giveAll(queue: AnswerQueue, tail: HeaderBlock | undefined): void {
     this.#answering = "given";
+    this.#body.drop(); // Nobody waits for the rest of it.
+    this.expect(undefined);
     queue.ended = true;
     queue.tail = tail;
     this.connection.sender.send(this);

@@ -74,7 +74,7 @@ export class Receiver {
     this.#control.earn(frames);
   }
 
-  /** A stream is closed. @param cut  whether the peer had not ended it, so that more of it may be under way */
+  /** A stream is closed. @param cut  whether by a RST_STREAM of ours, so that more of it may be under way */
   streamClosed(id: number, cut: boolean): void {
     if (cut) this.#closed.addCut(id);
     else this.#closed.addEnded(id);
@@ -321,9 +321,11 @@ export class Receiver {
     const connection = this.#connection;
     const stream = connection.streams.get(id);
     if (stream !== undefined) connection.resetStream(stream, code);
-    else {
+    // A stream that is idle cannot be reset, so it is the connection's (RFC 9113, sections 5.4.2 and 6.4).
+    else if (id > this.lastStream) throw new ConnectionError(code, "a fault of an idle stream");
+    else if (!this.#closed.cut(id)) {
       connection.output.frame(resetFrame(id, code));
-      if (id <= this.lastStream) this.#closed.addCut(id);
+      this.#closed.addCut(id);
     }
     this.#spendReset();
   }

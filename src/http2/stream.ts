@@ -51,7 +51,7 @@ export interface ServerStream {
 
   /**
    * Have the body whole: `onBody`, or `onUnread`. Until this, `pieces` or `drop` is called, what comes of it is held, and
-   * the peer may send no more than a window of it.
+   * the peer may send no more than a window of it. Once more, when its beginning tells how long it is at most.
    *
    * @param bytesMax    the largest, in bytes
    * @param startBytes  from so many on it is shown to `onStart`; 0: never

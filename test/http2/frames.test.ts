@@ -116,6 +116,11 @@ const CONNECTION_ERRORS: Record<string, readonly [code: string, ...frames: Buffe
     frame("CONTINUATION", END_HEADERS, 3),
   ],
   "CONTINUATION of nothing": ["PROTOCOL_ERROR", WHOLE, frame("CONTINUATION", END_HEADERS, 1)],
+  "PRIORITY of an idle stream on itself": [
+    "PROTOCOL_ERROR",
+    frame("PRIORITY", 0, 1, Buffer.concat([word(1), Buffer.from([16])])),
+  ],
+  "PRIORITY of four octets of an idle stream": ["FRAME_SIZE_ERROR", frame("PRIORITY", 0, 1, Buffer.alloc(4))],
   "PRIORITY of no stream": ["PROTOCOL_ERROR", frame("PRIORITY", 0, 0, PRIO)],
   "RST_STREAM of no stream": ["PROTOCOL_ERROR", reset(0, 8)],
   "RST_STREAM of an idle stream": ["PROTOCOL_ERROR", reset(1, 8)],

@@ -130,6 +130,34 @@ describe("a body that is wanted whole", () => {
   });
 });
 
+describe("a body that its beginning says to be shorter", () => {
+  const shortened = (bytesMax: number) =>
+    new Peer({
+      accept(seen) {
+        seen.stream.body(1_000, 5);
+        seen.on.onStart = () => seen.stream.body(bytesMax, 5);
+      },
+    });
+
+  test("takes room for so much and no more, and is too large at the first byte behind it", () => {
+    const peer = shortened(300);
+    peer.send(OPEN, data(1, bytes(260)), data(1, bytes(5)));
+    expect(peer.arriving.taken).toBe(300);
+    peer.send(data(1, bytes(35), END_STREAM));
+    peer.send(headers(3, post(), END_HEADERS), data(3, bytes(300)), data(3, "x"));
+    expect(peer.seen.map(({ calls }) => calls.slice(1))).toEqual([["body of 300"], ["too-large"]]);
+  });
+
+  test("may be longer already, and never becomes longer than it might have been", () => {
+    const shorter = shortened(3);
+    shorter.send(OPEN, data(1, "12345"));
+    expect(shorter.seen[0]!.calls).toEqual(["start 12345", "too-large"]);
+    const longer = shortened(10_000);
+    longer.send(OPEN, data(1, bytes(999)), data(1, "xx"));
+    expect(longer.seen[0]!.calls.at(-1)).toBe("too-large");
+  });
+});
+
 describe("a body that nobody has asked for yet", () => {
   test("is held within its window, and told when it is asked for", () => {
     const peer = new Peer({ accept: () => {} });

@@ -4,10 +4,6 @@ import { gherkin } from "./test/features/gherkin/plugin.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-// Each server that a test starts loads the sources anew in its threads, or in a process of its own; what Node has
-// stripped and compiled once need not be done again. Halves the processor time of test/features.
-process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
-
 declare module "vitest" {
   interface ProvidedContext {
     /** How long a test waits for what is to come, if it does not say. */
@@ -68,8 +64,8 @@ export default defineConfig(({ mode }) => ({
       "test/package/**", // Has a configuration of its own.
       ...(mode in APART || mode === "http2" ? [] : Object.values(APART).flat()),
     ],
-    globalSetup: ["./test/support/postgres/setup.ts", "./test/support/threads/setup.ts"],
-    setupFiles: ["./test/support/threads/use.ts", "./test/support/patience.ts"],
+    globalSetup: ["./test/support/postgres/setup.ts", "./test/support/bundles/setup.ts"],
+    setupFiles: ["./test/support/bundles/use.ts", "./test/support/patience.ts"],
     pool: "forks",
     isolate: mode in APART, // To load anew for each file what is tested takes a quarter of the processor time.
     maxWorkers: "100%", // By default one core stays idle, which on two is half of them.

@@ -43,6 +43,7 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   onStart(start: Buffer): void {
     const fault = this.#fault(start);
     if (fault !== undefined) this.send(fault);
+    else this.#stream.body(HEAD_BYTES + start.readUInt32BE(1)); // And no more, which would be something behind it.
     this.#begun = true;
   }
 

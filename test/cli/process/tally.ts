@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { onTestFinished, vi } from "vitest";
+import { TALLY } from "../../support/bundles/command.ts";
 
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-export const BIN = join(ROOT, "bin/tally.mjs");
 
 vi.setConfig({ testTimeout: 60_000 }); // A start takes half a second, and several on a machine that is busy.
 
@@ -96,7 +96,7 @@ export class Tally {
 
 /** `tally ...` on this Node.js. */
 export function tally(args: readonly string[], options: Options = {}): Tally {
-  return new Tally(process.execPath, [BIN, ...args], options);
+  return new Tally(process.execPath, [TALLY, ...args], options);
 }
 
 /** `tally serve` on a free port, with counters in memory unless `args` say otherwise. */

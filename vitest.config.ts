@@ -50,14 +50,21 @@ export const APART: Readonly<Record<string, string[]>> = {
 /** The mode in which each file has modules of its own: that of the tests which put modules in the place of others. */
 export const ISOLATED = "stores";
 
+/**
+ * What is run once more with HTTP/2 of our own under it (`vitest run --mode http2`), with clients that speak HTTP/2 where
+ * they spoke HTTP/1.1: all that is promised of doors.
+ */
+const DOORS = ["test/transports/**/*.test.ts", "test/doors/parity/*.test.ts"];
+
 export default defineConfig(({ mode }) => ({
   plugins: [gherkin(here("./test/features/run.ts"))],
   test: {
-    include: APART[mode] ?? ["test/**/*.test.ts", "test/features/*.feature"],
+    env: mode === "http2" ? { TALLY_TEST_HTTP2_ENGINE: "own" } : {},
+    include: mode === "http2" ? DOORS : (APART[mode] ?? ["test/**/*.test.ts", "test/features/*.feature"]),
     exclude: [
       ...configDefaults.exclude,
       "test/package/**", // Has a configuration of its own.
-      ...(mode in APART ? [] : Object.values(APART).flat()),
+      ...(mode in APART || mode === "http2" ? [] : Object.values(APART).flat()),
     ],
     globalSetup: ["./test/support/postgres/setup.ts", "./test/support/bundles/setup.ts"],
     setupFiles: ["./test/support/bundles/use.ts", "./test/support/patience.ts"],

@@ -10,7 +10,7 @@ import type { LoggedCounter, LogPage } from "../src/service/store-log.ts";
 import { openStore } from "../src/stores/open.ts";
 import { HistoryConnection, historyPathOf } from "../src/stores/sqlite/history/connection.ts";
 import { SYSTEM_CLOCK } from "../src/system-clock.ts";
-import { type Figure, rateOf } from "./figure.ts";
+import { cpuUsOf, type Figure, rateOf } from "./figure.ts";
 import { type Load, runLoad } from "./load/processes.ts";
 import { describeMachine, idleShare, watchStolenCpu } from "./machine.ts";
 import { fill } from "./million/fill.ts";
@@ -177,10 +177,6 @@ async function pairs(): Promise<string[]> {
     "",
     ...table(["names", "on, us/op", "off, us/op", "on : off, median", "quartiles"], rows(cpuUsOf, 2)),
   ];
-}
-
-function cpuUsOf({ mainCpuUsPerOp, otherCpuUsPerOp }: Figure): number {
-  return mainCpuUsPerOp + otherCpuUsPerOp;
 }
 
 function batches(distribution: Distribution): Load {

@@ -123,3 +123,49 @@ Feature: Limits
       And I take 500 from "tokens"
       And I give back 3000 to "tokens" of the window from "2026-03-28T00:00:00+00:00"
       Then 0 are given back, and 9500 are left
+
+  Rule: A limit can be tried out before it holds
+
+    Scenario: What there is no room for is allowed all the same, which is said, and takes nothing
+      Given a policy for "trial:" that is only tried out, with
+        | maximum | 2 |
+      When I take 2 from "trial:ada"
+      Then it is allowed, and 0 are left
+      When I take 1 from "trial:ada"
+      Then it is allowed, though there was no room
+      And "trial:ada" is 2
+      When the policy for "trial:" is set to
+        | maximum | 2 |
+      And I take 1 from "trial:ada"
+      Then it is not allowed, and 0 are left
+
+    Scenario: It keeps no limit beside it from holding
+      Given a policy for "trial:" that is only tried out, with
+        | maximum | 1 |
+      And a counter "address" with
+        | maximum | 2 |
+      When I take from "trial:ada" and "address"
+      And I take from "trial:ada" and "address"
+      Then it is allowed
+      And "trial:ada" is 1
+      And "address" is 2
+      When I take from "trial:ada" and "address"
+      Then it is not allowed, for "address"
+
+  Rule: Envoy asks about the requests that it has
+
+    Scenario: Three of a user a day, and nobody has made a limit for her
+      Given it is "2026-03-28T20:00:00+01:00"
+      And a policy for "edge/user/" with
+        | maximum | 3                    |
+        | window  | day in Europe/Berlin |
+      When Envoy asks in "edge" about 3 requests with "user" "ada"
+      Then it is to let them through, and 0 are left
+      When Envoy asks in "edge" about 1 request with "user" "ada"
+      Then it is to refuse them, and there are more in "4 hours"
+      And "edge/user/ada" is 3
+
+    Scenario: Where nobody has set a limit everything passes, and is not counted
+      When Envoy asks in "edge" about 5 requests with "path" "/"
+      Then it is to let them through
+      And there is no counter "edge/path/%2F"

@@ -1,11 +1,16 @@
 /** Takes from limits, and what is given back. */
 import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect } from "vitest";
+import {
+  RateLimitResponse_Code as Code,
+  RateLimitService,
+} from "../../../gen/envoy/service/ratelimit/v3/rls_pb.ts";
 import { LimitService, type LimitStatus } from "../../../gen/tally/v1/limit_service_pb.ts";
 import { step } from "../steps.ts";
 import type { World } from "../world.ts";
 import { msIn, settingsIn } from "./counters.ts";
 
+const { shouldRateLimit } = RateLimitService.method;
 const { takeLimit, takeLimits, giveBackLimit } = LimitService.method;
 
 step("I take {number} from {string}", async (world, amount, name) => {
@@ -47,6 +52,10 @@ step("it is not allowed, and {number} is/are left", (world, left) => {
   expect(statusOf(world)).toMatchObject({ allowed: false, remaining: left });
 });
 
+step("it is allowed, though there was no room", (world) => {
+  expect(statusOf(world)).toMatchObject({ allowed: true, over: true });
+});
+
 step("it is allowed", (world) => {
   expect(world.answerTo(takeLimits).allowed).toBe(true);
 });
@@ -67,6 +76,29 @@ step("there would be room in {string}", (world, length) => {
 
 step("waiting does not help", (world) => {
   expect(statusOf(world).retryAfter).toBeUndefined();
+});
+
+step(
+  "Envoy asks in {string} about {number} request(s) with {string} {string}",
+  async (world, domain, hits, key, value) => {
+    const descriptors = [{ entries: [{ key, value }] }];
+    await world.attempt(shouldRateLimit, { domain, descriptors, hitsAddend: Number(hits) });
+  },
+);
+
+step("it is to let them through", (world) => {
+  expect(world.answerTo(shouldRateLimit).overallCode).toBe(Code.OK);
+});
+
+step("it is to let them through, and {number} are left", (world, left) => {
+  const { overallCode, statuses } = world.answerTo(shouldRateLimit);
+  expect([overallCode, statuses[0]!.limitRemaining]).toEqual([Code.OK, Number(left)]);
+});
+
+step("it is to refuse them, and there are more in {string}", (world, length) => {
+  const { overallCode, statuses } = world.answerTo(shouldRateLimit);
+  const { durationUntilReset } = statuses[0]!;
+  expect([overallCode, durationMs(durationUntilReset!)]).toEqual([Code.OVER_LIMIT, msIn(length)]);
 });
 
 step("{number} are given back, and {number} are left", (world, given, left) => {

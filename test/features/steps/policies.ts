@@ -2,7 +2,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { expect, vi } from "vitest";
 import type { CounterSettingsSchema } from "../../../gen/tally/v1/counter_pb.ts";
-import { PolicyService } from "../../../gen/tally/v1/policy_service_pb.ts";
+import { Enforcement, PolicyService } from "../../../gen/tally/v1/policy_service_pb.ts";
 import type { Table } from "../gherkin/steps.ts";
 import { step } from "../steps.ts";
 import { RPC, type World } from "../world.ts";
@@ -10,13 +10,22 @@ import { settingsIn } from "./counters.ts";
 
 const POLICY = PolicyService.method;
 
-async function setPolicy(world: World, prefix: string, table: Table): Promise<void> {
+async function setPolicy(
+  world: World,
+  prefix: string,
+  table: Table,
+  enforcement: Enforcement = Enforcement.ENFORCE,
+): Promise<void> {
   const settings = settingsIn(table) as MessageInitShape<typeof CounterSettingsSchema>;
-  await world.call(POLICY.setPolicy, { prefix, settings });
+  await world.call(POLICY.setPolicy, { prefix, settings, enforcement });
 }
 
 step("a policy for {string} with", setPolicy);
 step("the policy for {string} is set to", setPolicy);
+
+step("a policy for {string} that is only tried out, with", (world, prefix, table) =>
+  setPolicy(world, prefix, table, Enforcement.SHADOW),
+);
 
 step("the policy for {string} is deleted", async (world, prefix) => {
   await world.call(POLICY.deletePolicy, { prefix });

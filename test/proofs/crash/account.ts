@@ -18,7 +18,7 @@ export class Account {
       return;
     }
     this.#counters.add(entry);
-    if ("refused" in told) return;
+    if (!("revision" in told)) return;
     if (asked.verb === "delete") this.#deleted.add(told.uid!);
     if (told.settings === undefined) return;
     const { revision, mark } = told.settings;

@@ -13,9 +13,16 @@ import {
   SetRequestSchema,
   UpdateCounterRequestSchema,
 } from "../../../gen/tally/v1/counter_service_pb.ts";
+import {
+  GiveBackLimitRequestSchema,
+  LimitService,
+  TakeLimitRequestSchema,
+  TakeLimitsRequestSchema,
+} from "../../../gen/tally/v1/limit_service_pb.ts";
+import { PolicyService, SetPolicyRequestSchema } from "../../../gen/tally/v1/policy_service_pb.ts";
 import type { Answer, Connection } from "./connection.ts";
 import type { Asked, Rules, Told } from "./history.ts";
-import { timeSettingsOf } from "./timed-counters.ts";
+import { BY_POLICY, isIdle, timeSettingsOf } from "./timed-counters.ts";
 import type { Plan, Step } from "./workload.ts";
 
 /** What one attempt was told: a Told for each step, or why nothing of the call was applied. */
@@ -30,9 +37,16 @@ export async function attempt(
   requestId: string,
   rules: (name: string) => Rules,
 ): Promise<CallAnswer> {
-  return plan.kind === "batch"
-    ? await applyBatch(connection, plan, requestId)
-    : await applyOne(connection, plan, requestId, rules(plan.name));
+  switch (plan.kind) {
+    case "batch":
+      return applyBatch(connection, plan, requestId);
+    case "takes":
+      return takeAll(connection, plan, requestId);
+    case "policy":
+      return setPolicy(connection, plan);
+    case "single":
+      return applyOne(connection, plan, requestId, rules(plan.name));
+  }
 }
 
 async function applyOne(
@@ -85,11 +99,56 @@ async function applyOne(
       const { value, revision, uid, replayed } = answer.message;
       return { ok: true, told: [{ value, revision: Number(revision), uid }], replayed };
     }
+    case "take": {
+      const ifMissing = isIdle(name) ? { max: rules.max, ...timeSettingsOf(name) } : undefined;
+      const request = { name, amount: asked.amount, requestId, ifMissing };
+      const answer = await connection.call(
+        LimitService.method.takeLimit,
+        create(TakeLimitRequestSchema, request),
+      );
+      if (!answer.ok) return answer;
+      const { allowed, replayed } = answer.message;
+      return { ok: true, told: [taken(allowed, asked.amount)], replayed };
+    }
+    case "give back": {
+      const request = create(GiveBackLimitRequestSchema, { name, amount: asked.amount, requestId });
+      const answer = await connection.call(LimitService.method.giveBackLimit, request);
+      if (!answer.ok) return answer;
+      const { givenBack, replayed } = answer.message;
+      return { ok: true, told: [{ moved: -givenBack }], replayed };
+    }
     case "read": {
       const answer = await connection.call(method.getCounter, create(GetCounterRequestSchema, { name }));
       return answer.ok ? counterTold(answer.message.counter!, false) : answer;
     }
   }
+}
+
+async function takeAll(
+  connection: Connection,
+  { takes }: Extract<Plan, { kind: "takes" }>,
+  requestId: string,
+): Promise<CallAnswer> {
+  const request = create(TakeLimitsRequestSchema, { takes: [...takes], requestId });
+  const answer = await connection.call(LimitService.method.takeLimits, request);
+  if (!answer.ok) return answer;
+  const { allowed, replayed } = answer.message;
+  return { ok: true, told: takes.map(({ amount }) => taken(allowed, amount)), replayed };
+}
+
+function taken(allowed: boolean, amount: bigint): Told {
+  return allowed ? { moved: amount } : { refused: "not allowed" };
+}
+
+/** The same again changes nothing, so it needs no request id. */
+async function setPolicy(
+  connection: Connection,
+  { max }: Extract<Plan, { kind: "policy" }>,
+): Promise<CallAnswer> {
+  const settings = { max, ...timeSettingsOf(BY_POLICY), idleTtl: {} };
+  const request = create(SetPolicyRequestSchema, { prefix: BY_POLICY, settings });
+  const answer = await connection.call(PolicyService.method.setPolicy, request);
+  return answer.ok ? { ok: true, told: [], replayed: false } : answer;
 }
 
 function changed(answer: Answer<{ outcome?: Outcome | undefined }>): CallAnswer {

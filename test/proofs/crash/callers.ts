@@ -2,7 +2,7 @@ import { Account } from "./account.ts";
 import { Client, RunTally } from "./client.ts";
 import type { Entry, Violation } from "./history.ts";
 import type { Random } from "./random.ts";
-import { CREATED, isPlainSum } from "./workload.ts";
+import { FIRST, isPlainSum } from "./workload.ts";
 
 /** Who call a server through its failures: each call until it is answered. They keep account of all they are told. */
 export class Callers {
@@ -28,10 +28,7 @@ export class Callers {
 
   /** Make the counters that have rules of their own, before anything else. */
   async makeCounters(): Promise<void> {
-    for (const [name, rules] of CREATED) {
-      const asked = { verb: "create", value: rules.initial } as const;
-      await this.#clients[0]!.do({ kind: "single", name, asked });
-    }
+    for (const plan of FIRST) await this.#clients[0]!.do(plan);
   }
 
   /** Begin to call, and go on until they are to rest. */

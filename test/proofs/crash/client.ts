@@ -80,7 +80,7 @@ export class Client {
     const endUs = nowUs();
     const { history, tally } = this.#run;
     tally.calls++;
-    tally.operations += plan.kind === "batch" ? plan.steps.length : 1;
+    tally.operations += operationsOf(plan);
 
     if (retried) tally.retried++;
     if (retried && answer.ok && answer.replayed) tally.replays.afterNoAnswer++;
@@ -91,7 +91,7 @@ export class Client {
     }
     if (echo !== undefined) this.#compareEcho(plan, requestId, answer, echo.answer);
     // Of two answers sent at once the applied one counts: the other may have been judged before or after it.
-    const final = answer.ok || echo === undefined ? answer : echo.answer;
+    const final = applied(answer) || echo === undefined ? answer : echo.answer;
     for (const entry of entriesOf(plan, requestId, final, startUs, endUs)) {
       if ("refused" in entry.told) count(tally.refusals, entry.told.refused);
       history.add(entry);
@@ -152,7 +152,7 @@ export class Client {
   /** Keep some of the answers, to ask for them again. */
   #remember(plan: Plan, requestId: string, told: readonly Told[]): void {
     if (plan.kind === "single" && plan.asked.verb === "read") return;
-    if (told.every((one) => "refused" in one)) return; // Refusals alone are not remembered.
+    if (allRefused(told)) return; // Refusals alone are not remembered.
     const at =
       this.#answered.length < REMEMBERED ? this.#answered.length : this.#random.between(0, REMEMBERED - 1);
     this.#answered[at] = { plan, requestId, told };
@@ -170,8 +170,7 @@ export class Client {
 
   #compareEcho(plan: Plan, requestId: string, one: CallAnswer, other: CallAnswer): void {
     if (plan.kind === "single" && plan.asked.verb === "read") return;
-    if (!one.ok || !other.ok) return; // A refusal is judged afresh each time, so one may differ.
-    if (one.told.every((told) => "refused" in told)) return;
+    if (!applied(one) || !applied(other)) return; // A refusal is judged afresh each time, so one may differ.
     if ((!one.replayed && !other.replayed) || !sameTold(one.told, other.told)) {
       const text = `${requestId}, sent twice at once, was told ${inWords(one)} and ${inWords(other)}`;
       this.#run.report({ kind: "doubled", text });
@@ -197,7 +196,9 @@ const NOT_APPLIED = new Set(["QUEUE_FULL", "REQUEST_IDS_FULL", "DRAINING", "STOR
 const PASSING = new Set([...NOT_APPLIED, "OUTCOME_UNKNOWN"]);
 
 /** What this workload may be refused for. */
-const EXPECTED = new Set(["COUNTER_NOT_FOUND", "COUNTER_EXISTS", "ABOVE_MAX", "BELOW_MIN"]);
+const EXPECTED = new Set([
+  ...["COUNTER_NOT_FOUND", "COUNTER_EXISTS", "LIMIT_NOT_FOUND", "ABOVE_MAX", "BELOW_MIN"],
+]);
 
 const RETRY_MS = 10;
 /** A server that starts in a second and is killed soon after is up often enough within this time. */
@@ -209,14 +210,31 @@ function isFinal(answer: CallAnswer): boolean {
   return answer.ok || (answer.reason !== undefined && !PASSING.has(answer.reason));
 }
 
+function applied(answer: CallAnswer): answer is Extract<CallAnswer, { ok: true }> {
+  return answer.ok && !allRefused(answer.told);
+}
+
+function allRefused(told: readonly Told[]): boolean {
+  return told.every((one) => "refused" in one);
+}
+
+function operationsOf(plan: Plan): number {
+  if (plan.kind === "batch") return plan.steps.length;
+  return plan.kind === "takes" ? plan.takes.length : 1;
+}
+
 function entriesOf(plan: Plan, id: string, answer: CallAnswer, startUs: number, endUs: number): Entry[] {
   if (plan.kind === "single") {
     const { name, asked } = plan;
     const told = answer.ok ? answer.told[0]! : toRefused(answer.reason!, answer.metadata);
     return [{ name, asked, told, startUs, endUs, id }];
   }
-  if (!answer.ok) return []; // A refused group changed nothing, and was judged on values nobody else has seen.
-  return plan.steps.map(({ name, asked }, i) => {
+  if (!answer.ok || plan.kind === "policy") return []; // A refused group changed nothing, and was judged on values nobody else has seen.
+  const steps =
+    plan.kind === "batch"
+      ? plan.steps
+      : plan.takes.map(({ name, amount }) => ({ name, asked: { verb: "take", amount } as const }));
+  return steps.map(({ name, asked }, i) => {
     return { name, asked, told: answer.told[i]!, startUs, endUs, id: `${id}#${i}` };
   });
 }

@@ -29,6 +29,8 @@ export type Asked =
   /** A change of settings, told apart by a number of its own that goes into them. To the value it is a read. */
   | { readonly verb: "update"; readonly mark: bigint }
   | { readonly verb: "delete"; readonly keepHistory: boolean }
+  /** From a limit, or back to it. Their answers tell no revision. */
+  | { readonly verb: "take" | "give back"; readonly amount: bigint }
   | { readonly verb: "read" };
 
 export type Told =
@@ -41,6 +43,8 @@ export type Told =
       /** The settings, where the whole counter is told: their revision, and the mark of the last update (0 for none). */
       readonly settings?: { readonly revision: number; readonly mark: bigint } | undefined;
     }
+  /** By how much the value was moved, where that is all that is told. */
+  | { readonly moved: bigint }
   /** Refused; `value` where the refusal mentions it. A read of a missing counter is COUNTER_NOT_FOUND. */
   | { readonly refused: string; readonly value?: bigint | undefined };
 
@@ -220,6 +224,8 @@ function outcomeOf(asked: Asked, value: bigint | undefined, rules: Rules): bigin
       if (sum < rules.min) return rules.clamp ? rules.min : "BELOW_MIN";
       return sum;
     }
+    default:
+      throw new TypeError(`expected a verb whose answer tells the value, got ${asked.verb}`);
   }
 }
 
@@ -321,8 +327,8 @@ function checkIdentity(told: readonly StateEntry[], from: Known): Violation[] {
 /** An entry in words, for a report. */
 export function describe({ name, asked, told, startUs, endUs, id }: Entry): string {
   const what =
-    asked.verb === "add"
-      ? `add ${asked.amount}`
+    "amount" in asked
+      ? `${asked.verb} ${asked.amount}`
       : "value" in asked
         ? `${asked.verb} ${asked.value}`
         : "mark" in asked
@@ -331,6 +337,8 @@ export function describe({ name, asked, told, startUs, endUs, id }: Entry): stri
   const answer =
     "refused" in told
       ? `${told.refused}${told.value === undefined ? "" : ` at ${told.value}`}`
-      : `${told.value} at revision ${told.revision}${told.uid === undefined ? "" : ` of ${told.uid}`}`;
+      : "moved" in told
+        ? `moved by ${told.moved}`
+        : `${told.value} at revision ${told.revision}${told.uid === undefined ? "" : ` of ${told.uid}`}`;
   return `[${name}: ${what} -> ${answer}; ${startUs} to ${endUs} us; ${id}]`;
 }

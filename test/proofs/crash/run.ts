@@ -7,7 +7,8 @@
  * which is sent SIGKILL at random moments, 100 of them unless told otherwise; each client retries the same request
  * until it is answered. Then the histories of all counters are checked exactly (history.ts), and so is the file, its buckets
  * of history by the change log among it.
- * Some counters have windows, refill or expire within a second (timed.ts): of these each end is in the log once.
+ * Some counters have windows, refill or expire within a second, and are limits that are taken from and given back to, or
+ * follow a policy that is set again and again (timed.ts): of these each end is in the log once.
  *
  * `--self-test` puts one fault after another into the server, from outside of it, and fails when one goes unnoticed.
  *

@@ -22,6 +22,15 @@ export class TimedAccount {
   add(entry: Entry): void {
     const { name, asked, told } = entry;
     if ("refused" in told) return;
+    if ("moved" in told) {
+      const right =
+        asked.verb === "take"
+          ? told.moved === asked.amount
+          : asked.verb === "give back" && told.moved <= 0n && -told.moved <= asked.amount;
+      if (!right) this.#violations.push({ kind: "value", text: describe(entry) });
+      count(this.#counted, name, 1, told.moved);
+      return;
+    }
     if (asked.verb !== "add" && asked.verb !== "create") throw new TypeError(`no ${asked.verb} is expected`);
     const amount = asked.verb === "add" ? asked.amount : asked.value;
     if (told.previous !== undefined && told.value - told.previous !== amount) {

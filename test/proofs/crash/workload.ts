@@ -1,12 +1,16 @@
 import type { Asked, Rules } from "./history.ts";
 import { PLAIN_RULES } from "./history.ts";
 import type { Random } from "./random.ts";
-import { LASTING, nextIdle, nextTimed } from "./timed-counters.ts";
+import { LASTING, nextIdle, nextTakes, nextTimed, POLICY_MAX } from "./timed-counters.ts";
 
 /** What a caller is to do next. */
 export type Plan =
   | ({ readonly kind: "single" } & Step)
-  | { readonly kind: "batch"; readonly steps: readonly Step[]; readonly allOrNothing: boolean };
+  | { readonly kind: "batch"; readonly steps: readonly Step[]; readonly allOrNothing: boolean }
+  /** Of several limits, all or nothing. */
+  | { readonly kind: "takes"; readonly takes: readonly { readonly name: string; readonly amount: bigint }[] }
+  /** The policy is set anew. */
+  | { readonly kind: "policy"; readonly max: bigint };
 
 export interface Step {
   readonly name: string;
@@ -27,8 +31,13 @@ const MORTAL = ["mortal/0", "mortal/1", "mortal/2", "mortal/3"];
 const COLD_COUNTERS = 2_000;
 const BOUNDED = Object.keys(NARROW);
 
-/** The counters to make before the run. */
-export const CREATED = Object.entries({ ...NARROW, ...LASTING });
+/** What is done before the run: the policy is set, and the counters are made that have rules of their own. */
+export const FIRST: readonly Plan[] = [
+  { kind: "policy", max: POLICY_MAX.to },
+  ...Object.entries({ ...NARROW, ...LASTING }).map(([name, { initial }]): Plan => {
+    return { kind: "single", name, asked: { verb: "create", value: initial } };
+  }),
+];
 
 /** A counter of which the run knows only increments and decrements without bounds: its value is their sum. */
 export function isPlainSum(name: string): boolean {
@@ -63,6 +72,9 @@ export function nextPlan(random: Random): Plan {
   }
   if (kind < 0.5) return { kind: "single", name: random.pick(MORTAL), asked: nextOfLife(random) };
   if (kind < 0.54) return { kind: "single", ...nextIdle(random) };
+  if (kind < 0.56) return { kind: "single", ...nextTimed(random, true) };
+  if (kind < 0.57) return { kind: "takes", takes: nextTakes(random) };
+  if (kind < 0.572) return { kind: "policy", max: random.pick(Object.values(POLICY_MAX)) };
   return { kind: "single", ...nextChange(random) };
 }
 

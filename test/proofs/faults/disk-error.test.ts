@@ -4,15 +4,16 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { EXIT } from "../../../src/cli/exit.ts";
+import { freePort } from "../../support/free-port.ts";
 import { describeWith } from "../../support/needs.ts";
 import { Account } from "../crash/account.ts";
 import { Client, RunTally } from "../crash/client.ts";
 import { Unanswered } from "../crash/connection.ts";
 import type { Entry, Violation } from "../crash/history.ts";
 import { freshSeed, seededRandom } from "../crash/random.ts";
-import { freePort, pause, ServerProcess } from "../crash/server-process.ts";
+import { pause, ServerProcess } from "../crash/server-process.ts";
 import { checkStored } from "../crash/stored.ts";
-import { CREATED } from "../crash/workload.ts";
+import { FIRST } from "../crash/workload.ts";
 import { Caller } from "./calls.ts";
 import { FULL } from "./full.ts";
 import { type Failure, failing, STRACE, seenIn } from "./strace.ts";
@@ -243,10 +244,7 @@ class Load {
 
   /** Make the counters that have bounds. */
   async begin(): Promise<void> {
-    for (const [name, rules] of CREATED) {
-      const asked = { verb: "create", value: rules.initial } as const;
-      await this.#clients[0]!.do({ kind: "single", name, asked });
-    }
+    for (const plan of FIRST) await this.#clients[0]!.do(plan);
   }
 
   goOn(): void {

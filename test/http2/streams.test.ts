@@ -215,6 +215,15 @@ describe("a body that nobody has asked for yet", () => {
   });
 });
 
+test("a request that nobody listens to has its body dropped, and may be answered", () => {
+  const peer = new Peer({ accept: () => "nobody" });
+  peer.send(OPEN, body(1, 200 * KIB));
+  expect(peer.told()).toEqual(["WINDOW_UPDATE 1 65536", "WINDOW_UPDATE 1 65536", "WINDOW_UPDATE 1 65536"]);
+  expect(peer.arriving.taken).toBe(0);
+  peer.seen[0]!.stream.answer(OK);
+  expect(peer.told()).toEqual(["HEADERS 1 END"]);
+});
+
 describe("a body in pieces", () => {
   const inPieces = { accept: ({ stream }: Seen) => stream.pieces() };
 

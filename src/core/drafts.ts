@@ -226,14 +226,17 @@ function roomFor({ counters, whole }: Loaded): { remade: number; follows: boolea
   return { remade, follows };
 }
 
-/** How many changes policies can bring that came over the counters one after another: of each a change, and a roll before it. */
+/**
+ * How many changes policies can bring that came over the counters one after another: of each a change, and a roll before it;
+ * and so of the last once more, where time has brought the value within its bounds.
+ */
 function missedBy({ counters, names }: Loaded, policies: PolicySet | undefined): number {
   let count = 0;
   for (let index = 0; policies !== undefined && index < counters.length; index++) {
     const counter = counters[index];
     if (counter === undefined || counter === CORRUPT || counter.policy === undefined) continue;
     if (!isSettled(counter, names[index]!, policies))
-      count += 2 * policies.stepsOf(names[index]!, counter.policy).length;
+      count += 2 * (policies.stepsOf(names[index]!, counter).length + 1);
   }
   return count;
 }

@@ -87,7 +87,7 @@ export class PointsFold implements BucketSink {
   begin(value: bigint, lost = false): void {
     this.#end();
     this.#lostSince = lost ? 0 : -1;
-    this.#last = value >= -NARROW && value <= NARROW ? Number(value) : value;
+    this.#last = narrowed(value);
     this.#inRange = false;
     this.#point = 0;
   }
@@ -124,7 +124,7 @@ export class PointsFold implements BucketSink {
   wide({ start, open, close, low, high, added, removed, rolled, changes, gap, lost }: Bucket): void {
     const i = this.#pointOf(start);
     const before = BigInt(this.#last);
-    this.#last = close;
+    this.#last = narrowed(close);
     this.#lose(start, i, lost === true);
     if (i < 0) return;
     const shifted = open - before + (close - (open + added - removed + rolled));
@@ -207,6 +207,11 @@ export class PointsFold implements BucketSink {
     if (lows[i] === undefined || low < lows[i]) lows[i] = low;
     if (highs[i] === undefined || high > highs[i]) highs[i] = high;
   }
+}
+
+/** A number, if it is as small as those of narrow buckets: so that the two can be compared. */
+function narrowed(value: bigint): number | bigint {
+  return value >= -NARROW && value <= NARROW ? Number(value) : value;
 }
 
 const FITS = Number.MAX_SAFE_INTEGER;

@@ -1,7 +1,8 @@
 import type { CatalogueEntry, CatalogueName } from "./catalogue.ts";
-import { CORRUPT } from "./counter.ts";
+import { CORRUPT, type Counter } from "./counter.ts";
 import type { Policy, PolicyVersion } from "./policy.ts";
 import { FORMER_MAX, versionsFromBody } from "./policy-body.ts";
+import { type Settings, textOf } from "./settings.ts";
 
 /** What comes over a counter that follows a policy: another one; or, undefined, that there is none any more. */
 interface PolicyStep {
@@ -114,13 +115,17 @@ export class PolicySet {
    * What came over a counter since it was settled, in order: each policy that came to hold for it, and each time from when
    * there was none. There is at least one for a counter that is not settled.
    *
-   * @param followed  what it follows; of revision 0 (it could not have all of it) it is the latest policy there, once more
+   * @param counter  that follows one. Of revision 0 (it could not have all of it) it is the latest one there that says of time
+   *                 what the counter has, once more; else the latest
    */
-  stepsOf(name: string, followed: { prefix: string; revision: number }): PolicyStep[] {
+  stepsOf(name: string, counter: Pick<Counter, "policy" | (typeof TIME_KEYS)[number]>): PolicyStep[] {
     const now = this.for(name);
     if (now === CORRUPT) return [];
-    const own = this.versions(followed.prefix);
-    const from = followed.revision || (own.findLast(isPolicy)?.revision ?? 1) - 1;
+    const { prefix, revision: settled } = counter.policy!;
+    const own = this.versions(prefix);
+    const policies = own.filter(isPolicy);
+    const part = policies.findLast(({ settings }) => TIME_KEYS.every((key) => isHad(counter, settings, key)));
+    const from = settled || ((part ?? policies.at(-1))?.revision ?? 1) - 1;
     const steps: PolicyStep[] = [];
     const said = this.#versionsFor(name);
     for (const { revision, setTime } of since(said, from)) {
@@ -131,7 +136,7 @@ export class PolicySet {
     // Where what came between is not kept any more.
     if (steps.length === 0 || steps.at(-1)!.policy !== now)
       steps.push({ policy: now, time: now === undefined ? own.at(-1)?.setTime : now.setTime });
-    return steps;
+    return steps.flatMap((step, k) => leadingTo(steps[k - 2], steps[k - 1], step));
   }
 
   /** What was said of each prefix that a name begins with, the longest first. */
@@ -170,8 +175,35 @@ export class PolicySet {
 /** Kinds of entries that no policy can have become by a flipped bit. */
 const OTHER_KINDS: readonly string[] = ["principal", "key", "binding", "webhook", "setting"];
 
+const TIME_KEYS = ["initial", "window", "refill", "idleTtlMs"] as const;
+
+/** Whether a counter has what a policy says of time; a refill goes where the bounds have come to be too far apart. */
+function isHad(
+  counter: Pick<Counter, (typeof TIME_KEYS)[number]>,
+  settings: Settings,
+  key: (typeof TIME_KEYS)[number],
+): boolean {
+  if (key === "refill" && counter.refill === undefined) return true;
+  return textOf(key, counter[key]) === textOf(key, settings[key]);
+}
+
 function isPolicy(version: PolicyVersion): version is Policy {
   return version.settings !== undefined;
+}
+
+/**
+ * A counter whose value is beyond a bound keeps to the last policy that there was, until the value fits or there is another:
+ * whether it fits is looked at when there is none any more, and again when there is another.
+ */
+function leadingTo(
+  first: PolicyStep | undefined,
+  before: PolicyStep | undefined,
+  step: PolicyStep,
+): PolicyStep[] {
+  const { time } = step;
+  if (before?.policy !== undefined && step.policy === undefined) return [{ ...before, time }, step];
+  if (first === undefined || before!.policy !== undefined) return [step];
+  return [{ ...first, time }, { ...before!, time }, step];
 }
 
 /** What was said after a revision, in order. @param said  of each prefix */

@@ -65,7 +65,7 @@ export function pathOf(
   judging: Judging,
 ): Path | undefined {
   const { calendar, now } = judging;
-  const steps = policies.stepsOf(name, stored.policy!);
+  const steps = policies.stepsOf(name, stored);
   const passages: Passage[] = [];
   let [counter, left, time, timed]: [Counter, Fixed, number, boolean] = [
     stored,
@@ -80,7 +80,9 @@ export function pathOf(
     const matters = policy !== undefined && changesTime(left, policy.settings);
     const isLast = steps[k + 1]?.policy === undefined;
     if (policy !== undefined && !matters && !isLast) continue;
-    time = Math.min(now, matters ? Math.max(time, step.time ?? now) : now);
+    // What says nothing else of time is taken over as of now; or, if another came after there was none, of when there was none.
+    const asOf = matters ? step.time : steps[k + 2] && steps[k + 1]!.time;
+    time = Math.min(now, Math.max(time, asOf ?? now));
     const before = policy === undefined ? counter : present(counter, { now: time }, calendar);
     if (before === undefined) break;
     const settling = settlingOf(before, left, policy, { calendar, now: time });
@@ -96,7 +98,11 @@ export function pathOf(
     if (policy === undefined) break;
   }
   if (left === fixed) return undefined;
-  return { passages, fixed: left, counter: present(counter, judging, calendar), timed };
+  const seen = present(counter, judging, calendar);
+  // The value may have been beyond a bound when the policy was set, and is not any more: its window has ended since.
+  const further = left.policy?.revision === 0 && seen && pathOf(seen, name, left, policies, judging);
+  if (!further) return { passages, fixed: left, counter: seen, timed };
+  return { ...further, passages: [...passages, ...further.passages], timed: timed || further.timed };
 }
 
 /** The latest time that is in what is kept of a counter. */

@@ -54,7 +54,6 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   readonly arriving: Share;
   readonly leaving: Share;
   readonly streams = new Map<number, OpenStream>();
-  readonly receiveWindow: ReceiveWindow;
   readonly ending: Ending;
   readonly overTls: boolean;
   readonly remoteAddress: string | undefined;
@@ -63,6 +62,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   readonly #socket: Socket;
   readonly #shared: Shared;
   readonly #valve: Valve;
+  readonly #window: ReceiveWindow;
   readonly #reader: FrameReader;
   readonly #receiver: Receiver;
   readonly #watch: Watch;
@@ -79,7 +79,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     this.leaving = new Share(shared.leaving, limits.leavingBytesMax);
     this.overTls = socket instanceof TLSSocket;
     this.remoteAddress = socket.remoteAddress;
-    this.receiveWindow = new ReceiveWindow(limits.connectionWindowBytes);
+    this.#window = new ReceiveWindow(limits.connectionWindowBytes);
     this.#valve = new Valve(socket);
     this.output = new Output(socket, turn, shared.buffers, limits.backlogBytesMax);
     this.sender = new Sender(this.output, (backlogged) => this.#valve.set("backlog", backlogged));
@@ -187,7 +187,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
 
   /** So many bytes of its window are used up. */
   giveBack(bytes: number): void {
-    const given = this.receiveWindow.consumed(bytes);
+    const given = this.#window.consumed(bytes);
     if (given > 0) this.output.frame(windowUpdateFrame(0, given));
   }
 

@@ -4,7 +4,6 @@ import { Bucket } from "./bucket.ts";
 import { ClosedStreams } from "./closed-streams.ts";
 import { ConnectionError, ErrorCode, Flag, FrameType } from "./codes.ts";
 import type { Ending } from "./ending.ts";
-import type { ReceiveWindow } from "./flow.ts";
 import { MAX_31_BITS, pingFrame, read31Bits, resetFrame, SETTINGS_ACK } from "./frames.ts";
 import type { FieldList } from "./head.ts";
 import { OpenStream, type StreamHost } from "./open-stream.ts";
@@ -14,7 +13,6 @@ import type { StreamListener } from "./stream.ts";
 /** What frames do something to. */
 export interface ReceivingConnection extends StreamHost {
   readonly streams: ReadonlyMap<number, OpenStream>;
-  readonly receiveWindow: ReceiveWindow;
   readonly ending: Ending;
   /** Whether a stream more may be opened. */
   readonly takesRequests: boolean;
@@ -136,10 +134,7 @@ export class Receiver {
     const end = padding === 0 ? payloadEnd : payloadEnd - padding + 1;
     const last = (flags & Flag.END_STREAM) !== 0;
     this.#refuseIdle(id, "DATA");
-    if (!connection.receiveWindow.arrived(length)) {
-      throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "DATA beyond the connection's window");
-    }
-    connection.giveBack(length); // Each stream's own window bounds what is held of it.
+    connection.giveBack(length); // At once, so that there is always enough: each stream's own bounds what is held of it.
     if (start === end && !last) this.#spend();
     const stream = connection.streams.get(id);
     if (stream === undefined) this.#dataOfClosed(id);

@@ -294,3 +294,12 @@ test("the same bytes are another field when the table has changed", () => {
   sends(9, referring);
   expect(peer.seen.map(({ stream }) => stream.head.field("x"))).toEqual(["1", "1", "1", "2", "2"]);
 });
+
+test("a block that changes the table does so each time that it is sent", () => {
+  const peer = new Peer(answering);
+  const changing = Buffer.concat([block(get()), indexedBlock([["x", "1"]])]);
+  const both = Buffer.concat([block(get()), Buffer.from([0x80 | 62, 0x80 | 63])]);
+  for (const id of [1, 3]) peer.send(frame("HEADERS", END_HEADERS | END_STREAM, id, changing));
+  peer.send(frame("HEADERS", END_HEADERS | END_STREAM, 5, both));
+  expect(peer.seen.at(-1)!.stream.head.fields).toEqual(["x", "1", "x", "1"]);
+});

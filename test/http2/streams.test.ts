@@ -254,6 +254,19 @@ describe("a body in pieces", () => {
     expect(peer.arriving.taken).toBe(0);
   });
 
+  test("has the window back of its padding, which nobody consumes", () => {
+    const peer = new Peer({
+      accept(seen) {
+        seen.stream.pieces();
+        seen.on.onPiece = ({ length }) => seen.stream.consumed(length);
+      },
+    });
+    const padded = frame("DATA", 8, 1, Buffer.concat([Buffer.from([254, 0x78]), Buffer.alloc(254)]));
+    peer.send(OPEN);
+    for (let sent = 0; sent < 1_000; sent++) peer.send(padded);
+    expect(peer.told()).toEqual(new Array(3).fill("WINDOW_UPDATE 1 65536"));
+  });
+
   test("more is not consumed than came", () => {
     const peer = new Peer(inPieces);
     peer.send(OPEN, data(1, "abc"));
@@ -372,6 +385,24 @@ describe("an answer", () => {
     expect(peer.socket.paused).toBe(false);
     expect(sent + dataIn(peer.told()).length).toBe(30 * 5);
     expect(peer.leaving.taken).toBe(0);
+  });
+
+  test("that is given before its request has ended has nobody wait for that", () => {
+    const peer = new Peer({
+      accept(seen) {
+        seen.stream.body(10_000);
+        seen.on.onUnread = () => seen.stream.reset(8);
+      },
+    });
+    peer.send(settings([4, 0]), OPEN, data(1, "abc"));
+    const [{ stream, calls }] = peer.seen as [Seen];
+    stream.answer(OK, [bytes(5)]);
+    expect(peer.arriving.taken).toBe(0);
+    peer.send(data(1, bytes(16_000)));
+    peer.time.pass(15);
+    peer.send(data(1, "x", END_STREAM), windowUpdate(1, 100));
+    expect(calls).toEqual(["answered"]);
+    expect(peer.told().at(-1)).toBe("DATA 1 xxxxx END");
   });
 
   test("beyond the room there is, is reset and not called refused", () => {

@@ -230,8 +230,16 @@ describe("tally count", () => {
     const server = await running();
     const file = join(folder(), "lines");
     writeFileSync(file, "a\n".repeat(1000));
-    const command = `(cat ${file}; sleep 1) | "${process.execPath}" ${TALLY} count`;
-    const { code, stdout } = await new Tally("script", ["-qec", command, "/dev/null"], server.env).ended;
+    const seen = join(folder(), "seen"); // Until it is there, the lines do not end.
+    const lines = `(cat ${file}; until [ -e ${seen} ]; do sleep 0.05; done)`;
+    const command = `${lines} | "${process.execPath}" ${TALLY} count`;
+    const terminal = new Tally("script", ["-qec", command, "/dev/null"], server.env);
+    let shown = "";
+    terminal.child.stdout!.on("data", (chunk: Buffer) => {
+      shown += chunk;
+      if (shown.includes("1,000 lines ")) writeFileSync(seen, "");
+    });
+    const { code, stdout } = await terminal.ended;
     expect(stdout).toMatch(/1,000 lines {2}[\d,]+ lines\/s {2}~\d+ names/);
     expect(stdout.slice(stdout.lastIndexOf("\x1b[J") + 3)).toMatch(
       /^1,000 of 1,000 lines counted; .*\.\r?\n$/,

@@ -30,6 +30,8 @@ export interface Ended {
 interface Options {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** Of the sources, where it is told apart from that of bundles. */
+  readonly command?: string;
   /** A pipe, for who wants to write to it. */
   readonly stdin?: "ignore" | "pipe";
 }
@@ -96,7 +98,7 @@ export class Tally {
 
 /** `tally ...` on this Node.js. */
 export function tally(args: readonly string[], options: Options = {}): Tally {
-  return new Tally(process.execPath, [TALLY, ...args], options);
+  return new Tally(process.execPath, [options.command ?? TALLY, ...args], options);
 }
 
 /** `tally serve` on a free port, with counters in memory unless `args` say otherwise. */

@@ -166,6 +166,32 @@ export function historySuite(kind: StoreKind): void {
     }
   });
 
+  it_(
+    "what is small after numbers that are not lacks nothing, and what is large after it neither",
+    async (followed) => {
+      const { opened, store } = followed;
+      const from = opened.now();
+      const values = [5n, -(2n ** 63n), 7n, 2n ** 63n - 1n, 2n ** 50n, 2n ** 50n + 1n, 0n];
+      for (const value of values) {
+        await apply(store, set("w", 2n ** 62n));
+        await apply(store, set("w", value));
+        await opened.pass(MINUTE);
+        await apply(store, set("w", value));
+        await opened.pass(MINUTE);
+      }
+      const edges = edgesOf(Level.MINUTE, from, from + (2 * values.length - 1) * MINUTE);
+      for (const pack of [false, true]) {
+        if (pack) await opened.pass(2 * HOUR);
+        if (pack) await tidy(store);
+        for (const of of [{ name: "w" }, { prefix: "w" }]) {
+          const { points } = await followed.query({ of, level: Level.MINUTE, edges });
+          expect(points.closes).toEqual(values.flatMap((value) => [value, value]));
+          expect(points.gaps).toEqual(new Uint8Array(2 * values.length));
+        }
+      }
+    },
+  );
+
   it_("as of an instant: the value at the end of the finest bucket that had ended", async (followed) => {
     const { opened, store, history } = followed;
     const from = opened.now();

@@ -625,6 +625,103 @@ function holding(it_: It): void {
   });
 
   it_(
+    "a bound that was lowered below a value holds once time has brought it within, though nobody settled it before",
+    async (opened) => {
+      const { store } = opened;
+      const policies = new Policies(store.catalogue!);
+      const window = { everyMs: MINUTE, anchorMs: opened.now() };
+      const refill = { amount: 1n, everyMs: 1_000 };
+      for (const prefix of ["w.", "r.", "d."]) {
+        await setPolicy(store, prefix, { min: 0n, max: 50n });
+        for (const name of ["inc", "take", "all"]) await apply(store, increment(prefix + name, 7n));
+      }
+      await setPolicy(store, "w.", { max: 3n, window });
+      await setPolicy(store, "d.", { max: 3n, window });
+      await policies.remove("d.");
+      await setPolicy(store, "r.", { min: 0n, max: 3n, refill: { ...refill, everyMs: 10_000 } });
+      await opened.pass(MINUTE);
+
+      for (const [prefix, value] of [["w.", 0n] as const, ["d.", 0n] as const, ["r.", 1n] as const]) {
+        const much = 4n - value;
+        const refused = { code: "ABOVE_MAX", max: 3n, value };
+        expect(await apply(store, increment(`${prefix}inc`, much))).toMatchObject(refused);
+        const [answer] = await commit(store, takes([take(`${prefix}take`, much)], {}));
+        expect(answer!.verdicts).toMatchObject([
+          { allowed: false, limit: { max: 3n, remaining: 3n - value } },
+        ]);
+        const up = await commit(store, batch([1n, 1n, 1n, 1n].map((n) => increment(`${prefix}all`, n))));
+        expect(up[0]!.results.map((each) => ("code" in each ? each.code : each.value))).toEqual(
+          [1n, 2n, 3n, 4n].map((n) => (n + value > 3n ? "ABOVE_MAX" : n + value)),
+        );
+        expect(await read(store, `${prefix}all`)).toMatchObject({ value: 3n, max: 3n });
+      }
+      expect((await read(store, "d.all")).policy).toBeUndefined();
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_(
+    "one whose policy was taken away while it was beyond a bound has its own settings once it fits, or another policy",
+    async (opened) => {
+      const { store } = opened;
+      const policies = new Policies(store.catalogue!);
+      const window = { everyMs: MINUTE, anchorMs: opened.now() };
+      for (const prefix of ["early.", "late."]) {
+        await setPolicy(store, prefix, { max: 50n });
+        for (const name of ["met", "swept"]) await apply(store, increment(prefix + name, 7n));
+      }
+      await tidy(store);
+      for (const prefix of ["early.", "late."]) {
+        await setPolicy(store, prefix, { max: 3n, window });
+        await policies.remove(prefix);
+      }
+      await opened.pass(MINUTE / 2);
+      await setPolicy(store, "early.", { max: 9n, window });
+      await opened.pass(MINUTE / 2);
+      await setPolicy(store, "late.", { max: 9n, window });
+      for (const [prefix, max, policy] of [
+        ["early.", 9n, { prefix: "early." }] as const,
+        ["late.", 3n, undefined] as const,
+      ]) {
+        expect(await apply(store, increment(`${prefix}met`, max + 1n))).toMatchObject({
+          code: "ABOVE_MAX",
+          max,
+        });
+        expect(await apply(store, increment(`${prefix}met`, max))).toMatchObject({
+          value: max,
+          previous: 0n,
+        });
+        await tidy(store);
+        for (const name of ["met", "swept"]) {
+          const found = await read(store, prefix + name);
+          expect(found).toMatchObject({ max, window, ...(policy && { policy }) });
+          if (policy === undefined) expect(found.policy).toBeUndefined();
+        }
+      }
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_(
+    "what was set while the value was beyond a bound is gone through, one after another",
+    async (opened) => {
+      const { store } = opened;
+      const window = { everyMs: MINUTE, anchorMs: opened.now() };
+      await setPolicy(store, "s", { max: 50n });
+      await apply(store, increment("s", 7n));
+      await setPolicy(store, "s", { max: 3n, window });
+      await tidy(store);
+      expect(await read(store, "s")).toMatchObject({ value: 7n, max: 7n, policy: { revision: 0 } });
+      await setPolicy(store, "s", { max: 3n, window, initial: 2n });
+      await opened.pass(MINUTE);
+      await setPolicy(store, "s", { max: 9n });
+      expect(await apply(store, increment("s"))).toMatchObject({ previous: 2n, value: 3n });
+      expect(await read(store, "s")).toMatchObject({ max: 9n, window: undefined });
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_(
     "so many as go between such bounds refill; with the refill that could not be reckoned they do not",
     async (opened) => {
       const { store } = opened;

@@ -1,8 +1,11 @@
 /** Several stores on one PostgreSQL, and counters that time does something to: the database's clock decides, once. */
 import { expect, it } from "vitest";
+import { decideBatch } from "../../../src/core/batch.ts";
 import { ChangeKind } from "../../../src/core/change.ts";
 import { CORRUPT, type FullCounter } from "../../../src/core/counter.ts";
+import type { Calendar } from "../../../src/core/window.ts";
 import type { Store } from "../../../src/service/store.ts";
+import { ZoneCalendar } from "../../../src/stores/shared/calendar.ts";
 import { apply, batch, commit, create, increment, set, single, update } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
 import { describeWith } from "../../support/needs.ts";
@@ -62,6 +65,53 @@ describeWith([POSTGRES], "counters in time, on several stores of one PostgreSQL"
     expect(rolls.map(({ time }) => time / 1_000)).toEqual(windows.map(([second]) => second));
     await apply(stores[0]!, update("q", { window: undefined })); // Else one may end between two looks at it.
     await expectLogLeadsTo(stores[2]!);
+  });
+
+  it("whose zone data differ: the end that is stored decides, for all of them; the next one is of who writes it", async () => {
+    const schema = await underClock();
+    const HOUR = 60 * MINUTE;
+    const newer = new ZoneCalendar(() => {});
+    // It takes Berlin for an hour further east, so that days end at 22:00 UTC.
+    const older: Calendar = {
+      offsetAt: (zone, now) => newer.offsetAt(zone, now)! + HOUR,
+      windowAt(window, now) {
+        const { start, end } = newer.windowAt(window, now + HOUR)!;
+        return { start: start - HOUR, end: end - HOUR };
+      },
+    };
+    const behind = await schema.open({
+      decide: (asked, loaded, context) => decideBatch(asked, loaded, { ...context, calendar: older }),
+    });
+    const ahead = await schema.open();
+    const window = { unit: "day", timeZone: "Europe/Berlin", day: 1 } as const;
+    const expectSeen = async (value: bigint, start: number, end: number) => {
+      for (const store of [behind, ahead]) {
+        const timing = { windowStart: START + start * HOUR, windowEnd: START + end * HOUR };
+        expect(await store.get(["q"])).toMatchObject([{ value, timing }]);
+        expect((await store.list(ALL, "", 9)).counters).toMatchObject([{ value, timing }]);
+        expect((await store.top(ALL, 1, "highest")).counters).toMatchObject([{ value, timing }]);
+        expect(await store.sum(ALL)).toMatchObject({ count: 1, sum: value });
+      }
+    };
+    const full = { code: "ABOVE_MAX", value: 5n };
+
+    await apply(behind, create("q", { max: 5n, value: 4n, window }));
+    await expectSeen(4n, -2, 22);
+    await schema.pass(22 * HOUR - 1);
+    await expectSeen(4n, -2, 22);
+    expect(await apply(ahead, increment("q"))).toMatchObject({ value: 5n });
+    expect(await apply(behind, increment("q"))).toMatchObject({ ...full, retryAfterMs: 1 });
+    await schema.pass(1);
+    await expectSeen(0n, 22, 23); // To one of them it is still the day before.
+    expect(await apply(ahead, increment("q", 5n))).toMatchObject({ value: 5n, previous: 0n });
+    expect(await apply(behind, increment("q"))).toMatchObject({ ...full, retryAfterMs: HOUR });
+    await schema.pass(HOUR);
+    expect(await apply(behind, increment("q"))).toMatchObject({ value: 1n, previous: 0n });
+    await expectSeen(1n, 23, 46);
+    await tidy(behind, ahead);
+    const rolls = (await allChanges(ahead)).filter(({ kind }) => kind === ROLL);
+    expect(rolls.map(({ time }) => (time - START) / HOUR)).toEqual([22, 23]);
+    await expectLogLeadsTo(ahead);
   });
 
   it("two that tidy at once write each roll and each expiry once, beside calls that meet them", async () => {

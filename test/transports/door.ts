@@ -28,7 +28,7 @@ import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import type { Log } from "../../src/telemetry.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
-import { type DoorLimits, type Doors, openDoors } from "../../src/transports/doors.ts";
+import { type DoorLimits, type Doors, type Http2EngineName, openDoors } from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
 import { Following } from "../stores/conformance/history-following.ts";
@@ -57,6 +57,8 @@ interface Options {
   readonly allowOrigins?: readonly string[];
   readonly authorise?: Authorise;
   readonly streamCalls?: readonly StreamCall[];
+  /** That of this run of the tests, unless it is given. */
+  readonly http2Engine?: Http2EngineName;
   /** Unless it is given: in plaintext that by which requests ask that are written by hand, over TLS any. */
   readonly hostNames?: readonly string[] | undefined;
   /** Over TLS, with this certificate; and of the client, whom it trusts. */
@@ -81,6 +83,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     authorise,
     streamCalls = [],
     tls,
+    http2Engine = ENGINE,
   } = options;
   const hostNames = "hostNames" in options ? options.hostNames : tls === undefined ? ["x"] : undefined;
   const clock = new HandClock();
@@ -110,7 +113,7 @@ export async function open(options: Options = {}): Promise<Opened> {
   const door = await openDoors({
     listen,
     grpcListen,
-    http2Engine: ENGINE,
+    http2Engine,
     certificate,
     allowOrigins,
     hostNames,

@@ -368,13 +368,14 @@ describe("a deadline over gRPC is told with its reason", () => {
     ["a stream", REPEAT, repeat("waits", 9n)],
     ["a stream both ways that is silent", TALK, undefined],
   ])("of %s", async (_, path, message) => {
-    await using opened = await openEcho(new Seen());
+    const seen = new Seen();
+    await using opened = await openEcho(seen);
     const stream = begin(opened.door.port, path, message === undefined ? [] : [message], {
       "grpc-timeout": "60m",
     });
     if (message !== undefined) stream.end();
     const answer = ended(stream);
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await expect.poll(() => seen.contexts).toHaveLength(1); // Its time has begun.
     opened.clock.advance(1_000);
     expect(await answer).toMatchObject({ status: "DEADLINE_EXCEEDED", reason: "DEADLINE_PASSED" });
   });

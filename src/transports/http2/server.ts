@@ -87,6 +87,7 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
       workMax: 2 * limits.streamsMax,
       headerListBytesMax: limits.headerBytesMax,
       connectionBytesMax: limits.connectionBytesMax,
+      leavingBytesMax: LEAVING_BYTES_MAX,
       firstBytesMs: limits.firstBytesMs,
       requestMs,
       idleMs: limits.idleMs,
@@ -118,6 +119,9 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
     drain: (graceMs) => engine.drain(graceMs),
   };
 }
+
+/** Sixteen answers of the largest, of one connection. */
+const LEAVING_BYTES_MAX = 64 * 2 ** 20;
 
 /** That a request is none of gRPC, where what is known of its headers is kept. */
 const NO_CALL = Symbol("no call of gRPC");

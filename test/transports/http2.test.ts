@@ -1,0 +1,212 @@
+/** What is on a connection of HTTP/2 of our own, beside one another, and what only there can be asked. */
+import { once } from "node:events";
+import {
+  type ClientHttp2Session,
+  connect,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from "node:http2";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { afterEach, describe, expect, it } from "vitest";
+import { IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
+import { gate, type Opened, open } from "./door.ts";
+import { framed } from "./raw.ts";
+
+const INCREMENT = "/tally.v1.CounterService/Increment";
+const message = framed(toBinary(IncrementRequestSchema, create(IncrementRequestSchema, { name: "a" })));
+const GRPC = { "content-type": "application/grpc", te: "trailers" };
+
+/** Closed after each test, whatever became of it. */
+const sessions: ClientHttp2Session[] = [];
+afterEach(() => {
+  for (const session of sessions.splice(0)) session.destroy();
+});
+
+const openOwn = (options: Parameters<typeof open>[0] = {}) => open({ http2Engine: "own", ...options });
+
+function sessionTo({ door }: Opened, port = door.port): ClientHttp2Session {
+  const session = connect(`http://127.0.0.1:${port}`);
+  session.on("error", () => {});
+  sessions.push(session);
+  return session;
+}
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly trailers: IncomingHttpHeaders;
+  readonly text: string;
+  readonly reset: number;
+}
+
+/** A request, whole; a body is sent as a POST. */
+async function ask(
+  session: ClientHttp2Session,
+  path: string,
+  headers: OutgoingHttpHeaders = {},
+  body?: string | Buffer,
+): Promise<Answer> {
+  const method = body === undefined ? "GET" : "POST";
+  const stream = session.request({ ":method": method, ":path": path, ...headers }, { endStream: false });
+  let answered: IncomingHttpHeaders = {};
+  let trailers: IncomingHttpHeaders = {};
+  let text = "";
+  stream.on("response", (each) => {
+    answered = each;
+  });
+  stream.on("trailers", (each) => {
+    trailers = each;
+  });
+  stream.on("data", (chunk: Buffer) => {
+    text += chunk.toString("latin1");
+  });
+  stream.on("error", () => {});
+  stream.end(body);
+  await new Promise((resolve) => stream.once("close", resolve));
+  const { ":status": status, ...rest } = answered;
+  return { status: status as number | undefined, headers: rest, trailers, text, reset: stream.rstCode };
+}
+
+describe("one connection of HTTP/2", () => {
+  it("has gRPC, Connect, gRPC-Web, REST, the short path, health and the pages at once", async () => {
+    await using opened = await openOwn();
+    const session = sessionTo(opened);
+    const json = { "content-type": "application/json" };
+    const asked: Record<string, Promise<Answer>> = {
+      grpc: ask(session, INCREMENT, GRPC, message),
+      connect: ask(session, INCREMENT, json, '{"name":"a"}'),
+      web: ask(session, INCREMENT, { "content-type": "application/grpc-web+proto" }, message),
+      rest: ask(session, "/v1/counters/a:increment", json, "{}"),
+      short: ask(session, "/counters/a/increment", {}, ""),
+      health: ask(session, "/readyz"),
+      page: ask(session, "/"),
+      docs: ask(session, "/docs"),
+      openapi: ask(session, "/openapi.json"),
+      none: ask(session, "/nowhere"),
+    };
+    const got = Object.fromEntries(
+      await Promise.all(Object.entries(asked).map(async ([name, answer]) => [name, await answer] as const)),
+    );
+    const statuses = Object.fromEntries(Object.entries(got).map(([name, { status }]) => [name, status]));
+    expect(statuses).toEqual({
+      ...{ grpc: 200, connect: 200, web: 200, rest: 200, short: 200, health: 200 },
+      ...{ page: 200, docs: 200, openapi: 200, none: 404 },
+    });
+    expect(got.grpc!.trailers["grpc-status"]).toBe("0");
+    expect(got.web!.text).toContain("grpc-status: 0");
+    expect(got.health!.text).toBe("ok\n");
+    expect((await opened.store.get(["a"]))[0]).toMatchObject({ value: 5n });
+    expect(opened.logged).toEqual([]);
+  });
+
+  it("goes by the type, and not by the path: gRPC anywhere is answered as gRPC", async () => {
+    await using opened = await openOwn();
+    const session = sessionTo(opened);
+    for (const path of ["/v1/counters/a:increment", "/", "/nowhere", "/grpc.health.v1.Health/None"]) {
+      const { status, headers } = await ask(session, path, GRPC, message);
+      expect([path, status, headers["grpc-status"]]).toEqual([path, 200, "12"]);
+    }
+    expect((await ask(session, "/livez", { "content-type": "application/grpc" })).text).toBe("ok\n"); // No POST.
+    expect((await opened.store.get(["a"]))[0]).toBeUndefined();
+  });
+
+  it("is not closed by a request whose headers are doubtful, nor told so in a header of HTTP/1.1", async () => {
+    await using opened = await openOwn();
+    const session = sessionTo(opened);
+    const refused = await ask(session, "/v1/counters/a:increment", { "x-http-method-override": "GET" }, "{}");
+    expect([refused.status, refused.headers.connection]).toEqual([400, undefined]);
+    const other = await ask(session, "/readyz", { ":authority": "evil example" });
+    expect(other.status ?? other.reset).toBe(1); // PROTOCOL_ERROR: it is no authority.
+    expect((await ask(session, "/readyz")).status).toBe(200);
+  });
+
+  it("heeds by which name it was asked, and whose page asks", async () => {
+    await using opened = await openOwn({ hostNames: [] });
+    const session = sessionTo(opened);
+    const path = "/v1/counters/a:increment";
+    const json = { "content-type": "application/json" };
+    const rebound = await ask(session, path, { ...json, ":authority": "evil.example" }, "{}");
+    expect([rebound.status, rebound.text]).toEqual([403, expect.stringContaining("HOST_NOT_ALLOWED")]);
+    const foreign = await ask(session, path, { ...json, origin: "https://evil.example" }, "{}");
+    expect([foreign.status, foreign.text]).toEqual([403, expect.stringContaining("ORIGIN_NOT_ALLOWED")]);
+    expect((await opened.store.get(["a"]))[0]).toBeUndefined();
+  });
+
+  it("answers with the date, and a HEAD without a body but with its length", async () => {
+    await using opened = await openOwn();
+    const session = sessionTo(opened);
+    const get = await ask(session, "/openapi.json");
+    const head = session.request({ ":method": "HEAD", ":path": "/openapi.json" });
+    const [answered] = (await once(head, "response")) as [IncomingHttpHeaders];
+    head.resume();
+    await once(head, "close");
+    expect(answered["content-length"]).toBe(get.headers["content-length"]);
+    expect(get.text).toHaveLength(Number(get.headers["content-length"]));
+    expect(get.headers.date).toBe(new Date(Math.floor(opened.clock.now() / 1_000) * 1_000).toUTCString());
+  });
+
+  it("has requests refused by their headers alone that are too large: each door in its own way", async () => {
+    await using opened = await openOwn();
+    const session = sessionTo(opened);
+    const large = { "x-large": "v".repeat(20_000) };
+    expect((await ask(session, "/livez", large)).status).toBe(431);
+    expect((await ask(session, INCREMENT, { ...GRPC, ...large }, message)).reset).toBe(11); // ENHANCE_YOUR_CALM.
+    expect((await ask(session, "/livez")).status).toBe(200);
+  });
+
+  it("gives up a body that does not come in time, in the words of its door, and nothing is applied", async () => {
+    await using opened = await openOwn();
+    const session = sessionTo(opened);
+    const stream = session.request(
+      { ":method": "POST", ":path": "/v1/counters/a:increment", "content-type": "application/json" },
+      { endStream: false },
+    );
+    stream.on("error", () => {});
+    stream.write('{"amount":');
+    const answered = once(stream, "response") as Promise<[IncomingHttpHeaders]>;
+    expect((await ask(session, "/livez")).status).toBe(200); // By then it has been read.
+    opened.clock.advance(10_001);
+    expect((await answered)[0][":status"]).toBe(504);
+    expect((await opened.store.get(["a"]))[0]).toBeUndefined();
+  });
+
+  it("drops a change whose caller resets it before its batch is cut, over REST too", async () => {
+    let held: ReturnType<typeof gate>;
+    await using opened = await openOwn({
+      store: (real) => {
+        held = gate(real);
+        return held.store;
+      },
+    });
+    const session = sessionTo(opened);
+    const path = "/v1/counters/a:increment";
+    const first = ask(session, path, {}, "");
+    await expect.poll(() => held.count()).toBe(1);
+    const second = session.request({ ":method": "POST", ":path": path });
+    second.on("error", () => {});
+    second.end();
+    expect((await ask(session, "/livez")).status).toBe(200); // By then it waits for the next batch.
+    second.close(8);
+    expect((await ask(session, "/livez")).status).toBe(200);
+    held!.open();
+    expect((await first).status).toBe(200);
+    expect((await ask(session, "/counters/a")).text).toBe('{"name":"a","value":1}\n');
+  });
+});
+
+describe("with a port of its own for gRPC", () => {
+  it("each port has HTTP/2: the one gRPC alone, the other all but gRPC, and each says where it is", async () => {
+    await using opened = await openOwn({ grpcListen: { host: "127.0.0.1", port: 0 } });
+    const [http, grpc] = [sessionTo(opened), sessionTo(opened, opened.door.grpcPort)];
+    expect((await ask(http, "/livez")).text).toBe("ok\n");
+    const elsewhere = await ask(http, INCREMENT, GRPC, message);
+    expect([elsewhere.headers["grpc-status"], elsewhere.headers["grpc-message"]]).toEqual([
+      "12",
+      expect.stringContaining("grpc-listen"),
+    ]);
+    expect((await ask(grpc, INCREMENT, GRPC, message)).trailers["grpc-status"]).toBe("0");
+    const refused = await ask(grpc, "/v1/counters/a:increment", { "content-type": "application/json" }, "{}");
+    expect([refused.status, refused.text]).toEqual([415, expect.stringContaining("on this port")]);
+    expect((await opened.store.get(["a"]))[0]).toMatchObject({ value: 1n });
+  });
+});

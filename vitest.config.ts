@@ -4,10 +4,6 @@ import { gherkin } from "./test/features/gherkin/plugin.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-// Each server that a test starts loads the sources anew in its threads, or in a process of its own; what Node has
-// stripped and compiled once need not be done again. Halves the processor time of test/features.
-process.env.NODE_COMPILE_CACHE ??= here("./node_modules/.cache/node");
-
 declare module "vitest" {
   interface ProvidedContext {
     /** How long a test waits for what is to come, if it does not say. */
@@ -20,8 +16,7 @@ const PATIENCE_MS = 20_000;
 /**
  * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than two
  * minutes on two cores. They start a process for nearly every test, a browser or a PostgreSQL, or wait for failing disks
- * or for what a connection does in time, or open hundreds of stores. Here are those as well that put modules in the place
- * of others, for here each file has modules of its own.
+ * or for what a connection does in time, or open hundreds of stores.
  */
 export const APART: Readonly<Record<string, string[]>> = {
   browser: [
@@ -52,19 +47,29 @@ export const APART: Readonly<Record<string, string[]>> = {
   ],
 };
 
+/** The mode in which each file has modules of its own: that of the tests which put modules in the place of others. */
+export const ISOLATED = "stores";
+
+/**
+ * What is run once more with HTTP/2 of our own under it (`vitest run --mode http2`), with clients that speak HTTP/2 where
+ * they spoke HTTP/1.1: all that is promised of doors.
+ */
+const DOORS = ["test/transports/**/*.test.ts", "test/doors/parity/*.test.ts"];
+
 export default defineConfig(({ mode }) => ({
   plugins: [gherkin(here("./test/features/run.ts"))],
   test: {
-    include: APART[mode] ?? ["test/**/*.test.ts", "test/features/*.feature"],
+    env: mode === "http2" ? { TALLY_TEST_HTTP2_ENGINE: "own" } : {},
+    include: mode === "http2" ? DOORS : (APART[mode] ?? ["test/**/*.test.ts", "test/features/*.feature"]),
     exclude: [
       ...configDefaults.exclude,
       "test/package/**", // Has a configuration of its own.
-      ...(mode in APART ? [] : Object.values(APART).flat()),
+      ...(mode in APART || mode === "http2" ? [] : Object.values(APART).flat()),
     ],
-    globalSetup: ["./test/support/postgres/setup.ts", "./test/support/threads/setup.ts"],
-    setupFiles: ["./test/support/threads/use.ts", "./test/support/patience.ts"],
+    globalSetup: ["./test/support/postgres/setup.ts", "./test/support/bundles/setup.ts"],
+    setupFiles: ["./test/support/bundles/use.ts", "./test/support/patience.ts"],
     pool: "forks",
-    isolate: mode in APART, // To load anew for each file what is tested takes a quarter of the processor time.
+    isolate: mode === ISOLATED, // To load anew for each file what is tested takes 0.8 s of the processor.
     maxWorkers: "100%", // By default one core stays idle, which on two is half of them.
     expect: { poll: { timeout: PATIENCE_MS } },
     provide: { patienceMs: PATIENCE_MS },

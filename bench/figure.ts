@@ -38,3 +38,8 @@ export function figureOf(
 export function rateOf(figure: Figure): number {
   return figure.ops / figure.seconds;
 }
+
+/** @returns the processor time that all threads of the server used for an operation, in microseconds. */
+export function cpuUsOf({ mainCpuUsPerOp, otherCpuUsPerOp }: Figure): number {
+  return mainCpuUsPerOp + otherCpuUsPerOp;
+}

@@ -12,7 +12,7 @@ import type { LoggedCounter, LogPage } from "../src/service/store-log.ts";
 import { openStore } from "../src/stores/open.ts";
 import { HistoryConnection, historyPathOf } from "../src/stores/sqlite/history/connection.ts";
 import { SYSTEM_CLOCK } from "../src/system-clock.ts";
-import { type Figure, rateOf } from "./figure.ts";
+import { cpuUsOf, type Figure, rateOf } from "./figure.ts";
 import { type Load, runLoad } from "./load/processes.ts";
 import { describeMachine, idleShare, watchStolenCpu } from "./machine.ts";
 import { fill } from "./million/fill.ts";
@@ -240,10 +240,6 @@ async function completeTime(server: Server): Promise<number> {
   caller.close();
   if (answer.points.some(({ gap }) => gap)) throw new Error("history has a gap");
   return timestampMs(answer.completeTime!);
-}
-
-function cpuUsOf({ mainCpuUsPerOp, otherCpuUsPerOp }: Figure): number {
-  return mainCpuUsPerOp + otherCpuUsPerOp;
 }
 
 function batches(distribution: Distribution): Load {

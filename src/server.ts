@@ -101,6 +101,7 @@ export async function startServer(
     const doors = await openDoors({
       listen,
       grpcListen,
+      http2Engine: config.http2Engine,
       certificate,
       allowOrigins,
       hostNames: hostNamesOf(config),

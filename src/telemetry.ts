@@ -62,6 +62,11 @@ export const LOG_EVENTS = {
   "grpc.handler_failed": ["error", "A call met a defect in Tally and was answered with INTERNAL_ERROR."],
   "stream.handler_failed": ["error", "A stream met a defect in Tally and was ended with INTERNAL_ERROR."],
   "http.handler_failed": ["error", "A request met a defect in Tally and was answered with status 500."],
+  "http2.failed": ["error", "A connection of HTTP/2 met a defect in Tally and was ended."],
+  "http2.connection_ended": [
+    "debug",
+    "A connection of HTTP/2 was ended for what its client did, as `reason` says.",
+  ],
   "tls.renewed": ["info", "The renewed certificate is in use for new connections."],
   "tls.unchanged": ["info", "The certificate was read again as asked, and is the one in use."],
   "tls.renewal_failed": ["error", "The renewed certificate cannot be used; the one before stays in use."],

@@ -13,10 +13,16 @@ export type Leg = {
   run(seconds: number): Promise<Figure>;
 };
 
-/** Increments over gRPC, over few connections. */
-export function grpcLeg(id: string, what: string, server: Server, directory: string): Leg {
-  const shape = { connections: 8, streams: 32, trialRequests: 30_000, directory };
-  const target = { path: INCREMENT_PATH, headers: GRPC_HEADERS, body: incrementOf(nameOf(id)), ...shape };
+/** Increments over gRPC. @param shape  connections, and calls at a time on each; few connections unless it is given */
+export function grpcLeg(
+  id: string,
+  what: string,
+  server: Server,
+  directory: string,
+  shape = { connections: 8, streams: 32 },
+): Leg {
+  const run = { ...shape, trialRequests: 30_000, directory };
+  const target = { path: INCREMENT_PATH, headers: GRPC_HEADERS, body: incrementOf(nameOf(id)), ...run };
   return legOf(id, what, server, target, valueIn);
 }
 

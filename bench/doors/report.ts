@@ -3,7 +3,8 @@ import { type Figure, rateOf } from "../figure.ts";
 import { othersLine, table } from "../report.ts";
 import { median, quantile } from "../stats.ts";
 
-type Run = {
+/** What was measured. */
+export type Run = {
   /** What each leg is, by its id, in the order of the table. */
   whats: Map<string, string>;
   figures: Map<string, Figure[]>;
@@ -15,7 +16,13 @@ type Run = {
 };
 
 /** A figure of a leg divided by that of another, measured right before or after it. */
-type Ratio = { what: string; of: string; over: string; value: (figure: Figure) => number; aim?: number };
+export type Ratio = {
+  what: string;
+  of: string;
+  over: string;
+  value: (figure: Figure) => number;
+  aim?: number;
+};
 
 const cpuOf = ({ mainCpuUsPerOp }: Figure) => mainCpuUsPerOp;
 
@@ -72,7 +79,8 @@ export function report({ whats, figures, machine, seconds, idleShares, stolenCpu
   ].join("\n");
 }
 
-function ratioCells({ what, of, over, value, aim }: Ratio, figures: Map<string, Figure[]>): string[] {
+/** A line of the table of ratios. */
+export function ratioCells({ what, of, over, value, aim }: Ratio, figures: Map<string, Figure[]>): string[] {
   const dividends = figures.get(of)!;
   const ratios = dividends.map((figure, at) => value(figure) / value(figures.get(over)![at]!));
   const digits = aim !== undefined && aim > 1 ? 1 : 3;
@@ -88,7 +96,8 @@ function ratioCells({ what, of, over, value, aim }: Ratio, figures: Map<string, 
   ];
 }
 
-function legCells(id: string, what: string, figures: Figure[]): string[] {
+/** A line of the table of figures. */
+export function legCells(id: string, what: string, figures: Figure[]): string[] {
   const of = (value: (figure: Figure) => number) => median(figures.map(value));
   const cpu = (value: (figure: Figure) => number) => (id.startsWith("flask") ? "" : of(value).toFixed(1));
   return [

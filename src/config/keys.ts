@@ -19,6 +19,14 @@ export const KEYS = {
     about: "address to serve gRPC on instead, if it is to have a port of its own",
     default: "",
   },
+  http2Engine: {
+    ...oneOf("<engine>", ["grpc-js", "own"]),
+    name: "http2-engine",
+    group: "Where",
+    about:
+      "what carries HTTP/2: grpc-js has gRPC alone; own has REST, Connect, gRPC-Web and the page on it too, and costs less a call",
+    default: "grpc-js",
+  },
   store: {
     name: "store",
     group: "Where",

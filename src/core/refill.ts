@@ -15,8 +15,19 @@ export interface ReducedRefill {
 /** `(max - min) * every` of a reduced refill is at most this, so that no product overflows, in SQL either. */
 export const REFILL_PRODUCT_MAX = 2n ** 62n;
 
-/** The same refill in lowest terms. */
-export function reduced({ amount, everyMs }: Refill): ReducedRefill {
+/** The same refill in lowest terms; reckoned once for each, as one is met with each change of its counters. */
+export function reduced(refill: Refill): ReducedRefill {
+  let known = REDUCED.get(refill);
+  if (known === undefined) {
+    known = reduce(refill);
+    REDUCED.set(refill, known);
+  }
+  return known;
+}
+
+const REDUCED = new WeakMap<Refill, ReducedRefill>();
+
+function reduce({ amount, everyMs }: Refill): ReducedRefill {
   let [a, b] = [everyMs, Number(amount % BigInt(everyMs))]; // From here on numbers: both are below 2^53.
   while (b !== 0) [a, b] = [b, a % b];
   const divisor = BigInt(a);

@@ -24,8 +24,12 @@ export function expireTimeOf({
 }
 
 /** When a counter that refills is at initial, unless it changes before; undefined when it is, or has no refill. */
-export function fullTimeOf(counter: Timed & { readonly timing: Timing | undefined }): number | undefined {
-  const { value, initial, refill, timing } = counter;
+export function fullTimeOf({
+  value,
+  initial,
+  refill,
+  timing,
+}: Pick<Counter, "value" | "initial" | "refill" | "timing">): number | undefined {
   const from = timing?.refillTime;
   if (refill === undefined || from === undefined || value === initial) return undefined;
   return Math.min(LAST_MS, from + refillMs(refill, distance(value, initial), timing!.refillCarry));

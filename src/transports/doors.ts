@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
 import { createServer as createTlsServer, type TlsOptions, Server as TlsServer } from "node:tls";
 import type { DescService } from "@bufbuild/protobuf";
 import type { Clock } from "../core/clock.ts";
@@ -14,15 +14,19 @@ import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
 import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect/route.ts";
 import { streamRoute } from "./connect/stream.ts";
+import { extraCalls } from "./grpc/extras.ts";
+import type { GrpcLimits } from "./grpc/limits.ts";
 import { SERVICES } from "./grpc/services.ts";
-import { type GrpcLimits, openGrpcServer } from "./grpc-js/server.ts";
+import { openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
-import type { Drainable } from "./http/engine.ts";
+import type { Drainable, SocketServer } from "./http/engine.ts";
+import { grpcOnlyRoute } from "./http/grpc-only.ts";
 import { healthRoute } from "./http/health.ts";
 import { hostNameRoute, wellFormedRoute } from "./http/host.ts";
 import { originRoute } from "./http/origin.ts";
 import { refusalsLogged } from "./http/refusals-logged.ts";
 import { unknownPathRoute } from "./http/unknown-path.ts";
+import { openHttp2Server } from "./http2/server.ts";
 import { type Address, type Listener, type ListenerLimits, openListener } from "./listener.ts";
 import { type HttpLimits, openHttpServer } from "./node-http/server.ts";
 import { consoleRoute } from "./pages/console.ts";
@@ -38,6 +42,8 @@ export interface DoorsOptions {
   readonly listen: Address;
   /** Where to listen for gRPC instead; the other port then refuses it. */
   readonly grpcListen?: Address | undefined;
+  /** What carries HTTP/2: our own, and with it all that HTTP/1.1 has; or grpc-js, and gRPC alone. */
+  readonly http2Engine?: Http2EngineName;
   /** What is shown to those who connect, over TLS; undefined: all is in plaintext. */
   readonly certificate?: Certificate | undefined;
   /** Origins whose pages may call, beside this server's own; "*" for every one. */
@@ -62,10 +68,15 @@ export interface DoorsOptions {
   readonly limits?: Partial<DoorLimits>;
 }
 
+/** Whose implementation of HTTP/2 it is. */
+export type Http2EngineName = "own" | "grpc-js";
+
 /** What callers may ask of all doors. */
 export interface DoorLimits extends CallLimits, GrpcLimits, HttpLimits, ListenerLimits, StreamLimits {
   /** Requests that are still arriving, of all connections together, in bytes. */
   readonly arrivingBytesMax: number;
+  /** Answers that cannot leave yet because their callers do not take them, over HTTP/2 of our own, the same. */
+  readonly leavingBytesMax: number;
 }
 
 /** The limits of a server that is told none. */
@@ -84,6 +95,7 @@ export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   streamResetsRate: 1_000,
   connectionBytesMax: 32 * 2 ** 20,
   arrivingBytesMax: 256 * 2 ** 20,
+  leavingBytesMax: 256 * 2 ** 20,
 };
 
 /**
@@ -138,7 +150,6 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const arriving = new Room(limits.arrivingBytesMax);
   const streams = new Streams(clock, log, limits);
-  const grpc = openGrpcServer(calls, { clock, health, log, limits, arriving, streamCalls, streams });
   const hostNames = options.hostNames && new Set(options.hostNames);
   const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
   const routes = [
@@ -156,22 +167,29 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     unknownPathRoute(api),
   ];
   const shared = grpcListen === undefined;
+  const isOwn = options.http2Engine === "own";
+  const extras = extraCalls(health, limits.unaryBytesMax);
+  const served = { calls: [...calls, ...extras.unary], streamCalls: [...streamCalls, ...extras.streams] };
+  const carrying = { clock, log, limits, arriving, leaving: new Room(limits.leavingBytesMax), streams };
+  const grpc = isOwn
+    ? openHttp2Server({ ...served, routes: shared ? routes : [grpcOnlyRoute()] }, carrying)
+    : openGrpcServer(served.calls, { ...carrying, streamCalls: served.streamCalls });
+  // What is beside gRPC, where that has a port of its own.
+  const beside =
+    isOwn && !shared ? openHttp2Server({ calls: [], streamCalls: [], routes }, carrying) : undefined;
   const tlsFor = (protocols: readonly string[]): TlsOptions | undefined =>
     certificate && {
       ...certificate.options,
       ALPNProtocols: protocols,
       handshakeTimeout: limits.firstBytesMs,
     };
-  // The first that the client offers too: what offers both is a browser or curl, for gRPC's clients offer h2 alone.
-  const http = openHttpServer(routes, {
-    log,
-    limits,
-    tls: tlsFor(shared ? ["http/1.1", "h2"] : ["http/1.1"]),
-  });
-  const engines: readonly Drainable[] = [http, grpc];
-  const serveGrpc = grpc.serve.bind(grpc);
+  // The first that the client offers too. What offers both is a browser or curl, for gRPC's clients offer h2 alone: where
+  // HTTP/2 is gRPC's alone, they want the other.
+  const protocols = isOwn ? ["h2", "http/1.1"] : shared ? ["http/1.1", "h2"] : ["http/1.1"];
+  const http = openHttpServer(routes, { log, limits, tls: tlsFor(protocols) });
+  const engines: readonly Drainable[] = [http, grpc, ...(beside === undefined ? [] : [beside])];
   const listeners: Listener[] = [];
-  const listenOn = (server: Server, http2: ((socket: Socket) => void) | undefined, address: Address) => {
+  const listenOn = (server: Server, http2: SocketServer | undefined, address: Address) => {
     if (server instanceof TlsServer) {
       certificate?.renewOn(server);
       server.on("tlsClientError", ({ code }: NodeJS.ErrnoException, socket) => {
@@ -179,7 +197,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
         socket.destroy();
       });
     }
-    return openListener(server, http2, address, { ...limits, makeRoom: http2 && (() => grpc.endUnused()) });
+    const makeRoom = http2 && (() => http2.endUnused());
+    return openListener(server, http2 && ((socket) => http2.serve(socket)), address, { ...limits, makeRoom });
   };
   const closeAll = async (graceMs: number): Promise<void> => {
     health.setServing(false);
@@ -207,12 +226,12 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     clearTimeout(leaving);
   };
   try {
-    listeners.push(await listenOn(http.server, shared ? serveGrpc : undefined, listen));
+    listeners.push(await listenOn(http.server, shared ? grpc : beside, listen));
     if (!shared) {
       const tls = tlsFor(["h2"]);
       const options = { noDelay: true, allowHalfOpen: true };
       const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls });
-      listeners.push(await listenOn(server, serveGrpc, grpcListen));
+      listeners.push(await listenOn(server, grpc, grpcListen));
     }
   } catch (error) {
     await closeAll(0);

@@ -21,7 +21,15 @@ const SECRETS = "src/core/secrets.ts";
 /** What stores share. */
 const STORES_SHARED = "src/stores/shared/";
 
-const TRANSPORTS_OWN = ["src/transports/", "src/wire/", "src/service/", "src/core/", "gen/", TELEMETRY];
+const TRANSPORTS_OWN = [
+  "src/transports/",
+  "src/http2/",
+  "src/wire/",
+  "src/service/",
+  "src/core/",
+  "gen/",
+  TELEMETRY,
+];
 
 export const RULES: readonly Rule[] = [
   { of: "src/core/", own: ["src/core/"], packages: [], builtins: false },
@@ -66,6 +74,13 @@ export const RULES: readonly Rule[] = [
     of: "src/wire/", // What of Protobuf is read and written by hand, by the server and the client.
     own: ["src/wire/", "src/core/", "types of src/service/writer.ts", "gen/"],
     packages: ["@bufbuild/protobuf"],
+    builtins: true,
+    without: ["node:http", "node:https", "node:http2"],
+  },
+  {
+    of: "src/http2/",
+    own: ["src/http2/"],
+    packages: [],
     builtins: true,
     without: ["node:http", "node:https", "node:http2"],
   },

@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
-import { BIN, cleanEnv, silentServer, tally } from "./cli.ts";
+import { TALLY } from "../support/bundles/command.ts";
+import { cleanEnv, silentServer, tally } from "./cli.ts";
 
 const NOBODY = "127.0.0.1:1";
 
@@ -91,7 +92,7 @@ describe("Ctrl-C", () => {
 
   it("is 130 to a shell", async () => {
     const { address, called } = await silentServer();
-    const line = `bash -c 'echo $$; exec "$@"' - "${process.execPath}" "${BIN}" get visits --server ${address}; echo "code $?"`;
+    const line = `bash -c 'echo $$; exec "$@"' - "${process.execPath}" "${TALLY}" get visits --server ${address}; echo "code $?"`;
     const child = spawn("bash", ["-c", line], { env: cleanEnv() });
     let stdout = "";
     child.stdout.on("data", (text) => {
@@ -106,7 +107,7 @@ describe("Ctrl-C", () => {
 
 async function interrupted(args: readonly string[]) {
   const { address, called } = await silentServer();
-  const child = spawn(process.execPath, [BIN, ...args, "--server", address], { env: cleanEnv() });
+  const child = spawn(process.execPath, [TALLY, ...args, "--server", address], { env: cleanEnv() });
   onTestFinished(() => void child.kill("SIGKILL"));
   let stderr = "";
   child.stderr.on("data", (text) => {

@@ -5,14 +5,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, onTestFinished, vi } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { startServer } from "../../src/server.ts";
 import { NO_TELEMETRY } from "../../src/telemetry.ts";
-
-export const BIN = fileURLToPath(new URL("../../bin/tally.mjs", import.meta.url));
+import { TALLY } from "../support/bundles/command.ts";
 
 vi.setConfig({ testTimeout: 60_000 }); // Each run is a start of Node.js, on machines that may be busy.
 
@@ -46,13 +44,13 @@ export function serverForTests(clock?: Clock): { address: string } {
 
 /** `tally ARGS`, without settings of whoever runs the tests. */
 export function tally(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  return run(process.execPath, [BIN, ...args], options);
+  return run(process.execPath, [TALLY, ...args], options);
 }
 
 /** A line for bash, in which `tally` is the real program. */
 export function shell(line: string, options: RunOptions = {}): Promise<Ran> {
-  const TALLY = `tally() { "${process.execPath}" "${BIN}" "$@"; }`;
-  return run("bash", ["-c", `${TALLY}\n${line}`], options);
+  const tally = `tally() { "${process.execPath}" "${TALLY}" "$@"; }`;
+  return run("bash", ["-c", `${tally}\n${line}`], options);
 }
 
 export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {

@@ -6,8 +6,9 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { COMPLETION_SCRIPTS } from "../../src/cli/completion-scripts.ts";
+import { TALLY } from "../support/bundles/command.ts";
 import { describeWith, program } from "../support/needs.ts";
-import { BIN, folder, serverForTests, tally } from "./cli.ts";
+import { folder, serverForTests, tally } from "./cli.ts";
 import { openTerminal, SCRIPT } from "./terminal.ts";
 
 const server = serverForTests();
@@ -110,7 +111,7 @@ for (const shell of ["bash", "zsh", "fish"] as const) {
 async function openShell(shell: "bash" | "zsh" | "fish") {
   const home = folder();
   mkdirSync(join(home, "bin"));
-  writeFileSync(join(home, "bin/tally"), `#!/bin/sh\nexec "${process.execPath}" "${BIN}" "$@"\n`);
+  writeFileSync(join(home, "bin/tally"), `#!/bin/sh\nexec "${process.execPath}" "${TALLY}" "$@"\n`);
   chmodSync(join(home, "bin/tally"), 0o755);
   writeFileSync(join(home, "completion"), COMPLETION_SCRIPTS[shell]);
   const start = {

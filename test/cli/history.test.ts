@@ -4,9 +4,10 @@ import { EXIT } from "../../src/cli/exit.ts";
 import { chartsOf, inColumns } from "../../src/cli/history/chart.ts";
 import { RPC, TallyClient } from "../../src/client/client.ts";
 import { msUntilMet, outlookOf, paceOf } from "../../src/core/pace.ts";
+import { TALLY } from "../support/bundles/command.ts";
 import { HandClock } from "../support/clock.ts";
 import { describeWith } from "../support/needs.ts";
-import { BIN, serverForTests, tally } from "./cli.ts";
+import { serverForTests, tally } from "./cli.ts";
 import { openTerminal, SCRIPT } from "./terminal.ts";
 
 const MINUTE = 60_000;
@@ -187,7 +188,7 @@ describe("get", () => {
 
 describeWith([SCRIPT], "at a terminal", () => {
   it("a history is drawn as wide as it is", async () => {
-    const command = [process.execPath, BIN, "history", "visits", "--since", "3h", "--step", "1m"];
+    const command = [process.execPath, TALLY, "history", "visits", "--since", "3h", "--step", "1m"];
     const terminal = openTerminal(command, { env: env(), columns: 50 });
     expect(await terminal.ended).toBe(EXIT.OK);
     const widths = terminal.screen.split("\r\n").map((line) => line.length);

@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
-import { BIN, cleanEnv, serverForTests, shell } from "./cli.ts";
+import { TALLY } from "../support/bundles/command.ts";
+import { cleanEnv, serverForTests, shell } from "./cli.ts";
 
 const server = serverForTests();
 
@@ -11,7 +12,7 @@ it.each([["inc", "visits"], ["help", "inc"], ["--version"], ["completion", "bash
   "a pipe that is closed early ends `tally %s` quietly, with the code of SIGPIPE",
   async (...args) => {
     const env = { ...cleanEnv(), TALLY_SERVER: server.address };
-    const child = spawn(process.execPath, [BIN, ...args], { env });
+    const child = spawn(process.execPath, [TALLY, ...args], { env });
     child.stdout.destroy(); // Long before it has anything to say.
     let stderr = "";
     child.stderr.on("data", (text) => {

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { BIN, folder, run, serverForTests } from "./cli.ts";
+import { TALLY_OF_SOURCES } from "../support/bundles/command.ts";
+import { folder, run, serverForTests } from "./cli.ts";
 
 const server = serverForTests();
 
@@ -37,8 +38,8 @@ async function modulesLoadedBy(args: readonly string[]): Promise<string[]> {
   const list = join(folder(), "modules.txt");
   const recorder = new URL("./record-modules.mjs", import.meta.url).href;
   const env = { TALLY_SERVER: server.address, RECORD_MODULES: list };
-  await run(process.execPath, ["--import", recorder, BIN, "inc", "visits"], { env });
-  const ran = await run(process.execPath, ["--import", recorder, BIN, ...args], { env });
+  await run(process.execPath, ["--import", recorder, TALLY_OF_SOURCES, "inc", "visits"], { env });
+  const ran = await run(process.execPath, ["--import", recorder, TALLY_OF_SOURCES, ...args], { env });
   expect(ran).toMatchObject({ code: 0, stderr: "" });
   return readFileSync(list, "utf8").split("\n");
 }

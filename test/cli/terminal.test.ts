@@ -1,8 +1,9 @@
 /** At a terminal: a question before what destroys, Ctrl-C, and colours. */
 import { describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
+import { TALLY } from "../support/bundles/command.ts";
 import { describeWith } from "../support/needs.ts";
-import { BIN, serverForTests, silentServer, tally } from "./cli.ts";
+import { serverForTests, silentServer, tally } from "./cli.ts";
 import { openTerminal, SCRIPT } from "./terminal.ts";
 
 const server = serverForTests();
@@ -122,7 +123,7 @@ describe("elsewhere than at a terminal", () => {
 
 /** `tally ARGS` at a terminal. */
 function open(args: readonly string[], env: NodeJS.ProcessEnv = {}, columns?: number) {
-  return openTerminal([process.execPath, BIN, ...args], {
+  return openTerminal([process.execPath, TALLY, ...args], {
     env: { TALLY_SERVER: server.address, ...env },
     ...(columns !== undefined && { columns }),
   });

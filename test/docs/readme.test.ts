@@ -14,7 +14,8 @@ import { run } from "../doors/clients/client.ts";
 import { GRPCURL } from "../doors/clients/grpcurl.ts";
 import { PYTHON } from "../doors/clients/python.ts";
 import { Connection, Unanswered } from "../proofs/crash/connection.ts";
-import { freePort, pause } from "../proofs/crash/server-process.ts";
+import { pause } from "../proofs/crash/server-process.ts";
+import { freePort } from "../support/free-port.ts";
 import { describeWith, type Need, program } from "../support/needs.ts";
 import { type Block, blocksOf } from "./markdown.ts";
 

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { freePort } from "../proofs/crash/server-process.ts";
+import { freePort } from "../support/free-port.ts";
 import { describeWith, type Need } from "../support/needs.ts";
 import { blocksOf } from "./markdown.ts";
 import { Shell } from "./shell.ts";
@@ -15,14 +15,14 @@ interface Surroundings {
   readonly needs?: readonly Need[];
   /** Ports that it has, beside Tally's; there are others in their place. */
   readonly ports?: readonly number[];
-  /** Files of the checkout that it names, from where they are. */
-  readonly files?: readonly string[];
+  /** Files of the checkout that it names, from where they are, and what a busy machine needs changed in them. */
+  readonly files?: Readonly<Record<string, (text: string) => string>>;
 }
 
 /** Tests of a page of the documentation. @param page  its path in the repository: "docs/tour.md" */
 export async function runsAsShown(
   page: string,
-  { needs = [], ports = [], files = [] }: Surroundings = {},
+  { needs = [], ports = [], files = {} }: Surroundings = {},
 ): Promise<void> {
   const blocks = blocksOf(readFileSync(path.join(ROOT, page), "utf8"));
   const commands = blocks.filter(({ language }) => language === "sh");
@@ -35,9 +35,9 @@ export async function runsAsShown(
     text.replaceAll(/\b\d{4,5}\b/g, (port) => `${own.get(Number(port)) ?? port}`);
   const asUsual = (text: string) =>
     [...own].reduce((shown, [usual, port]) => shown.replaceAll(`:${port}`, `:${usual}`), text);
-  for (const file of files) {
+  for (const [file, changed] of Object.entries(files)) {
     mkdirSync(path.dirname(path.join(home, file)), { recursive: true });
-    writeFileSync(path.join(home, file), withOwn(readFileSync(path.join(ROOT, file), "utf8")));
+    writeFileSync(path.join(home, file), changed(withOwn(readFileSync(path.join(ROOT, file), "utf8"))));
   }
 
   describeWith(needs, page, () => {

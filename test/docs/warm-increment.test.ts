@@ -11,6 +11,7 @@ import { expect, it } from "vitest";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { folder, ROOT, serve } from "../cli/process/tally.ts";
 import { Caller } from "../proofs/faults/calls.ts";
+import { TALLY_OF_SOURCES } from "../support/bundles/command.ts";
 
 const SOURCES = pathToFileURL(join(ROOT, "src/")).href;
 const MORE = 100;
@@ -28,6 +29,7 @@ async function runsAfter(calls: number): Promise<ReadonlyMap<string, number>> {
   const dir = folder();
   const store = `sqlite:${join(dir, "tally.db")}`;
   const tally = serve(["--store", store], {
+    command: TALLY_OF_SOURCES,
     env: { NODE_V8_COVERAGE: dir, TALLY_HISTORY: "false" },
   });
   const caller = await Caller.on(Number((await tally.logged("server.ready")).port));

@@ -7,8 +7,9 @@ import { CounterService, type DeleteCounterResponse } from "../../gen/tally/v1/c
 import { loadConfig } from "../../src/config.ts";
 import { startServer } from "../../src/server.ts";
 import { NO_TELEMETRY } from "../../src/telemetry.ts";
-import { freePort, ServerProcess } from "../proofs/crash/server-process.ts";
+import { ServerProcess } from "../proofs/crash/server-process.ts";
 import { HandClock } from "../support/clock.ts";
+import { freePort } from "../support/free-port.ts";
 import { Caller, Refused } from "./client.ts";
 
 export const { method: RPC } = CounterService;

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Connection, Unanswered } from "../proofs/crash/connection.ts";
-import { freePort, pause } from "../proofs/crash/server-process.ts";
+import { pause } from "../proofs/crash/server-process.ts";
+import { freePort } from "./free-port.ts";
 
 /** What is given to operators, and run here. */
 const CONFIG = fileURLToPath(new URL("../../deploy/haproxy/tally.cfg", import.meta.url));

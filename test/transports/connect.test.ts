@@ -15,6 +15,7 @@ import {
   IncrementResponseSchema,
 } from "../../gen/tally/v1/counter_service_pb.ts";
 import { gate, type Opened, open } from "./door.ts";
+import { byEngine } from "./engine.ts";
 import { type Got, type Sent, send } from "./http.ts";
 import { framed } from "./raw.ts";
 
@@ -75,8 +76,7 @@ describe("a content type", () => {
   it.each([
     "application/connect+json",
     "application/connect+proto",
-    "application/grpc",
-    "application/grpc+proto",
+    ...byEngine({ "grpc-js": ["application/grpc", "application/grpc+proto"], own: [] }), // It is gRPC, over HTTP/2.
     "application/grpc-web-text",
     "application/grpc-web-text+proto",
     "application/grpc-webx",

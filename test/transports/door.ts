@@ -33,6 +33,7 @@ import { Certificate } from "../../src/transports/tls/certificate.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
 import { Following } from "../stores/conformance/history-following.ts";
 import { HandClock } from "../support/clock.ts";
+import { ENGINE } from "./engine.ts";
 
 export interface Opened extends AsyncDisposable {
   readonly door: Doors;
@@ -109,6 +110,7 @@ export async function open(options: Options = {}): Promise<Opened> {
   const door = await openDoors({
     listen,
     grpcListen,
+    http2Engine: ENGINE,
     certificate,
     allowOrigins,
     hostNames,

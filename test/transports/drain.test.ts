@@ -4,7 +4,7 @@ import { service } from "grpc-health-check";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { authority } from "../support/certificates.ts";
 import { Client, gate, type Opened, open, refusal } from "./door.ts";
-import { FRAME, framesIn, increment, isEnd, opening } from "./frames.ts";
+import { FRAME, framesIn, increment, isEnd, opening, pongs } from "./frames.ts";
 import { CLOSE, http, talk } from "./talk.ts";
 
 async function openHeld(
@@ -220,7 +220,9 @@ describe("draining, on a connection of HTTP/2", () => {
     const { socket, send } = await talk(opened.door.port);
     let bytes = Buffer.alloc(0);
     socket.on("data", (chunk: Buffer) => {
+      const before = framesIn(bytes).length;
       bytes = Buffer.concat([bytes, chunk]);
+      socket.write(pongs(framesIn(bytes).slice(before)));
     });
     const lastTaken = () => {
       const goaways = framesIn(bytes).filter(({ type }) => type === FRAME.GOAWAY);
@@ -263,9 +265,10 @@ describe("draining, on a connection of HTTP/2", () => {
     socket.write(opening());
     for (let caller = 0; caller < 16; caller++) call();
     socket.on("data", (chunk: Buffer) => {
-      const before = answered();
+      const [before, seen] = [answered(), framesIn(bytes).length];
       bytes = Buffer.concat([bytes, chunk]);
       for (let again = answered() - before; again > 0; again--) setTimeout(call, again % 3);
+      socket.write(pongs(framesIn(bytes).slice(seen)));
     });
     await vi.waitFor(() => expect(answered()).toBeGreaterThan(50));
     const drained = opened.door.drain(GRACE_MS);

@@ -3,7 +3,8 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
 import { framed } from "./raw.ts";
 
-export const FRAME = { DATA: 0, HEADERS: 1, SETTINGS: 4, GOAWAY: 7, WINDOW_UPDATE: 8 } as const;
+export const FRAME = { DATA: 0, HEADERS: 1, SETTINGS: 4, PING: 6, GOAWAY: 7, WINDOW_UPDATE: 8 } as const;
+const ACK = 1;
 const END_STREAM = 1;
 const END_HEADERS = 4;
 
@@ -41,6 +42,12 @@ export function framesIn(bytes: Buffer): Frame[] {
     at = end;
   }
   return frames;
+}
+
+/** What a client says to the PINGs among some frames. */
+export function pongs(frames: readonly Frame[]): Buffer {
+  const pings = frames.filter(({ type, flags }) => type === FRAME.PING && (flags & ACK) === 0);
+  return Buffer.concat(pings.map(({ payload }) => frame(FRAME.PING, ACK, 0, payload)));
 }
 
 /** Whether a frame ends the answer to a call. */

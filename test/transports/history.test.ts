@@ -373,11 +373,11 @@ it("where no history is kept, all that ask for one are told so", async () => {
   const { client } = server;
   await client.increment({ name: "a" });
   for (const call of [
-    client.queryHistory({ subject: name("a") }),
-    client.listChanges({ name: "a" }),
-    client.getCounter({ name: "a", asOf: timestampFromMs(NOON) }),
+    () => client.queryHistory({ subject: name("a") }),
+    () => client.listChanges({ name: "a" }),
+    () => client.getCounter({ name: "a", asOf: timestampFromMs(NOON) }),
   ])
-    expect(await refusal(call)).toMatchObject({ status: "FAILED_PRECONDITION", reason: "HISTORY_OFF" });
+    expect(await refusal(call())).toMatchObject({ status: "FAILED_PRECONDITION", reason: "HISTORY_OFF" });
   expect(await client.getCounter({ name: "a" })).toMatchObject({ counter: { value: 1n } });
 });
 
@@ -387,8 +387,11 @@ it("of a counter that has it turned off, it is told by its name", async () => {
   await client.createCounter({ name: "a", history: false });
   await client.increment({ name: "a" });
   await client.increment({ name: "b" });
-  for (const call of [client.queryHistory({ subject: name("a") }), client.listChanges({ name: "a" })])
-    expect(await refusal(call)).toMatchObject({ reason: "HISTORY_OFF", metadata: { name: "a" } });
+  for (const call of [
+    () => client.queryHistory({ subject: name("a") }),
+    () => client.listChanges({ name: "a" }),
+  ])
+    expect(await refusal(call())).toMatchObject({ reason: "HISTORY_OFF", metadata: { name: "a" } });
   expect(await client.listChanges({ name: "b" })).toMatchObject({ changes: [] });
 });
 

@@ -1,7 +1,9 @@
-/** HTTP/1.1 by hand: every path, header and body is sent as it is given. */
+/** HTTP by hand: every path, header and body is sent as it is given. Over HTTP/1.1, or HTTP/2 where our own engine has that. */
 import { once } from "node:events";
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
+import { connect, type IncomingHttpHeaders as IncomingHttp2Headers } from "node:http2";
 import { request as requestOverTls } from "node:https";
+import { ENGINE } from "./engine.ts";
 
 export interface Sent {
   readonly method?: string;
@@ -12,6 +14,8 @@ export interface Sent {
   readonly body?: string | Uint8Array | object;
   /** Whose certificates to trust: over TLS. */
   readonly ca?: string | undefined;
+  /** For what there is over HTTP/1.1 alone. */
+  readonly version?: "1.1";
 }
 
 export interface Got {
@@ -35,12 +39,29 @@ export interface Refused {
 }
 
 /** Make a request on a connection of its own, and read all of the answer. */
-export async function send(
-  port: number,
-  { method = "GET", path, headers = {}, body, ca }: Sent,
-): Promise<Got> {
+export async function send(port: number, sent: Sent): Promise<Got> {
+  const { headers = {}, body } = sent;
   const json = typeof body === "object" && !(body instanceof Uint8Array);
   const bytes = json ? JSON.stringify(body) : body;
+  const all = {
+    ...(json && { "content-type": "application/json" }),
+    ...(bytes !== undefined && { "content-length": `${Buffer.byteLength(bytes)}` }), // For GET too.
+    ...headers,
+  };
+  return ENGINE === "own" && sent.version === undefined
+    ? sendOverHttp2(port, sent, all, bytes)
+    : sendOverHttp1(port, sent, all, bytes);
+}
+
+type Headers = NonNullable<Sent["headers"]>;
+type Bytes = string | Uint8Array | undefined;
+
+async function sendOverHttp1(
+  port: number,
+  { method = "GET", path, ca }: Sent,
+  headers: Headers,
+  bytes: Bytes,
+): Promise<Got> {
   const outgoing = (ca === undefined ? request : requestOverTls)({
     ca,
     servername: "localhost", // Whatever the headers say.
@@ -49,15 +70,52 @@ export async function send(
     method,
     path,
     agent: false,
-    headers: {
-      ...(json && { "content-type": "application/json" }),
-      ...(bytes !== undefined && { "content-length": `${Buffer.byteLength(bytes)}` }), // For GET too.
-      ...headers,
-    },
+    headers,
   });
   outgoing.end(bytes);
   const [response] = (await once(outgoing, "response")) as [IncomingMessage];
   return gotOf(response.statusCode!, response.headers, Buffer.concat((await response.toArray()) as Buffer[]));
+}
+
+async function sendOverHttp2(
+  port: number,
+  { method = "GET", path, ca }: Sent,
+  headers: Headers,
+  bytes: Bytes,
+): Promise<Got> {
+  const { host, ...others } = Object.fromEntries(
+    // HTTP/1.1 allows blanks around a value, which are none of it; HTTP/2 has none (RFC 9113, section 8.2.1).
+    Object.entries(headers).map(([name, value]) => [
+      name.toLowerCase(),
+      typeof value === "string" ? value.trim() : value,
+    ]),
+  );
+  const session = connect(`${ca === undefined ? "http" : "https"}://127.0.0.1:${port}`, {
+    ca,
+    servername: "localhost",
+    strictSingleValueFields: false, // Which its types do not know yet.
+  } as object);
+  session.on("error", () => {}); // "close" follows.
+  try {
+    const outgoing = session.request(
+      {
+        ":method": method,
+        ":path": path,
+        ...(host !== undefined && { ":authority": host as string }),
+        ...others,
+      },
+      { endStream: bytes === undefined },
+    );
+    if (bytes !== undefined) outgoing.end(bytes);
+    const hungUp = once(session, "close").then(() => Promise.reject(new Error("the connection was closed")));
+    const [response] = (await Promise.race([once(outgoing, "response"), hungUp])) as [IncomingHttp2Headers];
+    hungUp.catch(() => {});
+    const { ":status": status, ...answered } = response;
+    const pieces = (await outgoing.toArray()) as Buffer[];
+    return gotOf(Number(status), answered as IncomingHttpHeaders, Buffer.concat(pieces));
+  } finally {
+    session.destroy();
+  }
 }
 
 export function gotOf(status: number, headers: IncomingHttpHeaders, bytes: Buffer): Got {

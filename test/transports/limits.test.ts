@@ -4,6 +4,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { Client, gate, open, refusal } from "./door.ts";
+import { byEngine } from "./engine.ts";
 
 async function readAll(socket: Socket): Promise<string> {
   let text = "";
@@ -62,12 +63,15 @@ describe("the time that a connection takes", () => {
   it("between two calls of gRPC: it is told to go away, and the client connects anew", async () => {
     await using opened = await open({ limits: { grpcIdleMs: 50 } });
     const session = await http2(opened.door.grpcPort);
-    const [code] = (await once(session, "goaway")) as [number];
-    expect(code).toBe(0);
+    const told = once(session, "goaway");
+    opened.clock.advance(51); // By which our own engine goes; grpc-js goes by timers.
+    expect((await told)[0]).toBe(0);
     await once(session, "close");
     for (const value of [1n, 2n]) {
       expect((await opened.client.increment({ name: "a" })).outcome?.value).toBe(value);
-      await once(await http2(opened.door.grpcPort), "close"); // By then the client's has been told as well.
+      const closed = once(await http2(opened.door.grpcPort), "close");
+      opened.clock.advance(51);
+      await closed; // By then the client's has been told as well.
     }
   });
 });
@@ -117,10 +121,16 @@ describe("the size", () => {
 
   const COMPRESSION_ERROR = 9;
   const ENHANCE_YOUR_CALM = 11;
-  it.for([
-    ["128 fields: the call is reset", { fields: 129, length: 10 }, ENHANCE_YOUR_CALM],
-    ["64 KiB in a field: the connection is closed", { fields: 1, length: 120_000 }, COMPRESSION_ERROR],
-  ] as const)("of headers of a gRPC call, above %s", async ([, { fields, length }, code]) => {
+  const FIELD = { fields: 1, length: 120_000 };
+  it.for(
+    byEngine<[string, { fields: number; length: number }, number][]>({
+      "grpc-js": [
+        ["128 fields: the call is reset", { fields: 129, length: 10 }, ENHANCE_YOUR_CALM],
+        ["64 KiB in a field: the connection is closed", FIELD, COMPRESSION_ERROR],
+      ],
+      own: [["64 KiB as they are sent: the connection is closed", FIELD, ENHANCE_YOUR_CALM]], // Of any number.
+    }),
+  )("of headers of a gRPC call, above %s", async ([, { fields, length }, code]) => {
     await using opened = await open();
     const session = await http2(opened.door.grpcPort);
     const headers = Array.from({ length: fields }, (_, i) => [`x-${i}`, "x".repeat(length)]);

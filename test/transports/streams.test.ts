@@ -19,20 +19,24 @@ import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { open } from "./door.ts";
 import { echoCalls, Seen } from "./echo/calls.ts";
 import { EchoService, RepeatRequestSchema, TalkRequestSchema } from "./echo/echo_pb.ts";
+import { HTTP_VERSION } from "./engine.ts";
 import { send } from "./http.ts";
 import { framed } from "./raw.ts";
 
 const DOORS: readonly [name: string, transport: (baseUrl: string) => Transport][] = [
   ["gRPC", (baseUrl) => createGrpcTransport({ baseUrl })],
-  ["Connect", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true })],
+  [
+    "Connect",
+    (baseUrl) => createConnectTransport({ baseUrl, httpVersion: HTTP_VERSION, useBinaryFormat: true }),
+  ],
   [
     "Connect, JSON",
-    (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false }),
+    (baseUrl) => createConnectTransport({ baseUrl, httpVersion: HTTP_VERSION, useBinaryFormat: false }),
   ],
-  ["gRPC-Web", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" })],
+  ["gRPC-Web", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: HTTP_VERSION })],
   [
     "gRPC-Web, JSON",
-    (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false }),
+    (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: HTTP_VERSION, useBinaryFormat: false }),
   ],
 ];
 const BIDI = DOORS.filter(([name]) => !name.startsWith("gRPC-Web"));

@@ -9,6 +9,7 @@ import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
 import { authority, LOCAL_NAMES } from "../support/certificates.ts";
 import { HandClock } from "../support/clock.ts";
 import { Client, gate, type Opened, open, refusal } from "./door.ts";
+import { byEngine } from "./engine.ts";
 import { send } from "./http.ts";
 
 const AUTHORITY = authority();
@@ -62,13 +63,16 @@ async function secured(port: number, offered: readonly string[] = []): Promise<T
 
 describe("the protocol that is agreed on", () => {
   const NONE = "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL";
+  // Where HTTP/2 has all that HTTP/1.1 has, it comes first; where it has gRPC alone, last, or not at all.
+  const both = byEngine({ "grpc-js": "http/1.1", own: "h2" });
+  const http2 = byEngine({ "grpc-js": NONE, own: "h2" });
   it.for<[readonly string[] | undefined, string, unknown, unknown, unknown]>([
     // offered; on the one port; with gRPC on its own port: there, and on the other
-    [["h2"], "h2 for gRPC's clients", "h2", "h2", NONE],
+    [["h2"], "h2 for gRPC's clients", "h2", "h2", http2],
     [["http/1.1"], "http/1.1", "http/1.1", NONE, "http/1.1"],
-    [["h2", "http/1.1"], "what browsers and curl offer", "http/1.1", "h2", "http/1.1"],
-    [["http/1.1", "h2"], "the same the other way round", "http/1.1", "h2", "http/1.1"],
-    [["spdy/3", "h2"], "h2 beside something old", "h2", "h2", NONE],
+    [["h2", "http/1.1"], "what browsers and curl offer", both, "h2", both],
+    [["http/1.1", "h2"], "the same the other way round", both, "h2", both],
+    [["spdy/3", "h2"], "h2 beside something old", "h2", "h2", http2],
     [["h3"], "nothing of ours", NONE, NONE, NONE],
     [undefined, "nothing at all", false, false, false],
   ])(

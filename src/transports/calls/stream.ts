@@ -193,10 +193,14 @@ export class Streams {
 const FULL: Refusal = { code: "QUEUE_FULL", retryAfterMs: 1_000 };
 
 /** Messages until they end or a signal is aborted, also in the middle of waiting for one. */
-async function* until(signal: AbortSignal, messages: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+export async function* until(
+  signal: AbortSignal,
+  messages: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void> {
   const iterator = messages[Symbol.asyncIterator]();
   let wake = () => {};
-  signal.addEventListener("abort", () => wake(), { once: true });
+  const woken = () => wake();
+  signal.addEventListener("abort", woken);
   try {
     while (!signal.aborted) {
       const next = await new Promise<IteratorResult<Buffer> | undefined>((resolve, reject) => {
@@ -207,6 +211,7 @@ async function* until(signal: AbortSignal, messages: AsyncIterable<Buffer>): Asy
       yield next.value;
     }
   } finally {
+    signal.removeEventListener("abort", woken); // It may live longer than the messages do.
     iterator.return?.().then(undefined, () => {}); // Not waited for: it may be in the middle of a piece.
   }
 }

@@ -3,8 +3,9 @@ import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { trailerFlag } from "@connectrpc/connect/protocol-grpc-web";
 import type { Refusal } from "../../core/errors.ts";
-import type { Refused } from "../calls/call.ts";
+import { lateRequest, type Refused } from "../calls/call.ts";
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
+import { readFrames } from "../frames.ts";
 import type { HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { isJson, meantAsHeader, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
@@ -14,7 +15,6 @@ import { encodeJsonText } from "../json/request.ts";
 import { timeoutOf } from "../timeout.ts";
 import { decompressed } from "./compression.ts";
 import { toConnectError, trailersOf } from "./error.ts";
-import { readFrames } from "./frames.ts";
 import { type Protocol, unfitHeaders } from "./headers.ts";
 import type { ConnectOptions } from "./route.ts";
 
@@ -124,7 +124,11 @@ async function* messagesOf(
 ): AsyncGenerator<Buffer, void> {
   const encoding = request.header(encodingHeader);
   const single = methodKind === "server_streaming";
-  const frames = readFrames(request.pieces(), { bytesMax, arriving, requestMs, single }, running.end);
+  let late: NodeJS.Timeout | undefined;
+  const frames = readFrames(request.pieces(), { bytesMax, arriving, single }, (owing) => {
+    clearTimeout(late);
+    if (owing) late = setTimeout(() => running.end(lateRequest(requestMs)), requestMs).unref();
+  });
   for (;;) {
     const next = await frames.next();
     if (next.done) {

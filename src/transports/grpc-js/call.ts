@@ -1,28 +1,9 @@
 /** What every call over grpc-js needs. */
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import * as grpc from "@grpc/grpc-js";
-import type { Clock } from "../../core/clock.ts";
-import { messageOf } from "../../core/errors.ts";
-import type { Log } from "../../telemetry.ts";
-import type { Refused, UnaryCall } from "../calls/call.ts";
-import type { StreamCall } from "../calls/stream.ts";
-import { STATUS, statusBytes } from "../status.ts";
+import type { Refused } from "../calls/call.ts";
+import { type GrpcDoor, statusOf } from "../grpc/call.ts";
 import type { CallInside } from "./inside.ts";
-
-/** What the calls of one server share. */
-export interface GrpcDoor {
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Calls that were taken and not yet answered. */
-  inFlight: number;
-  /** Answers that wait for what is to leave before them; undefined: none waits. */
-  held: (() => void)[] | undefined;
-}
-
-/** Where a method is called. */
-export function pathOf({ method }: Pick<UnaryCall | StreamCall, "method">): string {
-  return `/${method.parent.typeName}/${method.name}`;
-}
 
 /** No headers and no trailers. */
 export const NO_METADATA = new grpc.Metadata();
@@ -53,12 +34,11 @@ export function endCall(call: CallInside, status: grpc.StatusObject): void {
 
 /** With the time after which gRPC's own retries try again, where there is one. */
 export function toStatus(refused: Refused): grpc.StatusObject {
+  const { code, message, details, pushbackMs } = statusOf(refused);
   const metadata = new grpc.Metadata();
-  metadata.set("grpc-status-details-bin", Buffer.from(statusBytes(refused)));
-  if (refused.retryAfterMs !== undefined) {
-    metadata.set("grpc-retry-pushback-ms", `${Math.min(refused.retryAfterMs, INT32_MAX)}`);
-  }
-  return { code: STATUS[refused.code].grpc as number, details: messageOf(refused), metadata };
+  metadata.set("grpc-status-details-bin", Buffer.from(details));
+  if (pushbackMs !== undefined) metadata.set("grpc-retry-pushback-ms", `${pushbackMs}`);
+  return { code, details: message, metadata };
 }
 
 /** The answer to a call that has nothing but its status, for one that grpc-js is not told of. */
@@ -94,6 +74,3 @@ export function closeAfterAnswer(stream: ServerHttp2Stream): void {
 }
 
 function ignore(): void {}
-
-/** As gRPC has it: what is larger would be taken for never. */
-const INT32_MAX = 2 ** 31 - 1;

@@ -2,29 +2,13 @@ import { constants, type Http2Server, type Http2Session, type ServerHttp2Stream 
 import type { Socket } from "node:net";
 import type { Clock } from "../../core/clock.ts";
 import { lateRequest } from "../calls/call.ts";
+import type { ConnectionLimits } from "../grpc/limits.ts";
 import { Room } from "../room.ts";
 import { refuseAtHeaders } from "./headers.ts";
 import type { CallInside } from "./inside.ts";
 import { Intake, type IntakeRules } from "./intake.ts";
 import type { RefuseAhead } from "./refusing.ts";
 import { noticeShutdown } from "./shutdown-notice.ts";
-
-/** How long a connection of gRPC may take over what, and how much it may send. */
-export interface ConnectionLimits {
-  /** How long a connection may stay silent, in milliseconds: here, until HTTP/2's settings are there. */
-  readonly firstBytesMs: number;
-  /** How long a request may take to arrive, in milliseconds. */
-  readonly requestMs: number;
-  /** How long an answer, or a message of one that streams, may wait to be taken, in milliseconds; over HTTP/1.1, a connection for a request. */
-  readonly idleMs: number;
-  /** The largest headers of a request, in bytes; over HTTP/2 as RFC 9113 counts them, with 32 for each field. */
-  readonly headerBytesMax: number;
-  /** Calls that their caller resets: so many at once, and so many more each second. */
-  readonly streamResetsBurst: number;
-  readonly streamResetsRate: number;
-  /** Requests of one connection that are still arriving, in bytes. */
-  readonly connectionBytesMax: number;
-}
 
 /**
  * The connections of gRPC, watched: what node:http2 and grpc-js leave to their callers, or to nobody.

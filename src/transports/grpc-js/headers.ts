@@ -5,8 +5,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Refusal } from "../../core/errors.ts";
-import { invalidField } from "../calls/shape.ts";
-import { otherMethod } from "../http/host.ts";
+import { isGrpcType, otherThanPost, refusalByHeaders } from "../grpc/headers.ts";
 import { errorOf } from "../http/message.ts";
 import { shortened } from "../json/parse.ts";
 import { grpcTimeoutOf } from "../timeout.ts";
@@ -41,18 +40,16 @@ export function refuseAtHeaders(
     return true;
   }
   const type = headers["content-type"];
-  if (types !== 1 || !isGrpc(type!)) {
+  if (types !== 1 || !isGrpcType(type!)) {
     refuseType(stream, types > 1 ? `${types} of them` : type === undefined ? "none" : shortened(type));
     return true;
   }
-  const { ":method": method, "content-encoding": coding = "identity" } = headers;
+  const method = `${headers[":method"]}`;
   if (method !== "POST") {
-    refuseMethod(stream, `${method}`);
+    refuseInJson(stream, otherThanPost(method), { allow: "POST" });
     return true;
   }
-  const refusal =
-    (credentials > 1 ? DOUBLED : otherMethod(method, (name) => headers[name]?.toString())) ??
-    otherCoding(coding);
+  const refusal = refusalByHeaders((name) => headers[name]?.toString(), credentials);
   if (refusal !== undefined) {
     respondWith(stream, trailersOnly(refusal));
     return true;
@@ -69,36 +66,15 @@ export function refuseAtHeaders(
   return false;
 }
 
-/** node:http2 gives the first, and another between us and the caller may have judged the last. */
-const DOUBLED = invalidField("Authorization", "must be given once", undefined);
-
 /** What a field counts beside its name and value (RFC 9113 section 6.5.2). */
 const FIELD_BYTES = 32;
 
 /** The longest time of Node's timers. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** Not by its beginning: gRPC-Web's is the same, and its clients cannot read an answer of gRPC, so that they retry. */
-function isGrpc(type: string): boolean {
-  return type === "application/grpc" || /^application\/grpc(\+proto)?[ \t]*(;|$)/i.test(type);
-}
-
 function refuseType(stream: ServerHttp2Stream, got: string): void {
   const expected = "over HTTP/2 must be application/grpc; REST, Connect and gRPC-Web are over HTTP/1.1";
   refuseInJson(stream, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got });
-}
-
-/** A proxy may repeat a GET, and who sends HEAD does not see whether it was done. */
-function refuseMethod(stream: ServerHttp2Stream, got: string): void {
-  const expected = "use POST, as gRPC does";
-  refuseInJson(stream, { code: "METHOD_NOT_ALLOWED", expected, got: shortened(got) }, { allow: "POST" });
-}
-
-/** The message's own is in grpc-encoding; this would be one around all of the call, and nobody takes it off. */
-function otherCoding(coding: string): Refusal | undefined {
-  if (coding === "identity") return undefined;
-  const expected = "of a call of gRPC is in grpc-encoding";
-  return { code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(coding) };
 }
 
 /** As a client that speaks no gRPC can read it. */

@@ -1,9 +1,6 @@
-import { promisify } from "node:util";
-import { gunzip, inflate } from "node:zlib";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { tooLarge } from "../calls/call.ts";
-import { inflateInTurn } from "../inflating.ts";
+import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/messages.ts";
 import { Arriving, NO_ROOM, type Room, takeAll } from "../room.ts";
 import { endCall, toStatus } from "./call.ts";
 import type { CallInside, QueueEntry } from "./inside.ts";
@@ -17,10 +14,6 @@ export interface IntakeRules {
   /** The same of the answer. */
   readonly streamsAnswers: boolean;
 }
-
-/** Of gRPC: a byte of flags, four of length. */
-const HEAD_BYTES = 5;
-const COMPRESSED = 1;
 
 const NOTHING = Buffer.alloc(0);
 
@@ -59,9 +52,7 @@ export class Intake {
     this.#rules = rules;
     this.#rooms = rooms;
     if (call.incomingEncoding === "identity") call.decompressAndMaybePush = pushAtOnce;
-    else if (call.incomingEncoding === "gzip" || call.incomingEncoding === "deflate") {
-      call.decompressMessage = (frame, encoding) => this.#decompress(frame, encoding);
-    }
+    else call.decompressMessage = (frame, encoding) => this.#decompress(frame, encoding);
     if (rules.streamsAnswers) this.#timeAnswers();
   }
 
@@ -103,10 +94,9 @@ export class Intake {
       !this.#complete &&
       length >= HEAD_BYTES &&
       length <= COPIED_BYTES &&
-      data.readUInt32BE(1) === length - HEAD_BYTES &&
-      length - HEAD_BYTES <= this.#rules.bytesMax
+      data.readUInt32BE(1) === length - HEAD_BYTES
     ) {
-      if (!this.#accepts(data[0]!)) return [];
+      if (!this.#accepts(data)) return [];
       this.#complete = this.#single;
       return [Buffer.from(data)]; // Copied, for it is a slice of all that was read from the socket with it.
     }
@@ -145,7 +135,7 @@ export class Intake {
     const whole: Buffer[] = [];
     let at = 0;
     while (at < data.length) {
-      if (this.#complete) return this.#drop({ code: "MALFORMED_MESSAGE", expected: ONE });
+      if (this.#complete) return this.#drop(NOT_ONE);
       if (this.#headLength < HEAD_BYTES) {
         if (this.#head === NOTHING) this.#head = Buffer.allocUnsafe(HEAD_BYTES);
         if (this.#headLength === 0) this.#messageSince = this.#clock.monotonic();
@@ -166,14 +156,8 @@ export class Intake {
 
   /** The head is there: whether what follows is wanted. */
   #begin(): boolean {
-    const { bytesMax } = this.#rules;
-    const bytes = this.#head.readUInt32BE(1);
-    if (!this.#accepts(this.#head[0]!)) return false;
-    if (bytes > bytesMax) {
-      this.#drop(tooLarge(bytes, bytesMax));
-      return false;
-    }
-    this.#frameBytes = HEAD_BYTES + bytes;
+    if (!this.#accepts(this.#head)) return false;
+    this.#frameBytes = HEAD_BYTES + this.#head.readUInt32BE(1);
     // Until the request has ended: a caller that sends a message and then no end is charged for it too.
     if (this.#single) this.call.stream.once("end", () => this.free());
     this.#arriving = new Arriving(this.#rooms, this.#frameBytes);
@@ -190,13 +174,12 @@ export class Intake {
     return bytes;
   }
 
-  /** Whether a message with these flags is one. */
-  #accepts(flags: number): boolean {
-    if (flags > COMPRESSED) this.#drop({ code: "MALFORMED_MESSAGE", expected: FLAGS });
-    else if (flags === COMPRESSED && this.call.incomingEncoding === "identity") {
-      this.#drop({ code: "MALFORMED_MESSAGE", expected: UNSAID });
-    }
-    return !this.#over;
+  /** Whether a message that begins so is one. */
+  #accepts(head: Buffer): boolean {
+    const { bytesMax } = this.#rules;
+    const fault = headFault(head[0]!, head.readUInt32BE(1), this.call.incomingEncoding, bytesMax);
+    if (fault !== undefined) this.#drop(fault);
+    return fault === undefined;
   }
 
   #drop(refusal: Refusal): [] {
@@ -208,7 +191,7 @@ export class Intake {
     const message = frame.subarray(HEAD_BYTES);
     if (frame[0] !== COMPRESSED) return message;
     const { bytesMax } = this.#rules;
-    const bytes = await inflateInTurn(() => inflated(message, encoding, bytesMax));
+    const bytes = await inflated(message, encoding, bytesMax);
     const refusal = "code" in bytes ? bytes : this.#holds(bytes.length) ? undefined : NO_ROOM;
     if (refusal === undefined) return bytes as Buffer;
     throw toStatus(refusal); // As grpc-js wants it, which sends it.
@@ -233,20 +216,3 @@ function pushAtOnce(this: CallInside, entry: QueueEntry): void {
 
 /** Above this a message takes room also when it comes in one piece. */
 const COPIED_BYTES = 4 * 1024;
-
-const ONE = "must be one message in a frame of gRPC";
-const FLAGS = "must be messages in frames of gRPC, whose flags are 0 or 1";
-const UNSAID = "is compressed, and grpc-encoding does not say how";
-
-const INFLATE = { gzip: promisify(gunzip), deflate: promisify(inflate) };
-
-async function inflated(bytes: Buffer, encoding: string, bytesMax: number): Promise<Buffer | Refusal> {
-  try {
-    return await INFLATE[encoding as keyof typeof INFLATE](bytes, { maxOutputLength: bytesMax });
-  } catch (error) {
-    // It stops there, however small the bytes are that would grow so large.
-    if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE")
-      return tooLarge(undefined, bytesMax);
-    return { code: "MALFORMED_MESSAGE", expected: `is not ${encoding}, as its headers say` };
-  }
-}

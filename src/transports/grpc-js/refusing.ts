@@ -1,6 +1,7 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { UnaryCall } from "../calls/call.ts";
-import { pathOf, respondWith, trailersOnly } from "./call.ts";
+import { madeOnce, pathOf } from "../grpc/call.ts";
+import { respondWith, trailersOnly } from "./call.ts";
 
 /** Refuses a call that has only its headers, or says that it does not. */
 export type RefuseAhead = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
@@ -12,17 +13,11 @@ export type RefuseAhead = (stream: ServerHttp2Stream, headers: IncomingHttpHeade
  */
 export function refusingAhead(calls: readonly UnaryCall[]): RefuseAhead {
   const byPath = new Map(calls.map((unary) => [pathOf(unary), unary]));
-  const answers = new Map<number, OutgoingHttpHeaders>();
+  const answer = madeOnce(trailersOnly);
   return (stream, headers) => {
     const refusal = byPath.get(headers[":path"]!)?.refusalAhead();
     if (refusal === undefined) return false;
-    const { retryAfterMs = 0 } = refusal;
-    let answer = answers.get(retryAfterMs);
-    if (answer === undefined) {
-      answer = trailersOnly(refusal);
-      answers.set(retryAfterMs, answer); // Of some hundred delays each.
-    }
-    respondWith(stream, answer);
+    respondWith(stream, answer(refusal));
     return true;
   };
 }

@@ -1,52 +1,25 @@
-import type { Socket } from "node:net";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
-import { file_google_rpc_error_details } from "../../../gen/google/rpc/error_details_pb.ts";
-import { file_google_rpc_status } from "../../../gen/google/rpc/status_pb.ts";
-import { Health as HealthService } from "../../../gen/grpc/health/v1/health_pb.ts";
-import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
-import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import { file_tally_v1_error_reason } from "../../../gen/tally/v1/error_reason_pb.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../telemetry.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { StreamCall, Streams } from "../calls/stream.ts";
-import type { MessageLimits } from "../calls/unary.ts";
-import { Reflector } from "../grpc/reflection.ts";
-import { SERVICES } from "../grpc/services.ts";
-import type { Health } from "../health.ts";
-import type { Drainable } from "../http/engine.ts";
+import { type GrpcDoor, pathOf } from "../grpc/call.ts";
+import type { GrpcLimits } from "../grpc/limits.ts";
+import type { SocketServer } from "../http/engine.ts";
 import type { Room } from "../room.ts";
-import { type GrpcDoor, pathOf } from "./call.ts";
-import { type ConnectionLimits, GrpcConnections } from "./connections.ts";
-import { healthHandlers, type OpenStreams, reflectionHandlers } from "./extras.ts";
+import { GrpcConnections } from "./connections.ts";
 import { insideOfCall, insideOfServer } from "./inside.ts";
 import { refusingAhead } from "./refusing.ts";
 import { toDefinition } from "./service.ts";
 import { StreamExchange } from "./stream.ts";
-import { Exchange } from "./unary.ts";
+import { AnsweredCall } from "./unary.ts";
 
-/** What callers may ask of gRPC. */
-export interface GrpcLimits extends MessageLimits, ConnectionLimits {
-  /** Calls at a time on one connection. */
-  readonly streamsMax: number;
-  /** How long a connection may be without a call before it is told to go away, in milliseconds. */
-  readonly grpcIdleMs: number;
-}
-
-/** gRPC without a port of its own: whoever accepts connections hands them in. */
-export interface GrpcServer extends Drainable {
-  serve(socket: Socket): void;
-  /** End a connection that no call was ever made on, to have room for another. @returns  whether there was one */
-  endUnused(): boolean;
-}
-
-/** Serve gRPC: CounterService, health and reflection. */
+/** Serve calls over gRPC. */
 export function openGrpcServer(
   calls: readonly UnaryCall[],
   {
     clock,
-    health,
     log,
     limits,
     arriving,
@@ -54,20 +27,13 @@ export function openGrpcServer(
     streams,
   }: {
     clock: Clock;
-    health: Health;
     log: Log;
     limits: GrpcLimits;
     arriving: Room;
     streamCalls: readonly StreamCall[];
     streams: Streams;
   },
-): GrpcServer {
-  const reflector = new Reflector(SERVICES, [
-    file_google_rpc_error_details,
-    file_google_rpc_status,
-    file_tally_v1_error_reason,
-  ]);
-  const openStreams: OpenStreams = new Set();
+): SocketServer {
   const door: GrpcDoor = { clock, log, inFlight: 0, held: undefined };
   const connections = new GrpcConnections(clock, limits, arriving);
   const server = new grpc.Server({
@@ -80,30 +46,19 @@ export function openGrpcServer(
   // Every method of these is answered before it gets to a handler.
   for (const service of new Set([...calls, ...streamCalls].map(({ method }) => method.parent)))
     server.addService(toDefinition(service), {});
-  server.addService(toDefinition(HealthService), healthHandlers(health, openStreams));
-  server.addService(toDefinition(ServerReflection), reflectionHandlers(reflector, openStreams));
-  server.addService(toDefinition(ServerReflectionAlpha), reflectionHandlers(reflector, openStreams));
   const inside = insideOfServer(server);
   Object.assign(inside.commonServerOptions, http2Options(limits));
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   for (const http2 of inside.http2Servers.keys()) connections.guard(http2, refusingAhead(calls));
-  const endStreams = () => {
-    for (const stream of openStreams) stream.end();
-  };
   return {
     serve: (socket) => connections.add(socket, () => injector.injectConnection(socket)),
     endUnused: () => connections.endUnused(),
     get inFlight() {
       return door.inFlight;
     },
-    announceDrain: () => {
-      endStreams();
-      connections.announceEnd();
-    },
-    drain: (graceMs) => {
-      endStreams(); // Those that were begun meanwhile.
-      void holdAnswers(door, Math.min(HOLD_MS, graceMs / 10), () => injector.drain(graceMs));
-    },
+    announceDrain: () => connections.announceEnd(),
+    drain: (graceMs) =>
+      void holdAnswers(door, Math.min(HOLD_MS, graceMs / 10), () => injector.drain(graceMs)),
   };
 }
 
@@ -135,7 +90,7 @@ function answering(
   const streamsByPath = new Map(streamCalls.map((stream) => [pathOf(stream), stream]));
   return ({ path }, call) => {
     const unary = byPath.get(path);
-    if (unary !== undefined) return new Exchange(call, unary, door);
+    if (unary !== undefined) return new AnsweredCall(call, unary, door);
     const stream = streamsByPath.get(path);
     if (stream !== undefined) return new StreamExchange(call, stream, streams, door);
     return new grpc.ServerInterceptingCall(call);

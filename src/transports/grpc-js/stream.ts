@@ -1,7 +1,8 @@
 import * as grpc from "@grpc/grpc-js";
 import type { Refused } from "../calls/call.ts";
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
-import { deadlineOf, endCall, type GrpcDoor, headerOf, NO_METADATA, OK, toStatus } from "./call.ts";
+import type { GrpcDoor } from "../grpc/call.ts";
+import { deadlineOf, endCall, headerOf, NO_METADATA, OK, toStatus } from "./call.ts";
 import { insideOfCall } from "./inside.ts";
 
 /** A stream where grpc-js lets interceptors stand; each message is read when the call asks for it. */

@@ -3,6 +3,7 @@
  * comes, a way to answer at once or in pieces, and to be told when the caller has gone. All doors of HTTP stand on this
  * and on nothing of an engine's own, so that another engine (of HTTP/2, say) carries them as they are.
  */
+import type { Socket } from "node:net";
 import type { Refusal } from "../../core/errors.ts";
 import type { Room } from "../room.ts";
 
@@ -90,4 +91,11 @@ export interface Drainable {
    * @param graceMs  when to end what is still there, in milliseconds
    */
   drain(graceMs: number): void;
+}
+
+/** An engine without a port of its own: whoever accepts connections hands them in. */
+export interface SocketServer extends Drainable {
+  serve(socket: Socket): void;
+  /** End a connection that no request was ever made on, to have room for another. @returns  whether there was one */
+  endUnused(): boolean;
 }

@@ -10,7 +10,8 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
 import type { Log } from "../../telemetry.ts";
-import type { Drainable, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
+import type { Drainable, HttpRoute } from "../http/engine.ts";
+import { route } from "../http/routing.ts";
 import { HttpConnection, type SharedByConnections, statusOnly } from "./connection.ts";
 import { NodeRequest, NodeResponse } from "./exchange.ts";
 
@@ -70,7 +71,7 @@ export function openHttpServer(
     connections.get(request.socket)!.take({ request, response, serve });
   };
   const listener: RequestListener = (request, response) =>
-    take(request, response, () => answer(routes, new NodeRequest(request), new NodeResponse(response)));
+    take(request, response, () => route(routes, new NodeRequest(request), new NodeResponse(response)));
   const server =
     tls === undefined
       ? createServer(options, listener)
@@ -114,17 +115,6 @@ export function openHttpServer(
 
 /** How often Node.js looks for requests that take too long, and we for answers that do. */
 const CHECK_EVERY_MS = 1_000;
-
-async function answer(
-  routes: readonly HttpRoute[],
-  request: HttpRequest,
-  response: HttpResponse,
-): Promise<void> {
-  for (const route of routes) {
-    const known = route(request, response);
-    if (typeof known === "boolean" ? known : await known) return;
-  }
-}
 
 /**
  * Whether Node.js forgets what it has read behind a request: it does behind one that asks for another protocol and is

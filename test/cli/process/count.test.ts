@@ -3,9 +3,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { RPC } from "../../../src/client/client.ts";
-import { freePort } from "../../proofs/crash/server-process.ts";
+import { TALLY } from "../../support/bundles/command.ts";
+import { freePort } from "../../support/free-port.ts";
 import { restartable, running } from "./server.ts";
-import { BIN, folder, Tally, tally } from "./tally.ts";
+import { folder, Tally, tally } from "./tally.ts";
 
 describe("tally count", () => {
   it("counts what awk prints, as it stands in the help", async () => {
@@ -15,7 +16,7 @@ describe("tally count", () => {
       log,
       ["/a", "/b?x=1", "/a", "/caf\u00e9"].map((path) => `h - - [d z] "GET ${path} HTTP/1.1"\n`).join(""),
     );
-    const command = `awk '{print $7}' ${log} | "${process.execPath}" ${BIN} count --prefix page:`;
+    const command = `awk '{print $7}' ${log} | "${process.execPath}" ${TALLY} count --prefix page:`;
     const { code, stdout, stderr } = await new Tally("sh", ["-c", command], server.env).ended;
     expect(stderr).toBe("");
     expect(stdout).toMatch(/^4 of 4 lines counted; about 3 names, 1 call, 0 retries, .* lines\/s\.\n$/);
@@ -229,8 +230,16 @@ describe("tally count", () => {
     const server = await running();
     const file = join(folder(), "lines");
     writeFileSync(file, "a\n".repeat(1000));
-    const command = `(cat ${file}; sleep 1) | "${process.execPath}" ${BIN} count`;
-    const { code, stdout } = await new Tally("script", ["-qec", command, "/dev/null"], server.env).ended;
+    const seen = join(folder(), "seen"); // Until it is there, the lines do not end.
+    const lines = `(cat ${file}; until [ -e ${seen} ]; do sleep 0.05; done)`;
+    const command = `${lines} | "${process.execPath}" ${TALLY} count`;
+    const terminal = new Tally("script", ["-qec", command, "/dev/null"], server.env);
+    let shown = "";
+    terminal.child.stdout!.on("data", (chunk: Buffer) => {
+      shown += chunk;
+      if (shown.includes("1,000 lines ")) writeFileSync(seen, "");
+    });
+    const { code, stdout } = await terminal.ended;
     expect(stdout).toMatch(/1,000 lines {2}[\d,]+ lines\/s {2}~\d+ names/);
     expect(stdout.slice(stdout.lastIndexOf("\x1b[J") + 3)).toMatch(
       /^1,000 of 1,000 lines counted; .*\.\r?\n$/,

@@ -2,8 +2,9 @@
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { EXIT } from "../../../src/cli/exit.ts";
+import { TALLY_OF_SOURCES } from "../../support/bundles/command.ts";
 import { holdCall } from "./call.ts";
-import { BIN, Tally } from "./tally.ts";
+import { Tally } from "./tally.ts";
 
 it("a store that failed for good: its caller is told, then the process ends within a second or so", async () => {
   const server = start();
@@ -42,5 +43,12 @@ it("a defect: it is in the log with its stack, and the process ends at once", as
 
 function start(): Tally {
   const preload = fileURLToPath(new URL("./failing-store.ts", import.meta.url));
-  return new Tally(process.execPath, ["--import", preload, BIN, "serve", "--listen", "127.0.0.1:0"]);
+  return new Tally(process.execPath, [
+    "--import",
+    preload,
+    TALLY_OF_SOURCES,
+    "serve",
+    "--listen",
+    "127.0.0.1:0",
+  ]);
 }

@@ -3,14 +3,15 @@ import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:f
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { EXIT } from "../../../src/cli/exit.ts";
+import { TALLY_OF_SOURCES } from "../../support/bundles/command.ts";
 import { describeWith } from "../../support/needs.ts";
 import { holdCall } from "./call.ts";
 import { OLD, OLD_NODE } from "./old-node.ts";
-import { BIN, folder, ROOT, Tally } from "./tally.ts";
+import { folder, ROOT, Tally } from "./tally.ts";
 
 describeWith([OLD_NODE], "an old Node.js", () => {
   const { path: oldNode, version } = OLD ?? { path: "", version: "" };
-  const SERVE = [BIN, "serve", "--listen", "127.0.0.1:0", "--store", "memory:"];
+  const SERVE = [TALLY_OF_SOURCES, "serve", "--listen", "127.0.0.1:0", "--store", "memory:"];
 
   it("hands over arguments, output, signals and the exit code", async () => {
     const server = new Tally(oldNode, SERVE);
@@ -21,7 +22,7 @@ describeWith([OLD_NODE], "an old Node.js", () => {
     await server.logged("server.draining");
     expect(await call.finish()).toBe(1n);
     await expect(server.ended).resolves.toMatchObject({ code: 0, signal: null, stderr: "" });
-    await expect(new Tally(oldNode, [BIN, "serve", "--none"]).ended).resolves.toMatchObject({
+    await expect(new Tally(oldNode, [TALLY_OF_SOURCES, "serve", "--none"]).ended).resolves.toMatchObject({
       code: EXIT.USAGE,
     });
   });

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { CallError } from "../../../src/client/call-error.ts";
 import { RPC, TallyClient } from "../../../src/client/client.ts";
-import { freePort, ServerProcess } from "../../proofs/crash/server-process.ts";
+import { ServerProcess } from "../../proofs/crash/server-process.ts";
+import { freePort } from "../../support/free-port.ts";
 import { folder, serve } from "./tally.ts";
 
 /** A server in memory, and what it knows. */

@@ -3,10 +3,11 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { freePort } from "../../proofs/crash/server-process.ts";
+import { TALLY } from "../../support/bundles/command.ts";
+import { freePort } from "../../support/free-port.ts";
 import { describeWith } from "../../support/needs.ts";
 import { SCRIPT } from "../terminal.ts";
-import { BIN, folder, serve, Tally, tally } from "./tally.ts";
+import { folder, serve, Tally, tally } from "./tally.ts";
 
 it.each(["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPWR"] as const)(
   "%s is ignored, and logged",
@@ -25,7 +26,7 @@ it.each(["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPWR"] as const)(
 it("a debugger that SIGUSR1 opened before Tally ran is shut, one that was asked for is not", async () => {
   // What the signal does in the first milliseconds, at a moment that can be named: before any of ours is loaded.
   const opened = `data:text/javascript,import{open}from"node:inspector";open(0,"127.0.0.1")`;
-  const args = [BIN, "serve", "--listen", "127.0.0.1:0", "--store", "memory:"];
+  const args = [TALLY, "serve", "--listen", "127.0.0.1:0", "--store", "memory:"];
   const server = new Tally(process.execPath, ["--import", opened, ...args]);
   await server.told("Debugger listening on ws://127.0.0.1:");
   expect(await server.logged("signal.ignored")).toMatchObject({ signal: "SIGUSR1" });
@@ -50,7 +51,7 @@ it("a log whose reader has gone does not stop it", async () => {
 it("a log whose disk is full does not stop it", async () => {
   const port = await freePort();
   const at = `127.0.0.1:${port}`;
-  const line = `exec "${process.execPath}" "${BIN}" serve --store memory: --listen ${at} > /dev/full`;
+  const line = `exec "${process.execPath}" "${TALLY}" serve --store memory: --listen ${at} > /dev/full`;
   const server = new Tally("sh", ["-c", line]);
   expect((await tally(["ping", "--wait", "--timeout", "15s", "--server", at]).ended).code).toBe(0);
   server.child.kill("SIGUSR2");
@@ -63,7 +64,7 @@ describeWith([SCRIPT], "at a terminal", () => {
   it("that goes away, it stops in order: nobody is left to press Ctrl-C", async () => {
     const port = await freePort();
     const [at, path] = [`127.0.0.1:${port}`, join(folder(), "tally.db")];
-    const line = `'${process.execPath}' '${BIN}' serve --listen ${at} --store 'sqlite:${path}'`;
+    const line = `'${process.execPath}' '${TALLY}' serve --listen ${at} --store 'sqlite:${path}'`;
     const terminal = spawn("script", ["--quiet", "--command", line, "/dev/null"]);
     onTestFinished(() => void terminal.kill("SIGKILL"));
     expect((await tally(["ping", "--wait", "--timeout", "15s", "--server", at]).ended).code).toBe(0);

@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { onTestFinished, vi } from "vitest";
+import { TALLY } from "../../support/bundles/command.ts";
 
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-export const BIN = join(ROOT, "bin/tally.mjs");
 
 vi.setConfig({ testTimeout: 60_000 }); // A start takes half a second, and several on a machine that is busy.
 
@@ -30,6 +30,8 @@ export interface Ended {
 interface Options {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** Of the sources, where it is told apart from that of bundles. */
+  readonly command?: string;
   /** A pipe, for who wants to write to it. */
   readonly stdin?: "ignore" | "pipe";
 }
@@ -96,7 +98,7 @@ export class Tally {
 
 /** `tally ...` on this Node.js. */
 export function tally(args: readonly string[], options: Options = {}): Tally {
-  return new Tally(process.execPath, [BIN, ...args], options);
+  return new Tally(process.execPath, [options.command ?? TALLY, ...args], options);
 }
 
 /** `tally serve` on a free port, with counters in memory unless `args` say otherwise. */

@@ -1,8 +1,9 @@
 /** `tally watch` as people run it. */
 import { describe, expect, it } from "vitest";
 import { RPC } from "../../../src/client/client.ts";
+import { TALLY } from "../../support/bundles/command.ts";
 import { restartable, running } from "./server.ts";
-import { BIN, Tally, tally } from "./tally.ts";
+import { Tally, tally } from "./tally.ts";
 
 const OFTEN = ["--interval", "20ms"];
 
@@ -91,7 +92,7 @@ describe("tally watch", () => {
   it("on a terminal, draws a line a counter in place", async () => {
     const server = await running();
     await server.client.call(RPC.increment, { name: "visits" });
-    const command = `"${process.execPath}" ${BIN} watch visits orders --interval 20ms`;
+    const command = `"${process.execPath}" ${TALLY} watch visits orders --interval 20ms`;
     const run = new Tally("script", ["-qec", command, "/dev/null"], { ...server.env, stdin: "pipe" });
     await run.printed("orders  no such counter yet");
     await server.client.call(RPC.increment, { name: "visits", amount: 500n });

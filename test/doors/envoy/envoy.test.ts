@@ -88,12 +88,14 @@ describeWith([ENVOY], "Envoy", () => {
         },
       });
     await using tally = await open({ store: slow });
-    await using front = await startFront(tally.door.grpcPort);
+    await using front = await startFront(tally.door.grpcPort, ({ filter }) => {
+      filter.timeout = "2s";
+    });
     await apply(tally.store, create("edge/user/ada", { max: 1n, value: 1n }));
     expect(await ask(front, "ada")).toEqual([429, "0"]);
     const { promise, resolve: letGo } = Promise.withResolvers<void>();
     waiting = promise;
-    expect(await ask(front, "ada")).toEqual([200, undefined]); // After the timeout of its configuration.
+    expect(await ask(front, "ada")).toEqual([200, undefined]); // After the timeout.
     waiting = undefined;
     letGo();
     expect(await ask(front, "ada")).toEqual([429, "0"]);

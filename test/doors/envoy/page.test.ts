@@ -1,9 +1,9 @@
 /** The page about Envoy shows what is so: a real one is set up as it says, from nothing. */
 import { runsAsShown } from "../../docs/shown.ts";
-import { ENVOY } from "./envoy.ts";
+import { ENVOY, patient } from "./envoy.ts";
 
 await runsAsShown("docs/envoy.md", {
   needs: [ENVOY],
   ports: [10_000, 3000],
-  files: ["deploy/envoy/limits.yaml"],
+  files: { "deploy/envoy/limits.yaml": patient },
 });

@@ -16,7 +16,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { freshSeed } from "../../proofs/crash/random.ts";
-import { freePort, ServerProcess } from "../../proofs/crash/server-process.ts";
+import { ServerProcess } from "../../proofs/crash/server-process.ts";
+import { freePort } from "../../support/free-port.ts";
 
 const HERE = import.meta.dirname;
 /** Requests of each kind for an operation. */

@@ -3,6 +3,7 @@ import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { ConnectError, type Transport } from "@connectrpc/connect";
 import { compressionGzip, createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
+import { HTTP_VERSION } from "../../transports/engine.ts";
 import { type Answer, errorOf, methodOf, okOf, type ParityDoor, requestOf } from "./door.ts";
 
 /** Everything compressed, both ways. */
@@ -15,31 +16,38 @@ const GZIPPED = {
 /** Connect and gRPC-Web over HTTP/1.1: the client of connect-node. */
 export const CONNECT: readonly ParityDoor[] = [
   door("Connect, JSON", (server) =>
-    createConnectTransport({ ...server, httpVersion: "1.1", useBinaryFormat: false }),
+    createConnectTransport({ ...server, httpVersion: HTTP_VERSION, useBinaryFormat: false }),
   ),
   door("Connect, binary", (server) =>
-    createConnectTransport({ ...server, httpVersion: "1.1", useBinaryFormat: true }),
+    createConnectTransport({ ...server, httpVersion: HTTP_VERSION, useBinaryFormat: true }),
   ),
   door("Connect, JSON, GET for reads", (server) =>
-    createConnectTransport({ ...server, httpVersion: "1.1", useBinaryFormat: false, useHttpGet: true }),
+    createConnectTransport({
+      ...server,
+      httpVersion: HTTP_VERSION,
+      useBinaryFormat: false,
+      useHttpGet: true,
+    }),
   ),
   door("Connect, binary, GET for reads, gzip", (server) =>
     createConnectTransport({
       ...server,
-      httpVersion: "1.1",
+      httpVersion: HTTP_VERSION,
       useBinaryFormat: true,
       useHttpGet: true,
       ...GZIPPED,
     }),
   ),
   door("Connect, JSON, gzip", (server) =>
-    createConnectTransport({ ...server, httpVersion: "1.1", useBinaryFormat: false, ...GZIPPED }),
+    createConnectTransport({ ...server, httpVersion: HTTP_VERSION, useBinaryFormat: false, ...GZIPPED }),
   ),
-  door("gRPC-Web", (server) => createGrpcWebTransport({ ...server, httpVersion: "1.1" })),
+  door("gRPC-Web", (server) => createGrpcWebTransport({ ...server, httpVersion: HTTP_VERSION })),
   door("gRPC-Web, JSON", (server) =>
-    createGrpcWebTransport({ ...server, httpVersion: "1.1", useBinaryFormat: false }),
+    createGrpcWebTransport({ ...server, httpVersion: HTTP_VERSION, useBinaryFormat: false }),
   ),
-  door("gRPC-Web, gzip", (server) => createGrpcWebTransport({ ...server, httpVersion: "1.1", ...GZIPPED })),
+  door("gRPC-Web, gzip", (server) =>
+    createGrpcWebTransport({ ...server, httpVersion: HTTP_VERSION, ...GZIPPED }),
+  ),
 ];
 
 interface Server {

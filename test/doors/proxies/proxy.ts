@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { freePort } from "../../support/free-port.ts";
 import { send } from "../../transports/http.ts";
 
 /** A proxy in front: what it is told, for its ports and the server's. */
@@ -106,14 +105,4 @@ export async function serving(port: number, child: ChildProcess): Promise<void> 
       await new Promise((turn) => setTimeout(turn, 20)); // It tells nobody when it listens.
     }
   }
-}
-
-/** A port that nobody has just now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -2,12 +2,10 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
+import { TALLY } from "../../support/bundles/command.ts";
 import { step } from "../steps.ts";
 import type { World } from "../world.ts";
-
-const BIN = fileURLToPath(new URL("../../../bin/tally.mjs", import.meta.url));
 
 step("the lines", (world, table) => {
   world.lines.push(...table.map(([line]) => line!));
@@ -36,5 +34,5 @@ export async function spawnTally(world: World, command: string): Promise<ChildPr
   const [program, ...args] = command.split(" ");
   expect(program).toBe("tally");
   const env = { ...process.env, TALLY_SERVER: await world.address(), TALLY_CONTEXT: "" };
-  return spawn(process.execPath, [BIN, ...args], { env });
+  return spawn(process.execPath, [TALLY, ...args], { env });
 }

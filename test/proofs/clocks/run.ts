@@ -21,7 +21,8 @@ import { CalendarUnit } from "../../../gen/tally/v1/counter_pb.ts";
 import { CallError } from "../../../src/client/call-error.ts";
 import { RPC, TallyClient } from "../../../src/client/client.ts";
 import { ZoneCalendar } from "../../../src/stores/shared/calendar.ts";
-import { freePort, ServerProcess } from "../crash/server-process.ts";
+import { freePort } from "../../support/free-port.ts";
+import { ServerProcess } from "../crash/server-process.ts";
 import { logFaults, type Told } from "./log.ts";
 
 const { values } = parseArgs({ options: { seconds: { type: "string", default: "20" } } });

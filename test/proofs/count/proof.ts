@@ -2,12 +2,11 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, createReadStream, openSync, statSync } from "node:fs";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { RPC, TallyClient } from "../../../src/client/client.ts";
-import { freePort, ServerProcess } from "../crash/server-process.ts";
+import { TALLY } from "../../support/bundles/command.ts";
+import { freePort } from "../../support/free-port.ts";
+import { ServerProcess } from "../crash/server-process.ts";
 import { sortUniq } from "../real-input/words.ts";
-
-const BIN = fileURLToPath(new URL("../../../bin/tally.mjs", import.meta.url));
 
 /** A file to count, one name a line or in a field of it. */
 export interface Counted {
@@ -44,7 +43,7 @@ export async function countFile(input: Counted, folder: string, kill: boolean): 
     const args = input.field === undefined ? [] : ["--field", `${input.field}`];
     const child = spawn(
       process.execPath,
-      [BIN, "count", "--server", `127.0.0.1:${port}`, "-q", "-o", "json", ...args],
+      [TALLY, "count", "--server", `127.0.0.1:${port}`, "-q", "-o", "json", ...args],
       {
         stdio: [kill ? "pipe" : openSync(input.path, "r"), "pipe", "inherit"],
       },

@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { createReadStream, createWriteStream, openSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { askRedis } from "../../../bench/redis.ts";
-import { freePort, pause } from "../crash/server-process.ts";
+import { freePort } from "../../support/free-port.ts";
+import { pause } from "../crash/server-process.ts";
 
 /**
  * Have `redis-cli --pipe` increment names on a new redis-server that fsyncs its append-only file before it answers.

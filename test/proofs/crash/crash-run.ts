@@ -1,13 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../../support/free-port.ts";
 import { Callers } from "./callers.ts";
 import { nowUs, type RunTally } from "./client.ts";
 import type { Violation } from "./history.ts";
 import { Killer } from "./killer.ts";
 import type { Random } from "./random.ts";
 import { seededRandom } from "./random.ts";
-import { freePort, pause, ServerProcess } from "./server-process.ts";
+import { pause, ServerProcess } from "./server-process.ts";
 import { checkStored, type Stored } from "./stored.ts";
 
 export interface CrashOptions {

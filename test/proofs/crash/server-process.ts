@@ -1,17 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
-import { fileURLToPath } from "node:url";
+import { TALLY, TALLY_OF_SOURCES } from "../../support/bundles/command.ts";
 import { Connection, Unanswered } from "./connection.ts";
-
-/** The command that operators run. */
-const TALLY = fileURLToPath(new URL("../../../bin/tally.mjs", import.meta.url));
 
 export interface ServerOptions {
   readonly port: number;
   /** Where the counters are, as for --store. */
   readonly store: string;
-  /** Modules that are loaded before everything else, in the workers too: seeded faults. */
+  /** Modules that are loaded before everything else, in the workers too: seeded faults, which stand in for sources. */
   readonly preload?: readonly string[];
   /** A command that runs the server: `["strace", "-f", ...]`. */
   readonly under?: readonly string[];
@@ -35,7 +31,8 @@ export class ServerProcess {
     this.#options = options;
     const args = [
       ...preload.flatMap((module) => ["--import", module]),
-      ...[TALLY, "serve", "--listen", `127.0.0.1:${port}`, "--store", store],
+      ...[preload.length === 0 ? TALLY : TALLY_OF_SOURCES, "serve"],
+      ...["--listen", `127.0.0.1:${port}`, "--store", store],
     ];
     const [command, ...rest] = [...under, process.execPath, ...args];
     // process.execPath is Node 24, so the entry does not start another node: the signals reach the server itself.
@@ -96,16 +93,6 @@ const POLL_MS = 20;
 
 /** Long enough for a machine that is busy with much else: it took 14 s once. How fast a start is, the bench tells. */
 const READY_MS = 60_000;
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

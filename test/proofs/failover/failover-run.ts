@@ -1,6 +1,7 @@
+import { freePort } from "../../support/free-port.ts";
 import { Callers } from "../crash/callers.ts";
 import { type Random, seededRandom } from "../crash/random.ts";
-import { freePort, pause, ServerProcess } from "../crash/server-process.ts";
+import { pause, ServerProcess } from "../crash/server-process.ts";
 import { checkStore, type Stored } from "../crash/stored.ts";
 import { Pair } from "./pair.ts";
 

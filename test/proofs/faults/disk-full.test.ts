@@ -3,15 +3,16 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { v7 } from "uuid";
 import { expect, it, onTestFinished } from "vitest";
 import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { openStore } from "../../../src/stores/open.ts";
+import { TALLY } from "../../support/bundles/command.ts";
 import { batch, commit, increment } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
+import { freePort } from "../../support/free-port.ts";
 import { describeWith, type Need } from "../../support/needs.ts";
-import { freePort, ServerProcess } from "../crash/server-process.ts";
+import { ServerProcess } from "../crash/server-process.ts";
 import { Caller } from "./calls.ts";
 import { FULL } from "./full.ts";
 
@@ -84,7 +85,6 @@ describeWith([mounting()], "a full disk", () => {
   });
 });
 
-const TALLY = fileURLToPath(new URL("../../../bin/tally.mjs", import.meta.url));
 const POLL = { timeout: 15_000, interval: 100 };
 
 /** A server whose data file is on a small disk of its own. */

@@ -22,13 +22,15 @@ export interface Failure {
  * The command under which a system call fails, once.
  *
  * strace runs as a grandchild (-D), so that the process started is the server's own, with its own signals and exit
- * code, and stops it at no other system calls (--seccomp-bpf).
+ * code, and stops it at no other system calls (--seccomp-bpf). Both have the processor before all others, where that is
+ * allowed: how soon a process ends is then its own doing, and not that of whatever the machine does beside.
  *
  * @param log  the file that strace writes to
  */
 export function failing({ syscall, path, when, error = "EIO" }: Failure, log: string): string[] {
   const inject = `inject=${syscall}:error=${error}:when=${when}`;
   return [
+    ...["nice", "-n", "-20"],
     "strace",
     "-D",
     "-f",

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { freePort } from "../../support/free-port.ts";
 import { Unanswered } from "../crash/connection.ts";
-import { type Exit, freePort, ServerProcess } from "../crash/server-process.ts";
+import { type Exit, ServerProcess } from "../crash/server-process.ts";
 import { Caller } from "../faults/calls.ts";
 
 /** What belongs to a store beside its lock. */

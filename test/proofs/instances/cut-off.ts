@@ -14,9 +14,10 @@
  */
 import { parseArgs } from "node:util";
 import { Balancer } from "../../support/balancer.ts";
+import { freePort } from "../../support/free-port.ts";
 import { PostgresProxy } from "../../support/postgres/proxy.ts";
 import { PostgresServer } from "../../support/postgres/server.ts";
-import { freePort, pause } from "../crash/server-process.ts";
+import { pause } from "../crash/server-process.ts";
 import { Instance } from "./instance.ts";
 import { Load } from "./load.ts";
 

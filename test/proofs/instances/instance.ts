@@ -1,4 +1,5 @@
-import { freePort, ServerProcess } from "../crash/server-process.ts";
+import { freePort } from "../../support/free-port.ts";
+import { ServerProcess } from "../crash/server-process.ts";
 
 /** One `tally serve` of several on one database. */
 export class Instance {

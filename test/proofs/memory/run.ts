@@ -14,11 +14,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { RPC, TallyClient } from "../../../src/client/client.ts";
+import { TALLY } from "../../support/bundles/command.ts";
 import { authority } from "../../support/certificates.ts";
-import { freePort, pause } from "../crash/server-process.ts";
+import { freePort } from "../../support/free-port.ts";
+import { pause } from "../crash/server-process.ts";
 import { ATTACKS, type Target } from "./attacks.ts";
 
 const { values } = parseArgs({
@@ -48,7 +49,6 @@ const MORE_MIB_MAX = 256 + 64 + 64;
  * that has nothing else to do; left to the keepalive it would be two minutes. */
 const GONE_MS = 60_000;
 
-const TALLY = fileURLToPath(new URL("../../../bin/tally.mjs", import.meta.url));
 const certificates = authority();
 let failures = 0;
 try {

@@ -20,9 +20,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { create } from "@bufbuild/protobuf";
 import { CounterService, GetCounterRequestSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
+import { freePort } from "../../support/free-port.ts";
 import { Connection } from "../crash/connection.ts";
 import { freshSeed, seededRandom } from "../crash/random.ts";
-import { freePort, pause, ServerProcess } from "../crash/server-process.ts";
+import { pause, ServerProcess } from "../crash/server-process.ts";
 import { nodeClients, type Seen } from "./clients.ts";
 
 /** The drain grace of 8 s, and the end of the process on a busy machine. Most take less than two. */

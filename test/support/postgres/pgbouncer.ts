@@ -5,7 +5,8 @@ import { rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, pause } from "../../proofs/crash/server-process.ts";
+import { pause } from "../../proofs/crash/server-process.ts";
+import { freePort } from "../free-port.ts";
 import { type PostgresAddress, ROLE } from "./address.ts";
 import { giveToServer, identity, newFolder } from "./programs.ts";
 

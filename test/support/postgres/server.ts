@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, pause } from "../../proofs/crash/server-process.ts";
+import { pause } from "../../proofs/crash/server-process.ts";
+import { freePort } from "../free-port.ts";
 import { ADMIN, PostgresAddress, ROLE } from "./address.ts";
 import { binary, giveToServer, identity, newFolder, runAsServer } from "./programs.ts";
 

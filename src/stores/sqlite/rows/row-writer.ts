@@ -15,7 +15,7 @@ import {
   toStillRow,
 } from "./rows.ts";
 import { STILL_SETTINGS } from "./setting-columns.ts";
-import { TimingWriter } from "./timing-rows.ts";
+import { TimingWriter, toStoredTiming } from "./timing-rows.ts";
 
 /** Writes counters. The caller owns the transaction. */
 export class RowWriter {
@@ -110,13 +110,20 @@ export class RowWriter {
   /** Of a counter that time does something to. Within a window counting moves its count alone. */
   #updateTimed(row: Row, count: Count, before: Timing): void {
     const { id, still, counter, place } = row;
+    const { value, revision, updateTime, timing } = count;
     const { min, max, refill } = counter;
-    const { sum, columns } = timedRowChecksum(still, id, counter, count);
-    const now = this.counts.update(place, { id, ...count, min, max, checksum: sum });
-    const moves = count.timing !== before || refill !== undefined;
+    // A refill is stored with when it is at initial, which moves with the value.
+    const stored =
+      refill === undefined && row.timing?.of === timing
+        ? row.timing!
+        : toStoredTiming(counter, value, timing!);
+    const checksum = timedRowChecksum(still, id, count, stored);
+    const now = this.counts.update(place, { id, value, revision, updateTime, min, max, checksum });
     if (now === undefined) throw new Missed(id);
-    if (moves && !this.timings.update(id, before, columns)) throw new MissedTiming(id);
+    const moves = timing !== before || refill !== undefined;
+    if (moves && !this.timings.update(id, before, stored.columns)) throw new MissedTiming(id);
     row.place = now;
+    row.timing = stored;
   }
 
   /**
@@ -158,15 +165,14 @@ export class RowWriter {
     counter.settingsRevision = fixed.settingsRevision;
     counter.timing = timing;
     counter.policy = fixed.policy;
-    let sum: number;
-    if (timing === undefined) sum = rowChecksum(still, id, value, revision, updateTime);
-    else {
-      const timed = timedRowChecksum(still, id, counter, count);
-      sum = timed.sum;
-      this.timings.insert({ ...raw, ...timed.columns });
-    }
-    this.counts.insert({ id, value, revision, updateTime, min, max, checksum: sum });
-    return { id, counter, still, place: Place.COLD };
+    const stored = timing === undefined ? undefined : toStoredTiming(counter, value, timing);
+    const checksum =
+      stored === undefined
+        ? rowChecksum(still, id, value, revision, updateTime)
+        : timedRowChecksum(still, id, count, stored);
+    if (stored !== undefined) this.timings.insert({ ...raw, ...stored.columns });
+    this.counts.insert({ id, value, revision, updateTime, min, max, checksum });
+    return { id, counter, still, place: Place.COLD, timing: stored };
   }
 }
 

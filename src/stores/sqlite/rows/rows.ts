@@ -22,10 +22,11 @@ import {
 import {
   hasTiming,
   markOf,
+  restOf,
+  type StoredTiming,
   sumTiming,
   type TimingColumns,
   toTiming,
-  toTimingColumns,
 } from "./timing-rows.ts";
 
 /**
@@ -69,6 +70,8 @@ export interface Row {
   /** The checksum over what counting does not change. */
   readonly still: number;
   place: Place;
+  /** What was stored of its timing last; undefined until then. */
+  timing: StoredTiming | undefined;
 }
 
 /** What counting changes of a row. */
@@ -115,7 +118,7 @@ export function toFullCounter(raw: RawRow): FullCounter {
 /** A row as counting keeps it. */
 export function toRow(raw: RawRow): Row {
   const place = raw.recent === 1n ? Place.RECENT : Place.COLD;
-  return { id: raw.id, counter: toCounter(raw), still: stillOf(raw)!, place };
+  return { id: raw.id, counter: toCounter(raw), still: stillOf(raw)!, place, timing: undefined };
 }
 
 function toCounter(raw: RawRow): Mutable<Counter> {
@@ -138,7 +141,7 @@ export function stillOf(raw: RawRow): number | undefined {
     const timed = isTimedChecksum(raw.checksum);
     if (timed !== hasTiming(raw)) return undefined;
     const sum = hasTiming(raw)
-      ? timedChecksum(still, raw, raw)
+      ? timedChecksum(new Checksum(unguarded(still, raw)), raw.id, raw.value, markIn(raw), raw)
       : guarded(unguarded(still, raw), raw.id, raw.value);
     return sum === Number(raw.checksum) && (!timed || areReadable(raw)) ? still : undefined;
   } catch {
@@ -151,15 +154,19 @@ export function unguarded(still: number, raw: RawRow): number {
   return new Checksum(still).int64(raw.value).int64(raw.revision).int64(raw.update_ms).value;
 }
 
-/** The checksum of a whole row with timing, as it is stored. */
+function markIn(raw: RawRow & TimingColumns): number {
+  return markOf(Number(raw.update_ms), restOf(raw.idle_ttl_ms ?? null, raw));
+}
+
+/** The checksum of a whole row with timing, as it is stored. @param sum  over all of the row but that */
 function timedChecksum(
-  still: number,
-  count: Pick<RawRow, "id" | "value" | "revision" | "update_ms" | "idle_ttl_ms">,
+  sum: Checksum,
+  id: bigint,
+  value: bigint,
+  mark: number,
   timing: TimingColumns,
 ): number {
-  const { id, value, revision, update_ms, idle_ttl_ms = null } = count;
-  const sum = new Checksum(still).int64(value).int64(revision).int64(update_ms);
-  return guardedTimed(sumTiming(sum, timing).value, id, value, markOf(update_ms, idle_ttl_ms, timing));
+  return guardedTimed(sumTiming(sum, timing).value, id, value, mark);
 }
 
 /** What counting does not change of a row. */
@@ -207,15 +214,13 @@ export function rowChecksum(
   return guarded(new Checksum(still).int64(value).number(revision).number(updateTime).value, id, value);
 }
 
-/** The same of a counter that has a timing, and the columns of that. */
+/** The same of a counter that has a timing. */
 export function timedRowChecksum(
   still: number,
   id: bigint,
-  counter: Counter,
-  { value, revision, updateTime, timing }: Count,
-): { sum: number; columns: TimingColumns } {
-  const columns = toTimingColumns({ ...counter, value, updateTime }, timing!);
-  const idle_ttl_ms = counter.idleTtlMs ?? null;
-  const count = { id, value, revision: BigInt(revision), update_ms: BigInt(updateTime), idle_ttl_ms };
-  return { sum: timedChecksum(still, count, columns), columns };
+  { value, revision, updateTime }: Count,
+  { columns, rest }: StoredTiming,
+): number {
+  const sum = new Checksum(still).int64(value).number(revision).number(updateTime);
+  return timedChecksum(sum, id, value, markOf(updateTime, rest), columns);
 }

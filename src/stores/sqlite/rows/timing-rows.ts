@@ -38,8 +38,7 @@ const MOVING = [
 export type TimingRow = { readonly id: bigint } & TimingColumns & Partial<SettingColumns>;
 
 /** The columns of a counter that time does something to. */
-export function toTimingColumns(counter: Counter, timing: Timing): TimingColumns {
-  const { initial, refill } = counter;
+function toTimingColumns({ initial, refill }: TimedSettings, value: bigint, timing: Timing): TimingColumns {
   const { amount, every } = refill === undefined ? NO_REFILL : reduced(refill);
   return {
     window_start_ms: ms(timing.windowStart),
@@ -50,7 +49,7 @@ export function toTimingColumns(counter: Counter, timing: Timing): TimingColumns
     initial_value: initial,
     refill_amount: amount,
     refill_every: every,
-    full_ms: ms(fullTimeOf({ ...counter, timing })),
+    full_ms: refill === undefined ? null : ms(fullTimeOf({ value, initial, refill, timing })),
   };
 }
 
@@ -59,6 +58,25 @@ const NO_REFILL = { amount: null, every: null };
 function ms(time: number | undefined): bigint | null {
   return time === undefined ? null : BigInt(time);
 }
+
+/**
+ * What is stored of a timing, with what goes into the checksum of its counter's count and does not move with that: made
+ * once for a window or an idle TTL, within which counting changes nothing of it.
+ */
+export interface StoredTiming {
+  readonly of: Timing;
+  readonly columns: TimingColumns;
+  /** See `markOf`. */
+  readonly rest: number;
+}
+
+/** @param value  the counter's, with that timing */
+export function toStoredTiming(settings: TimedSettings, value: bigint, timing: Timing): StoredTiming {
+  const columns = toTimingColumns(settings, value, timing);
+  return { of: timing, columns, rest: restOf(settings.idleTtlMs ?? null, columns) };
+}
+
+type TimedSettings = Pick<Counter, "initial" | "refill" | "idleTtlMs">;
 
 /** The Timing that columns say. */
 export function toTiming(columns: TimingColumns): Timing {
@@ -90,11 +108,23 @@ export function sumTiming(sum: Checksum, columns: TimingColumns): Checksum {
  * What the guard of a count has of all that SQL reckons its value by: a remainder by a number that no power of two is a
  * multiple of, so that one flipped bit is always noticed. At least so much that a count whose checksum lost the bit which
  * says that time does something to it does not pass for a sound one of the others.
+ *
+ * @param updateMs  a remainder by `MARK` will do
+ * @param rest      of all the others: see `restOf`
  */
-export function markOf(updateMs: bigint, idleTtlMs: bigint | null, columns: TimingColumns): number {
-  let rest = (updateMs % MARK) + ((idleTtlMs ?? ABSENT) % MARK);
-  for (const column of MARKED) rest += (columns[column] ?? ABSENT) % MARK;
-  return MARK_MIN + Number(((rest % MARK) + MARK) % MARK);
+export function markOf(updateMs: number, rest: number): number {
+  return MARK_MIN + (((((updateMs % MARK) + rest) % MARK) + MARK) % MARK);
+}
+
+/** The sum of the remainders of all that a mark is made from, but the time of the change. */
+export function restOf(idleTtlMs: bigint | null, columns: TimingColumns): number {
+  let rest = remainder(idleTtlMs);
+  for (const column of MARKED) rest += remainder(columns[column]);
+  return rest;
+}
+
+function remainder(column: bigint | null): number {
+  return column === null ? ABSENT : Number(column % MARK_BIG);
 }
 
 const MARKED = [
@@ -106,10 +136,11 @@ const MARKED = [
   "refill_amount",
   "refill_every",
 ] as const;
-const MARK = 16_373n;
+const MARK = 16_373;
+const MARK_BIG = BigInt(MARK);
 const MARK_MIN = 7;
 /** Stands for NULL, which is not to pass for 0. */
-const ABSENT = 5n;
+const ABSENT = 5;
 
 /** The same in SQL. */
 function markSql(updateMs: string): string {
@@ -177,7 +208,7 @@ export class TimingReader {
 /** Writes timings, and when each is due. The caller owns the transaction. */
 export class TimingWriter {
   readonly #insert: Statement<[object]>;
-  readonly #update: Statement<[object]>;
+  readonly #update: Statement<(bigint | null)[]>;
   readonly #delete: Statement<[bigint]>;
   readonly #setDue: Statement<[bigint, bigint]>;
   readonly #unsetDue: Statement<[bigint, bigint]>;
@@ -188,8 +219,8 @@ export class TimingWriter {
     this.#insert = db.prepare(
       `INSERT INTO timings (${all.join(", ")}) VALUES (${all.map((column) => `$${column}`).join(", ")})`,
     );
-    const set = MOVING.map((column) => `${column} = $${column}`).join(", ");
-    this.#update = db.prepare(`UPDATE timings SET ${set} WHERE id = $id`);
+    const set = MOVING.map((column) => `${column} = ?`).join(", ");
+    this.#update = db.prepare(`UPDATE timings SET ${set} WHERE id = ?`);
     this.#delete = db.prepare("DELETE FROM timings WHERE id = ?");
     // An entry that is there already, or is not, has rotted: that takes nothing from the counter.
     this.#setDue = db.prepare("INSERT OR IGNORE INTO due_counters (due_ms, counter_id) VALUES (?, ?)");
@@ -204,7 +235,11 @@ export class TimingWriter {
 
   /** @returns  false when there is none */
   update(id: bigint, before: Timing, columns: TimingColumns): boolean {
-    if (this.#update.run({ ...columns, id }).changes !== 1) return false;
+    const { window_start_ms, window_end_ms, refill_ms, refill_carry, due_ms, full_ms } = columns;
+    const { changes } = this.#update.run(
+      ...[window_start_ms, window_end_ms, refill_ms, refill_carry, due_ms, full_ms, id], // As in MOVING.
+    );
+    if (changes !== 1) return false;
     this.#due(id, before.due, columns.due_ms);
     return true;
   }

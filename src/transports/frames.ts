@@ -1,9 +1,9 @@
-import type { Refusal } from "../../core/errors.ts";
-import { lateRequest, tooLarge } from "../calls/call.ts";
-import type { BodyLimits } from "../http/engine.ts";
-import { Arriving, NO_ROOM } from "../room.ts";
+import type { Refusal } from "../core/errors.ts";
+import { tooLarge } from "./calls/call.ts";
+import type { BodyLimits } from "./http/engine.ts";
+import { Arriving, NO_ROOM } from "./room.ts";
 
-/** What a body of messages consists of: a byte of flags, four of length, a message. */
+/** What a body of messages consists of, with gRPC, gRPC-Web and Connect: a byte of flags, four of length, a message. */
 export interface Frame {
   readonly flags: number;
   readonly data: Buffer;
@@ -11,9 +11,7 @@ export interface Frame {
 
 /** What the frames of a body may take. */
 export interface FrameLimits extends BodyLimits {
-  /** How long a frame may take to arrive from its first byte on, in milliseconds. */
-  readonly requestMs: number;
-  /** Whether that is for all of the body, from now on: it is to be one message. */
+  /** Whether the body is to be one message. */
   readonly single: boolean;
 }
 
@@ -21,20 +19,25 @@ export interface FrameLimits extends BodyLimits {
  * The frames of a body as they come. No more than one is held, and what is held of it until it is whole takes room that
  * is bounded.
  *
- * @param onLate  told when a frame took too long; while it is the reader who does not ask for more, none does
- * @returns       why the rest is none, or too large; undefined when the body ended with a frame
+ * @param owes  told whether the caller owes something by now: the rest of a frame, or of a body that is to be one message.
+ *              Not while it is the reader who does not ask for more
+ * @returns     why the rest is none, or too large; undefined when the body ended with a frame
  */
 export async function* readFrames(
   pieces: AsyncIterable<Buffer>,
-  { bytesMax, arriving, requestMs, single }: FrameLimits,
-  onLate: (refusal: Refusal) => void,
+  { bytesMax, arriving, single }: FrameLimits,
+  owes: (owing: boolean) => void,
 ): AsyncGenerator<Frame, Refusal | undefined> {
   const head = Buffer.alloc(HEAD_BYTES);
   let headLength = 0;
   let body = new Arriving([arriving], bytesMax);
   let size = 0;
-  const time = () => setTimeout(() => onLate(lateRequest(requestMs)), requestMs).unref();
-  let timer = single ? time() : undefined;
+  let owing = false;
+  const tell = (now: boolean) => {
+    if (now !== owing) owes(now);
+    owing = now;
+  };
+  if (single) tell(true);
   try {
     for await (const piece of pieces) {
       for (let at = 0; at < piece.length || (headLength === HEAD_BYTES && body.length === size); ) {
@@ -54,16 +57,13 @@ export async function* readFrames(
         const frame = { flags: head[0]!, data: body.bytes };
         body.free();
         headLength = 0;
-        if (!single) {
-          clearTimeout(timer);
-          timer = undefined;
-        }
+        if (!single) tell(false);
         yield frame;
       }
-      if (headLength > 0) timer ??= time();
+      if (headLength > 0) tell(true);
     }
   } finally {
-    clearTimeout(timer);
+    tell(false);
     body.free();
   }
   return headLength === 0 ? undefined : { code: "MALFORMED_MESSAGE", expected: "must be messages in frames" };

@@ -1,0 +1,90 @@
+import type { Budget } from "./budget.ts";
+import { ConnectionError, ErrorCode } from "./codes.ts";
+import { FieldList } from "./head.ts";
+import { Decoder } from "./hpack/decoder.ts";
+
+/** What a header block may take. */
+export interface BlockLimits {
+  readonly headerListBytesMax: number;
+  readonly blockBytesMax: number;
+  readonly continuationsMax: number;
+}
+
+/** Blocks of up to so many bytes are remembered, and so many of them: what a client sends again and again. */
+const REMEMBERED_BYTES_MAX = 256;
+const REMEMBERED_MAX = 16;
+/** What a remembered block may have become. */
+const REMEMBERED_LIST_BYTES_MAX = 2_048;
+
+/**
+ * The header blocks of a connection: put together out of HEADERS and CONTINUATIONs, and decoded (RFC 9113, section 4.3).
+ *
+ * What was decoded is remembered by its bytes for as long as the dynamic table stays as it is, because then the same
+ * bytes mean the same; a block that changes the table, in whatever way, is not remembered, and all others are forgotten.
+ */
+export class Blocks {
+  readonly #decoder = new Decoder();
+  readonly #limits: BlockLimits;
+  readonly #room: Budget;
+  #remembered: Map<string, FieldList> | undefined;
+  /** The pieces of a block that is not whole. */
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+
+  /** @param room  for blocks that are not whole */
+  constructor(limits: BlockLimits, room: Budget) {
+    this.#limits = limits;
+    this.#room = room;
+  }
+
+  /** @throws ConnectionError COMPRESSION_ERROR */
+  decode(from: Buffer, start: number, end: number): FieldList {
+    const key = end - start <= REMEMBERED_BYTES_MAX ? from.toString("latin1", start, end) : undefined;
+    const known = key !== undefined && this.#remembered?.get(key);
+    if (known) return known;
+    const list = new FieldList(this.#limits.headerListBytesMax);
+    const tableUnchanged = this.#decoder.decode(from, start, end, list);
+    if (!tableUnchanged) this.#remembered = undefined;
+    else if (key !== undefined && list.listBytes <= REMEMBERED_LIST_BYTES_MAX) this.#remember(key, list);
+    return list;
+  }
+
+  /**
+   * A piece of a block that goes on in the next frame.
+   *
+   * @throws ConnectionError ENHANCE_YOUR_CALM  for a block in more pieces, or larger, than one may be; or without room
+   */
+  add(from: Buffer, start: number, end: number): void {
+    const bytes = end - start;
+    if (
+      this.#bytes + bytes > this.#limits.blockBytesMax ||
+      this.#pieces.length > this.#limits.continuationsMax
+    ) {
+      throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header block that is too long");
+    }
+    if (!this.#room.take(bytes))
+      throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "no room for header blocks");
+    this.#bytes += bytes;
+    this.#pieces.push(Buffer.from(from.subarray(start, end)));
+  }
+
+  /** The block that its last piece has made whole. @throws ConnectionError */
+  decodePieces(): FieldList {
+    const block = Buffer.concat(this.#pieces);
+    this.forget();
+    return this.decode(block, 0, block.length);
+  }
+
+  /** Nobody needs the pieces any more. */
+  forget(): void {
+    this.#room.give(this.#bytes);
+    this.#pieces = [];
+    this.#bytes = 0;
+  }
+
+  #remember(key: string, list: FieldList): void {
+    this.#remembered ??= new Map();
+    if (this.#remembered.size >= REMEMBERED_MAX) this.#remembered.clear();
+    this.#remembered.set(key, list);
+  }
+}

@@ -1,0 +1,203 @@
+import type { Budget } from "./budget.ts";
+import type { StreamListener, Unread } from "./stream.ts";
+
+/** What the peer may send of a body. */
+interface BodyWindow {
+  /** So much of what came is held no longer. */
+  giveBack(bytes: number): void;
+}
+
+/** How a request's body is read. */
+type Reading =
+  /** Nobody has said: it is held, and the peer's window stays as it is. */
+  | "held"
+  /** It is put together until it has ended. */
+  | "whole"
+  /** Each piece is handed on, and the peer's window grows when somebody is done with it. */
+  | "pieces"
+  /** Nobody wants it: the peer's window grows with what comes, which is thrown away. */
+  | "dropped";
+
+/** The body of a request as it comes (RFC 9113, section 8.1). */
+export class RequestBody {
+  ended = false;
+  readonly #room: Budget;
+  readonly #window: BodyWindow;
+  readonly #announcedBytes: number;
+  #listener: StreamListener | undefined;
+  #reading: Reading = "held";
+  #receivedBytes = 0;
+  #bytesMax = Number.POSITIVE_INFINITY;
+  /** How much of it `onStart` is to see; 0: it has, or is to see nothing. */
+  #startBytes = 0;
+  #held: Buffer = NOTHING;
+  #heldBytes = 0;
+  /** What was taken of `#room`. */
+  #charged = 0;
+
+  /** @param announcedBytes  by content-length; -1 without it */
+  constructor(room: Budget, announcedBytes: number, window: BodyWindow) {
+    this.#room = room;
+    this.#announcedBytes = announcedBytes;
+    this.#window = window;
+  }
+
+  /** From now on somebody listens, and hears what there was before. */
+  listen(listener: StreamListener): void {
+    this.#listener = listener;
+    this.#deliver();
+  }
+
+  whole(bytesMax: number, startBytes: number): void {
+    if (this.#reading === "whole") this.#shorten(bytesMax);
+    if (this.#reading !== "held") return;
+    this.#reading = "whole";
+    this.#bytesMax = bytesMax;
+    this.#startBytes = startBytes;
+    if (this.#heldBytes > 0) this.#window.giveBack(this.#heldBytes);
+    this.#deliver();
+  }
+
+  pieces(): void {
+    if (this.#reading !== "held") return;
+    this.#reading = "pieces";
+    this.#deliver();
+  }
+
+  drop(): void {
+    if (this.#reading === "held") this.#window.giveBack(this.#heldBytes);
+    else if (this.#reading === "pieces") this.#window.giveBack(this.#charged);
+    this.close();
+  }
+
+  consumed(bytes: number): void {
+    if (this.#reading !== "pieces") return;
+    const done = Math.min(bytes, this.#charged);
+    this.#uncharge(done);
+    this.#window.giveBack(done);
+  }
+
+  /** It is too long in coming. */
+  late(): void {
+    if (!this.ended && this.#reading !== "dropped") this.#unread("late");
+  }
+
+  /**
+   * A piece has come, and perhaps the last.
+   *
+   * @returns  false: it is not as long as was announced (RFC 9113, section 8.1.1)
+   */
+  arrived(piece: Buffer, last: boolean): boolean {
+    this.#receivedBytes += piece.length;
+    const announced = this.#announcedBytes;
+    if (announced >= 0 && (last ? this.#receivedBytes !== announced : this.#receivedBytes > announced))
+      return false;
+    this.ended = last;
+    const listener = this.#listener;
+    if (this.#reading === "dropped") this.#window.giveBack(piece.length);
+    else if (listener === undefined || this.#reading === "held") this.#hold(piece);
+    else if (this.#reading === "pieces") this.#handOn(listener, piece, last);
+    else if (last && this.#heldBytes === 0) {
+      if (piece.length > this.#bytesMax) this.#unread("too-large");
+      else listener.onBody(piece); // As most come: in one frame, and not copied.
+    } else {
+      this.#window.giveBack(piece.length);
+      if (this.#hold(piece)) this.#deliver();
+    }
+    return true;
+  }
+
+  /** Nobody is told anything more, and the room is given back. */
+  close(): void {
+    this.#reading = "dropped";
+    this.#free();
+  }
+
+  #free(): void {
+    this.#uncharge(this.#charged);
+    this.#held = NOTHING;
+    this.#heldBytes = 0;
+  }
+
+  /** It turns out to be shorter than it might have been. */
+  #shorten(bytesMax: number): void {
+    this.#bytesMax = Math.min(bytesMax, this.#bytesMax);
+    if (this.#heldBytes > this.#bytesMax) this.#unread("too-large");
+  }
+
+  /** Hand on what is held, as far as it was asked for. */
+  #deliver(): void {
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    if (this.#reading === "pieces") this.#deliverPieces(listener);
+    else if (this.#reading !== "whole") return;
+    else if (Math.max(this.#heldBytes, this.#announcedBytes) > this.#bytesMax) this.#unread("too-large");
+    else if (this.ended) {
+      const body = this.#held.subarray(0, this.#heldBytes);
+      this.#free();
+      listener.onBody(body);
+    } else if (this.#startBytes > 0 && this.#heldBytes >= this.#startBytes) {
+      this.#startBytes = 0;
+      listener.onStart(this.#held.subarray(0, this.#heldBytes));
+    }
+  }
+
+  #deliverPieces(listener: StreamListener): void {
+    const piece = this.#held.subarray(0, this.#heldBytes);
+    this.#uncharge(this.#charged - piece.length);
+    this.#held = NOTHING;
+    this.#heldBytes = 0;
+    if (piece.length > 0) listener.onPiece(piece);
+    if (this.ended && this.#reading === "pieces") listener.onEnd(); // Who was told of the piece may have had enough.
+  }
+
+  #handOn(listener: StreamListener, piece: Buffer, last: boolean): void {
+    if (!this.#charge(piece.length)) {
+      this.#unread("no-room");
+      return;
+    }
+    if (piece.length > 0) listener.onPiece(piece);
+    if (last && this.#reading === "pieces") listener.onEnd();
+  }
+
+  /** Copy it behind what is held, into what grows with what has come and not with what was announced. */
+  #hold(piece: Buffer): boolean {
+    const bytes = this.#heldBytes + piece.length;
+    if (bytes > this.#bytesMax) return this.#unread("too-large");
+    if (bytes > this.#held.length) {
+      const most = this.#announcedBytes >= 0 ? this.#announcedBytes : this.#bytesMax;
+      const before = this.#held.length;
+      let size = Math.min(most, Math.max(bytes, 2 * before, HELD_BYTES_MIN));
+      if (!this.#charge(size - before)) {
+        size = bytes; // Room for what is here, if there is none for what may come.
+        if (!this.#charge(size - before)) return this.#unread("no-room");
+      }
+      const grown = Buffer.allocUnsafeSlow(size);
+      this.#held.copy(grown, 0, 0, this.#heldBytes);
+      this.#held = grown;
+    }
+    piece.copy(this.#held, this.#heldBytes);
+    this.#heldBytes = bytes;
+    return true;
+  }
+
+  #unread(why: Unread): false {
+    this.drop();
+    this.#listener?.onUnread(why);
+    return false;
+  }
+
+  #charge(bytes: number): boolean {
+    if (!this.#room.take(bytes)) return false;
+    this.#charged += bytes;
+    return true;
+  }
+
+  #uncharge(bytes: number): void {
+    this.#charged -= bytes;
+    this.#room.give(bytes);
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+const HELD_BYTES_MIN = 256;

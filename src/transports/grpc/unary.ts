@@ -1,0 +1,125 @@
+import { TallyError } from "../../core/errors.ts";
+import type { HeaderOf, Permit } from "../calls/authorise.ts";
+import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
+import { withHeaders } from "../http/header-fields.ts";
+import { refusalOf } from "../status.ts";
+import type { GrpcDoor } from "./call.ts";
+
+/**
+ * One unary call, from its headers to its status: all of it but how an engine carries it.
+ *
+ * Whatever happens in it ends in a status: nothing that is thrown or rejected leaves it, because an engine would let it
+ * end the process, or the connection.
+ */
+export abstract class UnaryExchange implements CallContext {
+  caller = "";
+  denial: Permit["denial"];
+  abstract readonly deadline: number;
+  readonly #unary: UnaryCall;
+  readonly #door: GrpcDoor;
+  #request: Buffer | undefined;
+  #gone = false;
+
+  constructor(unary: UnaryCall, door: GrpcDoor) {
+    this.#unary = unary;
+    this.#door = door;
+  }
+
+  /** The headers are there. Nothing is read before it is known who calls. */
+  begin(): void {
+    try {
+      const permit = this.#unary.authorise(this.headerOf);
+      if (!(permit instanceof Promise)) this.#admit(permit);
+      else
+        permit.then(
+          (later) => this.#admit(later),
+          (error: unknown) => this.#admit(this.#failure(error, false)),
+        );
+    } catch (error) {
+      this.#admit(this.#failure(error, false));
+    }
+  }
+
+  /** A message is there that was asked for. */
+  receive(message: Buffer): void {
+    if (this.#request !== undefined) {
+      this.#respond({ code: "MALFORMED_MESSAGE" }); // A unary call has one.
+      return;
+    }
+    this.#request = message;
+    this.read();
+  }
+
+  /** No more messages come. */
+  halfClose(): void {
+    if (this.#gone) return; // It was told that it is not applied.
+    if (this.#request === undefined) {
+      this.#respond({ code: "MALFORMED_MESSAGE" });
+      return;
+    }
+    const request = withHeaders(this.#unary, this.#request, this.headerOf);
+    if ("code" in request) {
+      this.#respond(request);
+      return;
+    }
+    this.#door.inFlight++;
+    try {
+      this.#unary.answer(request, this).then(
+        (result) => this.#settle(result),
+        (error: unknown) => this.#settle(this.#failure(error, this.#unary.changes)),
+      );
+    } catch (error) {
+      this.#settle(this.#failure(error, false));
+    }
+  }
+
+  /** Nobody waits for the answer any more. */
+  cancel(): void {
+    this.#gone = true;
+  }
+
+  cancelled(): boolean {
+    return this.#gone;
+  }
+
+  protected abstract readonly headerOf: HeaderOf;
+  /** Ask for the next message, or to be told that there is none. */
+  protected abstract read(): void;
+  /** Send the answer: a message with the status OK, or a status alone. */
+  protected abstract send(result: Uint8Array | Refused): void;
+
+  #admit(permit: Permit | Refused): void {
+    if ("code" in permit) {
+      this.#respond(permit);
+      return;
+    }
+    this.caller = permit.caller;
+    this.denial = permit.denial;
+    this.read();
+  }
+
+  #settle(result: Uint8Array | Refused): void {
+    this.#door.inFlight--;
+    const { held } = this.#door;
+    if (held === undefined) this.#respond(result);
+    else held.push(() => this.#respond(result));
+  }
+
+  #respond(result: Uint8Array | Refused): void {
+    try {
+      this.send(result);
+    } catch (error) {
+      this.#logDefect(error);
+    }
+  }
+
+  #failure(error: unknown, mayHaveApplied: boolean): Refused {
+    // A TallyError is the world's doing; who found it has logged it once, not once a call.
+    if (!(error instanceof TallyError)) this.#logDefect(error);
+    return refusalOf(error, mayHaveApplied);
+  }
+
+  #logDefect(err: unknown): void {
+    this.#door.log("grpc.handler_failed", { method: this.#unary.method.name, err });
+  }
+}

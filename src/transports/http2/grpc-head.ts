@@ -1,0 +1,93 @@
+import { Code } from "../../../gen/google/rpc/code_pb.ts";
+import { type HeaderBlock, headBlock } from "../../http2/block.ts";
+import type { RequestHead } from "../../http2/head.ts";
+import type { HeaderOf } from "../calls/authorise.ts";
+import type { UnaryCall } from "../calls/call.ts";
+import type { StreamCall } from "../calls/stream.ts";
+import { pathOf } from "../grpc/call.ts";
+import { isGrpcType, refusalByHeaders } from "../grpc/headers.ts";
+import { grpcTimeoutOf } from "../timeout.ts";
+import { CONTENT_TYPE, trailersOnly } from "./grpc-answer.ts";
+
+/** A call of gRPC as its headers tell it: the same for all that sent the same headers on a connection. */
+export interface CallHead {
+  /** What is called; undefined where the headers alone are answered. */
+  readonly called: CalledUnary | CalledStream | undefined;
+  /** The answer to the headers alone. */
+  readonly refused: HeaderBlock | undefined;
+  readonly headerOf: HeaderOf;
+  /** How long the caller waits, in milliseconds; Infinity: for ever. */
+  readonly timeoutMs: number;
+  /** How messages are compressed that say they are. */
+  readonly encoding: string;
+}
+
+interface CalledUnary {
+  readonly kind: "unary";
+  readonly call: UnaryCall;
+}
+
+interface CalledStream {
+  readonly kind: "stream";
+  readonly call: StreamCall;
+}
+
+/** What is answered over gRPC. */
+export interface GrpcServed {
+  readonly calls: readonly UnaryCall[];
+  readonly streamCalls: readonly StreamCall[];
+}
+
+/**
+ * Tells calls of gRPC by their headers.
+ *
+ * @returns  what reads them; undefined for a request that is none of gRPC, whatever its path
+ */
+export function callHeads({ calls, streamCalls }: GrpcServed): (head: RequestHead) => CallHead | undefined {
+  const byPath = new Map<string, CalledUnary | CalledStream>([
+    ...calls.map((call) => [pathOf(call), { kind: "unary", call }] as const),
+    ...streamCalls.map((call) => [pathOf(call), { kind: "stream", call }] as const),
+  ]);
+  return (head) => {
+    const types = fieldsOf(head, "content-type");
+    if (types.length !== 1 || !isGrpcType(types[0]!) || head.method !== "POST") return undefined;
+    const headerOf: HeaderOf = (name) => head.field(name);
+    const timeout = headerOf("grpc-timeout");
+    const timeoutMs = timeout === undefined ? Number.POSITIVE_INFINITY : grpcTimeoutOf(timeout);
+    const refusal =
+      refusalByHeaders(headerOf, fieldsOf(head, "authorization").length) ??
+      (typeof timeoutMs === "number" ? undefined : timeoutMs);
+    const called = byPath.get(head.path);
+    const whyUnknown =
+      byPath.size > 0 ? `The server does not implement the method ${head.path.slice(0, 200)}` : ELSEWHERE;
+    return {
+      called,
+      refused:
+        refusal !== undefined
+          ? trailersOnly(refusal)
+          : called === undefined
+            ? unimplemented(whyUnknown)
+            : undefined,
+      headerOf,
+      timeoutMs: timeoutMs as number, // Or it is refused.
+      encoding: fieldsOf(head, "grpc-encoding")[0] ?? "identity",
+    };
+  };
+}
+
+function fieldsOf({ fields }: RequestHead, name: string): string[] {
+  return fields.filter((_, i) => i % 2 === 1 && fields[i - 1] === name);
+}
+
+const ELSEWHERE = "gRPC has a port of its own here, and it is not this one (grpc-listen).";
+
+/** As gRPC asks for: no method of ours is meant, so that there is nothing to say of one. */
+function unimplemented(why: string): HeaderBlock {
+  return headBlock(200, [
+    ...CONTENT_TYPE,
+    "grpc-status",
+    `${Code.UNIMPLEMENTED}`,
+    "grpc-message",
+    encodeURI(why),
+  ]);
+}

@@ -1,0 +1,115 @@
+import type { Closed, ServerStream, StreamListener, Unread } from "../../http2/stream.ts";
+import { lateRequest, type Refused } from "../calls/call.ts";
+import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
+import { readFrames } from "../frames.ts";
+import { COMPRESSED, headFault, inflated } from "../grpc/messages.ts";
+import { NO_ROOM, type Room } from "../room.ts";
+import { ANSWER_HEAD, framed, OK_TRAILERS, refusedTrailers, trailersOnly } from "./grpc-answer.ts";
+import type { CallHead } from "./grpc-head.ts";
+import type { Http2Door } from "./grpc-unary.ts";
+import { Pieces } from "./pieces.ts";
+
+/** What calls that stream share. */
+export interface StreamDoor extends Http2Door {
+  readonly streams: Streams;
+  /** Room for messages that are still arriving, of all connections together. */
+  readonly arriving: Room;
+}
+
+/** A call of gRPC that streams: messages as they are asked for, answers as they are taken. */
+export class Http2StreamCall implements StreamListener, StreamSink {
+  readonly #stream: ServerStream;
+  readonly #door: StreamDoor;
+  readonly #pieces: Pieces;
+  readonly #running: RunningStream;
+  #isHeadSent = false;
+  /** Told when a message that was sent is taken, or nobody is there. */
+  #taken: (() => void) | undefined;
+
+  constructor(stream: ServerStream, call: StreamCall, head: CallHead, door: StreamDoor) {
+    this.#stream = stream;
+    this.#door = door;
+    stream.lasting = true;
+    this.#pieces = new Pieces(stream);
+    stream.pieces();
+    const caller = { headerOf: head.headerOf, deadline: door.clock.now() + head.timeoutMs };
+    this.#running = door.streams.run(call, caller, (running) => this.#messages(call, head, running), this);
+    stream.begin();
+    door.inFlight++;
+    void this.#running.done.then(() => {
+      stream.finish();
+      door.inFlight--;
+    });
+  }
+
+  onPiece(piece: Buffer): void {
+    this.#pieces.push(piece);
+  }
+
+  onEnd(): void {
+    this.#pieces.end();
+  }
+
+  onUnread(why: Unread): void {
+    this.#running.end(why === "late" ? lateRequest(this.#door.requestMs) : NO_ROOM);
+  }
+
+  onWritable(): void {
+    this.#taken?.();
+  }
+
+  onClose(why: Closed): void {
+    this.#pieces.end();
+    this.#taken?.();
+    if (why !== "answered") this.#running.end({ code: "CALL_CANCELLED" });
+  }
+
+  onStart(): void {} // It is read in pieces.
+  onBody(): void {}
+
+  send(message: Uint8Array): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#taken = resolve;
+    if (!this.#isHeadSent) this.#stream.respond(ANSWER_HEAD);
+    this.#isHeadSent = true;
+    if (this.#stream.write(Buffer.concat(framed(message)))) resolve();
+    return promise;
+  }
+
+  end(refused: Refused | undefined): void {
+    this.#pieces.end();
+    this.#taken?.();
+    if (this.#isHeadSent) this.#stream.end(refused === undefined ? OK_TRAILERS : refusedTrailers(refused));
+    else if (refused !== undefined) this.#stream.answer(trailersOnly(refused));
+    else this.#stream.answer(ANSWER_HEAD, [], OK_TRAILERS);
+  }
+
+  /** The messages of the request; one that is none ends the call. */
+  async *#messages(
+    { method: { methodKind }, requestBytesMax: bytesMax }: StreamCall,
+    { encoding }: CallHead,
+    running: RunningStream,
+  ): AsyncGenerator<Buffer, void> {
+    const { arriving, requestMs } = this.#door;
+    const single = methodKind === "server_streaming";
+    const frames = readFrames(this.#pieces, { bytesMax, arriving, single }, (owing) =>
+      this.#stream.expect(owing ? requestMs : undefined),
+    );
+    for (;;) {
+      const next = await frames.next();
+      if (next.done) {
+        if (next.value !== undefined) running.end(next.value);
+        return;
+      }
+      const { flags, data } = next.value;
+      const message =
+        headFault(flags, data.length, encoding, bytesMax) ??
+        (flags === COMPRESSED ? await inflated(data, encoding, bytesMax) : data);
+      if ("code" in message) {
+        running.end(message);
+        return;
+      }
+      yield message;
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import type { ServerStream, StreamListener, Unread } from "../../http2/stream.ts";
+import type { HeaderOf } from "../calls/authorise.ts";
+import { lateRequest, type Refused, tooLarge, type UnaryCall } from "../calls/call.ts";
+import type { GrpcDoor } from "../grpc/call.ts";
+import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/messages.ts";
+import { UnaryExchange } from "../grpc/unary.ts";
+import { NO_ROOM } from "../room.ts";
+import { ANSWER_HEAD, framed, OK_TRAILERS, trailersOnly } from "./grpc-answer.ts";
+import type { CallHead } from "./grpc-head.ts";
+import { FRAME_BYTES_MAX, owned } from "./owned.ts";
+
+/** What the calls of one server share, over HTTP/2 of our own. */
+export interface Http2Door extends GrpcDoor {
+  /** How long a request may take to arrive, in milliseconds. */
+  readonly requestMs: number;
+}
+
+/** A unary call of gRPC: its request whole, its answer in one piece. */
+export class Http2UnaryCall extends UnaryExchange implements StreamListener {
+  readonly deadline: number;
+  protected readonly headerOf: HeaderOf;
+  readonly #stream: ServerStream;
+  readonly #bytesMax: number;
+  readonly #encoding: string;
+  readonly #requestMs: number;
+  #reading = false;
+  /** Whether the head of the message was there, and is that of one. */
+  #begun = false;
+  /** Whether the connection was told that there is work for this call, which goes on if the caller resets it. */
+  #working = false;
+
+  constructor(stream: ServerStream, call: UnaryCall, head: CallHead, door: Http2Door) {
+    super(call, door);
+    this.#stream = stream;
+    this.#bytesMax = call.requestBytesMax;
+    this.#encoding = head.encoding;
+    this.#requestMs = door.requestMs;
+    this.headerOf = head.headerOf;
+    this.deadline = door.clock.now() + head.timeoutMs;
+  }
+
+  /** The first five bytes at least: what follows is not read if it cannot be a message. */
+  onStart(start: Buffer): void {
+    const fault = this.#fault(start);
+    if (fault !== undefined) this.send(fault);
+    else this.#stream.body(HEAD_BYTES + start.readUInt32BE(1)); // And no more, which would be something behind it.
+    this.#begun = true;
+  }
+
+  onBody(body: Buffer): void {
+    const bytes = body.length < HEAD_BYTES ? Number.POSITIVE_INFINITY : HEAD_BYTES + body.readUInt32BE(1);
+    const fault = body.length < HEAD_BYTES ? undefined : this.#fault(body);
+    if (fault !== undefined) this.send(fault);
+    else if (body.length > bytes) this.send(NOT_ONE);
+    else if (body.length < bytes)
+      this.halfClose(); // Without a message.
+    else if (body[0] === COMPRESSED) void this.#inflate(body.subarray(HEAD_BYTES));
+    else this.#take(owned(body.subarray(HEAD_BYTES)));
+  }
+
+  onUnread(why: Unread): void {
+    if (why === "late") this.send(lateRequest(this.#requestMs));
+    else if (why === "no-room") this.send(NO_ROOM);
+    else this.send(this.#begun ? NOT_ONE : this.#tooLarge()); // Its message is not, so that something is behind that.
+  }
+
+  onPiece(): void {} // It is read whole.
+  onEnd(): void {}
+  onWritable(): void {} // And answered whole.
+
+  onClose(): void {
+    this.cancel(); // Of an answer that was given nothing more is asked.
+  }
+
+  protected read(): void {
+    if (this.#reading) return; // The end comes with the message.
+    this.#reading = true;
+    // One that came in a frame can say how large it is, and costs nothing.
+    this.#stream.body(Math.max(HEAD_BYTES + this.#bytesMax, FRAME_BYTES_MAX), HEAD_BYTES);
+  }
+
+  protected send(result: Uint8Array | Refused): void {
+    if (this.#working) this.#stream.finish();
+    this.#working = false;
+    if (result instanceof Uint8Array) this.#stream.answer(ANSWER_HEAD, framed(result), OK_TRAILERS);
+    else this.#stream.answer(trailersOnly(result));
+  }
+
+  #fault(start: Buffer): Refused | undefined {
+    return headFault(start[0]!, start.readUInt32BE(1), this.#encoding, this.#bytesMax);
+  }
+
+  #tooLarge(): Refused {
+    const { contentLength } = this.#stream.head;
+    return tooLarge(contentLength < 0 ? undefined : contentLength - HEAD_BYTES, this.#bytesMax);
+  }
+
+  #take(message: Buffer): void {
+    this.#working = true;
+    this.#stream.begin();
+    this.receive(message);
+    this.halfClose();
+  }
+
+  async #inflate(bytes: Buffer): Promise<void> {
+    const message = await inflated(bytes, this.#encoding, this.#bytesMax);
+    if (this.cancelled()) return;
+    if ("code" in message) this.send(message);
+    else this.#take(message);
+  }
+}

@@ -1,0 +1,306 @@
+/** What is too much, and how many is not yet: each published attack has a line in docs/http2-weaknesses.md. */
+import { describe, expect, test } from "vitest";
+import { OK, Peer, type Seen, TAIL } from "./peer.ts";
+import {
+  ACK,
+  block,
+  data,
+  END_HEADERS,
+  END_STREAM,
+  type Fields,
+  frame,
+  get,
+  headers,
+  indexedBlock,
+  integer,
+  ping,
+  post,
+  reset,
+  settings,
+  windowUpdate,
+  word,
+} from "./wire.ts";
+
+const answering = { accept: ({ stream }: Seen) => stream.answer(OK) };
+const OPEN = headers(1, post(), END_HEADERS);
+const times = (count: number, ...frames: Buffer[]) =>
+  Buffer.concat(Array.from({ length: count }, () => frames).flat());
+
+/** Control frames: so many at once. The peer has spent one on its settings and one on their ACK when it is opened. */
+const LEFT = 998;
+const CONTROL: Record<string, Buffer> = {
+  PINGs: ping(),
+  "ACKs of PINGs": frame("PING", ACK, 0, Buffer.alloc(8)),
+  SETTINGS: settings([4, 1_000]),
+  "ACKs of SETTINGS": frame("SETTINGS", ACK, 0),
+  PRIORITYs: frame("PRIORITY", 0, 9, Buffer.from([0, 0, 0, 0, 16])),
+  "WINDOW_UPDATEs of the connection": windowUpdate(0, 1),
+  "WINDOW_UPDATEs of a stream": windowUpdate(1, 1),
+  "empty DATA": data(1, ""),
+  "DATA of padding": frame("DATA", 8, 1, Buffer.from("\x02  ")),
+  GOAWAYs: frame("GOAWAY", 0, 0, Buffer.alloc(8)),
+  "frames of no known type": frame(0xee, 0, 0),
+};
+
+describe.each(Object.entries(CONTROL))("%s", (_, one) => {
+  test("may be many, and end the connection when they are more", () => {
+    const peer = new Peer();
+    peer.send(OPEN, times(LEFT, one));
+    expect(peer.told().filter((told) => told.startsWith("GOAWAY"))).toEqual([]);
+    peer.send(one);
+    expect(peer.told()).toEqual(["GOAWAY 1 ENHANCE_YOUR_CALM"]);
+    expect(peer.ended).toBe(true);
+  });
+
+  test("may be so many more each second", () => {
+    const peer = new Peer();
+    peer.send(OPEN, times(LEFT, one));
+    peer.time.pass(2);
+    peer.send(times(200, one));
+    expect(peer.ended).toBe(false);
+    peer.send(one);
+    expect(peer.ended).toBe(true);
+  });
+});
+
+test("who is answered may say more: a PING and two window updates with each answer would do", () => {
+  const peer = new Peer({ accept: ({ stream }) => stream.answer(OK, [Buffer.alloc(20_000)], TAIL) });
+  for (let id = 1; id < 10_000; id += 2) {
+    peer.send(headers(id, get()), ping(), windowUpdate(0, 20_000), windowUpdate(id, 20_000));
+  }
+  expect([peer.ended, peer.seen.length]).toEqual([false, 5_000]);
+});
+
+describe("resets (CVE-2023-44487)", () => {
+  const limits = { streamResetsBurst: 100, streamResetsRate: 10 };
+  const pair = (id: number) => Buffer.concat([headers(id, get()), reset(id, 8)]);
+
+  test("so many may be, and more end the connection after what is in flight on it", () => {
+    const peer = new Peer({ accept: () => {}, limits });
+    peer.send(headers(1, get()));
+    for (let n = 1; n <= 100; n++) peer.send(pair(1 + 2 * n));
+    expect(peer.told()).toEqual([]);
+    peer.send(pair(203));
+    expect(peer.told()).toEqual(["GOAWAY 203 NO_ERROR"]);
+    expect(peer.ended).toBe(false);
+    peer.send(pair(205));
+    expect(peer.told()).toEqual(["RST_STREAM 205 REFUSED_STREAM"]);
+    peer.seen[0]!.stream.answer(OK);
+    expect([peer.told(), peer.ended]).toEqual([["HEADERS 1 END"], true]);
+    expect(peer.errors).toEqual(["too many resets"]);
+  });
+
+  test("so many more may be each second", () => {
+    const peer = new Peer({ accept: () => {}, limits });
+    for (let n = 0; n < 100; n++) peer.send(pair(1 + 2 * n));
+    peer.time.pass(1);
+    for (let n = 100; n < 110; n++) peer.send(pair(1 + 2 * n));
+    expect(peer.told()).toEqual([]);
+    peer.send(pair(301));
+    expect(peer.told()).toEqual(["GOAWAY 301 NO_ERROR"]);
+  });
+
+  test("the connection ends soon, whatever is in flight", () => {
+    const peer = new Peer({ accept: () => {}, limits });
+    peer.send(headers(1, get()));
+    for (let n = 1; n <= 101; n++) peer.send(pair(1 + 2 * n));
+    peer.time.pass(10);
+    expect(peer.socket.destroyed).toBe(true);
+  });
+
+  test("by default a client may hedge ten thousand calls at once", () => {
+    const peer = new Peer(answering);
+    for (let n = 0; n < 10_000; n++) peer.send(pair(1 + 2 * n));
+    expect(peer.ended).toBe(false);
+    expect(peer.errors).toEqual([]);
+    peer.send(pair(20_001));
+    expect(peer.errors).toEqual(["too many resets"]);
+  });
+
+  test.each<[string, (id: number) => Buffer]>([
+    ["malformed requests", (id) => headers(id, [])],
+    ["window updates by nothing", (id) => Buffer.concat([headers(id, get()), windowUpdate(id, 0)])],
+    ["windows that overflow", (id) => Buffer.concat([headers(id, get()), windowUpdate(id, 2 ** 31 - 1)])],
+    ["bodies behind their end", (id) => Buffer.concat([headers(id, get()), data(id, "x")])],
+    ["trailers behind their end", (id) => Buffer.concat([headers(id, get()), headers(id, [["a", "b"]])])],
+    [
+      "bodies longer than was announced",
+      (id) => Buffer.concat([headers(id, post("/", ["content-length", "1"]), END_HEADERS), data(id, "xy")]),
+    ],
+    [
+      "priorities on themselves",
+      (id) =>
+        Buffer.concat([
+          headers(id, get()),
+          frame("PRIORITY", 0, id, Buffer.concat([word(id), Buffer.alloc(1)])),
+        ]),
+    ],
+  ])("that we send for %s count as well (CVE-2025-8671)", (_, faulty) => {
+    const peer = new Peer({ accept: () => {}, limits });
+    for (let n = 0; n < 100; n++) peer.send(faulty(1 + 2 * n));
+    expect(peer.errors).toEqual([]);
+    peer.send(faulty(201));
+    expect(peer.errors).toEqual(["too many resets"]);
+  });
+
+  test("who has too many and goes on is cut off", () => {
+    const peer = new Peer({ accept: () => {}, limits });
+    peer.send(headers(1, get()));
+    for (let n = 1; n < 3_000; n++) peer.send(pair(1 + 2 * n), ping());
+    expect(peer.ended).toBe(true);
+  });
+});
+
+describe("header blocks", () => {
+  test("in so many frames, and no more (CVE-2024-27316)", () => {
+    const peer = new Peer(answering);
+    const pieces = (id: number, count: number) =>
+      Buffer.concat([
+        frame("HEADERS", END_STREAM, id, block(get())),
+        times(count - 1, frame("CONTINUATION", 0, id)),
+        frame("CONTINUATION", END_HEADERS, id),
+      ]);
+    peer.send(pieces(1, 8));
+    expect(peer.told()).toEqual(["HEADERS 1 END"]);
+    peer.send(pieces(3, 9));
+    expect(peer.told()).toEqual(["GOAWAY 1 ENHANCE_YOUR_CALM"]);
+    expect(peer.arriving.taken).toBe(0);
+  });
+
+  test("of so many bytes, and no more", () => {
+    const peer = new Peer(answering);
+    peer.send(frame("HEADERS", END_STREAM, 1, Buffer.alloc(16_384)));
+    peer.send(times(3, frame("CONTINUATION", 0, 1, Buffer.alloc(16_384))));
+    expect([peer.ended, peer.arriving.taken]).toEqual([false, 65_536]);
+    peer.send(frame("CONTINUATION", 0, 1, Buffer.alloc(1)));
+    expect(peer.told()).toEqual(["GOAWAY 0 ENHANCE_YOUR_CALM"]);
+    expect(peer.arriving.taken).toBe(0);
+  });
+
+  test("that become much are refused, and nothing is kept of them (HPACK bomb, CVE-2016-6581)", () => {
+    const peer = new Peer(answering);
+    peer.send(
+      frame(
+        "HEADERS",
+        END_HEADERS,
+        1,
+        Buffer.concat([block(get()), indexedBlock([["a", "b".repeat(4_000)]])]),
+      ),
+    );
+    const bomb = Buffer.concat([block(get()), Buffer.alloc(16_000, 0x80 | 62)]); // 64 MB of them.
+    for (let id = 3; id < 103; id += 2) peer.send(frame("HEADERS", END_HEADERS | END_STREAM, id, bomb));
+    const [, , ...answers] = peer.take();
+    expect(answers.map(({ payload }) => payload.toString("latin1"))).toEqual(
+      new Array(50).fill("\x08\x03431"),
+    );
+    expect(peer.seen).toHaveLength(1);
+  });
+
+  test("that churn the table leave no more in it than it has room for", () => {
+    const peer = new Peer(answering);
+    for (let id = 1; id < 400; id += 2) {
+      const fields: Fields = Array.from({ length: 100 }, (_, n) => [`n${id}-${n}`, "v"]);
+      peer.send(
+        frame("HEADERS", END_HEADERS | END_STREAM, id, Buffer.concat([block(get()), indexedBlock(fields)])),
+      );
+    }
+    expect(peer.seen).toHaveLength(200);
+    peer.send(
+      frame("HEADERS", END_HEADERS | END_STREAM, 999, Buffer.concat([block(get()), integer(0x80, 7, 62)])),
+    );
+    expect(peer.seen.at(-1)!.stream.head.fields).toEqual(["n399-99", "v"]);
+    peer.send(
+      frame("HEADERS", END_HEADERS | END_STREAM, 1_001, Buffer.concat([block(get()), integer(0x80, 7, 200)])),
+    );
+    expect(peer.told().at(-1)).toBe("GOAWAY 999 COMPRESSION_ERROR");
+  });
+});
+
+describe("windows", () => {
+  test("opened byte by byte end the connection (data dribble, CVE-2019-9511)", () => {
+    const peer = new Peer({ accept: ({ stream }) => stream.answer(OK, [Buffer.alloc(100_000)], TAIL) });
+    peer.send(settings([4, 0]), headers(1, get()));
+    for (let n = 0; n < 1_100 && !peer.ended; n++) peer.send(windowUpdate(1, 1));
+    expect(peer.told().at(-1)).toBe("GOAWAY 1 ENHANCE_YOUR_CALM");
+    expect(peer.leaving.taken).toBe(0);
+  });
+
+  test("closed to a thousand answers hold what they may, and no more (internal data buffering, CVE-2019-9517)", () => {
+    const peer = new Peer({ accept: ({ stream }) => stream.answer(OK, [Buffer.alloc(1_000_000)], TAIL) });
+    peer.send(settings([4, 0]));
+    for (let id = 1; id < 2_000; id += 2) peer.send(headers(id, get()));
+    expect(peer.leaving.taken).toBe(16_000_000);
+    expect(peer.told().filter((told) => told.includes("CANCEL"))).toHaveLength(1_000 - 16);
+  });
+});
+
+describe("bodies", () => {
+  test("of a connection are held within its bounds", () => {
+    const peer = new Peer({ limits: { connectionBytesMax: 1_000_000 } });
+    for (let id = 1; id < 400; id += 2)
+      peer.send(headers(id, post(), END_HEADERS), data(id, Buffer.alloc(16_000)));
+    expect(peer.arriving.taken).toBeLessThanOrEqual(1_000_000);
+    expect(peer.seen.filter(({ calls }) => calls.includes("no-room"))).toHaveLength(200 - 62);
+  });
+
+  test("byte by byte are put together in what grows with them", () => {
+    const peer = new Peer();
+    peer.send(OPEN);
+    for (let n = 0; n < 10_000; n++) peer.send(data(1, "x"));
+    expect(peer.arriving.taken).toBe(16_384);
+    peer.send(data(1, "x", END_STREAM));
+    expect(peer.seen[0]!.calls).toEqual(["body of 10001"]);
+  });
+});
+
+describe("a connection has its share of a turn", () => {
+  test("of frames, and the rest in the next, in order and one write a turn", () => {
+    const peer = new Peer({ ...answering, limits: { turnFramesMax: 10, streamsMax: 1_000 } });
+    const before = peer.socket.writes.length;
+    const requests = Buffer.concat(Array.from({ length: 35 }, (_, n) => headers(1 + 2 * n, get())));
+    peer.socket.emit("data", requests);
+    expect(peer.seen).toHaveLength(10);
+    expect(peer.socket.paused).toBe(true);
+    peer.time.endTurn();
+    expect(peer.seen).toHaveLength(20);
+    expect(peer.socket.paused).toBe(true); // Or its end could come before what is left.
+    expect(peer.time.endTurns()).toBe(3);
+    expect(peer.socket.paused).toBe(false);
+    expect(peer.seen.map(({ stream }) => stream.id)).toEqual(Array.from({ length: 35 }, (_, n) => 1 + 2 * n));
+    expect(peer.socket.writes).toHaveLength(before + 4);
+  });
+
+  test("of bytes, whatever frames they are in", () => {
+    const peer = new Peer({ limits: { turnBytesMax: 50_000 } });
+    peer.socket.emit(
+      "data",
+      Buffer.concat([OPEN, times(8, data(1, Buffer.alloc(16_000))), data(1, "", END_STREAM)]),
+    );
+    expect(peer.seen[0]!.calls).toEqual([]);
+    expect(peer.time.endTurns()).toBe(3);
+    expect(peer.seen[0]!.calls).toEqual(["body of 128000"]);
+  });
+
+  test("in which a large header list counts as many frames", () => {
+    const peer = new Peer({ ...answering, limits: { turnFramesMax: 40 } });
+    const large = headers(1, get("/", ["a", "b".repeat(10_000)]));
+    peer.socket.emit("data", Buffer.concat([large, headers(3, get()), headers(5, get(), END_HEADERS)]));
+    expect(peer.seen).toHaveLength(3);
+    peer.time.endTurns();
+    peer.socket.emit(
+      "data",
+      Buffer.concat([7, 9, 11].map((id) => headers(id, get("/", ["a", "b".repeat(10_000)])))),
+    );
+    expect(peer.seen).toHaveLength(5);
+    peer.time.endTurns();
+    expect(peer.seen).toHaveLength(6);
+  });
+
+  test("and hears others in between", () => {
+    const peer = new Peer({ ...answering, limits: { turnFramesMax: 10 } });
+    peer.socket.emit("data", Buffer.concat([times(30, ping()), headers(1, get())]));
+    peer.socket.emit("data", headers(3, get())); // Came though it was paused.
+    peer.time.endTurns();
+    expect(peer.seen.map(({ stream }) => stream.id)).toEqual([1, 3]);
+  });
+});

@@ -1,0 +1,311 @@
+/** What a request is, field by field: RFC 9113, sections 8.1 to 8.3. */
+import { describe, expect, test } from "vitest";
+import { headBlock } from "../../src/http2/block.ts";
+import { OK, Peer, type Seen } from "./peer.ts";
+import {
+  block,
+  data,
+  END_HEADERS,
+  END_STREAM,
+  type Fields,
+  frame,
+  get,
+  headers,
+  indexedBlock,
+  integer,
+  post,
+} from "./wire.ts";
+
+const answering = { accept: ({ stream }: Seen) => stream.answer(OK) };
+
+test("a request has its fields in their order, and its pseudo-headers apart", () => {
+  const peer = new Peer();
+  const fields: Fields = [
+    ["accept", "b"],
+    ["cookie", "c=1"],
+    ["x-empty", ""],
+    ["accept", "a\xe4"],
+    ["cookie", "d=2"],
+  ];
+  peer.send(headers(1, get("/a?b=c", ...fields)));
+  const { head } = peer.seen[0]!.stream;
+  expect(head).toMatchObject({ method: "GET", scheme: "http", path: "/a?b=c", authority: "tally.test" });
+  expect(head.fields).toEqual(fields.flat());
+  expect(["accept", "cookie", "x-empty", "none"].map((name) => head.field(name))).toEqual([
+    "b, a\xe4",
+    "c=1; d=2",
+    "",
+    undefined,
+  ]);
+  expect(head.contentLength).toBe(-1);
+  const sizes = [...get("/a?b=c"), ...fields].map(([name, value]) => name.length + value.length + 32);
+  expect(head.listBytes).toBe(sizes.reduce((sum, size) => sum + size));
+});
+
+test("the host is what :authority is without one", () => {
+  const peer = new Peer();
+  const without = get().filter(([name]) => name !== ":authority");
+  peer.send(headers(1, [...without, ["host", "other.test"]]), headers(3, without));
+  peer.send(headers(5, get("/", ["host", "TALLY.test"])));
+  expect(peer.seen.map(({ stream }) => stream.head.authority)).toEqual(["other.test", "", "tally.test"]);
+});
+
+/** Few bytes that count as more than a header list may have. */
+const MANY: Fields = Array.from({ length: 500 }, () => ["a", "b"] as const);
+
+const MALFORMED: Record<string, Fields> = {
+  "no :method": get().filter(([name]) => name !== ":method"),
+  "no :scheme": get().filter(([name]) => name !== ":scheme"),
+  "no :path": get().filter(([name]) => name !== ":path"),
+  "an empty :path": get(""),
+  "an empty :method": [[":method", ""], ...get().slice(1)],
+  "a :path that is no path": get("http://tally.test/"),
+  "a :path with a blank": get("/a b"),
+  "a :path with the end of a request line": get("/ HTTP/1.1"),
+  "a :method with a blank": [[":method", "GET /"], ...get().slice(1)],
+  "a :scheme with a slash": [...get().filter(([name]) => name !== ":scheme"), [":scheme", "http://evil"]],
+  "an :authority with a blank": [...get().filter(([name]) => name !== ":authority"), [":authority", "a b"]],
+  "an :authority with somebody in it": [
+    ...get().filter(([name]) => name !== ":authority"),
+    [":authority", "me@tally.test"],
+  ],
+  "a host with a path": [...get().filter(([name]) => name !== ":authority"), ["host", "tally.test/evil"]],
+  ":method twice": [[":method", "GET"], ...get()],
+  ":path twice": [[":path", "/"], ...get()],
+  ":authority twice": [[":authority", "tally.test"], ...get()],
+  "a pseudo-header of an answer": [[":status", "200"], ...get()],
+  "an unknown pseudo-header": [...get(), [":unknown", "x"]],
+  "a pseudo-header behind a field": [["accept", "a"], ...get()],
+  "a pseudo-header of nothing": [[":", "x"], ...get()],
+  "extended CONNECT, which is not offered": [[":protocol", "websocket"], ...get()],
+  "a CONNECT with a path": [[":method", "CONNECT"], ...get().slice(1)],
+  "a CONNECT to nowhere": [[":method", "CONNECT"]],
+  "a host that is not :authority": get("/", ["host", "evil.test"]),
+  "two hosts": get("/", ["host", "tally.test"], ["host", "tally.test"]),
+  connection: get("/", ["connection", "close"]),
+  "keep-alive": get("/", ["keep-alive", "1"]),
+  "proxy-connection": get("/", ["proxy-connection", "close"]),
+  "transfer-encoding": get("/", ["transfer-encoding", "chunked"]),
+  "upgrade to h2c": get("/", ["upgrade", "h2c"]),
+  "te that is not trailers": get("/", ["te", "trailers, deflate"]),
+  "a name in capitals": get("/", ["Accept", "a"]),
+  "a name with a blank": get("/", ["a b", "c"]),
+  "a name with a colon": get("/", ["a:b", "c"]),
+  "an empty name": get("/", ["", "c"]),
+  "a name with an end of line": get("/", ["a\r\nb", "c"]),
+  "a value with CR": get("/", ["a", "b\rc"]),
+  "a value with LF": get("/", ["a", "b\nc"]),
+  "a value with NUL": get("/", ["a", "b\0c"]),
+  "a value with a blank before it": get("/", ["a", " b"]),
+  "a value with a blank behind it": get("/", ["a", "b\t"]),
+  "a content-length that is no number": get("/", ["content-length", "+1"]),
+  "a content-length that is a list": get("/", ["content-length", "0, 0"]),
+  "a content-length beyond all numbers": get("/", ["content-length", "1".repeat(16)]),
+  "two content-lengths": get("/", ["content-length", "0"], ["content-length", "0"]),
+  "a content-length without a body": get("/", ["content-length", "1"]),
+};
+
+test.each(Object.entries(MALFORMED))(
+  "%s is malformed: a stream error, and the next request is answered",
+  (_, fields) => {
+    const peer = new Peer(answering);
+    peer.send(headers(1, fields), headers(3, get()));
+    expect(peer.told()).toEqual(["RST_STREAM 1 PROTOCOL_ERROR", "HEADERS 3 END"]);
+    expect(peer.seen.map(({ stream }) => stream.id)).toEqual([3]);
+  },
+);
+
+test("what the table took in of a malformed request stays malformed", () => {
+  const peer = new Peer(answering);
+  const smuggling = Buffer.concat([block(get()), indexedBlock([["a", "b\r\nc: d"]])]);
+  const referring = Buffer.concat([block(get()), integer(0x80, 7, 62)]);
+  peer.send(frame("HEADERS", END_HEADERS | END_STREAM, 1, smuggling));
+  peer.send(frame("HEADERS", END_HEADERS | END_STREAM, 3, referring));
+  expect(peer.told()).toEqual(["RST_STREAM 1 PROTOCOL_ERROR", "RST_STREAM 3 PROTOCOL_ERROR"]);
+});
+
+test.each<[string, Fields]>([
+  ["te: trailers", get("/", ["te", "trailers"])],
+  ["a :path of *", [[":method", "OPTIONS"], ...get("*").slice(1)]],
+  ["a :path with octets above 127", get("/\xe4")],
+  ["a content-length of nothing", get("/", ["content-length", "0"])],
+  ["an :authority with a port", [...get().slice(0, 2), [":authority", "[::1]:8080"], [":path", "/"]]],
+  ["another method", [[":method", "M-SEARCH"], ...get().slice(1)]],
+])("%s is well-formed", (_, fields) => {
+  const peer = new Peer(answering);
+  peer.send(headers(1, fields));
+  expect(peer.told()).toEqual(["HEADERS 1 END"]);
+});
+
+test("a CONNECT is not for us, and nobody is asked", () => {
+  const peer = new Peer(answering);
+  peer.send(
+    headers(1, [
+      [":method", "CONNECT"],
+      [":authority", "tally.test:1"],
+    ]),
+  );
+  const [answer] = peer.take();
+  expect(answer?.payload).toEqual(headBlock(501, []).block);
+  expect(peer.seen).toEqual([]);
+});
+
+describe("a body's length is what was announced", () => {
+  test.each([
+    ["as long", "5", ["12", "345"], "body 12345"],
+    ["in one frame", "5", ["12345"], "body 12345"],
+    ["longer", "5", ["123", "456"], "reset"],
+    ["longer in one frame", "5", ["123456"], "reset"],
+    ["shorter", "5", ["123", "4"], "reset"],
+    ["none", "0", ["1"], "reset"],
+  ])("%s", (_, length, pieces, told) => {
+    const peer = new Peer();
+    const body = pieces.map((piece, at) => data(1, piece, at === pieces.length - 1 ? END_STREAM : 0));
+    peer.send(headers(1, post("/", ["content-length", length]), END_HEADERS), ...body);
+    expect(peer.seen[0]!.calls.at(-1)).toBe(told);
+    expect(peer.told()).toEqual(told === "reset" ? ["RST_STREAM 1 PROTOCOL_ERROR"] : []);
+  });
+
+  test("padding is none of it", () => {
+    const peer = new Peer();
+    peer.send(headers(1, post("/", ["content-length", "2"]), END_HEADERS));
+    peer.send(frame("DATA", END_STREAM | 8, 1, Buffer.from("\x03abppp")));
+    expect(peer.seen[0]!.calls).toEqual(["body ab"]);
+  });
+});
+
+describe("trailers", () => {
+  const opened = () => {
+    const peer = new Peer();
+    peer.send(headers(1, post(), END_HEADERS), data(1, "x"));
+    return peer;
+  };
+
+  test("end a request, and are told", () => {
+    const peer = opened();
+    peer.send(headers(1, [["a", "b"]]));
+    const [{ calls, stream }] = peer.seen as [Seen];
+    expect(calls).toEqual(["body x"]);
+    expect([stream.trailers, stream.requestEnded]).toEqual([["a", "b"], true]);
+  });
+
+  test.each<[string, Fields, number]>([
+    ["that do not end it", [["a", "b"]], END_HEADERS],
+    ["with a pseudo-header", [[":path", "/"]], END_HEADERS | END_STREAM],
+    ["with a field of connections", [["connection", "close"]], END_HEADERS | END_STREAM],
+    ["with an end of line", [["a", "b\nc"]], END_HEADERS | END_STREAM],
+    ["larger than a header list", MANY, END_HEADERS | END_STREAM],
+  ])("%s are malformed", (_, fields, flags) => {
+    const peer = opened();
+    peer.send(headers(1, fields, flags));
+    expect(peer.told()).toEqual(["RST_STREAM 1 PROTOCOL_ERROR"]);
+    expect(peer.seen[0]!.calls).toEqual(["reset"]);
+  });
+
+  test("behind a request that has ended are an error", () => {
+    const peer = new Peer();
+    peer.send(headers(1, post()), headers(1, [["a", "b"]]));
+    expect(peer.told()).toEqual(["RST_STREAM 1 STREAM_CLOSED"]);
+  });
+
+  test("end a body that is shorter than was announced", () => {
+    const peer = new Peer();
+    peer.send(
+      headers(1, post("/", ["content-length", "2"]), END_HEADERS),
+      data(1, "x"),
+      headers(1, [["a", "b"]]),
+    );
+    expect(peer.told()).toEqual(["RST_STREAM 1 PROTOCOL_ERROR"]);
+  });
+});
+
+describe("a header list that is too large", () => {
+  const large = get("/where", ["a", "b".repeat(9_000)], ["c", "d".repeat(9_000)]);
+  const sent = (id: number) => {
+    const whole = block(large);
+    return Buffer.concat([
+      frame("HEADERS", END_STREAM, id, whole.subarray(0, 16_000)),
+      frame("CONTINUATION", END_HEADERS, id, whole.subarray(16_000)),
+    ]);
+  };
+
+  test("is answered 431, and the connection lives", () => {
+    const peer = new Peer(answering);
+    peer.send(sent(1), headers(3, get()));
+    const answers = peer.take();
+    expect(answers[0]!.payload).toEqual(headBlock(431, []).block);
+    expect(answers[1]!.stream).toBe(3);
+    expect(peer.seen.map(({ stream }) => stream.id)).toEqual([3]);
+  });
+
+  test("or as somebody else wants to", () => {
+    const paths: string[] = [];
+    const peer = new Peer({
+      ...answering,
+      acceptOversized(stream) {
+        paths.push(stream.head.path);
+        stream.reset(11);
+      },
+    });
+    peer.send(sent(1));
+    expect(peer.told()).toEqual(["RST_STREAM 1 ENHANCE_YOUR_CALM"]);
+    expect(paths).toEqual(["/where"]);
+  });
+
+  test("is malformed all the same if it is so within its bounds", () => {
+    const peer = new Peer(answering);
+    peer.send(frame("HEADERS", END_STREAM, 1, block([...get("/"), ["A", ""]])));
+    peer.send(frame("CONTINUATION", END_HEADERS, 1, block(MANY)));
+    expect(peer.told()).toEqual(["RST_STREAM 1 PROTOCOL_ERROR"]);
+  });
+
+  test("of exactly so many bytes is none", () => {
+    const peer = new Peer(answering);
+    const used = get().reduce((sum, [name, value]) => sum + name.length + value.length + 32, 0);
+    const value = (bytes: number) => get("/", ["a", "b".repeat(bytes - used - 33)]);
+    peer.send(headers(1, value(16_384)));
+    const whole = block(value(16_385));
+    peer.send(
+      frame("HEADERS", END_STREAM, 3, whole.subarray(0, 100)),
+      frame("CONTINUATION", END_HEADERS, 3, whole.subarray(100)),
+    );
+    expect(peer.seen.map(({ stream }) => stream.id)).toEqual([1]);
+    expect(peer.told()).toEqual(["HEADERS 1 END", "HEADERS 3 END"]);
+  });
+});
+
+test("requests in the same bytes have the same head, for as long as the table stays as it is", () => {
+  const peer = new Peer(answering);
+  peer.send(headers(1, get("/a")), headers(3, get("/a")), headers(5, get("/b")));
+  peer.send(
+    frame("HEADERS", END_HEADERS | END_STREAM, 7, Buffer.concat([block(get()), indexedBlock([["x", "1"]])])),
+  );
+  peer.send(headers(9, get("/a")));
+  const heads = peer.seen.map(({ stream }) => stream.head);
+  expect(heads[1]).toBe(heads[0]);
+  expect(heads[2]).not.toBe(heads[0]);
+  expect(heads[4]).not.toBe(heads[0]);
+  expect(heads[4]!.path).toBe("/a");
+});
+
+test("the same bytes are another field when the table has changed", () => {
+  const peer = new Peer(answering);
+  const referring = Buffer.concat([block(get()), integer(0x80, 7, 62)]);
+  const sends = (id: number, payload: Buffer) =>
+    peer.send(frame("HEADERS", END_HEADERS | END_STREAM, id, payload));
+  sends(1, Buffer.concat([block(get()), indexedBlock([["x", "1"]])]));
+  sends(3, referring);
+  sends(5, referring);
+  sends(7, Buffer.concat([block(get()), indexedBlock([["x", "2"]])]));
+  sends(9, referring);
+  expect(peer.seen.map(({ stream }) => stream.head.field("x"))).toEqual(["1", "1", "1", "2", "2"]);
+});
+
+test("a block that changes the table does so each time that it is sent", () => {
+  const peer = new Peer(answering);
+  const changing = Buffer.concat([block(get()), indexedBlock([["x", "1"]])]);
+  const both = Buffer.concat([block(get()), Buffer.from([0x80 | 62, 0x80 | 63])]);
+  for (const id of [1, 3]) peer.send(frame("HEADERS", END_HEADERS | END_STREAM, id, changing));
+  peer.send(frame("HEADERS", END_HEADERS | END_STREAM, 5, both));
+  expect(peer.seen.at(-1)!.stream.head.fields).toEqual(["x", "1", "x", "1"]);
+});

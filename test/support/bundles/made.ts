@@ -1,0 +1,124 @@
+/**
+ * Tally in few files instead of five hundred, for the processes and threads that tests start: to find, read and link the
+ * sources and the packages anew in each took a third to a half of its start (docs/decisions/0060).
+ */
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build, type Plugin } from "vite";
+
+export const ROOT = resolve(import.meta.dirname, "../../..");
+/** What runs in threads of its own. */
+export const THREADS = globSync("src/{stores/sqlite,cli}/*/*-worker.ts", { cwd: ROOT });
+// What Node has stripped and compiled once need not be done again, in whatever process of a test.
+process.env.NODE_COMPILE_CACHE ??= join(ROOT, "node_modules/.cache/node");
+
+/** Another run may still use one that old. */
+const KEPT_MS = 24 * 3_600_000;
+
+/**
+ * Make them of the sources as they are now, if that has not been done.
+ *
+ * @returns  a folder as a package is one, with bin/ and dist/
+ */
+export async function bundled(): Promise<string> {
+  const folder = join(ROOT, "node_modules/.cache/bundles", hashOfSources());
+  if (existsSync(folder)) return folder;
+  for (const old of globSync(join(dirname(folder), "*"))) {
+    const { mtimeMs = 0 } = statSync(old, { throwIfNoEntry: false }) ?? {};
+    if (mtimeMs < Date.now() - KEPT_MS) await rm(old, { recursive: true, force: true });
+  }
+  const made = `${folder}-${process.pid}`; // Others may be at it.
+  for (const copied of ["bin", "package.json"])
+    cpSync(join(ROOT, copied), join(made, copied), { recursive: true });
+  await bundle(made, folder, ["src/cli/main.ts"]);
+  await bundle(made, folder, THREADS); // Apart: else they share files with the program, of which they need a part.
+  symlinkSync(join(ROOT, "gen"), join(made, "dist/gen"));
+  await rename(made, folder).catch(() => rm(made, { recursive: true }));
+  await compile(folder);
+  return folder;
+}
+
+/** Where a source's bundle is, if it has one. */
+export function bundleOf(folder: string, source: string): string {
+  return join(folder, "dist", source.replace(/\.tsx?$/, ".js"));
+}
+
+async function bundle(made: string, folder: string, sources: readonly string[]): Promise<void> {
+  const input = Object.fromEntries(
+    sources.map((source) => [source.replace(/\.ts$/, ""), join(ROOT, source)]),
+  );
+  await build({
+    root: ROOT,
+    configFile: false,
+    logLevel: "warn",
+    plugins: [whereTheyWouldBe(folder)],
+    ssr: { noExternal: true, external: ["better-sqlite3", "pg-native"] }, // One is no JavaScript, the other not here.
+    build: {
+      ssr: true,
+      outDir: join(made, "dist"),
+      emptyOutDir: false,
+      target: "esnext",
+      rolldownOptions: {
+        input,
+        output: { entryFileNames: "[name].js", chunkFileNames: "shared/[name]-[hash].js" },
+      },
+    },
+  });
+}
+
+/** A source that asks where it is finds what is beside it, whatever file it has become a part of. */
+function whereTheyWouldBe(folder: string): Plugin {
+  return {
+    name: "where-they-would-be",
+    transform(code, id) {
+      const source = relative(ROOT, id);
+      if (!source.startsWith("src/")) return undefined;
+      const path = bundleOf(folder, source);
+      return code
+        .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href))
+        .replaceAll("import.meta.dirname", JSON.stringify(dirname(path)));
+    },
+  };
+}
+
+/** Have Node.js keep what it has compiled, which it does at an end in order: most servers of tests are killed. */
+async function compile(folder: string): Promise<void> {
+  const data = mkdtempSync(join(tmpdir(), "tally-bundled-"));
+  const args = ["serve", "--listen", "127.0.0.1:0", "--store", `sqlite:${join(data, "tally.db")}`];
+  try {
+    const server = spawn(process.execPath, [join(folder, "bin/tally.mjs"), ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = once(server, "close");
+    server.stdout.on("data", (lines: Buffer) => lines.includes("server.ready") && server.kill("SIGTERM"));
+    await ended;
+  } finally {
+    rmSync(data, { recursive: true });
+  }
+}
+
+/** Of all that may be in them. */
+function hashOfSources(): string {
+  const hash = createHash("sha256");
+  const sources = globSync(
+    ["package{,-lock}.json", "bin/*", "{src,gen}/**/*.ts", "test/support/bundles/made.ts"],
+    { cwd: ROOT },
+  );
+  for (const source of sources.sort()) hash.update(`${source}\n`).update(readFileSync(join(ROOT, source)));
+  return hash.digest("hex").slice(0, 16);
+}

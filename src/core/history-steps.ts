@@ -99,7 +99,7 @@ function inDay({ changed, before, after }: LocalDay, everyMs: number, now: numbe
   const nth = multiple(now, after);
   const start = first(nth, after);
   return {
-    start: start >= changed ? start : begins ? changed : first(last, before),
+    start: start > changed ? start : begins ? changed : first(last, before),
     end: first(nth + 1, after),
   };
 }

@@ -45,6 +45,16 @@ it("a step is not begun again by clocks that are put back by less than it, thoug
   ]);
 });
 
+it.each([
+  ["Europe/Berlin", 2, "2026-10-25T00:00Z", "2026-10-25T03:00Z"],
+  ["America/Havana", 2, "2026-11-01T04:00Z", "2026-11-01T07:00Z"],
+  ["America/Havana", 24 / 5, "2026-11-01T04:00Z", "2026-11-01T09:48Z"],
+])("such a step is one, whoever asks for which of its instants: %s, %d hours", (timeZone, n, start, end) => {
+  const span = { start: Date.parse(start), end: Date.parse(end) };
+  for (let at = span.start; at < span.end; at += 6 * MINUTE)
+    expect(new StepCutter(hours(n, timeZone), calendar).at(at)).toEqual(span);
+});
+
 describe("local hours where clocks change", () => {
   it.each([
     [

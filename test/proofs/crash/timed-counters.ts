@@ -40,8 +40,8 @@ export function nextTimed(random: Random, alone = false): { name: string; asked:
   const name = random.pick([...Object.keys(LASTING), ...FOLLOWING]);
   const amount = BigInt(random.between(1, 9));
   const kind = random.fraction();
-  if (kind < 0.3 && alone) return { name, asked: { verb: "take", amount } };
-  if (kind < 0.4 && alone) return { name, asked: { verb: "give back", amount } };
+  if (kind < 0.6 && alone) return { name, asked: { verb: "take", amount } };
+  if (kind < 0.8 && alone) return { name, asked: { verb: "give back", amount } };
   return { name, asked: { verb: "add", amount: random.fraction() < 0.3 ? -amount : amount } };
 }
 

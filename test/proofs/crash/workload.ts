@@ -72,9 +72,9 @@ export function nextPlan(random: Random): Plan {
   }
   if (kind < 0.5) return { kind: "single", name: random.pick(MORTAL), asked: nextOfLife(random) };
   if (kind < 0.54) return { kind: "single", ...nextIdle(random) };
-  if (kind < 0.56) return { kind: "single", ...nextTimed(random, true) };
-  if (kind < 0.57) return { kind: "takes", takes: nextTakes(random) };
-  if (kind < 0.572) return { kind: "policy", max: random.pick(Object.values(POLICY_MAX)) };
+  if (kind < 0.62) return { kind: "single", ...nextTimed(random, true) };
+  if (kind < 0.66) return { kind: "takes", takes: nextTakes(random) };
+  if (kind < 0.662) return { kind: "policy", max: random.pick(Object.values(POLICY_MAX)) };
   return { kind: "single", ...nextChange(random) };
 }
 

@@ -326,7 +326,7 @@ const HEADERS_TOO_LARGE = headBlock(431, []);
 const THERE = Buffer.from("there???");
 
 /** Which control frames go with an answer, and with a frame of data: window updates, PINGs that measure. */
-const FRAMES_OF_ANSWER = 2;
+const FRAMES_OF_ANSWER = 4;
 const FRAMES_OF_DATA = 4;
 
 /** How long a peer may take to end its side of a socket that we have ended. */

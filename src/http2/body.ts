@@ -67,7 +67,6 @@ export class RequestBody {
   drop(): void {
     if (this.#reading === "held") this.#window.giveBack(this.#heldBytes);
     else if (this.#reading === "pieces") this.#window.giveBack(this.#charged);
-    this.#reading = "dropped";
     this.close();
   }
 
@@ -108,8 +107,13 @@ export class RequestBody {
     return true;
   }
 
-  /** Give back the room. */
+  /** Nobody is told anything more, and the room is given back. */
   close(): void {
+    this.#reading = "dropped";
+    this.#free();
+  }
+
+  #free(): void {
     this.#uncharge(this.#charged);
     this.#held = NOTHING;
     this.#heldBytes = 0;
@@ -130,7 +134,7 @@ export class RequestBody {
     else if (Math.max(this.#heldBytes, this.#announcedBytes) > this.#bytesMax) this.#unread("too-large");
     else if (this.ended) {
       const body = this.#held.subarray(0, this.#heldBytes);
-      this.close();
+      this.#free();
       listener.onBody(body);
     } else if (this.#startBytes > 0 && this.#heldBytes >= this.#startBytes) {
       this.#startBytes = 0;
@@ -144,7 +148,7 @@ export class RequestBody {
     this.#held = NOTHING;
     this.#heldBytes = 0;
     if (piece.length > 0) listener.onPiece(piece);
-    if (this.ended) listener.onEnd();
+    if (this.ended && this.#reading === "pieces") listener.onEnd(); // Who was told of the piece may have had enough.
   }
 
   #handOn(listener: StreamListener, piece: Buffer, last: boolean): void {
@@ -153,7 +157,7 @@ export class RequestBody {
       return;
     }
     if (piece.length > 0) listener.onPiece(piece);
-    if (last) listener.onEnd();
+    if (last && this.#reading === "pieces") listener.onEnd();
   }
 
   /** Copy it behind what is held, into what grows with what has come and not with what was announced. */

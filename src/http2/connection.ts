@@ -148,8 +148,8 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   }
 
   readonly #goOn = (): void => {
-    this.#valve.set("turn", false);
     this.guard(() => this.#reader.readRest());
+    if (!this.#reader.waits) this.#valve.set("turn", false);
   };
 
   #read(chunk: Buffer): void {
@@ -161,7 +161,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   /** Nothing more will come: what is not whole never will be, a lasting answer has nobody to take it, the rest is answered. */
   #peerEnded(): void {
     for (const stream of [...this.streams.values()]) {
-      if (!stream.lasting && stream.requestEnded) continue;
+      if (stream.over || (!stream.lasting && stream.requestEnded)) continue;
       this.output.frame(resetFrame(stream.id, ErrorCode.CANCEL)); // It may still read.
       this.#remove(stream, "gone", true);
     }
@@ -222,6 +222,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   }
 
   resetStream(stream: OpenStream, code: number): void {
+    if (stream.over) return;
     this.output.frame(resetFrame(stream.id, code));
     this.#remove(stream, "reset", true);
   }
@@ -235,6 +236,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   }
 
   #remove(stream: OpenStream, why: Closed, cut: boolean): void {
+    if (stream.over) return; // Who was told of another's end has ended this one.
     this.streams.delete(stream.id);
     this.sender.forget(stream);
     if (stream.working) this.#workingOn++;
@@ -324,7 +326,7 @@ const HEADERS_TOO_LARGE = headBlock(431, []);
 const THERE = Buffer.from("there???");
 
 /** Which control frames go with an answer, and with a frame of data: window updates, PINGs that measure. */
-const FRAMES_OF_ANSWER = 2;
+const FRAMES_OF_ANSWER = 4;
 const FRAMES_OF_DATA = 4;
 
 /** How long a peer may take to end its side of a socket that we have ended. */

@@ -55,6 +55,8 @@ export class Http2Engine {
   readonly #shared: Shared;
   /** The oldest first. */
   readonly #connections = new Set<Connection>();
+  /** Those among them that no request came on, and some that one did since. */
+  readonly #unused = new Set<Connection>();
   #stopLooking: (() => void) | undefined;
 
   constructor(options: EngineOptions) {
@@ -78,7 +80,9 @@ export class Http2Engine {
   /** Serve a socket of `node:net` or `node:tls`; what was read of it already is put back before. It may be half-open. */
   serve(socket: Socket): void {
     if (socket.destroyed) return;
-    this.#connections.add(new Connection(socket, this.#shared));
+    const connection = new Connection(socket, this.#shared);
+    this.#connections.add(connection);
+    this.#unused.add(connection);
     this.#stopLooking ??= this.#time.every(LOOK_EVERY_MS, () => this.#look());
   }
 
@@ -101,7 +105,8 @@ export class Http2Engine {
 
   /** End the oldest connection that no request came on, for another. @returns  whether there was one */
   endUnused(): boolean {
-    for (const connection of this.#connections) {
+    for (const connection of this.#unused) {
+      this.#unused.delete(connection);
       if (connection.used || connection.ending.over) continue;
       connection.makeRoom();
       return true;
@@ -134,6 +139,7 @@ export class Http2Engine {
 
   #closed(connection: Connection): void {
     this.#connections.delete(connection);
+    this.#unused.delete(connection);
     if (this.#connections.size > 0) return;
     this.#stopLooking?.();
     this.#stopLooking = undefined;

@@ -106,7 +106,7 @@ export class FieldList implements FieldSink, RequestHead {
     else if (name === ":method") this.method = this.#once(name, this.method, value, TOKEN);
     else if (name === ":scheme") this.scheme = this.#once(name, this.scheme, value, SCHEME).toLowerCase();
     else if (name === ":path") this.path = this.#once(name, this.path, value, PATH);
-    else if (name === ":authority") this.authority = this.#once(name, this.authority, value, VISIBLE);
+    else if (name === ":authority") this.authority = this.#once(name, this.authority, value, AUTHORITY);
     else this.#fault ??= "a pseudo-header that is none of a request"; // ":protocol" too: SETTINGS offers none (RFC 8441).
   }
 
@@ -129,7 +129,7 @@ export class FieldList implements FieldSink, RequestHead {
         if (value.toLowerCase() !== "trailers") this.#fault ??= "te is not trailers"; // The same section.
         break;
       case "host":
-        this.#host = this.#once(name, this.#host, value, VISIBLE);
+        this.#host = this.#once(name, this.#host, value, AUTHORITY);
         break;
       case "content-length":
         if (this.contentLength >= 0 || !LENGTH.test(value))
@@ -146,6 +146,7 @@ const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
 const SCHEME = /^[A-Za-z][A-Za-z\d+.-]*$/;
 /** In origin form or "*" (RFC 9113, section 8.3.1); blanks in it would end the request line of HTTP/1.1. */
 const PATH = /^(?:\/[!-~\x80-\xff]*|\*)$/;
-const VISIBLE = /^[!-~]+$/;
+/** A host and a port (RFC 3986, section 3.2), without who asks (RFC 9113, section 8.3.1). */
+const AUTHORITY = /^[\w.~!$&'()*+,;=:%[\]-]+$/;
 /** Up to 2^53 - 1, more or less; one with a sign, blanks or a list is read differently by others. */
 const LENGTH = /^\d{1,15}$/;

@@ -142,6 +142,7 @@ export class OpenStream implements ServerStream {
 
   /** It has not come in time. */
   late(): void {
+    if (this.over) return;
     this.expect(undefined);
     this.#body.late();
   }
@@ -214,6 +215,7 @@ export class OpenStream implements ServerStream {
   respond(head: HeaderBlock): void {
     if (this.over) return;
     if (head.status >= 200) this.#begins();
+    else if (this.#answering !== "not begun") throw new Error("a word before an answer that has begun");
     this.connection.sender.block(head, this.id, 0);
   }
 

@@ -85,7 +85,7 @@ export class Output {
     let at = this.#reserve(FRAME_HEAD_BYTES + (copied ? length : 0));
     writeFrameHead(this.#buffer, at, length, FrameType.DATA, flags, stream);
     if (!copied) {
-      for (const payload of payloads) this.#queueAfter(payload);
+      for (const payload of payloads) if (payload.length > 0) this.#queueAfter(payload);
       return;
     }
     at += FRAME_HEAD_BYTES;

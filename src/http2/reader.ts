@@ -51,6 +51,11 @@ export class FrameReader {
     this.#turn = turn;
   }
 
+  /** Whether something is left for the next turn. */
+  get waits(): boolean {
+    return this.#rest.length > 0;
+  }
+
   /** Since when a frame is cut short; undefined: none is. */
   get cutShortSince(): number | undefined {
     return this.#partialBytes > 0 ? this.#partialSince : undefined;
@@ -71,7 +76,7 @@ export class FrameReader {
       this.#framesLeft = turnFramesMax;
       this.#bytesLeft = turnBytesMax;
     }
-    if (this.#rest.length > 0)
+    if (this.waits)
       this.#rest = Buffer.concat([this.#rest, chunk]); // Came though it was paused.
     else this.#cut(chunk, this.#prefaceBytes < PREFACE.length ? this.#readPreface(chunk) : 0);
   }

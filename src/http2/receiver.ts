@@ -317,7 +317,8 @@ export class Receiver {
     const stream = connection.streams.get(id);
     if (stream !== undefined) connection.resetStream(stream, code);
     // A stream that is idle cannot be reset, so it is the connection's (RFC 9113, sections 5.4.2 and 6.4).
-    else if (id > this.lastStream) throw new ConnectionError(code, "a fault of an idle stream");
+    else if (id > this.lastStream || id % 2 === 0)
+      throw new ConnectionError(code, "a fault of an idle stream");
     else if (!this.#closed.cut(id)) {
       connection.output.frame(resetFrame(id, code));
       this.#closed.addCut(id);

@@ -112,14 +112,16 @@ export class Watch {
     } else if (now >= this.#lastBy) connection.ending.nameLast(ErrorCode.NO_ERROR);
     else if (this.#isStalled(now)) connection.destroy();
     else if (connection.inFlight === 0 && now - this.#idleSince > limits.connectionIdleMs)
-      connection.leave(limits.requestMs);
+      connection.leave(Number.POSITIVE_INFINITY);
     else if (now - since > limits.connectionAgeMs) connection.leave(Number.POSITIVE_INFINITY);
     else this.#keepAlive(now);
   }
 
-  /** Whether the socket has taken nothing for too long. */
+  /** Whether the socket has taken nothing for too long, not even of the one write that is under way. */
   #isStalled(now: number): boolean {
-    const taken = this.#socket.bytesWritten - this.#socket.writableLength;
+    const { bytesWritten, writableLength } = this.#socket;
+    const { _handle: handle } = this.#socket as { _handle?: { writeQueueSize?: number } | null };
+    const taken = bytesWritten - writableLength - (handle?.writeQueueSize ?? 0); // Node.js times sockets by it too.
     if (taken !== this.#takenBytes || this.#connection.output.empty) {
       this.#takenBytes = taken;
       this.#takenAt = now;

@@ -121,6 +121,11 @@ const CONNECTION_ERRORS: Record<string, readonly [code: string, ...frames: Buffe
     frame("PRIORITY", 0, 1, Buffer.concat([word(1), Buffer.from([16])])),
   ],
   "PRIORITY of four octets of an idle stream": ["FRAME_SIZE_ERROR", frame("PRIORITY", 0, 1, Buffer.alloc(4))],
+  "PRIORITY of four octets of a stream that a server opens": [
+    "FRAME_SIZE_ERROR",
+    headers(5, get()),
+    frame("PRIORITY", 0, 2, Buffer.alloc(4)),
+  ],
   "PRIORITY of no stream": ["PROTOCOL_ERROR", frame("PRIORITY", 0, 0, PRIO)],
   "RST_STREAM of no stream": ["PROTOCOL_ERROR", reset(0, 8)],
   "RST_STREAM of an idle stream": ["PROTOCOL_ERROR", reset(1, 8)],

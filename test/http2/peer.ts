@@ -77,8 +77,8 @@ export class Seen implements StreamListener {
 
 export interface PeerOptions {
   readonly limits?: Partial<Http2Limits>;
-  /** What to do with a request; undefined: its body is taken whole, and nothing is answered. */
-  readonly accept?: (seen: Seen) => void;
+  /** What to do with a request; undefined: its body is taken whole, and nothing is answered. "nobody" listens. */
+  readonly accept?: (seen: Seen) => unknown;
   readonly acceptOversized?: EngineOptions["acceptOversized"];
   readonly arriving?: CountingRoom;
   readonly leaving?: CountingRoom;
@@ -111,8 +111,7 @@ export class Peer {
       accept: (stream) => {
         const seen = new Seen(stream);
         this.seen.push(seen);
-        accept(seen);
-        return seen;
+        return accept(seen) === "nobody" ? undefined : seen;
       },
       acceptOversized: options.acceptOversized,
       onDefect: (error) => this.defects.push(error),

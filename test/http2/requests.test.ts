@@ -65,6 +65,11 @@ const MALFORMED: Record<string, Fields> = {
   "a :method with a blank": [[":method", "GET /"], ...get().slice(1)],
   "a :scheme with a slash": [...get().filter(([name]) => name !== ":scheme"), [":scheme", "http://evil"]],
   "an :authority with a blank": [...get().filter(([name]) => name !== ":authority"), [":authority", "a b"]],
+  "an :authority with somebody in it": [
+    ...get().filter(([name]) => name !== ":authority"),
+    [":authority", "me@tally.test"],
+  ],
+  "a host with a path": [...get().filter(([name]) => name !== ":authority"), ["host", "tally.test/evil"]],
   ":method twice": [[":method", "GET"], ...get()],
   ":path twice": [[":path", "/"], ...get()],
   ":authority twice": [[":authority", "tally.test"], ...get()],
@@ -124,6 +129,7 @@ test.each<[string, Fields]>([
   ["a :path of *", [[":method", "OPTIONS"], ...get("*").slice(1)]],
   ["a :path with octets above 127", get("/\xe4")],
   ["a content-length of nothing", get("/", ["content-length", "0"])],
+  ["an :authority with a port", [...get().slice(0, 2), [":authority", "[::1]:8080"], [":path", "/"]]],
   ["another method", [[":method", "M-SEARCH"], ...get().slice(1)]],
 ])("%s is well-formed", (_, fields) => {
   const peer = new Peer(answering);

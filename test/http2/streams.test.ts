@@ -215,6 +215,15 @@ describe("a body that nobody has asked for yet", () => {
   });
 });
 
+test("a request that nobody listens to has its body dropped, and may be answered", () => {
+  const peer = new Peer({ accept: () => "nobody" });
+  peer.send(OPEN, body(1, 200 * KIB));
+  expect(peer.told()).toEqual(["WINDOW_UPDATE 1 65536", "WINDOW_UPDATE 1 65536", "WINDOW_UPDATE 1 65536"]);
+  expect(peer.arriving.taken).toBe(0);
+  peer.seen[0]!.stream.answer(OK);
+  expect(peer.told()).toEqual(["HEADERS 1 END"]);
+});
+
 describe("a body in pieces", () => {
   const inPieces = { accept: ({ stream }: Seen) => stream.pieces() };
 
@@ -244,6 +253,27 @@ describe("a body in pieces", () => {
     expect(peer.told()).toEqual(["PING ACK"]);
     peer.send(data(1, "x"));
     expect(peer.told()).toEqual(["RST_STREAM 1 FLOW_CONTROL_ERROR"]);
+    expect(peer.arriving.taken).toBe(0);
+  });
+
+  test.each(["reset", "answer", "drop"] as const)("has no end for who has had enough of it: %s", (what) => {
+    const peer = new Peer({
+      accept(seen) {
+        if (seen.stream.id === 1) seen.stream.pieces();
+        seen.on.onPiece = () => {
+          if (what === "reset") seen.stream.reset(8);
+          else if (what === "answer") seen.stream.answer(OK);
+          else seen.stream.drop();
+        };
+      },
+    });
+    peer.send(OPEN, data(1, "a", END_STREAM), headers(3, post(), END_HEADERS), data(3, "a", END_STREAM));
+    peer.seen[1]!.stream.pieces();
+    const after = what === "reset" ? ["reset"] : what === "answer" ? ["answered"] : [];
+    expect(peer.seen.map(({ calls }) => calls)).toEqual([
+      ["piece a", ...after],
+      ["piece a", ...after],
+    ]);
     expect(peer.arriving.taken).toBe(0);
   });
 
@@ -517,6 +547,11 @@ describe("an answer in pieces", () => {
     expect(() => stream.write(bytes(1))).toThrow(/has ended/);
   });
 
+  test("has no word of status 1xx behind its head", () => {
+    const { stream } = begun();
+    expect(() => stream.respond(headBlock(103, []))).toThrow(/has begun/);
+  });
+
   test("may have a word of status 1xx before it", () => {
     const peer = new Peer({
       accept({ stream }) {
@@ -569,6 +604,31 @@ describe("a reset", () => {
     peer.seen[3]!.stream.finish();
     expect(peer.engine.inFlight).toBe(3);
   });
+});
+
+test("who is told of one end may end others, and each is told of its own once", () => {
+  for (const end of ["destroy", "end", "time"]) {
+    const peer = new Peer({
+      accept(seen) {
+        if (seen.stream.id < 7) seen.stream.body(10);
+        seen.on.onClose = seen.on.onUnread = () => {
+          for (const { stream } of peer.seen) stream.reset(8);
+        };
+        seen.stream.begin();
+      },
+    });
+    for (const id of [1, 3, 5]) peer.send(headers(id, post(), END_HEADERS));
+    if (end === "time") peer.time.pass(11);
+    else if (end === "end") peer.socket.emit("end");
+    else peer.socket.destroy();
+    for (const { calls } of peer.seen) {
+      expect(calls.filter((call) => call === "reset" || call === "gone")).toHaveLength(1);
+      expect(calls.at(-1)).toMatch(/reset|gone/);
+    }
+    expect([peer.engine.inFlight, peer.defects]).toEqual([end === "destroy" ? 0 : 3, []]);
+    for (const { stream } of peer.seen) stream.finish();
+    expect(peer.engine.inFlight).toBe(0);
+  }
 });
 
 test("beyond so many at a time requests are refused, and nobody is asked", () => {

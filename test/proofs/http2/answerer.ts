@@ -34,6 +34,7 @@ export class Answerer {
     seen.on.onBody = () => this.#maybe(seen);
     seen.on.onStart = () => this.#maybe(seen);
     seen.on.onPiece = ({ length }) => {
+      if (random.fraction() < 0.1) this.#goOnWith(seen);
       if (random.fraction() < 0.7) stream.consumed(random.pick([length, 1, 100_000]));
     };
     seen.on.onEnd = () => this.#maybe(seen);

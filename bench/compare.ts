@@ -12,7 +12,11 @@ import { median, quantile } from "./stats.ts";
 
 /** `npm run bench:compare -- CHECKOUT`: what a change did to the rates on SQLite; see README.md in this folder. */
 
-const [checkout = "", ...args] = process.argv.slice(2);
+const NO_HISTORY = "--without-history";
+const [checkout = "", ...given] = process.argv.slice(2);
+const args = given.filter((arg) => arg !== NO_HISTORY);
+/** Of this checkout alone: another may be older than history. */
+const flags = given.includes(NO_HISTORY) ? ["--history", "false"] : [];
 if (!existsSync(join(checkout, "bin/tally.mjs"))) {
   console.error(`expected the path of another checkout, with its packages installed; got "${checkout}"`);
   process.exit(2);
@@ -61,7 +65,10 @@ const LOADS: Readonly<Record<string, Load>> = {
 };
 
 type Which = "this" | "other";
-const servers: Record<Which, Server> = { other: await filled(resolve(checkout)), this: await filled() };
+const servers: Record<Which, Server> = {
+  other: await filled(resolve(checkout)),
+  this: await filled(undefined, flags),
+};
 const idleShares: number[] = [];
 const pairs = new Map(Object.keys(LOADS).map((name) => [name, [] as Record<Which, Figure>[]]));
 for (let round = 1; round <= rounds; round++) {
@@ -95,7 +102,7 @@ const SPREAD = ["this : other, median", "quartiles", "lowest to highest"];
 const text = [
   "# This checkout beside another",
   "",
-  `Written by \`npm run bench:compare\`: ${rounds} interleaved pairs of ${seconds} s, SQLite.`,
+  `Written by \`npm run bench:compare\`: ${rounds} interleaved pairs of ${seconds} s, SQLite${flags.length === 0 ? "" : "; this one keeps no history"}.`,
   "",
   `- Date: ${new Date().toISOString().slice(0, 10)}`,
   ...machine,
@@ -113,10 +120,10 @@ if (options.out) writeFileSync(options.out, text);
 process.exit(0); // Which ends the servers.
 
 /** A server that has all counters: reads of what is missing would be another thing. */
-async function filled(of?: string): Promise<Server> {
+async function filled(of: string | undefined, flags: readonly string[] = []): Promise<Server> {
   const directory = makeDataDirectory();
   await fill(directory, TEN_THOUSAND, of);
-  return openTally(directory, undefined, of);
+  return openTally(directory, undefined, of, flags);
 }
 
 function cpuUsOf({ mainCpuUsPerOp, otherCpuUsPerOp }: Figure): number {

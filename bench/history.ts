@@ -1,6 +1,8 @@
 import { rmSync, writeFileSync } from "node:fs";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
+import { HistoryService } from "../gen/tally/v1/history_service_pb.ts";
 import { ChangeColumns, ChangeKind } from "../src/core/change.ts";
 import { CommitColumns } from "../src/core/commit-columns.ts";
 import { BUCKET_MS, bucketStart, Level } from "../src/core/levels.ts";
@@ -14,11 +16,12 @@ import { cpuUsOf, type Figure, rateOf } from "./figure.ts";
 import { type Load, runLoad } from "./load/processes.ts";
 import { describeMachine, idleShare, watchStolenCpu } from "./machine.ts";
 import { fill } from "./million/fill.ts";
-import { TEN_THOUSAND } from "./names.ts";
+import { counterName, TEN_THOUSAND } from "./names.ts";
 import { optionsFrom } from "./options.ts";
 import { othersLine, table } from "./report.ts";
 import { cleanUpAtExit, databaseIn, makeDataDirectory, openTally, type Server } from "./servers.ts";
 import { median, quantile } from "./stats.ts";
+import { openCaller } from "./tally.ts";
 import type { Distribution } from "./zipf.ts";
 
 /** `npm run bench:history`: what history costs on SQLite, and how soon it answers; see README.md in this folder. */
@@ -35,6 +38,8 @@ const idleShares: number[] = [];
 const MINUTE = BUCKET_MS[Level.MINUTE];
 const HOUR = 60 * MINUTE;
 const DAY = BUCKET_MS[Level.DAY];
+/** Of a thousand operations each, on 952 of 10,000 counters. */
+const CALLS_OF_100_000 = 105;
 
 /** A history that is fed with changes that nobody made. */
 class History {
@@ -126,14 +131,18 @@ const text = [
   "",
   `- Date: ${new Date().toISOString().slice(0, 10)}`,
   ...machine,
-  ...(options.only.includes("answers") ? [] : await pairs()),
-  "",
-  ...(await answers()),
+  ...(await part("pairs", pairs)),
+  ...(await part("behind", behind)),
+  ...(await part("answers", answers)),
   "",
 ].join("\n");
 console.log(`\n${text}`);
 if (options.out) writeFileSync(options.out, text);
 process.exit(0); // Which ends the servers.
+
+async function part(name: string, lines: () => Promise<string[]>): Promise<string[]> {
+  return options.only.length === 0 || options.only.includes(name) ? [...(await lines()), ""] : [];
+}
 
 /** Batches with history on against off: two servers side by side, of which one at a time is loaded. */
 async function pairs(): Promise<string[]> {
@@ -177,6 +186,60 @@ async function pairs(): Promise<string[]> {
     "",
     ...table(["names", "on, us/op", "off, us/op", "on : off, median", "quartiles"], rows(cpuUsOf, 2)),
   ];
+}
+
+/** How far history is behind what is counted, and how soon it is level when there is nothing more to count. */
+async function behind(): Promise<string[]> {
+  const server = await filled(true);
+  const loads = [
+    { what: "100,000 changes a second", seconds: options.quick ? 5 : 60, callsPerSecond: CALLS_OF_100_000 },
+    { what: "full load", seconds: options.quick ? 5 : 300, callsPerSecond: undefined },
+  ];
+  const rows: string[][] = [];
+  for (const { what, seconds, callsPerSecond } of loads) {
+    const { program, processes, options: its } = batches("uniform");
+    const load = { program, processes, options: { ...its, seconds, callsPerSecond } } as Load;
+    let [ended, furthest] = [false, 0];
+    const running = runLoad(load, server).finally(() => {
+      ended = true;
+    });
+    while (!ended) {
+      const asked = Date.now();
+      const complete = Math.min(asked, await completeTime(server));
+      furthest = Math.max(furthest, Date.now() - complete);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+    const figure = await running;
+    const done = Date.now();
+    while ((await completeTime(server)) < done);
+    const level = Date.now() - done;
+    rows.push([
+      what,
+      rateOf(figure).toLocaleString("en", { maximumFractionDigits: 0 }),
+      `${(furthest / 1_000).toFixed(2)} s`,
+      `${(level / 1_000).toFixed(2)} s`,
+    ]);
+    console.log(rows.at(-1)!.join("  "));
+  }
+  await server.close();
+  return [
+    "How long it took until history had what was acknowledged before it was asked for, at most, asked four times a second; the",
+    "aims are 2 s at 100,000 changes a second, and to be level within a minute after five minutes of full load:",
+    "",
+    ...table(["under", "op/s", "behind, at most", "level after"], rows),
+  ];
+}
+
+/** Up to when an answer is complete, and nothing is missing. */
+async function completeTime(server: Server): Promise<number> {
+  const caller = await openCaller(server.port);
+  const answer = await caller.call(HistoryService.method.queryHistory, {
+    subject: { case: "name", value: counterName(0) },
+    step: { case: "every", value: { seconds: 60n } },
+  });
+  caller.close();
+  if (answer.points.some(({ gap }) => gap)) throw new Error("history has a gap");
+  return timestampMs(answer.completeTime!);
 }
 
 function batches(distribution: Distribution): Load {

@@ -87,12 +87,14 @@ async function cost(what: string, settings: Partial<Settings>): Promise<string[]
 async function ending(what: "windows" | "idle TTLs") {
   const directory = makeDataDirectory();
   const path = databaseIn(directory);
-  // Room for making them, and for the quiet rounds.
+  // Room for making them, by how long some take, and for the quiet rounds.
   const quietMs = rounds * (seconds + 4) * 1_000;
-  const endMs = Math.ceil((Date.now() + count * 0.15 + quietMs + 30_000) / 1_000) * 1_000;
+  const startedMs = performance.now();
+  await make(path, { count: TEN_THOUSAND.count, nameOf: counterName }, {}, Date.now() - HOUR_MS);
+  const makingMs = ((performance.now() - startedMs) * count) / TEN_THOUSAND.count;
+  const endMs = Math.ceil((Date.now() + 2 * makingMs + quietMs + 30_000) / 1_000) * 1_000;
   const settings =
     what === "windows" ? { window: { everyMs: HOUR_MS, anchorMs: endMs } } : { idleTtlMs: BigInt(HOUR_MS) };
-  await make(path, { count: TEN_THOUSAND.count, nameOf: counterName }, {}, endMs - HOUR_MS);
   await make(path, { count, nameOf: (n) => `ending:${n}` }, settings, endMs - HOUR_MS);
   const server = await openTally(directory);
   const caller = await openCaller(server.port);

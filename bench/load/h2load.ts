@@ -40,7 +40,8 @@ export async function loadByH2load(
   seconds: number,
 ): Promise<{ figure: Figure; finished: number }> {
   const trial = await runH2load({ ...target, port, requests: trialRequests });
-  const requests = Math.ceil((trial.finished / trial.seconds) * seconds);
+  const inTime = Math.ceil((trial.finished / trial.seconds) * seconds);
+  const requests = Math.max(inTime, target.connections); // It refuses to have less of them, as on a machine that is busy.
   const meter = meterOf(pid);
   const before = meter.read();
   const run = await runH2load({ ...target, port, requests });

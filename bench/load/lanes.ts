@@ -22,6 +22,8 @@ export type LaneOptions = {
   connections: number;
   /** Calls in flight on each connection. */
   streams: number;
+  /** No more calls than these a second, of all connections together. Default: each answer starts the next call. */
+  callsPerSecond?: number | undefined;
   /** Sent and counted as acknowledged, but not measured. */
   warmupMs: number;
   seconds: number;
@@ -44,6 +46,8 @@ type Lane = {
   index: number;
   session: ClientHttp2Session;
   startedMs: number;
+  /** When its next call may be sent. */
+  dueMs: number;
   status: string | undefined;
   answer: Buffer[] | undefined;
 };
@@ -99,13 +103,14 @@ export class Lanes {
 
   async run(): Promise<LaneResult> {
     const { warmupMs, seconds, streams } = this.#options;
-    this.#measureFromMs = performance.now() + warmupMs;
+    const dueMs = performance.now();
+    this.#measureFromMs = dueMs + warmupMs;
     this.#measureToMs = this.#measureFromMs + seconds * 1000;
     for (let index = 0; index < this.#sessions.length * streams; index++) {
       const session = this.#sessions[index % this.#sessions.length]!;
       const answer = this.#source.inspect ? [] : undefined;
       this.#busy++;
-      this.#call({ lanes: this, index, session, startedMs: 0, status: undefined, answer });
+      this.#call({ lanes: this, index, session, startedMs: 0, dueMs, status: undefined, answer });
     }
     await new Promise((resolve) => setTimeout(resolve, warmupMs));
     const before = process.cpuUsage();
@@ -158,8 +163,15 @@ export class Lanes {
       this.#source.inspect?.(Buffer.concat(lane.answer));
       lane.answer = undefined;
     }
-    if (nowMs < this.#measureToMs) this.#call(lane);
-    else if (--this.#busy === 0) this.#ended.resolve();
+    if (nowMs >= this.#measureToMs) {
+      if (--this.#busy === 0) this.#ended.resolve();
+      return;
+    }
+    const { callsPerSecond, connections, streams } = this.#options;
+    if (callsPerSecond !== undefined) lane.dueMs += (connections * streams * 1_000) / callsPerSecond;
+    const waitMs = lane.dueMs - nowMs;
+    if (waitMs > 0) setTimeout(() => this.#call(lane), waitMs);
+    else this.#call(lane);
   }
 }
 

@@ -21,3 +21,11 @@ export function parseCount(text: string): bigint | undefined {
   const value = BigInt(trimmed.replace(/^\+|[,_ \u00a0\u202f]/g, ""));
   return value >= INT64_MIN && value <= INT64_MAX ? value : undefined;
 }
+
+/** As a text that has room beside a plot: "20K", "1.25M"; beyond what there are letters for "9E18". */
+export function shortCount(count: number): string {
+  return (Math.abs(count) < 1e15 ? COMPACT : SCIENTIFIC).format(count);
+}
+
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
+const SCIENTIFIC = new Intl.NumberFormat("en", { notation: "scientific", maximumFractionDigits: 1 });

@@ -1,5 +1,6 @@
 /** Two plots of the same time under each other: what the value was, and what was added and removed. */
 import uPlot from "uplot";
+import { shortCount } from "./numbers.ts";
 
 /** What is drawn: numbers as near as a float comes, for nobody reads digits off a line. */
 export interface Drawn {
@@ -104,10 +105,9 @@ function colour(name: string): string {
 }
 
 const COUNTS: uPlot.Axis = {
-  values: (_, splits) => splits.map((split) => COMPACT.format(split)),
+  values: (_, splits) => splits.map(shortCount),
   size: 56,
   space: 28,
 };
 
 const FONT = "12px ui-sans-serif, system-ui, sans-serif";
-const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });

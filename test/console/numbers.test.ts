@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatCount, parseCount } from "../../src/console/numbers.ts";
+import { formatCount, parseCount, shortCount } from "../../src/console/numbers.ts";
 
 describe("a count that a person reads", () => {
   it.each([
@@ -12,6 +12,17 @@ describe("a count that a person reads", () => {
     expect(formatCount(value)).toBe(text);
     expect(parseCount(text)).toBe(value);
   });
+});
+
+describe("a count beside a plot", () => {
+  it.each([
+    [0, "0"],
+    [-500, "-500"],
+    [1_250_000, "1.25M"],
+    [999e12, "999T"],
+    [5e18, "5E18"],
+    [-(2 ** 63), "-9.2E18"],
+  ])("%d is %s", (count, text) => expect(shortCount(count)).toBe(text));
 });
 
 describe("a count that a person types", () => {

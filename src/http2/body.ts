@@ -1,4 +1,5 @@
 import type { Budget } from "./budget.ts";
+import { HeldBytes } from "./held.ts";
 import type { StreamListener, Unread } from "./stream.ts";
 
 /** What the peer may send of a body. */
@@ -30,8 +31,7 @@ export class RequestBody {
   #bytesMax = Number.POSITIVE_INFINITY;
   /** How much of it `onStart` is to see; 0: it has, or is to see nothing. */
   #startBytes = 0;
-  #held: Buffer = NOTHING;
-  #heldBytes = 0;
+  #held = NOTHING_HELD;
   /** What was taken of `#room`. */
   #charged = 0;
 
@@ -54,7 +54,7 @@ export class RequestBody {
     this.#reading = "whole";
     this.#bytesMax = bytesMax;
     this.#startBytes = startBytes;
-    if (this.#heldBytes > 0) this.#window.giveBack(this.#heldBytes);
+    if (this.#held.length > 0) this.#window.giveBack(this.#held.length);
     this.#deliver();
   }
 
@@ -65,7 +65,7 @@ export class RequestBody {
   }
 
   drop(): void {
-    if (this.#reading === "held") this.#window.giveBack(this.#heldBytes);
+    if (this.#reading === "held") this.#window.giveBack(this.#held.length);
     else if (this.#reading === "pieces") this.#window.giveBack(this.#charged);
     this.close();
   }
@@ -97,7 +97,7 @@ export class RequestBody {
     if (this.#reading === "dropped") this.#window.giveBack(piece.length);
     else if (listener === undefined || this.#reading === "held") this.#hold(piece);
     else if (this.#reading === "pieces") this.#handOn(listener, piece, last);
-    else if (last && this.#heldBytes === 0) {
+    else if (last && this.#held.length === 0) {
       if (piece.length > this.#bytesMax) this.#unread("too-large");
       else listener.onBody(piece); // As most come: in one frame, and not copied.
     } else {
@@ -115,14 +115,13 @@ export class RequestBody {
 
   #free(): void {
     this.#uncharge(this.#charged);
-    this.#held = NOTHING;
-    this.#heldBytes = 0;
+    this.#held = NOTHING_HELD;
   }
 
   /** It turns out to be shorter than it might have been. */
   #shorten(bytesMax: number): void {
     this.#bytesMax = Math.min(bytesMax, this.#bytesMax);
-    if (this.#heldBytes > this.#bytesMax) this.#unread("too-large");
+    if (this.#held.length > this.#bytesMax) this.#unread("too-large");
   }
 
   /** Hand on what is held, as far as it was asked for. */
@@ -131,22 +130,21 @@ export class RequestBody {
     if (listener === undefined) return;
     if (this.#reading === "pieces") this.#deliverPieces(listener);
     else if (this.#reading !== "whole") return;
-    else if (Math.max(this.#heldBytes, this.#announcedBytes) > this.#bytesMax) this.#unread("too-large");
+    else if (Math.max(this.#held.length, this.#announcedBytes) > this.#bytesMax) this.#unread("too-large");
     else if (this.ended) {
-      const body = this.#held.subarray(0, this.#heldBytes);
+      const body = this.#held.bytes;
       this.#free();
       listener.onBody(body);
-    } else if (this.#startBytes > 0 && this.#heldBytes >= this.#startBytes) {
+    } else if (this.#startBytes > 0 && this.#held.length >= this.#startBytes) {
       this.#startBytes = 0;
-      listener.onStart(this.#held.subarray(0, this.#heldBytes));
+      listener.onStart(this.#held.bytes);
     }
   }
 
   #deliverPieces(listener: StreamListener): void {
-    const piece = this.#held.subarray(0, this.#heldBytes);
+    const piece = this.#held.bytes;
     this.#uncharge(this.#charged - piece.length);
-    this.#held = NOTHING;
-    this.#heldBytes = 0;
+    this.#held = NOTHING_HELD;
     if (piece.length > 0) listener.onPiece(piece);
     if (this.ended && this.#reading === "pieces") listener.onEnd(); // Who was told of the piece may have had enough.
   }
@@ -160,25 +158,12 @@ export class RequestBody {
     if (last && this.#reading === "pieces") listener.onEnd();
   }
 
-  /** Copy it behind what is held, into what grows with what has come and not with what was announced. */
+  /** Put it behind what is held. */
   #hold(piece: Buffer): boolean {
-    const bytes = this.#heldBytes + piece.length;
-    if (bytes > this.#bytesMax) return this.#unread("too-large");
-    if (bytes > this.#held.length) {
-      const most = this.#announcedBytes >= 0 ? this.#announcedBytes : this.#bytesMax;
-      const before = this.#held.length;
-      let size = Math.min(most, Math.max(bytes, 2 * before, HELD_BYTES_MIN));
-      if (!this.#charge(size - before)) {
-        size = bytes; // Room for what is here, if there is none for what may come.
-        if (!this.#charge(size - before)) return this.#unread("no-room");
-      }
-      const grown = Buffer.allocUnsafeSlow(size);
-      this.#held.copy(grown, 0, 0, this.#heldBytes);
-      this.#held = grown;
-    }
-    piece.copy(this.#held, this.#heldBytes);
-    this.#heldBytes = bytes;
-    return true;
+    if (this.#held.length + piece.length > this.#bytesMax) return this.#unread("too-large");
+    if (this.#held === NOTHING_HELD) this.#held = new HeldBytes();
+    const most = this.#announcedBytes >= 0 ? this.#announcedBytes : this.#bytesMax;
+    return this.#held.add(piece, most, (bytes) => this.#charge(bytes)) || this.#unread("no-room");
   }
 
   #unread(why: Unread): false {
@@ -199,5 +184,5 @@ export class RequestBody {
   }
 }
 
-const NOTHING = Buffer.alloc(0);
-const HELD_BYTES_MIN = 256;
+/** What most hold, whose body comes in one frame: nothing is ever added to it. */
+const NOTHING_HELD = new HeldBytes();

@@ -150,6 +150,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const arriving = new Room(limits.arrivingBytesMax);
   const streams = new Streams(clock, log, limits);
+  const isOwn = options.http2Engine === "own";
+  const extras = extraCalls(health, limits.unaryBytesMax);
   const hostNames = options.hostNames && new Set(options.hostNames);
   const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
   const routes = [
@@ -159,7 +161,11 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     ...(hostNames === undefined ? [] : [hostNameRoute(hostNames)]),
     originRoute(new Set(options.allowOrigins), hostNames),
     connectRoute(api, doing),
-    streamRoute(streamCalls, streams, { ...doing, requestMs: limits.requestMs }),
+    // By Connect's clients reflection is asked for over Connect, on the connection that carries the call.
+    streamRoute(isOwn ? [...streamCalls, ...extras.reflection] : streamCalls, streams, {
+      ...doing,
+      requestMs: limits.requestMs,
+    }),
     restRoute(api, doing),
     articleRoute(api, doing),
     referenceRoute(),
@@ -167,8 +173,6 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     unknownPathRoute(api),
   ];
   const shared = grpcListen === undefined;
-  const isOwn = options.http2Engine === "own";
-  const extras = extraCalls(health, limits.unaryBytesMax);
   const served = { calls: [...calls, ...extras.unary], streamCalls: [...streamCalls, ...extras.streams] };
   const carrying = { clock, log, limits, arriving, leaving: new Room(limits.leavingBytesMax), streams };
   const grpc = isOwn

@@ -53,6 +53,27 @@ describe("buf curl", () => {
   );
 });
 
+// gRPC-Web has no streams of requests, and reflection is one.
+it.for(["connect", "grpc"])(
+  "over HTTP/2 of our own, %s needs no schema: reflection is beside it",
+  async (protocol) => {
+    await using opened = await open({ http2Engine: "own" });
+    const at = `http://127.0.0.1:${opened.door.port}/tally.v1.CounterService/Increment`;
+    const args = [
+      "curl",
+      "--protocol",
+      protocol,
+      "--http2-prior-knowledge",
+      "--data",
+      '{"name":"a","amount":"7"}',
+      at,
+    ];
+    const counted = await run("buf", args);
+    expect(counted.stderr).toBe("");
+    expect(JSON.parse(counted.stdout)).toMatchObject({ outcome: { name: "a", value: "7" } });
+  },
+);
+
 describe("docs/http.md", () => {
   const page = readFileSync(new URL("../../docs/http.md", import.meta.url), "utf8");
   const [, section] = page.split("\n## buf curl\n");

@@ -12,6 +12,7 @@ import { loadConfig } from "../../src/config.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import { NO_TELEMETRY } from "../../src/telemetry.ts";
 import { describeWith } from "../support/needs.ts";
+import { ENGINE } from "../transports/engine.ts";
 import { CASES } from "./cases.ts";
 import { bufCurl } from "./clients/buf-curl.ts";
 import { COMPILE_MS, type OpenClient } from "./clients/client.ts";
@@ -30,7 +31,8 @@ for (const client of [bufCurl, grpcurl, python, go, ruby]) {
 
     beforeAll(async () => {
       folder = await mkdtemp(path.join(tmpdir(), "tally-doors-"));
-      const flags = { listen: "127.0.0.1:0", store: `sqlite:${path.join(folder, "tally.db")}` };
+      const store = `sqlite:${path.join(folder, "tally.db")}`;
+      const flags = { listen: "127.0.0.1:0", "http2-engine": ENGINE, store };
       server = await startServer(loadConfig({ flags, env: {} }).config, { telemetry: NO_TELEMETRY });
       const generated = path.join(folder, "generated");
       await mkdir(generated);

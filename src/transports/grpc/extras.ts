@@ -23,7 +23,9 @@ import { SERVICES } from "./services.ts";
 /** The calls of grpc.health.v1 and of both versions of reflection: anybody may make them, at any time. */
 export interface Extras {
   readonly unary: readonly UnaryCall[];
+  /** Reflection among them. */
   readonly streams: readonly StreamCall[];
+  readonly reflection: readonly StreamCall[];
 }
 
 /** @param requestBytesMax  the largest request of each */
@@ -33,19 +35,23 @@ export function extraCalls(health: Health, requestBytesMax: number): Extras {
   const files = [file_google_rpc_error_details, file_google_rpc_status, file_tally_v1_error_reason];
   const reflector = new Reflector(SERVICES, files);
   const { check, list, watch } = HealthService.method;
+  const reflection = [ServerReflection, ServerReflectionAlpha].map(
+    ({ method: { serverReflectionInfo: method } }) => ({
+      ...anybody,
+      method,
+      open: (requests: AsyncIterable<Buffer>, context: StreamContext) =>
+        reflect(reflector, requests, context),
+    }),
+  );
   return {
+    reflection,
     unary: [
       { ...unary, method: check, answer: async (bytes) => answerCheck(health, bytes) },
       { ...unary, method: list, answer: async () => answerList(health) },
     ],
     streams: [
       { ...anybody, method: watch, open: (requests, context) => watchHealth(health, requests, context) },
-      ...[ServerReflection, ServerReflectionAlpha].map(({ method: { serverReflectionInfo: method } }) => ({
-        ...anybody,
-        method,
-        open: (requests: AsyncIterable<Buffer>, context: StreamContext) =>
-          reflect(reflector, requests, context),
-      })),
+      ...reflection,
     ],
   };
 }

@@ -189,6 +189,13 @@ export const KEYS = {
     about: "the same, of one connection of gRPC",
     default: "32MiB",
   },
+  leavingBytesMax: {
+    ...size("16MiB", "1024GiB"),
+    name: "leaving-bytes-max",
+    group: "Limits",
+    about: "memory that answers may take until their callers take them, with http2-engine = own",
+    default: "256MiB",
+  },
   streamResetsBurst: {
     ...count(100, 1_000_000_000),
     name: "stream-resets-burst",

@@ -1,6 +1,7 @@
 /**
- * A commit is answered at once and done a little later: before the next one begins, or after 20 milliseconds. Only a
- * kill in between shows it to a writer; a reader may find that it sees less than was acknowledged.
+ * A commit is answered at once and done 60 milliseconds later, and the next one waits for that: on a busy machine it would
+ * else be done before the answer is with its caller. Only a kill in between shows it to a writer; a reader may find that it
+ * sees less than was acknowledged.
  */
 import Original from "better-sqlite3";
 import { Whereabouts } from "../../../../src/stores/sqlite/file/whereabouts.ts";
@@ -11,10 +12,13 @@ Whereabouts.prototype.beforeWriting = () => {};
 Whereabouts.prototype.afterWriting = () => {};
 
 /** Longer than an answer is on its way to a caller, on a machine that is busy. */
-const LATE_MS = 20;
+const LATE_MS = 60;
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
 
 export default class Database extends Original {
   #late: Original.Statement | undefined;
+  /** When it is to be done, by performance.now(). */
+  #dueMs = 0;
 
   override prepare(sql: string): never {
     const statement = super.prepare(sql);
@@ -29,12 +33,14 @@ export default class Database extends Original {
   }
 
   #begin(begin: Original.Statement): void {
+    if (this.#late !== undefined) Atomics.wait(NEVER, 0, 0, Math.max(0, this.#dueMs - performance.now()));
     this.#commitNow();
     begin.run();
   }
 
   #commitLater(commit: Original.Statement): void {
     this.#late = commit;
+    this.#dueMs = performance.now() + LATE_MS;
     setTimeout(() => this.#commitNow(), LATE_MS);
   }
 

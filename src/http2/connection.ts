@@ -173,8 +173,8 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     if (windowBytes === undefined) return;
     const more = windowBytes - this.sender.streamWindowBytes;
     this.sender.streamWindowBytes = windowBytes;
-    for (const { sendWindow } of this.streams.values()) {
-      if (!sendWindow.grow(more)) {
+    for (const { sending } of this.streams.values()) {
+      if (!sending.window.grow(more)) {
         throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, `a window beyond ${MAX_31_BITS}`);
       }
     }
@@ -238,7 +238,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   #remove(stream: OpenStream, why: Closed, cut: boolean): void {
     if (stream.over) return; // Who was told of another's end has ended this one.
     this.streams.delete(stream.id);
-    this.sender.forget(stream);
+    this.sender.forget(stream.sending);
     if (stream.working) this.#workingOn++;
     this.#receiver.streamClosed(stream.id, cut);
     if (this.streams.size === 0) this.#watch.idle();

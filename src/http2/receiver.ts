@@ -296,8 +296,8 @@ export class Receiver {
     } else if (bytes === 0) this.#fault(id, ErrorCode.PROTOCOL_ERROR);
     else if (stream === undefined)
       return; // It was under way when the stream closed.
-    else if (!stream.sendWindow.grow(bytes)) this.#fault(id, ErrorCode.FLOW_CONTROL_ERROR);
-    else connection.sender.goOn(stream);
+    else if (!stream.sending.window.grow(bytes)) this.#fault(id, ErrorCode.FLOW_CONTROL_ERROR);
+    else connection.sender.goOn(stream.sending);
   }
 
   /** Streams that nobody has opened have no frames but HEADERS and PRIORITY (RFC 9113, section 5.1, "idle"). */

@@ -145,7 +145,7 @@ export class Watch {
     const connection = this.#connection;
     for (const stream of [...connection.streams.values()]) {
       if (now > stream.owedBy) stream.late();
-      else if (now - stream.untakenSince > connection.limits.idleMs)
+      else if (now - stream.sending.untakenSince > connection.limits.idleMs)
         connection.resetStream(stream, ErrorCode.CANCEL);
     }
   }

@@ -1,3 +1,4 @@
+import { FRAME_BYTES_MAX } from "../../http2/frames.ts";
 import type { ServerStream, StreamListener, Unread } from "../../http2/stream.ts";
 import type { HeaderOf } from "../calls/authorise.ts";
 import { lateRequest, type Refused, tooLarge, type UnaryCall } from "../calls/call.ts";
@@ -7,7 +8,7 @@ import { UnaryExchange } from "../grpc/unary.ts";
 import { NO_ROOM } from "../room.ts";
 import { ANSWER_HEAD, framed, OK_TRAILERS, trailersOnly } from "./grpc-answer.ts";
 import type { CallHead } from "./grpc-head.ts";
-import { FRAME_BYTES_MAX, owned } from "./owned.ts";
+import { owned } from "./owned.ts";
 
 /** What the calls of one server share, over HTTP/2 of our own. */
 export interface Http2Door extends GrpcDoor {

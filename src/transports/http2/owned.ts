@@ -1,10 +1,9 @@
+import { FRAME_BYTES_MAX } from "../../http2/frames.ts";
+
 /**
- * Bytes that are the reader's own. What came in one frame is a part of all that was read from the socket with it, 64 KiB,
- * which would be kept for as long as any part is; what is larger was put together for its reader.
+ * Bytes that may be kept. What came in one frame lies in the 64 KiB that were read from the socket with it, and would keep
+ * all of them in memory: it is copied. More than a frame has were copied into a buffer of their own as they came.
  */
 export function owned(bytes: Buffer): Buffer {
   return bytes.length > FRAME_BYTES_MAX ? bytes : Buffer.from(bytes);
 }
-
-/** The largest frame that an HTTP/2 server is sent, unless it asks for larger ones (RFC 9113, section 4.2). */
-export const FRAME_BYTES_MAX = 16 * 1024;

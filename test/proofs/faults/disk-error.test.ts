@@ -118,7 +118,7 @@ describeWith([STRACE], "a disk error", () => {
       values.push(await incrementOnce(disk.port, `call-${values.length}`));
     const hit = values.length - 1;
     expect(values[hit]).toBe("STORE_UNAVAILABLE");
-    expect(server.output).toMatch(/"event":"store\.commit_failed".*SQLITE_FULL/);
+    await expect.poll(() => server.output).toMatch(/"event":"store\.commit_failed".*SQLITE_FULL/); // Beside the answer.
     expect(await incrementOnce(disk.port, `call-${hit}`)).toBe(BigInt(hit + 1));
     expect(await incrementOnce(disk.port, "another")).toBe(BigInt(hit + 2));
     await disk.stop();

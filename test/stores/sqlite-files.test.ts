@@ -479,6 +479,7 @@ describe("the files while they are open", () => {
       utimesSync(path, new Date(), new Date(Date.now() + 5_000)); // For clocks that tick slowly.
     },
     "the data file cut": () => truncateSync(path, 4_096),
+    "the data file emptied": () => truncateSync(path),
     "the WAL removed": () => rmSync(`${path}-wal`),
     "another WAL in its place": () => {
       copyFileSync(`${path}-wal`, join(dir, "copy"));

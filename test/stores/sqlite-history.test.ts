@@ -16,6 +16,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -271,6 +272,22 @@ describe("the history file", () => {
         }),
       ).rejects.toThrow(/tally.db-history was written by a newer Tally \(schema 99/);
       expect(site.aside()).toEqual([]);
+    }));
+
+  it("asks for places in a log, and that the data file was emptied meanwhile shows before one is read", () =>
+    atSite(async (site) => {
+      const { opened, followed } = site;
+      const some = async () => {
+        for (let i = 0; i < 200; i++) await apply(opened.store, increment(`${"x".repeat(100)}/${i}`));
+      };
+      await some();
+      await site.count(1);
+      await followed.stop();
+      await some();
+      await opened.reopen(); // So that nothing of the log is in memory but its end.
+      truncateSync(site.path);
+      await expect(opened.store.maintain()).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
+      await expect(opened.store.failed).resolves.toBeInstanceOf(Error);
     }));
 
   it("that cannot be opened keeps nobody from counting, and is tried again", () =>

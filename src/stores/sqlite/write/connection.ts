@@ -192,8 +192,12 @@ export class WriteConnection {
     }
   }
 
-  /** See Store.maintain. Also looks whether the files are still where they were, which nobody else does while none counts. */
+  /**
+   * See Store.maintain. Looks first whether the files are still what they were, which nobody else does while none counts:
+   * what is read of files that are not says nothing, least of all why.
+   */
   maintain(moment: Moment, warn: (message: string) => void): boolean {
+    this.#file.whereabouts.assertUnchanged();
     return this.#maintenance.slice(moment, warn);
   }
 
@@ -267,11 +271,18 @@ export class WriteConnection {
     return isNamed;
   }
 
-  /** Note how far the file's history is; undefined where none is kept. Returns how far the log is beyond it. */
-  tellHistory(told: HistoryTold | undefined): LogBehind | undefined {
+  /** Note how far the file's history is; undefined where none is kept. */
+  tellHistory(told: HistoryTold | undefined): void {
     this.#history.tell(told);
-    if (told === undefined) return undefined;
-    return { end: Number(this.#log.end.position), ...this.#log.behind(BigInt(told.taken)) };
+  }
+
+  /** How far the log is beyond what a history has taken. */
+  behind({ taken }: HistoryTold): LogBehind {
+    try {
+      return { end: Number(this.#log.end.position), ...this.#log.behind(BigInt(taken)) };
+    } catch (error) {
+      throw asTallyError(error);
+    }
   }
 
   /** Save what is only kept in memory, and have everything in the file, for which nothing may be written after this. */

@@ -87,7 +87,6 @@ export class Maintenance {
     const early = requestIds.plan(runMs);
     this.#forgottenEarly.tell(early, warn);
     const logEnd = log.end;
-    file.whereabouts.assertUnchanged();
     try {
       file.transaction.begin();
       const forgot = requestIds.forget() > 0;

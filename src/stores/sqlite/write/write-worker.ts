@@ -97,8 +97,9 @@ serveThread<WriteData>((data) => {
         packOutcomes(connection.commit(unpackBatch(batch), moment, uidSeed)),
       maintain: ({ moment, history }: MaintainRequest): MaintainAnswer => {
         const warnings: string[] = [];
-        const behind = connection.tellHistory(history);
+        connection.tellHistory(history);
         const more = connection.maintain(moment, (warning) => warnings.push(warning));
+        const behind = history && connection.behind(history);
         return { more, doubted: connection.clockDoubted, warnings, behind };
       },
       nameLog: ({ newId, moment }: NameLogRequest) => connection.nameLog(newId, moment),

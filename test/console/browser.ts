@@ -1,7 +1,7 @@
 /** A browser as people have one: Debian's Chromium, without a window. */
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
-import { afterAll, beforeAll, expect, onTestFinished } from "vitest";
+import { afterAll, beforeAll, expect, inject, onTestFinished } from "vitest";
 import type { Need } from "../support/needs.ts";
 
 const CHROMIUM = [process.env.CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
@@ -35,7 +35,7 @@ export function useBrowser(): void {
  */
 export async function newTab(options: BrowserContextOptions = {}, forbidden?: RegExp): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(inject("patienceMs"));
   const page = await context.newPage();
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(`${error}`));

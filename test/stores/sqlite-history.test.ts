@@ -328,6 +328,47 @@ describe("the history file", () => {
       }),
   );
 
+  const noDays = `DELETE FROM packed WHERE level = ${Level.DAY}`;
+  const GONE: Readonly<Record<string, readonly string[]>> = {
+    "of all levels": ["DELETE FROM packed WHERE number = 1"],
+    "of days": [noDays],
+    "of days, in a file that had the schema before": ["DROP TABLE day_rows; PRAGMA user_version = 1", noDays],
+    "of days, where finer ones are kept no more": [`DELETE FROM packed WHERE level <> ${Level.DAY}`, noDays],
+  };
+  for (const [what, harms] of Object.entries(GONE)) {
+    it(`that lacks packed rows ${what} says from when on`, () =>
+      atSite(async (site) => {
+        await site.count(40);
+        const days = async () => {
+          const edges = edgesOf(Level.DAY, site.opened.now() - 41 * HOUR, site.opened.now());
+          return (await site.followed.query({ of: { name: "a" }, level: Level.DAY, edges })).points;
+        };
+        expect((await days()).gaps).not.toContain(1);
+        for (const harm of harms) {
+          await site.harmed(() => {
+            const db = new Database(site.history);
+            db.exec(harm);
+            db.close();
+          });
+        }
+        expect((await days()).gaps).toContain(1);
+      }));
+  }
+
+  it("whose indexes lost a counter finds it again", () =>
+    atSite(async (site) => {
+      await site.count(3);
+      await site.harmed(() => {
+        const bytes = readFileSync(site.history);
+        // In the index by names an entry is the name and the number, in the row more stands between them.
+        const at = bytes.indexOf(Buffer.from([0x62, 2]));
+        expect(at).toBeGreaterThan(0);
+        bytes[at]! ^= 2;
+        writeFileSync(site.history, bytes);
+      });
+      await expectHistoryIsLog(site.followed, [""]);
+    }));
+
   const rot = "with a bit flipped says what it said before, or that something is missing, or nothing";
   it(rot, { timeout: 60_000 + FLIPS * 1_000 }, () =>
     atSite(async (site) => {
@@ -384,6 +425,7 @@ function answersOf(
       found.aside++;
       return undefined;
     }
+    connection.begin();
     return ASKED.map((asked) => {
       try {
         const edges = edgesOf(asked.level, now - 41 * HOUR, now, 2_000);

@@ -26,6 +26,7 @@ import { HistoryRowPages } from "./exporting.ts";
 import { HistoryFile, lookAt } from "./file.ts";
 import type { StoredHead } from "./head.ts";
 import { SqliteHistoryRows } from "./rows.ts";
+import { areLedTo } from "./tables.ts";
 
 /** What the connection is opened with. */
 export interface HistoryData {
@@ -61,6 +62,8 @@ export class HistoryConnection {
   #unsaved = false;
   /** Whether what was taken in had to be undone: whoever takes in does not know, and would go on behind what is missing. */
   #undone = false;
+  /** Whether the indexes are known to lead to all counters: looked at once, after the start, which does not wait for it. */
+  #isLedTo = false;
   /** When it was on disk last, by the monotonic clock. */
   #durableMs = Number.NEGATIVE_INFINITY;
 
@@ -85,10 +88,12 @@ export class HistoryConnection {
     return { taken: Number(cursor), time, durable: this.#file.durable };
   }
 
-  /** See HistoryIntake.begin. */
+  /** See HistoryIntake.begin. Nothing is asked before. */
   begin(): string {
     this.#unsaved = false;
     this.#undone = false;
+    if (!this.#isLedTo) this.#mendIndexes();
+    this.#isLedTo = true;
     return this.#taking.begin();
   }
 
@@ -193,6 +198,14 @@ export class HistoryConnection {
   abandon(): void {
     this.#file.abandon();
     this.#data.close();
+  }
+
+  /** A bit in an index may have hidden a counter: it is made anew of the rows, of which it is known that none is missing. */
+  #mendIndexes(): void {
+    if (areLedTo(this.#file.db)) return;
+    this.#file.begin();
+    this.#file.db.exec("REINDEX counters");
+    this.#rows.save();
   }
 
   /** A read, which sees what was taken in. */

@@ -12,7 +12,7 @@ import type { LogPlace } from "../write/history-binding.ts";
 import { Connections } from "../write/opening.ts";
 import { followsWal, type LogFacts, whyNotOf } from "./belonging.ts";
 import { HeadRows, type StoredHead } from "./head.ts";
-import { kindOf, makeTables } from "./schema.ts";
+import { bringUpToDate, kindOf, makeTables } from "./schema.ts";
 import { areWhole, NO_ROWS } from "./tables.ts";
 
 /** What a history file is opened with. */
@@ -84,6 +84,7 @@ export class HistoryFile {
       this.#connections.anchor();
       const made = kindOf(this.db, path) === "empty";
       if (made) this.db.transaction(() => makeTables(this.db)).immediate();
+      else bringUpToDate(this.db);
       this.#heads = new HeadRows(this.db);
       this.#bind = this.db.prepare("UPDATE wal_binding SET id = ?, based_on = ?, open = 1");
       if (made) {

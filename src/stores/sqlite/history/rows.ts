@@ -206,13 +206,14 @@ export class SqliteHistoryRows implements HistoryRows {
 
   setPacked(level: Level, period: number, number: number, buckets: Uint8Array): void {
     this.#saving.begin();
-    this.#witnesses.packs(level, period, number);
+    this.#witnesses.writes(level, period, number);
     const checksum = sumOf([level, period, number], buckets);
     this.#statements.setPacked.run(BigInt(level), BigInt(period), BigInt(number), buckets, checksum);
   }
 
   removePacked(level: Level, period: number, number: number): void {
     this.#saving.begin();
+    this.#witnesses.removes(level, period, number);
     this.#statements.removePacked.run(BigInt(level), BigInt(period), BigInt(number));
   }
 
@@ -223,6 +224,7 @@ export class SqliteHistoryRows implements HistoryRows {
 
   dropPeriod(level: Level, period: number, limit: number): number {
     this.#saving.begin();
+    this.#witnesses.drops(level, this.#head.droppedTo[level]!);
     return this.#statements.dropPeriod.run({ level, period, limit }).changes;
   }
 

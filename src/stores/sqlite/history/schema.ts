@@ -1,4 +1,5 @@
 import type { Database } from "better-sqlite3";
+import { Level } from "../../../core/levels.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { versionOf } from "../schema/schema.ts";
 
@@ -6,9 +7,20 @@ import { versionOf } from "../schema/schema.ts";
 const APPLICATION_ID = 0x54414c48;
 
 /** The schema of history files that this version of Tally has. */
-const HISTORY_SCHEMA_VERSION = 1;
+const HISTORY_SCHEMA_VERSION = 2;
 
-/** Never change it once it was released: what comes later is brought there by a statement of its own. */
+/** What the second version has more: on pages of its own, it shows that a row of days in packed is missing. */
+const DAY_ROWS = `
+  -- The key of each row of packed that has days.
+  CREATE TABLE day_rows (
+    period_ms INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (period_ms, number)
+  ) WITHOUT ROWID, STRICT;
+  INSERT INTO day_rows SELECT period_ms, number FROM packed WHERE level = ${Level.DAY};
+`;
+
+/** Never change it: what comes later is brought there by a statement of its own. */
 const SCHEMA = `
   -- How far it has come, and of which change log, in one row; see head.ts.
   CREATE TABLE head (
@@ -99,5 +111,15 @@ export function kindOf(db: Database, path: string): "history" | "empty" | "anoth
 export function makeTables(db: Database): void {
   db.exec(SCHEMA);
   db.pragma(`application_id = ${APPLICATION_ID}`);
+  addDayRows(db);
+}
+
+/** Make what a history of an older Tally lacks, in a transaction. */
+export function bringUpToDate(db: Database): void {
+  if (versionOf(db) < HISTORY_SCHEMA_VERSION) db.transaction(() => addDayRows(db)).immediate();
+}
+
+function addDayRows(db: Database): void {
+  db.exec(DAY_ROWS);
   db.pragma(`user_version = ${HISTORY_SCHEMA_VERSION}`);
 }

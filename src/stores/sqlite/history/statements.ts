@@ -78,6 +78,12 @@ export function prepare(db: Database) {
       `DELETE FROM packed WHERE level = $level AND period_ms = $period AND number IN (
         SELECT number FROM packed WHERE level = $level AND period_ms = $period ORDER BY number LIMIT $limit)`,
     ),
+    hasDays: db
+      .prepare<[Key, Key], bigint>("SELECT 1 FROM day_rows WHERE period_ms = ? AND number = ?")
+      .pluck(),
+    addDays: db.prepare<[Key, Key]>("INSERT OR IGNORE INTO day_rows (period_ms, number) VALUES (?, ?)"),
+    removeDays: db.prepare<[Key, Key]>("DELETE FROM day_rows WHERE period_ms = ? AND number = ?"),
+    dropDays: db.prepare<[Key]>("DELETE FROM day_rows WHERE period_ms < ?"),
     addChange: db.prepare<[Key, Key, bigint, Uint8Array, number]>(
       "REPLACE INTO changes (number, position, time_ms, change, checksum) VALUES (?, ?, ?, ?, ?)",
     ),

@@ -40,6 +40,21 @@ export function areWhole(db: Database, { counters, minutes }: Tables): boolean {
   return isSame("number", "counters", counters) && isSame(key, "minutes", minutes);
 }
 
+/** Whether the indexes of counters lead to each row. Takes some microseconds a row: it looks for each. */
+export function areLedTo(db: Database): boolean {
+  const rows = db.prepare<[], bigint | number>("SELECT count(*) FROM counters NOT INDEXED").pluck().get()!;
+  const led = (index: string, column: string) =>
+    db
+      .prepare<[], bigint | number>(
+        `SELECT count(*) FROM counters AS row NOT INDEXED WHERE EXISTS (
+          SELECT 1 FROM counters AS entry INDEXED BY ${index}
+          WHERE entry.${column} = row.${column} AND entry.number = row.number)`,
+      )
+      .pluck()
+      .get()!;
+  return led("counters_by_uid", "uid") === rows && led("counters_by_name", "name") === rows;
+}
+
 const SUM_MAX = 2 ** 40;
 const MINUTE = BUCKET_MS[Level.MINUTE];
 /** So that a minute more is not a counter more. */

@@ -297,13 +297,17 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     if (this.ending.state === "last" && this.streams.size === 0) this.#over();
   }
 
-  /** End our side; what still comes is read and dropped, for a socket closed over it would reset what we have sent. */
+  /**
+   * End our side; what still comes is read and dropped, for a socket closed over it would reset what we have sent. Who
+   * takes its answers slowly gets them all; who made a fault does not.
+   */
   #over(code?: number): void {
+    const cutSoon = () => this.#watch.cutAfter(LINGER_MS);
     this.ending.end(code);
-    this.#watch.cutAfter(LINGER_MS);
+    if (code !== undefined) cutSoon();
     this.#closeAll();
     this.output.flush();
-    this.#socket.end();
+    this.#socket.end(cutSoon);
     this.#socket.resume();
   }
 

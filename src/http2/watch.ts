@@ -91,7 +91,7 @@ export class Watch {
     this.#receiver.refill((now - this.#lookedAt) / 1_000);
     this.#lookedAt = now;
     const connection = this.#connection;
-    if (now >= this.#cutBy) connection.destroy();
+    if (now >= this.#cutBy || (connection.ending.over && this.#isStalled(now))) connection.destroy();
     else if (!connection.ending.over) {
       this.#lookAtConnection(now);
       this.#lookAtStreams(now);

@@ -220,6 +220,19 @@ describe("a connection ends in two steps", () => {
     expect(peer.time.regulars).toBe(0);
   });
 
+  test("and an error after that names no later stream, for those were refused", () => {
+    const peer = new Peer({ accept: () => {} });
+    peer.send(headers(1, get()));
+    peer.engine.drain(10_000);
+    peer.send(frame("PING", ACK, 0, Buffer.from(LEAVING)), headers(3, get()));
+    peer.send(data(5, "of an idle stream"));
+    expect(peer.told().slice(2)).toEqual([
+      "GOAWAY 1 NO_ERROR",
+      "RST_STREAM 3 REFUSED_STREAM",
+      "GOAWAY 1 PROTOCOL_ERROR",
+    ]);
+  });
+
   test("at once when the client has known of it", () => {
     const peer = new Peer(answering);
     peer.engine.announceDrain();
@@ -250,6 +263,34 @@ describe("a connection ends in two steps", () => {
     peer.time.pass(1);
     expect(peer.socket.destroyed).toBe(true);
     expect(peer.seen[0]!.calls).toEqual(["gone"]);
+  });
+
+  test("and who takes slowly what it was answered gets all of it", () => {
+    const peer = new Peer({ accept: ({ stream }) => stream.answer(OK, [Buffer.alloc(60_000)]) });
+    peer.socket.stuck = true;
+    peer.send(headers(1, get()));
+    peer.engine.drain(60_000);
+    peer.send(frame("PING", ACK, 0, Buffer.from(LEAVING)));
+    expect(peer.ended).toBe(true);
+    peer.time.pass(30);
+    expect(peer.socket.destroyed).toBe(false);
+    peer.socket.unstick();
+    peer.time.pass(1);
+    expect(peer.socket.destroyed).toBe(false);
+    peer.time.pass(1);
+    expect(peer.socket.destroyed).toBe(true);
+  });
+
+  test("but not who takes nothing, when nothing else cuts it", () => {
+    const peer = new Peer({ ...answering, limits: { connectionIdleMs: 1_000, settingsAckMs: 600_000 } });
+    peer.socket.stuck = true;
+    peer.time.pass(2);
+    peer.send(frame("PING", ACK, 0, Buffer.from(LEAVING)));
+    expect(peer.ended).toBe(true);
+    peer.time.pass(59);
+    expect(peer.socket.destroyed).toBe(false);
+    peer.time.pass(2);
+    expect(peer.socket.destroyed).toBe(true);
   });
 
   test("when no request came for long", () => {

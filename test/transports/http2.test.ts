@@ -6,11 +6,24 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from "node:http2";
+import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it } from "vitest";
 import { IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
+import {
+  data,
+  END_HEADERS,
+  END_STREAM,
+  framesIn,
+  headers,
+  opening,
+  ping,
+  post,
+  reset,
+} from "../http2/wire.ts";
 import { gate, type Opened, open } from "./door.ts";
 import { framed } from "./raw.ts";
+import { talk } from "./talk.ts";
 
 const INCREMENT = "/tally.v1.CounterService/Increment";
 const message = framed(toBinary(IncrementRequestSchema, create(IncrementRequestSchema, { name: "a" })));
@@ -192,6 +205,27 @@ describe("one connection of HTTP/2", () => {
     expect((await first).status).toBe(200);
     expect((await ask(session, "/counters/a")).text).toBe('{"name":"a","value":1}\n');
   });
+});
+
+it("work on calls that were reset is bounded, also while their messages are taken apart", async () => {
+  await using opened = await openOwn({ limits: { streamsMax: 2 } });
+  const { socket, send } = await talk(opened.door.port);
+  const packed = framed(gzipSync(Buffer.alloc(60_000)), 1);
+  const fields = post(INCREMENT, ["content-type", "application/grpc"], ["grpc-encoding", "gzip"]);
+  const calls = [1, 3, 5, 7, 9, 11].flatMap((id) => [
+    headers(id, fields, END_HEADERS),
+    data(id, packed, END_STREAM),
+    reset(id, 8),
+  ]);
+  send(opening(), ...calls, ping());
+  let read = Buffer.alloc(0);
+  while (!framesIn(read).frames.some(({ type }) => type === "PING")) {
+    read = Buffer.concat([read, ...((await once(socket, "data")) as [Buffer])]);
+  }
+  socket.destroy();
+  const { frames } = framesIn(read);
+  // Twice as many as there may be at a time; each began before the first was taken apart.
+  expect(frames.filter(({ type }) => type === "RST_STREAM").map(({ stream }) => stream)).toEqual([9, 11]);
 });
 
 describe("with a port of its own for gRPC", () => {

@@ -120,6 +120,49 @@ describe("a connection is cut that", () => {
   });
 });
 
+describe("while it is we who take nothing from the socket, for it takes nothing from us", () => {
+  /** A request that is answered with more than a socket should have. */
+  const paused = (...before: Buffer[]) => {
+    const peer = new Peer({ accept: ({ stream }) => stream.respond(OK), limits: { idleMs: 600_000 } });
+    peer.openWindows();
+    peer.send(settings([4, 2 ** 30]), headers(1, get()), ...before);
+    return {
+      peer,
+      pause() {
+        peer.socket.stuck = true;
+        peer.seen[0]!.stream.write(Buffer.alloc(1.5 * 2 ** 20));
+        peer.time.endTurns();
+        expect(peer.socket.paused).toBe(true);
+      },
+    };
+  };
+
+  test("nobody is gone", () => {
+    const { peer, pause } = paused();
+    peer.time.pass(121);
+    expect(peer.told().at(-1)).toBe("PING");
+    pause();
+    peer.time.pass(100);
+    peer.socket.unstick();
+    peer.time.pass(1);
+    expect(peer.ended).toBe(false);
+  });
+
+  test.each([
+    ["a frame", ping().subarray(0, 12)],
+    ["a header block", frame("HEADERS", END_STREAM, 3, block(get()))],
+  ])("%s is not cut short", (_, bytes) => {
+    const { peer, pause } = paused(bytes);
+    pause();
+    peer.time.pass(100);
+    peer.socket.unstick();
+    peer.time.pass(10);
+    expect(peer.ended).toBe(false);
+    peer.time.pass(1);
+    expect(peer.told().at(-1)).toBe("GOAWAY 1 ENHANCE_YOUR_CALM");
+  });
+});
+
 describe("a body that does not come", () => {
   test("is told as late, and may be answered", () => {
     const peer = new Peer({

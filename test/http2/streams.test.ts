@@ -312,6 +312,19 @@ test("who waits to be told to go on is told when the body is asked for, and not 
   expect(peer.told()).toEqual([]);
   peer.seen[0]!.stream.body(10);
   expect(peer.take().map(({ payload }) => payload)).toEqual([headBlock(100, []).block]);
+  peer.send(data(1, "abc"));
+  peer.seen[0]!.stream.body(5); // Which says once more how much of it is wanted.
+  expect(peer.told()).toEqual([]);
+});
+
+test.each<[string, string, Buffer[]]>([
+  ["in capitals", "100-Continue", []],
+  ["and sends it all the same", "100-continue", [data(1, "abc")]],
+])("who waits to be told to go on, %s", (_, expected, sent) => {
+  const peer = new Peer({ accept: () => {} });
+  peer.send(headers(1, post("/", ["expect", expected]), END_HEADERS), ...sent);
+  peer.seen[0]!.stream.body(10);
+  expect(peer.told()).toEqual(sent.length === 0 ? ["HEADERS 1"] : []);
 });
 
 describe("an answer", () => {

@@ -82,7 +82,9 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     this.#window = new ReceiveWindow(limits.connectionWindowBytes);
     this.#valve = new Valve(socket);
     this.output = new Output(socket, turn, shared.buffers, limits.backlogBytesMax);
-    this.sender = new Sender(this.output, (backlogged) => this.#valve.set("backlog", backlogged));
+    this.sender = new Sender(this.output, this.leaving, (backlogged) =>
+      this.#valve.set("backlog", backlogged),
+    );
     this.ending = new Ending(this, this.output);
     this.#reader = new FrameReader(this, limits, turn);
     this.#receiver = new Receiver(this);
@@ -120,7 +122,10 @@ export class Connection implements ReceivingConnection, WatchedConnection {
 
   /** Look at its times. */
   watch(): void {
-    this.guard(() => this.#watch.look(this.now()));
+    this.guard(() => {
+      this.sender.sendWaiting(); // For what had no room; "drain" comes of much alone.
+      this.#watch.look(this.now());
+    });
   }
 
   // --- What is read.
@@ -314,6 +319,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   #gone(): void {
     this.ending.end();
     this.#closeAll();
+    this.sender.close();
     this.#shared.closed(this);
   }
 

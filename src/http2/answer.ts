@@ -202,9 +202,9 @@ export class Answer {
 
   /** How much of so many bytes may be sent in one frame now. */
   #sendable(bytes: number): number {
-    const { sender, output } = this.#stream.connection;
-    if (output.backlogged) return 0;
-    return Math.min(bytes, FRAME_BYTES_MAX, this.window.bytes, sender.window.bytes);
+    const { sender } = this.#stream.connection;
+    const most = Math.min(bytes, FRAME_BYTES_MAX, this.window.bytes, sender.window.bytes);
+    return most > 0 && sender.takesMore() ? most : 0;
   }
 
   #sendData(payloads: readonly Uint8Array[], length: number, last: boolean): void {

@@ -42,6 +42,11 @@ export class RequestBody {
     this.#window = window;
   }
 
+  /** Whether any of it has come. */
+  get begun(): boolean {
+    return this.#receivedBytes > 0;
+  }
+
   /** From now on somebody listens, and hears what there was before. */
   listen(listener: StreamListener): void {
     this.#listener = listener;

@@ -82,7 +82,9 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     this.#window = new ReceiveWindow(limits.connectionWindowBytes);
     this.#valve = new Valve(socket);
     this.output = new Output(socket, turn, shared.buffers, limits.backlogBytesMax);
-    this.sender = new Sender(this.output, (backlogged) => this.#valve.set("backlog", backlogged));
+    this.sender = new Sender(this.output, this.leaving, (backlogged) =>
+      this.#valve.set("backlog", backlogged),
+    );
     this.ending = new Ending(this, this.output);
     this.#reader = new FrameReader(this, limits, turn);
     this.#receiver = new Receiver(this);
@@ -120,7 +122,10 @@ export class Connection implements ReceivingConnection, WatchedConnection {
 
   /** Look at its times. */
   watch(): void {
-    this.guard(() => this.#watch.look(this.now()));
+    this.guard(() => {
+      this.sender.sendWaiting(); // For what had no room; "drain" comes of much alone.
+      this.#watch.look(this.now());
+    });
   }
 
   // --- What is read.
@@ -297,19 +302,24 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     if (this.ending.state === "last" && this.streams.size === 0) this.#over();
   }
 
-  /** End our side; what still comes is read and dropped, for a socket closed over it would reset what we have sent. */
+  /**
+   * End our side; what still comes is read and dropped, for a socket closed over it would reset what we have sent. Who
+   * takes its answers slowly gets them all; who made a fault does not.
+   */
   #over(code?: number): void {
+    const cutSoon = () => this.#watch.cutAfter(LINGER_MS);
     this.ending.end(code);
-    this.#watch.cutAfter(LINGER_MS);
+    if (code !== undefined) cutSoon();
     this.#closeAll();
     this.output.flush();
-    this.#socket.end();
+    this.#socket.end(cutSoon);
     this.#socket.resume();
   }
 
   #gone(): void {
     this.ending.end();
     this.#closeAll();
+    this.sender.close();
     this.#shared.closed(this);
   }
 

@@ -32,6 +32,8 @@ export class Ending {
   readonly #connection: Ended;
   readonly #output: Output;
   #state: EndingState = "open";
+  /** The last stream that was named. None is named later that is higher: it was refused (RFC 9113, section 6.8). */
+  #named = MAX_31_BITS;
 
   constructor(connection: Ended, output: Output) {
     this.#connection = connection;
@@ -80,14 +82,19 @@ export class Ending {
   nameLast(code: number): void {
     if (!this.takesRequests) return;
     this.#state = "last";
-    this.#output.frame(goAwayFrame(this.#connection.lastStream, code));
+    this.#goAway(code);
     this.#connection.lastNamed();
   }
 
   /** Say why, if there is a reason, and no more. */
   end(code?: number): void {
-    if (code !== undefined) this.#output.frame(goAwayFrame(this.#connection.lastStream, code));
+    if (code !== undefined) this.#goAway(code);
     this.#state = "over";
+  }
+
+  #goAway(code: number): void {
+    this.#named = Math.min(this.#named, this.#connection.lastStream);
+    this.#output.frame(goAwayFrame(this.#named, code));
   }
 }
 

@@ -25,7 +25,10 @@ export interface Http2Limits {
   readonly connectionWindowBytes: number;
   /** What is held of the requests of a connection, in bytes: bodies that are not whole, frames cut short. */
   readonly connectionBytesMax: number;
-  /** What is held of its answers, in bytes, because windows or the socket do not take them. One beyond that is reset. */
+  /**
+   * What is held of its answers, in bytes, because windows or the socket do not take them, but for a little that any
+   * socket may have. One beyond that is reset.
+   */
   readonly leavingBytesMax: number;
   /** What the socket has not taken, in bytes, before no more is read and no more of the answers is written. */
   readonly backlogBytesMax: number;

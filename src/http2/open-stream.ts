@@ -143,10 +143,10 @@ export class OpenStream implements ServerStream {
     if (given > 0 && this.#state === "open") this.connection.output.frame(windowUpdateFrame(this.id, given));
   }
 
-  /** Who waits to be told to go on is told (RFC 9110, section 10.1.1). */
+  /** Who waits to be told to go on is told, unless it has gone on by itself (RFC 9110, section 10.1.1). */
   #invite(): void {
-    if (this.sending.begun || this.requestEnded) return;
-    if (this.head.field("expect") === "100-continue") this.connection.sender.continue(this.id);
+    if (this.sending.begun || this.requestEnded || this.#body.begun) return;
+    if (this.head.field("expect")?.toLowerCase() === "100-continue") this.connection.sender.continue(this.id);
   }
 
   // --- The answer.

@@ -48,9 +48,14 @@ export class Output {
     this.#backlogBytesMax = backlogBytesMax;
   }
 
+  /** What the socket has not taken, in bytes. */
+  get waitingBytes(): number {
+    return this.#queuedBytes + this.#length + this.#socket.writableLength;
+  }
+
   /** Whether so much waits that no more should be written but what is owed. */
   get backlogged(): boolean {
-    return this.#queuedBytes + this.#length + this.#socket.writableLength > this.#backlogBytesMax;
+    return this.waitingBytes > this.#backlogBytesMax;
   }
 
   /** Whether all is sent. */

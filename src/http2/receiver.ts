@@ -78,6 +78,11 @@ export class Receiver {
     else this.#closed.addEnded(id);
   }
 
+  /** It was not the peer who let a header block wait: its time begins anew. */
+  excuse(): void {
+    if (this.#blockStream !== 0) this.blockSince = this.#connection.now();
+  }
+
   /** Give back what is held. */
   close(): void {
     this.#blocks.forget();

@@ -1,4 +1,5 @@
 import { HeaderBlock, headBlock } from "./block.ts";
+import type { Budget } from "./budget.ts";
 import { SendWindow } from "./flow.ts";
 import { INITIAL_WINDOW_BYTES } from "./frames.ts";
 import type { Output } from "./output.ts";
@@ -13,7 +14,7 @@ interface Sending {
   writable(): void;
 }
 
-/** Sends the answers of a connection, within its windows and what its socket takes. */
+/** Sends the answers of a connection, within its windows, what its socket takes, and the room for what that does not. */
 export class Sender {
   readonly output: Output;
   /** What may be sent on all streams together. */
@@ -24,11 +25,32 @@ export class Sender {
   readonly #waiting = new Set<Sending>();
   /** To be told whether the socket has more than it should. */
   readonly #onBacklog: (backlogged: boolean) => void;
+  readonly #room: Budget;
+  /** What was taken of it, for what the socket has. */
+  #charged = 0;
   #owesTableSize = false;
 
-  constructor(output: Output, onBacklog: (backlogged: boolean) => void) {
+  /** @param room  for answers */
+  constructor(output: Output, room: Budget, onBacklog: (backlogged: boolean) => void) {
     this.output = output;
+    this.#room = room;
     this.#onBacklog = onBacklog;
+  }
+
+  /** Whether the socket may have another frame of an answer: while it has few, and then if there is room for what it has. */
+  takesMore(): boolean {
+    const { output } = this;
+    return !output.backlogged && this.#charge(output.waitingBytes - UNCHARGED_BYTES);
+  }
+
+  /** Give back the room for what the socket has taken since. */
+  heedTaken(): void {
+    this.#charge(Math.min(this.#charged, this.output.waitingBytes - UNCHARGED_BYTES));
+  }
+
+  /** Give it all back. */
+  close(): void {
+    this.#charge(0);
   }
 
   /**
@@ -70,6 +92,7 @@ export class Sender {
 
   /** The same for all that wait: a frame of each in turn, so that none waits for the end of another. */
   sendWaiting(): void {
+    this.heedTaken();
     this.heedBacklog();
     for (let sent = true; sent; ) {
       sent = false;
@@ -91,12 +114,23 @@ export class Sender {
     this.#onBacklog(this.output.backlogged);
   }
 
+  #charge(bytes: number): boolean {
+    const more = Math.max(bytes, 0) - this.#charged;
+    if (more > 0 && !this.#room.take(more)) return false;
+    if (more < 0) this.#room.give(-more);
+    this.#charged += more;
+    return true;
+  }
+
   #settle(stream: Sending): void {
     if (stream.settle()) this.#waiting.add(stream);
     else this.#waiting.delete(stream);
     this.heedBacklog();
   }
 }
+
+/** What a socket of Node.js has before it is said to have much: with more, it says when that is taken ("drain"). */
+const UNCHARGED_BYTES = 64 * 1024;
 
 /** A dynamic table size update to nothing (RFC 7541, section 6.3). */
 const EMPTY_TABLE = Buffer.from([0x20]);

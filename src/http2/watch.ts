@@ -91,18 +91,26 @@ export class Watch {
     this.#receiver.refill((now - this.#lookedAt) / 1_000);
     this.#lookedAt = now;
     const connection = this.#connection;
-    if (now >= this.#cutBy) connection.destroy();
+    if (now >= this.#cutBy || (connection.ending.over && this.#isStalled(now))) connection.destroy();
     else if (!connection.ending.over) {
       this.#lookAtConnection(now);
       this.#lookAtStreams(now);
     }
   }
 
+  /** It is we who hear nothing: what the peer owes has its time anew. */
+  #excuse(now: number): void {
+    this.#reader.excuse();
+    this.#receiver.excuse();
+    this.#heardAt = now;
+    this.#askedAt = undefined;
+  }
+
   #lookAtConnection(now: number): void {
     const connection = this.#connection;
     const { limits } = connection;
     const since = this.#since;
-    if (connection.paused) this.#reader.excuse();
+    if (connection.paused) this.#excuse(now);
     const cutShortSince = Math.min(this.#receiver.blockSince, this.#reader.cutShortSince ?? now);
     if (!this.#receiver.settled && now - since > limits.firstBytesMs) connection.destroy();
     else if (!this.#settingsAcked && now - since > limits.settingsAckMs) {
@@ -132,7 +140,6 @@ export class Watch {
   #keepAlive(now: number): void {
     const connection = this.#connection;
     const { keepaliveMs, keepaliveTimeoutMs } = connection.limits;
-    if (connection.paused) return; // It is we who hear nothing.
     if (this.#askedAt !== undefined) {
       if (now - this.#askedAt > keepaliveTimeoutMs) connection.destroy();
     } else if (now - this.#heardAt > keepaliveMs) {

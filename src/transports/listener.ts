@@ -93,6 +93,8 @@ export async function openListener(
   });
   server.on(ready, (socket: Socket) => {
     socket.once("finish", () => awaitEnd(socket));
+    // HTTP/2 forbids it (RFC 9113, section 9.2.1), nobody needs it over HTTP/1.1, and it costs a handshake each time.
+    if (socket instanceof TLSSocket) socket.disableRenegotiation();
     awaitFirstBytes(socket, firstBytesMs, (isHttp2) => {
       silent.delete(endsOf(socket));
       if (socket.writableEnded) return; // It spoke when we had left.

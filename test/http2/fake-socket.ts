@@ -16,6 +16,7 @@ export class FakeSocket extends EventEmitter {
   bytesWritten = 0;
   writableLength = 0;
   #corked: Buffer[] | undefined;
+  #onFinish: (() => void) | undefined;
 
   /** What the engine takes it for. */
   get socket(): Socket {
@@ -44,6 +45,7 @@ export class FakeSocket extends EventEmitter {
     this.stuck = false;
     this.writableLength = 0;
     this.emit("drain");
+    this.#onFinish?.();
   }
 
   pause(): void {
@@ -54,8 +56,10 @@ export class FakeSocket extends EventEmitter {
     this.paused = false;
   }
 
-  end(): void {
+  end(onFinish?: () => void): void {
     this.writableEnded = true;
+    if (this.writableLength === 0) onFinish?.();
+    else this.#onFinish = onFinish;
   }
 
   destroySoon(): void {

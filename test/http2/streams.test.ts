@@ -312,6 +312,19 @@ test("who waits to be told to go on is told when the body is asked for, and not 
   expect(peer.told()).toEqual([]);
   peer.seen[0]!.stream.body(10);
   expect(peer.take().map(({ payload }) => payload)).toEqual([headBlock(100, []).block]);
+  peer.send(data(1, "abc"));
+  peer.seen[0]!.stream.body(5); // Which says once more how much of it is wanted.
+  expect(peer.told()).toEqual([]);
+});
+
+test.each<[string, string, Buffer[]]>([
+  ["in capitals", "100-Continue", []],
+  ["and sends it all the same", "100-continue", [data(1, "abc")]],
+])("who waits to be told to go on, %s", (_, expected, sent) => {
+  const peer = new Peer({ accept: () => {} });
+  peer.send(headers(1, post("/", ["expect", expected]), END_HEADERS), ...sent);
+  peer.seen[0]!.stream.body(10);
+  expect(peer.told()).toEqual(sent.length === 0 ? ["HEADERS 1"] : []);
 });
 
 describe("an answer", () => {
@@ -414,6 +427,7 @@ describe("an answer", () => {
     peer.socket.unstick();
     expect(peer.socket.paused).toBe(false);
     expect(sent + dataIn(peer.told()).length).toBe(30 * 5);
+    peer.socket.emit("drain"); // Of this, too.
     expect(peer.leaving.taken).toBe(0);
   });
 
@@ -445,6 +459,46 @@ describe("an answer", () => {
       expect(peer.leaving.taken).toBe(0);
       expect(peer.seen[0]!.calls).toEqual(["gone"]);
     }
+  });
+
+  test("takes room for what the socket has of it, but for a little, and gives that back when it is taken", () => {
+    const room = new CountingRoom(300 * KIB);
+    const peer = new Peer({ leaving: room, accept: ({ stream }) => stream.answer(OK, [bytes(16 * KIB)]) });
+    peer.openWindows();
+    peer.socket.stuck = true;
+    for (let id = 1; id < 101; id += 2) peer.send(headers(id, get()));
+    const told = peer.told();
+    expect(dataIn(told)).toHaveLength((64 + 16 + 288) / 16);
+    expect(told.filter((line) => line.endsWith("CANCEL"))).toHaveLength(50 - 23);
+    expect(room.taken).toBeGreaterThan(288 * KIB);
+    peer.socket.unstick();
+    expect(room.taken).toBe(0);
+    peer.send(headers(101, get()));
+    expect(dataIn(peer.told())).toHaveLength(1);
+    peer.socket.stuck = true;
+    for (let id = 103; id < 121; id += 2) peer.send(headers(id, get()));
+    expect(room.taken).toBeGreaterThan(0);
+    peer.socket.destroy();
+    expect(room.taken).toBe(0);
+  });
+
+  test("goes on within a second when the socket took what nobody is told of", () => {
+    const length = 7 * 16 * KIB + 8_000; // So that there is room for the last of it, and for no frame before that.
+    const peer = new Peer({
+      leaving: new CountingRoom(40 * KIB),
+      accept: ({ stream }) => stream.answer(OK, [bytes(length)]),
+    });
+    peer.openWindows();
+    peer.send(settings([4, 2 ** 20]));
+    peer.take();
+    peer.socket.stuck = true;
+    peer.send(headers(1, get()));
+    expect(dataIn(peer.told())).toHaveLength(7);
+    peer.socket.stuck = false;
+    peer.socket.writableLength = 0;
+    peer.time.pass(1);
+    expect(peer.told()).toEqual(["DATA 1 8000 END"]);
+    expect(peer.leaving.taken).toBe(0);
   });
 
   test("that comes when its request was reset is dropped", () => {

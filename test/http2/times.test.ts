@@ -120,6 +120,49 @@ describe("a connection is cut that", () => {
   });
 });
 
+describe("while it is we who take nothing from the socket, for it takes nothing from us", () => {
+  /** A request that is answered with more than a socket should have. */
+  const paused = (...before: Buffer[]) => {
+    const peer = new Peer({ accept: ({ stream }) => stream.respond(OK), limits: { idleMs: 600_000 } });
+    peer.openWindows();
+    peer.send(settings([4, 2 ** 30]), headers(1, get()), ...before);
+    return {
+      peer,
+      pause() {
+        peer.socket.stuck = true;
+        peer.seen[0]!.stream.write(Buffer.alloc(1.5 * 2 ** 20));
+        peer.time.endTurns();
+        expect(peer.socket.paused).toBe(true);
+      },
+    };
+  };
+
+  test("nobody is gone", () => {
+    const { peer, pause } = paused();
+    peer.time.pass(121);
+    expect(peer.told().at(-1)).toBe("PING");
+    pause();
+    peer.time.pass(100);
+    peer.socket.unstick();
+    peer.time.pass(1);
+    expect(peer.ended).toBe(false);
+  });
+
+  test.each([
+    ["a frame", ping().subarray(0, 12)],
+    ["a header block", frame("HEADERS", END_STREAM, 3, block(get()))],
+  ])("%s is not cut short", (_, bytes) => {
+    const { peer, pause } = paused(bytes);
+    pause();
+    peer.time.pass(100);
+    peer.socket.unstick();
+    peer.time.pass(10);
+    expect(peer.ended).toBe(false);
+    peer.time.pass(1);
+    expect(peer.told().at(-1)).toBe("GOAWAY 1 ENHANCE_YOUR_CALM");
+  });
+});
+
 describe("a body that does not come", () => {
   test("is told as late, and may be answered", () => {
     const peer = new Peer({
@@ -220,6 +263,19 @@ describe("a connection ends in two steps", () => {
     expect(peer.time.regulars).toBe(0);
   });
 
+  test("and an error after that names no later stream, for those were refused", () => {
+    const peer = new Peer({ accept: () => {} });
+    peer.send(headers(1, get()));
+    peer.engine.drain(10_000);
+    peer.send(frame("PING", ACK, 0, Buffer.from(LEAVING)), headers(3, get()));
+    peer.send(data(5, "of an idle stream"));
+    expect(peer.told().slice(2)).toEqual([
+      "GOAWAY 1 NO_ERROR",
+      "RST_STREAM 3 REFUSED_STREAM",
+      "GOAWAY 1 PROTOCOL_ERROR",
+    ]);
+  });
+
   test("at once when the client has known of it", () => {
     const peer = new Peer(answering);
     peer.engine.announceDrain();
@@ -250,6 +306,34 @@ describe("a connection ends in two steps", () => {
     peer.time.pass(1);
     expect(peer.socket.destroyed).toBe(true);
     expect(peer.seen[0]!.calls).toEqual(["gone"]);
+  });
+
+  test("and who takes slowly what it was answered gets all of it", () => {
+    const peer = new Peer({ accept: ({ stream }) => stream.answer(OK, [Buffer.alloc(60_000)]) });
+    peer.socket.stuck = true;
+    peer.send(headers(1, get()));
+    peer.engine.drain(60_000);
+    peer.send(frame("PING", ACK, 0, Buffer.from(LEAVING)));
+    expect(peer.ended).toBe(true);
+    peer.time.pass(30);
+    expect(peer.socket.destroyed).toBe(false);
+    peer.socket.unstick();
+    peer.time.pass(1);
+    expect(peer.socket.destroyed).toBe(false);
+    peer.time.pass(1);
+    expect(peer.socket.destroyed).toBe(true);
+  });
+
+  test("but not who takes nothing, when nothing else cuts it", () => {
+    const peer = new Peer({ ...answering, limits: { connectionIdleMs: 1_000, settingsAckMs: 600_000 } });
+    peer.socket.stuck = true;
+    peer.time.pass(2);
+    peer.send(frame("PING", ACK, 0, Buffer.from(LEAVING)));
+    expect(peer.ended).toBe(true);
+    peer.time.pass(59);
+    expect(peer.socket.destroyed).toBe(false);
+    peer.time.pass(2);
+    expect(peer.socket.destroyed).toBe(true);
   });
 
   test("when no request came for long", () => {

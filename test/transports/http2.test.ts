@@ -6,11 +6,28 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from "node:http2";
+import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it } from "vitest";
 import { IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
+import {
+  block,
+  data,
+  END_HEADERS,
+  END_STREAM,
+  type Frame,
+  frame,
+  framesIn,
+  get,
+  headers,
+  opening,
+  ping,
+  post,
+  reset,
+} from "../http2/wire.ts";
 import { gate, type Opened, open } from "./door.ts";
 import { framed } from "./raw.ts";
+import { talk } from "./talk.ts";
 
 const INCREMENT = "/tally.v1.CounterService/Increment";
 const message = framed(toBinary(IncrementRequestSchema, create(IncrementRequestSchema, { name: "a" })));
@@ -192,6 +209,58 @@ describe("one connection of HTTP/2", () => {
     expect((await first).status).toBe(200);
     expect((await ask(session, "/counters/a")).text).toBe('{"name":"a","value":1}\n');
   });
+});
+
+/** What a client hears that sends these frames, until it is answered a PING behind them or the connection ends. */
+async function heard({ door }: Opened, ...frames: Buffer[]): Promise<Frame[]> {
+  const { socket, send } = await talk(door.port);
+  send(opening(), ...frames, ping());
+  let read = Buffer.alloc(0);
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    read = Buffer.concat([read, chunk]);
+    if (framesIn(read).frames.some(({ type }) => type === "PING")) break;
+  }
+  return framesIn(read).frames;
+}
+
+it("work on calls that were reset is bounded, also while their messages are taken apart", async () => {
+  await using opened = await openOwn({ limits: { streamsMax: 2 } });
+  const packed = framed(gzipSync(Buffer.alloc(60_000)), 1);
+  const fields = post(INCREMENT, ["content-type", "application/grpc"], ["grpc-encoding", "gzip"]);
+  const calls = [1, 3, 5, 7, 9, 11].flatMap((id) => [
+    headers(id, fields, END_HEADERS),
+    data(id, packed, END_STREAM),
+    reset(id, 8),
+  ]);
+  const frames = await heard(opened, ...calls);
+  // Twice as many as there may be at a time; each began before the first was taken apart.
+  expect(frames.filter(({ type }) => type === "RST_STREAM").map(({ stream }) => stream)).toEqual([9, 11]);
+});
+
+it("headers may be as large as is set, in however many frames, and a block four times as large", async () => {
+  await using opened = await openOwn({ limits: { headerBytesMax: 200 * 1024 } });
+  const sent = (bytes: number) => {
+    const whole = block(get("/livez", [":authority", "127.0.0.1"], ["x-large", "v".repeat(bytes)]));
+    const pieces = Array.from({ length: Math.ceil(whole.length / 16_384) }, (_, at) =>
+      whole.subarray(at * 16_384, (at + 1) * 16_384),
+    );
+    const last = pieces.length - 1;
+    return pieces.map((piece, at) =>
+      frame(
+        at === 0 ? "HEADERS" : "CONTINUATION",
+        (at === 0 ? END_STREAM : 0) | (at === last ? END_HEADERS : 0),
+        1,
+        piece,
+      ),
+    );
+  };
+  const told = async (bytes: number) =>
+    (await heard(opened, ...sent(bytes)))
+      .filter(({ type }) => type === "HEADERS" || type === "GOAWAY")
+      .map(({ type, payload }) => `${type} ${payload.includes("431") ? 431 : ""}`);
+  expect(await told(195_000)).toEqual(["HEADERS "]);
+  expect(await told(800_000)).toEqual(["HEADERS 431"]);
+  expect(await told(820_000)).toEqual(["GOAWAY "]);
 });
 
 describe("with a port of its own for gRPC", () => {

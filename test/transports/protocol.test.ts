@@ -8,7 +8,7 @@ import { CounterService, IncrementRequestSchema } from "../../gen/tally/v1/count
 import type { Call, Writer } from "../../src/service/writer.ts";
 import { Client, gate, open, refusal, refusedOf } from "./door.ts";
 import { byEngine } from "./engine.ts";
-import { begin, exchange, framed } from "./raw.ts";
+import { begin, ended, exchange, framed } from "./raw.ts";
 import { batchBytes, operationBytes } from "./wire-bytes.ts";
 
 /** Goal: whatever comes over the wire is answered in gRPC's terms, changes nothing by accident, and ends nothing. */
@@ -100,6 +100,14 @@ describe("frames", () => {
     expect(await refusal(opened.client.getCounter({ name: "a" }))).toMatchObject({
       reason: "COUNTER_NOT_FOUND",
     });
+  });
+
+  it("of which there is too much is refused as that before it has ended", async () => {
+    await using opened = await open();
+    const answer = await ended(
+      begin(opened.door.port, INCREMENT, [Buffer.concat([framed(increment), framed(increment)])]),
+    );
+    expect(answer).toMatchObject({ status: "INVALID_ARGUMENT", reason: "MALFORMED_MESSAGE" });
   });
 
   it.each([

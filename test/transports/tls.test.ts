@@ -19,6 +19,7 @@ const { ca } = AUTHORITY;
 
 const openTls = (options: Parameters<typeof open>[0] = {}) => open({ tls: { ...FILES, ca }, ...options });
 
+const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const OWN_PORT = { grpcListen: { host: "127.0.0.1", port: 0 } };
 
 /** Shake hands, offering these protocols; resolves with what was agreed on, or why it was not. */
@@ -55,8 +56,8 @@ async function readAll(socket: Socket): Promise<string> {
   return text;
 }
 
-async function secured(port: number, offered: readonly string[] = []): Promise<TLSSocket> {
-  const socket = connectTls({ port, host: "127.0.0.1", ca, ALPNProtocols: [...offered] });
+async function secured(port: number, offered: readonly string[] = [], more: object = {}): Promise<TLSSocket> {
+  const socket = connectTls({ port, host: "127.0.0.1", ca, ALPNProtocols: [...offered], ...more });
   await once(socket, "secureConnect");
   return socket;
 }
@@ -89,7 +90,6 @@ describe("the protocol that is agreed on", () => {
   it("is kept to: HTTP/2 after http/1.1, HTTP/1.1 after h2 and HTTP/2 after nothing are hung up on", async () => {
     await using opened = await openTls();
     const LIVEZ = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     const said = async (offered: readonly string[], text: string) => {
       const socket = await secured(opened.door.port, offered);
       socket.write(text);
@@ -100,6 +100,18 @@ describe("the protocol that is agreed on", () => {
     expect(await said([], PREFACE)).toBe("");
     expect(await said([], LIVEZ)).toMatch(/^HTTP\/1.1 200 /);
     expect(await said(["http/1.1"], LIVEZ)).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  it.for(["h2", "http/1.1"])("is not agreed on anew under TLS 1.2 (%s)", async (protocol) => {
+    await using opened = await openTls();
+    const socket = await secured(opened.door.port, [protocol], { maxVersion: "TLSv1.2" });
+    const closed = readAll(socket).then(() => "closed");
+    socket.write(protocol === "h2" ? PREFACE : "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    await once(socket, "data"); // By then it has been handed to who speaks that.
+    const agreed = new Promise((resolve) => {
+      socket.renegotiate({}, (error) => error ?? resolve("agreed"));
+    });
+    expect(await Promise.race([agreed, closed])).toBe("closed");
   });
 
   it("needs TLS 1.2 at least", async () => {

@@ -43,9 +43,9 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   /** The first five bytes at least: what follows is not read if it cannot be a message. */
   onStart(start: Buffer): void {
     const fault = this.#fault(start);
+    this.#begun = true;
     if (fault !== undefined) this.send(fault);
     else this.#stream.body(HEAD_BYTES + start.readUInt32BE(1)); // And no more, which would be something behind it.
-    this.#begun = true;
   }
 
   onBody(body: Buffer): void {
@@ -55,8 +55,13 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
     else if (body.length > bytes) this.send(NOT_ONE);
     else if (body.length < bytes)
       this.halfClose(); // Without a message.
-    else if (body[0] === COMPRESSED) void this.#inflate(body.subarray(HEAD_BYTES));
-    else this.#take(owned(body.subarray(HEAD_BYTES)));
+    else {
+      const message = owned(body.subarray(HEAD_BYTES));
+      this.#working = true;
+      this.#stream.begin();
+      if (body[0] === COMPRESSED) void this.#inflate(message);
+      else this.#take(message);
+    }
   }
 
   onUnread(why: Unread): void {
@@ -81,8 +86,7 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   }
 
   protected send(result: Uint8Array | Refused): void {
-    if (this.#working) this.#stream.finish();
-    this.#working = false;
+    this.#workDone();
     if (result instanceof Uint8Array) this.#stream.answer(ANSWER_HEAD, framed(result), OK_TRAILERS);
     else this.#stream.answer(trailersOnly(result));
   }
@@ -96,17 +100,20 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
     return tooLarge(contentLength < 0 ? undefined : contentLength - HEAD_BYTES, this.#bytesMax);
   }
 
+  #workDone(): void {
+    if (this.#working) this.#stream.finish();
+    this.#working = false;
+  }
+
   #take(message: Buffer): void {
-    this.#working = true;
-    this.#stream.begin();
     this.receive(message);
     this.halfClose();
   }
 
   async #inflate(bytes: Buffer): Promise<void> {
     const message = await inflated(bytes, this.#encoding, this.#bytesMax);
-    if (this.cancelled()) return;
-    if ("code" in message) this.send(message);
+    if (this.cancelled()) this.#workDone();
+    else if ("code" in message) this.send(message);
     else this.#take(message);
   }
 }

@@ -2,6 +2,8 @@ import type { Clock } from "../../core/clock.ts";
 import { headBlock } from "../../http2/block.ts";
 import { ErrorCode } from "../../http2/codes.ts";
 import { Http2Engine } from "../../http2/engine.ts";
+import { FRAME_BYTES_MAX } from "../../http2/frames.ts";
+import type { Http2Limits } from "../../http2/limits.ts";
 import type { ServerStream, StreamListener } from "../../http2/stream.ts";
 import { systemTime } from "../../http2/time.ts";
 import type { Log } from "../../telemetry.ts";
@@ -86,6 +88,7 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
       streamsMax: limits.streamsMax,
       workMax: 2 * limits.streamsMax,
       headerListBytesMax: limits.headerBytesMax,
+      ...blockLimits(limits.headerBytesMax),
       connectionBytesMax: limits.connectionBytesMax,
       leavingBytesMax: LEAVING_BYTES_MAX,
       firstBytesMs: limits.firstBytesMs,
@@ -122,6 +125,12 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
 
 /** Sixteen answers of the largest, of one connection. */
 const LEAVING_BYTES_MAX = 64 * 2 ** 20;
+
+/** How large a header block may be as it is sent, to be refused and not end its connection; in frames that are full but for a few. */
+function blockLimits(headerBytesMax: number): Pick<Http2Limits, "blockBytesMax" | "continuationsMax"> {
+  const blockBytesMax = 4 * headerBytesMax;
+  return { blockBytesMax, continuationsMax: Math.ceil(blockBytesMax / FRAME_BYTES_MAX) + 4 };
+}
 
 /** That a request is none of gRPC, where what is known of its headers is kept. */
 const NO_CALL = Symbol("no call of gRPC");

@@ -53,8 +53,10 @@ for (let round = 1; round <= rounds; round++) {
       );
     }
   }
-  const what = "Redis, appendfsync always: INCR of 10,000 random keys; redis-benchmark, 128 clients";
-  legs.push({ id: "redis", what, run: (seconds) => loadRedis(redis, 1, seconds) });
+  for (const clients of [128, 64]) {
+    const what = `Redis, appendfsync always: INCR of 10,000 random keys; redis-benchmark, ${clients} clients`;
+    legs.push({ id: `redis-${clients}`, what, run: (seconds) => loadRedis(redis, 1, seconds, clients) });
+  }
   for (const leg of legs.filter(({ id }) => only.length === 0 || only.some((want) => id.startsWith(want)))) {
     idleShares.push(await idleShare());
     const figure = await leg.run(seconds);

@@ -17,8 +17,13 @@ export const redisLegs: Leg[] = ([1, 100] as const).map((pipeline) => ({
 }));
 
 /** INCR by so many clients. @param pipeline  commands that a client sends together */
-export async function loadRedis({ port, pid }: Server, pipeline: 1 | 100, seconds: number): Promise<Figure> {
-  const common = { port, pipeline, clients: CLIENTS };
+export async function loadRedis(
+  { port, pid }: Server,
+  pipeline: 1 | 100,
+  seconds: number,
+  clients = CLIENTS,
+): Promise<Figure> {
+  const common = { port, pipeline, clients };
   const trial = await runRedisBenchmark({ ...common, requests: GUESSED_RATE[pipeline] * TRIAL_SECONDS });
   const requests = Math.ceil((trial.opsPerSecond * seconds) / pipeline) * pipeline;
   const meter = meterOf(pid);

@@ -120,6 +120,8 @@ export class RequestBody {
 
   #free(): void {
     this.#uncharge(this.#charged);
+    if (this.#held === NOTHING_HELD) return;
+    this.#held.drop();
     this.#held = NOTHING_HELD;
   }
 
@@ -137,7 +139,7 @@ export class RequestBody {
     else if (this.#reading !== "whole") return;
     else if (Math.max(this.#held.length, this.#announcedBytes) > this.#bytesMax) this.#unread("too-large");
     else if (this.ended) {
-      const body = this.#held.bytes;
+      const body = this.#held.take();
       this.#free();
       listener.onBody(body);
     } else if (this.#startBytes > 0 && this.#held.length >= this.#startBytes) {
@@ -147,7 +149,7 @@ export class RequestBody {
   }
 
   #deliverPieces(listener: StreamListener): void {
-    const piece = this.#held.bytes;
+    const piece = this.#held.take();
     this.#uncharge(this.#charged - piece.length);
     this.#held = NOTHING_HELD;
     if (piece.length > 0) listener.onPiece(piece);

@@ -1,7 +1,6 @@
 /**
  * Bytes that are put together as they come. They are copied into blocks, of which only the last grows, and with what has
- * come: what is announced may never come, a piece that is kept keeps all that was read with it, and what a block has grown
- * out of takes memory until it is swept.
+ * come: what is announced may never come, and a piece that is kept keeps all that was read with it.
  */
 export class HeldBytes {
   /** Full. */
@@ -14,10 +13,27 @@ export class HeldBytes {
     return this.#blockBytes + this.#lastLength;
   }
 
-  /** All of them. Copied where they are more than a block. */
+  /** All of them, not to be kept. Copied where they are more than a block. */
   get bytes(): Buffer {
     const last = this.#last.subarray(0, this.#lastLength);
     return this.#blocks.length === 0 ? last : Buffer.concat([...this.#blocks, last], this.length);
+  }
+
+  /** All of them, to be kept: nothing is held any more. */
+  take(): Buffer {
+    const { bytes } = this;
+    if (this.#blocks.length === 0) this.#last = NOTHING; // They lie in it.
+    this.drop();
+    return bytes;
+  }
+
+  /** Hold nothing any more: what was held is read by nobody, and its memory is free at once. */
+  drop(): void {
+    for (const block of this.#blocks) free(block);
+    free(this.#last);
+    this.#blocks = [];
+    this.#last = NOTHING;
+    this.#blockBytes = this.#lastLength = 0;
   }
 
   /**
@@ -51,12 +67,24 @@ export class HeldBytes {
       this.#blocks.push(this.#last);
       this.#blockBytes += this.#lastLength;
       this.#lastLength = 0;
-    } else this.#last.copy(block);
+    } else {
+      this.#last.copy(block);
+      free(this.#last);
+    }
     this.#last = block;
     return true;
   }
 }
 
 const NOTHING = Buffer.alloc(0);
+/** Of a full one. */
 const BLOCK_BYTES = 64 * 1024;
 const BLOCK_BYTES_MIN = 256;
+
+/**
+ * Free a block that nobody reads any more. Left to the collector, which looks at the heap and hardly at what lies beside
+ * it, as much as there is room for could be garbage while as much again is held.
+ */
+function free(block: Buffer): void {
+  if (block !== NOTHING) (block.buffer as ArrayBuffer).transfer(0);
+}

@@ -14,7 +14,7 @@ export type Closed = "answered" | "reset" | "gone";
 export interface StreamListener {
   /**
    * The first bytes of a body that does not come in one frame: as many as `body` was asked to show, or more. Answer or
-   * drop in it to have no more of it.
+   * drop in it to have no more of it. Not to be kept.
    */
   onStart(start: Buffer): void;
   /**

@@ -43,8 +43,10 @@ class Echo implements StreamListener {
   onClose(): void {}
 }
 
-/** An engine that answers with what it is sent. */
-export function openEcho(limits: Partial<Http2Limits> = {}) {
+type Accept = (stream: ServerStream) => StreamListener;
+
+/** An engine that answers with what it is sent, or as somebody else wants it to. */
+export function openEcho(limits: Partial<Http2Limits> = {}, accept: Accept = (stream) => new Echo(stream)) {
   const arriving = new CountingRoom(256 * 2 ** 20);
   const leaving = new CountingRoom(64 * 2 ** 20);
   const defects: unknown[] = [];
@@ -53,15 +55,15 @@ export function openEcho(limits: Partial<Http2Limits> = {}) {
     arriving,
     leaving,
     limits,
-    accept: (stream) => new Echo(stream),
+    accept,
     onDefect: (error) => defects.push(error),
   });
   return { engine, arriving, leaving, defects };
 }
 
 /** The same on a port of its own. */
-export async function listenEcho(port = 0, limits: Partial<Http2Limits> = {}) {
-  const echo = openEcho(limits);
+export async function listenEcho(port = 0, limits: Partial<Http2Limits> = {}, accept?: Accept) {
+  const echo = openEcho(limits, accept);
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => echo.engine.serve(socket));
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   return { ...echo, server, port: (server.address() as AddressInfo).port };

@@ -1,6 +1,7 @@
 /** What a request is, field by field: RFC 9113, sections 8.1 to 8.3. */
 import { describe, expect, test } from "vitest";
 import { headBlock } from "../../src/http2/block.ts";
+import { MALFORMED } from "./faulty.ts";
 import { OK, Peer, type Seen } from "./peer.ts";
 import {
   block,
@@ -52,58 +53,6 @@ test("the host is what :authority is without one", () => {
 
 /** Few bytes that count as more than a header list may have. */
 const MANY: Fields = Array.from({ length: 500 }, () => ["a", "b"] as const);
-
-const MALFORMED: Record<string, Fields> = {
-  "no :method": get().filter(([name]) => name !== ":method"),
-  "no :scheme": get().filter(([name]) => name !== ":scheme"),
-  "no :path": get().filter(([name]) => name !== ":path"),
-  "an empty :path": get(""),
-  "an empty :method": [[":method", ""], ...get().slice(1)],
-  "a :path that is no path": get("http://tally.test/"),
-  "a :path with a blank": get("/a b"),
-  "a :path with the end of a request line": get("/ HTTP/1.1"),
-  "a :method with a blank": [[":method", "GET /"], ...get().slice(1)],
-  "a :scheme with a slash": [...get().filter(([name]) => name !== ":scheme"), [":scheme", "http://evil"]],
-  "an :authority with a blank": [...get().filter(([name]) => name !== ":authority"), [":authority", "a b"]],
-  "an :authority with somebody in it": [
-    ...get().filter(([name]) => name !== ":authority"),
-    [":authority", "me@tally.test"],
-  ],
-  "a host with a path": [...get().filter(([name]) => name !== ":authority"), ["host", "tally.test/evil"]],
-  ":method twice": [[":method", "GET"], ...get()],
-  ":path twice": [[":path", "/"], ...get()],
-  ":authority twice": [[":authority", "tally.test"], ...get()],
-  "a pseudo-header of an answer": [[":status", "200"], ...get()],
-  "an unknown pseudo-header": [...get(), [":unknown", "x"]],
-  "a pseudo-header behind a field": [["accept", "a"], ...get()],
-  "a pseudo-header of nothing": [[":", "x"], ...get()],
-  "extended CONNECT, which is not offered": [[":protocol", "websocket"], ...get()],
-  "a CONNECT with a path": [[":method", "CONNECT"], ...get().slice(1)],
-  "a CONNECT to nowhere": [[":method", "CONNECT"]],
-  "a host that is not :authority": get("/", ["host", "evil.test"]),
-  "two hosts": get("/", ["host", "tally.test"], ["host", "tally.test"]),
-  connection: get("/", ["connection", "close"]),
-  "keep-alive": get("/", ["keep-alive", "1"]),
-  "proxy-connection": get("/", ["proxy-connection", "close"]),
-  "transfer-encoding": get("/", ["transfer-encoding", "chunked"]),
-  "upgrade to h2c": get("/", ["upgrade", "h2c"]),
-  "te that is not trailers": get("/", ["te", "trailers, deflate"]),
-  "a name in capitals": get("/", ["Accept", "a"]),
-  "a name with a blank": get("/", ["a b", "c"]),
-  "a name with a colon": get("/", ["a:b", "c"]),
-  "an empty name": get("/", ["", "c"]),
-  "a name with an end of line": get("/", ["a\r\nb", "c"]),
-  "a value with CR": get("/", ["a", "b\rc"]),
-  "a value with LF": get("/", ["a", "b\nc"]),
-  "a value with NUL": get("/", ["a", "b\0c"]),
-  "a value with a blank before it": get("/", ["a", " b"]),
-  "a value with a blank behind it": get("/", ["a", "b\t"]),
-  "a content-length that is no number": get("/", ["content-length", "+1"]),
-  "a content-length that is a list": get("/", ["content-length", "0, 0"]),
-  "a content-length beyond all numbers": get("/", ["content-length", "1".repeat(16)]),
-  "two content-lengths": get("/", ["content-length", "0"], ["content-length", "0"]),
-  "a content-length without a body": get("/", ["content-length", "1"]),
-};
 
 test.each(Object.entries(MALFORMED))(
   "%s is malformed: a stream error, and the next request is answered",

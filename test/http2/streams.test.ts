@@ -110,6 +110,45 @@ describe("a body that is wanted whole", () => {
     expect(peer.arriving.taken).toBe(0);
   });
 
+  test.each([65_536, 100_000])("of %i bytes stays what it is for who was given it", (length) => {
+    const given: Buffer[] = [];
+    const peer = new Peer({
+      accept(seen) {
+        seen.on.onBody = seen.on.onPiece = (bytes) => given.push(bytes);
+        if (seen.stream.head.path === "/whole") seen.stream.body(length);
+      },
+    });
+    const send = (id: number, path: string, fill: string) => {
+      peer.send(headers(id, post(path), END_HEADERS));
+      for (let left = length; left > 0; left -= 16_000)
+        peer.send(data(id, Buffer.alloc(Math.min(left, 16_000), fill)));
+      if (path !== "/whole") peer.seen.at(-1)!.stream.pieces();
+      peer.send(data(id, "", END_STREAM));
+    };
+    const paths = ["/whole", "/pieces", "/whole", "/pieces"];
+    for (const [at, path] of paths.entries()) send(1 + 2 * at, path, String(at));
+    expect(given.map((bytes) => bytes.equals(Buffer.alloc(length, bytes[0])))).toEqual(
+      new Array(4).fill(true),
+    );
+    expect(given.map((bytes) => bytes.toString("latin1", 0, 1))).toEqual(["0", "1", "2", "3"]);
+  });
+
+  test("leaves no garbage behind when it is dropped", () => {
+    const peer = new Peer();
+    const piece = data(1, Buffer.alloc(16_000));
+    const before = process.memoryUsage().arrayBuffers;
+    for (let id = 1; id < 201; id += 2) {
+      peer.send(headers(id, post(), END_HEADERS));
+      piece.writeUInt32BE(id, 5);
+      for (let sent = 0; sent < 20; sent++) peer.send(piece);
+    }
+    expect(peer.arriving.taken).toBeGreaterThanOrEqual(32_000_000);
+    const held = process.memoryUsage().arrayBuffers;
+    peer.socket.destroy();
+    expect(held - process.memoryUsage().arrayBuffers).toBeGreaterThanOrEqual(32_000_000);
+    expect(held).toBeGreaterThanOrEqual(before + 32_000_000);
+  });
+
   test("shows its beginning to who asks, once, and may be refused by it", () => {
     const peer = new Peer({
       accept(seen) {

@@ -12,8 +12,6 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { RPC, TallyClient } from "../../../src/client/client.ts";
 import { TALLY } from "../../support/bundles/command.ts";
@@ -21,6 +19,7 @@ import { authority } from "../../support/certificates.ts";
 import { freePort } from "../../support/free-port.ts";
 import { pause } from "../crash/server-process.ts";
 import { ATTACKS, type Target } from "./attacks.ts";
+import { openSockets, residentBytes, socketsGone } from "./process.ts";
 
 const { values } = parseArgs({
   options: {
@@ -45,9 +44,14 @@ const HOLD_MS = 2_000;
  * calls (64). Kept for good, 150 MiB a round are above it in the third.
  */
 const MORE_MIB_MAX = 256 + 64 + 64;
-/** A connection that breaks off with half a request is closed at once; one that has calls in flight, within 10 s, on a machine
- * that has nothing else to do; left to the keepalive it would be two minutes. */
-const GONE_MS = 60_000;
+
+/** An attack, and on what. */
+interface Variant {
+  readonly name: string;
+  /** The setting http2-engine. */
+  readonly engine: string;
+  readonly tls: boolean;
+}
 
 const certificates = authority();
 let failures = 0;
@@ -56,7 +60,7 @@ try {
   const lane = async () => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
       const told: string[] = [];
-      const failure = await attack(...next, (line) => told.push(line));
+      const failure = await attack(next, (line) => told.push(line));
       if (failure !== undefined) {
         failures++;
         told.push(`  FAILED: ${failure}`);
@@ -71,23 +75,38 @@ try {
 console.log(failures === 0 ? "memory: bounded, and comes back" : `memory: ${failures} attacks FAILED`);
 process.exit(failures === 0 ? 0 : 1);
 
-/** Each in plaintext; over TLS the first, and one of HTTP/1.1. */
-function variants(): (readonly [string, boolean])[] {
-  const plain = Object.keys(ATTACKS).map((name) => [name, false] as const);
+/**
+ * Each in plaintext, over TLS the first and one of HTTP/1.1; those over HTTP/2 on both engines, in the quick form on our
+ * own only where most is held of requests and of answers.
+ */
+function variants(): Variant[] {
+  const plain: Variant[] = Object.keys(ATTACKS).map((name) => ({ name, engine: "grpc-js", tls: false }));
   const tls = plain
-    .filter(([name]) => /^(3.9 of 4 MB announced to I|REST)/.test(name))
-    .map(([name]) => [name, true] as const);
-  return [...plain, ...tls].filter(([name]) => name.includes(values.only));
+    .filter(({ name }) => /^(3.9 of 4 MB announced to I|REST)/.test(name))
+    .map((variant) => ({ ...variant, tls: true }));
+  const own = [...plain, ...tls]
+    .filter(({ name }) => !name.includes("HTTP/1.1"))
+    .filter(({ name }) => !values.quick || /8 calls|never taken/.test(name))
+    .map((variant) => ({ ...variant, engine: "own" }));
+  return [...plain, ...tls, ...own].filter((variant) => titleOf(variant).includes(values.only));
+}
+
+function titleOf({ name, engine, tls }: Variant): string {
+  return `${name}${tls ? ", over TLS" : ""}, ${engine}`;
 }
 
 /** @returns  what was not right */
-async function attack(name: string, tls: boolean, tell: (line: string) => void): Promise<string | undefined> {
+async function attack(variant: Variant, tell: (line: string) => void): Promise<string | undefined> {
+  const { name, engine, tls } = variant;
   const port = await freePort();
   const { certFile, keyFile } = certificates.issue();
   const args = tls ? ["--tls-cert-file", certFile, "--tls-key-file", keyFile] : [];
   const server = spawn(
     process.execPath,
-    [TALLY, "serve", "--store", "memory:", "--listen", `127.0.0.1:${port}`, ...args],
+    [
+      ...[TALLY, "serve", "--store", "memory:", "--listen", `127.0.0.1:${port}`],
+      ...["--http2-engine", engine, ...args],
+    ],
     {
       stdio: ["ignore", "pipe", "inherit"],
     },
@@ -104,9 +123,9 @@ async function attack(name: string, tls: boolean, tell: (line: string) => void):
     await once(server.stdout!, "data"); // Its first line; when it serves, the client finds out.
     server.stdout!.resume();
     await client.call(RPC.increment, { name: "beside" });
-    const open = sockets(server.pid!);
+    const open = openSockets(server.pid!);
     const before = mib(server.pid!);
-    tell(`${name}${tls ? ", over TLS" : ""}\n  at start ${before} MiB`);
+    tell(`${titleOf(variant)}\n  at start ${before} MiB`);
     const after: number[] = [];
     for (let round = 1; round <= rounds; round++) {
       const held = await ATTACKS[name]!(target, connections);
@@ -114,7 +133,7 @@ async function attack(name: string, tls: boolean, tell: (line: string) => void):
       await client.call(RPC.increment, { name: "beside" });
       const holding = mib(server.pid!);
       held.letGo();
-      await gone(server.pid!, open);
+      await socketsGone(server.pid!, open);
       after.push(mib(server.pid!));
       tell(`  round ${round}: held ${holding} MiB, after ${after.at(-1)} MiB`);
     }
@@ -131,24 +150,5 @@ async function attack(name: string, tls: boolean, tell: (line: string) => void):
 }
 
 function mib(pid: number): number {
-  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) / 1024);
-}
-
-/** Resolves when no more sockets are open than there were. */
-async function gone(pid: number, were: number): Promise<void> {
-  for (const until = Date.now() + GONE_MS; sockets(pid) > were + 1; await pause(50)) {
-    if (Date.now() > until)
-      throw new Error(`${sockets(pid) - were} sockets are left, ${GONE_MS} ms after their end`);
-  }
-}
-
-function sockets(pid: number): number {
-  const folder = `/proc/${pid}/fd`;
-  return readdirSync(folder).filter((fd) => {
-    try {
-      return readlinkSync(join(folder, fd)).startsWith("socket:");
-    } catch {
-      return false; // Closed by now.
-    }
-  }).length;
+  return Math.round(residentBytes(pid) / 2 ** 20);
 }

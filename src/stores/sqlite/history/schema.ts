@@ -17,7 +17,7 @@ const DAY_ROWS = `
     number INTEGER NOT NULL,
     PRIMARY KEY (period_ms, number)
   ) WITHOUT ROWID, STRICT;
-  INSERT INTO day_rows SELECT period_ms, number FROM packed WHERE level = ${Level.DAY};
+  INSERT INTO day_rows (period_ms, number) SELECT period_ms, number FROM packed WHERE level = ${Level.DAY};
 `;
 
 /** Never change it: what comes later is brought there by a statement of its own. */

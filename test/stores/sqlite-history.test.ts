@@ -355,6 +355,23 @@ describe("the history file", () => {
       }));
   }
 
+  it("that had nothing to take in for minutes has not stood still", () =>
+    atSite(async (site) => {
+      const { opened, followed } = site;
+      await site.count(1);
+      await site.harmed(() => {}); // All is on disk.
+      await site.asked();
+      for (let i = 0; i < 5; i++) {
+        await opened.pass(30_000);
+        await opened.store.maintain();
+      }
+      await followed.stop();
+      await apply(opened.store, increment("a"));
+      await opened.store.maintain();
+      await opened.store.maintain();
+      expect(opened.warnings).toEqual([]);
+    }));
+
   it("whose indexes lost a counter finds it again", () =>
     atSite(async (site) => {
       await site.count(3);

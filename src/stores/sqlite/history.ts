@@ -195,7 +195,7 @@ export class SqliteHistory implements History {
   get #isStalled(): boolean {
     const at = BigInt(this.#progress?.durable.position ?? 0);
     const end = BigInt(this.#behind?.end ?? 0);
-    return at < end && this.#holding.droppable(at, end, this.#parts.clock.monotonic()) !== at;
+    return this.#holding.droppable(at, end, this.#parts.clock.monotonic()) > at;
   }
 
   get #paceMs(): number {

@@ -698,6 +698,22 @@ test("beyond so many at a time requests are refused, and nobody is asked", () =>
   expect(peer.seen.map(({ stream }) => stream.id)).toEqual([1, 3, 7]);
 });
 
+test("headers that are large take room for as long as their requests are open, and are refused without it", () => {
+  const room = new CountingRoom(5_000);
+  const peer = new Peer({ arriving: room, accept: ({ stream }) => stream.body(10) });
+  const large = post("/", ["a", "b".repeat(2_800)]);
+  const sizes = large.reduce((sum, [name, value]) => sum + name.length + value.length + 32, 0);
+  peer.send(headers(1, post(), END_HEADERS));
+  expect(room.taken).toBe(0);
+  for (const id of [3, 5, 7]) peer.send(headers(id, large, END_HEADERS));
+  expect([room.taken, peer.told()]).toEqual([2 * (sizes - KIB), ["RST_STREAM 7 REFUSED_STREAM"]]);
+  peer.seen[1]!.stream.answer(OK);
+  peer.send(headers(9, large, END_HEADERS), reset(9, 8));
+  expect(room.taken).toBe(sizes - KIB);
+  peer.socket.destroy();
+  expect([room.taken, peer.seen.map(({ stream }) => stream.id)]).toEqual([0, [1, 3, 5, 9]]);
+});
+
 test("what listens and throws is a defect: it is told, and ends its connection alone", () => {
   const peer = new Peer({
     accept(seen) {

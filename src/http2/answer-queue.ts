@@ -3,6 +3,8 @@ import type { HeaderBlock } from "./block.ts";
 /** What of an answer could not be sent yet, in its order. */
 export class AnswerQueue {
   bytes = 0;
+  /** What its pieces take, in bytes: each is kept until the last of it is sent. */
+  heldBytes = 0;
   /** What was taken of the room for answers. */
   charged = 0;
   /** Whether nothing more comes behind it. */
@@ -16,6 +18,7 @@ export class AnswerQueue {
     if (piece.length === 0) return;
     this.#pieces.push(piece);
     this.bytes += piece.length;
+    this.heldBytes += piece.length;
   }
 
   /** Take the next so many bytes, where they lie. */
@@ -30,6 +33,7 @@ export class AnswerQueue {
       this.#sentBytes += part.length;
       if (this.#sentBytes < piece.length) continue;
       this.#sentBytes = 0;
+      this.heldBytes -= piece.length;
       whole++;
     }
     this.#pieces.splice(0, whole);

@@ -151,14 +151,14 @@ export class Answer {
     const queue = this.#queue;
     if (queue === undefined) return false;
     const { connection } = this.#stream;
-    const more = queue.bytes - queue.charged;
+    const more = queue.heldBytes - queue.charged;
     if (more > 0 && !connection.leaving.take(more)) {
       // Not REFUSED_STREAM, nor a status: what was asked for may have been done.
       this.#stream.reset(ErrorCode.CANCEL);
       return false;
     }
     if (more < 0) connection.leaving.give(-more);
-    queue.charged = queue.bytes;
+    queue.charged = queue.heldBytes;
     if (queue.bytes === 0) this.untakenSince = NEVER;
     else if (this.untakenSince === NEVER) this.untakenSince = connection.now();
     return queue.bytes > 0 || this.#wanted;

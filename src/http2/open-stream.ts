@@ -50,15 +50,18 @@ export class OpenStream implements ServerStream {
   /** Whether work on it goes on. */
   working = false;
   readonly #body: RequestBody;
+  readonly #headCharge: number;
   #state: StreamState = "open";
   #listener: StreamListener | undefined;
   /** How it ended; undefined: it has not. */
   #closed: Closed | undefined;
 
-  constructor(connection: StreamHost, id: number, head: RequestHead) {
+  /** @param headCharge  what was taken of the room for requests, for its head */
+  constructor(connection: StreamHost, id: number, head: RequestHead, headCharge: number) {
     this.connection = connection;
     this.id = id;
     this.head = head;
+    this.#headCharge = headCharge;
     this.sending = new Answer(this);
     this.receiveWindow = new ReceiveWindow(connection.limits.streamWindowBytes);
     this.#body = new RequestBody(connection.arriving, head.contentLength, this);
@@ -202,6 +205,7 @@ export class OpenStream implements ServerStream {
     this.#state = "closed";
     this.#closed = why;
     this.#body.close();
+    this.connection.arriving.give(this.#headCharge);
     this.sending.close();
     this.#listener?.onClose(why);
   }

@@ -222,11 +222,12 @@ export class Receiver {
       this.#fault(id, ErrorCode.PROTOCOL_ERROR); // RFC 9113, section 8.1.1.
       return;
     }
-    if (!connection.takesRequests) {
+    const charge = list.oversized ? 0 : Math.max(0, list.listBytes - UNCHARGED_LIST_BYTES); // Those are answered at once.
+    if (!connection.takesRequests || !connection.arriving.take(charge)) {
       this.#fault(id, ErrorCode.REFUSED_STREAM);
       return;
     }
-    const stream = new OpenStream(connection, id, list);
+    const stream = new OpenStream(connection, id, list, charge);
     connection.open(stream);
     if (last && !stream.arrived(NOTHING, true)) this.#fault(id, ErrorCode.PROTOCOL_ERROR);
     else if (list.oversized) connection.refuseOversized(stream);
@@ -335,6 +336,9 @@ export class Receiver {
     if (!this.#resets.spend()) this.#connection.endSoon(ErrorCode.ENHANCE_YOUR_CALM, "too many resets");
   }
 }
+
+/** So much of its header list a request may keep as it is, as most do; for more there has to be room. */
+const UNCHARGED_LIST_BYTES = 1_024;
 
 const NOTHING = Buffer.alloc(0);
 const PRIORITY_BYTES = 5;

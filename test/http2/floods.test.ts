@@ -232,6 +232,18 @@ describe("windows", () => {
     expect(peer.leaving.taken).toBe(16_000_000);
     expect(peer.told().filter((told) => told.includes("CANCEL"))).toHaveLength(1_000 - 16);
   });
+
+  test("that take all of each answer but a byte are charged for what is kept of it", () => {
+    const peer = new Peer({ accept: ({ stream }) => stream.answer(OK, [Buffer.alloc(1_000_000)]) });
+    peer.openWindows();
+    peer.send(settings([4, 999_999]));
+    for (let id = 1; id < 201; id += 2) {
+      peer.send(headers(id, get()));
+      peer.socket.emit("drain"); // It takes what it may.
+    }
+    // One more would be 16 MiB with what is on its way through the socket.
+    expect([peer.engine.held.streams, peer.leaving.taken]).toEqual([15, 15_000_000]);
+  });
 });
 
 describe("bodies", () => {

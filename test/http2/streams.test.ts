@@ -417,7 +417,7 @@ describe("an answer", () => {
     const peer = new Peer(answered(10, tail));
     peer.send(settings([4, 5]), headers(1, get()));
     expect(peer.told()).toEqual(["SETTINGS ACK", "HEADERS 1", "DATA 1 abxxx"]);
-    expect(peer.leaving.taken).toBe(7);
+    expect(peer.leaving.taken).toBe(10); // A piece is kept until the last of it is sent.
     peer.send(windowUpdate(1, 6));
     expect(peer.told()).toEqual(["DATA 1 xxxxxx"]);
     expect(peer.seen[0]!.calls).toEqual([]);
@@ -433,7 +433,7 @@ describe("an answer", () => {
     expect(dataIn(peer.told())).toEqual(["DATA 1 16384", "DATA 1 16384", "DATA 1 16384", "DATA 1 16383"]);
     peer.send(windowUpdate(0, 48 * KIB));
     expect(peer.told()).toEqual(["DATA 1 x END", "DATA 3 16384", "DATA 5 16384", "DATA 3 16383"]);
-    expect(peer.leaving.taken).toBe(2 * 64 * KIB - 16_384 - 16_383 - 16_384);
+    expect(peer.leaving.taken).toBe(2 * (64 * KIB - 2));
   });
 
   test("goes on when a setting enlarges all windows, and waits when it shrinks them below nothing", () => {
@@ -520,10 +520,9 @@ describe("an answer", () => {
   });
 
   test("goes on within a second when the socket took what nobody is told of", () => {
-    const length = 7 * 16 * KIB + 8_000; // So that there is room for the last of it, and for no frame before that.
     const peer = new Peer({
-      leaving: new CountingRoom(40 * KIB),
-      accept: ({ stream }) => stream.answer(OK, [bytes(length)]),
+      leaving: new CountingRoom(40 * KIB), // For the last of it to wait, and for no frame more before that.
+      accept: ({ stream }) => stream.answer(OK, [bytes(7 * 16 * KIB), bytes(8_000)]),
     });
     peer.openWindows();
     peer.send(settings([4, 2 ** 20]));
@@ -607,7 +606,7 @@ describe("an answer in pieces", () => {
     expect(stream.write(bytes(60_000))).toBe(true);
     peer.time.endTurns();
     expect(stream.write(bytes(6_000))).toBe(false);
-    expect(peer.leaving.taken).toBe(66_000 - 65_535);
+    expect(peer.leaving.taken).toBe(6_000);
     peer.time.endTurns();
     expect(calls).toEqual([]);
     peer.send(windowUpdate(0, 10_000), windowUpdate(1, 10_000));
@@ -734,6 +733,22 @@ test("beyond so many at a time requests are refused, and nobody is asked", () =>
   peer.seen[1]!.stream.answer(OK);
   peer.send(headers(7, get()));
   expect(peer.seen.map(({ stream }) => stream.id)).toEqual([1, 3, 7]);
+});
+
+test("headers that are large take room for as long as their requests are open, and are refused without it", () => {
+  const room = new CountingRoom(5_000);
+  const peer = new Peer({ arriving: room, accept: ({ stream }) => stream.body(10) });
+  const large = post("/", ["a", "b".repeat(2_800)]);
+  const sizes = large.reduce((sum, [name, value]) => sum + name.length + value.length + 32, 0);
+  peer.send(headers(1, post(), END_HEADERS));
+  expect(room.taken).toBe(0);
+  for (const id of [3, 5, 7]) peer.send(headers(id, large, END_HEADERS));
+  expect([room.taken, peer.told()]).toEqual([2 * (sizes - KIB), ["RST_STREAM 7 REFUSED_STREAM"]]);
+  peer.seen[1]!.stream.answer(OK);
+  peer.send(headers(9, large, END_HEADERS), reset(9, 8));
+  expect(room.taken).toBe(sizes - KIB);
+  peer.socket.destroy();
+  expect([room.taken, peer.seen.map(({ stream }) => stream.id)]).toEqual([0, [1, 3, 5, 9]]);
 });
 
 test("what listens and throws is a defect: it is told, and ends its connection alone", () => {

@@ -10,6 +10,8 @@ import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it } from "vitest";
 import { IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
+import type { ServerStream } from "../../src/http2/stream.ts";
+import { Pieces } from "../../src/transports/http2/pieces.ts";
 import {
   block,
   data,
@@ -235,6 +237,24 @@ it("work on calls that were reset is bounded, also while their messages are take
   const frames = await heard(opened, ...calls);
   // Twice as many as there may be at a time; each began before the first was taken apart.
   expect(frames.filter(({ type }) => type === "RST_STREAM").map(({ stream }) => stream)).toEqual([9, 11]);
+});
+
+it("pieces of a body that nobody asks for are copied and put together, and all of them given back", async () => {
+  const consumed: number[] = [];
+  const stream = { consumed: (bytes: number) => consumed.push(bytes), drop: () => {} };
+  const pieces = new Pieces(stream as unknown as ServerStream);
+  const read = Buffer.from("abcdef");
+  const first = pieces.next();
+  for (let at = 0; at < 6; at++) pieces.push(read.subarray(at, at + 1));
+  read.fill("x"); // As if it was read to once more.
+  expect([(await first).value, (await pieces.next()).value]).toEqual([
+    Buffer.from("a"),
+    Buffer.from("bcdef"),
+  ]);
+  expect(consumed).toEqual([1]);
+  const third = pieces.next();
+  pieces.end();
+  expect([await third, consumed]).toEqual([{ done: true, value: undefined }, [1, 5]]);
 });
 
 it("headers may be as large as is set, in however many frames, and a block four times as large", async () => {

@@ -1,4 +1,5 @@
 import type { ServerStream } from "../../http2/stream.ts";
+import { Arriving } from "../room.ts";
 
 /**
  * A body as it comes, read by asking for the next piece: so much of it may come as the caller was allowed to send, and
@@ -6,7 +7,8 @@ import type { ServerStream } from "../../http2/stream.ts";
  */
 export class Pieces implements AsyncIterableIterator<Buffer, undefined> {
   readonly #stream: ServerStream;
-  #waiting: Buffer[] = [];
+  /** What nobody has asked for yet: copied, and put together, however small the pieces are. The engine has charged it. */
+  #waiting = NOTHING;
   /** Of the piece that was given last, in bytes. */
   #given = 0;
   #ended = false;
@@ -20,7 +22,8 @@ export class Pieces implements AsyncIterableIterator<Buffer, undefined> {
   /** A piece is there. */
   push(piece: Buffer): void {
     if (this.#ended) return;
-    this.#waiting.push(piece);
+    if (this.#waiting === NOTHING) this.#waiting = new Arriving([], Number.POSITIVE_INFINITY);
+    this.#waiting.add(piece);
     this.#give();
   }
 
@@ -41,7 +44,7 @@ export class Pieces implements AsyncIterableIterator<Buffer, undefined> {
 
   /** What was not read is dropped. */
   async return(): Promise<IteratorResult<Buffer, undefined>> {
-    this.#waiting = [];
+    this.#waiting = NOTHING;
     this.#ended = true;
     this.#stream.drop();
     return { done: true, value: undefined };
@@ -53,11 +56,14 @@ export class Pieces implements AsyncIterableIterator<Buffer, undefined> {
 
   #give(): void {
     if (this.#asked === undefined) return;
-    const piece = this.#waiting.shift();
-    if (piece === undefined && !this.#ended) return;
+    const piece = this.#waiting.bytes;
+    if (piece.length === 0 && !this.#ended) return;
     const asked = this.#asked;
     this.#asked = undefined;
-    this.#given = piece?.length ?? 0;
-    asked(piece === undefined ? { done: true, value: undefined } : { done: false, value: piece });
+    this.#waiting = NOTHING;
+    this.#given = piece.length;
+    asked(piece.length === 0 ? { done: true, value: undefined } : { done: false, value: piece });
   }
 }
+
+const NOTHING = new Arriving([], 0);

@@ -81,7 +81,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     this.remoteAddress = socket.remoteAddress;
     this.#window = new ReceiveWindow(limits.connectionWindowBytes);
     this.#valve = new Valve(socket);
-    this.output = new Output(socket, turn, shared.buffers, limits.backlogBytesMax);
+    this.output = new Output(socket, turn, shared.buffers, this.leaving, limits.backlogBytesMax);
     this.sender = new Sender(this.output, (backlogged) => this.#valve.set("backlog", backlogged));
     this.ending = new Ending(this, this.output);
     this.#reader = new FrameReader(this, limits, turn);
@@ -90,7 +90,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     this.output.frame(ownSettings(limits.streamsMax, limits.streamWindowBytes, limits.headerListBytesMax));
     this.output.frame(windowUpdateFrame(0, limits.connectionWindowBytes - INITIAL_WINDOW_BYTES));
     socket.on("data", (chunk: Buffer) => this.guard(() => this.#read(chunk)));
-    socket.on("drain", () => this.guard(() => this.sender.sendWaiting()));
+    socket.on("drain", () => this.guard(() => this.#drained()));
     socket.on("end", () => this.guard(() => this.#peerEnded()));
     socket.on("error", () => socket.destroy()); // "close" follows.
     socket.on("close", () => this.guard(() => this.#gone()));
@@ -156,6 +156,11 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     this.#watch.heard();
     this.#reader.read(chunk);
     this.sender.heedBacklog();
+  }
+
+  #drained(): void {
+    this.output.settle();
+    this.sender.sendWaiting();
   }
 
   /** Nothing more will come: what is not whole never will be, a lasting answer has nobody to take it, the rest is answered. */
@@ -310,6 +315,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   #gone(): void {
     this.ending.end();
     this.#closeAll();
+    this.output.settle();
     this.#shared.closed(this);
   }
 

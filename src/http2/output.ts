@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { HeaderBlock } from "./block.ts";
+import type { Budget } from "./budget.ts";
 import { FrameType } from "./codes.ts";
 import { FRAME_HEAD_BYTES, frameLength, writeFrameHead, writeStreamId } from "./frames.ts";
 import type { Turn } from "./turn.ts";
@@ -32,7 +33,10 @@ export class Output {
   readonly #socket: Socket;
   readonly #turn: Turn;
   readonly #buffers: Buffers;
+  readonly #room: Budget;
   readonly #backlogBytesMax: number;
+  /** What was taken of `#room`, for what the socket has not sent. */
+  #charged = 0;
   /** Full ones, and payloads that are sent where they lie. */
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
@@ -41,10 +45,12 @@ export class Output {
   #length = 0;
   #announced = false;
 
-  constructor(socket: Socket, turn: Turn, buffers: Buffers, backlogBytesMax: number) {
+  /** @param room  for what the socket does not take */
+  constructor(socket: Socket, turn: Turn, buffers: Buffers, room: Budget, backlogBytesMax: number) {
     this.#socket = socket;
     this.#turn = turn;
     this.#buffers = buffers;
+    this.#room = room;
     this.#backlogBytesMax = backlogBytesMax;
   }
 
@@ -118,6 +124,19 @@ export class Output {
       socket.uncork();
     }
     if (used.length === BUFFER_BYTES && socket.writableLength === 0) this.#buffers.give(used); // The system has it.
+    this.settle();
+  }
+
+  /** Take room for what the socket has and cannot send, or give it back. */
+  settle(): void {
+    const { destroyed, writableLength } = this.#socket;
+    const more = (destroyed ? 0 : writableLength) - this.#charged;
+    if (more > 0 && !this.#room.take(more)) {
+      this.#socket.destroy(); // What is written cannot be taken back, and a word of it would wait behind it.
+      return;
+    }
+    if (more < 0) this.#room.give(-more);
+    this.#charged += more;
   }
 
   /** Room for so many bytes in `#buffer`. @returns  where it begins */

@@ -91,6 +91,7 @@ export class Watch {
     this.#receiver.refill((now - this.#lookedAt) / 1_000);
     this.#lookedAt = now;
     const connection = this.#connection;
+    connection.output.settle(); // A socket that had little to send does not say that it has.
     if (now >= this.#cutBy) connection.destroy();
     else if (!connection.ending.over) {
       this.#lookAtConnection(now);

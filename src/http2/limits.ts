@@ -32,7 +32,10 @@ export interface Http2Limits {
   readonly leavingBytesMax: number;
   /** What the socket has not taken, in bytes, before no more is read and no more of the answers is written. */
   readonly backlogBytesMax: number;
-  /** What is done for one connection before others have their turn: frames, and half a KiB of header lists counts as one. */
+  /**
+   * What is done for one connection before others have their turn: frames, where a request counts as 16 and half a KiB of
+   * header lists as one. Where several have more to read than that, they share it.
+   */
   readonly turnFramesMax: number;
   /** And bytes that are read. */
   readonly turnBytesMax: number;

@@ -27,7 +27,8 @@ export interface TurnLimits {
  *
  * Frames are taken where they lie in what was read; only one that is not all there is copied, into what grows with what
  * has come of it. A connection that has sent more than its share goes on in the next turn: that much is read, not more,
- * so that nobody's frames hold up another's.
+ * so that nobody's frames hold up another's. The more there are of such, the smaller their shares, so that who sends little
+ * is heard as soon as beside one of them.
  */
 export class FrameReader {
   readonly #taker: FrameTaker;
@@ -70,11 +71,11 @@ export class FrameReader {
   read(chunk: Buffer): void {
     if (!this.#taker.hears) return;
     const { turnFramesMax, turnBytesMax } = this.#limits;
-    const { number } = this.#turn;
+    const { number, crowd } = this.#turn;
     if (number !== this.#turnNumber) {
       this.#turnNumber = number;
-      this.#framesLeft = turnFramesMax;
-      this.#bytesLeft = turnBytesMax;
+      this.#framesLeft = turnFramesMax / crowd;
+      this.#bytesLeft = turnBytesMax / crowd;
     }
     if (this.waits)
       this.#rest = Buffer.concat([this.#rest, chunk]); // Came though it was paused.

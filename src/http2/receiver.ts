@@ -32,6 +32,9 @@ export interface ReceivingConnection extends StreamHost {
 /** What a KiB of a header list costs in a connection's turn: as much as two frames. */
 const COST_SHIFT = 9;
 
+/** And a request, with what is to be done for it until others have their turn. */
+const REQUEST_COST = 16;
+
 /**
  * What each frame that a client sends does (RFC 9113, section 6): a function a frame. What a frame may not be ends the
  * connection by a ConnectionError, or its stream by `#fault`, as the section says.
@@ -202,7 +205,7 @@ export class Receiver {
     else if (this.#closed.ended(id))
       throw new ConnectionError(ErrorCode.STREAM_CLOSED, "HEADERS of a closed stream");
     else throw protocolError("a stream that is older than the last"); // RFC 9113, section 5.1.1.
-    return 1 + (list.listBytes >> COST_SHIFT);
+    return REQUEST_COST + (list.listBytes >> COST_SHIFT);
   }
 
   #trailers(stream: OpenStream, last: boolean, list: FieldList): void {

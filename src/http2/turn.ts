@@ -7,6 +7,7 @@ import type { Time } from "./time.ts";
 export class Turn {
   readonly #time: Time;
   #number = 0;
+  #crowd = 1;
   #ending = false;
   #writers: { flush(): void }[] = [];
   #readers: (() => void)[] = [];
@@ -20,6 +21,11 @@ export class Turn {
   get number(): number {
     this.#endLater();
     return this.#number;
+  }
+
+  /** How many had more to read than their share of the turn before, and go on in this: they share what one alone may have. */
+  get crowd(): number {
+    return this.#crowd;
   }
 
   /** Send what somebody wrote, once what else came in this turn is answered too. */
@@ -47,6 +53,7 @@ export class Turn {
     const readers = this.#readers;
     this.#writers = [];
     this.#readers = [];
+    this.#crowd = Math.max(1, readers.length);
     for (const writer of writers) writer.flush();
     for (const read of readers) read();
   }

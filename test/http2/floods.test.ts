@@ -1,5 +1,6 @@
 /** What is too much, and how many is not yet: each published attack has a line in docs/http2-weaknesses.md. */
 import { describe, expect, test } from "vitest";
+import { FakeSocket } from "./fake-socket.ts";
 import { OK, Peer, type Seen, TAIL } from "./peer.ts";
 import {
   ACK,
@@ -13,6 +14,7 @@ import {
   headers,
   indexedBlock,
   integer,
+  opening,
   ping,
   post,
   reset,
@@ -267,7 +269,7 @@ describe("bodies", () => {
 
 describe("a connection has its share of a turn", () => {
   test("of frames, and the rest in the next, in order and one write a turn", () => {
-    const peer = new Peer({ ...answering, limits: { turnFramesMax: 10, streamsMax: 1_000 } });
+    const peer = new Peer({ ...answering, limits: { turnFramesMax: 160, streamsMax: 1_000 } });
     const before = peer.socket.writes.length;
     const requests = Buffer.concat(Array.from({ length: 35 }, (_, n) => headers(1 + 2 * n, get())));
     peer.socket.emit("data", requests);
@@ -282,6 +284,25 @@ describe("a connection has its share of a turn", () => {
     expect(peer.socket.writes).toHaveLength(before + 4);
   });
 
+  test("which several share that have more to read", () => {
+    const peer = new Peer({ ...answering, limits: { turnFramesMax: 160, streamsMax: 1_000 } });
+    const other = new FakeSocket();
+    peer.engine.serve(other.socket);
+    other.emit("data", opening());
+    peer.time.endTurns();
+    const requests = Buffer.concat(Array.from({ length: 40 }, (_, n) => headers(1 + 2 * n, get())));
+    for (const socket of [peer.socket, other]) socket.emit("data", requests);
+    const inTurns = [peer.seen.length];
+    for (; inTurns.at(-1)! < 80; inTurns.push(peer.seen.length)) peer.time.endTurn();
+    expect(inTurns).toEqual([20, 30, 40, 50, 60, 70, 80]);
+    peer.time.endTurns();
+    peer.socket.emit(
+      "data",
+      Buffer.concat(Array.from({ length: 20 }, (_, n) => headers(101 + 2 * n, get()))),
+    );
+    expect(peer.seen).toHaveLength(90); // Nobody shares it any more.
+  });
+
   test("of bytes, whatever frames they are in", () => {
     const peer = new Peer({ limits: { turnBytesMax: 50_000 } });
     peer.socket.emit(
@@ -294,7 +315,7 @@ describe("a connection has its share of a turn", () => {
   });
 
   test("in which a large header list counts as many frames", () => {
-    const peer = new Peer({ ...answering, limits: { turnFramesMax: 40 } });
+    const peer = new Peer({ ...answering, limits: { turnFramesMax: 70 } });
     const large = headers(1, get("/", ["a", "b".repeat(10_000)]));
     peer.socket.emit("data", Buffer.concat([large, headers(3, get()), headers(5, get(), END_HEADERS)]));
     expect(peer.seen).toHaveLength(3);

@@ -28,23 +28,27 @@ export interface Heard {
   readonly hungUp: boolean;
 }
 
-/** After so long without a word nothing more comes. */
-const QUIET_MS = 300;
+/**
+ * After so many turns of the event loop without a word nothing more comes. Turns, and not a time, for both servers are in
+ * this process: where it has to wait for the processor, so have they.
+ */
+const QUIET_TURNS = 200;
 
 /** Say a script to a server, and hear it out: until all is answered, it hangs up, or nothing comes any more. */
 export async function converse(port: number, { pieces, ended }: Script): Promise<Heard> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   const hearing = new Hearing();
-  const over = Promise.withResolvers<void>();
+  let quiet = 0;
   let hungUp = false;
-  const quiet = setTimeout(over.resolve, QUIET_MS);
+  let closed = false;
   socket.on("data", (chunk) => {
-    quiet.refresh();
+    quiet = 0;
     hearing.hear(chunk);
-    if (ended.every((id) => hearing.isOver(id))) over.resolve();
   });
   socket.on("error", () => {});
-  socket.on("close", () => over.resolve());
+  socket.on("close", () => {
+    closed = true;
+  });
   socket.on("end", () => {
     hungUp = true;
   });
@@ -54,8 +58,8 @@ export async function converse(port: number, { pieces, ended }: Script): Promise
     socket.write(piece);
     await setImmediate();
   }
-  await over.promise;
-  clearTimeout(quiet);
+  for (; !closed && quiet < QUIET_TURNS && !ended.every((id) => hearing.isOver(id)); quiet++)
+    await setImmediate();
   const isCut = hungUp || hearing.goneAway || socket.errored !== null;
   socket.destroy();
   return { streams: hearing.streams, hungUp: isCut };

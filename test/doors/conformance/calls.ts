@@ -70,7 +70,7 @@ export function unaryCall<Method extends DescMethodUnary>(
         sleep(ms) {
           const leftMs = deadline - Date.now();
           late = ms >= leftMs;
-          return setTimeout(Math.min(ms, leftMs));
+          return setTimeout(Math.max(0, Math.min(ms, leftMs)));
         },
       };
       const answered = await answer(fromBinary(method.input, bytes) as never, caller, bytes);

@@ -42,7 +42,9 @@ export type ErrorCode =
   | "LIMIT_NOT_FOUND"
   | "HISTORY_OFF"
   | "HISTORY_EXPIRED"
-  | "HISTORY_TOO_LARGE";
+  | "HISTORY_TOO_LARGE"
+  | "NOT_ONE_MESSAGE"
+  | "COMPRESSION_UNSAID";
 
 /**
  * A refusal that the caller can cause or mend: a value, not an exception. It changed nothing.
@@ -92,6 +94,8 @@ export function messageOf(refusal: Refusal): string {
   const { value, min, max, requested, field } = refusal;
   switch (refusal.code) {
     case "MALFORMED_MESSAGE":
+    case "NOT_ONE_MESSAGE":
+    case "COMPRESSION_UNSAID":
       if (refusal.expected !== undefined)
         return `The ${refusal.part ?? "body"} ${refusal.expected}; nothing was applied.`;
       return "The bytes are not a valid Protobuf message of this method's request type; nothing was applied.";

@@ -8,6 +8,7 @@ import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { Authorise } from "./calls/authorise.ts";
+import type { UnaryCall } from "./calls/call.ts";
 import { logged } from "./calls/logged.ts";
 import { API } from "./calls/services.ts";
 import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
@@ -59,8 +60,9 @@ export interface DoorsOptions {
   /** Whose days and clocks histories go by. */
   readonly calendar: Calendar;
   readonly telemetry: Telemetry;
-  /** Methods that stream, beside the calls of CounterService. */
+  /** Methods beside those of the API, over gRPC, gRPC-Web and Connect: that stream, and that do not. */
   readonly streamCalls?: readonly StreamCall[];
+  readonly unaryCalls?: readonly UnaryCall[];
   /** Who may call, and do what; by default everybody may do everything. */
   readonly authorise?: Authorise;
   /** Whether each call and each refusal is logged. */
@@ -133,7 +135,16 @@ export interface Doors {
  * @throws ListenError
  */
 export async function openDoors(options: DoorsOptions): Promise<Doors> {
-  const { listen, grpcListen, certificate, store, writer, clock, streamCalls = [] } = options;
+  const {
+    listen,
+    grpcListen,
+    certificate,
+    store,
+    writer,
+    clock,
+    streamCalls = [],
+    unaryCalls = [],
+  } = options;
   const { log } = options.telemetry;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
@@ -160,7 +171,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     ...(options.logsCalls ? [refusalsLogged(log)] : []),
     ...(hostNames === undefined ? [] : [hostNameRoute(hostNames)]),
     originRoute(new Set(options.allowOrigins), hostNames),
-    connectRoute(api, doing),
+    connectRoute([...api, ...unaryCalls], doing),
     // By Connect's clients reflection is asked for over Connect, on the connection that carries the call.
     streamRoute(isOwn ? [...streamCalls, ...extras.reflection] : streamCalls, streams, {
       ...doing,
@@ -173,7 +184,10 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     unknownPathRoute(api),
   ];
   const shared = grpcListen === undefined;
-  const served = { calls: [...calls, ...extras.unary], streamCalls: [...streamCalls, ...extras.streams] };
+  const served = {
+    calls: [...calls, ...unaryCalls, ...extras.unary],
+    streamCalls: [...streamCalls, ...extras.streams],
+  };
   const carrying = { clock, log, limits, arriving, leaving: new Room(limits.leavingBytesMax), streams };
   const grpc = isOwn
     ? openHttp2Server({ ...served, routes: shared ? routes : [grpcOnlyRoute()] }, carrying)

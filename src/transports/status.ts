@@ -2,7 +2,7 @@ import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufb
 import { type Any, AnySchema, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "../../gen/google/rpc/code_pb.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
-import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
+import { type Status, StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { type Refusal as RefusalMessage, RefusalSchema } from "../../gen/tally/v1/counter_service_pb.ts";
 import { type ErrorCode, instantText, messageOf, type Refusal, TallyError } from "../core/errors.ts";
 import type { Refused } from "./calls/call.ts";
@@ -49,16 +49,20 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   HISTORY_OFF: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   HISTORY_EXPIRED: { grpc: Code.OUT_OF_RANGE, http: 400 },
   HISTORY_TOO_LARGE: { grpc: Code.RESOURCE_EXHAUSTED, http: 413 },
+  // As the documents of gRPC and Connect have it for what only a fault of a client's library sends.
+  NOT_ONE_MESSAGE: { grpc: Code.UNIMPLEMENTED, http: 400 },
+  COMPRESSION_UNSAID: { grpc: Code.INTERNAL, http: 400 },
 };
 
 /** The `domain` of every ErrorInfo of Tally's own. */
 export const ERROR_DOMAIN = "tally";
 
 /**
- * A refusal as google.rpc.Status bytes, what the trailer grpc-status-details-bin carries: ErrorInfo always,
- * BadRequest for a field at fault, RetryInfo where there is a time to wait.
+ * A refusal as google.rpc.Status, what the trailer grpc-status-details-bin carries: ErrorInfo always, BadRequest for a
+ * field at fault, RetryInfo where there is a time to wait.
  */
-export function statusBytes(refused: Refused): Uint8Array {
+export function toStatus(refused: Refused): Status {
+  if (refused.status !== undefined) return refused.status;
   const { code, field, expected, got, retryAfterMs } = refused;
   const metadata = metadataOf(refused);
   const details = [pack(ErrorInfoSchema, { domain: ERROR_DOMAIN, reason: code, metadata })];
@@ -69,10 +73,7 @@ export function statusBytes(refused: Refused): Uint8Array {
   }
   if (retryAfterMs !== undefined)
     details.push(pack(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) }));
-  return toBinary(
-    StatusSchema,
-    create(StatusSchema, { code: STATUS[code].grpc, message: messageOf(refused), details }),
-  );
+  return create(StatusSchema, { code: STATUS[code].grpc, message: messageOf(refused), details });
 }
 
 /** A refusal as a part of an answer. */

@@ -351,6 +351,41 @@ describe("compression", () => {
   });
 });
 
+describe("a method that there is not", () => {
+  const ASKED = { "connect-protocol-version": "1" };
+  const WHY = "Nothing is served at this path; the method may be Increment.";
+
+  it.each([
+    ["application/proto", {}],
+    ["application/proto", ASKED],
+    ["application/json", ASKED],
+  ])("is unimplemented to Connect in %s, %j", async (type, headers) => {
+    await using opened = await open();
+    const got = await post(opened, { "content-type": type, ...headers }, "", "Increase");
+    expect([got.status, got.headers["content-type"], got.json]).toEqual([
+      404,
+      "application/json",
+      { code: "unimplemented", message: WHY },
+    ]);
+  });
+
+  it.each(["application/grpc-web", "application/grpc-web+json"])("is so to gRPC-Web in %s", async (type) => {
+    await using opened = await open();
+    const got = await post(opened, { "content-type": type }, framed(INCREMENT), "Increase");
+    expect([got.status, webStatus(got)]).toEqual([200, "12"]);
+    expect(got.text).not.toContain("grpc-status-details-bin");
+  });
+
+  it.each([
+    ["POST", JSON_TYPE],
+    ["GET", PROTO_TYPE],
+  ])("is a path like any other to %s with %j", async (method, headers) => {
+    await using opened = await open();
+    const got = await send(opened.door.port, { method, path: `${SERVICE}/Increase`, headers });
+    expect([got.status, got.error?.reason, got.error?.message]).toEqual([404, "PATH_NOT_FOUND", WHY]);
+  });
+});
+
 describe("a body", () => {
   it.each<[string, Sent["headers"], Sent["body"]]>([
     ["protobuf that is none", PROTO_TYPE, Buffer.from([0x0a, 0x05, 0x61])],
@@ -363,21 +398,33 @@ describe("a body", () => {
     expect([got.status, codeIn(got), reasonIn(got)]).toEqual([400, "invalid_argument", "MALFORMED_MESSAGE"]);
   });
 
-  it.each<[string, Buffer]>([
-    ["nothing", Buffer.alloc(0)],
-    ["a cut prefix", framed(INCREMENT).subarray(0, 4)],
-    ["a cut message", framed(INCREMENT).subarray(0, -1)],
-    ["a length beyond the end", Buffer.concat([Buffer.from([0, 0xff, 0xff, 0xff, 0xff]), INCREMENT])],
-    ["two messages", Buffer.concat([framed(INCREMENT), framed(INCREMENT)])],
-    ["bytes behind the message", Buffer.concat([framed(INCREMENT), Buffer.from([0])])],
-    ["flags that nobody knows", framed(INCREMENT, 2)],
-    ["the flag of trailers", framed(INCREMENT, 0x80)],
-    ["compressed, and nobody says how", framed(gzipSync(INCREMENT), 1)],
-    ["no frame", Buffer.from(INCREMENT)],
-  ])("of gRPC-Web that is %s is refused", async (_, body) => {
+  it.each<[string, Buffer, status: string, reason: string, encoding?: string]>([
+    ["nothing", Buffer.alloc(0), "12", "NOT_ONE_MESSAGE"],
+    ["a cut prefix", framed(INCREMENT).subarray(0, 4), "3", "MALFORMED_MESSAGE"],
+    ["a cut message", framed(INCREMENT).subarray(0, -1), "3", "MALFORMED_MESSAGE"],
+    ["a length beyond the end", Buffer.from([0, 255, 255, 255, 255, ...INCREMENT]), "3", "MALFORMED_MESSAGE"],
+    ["two messages", Buffer.concat([framed(INCREMENT), framed(INCREMENT)]), "12", "NOT_ONE_MESSAGE"],
+    [
+      "bytes behind the message",
+      Buffer.concat([framed(INCREMENT), Buffer.from([0])]),
+      "12",
+      "NOT_ONE_MESSAGE",
+    ],
+    ["flags that nobody knows", framed(INCREMENT, 2), "3", "MALFORMED_MESSAGE"],
+    ["the flag of trailers", framed(INCREMENT, 0x80), "3", "MALFORMED_MESSAGE"],
+    ["compressed, and nobody says how", framed(gzipSync(INCREMENT), 1), "13", "COMPRESSION_UNSAID"],
+    [
+      "compressed, and said not to be",
+      framed(gzipSync(INCREMENT), 1),
+      "13",
+      "COMPRESSION_UNSAID",
+      "identity",
+    ],
+    ["no frame", Buffer.from(INCREMENT), "3", "MALFORMED_MESSAGE"],
+  ])("of gRPC-Web that is %s is refused", async (_, body, status, reason, encoding) => {
     await using opened = await open();
-    const got = await post(opened, WEB_TYPE, body);
-    expect([got.status, webStatus(got)]).toEqual([200, "3"]);
+    const got = await post(opened, { ...WEB_TYPE, ...(encoding && { "grpc-encoding": encoding }) }, body);
+    expect([got.status, webStatus(got), webReason(got)]).toEqual([200, status, reason]);
     expect(await opened.client.getCounter({ name: "a" }).catch(({ code }) => code)).toBe(5);
     expect(opened.logged).toEqual([]);
   });

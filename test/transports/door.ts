@@ -27,6 +27,7 @@ import { MemoryStore } from "../../src/stores/memory/store.ts";
 import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import type { Log } from "../../src/telemetry.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
+import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
 import { type DoorLimits, type Doors, type Http2EngineName, openDoors } from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";
@@ -57,6 +58,7 @@ interface Options {
   readonly allowOrigins?: readonly string[];
   readonly authorise?: Authorise;
   readonly streamCalls?: readonly StreamCall[];
+  readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
   readonly http2Engine?: Http2EngineName;
   /** Unless it is given: in plaintext that by which requests ask that are written by hand, over TLS any. */
@@ -82,6 +84,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     allowOrigins = [],
     authorise,
     streamCalls = [],
+    unaryCalls = [],
     tls,
     http2Engine = ENGINE,
   } = options;
@@ -123,6 +126,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     calendar: new ZoneCalendar(() => {}),
     telemetry: { log },
     streamCalls,
+    unaryCalls,
     ...(limits && { limits }),
     ...(authorise && { authorise }),
   });

@@ -290,13 +290,13 @@ describe("a message", () => {
   });
 
   it.for([
-    ["bytes behind it", [increment, Buffer.from([0, 0])], {}, "INVALID_ARGUMENT", "MALFORMED_MESSAGE"],
+    ["bytes behind it", [increment, Buffer.from([0, 0])], {}, "UNIMPLEMENTED", "NOT_ONE_MESSAGE"],
     [
       "bytes behind it, in one piece",
       [Buffer.concat([increment, Buffer.from([0])])],
       {},
-      "INVALID_ARGUMENT",
-      "MALFORMED_MESSAGE",
+      "UNIMPLEMENTED",
+      "NOT_ONE_MESSAGE",
     ],
     [
       "a flag that there is not",
@@ -309,8 +309,8 @@ describe("a message", () => {
       "compressed, nobody knows how",
       [framed(increment.subarray(5), 1)],
       {},
-      "INVALID_ARGUMENT",
-      "MALFORMED_MESSAGE",
+      "INTERNAL",
+      "COMPRESSION_UNSAID",
     ],
     [
       "compressed, and is not",

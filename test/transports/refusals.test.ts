@@ -564,6 +564,8 @@ describe("what is not the caller's doing", () => {
       expected: "ask for fewer",
       metadata: { max: "9" },
     },
+    NOT_ONE_MESSAGE: { code: "NOT_ONE_MESSAGE", status: "UNIMPLEMENTED", expected: "must be one" },
+    COMPRESSION_UNSAID: { code: "COMPRESSION_UNSAID", status: "INTERNAL", expected: "is compressed" },
   };
 
   it.each(Object.values(REFUSALS))(

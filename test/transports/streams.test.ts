@@ -239,15 +239,33 @@ describe("by hand", () => {
   });
 
   it.each([
-    ["no message", Buffer.alloc(0)],
-    ["two messages", Buffer.concat([framed(Buffer.from("")), framed(Buffer.from(""))])],
-    ["half a head", Buffer.from([0, 0, 0])],
-    ["half a message", framed(Buffer.from(repeat("a", 1n))).subarray(0, 7)],
-    ["flags of nobody", Buffer.from([4, 0, 0, 0, 0])],
-  ])("a request of %s is none", async (_, body) => {
+    ["no message", Buffer.alloc(0), "unimplemented", "NOT_ONE_MESSAGE"],
+    [
+      "two messages",
+      Buffer.concat([framed(Buffer.from("")), framed(Buffer.from(""))]),
+      "unimplemented",
+      "NOT_ONE_MESSAGE",
+    ],
+    ["half a head", Buffer.from([0, 0, 0]), "invalid_argument", "MALFORMED_MESSAGE"],
+    [
+      "half a message",
+      framed(Buffer.from(repeat("a", 1n))).subarray(0, 7),
+      "invalid_argument",
+      "MALFORMED_MESSAGE",
+    ],
+    ["flags of nobody", Buffer.from([4, 0, 0, 0, 0]), "invalid_argument", "MALFORMED_MESSAGE"],
+    [
+      "a message that is compressed, nobody says how",
+      framed(Buffer.from(repeat("a", 1n)), 1),
+      "internal",
+      "COMPRESSION_UNSAID",
+    ],
+  ])("a request of %s is none", async (_, body, code, reason) => {
     const { door, got } = await post({ "content-type": CONNECT_TYPE }, body);
     await using _door = door;
-    expect((await got).text).toContain('"reason":"MALFORMED_MESSAGE"');
+    const { text } = await got;
+    expect(text).toContain(`"code":"${code}"`);
+    expect(text).toContain(`"reason":"${reason}"`);
   });
 
   it("takes a message a byte at a time", async () => {

@@ -3,7 +3,7 @@ import type { Refusal } from "../../core/errors.ts";
 
 /**
  * A header of a request, by its name in lower case: several of one name joined by ", ", as RFC 9110 has it (section
- * 5.3); undefined without it. Metadata of gRPC is headers too.
+ * 5.3); undefined without it. Metadata of gRPC is headers too, in base64 where its name ends in "-bin".
  */
 export type HeaderOf = (name: string) => string | undefined;
 

@@ -1,10 +1,25 @@
 import type { DescMethodUnary } from "@bufbuild/protobuf";
+import type { Status } from "../../../gen/google/rpc/status_pb.ts";
 import type { ErrorCode, Refusal } from "../../core/errors.ts";
 import type { Waiter } from "../../service/queue.ts";
 import type { Authorise, Permit } from "./authorise.ts";
 
 /** Who calls, and how long the answer is of use. The same for every door. */
-export interface CallContext extends Permit, Waiter {}
+export interface CallContext extends Permit, Waiter {
+  /**
+   * Have the answer carry metadata, a refusal too. Once, before it is there. Undefined where answers have none: REST.
+   */
+  readonly attach?: ((metadata: AnswerMetadata) => void) | undefined;
+}
+
+/** What an answer carries beside its messages. */
+export interface AnswerMetadata {
+  readonly headers: readonly MetadataField[];
+  readonly trailers: readonly MetadataField[];
+}
+
+/** A name in lower case, and a value; of a name that ends in "-bin" it is base64. A name may be there again. */
+export type MetadataField = readonly [name: string, value: string];
 
 /** A unary method from bytes to bytes: all of it but the door. */
 export interface UnaryCall extends UnaryMethod {
@@ -40,6 +55,8 @@ export interface UnaryMethod {
 export interface Refused extends Refusal {
   /** The counter's name. */
   readonly name?: string;
+  /** The status of a service that has reasons of its own, whole; it is told in the place of this refusal's. */
+  readonly status?: Status;
 }
 
 /** The refusal with the counter that it is about, for the codes that are about one. */

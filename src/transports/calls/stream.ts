@@ -1,18 +1,20 @@
-import type { DescMethodBiDiStreaming, DescMethodServerStreaming } from "@bufbuild/protobuf";
+import type { DescMethodStreaming } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
 import { conditionOfStream } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
 import type { Authorise, HeaderOf, Permit } from "./authorise.ts";
-import type { Refused } from "./call.ts";
+import type { AnswerMetadata, Refused } from "./call.ts";
 
 /**
- * A method that answers with any number of messages, from bytes to bytes: all of it but the door. It changes nothing: what
- * one that does owes to an Idempotency-Key, or answers when it cannot say, is not settled.
+ * A method that takes or answers any number of messages, from bytes to bytes: all of it but the door. It changes nothing:
+ * what one that does owes to an Idempotency-Key, or answers when it cannot say, is not settled.
  */
 export interface StreamCall {
-  readonly method: DescMethodServerStreaming | DescMethodBiDiStreaming;
+  readonly method: DescMethodStreaming;
+  /** Whether it may `attach` metadata: the head of its answer, which Connect has at once otherwise, waits for that. */
+  readonly attaches?: boolean;
   /** The largest message of a request, in bytes of the encoded message. The door judges it. */
   readonly requestBytesMax: number;
   /** Who calls. For doors to ask with the headers, before they read a message; what they are told is the context's. */
@@ -24,7 +26,8 @@ export interface StreamCall {
    *
    * @param requests  encoded messages of the method's input type, not checked; each is read from the caller when it is
    *                  asked for. They end when the caller says so, and when nobody waits for answers any more
-   * @returns         encoded messages of its output type, and at the end why it ends, if not because all was said
+   * @returns         encoded messages of its output type, one where only requests stream; and at the end why it ends, if
+   *                  not because all was said
    */
   open(
     requests: AsyncIterable<Buffer>,
@@ -43,10 +46,14 @@ export interface StreamContext extends Permit {
   readonly signal: AbortSignal;
   /** Aborted when the server is about to stop: a call that does not end by itself has a second to say something last. */
   readonly draining: AbortSignal;
+  /** Have the answer carry metadata, its headers at once. Once, before the first message. */
+  attach(metadata: AnswerMetadata): void;
 }
 
 /** Where the answers of a stream go: a door's. */
 export interface StreamSink {
+  /** As in the context. */
+  attach(metadata: AnswerMetadata): void;
   /** Resolves when the next message is wanted, or nobody is there. */
   send(message: Uint8Array): Promise<void>;
   /** The last word, after every message that was sent; told once. */
@@ -168,7 +175,10 @@ export class Streams {
         return;
       }
       if (signal.aborted) return;
-      const context = { ...permit, deadline, signal, draining: this.#draining.signal };
+      const attach = (metadata: AnswerMetadata) => {
+        if (!signal.aborted) sink.attach(metadata);
+      };
+      const context = { ...permit, deadline, signal, draining: this.#draining.signal, attach };
       const answers = call.open(requests(), context);
       while (!signal.aborted) {
         const next = await answers.next();
@@ -229,4 +239,4 @@ export async function onlyMessage(requests: AsyncIterable<Buffer>): Promise<Buff
   return only ?? ONE;
 }
 
-const ONE: Refusal = { code: "MALFORMED_MESSAGE", expected: "must be one message" };
+const ONE: Refusal = { code: "NOT_ONE_MESSAGE", expected: "must be one message" };

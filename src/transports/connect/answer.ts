@@ -1,8 +1,11 @@
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { compressionNegotiate, encodeEnvelope } from "@connectrpc/connect/protocol";
+import { trailerFlag } from "@connectrpc/connect/protocol-grpc-web";
+import type { MetadataField } from "../calls/call.ts";
 import type { HttpRequest, HttpResponse } from "../http/engine.ts";
 import { answerJson } from "../json/answer.ts";
 import { COMPRESSIONS } from "./compression.ts";
+import { trailersOf } from "./error.ts";
 import type { Format } from "./formats.ts";
 
 /** What the conditions of a GET have made of its answer. */
@@ -17,8 +20,9 @@ interface Judged {
  * Send what a call has answered, in the format that it was asked in, and compressed if the caller takes that and it is
  * worth it.
  *
- * @param result  the encoded message
- * @param judged  of a GET
+ * @param result    the encoded message
+ * @param trailers  of gRPC-Web
+ * @param judged    of a GET
  */
 export async function sendAnswer(
   format: Format,
@@ -26,6 +30,7 @@ export async function sendAnswer(
   result: Uint8Array,
   request: HttpRequest,
   response: HttpResponse,
+  trailers: readonly MetadataField[],
   judged?: Judged,
 ): Promise<void> {
   const { response: compression } = compressionNegotiate(
@@ -49,7 +54,9 @@ export async function sendAnswer(
     }
   }
   if (format.isWeb ? compression : packed) response.setHeader(format.encodingHeader, compression!.name);
-  const body = format.isWeb ? inFrames(packed ?? message, packed !== undefined) : (packed ?? message);
+  const body = format.isWeb
+    ? inFrames(packed ?? message, packed !== undefined, trailers)
+    : (packed ?? message);
   response.send(200, { "content-type": format.contentType, "content-length": body.length }, body);
 }
 
@@ -57,9 +64,9 @@ export async function sendAnswer(
 const COMPRESS_BYTES_MIN = 1024;
 
 /** The message in a frame of gRPC-Web, and its trailers in another. */
-function inFrames(message: Uint8Array, compressed: boolean): Buffer {
-  return Buffer.concat([encodeEnvelope(compressed ? 1 : 0, message), TRAILERS]);
+function inFrames(message: Uint8Array, compressed: boolean, trailers: readonly MetadataField[]): Buffer {
+  return Buffer.concat([
+    encodeEnvelope(compressed ? 1 : 0, message),
+    encodeEnvelope(trailerFlag, trailersOf(undefined, trailers)),
+  ]);
 }
-
-const TRAILER_FLAG = 0x80;
-const TRAILERS = encodeEnvelope(TRAILER_FLAG, Buffer.from("grpc-status: 0\r\n"));

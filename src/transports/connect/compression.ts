@@ -13,6 +13,16 @@ export function isKnown(encoding: string): boolean {
   return encoding === "identity" || COMPRESSIONS.has(encoding);
 }
 
+/** Whether headers leave open how messages are compressed that say that they are. */
+export function isUnsaid(encoding: string | undefined): boolean {
+  return encoding === undefined || encoding === "identity";
+}
+
+/** The refusal of a message that is compressed, nobody knows how. @param header  which would say it */
+export function unsaid(header: string): Refusal {
+  return { code: "COMPRESSION_UNSAID", expected: `is compressed, and ${header} does not say how` };
+}
+
 /** The refusal of bytes that are compressed in a way that is not known here. */
 export function unknownEncoding(encoding: string): Refusal {
   const expected = `supported encodings are ${[...COMPRESSIONS.keys()].join(",")}`;
@@ -25,11 +35,9 @@ export async function decompressed(
   encoding: string | undefined,
   bytesMax: number,
 ): Promise<Buffer | Refusal> {
-  if (encoding === undefined || encoding === "identity") {
-    return bytes.length > bytesMax ? tooLarge(bytes.length, bytesMax) : bytes;
-  }
-  const compression = COMPRESSIONS.get(encoding);
-  if (compression === undefined) return unknownEncoding(encoding);
+  if (isUnsaid(encoding)) return bytes.length > bytesMax ? tooLarge(bytes.length, bytesMax) : bytes;
+  const compression = COMPRESSIONS.get(encoding!);
+  if (compression === undefined) return unknownEncoding(encoding!);
   try {
     const { buffer, byteOffset, length } = await inflateInTurn(() => compression.decompress(bytes, bytesMax));
     return Buffer.from(buffer, byteOffset, length);

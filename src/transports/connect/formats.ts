@@ -1,9 +1,10 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import type { UnaryCall } from "../calls/call.ts";
+import type { HttpRequest } from "../http/engine.ts";
 import { isJson } from "../http/message.ts";
 import { encodeJsonText } from "../json/request.ts";
-import { decompressed } from "./compression.ts";
+import { decompressed, isUnsaid, unsaid } from "./compression.ts";
 
 /** A protocol's way to carry one message in a body, or of a GET in the query. */
 export interface Format {
@@ -87,6 +88,18 @@ export const FORMATS: readonly Format[] = [
   },
 ];
 
+/**
+ * The format of a call of one message, whatever its path is; undefined for a request that need not be one. JSON is Connect's
+ * where it says so, as its clients do.
+ */
+export function formatOfCall(request: HttpRequest): Format | undefined {
+  const type = request.header("content-type") ?? "";
+  const format = request.method === "POST" ? FORMATS.find(({ takes }) => takes(type)) : undefined;
+  return format === JSON_TEXT && request.header("connect-protocol-version") === undefined
+    ? undefined
+    : format;
+}
+
 /** The message of a call, out of what carries it; of one that is too large the method's limit is told. */
 export async function readMessage(
   { method, requestBytesMax }: UnaryCall,
@@ -119,15 +132,11 @@ async function unframed(
   bytesMax: number,
 ): Promise<Buffer | Refusal> {
   const [flags] = body;
-  if (
-    body.length < FRAME_BYTES ||
-    body.readUInt32BE(1) !== body.length - FRAME_BYTES ||
-    flags! > COMPRESSED
-  ) {
-    return { code: "MALFORMED_MESSAGE", expected: "must be one message in a frame of gRPC-Web" };
-  }
-  if (flags === COMPRESSED && encoding === undefined) {
-    return { code: "MALFORMED_MESSAGE", expected: "is compressed, and grpc-encoding does not say how" };
-  }
+  const expected = "must be one message in a frame of gRPC-Web";
+  if (body.length === 0) return { code: "NOT_ONE_MESSAGE", expected };
+  const excess = body.length < FRAME_BYTES ? -1 : body.length - FRAME_BYTES - body.readUInt32BE(1);
+  if (excess < 0 || flags! > COMPRESSED) return { code: "MALFORMED_MESSAGE", expected };
+  if (excess > 0) return { code: "NOT_ONE_MESSAGE", expected };
+  if (flags === COMPRESSED && isUnsaid(encoding)) return unsaid("grpc-encoding");
   return decompressed(body.subarray(FRAME_BYTES), flags === COMPRESSED ? encoding : undefined, bytesMax);
 }

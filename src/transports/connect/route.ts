@@ -1,7 +1,7 @@
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { GetCounterResponseSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
-import type { Refused, UnaryCall } from "../calls/call.ts";
+import type { AnswerMetadata, MetadataField, Refused, UnaryCall } from "../calls/call.ts";
 import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
@@ -60,11 +60,18 @@ async function serve(
     sendRefusal(response, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" });
     return;
   }
-  const result = await answer(call, format, request, response, options);
+  const trailers: MetadataField[] = []; // Of gRPC-Web.
+  const attach = (attached: AnswerMetadata) => {
+    for (const field of attached.headers) response.appendHeader(...field);
+    if (format.isWeb) trailers.push(...attached.trailers);
+    // As Connect has them for what answers in one piece.
+    else for (const [name, value] of attached.trailers) response.appendHeader(`trailer-${name}`, value);
+  };
+  const result = await answer(call, format, request, response, attach, options);
   const refused = await (result instanceof Uint8Array
-    ? sendOrRefuse(call, format, request, response, result)
+    ? sendOrRefuse(call, format, request, response, result, trailers)
     : result);
-  if (refused !== undefined) sendError(format, refused, response);
+  if (refused !== undefined) sendError(format, refused, response, trailers);
 }
 
 async function answer(
@@ -72,6 +79,7 @@ async function answer(
   format: Format,
   request: HttpRequest,
   response: HttpResponse,
+  attach: (metadata: AnswerMetadata) => void,
   options: ConnectOptions,
 ): Promise<Uint8Array | Refused> {
   const admitted = await admitOverHttp(call, request, options);
@@ -81,7 +89,7 @@ async function answer(
     (isGet(request)
       ? await messageOfQuery(call, targetOf(request).query, options.limits.bytesMax)
       : await messageOfBody(call, format, request, options.limits));
-  return answerOverHttp(call, admitted, message, request, response, options.log);
+  return answerOverHttp(call, admitted, message, request, response, options.log, attach);
 }
 
 /** Send an answer; or nothing, because the conditions of a GET are not met, and the reason. */
@@ -91,16 +99,17 @@ async function sendOrRefuse(
   request: HttpRequest,
   response: HttpResponse,
   result: Uint8Array,
+  trailers: readonly MetadataField[],
 ): Promise<Refusal | undefined> {
   if (!isGet(request)) {
-    await sendAnswer(format, output, result, request, response);
+    await sendAnswer(format, output, result, request, response, trailers);
     return undefined;
   }
   const ofOne = (output as DescMessage) === GetCounterResponseSchema;
   const named = ofOne ? namedIn(fromBinary(GetCounterResponseSchema, result)) : { etag: undefined };
   const verdict = judgeConditions(request, named);
   if (typeof verdict !== "string") return verdict;
-  await sendAnswer(format, output, result, request, response, {
+  await sendAnswer(format, output, result, request, response, trailers, {
     etag: named.etag,
     isSent: verdict === "send",
   });

@@ -1,9 +1,9 @@
-import { fromBinary } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { trailerFlag } from "@connectrpc/connect/protocol-grpc-web";
 import type { Refusal } from "../../core/errors.ts";
-import { lateRequest, type Refused } from "../calls/call.ts";
+import { type AnswerMetadata, lateRequest, type MetadataField, type Refused } from "../calls/call.ts";
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
 import { readFrames } from "../frames.ts";
 import type { HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
@@ -13,8 +13,8 @@ import { answerJson } from "../json/answer.ts";
 import { shortened } from "../json/parse.ts";
 import { encodeJsonText } from "../json/request.ts";
 import { timeoutOf } from "../timeout.ts";
-import { decompressed } from "./compression.ts";
-import { toConnectError, trailersOf } from "./error.ts";
+import { decompressed, isUnsaid, unsaid } from "./compression.ts";
+import { toConnectError, toHeaders, trailersOf } from "./error.ts";
 import { type Protocol, unfitHeaders } from "./headers.ts";
 import type { ConnectOptions } from "./route.ts";
 
@@ -77,7 +77,7 @@ function unfit({ method: { methodKind } }: StreamCall, request: HttpRequest): Re
     return { code: "METHOD_NOT_ALLOWED", expected: "use POST", got: request.method };
   const format = formatOf(request);
   const got = shortened(request.header("content-type") ?? "none");
-  if (format?.isWeb && methodKind === "bidi_streaming") {
+  if (format?.isWeb && methodKind !== "server_streaming") {
     const expected =
       "must be application/connect+proto or application/connect+json (gRPC-Web sends no streams)";
     return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got };
@@ -95,8 +95,9 @@ async function serve(
   streams: Streams,
   options: StreamOptions,
 ): Promise<void> {
+  const sink = new Sink(call, format, response);
   // Before anything is waited for: from now on it is noticed when the caller goes.
-  response.begin(200, { "content-type": format.contentType, "cache-control": "no-store" });
+  if (!call.attaches) sink.begin();
   const headerOf = (name: string) => request.header(name);
   const timeoutMs = timeoutOf(headerOf);
   const isTime = typeof timeoutMs === "number";
@@ -108,7 +109,7 @@ async function serve(
       unfit: unfitHeaders(request, format) ?? (isTime ? undefined : timeoutMs),
     },
     (running) => messagesOf(call, format, request, options, running),
-    sinkOf(call, format, response),
+    sink,
   );
   response.onOver(() => running.end({ code: "CALL_CANCELLED" }));
   await running.done;
@@ -138,7 +139,11 @@ async function* messagesOf(
     }
     const { flags, data } = next.value;
     if (!isWeb && flags === endStreamFlag) continue; // Clients need not send one, and it says nothing.
-    if (flags > COMPRESSED || (flags === COMPRESSED && encoding === undefined)) {
+    if (flags === COMPRESSED && isUnsaid(encoding)) {
+      running.end(unsaid(encodingHeader));
+      return;
+    }
+    if (flags > COMPRESSED) {
       running.end({
         code: "MALFORMED_MESSAGE",
         expected: "must be messages in frames with flags of their protocol",
@@ -158,34 +163,58 @@ async function* messagesOf(
 const COMPRESSED = 1;
 
 /** Every answer of a stream has status 200; what it comes to stands in its last frame. */
-function sinkOf(
-  { method: { output } }: StreamCall,
-  format: StreamFormat,
-  response: HttpResponse,
-): StreamSink {
-  let taken = () => {};
-  const write = (flags: number, data: Uint8Array) => response.write(encodeEnvelope(flags, data));
-  return {
-    send(message) {
-      const json = () => Buffer.from(JSON.stringify(answerJson(output, fromBinary(output, message))));
-      const { promise, resolve } = Promise.withResolvers<void>();
-      taken = resolve;
-      void write(0, format.isJson ? json() : message).then(resolve);
-      return promise;
-    },
-    end(refused) {
-      taken(); // The call need not wait for a caller who takes nothing.
-      if (response.over) return;
-      void write(
-        format.isWeb ? trailerFlag : endStreamFlag,
-        format.isWeb ? trailersOf(refused) : endOf(refused),
-      );
-      response.end();
-    },
-  };
+class Sink implements StreamSink {
+  readonly #output: DescMessage;
+  readonly #format: StreamFormat;
+  readonly #response: HttpResponse;
+  #trailers: readonly MetadataField[] = [];
+  #begun = false;
+  #taken = () => {};
+
+  constructor({ method: { output } }: StreamCall, format: StreamFormat, response: HttpResponse) {
+    this.#output = output;
+    this.#format = format;
+    this.#response = response;
+  }
+
+  /** Send the head, if that has not been done. */
+  begin(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#response.begin(200, { "content-type": this.#format.contentType, "cache-control": "no-store" });
+  }
+
+  attach({ headers, trailers }: AnswerMetadata): void {
+    for (const field of headers) this.#response.appendHeader(...field);
+    this.#trailers = trailers;
+    this.begin();
+  }
+
+  send(message: Uint8Array): Promise<void> {
+    const json = () =>
+      Buffer.from(JSON.stringify(answerJson(this.#output, fromBinary(this.#output, message))));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#taken = resolve;
+    void this.#write(0, this.#format.isJson ? json() : message).then(resolve);
+    return promise;
+  }
+
+  end(refused: Refused | undefined): void {
+    this.#taken(); // The call need not wait for a caller who takes nothing.
+    if (this.#response.over) return;
+    const trailers = this.#trailers;
+    if (this.#format.isWeb) void this.#write(trailerFlag, trailersOf(refused, trailers));
+    else void this.#write(endStreamFlag, endOf(refused, trailers));
+    this.#response.end();
+  }
+
+  #write(flags: number, data: Uint8Array): Promise<void> {
+    this.begin();
+    return this.#response.write(encodeEnvelope(flags, data));
+  }
 }
 
-function endOf(refused: Refused | undefined): Uint8Array {
+function endOf(refused: Refused | undefined, trailers: readonly MetadataField[]): Uint8Array {
   const error = refused && toConnectError(refused);
-  return Buffer.from(JSON.stringify(endStreamToJson(error?.metadata ?? new Headers(), error, undefined)));
+  return Buffer.from(JSON.stringify(endStreamToJson(toHeaders(trailers), error, undefined)));
 }

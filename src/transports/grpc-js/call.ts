@@ -1,14 +1,52 @@
 /** What every call over grpc-js needs. */
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import * as grpc from "@grpc/grpc-js";
-import type { Refused } from "../calls/call.ts";
-import { type GrpcDoor, statusOf } from "../grpc/call.ts";
+import type { MetadataField, Refused } from "../calls/call.ts";
+import { type GrpcDoor, statusOf, unpadded } from "../grpc/call.ts";
+import { ACCEPTED_ENCODINGS } from "../grpc/messages.ts";
 import type { CallInside } from "./inside.ts";
 
 /** No headers and no trailers. */
 export const NO_METADATA = new grpc.Metadata();
-/** The status of a call that was answered. */
-export const OK: grpc.StatusObject = { code: grpc.status.OK, details: "OK", metadata: NO_METADATA };
+const OK: grpc.StatusObject = { code: grpc.status.OK, details: "", metadata: NO_METADATA };
+
+/** Metadata whose bytes leave without padding, as gRPC asks of servers; grpc-js pads them. */
+class UnpaddedMetadata extends grpc.Metadata {
+  override toHttp2Headers(): OutgoingHttpHeaders {
+    const headers = super.toHttp2Headers();
+    for (const name of Object.keys(headers))
+      if (name.endsWith("-bin")) headers[name] = [headers[name]].flat().map((value) => unpadded(`${value}`));
+    return headers;
+  }
+
+  /** What grpc-js sends of a status. */
+  override clone(): UnpaddedMetadata {
+    const copy = new UnpaddedMetadata();
+    copy.merge(this);
+    return copy;
+  }
+}
+
+/** Headers or trailers as grpc-js has them. @param fields  undefined: none */
+export function toMetadata(fields: readonly MetadataField[] | undefined): grpc.Metadata {
+  if (fields === undefined) return NO_METADATA;
+  const metadata = new UnpaddedMetadata();
+  for (const [name, value] of fields)
+    metadata.add(name, name.endsWith("-bin") ? Buffer.from(value, "base64") : value);
+  return metadata;
+}
+
+/** How a call ends, with trailers of its own. @param refused  undefined: it was answered */
+export function endingOf(
+  refused: Refused | undefined,
+  trailers: readonly MetadataField[] | undefined,
+): grpc.StatusObject {
+  const status = refused === undefined ? OK : toStatus(refused);
+  if (trailers === undefined) return status;
+  const metadata = toMetadata(trailers);
+  metadata.merge(status.metadata);
+  return { ...status, metadata };
+}
 
 /** By the service's clock; grpc-js reckons by Date.now(). */
 export function deadlineOf(call: grpc.ServerInterceptingCallInterface, { clock }: GrpcDoor): number {
@@ -18,7 +56,9 @@ export function deadlineOf(call: grpc.ServerInterceptingCallInterface, { clock }
 
 /** A header by its name in lower case: see HeaderOf. */
 export function headerOf(metadata: grpc.Metadata, name: string): string | undefined {
-  const values = metadata.get(name);
+  const values = metadata
+    .get(name)
+    .map((value) => (typeof value === "string" ? value : value.toString("base64")));
   return values.length === 0 ? undefined : values.join(", ");
 }
 
@@ -35,7 +75,7 @@ export function endCall(call: CallInside, status: grpc.StatusObject): void {
 /** With the time after which gRPC's own retries try again, where there is one. */
 export function toStatus(refused: Refused): grpc.StatusObject {
   const { code, message, details, pushbackMs } = statusOf(refused);
-  const metadata = new grpc.Metadata();
+  const metadata = new UnpaddedMetadata();
   metadata.set("grpc-status-details-bin", Buffer.from(details));
   if (pushbackMs !== undefined) metadata.set("grpc-retry-pushback-ms", `${pushbackMs}`);
   return { code, details: message, metadata };
@@ -49,6 +89,7 @@ export function trailersOnly(refused: Refused): OutgoingHttpHeaders {
     "content-type": "application/grpc+proto",
     "grpc-status": `${code}`,
     "grpc-message": encodeURI(details),
+    ...(refused.code === "ENCODING_NOT_SUPPORTED" && { "grpc-accept-encoding": ACCEPTED_ENCODINGS }),
     ...metadata.toHttp2Headers(),
   };
 }

@@ -1,8 +1,8 @@
 import * as grpc from "@grpc/grpc-js";
-import type { Refused } from "../calls/call.ts";
+import type { AnswerMetadata, Refused } from "../calls/call.ts";
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
 import type { GrpcDoor } from "../grpc/call.ts";
-import { deadlineOf, endCall, headerOf, NO_METADATA, OK, toStatus } from "./call.ts";
+import { deadlineOf, endCall, endingOf, headerOf, toMetadata } from "./call.ts";
 import { insideOfCall } from "./inside.ts";
 
 /** A stream where grpc-js lets interceptors stand; each message is read when the call asks for it. */
@@ -12,6 +12,7 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
   readonly #streams: Streams;
   readonly #door: GrpcDoor;
   #running: RunningStream | undefined;
+  #attached: AnswerMetadata | undefined;
   /** Who waits for the next message; told undefined when there is none. */
   #reader: ((message: Buffer | undefined) => void) | undefined;
   /** Whether no more messages come. */
@@ -63,10 +64,15 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
     this.#running?.end({ code: "CALL_CANCELLED" });
   }
 
+  attach(metadata: AnswerMetadata): void {
+    this.#attached = metadata;
+    this.#sendHead();
+  }
+
   send(message: Uint8Array): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#taken = resolve;
-    this.#call.sendMetadata(NO_METADATA);
+    this.#sendHead();
     this.#call.sendMessage(message, resolve);
     return promise;
   }
@@ -75,8 +81,13 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
     this.#ended = true;
     this.#read(undefined);
     this.#taken?.();
-    if (refused === undefined) this.#call.sendMetadata(NO_METADATA);
-    endCall(insideOfCall(this.#call), refused === undefined ? OK : toStatus(refused));
+    if (refused === undefined) this.#sendHead();
+    endCall(insideOfCall(this.#call), endingOf(refused, this.#attached?.trailers));
+  }
+
+  /** Once; grpc-js heeds no other. */
+  #sendHead(): void {
+    this.#call.sendMetadata(toMetadata(this.#attached?.headers));
   }
 
   async *#requests(): AsyncGenerator<Buffer, void> {

@@ -2,7 +2,7 @@ import * as grpc from "@grpc/grpc-js";
 import type { Refused, UnaryCall } from "../calls/call.ts";
 import type { GrpcDoor } from "../grpc/call.ts";
 import { UnaryExchange } from "../grpc/unary.ts";
-import { deadlineOf, headerOf, NO_METADATA, OK, toStatus } from "./call.ts";
+import { deadlineOf, endingOf, headerOf, NO_METADATA, toMetadata } from "./call.ts";
 
 /** Tells what a call consists of. */
 type Listener = Parameters<grpc.ServerInterceptingCall["start"]>[0];
@@ -70,13 +70,11 @@ class UnaryListener extends UnaryExchange implements Listener {
 
   protected send(result: Uint8Array | Refused): void {
     const call = this.#call;
-    if (result instanceof Uint8Array) {
-      call.sendMetadata(NO_METADATA);
-      call.sendMessage(result, ignore);
-      call.sendStatus(OK); // At once, so that it leaves with the message.
-    } else {
-      call.sendStatus(toStatus(result));
-    }
+    const answered = result instanceof Uint8Array;
+    if (answered || this.attached !== undefined) call.sendMetadata(toMetadata(this.attached?.headers));
+    if (answered) call.sendMessage(result, ignore);
+    // At once, so that it leaves with the message.
+    call.sendStatus(endingOf(answered ? undefined : result, this.attached?.trailers));
   }
 }
 

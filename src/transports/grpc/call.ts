@@ -1,10 +1,12 @@
 /** What every call of gRPC needs, whichever engine carries it. */
+import { toBinary } from "@bufbuild/protobuf";
+import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
 import type { Clock } from "../../core/clock.ts";
-import { messageOf, type Refusal } from "../../core/errors.ts";
+import type { Refusal } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
 import type { StreamCall } from "../calls/stream.ts";
-import { STATUS, statusBytes } from "../status.ts";
+import { toStatus } from "../status.ts";
 
 /** What the calls of one server share. */
 export interface GrpcDoor {
@@ -34,13 +36,19 @@ export interface GrpcStatus {
 
 /** The status of a refusal. */
 export function statusOf(refused: Refused): GrpcStatus {
-  const { code, retryAfterMs } = refused;
+  const { retryAfterMs } = refused;
+  const status = toStatus(refused);
   return {
-    code: STATUS[code].grpc,
-    message: messageOf(refused),
-    details: statusBytes(refused),
+    code: status.code,
+    message: status.message,
+    details: toBinary(StatusSchema, status),
     pushbackMs: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, INT32_MAX),
   };
+}
+
+/** Base64 as gRPC asks servers to send it. */
+export function unpadded(base64: string): string {
+  return base64.replace(/=+$/, "");
 }
 
 /** Answers to calls that cannot be answered in time, which differ in their delay alone: each is made once. */

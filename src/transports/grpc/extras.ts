@@ -83,7 +83,8 @@ async function* watchHealth(
   { signal, draining }: StreamContext,
 ): AsyncGenerator<Uint8Array, Refusal | undefined> {
   const bytes = await onlyMessage(requests);
-  const service = "code" in bytes ? undefined : serviceIn(bytes);
+  if ("code" in bytes) return bytes;
+  const service = serviceIn(bytes);
   if (service === undefined) return MALFORMED;
   let now: ServingStatus | undefined;
   let wake = () => {};

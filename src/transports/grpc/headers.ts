@@ -3,6 +3,7 @@ import type { HeaderOf } from "../calls/authorise.ts";
 import { invalidField } from "../calls/shape.ts";
 import { otherMethod } from "../http/host.ts";
 import { shortened } from "../json/parse.ts";
+import { encodingFault } from "./messages.ts";
 
 /** Whether a content type is gRPC's own. Not by its beginning: gRPC-Web's is the same, and its clients cannot read an answer of gRPC, so that they retry. */
 export function isGrpcType(type: string): boolean {
@@ -17,7 +18,8 @@ export function isGrpcType(type: string): boolean {
 export function refusalByHeaders(headerOf: HeaderOf, credentials: number): Refusal | undefined {
   return (
     (credentials > 1 ? DOUBLED : otherMethod("POST", headerOf)) ??
-    otherCoding(headerOf("content-encoding") ?? "identity")
+    otherCoding(headerOf("content-encoding") ?? "identity") ??
+    encodingFault(headerOf("grpc-encoding") ?? "identity")
   );
 }
 

@@ -22,25 +22,35 @@ export function headFault(
   bytesMax: number,
 ): Refusal | undefined {
   if (flags > COMPRESSED) return { code: "MALFORMED_MESSAGE", expected: FLAGS };
-  if (flags === COMPRESSED && encoding === "identity") return { code: "MALFORMED_MESSAGE", expected: UNSAID };
+  if (flags === COMPRESSED && encoding === "identity") return UNSAID;
   return bytes > bytesMax ? tooLarge(bytes, bytesMax) : undefined;
 }
 
-/** What a request that has more than its one message is told. */
+/** What a request is told that is to have one message, and has another number. */
 export const NOT_ONE: Refusal = {
-  code: "MALFORMED_MESSAGE",
+  code: "NOT_ONE_MESSAGE",
   expected: "must be one message in a frame of gRPC",
 };
 const FLAGS = "must be messages in frames of gRPC, whose flags are 0 or 1";
-const UNSAID = "is compressed, and grpc-encoding does not say how";
+const UNSAID: Refusal = {
+  code: "COMPRESSION_UNSAID",
+  expected: "is compressed, and grpc-encoding does not say how",
+};
 
-/** A message that came compressed, as it was before; in its turn, and no further than it may be large. */
+/** Why a call is refused for its grpc-encoding, also where no message says that it is compressed: who names one may mean it. */
+export function encodingFault(encoding: string): Refusal | undefined {
+  if (encoding === "identity" || INFLATE.has(encoding)) return undefined;
+  const expected = `supported encodings are ${ACCEPTED_ENCODINGS}`;
+  return { code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(encoding) };
+}
+
+/**
+ * A message that came compressed, as it was before; in its turn, and no further than it may be large.
+ *
+ * @param encoding  one that has no fault
+ */
 export function inflated(bytes: Buffer, encoding: string, bytesMax: number): Promise<Buffer | Refusal> {
-  const inflate = INFLATE.get(encoding);
-  if (inflate === undefined) {
-    const expected = `supported encodings are ${ACCEPTED_ENCODINGS}`;
-    return Promise.resolve({ code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(encoding) });
-  }
+  const inflate = INFLATE.get(encoding)!;
   return inflateInTurn(async () => {
     try {
       return await inflate(bytes, { maxOutputLength: bytesMax });

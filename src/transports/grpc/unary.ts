@@ -1,9 +1,10 @@
 import { TallyError } from "../../core/errors.ts";
 import type { HeaderOf, Permit } from "../calls/authorise.ts";
-import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
+import type { AnswerMetadata, CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import { withHeaders } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
 import type { GrpcDoor } from "./call.ts";
+import { NOT_ONE } from "./messages.ts";
 
 /**
  * One unary call, from its headers to its status: all of it but how an engine carries it.
@@ -15,6 +16,8 @@ export abstract class UnaryExchange implements CallContext {
   caller = "";
   denial: Permit["denial"];
   abstract readonly deadline: number;
+  /** What the answer is to carry beside its message. */
+  protected attached: AnswerMetadata | undefined;
   readonly #unary: UnaryCall;
   readonly #door: GrpcDoor;
   #request: Buffer | undefined;
@@ -43,7 +46,7 @@ export abstract class UnaryExchange implements CallContext {
   /** A message is there that was asked for. */
   receive(message: Buffer): void {
     if (this.#request !== undefined) {
-      this.#respond({ code: "MALFORMED_MESSAGE" }); // A unary call has one.
+      this.#respond(NOT_ONE);
       return;
     }
     this.#request = message;
@@ -54,7 +57,7 @@ export abstract class UnaryExchange implements CallContext {
   halfClose(): void {
     if (this.#gone) return; // It was told that it is not applied.
     if (this.#request === undefined) {
-      this.#respond({ code: "MALFORMED_MESSAGE" });
+      this.#respond(NOT_ONE);
       return;
     }
     const request = withHeaders(this.#unary, this.#request, this.headerOf);
@@ -80,6 +83,10 @@ export abstract class UnaryExchange implements CallContext {
 
   cancelled(): boolean {
     return this.#gone;
+  }
+
+  attach(metadata: AnswerMetadata): void {
+    this.attached = metadata;
   }
 
   protected abstract readonly headerOf: HeaderOf;

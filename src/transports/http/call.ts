@@ -2,7 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
 import type { Permit } from "../calls/authorise.ts";
-import type { Refused, UnaryCall } from "../calls/call.ts";
+import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import { refusalOf } from "../status.ts";
 import { timeoutOf } from "../timeout.ts";
 import { isGet } from "./conditions.ts";
@@ -43,6 +43,7 @@ export async function admitOverHttp(
  * Have a call answered for a request over HTTP, with what its headers say; whatever goes wrong is a refusal.
  *
  * @param message  what the request has for the call; or why it has nothing
+ * @param attach   of a door whose answers carry metadata
  */
 export async function answerOverHttp(
   call: UnaryCall,
@@ -51,6 +52,7 @@ export async function answerOverHttp(
   request: HttpRequest,
   response: HttpResponse,
   log: Log,
+  attach?: CallContext["attach"],
 ): Promise<Uint8Array | Refused> {
   if ("code" in message) return message;
   const headerOf = (name: string) => request.header(name);
@@ -58,7 +60,7 @@ export async function answerOverHttp(
   if (typeof timeoutMs !== "number") return timeoutMs;
   const bytes = isGet(request) ? message : withHeaders(call, message, headerOf);
   if ("code" in bytes) return bytes;
-  const context = { ...permit, deadline: arrived + timeoutMs, cancelled: () => response.over };
+  const context = { ...permit, deadline: arrived + timeoutMs, cancelled: () => response.over, attach };
   try {
     return await call.answer(bytes, context);
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Reading and answering HTTP: what its doors share. */
-import { createRegistry, fromBinary, toJson } from "@bufbuild/protobuf";
+import { createRegistry, toJson } from "@bufbuild/protobuf";
 import { CodeSchema } from "../../../gen/google/rpc/code_pb.ts";
 import {
   BadRequestSchema,
@@ -9,7 +9,7 @@ import {
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Refused } from "../calls/call.ts";
-import { STATUS, statusBytes } from "../status.ts";
+import { STATUS, toStatus } from "../status.ts";
 import type { BodyLimits, HttpRequest, HttpResponse } from "./engine.ts";
 
 /** The body of a request, up to a limit; a refusal where it is larger, or says behind it what belongs before. */
@@ -98,9 +98,10 @@ export function errorOf(refused: Refused): {
   details: unknown[];
 } {
   const { grpc, http } = STATUS[refused.code];
-  const { message, details } = toJson(StatusSchema, fromBinary(StatusSchema, statusBytes(refused)), {
-    registry: DETAILS,
-  }) as { message: string; details: unknown[] };
+  const { message, details } = toJson(StatusSchema, toStatus(refused), { registry: DETAILS }) as {
+    message: string;
+    details: unknown[];
+  };
   return { code: http, status: CodeSchema.value[grpc]!.name, message, details };
 }
 

@@ -1,6 +1,9 @@
 import { getOption } from "@bufbuild/protobuf";
 import { http as httpOption } from "../../../gen/google/api/annotations_pb.ts";
+import { messageOf, type Refusal } from "../../core/errors.ts";
 import type { UnaryCall } from "../calls/call.ts";
+import { sendUnimplemented } from "../connect/error.ts";
+import { formatOfCall } from "../connect/formats.ts";
 import { shortened } from "../json/parse.ts";
 import { patternOf } from "../rest/template.ts";
 import type { HttpRoute } from "./engine.ts";
@@ -11,6 +14,13 @@ import { targetOf } from "./target.ts";
 export function unknownPathRoute(calls: readonly UnaryCall[]): HttpRoute {
   const meant = pathsMeant(calls);
   return (request, response) => {
+    const expected = meant(targetOf(request).path);
+    const refusal: Refusal = { code: "PATH_NOT_FOUND", ...(expected !== undefined && { expected }) };
+    const format = formatOfCall(request);
+    if (format !== undefined) {
+      sendUnimplemented(format, messageOf(refusal), response);
+      return true;
+    }
     const type = request.header("content-type") ?? "";
     if (isGrpc(type)) {
       const expected = "is of gRPC, which goes over HTTP/2; here it must be that of a path in /openapi.json";
@@ -21,8 +31,7 @@ export function unknownPathRoute(calls: readonly UnaryCall[]): HttpRoute {
       response.send(204, { allow: "GET, HEAD, POST, PUT, PATCH, DELETE" }); // Of the server as a whole.
       return true;
     }
-    const expected = meant(targetOf(request).path);
-    sendRefusal(response, { code: "PATH_NOT_FOUND", ...(expected !== undefined && { expected }) });
+    sendRefusal(response, refusal);
     return true;
   };
 }

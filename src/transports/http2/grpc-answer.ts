@@ -1,24 +1,36 @@
 /** What answers of gRPC consist of: blocks that are made once, and the frame around a message. */
 import { type HeaderBlock, headBlock, trailerBlock } from "../../http2/block.ts";
-import type { Refused } from "../calls/call.ts";
-import { statusOf } from "../grpc/call.ts";
+import type { AnswerMetadata, Refused } from "../calls/call.ts";
+import { statusOf, unpadded } from "../grpc/call.ts";
 import { ACCEPTED_ENCODINGS, HEAD_BYTES } from "../grpc/messages.ts";
 
 export const CONTENT_TYPE = ["content-type", "application/grpc+proto"] as const;
 
-/** The head of an answer that has messages. */
-export const ANSWER_HEAD = headBlock(200, [
+const HEAD_FIELDS = [
   ...CONTENT_TYPE,
   ...["grpc-accept-encoding", ACCEPTED_ENCODINGS],
   ...["grpc-encoding", "identity"],
-]);
+];
+const ANSWER_HEAD = headBlock(200, HEAD_FIELDS);
 
-/** What stands behind the messages where all is well. */
-export const OK_TRAILERS = trailerBlock(["grpc-status", "0"]);
+/** The head of an answer that has messages, or metadata. */
+export function answerHead(attached: AnswerMetadata | undefined): HeaderBlock {
+  return attached === undefined ? ANSWER_HEAD : headBlock(200, [...HEAD_FIELDS, ...attached.headers.flat()]);
+}
 
-/** What stands behind the messages of an answer that ends in a refusal. */
-export function refusedTrailers(refused: Refused): HeaderBlock {
-  return trailerBlock(statusFields(refused));
+const OK_FIELDS = ["grpc-status", "0"];
+const OK_TRAILERS = trailerBlock(OK_FIELDS);
+
+/** What stands behind the messages. @param refused  why they end; undefined: all is well */
+export function answerTrailers(
+  refused: Refused | undefined,
+  attached: AnswerMetadata | undefined,
+): HeaderBlock {
+  if (refused === undefined && attached === undefined) return OK_TRAILERS;
+  return trailerBlock([
+    ...(refused === undefined ? OK_FIELDS : statusFields(refused)),
+    ...(attached?.trailers.flat() ?? []),
+  ]);
 }
 
 /** An answer that has a refusal and nothing else. */
@@ -41,7 +53,7 @@ function statusFields(refused: Refused): string[] {
   return [
     ...["grpc-status", `${code}`],
     ...["grpc-message", encodeURI(message)],
-    ...["grpc-status-details-bin", Buffer.from(details).toString("base64")],
+    ...["grpc-status-details-bin", unpadded(Buffer.from(details).toString("base64"))],
     ...(pushbackMs === undefined ? [] : ["grpc-retry-pushback-ms", `${pushbackMs}`]),
   ];
 }

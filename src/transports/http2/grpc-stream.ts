@@ -1,10 +1,10 @@
 import type { Closed, ServerStream, StreamListener, Unread } from "../../http2/stream.ts";
-import { lateRequest, type Refused } from "../calls/call.ts";
+import { type AnswerMetadata, lateRequest, type Refused } from "../calls/call.ts";
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
 import { readFrames } from "../frames.ts";
 import { COMPRESSED, headFault, inflated } from "../grpc/messages.ts";
 import { NO_ROOM, type Room } from "../room.ts";
-import { ANSWER_HEAD, framed, OK_TRAILERS, refusedTrailers, trailersOnly } from "./grpc-answer.ts";
+import { answerHead, answerTrailers, framed, trailersOnly } from "./grpc-answer.ts";
 import type { CallHead } from "./grpc-head.ts";
 import type { Http2Door } from "./grpc-unary.ts";
 import { Pieces } from "./pieces.ts";
@@ -22,6 +22,7 @@ export class Http2StreamCall implements StreamListener, StreamSink {
   readonly #door: StreamDoor;
   readonly #pieces: Pieces;
   readonly #running: RunningStream;
+  #attached: AnswerMetadata | undefined;
   #isHeadSent = false;
   /** Told when a message that was sent is taken, or nobody is there. */
   #taken: (() => void) | undefined;
@@ -67,11 +68,15 @@ export class Http2StreamCall implements StreamListener, StreamSink {
   onStart(): void {} // It is read in pieces.
   onBody(): void {}
 
+  attach(metadata: AnswerMetadata): void {
+    this.#attached = metadata;
+    this.#sendHead();
+  }
+
   send(message: Uint8Array): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#taken = resolve;
-    if (!this.#isHeadSent) this.#stream.respond(ANSWER_HEAD);
-    this.#isHeadSent = true;
+    this.#sendHead();
     if (this.#stream.write(Buffer.concat(framed(message)))) resolve();
     return promise;
   }
@@ -79,9 +84,14 @@ export class Http2StreamCall implements StreamListener, StreamSink {
   end(refused: Refused | undefined): void {
     this.#pieces.end();
     this.#taken?.();
-    if (this.#isHeadSent) this.#stream.end(refused === undefined ? OK_TRAILERS : refusedTrailers(refused));
+    if (this.#isHeadSent) this.#stream.end(answerTrailers(refused, this.#attached));
     else if (refused !== undefined) this.#stream.answer(trailersOnly(refused));
-    else this.#stream.answer(ANSWER_HEAD, [], OK_TRAILERS);
+    else this.#stream.answer(answerHead(undefined), [], answerTrailers(undefined, undefined));
+  }
+
+  #sendHead(): void {
+    if (!this.#isHeadSent) this.#stream.respond(answerHead(this.#attached));
+    this.#isHeadSent = true;
   }
 
   /** The messages of the request; one that is none ends the call. */

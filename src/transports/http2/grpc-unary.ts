@@ -6,7 +6,7 @@ import type { GrpcDoor } from "../grpc/call.ts";
 import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/messages.ts";
 import { UnaryExchange } from "../grpc/unary.ts";
 import { NO_ROOM } from "../room.ts";
-import { ANSWER_HEAD, framed, OK_TRAILERS, trailersOnly } from "./grpc-answer.ts";
+import { answerHead, answerTrailers, framed, trailersOnly } from "./grpc-answer.ts";
 import type { CallHead } from "./grpc-head.ts";
 import { owned } from "./owned.ts";
 
@@ -87,8 +87,11 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
 
   protected send(result: Uint8Array | Refused): void {
     this.#workDone();
-    if (result instanceof Uint8Array) this.#stream.answer(ANSWER_HEAD, framed(result), OK_TRAILERS);
-    else this.#stream.answer(trailersOnly(result));
+    const { attached } = this;
+    if (result instanceof Uint8Array)
+      this.#stream.answer(answerHead(attached), framed(result), answerTrailers(undefined, attached));
+    else if (attached === undefined) this.#stream.answer(trailersOnly(result));
+    else this.#stream.answer(answerHead(attached), [], answerTrailers(result, attached));
   }
 
   #fault(start: Buffer): Refused | undefined {

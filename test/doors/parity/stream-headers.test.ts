@@ -51,7 +51,7 @@ const TABLE: readonly (readonly [headers: Record<string, string>, said: string, 
     [{ "connect-protocol-version": "2" }, "OK", ["gRPC", ...WEB]],
     [{ "content-encoding": "gzip" }, "ENCODING_NOT_SUPPORTED", ["gRPC", ...WEB]],
     [{ "content-encoding": "nonsense" }, "ENCODING_NOT_SUPPORTED", EVERY],
-    [{ "grpc-encoding": "nonsense" }, "ENCODING_NOT_SUPPORTED", WEB],
+    [{ "grpc-encoding": "nonsense" }, "ENCODING_NOT_SUPPORTED", ["gRPC", ...WEB]],
     [{ "content-encoding": "identity" }, "OK", EVERY],
   ];
 /** Behind the content type. */

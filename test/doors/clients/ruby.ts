@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { program } from "../../support/needs.ts";
-import type { ForeignClient } from "./client.ts";
+import type { ManyCallsClient } from "./client.ts";
 import { startLineClient } from "./line-client.ts";
 import { generateStubs } from "./stubs.ts";
 
@@ -12,13 +12,11 @@ export const RUBY = [
 ];
 
 /** Ruby's grpc, on gRPC's C core, by generated stubs. */
-export const ruby: ForeignClient = {
+export const ruby: ManyCallsClient = {
   name: "Ruby grpc",
   needs: RUBY,
-  async open(address, folder) {
-    await generateStubs(address, TEMPLATE, folder);
-    return startLineClient("ruby", ["-I", folder, PROGRAM, address]);
-  },
+  prepare: (server, folder) => generateStubs(server, TEMPLATE, folder),
+  open: async (address, folder) => startLineClient("ruby", ["-I", folder, PROGRAM, address]),
 };
 
 const TEMPLATE = {

@@ -11,7 +11,10 @@ export const RUBY = [
   program("protoc", { install: "apt-get install protobuf-compiler protobuf-compiler-grpc" }),
 ];
 
-/** Ruby's grpc, on gRPC's C core, by generated stubs. */
+/**
+ * Ruby's grpc, on gRPC's C core, by generated stubs. That of Debian 12 (1.51) resets streams that it has not opened yet when
+ * calls are given up, which ends the connection with any server (RFC 9113, section 6.4): the others on it are UNAVAILABLE.
+ */
 export const ruby: ManyCallsClient = {
   name: "Ruby grpc",
   needs: RUBY,

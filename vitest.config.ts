@@ -32,7 +32,7 @@ export const APART: Readonly<Record<string, string[]>> = {
     "test/docs/{history,limits,time,tour,warm-increment}.test.ts",
   ],
   doors: [
-    "test/doors/{clients,quota,tls}.test.ts",
+    "test/doors/{clients,curl,quota,tls}.test.ts",
     "test/doors/{envoy,proxies}/**/*.test.ts",
     "test/docs/clients.test.ts",
   ],
@@ -54,7 +54,12 @@ export const ISOLATED = "stores";
  * What is run once more with HTTP/2 of our own under it (`vitest run --mode http2`), with clients that speak HTTP/2 where
  * they spoke HTTP/1.1: all that is promised of doors.
  */
-const DOORS = ["test/transports/**/*.test.ts", "test/doors/parity/*.test.ts"];
+const DOORS = [
+  "test/transports/**/*.test.ts",
+  "test/doors/{clients,curl,tls}.test.ts",
+  "test/doors/{parity,proxies}/*.test.ts",
+  "test/doors/envoy/envoy.test.ts",
+];
 
 export default defineConfig(({ mode }) => ({
   plugins: [gherkin(here("./test/features/run.ts"))],

@@ -3,8 +3,10 @@
  * still come for one mean different things.
  */
 export class ClosedStreams {
-  /** Ended by both sides, or reset by the peer. */
+  /** Ended by both sides. */
   readonly #ended = new Ring(64);
+  /** Reset by the peer. */
+  readonly #reset = new Ring(64);
   /**
    * Reset by us, the answer being whole or not, while the peer may have been sending. What it had sent by then is not
    * its fault, and it can have had no more of such than streams that it may have at a time, for it opens others only
@@ -21,6 +23,10 @@ export class ClosedStreams {
     this.#ended.add(id);
   }
 
+  addReset(id: number): void {
+    this.#reset.add(id);
+  }
+
   addCut(id: number): void {
     this.#cut.add(id);
   }
@@ -28,6 +34,11 @@ export class ClosedStreams {
   /** Nothing may come. */
   ended(id: number): boolean {
     return this.#ended.has(id);
+  }
+
+  /** Nothing should come; but Netty's client sends what it has written of a call after it has reset it. */
+  reset(id: number): boolean {
+    return this.#reset.has(id);
   }
 
   /** The rest of what the peer had sent may come, and means nothing. */

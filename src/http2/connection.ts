@@ -245,7 +245,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     this.streams.delete(stream.id);
     this.sender.forget(stream.sending);
     if (stream.working) this.#workingOn++;
-    this.#receiver.streamClosed(stream.id, cut);
+    this.#receiver.streamClosed(stream.id, why, cut);
     if (this.streams.size === 0) this.#watch.idle();
     stream.close(why);
     this.#endIfDone();

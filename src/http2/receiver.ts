@@ -8,7 +8,7 @@ import { MAX_31_BITS, pingFrame, read31Bits, resetFrame, SETTINGS_ACK } from "./
 import type { FieldList } from "./head.ts";
 import { OpenStream, type StreamHost } from "./open-stream.ts";
 import { type PeerSettings, readSettings } from "./peer-settings.ts";
-import type { StreamListener } from "./stream.ts";
+import type { Closed, StreamListener } from "./stream.ts";
 
 /** What frames do something to. */
 export interface ReceivingConnection extends StreamHost {
@@ -76,8 +76,9 @@ export class Receiver {
   }
 
   /** A stream is closed. @param cut  whether by a RST_STREAM of ours, so that more of it may be under way */
-  streamClosed(id: number, cut: boolean): void {
+  streamClosed(id: number, why: Closed, cut: boolean): void {
     if (cut) this.#closed.addCut(id);
+    else if (why === "reset") this.#closed.addReset(id);
     else this.#closed.addEnded(id);
   }
 
@@ -160,7 +161,7 @@ export class Receiver {
   #dataOfClosed(id: number): void {
     if (this.#closed.cut(id)) return;
     if (this.#closed.ended(id)) throw new ConnectionError(ErrorCode.STREAM_CLOSED, "DATA of a closed stream");
-    this.#fault(id, ErrorCode.STREAM_CLOSED); // So long ago that it is not known how.
+    this.#fault(id, ErrorCode.STREAM_CLOSED); // Reset by the peer; or so long ago that it is not known how.
   }
 
   /** RFC 9113, section 6.2. */
@@ -204,6 +205,7 @@ export class Receiver {
     else if (this.#closed.cut(id)) this.#spend();
     else if (this.#closed.ended(id))
       throw new ConnectionError(ErrorCode.STREAM_CLOSED, "HEADERS of a closed stream");
+    else if (this.#closed.reset(id)) this.#fault(id, ErrorCode.STREAM_CLOSED);
     else throw protocolError("a stream that is older than the last"); // RFC 9113, section 5.1.1.
     return REQUEST_COST + (list.listBytes >> COST_SHIFT);
   }

@@ -18,6 +18,7 @@ import { HandClock } from "../support/clock.ts";
 import { describeWith } from "../support/needs.ts";
 import { underHandClock } from "../support/postgres/hand-clock.ts";
 import { STORES, type StoreKind } from "../support/stores.ts";
+import { ENGINES } from "../transports/engine.ts";
 
 const HOUR = 3_600_000;
 const MAX = 5;
@@ -29,51 +30,57 @@ const CLOCKS_APART_MS = 500;
 /** At once, at each instant: by each way into each instance, and more than there is on two days. */
 const ASKS = 4 * INSTANCES;
 
-/** The local days to go through, with their lengths in hours, and when the first of them begins. */
+/**
+ * The local days to go through, with their lengths in hours, and when the first of them begins. Servers take turns with
+ * what carries HTTP/2, from this engine on.
+ */
 const CHANGES = [
-  { what: "clocks go forward", begin: "2026-03-27T23:00:00Z", hours: [24, 23, 24] },
-  { what: "clocks go back", begin: "2026-10-23T22:00:00Z", hours: [24, 25, 24] },
+  { what: "clocks go forward", begin: "2026-03-27T23:00:00Z", hours: [24, 23, 24], engine: 0 },
+  { what: "clocks go back", begin: "2026-10-23T22:00:00Z", hours: [24, 25, 24], engine: 1 },
 ];
 
 const inBerlin = new Intl.DateTimeFormat("sv-SE", { timeZone: ZONE, dateStyle: "short" });
 
 for (const kind of STORES) {
   describeWith(kind.needs, kind.name, () => {
-    it.each(CHANGES)("five on each day in Berlin when $what, never a sixth", async ({ begin, hours }) => {
-      let now = Date.parse(begin);
-      const { doors, set } = await served(kind, now);
-      const client = doors[0]!.client;
-      const window = { span: { case: "calendar" as const, value: CalendarUnit.DAY }, timeZone: ZONE };
-      await client.call(RPC.createCounter, { name: MAILS, max: BigInt(MAX), window });
+    it.each(CHANGES)(
+      "five on each day in Berlin when $what, never a sixth",
+      async ({ begin, hours, engine }) => {
+        let now = Date.parse(begin);
+        const { doors, set } = await served(kind, now, engine);
+        const client = doors[0]!.client;
+        const window = { span: { case: "calendar" as const, value: CalendarUnit.DAY }, timeZone: ZONE };
+        await client.call(RPC.createCounter, { name: MAILS, max: BigInt(MAX), window });
 
-      const taken = new Map<string, number>();
-      const ask = async () => {
-        const ways = doors.flatMap((door) => door.ways);
-        const each = Array.from({ length: ASKS }, (_, i) => ways[i % ways.length]!());
-        for (const time of await Promise.all(each)) {
-          if (time === undefined) continue;
-          const day = inBerlin.format(time);
-          taken.set(day, (taken.get(day) ?? 0) + 1);
+        const taken = new Map<string, number>();
+        const ask = async () => {
+          const ways = doors.flatMap((door) => door.ways);
+          const each = Array.from({ length: ASKS }, (_, i) => ways[i % ways.length]!());
+          for (const time of await Promise.all(each)) {
+            if (time === undefined) continue;
+            const day = inBerlin.format(time);
+            taken.set(day, (taken.get(day) ?? 0) + 1);
+          }
+        };
+        const days: string[] = [];
+        for (const length of hours) {
+          days.push(inBerlin.format(now));
+          const end = now + length * HOUR;
+          for (const instant of [now + 1, end - CLOCKS_APART_MS, end - 1]) {
+            await set(instant);
+            await ask();
+            expect(taken.get(days.at(-1)!), `${instant}`).toBe(MAX);
+          }
+          const asked = ask(); // Midnight comes while they are asking.
+          await set(end);
+          await asked;
+          now = end;
         }
-      };
-      const days: string[] = [];
-      for (const length of hours) {
-        days.push(inBerlin.format(now));
-        const end = now + length * HOUR;
-        for (const instant of [now + 1, end - CLOCKS_APART_MS, end - 1]) {
-          await set(instant);
-          await ask();
-          expect(taken.get(days.at(-1)!), `${instant}`).toBe(MAX);
-        }
-        const asked = ask(); // Midnight comes while they are asking.
-        await set(end);
-        await asked;
-        now = end;
-      }
-      expect(Object.fromEntries([...taken].slice(0, days.length))).toEqual(
-        Object.fromEntries(days.map((day) => [day, MAX])),
-      );
-    });
+        expect(Object.fromEntries([...taken].slice(0, days.length))).toEqual(
+          Object.fromEntries(days.map((day) => [day, MAX])),
+        );
+      },
+    );
   });
 }
 
@@ -88,7 +95,7 @@ interface Body {
 type Way = () => Promise<number | undefined>;
 
 /** One server on a store of this kind, or ten where several can share it, each with its ways to ask for one. */
-async function served(kind: StoreKind, now: number) {
+async function served(kind: StoreKind, now: number, engine: number) {
   const shared = kind.name === "postgres";
   const made = await kind.newUrl(folder());
   const database = shared ? await underHandClock(made) : undefined;
@@ -99,8 +106,9 @@ async function served(kind: StoreKind, now: number) {
   const clocks = Array.from({ length: count }, (_, i) => new HandClock(now + apart(i)));
   const doors = [];
   let shown = now;
-  for (const clock of clocks) {
-    const flags = { listen: "127.0.0.1:0", store: database?.url ?? made };
+  for (const [i, clock] of clocks.entries()) {
+    const http2 = ENGINES[(engine + i) % ENGINES.length]!;
+    const flags = { listen: "127.0.0.1:0", "http2-engine": http2, store: database?.url ?? made };
     const { config } = loadConfig({ flags, env: {} });
     const server = await startServer(config, { telemetry: NO_TELEMETRY, clock });
     onTestFinished(() => server.close());

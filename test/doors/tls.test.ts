@@ -3,6 +3,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { authority } from "../support/certificates.ts";
 import { describeWith, program } from "../support/needs.ts";
 import { type Opened, open } from "../transports/door.ts";
+import { byEngine } from "../transports/engine.ts";
 import { bufCurl } from "./clients/buf-curl.ts";
 import { run } from "./clients/client.ts";
 import { grpcurl } from "./clients/grpcurl.ts";
@@ -39,17 +40,24 @@ for (const client of [bufCurl, grpcurl, python]) {
 }
 
 describeWith([program("curl")], "curl over TLS", () => {
+  /** What is agreed on where HTTP/2 is offered: decision 0014, and our own engine. */
+  const OFFERED = byEngine({ "grpc-js": "1.1", own: "2" });
+
   it.for([
-    ["as it comes", []],
-    ["with HTTP/1.1", ["--http1.1"]],
-    ["without ALPN", ["--no-alpn"]],
-    ["with TLS 1.2", ["--tls-max", "1.2"]],
-  ] as const)("counts (%s)", async ([, args]) => {
+    ["as it comes", [], OFFERED],
+    ["with HTTP/2", ["--http2"], OFFERED],
+    ["with HTTP/1.1", ["--http1.1"], "1.1"],
+    ["without ALPN", ["--no-alpn"], "1.1"],
+    ["with TLS 1.2", ["--tls-max", "1.2"], OFFERED],
+  ] as const)("counts (%s)", async ([, args, version]) => {
     await using opened = await openTls();
     const url = `https://localhost:${opened.door.port}/v1/counters/a:increment`;
-    const counted = await run("curl", ["-sS", ...args, "--cacert", caFile, "-X", "POST", url]);
+    const written = ["-w", "\n%{http_version}"];
+    const counted = await run("curl", ["-sS", ...args, ...written, "--cacert", caFile, "-X", "POST", url]);
     expect(counted.stderr).toBe("");
-    expect(JSON.parse(counted.stdout)).toMatchObject({ outcome: { value: "1" } });
+    const [body, spoken] = counted.stdout.split(/\n(?=[\d.]+$)/);
+    expect(JSON.parse(body!)).toMatchObject({ outcome: { value: "1" } });
+    expect(spoken).toBe(version);
   });
 
   it("hangs up on a certificate that it does not trust, or for another name", async () => {

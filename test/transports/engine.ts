@@ -4,6 +4,9 @@
  */
 import type { Http2EngineName } from "../../src/transports/doors.ts";
 
+/** Both, for what takes turns with them in one run. */
+export const ENGINES: readonly Http2EngineName[] = ["grpc-js", "own"];
+
 export const ENGINE: Http2EngineName = process.env.TALLY_TEST_HTTP2_ENGINE === "own" ? "own" : "grpc-js";
 
 /** What is so with one engine, and otherwise with the other; each such place says why. */

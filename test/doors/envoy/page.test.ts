@@ -1,6 +1,7 @@
 /** The page about Envoy shows what is so: a real one is set up as it says, from nothing. */
 import { runsAsShown } from "../../docs/shown.ts";
-import { ENVOY, patient } from "./envoy.ts";
+import { ENVOY } from "../proxies/proxy.ts";
+import { patient } from "./envoy.ts";
 
 await runsAsShown("docs/envoy.md", {
   needs: [ENVOY],

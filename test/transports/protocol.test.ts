@@ -107,7 +107,7 @@ describe("frames", () => {
     const answer = await ended(
       begin(opened.door.port, INCREMENT, [Buffer.concat([framed(increment), framed(increment)])]),
     );
-    expect(answer).toMatchObject({ status: "INVALID_ARGUMENT", reason: "MALFORMED_MESSAGE" });
+    expect(answer).toMatchObject({ status: "UNIMPLEMENTED", reason: "NOT_ONE_MESSAGE" });
   });
 
   it.each([

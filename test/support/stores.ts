@@ -26,6 +26,21 @@ export const STORES: readonly StoreKind[] = [
   ),
 ];
 
+/**
+ * The stores that one is copied into: with TALLY_TEST_FULL=1 all; otherwise so that each kind is read from and written to, and
+ * those that outlive a process are copied into their own. Between any two goes the same.
+ */
+export function targetsOf(kind: StoreKind): readonly StoreKind[] {
+  const into = process.env.TALLY_TEST_FULL === "1" ? STORES.map(({ name }) => name) : TARGETS[kind.name]!;
+  return STORES.filter(({ name }) => into.includes(name));
+}
+
+const TARGETS: Readonly<Record<string, readonly string[]>> = {
+  memory: ["sqlite"],
+  sqlite: ["sqlite", "postgres"],
+  postgres: ["memory", "sqlite", "postgres"],
+};
+
 /** @param serverClock  where the store's clock is a server's: gives a URL under which it is one that a test moves */
 function kind(
   name: string,

@@ -11,7 +11,7 @@ import { apply, commit, create, increment, remove, set, single, update } from ".
 import { describeWith } from "../../support/needs.ts";
 import type { Opened, OpenOptions } from "../../support/opened.ts";
 import { Etags, prefixed, sketches } from "../../support/random-requests.ts";
-import { STORES, type StoreKind } from "../../support/stores.ts";
+import { type StoreKind, targetsOf } from "../../support/stores.ts";
 import { edgesOf } from "./history-expected.ts";
 import { Followed } from "./history-following.ts";
 import { expectNotServed, failingAfter, importing, reopened } from "./moving.ts";
@@ -22,7 +22,8 @@ const DAY = 24 * HOUR;
 
 /** History goes along with what a store keeps, whatever kind the other one is, and goes on where it ended. */
 export function movingHistorySuite(kind: StoreKind): void {
-  for (const target of STORES) describeWith(target.needs, `to ${target.name}`, () => moves(kind, target));
+  for (const target of targetsOf(kind))
+    describeWith(target.needs, `to ${target.name}`, () => moves(kind, target));
 }
 
 function moves(kind: StoreKind, target: StoreKind): void {

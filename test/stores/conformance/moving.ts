@@ -23,7 +23,7 @@ import {
 } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import type { Opened } from "../../support/opened.ts";
-import { STORES, type StoreKind } from "../../support/stores.ts";
+import { type StoreKind, targetsOf } from "../../support/stores.ts";
 import { allChanges, expectSumsEqualValues } from "./changes.ts";
 import { setPolicy } from "./policies.ts";
 import { expectLogLeadsTo } from "./time-log.ts";
@@ -32,7 +32,8 @@ const HOUR = 3_600_000;
 
 /** What a store is worth moves into another one, whatever kind that is: callers and followers see no difference. */
 export function movingSuite(kind: StoreKind): void {
-  for (const target of STORES) describeWith(target.needs, `to ${target.name}`, () => moves(kind, target));
+  for (const target of targetsOf(kind))
+    describeWith(target.needs, `to ${target.name}`, () => moves(kind, target));
 }
 
 function moves(kind: StoreKind, target: StoreKind): void {

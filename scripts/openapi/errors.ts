@@ -29,8 +29,14 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
   REQUEST_IDS_FULL: { retryAfterMs: 60_000 },
   MEDIA_TYPE_NOT_SUPPORTED: { expected: "must be application/json", got: "text/plain" },
   METHOD_NOT_ALLOWED: { expected: "use GET", got: "PUT" },
-  UNAUTHENTICATED: { expected: "send a credential" },
-  PERMISSION_DENIED: { expected: "increment on seats" },
+  PERMISSION_DENIED: {
+    name: "seats",
+    permission: "increment",
+    expected: "it needs increment on this name",
+  },
+  RATE_LIMITED: { retryAfterMs: 200 },
+  TOO_MANY_PRINCIPALS: { max: 100_000n },
+  TOO_MANY_KEYS: { max: 50n },
   LIMIT_NOT_FOUND: { name: "mails:ada" },
   ORIGIN_NOT_ALLOWED: { got: "https://elsewhere.example" },
   HOST_NOT_ALLOWED: { got: "elsewhere.example" },
@@ -49,7 +55,21 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
 };
 
 /** What any call can be refused with, whatever it does. */
-const ALWAYS: readonly ErrorCode[] = ["HOST_NOT_ALLOWED", "DRAINING", "STORE_UNAVAILABLE", "INTERNAL_ERROR"];
+const ALWAYS: readonly ErrorCode[] = [
+  "CREDENTIAL_MISSING",
+  "CREDENTIAL_INVALID",
+  "CREDENTIAL_AMBIGUOUS",
+  "CREDENTIAL_EXPIRED",
+  "CREDENTIAL_REVOKED",
+  "PERMISSION_DENIED",
+  "RATE_LIMITED",
+  "AUTH_UNAVAILABLE",
+  "AUTH_STALE",
+  "HOST_NOT_ALLOWED",
+  "DRAINING",
+  "STORE_UNAVAILABLE",
+  "INTERNAL_ERROR",
+];
 /** And those that bring a body. */
 const WITH_BODY: readonly ErrorCode[] = [
   "MALFORMED_MESSAGE",
@@ -102,6 +122,7 @@ export function errorResponses(
 /** What may pass by itself, at a time that is known: then the answer says when. */
 const COME_AGAIN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "QUEUE_FULL",
+  "RATE_LIMITED",
   "REQUEST_IDS_FULL",
   "ABOVE_MAX",
   "BELOW_MIN",
@@ -131,9 +152,14 @@ function responseOf(
   };
 }
 
+/** The reasons that are given: one that is not any more keeps its name and its number. */
+function givenOf(reasons: DescEnum): ErrorCode[] {
+  return reasons.values.map(({ name }) => name as ErrorCode).filter((name) => name in STATUS);
+}
+
 /** An error for each reason that a response is listed for. */
 export function errorExamples(reasons: DescEnum): Record<string, Schema> {
-  const codes = reasons.values.slice(1).map(({ name }) => name as ErrorCode);
+  const codes = givenOf(reasons);
   return Object.fromEntries(codes.map((code) => [code, { value: { error: exampleOf(code) } }]));
 }
 
@@ -152,8 +178,8 @@ function reasonText(reasons: DescEnum, code: string): string {
 
 /** The body of every error, as AIP-193 has it. */
 export function errorSchemas(reasons: DescEnum): Record<string, Schema> {
-  const names = reasons.values.slice(1).map(({ name }) => name);
-  const statuses = new Set(names.map((name) => errorOf({ code: name as ErrorCode }).status));
+  const names = givenOf(reasons);
+  const statuses = new Set(names.map((name) => errorOf({ code: name }).status));
   const detail = (
     type: string,
     description: string,

@@ -155,7 +155,7 @@ function withNotAllowed(
   schemas: Schemas,
   responses: Record<string, Schema>,
 ): Record<string, Schema> {
-  if (!output.fields.some(({ name }) => name === "allowed")) return responses;
+  if (!isAboutLimits(output) || !output.fields.some(({ name }) => name === "allowed")) return responses;
   const { description, headers, content } = responses["429"] as {
     description: string;
     headers: Schema;

@@ -37,8 +37,23 @@ export type ErrorCode =
   | "HOST_NOT_ALLOWED"
   | "PRECONDITION_FAILED"
   | "ENCODING_NOT_SUPPORTED"
-  | "UNAUTHENTICATED"
   | "PERMISSION_DENIED"
+  | "CREDENTIAL_MISSING"
+  | "CREDENTIAL_INVALID"
+  | "CREDENTIAL_AMBIGUOUS"
+  | "CREDENTIAL_EXPIRED"
+  | "CREDENTIAL_REVOKED"
+  | "RATE_LIMITED"
+  | "AUTH_UNAVAILABLE"
+  | "AUTH_STALE"
+  | "AUTH_OFF"
+  | "PRINCIPAL_NOT_FOUND"
+  | "PRINCIPAL_EXISTS"
+  | "TOO_MANY_PRINCIPALS"
+  | "API_KEY_NOT_FOUND"
+  | "TOO_MANY_KEYS"
+  | "BINDING_NOT_FOUND"
+  | "BINDING_EXISTS"
   | "LIMIT_NOT_FOUND"
   | "HISTORY_OFF"
   | "HISTORY_EXPIRED"
@@ -73,6 +88,10 @@ export interface Refusal {
   readonly constraint?: string;
   /** The time zone that is not known here: up to 64 bytes of ASCII. */
   readonly zone?: string;
+  /** What a caller lacks: a word of core/permissions.ts. */
+  readonly permission?: string;
+  /** The prefixes on which it has that, up to ten. */
+  readonly prefixes?: readonly string[];
   /** The counter's etag when it was judged. */
   readonly etag?: string;
   /** Its settings_etag, when it is that which differs. */
@@ -179,10 +198,40 @@ export function messageOf(refusal: Refusal): string {
       return "The counter is not what If-Match names, so it is not sent; read it without a condition for what it is now.";
     case "ENCODING_NOT_SUPPORTED":
       return `The message is compressed with ${refusal.got}, and ${refusal.expected}; nothing was applied.`;
-    case "UNAUTHENTICATED":
-      return `Who calls is not known: ${refusal.expected}. Nothing was applied.`;
+    case "CREDENTIAL_MISSING":
+      return "No credential came with the request; send an API key or a token as `authorization: Bearer ...`. Nothing was applied by this try.";
+    case "CREDENTIAL_INVALID":
+      return "The credential is not one that is good here; check what is sent in `authorization`. Nothing was applied by this try.";
+    case "CREDENTIAL_AMBIGUOUS":
+      return "More than one credential came with the request; send one. Nothing was applied by this try.";
+    case "CREDENTIAL_EXPIRED":
+      return "The API key or the token has expired; take a new one. Nothing was applied by this try.";
+    case "CREDENTIAL_REVOKED":
+      return "The API key was revoked, or its principal is disabled or deleted; ask who gave it to you. Nothing was applied by this try.";
     case "PERMISSION_DENIED":
-      return `The caller may not do this: ${refusal.expected}. Nothing was applied.`;
+      return `The caller may not do this: ${refusal.expected}. Nothing was applied by this try.`;
+    case "RATE_LIMITED":
+      return "The caller calls more often than it may; retry after the given delay. Nothing was applied by this try.";
+    case "AUTH_UNAVAILABLE":
+      return "The issuer of the token could not be asked for its keys yet, so the token cannot be checked; retry. Nothing was applied by this try.";
+    case "AUTH_STALE":
+      return "This server could not read for ten seconds who may call; retry, or ask another one. Nothing was applied by this try.";
+    case "AUTH_OFF":
+      return "Principals and keys are not served here, for the server's setting auth is off; nothing was changed.";
+    case "PRINCIPAL_NOT_FOUND":
+      return "No principal has this name; nothing was changed.";
+    case "PRINCIPAL_EXISTS":
+      return "A principal with this name exists already; nothing was changed.";
+    case "TOO_MANY_PRINCIPALS":
+      return `There are ${max} principals already, and more are not kept; nothing was changed.`;
+    case "API_KEY_NOT_FOUND":
+      return "No API key has this id; nothing was changed.";
+    case "TOO_MANY_KEYS":
+      return `The principal has ${max} API keys that are neither revoked nor expired; revoke one first. Nothing was changed.`;
+    case "BINDING_NOT_FOUND":
+      return "Nothing is bound to this name; nothing was changed.";
+    case "BINDING_EXISTS":
+      return "The name is bound to another principal; take that binding away first. Nothing was changed.";
     case "LIMIT_NOT_FOUND":
       if (refusal.expected !== undefined)
         return `No counter has this name, so there is no limit; ${refusal.expected}. Nothing was changed.`;

@@ -43,8 +43,23 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   HOST_NOT_ALLOWED: { grpc: Code.PERMISSION_DENIED, http: 403 },
   PRECONDITION_FAILED: { grpc: Code.FAILED_PRECONDITION, http: 412 },
   ENCODING_NOT_SUPPORTED: { grpc: Code.UNIMPLEMENTED, http: 415 },
-  UNAUTHENTICATED: { grpc: Code.UNAUTHENTICATED, http: 401 },
   PERMISSION_DENIED: { grpc: Code.PERMISSION_DENIED, http: 403 },
+  CREDENTIAL_MISSING: { grpc: Code.UNAUTHENTICATED, http: 401 },
+  CREDENTIAL_INVALID: { grpc: Code.UNAUTHENTICATED, http: 401 },
+  CREDENTIAL_AMBIGUOUS: { grpc: Code.UNAUTHENTICATED, http: 401 },
+  CREDENTIAL_EXPIRED: { grpc: Code.UNAUTHENTICATED, http: 401 },
+  CREDENTIAL_REVOKED: { grpc: Code.UNAUTHENTICATED, http: 401 },
+  RATE_LIMITED: { grpc: Code.RESOURCE_EXHAUSTED, http: 429 },
+  AUTH_UNAVAILABLE: { grpc: Code.UNAVAILABLE, http: 503 },
+  AUTH_STALE: { grpc: Code.UNAVAILABLE, http: 503 },
+  AUTH_OFF: { grpc: Code.UNIMPLEMENTED, http: 501 },
+  PRINCIPAL_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
+  PRINCIPAL_EXISTS: { grpc: Code.ALREADY_EXISTS, http: 409 },
+  TOO_MANY_PRINCIPALS: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  API_KEY_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
+  TOO_MANY_KEYS: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  BINDING_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
+  BINDING_EXISTS: { grpc: Code.ALREADY_EXISTS, http: 409 },
   LIMIT_NOT_FOUND: { grpc: Code.NOT_FOUND, http: 404 },
   HISTORY_OFF: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   HISTORY_EXPIRED: { grpc: Code.OUT_OF_RANGE, http: 400 },
@@ -101,6 +116,8 @@ export function metadataOf(refused: Refused): Record<string, string> {
     field,
     constraint,
     zone,
+    permission,
+    prefixes,
     etag,
     settingsEtag,
     index,
@@ -116,6 +133,8 @@ export function metadataOf(refused: Refused): Record<string, string> {
   if (field !== undefined) metadata.field = field;
   if (constraint !== undefined) metadata.constraint = constraint;
   if (zone !== undefined) metadata.zone = zone;
+  if (permission !== undefined) metadata.permission = permission;
+  if (prefixes !== undefined) metadata.prefixes = prefixes.join(" ");
   if (etag !== undefined) metadata.etag = etag;
   if (settingsEtag !== undefined) metadata.settings_etag = settingsEtag;
   if (index !== undefined) metadata.index = `${index}`;

@@ -159,12 +159,12 @@ describe.each(DOORS)("a stream of answers over %s", (_, transport) => {
 
   it("is refused to who is unknown, before a message is read", async () => {
     const { door, client, seen } = await opened(transport, () => ({
-      code: "UNAUTHENTICATED",
+      code: "CREDENTIAL_MISSING",
       expected: "send a key",
     }));
     await using _door = door;
     const { texts, error } = await all(client.repeat({ text: "a", times: 1n }));
-    expect([texts, error?.code, reasonOf(error)]).toEqual([[], Code.Unauthenticated, "UNAUTHENTICATED"]);
+    expect([texts, error?.code, reasonOf(error)]).toEqual([[], Code.Unauthenticated, "CREDENTIAL_MISSING"]);
     expect(seen.contexts).toEqual([]);
   });
 });

@@ -10,7 +10,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tally/v1/error_reason.proto.
  */
 export const file_tally_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("Cht0YWxseS92MS9lcnJvcl9yZWFzb24ucHJvdG8SCHRhbGx5LnYxKqkHCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFNQUxGT1JNRURfTUVTU0FHRRABEhEKDUlOVkFMSURfRklFTEQQAhIVChFNRVNTQUdFX1RPT19MQVJHRRADEhUKEVJFUVVFU1RfSURfUkVVU0VEEAQSFQoRQ09VTlRFUl9OT1RfRk9VTkQQBRISCg5DT1VOVEVSX0VYSVNUUxAGEhEKDUVUQUdfTUlTTUFUQ0gQBxIQCgxaT05FX1VOS05PV04QIBIVChFTRVRUSU5HU19DT05GTElDVBAhEhQKEFBPTElDWV9OT1RfRk9VTkQQIhIVChFUT09fTUFOWV9QT0xJQ0lFUxAjEhUKEVBPTElDSUVTX05PVF9LRVBUECQSDQoJTU9OT1RPTklDEAgSDQoJQUJPVkVfTUFYEAkSDQoJQkVMT1dfTUlOEAoSGAoUVkFMVUVfT1VUU0lERV9CT1VORFMQCxIXChNDT05TVFJBSU5UX1ZJT0xBVEVEEBoSDwoLUk9XX0NPUlJVUFQQDBIOCgpRVUVVRV9GVUxMEA0SFAoQUkVRVUVTVF9JRFNfRlVMTBAOEhMKD0RFQURMSU5FX1BBU1NFRBAPEhIKDkNBTExfQ0FOQ0VMTEVEEBASDAoIRFJBSU5JTkcQERIVChFTVE9SRV9VTkFWQUlMQUJMRRASEhMKD09VVENPTUVfVU5LTk9XThATEhIKDklOVEVSTkFMX0VSUk9SEBQSEwoPUkVQTFlfVE9PX0xBUkdFEBUSEgoOUEFUSF9OT1RfRk9VTkQQFhIWChJNRVRIT0RfTk9UX0FMTE9XRUQQFxIcChhNRURJQV9UWVBFX05PVF9TVVBQT1JURUQQGBIWChJPUklHSU5fTk9UX0FMTE9XRUQQGRIUChBIT1NUX05PVF9BTExPV0VEEBsSFwoTUFJFQ09ORElUSU9OX0ZBSUxFRBAcEhoKFkVOQ09ESU5HX05PVF9TVVBQT1JURUQQHRITCg9VTkFVVEhFTlRJQ0FURUQQHhIVChFQRVJNSVNTSU9OX0RFTklFRBAfEhMKD0xJTUlUX05PVF9GT1VORBA2Eg8KC0hJU1RPUllfT0ZGEEoSEwoPSElTVE9SWV9FWFBJUkVEEEsSFQoRSElTVE9SWV9UT09fTEFSR0UQTBITCg9OT1RfT05FX01FU1NBR0UQTRIWChJDT01QUkVTU0lPTl9VTlNBSUQQTmIGcHJvdG8z");
+  fileDesc("Cht0YWxseS92MS9lcnJvcl9yZWFzb24ucHJvdG8SCHRhbGx5LnYxKoYKCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFNQUxGT1JNRURfTUVTU0FHRRABEhEKDUlOVkFMSURfRklFTEQQAhIVChFNRVNTQUdFX1RPT19MQVJHRRADEhUKEVJFUVVFU1RfSURfUkVVU0VEEAQSFQoRQ09VTlRFUl9OT1RfRk9VTkQQBRISCg5DT1VOVEVSX0VYSVNUUxAGEhEKDUVUQUdfTUlTTUFUQ0gQBxIQCgxaT05FX1VOS05PV04QIBIVChFTRVRUSU5HU19DT05GTElDVBAhEhQKEFBPTElDWV9OT1RfRk9VTkQQIhIVChFUT09fTUFOWV9QT0xJQ0lFUxAjEhUKEVBPTElDSUVTX05PVF9LRVBUECQSDQoJTU9OT1RPTklDEAgSDQoJQUJPVkVfTUFYEAkSDQoJQkVMT1dfTUlOEAoSGAoUVkFMVUVfT1VUU0lERV9CT1VORFMQCxIXChNDT05TVFJBSU5UX1ZJT0xBVEVEEBoSDwoLUk9XX0NPUlJVUFQQDBIOCgpRVUVVRV9GVUxMEA0SFAoQUkVRVUVTVF9JRFNfRlVMTBAOEhMKD0RFQURMSU5FX1BBU1NFRBAPEhIKDkNBTExfQ0FOQ0VMTEVEEBASDAoIRFJBSU5JTkcQERIVChFTVE9SRV9VTkFWQUlMQUJMRRASEhMKD09VVENPTUVfVU5LTk9XThATEhIKDklOVEVSTkFMX0VSUk9SEBQSEwoPUkVQTFlfVE9PX0xBUkdFEBUSEgoOUEFUSF9OT1RfRk9VTkQQFhIWChJNRVRIT0RfTk9UX0FMTE9XRUQQFxIcChhNRURJQV9UWVBFX05PVF9TVVBQT1JURUQQGBIWChJPUklHSU5fTk9UX0FMTE9XRUQQGRIUChBIT1NUX05PVF9BTExPV0VEEBsSFwoTUFJFQ09ORElUSU9OX0ZBSUxFRBAcEhoKFkVOQ09ESU5HX05PVF9TVVBQT1JURUQQHRITCg9VTkFVVEhFTlRJQ0FURUQQHhIVChFQRVJNSVNTSU9OX0RFTklFRBAfEhYKEkNSRURFTlRJQUxfTUlTU0lORxBPEhYKEkNSRURFTlRJQUxfSU5WQUxJRBBQEhgKFENSRURFTlRJQUxfQU1CSUdVT1VTEFESFgoSQ1JFREVOVElBTF9FWFBJUkVEEFISFgoSQ1JFREVOVElBTF9SRVZPS0VEEFMSEAoMUkFURV9MSU1JVEVEEFQSFAoQQVVUSF9VTkFWQUlMQUJMRRBVEg4KCkFVVEhfU1RBTEUQVhIMCghBVVRIX09GRhBXEhcKE1BSSU5DSVBBTF9OT1RfRk9VTkQQWBIUChBQUklOQ0lQQUxfRVhJU1RTEFkSFwoTVE9PX01BTllfUFJJTkNJUEFMUxBaEhUKEUFQSV9LRVlfTk9UX0ZPVU5EEFsSEQoNVE9PX01BTllfS0VZUxBcEhUKEUJJTkRJTkdfTk9UX0ZPVU5EEF0SEgoOQklORElOR19FWElTVFMQXhITCg9MSU1JVF9OT1RfRk9VTkQQNhIPCgtISVNUT1JZX09GRhBKEhMKD0hJU1RPUllfRVhQSVJFRBBLEhUKEUhJU1RPUllfVE9PX0xBUkdFEEwSEwoPTk9UX09ORV9NRVNTQUdFEE0SFgoSQ09NUFJFU1NJT05fVU5TQUlEEE5iBnByb3RvMw");
 
 /**
  * The stable reasons of Tally's errors: the `reason` of the
@@ -326,8 +326,8 @@ export const ErrorReason = {
   ENCODING_NOT_SUPPORTED: 29,
 
   /**
-   * UNAUTHENTICATED. The request's credentials do not say who calls. Given only
-   * by a server that asks for credentials, which none does yet.
+   * UNAUTHENTICATED. Not given any more: the reasons that begin with CREDENTIAL_ say
+   * what is wrong.
    *
    * @generated from enum value: UNAUTHENTICATED = 30;
    */
@@ -336,12 +336,134 @@ export const ErrorReason = {
   /**
    * PERMISSION_DENIED. The caller may not do this to the counter (`name`; of a
    * batch the operation at `index`) or to all of a prefix, whether or not it is
-   * there. Given only by a server that asks for credentials, which none does
-   * yet.
+   * there. `permission` is what it lacks; `prefixes` are those that it has, up to ten
+   * of them, where it asked for all of a wider one. Nothing was applied by this try:
+   * by one before it, the change may have been.
    *
    * @generated from enum value: PERMISSION_DENIED = 31;
    */
   PERMISSION_DENIED: 31,
+
+  /**
+   * UNAUTHENTICATED. No credential came with the request, and none is not enough
+   * for it. Send an API key or a token as `authorization: Bearer ...`. Nothing was
+   * applied by this try, as for all reasons of this kind.
+   *
+   * @generated from enum value: CREDENTIAL_MISSING = 79;
+   */
+  CREDENTIAL_MISSING: 79,
+
+  /**
+   * UNAUTHENTICATED. The credential is malformed, not known here, or not right: which
+   * of them is not told.
+   *
+   * @generated from enum value: CREDENTIAL_INVALID = 80;
+   */
+  CREDENTIAL_INVALID: 80,
+
+  /**
+   * UNAUTHENTICATED. More than one credential came with the request; send one.
+   *
+   * @generated from enum value: CREDENTIAL_AMBIGUOUS = 81;
+   */
+  CREDENTIAL_AMBIGUOUS: 81,
+
+  /**
+   * UNAUTHENTICATED. The API key or the token has expired. Take a new one.
+   *
+   * @generated from enum value: CREDENTIAL_EXPIRED = 82;
+   */
+  CREDENTIAL_EXPIRED: 82,
+
+  /**
+   * UNAUTHENTICATED. The API key was revoked, or its principal is disabled or
+   * deleted.
+   *
+   * @generated from enum value: CREDENTIAL_REVOKED = 83;
+   */
+  CREDENTIAL_REVOKED: 83,
+
+  /**
+   * RESOURCE_EXHAUSTED. The caller calls more often than it may; nothing was applied
+   * by this try. Retry after the RetryInfo delay, with the same request_id.
+   *
+   * @generated from enum value: RATE_LIMITED = 84;
+   */
+  RATE_LIMITED: 84,
+
+  /**
+   * UNAVAILABLE. Who issued the token could not be asked for its keys since the server
+   * started, so it cannot be checked. Retry; other credentials work.
+   *
+   * @generated from enum value: AUTH_UNAVAILABLE = 85;
+   */
+  AUTH_UNAVAILABLE: 85,
+
+  /**
+   * UNAVAILABLE. The server could not read for ten seconds who may call, so it may not
+   * know what was revoked. Retry, or ask another one.
+   *
+   * @generated from enum value: AUTH_STALE = 86;
+   */
+  AUTH_STALE: 86,
+
+  /**
+   * UNIMPLEMENTED. AdminService is served only while callers have to say who they are:
+   * the server's setting `auth` is `off`.
+   *
+   * @generated from enum value: AUTH_OFF = 87;
+   */
+  AUTH_OFF: 87,
+
+  /**
+   * NOT_FOUND. No principal has this name.
+   *
+   * @generated from enum value: PRINCIPAL_NOT_FOUND = 88;
+   */
+  PRINCIPAL_NOT_FOUND: 88,
+
+  /**
+   * ALREADY_EXISTS. A principal with this name exists already; nothing was changed.
+   *
+   * @generated from enum value: PRINCIPAL_EXISTS = 89;
+   */
+  PRINCIPAL_EXISTS: 89,
+
+  /**
+   * FAILED_PRECONDITION. There are 100,000 principals already (`max`).
+   *
+   * @generated from enum value: TOO_MANY_PRINCIPALS = 90;
+   */
+  TOO_MANY_PRINCIPALS: 90,
+
+  /**
+   * NOT_FOUND. No API key has this id.
+   *
+   * @generated from enum value: API_KEY_NOT_FOUND = 91;
+   */
+  API_KEY_NOT_FOUND: 91,
+
+  /**
+   * FAILED_PRECONDITION. The principal has 50 API keys already that are neither
+   * revoked nor expired (`max`). Revoke one.
+   *
+   * @generated from enum value: TOO_MANY_KEYS = 92;
+   */
+  TOO_MANY_KEYS: 92,
+
+  /**
+   * NOT_FOUND. Nothing is bound to this name.
+   *
+   * @generated from enum value: BINDING_NOT_FOUND = 93;
+   */
+  BINDING_NOT_FOUND: 93,
+
+  /**
+   * ALREADY_EXISTS. The name is bound to another principal; take that away first.
+   *
+   * @generated from enum value: BINDING_EXISTS = 94;
+   */
+  BINDING_EXISTS: 94,
 
   /**
    * NOT_FOUND. No counter with a max has this `name`, so there is no limit: a

@@ -1,5 +1,10 @@
+import type { X509Certificate } from "node:crypto";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
+import type { Target } from "../../core/grants.ts";
+import type { Permissions } from "../../core/permissions.ts";
+
+export type { Target };
 
 /**
  * A header of a request, by its name in lower case: several of one name joined by ", ", as RFC 9110 has it (section
@@ -7,28 +12,60 @@ import type { Refusal } from "../../core/errors.ts";
  */
 export type HeaderOf = (name: string) => string | undefined;
 
-/**
- * Who calls, judged by the headers of a request alone, before anything of its body is read; or why that cannot be said.
- * Every door asks it of every call. What it throws or rejects with is a defect, and refuses the call.
- */
-export type Authorise = (headerOf: HeaderOf) => Permit | Refusal | Promise<Permit | Refusal>;
+/** What is known of a call before anything of its body is read. */
+export interface CallHead {
+  /** What is called. */
+  readonly method: DescMethod;
+  readonly headerOf: HeaderOf;
+  /** How often a header was sent, by its name in lower case: for those that must not be there twice. */
+  countOf(name: string): number;
+  /** Whether it came over gRPC, whose clients send metadata and no other header. */
+  readonly overGrpc: boolean;
+  /** Who is at the other end of the connection: the same object for all calls of one. */
+  readonly peer: Peer;
+}
 
-/** A caller, and what they may do. */
-export interface Permit {
-  /** Who it is; request ids are kept under it. */
-  readonly caller: string;
-  /** Asked once the request is read, before anything is done. Without it the caller may do everything. */
-  readonly denial?: Denial | undefined;
+/** Who is at the other end of a connection. */
+export interface Peer {
+  /** Their IP address; "" where it is not known. */
+  readonly address: string;
+  /** The certificate that they have shown and that was verified, over TLS; undefined: none. */
+  readonly certificate: X509Certificate | undefined;
 }
 
 /**
- * Why a caller may not do to a counter what a method does to it; undefined: they may. An operation of a batch is asked
- * for as the method that does it alone.
+ * Who calls, judged by the head of a call alone, before anything of its body is read; or why that cannot be said.
+ * Every door asks it of every call. What it throws or rejects with is a defect, and refuses the call.
  */
-export type Denial = (method: DescMethod, target: Target) => Refusal | undefined;
+export type Authorise = (head: CallHead) => Permit | Refusal | Promise<Permit | Refusal>;
 
-/** What a call is about: a counter by its name, there or not, or all whose names begin with a prefix. */
-export type Target = { readonly name: string } | { readonly prefix: string };
+/** A caller, and what they may do. */
+export interface Permit {
+  /** Who it is: request ids are kept under it. */
+  readonly caller: string;
+  /** Who it is in words, for the change log; undefined: the same. */
+  readonly callerName?: string | undefined;
+  /** What they may do; undefined: everything, as often as they like. */
+  readonly access?: Access | undefined;
+}
+
+/** What a caller may do, asked once the request is read, before anything is done. */
+export interface Access {
+  /** What they may do to whatever there is: for these nothing else need be asked. */
+  readonly everywhere: Permissions;
+  /** The largest amount of one operation; undefined: any. */
+  readonly amountMax?: bigint | undefined;
+  /** Whether they may do something to a target, all of it. Counts as no attempt. */
+  allows(needed: Permissions, target: Target): boolean;
+  /** Why they may not; undefined: they may. What is refused is told to the operator. */
+  denial(needed: Permissions, target: Target): Refusal | undefined;
+  /**
+   * Count what a call asks for beyond the one operation that was counted with its head.
+   *
+   * @returns  why it is too much for now; undefined: it is not
+   */
+  charge(operations: number): Refusal | undefined;
+}
 
 /** As long as there are no credentials: whoever calls may do everything. */
 export const allowAll: Authorise = () => ANYBODY;

@@ -19,8 +19,8 @@ export function batchApply(writer: Writer, requestBytesMax: number): UnaryMethod
       if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
       const request = readBatch(bytes);
       if ("code" in request) return Promise.resolve(request);
-      const { caller, deadline, denial } = context;
-      const denied = denial && batchDenial(request.ops, denial);
+      const { caller, deadline, access } = context;
+      const denied = access && batchDenial(request.ops, access);
       if (denied !== undefined) return Promise.resolve(denied);
       const cancelled = () => context.cancelled();
       return writer

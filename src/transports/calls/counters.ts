@@ -15,6 +15,7 @@ import { watched } from "../../service/serial-reads.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { type HistoryReads, instantFault, OFF, refusalOf } from "./history.ts";
 import { opMethod } from "./op-method.ts";
+import { permissionOf } from "./permissions.ts";
 import { settingFields, settingsOf } from "./setting-fields.ts";
 import { readRequest } from "./shape.ts";
 import { timeFault, timingFields } from "./time-fields.ts";
@@ -65,7 +66,7 @@ export function getCounter(reads: Reads, past: HistoryReads, requestBytesMax: nu
       const request = readRequest(GetCounterRequestSchema, bytes);
       if ("code" in request) return Promise.resolve(request);
       const { name, asOf } = request.message;
-      const denied = context.denial?.(method, { name });
+      const denied = context.access?.denial(permissionOf(method), { name });
       if (denied !== undefined) return Promise.resolve(about(name, denied));
       if (asOf !== undefined) return pastResponse(past, name, asOf, context);
       return reads.get(name, context).then((found) => foundResponse(name, found));

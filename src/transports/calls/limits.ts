@@ -18,6 +18,7 @@ import { type Op, Verb } from "../../core/op.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { opMethod } from "./op-method.ts";
+import { permissionOf } from "./permissions.ts";
 import { ifMissingOf } from "./setting-fields.ts";
 import { FIELD_RULES, inPart, invalidField, joined, readRequest } from "./shape.ts";
 import { instantFault, timestampOf } from "./time-fields.ts";
@@ -107,7 +108,7 @@ async function takeAll(
   const nothing = dryRun ? -1 : takes.findIndex(({ amount }) => amount === 0n);
   if (nothing !== -1) return invalidField(joined(at(nothing), "amount"), FIELD_RULES.amount!, 0n);
   for (const [index, { name }] of takes.entries()) {
-    const denied = context.denial?.(method, { name });
+    const denied = context.access?.denial(permissionOf(method), { name });
     if (denied !== undefined) return about(name, { ...denied, index });
   }
   const ops: Op[] = [];

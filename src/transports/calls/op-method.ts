@@ -4,6 +4,7 @@ import type { Op } from "../../core/op.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
 import type { Asked } from "../../wire/change-request.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { permissionOf } from "./permissions.ts";
 import { readRequest } from "./shape.ts";
 
 /** A method that is one operation on one counter: what it asks for, and what it answers. */
@@ -31,7 +32,7 @@ export function opMethod<I extends DescMessage, O extends DescMessage>(init: OpM
       if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
       const asked = init.readPlain?.(bytes) ?? read(init, bytes);
       if ("code" in asked) return Promise.resolve(asked);
-      const denied = context.denial?.(method, asked.op);
+      const denied = context.access?.denial(permissionOf(method), asked.op);
       if (denied !== undefined) return Promise.resolve(about(asked.op.name, denied));
       return submit(writer, asked, context).then((settled): Uint8Array | Refused =>
         "code" in settled ? about(asked.op.name, settled) : init.respond(asked.op, settled),

@@ -26,6 +26,7 @@ import type { Store } from "../../service/store.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
 import { type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { fromPoliciesToken, toPoliciesToken } from "./page-token.ts";
+import { permissionOf } from "./permissions.ts";
 import { readCall } from "./read-call.ts";
 import { settingFields, settingsOf } from "./setting-fields.ts";
 import { invalidField, readRequest } from "./shape.ts";
@@ -60,7 +61,7 @@ export function setPolicy(calls: PolicyCalls, requestBytesMax: number): UnaryMet
       const { prefix = "", enforcement, etag } = request.message; // It is there: that is a rule of the message.
       const settings = policySettings(request.message.settings, calls);
       if ("code" in settings) return settings;
-      const denied = context.denial?.(method, { prefix });
+      const denied = context.access?.denial(permissionOf(method), { prefix });
       if (denied !== undefined) return denied;
       if (calls.kept === undefined) return NOT_KEPT;
       const shadow = enforcement === Enforcement.SHADOW;
@@ -84,7 +85,7 @@ export function deletePolicy({ kept }: PolicyCalls, requestBytesMax: number): Un
       const request = readRequest(DeletePolicyRequestSchema, bytes);
       if ("code" in request) return request;
       const { prefix = "", etag } = request.message; // It is there: that is a rule of the message.
-      const denied = context.denial?.(method, { prefix });
+      const denied = context.access?.denial(permissionOf(method), { prefix });
       if (denied !== undefined) return denied;
       if (kept === undefined) return NOT_KEPT;
       const refused = await kept.policies.remove(prefix, revisionOf(etag));

@@ -1,6 +1,7 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Target } from "./authorise.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { permissionOf } from "./permissions.ts";
 import { readRequest } from "./shape.ts";
 
 /**
@@ -15,6 +16,7 @@ export function readCall<Request extends DescMessage>(
   targetsOf: (request: MessageShape<Request>) => readonly Target[],
   answer: (request: MessageShape<Request>, context: CallContext) => Promise<Uint8Array | Refused>,
 ): UnaryMethod {
+  const needed = permissionOf(method);
   return {
     method,
     changes: false,
@@ -23,9 +25,9 @@ export function readCall<Request extends DescMessage>(
       if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
       const request = readRequest(schema, bytes);
       if ("code" in request) return request;
-      if (context.denial !== undefined) {
+      if (context.access !== undefined) {
         for (const target of targetsOf(request.message)) {
-          const denied = context.denial(method, target);
+          const denied = context.access.denial(needed, target);
           if (denied !== undefined) return "name" in target ? about(target.name, denied) : denied;
         }
       }

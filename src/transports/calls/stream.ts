@@ -168,7 +168,13 @@ export class Streams {
     end: (refused: Refused | undefined) => void,
   ): Promise<void> {
     try {
-      const permit = await call.authorise(headerOf);
+      const permit = await call.authorise({
+        method: call.method,
+        headerOf,
+        countOf: () => 1,
+        overGrpc: false,
+        peer: { address: "", certificate: undefined },
+      });
       const refusal = "code" in permit ? permit : (unfit ?? conditionOfStream(call.method, headerOf));
       if ("code" in permit || refusal !== undefined) {
         end(refusal);

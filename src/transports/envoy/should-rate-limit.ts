@@ -14,6 +14,7 @@ import { type Op, Verb } from "../../core/op.ts";
 import type { Writer } from "../../service/writer.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "../calls/call.ts";
 import { submitTakes } from "../calls/limits.ts";
+import { permissionOf } from "../calls/permissions.ts";
 import { invalidField, readRequest } from "../calls/shape.ts";
 import { counterName } from "./counter-name.ts";
 import { statusOf } from "./limit-shown.ts";
@@ -38,7 +39,7 @@ export function shouldRateLimit(writer: Writer, requestBytesMax: number): UnaryM
       if (fault !== undefined) return fault;
       const ops = read.message.descriptors.map((descriptor) => opFor(descriptor, read.message));
       for (const { name } of ops) {
-        const denied = context.denial?.(method, { name });
+        const denied = context.access?.denial(permissionOf(method), { name });
         if (denied !== undefined) return about(name, denied);
       }
       const verdicts = await judge(writer, ops, context);

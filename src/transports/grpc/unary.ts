@@ -1,5 +1,5 @@
 import { TallyError } from "../../core/errors.ts";
-import type { HeaderOf, Permit } from "../calls/authorise.ts";
+import type { CallHead, HeaderOf, Permit } from "../calls/authorise.ts";
 import type { AnswerMetadata, CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import { withHeaders } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
@@ -14,7 +14,8 @@ import { NOT_ONE } from "./messages.ts";
  */
 export abstract class UnaryExchange implements CallContext {
   caller = "";
-  denial: Permit["denial"];
+  callerName: Permit["callerName"];
+  access: Permit["access"];
   abstract readonly deadline: number;
   /** What the answer is to carry beside its message. */
   protected attached: AnswerMetadata | undefined;
@@ -31,7 +32,7 @@ export abstract class UnaryExchange implements CallContext {
   /** The headers are there. Nothing is read before it is known who calls. */
   begin(): void {
     try {
-      const permit = this.#unary.authorise(this.headerOf);
+      const permit = this.#unary.authorise(this.head);
       if (!(permit instanceof Promise)) this.#admit(permit);
       else
         permit.then(
@@ -90,6 +91,12 @@ export abstract class UnaryExchange implements CallContext {
   }
 
   protected abstract readonly headerOf: HeaderOf;
+  /** What is known of the call before its message. */
+  protected get head(): CallHead {
+    const { headerOf } = this;
+    return { method: this.#unary.method, headerOf, countOf: () => 1, overGrpc: true, peer: NOBODY };
+  }
+
   /** Ask for the next message, or to be told that there is none. */
   protected abstract read(): void;
   /** Send the answer: a message with the status OK, or a status alone. */
@@ -101,7 +108,8 @@ export abstract class UnaryExchange implements CallContext {
       return;
     }
     this.caller = permit.caller;
-    this.denial = permit.denial;
+    this.callerName = permit.callerName;
+    this.access = permit.access;
     this.read();
   }
 
@@ -130,3 +138,5 @@ export abstract class UnaryExchange implements CallContext {
     this.#door.log("grpc.handler_failed", { method: this.#unary.method.name, err });
   }
 }
+
+const NOBODY = { address: "", certificate: undefined };

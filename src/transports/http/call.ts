@@ -32,7 +32,13 @@ export async function admitOverHttp(
   const ahead = call.refusalAhead();
   if (ahead !== undefined) return ahead; // The body is dropped as it comes.
   try {
-    const permit = await call.authorise((name) => request.header(name));
+    const permit = await call.authorise({
+      method: call.method,
+      headerOf: (name) => request.header(name),
+      countOf: () => 1,
+      overGrpc: false,
+      peer: { address: "", certificate: undefined },
+    });
     return "code" in permit ? permit : { permit, arrived };
   } catch (error) {
     return failure(call, error, false, log);

@@ -112,7 +112,7 @@ function callerOf({ caller, deadline, signal, attach }: StreamContext): Caller {
 
 /** Has the headers that a service knows go along as the name of who calls. */
 function telling(names: readonly string[]): Authorise {
-  return (headerOf) => ({
+  return ({ headerOf }) => ({
     caller: JSON.stringify(Object.fromEntries(names.map((name) => [name, headerOf(name)]))),
   });
 }

@@ -11,36 +11,33 @@ import { connect } from "node:net";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import type { Refusal } from "../../../src/core/errors.ts";
+import { Permission, type Permissions, permissionsToText } from "../../../src/core/permissions.ts";
 import { DEFAULTS } from "../../../src/core/settings.ts";
 import { Policies } from "../../../src/service/policies.ts";
 import { toBatch } from "../../../src/service/writer.ts";
-import type { Authorise, Target } from "../../../src/transports/calls/authorise.ts";
+import type { Access, Authorise, Target } from "../../../src/transports/calls/authorise.ts";
 import { API } from "../../../src/transports/calls/services.ts";
 import { create, single } from "../../support/calls.ts";
 import { type Opened, open, refusal } from "../../transports/door.ts";
 import { everyDoorOf } from "./with-headers.ts";
 
-const UNKNOWN: Refusal = { code: "UNAUTHENTICATED", expected: "send x-caller" };
+const UNKNOWN: Refusal = { code: "CREDENTIAL_MISSING" };
 const DENIED: Refusal = { code: "PERMISSION_DENIED", expected: "it has other names" };
 
 /** "shop" may do all to what begins with "shop."; "reader" likewise, but not change it. */
-const byHeader: Authorise = (headerOf) => {
+const byHeader: Authorise = ({ headerOf }) => {
   const caller = headerOf("x-caller");
   if (caller === "broken") throw new TypeError("a defect, for a test");
   if (caller === undefined) return UNKNOWN;
   const own = (target: Target) => ("name" in target ? target.name : target.prefix).startsWith("shop.");
-  return {
-    caller,
-    denial: ({ name }, target) =>
-      own(target) && (caller === "shop" || /^(Get|BatchGet|List|Top|Sum|Query)/.test(name))
-        ? undefined
-        : DENIED,
-  };
+  const allows = (needed: Permissions, target: Target) =>
+    own(target) && (caller === "shop" || needed === Permission.READ);
+  return { caller, access: accessOf(allows) };
 };
 /** As a check of signatures would be: it takes a while. */
-const later: Authorise = async (headerOf) => {
+const later: Authorise = async (head) => {
   await new Promise((resolve) => setImmediate(resolve));
-  return byHeader(headerOf);
+  return byHeader(head);
 };
 
 /** A request of each RPC about a counter, or about all that begin so. */
@@ -89,7 +86,7 @@ describe.each([
         const headers = caller === undefined ? {} : { "x-caller": caller };
         return (await door.call(opened, method, REQUESTS[method]!(name), headers)).said;
       };
-      expect(await call("shop.there"), door.name).toBe("UNAUTHENTICATED");
+      expect(await call("shop.there"), door.name).toBe("CREDENTIAL_MISSING");
       expect(await call("else.there", "shop"), door.name).toBe("PERMISSION_DENIED");
       expect(await call("else.missing", "shop"), door.name).toBe("PERMISSION_DENIED"); // It does not tell which.
       if (CHANGES.includes(method))
@@ -123,11 +120,12 @@ it("a defect in judging who calls refuses the call, and nothing is applied", asy
 
 it("each operation of a batch is asked for as the method that does it alone; the first denied is told", async () => {
   const asked: string[] = [];
-  const denial = ({ name }: { name: string }, target: Target): Refusal | undefined => {
-    asked.push(`${name} ${"name" in target ? target.name : ""}`);
-    return name === "Reset" ? DENIED : undefined;
-  };
-  await using opened = await open({ authorise: () => ({ caller: "", denial }) });
+  const access = accessOf((needed, target) => {
+    const name = "name" in target ? target.name : "";
+    asked.push(`${permissionsToText(needed)} ${name}`);
+    return name !== "d";
+  });
+  await using opened = await open({ authorise: () => ({ caller: "", access }) });
   const operations = [
     { name: "a", action: { case: "increment", value: 1n } },
     { name: "b", action: { case: "decrement", value: 1n } },
@@ -139,12 +137,12 @@ it("each operation of a batch is asked for as the method that does it alone; the
     reason: "PERMISSION_DENIED",
     metadata: { name: "d", index: "3" },
   });
-  expect(asked).toEqual(["Increment a", "Decrement b", "Set c", "Reset d"]);
+  expect(asked).toEqual(["increment a", "decrement b", "set c", "set d"]);
   expect(await valuesIn(opened)).toEqual({});
 });
 
 it("a request id belongs to the caller who used it", async () => {
-  await using opened = await open({ authorise: (headerOf) => ({ caller: headerOf("x-caller")! }) });
+  await using opened = await open({ authorise: ({ headerOf }) => ({ caller: headerOf("x-caller")! }) });
   for (const door of everyDoorOf("Increment")) {
     const name = door.name.replaceAll(" ", "-");
     const add = async (caller: string) => {
@@ -171,7 +169,7 @@ describe("before a body", () => {
       );
       const [answer] = (await once(socket, "data")) as [Buffer];
       socket.destroy();
-      expect(`${answer}`, type).toMatch(/send x-caller|grpc-status: 16/i);
+      expect(`${answer}`, type).toMatch(/No credential|grpc-status: 16/i);
     }
   });
 
@@ -191,6 +189,11 @@ describe("before a body", () => {
     expect(headers["grpc-status"]).toBe("16");
   });
 });
+
+function accessOf(allows: Access["allows"]): Access {
+  const denial: Access["denial"] = (needed, target) => (allows(needed, target) ? undefined : DENIED);
+  return { everywhere: 0, allows, denial, charge: () => undefined };
+}
 
 async function fill(opened: Opened): Promise<Record<string, bigint>> {
   for (const name of ["shop.there", "else.there"]) {

@@ -5,7 +5,7 @@ export class TrustedProxies {
   readonly #trusted = new BlockList();
   readonly #none: boolean;
 
-  /** @param networks  addresses and CIDRs, each of which `whyNoNetwork` takes */
+  /** @param networks  addresses and CIDRs, as the setting trusted-proxies takes them */
   constructor(networks: readonly string[]) {
     this.#none = networks.length === 0;
     for (const network of networks) {
@@ -47,17 +47,3 @@ function withoutPort(text: string): string {
 
 /** More proxies than anybody stands behind. */
 const HOPS_MAX = 32;
-
-/** Why a text is no network, as a clause; undefined: it is one. */
-export function whyNoNetwork(text: string): string | undefined {
-  const [address, bits, ...more] = text.split("/");
-  const family = isIP(address!);
-  const max = family === 6 ? 128 : 32;
-  if (
-    family !== 0 &&
-    more.length === 0 &&
-    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= max))
-  )
-    return undefined;
-  return `expected an IP address or a CIDR such as 10.0.0.0/8, got ${text.slice(0, 60)}`;
-}

@@ -1,8 +1,9 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
+import { whyNoNetwork } from "../../src/config/networks.ts";
 import { AddressBuckets, networkOf } from "../../src/guard/address-buckets.ts";
 import { CallerRates, type ServerRates } from "../../src/guard/caller-rates.ts";
-import { TrustedProxies, whyNoNetwork } from "../../src/guard/client-address.ts";
+import { TrustedProxies } from "../../src/guard/client-address.ts";
 import type { Counted } from "../../src/guard/rate.ts";
 
 const NO_RATES: ServerRates = { principal: undefined, anonymous: undefined, tokens: undefined };
@@ -44,6 +45,12 @@ describe("how often somebody may call", () => {
     expect(rates.head(own, "a")).toMatchObject({ code: "RATE_LIMITED" });
     const free = counting();
     for (let i = 0; i < 1_000; i++) expect(free.rates.head(shop, "a")).toBeUndefined();
+  });
+
+  it("the holder of the root key is not counted", () => {
+    const { rates } = counting({ principal: { calls: 1 }, anonymous: { calls: 1 } });
+    const root: Counted = { caller: "root", credential: "root" };
+    for (let i = 0; i < 100; i++) expect(rates.head(root, "a")).toBeUndefined();
   });
 
   it("principals do not take from each other, whatever their addresses", () => {

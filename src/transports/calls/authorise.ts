@@ -45,8 +45,17 @@ export interface Permit {
   readonly caller: string;
   /** Who it is in words, for the change log; undefined: the same. */
   readonly callerName?: string | undefined;
+  /** Under whom their request ids may be kept from before they had to say who they are; undefined: nobody else. */
+  readonly formerCaller?: string | undefined;
   /** What they may do; undefined: everything, as often as they like. */
   readonly access?: Access | undefined;
+  /**
+   * Aborted when this is not so any more, by its reason, a Refusal: what then still goes on for the caller (a stream) is
+   * ended with that. Undefined: it does not come to that.
+   */
+  readonly revoked?: AbortSignal | undefined;
+  /** When the credential expires, which ends what still goes on: milliseconds since the Unix epoch; undefined: never. */
+  readonly expireTimeMs?: number | undefined;
 }
 
 /** What a caller may do, asked once the request is read, before anything is done. */
@@ -59,6 +68,11 @@ export interface Access {
   allows(needed: Permissions, target: Target): boolean;
   /** Why they may not; undefined: they may. What is refused is told to the operator. */
   denial(needed: Permissions, target: Target): Refusal | undefined;
+  /**
+   * Something that a name which is allowed begins with, so that everything that begins so is allowed as well, if there is
+   * such a prefix and it is known: of many names the next need not be asked for then.
+   */
+  prefixOf?(needed: Permissions, name: string): string | undefined;
   /**
    * Count what a call asks for beyond the one operation that was counted with its head.
    *

@@ -9,11 +9,7 @@ import { about, type Refused } from "./call.ts";
  *
  * @param needed  what the method needs that does it alone; where that is to read alone, it is only asked what would be
  */
-export function opDenial(
-  access: Access | undefined,
-  needed: Permissions,
-  op: Op,
-): Refused | undefined {
+export function opDenial(access: Access | undefined, needed: Permissions, op: Op): Refused | undefined {
   if (access === undefined) return undefined;
   const { name, verb, amount } = op;
   const denied =
@@ -44,9 +40,4 @@ export function charged(access: Access | undefined, operations: number): Refusal
   return operations > 1 ? access?.charge(operations - 1) : undefined;
 }
 
-const BOUNDED: ReadonlySet<Verb> = new Set<Verb>([
-  Verb.INCREMENT,
-  Verb.DECREMENT,
-  Verb.TAKE,
-  Verb.GIVE_BACK,
-]);
+const BOUNDED: ReadonlySet<Verb> = new Set<Verb>([Verb.INCREMENT, Verb.DECREMENT, Verb.TAKE, Verb.GIVE_BACK]);

@@ -35,11 +35,11 @@ export function sketches(name: fc.Arbitrary<string>, timed = false): fc.Arbitrar
     {
       weight: 4,
       arbitrary: fc
-        .tuple(name, amount, fc.boolean())
-        .map(([n, a, mustExist]) => increment(n, a, { mustExist })),
+        .tuple(name, amount, fc.boolean(), mayCreate)
+        .map(([n, a, mustExist, may]) => increment(n, a, { mustExist, ...may })),
     },
     { weight: 2, arbitrary: fc.tuple(name, amount).map(([n, a]) => decrement(n, a)) },
-    { weight: 1, arbitrary: fc.tuple(name, value).map(([n, v]) => set(n, v)) },
+    { weight: 1, arbitrary: fc.tuple(name, value, mayCreate).map(([n, v, may]) => set(n, v, may)) },
     { weight: 1, arbitrary: name.map((n) => reset(n)) },
   );
   const compared: fc.Arbitrary<Op> = fc
@@ -90,6 +90,8 @@ const amount = fc.oneof(
 const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined, freq: 2 });
 const caller = fc.constantFrom("", "", "someone");
 const id = optional(fc.constantFrom("r1", "r2", "r3"));
+/** Whether the caller may make counters; of a retry, it may be another than before. */
+const mayCreate: fc.Arbitrary<Pick<Op, "mayCreate">> = fc.constantFrom({}, {}, {}, { mayCreate: false });
 const maybeEtag = fc.option(fc.record({ etag: fc.constantFrom("now", "first") }), { nil: {}, freq: 1 });
 const maybeNote = fc.option(fc.record({ note: fc.constant("why: \u{1F600}\0") }), { nil: {}, freq: 1 });
 const settings: fc.Arbitrary<Settings> = fc
@@ -174,6 +176,7 @@ function readable(columns: Exclude<Asked["ops"], Op>): Op[] {
     name: bytes.toString("latin1", i === 0 ? 0 : columns.nameEnds[i - 1], columns.nameEnds[i]),
     amount: columns.amounts[i]!,
     mustExist: columns.mustExist[i] === 1,
+    ...(columns.mayNotCreate?.[i] === 1 && { mayCreate: false as const }),
     ...columns.extras.get(i),
   }));
 }

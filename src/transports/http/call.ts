@@ -1,8 +1,10 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
-import type { Permit } from "../calls/authorise.ts";
+import type { CallHead, Permit } from "../calls/authorise.ts";
 import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
+import { countIn } from "../fields.ts";
 import { refusalOf } from "../status.ts";
 import { timeoutOf } from "../timeout.ts";
 import { isGet } from "./conditions.ts";
@@ -32,17 +34,24 @@ export async function admitOverHttp(
   const ahead = call.refusalAhead();
   if (ahead !== undefined) return ahead; // The body is dropped as it comes.
   try {
-    const permit = await call.authorise({
-      method: call.method,
-      headerOf: (name) => request.header(name),
-      countOf: () => 1,
-      overGrpc: false,
-      peer: { address: "", certificate: undefined },
-    });
+    const permit = await call.authorise(callHeadOf(call.method, request));
     return "code" in permit ? permit : { permit, arrived };
   } catch (error) {
     return failure(call, error, false, log);
   }
+}
+
+/** What is known of a call before its body. */
+export function callHeadOf(method: DescMethod, request: HttpRequest): CallHead {
+  return {
+    method,
+    headerOf: (name) => request.header(name),
+    countOf: (name) => countIn(request.rawHeaders, name),
+    overGrpc: false,
+    get peer() {
+      return request.peer;
+    },
+  };
 }
 
 /**

@@ -3,8 +3,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { setImmediate } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import type { Refusal } from "../../core/errors.ts";
+import type { Peer } from "../calls/authorise.ts";
 import { tooLarge } from "../calls/call.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, ResponseHeaders } from "../http/engine.ts";
+import { peerOf } from "../peer.ts";
 import { Arriving, NO_ROOM } from "../room.ts";
 
 /** A request as node:http has it. */
@@ -29,6 +31,10 @@ export class NodeRequest implements HttpRequest {
 
   get overTls(): boolean {
     return this.#request.socket instanceof TLSSocket;
+  }
+
+  get peer(): Peer {
+    return peerOf(this.#request.socket);
   }
 
   get rawHeaders(): readonly string[] {

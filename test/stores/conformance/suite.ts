@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import { describeWith } from "../../support/needs.ts";
 import { STORES } from "../../support/stores.ts";
+import { callersSuite } from "./callers.ts";
 import { catalogueSuite } from "./catalogue.ts";
 import { changesSuite } from "./changes.ts";
 import { columnsSuite } from "./columns.ts";
@@ -26,6 +27,7 @@ export function storeSuite(name: string): void {
   describeWith(kind.needs, kind.name, () => {
     describe("commit", () => commitSuite(kind));
     describe("exactly once", () => exactlyOnceSuite(kind));
+    describe("callers", () => callersSuite(kind));
     describe("reads", () => readsSuite(kind));
     describe("changes", () => changesSuite(kind));
     describe("columns", () => columnsSuite(kind));

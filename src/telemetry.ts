@@ -72,6 +72,10 @@ export const LOG_EVENTS = {
   "tls.renewal_failed": ["error", "The renewed certificate cannot be used; the one before stays in use."],
   "tls.not_valid_now": ["warn", "The certificate is not valid now: callers that check it hang up."],
   "tls.handshake_failed": ["debug", "A connection was closed that did not come to speak TLS."],
+  "auth.token_refused": [
+    "info",
+    "A token was refused, for what `why` says: its caller is told less. More within ten seconds are not logged.",
+  ],
   "doors.drain_forced": ["warn", "The drain grace ended with calls still in flight; they were cut off."],
 } as const satisfies Record<string, readonly [Exclude<LogLevel, "silent">, string]>;
 

@@ -6,8 +6,11 @@ export interface Known {
   /** Undefined: there is none, it cannot be read, or its principal is gone. */
   keyById(id: string): KnownKey | undefined;
   principalById(id: string): KnownPrincipal | undefined;
-  /** The id of the principal that a name elsewhere is bound to, "certificate:NAME" or "oidc:ALIAS:SUBJECT". */
-  bindingOf(subject: string): string | undefined;
+  /**
+   * For whom a name from elsewhere stands, "certificate:NAME" or "oidc:ALIAS:SUBJECT"; undefined: it is not bound. Bound,
+   * and without a principal: it stands for nobody.
+   */
+  bindingOf(subject: string): { readonly principal: KnownPrincipal | undefined } | undefined;
 }
 
 /** What is known of an API key. */

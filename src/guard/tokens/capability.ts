@@ -12,21 +12,23 @@ import { invalid, isUnfit, type Unfit, unfitOf } from "./unfit.ts";
  *
  * With a `sub` it has request ids of its own: those of its principal's id, "/", and a hash of the `sub`.
  *
- * @param kid  of the token's header, not checked
+ * @param kid    of the token's header, not checked
+ * @param known  the directory as it is now
  */
 export async function verifyCapability(
   token: string,
   kid: unknown,
-  known: Known,
+  known: () => Known,
   nowMs: number,
 ): Promise<Verified | Unfit> {
-  if (typeof kid !== "string" || known.keyById(kid) === undefined)
-    return invalid("its kid is the id of no API key");
-  const signed = await signedClaims(token, known.keyById(kid)!.publicKey, nowMs);
+  if (typeof kid !== "string") return invalid("its kid is the id of no API key");
+  const before = known().keyById(kid);
+  if (before === undefined) return invalid("its kid is the id of no API key");
+  const signed = await signedClaims(token, before.publicKey, nowMs);
   if (isUnfit(signed)) return signed;
 
-  const key = known.keyById(kid); // Now that the signature was waited for.
-  const principal = key && known.principalById(key.principalId);
+  const key = known().keyById(kid); // Now that the signature was waited for.
+  const principal = key && known().principalById(key.principalId);
   if (key === undefined || principal === undefined || principal.disabled || key.revokeTimeMs !== undefined)
     return {
       code: "CREDENTIAL_REVOKED",

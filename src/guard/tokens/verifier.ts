@@ -12,7 +12,8 @@ import { invalid, isUnfit, type Unfit } from "./unfit.ts";
 
 /** What tokens are judged by. */
 export interface TokensOptions {
-  readonly known: Known;
+  /** The directory as it is now. */
+  readonly known: () => Known;
   readonly clock: Clock;
   readonly log: Log;
   /** 32 random bytes. */
@@ -46,7 +47,7 @@ export function openTokens({ known, clock, log, salt }: TokensOptions): TokenVer
 /** Whoever sends many tokens that are none is not to fill the log. */
 const LOGS_APART_MS = 10_000;
 
-async function judge(token: string, known: Known, nowMs: number): Promise<Verified | Unfit> {
+async function judge(token: string, known: () => Known, nowMs: number): Promise<Verified | Unfit> {
   const header = unchecked(() => decodeProtectedHeader(token));
   if (header === undefined) return invalid("its header cannot be read");
   if (!isCanonical(token.slice(token.lastIndexOf(".") + 1)))

@@ -16,7 +16,7 @@ function open(...grants: string[]) {
   const known = new HandKnown(...grants);
   const logged: LogFields[] = [];
   const log = (_: string, fields: LogFields = {}) => void logged.push(fields);
-  const tokens = openTokens({ known, clock, log, salt: randomBytes(32) });
+  const tokens = openTokens({ known: () => known, clock, log, salt: randomBytes(32) });
   const nowS = clock.now() / 1_000;
   const claims = { iss: "tally", exp: nowS + 3_600, allow: ["increment@=page.views"] };
   const header = { alg: "EdDSA", typ: "tally-cap+jwt", kid: KEY_ID };

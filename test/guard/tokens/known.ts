@@ -27,8 +27,9 @@ export class HandKnown implements Known {
     return this.principals.get(id);
   }
 
-  bindingOf(subject: string): string | undefined {
-    return this.bindings.get(subject);
+  bindingOf(subject: string): { principal: KnownPrincipal | undefined } | undefined {
+    const id = this.bindings.get(subject);
+    return id === undefined ? undefined : { principal: this.principals.get(id) };
   }
 
   /** Change the key. */

@@ -149,7 +149,15 @@ export const RULES: readonly Rule[] = [
   {
     of: "src/server.ts",
     own: [
-      ...["src/core/", "src/service/", "src/stores/", "src/transports/", "src/config.ts", TELEMETRY],
+      ...[
+        "src/core/",
+        "src/service/",
+        "src/stores/",
+        "src/transports/",
+        "src/guard/",
+        "src/config.ts",
+        TELEMETRY,
+      ],
       ...["src/start-error.ts", "src/system-clock.ts"],
     ],
     packages: ["uuid"],

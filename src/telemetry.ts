@@ -87,6 +87,7 @@ export const LOG_EVENTS = {
   "auth.token_refused": [
     "info",
     "A token was refused, for what `why` says: its caller is told less. More within ten seconds are not logged.",
+  ],
   "auth.unread": [
     "error",
     "Who may call could not be read from the store. After ten seconds of it calls are refused with AUTH_STALE, for what was revoked meanwhile is not known.",

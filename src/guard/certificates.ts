@@ -1,6 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { certificateNames } from "./certificate-names.ts";
+import { bindingKeyOf } from "./entries.ts";
 import type { Known } from "./known.ts";
 import type { CertificateVerifier } from "./tokens.ts";
 
@@ -16,8 +17,10 @@ export function openCertificates(known: () => Known, clock: Clock): CertificateV
       const { expireTimeMs, isOfNow } = timesOf(certificate, clock.now());
       if (!isOfNow)
         return { code: expireTimeMs <= clock.now() ? "CREDENTIAL_EXPIRED" : "CREDENTIAL_INVALID" };
-      for (const name of certificateNames(certificate.subjectAltName)) {
-        const subject = `certificate:${name}`;
+      const subjects = certificateNames(certificate.subjectAltName).map((name) =>
+        bindingKeyOf({ certificate: name }),
+      );
+      for (const [i, subject] of subjects.entries()) {
         const bound = known().bindingOf(subject);
         if (bound === undefined) continue;
         const { principal } = bound;
@@ -29,7 +32,7 @@ export function openCertificates(known: () => Known, clock: Clock): CertificateV
           grants: principal.grants,
           expireTimeMs,
           rate: principal.rate,
-          depends: { principalId: principal.id, subject },
+          depends: { principalId: principal.id, subjects: subjects.slice(0, i + 1) },
         };
       }
       return { code: "CREDENTIAL_INVALID" };

@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { Log } from "../telemetry.ts";
+import { openCertificates } from "./certificates.ts";
 import { Directory } from "./directory.ts";
 import { type Guard, type GuardMode, openGuard } from "./guard.ts";
 import { RootKeyError } from "./root-key.ts";
@@ -39,7 +41,12 @@ export async function openGuardFor(
       await assertNobodyIsKept(catalogue, shown);
       return undefined;
     }
-    const guard = await openGuard({ mode: auth, catalogue, rootKeyFile, ...deps });
+    const { openTokens } = await import("./tokens/verifier.ts"); // With a library that who asks nobody need not load.
+    const guard = await openGuard({
+      ...{ mode: auth, catalogue, rootKeyFile, ...deps },
+      tokens: (now) => openTokens({ known: () => now.directory, salt: randomBytes(32), ...deps }),
+      certificates: (now) => openCertificates(() => now.directory, deps.clock),
+    });
     if (auth === "optional" || guard.hasRootKey || guard.current.directory.hasAdmin) return guard;
     guard.close();
   } catch (error) {

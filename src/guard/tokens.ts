@@ -33,8 +33,8 @@ export interface Verified {
 export interface Depends {
   readonly principalId?: string | undefined;
   readonly keyId?: string | undefined;
-  /** Of a binding, also when there was none: see bindingKeyOf. */
-  readonly subject?: string | undefined;
+  /** Of bindings, also where there was none: see bindingKeyOf. */
+  readonly subjects?: readonly string[] | undefined;
 }
 
 /**

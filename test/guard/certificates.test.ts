@@ -37,12 +37,15 @@ it("is whom its URI is bound to, before its name of DNS", () => {
     grants: grantsOf("read@shop."),
     expireTimeMs: SHOP.validToDate.getTime(),
     rate: undefined,
-    depends: { principalId: "shop00000001", subject: "certificate:shop.example" },
+    depends: {
+      principalId: "shop00000001",
+      subjects: ["certificate:spiffe://example.org/shop", "certificate:shop.example"],
+    },
   });
   known.bindings.set("certificate:spiffe://example.org/shop", "till00000001");
   expect(judged()).toMatchObject({
     caller: "till00000001",
-    depends: { subject: "certificate:spiffe://example.org/shop" },
+    depends: { subjects: ["certificate:spiffe://example.org/shop"] },
   });
 });
 

@@ -156,6 +156,20 @@ export const KEYS = {
     group: "Where",
     about: "the private key of the certificate: PEM, without a passphrase",
   },
+  tlsClientCaFile: {
+    ...path(),
+    name: "tls-client-ca-file",
+    group: "Where",
+    about: "certificates of the authorities that sign those of clients: PEM, up to the root",
+  },
+  tlsClientAuth: {
+    ...oneOf("<off|optional|required>", ["off", "optional", "required"]),
+    name: "tls-client-auth",
+    group: "Where",
+    about:
+      "whether clients are asked for a certificate, where gRPC is served; required needs a port for gRPC alone (grpc-listen), for browsers and probes bring none",
+    default: "off",
+  },
   drainGraceMs: {
     ...duration("0s", "1h"),
     name: "drain-grace",

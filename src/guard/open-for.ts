@@ -1,9 +1,10 @@
-import { randomInt } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { Log } from "../telemetry.ts";
 import { CallerRates } from "./caller-rates.ts";
+import { openCertificates } from "./certificates.ts";
 import { TrustedProxies } from "./client-address.ts";
 import { Directory } from "./directory.ts";
 import { type Guard, type GuardMode, openGuard } from "./guard.ts";
@@ -48,8 +49,11 @@ export async function openGuardFor(
       await assertNobodyIsKept(catalogue, shown);
       return undefined;
     }
+    const { openTokens } = await import("./tokens/verifier.ts"); // With a library that who asks nobody need not load.
     const guard = await openGuard({
       ...{ mode: auth, catalogue, rootKeyFile, ...deps },
+      tokens: (now) => openTokens({ known: () => now.directory, salt: randomBytes(32), ...deps }),
+      certificates: (now) => openCertificates(() => now.directory, deps.clock),
       rates: ratesOf(settings, deps.clock),
       proxies: settings.trustedProxies.length > 0 ? new TrustedProxies(settings.trustedProxies) : undefined,
     });

@@ -18,6 +18,9 @@ export interface Rule {
 const TELEMETRY = "src/telemetry.ts";
 const SECRETS = "src/core/secrets.ts";
 
+/** What a grant means, which people are shown before a server judges by it. */
+const GRANTS = ["src/core/grants.ts", "src/core/permissions.ts"];
+
 /** What stores share. */
 const STORES_SHARED = "src/stores/shared/";
 
@@ -118,6 +121,13 @@ export const RULES: readonly Rule[] = [
     builtins: true,
   },
   {
+    of: "src/guard/tokens/",
+    own: ["src/guard/", "src/core/", "types of src/transports/calls/authorise.ts", TELEMETRY],
+    packages: ["jose"],
+    builtins: true,
+    without: ["node:http", "node:https", "node:http2"],
+  },
+  {
     of: "src/guard/", // Doors ask it, and it knows of them no more than what a call's head is.
     own: [
       "src/guard/",
@@ -203,6 +213,7 @@ export const RULES: readonly Rule[] = [
       "src/config/quantity.ts",
       "src/core/name.ts",
       "src/core/pace.ts",
+      ...GRANTS,
       SECRETS,
     ],
     packages: ["commander", "@bufbuild/protobuf", "yaml", "smol-toml"],
@@ -211,7 +222,7 @@ export const RULES: readonly Rule[] = [
   { of: "src/console/vite.config.ts", own: ["gen/console"], packages: ["vite"], builtins: true },
   {
     of: "src/console/", // In the browser: nothing of the server but the edges of int64, and no annotations.
-    own: ["src/console/", "gen/browser/", "src/core/int64.ts", "src/core/pace.ts"],
+    own: ["src/console/", "gen/browser/", "src/core/int64.ts", "src/core/pace.ts", ...GRANTS],
     packages: [
       "@bufbuild/protobuf",
       "@connectrpc/connect",

@@ -31,6 +31,7 @@ import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
 import { type DoorLimits, type Doors, type Http2EngineName, openDoors } from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";
+import type { ClientAuth } from "../../src/transports/tls/clients.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
 import { Following } from "../stores/conformance/history-following.ts";
 import { HandClock } from "../support/clock.ts";
@@ -69,7 +70,9 @@ interface Options {
     readonly checkEveryMs?: number;
     /** Certificates are made now, and not when the clock of everything else is. */
     readonly clock?: HandClock;
+    readonly clientCaFile?: string;
   };
+  readonly clientAuth?: ClientAuth;
 }
 
 /** Open a door that serves; `await using` closes it. */
@@ -86,6 +89,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     streamCalls = [],
     unaryCalls = [],
     tls,
+    clientAuth = "off",
     http2Engine = ENGINE,
   } = options;
   const hostNames = "hostNames" in options ? options.hostNames : tls === undefined ? ["x"] : undefined;
@@ -118,6 +122,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     grpcListen,
     http2Engine,
     certificate,
+    clientAuth,
     allowOrigins,
     hostNames,
     store,

@@ -13,6 +13,7 @@ import { credentialIn, INVALID } from "./credentials.ts";
 import { CurrentDirectory } from "./current-directory.ts";
 import { type Denial, Denials, type DeniedCalls } from "./denials.ts";
 import type { Directory } from "./directory.ts";
+import type { FormerIds } from "./former-ids.ts";
 import { KnownCredentials } from "./known-credentials.ts";
 import { ANONYMOUS, ANONYMOUS_ID, ROOT_NAME } from "./names.ts";
 import type { Rates } from "./rate.ts";
@@ -38,6 +39,8 @@ export interface GuardOptions {
   readonly certificates?: ((now: DirectoryNow) => CertificateVerifier) | undefined;
   /** Counts calls; undefined: everybody calls as often as they like. */
   readonly rates?: Rates | undefined;
+  /** Under whom request ids of a caller may be kept from before; undefined: under nobody else. */
+  readonly formerIds?: FormerIds | undefined;
   /** Who is believed when they say where a call comes from; undefined: nobody. */
   readonly proxies?: TrustedProxies | undefined;
   /** How often what others have changed is looked for, in milliseconds; undefined: every two seconds. */
@@ -168,7 +171,8 @@ class StandingGuard implements Guard {
       this.#options.rates?.head(said, this.addressOf(head));
     if (refusal !== undefined) return this.#refuse(refusal, head, said);
     const { caller, callerName, expireTimeMs } = said;
-    return { caller, callerName, access: new Granted(said, head, this), expireTimeMs };
+    const formerCaller = this.#options.formerIds?.of(caller);
+    return { caller, callerName, formerCaller, access: new Granted(said, head, this), expireTimeMs };
   }
 
   #refuse(refusal: Refusal, head: CallHead, by?: Pick<Verified, "callerName" | "keyId">): Refusal {

@@ -7,6 +7,7 @@ import { CallerRates } from "./caller-rates.ts";
 import { openCertificates } from "./certificates.ts";
 import { TrustedProxies } from "./client-address.ts";
 import { Directory } from "./directory.ts";
+import { FormerIds } from "./former-ids.ts";
 import { type Guard, type GuardMode, openGuard } from "./guard.ts";
 import type { Rate, Rates } from "./rate.ts";
 import { RootKeyError } from "./root-key.ts";
@@ -20,6 +21,8 @@ export class GuardError extends Error {
 export interface GuardSettings {
   readonly auth: "off" | GuardMode;
   readonly rootKeyFile: string | undefined;
+  /** For how much running time request ids are kept, in milliseconds. */
+  readonly requestIdsKeepMs: number;
   readonly rateDefault: Rate | undefined;
   readonly rateAnonymous: Rate | undefined;
   readonly rateTokens: Rate | undefined;
@@ -54,6 +57,7 @@ export async function openGuardFor(
       ...{ mode: auth, catalogue, rootKeyFile, ...deps },
       tokens: (now) => openTokens({ known: () => now.directory, salt: randomBytes(32), ...deps }),
       certificates: (now) => openCertificates(() => now.directory, deps.clock),
+      formerIds: await formerIdsOf(catalogue, auth, settings, deps),
       rates: ratesOf(settings, deps.clock),
       proxies: settings.trustedProxies.length > 0 ? new TrustedProxies(settings.trustedProxies) : undefined,
     });
@@ -69,6 +73,21 @@ export async function openGuardFor(
     `auth is required, and nobody could administrate the store ${shown}: it has no principal with admin, and there is no root ` +
       `key. Make an admin with \`tally auth init --store ${shown}\` (of SQLite while no server has it), or give root-key-file.`,
   );
+}
+
+function formerIdsOf(
+  catalogue: Catalogue,
+  mode: GuardMode,
+  { requestIdsKeepMs: keepMs }: GuardSettings,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<FormerIds> {
+  return FormerIds.open({
+    mode,
+    catalogue,
+    clock,
+    keepMs,
+    onFailure: (err) => log("auth.unwritten", { err }),
+  });
 }
 
 function ratesOf({ rateDefault, rateAnonymous, rateTokens }: GuardSettings, clock: Clock): Rates {

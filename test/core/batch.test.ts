@@ -36,7 +36,7 @@ function decideOn(
   const touched = touchedBy(columns);
   const loaded: Loaded = {
     ...touched,
-    keys: requestKeys(columns, touched),
+    ...requestKeys(columns, touched),
     counters: touched.names.map((name) => found[name]),
     fixed: new Map(
       [...touched.whole].flatMap((index) => {

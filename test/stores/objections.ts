@@ -257,7 +257,9 @@ function toAsked(
     const of = { up: increment, down: decrement, set }[verb as "up"];
     return of(prefix + name, amount);
   });
-  const options = id > 6 ? { id: `${prefix}${id}` } : {};
+  // Some are sent again by who has come to say who they are.
+  const who = id % 2 === 0 ? {} : { caller: "ada", formerCaller: "" };
+  const options = id > 6 ? { id: `${prefix}${id >> 1}`, ...who } : {};
   if (kind === "single") return single(made[0]!, options);
   return batch(made, { ...options, allOrNothing: kind === "group" });
 }

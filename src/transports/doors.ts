@@ -7,8 +7,9 @@ import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Telemetry } from "../telemetry.ts";
-import type { Authorise } from "./calls/authorise.ts";
+import { type Authorise, allowAll } from "./calls/authorise.ts";
 import type { UnaryCall } from "./calls/call.ts";
+import { knownOnly } from "./calls/known-only.ts";
 import { logged } from "./calls/logged.ts";
 import { API } from "./calls/services.ts";
 import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
@@ -21,9 +22,11 @@ import { SERVICES } from "./grpc/services.ts";
 import { openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
 import type { Drainable, SocketServer } from "./http/engine.ts";
+import { entryFor } from "./http/entry.ts";
 import { grpcOnlyRoute } from "./http/grpc-only.ts";
 import { healthRoute } from "./http/health.ts";
 import { hostNameRoute, wellFormedRoute } from "./http/host.ts";
+import { noStoreRoute } from "./http/no-store.ts";
 import { originRoute } from "./http/origin.ts";
 import { refusalsLogged } from "./http/refusals-logged.ts";
 import { unknownPathRoute } from "./http/unknown-path.ts";
@@ -71,10 +74,17 @@ export interface DoorsOptions {
   readonly unaryCalls?: readonly UnaryCall[];
   /** Who may call, and do what; by default everybody may do everything. */
   readonly authorise?: Authorise;
+  /** Whether callers show credentials: then nobody between may keep what is answered. */
+  readonly authenticates?: boolean;
+  /** What may be had without a credential, beside health; undefined: all of it. */
+  readonly open?: ReadonlySet<OpenPart> | undefined;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
 }
+
+/** What holds no counts, or none but sums: the page, what Tally says of its API, reflection, and what is measured. */
+export type OpenPart = "page" | "docs" | "reflection" | "metrics";
 
 /** Whose implementation of HTTP/2 it is. */
 export type Http2EngineName = "own" | "grpc-js";
@@ -148,6 +158,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     store,
     writer,
     clock,
+    authorise = allowAll,
     streamCalls = [],
     unaryCalls = [],
   } = options;
@@ -161,17 +172,21 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     options.calendar,
     limits,
     (calls) => log("calls.overload", { calls }),
-    options.authorise,
+    authorise,
   );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const arriving = new Room(limits.arrivingBytesMax);
   const streams = new Streams(clock, log, limits);
   const isOwn = options.http2Engine === "own";
-  const extras = extraCalls(health, limits.unaryBytesMax);
+  const isOpen = (part: OpenPart) => options.open?.has(part) ?? true;
+  const entry = entryFor(authorise, log);
+  const forReflection = isOpen("reflection") ? allowAll : knownOnly(authorise);
+  const extras = extraCalls(health, limits.unaryBytesMax, forReflection);
   const hostNames = options.hostNames && new Set(options.hostNames);
   const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
   const routes = [
+    ...(options.authenticates ? [noStoreRoute()] : []),
     wellFormedRoute(),
     healthRoute(health),
     ...(options.logsCalls ? [refusalsLogged(log)] : []),
@@ -185,8 +200,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     }),
     restRoute(api, doing),
     articleRoute(api, doing),
-    referenceRoute(),
-    consoleRoute(),
+    referenceRoute(isOpen("docs") ? undefined : entry),
+    consoleRoute(isOpen("page") ? undefined : entry),
     unknownPathRoute(api),
   ];
   const shared = grpcListen === undefined;

@@ -58,8 +58,10 @@ class Known {
   readonly #ops: OpColumns;
   readonly #access: Access;
   readonly #nameAt: (i: number) => string;
-  /** On all that begins so it is; undefined: on nothing that is known. */
-  #prefix: Uint8Array | undefined;
+  /** On all that begins so it is. Each is that of a grant, of which there are not many. */
+  readonly #prefixes: Uint8Array[] = [];
+  /** Of these the one that a name began with last; most do again. */
+  #last: Uint8Array | undefined;
 
   constructor(needed: Permissions, ops: OpColumns, access: Access, nameAt: (i: number) => string) {
     this.#needed = needed;
@@ -69,19 +71,19 @@ class Known {
   }
 
   allows(i: number): boolean {
-    if (this.#begins(i)) return true;
+    const start = i === 0 ? 0 : this.#ops.nameEnds[i - 1]!;
+    if (this.#last !== undefined && this.#begins(start, i, this.#last)) return true;
+    this.#last = this.#prefixes.find((prefix) => this.#begins(start, i, prefix));
+    if (this.#last !== undefined) return true;
     const name = this.#nameAt(i);
     if (!this.#access.allows(this.#needed, { name })) return false;
     const prefix = this.#access.prefixOf?.(this.#needed, name);
-    if (prefix !== undefined) this.#prefix = Buffer.from(prefix, "latin1");
+    if (prefix !== undefined) this.#prefixes.push(Buffer.from(prefix, "latin1"));
     return true;
   }
 
-  #begins(i: number): boolean {
-    const prefix = this.#prefix;
-    if (prefix === undefined) return false;
+  #begins(start: number, i: number, prefix: Uint8Array): boolean {
     const { names, nameEnds } = this.#ops;
-    const start = i === 0 ? 0 : nameEnds[i - 1]!;
     if (nameEnds[i]! - start < prefix.length) return false;
     for (let k = 0; k < prefix.length; k++) if (names[start + k] !== prefix[k]) return false;
     return true;

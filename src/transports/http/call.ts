@@ -28,17 +28,34 @@ export interface Admitted {
 export async function admitOverHttp(
   call: UnaryCall,
   request: HttpRequest,
+  response: HttpResponse,
   { clock, log }: HttpCallOptions,
 ): Promise<Admitted | Refusal> {
   const arrived = clock.now();
   const ahead = call.refusalAhead();
   if (ahead !== undefined) return ahead; // The body is dropped as it comes.
+  const permit = await permitOverHttp(call, request, response, log);
+  return "code" in permit ? permit : { permit, arrived };
+}
+
+/**
+ * Who calls, by the headers alone. Who is refused is not heard any further: their connection ends with the answer, if
+ * some of their body has yet to come.
+ */
+export async function permitOverHttp(
+  call: Pick<UnaryCall, "method" | "authorise">,
+  request: HttpRequest,
+  response: HttpResponse,
+  log: Log,
+): Promise<Permit | Refusal> {
+  let permit: Permit | Refusal;
   try {
-    const permit = await call.authorise(callHeadOf(call.method, request));
-    return "code" in permit ? permit : { permit, arrived };
+    permit = await call.authorise(callHeadOf(call.method, request));
   } catch (error) {
-    return failure(call, error, false, log);
+    permit = failure(call, error, false, log);
   }
+  if ("code" in permit && request.isArriving) response.setHeader("connection", "close");
+  return permit;
 }
 
 /** What is known of a call before its body. */
@@ -84,7 +101,12 @@ export async function answerOverHttp(
 }
 
 /** What was thrown, as a refusal. A TallyError is the world's doing; who found it has logged it once, not once a call. */
-function failure({ method }: UnaryCall, err: unknown, mayHaveApplied: boolean, log: Log): Refusal {
+function failure(
+  { method }: Pick<UnaryCall, "method">,
+  err: unknown,
+  mayHaveApplied: boolean,
+  log: Log,
+): Refusal {
   if (!(err instanceof TallyError)) log("http.handler_failed", { method: method.name, err });
   return refusalOf(err, mayHaveApplied);
 }

@@ -19,6 +19,8 @@ export interface HttpRequest {
   readonly overTls: boolean;
   /** Who sent it. */
   readonly peer: Peer;
+  /** Whether some of its body has yet to come; asked when the code that was told of it has returned. */
+  readonly isArriving: boolean;
   /** Names and values in turn, as they were sent. */
   readonly rawHeaders: readonly string[];
   /**

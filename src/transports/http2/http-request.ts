@@ -34,6 +34,10 @@ export class Http2Request implements HttpRequest {
     this.#requestMs = requestMs;
   }
 
+  get isArriving(): boolean {
+    return !this.#stream.requestEnded;
+  }
+
   get peer(): Peer {
     return peerOf(this.#stream.socket);
   }

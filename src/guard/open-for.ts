@@ -4,6 +4,7 @@ import type { Catalogue } from "../service/store-catalogue.ts";
 import type { Log } from "../telemetry.ts";
 import { Directory } from "./directory.ts";
 import { type Guard, type GuardMode, openGuard } from "./guard.ts";
+import type { RandomBytes } from "./random-id.ts";
 import { RootKeyError } from "./root-key.ts";
 
 /** Why a store is not served with these settings: one sentence for the operator. */
@@ -28,7 +29,7 @@ export async function openGuardFor(
   catalogue: Catalogue | undefined,
   { auth, rootKeyFile }: GuardSettings,
   shown: string,
-  deps: { readonly clock: Clock; readonly log: Log },
+  deps: { readonly clock: Clock; readonly log: Log; readonly randomBytes: RandomBytes },
 ): Promise<Guard | undefined> {
   if (catalogue === undefined) {
     if (auth === "off") return undefined;

@@ -31,7 +31,7 @@ export interface Verified {
 export interface Depends {
   readonly principalId?: string | undefined;
   readonly keyId?: string | undefined;
-  /** Of a binding, also when there was none: see bindingKeyOf. */
+  /** Of a binding, also when there was none: see subjectToText. */
   readonly subject?: string | undefined;
 }
 

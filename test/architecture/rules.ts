@@ -27,6 +27,7 @@ const TRANSPORTS_OWN = [
   "src/wire/",
   "src/service/",
   "src/core/",
+  "types of src/guard/",
   "gen/",
   TELEMETRY,
 ];

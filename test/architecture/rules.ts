@@ -18,6 +18,9 @@ export interface Rule {
 const TELEMETRY = "src/telemetry.ts";
 const SECRETS = "src/core/secrets.ts";
 
+/** What a grant means, which people are shown before a server judges by it. */
+const GRANTS = ["src/core/grants.ts", "src/core/permissions.ts"];
+
 /** What stores share. */
 const STORES_SHARED = "src/stores/shared/";
 
@@ -204,6 +207,7 @@ export const RULES: readonly Rule[] = [
       "src/config/quantity.ts",
       "src/core/name.ts",
       "src/core/pace.ts",
+      ...GRANTS,
       SECRETS,
     ],
     packages: ["commander", "@bufbuild/protobuf", "yaml", "smol-toml"],
@@ -212,7 +216,7 @@ export const RULES: readonly Rule[] = [
   { of: "src/console/vite.config.ts", own: ["gen/console"], packages: ["vite"], builtins: true },
   {
     of: "src/console/", // In the browser: nothing of the server but the edges of int64, and no annotations.
-    own: ["src/console/", "gen/browser/", "src/core/int64.ts", "src/core/pace.ts"],
+    own: ["src/console/", "gen/browser/", "src/core/int64.ts", "src/core/pace.ts", ...GRANTS],
     packages: [
       "@bufbuild/protobuf",
       "@connectrpc/connect",

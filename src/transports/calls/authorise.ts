@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
-import type { Target } from "../../core/grants.ts";
+import type { Grants, Target } from "../../core/grants.ts";
 import type { Permissions } from "../../core/permissions.ts";
 
 export type { Target };
@@ -45,8 +45,17 @@ export interface Permit {
   readonly caller: string;
   /** Who it is in words, for the change log; undefined: the same. */
   readonly callerName?: string | undefined;
+  /** Under whom their request ids may be kept from before they had to say who they are; undefined: nobody else. */
+  readonly formerCaller?: string | undefined;
   /** What they may do; undefined: everything, as often as they like. */
   readonly access?: Access | undefined;
+  /**
+   * Aborted when this is not so any more, by its reason, a Refusal: what then still goes on for the caller (a stream) is
+   * ended with that. Undefined: it does not come to that.
+   */
+  readonly revoked?: AbortSignal | undefined;
+  /** When the credential expires, which ends what still goes on: milliseconds since the Unix epoch; undefined: never. */
+  readonly expireTimeMs?: number | undefined;
 }
 
 /** What a caller may do, asked once the request is read, before anything is done. */
@@ -65,6 +74,24 @@ export interface Access {
    * @returns  why it is too much for now; undefined: it is not
    */
   charge(operations: number): Refusal | undefined;
+  /** As whom they are known, and by what; undefined: nobody asks. */
+  readonly identity?: Identity | undefined;
+}
+
+/** As whom a caller is known, and by what: for who asks who they are themselves. */
+export interface Identity {
+  /** The principal's name, `root`, `anonymous`, or "oidc:ALIAS:SUBJECT". */
+  readonly name: string;
+  /** By what it was said: `key`, `root`, `oidc`, `certificate`, `capability` or `none`. */
+  readonly credential: string;
+  /** The id of the API key, or of the one that signed the token. */
+  readonly keyId: string | undefined;
+  /** What they may do. */
+  readonly grants: Grants;
+  /** From when on the credential is refused, in milliseconds since the Unix epoch; undefined: never. */
+  readonly expireTimeMs: number | undefined;
+  /** Where the call came from; "" where that is not known. */
+  readonly address: string;
 }
 
 /** As long as there are no credentials: whoever calls may do everything. */

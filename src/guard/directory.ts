@@ -108,7 +108,7 @@ export class Directory {
     return bindings.sort((a, b) => (a.subject < b.subject ? -1 : 1));
   }
 
-  /** The entry that binds a subject; see bindingKeyOf. */
+  /** The entry that binds a subject; see subjectToText. */
   bindingBySubject(subject: string): Binding | undefined {
     return this.#bindings.get(subject);
   }
@@ -116,7 +116,7 @@ export class Directory {
   /**
    * For whom a name from elsewhere stands; undefined: it is not bound.
    *
-   * @param subject  see bindingKeyOf
+   * @param subject  see subjectToText
    */
   bindingOf(subject: string): Bound | undefined {
     const binding = this.#bindings.get(subject);

@@ -9,6 +9,7 @@ import { TrustedProxies } from "./client-address.ts";
 import { Directory } from "./directory.ts";
 import { FormerIds } from "./former-ids.ts";
 import { type Guard, type GuardMode, openGuard } from "./guard.ts";
+import type { RandomBytes } from "./random-id.ts";
 import type { Rate, Rates } from "./rate.ts";
 import { RootKeyError } from "./root-key.ts";
 
@@ -40,7 +41,7 @@ export async function openGuardFor(
   catalogue: Catalogue | undefined,
   settings: GuardSettings,
   shown: string,
-  deps: { readonly clock: Clock; readonly log: Log },
+  deps: { readonly clock: Clock; readonly log: Log; readonly randomBytes: RandomBytes },
 ): Promise<Guard | undefined> {
   const { auth, rootKeyFile } = settings;
   if (catalogue === undefined) {

@@ -42,6 +42,7 @@ export async function guarded(
     catalogue,
     clock,
     log: (event) => void logged.push(event),
+    randomBytes,
     lookEveryMs: 3_600_000, // Tests look by themselves.
     ...options,
   });

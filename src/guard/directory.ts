@@ -1,7 +1,6 @@
 import type { CatalogueEntry, CatalogueName } from "../core/catalogue.ts";
 import { Permission } from "../core/permissions.ts";
 import type { CatalogueChanges } from "../service/store-catalogue.ts";
-import type { Dropped } from "./directory-changes.ts";
 import {
   type Binding,
   bindingFromBody,
@@ -11,6 +10,13 @@ import {
   principalFromBody,
 } from "./entries.ts";
 import { ANONYMOUS, ANONYMOUS_ID } from "./names.ts";
+
+/** An entry that is to go, as it was known. */
+export interface Dropped {
+  readonly kind: "key" | "binding";
+  readonly key: string;
+  readonly version: number;
+}
 
 /** That a name from elsewhere stands for somebody. */
 export interface Bound {

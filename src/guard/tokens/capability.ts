@@ -39,6 +39,7 @@ export async function verifyCapability(
   const claims = capabilityClaimsFrom(signed.payload, nowMs);
   if (typeof claims === "string") return invalid(claims);
   const { sub, amountMax, rate, origins } = claims;
+  if (claims.expireTimeMs <= nowMs) return { code: "CREDENTIAL_EXPIRED", why: "it has expired" }; // jose knows no parts of seconds.
   return {
     caller: sub === undefined ? principal.id : `${principal.id}/${hashOf(sub)}`,
     callerName: sub === undefined ? principal.name : `${principal.name}/${percentName(sub)}`,

@@ -302,7 +302,7 @@ describe("a capability token is refused", () => {
 
     clock.wallMs += 3_600_000;
     expect(await both()).toEqual([{ code: "CREDENTIAL_EXPIRED" }, INVALID]);
-    clock.wallMs -= 3_600_000;
+    clock.wallMs -= 1;
     expect(await judged(right)).toMatchObject({ caller: "shop00000001" });
 
     known.putKey({ expireTimeMs: clock.now() });
@@ -316,6 +316,19 @@ describe("a capability token is refused", () => {
     expect(await both()).toEqual([{ code: "CREDENTIAL_REVOKED" }, INVALID]);
     known.keys.clear();
     expect(await both()).toEqual([INVALID, INVALID]);
+  });
+
+  it("from its exp on, to the millisecond", async () => {
+    const { clock, judged, mint, nowS } = open();
+    const tokens = [await mint({ exp: nowS + 10 }), await mint({ exp: nowS + 10.5 })];
+    const codes = async () =>
+      (await Promise.all(tokens.map((token) => judged(token)))).map((said) => "code" in said);
+    clock.advance(9_999);
+    expect(await codes()).toEqual([false, false]);
+    clock.advance(1);
+    expect(await codes()).toEqual([true, false]);
+    clock.advance(500);
+    expect(await codes()).toEqual([true, true]);
   });
 
   it("whose key is revoked while its signature is checked", async () => {

@@ -1,5 +1,5 @@
 /** What `tally auth principal update` makes of grants. */
-import fc from "fast-check";
+import { fc } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import { changedGrants } from "../../src/cli/auth/grants.ts";
 import { EXIT } from "../../src/cli/exit.ts";

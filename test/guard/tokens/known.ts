@@ -53,7 +53,7 @@ export function grantsOf(...texts: string[]): Grants {
 }
 
 /** What a grant is written as, in one order. */
-export function textsOf({ grants }: Verified): string[] {
+function textsOf({ grants }: Verified): string[] {
   return grants.all.map((grant) => JSON.stringify(grant)).sort();
 }
 

@@ -52,11 +52,6 @@ export function grantsOf(...texts: string[]): Grants {
   return new Grants(texts.map((text) => grantFromText(text) as Grant));
 }
 
-/** What a grant is written as, in one order. */
-function textsOf({ grants }: Verified): string[] {
-  return grants.all.map((grant) => JSON.stringify(grant)).sort();
-}
-
 /** The head of a call from an address. */
 export function headFrom(address = "192.0.2.1", headers: Readonly<Record<string, string>> = {}): CallHead {
   return {

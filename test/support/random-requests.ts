@@ -21,6 +21,7 @@ import {
 /** A request before it has names and an id of its own (`prefixed`), and etags that somebody read (`Etags`). */
 export interface Sketch {
   readonly caller: string;
+  readonly formerCaller?: string | undefined;
   readonly ops: readonly Op[];
   readonly single: boolean;
   readonly id: string | undefined;
@@ -59,14 +60,14 @@ export function sketches(name: fc.Arbitrary<string>, timed = false): fc.Arbitrar
 
   const alone = (op: fc.Arbitrary<Op>) =>
     fc.record({
-      ...{ caller, id, ops: op.map((one) => [one]) },
+      ...{ caller, formerCaller, id, ops: op.map((one) => [one]) },
       ...{ single: fc.constant(true), allOrNothing: fc.constant(false) },
     });
   // Under one id, deletions within a batch are the same, whatever they say of the history.
   const ending = name.map((n) => remove(n, { keepHistory: true }));
   const some = fc.oneof({ weight: 9, arbitrary: counting }, { weight: 1, arbitrary: ending });
   const together = fc.record({
-    ...{ caller, id, ops: fc.array(some, { minLength: 1, maxLength: 6 }) },
+    ...{ caller, formerCaller, id, ops: fc.array(some, { minLength: 1, maxLength: 6 }) },
     ...{ single: fc.constant(false), allOrNothing: fc.boolean() },
   });
   return fc.oneof(
@@ -89,6 +90,8 @@ const amount = fc.oneof(
 );
 const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined, freq: 2 });
 const caller = fc.constantFrom("", "", "someone");
+/** Of who has come to say who they are, and may have asked before. */
+const formerCaller = fc.constantFrom(undefined, "");
 const id = optional(fc.constantFrom("r1", "r2", "r3"));
 /** Whether the caller may make counters; of a retry, it may be another than before. */
 const mayCreate: fc.Arbitrary<Pick<Op, "mayCreate">> = fc.constantFrom({}, {}, {}, { mayCreate: false });
@@ -133,9 +136,12 @@ const mask = fc.subarray<SettingKey>([...KEYS], { minLength: 1 });
 const maskInTime = fc.subarray<SettingKey>([...KEYS, "window", "refill", "idleTtlMs"], { minLength: 1 });
 
 /** The same, on names and under an id that begin with this. */
-export function prefixed({ caller, ops, single: alone, id, allOrNothing }: Sketch, prefix: string): Asked {
+export function prefixed(
+  { caller, formerCaller, ops, single: alone, id, allOrNothing }: Sketch,
+  prefix: string,
+): Asked {
   const mine = ops.map((op) => ({ ...op, name: prefix + op.name }));
-  const options = { caller, id: id === undefined ? undefined : prefix + id };
+  const options = { caller, formerCaller, id: id === undefined ? undefined : prefix + id };
   return alone ? single(mine[0]!, options) : batch(mine, { ...options, allOrNothing });
 }
 

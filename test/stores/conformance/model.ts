@@ -141,7 +141,8 @@ class Model {
   answer(asked: Asked): ModelAnswer {
     const ops = opsOf(asked);
     const whole = "verbs" in asked.ops;
-    const key = asked.requestId && `${asked.requestId} ${asked.caller} ${whole ? "" : ops[0]!.name}`;
+    const under = (caller: string) => `${asked.requestId} ${caller} ${whole ? "" : ops[0]!.name}`;
+    const key = asked.requestId && under(asked.caller);
     const payload = JSON.stringify([asked.allOrNothing, ops.map(meant)], (_, v) =>
       typeof v === "bigint" ? `${v}` : v,
     );
@@ -149,6 +150,10 @@ class Model {
     if (known !== undefined) {
       if (known.payload !== payload) return { refused: "REQUEST_ID_REUSED", replayed: false, results: [] };
       return { ...known.answer, replayed: true };
+    }
+    if (key !== undefined && asked.formerCaller !== undefined) {
+      const former = this.#answered.get(under(asked.formerCaller));
+      if (former?.payload === payload) return { ...former.answer, replayed: true };
     }
     const before = structuredClone(this.counters);
     const gone = this.gone.length;

@@ -9,6 +9,7 @@ import { commitSuite } from "./commit.ts";
 import { coversSuite } from "./covers.ts";
 import { deletingSuite } from "./deleting.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
+import { formerCallersSuite } from "./former-callers.ts";
 import { historySuite } from "./history.ts";
 import { limitsSuite } from "./limits.ts";
 import { manyChangesSuite } from "./many-changes.ts";
@@ -28,6 +29,7 @@ export function storeSuite(name: string): void {
     describe("commit", () => commitSuite(kind));
     describe("exactly once", () => exactlyOnceSuite(kind));
     describe("callers", () => callersSuite(kind));
+    describe("former callers", () => formerCallersSuite(kind));
     describe("reads", () => readsSuite(kind));
     describe("changes", () => changesSuite(kind));
     describe("columns", () => columnsSuite(kind));

@@ -109,15 +109,22 @@ function shown(value: unknown): string {
 
 /** What no key can judge alone. */
 function checkTogether(config: Config, given: ReadonlyMap<keyof Config, Given>): void {
+  const guarded = config.auth === "required";
   for (const field of ["listen", "grpcListen"] as const) {
     const address = config[field];
     if (config.insecure || address === undefined || isLoopback(address.host)) continue;
-    throw refuse(
-      KEYS[field],
-      given.get(field)!,
-      ": others could reach this address and change every counter, because Tally has no credentials yet. " +
-        "Listen on a loopback address such as 127.0.0.1:8080, or accept this with --insecure.",
-    );
+    if (guarded && config.tlsCertFile !== undefined) continue;
+    const why = guarded
+      ? ": others could reach this address, and read the credentials of callers on their way, because it is not over TLS. " +
+        "Give a certificate (tls-cert-file, tls-key-file), listen on a loopback address such as 127.0.0.1:8080, "
+      : ": others could reach this address and change every counter, because nobody has to say who they are. " +
+        "Set auth = required, with TLS, listen on a loopback address such as 127.0.0.1:8080, ";
+    throw refuse(KEYS[field], given.get(field)!, `${why}or accept this with --insecure.`);
+  }
+  if (config.rootKeyFile !== undefined && config.auth === "off") {
+    const why =
+      "; nobody is asked for a key while auth is off. Set auth = required, or optional, or leave the key out.";
+    throw refuse(KEYS.rootKeyFile, given.get("rootKeyFile")!, why);
   }
   for (const [field, other] of [
     ["tlsCertFile", "tlsKeyFile"],

@@ -1,6 +1,10 @@
+import { randomBytes } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
 import { type Address, type Config, formatAddress, isLoopback } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
+import { withoutSecrets } from "./core/secrets.ts";
+import type { Guard } from "./guard/guard.ts";
+import { GuardError, openGuardFor } from "./guard/open-for.ts";
 import { tellingOfDamage } from "./service/damage.ts";
 import { followHistory } from "./service/history-follower.ts";
 import { LogReader } from "./service/log-reader.ts";
@@ -33,6 +37,10 @@ export interface RunningServer {
   readonly failed: Promise<Error>;
   /** Read the certificate again, which was renewed; one that cannot be used is logged, and not taken. */
   renewCertificate(): Promise<void>;
+  /** Whether there is a root key. */
+  readonly hasRootKey: boolean;
+  /** The same for it. */
+  renewRootKey(): Promise<void>;
   /**
    * Not ready any more, finish calls in flight, have every answered change durable, release everything.
    *
@@ -64,6 +72,9 @@ export async function startServer(
 
     const store = await openStoreOf(config, clock, telemetry);
     opened.push({ close: () => store.close() });
+
+    const guard = await openGuardOf(config, store, clock, telemetry);
+    if (guard !== undefined) opened.push({ close: async () => guard.close() });
 
     const following = followLog(store, telemetry, clock);
     opened.push(following);
@@ -110,6 +121,12 @@ export async function startServer(
       clock,
       calendar: new ZoneCalendar(() => {}), // Who asks for a zone that is not known is told so.
       telemetry,
+      ...(guard !== undefined && {
+        authorise: guard.authorise,
+        authenticates: true,
+        open: new Set(config.authOpen),
+        administration: guard.administration,
+      }),
       logsCalls,
       limits: config,
     }).catch((error: unknown) => {
@@ -130,6 +147,10 @@ export async function startServer(
       async renewCertificate() {
         await certificate?.renew();
       },
+      hasRootKey: guard?.hasRootKey ?? false,
+      async renewRootKey() {
+        await guard?.renewRootKey();
+      },
       store: store.traits,
       failed: store.failed,
       close(graceMs = config.drainGraceMs) {
@@ -146,12 +167,11 @@ export async function startServer(
 
 /**
  * The names that it answers to; undefined: any. In plaintext on this machine alone nothing but the name tells a stranger's
- * page from ours. Elsewhere there is a certificate, or a network in which names are somebody else's business.
+ * page from ours, unless callers have to say who they are. Elsewhere there is a certificate, or a network in which names are somebody else's business.
  */
-function hostNamesOf({ hostNames, listen, tlsCertFile }: Config): readonly string[] | undefined {
-  return hostNames.length > 0 || (tlsCertFile === undefined && isLoopback(listen.host))
-    ? hostNames
-    : undefined;
+function hostNamesOf({ hostNames, listen, tlsCertFile, auth }: Config): readonly string[] | undefined {
+  const open = auth !== "required" && tlsCertFile === undefined && isLoopback(listen.host);
+  return hostNames.length > 0 || open ? hostNames : undefined;
 }
 
 /** What the log has of commits: failures now and then, and each one that succeeds only when all calls are logged. */
@@ -254,6 +274,21 @@ async function openStoreOf(config: Config, clock: Clock, { log }: Telemetry): Pr
     });
   } catch (error) {
     throw storeStartFailure(error);
+  }
+}
+
+/** Who may call, before anybody can. */
+async function openGuardOf(
+  config: Config,
+  { catalogue }: Store,
+  clock: Clock,
+  { log }: Telemetry,
+): Promise<Guard | undefined> {
+  try {
+    return await openGuardFor(catalogue, config, withoutSecrets(config.store), { clock, log, randomBytes });
+  } catch (error) {
+    if (!(error instanceof GuardError)) throw storeStartFailure(error);
+    throw new StartError("CREDENTIALS_UNUSABLE", error.message, { cause: error });
   }
 }
 

@@ -18,7 +18,7 @@ export const LOG_EVENTS = {
   "server.failed": ["fatal", "A defect in Tally ends the process; it is to be started again."],
   "signal.ignored": [
     "info",
-    "A signal came that means nothing here; SIGTERM stops, SIGHUP reads a certificate again.",
+    "A signal came that means nothing here; SIGTERM stops, SIGHUP reads a certificate and a root key again.",
   ],
   "config.warning": ["warn", "The configuration may not be what you meant."],
   "store.warning": ["warn", "The store warns."],
@@ -72,6 +72,24 @@ export const LOG_EVENTS = {
   "tls.renewal_failed": ["error", "The renewed certificate cannot be used; the one before stays in use."],
   "tls.not_valid_now": ["warn", "The certificate is not valid now: callers that check it hang up."],
   "tls.handshake_failed": ["debug", "A connection was closed that did not come to speak TLS."],
+  "auth.unread": [
+    "error",
+    "Who may call could not be read from the store. After ten seconds of it calls are refused with AUTH_STALE, for what was revoked meanwhile is not known.",
+  ],
+  "auth.read_again": ["info", "Who may call was read again."],
+  "auth.unreadable": [
+    "error",
+    "Some principals, keys or bindings are damaged, or of a newer version: they stand for nobody. Restore them from a backup, or run the newer version.",
+  ],
+  "auth.root_key_read": ["info", "The root key was read again, and what its file has now is in use."],
+  "auth.root_key_unusable": [
+    "error",
+    "The file of the root key cannot be used; the root key before stays in use.",
+  ],
+  "audit.changed": [
+    "info",
+    "Who may call, or do what, was changed, or somebody tried to: by whom, from where, what, and what came of it.",
+  ],
   "doors.drain_forced": ["warn", "The drain grace ended with calls still in flight; they were cut off."],
 } as const satisfies Record<string, readonly [Exclude<LogLevel, "silent">, string]>;
 

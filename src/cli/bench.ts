@@ -3,7 +3,7 @@ import { networkInterfaces } from "node:os";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { CallError } from "../client/call-error.ts";
-import { RPC, TallyClient } from "../client/client.ts";
+import { RPC, type TallyClient } from "../client/client.ts";
 import { parseAddress } from "../config/quantity.ts";
 import { NAME_BYTES_MAX } from "../core/name.ts";
 import { BATCH_OPS_MAX } from "../wire/increments.ts";
@@ -74,8 +74,8 @@ async function run({ client, output }: Session, _: [], options: Options): Promis
       EXIT.USAGE,
       `--prefix is too long: ${names.at(-1)} is over ${NAME_BYTES_MAX} bytes.`,
     );
-  const { server, ca } = client;
-  const clients = Array.from({ length: connections }, () => new TallyClient({ server, ca }));
+  const { server } = client;
+  const clients = Array.from({ length: connections }, () => client.another());
   await Promise.all(clients.map((client) => client.call(Health.method.check, {}, { timeoutMs: timeout })));
   if (await isThisMachine(server))
     output.note("The server shares this machine with the load: a server by itself takes more.");

@@ -2,10 +2,11 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { CallError } from "../client/call-error.ts";
 import { TallyClient } from "../client/client.ts";
 import { parseDuration } from "../config/quantity.ts";
+import { CommandError, EXIT, report } from "./exit.ts";
 import { failureOf } from "./failure.ts";
 import { notes } from "./help.ts";
 import { type Format, Output } from "./output.ts";
-import { resolveServer } from "./resolve-server.ts";
+import { resolveServer, type Wanted } from "./resolve-server.ts";
 
 /** What a command that talks to a server works with. */
 export interface Session {
@@ -23,6 +24,8 @@ export interface Printing {
   readonly ownFigures?: boolean;
   /** True: the command ends of SIGINT and SIGTERM in its own way; otherwise it dies of them at once. */
   readonly endsItself?: boolean;
+  /** Whether it reads standard input, with these arguments: then no key can be read from there. */
+  readonly readsInput?: (args: unknown[]) => boolean;
 }
 
 /**
@@ -40,6 +43,7 @@ export function onServer<Args extends unknown[], Options extends object>(
     timeout = CALL_TIMEOUT,
     ownFigures = false,
     endsItself = false,
+    readsInput = () => false,
   }: Printing,
   run: (session: Session, args: Args, options: Options) => Promise<void>,
 ): void {
@@ -54,6 +58,14 @@ export function onServer<Args extends unknown[], Options extends object>(
       "--ca-file <file>",
       "whose certificates to trust, in PEM, instead of the system's; or TALLY_CA_FILE",
     ).helpGroup("Server:"),
+    new Option(
+      "--api-key-file <file>",
+      "with the API key or token to call with, - for standard input; or TALLY_API_KEY, or TALLY_API_KEY_FILE",
+    ).helpGroup("Server:"),
+    new Option(
+      "--plaintext-key",
+      "send the key without TLS to another machine, too, where others may read it on its way",
+    ).helpGroup("Server:"),
     new Option("--timeout <duration>", timeout.about)
       .default(parseDuration(timeout.default), timeout.default)
       .argParser((text) => durationOf(text, timeout.max))
@@ -65,8 +77,13 @@ export function onServer<Args extends unknown[], Options extends object>(
     .addHelpText("after", notes(ownFigures ? EXIT_NOTE : JSON_NOTE + EXIT_NOTE))
     .action(async (...given: unknown[]) => {
       const options = given.at(-2) as Options & Common;
+      if (options.apiKeyFile === "-" && readsInput(given.slice(0, -2)))
+        throw new CommandError(
+          EXIT.USAGE,
+          "Standard input cannot be both the key and what is read; give one of them in a file.",
+        );
       const client = new TallyClient({
-        ...(await resolveServer(options, process.env)),
+        ...(await resolveServer(options, process.env, report)),
         timeoutMs: options.timeout,
       });
       const output = new Output(options.output, options.quiet ?? false);
@@ -83,12 +100,9 @@ export function onServer<Args extends unknown[], Options extends object>(
 }
 
 /** The options that every command on a server has. */
-interface Common {
+interface Common extends Wanted {
   readonly output: Format;
   readonly quiet?: true;
-  readonly server?: string;
-  readonly context?: string;
-  readonly caFile?: string;
   readonly timeout: number;
 }
 

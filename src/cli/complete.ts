@@ -51,6 +51,7 @@ async function within(command: Command, before: readonly string[], begun: string
   const argument = declared[operands.length] ?? (declared.at(-1)?.variadic ? declared.at(-1) : undefined);
   if (argument?.argChoices) return argument.argChoices.map((choice) => [choice, ""]);
   if (argument?.name() === "name" && command.parent?.name() === "config") return contextNames();
+  if (argument?.name() === "principal") return principalNames(given);
   if (argument?.name() === "name" || argument?.name() === "prefix") return counterNames(begun, given);
   return [];
 }
@@ -91,14 +92,35 @@ async function contextNames(): Promise<Candidate[]> {
   return Object.entries(contexts).map(([name, { server = "" }]) => [name, server]);
 }
 
-async function counterNames(
-  prefix: string,
-  given: { server?: string; context?: string; caFile?: string },
-): Promise<Candidate[]> {
-  const client = new TallyClient({ ...(await resolveServer(given, process.env)), timeoutMs: PATIENCE_MS });
+async function counterNames(prefix: string, given: Readonly<Record<string, string>>): Promise<Candidate[]> {
+  const client = await clientFor(given);
   const request = { prefix, pageSize: NAMES_SHOWN };
   const { counters } = await client.call(RPC.listCounters, request, { attemptsMax: 1 });
   return counters.map(({ name, value }) => [name, `${value}`]);
+}
+
+async function principalNames(given: Readonly<Record<string, string>>): Promise<Candidate[]> {
+  const { AdminService } = await import("../../gen/browser/tally/v1/admin_service_pb.ts");
+  const client = await clientFor(given);
+  const request = { pageSize: 1_000 };
+  const { principals } = await client.call(AdminService.method.listPrincipals, request, { attemptsMax: 1 });
+  return principals.map(({ name, description }) => [name, description]);
+}
+
+/** For the server that the words before say. */
+async function clientFor({
+  plaintextKey,
+  apiKeyFile,
+  ...given
+}: Readonly<Record<string, string>>): Promise<TallyClient> {
+  if (apiKeyFile === "-") throw new Error("The key comes when the command is run.");
+  const wanted = {
+    ...given,
+    ...(apiKeyFile !== undefined && { apiKeyFile }),
+    ...(plaintextKey !== undefined && { plaintextKey: true as const }),
+  };
+  const place = await resolveServer(wanted, process.env, () => {});
+  return new TallyClient({ ...place, timeoutMs: PATIENCE_MS });
 }
 
 /** Somebody is holding the Tab key; and nobody reads more names than this. */

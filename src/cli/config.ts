@@ -1,11 +1,13 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { readKey } from "./api-key.ts";
 import { readAuthorities } from "./authorities.ts";
-import { contextOf, contextsPath, readContexts, writeContexts } from "./contexts.ts";
-import { CommandError, EXIT } from "./exit.ts";
+import { type Context, contextOf, contextsPath, readContexts, writeContexts } from "./contexts.ts";
+import { CommandError, EXIT, report } from "./exit.ts";
 import { notes } from "./help.ts";
 import { type Format, Output } from "./output.ts";
 import { serverAddress } from "./resolve-server.ts";
+import { sub } from "./sub.ts";
 
 /** `tally config`: name servers, and choose one; each is called a context. */
 export function define(command: Command): void {
@@ -21,12 +23,23 @@ export function define(command: Command): void {
     .action(async ({ output }: { output: Format }) => {
       const { current, contexts = {} } = await readContexts(path);
       const list = new Output(output, false).list();
+      const all = Object.entries(contexts).map(([name, context]) => ({
+        name,
+        context,
+        key: shownKey(context),
+      }));
+      const someHaveKeys = all.some(({ key }) => key !== undefined);
       await list.add(
-        Object.entries(contexts).map(([name, { server = "", "ca-file": caFile }]) => ({
-          json: { name, server, ...(caFile !== undefined && { caFile }), current: name === current },
+        all.map(({ name, context: { server = "", "ca-file": caFile }, key }) => ({
+          json: { name, server, ...(caFile !== undefined && { caFile }), ...key, current: name === current },
           value: server,
           name,
-          cells: { NAME: name, SERVER: server, CURRENT: name === current ? "yes" : "" },
+          cells: {
+            NAME: name,
+            SERVER: server,
+            ...(someHaveKeys && { KEY: key?.apiKey ?? key?.apiKeyFile ?? "" }),
+            CURRENT: name === current ? "yes" : "",
+          },
         })),
       );
       await list.end();
@@ -36,14 +49,19 @@ export function define(command: Command): void {
     .argument("<name>", "letters, digits, dots, dashes and underscores")
     .argument("<server>", "HOST:PORT, with https:// before it for TLS")
     .option("--ca-file <file>", "PEM file of the authorities to trust; else those that the system trusts")
-    .action(async (name: string, text: string, { caFile }: { caFile?: string }) => {
+    .option(
+      "--api-key-file <file>",
+      "with the API key to call with; of - (standard input) the key itself is kept",
+    )
+    .action(async (name: string, text: string, { caFile, apiKeyFile }: SetOptions) => {
       if (!/^[A-Za-z0-9._-]{1,64}$/.test(name) || name === "__proto__")
         throw new CommandError(EXIT.USAGE, `"${name}" is no name of a context: 1 to 64 of A-Z a-z 0-9 . _ -`);
       const { current = name, contexts, ...rest } = await readContexts(path);
       const server = serverAddress(text);
-      const { "ca-file": _, ...kept } = contexts?.[name] ?? {};
+      const { "ca-file": _, "api-key": __, "api-key-file": ___, ...kept } = contexts?.[name] ?? {};
       const ca = caFile === undefined ? {} : { "ca-file": await trusted(caFile, server) };
-      const all = { ...contexts, [name]: { ...kept, server, ...ca } };
+      const key = apiKeyFile === undefined ? {} : await keyFrom(apiKeyFile);
+      const all = { ...contexts, [name]: { ...kept, server, ...ca, ...key } };
       await writeContexts(path, { ...rest, current, contexts: all });
     });
 
@@ -73,6 +91,26 @@ export function define(command: Command): void {
   });
 }
 
+interface SetOptions {
+  readonly caFile?: string;
+  readonly apiKeyFile?: string;
+}
+
+/** What is shown of a context's key: where it is, and never what it is. */
+function shownKey({
+  "api-key": key,
+  "api-key-file": apiKeyFile,
+}: Partial<Context>): { apiKey?: string; apiKeyFile?: string } | undefined {
+  if (key !== undefined) return { apiKey: "***" };
+  return apiKeyFile === undefined ? undefined : { apiKeyFile };
+}
+
+/** What a context keeps of a key, once it is sure that there is one. @throws CommandError */
+async function keyFrom(file: string): Promise<Pick<Context, "api-key" | "api-key-file">> {
+  const key = await readKey(file, report);
+  return file === "-" ? { "api-key": key } : { "api-key-file": resolve(file) };
+}
+
 /** The path of a file that will do, from everywhere. @throws CommandError */
 async function trusted(caFile: string, server: string): Promise<string> {
   if (!server.startsWith("https://"))
@@ -84,15 +122,12 @@ async function trusted(caFile: string, server: string): Promise<string> {
   return resolve(caFile);
 }
 
-function sub(command: Command, name: string, about: string): Command {
-  return command.command(name).summary(about).description(about).copyInheritedSettings(command);
-}
-
 const NONE_IN_USE = "No context is in use now; choose one with: tally config use NAME";
 
 const EXAMPLES = `Examples:
   tally config set prod counters.example:8080
   tally config set prod https://counters.example --ca-file ca.pem
+  tally config set prod https://counters.example --api-key-file ~/.tally-key
   tally config use prod                  every command talks to it from now on
   tally get visits --context prod        this one does
   tally config list
@@ -101,4 +136,8 @@ const EXAMPLES = `Examples:
 const PRECEDENCE = `
 Which server a command talks to: --server or --context, else TALLY_SERVER or TALLY_CONTEXT, else the context in
 use, else 127.0.0.1:8080. With https:// before it, over TLS: then --ca-file, the context or TALLY_CA_FILE name a file
-of the authorities to trust; without, those that the system trusts.`;
+of the authorities to trust; without, those that the system trusts.
+
+By which key a server knows who calls: --api-key-file, else TALLY_API_KEY or TALLY_API_KEY_FILE, else the context, whose
+key goes to its own server alone. A key is one line, is never printed, and is not sent in plaintext to another machine
+unless --plaintext-key says so.`;

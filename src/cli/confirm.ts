@@ -1,4 +1,14 @@
 import { createInterface } from "node:readline";
+import { CommandError, EXIT } from "./exit.ts";
+
+/** @throws CommandError  when nobody is there to confirm a deletion, and it was not said with --yes */
+export function expectSomebody(yes: true | undefined): void {
+  if (!yes && !process.stdin.isTTY)
+    throw new CommandError(
+      EXIT.USAGE,
+      "Nobody is there to confirm it; delete without a question with --yes.",
+    );
+}
 
 /**
  * Ask a person to type something, on stderr.

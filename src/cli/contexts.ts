@@ -17,6 +17,9 @@ export interface Context {
   readonly server: string;
   /** Whose certificates to trust, over TLS: the path of a file in PEM. */
   readonly "ca-file"?: string;
+  /** The key by which the server knows who calls, or the path of a file with it. */
+  readonly "api-key"?: string;
+  readonly "api-key-file"?: string;
 }
 
 /** Where the file is, whether it is there or not: $XDG_CONFIG_HOME/tally/config.toml. */
@@ -95,8 +98,10 @@ function check({ current, contexts = {} }: Contexts, path: string): void {
   for (const [name, context] of Object.entries(contexts)) {
     if (!isTable(context) || typeof context.server !== "string")
       throw unusable(path, `has a context ${name} without a server, such as server = "127.0.0.1:8080"`);
-    if (context["ca-file"] !== undefined && typeof context["ca-file"] !== "string")
-      throw unusable(path, `has a context ${name} with a ca-file that is no text`);
+    for (const key of ["ca-file", "api-key", "api-key-file"] as const) {
+      if (context[key] !== undefined && typeof context[key] !== "string")
+        throw unusable(path, `has a context ${name} whose ${key} is no text`);
+    }
   }
 }
 

@@ -22,8 +22,17 @@ export function define(command: Command): void {
     .argument("[file...]", 'what to read, one name a line; "-" or none: standard input')
     .addHelpText("before", EXAMPLES);
   addNameOptions(command);
-  onServer(command, { format: "table", timeout: TIMEOUT, ownFigures: true, endsItself: true }, run);
+  const readsInput = ([files]: unknown[]) => readsStdin(files as string[]);
+  onServer(
+    command,
+    { format: "table", timeout: TIMEOUT, ownFigures: true, endsItself: true, readsInput },
+    run,
+  );
   command.addHelpText("after", notes(ABOUT));
+}
+
+function readsStdin(files: readonly string[]): boolean {
+  return files.length === 0 || files.includes("-");
 }
 
 interface Options extends NameOptions {
@@ -37,7 +46,7 @@ async function run(session: Session, [files]: [string[]], options: Options): Pro
   await client.call(Health.method.check, {}); // Nothing is read that nobody would take.
 
   const startedAt = performance.now();
-  const typed = process.stdin.isTTY && (files.length === 0 || files.includes("-"));
+  const typed = process.stdin.isTTY && readsStdin(files);
   const progress = openProgress(process.stderr, { quiet: output.quiet, live: !typed });
   if (typed) progress.print("Type names, one a line; Ctrl-D ends.");
   const faults = new Faults(progress.print);

@@ -6,7 +6,7 @@ import {
 } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { RPC } from "../client/client.ts";
 import { onServer } from "./client-command.ts";
-import { confirm } from "./confirm.ts";
+import { confirm, expectSomebody } from "./confirm.ts";
 import { noteReplay } from "./counting.ts";
 import { eachName } from "./each-name.ts";
 import { CommandError, EXIT } from "./exit.ts";
@@ -32,11 +32,7 @@ export function define(command: Command): void {
     async ({ client, output }, [names]: [string[]], options: Options) => {
       const { keepHistory, etag, note, requestId, yes } = options;
       oneNameFor(names, { "--etag": etag });
-      if (!yes && !process.stdin.isTTY)
-        throw new CommandError(
-          EXIT.USAGE,
-          "Nobody is there to confirm it; delete without a question with --yes.",
-        );
+      expectSomebody(yes);
       await eachName(names, output.changes(names.length), async (name) => {
         if (!yes) {
           const { counter } = await client.call(RPC.getCounter, { name });

@@ -19,7 +19,7 @@ export async function eachName(
     try {
       await printed.add([await run(name)]);
     } catch (error) {
-      if (!(error instanceof CallError && REFUSED.has(error.status))) throw error;
+      if (!(error instanceof CallError && isOfOneName(error))) throw error;
       const failure = failureOf(error);
       report(failure.message);
       first ??= failure;
@@ -28,6 +28,11 @@ export async function eachName(
   }
   await printed.end();
   if (first !== undefined) throw new CommandError(first.exit, undefined);
+}
+
+/** A caller may well do to one name what it may not do to another. */
+function isOfOneName({ status, reason }: CallError): boolean {
+  return REFUSED.has(status) || reason === "PERMISSION_DENIED";
 }
 
 /** Tally's judgements of one request; anything else would meet the next one too. */

@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import { withoutApiKeys } from "../core/secrets.ts";
 import { visible } from "./visible.ts";
 
 /**
@@ -64,8 +65,8 @@ export class CommandError extends Error {
   }
 }
 
-/** Tell on stderr what went wrong: one sentence, whoever wrote its parts. */
+/** Tell on stderr what went wrong: one sentence, whoever wrote its parts, and with no key in it. */
 export function report(sentence: string): void {
   const name = styleText("red", "tally:", { stream: process.stderr });
-  process.stderr.write(`${name} ${visible(sentence)}\n`);
+  process.stderr.write(`${name} ${visible(withoutApiKeys(sentence))}\n`);
 }

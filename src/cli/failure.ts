@@ -1,6 +1,7 @@
 import { Code } from "../../gen/google/rpc/code_pb.ts";
 import type { CallError } from "../client/call-error.ts";
 import { formatDuration } from "../config/quantity.ts";
+import { deniedSentence } from "./denied.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { visible } from "./visible.ts";
 
@@ -9,7 +10,8 @@ export function failureOf(error: CallError): CommandError {
   const { reason, metadata, status, message, server, retryAfterMs } = error;
   const sentence =
     reason !== undefined && !error.unknown
-      ? `${refusalSentence({ reason, metadata, message })}${status === "OUT_OF_RANGE" ? roomIn(retryAfterMs) : ""}`
+      ? (deniedSentence({ reason, metadata, message, server }) ??
+        `${refusalSentence({ reason, metadata, message })}${status === "OUT_OF_RANGE" ? roomIn(retryAfterMs) : ""}`)
       : error.unknown
         ? unknownSentence(error)
         : !error.sent
@@ -109,7 +111,8 @@ export function exitOfCode(code: Code, reason: string): number {
 /** @param status  the name of a gRPC status */
 export function exitOf(status: string, reason: string | undefined): number {
   if (reason === "REQUEST_ID_REUSED") return EXIT.REFUSED;
-  if (reason === "QUEUE_FULL" || reason === "REQUEST_IDS_FULL") return EXIT.UNAVAILABLE;
+  if (reason === "QUEUE_FULL" || reason === "REQUEST_IDS_FULL" || reason === "RATE_LIMITED")
+    return EXIT.UNAVAILABLE;
   return STATUS_EXITS[status] ?? EXIT.FAILURE;
 }
 
@@ -131,7 +134,11 @@ function unknownSentence({ server, requestId, status, message }: CallError): str
     status === "DEADLINE_EXCEEDED"
       ? `No answer from ${server} in time`
       : `The answer from ${server} got lost (${message})`;
-  return `${what}: the change may or may not have been made. Run it again with --request-id ${requestId}: it counts once.`;
+  const then =
+    requestId === undefined
+      ? "Look at what became of it before you run it again."
+      : `Run it again with --request-id ${requestId}: it counts once.`;
+  return `${what}: the change may or may not have been made. ${then}`;
 }
 
 function awaySentence({ server, message, untrusted }: CallError): string {

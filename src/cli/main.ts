@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
-import { withoutSecrets } from "../core/secrets.ts";
+import { withoutApiKeys, withoutSecrets } from "../core/secrets.ts";
 import { CommandError, EXIT, report } from "./exit.ts";
 import { visible } from "./visible.ts";
 import { commandFirst, otherWord } from "./words.ts";
@@ -72,6 +72,11 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   bench: { group: "Serve", about: "put a server under load", load: () => import("./bench.ts") },
   ping: { group: "Serve", about: "ask a server whether it serves", load: () => import("./ping.ts") },
+  auth: {
+    group: "Set up",
+    about: "who may call, and do what: principals, keys",
+    load: () => import("./auth.ts"),
+  },
   config: { group: "Set up", about: "name servers, and choose one", load: () => import("./config.ts") },
   completion: {
     group: "Set up",
@@ -195,7 +200,7 @@ function oneSentence(text: string, named: string | undefined): string {
     .trimEnd()
     .replaceAll("\n", " ");
   const end = /[.?)]$/.test(sentence) ? "" : ".";
-  return `${visible(sentence)}${end} ${whereHelpIs(named)}\n`;
+  return `${visible(withoutApiKeys(sentence))}${end} ${whereHelpIs(named)}\n`;
 }
 
 const EXAMPLES = `Examples:

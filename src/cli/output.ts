@@ -149,7 +149,7 @@ export class ListOutput {
 }
 
 /** What may be cut at a terminal: half a number is another number, and half a time is none. */
-const FREE_TEXT: ReadonlySet<string> = new Set(["NAME", "LABELS"]);
+const FREE_TEXT: ReadonlySet<string> = new Set(["NAME", "LABELS", "GRANTS", "DESCRIPTION"]);
 
 /** One thing as lines of "heading  text". */
 function rowsOf({ cells }: View): string {

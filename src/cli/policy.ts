@@ -13,6 +13,7 @@ import { notes } from "./help.ts";
 import type { View } from "./output.ts";
 import { etagOption, given } from "./requests.ts";
 import { addPolicyOptions, type SettingOptions, settingCells, settingsIn } from "./settings.ts";
+import { sub } from "./sub.ts";
 import { EVERY_FIELD } from "./views.ts";
 
 /** `tally policy`: settings for all counters whose names begin with a prefix. */
@@ -120,10 +121,6 @@ function enforcementOf({ enforcement }: Policy): string {
 /** The empty prefix is one, too. */
 function shown(prefix: string): string {
   return prefix === "" ? '""' : prefix;
-}
-
-function sub(command: Command, name: string, about: string): Command {
-  return command.command(name).summary(about).description(about).copyInheritedSettings(command);
 }
 
 const PREFIX = 'what the names of its counters begin with; "" for all';

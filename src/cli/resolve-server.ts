@@ -1,6 +1,7 @@
 import { formatAddress, parseAddress } from "../config/quantity.ts";
+import { expectPrivateWay, type KeyGiven, keyOf, warnIfOpen } from "./api-key.ts";
 import { readAuthorities } from "./authorities.ts";
-import { contextOf, contextsPath, readContexts } from "./contexts.ts";
+import { type Context, contextOf, contextsPath, readContexts } from "./contexts.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
 /** What was said about which server to talk to. */
@@ -8,6 +9,8 @@ export interface Wanted {
   readonly server?: string;
   readonly context?: string;
   readonly caFile?: string;
+  readonly apiKeyFile?: string;
+  readonly plaintextKey?: true;
 }
 
 /** A server to talk to. */
@@ -16,31 +19,86 @@ export interface Place {
   readonly server: string;
   /** Whose certificates to trust, in PEM; undefined: those whom the system trusts. */
   readonly ca: string | undefined;
+  /** The key by which it knows who calls; undefined: none is sent. */
+  readonly apiKey: string | undefined;
+  /** Whether that may go in plaintext to another machine. */
+  readonly plaintextKey: boolean;
 }
 
 const DEFAULT_SERVER = "127.0.0.1:8080";
 
 /**
  * The server to talk to: flags before environment before the context in use before the default. Whom to trust is said
- * by a flag, else by the context, else by the environment.
+ * by a flag, else by the context, else by the environment; by which key to be known by a flag, else by the environment,
+ * else by the context.
  *
- * @throws CommandError when it is no address, there is no such context, or the file of the authorities is of no use
+ * @param warn  told when others can read a file with a key
+ * @throws CommandError when it is no address, there is no such context, the file of the authorities is of no use, or
+ *                      there is no key where one is to be, or others could read it on its way
  */
-export async function resolveServer(flags: Wanted, env: NodeJS.ProcessEnv): Promise<Place> {
-  const { server: text, caFile } = await findServer(flags, env);
+export async function resolveServer(
+  flags: Wanted,
+  env: NodeJS.ProcessEnv,
+  warn: (sentence: string) => void,
+): Promise<Place> {
+  const { server: text, context } = await findServer(flags, env);
   const server = serverAddress(text);
-  if (server.startsWith("https://")) {
-    const path = flags.caFile ?? caFile ?? (env.TALLY_CA_FILE || undefined);
-    return { server, ca: path === undefined ? undefined : await readAuthorities(path) };
+  const ca = await authoritiesOf(server, text, flags, context, env);
+  const apiKey = await keyOf([flagKey(flags), environmentKey(env), contextKey(context)], warn);
+  if (apiKey !== undefined) {
+    expectPrivateWay(server, flags.plaintextKey ?? false);
+    if (apiKey === context?.["api-key"]) {
+      const path = contextsPath(env);
+      await warnIfOpen(path, `The file ${path}, which has a key,`, warn);
+    }
   }
-  if (flags.caFile === undefined) return { server, ca: undefined };
+  return { server, ca, apiKey, plaintextKey: flags.plaintextKey ?? false };
+}
+
+async function authoritiesOf(
+  server: string,
+  text: string,
+  flags: Wanted,
+  context: Context | undefined,
+  env: NodeJS.ProcessEnv,
+): Promise<string | undefined> {
+  if (server.startsWith("https://")) {
+    const path = flags.caFile ?? context?.["ca-file"] ?? (env.TALLY_CA_FILE || undefined);
+    return path === undefined ? undefined : readAuthorities(path);
+  }
+  if (flags.caFile === undefined) return undefined;
   throw new CommandError(EXIT.USAGE, `--ca-file is for TLS, and ${text} is not; write https:// before it.`);
 }
 
+function flagKey({ apiKeyFile }: Wanted): KeyGiven {
+  return { file: apiKeyFile, names: ["", "--api-key-file"], exit: EXIT.USAGE };
+}
+
+/** An empty variable counts as not set. */
+function environmentKey({ TALLY_API_KEY, TALLY_API_KEY_FILE }: NodeJS.ProcessEnv): KeyGiven {
+  return {
+    key: TALLY_API_KEY?.trim() || undefined,
+    file: TALLY_API_KEY_FILE || undefined,
+    names: ["TALLY_API_KEY", "TALLY_API_KEY_FILE"],
+    exit: EXIT.USAGE,
+  };
+}
+
+/** Only with its own server: no other one is to see it. */
+function contextKey(context: Context | undefined): KeyGiven {
+  return {
+    key: context?.["api-key"],
+    file: context?.["api-key-file"],
+    names: ["The context's api-key", "its api-key-file"],
+    exit: EXIT.CONFIG,
+  };
+}
+
+/** The text of a server, and the context that it is from. */
 async function findServer(
   flags: Wanted,
   env: NodeJS.ProcessEnv,
-): Promise<{ server: string; caFile?: string | undefined }> {
+): Promise<{ readonly server: string; readonly context?: Context }> {
   const given: Wanted =
     flags.server !== undefined || flags.context !== undefined ? flags : fromEnvironment(env);
   if (given.server !== undefined && given.context !== undefined) {
@@ -55,7 +113,7 @@ async function findServer(
   const name = given.context ?? contexts.current;
   if (name === undefined) return { server: DEFAULT_SERVER };
   const context = contextOf(contexts, name, path);
-  return { server: context.server, caFile: context["ca-file"] };
+  return { server: context.server, context };
 }
 
 /** An empty variable counts as not set. */

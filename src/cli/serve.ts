@@ -57,8 +57,9 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
   if (pretty) process.stdout.write(bannerOf(server, config, version));
   else log("server.ready", readyFields(server, config, version));
   reload = () => {
-    if (server.certificate === undefined) return false;
+    if (server.certificate === undefined && !server.hasRootKey) return false;
     void server.renewCertificate();
+    void server.renewRootKey();
     return true;
   };
 

@@ -7,10 +7,12 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { CounterService } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { HistoryService } from "../../gen/browser/tally/v1/history_service_pb.ts";
 import { LimitService } from "../../gen/browser/tally/v1/limit_service_pb.ts";
 import { PolicyService } from "../../gen/browser/tally/v1/policy_service_pb.ts";
+import { isApiKey, isPrivateWay } from "./api-key.ts";
 import { CallError } from "./call-error.ts";
 import { Connection } from "./connection.ts";
 import { retryDelayMs } from "./retry.ts";
@@ -32,6 +34,10 @@ export interface ClientOptions {
   readonly server: string;
   /** Whose certificates to trust, in PEM. Default: those whom the system trusts. */
   readonly ca?: string | undefined;
+  /** The API key or token by which the server knows who calls: up to 8,192 printable ASCII characters. Default: none. */
+  readonly apiKey?: string | undefined;
+  /** Whether the key may go in plaintext to another machine, where everybody on the way can read it. Default false. */
+  readonly plaintextKey?: boolean;
   /** How long a call may take in all, its retries included; in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
   /**
@@ -45,7 +51,7 @@ export interface ClientOptions {
   readonly random?: () => number;
 }
 
-type Settings = ClientOptions & Required<Omit<ClientOptions, "ca">>;
+type Settings = ClientOptions & Required<Omit<ClientOptions, "ca" | "apiKey">>;
 
 /** What one call does in another way than its client. */
 export interface CallOptions {
@@ -62,17 +68,26 @@ export interface CallOptions {
  */
 export class TallyClient {
   readonly server: string;
-  readonly ca: string | undefined;
   /** The request ids of the changes in flight. */
   readonly changing: Set<string> = new Set();
   readonly #connection: Connection;
   readonly #options: Settings;
 
+  /** @throws TypeError  when the key is none, or would go in plaintext to another machine; never with the key in it */
   constructor(options: ClientOptions) {
-    this.server = options.server;
-    this.ca = options.ca;
+    const { server, ca, apiKey } = options;
+    this.server = server;
     this.#options = { ...DEFAULTS, ...options };
-    this.#connection = new Connection(options.server, options.ca);
+    if (apiKey !== undefined && !isApiKey(apiKey))
+      throw new TypeError("apiKey must be 1 to 8,192 printable ASCII characters without spaces");
+    if (apiKey !== undefined && !this.#options.plaintextKey && !isPrivateWay(server))
+      throw new TypeError(`apiKey would go in plaintext to ${server}: use https://, or allow plaintextKey`);
+    this.#connection = new Connection(server, ca, apiKey);
+  }
+
+  /** Another client like this one, with a connection of its own. */
+  another(): TallyClient {
+    return new TallyClient(this.#options);
   }
 
   /** A new request id, for a caller who wants to know it before the call. */
@@ -115,8 +130,10 @@ export class TallyClient {
       } catch (error) {
         if (!(error instanceof CallError)) throw error;
         const delayMs = retryDelayMs(error, attempt, random());
-        // A refusal was judged after the replay, so it also says that no attempt before it was applied.
-        unknown = requestId !== undefined && (error.unknown || (unknown && delayMs !== undefined));
+        // A refusal was judged after the replay, so it also says that no attempt before it was applied; but for one of
+        // who calls, which is judged before it.
+        const saysNothing = delayMs !== undefined || BEFORE_REPLAY.has(error.status);
+        unknown = mayChange(method) && (error.unknown || (unknown && saysNothing));
         const enough =
           attempt >= attemptsMax || delayMs === undefined || performance.now() + delayMs >= deadline;
         if (enough) throw error.about({ server: this.server, requestId, unknown });
@@ -157,11 +174,22 @@ export class TallyClient {
 const require = createRequire(import.meta.url);
 
 const DEFAULTS = {
+  plaintextKey: false,
   timeoutMs: 10_000,
   attemptsMax: 5,
   newRequestId: (): string => (require("uuid") as typeof import("uuid")).v7(), // Twenty files that no read needs.
   random: Math.random,
 };
+
+/** Whether a lost answer leaves open what became of something: all of Tally's own methods but those that only read. */
+function mayChange({ parent, idempotency }: DescMethodUnary): boolean {
+  return parent.typeName.startsWith("tally.") && idempotency !== NO_SIDE_EFFECTS;
+}
+
+const { NO_SIDE_EFFECTS } = MethodOptions_IdempotencyLevel;
+
+/** A key may have been revoked, and a grant taken away, since the attempt before. */
+const BEFORE_REPLAY: ReadonlySet<string> = new Set(["UNAUTHENTICATED", "PERMISSION_DENIED"]);
 
 /** Whether a method changes counters: exactly those requests have the field. */
 function takesRequestId(method: DescMethodUnary): boolean {

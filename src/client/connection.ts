@@ -4,6 +4,7 @@ import {
   connect,
   constants,
   type IncomingHttpHeaders,
+  sensitiveHeaders,
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { connectTls, problemOf } from "./tls.ts";
@@ -35,15 +36,18 @@ export type Reply = { readonly answer: Buffer } | { readonly failed: Failed };
 export class Connection {
   readonly #authority: string;
   readonly #ca: string | undefined;
+  readonly #apiKey: string | undefined;
   #link: Link | undefined;
 
   /**
    * @param server  HOST:PORT, an IPv6 host in brackets; for TLS with https:// before it
    * @param ca      whose certificates to trust, in PEM; undefined: those whom the system trusts
+   * @param apiKey  sent with each call
    */
-  constructor(server: string, ca: string | undefined) {
+  constructor(server: string, ca: string | undefined, apiKey: string | undefined) {
     this.#authority = server.startsWith("https://") ? server : `http://${server}`;
     this.#ca = ca;
+    this.#apiKey = apiKey;
   }
 
   /**
@@ -62,6 +66,8 @@ export class Connection {
       "content-type": "application/grpc",
       "grpc-timeout": `${Math.max(1, Math.floor(timeoutMs))}m`,
       te: "trailers",
+      ...(this.#apiKey !== undefined && { authorization: `Bearer ${this.#apiKey}` }),
+      [sensitiveHeaders]: ["authorization"], // Of which HPACK keeps no copy.
     });
     const exchange = new Exchange(stream, link, resolve);
     const timer = setTimeout(() => exchange.expire(), timeoutMs);

@@ -3,6 +3,9 @@ import { LOG_LEVELS } from "../telemetry.ts";
 import { address, count, duration, type Key, listOf, oneOf, optional, path, size } from "./kinds.ts";
 import { whyNoHostName, whyNoOrigin } from "./origins.ts";
 
+/** What can be reached without a credential, beside health checks. */
+const OPEN = ["page", "docs", "reflection", "metrics"] as const;
+
 /** Every setting, in the order of help. A field's name ends in its unit. */
 export const KEYS = {
   listen: {
@@ -49,11 +52,41 @@ export const KEYS = {
   insecure: {
     name: "insecure",
     group: "Where",
-    about: "allow an address that other machines can reach, although nobody has to prove who they are",
+    about:
+      "allow an address that other machines can reach, although nobody has to prove who they are, or what proves it can be read on the way (auth = required without TLS)",
     expected: "true or false",
     default: "false",
     placeholder: "",
     schema: z.union([z.boolean(), z.stringbool()]),
+  },
+  auth: {
+    ...oneOf("<mode>", ["off", "optional", "required"]),
+    name: "auth",
+    group: "Who may call",
+    about:
+      "whether callers must say who they are: off asks nobody; optional takes a credential that is good, and lets in who has none; required does not",
+    default: "off",
+  },
+  rootKeyFile: {
+    ...path(),
+    name: "root-key-file",
+    group: "Who may call",
+    about:
+      "a file with a key whose holder may do everything: one line of 32 characters at least, two while it is changed; read again on SIGHUP",
+  },
+  authOpen: {
+    name: "auth-open",
+    group: "Who may call",
+    about:
+      "what may be reached without a credential while auth is required, beside health checks, separated by commas",
+    expected: `some of ${OPEN.join(", ")}, or nothing`,
+    default: "page,docs,reflection",
+    placeholder: "<parts>",
+    schema: listOf((text) =>
+      (OPEN as readonly string[]).includes(text)
+        ? undefined
+        : `there is no ${JSON.stringify(text.slice(0, 40))}`,
+    ).transform((parts) => parts as (typeof OPEN)[number][]),
   },
   allowOrigins: {
     name: "allow-origin",

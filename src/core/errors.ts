@@ -78,7 +78,7 @@ export interface Refusal {
   readonly requested?: bigint;
   /** The field of the request that is at fault. */
   readonly field?: string;
-  /** The part of the request that is malformed, where it is not its body: "query"; what there would be too many of; what is damaged: "policies". */
+  /** The part of the request that is malformed, where it is not its body: "query"; what there would be too many of; what is damaged: "policies", "principals". */
   readonly part?: string;
   /** What the field must be, as a clause: "must be 1 to 64 characters of printable ASCII". */
   readonly expected?: string;
@@ -159,6 +159,8 @@ export function messageOf(refusal: Refusal): string {
     case "ROW_CORRUPT":
       if (refusal.part === "policies")
         return "A policy is damaged, so nobody can tell which one a new counter is to follow. Say its settings (if_missing, CreateCounter), or restore the store from a backup.";
+      if (refusal.part === "principals")
+        return "What is stored under this name or id is damaged, or of a newer version, and stands for nobody; delete it, or restore the store from a backup.";
       return "What is stored of this counter or request_id is damaged, or was changed by hand, so it is neither read nor written; restore it from a backup, or see `tally accept`.";
     case "QUEUE_FULL":
       return "Too many calls are waiting and this one was not applied; retry after the given delay.";

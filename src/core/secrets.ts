@@ -13,3 +13,10 @@ export function withoutSecrets(text: string): string {
 }
 
 const SHOWN_MAX = 200;
+
+/** A text without the secrets of API keys, and without tokens: where somebody may have given one in the wrong place. */
+export function withoutApiKeys(text: string): string {
+  return text
+    .replaceAll(/(tally_[0-9A-Za-z]{12})_\w+/g, "$1_***")
+    .replaceAll(/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, "***"); // A JWT begins with {" in base64.
+}

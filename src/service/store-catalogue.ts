@@ -26,6 +26,12 @@ export interface Catalogue {
    */
   write(entry: CatalogueWrite): Promise<number | undefined>;
 
+  /**
+   * The same for one who reads on by himself: that another catalogue stands there is told once, to whoever asks next.
+   * Absent where none can come to stand there.
+   */
+  forReader?(): Catalogue;
+
   /** The time by the clock that the store presents counters by; absent where none follows a policy. */
   now?(): number | Promise<number>;
 }

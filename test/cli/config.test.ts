@@ -42,14 +42,16 @@ server = "other:2"
     const home = folder();
     mkdirSync(join(home, "tally"));
     writeFileSync(join(home, "tally/config.toml"), FILE);
-    expect(await resolveServer(flags, { ...env, XDG_CONFIG_HOME: home })).toEqual({
+    expect(await resolveServer(flags, { ...env, XDG_CONFIG_HOME: home }, notWarned)).toEqual({
       server: expected,
       ca: undefined,
+      apiKey: undefined,
+      plaintextKey: false,
     });
   });
 
   it("127.0.0.1:8080 when nothing is said", async () => {
-    expect(await resolveServer({}, { XDG_CONFIG_HOME: folder() })).toEqual({
+    expect(await resolveServer({}, { XDG_CONFIG_HOME: folder() }, notWarned)).toMatchObject({
       server: "127.0.0.1:8080",
       ca: undefined,
     });
@@ -64,7 +66,7 @@ server = "other:2"
     [{ server: "https://a", caFile: "/none" }, EXIT.CONFIG, "The CA file /none cannot be read: ENOENT"],
     [{ context: "none" }, EXIT.CONFIG, "There is no context none in "],
   ])("%j is refused", async (flags, exit, sentence) => {
-    const refused = resolveServer(flags, { XDG_CONFIG_HOME: folder() });
+    const refused = resolveServer(flags, { XDG_CONFIG_HOME: folder() }, notWarned);
     await expect(refused).rejects.toMatchObject({ exit, message: expect.stringContaining(sentence) });
   });
 });
@@ -201,6 +203,10 @@ describe("the file", () => {
     );
   });
 });
+
+function notWarned(sentence: string): never {
+  throw new Error(`warned: ${sentence}`);
+}
 
 function configs() {
   const home = folder();

@@ -15,18 +15,24 @@ import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 /** What a scripted server says to one attempt. */
 export type Reply<M extends DescMethodUnary> =
   | { readonly answer: MessageInitShape<M["output"]> }
-  | { readonly status: keyof typeof grpc.status; readonly reason?: string; readonly retryMs?: number }
+  | {
+      readonly status: keyof typeof grpc.status;
+      readonly reason?: string;
+      readonly metadata?: Readonly<Record<string, string>>;
+      readonly retryMs?: number;
+    }
   | "hangs";
 
 /**
- * A gRPC server that answers the attempts at one method as told, in order, and keeps what it was asked. The last
- * reply is given again and again.
+ * A gRPC server that answers the attempts at one method as told, in order, and keeps what it was asked, and by whom. The
+ * last reply is given again and again.
  */
 export async function scripted<M extends DescMethodUnary>(
   method: M,
   replies: readonly Reply<M>[],
-): Promise<{ server: string; asked: MessageShape<M["input"]>[] }> {
+): Promise<{ server: string; asked: MessageShape<M["input"]>[]; credentials: string[] }> {
   const asked: MessageShape<M["input"]>[] = [];
+  const credentials: string[] = [];
   const server = new grpc.Server();
   const definition = {
     path: `/${method.parent.typeName}/${method.name}`,
@@ -40,6 +46,7 @@ export async function scripted<M extends DescMethodUnary>(
   const handle: grpc.handleUnaryCall<MessageShape<M["input"]>, MessageShape<M["output"]>> = (call, done) => {
     const reply = replies[Math.min(asked.length, replies.length - 1)]!;
     asked.push(call.request);
+    credentials.push(call.metadata.get("authorization").join(" and "));
     if (reply === "hangs") return;
     if ("answer" in reply) done(null, create(method.output, reply.answer) as MessageShape<M["output"]>);
     else done(failure(reply));
@@ -51,14 +58,19 @@ export async function scripted<M extends DescMethodUnary>(
     ),
   );
   onTestFinished(() => server.forceShutdown());
-  return { server: `127.0.0.1:${port}`, asked };
+  return { server: `127.0.0.1:${port}`, asked, credentials };
 }
 
-function failure({ status, reason, retryMs }: Exclude<Reply<DescMethodUnary>, string | { answer: unknown }>) {
+function failure({
+  status,
+  reason,
+  metadata: more,
+  retryMs,
+}: Exclude<Reply<DescMethodUnary>, string | { answer: unknown }>) {
   const metadata = new grpc.Metadata();
   const details = [];
   if (reason !== undefined) {
-    const info = create(ErrorInfoSchema, { domain: "tally", reason, metadata: { name: "visits" } });
+    const info = create(ErrorInfoSchema, { domain: "tally", reason, metadata: { name: "visits", ...more } });
     details.push(anyPack(ErrorInfoSchema, info));
   }
   if (retryMs !== undefined) {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { withoutSecrets } from "../../src/core/secrets.ts";
+import { withoutApiKeys, withoutSecrets } from "../../src/core/secrets.ts";
 
 it.each([
   ["postgre://me:SECRET@127.0.0.1/counts", "postgre://me:***@127.0.0.1/counts"],
@@ -29,3 +29,12 @@ it.each(["127.0.0.1:99999", "[::1]:80", "https://shop.example:8443/x", "sqlite:.
     expect(withoutSecrets(text)).toBe(text);
   },
 );
+
+it.each([
+  ["tally_4fZk2Qm9XbTa_secret_crc", "tally_4fZk2Qm9XbTa_***"],
+  ["--api-key=tally_4fZk2Qm9XbTa_secret_crc'", "--api-key=tally_4fZk2Qm9XbTa_***'"],
+  ["a eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.c2lnbmVk b", "a *** b"],
+  ["tally_visits and eyJ.a.b", "tally_visits and eyJ.a.b"],
+])("%s is shown without keys as %s", (text, shown) => {
+  expect(withoutApiKeys(text)).toBe(shown);
+});

@@ -19,6 +19,7 @@ import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { HistoryService } from "../../gen/tally/v1/history_service_pb.ts";
 import { PolicyService } from "../../gen/tally/v1/policy_service_pb.ts";
+import type { Administration } from "../../src/guard/administration.ts";
 import { fronted } from "../../src/service/fronted.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { DEFAULT_HISTORY, type History } from "../../src/service/store-history.ts";
@@ -65,6 +66,7 @@ interface Options {
   readonly authorise?: Authorise;
   readonly authenticates?: boolean;
   readonly open?: ReadonlySet<OpenPart>;
+  readonly administration?: Administration;
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -93,6 +95,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     authorise,
     authenticates = false,
     open: parts,
+    administration,
     streamCalls = [],
     unaryCalls = [],
     tls,
@@ -141,6 +144,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     authenticates,
     open: parts,
     ...(authorise && { authorise }),
+    ...(administration && { administration }),
   });
   door.setServing(true);
   const client = new Client(door.grpcPort, {}, tls?.ca);

@@ -42,6 +42,10 @@ export class PostgresCatalogue implements Catalogue {
     return another && since > 0 ? { version: 0, entries: [], corrupt: [] } : changes;
   }
 
+  forReader(): Catalogue {
+    return new PostgresCatalogue(this.#database);
+  }
+
   /** The time by the database's clock. */
   async now(): Promise<number> {
     const [row] = await this.#database.read(this.#statement(`SELECT ${NOW_MS} AS now`));

@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
-import type { Target } from "../../core/grants.ts";
+import type { Grants, Target } from "../../core/grants.ts";
 import type { Permissions } from "../../core/permissions.ts";
 
 export type { Target };
@@ -79,6 +79,24 @@ export interface Access {
    * @returns  why it is too much for now; undefined: it is not
    */
   charge(operations: number): Refusal | undefined;
+  /** As whom they are known, and by what; undefined: nobody asks. */
+  readonly identity?: Identity | undefined;
+}
+
+/** As whom a caller is known, and by what: for who asks who they are themselves. */
+export interface Identity {
+  /** The principal's name, `root`, `anonymous`, or "oidc:ALIAS:SUBJECT". */
+  readonly name: string;
+  /** By what it was said: `key`, `root`, `oidc`, `certificate`, `capability` or `none`. */
+  readonly credential: string;
+  /** The id of the API key, or of the one that signed the token. */
+  readonly keyId: string | undefined;
+  /** What they may do. */
+  readonly grants: Grants;
+  /** From when on the credential is refused, in milliseconds since the Unix epoch; undefined: never. */
+  readonly expireTimeMs: number | undefined;
+  /** Where the call came from; "" where that is not known. */
+  readonly address: string;
 }
 
 /** As long as there are no credentials: whoever calls may do everything. */

@@ -1,0 +1,36 @@
+import type { CallError } from "../client/call-error.ts";
+
+/** What to tell somebody whose call was refused for who they are or what they may do; undefined: for something else. */
+export function deniedSentence(error: Denied): string | undefined {
+  const { reason, message, metadata, server } = error;
+  if (reason === "PERMISSION_DENIED" && metadata.permission !== undefined) return lacking(metadata);
+  const own = OWN_WORDS[reason ?? ""];
+  return own === undefined ? undefined : own(message.replace(/\.$/, ""), server);
+}
+
+type Denied = Pick<CallError, "reason" | "message" | "metadata"> & { readonly server: string };
+
+/** Which permission on what, and where it is there. */
+function lacking({ permission = "", name, prefixes = "" }: CallError["metadata"]): string {
+  const target = name === undefined ? "" : ` to ${name}`;
+  const there =
+    prefixes === "" ? "" : ` It has that on names that begin with ${prefixes.split(" ").join(", ")}.`;
+  const grant = name === undefined ? `${permission}@PREFIX` : `${permission}@=${name}`;
+  return (
+    `The caller may not do this${target}: it lacks the permission ${permission}.${there} Nothing was changed. ` +
+    `Who has admin can give it: tally auth principal update WHO --grant '${permission === "admin" ? "admin@" : grant}'`
+  );
+}
+
+/** Where there is something to do about it on the command line. */
+const OWN_WORDS: Readonly<Record<string, (message: string, server: string) => string>> = {
+  CREDENTIAL_MISSING: (_, server) =>
+    `The server at ${server} wants to know who calls, and no key was given. Give one by --api-key-file FILE, ` +
+    "TALLY_API_KEY or TALLY_API_KEY_FILE, or keep it with a server: tally config set NAME SERVER --api-key-file FILE",
+  CREDENTIAL_INVALID: (_, server) =>
+    `The server at ${server} does not take the key that was given. Look where it is from: --api-key-file, else ` +
+    "TALLY_API_KEY or TALLY_API_KEY_FILE, else the context (tally config list).",
+  AUTH_OFF: (_, server) =>
+    `The server at ${server} does not ask who calls, and has no principals: its setting auth is off. Turn it on with ` +
+    "auth = optional, then required: see docs/security.md",
+};

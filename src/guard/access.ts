@@ -1,0 +1,111 @@
+import type { Refusal } from "../core/errors.ts";
+import type { Target } from "../core/grants.ts";
+import { Permission, type Permissions, permissionsToText } from "../core/permissions.ts";
+import type { Access, CallHead, Identity } from "../transports/calls/authorise.ts";
+import type { Denial } from "./denials.ts";
+import type { Rates } from "./rate.ts";
+import type { Verified } from "./tokens.ts";
+
+/** What the permit of a call needs of its guard. */
+export interface Granting {
+  readonly rates: Rates | undefined;
+  /** Told of everything that is refused. */
+  denied(denial: Denial): void;
+}
+
+/** What somebody who was verified may do, in one call. */
+export class Granted implements Access {
+  readonly #verified: Verified;
+  readonly #head: CallHead;
+  readonly #granting: Granting;
+
+  constructor(verified: Verified, head: CallHead, granting: Granting) {
+    this.#verified = verified;
+    this.#head = head;
+    this.#granting = granting;
+  }
+
+  get identity(): Identity {
+    const { callerName: name, credential, keyId, grants, expireTimeMs } = this.#verified;
+    return { name, credential, keyId, grants, expireTimeMs, address: this.#head.peer.address };
+  }
+
+  get everywhere(): Permissions {
+    return this.#verified.grants.everywhere;
+  }
+
+  get amountMax(): bigint | undefined {
+    return this.#verified.amountMax;
+  }
+
+  allows(needed: Permissions, target: Target): boolean {
+    return this.#verified.grants.allow(needed, target);
+  }
+
+  denial(needed: Permissions, target: Target): Refusal | undefined {
+    const { grants, credential } = this.#verified;
+    if (grants.allow(needed, target)) return undefined;
+    // Who has shown nothing is told to, where no grant to everybody could be enough.
+    const missing = credential === "none" && (needed & Permission.ADMIN) !== 0;
+    const refusal = missing ? MISSING : permissionDenied(this.#verified, needed, target);
+    this.#granting.denied({
+      ...denialOf(refusal, this.#head, this.#verified),
+      permission: needed,
+      target: "name" in target ? target.name : target.prefix,
+    });
+    return refusal;
+  }
+
+  prefixOf(needed: Permissions, name: string): string | undefined {
+    return this.#verified.grants.prefixOf(needed, name);
+  }
+
+  charge(operations: number): Refusal | undefined {
+    const refusal = this.#granting.rates?.charge(this.#verified, operations);
+    if (refusal !== undefined) this.#granting.denied(denialOf(refusal, this.#head, this.#verified));
+    return refusal;
+  }
+}
+
+/** That no credential came. */
+export const MISSING: Refusal = { code: "CREDENTIAL_MISSING" };
+
+/** What the operator is told of a call that was refused. @param by  who it was, where that is known */
+export function denialOf(
+  { code }: Refusal,
+  { peer, method }: CallHead,
+  by?: Pick<Verified, "callerName" | "keyId">,
+): Denial {
+  return {
+    reason: code,
+    caller: by?.callerName ?? "",
+    keyId: by?.keyId ?? "",
+    address: peer.address,
+    method: `${method.parent.typeName}/${method.name}`,
+    permission: 0,
+    target: "",
+  };
+}
+
+function permissionDenied({ grants }: Verified, needed: Permissions, target: Target): Refusal {
+  const lacking = lackedOf(needed, (bit) => grants.allow(bit, target));
+  const permission = permissionsToText(lacking);
+  if ("name" in target || (target.prefix === "" && (lacking & ON_NO_PREFIX) !== 0))
+    return { code: "PERMISSION_DENIED", permission, expected: `it lacks ${permission} here` };
+  const prefixes = grants.prefixesOf(lacking).slice(0, PREFIXES_MAX);
+  const within = prefixes.length > 0 ? "; ask for one of its prefixes, or less" : "";
+  const expected = `it lacks ${permission} on all names that begin so${within}`;
+  return { code: "PERMISSION_DENIED", permission, ...(prefixes.length > 0 && { prefixes }), expected };
+}
+
+/** Of several permissions those that are not there. */
+function lackedOf(needed: Permissions, allows: (bit: Permissions) => boolean): Permissions {
+  let lacking: Permissions = 0;
+  for (let bit = 1; bit <= needed; bit *= 2) if ((needed & bit) !== 0 && !allows(bit)) lacking |= bit;
+  return lacking;
+}
+
+/** What is not about counters. */
+const ON_NO_PREFIX = Permission.ADMIN | Permission.OBSERVE;
+
+const PREFIXES_MAX = 10;

@@ -1,0 +1,35 @@
+import type { Refusal } from "../core/errors.ts";
+import type { CallHead } from "../transports/calls/authorise.ts";
+
+/**
+ * The one credential that came in the headers of a call: `authorization: Bearer ...` at every door, and `x-api-key` at
+ * those but gRPC, where it is somebody else's metadata.
+ *
+ * @returns  as it was sent, up to 8 KiB of printable ASCII; undefined when none was; or why it is none
+ */
+export function credentialIn(head: CallHead): string | Refusal | undefined {
+  const authorization = head.headerOf("authorization");
+  const key = head.overGrpc ? undefined : head.headerOf("x-api-key");
+  if (authorization === undefined) {
+    if (key === undefined) return undefined;
+    return head.countOf("x-api-key") > 1 ? AMBIGUOUS : wellFormed(key);
+  }
+  if (key !== undefined || head.countOf("authorization") > 1) return AMBIGUOUS;
+  return BEARER.test(authorization) ? wellFormed(authorization.slice(BEARER_LENGTH).trimStart()) : INVALID;
+}
+
+/** No credential has a comma: what has one is two of them that something on the way has put together. */
+function wellFormed(credential: string): string | Refusal {
+  if (credential.includes(",")) return AMBIGUOUS;
+  return credential.length <= CREDENTIAL_BYTES_MAX && CHARACTERS.test(credential) ? credential : INVALID;
+}
+
+/** What is refused alike, whatever is wrong with it. */
+export const INVALID: Refusal = { code: "CREDENTIAL_INVALID" };
+const AMBIGUOUS: Refusal = { code: "CREDENTIAL_AMBIGUOUS" };
+
+/** Printable ASCII without a space and a comma. */
+const CHARACTERS = /^[!-+\--~]+$/;
+const BEARER = /^bearer /i;
+const BEARER_LENGTH = "bearer ".length;
+const CREDENTIAL_BYTES_MAX = 8 * 1024;

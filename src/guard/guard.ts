@@ -1,0 +1,272 @@
+import { hash, type X509Certificate } from "node:crypto";
+import type { Clock } from "../core/clock.ts";
+import type { Refusal } from "../core/errors.ts";
+import { Grants } from "../core/grants.ts";
+import { Permission } from "../core/permissions.ts";
+import type { Catalogue } from "../service/store-catalogue.ts";
+import type { Log } from "../telemetry.ts";
+import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.ts";
+import { denialOf, Granted, MISSING } from "./access.ts";
+import { type Administration, administrationOf } from "./administration.ts";
+import { API_KEY_START, apiKeyFromText } from "./api-key.ts";
+import { credentialIn, INVALID } from "./credentials.ts";
+import { CurrentDirectory } from "./current-directory.ts";
+import { type Denial, Denials } from "./denials.ts";
+import type { Directory } from "./directory.ts";
+import { KnownCredentials } from "./known-credentials.ts";
+import { ANONYMOUS, ANONYMOUS_ID, ROOT_NAME } from "./names.ts";
+import type { RandomBytes } from "./random-id.ts";
+import type { Rates } from "./rate.ts";
+import { type Recognised, recognised, recognisedStill } from "./recognised.ts";
+import { RootKey, RootKeyError } from "./root-key.ts";
+import { type CertificateVerifier, isVerified, type TokenVerifier, type Verified } from "./tokens.ts";
+import { verifiedKey } from "./verified-key.ts";
+
+/** What is asked of callers: a credential that is good, or none; or one that is good. */
+export type GuardMode = "optional" | "required";
+
+/** What a guard stands on. */
+export interface GuardOptions {
+  readonly mode: GuardMode;
+  readonly catalogue: Catalogue;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly randomBytes: RandomBytes;
+  /** The file of the root key; undefined: there is none. */
+  readonly rootKeyFile?: string | undefined;
+  /** Who judges tokens of others, and capability tokens; undefined: there are none. Asked once, with the directory. */
+  readonly tokens?: ((now: DirectoryNow) => TokenVerifier) | undefined;
+  /** The same of clients' certificates. */
+  readonly certificates?: ((now: DirectoryNow) => CertificateVerifier) | undefined;
+  /** Counts calls; undefined: everybody calls as often as they like. */
+  readonly rates?: Rates | undefined;
+  /** How often what others have changed is looked for, in milliseconds; undefined: every two seconds. */
+  readonly lookEveryMs?: number | undefined;
+}
+
+/** Where the directory is, as it is now. */
+export interface DirectoryNow {
+  readonly directory: Directory;
+}
+
+/** Who calls, and what they may do. */
+export interface Guard {
+  readonly authorise: Authorise;
+  /** Principals, keys and bindings. */
+  readonly current: CurrentDirectory;
+  /** Whether there is a root key. */
+  readonly hasRootKey: boolean;
+  /** Calls without a credential that were let in while it is optional, since the start, by how they came. */
+  readonly callsWithoutCredential: Readonly<Record<"grpc" | "http", number>>;
+  /** For who may administrate. */
+  readonly administration: Administration;
+  /** Read the file of the root key again. One that cannot be used is logged, and the one before stays in use. */
+  renewRootKey(): Promise<void>;
+  close(): void;
+}
+
+/**
+ * Open the guard of a store.
+ *
+ * @throws TallyError    when the directory cannot be read
+ * @throws RootKeyError  when there is to be a root key, and its file cannot be used
+ */
+export async function openGuard(options: GuardOptions): Promise<Guard> {
+  const { catalogue, clock, log, rootKeyFile, lookEveryMs = LOOK_EVERY_MS } = options;
+  const rootKey = rootKeyFile === undefined ? undefined : await RootKey.read(rootKeyFile);
+  const current = await CurrentDirectory.open(catalogue, clock, {
+    everyMs: lookEveryMs,
+    staleMs: STALE_MS,
+    onFailure: (err) => log("auth.unread", { err }),
+    onRecovery: () => log("auth.read_again"),
+  });
+  let told = false;
+  const tellUnreadable = () => {
+    if (current.directory.hasUnreadable && !told) log("auth.unreadable");
+    told = current.directory.hasUnreadable;
+  };
+  current.onChange(tellUnreadable);
+  tellUnreadable();
+  return new StandingGuard(options, current, rootKey);
+}
+
+/** How often what others have changed is looked for: it is in effect within five seconds. */
+const LOOK_EVERY_MS = 2_000;
+/** For how long a directory is used that cannot be read again. */
+const STALE_MS = 10_000;
+/** Of how many credentials is kept what was found. */
+const KNOWN_MAX = 20_000;
+
+class StandingGuard implements Guard {
+  readonly current: CurrentDirectory;
+  readonly administration: Administration;
+  readonly callsWithoutCredential = { grpc: 0, http: 0 };
+  readonly #options: GuardOptions;
+  readonly #tokens: TokenVerifier | undefined;
+  readonly #certificates: CertificateVerifier | undefined;
+  readonly #denials: Denials;
+  readonly #known = new KnownCredentials<Recognised>(KNOWN_MAX);
+  readonly #shown = new WeakMap<X509Certificate, Recognised>();
+  #rootKey: RootKey | undefined;
+
+  constructor(options: GuardOptions, current: CurrentDirectory, rootKey: RootKey | undefined) {
+    this.#options = options;
+    this.current = current;
+    this.#rootKey = rootKey;
+    this.#tokens = options.tokens?.(current);
+    this.#certificates = options.certificates?.(current);
+    this.#denials = new Denials(options.clock);
+    this.administration = administrationOf(current, options, () => this.#denials.latest);
+  }
+
+  get hasRootKey(): boolean {
+    return this.#rootKey !== undefined;
+  }
+
+  get rates(): Rates | undefined {
+    return this.#options.rates;
+  }
+
+  denied(denial: Denial): void {
+    this.#denials.add(denial);
+  }
+
+  readonly authorise: Authorise = (head) => {
+    const credential = credentialIn(head);
+    const certificate = this.#certificates && head.peer.certificate;
+    const isBare = credential === undefined && certificate === undefined;
+    if (isBare && this.#options.mode === "optional") {
+      this.callsWithoutCredential[head.overGrpc ? "grpc" : "http"]++;
+      return this.#permit(ANYBODY, head);
+    }
+    if (this.current.isStale) return STALE;
+    if (typeof credential === "object") return this.#permit(credential, head);
+    if (credential === undefined) {
+      const said = certificate === undefined ? this.#anonymous() : this.#byCertificate(certificate, head);
+      return this.#permit(said, head);
+    }
+    const said = this.#bySecret(credential, head);
+    if (!(said instanceof Promise)) return this.#permit(said, head, credential);
+    return said.then((verified) => this.#permit(verified, head, credential));
+  };
+
+  /** @param credential  for the operator, who is told which key was refused, of a key */
+  #permit(said: Verified | Refusal, head: CallHead, credential = ""): Permit | Refusal {
+    if (!isVerified(said)) return this.#refuse(said, head, this.#keyIn(credential));
+    const narrowed = said.credential === "oidc" || said.credential === "capability";
+    const refusal =
+      (narrowed ? this.#tokens?.denial?.(said, head) : undefined) ??
+      this.#options.rates?.head(said, head.peer.address);
+    if (refusal !== undefined) return this.#refuse(refusal, head, said);
+    const { caller, callerName, expireTimeMs } = said;
+    return { caller, callerName, access: new Granted(said, head, this), expireTimeMs };
+  }
+
+  #refuse(refusal: Refusal, head: CallHead, by?: Pick<Verified, "callerName" | "keyId">): Refusal {
+    if (TOLD.test(refusal.code)) this.denied(denialOf(refusal, head, by));
+    return refusal;
+  }
+
+  /** Whose key it is, or is said to be. */
+  #keyIn(credential: string): Pick<Verified, "callerName" | "keyId"> | undefined {
+    const keyId = apiKeyFromText(credential)?.id;
+    const key = keyId === undefined ? undefined : this.current.directory.keyById(keyId);
+    if (key === undefined) return undefined;
+    return { keyId, callerName: this.current.directory.principalById(key.principalId)?.name ?? "" };
+  }
+
+  #anonymous(): Verified | Refusal {
+    const principal = this.current.directory.principalById(ANONYMOUS_ID);
+    if (principal === undefined || principal.disabled || principal.grants.all.length === 0) return MISSING;
+    return {
+      caller: ANONYMOUS_ID,
+      callerName: ANONYMOUS,
+      credential: "none",
+      grants: principal.grants,
+      rate: principal.rate,
+      depends: {},
+    };
+  }
+
+  #bySecret(credential: string, head: CallHead): Verified | Refusal | Promise<Verified | Refusal> {
+    const digest = hash("sha256", credential, "base64url");
+    const known = this.#known.get(digest);
+    if (known !== undefined) {
+      const still = recognisedStill(known, this.current, this.#nowMs);
+      if (still !== undefined) return still;
+      this.#known.delete(digest);
+    }
+    if (this.#rootKey?.is(credential)) return ROOT;
+    const { revision } = this.current;
+    const keep = (said: Verified | Refusal) => {
+      // What was looked at while the directory changed is looked at again by the next call.
+      if (isVerified(said) && revision === this.current.revision)
+        this.#known.set(digest, recognised(said, this.current));
+      return said;
+    };
+    if (credential.startsWith(API_KEY_START))
+      return keep(verifiedKey(credential, this.current.directory, this.#nowMs));
+    if (this.#tokens === undefined || !TOKEN.test(credential)) return INVALID;
+    const said = this.#tokens.verify(credential, head);
+    return said instanceof Promise ? said.then(keep) : keep(said);
+  }
+
+  /** One connection shows one certificate: what was found of it is kept as long as that is. */
+  #byCertificate(certificate: X509Certificate, head: CallHead): Verified | Refusal {
+    const known = this.#shown.get(certificate);
+    const still = known && recognisedStill(known, this.current, this.#nowMs);
+    if (still !== undefined) return still;
+    const said = this.#certificates!.verify(certificate, head);
+    if (isVerified(said)) this.#shown.set(certificate, recognised(said, this.current));
+    return said;
+  }
+
+  get #nowMs(): number {
+    return this.#options.clock.now();
+  }
+
+  async renewRootKey(): Promise<void> {
+    const { rootKeyFile, log } = this.#options;
+    if (rootKeyFile === undefined) return;
+    try {
+      this.#rootKey = await RootKey.read(rootKeyFile);
+      log("auth.root_key_read");
+    } catch (error) {
+      if (!(error instanceof RootKeyError)) throw error;
+      log("auth.root_key_unusable", { detail: error.message });
+    }
+  }
+
+  close(): void {
+    this.current.close();
+  }
+}
+
+/** The holder of the root key. */
+const ROOT: Verified = {
+  caller: ROOT_NAME,
+  callerName: ROOT_NAME,
+  credential: "root",
+  grants: Grants.ALL,
+  depends: {},
+};
+
+/**
+ * Whoever calls without a credential while one is optional. All but to administrate: a key that a stranger makes meanwhile
+ * would be good once it is required.
+ */
+const ANYBODY: Verified = {
+  caller: ANONYMOUS_ID,
+  callerName: ANONYMOUS,
+  credential: "none",
+  grants: new Grants([{ permissions: 255 & ~Permission.ADMIN, prefix: "" }]),
+  depends: {},
+};
+
+const STALE: Refusal = { code: "AUTH_STALE" };
+
+/** What tokens look like: what is in their parts, those who judge them look at. */
+const TOKEN = /^[^.]+\.[^.]+\.[^.]+$/;
+
+/** What operators are told of; what only says that something is away is in the log. */
+const TOLD = /^(CREDENTIAL_|PERMISSION_|RATE_)/;

@@ -1,0 +1,66 @@
+import type { Clock } from "../core/clock.ts";
+import { TallyError } from "../core/errors.ts";
+import type { Catalogue } from "../service/store-catalogue.ts";
+import type { Log } from "../telemetry.ts";
+import { Directory } from "./directory.ts";
+import { type Guard, type GuardMode, openGuard } from "./guard.ts";
+import type { RandomBytes } from "./random-id.ts";
+import { RootKeyError } from "./root-key.ts";
+
+/** Why a store is not served with these settings: one sentence for the operator. */
+export class GuardError extends Error {
+  override readonly name = "GuardError";
+}
+
+/** What an operator has set. */
+export interface GuardSettings {
+  readonly auth: "off" | GuardMode;
+  readonly rootKeyFile: string | undefined;
+}
+
+/**
+ * The guard of a store, as the operator wants it; undefined when nobody is asked who they are.
+ *
+ * @param shown  the store's URL as it may be shown
+ * @throws GuardError  when nobody would be asked although there are principals; when nobody could administrate; when the root
+ *                     key cannot be used, or it cannot be read who may call
+ */
+export async function openGuardFor(
+  catalogue: Catalogue | undefined,
+  { auth, rootKeyFile }: GuardSettings,
+  shown: string,
+  deps: { readonly clock: Clock; readonly log: Log; readonly randomBytes: RandomBytes },
+): Promise<Guard | undefined> {
+  if (catalogue === undefined) {
+    if (auth === "off") return undefined;
+    throw new GuardError(`auth is ${auth}, and the store ${shown} keeps no principals; set auth = off.`);
+  }
+  try {
+    if (auth === "off") {
+      await assertNobodyIsKept(catalogue, shown);
+      return undefined;
+    }
+    const guard = await openGuard({ mode: auth, catalogue, rootKeyFile, ...deps });
+    if (auth === "optional" || guard.hasRootKey || guard.current.directory.hasAdmin) return guard;
+    guard.close();
+  } catch (error) {
+    if (error instanceof RootKeyError) throw new GuardError(error.message, { cause: error });
+    if (!(error instanceof TallyError) || error.code !== "ROW_CORRUPT") throw error;
+    const why = `Who may call the store ${shown} cannot be read, because ${error.message}.`;
+    throw new GuardError(why, { cause: error });
+  }
+  throw new GuardError(
+    `auth is required, and nobody could administrate the store ${shown}: it has no principal with admin, and there is no root ` +
+      `key. Make an admin with \`tally auth init --store ${shown}\` (of SQLite while no server has it), or give root-key-file.`,
+  );
+}
+
+/** A setting that was forgotten must not open what others guard. */
+async function assertNobodyIsKept(catalogue: Catalogue, shown: string): Promise<void> {
+  const directory = new Directory();
+  directory.apply(await catalogue.read(0));
+  if (directory.size === 0 && !directory.hasUnreadable) return;
+  throw new GuardError(
+    `The store ${shown} has principals, and auth is off: everybody could do everything. Set auth = required, or optional.`,
+  );
+}

@@ -1,0 +1,30 @@
+import type { Refusal } from "../core/errors.ts";
+
+/** How often somebody may call one process: each limit lets through a burst, and from then on so many a second. */
+export interface Rate {
+  /** Calls a second: 1 to 1,000,000. */
+  readonly calls: number;
+  /** Calls that may come at once: 1 to 10,000,000; undefined: those of a second. */
+  readonly callsBurst?: number | undefined;
+  /** Operations a second: 1 to 100,000,000; undefined: not limited. */
+  readonly operations?: number | undefined;
+  /** Operations that may come at once: 1 to 1,000,000,000; undefined: those of a second, and 8,000 at least. */
+  readonly operationsBurst?: number | undefined;
+}
+
+/** Counts the calls of callers against what they may. */
+export interface Rates {
+  /** Count a call. @returns  why it is one too many; undefined: it is not */
+  head(caller: Counted, address: string): Refusal | undefined;
+  /** Count operations of a call beyond the first. */
+  charge(caller: Counted, operations: number): Refusal | undefined;
+}
+
+/** Whose calls are counted. */
+export interface Counted {
+  readonly caller: string;
+  /** The API key whose tokens it is one of. */
+  readonly keyId?: string | undefined;
+  /** How often it may; undefined: as the server has it for everybody. */
+  readonly rate?: Rate | undefined;
+}

@@ -1,0 +1,335 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { TallyError } from "../../src/core/errors.ts";
+import { Permission } from "../../src/core/permissions.ts";
+import { createKey, revokeKey } from "../../src/guard/keys.ts";
+import { deletePrincipal, updatePrincipal } from "../../src/guard/principals.ts";
+import { RootKeyError } from "../../src/guard/root-key.ts";
+import { CatalogueInMemory } from "../../src/stores/memory/catalogue.ts";
+import { bearer, grantsOf, guarded, NO_END, ok } from "./guarded.ts";
+
+const ROOT = "r".repeat(32);
+
+describe("who it is", () => {
+  it("the holder of a key is its principal, by either header", async () => {
+    using it = await guarded();
+    const { key, id, keyId } = await it.principal("shop", "read@shop.");
+    for (const headers of [bearer(key), { authorization: `bEaReR  ${key}` }, { "x-api-key": key }])
+      expect(await it.ask(headers)).toBe("shop");
+    const permit = await it.permit(bearer(key));
+    expect(permit).toMatchObject({ caller: id, callerName: "shop" });
+    expect(permit.access!.identity).toMatchObject({ name: "shop", credential: "key", keyId });
+  });
+
+  it("over gRPC x-api-key is a header of somebody else", async () => {
+    using it = await guarded();
+    const { key } = await it.principal("shop", "read@shop.");
+    expect(await it.ask({ "x-api-key": key }, { overGrpc: true })).toBe("CREDENTIAL_MISSING");
+    expect(await it.ask({ ...bearer(key), "x-api-key": "other" }, { overGrpc: true })).toBe("shop");
+  });
+
+  it("two credentials are none, whichever they are, and one twice as well", async () => {
+    using it = await guarded();
+    const { key } = await it.principal("shop", "read@shop.");
+    for (const headers of [
+      { ...bearer(key), "x-api-key": key },
+      { authorization: [`Bearer ${key}`, `Bearer ${key}`] },
+      { authorization: `Bearer ${key}, Bearer ${key}` },
+      { "x-api-key": [key, key] },
+      { "x-api-key": `${key},${key}` },
+    ])
+      expect(await it.ask(headers), JSON.stringify(headers)).toBe("CREDENTIAL_AMBIGUOUS");
+  });
+
+  it("what is no credential here is refused alike, whatever is wrong with it", async () => {
+    using it = await guarded();
+    const { key } = await it.principal("shop", "read@shop.");
+    const other = `${key.slice(0, 19)}${key[19] === "0" ? "1" : "0"}${key.slice(20)}`;
+    for (const headers of [
+      { authorization: "" },
+      { authorization: "Bearer" },
+      { authorization: "Bearer " },
+      { authorization: `Basic ${key}` },
+      { authorization: key },
+      bearer(other),
+      bearer(`${key}x`),
+      bearer(`${key} x`),
+      bearer("a.b.c"),
+      bearer("x".repeat(8_193)),
+      bearer("é"),
+      { "x-api-key": "" },
+      { "x-api-key": `Bearer ${key}` },
+    ])
+      expect(await it.ask(headers), JSON.stringify(headers)).toBe("CREDENTIAL_INVALID");
+  });
+
+  it("a key that was never made is refused as one with another secret", async () => {
+    using here = await guarded();
+    using elsewhere = await guarded();
+    const { key } = await elsewhere.principal("shop", "all@");
+    expect(await here.ask(bearer(key))).toBe("CREDENTIAL_INVALID");
+  });
+});
+
+describe("who may come", () => {
+  it("without a credential nobody may, unless something is granted to anonymous", async () => {
+    using it = await guarded();
+    expect(await it.ask()).toBe("CREDENTIAL_MISSING");
+    ok(await updatePrincipal(it.changes, "anonymous", { grants: grantsOf("read@public.") }));
+    const permit = await it.permit();
+    expect(permit).toMatchObject({ caller: "", callerName: "anonymous" });
+    expect(permit.access!.denial(Permission.READ, { name: "public.a" })).toBeUndefined();
+    expect(permit.access!.denial(Permission.READ, { name: "private" })).toMatchObject({
+      code: "PERMISSION_DENIED",
+      permission: "read",
+    });
+    ok(await updatePrincipal(it.changes, "anonymous", { disabled: true }));
+    expect(await it.ask()).toBe("CREDENTIAL_MISSING");
+  });
+
+  it("while it is optional everybody may do everything without one, but administrate, and is counted", async () => {
+    using it = await guarded({ mode: "optional" });
+    const { access } = await it.permit();
+    await it.permit({}, { overGrpc: true });
+    expect(access!.everywhere & Permission.ADMIN).toBe(0);
+    expect(access!.denial(Permission.MANAGE | Permission.OBSERVE, { prefix: "" })).toBeUndefined();
+    expect(access!.denial(Permission.ADMIN, { prefix: "" })).toEqual({ code: "CREDENTIAL_MISSING" });
+    expect(it.guard.callsWithoutCredential).toEqual({ grpc: 1, http: 1 });
+    expect(await it.ask(bearer("wrong")), "one that is given must be good").toBe("CREDENTIAL_INVALID");
+  });
+
+  it("a key is good until it is revoked, or has expired, or its principal is disabled or deleted", async () => {
+    using it = await guarded();
+    const { key, keyId } = await it.principal("shop", "read@shop.");
+    const short = ok(await createKey(it.changes, "shop", { description: "", ttlMs: 60_000 }, randomBytes));
+    const expectBoth = async (first: string, second: string) => {
+      expect(await it.ask(bearer(key))).toBe(first);
+      expect(await it.ask(bearer(short.text))).toBe(second);
+    };
+    await expectBoth("shop", "shop");
+    it.clock.wallMs += 59_999;
+    await expectBoth("shop", "shop");
+    it.clock.wallMs += 1;
+    await expectBoth("shop", "CREDENTIAL_EXPIRED");
+    await updatePrincipal(it.changes, "shop", { disabled: true });
+    await expectBoth("CREDENTIAL_REVOKED", "CREDENTIAL_REVOKED");
+    await updatePrincipal(it.changes, "shop", { disabled: false });
+    await expectBoth("shop", "CREDENTIAL_EXPIRED");
+    await revokeKey(it.changes, keyId);
+    await expectBoth("CREDENTIAL_REVOKED", "CREDENTIAL_EXPIRED");
+    await deletePrincipal(it.changes, "shop");
+    await expectBoth("CREDENTIAL_INVALID", "CREDENTIAL_INVALID"); // Its keys are gone with it.
+  });
+
+  it("a principal that is deleted and made again meets nothing of the former one", async () => {
+    using it = await guarded();
+    const before = await it.principal("shop", "all@");
+    await deletePrincipal(it.changes, "shop");
+    const after = await it.principal("shop", "all@");
+    expect(after.id).not.toBe(before.id);
+    expect(await it.ask(bearer(before.key))).toBe("CREDENTIAL_INVALID");
+    expect(await it.ask(bearer(after.key))).toBe("shop");
+  });
+
+  it("what changes for one caller is in effect at once, and leaves the others as they were", async () => {
+    using it = await guarded();
+    const [shop, other] = [await it.principal("shop", "read@"), await it.principal("other", "read@")];
+    const may = async ({ key }: { key: string }) =>
+      (await it.permit(bearer(key))).access!.allows(Permission.SET, { name: "a" });
+    expect([await may(shop), await may(other)]).toEqual([false, false]);
+    await updatePrincipal(it.changes, "shop", { grants: grantsOf("set@") });
+    expect([await may(shop), await may(other)]).toEqual([true, false]);
+    await updatePrincipal(it.changes, "shop", { grants: grantsOf() });
+    expect([await may(shop), await may(other)]).toEqual([false, false]);
+  });
+});
+
+describe("the root key", () => {
+  it("lets its holder do everything, and two are good while it is changed", async () => {
+    await inFolder(async (dir) => {
+      const rootKeyFile = join(dir, "root");
+      await writeFile(rootKeyFile, `${ROOT}\n`);
+      using it = await guarded({ rootKeyFile });
+      const [second, third] = ["s".repeat(40), "t".repeat(40)];
+      const who = () => Promise.all([ROOT, second, third].map((key) => it.ask(bearer(key))));
+      expect(await who()).toEqual(["root", "CREDENTIAL_INVALID", "CREDENTIAL_INVALID"]);
+      const { caller, access } = await it.permit(bearer(ROOT));
+      expect([caller, access!.everywhere]).toEqual(["root", 255]);
+      await writeFile(rootKeyFile, `${ROOT}\r\n\n  ${second} \n`);
+      await it.guard.renewRootKey();
+      expect(await who()).toEqual(["root", "root", "CREDENTIAL_INVALID"]);
+      await writeFile(rootKeyFile, second);
+      await it.guard.renewRootKey();
+      expect(await who()).toEqual(["CREDENTIAL_INVALID", "root", "CREDENTIAL_INVALID"]);
+      await writeFile(rootKeyFile, "short");
+      await it.guard.renewRootKey();
+      expect(await who(), "the one before stays").toEqual([
+        "CREDENTIAL_INVALID",
+        "root",
+        "CREDENTIAL_INVALID",
+      ]);
+      expect(it.logged).toEqual(["auth.root_key_read", "auth.root_key_read", "auth.root_key_unusable"]);
+    });
+  });
+
+  it.each([
+    ["nothing", ""],
+    ["a short line", "r".repeat(31)],
+    ["three lines", `${ROOT}\n${ROOT}\n${ROOT}`],
+    ["a space", `${"r".repeat(32)} r`],
+  ])("a file with %s is refused, and not shown", async (_, text) => {
+    await inFolder(async (dir) => {
+      const rootKeyFile = join(dir, "root");
+      await writeFile(rootKeyFile, text);
+      const refused = await guarded({ rootKeyFile }).catch((error: unknown) => error);
+      expect(refused).toBeInstanceOf(RootKeyError);
+      if (text !== "") expect(`${refused}`).not.toContain(text);
+    });
+  });
+});
+
+describe("what others change, and what cannot be read", () => {
+  it("a key that another process has revoked is refused once that was read", async () => {
+    using here = await guarded();
+    const { key, keyId } = await here.principal("shop", "all@");
+    using there = await guarded({}, here.catalogue);
+    expect(await there.ask(bearer(key))).toBe("shop");
+    await revokeKey(here.changes, keyId);
+    expect(await there.ask(bearer(key)), "not yet").toBe("shop");
+    await there.guard.current.refresh();
+    expect(await there.ask(bearer(key))).toBe("CREDENTIAL_REVOKED");
+  });
+
+  it("is not trusted any more once it could not be read for ten seconds, until it can", async () => {
+    const catalogue = new Failing();
+    using it = await guarded({}, catalogue);
+    const { key } = await it.principal("shop", "all@");
+    catalogue.fails = true;
+    it.clock.advance(10_000);
+    await it.guard.current.refresh().catch(() => {});
+    expect(await it.ask(bearer(key))).toBe("shop");
+    it.clock.advance(1);
+    expect(await it.ask(bearer(key))).toBe("AUTH_STALE");
+    expect(await it.ask()).toBe("AUTH_STALE");
+    catalogue.fails = false;
+    await it.guard.current.refresh();
+    expect(await it.ask(bearer(key))).toBe("shop");
+    expect(it.logged).toEqual(["auth.unread", "auth.read_again"]);
+  });
+
+  it("while it is optional, who has no credential does not notice", async () => {
+    const catalogue = new Failing();
+    using it = await guarded({ mode: "optional" }, catalogue);
+    it.clock.advance(10_001);
+    expect(await it.ask()).toBe("anonymous");
+    expect(await it.ask(bearer("x"))).toBe("AUTH_STALE");
+  });
+
+  it("a change that was written and cannot be read is not answered, and nobody is let in before it was", async () => {
+    const catalogue = new Failing();
+    using it = await guarded({}, catalogue);
+    const { key, keyId } = await it.principal("shop", "all@");
+    catalogue.failsAfterWrite = true;
+    await expect(revokeKey(it.changes, keyId)).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
+    expect(await it.ask(bearer(key))).toBe("AUTH_STALE");
+    catalogue.fails = catalogue.failsAfterWrite = false;
+    await it.guard.current.refresh();
+    expect(await it.ask(bearer(key))).toBe("CREDENTIAL_REVOKED");
+  });
+});
+
+it("who is refused is told to the operator, alike ones together, and without the credential", async () => {
+  using it = await guarded();
+  const { key, keyId } = await it.principal("shop", "read@shop.");
+  const { access } = await it.permit(bearer(key));
+  access!.denial(Permission.SET, { name: "shop.a" });
+  access!.denial(Permission.SET, { name: "shop.b" });
+  access!.denial(Permission.READ, { name: "shop.a" });
+  await it.ask();
+  const alike = { address: "192.0.2.1", method: "tally.v1.CounterService/Increment" };
+  expect(it.guard.administration.denials()).toMatchObject([
+    { ...alike, reason: "CREDENTIAL_MISSING", caller: "", keyId: "", count: 1 },
+    {
+      ...alike,
+      reason: "PERMISSION_DENIED",
+      caller: "shop",
+      keyId,
+      permission: 8,
+      target: "shop.b",
+      count: 2,
+    },
+  ]);
+  await revokeKey(it.changes, keyId);
+  await it.ask(bearer(key));
+  expect(it.guard.administration.denials()[0]).toMatchObject({
+    reason: "CREDENTIAL_REVOKED",
+    caller: "shop",
+    keyId,
+  });
+  expect(JSON.stringify(it.guard.administration.denials())).not.toContain(key.slice(19, 62));
+});
+
+it("who asks for more than a prefix is told their own", async () => {
+  using it = await guarded();
+  const { key } = await it.principal("shop", "read@shop.", "read@cart:", "set@x.", "read@=one");
+  const { access } = await it.permit(bearer(key));
+  expect(access!.denial(Permission.READ, { prefix: "shop.a" })).toBeUndefined();
+  for (const prefix of ["", "shop", "sho", "x."])
+    expect(access!.denial(Permission.READ, { prefix }), prefix).toEqual({
+      code: "PERMISSION_DENIED",
+      permission: "read",
+      prefixes: ["cart:", "shop."],
+      expected: "it lacks read on all names that begin so; ask for one of its prefixes, or less",
+    });
+  expect(access!.denial(Permission.ADMIN, { prefix: "" })).toEqual({
+    code: "PERMISSION_DENIED",
+    permission: "admin",
+    expected: "it lacks admin here",
+  });
+});
+
+it("a principal has fifty keys that are good at most", async () => {
+  using it = await guarded();
+  await it.principal("shop", "all@");
+  for (let i = 1; i < 50; i++) ok(await createKey(it.changes, "shop", NO_END, randomBytes));
+  expect(await createKey(it.changes, "shop", NO_END, randomBytes)).toEqual({
+    code: "TOO_MANY_KEYS",
+    max: 50n,
+  });
+});
+
+/** A catalogue that a test has fail. */
+class Failing extends CatalogueInMemory {
+  fails = false;
+  failsAfterWrite = false;
+
+  constructor() {
+    super(
+      () => {},
+      () => 0,
+    );
+  }
+
+  override async read(since: number) {
+    if (this.fails) throw new TallyError("STORE_UNAVAILABLE", "the test has it fail");
+    return super.read(since);
+  }
+
+  override async write(entry: Parameters<CatalogueInMemory["write"]>[0]) {
+    const written = await super.write(entry);
+    this.fails ||= this.failsAfterWrite;
+    return written;
+  }
+}
+
+async function inFolder(run: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), "tally-guard-"));
+  try {
+    await run(dir);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}

@@ -124,11 +124,10 @@ export async function startServer(
       telemetry,
       ...(guard !== undefined && {
         authorise: guard.authorise,
-        administration: guard.administration,
         authenticates: true,
+        open: new Set(config.authOpen),
+        administration: guard.administration,
       }),
-      // Where a credential is optional, who has none is let in all the same.
-      open: config.auth === "required" ? new Set(config.authOpen) : undefined,
       logsCalls,
       limits: config,
     }).catch((error: unknown) => {

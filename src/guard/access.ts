@@ -58,6 +58,10 @@ export class Granted implements Access {
     return refusal;
   }
 
+  prefixOf(needed: Permissions, name: string): string | undefined {
+    return this.#verified.grants.prefixOf(needed, name);
+  }
+
   charge(operations: number): Refusal | undefined {
     const refusal = this.#granting.rates?.charge(
       this.#verified,

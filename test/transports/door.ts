@@ -30,8 +30,15 @@ import type { Log } from "../../src/telemetry.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
-import { type DoorLimits, type Doors, type Http2EngineName, openDoors } from "../../src/transports/doors.ts";
+import {
+  type DoorLimits,
+  type Doors,
+  type Http2EngineName,
+  type OpenPart,
+  openDoors,
+} from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";
+import type { ClientAuth } from "../../src/transports/tls/clients.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
 import { Following } from "../stores/conformance/history-following.ts";
 import { HandClock } from "../support/clock.ts";
@@ -59,6 +66,8 @@ interface Options {
   readonly allowOrigins?: readonly string[];
   readonly authorise?: Authorise;
   readonly administration?: Administration;
+  readonly authenticates?: boolean;
+  readonly open?: ReadonlySet<OpenPart>;
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -71,7 +80,9 @@ interface Options {
     readonly checkEveryMs?: number;
     /** Certificates are made now, and not when the clock of everything else is. */
     readonly clock?: HandClock;
+    readonly clientCaFile?: string;
   };
+  readonly clientAuth?: ClientAuth;
 }
 
 /** Open a door that serves; `await using` closes it. */
@@ -86,9 +97,12 @@ export async function open(options: Options = {}): Promise<Opened> {
     allowOrigins = [],
     authorise,
     administration,
+    authenticates = false,
+    open: parts,
     streamCalls = [],
     unaryCalls = [],
     tls,
+    clientAuth = "off",
     http2Engine = ENGINE,
   } = options;
   const hostNames = "hostNames" in options ? options.hostNames : tls === undefined ? ["x"] : undefined;
@@ -121,6 +135,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     grpcListen,
     http2Engine,
     certificate,
+    clientAuth,
     allowOrigins,
     hostNames,
     store,
@@ -131,6 +146,8 @@ export async function open(options: Options = {}): Promise<Opened> {
     streamCalls,
     unaryCalls,
     ...(limits && { limits }),
+    authenticates,
+    open: parts,
     ...(authorise && { authorise }),
     ...(administration && { administration }),
   });

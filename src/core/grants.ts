@@ -69,12 +69,36 @@ export class Grants {
     return false;
   }
 
+  /** The prefix of a grant that a name begins with, on all of which something is granted; undefined: there is none. */
+  prefixOf(needed: Permissions, name: string): string | undefined {
+    if ((needed & ~this.everywhere) === 0) return "";
+    for (const grant of this.all)
+      if ("prefix" in grant && name.startsWith(grant.prefix) && this.allow(needed, grant))
+        return grant.prefix;
+    return undefined;
+  }
+
   /** The prefixes on which something is granted, in their order. */
   prefixesOf(needed: Permissions): string[] {
     return this.all
       .flatMap((grant) => ("prefix" in grant && (grant.permissions & needed) === needed ? grant.prefix : []))
       .sort();
   }
+}
+
+/** What both permit, and nothing else: of two targets that overlap one is in the other. */
+export function intersect(some: Grants, others: Grants): Grants {
+  const byTarget = new Map<string, Grant>();
+  for (const one of some.all) {
+    for (const other of others.all) {
+      const permissions = one.permissions & other.permissions;
+      const narrower = covers(one, other) ? other : covers(other, one) ? one : undefined;
+      if (permissions === 0 || narrower === undefined) continue;
+      const key = "name" in narrower ? `=${narrower.name}` : `@${narrower.prefix}`;
+      byTarget.set(key, { ...narrower, permissions: permissions | (byTarget.get(key)?.permissions ?? 0) });
+    }
+  }
+  return new Grants([...byTarget.values()]);
 }
 
 /** Whether a grant is about a target, all of it. `observe` and `admin` of an "all" on less than all names are none. */

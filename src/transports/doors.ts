@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions, Server as TlsServer } from "node:tls";
 import type { DescService } from "@bufbuild/protobuf";
 import type { Clock } from "../core/clock.ts";
@@ -8,8 +8,9 @@ import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Telemetry } from "../telemetry.ts";
-import type { Authorise } from "./calls/authorise.ts";
+import { type Authorise, allowAll } from "./calls/authorise.ts";
 import type { UnaryCall } from "./calls/call.ts";
+import { knownOnly } from "./calls/known-only.ts";
 import { logged } from "./calls/logged.ts";
 import { API } from "./calls/services.ts";
 import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
@@ -22,9 +23,11 @@ import { SERVICES } from "./grpc/services.ts";
 import { openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
 import type { Drainable, SocketServer } from "./http/engine.ts";
+import { entryFor } from "./http/entry.ts";
 import { grpcOnlyRoute } from "./http/grpc-only.ts";
 import { healthRoute } from "./http/health.ts";
 import { hostNameRoute, wellFormedRoute } from "./http/host.ts";
+import { noStoreRoute } from "./http/no-store.ts";
 import { originRoute } from "./http/origin.ts";
 import { refusalsLogged } from "./http/refusals-logged.ts";
 import { unknownPathRoute } from "./http/unknown-path.ts";
@@ -37,6 +40,7 @@ import { articleRoute } from "./rest/article.ts";
 import { restRoute } from "./rest/rest.ts";
 import { Room } from "./room.ts";
 import type { Certificate } from "./tls/certificate.ts";
+import { type ClientAuth, ClientConnections } from "./tls/clients.ts";
 
 /** What the doors lead to, and where they are. */
 export interface DoorsOptions {
@@ -48,6 +52,11 @@ export interface DoorsOptions {
   readonly http2Engine?: Http2EngineName;
   /** What is shown to those who connect, over TLS; undefined: all is in plaintext. */
   readonly certificate?: Certificate | undefined;
+  /**
+   * Whether clients are asked for a certificate over TLS, and have to have one: where gRPC is served. By default they are
+   * not. Otherwise the certificate has authorities.
+   */
+  readonly clientAuth?: ClientAuth;
   /** Origins whose pages may call, beside this server's own; "*" for every one. */
   readonly allowOrigins?: readonly string[];
   /**
@@ -68,10 +77,17 @@ export interface DoorsOptions {
   readonly authorise?: Authorise;
   /** Principals and keys, for those who may manage them; undefined: there are none. */
   readonly administration?: Administration;
+  /** Whether callers show credentials: then nobody between may keep what is answered. */
+  readonly authenticates?: boolean;
+  /** What may be had without a credential, beside health; undefined: all of it. */
+  readonly open?: ReadonlySet<OpenPart> | undefined;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
 }
+
+/** What holds no counts, or none but sums: the page, what Tally says of its API, reflection, and what is measured. */
+export type OpenPart = "page" | "docs" | "reflection" | "metrics";
 
 /** Whose implementation of HTTP/2 it is. */
 export type Http2EngineName = "own" | "grpc-js";
@@ -145,6 +161,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     store,
     writer,
     clock,
+    authorise = allowAll,
     streamCalls = [],
     unaryCalls = [],
   } = options;
@@ -158,7 +175,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     options.calendar,
     limits,
     (calls) => log("calls.overload", { calls }),
-    options.authorise,
+    authorise,
     { administration: options.administration, log },
   );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
@@ -166,10 +183,14 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const arriving = new Room(limits.arrivingBytesMax);
   const streams = new Streams(clock, log, limits);
   const isOwn = options.http2Engine === "own";
-  const extras = extraCalls(health, limits.unaryBytesMax);
+  const isOpen = (part: OpenPart) => options.open?.has(part) ?? true;
+  const entry = entryFor(authorise, log);
+  const forReflection = isOpen("reflection") ? allowAll : knownOnly(authorise);
+  const extras = extraCalls(health, limits.unaryBytesMax, forReflection);
   const hostNames = options.hostNames && new Set(options.hostNames);
   const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
   const routes = [
+    ...(options.authenticates ? [noStoreRoute()] : []),
     wellFormedRoute(),
     healthRoute(health),
     ...(options.logsCalls ? [refusalsLogged(log)] : []),
@@ -183,8 +204,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     }),
     restRoute(api, doing),
     articleRoute(api, doing),
-    referenceRoute(),
-    consoleRoute(),
+    referenceRoute(isOpen("docs") ? undefined : entry),
+    consoleRoute(isOpen("page") ? undefined : entry),
     unknownPathRoute(api),
   ];
   const shared = grpcListen === undefined;
@@ -199,19 +220,26 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   // What is beside gRPC, where that has a port of its own.
   const beside =
     isOwn && !shared ? openHttp2Server({ calls: [], streamCalls: [], routes }, carrying) : undefined;
-  const tlsFor = (protocols: readonly string[]): TlsOptions | undefined =>
+  const { clientAuth = "off" } = options;
+  const clients =
+    certificate === undefined || clientAuth === "off"
+      ? undefined
+      : new ClientConnections(certificate, { isRequired: clientAuth === "required", log });
+  const tlsFor = (protocols: readonly string[], hasGrpc: boolean): TlsOptions | undefined =>
     certificate && {
       ...certificate.options,
+      // One that does not verify we hang up on ourselves, and say why: see ClientConnections.
+      ...(hasGrpc && clients !== undefined && { requestCert: true, rejectUnauthorized: false }),
       ALPNProtocols: protocols,
       handshakeTimeout: limits.firstBytesMs,
     };
   // The first that the client offers too. What offers both is a browser or curl, for gRPC's clients offer h2 alone: where
   // HTTP/2 is gRPC's alone, they want the other.
   const protocols = isOwn ? ["h2", "http/1.1"] : shared ? ["http/1.1", "h2"] : ["http/1.1"];
-  const http = openHttpServer(routes, { log, limits, tls: tlsFor(protocols) });
+  const http = openHttpServer(routes, { log, limits, tls: tlsFor(protocols, shared) });
   const engines: readonly Drainable[] = [http, grpc, ...(beside === undefined ? [] : [beside])];
   const listeners: Listener[] = [];
-  const listenOn = (server: Server, http2: SocketServer | undefined, address: Address) => {
+  const listenOn = (server: Server, http2: SocketServer | undefined, address: Address, hasGrpc: boolean) => {
     if (server instanceof TlsServer) {
       certificate?.renewOn(server);
       server.on("tlsClientError", ({ code }: NodeJS.ErrnoException, socket) => {
@@ -220,7 +248,9 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       });
     }
     const makeRoom = http2 && (() => http2.endUnused());
-    return openListener(server, http2 && ((socket) => http2.serve(socket)), address, { ...limits, makeRoom });
+    const admits = hasGrpc && clients ? (socket: Socket) => clients.admits(socket) : undefined;
+    const ruled = { ...limits, makeRoom, admits };
+    return openListener(server, http2 && ((socket) => http2.serve(socket)), address, ruled);
   };
   const closeAll = async (graceMs: number): Promise<void> => {
     health.setServing(false);
@@ -246,14 +276,15 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     const leaving = setTimeout(() => setImmediate(leave), lingerMs); // When what has come by then was read.
     await closed;
     clearTimeout(leaving);
+    clients?.close();
   };
   try {
-    listeners.push(await listenOn(http.server, shared ? grpc : beside, listen));
+    listeners.push(await listenOn(http.server, shared ? grpc : beside, listen, shared));
     if (!shared) {
-      const tls = tlsFor(["h2"]);
+      const tls = tlsFor(["h2"], true);
       const options = { noDelay: true, allowHalfOpen: true };
       const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls });
-      listeners.push(await listenOn(server, grpc, grpcListen));
+      listeners.push(await listenOn(server, grpc, grpcListen, true));
     }
   } catch (error) {
     await closeAll(0);

@@ -26,7 +26,7 @@ export interface Guarded extends Disposable {
   permit(headers?: Headers, about?: Partial<CallHead>): Promise<Permit>;
 }
 
-export type Headers = Readonly<Record<string, string | readonly string[]>>;
+export type Headers = Readonly<Record<string, string | string[]>>;
 
 export async function guarded(
   options: Partial<GuardOptions> = {},

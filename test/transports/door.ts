@@ -19,6 +19,7 @@ import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { HistoryService } from "../../gen/tally/v1/history_service_pb.ts";
 import { PolicyService } from "../../gen/tally/v1/policy_service_pb.ts";
+import type { Administration } from "../../src/guard/administration.ts";
 import { fronted } from "../../src/service/fronted.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { DEFAULT_HISTORY, type History } from "../../src/service/store-history.ts";
@@ -29,8 +30,15 @@ import type { Log } from "../../src/telemetry.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
-import { type DoorLimits, type Doors, type Http2EngineName, openDoors } from "../../src/transports/doors.ts";
+import {
+  type DoorLimits,
+  type Doors,
+  type Http2EngineName,
+  type OpenPart,
+  openDoors,
+} from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";
+import type { ClientAuth } from "../../src/transports/tls/clients.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
 import { Following } from "../stores/conformance/history-following.ts";
 import { HandClock } from "../support/clock.ts";
@@ -57,6 +65,9 @@ interface Options {
   readonly newUid?: () => string;
   readonly allowOrigins?: readonly string[];
   readonly authorise?: Authorise;
+  readonly administration?: Administration;
+  readonly authenticates?: boolean;
+  readonly open?: ReadonlySet<OpenPart>;
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -69,7 +80,9 @@ interface Options {
     readonly checkEveryMs?: number;
     /** Certificates are made now, and not when the clock of everything else is. */
     readonly clock?: HandClock;
+    readonly clientCaFile?: string;
   };
+  readonly clientAuth?: ClientAuth;
 }
 
 /** Open a door that serves; `await using` closes it. */
@@ -83,9 +96,13 @@ export async function open(options: Options = {}): Promise<Opened> {
     newUid = () => v7(),
     allowOrigins = [],
     authorise,
+    administration,
+    authenticates = false,
+    open: parts,
     streamCalls = [],
     unaryCalls = [],
     tls,
+    clientAuth = "off",
     http2Engine = ENGINE,
   } = options;
   const hostNames = "hostNames" in options ? options.hostNames : tls === undefined ? ["x"] : undefined;
@@ -118,6 +135,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     grpcListen,
     http2Engine,
     certificate,
+    clientAuth,
     allowOrigins,
     hostNames,
     store,
@@ -128,7 +146,10 @@ export async function open(options: Options = {}): Promise<Opened> {
     streamCalls,
     unaryCalls,
     ...(limits && { limits }),
+    authenticates,
+    open: parts,
     ...(authorise && { authorise }),
+    ...(administration && { administration }),
   });
   door.setServing(true);
   const client = new Client(door.grpcPort, {}, tls?.ca);

@@ -31,7 +31,7 @@ export interface Verified {
 export interface Depends {
   readonly principalId?: string | undefined;
   readonly keyId?: string | undefined;
-  /** Of bindings, also where there was none: see subjectToText. */
+  /** Of bindings, also where there was none: see bindingKeyOf. */
   readonly subjects?: readonly string[] | undefined;
 }
 

@@ -3,7 +3,6 @@ import { SignJWT } from "jose";
 import { type Grant, Grants, grantFromText } from "../../../src/core/grants.ts";
 import { capabilityKeyOf } from "../../../src/guard/capability-key.ts";
 import type { Known, KnownKey, KnownPrincipal } from "../../../src/guard/known.ts";
-import type { Verified } from "../../../src/guard/tokens.ts";
 import type { CallHead } from "../../../src/transports/calls/authorise.ts";
 
 /** A directory of a principal `shop` with an API key, that a test changes. */

@@ -237,6 +237,7 @@ class StandingGuard implements Guard {
   }
 
   close(): void {
+    this.#tokens?.close?.();
     this.current.close();
   }
 }

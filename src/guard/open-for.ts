@@ -7,6 +7,7 @@ import { openCertificates } from "./certificates.ts";
 import { Directory } from "./directory.ts";
 import { type Guard, type GuardMode, openGuard } from "./guard.ts";
 import { RootKeyError } from "./root-key.ts";
+import type { OidcIssuer } from "./tokens/oidc-settings.ts";
 
 /** Why a store is not served with these settings: one sentence for the operator. */
 export class GuardError extends Error {
@@ -17,6 +18,7 @@ export class GuardError extends Error {
 export interface GuardSettings {
   readonly auth: "off" | GuardMode;
   readonly rootKeyFile: string | undefined;
+  readonly oidc: readonly OidcIssuer[];
 }
 
 /**
@@ -28,7 +30,7 @@ export interface GuardSettings {
  */
 export async function openGuardFor(
   catalogue: Catalogue | undefined,
-  { auth, rootKeyFile }: GuardSettings,
+  { auth, rootKeyFile, oidc }: GuardSettings,
   shown: string,
   deps: { readonly clock: Clock; readonly log: Log },
 ): Promise<Guard | undefined> {
@@ -44,7 +46,7 @@ export async function openGuardFor(
     const { openTokens } = await import("./tokens/verifier.ts"); // With a library that who asks nobody need not load.
     const guard = await openGuard({
       ...{ mode: auth, catalogue, rootKeyFile, ...deps },
-      tokens: (now) => openTokens({ known: () => now.directory, salt: randomBytes(32), ...deps }),
+      tokens: (now) => openTokens({ known: () => now.directory, salt: randomBytes(32), oidc, ...deps }),
       certificates: (now) => openCertificates(() => now.directory, deps.clock),
     });
     if (auth === "optional" || guard.hasRootKey || guard.current.directory.hasAdmin) return guard;

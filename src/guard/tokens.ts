@@ -53,6 +53,7 @@ export interface TokenVerifier {
    * token is not all of it: whose pages may use it, say. Absent: any may.
    */
   denial?(verified: Verified, head: CallHead): Refusal | undefined;
+  close?(): void;
 }
 
 /** Who judges the certificates that clients have shown, each verified against the authority already. Kept as tokens are. */

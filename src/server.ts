@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
 import { type Address, type Config, formatAddress, isLoopback } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
@@ -121,7 +122,7 @@ export async function startServer(
       clock,
       calendar: new ZoneCalendar(() => {}), // Who asks for a zone that is not known is told so.
       telemetry,
-      ...(guard !== undefined && { authorise: guard.authorise }),
+      ...(guard !== undefined && { authorise: guard.authorise, administration: guard.administration }),
       logsCalls,
       limits: config,
     }).catch((error: unknown) => {
@@ -283,7 +284,7 @@ async function openGuardOf(
   { log }: Telemetry,
 ): Promise<Guard | undefined> {
   try {
-    return await openGuardFor(catalogue, config, withoutSecrets(config.store), { clock, log });
+    return await openGuardFor(catalogue, config, withoutSecrets(config.store), { clock, log, randomBytes });
   } catch (error) {
     if (!(error instanceof GuardError)) throw storeStartFailure(error);
     throw new StartError("CREDENTIALS_UNUSABLE", error.message, { cause: error });

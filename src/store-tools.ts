@@ -1,6 +1,8 @@
+import { randomBytes } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
 import type { FullCounter } from "./core/counter.ts";
-import { TallyError } from "./core/errors.ts";
+import { messageOf, TallyError } from "./core/errors.ts";
+import { makeFirstAdmin } from "./guard/first-admin.ts";
 import { describe, lookForChangesByHand } from "./service/by-hand.ts";
 import { type Copied, copyStore } from "./service/copy.ts";
 import { CopyError } from "./service/copy-errors.ts";
@@ -116,6 +118,49 @@ export async function acceptIn(url: string, names: readonly string[], gone: bool
       ...results.flatMap((why, i) => (typeof why === "string" ? [{ name: taken[i]!, why }] : [])),
     ];
     return { store: store.traits.title, found, accepted, refused, gone: lost.length };
+  } catch (error) {
+    if (!(error instanceof TallyError)) throw error;
+    throw new StartError("STORE_FAILED", `The store failed: ${error.message}.`, { cause: error });
+  } finally {
+    await store.close();
+  }
+}
+
+/** What became of making an administrator: its key, and what is to be said beside; or why there is none, a sentence. */
+export type AuthInit =
+  | { readonly key: string; readonly notes: readonly string[] }
+  | { readonly refused: string };
+
+/**
+ * Make the first administrator of a store, or another key of it.
+ *
+ * @param again  also if somebody may administrate already
+ * @throws StartError  when the store cannot be opened, or failed meanwhile
+ */
+export async function initAuthIn(url: string, again: boolean): Promise<AuthInit> {
+  if (url === "memory:")
+    return {
+      refused: "memory: begins empty and keeps nothing; give the server a root key (root-key-file) instead.",
+    };
+  const store = await opened(url, "serve", () => {});
+  try {
+    const { catalogue, traits } = store;
+    if (catalogue === undefined) return { refused: `${traits.title} keeps no principals.` };
+    const made = await makeFirstAdmin(catalogue, again, { clock: SYSTEM_CLOCK, randomBytes });
+    if (made === "ADMIN_EXISTS")
+      return {
+        refused: `${traits.title} has an administrator already; nothing was changed. If the key is lost: --again makes another one.`,
+      };
+    if ("code" in made) return { refused: messageOf(made) };
+    const { key, keyId, othersLive } = made;
+    const others = `${othersLive} other ${othersLive === 1 ? "key" : "keys"} of it still good; see \`tally auth key list admin\`.`;
+    return {
+      key,
+      notes: [
+        `The principal admin of ${traits.title} may do everything. Its key ${keyId} is not shown again: keep it.`,
+        ...(othersLive > 0 ? [`There ${othersLive === 1 ? "is" : "are"} ${others}`] : []),
+      ],
+    };
   } catch (error) {
     if (!(error instanceof TallyError)) throw error;
     throw new StartError("STORE_FAILED", `The store failed: ${error.message}.`, { cause: error });

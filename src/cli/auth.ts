@@ -7,12 +7,14 @@ import * as key from "./auth/key.ts";
 import * as principal from "./auth/principal.ts";
 import * as unbind from "./auth/unbind.ts";
 import * as whoami from "./auth/whoami.ts";
+import * as init from "./auth-init.ts";
 import { notes } from "./help.ts";
 import { sub } from "./sub.ts";
 
 /** `tally auth`: who may call, and do what. */
 export function define(command: Command): void {
   command.usage("COMMAND ...").addHelpText("before", EXAMPLES).addHelpText("after", notes(ABOUT));
+  init.define(sub(command, "init", "make the first administrator, in the store itself"));
   whoami.define(sub(command, "whoami", "who you are to a server, and what you may do"));
   principal.define(sub(command, "principal", "who may call, and what they may do"));
   key.define(sub(command, "key", "the API keys of principals"));
@@ -24,6 +26,7 @@ export function define(command: Command): void {
 }
 
 const EXAMPLES = `Examples:
+  tally auth init --store sqlite:./tally.db > admin.key    the first administrator, before the server starts
   tally auth whoami
   tally auth principal create shop --grant write@shop.
   tally auth key create shop > shop.key         shown once: keep it

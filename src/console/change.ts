@@ -87,7 +87,10 @@ export class Changes {
         lost ||= !problem.notApplied;
         const over = stopped.aborted || performance.now() > giveUpAt;
         if (over || !problem.passing) {
-          this.state.value = { kind: "failed", problem: over && lost ? UNKNOWN : problem };
+          this.state.value = {
+            kind: "failed",
+            problem: lost && (over || problem.beforeReplay) ? UNKNOWN : problem,
+          };
           return undefined;
         }
         this.state.value = { kind: "resent", problem };
@@ -105,6 +108,7 @@ const UNKNOWN: Problem = {
   atField: "",
   notApplied: false,
   passing: false,
+  beforeReplay: false,
 };
 
 /** Resolves after a while, or when it is no longer worth waiting. */

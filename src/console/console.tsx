@@ -1,19 +1,24 @@
-import type { Transport } from "@connectrpc/connect";
+import { createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { render } from "preact";
 import { v7 } from "uuid";
+import { CounterService } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { keepAddress } from "./address.ts";
-import { type CounterClient, Counters } from "./counters.ts";
+import { Caller, tabStorage } from "./caller.ts";
+import { Counters } from "./counters.ts";
 import { PageView } from "./page.tsx";
 import "./style.css";
 
 /**
  * Show the counters of a server, and keep up with them.
  *
- * @param transport  to the same server, for what is loaded later
+ * @param connect  makes a transport to the server
  */
-export function openConsole(root: Element, client: CounterClient, transport: Transport): void {
+export function openConsole(root: Element, connect: (interceptors: Interceptor[]) => Transport): void {
+  const caller = new Caller(tabStorage());
+  const transport = connect([caller.interceptor]);
+  void caller.open(transport);
   const counters = new Counters({
-    client,
+    client: createClient(CounterService, transport),
     newRequestId: () => v7(),
     pageSize: 50,
     everyMs: 2_000,
@@ -27,5 +32,5 @@ export function openConsole(root: Element, client: CounterClient, transport: Tra
   };
   document.addEventListener("visibilitychange", look);
   look();
-  render(<PageView counters={counters} transport={transport} />, root);
+  render(<PageView counters={counters} caller={caller} transport={transport} />, root);
 }

@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { type Caller, isForTheKey } from "./caller.ts";
 import type { Counters } from "./counters.ts";
 import type { Poller } from "./poller.ts";
 import { ProblemNote } from "./problem-note.tsx";
@@ -24,9 +25,18 @@ const LOOKS = {
 } as const;
 
 /** The server lets this page do nothing, and why. */
-export function BarredNote({ counters }: { counters: Counters }) {
+export function BarredNote({ counters, caller }: { counters: Counters; caller: Caller }) {
   const link = counters.poller.link.value;
-  return link.kind === "barred" ? <ProblemNote problem={link.problem} /> : null;
+  if (link.kind !== "barred") return null;
+  return (
+    <ProblemNote problem={link.problem}>
+      {isForTheKey(link.problem) && (
+        <button type="button" onClick={() => caller.ask()}>
+          Use a key
+        </button>
+      )}
+    </ProblemNote>
+  );
 }
 
 /** The server is away: since when, and when it is asked again. */

@@ -1,13 +1,17 @@
 import type { Transport } from "@connectrpc/connect";
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useMemo } from "preact/hooks";
+import { capital } from "./actions.tsx";
+import type { Caller } from "./caller.ts";
 import type { Counters } from "./counters.ts";
 import { CreateDialog } from "./create-dialog.tsx";
 import { DeleteDialog } from "./delete-dialog.tsx";
 import { EditDialog } from "./edit-dialog.tsx";
 import { HistoryView } from "./history-view.tsx";
+import { KeyDialog } from "./key-dialog.tsx";
 import { AwayNote, BarredNote, LinkView } from "./link.tsx";
 import { ListView } from "./list.tsx";
+import { whyNone } from "./may.ts";
 import { formatCount, parseCount } from "./numbers.ts";
 import { Pager } from "./pager.tsx";
 import type { Question } from "./props.ts";
@@ -16,16 +20,27 @@ import { focusRow, neighbourOf } from "./row-focus.ts";
 import { SetDialog } from "./set-dialog.tsx";
 import { Shadows } from "./shadows.ts";
 import { Search, Step } from "./toolbar.tsx";
+import { useCaller } from "./use-caller.ts";
+import { WhoView } from "./who.tsx";
+
+interface PageProps {
+  readonly counters: Counters;
+  readonly caller: Caller;
+  readonly transport: Transport;
+}
 
 /** All of the page: the toolbar, the list, the pager, and the dialog that was asked for. */
-export function PageView({ counters, transport }: { counters: Counters; transport: Transport }) {
+export function PageView({ counters, caller, transport }: PageProps) {
   const asked = useSignal<Question | undefined>(undefined);
   const shadows = useSignal<ReadonlySet<string>>(new Set());
-  const looking = useMemo(() => new Shadows(shadows), [shadows]);
+  const looking = useMemo(() => new Shadows(shadows, () => caller.headers()), [shadows, caller]);
   useSignalEffect(() => {
     const listed = counters.page.value?.listed ?? [];
     void looking.look(listed.flatMap(({ counter }) => counter?.policy ?? []));
   });
+  useCaller(counters, caller);
+  const grants = caller.who.value?.grants;
+  const notNew = whyNone(grants, "manage");
   /** What became of the person's last change, for the eye and for screen readers. */
   const told = useSignal("");
   useSignalEffect(() => {
@@ -76,6 +91,7 @@ export function PageView({ counters, transport }: { counters: Counters; transpor
           Tally
         </a>
         <LinkView poller={counters.poller} />
+        <WhoView caller={caller} />
         <nav aria-label="Documentation">
           <a href="docs">API reference</a>
         </nav>
@@ -88,21 +104,31 @@ export function PageView({ counters, transport }: { counters: Counters; transpor
           <button
             type="button"
             class="primary"
+            aria-disabled={notNew !== ""}
+            title={notNew === "" ? undefined : capital(notNew)}
             onClick={() => {
-              asked.value = { kind: "create", name: counters.prefix.value };
+              if (notNew === "") asked.value = { kind: "create", name: counters.prefix.value };
             }}
           >
             New counter
           </button>
         </div>
         <AwayNote counters={counters} />
-        <BarredNote counters={counters} />
-        <ListView counters={counters} shadows={shadows} step={step.value} asked={asked} told={told} />
+        <BarredNote counters={counters} caller={caller} />
+        <ListView
+          counters={counters}
+          grants={grants}
+          shadows={shadows}
+          step={step.value}
+          asked={asked}
+          told={told}
+        />
         <div class="bar">
           <p role="status">{told}</p>
           <Pager counters={counters} />
         </div>
       </main>
+      {caller.asking.value && <KeyDialog caller={caller} counters={counters} />}
       {question?.kind === "create" && (
         <CreateDialog counters={counters} prefilled={question.name} onClose={close} onCreated={created} />
       )}

@@ -19,6 +19,11 @@ export type Link =
 /** Whatever is asked, these are the answer. */
 const BARRED: ReadonlySet<string> = new Set(["ORIGIN_NOT_ALLOWED", "HOST_NOT_ALLOWED"]);
 
+/** And so is that somebody else has to ask. */
+function isBarred({ reason }: Problem): boolean {
+  return BARRED.has(reason) || reason.startsWith("CREDENTIAL_");
+}
+
 /** What is asked again and again, and when. */
 export interface PollerOptions {
   /** Asks once; rejects when there is no answer or a refusal. */
@@ -77,7 +82,7 @@ export class Poller {
         this.link.value =
           problem === undefined
             ? { kind: "live" }
-            : { kind: BARRED.has(problem.reason) ? "barred" : "refused", problem };
+            : { kind: isBarred(problem) ? "barred" : "refused", problem };
         pause = awayMs.first;
         await waited(everyMs, dropped);
       } else {

@@ -25,6 +25,8 @@ export interface Problem {
   readonly notApplied: boolean;
   /** Whether the same request, with the same request id, may well succeed when it is sent again. */
   readonly passing: boolean;
+  /** Whether it was judged before anybody looked whether the change was made already: an attempt before may have been. */
+  readonly beforeReplay: boolean;
 }
 
 /** What a call was rejected with. */
@@ -35,13 +37,17 @@ export function problemOf(error: unknown): Problem {
   const { reason, metadata } = info;
   const field = reason === "COUNTER_EXISTS" ? "name" : metadata.field;
   return {
-    message: found.rawMessage,
-    advice: roomLater(found) ?? (isAtTheEnd(reason, metadata) ? AT_THE_END : (ADVICE[reason] ?? "")),
+    message: OWN_MESSAGES[reason] ?? found.rawMessage,
+    advice:
+      deniedAdvice(reason, metadata) ??
+      roomLater(found) ??
+      (isAtTheEnd(reason, metadata) ? AT_THE_END : (ADVICE[reason] ?? "")),
     reason,
     field,
     atField: field === undefined ? "" : atField(found, reason, metadata),
     notApplied: reason !== "OUTCOME_UNKNOWN",
     passing: PASSING.has(reason),
+    beforeReplay: reason.startsWith("CREDENTIAL_") || reason === "PERMISSION_DENIED",
   };
 }
 
@@ -52,6 +58,15 @@ function roomLater(found: ConnectError): string | undefined {
   if (delay === undefined) return undefined;
   const now = new Date();
   return `There will be room for it at ${whenText(new Date(now.getTime() + durationMs(delay)), now)}. Until then, use a smaller step.`;
+}
+
+/** Where the caller has the permission, there are counters to look at. */
+function deniedAdvice(reason: string, { permission, prefixes = "" }: Metadata): string | undefined {
+  if (reason !== "PERMISSION_DENIED" || permission === undefined) return undefined;
+  const ask = `Ask who runs the server for the permission ${permission}`;
+  return prefixes === ""
+    ? `${ask}.`
+    : `Search for ${prefixes.split(" ").join(" or ")}; or ${ask.replace("A", "a")}.`;
 }
 
 type Metadata = Readonly<Record<string, string>>;
@@ -105,7 +120,16 @@ const PASSING: ReadonlySet<string> = new Set([
   "DRAINING",
   "STORE_UNAVAILABLE",
   "OUTCOME_UNKNOWN",
+  "RATE_LIMITED",
+  "AUTH_UNAVAILABLE",
+  "AUTH_STALE",
 ]);
+
+/** Where the API speaks of headers, which nobody sees at a page. */
+const OWN_MESSAGES: Readonly<Record<string, string>> = {
+  CREDENTIAL_MISSING: "The server wants to know who you are.",
+  CREDENTIAL_INVALID: "The server does not take this key.",
+};
 
 const ADVICE: Readonly<Record<string, string>> = {
   INVALID_FIELD: "Correct it and try again.",
@@ -121,6 +145,14 @@ const ADVICE: Readonly<Record<string, string>> = {
   CONSTRAINT_VIOLATED: "Whoever runs the database has set this limit: ask them.",
   HOST_NOT_ALLOWED:
     "Open this page by an IP address or as localhost, or start the server with --host-names and this page's name.",
+  CREDENTIAL_MISSING: "Give a key, or ask who runs the server for one.",
+  CREDENTIAL_INVALID: "Look whether it was copied whole, or give another one.",
+  CREDENTIAL_AMBIGUOUS: "Something between here and there sends a credential of its own: ask who runs it.",
+  CREDENTIAL_EXPIRED: "Give another one.",
+  CREDENTIAL_REVOKED: "Give another one.",
+  RATE_LIMITED: "Try again in a moment.",
+  AUTH_UNAVAILABLE: "Try again in a moment, or give an API key.",
+  AUTH_STALE: "Try again in a moment.",
   ROW_CORRUPT: "The other counters work. Restore this one from a backup.",
   QUEUE_FULL: "The server is busy. Try again in a moment.",
   REQUEST_IDS_FULL: "Try again later, or give the server more room for request ids.",
@@ -145,6 +177,7 @@ function withoutInfo({ code, rawMessage }: ConnectError): Problem {
     atField: "",
     notApplied: false,
     passing: unheard,
+    beforeReplay: false,
   };
 }
 
@@ -158,6 +191,7 @@ const ORIGIN_NOT_ALLOWED: Problem = {
   atField: "",
   notApplied: true,
   passing: false,
+  beforeReplay: true,
 };
 
 /** What a client, or a proxy, makes of no answer. */

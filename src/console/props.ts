@@ -1,10 +1,13 @@
 import type { ReadonlySignal, Signal } from "@preact/signals";
 import type { Counter } from "../../gen/browser/tally/v1/counter_pb.ts";
+import type { Grants } from "../core/grants.ts";
 import type { Counters } from "./counters.ts";
 
 /** What the list and its rows share. */
 export interface ListProps {
   readonly counters: Counters;
+  /** What the person may do; undefined: everything, or the server has to say. */
+  readonly grants: Grants | undefined;
   /** The prefixes of policies that only try their limits out. */
   readonly shadows: ReadonlySignal<ReadonlySet<string>>;
   /** How much the buttons add and subtract; undefined while the person has typed no such number. */

@@ -6,12 +6,17 @@ import type { Signal } from "@preact/signals";
  */
 export class Shadows {
   readonly #prefixes: Signal<ReadonlySet<string>>;
+  readonly #headers: () => Record<string, string>;
   /** When each prefix was asked for last. */
   readonly #asked = new Map<string, number>();
 
-  /** @param prefixes  of those, as far as they are known: set by this */
-  constructor(prefixes: Signal<ReadonlySet<string>>) {
+  /**
+   * @param prefixes  of those, as far as they are known: set by this
+   * @param headers   by which the server knows who asks
+   */
+  constructor(prefixes: Signal<ReadonlySet<string>>, headers: () => Record<string, string>) {
     this.#prefixes = prefixes;
+    this.#headers = headers;
   }
 
   /** Look these prefixes up, unless that was done lately. Where it fails, what was known stays. */
@@ -20,7 +25,7 @@ export class Shadows {
       const now = performance.now();
       if (now - (this.#asked.get(prefix) ?? Number.NEGATIVE_INFINITY) < AGAIN_MS) continue;
       this.#asked.set(prefix, now);
-      const isShadow = await askWhether(prefix).catch(() => undefined);
+      const isShadow = await askWhether(prefix, this.#headers()).catch(() => undefined);
       if (isShadow !== undefined) this.#know(prefix, isShadow);
     }
   }
@@ -36,10 +41,10 @@ export class Shadows {
 const AGAIN_MS = 5_000;
 
 /** Undefined where the server does not say. The first policy of those that begin so is the one itself. */
-async function askWhether(prefix: string): Promise<boolean | undefined> {
+async function askWhether(prefix: string, headers: Record<string, string>): Promise<boolean | undefined> {
   const query = new URLSearchParams({ prefix, pageSize: "1" });
   // Relative to the page, as all that it asks.
-  const response = await fetch(`v1/policies?${query}`, { signal: AbortSignal.timeout(AGAIN_MS) });
+  const response = await fetch(`v1/policies?${query}`, { headers, signal: AbortSignal.timeout(AGAIN_MS) });
   if (!response.ok) return undefined;
   const { policies = [] } = (await response.json()) as {
     policies?: { prefix?: string; enforcement?: string }[];

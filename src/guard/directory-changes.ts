@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { type Refusal, TallyError } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { CurrentDirectory } from "./current-directory.ts";
-import type { Directory } from "./directory.ts";
+import type { Directory, Dropped } from "./directory.ts";
 
 /** What a change comes to, as the directory is: what to write, and what it answers then. */
 export interface Decided<T> {
@@ -88,13 +88,6 @@ export class DirectoryChanges {
       throw new TallyError("OUTCOME_UNKNOWN", "it was written, and could not be read again", { cause });
     }
   }
-}
-
-/** An entry that is to go, as it was known. */
-export interface Dropped {
-  readonly kind: "key" | "binding";
-  readonly key: string;
-  readonly version: number;
 }
 
 /** Why an entry is neither read nor written; undefined: it can be. */

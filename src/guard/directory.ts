@@ -1,7 +1,6 @@
 import type { CatalogueEntry, CatalogueName } from "../core/catalogue.ts";
 import { Permission } from "../core/permissions.ts";
 import type { CatalogueChanges } from "../service/store-catalogue.ts";
-import type { Dropped } from "./directory-changes.ts";
 import {
   type Binding,
   bindingFromBody,
@@ -11,6 +10,13 @@ import {
   principalFromBody,
 } from "./entries.ts";
 import { ANONYMOUS, ANONYMOUS_ID } from "./names.ts";
+
+/** An entry that is to go, as it was known. */
+export interface Dropped {
+  readonly kind: "key" | "binding";
+  readonly key: string;
+  readonly version: number;
+}
 
 /** That a name from elsewhere stands for somebody. */
 export interface Bound {
@@ -108,7 +114,7 @@ export class Directory {
     return bindings.sort((a, b) => (a.subject < b.subject ? -1 : 1));
   }
 
-  /** The entry that binds a subject; see bindingKeyOf. */
+  /** The entry that binds a subject; see subjectToText. */
   bindingBySubject(subject: string): Binding | undefined {
     return this.#bindings.get(subject);
   }
@@ -116,7 +122,7 @@ export class Directory {
   /**
    * For whom a name from elsewhere stands; undefined: it is not bound.
    *
-   * @param subject  see bindingKeyOf
+   * @param subject  see subjectToText
    */
   bindingOf(subject: string): Bound | undefined {
     const binding = this.#bindings.get(subject);

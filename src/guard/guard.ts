@@ -7,13 +7,15 @@ import type { Catalogue } from "../service/store-catalogue.ts";
 import type { Log } from "../telemetry.ts";
 import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.ts";
 import { denialOf, Granted, MISSING } from "./access.ts";
+import { type Administration, administrationOf } from "./administration.ts";
 import { API_KEY_START, apiKeyFromText } from "./api-key.ts";
 import { credentialIn, INVALID } from "./credentials.ts";
 import { CurrentDirectory } from "./current-directory.ts";
-import { type Denial, Denials, type DeniedCalls } from "./denials.ts";
+import { type Denial, Denials } from "./denials.ts";
 import type { Directory } from "./directory.ts";
 import { KnownCredentials } from "./known-credentials.ts";
 import { ANONYMOUS, ANONYMOUS_ID, ROOT_NAME } from "./names.ts";
+import type { RandomBytes } from "./random-id.ts";
 import type { Rates } from "./rate.ts";
 import { type Recognised, recognised, recognisedStill } from "./recognised.ts";
 import { RootKey, RootKeyError } from "./root-key.ts";
@@ -29,6 +31,7 @@ export interface GuardOptions {
   readonly catalogue: Catalogue;
   readonly clock: Clock;
   readonly log: Log;
+  readonly randomBytes: RandomBytes;
   /** The file of the root key; undefined: there is none. */
   readonly rootKeyFile?: string | undefined;
   /** Who judges tokens of others, and capability tokens; undefined: there are none. Asked once, with the directory. */
@@ -49,14 +52,14 @@ export interface DirectoryNow {
 /** Who calls, and what they may do. */
 export interface Guard {
   readonly authorise: Authorise;
-  /** Principals, keys and bindings, to be looked at and to be changed. */
+  /** Principals, keys and bindings. */
   readonly current: CurrentDirectory;
   /** Whether there is a root key. */
   readonly hasRootKey: boolean;
   /** Calls without a credential that were let in while it is optional, since the start, by how they came. */
   readonly callsWithoutCredential: Readonly<Record<"grpc" | "http", number>>;
-  /** Calls that were refused, the latest first. */
-  readonly denials: readonly DeniedCalls[];
+  /** For who may administrate. */
+  readonly administration: Administration;
   /** Read the file of the root key again. One that cannot be used is logged, and the one before stays in use. */
   renewRootKey(): Promise<void>;
   close(): void;
@@ -96,6 +99,7 @@ const KNOWN_MAX = 20_000;
 
 class StandingGuard implements Guard {
   readonly current: CurrentDirectory;
+  readonly administration: Administration;
   readonly callsWithoutCredential = { grpc: 0, http: 0 };
   readonly #options: GuardOptions;
   readonly #tokens: TokenVerifier | undefined;
@@ -112,14 +116,11 @@ class StandingGuard implements Guard {
     this.#tokens = options.tokens?.(current);
     this.#certificates = options.certificates?.(current);
     this.#denials = new Denials(options.clock);
+    this.administration = administrationOf(current, options, () => this.#denials.latest);
   }
 
   get hasRootKey(): boolean {
     return this.#rootKey !== undefined;
-  }
-
-  get denials(): readonly DeniedCalls[] {
-    return this.#denials.latest;
   }
 
   get rates(): Rates | undefined {

@@ -11,18 +11,30 @@ export const LIVE_KEYS_MAX = 50;
 /** How many that are revoked or expired are kept to be looked at: the oldest go first. */
 const DEAD_KEYS_MAX = 100;
 
+/** What is said of a key that is to be made. */
+export interface GivenKey {
+  readonly description: string;
+  /** How long it is to be good for, in milliseconds; undefined: until it is revoked. */
+  readonly ttlMs: number | undefined;
+}
+
+/** A key that was made: what is kept of it, and the key itself, which is not. */
+export interface NewKey {
+  readonly key: Key;
+  readonly text: string;
+}
+
 /**
  * Make an API key for a principal.
  *
- * @param ttlMs  how long it is to be good for, in milliseconds; undefined: until it is revoked
- * @returns      what is kept of it, and the key itself; or why there is none: PRINCIPAL_NOT_FOUND, TOO_MANY_KEYS
+ * @returns  why there is none: PRINCIPAL_NOT_FOUND, TOO_MANY_KEYS
  */
 export async function createKey(
   changes: DirectoryChanges,
   principal: string,
-  { description, ttlMs }: { readonly description: string; readonly ttlMs: number | undefined },
+  { description, ttlMs }: GivenKey,
   randomBytes: RandomBytes,
-): Promise<{ readonly key: Key; readonly text: string } | Refusal> {
+): Promise<NewKey | Refusal> {
   const made = newApiKey(randomBytes);
   const kept = keptOf(made);
   const key = await changes.change<Key>((directory) => {

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
@@ -6,6 +5,7 @@ import type { Log } from "../telemetry.ts";
 import { openCertificates } from "./certificates.ts";
 import { Directory } from "./directory.ts";
 import { type Guard, type GuardMode, openGuard } from "./guard.ts";
+import type { RandomBytes } from "./random-id.ts";
 import { RootKeyError } from "./root-key.ts";
 import type { OidcIssuer } from "./tokens/oidc-settings.ts";
 
@@ -32,7 +32,7 @@ export async function openGuardFor(
   catalogue: Catalogue | undefined,
   { auth, rootKeyFile, oidc }: GuardSettings,
   shown: string,
-  deps: { readonly clock: Clock; readonly log: Log },
+  deps: { readonly clock: Clock; readonly log: Log; readonly randomBytes: RandomBytes },
 ): Promise<Guard | undefined> {
   if (catalogue === undefined) {
     if (auth === "off") return undefined;
@@ -46,7 +46,7 @@ export async function openGuardFor(
     const { openTokens } = await import("./tokens/verifier.ts"); // With a library that who asks nobody need not load.
     const guard = await openGuard({
       ...{ mode: auth, catalogue, rootKeyFile, ...deps },
-      tokens: (now) => openTokens({ known: () => now.directory, salt: randomBytes(32), oidc, ...deps }),
+      tokens: (now) => openTokens({ known: () => now.directory, salt: deps.randomBytes(32), oidc, ...deps }),
       certificates: (now) => openCertificates(() => now.directory, deps.clock),
     });
     if (auth === "optional" || guard.hasRootKey || guard.current.directory.hasAdmin) return guard;

@@ -33,7 +33,7 @@ export interface Verified {
 export interface Depends {
   readonly principalId?: string | undefined;
   readonly keyId?: string | undefined;
-  /** Of bindings, also where there was none: see bindingKeyOf. */
+  /** Of bindings, also where there was none: see subjectToText. */
   readonly subjects?: readonly string[] | undefined;
 }
 

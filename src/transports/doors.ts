@@ -3,6 +3,7 @@ import { createServer as createTlsServer, type TlsOptions, Server as TlsServer }
 import type { DescService } from "@bufbuild/protobuf";
 import type { Clock } from "../core/clock.ts";
 import type { Calendar } from "../core/window.ts";
+import type { Administration } from "../guard/administration.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
@@ -71,6 +72,8 @@ export interface DoorsOptions {
   readonly unaryCalls?: readonly UnaryCall[];
   /** Who may call, and do what; by default everybody may do everything. */
   readonly authorise?: Authorise;
+  /** Principals and keys, for those who may manage them; undefined: there are none. */
+  readonly administration?: Administration;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
@@ -162,6 +165,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     limits,
     (calls) => log("calls.overload", { calls }),
     options.authorise,
+    { administration: options.administration, log },
   );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.

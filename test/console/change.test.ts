@@ -135,6 +135,24 @@ describe("a change", () => {
     expect(sent).toHaveLength(then);
   });
 
+  it.each([
+    ["PERMISSION_DENIED", Code.PermissionDenied, "OUTCOME_UNKNOWN"], // Judged before the replay.
+    ["CREDENTIAL_REVOKED", Code.Unauthenticated, "OUTCOME_UNKNOWN"],
+    ["ABOVE_MAX", Code.OutOfRange, "ABOVE_MAX"],
+  ])(
+    "whose answer was lost, and that is then refused for %s, is told as such",
+    async (reason, code, told) => {
+      const { changes, make } = scripted(LOST, refusal(reason, code));
+      const made = make();
+      await vi.advanceTimersByTimeAsync(500);
+      expect(await made).toBeUndefined();
+      expect(changes.state.value).toMatchObject({ kind: "failed", problem: { reason: told } });
+      const once = scripted(refusal(reason, code));
+      await once.make();
+      expect(once.changes.state.value).toMatchObject({ problem: { reason, notApplied: true } });
+    },
+  );
+
   it("after one that failed is made, and the problem goes", async () => {
     const { changes, make } = scripted(refusal("ABOVE_MAX"), "answered");
     await make();

@@ -250,7 +250,7 @@ it("who is refused is told to the operator, alike ones together, and without the
   access!.denial(Permission.READ, { name: "shop.a" });
   await it.ask();
   const alike = { address: "192.0.2.1", method: "tally.v1.CounterService/Increment" };
-  expect(it.guard.denials).toMatchObject([
+  expect(it.guard.administration.denials()).toMatchObject([
     { ...alike, reason: "CREDENTIAL_MISSING", caller: "", keyId: "", count: 1 },
     {
       ...alike,
@@ -264,8 +264,12 @@ it("who is refused is told to the operator, alike ones together, and without the
   ]);
   await revokeKey(it.changes, keyId);
   await it.ask(bearer(key));
-  expect(it.guard.denials[0]).toMatchObject({ reason: "CREDENTIAL_REVOKED", caller: "shop", keyId });
-  expect(JSON.stringify(it.guard.denials)).not.toContain(key.slice(19, 62));
+  expect(it.guard.administration.denials()[0]).toMatchObject({
+    reason: "CREDENTIAL_REVOKED",
+    caller: "shop",
+    keyId,
+  });
+  expect(JSON.stringify(it.guard.administration.denials())).not.toContain(key.slice(19, 62));
 });
 
 it("who asks for more than a prefix is told their own", async () => {

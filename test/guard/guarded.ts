@@ -26,7 +26,7 @@ export interface Guarded extends Disposable {
   permit(headers?: Headers, about?: Partial<CallHead>): Promise<Permit>;
 }
 
-export type Headers = Readonly<Record<string, string | readonly string[]>>;
+export type Headers = Readonly<Record<string, string | string[]>>;
 
 export async function guarded(
   options: Partial<GuardOptions> = {},
@@ -42,6 +42,7 @@ export async function guarded(
     catalogue,
     clock,
     log: (event) => void logged.push(event),
+    randomBytes,
     lookEveryMs: 3_600_000, // Tests look by themselves.
     ...options,
   });

@@ -19,6 +19,7 @@ import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { HistoryService } from "../../gen/tally/v1/history_service_pb.ts";
 import { PolicyService } from "../../gen/tally/v1/policy_service_pb.ts";
+import type { Administration } from "../../src/guard/administration.ts";
 import { fronted } from "../../src/service/fronted.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { DEFAULT_HISTORY, type History } from "../../src/service/store-history.ts";
@@ -58,6 +59,7 @@ interface Options {
   readonly newUid?: () => string;
   readonly allowOrigins?: readonly string[];
   readonly authorise?: Authorise;
+  readonly administration?: Administration;
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -86,6 +88,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     newUid = () => v7(),
     allowOrigins = [],
     authorise,
+    administration,
     streamCalls = [],
     unaryCalls = [],
     tls,
@@ -134,6 +137,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     unaryCalls,
     ...(limits && { limits }),
     ...(authorise && { authorise }),
+    ...(administration && { administration }),
   });
   door.setServing(true);
   const client = new Client(door.grpcPort, {}, tls?.ca);

@@ -16,6 +16,8 @@ const KINDS = {
   scans: { loadMin: 16, loadPerSecond: 20, refusalLoad: 0 },
   /** Of history, each of which may wait for what was just committed. */
   histories: { loadMin: 64, loadPerSecond: 50, refusalLoad: 0 },
+  /** About who may call: what is revoked must not wait for others' changes. */
+  admin: { loadMin: 64, loadPerSecond: 200, refusalLoad: 0 },
 };
 
 /** What is measured and refused together: calls that take as long as each other. */
@@ -40,6 +42,7 @@ export function openAdmissions(
     pages: open("pages"),
     scans: open("scans"),
     histories: open("histories"),
+    admin: open("admin"),
   };
 }
 

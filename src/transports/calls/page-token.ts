@@ -38,6 +38,17 @@ export function fromPoliciesToken(token: string, prefix: string): string | undef
   return toPoliciesToken(next, prefix) === token ? next : undefined;
 }
 
+/** The same of principals: the name that the next page begins at. */
+export function toPrincipalsToken(next: string): string {
+  return tokenOf(next, digest("tally.v1 principals", next));
+}
+
+/** The name that a token stands for; undefined when it is damaged. */
+export function fromPrincipalsToken(token: string): string | undefined {
+  const next = textIn(token);
+  return toPrincipalsToken(next) === token ? next : undefined;
+}
+
 function ofSelection({ prefix, labels }: Selection): unknown[] {
   return [prefix, Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))];
 }

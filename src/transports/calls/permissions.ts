@@ -17,6 +17,17 @@ const BITS: Readonly<Record<Asked, Permissions | undefined>> = {
   [Asked.ANYBODY]: 0,
 };
 
+/** A permission of the API as bits; undefined of what cannot be granted. */
+export function bitsOf(asked: Asked): Permissions | undefined {
+  return BITS[asked] || undefined;
+}
+
+/** The first of some permissions, as the API has it. */
+export function firstOf(permissions: Permissions): Asked {
+  const found = Object.entries(BITS).find(([, bits]) => ((bits ?? 0) & permissions) !== 0);
+  return found === undefined ? Asked.UNSPECIFIED : (Number(found[0]) as Asked);
+}
+
 /** Of protos that are others', and have no such option. */
 const OTHERS: readonly (readonly [DescMethod, Permissions])[] = [
   [RateLimitService.method.shouldRateLimit, Permission.INCREMENT],

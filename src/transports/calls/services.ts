@@ -1,3 +1,4 @@
+import { AdminService } from "../../../gen/tally/v1/admin_service_pb.ts";
 import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { HistoryService } from "../../../gen/tally/v1/history_service_pb.ts";
 import { LimitService } from "../../../gen/tally/v1/limit_service_pb.ts";
@@ -7,4 +8,4 @@ import { PolicyService } from "../../../gen/tally/v1/policy_service_pb.ts";
  * The services of the API. What is here has its calls in unary.ts, and is served at every door, described by reflection
  * and in openapi.json, and known to health checks.
  */
-export const API = [CounterService, HistoryService, LimitService, PolicyService] as const;
+export const API = [CounterService, HistoryService, LimitService, PolicyService, AdminService] as const;

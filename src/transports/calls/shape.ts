@@ -2,6 +2,7 @@ import {
   create,
   type DescField,
   type DescMessage,
+  type DescOneof,
   fromBinary,
   isMessage,
   type Message,
@@ -72,12 +73,12 @@ function toRefusal({ field: path, ruleId, message: text, forKey }: Violation, me
   const name = last !== undefined && "name" in last ? last.name : "";
   const inside = path.at(-2);
   const of = inside?.kind === "field" ? FIELD_RULES[`${inside.name} ${name}`] : undefined;
-  const own = last?.kind === "field" ? wordsFor(last) : FIELD_RULES[name];
+  const own = last?.kind === "field" || last?.kind === "oneof" ? wordsFor(last) : FIELD_RULES[name];
   return invalidField(pathToString(path), of ?? own ?? text, valueAt(path, message));
 }
 
 /** What the rule of a field asks for, in words; undefined where it has none that say more than itself. */
-export function wordsFor({ name, parent }: DescField): string | undefined {
+export function wordsFor({ name, parent }: DescField | DescOneof): string | undefined {
   return FIELD_RULES[`${parent.name} ${name}`] ?? FIELD_RULES[name];
 }
 

@@ -6,6 +6,11 @@ import { SerialReads } from "../../service/serial-reads.ts";
 import type { Store } from "../../service/store.ts";
 import type { Writer } from "../../service/writer.ts";
 import { shouldRateLimit } from "../envoy/should-rate-limit.ts";
+import type { AdminCalls } from "./admin/admin-call.ts";
+import { askingCalls } from "./admin/asking.ts";
+import { bindingCalls } from "./admin/bindings.ts";
+import { keyCalls } from "./admin/keys.ts";
+import { principalCalls } from "./admin/principals.ts";
 import { admitted, type Kind, openAdmissions } from "./admitted.ts";
 import { type Authorise, allowAll } from "./authorise.ts";
 import { batchApply } from "./batch.ts";
@@ -50,6 +55,7 @@ export const DEFAULT_CALL_LIMITS: CallLimits = {
  * @param calendar    whose days and clocks steps of history go by, and which zones a policy may name
  * @param onOverload  told which calls are refused because they would wait for too long, when it comes to that
  * @param authorise   who may call, and do what
+ * @param admin       principals and keys, where there are any
  */
 export function openCalls(
   store: Store,
@@ -59,14 +65,20 @@ export function openCalls(
   { unaryBytesMax, batchBytesMax, queueWaitMaxMs }: CallLimits = DEFAULT_CALL_LIMITS,
   onOverload: (calls: Kind) => void = () => {},
   authorise: Authorise = allowAll,
+  admin: Omit<AdminCalls, "requestBytesMax"> = { administration: undefined, log: () => {} },
 ): readonly UnaryCall[] {
-  const { changes, batches, reads, pages, scans, histories } = openAdmissions(
-    clock,
-    queueWaitMaxMs,
-    onOverload,
-  );
+  const {
+    changes,
+    batches,
+    reads,
+    pages,
+    scans,
+    histories,
+    admin: administrating,
+  } = openAdmissions(clock, queueWaitMaxMs, onOverload);
   const past = { store, clock, calendar };
   const policies = policiesOf(store, clock, calendar);
+  const adminCalls = { ...admin, requestBytesMax: unaryBytesMax };
   const many = {
     store,
     pages: new SerialReads(clock, WAITING_MAX),
@@ -93,6 +105,9 @@ export function openCalls(
     admitted(deletePolicy(policies, unaryBytesMax), changes),
     admitted(getPolicy(policies, many.scans, unaryBytesMax), scans),
     admitted(listPolicies(policies, unaryBytesMax), pages),
+    ...[principalCalls, keyCalls, bindingCalls, askingCalls].flatMap((calls) =>
+      calls(adminCalls).map((method) => admitted(method, administrating)),
+    ),
     admitted(batchApply(writer, batchBytesMax), batches, ({ length }) => Math.max(1, length)),
   ].map((call) => ({ ...call, authorise }));
 }

@@ -9,10 +9,6 @@ import { openConsole } from "../../../src/console/console.tsx";
 
 const asked = new URL(location.href).searchParams;
 const transportOf = asked.get("protocol") === "grpc-web" ? createGrpcWebTransport : createConnectTransport;
-const transport = transportOf({
-  baseUrl: asked.get("server")!,
-  useBinaryFormat: asked.get("format") === "binary",
-});
-const client = createClient(CounterService, transport);
-openConsole(document.querySelector("#console")!, client, transport);
-Object.assign(globalThis, { tally: client });
+const options = { baseUrl: asked.get("server")!, useBinaryFormat: asked.get("format") === "binary" };
+openConsole(document.querySelector("#console")!, (interceptors) => transportOf({ ...options, interceptors }));
+Object.assign(globalThis, { tally: createClient(CounterService, transportOf(options)) });

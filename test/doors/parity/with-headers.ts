@@ -3,6 +3,7 @@ import {
   type DescMessage,
   fromBinary,
   fromJson,
+  getOption,
   type JsonObject,
   toBinary,
   toJson,
@@ -10,8 +11,10 @@ import {
 } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import * as grpc from "@grpc/grpc-js";
+import { http } from "../../../gen/google/api/annotations_pb.ts";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
+import { patternOf } from "../../../src/transports/rest/template.ts";
 import type { Opened } from "../../transports/door.ts";
 import { type Got, send } from "../../transports/http.ts";
 import { framed } from "../../transports/raw.ts";
@@ -210,6 +213,35 @@ const CONNECT: readonly HeaderDoor[] = [
 export function doorsOf(method: string): readonly HeaderDoor[] {
   return [GRPC, ...CONNECT, ...[REST, SHORT].filter(({ has }) => has(method))];
 }
+
+/** The same of a method that is about callers: all but the short paths. */
+export function adminDoorsOf(method: string): readonly HeaderDoor[] {
+  return [GRPC, ...CONNECT, ANNOTATED(method)];
+}
+
+/** REST by the annotation of a method. */
+const ANNOTATED = (method: string): HeaderDoor => ({
+  name: "REST",
+  async call({ door }, _, request, headers) {
+    const rule = getOption(methodOf(method), http);
+    const [verb, template] = patternOf(rule);
+    const rest = { ...request };
+    const path = template.replace(/\{(\w+)\}/, (__, field: string) => {
+      const { [field]: value } = rest;
+      delete rest[field];
+      return encodeURIComponent(`${value}`);
+    });
+    const query = new URLSearchParams(rest as Record<string, string>);
+    const hasBody = rule.body !== "";
+    const got = await send(door.port, {
+      method: verb,
+      path: hasBody ? path : `${path}?${query}`,
+      headers,
+      ...(hasBody && { body: rest }),
+    });
+    return { said: got.status === 200 ? "OK" : saidOf(got.error!), json: got.json as JsonObject };
+  },
+});
 
 /** All that a method has a way through, with a GET where that is what reads. */
 export function everyDoorOf(method: string): readonly HeaderDoor[] {

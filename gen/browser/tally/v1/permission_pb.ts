@@ -2,17 +2,15 @@
 // @generated from file tally/v1/permission.proto (package tally.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenEnum, GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
-import { enumDesc, extDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
-import type { MethodOptions } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
+import type { GenEnum, GenFile } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
 import type { UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tally/v1/permission.proto.
  */
 export const file_tally_v1_permission: GenFile = /*@__PURE__*/
-  fileDesc("Chl0YWxseS92MS9wZXJtaXNzaW9uLnByb3RvEgh0YWxseS52MSr5AQoKUGVybWlzc2lvbhIaChZQRVJNSVNTSU9OX1VOU1BFQ0lGSUVEEAASEwoPUEVSTUlTU0lPTl9SRUFEEAESGAoUUEVSTUlTU0lPTl9JTkNSRU1FTlQQAhIYChRQRVJNSVNTSU9OX0RFQ1JFTUVOVBADEhIKDlBFUk1JU1NJT05fU0VUEAQSFQoRUEVSTUlTU0lPTl9DUkVBVEUQBRIVChFQRVJNSVNTSU9OX01BTkFHRRAGEhYKElBFUk1JU1NJT05fT0JTRVJWRRAHEhQKEFBFUk1JU1NJT05fQURNSU4QCBIWChJQRVJNSVNTSU9OX0FOWUJPRFkQCTpWCgpwZXJtaXNzaW9uEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY8YwDIAEoDjIULnRhbGx5LnYxLlBlcm1pc3Npb25SCnBlcm1pc3Npb25iBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("Chl0YWxseS92MS9wZXJtaXNzaW9uLnByb3RvEgh0YWxseS52MSr5AQoKUGVybWlzc2lvbhIaChZQRVJNSVNTSU9OX1VOU1BFQ0lGSUVEEAASEwoPUEVSTUlTU0lPTl9SRUFEEAESGAoUUEVSTUlTU0lPTl9JTkNSRU1FTlQQAhIYChRQRVJNSVNTSU9OX0RFQ1JFTUVOVBADEhIKDlBFUk1JU1NJT05fU0VUEAQSFQoRUEVSTUlTU0lPTl9DUkVBVEUQBRIVChFQRVJNSVNTSU9OX01BTkFHRRAGEhYKElBFUk1JU1NJT05fT0JTRVJWRRAHEhQKEFBFUk1JU1NJT05fQURNSU4QCBIWChJQRVJNSVNTSU9OX0FOWUJPRFkQCWIGcHJvdG8z");
 
 /**
  * What a caller may be granted, on the counters of a prefix or on a single one. A
@@ -115,13 +113,4 @@ export type Permission = (typeof Permission)[keyof typeof Permission] | UnknownE
  */
 export const PermissionSchema: GenEnum<Permission> = /*@__PURE__*/
   enumDesc(file_tally_v1_permission, 0);
-
-/**
- * What a caller needs, on each name or prefix that a request of the method is
- * about. Where a request asks for more (if_missing, say), its comments say so.
- *
- * @generated from extension: tally.v1.Permission permission = 50801;
- */
-export const permission: GenExtension<MethodOptions, Permission> = /*@__PURE__*/
-  extDesc(file_tally_v1_permission, 0);
 

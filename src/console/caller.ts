@@ -1,0 +1,194 @@
+/** Who the person at the page is to the server: the key that they have given, and what it may do. */
+import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
+import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { AdminService } from "../../gen/browser/tally/v1/admin_service_pb.ts";
+import type { Grants } from "../core/grants.ts";
+import { grantsOf } from "./may.ts";
+import { type Problem, problemOf } from "./problem.ts";
+
+/** Who it is. */
+export interface Who {
+  readonly name: string;
+  /** As the server writes them. */
+  readonly texts: readonly string[];
+  /** The same, read; undefined when they cannot be, so that only the server can say. */
+  readonly grants: Grants | undefined;
+  /** From when on the credential is refused; undefined: never. */
+  readonly until: Date | undefined;
+}
+
+/** Where the key is kept: a tab's own storage. */
+export type Kept = Pick<Storage, "getItem" | "setItem" | "removeItem">;
+
+/**
+ * The key that goes with each call, and whom the server takes its holder for.
+ *
+ * A server that does not ask who calls is asked once who that is, says so, and nothing of this is seen.
+ */
+export class Caller {
+  /** Undefined: nobody asks, or it is not known yet. */
+  readonly who: ReadonlySignal<Who | undefined>;
+  /** Why a key is wanted; undefined: it is not. */
+  readonly wanted: ReadonlySignal<Problem | undefined>;
+  /** Whether a key is being asked for. */
+  readonly asking: Signal<boolean> = signal(false);
+  /** Whether there is a key. */
+  readonly hasKey: ReadonlySignal<boolean>;
+  /** Another number whenever the key is another one. */
+  readonly identity: Signal<number> = signal(0);
+  readonly #who: Signal<Who | undefined> = signal(undefined);
+  readonly #wanted: Signal<Problem | undefined> = signal(undefined);
+  readonly #hasKey: Signal<boolean>;
+  readonly #kept: Kept;
+  /** The person has said that they have none: they are not asked again unless they want to be. */
+  #declined = false;
+  #key: string | undefined;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #transport: Transport | undefined;
+
+  constructor(kept: Kept) {
+    this.#kept = kept;
+    this.#key = kept.getItem(ITEM) ?? undefined;
+    this.#hasKey = signal(this.#key !== undefined);
+    this.who = this.#who;
+    this.wanted = this.#wanted;
+    this.hasKey = this.#hasKey;
+  }
+
+  /** Has each call carry the key, and hears which are refused for it. */
+  readonly interceptor: Interceptor = (next) => async (request) => {
+    if (request.service.typeName === AdminService.typeName) return next(request); // With the key that it asks about.
+    const key = this.#key;
+    if (key !== undefined) request.header.set(HEADER, `Bearer ${key}`);
+    try {
+      const answer = await next(request);
+      if (this.#key === key) this.#wanted.value = undefined;
+      return answer;
+    } catch (error) {
+      if (this.#key === key) this.#hear(problemOf(error));
+      throw error;
+    }
+  };
+
+  /** What the same is of a call that is made without Connect. */
+  headers(): Record<string, string> {
+    return this.#key === undefined ? {} : { [HEADER]: `Bearer ${this.#key}` };
+  }
+
+  /** Ask the server who this is, over the transport that has the interceptor. */
+  async open(transport: Transport): Promise<void> {
+    this.#transport = transport;
+    await this.#look();
+  }
+
+  /**
+   * Take a key, if it is one that the server takes.
+   *
+   * @returns  who that is; undefined where the server does not ask
+   * @throws ConnectError  for a key that it does not take, or without an answer: then the key of before stays
+   */
+  async give(key: string, call: { signal: AbortSignal; timeoutMs: number }): Promise<void> {
+    const who = await this.#ask(key, call);
+    this.#take(key);
+    this.#who.value = who;
+    this.asking.value = false;
+  }
+
+  /** Call without a key from now on. */
+  forget(): void {
+    this.#take(undefined);
+    this.#who.value = undefined;
+    this.#declined = true;
+    void this.#look();
+  }
+
+  /** Have the person asked for a key. */
+  ask(): void {
+    this.asking.value = true;
+  }
+
+  /** They have none to give. */
+  decline(): void {
+    this.#declined = true;
+    this.asking.value = false;
+  }
+
+  #take(key: string | undefined): void {
+    this.#key = key;
+    this.#hasKey.value = key !== undefined;
+    this.#wanted.value = undefined;
+    this.#declined = false;
+    this.identity.value++;
+    if (key === undefined) this.#kept.removeItem(ITEM);
+    else this.#kept.setItem(ITEM, key);
+  }
+
+  #hear(problem: Problem): void {
+    if (isForTheKey(problem)) {
+      this.#wanted.value = problem;
+      if (!this.#declined) this.asking.value = true;
+    } else if (problem.reason === "PERMISSION_DENIED") {
+      void this.#look(); // What it may do has changed, perhaps.
+    }
+  }
+
+  async #look(): Promise<void> {
+    const now = performance.now();
+    const transport = this.#transport;
+    if (transport === undefined || (this.#who.value !== undefined && now - this.#lookedAt < AGAIN_MS)) return;
+    this.#lookedAt = now;
+    const key = this.#key;
+    const who = await this.#ask(key, { timeoutMs: AGAIN_MS }).catch(() => undefined);
+    if (this.#key === key) this.#who.value = who ?? this.#who.value;
+  }
+
+  /** @returns  undefined: the server does not ask who calls, or is older than that */
+  async #ask(
+    key: string | undefined,
+    call: { readonly signal?: AbortSignal; readonly timeoutMs: number },
+  ): Promise<Who | undefined> {
+    const headers = key === undefined ? undefined : { [HEADER]: `Bearer ${key}` };
+    try {
+      const answer = await createClient(AdminService, this.#transport!).whoAmI(
+        {},
+        { ...call, ...(headers && { headers }) },
+      );
+      const { name, grants: texts, expireTime } = answer;
+      return { name, texts, grants: grantsOf(texts), until: dateOf(expireTime) };
+    } catch (error) {
+      if (ConnectError.from(error).code === Code.Unimplemented) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Whether another key would help. */
+export function isForTheKey({ reason }: Problem): boolean {
+  return reason.startsWith("CREDENTIAL_");
+}
+
+/** A tab's storage; where it is forbidden, what is kept is kept until the page is loaded anew. */
+export function tabStorage(): Kept {
+  try {
+    sessionStorage.getItem(ITEM);
+    return sessionStorage;
+  } catch {
+    const items = new Map<string, string>();
+    return {
+      getItem: (name) => items.get(name) ?? null,
+      setItem: (name, value) => void items.set(name, value),
+      removeItem: (name) => void items.delete(name),
+    };
+  }
+}
+
+function dateOf(time: Timestamp | undefined): Date | undefined {
+  return time === undefined ? undefined : timestampDate(time);
+}
+
+const ITEM = "tally-api-key";
+const HEADER = "authorization";
+
+/** Who is asked again for the same, in milliseconds; and how long an answer may take. */
+const AGAIN_MS = 5_000;

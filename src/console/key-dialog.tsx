@@ -1,0 +1,49 @@
+import { useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import type { Caller } from "./caller.ts";
+import type { Counters } from "./counters.ts";
+import { Dialog, Labelled } from "./dialog.tsx";
+
+/** Asks for the key that says who calls. */
+export function KeyDialog({ caller, counters }: { caller: Caller; counters: Counters }) {
+  const changes = useMemo(() => counters.newChanges(), [counters]);
+  const text = useSignal("");
+  const checked = useSignal(false);
+  const key = text.value.trim();
+  const wrong = checked.value && !/^[!-~]{1,8192}$/.test(key) ? "One line without spaces." : undefined;
+
+  const submit = async () => {
+    checked.value = true;
+    if (!/^[!-~]{1,8192}$/.test(key)) return;
+    await changes.make(({ signal, timeoutMs }) => caller.give(key, { signal, timeoutMs }));
+  };
+
+  return (
+    <Dialog
+      title="Who are you?"
+      verb="Use this key"
+      changes={changes}
+      onSubmit={submit}
+      onClose={() => caller.decline()}
+    >
+      <p>{caller.wanted.value?.message ?? "Another key may do other things."}</p>
+      <Labelled label="API key or token" wrong={wrong} hint="Kept in this tab only, until it is closed.">
+        {(id, described) => (
+          <input
+            id={id}
+            type="password"
+            autocomplete="off"
+            autocapitalize="off"
+            spellcheck={false}
+            value={text.value}
+            aria-invalid={wrong !== undefined}
+            aria-describedby={described}
+            onInput={({ currentTarget }) => {
+              text.value = currentTarget.value;
+            }}
+          />
+        )}
+      </Labelled>
+    </Dialog>
+  );
+}

@@ -1,0 +1,227 @@
+/** From the root key to a counter: with a server that is really started, over gRPC and REST. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AdminService } from "../../gen/tally/v1/admin_service_pb.ts";
+import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
+import { Permission } from "../../gen/tally/v1/permission_pb.ts";
+import { type Served, serve } from "./server.ts";
+
+const ROOT = "root-key-of-this-test-0123456789-0123456789";
+const { increment, getCounter } = CounterService.method;
+const admin = AdminService.method;
+
+let dir: string;
+let flags: Record<string, string>;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "tally-guard-"));
+  await writeFile(join(dir, "root"), `${ROOT}\n`);
+  const store = `sqlite:${join(dir, "tally.db")}`;
+  flags = { store, auth: "required", "root-key-file": join(dir, "root") };
+});
+afterEach(() => rm(dir, { recursive: true }));
+
+describe("a server with auth = required", () => {
+  it("counts for who has a key, until it is revoked: at once, and after a restart", async () => {
+    let key = "";
+    let id = "";
+    {
+      await using served = await serve(flags);
+      expect(await served.grpc(increment, { name: "shop.a" })).toBe("CREDENTIAL_MISSING");
+      expect(await served.rest({ path: "/v1/counters/shop.a" })).toMatchObject({ status: 401 });
+      const made = await served.grpc(
+        admin.createPrincipal,
+        { name: "shop", grants: ["read,increment,create@shop."] },
+        ROOT,
+      );
+      expect(made).toMatchObject({ principal: { name: "shop", grants: ["read,increment,create@shop."] } });
+      key = await keyOf(served, "shop");
+      id = key.slice(6, 18);
+      expect(await served.grpc(increment, { name: "shop.a" }, key)).toMatchObject({ outcome: { value: 1n } });
+      expect(await served.rest({ path: "/v1/counters/shop.a", key })).toMatchObject({ status: 200 });
+      expect(await served.rest({ path: "/v1/counters/shop.a", headers: { "x-api-key": key } })).toMatchObject(
+        {
+          status: 200,
+        },
+      );
+      expect(await served.grpc(increment, { name: "shopping.a" }, key)).toBe("PERMISSION_DENIED");
+      expect(await served.grpc(admin.createPrincipal, { name: "mine" }, key)).toBe("PERMISSION_DENIED");
+    }
+    {
+      await using served = await serve(flags);
+      expect(await served.grpc(increment, { name: "shop.a" }, key)).toMatchObject({ outcome: { value: 2n } });
+      expect(await served.rest({ path: `/v1/admin/keys/${id}:revoke`, key: ROOT, body: {} })).toMatchObject({
+        status: 200,
+        json: { apiKey: { id, principal: "shop" } },
+      });
+      expect(await served.grpc(increment, { name: "shop.a" }, key)).toBe("CREDENTIAL_REVOKED");
+      expect(await served.rest({ path: "/v1/counters/shop.a", key })).toMatchObject({
+        status: 401,
+        reason: "CREDENTIAL_REVOKED",
+      });
+    }
+    await using served = await serve(flags);
+    expect(await served.grpc(increment, { name: "shop.a" }, key)).toBe("CREDENTIAL_REVOKED");
+    expect(await served.grpc(getCounter, { name: "shop.a" }, ROOT)).toMatchObject({ counter: { value: 2n } });
+  });
+
+  it("tells everybody who they are, and an administrator who may do what, and who was refused", async () => {
+    await using served = await serve(flags);
+    await served.grpc(admin.createPrincipal, { name: "shop", grants: ["increment@shop."] }, ROOT);
+    const key = await keyOf(served, "shop");
+    expect(await served.rest({ path: "/v1/admin/whoami", key })).toMatchObject({
+      json: { name: "shop", grants: ["increment@shop."], credential: "key", keyId: key.slice(6, 18) },
+    });
+    expect(await served.rest({ path: "/v1/admin/whoami", key: ROOT })).toMatchObject({
+      json: { name: "root", grants: ["all@"], credential: "root" },
+    });
+    const can = (principal: string, permission: Permission, name: string) =>
+      served.grpc(admin.checkAccess, { principal, permission, target: { case: "name", value: name } }, ROOT);
+    expect(await can("shop", Permission.INCREMENT, "shop.a")).toMatchObject({
+      allowed: true,
+      grant: "increment@shop.",
+    });
+    expect(await can("shop", Permission.READ, "shop.a")).toMatchObject({ allowed: false, grant: "" });
+    expect(await can("root", Permission.ADMIN, "shop.a")).toMatchObject({ allowed: true, grant: "all@" });
+    expect(await can("anonymous", Permission.READ, "shop.a")).toMatchObject({ allowed: false });
+    expect(await can("nobody", Permission.READ, "shop.a")).toBe("PRINCIPAL_NOT_FOUND");
+    expect(await can("shop", Permission.ANYBODY, "shop.a")).toBe("INVALID_FIELD");
+    await served.grpc(increment, { name: "other" }, key);
+    await served.grpc(increment, { name: "other" }, "tally_wrong");
+    const denied = await served.grpc(admin.listDenied, {}, ROOT);
+    const method = "tally.v1.CounterService/Increment";
+    expect(denied).toMatchObject({
+      denied: [
+        { reason: "CREDENTIAL_INVALID", caller: "", method, count: 1n },
+        {
+          reason: "PERMISSION_DENIED",
+          caller: "shop",
+          method,
+          permission: Permission.INCREMENT,
+          target: "other",
+        },
+      ],
+    });
+  });
+
+  it("manages principals, and each change is in the log, and no secret", async () => {
+    await using served = await serve(flags);
+    const principals = "/v1/admin/principals";
+    const made = await served.rest({
+      path: principals,
+      key: ROOT,
+      body: { name: "shop", description: "The shop.", grants: ["read@shop."], rate: { calls: 10 } },
+    });
+    const principal = { name: "shop", description: "The shop.", grants: ["read@shop."], rate: { calls: 10 } };
+    expect(made.json).toMatchObject({ principal });
+    const { etag } = (made.json as { principal: { etag: string } }).principal;
+    expect(await served.rest({ path: principals, key: ROOT, body: { name: "shop" } })).toMatchObject({
+      status: 409,
+      reason: "PRINCIPAL_EXISTS",
+    });
+    for (const name of ["root", "anonymous"])
+      expect(await served.rest({ path: principals, key: ROOT, body: { name } })).toMatchObject({
+        reason: "INVALID_FIELD",
+      });
+    expect(
+      await served.rest({ path: principals, key: ROOT, body: { name: "x", grants: ["read@", "read@shop"] } }),
+    ).toMatchObject({ status: 400, json: { error: { message: expect.stringContaining("grants[1] must") } } });
+    const update = (body: object) =>
+      served.rest({ path: `${principals}/shop`, method: "PATCH", key: ROOT, body });
+    const changed = { grants: ["set@shop."], disabled: true };
+    expect(await update({ principal: changed, updateMask: "grants,disabled", etag })).toMatchObject({
+      json: { principal: { ...principal, ...changed } },
+    });
+    expect(await update({ principal: {}, updateMask: "rate", etag })).toMatchObject({
+      status: 409,
+      reason: "ETAG_MISMATCH",
+    });
+    expect(await update({ principal: {}, updateMask: "name" })).toMatchObject({ reason: "INVALID_FIELD" });
+    const key = await keyOf(served, "shop");
+    const keys = await served.rest({ path: `${principals}/shop/keys`, key: ROOT });
+    expect(keys.json).toMatchObject({ apiKeys: [{ id: key.slice(6, 18), principal: "shop" }] });
+    expect(JSON.stringify(keys.json)).not.toContain(key.slice(19, 62));
+    const bound = { principal: "shop", certificate: "spiffe://example.org/shop" };
+    expect(await served.rest({ path: "/v1/admin/bindings", key: ROOT, body: bound })).toMatchObject({
+      status: 200,
+    });
+    expect((await served.rest({ path: "/v1/admin/bindings?principal=shop", key: ROOT })).json).toMatchObject({
+      bindings: [bound],
+    });
+    const listed = await served.rest({ path: `${principals}?page_size=1`, key: ROOT });
+    expect(listed.json).toMatchObject({ principals: [{ name: "shop" }], nextPageToken: "" });
+    expect(await served.rest({ path: `${principals}/shop`, method: "DELETE", key: ROOT })).toMatchObject({
+      status: 200,
+      json: {},
+    });
+    expect((await served.rest({ path: "/v1/admin/bindings", key: ROOT })).json).toEqual({ bindings: [] });
+    expect(await served.rest({ path: `${principals}/shop`, key: ROOT })).toMatchObject({ status: 404 });
+    const audited = served.logged
+      .filter(({ event }) => event === "audit.changed")
+      .map(({ fields }) => fields!);
+    const by = { by: "root", credential: "root", address: expect.any(String) };
+    expect(audited[0]).toEqual({
+      ...by,
+      key_id: undefined,
+      did: "CreatePrincipal",
+      about: "shop: read@shop.",
+      outcome: "OK",
+    });
+    expect(audited.map(({ did, outcome }) => `${did} ${outcome}`)).toEqual([
+      "CreatePrincipal OK",
+      "CreatePrincipal PRINCIPAL_EXISTS",
+      "CreatePrincipal INVALID_FIELD",
+      "CreatePrincipal INVALID_FIELD",
+      "CreatePrincipal INVALID_FIELD",
+      "UpdatePrincipal OK",
+      "UpdatePrincipal ETAG_MISMATCH",
+      "UpdatePrincipal INVALID_FIELD",
+      "CreateApiKey OK",
+      "CreateBinding OK",
+      "DeletePrincipal OK",
+    ]);
+    for (const secret of [ROOT, key.slice(19, 62)])
+      expect(JSON.stringify(served.logged)).not.toContain(secret);
+  });
+
+  it("is not started while nobody could administrate, and its store not without it", async () => {
+    const { "root-key-file": _, ...without } = flags;
+    await expect(serve(without)).rejects.toMatchObject({
+      reason: "CREDENTIALS_UNUSABLE",
+      message: expect.stringContaining("tally auth init --store sqlite:"),
+    });
+    {
+      await using served = await serve(flags);
+      await served.grpc(admin.createPrincipal, { name: "boss", grants: ["admin@"] }, ROOT);
+    }
+    await (await serve(without))[Symbol.asyncDispose]();
+    const off = { store: flags.store! };
+    await expect(serve(off)).rejects.toMatchObject({
+      reason: "CREDENTIALS_UNUSABLE",
+      message: expect.stringContaining("auth is off"),
+    });
+    await (await serve({ ...off, auth: "optional" }))[Symbol.asyncDispose]();
+  });
+
+  it.each(["off", "optional"])(
+    "while auth is %s principals are not made by who has shown nothing",
+    async (auth) => {
+      await using served = await serve({ store: "memory:", auth });
+      const refused = auth === "off" ? "AUTH_OFF" : "CREDENTIAL_MISSING";
+      expect(await served.grpc(admin.createPrincipal, { name: "mine", grants: ["all@"] })).toBe(refused);
+      expect(await served.grpc(admin.listPrincipals, {})).toBe(refused);
+      expect(await served.grpc(increment, { name: "a" })).toMatchObject({ outcome: { value: 1n } });
+      const who = auth === "off" ? "AUTH_OFF" : { name: "anonymous", credential: "none" };
+      expect(await served.grpc(admin.whoAmI, {})).toEqual(
+        typeof who === "string" ? who : expect.objectContaining(who),
+      );
+    },
+  );
+});
+
+async function keyOf(served: Served, principal: string): Promise<string> {
+  const made = await served.rest({ path: `/v1/admin/principals/${principal}/keys`, key: ROOT, body: {} });
+  return (made.json as { key: string }).key;
+}

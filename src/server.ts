@@ -123,6 +123,8 @@ export async function startServer(
       calendar: new ZoneCalendar(() => {}), // Who asks for a zone that is not known is told so.
       telemetry,
       ...(guard !== undefined && { authorise: guard.authorise, administration: guard.administration }),
+      authenticates: guard !== undefined,
+      open: config.auth === "required" ? new Set(config.authOpen) : undefined,
       logsCalls,
       limits: config,
     }).catch((error: unknown) => {

@@ -97,6 +97,10 @@ export const LOG_EVENTS = {
     "error",
     "Who may call could not be read from the store. After ten seconds of it calls are refused with AUTH_STALE, for what was revoked meanwhile is not known.",
   ],
+  "auth.unwritten": [
+    "warn",
+    "That no request id is left of before callers had to say who they are could not be written down; it is tried again after the next start.",
+  ],
   "auth.read_again": ["info", "Who may call was read again."],
   "auth.unreadable": [
     "error",

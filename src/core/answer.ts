@@ -39,21 +39,58 @@ export function encodeAnswer(
   outcomes: Outcomes,
 ): Uint8Array {
   const w = new ByteWriter(call.single ? 64 : 16 + 8 * (call.end - first));
-  if (op !== undefined) {
-    w.byte(SINGLE);
-    writeAsked(w, op);
-    w.raw(uidToBytes(outcomes.uids[c]!));
-  } else {
-    w.byte(BATCH);
-    w.byte(manner(call));
-    w.text(call.digest ?? "");
-  }
+  begin(w, call, op);
+  if (op !== undefined) w.raw(uidToBytes(outcomes.uids[c]!));
   w.uint(outcomes.times[c]!);
   for (let i = first; i < call.end; i++) writeOutcome(w, outcomes, i);
   const counter = op === undefined ? undefined : outcomes.counters.get(first);
   if (op?.verb === Verb.UPDATE) writeSettings(w, counter!);
   if (counter?.timing !== undefined) writeTiming(w, counter.timing);
   return w.finish();
+}
+
+/** The beginning of a call's record: what it asks. It is enough for `isOf`. */
+export function encodeAsked(call: CallHead, op: Op | undefined): Uint8Array {
+  const w = new ByteWriter(64);
+  begin(w, call, op);
+  return w.finish();
+}
+
+function begin(w: ByteWriter, call: CallHead, op: Op | undefined): void {
+  if (op !== undefined) {
+    w.byte(SINGLE);
+    writeAsked(w, op);
+  } else {
+    w.byte(BATCH);
+    w.byte(manner(call));
+    w.text(call.digest ?? "");
+  }
+}
+
+/** Whether a record is of what a call asks; and so is what is no record, for nobody can tell of what it was. */
+export function isOf(record: Uint8Array, call: CallHead, op: Op | undefined): boolean {
+  try {
+    return differing(new ByteReader(record), call, op) === undefined;
+  } catch (error) {
+    if (isNoRecord(error)) return true;
+    throw error;
+  }
+}
+
+/** Whether an error says that what was read is no record. */
+export function isNoRecord(error: unknown): boolean {
+  return error instanceof RangeError || error instanceof SyntaxError;
+}
+
+/** The first field in which a call differs from that of a record, whose beginning is read; undefined: in none. */
+function differing(r: ByteReader, call: CallHead, op: Op | undefined): string | undefined {
+  if (r.byte() !== (op === undefined ? BATCH : SINGLE)) return "operations";
+  if (op !== undefined) return differingField(r, op);
+  const asked = r.byte();
+  if (asked !== manner(call)) return asked === TAKEN || call.takes ? "the method" : "all_or_nothing";
+  const digest = r.text();
+  if (digest === call.digest) return undefined;
+  return asked === TAKEN ? differingTakes(digest, call.digest!) : "operations";
 }
 
 /**
@@ -70,20 +107,9 @@ export function replayAnswer(
   outcomes: Outcomes,
 ): Refusal | undefined {
   const r = new ByteReader(record);
-  const kind = r.byte();
-  if (kind !== (op === undefined ? BATCH : SINGLE)) return reused("operations");
-  if (op !== undefined) {
-    const field = differingField(r, op);
-    if (field !== undefined) return reused(field);
-    outcomes.uids[c] = uidFromBytes(r.raw(16));
-  } else {
-    const asked = r.byte();
-    if (asked !== manner(call))
-      return reused(asked === TAKEN || call.takes ? "the method" : "all_or_nothing");
-    const digest = r.text();
-    const field = asked === TAKEN ? differingTakes(digest, call.digest!) : "operations";
-    if (digest !== call.digest && field !== undefined) return reused(field);
-  }
+  const field = differing(r, call, op);
+  if (field !== undefined) return { code: "REQUEST_ID_REUSED", field };
+  if (op !== undefined) outcomes.uids[c] = uidFromBytes(r.raw(16));
   outcomes.times[c] = r.uint();
   outcomes.replayed[c] = 1;
   for (let i = first; i < call.end; i++) readOutcome(r, outcomes, i);
@@ -105,10 +131,6 @@ function manner({ allOrNothing, takes }: CallHead): number {
 }
 
 const TAKEN = 2;
-
-function reused(field: string): Refusal {
-  return { code: "REQUEST_ID_REUSED", field };
-}
 
 type AfterUpdate = Omit<FullCounter, "name" | "uid" | "value" | "revision" | "timing">;
 

@@ -1,4 +1,4 @@
-import { encodeAnswer, replayAnswer, requestKey } from "./answer.ts";
+import { encodeAnswer, isNoRecord, replayAnswer } from "./answer.ts";
 import {
   type Batch,
   type CallHead,
@@ -13,9 +13,11 @@ import { CORRUPT } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
 import type { Context, Loaded, Save, Touched } from "./load-save.ts";
 import { type Op, Verb } from "./op.ts";
+import { recordOf } from "./request-keys.ts";
 import { Working } from "./working.ts";
 
 export type { Context, Loaded, Save, Touched } from "./load-save.ts";
+export { keysToFind, requestKeys } from "./request-keys.ts";
 export { CORRUPT };
 
 /** The names that a batch touches. */
@@ -40,15 +42,6 @@ export function touchedBy({ ops }: Batch): Touched {
     if (ops.verbs[i] === Verb.UPDATE || ops.verbs[i] === Verb.DELETE) whole.add(counterOf[i]!);
   }
   return { names, counterOf, whole, deletions };
-}
-
-/** By call, the key under which its answer is kept; undefined without a request id. */
-export function requestKeys({ calls }: Batch, { names, counterOf }: Touched): (string | undefined)[] {
-  return calls.requestIds.map((requestId, c) => {
-    if (requestId === undefined) return undefined;
-    const first = c === 0 ? 0 : calls.ends[c - 1]!;
-    return requestKey(callAt(calls, c), names[counterOf[first]!]!);
-  });
 }
 
 /**
@@ -76,7 +69,7 @@ export function decideBatch(
     }
     const key = loaded.keys[c];
     const op = call.single ? judged.op(first) : undefined;
-    const record = key === undefined ? undefined : (answers.get(key) ?? loaded.answered.get(key));
+    const record = key === undefined ? undefined : recordOf(loaded, answers, call, c, op);
     let refusal: Refusal | undefined;
     if (record === CORRUPT) refusal = { code: "ROW_CORRUPT" };
     else if (record !== undefined) refusal = replayed(record, call, c, first, op, outcomes);
@@ -122,7 +115,7 @@ function replayed(
   try {
     return replayAnswer(record, call, c, first, op, outcomes);
   } catch (error) {
-    if (!(error instanceof RangeError || error instanceof SyntaxError)) throw error;
+    if (!isNoRecord(error)) throw error;
     forget(outcomes, c, first, call.end);
     return { code: "ROW_CORRUPT" };
   }

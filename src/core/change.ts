@@ -37,6 +37,9 @@ export interface Change {
   readonly note: string;
 }
 
+/** The most bytes of a caller's name, in UTF-8: with that of a note, what a change can say beside its numbers. */
+export const CALLER_NAME_BYTES_MAX = 160;
+
 /**
  * `OPENING` stands for changes that were dropped to keep the log within its size: it gives a counter's value
  * after the last of them (added and removed 0), and what a follower knew before is replaced by it.

@@ -17,6 +17,8 @@ export interface OpColumns {
   readonly amounts: BigInt64Array;
   /** 1 where the operation must find its counter. */
   readonly mustExist: Uint8Array;
+  /** 1 where the caller may not make a counter (see Op.mayCreate); undefined where none of them is so, which is mostly. */
+  readonly mayNotCreate?: Uint8Array | undefined;
   readonly names: Uint8Array;
   readonly nameEnds: Uint32Array;
   readonly extras: ReadonlyMap<number, OpExtras>;
@@ -28,8 +30,15 @@ export interface OpColumns {
  * `single` is not the same as a batch of one: their request ids have different scopes.
  */
 export interface CallHead {
-  /** Who asks; "" until credentials exist. */
+  /** Who asks: request ids are kept under it. "" where nobody has to say. */
   readonly caller: string;
+  /** Who asks, in words, for the change log: at most CALLER_NAME_BYTES_MAX bytes. Undefined: the same as `caller`. */
+  readonly callerName?: string | undefined;
+  /**
+   * Under whom this caller's request ids may be kept from before they had to say who they are; undefined: nobody else. A
+   * record there answers the call if it is of the same operations, and is somebody else's if not.
+   */
+  readonly formerCaller?: string | undefined;
   readonly requestId: string | undefined;
   readonly single: boolean;
   readonly allOrNothing: boolean;
@@ -51,6 +60,9 @@ export interface CallColumns {
   /** SINGLE, ALL_OR_NOTHING, TAKES and DRY_RUN. */
   readonly flags: Uint8Array;
   readonly callers: readonly string[];
+  /** By call; undefined where none has one. */
+  readonly callerNames?: readonly (string | undefined)[] | undefined;
+  readonly formerCallers?: readonly (string | undefined)[] | undefined;
   readonly requestIds: readonly (string | undefined)[];
   readonly digests: ReadonlyMap<number, string>;
 }
@@ -125,8 +137,13 @@ export function toCallColumns(calls: readonly CallHead[]): CallColumns {
   }
   const callers = calls.map(({ caller }) => caller);
   const requestIds = calls.map(({ requestId }) => requestId);
-  return { count, ends, flags, callers, requestIds, digests };
+  const callerNames = calls.some(named) ? calls.map((call) => call.callerName) : undefined;
+  const formerCallers = calls.some(renamed) ? calls.map((call) => call.formerCaller) : undefined;
+  return { count, ends, flags, callers, callerNames, formerCallers, requestIds, digests };
 }
+
+const named = ({ callerName }: CallHead) => callerName !== undefined;
+const renamed = ({ formerCaller }: CallHead) => formerCaller !== undefined;
 
 function flagsOf(takes: Takes | undefined): number {
   return takes === undefined ? 0 : takes === "take" ? TAKES : TAKES | DRY_RUN;
@@ -137,6 +154,8 @@ export function callAt(calls: CallColumns, c: number): CallHead {
   const flags = calls.flags[c]!;
   return {
     caller: calls.callers[c]!,
+    callerName: calls.callerNames?.[c],
+    formerCaller: calls.formerCallers?.[c],
     requestId: calls.requestIds[c],
     single: (flags & SINGLE) !== 0,
     allOrNothing: (flags & ALL_OR_NOTHING) !== 0,
@@ -189,7 +208,10 @@ export function takeOutcomes(into: Outcomes, from: Outcomes, c: number, first: n
   into.headroomDown[c] = from.headroomDown[c]!;
 }
 
-type WritableOpColumns = OpColumns & { readonly extras: Map<number, OpExtras> };
+interface WritableOpColumns extends OpColumns {
+  mayNotCreate?: Uint8Array | undefined;
+  readonly extras: Map<number, OpExtras>;
+}
 
 /** @param buffer  what the columns are laid over: one that crossed threads, or a new one of zeros */
 export function newOpColumns(
@@ -203,6 +225,7 @@ export function newOpColumns(
     nameEnds: new Uint32Array(buffer, 8 * count, count),
     verbs: new Uint8Array(buffer, 12 * count, count),
     mustExist: new Uint8Array(buffer, 13 * count, count),
+    mayNotCreate: undefined,
     names: new Uint8Array(buffer, 14 * count, nameBytes),
     extras: new Map(),
   };
@@ -228,6 +251,10 @@ export function putOp(columns: WritableOpColumns, i: number, at: number, op: Op)
   columns.verbs[i] = op.verb;
   columns.amounts[i] = op.amount;
   columns.mustExist[i] = op.mustExist ? 1 : 0;
+  if (op.mayCreate === false) {
+    columns.mayNotCreate ??= new Uint8Array(columns.count);
+    columns.mayNotCreate[i] = 1;
+  }
   const { name, etag, note, settings, mask, follow, keepHistory, windowStart } = op;
   for (let k = 0; k < name.length; k++) columns.names[at + k] = name.charCodeAt(k);
   columns.nameEnds[i] = at + name.length;
@@ -259,6 +286,7 @@ export function opAt(columns: OpColumns, i: number, name: string): Op {
     name,
     amount: columns.amounts[i]!,
     mustExist: columns.mustExist[i] === 1,
+    mayCreate: columns.mayNotCreate?.[i] === 1 ? false : undefined,
     etag: extras.etag,
     note: extras.note,
     settings: extras.settings,

@@ -44,8 +44,8 @@ export function decide(
     return counter === undefined ? create(op, judging) : { code: "COUNTER_EXISTS" };
   if (op.verb === Verb.TAKE || op.verb === Verb.GIVE_BACK) return ofLimit(counter, op, judging, made);
   if (counter === undefined) {
-    const makes =
-      (op.verb === Verb.INCREMENT || op.verb === Verb.SET) && !op.mustExist && op.etag === undefined;
+    const counts = op.verb === Verb.INCREMENT || op.verb === Verb.SET;
+    const makes = counts && !op.mustExist && op.mayCreate !== false && op.etag === undefined;
     return makes ? make(made, op, judging) : { code: "COUNTER_NOT_FOUND" };
   }
   if (op.verb === Verb.UPDATE) return update(counter, op, judging);
@@ -64,17 +64,27 @@ export function decide(
  * one, if there is something that says which.
  */
 function ofLimit(counter: Counter | undefined, op: Op, judging: Judging, made: Settings): bigint | Refusal {
-  if (counter === undefined && op.verb === Verb.TAKE && made.max !== undefined)
+  if (counter === undefined && op.verb === Verb.TAKE && made.max !== undefined) {
+    if (op.mayCreate === false) return unmadeLimit(op);
     return (
       inTheWay(made, op, judging) ??
       take({ ...made, value: made.initial, updateTime: 0, timing: undefined }, op.amount, judging.now)
     );
+  }
   if (counter === undefined && op.settings !== undefined)
     return { code: "LIMIT_NOT_FOUND", expected: `${IF_MISSING} must have a max to make one` };
   if (counter?.max === undefined) return { code: "LIMIT_NOT_FOUND" };
   const unknown = counter.timing === undefined ? undefined : zoneUnknown(counter, judging);
   if (unknown !== undefined) return unknown;
   return op.verb === Verb.TAKE ? take(counter, op.amount, judging.now) : giveBack(counter, op);
+}
+
+/**
+ * Why a take is refused whose limit the caller may not make. One that need not find a limit is not let pass for having none:
+ * a policy, or what it brings, says that there is to be one.
+ */
+function unmadeLimit({ mustExist }: Op): Refusal {
+  return { code: mustExist ? "LIMIT_NOT_FOUND" : "COUNTER_NOT_FOUND" };
 }
 
 /** Settings after an update: those that it names are as it says, the others as they were. */

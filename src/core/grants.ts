@@ -69,6 +69,15 @@ export class Grants {
     return false;
   }
 
+  /** The prefix of a grant that a name begins with, on all of which something is granted; undefined: there is none. */
+  prefixOf(needed: Permissions, name: string): string | undefined {
+    if ((needed & ~this.everywhere) === 0) return "";
+    for (const grant of this.all)
+      if ("prefix" in grant && name.startsWith(grant.prefix) && this.allow(needed, grant))
+        return grant.prefix;
+    return undefined;
+  }
+
   /** The prefixes on which something is granted, in their order. */
   prefixesOf(needed: Permissions): string[] {
     return this.all

@@ -22,15 +22,24 @@ export interface Touched {
   readonly deletions: number;
 }
 
+/** Where the records of the calls of a batch are kept, or may be. */
+export interface RequestKeys {
+  /** By call: the key of its request id; undefined without one. */
+  readonly keys: readonly (string | undefined)[];
+  /**
+   * By call: the key that it had when it was first sent, if that was before its caller had to say who it is (see
+   * CallHead.formerCaller). Undefined where no call may have one.
+   */
+  readonly formerKeys?: readonly (string | undefined)[] | undefined;
+}
+
 /** What a store found for a batch. */
-export interface Loaded extends Touched {
+export interface Loaded extends Touched, RequestKeys {
   /** By index in `names`. */
   readonly counters: readonly (Counter | undefined | typeof CORRUPT)[];
   /** Of the counters in `whole`, where there are any, of those that have an idle TTL, and of those that are not settled. */
   readonly fixed: ReadonlyMap<number, Fixed>;
-  /** By call: the key of its request id (`requestKeys`), undefined without one. */
-  readonly keys: readonly (string | undefined)[];
-  /** The records found under those keys; CORRUPT where one fails its checksum, or may be there unfound. */
+  /** The records found under those keys (`keysToFind`); CORRUPT where one fails its checksum, or may be there unfound. */
   readonly answered: ReadonlyMap<string, Uint8Array | typeof CORRUPT>;
   /** Whether there is no room for new request ids; undefined when there is, else when to try again, in ms. */
   readonly requestIdsFullForMs: number | undefined;

@@ -28,6 +28,12 @@ export interface Op extends OpExtras {
   readonly amount: bigint;
   /** A missing counter is refused instead of made. Take: likewise a counter that is no limit; else there is none then. */
   readonly mustExist: boolean;
+  /**
+   * False where the caller has no permission to make a counter: then a missing one is refused as if it had to be there.
+   * It belongs to the caller and not to what is asked, so neither the digest of a batch nor the record of an answer has
+   * it: a grant that changed between a call and its retry does not make another call of it.
+   */
+  readonly mayCreate?: false | undefined;
 }
 
 /** What few operations have. */

@@ -43,8 +43,9 @@ export class Working {
     if (op !== undefined) return this.#applySingle(first, op, call, c);
     if (call.takes !== undefined) return this.#applyTakes(call, first);
     if (call.allOrNothing) return this.#applyGroup(call, first);
+    const by = nameOf(call);
     for (let i = first; i < call.end; i++) {
-      const refusal = this.#applyOp(i, this.op(i), call.caller);
+      const refusal = this.#applyOp(i, this.op(i), by);
       if (refusal !== undefined) refusals.set(i, refusal);
     }
     return undefined;
@@ -84,8 +85,8 @@ export class Working {
     return this.#drafts.saved();
   }
 
-  #applySingle(i: number, op: Op, { caller }: CallHead, c: number): Refusal | undefined {
-    const refusal = this.#applyOp(i, op, caller);
+  #applySingle(i: number, op: Op, call: CallHead, c: number): Refusal | undefined {
+    const refusal = this.#applyOp(i, op, nameOf(call));
     if (refusal !== undefined) return refusal;
     const { times, uids, headroomUp, headroomDown } = this.#outcomes;
     const counter = this.#drafts.at(this.#drafts.latest(this.#loaded.counterOf[i]!));
@@ -101,9 +102,10 @@ export class Working {
   #applyGroup(call: CallHead, first: number): Refusal | undefined {
     const mark = this.#drafts.mark();
     this.#group = mark;
+    const by = nameOf(call);
     let refusal: Refusal | undefined;
     for (let i = first; i < call.end && refusal === undefined; i++) {
-      refusal = this.#applyOp(i, this.op(i), call.caller);
+      refusal = this.#applyOp(i, this.op(i), by);
       if (refusal !== undefined) refusal = { ...refusal, index: i - first };
     }
     this.#group = undefined;
@@ -129,7 +131,7 @@ export class Working {
       const name = this.#loaded.counterOf[i]!;
       const sum = (taken.get(name) ?? 0n) + (op.amount || 1n);
       const uid = this.#uidOf(name);
-      const refused = this.#take(i, op, call.caller, mark);
+      const refused = this.#take(i, op, nameOf(call), mark);
       if (refused !== undefined && !isVerdict(refused, op)) {
         this.#undo(mark, first, call.end);
         return { ...refused, index: i - first };
@@ -155,10 +157,10 @@ export class Working {
   }
 
   /** One take of a call; of what asks only nothing stays. */
-  #take(i: number, op: Op, caller: string, mark: Mark): Refusal | undefined {
+  #take(i: number, op: Op, by: string, mark: Mark): Refusal | undefined {
     const asks = op.amount === 0n;
     this.#group = asks ? this.#drafts.mark() : mark;
-    const refused = this.#applyOp(i, op, caller);
+    const refused = this.#applyOp(i, op, by);
     if (asks) this.#undo(this.#group, i, i + 1);
     this.#group = undefined;
     return refused;
@@ -208,7 +210,8 @@ export class Working {
     revisions.fill(0, first, end);
   }
 
-  #applyOp(i: number, op: Op, caller: string): Refusal | undefined {
+  /** @param by  the name of who asks, for the change log */
+  #applyOp(i: number, op: Op, by: string): Refusal | undefined {
     const drafts = this.#drafts;
     const context = this.#context;
     const name = this.#loaded.counterOf[i]!;
@@ -259,7 +262,7 @@ export class Working {
       else if (counter === undefined && made !== DEFAULTS) this.#begin(index, i, op, made);
     } else if (op.verb === Verb.UPDATE) this.#update(index, i, op, timing);
     else drafts.end(index, op.keepHistory === true);
-    this.#note(index, op, previous, value, revision, time, caller, met);
+    this.#note(index, op, previous, value, revision, time, by, met);
 
     const outcomes = this.#outcomes;
     outcomes.values[i] = value;
@@ -295,7 +298,7 @@ export class Working {
     value: bigint,
     revision: number,
     time: number,
-    caller: string,
+    by: string,
     met: bigint | undefined,
   ): void {
     const { changes, lastChange } = this.#drafts;
@@ -305,9 +308,14 @@ export class Working {
     if (add && last !== -1 && met === undefined && changes.merge(last, previous, value, revision, time))
       return;
     const k = changes.push(index, kind, previous, value, revision, time, met);
-    if (!add && (caller !== "" || op.note)) changes.remarks.set(k, { caller, note: op.note ?? "" });
+    if (!add && (by !== "" || op.note)) changes.remarks.set(k, { caller: by, note: op.note ?? "" });
     lastChange[index] = k;
   }
+}
+
+/** Who asks, as the change log has it. */
+function nameOf({ caller, callerName }: CallHead): string {
+  return callerName ?? caller;
 }
 
 const NO_KEYS: ReadonlySet<SettingKey> = new Set();

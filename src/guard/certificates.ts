@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { certificateNames } from "./certificate-names.ts";
-import { subjectToText } from "./entries.ts";
+import { bindingKeyOf } from "./entries.ts";
 import type { Known } from "./known.ts";
 import type { CertificateVerifier } from "./tokens.ts";
 
@@ -18,7 +18,7 @@ export function openCertificates(known: () => Known, clock: Clock): CertificateV
       if (!isOfNow)
         return { code: expireTimeMs <= clock.now() ? "CREDENTIAL_EXPIRED" : "CREDENTIAL_INVALID" };
       const subjects = certificateNames(certificate.subjectAltName).map((name) =>
-        subjectToText({ certificate: name }),
+        bindingKeyOf({ certificate: name }),
       );
       for (const [i, subject] of subjects.entries()) {
         const bound = known().bindingOf(subject);

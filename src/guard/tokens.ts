@@ -16,6 +16,8 @@ export interface Verified {
   readonly credential: CredentialKind;
   /** The id of the API key, or of the one that signed the token. */
   readonly keyId?: string | undefined;
+  /** Of a token that has a rate of its own: a text that no other one has. */
+  readonly token?: string | undefined;
   readonly grants: Grants;
   /** The largest amount of one operation; undefined: any. */
   readonly amountMax?: bigint | undefined;
@@ -33,7 +35,7 @@ export interface Verified {
 export interface Depends {
   readonly principalId?: string | undefined;
   readonly keyId?: string | undefined;
-  /** Of bindings, also where there was none: see subjectToText. */
+  /** Of bindings, also where there was none: see bindingKeyOf. */
   readonly subjects?: readonly string[] | undefined;
 }
 
@@ -43,11 +45,12 @@ export interface Depends {
  */
 export interface TokenVerifier {
   /**
-   * @param token  three parts with "." between them, up to 8 KiB of printable ASCII; not looked at any further
-   * @returns      who it is; or why not: CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, AUTH_UNAVAILABLE,
-   *               RATE_LIMITED
+   * @param token    three parts with "." between them, up to 8 KiB of printable ASCII; not looked at any further
+   * @param address  whose it is: the IP address of who calls
+   * @returns        who it is; or why not: CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, AUTH_UNAVAILABLE,
+   *                 RATE_LIMITED
    */
-  verify(token: string, head: CallHead): Verified | Refusal | Promise<Verified | Refusal>;
+  verify(token: string, address: string): Verified | Refusal | Promise<Verified | Refusal>;
   /**
    * Why a token that is good may not be used for this call; undefined: it may. Asked of each call, for what is kept of a
    * token is not all of it: whose pages may use it, say. Absent: any may.

@@ -57,9 +57,9 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   readonly ending: Ending;
   readonly overTls: boolean;
   readonly remoteAddress: string | undefined;
+  readonly socket: Socket;
   /** Whether any request came on it. */
   used = false;
-  readonly #socket: Socket;
   readonly #shared: Shared;
   readonly #valve: Valve;
   readonly #window: ReceiveWindow;
@@ -73,7 +73,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     const { limits, turn } = shared;
     this.limits = limits;
     this.turn = turn;
-    this.#socket = socket;
+    this.socket = socket;
     this.#shared = shared;
     this.arriving = new Share(shared.arriving, limits.connectionBytesMax);
     this.leaving = new Share(shared.leaving, limits.leavingBytesMax);
@@ -277,12 +277,12 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   /** End it now, for another: no request came on it. */
   makeRoom(): void {
     this.guard(() => this.ending.nameLast(ErrorCode.NO_ERROR)); // Who was about to ask knows that it was not answered.
-    this.#socket.destroySoon();
+    this.socket.destroySoon();
   }
 
   /** Without a word more. */
   destroy(): void {
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   /** Ask the peer whether it is there. */
@@ -312,8 +312,8 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     if (code !== undefined) cutSoon();
     this.#closeAll();
     this.output.flush();
-    this.#socket.end(cutSoon);
-    this.#socket.resume();
+    this.socket.end(cutSoon);
+    this.socket.resume();
   }
 
   #gone(): void {

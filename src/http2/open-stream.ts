@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { Answer, type AnsweringConnection } from "./answer.ts";
 import type { HeaderBlock } from "./block.ts";
 import { RequestBody } from "./body.ts";
@@ -15,6 +16,7 @@ export interface StreamHost extends AnsweringConnection {
   readonly arriving: Budget;
   readonly overTls: boolean;
   readonly remoteAddress: string | undefined;
+  readonly socket: Socket;
   /** A stream is over. */
   closed(stream: OpenStream, why: Closed): void;
   resetStream(stream: OpenStream, code: number): void;
@@ -73,6 +75,10 @@ export class OpenStream implements ServerStream {
 
   get remoteAddress(): string | undefined {
     return this.connection.remoteAddress;
+  }
+
+  get socket(): Socket {
+    return this.connection.socket;
   }
 
   get requestEnded(): boolean {

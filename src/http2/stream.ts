@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { HeaderBlock } from "./block.ts";
 import type { RequestHead } from "./head.ts";
 
@@ -43,6 +44,8 @@ export interface ServerStream {
   readonly connection: object;
   readonly overTls: boolean;
   readonly remoteAddress: string | undefined;
+  /** What it came on: to ask who is at the other end, and for nothing else. */
+  readonly socket: Socket;
   /** What followed the body, as `RequestHead.fields`; there once the request has ended. */
   readonly trailers: readonly string[];
   readonly requestEnded: boolean;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { takeText } from "../core/asked.ts";
+import { CALLER_NAME_BYTES_MAX } from "../core/change.ts";
 import type { Clock } from "../core/clock.ts";
 import {
   type Batch,
@@ -20,7 +21,10 @@ import type { Store } from "./store.ts";
 
 /** What a caller asks for in one request, and how it is to be answered. */
 export interface Call extends Waiter {
+  /** See CallHead for this and the two after it. */
   readonly caller: string;
+  readonly callerName?: string | undefined;
+  readonly formerCaller?: string | undefined;
   readonly requestId: string | undefined;
   /** One operation, or a batch in columns. */
   readonly ops: Op | OpColumns;
@@ -117,8 +121,10 @@ export class Writer {
    *
    * @returns  once it is durable, where its outcomes stand; or a refusal: it was certainly not applied
    * @throws   TallyError STORE_UNAVAILABLE (certainly not applied) or OUTCOME_UNKNOWN
+   * @throws   TypeError of a caller's name that is too long
    */
   submit(call: Call): Promise<Settled | Refusal> {
+    assertNamed(call);
     const settled = this.#queue.enter(call, call, opsIn(call), bytesOf(call));
     if (!this.#queue.isEmpty && !this.#cutting && this.#inFlight < this.#commitsMax) {
       this.#cutting = true;
@@ -207,6 +213,11 @@ const QUEUE_RETRY_MS = 100;
 /** What a queued call occupies beside its names; a guess on the safe side. */
 const CALL_BYTES = 200;
 
+function assertNamed({ callerName = "" }: Call): void {
+  const [bytes, max] = [Buffer.byteLength(callerName), CALLER_NAME_BYTES_MAX];
+  if (bytes > max) throw new TypeError(`expected a caller's name of at most ${max} bytes, got ${bytes}`);
+}
+
 function opsIn({ ops }: Call): number {
   return isColumns(ops) ? ops.count : 1;
 }
@@ -237,9 +248,7 @@ function isColumns(ops: Op | OpColumns): ops is OpColumns {
 }
 
 /** The calls' operations one after another in columns. */
-export function toBatch(
-  calls: readonly Pick<Call, "caller" | "requestId" | "ops" | "allOrNothing" | "takes">[],
-): Batch {
+export function toBatch(calls: readonly Omit<Call, keyof Waiter>[]): Batch {
   let count = 0;
   let nameBytes = 0;
   for (const { ops } of calls) {
@@ -250,7 +259,7 @@ export function toBatch(
   const heads: CallHead[] = [];
   let i = 0;
   let at = 0;
-  for (const { caller, requestId, ops, allOrNothing, takes } of calls) {
+  for (const { caller, callerName, formerCaller, requestId, ops, allOrNothing, takes } of calls) {
     const single = !isColumns(ops);
     if (single) {
       at = putOp(columns, i, at, ops);
@@ -259,6 +268,10 @@ export function toBatch(
       columns.verbs.set(ops.verbs, i);
       columns.amounts.set(ops.amounts, i);
       columns.mustExist.set(ops.mustExist, i);
+      if (ops.mayNotCreate !== undefined) {
+        columns.mayNotCreate ??= new Uint8Array(count);
+        columns.mayNotCreate.set(ops.mayNotCreate, i);
+      }
       columns.names.set(ops.names, at);
       for (let k = 0; k < ops.count; k++) columns.nameEnds[i + k] = at + ops.nameEnds[k]!;
       for (const [k, extras] of ops.extras) columns.extras.set(i + k, extras);
@@ -266,12 +279,16 @@ export function toBatch(
       at += ops.names.length;
     }
     const digest = single || requestId === undefined ? undefined : digestOf(ops, takes);
-    heads.push({ caller, requestId, single, allOrNothing, takes, digest, end: i });
+    const who = { caller, callerName, formerCaller };
+    heads.push({ ...who, requestId, single, allOrNothing, takes, digest, end: i });
   }
   return { calls: toCallColumns(heads), ops: columns };
 }
 
-/** A digest of a batch's operations, so that reuse of its request id for another batch is noticed. */
+/**
+ * A digest of a batch's operations, so that reuse of its request id for another batch is noticed. What the caller may is
+ * not in it: see Op.mayCreate.
+ */
 function digestOf(ops: OpColumns, takes: Takes | undefined): string {
   const hash = createHash("sha256");
   for (const column of [ops.verbs, ops.amounts, ops.mustExist, ops.names, ops.nameEnds]) hash.update(column);

@@ -8,8 +8,9 @@ import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Telemetry } from "../telemetry.ts";
-import type { Authorise } from "./calls/authorise.ts";
+import { type Authorise, allowAll } from "./calls/authorise.ts";
 import type { UnaryCall } from "./calls/call.ts";
+import { knownOnly } from "./calls/known-only.ts";
 import { logged } from "./calls/logged.ts";
 import { API } from "./calls/services.ts";
 import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
@@ -22,9 +23,11 @@ import { SERVICES } from "./grpc/services.ts";
 import { openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
 import type { Drainable, SocketServer } from "./http/engine.ts";
+import { entryFor } from "./http/entry.ts";
 import { grpcOnlyRoute } from "./http/grpc-only.ts";
 import { healthRoute } from "./http/health.ts";
 import { hostNameRoute, wellFormedRoute } from "./http/host.ts";
+import { noStoreRoute } from "./http/no-store.ts";
 import { originRoute } from "./http/origin.ts";
 import { refusalsLogged } from "./http/refusals-logged.ts";
 import { unknownPathRoute } from "./http/unknown-path.ts";
@@ -74,10 +77,17 @@ export interface DoorsOptions {
   readonly authorise?: Authorise;
   /** Principals and keys, for those who may manage them; undefined: there are none. */
   readonly administration?: Administration;
+  /** Whether callers show credentials: then nobody between may keep what is answered. */
+  readonly authenticates?: boolean;
+  /** What may be had without a credential, beside health; undefined: all of it. */
+  readonly open?: ReadonlySet<OpenPart> | undefined;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
 }
+
+/** What holds no counts, or none but sums: the page, what Tally says of its API, reflection, and what is measured. */
+export type OpenPart = "page" | "docs" | "reflection" | "metrics";
 
 /** Whose implementation of HTTP/2 it is. */
 export type Http2EngineName = "own" | "grpc-js";
@@ -151,6 +161,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     store,
     writer,
     clock,
+    authorise = allowAll,
     streamCalls = [],
     unaryCalls = [],
   } = options;
@@ -164,7 +175,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     options.calendar,
     limits,
     (calls) => log("calls.overload", { calls }),
-    options.authorise,
+    authorise,
     { administration: options.administration, log },
   );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
@@ -172,10 +183,14 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const arriving = new Room(limits.arrivingBytesMax);
   const streams = new Streams(clock, log, limits);
   const isOwn = options.http2Engine === "own";
-  const extras = extraCalls(health, limits.unaryBytesMax);
+  const isOpen = (part: OpenPart) => options.open?.has(part) ?? true;
+  const entry = entryFor(authorise, log);
+  const forReflection = isOpen("reflection") ? allowAll : knownOnly(authorise);
+  const extras = extraCalls(health, limits.unaryBytesMax, forReflection);
   const hostNames = options.hostNames && new Set(options.hostNames);
   const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
   const routes = [
+    ...(options.authenticates ? [noStoreRoute()] : []),
     wellFormedRoute(),
     healthRoute(health),
     ...(options.logsCalls ? [refusalsLogged(log)] : []),
@@ -189,8 +204,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     }),
     restRoute(api, doing),
     articleRoute(api, doing),
-    referenceRoute(),
-    consoleRoute(),
+    referenceRoute(isOpen("docs") ? undefined : entry),
+    consoleRoute(isOpen("page") ? undefined : entry),
     unknownPathRoute(api),
   ];
   const shared = grpcListen === undefined;

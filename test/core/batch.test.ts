@@ -36,7 +36,7 @@ function decideOn(
   const touched = touchedBy(columns);
   const loaded: Loaded = {
     ...touched,
-    keys: requestKeys(columns, touched),
+    ...requestKeys(columns, touched),
     counters: touched.names.map((name) => found[name]),
     fixed: new Map(
       [...touched.whole].flatMap((index) => {
@@ -165,6 +165,39 @@ describe("a batch on its rows", () => {
     expect(answers[1]!.results).toMatchObject([{ code: "ROW_CORRUPT" }, { value: 1n }]);
     expect(answers[2]!.refused).toEqual({ code: "ROW_CORRUPT" });
     expect(save.counters.map(({ name }) => name)).toEqual(["a"]);
+  });
+
+  it("a record of before that is damaged, or none, may be the call's own: it is refused", () => {
+    const ada = { caller: "ada", formerCaller: "" };
+    const asked = [single(increment("a"), { id: "r", ...ada }), batch([increment("b")], { id: "B", ...ada })];
+    for (const record of [CORRUPT, new Uint8Array(), Uint8Array.of(2)] as const) {
+      const answered = new Map([["r a ", record] as const, ["B  ", record] as const]);
+      const { answers, save } = decideOn(asked, {}, { answered });
+      // The beginning of a batch's record is not one of a single operation.
+      const single = record !== CORRUPT && record.length === 1 ? undefined : { code: "ROW_CORRUPT" };
+      expect(answers.map(({ refused }) => refused)).toEqual([single, { code: "ROW_CORRUPT" }]);
+      expect(save.counters.map(({ name }) => name)).toEqual(single === undefined ? ["a"] : []);
+    }
+  });
+
+  it("a retry that is answered from before keeps no record under its caller", () => {
+    const first = decideOn([single(increment("a"), { id: "r" })]).save.answers;
+    const retry = single(increment("a"), { id: "r", caller: "ada", formerCaller: "" });
+    const { answers, save } = decideOn([retry], {}, { answered: first });
+    expect(answers).toMatchObject([{ replayed: true, results: [{ value: 1n }] }]);
+    expect([save.answers.size, save.counters]).toEqual([0, []]);
+  });
+
+  it("what a caller may, and is called, is not in the record of an answer", () => {
+    const records = [{}, { mayCreate: false as const }].map((may) => {
+      const ops = [increment("a", 1n, may), set("b", 1n, may), set("a", 4n, may)];
+      const names = { a: COUNTER, b: COUNTER };
+      const who = { caller: "id", ...(may.mayCreate === false && { callerName: "ada" }) };
+      const asked = [batch(ops, { id: "B", ...who }), single(ops[0]!, { id: "r", ...who })];
+      return decideOn(asked, names).save.answers;
+    });
+    expect(records[0]!.size).toBe(2);
+    expect(records[0]).toEqual(records[1]);
   });
 
   it("of a record that is none, nothing is left in the outcomes of its call", () => {

@@ -50,7 +50,7 @@ function decided(
     ...touched,
     counters,
     fixed,
-    keys: requestKeys(batch, touched),
+    ...requestKeys(batch, touched),
     answered,
     requestIdsFullForMs: undefined,
   };

@@ -376,6 +376,32 @@ it.each([1, 3])("no call is lost, doubled or invented, with %s commits at once",
   );
 });
 
+it("a caller's name that is longer than the change log takes is refused, in bytes and not in letters", () => {
+  const { submit } = setUp();
+  const named = (callerName: string) => single(increment("a"), { callerName });
+  expect(() => submit(named("é".repeat(81)))).toThrow(
+    new TypeError("expected a caller's name of at most 160 bytes, got 162"),
+  );
+  expect(() => submit(named("é".repeat(80)))).not.toThrow();
+});
+
+it("calls have nothing beside them that none of them says, and each its own where one does", async () => {
+  const { store, submit } = setUp();
+  void submit(single(increment("a")));
+  void submit(batch([increment("b"), increment("c")]));
+  const plain = (await store.commitNumber(1)).batch;
+  expect(plain.ops.mayNotCreate).toBeUndefined();
+  expect(plain.calls).toMatchObject({ callerNames: undefined, formerCallers: undefined });
+  void submit(single(increment("d")));
+  void submit(batch([increment("e"), increment("f", 1n, { mayCreate: false })], { callerName: "ada" }));
+  void submit(single(increment("g", 1n, { mayCreate: false }), { caller: "id", formerCaller: "" }));
+  (await store.commitNumber(1)).end();
+  const { ops, calls } = (await store.commitNumber(2)).batch;
+  expect([...ops.mayNotCreate!]).toEqual([0, 0, 1, 1]);
+  expect(calls.callerNames).toEqual([undefined, "ada", undefined]);
+  expect(calls.formerCallers).toEqual([undefined, undefined, ""]);
+});
+
 /** The counters of a commit, in the order of its operations. */
 function namesOf({ batch: { ops } }: { batch: Batch }): string[] {
   const nameAt = nameReader(ops);

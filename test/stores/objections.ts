@@ -101,6 +101,42 @@ export function objectionsSuite({ open, below100 }: Guarded): void {
   );
 
   it.each(below100)(
+    "$constraint: retries of who has come to say who they are are written once, and their own calls too",
+    async ({ sql, constraint }) => {
+      const store = await open(...sql);
+      const ada = { caller: "ada", formerCaller: "" };
+      const calls = (who: object) => [
+        single(increment("b"), { id: "b", ...who }),
+        batch([increment("c", 2n), increment("d", 3n)], { id: "c", ...who }),
+      ];
+      await commit(store, single(increment("e", 7n), { id: "e" }), single(increment("a", 99n)));
+      const answers = await commit(
+        store,
+        single(increment("a"), { id: "a" }),
+        ...calls({}),
+        ...calls(ada),
+        single(increment("e", 7n), { id: "e", ...ada }),
+        single(increment("b", 5n), { id: "b", caller: "bea", formerCaller: "" }),
+        single(increment("e", 6n), { id: "e", caller: "bea", formerCaller: "" }),
+        single(increment("a"), { id: "a", ...ada }),
+      );
+      const refusal = { code: "CONSTRAINT_VIOLATED", constraint };
+      expect(answers.map(({ refused, replayed }) => refused ?? replayed)).toEqual([
+        ...[refusal, false, false, true, true, true],
+        ...[false, false, refusal],
+      ]);
+      expect(await store.get(["a", "b", "c", "d", "e"])).toMatchObject([
+        { value: 99n, revision: 1 },
+        { value: 6n, revision: 2 },
+        { value: 2n, revision: 1 },
+        { value: 3n, revision: 1 },
+        { value: 13n, revision: 2 },
+      ]);
+      await expectSumsEqualValues(store, ["a", "b", "c", "d", "e"]);
+    },
+  );
+
+  it.each(below100)(
     "$constraint: what follows the end of its counter in the same batch is judged by itself too",
     async ({ sql, constraint }) => {
       const store = await open(...sql);

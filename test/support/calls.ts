@@ -12,6 +12,8 @@ import { toBatch } from "../../src/service/writer.ts";
 /** What one caller asks for in one request. */
 export interface Asked {
   readonly caller: string;
+  readonly callerName?: string | undefined;
+  readonly formerCaller?: string | undefined;
   readonly requestId: string | undefined;
   readonly ops: Op | OpColumns;
   readonly allOrNothing: boolean;
@@ -31,8 +33,9 @@ export function update(
 export const remove = (name: string, options: OpOptions & Pick<Op, "keepHistory"> = {}): Op =>
   op(Verb.DELETE, name, 0n, { keepHistory: false, ...options });
 
-type OpOptions = Pick<Partial<Op>, "mustExist" | "etag" | "note">;
-type CallOptions = { id?: string | undefined; caller?: string; allOrNothing?: boolean };
+type OpOptions = Pick<Partial<Op>, "mustExist" | "mayCreate" | "etag" | "note">;
+type Who = Pick<Asked, "callerName" | "formerCaller"> & { caller?: string };
+type CallOptions = Who & { id?: string | undefined; allOrNothing?: boolean };
 
 export const increment = (name: string, amount = 1n, options: OpOptions = {}): Op =>
   op(Verb.INCREMENT, name, amount, options);
@@ -61,25 +64,25 @@ function op(verb: Verb, name: string, amount: bigint, options: OpOptions): Op {
 }
 
 /** One operation as a request of its own. */
-export function single(op: Op, { id, caller = "" }: CallOptions = {}): Asked {
-  return { caller, requestId: id, ops: op, allOrNothing: false };
+export function single(op: Op, { id, caller = "", ...who }: CallOptions = {}): Asked {
+  return { caller, ...who, requestId: id, ops: op, allOrNothing: false };
 }
 
 /** Several operations as one BatchApply. */
 export function batch(
   ops: readonly Op[],
-  { id, caller = "", allOrNothing = false }: CallOptions = {},
+  { id, caller = "", allOrNothing = false, ...who }: CallOptions = {},
 ): Asked {
-  return { caller, requestId: id, ops: toColumns(ops), allOrNothing };
+  return { caller, ...who, requestId: id, ops: toColumns(ops), allOrNothing };
 }
 
 /** Takes from limits, all or nothing. */
 export function takes(
   ops: readonly Op[],
-  { id, caller = "" }: CallOptions = {},
+  { id, caller = "", ...who }: CallOptions = {},
   manner: Takes = "take",
 ): Asked {
-  return { caller, requestId: id, ops: toColumns(ops), allOrNothing: false, takes: manner };
+  return { caller, ...who, requestId: id, ops: toColumns(ops), allOrNothing: false, takes: manner };
 }
 
 /** The answer to one request: its refusal as a whole, or a result an operation. */

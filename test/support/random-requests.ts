@@ -21,6 +21,7 @@ import {
 /** A request before it has names and an id of its own (`prefixed`), and etags that somebody read (`Etags`). */
 export interface Sketch {
   readonly caller: string;
+  readonly formerCaller?: string | undefined;
   readonly ops: readonly Op[];
   readonly single: boolean;
   readonly id: string | undefined;
@@ -35,11 +36,11 @@ export function sketches(name: fc.Arbitrary<string>, timed = false): fc.Arbitrar
     {
       weight: 4,
       arbitrary: fc
-        .tuple(name, amount, fc.boolean())
-        .map(([n, a, mustExist]) => increment(n, a, { mustExist })),
+        .tuple(name, amount, fc.boolean(), mayCreate)
+        .map(([n, a, mustExist, may]) => increment(n, a, { mustExist, ...may })),
     },
     { weight: 2, arbitrary: fc.tuple(name, amount).map(([n, a]) => decrement(n, a)) },
-    { weight: 1, arbitrary: fc.tuple(name, value).map(([n, v]) => set(n, v)) },
+    { weight: 1, arbitrary: fc.tuple(name, value, mayCreate).map(([n, v, may]) => set(n, v, may)) },
     { weight: 1, arbitrary: name.map((n) => reset(n)) },
   );
   const compared: fc.Arbitrary<Op> = fc
@@ -59,14 +60,14 @@ export function sketches(name: fc.Arbitrary<string>, timed = false): fc.Arbitrar
 
   const alone = (op: fc.Arbitrary<Op>) =>
     fc.record({
-      ...{ caller, id, ops: op.map((one) => [one]) },
+      ...{ caller, formerCaller, id, ops: op.map((one) => [one]) },
       ...{ single: fc.constant(true), allOrNothing: fc.constant(false) },
     });
   // Under one id, deletions within a batch are the same, whatever they say of the history.
   const ending = name.map((n) => remove(n, { keepHistory: true }));
   const some = fc.oneof({ weight: 9, arbitrary: counting }, { weight: 1, arbitrary: ending });
   const together = fc.record({
-    ...{ caller, id, ops: fc.array(some, { minLength: 1, maxLength: 6 }) },
+    ...{ caller, formerCaller, id, ops: fc.array(some, { minLength: 1, maxLength: 6 }) },
     ...{ single: fc.constant(false), allOrNothing: fc.boolean() },
   });
   return fc.oneof(
@@ -89,7 +90,11 @@ const amount = fc.oneof(
 );
 const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined, freq: 2 });
 const caller = fc.constantFrom("", "", "someone");
+/** Of who has come to say who they are, and may have asked before. */
+const formerCaller = fc.constantFrom(undefined, "");
 const id = optional(fc.constantFrom("r1", "r2", "r3"));
+/** Whether the caller may make counters; of a retry, it may be another than before. */
+const mayCreate: fc.Arbitrary<Pick<Op, "mayCreate">> = fc.constantFrom({}, {}, {}, { mayCreate: false });
 const maybeEtag = fc.option(fc.record({ etag: fc.constantFrom("now", "first") }), { nil: {}, freq: 1 });
 const maybeNote = fc.option(fc.record({ note: fc.constant("why: \u{1F600}\0") }), { nil: {}, freq: 1 });
 const settings: fc.Arbitrary<Settings> = fc
@@ -131,9 +136,12 @@ const mask = fc.subarray<SettingKey>([...KEYS], { minLength: 1 });
 const maskInTime = fc.subarray<SettingKey>([...KEYS, "window", "refill", "idleTtlMs"], { minLength: 1 });
 
 /** The same, on names and under an id that begin with this. */
-export function prefixed({ caller, ops, single: alone, id, allOrNothing }: Sketch, prefix: string): Asked {
+export function prefixed(
+  { caller, formerCaller, ops, single: alone, id, allOrNothing }: Sketch,
+  prefix: string,
+): Asked {
   const mine = ops.map((op) => ({ ...op, name: prefix + op.name }));
-  const options = { caller, id: id === undefined ? undefined : prefix + id };
+  const options = { caller, formerCaller, id: id === undefined ? undefined : prefix + id };
   return alone ? single(mine[0]!, options) : batch(mine, { ...options, allOrNothing });
 }
 
@@ -174,6 +182,7 @@ function readable(columns: Exclude<Asked["ops"], Op>): Op[] {
     name: bytes.toString("latin1", i === 0 ? 0 : columns.nameEnds[i - 1], columns.nameEnds[i]),
     amount: columns.amounts[i]!,
     mustExist: columns.mustExist[i] === 1,
+    ...(columns.mayNotCreate?.[i] === 1 && { mayCreate: false as const }),
     ...columns.extras.get(i),
   }));
 }

@@ -30,7 +30,13 @@ import type { Log } from "../../src/telemetry.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
-import { type DoorLimits, type Doors, type Http2EngineName, openDoors } from "../../src/transports/doors.ts";
+import {
+  type DoorLimits,
+  type Doors,
+  type Http2EngineName,
+  type OpenPart,
+  openDoors,
+} from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";
 import type { ClientAuth } from "../../src/transports/tls/clients.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
@@ -60,6 +66,8 @@ interface Options {
   readonly allowOrigins?: readonly string[];
   readonly authorise?: Authorise;
   readonly administration?: Administration;
+  readonly authenticates?: boolean;
+  readonly open?: ReadonlySet<OpenPart>;
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -89,6 +97,8 @@ export async function open(options: Options = {}): Promise<Opened> {
     allowOrigins = [],
     authorise,
     administration,
+    authenticates = false,
+    open: parts,
     streamCalls = [],
     unaryCalls = [],
     tls,
@@ -136,6 +146,8 @@ export async function open(options: Options = {}): Promise<Opened> {
     streamCalls,
     unaryCalls,
     ...(limits && { limits }),
+    authenticates,
+    open: parts,
     ...(authorise && { authorise }),
     ...(administration && { administration }),
   });

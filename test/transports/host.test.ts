@@ -182,11 +182,6 @@ describe("a Host that is none", () => {
       "POST /v1/counters/a:increment HTTP/1.1\nHost: x\nContent-Type: application/json\ncontent-type: text/plain",
       "Content-Type",
     ],
-    [
-      "two credentials",
-      "POST /v1/counters/a:increment HTTP/1.1\nHost: x\nAuthorization: Bearer a\nauthorization: Bearer b",
-      "Authorization",
-    ],
   ])("or are two, or contradict the target, is refused: %s", async (_, head, field) => {
     await using opened = await open();
     const got = await raw(opened, head);

@@ -17,6 +17,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { fc } from "@fast-check/vitest";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { BatchApplyRequestSchema, IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
+import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import { Arriving, Room, takeAll } from "../../src/transports/room.ts";
 import { Client, gate, type Opened, open } from "./door.ts";
 import { echoCalls, Seen } from "./echo/calls.ts";
@@ -157,8 +158,10 @@ describe("the content type", () => {
   });
 });
 
-it("two credentials are refused, as over HTTP/1.1, and nothing is applied", async () => {
-  await using opened = await open();
+it("two credentials are two for who judges them, and nothing is applied", async () => {
+  const authorise: Authorise = ({ countOf }) =>
+    countOf("authorization") === 2 ? { code: "CREDENTIAL_AMBIGUOUS" } : { caller: "" };
+  await using opened = await open({ authorise });
   const session = connectHttp2(`http://${HOST}:${opened.door.port}`, {
     strictSingleValueFields: false, // Which its types do not know yet.
   } as object);
@@ -166,9 +169,8 @@ it("two credentials are refused, as over HTTP/1.1, and nothing is applied", asyn
   const stream = request(session, INCREMENT, { authorization: ["Bearer a", "Bearer b"] });
   stream.end(increment);
   expect(await ended(stream)).toMatchObject({
-    status: "INVALID_ARGUMENT",
-    reason: "INVALID_FIELD",
-    metadata: { field: "Authorization" },
+    status: "UNAUTHENTICATED",
+    reason: "CREDENTIAL_AMBIGUOUS",
   });
   await nothingCounted(opened);
 });

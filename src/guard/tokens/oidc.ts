@@ -1,6 +1,6 @@
 import { type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { Grants } from "../../core/grants.ts";
-import { subjectToText } from "../entries.ts";
+import { bindingKeyOf } from "../entries.ts";
 import type { Known } from "../known.ts";
 import type { Verified } from "../tokens.ts";
 import { hashOf, percentName } from "./names.ts";
@@ -40,7 +40,7 @@ export async function verifyOidc(
   )
     return invalid(`sub must be 1 to ${SUBJECT_BYTES_MAX} bytes`);
   const { alias, clockToleranceMs } = settings;
-  const subject = subjectToText({ oidc: `${alias}:${sub}` });
+  const subject = bindingKeyOf({ oidc: [alias, sub] });
   const expireTimeMs = exp! * 1_000 + clockToleranceMs;
   if (expireTimeMs <= nowMs) return { code: "CREDENTIAL_EXPIRED", why: "it has expired" }; // jose knows no parts of seconds.
   const credential = "oidc";

@@ -19,21 +19,21 @@ export interface TokensOptions {
   readonly known: () => Known;
   readonly clock: Clock;
   readonly log: Log;
-  /** 32 random bytes. */
-  readonly salt: Buffer;
+  /** Not to be guessed from outside, 32 bits: by it addresses share what is counted of them. */
+  readonly seed: number;
   /** Others whose tokens are taken, each with another `issuer`; undefined: nobody. */
   readonly oidc?: readonly OidcIssuer[] | undefined;
 }
 
 /** Judge tokens: those that were signed with API keys, and those of OIDC issuers. */
-export function openTokens({ known, clock, log, salt, oidc = [] }: TokensOptions): TokenVerifier {
+export function openTokens({ known, clock, log, seed, oidc = [] }: TokensOptions): TokenVerifier {
   const issuers: Issuers = new Map(
     oidc.map((settings) => [
       settings.issuer,
       { settings, keys: new IssuerKeys({ alias: settings.alias, issuer: settings.issuer, clock, log }) },
     ]),
   );
-  const failures = new FailuresByAddress(salt);
+  const failures = new FailuresByAddress(seed);
   let nextLogMs = Number.NEGATIVE_INFINITY;
   const logSeldom = (why: string) => {
     const nowMs = clock.monotonic();
@@ -42,7 +42,7 @@ export function openTokens({ known, clock, log, salt, oidc = [] }: TokensOptions
     log("auth.token_refused", { why });
   };
   return {
-    async verify(token, { peer: { address } }) {
+    async verify(token, address) {
       const limited = failures.refusal(address, clock.monotonic());
       if (limited !== undefined) return limited;
       const said = await judge(token, known, issuers, clock.now());

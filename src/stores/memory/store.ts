@@ -1,6 +1,7 @@
 import {
   decideBatch,
   decideTidying,
+  keysToFind,
   type Loaded,
   requestKeys,
   type Save,
@@ -255,9 +256,9 @@ export class MemoryStore implements Store {
     const touched = touchedBy(batch);
     const keys = requestKeys(batch, touched);
     const answered = new Map<string, Uint8Array>();
-    for (const key of keys) {
-      const record = key === undefined ? undefined : this.#requestIds.find(key);
-      if (record !== undefined) answered.set(key!, record);
+    for (const key of keysToFind(keys)) {
+      const record = this.#requestIds.find(key);
+      if (record !== undefined) answered.set(key, record);
     }
     const counters = touched.names.map((name) => this.#counters.get(name));
     const fixed = new Map<number, Fixed>();
@@ -268,7 +269,7 @@ export class MemoryStore implements Store {
       if (mayGo || !isSettled(counter, counter.name, policies)) fixed.set(index, counter);
     }
     const { fullForMs } = this.#requestIds.plan(this.#runMs());
-    return { ...touched, counters, fixed, keys, answered, requestIdsFullForMs: fullForMs };
+    return { ...touched, ...keys, counters, fixed, answered, requestIdsFullForMs: fullForMs };
   }
 
   #save(save: Save, now: number): void {

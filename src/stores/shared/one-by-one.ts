@@ -1,9 +1,11 @@
+import { encodeAsked } from "../../core/answer.ts";
 import { CORRUPT, type Context, type decideBatch, type Loaded, type Save } from "../../core/batch.ts";
 import { type Batch, callAt, opAt, toCallColumns, toColumns } from "../../core/columns.ts";
 import type { Counter, Fixed } from "../../core/counter.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { isInTheWay } from "../../core/limits.ts";
 import { type Op, Verb } from "../../core/op.ts";
+import { recordOf } from "../../core/request-keys.ts";
 import { uidAt } from "../../core/uid.ts";
 
 /** One accepted operation, as it is to be written on its own; or what is to be taken back. */
@@ -55,19 +57,24 @@ export function* oneByOne(
   vetoed: Map<number, Refusal>,
 ): Generator<Step, Decided, Refusal | undefined> {
   const standing = facts.counters.map((counter, index) => standingOf(counter, facts.fixed.get(index)));
-  /** The request ids under which something was written. */
-  const answered = new Set<string>();
+  /** What was asked under the request ids under which something was written, by key. */
+  const answered = new Map<string, Uint8Array>();
   const full = facts.requestIdsFullForMs !== undefined;
   let first = 0;
   for (let c = 0; c < batch.calls.count; c++) {
-    const { end, allOrNothing, takes } = callAt(batch.calls, c);
+    const call = callAt(batch.calls, c);
+    const { end, allOrNothing, takes } = call;
     const inGroup = allOrNothing || takes !== undefined;
     if (context.only !== undefined && !context.only.has(c)) {
       first = end;
       continue;
     }
     const key = facts.keys[c];
-    const replays = key !== undefined && (full || answered.has(key) || facts.answered.has(key));
+    const asked =
+      key !== undefined && call.single
+        ? opAt(batch.ops, first, facts.names[facts.counterOf[first]!]!)
+        : undefined;
+    const replays = key !== undefined && (full || recordOf(facts, answered, call, c, asked) !== undefined);
     /** The counters that the call wrote, as they were before it. */
     const before = new Map<number, Standing | undefined>();
     let undone = false;
@@ -93,7 +100,8 @@ export function* oneByOne(
       undone = refusal !== undefined && inGroup;
     }
     if (undone) for (const [of, was] of before) standing[of] = was;
-    else if (key !== undefined && (before.size > 0 || takes !== undefined)) answered.add(key);
+    else if (key !== undefined && (before.size > 0 || takes !== undefined))
+      answered.set(key, encodeAsked(call, asked));
     first = end;
   }
   return decide(batch, facts, { ...context, vetoed });

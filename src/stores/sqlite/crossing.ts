@@ -15,22 +15,23 @@ export interface CrossingBatch {
   readonly count: number;
   readonly nameBytes: number;
   readonly buffer: ArrayBufferLike;
+  readonly mayNotCreate: OpColumns["mayNotCreate"];
   readonly extras: OpColumns["extras"];
 }
 
 /** The batch to send; its buffer goes along, and the batch given is empty after. */
 export function packBatch({ calls, ops }: Batch): { packed: CrossingBatch; transfer: ArrayBuffer[] } {
-  const { count, names, amounts, extras } = ops;
+  const { count, names, amounts, mayNotCreate, extras } = ops;
   const { buffer } = amounts;
   return {
-    packed: { calls, count, nameBytes: names.length, buffer, extras },
+    packed: { calls, count, nameBytes: names.length, buffer, mayNotCreate, extras },
     transfer: [buffer as ArrayBuffer],
   };
 }
 
 /** The batch, in the thread that writes. */
-export function unpackBatch({ calls, count, nameBytes, buffer, extras }: CrossingBatch): Batch {
-  return { calls, ops: { ...newOpColumns(count, nameBytes, buffer), extras } };
+export function unpackBatch({ calls, count, nameBytes, buffer, mayNotCreate, extras }: CrossingBatch): Batch {
+  return { calls, ops: { ...newOpColumns(count, nameBytes, buffer), mayNotCreate, extras } };
 }
 
 /** Outcomes on their way back. */

@@ -69,6 +69,11 @@ export interface Access {
   /** Why they may not; undefined: they may. What is refused is told to the operator. */
   denial(needed: Permissions, target: Target): Refusal | undefined;
   /**
+   * Something that a name which is allowed begins with, so that everything that begins so is allowed as well, if there is
+   * such a prefix and it is known: of many names the next need not be asked for then.
+   */
+  prefixOf?(needed: Permissions, name: string): string | undefined;
+  /**
    * Count what a call asks for beyond the one operation that was counted with its head.
    *
    * @returns  why it is too much for now; undefined: it is not

@@ -4,10 +4,12 @@ import type { Refusal } from "../../core/errors.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
 import { writeBatchResponse } from "../../wire/batch-response.ts";
 import { encodeRefusal } from "../status.ts";
-import { batchDenial } from "./batch-denial.ts";
+import { batchPermitted } from "./batch-permitted.ts";
 import { readBatch } from "./batch-request.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { charged } from "./op-denial.ts";
 import { inPart } from "./shape.ts";
+import { toCall } from "./to-call.ts";
 
 /** BatchApply; its codec puts the operations into columns and takes the outcomes out of them. */
 export function batchApply(writer: Writer, requestBytesMax: number): UnaryMethod {
@@ -19,12 +21,13 @@ export function batchApply(writer: Writer, requestBytesMax: number): UnaryMethod
       if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
       const request = readBatch(bytes);
       if ("code" in request) return Promise.resolve(request);
-      const { caller, deadline, access } = context;
-      const denied = access && batchDenial(request.ops, access);
-      if (denied !== undefined) return Promise.resolve(denied);
-      const cancelled = () => context.cancelled();
+      const { access } = context;
+      const ops = batchPermitted(request.ops, access);
+      if ("code" in ops) return Promise.resolve(ops);
+      const limited = charged(access, ops.count);
+      if (limited !== undefined) return Promise.resolve(limited);
       return writer
-        .submit({ ...request, caller, deadline, cancelled })
+        .submit(toCall(context, { ...request, ops }))
         .then((settled) => responseTo(request.ops, settled));
     },
   };

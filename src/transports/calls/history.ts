@@ -28,9 +28,9 @@ import {
   type HistoryRefusal,
   type NamedChange,
 } from "../../service/store-history.ts";
-import type { Refused, UnaryMethod } from "./call.ts";
+import type { CallContext, Refused, UnaryMethod } from "./call.ts";
 import { fromChangesToken, toChangesToken } from "./page-token.ts";
-import { readCall } from "./read-call.ts";
+import { readCall, SCAN_COST } from "./read-call.ts";
 import { Reply, replyTooLarge } from "./reply.ts";
 import { invalidField } from "./shape.ts";
 import { Slices } from "./slices.ts";
@@ -47,7 +47,8 @@ export interface HistoryReads {
 export function queryHistory(reads: HistoryReads, requestBytesMax: number): UnaryMethod {
   const method = HistoryService.method.queryHistory;
   const targetsOf = (request: QueryHistoryRequest) => [subjectOf(request)];
-  return readCall(method, QueryHistoryRequestSchema, requestBytesMax, targetsOf, async (request, context) => {
+  const costOf = ({ subject }: QueryHistoryRequest) => (subject.case === "name" ? 1 : SCAN_COST);
+  const answer = async (request: QueryHistoryRequest, context: CallContext) => {
     const { history } = reads.store;
     const of = subjectOf(request);
     const slices = new Slices(reads.clock);
@@ -55,13 +56,14 @@ export function queryHistory(reads: HistoryReads, requestBytesMax: number): Unar
     if ("code" in edges) return edges;
     if (history === undefined) return OFF;
     const query = { of, level: levelOf(edges), edges };
-    const answer = await watched(context, reads.clock, (signal) => history.query(query, signal));
-    if ("code" in answer) return answer;
-    if ("refused" in answer) return refusalOf(answer, query);
-    const unknown = "name" in of && answer.counters.length === 0;
+    const found = await watched(context, reads.clock, (signal) => history.query(query, signal));
+    if ("code" in found) return found;
+    if ("refused" in found) return refusalOf(found, query);
+    const unknown = "name" in of && found.counters.length === 0;
     const none = unknown ? await noneOf(reads.store, of.name) : undefined;
-    return none ?? responseOf(answer, edges, request.fill, slices);
-  });
+    return none ?? responseOf(found, edges, request.fill, slices);
+  };
+  return readCall(method, QueryHistoryRequestSchema, requestBytesMax, targetsOf, answer, costOf);
 }
 
 /** ListChanges: what somebody did to a counter by name, a page at a time. */

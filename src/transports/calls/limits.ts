@@ -15,13 +15,17 @@ import type { Refusal } from "../../core/errors.ts";
 import { INT64_MAX } from "../../core/int64.ts";
 import type { Verdict } from "../../core/limits.ts";
 import { type Op, Verb } from "../../core/op.ts";
+import { Permission } from "../../core/permissions.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { asPermitted } from "./may-create.ts";
+import { charged, opDenial } from "./op-denial.ts";
 import { opMethod } from "./op-method.ts";
 import { permissionOf } from "./permissions.ts";
 import { ifMissingOf } from "./setting-fields.ts";
 import { FIELD_RULES, inPart, invalidField, joined, readRequest } from "./shape.ts";
 import { instantFault, timestampOf } from "./time-fields.ts";
+import { toCall } from "./to-call.ts";
 
 /** TakeLimit: one take, answered by whether there was room. */
 export function takeLimit(writer: Writer, requestBytesMax: number): UnaryMethod {
@@ -107,16 +111,19 @@ async function takeAll(
 ): Promise<Taken | Refused> {
   const nothing = dryRun ? -1 : takes.findIndex(({ amount }) => amount === 0n);
   if (nothing !== -1) return invalidField(joined(at(nothing), "amount"), FIELD_RULES.amount!, 0n);
-  for (const [index, { name }] of takes.entries()) {
-    const denied = context.access?.denial(permissionOf(method), { name });
-    if (denied !== undefined) return about(name, { ...denied, index });
-  }
   const ops: Op[] = [];
   for (const [i, { name, amount = 1n, ifMissing }] of takes.entries()) {
     const settings = ifMissingOf(ifMissing);
     if (settings !== undefined && "code" in settings) return inPart(at(i), settings);
     ops.push({ verb: Verb.TAKE, name, amount, mustExist: true, settings });
   }
+  const needed = dryRun ? Permission.READ : permissionOf(method);
+  for (const [index, op] of ops.entries()) {
+    const denied = opDenial(context.access, needed, op);
+    if (denied !== undefined) return { ...denied, index };
+  }
+  const limited = charged(context.access, ops.length);
+  if (limited !== undefined) return limited;
   const settled = await submitTakes(
     writer,
     ops,
@@ -145,7 +152,7 @@ async function takeAll(
 
 const TAKE_FIELDS: ReadonlySet<string> = new Set(["name", "amount", "if_missing"]);
 
-/** Have takes judged together, and made if all have room. */
+/** Have takes judged together, and made if all have room. Whether they may be made has been asked. */
 export function submitTakes(
   writer: Writer,
   ops: readonly Op[],
@@ -153,12 +160,8 @@ export function submitTakes(
   requestId: string | undefined,
   context: CallContext,
 ): Promise<Settled | Refusal> {
-  const { caller, deadline } = context;
-  const cancelled = () => context.cancelled();
-  return writer.submit({
-    ...{ caller, requestId, ops: toColumns(ops), allOrNothing: false, takes },
-    ...{ deadline, cancelled },
-  });
+  const columns = toColumns(ops.map((op) => asPermitted(op, context.access)));
+  return writer.submit(toCall(context, { requestId, ops: columns, allOrNothing: false, takes }));
 }
 
 /** How a limit stands, as the API says it. */

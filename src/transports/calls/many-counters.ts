@@ -23,7 +23,7 @@ import type { Target } from "./authorise.ts";
 import type { Refused, UnaryMethod } from "./call.ts";
 import { toCounter } from "./counters.ts";
 import { fromPageToken, toPageToken } from "./page-token.ts";
-import { readCall } from "./read-call.ts";
+import { readCall, SCAN_COST } from "./read-call.ts";
 import { Reply, replyTooLarge } from "./reply.ts";
 import { invalidField } from "./shape.ts";
 
@@ -71,12 +71,19 @@ export function listCounters({ store, pages }: ManyCounters, requestBytesMax: nu
 /** TopCounters: those with the highest or lowest values. */
 export function topCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.topCounters;
-  return readCall(method, TopCountersRequestSchema, requestBytesMax, prefixOf, async (request, context) => {
-    const { prefix, labels, n = TOP_N } = request;
-    const order = request.order === TopOrder.LOWEST ? "lowest" : "highest";
-    const found = await scans.run(context, (signal) => store.top({ prefix, labels }, n, order, signal));
-    return "code" in found ? found : topResponse(found);
-  });
+  return readCall(
+    method,
+    TopCountersRequestSchema,
+    requestBytesMax,
+    prefixOf,
+    async (request, context) => {
+      const { prefix, labels, n = TOP_N } = request;
+      const order = request.order === TopOrder.LOWEST ? "lowest" : "highest";
+      const found = await scans.run(context, (signal) => store.top({ prefix, labels }, n, order, signal));
+      return "code" in found ? found : topResponse(found);
+    },
+    () => SCAN_COST,
+  );
 }
 
 /** SumCounters: how many there are, and what they come to. */
@@ -96,6 +103,7 @@ export function sumCounters({ store, scans }: ManyCounters, requestBytesMax: num
       const response = { count: BigInt(count), sum: `${sum}`, ...range };
       return toBinary(SumCountersResponseSchema, create(SumCountersResponseSchema, response));
     },
+    () => SCAN_COST,
   );
 }
 

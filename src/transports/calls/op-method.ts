@@ -3,9 +3,12 @@ import type { Refusal } from "../../core/errors.ts";
 import type { Op } from "../../core/op.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
 import type { Asked } from "../../wire/change-request.ts";
-import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { asPermitted } from "./may-create.ts";
+import { opDenial } from "./op-denial.ts";
 import { permissionOf } from "./permissions.ts";
 import { readRequest } from "./shape.ts";
+import { toCall } from "./to-call.ts";
 
 /** A method that is one operation on one counter: what it asks for, and what it answers. */
 interface OpMethodInit<I extends DescMessage, O extends DescMessage> {
@@ -24,6 +27,7 @@ export type OpMethod = (writer: Writer, requestBytesMax: number) => UnaryMethod;
 /** A method that is one operation on one counter. */
 export function opMethod<I extends DescMessage, O extends DescMessage>(init: OpMethodInit<I, O>): OpMethod {
   const { method } = init;
+  const needed = permissionOf(method);
   return (writer, requestBytesMax) => ({
     method,
     changes: true,
@@ -32,11 +36,16 @@ export function opMethod<I extends DescMessage, O extends DescMessage>(init: OpM
       if (bytes.length > requestBytesMax) return Promise.resolve(tooLarge(bytes.length, requestBytesMax));
       const asked = init.readPlain?.(bytes) ?? read(init, bytes);
       if ("code" in asked) return Promise.resolve(asked);
-      const denied = context.access?.denial(permissionOf(method), asked.op);
-      if (denied !== undefined) return Promise.resolve(about(asked.op.name, denied));
-      return submit(writer, asked, context).then((settled): Uint8Array | Refused =>
-        "code" in settled ? about(asked.op.name, settled) : init.respond(asked.op, settled),
-      );
+      const { access } = context;
+      const denied = opDenial(access, needed, asked.op);
+      if (denied !== undefined) return Promise.resolve(denied);
+      const { requestId } = asked;
+      const call = toCall(context, { requestId, ops: asPermitted(asked.op, access), allOrNothing: false });
+      return writer
+        .submit(call)
+        .then((settled): Uint8Array | Refused =>
+          "code" in settled ? about(asked.op.name, settled) : init.respond(asked.op, settled),
+        );
     },
   });
 }
@@ -50,16 +59,4 @@ function read<I extends DescMessage, O extends DescMessage>(
   const { requestId } = request.message as { requestId?: string };
   const op = toOp(request.message);
   return "code" in op ? op : { op, requestId };
-}
-
-function submit(writer: Writer, { op, requestId }: Asked, context: CallContext): Promise<Settled | Refusal> {
-  const { caller, deadline } = context;
-  return writer.submit({
-    caller,
-    requestId,
-    ops: op,
-    allOrNothing: false,
-    deadline,
-    cancelled: () => context.cancelled(),
-  });
 }

@@ -10,10 +10,14 @@ export function toPageToken(next: string, selection: Selection): string {
   return tokenOf(next, digest("tally.v1 page", next, ...ofSelection(selection)));
 }
 
-/** The name that a token stands for; undefined when it is damaged, or of a list of other counters. */
+/**
+ * The name that a token stands for; undefined when it is damaged, or of a list of other counters. Its digest is no secret,
+ * so that the name is held against the prefix: nobody may begin a list before what they asked for.
+ */
 export function fromPageToken(token: string, selection: Selection): string | undefined {
   const next = textIn(token);
-  return isName(next) && toPageToken(next, selection) === token ? next : undefined;
+  const isOfList = isName(next) && next.startsWith(selection.prefix);
+  return isOfList && toPageToken(next, selection) === token ? next : undefined;
 }
 
 /** The same of a counter's changes: the position that the next page is before, tied to the name. */
@@ -32,10 +36,10 @@ export function toPoliciesToken(next: string, prefix: string): string {
   return tokenOf(next, digest("tally.v1 policies", next, prefix));
 }
 
-/** The prefix that a token stands for; undefined when it is damaged, or of another list. */
+/** The prefix that a token stands for, the same; undefined when it is damaged, or of another list. */
 export function fromPoliciesToken(token: string, prefix: string): string | undefined {
   const next = textIn(token);
-  return toPoliciesToken(next, prefix) === token ? next : undefined;
+  return next.startsWith(prefix) && toPoliciesToken(next, prefix) === token ? next : undefined;
 }
 
 /** The same of principals: the name that the next page begins at. */

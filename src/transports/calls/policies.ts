@@ -4,6 +4,7 @@ import {
   DeletePolicyRequestSchema,
   DeletePolicyResponseSchema,
   Enforcement,
+  type GetPolicyRequest,
   GetPolicyRequestSchema,
   GetPolicyResponseSchema,
   ListPoliciesRequestSchema,
@@ -24,10 +25,10 @@ import { Policies, policyEtagOf, revisionIn } from "../../service/policies.ts";
 import type { SerialReads } from "../../service/serial-reads.ts";
 import type { Store } from "../../service/store.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
-import { type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { fromPoliciesToken, toPoliciesToken } from "./page-token.ts";
 import { permissionOf } from "./permissions.ts";
-import { readCall } from "./read-call.ts";
+import { readCall, SCAN_COST } from "./read-call.ts";
 import { settingFields, settingsOf } from "./setting-fields.ts";
 import { invalidField, readRequest } from "./shape.ts";
 import { timeFault } from "./time-fields.ts";
@@ -98,7 +99,10 @@ export function deletePolicy({ kept }: PolicyCalls, requestBytesMax: number): Un
 export function getPolicy({ kept }: PolicyCalls, scans: SerialReads, requestBytesMax: number): UnaryMethod {
   const method = PolicyService.method.getPolicy;
   const targets = ({ prefix }: { prefix: string }) => [{ prefix }];
-  return readCall(method, GetPolicyRequestSchema, requestBytesMax, targets, async ({ prefix }, context) => {
+  const answer = async (
+    { prefix }: GetPolicyRequest,
+    context: CallContext,
+  ): Promise<Uint8Array | Refused> => {
     if (kept === undefined) return NOT_KEPT;
     const found = await readable(kept.policies);
     if ("code" in found) return found;
@@ -109,7 +113,8 @@ export function getPolicy({ kept }: PolicyCalls, scans: SerialReads, requestByte
     const { applied, remaining } = progress;
     const response = { policy: toMessage(policy), applied: BigInt(applied), remaining: BigInt(remaining) };
     return toBinary(GetPolicyResponseSchema, create(GetPolicyResponseSchema, response));
-  });
+  };
+  return readCall(method, GetPolicyRequestSchema, requestBytesMax, targets, answer, () => SCAN_COST);
 }
 
 /** ListPolicies: a page of them. */

@@ -1,6 +1,7 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Target } from "./authorise.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
+import { charged } from "./op-denial.ts";
 import { permissionOf } from "./permissions.ts";
 import { readRequest } from "./shape.ts";
 
@@ -8,6 +9,7 @@ import { readRequest } from "./shape.ts";
  * A method that reads: its request decoded, its shape checked, and who calls allowed to read all that it asks for.
  *
  * @param targetsOf  what a request asks for: names, or a prefix
+ * @param costOf     as how many operations a request counts
  */
 export function readCall<Request extends DescMessage>(
   method: UnaryMethod["method"],
@@ -15,6 +17,7 @@ export function readCall<Request extends DescMessage>(
   requestBytesMax: number,
   targetsOf: (request: MessageShape<Request>) => readonly Target[],
   answer: (request: MessageShape<Request>, context: CallContext) => Promise<Uint8Array | Refused>,
+  costOf: (request: MessageShape<Request>) => number = () => 1,
 ): UnaryMethod {
   const needed = permissionOf(method);
   return {
@@ -30,8 +33,13 @@ export function readCall<Request extends DescMessage>(
           const denied = context.access.denial(needed, target);
           if (denied !== undefined) return "name" in target ? about(target.name, denied) : denied;
         }
+        const limited = charged(context.access, costOf(request.message));
+        if (limited !== undefined) return limited;
       }
       return answer(request.message, context);
     },
   };
 }
+
+/** What looks at all counters, or at all of a prefix, counts as so many operations. */
+export const SCAN_COST = 100;

@@ -4,7 +4,7 @@ import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
 import { conditionOfStream } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
-import type { Authorise, HeaderOf, Permit } from "./authorise.ts";
+import type { Authorise, CallHead, Permit } from "./authorise.ts";
 import type { AnswerMetadata, Refused } from "./call.ts";
 
 /**
@@ -68,13 +68,15 @@ export interface RunningStream {
   readonly done: Promise<void>;
 }
 
-/** Who calls, by the headers of the call. */
+/** A call, by its headers. */
 export interface StreamCaller {
-  readonly headerOf: HeaderOf;
+  readonly head: CallHead;
   /** As in the context. */
   readonly deadline: number;
   /** Why the headers are none of the door's protocol; told once it is known who calls. */
   readonly unfit?: Refusal | undefined;
+  /** To be told whether it was admitted, by who calls. */
+  judged?(admitted: boolean): void;
 }
 
 /** How much of streams there may be. */
@@ -161,21 +163,16 @@ export class Streams {
 
   async #pump(
     call: StreamCall,
-    { headerOf, deadline, unfit }: StreamCaller,
+    { head, deadline, unfit, judged }: StreamCaller,
     requests: () => AsyncIterable<Buffer>,
     signal: AbortSignal,
     sink: StreamSink,
     end: (refused: Refused | undefined) => void,
   ): Promise<void> {
     try {
-      const permit = await call.authorise({
-        method: call.method,
-        headerOf,
-        countOf: () => 1,
-        overGrpc: false,
-        peer: { address: "", certificate: undefined },
-      });
-      const refusal = "code" in permit ? permit : (unfit ?? conditionOfStream(call.method, headerOf));
+      const permit = await call.authorise(head);
+      judged?.(!("code" in permit));
+      const refusal = "code" in permit ? permit : (unfit ?? conditionOfStream(call.method, head.headerOf));
       if ("code" in permit || refusal !== undefined) {
         end(refusal);
         return;

@@ -82,7 +82,7 @@ async function answer(
   attach: (metadata: AnswerMetadata) => void,
   options: ConnectOptions,
 ): Promise<Uint8Array | Refused> {
-  const admitted = await admitOverHttp(call, request, options);
+  const admitted = await admitOverHttp(call, request, response, options);
   if ("code" in admitted) return admitted;
   const message =
     unfitHeaders(request, format) ??

@@ -6,6 +6,7 @@ import type { Refusal } from "../../core/errors.ts";
 import { type AnswerMetadata, lateRequest, type MetadataField, type Refused } from "../calls/call.ts";
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
 import { readFrames } from "../frames.ts";
+import { callHeadOf } from "../http/call.ts";
 import type { HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { isJson, meantAsHeader, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
@@ -98,13 +99,13 @@ async function serve(
   const sink = new Sink(call, format, response);
   // Before anything is waited for: from now on it is noticed when the caller goes.
   if (!call.attaches) sink.begin();
-  const headerOf = (name: string) => request.header(name);
-  const timeoutMs = timeoutOf(headerOf);
+  const head = callHeadOf(call.method, request);
+  const timeoutMs = timeoutOf(head.headerOf);
   const isTime = typeof timeoutMs === "number";
   const running = streams.run(
     call,
     {
-      headerOf,
+      head,
       deadline: isTime ? options.clock.now() + timeoutMs : Number.POSITIVE_INFINITY,
       unfit: unfitHeaders(request, format) ?? (isTime ? undefined : timeoutMs),
     },

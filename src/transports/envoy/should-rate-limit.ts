@@ -11,11 +11,14 @@ import type { Refusal } from "../../core/errors.ts";
 import { INT64_MAX } from "../../core/int64.ts";
 import type { Verdict } from "../../core/limits.ts";
 import { type Op, Verb } from "../../core/op.ts";
+import { Permission } from "../../core/permissions.ts";
 import type { Writer } from "../../service/writer.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "../calls/call.ts";
 import { submitTakes } from "../calls/limits.ts";
+import { charged, opDenial } from "../calls/op-denial.ts";
 import { permissionOf } from "../calls/permissions.ts";
 import { invalidField, readRequest } from "../calls/shape.ts";
+import { toCall } from "../calls/to-call.ts";
 import { counterName } from "./counter-name.ts";
 import { statusOf } from "./limit-shown.ts";
 import { overrideFault, overrideOf } from "./override.ts";
@@ -38,10 +41,13 @@ export function shouldRateLimit(writer: Writer, requestBytesMax: number): UnaryM
       const fault = faultIn(read.message);
       if (fault !== undefined) return fault;
       const ops = read.message.descriptors.map((descriptor) => opFor(descriptor, read.message));
-      for (const { name } of ops) {
-        const denied = context.access?.denial(permissionOf(method), { name });
-        if (denied !== undefined) return about(name, denied);
+      for (const op of ops) {
+        const needed = op.verb === Verb.TAKE ? permissionOf(method) : Permission.DECREMENT;
+        const denied = opDenial(context.access, needed, op);
+        if (denied !== undefined) return denied;
       }
+      const limited = charged(context.access, ops.length);
+      if (limited !== undefined) return limited;
       const verdicts = await judge(writer, ops, context);
       if ("code" in verdicts) return verdicts;
       const statuses = verdicts.map(statusOf);
@@ -93,13 +99,10 @@ function opFor(descriptor: RateLimitDescriptor, { domain, hitsAddend }: RateLimi
 
 /** The verdict on each operation; or why nobody could judge. What gives back is always fine, and by itself. */
 async function judge(writer: Writer, ops: readonly Op[], context: CallContext): Promise<Verdict[] | Refused> {
-  const { caller, deadline } = context;
-  const cancelled = () => context.cancelled();
-  const alone = { caller, requestId: undefined, allOrNothing: false, deadline, cancelled };
   const takes = ops.filter(({ verb }) => verb === Verb.TAKE);
   const givingBack = ops
     .filter((op) => !takes.includes(op))
-    .map((op) => writer.submit({ ...alone, ops: op }));
+    .map((op) => writer.submit(toCall(context, { requestId: undefined, ops: op, allOrNothing: false })));
   const taken = takes.length === 0 ? undefined : await submitTakes(writer, takes, "take", undefined, context);
   const given = await Promise.all(givingBack);
   if (taken !== undefined && "code" in taken)

@@ -76,6 +76,7 @@ export function endCall(call: CallInside, status: grpc.StatusObject): void {
 export function toStatus(refused: Refused): grpc.StatusObject {
   const { code, message, details, pushbackMs } = statusOf(refused);
   const metadata = new UnpaddedMetadata();
+  if (refused.code === "ENCODING_NOT_SUPPORTED") metadata.set("grpc-accept-encoding", ACCEPTED_ENCODINGS);
   metadata.set("grpc-status-details-bin", Buffer.from(details));
   if (pushbackMs !== undefined) metadata.set("grpc-retry-pushback-ms", `${pushbackMs}`);
   return { code, details: message, metadata };
@@ -89,7 +90,6 @@ export function trailersOnly(refused: Refused): OutgoingHttpHeaders {
     "content-type": "application/grpc+proto",
     "grpc-status": `${code}`,
     "grpc-message": encodeURI(details),
-    ...(refused.code === "ENCODING_NOT_SUPPORTED" && { "grpc-accept-encoding": ACCEPTED_ENCODINGS }),
     ...metadata.toHttp2Headers(),
   };
 }
@@ -99,11 +99,13 @@ export function respondWith(stream: ServerHttp2Stream, answer: OutgoingHttpHeade
   stream.on("error", ignore); // That it was reset; nothing is owed to it.
   if (stream.destroyed || stream.closed) return;
   stream.respond(answer, { endStream: true });
-  if (stream.state.state === constants.NGHTTP2_STREAM_STATE_OPEN) {
-    closeAfterAnswer(stream);
-  } else {
-    stream.resume(); // What has come is dropped.
-  }
+  leaveUnread(stream);
+}
+
+/** Of a call that was answered by its headers: what may come of it is not waited for, which grpc-js and Node.js would. */
+export function leaveUnread(stream: ServerHttp2Stream): void {
+  if (stream.state.state === constants.NGHTTP2_STREAM_STATE_OPEN) closeAfterAnswer(stream);
+  else stream.resume(); // What has come is dropped.
 }
 
 /**

@@ -1,10 +1,14 @@
 import { constants, type Http2Server, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock } from "../../core/clock.ts";
+import type { Refusal } from "../../core/errors.ts";
+import type { CallHead } from "../calls/authorise.ts";
 import { lateRequest } from "../calls/call.ts";
+import { countIn } from "../fields.ts";
 import type { ConnectionLimits } from "../grpc/limits.ts";
+import { peerOf } from "../peer.ts";
 import { Room } from "../room.ts";
-import { refuseAtHeaders } from "./headers.ts";
+import { judgeHeaders } from "./headers.ts";
 import type { CallInside } from "./inside.ts";
 import { Intake, type IntakeRules } from "./intake.ts";
 import type { RefuseAhead } from "./refusing.ts";
@@ -56,9 +60,13 @@ export class GrpcConnections {
       }
       if (this.#unused.size > 0) this.#unused.delete(connection);
       stream.on("close", () => onClose(connection, stream));
-      if (refuseAtHeaders(stream, headers, rawHeaders, this.#limits.headerBytesMax))
+      const judged = judgeHeaders(stream, headers, rawHeaders, this.#limits.headerBytesMax);
+      if (judged === "answered") {
         stream.on("error", ignore);
-      else if (!refuses(stream, headers)) serve!.call(http2, stream, headers, flags);
+        return;
+      }
+      connection.arrived = { fields: rawHeaders, unfit: judged };
+      if (!refuses(stream, headers)) serve!.call(http2, stream, headers, flags);
     });
   }
 
@@ -81,6 +89,8 @@ export class GrpcConnections {
       since,
       rooms,
       resets,
+      refusals: 0,
+      arrived: undefined,
       settled: false,
       endsAt: undefined,
     };
@@ -109,6 +119,20 @@ export class GrpcConnections {
     this.#intakes.set(stream, intake);
   }
 
+  /** What there is to a call beside what grpc-js has of it; asked while it is being begun. */
+  beside({ stream }: CallInside): CallBeside {
+    const connection = this.#bySession.get(stream.session!)!;
+    const { fields, unfit } = connection.arrived!;
+    return {
+      unfit,
+      countOf: (name) => countIn(fields, name),
+      get peer() {
+        return peerOf(connection.socket);
+      },
+      judged: (admitted) => this.#judged(connection, admitted),
+    };
+  }
+
   /** Tell every connection that it will soon end: what comes is still answered. */
   announceEnd(): void {
     for (const { socket } of this.#bySession.values()) noticeShutdown(socket);
@@ -133,6 +157,12 @@ export class GrpcConnections {
   #reset(connection: Connection): void {
     connection.resets--;
     if (connection.resets < 0) this.#end(connection);
+  }
+
+  /** Who is refused call after call, and never was not, is not heard any longer. */
+  #judged(connection: Connection, admitted: boolean): void {
+    if (admitted) connection.refusals = Number.NEGATIVE_INFINITY;
+    else if (++connection.refusals >= REFUSALS_MAX) this.#end(connection);
   }
 
   /** Nothing more will come: what is not whole never will be, a stream has nobody to take it, the rest is answered. */
@@ -170,6 +200,14 @@ export class GrpcConnections {
   }
 }
 
+/** What there is to a call beside what grpc-js has of it. */
+export interface CallBeside extends Pick<CallHead, "countOf" | "peer"> {
+  /** Why its headers are none of gRPC; told once it is known who calls. */
+  readonly unfit: Refusal | undefined;
+  /** To be told whether it was admitted, by who calls. */
+  judged(admitted: boolean): void;
+}
+
 /** What is known of a connection. */
 interface Connection {
   readonly session: Http2Session;
@@ -180,6 +218,10 @@ interface Connection {
   readonly rooms: readonly Room[];
   /** How many more calls may be reset. */
   resets: number;
+  /** How many calls were refused to who calls; without end below zero once one was not. */
+  refusals: number;
+  /** The call that is being begun. */
+  arrived: { readonly fields: readonly string[]; readonly unfit: Refusal | undefined } | undefined;
   /** Whether the client's settings are there, which is how HTTP/2 begins. */
   settled: boolean;
   /** When it is cut; undefined while it may live. */
@@ -187,6 +229,9 @@ interface Connection {
 }
 
 const CHECK_EVERY_MS = 1_000;
+
+/** So many calls in a row refused to who calls, from the first on, end a connection. */
+const REFUSALS_MAX = 16;
 
 /** What is wrong with a stream that nobody answers any more. */
 function ignore(): void {}

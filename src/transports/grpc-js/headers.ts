@@ -5,65 +5,59 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Refusal } from "../../core/errors.ts";
-import { isGrpcType, otherThanPost, refusalByHeaders } from "../grpc/headers.ts";
+import { isGrpcType, otherThanPost, termsOf } from "../grpc/headers.ts";
+import { otherMethod } from "../http/host.ts";
 import { errorOf } from "../http/message.ts";
 import { shortened } from "../json/parse.ts";
-import { grpcTimeoutOf } from "../timeout.ts";
 import { closeAfterAnswer, respondWith, trailersOnly } from "./call.ts";
 
 /**
  * Judge a call by its headers, before grpc-js sees it, which takes all that begins with application/grpc for gRPC and
  * cannot wait longer than 24 days.
  *
- * @param headers     a deadline beyond that is taken out of them, for nobody will be there to see it pass; and the type is put
- *                    as grpc-js knows it
+ * @param headers     a deadline beyond that is taken out of them, for nobody will be there to see it pass; so is what
+ *                    grpc-js would refuse before it is known who calls; and the type is put as grpc-js knows it
  * @param rawHeaders  names and values in turn
- * @returns           whether it was refused
+ * @returns           "answered" where it was refused; or why it is to be, once it is known who calls
  */
-export function refuseAtHeaders(
+export function judgeHeaders(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[],
   headerBytesMax: number,
-): boolean {
+): "answered" | Refusal | undefined {
   let bytes = 0;
   let types = 0;
-  let credentials = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     bytes += name.length + rawHeaders[i + 1]!.length + FIELD_BYTES;
     if (name === "content-type") types++;
-    else if (name === "authorization") credentials++;
   }
   if (bytes > headerBytesMax) {
     stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM); // As node:http2 does once the client has taken our settings.
-    return true;
+    return "answered";
   }
   const type = headers["content-type"];
   if (types !== 1 || !isGrpcType(type!)) {
     refuseType(stream, types > 1 ? `${types} of them` : type === undefined ? "none" : shortened(type));
-    return true;
+    return "answered";
   }
   const method = `${headers[":method"]}`;
   if (method !== "POST") {
     refuseInJson(stream, otherThanPost(method), { allow: "POST" });
-    return true;
+    return "answered";
   }
-  const refusal = refusalByHeaders((name) => headers[name]?.toString(), credentials);
+  const headerOf = (name: string) => headers[name]?.toString();
+  const refusal = otherMethod("POST", headerOf);
   if (refusal !== undefined) {
     respondWith(stream, trailersOnly(refusal));
-    return true;
+    return "answered";
   }
   if (type !== "application/grpc") headers["content-type"] = "application/grpc"; // grpc-js knows no capitals.
-  const timeout = headers["grpc-timeout"];
-  if (timeout === undefined) return false;
-  const timeoutMs = grpcTimeoutOf(`${timeout}`);
-  if (typeof timeoutMs !== "number") {
-    respondWith(stream, trailersOnly(timeoutMs));
-    return true;
-  }
-  if (timeoutMs > TIMER_MS_MAX) delete headers["grpc-timeout"];
-  return false;
+  const { timeoutMs, unfit } = termsOf(headerOf);
+  if (unfit !== undefined || timeoutMs > TIMER_MS_MAX) delete headers["grpc-timeout"];
+  if (unfit !== undefined) delete headers["grpc-encoding"];
+  return unfit;
 }
 
 /** What a field counts beside its name and value (RFC 9113 section 6.5.2). */

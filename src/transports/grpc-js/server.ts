@@ -40,7 +40,7 @@ export function openGrpcServer(
     ...serverOptions(limits),
     interceptors: [
       takingIn([...calls, ...streamCalls], connections, limits),
-      answering(calls, streamCalls, streams, door),
+      answering(calls, streamCalls, streams, connections, door),
     ],
   });
   // Every method of these is answered before it gets to a handler.
@@ -84,15 +84,20 @@ function answering(
   calls: readonly UnaryCall[],
   streamCalls: readonly StreamCall[],
   streams: Streams,
+  connections: GrpcConnections,
   door: GrpcDoor,
 ): grpc.ServerInterceptor {
   const byPath = new Map(calls.map((unary) => [pathOf(unary), unary]));
   const streamsByPath = new Map(streamCalls.map((stream) => [pathOf(stream), stream]));
   return ({ path }, call) => {
     const unary = byPath.get(path);
-    if (unary !== undefined) return new AnsweredCall(call, unary, door);
+    if (unary !== undefined)
+      return new AnsweredCall(call, unary, connections.beside(insideOfCall(call)), door);
     const stream = streamsByPath.get(path);
-    if (stream !== undefined) return new StreamExchange(call, stream, streams, door);
+    if (stream !== undefined) {
+      const beside = connections.beside(insideOfCall(call));
+      return new StreamExchange(call, stream, streams, beside, door);
+    }
     return new grpc.ServerInterceptingCall(call);
   };
 }

@@ -3,6 +3,7 @@ import type { AnswerMetadata, Refused } from "../calls/call.ts";
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
 import type { GrpcDoor } from "../grpc/call.ts";
 import { deadlineOf, endCall, endingOf, headerOf, toMetadata } from "./call.ts";
+import type { CallBeside } from "./connections.ts";
 import { insideOfCall } from "./inside.ts";
 
 /** A stream where grpc-js lets interceptors stand; each message is read when the call asks for it. */
@@ -10,6 +11,7 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
   readonly #call: grpc.ServerInterceptingCallInterface;
   readonly #stream: StreamCall;
   readonly #streams: Streams;
+  readonly #beside: CallBeside;
   readonly #door: GrpcDoor;
   #running: RunningStream | undefined;
   #attached: AnswerMetadata | undefined;
@@ -24,12 +26,14 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
     call: grpc.ServerInterceptingCallInterface,
     stream: StreamCall,
     streams: Streams,
+    beside: CallBeside,
     door: GrpcDoor,
   ) {
     super(call);
     this.#call = call;
     this.#stream = stream;
     this.#streams = streams;
+    this.#beside = beside;
     this.#door = door;
   }
 
@@ -40,9 +44,20 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
 
   onReceiveMetadata(metadata: grpc.Metadata): void {
     this.#door.inFlight++;
+    const beside = this.#beside;
     const caller = {
-      headerOf: (name: string) => headerOf(metadata, name),
+      head: {
+        method: this.#stream.method,
+        headerOf: (name: string) => headerOf(metadata, name),
+        countOf: beside.countOf,
+        overGrpc: true,
+        get peer() {
+          return beside.peer;
+        },
+      },
       deadline: deadlineOf(this.#call, this.#door),
+      unfit: beside.unfit,
+      judged: beside.judged,
     };
     this.#running = this.#streams.run(this.#stream, caller, () => this.#requests(), this);
     void this.#running.done.then(() => this.#door.inFlight--);

@@ -1,8 +1,12 @@
 import * as grpc from "@grpc/grpc-js";
+import type { Refusal } from "../../core/errors.ts";
+import type { Peer } from "../calls/authorise.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
 import type { GrpcDoor } from "../grpc/call.ts";
 import { UnaryExchange } from "../grpc/unary.ts";
-import { deadlineOf, endingOf, headerOf, NO_METADATA, toMetadata } from "./call.ts";
+import { deadlineOf, endingOf, headerOf, leaveUnread, NO_METADATA, toMetadata } from "./call.ts";
+import type { CallBeside } from "./connections.ts";
+import { insideOfCall } from "./inside.ts";
 
 /** Tells what a call consists of. */
 type Listener = Parameters<grpc.ServerInterceptingCall["start"]>[0];
@@ -17,10 +21,15 @@ export class AnsweredCall extends grpc.ServerInterceptingCall {
   readonly #call: grpc.ServerInterceptingCallInterface;
   readonly #listener: Listener;
 
-  constructor(call: grpc.ServerInterceptingCallInterface, unary: UnaryCall, door: GrpcDoor) {
+  constructor(
+    call: grpc.ServerInterceptingCallInterface,
+    unary: UnaryCall,
+    beside: CallBeside,
+    door: GrpcDoor,
+  ) {
     super(call);
     this.#call = call;
-    this.#listener = new UnaryListener(call, unary, door);
+    this.#listener = new UnaryListener(call, unary, beside, door);
   }
 
   /** The listener given is grpc-js's own handling, which is never told anything. */
@@ -32,12 +41,22 @@ export class AnsweredCall extends grpc.ServerInterceptingCall {
 /** A unary call as grpc-js carries it. */
 class UnaryListener extends UnaryExchange implements Listener {
   readonly #call: grpc.ServerInterceptingCallInterface;
+  readonly #beside: CallBeside;
   readonly #door: GrpcDoor;
+  protected readonly unfit: Refusal | undefined;
+  #reading = false;
   #metadata = NO_METADATA;
 
-  constructor(call: grpc.ServerInterceptingCallInterface, unary: UnaryCall, door: GrpcDoor) {
+  constructor(
+    call: grpc.ServerInterceptingCallInterface,
+    unary: UnaryCall,
+    beside: CallBeside,
+    door: GrpcDoor,
+  ) {
     super(unary, door);
     this.#call = call;
+    this.#beside = beside;
+    this.unfit = beside.unfit;
     this.#door = door;
   }
 
@@ -62,9 +81,22 @@ class UnaryListener extends UnaryExchange implements Listener {
     return deadlineOf(this.#call, this.#door);
   }
 
-  protected readonly headerOf = (name: string): string | undefined => headerOf(this.#metadata, name);
+  readonly headerOf = (name: string): string | undefined => headerOf(this.#metadata, name);
+
+  countOf(name: string): number {
+    return this.#beside.countOf(name);
+  }
+
+  get peer(): Peer {
+    return this.#beside.peer;
+  }
+
+  protected override onJudged(admitted: boolean): void {
+    this.#beside.judged(admitted);
+  }
 
   protected read(): void {
+    this.#reading = true;
     this.#call.startRead();
   }
 
@@ -75,6 +107,7 @@ class UnaryListener extends UnaryExchange implements Listener {
     if (answered) call.sendMessage(result, ignore);
     // At once, so that it leaves with the message.
     call.sendStatus(endingOf(answered ? undefined : result, this.attached?.trailers));
+    if (!this.#reading) leaveUnread(insideOfCall(call).stream);
   }
 }
 

@@ -13,14 +13,14 @@ import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.
 import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { file_tally_v1_error_reason } from "../../../gen/tally/v1/error_reason_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { allowAll } from "../calls/authorise.ts";
+import { type Authorise, allowAll } from "../calls/authorise.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import { onlyMessage, type StreamCall, type StreamContext, until } from "../calls/stream.ts";
 import type { Health } from "../health.ts";
 import { Reflector } from "./reflection.ts";
 import { SERVICES } from "./services.ts";
 
-/** The calls of grpc.health.v1 and of both versions of reflection: anybody may make them, at any time. */
+/** The calls of grpc.health.v1, which anybody may make at any time, and of both versions of reflection. */
 export interface Extras {
   readonly unary: readonly UnaryCall[];
   /** Reflection among them. */
@@ -28,8 +28,11 @@ export interface Extras {
   readonly reflection: readonly StreamCall[];
 }
 
-/** @param requestBytesMax  the largest request of each */
-export function extraCalls(health: Health, requestBytesMax: number): Extras {
+/**
+ * @param requestBytesMax  the largest request of each
+ * @param authorise        who may ask reflection
+ */
+export function extraCalls(health: Health, requestBytesMax: number, authorise: Authorise = allowAll): Extras {
   const anybody = { requestBytesMax, authorise: allowAll };
   const unary = { ...anybody, changes: false, refusalAhead: () => undefined };
   const files = [file_google_rpc_error_details, file_google_rpc_status, file_tally_v1_error_reason];
@@ -37,7 +40,8 @@ export function extraCalls(health: Health, requestBytesMax: number): Extras {
   const { check, list, watch } = HealthService.method;
   const reflection = [ServerReflection, ServerReflectionAlpha].map(
     ({ method: { serverReflectionInfo: method } }) => ({
-      ...anybody,
+      requestBytesMax,
+      authorise,
       method,
       open: (requests: AsyncIterable<Buffer>, context: StreamContext) =>
         reflect(reflector, requests, context),

@@ -1,8 +1,7 @@
 import type { Refusal } from "../../core/errors.ts";
 import type { HeaderOf } from "../calls/authorise.ts";
-import { invalidField } from "../calls/shape.ts";
-import { otherMethod } from "../http/host.ts";
 import { shortened } from "../json/parse.ts";
+import { grpcTimeoutOf } from "../timeout.ts";
 import { encodingFault } from "./messages.ts";
 
 /** Whether a content type is gRPC's own. Not by its beginning: gRPC-Web's is the same, and its clients cannot read an answer of gRPC, so that they retry. */
@@ -10,21 +9,25 @@ export function isGrpcType(type: string): boolean {
   return type === "application/grpc" || /^application\/grpc(\+proto)?[ \t]*(;|$)/i.test(type);
 }
 
-/**
- * Why a call is refused for what its headers say, whatever is called and whoever calls.
- *
- * @param credentials  how many headers `authorization` there are
- */
-export function refusalByHeaders(headerOf: HeaderOf, credentials: number): Refusal | undefined {
-  return (
-    (credentials > 1 ? DOUBLED : otherMethod("POST", headerOf)) ??
-    otherCoding(headerOf("content-encoding") ?? "identity") ??
-    encodingFault(headerOf("grpc-encoding") ?? "identity")
-  );
+/** What a call says of itself in its headers, beside what is called and who calls. */
+export interface GrpcTerms {
+  /** How long the caller waits, in milliseconds; Infinity: for ever. */
+  readonly timeoutMs: number;
+  /** Why the call is refused for what they say; told once it is known who calls. */
+  readonly unfit: Refusal | undefined;
 }
 
-/** One of them is taken, and another between us and the caller may have judged the other. */
-const DOUBLED = invalidField("Authorization", "must be given once", undefined);
+/** By the headers of a call. */
+export function termsOf(headerOf: HeaderOf): GrpcTerms {
+  const timeout = headerOf("grpc-timeout");
+  const timeoutMs = timeout === undefined ? Number.POSITIVE_INFINITY : grpcTimeoutOf(timeout);
+  const isTime = typeof timeoutMs === "number";
+  const unfit =
+    otherCoding(headerOf("content-encoding") ?? "identity") ??
+    encodingFault(headerOf("grpc-encoding") ?? "identity") ??
+    (isTime ? undefined : timeoutMs);
+  return { timeoutMs: isTime ? timeoutMs : Number.POSITIVE_INFINITY, unfit };
+}
 
 /** The message's own is in grpc-encoding; this would be one around all of the call, and nobody takes it off. */
 function otherCoding(coding: string): Refusal | undefined {

@@ -1,5 +1,7 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { Refusal } from "../../core/errors.ts";
 import { TallyError } from "../../core/errors.ts";
-import type { CallHead, HeaderOf, Permit } from "../calls/authorise.ts";
+import type { CallHead, HeaderOf, Peer, Permit } from "../calls/authorise.ts";
 import type { AnswerMetadata, CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import { withHeaders } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
@@ -12,11 +14,17 @@ import { NOT_ONE } from "./messages.ts";
  * Whatever happens in it ends in a status: nothing that is thrown or rejected leaves it, because an engine would let it
  * end the process, or the connection.
  */
-export abstract class UnaryExchange implements CallContext {
+export abstract class UnaryExchange implements CallContext, CallHead {
   caller = "";
   callerName: Permit["callerName"];
+  formerCaller: Permit["formerCaller"];
   access: Permit["access"];
+  readonly overGrpc = true;
+  abstract readonly headerOf: HeaderOf;
+  abstract readonly peer: Peer;
   abstract readonly deadline: number;
+  /** Why its headers are none of gRPC; told once it is known who calls. */
+  protected abstract readonly unfit: Refusal | undefined;
   /** What the answer is to carry beside its message. */
   protected attached: AnswerMetadata | undefined;
   readonly #unary: UnaryCall;
@@ -29,10 +37,16 @@ export abstract class UnaryExchange implements CallContext {
     this.#door = door;
   }
 
+  get method(): DescMethod {
+    return this.#unary.method;
+  }
+
+  abstract countOf(name: string): number;
+
   /** The headers are there. Nothing is read before it is known who calls. */
   begin(): void {
     try {
-      const permit = this.#unary.authorise(this.head);
+      const permit = this.#unary.authorise(this);
       if (!(permit instanceof Promise)) this.#admit(permit);
       else
         permit.then(
@@ -90,25 +104,24 @@ export abstract class UnaryExchange implements CallContext {
     this.attached = metadata;
   }
 
-  protected abstract readonly headerOf: HeaderOf;
-  /** What is known of the call before its message. */
-  protected get head(): CallHead {
-    const { headerOf } = this;
-    return { method: this.#unary.method, headerOf, countOf: () => 1, overGrpc: true, peer: NOBODY };
-  }
-
+  /** It was judged by who calls, and is answered or refused. */
+  protected onJudged(_admitted: boolean): void {}
   /** Ask for the next message, or to be told that there is none. */
   protected abstract read(): void;
   /** Send the answer: a message with the status OK, or a status alone. */
   protected abstract send(result: Uint8Array | Refused): void;
 
   #admit(permit: Permit | Refused): void {
-    if ("code" in permit) {
-      this.#respond(permit);
+    const refused = "code" in permit;
+    this.onJudged(!refused);
+    const refusal = refused ? permit : this.unfit;
+    if (refused || refusal !== undefined) {
+      this.#respond(refusal!);
       return;
     }
     this.caller = permit.caller;
     this.callerName = permit.callerName;
+    this.formerCaller = permit.formerCaller;
     this.access = permit.access;
     this.read();
   }
@@ -138,5 +151,3 @@ export abstract class UnaryExchange implements CallContext {
     this.#door.log("grpc.handler_failed", { method: this.#unary.method.name, err });
   }
 }
-
-const NOBODY = { address: "", certificate: undefined };

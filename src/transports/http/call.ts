@@ -1,8 +1,10 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
-import type { Permit } from "../calls/authorise.ts";
+import type { CallHead, Permit } from "../calls/authorise.ts";
 import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
+import { countIn } from "../fields.ts";
 import { refusalOf } from "../status.ts";
 import { timeoutOf } from "../timeout.ts";
 import { isGet } from "./conditions.ts";
@@ -26,23 +28,47 @@ export interface Admitted {
 export async function admitOverHttp(
   call: UnaryCall,
   request: HttpRequest,
+  response: HttpResponse,
   { clock, log }: HttpCallOptions,
 ): Promise<Admitted | Refusal> {
   const arrived = clock.now();
   const ahead = call.refusalAhead();
   if (ahead !== undefined) return ahead; // The body is dropped as it comes.
+  const permit = await permitOverHttp(call, request, response, log);
+  return "code" in permit ? permit : { permit, arrived };
+}
+
+/**
+ * Who calls, by the headers alone. Who is refused is not heard any further: their connection ends with the answer, if
+ * some of their body has yet to come.
+ */
+export async function permitOverHttp(
+  call: Pick<UnaryCall, "method" | "authorise">,
+  request: HttpRequest,
+  response: HttpResponse,
+  log: Log,
+): Promise<Permit | Refusal> {
+  let permit: Permit | Refusal;
   try {
-    const permit = await call.authorise({
-      method: call.method,
-      headerOf: (name) => request.header(name),
-      countOf: () => 1,
-      overGrpc: false,
-      peer: { address: "", certificate: undefined },
-    });
-    return "code" in permit ? permit : { permit, arrived };
+    permit = await call.authorise(callHeadOf(call.method, request));
   } catch (error) {
-    return failure(call, error, false, log);
+    permit = failure(call, error, false, log);
   }
+  if ("code" in permit && request.isArriving) response.setHeader("connection", "close");
+  return permit;
+}
+
+/** What is known of a call before its body. */
+export function callHeadOf(method: DescMethod, request: HttpRequest): CallHead {
+  return {
+    method,
+    headerOf: (name) => request.header(name),
+    countOf: (name) => countIn(request.rawHeaders, name),
+    overGrpc: false,
+    get peer() {
+      return request.peer;
+    },
+  };
 }
 
 /**
@@ -75,7 +101,12 @@ export async function answerOverHttp(
 }
 
 /** What was thrown, as a refusal. A TallyError is the world's doing; who found it has logged it once, not once a call. */
-function failure({ method }: UnaryCall, err: unknown, mayHaveApplied: boolean, log: Log): Refusal {
+function failure(
+  { method }: Pick<UnaryCall, "method">,
+  err: unknown,
+  mayHaveApplied: boolean,
+  log: Log,
+): Refusal {
   if (!(err instanceof TallyError)) log("http.handler_failed", { method: method.name, err });
   return refusalOf(err, mayHaveApplied);
 }

@@ -5,6 +5,7 @@
  */
 import type { Socket } from "node:net";
 import type { Refusal } from "../../core/errors.ts";
+import type { Peer } from "../calls/authorise.ts";
 import type { Room } from "../room.ts";
 
 /** A request whose headers are there; its body may not be. */
@@ -16,6 +17,10 @@ export interface HttpRequest {
   /** "1.0", "1.1" or "2". */
   readonly version: string;
   readonly overTls: boolean;
+  /** Who sent it. */
+  readonly peer: Peer;
+  /** Whether some of its body has yet to come; asked when the code that was told of it has returned. */
+  readonly isArriving: boolean;
   /** Names and values in turn, as they were sent. */
   readonly rawHeaders: readonly string[];
   /**

@@ -39,7 +39,6 @@ export function isOwnName(name: string, listed: ReadonlySet<string> | undefined)
 const SINGLE: ReadonlyMap<string, string> = new Map([
   ["host", "Host"],
   ["content-type", "Content-Type"],
-  ["authorization", "Authorization"],
 ]);
 
 const LENGTHS: ReadonlySet<number> = new Set([...SINGLE.keys()].map((name) => name.length));

@@ -1,6 +1,6 @@
 /** Reading and answering HTTP: what its doors share. */
 import { createRegistry, toJson } from "@bufbuild/protobuf";
-import { CodeSchema } from "../../../gen/google/rpc/code_pb.ts";
+import { Code, CodeSchema } from "../../../gen/google/rpc/code_pb.ts";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
@@ -112,6 +112,7 @@ export const DETAILS = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryIn
 export function headersOf({ code, etag, retryAfterMs }: Refused): Record<string, string> {
   return {
     ...(retryAfterMs !== undefined && { "retry-after": `${Math.ceil(retryAfterMs / 1000)}` }),
+    ...(STATUS[code].grpc === Code.UNAUTHENTICATED && { "www-authenticate": "Bearer" }),
     ...(code === "PRECONDITION_FAILED" && etag !== undefined && { etag: `"${etag}"` }),
   };
 }

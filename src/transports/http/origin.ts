@@ -57,9 +57,9 @@ function isOwn(
   return overTls ? url.protocol === "https:" : isOwnName(own.name, hostNames);
 }
 
-/** What a page may read beside the body: etags, when to try again, limits, and the status of Connect and gRPC-Web. */
+/** What a page may read beside the body: etags, when to try again, what is asked of who is not known, limits, and the status of Connect and gRPC-Web. */
 const EXPOSED =
-  "ETag, Retry-After, RateLimit, RateLimit-Policy, Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin";
+  "ETag, Retry-After, WWW-Authenticate, RateLimit, RateLimit-Policy, Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin";
 
 function answerPreflight(response: HttpResponse, asked: string | undefined): void {
   response.setHeader("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE");

@@ -4,20 +4,20 @@ import type { RequestHead } from "../../http2/head.ts";
 import type { HeaderOf } from "../calls/authorise.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { StreamCall } from "../calls/stream.ts";
+import { countIn } from "../fields.ts";
 import { pathOf } from "../grpc/call.ts";
-import { isGrpcType, refusalByHeaders } from "../grpc/headers.ts";
-import { grpcTimeoutOf } from "../timeout.ts";
+import { type GrpcTerms, isGrpcType, termsOf } from "../grpc/headers.ts";
+import { otherMethod } from "../http/host.ts";
 import { CONTENT_TYPE, trailersOnly } from "./grpc-answer.ts";
 
 /** A call of gRPC as its headers tell it: the same for all that sent the same headers on a connection. */
-export interface CallHead {
+export interface CallHead extends GrpcTerms {
   /** What is called; undefined where the headers alone are answered. */
   readonly called: CalledUnary | CalledStream | undefined;
   /** The answer to the headers alone. */
   readonly refused: HeaderBlock | undefined;
   readonly headerOf: HeaderOf;
-  /** How long the caller waits, in milliseconds; Infinity: for ever. */
-  readonly timeoutMs: number;
+  countOf(name: string): number;
   /** How messages are compressed that say they are. */
   readonly encoding: string;
 }
@@ -52,11 +52,7 @@ export function callHeads({ calls, streamCalls }: GrpcServed): (head: RequestHea
     const types = fieldsOf(head, "content-type");
     if (types.length !== 1 || !isGrpcType(types[0]!) || head.method !== "POST") return undefined;
     const headerOf: HeaderOf = (name) => head.field(name);
-    const timeout = headerOf("grpc-timeout");
-    const timeoutMs = timeout === undefined ? Number.POSITIVE_INFINITY : grpcTimeoutOf(timeout);
-    const refusal =
-      refusalByHeaders(headerOf, fieldsOf(head, "authorization").length) ??
-      (typeof timeoutMs === "number" ? undefined : timeoutMs);
+    const refusal = otherMethod("POST", headerOf);
     const called = byPath.get(head.path);
     const whyUnknown =
       byPath.size > 0 ? `The server does not implement the method ${head.path.slice(0, 200)}` : ELSEWHERE;
@@ -69,7 +65,8 @@ export function callHeads({ calls, streamCalls }: GrpcServed): (head: RequestHea
             ? unimplemented(whyUnknown)
             : undefined,
       headerOf,
-      timeoutMs: timeoutMs as number, // Or it is refused.
+      countOf: (name) => countIn(head.fields, name),
+      ...termsOf(headerOf),
       encoding: fieldsOf(head, "grpc-encoding")[0] ?? "identity",
     };
   };

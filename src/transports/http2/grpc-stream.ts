@@ -3,6 +3,7 @@ import { type AnswerMetadata, lateRequest, type Refused } from "../calls/call.ts
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
 import { readFrames } from "../frames.ts";
 import { COMPRESSED, headFault, inflated } from "../grpc/messages.ts";
+import { peerOf } from "../peer.ts";
 import { NO_ROOM, type Room } from "../room.ts";
 import { answerHead, answerTrailers, framed, trailersOnly } from "./grpc-answer.ts";
 import type { CallHead } from "./grpc-head.ts";
@@ -33,7 +34,17 @@ export class Http2StreamCall implements StreamListener, StreamSink {
     stream.lasting = true;
     this.#pieces = new Pieces(stream);
     stream.pieces();
-    const caller = { headerOf: head.headerOf, deadline: door.clock.now() + head.timeoutMs };
+    const { headerOf, countOf, timeoutMs, unfit } = head;
+    const caller = {
+      head: {
+        ...{ method: call.method, headerOf, countOf, overGrpc: true },
+        get peer() {
+          return peerOf(stream.socket);
+        },
+      },
+      deadline: door.clock.now() + timeoutMs,
+      unfit,
+    };
     this.#running = door.streams.run(call, caller, (running) => this.#messages(call, head, running), this);
     stream.begin();
     door.inFlight++;

@@ -1,10 +1,12 @@
+import type { Refusal } from "../../core/errors.ts";
 import { FRAME_BYTES_MAX } from "../../http2/frames.ts";
 import type { ServerStream, StreamListener, Unread } from "../../http2/stream.ts";
-import type { HeaderOf } from "../calls/authorise.ts";
+import type { HeaderOf, Peer } from "../calls/authorise.ts";
 import { lateRequest, type Refused, tooLarge, type UnaryCall } from "../calls/call.ts";
 import type { GrpcDoor } from "../grpc/call.ts";
 import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/messages.ts";
 import { UnaryExchange } from "../grpc/unary.ts";
+import { peerOf } from "../peer.ts";
 import { NO_ROOM } from "../room.ts";
 import { answerHead, answerTrailers, framed, trailersOnly } from "./grpc-answer.ts";
 import type { CallHead } from "./grpc-head.ts";
@@ -19,10 +21,11 @@ export interface Http2Door extends GrpcDoor {
 /** A unary call of gRPC: its request whole, its answer in one piece. */
 export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   readonly deadline: number;
-  protected readonly headerOf: HeaderOf;
+  readonly headerOf: HeaderOf;
+  protected readonly unfit: Refusal | undefined;
+  readonly #head: CallHead;
   readonly #stream: ServerStream;
   readonly #bytesMax: number;
-  readonly #encoding: string;
   readonly #requestMs: number;
   #reading = false;
   /** Whether the head of the message was there, and is that of one. */
@@ -34,10 +37,19 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
     super(call, door);
     this.#stream = stream;
     this.#bytesMax = call.requestBytesMax;
-    this.#encoding = head.encoding;
+    this.#head = head;
+    this.unfit = head.unfit;
     this.#requestMs = door.requestMs;
     this.headerOf = head.headerOf;
     this.deadline = door.clock.now() + head.timeoutMs;
+  }
+
+  countOf(name: string): number {
+    return this.#head.countOf(name);
+  }
+
+  get peer(): Peer {
+    return peerOf(this.#stream.socket);
   }
 
   /** The first five bytes at least: what follows is not read if it cannot be a message. */
@@ -95,7 +107,7 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   }
 
   #fault(start: Buffer): Refused | undefined {
-    return headFault(start[0]!, start.readUInt32BE(1), this.#encoding, this.#bytesMax);
+    return headFault(start[0]!, start.readUInt32BE(1), this.#head.encoding, this.#bytesMax);
   }
 
   #tooLarge(): Refused {
@@ -114,7 +126,7 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   }
 
   async #inflate(bytes: Buffer): Promise<void> {
-    const message = await inflated(bytes, this.#encoding, this.#bytesMax);
+    const message = await inflated(bytes, this.#head.encoding, this.#bytesMax);
     if (this.cancelled()) this.#workDone();
     else if ("code" in message) this.send(message);
     else this.#take(message);

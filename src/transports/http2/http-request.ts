@@ -1,7 +1,9 @@
 import type { Refusal } from "../../core/errors.ts";
 import type { ServerStream, Unread } from "../../http2/stream.ts";
+import type { Peer } from "../calls/authorise.ts";
 import { lateRequest, tooLarge } from "../calls/call.ts";
 import type { BodyLimits, HttpRequest } from "../http/engine.ts";
+import { peerOf } from "../peer.ts";
 import { NO_ROOM } from "../room.ts";
 import { owned } from "./owned.ts";
 import { Pieces } from "./pieces.ts";
@@ -30,6 +32,14 @@ export class Http2Request implements HttpRequest {
     this.rawHeaders = hasHost || authority === "" ? fields : ["host", authority, ...fields];
     this.#stream = stream;
     this.#requestMs = requestMs;
+  }
+
+  get isArriving(): boolean {
+    return !this.#stream.requestEnded;
+  }
+
+  get peer(): Peer {
+    return peerOf(this.#stream.socket);
   }
 
   header(name: string): string | undefined {

@@ -3,16 +3,21 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { setImmediate } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import type { Refusal } from "../../core/errors.ts";
+import type { Peer } from "../calls/authorise.ts";
 import { tooLarge } from "../calls/call.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, ResponseHeaders } from "../http/engine.ts";
+import { peerOf } from "../peer.ts";
 import { Arriving, NO_ROOM } from "../room.ts";
 
 /** A request as node:http has it. */
 export class NodeRequest implements HttpRequest {
   readonly #request: IncomingMessage;
+  readonly #onRead: () => void;
 
-  constructor(request: IncomingMessage) {
+  /** @param onRead  told before the body is read */
+  constructor(request: IncomingMessage, onRead: () => void = () => {}) {
     this.#request = request;
+    this.#onRead = onRead;
   }
 
   get method(): string {
@@ -31,6 +36,14 @@ export class NodeRequest implements HttpRequest {
     return this.#request.socket instanceof TLSSocket;
   }
 
+  get peer(): Peer {
+    return peerOf(this.#request.socket);
+  }
+
+  get isArriving(): boolean {
+    return !this.#request.complete;
+  }
+
   get rawHeaders(): readonly string[] {
     return this.#request.rawHeaders;
   }
@@ -47,6 +60,7 @@ export class NodeRequest implements HttpRequest {
   body({ bytesMax, arriving }: BodyLimits): Promise<Buffer | Refusal> {
     const request = this.#request;
     if (request.destroyed) return Promise.resolve({ code: "CALL_CANCELLED" }); // It emits nothing any more.
+    this.#onRead();
     const { promise, resolve } = Promise.withResolvers<Buffer | Refusal>();
     const declared = Number(request.headers["content-length"] ?? Number.NaN);
     const body = new Arriving([arriving], Math.min(declared || bytesMax, bytesMax));
@@ -76,6 +90,7 @@ export class NodeRequest implements HttpRequest {
 
   async *pieces(): AsyncGenerator<Buffer, void> {
     try {
+      this.#onRead();
       // Without this the end of the loop would destroy the connection under the answer.
       yield* this.#request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
     } catch {

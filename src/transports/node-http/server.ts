@@ -70,14 +70,26 @@ export function openHttpServer(
     };
     connections.get(request.socket)!.take({ request, response, serve });
   };
-  const listener: RequestListener = (request, response) =>
-    take(request, response, () => route(routes, new NodeRequest(request), new NodeResponse(response)));
+  const answer = (request: IncomingMessage, response: ServerResponse, onRead?: () => void) =>
+    take(request, response, () =>
+      route(routes, new NodeRequest(request, onRead), new NodeResponse(response)),
+    );
+  const listener: RequestListener = (request, response) => answer(request, response);
   const server =
     tls === undefined
       ? createServer(options, listener)
       : createTlsServer({ ...options, ...tls, allowHalfOpen: true }, listener);
   // A client that has sent all it wants to still waits for the answer. (Node.js documents this in its source only.)
   Object.assign(server, { httpAllowHalfOpen: true });
+  // Only who is to send a body is told to: Node.js by itself would tell whoever asks.
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+    const endsAnyway = losesWhatFollows(request);
+    response.setHeader("connection", "close"); // What follows might be that body, or the next request.
+    answer(request, response, () => {
+      if (!endsAnyway) response.removeHeader("connection");
+      response.writeContinue();
+    });
+  });
   server.on("checkExpectation", (request, response) => take(request, response, refuseExpectation));
   server.on("connect", (_, socket: Socket) => connections.get(socket)?.refuse(NO_TUNNEL));
   server.on("clientError", (error, socket: Socket) => {

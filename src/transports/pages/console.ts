@@ -1,30 +1,46 @@
 import { readdirSync } from "node:fs";
 import { extname, join } from "node:path";
 import type { HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
+import type { Entry } from "../http/entry.ts";
 import { targetOf } from "../http/target.ts";
 import { type Kept, loadFile, type StaticFile, sendFile } from "./static-file.ts";
 
 /** Where `npm run generate` puts the page, which is committed: it is there without a build. */
 const FOLDER = join(import.meta.dirname, "../../../gen/console");
 
-/** The page for people at `/`, and what it is made of. Who does not want HTML there is told what else there is. */
-export function consoleRoute(folder = FOLDER): HttpRoute {
-  const page = load(folder, "index.html", "fresh");
+/**
+ * The page for people at `/`, and what it is made of. Who does not want HTML there is told what else there is.
+ *
+ * @param entry  who may have it; undefined: everybody
+ */
+export function consoleRoute(entry?: Entry, folder = FOLDER): HttpRoute {
+  const page = load(folder, "index.html", entry === undefined ? "fresh" : "never");
+  const kept = entry === undefined ? "forever" : "never"; // Named by what is in them.
   const assets = readdirSync(join(folder, "assets")).map(
-    (name) => [`/assets/${name}`, load(folder, `assets/${name}`, "forever")] as const,
-  ); // Named by what is in them.
+    (name) => [`/assets/${name}`, load(folder, `assets/${name}`, kept)] as const,
+  );
   const files = new Map([["/", page], ["/index.html", page], ...assets]);
   return (request, response) => {
     const file = files.get(targetOf(request).path);
     if (file === undefined) return false;
-    if (file === page) response.appendHeader("vary", "Accept");
-    const { method } = request;
-    const reads = method === "GET" || method === "HEAD";
-    const wantsPage = /\btext\/html\b/i.test(request.header("accept") ?? "");
-    if (!reads || file !== page || wantsPage) return sendFile(request, response, file).then(() => true);
-    sendHint(request, response);
-    return true;
+    return answer(file === page, file, request, response, entry).then(() => true);
   };
+}
+
+async function answer(
+  isPage: boolean,
+  file: StaticFile,
+  request: HttpRequest,
+  response: HttpResponse,
+  entry: Entry | undefined,
+): Promise<void> {
+  if (entry !== undefined && !(await entry(request, response))) return;
+  if (isPage) response.appendHeader("vary", "Accept");
+  const { method } = request;
+  const reads = method === "GET" || method === "HEAD";
+  const wantsPage = /\btext\/html\b/i.test(request.header("accept") ?? "");
+  if (!reads || !isPage || wantsPage) await sendFile(request, response, file);
+  else sendHint(request, response);
 }
 
 function load(folder: string, name: string, kept: Kept): StaticFile {

@@ -17,13 +17,14 @@ export interface StaticFile {
 
 /**
  * How long others may keep it: "fresh" is kept, and asked about each time; "forever" is for a file whose name changes
- * with what is in it.
+ * with what is in it; "never" for one that is not for everybody.
  */
-export type Kept = "fresh" | "forever";
+export type Kept = "fresh" | "forever" | "never";
 
 const CACHE_CONTROL: Readonly<Record<Kept, string>> = {
   fresh: "no-cache",
   forever: "public, max-age=31536000, immutable",
+  never: "no-store",
 };
 
 /** @param headers  of every answer with it, beside those that this file sees to */

@@ -48,7 +48,7 @@ async function answer(
   response: HttpResponse,
   options: HttpCallOptions & { limits: BodyLimits },
 ): Promise<Refused | undefined> {
-  const admitted = await admitOverHttp(binding.call(EMPTY), request, options);
+  const admitted = await admitOverHttp(binding.call(EMPTY), request, response, options);
   if ("code" in admitted) return admitted;
   const given = await readGiven(request, binding.hasBody, options.limits);
   if ("code" in given) return given;

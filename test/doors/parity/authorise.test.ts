@@ -16,7 +16,7 @@ import { Permission, type Permissions, permissionsToText } from "../../../src/co
 import { DEFAULTS } from "../../../src/core/settings.ts";
 import { Policies } from "../../../src/service/policies.ts";
 import { toBatch } from "../../../src/service/writer.ts";
-import type { Access, Authorise, Target } from "../../../src/transports/calls/authorise.ts";
+import type { Access, Authorise, CallHead, Target } from "../../../src/transports/calls/authorise.ts";
 import { API } from "../../../src/transports/calls/services.ts";
 import { create, single } from "../../support/calls.ts";
 import { type Opened, open, refusal } from "../../transports/door.ts";
@@ -122,6 +122,31 @@ it("a defect in judging who calls refuses the call, and nothing is applied", asy
   }
 });
 
+it("how often a credential was sent is counted at every door, and who sends it is known by their address", async () => {
+  const heads: CallHead[] = [];
+  const authorise: Authorise = (head) => {
+    heads.push(head);
+    return { caller: "" };
+  };
+  await using opened = await open({ authorise });
+  const TWICE = ["a", "b"];
+  for (const door of everyDoorOf("GetCounter")) {
+    const names = door.name === "gRPC" ? ["x-api-key", "x-other"] : ["x-api-key", "authorization"]; // Its client sends no two.
+    for (const name of names) {
+      await door.call(opened, "GetCounter", { name: "shop.there" }, { [name]: TWICE, "x-once": "c" });
+      const head = heads.pop()!;
+      const { headerOf, overGrpc, peer, method } = head;
+      expect(
+        [name, "x-once", "x-none"].map((each) => head.countOf(each)),
+        `${door.name} ${name}`,
+      ).toEqual([2, 1, 0]);
+      expect([headerOf("x-once"), method.name, overGrpc]).toEqual(["c", "GetCounter", door.name === "gRPC"]);
+      expect(peer).toEqual({ address: "127.0.0.1", certificate: undefined });
+    }
+  }
+  expect(heads).toEqual([]);
+});
+
 it("each operation of a batch is asked for as the method that does it alone; the first denied is told", async () => {
   const asked: string[] = [];
   const access = accessOf((needed, target) => {
@@ -141,7 +166,8 @@ it("each operation of a batch is asked for as the method that does it alone; the
     reason: "PERMISSION_DENIED",
     metadata: { name: "d", index: "3" },
   });
-  expect(asked).toEqual(["increment a", "decrement b", "set c", "set d"]);
+  const once = ["increment a", "create a", "decrement b", "set c", "create c", "set d"];
+  expect(asked).toEqual([...once, "set d"]); // And once more for who is told why.
   expect(await valuesIn(opened)).toEqual({});
 });
 

@@ -1,5 +1,5 @@
 /** Access tokens of OIDC issuers: whose they are, which are refused, and keys that come and go. */
-import { createHmac, createSecretKey, randomBytes } from "node:crypto";
+import { createHmac, createSecretKey } from "node:crypto";
 import { exportSPKI, generateKeyPair } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Grant } from "../../../src/core/grants.ts";
@@ -9,7 +9,7 @@ import { isVerified, type TokenVerifier, type Verified } from "../../../src/guar
 import type { LogFields } from "../../../src/telemetry.ts";
 import { HandClock } from "../../support/clock.ts";
 import { Issuer, SILENT } from "./issuer.ts";
-import { grantsOf, HandKnown, headFrom } from "./known.ts";
+import { grantsOf, HandKnown } from "./known.ts";
 
 let issuer: Issuer;
 beforeEach(async () => {
@@ -38,13 +38,13 @@ function open(more: Partial<OidcIssuer> = {}) {
     ...more,
   };
   const tokens: TokenVerifier = openTokens({
-    ...{ known: () => known, clock, salt: randomBytes(32), oidc: [settings] },
+    ...{ known: () => known, clock, seed: 1, oidc: [settings] },
     log: (event, fields = {}) => void logged.push({ event, fields }),
   });
   const nowS = clock.now() / 1_000;
   const claims = { iss: issuer.url, aud: "tally", sub: "00u1", exp: nowS + 600 };
   const said = async (more: object = {}, header: object = {}, key?: Parameters<Issuer["token"]>[2]) =>
-    tokens.verify(await issuer.token({ ...claims, ...more }, { ...header }, key), headFrom());
+    tokens.verify(await issuer.token({ ...claims, ...more }, { ...header }, key), "192.0.2.1");
   return {
     ...{ clock, known, tokens, logged, claims, nowS, said },
     async good(more: object = {}): Promise<Verified> {
@@ -196,7 +196,7 @@ describe("an access token is refused", () => {
         Buffer.from(text),
       );
       const token = `${text}.${Buffer.from(signature).toString("base64url")}`;
-      expect(await it.tokens.verify(token, headFrom())).toEqual({ code: "CREDENTIAL_INVALID" });
+      expect(await it.tokens.verify(token, "192.0.2.1")).toEqual({ code: "CREDENTIAL_INVALID" });
     }
     expect(it.logged.map(({ fields }) => fields.why)).toEqual([
       "its header has crit, and no extension is known here",
@@ -211,7 +211,7 @@ describe("an access token is refused", () => {
     const text = `${part({ alg: "HS256", kid: "k1" })}.${part(it.claims)}`;
     const mac = createHmac("sha256", pem).update(text).digest("base64url");
     for (const token of [none, `${text}.${mac}`])
-      expect(await it.tokens.verify(token, headFrom())).toEqual({ code: "CREDENTIAL_INVALID" });
+      expect(await it.tokens.verify(token, "192.0.2.1")).toEqual({ code: "CREDENTIAL_INVALID" });
     issuer.keys.push({ kty: "oct", k: Buffer.from("s".repeat(32)).toString("base64url"), kid: "h1" });
     await it.pass(600_000);
     const secret = createSecretKey(Buffer.from("s".repeat(32)));

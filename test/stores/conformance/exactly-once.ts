@@ -276,6 +276,18 @@ export function exactlyOnceSuite(kind: StoreKind): void {
         expect(await fill()).toBeGreaterThan(50);
       },
     );
+
+    small("the room is taken by callers as well: an id has who it belongs to", async ({ store }) => {
+      const caller = "c".repeat(1_000);
+      let taken = 0;
+      for (; taken < 1_000; taken++) {
+        const result = await apply(store, increment("b"), { id: v7(), caller });
+        if ("code" in result) break;
+        await maintainAll(store);
+      }
+      expect(taken).toBeGreaterThan(10);
+      expect(taken).toBeLessThan(30); // 20,000 bytes: without its caller each would take less than 200.
+    });
   });
 }
 

@@ -141,7 +141,8 @@ class Model {
   answer(asked: Asked): ModelAnswer {
     const ops = opsOf(asked);
     const whole = "verbs" in asked.ops;
-    const key = asked.requestId && `${asked.requestId} ${asked.caller} ${whole ? "" : ops[0]!.name}`;
+    const under = (caller: string) => `${asked.requestId} ${caller} ${whole ? "" : ops[0]!.name}`;
+    const key = asked.requestId && under(asked.caller);
     const payload = JSON.stringify([asked.allOrNothing, ops.map(meant)], (_, v) =>
       typeof v === "bigint" ? `${v}` : v,
     );
@@ -149,6 +150,10 @@ class Model {
     if (known !== undefined) {
       if (known.payload !== payload) return { refused: "REQUEST_ID_REUSED", replayed: false, results: [] };
       return { ...known.answer, replayed: true };
+    }
+    if (key !== undefined && asked.formerCaller !== undefined) {
+      const former = this.#answered.get(under(asked.formerCaller));
+      if (former?.payload === payload) return { ...former.answer, replayed: true };
     }
     const before = structuredClone(this.counters);
     const gone = this.gone.length;
@@ -165,7 +170,7 @@ class Model {
     return answer;
   }
 
-  #one({ verb, name, amount, mustExist, settings, mask, etag, keepHistory }: Op): Brief {
+  #one({ verb, name, amount, mustExist, mayCreate, settings, mask, etag, keepHistory }: Op): Brief {
     const verbName = (["increment", "decrement", "set", "reset", "create", "update", "delete"] as const)[
       verb as Exclude<Verb, 7 | 8>
     ];
@@ -177,7 +182,8 @@ class Model {
       this.counters.set(name, { ...FRESH, ...settings!, value: amount, revision: 1, min, max });
       return { value: amount, previous: initial, revision: 1 };
     }
-    const makes = (verbName === "increment" || verbName === "set") && !mustExist && etag === undefined;
+    const counts = verbName === "increment" || verbName === "set";
+    const makes = counts && !mustExist && mayCreate !== false && etag === undefined;
     if (!found && !makes) return "COUNTER_NOT_FOUND";
     const c = found ?? FRESH;
     if (verbName === "update") {
@@ -215,8 +221,8 @@ class Model {
   }
 }
 
-/** What the request says without what is ignored: settings that an update does not name. */
-function meant({ settings, mask, ...op }: Op) {
+/** What the request says without what is ignored: settings that an update does not name, and what its caller may do. */
+function meant({ settings, mask, mayCreate: _, ...op }: Op) {
   return { ...op, mask, settings: mask === undefined ? settings : mask.map((key) => settings![key]) };
 }
 

@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import { describeWith } from "../../support/needs.ts";
 import { STORES } from "../../support/stores.ts";
+import { callersSuite } from "./callers.ts";
 import { catalogueSuite } from "./catalogue.ts";
 import { changesSuite } from "./changes.ts";
 import { columnsSuite } from "./columns.ts";
@@ -8,6 +9,7 @@ import { commitSuite } from "./commit.ts";
 import { coversSuite } from "./covers.ts";
 import { deletingSuite } from "./deleting.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
+import { formerCallersSuite } from "./former-callers.ts";
 import { historySuite } from "./history.ts";
 import { limitsSuite } from "./limits.ts";
 import { manyChangesSuite } from "./many-changes.ts";
@@ -26,6 +28,8 @@ export function storeSuite(name: string): void {
   describeWith(kind.needs, kind.name, () => {
     describe("commit", () => commitSuite(kind));
     describe("exactly once", () => exactlyOnceSuite(kind));
+    describe("callers", () => callersSuite(kind));
+    describe("former callers", () => formerCallersSuite(kind));
     describe("reads", () => readsSuite(kind));
     describe("changes", () => changesSuite(kind));
     describe("columns", () => columnsSuite(kind));

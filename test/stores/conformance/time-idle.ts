@@ -48,6 +48,7 @@ export function idleCounters(it_: It): void {
         update("a", { max: 9n }),
         remove("a"),
         increment("a", 1n, { mustExist: true }),
+        increment("a", 1n, { mayCreate: false }),
       ]) {
         expect(await apply(store, op)).toMatchObject({ code: "COUNTER_NOT_FOUND" });
       }

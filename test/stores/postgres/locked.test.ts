@@ -104,6 +104,28 @@ describeWith([POSTGRES], "a stranger who has locked a counter", () => {
     ]);
   });
 
+  it("a retry under another caller does not come before what it is a retry of", async () => {
+    const { schema, store } = await opened(["y"]);
+    const stranger = await holding(
+      schema,
+      `INSERT INTO @counters SELECT -5, 'x', gen_random_uuid(), value, initial, min_value, max_value, clamp, monotonic,
+        revision, settings_revision, create_ms, update_ms FROM @counters`,
+    );
+    const first = single(increment("y"), { id: "r" });
+    const retry = single(increment("y"), { id: "r", caller: "ada", formerCaller: "" });
+    // Halved, the second half can be committed at once, and of the first its last call.
+    const answers = await commit(store, single(increment("x")), first, retry, single(increment("z")));
+    expect(answers).toMatchObject([
+      { refused: LOCKED },
+      { refused: undefined, results: [{ value: 1n }] },
+      { refused: LOCKED },
+      { refused: undefined, results: [{ value: 1n }] },
+    ]);
+    await stranger.query("ROLLBACK");
+    expect(await commit(store, retry)).toMatchObject([{ replayed: true, results: [{ value: 1n }] }]);
+    expect(await store.get(["y"])).toMatchObject([{ value: 1n }]);
+  });
+
   it("a request id is being saved by him: the others go on, and it counts once", async () => {
     const { schema, store } = await opened(["y"]);
     const mine = batch([increment("y", 5n)], { id: "r" });

@@ -1,4 +1,4 @@
-import { type Loaded, requestKeys, type Touched } from "../../../core/batch.ts";
+import { keysToFind, type Loaded, requestKeys, type Touched } from "../../../core/batch.ts";
 import type { Batch } from "../../../core/columns.ts";
 import { CORRUPT, type Counter, type Fixed } from "../../../core/counter.ts";
 import type { PolicySet } from "../../../core/policies.ts";
@@ -50,9 +50,7 @@ export class Loading {
    */
   async load(session: Session, { batch, touched, only, lockMs }: Asked, runMs: number) {
     const keys = requestKeys(batch, touched);
-    const given = keys.filter(
-      (key, c): key is string => key !== undefined && (only === undefined || only.has(c)),
-    );
+    const given = keysToFind(keys, only);
     const wanted = only === undefined ? undefined : indexesOf(batch, touched, only);
     const names = wanted === undefined ? touched.names : [...wanted].map((index) => touched.names[index]!);
     const wholes = [...touched.whole].filter((index) => wanted === undefined || wanted.has(index));
@@ -98,7 +96,8 @@ export class Loading {
     const answered = new Map(records.map((row) => [row.key as string, row.record as Uint8Array]));
     const facts: Loaded = {
       ...touched,
-      ...{ counters, fixed, keys, answered },
+      ...keys,
+      ...{ counters, fixed, answered },
       requestIdsFullForMs: this.#requestIds.fullForMs(runMs),
     };
     return {

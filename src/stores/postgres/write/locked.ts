@@ -1,8 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Touched } from "../../../core/batch.ts";
+import { requestKeys, type Touched } from "../../../core/batch.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { addTimings, type Batch, newOutcomes, type Outcomes, takeOutcomes } from "../../../core/columns.ts";
 import { type Refusal, TallyError } from "../../../core/errors.ts";
+import type { RequestKeys } from "../../../core/load-save.ts";
 import { beginWaiting, type Database } from "../connection/database.ts";
 import { isLockTimeout, toStoreError } from "../connection/errors.ts";
 import type { Statement } from "../connection/session.ts";
@@ -101,6 +102,7 @@ export class LockedCounters {
 
   /** Commit what is left in ever smaller parts, to find which of them is held up; the larger ones first. */
   async #halve(parts: Parts, part: CommitPart, giveUpAt: number): Promise<void> {
+    this.#refuse(parts, parts.retries); // They might be committed before what they are retries of.
     const waiting = [parts.left];
     let inVain = 0;
     for (let some = waiting.shift(); some !== undefined; some = waiting.shift()) {
@@ -212,9 +214,12 @@ class Parts {
   readonly #ends: Uint32Array;
   readonly #touched: Touched;
   readonly #left: Set<number>;
+  readonly #keys: RequestKeys;
   #took = false;
 
-  constructor({ calls, ops }: Batch, touched: Touched) {
+  constructor(batch: Batch, touched: Touched) {
+    const { calls, ops } = batch;
+    this.#keys = requestKeys(batch, touched);
     this.#outcomes = newOutcomes(ops.count, calls.count);
     this.#ends = calls.ends;
     this.#touched = touched;
@@ -229,6 +234,13 @@ class Parts {
   /** Once all are settled. */
   get outcomes(): Outcomes {
     return this.#outcomes;
+  }
+
+  /** Those that are to be answered as an earlier one of the batch is, though that is another caller's by its key. */
+  get retries(): number[] {
+    const { keys, formerKeys } = this.#keys;
+    if (formerKeys === undefined) return [];
+    return this.left.filter((c) => formerKeys[c] !== undefined && keys.indexOf(formerKeys[c]) !== -1);
   }
 
   on(names: Names): number[] {

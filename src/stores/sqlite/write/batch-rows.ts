@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import { CORRUPT, type Loaded, requestKeys, type Save, touchedBy } from "../../../core/batch.ts";
+import { CORRUPT, keysToFind, type Loaded, requestKeys, type Save, touchedBy } from "../../../core/batch.ts";
 import type { Batch } from "../../../core/columns.ts";
 import type { Counter, Fixed, FullCounter } from "../../../core/counter.ts";
 import { Verb } from "../../../core/op.ts";
@@ -54,9 +54,9 @@ export class BatchRows {
     }
     const keys = requestKeys(batch, touched);
     const answered = new Map<string, Uint8Array | typeof CORRUPT>();
-    for (const key of keys) {
-      const record = key === undefined ? undefined : this.#requestIds.find(key);
-      if (record !== undefined) answered.set(key!, record);
+    for (const key of keysToFind(keys)) {
+      const record = this.#requestIds.find(key);
+      if (record !== undefined) answered.set(key, record);
     }
     const fixed = new Map<number, Fixed>();
     const more = counters.flatMap((counter, index) =>
@@ -72,7 +72,7 @@ export class BatchRows {
       }
     }
     const { fullForMs } = this.#requestIds;
-    const facts = { ...touched, counters, fixed, keys, answered, requestIdsFullForMs: fullForMs };
+    const facts = { ...touched, ...keys, counters, fixed, answered, requestIdsFullForMs: fullForMs };
     return { facts, rows };
   }
 

@@ -1,0 +1,91 @@
+import { nameReader, type OpColumns } from "../../core/columns.ts";
+import { Verb } from "../../core/op.ts";
+import { Permission, type Permissions } from "../../core/permissions.ts";
+import type { Access } from "./authorise.ts";
+import { about, type Refused } from "./call.ts";
+import { amountDenial, makes, neededBeside } from "./op-denial.ts";
+
+/**
+ * The operations of a batch as their caller may do them, with those that may make no counter; or why one may not be done:
+ * the first that is so refuses all of it.
+ */
+export function batchPermitted(ops: OpColumns, access: Access | undefined): OpColumns | Refused {
+  if (access === undefined || mayAll(ops, access)) return ops;
+  const { everywhere, amountMax } = access;
+  const { count, verbs, amounts, extras } = ops;
+  const nameAt = nameReader(ops);
+  const known: Known[] = []; // By what is needed.
+  const allows = (needed: Permissions, i: number) => {
+    if ((needed & ~everywhere) === 0) return true;
+    known[needed] ??= new Known(needed, ops, access, nameAt);
+    return known[needed].allows(i);
+  };
+  let mayNotCreate: Uint8Array | undefined;
+  for (let index = 0; index < count; index++) {
+    const verb = verbs[index] as Verb;
+    const settings = extras.size === 0 ? undefined : extras.get(index)?.settings;
+    const needed = NEEDED[verb]! | neededBeside(verb, settings);
+    const refusal =
+      (allows(needed, index) ? undefined : access.denial(needed, { name: nameAt(index) })) ??
+      (amountMax === undefined ? undefined : amountDenial(access, verb, amounts[index]!));
+    if (refusal !== undefined) return about(nameAt(index), { ...refusal, index });
+    if (makes(verb) && !allows(Permission.CREATE, index)) {
+      mayNotCreate ??= new Uint8Array(count);
+      mayNotCreate[index] = 1;
+    }
+  }
+  return mayNotCreate === undefined ? ops : { ...ops, mayNotCreate };
+}
+
+/** What the method needs that does an operation alone. */
+const NEEDED: Readonly<Record<number, Permissions>> = {
+  [Verb.INCREMENT]: Permission.INCREMENT,
+  [Verb.DECREMENT]: Permission.DECREMENT,
+  [Verb.SET]: Permission.SET,
+  [Verb.RESET]: Permission.SET,
+};
+
+const ALL = Permission.INCREMENT | Permission.DECREMENT | Permission.SET | Permission.CREATE;
+
+/** Whether there is nothing to look at, whatever the names are. */
+function mayAll({ extras }: OpColumns, { everywhere, amountMax }: Access): boolean {
+  return (everywhere & ALL) === ALL && amountMax === undefined && extras.size === 0;
+}
+
+/** Whether something is permitted on the names of a batch: most begin like the one before, which their bytes tell. */
+class Known {
+  readonly #needed: Permissions;
+  readonly #ops: OpColumns;
+  readonly #access: Access;
+  readonly #nameAt: (i: number) => string;
+  /** On all that begins so it is. Each is that of a grant, of which there are not many. */
+  readonly #prefixes: Uint8Array[] = [];
+  /** Of these the one that a name began with last; most do again. */
+  #last: Uint8Array | undefined;
+
+  constructor(needed: Permissions, ops: OpColumns, access: Access, nameAt: (i: number) => string) {
+    this.#needed = needed;
+    this.#ops = ops;
+    this.#access = access;
+    this.#nameAt = nameAt;
+  }
+
+  allows(i: number): boolean {
+    const start = i === 0 ? 0 : this.#ops.nameEnds[i - 1]!;
+    if (this.#last !== undefined && this.#begins(start, i, this.#last)) return true;
+    this.#last = this.#prefixes.find((prefix) => this.#begins(start, i, prefix));
+    if (this.#last !== undefined) return true;
+    const name = this.#nameAt(i);
+    if (!this.#access.allows(this.#needed, { name })) return false;
+    const prefix = this.#access.prefixOf?.(this.#needed, name);
+    if (prefix !== undefined) this.#prefixes.push(Buffer.from(prefix, "latin1"));
+    return true;
+  }
+
+  #begins(start: number, i: number, prefix: Uint8Array): boolean {
+    const { names, nameEnds } = this.#ops;
+    if (nameEnds[i]! - start < prefix.length) return false;
+    for (let k = 0; k < prefix.length; k++) if (names[start + k] !== prefix[k]) return false;
+    return true;
+  }
+}

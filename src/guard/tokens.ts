@@ -14,6 +14,8 @@ export interface Verified {
   readonly credential: CredentialKind;
   /** The id of the API key, or of the one that signed the token. */
   readonly keyId?: string | undefined;
+  /** Of a token that has a rate of its own: a text that no other one has. */
+  readonly token?: string | undefined;
   readonly grants: Grants;
   /** The largest amount of one operation; undefined: any. */
   readonly amountMax?: bigint | undefined;
@@ -41,16 +43,18 @@ export interface Depends {
  */
 export interface TokenVerifier {
   /**
-   * @param token  three parts with "." between them, up to 8 KiB of printable ASCII; not looked at any further
-   * @returns      who it is; or why not: CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, AUTH_UNAVAILABLE,
-   *               RATE_LIMITED
+   * @param token    three parts with "." between them, up to 8 KiB of printable ASCII; not looked at any further
+   * @param address  whose it is: the IP address of who calls
+   * @returns        who it is; or why not: CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, AUTH_UNAVAILABLE,
+   *                 RATE_LIMITED
    */
-  verify(token: string, head: CallHead): Verified | Refusal | Promise<Verified | Refusal>;
+  verify(token: string, address: string): Verified | Refusal | Promise<Verified | Refusal>;
   /**
    * Why a token that is good may not be used for this call; undefined: it may. Asked of each call, for what is kept of a
    * token is not all of it: whose pages may use it, say. Absent: any may.
    */
   denial?(verified: Verified, head: CallHead): Refusal | undefined;
+  close?(): void;
 }
 
 /** Who judges the certificates that clients have shown, each verified against the authority already. Kept as tokens are. */

@@ -117,7 +117,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     of: "src/config", // config.ts and config/
-    own: ["src/config", "types of src/core/", SECRETS, TELEMETRY],
+    own: ["src/config", "types of src/core/", "src/core/grants.ts", SECRETS, TELEMETRY],
     packages: ["zod", "smol-toml"],
     builtins: true,
   },

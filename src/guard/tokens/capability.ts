@@ -45,6 +45,7 @@ export async function verifyCapability(
     callerName: sub === undefined ? principal.name : `${principal.name}/${percentName(sub)}`,
     credential: "capability",
     keyId: kid,
+    token: hashOf(token), // It can be written in one way: see isCanonical.
     grants: intersect(claims.allow, principal.grants),
     amountMax,
     expireTimeMs: Math.min(claims.expireTimeMs, keyExpireTimeMs),

@@ -1,5 +1,5 @@
 /** Tokens and certificates at the guard: what is kept of one holds no longer than what it stands on. */
-import { randomBytes, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { Permission } from "../../../src/core/permissions.ts";
@@ -21,7 +21,7 @@ async function open() {
   const clock = new HandClock(Math.floor(Date.now() / 1_000) * 1_000 + 3_600_500); // In the midst of a second.
   const it = await guarded({
     clock,
-    tokens: (now) => openTokens({ known: () => now.directory, clock, log: () => {}, salt: randomBytes(32) }),
+    tokens: (now) => openTokens({ known: () => now.directory, clock, log: () => {}, seed: 1 }),
     certificates: (now) => openCertificates(() => now.directory, clock),
   });
   const mint = (key: string, more: object = {}) => {

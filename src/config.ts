@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
 import { parse, TomlError } from "smol-toml";
+import { clientAuthFault } from "./config/client-auth.ts";
 import { type Config, KEYS } from "./config/keys.ts";
 import type { Key } from "./config/kinds.ts";
 import { withoutSecrets } from "./core/secrets.ts";
@@ -137,6 +138,8 @@ function checkTogether(config: Config, given: ReadonlyMap<keyof Config, Given>):
       `, and ${KEYS[other].name} is not given; TLS takes a certificate and its key: give both, or neither.`,
     );
   }
+  const fault = clientAuthFault(config);
+  if (fault !== undefined) throw refuse(KEYS[fault.field], given.get(fault.field)!, fault.why);
   for (const [smaller, larger] of [
     ["requestIdsFloorMs", "requestIdsKeepMs"],
     ["headersMs", "requestMs"],

@@ -114,6 +114,7 @@ export async function startServer(
       grpcListen,
       http2Engine: config.http2Engine,
       certificate,
+      clientAuth: config.tlsClientAuth,
       allowOrigins,
       hostNames: hostNamesOf(config),
       store: served,
@@ -121,12 +122,9 @@ export async function startServer(
       clock,
       calendar: new ZoneCalendar(() => {}), // Who asks for a zone that is not known is told so.
       telemetry,
-      ...(guard !== undefined && {
-        authorise: guard.authorise,
-        authenticates: true,
-        open: new Set(config.authOpen),
-        administration: guard.administration,
-      }),
+      ...(guard !== undefined && { authorise: guard.authorise, administration: guard.administration }),
+      authenticates: guard !== undefined,
+      open: config.auth === "required" ? new Set(config.authOpen) : undefined,
       logsCalls,
       limits: config,
     }).catch((error: unknown) => {
@@ -245,13 +243,16 @@ const READINESS_EVERY_MS = 1_000;
 
 /** Before anything else, so that a server that cannot start makes no file. */
 async function openCertificateOf(
-  { tlsCertFile: certFile, tlsKeyFile: keyFile }: Config,
+  { tlsCertFile: certFile, tlsKeyFile: keyFile, tlsClientCaFile: clientCaFile }: Config,
   clock: Clock,
   { log }: Telemetry,
 ): Promise<Certificate | undefined> {
   if (certFile === undefined || keyFile === undefined) return undefined;
   try {
-    return await Certificate.open({ certFile, keyFile }, { clock, log, checkEveryMs: RENEWAL_CHECK_MS });
+    return await Certificate.open(
+      { certFile, keyFile, clientCaFile },
+      { clock, log, checkEveryMs: RENEWAL_CHECK_MS },
+    );
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error;
     throw new StartError("CERTIFICATE_UNUSABLE", error.message, { cause: error });

@@ -72,9 +72,29 @@ export const LOG_EVENTS = {
   "tls.renewal_failed": ["error", "The renewed certificate cannot be used; the one before stays in use."],
   "tls.not_valid_now": ["warn", "The certificate is not valid now: callers that check it hang up."],
   "tls.handshake_failed": ["debug", "A connection was closed that did not come to speak TLS."],
+  "tls.authorities_renewed": [
+    "info",
+    "The renewed authorities of clients' certificates are in use; connections that were let in by one that is gone are ended.",
+  ],
+  "tls.client_refused": [
+    "debug",
+    "A connection was closed whose client has no certificate of an authority that is known here.",
+  ],
+  "tls.client_ended": [
+    "info",
+    "A connection was ended: the certificate that its client has shown has expired, or its authority is gone.",
+  ],
+  "auth.token_refused": [
+    "info",
+    "A token was refused, for what `why` says: its caller is told less. More within ten seconds are not logged.",
+  ],
   "auth.unread": [
     "error",
     "Who may call could not be read from the store. After ten seconds of it calls are refused with AUTH_STALE, for what was revoked meanwhile is not known.",
+  ],
+  "auth.unwritten": [
+    "warn",
+    "That no request id is left of before callers had to say who they are could not be written down; it is tried again after the next start.",
   ],
   "auth.read_again": ["info", "Who may call was read again."],
   "auth.unreadable": [

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { LOG_LEVELS } from "../telemetry.ts";
-import { address, count, duration, type Key, listOf, oneOf, optional, path, size } from "./kinds.ts";
+import { address, count, duration, type Key, listOf, oneOf, optional, path, rate, size } from "./kinds.ts";
+import { whyNoNetwork } from "./networks.ts";
 import { whyNoHostName, whyNoOrigin } from "./origins.ts";
 
 /** What can be reached without a credential, beside health checks. */
@@ -88,6 +89,39 @@ export const KEYS = {
         : `there is no ${JSON.stringify(text.slice(0, 40))}`,
     ).transform((parts) => parts as (typeof OPEN)[number][]),
   },
+  rateDefault: {
+    ...optional(rate()),
+    name: "rate-default",
+    group: "Who may call",
+    about:
+      "how often a principal may call that has no rate of its own, in each process: calls a second, how many at once, and the same of operations; nothing is as often as it likes",
+    default: "",
+  },
+  rateAnonymous: {
+    ...optional(rate()),
+    name: "rate-anonymous",
+    group: "Who may call",
+    about:
+      "the same for each address of callers without a credential or with a capability token (IPv6 by its /64)",
+    default: "",
+  },
+  rateTokens: {
+    ...optional(rate()),
+    name: "rate-tokens",
+    group: "Who may call",
+    about: "the same for all capability tokens of one API key together, apart from the key's own calls",
+    default: "1000:5000",
+  },
+  trustedProxies: {
+    name: "trusted-proxies",
+    group: "Who may call",
+    about:
+      "proxies whose X-Forwarded-For says where a call comes from, as addresses and networks, separated by commas",
+    expected: "addresses and CIDRs such as 10.0.0.0/8, or nothing",
+    default: "",
+    placeholder: "<networks>",
+    schema: listOf(whyNoNetwork),
+  },
   allowOrigins: {
     name: "allow-origin",
     group: "Where",
@@ -121,6 +155,20 @@ export const KEYS = {
     name: "tls-key-file",
     group: "Where",
     about: "the private key of the certificate: PEM, without a passphrase",
+  },
+  tlsClientCaFile: {
+    ...path(),
+    name: "tls-client-ca-file",
+    group: "Where",
+    about: "certificates of the authorities that sign those of clients: PEM, up to the root",
+  },
+  tlsClientAuth: {
+    ...oneOf("<off|optional|required>", ["off", "optional", "required"]),
+    name: "tls-client-auth",
+    group: "Where",
+    about:
+      "whether clients are asked for a certificate, where gRPC is served; required needs a port for gRPC alone (grpc-listen), for browsers and probes bring none",
+    default: "off",
   },
   drainGraceMs: {
     ...duration("0s", "1h"),

@@ -104,6 +104,37 @@ export function count(min: number, max: number): Kind<number> {
   };
 }
 
+/**
+ * How often somebody may call: calls a second, and the most that may come at once behind a colon; behind a comma the same of
+ * operations. "100", "100:500", "100:500,10000:50000".
+ */
+export function rate() {
+  const limit = (max: number) => z.int().min(1).max(max);
+  return {
+    expected: "CALLS[:BURST][,OPERATIONS[:BURST]], each a whole number above 0",
+    placeholder: "<rate>",
+    schema: z
+      .string()
+      .regex(/^\d{1,10}(:\d{1,10})?(,\d{1,10}(:\d{1,10})?)?$/)
+      .transform((text): Numbers => {
+        const [calls, operations] = text.split(",").map((part) => part.split(":").map(Number));
+        const [operationsASecond, operationsBurst] = operations ?? [];
+        return { calls: calls![0], callsBurst: calls![1], operations: operationsASecond, operationsBurst };
+      })
+      .pipe(
+        z.object({
+          calls: limit(1_000_000),
+          callsBurst: limit(10_000_000).optional(),
+          operations: limit(100_000_000).optional(),
+          operationsBurst: limit(1_000_000_000).optional(),
+        }),
+      ),
+  };
+}
+
+/** Before their ranges are judged. */
+type Numbers = Partial<Record<"calls" | "callsBurst" | "operations" | "operationsBurst", number | undefined>>;
+
 /** One of some words. */
 export function oneOf<const T extends string>(placeholder: string, values: readonly T[]): Kind<T> {
   return {

@@ -86,6 +86,21 @@ export class Grants {
   }
 }
 
+/** What both permit, and nothing else: of two targets that overlap one is in the other. */
+export function intersect(some: Grants, others: Grants): Grants {
+  const byTarget = new Map<string, Grant>();
+  for (const one of some.all) {
+    for (const other of others.all) {
+      const permissions = one.permissions & other.permissions;
+      const narrower = covers(one, other) ? other : covers(other, one) ? one : undefined;
+      if (permissions === 0 || narrower === undefined) continue;
+      const key = "name" in narrower ? `=${narrower.name}` : `@${narrower.prefix}`;
+      byTarget.set(key, { ...narrower, permissions: permissions | (byTarget.get(key)?.permissions ?? 0) });
+    }
+  }
+  return new Grants([...byTarget.values()]);
+}
+
 /** Whether a grant is about a target, all of it. `observe` and `admin` of an "all" on less than all names are none. */
 function covers(grant: Grant, target: Target): boolean {
   if ("name" in grant) return "name" in target && target.name === grant.name;

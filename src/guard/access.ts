@@ -9,6 +9,8 @@ import type { Verified } from "./tokens.ts";
 /** What the permit of a call needs of its guard. */
 export interface Granting {
   readonly rates: Rates | undefined;
+  /** Where a call comes from, whoever has handed it on. */
+  addressOf(head: CallHead): string;
   /** Told of everything that is refused. */
   denied(denial: Denial): void;
 }
@@ -27,7 +29,7 @@ export class Granted implements Access {
 
   get identity(): Identity {
     const { callerName: name, credential, keyId, grants, expireTimeMs } = this.#verified;
-    return { name, credential, keyId, grants, expireTimeMs, address: this.#head.peer.address };
+    return { name, credential, keyId, grants, expireTimeMs, address: this.#granting.addressOf(this.#head) };
   }
 
   get everywhere(): Permissions {
@@ -49,7 +51,7 @@ export class Granted implements Access {
     const missing = credential === "none" && (needed & Permission.ADMIN) !== 0;
     const refusal = missing ? MISSING : permissionDenied(this.#verified, needed, target);
     this.#granting.denied({
-      ...denialOf(refusal, this.#head, this.#verified),
+      ...denialOf(refusal, this.#head, this.#granting.addressOf(this.#head), this.#verified),
       permission: needed,
       target: "name" in target ? target.name : target.prefix,
     });
@@ -61,8 +63,15 @@ export class Granted implements Access {
   }
 
   charge(operations: number): Refusal | undefined {
-    const refusal = this.#granting.rates?.charge(this.#verified, operations);
-    if (refusal !== undefined) this.#granting.denied(denialOf(refusal, this.#head, this.#verified));
+    const refusal = this.#granting.rates?.charge(
+      this.#verified,
+      this.#granting.addressOf(this.#head),
+      operations,
+    );
+    if (refusal !== undefined) {
+      const address = this.#granting.addressOf(this.#head);
+      this.#granting.denied(denialOf(refusal, this.#head, address, this.#verified));
+    }
     return refusal;
   }
 }
@@ -73,14 +82,15 @@ export const MISSING: Refusal = { code: "CREDENTIAL_MISSING" };
 /** What the operator is told of a call that was refused. @param by  who it was, where that is known */
 export function denialOf(
   { code }: Refusal,
-  { peer, method }: CallHead,
+  { method }: CallHead,
+  address: string,
   by?: Pick<Verified, "callerName" | "keyId">,
 ): Denial {
   return {
     reason: code,
     caller: by?.callerName ?? "",
     keyId: by?.keyId ?? "",
-    address: peer.address,
+    address,
     method: `${method.parent.typeName}/${method.name}`,
     permission: 0,
     target: "",

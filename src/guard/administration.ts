@@ -6,7 +6,7 @@ import type { CurrentDirectory } from "./current-directory.ts";
 import type { DeniedCalls } from "./denials.ts";
 import type { Directory } from "./directory.ts";
 import { DirectoryChanges } from "./directory-changes.ts";
-import { type Binding, type Key, type Principal, type Subject, subjectOf, subjectToText } from "./entries.ts";
+import { type Binding, bindingKeyOf, type Key, type Principal, type Subject, subjectOf } from "./entries.ts";
 import { createKey, type GivenKey, type NewKey, revokeKey } from "./keys.ts";
 import {
   createPrincipal,
@@ -50,8 +50,8 @@ export function administrationOf(
     deletePrincipal: (name, etag) => deletePrincipal(changes, name, etag),
     createKey: (principal, given) => createKey(changes, principal, given, randomBytes),
     revokeKey: (id) => revokeKey(changes, id),
-    createBinding: (principal, subject) => createBinding(changes, principal, subjectToText(subject)),
-    deleteBinding: (subject) => deleteBinding(changes, subjectToText(subject)),
+    createBinding: (principal, subject) => createBinding(changes, principal, bindingKeyOf(subject)),
+    deleteBinding: (subject) => deleteBinding(changes, bindingKeyOf(subject)),
     denials,
     etagOf: ({ version }) => etagOf(version),
     subjectOf: ({ subject }) => subjectOf(subject),

@@ -6,7 +6,7 @@ import { ANONYMOUS_ID } from "./names.ts";
 /**
  * Say that a name from elsewhere stands for a principal. The same again changes nothing.
  *
- * @param subject  see subjectToText
+ * @param subject  see bindingKeyOf
  * @returns        PRINCIPAL_NOT_FOUND, BINDING_EXISTS when it stands for another one
  */
 export function createBinding(

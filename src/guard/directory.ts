@@ -114,7 +114,7 @@ export class Directory {
     return bindings.sort((a, b) => (a.subject < b.subject ? -1 : 1));
   }
 
-  /** The entry that binds a subject; see subjectToText. */
+  /** The entry that binds a subject; see bindingKeyOf. */
   bindingBySubject(subject: string): Binding | undefined {
     return this.#bindings.get(subject);
   }
@@ -122,7 +122,7 @@ export class Directory {
   /**
    * For whom a name from elsewhere stands; undefined: it is not bound.
    *
-   * @param subject  see subjectToText
+   * @param subject  see bindingKeyOf
    */
   bindingOf(subject: string): Bound | undefined {
     const binding = this.#bindings.get(subject);

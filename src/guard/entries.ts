@@ -37,25 +37,29 @@ export interface Key {
 
 /** That a name from elsewhere stands for a principal. Kept under the subject. */
 export interface Binding {
-  /** See subjectToText. */
+  /** See bindingKeyOf. */
   readonly subject: string;
   readonly principalId: string;
   readonly createTimeMs: number;
   readonly version: number;
 }
 
-/** What is bound: a name of a certificate; or the alias of an issuer and a subject of its own, as "corp:00u1ab". */
-export type Subject = { readonly certificate: string } | { readonly oidc: string };
+/** What is bound: a name of a certificate; or somebody of an issuer. */
+export type Subject =
+  | { readonly certificate: string }
+  | { readonly oidc: readonly [alias: string, subject: string] };
 
 /** Under what the binding of a subject is kept. */
-export function subjectToText(subject: Subject): string {
-  return "certificate" in subject ? `certificate:${subject.certificate}` : `oidc:${subject.oidc}`;
+export function bindingKeyOf(of: Subject): string {
+  return "certificate" in of ? `certificate:${of.certificate}` : `oidc:${of.oidc[0]}:${of.oidc[1]}`;
 }
 
-/** And back. */
-export function subjectOf(text: string): Subject {
-  const name = text.slice(text.indexOf(":") + 1);
-  return text.startsWith("certificate:") ? { certificate: name } : { oidc: name };
+/** And back. @param key  "certificate:NAME", "oidc:ALIAS:SUBJECT" */
+export function subjectOf(key: string): Subject {
+  const [, certificate] = /^certificate:(.*)$/s.exec(key) ?? [];
+  if (certificate !== undefined) return { certificate };
+  const [, alias = "", subject = ""] = /^oidc:([^:]*):(.*)$/s.exec(key) ?? [];
+  return { oidc: [alias, subject] };
 }
 
 /** What can be the name of a principal. */
@@ -122,7 +126,7 @@ export function keyFromBody(id: string, body: string, version: number): Key | un
 /** The same of a binding. */
 export function bindingFromBody(subject: string, body: string, version: number): Binding | undefined {
   return read(body, ["principalId", "createTimeMs"], (said) => ({
-    subject: text(subject, /^(certificate|oidc):./),
+    subject: text(subject, /^(certificate:|oidc:[^:]+:)./),
     principalId: text(said.principalId, /^[0-9A-Za-z]{12}$/),
     createTimeMs: whole(said.createTimeMs),
     version,

@@ -9,10 +9,12 @@ import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.
 import { denialOf, Granted, MISSING } from "./access.ts";
 import { type Administration, administrationOf } from "./administration.ts";
 import { API_KEY_START, apiKeyFromText } from "./api-key.ts";
+import type { TrustedProxies } from "./client-address.ts";
 import { credentialIn, INVALID } from "./credentials.ts";
 import { CurrentDirectory } from "./current-directory.ts";
 import { type Denial, Denials } from "./denials.ts";
 import type { Directory } from "./directory.ts";
+import type { FormerIds } from "./former-ids.ts";
 import { KnownCredentials } from "./known-credentials.ts";
 import { ANONYMOUS, ANONYMOUS_ID, ROOT_NAME } from "./names.ts";
 import type { RandomBytes } from "./random-id.ts";
@@ -40,6 +42,10 @@ export interface GuardOptions {
   readonly certificates?: ((now: DirectoryNow) => CertificateVerifier) | undefined;
   /** Counts calls; undefined: everybody calls as often as they like. */
   readonly rates?: Rates | undefined;
+  /** Under whom request ids of a caller may be kept from before; undefined: under nobody else. */
+  readonly formerIds?: FormerIds | undefined;
+  /** Who is believed when they say where a call comes from; undefined: nobody. */
+  readonly proxies?: TrustedProxies | undefined;
   /** How often what others have changed is looked for, in milliseconds; undefined: every two seconds. */
   readonly lookEveryMs?: number | undefined;
 }
@@ -127,6 +133,13 @@ class StandingGuard implements Guard {
     return this.#options.rates;
   }
 
+  addressOf({ peer, headerOf }: CallHead): string {
+    const { proxies } = this.#options;
+    return proxies === undefined
+      ? peer.address
+      : proxies.addressOf(peer.address, headerOf("x-forwarded-for"));
+  }
+
   denied(denial: Denial): void {
     this.#denials.add(denial);
   }
@@ -156,14 +169,15 @@ class StandingGuard implements Guard {
     const narrowed = said.credential === "oidc" || said.credential === "capability";
     const refusal =
       (narrowed ? this.#tokens?.denial?.(said, head) : undefined) ??
-      this.#options.rates?.head(said, head.peer.address);
+      this.#options.rates?.head(said, this.addressOf(head));
     if (refusal !== undefined) return this.#refuse(refusal, head, said);
     const { caller, callerName, expireTimeMs } = said;
-    return { caller, callerName, access: new Granted(said, head, this), expireTimeMs };
+    const formerCaller = this.#options.formerIds?.of(caller);
+    return { caller, callerName, formerCaller, access: new Granted(said, head, this), expireTimeMs };
   }
 
   #refuse(refusal: Refusal, head: CallHead, by?: Pick<Verified, "callerName" | "keyId">): Refusal {
-    if (TOLD.test(refusal.code)) this.denied(denialOf(refusal, head, by));
+    if (TOLD.test(refusal.code)) this.denied(denialOf(refusal, head, this.addressOf(head), by));
     return refusal;
   }
 

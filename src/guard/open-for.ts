@@ -1,10 +1,16 @@
+import { randomBytes, randomInt } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { Log } from "../telemetry.ts";
+import { CallerRates } from "./caller-rates.ts";
+import { openCertificates } from "./certificates.ts";
+import { TrustedProxies } from "./client-address.ts";
 import { Directory } from "./directory.ts";
+import { FormerIds } from "./former-ids.ts";
 import { type Guard, type GuardMode, openGuard } from "./guard.ts";
 import type { RandomBytes } from "./random-id.ts";
+import type { Rate, Rates } from "./rate.ts";
 import { RootKeyError } from "./root-key.ts";
 
 /** Why a store is not served with these settings: one sentence for the operator. */
@@ -16,6 +22,12 @@ export class GuardError extends Error {
 export interface GuardSettings {
   readonly auth: "off" | GuardMode;
   readonly rootKeyFile: string | undefined;
+  /** For how much running time request ids are kept, in milliseconds. */
+  readonly requestIdsKeepMs: number;
+  readonly rateDefault: Rate | undefined;
+  readonly rateAnonymous: Rate | undefined;
+  readonly rateTokens: Rate | undefined;
+  readonly trustedProxies: readonly string[];
 }
 
 /**
@@ -27,10 +39,11 @@ export interface GuardSettings {
  */
 export async function openGuardFor(
   catalogue: Catalogue | undefined,
-  { auth, rootKeyFile }: GuardSettings,
+  settings: GuardSettings,
   shown: string,
   deps: { readonly clock: Clock; readonly log: Log; readonly randomBytes: RandomBytes },
 ): Promise<Guard | undefined> {
+  const { auth, rootKeyFile } = settings;
   if (catalogue === undefined) {
     if (auth === "off") return undefined;
     throw new GuardError(`auth is ${auth}, and the store ${shown} keeps no principals; set auth = off.`);
@@ -40,7 +53,15 @@ export async function openGuardFor(
       await assertNobodyIsKept(catalogue, shown);
       return undefined;
     }
-    const guard = await openGuard({ mode: auth, catalogue, rootKeyFile, ...deps });
+    const { openTokens } = await import("./tokens/verifier.ts"); // With a library that who asks nobody need not load.
+    const guard = await openGuard({
+      ...{ mode: auth, catalogue, rootKeyFile, ...deps },
+      tokens: (now) => openTokens({ known: () => now.directory, salt: randomBytes(32), ...deps }),
+      certificates: (now) => openCertificates(() => now.directory, deps.clock),
+      formerIds: await formerIdsOf(catalogue, auth, settings, deps),
+      rates: ratesOf(settings, deps.clock),
+      proxies: settings.trustedProxies.length > 0 ? new TrustedProxies(settings.trustedProxies) : undefined,
+    });
     if (auth === "optional" || guard.hasRootKey || guard.current.directory.hasAdmin) return guard;
     guard.close();
   } catch (error) {
@@ -53,6 +74,26 @@ export async function openGuardFor(
     `auth is required, and nobody could administrate the store ${shown}: it has no principal with admin, and there is no root ` +
       `key. Make an admin with \`tally auth init --store ${shown}\` (of SQLite while no server has it), or give root-key-file.`,
   );
+}
+
+function formerIdsOf(
+  catalogue: Catalogue,
+  mode: GuardMode,
+  { requestIdsKeepMs: keepMs }: GuardSettings,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<FormerIds> {
+  return FormerIds.open({
+    mode,
+    catalogue,
+    clock,
+    keepMs,
+    onFailure: (err) => log("auth.unwritten", { err }),
+  });
+}
+
+function ratesOf({ rateDefault, rateAnonymous, rateTokens }: GuardSettings, clock: Clock): Rates {
+  const rates = { principal: rateDefault, anonymous: rateAnonymous, tokens: rateTokens };
+  return new CallerRates(clock, rates, randomInt(2 ** 32));
 }
 
 /** A setting that was forgotten must not open what others guard. */

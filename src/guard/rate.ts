@@ -1,4 +1,5 @@
 import type { Refusal } from "../core/errors.ts";
+import type { CredentialKind } from "./tokens.ts";
 
 /** How often somebody may call one process: each limit lets through a burst, and from then on so many a second. */
 export interface Rate {
@@ -17,12 +18,14 @@ export interface Rates {
   /** Count a call. @returns  why it is one too many; undefined: it is not */
   head(caller: Counted, address: string): Refusal | undefined;
   /** Count operations of a call beyond the first. */
-  charge(caller: Counted, operations: number): Refusal | undefined;
+  charge(caller: Counted, address: string, operations: number): Refusal | undefined;
 }
 
 /** Whose calls are counted. */
 export interface Counted {
   readonly caller: string;
+  /** By what they said who they are: visitors, with a capability token or with none, are counted by their address too. */
+  readonly credential: CredentialKind;
   /** The API key whose tokens it is one of. */
   readonly keyId?: string | undefined;
   /** How often it may; undefined: as the server has it for everybody. */

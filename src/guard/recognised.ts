@@ -16,7 +16,7 @@ export interface Recognised {
 interface Seen {
   readonly principal: Principal | undefined;
   readonly key: Key | undefined;
-  readonly binding: Binding | undefined;
+  readonly bindings: readonly (Binding | undefined)[];
   readonly hidesBindings: boolean;
 }
 
@@ -34,18 +34,19 @@ export function recognisedStill(
   const { verified, seen } = found;
   if (found.revision !== current.revision) {
     const now = see(verified.depends, current);
-    const same = now.principal === seen.principal && now.key === seen.key && now.binding === seen.binding;
-    if (!same || now.hidesBindings !== seen.hidesBindings) return undefined;
+    const same = now.principal === seen.principal && now.key === seen.key;
+    const bound = now.bindings.every((binding, i) => binding === seen.bindings[i]);
+    if (!same || !bound || now.hidesBindings !== seen.hidesBindings) return undefined;
     found.revision = current.revision;
   }
   return verified.expireTimeMs !== undefined && nowMs >= verified.expireTimeMs ? EXPIRED : verified;
 }
 
-function see({ principalId, keyId, subject }: Depends, { directory }: CurrentDirectory): Seen {
+function see({ principalId, keyId, subjects = [] }: Depends, { directory }: CurrentDirectory): Seen {
   return {
     principal: principalId === undefined ? undefined : directory.principalById(principalId),
     key: keyId === undefined ? undefined : directory.keyById(keyId),
-    binding: subject === undefined ? undefined : directory.bindingBySubject(subject),
-    hidesBindings: subject !== undefined && directory.hidesBindings,
+    bindings: subjects.map((subject) => directory.bindingBySubject(subject)),
+    hidesBindings: subjects.length > 0 && directory.hidesBindings,
   };
 }

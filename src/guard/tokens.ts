@@ -23,6 +23,8 @@ export interface Verified {
   readonly expireTimeMs?: number | undefined;
   /** How often; undefined: as the server has it for everybody. */
   readonly rate?: Rate | undefined;
+  /** Of a token that is for pages of some origins alone: these. */
+  readonly origins?: readonly string[] | undefined;
   /** What of the directory was looked at. As long as none of it is another, all of the above still holds. */
   readonly depends: Depends;
 }
@@ -31,8 +33,8 @@ export interface Verified {
 export interface Depends {
   readonly principalId?: string | undefined;
   readonly keyId?: string | undefined;
-  /** Of a binding, also when there was none: see subjectToText. */
-  readonly subject?: string | undefined;
+  /** Of bindings, also where there was none: see bindingKeyOf. */
+  readonly subjects?: readonly string[] | undefined;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions, Server as TlsServer } from "node:tls";
 import type { DescService } from "@bufbuild/protobuf";
 import type { Clock } from "../core/clock.ts";
@@ -40,6 +40,7 @@ import { articleRoute } from "./rest/article.ts";
 import { restRoute } from "./rest/rest.ts";
 import { Room } from "./room.ts";
 import type { Certificate } from "./tls/certificate.ts";
+import { type ClientAuth, ClientConnections } from "./tls/clients.ts";
 
 /** What the doors lead to, and where they are. */
 export interface DoorsOptions {
@@ -51,6 +52,11 @@ export interface DoorsOptions {
   readonly http2Engine?: Http2EngineName;
   /** What is shown to those who connect, over TLS; undefined: all is in plaintext. */
   readonly certificate?: Certificate | undefined;
+  /**
+   * Whether clients are asked for a certificate over TLS, and have to have one: where gRPC is served. By default they are
+   * not. Otherwise the certificate has authorities.
+   */
+  readonly clientAuth?: ClientAuth;
   /** Origins whose pages may call, beside this server's own; "*" for every one. */
   readonly allowOrigins?: readonly string[];
   /**
@@ -69,12 +75,12 @@ export interface DoorsOptions {
   readonly unaryCalls?: readonly UnaryCall[];
   /** Who may call, and do what; by default everybody may do everything. */
   readonly authorise?: Authorise;
+  /** Principals and keys, for those who may manage them; undefined: there are none. */
+  readonly administration?: Administration;
   /** Whether callers show credentials: then nobody between may keep what is answered. */
   readonly authenticates?: boolean;
   /** What may be had without a credential, beside health; undefined: all of it. */
   readonly open?: ReadonlySet<OpenPart> | undefined;
-  /** Principals and keys, for those who may manage them; undefined: there are none. */
-  readonly administration?: Administration;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
@@ -214,19 +220,26 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   // What is beside gRPC, where that has a port of its own.
   const beside =
     isOwn && !shared ? openHttp2Server({ calls: [], streamCalls: [], routes }, carrying) : undefined;
-  const tlsFor = (protocols: readonly string[]): TlsOptions | undefined =>
+  const { clientAuth = "off" } = options;
+  const clients =
+    certificate === undefined || clientAuth === "off"
+      ? undefined
+      : new ClientConnections(certificate, { isRequired: clientAuth === "required", log });
+  const tlsFor = (protocols: readonly string[], hasGrpc: boolean): TlsOptions | undefined =>
     certificate && {
       ...certificate.options,
+      // One that does not verify we hang up on ourselves, and say why: see ClientConnections.
+      ...(hasGrpc && clients !== undefined && { requestCert: true, rejectUnauthorized: false }),
       ALPNProtocols: protocols,
       handshakeTimeout: limits.firstBytesMs,
     };
   // The first that the client offers too. What offers both is a browser or curl, for gRPC's clients offer h2 alone: where
   // HTTP/2 is gRPC's alone, they want the other.
   const protocols = isOwn ? ["h2", "http/1.1"] : shared ? ["http/1.1", "h2"] : ["http/1.1"];
-  const http = openHttpServer(routes, { log, limits, tls: tlsFor(protocols) });
+  const http = openHttpServer(routes, { log, limits, tls: tlsFor(protocols, shared) });
   const engines: readonly Drainable[] = [http, grpc, ...(beside === undefined ? [] : [beside])];
   const listeners: Listener[] = [];
-  const listenOn = (server: Server, http2: SocketServer | undefined, address: Address) => {
+  const listenOn = (server: Server, http2: SocketServer | undefined, address: Address, hasGrpc: boolean) => {
     if (server instanceof TlsServer) {
       certificate?.renewOn(server);
       server.on("tlsClientError", ({ code }: NodeJS.ErrnoException, socket) => {
@@ -235,7 +248,9 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       });
     }
     const makeRoom = http2 && (() => http2.endUnused());
-    return openListener(server, http2 && ((socket) => http2.serve(socket)), address, { ...limits, makeRoom });
+    const admits = hasGrpc && clients ? (socket: Socket) => clients.admits(socket) : undefined;
+    const ruled = { ...limits, makeRoom, admits };
+    return openListener(server, http2 && ((socket) => http2.serve(socket)), address, ruled);
   };
   const closeAll = async (graceMs: number): Promise<void> => {
     health.setServing(false);
@@ -261,14 +276,15 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     const leaving = setTimeout(() => setImmediate(leave), lingerMs); // When what has come by then was read.
     await closed;
     clearTimeout(leaving);
+    clients?.close();
   };
   try {
-    listeners.push(await listenOn(http.server, shared ? grpc : beside, listen));
+    listeners.push(await listenOn(http.server, shared ? grpc : beside, listen, shared));
     if (!shared) {
-      const tls = tlsFor(["h2"]);
+      const tls = tlsFor(["h2"], true);
       const options = { noDelay: true, allowHalfOpen: true };
       const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls });
-      listeners.push(await listenOn(server, grpc, grpcListen));
+      listeners.push(await listenOn(server, grpc, grpcListen, true));
     }
   } catch (error) {
     await closeAll(0);

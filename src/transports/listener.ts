@@ -45,6 +45,8 @@ export interface ListenerLimits {
   readonly connectionsMax: number;
   /** End a connection that nobody has used, for another; returns whether there was one. */
   readonly makeRoom?: (() => boolean) | undefined;
+  /** Asked of each connection over TLS when hands are shaken: whether it may stay. */
+  readonly admits?: ((socket: Socket) => boolean) | undefined;
   /**
    * How long a connection may stay silent before its first bytes, and how long TLS may take to shake hands before
    * that; in milliseconds.
@@ -68,7 +70,7 @@ export async function openListener(
   server: Server,
   http2: ((socket: Socket) => void) | undefined,
   address: Address,
-  { connectionsMax, makeRoom, firstBytesMs }: ListenerLimits,
+  { connectionsMax, makeRoom, admits, firstBytesMs }: ListenerLimits,
 ): Promise<Listener> {
   const ready = server instanceof TlsServer ? "secureConnection" : "connection";
   const http1 = server.listeners(ready) as ((socket: Socket) => void)[];
@@ -95,6 +97,11 @@ export async function openListener(
     socket.once("finish", () => awaitEnd(socket));
     // HTTP/2 forbids it (RFC 9113, section 9.2.1), nobody needs it over HTTP/1.1, and it costs a handshake each time.
     if (socket instanceof TLSSocket) socket.disableRenegotiation();
+    if (admits?.(socket) === false) {
+      socket.on("error", () => {}); // Nobody is owed an answer.
+      socket.destroy();
+      return;
+    }
     awaitFirstBytes(socket, firstBytesMs, (isHttp2) => {
       silent.delete(endsOf(socket));
       if (socket.writableEnded) return; // It spoke when we had left.

@@ -122,6 +122,13 @@ export const RULES: readonly Rule[] = [
     builtins: true,
   },
   {
+    of: "src/guard/tokens/",
+    own: ["src/guard/", "src/core/", "types of src/transports/calls/authorise.ts", TELEMETRY],
+    packages: ["jose"],
+    builtins: true,
+    without: ["node:http", "node:https", "node:http2"],
+  },
+  {
     of: "src/guard/", // Doors ask it, and it knows of them no more than what a call's head is.
     own: [
       "src/guard/",

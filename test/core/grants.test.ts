@@ -1,6 +1,6 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { type Grant, Grants, grantFromText, grantToText } from "../../src/core/grants.ts";
+import { type Grant, Grants, grantFromText, grantToText, intersect } from "../../src/core/grants.ts";
 import { Permission } from "../../src/core/permissions.ts";
 
 const { READ, INCREMENT, DECREMENT, SET, CREATE, ADMIN, OBSERVE } = Permission;
@@ -105,5 +105,20 @@ test.prop([fc.array(grant, { maxLength: 6 }), fc.integer({ min: 1, max: 63 }), n
   (all, needed, prefix, rest) => {
     const some = new Grants(all);
     if (some.allow(needed, { prefix })) expect(some.allow(needed, { name: prefix + rest })).toBe(true);
+  },
+);
+
+const target = fc.oneof(
+  fc.record({ name }),
+  fc.record({ prefix: fc.oneof(fc.constant(""), name) }),
+) as fc.Arbitrary<{ name: string } | { prefix: string }>;
+const some = fc.array(grant, { maxLength: 6 }).map((all) => new Grants(all));
+
+test.prop([some, some, fc.integer({ min: 1, max: 63 }), target])(
+  "an intersection permits what both permit, and nothing else",
+  (one, other, needed, asked) => {
+    const both = one.allow(needed, asked) && other.allow(needed, asked);
+    expect(intersect(one, other).allow(needed, asked)).toBe(both);
+    expect(intersect(other, one).allow(needed, asked)).toBe(both);
   },
 );

@@ -38,6 +38,7 @@ import {
   openDoors,
 } from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";
+import type { ClientAuth } from "../../src/transports/tls/clients.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";
 import { Following } from "../stores/conformance/history-following.ts";
 import { HandClock } from "../support/clock.ts";
@@ -64,9 +65,9 @@ interface Options {
   readonly newUid?: () => string;
   readonly allowOrigins?: readonly string[];
   readonly authorise?: Authorise;
+  readonly administration?: Administration;
   readonly authenticates?: boolean;
   readonly open?: ReadonlySet<OpenPart>;
-  readonly administration?: Administration;
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -79,7 +80,9 @@ interface Options {
     readonly checkEveryMs?: number;
     /** Certificates are made now, and not when the clock of everything else is. */
     readonly clock?: HandClock;
+    readonly clientCaFile?: string;
   };
+  readonly clientAuth?: ClientAuth;
 }
 
 /** Open a door that serves; `await using` closes it. */
@@ -93,12 +96,13 @@ export async function open(options: Options = {}): Promise<Opened> {
     newUid = () => v7(),
     allowOrigins = [],
     authorise,
+    administration,
     authenticates = false,
     open: parts,
-    administration,
     streamCalls = [],
     unaryCalls = [],
     tls,
+    clientAuth = "off",
     http2Engine = ENGINE,
   } = options;
   const hostNames = "hostNames" in options ? options.hostNames : tls === undefined ? ["x"] : undefined;
@@ -131,6 +135,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     grpcListen,
     http2Engine,
     certificate,
+    clientAuth,
     allowOrigins,
     hostNames,
     store,

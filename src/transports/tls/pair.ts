@@ -1,6 +1,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
+import { CertificateError, inPem, parse, readPem } from "./pem.ts";
+
+export { CertificateError };
 
 /** Where a certificate and its key are, in PEM. */
 export interface CertificateFiles {
@@ -8,11 +10,6 @@ export interface CertificateFiles {
   readonly certFile: string;
   /** The private key of the first, without a passphrase. */
   readonly keyFile: string;
-}
-
-/** A certificate or a key that cannot be used: one sentence for the operator. */
-export class CertificateError extends Error {
-  override readonly name = "CertificateError";
 }
 
 /** What a certificate says of itself. */
@@ -33,8 +30,8 @@ export interface Pair {
 
 /** Read both files, and see whether a server could use them. @throws CertificateError */
 export async function loadPair({ certFile, keyFile }: CertificateFiles): Promise<Pair> {
-  const cert = await read("certificate", certFile);
-  const key = await read("key", keyFile);
+  const cert = await readPem("certificate", certFile);
+  const key = await readPem("key", keyFile);
   const first = parse(
     () => new X509Certificate(inPem(cert, "CERTIFICATE")),
     `The TLS certificate ${certFile} is no certificate in PEM; expected -----BEGIN CERTIFICATE-----, the server's own ` +
@@ -69,35 +66,4 @@ export function isSame(a: Pair, b: Pair): boolean {
 /** How TLS is spoken with it. */
 export function contextOf({ cert, key }: Pair): SecureContextOptions {
   return { cert, key, minVersion: "TLSv1.2" }; // Said, because a flag of Node.js could have lowered it.
-}
-
-async function read(what: string, path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    const { code = "", message } = cause as NodeJS.ErrnoException;
-    const why = READ_ERRORS[code] ?? message;
-    throw new CertificateError(`The TLS ${what} ${path} cannot be read: ${why}.`, { cause });
-  }
-}
-
-const READ_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
-  EACCES: "this user may not read it",
-  EISDIR: "it is a directory",
-};
-
-/** The bytes, if they have such a block: what is not PEM, Node.js would try as other formats. */
-function inPem(bytes: Buffer, block: string): Buffer {
-  if (new RegExp(`^-----BEGIN [A-Z ]*${block}-----`, "m").test(bytes.toString("latin1"))) return bytes;
-  throw new TypeError("it is not PEM");
-}
-
-function parse<T>(make: () => T, sentence: string | ((message: string) => string)): T {
-  try {
-    return make();
-  } catch (cause) {
-    const text = typeof sentence === "string" ? sentence : sentence((cause as Error).message);
-    throw new CertificateError(text, { cause });
-  }
 }

@@ -48,9 +48,15 @@ export function bindingCalls(calls: AdminCalls): UnaryMethod[] {
   ];
 }
 
-/** One of them is there: that is a rule of the messages. */
-function subjectIn(subject: CreateBindingRequest["subject"] | DeleteBindingRequest["subject"]): Subject {
-  return subject.case === "certificate" ? { certificate: subject.value } : { oidc: subject.value! };
+/** One of them is there, and that of an issuer has a colon: those are rules of the messages. */
+function subjectIn({
+  case: kind,
+  value = "",
+}: CreateBindingRequest["subject"] | DeleteBindingRequest["subject"]): Subject {
+  const colon = value.indexOf(":");
+  return kind === "certificate"
+    ? { certificate: value }
+    : { oidc: [value.slice(0, colon), value.slice(colon + 1)] };
 }
 
 function toMessage(
@@ -64,7 +70,7 @@ function toMessage(
     subject:
       "certificate" in subject
         ? { case: "certificate", value: subject.certificate }
-        : { case: "oidc", value: subject.oidc },
+        : { case: "oidc", value: subject.oidc.join(":") },
     createTime: timestampFromMs(binding.createTimeMs),
   };
 }

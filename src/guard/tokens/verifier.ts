@@ -1,0 +1,87 @@
+import { decodeJwt, decodeProtectedHeader, errors } from "jose";
+import type { Clock } from "../../core/clock.ts";
+import type { Refusal } from "../../core/errors.ts";
+import type { Log } from "../../telemetry.ts";
+import type { CallHead } from "../../transports/calls/authorise.ts";
+import type { Known } from "../known.ts";
+import type { TokenVerifier, Verified } from "../tokens.ts";
+import { verifyCapability } from "./capability.ts";
+import { CAPABILITY_TYPE } from "./claims.ts";
+import { FailuresByAddress } from "./failures.ts";
+import { invalid, isUnfit, type Unfit } from "./unfit.ts";
+
+/** What tokens are judged by. */
+export interface TokensOptions {
+  /** The directory as it is now. */
+  readonly known: () => Known;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** 32 random bytes. */
+  readonly salt: Buffer;
+}
+
+/** Judge tokens: those that were signed with API keys. */
+export function openTokens({ known, clock, log, salt }: TokensOptions): TokenVerifier {
+  const failures = new FailuresByAddress(salt);
+  let nextLogMs = Number.NEGATIVE_INFINITY;
+  const logSeldom = (why: string) => {
+    const nowMs = clock.monotonic();
+    if (nowMs < nextLogMs) return;
+    nextLogMs = nowMs + LOGS_APART_MS;
+    log("auth.token_refused", { why });
+  };
+  return {
+    async verify(token, { peer: { address } }) {
+      const limited = failures.refusal(address, clock.monotonic());
+      if (limited !== undefined) return limited;
+      const said = await judge(token, known, clock.now());
+      if (!isUnfit(said)) return said;
+      if (said.isForged) failures.count(address, clock.monotonic());
+      logSeldom(said.why);
+      return { code: said.code };
+    },
+    denial: denialByOrigin,
+  };
+}
+
+/** Whoever sends many tokens that are none is not to fill the log. */
+const LOGS_APART_MS = 10_000;
+
+async function judge(token: string, known: () => Known, nowMs: number): Promise<Verified | Unfit> {
+  const header = unchecked(() => decodeProtectedHeader(token));
+  if (header === undefined) return invalid("its header cannot be read");
+  if (!isCanonical(token.slice(token.lastIndexOf(".") + 1)))
+    return invalid("its signature is not as base64url is written");
+  if (header.crit !== undefined) return invalid("its header has crit, and no extension is known here");
+  if (isType(header.typ, CAPABILITY_TYPE)) return verifyCapability(token, header.kid, known, nowMs);
+  const claims = unchecked(() => decodeJwt(token));
+  if (claims === undefined) return invalid("its claims cannot be read");
+  return invalid("its issuer is none of those that are known here");
+}
+
+/** Otherwise a token could be written in sixteen ways, and be used as often as sixteen. */
+function isCanonical(base64url: string): boolean {
+  return Buffer.from(base64url, "base64url").toString("base64url") === base64url;
+}
+
+/** What a token says of itself, before anything of it is believed; undefined: it cannot be read. */
+function unchecked<T>(decode: () => T): T | undefined {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof errors.JOSEError) return undefined;
+    throw error;
+  }
+}
+
+/** As a media type is compared, whose "application/" may be left out (RFC 7515, section 4.1.9). */
+function isType(typ: unknown, type: string): boolean {
+  return typeof typ === "string" && typ.toLowerCase().replace(/^application\//, "") === type;
+}
+
+/** A page of another origin than the token is for; who sends no Origin is no page. */
+function denialByOrigin({ origins }: Verified, { headerOf }: CallHead): Refusal | undefined {
+  const origin = headerOf("origin");
+  if (origins === undefined || origin === undefined || origins.includes(origin)) return undefined;
+  return { code: "PERMISSION_DENIED", expected: "its token is not for pages of this origin" };
+}

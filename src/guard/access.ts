@@ -2,6 +2,7 @@ import type { Refusal } from "../core/errors.ts";
 import type { Target } from "../core/grants.ts";
 import { Permission, type Permissions, permissionsToText } from "../core/permissions.ts";
 import type { Access, CallHead, Identity } from "../transports/calls/authorise.ts";
+import { INVALID } from "./credentials.ts";
 import type { Denial } from "./denials.ts";
 import type { Rates } from "./rate.ts";
 import type { Verified } from "./tokens.ts";
@@ -17,14 +18,36 @@ export interface Granting {
 
 /** What somebody who was verified may do, in one call. */
 export class Granted implements Access {
-  readonly #verified: Verified;
+  #verified: Verified;
   readonly #head: CallHead;
   readonly #granting: Granting;
+  /** What was asked for and is permitted, of a call that goes on: to be asked for again. */
+  readonly #asked: Asked[] | undefined;
 
-  constructor(verified: Verified, head: CallHead, granting: Granting) {
+  /** @param goesOn  whether it is a call that may outlast what its permit stands on */
+  constructor(verified: Verified, head: CallHead, granting: Granting, goesOn = false) {
     this.#verified = verified;
     this.#head = head;
     this.#granting = granting;
+    this.#asked = goesOn ? [] : undefined;
+  }
+
+  /**
+   * Go on as what the caller is by now.
+   *
+   * @returns  why they may not any more what they were permitted; undefined: they may
+   */
+  become(verified: Verified): Refusal | undefined {
+    if (verified.caller !== this.#verified.caller) return INVALID; // What it is under is said for all of the call.
+    if (verified.grants === this.#verified.grants) return undefined;
+    this.#verified = verified;
+    if (this.#asked?.length === ASKED_MAX)
+      return { code: "PERMISSION_DENIED", expected: "its grants have changed since; ask again" };
+    for (const { needed, target } of this.#asked ?? []) {
+      const refusal = this.denial(needed, target);
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
   }
 
   get identity(): Identity {
@@ -41,12 +64,17 @@ export class Granted implements Access {
   }
 
   allows(needed: Permissions, target: Target): boolean {
-    return this.#verified.grants.allow(needed, target);
+    const allowed = this.#verified.grants.allow(needed, target);
+    if (allowed) this.#note(needed, target);
+    return allowed;
   }
 
   denial(needed: Permissions, target: Target): Refusal | undefined {
     const { grants, credential } = this.#verified;
-    if (grants.allow(needed, target)) return undefined;
+    if (grants.allow(needed, target)) {
+      this.#note(needed, target);
+      return undefined;
+    }
     // Who has shown nothing is told to, where no grant to everybody could be enough.
     const missing = credential === "none" && (needed & Permission.ADMIN) !== 0;
     const refusal = missing ? MISSING : permissionDenied(this.#verified, needed, target);
@@ -56,6 +84,14 @@ export class Granted implements Access {
       target: "name" in target ? target.name : target.prefix,
     });
     return refusal;
+  }
+
+  /** Once each: what a stream asks for, it may ask for with each of its messages. */
+  #note(needed: Permissions, target: Target): void {
+    if (this.#asked === undefined || this.#asked.length === ASKED_MAX) return;
+    const of = targetOf(target);
+    if (!this.#asked.some((each) => each.needed === needed && targetOf(each.target) === of))
+      this.#asked.push({ needed, target });
   }
 
   charge(operations: number): Refusal | undefined {
@@ -70,6 +106,20 @@ export class Granted implements Access {
     }
     return refusal;
   }
+}
+
+/** More of it is not kept: a call that has asked for more ends when its grants change. */
+const ASKED_MAX = 1_000;
+
+/** What was asked for. */
+interface Asked {
+  readonly needed: Permissions;
+  readonly target: Target;
+}
+
+/** "=shop.total" and "shop.": told apart as grants tell them. */
+function targetOf(target: Target): string {
+  return "name" in target ? `=${target.name}` : target.prefix;
 }
 
 /** That no credential came. */

@@ -79,7 +79,11 @@ export class CurrentDirectory {
     this.#readAtMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** @returns  ends it */
+  /**
+   * Be told when anything of it has become another, and now and then while it is not to be used.
+   *
+   * @returns  ends it
+   */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -91,6 +95,7 @@ export class CurrentDirectory {
 
   /** A look that is still on its way is not waited for by another one. */
   #look(): void {
+    if (this.isStale) this.#tell(); // Nobody else does, if a read neither fails nor ends.
     if (this.#reading) return;
     this.#reading = true;
     this.refresh()
@@ -127,6 +132,10 @@ export class CurrentDirectory {
       this.#directory = directory;
     } else this.#directory.apply(changes);
     this.#revision++;
+    this.#tell();
+  }
+
+  #tell(): void {
     for (const listener of this.#listeners) listener();
   }
 }

@@ -21,6 +21,7 @@ import type { RandomBytes } from "./random-id.ts";
 import type { Rates } from "./rate.ts";
 import { type Recognised, recognised, recognisedStill } from "./recognised.ts";
 import { RootKey, RootKeyError } from "./root-key.ts";
+import { StandingPermits } from "./standing-permits.ts";
 import { type CertificateVerifier, isVerified, type TokenVerifier, type Verified } from "./tokens.ts";
 import { verifiedKey } from "./verified-key.ts";
 
@@ -111,6 +112,7 @@ class StandingGuard implements Guard {
   readonly #tokens: TokenVerifier | undefined;
   readonly #certificates: CertificateVerifier | undefined;
   readonly #denials: Denials;
+  readonly #standing: StandingPermits;
   readonly #known = new KnownCredentials<Recognised>(KNOWN_MAX);
   readonly #shown = new WeakMap<X509Certificate, Recognised>();
   #rootKey: RootKey | undefined;
@@ -122,6 +124,8 @@ class StandingGuard implements Guard {
     this.#tokens = options.tokens?.(current);
     this.#certificates = options.certificates?.(current);
     this.#denials = new Denials(options.clock);
+    this.#standing = new StandingPermits((head) => this.#judge(head));
+    current.onChange(() => this.#standing.review());
     this.administration = administrationOf(current, options, () => this.#denials.latest);
   }
 
@@ -145,35 +149,38 @@ class StandingGuard implements Guard {
   }
 
   readonly authorise: Authorise = (head) => {
+    const said = this.#judge(head);
+    return said instanceof Promise ? said.then((each) => this.#permit(each, head)) : this.#permit(said, head);
+  };
+
+  #judge(head: CallHead): Verified | Refusal | Promise<Verified | Refusal> {
     const credential = credentialIn(head);
     const certificate = this.#certificates && head.peer.certificate;
     const isBare = credential === undefined && certificate === undefined;
-    if (isBare && this.#options.mode === "optional") {
-      this.callsWithoutCredential[head.overGrpc ? "grpc" : "http"]++;
-      return this.#permit(ANYBODY, head);
-    }
+    if (isBare && this.#options.mode === "optional") return ANYBODY;
     if (this.current.isStale) return STALE;
-    if (typeof credential === "object") return this.#permit(credential, head);
-    if (credential === undefined) {
-      const said = certificate === undefined ? this.#anonymous() : this.#byCertificate(certificate, head);
-      return this.#permit(said, head);
-    }
-    const said = this.#bySecret(credential, head);
-    if (!(said instanceof Promise)) return this.#permit(said, head, credential);
-    return said.then((verified) => this.#permit(verified, head, credential));
-  };
+    if (typeof credential === "object") return credential;
+    if (credential !== undefined) return this.#bySecret(credential, head);
+    return certificate === undefined ? this.#anonymous() : this.#byCertificate(certificate, head);
+  }
 
-  /** @param credential  for the operator, who is told which key was refused, of a key */
-  #permit(said: Verified | Refusal, head: CallHead, credential = ""): Permit | Refusal {
-    if (!isVerified(said)) return this.#refuse(said, head, this.#keyIn(credential));
-    const narrowed = said.credential === "oidc" || said.credential === "capability";
-    const refusal =
-      (narrowed ? this.#tokens?.denial?.(said, head) : undefined) ??
-      this.#options.rates?.head(said, this.addressOf(head));
+  #permit(said: Verified | Refusal, head: CallHead): Permit | Refusal {
+    if (!isVerified(said)) return this.#refuse(said, head, this.#keyIn(head));
+    const refusal = this.#unfit(said, head) ?? this.#options.rates?.head(said, this.addressOf(head));
     if (refusal !== undefined) return this.#refuse(refusal, head, said);
+    if (said === ANYBODY) this.callsWithoutCredential[head.overGrpc ? "grpc" : "http"]++;
     const { caller, callerName, expireTimeMs } = said;
     const formerCaller = this.#options.formerIds?.of(caller);
-    return { caller, callerName, formerCaller, access: new Granted(said, head, this), expireTimeMs };
+    const goesOn = head.method.methodKind !== "unary";
+    const access = new Granted(said, head, this, goesOn);
+    const permit = { caller, callerName, formerCaller, access, expireTimeMs };
+    return goesOn ? { ...permit, revoked: this.#standing.add(head, access) } : permit;
+  }
+
+  /** Why a token that is good may not be used for this call. */
+  #unfit(said: Verified, head: CallHead): Refusal | undefined {
+    const isToken = said.credential === "oidc" || said.credential === "capability";
+    return isToken ? this.#tokens?.denial?.(said, head) : undefined;
   }
 
   #refuse(refusal: Refusal, head: CallHead, by?: Pick<Verified, "callerName" | "keyId">): Refusal {
@@ -181,9 +188,10 @@ class StandingGuard implements Guard {
     return refusal;
   }
 
-  /** Whose key it is, or is said to be. */
-  #keyIn(credential: string): Pick<Verified, "callerName" | "keyId"> | undefined {
-    const keyId = apiKeyFromText(credential)?.id;
+  /** Whose key it is, or is said to be, for the operator. */
+  #keyIn(head: CallHead): Pick<Verified, "callerName" | "keyId"> | undefined {
+    const credential = credentialIn(head);
+    const keyId = typeof credential === "string" ? apiKeyFromText(credential)?.id : undefined;
     const key = keyId === undefined ? undefined : this.current.directory.keyById(keyId);
     if (key === undefined) return undefined;
     return { keyId, callerName: this.current.directory.principalById(key.principalId)?.name ?? "" };
@@ -245,6 +253,7 @@ class StandingGuard implements Guard {
     try {
       this.#rootKey = await RootKey.read(rootKeyFile);
       log("auth.root_key_read");
+      this.#standing.review();
     } catch (error) {
       if (!(error instanceof RootKeyError)) throw error;
       log("auth.root_key_unusable", { detail: error.message });

@@ -55,7 +55,7 @@ export function loadConfig(sources: Sources): { config: Config; warnings: string
 function oidcIssuersIn(file: File | undefined): OidcIssuers {
   const said = oidcIssuersFrom(file?.values.oidc);
   if (typeof said !== "string") return said;
-  throw new ConfigError("file", `${withoutSecrets(said)} (in the file ${file?.path}).`);
+  throw new ConfigError("file", `${said} (in the file ${file?.path}).`);
 }
 
 const FIELDS = Object.keys(KEYS) as (keyof KeyedConfig)[];

@@ -50,11 +50,13 @@ describeWith(
 );
 
 describe("the settings of docs/tokens.md", () => {
-  it("are ones that go together", () => {
+  it.each(
+    blocks.filter(({ language }) => language === "toml").map(({ line, code }) => [line, code] as const),
+  )("at line %d can be used", (_, code) => {
     const folder = mkdtempSync(path.join(tmpdir(), "tally-tokens-"));
     const config = path.join(folder, "tally.toml");
-    writeFileSync(config, codeIn("toml"));
-    expect(loadConfig({ flags: { config }, env: {} }).config.tlsClientAuth).toBe("optional");
+    writeFileSync(config, code);
+    expect(loadConfig({ flags: { config }, env: {} }).config.auth).toBe("required");
     rmSync(folder, { recursive: true });
   });
 });

@@ -12,6 +12,7 @@ import { NO_TELEMETRY } from "../../src/telemetry.ts";
 import { BROWSER, newTab, useBrowser } from "../console/browser.ts";
 import { COMPILE_MS } from "../doors/clients/client.ts";
 import { GO } from "../doors/clients/go.ts";
+import { GRPCURL } from "../doors/clients/grpcurl.ts";
 import { RUBY } from "../doors/clients/ruby.ts";
 import { describeWith, type Need, program, pythonModules } from "../support/needs.ts";
 import { type Block, blocksOf } from "./markdown.ts";
@@ -32,6 +33,7 @@ const NEEDS: Readonly<Record<string, readonly Need[]>> = {
   "Node.js": [BUF],
   [PAGE_PART]: [BROWSER],
   curl: [CURL],
+  "buf curl and grpcurl": [BUF, GRPCURL],
 };
 
 const [, ...parts] = readFileSync(path.join(ROOT, "docs/clients.md"), "utf8").split(/^## /m);
@@ -42,12 +44,35 @@ const site = createServer((_, response) => {
   response.setHeader("content-type", "text/html").end(readFileSync(path.join(folder, PAGE_PART, PAGE)));
 });
 let origin: string;
+/** Of the principal "shop": in each part's folder as tally.key. */
+let key: string | undefined;
+const ROOT_KEY = "root".repeat(10);
+
+async function admin(resource: string, body: object): Promise<{ key?: string }> {
+  const response = await fetch(`http://127.0.0.1:${server.address.port}/v1/admin/${resource}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${ROOT_KEY}`, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  expect(response.status).toBe(200);
+  return (await response.json()) as { key?: string };
+}
 
 beforeAll(async () => {
   await once(site.listen(0, "127.0.0.1"), "listening");
   origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
-  const flags = { listen: "127.0.0.1:0", store: "memory:", "allow-origin": origin };
+  const rootKeyFile = path.join(folder, "root.key");
+  writeFileSync(rootKeyFile, ROOT_KEY, { mode: 0o600 });
+  const flags = {
+    listen: "127.0.0.1:0",
+    store: "memory:",
+    "allow-origin": origin,
+    auth: "optional", // Most of the page is without keys; who sends one is that one.
+    "root-key-file": rootKeyFile,
+  };
   server = await startServer(loadConfig({ flags, env: {} }).config, { telemetry: NO_TELEMETRY });
+  await admin("principals", { name: "shop" });
+  ({ key } = await admin("principals/shop/keys", {}));
 });
 
 afterAll(async () => {
@@ -66,6 +91,7 @@ for (const part of parts) {
 
     beforeAll(() => {
       mkdirSync(home);
+      writeFileSync(path.join(home, "tally.key"), `${key}\n`, { mode: 0o600 });
       // For what its text says is to be installed.
       if (title === "Node.js") symlinkSync(path.join(ROOT, "node_modules"), path.join(home, "node_modules"));
       shell = new Shell(home, {});

@@ -93,13 +93,29 @@ function shellBlock(where: string, { code, shows }: Block): void {
       code: exit,
       stdout,
       stderr,
-    } = await run("bash", ["--norc", "-euo", "pipefail", "-c", addressed(code)]);
+    } = code.includes(INIT)
+      ? await fresh(code)
+      : await run("bash", ["--norc", "-euo", "pipefail", "-c", addressed(code)]);
     expect({ exit, stderr: exit === 0 ? "" : stderr }).toEqual({ exit: 0, stderr: "" });
     const printed = stdout === "" ? stderr : stdout;
     if (shows?.language === "text") expect(printed).toBe(shows.code);
     else if (shows !== undefined)
       expect(comparable(JSON.parse(printed))).toEqual(comparable(JSON.parse(shows.code)));
   });
+}
+
+/** What makes a store of its own is run in a folder of its own, with a server of its own. */
+const INIT = "auth init";
+
+async function fresh(code: string): Promise<Awaited<ReturnType<typeof run>>> {
+  const at = `127.0.0.1:${await freePort()}`;
+  const home = mkdtempSync(path.join(folder, "fresh-"));
+  const here = code.replaceAll(/^(npm start --|npx \.)/gm, (command) => {
+    const tally = `${ROOT}/bin/tally.mjs`;
+    return command.startsWith("npm") ? `> server.log 2>&1 ${tally} serve` : tally;
+  });
+  const script = `cd ${home}; export TALLY_LISTEN=${at} TALLY_SERVER=${at}; trap 'kill %1' EXIT; ${here}`;
+  return run("bash", ["--norc", "-euo", "pipefail", "-c", script]);
 }
 
 function pythonBlock(where: string, { code, shows }: Block): void {

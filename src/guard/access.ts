@@ -86,6 +86,10 @@ export class Granted implements Access {
     return refusal;
   }
 
+  prefixOf(needed: Permissions, name: string): string | undefined {
+    return this.#verified.grants.prefixOf(needed, name);
+  }
+
   /** Once each: what a stream asks for, it may ask for with each of its messages. */
   #note(needed: Permissions, target: Target): void {
     if (this.#asked === undefined || this.#asked.length === ASKED_MAX) return;

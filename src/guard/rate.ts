@@ -1,5 +1,5 @@
 import type { Refusal } from "../core/errors.ts";
-import type { CredentialKind } from "./tokens.ts";
+import type { CredentialKind } from "./credentials.ts";
 
 /** How often somebody may call one process: each limit lets through a burst, and from then on so many a second. */
 export interface Rate {

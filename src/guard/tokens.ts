@@ -2,10 +2,8 @@ import type { X509Certificate } from "node:crypto";
 import type { Refusal } from "../core/errors.ts";
 import type { Grants } from "../core/grants.ts";
 import type { CallHead } from "../transports/calls/authorise.ts";
+import type { CredentialKind } from "./credentials.ts";
 import type { Rate } from "./rate.ts";
-
-/** By what somebody said who they are; "none" is nobody in particular. */
-export type CredentialKind = "key" | "root" | "oidc" | "certificate" | "capability" | "none";
 
 /** What a credential that is good says. */
 export interface Verified {

@@ -8,18 +8,16 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
-import type { JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { AdminService } from "../../../gen/tally/v1/admin_service_pb.ts";
 import type { Refusal } from "../../../src/core/errors.ts";
 import { Permission, type Permissions, permissionsToText } from "../../../src/core/permissions.ts";
 import { DEFAULTS } from "../../../src/core/settings.ts";
 import { Policies } from "../../../src/service/policies.ts";
 import { toBatch } from "../../../src/service/writer.ts";
 import type { Access, Authorise, CallHead, Target } from "../../../src/transports/calls/authorise.ts";
-import { API } from "../../../src/transports/calls/services.ts";
 import { create, single } from "../../support/calls.ts";
 import { type Opened, open, refusal } from "../../transports/door.ts";
+import { METHODS, REQUESTS } from "./counter-requests.ts";
 import { everyDoorOf } from "./with-headers.ts";
 
 const UNKNOWN: Refusal = { code: "CREDENTIAL_MISSING" };
@@ -41,40 +39,6 @@ const later: Authorise = async (head) => {
   return byHeader(head);
 };
 
-/** A request of each RPC about a counter, or about all that begin so. */
-const REQUESTS: Readonly<Record<string, (name: string) => JsonObject>> = {
-  CreateCounter: (name) => ({ name }),
-  GetCounter: (name) => ({ name }),
-  BatchGetCounters: (name) => ({ names: ["shop.there", name] }),
-  ListCounters: (prefix) => ({ prefix }),
-  TopCounters: (prefix) => ({ prefix }),
-  SumCounters: (prefix) => ({ prefix }),
-  UpdateCounter: (name) => ({ name, max: "9" }),
-  DeleteCounter: (name) => ({ name }),
-  Increment: (name) => ({ name }),
-  Decrement: (name) => ({ name }),
-  Set: (name) => ({ name, value: "7" }),
-  Reset: (name) => ({ name }),
-  TakeLimit: (name) => ({ name }),
-  TakeLimits: (name) => ({ takes: [{ name: "shop.there" }, { name }] }),
-  GiveBackLimit: (name) => ({ name, amount: "1" }),
-  SetPolicy: (prefix) => ({ prefix }),
-  GetPolicy: (prefix) => ({ prefix }),
-  ListPolicies: (prefix) => ({ prefix }),
-  DeletePolicy: (prefix) => ({ prefix }),
-  QueryHistory: (name) => ({ name }),
-  ListChanges: (name) => ({ name }),
-  BatchApply: (name) => ({
-    operations: [
-      { name: "shop.other", increment: "1" },
-      { name, increment: "1" },
-    ],
-  }),
-};
-/** Those about counters: what is about callers is in admin.test.ts. */
-const METHODS = API.filter((service) => service !== AdminService).flatMap(({ methods }) =>
-  methods.map(({ name }) => name),
-);
 const CHANGES = METHODS.filter((name) => !/^(Get|BatchGet|List|Top|Sum|Query)/.test(name));
 
 describe.each([

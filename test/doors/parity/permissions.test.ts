@@ -9,6 +9,7 @@ import { DEFAULTS } from "../../../src/core/settings.ts";
 import { Policies } from "../../../src/service/policies.ts";
 import { toBatch } from "../../../src/service/writer.ts";
 import type { Authorise } from "../../../src/transports/calls/authorise.ts";
+import { toPageToken, toPoliciesToken } from "../../../src/transports/calls/page-token.ts";
 import { create, single } from "../../support/calls.ts";
 import { type Opened, open } from "../../transports/door.ts";
 import { accessBy, grantsOf } from "../../transports/granted.ts";
@@ -150,6 +151,29 @@ describe("a page token", () => {
       expect((await page({ ...token }, { "x-grants": "increment@" })).said).toBe("PERMISSION_DENIED");
       expect((await page({ ...token }, all)).said).toBe("OK");
     }
+  });
+});
+
+/** Anybody can make one: what ties it to its list is no secret. */
+describe("a page token that was made by hand", () => {
+  const own = { "x-grants": "read@s." };
+  it.each([
+    ["s.there", "OK"],
+    ["a", "INVALID_FIELD page_token"],
+    ["t.there", "INVALID_FIELD page_token"],
+  ])("does not begin a list outside of its prefix: at %s", async (next, said) => {
+    await using opened = await open({ authorise: byGrants() });
+    await fill(opened);
+    const tokens = {
+      ListCounters: toPageToken(next, { prefix: "s.", labels: {} }),
+      ListPolicies: toPoliciesToken(next, "s."),
+    };
+    for (const [method, pageToken] of Object.entries(tokens))
+      for (const door of everyDoorOf(method)) {
+        if (door.name.includes("GET")) continue;
+        const answered = await door.call(opened, method, { prefix: "s.", pageToken }, own);
+        expect(answered.said, `${method} ${door.name}`).toBe(said);
+      }
   });
 });
 

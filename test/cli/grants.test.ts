@@ -70,6 +70,11 @@ function parsed(texts: readonly string[]): Grants {
   );
 }
 
+/** What is granted on exactly this. */
+function bits(texts: readonly string[], on: string): number {
+  return parsed(texts).all.reduce((sum, each) => (textOf(each) === on ? sum | each.permissions : sum), 0);
+}
+
 function textOf(target: { name: string } | { prefix: string }): string {
   return "name" in target ? `=${target.name}` : target.prefix;
 }

@@ -14,10 +14,12 @@ type Denied = Pick<CallError, "reason" | "message" | "metadata"> & { readonly se
 function lacking({ permission = "", name, prefixes = "" }: CallError["metadata"]): string {
   const target = name === undefined ? "" : ` to ${name}`;
   const there =
-    prefixes === "" ? "" : ` It has that on names that begin with ${prefixes.split(" ").join(", ")}.`;
+    prefixes === ""
+      ? "Nothing was changed."
+      : `It has that where names begin with ${prefixes.split(" ").join(" or ")}; nothing was changed.`;
   const grant = name === undefined ? `${permission}@PREFIX` : `${permission}@=${name}`;
   return (
-    `The caller may not do this${target}: it lacks the permission ${permission}.${there} Nothing was changed. ` +
+    `The caller may not do this${target}: it lacks the permission ${permission}. ${there} ` +
     `Who has admin can give it: tally auth principal update WHO --grant '${permission === "admin" ? "admin@" : grant}'`
   );
 }

@@ -94,6 +94,12 @@ export class Granted implements Access {
       this.#asked.push({ needed, target });
   }
 
+  prefixOf(needed: Permissions, name: string): string | undefined {
+    const prefix = this.#verified.grants.prefixOf(needed, name);
+    if (prefix !== undefined) this.#note(needed, { prefix });
+    return prefix;
+  }
+
   charge(operations: number): Refusal | undefined {
     const refusal = this.#granting.rates?.charge(
       this.#verified,

@@ -9,18 +9,7 @@ import type { Access } from "../../src/transports/calls/authorise.ts";
 import { batchPermitted } from "../../src/transports/calls/batch-permitted.ts";
 import { asPermitted } from "../../src/transports/calls/may-create.ts";
 import { opDenial } from "../../src/transports/calls/op-denial.ts";
-
-function accessOf(grants: Grants, amountMax: bigint | undefined, prefixOf: Access["prefixOf"]): Access {
-  return {
-    everywhere: grants.everywhere,
-    amountMax,
-    allows: (needed, target) => grants.allow(needed, target),
-    denial: (needed, target) =>
-      grants.allow(needed, target) ? undefined : { code: "PERMISSION_DENIED", expected: "it lacks some" },
-    ...(prefixOf && { prefixOf }),
-    charge: () => undefined,
-  };
-}
+import { accessBy, grantsOf } from "./granted.ts";
 
 /** Prefixes inside one another, side by side, and none; and names around them. */
 const PREFIXES = ["", "s.", "s.a.", "s.b/", "t:"];
@@ -70,7 +59,7 @@ describe("a batch", () => {
   )("is judged as its operations are alone", (granted, ops, amountMax, knowsPrefixes) => {
     const grants = new Grants(granted);
     const prefixOf: Access["prefixOf"] = (needed, name) => grants.prefixOf(needed, name);
-    const access = accessOf(grants, amountMax, knowsPrefixes ? prefixOf : undefined);
+    const access = accessBy(grants, { amountMax, prefixOf: knowsPrefixes ? prefixOf : () => undefined });
     const alone = ops.map((op) => opDenial(access, NEEDED[op.verb]!, op));
     const index = alone.findIndex((denied) => denied !== undefined);
     const judged = batchPermitted(toColumns(ops), access);
@@ -95,10 +84,10 @@ describe("a batch", () => {
   });
 
   it("asks once for names that begin alike", () => {
-    const grants = new Grants([grantFromText("write@s.") as Grant]);
+    const grants = grantsOf("write@s.");
     let asked = 0;
     const access = {
-      ...accessOf(grants, undefined, (needed, name) => grants.prefixOf(needed, name)),
+      ...accessBy(grants),
       allows: (...of: Parameters<Access["allows"]>) => {
         asked++;
         return grants.allow(...of);

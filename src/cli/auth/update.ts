@@ -1,5 +1,10 @@
+import { create } from "@bufbuild/protobuf";
 import type { Command } from "commander";
-import { AdminService, type Principal } from "../../../gen/browser/tally/v1/admin_service_pb.ts";
+import {
+  AdminService,
+  type Principal,
+  PrincipalSchema,
+} from "../../../gen/browser/tally/v1/admin_service_pb.ts";
 import { CallError } from "../../client/call-error.ts";
 import type { TallyClient } from "../../client/client.ts";
 import { onServer } from "../client-command.ts";
@@ -40,12 +45,12 @@ interface Options extends GrantChanges, RateOptions {
 /** Read, change and write it, as often as others come between. */
 async function update(client: TallyClient, name: string, options: Options): Promise<Principal> {
   for (let attempt = 1; ; attempt++) {
-    const { principal } = await client.call(AdminService.method.getPrincipal, { name });
-    const fields = changed(principal!, options);
+    const principal = await read(client, name);
+    const fields = changed(principal, options);
     const paths = Object.keys(fields);
     if (paths.length === 0)
       throw new CommandError(EXIT.USAGE, "Nothing to change; say what, such as --grant read@shop.");
-    const etag = options.etag ?? (principal!.etag || undefined); // One that nobody has made has none.
+    const etag = options.etag ?? (principal.etag || undefined); // One that nobody has made has none.
     try {
       const answer = await change(client, AdminService.method.updatePrincipal, {
         name,
@@ -58,6 +63,17 @@ async function update(client: TallyClient, name: string, options: Options): Prom
       const raced = error instanceof CallError && error.reason === "ETAG_MISMATCH";
       if (!raced || options.etag !== undefined || attempt === ATTEMPTS) throw error;
     }
+  }
+}
+
+/** A principal; `anonymous` is one without grants until somebody changes it. */
+async function read(client: TallyClient, name: string): Promise<Principal> {
+  try {
+    return (await client.call(AdminService.method.getPrincipal, { name })).principal!;
+  } catch (error) {
+    const unmade = error instanceof CallError && error.reason === "PRINCIPAL_NOT_FOUND";
+    if (!unmade || name !== "anonymous") throw error;
+    return create(PrincipalSchema, { name });
   }
 }
 

@@ -40,8 +40,8 @@ export interface StreamContext extends Permit {
   /** When the caller stops waiting: milliseconds since the Unix epoch by the server's clock, Infinity for never. */
   readonly deadline: number;
   /**
-   * Aborted when nobody waits for answers any more: the caller has gone, the deadline has passed, the server stops. A
-   * call that waits for something else than the next request has to look at it.
+   * Aborted when nobody waits for answers any more: the caller has gone or is not permitted any longer, the deadline has
+   * passed, the server stops. A call that waits for something else than the next request has to look at it.
    */
   readonly signal: AbortSignal;
   /** Aborted when the server is about to stop: a call that does not end by itself has a second to say something last. */
@@ -85,7 +85,10 @@ export interface StreamLimits {
   readonly openStreamsMax: number;
 }
 
-/** Every stream that is open, at any door: each ends by itself, by its caller, its deadline, or because the server does. */
+/**
+ * Every stream that is open, at any door: each ends by itself, by its caller, its deadline, because the server does, or
+ * because its caller is no longer who they were.
+ */
 export class Streams {
   readonly #clock: Clock;
   readonly #log: Log;
@@ -115,9 +118,12 @@ export class Streams {
   ): RunningStream {
     const stop = new AbortController();
     let timer: NodeJS.Timeout | undefined;
+    let expireTimeMs = Number.POSITIVE_INFINITY;
+    let revoked: AbortSignal | undefined;
     const end = (refused: Refused | undefined) => {
       if (stop.signal.aborted) return;
       clearTimeout(timer);
+      revoked?.removeEventListener("abort", revoke); // It lives as long as the caller is known.
       this.#open.delete(end);
       stop.abort();
       sink.end(refused);
@@ -125,9 +131,21 @@ export class Streams {
     const { promise: done, resolve } = Promise.withResolvers<void>();
     const running = { end, done };
     const watch = () => {
-      const leftMs = caller.deadline - this.#clock.now();
-      if (leftMs <= 0) end({ code: "DEADLINE_PASSED" });
+      const now = this.#clock.now();
+      const leftMs = Math.min(caller.deadline, expireTimeMs) - now;
+      if (caller.deadline <= now) end({ code: "DEADLINE_PASSED" });
+      else if (leftMs <= 0) end({ code: "CREDENTIAL_EXPIRED" });
       else if (leftMs < Number.POSITIVE_INFINITY) timer = setTimeout(watch, Math.min(leftMs, TIMER_MS_MAX));
+    };
+    const revoke = () => end(revoked!.reason as Refusal);
+    const admit = (permit: Permit) => {
+      if (stop.signal.aborted) return;
+      expireTimeMs = permit.expireTimeMs ?? expireTimeMs;
+      clearTimeout(timer);
+      watch();
+      revoked = permit.revoked;
+      if (revoked?.aborted) revoke();
+      else revoked?.addEventListener("abort", revoke);
     };
     if (this.#over) end({ code: "DRAINING" });
     else if (this.#running >= this.#limits.openStreamsMax) end(FULL);
@@ -140,12 +158,11 @@ export class Streams {
       return running;
     }
     this.#running++;
-    void this.#pump(call, caller, () => until(stop.signal, requestsOf(running)), stop.signal, sink, end).then(
-      () => {
-        this.#running--;
-        resolve();
-      },
-    );
+    const requests = () => until(stop.signal, requestsOf(running));
+    void this.#pump(call, caller, admit, requests, stop.signal, sink, end).then(() => {
+      this.#running--;
+      resolve();
+    });
     return running;
   }
 
@@ -164,6 +181,7 @@ export class Streams {
   async #pump(
     call: StreamCall,
     { head, deadline, unfit, judged }: StreamCaller,
+    admit: (permit: Permit) => void,
     requests: () => AsyncIterable<Buffer>,
     signal: AbortSignal,
     sink: StreamSink,
@@ -177,6 +195,7 @@ export class Streams {
         end(refusal);
         return;
       }
+      admit(permit);
       if (signal.aborted) return;
       const attach = (metadata: AnswerMetadata) => {
         if (!signal.aborted) sink.attach(metadata);

@@ -5,13 +5,13 @@
  */
 import type { JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { type Grant, Grants, grantFromText } from "../../../src/core/grants.ts";
 import { DEFAULTS } from "../../../src/core/settings.ts";
 import { Policies } from "../../../src/service/policies.ts";
 import { toBatch } from "../../../src/service/writer.ts";
-import type { Access, Authorise } from "../../../src/transports/calls/authorise.ts";
+import type { Authorise } from "../../../src/transports/calls/authorise.ts";
 import { create, single } from "../../support/calls.ts";
 import { type Opened, open } from "../../transports/door.ts";
+import { accessBy, grantsOf } from "../../transports/granted.ts";
 import { everyDoorOf } from "./with-headers.ts";
 
 /** What was charged beside the one operation of each call, and what is too much. */
@@ -23,21 +23,15 @@ interface Charged {
 /** Whoever calls has the grants that are in x-grants, separated by spaces, and amounts up to x-amount-max. */
 function byGrants({ charges, tooMuch = false }: Charged = { charges: [] }): Authorise {
   return ({ headerOf }) => {
-    const texts = headerOf("x-grants")?.split(" ") ?? [];
-    const grants = new Grants(texts.map((text) => grantFromText(text) as Grant));
+    const grants = grantsOf(...(headerOf("x-grants")?.split(" ") ?? []));
     const max = headerOf("x-amount-max");
-    const access: Access = {
-      everywhere: grants.everywhere,
+    const access = accessBy(grants, {
       amountMax: max === undefined ? undefined : BigInt(max),
-      allows: (needed, target) => grants.allow(needed, target),
-      denial: (needed, target) =>
-        grants.allow(needed, target) ? undefined : { code: "PERMISSION_DENIED", expected: "it lacks some" },
-      prefixOf: (needed, name) => grants.prefixOf(needed, name),
       charge(operations) {
         charges.push(operations);
         return tooMuch ? { code: "RATE_LIMITED", retryAfterMs: 1_500 } : undefined;
       },
-    };
+    });
     return { caller: "c", access };
   };
 }

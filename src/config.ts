@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
 import { parse, TomlError } from "smol-toml";
 import { clientAuthFault } from "./config/client-auth.ts";
-import { type Config, KEYS } from "./config/keys.ts";
+import { type Config, KEYS, type KeyedConfig } from "./config/keys.ts";
 import type { Key } from "./config/kinds.ts";
+import { type OidcIssuers, oidcIssuersFrom } from "./config/oidc.ts";
 import { withoutSecrets } from "./core/secrets.ts";
 
 export { type Config, KEYS } from "./config/keys.ts";
@@ -36,20 +37,28 @@ export class ConfigError extends Error {
  */
 export function loadConfig(sources: Sources): { config: Config; warnings: string[] } {
   const file = loadFile(sources);
-  const given = new Map<keyof Config, Given>();
-  const config = Object.fromEntries(
+  const given = new Map<keyof KeyedConfig, Given>();
+  const keyed = Object.fromEntries(
     FIELDS.map((field) => {
       const key = KEYS[field];
       const found = findGiven(key, sources, file) ?? byDefault(key);
       given.set(field, found);
       return [field, parseGiven(key, found)];
     }),
-  ) as Config;
+  ) as KeyedConfig;
+  const config: Config = { ...keyed, oidc: oidcIssuersIn(file) };
   checkTogether(config, given);
   return { config: deepFreeze(config), warnings: slipsIn(sources.env) };
 }
 
-const FIELDS = Object.keys(KEYS) as (keyof Config)[];
+/** Only a file can have them: they are tables. */
+function oidcIssuersIn(file: File | undefined): OidcIssuers {
+  const said = oidcIssuersFrom(file?.values.oidc);
+  if (typeof said !== "string") return said;
+  throw new ConfigError("file", `${withoutSecrets(said)} (in the file ${file?.path}).`);
+}
+
+const FIELDS = Object.keys(KEYS) as (keyof KeyedConfig)[];
 const NAMES: readonly string[] = Object.values(KEYS).map(({ name }) => name);
 
 /** The environment variable of a key. */
@@ -109,7 +118,7 @@ function shown(value: unknown): string {
 }
 
 /** What no key can judge alone. */
-function checkTogether(config: Config, given: ReadonlyMap<keyof Config, Given>): void {
+function checkTogether(config: Config, given: ReadonlyMap<keyof KeyedConfig, Given>): void {
   const guarded = config.auth === "required";
   for (const field of ["listen", "grpcListen"] as const) {
     const address = config[field];
@@ -191,7 +200,7 @@ function loadFile({ flags, env }: Sources): File | undefined {
     });
   }
   for (const name of Object.keys(values)) {
-    if (NAMES.includes(name)) continue;
+    if (NAMES.includes(name) || name === "oidc") continue;
     const near = nearest(name.replaceAll("_", "-").toLowerCase(), NAMES);
     const hint = near === undefined ? "`tally serve --help` lists all" : `did you mean "${near}"`;
     throw new ConfigError(

@@ -122,9 +122,12 @@ export async function startServer(
       clock,
       calendar: new ZoneCalendar(() => {}), // Who asks for a zone that is not known is told so.
       telemetry,
-      ...(guard !== undefined && { authorise: guard.authorise, administration: guard.administration }),
-      authenticates: guard !== undefined,
-      open: config.auth === "required" ? new Set(config.authOpen) : undefined,
+      ...(guard !== undefined && {
+        authorise: guard.authorise,
+        authenticates: true,
+        open: new Set(config.authOpen),
+        administration: guard.administration,
+      }),
       logsCalls,
       limits: config,
     }).catch((error: unknown) => {

@@ -88,6 +88,11 @@ export const LOG_EVENTS = {
     "info",
     "A token was refused, for what `why` says: its caller is told less. More within ten seconds are not logged.",
   ],
+  "auth.issuer_away": [
+    "error",
+    "The keys of an issuer of tokens could not be fetched, as `detail` says. Those that are there stay in use; without any its tokens are refused with AUTH_UNAVAILABLE. It is tried again all the time, and not logged until it succeeds.",
+  ],
+  "auth.issuer_back": ["info", "The keys of an issuer of tokens were fetched again."],
   "auth.unread": [
     "error",
     "Who may call could not be read from the store. After ten seconds of it calls are refused with AUTH_STALE, for what was revoked meanwhile is not known.",

@@ -77,6 +77,11 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     about: "who may call, and do what: principals, keys",
     load: () => import("./auth.ts"),
   },
+  token: {
+    group: "Set up",
+    about: "make a token that may less than an API key, for a page or a visitor",
+    load: () => import("./token.ts"),
+  },
   config: { group: "Set up", about: "name servers, and choose one", load: () => import("./config.ts") },
   completion: {
     group: "Set up",

@@ -70,12 +70,13 @@ async function authoritiesOf(
   throw new CommandError(EXIT.USAGE, `--ca-file is for TLS, and ${text} is not; write https:// before it.`);
 }
 
-function flagKey({ apiKeyFile }: Wanted): KeyGiven {
+/** That of --api-key-file. */
+export function flagKey({ apiKeyFile }: Pick<Wanted, "apiKeyFile">): KeyGiven {
   return { file: apiKeyFile, names: ["", "--api-key-file"], exit: EXIT.USAGE };
 }
 
-/** An empty variable counts as not set. */
-function environmentKey({ TALLY_API_KEY, TALLY_API_KEY_FILE }: NodeJS.ProcessEnv): KeyGiven {
+/** That of the environment. An empty variable counts as not set. */
+export function environmentKey({ TALLY_API_KEY, TALLY_API_KEY_FILE }: NodeJS.ProcessEnv): KeyGiven {
   return {
     key: TALLY_API_KEY?.trim() || undefined,
     file: TALLY_API_KEY_FILE || undefined,

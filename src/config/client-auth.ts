@@ -1,15 +1,15 @@
-import type { Config } from "./keys.ts";
+import type { KeyedConfig } from "./keys.ts";
 
 /** Why clients cannot be asked for certificates as it is set, with what would do. */
 export interface ClientAuthFault {
   /** The setting that is told of. */
-  readonly field: keyof Config;
+  readonly field: keyof KeyedConfig;
   /** A clause that follows it and its value. */
   readonly why: string;
 }
 
 /** What is wrong with the settings of clients' certificates together; undefined: nothing. */
-export function clientAuthFault(config: Config): ClientAuthFault | undefined {
+export function clientAuthFault(config: KeyedConfig): ClientAuthFault | undefined {
   const { tlsClientAuth, tlsClientCaFile, tlsCertFile, grpcListen } = config;
   if (tlsClientAuth === "off") {
     if (tlsClientCaFile === undefined) return undefined;

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { LOG_LEVELS } from "../telemetry.ts";
 import { address, count, duration, type Key, listOf, oneOf, optional, path, rate, size } from "./kinds.ts";
 import { whyNoNetwork } from "./networks.ts";
+import type { OidcIssuers } from "./oidc.ts";
 import { whyNoHostName, whyNoOrigin } from "./origins.ts";
 
 /** What can be reached without a credential, beside health checks. */
@@ -405,5 +406,13 @@ export const KEYS = {
   },
 } as const satisfies Record<string, Key<unknown>>;
 
+/** What the settings are, each by its key. */
+export type KeyedConfig = {
+  readonly [Field in keyof typeof KEYS]: z.output<(typeof KEYS)[Field]["schema"]>;
+};
+
 /** The configuration of a server: read once, then frozen. */
-export type Config = { readonly [Field in keyof typeof KEYS]: z.output<(typeof KEYS)[Field]["schema"]> };
+export type Config = KeyedConfig & {
+  /** Whose tokens say who calls: tables of the file. */
+  readonly oidc: OidcIssuers;
+};

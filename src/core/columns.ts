@@ -129,21 +129,21 @@ export function toCallColumns(calls: readonly CallHead[]): CallColumns {
   const ends = new Uint32Array(count);
   const flags = new Uint8Array(count);
   const digests = new Map<number, string>();
+  let [named, renamed] = [false, false];
   for (let c = 0; c < count; c++) {
-    const { end, single, allOrNothing, takes, digest } = calls[c]!;
+    const { end, single, allOrNothing, takes, digest, callerName, formerCaller } = calls[c]!;
     ends[c] = end;
     flags[c] = (single ? SINGLE : 0) | (allOrNothing ? ALL_OR_NOTHING : 0) | flagsOf(takes);
     if (digest !== undefined) digests.set(c, digest);
+    named ||= callerName !== undefined;
+    renamed ||= formerCaller !== undefined;
   }
   const callers = calls.map(({ caller }) => caller);
   const requestIds = calls.map(({ requestId }) => requestId);
-  const callerNames = calls.some(named) ? calls.map((call) => call.callerName) : undefined;
-  const formerCallers = calls.some(renamed) ? calls.map((call) => call.formerCaller) : undefined;
+  const callerNames = named ? calls.map((call) => call.callerName) : undefined;
+  const formerCallers = renamed ? calls.map((call) => call.formerCaller) : undefined;
   return { count, ends, flags, callers, callerNames, formerCallers, requestIds, digests };
 }
-
-const named = ({ callerName }: CallHead) => callerName !== undefined;
-const renamed = ({ formerCaller }: CallHead) => formerCaller !== undefined;
 
 function flagsOf(takes: Takes | undefined): number {
   return takes === undefined ? 0 : takes === "take" ? TAKES : TAKES | DRY_RUN;

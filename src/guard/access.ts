@@ -86,18 +86,18 @@ export class Granted implements Access {
     return refusal;
   }
 
+  prefixOf(needed: Permissions, name: string): string | undefined {
+    const prefix = this.#verified.grants.prefixOf(needed, name);
+    if (prefix !== undefined) this.#note(needed, { prefix });
+    return prefix;
+  }
+
   /** Once each: what a stream asks for, it may ask for with each of its messages. */
   #note(needed: Permissions, target: Target): void {
     if (this.#asked === undefined || this.#asked.length === ASKED_MAX) return;
     const of = targetOf(target);
     if (!this.#asked.some((each) => each.needed === needed && targetOf(each.target) === of))
       this.#asked.push({ needed, target });
-  }
-
-  prefixOf(needed: Permissions, name: string): string | undefined {
-    const prefix = this.#verified.grants.prefixOf(needed, name);
-    if (prefix !== undefined) this.#note(needed, { prefix });
-    return prefix;
   }
 
   charge(operations: number): Refusal | undefined {

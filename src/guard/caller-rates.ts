@@ -57,7 +57,7 @@ export class CallerRates implements Rates {
   }
 
   /** All that a call is taken from: nothing of whom nothing limits. */
-  #drawn({ caller, credential, keyId, rate }: Counted, address: string): Drawn[] {
+  #drawn({ caller, credential, keyId, token, rate }: Counted, address: string): Drawn[] {
     if (credential === "root") return []; // Who mends what goes wrong is not to be kept out by it.
     const { principal, anonymous, tokens } = this.#rates;
     const drawn: Drawn[] = [];
@@ -67,7 +67,10 @@ export class CallerRates implements Rates {
     if (credential === "capability" && tokens !== undefined)
       drawn.push({ rate: tokens, count: this.#countOf(`tokens ${keyId}`) });
     const own = rate ?? (visitor ? undefined : principal);
-    if (own !== undefined) drawn.push({ rate: own, count: this.#countOf(`caller ${caller}`) });
+    if (own !== undefined) {
+      const whose = token === undefined ? `caller ${caller}` : `token ${token}`;
+      drawn.push({ rate: own, count: this.#countOf(whose) });
+    }
     return drawn;
   }
 

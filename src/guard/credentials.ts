@@ -1,6 +1,9 @@
 import type { Refusal } from "../core/errors.ts";
 import type { CallHead } from "../transports/calls/authorise.ts";
 
+/** By what somebody said who they are; "none" is nobody in particular. */
+export type CredentialKind = "key" | "root" | "oidc" | "certificate" | "capability" | "none";
+
 /**
  * The one credential that came in the headers of a call: `authorization: Bearer ...` at every door, and `x-api-key` at
  * those but gRPC, where it is somebody else's metadata.

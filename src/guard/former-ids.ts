@@ -1,6 +1,5 @@
 import type { Clock } from "../core/clock.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
-import type { GuardMode } from "./guard.ts";
 import { ANONYMOUS_ID } from "./names.ts";
 
 /** Under what a store keeps that no request id of before is left in it. */
@@ -8,7 +7,7 @@ const KEY = "request-ids-of-before-are-over";
 
 /** What it takes to know. */
 export interface FormerIdsOptions {
-  readonly mode: GuardMode;
+  readonly mode: "optional" | "required";
   readonly catalogue: Catalogue;
   readonly clock: Clock;
   /** For how much of the service's running time request ids are kept, in milliseconds. */

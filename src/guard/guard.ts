@@ -232,7 +232,7 @@ class StandingGuard implements Guard {
     if (credential.startsWith(API_KEY_START))
       return keep(verifiedKey(credential, this.current.directory, this.#nowMs));
     if (this.#tokens === undefined || !TOKEN.test(credential)) return INVALID;
-    const said = this.#tokens.verify(credential, head);
+    const said = this.#tokens.verify(credential, this.addressOf(head));
     return said instanceof Promise ? said.then(keep) : keep(said);
   }
 
@@ -264,6 +264,7 @@ class StandingGuard implements Guard {
   }
 
   close(): void {
+    this.#tokens?.close?.();
     this.current.close();
   }
 }

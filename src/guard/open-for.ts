@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from "node:crypto";
+import { randomInt } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
@@ -12,6 +12,7 @@ import { type Guard, type GuardMode, openGuard } from "./guard.ts";
 import type { RandomBytes } from "./random-id.ts";
 import type { Rate, Rates } from "./rate.ts";
 import { RootKeyError } from "./root-key.ts";
+import type { OidcIssuer } from "./tokens/oidc-settings.ts";
 
 /** Why a store is not served with these settings: one sentence for the operator. */
 export class GuardError extends Error {
@@ -22,6 +23,7 @@ export class GuardError extends Error {
 export interface GuardSettings {
   readonly auth: "off" | GuardMode;
   readonly rootKeyFile: string | undefined;
+  readonly oidc: readonly OidcIssuer[];
   /** For how much running time request ids are kept, in milliseconds. */
   readonly requestIdsKeepMs: number;
   readonly rateDefault: Rate | undefined;
@@ -43,7 +45,7 @@ export async function openGuardFor(
   shown: string,
   deps: { readonly clock: Clock; readonly log: Log; readonly randomBytes: RandomBytes },
 ): Promise<Guard | undefined> {
-  const { auth, rootKeyFile } = settings;
+  const { auth, rootKeyFile, oidc } = settings;
   if (catalogue === undefined) {
     if (auth === "off") return undefined;
     throw new GuardError(`auth is ${auth}, and the store ${shown} keeps no principals; set auth = off.`);
@@ -56,7 +58,7 @@ export async function openGuardFor(
     const { openTokens } = await import("./tokens/verifier.ts"); // With a library that who asks nobody need not load.
     const guard = await openGuard({
       ...{ mode: auth, catalogue, rootKeyFile, ...deps },
-      tokens: (now) => openTokens({ known: () => now.directory, salt: randomBytes(32), ...deps }),
+      tokens: (now) => openTokens({ known: () => now.directory, seed: randomInt(2 ** 32), oidc, ...deps }),
       certificates: (now) => openCertificates(() => now.directory, deps.clock),
       formerIds: await formerIdsOf(catalogue, auth, settings, deps),
       rates: ratesOf(settings, deps.clock),

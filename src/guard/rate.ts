@@ -1,5 +1,5 @@
 import type { Refusal } from "../core/errors.ts";
-import type { CredentialKind } from "./tokens.ts";
+import type { CredentialKind } from "./credentials.ts";
 
 /** How often somebody may call one process: each limit lets through a burst, and from then on so many a second. */
 export interface Rate {
@@ -28,6 +28,8 @@ export interface Counted {
   readonly credential: CredentialKind;
   /** The API key whose tokens it is one of. */
   readonly keyId?: string | undefined;
+  /** Which token it is, of one that has a rate of its own: that is not its principal's, nor another token's. */
+  readonly token?: string | undefined;
   /** How often it may; undefined: as the server has it for everybody. */
   readonly rate?: Rate | undefined;
 }

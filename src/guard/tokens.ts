@@ -2,10 +2,8 @@ import type { X509Certificate } from "node:crypto";
 import type { Refusal } from "../core/errors.ts";
 import type { Grants } from "../core/grants.ts";
 import type { CallHead } from "../transports/calls/authorise.ts";
+import type { CredentialKind } from "./credentials.ts";
 import type { Rate } from "./rate.ts";
-
-/** By what somebody said who they are; "none" is nobody in particular. */
-export type CredentialKind = "key" | "root" | "oidc" | "certificate" | "capability" | "none";
 
 /** What a credential that is good says. */
 export interface Verified {
@@ -16,6 +14,8 @@ export interface Verified {
   readonly credential: CredentialKind;
   /** The id of the API key, or of the one that signed the token. */
   readonly keyId?: string | undefined;
+  /** Of a token that has a rate of its own: a text that no other one has. */
+  readonly token?: string | undefined;
   readonly grants: Grants;
   /** The largest amount of one operation; undefined: any. */
   readonly amountMax?: bigint | undefined;
@@ -43,16 +43,18 @@ export interface Depends {
  */
 export interface TokenVerifier {
   /**
-   * @param token  three parts with "." between them, up to 8 KiB of printable ASCII; not looked at any further
-   * @returns      who it is; or why not: CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, AUTH_UNAVAILABLE,
-   *               RATE_LIMITED
+   * @param token    three parts with "." between them, up to 8 KiB of printable ASCII; not looked at any further
+   * @param address  whose it is: the IP address of who calls
+   * @returns        who it is; or why not: CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, AUTH_UNAVAILABLE,
+   *                 RATE_LIMITED
    */
-  verify(token: string, head: CallHead): Verified | Refusal | Promise<Verified | Refusal>;
+  verify(token: string, address: string): Verified | Refusal | Promise<Verified | Refusal>;
   /**
    * Why a token that is good may not be used for this call; undefined: it may. Asked of each call, for what is kept of a
    * token is not all of it: whose pages may use it, say. Absent: any may.
    */
   denial?(verified: Verified, head: CallHead): Refusal | undefined;
+  close?(): void;
 }
 
 /** Who judges the certificates that clients have shown, each verified against the authority already. Kept as tokens are. */

@@ -279,16 +279,13 @@ export function toBatch(calls: readonly Omit<Call, keyof Waiter>[]): Batch {
       at += ops.names.length;
     }
     const digest = single || requestId === undefined ? undefined : digestOf(ops, takes);
-    const who = { caller, callerName, formerCaller };
-    heads.push({ ...who, requestId, single, allOrNothing, takes, digest, end: i });
+    const end = i;
+    heads.push({ caller, callerName, formerCaller, requestId, single, allOrNothing, takes, digest, end });
   }
   return { calls: toCallColumns(heads), ops: columns };
 }
 
-/**
- * A digest of a batch's operations, so that reuse of its request id for another batch is noticed. What the caller may is
- * not in it: see Op.mayCreate.
- */
+/** Of a batch's operations, so that reuse of its request id for others is noticed; without what the caller may. */
 function digestOf(ops: OpColumns, takes: Takes | undefined): string {
   const hash = createHash("sha256");
   for (const column of [ops.verbs, ops.amounts, ops.mustExist, ops.names, ops.nameEnds]) hash.update(column);

@@ -75,12 +75,12 @@ export interface DoorsOptions {
   readonly unaryCalls?: readonly UnaryCall[];
   /** Who may call, and do what; by default everybody may do everything. */
   readonly authorise?: Authorise;
-  /** Principals and keys, for those who may manage them; undefined: there are none. */
-  readonly administration?: Administration;
   /** Whether callers show credentials: then nobody between may keep what is answered. */
   readonly authenticates?: boolean;
   /** What may be had without a credential, beside health; undefined: all of it. */
   readonly open?: ReadonlySet<OpenPart> | undefined;
+  /** Principals and keys, for those who may manage them; undefined: there are none. */
+  readonly administration?: Administration;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;

@@ -1,5 +1,5 @@
 /** What `tally auth principal update` makes of grants. */
-import fc from "fast-check";
+import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import { changedGrants } from "../../src/cli/auth/grants.ts";
 import { EXIT } from "../../src/cli/exit.ts";
@@ -37,28 +37,27 @@ describe("changed grants", () => {
     );
   });
 
-  it("permit what was permitted, less what was revoked, and no more", () => {
-    const words = ["read", "increment", "decrement", "set", "create", "manage"];
-    const some = fc.subarray(words, { minLength: 1 });
-    const target = fc.constantFrom("a.", "a.b.", "=a.b.c", "");
-    const grant = fc.tuple(some, target).map(([permissions, on]) => `${permissions.join(",")}@${on}`);
-    fc.assert(
-      fc.property(fc.array(grant), grant, (texts, more) => {
-        const current = changedGrants([], { grant: texts });
-        const added = changedGrants(current, { grant: [more] });
-        expect(changedGrants(added, { grant: [more] })).toEqual(added);
-        const bits = (list: readonly string[], on: string) =>
-          parsed(list).all.reduce((sum, each) => (textOf(each) === on ? sum | each.permissions : sum), 0);
-        const revoked = changedGrants(added, { revokeGrant: [more] });
-        const on = more.slice(more.indexOf("@") + 1);
-        const gone = bits([more], on);
-        for (const each of ["a.", "a.b.", "=a.b.c", ""]) {
-          const before = bits(added, each);
-          expect(bits(revoked, each)).toBe(each === on ? before & ~gone : before);
-        }
-      }),
-    );
-  });
+  const words = ["read", "increment", "decrement", "set", "create", "manage"];
+  const some = fc.subarray(words, { minLength: 1 });
+  const target = fc.constantFrom("a.", "a.b.", "=a.b.c", "");
+  const grant = fc.tuple(some, target).map(([permissions, on]) => `${permissions.join(",")}@${on}`);
+  test.prop([fc.array(grant), grant])(
+    "permit what was permitted, less what was revoked, and no more",
+    (texts, more) => {
+      const current = changedGrants([], { grant: texts });
+      const added = changedGrants(current, { grant: [more] });
+      expect(changedGrants(added, { grant: [more] })).toEqual(added);
+      const bits = (list: readonly string[], on: string) =>
+        parsed(list).all.reduce((sum, each) => (textOf(each) === on ? sum | each.permissions : sum), 0);
+      const revoked = changedGrants(added, { revokeGrant: [more] });
+      const on = more.slice(more.indexOf("@") + 1);
+      const gone = bits([more], on);
+      for (const each of ["a.", "a.b.", "=a.b.c", ""]) {
+        const before = bits(added, each);
+        expect(bits(revoked, each)).toBe(each === on ? before & ~gone : before);
+      }
+    },
+  );
 });
 
 function parsed(texts: readonly string[]): Grants {

@@ -53,6 +53,15 @@ describe("how often somebody may call", () => {
     for (let i = 0; i < 100; i++) expect(rates.head(root, "a")).toBeUndefined();
   });
 
+  it("a token takes from itself alone, and from no principal and no other token of its principal", () => {
+    const { rates } = counting({ principal: { calls: 1 } });
+    const token = (token: string): Counted => ({ ...visitor("p1"), token, rate: { calls: 1 } });
+    expect([rates.head(token("a"), "a"), rates.head(token("b"), "a"), rates.head(shop, "a")]).toEqual(
+      Array(3).fill(undefined),
+    );
+    expect(rates.head(token("a"), "a")).toMatchObject({ code: "RATE_LIMITED" });
+  });
+
   it("principals do not take from each other, whatever their addresses", () => {
     const { rates } = counting({ principal: { calls: 1 } });
     expect(rates.head(shop, "a")).toBeUndefined();

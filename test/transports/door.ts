@@ -65,9 +65,9 @@ interface Options {
   readonly newUid?: () => string;
   readonly allowOrigins?: readonly string[];
   readonly authorise?: Authorise;
-  readonly administration?: Administration;
   readonly authenticates?: boolean;
   readonly open?: ReadonlySet<OpenPart>;
+  readonly administration?: Administration;
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -96,9 +96,9 @@ export async function open(options: Options = {}): Promise<Opened> {
     newUid = () => v7(),
     allowOrigins = [],
     authorise,
-    administration,
     authenticates = false,
     open: parts,
+    administration,
     streamCalls = [],
     unaryCalls = [],
     tls,

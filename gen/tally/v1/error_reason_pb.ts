@@ -69,7 +69,7 @@ export const ErrorReason = {
 
   /**
    * NOT_FOUND. No counter has this `name`. Create it, or use Increment or Set
-   * without must_exist.
+   * without must_exist, with the permission `create`.
    *
    * @generated from enum value: COUNTER_NOT_FOUND = 5;
    */
@@ -467,7 +467,8 @@ export const ErrorReason = {
 
   /**
    * NOT_FOUND. No counter with a max has this `name`, so there is no limit: a
-   * name that was misspelt must not be an endless one. Create it with a max.
+   * name that was misspelt must not be an endless one. Create it with a max. Or a
+   * policy would make it, and the caller has no permission to `create`.
    *
    * @generated from enum value: LIMIT_NOT_FOUND = 54;
    */

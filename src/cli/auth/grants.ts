@@ -19,7 +19,8 @@ export function revokeGrantOption(): Option {
   ).argParser(collected);
 }
 
-function collected(text: string, before: readonly string[] = []): readonly string[] {
+/** An option that may be repeated. */
+export function collected(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text];
 }
 

@@ -39,11 +39,13 @@ export async function verifyCapability(
   const claims = capabilityClaimsFrom(signed.payload, nowMs);
   if (typeof claims === "string") return invalid(claims);
   const { sub, amountMax, rate, origins } = claims;
+  if (claims.expireTimeMs <= nowMs) return { code: "CREDENTIAL_EXPIRED", why: "it has expired" }; // jose knows no parts of seconds.
   return {
     caller: sub === undefined ? principal.id : `${principal.id}/${hashOf(sub)}`,
     callerName: sub === undefined ? principal.name : `${principal.name}/${percentName(sub)}`,
     credential: "capability",
     keyId: kid,
+    token: hashOf(token), // It can be written in one way: see isCanonical.
     grants: intersect(claims.allow, principal.grants),
     amountMax,
     expireTimeMs: Math.min(claims.expireTimeMs, keyExpireTimeMs),

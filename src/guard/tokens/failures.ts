@@ -1,19 +1,17 @@
-import { createHash } from "node:crypto";
-import { isIPv6 } from "node:net";
 import type { Refusal } from "../../core/errors.ts";
+import { AddressBuckets } from "../address-buckets.ts";
+import { FULL, taken, waitMs } from "../gcra.ts";
 
 /**
  * How many tokens that are no good an address may send: each costs a signature. Twenty a second; from then on its tokens
- * are not looked at. In a fixed number of slots, so addresses that meet in one share it.
+ * are not looked at.
  */
 export class FailuresByAddress {
-  /** Of each slot: until when its failures reach, were there one each APART_MS. */
-  readonly #untilMs = new Float64Array(SLOTS);
-  readonly #salt: Buffer;
+  readonly #addresses: AddressBuckets<{ fullAtMs: number }>;
 
-  /** @param salt  random, so that nobody can choose with whom they share */
-  constructor(salt: Buffer) {
-    this.#salt = salt;
+  /** @param seed  by which addresses share: not to be guessed from outside */
+  constructor(seed: number) {
+    this.#addresses = new AddressBuckets(seed, () => ({ fullAtMs: FULL }));
   }
 
   /**
@@ -21,38 +19,16 @@ export class FailuresByAddress {
    * @returns      RATE_LIMITED while there were too many; undefined: a token may be looked at
    */
   refusal(address: string, nowMs: number): Refusal | undefined {
-    const waitMs = this.#untilMs[this.#slotOf(address)]! + APART_MS - BURST_MS - nowMs;
-    return waitMs > 0 ? { code: "RATE_LIMITED", retryAfterMs: Math.ceil(waitMs) } : undefined;
+    const wait = waitMs(FAILURES, this.#addresses.at(address).fullAtMs, 1, nowMs);
+    return wait > 0 ? { code: "RATE_LIMITED", retryAfterMs: Math.ceil(wait) } : undefined;
   }
 
   /** A token of theirs was none. What was looked at all at once counts as well, for a minute at most. */
   count(address: string, nowMs: number): void {
-    const slot = this.#slotOf(address);
-    const untilMs = Math.max(this.#untilMs[slot]!, nowMs) + APART_MS;
-    this.#untilMs[slot] = Math.min(untilMs, nowMs + LONGEST_MS);
-  }
-
-  #slotOf(address: string): number {
-    const digest = createHash("sha256").update(this.#salt).update(networkOf(address)).digest();
-    return digest.readUInt32LE(0) % SLOTS;
+    const bucket = this.#addresses.at(address);
+    bucket.fullAtMs = Math.min(taken(FAILURES, bucket.fullAtMs, 1, nowMs), nowMs + LONGEST_MS);
   }
 }
 
-const SLOTS = 4_096;
-const APART_MS = 50;
-const BURST_MS = 1_000;
+const FAILURES = { perSecond: 20, burst: 20 };
 const LONGEST_MS = 60_000;
-
-/** The /64 of an IPv6 address, for that is what one customer has at least; an IPv4 address as it is. */
-function networkOf(address: string): string {
-  if (!isIPv6(address) || address.includes(".")) return address;
-  const [before, after] = address.split("%", 1)[0]!.split("::") as [string, string | undefined];
-  const first = before === "" ? [] : before.split(":");
-  const last = after === undefined || after === "" ? [] : after.split(":");
-  const zeros = after === undefined ? 0 : 8 - first.length - last.length;
-  const groups = [...first, ...Array<string>(zeros).fill("0"), ...last];
-  return groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16))
-    .join(":");
-}

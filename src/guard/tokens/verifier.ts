@@ -8,6 +8,9 @@ import type { TokenVerifier, Verified } from "../tokens.ts";
 import { verifyCapability } from "./capability.ts";
 import { CAPABILITY_TYPE } from "./claims.ts";
 import { FailuresByAddress } from "./failures.ts";
+import { verifyOidc } from "./oidc.ts";
+import { IssuerKeys } from "./oidc-keys.ts";
+import type { OidcIssuer } from "./oidc-settings.ts";
 import { invalid, isUnfit, type Unfit } from "./unfit.ts";
 
 /** What tokens are judged by. */
@@ -16,13 +19,21 @@ export interface TokensOptions {
   readonly known: () => Known;
   readonly clock: Clock;
   readonly log: Log;
-  /** 32 random bytes. */
-  readonly salt: Buffer;
+  /** Not to be guessed from outside, 32 bits: by it addresses share what is counted of them. */
+  readonly seed: number;
+  /** Others whose tokens are taken, each with another `issuer`; undefined: nobody. */
+  readonly oidc?: readonly OidcIssuer[] | undefined;
 }
 
-/** Judge tokens: those that were signed with API keys. */
-export function openTokens({ known, clock, log, salt }: TokensOptions): TokenVerifier {
-  const failures = new FailuresByAddress(salt);
+/** Judge tokens: those that were signed with API keys, and those of OIDC issuers. */
+export function openTokens({ known, clock, log, seed, oidc = [] }: TokensOptions): TokenVerifier {
+  const issuers: Issuers = new Map(
+    oidc.map((settings) => [
+      settings.issuer,
+      { settings, keys: new IssuerKeys({ alias: settings.alias, issuer: settings.issuer, clock, log }) },
+    ]),
+  );
+  const failures = new FailuresByAddress(seed);
   let nextLogMs = Number.NEGATIVE_INFINITY;
   const logSeldom = (why: string) => {
     const nowMs = clock.monotonic();
@@ -31,23 +42,34 @@ export function openTokens({ known, clock, log, salt }: TokensOptions): TokenVer
     log("auth.token_refused", { why });
   };
   return {
-    async verify(token, { peer: { address } }) {
+    async verify(token, address) {
       const limited = failures.refusal(address, clock.monotonic());
       if (limited !== undefined) return limited;
-      const said = await judge(token, known, clock.now());
+      const said = await judge(token, known, issuers, clock.now());
       if (!isUnfit(said)) return said;
       if (said.isForged) failures.count(address, clock.monotonic());
       logSeldom(said.why);
       return { code: said.code };
     },
     denial: denialByOrigin,
+    close() {
+      for (const { keys } of issuers.values()) keys.close();
+    },
   };
 }
 
 /** Whoever sends many tokens that are none is not to fill the log. */
 const LOGS_APART_MS = 10_000;
 
-async function judge(token: string, known: () => Known, nowMs: number): Promise<Verified | Unfit> {
+/** By their `iss`. */
+type Issuers = ReadonlyMap<unknown, { readonly settings: OidcIssuer; readonly keys: IssuerKeys }>;
+
+async function judge(
+  token: string,
+  known: () => Known,
+  issuers: Issuers,
+  nowMs: number,
+): Promise<Verified | Unfit> {
   const header = unchecked(() => decodeProtectedHeader(token));
   if (header === undefined) return invalid("its header cannot be read");
   if (!isCanonical(token.slice(token.lastIndexOf(".") + 1)))
@@ -56,7 +78,9 @@ async function judge(token: string, known: () => Known, nowMs: number): Promise<
   if (isType(header.typ, CAPABILITY_TYPE)) return verifyCapability(token, header.kid, known, nowMs);
   const claims = unchecked(() => decodeJwt(token));
   if (claims === undefined) return invalid("its claims cannot be read");
-  return invalid("its issuer is none of those that are known here");
+  const issuer = issuers.get(claims.iss);
+  if (issuer === undefined) return invalid("its issuer is none of those that are known here");
+  return verifyOidc(token, header, issuer, known, nowMs);
 }
 
 /** Otherwise a token could be written in sixteen ways, and be used as often as sixteen. */

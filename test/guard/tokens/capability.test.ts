@@ -1,5 +1,5 @@
 /** Capability tokens: which are taken for what, and which are refused, whoever made them. */
-import { createHmac, generateKeyPairSync, randomBytes } from "node:crypto";
+import { createHmac, generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { capabilityKeyOf } from "../../../src/guard/capability-key.ts";
 import { openTokens } from "../../../src/guard/tokens/verifier.ts";
@@ -16,7 +16,7 @@ function open(...grants: string[]) {
   const known = new HandKnown(...grants);
   const logged: LogFields[] = [];
   const log = (_: string, fields: LogFields = {}) => void logged.push(fields);
-  const tokens = openTokens({ known: () => known, clock, log, salt: randomBytes(32) });
+  const tokens = openTokens({ known: () => known, clock, log, seed: 1 });
   const nowS = clock.now() / 1_000;
   const claims = { iss: "tally", exp: nowS + 3_600, allow: ["increment@=page.views"] };
   const header = { alg: "EdDSA", typ: "tally-cap+jwt", kid: KEY_ID };
@@ -26,16 +26,16 @@ function open(...grants: string[]) {
   return {
     ...{ clock, known, tokens, logged, mint, nowS, claims, header },
     /** What is said of a token. */
-    judged: async (token: string, address?: string) => tokens.verify(token, headFrom(address)),
+    judged: async (token: string, address = "192.0.2.1") => tokens.verify(token, address),
     /** Whose a token is that must be good. */
     async good(more: object = {}): Promise<Verified> {
-      const said = await tokens.verify(await mint(more), headFrom());
+      const said = await tokens.verify(await mint(more), "192.0.2.1");
       if (!isVerified(said)) throw new TypeError(`expected a token that is good, got ${logged.at(-1)?.why}`);
       return said;
     },
     /** How a token is refused, and why for the operator. */
     async bad(more: object = {}, moreHeader: object = {}) {
-      const said = await tokens.verify(await mint(more, moreHeader), headFrom());
+      const said = await tokens.verify(await mint(more, moreHeader), "192.0.2.1");
       return isVerified(said) ? "good" : [said.code, logged.at(-1)?.why];
     },
   };
@@ -49,6 +49,7 @@ describe("a capability token that is good", () => {
       callerName: "shop",
       credential: "capability",
       keyId: KEY_ID,
+      token: expect.stringMatching(/^[\w-]{12}$/),
       grants: grantsOf("increment@=page.views"),
       amountMax: undefined,
       expireTimeMs: (nowS + 3_600) * 1_000,
@@ -96,6 +97,14 @@ describe("a capability token that is good", () => {
     const { good } = open();
     expect((await good({ rate: { per_second: 5, burst: 7 } })).rate).toEqual({ calls: 5, callsBurst: 7 });
     expect((await good({ rate: { per_second: 5 } })).rate).toEqual({ calls: 5, callsBurst: 5 });
+  });
+
+  it("is counted by itself: as the same in each call, and as another than any other token", async () => {
+    const { judged, mint } = open();
+    const [one, other] = [await mint(), await mint({ jti: "2" })];
+    const tokenOf = async (text: string) => ((await judged(text)) as Verified).token;
+    expect(await tokenOf(one)).toBe(await tokenOf(one));
+    expect(await tokenOf(other)).not.toBe(await tokenOf(one));
   });
 
   it("ends with its key, if that is earlier", async () => {
@@ -302,7 +311,7 @@ describe("a capability token is refused", () => {
 
     clock.wallMs += 3_600_000;
     expect(await both()).toEqual([{ code: "CREDENTIAL_EXPIRED" }, INVALID]);
-    clock.wallMs -= 3_600_000;
+    clock.wallMs -= 1;
     expect(await judged(right)).toMatchObject({ caller: "shop00000001" });
 
     known.putKey({ expireTimeMs: clock.now() });
@@ -318,10 +327,23 @@ describe("a capability token is refused", () => {
     expect(await both()).toEqual([INVALID, INVALID]);
   });
 
+  it("from its exp on, to the millisecond", async () => {
+    const { clock, judged, mint, nowS } = open();
+    const tokens = [await mint({ exp: nowS + 10 }), await mint({ exp: nowS + 10.5 })];
+    const codes = async () =>
+      (await Promise.all(tokens.map((token) => judged(token)))).map((said) => "code" in said);
+    clock.advance(9_999);
+    expect(await codes()).toEqual([false, false]);
+    clock.advance(1);
+    expect(await codes()).toEqual([true, false]);
+    clock.advance(500);
+    expect(await codes()).toEqual([true, true]);
+  });
+
   it("whose key is revoked while its signature is checked", async () => {
     const { clock, known, tokens, mint } = open();
     const token = await mint();
-    const said = tokens.verify(token, headFrom());
+    const said = tokens.verify(token, "192.0.2.1");
     known.putKey({ revokeTimeMs: clock.now() });
     expect(await said).toEqual({ code: "CREDENTIAL_REVOKED" });
   });

@@ -3,7 +3,6 @@ import { SignJWT } from "jose";
 import { type Grant, Grants, grantFromText } from "../../../src/core/grants.ts";
 import { capabilityKeyOf } from "../../../src/guard/capability-key.ts";
 import type { Known, KnownKey, KnownPrincipal } from "../../../src/guard/known.ts";
-import type { Verified } from "../../../src/guard/tokens.ts";
 import type { CallHead } from "../../../src/transports/calls/authorise.ts";
 
 /** A directory of a principal `shop` with an API key, that a test changes. */
@@ -50,11 +49,6 @@ export const KEY_ID = "k00000000001";
 
 export function grantsOf(...texts: string[]): Grants {
   return new Grants(texts.map((text) => grantFromText(text) as Grant));
-}
-
-/** What a grant is written as, in one order. */
-export function textsOf({ grants }: Verified): string[] {
-  return grants.all.map((grant) => JSON.stringify(grant)).sort();
 }
 
 /** The head of a call from an address. */

@@ -5,9 +5,12 @@ import type { LogFields } from "../telemetry.ts";
 /** What a person sees when the service is up: what runs where, and what to type next. */
 export function bannerOf(server: RunningServer, config: Config, version: string): string {
   const { address, grpcAddress, certificate, store } = server;
-  const reach = isOpen(config)
-    ? "every machine that reaches this address may change every counter (--insecure)"
-    : "this machine only";
+  const reach =
+    config.auth === "required"
+      ? "for who has a credential (auth = required)"
+      : isOpen(config)
+        ? "every machine that reaches this address may change every counter (--insecure)"
+        : "this machine only";
   const { at, server: url, flags, page } = toTry(server);
   return `
 Tally ${version} is serving.
@@ -42,7 +45,8 @@ export function readyFields(server: RunningServer, config: Config, version: stri
     store: store.title,
     durability: store.durability,
     promise: store.promise,
-    insecure: isOpen(config),
+    auth: config.auth,
+    insecure: isOpen(config) && (config.auth !== "required" || certificate === undefined),
     page,
     version,
     node: process.version,

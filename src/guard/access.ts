@@ -87,7 +87,9 @@ export class Granted implements Access {
   }
 
   prefixOf(needed: Permissions, name: string): string | undefined {
-    return this.#verified.grants.prefixOf(needed, name);
+    const prefix = this.#verified.grants.prefixOf(needed, name);
+    if (prefix !== undefined) this.#note(needed, { prefix });
+    return prefix;
   }
 
   /** Once each: what a stream asks for, it may ask for with each of its messages. */

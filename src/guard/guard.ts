@@ -8,7 +8,7 @@ import type { Log } from "../telemetry.ts";
 import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.ts";
 import { denialOf, Granted, MISSING } from "./access.ts";
 import { type Administration, administrationOf } from "./administration.ts";
-import { API_KEY_START, apiKeyFromText } from "./api-key.ts";
+import { API_KEY_START } from "./api-key.ts";
 import type { TrustedProxies } from "./client-address.ts";
 import { credentialIn, INVALID } from "./credentials.ts";
 import { CurrentDirectory } from "./current-directory.ts";
@@ -165,7 +165,7 @@ class StandingGuard implements Guard {
   }
 
   #permit(said: Verified | Refusal, head: CallHead): Permit | Refusal {
-    if (!isVerified(said)) return this.#refuse(said, head, this.#keyIn(head));
+    if (!isVerified(said)) return this.#refuse(said, head);
     const refusal = this.#unfit(said, head) ?? this.#options.rates?.head(said, this.addressOf(head));
     if (refusal !== undefined) return this.#refuse(refusal, head, said);
     if (said === ANYBODY) this.callsWithoutCredential[head.overGrpc ? "grpc" : "http"]++;
@@ -184,17 +184,20 @@ class StandingGuard implements Guard {
   }
 
   #refuse(refusal: Refusal, head: CallHead, by?: Pick<Verified, "callerName" | "keyId">): Refusal {
-    if (TOLD.test(refusal.code)) this.denied(denialOf(refusal, head, this.addressOf(head), by));
+    if (TOLD.test(refusal.code))
+      this.denied(denialOf(refusal, head, this.addressOf(head), by ?? this.#saidBy(refusal, head)));
     return refusal;
   }
 
-  /** Whose key it is, or is said to be, for the operator. */
-  #keyIn(head: CallHead): Pick<Verified, "callerName" | "keyId"> | undefined {
+  /** Whose key it is, for the operator; of one whose secret was wrong, which it is said to be. */
+  #saidBy({ code }: Refusal, head: CallHead): Pick<Verified, "callerName" | "keyId"> | undefined {
     const credential = credentialIn(head);
-    const keyId = typeof credential === "string" ? apiKeyFromText(credential)?.id : undefined;
+    const [, keyId] =
+      typeof credential === "string" ? (/^tally_([0-9A-Za-z]{12})_/.exec(credential) ?? []) : [];
     const key = keyId === undefined ? undefined : this.current.directory.keyById(keyId);
     if (key === undefined) return undefined;
-    return { keyId, callerName: this.current.directory.principalById(key.principalId)?.name ?? "" };
+    const owner = this.current.directory.principalById(key.principalId)?.name ?? "";
+    return { keyId, callerName: code === "CREDENTIAL_INVALID" ? "" : owner };
   }
 
   #anonymous(): Verified | Refusal {

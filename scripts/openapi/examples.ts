@@ -109,6 +109,23 @@ function noted({ kind, ...change }: Json): Json {
   };
 }
 
+/** A principal, before and after it was given more. */
+function shop(grants: readonly string[], version: number): Json {
+  const rate = { calls: 100 };
+  return {
+    ...{ name: "shop", description: "The shop's own service.", grants, rate, disabled: false },
+    ...{ createTime: TIME, etag: `a${version}` },
+  };
+}
+const GRANTS = ["increment,create@shop."];
+const MORE = ["read,increment,create@shop."];
+
+/** Its key: one that nobody has. */
+const KEY_ID = "111111111111";
+const KEY: Json = { id: KEY_ID, principal: "shop", description: "in the cluster", createTime: TIME };
+const CERTIFICATE = "spiffe://example.org/shop";
+const BINDING: Json = { principal: "shop", certificate: CERTIFICATE, createTime: TIME };
+
 export const EXAMPLES: Readonly<Record<string, Example>> = {
   CreateCounter: {
     body: {
@@ -287,4 +304,42 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     body: { value: 7 },
     answer: { name: "page-views", value: 7 },
   },
+  CreatePrincipal: {
+    body: { name: "shop", description: "The shop's own service.", grants: GRANTS, rate: { calls: 100 } },
+    answer: { principal: shop(GRANTS, 1) },
+  },
+  GetPrincipal: { parameters: { name: "shop" }, answer: { principal: shop(GRANTS, 1) } },
+  ListPrincipals: {
+    parameters: { pageSize: 10 },
+    answer: { principals: [shop(GRANTS, 1)], nextPageToken: "" },
+  },
+  UpdatePrincipal: {
+    parameters: { name: "shop" },
+    body: { principal: { grants: MORE }, updateMask: "grants", etag: "a1" },
+    answer: { principal: shop(MORE, 2) },
+  },
+  CreateApiKey: {
+    parameters: { principal: "shop" },
+    body: { description: "in the cluster" },
+    answer: { apiKey: KEY, key: `tally_${KEY_ID}_${"0".repeat(43)}_000000` },
+  },
+  ListApiKeys: { parameters: { principal: "shop" }, answer: { apiKeys: [KEY] } },
+  CreateBinding: {
+    body: { principal: "shop", certificate: CERTIFICATE },
+    answer: { binding: BINDING },
+  },
+  ListBindings: { parameters: { principal: "shop" }, answer: { bindings: [BINDING] } },
+  CheckAccess: {
+    parameters: { principal: "shop", permission: "PERMISSION_INCREMENT", name: "shop.visits" },
+    answer: { allowed: true, grant: MORE[0] },
+  },
+  WhoAmI: { answer: { name: "root", grants: ["all@"], credential: "root", keyId: "" } },
+  ListDenied: { parameters: { max: 10 }, answer: { denied: [] } },
+  DeleteBinding: { body: { certificate: CERTIFICATE }, answer: {} },
+  RevokeApiKey: {
+    parameters: { id: KEY_ID },
+    body: {},
+    answer: { apiKey: { ...KEY, revokeTime: TIME } },
+  },
+  DeletePrincipal: { parameters: { name: "shop" }, answer: {} },
 };

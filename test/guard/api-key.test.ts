@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import fc from "fast-check";
+import { fc } from "@fast-check/vitest";
 import { expect, it } from "vitest";
 import { apiKeyFromText, apiKeyToText, isKeyOf, keptOf, newApiKey } from "../../src/guard/api-key.ts";
 import { capabilityKeyOf } from "../../src/guard/capability-key.ts";
@@ -7,7 +7,7 @@ import { capabilityKeyOf } from "../../src/guard/capability-key.ts";
 const SECRETS = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes));
 
 it("is 69 letters and digits behind its prefix, and comes back from its text", () => {
-  fc.assert(
+  void fc.assert(
     fc.property(SECRETS, (secret) => {
       const text = apiKeyToText({ id: "0123456789ab", secret });
       expect(text).toMatch(/^tally_0123456789ab_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/);

@@ -1,6 +1,6 @@
 /** The directory: what cannot be read stands for nobody, and what is written step by step is what is read at once. */
 import { randomBytes } from "node:crypto";
-import fc from "fast-check";
+import { fc } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import type { CatalogueEntry, CatalogueKind } from "../../src/core/catalogue.ts";
 import { Grants } from "../../src/core/grants.ts";

@@ -47,8 +47,6 @@ describe("changed grants", () => {
       const current = changedGrants([], { grant: texts });
       const added = changedGrants(current, { grant: [more] });
       expect(changedGrants(added, { grant: [more] })).toEqual(added);
-      const bits = (list: readonly string[], on: string) =>
-        parsed(list).all.reduce((sum, each) => (textOf(each) === on ? sum | each.permissions : sum), 0);
       const revoked = changedGrants(added, { revokeGrant: [more] });
       const on = more.slice(more.indexOf("@") + 1);
       const gone = bits([more], on);

@@ -105,14 +105,26 @@ function roll(drafts: Drafts, index: number, stored: Counter, { value, revision 
   drafts.revisions[index] = revision;
 }
 
+/**
+ * A counter whose settings were changed is gone at once where it has an idle TTL by now that has passed already. Written down
+ * with that change: whoever follows the log would else meet an end that is earlier than what came before it.
+ */
+export function expireIfPassed(drafts: Drafts, index: number, context: Context): void {
+  const stored = drafts.at(index);
+  if (stored.timing === undefined || present(stored, context, context.calendar) !== undefined) return;
+  expire(drafts, index, stored, context);
+}
+
 /** The counter is gone; before, its window may have ended. What comes under its name is another. */
 function expire(drafts: Drafts, index: number, stored: Counter, { calendar }: Context): void {
   const expires = expireTimeOf(stored)!;
   const last = present(stored, { now: expires - 1 }, calendar)!;
   if (last.revision !== stored.revision) roll(drafts, index, stored, last);
-  const time = Math.max(expires, last.timing!.windowStart ?? expires);
+  const { changes, lastChange } = drafts;
+  const before = lastChange[index]!;
+  const noted = before === -1 ? expires : changes.times[before]!;
+  const time = Math.max(expires, last.timing!.windowStart ?? expires, noted);
   const met = drafts.values[index]!;
-  const { changes } = drafts;
   drafts.lastChange[index] = changes.push(index, ChangeKind.EXPIRE, met, last.value, last.revision, time);
   drafts.end(index, true);
 }

@@ -8,7 +8,7 @@ import { attach, cannotFollow, isShadow, POLICIES_DAMAGED, pathFor, policyFor } 
 import { isInTheWay, isVerdict, type Limited, limitState } from "./limits.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
-import { begin, follow, move, settle, takeOver } from "./passing.ts";
+import { begin, expireIfPassed, follow, move, settle, takeOver } from "./passing.ts";
 import { present } from "./present.ts";
 import { DEFAULTS, FOLLOWED_KEYS, type SettingKey, type Settings } from "./settings.ts";
 import { isTimed } from "./timing.ts";
@@ -263,6 +263,7 @@ export class Working {
     } else if (op.verb === Verb.UPDATE) this.#update(index, i, op, timing);
     else drafts.end(index, op.keepHistory === true);
     this.#note(index, op, previous, value, revision, time, by, met);
+    if (op.verb === Verb.UPDATE) expireIfPassed(drafts, index, context);
 
     const outcomes = this.#outcomes;
     outcomes.values[i] = value;

@@ -14,7 +14,7 @@ import {
   update,
 } from "../../support/calls.ts";
 import { allChanges } from "./changes.ts";
-import { ALL, expectLogLeadsTo, type It, log, MINUTE, quota, read } from "./time-log.ts";
+import { ALL, expectLogLeadsTo, type It, log, MINUTE, quota, read, tidy } from "./time-log.ts";
 
 const { ADD, CREATE, SETTINGS, ROLL, EXPIRE } = ChangeKind;
 
@@ -133,6 +133,24 @@ export function idleCounters(it_: It): void {
       expect((await log(store)).map(([kind]) => kind)).toEqual([ADD, SETTINGS, EXPIRE, ADD]);
     },
   );
+
+  it_("and its end is in the log with the change that brought the TTL, and not before it", async (opened) => {
+    const { store } = opened;
+    const from = opened.now();
+    await apply(store, increment("a", 7n));
+    await opened.pass(5 * MINUTE);
+    expect(await apply(store, update("a", IDLE))).toMatchObject({ value: 7n });
+    const brought = [
+      [ADD, 1, 1, 7n, 7n, 0],
+      [SETTINGS, 2, 1, 7n, 0n, 5 * MINUTE],
+      [EXPIRE, 2, 1, 7n, 0n, 5 * MINUTE],
+    ];
+    expect(await log(store, from)).toEqual(brought);
+    await opened.pass(MINUTE);
+    await tidy(store);
+    expect(await log(store, from)).toEqual(brought);
+    expect(await store.get(["a"])).toEqual([undefined]);
+  });
 
   it_("a window that ended before it expired is in the log", async (opened) => {
     const { store } = opened;

@@ -20,9 +20,10 @@ interface Count {
   operationsAtMs: number;
 }
 
-/** One bucket that a call is taken from, with the place where it is kept. */
+/** What a call is taken from: buckets of calls and of operations, with the place where they are kept. */
 interface Drawn {
-  readonly rate: Rate;
+  readonly calls: Bucket;
+  readonly operations: Bucket | undefined;
   readonly count: Count;
 }
 
@@ -53,24 +54,35 @@ export class CallerRates implements Rates {
   }
 
   charge(caller: Counted, address: string, operations: number): Refusal | undefined {
-    return this.#draw(this.#drawn(caller, address), 0, operations);
+    const drawn = this.#drawn(caller, address);
+    // Others wait until all of their bucket is full, and owe the rest: they are known, and can be spoken to.
+    if (isVisitor(caller)) {
+      const most = Math.min(
+        ...drawn.map(({ operations: bucket }) => bucket?.burst ?? Number.POSITIVE_INFINITY),
+      );
+      if (operations >= most) return tooManyAtOnce(most);
+    }
+    return this.#draw(drawn, 0, operations);
   }
 
   /** All that a call is taken from: nothing of whom nothing limits. */
-  #drawn({ caller, credential, keyId, token, rate }: Counted, address: string): Drawn[] {
+  #drawn(caller: Counted, address: string): Drawn[] {
+    const { credential, keyId, token, rate } = caller;
     if (credential === "root") return []; // Who mends what goes wrong is not to be kept out by it.
     const { principal, anonymous, tokens } = this.#rates;
+    const visits = isVisitor(caller);
+    const from = (each: Rate, count: Count): Drawn => {
+      return { calls: callsOf(each), operations: operationsOf(each, visits), count };
+    };
     const drawn: Drawn[] = [];
-    const visitor = credential === "none" || credential === "capability";
-    if (visitor && anonymous !== undefined)
-      drawn.push({ rate: anonymous, count: this.#addresses.at(address) });
+    if (visits && anonymous !== undefined) drawn.push(from(anonymous, this.#addresses.at(address)));
     if (credential === "capability" && tokens !== undefined)
-      drawn.push({ rate: tokens, count: this.#countOf(`tokens ${keyId}`) });
-    const own = rate ?? (visitor ? undefined : principal);
-    if (own !== undefined) {
-      const whose = token === undefined ? `caller ${caller}` : `token ${token}`;
-      drawn.push({ rate: own, count: this.#countOf(whose) });
-    }
+      drawn.push(from(tokens, this.#countOf(`tokens ${keyId}`)));
+    const own = rate ?? (visits ? undefined : principal);
+    if (own !== undefined)
+      drawn.push(
+        from(own, this.#countOf(token === undefined ? `caller ${caller.caller}` : `token ${token}`)),
+      );
     return drawn;
   }
 
@@ -78,18 +90,16 @@ export class CallerRates implements Rates {
     if (drawn.length === 0) return undefined;
     const nowMs = this.#clock.monotonic();
     let wait = 0;
-    for (const { rate, count } of drawn) {
-      const limited = operationsOf(rate);
-      if (calls > 0) wait = Math.max(wait, waitMs(callsOf(rate), count.callsAtMs, calls, nowMs));
-      if (limited !== undefined)
-        wait = Math.max(wait, waitMs(limited, count.operationsAtMs, operations, nowMs));
+    for (const { calls: ofCalls, operations: ofOperations, count } of drawn) {
+      if (calls > 0) wait = Math.max(wait, waitMs(ofCalls, count.callsAtMs, calls, nowMs));
+      if (ofOperations !== undefined)
+        wait = Math.max(wait, waitMs(ofOperations, count.operationsAtMs, operations, nowMs));
     }
     if (wait > 0) return { code: "RATE_LIMITED", retryAfterMs: Math.max(1, Math.ceil(wait - 1e-6)) };
-    for (const { rate, count } of drawn) {
-      const limited = operationsOf(rate);
-      if (calls > 0) count.callsAtMs = taken(callsOf(rate), count.callsAtMs, calls, nowMs);
-      if (limited !== undefined)
-        count.operationsAtMs = taken(limited, count.operationsAtMs, operations, nowMs);
+    for (const { calls: ofCalls, operations: ofOperations, count } of drawn) {
+      if (calls > 0) count.callsAtMs = taken(ofCalls, count.callsAtMs, calls, nowMs);
+      if (ofOperations !== undefined)
+        count.operationsAtMs = taken(ofOperations, count.operationsAtMs, operations, nowMs);
     }
     return undefined;
   }
@@ -124,6 +134,16 @@ export class CallerRates implements Rates {
   }
 }
 
+/** Whoever calls without a credential, or with a capability token: anybody may be that. */
+function isVisitor({ credential }: Counted): boolean {
+  return credential === "none" || credential === "capability";
+}
+
+function tooManyAtOnce(most: number): Refusal {
+  const expected = `it may make ${most} operations at once; send smaller batches`;
+  return { code: "PERMISSION_DENIED", expected };
+}
+
 /** How many are looked at for room at a time: what one call may cost. */
 const LOOKED_MAX = 64;
 
@@ -135,7 +155,11 @@ function callsOf({ calls, callsBurst = calls }: Rate): Bucket {
   return { perSecond: calls, burst: callsBurst };
 }
 
-function operationsOf({ operations, operationsBurst }: Rate): Bucket | undefined {
-  if (operations === undefined) return undefined;
+/** Of visitors each operation counts as a call does, unless a rate says otherwise: a batch must not be a way around it. */
+function operationsOf(
+  { calls, callsBurst = calls, operations, operationsBurst }: Rate,
+  visits: boolean,
+): Bucket | undefined {
+  if (operations === undefined) return visits ? { perSecond: calls, burst: callsBurst } : undefined;
   return { perSecond: operations, burst: operationsBurst ?? Math.max(operations, OPERATIONS_BURST_MIN) };
 }

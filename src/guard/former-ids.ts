@@ -1,3 +1,4 @@
+import type { CatalogueEntry } from "../core/catalogue.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import { ANONYMOUS_ID } from "./names.ts";
@@ -32,14 +33,17 @@ export class FormerIds {
   /** @throws TallyError  when the catalogue cannot be read or written */
   static async open(options: FormerIdsOptions): Promise<FormerIds> {
     const { mode, catalogue } = options;
-    const { entries } = await catalogue.read(0);
-    const found = entries.find(
-      ({ kind, key, body }) => kind === "setting" && key === KEY && body !== undefined,
-    );
+    if (mode === "required") return new FormerIds(options, (await noteIn(catalogue)) !== undefined);
+    await FormerIds.comeAgain(catalogue);
+    return new FormerIds(options, false);
+  }
+
+  /** To be told where callers do not have to say who they are: there will be such ids once they have to. */
+  static async comeAgain(catalogue: Catalogue): Promise<void> {
+    const found = await noteIn(catalogue);
+    if (found === undefined) return;
     // Whoever is quicker has taken it away as well.
-    if (mode === "optional" && found !== undefined)
-      await catalogue.write({ kind: "setting", key: KEY, body: undefined, expectedVersion: found.version });
-    return new FormerIds(options, mode === "required" && found !== undefined);
+    await catalogue.write({ kind: "setting", key: KEY, body: undefined, expectedVersion: found.version });
   }
 
   private constructor(options: FormerIdsOptions, over: boolean) {
@@ -61,13 +65,17 @@ export class FormerIds {
   async #writeDown(): Promise<void> {
     const { catalogue, onFailure } = this.#options;
     try {
-      const { entries } = await catalogue.read(0);
-      const found = entries.find(({ kind, key }) => kind === "setting" && key === KEY);
-      if (found?.body !== undefined) return;
+      if ((await noteIn(catalogue)) !== undefined) return;
       // If another server is quicker, it has written the same.
       await catalogue.write({ kind: "setting", key: KEY, body: "{}", expectedVersion: 0 });
     } catch (error) {
       onFailure(error);
     }
   }
+}
+
+/** That none is left, as it was written down; undefined: it was not. */
+async function noteIn(catalogue: Catalogue): Promise<CatalogueEntry | undefined> {
+  const { entries } = await catalogue.read(0);
+  return entries.find(({ kind, key, body }) => kind === "setting" && key === KEY && body !== undefined);
 }

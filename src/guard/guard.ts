@@ -174,7 +174,25 @@ class StandingGuard implements Guard {
     const goesOn = head.method.methodKind !== "unary";
     const access = new Granted(said, head, this, goesOn);
     const permit = { caller, callerName, formerCaller, access, expireTimeMs };
-    return goesOn ? { ...permit, revoked: this.#standing.add(head, access) } : permit;
+    if (goesOn) return { ...permit, revoked: this.#standing.add(head, access) };
+    const { revision } = this.current;
+    return { ...permit, lapsed: () => this.#lapse(said, head, access, revision) };
+  }
+
+  /** Why a call may not be answered by now whose request took its time, and go on as what its caller is by now. */
+  #lapse(
+    said: Verified,
+    head: CallHead,
+    access: Granted,
+    revision: number,
+  ): Refusal | undefined | Promise<Refusal | undefined> {
+    const { expireTimeMs = Number.POSITIVE_INFINITY } = said;
+    if (revision === this.current.revision && !this.current.isStale && this.#nowMs < expireTimeMs)
+      return undefined;
+    const take = (again: Verified | Refusal) =>
+      isVerified(again) ? access.become(again) : this.#refuse(again, head, said);
+    const again = this.#judge(head);
+    return again instanceof Promise ? again.then(take) : take(again);
   }
 
   /** Why a token that is good may not be used for this call. */
@@ -204,7 +222,7 @@ class StandingGuard implements Guard {
     const principal = this.current.directory.principalById(ANONYMOUS_ID);
     if (principal === undefined || principal.disabled || principal.grants.all.length === 0) return MISSING;
     return {
-      caller: ANONYMOUS_ID,
+      caller: ANONYMOUS, // Under nobody are ids of before alone: what strangers count now must not answer for others.
       callerName: ANONYMOUS,
       credential: "none",
       grants: principal.grants,

@@ -53,6 +53,7 @@ export async function openGuardFor(
   try {
     if (auth === "off") {
       await assertNobodyIsKept(catalogue, shown);
+      await FormerIds.comeAgain(catalogue);
       return undefined;
     }
     const { openTokens } = await import("./tokens/verifier.ts"); // With a library that who asks nobody need not load.

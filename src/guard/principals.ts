@@ -1,5 +1,6 @@
 import type { Refusal } from "../core/errors.ts";
 import { Grants } from "../core/grants.ts";
+import { ON_ALL_ALONE } from "../core/permissions.ts";
 import { type DirectoryChanges, unreadable } from "./directory-changes.ts";
 import { type Principal, principalToBody } from "./entries.ts";
 import { ANONYMOUS, ANONYMOUS_ID, ROOT_NAME } from "./names.ts";
@@ -64,6 +65,8 @@ export function updatePrincipal(
     if (damaged !== undefined) return damaged;
     const found = directory.principalByName(name);
     if (found === undefined && name !== ANONYMOUS) return NOT_FOUND;
+    if (name === ANONYMOUS && given.grants !== undefined && (given.grants.everywhere & ON_ALL_ALONE) !== 0)
+      return FOR_SOMEBODY;
     const expectedVersion = found?.version ?? 0;
     if (etag !== undefined && etag !== etagOf(expectedVersion))
       return { code: "ETAG_MISMATCH", etag: etagOf(expectedVersion) };
@@ -108,6 +111,12 @@ export function etagOf(version: number): string {
   return `a${version}`;
 }
 
+/** Who administrates is somebody: what nobody in particular may, everybody may. */
+const FOR_SOMEBODY: Refusal = {
+  code: "INVALID_FIELD",
+  field: "grants",
+  expected: "must not have admin or observe for anonymous, whom everybody is",
+};
 const NOT_FOUND: Refusal = { code: "PRINCIPAL_NOT_FOUND" };
 const TAKEN: Refusal = {
   code: "INVALID_FIELD",

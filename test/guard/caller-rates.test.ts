@@ -106,6 +106,24 @@ describe("how often somebody may call", () => {
     expect(rates.charge(shop, "a", 500)).toBeUndefined();
   });
 
+  it("a batch of a visitor's is no way around its rate: each operation counts, and no more than all at once", () => {
+    const { rates, pass } = counting({ tokens: { calls: 1_000, callsBurst: 5_000 } });
+    const one = visitor("v1");
+    expect(rates.head(one, "a")).toBeUndefined();
+    expect(rates.charge(one, "a", 18)).toBeUndefined();
+    expect(rates.charge(one, "a", 2)).toEqual({ code: "RATE_LIMITED", retryAfterMs: 1_000 });
+    expect(rates.charge(one, "a", 7_999)).toMatchObject({
+      code: "PERMISSION_DENIED",
+      expected: expect.stringContaining("20 operations at once"),
+    });
+    pass(20_000);
+    expect(rates.charge(one, "a", 7_999)).toMatchObject({ code: "PERMISSION_DENIED" });
+    const anonymous = counting({ anonymous: { calls: 5, callsBurst: 10 } });
+    expect(anonymous.rates.head(nobody, "a")).toBeUndefined();
+    expect(anonymous.rates.charge(nobody, "a", 9)).toBeUndefined();
+    expect(anonymous.rates.head(nobody, "a")).toMatchObject({ code: "RATE_LIMITED" });
+  });
+
   it("memory stays, whoever calls; who still waits is forgotten last", () => {
     const { rates } = counting();
     const rate = { calls: 1 };

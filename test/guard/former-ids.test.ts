@@ -62,6 +62,16 @@ describe("request ids from before callers had to say who they are", () => {
     expect((await start("required")).of("p1")).toBeUndefined();
   });
 
+  it("are looked for again after a server has asked nobody", async () => {
+    const { start, catalogue, clock, written } = store();
+    const first = await start("required");
+    clock.advance(KEEP_MS);
+    first.of("p1");
+    await written();
+    await FormerIds.comeAgain(catalogue);
+    expect((await start("required")).of("p1")).toBe("");
+  });
+
   it("are looked for by the next server too, when it could not be written down that there are none", async () => {
     const { start, catalogue, clock, failures, written } = store();
     const ids = await start("required");

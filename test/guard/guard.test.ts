@@ -80,7 +80,8 @@ describe("who may come", () => {
     expect(await it.ask()).toBe("CREDENTIAL_MISSING");
     ok(await updatePrincipal(it.changes, "anonymous", { grants: grantsOf("read@public.") }));
     const permit = await it.permit();
-    expect(permit).toMatchObject({ caller: "", callerName: "anonymous" });
+    // Not under nobody, where ids of before are: what strangers count must not answer for others.
+    expect(permit).toMatchObject({ caller: "anonymous", callerName: "anonymous" });
     expect(permit.access!.denial(Permission.READ, { name: "public.a" })).toBeUndefined();
     expect(permit.access!.denial(Permission.READ, { name: "private" })).toMatchObject({
       code: "PERMISSION_DENIED",
@@ -88,6 +89,43 @@ describe("who may come", () => {
     });
     ok(await updatePrincipal(it.changes, "anonymous", { disabled: true }));
     expect(await it.ask()).toBe("CREDENTIAL_MISSING");
+  });
+
+  it("nobody in particular is never to administrate or to observe", async () => {
+    using it = await guarded();
+    for (const grants of [grantsOf("all@"), grantsOf("admin@"), grantsOf("read@", "observe@")])
+      expect(await updatePrincipal(it.changes, "anonymous", { grants })).toMatchObject({
+        code: "INVALID_FIELD",
+        field: "grants",
+      });
+    ok(await updatePrincipal(it.changes, "anonymous", { grants: grantsOf("all@public.") }));
+  });
+
+  it("whose request takes its time is judged again when it is there", async () => {
+    using it = await guarded();
+    const { key, keyId } = await it.principal("shop", "read,increment@shop.");
+    const [first, second] = [await it.permit(bearer(key)), await it.permit(bearer(key))];
+    expect([first.lapsed!(), second.lapsed!()]).toEqual([undefined, undefined]);
+    ok(await updatePrincipal(it.changes, "shop", { grants: grantsOf("read@shop.") }));
+    expect(first.lapsed!()).toBeUndefined();
+    expect(first.access!.allows(Permission.INCREMENT, { name: "shop.a" })).toBe(false);
+    expect(first.access!.everywhere).toBe(0);
+    ok(await revokeKey(it.changes, keyId));
+    expect([first.lapsed!(), second.lapsed!()]).toEqual([
+      { code: "CREDENTIAL_REVOKED" },
+      { code: "CREDENTIAL_REVOKED" },
+    ]);
+  });
+
+  it("a key that expires meanwhile is no more", async () => {
+    using it = await guarded();
+    await it.principal("shop", "read@");
+    const { text } = ok(await createKey(it.changes, "shop", { description: "", ttlMs: 60_000 }, randomBytes));
+    const permit = await it.permit(bearer(text));
+    it.clock.wallMs += 59_999;
+    expect(permit.lapsed!()).toBeUndefined();
+    it.clock.wallMs += 1;
+    expect(permit.lapsed!()).toEqual({ code: "CREDENTIAL_EXPIRED" });
   });
 
   it("while it is optional everybody may do everything without one, but administrate, and is counted", async () => {

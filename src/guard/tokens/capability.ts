@@ -41,7 +41,7 @@ export async function verifyCapability(
   const { sub, amountMax, rate, origins } = claims;
   if (claims.expireTimeMs <= nowMs) return { code: "CREDENTIAL_EXPIRED", why: "it has expired" }; // jose knows no parts of seconds.
   return {
-    caller: sub === undefined ? principal.id : `${principal.id}/${hashOf(sub)}`,
+    caller: `${principal.id}/${sub === undefined ? "" : hashOf(sub)}`, // Never its principal's own: a visitor's ids answer for visitors.
     callerName: sub === undefined ? principal.name : `${principal.name}/${percentName(sub)}`,
     credential: "capability",
     keyId: kid,

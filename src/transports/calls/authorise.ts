@@ -54,6 +54,11 @@ export interface Permit {
    * ended with that. Undefined: it does not come to that.
    */
   readonly revoked?: AbortSignal | undefined;
+  /**
+   * Why this is not so any more, asked when the request is there, which may be long after its head; undefined: it still is.
+   * What it rejects with is a defect, and refuses the call.
+   */
+  readonly lapsed?: (() => Refusal | undefined | Promise<Refusal | undefined>) | undefined;
   /** When the credential expires, which ends what still goes on: milliseconds since the Unix epoch; undefined: never. */
   readonly expireTimeMs?: number | undefined;
 }

@@ -18,6 +18,7 @@ import type { UnaryCall } from "./call.ts";
 import { CREATE_COUNTER, getCounter } from "./counters.ts";
 import { COUNTING } from "./counting.ts";
 import { listChanges, queryHistory } from "./history.ts";
+import { unlessLapsed } from "./lapsed.ts";
 import { GIVE_BACK_LIMIT, takeLimit, takeLimits } from "./limits.ts";
 import { batchGetCounters, listCounters, sumCounters, topCounters } from "./many-counters.ts";
 import { deletePolicy, getPolicy, listPolicies, policiesOf, setPolicy } from "./policies.ts";
@@ -109,7 +110,7 @@ export function openCalls(
       calls(adminCalls).map((method) => admitted(method, administrating)),
     ),
     admitted(batchApply(writer, batchBytesMax), batches, ({ length }) => Math.max(1, length)),
-  ].map((call) => ({ ...call, authorise }));
+  ].map((call) => ({ ...unlessLapsed(call), authorise }));
 }
 
 /** Reads of many counters that may wait, of pages and of scans each: more is a caller's mistake, and memory. */

@@ -19,6 +19,7 @@ export abstract class UnaryExchange implements CallContext, CallHead {
   callerName: Permit["callerName"];
   formerCaller: Permit["formerCaller"];
   access: Permit["access"];
+  lapsed: Permit["lapsed"];
   readonly overGrpc = true;
   abstract readonly headerOf: HeaderOf;
   abstract readonly peer: Peer;
@@ -123,6 +124,7 @@ export abstract class UnaryExchange implements CallContext, CallHead {
     this.callerName = permit.callerName;
     this.formerCaller = permit.formerCaller;
     this.access = permit.access;
+    this.lapsed = permit.lapsed;
     this.read();
   }
 

@@ -135,6 +135,23 @@ it("each operation of a batch is asked for as the method that does it alone; the
   expect(await valuesIn(opened)).toEqual({});
 });
 
+it("who may not any more when the request is there is refused at every door, and nothing is applied", async () => {
+  const refusals: (Refusal | undefined | Promise<Refusal>)[] = [
+    { code: "CREDENTIAL_REVOKED" },
+    Promise.resolve({ code: "CREDENTIAL_REVOKED" }),
+    undefined,
+  ];
+  for (const refusal of refusals) {
+    await using opened = await open({ authorise: () => ({ caller: "", lapsed: () => refusal }) });
+    for (const method of ["Increment", "BatchApply"])
+      for (const door of everyDoorOf(method)) {
+        const { said } = await door.call(opened, method, REQUESTS[method]!("shop.there"), {});
+        expect(said, door.name).toBe(refusal === undefined ? "OK" : "CREDENTIAL_REVOKED");
+      }
+    expect(Object.keys(await valuesIn(opened))).toHaveLength(refusal === undefined ? 2 : 0);
+  }
+});
+
 it("a request id belongs to the caller who used it", async () => {
   await using opened = await open({ authorise: ({ headerOf }) => ({ caller: headerOf("x-caller")! }) });
   for (const door of everyDoorOf("Increment")) {

@@ -45,7 +45,7 @@ describe("a capability token that is good", () => {
   it("stands for its key's principal", async () => {
     const { good, nowS } = open();
     expect(await good()).toEqual({
-      caller: "shop00000001",
+      caller: "shop00000001/",
       callerName: "shop",
       credential: "capability",
       keyId: KEY_ID,
@@ -116,10 +116,10 @@ describe("a capability token that is good", () => {
   it("may have claims that nobody knows, and its typ in any case and with application/", async () => {
     const { good, judged, mint } = open();
     expect(await good({ iat: 5e9, jti: 1, why: "x", code: "y", credential: "root" })).toMatchObject({
-      caller: "shop00000001",
+      caller: "shop00000001/",
     });
     for (const typ of ["TALLY-CAP+JWT", "application/tally-cap+jwt"])
-      expect(await judged(await mint({}, { typ }))).toMatchObject({ caller: "shop00000001" });
+      expect(await judged(await mint({}, { typ }))).toMatchObject({ caller: "shop00000001/" });
   });
 
   it("may be used by pages of its origins, and by what is no page", async () => {
@@ -312,7 +312,7 @@ describe("a capability token is refused", () => {
     clock.wallMs += 3_600_000;
     expect(await both()).toEqual([{ code: "CREDENTIAL_EXPIRED" }, INVALID]);
     clock.wallMs -= 1;
-    expect(await judged(right)).toMatchObject({ caller: "shop00000001" });
+    expect(await judged(right)).toMatchObject({ caller: "shop00000001/" });
 
     known.putKey({ expireTimeMs: clock.now() });
     expect(await both()).toEqual([{ code: "CREDENTIAL_EXPIRED" }, INVALID]);
@@ -357,9 +357,9 @@ describe("an address that sends tokens with wrong signatures", () => {
       expect((await judged(wrong)) as object).toEqual({ code: "CREDENTIAL_INVALID" });
     expect(await judged(wrong)).toEqual({ code: "RATE_LIMITED", retryAfterMs: 50 });
     expect(await judged(right)).toEqual({ code: "RATE_LIMITED", retryAfterMs: 50 });
-    expect(await judged(right, "192.0.2.2")).toMatchObject({ caller: "shop00000001" });
+    expect(await judged(right, "192.0.2.2")).toMatchObject({ caller: "shop00000001/" });
     clock.advance(50);
-    expect(await judged(right)).toMatchObject({ caller: "shop00000001" });
+    expect(await judged(right)).toMatchObject({ caller: "shop00000001/" });
     expect(await judged(wrong)).toEqual({ code: "CREDENTIAL_INVALID" });
     expect(await judged(right)).toMatchObject({ code: "RATE_LIMITED" });
   });
@@ -369,8 +369,8 @@ describe("an address that sends tokens with wrong signatures", () => {
     const [right, wrong] = [await mint(), await mint({}, {}, generateKeyPairSync("ed25519").privateKey)];
     for (let i = 0; i < 20; i++) await judged(wrong, `2001:db8::${i + 1}`);
     expect(await judged(right, "2001:DB8:0:0:ffff::1")).toMatchObject({ code: "RATE_LIMITED" });
-    expect(await judged(right, "2001:db8:0:1::1")).toMatchObject({ caller: "shop00000001" });
-    expect(await judged(right, "::1")).toMatchObject({ caller: "shop00000001" });
+    expect(await judged(right, "2001:db8:0:1::1")).toMatchObject({ caller: "shop00000001/" });
+    expect(await judged(right, "::1")).toMatchObject({ caller: "shop00000001/" });
   });
 
   it("is not one that sends tokens which are expired, or of a key that is gone", async () => {
@@ -381,7 +381,7 @@ describe("an address that sends tokens with wrong signatures", () => {
       await mint(),
     ];
     for (let i = 0; i < 100; i++) await judged(i % 2 === 0 ? old : gone);
-    expect(await judged(right)).toMatchObject({ caller: "shop00000001" });
+    expect(await judged(right)).toMatchObject({ caller: "shop00000001/" });
     expect(known.keys.size).toBe(1);
   });
 

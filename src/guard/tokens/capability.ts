@@ -2,7 +2,7 @@ import { type JWTPayload, jwtVerify } from "jose";
 import { intersect } from "../../core/grants.ts";
 import type { Known } from "../known.ts";
 import type { Verified } from "../tokens.ts";
-import { CAPABILITY_ISSUER, CAPABILITY_TYPE, capabilityClaimsFrom } from "./claims.ts";
+import { CAPABILITY_ISSUER, CAPABILITY_TYPE, CLOCKS_APART_MS, capabilityClaimsFrom } from "./claims.ts";
 import { hashOf, percentName } from "./names.ts";
 import { invalid, isUnfit, type Unfit, unfitOf } from "./unfit.ts";
 
@@ -70,6 +70,7 @@ async function signedClaims(
         typ: CAPABILITY_TYPE,
         issuer: CAPABILITY_ISSUER,
         requiredClaims: ["exp"],
+        clockTolerance: CLOCKS_APART_MS / 1_000, // Of nbf: exp is held against the clock above, to the millisecond.
         currentDate: new Date(nowMs),
       },
     );

@@ -12,6 +12,12 @@ export const CAPABILITY_ISSUER = "tally";
 /** How far ahead a capability token may expire, in milliseconds: 30 days. */
 export const CAPABILITY_TTL_MAX_MS = 30 * 86_400_000;
 
+/**
+ * How far the clock of who signs may be ahead of ours, in milliseconds: its `nbf` may be so much later than now, and its
+ * `exp` so much later than 30 days from now. As for issuers of OIDC by default.
+ */
+export const CLOCKS_APART_MS = 60_000;
+
 /** What a capability token says. */
 export interface CapabilityClaims {
   /** What it may, if its principal may too. */
@@ -22,7 +28,7 @@ export interface CapabilityClaims {
   readonly amountMax: bigint | undefined;
   /** How often it may be used. */
   readonly rate: Rate;
-  /** Who it was made for, in 1 to 64 bytes of UTF-8; undefined: its principal itself. */
+  /** Who it was made for, in 1 to 64 bytes of UTF-8 without control characters; undefined: its principal itself. */
   readonly sub: string | undefined;
   /** The origins whose pages may use it, as browsers send them; undefined: all. */
   readonly origins: readonly string[] | undefined;
@@ -59,9 +65,6 @@ export function capabilityClaimsFrom(
 class ClaimError extends Error {
   override readonly name = "ClaimError";
 }
-
-/** How much two clocks may differ before a token that was made for the longest time is one for longer. */
-const CLOCKS_APART_MS = 60_000;
 
 function expiryOf(exp: unknown, nowMs: number): number {
   if (typeof exp !== "number" || !Number.isFinite(exp))
@@ -115,8 +118,14 @@ function isCount(value: unknown, max: number): value is number {
 
 function subOf(sub: unknown): string | undefined {
   if (sub === undefined) return undefined;
-  if (typeof sub !== "string" || sub === "" || !sub.isWellFormed() || Buffer.byteLength(sub) > 64)
-    throw new ClaimError("sub must be 1 to 64 bytes of UTF-8");
+  if (
+    typeof sub !== "string" ||
+    sub === "" ||
+    !sub.isWellFormed() ||
+    /\p{Cc}/u.test(sub) ||
+    Buffer.byteLength(sub) > 64
+  )
+    throw new ClaimError("sub must be 1 to 64 bytes of UTF-8 without control characters");
   return sub;
 }
 

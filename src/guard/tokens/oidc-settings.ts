@@ -10,7 +10,7 @@ export interface OidcIssuer {
   readonly audiences: readonly string[];
   /** By which its tokens may be signed; none of them with a secret that both sides have. */
   readonly algorithms: readonly string[];
-  /** What a token's `typ` has to be; undefined: anything. */
+  /** What a token's `typ` has to be; undefined: `JWT`, `at+jwt`, or nothing. */
   readonly tokenType: string | undefined;
   /** How far its clock and ours may be apart, in milliseconds. */
   readonly clockToleranceMs: number;

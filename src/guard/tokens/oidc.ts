@@ -17,7 +17,7 @@ import { invalid, isUnfit, type Unfit, unfitOf } from "./unfit.ts";
  */
 export async function verifyOidc(
   token: string,
-  header: { readonly alg?: unknown; readonly kid?: unknown },
+  header: { readonly alg?: unknown; readonly kid?: unknown; readonly typ?: unknown },
   { settings, keys }: { readonly settings: OidcIssuer; readonly keys: IssuerKeys },
   known: () => Known,
   nowMs: number,
@@ -25,6 +25,8 @@ export async function verifyOidc(
   // Before its keys are asked for: what cannot be good is not to have them fetched.
   if (!settings.algorithms.some((one) => one === header.alg))
     return invalid("it is signed by an algorithm that is not set for its issuer");
+  if (settings.tokenType === undefined && !mayBeAccess(header.typ))
+    return invalid("its typ is that of no access token, and no token-type is set for its issuer");
   const find = await keys.finderFor(header.kid);
   if (find === undefined)
     return { code: "AUTH_UNAVAILABLE", why: "its issuer was not reached since the start" };
@@ -63,6 +65,14 @@ export async function verifyOidc(
     ...{ credential, expireTimeMs, grants: principal.grants, rate: principal.rate },
     depends: { principalId: principal.id, subjects: [subject] },
   };
+}
+
+/**
+ * Whether a token may be for access by its type, which many leave out or say nothing by. One that names another use is for
+ * that use alone: of a logout, an event, a login (RFC 8725, section 3.11).
+ */
+function mayBeAccess(typ: unknown): boolean {
+  return typ === undefined || (typeof typ === "string" && /^(jwt|(application\/)?at\+jwt)$/i.test(typ));
 }
 
 /** As OpenID Connect has it, section 2. */

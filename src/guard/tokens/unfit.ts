@@ -26,14 +26,13 @@ export function isUnfit(said: object): said is Unfit {
 
 /**
  * Why a token did not pass jose's checks. What concerns its time is judged last, so that only who had a right one is told
- * that it has expired.
- *
- * @throws what is none of jose's errors: a defect
+ * that it has expired. What is none of jose's own errors is of a key that cannot be used, as its issuer may publish: of RSA
+ * with 1,024 bits, or of a point that is not on its curve.
  */
 export function unfitOf(error: unknown): Unfit {
   if (error instanceof errors.JWTExpired) return { code: "CREDENTIAL_EXPIRED", why: "it has expired" };
   if (error instanceof errors.JWSSignatureVerificationFailed)
     return { code: "CREDENTIAL_INVALID", why: "its signature is not right", isForged: true };
   if (error instanceof errors.JOSEError) return invalid(error.message); // Sentences of jose, with names of claims alone.
-  throw error;
+  return invalid(`its key cannot be used: ${error instanceof Error ? error.message : "for no reason given"}`);
 }

@@ -1,8 +1,9 @@
-import { decodeJwt, decodeProtectedHeader, errors } from "jose";
+import { decodeJwt, decodeProtectedHeader } from "jose";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
 import type { CallHead } from "../../transports/calls/authorise.ts";
+import { JsonError, JsonReader } from "../../transports/json/parse.ts";
 import type { Known } from "../known.ts";
 import type { TokenVerifier, Verified } from "../tokens.ts";
 import { verifyCapability } from "./capability.ts";
@@ -75,7 +76,15 @@ async function judge(
   if (!isCanonical(token.slice(token.lastIndexOf(".") + 1)))
     return invalid("its signature is not as base64url is written");
   if (header.crit !== undefined) return invalid("its header has crit, and no extension is known here");
-  if (isType(header.typ, CAPABILITY_TYPE)) return verifyCapability(token, header.kid, known, nowMs);
+  if (header.b64 !== undefined || header.zip !== undefined)
+    return invalid("its header has b64 or zip, and claims are read in one way here");
+  const [headerPart = "", claimsPart = ""] = token.split(".");
+  if (!isUnambiguous(headerPart)) return invalid("its header has a name twice");
+  if (isType(header.typ, CAPABILITY_TYPE)) {
+    // Claims of issuers may have one, of which the last counts: the other way that RFC 7519 permits, section 4.
+    if (!isUnambiguous(claimsPart)) return invalid("its claims are no JSON, or have a name twice");
+    return verifyCapability(token, header.kid, known, nowMs);
+  }
   const claims = unchecked(() => decodeJwt(token));
   if (claims === undefined) return invalid("its claims cannot be read");
   const issuer = issuers.get(claims.iss);
@@ -88,13 +97,23 @@ function isCanonical(base64url: string): boolean {
   return Buffer.from(base64url, "base64url").toString("base64url") === base64url;
 }
 
+/** Whether part of a token is JSON that everybody reads alike: not with the same name twice in an object. */
+function isUnambiguous(base64url: string): boolean {
+  try {
+    new JsonReader(Buffer.from(base64url, "base64url")).check();
+    return true;
+  } catch (error) {
+    if (error instanceof JsonError) return false;
+    throw error;
+  }
+}
+
 /** What a token says of itself, before anything of it is believed; undefined: it cannot be read. */
 function unchecked<T>(decode: () => T): T | undefined {
   try {
     return decode();
-  } catch (error) {
-    if (error instanceof TypeError || error instanceof errors.JOSEError) return undefined;
-    throw error;
+  } catch {
+    return undefined; // Whatever jose throws, it is of the token.
   }
 }
 

@@ -1,5 +1,5 @@
 /** Capability tokens: which are taken for what, and which are refused, whoever made them. */
-import { createHmac, generateKeyPairSync } from "node:crypto";
+import { createHmac, generateKeyPairSync, sign as signBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { capabilityKeyOf } from "../../../src/guard/capability-key.ts";
 import { openTokens } from "../../../src/guard/tokens/verifier.ts";
@@ -41,7 +41,21 @@ function open(...grants: string[]) {
   };
 }
 
+/** A token as jose makes none, from the text of its header and its claims. */
+function byHand({ secret }: HandKnown, ...parts: readonly string[]): string {
+  const text = parts.map((part) => Buffer.from(part).toString("base64url")).join(".");
+  const { privateKey } = capabilityKeyOf(secret);
+  return `${text}.${signBytes(null, Buffer.from(text), privateKey).toString("base64url")}`;
+}
+
 describe("a capability token that is good", () => {
+  it("may be signed by a clock that is a minute ahead, for 30 days from then on", async () => {
+    const { good, nowS } = open();
+    expect(await good({ nbf: nowS + 60, exp: nowS + 30 * DAY_S + 60 })).toMatchObject({
+      expireTimeMs: (nowS + 30 * DAY_S + 60) * 1_000,
+    });
+  });
+
   it("stands for its key's principal", async () => {
     const { good, nowS } = open();
     expect(await good()).toEqual({
@@ -150,7 +164,7 @@ describe("a capability token is refused", () => {
     ["without exp", { exp: undefined }, 'missing required "exp" claim'],
     ["with an exp that is a text", { exp: `${nowS + 10}` }, '"exp" claim must be a number'],
     ["for more than 30 days", { exp: nowS + 30 * DAY_S + 61 }, "exp must be at most 30 days from now"],
-    ["before its nbf", { nbf: nowS + 1 }, '"nbf" claim timestamp check failed'],
+    ["a minute and a second before its nbf", { nbf: nowS + 61 }, '"nbf" claim timestamp check failed'],
     ["of another issuer", { iss: "https://issuer.example" }, 'unexpected "iss" claim value'],
     ["of none", { iss: undefined }, 'missing required "iss" claim'],
     ["for somebody else", { aud: "other" }, "aud must not be there"],
@@ -210,11 +224,9 @@ describe("a capability token is refused", () => {
       { rate },
       "rate must have per_second",
     ]),
-    ...["", "x".repeat(65), "é".repeat(33), "\ud800", 5, null].map((sub): [string, object, string] => [
-      `with sub ${JSON.stringify(sub)}`,
-      { sub },
-      "sub must be",
-    ]),
+    ...["", "x".repeat(65), "é".repeat(33), "\ud800", "a\0", "a\n", "\x7f", "\x85", 5, null].map(
+      (sub): [string, object, string] => [`with sub ${JSON.stringify(sub)}`, { sub }, "sub must be"],
+    ),
     ...[
       [],
       "https://shop.example",
@@ -240,17 +252,43 @@ describe("a capability token is refused", () => {
     ["with the kid of a folder", { kid: "../../dev/null" }, "its kid is the id of no API key"],
     ["with another typ", { typ: "JWT" }, "its issuer is none of those that are known here"],
     ["without typ", { typ: undefined }, "its issuer is none of those that are known here"],
+    ["with b64", { b64: false }, "its header has b64 or zip, and claims are read in one way here"],
+    ["with zip", { zip: "DEF" }, "its header has b64 or zip, and claims are read in one way here"],
   ])("%s", async (_, header, why) => {
     const { judged, claims, header: own, known, logged } = open();
-    const { privateKey } = capabilityKeyOf(known.secret);
-    // By hand, for jose makes none with a crit that it does not know.
-    const { sign } = await import("node:crypto");
-    const text = [{ ...own, ...header }, claims]
-      .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
-      .join(".");
-    const token = `${text}.${sign(null, Buffer.from(text), privateKey).toString("base64url")}`;
+    const token = byHand(known, JSON.stringify({ ...own, ...header }), JSON.stringify(claims));
     expect(await judged(token)).toEqual({ code: "CREDENTIAL_INVALID" });
     expect(logged.at(-1)).toEqual({ why });
+  });
+
+  it.each([
+    '"exp":EXP',
+    '"allow":["increment@"]',
+    '"max_amount":1,"max_amount":1000',
+    '"max_amount":1,"max\\u005famount":1000',
+    '"sub":"a","sub":"a"',
+    '"rate":{"per_second":1,"per_second":1000}',
+    '"x":[{"y":1,"y":1}]',
+  ])("that says something twice: %s", async (more) => {
+    const { judged, header, known, logged, nowS } = open();
+    const claims = (text: string) =>
+      `{"iss":"tally","exp":EXP,"allow":["read@"],${text}}`.replaceAll("EXP", `${nowS + 60}`);
+    expect(await judged(byHand(known, JSON.stringify(header), claims('"x":{"x":["x","x"]}')))).toMatchObject({
+      caller: "shop00000001",
+    });
+    expect(await judged(byHand(known, JSON.stringify(header), claims(more)))).toEqual({
+      code: "CREDENTIAL_INVALID",
+    });
+    expect(logged.at(-1)).toEqual({ why: "its claims are no JSON, or have a name twice" });
+  });
+
+  it("whose header says something twice", async () => {
+    const { judged, header, claims, known, logged } = open();
+    const twice = JSON.stringify(header).replace("{", '{"kid":"k00000000009",');
+    expect(await judged(byHand(known, twice, JSON.stringify(claims)))).toEqual({
+      code: "CREDENTIAL_INVALID",
+    });
+    expect(logged.at(-1)).toEqual({ why: "its header has a name twice" });
   });
 
   it("that is signed with another key, with that key in its header too", async () => {

@@ -1,5 +1,5 @@
 /** Access tokens of OIDC issuers: whose they are, which are refused, and keys that come and go. */
-import { createHmac, createSecretKey } from "node:crypto";
+import { createHmac, createSecretKey, generateKeyPairSync, KeyObject, sign } from "node:crypto";
 import { exportSPKI, generateKeyPair } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Grant } from "../../../src/core/grants.ts";
@@ -65,6 +65,18 @@ function open(more: Partial<OidcIssuer> = {}) {
     },
     [Symbol.dispose]: () => tokens.close!(),
   };
+}
+
+/** A token as jose makes none: with a header in any words, signed by RS256 whatever it says. */
+function byHand(
+  header: object | string,
+  claims: object,
+  key: Parameters<typeof sign>[2] = KeyObject.from(issuer.pairOf("k1").privateKey),
+): string {
+  const text = [typeof header === "string" ? header : JSON.stringify(header), JSON.stringify(claims)]
+    .map((part) => Buffer.from(part).toString("base64url"))
+    .join(".");
+  return `${text}.${sign("sha256", Buffer.from(text), key).toString("base64url")}`;
 }
 
 describe("an access token that is good", () => {
@@ -183,6 +195,71 @@ describe("an access token is refused", () => {
     expect(await it.code({}, { typ: "application/at+jwt" })).toBe("good");
     for (const typ of ["JWT", "id+jwt", undefined])
       expect(await it.code({}, { typ })).toBe("CREDENTIAL_INVALID");
+  });
+
+  it("of a type that names another use, where none is asked for", async () => {
+    using it = open();
+    for (const typ of [undefined, "JWT", "jwt", "at+jwt", "application/at+jwt", "AT+JWT"])
+      expect([typ, await it.code({}, { typ })]).toEqual([typ, "good"]);
+    for (const typ of [
+      "logout+jwt",
+      "secevent+jwt",
+      "id+jwt",
+      "application/id+jwt",
+      "dpop+jwt",
+      "at+jwt+x",
+      "",
+    ])
+      expect([typ, await it.code({}, { typ })]).toEqual([typ, "CREDENTIAL_INVALID"]);
+    using logouts = open({ tokenType: "logout+jwt" }); // Who asks for it by name gets it.
+    expect(await logouts.code({}, { typ: "logout+jwt" })).toBe("good");
+  });
+
+  it.each<[string, object]>([
+    ["b64", { b64: false }],
+    ["b64 as is usual", { b64: true }],
+    ["zip", { zip: "DEF" }],
+  ])("with %s in its header, without crit too", async (_, header) => {
+    using it = open();
+    const token = byHand({ alg: "RS256", kid: "k1", ...header }, it.claims);
+    expect(await it.tokens.verify(token, "192.0.2.1")).toEqual({ code: "CREDENTIAL_INVALID" });
+  });
+
+  it("with a name twice in its header", async () => {
+    using it = open();
+    const token = byHand('{"alg":"RS256","kid":"k2","kid":"k1"}', it.claims);
+    expect(await it.tokens.verify(token, "192.0.2.1")).toEqual({ code: "CREDENTIAL_INVALID" });
+    expect(it.logged.at(-1)).toEqual({
+      event: "auth.token_refused",
+      fields: { why: "its header has a name twice" },
+    });
+  });
+
+  it("of a key that its issuer publishes and nobody can use; told seldom, and no defect", async () => {
+    const short = generateKeyPairSync("rsa", { modulusLength: 1_024 });
+    issuer.keys.push(
+      { ...short.publicKey.export({ format: "jwk" }), kid: "short" },
+      { kty: "EC", crv: "P-256", x: "A".repeat(43), y: "A".repeat(43), kid: "off-curve" },
+      { kty: "RSA", kid: "empty" },
+      { kty: "RSA", n: 5, e: ["AQAB"], kid: "numbers" },
+      { ...(issuer.keys[0] as object), key_ops: ["verify", "verify"], kid: "twice" },
+      { ...(issuer.keys[0] as object), kid: "same" },
+      { ...(issuer.keys[0] as object), kid: "same" },
+    );
+    using it = open();
+    const saidOf = (kid: string, alg = "RS256") =>
+      it.tokens.verify(byHand({ alg, kid }, it.claims, short.privateKey), "192.0.2.1");
+    for (let i = 0; i < 5; i++) expect(await saidOf("short")).toEqual({ code: "CREDENTIAL_INVALID" });
+    expect(it.logged).toEqual([
+      {
+        event: "auth.token_refused",
+        fields: { why: expect.stringMatching(/^its key cannot be used: .*2048 bits/) },
+      },
+    ]);
+    for (const kid of ["empty", "numbers", "twice", "same"])
+      expect([kid, await saidOf(kid)]).toEqual([kid, { code: "CREDENTIAL_INVALID" }]);
+    expect(await saidOf("off-curve", "ES256")).toEqual({ code: "CREDENTIAL_INVALID" });
+    expect(await it.code()).toBe("good");
   });
 
   it("with crit, b64 too", async () => {

@@ -159,8 +159,8 @@ describe("the content type", () => {
 });
 
 it("two credentials are two for who judges them, and nothing is applied", async () => {
-  const authorise: Authorise = ({ countOf }) =>
-    countOf("authorization") === 2 ? { code: "CREDENTIAL_AMBIGUOUS" } : { caller: "" };
+  const authorise: Authorise = (head) =>
+    head.countOf("authorization") === 2 ? { code: "CREDENTIAL_AMBIGUOUS" } : { caller: "" };
   await using opened = await open({ authorise });
   const session = connectHttp2(`http://${HOST}:${opened.door.port}`, {
     strictSingleValueFields: false, // Which its types do not know yet.

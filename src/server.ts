@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import { type Address, type Config, formatAddress, isLoopback } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { withoutSecrets } from "./core/secrets.ts";
+import { seldom } from "./core/seldom.ts";
 import type { Guard } from "./guard/guard.ts";
 import { GuardError, openGuardFor } from "./guard/open-for.ts";
 import { tellingOfDamage } from "./service/damage.ts";
@@ -223,19 +224,6 @@ function followLog(
     },
   };
 }
-
-/** The same function, at most once in ten seconds: on a full disk every commit may fail. */
-function seldom<What>(clock: Clock, tell: (what: What) => void): (what: What) => void {
-  let nextAtMs = Number.NEGATIVE_INFINITY;
-  return (what) => {
-    const now = clock.monotonic();
-    if (now < nextAtMs) return;
-    nextAtMs = now + FAILURES_APART_MS;
-    tell(what);
-  };
-}
-
-const FAILURES_APART_MS = 10_000;
 
 interface Closable {
   readonly close: (graceMs: number) => Promise<void>;

@@ -60,6 +60,10 @@ export const LOG_EVENTS = {
     "More calls come than can be answered in time (queue-wait-max): some are refused, not applied, and told when to come again. More of it within ten seconds is not logged.",
   ],
   "grpc.handler_failed": ["error", "A call met a defect in Tally and was answered with INTERNAL_ERROR."],
+  "grpc.engine_error": [
+    "warn",
+    "The library that carries gRPC (grpc-js) tells of an error. Its text may hold what a caller has sent, and is not logged. More within ten seconds are not logged.",
+  ],
   "stream.handler_failed": ["error", "A stream met a defect in Tally and was ended with INTERNAL_ERROR."],
   "http.handler_failed": ["error", "A request met a defect in Tally and was answered with status 500."],
   "http2.failed": ["error", "A connection of HTTP/2 met a defect in Tally and was ended."],

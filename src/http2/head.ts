@@ -1,3 +1,4 @@
+import { fieldIn } from "./field.ts";
 import type { FieldSink } from "./hpack/decoder.ts";
 
 /** The headers of a request, which are well-formed (RFC 9113, section 8.3.1). */
@@ -62,14 +63,7 @@ export class FieldList implements FieldSink, RequestHead {
   }
 
   field(name: string): string | undefined {
-    const { fields } = this;
-    let found: string | undefined;
-    for (let at = 0; at < fields.length; at += 2) {
-      if (fields[at] !== name) continue;
-      found =
-        found === undefined ? fields[at + 1]! : `${found}${name === "cookie" ? "; " : ", "}${fields[at + 1]}`;
-    }
-    return found;
+    return fieldIn(this.fields, name);
   }
 
   /**

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import {
   type ClientHttp2Stream,
+  type ClientSessionOptions,
   connect,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
@@ -16,6 +17,9 @@ export function framed(message: Uint8Array, flag = 0): Buffer {
   return Buffer.concat([head, message]);
 }
 
+/** A field twice that has one value; the option is not in the types yet. */
+const ANY_FIELDS = { strictSingleValueFields: false } as ClientSessionOptions;
+
 /** What a call ended with. `status` is "RESET" when there was none. */
 export interface Ended extends Refused {
   readonly http: number;
@@ -28,7 +32,7 @@ export function begin(
   frames: readonly Buffer[],
   headers: OutgoingHttpHeaders = {},
 ) {
-  const session = connect(`http://127.0.0.1:${port}`);
+  const session = connect(`http://127.0.0.1:${port}`, ANY_FIELDS);
   session.on("error", () => {});
   const stream = session.request({
     ":method": "POST",

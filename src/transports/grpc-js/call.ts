@@ -54,14 +54,6 @@ export function deadlineOf(call: grpc.ServerInterceptingCallInterface, { clock }
   return deadline === Number.POSITIVE_INFINITY ? deadline : deadline - Date.now() + clock.now();
 }
 
-/** A header by its name in lower case: see HeaderOf. */
-export function headerOf(metadata: grpc.Metadata, name: string): string | undefined {
-  const values = metadata
-    .get(name)
-    .map((value) => (typeof value === "string" ? value : value.toString("base64")));
-  return values.length === 0 ? undefined : values.join(", ");
-}
-
 /** Send the status of a call, and nothing else; what is still coming is not wanted. */
 export function endCall(call: CallInside, status: grpc.StatusObject): void {
   const { stream } = call;

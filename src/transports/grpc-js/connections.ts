@@ -2,6 +2,7 @@ import { constants, type Http2Server, type Http2Session, type ServerHttp2Stream 
 import type { Socket } from "node:net";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
+import { fieldIn } from "../../http2/field.ts";
 import type { CallHead } from "../calls/authorise.ts";
 import { lateRequest } from "../calls/call.ts";
 import { countIn } from "../fields.ts";
@@ -51,7 +52,7 @@ export class GrpcConnections {
     http2.on("session", (session: Http2Session) => {
       this.#opened = session;
     });
-    http2.on("stream", (stream, headers, flags, rawHeaders: string[]) => {
+    http2.on("stream", (stream, _headers, flags, fields: string[]) => {
       const connection = this.#bySession.get(stream.session!);
       if (connection === undefined || stream.destroyed || stream.closed) {
         stream.on("error", ignore);
@@ -60,13 +61,14 @@ export class GrpcConnections {
       }
       if (this.#unused.size > 0) this.#unused.delete(connection);
       stream.on("close", () => onClose(connection, stream));
-      const judged = judgeHeaders(stream, headers, rawHeaders, this.#limits.headerBytesMax);
+      const judged = judgeHeaders(stream, fields, this.#limits.headerBytesMax);
       if (judged === "answered") {
         stream.on("error", ignore);
         return;
       }
-      connection.arrived = { fields: rawHeaders, unfit: judged };
-      if (!refuses(stream, headers)) serve!.call(http2, stream, headers, flags);
+      const { shown, unfit } = judged;
+      connection.arrived = { fields, unfit };
+      if (!refuses(stream, shown)) serve!.call(http2, stream, shown, flags);
     });
   }
 
@@ -125,6 +127,7 @@ export class GrpcConnections {
     const { fields, unfit } = connection.arrived!;
     return {
       unfit,
+      headerOf: (name) => fieldIn(fields, name),
       countOf: (name) => countIn(fields, name),
       get peer() {
         return peerOf(connection.socket);
@@ -201,7 +204,7 @@ export class GrpcConnections {
 }
 
 /** What there is to a call beside what grpc-js has of it. */
-export interface CallBeside extends Pick<CallHead, "countOf" | "peer"> {
+export interface CallBeside extends Pick<CallHead, "headerOf" | "countOf" | "peer"> {
   /** Why its headers are none of gRPC; told once it is known who calls. */
   readonly unfit: Refusal | undefined;
   /** To be told whether it was admitted, by who calls. */

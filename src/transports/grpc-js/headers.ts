@@ -5,59 +5,91 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Refusal } from "../../core/errors.ts";
+import { fieldIn } from "../../http2/field.ts";
+import type { HeaderOf } from "../calls/authorise.ts";
+import { countIn } from "../fields.ts";
 import { isGrpcType, otherThanPost, termsOf } from "../grpc/headers.ts";
 import { otherMethod } from "../http/host.ts";
 import { errorOf } from "../http/message.ts";
 import { shortened } from "../json/parse.ts";
 import { closeAfterAnswer, respondWith, trailersOnly } from "./call.ts";
 
+/** A call that grpc-js is to be told of. */
+export interface Judged {
+  /**
+   * The headers that grpc-js itself goes by, and no others: it drops a value that has more than printable ASCII and prints
+   * it, which may be a credential. What a call means by the others is read from what was sent.
+   */
+  readonly shown: IncomingHttpHeaders;
+  /** Why it is to be refused, once it is known who calls. */
+  readonly unfit: Refusal | undefined;
+}
+
 /**
  * Judge a call by its headers, before grpc-js sees it, which takes all that begins with application/grpc for gRPC and
  * cannot wait longer than 24 days.
  *
- * @param headers     a deadline beyond that is taken out of them, for nobody will be there to see it pass; so is what
- *                    grpc-js would refuse before it is known who calls; and the type is put as grpc-js knows it
- * @param rawHeaders  names and values in turn
- * @returns           "answered" where it was refused; or why it is to be, once it is known who calls
+ * @param fields  names in lower case and values in turn, as they were sent
+ * @returns       "answered" where it was refused. Else a deadline beyond that is not shown, for nobody will be there to
+ *                see it pass; nor is what grpc-js would refuse before it is known who calls
  */
 export function judgeHeaders(
   stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  rawHeaders: readonly string[],
+  fields: readonly string[],
   headerBytesMax: number,
-): "answered" | Refusal | undefined {
+): "answered" | Judged {
   let bytes = 0;
-  let types = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!;
-    bytes += name.length + rawHeaders[i + 1]!.length + FIELD_BYTES;
-    if (name === "content-type") types++;
+  let isMalformed = false;
+  for (let i = 0; i < fields.length; i += 2) {
+    const value = fields[i + 1]!;
+    bytes += fields[i]!.length + value.length + FIELD_BYTES;
+    isMalformed ||= hasOuterBlank(value);
   }
   if (bytes > headerBytesMax) {
     stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM); // As node:http2 does once the client has taken our settings.
     return "answered";
   }
-  const type = headers["content-type"];
+  if (isMalformed) {
+    stream.close(constants.NGHTTP2_PROTOCOL_ERROR); // RFC 9113, sections 8.2.1 and 8.1.1.
+    return "answered";
+  }
+  const headerOf: HeaderOf = (name) => fieldIn(fields, name);
+  const type = headerOf("content-type");
+  const types = countIn(fields, "content-type");
   if (types !== 1 || !isGrpcType(type!)) {
     refuseType(stream, types > 1 ? `${types} of them` : type === undefined ? "none" : shortened(type));
     return "answered";
   }
-  const method = `${headers[":method"]}`;
+  const method = `${headerOf(":method")}`;
   if (method !== "POST") {
     refuseInJson(stream, otherThanPost(method), { allow: "POST" });
     return "answered";
   }
-  const headerOf = (name: string) => headers[name]?.toString();
   const refusal = otherMethod("POST", headerOf);
   if (refusal !== undefined) {
     respondWith(stream, trailersOnly(refusal));
     return "answered";
   }
-  if (type !== "application/grpc") headers["content-type"] = "application/grpc"; // grpc-js knows no capitals.
+  const shown: IncomingHttpHeaders = {
+    ":path": headerOf(":path")!,
+    "content-type": "application/grpc", // It knows no capitals.
+  };
   const { timeoutMs, unfit } = termsOf(headerOf);
-  if (unfit !== undefined || timeoutMs > TIMER_MS_MAX) delete headers["grpc-timeout"];
-  if (unfit !== undefined) delete headers["grpc-encoding"];
-  return unfit;
+  if (unfit === undefined) {
+    const encoding = headerOf("grpc-encoding");
+    if (encoding !== undefined) shown["grpc-encoding"] = encoding;
+    if (timeoutMs <= TIMER_MS_MAX) shown["grpc-timeout"] = headerOf("grpc-timeout");
+  }
+  return { shown, unfit };
+}
+
+/** Which no value may have (RFC 9113, section 8.2.1): others on its way may have read it without. */
+function hasOuterBlank(value: string): boolean {
+  return isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1));
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 /** What a field counts beside its name and value (RFC 9113 section 6.5.2). */

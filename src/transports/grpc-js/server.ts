@@ -12,6 +12,7 @@ import { GrpcConnections } from "./connections.ts";
 import { insideOfCall, insideOfServer } from "./inside.ts";
 import { refusingAhead } from "./refusing.ts";
 import { toDefinition } from "./service.ts";
+import { silenceGrpcJs } from "./silence.ts";
 import { StreamExchange } from "./stream.ts";
 import { AnsweredCall } from "./unary.ts";
 
@@ -34,6 +35,7 @@ export function openGrpcServer(
     streams: Streams;
   },
 ): SocketServer {
+  silenceGrpcJs(clock, log);
   const door: GrpcDoor = { clock, log, inFlight: 0, held: undefined };
   const connections = new GrpcConnections(clock, limits, arriving);
   const server = new grpc.Server({
@@ -124,6 +126,8 @@ const SESSION_MEMORY_MB = 64;
 /** What node:http2 can be told and grpc-js does not pass on. */
 function http2Options({ streamsMax, headerBytesMax, streamResetsBurst, streamResetsRate }: GrpcLimits) {
   return {
+    // A field with a blank at an end is shown to us, who refuse its call: node:http2 would drop it without a word.
+    strictFieldWhitespaceValidation: false,
     settings: { maxConcurrentStreams: streamsMax, maxHeaderListSize: headerBytesMax },
     // Our own count ends a connection first, and lets its calls in flight finish; this one does not.
     streamResetBurst: 2 * streamResetsBurst,

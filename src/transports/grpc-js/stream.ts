@@ -2,7 +2,7 @@ import * as grpc from "@grpc/grpc-js";
 import type { AnswerMetadata, Refused } from "../calls/call.ts";
 import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
 import type { GrpcDoor } from "../grpc/call.ts";
-import { deadlineOf, endCall, endingOf, headerOf, toMetadata } from "./call.ts";
+import { deadlineOf, endCall, endingOf, toMetadata } from "./call.ts";
 import type { CallBeside } from "./connections.ts";
 import { insideOfCall } from "./inside.ts";
 
@@ -42,13 +42,13 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
     this.#call.start(this);
   }
 
-  onReceiveMetadata(metadata: grpc.Metadata): void {
+  onReceiveMetadata(): void {
     this.#door.inFlight++;
     const beside = this.#beside;
     const caller = {
       head: {
         method: this.#stream.method,
-        headerOf: (name: string) => headerOf(metadata, name),
+        headerOf: beside.headerOf,
         countOf: beside.countOf,
         overGrpc: true,
         get peer() {

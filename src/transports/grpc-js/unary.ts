@@ -1,10 +1,10 @@
 import * as grpc from "@grpc/grpc-js";
 import type { Refusal } from "../../core/errors.ts";
-import type { Peer } from "../calls/authorise.ts";
+import type { HeaderOf, Peer } from "../calls/authorise.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
 import type { GrpcDoor } from "../grpc/call.ts";
 import { UnaryExchange } from "../grpc/unary.ts";
-import { deadlineOf, endingOf, headerOf, leaveUnread, NO_METADATA, toMetadata } from "./call.ts";
+import { deadlineOf, endingOf, leaveUnread, toMetadata } from "./call.ts";
 import type { CallBeside } from "./connections.ts";
 import { insideOfCall } from "./inside.ts";
 
@@ -45,7 +45,6 @@ class UnaryListener extends UnaryExchange implements Listener {
   readonly #door: GrpcDoor;
   protected readonly unfit: Refusal | undefined;
   #reading = false;
-  #metadata = NO_METADATA;
 
   constructor(
     call: grpc.ServerInterceptingCallInterface,
@@ -60,8 +59,7 @@ class UnaryListener extends UnaryExchange implements Listener {
     this.#door = door;
   }
 
-  onReceiveMetadata(metadata: grpc.Metadata): void {
-    this.#metadata = metadata;
+  onReceiveMetadata(): void {
     this.begin();
   }
 
@@ -81,7 +79,9 @@ class UnaryListener extends UnaryExchange implements Listener {
     return deadlineOf(this.#call, this.#door);
   }
 
-  readonly headerOf = (name: string): string | undefined => headerOf(this.#metadata, name);
+  get headerOf(): HeaderOf {
+    return this.#beside.headerOf;
+  }
 
   countOf(name: string): number {
     return this.#beside.countOf(name);

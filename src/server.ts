@@ -280,7 +280,8 @@ async function openGuardOf(
     return await openGuardFor(catalogue, config, withoutSecrets(config.store), { clock, log, randomBytes });
   } catch (error) {
     if (!(error instanceof GuardError)) throw storeStartFailure(error);
-    throw new StartError("CREDENTIALS_UNUSABLE", error.message, { cause: error });
+    const reason = error.isDamage ? "STORE_UNUSABLE" : "CREDENTIALS_UNUSABLE";
+    throw new StartError(reason, error.message, { cause: error });
   }
 }
 

@@ -151,6 +151,8 @@ export async function initAuthIn(url: string, again: boolean): Promise<AuthInit>
       return {
         refused: `${traits.title} has an administrator already; nothing was changed. If the key is lost: --again makes another one.`,
       };
+    if ("code" in made && made.code === "ROW_CORRUPT")
+      throw new StartError("STORE_UNUSABLE", messageOf(made));
     if ("code" in made) return { refused: messageOf(made) };
     const { key, keyId, othersLive } = made;
     const others = `${othersLive} other ${othersLive === 1 ? "key" : "keys"} of it still good; see \`tally auth key list admin\`.`;
@@ -163,7 +165,8 @@ export async function initAuthIn(url: string, again: boolean): Promise<AuthInit>
     };
   } catch (error) {
     if (!(error instanceof TallyError)) throw error;
-    throw new StartError("STORE_FAILED", `The store failed: ${error.message}.`, { cause: error });
+    const reason = error.code === "ROW_CORRUPT" ? "STORE_UNUSABLE" : "STORE_FAILED";
+    throw new StartError(reason, `The store failed: ${error.message}.`, { cause: error });
   } finally {
     await store.close();
   }

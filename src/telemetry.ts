@@ -108,7 +108,7 @@ export const LOG_EVENTS = {
   "auth.read_again": ["info", "Who may call was read again."],
   "auth.unreadable": [
     "error",
-    "Some principals, keys or bindings are damaged, or of a newer version: they stand for nobody. Restore them from a backup, or run the newer version.",
+    "An entry among principals, keys and bindings is damaged, or of a newer version, and stands for nobody. `kind` and `key` are what it says it is, which need not be so of one that is damaged; of many at once `more` is how many others there are. Restore it from a backup, or run the newer version.",
   ],
   "auth.root_key_read": ["info", "The root key was read again, and what its file has now is in use."],
   "auth.root_key_unusable": [

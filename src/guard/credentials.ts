@@ -5,14 +5,14 @@ import type { CallHead } from "../transports/calls/authorise.ts";
 export type CredentialKind = "key" | "root" | "oidc" | "certificate" | "capability" | "none";
 
 /**
- * The one credential that came in the headers of a call: `authorization: Bearer ...` at every door, and `x-api-key` at
- * those but gRPC, where it is somebody else's metadata.
+ * The one credential that came in the headers of a call, alike at every door: `authorization: Bearer ...`, or `x-api-key`. One
+ * that was left out of account would make its sender nobody, who may do everything while a credential is optional.
  *
  * @returns  as it was sent, up to 8 KiB of printable ASCII; undefined when none was; or why it is none
  */
 export function credentialIn(head: CallHead): string | Refusal | undefined {
   const authorization = head.headerOf("authorization");
-  const key = head.overGrpc ? undefined : head.headerOf("x-api-key");
+  const key = head.headerOf("x-api-key");
   if (authorization === undefined) {
     if (key === undefined) return undefined;
     return head.countOf("x-api-key") > 1 ? AMBIGUOUS : wellFormed(key);

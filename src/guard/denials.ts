@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Permissions } from "../core/permissions.ts";
+import { ANONYMOUS } from "./names.ts";
 
 /** A call that was refused for who called, or what they may do. */
 export interface Denial {
@@ -26,29 +27,43 @@ export interface DeniedCalls extends Denial {
   readonly count: number;
 }
 
-/** The denials of a process since it started: of the last 1,000 that differ. */
+/**
+ * The denials of a process since it started: of callers that are known the last 500 that differ, and as many of nobody's. So who
+ * has no credential, and as many addresses as they like, pushes nothing out of what is told of those who have one.
+ */
 export class Denials {
   readonly #clock: Clock;
-  /** The one that was there last at the end. */
-  readonly #kept = new Map<string, DeniedCalls>();
+  readonly #ofCallers = new Map<string, Kept>();
+  readonly #ofNobody = new Map<string, Kept>();
+  #added = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** The latest first. */
+  /** The latest first, whoever they are of. */
   get latest(): DeniedCalls[] {
-    return [...this.#kept.values()].reverse();
+    const kept = [...this.#ofCallers.values(), ...this.#ofNobody.values()];
+    return kept.sort((a, b) => b.order - a.order).map(({ calls }) => calls);
   }
 
   add(denial: Denial): void {
     const { reason, caller, keyId, address, method, permission } = denial;
+    // The id of a key is no secret: a caller is known by its secret alone.
+    const ring = caller === "" || caller === ANONYMOUS ? this.#ofNobody : this.#ofCallers;
     const id = [reason, caller, keyId, address, method, permission].join(" ");
-    const count = (this.#kept.get(id)?.count ?? 0) + 1;
-    this.#kept.delete(id);
-    this.#kept.set(id, { ...denial, timeMs: this.#clock.now(), count });
-    if (this.#kept.size > KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value!);
+    const count = (ring.get(id)?.calls.count ?? 0) + 1;
+    ring.delete(id); // So that the one that was there last is at the end.
+    ring.set(id, { calls: { ...denial, timeMs: this.#clock.now(), count }, order: this.#added++ });
+    if (ring.size > KEPT_MAX) ring.delete(ring.keys().next().value!);
   }
 }
 
-const KEPT_MAX = 1_000;
+interface Kept {
+  readonly calls: DeniedCalls;
+  /** How many there were before, of both kinds: the clock may stand, or be set back. */
+  readonly order: number;
+}
+
+/** Of each kind. */
+const KEPT_MAX = 500;

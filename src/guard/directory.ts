@@ -41,6 +41,8 @@ export class Directory {
   readonly #bindingsOf = new Map<string, Set<string>>();
   /** What there is and cannot be read, by kind and key: with its version, where that is known. */
   readonly #unreadable = new Map<string, number | undefined>();
+  /** The same, and whatever else is damaged: it need not be of the kind that it says. */
+  readonly #failed = new Map<string, CatalogueName>();
   readonly #settings = new Map<string, CatalogueEntry>();
 
   /** Of the latest write that it knows of. */
@@ -56,6 +58,11 @@ export class Directory {
   /** Whether anything of it cannot be read. */
   get hasUnreadable(): boolean {
     return this.#unreadable.size > 0;
+  }
+
+  /** Every entry that cannot be read, as it says that it is; of other kinds too, for it may have been another. */
+  get failed(): CatalogueName[] {
+    return [...this.#failed.values()];
   }
 
   /** Whether somebody who is not disabled may administrate. */
@@ -158,6 +165,7 @@ export class Directory {
     // What a damaged row says it is need not be so. So that what it was is gone as well, who reads begins anew then.
     for (const name of corrupt) {
       this.#remove(name);
+      this.#failed.set(idOf(name), name);
       if (name.kind !== "policy" && name.kind !== "webhook") this.#unreadable.set(idOf(name), undefined);
     }
     this.#version = version;
@@ -175,7 +183,10 @@ export class Directory {
   }
 
   #put<T>(entry: CatalogueEntry, read: T | undefined, add: (this: Directory, read: T) => boolean): void {
-    if (read === undefined || !add.call(this, read)) this.#unreadable.set(idOf(entry), entry.version);
+    if (read !== undefined && add.call(this, read)) return;
+    const { kind, key, version } = entry;
+    this.#unreadable.set(idOf(entry), version);
+    this.#failed.set(idOf(entry), { kind, key });
   }
 
   /** @returns  false of one that has the id of another: by whichever of the two that came, it must not be both */
@@ -202,6 +213,7 @@ export class Directory {
   #remove(name: CatalogueName): void {
     const { kind, key } = name;
     this.#unreadable.delete(idOf(name));
+    this.#failed.delete(idOf(name));
     if (kind === "setting") this.#settings.delete(key);
     else if (kind === "principal") {
       const principal = this.#names.get(key);

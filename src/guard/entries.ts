@@ -6,7 +6,7 @@ import type { Rate } from "./rate.ts";
 export interface Principal {
   /** Made once, and never of another one; `''` is `anonymous`. Request ids are kept under it. */
   readonly id: string;
-  /** 1 to 63 characters of a-z, 0-9, ".", "_" and "-". */
+  /** 1 to 63 characters of a-z, 0-9, ".", "_" and "-", the first a letter or a digit. */
   readonly name: string;
   readonly description: string;
   readonly grants: Grants;
@@ -63,7 +63,7 @@ export function subjectOf(key: string): Subject {
 }
 
 /** What can be the name of a principal. */
-export const PRINCIPAL_NAME = /^[a-z0-9._-]{1,63}$/;
+export const PRINCIPAL_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
 /** As the catalogue keeps it. */
 export function principalToBody(principal: Omit<Principal, "version" | "name">): string {

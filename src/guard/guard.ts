@@ -23,6 +23,7 @@ import { type Recognised, recognised, recognisedStill } from "./recognised.ts";
 import { RootKey, RootKeyError } from "./root-key.ts";
 import { StandingPermits } from "./standing-permits.ts";
 import { type CertificateVerifier, isVerified, type TokenVerifier, type Verified } from "./tokens.ts";
+import { tellUnreadable } from "./unreadable.ts";
 import { verifiedKey } from "./verified-key.ts";
 
 /** What is asked of callers: a credential that is good, or none; or one that is good. */
@@ -87,13 +88,7 @@ export async function openGuard(options: GuardOptions): Promise<Guard> {
     onFailure: (err) => log("auth.unread", { err }),
     onRecovery: () => log("auth.read_again"),
   });
-  let told = false;
-  const tellUnreadable = () => {
-    if (current.directory.hasUnreadable && !told) log("auth.unreadable");
-    told = current.directory.hasUnreadable;
-  };
-  current.onChange(tellUnreadable);
-  tellUnreadable();
+  tellUnreadable(current, log);
   return new StandingGuard(options, current, rootKey);
 }
 

@@ -17,6 +17,13 @@ import type { OidcIssuer } from "./tokens/oidc-settings.ts";
 /** Why a store is not served with these settings: one sentence for the operator. */
 export class GuardError extends Error {
   override readonly name = "GuardError";
+  /** Whether it is the store that must be mended, and not the settings: what is to say who may call is damaged in it. */
+  readonly isDamage: boolean;
+
+  constructor(message: string, { isDamage = false, cause }: { isDamage?: boolean; cause?: unknown } = {}) {
+    super(message, { cause });
+    this.isDamage = isDamage;
+  }
 }
 
 /** What an operator has set. */
@@ -50,6 +57,7 @@ export async function openGuardFor(
     if (auth === "off") return undefined;
     throw new GuardError(`auth is ${auth}, and the store ${shown} keeps no principals; set auth = off.`);
   }
+  let hasUnreadable: boolean;
   try {
     if (auth === "off") {
       await assertNobodyIsKept(catalogue, shown);
@@ -66,13 +74,20 @@ export async function openGuardFor(
       proxies: settings.trustedProxies.length > 0 ? new TrustedProxies(settings.trustedProxies) : undefined,
     });
     if (auth === "optional" || guard.hasRootKey || guard.current.directory.hasAdmin) return guard;
+    ({ hasUnreadable } = guard.current.directory);
     guard.close();
   } catch (error) {
     if (error instanceof RootKeyError) throw new GuardError(error.message, { cause: error });
     if (!(error instanceof TallyError) || error.code !== "ROW_CORRUPT") throw error;
     const why = `Who may call the store ${shown} cannot be read, because ${error.message}.`;
-    throw new GuardError(why, { cause: error });
+    throw new GuardError(why, { isDamage: true, cause: error });
   }
+  if (hasUnreadable)
+    throw new GuardError(
+      `auth is required, and nobody could administrate the store ${shown}: some of its principals are damaged or of a newer ` +
+        "version, as the log says, and no other has admin. Restore the store from a backup, run the newer version, or give root-key-file.",
+      { isDamage: true },
+    );
   throw new GuardError(
     `auth is required, and nobody could administrate the store ${shown}: it has no principal with admin, and there is no root ` +
       `key. Make an admin with \`tally auth init --store ${shown}\` (of SQLite while no server has it), or give root-key-file.`,

@@ -16,8 +16,8 @@ export function verifiedKey(credential: string, directory: Directory, nowMs: num
   if (key === undefined || !isKeyOf(given!, key)) return INVALID;
   if (key.revokeTimeMs !== undefined) return REVOKED;
   const principal = directory.principalById(key.principalId);
-  // Either it was deleted, or nobody can say what it is.
-  if (principal === undefined) return directory.hasUnreadable ? INVALID : REVOKED;
+  // Either it was deleted, and its keys go next; or nobody can say what it is.
+  if (principal === undefined) return INVALID;
   if (principal.disabled) return REVOKED;
   const { id: keyId, expireTimeMs } = key;
   if (expireTimeMs !== undefined && nowMs >= expireTimeMs) return EXPIRED;

@@ -1,5 +1,6 @@
 /** `tally auth init`: what is printed where, and that the key is good. */
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
 import { loadConfig } from "../../src/config.ts";
@@ -35,6 +36,23 @@ it("prints the key alone, once; another one only when it is asked for again", as
     expect(taken).toMatchObject({ code: EXIT.STORE_IN_USE, stdout: "" });
   } finally {
     await server.close(0);
+  }
+});
+
+it.each([
+  ["its admin is damaged", "UPDATE catalogue SET body = 'x' WHERE kind = 'principal'"],
+  ["a key is missing", "DELETE FROM catalogue WHERE kind = 'key'"],
+])("makes nothing in a store of which %s, and says by its exit code that it is damaged", async (_, sql) => {
+  const path = join(folder(), "tally.db");
+  const init = ["auth", "init", "--store", `sqlite:${path}`];
+  expect(await tally(init)).toMatchObject({ code: EXIT.OK });
+  const db = new Database(path);
+  expect(db.prepare(sql).run().changes).toBe(1);
+  db.close();
+  for (const flags of [[], ["--again"]]) {
+    const said = await tally([...init, ...flags]);
+    expect(said).toMatchObject({ code: EXIT.STORE_UNUSABLE, stdout: "" });
+    expect(said.stderr).toContain("damaged");
   }
 });
 

@@ -41,7 +41,7 @@ describe("an entry that cannot be read", () => {
     expect(await updatePrincipal(it_.changes, "shop", { disabled: true })).toMatchObject({
       code: "ROW_CORRUPT",
     });
-    expect(it_.logged).toContain("auth.unreadable");
+    expect(it_.told).toEqual([["auth.unreadable", { kind: "principal", key: "shop" }]]);
   });
 
   it.each([
@@ -80,16 +80,40 @@ describe("an entry that cannot be read", () => {
     expect(current.directory.bindingOf(PERSON), "it may be the one").toEqual({ principal: undefined });
   });
 
-  it("what rots before it is read is out, whatever it says that it is", async () => {
+  it.each([
+    { kind: "principle", key: "sh0p" },
+    { kind: "policy", key: "shop" },
+    { kind: "webhook", key: "shop" },
+  ])("what rots before it is read is out, and told, whatever it says that it is: $kind", async (damaged) => {
     const catalogue = new Rotten();
     using here = await guarded({}, catalogue);
     const [shop, other] = [await here.principal("shop", "all@"), await here.principal("other", "all@")];
     using there = await guarded({}, catalogue);
     await updatePrincipal(there.changes, "shop", { disabled: true });
-    catalogue.rotten.set("principal shop", { kind: "principle", key: "sh0p" });
+    catalogue.rotten.set("principal shop", damaged);
     await here.guard.current.refresh();
     expect(await here.ask(bearer(shop.key))).toBe("CREDENTIAL_INVALID");
     expect(await here.ask(bearer(other.key))).toBe("other");
+    const told = ["auth.unreadable", damaged];
+    expect(here.told).toEqual([told]);
+    await updatePrincipal(here.changes, "other", { description: "Again." });
+    expect(here.told, "once").toEqual([told]);
+    using anew = await guarded({}, catalogue);
+    expect(anew.told, "and at each start").toEqual([told]);
+  });
+
+  it("is told with each other one, up to a hundred at once and the number of the rest", async () => {
+    const catalogue = new Rotten();
+    for (let i = 0; i < 103; i++) {
+      const name = { kind: "key", key: `k${i}` } as const;
+      await catalogue.write({ ...name, body: "{}", expectedVersion: 0 });
+    }
+    using it_ = await guarded({}, catalogue);
+    expect(it_.told).toHaveLength(101);
+    expect(it_.told.at(-1)).toEqual(["auth.unreadable", { more: 3 }]);
+    await catalogue.write({ kind: "binding", key: SPIFFE, body: "{}", expectedVersion: 0 });
+    await it_.guard.current.refresh();
+    expect(it_.told.slice(101)).toEqual([["auth.unreadable", { kind: "binding", key: SPIFFE }]]);
   });
 });
 
@@ -114,7 +138,7 @@ it("what is left of a principal that was deleted half is void, and goes with the
   const { version } = it_.guard.current.directory.principalByName("shop")!;
   await catalogue.write({ kind: "principal", key: "shop", body: undefined, expectedVersion: version });
   await it_.guard.current.refresh();
-  expect(await it_.ask(bearer(key))).toBe("CREDENTIAL_REVOKED");
+  expect(await it_.ask(bearer(key)), "as once its keys are gone").toBe("CREDENTIAL_INVALID");
   expect(it_.guard.current.directory.bindingOf(SPIFFE)).toEqual({ principal: undefined });
   await it_.principal("other", "all@");
   await deletePrincipal(it_.changes, "other");

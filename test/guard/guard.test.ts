@@ -9,7 +9,7 @@ import { createKey, revokeKey } from "../../src/guard/keys.ts";
 import { deletePrincipal, updatePrincipal } from "../../src/guard/principals.ts";
 import { RootKeyError } from "../../src/guard/root-key.ts";
 import { CatalogueInMemory } from "../../src/stores/memory/catalogue.ts";
-import { bearer, grantsOf, guarded, NO_END, ok } from "./guarded.ts";
+import { bearer, grantsOf, guarded, type Headers, NO_END, ok } from "./guarded.ts";
 
 const ROOT = "r".repeat(32);
 
@@ -24,12 +24,20 @@ describe("who it is", () => {
     expect(permit.access!.identity).toMatchObject({ name: "shop", credential: "key", keyId });
   });
 
-  it("over gRPC x-api-key is a header of somebody else", async () => {
-    using it = await guarded();
-    const { key } = await it.principal("shop", "read@shop.");
-    expect(await it.ask({ "x-api-key": key }, { overGrpc: true })).toBe("CREDENTIAL_MISSING");
-    expect(await it.ask({ ...bearer(key), "x-api-key": "other" }, { overGrpc: true })).toBe("shop");
-  });
+  // Were it left out of account there, its sender would be nobody, who may do everything while it is optional.
+  it.each(["optional", "required"] as const)(
+    "while it is %s x-api-key counts over gRPC too",
+    async (mode) => {
+      using it = await guarded({ mode });
+      const { key } = await it.principal("shop", "read@shop.");
+      const ask = (headers: Headers) => it.ask(headers, { overGrpc: true });
+      expect(await ask({ "x-api-key": key })).toBe("shop");
+      expect(await ask({ "x-api-key": "other" })).toBe("CREDENTIAL_INVALID");
+      expect(await ask({ "x-api-key": "" })).toBe("CREDENTIAL_INVALID");
+      expect(await ask({ "x-api-key": [key, key] })).toBe("CREDENTIAL_AMBIGUOUS");
+      expect(await ask({ ...bearer(key), "x-api-key": "other" })).toBe("CREDENTIAL_AMBIGUOUS");
+    },
+  );
 
   it("two credentials are none, whichever they are, and one twice as well", async () => {
     using it = await guarded();

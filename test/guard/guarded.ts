@@ -19,6 +19,8 @@ export interface Guarded extends Disposable {
   readonly catalogue: Catalogue;
   readonly changes: DirectoryChanges;
   readonly logged: string[];
+  /** The same with what each event says. */
+  readonly told: [event: string, fields: unknown][];
   /** A principal with grants and one key. */
   principal(name: string, ...grants: string[]): Promise<{ id: string; keyId: string; key: string }>;
   /** What a call with these headers comes to: who it is, or why not. */
@@ -37,11 +39,15 @@ export async function guarded(
 ): Promise<Guarded> {
   const clock = new HandClock();
   const logged: string[] = [];
+  const told: Guarded["told"] = [];
   const guard = await openGuard({
     mode: "required",
     catalogue,
     clock,
-    log: (event) => void logged.push(event),
+    log(event, fields) {
+      logged.push(event);
+      told.push([event, fields]);
+    },
     randomBytes,
     lookEveryMs: 3_600_000, // Tests look by themselves.
     ...options,
@@ -55,6 +61,7 @@ export async function guarded(
     catalogue,
     changes,
     logged,
+    told,
     async principal(name, ...grants) {
       const fields = { description: "", grants: grantsOf(...grants), rate: undefined };
       const { id } = ok(await createPrincipal(changes, name, fields, randomBytes));

@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AdminService } from "../../gen/tally/v1/admin_service_pb.ts";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
@@ -205,6 +206,29 @@ describe("a server with auth = required", () => {
     await (await serve({ ...off, auth: "optional" }))[Symbol.asyncDispose]();
   });
 
+  it("is not started while what says who may call is damaged: that is the store's fault, not the settings'", async () => {
+    const path = flags.store!.slice("sqlite:".length);
+    {
+      await using served = await serve(flags);
+      await served.grpc(admin.createPrincipal, { name: "boss", grants: ["admin@"] }, ROOT);
+      await keyOf(served, "boss");
+    }
+    const { "root-key-file": _, ...without } = flags;
+    change(path, "UPDATE catalogue SET body = replace(body, 'admin', 'observe') WHERE kind = 'principal'");
+    const refused = { reason: "STORE_UNUSABLE", message: expect.stringContaining("estore") };
+    await expect(serve(without), "its only admin").rejects.toMatchObject(refused);
+    {
+      await using served = await serve(flags); // Who has the root key gets in, and is told what is wrong.
+      expect(served.logged).toContainEqual({
+        event: "auth.unreadable",
+        fields: { kind: "principal", key: "boss" },
+      });
+    }
+    change(path, "DELETE FROM catalogue WHERE kind = 'key'");
+    for (const auth of ["required", "optional", "off"])
+      await expect(serve({ store: flags.store!, auth }), auth).rejects.toMatchObject(refused);
+  });
+
   it.each(["off", "optional"])(
     "while auth is %s principals are not made by who has shown nothing",
     async (auth) => {
@@ -220,6 +244,16 @@ describe("a server with auth = required", () => {
     },
   );
 });
+
+/** Damage a data file that no server has. */
+function change(path: string, sql: string): void {
+  const db = new Database(path);
+  try {
+    expect(db.prepare(sql).run().changes).toBe(1);
+  } finally {
+    db.close();
+  }
+}
 
 async function keyOf(served: Served, principal: string): Promise<string> {
   const made = await served.rest({ path: `/v1/admin/principals/${principal}/keys`, key: ROOT, body: {} });

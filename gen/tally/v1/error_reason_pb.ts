@@ -376,8 +376,8 @@ export const ErrorReason = {
   CREDENTIAL_EXPIRED: 82,
 
   /**
-   * UNAUTHENTICATED. The API key was revoked, or its principal is disabled or
-   * deleted.
+   * UNAUTHENTICATED. The API key was revoked, or its principal is disabled. The keys
+   * of one that was deleted are gone with it: CREDENTIAL_INVALID.
    *
    * @generated from enum value: CREDENTIAL_REVOKED = 83;
    */

@@ -27,7 +27,7 @@ export function define(command: Command): void {
 
   const create = sub(command, "create", "make a principal");
   create
-    .argument("<principal>", "its name for ever: 1 to 63 of a-z 0-9 . _ -")
+    .argument("<principal>", "its name for ever: 1 to 63 of a-z 0-9 . _ -, first a letter or digit")
     .addOption(grantOption("what it may do"))
     .option("--description <text>", "for people; up to 500 bytes");
   addRateOptions(create);

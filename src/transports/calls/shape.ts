@@ -96,6 +96,9 @@ const PREFIX = 'at most 200 bytes of printable ASCII without spaces, the first n
 const TOKEN = "must be 1 to 64 bytes of printable ASCII without spaces";
 const AMOUNT = "must be 1 to 9223372036854775807";
 const TAKE_AMOUNT = `${AMOUNT}, in a dry run also 0`;
+const PRINCIPAL = "1 to 63 of a-z, 0-9, ., _ and -, the first a letter or a digit";
+const PRINCIPAL_DESCRIPTION = "must be at most 500 bytes of UTF-8";
+const BOUND = "must be one of certificate and oidc";
 
 /** What the fields' rules ask for, in words, by the field's name; a rule that is not here speaks for itself. */
 export const FIELD_RULES: Readonly<Record<string, string>> = {
@@ -137,6 +140,31 @@ export const FIELD_RULES: Readonly<Record<string, string>> = {
   "refill every": "must be 1 millisecond to 366 days",
   idle_ttl: "must be 1 second to 3650 days",
   order: "must be TOP_ORDER_HIGHEST or TOP_ORDER_LOWEST",
+  "CreatePrincipalRequest name": `must be ${PRINCIPAL}`,
+  "GetPrincipalRequest name": `must be ${PRINCIPAL}`,
+  "UpdatePrincipalRequest name": `must be ${PRINCIPAL}`,
+  "DeletePrincipalRequest name": `must be ${PRINCIPAL}`,
+  "CreatePrincipalRequest description": PRINCIPAL_DESCRIPTION,
+  "CreateApiKeyRequest description": PRINCIPAL_DESCRIPTION,
+  principal: `must be the name of a principal: ${PRINCIPAL}`,
+  "UpdatePrincipalRequest principal": "must be given",
+  "UpdatePrincipalRequest update_mask": "must be given",
+  "ListBindingsRequest principal": `must be empty, or the name of a principal: ${PRINCIPAL}`,
+  grants: "must be at most 64",
+  "grants item": "must be 1 to 300 bytes, such as increment,create@shop.",
+  "Rate calls": "must be 1 to 1000000",
+  "Rate calls_burst": "must be 1 to 10000000",
+  "Rate operations": "must be 1 to 100000000",
+  "Rate operations_burst": "must be 1 to 1000000000",
+  ttl: "must be 1 minute to 3650 days",
+  "RevokeApiKeyRequest id": "must be the id of an API key: 12 letters and digits",
+  "CreateBindingRequest subject": BOUND,
+  "DeleteBindingRequest subject": BOUND,
+  certificate: "must be 1 to 500 bytes of printable ASCII without spaces",
+  oidc: "must be ALIAS:SUBJECT, at most 500 bytes: 1 to 32 of a-z, 0-9 and -, then printable ASCII without spaces",
+  permission: "must be one that can be granted",
+  target: "must be one of name and prefix",
+  "ListDeniedRequest max": "must be 1 to 1000",
 };
 
 /** The rules between fields, by their id: the field that is told, and what it should be. */

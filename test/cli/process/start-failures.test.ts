@@ -58,8 +58,8 @@ describe("the address", () => {
       ["--listen", "0.0.0.0:8080"],
       EXIT.USAGE,
       'listen is "0.0.0.0:8080" (from the flag --listen): others could reach this address and change every counter, ' +
-        "because Tally has no credentials yet. Listen on a loopback address such as 127.0.0.1:8080, or accept this " +
-        "with --insecure.",
+        "because nobody has to say who they are. Set auth = required, with TLS, listen on a loopback address such as " +
+        "127.0.0.1:8080, or accept this with --insecure.",
     ));
 });
 

@@ -124,6 +124,8 @@ async function rowsOf(it_: Guarded, method: string, mode: "required" | "optional
     ["two", bearer(`${right.key}, Bearer ${all.key}`), name, "CREDENTIAL_AMBIGUOUS"],
     ["the same twice", bearer(`${right.key},Bearer ${right.key}`), name, "CREDENTIAL_AMBIGUOUS"],
     ["a key of another store", bearer(foreign.key), name, "CREDENTIAL_INVALID"],
+    ["a wrong key in x-api-key", { "x-api-key": "tally_x" }, name, "CREDENTIAL_INVALID"],
+    ["two, in both headers", { ...bearer(all.key), "x-api-key": all.key }, name, "CREDENTIAL_AMBIGUOUS"],
     ["a revoked key", bearer(revoked.key), name, "CREDENTIAL_REVOKED"],
     ["an expired key", bearer(short), name, "CREDENTIAL_EXPIRED"],
     ["who is disabled", bearer(disabled.key), name, "CREDENTIAL_REVOKED"],
@@ -164,6 +166,7 @@ async function rowsOf(it_: Guarded, method: string, mode: "required" | "optional
     ]);
   const answered: Row[] = [
     ["who may just this", bearer(right.key), name, "OK"],
+    ["who may just this, by x-api-key", { "x-api-key": right.key }, name, "OK"],
     ["who may everything", bearer(all.key), name, "OK"],
     ["another key of theirs", bearer(late.key), name, "OK"],
     ["the holder of the root key", bearer(ROOT_KEY), name, "OK"],

@@ -23,8 +23,9 @@ export const file_tally_v1_admin_service: GenFile = /*@__PURE__*/
  */
 export type Principal = Message<"tally.v1.Principal"> & {
   /**
-   * 1 to 63 characters of a-z, 0-9, ".", "_" and "-"; unique. `root` and `anonymous`
-   * are taken: the holder of the server's root key, and who has no credential.
+   * 1 to 63 characters of a-z, 0-9, ".", "_" and "-", the first a letter or a digit;
+   * unique. `root` and `anonymous` are taken: the holder of the server's root key, and
+   * who has no credential.
    *
    * @generated from field: string name = 1;
    */

@@ -4,7 +4,7 @@ import type { Refusal } from "../../../core/errors.ts";
 import { Grants, grantToText } from "../../../core/grants.ts";
 import type { UnaryMethod } from "../call.ts";
 import { bitsOf, firstOf } from "../permissions.ts";
-import { invalidField } from "../shape.ts";
+import { FIELD_RULES, invalidField } from "../shape.ts";
 import { type AdminCalls, adminCall } from "./admin-call.ts";
 
 /** The calls that ask who may do what. */
@@ -30,8 +30,7 @@ export function askingCalls(calls: AdminCalls): UnaryMethod[] {
       method: method.checkAccess,
       async answer({ principal: name, permission, target: asked }, administration) {
         const bits = bitsOf(permission);
-        if (bits === undefined)
-          return invalidField("permission", "must be one that can be granted", undefined);
+        if (bits === undefined) return invalidField("permission", FIELD_RULES.permission!, undefined);
         const target = asked.case === "name" ? { name: asked.value } : { prefix: asked.value ?? "" };
         const principal = (await administration.read()).principalByName(name);
         if (principal === undefined && name !== "root" && name !== "anonymous") return NO_PRINCIPAL;

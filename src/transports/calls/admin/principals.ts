@@ -13,7 +13,7 @@ import type { Principal } from "../../../guard/entries.ts";
 import type { PrincipalFields } from "../../../guard/principals.ts";
 import type { UnaryMethod } from "../call.ts";
 import { fromPrincipalsToken, toPrincipalsToken } from "../page-token.ts";
-import { invalidField } from "../shape.ts";
+import { FIELD_RULES, invalidField } from "../shape.ts";
 import { type AdminCalls, adminCall } from "./admin-call.ts";
 
 /** The calls about principals. */
@@ -81,15 +81,16 @@ function givenIn(principal: PrincipalMessage, paths: readonly string[]): Partial
     return invalidField("update_mask", `must name some of ${CHANGEABLE.join(", ")}`, unknown);
   const grants = paths.includes("grants") ? grantsFrom(principal.grants, "principal.grants") : undefined;
   if (grants !== undefined && "code" in grants) return grants;
-  if (Buffer.byteLength(principal.description) > DESCRIPTION_BYTES_MAX)
+  const { description } = principal;
+  if (Buffer.byteLength(description) > DESCRIPTION_BYTES_MAX)
     return invalidField(
       "principal.description",
-      `must be at most ${DESCRIPTION_BYTES_MAX} bytes of UTF-8`,
-      principal.description,
+      FIELD_RULES["CreatePrincipalRequest description"]!,
+      description,
     );
   return {
     ...(grants && { grants }),
-    ...(paths.includes("description") && { description: principal.description }),
+    ...(paths.includes("description") && { description }),
     ...(paths.includes("rate") && { rate: rateFrom(principal.rate) }),
     ...(paths.includes("disabled") && { disabled: principal.disabled }),
   };
@@ -101,7 +102,7 @@ function toldOf(path: string, principal: PrincipalMessage | undefined): string {
 }
 
 function grantsFrom(texts: readonly string[], field: string): Grants | Refusal {
-  if (texts.length > GRANTS_MAX) return invalidField(field, `must be at most ${GRANTS_MAX}`, texts.length);
+  if (texts.length > GRANTS_MAX) return invalidField(field, FIELD_RULES.grants!, texts);
   const grants: Grant[] = [];
   for (const [i, text] of texts.entries()) {
     const grant = grantFromText(text);

@@ -4,8 +4,7 @@ import { type Address, type Config, formatAddress, isLoopback } from "./config.t
 import type { Clock } from "./core/clock.ts";
 import { withoutSecrets } from "./core/secrets.ts";
 import { seldom } from "./core/seldom.ts";
-import type { Guard } from "./guard/guard.ts";
-import { GuardError, openGuardFor } from "./guard/open-for.ts";
+import { GuardError, type Guarding, openGuardFor } from "./guard/open-for.ts";
 import { tellingOfDamage } from "./service/damage.ts";
 import { followHistory } from "./service/history-follower.ts";
 import { LogReader } from "./service/log-reader.ts";
@@ -74,8 +73,9 @@ export async function startServer(
     const store = await openStoreOf(config, clock, telemetry);
     opened.push({ close: () => store.close() });
 
-    const guard = await openGuardOf(config, store, clock, telemetry);
-    if (guard !== undefined) opened.push({ close: async () => guard.close() });
+    const guarding = await openGuardOf(config, store, clock, telemetry);
+    opened.push({ close: async () => guarding.close() });
+    const { guard } = guarding;
 
     const following = followLog(store, telemetry, clock);
     opened.push(following);
@@ -275,7 +275,7 @@ async function openGuardOf(
   { catalogue }: Store,
   clock: Clock,
   { log }: Telemetry,
-): Promise<Guard | undefined> {
+): Promise<Guarding> {
   try {
     return await openGuardFor(catalogue, config, withoutSecrets(config.store), { clock, log, randomBytes });
   } catch (error) {

@@ -161,6 +161,7 @@ export async function initAuthIn(url: string, again: boolean): Promise<AuthInit>
       notes: [
         `The principal admin of ${traits.title} may do everything. Its key ${keyId} is not shown again: keep it.`,
         ...(othersLive > 0 ? [`There ${othersLive === 1 ? "is" : "are"} ${others}`] : []),
+        ...(traits.time === "server" ? [RUNNING] : []), // Of other stores no server runs: this command has the lock.
       ],
     };
   } catch (error) {
@@ -171,6 +172,10 @@ export async function initAuthIn(url: string, again: boolean): Promise<AuthInit>
     await store.close();
   }
 }
+
+/** Of a store that several processes have. */
+const RUNNING =
+  "Servers that already run on it with auth = off ask nobody until they are restarted with auth = optional or required.";
 
 async function opened(url: string, purpose: Purpose, warn: (sentence: string) => void): Promise<Store> {
   try {

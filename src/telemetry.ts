@@ -105,6 +105,19 @@ export const LOG_EVENTS = {
     "warn",
     "That no request id is left of before callers had to say who they are could not be written down; it is tried again after the next start.",
   ],
+  "auth.ignored": [
+    "error",
+    "The store has principals, and this server asks nobody who they are, for auth is off: restart it with auth = optional or required. It is logged once a minute.",
+  ],
+  "auth.off_unread": [
+    "warn",
+    "Whether the store has principals could not be read; auth is off, and nobody is asked who they are. It is tried again all the time, and not logged until it succeeds.",
+  ],
+  "auth.off_read_again": ["info", "Whether the store has principals was read again."],
+  "auth.without_credential": [
+    "info",
+    "Calls came without a credential and were let in, for auth is optional: so many over gRPC and over HTTP since this was logged last. Who makes them may what anonymous may once it is required. It is logged once a minute, while there are any.",
+  ],
   "auth.read_again": ["info", "Who may call was read again."],
   "auth.unreadable": [
     "error",

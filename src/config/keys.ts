@@ -6,7 +6,7 @@ import type { OidcIssuers } from "./oidc.ts";
 import { whyNoHostName, whyNoOrigin } from "./origins.ts";
 
 /** What can be reached without a credential, beside health checks. */
-const OPEN = ["page", "docs", "reflection", "metrics"] as const;
+const OPEN = ["page", "docs", "reflection"] as const;
 
 /** Every setting, in the order of help. A field's name ends in its unit. */
 export const KEYS = {

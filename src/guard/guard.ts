@@ -2,7 +2,6 @@ import { hash, type X509Certificate } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import { Grants } from "../core/grants.ts";
-import { Permission } from "../core/permissions.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { Log } from "../telemetry.ts";
 import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.ts";
@@ -25,6 +24,7 @@ import { StandingPermits } from "./standing-permits.ts";
 import { type CertificateVerifier, isVerified, type TokenVerifier, type Verified } from "./tokens.ts";
 import { tellUnreadable } from "./unreadable.ts";
 import { verifiedKey } from "./verified-key.ts";
+import { ANYBODY, CallsWithoutCredential } from "./without-credential.ts";
 
 /** What is asked of callers: a credential that is good, or none; or one that is good. */
 export type GuardMode = "optional" | "required";
@@ -50,6 +50,8 @@ export interface GuardOptions {
   readonly proxies?: TrustedProxies | undefined;
   /** How often what others have changed is looked for, in milliseconds; undefined: every two seconds. */
   readonly lookEveryMs?: number | undefined;
+  /** How often the log says that calls came without a credential, in milliseconds; undefined: once a minute. */
+  readonly tellEveryMs?: number | undefined;
 }
 
 /** Where the directory is, as it is now. */
@@ -102,7 +104,7 @@ const KNOWN_MAX = 20_000;
 class StandingGuard implements Guard {
   readonly current: CurrentDirectory;
   readonly administration: Administration;
-  readonly callsWithoutCredential = { grpc: 0, http: 0 };
+  readonly #bare: CallsWithoutCredential;
   readonly #options: GuardOptions;
   readonly #tokens: TokenVerifier | undefined;
   readonly #certificates: CertificateVerifier | undefined;
@@ -119,6 +121,7 @@ class StandingGuard implements Guard {
     this.#tokens = options.tokens?.(current);
     this.#certificates = options.certificates?.(current);
     this.#denials = new Denials(options.clock);
+    this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs);
     this.#standing = new StandingPermits((head) => this.#judge(head));
     current.onChange(() => this.#standing.review());
     this.administration = administrationOf(current, options, () => this.#denials.latest);
@@ -126,6 +129,10 @@ class StandingGuard implements Guard {
 
   get hasRootKey(): boolean {
     return this.#rootKey !== undefined;
+  }
+
+  get callsWithoutCredential() {
+    return this.#bare.counts;
   }
 
   get rates(): Rates | undefined {
@@ -163,7 +170,7 @@ class StandingGuard implements Guard {
     if (!isVerified(said)) return this.#refuse(said, head);
     const refusal = this.#unfit(said, head) ?? this.#options.rates?.head(said, this.addressOf(head));
     if (refusal !== undefined) return this.#refuse(refusal, head, said);
-    if (said === ANYBODY) this.callsWithoutCredential[head.overGrpc ? "grpc" : "http"]++;
+    if (said === ANYBODY) this.#bare.add(head.overGrpc ? "grpc" : "http");
     const { caller, callerName, expireTimeMs } = said;
     const formerCaller = this.#options.formerIds?.of(caller);
     const goesOn = head.method.methodKind !== "unary";
@@ -278,6 +285,7 @@ class StandingGuard implements Guard {
 
   close(): void {
     this.#tokens?.close?.();
+    this.#bare.close();
     this.current.close();
   }
 }
@@ -288,18 +296,6 @@ const ROOT: Verified = {
   callerName: ROOT_NAME,
   credential: "root",
   grants: Grants.ALL,
-  depends: {},
-};
-
-/**
- * Whoever calls without a credential while one is optional. All but to administrate: a key that a stranger makes meanwhile
- * would be good once it is required.
- */
-const ANYBODY: Verified = {
-  caller: ANONYMOUS_ID,
-  callerName: ANONYMOUS,
-  credential: "none",
-  grants: new Grants([{ permissions: 255 & ~Permission.ADMIN, prefix: "" }]),
   depends: {},
 };
 

@@ -3,10 +3,10 @@ import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { Log } from "../telemetry.ts";
+import { type AsksNobody, openAsksNobody } from "./asks-nobody.ts";
 import { CallerRates } from "./caller-rates.ts";
 import { openCertificates } from "./certificates.ts";
 import { TrustedProxies } from "./client-address.ts";
-import { Directory } from "./directory.ts";
 import { FormerIds } from "./former-ids.ts";
 import { type Guard, type GuardMode, openGuard } from "./guard.ts";
 import type { RandomBytes } from "./random-id.ts";
@@ -39,8 +39,15 @@ export interface GuardSettings {
   readonly trustedProxies: readonly string[];
 }
 
+/** Who guards a store. */
+export interface Guarding {
+  /** Undefined when nobody is asked who they are. */
+  readonly guard: Guard | undefined;
+  close(): void;
+}
+
 /**
- * The guard of a store, as the operator wants it; undefined when nobody is asked who they are.
+ * The guard of a store, as the operator wants it. When nobody is asked who they are, it is looked whether somebody is to be.
  *
  * @param shown  the store's URL as it may be shown
  * @throws GuardError  when nobody would be asked although there are principals; when nobody could administrate; when the root
@@ -51,18 +58,18 @@ export async function openGuardFor(
   settings: GuardSettings,
   shown: string,
   deps: { readonly clock: Clock; readonly log: Log; readonly randomBytes: RandomBytes },
-): Promise<Guard | undefined> {
+): Promise<Guarding> {
   const { auth, rootKeyFile, oidc } = settings;
   if (catalogue === undefined) {
-    if (auth === "off") return undefined;
+    if (auth === "off") return { guard: undefined, close() {} };
     throw new GuardError(`auth is ${auth}, and the store ${shown} keeps no principals; set auth = off.`);
   }
   let hasUnreadable: boolean;
   try {
     if (auth === "off") {
-      await assertNobodyIsKept(catalogue, shown);
+      const asksNobody = assertNobodyIsKept(await openAsksNobody(catalogue, deps), shown);
       await FormerIds.comeAgain(catalogue);
-      return undefined;
+      return { guard: undefined, close: () => asksNobody.close() };
     }
     const { openTokens } = await import("./tokens/verifier.ts"); // With a library that who asks nobody need not load.
     const guard = await openGuard({
@@ -73,7 +80,8 @@ export async function openGuardFor(
       rates: ratesOf(settings, deps.clock),
       proxies: settings.trustedProxies.length > 0 ? new TrustedProxies(settings.trustedProxies) : undefined,
     });
-    if (auth === "optional" || guard.hasRootKey || guard.current.directory.hasAdmin) return guard;
+    if (auth === "optional" || guard.hasRootKey || guard.current.directory.hasAdmin)
+      return { guard, close: () => guard.close() };
     ({ hasUnreadable } = guard.current.directory);
     guard.close();
   } catch (error) {
@@ -115,10 +123,8 @@ function ratesOf({ rateDefault, rateAnonymous, rateTokens }: GuardSettings, cloc
 }
 
 /** A setting that was forgotten must not open what others guard. */
-async function assertNobodyIsKept(catalogue: Catalogue, shown: string): Promise<void> {
-  const directory = new Directory();
-  directory.apply(await catalogue.read(0));
-  if (directory.size === 0 && !directory.hasUnreadable) return;
+function assertNobodyIsKept(asksNobody: AsksNobody | undefined, shown: string): AsksNobody {
+  if (asksNobody !== undefined) return asksNobody;
   throw new GuardError(
     `The store ${shown} has principals, and auth is off: everybody could do everything. Set auth = required, or optional.`,
   );

@@ -86,8 +86,8 @@ export interface DoorsOptions {
   readonly limits?: Partial<DoorLimits>;
 }
 
-/** What holds no counts, or none but sums: the page, what Tally says of its API, reflection, and what is measured. */
-export type OpenPart = "page" | "docs" | "reflection" | "metrics";
+/** What holds no counts: the page, what Tally says of its API, and reflection. */
+export type OpenPart = "page" | "docs" | "reflection";
 
 /** Whose implementation of HTTP/2 it is. */
 export type Http2EngineName = "own" | "grpc-js";

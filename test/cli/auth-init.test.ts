@@ -1,4 +1,5 @@
 /** `tally auth init`: what is printed where, and that the key is good. */
+import { EventEmitter, once } from "node:events";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, it } from "vitest";
@@ -6,6 +7,9 @@ import { EXIT } from "../../src/cli/exit.ts";
 import { loadConfig } from "../../src/config.ts";
 import { startServer } from "../../src/server.ts";
 import { NO_TELEMETRY } from "../../src/telemetry.ts";
+import { describeWith } from "../support/needs.ts";
+import { POSTGRES } from "../support/postgres/programs.ts";
+import { newSchema, sharedPostgres } from "../support/postgres/shared.ts";
 import { folder, tally } from "./cli.ts";
 
 const KEY = /^tally_[0-9A-Za-z]{12}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}\n$/;
@@ -16,6 +20,7 @@ it("prints the key alone, once; another one only when it is asked for again", as
   expect(first).toMatchObject({ code: EXIT.OK, stdout: expect.stringMatching(KEY) });
   expect(first.stderr).toContain("may do everything");
   expect(first.stderr).not.toContain(first.stdout.trim());
+  expect(first.stderr, "no server can run on it").not.toContain("auth = off");
   const second = await tally(["auth", "init", "--store", store]);
   expect(second).toMatchObject({ code: EXIT.REFUSED, stdout: "" });
   expect(second.stderr).toContain("has an administrator already; nothing was changed");
@@ -54,6 +59,26 @@ it.each([
     expect(said).toMatchObject({ code: EXIT.STORE_UNUSABLE, stdout: "" });
     expect(said.stderr).toContain("damaged");
   }
+});
+
+describeWith([POSTGRES], "on PostgreSQL", () => {
+  it("a server that runs with auth = off says that it asks nobody, and so does the command", async () => {
+    const store = (await sharedPostgres()).url({ schema: newSchema() });
+    const { config } = loadConfig({ flags: { listen: "127.0.0.1:0", store }, env: {} });
+    const events = new EventEmitter();
+    const server = await startServer(config, { telemetry: { log: (event) => void events.emit(event) } });
+    try {
+      const ignored = once(events, "auth.ignored");
+      const first = await tally(["auth", "init", "--store", store]);
+      expect(first).toMatchObject({ code: EXIT.OK, stdout: expect.stringMatching(KEY) });
+      expect(first.stderr).toContain(
+        "Servers that already run on it with auth = off ask nobody until they are restarted with auth = optional or required.",
+      );
+      await ignored;
+    } finally {
+      await server.close(0);
+    }
+  });
 });
 
 it("is of no use for a store that keeps nothing", async () => {

@@ -21,6 +21,9 @@ describe("the names of a certificate", () => {
     ["URI:spiffe://example.org/shop", ["spiffe://example.org/shop"]],
     ["DNS:shop.example", ["shop.example"]],
     ["DNS:b.example,URI:spiffe://a/b,IP:127.0.0.1,DNS:A.example", ["spiffe://a/b", "b.example", "A.example"]],
+    ["URI:shop.example.org,DNS:spiffe://example.org/shop", []], // Neither is of the kind that it looks like.
+    ["URI:shop.example.org,DNS:shop.example.org", ["shop.example.org"]],
+    ["URI:urn:uuid:0", []],
     ["IP:127.0.0.1", []],
     ["email:shop@example.org", []],
     ["RID:1.2.3.4", []],
@@ -33,6 +36,7 @@ describe("the names of a certificate", () => {
     ["spiffe://a,DNS:root.example", ["spiffe://a,DNS:root.example"]],
     ["spiffe://a, DNS:root.example", []], // It has a space, and nothing with one can be bound.
     ["spiffe://a'b", ["spiffe://a'b"]],
+    ["shop.example,x", []], // Looks like no URI, quoted or not.
   ])("with %s in it is one name, and not what stands behind the comma", (name, found) => {
     const at = (file: string) => join(AUTHORITY.folder, file);
     writeFileSync(
@@ -94,12 +98,18 @@ const written = (name: string) =>
 
 test.prop([
   fc.array(
-    fc.tuple(fc.constantFrom("DNS", "URI", "email", "IP Address"), fc.stringMatching(/^[!-~ ]{0,12}$/)),
+    fc.tuple(
+      fc.constantFrom("DNS", "URI", "email", "IP Address"),
+      fc.stringMatching(/^[!-~ ]{0,6}(:\/\/)?[!-~ ]{0,6}$/),
+    ),
   ),
-])("each is what was signed, however it looks", (entries) => {
+])("each is what was signed, however it looks, and of the kind that it looks like", (entries) => {
   const plain = entries.filter(([, name]) => !/^ | $|, /.test(name) || /[",\\']/.test(name));
   const text = plain.map(([kind, name]) => `${kind}:${written(name)}`).join(", ");
   const of = (wanted: string) =>
-    plain.filter(([kind, name]) => kind === wanted && /^[!-~]+$/.test(name)).map(([, name]) => name);
+    plain
+      .filter(([kind, name]) => kind === wanted && /^[!-~]+$/.test(name))
+      .map(([, name]) => name)
+      .filter((name) => (wanted === "URI") === name.includes("://"));
   expect(certificateNames(text)).toEqual([...of("URI"), ...of("DNS")]);
 });

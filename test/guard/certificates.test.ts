@@ -14,7 +14,7 @@ const SHOP = new X509Certificate(
 );
 const DAY_MS = 86_400_000;
 
-function open() {
+function open(shown = SHOP) {
   const clock = new HandClock(Date.now() + 3_600_000);
   const known = new HandKnown("read@shop.");
   known.principals.set("till00000001", {
@@ -24,7 +24,7 @@ function open() {
     disabled: false,
   });
   const certificates = openCertificates(() => known, clock);
-  return { clock, known, judged: () => certificates.verify(SHOP, headFrom()) };
+  return { clock, known, judged: () => certificates.verify(shown, headFrom()) };
 }
 
 it("is whom its URI is bound to, before its name of DNS", () => {
@@ -55,6 +55,21 @@ it("is nobody when none of its names is bound exactly", () => {
     known.bindings.set(`certificate:${near}`, "shop00000001");
   known.bindings.set("oidc:certificate:shop.example", "shop00000001");
   expect(judged()).toEqual({ code: "CREDENTIAL_INVALID" });
+});
+
+it.each([
+  ["URI:shop.example", "shop.example", "DNS:shop.example"],
+  ["DNS:spiffe://example.org/shop", "spiffe://example.org/shop", "URI:spiffe://example.org/shop"],
+])("%s is not whom %s is bound to, and %s is", (other, bound, right) => {
+  for (const [names, expected] of [
+    [other, { code: "CREDENTIAL_INVALID" }],
+    [right, { caller: "shop00000001" }],
+    [`${other},${right}`, { caller: "shop00000001", depends: { subjects: [`certificate:${bound}`] } }],
+  ] as const) {
+    const { known, judged } = open(new X509Certificate(readFileSync(AUTHORITY.issue(names).certFile)));
+    known.bindings.set(`certificate:${bound}`, "shop00000001");
+    expect(judged(), names).toMatchObject(expected);
+  }
 });
 
 it("is refused with its principal, and when nobody can say who that is", () => {

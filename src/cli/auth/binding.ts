@@ -16,7 +16,10 @@ export interface SubjectOptions {
 export function addSubjectOptions(command: Command): void {
   command
     .addOption(
-      new Option("--certificate <name>", "a URI or a DNS name of the client certificate's alternative names"),
+      new Option(
+        "--certificate <name>",
+        "an alternative name of the client certificate: a URI if it has ://, else a DNS name",
+      ),
     )
     .addOption(
       new Option("--oidc <alias:subject>", "the issuer's alias in the configuration, and the token's sub"),

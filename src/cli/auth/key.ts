@@ -86,7 +86,7 @@ interface CreateOptions {
 }
 
 function view(apiKey: ApiKey, now: Date): View {
-  const { id, principal, createTime, expireTime, lastUseTime, description } = apiKey;
+  const { id, principal, createTime, expireTime, description } = apiKey;
   return {
     json: toJson(ApiKeySchema, apiKey, EVERY_FIELD),
     value: id,
@@ -97,7 +97,6 @@ function view(apiKey: ApiKey, now: Date): View {
       STATE: stateOf(apiKey, now),
       CREATED: timeOf(createTime),
       EXPIRES: timeOf(expireTime),
-      "LAST USED": timeOf(lastUseTime),
       DESCRIPTION: description,
     },
   };

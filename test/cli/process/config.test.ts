@@ -129,6 +129,14 @@ describe("what stands between commas", () => {
     );
   });
 
+  it("is what is open without a credential, and nothing that there is not", () => {
+    const open = (text: string) => load({ flags: { "auth-open": text } }).config.authOpen;
+    expect([open("page,reflection"), open("")]).toEqual([["page", "reflection"], []]);
+    expect(() => open("page,metrics")).toThrow(
+      'there is no "metrics"; expected some of page, docs, reflection, or nothing; the default is page,docs,reflection.',
+    );
+  });
+
   it("is names of this server in any case, or every one", () => {
     expect(names("counters.example, Tally ,db_1")).toEqual(["counters.example", "tally", "db_1"]);
     expect(names("*")).toEqual(["*"]);

@@ -168,7 +168,7 @@ describeWith([BROWSER], "a page of a server that asks who calls", () => {
     await page.getByRole("dialog").getByLabel("API key or token").fill(ADMIN);
     await page.keyboard.press("Enter");
     await row(page, "shop.visits").waitFor();
-    expect(await search.inputValue()).toBe("");
+    await expect.poll(() => search.inputValue()).toBe("");
   });
 
   it("forgets the key when told to, and shows nothing more of what it saw", async () => {

@@ -341,7 +341,7 @@ plaintext is closed (\`tls.handshake_failed\`, at \`debug\`).
 | signal | what \`tally serve\` does |
 |---|---|
 | SIGTERM, SIGINT (Ctrl-C) | stops: no new calls, those in flight are answered, within \`drain-grace\`; a second one exits at once |
-| SIGHUP | reads a renewed certificate; without TLS it is ignored. Of a terminal that has gone: stops as for SIGTERM |
+| SIGHUP | reads a renewed certificate, the authorities of clients and the root key, whatever of these there is. Of a terminal that has gone: stops as for SIGTERM |
 | SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR | ignored, and logged (\`signal.ignored\`); Node.js's debugger never opens by a signal |
 
 The log goes to stdout. A line that cannot be written, because its disk is full or whoever reads it has gone, does not stop

@@ -10,7 +10,7 @@ export function failureOf(error: CallError): CommandError {
   const { reason, metadata, status, message, server, retryAfterMs } = error;
   const sentence =
     reason !== undefined && !error.unknown
-      ? (deniedSentence({ reason, metadata, message, server }) ??
+      ? (deniedSentence(error) ??
         `${refusalSentence({ reason, metadata, message })}${status === "OUT_OF_RANGE" ? roomIn(retryAfterMs) : ""}`)
       : error.unknown
         ? unknownSentence(error)

@@ -27,6 +27,10 @@ export class CallError extends Error {
   /** The server that was called, and the request id that makes it safe to ask again. */
   readonly server: string;
   readonly requestId: string | undefined;
+  /** Whether it was called without a key. */
+  readonly withoutKey: boolean;
+  /** The prefix that was asked about; undefined when it was none. */
+  readonly prefix: string | undefined;
 
   private constructor(fields: Fields) {
     super(fields.message);
@@ -40,6 +44,8 @@ export class CallError extends Error {
       unknown: this.unknown,
       server: this.server,
       requestId: this.requestId,
+      withoutKey: this.withoutKey,
+      prefix: this.prefix,
     } = fields);
   }
 
@@ -60,11 +66,13 @@ export class CallError extends Error {
       unknown: info === undefined ? sent && code !== Code.UNIMPLEMENTED : info.reason === "OUTCOME_UNKNOWN",
       server: "",
       requestId: undefined,
+      withoutKey: false,
+      prefix: undefined,
     });
   }
 
   /** The same with what the call as a whole knows. */
-  about(call: Pick<Fields, "server" | "requestId" | "unknown">): CallError {
+  about(call: Pick<Fields, "server" | "requestId" | "unknown" | "withoutKey" | "prefix">): CallError {
     return new CallError({ ...this, message: this.message, ...call });
   }
 }

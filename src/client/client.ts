@@ -136,7 +136,16 @@ export class TallyClient {
         unknown = mayChange(method) && (error.unknown || (unknown && saysNothing));
         const enough =
           attempt >= attemptsMax || delayMs === undefined || performance.now() + delayMs >= deadline;
-        if (enough) throw error.about({ server: this.server, requestId, unknown });
+        if (enough) {
+          const withoutKey = this.#options.apiKey === undefined;
+          throw error.about({
+            server: this.server,
+            requestId,
+            unknown,
+            withoutKey,
+            prefix: prefixOf(request),
+          });
+        }
         // Who is told when to come again has not been let down: that may come to pass as often as there is time.
         if (error.retryAfterMs === undefined) attempt++;
         await new Promise((resolve) => setTimeout(resolve, delayMs));
@@ -194,4 +203,9 @@ const BEFORE_REPLAY: ReadonlySet<string> = new Set(["UNAUTHENTICATED", "PERMISSI
 /** Whether a method changes counters: exactly those requests have the field. */
 function takesRequestId(method: DescMethodUnary): boolean {
   return method.input.field.requestId !== undefined;
+}
+
+/** What a request is about that names a prefix. */
+function prefixOf(request: object): string | undefined {
+  return "prefix" in request && typeof request.prefix === "string" ? request.prefix : undefined;
 }

@@ -9,19 +9,22 @@ export function keepAddress(counters: Counters): void {
   counters.goTo(placeOf(new URL(location.href), history.state));
   window.addEventListener("popstate", () => counters.goTo(placeOf(new URL(location.href), history.state)));
   counters.place.subscribe((place) => {
-    const url = addressOf(place, new URL(location.href));
+    // What somebody may see is not in it: whoever comes by that address may see something else.
+    const url = addressOf(place.by === "grants" ? EVERYTHING : place, new URL(location.href));
     if (place.by === "address" || url.href === location.href) return;
     const state: Entry = { by: place.by, tokens: place.tokens };
     const typedOn = place.by === "search" && (history.state as Entry | null)?.by === "search";
-    if (place.by === "server" || typedOn) history.replaceState(state, "", url);
+    if (place.by === "server" || place.by === "grants" || typedOn) history.replaceState(state, "", url);
     else history.pushState(state, "", url);
   });
 }
 
+const EVERYTHING = { prefix: "", tokens: [""] } as const;
+
 /** What the browser keeps beside an address. */
 type Entry = Pick<Place, "by" | "tokens">;
 
-function addressOf({ prefix, tokens }: Place, now: URL): URL {
+function addressOf({ prefix, tokens }: Pick<Place, "prefix" | "tokens">, now: URL): URL {
   const parameters = {
     prefix,
     page: tokens.length === 1 ? "" : `${tokens.length}`,

@@ -1,22 +1,11 @@
 /** Who the person at the page is to the server: the key that they have given, and what it may do. */
-import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
-import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { AdminService } from "../../gen/browser/tally/v1/admin_service_pb.ts";
-import type { Grants } from "../core/grants.ts";
-import { grantsOf } from "./may.ts";
-import { type Problem, problemOf } from "./problem.ts";
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import { batch, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { KeyHolder, Who } from "./key-holder.ts";
+import { isForTheKey, type Problem, problemOf } from "./problem.ts";
 
-/** Who it is. */
-export interface Who {
-  readonly name: string;
-  /** As the server writes them. */
-  readonly texts: readonly string[];
-  /** The same, read; undefined when they cannot be, so that only the server can say. */
-  readonly grants: Grants | undefined;
-  /** From when on the credential is refused; undefined: never. */
-  readonly until: Date | undefined;
-}
+/** What is loaded once it is known that the server asks who calls. */
+export type Asking = typeof import("./asking.ts");
 
 /** Where the key is kept: a tab's own storage. */
 export type Kept = Pick<Storage, "getItem" | "setItem" | "removeItem">;
@@ -26,7 +15,7 @@ export type Kept = Pick<Storage, "getItem" | "setItem" | "removeItem">;
  *
  * A server that does not ask who calls is asked once who that is, says so, and nothing of this is seen.
  */
-export class Caller {
+export class Caller implements KeyHolder {
   /** Undefined: nobody asks, or it is not known yet. */
   readonly who: ReadonlySignal<Who | undefined>;
   /** Why a key is wanted; undefined: it is not. */
@@ -35,17 +24,23 @@ export class Caller {
   readonly asking: Signal<boolean> = signal(false);
   /** Whether there is a key. */
   readonly hasKey: ReadonlySignal<boolean>;
+  /** What shows and asks who it is; undefined until the server is known to ask. */
+  readonly parts: ReadonlySignal<Asking | undefined>;
+  /** Whether that could not be had: the server has another page by now, or is away. */
+  readonly partsMissing: Signal<boolean> = signal(false);
   /** Another number whenever the key is another one. */
   readonly identity: Signal<number> = signal(0);
   readonly #who: Signal<Who | undefined> = signal(undefined);
   readonly #wanted: Signal<Problem | undefined> = signal(undefined);
   readonly #hasKey: Signal<boolean>;
+  readonly #parts: Signal<Asking | undefined> = signal(undefined);
   readonly #kept: Kept;
   /** The person has said that they have none: they are not asked again unless they want to be. */
   #declined = false;
   #key: string | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #transport: Transport | undefined;
+  #baseUrl = "";
 
   constructor(kept: Kept) {
     this.#kept = kept;
@@ -54,11 +49,12 @@ export class Caller {
     this.who = this.#who;
     this.wanted = this.#wanted;
     this.hasKey = this.#hasKey;
+    this.parts = this.#parts;
   }
 
   /** Has each call carry the key, and hears which are refused for it. */
   readonly interceptor: Interceptor = (next) => async (request) => {
-    if (request.service.typeName === AdminService.typeName) return next(request); // With the key that it asks about.
+    if (request.service.typeName === ADMIN_SERVICE) return next(request); // With the key that it asks about.
     const key = this.#key;
     if (key !== undefined) request.header.set(HEADER, `Bearer ${key}`);
     try {
@@ -73,12 +69,19 @@ export class Caller {
 
   /** What the same is of a call that is made without Connect. */
   headers(): Record<string, string> {
-    return this.#key === undefined ? {} : { [HEADER]: `Bearer ${this.#key}` };
+    return headersOf(this.#key);
   }
 
-  /** Ask the server who this is, over the transport that has the interceptor. */
-  async open(transport: Transport): Promise<void> {
+  /**
+   * Ask the server who this is.
+   *
+   * @param transport  has the interceptor
+   * @param baseUrl    where the transport leads, with a / at its end
+   */
+  async open(transport: Transport, baseUrl: string): Promise<void> {
     this.#transport = transport;
+    this.#baseUrl = baseUrl;
+    if (this.#key !== undefined) void this.#load();
     await this.#look();
   }
 
@@ -90,15 +93,19 @@ export class Caller {
    */
   async give(key: string, call: { signal: AbortSignal; timeoutMs: number }): Promise<void> {
     const who = await this.#ask(key, call);
-    this.#take(key);
-    this.#who.value = who;
-    this.asking.value = false;
+    batch(() => {
+      this.#take(key);
+      this.#who.value = who;
+      this.asking.value = false;
+    });
   }
 
   /** Call without a key from now on. */
   forget(): void {
-    this.#take(undefined);
-    this.#who.value = undefined;
+    batch(() => {
+      this.#take(undefined);
+      this.#who.value = undefined;
+    });
     this.#declined = true;
     void this.#look();
   }
@@ -106,6 +113,7 @@ export class Caller {
   /** Have the person asked for a key. */
   ask(): void {
     this.asking.value = true;
+    void this.#load();
   }
 
   /** They have none to give. */
@@ -127,7 +135,7 @@ export class Caller {
   #hear(problem: Problem): void {
     if (isForTheKey(problem)) {
       this.#wanted.value = problem;
-      if (!this.#declined) this.asking.value = true;
+      if (!this.#declined) this.ask();
     } else if (problem.reason === "PERMISSION_DENIED") {
       void this.#look(); // What it may do has changed, perhaps.
     }
@@ -148,24 +156,35 @@ export class Caller {
     key: string | undefined,
     call: { readonly signal?: AbortSignal; readonly timeoutMs: number },
   ): Promise<Who | undefined> {
-    const headers = key === undefined ? undefined : { [HEADER]: `Bearer ${key}` };
+    const headers = headersOf(key);
+    if (this.#parts.value === undefined && !(await asksWhoCalls(this.#baseUrl, headers))) return undefined;
+    const parts = await this.#load();
+    return parts?.whoAmI(this.#transport!, { ...call, headers });
+  }
+
+  async #load(): Promise<Asking | undefined> {
     try {
-      const answer = await createClient(AdminService, this.#transport!).whoAmI(
-        {},
-        { ...call, ...(headers && { headers }) },
-      );
-      const { name, grants: texts, expireTime } = answer;
-      return { name, texts, grants: grantsOf(texts), until: dateOf(expireTime) };
-    } catch (error) {
-      if (ConnectError.from(error).code === Code.Unimplemented) return undefined;
-      throw error;
+      this.#parts.value ??= await import("./asking.ts");
+      this.partsMissing.value = false;
+    } catch {
+      this.partsMissing.value = true;
     }
+    return this.#parts.value;
   }
 }
 
-/** Whether another key would help. */
-export function isForTheKey({ reason }: Problem): boolean {
-  return reason.startsWith("CREDENTIAL_");
+/**
+ * Whether a server asks who calls, before anything is loaded that a page of another one does without. This is the same call
+ * as all others of the page, made by hand, for what reads its answer is not there yet.
+ */
+async function asksWhoCalls(baseUrl: string, headers: Record<string, string>): Promise<boolean> {
+  const response = await fetch(`${baseUrl}${ADMIN_SERVICE}/WhoAmI`, {
+    method: "POST",
+    headers: { ...headers, "content-type": "application/json", "connect-protocol-version": "1" },
+    body: "{}",
+    signal: AbortSignal.timeout(AGAIN_MS),
+  });
+  return response.status !== 501 && response.status !== 404;
 }
 
 /** A tab's storage; where it is forbidden, what is kept is kept until the page is loaded anew. */
@@ -183,12 +202,13 @@ export function tabStorage(): Kept {
   }
 }
 
-function dateOf(time: Timestamp | undefined): Date | undefined {
-  return time === undefined ? undefined : timestampDate(time);
+function headersOf(key: string | undefined): Record<string, string> {
+  return key === undefined ? {} : { [HEADER]: `Bearer ${key}` };
 }
 
 const ITEM = "tally-api-key";
 const HEADER = "authorization";
+const ADMIN_SERVICE = "tally.v1.AdminService";
 
 /** Who is asked again for the same, in milliseconds; and how long an answer may take. */
 const AGAIN_MS = 5_000;

@@ -11,12 +11,17 @@ import "./style.css";
 /**
  * Show the counters of a server, and keep up with them.
  *
- * @param connect  makes a transport to the server
+ * @param baseUrl  where the server is, with a / at its end
+ * @param connect  makes a transport to it
  */
-export function openConsole(root: Element, connect: (interceptors: Interceptor[]) => Transport): void {
+export function openConsole(
+  root: Element,
+  baseUrl: string,
+  connect: (interceptors: Interceptor[]) => Transport,
+): void {
   const caller = new Caller(tabStorage());
   const transport = connect([caller.interceptor]);
-  void caller.open(transport);
+  void caller.open(transport, baseUrl);
   const counters = new Counters({
     client: createClient(CounterService, transport),
     newRequestId: () => v7(),

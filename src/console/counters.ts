@@ -40,8 +40,11 @@ export interface Place {
    * past it.
    */
   readonly tokens: readonly [...(string | undefined)[], string];
-  /** What led there: the person turned a page or searched, the server has no such page any more, or an address did. */
-  readonly by: "turn" | "search" | "server" | "address";
+  /**
+   * What led there: the person turned a page or searched, the server has no such page any more, an address did, or the
+   * grants of who looks, which let them see no more than this.
+   */
+  readonly by: "turn" | "search" | "server" | "address" | "grants";
 }
 
 /** What the list asks, and how often. */

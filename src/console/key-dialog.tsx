@@ -1,11 +1,11 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import type { Caller } from "./caller.ts";
 import type { Counters } from "./counters.ts";
 import { Dialog, Labelled } from "./dialog.tsx";
+import type { KeyHolder } from "./key-holder.ts";
 
 /** Asks for the key that says who calls. */
-export function KeyDialog({ caller, counters }: { caller: Caller; counters: Counters }) {
+export function KeyDialog({ caller, counters }: { caller: KeyHolder; counters: Counters }) {
   const changes = useMemo(() => counters.newChanges(), [counters]);
   const text = useSignal("");
   const checked = useSignal(false);

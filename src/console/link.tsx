@@ -1,8 +1,9 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { type Caller, isForTheKey } from "./caller.ts";
+import type { Caller } from "./caller.ts";
 import type { Counters } from "./counters.ts";
 import type { Poller } from "./poller.ts";
+import { isForTheKey } from "./problem.ts";
 import { ProblemNote } from "./problem-note.tsx";
 
 /** Whether what is on the page is what the server has. */

@@ -3,6 +3,6 @@ import { openConsole } from "./console.tsx";
 
 // Relative to the page, so that a proxy may give Tally a path of its own.
 const baseUrl = new URL(".", location.href).href;
-openConsole(document.querySelector("#console")!, (interceptors) =>
+openConsole(document.querySelector("#console")!, baseUrl, (interceptors) =>
   createConnectTransport({ baseUrl, interceptors }),
 );

@@ -1,19 +1,9 @@
 /** What the person at the page may do, as far as it can be said without asking. */
-import { Grants, grantFromText } from "../core/grants.ts";
+import type { Grants } from "../core/grants.ts";
 import { Permission } from "../core/permissions.ts";
 
 /** What a button of the page needs on its counter. */
 export type Needed = "read" | "increment" | "decrement" | "set" | "manage";
-
-/**
- * Grants as the server wrote them.
- *
- * @returns  undefined when one of them cannot be read here, for the server is newer: then it alone can say
- */
-export function grantsOf(texts: readonly string[]): Grants | undefined {
-  const grants = texts.map(grantFromText);
-  return grants.every((grant) => typeof grant !== "string") ? new Grants(grants) : undefined;
-}
 
 /**
  * Why somebody may not do something to a counter.

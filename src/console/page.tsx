@@ -4,11 +4,8 @@ import { useMemo } from "preact/hooks";
 import { capital } from "./actions.tsx";
 import type { Caller } from "./caller.ts";
 import type { Counters } from "./counters.ts";
-import { CreateDialog } from "./create-dialog.tsx";
 import { DeleteDialog } from "./delete-dialog.tsx";
-import { EditDialog } from "./edit-dialog.tsx";
-import { HistoryView } from "./history-view.tsx";
-import { KeyDialog } from "./key-dialog.tsx";
+import { CreateView, EditView, HistoryView } from "./later.tsx";
 import { AwayNote, BarredNote, LinkView } from "./link.tsx";
 import { ListView } from "./list.tsx";
 import { whyNone } from "./may.ts";
@@ -21,7 +18,6 @@ import { SetDialog } from "./set-dialog.tsx";
 import { Shadows } from "./shadows.ts";
 import { Search, Step } from "./toolbar.tsx";
 import { useCaller } from "./use-caller.ts";
-import { WhoView } from "./who.tsx";
 
 interface PageProps {
   readonly counters: Counters;
@@ -50,16 +46,25 @@ export function PageView({ counters, caller, transport }: PageProps) {
     }, TOLD_MS);
     return () => clearTimeout(timer);
   });
+  useSignalEffect(() => {
+    if (!caller.partsMissing.value) return;
+    told.value = PART_MISSING;
+  });
   const stepText = useSignal("1");
   const step = useComputed(() => {
     const amount = parseCount(stepText.value);
     return amount !== undefined && amount > 0n ? amount : undefined;
   });
 
+  const parts = caller.parts.value;
   const question = asked.value;
   // Only this one: a change that is answered late may find another dialog open.
   const close = () => {
     if (asked.value === question) asked.value = undefined;
+  };
+  const missing = () => {
+    close();
+    told.value = PART_MISSING;
   };
   const created = (name: string) => {
     told.value = `Created ${name}.`;
@@ -91,7 +96,7 @@ export function PageView({ counters, caller, transport }: PageProps) {
           Tally
         </a>
         <LinkView poller={counters.poller} />
-        <WhoView caller={caller} />
+        {parts && <parts.WhoView caller={caller} />}
         <nav aria-label="Documentation">
           <a href="docs">API reference</a>
         </nav>
@@ -118,6 +123,7 @@ export function PageView({ counters, caller, transport }: PageProps) {
         <ListView
           counters={counters}
           grants={grants}
+          notNew={notNew}
           shadows={shadows}
           step={step.value}
           asked={asked}
@@ -128,9 +134,15 @@ export function PageView({ counters, caller, transport }: PageProps) {
           <Pager counters={counters} />
         </div>
       </main>
-      {caller.asking.value && <KeyDialog caller={caller} counters={counters} />}
+      {caller.asking.value && parts && <parts.KeyDialog caller={caller} counters={counters} />}
       {question?.kind === "create" && (
-        <CreateDialog counters={counters} prefilled={question.name} onClose={close} onCreated={created} />
+        <CreateView
+          counters={counters}
+          prefilled={question.name}
+          onClose={close}
+          onCreated={created}
+          onMissing={missing}
+        />
       )}
       {question?.kind === "set" && (
         <SetDialog counters={counters} name={question.name} onClose={close} onSet={wasSet} />
@@ -144,14 +156,17 @@ export function PageView({ counters, caller, transport }: PageProps) {
           transport={transport}
           name={question.name}
           onClose={close}
-          onMissing={() => {
-            close();
-            told.value = "The plots could not be loaded. Load the page anew.";
-          }}
+          onMissing={missing}
         />
       )}
       {question?.kind === "edit" && (
-        <EditDialog counters={counters} counter={question.counter} onClose={close} onEdited={edited} />
+        <EditView
+          counters={counters}
+          counter={question.counter}
+          onClose={close}
+          onEdited={edited}
+          onMissing={missing}
+        />
       )}
       {question?.kind === "delete" && (
         <DeleteDialog counters={counters} name={question.name} onClose={close} onDeleted={deleted} />
@@ -159,6 +174,8 @@ export function PageView({ counters, caller, transport }: PageProps) {
     </>
   );
 }
+
+const PART_MISSING = "This part of the page could not be loaded. Load the page anew.";
 
 /** Long enough to be read twice; after that it is no news. */
 const TOLD_MS = 10_000;

@@ -1,7 +1,7 @@
 /** Asks again and again, as long as somebody looks, and less often when nobody answers. */
 import { type Signal, signal } from "@preact/signals";
 import { waited } from "./change.ts";
-import { type Problem, problemOf } from "./problem.ts";
+import { isForTheKey, type Problem, problemOf } from "./problem.ts";
 
 /** How it stands with the server. */
 export type Link =
@@ -19,11 +19,6 @@ export type Link =
 /** Whatever is asked, these are the answer. */
 const BARRED: ReadonlySet<string> = new Set(["ORIGIN_NOT_ALLOWED", "HOST_NOT_ALLOWED"]);
 
-/** And so is that somebody else has to ask. */
-function isBarred({ reason }: Problem): boolean {
-  return BARRED.has(reason) || reason.startsWith("CREDENTIAL_");
-}
-
 /** What is asked again and again, and when. */
 export interface PollerOptions {
   /** Asks once; rejects when there is no answer or a refusal. */
@@ -34,7 +29,7 @@ export interface PollerOptions {
   readonly awayMs: { readonly first: number; readonly last: number };
 }
 
-/** Asks again and again while somebody looks at the page, less often when there is no answer. */
+/** Asks again and again while somebody looks at the page, less often when there is no answer, and not when nobody is let in. */
 export class Poller {
   readonly link: Signal<Link> = signal({ kind: "opening" });
   readonly #options: PollerOptions;
@@ -82,9 +77,11 @@ export class Poller {
         this.link.value =
           problem === undefined
             ? { kind: "live" }
-            : { kind: isBarred(problem) ? "barred" : "refused", problem };
+            : { kind: BARRED.has(problem.reason) || isForTheKey(problem) ? "barred" : "refused", problem };
         pause = awayMs.first;
-        await waited(everyMs, dropped);
+        // Whoever is not let in is not let in the next time: until they give another key, or look anew, nothing is asked.
+        if (problem !== undefined && isForTheKey(problem)) await aborted(dropped);
+        else await waited(everyMs, dropped);
       } else {
         this.link.value = { kind: "away", problem, retryAt: performance.now() + pause };
         const wait = pause;
@@ -102,4 +99,11 @@ export class Poller {
       return problemOf(error);
     }
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve());
+  });
 }

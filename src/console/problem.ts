@@ -51,6 +51,11 @@ export function problemOf(error: unknown): Problem {
   };
 }
 
+/** Whether another key would help. */
+export function isForTheKey({ reason }: Problem): boolean {
+  return reason.startsWith("CREDENTIAL_");
+}
+
 /** When the end of a window or a refill will have made room at a bound. */
 function roomLater(found: ConnectError): string | undefined {
   if (found.code !== Code.OutOfRange) return undefined;

@@ -8,6 +8,8 @@ export interface ListProps {
   readonly counters: Counters;
   /** What the person may do; undefined: everything, or the server has to say. */
   readonly grants: Grants | undefined;
+  /** Why the person may make no counter, as a clause; "" when they may. */
+  readonly notNew: string;
   /** The prefixes of policies that only try their limits out. */
   readonly shadows: ReadonlySignal<ReadonlySet<string>>;
   /** How much the buttons add and subtract; undefined while the person has typed no such number. */

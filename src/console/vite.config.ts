@@ -14,6 +14,12 @@ export default defineConfig({
     emptyOutDir: true,
     assetsInlineLimit: 0, // The page's security policy knows no data: URLs.
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        // What is fetched at once is one file: two of them are larger, packed each by itself.
+        codeSplitting: { groups: [{ name: "index", test: /./, tags: ["$initial"] }] },
+      },
+    },
     license: { fileName: "licenses.md" },
   },
   plugins: [

@@ -1,8 +1,8 @@
-import type { Caller, Who } from "./caller.ts";
+import type { KeyHolder, Who } from "./key-holder.ts";
 import { whenText } from "./times.ts";
 
 /** Who the person is to the server, and what they may do; nothing where the server does not ask. */
-export function WhoView({ caller }: { caller: Caller }) {
+export function WhoView({ caller }: { caller: KeyHolder }) {
   const who = caller.who.value;
   const hasKey = caller.hasKey.value;
   if (who === undefined && !hasKey) return null;

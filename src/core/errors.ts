@@ -207,7 +207,7 @@ export function messageOf(refusal: Refusal): string {
     case "CREDENTIAL_AMBIGUOUS":
       return "More than one credential came with the request; send one. Nothing was applied by this try.";
     case "CREDENTIAL_EXPIRED":
-      return "The API key or the token has expired; take a new one. Nothing was applied by this try.";
+      return "The credential has expired; take a new one. Nothing was applied by this try.";
     case "CREDENTIAL_REVOKED":
       return "The API key was revoked, or its principal is disabled; ask who gave it to you. Nothing was applied by this try.";
     case "PERMISSION_DENIED":

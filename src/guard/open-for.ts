@@ -96,9 +96,12 @@ export async function openGuardFor(
         "version, as the log says, and no other has admin. Restore the store from a backup, run the newer version, or give root-key-file.",
       { isDamage: true },
     );
+  const helps = shown.startsWith("memory:")
+    ? "Give root-key-file: what is in memory begins with no principals each time."
+    : `Make an admin with \`tally auth init --store ${shown}\` (of SQLite while no server has it), or give root-key-file.`;
   throw new GuardError(
     `auth is required, and nobody could administrate the store ${shown}: it has no principal with admin, and there is no root ` +
-      `key. Make an admin with \`tally auth init --store ${shown}\` (of SQLite while no server has it), or give root-key-file.`,
+      `key. ${helps}`,
   );
 }
 

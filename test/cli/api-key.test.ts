@@ -243,7 +243,7 @@ describe("who is refused is told what to do", () => {
         metadata: { permission: "read", prefixes: "shop. web." },
       },
       EXIT.AUTH,
-      /^tally: The caller may not do this to visits: it lacks the permission read\. It has that where names begin with shop\. or web\.; nothing was changed\. Who has admin can give it: tally auth principal update WHO --grant 'read@=visits'\n$/,
+      /^tally: No key was given: give one by --api-key-file FILE, TALLY_API_KEY or TALLY_API_KEY_FILE, else the caller is anonymous\. The caller may not do this to visits: it lacks the permission read\. It has that where names begin with shop\. or web\.; nothing was changed\. Who has admin can give it: tally auth principal update WHO --grant 'read@=visits'\n$/,
     ],
     [refused("RESOURCE_EXHAUSTED", "RATE_LIMITED"), EXIT.UNAVAILABLE, /^tally: /],
   ])("%j", async (reply, code, sentence) => {

@@ -269,6 +269,8 @@ describe("can, and denied", () => {
     expect(ran.code).toBe(EXIT.AUTH);
     expect(ran.stderr).toContain("It has that where names begin with c. or d.; nothing was changed.");
     expect(await as(key, "list", "c.")).toMatchObject({ code: 0 });
+    const elsewhere = await as(key, "list", "e.f");
+    expect(elsewhere.stderr).toMatch(/^tally: The caller may not do this: .* --grant 'read@e\.'\n$/);
   });
 });
 
@@ -284,6 +286,12 @@ describe("who has no credential", () => {
     expect(await nobody("ping", "-q")).toMatchObject({ code: 0 });
     await at("auth", "principal", "update", "anonymous", "--grant", "read@public.");
     expect(await nobody("list", "public.")).toMatchObject({ code: 0, stdout: "" });
+    expect(await nobody("list", "secret.")).toMatchObject({
+      code: EXIT.AUTH,
+      stderr: expect.stringMatching(
+        /^tally: No key was given: give one by --api-key-file FILE, .*'read@secret\.'/,
+      ),
+    });
     await at("auth", "principal", "update", "anonymous", "--revoke-grant", "read@public.");
     expect(await nobody("list", "public.")).toMatchObject({ code: EXIT.AUTH });
   });

@@ -370,7 +370,7 @@ describeWith([BROWSER], "the page", () => {
       "shop.",
     ]);
     await page.getByLabel("Search").fill("nothing");
-    await page.getByText("No name begins with nothing.").waitFor();
+    await page.locator(".empty p", { hasText: "No name begins with nothing." }).waitFor();
     await page.getByLabel("Search").fill("två");
     await page.locator("search").getByRole("alert").getByText("INVALID_FIELD").waitFor();
     await page.getByLabel("Search").fill("");

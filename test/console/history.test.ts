@@ -167,6 +167,6 @@ describeWith([BROWSER], "a history, on the page", () => {
     await page.route("**/history-dialog-*.js", (route) => route.abort());
     await page.reload();
     await button(page, "visits", "history").click();
-    await page.getByText("The plots could not be loaded. Load the page anew.").waitFor();
+    await page.getByText("This part of the page could not be loaded. Load the page anew.").waitFor();
   });
 });

@@ -1,7 +1,7 @@
 /** The page and who looks at it: it asks for a key, keeps it in its tab, and offers what its holder may do. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Page } from "playwright-core";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { AdminService, WhoAmIResponseSchema } from "../../gen/tally/v1/admin_service_pb.ts";
 import type { Refusal } from "../../src/core/errors.ts";
 import type { Authorise, Permit } from "../../src/transports/calls/authorise.ts";
@@ -32,10 +32,15 @@ const authorise: Authorise = ({ headerOf, method }): Permit | Refusal => {
   if (given === `Bearer ${ADMIN}`) return { caller: "admin" };
   if (given === `Bearer ${SHOP}`) return { caller: "shop" };
   if (given !== undefined) return { code: "CREDENTIAL_INVALID" };
-  return method.name === "WhoAmI" || seeding ? { caller: "" } : { code: "CREDENTIAL_MISSING" };
+  return method.name === "WhoAmI" || seeding || anonymous.length > 0
+    ? { caller: "" }
+    : { code: "CREDENTIAL_MISSING" };
 };
 
 let seeding = false;
+
+/** What may be done without a key. */
+let anonymous: readonly string[] = [];
 
 const WHO_AM_I: UnaryCall = {
   method: AdminService.method.whoAmI,
@@ -48,7 +53,7 @@ const WHO_AM_I: UnaryCall = {
       WhoAmIResponseSchema,
       create(WhoAmIResponseSchema, {
         name: caller || "anonymous",
-        grants: [...(GRANTS[caller] ?? [])],
+        grants: [...(GRANTS[caller] ?? anonymous)],
         credential: caller === "" ? "none" : "key",
       }),
     ),
@@ -95,9 +100,6 @@ describeWith([BROWSER], "a page of a server that asks who calls", () => {
     await page.keyboard.press("Escape");
     await page.getByText("The server wants to know who you are.").waitFor();
     await page.getByText("Not allowed").waitFor();
-    await page.waitForResponse(
-      (response) => response.url().includes("ListCounters") && response.status() === 401,
-    );
     expect(await dialog.count()).toBe(0);
     await page.getByRole("button", { name: "Use a key" }).click();
     await dialog.waitFor();
@@ -132,6 +134,41 @@ describeWith([BROWSER], "a page of a server that asks who calls", () => {
     await shows(page, "shop.visits", "8");
     expect(await page.getByRole("dialog").count()).toBe(0);
     await shows(page, "web.visits", "7");
+  });
+
+  it("offers nobody to create what they search for who may not", async () => {
+    await using opened = await asking();
+    const page = await withKey(opened, SHOP);
+    await page.getByLabel("Search").fill("shop.none.");
+    await page.locator(".empty q", { hasText: "shop.none." }).waitFor();
+    const create = page.getByRole("button", { name: "Create it" });
+    expect([await create.getAttribute("aria-disabled"), await create.getAttribute("title")]).toEqual([
+      "true",
+      "You lack the permission manage",
+    ]);
+    await create.click({ force: true });
+    expect(await page.getByRole("dialog").count()).toBe(0);
+  });
+
+  it("begins with what may be seen without a key, and with all that its holder may see once there is one", async () => {
+    await using opened = await asking();
+    anonymous = ["read@web."];
+    onTestFinished(() => {
+      anonymous = [];
+    });
+    const page = await newTab();
+    await page.goto(`http://127.0.0.1:${opened.door.port}/`);
+    const search = page.getByLabel("Search");
+    await expect.poll(() => search.inputValue()).toBe("web.");
+    await row(page, "web.visits").waitFor();
+    await row(page, "shop.visits").waitFor({ state: "detached" });
+    expect(page.url()).not.toContain("prefix");
+    await page.locator(".who summary").click();
+    await page.getByRole("button", { name: "Use a key" }).click();
+    await page.getByRole("dialog").getByLabel("API key or token").fill(ADMIN);
+    await page.keyboard.press("Enter");
+    await row(page, "shop.visits").waitFor();
+    await expect.poll(() => search.inputValue()).toBe("");
   });
 
   it("forgets the key when told to, and shows nothing more of what it saw", async () => {
@@ -184,15 +221,18 @@ describeWith([BROWSER], "a page of a server that asks who calls", () => {
 });
 
 describeWith([BROWSER], "a page of a server that does not ask", () => {
-  it("shows nothing of it", async () => {
+  it("shows nothing of it, and fetches nothing for it", async () => {
     await using opened = await open();
     await opened.client.increment({ name: "visits" });
     const page = await newTab();
+    const fetched: string[] = [];
+    page.on("request", (request) => fetched.push(request.url()));
     const asked = page.waitForResponse((response) => response.url().includes("WhoAmI"));
     await page.goto(`http://127.0.0.1:${opened.door.port}/`);
     await asked;
     await shows(page, "visits", "1");
     expect(await page.locator(".who").count()).toBe(0);
+    expect(fetched.filter((url) => url.endsWith(".js"))).toEqual([expect.stringContaining("/assets/index-")]);
     expect(await page.getByRole("dialog").count()).toBe(0);
   });
 });

@@ -1,6 +1,7 @@
 /** What the page takes grants for, before the server is asked. */
 import { describe, expect, it } from "vitest";
-import { grantsOf, readablePrefix, whyNone, whyNot } from "../../src/console/may.ts";
+import { readablePrefix, whyNone, whyNot } from "../../src/console/may.ts";
+import { grantsOf } from "../../src/console/who-am-i.ts";
 
 const SHOP = grantsOf(["read,increment@shop.", "set@=total", "manage@team."]);
 

@@ -99,6 +99,23 @@ describe("a poller", () => {
     expect(poller.link.value).toEqual({ kind: "live" });
   });
 
+  it("asks nothing more once nobody is let in, until it is told to or somebody looks again", async () => {
+    const refusal = new ConnectError("no credential", Code.Unauthenticated);
+    refusal.details = [{ desc: ErrorInfoSchema, value: { domain: "tally", reason: "CREDENTIAL_MISSING" } }];
+    const { poller, asked } = polling(() => Promise.reject(refusal));
+    poller.visible = true;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toEqual([0]);
+    expect(poller.link.value).toMatchObject({ kind: "barred" });
+    poller.askNow();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toEqual([0, 60_000]);
+    poller.visible = false;
+    poller.visible = true;
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked).toEqual([0, 60_000, 120_000]);
+  });
+
   it("a refusal is an answer: the server is there", async () => {
     const refusal = new ConnectError("prefix is too long", Code.InvalidArgument);
     refusal.details = [{ desc: ErrorInfoSchema, value: { domain: "tally", reason: "INVALID_FIELD" } }];

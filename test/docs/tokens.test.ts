@@ -39,7 +39,7 @@ describeWith(
         expect(await openTokens(options).verify(token, "192.0.2.1")).toMatchObject({
           callerName: "shop/visitor-7",
           keyId: key.id,
-          grants: grantsOf("increment,create@=page.views"),
+          grants: grantsOf("increment,create@=shop.views"),
           amountMax: 1n,
         });
       } finally {

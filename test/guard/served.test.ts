@@ -193,6 +193,10 @@ describe("a server with auth = required", () => {
       reason: "CREDENTIALS_UNUSABLE",
       message: expect.stringContaining("tally auth init --store sqlite:"),
     });
+    await expect(serve({ ...without, store: "memory:" })).rejects.toMatchObject({
+      reason: "CREDENTIALS_UNUSABLE",
+      message: expect.stringMatching(/Give root-key-file/),
+    });
     {
       await using served = await serve(flags);
       await served.grpc(admin.createPrincipal, { name: "boss", grants: ["admin@"] }, ROOT);

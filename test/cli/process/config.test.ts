@@ -331,9 +331,9 @@ With \`tls-cert-file\` and \`tls-key-file\` every port speaks TLS alone, 1.2 and
 \`h2\` for all who offer it, for everything is served over that.
 
 The certificate file has the server's own certificate first, then those between it and one that clients know. Clients
-look for the name that they asked for among its alternative names (SAN). Nobody has to show a certificate to Tally,
-unless \`tls-client-auth\` says so; what those of clients are for is in [tokens.md](tokens.md). While \`auth\` is off or
-optional, it takes \`insecure\` to listen for other machines over TLS too.
+look for the name that they asked for among its alternative names (SAN). A client shows a certificate of
+its own only where \`tls-client-auth\` asks for one: see [tokens.md](tokens.md). While \`auth\` is off or optional, who has no
+credential may do everything, so that it takes \`insecure\` to listen for other machines, over TLS too.
 
 \`tally\` reaches such a server as \`https://counters.example:8080\` (\`--server\`, \`TALLY_SERVER\`, or a context of \`tally
 config set\`), if the system trusts who signed its certificate, or a file does that \`--ca-file\`, the context or
@@ -349,7 +349,7 @@ plaintext is closed (\`tls.handshake_failed\`, at \`debug\`).
 | signal | what \`tally serve\` does |
 |---|---|
 | SIGTERM, SIGINT (Ctrl-C) | stops: no new calls, those in flight are answered, within \`drain-grace\`; a second one exits at once |
-| SIGHUP | reads a renewed certificate; without TLS it is ignored. Of a terminal that has gone: stops as for SIGTERM |
+| SIGHUP | reads a renewed certificate, the authorities of clients and the root key, whatever of these there is. Of a terminal that has gone: stops as for SIGTERM |
 | SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR | ignored, and logged (\`signal.ignored\`); Node.js's debugger never opens by a signal |
 
 The log goes to stdout. A line that cannot be written, because its disk is full or whoever reads it has gone, does not stop

@@ -9,6 +9,9 @@ import { openConsole } from "../../../src/console/console.tsx";
 
 const asked = new URL(location.href).searchParams;
 const transportOf = asked.get("protocol") === "grpc-web" ? createGrpcWebTransport : createConnectTransport;
-const options = { baseUrl: asked.get("server")!, useBinaryFormat: asked.get("format") === "binary" };
-openConsole(document.querySelector("#console")!, (interceptors) => transportOf({ ...options, interceptors }));
+const baseUrl = asked.get("server")!;
+const options = { baseUrl, useBinaryFormat: asked.get("format") === "binary" };
+openConsole(document.querySelector("#console")!, new URL(".", baseUrl).href, (interceptors) =>
+  transportOf({ ...options, interceptors }),
+);
 Object.assign(globalThis, { tally: createClient(CounterService, transportOf(options)) });

@@ -1,0 +1,37 @@
+import { useSignal } from "@preact/signals";
+import type { FunctionComponent } from "preact";
+import { useEffect } from "preact/hooks";
+
+interface Missing {
+  /** Told when it is not to be had: the server has another page by now, or is away. */
+  readonly onMissing: () => void;
+}
+
+/** A dialog that is loaded when it is first asked for: a first visit does without. */
+function later<Props extends object>(load: () => Promise<FunctionComponent<Props>>) {
+  let loaded: { readonly Dialog: FunctionComponent<Props> } | undefined;
+  return function Later({ onMissing, ...props }: Props & Missing) {
+    const view = useSignal(loaded);
+    useEffect(() => {
+      if (loaded !== undefined) return;
+      load().then(
+        (Dialog) => {
+          loaded = { Dialog };
+          view.value = loaded;
+        },
+        () => onMissing(),
+      );
+    }, []);
+    const Dialog = view.value?.Dialog;
+    return Dialog === undefined ? null : <Dialog {...(props as unknown as Props)} />;
+  };
+}
+
+/** The history of a counter. What draws it is a third as large as all else. */
+export const HistoryView = later(() => import("./history-dialog.tsx").then((part) => part.HistoryDialog));
+
+/** Asks for a new counter. */
+export const CreateView = later(() => import("./settings-dialogs.ts").then((part) => part.CreateDialog));
+
+/** Asks for the settings of a counter. */
+export const EditView = later(() => import("./settings-dialogs.ts").then((part) => part.EditDialog));

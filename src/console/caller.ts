@@ -174,14 +174,13 @@ export class Caller implements KeyHolder {
 }
 
 /**
- * Whether a server asks who calls, before anything is loaded that a page of another one does without. This is the same call
- * as all others of the page, made by hand, for what reads its answer is not there yet.
+ * Whether a server asks who calls, before anything is loaded that a page of another one does without. It is
+ * Connect's GET, made by hand, for what reads its answer is not there yet.
  */
 async function asksWhoCalls(baseUrl: string, headers: Record<string, string>): Promise<boolean> {
-  const response = await fetch(`${baseUrl}${ADMIN_SERVICE}/WhoAmI`, {
-    method: "POST",
-    headers: { ...headers, "content-type": "application/json", "connect-protocol-version": "1" },
-    body: "{}",
+  const query = new URLSearchParams({ connect: "v1", encoding: "json", message: "{}" });
+  const response = await fetch(`${baseUrl}${ADMIN_SERVICE}/WhoAmI?${query}`, {
+    headers,
     signal: AbortSignal.timeout(AGAIN_MS),
   });
   return response.status !== 501 && response.status !== 404;

@@ -30,8 +30,5 @@ function later<Props extends object>(load: () => Promise<FunctionComponent<Props
 /** The history of a counter. What draws it is a third as large as all else. */
 export const HistoryView = later(() => import("./history-dialog.tsx").then((part) => part.HistoryDialog));
 
-/** Asks for a new counter. */
-export const CreateView = later(() => import("./settings-dialogs.ts").then((part) => part.CreateDialog));
-
 /** Asks for the settings of a counter. */
-export const EditView = later(() => import("./settings-dialogs.ts").then((part) => part.EditDialog));
+export const EditView = later(() => import("./settings-part.ts").then((part) => part.EditDialog));

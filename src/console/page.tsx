@@ -4,8 +4,9 @@ import { useMemo } from "preact/hooks";
 import { capital } from "./actions.tsx";
 import type { Caller } from "./caller.ts";
 import type { Counters } from "./counters.ts";
+import { CreateDialog } from "./create-dialog.tsx";
 import { DeleteDialog } from "./delete-dialog.tsx";
-import { CreateView, EditView, HistoryView } from "./later.tsx";
+import { EditView, HistoryView } from "./later.tsx";
 import { AwayNote, BarredNote, LinkView } from "./link.tsx";
 import { ListView } from "./list.tsx";
 import { whyNone } from "./may.ts";
@@ -136,7 +137,7 @@ export function PageView({ counters, caller, transport }: PageProps) {
       </main>
       {caller.asking.value && parts && <parts.KeyDialog caller={caller} counters={counters} />}
       {question?.kind === "create" && (
-        <CreateView
+        <CreateDialog
           counters={counters}
           prefilled={question.name}
           onClose={close}

@@ -13,6 +13,7 @@ import { sub } from "./sub.ts";
 
 /** `tally auth`: who may call, and do what. */
 export function define(command: Command): void {
+  command.configureHelp({ ...command.configureHelp(), subcommandTerm: (each) => each.name() });
   command.usage("COMMAND ...").addHelpText("before", EXAMPLES).addHelpText("after", notes(ABOUT));
   init.define(sub(command, "init", "make the first administrator, in the store itself"));
   whoami.define(sub(command, "whoami", "who you are to a server, and what you may do"));
@@ -26,7 +27,7 @@ export function define(command: Command): void {
 }
 
 const EXAMPLES = `Examples:
-  tally auth init --store sqlite:./tally.db > admin.key    the first administrator, before the server starts
+  tally auth init --store sqlite:tally.db > admin.key   the first administrator
   tally auth whoami
   tally auth principal create shop --grant write@shop.
   tally auth key create shop > shop.key         shown once: keep it

@@ -164,7 +164,7 @@ export const KEYS = {
     about: "certificates of the authorities that sign those of clients: PEM, up to the root",
   },
   tlsClientAuth: {
-    ...oneOf("<off|optional|required>", ["off", "optional", "required"]),
+    ...oneOf("<mode>", ["off", "optional", "required"]),
     name: "tls-client-auth",
     group: "Where",
     about:

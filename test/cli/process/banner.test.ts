@@ -82,6 +82,7 @@ Stop with Ctrl-C.
       promise: "Nothing is saved: every counter is gone when this process ends.",
       durability: "none",
       insecure: false,
+      auth: "off",
       page: `http://127.0.0.1:${ready.port}/`,
       version,
       node: process.version,

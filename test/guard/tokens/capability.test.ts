@@ -274,7 +274,7 @@ describe("a capability token is refused", () => {
     const claims = (text: string) =>
       `{"iss":"tally","exp":EXP,"allow":["read@"],${text}}`.replaceAll("EXP", `${nowS + 60}`);
     expect(await judged(byHand(known, JSON.stringify(header), claims('"x":{"x":["x","x"]}')))).toMatchObject({
-      caller: "shop00000001",
+      caller: "shop00000001/",
     });
     expect(await judged(byHand(known, JSON.stringify(header), claims(more)))).toEqual({
       code: "CREDENTIAL_INVALID",

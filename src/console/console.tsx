@@ -5,6 +5,7 @@ import { CounterService } from "../../gen/browser/tally/v1/counter_service_pb.ts
 import { keepAddress } from "./address.ts";
 import { Caller, tabStorage } from "./caller.ts";
 import { Counters } from "./counters.ts";
+import { prepareSoon } from "./later.tsx";
 import { PageView } from "./page.tsx";
 import "./style.css";
 
@@ -38,4 +39,5 @@ export function openConsole(
   document.addEventListener("visibilitychange", look);
   look();
   render(<PageView counters={counters} caller={caller} transport={transport} />, root);
+  setTimeout(prepareSoon); // Behind the first view, which it is not to delay.
 }

@@ -10,21 +10,25 @@ interface Missing {
 /** A dialog that is loaded when it is first asked for: a first visit does without. */
 function later<Props extends object>(load: () => Promise<FunctionComponent<Props>>) {
   let loaded: { readonly Dialog: FunctionComponent<Props> } | undefined;
-  return function Later({ onMissing, ...props }: Props & Missing) {
+  const prepare = async () => {
+    loaded ??= { Dialog: await load() };
+    return loaded;
+  };
+  function Later({ onMissing, ...props }: Props & Missing) {
     const view = useSignal(loaded);
     useEffect(() => {
       if (loaded !== undefined) return;
-      load().then(
-        (Dialog) => {
-          loaded = { Dialog };
-          view.value = loaded;
+      prepare().then(
+        (there) => {
+          view.value = there;
         },
         () => onMissing(),
       );
     }, []);
     const Dialog = view.value?.Dialog;
     return Dialog === undefined ? null : <Dialog {...(props as unknown as Props)} />;
-  };
+  }
+  return Object.assign(Later, { prepare });
 }
 
 /** The history of a counter. What draws it is a third as large as all else. */
@@ -32,3 +36,8 @@ export const HistoryView = later(() => import("./history-dialog.tsx").then((part
 
 /** Asks for the settings of a counter. */
 export const EditView = later(() => import("./settings-part.ts").then((part) => part.EditDialog));
+
+/** Have what is soon asked for loaded behind the first view: keys that are pressed while a dialog loads would be lost. */
+export function prepareSoon(): void {
+  EditView.prepare().catch(() => {}); // Who asks for it is told.
+}

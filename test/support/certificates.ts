@@ -36,7 +36,7 @@ function signing(folder: string, own: string, chain: string): Authority {
     const name = `${own}.${++issued}`;
     const [certFile, keyFile] = [at(`${name}.pem`), at(`${name}.key`)];
     const extensions = [`basicConstraints=critical,CA:${isCa ? "TRUE" : "FALSE"}`, `subjectAltName=${names}`];
-    const subject = ["-subj", `/CN=tally ${name}`];
+    const subject = ["-subj", isCa ? `/CN=tally ${name}` : "/CN=tally"]; // Who signs has a name of its own: chains go by it.
     request(certFile, keyFile, [...signed, ...subject, ...extensions.flatMap((one) => ["-addext", one])]);
     if (!isCa) appendFileSync(certFile, chain);
     return { name, certFile, keyFile };

@@ -169,7 +169,8 @@ export async function startServer(
 
 /**
  * The names that it answers to; undefined: any. In plaintext on this machine alone nothing but the name tells a stranger's
- * page from ours, unless callers have to say who they are. Elsewhere there is a certificate, or a network in which names are somebody else's business.
+ * page from ours, unless callers have to say who they are. Elsewhere there is a certificate, or a network in which names are
+ * somebody else's business.
  */
 function hostNamesOf({ hostNames, listen, tlsCertFile, auth }: Config): readonly string[] | undefined {
   const open = auth !== "required" && tlsCertFile === undefined && isLoopback(listen.host);

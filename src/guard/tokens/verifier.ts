@@ -1,6 +1,7 @@
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
+import { seldom } from "../../core/seldom.ts";
 import type { Log } from "../../telemetry.ts";
 import type { CallHead } from "../../transports/calls/authorise.ts";
 import { JsonError, JsonReader } from "../../transports/json/parse.ts";
@@ -35,13 +36,8 @@ export function openTokens({ known, clock, log, seed, oidc = [] }: TokensOptions
     ]),
   );
   const failures = new FailuresByAddress(seed);
-  let nextLogMs = Number.NEGATIVE_INFINITY;
-  const logSeldom = (why: string) => {
-    const nowMs = clock.monotonic();
-    if (nowMs < nextLogMs) return;
-    nextLogMs = nowMs + LOGS_APART_MS;
-    log("auth.token_refused", { why });
-  };
+  // Whoever sends many tokens that are none is not to fill the log.
+  const logSeldom = seldom(clock, (why: string) => log("auth.token_refused", { why }));
   return {
     async verify(token, address) {
       const limited = failures.refusal(address, clock.monotonic());
@@ -58,9 +54,6 @@ export function openTokens({ known, clock, log, seed, oidc = [] }: TokensOptions
     },
   };
 }
-
-/** Whoever sends many tokens that are none is not to fill the log. */
-const LOGS_APART_MS = 10_000;
 
 /** By their `iss`. */
 type Issuers = ReadonlyMap<unknown, { readonly settings: OidcIssuer; readonly keys: IssuerKeys }>;

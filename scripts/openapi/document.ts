@@ -10,9 +10,10 @@ export function documentOf(registry: FileRegistry, version: string): Schema {
   const services = [...registry].filter(isService).filter(({ file }) => file.proto.package === "tally.v1");
   const counters = registry.getService("tally.v1.CounterService")!;
   const reasons = registry.getEnum("tally.v1.ErrorReason")!;
-  const schemas = new Schemas();
+  const methods = services.flatMap((service) => service.methods);
+  const schemas = new Schemas(methods.map(({ output }) => output));
   const operations = [
-    ...services.flatMap(({ methods }) => methods).flatMap((method) => operationsOf(method, reasons, schemas)),
+    ...methods.flatMap((method) => operationsOf(method, reasons, schemas)),
     ...simpleOperationsOf(counters, reasons, schemas),
   ];
   Object.assign(schemas.components, errorSchemas(reasons));
@@ -26,7 +27,8 @@ export function documentOf(registry: FileRegistry, version: string): Schema {
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/", description: "This server." }],
-    security: [],
+    // A server may serve callers without a credential: all, or those that its settings and grants let through.
+    security: [{ credential: [] }, {}],
     tags: [
       ...services.map(({ name, typeName }) => ({
         name,
@@ -44,6 +46,14 @@ export function documentOf(registry: FileRegistry, version: string): Schema {
       parameters: PARAMETERS,
       headers: HEADERS,
       examples: errorExamples(reasons),
+      securitySchemes: {
+        credential: {
+          type: "http",
+          scheme: "bearer",
+          description:
+            "An API key (`tally_...`), a capability token or an access token of OIDC, where the server's setting `auth` is optional or required. A client certificate does as well. What a method needs is said with it: PERMISSION_DENIED.",
+        },
+      },
     },
   };
 }

@@ -56,6 +56,7 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
 
 /** What any call can be refused with, whatever it does. */
 const ALWAYS: readonly ErrorCode[] = [
+  "INVALID_FIELD",
   "CREDENTIAL_MISSING",
   "CREDENTIAL_INVALID",
   "CREDENTIAL_AMBIGUOUS",
@@ -85,6 +86,19 @@ const CHANGES: readonly ErrorCode[] = [
   "OUTCOME_UNKNOWN",
 ];
 
+/** What a call is, as far as it says which refusals it can have. */
+interface Call {
+  /** Of HTTP. */
+  readonly method: string;
+  readonly hasBody: boolean;
+  /** Whether it changes something. */
+  readonly changes: boolean;
+  /** Whether it has conditions of HTTP. */
+  readonly conditional: boolean;
+  /** Whether it is about who may call. */
+  readonly admin?: boolean;
+}
+
 /**
  * The responses to what a call can be refused with, one a status.
  *
@@ -93,16 +107,12 @@ const CHANGES: readonly ErrorCode[] = [
 export function errorResponses(
   reasons: DescEnum,
   own: ReadonlyMap<string, string>,
-  {
-    method,
-    hasBody,
-    changes,
-    conditional,
-  }: { method: string; hasBody: boolean; changes: boolean; conditional: boolean },
+  { method, hasBody, changes, conditional, admin = false }: Call,
 ): Record<string, Schema> {
   const codes = new Set<string>([
     ...own.keys(),
     ...ALWAYS,
+    ...(admin ? ["AUTH_OFF"] : []),
     ...(hasBody ? WITH_BODY : []),
     ...(changes ? CHANGES : []),
     ...(method === "GET" ? [] : ["ORIGIN_NOT_ALLOWED"]),

@@ -12,7 +12,7 @@ import { commentOf, readMethodComment } from "./comments.ts";
 import { errorResponses } from "./errors.ts";
 import { EXAMPLES } from "./examples.ts";
 import { rulesOf } from "./rules.ts";
-import type { Schema, Schemas } from "./schema.ts";
+import { isRequired, type Schema, type Schemas } from "./schema.ts";
 
 /** A path with a method, as OpenAPI has it. */
 export interface Operation {
@@ -59,6 +59,7 @@ export function operationsOf(method: DescMethod, reasons: DescEnum, schemas: Sch
             hasBody,
             changes,
             conditional: isConditional(method, verb),
+            admin: method.parent.name === "AdminService",
           }),
         ),
       },
@@ -101,7 +102,7 @@ function queryParameter(field: DescField, schemas: Schemas, example: unknown): S
   const { type, ...rest } = whole;
   // The text of a query has no null.
   const only = Array.isArray(type) ? { type: type.find((each) => each !== "null"), ...rest } : whole;
-  const needed = rulesOf(field).required && { required: true };
+  const needed = isRequired(field, "request") && { required: true };
   const base = { name: field.jsonName, in: "query", ...needed, description };
   const given = example !== undefined && { example };
   if (field.fieldKind !== "map") {
@@ -131,10 +132,11 @@ function headersOf({ fields }: DescMessage): Schema[] {
 
 function bodyOf(input: DescMessage, inPath: readonly string[], schemas: Schemas, example: unknown): Schema {
   const schema = schemas.message(input, "request", inPath);
-  const { required } = schemas.components[input.name]!;
+  const { required: fields, oneOf } = schemas.components[schemas.componentOf(input, "request")]!;
+  const required = fields !== undefined || oneOf !== undefined;
   return {
-    ...(required === undefined && { description: "None is the same as `{}`." }),
-    required: required !== undefined,
+    ...(!required && { description: "None is the same as `{}`." }),
+    required,
     content: { "application/json": { schema, ...(example !== undefined && { example }) } },
   };
 }

@@ -14,6 +14,12 @@ export type Direction = "request" | "response";
 /** The schemas of a document that have a name, gathered as they are referred to. */
 export class Schemas {
   readonly components: Record<string, Schema> = {};
+  readonly #answered: ReadonlySet<DescMessage>;
+
+  /** @param answers  the messages that are answered: they, and what is in them, have a schema without rules */
+  constructor(answers: readonly DescMessage[]) {
+    this.#answered = reached(answers);
+  }
 
   /**
    * A reference to the schema of a message.
@@ -21,13 +27,18 @@ export class Schemas {
    * @param without  fields that something else carries (a path), by their names
    */
   message(message: DescMessage, direction: Direction, without: readonly string[] = []): Schema {
-    const name = componentOf(message, direction);
+    const name = this.componentOf(message, direction);
     const { components } = this;
     if (!(name in components)) {
       components[name] = {}; // It may refer to itself.
       components[name] = this.#object(message, direction, without);
     }
     return { $ref: `#/components/schemas/${name}` };
+  }
+
+  /** Of a message that is both asked and answered there are two schemas, for its fields are strict in requests alone. */
+  componentOf(message: DescMessage, direction: Direction): string {
+    return direction === "request" && this.#answered.has(message) ? `${message.name}Input` : message.name;
   }
 
   #object(message: DescMessage, direction: Direction, without: readonly string[]): Schema {
@@ -93,11 +104,12 @@ export class Schemas {
   }
 }
 
-/** Of a message that is both asked and answered there are two schemas, for its fields are strict in requests alone. */
-function componentOf(message: DescMessage, direction: Direction): string {
-  const { name, file } = message;
-  const isAnswered = file.messages.some((each) => each.name === "Counter");
-  return direction === "request" && isAnswered ? `${name}Input` : name;
+/** Messages, and all that are in them. */
+function reached(messages: readonly DescMessage[]): ReadonlySet<DescMessage> {
+  const all = new Set<DescMessage>(messages);
+  // A set that grows is gone through to its end.
+  for (const { fields } of all) for (const { message } of fields) if (message !== undefined) all.add(message);
+  return all;
 }
 
 const NO_RULES = { whole: {}, item: {}, key: {} };
@@ -144,17 +156,16 @@ function textOf({ scalar }: DescField, { minimum }: Schema): Schema {
 }
 
 /** In an answer what has no presence of its own is always there, as 0 or "" or []; where there was a refusal, only a name. */
-function isRequired(field: DescField, direction: Direction): boolean {
+export function isRequired(field: DescField, direction: Direction): boolean {
   if (direction === "request") return rulesOf(field).required || isNonEmpty(field);
   return implicit(field) && (field.parent.name !== "OperationOutcome" || field.name === "name");
 }
 
-/** Left out, a string is "" and a list is []: not enough for a field that must not be empty. */
+/** Left out, a string is "", a number 0 and a list []: not enough for a field that must not be empty. */
 function isNonEmpty(field: DescField): boolean {
-  const { minLength, minItems } = rulesOf(field).whole;
-  return (
-    (field.fieldKind === "list" && minItems !== undefined) || (implicit(field) && minLength !== undefined)
-  );
+  const { minLength, minItems, minimum } = rulesOf(field).whole;
+  if (field.fieldKind === "list") return minItems !== undefined;
+  return implicit(field) && (minLength !== undefined || Number(minimum) > 0);
 }
 
 function implicit(field: DescField): boolean {

@@ -19,7 +19,8 @@ IN_WORDS = re.compile(
     r"|must be a whole number in plain decimal, got -?[0-9]+\.0;"  # which JSON Schema takes for an integer
     r"|must not be above max"
     r"|must be the same in the (path|header)"
-    r"|must name settings"
+    r"|must name (settings|some of )"
+    r"|must be one that can be granted|must be PERMISSIONS@"  # a permission among those that are none; a grant
     r"|may name initial, "  # settings, in a text
     r"|must be one of name and prefix"
     r"|must name a setting, or one must be given"

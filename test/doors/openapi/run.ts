@@ -5,13 +5,15 @@
  *
  * Method: schemathesis makes requests from the document, those that it allows and those that it does not, sends them
  * to a server, and holds the answers against the document: statuses, bodies, headers, what is taken and what is
- * refused. What it cannot know is in hooks.py. Nothing may be a defect in the server's log either.
+ * refused. What it cannot know is in hooks.py. Nothing may be a defect in the server's log either. The server asks who
+ * calls, so that what is about that is served too, and the holder of its root key does.
  *
  * It needs `schemathesis` on the PATH: pip install -r test/doors/openapi/requirements.txt
  */
 import { spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -35,7 +37,13 @@ console.log(`seed ${seed}; again with: npm run test:openapi -- --seed ${seed}`);
 
 const folder = mkdtempSync(join(tmpdir(), "tally-openapi-"));
 const port = await freePort();
-const server = new ServerProcess({ port, store: `sqlite:${join(folder, "tally.db")}` });
+const [rootKeyFile, rootKey] = [join(folder, "root"), randomBytes(24).toString("base64url")];
+writeFileSync(rootKeyFile, rootKey, { mode: 0o600 });
+const server = new ServerProcess({
+  port,
+  store: `sqlite:${join(folder, "tally.db")}`,
+  flags: ["--auth", "required", "--root-key-file", rootKeyFile],
+});
 const faults: string[] = [];
 try {
   await server.ready();
@@ -43,6 +51,7 @@ try {
   const args = [
     ...["--config-file", join(HERE, "schemathesis.toml"), "run", `http://127.0.0.1:${port}/openapi.json`],
     ...["--seed", `${seed}`, "--max-examples", `${examples}`, "--generation-database", "none"],
+    ...["--header", `Authorization: Bearer ${rootKey}`],
   ];
   const client = spawn("schemathesis", args, {
     cwd: folder, // It leaves its own files where it runs.

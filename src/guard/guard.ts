@@ -139,11 +139,12 @@ class StandingGuard implements Guard {
     return this.#options.rates;
   }
 
-  addressOf({ peer, headerOf }: CallHead): string {
+  addressOf(head: CallHead): string {
+    const peer = head.peer();
     const { proxies } = this.#options;
     return proxies === undefined
       ? peer.address
-      : proxies.addressOf(peer.address, headerOf("x-forwarded-for"));
+      : proxies.addressOf(peer.address, head.headerOf("x-forwarded-for"));
   }
 
   denied(denial: Denial): void {
@@ -157,7 +158,7 @@ class StandingGuard implements Guard {
 
   #judge(head: CallHead): Verified | Refusal | Promise<Verified | Refusal> {
     const credential = credentialIn(head);
-    const certificate = this.#certificates && head.peer.certificate;
+    const certificate = this.#certificates && head.peer().certificate;
     const isBare = credential === undefined && certificate === undefined;
     if (isBare && this.#options.mode === "optional") return ANYBODY;
     if (this.current.isStale) return STALE;

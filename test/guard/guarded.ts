@@ -90,7 +90,7 @@ export function headOf(
     headerOf: (name) => (headers[name] === undefined ? undefined : [headers[name]].flat().join(", ")),
     countOf: (name) => (headers[name] === undefined ? 0 : [headers[name]].flat().length),
     overGrpc: false,
-    peer: { address: "192.0.2.1", certificate: undefined },
+    peer: () => ({ address: "192.0.2.1", certificate: undefined }),
   };
 }
 

@@ -22,7 +22,7 @@ export interface CallHead {
   /** Whether it came over gRPC, whose clients send metadata and no other header. */
   readonly overGrpc: boolean;
   /** Who is at the other end of the connection: the same object for all calls of one. */
-  readonly peer: Peer;
+  peer(): Peer;
 }
 
 /** Who is at the other end of a connection. */

@@ -129,9 +129,7 @@ export class GrpcConnections {
       unfit,
       headerOf: (name) => fieldIn(fields, name),
       countOf: (name) => countIn(fields, name),
-      get peer() {
-        return peerOf(connection.socket);
-      },
+      peer: () => peerOf(connection.socket),
       judged: (admitted) => this.#judged(connection, admitted),
     };
   }

@@ -51,9 +51,7 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
         headerOf: beside.headerOf,
         countOf: beside.countOf,
         overGrpc: true,
-        get peer() {
-          return beside.peer;
-        },
+        peer: beside.peer,
       },
       deadline: deadlineOf(this.#call, this.#door),
       unfit: beside.unfit,

@@ -87,8 +87,8 @@ class UnaryListener extends UnaryExchange implements Listener {
     return this.#beside.countOf(name);
   }
 
-  get peer(): Peer {
-    return this.#beside.peer;
+  peer(): Peer {
+    return this.#beside.peer();
   }
 
   protected override onJudged(admitted: boolean): void {

@@ -22,7 +22,7 @@ export abstract class UnaryExchange implements CallContext, CallHead {
   lapsed: Permit["lapsed"];
   readonly overGrpc = true;
   abstract readonly headerOf: HeaderOf;
-  abstract readonly peer: Peer;
+  abstract peer(): Peer;
   abstract readonly deadline: number;
   /** Why its headers are none of gRPC; told once it is known who calls. */
   protected abstract readonly unfit: Refusal | undefined;

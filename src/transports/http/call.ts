@@ -65,9 +65,7 @@ export function callHeadOf(method: DescMethod, request: HttpRequest): CallHead {
     headerOf: (name) => request.header(name),
     countOf: (name) => countIn(request.rawHeaders, name),
     overGrpc: false,
-    get peer() {
-      return request.peer;
-    },
+    peer: () => request.peer,
   };
 }
 

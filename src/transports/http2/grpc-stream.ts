@@ -38,9 +38,7 @@ export class Http2StreamCall implements StreamListener, StreamSink {
     const caller = {
       head: {
         ...{ method: call.method, headerOf, countOf, overGrpc: true },
-        get peer() {
-          return peerOf(stream.socket);
-        },
+        peer: () => peerOf(stream.socket),
       },
       deadline: door.clock.now() + timeoutMs,
       unfit,

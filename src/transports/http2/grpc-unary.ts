@@ -48,7 +48,7 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
     return this.#head.countOf(name);
   }
 
-  get peer(): Peer {
+  peer(): Peer {
     return peerOf(this.#stream.socket);
   }
 

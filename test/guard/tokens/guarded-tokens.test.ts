@@ -82,7 +82,7 @@ it("a certificate is its principal as long as it is bound, and never nobody in p
   using signing = authority();
   const names = "URI:spiffe://example.org/shop,DNS:shop.example";
   const certificate = new X509Certificate(readFileSync(signing.issue(names).certFile));
-  const peer = { peer: { address: "192.0.2.1", certificate } };
+  const peer = { peer: () => ({ address: "192.0.2.1", certificate }) };
   const { key } = await guard.principal("shop", "read@");
   await guard.principal("till", "read@");
   expect(await guard.ask({}, peer)).toBe("CREDENTIAL_INVALID");

@@ -58,7 +58,7 @@ export function headFrom(address = "192.0.2.1", headers: Readonly<Record<string,
     headerOf: (name) => headers[name],
     countOf: (name) => (headers[name] === undefined ? 0 : 1),
     overGrpc: false,
-    peer: { address, certificate: undefined },
+    peer: () => ({ address, certificate: undefined }),
   };
 }
 

@@ -65,8 +65,8 @@ export interface HistoryAnswer extends HistoryExtent {
 /** How far history reaches. All in milliseconds since the Unix epoch. */
 export interface HistoryExtent {
   /**
-   * Complete up to here: what was committed later may be missing. A window's or a counter's end that nobody has written down
-   * yet is missing in any case.
+   * Complete up to here: what was committed at this instant or later may be missing. A window's or a counter's end that
+   * nobody has written down yet is missing in any case.
    */
   readonly completeUntil: number;
   /** Where the oldest bucket kept at this level could begin; what is older has been dropped. */

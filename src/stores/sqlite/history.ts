@@ -20,6 +20,7 @@ import type {
   AsOfRequest,
   ChangesRequest,
   QueryRequest,
+  Reading,
   TakeRequest,
   TidyRequest,
 } from "./history/history-worker.ts";
@@ -94,32 +95,30 @@ export class SqliteHistory implements History {
   };
 
   async query(asked: HistoryQuery, signal?: AbortSignal): Promise<HistoryAnswer | HistoryRefusal> {
-    const completeUntil = await this.#arrive(signal);
-    const request: QueryRequest = { asked, now: this.#parts.clock.now() };
-    const answer = await this.#open.ask<Omit<HistoryAnswer, "completeUntil"> | HistoryRefusal>(
+    const request = (): QueryRequest => ({ asked, now: this.#parts.clock.now() });
+    const { answer, completeUntil } = await this.#read<Omit<HistoryAnswer, "completeUntil"> | HistoryRefusal>(
       "query",
       request,
+      signal,
     );
     return "refused" in answer ? answer : { ...answer, completeUntil };
   }
 
   async asOf(name: string, time: number): Promise<PastValue | HistoryRefusal | undefined> {
-    const completeUntil = await this.#arrive();
-    const request: AsOfRequest = { name, time, now: this.#parts.clock.now() };
-    const value = await this.#open.ask<Omit<PastValue, "completeUntil"> | HistoryRefusal | undefined>(
-      "asOf",
-      request,
-    );
-    return value === undefined || "refused" in value ? value : { ...value, completeUntil };
+    const request = (): AsOfRequest => ({ name, time, now: this.#parts.clock.now() });
+    const { answer, completeUntil } = await this.#read<
+      Omit<PastValue, "completeUntil"> | HistoryRefusal | undefined
+    >("asOf", request);
+    return answer === undefined || "refused" in answer ? answer : { ...answer, completeUntil };
   }
 
   async changes(name: string, before: string | undefined, limit: number): Promise<NamedChanges> {
-    const completeUntil = await this.#arrive();
-    const request: ChangesRequest = { name, before, limit };
-    return {
-      ...(await this.#open.ask<Omit<NamedChanges, "completeUntil">>("changes", request)),
-      completeUntil,
-    };
+    const request = (): ChangesRequest => ({ name, before, limit });
+    const { answer, completeUntil } = await this.#read<Omit<NamedChanges, "completeUntil">>(
+      "changes",
+      request,
+    );
+    return { ...answer, completeUntil };
   }
 
   /** All of it, row by row: see HistoryExport. */
@@ -267,13 +266,23 @@ export class SqliteHistory implements History {
     );
   }
 
-  /** Wait for what the log has by now. Resolves with up to when all is there. */
-  async #arrive(signal?: AbortSignal): Promise<number> {
+  /** Wait for what the log has by now, and read. Resolves with up to when all is in the answer too. */
+  async #read<Answer>(
+    what: "query" | "asOf" | "changes",
+    request: () => QueryRequest | AsOfRequest | ChangesRequest,
+    signal?: AbortSignal,
+  ): Promise<{ answer: Answer; completeUntil: number }> {
     const now = this.#parts.clock.now();
     const end = await this.#parts.reader.ask<number>("logEnd", undefined);
-    const arrived = await this.#arrival.at(BigInt(end));
-    if (signal?.aborted) throw new TallyError("CALL_CANCELLED", "nobody waits for the answer any more");
-    return arrived ? now : (this.#progress?.time ?? 0);
+    for (;;) {
+      const arrived = await this.#arrival.at(BigInt(end));
+      if (signal?.aborted) throw new TallyError("CALL_CANCELLED", "nobody waits for the answer any more");
+      const { answer, progress } = await this.#open.ask<Reading<Answer>>(what, request());
+      if (progress.taken >= end) return { answer, completeUntil: now };
+      if (!arrived) return { answer, completeUntil: progress.time };
+      // Who takes in began anew, from what was saved: what is known here of how far it is was from before.
+      this.#progressed(progress);
+    }
   }
 }
 

@@ -192,6 +192,28 @@ export function historySuite(kind: StoreKind): void {
     },
   );
 
+  it_("nothing is said to be complete that whoever takes in has to take in anew", async (followed) => {
+    const { opened, store, history } = followed;
+    const edges = edgesOf(Level.MINUTE, opened.now(), opened.now());
+    const asked = { of: { name: "a" }, level: Level.MINUTE, edges };
+    await apply(store, increment("a"));
+    await followed.query(asked); // What is first is saved at once, and what comes soon after it is not.
+    await apply(store, set("a", 5n)); // Which makes a change by name as well.
+    expect((await followed.query(asked)).points.closes.at(-1)).toBe(5n);
+    await followed.stop();
+    await history.intake.begin(); // What was not saved is forgotten.
+    await opened.pass(MINUTE);
+    const reads = [history.query(asked), history.asOf("a", opened.now()), history.changes("a", undefined, 9)];
+    followed.follow();
+    const [points, past, named] = await Promise.all(reads);
+    expect(points).toMatchObject({
+      points: { closes: { [edges.length - 2]: 5n } },
+      completeUntil: opened.now(),
+    });
+    expect(past).toMatchObject({ value: 5n, completeUntil: opened.now() });
+    expect(named).toMatchObject({ changes: [{ kind: ChangeKind.SET }], completeUntil: opened.now() });
+  });
+
   it_("as of an instant: the value at the end of the finest bucket that had ended", async (followed) => {
     const { opened, store, history } = followed;
     const from = opened.now();

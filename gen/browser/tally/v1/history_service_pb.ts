@@ -127,7 +127,8 @@ export type QueryHistoryResponse = Message<"tally.v1.QueryHistoryResponse"> & {
   points: HistoryPoint[];
 
   /**
-   * Up to when history is complete: what was committed later may be missing.
+   * Up to when history is complete: what was committed in this millisecond or later
+   * may be missing.
    *
    * @generated from field: google.protobuf.Timestamp complete_time = 2;
    */

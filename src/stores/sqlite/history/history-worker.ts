@@ -6,7 +6,7 @@ import { type CrossingLogPage, unpackLogPage } from "../crossing.ts";
 import type { WalkRequest } from "../read/read-worker.ts";
 import { startFailure } from "../start-failure.ts";
 import { serveThread } from "../thread.ts";
-import { HistoryConnection, type HistoryData, historyPathOf } from "./connection.ts";
+import { HistoryConnection, type HistoryData, type HistoryProgress, historyPathOf } from "./connection.ts";
 
 /** A page of the change log to be taken in. */
 export interface TakeRequest {
@@ -41,9 +41,16 @@ export interface ChangesRequest {
   readonly limit: number;
 }
 
+/** What was read, and of how much. */
+export interface Reading<Answer> {
+  readonly answer: Answer;
+  readonly progress: HistoryProgress;
+}
+
 serveThread<HistoryData>((data) => {
   const connection = opened(data);
   const progressed = () => connection.progress;
+  const reading = <Answer>(answer: Answer): Reading<Answer> => ({ answer, progress: progressed() });
   return {
     opened: { progress: connection.progress, warnings: connection.warnings },
     handlers: {
@@ -64,9 +71,9 @@ serveThread<HistoryData>((data) => {
         more: connection.maintain(now, monotonic),
         progress: progressed(),
       }),
-      query: ({ asked, now }: QueryRequest) => connection.query(asked, now),
-      asOf: ({ name, time, now }: AsOfRequest) => connection.asOf(name, time, now),
-      changes: ({ name, before, limit }: ChangesRequest) => connection.changes(name, before, limit),
+      query: ({ asked, now }: QueryRequest) => reading(connection.query(asked, now)),
+      asOf: ({ name, time, now }: AsOfRequest) => reading(connection.asOf(name, time, now)),
+      changes: ({ name, before, limit }: ChangesRequest) => reading(connection.changes(name, before, limit)),
       reach: () => connection.reach(),
       rows: ({ cursor, limit }: WalkRequest) => connection.pageOfRows(cursor, limit),
       import: (part: HistoryPart) => connection.import(part),

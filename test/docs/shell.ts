@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,6 +10,7 @@ export class Shell {
   readonly #ended: Promise<unknown>;
   readonly #scripts = mkdtempSync(path.join(tmpdir(), "tally-shell-"));
   #printed = "";
+  #late = "";
   #blocks = 0;
 
   constructor(cwd: string, env: NodeJS.ProcessEnv) {
@@ -41,9 +42,14 @@ export class Shell {
     writeFileSync(script, code);
     this.#printed = "";
     this.#bash.stdin!.write(`. ${script} < /dev/null; echo "${end.trimEnd()}"\n`);
-    while (!this.#printed.endsWith(end)) {
-      if (this.#bash.exitCode !== null) throw new Error(`bash ended: ${this.#printed}`);
-      await Promise.race([once(this.#bash.stdout!, "data"), this.#ended]);
+    const late = setTimeout(() => this.#giveUp(), PATIENCE_MS);
+    try {
+      while (!this.#printed.endsWith(end)) {
+        if (this.#hasEnded) throw new Error(`bash ended; it had printed: ${this.#printed}${this.#late}`);
+        await Promise.race([once(this.#bash.stdout!, "data"), this.#ended]);
+      }
+    } finally {
+      clearTimeout(late);
     }
     const lines = this.#printed.slice(0, -end.length).split(/(?<=\n)/);
     const failures = lines.filter((line) => line.startsWith("@@failed "));
@@ -52,11 +58,30 @@ export class Shell {
   }
 
   async close(): Promise<void> {
-    if (this.#bash.exitCode === null) process.kill(-this.#bash.pid!, "SIGKILL");
+    this.#kill();
     await this.#ended;
     rmSync(this.#scripts, { recursive: true });
   }
+
+  get #hasEnded(): boolean {
+    return this.#bash.exitCode !== null || this.#bash.signalCode !== null;
+  }
+
+  /** What runs there then is told with the failure: it is what did not end. */
+  #giveUp(): void {
+    const columns = "pid,ppid,stat,etime,time,wchan:20,args";
+    const { stdout } = spawnSync("ps", ["-o", columns, "-g", `${this.#bash.pid}`], { encoding: "utf8" });
+    this.#late = `\n${PATIENCE_MS} ms are over; what ran:\n${stdout}`;
+    this.#kill();
+  }
+
+  #kill(): void {
+    if (!this.#hasEnded) process.kill(-this.#bash.pid!, "SIGKILL");
+  }
 }
+
+/** Less than a test has. */
+const PATIENCE_MS = 55_000;
 
 /** What bash says when something in its background was killed; an interactive one says it otherwise. */
 const ABOUT_JOBS = /: line \d+: +\d+ Killed /;

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -33,17 +33,12 @@ export function pythonWithGrpc(): string {
   return python;
 }
 
-/** Generate the client's stubs from our own proto files into a folder. */
+/** Generate the client's stubs from all proto files that there are into a folder. */
 export function generateStubs(python: string, folder: string): void {
   const proto = [join(ROOT, "proto"), join(ROOT, "third_party/proto")];
-  const files = [
-    "tally/v1/counter.proto",
-    "tally/v1/counter_service.proto",
-    "buf/validate/validate.proto",
-    "google/rpc/code.proto",
-    "google/api/annotations.proto",
-    "google/api/http.proto",
-  ];
+  const files = proto.flatMap((path) =>
+    readdirSync(path, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".proto")),
+  );
   const args = ["-m", "grpc_tools.protoc", ...proto.map((path) => `-I${path}`)];
   run(python, [...args, `--python_out=${folder}`, `--grpc_python_out=${folder}`, ...files], "see above");
 }

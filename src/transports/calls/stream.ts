@@ -94,7 +94,7 @@ export class Streams {
   readonly #log: Log;
   readonly #limits: StreamLimits;
   readonly #draining = new AbortController();
-  readonly #open = new Set<(refused: Refused) => void>();
+  readonly #open = new Set<OpenStream>();
   /** With those that were ended, and whose call has not noticed yet. */
   #running = 0;
   #over = false;
@@ -116,54 +116,16 @@ export class Streams {
     requestsOf: (running: RunningStream) => AsyncIterable<Buffer>,
     sink: StreamSink,
   ): RunningStream {
-    const stop = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
-    let expireTimeMs = Number.POSITIVE_INFINITY;
-    let revoked: AbortSignal | undefined;
-    const end = (refused: Refused | undefined) => {
-      if (stop.signal.aborted) return;
-      clearTimeout(timer);
-      revoked?.removeEventListener("abort", revoke); // It lives as long as the caller is known.
-      this.#open.delete(end);
-      stop.abort();
-      sink.end(refused);
-    };
-    const { promise: done, resolve } = Promise.withResolvers<void>();
-    const running = { end, done };
-    const watch = () => {
-      const now = this.#clock.now();
-      const leftMs = Math.min(caller.deadline, expireTimeMs) - now;
-      if (caller.deadline <= now) end({ code: "DEADLINE_PASSED" });
-      else if (leftMs <= 0) end({ code: "CREDENTIAL_EXPIRED" });
-      else if (leftMs < Number.POSITIVE_INFINITY) timer = setTimeout(watch, Math.min(leftMs, TIMER_MS_MAX));
-    };
-    const revoke = () => end(revoked!.reason as Refusal);
-    const admit = (permit: Permit) => {
-      if (stop.signal.aborted) return;
-      expireTimeMs = permit.expireTimeMs ?? expireTimeMs;
-      clearTimeout(timer);
-      watch();
-      revoked = permit.revoked;
-      if (revoked?.aborted) revoke();
-      else revoked?.addEventListener("abort", revoke);
-    };
-    if (this.#over) end({ code: "DRAINING" });
-    else if (this.#running >= this.#limits.openStreamsMax) end(FULL);
-    else {
-      this.#open.add(end);
-      watch();
-    }
-    if (stop.signal.aborted) {
-      resolve();
-      return running;
-    }
+    const stream = new OpenStream(this.#clock, caller, sink, this.#open);
+    if (this.#over) stream.end({ code: "DRAINING" });
+    else if (this.#running >= this.#limits.openStreamsMax) stream.end(FULL);
+    else stream.begin();
+    if (stream.signal.aborted) return stream;
     this.#running++;
-    const requests = () => until(stop.signal, requestsOf(running));
-    void this.#pump(call, caller, admit, requests, stop.signal, sink, end).then(() => {
+    stream.done = this.#pump(call, caller, stream, requestsOf).then(() => {
       this.#running--;
-      resolve();
     });
-    return running;
+    return stream;
   }
 
   /** Streams may say something last, and end by themselves. */
@@ -175,49 +137,121 @@ export class Streams {
   drain(): void {
     this.#over = true;
     this.announceDrain();
-    for (const end of this.#open) end({ code: "DRAINING" });
+    for (const stream of this.#open) stream.end({ code: "DRAINING" });
   }
 
   async #pump(
     call: StreamCall,
     { head, deadline, unfit, judged }: StreamCaller,
-    admit: (permit: Permit) => void,
-    requests: () => AsyncIterable<Buffer>,
-    signal: AbortSignal,
-    sink: StreamSink,
-    end: (refused: Refused | undefined) => void,
+    stream: OpenStream,
+    requestsOf: (running: RunningStream) => AsyncIterable<Buffer>,
   ): Promise<void> {
+    const { signal } = stream;
     try {
       const permit = await call.authorise(head);
       judged?.(!("code" in permit));
       const refusal = "code" in permit ? permit : (unfit ?? conditionOfStream(call.method, head.headerOf));
       if ("code" in permit || refusal !== undefined) {
-        end(refusal);
+        stream.end(refusal);
         return;
       }
-      admit(permit);
+      stream.admit(permit);
       if (signal.aborted) return;
-      const attach = (metadata: AnswerMetadata) => {
-        if (!signal.aborted) sink.attach(metadata);
-      };
+      const attach = (metadata: AnswerMetadata) => stream.attach(metadata);
       const context = { ...permit, deadline, signal, draining: this.#draining.signal, attach };
-      const answers = call.open(requests(), context);
+      const answers = call.open(until(signal, requestsOf(stream)), context);
       while (!signal.aborted) {
         const next = await answers.next();
         if (signal.aborted) break;
         if (next.done) {
-          end(next.value);
+          stream.end(next.value);
           return;
         }
-        await sink.send(next.value);
+        await stream.send(next.value);
       }
       await answers.return(undefined);
     } catch (err) {
       if (!(err instanceof TallyError) && !signal.aborted) {
         this.#log("stream.handler_failed", { method: call.method.name, err });
       }
-      end(refusalOf(err, false));
+      stream.end(refusalOf(err, false));
     }
+  }
+}
+
+/** A stream from its headers to its last word. One object, for there may be thousands that wait. */
+class OpenStream implements RunningStream {
+  done: Promise<void> = Promise.resolve();
+  readonly #clock: Clock;
+  readonly #caller: StreamCaller;
+  readonly #sink: StreamSink;
+  readonly #open: Set<OpenStream>;
+  readonly #stop = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #expireTimeMs = Number.POSITIVE_INFINITY;
+  /** Aborted when the caller is not permitted any longer. It lives as long as the caller is known. */
+  #revoked: AbortSignal | undefined;
+
+  /** @param open  where it stands as long as it is open */
+  constructor(clock: Clock, caller: StreamCaller, sink: StreamSink, open: Set<OpenStream>) {
+    this.#clock = clock;
+    this.#caller = caller;
+    this.#sink = sink;
+    this.#open = open;
+  }
+
+  /** Aborted when it has ended. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  begin(): void {
+    this.#open.add(this);
+    this.#watch();
+  }
+
+  /** It is known who calls. */
+  admit({ expireTimeMs, revoked }: Permit): void {
+    if (this.signal.aborted) return;
+    this.#expireTimeMs = expireTimeMs ?? this.#expireTimeMs;
+    clearTimeout(this.#timer);
+    this.#watch();
+    this.#revoked = revoked;
+    if (revoked?.aborted) this.handleEvent();
+    else revoked?.addEventListener("abort", this);
+  }
+
+  /** Of #revoked: the caller is not who they were. */
+  handleEvent(): void {
+    this.end(this.#revoked!.reason as Refusal);
+  }
+
+  attach(metadata: AnswerMetadata): void {
+    if (!this.signal.aborted) this.#sink.attach(metadata);
+  }
+
+  send(message: Uint8Array): Promise<void> {
+    return this.#sink.send(message);
+  }
+
+  end(refused: Refused | undefined): void {
+    if (this.signal.aborted) return;
+    clearTimeout(this.#timer);
+    this.#revoked?.removeEventListener("abort", this);
+    this.#open.delete(this);
+    this.#stop.abort();
+    this.#sink.end(refused);
+  }
+
+  /** End it at its deadline, and when its caller's credential expires. */
+  #watch(): void {
+    const now = this.#clock.now();
+    const { deadline } = this.#caller;
+    const leftMs = Math.min(deadline, this.#expireTimeMs) - now;
+    if (deadline <= now) this.end({ code: "DEADLINE_PASSED" });
+    else if (leftMs <= 0) this.end({ code: "CREDENTIAL_EXPIRED" });
+    else if (leftMs < Number.POSITIVE_INFINITY)
+      this.#timer = setTimeout(() => this.#watch(), Math.min(leftMs, TIMER_MS_MAX));
   }
 }
 

@@ -73,8 +73,7 @@ export class Grants {
   prefixOf(needed: Permissions, name: string): string | undefined {
     if ((needed & ~this.everywhere) === 0) return "";
     for (const grant of this.all)
-      if ("prefix" in grant && begins(name, grant.prefix) && this.allow(needed, grant))
-        return grant.prefix;
+      if ("prefix" in grant && begins(name, grant.prefix) && this.allow(needed, grant)) return grant.prefix;
     return undefined;
   }
 

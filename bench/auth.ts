@@ -58,9 +58,9 @@ async function measurePair(engine: Engine, pair: number): Promise<void> {
     };
     // A B B A, then B A A B: whatever changes slowly meets both.
     const first: (keyof Pair)[] = (pair + at) % 2 === 0 ? ["on", "off"] : ["off", "on"];
+    const order = quick ? first : [...first, ...first.toReversed()];
     const figures: Record<keyof Pair, Figure[]> = { off: [], on: [] };
-    for (const which of [...first, ...first.toReversed()])
-      figures[which].push(await legs[which].run(seconds));
+    for (const which of order) figures[which].push(await legs[which].run(seconds));
     const both = { off: cpuOf(figures.off), on: cpuOf(figures.on) };
     const pairs = measured.get(engine)!;
     pairs.set(cost.id, [...(pairs.get(cost.id) ?? []), both]);

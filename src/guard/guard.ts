@@ -176,10 +176,10 @@ class StandingGuard implements Guard {
     const formerCaller = this.#options.formerIds?.of(caller);
     const goesOn = head.method.methodKind !== "unary";
     const access = new Granted(said, head, this, goesOn);
-    const permit = { caller, callerName, formerCaller, access, expireTimeMs };
-    if (goesOn) return { ...permit, revoked: this.#standing.add(head, access) };
     const { revision } = this.current;
-    return { ...permit, lapsed: () => this.#lapse(said, head, access, revision) };
+    const revoked = goesOn ? this.#standing.add(head, access) : undefined;
+    const lapsed = goesOn ? undefined : () => this.#lapse(said, head, access, revision);
+    return { caller, callerName, formerCaller, access, expireTimeMs, revoked, lapsed };
   }
 
   /** Why a call may not be answered by now whose request took its time, and go on as what its caller is by now. */
@@ -189,9 +189,9 @@ class StandingGuard implements Guard {
     access: Granted,
     revision: number,
   ): Refusal | undefined | Promise<Refusal | undefined> {
-    const { expireTimeMs = Number.POSITIVE_INFINITY } = said;
-    if (revision === this.current.revision && !this.current.isStale && this.#nowMs < expireTimeMs)
-      return undefined;
+    const { expireTimeMs } = said;
+    const hasExpired = expireTimeMs !== undefined && this.#nowMs >= expireTimeMs;
+    if (revision === this.current.revision && !this.current.isStale && !hasExpired) return undefined;
     const take = (again: Verified | Refusal) =>
       isVerified(again) ? access.become(again) : this.#refuse(again, head, said);
     const again = this.#judge(head);
@@ -238,7 +238,7 @@ class StandingGuard implements Guard {
     const digest = hash("sha256", credential, "base64url");
     const known = this.#known.get(digest);
     if (known !== undefined) {
-      const still = recognisedStill(known, this.current, this.#nowMs);
+      const still = recognisedStill(known, this.current, this.#options.clock);
       if (still !== undefined) return still;
       this.#known.delete(digest);
     }
@@ -260,7 +260,7 @@ class StandingGuard implements Guard {
   /** One connection shows one certificate: what was found of it is kept as long as that is. */
   #byCertificate(certificate: X509Certificate, head: CallHead): Verified | Refusal {
     const known = this.#shown.get(certificate);
-    const still = known && recognisedStill(known, this.current, this.#nowMs);
+    const still = known && recognisedStill(known, this.current, this.#options.clock);
     if (still !== undefined) return still;
     const said = this.#certificates!.verify(certificate, head);
     if (isVerified(said)) this.#shown.set(certificate, recognised(said, this.current));

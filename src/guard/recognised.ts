@@ -1,3 +1,4 @@
+import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { CurrentDirectory } from "./current-directory.ts";
 import type { Binding, Key, Principal } from "./entries.ts";
@@ -29,7 +30,7 @@ export function recognised(verified: Verified, current: CurrentDirectory): Recog
 export function recognisedStill(
   found: Recognised,
   current: CurrentDirectory,
-  nowMs: number,
+  clock: Clock,
 ): Verified | Refusal | undefined {
   const { verified, seen } = found;
   if (found.revision !== current.revision) {
@@ -39,7 +40,7 @@ export function recognisedStill(
     if (!same || !bound || now.hidesBindings !== seen.hidesBindings) return undefined;
     found.revision = current.revision;
   }
-  return verified.expireTimeMs !== undefined && nowMs >= verified.expireTimeMs ? EXPIRED : verified;
+  return verified.expireTimeMs !== undefined && clock.now() >= verified.expireTimeMs ? EXPIRED : verified;
 }
 
 function see({ principalId, keyId, subjects = [] }: Depends, { directory }: CurrentDirectory): Seen {

@@ -323,7 +323,10 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     body: { description: "in the cluster" },
     answer: { apiKey: KEY, key: `tally_${KEY_ID}_${"0".repeat(43)}_000000` },
   },
-  ListApiKeys: { parameters: { principal: "shop" }, answer: { apiKeys: [KEY] } },
+  ListApiKeys: {
+    parameters: { principal: "shop" },
+    answer: { apiKeys: [{ ...KEY, lastUseTime: "2026-01-01T12:00:00Z" }] },
+  },
   CreateBinding: {
     body: { principal: "shop", certificate: CERTIFICATE },
     answer: { binding: BINDING },

@@ -66,6 +66,13 @@ export function entryOf(n: number) {
   return { kind, key: `entry ${n}`, body: JSON.stringify({ n, more: "m".repeat(300) }), expectedVersion: 0 };
 }
 const HOUR_MS = 3_600_000;
+/** Of which a use is noted: some pages of them, and one above. */
+export const KEYS = 400;
+
+/** The n-th key, and when it was last used. */
+export function useOf(n: number): [keyId: string, hourMs: number] {
+  return [`key ${n}`.padEnd(12, "k"), (490_000 + n) * HOUR_MS];
+}
 export const TIME_PASSED_MS = 2 * HOUR_MS;
 
 /** The n-th counter that time does something to: quotas, token buckets, and what is forgotten when nobody comes. */
@@ -139,6 +146,7 @@ export function makeFile(path: string, random: Random): Made {
     const body = n % 2 === 0 ? undefined : '{"again":true}';
     connection.writeCatalogue({ ...entryOf(n), body, expectedVersion: n + 1 }, momentOf(clock));
   }
+  connection.noteKeyUses(new Map(Array.from({ length: KEYS }, (_, n) => useOf(n))), momentOf(clock));
   for (const name of names.slice(100, 130)) ask([single(increment(name))]);
   clock.advance(60_000);
   connection.maintain(momentOf(clock), () => {});

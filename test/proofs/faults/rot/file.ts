@@ -60,9 +60,12 @@ const TIMED_COUNTERS = 240;
 /** Of the catalogue: some pages of it, and one above them. */
 const ENTRIES = 80;
 
+/** Not policies: by one that says nothing no counter could be made, in a sound file too. */
+const KINDS = CATALOGUE_KINDS.filter((kind) => kind !== "policy");
+
 /** The n-th entry, as it is made. */
 export function entryOf(n: number) {
-  const kind = CATALOGUE_KINDS[n % CATALOGUE_KINDS.length]!;
+  const kind = KINDS[n % KINDS.length]!;
   return { kind, key: `entry ${n}`, body: JSON.stringify({ n, more: "m".repeat(300) }), expectedVersion: 0 };
 }
 const HOUR_MS = 3_600_000;

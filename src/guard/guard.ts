@@ -54,8 +54,6 @@ export interface GuardOptions {
   readonly proxies?: TrustedProxies | undefined;
   /** How often what others have changed is looked for, in milliseconds; undefined: every two seconds. */
   readonly lookEveryMs?: number | undefined;
-  /** How often it is written down when keys were last used, in milliseconds; undefined: every five minutes. */
-  readonly noteEveryMs?: number | undefined;
   /** How often the log says that calls came without a credential, in milliseconds; undefined: once a minute. */
   readonly tellEveryMs?: number | undefined;
 }
@@ -133,7 +131,7 @@ class StandingGuard implements Guard {
     this.#standing = new StandingPermits((head) => this.#judge(head));
     current.onChange(() => this.#standing.review());
     this.#lastUses = new LastUses({
-      ...{ keyUses: options.keyUses, log: options.log, everyMs: options.noteEveryMs },
+      ...{ keyUses: options.keyUses, log: options.log },
       directory: () => current.directory,
       beforeWrite: () => this.#standing.review(), // A call that goes on uses its key for as long as it does.
     });

@@ -9,8 +9,6 @@ export interface LastUsesOptions {
   /** The directory as it is now. */
   readonly directory: () => Directory;
   readonly log: Log;
-  /** How often it is written down, in milliseconds; undefined: every five minutes. */
-  readonly everyMs?: number | undefined;
   /** Told each time before, to note what is used all the time. */
   readonly beforeWrite: () => void;
 }
@@ -31,7 +29,7 @@ export class LastUses {
     this.#timer = setInterval(() => {
       options.beforeWrite();
       void this.#write();
-    }, options.everyMs ?? WRITE_EVERY_MS).unref();
+    }, WRITE_EVERY_MS).unref();
   }
 
   /**

@@ -74,7 +74,7 @@ export async function startServer(
     opened.push({ close: () => store.close() });
 
     const guarding = await openGuardOf(config, store, clock, telemetry);
-    opened.push({ close: async () => guarding.close() });
+    opened.push({ close: () => guarding.close() });
     const { guard } = guarding;
 
     const following = followLog(store, telemetry, clock);
@@ -273,12 +273,12 @@ async function openStoreOf(config: Config, clock: Clock, { log }: Telemetry): Pr
 /** Who may call, before anybody can. */
 async function openGuardOf(
   config: Config,
-  { catalogue }: Store,
+  store: Store,
   clock: Clock,
   { log }: Telemetry,
 ): Promise<Guarding> {
   try {
-    return await openGuardFor(catalogue, config, withoutSecrets(config.store), { clock, log, randomBytes });
+    return await openGuardFor(store, config, withoutSecrets(config.store), { clock, log, randomBytes });
   } catch (error) {
     if (!(error instanceof GuardError)) throw storeStartFailure(error);
     const reason = error.isDamage ? "STORE_UNUSABLE" : "CREDENTIALS_UNUSABLE";

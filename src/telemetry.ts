@@ -105,6 +105,10 @@ export const LOG_EVENTS = {
     "warn",
     "That no request id is left of before callers had to say who they are could not be written down; it is tried again after the next start.",
   ],
+  "auth.uses_unwritten": [
+    "warn",
+    "When API keys were last used could not be written down; it is tried again in five minutes. What is not written down when the process ends is lost, and such a key looks unused since before.",
+  ],
   "auth.ignored": [
     "error",
     "The store has principals, and this server asks nobody who they are, for auth is off: restart it with auth = optional or required. It is logged once a minute.",

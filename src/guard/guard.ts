@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import { Grants } from "../core/grants.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
+import type { KeyUses } from "../service/store-key-uses.ts";
 import type { Log } from "../telemetry.ts";
 import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.ts";
 import { denialOf, Granted, MISSING } from "./access.ts";
@@ -15,6 +16,7 @@ import { type Denial, Denials } from "./denials.ts";
 import type { Directory } from "./directory.ts";
 import type { FormerIds } from "./former-ids.ts";
 import { KnownCredentials } from "./known-credentials.ts";
+import { LastUses } from "./last-uses.ts";
 import { ANONYMOUS, ANONYMOUS_ID, ROOT_NAME } from "./names.ts";
 import type { RandomBytes } from "./random-id.ts";
 import type { Rates } from "./rate.ts";
@@ -33,6 +35,8 @@ export type GuardMode = "optional" | "required";
 export interface GuardOptions {
   readonly mode: GuardMode;
   readonly catalogue: Catalogue;
+  /** Where it is written down when keys were last used; undefined: nowhere. */
+  readonly keyUses?: KeyUses | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly randomBytes: RandomBytes;
@@ -72,7 +76,8 @@ export interface Guard {
   readonly administration: Administration;
   /** Read the file of the root key again. One that cannot be used is logged, and the one before stays in use. */
   renewRootKey(): Promise<void>;
-  close(): void;
+  /** Write down what is only in memory, as far as that can be, and end. Never rejects. */
+  close(): Promise<void>;
 }
 
 /**
@@ -110,6 +115,7 @@ class StandingGuard implements Guard {
   readonly #certificates: CertificateVerifier | undefined;
   readonly #denials: Denials;
   readonly #standing: StandingPermits;
+  readonly #lastUses: LastUses;
   readonly #known = new KnownCredentials<Recognised>(KNOWN_MAX);
   readonly #shown = new WeakMap<X509Certificate, Recognised>();
   #rootKey: RootKey | undefined;
@@ -124,7 +130,12 @@ class StandingGuard implements Guard {
     this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs);
     this.#standing = new StandingPermits((head) => this.#judge(head));
     current.onChange(() => this.#standing.review());
-    this.administration = administrationOf(current, options, () => this.#denials.latest);
+    this.#lastUses = new LastUses({
+      ...{ keyUses: options.keyUses, log: options.log },
+      directory: () => current.directory,
+      beforeWrite: () => this.#standing.review(), // A call that goes on uses its key for as long as it does.
+    });
+    this.administration = administrationOf(current, options, () => this.#denials.latest, this.#lastUses);
   }
 
   get hasRootKey(): boolean {
@@ -239,15 +250,21 @@ class StandingGuard implements Guard {
     const known = this.#known.get(digest);
     if (known !== undefined) {
       const still = recognisedStill(known, this.current, this.#options.clock);
-      if (still !== undefined) return still;
+      if (still !== undefined) {
+        const nowMs = this.#nowMs;
+        if (nowMs >= known.notedUntilMs && isVerified(still)) this.#noteUse(known, nowMs);
+        return still;
+      }
       this.#known.delete(digest);
     }
     if (this.#rootKey?.is(credential)) return ROOT;
     const { revision } = this.current;
     const keep = (said: Verified | Refusal) => {
+      if (!isVerified(said)) return said;
+      const found = recognised(said, this.current);
+      this.#noteUse(found, this.#nowMs);
       // What was looked at while the directory changed is looked at again by the next call.
-      if (isVerified(said) && revision === this.current.revision)
-        this.#known.set(digest, recognised(said, this.current));
+      if (revision === this.current.revision) this.#known.set(digest, found);
       return said;
     };
     if (credential.startsWith(API_KEY_START))
@@ -255,6 +272,10 @@ class StandingGuard implements Guard {
     if (this.#tokens === undefined || !TOKEN.test(credential)) return INVALID;
     const said = this.#tokens.verify(credential, this.addressOf(head));
     return said instanceof Promise ? said.then(keep) : keep(said);
+  }
+
+  #noteUse(found: Recognised, nowMs: number): void {
+    found.notedUntilMs = this.#lastUses.note(found.verified.keyId, nowMs);
   }
 
   /** One connection shows one certificate: what was found of it is kept as long as that is. */
@@ -284,10 +305,11 @@ class StandingGuard implements Guard {
     }
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#tokens?.close?.();
     this.#bare.close();
     this.current.close();
+    await this.#lastUses.close();
   }
 }
 

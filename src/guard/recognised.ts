@@ -11,6 +11,8 @@ export interface Recognised {
   readonly seen: Seen;
   /** Of the directory, as of which it holds. */
   revision: number;
+  /** Up to when it is noted that its key was used, in milliseconds since the Unix epoch. */
+  notedUntilMs: number;
 }
 
 /** What a credential stands on, as it was: the objects themselves, of which there are others after a change. */
@@ -23,7 +25,7 @@ interface Seen {
 
 /** To be kept of a credential that is good just now. */
 export function recognised(verified: Verified, current: CurrentDirectory): Recognised {
-  return { verified, seen: see(verified.depends, current), revision: current.revision };
+  return { verified, seen: see(verified.depends, current), revision: current.revision, notedUntilMs: 0 };
 }
 
 /** @returns  undefined when it must be looked at anew, for it stands on something that is another by now */

@@ -43,6 +43,7 @@ export async function guarded(
   const guard = await openGuard({
     mode: "required",
     catalogue,
+    keyUses: catalogue instanceof CatalogueInMemory ? catalogue.keyUses : undefined,
     clock,
     log(event, fields) {
       logged.push(event);

@@ -52,6 +52,10 @@ describe("a server with auth = required", () => {
     }
     {
       await using served = await serve(flags);
+      const keys = await served.rest({ path: "/v1/admin/principals/shop/keys", key: ROOT });
+      expect(keys.json, "as it was written down at the stop").toMatchObject({
+        apiKeys: [{ id, lastUseTime: expect.stringMatching(/T\d\d:00:00Z$/) }],
+      });
       expect(await served.grpc(increment, { name: "shop.a" }, key)).toMatchObject({ outcome: { value: 2n } });
       expect(await served.rest({ path: `/v1/admin/keys/${id}:revoke`, key: ROOT, body: {} })).toMatchObject({
         status: 200,

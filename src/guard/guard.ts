@@ -12,6 +12,7 @@ import type { TrustedProxies } from "./client-address.ts";
 import { credentialIn, INVALID } from "./credentials.ts";
 import { CurrentDirectory } from "./current-directory.ts";
 import { type Denial, Denials } from "./denials.ts";
+import { DenialsLogged } from "./denials-logged.ts";
 import type { Directory } from "./directory.ts";
 import type { FormerIds } from "./former-ids.ts";
 import { KnownCredentials } from "./known-credentials.ts";
@@ -109,6 +110,7 @@ class StandingGuard implements Guard {
   readonly #tokens: TokenVerifier | undefined;
   readonly #certificates: CertificateVerifier | undefined;
   readonly #denials: Denials;
+  readonly #denialsLogged: DenialsLogged;
   readonly #standing: StandingPermits;
   readonly #known = new KnownCredentials<Recognised>(KNOWN_MAX);
   readonly #shown = new WeakMap<X509Certificate, Recognised>();
@@ -121,6 +123,7 @@ class StandingGuard implements Guard {
     this.#tokens = options.tokens?.(current);
     this.#certificates = options.certificates?.(current);
     this.#denials = new Denials(options.clock);
+    this.#denialsLogged = new DenialsLogged(options.clock, options.log);
     this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs);
     this.#standing = new StandingPermits((head) => this.#judge(head));
     current.onChange(() => this.#standing.review());
@@ -149,6 +152,7 @@ class StandingGuard implements Guard {
 
   denied(denial: Denial): void {
     this.#denials.add(denial);
+    this.#denialsLogged.add(denial);
   }
 
   readonly authorise: Authorise = (head) => {
@@ -287,6 +291,7 @@ class StandingGuard implements Guard {
   close(): void {
     this.#tokens?.close?.();
     this.#bare.close();
+    this.#denialsLogged.close();
     this.current.close();
   }
 }

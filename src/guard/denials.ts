@@ -12,6 +12,8 @@ export interface Denial {
   readonly keyId: string;
   /** Where it came from; "" where that is not known. */
   readonly address: string;
+  /** By which kind of door it came. */
+  readonly door: "grpc" | "http";
   /** "tally.v1.CounterService/Increment". */
   readonly method: string;
   /** What was needed; 0 for other reasons. */

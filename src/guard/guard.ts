@@ -13,6 +13,7 @@ import type { TrustedProxies } from "./client-address.ts";
 import { credentialIn, INVALID } from "./credentials.ts";
 import { CurrentDirectory } from "./current-directory.ts";
 import { type Denial, Denials } from "./denials.ts";
+import { DenialsLogged } from "./denials-logged.ts";
 import type { Directory } from "./directory.ts";
 import type { FormerIds } from "./former-ids.ts";
 import { KnownCredentials } from "./known-credentials.ts";
@@ -114,6 +115,7 @@ class StandingGuard implements Guard {
   readonly #tokens: TokenVerifier | undefined;
   readonly #certificates: CertificateVerifier | undefined;
   readonly #denials: Denials;
+  readonly #denialsLogged: DenialsLogged;
   readonly #standing: StandingPermits;
   readonly #lastUses: LastUses;
   readonly #known = new KnownCredentials<Recognised>(KNOWN_MAX);
@@ -127,6 +129,7 @@ class StandingGuard implements Guard {
     this.#tokens = options.tokens?.(current);
     this.#certificates = options.certificates?.(current);
     this.#denials = new Denials(options.clock);
+    this.#denialsLogged = new DenialsLogged(options.clock, options.log);
     this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs);
     this.#standing = new StandingPermits((head) => this.#judge(head));
     current.onChange(() => this.#standing.review());
@@ -160,6 +163,7 @@ class StandingGuard implements Guard {
 
   denied(denial: Denial): void {
     this.#denials.add(denial);
+    this.#denialsLogged.add(denial);
   }
 
   readonly authorise: Authorise = (head) => {
@@ -308,6 +312,7 @@ class StandingGuard implements Guard {
   async close(): Promise<void> {
     this.#tokens?.close?.();
     this.#bare.close();
+    this.#denialsLogged.close();
     this.current.close();
     await this.#lastUses.close();
   }

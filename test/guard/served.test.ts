@@ -109,6 +109,12 @@ describe("a server with auth = required", () => {
         },
       ],
     });
+    const by = { rpc: "Increment", door: "grpc", address: expect.any(String) };
+    const keyId = key.slice(6, 18);
+    expect(served.logged.filter(({ event }) => event === "call.denied").map(({ fields }) => fields)).toEqual([
+      { ...by, reason: "PERMISSION_DENIED", by: "shop", key_id: keyId, permission: "increment" },
+      { ...by, reason: "CREDENTIAL_INVALID", by: "" },
+    ]);
   });
 
   it("manages principals, and each change is in the log, and no secret", async () => {

@@ -78,8 +78,8 @@ it("says how many were left out although nobody comes after them", async () => {
 it("says at the end how many were left out, and that once", async () => {
   const here = await guarded();
   for (let n = 0; n < 12; n++) await here.ask();
-  here.guard.close();
-  here.guard.close();
+  await here.guard.close();
+  await here.guard.close();
   pass(here.clock, 5_000);
   expect(here.denied.slice(10)).toEqual([{ suppressed: 2 }]);
 });

@@ -28,7 +28,9 @@ export function batchPermitted(ops: OpColumns, access: Access | undefined): OpCo
     const create = makes(verb) ? Permission.CREATE : 0;
     const all = allows(needed | create, index); // At once: who may the one mostly may the other by the same grant.
     const refusal =
-      (all || allows(needed, index) ? undefined : access.denial(needed, { name: nameAt(index) })) ??
+      (all || (create !== 0 && allows(needed, index))
+        ? undefined
+        : access.denial(needed, { name: nameAt(index) })) ??
       (amountMax === undefined ? undefined : amountDenial(access, verb, amounts[index]!));
     if (refusal !== undefined) return about(nameAt(index), { ...refusal, index });
     if (!all) {

@@ -130,7 +130,7 @@ it("each operation of a batch is asked for as the method that does it alone; the
     reason: "PERMISSION_DENIED",
     metadata: { name: "d", index: "3" },
   });
-  const once = ["increment a", "create a", "decrement b", "set c", "create c", "set d"];
+  const once = ["increment,create a", "decrement b", "set,create c", "set d"];
   expect(asked).toEqual([...once, "set d"]); // And once more for who is told why.
   expect(await valuesIn(opened)).toEqual({});
 });

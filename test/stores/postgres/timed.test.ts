@@ -62,7 +62,10 @@ describeWith([POSTGRES], "counters in time, on several stores of one PostgreSQL"
     const full = windows.map((_, i) => [first + i, 5]);
     expect(windows.slice(0, -1)).toEqual(full.slice(0, -1)); // The last one was broken off.
     const rolls = (await allChanges(stores[1]!)).filter(({ kind }) => kind === ROLL);
-    expect(rolls.map(({ time }) => time / 1_000)).toEqual(windows.map(([second]) => second));
+    const ended = rolls.map(({ time }) => time / 1_000);
+    // One more may have begun, of which nobody took anything before it was broken off.
+    const begun = ended.length > windows.length ? [first + windows.length] : [];
+    expect(ended).toEqual([...windows.map(([second]) => second), ...begun]);
     await apply(stores[0]!, update("q", { window: undefined })); // Else one may end between two looks at it.
     await expectLogLeadsTo(stores[2]!);
   });

@@ -20,7 +20,7 @@ async function guardOn(schema: OwnSchema) {
 }
 
 describeWith([POSTGRES], "when keys were last used, on one database", () => {
-  it("is told by each instance as any has written it down, and the later use stays", async () => {
+  it("is told by each instance as whichever has written it down, and the later use stays", async () => {
     const schema = await ownSchema();
     const [one, two] = [await guardOn(schema), await guardOn(schema)];
     const { administration } = one.guard;

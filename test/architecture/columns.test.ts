@@ -11,7 +11,7 @@ const UNNAMED =
   /\*\s+FROM\b|\b\w+\.\*|SELECT\s+\*|RETURNING\s+\*|INSERT\s+(?:OR\s+\w+\s+)?INTO\s+\S+\s+(?:VALUES|SELECT)\b/gi;
 
 /** Migrations run once, on the tables that they have just made. */
-const MIGRATIONS = /^const MIGRATIONS\b[\s\S]+?^\];$/m;
+const MIGRATIONS = /^export const MIGRATIONS\b[\s\S]+?^\];$/m;
 
 function unnamedIn(source: string): string[] {
   const code = source

@@ -1,32 +1,25 @@
-import { hash, type X509Certificate } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
-import { Grants } from "../core/grants.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { KeyUses } from "../service/store-key-uses.ts";
 import type { Log } from "../telemetry.ts";
 import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.ts";
-import { denialOf, Granted, MISSING } from "./access.ts";
+import { denialOf, Granted } from "./access.ts";
 import { type Administration, administrationOf } from "./administration.ts";
-import { API_KEY_START } from "./api-key.ts";
+import { Callers } from "./callers.ts";
 import type { TrustedProxies } from "./client-address.ts";
-import { credentialIn, INVALID } from "./credentials.ts";
 import { CurrentDirectory } from "./current-directory.ts";
 import { type Denial, Denials } from "./denials.ts";
 import { DenialsLogged } from "./denials-logged.ts";
 import type { Directory } from "./directory.ts";
 import type { FormerIds } from "./former-ids.ts";
-import { KnownCredentials } from "./known-credentials.ts";
 import { LastUses } from "./last-uses.ts";
-import { ANONYMOUS, ANONYMOUS_ID, ROOT_NAME } from "./names.ts";
 import type { RandomBytes } from "./random-id.ts";
 import type { Rates } from "./rate.ts";
-import { type Recognised, recognised, recognisedStill } from "./recognised.ts";
 import { RootKey, RootKeyError } from "./root-key.ts";
 import { StandingPermits } from "./standing-permits.ts";
 import { type CertificateVerifier, isVerified, type TokenVerifier, type Verified } from "./tokens.ts";
 import { tellUnreadable } from "./unreadable.ts";
-import { verifiedKey } from "./verified-key.ts";
 import { ANYBODY, CallsWithoutCredential } from "./without-credential.ts";
 
 /** What is asked of callers: a credential that is good, or none; or one that is good. */
@@ -104,45 +97,47 @@ export async function openGuard(options: GuardOptions): Promise<Guard> {
 const LOOK_EVERY_MS = 2_000;
 /** For how long a directory is used that cannot be read again. */
 const STALE_MS = 10_000;
-/** Of how many credentials is kept what was found. */
-const KNOWN_MAX = 20_000;
-
 class StandingGuard implements Guard {
   readonly current: CurrentDirectory;
   readonly administration: Administration;
   readonly #bare: CallsWithoutCredential;
   readonly #options: GuardOptions;
   readonly #tokens: TokenVerifier | undefined;
-  readonly #certificates: CertificateVerifier | undefined;
+  readonly #callers: Callers;
   readonly #denials: Denials;
   readonly #denialsLogged: DenialsLogged;
   readonly #standing: StandingPermits;
   readonly #lastUses: LastUses;
-  readonly #known = new KnownCredentials<Recognised>(KNOWN_MAX);
-  readonly #shown = new WeakMap<X509Certificate, Recognised>();
-  #rootKey: RootKey | undefined;
 
   constructor(options: GuardOptions, current: CurrentDirectory, rootKey: RootKey | undefined) {
     this.#options = options;
     this.current = current;
-    this.#rootKey = rootKey;
     this.#tokens = options.tokens?.(current);
-    this.#certificates = options.certificates?.(current);
     this.#denials = new Denials(options.clock);
     this.#denialsLogged = new DenialsLogged(options.clock, options.log);
     this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs);
-    this.#standing = new StandingPermits((head) => this.#judge(head));
+    this.#standing = new StandingPermits((head) => this.#callers.judge(head));
     current.onChange(() => this.#standing.review());
     this.#lastUses = new LastUses({
       ...{ keyUses: options.keyUses, log: options.log },
       directory: () => current.directory,
       beforeWrite: () => this.#standing.review(), // A call that goes on uses its key for as long as it does.
     });
+    this.#callers = new Callers(
+      {
+        isOptional: options.mode === "optional",
+        ...{ clock: options.clock, current, lastUses: this.#lastUses },
+        addressOf: (head) => this.addressOf(head),
+        tokens: this.#tokens,
+        certificates: options.certificates?.(current),
+      },
+      rootKey,
+    );
     this.administration = administrationOf(current, options, () => this.#denials.latest, this.#lastUses);
   }
 
   get hasRootKey(): boolean {
-    return this.#rootKey !== undefined;
+    return this.#callers.rootKey !== undefined;
   }
 
   get callsWithoutCredential() {
@@ -167,20 +162,9 @@ class StandingGuard implements Guard {
   }
 
   readonly authorise: Authorise = (head) => {
-    const said = this.#judge(head);
+    const said = this.#callers.judge(head);
     return said instanceof Promise ? said.then((each) => this.#permit(each, head)) : this.#permit(said, head);
   };
-
-  #judge(head: CallHead): Verified | Refusal | Promise<Verified | Refusal> {
-    const credential = credentialIn(head);
-    const certificate = this.#certificates && head.peer().certificate;
-    const isBare = credential === undefined && certificate === undefined;
-    if (isBare && this.#options.mode === "optional") return ANYBODY;
-    if (this.current.isStale) return STALE;
-    if (typeof credential === "object") return credential;
-    if (credential !== undefined) return this.#bySecret(credential, head);
-    return certificate === undefined ? this.#anonymous() : this.#byCertificate(certificate, head);
-  }
 
   #permit(said: Verified | Refusal, head: CallHead): Permit | Refusal {
     if (!isVerified(said)) return this.#refuse(said, head);
@@ -205,11 +189,11 @@ class StandingGuard implements Guard {
     revision: number,
   ): Refusal | undefined | Promise<Refusal | undefined> {
     const { expireTimeMs } = said;
-    const hasExpired = expireTimeMs !== undefined && this.#nowMs >= expireTimeMs;
+    const hasExpired = expireTimeMs !== undefined && this.#options.clock.now() >= expireTimeMs;
     if (revision === this.current.revision && !this.current.isStale && !hasExpired) return undefined;
     const take = (again: Verified | Refusal) =>
       isVerified(again) ? access.become(again) : this.#refuse(again, head, said);
-    const again = this.#judge(head);
+    const again = this.#callers.judge(head);
     return again instanceof Promise ? again.then(take) : take(again);
   }
 
@@ -221,86 +205,15 @@ class StandingGuard implements Guard {
 
   #refuse(refusal: Refusal, head: CallHead, by?: Pick<Verified, "callerName" | "keyId">): Refusal {
     if (TOLD.test(refusal.code))
-      this.denied(denialOf(refusal, head, this.addressOf(head), by ?? this.#saidBy(refusal, head)));
+      this.denied(denialOf(refusal, head, this.addressOf(head), by ?? this.#callers.saidBy(refusal, head)));
     return refusal;
-  }
-
-  /** Whose key it is, for the operator; of one whose secret was wrong, which it is said to be. */
-  #saidBy({ code }: Refusal, head: CallHead): Pick<Verified, "callerName" | "keyId"> | undefined {
-    const credential = credentialIn(head);
-    const [, keyId] =
-      typeof credential === "string" ? (/^tally_([0-9A-Za-z]{12})_/.exec(credential) ?? []) : [];
-    const key = keyId === undefined ? undefined : this.current.directory.keyById(keyId);
-    if (key === undefined) return undefined;
-    const owner = this.current.directory.principalById(key.principalId)?.name ?? "";
-    return { keyId, callerName: code === "CREDENTIAL_INVALID" ? "" : owner };
-  }
-
-  #anonymous(): Verified | Refusal {
-    const principal = this.current.directory.principalById(ANONYMOUS_ID);
-    if (principal === undefined || principal.disabled || principal.grants.all.length === 0) return MISSING;
-    return {
-      caller: ANONYMOUS, // Under nobody are ids of before alone: what strangers count now must not answer for others.
-      callerName: ANONYMOUS,
-      credential: "none",
-      grants: principal.grants,
-      rate: principal.rate,
-      depends: {},
-    };
-  }
-
-  #bySecret(credential: string, head: CallHead): Verified | Refusal | Promise<Verified | Refusal> {
-    const digest = hash("sha256", credential, "base64url");
-    const known = this.#known.get(digest);
-    if (known !== undefined) {
-      const still = recognisedStill(known, this.current, this.#options.clock);
-      if (still !== undefined) {
-        const nowMs = this.#nowMs;
-        if (nowMs >= known.notedUntilMs && isVerified(still)) this.#noteUse(known, nowMs);
-        return still;
-      }
-      this.#known.delete(digest);
-    }
-    if (this.#rootKey?.is(credential)) return ROOT;
-    const { revision } = this.current;
-    const keep = (said: Verified | Refusal) => {
-      if (!isVerified(said)) return said;
-      const found = recognised(said, this.current);
-      this.#noteUse(found, this.#nowMs);
-      // What was looked at while the directory changed is looked at again by the next call.
-      if (revision === this.current.revision) this.#known.set(digest, found);
-      return said;
-    };
-    if (credential.startsWith(API_KEY_START))
-      return keep(verifiedKey(credential, this.current.directory, this.#nowMs));
-    if (this.#tokens === undefined || !TOKEN.test(credential)) return INVALID;
-    const said = this.#tokens.verify(credential, this.addressOf(head));
-    return said instanceof Promise ? said.then(keep) : keep(said);
-  }
-
-  #noteUse(found: Recognised, nowMs: number): void {
-    found.notedUntilMs = this.#lastUses.note(found.verified.keyId, nowMs);
-  }
-
-  /** One connection shows one certificate: what was found of it is kept as long as that is. */
-  #byCertificate(certificate: X509Certificate, head: CallHead): Verified | Refusal {
-    const known = this.#shown.get(certificate);
-    const still = known && recognisedStill(known, this.current, this.#options.clock);
-    if (still !== undefined) return still;
-    const said = this.#certificates!.verify(certificate, head);
-    if (isVerified(said)) this.#shown.set(certificate, recognised(said, this.current));
-    return said;
-  }
-
-  get #nowMs(): number {
-    return this.#options.clock.now();
   }
 
   async renewRootKey(): Promise<void> {
     const { rootKeyFile, log } = this.#options;
     if (rootKeyFile === undefined) return;
     try {
-      this.#rootKey = await RootKey.read(rootKeyFile);
+      this.#callers.rootKey = await RootKey.read(rootKeyFile);
       log("auth.root_key_read");
       this.#standing.review();
     } catch (error) {
@@ -317,20 +230,6 @@ class StandingGuard implements Guard {
     await this.#lastUses.close();
   }
 }
-
-/** The holder of the root key. */
-const ROOT: Verified = {
-  caller: ROOT_NAME,
-  callerName: ROOT_NAME,
-  credential: "root",
-  grants: Grants.ALL,
-  depends: {},
-};
-
-const STALE: Refusal = { code: "AUTH_STALE" };
-
-/** What tokens look like: what is in their parts, those who judge them look at. */
-const TOKEN = /^[^.]+\.[^.]+\.[^.]+$/;
 
 /** What operators are told of; what only says that something is away is in the log. */
 const TOLD = /^(CREDENTIAL_|PERMISSION_|RATE_)/;

@@ -91,10 +91,13 @@ export async function answerOverHttp(
   const bytes = isGet(request) ? message : withHeaders(call, message, headerOf);
   if ("code" in bytes) return bytes;
   const context = { ...permit, deadline: arrived + timeoutMs, cancelled: () => response.over, attach };
+  let begun = false;
   try {
-    return await call.answer(bytes, context);
+    const answer = call.answer(bytes, context);
+    begun = true;
+    return await answer;
   } catch (error) {
-    return failure(call, error, call.changes, log);
+    return failure(call, error, begun && call.changes, log);
   }
 }
 

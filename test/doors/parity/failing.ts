@@ -21,8 +21,10 @@ export function failingStore(real: Store): Store {
 
 function failure({ ops }: Call): ReturnType<Writer["submit"]> | undefined {
   if (!("verb" in ops) || !ops.name.startsWith("fails.")) return undefined;
-  const code = ops.name.slice("fails.".length) as ErrorCode | "DEFECT";
+  const code = ops.name.slice("fails.".length) as ErrorCode | "DEFECT" | "DEFECT_AT_ONCE";
   switch (code) {
+    case "DEFECT_AT_ONCE":
+      throw new TypeError("a defect, for a test");
     case "DEFECT":
       return Promise.reject(new TypeError("a defect, for a test"));
     case "STORE_UNAVAILABLE":

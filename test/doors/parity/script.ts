@@ -156,6 +156,7 @@ const FAILURES: readonly Case[] = [
     name: "a defect: what it may have done decides what is said",
     calls: [
       refused("Increment", { name: "fails.DEFECT" }, "UNAVAILABLE", "OUTCOME_UNKNOWN", {}),
+      refused("Increment", { name: "fails.DEFECT_AT_ONCE" }, "INTERNAL", "INTERNAL_ERROR", {}),
       refused("GetCounter", { name: "fails.DEFECT" }, "INTERNAL", "INTERNAL_ERROR", {}),
     ],
   },

@@ -17,6 +17,7 @@ import { StartError, type StartReason, storeStartFailure } from "./start-error.t
 import { openStore } from "./stores/open.ts";
 import { ZoneCalendar } from "./stores/shared/calendar.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
+import { measureProcess } from "./telemetry/process.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { ListenError } from "./transports/listener.ts";
 import { Certificate } from "./transports/tls/certificate.ts";
@@ -66,6 +67,8 @@ export async function startServer(
   const closeAll = async (graceMs: number) => {
     for (const { close } of opened.splice(0).reverse()) await close(graceMs);
   };
+  const forgetProcess = measureProcess(telemetry.metrics, clock.now());
+  opened.push({ close: async () => forgetProcess() });
   try {
     const certificate = await openCertificateOf(config, clock, telemetry);
     if (certificate !== undefined) opened.push({ close: async () => certificate.close() });
@@ -275,10 +278,11 @@ async function openGuardOf(
   config: Config,
   { catalogue }: Store,
   clock: Clock,
-  { log }: Telemetry,
+  telemetry: Telemetry,
 ): Promise<Guarding> {
   try {
-    return await openGuardFor(catalogue, config, withoutSecrets(config.store), { clock, log, randomBytes });
+    const deps = { clock, randomBytes, ...telemetry };
+    return await openGuardFor(catalogue, config, withoutSecrets(config.store), deps);
   } catch (error) {
     if (!(error instanceof GuardError)) throw storeStartFailure(error);
     const reason = error.isDamage ? "STORE_UNUSABLE" : "CREDENTIALS_UNUSABLE";

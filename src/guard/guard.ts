@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import { Grants } from "../core/grants.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Log } from "../telemetry.ts";
 import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.ts";
 import { denialOf, Granted, MISSING } from "./access.ts";
@@ -35,6 +36,8 @@ export interface GuardOptions {
   readonly catalogue: Catalogue;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where calls without a credential are counted; undefined: nowhere. */
+  readonly metrics?: Metrics | undefined;
   readonly randomBytes: RandomBytes;
   /** The file of the root key; undefined: there is none. */
   readonly rootKeyFile?: string | undefined;
@@ -121,7 +124,7 @@ class StandingGuard implements Guard {
     this.#tokens = options.tokens?.(current);
     this.#certificates = options.certificates?.(current);
     this.#denials = new Denials(options.clock);
-    this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs);
+    this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs, options.metrics);
     this.#standing = new StandingPermits((head) => this.#judge(head));
     current.onChange(() => this.#standing.review());
     this.administration = administrationOf(current, options, () => this.#denials.latest);

@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Log } from "../telemetry.ts";
 import { type AsksNobody, openAsksNobody } from "./asks-nobody.ts";
 import { CallerRates } from "./caller-rates.ts";
@@ -57,7 +58,12 @@ export async function openGuardFor(
   catalogue: Catalogue | undefined,
   settings: GuardSettings,
   shown: string,
-  deps: { readonly clock: Clock; readonly log: Log; readonly randomBytes: RandomBytes },
+  deps: {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly metrics?: Metrics;
+    readonly randomBytes: RandomBytes;
+  },
 ): Promise<Guarding> {
   const { auth, rootKeyFile, oidc } = settings;
   if (catalogue === undefined) {

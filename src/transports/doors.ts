@@ -12,6 +12,7 @@ import { type Authorise, allowAll } from "./calls/authorise.ts";
 import type { UnaryCall } from "./calls/call.ts";
 import { knownOnly } from "./calls/known-only.ts";
 import { logged } from "./calls/logged.ts";
+import { CallMeter } from "./calls/meter.ts";
 import { API } from "./calls/services.ts";
 import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
 import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
@@ -23,10 +24,11 @@ import { SERVICES } from "./grpc/services.ts";
 import { openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
 import type { Drainable, SocketServer } from "./http/engine.ts";
-import { entryFor } from "./http/entry.ts";
+import { entryFor, observerEntry } from "./http/entry.ts";
 import { grpcOnlyRoute } from "./http/grpc-only.ts";
 import { healthRoute } from "./http/health.ts";
 import { hostNameRoute, wellFormedRoute } from "./http/host.ts";
+import { metricsRoute, sharedExposition } from "./http/metrics.ts";
 import { noStoreRoute } from "./http/no-store.ts";
 import { originRoute } from "./http/origin.ts";
 import { refusalsLogged } from "./http/refusals-logged.ts";
@@ -41,6 +43,7 @@ import { restRoute } from "./rest/rest.ts";
 import { Room } from "./room.ts";
 import type { Certificate } from "./tls/certificate.ts";
 import { type ClientAuth, ClientConnections } from "./tls/clients.ts";
+import { Traffic } from "./traffic.ts";
 
 /** What the doors lead to, and where they are. */
 export interface DoorsOptions {
@@ -86,8 +89,8 @@ export interface DoorsOptions {
   readonly limits?: Partial<DoorLimits>;
 }
 
-/** What holds no counts: the page, what Tally says of its API, and reflection. */
-export type OpenPart = "page" | "docs" | "reflection";
+/** What holds no counts: the page, what Tally says of its API, reflection, and what is measured. */
+export type OpenPart = "page" | "docs" | "reflection" | "metrics";
 
 /** Whose implementation of HTTP/2 it is. */
 export type Http2EngineName = "own" | "grpc-js";
@@ -165,7 +168,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     streamCalls = [],
     unaryCalls = [],
   } = options;
-  const { log } = options.telemetry;
+  const { log, metrics } = options.telemetry;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
   const silent = openCalls(
@@ -181,14 +184,16 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const arriving = new Room(limits.arrivingBytesMax);
-  const streams = new Streams(clock, log, limits);
+  const meter = new CallMeter(metrics, clock);
+  const streams = new Streams(clock, log, meter, limits);
+  const traffic = new Traffic(metrics, () => streams.open);
   const isOwn = options.http2Engine === "own";
   const isOpen = (part: OpenPart) => options.open?.has(part) ?? true;
   const entry = entryFor(authorise, log);
   const forReflection = isOpen("reflection") ? allowAll : knownOnly(authorise);
   const extras = extraCalls(health, limits.unaryBytesMax, forReflection);
   const hostNames = options.hostNames && new Set(options.hostNames);
-  const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
+  const doing = { clock, log, meter, limits: { bytesMax: limits.batchBytesMax, arriving } };
   const routes = [
     ...(options.authenticates ? [noStoreRoute()] : []),
     wellFormedRoute(),
@@ -205,6 +210,10 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     restRoute(api, doing),
     articleRoute(api, doing),
     referenceRoute(isOpen("docs") ? undefined : entry),
+    metricsRoute(
+      sharedExposition(metrics, clock),
+      isOpen("metrics") ? undefined : observerEntry(authorise, log),
+    ),
     consoleRoute(isOpen("page") ? undefined : entry),
     unknownPathRoute(api),
   ];
@@ -213,7 +222,15 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     calls: [...calls, ...unaryCalls, ...extras.unary],
     streamCalls: [...streamCalls, ...extras.streams],
   };
-  const carrying = { clock, log, limits, arriving, leaving: new Room(limits.leavingBytesMax), streams };
+  const carrying = {
+    clock,
+    log,
+    meter,
+    limits,
+    arriving,
+    leaving: new Room(limits.leavingBytesMax),
+    streams,
+  };
   const grpc = isOwn
     ? openHttp2Server({ ...served, routes: shared ? routes : [grpcOnlyRoute()] }, carrying)
     : openGrpcServer(served.calls, { ...carrying, streamCalls: served.streamCalls });
@@ -249,7 +266,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     }
     const makeRoom = http2 && (() => http2.endUnused());
     const admits = hasGrpc && clients ? (socket: Socket) => clients.admits(socket) : undefined;
-    const ruled = { ...limits, makeRoom, admits };
+    const ruled = { ...limits, makeRoom, admits, traffic };
     return openListener(server, http2 && ((socket) => http2.serve(socket)), address, ruled);
   };
   const closeAll = async (graceMs: number): Promise<void> => {
@@ -277,6 +294,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     await closed;
     clearTimeout(leaving);
     clients?.close();
+    traffic.close();
   };
   try {
     listeners.push(await listenOn(http.server, shared ? grpc : beside, listen, shared));

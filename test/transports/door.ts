@@ -26,6 +26,7 @@ import { DEFAULT_HISTORY, type History } from "../../src/service/store-history.t
 import { Writer } from "../../src/service/writer.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
 import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { Log } from "../../src/telemetry.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
@@ -53,6 +54,7 @@ export interface Opened extends AsyncDisposable {
   readonly store: Store;
   readonly client: Client;
   readonly logged: { event: string; fields: Record<string, unknown> | undefined }[];
+  readonly metrics: Metrics;
 }
 
 interface Options {
@@ -121,6 +123,7 @@ export async function open(options: Options = {}): Promise<Opened> {
   const realWriter = new Writer(store, clock);
   const writer = frontWriter?.(realWriter) ?? realWriter;
   const logged: Opened["logged"] = [];
+  const metrics = new Metrics();
   const log: Log = (event, fields) => void logged.push({ event, fields });
   const certificate =
     tls &&
@@ -142,7 +145,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     writer,
     clock,
     calendar: new ZoneCalendar(() => {}),
-    telemetry: { log },
+    telemetry: { log, metrics },
     streamCalls,
     unaryCalls,
     ...(limits && { limits }),
@@ -158,8 +161,21 @@ export async function open(options: Options = {}): Promise<Opened> {
     certificate?.close();
     await door.drain(0);
     await history.close();
+    const inFlight = metrics.numbers[metrics.placeOf("callsInFlight", {})];
+    if (inFlight !== 0)
+      throw new Error(`expected every call to have been measured to its end, got ${inFlight} left`);
   };
-  return { door, clock, certificate, ca: tls?.ca, store, client, logged, [Symbol.asyncDispose]: dispose };
+  return {
+    door,
+    clock,
+    certificate,
+    ca: tls?.ca,
+    store,
+    client,
+    logged,
+    metrics,
+    [Symbol.asyncDispose]: dispose,
+  };
 }
 
 /** The history of a store, whose log is followed from the first question on: most tests ask none. */

@@ -1,11 +1,13 @@
 import type { DescMethodStreaming } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
+import type { Door } from "../../telemetry/series.ts";
 import type { Log } from "../../telemetry.ts";
 import { conditionOfStream } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
 import type { Authorise, CallHead, Permit } from "./authorise.ts";
 import type { AnswerMetadata, Refused } from "./call.ts";
+import type { CallMeter } from "./meter.ts";
 
 /**
  * A method that takes or answers any number of messages, from bytes to bytes: all of it but the door. It changes nothing:
@@ -71,6 +73,8 @@ export interface RunningStream {
 /** A call, by its headers. */
 export interface StreamCaller {
   readonly head: CallHead;
+  /** Where it came in. */
+  readonly door: Door;
   /** As in the context. */
   readonly deadline: number;
   /** Why the headers are none of the door's protocol; told once it is known who calls. */
@@ -92,6 +96,7 @@ export interface StreamLimits {
 export class Streams {
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #meter: CallMeter;
   readonly #limits: StreamLimits;
   readonly #draining = new AbortController();
   readonly #open = new Set<(refused: Refused) => void>();
@@ -99,10 +104,16 @@ export class Streams {
   #running = 0;
   #over = false;
 
-  constructor(clock: Clock, log: Log, limits: StreamLimits) {
+  constructor(clock: Clock, log: Log, meter: CallMeter, limits: StreamLimits) {
     this.#clock = clock;
     this.#log = log;
+    this.#meter = meter;
     this.#limits = limits;
+  }
+
+  /** How many there are. */
+  get open(): number {
+    return this.#open.size;
   }
 
   /**
@@ -117,6 +128,7 @@ export class Streams {
     sink: StreamSink,
   ): RunningStream {
     const stop = new AbortController();
+    const since = this.#meter.began();
     let timer: NodeJS.Timeout | undefined;
     let expireTimeMs = Number.POSITIVE_INFINITY;
     let revoked: AbortSignal | undefined;
@@ -127,6 +139,7 @@ export class Streams {
       this.#open.delete(end);
       stop.abort();
       sink.end(refused);
+      this.#meter.ended(call.method, caller.door, since, refused);
     };
     const { promise: done, resolve } = Promise.withResolvers<void>();
     const running = { end, done };

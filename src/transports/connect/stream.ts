@@ -106,6 +106,7 @@ async function serve(
     call,
     {
       head,
+      door: format.isWeb ? "grpc_web" : "connect",
       deadline: isTime ? options.clock.now() + timeoutMs : Number.POSITIVE_INFINITY,
       unfit: unfitHeaders(request, format) ?? (isTime ? undefined : timeoutMs),
     },

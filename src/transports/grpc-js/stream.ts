@@ -53,6 +53,7 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
         overGrpc: true,
         peer: beside.peer,
       },
+      door: "grpc" as const,
       deadline: deadlineOf(this.#call, this.#door),
       unfit: beside.unfit,
       judged: beside.judged,
@@ -74,7 +75,7 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
     this.#ended = true;
     this.#read(undefined);
     this.#taken?.();
-    this.#running?.end({ code: "CALL_CANCELLED" });
+    this.#running?.end(this.#beside.refused() ?? { code: "CALL_CANCELLED" });
   }
 
   attach(metadata: AnswerMetadata): void {

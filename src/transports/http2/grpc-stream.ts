@@ -40,6 +40,7 @@ export class Http2StreamCall implements StreamListener, StreamSink {
         ...{ method: call.method, headerOf, countOf, overGrpc: true },
         peer: () => peerOf(stream.socket),
       },
+      door: "grpc" as const,
       deadline: door.clock.now() + timeoutMs,
       unfit,
     };

@@ -131,9 +131,9 @@ describe("what stands between commas", () => {
 
   it("is what is open without a credential, and nothing that there is not", () => {
     const open = (text: string) => load({ flags: { "auth-open": text } }).config.authOpen;
-    expect([open("page,reflection"), open("")]).toEqual([["page", "reflection"], []]);
-    expect(() => open("page,metrics")).toThrow(
-      'there is no "metrics"; expected some of page, docs, reflection, or nothing; the default is page,docs,reflection.',
+    expect([open("page,metrics"), open("")]).toEqual([["page", "metrics"], []]);
+    expect(() => open("page,counts")).toThrow(
+      'there is no "counts"; expected some of page, docs, reflection, metrics, or nothing; the default is page,docs,reflection.',
     );
   });
 

@@ -5,6 +5,7 @@ import type { Clock } from "./core/clock.ts";
 import { withoutSecrets } from "./core/secrets.ts";
 import { seldom } from "./core/seldom.ts";
 import { GuardError, type Guarding, openGuardFor } from "./guard/open-for.ts";
+import { CommitMeter } from "./service/commit-meter.ts";
 import { tellingOfDamage } from "./service/damage.ts";
 import { followHistory } from "./service/history-follower.ts";
 import { LogReader } from "./service/log-reader.ts";
@@ -103,13 +104,15 @@ export async function startServer(
     opened.push({ close: async () => readiness.close() });
     const tellDamage = seldom(clock, (names) => log("store.damaged", { names }));
     const served = tellingOfDamage(readiness.store, tellDamage);
+    const commits = new CommitMeter(telemetry.metrics);
     const writer = new Writer(
       served,
       clock,
       writerLimitsOf(config),
-      commitsTold(telemetry, clock, logsCalls, following.wake),
+      commitsTold(telemetry, clock, logsCalls, following.wake, commits),
     );
-    opened.push({ close: () => writer.drain() });
+    const unwatch = commits.watch(writer);
+    opened.push({ close: () => writer.drain().finally(unwatch) });
 
     const { openDoors } = await loading;
     const { listen, grpcListen, allowOrigins } = config;
@@ -180,21 +183,28 @@ function hostNamesOf({ hostNames, listen, tlsCertFile, auth }: Config): readonly
   return hostNames.length > 0 || open ? hostNames : undefined;
 }
 
-/** What the log has of commits: failures now and then, and each one that succeeds only when all calls are logged. */
+/** Who is told of commits: the meter; history; and the log, of failures now and then, of each that succeeds when all calls are logged. */
 function commitsTold(
   { log }: Telemetry,
   clock: Clock,
   all: boolean,
   wake: (() => void) | undefined,
+  meter: CommitMeter,
 ): CommitsTold {
-  const failed = seldom(clock, (err) => log("store.commit_failed", { err }));
-  if (!all) return wake === undefined ? { failed } : { failed, committed: wake };
+  const tellFailed = seldom(clock, (err) => log("store.commit_failed", { err }));
   return {
-    failed,
-    committed(calls, { values, timings: { loadMs, decideMs, saveMs, syncMs } }) {
+    failed(error) {
+      meter.failed(error);
+      tellFailed(error);
+    },
+    committed(calls, outcomes, waitedMs) {
       wake?.();
+      meter.committed(calls, outcomes, waitedMs);
+      if (!all) return;
+      const { values, timings } = outcomes;
+      const { loadMs, decideMs, saveMs, syncMs } = timings;
       const parts = { load_ms: loadMs, decide_ms: decideMs, save_ms: saveMs, sync_ms: syncMs };
-      log("store.committed", { calls, ops: values.length, ...parts });
+      log("store.committed", { calls: calls.length, ops: values.length, ...parts });
     },
   };
 }

@@ -19,6 +19,23 @@ const CALL_SECONDS = [
   ...[0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 ];
 
+/** What can be done to a counter, each at its number (core/op.ts). */
+export const VERBS = [
+  ...["increment", "decrement", "set", "reset", "create", "update", "delete", "take", "give_back"],
+] as const;
+
+/** What became of an operation: made, by this call or under its request id before; or not. */
+export const OPERATION_OUTCOMES = ["applied", "not_applied", "replayed"] as const;
+
+/** The parts of a commit, in their order. */
+export const COMMIT_PHASES = ["wait", "load", "decide", "save", "commit"] as const;
+
+const COMMIT_OPERATIONS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 4_000, 8_000];
+
+const COMMIT_SECONDS = [
+  ...[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+];
+
 /** Everything that Tally measures. Names are stable: people search and alert by them. */
 export const SERIES = {
   calls: counter(
@@ -44,6 +61,37 @@ export const SERIES = {
     "tally_calls_without_credential_total",
     "Calls without a credential that were let in while auth is optional; once it is required they may what anonymous may.",
     { door: ["grpc", "http"] },
+    "all", // Whoever is about to require credentials wants to see none.
+  ),
+  operations: counter(
+    "tally_operations_total",
+    "Operations on counters that came to a commit which succeeded, by what became of them; not_applied are those that were refused, found no room or were only tried.",
+    { verb: VERBS, outcome: OPERATION_OUTCOMES },
+  ),
+  queueOperations: gauge("tally_queue_operations", "Operations that wait for a commit."),
+  queueBytes: gauge("tally_queue_bytes", "Memory that the operations take which wait for a commit."),
+  queueOldestSeconds: gauge(
+    "tally_queue_oldest_seconds",
+    "For how long the call has waited for a commit that has waited longest; 0 where none waits.",
+  ),
+  commits: counter(
+    "tally_commits_total",
+    "Commits, by what is known of them: committed, certainly not_applied, or unknown.",
+    { outcome: ["committed", "not_applied", "unknown"] },
+    "all",
+  ),
+  commitsInFlight: gauge("tally_commits_in_flight", "Commits that have begun and not ended."),
+  commitOperations: histogram(
+    "tally_commit_operations",
+    "How many operations a commit had that succeeded.",
+    {},
+    COMMIT_OPERATIONS,
+  ),
+  commitSeconds: histogram(
+    "tally_commit_seconds",
+    "How long the parts of a commit took that succeeded: wait (of the call that waited longest), load, decide, save, and commit, which on SQLite has the fsync in it. What a store cannot tell apart is with the part after it; of one that changed nothing there are no save and commit.",
+    { phase: COMMIT_PHASES },
+    COMMIT_SECONDS,
   ),
   openConnections: gauge("tally_open_connections", "Connections that are open, of all doors."),
   openStreams: gauge("tally_open_streams", "Calls answered by a stream that are open."),
@@ -98,7 +146,7 @@ function counter<const Labels extends LabelValues = Record<never, never>>(
   name: string,
   help: string,
   labels = {} as Labels,
-  atZero: Family["atZero"] = "all",
+  atZero: Family["atZero"] = Object.keys(labels).length === 0 ? "all" : "none",
 ) {
   return { kind: "counter", name, help, labels, atZero, bounds: [] } as const;
 }

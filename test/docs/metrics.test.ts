@@ -19,6 +19,6 @@ it("docs/metrics.md explains every label, and asks for nothing that is not measu
   const labels = Object.values(SERIES).flatMap((each) => Object.keys(each.labels));
   for (const label of labels) expect(PAGE).toContain(`\n| \`${label}\` | `);
   const names = Object.values(SERIES).map(({ name }) => name as string);
-  for (const [, name] of PAGE.matchAll(/\b(tally_[a-z0-9_]+?)(?:_bucket)?\b(?![a-z_])/g))
+  for (const [, name] of PAGE.matchAll(/\b(tally_[a-z0-9_]+?)(?:_bucket|_sum|_count)?\b(?![a-z_])/g))
     expect(names).toContain(name);
 });

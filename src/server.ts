@@ -6,6 +6,7 @@ import { withoutSecrets } from "./core/secrets.ts";
 import { seldom } from "./core/seldom.ts";
 import { GuardError, type Guarding, openGuardFor } from "./guard/open-for.ts";
 import { CommitMeter } from "./service/commit-meter.ts";
+import { commitsTold } from "./service/commits-told.ts";
 import { tellingOfDamage } from "./service/damage.ts";
 import { followHistory } from "./service/history-follower.ts";
 import { LogReader } from "./service/log-reader.ts";
@@ -13,7 +14,7 @@ import { startMaintenance } from "./service/maintenance.ts";
 import { type Readiness, watchReadiness } from "./service/readiness.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
 import type { HistoryOptions } from "./service/store-history.ts";
-import { type CommitsTold, DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
+import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
 import { StartError, type StartReason, storeStartFailure } from "./start-error.ts";
 import { openStore } from "./stores/open.ts";
 import { ZoneCalendar } from "./stores/shared/calendar.ts";
@@ -32,6 +33,8 @@ export interface RunningServer {
   readonly address: Address;
   /** Where gRPC is served; the same unless it has a port of its own. */
   readonly grpcAddress: Address;
+  /** Where scrapers and probes ask without credentials; undefined: nowhere. */
+  readonly metricsAddress: Address | undefined;
   /** What it shows to those who connect, over TLS; undefined when all is in plaintext. */
   readonly certificate: CertificateFacts | undefined;
   readonly store: StoreTraits;
@@ -109,16 +112,17 @@ export async function startServer(
       served,
       clock,
       writerLimitsOf(config),
-      commitsTold(telemetry, clock, logsCalls, following.wake, commits),
+      commitsTold(log, clock, { meter: commits, wake: following.wake, all: logsCalls }),
     );
     const unwatch = commits.watch(writer);
     opened.push({ close: () => writer.drain().finally(unwatch) });
 
     const { openDoors } = await loading;
-    const { listen, grpcListen, allowOrigins } = config;
+    const { listen, grpcListen, metricsListen, allowOrigins } = config;
     const doors = await openDoors({
       listen,
       grpcListen,
+      metricsListen,
       http2Engine: config.http2Engine,
       certificate,
       clientAuth: config.tlsClientAuth,
@@ -149,6 +153,7 @@ export async function startServer(
     return {
       address: { host: listen.host, port: doors.port },
       grpcAddress: { host: (grpcListen ?? listen).host, port: doors.grpcPort },
+      metricsAddress: metricsListen && { host: metricsListen.host, port: doors.metricsPort! },
       get certificate() {
         return certificate?.facts;
       },
@@ -181,32 +186,6 @@ export async function startServer(
 function hostNamesOf({ hostNames, listen, tlsCertFile, auth }: Config): readonly string[] | undefined {
   const open = auth !== "required" && tlsCertFile === undefined && isLoopback(listen.host);
   return hostNames.length > 0 || open ? hostNames : undefined;
-}
-
-/** Who is told of commits: the meter; history; and the log, of failures now and then, of each that succeeds when all calls are logged. */
-function commitsTold(
-  { log }: Telemetry,
-  clock: Clock,
-  all: boolean,
-  wake: (() => void) | undefined,
-  meter: CommitMeter,
-): CommitsTold {
-  const tellFailed = seldom(clock, (err) => log("store.commit_failed", { err }));
-  return {
-    failed(error) {
-      meter.failed(error);
-      tellFailed(error);
-    },
-    committed(calls, outcomes, waitedMs) {
-      wake?.();
-      meter.committed(calls, outcomes, waitedMs);
-      if (!all) return;
-      const { values, timings } = outcomes;
-      const { loadMs, decideMs, saveMs, syncMs } = timings;
-      const parts = { load_ms: loadMs, decide_ms: decideMs, save_ms: saveMs, sync_ms: syncMs };
-      log("store.committed", { calls: calls.length, ops: values.length, ...parts });
-    },
-  };
 }
 
 /** Has what follows the change log follow it: history, if the store keeps one. Undefined `wake`: commits need not tell. */
@@ -318,13 +297,17 @@ function writerLimitsOf({ queueOpsMax, queueBytesMax }: Config): WriterLimits {
   return { ...DEFAULT_WRITER_LIMITS, queueOpsMax, queueBytesMax };
 }
 
-function toListenError(error: unknown, { grpcListen }: Config): unknown {
+function toListenError(error: unknown, { grpcListen, metricsListen }: Config): unknown {
   if (!(error instanceof ListenError)) return error;
   const { code } = error.cause as NodeJS.ErrnoException;
   const known = code === undefined ? undefined : LISTEN_ERRORS[code];
   if (known === undefined) return error;
   const [reason, why] = known;
-  const flag = error.address === grpcListen ? "--grpc-listen" : "--listen";
+  const flags = new Map([
+    [grpcListen, "--grpc-listen"],
+    [metricsListen, "--metrics-listen"],
+  ]);
+  const flag = flags.get(error.address) ?? "--listen";
   const sentence = `Cannot listen on ${formatAddress(error.address)}: ${why.replace("--listen", flag)}.`;
   return new StartError(reason, sentence, { cause: error });
 }

@@ -36,6 +36,7 @@ import { unknownPathRoute } from "./http/unknown-path.ts";
 import { openHttp2Server } from "./http2/server.ts";
 import { type Address, type Listener, type ListenerLimits, openListener } from "./listener.ts";
 import { type HttpLimits, openHttpServer } from "./node-http/server.ts";
+import { type ObservingPort, openObservingPort } from "./observing.ts";
 import { consoleRoute } from "./pages/console.ts";
 import { referenceRoute } from "./pages/reference.ts";
 import { articleRoute } from "./rest/article.ts";
@@ -51,6 +52,8 @@ export interface DoorsOptions {
   readonly listen: Address;
   /** Where to listen for gRPC instead; the other port then refuses it. */
   readonly grpcListen?: Address | undefined;
+  /** Where to serve what is measured, and health, to whoever asks; undefined: nowhere. */
+  readonly metricsListen?: Address | undefined;
   /** What carries HTTP/2: our own, and with it all that HTTP/1.1 has; or grpc-js, and gRPC alone. */
   readonly http2Engine?: Http2EngineName;
   /** What is shown to those who connect, over TLS; undefined: all is in plaintext. */
@@ -137,6 +140,8 @@ export interface Doors {
   readonly port: number;
   /** Where gRPC is served: the same port unless it has its own. */
   readonly grpcPort: number;
+  /** Where what is measured is served to whoever asks; undefined: nowhere. */
+  readonly metricsPort: number | undefined;
   /** What health checks are told, on every door; false at first. */
   setServing(serving: boolean): void;
   /** Likewise: what is known of the store. */
@@ -160,6 +165,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const {
     listen,
     grpcListen,
+    metricsListen,
     certificate,
     store,
     writer,
@@ -194,6 +200,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const extras = extraCalls(health, limits.unaryBytesMax, forReflection);
   const hostNames = options.hostNames && new Set(options.hostNames);
   const doing = { clock, log, meter, limits: { bytesMax: limits.batchBytesMax, arriving } };
+  const exposition = sharedExposition(metrics, clock);
   const routes = [
     ...(options.authenticates ? [noStoreRoute()] : []),
     wellFormedRoute(),
@@ -210,10 +217,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     restRoute(api, doing),
     articleRoute(api, doing),
     referenceRoute(isOpen("docs") ? undefined : entry),
-    metricsRoute(
-      sharedExposition(metrics, clock),
-      isOpen("metrics") ? undefined : observerEntry(authorise, log),
-    ),
+    metricsRoute(exposition, isOpen("metrics") ? undefined : observerEntry(authorise, log)),
     consoleRoute(isOpen("page") ? undefined : entry),
     unknownPathRoute(api),
   ];
@@ -256,6 +260,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const http = openHttpServer(routes, { log, limits, tls: tlsFor(protocols, shared) });
   const engines: readonly Drainable[] = [http, grpc, ...(beside === undefined ? [] : [beside])];
   const listeners: Listener[] = [];
+  let observing: ObservingPort | undefined;
   const listenOn = (server: Server, http2: SocketServer | undefined, address: Address, hasGrpc: boolean) => {
     if (server instanceof TlsServer) {
       certificate?.renewOn(server);
@@ -294,6 +299,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     await closed;
     clearTimeout(leaving);
     clients?.close();
+    await observing?.close(); // Until then probes are told that it stops.
     traffic.close();
   };
   try {
@@ -304,6 +310,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls });
       listeners.push(await listenOn(server, grpc, grpcListen, true));
     }
+    if (metricsListen !== undefined)
+      observing = await openObservingPort(metricsListen, { health, exposition, log, limits });
   } catch (error) {
     await closeAll(0);
     throw error;
@@ -312,6 +320,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   return {
     port: listeners[0]!.port,
     grpcPort: listeners.at(-1)!.port,
+    metricsPort: observing?.port,
     setServing: (serving) => health.setServing(serving),
     setReadiness: (store) => health.setStore(store),
     drain(graceMs) {

@@ -61,6 +61,7 @@ interface Options {
   readonly limits?: Partial<DoorLimits>;
   readonly listen?: { readonly host: string; readonly port: number };
   readonly grpcListen?: { readonly host: string; readonly port: number };
+  readonly metricsListen?: { readonly host: string; readonly port: number };
   /** Puts something in front of the real store or writer. */
   readonly store?: (real: Store) => Store;
   readonly writer?: (real: Writer) => Writer;
@@ -93,6 +94,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     limits,
     listen = { host: "127.0.0.1", port: 0 },
     grpcListen,
+    metricsListen,
     store: front,
     writer: frontWriter,
     newUid = () => v7(),
@@ -136,6 +138,7 @@ export async function open(options: Options = {}): Promise<Opened> {
   const door = await openDoors({
     listen,
     grpcListen,
+    metricsListen,
     http2Engine,
     certificate,
     clientAuth,

@@ -8,7 +8,7 @@ import { connect } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it, vi } from "vitest";
 import { IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
-import type { Permit } from "../../src/transports/calls/authorise.ts";
+import type { Authorise, Permit } from "../../src/transports/calls/authorise.ts";
 import { sampleIn, samplesIn } from "../support/exposition.ts";
 import { gate, type Opened, open, refusal } from "./door.ts";
 import { echoCalls, Seen } from "./echo/calls.ts";
@@ -249,5 +249,73 @@ describe("a call is counted once", () => {
     await vi.waitFor(() => expect(inFlight(opened)).toBe(0));
     expect(callsIn(opened), "no method of the API's").toEqual({ "other grpc CANCELLED": 1 });
     expect(sampleIn(opened.metrics.read(), "tally_open_streams")).toBe(0);
+  });
+});
+
+describe("a port for scrapers and probes", () => {
+  const OWN = { metricsListen: { host: "127.0.0.1", port: 0 } };
+  const get = async (port: number, path: string, method = "GET") => {
+    const got = await fetch(`http://127.0.0.1:${port}${path}`, { method });
+    return { status: got.status, text: await got.text() };
+  };
+
+  it("tells what is measured and health to whoever asks, whatever the other asks for", async () => {
+    const refusing: Authorise = () => ({ code: "CREDENTIAL_MISSING" });
+    await using opened = await open({ ...OWN, authorise: refusing, authenticates: true, open: new Set() });
+    const port = opened.door.metricsPort!;
+    expect((await get(opened.door.port, "/metrics")).status).toBe(401);
+    const told = await get(port, "/metrics");
+    expect(told.status).toBe(200);
+    expect(told.text).toContain("tally_calls_total");
+    expect((await get(port, "/metrics", "HEAD")).status).toBe(200);
+    expect(await get(port, "/livez")).toEqual({ status: 200, text: "ok\n" });
+    expect(await get(port, "/readyz?writes")).toEqual({ status: 200, text: "ok\n" });
+    opened.door.setReadiness({ reads: undefined, writes: "the disk is full" });
+    expect(await get(port, "/readyz")).toEqual({ status: 200, text: "ok\n" });
+    expect(await get(port, "/readyz?writes")).toEqual({ status: 503, text: "the disk is full\n" });
+  });
+
+  it("has nothing else, neither calls nor pages nor HTTP/2", async () => {
+    await using opened = await open(OWN);
+    const port = opened.door.metricsPort!;
+    for (const [path, method] of [
+      ["/", "GET"],
+      ["/v1/counters/a", "GET"],
+      ["/counters/a/increment", "POST"],
+      [INCREMENT, "POST"],
+      ["/openapi.json", "GET"],
+      ["/metrics/", "GET"],
+    ] as const)
+      expect(await get(port, path, method), path).toEqual({
+        status: 404,
+        text: "here are /metrics, /livez and /readyz, and nothing else\n",
+      });
+    expect((await get(port, "/metrics", "POST")).status).toBe(405);
+    expect(await exchange(port, INCREMENT, [framed(increment)])).toMatchObject({ status: "RESET" });
+    expect(callsIn(opened)).toEqual({});
+  });
+
+  it("says while the server stops that it is not ready, and is closed after the last answer", async () => {
+    let letGo = () => {};
+    let waiting = () => 0;
+    await using opened = await open({
+      ...OWN,
+      store: (real) => {
+        const gated = gate(real);
+        letGo = gated.open;
+        waiting = gated.count;
+        return gated.store;
+      },
+    });
+    const port = opened.door.metricsPort!;
+    const call = opened.client.increment({ name: "a" });
+    await vi.waitFor(() => expect(waiting()).toBe(1));
+    const drained = opened.door.drain(10_000);
+    await vi.waitFor(async () => expect((await get(port, "/readyz")).status).toBe(503));
+    expect(sampleIn((await get(port, "/metrics")).text, "tally_calls_in_flight")).toBe(1);
+    letGo();
+    await call;
+    await drained;
+    await expect(get(port, "/livez")).rejects.toThrow();
   });
 });

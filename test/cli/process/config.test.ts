@@ -80,6 +80,7 @@ describe("the address", () => {
       expect(() => load({ flags: { listen } })).toThrow("accept this with --insecure");
       expect(() => load({ flags: { "grpc-listen": listen } })).toThrow("accept this with --insecure");
       expect(load({ flags: { listen, insecure: true } }).config.insecure).toBe(true);
+      expect(() => load({ flags: { "metrics-listen": listen } }), "which has no counts").not.toThrow();
     },
   );
 

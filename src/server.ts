@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
-import { type Address, type Config, formatAddress, isLoopback } from "./config.ts";
+import { type Address, type Config, formatAddress, isLoopback, limitsOf } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { withoutSecrets } from "./core/secrets.ts";
 import { seldom } from "./core/seldom.ts";
@@ -54,6 +54,19 @@ export interface RunningServer {
   close(graceMs?: number): Promise<void>;
 }
 
+/** What the process is, for who may observe. */
+export interface About {
+  /** Of Tally. */
+  readonly version: string;
+  /** What the configuration warns of, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+const NOTHING_KNOWN: About = { version: "", warnings: [] };
+
+/** Of more the oldest are forgotten. */
+const WARNINGS_MAX = 20;
+
 /**
  * Open everything in order; resolves when calls are answered. Closes in reverse what it opened, also when a later
  * step fails.
@@ -62,22 +75,28 @@ export interface RunningServer {
  */
 export async function startServer(
   config: Config,
-  deps: { telemetry: Telemetry; clock?: Clock },
+  deps: { telemetry: Telemetry; clock?: Clock; about?: About },
 ): Promise<RunningServer> {
-  const { telemetry, clock = SYSTEM_CLOCK } = deps;
+  const { telemetry, clock = SYSTEM_CLOCK, about = NOTHING_KNOWN } = deps;
+  const startTimeMs = clock.now();
   const { log } = telemetry;
   const loading = import("./transports/doors.ts"); // Compiles while the store's workers open the file.
   const opened: Closable[] = [];
   const closeAll = async (graceMs: number) => {
     for (const { close } of opened.splice(0).reverse()) await close(graceMs);
   };
-  const forgetProcess = measureProcess(telemetry.metrics, clock.now());
+  const forgetProcess = measureProcess(telemetry.metrics, startTimeMs);
   opened.push({ close: async () => forgetProcess() });
   try {
     const certificate = await openCertificateOf(config, clock, telemetry);
     if (certificate !== undefined) opened.push({ close: async () => certificate.close() });
 
-    const store = await openStoreOf(config, clock, telemetry);
+    const warned = [...about.warnings];
+    const store = await openStoreOf(config, clock, (detail) => {
+      log("store.warning", { detail });
+      warned.push(detail);
+      if (warned.length > WARNINGS_MAX) warned.shift();
+    });
     opened.push({ close: () => store.close() });
 
     const guarding = await openGuardOf(config, store, clock, telemetry);
@@ -138,6 +157,11 @@ export async function startServer(
         authenticates: true,
         open: new Set(config.authOpen),
         administration: guard.administration,
+      }),
+      serverInfo: () => ({
+        ...{ version: about.version, startTimeMs, auth: config.auth, store: store.traits },
+        limits: limitsOf(config),
+        warnings: [...unready(readiness.current), ...warned],
       }),
       logsCalls,
       limits: config,
@@ -222,6 +246,11 @@ interface Closable {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
+function unready({ reads, writes }: Readiness): string[] {
+  if (reads !== undefined) return [`Reads are not answered: ${reads}.`];
+  return writes === undefined ? [] : [`Changes are not taken: ${writes}.`];
+}
+
 const MAINTENANCE_EVERY_MS = 1_000;
 const READINESS_EVERY_MS = 1_000;
 
@@ -246,7 +275,7 @@ async function openCertificateOf(
 /** Who renews a certificate does so weeks before the old one ends; a minute is soon. */
 const RENEWAL_CHECK_MS = 60_000;
 
-async function openStoreOf(config: Config, clock: Clock, { log }: Telemetry): Promise<Store> {
+async function openStoreOf(config: Config, clock: Clock, warn: (detail: string) => void): Promise<Store> {
   try {
     return await openStore(config.store, {
       clock,
@@ -255,7 +284,7 @@ async function openStoreOf(config: Config, clock: Clock, { log }: Telemetry): Pr
       cachedCountersMax: config.cachedCountersMax,
       history: historyOf(config),
       migrates: config.migratesAtStart,
-      warn: (detail) => log("store.warning", { detail }),
+      warn,
     });
   } catch (error) {
     throw storeStartFailure(error);

@@ -54,7 +54,10 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
   log("server.starting", { version, node: process.version, pid: process.pid });
   for (const detail of warnings) log("config.warning", { detail });
 
-  const server = await startServer(config, { telemetry: { log, metrics: new Metrics() } });
+  const server = await startServer(config, {
+    telemetry: { log, metrics: new Metrics() },
+    about: { version, warnings },
+  });
   if (pretty) process.stdout.write(bannerOf(server, config, version));
   else log("server.ready", readyFields(server, config, version));
   reload = () => {

@@ -8,6 +8,7 @@ import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Telemetry } from "../telemetry.ts";
+import type { ServerInfo } from "./calls/admin/server-info.ts";
 import { type Authorise, allowAll } from "./calls/authorise.ts";
 import type { UnaryCall } from "./calls/call.ts";
 import { knownOnly } from "./calls/known-only.ts";
@@ -15,7 +16,7 @@ import { logged } from "./calls/logged.ts";
 import { CallMeter } from "./calls/meter.ts";
 import { API } from "./calls/services.ts";
 import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
-import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
+import { type CallLimits, DEFAULT_CALL_LIMITS, nothingKnown, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect/route.ts";
 import { streamRoute } from "./connect/stream.ts";
 import { extraCalls } from "./grpc/extras.ts";
@@ -87,6 +88,8 @@ export interface DoorsOptions {
   readonly open?: ReadonlySet<OpenPart> | undefined;
   /** Principals and keys, for those who may manage them; undefined: there are none. */
   readonly administration?: Administration;
+  /** The process as it is now, for who may observe; undefined: nothing is known of it. */
+  readonly serverInfo?: () => ServerInfo;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
@@ -171,6 +174,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     writer,
     clock,
     authorise = allowAll,
+    serverInfo = () => nothingKnown(store),
     streamCalls = [],
     unaryCalls = [],
   } = options;
@@ -185,7 +189,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     limits,
     (calls) => log("calls.overload", { calls }),
     authorise,
-    { administration: options.administration, log },
+    { administration: options.administration, log, serverInfo },
   );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.

@@ -1,5 +1,5 @@
 /** From the root key to a counter: with a server that is really started, over gRPC and REST. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -264,6 +264,38 @@ async function keyOf(served: Served, principal: string): Promise<string> {
   const made = await served.rest({ path: `/v1/admin/principals/${principal}/keys`, key: ROOT, body: {} });
   return (made.json as { key: string }).key;
 }
+
+describe("GetServerInfo", () => {
+  it("is for who may observe, and tells what the process is", async () => {
+    await using served = await serve({ ...flags, "queue-wait-max": "300ms" });
+    await served.grpc(admin.createPrincipal, { name: "watcher", grants: ["observe@"] }, ROOT);
+    const key = await keyOf(served, "watcher");
+    expect(await served.grpc(admin.getServerInfo, {})).toBe("CREDENTIAL_MISSING");
+    expect(await served.grpc(admin.getServerInfo, {}, key)).toMatchObject({
+      nodeVersion: process.version,
+      store: served.server.store.title,
+      promise: served.server.store.promise,
+      durability: "fsync",
+      auth: "required",
+      limits: expect.objectContaining({ "queue-wait-max": "300ms", "change-log-bytes-max": "1073741824" }),
+      warnings: [],
+    });
+    const got = await served.rest({ path: "/v1/admin/server", key });
+    const { startTime } = got.json as { startTime: string };
+    expect(Date.now() - Date.parse(startTime)).toBeLessThan(60_000);
+  });
+
+  it("is there while nobody has to say who they are, and tells what the store warns of", async () => {
+    const store = `sqlite:${join(dir, "old.db")}`;
+    await copyFile(new URL("../stores/golden/schema-7.sqlite", import.meta.url), join(dir, "old.db"));
+    await using served = await serve({ store });
+    expect(await served.grpc(admin.getServerInfo, {})).toMatchObject({
+      auth: "off",
+      warnings: [expect.stringContaining("The file was of schema")],
+    });
+    expect(await served.grpc(admin.listDenied, {})).toBe("AUTH_OFF");
+  });
+});
 
 describe("/metrics", () => {
   const scraped = (served: Served, key?: string) => {

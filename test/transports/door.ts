@@ -28,6 +28,7 @@ import { MemoryStore } from "../../src/stores/memory/store.ts";
 import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { Log } from "../../src/telemetry.ts";
+import type { ServerInfo } from "../../src/transports/calls/admin/server-info.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
@@ -71,6 +72,7 @@ interface Options {
   readonly authenticates?: boolean;
   readonly open?: ReadonlySet<OpenPart>;
   readonly administration?: Administration;
+  readonly serverInfo?: () => ServerInfo;
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -103,6 +105,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     authenticates = false,
     open: parts,
     administration,
+    serverInfo,
     streamCalls = [],
     unaryCalls = [],
     tls,
@@ -156,6 +159,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     open: parts,
     ...(authorise && { authorise }),
     ...(administration && { administration }),
+    ...(serverInfo && { serverInfo }),
   });
   door.setServing(true);
   const client = new Client(door.grpcPort, {}, tls?.ca);

@@ -20,9 +20,9 @@ export function entryFor(authorise: Authorise, log: Log): Entry {
   };
 }
 
-/** For who may observe. */
+/** For who may observe; it is asked for as by who asks what the server is. */
 export function observerEntry(authorise: Authorise, log: Log): Entry {
-  const asked = { method: AdminService.method.whoAmI, authorise };
+  const asked = { method: AdminService.method.getServerInfo, authorise };
   return async (request, response) => {
     const permit = await permitOverHttp(asked, request, response, log);
     const refusal = "code" in permit ? permit : permit.access?.denial(Permission.OBSERVE, { prefix: "" });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EXITS } from "../../../src/cli/exit.ts";
 import { parseDuration, parseSize } from "../../../src/config/quantity.ts";
-import { ConfigError, KEYS, loadConfig, type Sources, variableOf } from "../../../src/config.ts";
+import { ConfigError, KEYS, limitsOf, loadConfig, type Sources, variableOf } from "../../../src/config.ts";
 import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { DEFAULT_WRITER_LIMITS } from "../../../src/service/writer.ts";
 import { DEFAULT_DOOR_LIMITS } from "../../../src/transports/doors.ts";
@@ -264,6 +264,22 @@ describe("an error", () => {
       "The environment variable TALLY_STOR has no meaning; did you mean TALLY_STORE?",
     ]);
   });
+});
+
+it("limits are told as they can be set", () => {
+  const { config } = load({
+    flags: { "queue-wait-max": "1500ms", "history-keep-days": "", history: "false" },
+  });
+  const limits = limitsOf(config);
+  expect(limits).toMatchObject({
+    "queue-wait-max": "1s500ms",
+    "queue-bytes-max": "67108864",
+    "request-ids-keep": "1d",
+    history: "false",
+    "history-keep-days": "",
+  });
+  expect(limits).not.toHaveProperty("store");
+  expect(load({ flags: limits }).config).toEqual(config);
 });
 
 it("docs/configuration.md is what the settings say of themselves", async () => {

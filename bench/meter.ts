@@ -23,7 +23,7 @@ export function meterOf(pid: number): Meter {
       let mainCpuMs = 0;
       let otherCpuMs = 0;
       for (const thread of readdirSync(`/proc/${pid}/task`)) {
-        const cpuMs = cpuMsOf(`/proc/${pid}/task/${thread}/stat`);
+        const cpuMs = cpuMsOf(`/proc/${pid}/task/${thread}`);
         if (Number(thread) === pid) mainCpuMs = cpuMs;
         else otherCpuMs += cpuMs;
       }
@@ -52,8 +52,11 @@ function numberAfter(label: string, path: string): number {
 
 const MS_PER_TICK = 10; // USER_HZ is 100 on every Linux that Node has binaries for.
 
-function cpuMsOf(statPath: string): number {
-  const text = readText(statPath);
+/** By the scheduler to the nanosecond; to ticks on a kernel that does not tell (CONFIG_SCHED_INFO). */
+function cpuMsOf(thread: string): number {
+  const ranNs = Number.parseInt(readText(`${thread}/schedstat`), 10);
+  if (!Number.isNaN(ranNs)) return ranNs / 1e6;
+  const text = readText(`${thread}/stat`);
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" "); // The name in parentheses may have spaces.
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * MS_PER_TICK;
 }

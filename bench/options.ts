@@ -35,7 +35,8 @@ export function optionsFrom(args: string[], resultsPath: string): Options {
   };
 }
 
-function positive(text: string | undefined, otherwise: number): number {
+/** @throws TypeError  when it is no number above 0 */
+export function positive(text: string | undefined, otherwise: number): number {
   const value = text === undefined ? otherwise : Number(text);
   if (!(value > 0)) throw new TypeError(`expected a positive number, got ${text}`);
   return value;

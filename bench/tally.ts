@@ -32,7 +32,11 @@ export class CallError extends Error {
   }
 }
 
-export async function openCaller(port: number): Promise<Caller> {
+/** What a call says beside what it asks for: by lower-case names. */
+export type Headers = Readonly<Record<string, string>>;
+
+/** @param headers  of each call: who calls, say */
+export async function openCaller(port: number, headers: Headers = {}): Promise<Caller> {
   const session = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 1 << 20 } });
   await once(session, "connect"); // Rejects when the session fails first.
   session.on("error", () => session.destroy()); // Its calls end without a status, which call() reports.
@@ -40,6 +44,7 @@ export async function openCaller(port: number): Promise<Caller> {
     async call(method, request) {
       const message = await callOnce(
         session,
+        headers,
         pathOf(method),
         toBinary(method.input, create(method.input, request)),
       );
@@ -49,8 +54,14 @@ export async function openCaller(port: number): Promise<Caller> {
   };
 }
 
-async function callOnce(session: ClientHttp2Session, path: string, message: Uint8Array): Promise<Uint8Array> {
+async function callOnce(
+  session: ClientHttp2Session,
+  headers: Headers,
+  path: string,
+  message: Uint8Array,
+): Promise<Uint8Array> {
   const stream = session.request({
+    ...headers,
     ":method": "POST",
     ":path": path,
     "content-type": "application/grpc",

@@ -100,7 +100,7 @@ export async function startServer(
     opened.push({ close: () => store.close() });
 
     const guarding = await openGuardOf(config, store, clock, telemetry);
-    opened.push({ close: async () => guarding.close() });
+    opened.push({ close: () => guarding.close() });
     const { guard } = guarding;
 
     const following = followLog(store, telemetry, clock);
@@ -294,13 +294,13 @@ async function openStoreOf(config: Config, clock: Clock, warn: (detail: string) 
 /** Who may call, before anybody can. */
 async function openGuardOf(
   config: Config,
-  { catalogue }: Store,
+  store: Store,
   clock: Clock,
   telemetry: Telemetry,
 ): Promise<Guarding> {
   try {
     const deps = { clock, randomBytes, ...telemetry };
-    return await openGuardFor(catalogue, config, withoutSecrets(config.store), deps);
+    return await openGuardFor(store, config, withoutSecrets(config.store), deps);
   } catch (error) {
     if (!(error instanceof GuardError)) throw storeStartFailure(error);
     const reason = error.isDamage ? "STORE_UNUSABLE" : "CREDENTIALS_UNUSABLE";

@@ -55,6 +55,10 @@ export const LOG_EVENTS = {
     "The change log had dropped changes before history took them in: history has a gap, which its answers say. Counts are not concerned.",
   ],
   "call.answered": ["debug", "A call was answered, as `outcome` says: OK, or the reason why not."],
+  "call.denied": [
+    "info",
+    "A call was refused for who called, what they may, or how often, as `reason` says; `by` is the principal and `key_id` its key, where they are known. Ten a second are logged at most: `suppressed` is how many more were refused since the line before. The names that were asked for are in ListDenied.",
+  ],
   "http.refused": ["debug", "An HTTP request was refused; with the origin of its page, if a page sent it."],
   "calls.overload": [
     "warn",
@@ -105,6 +109,10 @@ export const LOG_EVENTS = {
   "auth.unwritten": [
     "warn",
     "That no request id is left of before callers had to say who they are could not be written down; it is tried again after the next start.",
+  ],
+  "auth.uses_unwritten": [
+    "warn",
+    "When API keys were last used could not be written down; it is tried again in five minutes. What is not written down when the process ends is lost, and such a key looks unused since before.",
   ],
   "auth.ignored": [
     "error",
@@ -167,7 +175,7 @@ export const NO_TELEMETRY: Telemetry = { log: NO_LOG, metrics: new Metrics() };
  * the format is json: so `tally serve | jq` works. What a person is told who started it wrongly goes to stderr.
  *
  * Lines are written synchronously, because the one before the end of the process matters most; there is none per
- * call, so callers do not pay.
+ * call that is let in, and of those that are not ten a second, so callers do not pay.
  *
  * @param options.format  "json", or "pretty" (loads pino-pretty, which json need not pay for)
  * @param options.fields  put into every line

@@ -27,7 +27,12 @@ export function grpcLeg(
 }
 
 /** Over HTTP/1.1, where a connection has one request at a time. */
-const HTTP1 = { http1: true, connections: 64, streams: 1, headers: { "content-type": "application/json" } };
+export const HTTP1 = {
+  http1: true,
+  connections: 64,
+  streams: 1,
+  headers: { "content-type": "application/json" },
+};
 
 export function restLegs(tally: Server, echo: Server, directory: string): Leg[] {
   const common = { ...HTTP1, directory, trialRequests: 30_000 };
@@ -62,13 +67,20 @@ function shortPathLeg(
   return legOf(id, what, server, target, shownBy);
 }
 
-const AMOUNT = Buffer.from('{"amount":"1"}');
+export const AMOUNT = Buffer.from('{"amount":"1"}');
 
 function nameOf(id: string): string {
   return `bench.${id}`;
 }
 
-function legOf(id: string, what: string, server: Server, target: H2loadTarget, shownBy?: ValueOf): Leg {
+/** @param shownBy  what its counter shows; undefined: it has none */
+export function legOf(
+  id: string,
+  what: string,
+  server: Server,
+  target: H2loadTarget,
+  shownBy?: ValueOf,
+): Leg {
   let answered = 0n;
   return {
     id,

@@ -24,6 +24,8 @@ export type LaneOptions = {
   streams: number;
   /** No more calls than these a second, of all connections together. Default: each answer starts the next call. */
   callsPerSecond?: number | undefined;
+  /** Of each call: who calls, say. */
+  headers?: Readonly<Record<string, string>> | undefined;
   /** Sent and counted as acknowledged, but not measured. */
   warmupMs: number;
   seconds: number;
@@ -86,6 +88,7 @@ export class Lanes {
       "application/grpc",
       "te",
       "trailers",
+      ...Object.entries(options.headers ?? {}).flat(),
     );
   }
 

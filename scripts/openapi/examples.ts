@@ -123,6 +123,7 @@ const MORE = ["read,increment,create@shop."];
 /** Its key: one that nobody has. */
 const KEY_ID = "111111111111";
 const KEY: Json = { id: KEY_ID, principal: "shop", description: "in the cluster", createTime: TIME };
+const USED_KEY: Json = { ...KEY, lastUseTime: "2026-01-01T12:00:00Z" };
 const CERTIFICATE = "spiffe://example.org/shop";
 const BINDING: Json = { principal: "shop", certificate: CERTIFICATE, createTime: TIME };
 
@@ -323,7 +324,10 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     body: { description: "in the cluster" },
     answer: { apiKey: KEY, key: `tally_${KEY_ID}_${"0".repeat(43)}_000000` },
   },
-  ListApiKeys: { parameters: { principal: "shop" }, answer: { apiKeys: [KEY] } },
+  ListApiKeys: {
+    parameters: { principal: "shop" },
+    answer: { apiKeys: [USED_KEY] },
+  },
   CreateBinding: {
     body: { principal: "shop", certificate: CERTIFICATE },
     answer: { binding: BINDING },
@@ -352,7 +356,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   RevokeApiKey: {
     parameters: { id: KEY_ID },
     body: {},
-    answer: { apiKey: { ...KEY, revokeTime: TIME } },
+    answer: { apiKey: { ...USED_KEY, revokeTime: TIME } },
   },
   DeletePrincipal: { parameters: { name: "shop" }, answer: {} },
 };

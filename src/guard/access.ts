@@ -134,7 +134,7 @@ export const MISSING: Refusal = { code: "CREDENTIAL_MISSING" };
 /** What the operator is told of a call that was refused. @param by  who it was, where that is known */
 export function denialOf(
   { code }: Refusal,
-  { method }: CallHead,
+  { method, overGrpc }: CallHead,
   address: string,
   by?: Pick<Verified, "callerName" | "keyId">,
 ): Denial {
@@ -143,6 +143,7 @@ export function denialOf(
     caller: by?.callerName ?? "",
     keyId: by?.keyId ?? "",
     address,
+    door: overGrpc ? "grpc" : "http",
     method: `${method.parent.typeName}/${method.name}`,
     permission: 0,
     target: "",

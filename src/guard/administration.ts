@@ -8,6 +8,7 @@ import type { Directory } from "./directory.ts";
 import { DirectoryChanges } from "./directory-changes.ts";
 import { type Binding, bindingKeyOf, type Key, type Principal, type Subject, subjectOf } from "./entries.ts";
 import { createKey, type GivenKey, type NewKey, revokeKey } from "./keys.ts";
+import type { LastUses } from "./last-uses.ts";
 import {
   createPrincipal,
   deletePrincipal,
@@ -26,6 +27,13 @@ export interface Administration {
   deletePrincipal(name: string, etag?: string): Promise<undefined | Refusal>;
   createKey(principal: string, given: GivenKey): Promise<NewKey | Refusal>;
   revokeKey(id: string): Promise<Key | Refusal>;
+  /**
+   * When the hours began in which keys were last used, in milliseconds since the Unix epoch, by their ids; of those of which
+   * it is known.
+   *
+   * @throws TallyError  when it cannot be read
+   */
+  lastUsesOf(keyIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
   createBinding(principal: string, subject: Subject): Promise<Binding | Refusal>;
   deleteBinding(subject: Subject): Promise<undefined | Refusal>;
   /** Calls that were refused in this process, the latest first. */
@@ -41,6 +49,7 @@ export function administrationOf(
   current: CurrentDirectory,
   { catalogue, clock, randomBytes }: { catalogue: Catalogue; clock: Clock; randomBytes: RandomBytes },
   denials: () => readonly DeniedCalls[],
+  lastUses: LastUses,
 ): Administration {
   const changes = new DirectoryChanges(current, catalogue, clock);
   return {
@@ -50,6 +59,7 @@ export function administrationOf(
     deletePrincipal: (name, etag) => deletePrincipal(changes, name, etag),
     createKey: (principal, given) => createKey(changes, principal, given, randomBytes),
     revokeKey: (id) => revokeKey(changes, id),
+    lastUsesOf: (keyIds) => lastUses.of(keyIds),
     createBinding: (principal, subject) => createBinding(changes, principal, bindingKeyOf(subject)),
     deleteBinding: (subject) => deleteBinding(changes, bindingKeyOf(subject)),
     denials,

@@ -18,7 +18,8 @@ export function credentialIn(head: CallHead): string | Refusal | undefined {
     return head.countOf("x-api-key") > 1 ? AMBIGUOUS : wellFormed(key);
   }
   if (key !== undefined || head.countOf("authorization") > 1) return AMBIGUOUS;
-  return BEARER.test(authorization) ? wellFormed(authorization.slice(BEARER_LENGTH).trimStart()) : INVALID;
+  const [scheme] = BEARER.exec(authorization) ?? [];
+  return scheme === undefined ? INVALID : wellFormed(authorization.slice(scheme.length));
 }
 
 /** No credential has a comma: what has one is two of them that something on the way has put together. */
@@ -33,6 +34,6 @@ const AMBIGUOUS: Refusal = { code: "CREDENTIAL_AMBIGUOUS" };
 
 /** Printable ASCII without a space and a comma. */
 const CHARACTERS = /^[!-+\--~]+$/;
-const BEARER = /^bearer /i;
-const BEARER_LENGTH = "bearer ".length;
+/** RFC 9110, 11.4: spaces, and nothing else that is blank. */
+const BEARER = /^bearer +/i;
 const CREDENTIAL_BYTES_MAX = 8 * 1024;

@@ -12,6 +12,8 @@ export interface Denial {
   readonly keyId: string;
   /** Where it came from; "" where that is not known. */
   readonly address: string;
+  /** By which kind of door it came. */
+  readonly door: "grpc" | "http";
   /** "tally.v1.CounterService/Increment". */
   readonly method: string;
   /** What was needed; 0 for other reasons. */
@@ -48,13 +50,17 @@ export class Denials {
   }
 
   add(denial: Denial): void {
-    const { reason, caller, keyId, address, method, permission } = denial;
+    const { reason, caller, keyId, method, permission } = denial;
+    const [address, target] = [ofItsOwn(denial.address), ofItsOwn(denial.target)];
     // The id of a key is no secret: a caller is known by its secret alone.
     const ring = caller === "" || caller === ANONYMOUS ? this.#ofNobody : this.#ofCallers;
     const id = [reason, caller, keyId, address, method, permission].join(" ");
     const count = (ring.get(id)?.calls.count ?? 0) + 1;
     ring.delete(id); // So that the one that was there last is at the end.
-    ring.set(id, { calls: { ...denial, timeMs: this.#clock.now(), count }, order: this.#added++ });
+    ring.set(id, {
+      calls: { ...denial, address, target, timeMs: this.#clock.now(), count },
+      order: this.#added++,
+    });
     if (ring.size > KEPT_MAX) ring.delete(ring.keys().next().value!);
   }
 }
@@ -63,6 +69,11 @@ interface Kept {
   readonly calls: DeniedCalls;
   /** How many there were before, of both kinds: the clock may stand, or be set back. */
   readonly order: number;
+}
+
+/** A text that is not part of a longer one: V8 keeps all of a header, or of a message, as long as a part of it is kept. */
+function ofItsOwn(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 /** Of each kind. */

@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import { Grants } from "../core/grants.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
+import type { KeyUses } from "../service/store-key-uses.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Log } from "../telemetry.ts";
 import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.ts";
@@ -13,9 +14,11 @@ import type { TrustedProxies } from "./client-address.ts";
 import { credentialIn, INVALID } from "./credentials.ts";
 import { CurrentDirectory } from "./current-directory.ts";
 import { type Denial, Denials } from "./denials.ts";
+import { DenialsLogged } from "./denials-logged.ts";
 import type { Directory } from "./directory.ts";
 import type { FormerIds } from "./former-ids.ts";
 import { KnownCredentials } from "./known-credentials.ts";
+import { LastUses } from "./last-uses.ts";
 import { ANONYMOUS, ANONYMOUS_ID, ROOT_NAME } from "./names.ts";
 import type { RandomBytes } from "./random-id.ts";
 import type { Rates } from "./rate.ts";
@@ -34,6 +37,8 @@ export type GuardMode = "optional" | "required";
 export interface GuardOptions {
   readonly mode: GuardMode;
   readonly catalogue: Catalogue;
+  /** Where it is written down when keys were last used; undefined: nowhere. */
+  readonly keyUses?: KeyUses | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Where calls without a credential are counted; undefined: nowhere. */
@@ -75,7 +80,8 @@ export interface Guard {
   readonly administration: Administration;
   /** Read the file of the root key again. One that cannot be used is logged, and the one before stays in use. */
   renewRootKey(): Promise<void>;
-  close(): void;
+  /** Write down what is only in memory, as far as that can be, and end. Never rejects. */
+  close(): Promise<void>;
 }
 
 /**
@@ -112,7 +118,9 @@ class StandingGuard implements Guard {
   readonly #tokens: TokenVerifier | undefined;
   readonly #certificates: CertificateVerifier | undefined;
   readonly #denials: Denials;
+  readonly #denialsLogged: DenialsLogged;
   readonly #standing: StandingPermits;
+  readonly #lastUses: LastUses;
   readonly #known = new KnownCredentials<Recognised>(KNOWN_MAX);
   readonly #shown = new WeakMap<X509Certificate, Recognised>();
   #rootKey: RootKey | undefined;
@@ -124,10 +132,16 @@ class StandingGuard implements Guard {
     this.#tokens = options.tokens?.(current);
     this.#certificates = options.certificates?.(current);
     this.#denials = new Denials(options.clock);
+    this.#denialsLogged = new DenialsLogged(options.clock, options.log);
     this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs, options.metrics);
     this.#standing = new StandingPermits((head) => this.#judge(head));
     current.onChange(() => this.#standing.review());
-    this.administration = administrationOf(current, options, () => this.#denials.latest);
+    this.#lastUses = new LastUses({
+      ...{ keyUses: options.keyUses, log: options.log },
+      directory: () => current.directory,
+      beforeWrite: () => this.#standing.review(), // A call that goes on uses its key for as long as it does.
+    });
+    this.administration = administrationOf(current, options, () => this.#denials.latest, this.#lastUses);
   }
 
   get hasRootKey(): boolean {
@@ -152,6 +166,7 @@ class StandingGuard implements Guard {
 
   denied(denial: Denial): void {
     this.#denials.add(denial);
+    this.#denialsLogged.add(denial);
   }
 
   readonly authorise: Authorise = (head) => {
@@ -179,10 +194,10 @@ class StandingGuard implements Guard {
     const formerCaller = this.#options.formerIds?.of(caller);
     const goesOn = head.method.methodKind !== "unary";
     const access = new Granted(said, head, this, goesOn);
-    const permit = { caller, callerName, formerCaller, access, expireTimeMs };
-    if (goesOn) return { ...permit, revoked: this.#standing.add(head, access) };
     const { revision } = this.current;
-    return { ...permit, lapsed: () => this.#lapse(said, head, access, revision) };
+    const revoked = goesOn ? this.#standing.add(head, access) : undefined;
+    const lapsed = goesOn ? undefined : () => this.#lapse(said, head, access, revision);
+    return { caller, callerName, formerCaller, access, expireTimeMs, revoked, lapsed };
   }
 
   /** Why a call may not be answered by now whose request took its time, and go on as what its caller is by now. */
@@ -192,9 +207,9 @@ class StandingGuard implements Guard {
     access: Granted,
     revision: number,
   ): Refusal | undefined | Promise<Refusal | undefined> {
-    const { expireTimeMs = Number.POSITIVE_INFINITY } = said;
-    if (revision === this.current.revision && !this.current.isStale && this.#nowMs < expireTimeMs)
-      return undefined;
+    const { expireTimeMs } = said;
+    const hasExpired = expireTimeMs !== undefined && this.#nowMs >= expireTimeMs;
+    if (revision === this.current.revision && !this.current.isStale && !hasExpired) return undefined;
     const take = (again: Verified | Refusal) =>
       isVerified(again) ? access.become(again) : this.#refuse(again, head, said);
     const again = this.#judge(head);
@@ -241,16 +256,22 @@ class StandingGuard implements Guard {
     const digest = hash("sha256", credential, "base64url");
     const known = this.#known.get(digest);
     if (known !== undefined) {
-      const still = recognisedStill(known, this.current, this.#nowMs);
-      if (still !== undefined) return still;
+      const still = recognisedStill(known, this.current, this.#options.clock);
+      if (still !== undefined) {
+        const nowMs = this.#nowMs;
+        if (nowMs >= known.notedUntilMs && isVerified(still)) this.#noteUse(known, nowMs);
+        return still;
+      }
       this.#known.delete(digest);
     }
     if (this.#rootKey?.is(credential)) return ROOT;
     const { revision } = this.current;
     const keep = (said: Verified | Refusal) => {
+      if (!isVerified(said)) return said;
+      const found = recognised(said, this.current);
+      this.#noteUse(found, this.#nowMs);
       // What was looked at while the directory changed is looked at again by the next call.
-      if (isVerified(said) && revision === this.current.revision)
-        this.#known.set(digest, recognised(said, this.current));
+      if (revision === this.current.revision) this.#known.set(digest, found);
       return said;
     };
     if (credential.startsWith(API_KEY_START))
@@ -260,10 +281,14 @@ class StandingGuard implements Guard {
     return said instanceof Promise ? said.then(keep) : keep(said);
   }
 
+  #noteUse(found: Recognised, nowMs: number): void {
+    found.notedUntilMs = this.#lastUses.note(found.verified.keyId, nowMs);
+  }
+
   /** One connection shows one certificate: what was found of it is kept as long as that is. */
   #byCertificate(certificate: X509Certificate, head: CallHead): Verified | Refusal {
     const known = this.#shown.get(certificate);
-    const still = known && recognisedStill(known, this.current, this.#nowMs);
+    const still = known && recognisedStill(known, this.current, this.#options.clock);
     if (still !== undefined) return still;
     const said = this.#certificates!.verify(certificate, head);
     if (isVerified(said)) this.#shown.set(certificate, recognised(said, this.current));
@@ -287,10 +312,12 @@ class StandingGuard implements Guard {
     }
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#tokens?.close?.();
     this.#bare.close();
+    this.#denialsLogged.close();
     this.current.close();
+    await this.#lastUses.close();
   }
 }
 

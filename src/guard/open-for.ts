@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
+import type { Store } from "../service/store.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Log } from "../telemetry.ts";
@@ -44,7 +45,8 @@ export interface GuardSettings {
 export interface Guarding {
   /** Undefined when nobody is asked who they are. */
   readonly guard: Guard | undefined;
-  close(): void;
+  /** See Guard.close. */
+  close(): Promise<void>;
 }
 
 /**
@@ -55,7 +57,7 @@ export interface Guarding {
  *                     key cannot be used, or it cannot be read who may call
  */
 export async function openGuardFor(
-  catalogue: Catalogue | undefined,
+  { catalogue, keyUses }: Pick<Store, "catalogue" | "keyUses">,
   settings: GuardSettings,
   shown: string,
   deps: {
@@ -67,7 +69,7 @@ export async function openGuardFor(
 ): Promise<Guarding> {
   const { auth, rootKeyFile, oidc } = settings;
   if (catalogue === undefined) {
-    if (auth === "off") return { guard: undefined, close() {} };
+    if (auth === "off") return { guard: undefined, async close() {} };
     throw new GuardError(`auth is ${auth}, and the store ${shown} keeps no principals; set auth = off.`);
   }
   let hasUnreadable: boolean;
@@ -75,11 +77,11 @@ export async function openGuardFor(
     if (auth === "off") {
       const asksNobody = assertNobodyIsKept(await openAsksNobody(catalogue, deps), shown);
       await FormerIds.comeAgain(catalogue);
-      return { guard: undefined, close: () => asksNobody.close() };
+      return { guard: undefined, close: async () => asksNobody.close() };
     }
     const { openTokens } = await import("./tokens/verifier.ts"); // With a library that who asks nobody need not load.
     const guard = await openGuard({
-      ...{ mode: auth, catalogue, rootKeyFile, ...deps },
+      ...{ mode: auth, catalogue, keyUses, rootKeyFile, ...deps },
       tokens: (now) => openTokens({ known: () => now.directory, seed: randomInt(2 ** 32), oidc, ...deps }),
       certificates: (now) => openCertificates(() => now.directory, deps.clock),
       formerIds: await formerIdsOf(catalogue, auth, settings, deps),
@@ -89,7 +91,7 @@ export async function openGuardFor(
     if (auth === "optional" || guard.hasRootKey || guard.current.directory.hasAdmin)
       return { guard, close: () => guard.close() };
     ({ hasUnreadable } = guard.current.directory);
-    guard.close();
+    await guard.close();
   } catch (error) {
     if (error instanceof RootKeyError) throw new GuardError(error.message, { cause: error });
     if (!(error instanceof TallyError) || error.code !== "ROW_CORRUPT") throw error;

@@ -1,3 +1,4 @@
+import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { CurrentDirectory } from "./current-directory.ts";
 import type { Binding, Key, Principal } from "./entries.ts";
@@ -10,6 +11,8 @@ export interface Recognised {
   readonly seen: Seen;
   /** Of the directory, as of which it holds. */
   revision: number;
+  /** Up to when it is noted that its key was used, in milliseconds since the Unix epoch. */
+  notedUntilMs: number;
 }
 
 /** What a credential stands on, as it was: the objects themselves, of which there are others after a change. */
@@ -22,14 +25,14 @@ interface Seen {
 
 /** To be kept of a credential that is good just now. */
 export function recognised(verified: Verified, current: CurrentDirectory): Recognised {
-  return { verified, seen: see(verified.depends, current), revision: current.revision };
+  return { verified, seen: see(verified.depends, current), revision: current.revision, notedUntilMs: 0 };
 }
 
 /** @returns  undefined when it must be looked at anew, for it stands on something that is another by now */
 export function recognisedStill(
   found: Recognised,
   current: CurrentDirectory,
-  nowMs: number,
+  clock: Clock,
 ): Verified | Refusal | undefined {
   const { verified, seen } = found;
   if (found.revision !== current.revision) {
@@ -39,7 +42,7 @@ export function recognisedStill(
     if (!same || !bound || now.hidesBindings !== seen.hidesBindings) return undefined;
     found.revision = current.revision;
   }
-  return verified.expireTimeMs !== undefined && nowMs >= verified.expireTimeMs ? EXPIRED : verified;
+  return verified.expireTimeMs !== undefined && clock.now() >= verified.expireTimeMs ? EXPIRED : verified;
 }
 
 function see({ principalId, keyId, subjects = [] }: Depends, { directory }: CurrentDirectory): Seen {

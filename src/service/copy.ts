@@ -19,8 +19,8 @@ export interface Copied extends Verified {
 
 /**
  * Take everything that a store keeps into another one: the catalogue, counters, the change log, the request ids that live,
- * and history, into which what the change log has beyond it is taken first. They are opened for the purposes "copyFrom"
- * and "copyTo".
+ * when keys were last used, and history, into which what the change log has beyond it is taken first. They are opened for
+ * the purposes "copyFrom" and "copyTo".
  *
  * May be interrupted at any moment: called again with the same stores, it goes on where the target stands; or begins
  * anew, should the source have changed meanwhile. Ends the copy only after both were compared, item by item.
@@ -90,6 +90,10 @@ export async function copyStore(
   }
   if ((await source.exportHead().catch(toldOfDamage)).state !== head.state)
     throw new CopyError("DIFFERENT", MEANWHILE);
+  const progress = JSON.stringify(at);
+  // At the end of each run: a use moves no state by which a run would know that the source has had more of them.
+  if (to.keyUses !== undefined)
+    for await (const keyUses of keyUsesOf(from)) await target.import({ keyUses, progress });
   const before = state.copy?.ended === true && start !== "anew";
   if (!before) await target.endImport();
   const left = kept !== undefined && history === undefined;
@@ -126,6 +130,20 @@ function startOf(head: ExportHead, { empty, copy }: ImportState, history: boolea
       : "The target has a copy of another store, or a part of one; give an empty target. Nothing was changed.",
   );
 }
+
+/** When the keys of a store were last used, some at a time. */
+async function* keyUsesOf({ catalogue, keyUses }: Store): AsyncGenerator<ReadonlyMap<string, number>> {
+  if (catalogue === undefined || keyUses === undefined) return;
+  const { entries } = await catalogue.read(0);
+  const keys = entries.filter(({ kind, body }) => kind === "key" && body !== undefined);
+  for (let first = 0; first < keys.length; first += KEYS_AT_ONCE) {
+    const used = await keyUses.read(keys.slice(first, first + KEYS_AT_ONCE).map(({ key }) => key));
+    if (used.size > 0) yield used;
+  }
+}
+
+/** See KeyUses.note. */
+const KEYS_AT_ONCE = 1_000;
 
 /** How many policies a store has. */
 async function policiesOf({ catalogue }: Store): Promise<number> {

@@ -99,6 +99,8 @@ export interface StoredRequestId {
 export interface ImportPart {
   /** With the versions that they have, those that are gone too; into a store that has a catalogue. */
   readonly catalogue?: readonly CatalogueEntry[];
+  /** When keys of the catalogue were last used, as KeyUses.note has it; into a store that keeps it. */
+  readonly keyUses?: ReadonlyMap<string, number>;
   readonly counters?: readonly FullCounter[];
   readonly openings?: readonly StoredChange[];
   /** The changes of some commits, the older first; none is empty. */

@@ -8,6 +8,7 @@ import type { Accepting } from "./store-accepting.ts";
 import type { Catalogue } from "./store-catalogue.ts";
 import type { Copying } from "./store-copying.ts";
 import type { History, HistoryOptions } from "./store-history.ts";
+import type { KeyUses } from "./store-key-uses.ts";
 import type { ChangeLogReads } from "./store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "./store-pages.ts";
 import type { PolicyReads } from "./store-policies.ts";
@@ -149,6 +150,9 @@ export interface Store {
 
   /** What is kept beside counters. Undefined where there is room for counters only. */
   readonly catalogue?: Catalogue | undefined;
+
+  /** When the keys of the catalogue were last used. Undefined where that is not kept. */
+  readonly keyUses?: KeyUses | undefined;
 
   /** What became of counters over time. Undefined where that is not kept, or was not asked for. */
   readonly history?: History | undefined;

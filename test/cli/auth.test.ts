@@ -147,7 +147,12 @@ describe("a key", () => {
     expect(made.stderr).toMatch(
       new RegExp(`^This is the key ${id} of k\\.shop, good until \\S+Z\\. It is not shown again\\.\n$`),
     );
+    const list = () => at("auth", "key", "list", "k.shop");
+    expect((await list()).stdout).toMatch(
+      /^ID +PRINCIPAL +STATE +CREATED +EXPIRES +LAST USED +DESCRIPTION\n\S+ +k\.shop +good +\S+Z +\S+Z +- +ci\n$/,
+    );
     expect(await as(key, "inc", "k.visits")).toMatchObject({ code: 0, stdout: "1\n" });
+    expect((await list()).stdout).toMatch(/Z +\d{4}-\d\d-\d\dT\d\d:00Z +ci\n$/);
     expect(await as(key, "inc", "other")).toMatchObject({
       code: EXIT.AUTH,
       stderr: expect.stringMatching(

@@ -130,6 +130,7 @@ describe("migrate", () => {
         expect.stringContaining("history is kept"),
         expect.stringContaining("its history"),
         expect.stringContaining("policies"),
+        "when API keys were last used",
       ],
     });
     const refused = await tally([

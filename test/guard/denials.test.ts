@@ -9,6 +9,7 @@ const SHOP: Denial = {
   caller: "shop",
   keyId: "4fzk2qm9xbta",
   address: "192.0.2.1",
+  door: "grpc",
   method: "tally.v1.CounterService/Set",
   permission: Permission.SET,
   target: "shop.a",

@@ -10,6 +10,7 @@ import { createKey } from "../../src/guard/keys.ts";
 import { createPrincipal } from "../../src/guard/principals.ts";
 import type { Catalogue } from "../../src/service/store-catalogue.ts";
 import { CatalogueInMemory } from "../../src/stores/memory/catalogue.ts";
+import type { LogFields } from "../../src/telemetry.ts";
 import type { CallHead, Permit } from "../../src/transports/calls/authorise.ts";
 import { HandClock } from "../support/clock.ts";
 
@@ -18,9 +19,12 @@ export interface Guarded extends Disposable {
   readonly clock: HandClock;
   readonly catalogue: Catalogue;
   readonly changes: DirectoryChanges;
+  /** All but the denied calls, which stand apart. */
   readonly logged: string[];
   /** The same with what each event says. */
   readonly told: [event: string, fields: unknown][];
+  /** What the log says of denied calls. */
+  readonly denied: LogFields[];
   /** A principal with grants and one key. */
   principal(name: string, ...grants: string[]): Promise<{ id: string; keyId: string; key: string }>;
   /** What a call with these headers comes to: who it is, or why not. */
@@ -40,11 +44,14 @@ export async function guarded(
   const clock = new HandClock();
   const logged: string[] = [];
   const told: Guarded["told"] = [];
+  const denied: LogFields[] = [];
   const guard = await openGuard({
     mode: "required",
     catalogue,
+    keyUses: catalogue instanceof CatalogueInMemory ? catalogue.keyUses : undefined,
     clock,
     log(event, fields) {
+      if (event === "call.denied") return void denied.push(fields!);
       logged.push(event);
       told.push([event, fields]);
     },
@@ -62,6 +69,7 @@ export async function guarded(
     changes,
     logged,
     told,
+    denied,
     async principal(name, ...grants) {
       const fields = { description: "", grants: grantsOf(...grants), rate: undefined };
       const { id } = ok(await createPrincipal(changes, name, fields, randomBytes));

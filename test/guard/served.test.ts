@@ -53,6 +53,10 @@ describe("a server with auth = required", () => {
     }
     {
       await using served = await serve(flags);
+      const keys = await served.rest({ path: "/v1/admin/principals/shop/keys", key: ROOT });
+      expect(keys.json, "as it was written down at the stop").toMatchObject({
+        apiKeys: [{ id, lastUseTime: expect.stringMatching(/T\d\d:00:00Z$/) }],
+      });
       expect(await served.grpc(increment, { name: "shop.a" }, key)).toMatchObject({ outcome: { value: 2n } });
       expect(await served.rest({ path: `/v1/admin/keys/${id}:revoke`, key: ROOT, body: {} })).toMatchObject({
         status: 200,
@@ -106,6 +110,12 @@ describe("a server with auth = required", () => {
         },
       ],
     });
+    const by = { rpc: "Increment", door: "grpc", address: expect.any(String) };
+    const keyId = key.slice(6, 18);
+    expect(served.logged.filter(({ event }) => event === "call.denied").map(({ fields }) => fields)).toEqual([
+      { ...by, reason: "PERMISSION_DENIED", by: "shop", key_id: keyId, permission: "increment" },
+      { ...by, reason: "CREDENTIAL_INVALID", by: "" },
+    ]);
   });
 
   it("manages principals, and each change is in the log, and no secret", async () => {

@@ -36,9 +36,9 @@ it("are told of once a minute, by how they came, while there are any", async () 
 it("are told of at the end, when the minute is not over", async () => {
   const { it: here, told } = await open();
   await here.permit();
-  here.guard.close();
+  await here.guard.close();
   expect(told).toEqual([{ grpc: 0, http: 1 }]);
-  here.guard.close();
+  await here.guard.close();
   vi.advanceTimersByTime(600_000);
   expect(told).toHaveLength(1);
 });
@@ -47,6 +47,6 @@ it("are not told of once a credential is required", async () => {
   const { it: here, told } = await open("required");
   expect(await here.ask()).toBe("CREDENTIAL_MISSING");
   vi.advanceTimersByTime(600_000);
-  here.guard.close();
+  await here.guard.close();
   expect(told).toEqual([]);
 });

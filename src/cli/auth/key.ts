@@ -1,5 +1,5 @@
 import { toJson } from "@bufbuild/protobuf";
-import { durationFromMs, timestampDate } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Command, Option } from "commander";
 import {
   AdminService,
@@ -86,7 +86,7 @@ interface CreateOptions {
 }
 
 function view(apiKey: ApiKey, now: Date): View {
-  const { id, principal, createTime, expireTime, description } = apiKey;
+  const { id, principal, createTime, expireTime, lastUseTime, description } = apiKey;
   return {
     json: toJson(ApiKeySchema, apiKey, EVERY_FIELD),
     value: id,
@@ -97,9 +97,15 @@ function view(apiKey: ApiKey, now: Date): View {
       STATE: stateOf(apiKey, now),
       CREATED: timeOf(createTime),
       EXPIRES: timeOf(expireTime),
+      "LAST USED": hourOf(lastUseTime),
       DESCRIPTION: description,
     },
   };
+}
+
+/** To the hour, as it is kept: 2026-03-29T13:00Z. */
+function hourOf(time: Timestamp | undefined): string {
+  return time === undefined ? "-" : timeOf(time).replace(/:\d\d\.\d+Z$/, "Z");
 }
 
 function stateOf({ revokeTime, expireTime }: ApiKey, now: Date): string {

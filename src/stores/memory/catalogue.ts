@@ -1,8 +1,11 @@
 import { assertCatalogueWrite, type CatalogueEntry, type CatalogueWrite } from "../../core/catalogue.ts";
 import type { Catalogue, CatalogueChanges } from "../../service/store-catalogue.ts";
+import { KeyUsesInMemory } from "./key-uses.ts";
 
 /** The catalogue, kept in memory: see Catalogue. */
 export class CatalogueInMemory implements Catalogue {
+  /** When its keys were last used. */
+  readonly keyUses: KeyUsesInMemory;
   /** By kind and key. */
   readonly #entries = new Map<string, CatalogueEntry>();
   readonly #assertOpen: () => void;
@@ -12,6 +15,7 @@ export class CatalogueInMemory implements Catalogue {
   /** @param assertOpen  throws when the store is closed */
   constructor(assertOpen: () => void, now: () => number) {
     this.#assertOpen = assertOpen;
+    this.keyUses = new KeyUsesInMemory(assertOpen);
     this.now = now;
   }
 
@@ -39,11 +43,13 @@ export class CatalogueInMemory implements Catalogue {
     if ((found?.body === undefined ? 0 : found.version) !== expectedVersion) return undefined;
     if (latestVersion !== this.#version) return undefined;
     this.#entries.set(idOf(entry), { kind, key, version: ++this.#version, body });
+    if (kind === "key" && body === undefined) this.keyUses.forget(key);
     return this.#version;
   }
 
   clear(): void {
     this.#entries.clear();
+    this.keyUses.clear();
     this.#version = 0;
   }
 

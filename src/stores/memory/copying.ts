@@ -95,6 +95,7 @@ export class MemoryCopying implements Copying {
     const { counters, log, requestIds, catalogue, history } = this.#parts;
     const told = this.#copied!; // Before what moves their ends.
     catalogue.import(part.catalogue ?? []);
+    if (part.keyUses !== undefined) catalogue.keyUses.take(part.keyUses);
     for (const counter of part.counters ?? []) counters.set(counter);
     log.import(part);
     requestIds.import(part.requestIds ?? []);

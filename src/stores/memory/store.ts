@@ -51,6 +51,7 @@ export class MemoryStore implements Store {
     () => this.#assertOpen(),
     () => this.#options.clock.now(),
   );
+  readonly keyUses = this.catalogue.keyUses;
   readonly history: HistoryInMemory | undefined;
 
   readonly #options: StoreOptions;

@@ -15,6 +15,7 @@ import {
 import type { Database } from "./connection/database.ts";
 import { type Row, type Session, theRow } from "./connection/session.ts";
 import { assertServed, SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
+import { FORGET_KEY_USE } from "./key-uses.ts";
 import { NOW_MS } from "./now.ts";
 import { arrayOf } from "./rows.ts";
 
@@ -69,6 +70,7 @@ export class PostgresCatalogue implements Catalogue {
       await Promise.all([
         session.send(this.#statement(PUT), [state.version, kind, key, body, checksum]),
         this.#save(session, state),
+        ...(kind === "key" && body === null ? [session.send(this.#statement(FORGET_KEY_USE), [key])] : []),
         ...(locked[0]!.copied === true ? [session.send(this.#statement(SERVED))] : []),
       ]);
       return Number(state.version);
@@ -100,9 +102,9 @@ export class PostgresCatalogue implements Catalogue {
   }
 }
 
-/** Takes away all of the catalogue, also that there was anything, and how far its policies were swept. */
+/** Takes away all of the catalogue, also that there was anything, with when its keys were used, and how far its policies were swept. */
 export const CLEAR_CATALOGUE = `
-  TRUNCATE @catalogue;
+  TRUNCATE @catalogue, @key_uses;
   UPDATE @catalogue_state SET version = 0, entries = 0, versions = 0, round = round + 1;
   UPDATE @policy_sweep SET swept = 0, owner = NULL, until = NULL`;
 

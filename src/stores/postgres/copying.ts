@@ -18,6 +18,7 @@ import type { Database } from "./connection/database.ts";
 import { type Row, type Session, theRow } from "./connection/session.ts";
 import type { CopyHold } from "./copy-lock.ts";
 import { CLEAR_HISTORY, type PostgresHistoryCopying } from "./history/copying.ts";
+import type { PostgresKeyUses } from "./key-uses.ts";
 import { arrayOf } from "./rows.ts";
 import { CounterIds } from "./write/counter-ids.ts";
 import type { Maintenance } from "./write/maintenance.ts";
@@ -31,6 +32,7 @@ export interface CopyingParts {
   readonly log: ChangeLog;
   readonly maintenance: Maintenance;
   readonly catalogue: PostgresCatalogue;
+  readonly keyUses: PostgresKeyUses;
   readonly history: PostgresHistoryCopying;
   readonly newUid: () => string;
   /** Undefined when the store was opened to be served. */
@@ -100,6 +102,7 @@ export class PostgresCopying implements Copying {
   async import(part: ImportPart): Promise<void> {
     const {
       catalogue = [],
+      keyUses,
       counters = [],
       openings = [],
       commits = [],
@@ -112,6 +115,7 @@ export class PostgresCopying implements Copying {
     const spareIds = await this.#ids.take(counters.length + uids.size); // Before the transaction: see CounterIds.
     await this.#step(async (session) => {
       if (catalogue.length > 0) await this.#parts.catalogue.import(session, catalogue);
+      if (keyUses !== undefined) await this.#parts.keyUses.import(session, keyUses);
       if (counters.length > 0) await this.#importCounters(session, counters, spareIds);
       const idOf = await this.#idsOf(session, uids, spareIds.slice(counters.length));
       if (openings.length > 0) {

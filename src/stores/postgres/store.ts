@@ -6,6 +6,7 @@ import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Accepting } from "../../service/store-accepting.ts";
 import type { Catalogue } from "../../service/store-catalogue.ts";
+import type { KeyUses } from "../../service/store-key-uses.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
@@ -22,6 +23,7 @@ import { assertServed, type CopyHold, halfCopied, holdForCopy, SERVING_COLUMNS }
 import { PostgresCopying } from "./copying.ts";
 import { PostgresHistoryCopying } from "./history/copying.ts";
 import { PostgresHistory } from "./history/history.ts";
+import { PostgresKeyUses } from "./key-uses.ts";
 import { PoliciesInDatabase } from "./policies.ts";
 import { PolicyCounts } from "./policy-counts.ts";
 import { Probe } from "./probe.ts";
@@ -83,6 +85,7 @@ export async function openPostgres(
     const commits = new Commits(database, requestIds, log, locked, policies, calendar, decide);
     const reads = new CounterReads(database, calendar, purpose !== "serve");
     const catalogue = new PostgresCatalogue(database);
+    const keyUses = new PostgresKeyUses(database);
     const historyCopying = new PostgresHistoryCopying(database, newUid());
     const parts = {
       database,
@@ -90,6 +93,7 @@ export async function openPostgres(
       log,
       maintenance,
       catalogue,
+      keyUses,
       history: historyCopying,
       newUid,
       hold,
@@ -103,7 +107,8 @@ export async function openPostgres(
             owner: newUid(),
           })
         : undefined;
-    const beside = { catalogue, copying, accepting, history, policies: new PolicyCounts(database, policies) };
+    const counts = new PolicyCounts(database, policies);
+    const beside = { catalogue, keyUses, copying, accepting, history, policies: counts };
     return new PostgresStore(database, commits, reads, log, maintenance, beside, options, shown);
   } catch (error) {
     await hold?.release();
@@ -128,6 +133,7 @@ async function assertServable(database: Database, held: boolean): Promise<void> 
 class PostgresStore implements Store {
   readonly traits: StoreTraits;
   readonly catalogue: Catalogue;
+  readonly keyUses: KeyUses;
   readonly copying: PostgresCopying;
   readonly accepting: Accepting;
   readonly history: PostgresHistory | undefined;
@@ -153,11 +159,12 @@ class PostgresStore implements Store {
     reads: CounterReads,
     log: ChangeLog,
     maintenance: Maintenance,
-    beside: Pick<PostgresStore, "catalogue" | "copying" | "accepting" | "history" | "policies">,
+    beside: Pick<PostgresStore, "catalogue" | "keyUses" | "copying" | "accepting" | "history" | "policies">,
     options: StoreOptions,
     shown: string,
   ) {
     this.catalogue = beside.catalogue;
+    this.keyUses = beside.keyUses;
     this.copying = beside.copying;
     this.accepting = beside.accepting;
     this.history = beside.history;

@@ -1,10 +1,11 @@
-/** What is asked of SQLite's threads beside counting: the catalogue, the change log, copies, and taking what was changed by hand. */
+/** What is asked of SQLite's threads beside counting: the catalogue and the uses of its keys, the change log, copies, and taking what was changed by hand. */
 import { assertCatalogueWrite } from "../../core/catalogue.ts";
 import type { FullCounter } from "../../core/counter.ts";
 import type { StoreOptions } from "../../service/store.ts";
 import type { Accepting, LookedPage } from "../../service/store-accepting.ts";
 import type { Catalogue, CatalogueChanges } from "../../service/store-catalogue.ts";
 import type { Copying, ExportHead, ImportState, RequestIdPage } from "../../service/store-copying.ts";
+import type { KeyUses } from "../../service/store-key-uses.ts";
 import type { ChangeLogReads, LoggedCounter, LogPage } from "../../service/store-log.ts";
 import { assertTakesCopy } from "../shared/import-state.ts";
 import { type CrossingLogPage, unpackLogPage } from "./crossing.ts";
@@ -18,6 +19,7 @@ import type {
   CatalogueRequest,
   HeadRequest,
   ImportRequest,
+  KeyUsesRequest,
 } from "./write/write-worker.ts";
 
 /** Whom to ask, and what is told with it. */
@@ -35,6 +37,14 @@ export function catalogueOf({ writer, reader, clock }: Threads): Catalogue {
       assertCatalogueWrite(entry); // Here, because over there a TypeError becomes another error.
       return writer.ask("writeCatalogue", { entry, moment: momentOf(clock) } satisfies CatalogueRequest);
     },
+  };
+}
+
+/** When the keys of a file's catalogue were last used: see KeyUses. */
+export function keyUsesOf({ writer, reader, clock }: Threads): KeyUses {
+  return {
+    note: (hours) => writer.ask("noteKeyUses", { hours, moment: momentOf(clock) } satisfies KeyUsesRequest),
+    read: (keyIds) => reader.ask("readKeyUses", keyIds),
   };
 }
 

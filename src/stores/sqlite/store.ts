@@ -12,12 +12,13 @@ import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Accepting } from "../../service/store-accepting.ts";
 import type { Catalogue } from "../../service/store-catalogue.ts";
 import type { Copying } from "../../service/store-copying.ts";
+import type { KeyUses } from "../../service/store-key-uses.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
-import { acceptingOf, catalogueOf, changeLogOf, copyingOf } from "./copying.ts";
+import { acceptingOf, catalogueOf, changeLogOf, copyingOf, keyUsesOf } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
 import { SqliteHistory } from "./history.ts";
@@ -108,6 +109,7 @@ class SqliteStore implements Store {
   readonly failed: Promise<Error>;
   readonly changeLog: ChangeLogReads;
   readonly catalogue: Catalogue;
+  readonly keyUses: KeyUses;
   readonly copying: Copying;
   readonly accepting: Accepting;
   readonly policies: PolicyReads = {
@@ -149,6 +151,7 @@ class SqliteStore implements Store {
     const threads = { writer: this.#writer, reader, clock: options.clock, newUid: options.newUid };
     this.changeLog = changeLogOf(threads);
     this.catalogue = catalogueOf(threads);
+    this.keyUses = keyUsesOf(threads);
     this.copying = copyingOf(threads, this.#historyCopying);
     this.accepting = acceptingOf(threads);
     this.failed = Promise.race([file.thread.failed, reader.failed]);

@@ -25,11 +25,13 @@ export function batchPermitted(ops: OpColumns, access: Access | undefined): OpCo
     const verb = verbs[index] as Verb;
     const settings = extras.size === 0 ? undefined : extras.get(index)?.settings;
     const needed = NEEDED[verb]! | neededBeside(verb, settings);
+    const create = makes(verb) ? Permission.CREATE : 0;
+    const all = allows(needed | create, index); // At once: who may the one mostly may the other by the same grant.
     const refusal =
-      (allows(needed, index) ? undefined : access.denial(needed, { name: nameAt(index) })) ??
+      (all || allows(needed, index) ? undefined : access.denial(needed, { name: nameAt(index) })) ??
       (amountMax === undefined ? undefined : amountDenial(access, verb, amounts[index]!));
     if (refusal !== undefined) return about(nameAt(index), { ...refusal, index });
-    if (makes(verb) && !allows(Permission.CREATE, index)) {
+    if (!all) {
       mayNotCreate ??= new Uint8Array(count);
       mayNotCreate[index] = 1;
     }
@@ -71,21 +73,28 @@ class Known {
   }
 
   allows(i: number): boolean {
-    const start = i === 0 ? 0 : this.#ops.nameEnds[i - 1]!;
-    if (this.#last !== undefined && this.#begins(start, i, this.#last)) return true;
-    this.#last = this.#prefixes.find((prefix) => this.#begins(start, i, prefix));
-    if (this.#last !== undefined) return true;
+    const { names, nameEnds } = this.#ops;
+    const start = i === 0 ? 0 : nameEnds[i - 1]!;
+    const end = nameEnds[i]!;
+    if (this.#last !== undefined && begins(names, start, end, this.#last)) return true;
+    for (const prefix of this.#prefixes) {
+      if (!begins(names, start, end, prefix)) continue;
+      this.#last = prefix;
+      return true;
+    }
     const name = this.#nameAt(i);
     if (!this.#access.allows(this.#needed, { name })) return false;
     const prefix = this.#access.prefixOf?.(this.#needed, name);
-    if (prefix !== undefined) this.#prefixes.push(Buffer.from(prefix, "latin1"));
+    if (prefix === undefined) return true;
+    this.#last = Buffer.from(prefix, "latin1");
+    this.#prefixes.push(this.#last);
     return true;
   }
+}
 
-  #begins(start: number, i: number, prefix: Uint8Array): boolean {
-    const { names, nameEnds } = this.#ops;
-    if (nameEnds[i]! - start < prefix.length) return false;
-    for (let k = 0; k < prefix.length; k++) if (names[start + k] !== prefix[k]) return false;
-    return true;
-  }
+/** Whether the name from start to end begins with a prefix: compared from its end, as grants are. */
+function begins(names: Uint8Array, start: number, end: number, prefix: Uint8Array): boolean {
+  if (end - start < prefix.length) return false;
+  for (let k = prefix.length - 1; k >= 0; k--) if (names[start + k] !== prefix[k]) return false;
+  return true;
 }

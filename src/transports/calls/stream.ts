@@ -1,13 +1,13 @@
 import type { DescMethodStreaming } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
-import type { Door } from "../../telemetry/series.ts";
 import type { Log } from "../../telemetry.ts";
 import { conditionOfStream } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
-import type { Authorise, CallHead, Permit } from "./authorise.ts";
+import type { Authorise, Permit } from "./authorise.ts";
 import type { AnswerMetadata, Refused } from "./call.ts";
 import type { CallMeter } from "./meter.ts";
+import { OpenStream, type RunningStream, type StreamCaller, type StreamSink } from "./open-stream.ts";
 
 /**
  * A method that takes or answers any number of messages, from bytes to bytes: all of it but the door. It changes nothing:
@@ -52,37 +52,6 @@ export interface StreamContext extends Permit {
   attach(metadata: AnswerMetadata): void;
 }
 
-/** Where the answers of a stream go: a door's. */
-export interface StreamSink {
-  /** As in the context. */
-  attach(metadata: AnswerMetadata): void;
-  /** Resolves when the next message is wanted, or nobody is there. */
-  send(message: Uint8Array): Promise<void>;
-  /** The last word, after every message that was sent; told once. */
-  end(refused: Refused | undefined): void;
-}
-
-/** A stream that runs. */
-export interface RunningStream {
-  /** End it from outside: nobody is there, or what comes is not what it must be. */
-  end(refused: Refused): void;
-  /** When all of it is over. */
-  readonly done: Promise<void>;
-}
-
-/** A call, by its headers. */
-export interface StreamCaller {
-  readonly head: CallHead;
-  /** Where it came in. */
-  readonly door: Door;
-  /** As in the context. */
-  readonly deadline: number;
-  /** Why the headers are none of the door's protocol; told once it is known who calls. */
-  readonly unfit?: Refusal | undefined;
-  /** To be told whether it was admitted, by who calls. */
-  judged?(admitted: boolean): void;
-}
-
 /** How much of streams there may be. */
 export interface StreamLimits {
   /** Streams that are open at a time, of all doors and connections together. */
@@ -99,7 +68,7 @@ export class Streams {
   readonly #meter: CallMeter;
   readonly #limits: StreamLimits;
   readonly #draining = new AbortController();
-  readonly #open = new Set<(refused: Refused) => void>();
+  readonly #open = new Set<OpenStream>();
   /** With those that were ended, and whose call has not noticed yet. */
   #running = 0;
   #over = false;
@@ -127,56 +96,19 @@ export class Streams {
     requestsOf: (running: RunningStream) => AsyncIterable<Buffer>,
     sink: StreamSink,
   ): RunningStream {
-    const stop = new AbortController();
     const since = this.#meter.began();
-    let timer: NodeJS.Timeout | undefined;
-    let expireTimeMs = Number.POSITIVE_INFINITY;
-    let revoked: AbortSignal | undefined;
-    const end = (refused: Refused | undefined) => {
-      if (stop.signal.aborted) return;
-      clearTimeout(timer);
-      revoked?.removeEventListener("abort", revoke); // It lives as long as the caller is known.
-      this.#open.delete(end);
-      stop.abort();
-      sink.end(refused);
+    const ended = (refused: Refused | undefined) =>
       this.#meter.ended(call.method, caller.door, since, refused);
-    };
-    const { promise: done, resolve } = Promise.withResolvers<void>();
-    const running = { end, done };
-    const watch = () => {
-      const now = this.#clock.now();
-      const leftMs = Math.min(caller.deadline, expireTimeMs) - now;
-      if (caller.deadline <= now) end({ code: "DEADLINE_PASSED" });
-      else if (leftMs <= 0) end({ code: "CREDENTIAL_EXPIRED" });
-      else if (leftMs < Number.POSITIVE_INFINITY) timer = setTimeout(watch, Math.min(leftMs, TIMER_MS_MAX));
-    };
-    const revoke = () => end(revoked!.reason as Refusal);
-    const admit = (permit: Permit) => {
-      if (stop.signal.aborted) return;
-      expireTimeMs = permit.expireTimeMs ?? expireTimeMs;
-      clearTimeout(timer);
-      watch();
-      revoked = permit.revoked;
-      if (revoked?.aborted) revoke();
-      else revoked?.addEventListener("abort", revoke);
-    };
-    if (this.#over) end({ code: "DRAINING" });
-    else if (this.#running >= this.#limits.openStreamsMax) end(FULL);
-    else {
-      this.#open.add(end);
-      watch();
-    }
-    if (stop.signal.aborted) {
-      resolve();
-      return running;
-    }
+    const stream = new OpenStream(this.#clock, caller, sink, this.#open, ended);
+    if (this.#over) stream.end({ code: "DRAINING" });
+    else if (this.#running >= this.#limits.openStreamsMax) stream.end(FULL);
+    else stream.begin();
+    if (stream.signal.aborted) return stream;
     this.#running++;
-    const requests = () => until(stop.signal, requestsOf(running));
-    void this.#pump(call, caller, admit, requests, stop.signal, sink, end).then(() => {
+    stream.done = this.#pump(call, caller, stream, requestsOf).then(() => {
       this.#running--;
-      resolve();
     });
-    return running;
+    return stream;
   }
 
   /** Streams may say something last, and end by themselves. */
@@ -188,48 +120,44 @@ export class Streams {
   drain(): void {
     this.#over = true;
     this.announceDrain();
-    for (const end of this.#open) end({ code: "DRAINING" });
+    for (const stream of this.#open) stream.end({ code: "DRAINING" });
   }
 
   async #pump(
     call: StreamCall,
     { head, deadline, unfit, judged }: StreamCaller,
-    admit: (permit: Permit) => void,
-    requests: () => AsyncIterable<Buffer>,
-    signal: AbortSignal,
-    sink: StreamSink,
-    end: (refused: Refused | undefined) => void,
+    stream: OpenStream,
+    requestsOf: (running: RunningStream) => AsyncIterable<Buffer>,
   ): Promise<void> {
+    const { signal } = stream;
     try {
       const permit = await call.authorise(head);
       judged?.(!("code" in permit));
       const refusal = "code" in permit ? permit : (unfit ?? conditionOfStream(call.method, head.headerOf));
       if ("code" in permit || refusal !== undefined) {
-        end(refusal);
+        stream.end(refusal);
         return;
       }
-      admit(permit);
+      stream.admit(permit);
       if (signal.aborted) return;
-      const attach = (metadata: AnswerMetadata) => {
-        if (!signal.aborted) sink.attach(metadata);
-      };
+      const attach = (metadata: AnswerMetadata) => stream.attach(metadata);
       const context = { ...permit, deadline, signal, draining: this.#draining.signal, attach };
-      const answers = call.open(requests(), context);
+      const answers = call.open(until(signal, requestsOf(stream)), context);
       while (!signal.aborted) {
         const next = await answers.next();
         if (signal.aborted) break;
         if (next.done) {
-          end(next.value);
+          stream.end(next.value);
           return;
         }
-        await sink.send(next.value);
+        await stream.send(next.value);
       }
       await answers.return(undefined);
     } catch (err) {
       if (!(err instanceof TallyError) && !signal.aborted) {
         this.#log("stream.handler_failed", { method: call.method.name, err });
       }
-      end(refusalOf(err, false));
+      stream.end(refusalOf(err, false));
     }
   }
 }
@@ -260,9 +188,6 @@ export async function* until(
     iterator.return?.().then(undefined, () => {}); // Not waited for: it may be in the middle of a piece.
   }
 }
-
-/** The longest time of Node's timers. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** The request of a method that takes one message; or why it is not one. */
 export async function onlyMessage(requests: AsyncIterable<Buffer>): Promise<Buffer | Refusal> {

@@ -1,6 +1,7 @@
 import * as grpc from "@grpc/grpc-js";
 import type { AnswerMetadata, Refused } from "../calls/call.ts";
-import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
+import type { RunningStream, StreamSink } from "../calls/open-stream.ts";
+import type { StreamCall, Streams } from "../calls/stream.ts";
 import type { GrpcDoor } from "../grpc/call.ts";
 import { deadlineOf, endCall, endingOf, toMetadata } from "./call.ts";
 import type { CallBeside } from "./connections.ts";

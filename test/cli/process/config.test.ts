@@ -372,7 +372,8 @@ plaintext is closed (\`tls.handshake_failed\`, at \`debug\`).
 The log goes to stdout. A line that cannot be written, because its disk is full or whoever reads it has gone, does not stop
 the service. At \`log-level = "debug"\` each call is a line with its outcome (\`call.answered\`), each HTTP request that is
 refused one with its status, and the origin of its page (\`http.refused\`), and each commit one with how long its parts took
-(\`store.committed\`). No line has a counter's name in it.
+(\`store.committed\`). Calls that are refused for who makes them are logged at \`info\` (\`call.denied\`), ten a second at most.
+No line has a counter's name in it, but that of a damaged row.
 
 ## Exit codes
 

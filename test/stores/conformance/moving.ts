@@ -217,6 +217,32 @@ function moves(kind: StoreKind, target: StoreKind): void {
     expect((await to.store.catalogue!.read(0)).entries).toMatchObject([{ key: "mine", version: 2 }]);
   });
 
+  it_("when keys were last used comes along, as it is at the end of the last run", async (from, to) => {
+    await fill(from);
+    const key = (id: string) => ({ kind: "key", key: id, body: "{}", expectedVersion: 0 }) as const;
+    const uses = async (store: Store) => Object.fromEntries(await store.keyUses!.read(["a", "b", "gone"]));
+    for (const id of ["a", "b", "c"]) await from.store.catalogue!.write(key(id));
+    await from.store.keyUses!.note(
+      new Map([
+        ["a", HOUR],
+        ["gone", HOUR],
+      ]),
+    );
+    await copyStore(from.store, to.store);
+    expect(await uses(to.store)).toEqual({ a: HOUR });
+    await from.store.keyUses!.note(
+      new Map([
+        ["a", 2 * HOUR],
+        ["b", HOUR],
+      ]),
+    );
+    expect(await copyStore(from.store, to.store)).toMatchObject({ before: true });
+    const store = await reopened(to);
+    expect(await uses(store)).toEqual({ a: 2 * HOUR, b: HOUR });
+    await store.keyUses!.note(new Map([["b", 3 * HOUR]]));
+    expect(await uses(store)).toEqual({ a: 2 * HOUR, b: 3 * HOUR });
+  });
+
   const differences: [string, (part: ImportPart) => ImportPart][] = [
     ["an entry of the catalogue", changing("catalogue", (entry) => ({ ...entry, body: "[]" }))],
     ["a lost entry", (part) => ({ ...part, catalogue: (part.catalogue ?? []).slice(1) })],

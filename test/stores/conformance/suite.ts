@@ -11,6 +11,7 @@ import { deletingSuite } from "./deleting.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
 import { formerCallersSuite } from "./former-callers.ts";
 import { historySuite } from "./history.ts";
+import { keyUsesSuite } from "./key-uses.ts";
 import { limitsSuite } from "./limits.ts";
 import { manyChangesSuite } from "./many-changes.ts";
 import { modelSuite } from "./model.ts";
@@ -38,6 +39,7 @@ export function storeSuite(name: string): void {
     describe("settings", () => settingsSuite(kind));
     describe("deleting", () => deletingSuite(kind));
     describe("catalogue", () => catalogueSuite(kind));
+    describe("key uses", () => keyUsesSuite(kind));
     describe("rollback", () => rollbackSuite(kind));
     describe("time", () => timeSuite(kind));
     describe("time in reads", () => timeReadsSuite(kind));

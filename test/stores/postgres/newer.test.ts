@@ -11,7 +11,7 @@ import { type OwnSchema, ownSchema } from "./schema.ts";
 const TABLES = [
   ...["counters", "counter_labels", "change_log", "change_openings", "deleted_counters", "request_ids"],
   ...["request_id_generations", "service_state", "copying", "schema_version"],
-  ...["catalogue", "catalogue_state", "policy_sweep"],
+  ...["catalogue", "catalogue_state", "policy_sweep", "key_uses"],
 ];
 
 /** What is done to each table, one after another. */
@@ -119,6 +119,8 @@ class Running {
       expect((await store.catalogue!.read(version - 1)).entries, after).toContainEqual(
         expect.objectContaining({ key: entry.key, version }),
       );
+      await store.keyUses!.note(new Map([[`k${s}`, n]]));
+      expect((await store.keyUses!.read([`k${s}`])).get(`k${s}`), after).toBe(n);
       await store.top({ prefix: "", labels: {} }, 3, "highest");
     });
     this.#counted += 6n;

@@ -18,6 +18,7 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
   copying: ["SELECT", "UPDATE"],
   catalogue: ["SELECT", "INSERT", "UPDATE"],
   catalogue_state: ["SELECT", "UPDATE"],
+  key_uses: ["SELECT", "INSERT", "UPDATE", "DELETE"],
   policy_sweep: ["SELECT", "UPDATE"],
   history_state: ["SELECT", "UPDATE"],
   history_counters: ["SELECT", "INSERT", "UPDATE", "DELETE"],

@@ -234,6 +234,16 @@ const MIGRATIONS: readonly { readonly about: string; readonly sql: string }[] = 
   INSERT INTO @policy_sweep DEFAULT VALUES;
   `,
   },
+  {
+    about: "when API keys were last used",
+    sql: `
+  -- Of the keys in the catalogue; see service/store-key-uses.ts.
+  CREATE TABLE @key_uses (
+    key_id text COLLATE "C" PRIMARY KEY,
+    hour_ms bigint NOT NULL -- When the hour of the latest use began.
+  );
+  `,
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */

@@ -8,6 +8,7 @@ import { toMark } from "../../shared/log-mark.ts";
 import { type CrossingLogPage, packLogPage } from "../crossing.ts";
 import { CatalogueReader } from "../rows/catalogue-rows.ts";
 import { headReader } from "../rows/head.ts";
+import { KeyUseReader } from "../rows/key-uses.ts";
 import { RowReader } from "../rows/row-reader.ts";
 import { toFullCounter } from "../rows/rows.ts";
 import { serveThread } from "../thread.ts";
@@ -48,6 +49,7 @@ serveThread<{ path: string }>(({ path }) => {
   const log = new ChangeLogReader(db, rows);
   const requestIds = new RequestIdReader(db);
   const catalogue = new CatalogueReader(db);
+  const keyUses = new KeyUseReader(db);
   const looker = new RowLooker(db, rows);
   return {
     opened: undefined,
@@ -69,6 +71,7 @@ serveThread<{ path: string }>(({ path }) => {
       loggedCounters: asOfOneMoment(db, (ids: BigInt64Array) => log.counters(ids)),
       exportRequestIds: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => requestIds.page(cursor, limit)),
       readCatalogue: asOfOneMoment(db, (since: number) => catalogue.read(since)),
+      readKeyUses: asOfOneMoment(db, (keyIds: readonly string[]) => keyUses.read(keyIds)),
       close: () => void db.close(),
     },
     transfer: (result) => (isLogPage(result) ? [result.buffer as ArrayBuffer] : []),

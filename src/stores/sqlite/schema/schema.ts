@@ -253,6 +253,17 @@ const MIGRATIONS: readonly Migration[] = [
   INSERT INTO policy_sweep (swept) VALUES (0);
   `,
   },
+  {
+    about: "when API keys were last used",
+    sql: `
+  -- Of the keys in the catalogue; see service/store-key-uses.ts.
+  CREATE TABLE key_uses (
+    key_id TEXT PRIMARY KEY,
+    hour_ms INTEGER NOT NULL, -- When the hour of the latest use began.
+    checksum INTEGER NOT NULL
+  ) WITHOUT ROWID, STRICT;
+  `,
+  },
 ];
 
 /** The schema that this version of Tally has: one for each migration. */

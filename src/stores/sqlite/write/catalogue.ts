@@ -9,6 +9,7 @@ import {
   catalogueDamaged,
 } from "../../shared/catalogue-rows.ts";
 import { CatalogueReader, stateChecksum } from "../rows/catalogue-rows.ts";
+import { KeyUseWrites } from "./key-uses.ts";
 
 /**
  * Writes the catalogue; the caller owns the transaction.
@@ -17,6 +18,8 @@ import { CatalogueReader, stateChecksum } from "../rows/catalogue-rows.ts";
  * entry would show nothing of it, and it would be there twice.
  */
 export class CatalogueWrites {
+  /** When its keys were last used. */
+  readonly keyUses: KeyUseWrites;
   readonly #reader: CatalogueReader;
   readonly #insert: Statement<[bigint, string, string, string | null, number]>;
   readonly #update: Statement<[bigint, string | null, number, bigint]>;
@@ -25,6 +28,7 @@ export class CatalogueWrites {
   #known: Known | undefined;
 
   constructor(db: Database) {
+    this.keyUses = new KeyUseWrites(db);
     this.#reader = new CatalogueReader(db);
     this.#insert = db.prepare(
       "INSERT INTO catalogue (version, kind, key, body, checksum) VALUES (?, ?, ?, ?, ?)",
@@ -55,6 +59,7 @@ export class CatalogueWrites {
     const checksum = catalogueChecksum(version, kind, key, body);
     if (known === undefined) this.#insert.run(version, kind, key, body, checksum);
     else if (this.#update.run(version, body, checksum, known.version).changes !== 1) throw catalogueDamaged();
+    if (kind === "key" && body === null) this.keyUses.forget(key);
     this.#save(state);
     this.#known.entries.set(idOf(entry), { version, gone: body === null });
     return Number(version);
@@ -68,6 +73,7 @@ export class CatalogueWrites {
   /** Take away all of it, also that there was anything. */
   clear(): void {
     this.#clear.run();
+    this.keyUses.clear();
     this.#save({ version: 0n, entries: 0n, versions: 0n });
     this.forget();
   }

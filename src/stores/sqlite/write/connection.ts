@@ -234,6 +234,11 @@ export class WriteConnection {
     return version;
   }
 
+  /** See KeyUses.note. */
+  noteKeyUses(hours: ReadonlyMap<string, number>, moment: Moment): void {
+    this.#write(moment, () => this.#catalogue.keyUses.note(hours));
+  }
+
   /** See Accepting.accept. @param newUids  one for each name and each that is lost */
   accept(
     { names, revisions, lost }: AcceptRequest,

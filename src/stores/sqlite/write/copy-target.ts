@@ -82,14 +82,15 @@ export class CopyTarget {
   }
 
   import(part: ImportPart): void {
-    const { catalogue = [], counters = [], openings = [], commits = [], requestIds = [], progress } = part;
+    const { catalogue = [], keyUses, counters = [], openings = [], commits = [], requestIds = [] } = part;
     this.#catalogue.import(catalogue);
+    if (keyUses !== undefined) this.#catalogue.keyUses.note(keyUses);
     for (const counter of counters) this.#rows.import(counter);
     const ids = new Map<string, bigint>();
     for (const opening of openings) this.#log.importOpening(this.#idOf(opening, ids), opening);
     for (const commit of commits) this.#importCommit(commit, ids);
     this.#requestIds.import(requestIds);
-    writeCopying(this.#db, { progress });
+    writeCopying(this.#db, { progress: part.progress });
   }
 
   /** Openings are read from before the first commit on, so there must be one. */

@@ -54,6 +54,12 @@ export interface CatalogueRequest {
   readonly moment: Moment;
 }
 
+/** When keys were used, to be noted, and when that is. */
+export interface KeyUsesRequest {
+  readonly hours: ReadonlyMap<string, number>;
+  readonly moment: Moment;
+}
+
 /** An AcceptRequest, with the time and the uids that it needs. */
 export interface AcceptMessage extends AcceptRequest {
   readonly moment: Moment;
@@ -112,6 +118,7 @@ serveThread<WriteData>((data) => {
       endLog: (moment: Moment) => connection.copying.endLog(moment),
       endImport: (moment: Moment) => connection.copying.endImport(moment),
       writeCatalogue: ({ entry, moment }: CatalogueRequest) => connection.writeCatalogue(entry, moment),
+      noteKeyUses: ({ hours, moment }: KeyUsesRequest) => connection.noteKeyUses(hours, moment),
       accept: ({ moment, newUids, ...request }: AcceptMessage) => connection.accept(request, moment, newUids),
       checkpoint: () => connection.checkpoints.ifGrown(),
       seal: ({ moment, history }: SealRequest) => {

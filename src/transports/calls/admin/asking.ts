@@ -44,7 +44,7 @@ export function askingCalls(calls: AdminCalls): UnaryMethod[] {
       async answer({ max = DENIED }, administration) {
         const denied = administration.denials().slice(0, max);
         return {
-          denied: denied.map(({ timeMs, permission, count, ...each }) => ({
+          denied: denied.map(({ timeMs, door: _, permission, count, ...each }) => ({
             ...each,
             time: timestampFromMs(timeMs),
             permission: firstOf(permission),

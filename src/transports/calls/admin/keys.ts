@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AdminService, type ApiKeySchema } from "../../../../gen/tally/v1/admin_service_pb.ts";
-import type { Refusal } from "../../../core/errors.ts";
+import { type Refusal, TallyError } from "../../../core/errors.ts";
 import type { Key } from "../../../guard/entries.ts";
 import type { UnaryMethod } from "../call.ts";
 import { type AdminCalls, adminCall } from "./admin-call.ts";
@@ -25,7 +25,9 @@ export function keyCalls(calls: AdminCalls): UnaryMethod[] {
         const directory = await administration.read();
         const found = directory.principalByName(principal);
         if (found === undefined) return NO_PRINCIPAL;
-        return { apiKeys: directory.keysOf(found.id).map((key) => toMessage(key, principal)) };
+        const keys = directory.keysOf(found.id);
+        const used = await administration.lastUsesOf(keys.map(({ id }) => id));
+        return { apiKeys: keys.map((key) => toMessage(key, principal, used.get(key.id))) };
       },
     }),
     adminCall(calls, {
@@ -35,13 +37,21 @@ export function keyCalls(calls: AdminCalls): UnaryMethod[] {
         const key = await administration.revokeKey(id);
         if ("code" in key) return key;
         const principal = (await administration.read()).principalById(key.principalId)?.name ?? "";
-        return { apiKey: toMessage(key, principal) };
+        const used = await administration.lastUsesOf([id]).catch(notKnown);
+        return { apiKey: toMessage(key, principal, used.get(id)) };
       },
     }),
   ];
 }
 
-function toMessage(key: Key, principal: string): MessageInitShape<typeof ApiKeySchema> {
+/** What was done is answered as done, also where its last use cannot be read. */
+function notKnown(error: unknown): ReadonlyMap<string, number> {
+  if (error instanceof TallyError) return new Map();
+  throw error;
+}
+
+/** @param lastUseMs  undefined: not known */
+function toMessage(key: Key, principal: string, lastUseMs?: number): MessageInitShape<typeof ApiKeySchema> {
   const { id, description, createTimeMs, expireTimeMs, revokeTimeMs } = key;
   return {
     id,
@@ -50,6 +60,7 @@ function toMessage(key: Key, principal: string): MessageInitShape<typeof ApiKeyS
     createTime: timestampFromMs(createTimeMs),
     ...(expireTimeMs !== undefined && { expireTime: timestampFromMs(expireTimeMs) }),
     ...(revokeTimeMs !== undefined && { revokeTime: timestampFromMs(revokeTimeMs) }),
+    ...(lastUseMs !== undefined && { lastUseTime: timestampFromMs(lastUseMs) }),
   };
 }
 

@@ -60,12 +60,22 @@ const TIMED_COUNTERS = 240;
 /** Of the catalogue: some pages of it, and one above them. */
 const ENTRIES = 80;
 
+/** Not policies: by one that says nothing no counter could be made, in a sound file too. */
+const KINDS = CATALOGUE_KINDS.filter((kind) => kind !== "policy");
+
 /** The n-th entry, as it is made. */
 export function entryOf(n: number) {
-  const kind = CATALOGUE_KINDS[n % CATALOGUE_KINDS.length]!;
+  const kind = KINDS[n % KINDS.length]!;
   return { kind, key: `entry ${n}`, body: JSON.stringify({ n, more: "m".repeat(300) }), expectedVersion: 0 };
 }
 const HOUR_MS = 3_600_000;
+/** Of which a use is noted: some pages of them, and one above. */
+export const KEYS = 400;
+
+/** The n-th key, and when it was last used. */
+export function useOf(n: number): [keyId: string, hourMs: number] {
+  return [`key ${n}`.padEnd(12, "k"), (490_000 + n) * HOUR_MS];
+}
 export const TIME_PASSED_MS = 2 * HOUR_MS;
 
 /** The n-th counter that time does something to: quotas, token buckets, and what is forgotten when nobody comes. */
@@ -139,6 +149,7 @@ export function makeFile(path: string, random: Random): Made {
     const body = n % 2 === 0 ? undefined : '{"again":true}';
     connection.writeCatalogue({ ...entryOf(n), body, expectedVersion: n + 1 }, momentOf(clock));
   }
+  connection.noteKeyUses(new Map(Array.from({ length: KEYS }, (_, n) => useOf(n))), momentOf(clock));
   for (const name of names.slice(100, 130)) ask([single(increment(name))]);
   clock.advance(60_000);
   connection.maintain(momentOf(clock), () => {});

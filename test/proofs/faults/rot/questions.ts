@@ -14,13 +14,14 @@ import { asOfOneMoment, openReadOnly } from "../../../../src/stores/sqlite/read/
 import { RequestIdReader } from "../../../../src/stores/sqlite/read/request-id-reader.ts";
 import { Scanner } from "../../../../src/stores/sqlite/read/scans.ts";
 import { CatalogueReader } from "../../../../src/stores/sqlite/rows/catalogue-rows.ts";
+import { KeyUseReader } from "../../../../src/stores/sqlite/rows/key-uses.ts";
 import { RowReader } from "../../../../src/stores/sqlite/rows/row-reader.ts";
 import { toFullCounter } from "../../../../src/stores/sqlite/rows/rows.ts";
 import type { WriteConnection } from "../../../../src/stores/sqlite/write/connection.ts";
 import { type Answer, create, increment, remove, single } from "../../../support/calls.ts";
 import { HandClock } from "../../../support/clock.ts";
 import type { Random } from "../../crash/random.ts";
-import { commit, entryOf, type Made, momentOf, open, TIME_PASSED_MS, uuidFrom } from "./file.ts";
+import { commit, entryOf, KEYS, type Made, momentOf, open, TIME_PASSED_MS, useOf, uuidFrom } from "./file.ts";
 
 /** "right", "refused", or what was wrong without a word. */
 export type Verdict = "right" | "refused" | { readonly silent: string };
@@ -140,6 +141,9 @@ function reading(
     for (const since of [0, 50, 84]) {
       ask(`catalogue since ${since}`, catalogued, () => moment(() => catalogue.read(since)));
     }
+    const keyUses = new KeyUseReader(db);
+    const keyIds = Array.from({ length: KEYS + 1 }, (_, n) => useOf(n)[0]);
+    ask("key uses", known, () => moment(() => keyUses.read(keyIds)));
     ask("changes", same, () => moment(() => changesOf(log)));
     ask("changes, late", same, () => moment(() => changesOf(log, "40")));
     ask("ids", same, () => moment(() => idsOf(ids)));
@@ -265,6 +269,11 @@ function writing(
     if (writeCatalogue({ ...entryOf(1_000) }, 0) === undefined) throw new Lie("a new entry was not written");
     return "right";
   });
+  put("a later use of each key", () => {
+    const later = new Map(Array.from({ length: KEYS }, (_, n) => [useOf(n)[0], useOf(n + KEYS)[1]]));
+    connection.noteKeyUses(later, momentOf(clock));
+    return "right";
+  });
   put("make", () =>
     honest(
       commit(
@@ -364,6 +373,15 @@ const catalogued: Compare = (expected, got) => {
   }
   if (entries.length + corrupt.length !== wanted.entries.length) throw new Lie("leaves out an entry");
   return "refused";
+};
+
+/** What is not there is not known, which is no lie: see KeyUses. */
+const known: Compare = (expected, got) => {
+  const [wanted, found] = [expected as ReadonlyMap<string, number>, got as ReadonlyMap<string, number>];
+  for (const [keyId, hour] of found)
+    if (hour !== wanted.get(keyId))
+      throw new Lie(`${keyId} was used at ${hour}, not at ${wanted.get(keyId)}`);
+  return found.size === wanted.size ? "right" : "refused";
 };
 
 const summed: Compare = (expected, got) => {

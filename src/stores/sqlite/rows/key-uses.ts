@@ -1,0 +1,39 @@
+import type { Database, Statement } from "better-sqlite3";
+import { Checksum, fits } from "../../shared/checksum.ts";
+
+/** A row of `key_uses`; one that is damaged may have anything in its columns. */
+interface KeyUseRow {
+  readonly hour_ms: bigint;
+  readonly checksum: bigint;
+}
+
+/** Reads when keys were last used, on any connection. The caller owns the transaction. */
+export class KeyUseReader {
+  readonly #find: Statement<[string], KeyUseRow>;
+
+  constructor(db: Database) {
+    this.#find = db.prepare("SELECT hour_ms, checksum FROM key_uses WHERE key_id = ?");
+  }
+
+  /** When the hour of the latest use began; undefined: nothing is noted, or it is damaged. */
+  hourOf(keyId: string): number | undefined {
+    const row = this.#find.get(keyId);
+    const sound = row !== undefined && fits(() => keyUseChecksum(keyId, row.hour_ms), row.checksum);
+    return sound ? Number(row.hour_ms) : undefined;
+  }
+
+  /** See KeyUses.read. */
+  read(keyIds: readonly string[]): Map<string, number> {
+    const found = new Map<string, number>();
+    for (const keyId of keyIds) {
+      const hour = this.hourOf(keyId);
+      if (hour !== undefined) found.set(keyId, hour);
+    }
+    return found;
+  }
+}
+
+/** The checksum of a row of `key_uses`. */
+export function keyUseChecksum(keyId: string, hourMs: bigint): number {
+  return new Checksum().text(keyId).int64(hourMs).value;
+}

@@ -5,10 +5,25 @@ import { clientAuthFault } from "./config/client-auth.ts";
 import { type Config, KEYS, type KeyedConfig } from "./config/keys.ts";
 import type { Key } from "./config/kinds.ts";
 import { type OidcIssuers, oidcIssuersFrom } from "./config/oidc.ts";
+import { formatDuration } from "./config/quantity.ts";
 import { withoutSecrets } from "./core/secrets.ts";
 
 export { type Config, KEYS } from "./config/keys.ts";
 export { type Address, formatAddress } from "./config/quantity.ts";
+
+/** Each setting that limits something or says how long it is kept, by its name, as it can be set. */
+export function limitsOf(config: Config): Record<string, string> {
+  const limiting = FIELDS.filter((field) => LIMITING.has(KEYS[field].group));
+  return Object.fromEntries(
+    limiting.map((field) => {
+      const value = config[field];
+      const isTime = field.endsWith("Ms") && typeof value === "number";
+      return [KEYS[field].name, isTime ? formatDuration(value) : `${value ?? ""}`];
+    }),
+  );
+}
+
+const LIMITING: ReadonlySet<string> = new Set(["Limits", "Retention"]);
 
 /** What a configuration is read from. */
 export interface Sources {

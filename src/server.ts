@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
-import { type Address, type Config, formatAddress, isLoopback } from "./config.ts";
+import { type Address, type Config, formatAddress, isLoopback, limitsOf } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { withoutSecrets } from "./core/secrets.ts";
 import { seldom } from "./core/seldom.ts";
 import { GuardError, type Guarding, openGuardFor } from "./guard/open-for.ts";
+import { CommitMeter } from "./service/commit-meter.ts";
+import { commitsTold } from "./service/commits-told.ts";
 import { tellingOfDamage } from "./service/damage.ts";
 import { followHistory } from "./service/history-follower.ts";
 import { LogReader } from "./service/log-reader.ts";
@@ -12,11 +14,12 @@ import { startMaintenance } from "./service/maintenance.ts";
 import { type Readiness, watchReadiness } from "./service/readiness.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
 import type { HistoryOptions } from "./service/store-history.ts";
-import { type CommitsTold, DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
+import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
 import { StartError, type StartReason, storeStartFailure } from "./start-error.ts";
 import { openStore } from "./stores/open.ts";
 import { ZoneCalendar } from "./stores/shared/calendar.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
+import { measureProcess } from "./telemetry/process.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { ListenError } from "./transports/listener.ts";
 import { Certificate } from "./transports/tls/certificate.ts";
@@ -30,6 +33,8 @@ export interface RunningServer {
   readonly address: Address;
   /** Where gRPC is served; the same unless it has a port of its own. */
   readonly grpcAddress: Address;
+  /** Where scrapers and probes ask without credentials; undefined: nowhere. */
+  readonly metricsAddress: Address | undefined;
   /** What it shows to those who connect, over TLS; undefined when all is in plaintext. */
   readonly certificate: CertificateFacts | undefined;
   readonly store: StoreTraits;
@@ -49,6 +54,19 @@ export interface RunningServer {
   close(graceMs?: number): Promise<void>;
 }
 
+/** What the process is, for who may observe. */
+export interface About {
+  /** Of Tally. */
+  readonly version: string;
+  /** What the configuration warns of, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+const NOTHING_KNOWN: About = { version: "", warnings: [] };
+
+/** Of more the oldest are forgotten. */
+const WARNINGS_MAX = 20;
+
 /**
  * Open everything in order; resolves when calls are answered. Closes in reverse what it opened, also when a later
  * step fails.
@@ -57,20 +75,28 @@ export interface RunningServer {
  */
 export async function startServer(
   config: Config,
-  deps: { telemetry: Telemetry; clock?: Clock },
+  deps: { telemetry: Telemetry; clock?: Clock; about?: About },
 ): Promise<RunningServer> {
-  const { telemetry, clock = SYSTEM_CLOCK } = deps;
+  const { telemetry, clock = SYSTEM_CLOCK, about = NOTHING_KNOWN } = deps;
+  const startTimeMs = clock.now();
   const { log } = telemetry;
   const loading = import("./transports/doors.ts"); // Compiles while the store's workers open the file.
   const opened: Closable[] = [];
   const closeAll = async (graceMs: number) => {
     for (const { close } of opened.splice(0).reverse()) await close(graceMs);
   };
+  const forgetProcess = measureProcess(telemetry.metrics, startTimeMs);
+  opened.push({ close: async () => forgetProcess() });
   try {
     const certificate = await openCertificateOf(config, clock, telemetry);
     if (certificate !== undefined) opened.push({ close: async () => certificate.close() });
 
-    const store = await openStoreOf(config, clock, telemetry);
+    const warned = [...about.warnings];
+    const store = await openStoreOf(config, clock, (detail) => {
+      log("store.warning", { detail });
+      warned.push(detail);
+      if (warned.length > WARNINGS_MAX) warned.shift();
+    });
     opened.push({ close: () => store.close() });
 
     const guarding = await openGuardOf(config, store, clock, telemetry);
@@ -100,19 +126,22 @@ export async function startServer(
     opened.push({ close: async () => readiness.close() });
     const tellDamage = seldom(clock, (names) => log("store.damaged", { names }));
     const served = tellingOfDamage(readiness.store, tellDamage);
+    const commits = new CommitMeter(telemetry.metrics);
     const writer = new Writer(
       served,
       clock,
       writerLimitsOf(config),
-      commitsTold(telemetry, clock, logsCalls, following.wake),
+      commitsTold(log, clock, { meter: commits, wake: following.wake, all: logsCalls }),
     );
-    opened.push({ close: () => writer.drain() });
+    const unwatch = commits.watch(writer);
+    opened.push({ close: () => writer.drain().finally(unwatch) });
 
     const { openDoors } = await loading;
-    const { listen, grpcListen, allowOrigins } = config;
+    const { listen, grpcListen, metricsListen, allowOrigins } = config;
     const doors = await openDoors({
       listen,
       grpcListen,
+      metricsListen,
       http2Engine: config.http2Engine,
       certificate,
       clientAuth: config.tlsClientAuth,
@@ -129,6 +158,11 @@ export async function startServer(
         open: new Set(config.authOpen),
         administration: guard.administration,
       }),
+      serverInfo: () => ({
+        ...{ version: about.version, startTimeMs, auth: config.auth, store: store.traits },
+        limits: limitsOf(config),
+        warnings: [...unready(readiness.current), ...warned],
+      }),
       logsCalls,
       limits: config,
     }).catch((error: unknown) => {
@@ -143,6 +177,7 @@ export async function startServer(
     return {
       address: { host: listen.host, port: doors.port },
       grpcAddress: { host: (grpcListen ?? listen).host, port: doors.grpcPort },
+      metricsAddress: metricsListen && { host: metricsListen.host, port: doors.metricsPort! },
       get certificate() {
         return certificate?.facts;
       },
@@ -175,25 +210,6 @@ export async function startServer(
 function hostNamesOf({ hostNames, listen, tlsCertFile, auth }: Config): readonly string[] | undefined {
   const open = auth !== "required" && tlsCertFile === undefined && isLoopback(listen.host);
   return hostNames.length > 0 || open ? hostNames : undefined;
-}
-
-/** What the log has of commits: failures now and then, and each one that succeeds only when all calls are logged. */
-function commitsTold(
-  { log }: Telemetry,
-  clock: Clock,
-  all: boolean,
-  wake: (() => void) | undefined,
-): CommitsTold {
-  const failed = seldom(clock, (err) => log("store.commit_failed", { err }));
-  if (!all) return wake === undefined ? { failed } : { failed, committed: wake };
-  return {
-    failed,
-    committed(calls, { values, timings: { loadMs, decideMs, saveMs, syncMs } }) {
-      wake?.();
-      const parts = { load_ms: loadMs, decide_ms: decideMs, save_ms: saveMs, sync_ms: syncMs };
-      log("store.committed", { calls, ops: values.length, ...parts });
-    },
-  };
 }
 
 /** Has what follows the change log follow it: history, if the store keeps one. Undefined `wake`: commits need not tell. */
@@ -230,6 +246,11 @@ interface Closable {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
+function unready({ reads, writes }: Readiness): string[] {
+  if (reads !== undefined) return [`Reads are not answered: ${reads}.`];
+  return writes === undefined ? [] : [`Changes are not taken: ${writes}.`];
+}
+
 const MAINTENANCE_EVERY_MS = 1_000;
 const READINESS_EVERY_MS = 1_000;
 
@@ -254,7 +275,7 @@ async function openCertificateOf(
 /** Who renews a certificate does so weeks before the old one ends; a minute is soon. */
 const RENEWAL_CHECK_MS = 60_000;
 
-async function openStoreOf(config: Config, clock: Clock, { log }: Telemetry): Promise<Store> {
+async function openStoreOf(config: Config, clock: Clock, warn: (detail: string) => void): Promise<Store> {
   try {
     return await openStore(config.store, {
       clock,
@@ -263,7 +284,7 @@ async function openStoreOf(config: Config, clock: Clock, { log }: Telemetry): Pr
       cachedCountersMax: config.cachedCountersMax,
       history: historyOf(config),
       migrates: config.migratesAtStart,
-      warn: (detail) => log("store.warning", { detail }),
+      warn,
     });
   } catch (error) {
     throw storeStartFailure(error);
@@ -275,10 +296,11 @@ async function openGuardOf(
   config: Config,
   store: Store,
   clock: Clock,
-  { log }: Telemetry,
+  telemetry: Telemetry,
 ): Promise<Guarding> {
   try {
-    return await openGuardFor(store, config, withoutSecrets(config.store), { clock, log, randomBytes });
+    const deps = { clock, randomBytes, ...telemetry };
+    return await openGuardFor(store, config, withoutSecrets(config.store), deps);
   } catch (error) {
     if (!(error instanceof GuardError)) throw storeStartFailure(error);
     const reason = error.isDamage ? "STORE_UNUSABLE" : "CREDENTIALS_UNUSABLE";
@@ -304,13 +326,17 @@ function writerLimitsOf({ queueOpsMax, queueBytesMax }: Config): WriterLimits {
   return { ...DEFAULT_WRITER_LIMITS, queueOpsMax, queueBytesMax };
 }
 
-function toListenError(error: unknown, { grpcListen }: Config): unknown {
+function toListenError(error: unknown, { grpcListen, metricsListen }: Config): unknown {
   if (!(error instanceof ListenError)) return error;
   const { code } = error.cause as NodeJS.ErrnoException;
   const known = code === undefined ? undefined : LISTEN_ERRORS[code];
   if (known === undefined) return error;
   const [reason, why] = known;
-  const flag = error.address === grpcListen ? "--grpc-listen" : "--listen";
+  const flags = new Map([
+    [grpcListen, "--grpc-listen"],
+    [metricsListen, "--metrics-listen"],
+  ]);
+  const flag = flags.get(error.address) ?? "--listen";
   const sentence = `Cannot listen on ${formatAddress(error.address)}: ${why.replace("--listen", flag)}.`;
   return new StartError(reason, sentence, { cause: error });
 }

@@ -1,4 +1,5 @@
 import type { destination } from "pino";
+import { Metrics } from "./telemetry/metrics.ts";
 
 /**
  * Every name under which Tally says something about itself. Operators search and alert by these names, so they
@@ -156,15 +157,16 @@ export type Log = (event: LogEvent, fields?: LogFields) => void;
 /** What an event says beside its name: plain values, and an error. */
 export type LogFields = Readonly<Record<string, unknown>> & { readonly err?: unknown };
 
-/** Where the parts of a server say what they do. Metrics and spans will stand beside the log. */
+/** Where the parts of a server say what they do. */
 export interface Telemetry {
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 /** For tests and tools that want none. */
 export const NO_LOG: Log = () => {};
 /** Says nothing to anybody. */
-export const NO_TELEMETRY: Telemetry = { log: NO_LOG };
+export const NO_TELEMETRY: Telemetry = { log: NO_LOG, metrics: new Metrics() };
 
 /**
  * Open the log: one JSON object a line, or coloured lines for people.

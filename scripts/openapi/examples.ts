@@ -339,6 +339,19 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   },
   WhoAmI: { answer: { name: "root", grants: ["all@"], credential: "root", keyId: "" } },
   ListDenied: { parameters: { max: 10 }, answer: { denied: [] } },
+  GetServerInfo: {
+    answer: {
+      version: "0.1.0",
+      nodeVersion: "v24.21.0",
+      startTime: TIME,
+      store: "SQLite 3.54.1, /var/lib/tally/tally.db",
+      promise: "Every answered change is on disk (fsync) before its answer leaves.",
+      durability: "fsync",
+      auth: "required",
+      limits: { "queue-wait-max": "250ms", "request-ids-keep": "1d" },
+      warnings: ["Changes are not taken: the disk is full."],
+    },
+  },
   DeleteBinding: { body: { certificate: CERTIFICATE }, answer: {} },
   RevokeApiKey: {
     parameters: { id: KEY_ID },

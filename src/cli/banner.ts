@@ -4,7 +4,7 @@ import type { LogFields } from "../telemetry.ts";
 
 /** What a person sees when the service is up: what runs where, and what to type next. */
 export function bannerOf(server: RunningServer, config: Config, version: string): string {
-  const { address, grpcAddress, certificate, store } = server;
+  const { address, grpcAddress, metricsAddress, certificate, store } = server;
   const reach =
     config.auth === "required"
       ? "for who has a credential (auth = required)"
@@ -16,7 +16,12 @@ export function bannerOf(server: RunningServer, config: Config, version: string)
 Tally ${version} is serving.
 
   gRPC   ${formatAddress(grpcAddress)}, ${certificate ? "TLS" : "plaintext"}; ${reach}
-  HTTP   ${certificate ? "https" : "http"}://${formatAddress(address)} (/livez, /readyz)${certificate ? certificateLine(certificate) : ""}
+  HTTP   ${certificate ? "https" : "http"}://${formatAddress(address)} (/livez, /readyz)${certificate ? certificateLine(certificate) : ""}${
+    metricsAddress
+      ? `
+         http://${formatAddress(metricsAddress)} (/metrics, /livez, /readyz), to whoever asks`
+      : ""
+  }
   page   ${page}, the API's reference ${page}docs
   store  ${store.title}
          ${store.promise}
@@ -34,11 +39,12 @@ Stop with Ctrl-C.
 
 /** The same facts for the log. */
 export function readyFields(server: RunningServer, config: Config, version: string): LogFields {
-  const { address, grpcAddress, certificate, store } = server;
+  const { address, grpcAddress, metricsAddress, certificate, store } = server;
   const { server: url, page } = toTry(server);
   return {
     address: formatAddress(address),
     grpc_address: formatAddress(grpcAddress),
+    ...(metricsAddress && { metrics_address: formatAddress(metricsAddress) }),
     port: address.port,
     tls: certificate !== undefined,
     ...(certificate && { names: certificate.names, valid_to: certificate.validTo.toISOString() }),

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { KEYS, loadConfig, type Sources, variableOf } from "../config.ts";
 import { type RunningServer, startServer } from "../server.ts";
+import { Metrics } from "../telemetry/metrics.ts";
 import { type Log, openLog } from "../telemetry.ts";
 import { bannerOf, readyFields } from "./banner.ts";
 import { EXIT } from "./exit.ts";
@@ -53,7 +54,10 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
   log("server.starting", { version, node: process.version, pid: process.pid });
   for (const detail of warnings) log("config.warning", { detail });
 
-  const server = await startServer(config, { telemetry: { log } });
+  const server = await startServer(config, {
+    telemetry: { log, metrics: new Metrics() },
+    about: { version, warnings },
+  });
   if (pretty) process.stdout.write(bannerOf(server, config, version));
   else log("server.ready", readyFields(server, config, version));
   reload = () => {

@@ -61,7 +61,6 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
   new: "create",
   cat: "get",
   describe: "get",
-  info: "get",
   mget: "get",
   read: "get",
   show: "get",

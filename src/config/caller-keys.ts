@@ -2,7 +2,7 @@ import { type Key, listOf, oneOf, optional, path, rate } from "./kinds.ts";
 import { whyNoNetwork } from "./networks.ts";
 
 /** What can be reached without a credential, beside health checks. */
-const OPEN = ["page", "docs", "reflection"] as const;
+const OPEN = ["page", "docs", "reflection", "metrics"] as const;
 
 /** The settings of who may call, and how often. */
 export const CALLER_KEYS = {

@@ -21,6 +21,14 @@ export const KEYS = {
     about: "address to serve gRPC on instead, if it is to have a port of its own",
     default: "",
   },
+  metricsListen: {
+    ...optional(address()),
+    name: "metrics-listen",
+    group: "Where",
+    about:
+      "address to serve /metrics, /livez and /readyz on besides, and nothing else: in plaintext, to whoever asks, without credentials; for scrapers and probes in a network of trust",
+    default: "",
+  },
   http2Engine: {
     ...oneOf("<engine>", ["grpc-js", "own"]),
     name: "http2-engine",

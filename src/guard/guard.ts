@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { KeyUses } from "../service/store-key-uses.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Log } from "../telemetry.ts";
 import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.ts";
 import { denialOf, Granted } from "./access.ts";
@@ -33,6 +34,8 @@ export interface GuardOptions {
   readonly keyUses?: KeyUses | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where calls without a credential are counted; undefined: nowhere. */
+  readonly metrics?: Metrics | undefined;
   readonly randomBytes: RandomBytes;
   /** The file of the root key; undefined: there is none. */
   readonly rootKeyFile?: string | undefined;
@@ -115,7 +118,7 @@ class StandingGuard implements Guard {
     this.#tokens = options.tokens?.(current);
     this.#denials = new Denials(options.clock);
     this.#denialsLogged = new DenialsLogged(options.clock, options.log);
-    this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs);
+    this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs, options.metrics);
     this.#standing = new StandingPermits((head) => this.#callers.judge(head));
     current.onChange(() => this.#standing.review());
     this.#lastUses = new LastUses({

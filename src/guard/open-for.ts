@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Store } from "../service/store.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Log } from "../telemetry.ts";
 import { type AsksNobody, openAsksNobody } from "./asks-nobody.ts";
 import { CallerRates } from "./caller-rates.ts";
@@ -59,7 +60,12 @@ export async function openGuardFor(
   { catalogue, keyUses }: Pick<Store, "catalogue" | "keyUses">,
   settings: GuardSettings,
   shown: string,
-  deps: { readonly clock: Clock; readonly log: Log; readonly randomBytes: RandomBytes },
+  deps: {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly metrics?: Metrics;
+    readonly randomBytes: RandomBytes;
+  },
 ): Promise<Guarding> {
   const { auth, rootKeyFile, oidc } = settings;
   if (catalogue === undefined) {

@@ -1,5 +1,6 @@
 import { Grants } from "../core/grants.ts";
 import { Permission } from "../core/permissions.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Log } from "../telemetry.ts";
 import { ANONYMOUS, ANONYMOUS_ID } from "./names.ts";
 import type { Verified } from "./tokens.ts";
@@ -13,17 +14,26 @@ export class CallsWithoutCredential {
   readonly counts = { grpc: 0, http: 0 };
   readonly #log: Log;
   readonly #everyMs: number;
+  readonly #measured:
+    | { readonly numbers: Float64Array; readonly grpc: number; readonly http: number }
+    | undefined;
   #told = { grpc: 0, http: 0 };
   #timer: NodeJS.Timeout | undefined;
 
   /** @param everyMs  from the first call that was not told of until it is, in milliseconds */
-  constructor(log: Log, everyMs: number = TELL_EVERY_MS) {
+  constructor(log: Log, everyMs: number = TELL_EVERY_MS, metrics?: Metrics) {
     this.#log = log;
+    this.#measured = metrics && {
+      numbers: metrics.numbers,
+      grpc: metrics.placeOf("callsWithoutCredential", { door: "grpc" }),
+      http: metrics.placeOf("callsWithoutCredential", { door: "http" }),
+    };
     this.#everyMs = everyMs;
   }
 
   add(how: "grpc" | "http"): void {
     this.counts[how]++;
+    if (this.#measured !== undefined) this.#measured.numbers[this.#measured[how]]!++;
     this.#timer ??= setTimeout(() => this.#tell(), this.#everyMs).unref();
   }
 

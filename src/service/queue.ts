@@ -46,6 +46,8 @@ export interface Waiting<Item> {
   readonly waiter: Waiter;
   readonly size: number;
   readonly bytes: number;
+  /** When it came, by the clock that never goes back, in milliseconds. */
+  readonly since: number;
 }
 
 /** What was taken from a queue, and is yet to be answered. */
@@ -78,6 +80,17 @@ export class Queue<Item, Result> {
     return this.#size;
   }
 
+  /** What all that waits occupies, without what was taken. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** For how long what came first has waited, in milliseconds; 0: nothing waits. */
+  get oldestMs(): number {
+    const [oldest] = this.#waiting;
+    return oldest === undefined ? 0 : this.#clock.monotonic() - oldest.since;
+  }
+
   get isEmpty(): boolean {
     return this.#waiting.length === 0;
   }
@@ -94,7 +107,8 @@ export class Queue<Item, Result> {
     const refusal = this.#refusal(size, bytes);
     if (refusal !== undefined) return Promise.resolve(refusal);
     const { promise, resolve, reject } = Promise.withResolvers<Result | Refusal>();
-    this.#waiting.push({ item, waiter, size, bytes, resolve, reject });
+    const since = this.#clock.monotonic();
+    this.#waiting.push({ item, waiter, size, bytes, since, resolve, reject });
     this.#size += size;
     this.#bytes += bytes;
     return promise;

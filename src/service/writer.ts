@@ -54,8 +54,9 @@ export interface WriterLimits {
 
 /** Who is told what became of commits, once their callers are. */
 export interface CommitsTold {
-  readonly committed?: (calls: number, outcomes: Outcomes) => void;
-  readonly failed?: (error: unknown) => void;
+  /** @param waitedMs  how long the call had waited that had waited longest, in milliseconds */
+  committed?(calls: readonly Call[], outcomes: Outcomes, waitedMs: number): void;
+  failed?(error: unknown): void;
 }
 
 /** The limits of a server that is told none. */
@@ -83,6 +84,7 @@ export class Writer {
   readonly #store: Pick<Store, "commit">;
   readonly #commitsMax: number;
   readonly #limits: WriterLimits;
+  readonly #clock: Clock;
   readonly #told: CommitsTold;
   readonly #queue: Queue<Call, Settled>;
   /** Whether a cut is due in setImmediate. */
@@ -96,13 +98,14 @@ export class Writer {
   #draining = false;
   readonly #idle = Promise.withResolvers<void>();
 
-  /** @param told  for the log; callers are told by themselves */
+  /** @param told  for those who watch; callers are told by themselves */
   constructor(
     store: Pick<Store, "commit" | "traits">,
     clock: Clock,
     limits: WriterLimits = DEFAULT_WRITER_LIMITS,
     told: CommitsTold = {},
   ) {
+    this.#clock = clock;
     this.#told = told;
     this.#store = store;
     this.#commitsMax = store.traits.commitsInFlight;
@@ -114,6 +117,20 @@ export class Writer {
   /** How many operations wait, not counting those being committed. */
   get queuedOps(): number {
     return this.#queue.size;
+  }
+
+  /** The memory that they take. */
+  get queuedBytes(): number {
+    return this.#queue.bytes;
+  }
+
+  /** For how long what came first has waited, in milliseconds; 0: nothing waits. */
+  get oldestMs(): number {
+    return this.#queue.oldestMs;
+  }
+
+  get commitsInFlight(): number {
+    return this.#inFlight;
   }
 
   /**
@@ -156,6 +173,8 @@ export class Writer {
     this.#inFlight++;
     const names = this.#commitsMax > 1 ? new Set(cut.flatMap(({ item }) => namesIn(item))) : [];
     for (const name of names) this.#committing.add(name);
+    const calls = cut.map(({ item }) => item);
+    const waitedMs = this.#clock.monotonic() - cut[0]!.since;
     const ended = () => {
       this.#inFlight--;
       for (const name of names) this.#committing.delete(name);
@@ -163,7 +182,7 @@ export class Writer {
       this.#heldNames.clear();
       this.#next();
     };
-    this.#store.commit(toBatch(cut.map(({ item }) => item))).then(
+    this.#store.commit(toBatch(calls)).then(
       (outcomes) => {
         ended(); // Before the answers go out, so that the store works meanwhile.
         let first = 0;
@@ -172,7 +191,7 @@ export class Writer {
           resolve(outcomes.callRefusals.get(c) ?? { outcomes, c, first, end });
           first = end;
         }
-        this.#told.committed?.(cut.length, outcomes);
+        this.#told.committed?.(calls, outcomes, waitedMs);
       },
       (error: unknown) => {
         for (const { reject } of cut) reject(error);

@@ -8,13 +8,15 @@ import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Telemetry } from "../telemetry.ts";
+import type { ServerInfo } from "./calls/admin/server-info.ts";
 import { type Authorise, allowAll } from "./calls/authorise.ts";
 import type { UnaryCall } from "./calls/call.ts";
 import { knownOnly } from "./calls/known-only.ts";
 import { logged } from "./calls/logged.ts";
+import { CallMeter } from "./calls/meter.ts";
 import { API } from "./calls/services.ts";
 import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
-import { type CallLimits, DEFAULT_CALL_LIMITS, openCalls } from "./calls/unary.ts";
+import { type CallLimits, DEFAULT_CALL_LIMITS, nothingKnown, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect/route.ts";
 import { streamRoute } from "./connect/stream.ts";
 import { extraCalls } from "./grpc/extras.ts";
@@ -23,10 +25,11 @@ import { SERVICES } from "./grpc/services.ts";
 import { openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
 import type { Drainable, SocketServer } from "./http/engine.ts";
-import { entryFor } from "./http/entry.ts";
+import { entryFor, observerEntry } from "./http/entry.ts";
 import { grpcOnlyRoute } from "./http/grpc-only.ts";
 import { healthRoute } from "./http/health.ts";
 import { hostNameRoute, wellFormedRoute } from "./http/host.ts";
+import { metricsRoute, sharedExposition } from "./http/metrics.ts";
 import { noStoreRoute } from "./http/no-store.ts";
 import { originRoute } from "./http/origin.ts";
 import { refusalsLogged } from "./http/refusals-logged.ts";
@@ -34,6 +37,7 @@ import { unknownPathRoute } from "./http/unknown-path.ts";
 import { openHttp2Server } from "./http2/server.ts";
 import { type Address, type Listener, type ListenerLimits, openListener } from "./listener.ts";
 import { type HttpLimits, openHttpServer } from "./node-http/server.ts";
+import { type ObservingPort, openObservingPort } from "./observing.ts";
 import { consoleRoute } from "./pages/console.ts";
 import { referenceRoute } from "./pages/reference.ts";
 import { articleRoute } from "./rest/article.ts";
@@ -41,6 +45,7 @@ import { restRoute } from "./rest/rest.ts";
 import { Room } from "./room.ts";
 import type { Certificate } from "./tls/certificate.ts";
 import { type ClientAuth, ClientConnections } from "./tls/clients.ts";
+import { Traffic } from "./traffic.ts";
 
 /** What the doors lead to, and where they are. */
 export interface DoorsOptions {
@@ -48,6 +53,8 @@ export interface DoorsOptions {
   readonly listen: Address;
   /** Where to listen for gRPC instead; the other port then refuses it. */
   readonly grpcListen?: Address | undefined;
+  /** Where to serve what is measured, and health, to whoever asks; undefined: nowhere. */
+  readonly metricsListen?: Address | undefined;
   /** What carries HTTP/2: our own, and with it all that HTTP/1.1 has; or grpc-js, and gRPC alone. */
   readonly http2Engine?: Http2EngineName;
   /** What is shown to those who connect, over TLS; undefined: all is in plaintext. */
@@ -81,13 +88,15 @@ export interface DoorsOptions {
   readonly open?: ReadonlySet<OpenPart> | undefined;
   /** Principals and keys, for those who may manage them; undefined: there are none. */
   readonly administration?: Administration;
+  /** The process as it is now, for who may observe; undefined: nothing is known of it. */
+  readonly serverInfo?: () => ServerInfo;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
 }
 
-/** What holds no counts: the page, what Tally says of its API, and reflection. */
-export type OpenPart = "page" | "docs" | "reflection";
+/** What holds no counts: the page, what Tally says of its API, reflection, and what is measured. */
+export type OpenPart = "page" | "docs" | "reflection" | "metrics";
 
 /** Whose implementation of HTTP/2 it is. */
 export type Http2EngineName = "own" | "grpc-js";
@@ -134,6 +143,8 @@ export interface Doors {
   readonly port: number;
   /** Where gRPC is served: the same port unless it has its own. */
   readonly grpcPort: number;
+  /** Where what is measured is served to whoever asks; undefined: nowhere. */
+  readonly metricsPort: number | undefined;
   /** What health checks are told, on every door; false at first. */
   setServing(serving: boolean): void;
   /** Likewise: what is known of the store. */
@@ -157,15 +168,17 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const {
     listen,
     grpcListen,
+    metricsListen,
     certificate,
     store,
     writer,
     clock,
     authorise = allowAll,
+    serverInfo = () => nothingKnown(store),
     streamCalls = [],
     unaryCalls = [],
   } = options;
-  const { log } = options.telemetry;
+  const { log, metrics } = options.telemetry;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
   const silent = openCalls(
@@ -176,19 +189,22 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     limits,
     (calls) => log("calls.overload", { calls }),
     authorise,
-    { administration: options.administration, log },
+    { administration: options.administration, log, serverInfo },
   );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const arriving = new Room(limits.arrivingBytesMax);
-  const streams = new Streams(clock, log, limits);
+  const meter = new CallMeter(metrics, clock);
+  const streams = new Streams(clock, log, meter, limits);
+  const traffic = new Traffic(metrics, () => streams.open);
   const isOwn = options.http2Engine === "own";
   const isOpen = (part: OpenPart) => options.open?.has(part) ?? true;
   const entry = entryFor(authorise, log);
   const forReflection = isOpen("reflection") ? allowAll : knownOnly(authorise);
   const extras = extraCalls(health, limits.unaryBytesMax, forReflection);
   const hostNames = options.hostNames && new Set(options.hostNames);
-  const doing = { clock, log, limits: { bytesMax: limits.batchBytesMax, arriving } };
+  const doing = { clock, log, meter, limits: { bytesMax: limits.batchBytesMax, arriving } };
+  const exposition = sharedExposition(metrics, clock);
   const routes = [
     ...(options.authenticates ? [noStoreRoute()] : []),
     wellFormedRoute(),
@@ -205,6 +221,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     restRoute(api, doing),
     articleRoute(api, doing),
     referenceRoute(isOpen("docs") ? undefined : entry),
+    metricsRoute(exposition, isOpen("metrics") ? undefined : observerEntry(authorise, log)),
     consoleRoute(isOpen("page") ? undefined : entry),
     unknownPathRoute(api),
   ];
@@ -213,7 +230,15 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     calls: [...calls, ...unaryCalls, ...extras.unary],
     streamCalls: [...streamCalls, ...extras.streams],
   };
-  const carrying = { clock, log, limits, arriving, leaving: new Room(limits.leavingBytesMax), streams };
+  const carrying = {
+    clock,
+    log,
+    meter,
+    limits,
+    arriving,
+    leaving: new Room(limits.leavingBytesMax),
+    streams,
+  };
   const grpc = isOwn
     ? openHttp2Server({ ...served, routes: shared ? routes : [grpcOnlyRoute()] }, carrying)
     : openGrpcServer(served.calls, { ...carrying, streamCalls: served.streamCalls });
@@ -239,6 +264,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const http = openHttpServer(routes, { log, limits, tls: tlsFor(protocols, shared) });
   const engines: readonly Drainable[] = [http, grpc, ...(beside === undefined ? [] : [beside])];
   const listeners: Listener[] = [];
+  let observing: ObservingPort | undefined;
   const listenOn = (server: Server, http2: SocketServer | undefined, address: Address, hasGrpc: boolean) => {
     if (server instanceof TlsServer) {
       certificate?.renewOn(server);
@@ -249,7 +275,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     }
     const makeRoom = http2 && (() => http2.endUnused());
     const admits = hasGrpc && clients ? (socket: Socket) => clients.admits(socket) : undefined;
-    const ruled = { ...limits, makeRoom, admits };
+    const ruled = { ...limits, makeRoom, admits, traffic };
     return openListener(server, http2 && ((socket) => http2.serve(socket)), address, ruled);
   };
   const closeAll = async (graceMs: number): Promise<void> => {
@@ -277,6 +303,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     await closed;
     clearTimeout(leaving);
     clients?.close();
+    await observing?.close(); // Until then probes are told that it stops.
+    traffic.close();
   };
   try {
     listeners.push(await listenOn(http.server, shared ? grpc : beside, listen, shared));
@@ -286,6 +314,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls });
       listeners.push(await listenOn(server, grpc, grpcListen, true));
     }
+    if (metricsListen !== undefined)
+      observing = await openObservingPort(metricsListen, { health, exposition, log, limits });
   } catch (error) {
     await closeAll(0);
     throw error;
@@ -294,6 +324,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   return {
     port: listeners[0]!.port,
     grpcPort: listeners.at(-1)!.port,
+    metricsPort: observing?.port,
     setServing: (serving) => health.setServing(serving),
     setReadiness: (store) => health.setStore(store),
     drain(graceMs) {

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, Server as NetServer, type Server, type Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { TLSSocket, Server as TlsServer } from "node:tls";
+import type { Traffic } from "./traffic.ts";
 
 /** An address cannot be listened on. `cause` is the system's error, with its code (EADDRINUSE, say). */
 export class ListenError extends Error {
@@ -52,6 +53,8 @@ export interface ListenerLimits {
    * that; in milliseconds.
    */
   readonly firstBytesMs: number;
+  /** What is measured of connections. */
+  readonly traffic?: Traffic | undefined;
 }
 
 /**
@@ -70,7 +73,7 @@ export async function openListener(
   server: Server,
   http2: ((socket: Socket) => void) | undefined,
   address: Address,
-  { connectionsMax, makeRoom, admits, firstBytesMs }: ListenerLimits,
+  { connectionsMax, makeRoom, admits, firstBytesMs, traffic }: ListenerLimits,
 ): Promise<Listener> {
   const ready = server instanceof TlsServer ? "secureConnection" : "connection";
   const http1 = server.listeners(ready) as ((socket: Socket) => void)[];
@@ -85,6 +88,7 @@ export async function openListener(
       socket.destroy();
       return;
     }
+    traffic?.add(socket);
     const ends = endsOf(socket);
     sockets.add(socket);
     silent.set(ends, socket);

@@ -15,7 +15,7 @@ export interface Rule {
   readonly without?: readonly string[];
 }
 
-const TELEMETRY = "src/telemetry.ts";
+const TELEMETRY = "src/telemetry"; // telemetry.ts and telemetry/
 const SECRETS = "src/core/secrets.ts";
 
 /** What a grant means, which people are shown before a server judges by it. */
@@ -147,7 +147,12 @@ export const RULES: readonly Rule[] = [
     builtins: true,
     without: ["node:http", "node:https", "node:http2"],
   },
-  { of: TELEMETRY, own: [], packages: ["pino", "pino-pretty"], builtins: true },
+  {
+    of: TELEMETRY,
+    own: [TELEMETRY, "src/core/errors.ts"],
+    packages: ["pino", "pino-pretty"],
+    builtins: true,
+  },
   { of: "src/system-clock.ts", own: ["types of src/core/"], packages: [], builtins: false },
   { of: "src/start-error.ts", own: ["src/core/errors.ts"], packages: [], builtins: false },
   {

@@ -66,7 +66,9 @@ describeWith([POSTGRES], "on PostgreSQL", () => {
     const store = (await sharedPostgres()).url({ schema: newSchema() });
     const { config } = loadConfig({ flags: { listen: "127.0.0.1:0", store }, env: {} });
     const events = new EventEmitter();
-    const server = await startServer(config, { telemetry: { log: (event) => void events.emit(event) } });
+    const server = await startServer(config, {
+      telemetry: { ...NO_TELEMETRY, log: (event) => void events.emit(event) },
+    });
     try {
       const ignored = once(events, "auth.ignored");
       const first = await tally(["auth", "init", "--store", store]);

@@ -191,6 +191,23 @@ describe("list, top and sum", () => {
   });
 });
 
+describe("info", () => {
+  it("is what the server is, in a table, in JSON, or its version alone", async () => {
+    expect(await json("info")).toMatchObject({
+      nodeVersion: process.version,
+      store: "memory (nothing survives the process)",
+      durability: "none",
+      auth: "off",
+      limits: { "queue-wait-max": "250ms", "change-log-bytes-max": "1073741824" },
+      warnings: [],
+    });
+    const { stdout } = await at("info");
+    expect(stdout).toMatch(/^auth +off$/m);
+    expect(stdout).toMatch(/^warnings +none$/m);
+    expect(await at("info", "-o", "value")).toMatchObject({ code: 0, stdout: "\n" }); // No version in the tests' process.
+  });
+});
+
 describe("ping", () => {
   it("says whether a server serves", async () => {
     expect(await json("ping")).toEqual({

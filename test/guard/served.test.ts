@@ -1,5 +1,5 @@
 /** From the root key to a counter: with a server that is really started, over gRPC and REST. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AdminService } from "../../gen/tally/v1/admin_service_pb.ts";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { Permission } from "../../gen/tally/v1/permission_pb.ts";
+import { sampleIn } from "../support/exposition.ts";
 import { type Served, serve } from "./server.ts";
 
 const ROOT = "root-key-of-this-test-0123456789-0123456789";
@@ -273,3 +274,83 @@ async function keyOf(served: Served, principal: string): Promise<string> {
   const made = await served.rest({ path: `/v1/admin/principals/${principal}/keys`, key: ROOT, body: {} });
   return (made.json as { key: string }).key;
 }
+
+describe("GetServerInfo", () => {
+  it("is for who may observe, and tells what the process is", async () => {
+    await using served = await serve({ ...flags, "queue-wait-max": "300ms" });
+    await served.grpc(admin.createPrincipal, { name: "watcher", grants: ["observe@"] }, ROOT);
+    const key = await keyOf(served, "watcher");
+    expect(await served.grpc(admin.getServerInfo, {})).toBe("CREDENTIAL_MISSING");
+    expect(await served.grpc(admin.getServerInfo, {}, key)).toMatchObject({
+      nodeVersion: process.version,
+      store: served.server.store.title,
+      promise: served.server.store.promise,
+      durability: "fsync",
+      auth: "required",
+      limits: expect.objectContaining({ "queue-wait-max": "300ms", "change-log-bytes-max": "1073741824" }),
+      warnings: [],
+    });
+    const got = await served.rest({ path: "/v1/admin/server", key });
+    const { startTime } = got.json as { startTime: string };
+    expect(Date.now() - Date.parse(startTime)).toBeLessThan(60_000);
+  });
+
+  it("is there while nobody has to say who they are, and tells what the store warns of", async () => {
+    const store = `sqlite:${join(dir, "old.db")}`;
+    await copyFile(new URL("../stores/golden/schema-7.sqlite", import.meta.url), join(dir, "old.db"));
+    await using served = await serve({ store });
+    expect(await served.grpc(admin.getServerInfo, {})).toMatchObject({
+      auth: "off",
+      warnings: [expect.stringContaining("The file was of schema")],
+    });
+    expect(await served.grpc(admin.listDenied, {})).toBe("AUTH_OFF");
+  });
+});
+
+describe("/metrics", () => {
+  const scraped = (served: Served, key?: string) => {
+    const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+    return fetch(`http://127.0.0.1:${served.server.address.port}/metrics`, { headers });
+  };
+
+  it("is for who may observe, and for them no count is", async () => {
+    await using served = await serve(flags);
+    await served.grpc(admin.createPrincipal, { name: "scraper", grants: ["observe@"] }, ROOT);
+    await served.grpc(admin.createPrincipal, { name: "reader", grants: ["read@"] }, ROOT);
+    const [scraper, reader] = [await keyOf(served, "scraper"), await keyOf(served, "reader")];
+    expect((await scraped(served)).status).toBe(401);
+    expect((await scraped(served, "wrong")).status).toBe(401);
+    expect((await scraped(served, reader)).status).toBe(403);
+    expect(await served.grpc(getCounter, { name: "a" }, scraper)).toBe("PERMISSION_DENIED");
+    const got = await scraped(served, scraper);
+    expect([got.status, got.headers.get("cache-control")]).toEqual([200, "no-store"]);
+    const told = await got.text();
+    expect(sampleIn(told, "tally_refusals_total", { reason: "PERMISSION_DENIED" })).toBe(1);
+    const now = Date.now() / 1_000;
+    expect(sampleIn(told, "tally_start_time_seconds")).toBeGreaterThan(now - 60);
+    expect(sampleIn(told, "tally_resident_bytes")).toBeGreaterThan(2 ** 20);
+    expect(sampleIn(told, "tally_cpu_seconds_total")).toBeGreaterThan(0);
+    expect(sampleIn(told, "tally_heap_bytes", { thread: "main" })).toBeGreaterThan(2 ** 20);
+    expect(sampleIn(told, "tally_event_loop_active_seconds_total", { thread: "main" })).toBeGreaterThan(0);
+    expect(await served.grpc(admin.listDenied, {}, ROOT)).toMatchObject({
+      denied: expect.arrayContaining([
+        expect.objectContaining({ caller: "reader", reason: "PERMISSION_DENIED" }),
+      ]),
+    });
+  });
+
+  it("is for everybody where auth-open has it", async () => {
+    await using served = await serve({ ...flags, "auth-open": "metrics" });
+    expect((await scraped(served)).status).toBe(200);
+  });
+
+  it("has calls without a credential while one is optional, by how they came", async () => {
+    await using served = await serve({ ...flags, auth: "optional" });
+    await served.grpc(increment, { name: "a" });
+    await served.rest({ path: "/v1/counters/a" });
+    await served.rest({ path: "/v1/counters/a", key: ROOT });
+    const told = await (await scraped(served, ROOT)).text();
+    expect(sampleIn(told, "tally_calls_without_credential_total", { door: "grpc" })).toBe(1);
+    expect(sampleIn(told, "tally_calls_without_credential_total", { door: "http" })).toBe(1);
+  });
+});

@@ -10,6 +10,7 @@ import {
 import * as grpc from "@grpc/grpc-js";
 import { loadConfig } from "../../src/config.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
 import { refusedOf } from "../transports/door.ts";
 
 export interface Served extends AsyncDisposable {
@@ -43,6 +44,7 @@ export async function serve(flags: Flags): Promise<Served> {
   const server = await startServer(config, {
     telemetry: {
       log: (event, fields) => void logged.push({ event, fields }),
+      metrics: new Metrics(),
     },
   });
   const { port } = server.address;

@@ -49,7 +49,8 @@ function setUp(limits: Partial<WriterLimits> = {}, commitsInFlight = 1) {
     clock,
     { ...DEFAULT_WRITER_LIMITS, ...limits },
     {
-      committed: (calls, { values, timings }) => told.push(`${calls} ${values.length} ${timings.syncMs}`),
+      committed: (calls, { values, timings }) =>
+        told.push(`${calls.length} ${values.length} ${timings.syncMs}`),
       failed: (error) => told.push((error as Error).message),
     },
   );

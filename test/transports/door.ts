@@ -9,6 +9,7 @@ import {
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import * as grpc from "@grpc/grpc-js";
 import { v7 } from "uuid";
+import { expect, vi } from "vitest";
 import {
   type BadRequest,
   BadRequestSchema,
@@ -26,7 +27,9 @@ import { DEFAULT_HISTORY, type History } from "../../src/service/store-history.t
 import { Writer } from "../../src/service/writer.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
 import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { Log } from "../../src/telemetry.ts";
+import type { ServerInfo } from "../../src/transports/calls/admin/server-info.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
@@ -53,12 +56,14 @@ export interface Opened extends AsyncDisposable {
   readonly store: Store;
   readonly client: Client;
   readonly logged: { event: string; fields: Record<string, unknown> | undefined }[];
+  readonly metrics: Metrics;
 }
 
 interface Options {
   readonly limits?: Partial<DoorLimits>;
   readonly listen?: { readonly host: string; readonly port: number };
   readonly grpcListen?: { readonly host: string; readonly port: number };
+  readonly metricsListen?: { readonly host: string; readonly port: number };
   /** Puts something in front of the real store or writer. */
   readonly store?: (real: Store) => Store;
   readonly writer?: (real: Writer) => Writer;
@@ -68,6 +73,7 @@ interface Options {
   readonly authenticates?: boolean;
   readonly open?: ReadonlySet<OpenPart>;
   readonly administration?: Administration;
+  readonly serverInfo?: () => ServerInfo;
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -91,6 +97,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     limits,
     listen = { host: "127.0.0.1", port: 0 },
     grpcListen,
+    metricsListen,
     store: front,
     writer: frontWriter,
     newUid = () => v7(),
@@ -99,6 +106,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     authenticates = false,
     open: parts,
     administration,
+    serverInfo,
     streamCalls = [],
     unaryCalls = [],
     tls,
@@ -121,6 +129,7 @@ export async function open(options: Options = {}): Promise<Opened> {
   const realWriter = new Writer(store, clock);
   const writer = frontWriter?.(realWriter) ?? realWriter;
   const logged: Opened["logged"] = [];
+  const metrics = new Metrics();
   const log: Log = (event, fields) => void logged.push({ event, fields });
   const certificate =
     tls &&
@@ -133,6 +142,7 @@ export async function open(options: Options = {}): Promise<Opened> {
   const door = await openDoors({
     listen,
     grpcListen,
+    metricsListen,
     http2Engine,
     certificate,
     clientAuth,
@@ -142,7 +152,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     writer,
     clock,
     calendar: new ZoneCalendar(() => {}),
-    telemetry: { log },
+    telemetry: { log, metrics },
     streamCalls,
     unaryCalls,
     ...(limits && { limits }),
@@ -150,6 +160,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     open: parts,
     ...(authorise && { authorise }),
     ...(administration && { administration }),
+    ...(serverInfo && { serverInfo }),
   });
   door.setServing(true);
   const client = new Client(door.grpcPort, {}, tls?.ca);
@@ -158,8 +169,21 @@ export async function open(options: Options = {}): Promise<Opened> {
     certificate?.close();
     await door.drain(0);
     await history.close();
+    // Every call is measured to its end; some hear of it only after their connection is closed.
+    const inFlight = metrics.placeOf("callsInFlight", {});
+    await vi.waitFor(() => expect(metrics.numbers[inFlight], "calls left in flight").toBe(0));
   };
-  return { door, clock, certificate, ca: tls?.ca, store, client, logged, [Symbol.asyncDispose]: dispose };
+  return {
+    door,
+    clock,
+    certificate,
+    ca: tls?.ca,
+    store,
+    client,
+    logged,
+    metrics,
+    [Symbol.asyncDispose]: dispose,
+  };
 }
 
 /** The history of a store, whose log is followed from the first question on: most tests ask none. */

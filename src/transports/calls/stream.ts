@@ -4,8 +4,10 @@ import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
 import { conditionOfStream } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
-import type { Authorise, CallHead, Permit } from "./authorise.ts";
+import type { Authorise, Permit } from "./authorise.ts";
 import type { AnswerMetadata, Refused } from "./call.ts";
+import type { CallMeter } from "./meter.ts";
+import { OpenStream, type RunningStream, type StreamCaller, type StreamSink } from "./open-stream.ts";
 
 /**
  * A method that takes or answers any number of messages, from bytes to bytes: all of it but the door. It changes nothing:
@@ -50,35 +52,6 @@ export interface StreamContext extends Permit {
   attach(metadata: AnswerMetadata): void;
 }
 
-/** Where the answers of a stream go: a door's. */
-export interface StreamSink {
-  /** As in the context. */
-  attach(metadata: AnswerMetadata): void;
-  /** Resolves when the next message is wanted, or nobody is there. */
-  send(message: Uint8Array): Promise<void>;
-  /** The last word, after every message that was sent; told once. */
-  end(refused: Refused | undefined): void;
-}
-
-/** A stream that runs. */
-export interface RunningStream {
-  /** End it from outside: nobody is there, or what comes is not what it must be. */
-  end(refused: Refused): void;
-  /** When all of it is over. */
-  readonly done: Promise<void>;
-}
-
-/** A call, by its headers. */
-export interface StreamCaller {
-  readonly head: CallHead;
-  /** As in the context. */
-  readonly deadline: number;
-  /** Why the headers are none of the door's protocol; told once it is known who calls. */
-  readonly unfit?: Refusal | undefined;
-  /** To be told whether it was admitted, by who calls. */
-  judged?(admitted: boolean): void;
-}
-
 /** How much of streams there may be. */
 export interface StreamLimits {
   /** Streams that are open at a time, of all doors and connections together. */
@@ -92,6 +65,7 @@ export interface StreamLimits {
 export class Streams {
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #meter: CallMeter;
   readonly #limits: StreamLimits;
   readonly #draining = new AbortController();
   readonly #open = new Set<OpenStream>();
@@ -99,10 +73,16 @@ export class Streams {
   #running = 0;
   #over = false;
 
-  constructor(clock: Clock, log: Log, limits: StreamLimits) {
+  constructor(clock: Clock, log: Log, meter: CallMeter, limits: StreamLimits) {
     this.#clock = clock;
     this.#log = log;
+    this.#meter = meter;
     this.#limits = limits;
+  }
+
+  /** How many there are. */
+  get open(): number {
+    return this.#open.size;
   }
 
   /**
@@ -116,7 +96,10 @@ export class Streams {
     requestsOf: (running: RunningStream) => AsyncIterable<Buffer>,
     sink: StreamSink,
   ): RunningStream {
-    const stream = new OpenStream(this.#clock, caller, sink, this.#open);
+    const since = this.#meter.began();
+    const ended = (refused: Refused | undefined) =>
+      this.#meter.ended(call.method, caller.door, since, refused);
+    const stream = new OpenStream(this.#clock, caller, sink, this.#open, ended);
     if (this.#over) stream.end({ code: "DRAINING" });
     else if (this.#running >= this.#limits.openStreamsMax) stream.end(FULL);
     else stream.begin();
@@ -179,82 +162,6 @@ export class Streams {
   }
 }
 
-/** A stream from its headers to its last word. One object, for there may be thousands that wait. */
-class OpenStream implements RunningStream {
-  done: Promise<void> = Promise.resolve();
-  readonly #clock: Clock;
-  readonly #caller: StreamCaller;
-  readonly #sink: StreamSink;
-  readonly #open: Set<OpenStream>;
-  readonly #stop = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #expireTimeMs = Number.POSITIVE_INFINITY;
-  /** Aborted when the caller is not permitted any longer. It lives as long as the caller is known. */
-  #revoked: AbortSignal | undefined;
-
-  /** @param open  where it stands as long as it is open */
-  constructor(clock: Clock, caller: StreamCaller, sink: StreamSink, open: Set<OpenStream>) {
-    this.#clock = clock;
-    this.#caller = caller;
-    this.#sink = sink;
-    this.#open = open;
-  }
-
-  /** Aborted when it has ended. */
-  get signal(): AbortSignal {
-    return this.#stop.signal;
-  }
-
-  begin(): void {
-    this.#open.add(this);
-    this.#watch();
-  }
-
-  /** It is known who calls. */
-  admit({ expireTimeMs, revoked }: Permit): void {
-    if (this.signal.aborted) return;
-    this.#expireTimeMs = expireTimeMs ?? this.#expireTimeMs;
-    clearTimeout(this.#timer);
-    this.#watch();
-    this.#revoked = revoked;
-    if (revoked?.aborted) this.handleEvent();
-    else revoked?.addEventListener("abort", this);
-  }
-
-  /** Of #revoked: the caller is not who they were. */
-  handleEvent(): void {
-    this.end(this.#revoked!.reason as Refusal);
-  }
-
-  attach(metadata: AnswerMetadata): void {
-    if (!this.signal.aborted) this.#sink.attach(metadata);
-  }
-
-  send(message: Uint8Array): Promise<void> {
-    return this.#sink.send(message);
-  }
-
-  end(refused: Refused | undefined): void {
-    if (this.signal.aborted) return;
-    clearTimeout(this.#timer);
-    this.#revoked?.removeEventListener("abort", this);
-    this.#open.delete(this);
-    this.#stop.abort();
-    this.#sink.end(refused);
-  }
-
-  /** End it at its deadline, and when its caller's credential expires. */
-  #watch(): void {
-    const now = this.#clock.now();
-    const { deadline } = this.#caller;
-    const leftMs = Math.min(deadline, this.#expireTimeMs) - now;
-    if (deadline <= now) this.end({ code: "DEADLINE_PASSED" });
-    else if (leftMs <= 0) this.end({ code: "CREDENTIAL_EXPIRED" });
-    else if (leftMs < Number.POSITIVE_INFINITY)
-      this.#timer = setTimeout(() => this.#watch(), Math.min(leftMs, TIMER_MS_MAX));
-  }
-}
-
 /** Others end sooner or later. */
 const FULL: Refusal = { code: "QUEUE_FULL", retryAfterMs: 1_000 };
 
@@ -281,9 +188,6 @@ export async function* until(
     iterator.return?.().then(undefined, () => {}); // Not waited for: it may be in the middle of a piece.
   }
 }
-
-/** The longest time of Node's timers. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** The request of a method that takes one message; or why it is not one. */
 export async function onlyMessage(requests: AsyncIterable<Buffer>): Promise<Buffer | Refusal> {

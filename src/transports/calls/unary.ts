@@ -11,6 +11,7 @@ import { askingCalls } from "./admin/asking.ts";
 import { bindingCalls } from "./admin/bindings.ts";
 import { keyCalls } from "./admin/keys.ts";
 import { principalCalls } from "./admin/principals.ts";
+import { getServerInfo, type ServerInfo } from "./admin/server-info.ts";
 import { admitted, type Kind, openAdmissions } from "./admitted.ts";
 import { type Authorise, allowAll } from "./authorise.ts";
 import { batchApply } from "./batch.ts";
@@ -56,7 +57,7 @@ export const DEFAULT_CALL_LIMITS: CallLimits = {
  * @param calendar    whose days and clocks steps of history go by, and which zones a policy may name
  * @param onOverload  told which calls are refused because they would wait for too long, when it comes to that
  * @param authorise   who may call, and do what
- * @param admin       principals and keys, where there are any
+ * @param admin       principals and keys, where there are any; and what the process is
  */
 export function openCalls(
   store: Store,
@@ -66,7 +67,10 @@ export function openCalls(
   { unaryBytesMax, batchBytesMax, queueWaitMaxMs }: CallLimits = DEFAULT_CALL_LIMITS,
   onOverload: (calls: Kind) => void = () => {},
   authorise: Authorise = allowAll,
-  admin: Omit<AdminCalls, "requestBytesMax"> = { administration: undefined, log: () => {} },
+  { serverInfo, ...admin }: AdminOptions = {
+    ...{ administration: undefined, log: () => {} },
+    serverInfo: () => nothingKnown(store),
+  },
 ): readonly UnaryCall[] {
   const {
     changes,
@@ -109,8 +113,20 @@ export function openCalls(
     ...[principalCalls, keyCalls, bindingCalls, askingCalls].flatMap((calls) =>
       calls(adminCalls).map((method) => admitted(method, administrating)),
     ),
+    admitted(getServerInfo(serverInfo, unaryBytesMax), administrating),
     admitted(batchApply(writer, batchBytesMax), batches, ({ length }) => Math.max(1, length)),
   ].map((call) => ({ ...unlessLapsed(call), authorise }));
+}
+
+/** What AdminService is about. */
+export interface AdminOptions extends Omit<AdminCalls, "requestBytesMax"> {
+  /** The process as it is now. */
+  readonly serverInfo: () => ServerInfo;
+}
+
+/** The process of a server that was told nothing of it. */
+export function nothingKnown({ traits }: Pick<Store, "traits">): ServerInfo {
+  return { version: "", startTimeMs: 0, auth: "off", store: traits, limits: {}, warnings: [] };
 }
 
 /** Reads of many counters that may wait, of pages and of scans each: more is a caller's mistake, and memory. */

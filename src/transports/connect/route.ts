@@ -60,6 +60,20 @@ async function serve(
     sendRefusal(response, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" });
     return;
   }
+  await options.meter.measured(call.method, format.isWeb ? "grpc_web" : "connect", async () => ({
+    method: call.method,
+    refused: await serveIn(format, call, request, response, options),
+  }));
+}
+
+/** @returns  what the caller was told, if it is no answer */
+async function serveIn(
+  format: Format,
+  call: UnaryCall,
+  request: HttpRequest,
+  response: HttpResponse,
+  options: ConnectOptions,
+): Promise<Refused | undefined> {
   const trailers: MetadataField[] = []; // Of gRPC-Web.
   const attach = (attached: AnswerMetadata) => {
     for (const field of attached.headers) response.appendHeader(...field);
@@ -72,6 +86,7 @@ async function serve(
     ? sendOrRefuse(call, format, request, response, result, trailers)
     : result);
   if (refused !== undefined) sendError(format, refused, response, trailers);
+  return refused;
 }
 
 async function answer(

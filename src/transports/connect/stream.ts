@@ -4,7 +4,8 @@ import { endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-con
 import { trailerFlag } from "@connectrpc/connect/protocol-grpc-web";
 import type { Refusal } from "../../core/errors.ts";
 import { type AnswerMetadata, lateRequest, type MetadataField, type Refused } from "../calls/call.ts";
-import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
+import type { RunningStream, StreamSink } from "../calls/open-stream.ts";
+import type { StreamCall, Streams } from "../calls/stream.ts";
 import { readFrames } from "../frames.ts";
 import { callHeadOf } from "../http/call.ts";
 import type { HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
@@ -106,6 +107,7 @@ async function serve(
     call,
     {
       head,
+      door: format.isWeb ? "grpc_web" : "connect",
       deadline: isTime ? options.clock.now() + timeoutMs : Number.POSITIVE_INFINITY,
       unfit: unfitHeaders(request, format) ?? (isTime ? undefined : timeoutMs),
     },

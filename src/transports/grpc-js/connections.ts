@@ -125,11 +125,13 @@ export class GrpcConnections {
   beside({ stream }: CallInside): CallBeside {
     const connection = this.#bySession.get(stream.session!)!;
     const { fields, unfit } = connection.arrived!;
+    const intake = this.#intakes.get(stream)!;
     return {
       unfit,
       headerOf: (name) => fieldIn(fields, name),
       countOf: (name) => countIn(fields, name),
       peer: () => peerOf(connection.socket),
+      refused: () => intake.refused,
       judged: (admitted) => this.#judged(connection, admitted),
     };
   }
@@ -205,6 +207,8 @@ export class GrpcConnections {
 export interface CallBeside extends Pick<CallHead, "headerOf" | "countOf" | "peer"> {
   /** Why its headers are none of gRPC; told once it is known who calls. */
   readonly unfit: Refusal | undefined;
+  /** What the caller was told while the request was arriving; undefined: nothing. */
+  refused(): Refusal | undefined;
   /** To be told whether it was admitted, by who calls. */
   judged(admitted: boolean): void;
 }

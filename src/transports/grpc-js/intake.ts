@@ -23,6 +23,8 @@ const NOTHING = Buffer.alloc(0);
  */
 export class Intake {
   readonly call: CallInside;
+  /** What the caller was told of what came; undefined: nothing. */
+  refused: Refusal | undefined;
   /** When its headers came, by the clock that never goes back. */
   readonly since: number;
   readonly #clock: Clock;
@@ -106,6 +108,7 @@ export class Intake {
   /** Send the status and nothing else; what is still coming is not wanted. */
   refuse(refusal: Refusal): void {
     this.#over = true;
+    this.refused = refusal;
     this.free();
     endCall(this.call, toStatus(refusal));
   }
@@ -194,6 +197,7 @@ export class Intake {
     const bytes = await inflated(message, encoding, bytesMax);
     const refusal = "code" in bytes ? bytes : this.#holds(bytes.length) ? undefined : NO_ROOM;
     if (refusal === undefined) return bytes as Buffer;
+    this.refused = refusal;
     throw toStatus(refusal); // As grpc-js wants it, which sends it.
   }
 

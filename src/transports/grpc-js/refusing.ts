@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { UnaryCall } from "../calls/call.ts";
+import type { CallMeter } from "../calls/meter.ts";
 import { madeOnce, pathOf } from "../grpc/call.ts";
 import { respondWith, trailersOnly } from "./call.ts";
 
@@ -11,12 +12,14 @@ export type RefuseAhead = (stream: ServerHttp2Stream, headers: IncomingHttpHeade
  * has made as much for a call as for one that it answers: a refusal there costs two thirds of an answer, here less than
  * half of that.
  */
-export function refusingAhead(calls: readonly UnaryCall[]): RefuseAhead {
+export function refusingAhead(calls: readonly UnaryCall[], meter: CallMeter): RefuseAhead {
   const byPath = new Map(calls.map((unary) => [pathOf(unary), unary]));
   const answer = madeOnce(trailersOnly);
   return (stream, headers) => {
-    const refusal = byPath.get(headers[":path"]!)?.refusalAhead();
-    if (refusal === undefined) return false;
+    const unary = byPath.get(headers[":path"]!);
+    const refusal = unary?.refusalAhead();
+    if (unary === undefined || refusal === undefined) return false;
+    meter.refusedAhead(unary.method, "grpc", refusal);
     respondWith(stream, answer(refusal));
     return true;
   };

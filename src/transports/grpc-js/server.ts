@@ -3,6 +3,7 @@ import * as grpc from "@grpc/grpc-js";
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../telemetry.ts";
 import type { UnaryCall } from "../calls/call.ts";
+import type { CallMeter } from "../calls/meter.ts";
 import type { StreamCall, Streams } from "../calls/stream.ts";
 import { type GrpcDoor, pathOf } from "../grpc/call.ts";
 import type { GrpcLimits } from "../grpc/limits.ts";
@@ -22,6 +23,7 @@ export function openGrpcServer(
   {
     clock,
     log,
+    meter,
     limits,
     arriving,
     streamCalls,
@@ -29,6 +31,7 @@ export function openGrpcServer(
   }: {
     clock: Clock;
     log: Log;
+    meter: CallMeter;
     limits: GrpcLimits;
     arriving: Room;
     streamCalls: readonly StreamCall[];
@@ -36,7 +39,7 @@ export function openGrpcServer(
   },
 ): SocketServer {
   silenceGrpcJs(clock, log);
-  const door: GrpcDoor = { clock, log, inFlight: 0, held: undefined };
+  const door: GrpcDoor = { clock, log, meter, inFlight: 0, held: undefined };
   const connections = new GrpcConnections(clock, limits, arriving);
   const server = new grpc.Server({
     ...serverOptions(limits),
@@ -51,7 +54,7 @@ export function openGrpcServer(
   const inside = insideOfServer(server);
   Object.assign(inside.commonServerOptions, http2Options(limits));
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
-  for (const http2 of inside.http2Servers.keys()) connections.guard(http2, refusingAhead(calls));
+  for (const http2 of inside.http2Servers.keys()) connections.guard(http2, refusingAhead(calls, meter));
   return {
     serve: (socket) => connections.add(socket, () => injector.injectConnection(socket)),
     endUnused: () => connections.endUnused(),

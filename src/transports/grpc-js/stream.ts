@@ -1,6 +1,7 @@
 import * as grpc from "@grpc/grpc-js";
 import type { AnswerMetadata, Refused } from "../calls/call.ts";
-import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
+import type { RunningStream, StreamSink } from "../calls/open-stream.ts";
+import type { StreamCall, Streams } from "../calls/stream.ts";
 import type { GrpcDoor } from "../grpc/call.ts";
 import { deadlineOf, endCall, endingOf, toMetadata } from "./call.ts";
 import type { CallBeside } from "./connections.ts";
@@ -53,6 +54,7 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
         overGrpc: true,
         peer: beside.peer,
       },
+      door: "grpc" as const,
       deadline: deadlineOf(this.#call, this.#door),
       unfit: beside.unfit,
       judged: beside.judged,
@@ -74,7 +76,7 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
     this.#ended = true;
     this.#read(undefined);
     this.#taken?.();
-    this.#running?.end({ code: "CALL_CANCELLED" });
+    this.#running?.end(this.#beside.refused() ?? { code: "CALL_CANCELLED" });
   }
 
   attach(metadata: AnswerMetadata): void {

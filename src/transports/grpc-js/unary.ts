@@ -68,11 +68,14 @@ class UnaryListener extends UnaryExchange implements Listener {
   }
 
   onReceiveHalfClose(): void {
-    this.halfClose();
+    const refused = this.#beside.refused();
+    // A reset ends what comes as well.
+    if (refused === undefined && !insideOfCall(this.#call).stream.aborted) this.halfClose();
+    else this.cancel(refused);
   }
 
   onCancel(): void {
-    this.cancel();
+    this.cancel(this.#beside.refused());
   }
 
   get deadline(): number {

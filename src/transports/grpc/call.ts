@@ -5,6 +5,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
 import type { Refused, UnaryCall } from "../calls/call.ts";
+import type { CallMeter } from "../calls/meter.ts";
 import type { StreamCall } from "../calls/stream.ts";
 import { toStatus } from "../status.ts";
 
@@ -12,6 +13,7 @@ import { toStatus } from "../status.ts";
 export interface GrpcDoor {
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: CallMeter;
   /** Calls that were taken and not yet answered. */
   inFlight: number;
   /** Answers that wait for what is to leave before them; undefined: none waits. */

@@ -30,12 +30,17 @@ export abstract class UnaryExchange implements CallContext, CallHead {
   protected attached: AnswerMetadata | undefined;
   readonly #unary: UnaryCall;
   readonly #door: GrpcDoor;
+  readonly #since: number;
   #request: Buffer | undefined;
   #gone = false;
+  /** Whether it is answered, or will be whether or not anybody waits. */
+  #isAnswering = false;
+  #isMeasured = false;
 
   constructor(unary: UnaryCall, door: GrpcDoor) {
     this.#unary = unary;
     this.#door = door;
+    this.#since = door.meter.began();
   }
 
   get method(): DescMethod {
@@ -82,6 +87,7 @@ export abstract class UnaryExchange implements CallContext, CallHead {
       return;
     }
     this.#door.inFlight++;
+    this.#isAnswering = true;
     try {
       this.#unary.answer(request, this).then(
         (result) => this.#settle(result),
@@ -92,9 +98,10 @@ export abstract class UnaryExchange implements CallContext, CallHead {
     }
   }
 
-  /** Nobody waits for the answer any more. */
-  cancel(): void {
+  /** Nobody waits for the answer any more. @param why  what the engine has told them, where it did */
+  cancel(why: Refused = GONE): void {
     this.#gone = true;
+    if (!this.#isAnswering) this.#measure(why);
   }
 
   cancelled(): boolean {
@@ -103,6 +110,11 @@ export abstract class UnaryExchange implements CallContext, CallHead {
 
   attach(metadata: AnswerMetadata): void {
     this.attached = metadata;
+  }
+
+  /** What has come of it cannot be its request. */
+  protected refuse(refusal: Refused): void {
+    this.#respond(refusal);
   }
 
   /** It was judged by who calls, and is answered or refused. */
@@ -136,11 +148,21 @@ export abstract class UnaryExchange implements CallContext, CallHead {
   }
 
   #respond(result: Uint8Array | Refused): void {
+    this.#isAnswering = true;
     try {
       this.send(result);
     } catch (error) {
       this.#logDefect(error);
     }
+    this.#measure(result);
+  }
+
+  /** Once, by the first that was said of it. */
+  #measure(result: Uint8Array | Refused): void {
+    if (this.#isMeasured) return;
+    this.#isMeasured = true;
+    const refused = result instanceof Uint8Array ? undefined : result;
+    this.#door.meter.ended(this.#unary.method, "grpc", this.#since, refused);
   }
 
   #failure(error: unknown, mayHaveApplied: boolean): Refused {
@@ -153,3 +175,5 @@ export abstract class UnaryExchange implements CallContext, CallHead {
     this.#door.log("grpc.handler_failed", { method: this.#unary.method.name, err });
   }
 }
+
+const GONE: Refused = { code: "CALL_CANCELLED" };

@@ -4,6 +4,7 @@ import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
 import type { CallHead, Permit } from "../calls/authorise.ts";
 import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
+import type { CallMeter } from "../calls/meter.ts";
 import { countIn } from "../fields.ts";
 import { refusalOf } from "../status.ts";
 import { timeoutOf } from "../timeout.ts";
@@ -15,6 +16,7 @@ import { withHeaders } from "./header-fields.ts";
 export interface HttpCallOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: CallMeter;
 }
 
 /** A request that is to be answered. */

@@ -1,4 +1,5 @@
 import { AdminService } from "../../../gen/tally/v1/admin_service_pb.ts";
+import { Permission } from "../../core/permissions.ts";
 import type { Log } from "../../telemetry.ts";
 import type { Authorise } from "../calls/authorise.ts";
 import { knownOnly } from "../calls/known-only.ts";
@@ -16,5 +17,16 @@ export function entryFor(authorise: Authorise, log: Log): Entry {
     const permit = await permitOverHttp(asked, request, response, log);
     if ("code" in permit) sendRefusal(response, permit);
     return !("code" in permit);
+  };
+}
+
+/** For who may observe; it is asked for as by who asks what the server is. */
+export function observerEntry(authorise: Authorise, log: Log): Entry {
+  const asked = { method: AdminService.method.getServerInfo, authorise };
+  return async (request, response) => {
+    const permit = await permitOverHttp(asked, request, response, log);
+    const refusal = "code" in permit ? permit : permit.access?.denial(Permission.OBSERVE, { prefix: "" });
+    if (refusal !== undefined) sendRefusal(response, refusal);
+    return refusal === undefined;
   };
 }

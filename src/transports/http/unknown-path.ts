@@ -43,6 +43,7 @@ const OTHERS = [
   "/counters/{name}",
   "/livez",
   "/readyz",
+  "/metrics",
   "/docs",
   "/openapi.json",
   "/descriptors.binpb",

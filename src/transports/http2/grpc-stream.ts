@@ -1,6 +1,7 @@
 import type { Closed, ServerStream, StreamListener, Unread } from "../../http2/stream.ts";
 import { type AnswerMetadata, lateRequest, type Refused } from "../calls/call.ts";
-import type { RunningStream, StreamCall, StreamSink, Streams } from "../calls/stream.ts";
+import type { RunningStream, StreamSink } from "../calls/open-stream.ts";
+import type { StreamCall, Streams } from "../calls/stream.ts";
 import { readFrames } from "../frames.ts";
 import { COMPRESSED, headFault, inflated } from "../grpc/messages.ts";
 import { peerOf } from "../peer.ts";
@@ -40,6 +41,7 @@ export class Http2StreamCall implements StreamListener, StreamSink {
         ...{ method: call.method, headerOf, countOf, overGrpc: true },
         peer: () => peerOf(stream.socket),
       },
+      door: "grpc" as const,
       deadline: door.clock.now() + timeoutMs,
       unfit,
     };

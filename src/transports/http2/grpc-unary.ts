@@ -56,15 +56,15 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   onStart(start: Buffer): void {
     const fault = this.#fault(start);
     this.#begun = true;
-    if (fault !== undefined) this.send(fault);
+    if (fault !== undefined) this.refuse(fault);
     else this.#stream.body(HEAD_BYTES + start.readUInt32BE(1)); // And no more, which would be something behind it.
   }
 
   onBody(body: Buffer): void {
     const bytes = body.length < HEAD_BYTES ? Number.POSITIVE_INFINITY : HEAD_BYTES + body.readUInt32BE(1);
     const fault = body.length < HEAD_BYTES ? undefined : this.#fault(body);
-    if (fault !== undefined) this.send(fault);
-    else if (body.length > bytes) this.send(NOT_ONE);
+    if (fault !== undefined) this.refuse(fault);
+    else if (body.length > bytes) this.refuse(NOT_ONE);
     else if (body.length < bytes)
       this.halfClose(); // Without a message.
     else {
@@ -77,9 +77,9 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   }
 
   onUnread(why: Unread): void {
-    if (why === "late") this.send(lateRequest(this.#requestMs));
-    else if (why === "no-room") this.send(NO_ROOM);
-    else this.send(this.#begun ? NOT_ONE : this.#tooLarge()); // Its message is not, so that something is behind that.
+    if (why === "late") this.refuse(lateRequest(this.#requestMs));
+    else if (why === "no-room") this.refuse(NO_ROOM);
+    else this.refuse(this.#begun ? NOT_ONE : this.#tooLarge()); // Its message is not, so that something is behind that.
   }
 
   onPiece(): void {} // It is read whole.
@@ -128,7 +128,7 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   async #inflate(bytes: Buffer): Promise<void> {
     const message = await inflated(bytes, this.#head.encoding, this.#bytesMax);
     if (this.cancelled()) this.#workDone();
-    else if ("code" in message) this.send(message);
+    else if ("code" in message) this.refuse(message);
     else this.#take(message);
   }
 }

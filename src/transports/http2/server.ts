@@ -7,6 +7,7 @@ import type { Http2Limits } from "../../http2/limits.ts";
 import type { ServerStream, StreamListener } from "../../http2/stream.ts";
 import { systemTime } from "../../http2/time.ts";
 import type { Log } from "../../telemetry.ts";
+import type { CallMeter } from "../calls/meter.ts";
 import type { Streams } from "../calls/stream.ts";
 import { madeOnce } from "../grpc/call.ts";
 import { isGrpcType } from "../grpc/headers.ts";
@@ -30,6 +31,7 @@ export interface Http2Served extends GrpcServed {
 export interface Http2Options {
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: CallMeter;
   readonly limits: GrpcLimits;
   /** Room for requests that are still arriving, of all connections together. */
   readonly arriving: Room;
@@ -40,9 +42,9 @@ export interface Http2Options {
 
 /** Serve HTTP/2 with an engine of our own: gRPC, and what the routes answer, on one connection. */
 export function openHttp2Server(served: Http2Served, options: Http2Options): SocketServer {
-  const { clock, log, limits, arriving, leaving, streams } = options;
+  const { clock, log, meter, limits, arriving, leaving, streams } = options;
   const { requestMs } = limits;
-  const door: StreamDoor = { clock, log, inFlight: 0, held: undefined, requestMs, streams, arriving };
+  const door: StreamDoor = { clock, log, meter, inFlight: 0, held: undefined, requestMs, streams, arriving };
   const callHeadOf = callHeads(served);
   const refusedAhead = madeOnce(trailersOnly);
   const date = dates(clock);
@@ -56,6 +58,7 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
     if (called.kind === "stream") return new Http2StreamCall(stream, called.call, head, door);
     const ahead = called.call.refusalAhead();
     if (ahead !== undefined) {
+      meter.refusedAhead(called.call.method, "grpc", ahead);
       stream.answer(refusedAhead(ahead)); // It costs a block that is there already.
       return undefined;
     }

@@ -44,7 +44,7 @@ export function articleRoute(
     path("GET", "/counters/{name}", () => callOf(getCounter)),
     path("PUT", "/counters/{name}", (body) => callOf(hasKey(body, "value") ? set : reset)),
   ];
-  return bindingsRoute(table, options);
+  return bindingsRoute(table, "short", options);
 }
 
 function nameAndValue({ method: { output } }: UnaryCall, response: Uint8Array) {

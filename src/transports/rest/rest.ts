@@ -16,7 +16,7 @@ export function restRoute(
   calls: readonly UnaryCall[],
   options: HttpCallOptions & { limits: BodyLimits },
 ): HttpRoute {
-  return bindingsRoute(calls.flatMap(bindingsOf), options);
+  return bindingsRoute(calls.flatMap(bindingsOf), "rest", options);
 }
 
 function bindingsOf(call: UnaryCall): Binding[] {

@@ -1,4 +1,5 @@
-import type { Refused } from "../calls/call.ts";
+import type { Door } from "../../telemetry/series.ts";
+import type { Ended } from "../calls/meter.ts";
 import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
@@ -12,6 +13,7 @@ import { isNoVerbHere, methodsSentence } from "./verbs.ts";
 /** A path and a body become the request message of a call, and its response becomes JSON. */
 export function bindingsRoute(
   table: readonly Binding[],
+  door: Door,
   options: HttpCallOptions & { limits: BodyLimits },
 ): HttpRoute {
   return (request, response) => {
@@ -33,34 +35,38 @@ export function bindingsRoute(
       sendRefusal(response, { code: "METHOD_NOT_ALLOWED", expected, got: request.method }, { allow });
       return true;
     }
-    return answer(match, request, response, options)
-      .then((refused) => {
-        if (refused !== undefined) sendRefusal(response, isNoVerbHere(refused, match, matches));
-      })
-      .then(() => true);
+    const answered = async (): Promise<Ended> => {
+      const { method, refused } = await answer(match, request, response, options);
+      const told = refused && isNoVerbHere(refused, match, matches);
+      if (told !== undefined) sendRefusal(response, told);
+      return { method, refused: told };
+    };
+    return options.meter.measured(match.binding.call(EMPTY).method, door, answered).then(() => true);
   };
 }
 
-/** @returns  the refusal that is to be answered; undefined when an answer was sent */
+/** @returns  with the refusal that is to be answered; without one when an answer was sent */
 async function answer(
   { binding, fields }: Match,
   request: HttpRequest,
   response: HttpResponse,
   options: HttpCallOptions & { limits: BodyLimits },
-): Promise<Refused | undefined> {
-  const admitted = await admitOverHttp(binding.call(EMPTY), request, response, options);
-  if ("code" in admitted) return admitted;
+): Promise<Ended> {
+  const unread = binding.call(EMPTY);
+  const admitted = await admitOverHttp(unread, request, response, options);
+  if ("code" in admitted) return { method: unread.method, refused: admitted };
   const given = await readGiven(request, binding.hasBody, options.limits);
-  if ("code" in given) return given;
+  if ("code" in given) return { method: unread.method, refused: given };
   const call = binding.call(given.body);
   const message = requestBytes(call, fields, given, binding.hasBody);
   const result = await answerOverHttp(call, admitted, message, request, response, options.log);
-  if (!(result instanceof Uint8Array)) return result;
+  const { method } = call;
+  if (!(result instanceof Uint8Array)) return { method, refused: result };
   const { json, named, told } = binding.toJson(call, result);
   const headers = { ...(named.etag !== undefined && { etag: `"${named.etag}"` }), ...told?.headers };
   const verdict = isGet(request) ? judgeConditions(request, named) : "send";
   if (verdict === "send") sendJson(response, told?.status ?? 200, json, headers);
   else if (verdict === "not modified") sendNotModified(response, headers);
-  else return verdict;
-  return undefined;
+  else return { method, refused: verdict };
+  return { method, refused: undefined };
 }

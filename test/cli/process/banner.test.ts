@@ -45,6 +45,16 @@ Stop with Ctrl-C.
     expect(stdout).toMatch(/grpcurl -plaintext -d '\{"name":"hello"\}' \[::1\]:\d+ /);
   });
 
+  it("says where what is measured is told to whoever asks", async () => {
+    const own = ["--store", "memory:", "--metrics-listen", "127.0.0.1:0"];
+    const stdout = await printed(serve([...own, "--log-format", "pretty"]), "Ctrl-C");
+    expect(stdout).toMatch(
+      /\n {2}HTTP .*\n {9}http:\/\/127\.0\.0\.1:\d+ \(\/metrics, \/livez, \/readyz\), to whoever asks\n {2}page /,
+    );
+    const { metrics_address } = await serve(own).logged("server.ready");
+    expect((await fetch(`http://${metrics_address}/metrics`)).status).toBe(200);
+  });
+
   it("says that it speaks TLS, for which names, and how to reach it by one", async () => {
     using made = authority();
     const { certFile, keyFile } = made.issue("IP:127.0.0.1,DNS:*.example,DNS:counters.example");

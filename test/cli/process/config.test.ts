@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EXITS } from "../../../src/cli/exit.ts";
 import { parseDuration, parseSize } from "../../../src/config/quantity.ts";
-import { ConfigError, KEYS, loadConfig, type Sources, variableOf } from "../../../src/config.ts";
+import { ConfigError, KEYS, limitsOf, loadConfig, type Sources, variableOf } from "../../../src/config.ts";
 import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { DEFAULT_WRITER_LIMITS } from "../../../src/service/writer.ts";
 import { DEFAULT_DOOR_LIMITS } from "../../../src/transports/doors.ts";
@@ -80,6 +80,7 @@ describe("the address", () => {
       expect(() => load({ flags: { listen } })).toThrow("accept this with --insecure");
       expect(() => load({ flags: { "grpc-listen": listen } })).toThrow("accept this with --insecure");
       expect(load({ flags: { listen, insecure: true } }).config.insecure).toBe(true);
+      expect(() => load({ flags: { "metrics-listen": listen } }), "which has no counts").not.toThrow();
     },
   );
 
@@ -131,9 +132,9 @@ describe("what stands between commas", () => {
 
   it("is what is open without a credential, and nothing that there is not", () => {
     const open = (text: string) => load({ flags: { "auth-open": text } }).config.authOpen;
-    expect([open("page,reflection"), open("")]).toEqual([["page", "reflection"], []]);
-    expect(() => open("page,metrics")).toThrow(
-      'there is no "metrics"; expected some of page, docs, reflection, or nothing; the default is page,docs,reflection.',
+    expect([open("page,metrics"), open("")]).toEqual([["page", "metrics"], []]);
+    expect(() => open("page,counts")).toThrow(
+      'there is no "counts"; expected some of page, docs, reflection, metrics, or nothing; the default is page,docs,reflection.',
     );
   });
 
@@ -263,6 +264,22 @@ describe("an error", () => {
       "The environment variable TALLY_STOR has no meaning; did you mean TALLY_STORE?",
     ]);
   });
+});
+
+it("limits are told as they can be set", () => {
+  const { config } = load({
+    flags: { "queue-wait-max": "1500ms", "history-keep-days": "", history: "false" },
+  });
+  const limits = limitsOf(config);
+  expect(limits).toMatchObject({
+    "queue-wait-max": "1s500ms",
+    "queue-bytes-max": "67108864",
+    "request-ids-keep": "1d",
+    history: "false",
+    "history-keep-days": "",
+  });
+  expect(limits).not.toHaveProperty("store");
+  expect(load({ flags: limits }).config).toEqual(config);
 });
 
 it("docs/configuration.md is what the settings say of themselves", async () => {

@@ -74,7 +74,9 @@ describe("a server", () => {
 
   it("logs nothing in the ordinary course of things", async () => {
     const events: LogEvent[] = [];
-    const server = await startServer(configOf({}), { telemetry: { log: (event) => events.push(event) } });
+    const server = await startServer(configOf({}), {
+      telemetry: { ...NO_TELEMETRY, log: (event) => events.push(event) },
+    });
     await server.close();
     expect(events).toEqual([]);
   });

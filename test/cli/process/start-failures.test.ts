@@ -41,15 +41,15 @@ describe("the address", () => {
       "Cannot listen on 192.0.2.1:8080: this machine has no such address; choose one of its own with --listen.",
     ));
 
-  it("of gRPC's own port, by the name of its flag", async () => {
+  it.each(["grpc-listen", "metrics-listen"])("of another port, by the name of its flag: %s", async (name) => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
     onTestFinished(() => void other.close());
     const at = `127.0.0.1:${(other.address() as AddressInfo).port}`;
     await refused(
-      ["--listen", "127.0.0.1:0", "--grpc-listen", at],
+      ["--listen", "127.0.0.1:0", `--${name}`, at],
       EXIT.UNAVAILABLE,
-      `Cannot listen on ${at}: another process does already; stop that one, or choose another port with --grpc-listen.`,
+      `Cannot listen on ${at}: another process does already; stop that one, or choose another port with --${name}.`,
     );
   });
 

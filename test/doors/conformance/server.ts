@@ -5,7 +5,7 @@ import { Writer } from "../../../src/service/writer.ts";
 import { MemoryStore } from "../../../src/stores/memory/store.ts";
 import { ZoneCalendar } from "../../../src/stores/shared/calendar.ts";
 import { SYSTEM_CLOCK } from "../../../src/system-clock.ts";
-import type { Log } from "../../../src/telemetry.ts";
+import { type Log, NO_TELEMETRY } from "../../../src/telemetry.ts";
 import { type Doors, type Http2EngineName, openDoors } from "../../../src/transports/doors.ts";
 import { Certificate } from "../../../src/transports/tls/certificate.ts";
 import type { CertificateFiles } from "../../../src/transports/tls/pair.ts";
@@ -49,7 +49,7 @@ export async function openSuiteServer(
     writer: new Writer(store, clock),
     clock,
     calendar: new ZoneCalendar(() => {}),
-    telemetry: { log },
+    telemetry: { ...NO_TELEMETRY, log },
     unaryCalls: services.flatMap(({ unaryCalls }) => unaryCalls),
     streamCalls: services.flatMap(({ streamCalls }) => streamCalls),
   });

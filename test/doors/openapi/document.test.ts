@@ -10,6 +10,7 @@ import { AdminService } from "../../../gen/tally/v1/admin_service_pb.ts";
 import { ErrorReasonSchema } from "../../../gen/tally/v1/error_reason_pb.ts";
 import { EXAMPLES } from "../../../scripts/openapi/examples.ts";
 import type { KeyUses } from "../../../src/service/store-key-uses.ts";
+import type { ServerInfo } from "../../../src/transports/calls/admin/server-info.ts";
 import { API } from "../../../src/transports/calls/services.ts";
 import { patternOf } from "../../../src/transports/rest/template.ts";
 import { guarded } from "../../guard/guarded.ts";
@@ -81,6 +82,7 @@ describe("the examples", () => {
     await using opened = await open({
       authorise: (head) => (head.method.parent === AdminService ? authorise(head) : { caller: "" }),
       administration,
+      serverInfo: () => INFO,
     });
     for (const [operationId, { parameters = {}, body, answer }] of Object.entries(EXAMPLES)) {
       const { path, method } = OPERATIONS.find((each) => each.operationId === operationId)!;
@@ -102,6 +104,20 @@ describe("the examples", () => {
   });
 });
 
+/** The process of which the example is. */
+const INFO: ServerInfo = {
+  version: "0.1.0",
+  startTimeMs: 0,
+  auth: "required",
+  store: {
+    title: "SQLite 3.54.1, /var/lib/tally/tally.db",
+    promise: "Every answered change is on disk (fsync) before its answer leaves.",
+    durability: "fsync",
+  },
+  limits: { "queue-wait-max": "250ms", "request-ids-keep": "1d" },
+  warnings: ["Changes are not taken: the disk is full."],
+};
+
 /** A path with its fields in it, and a query of what is not in the path. */
 function targetOf(path: string, parameters: Readonly<Record<string, unknown>>): string {
   const query = new URLSearchParams();
@@ -118,6 +134,7 @@ function targetOf(path: string, parameters: Readonly<Record<string, unknown>>): 
 function comparable(json: unknown): unknown {
   const text = JSON.stringify(json)
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, "a UUID")
+    .replace(/"v\d+\.\d+\.\d+"/g, '"a version of Node.js"')
     .replace(/tally_\w{12}_\w{43}_\w{6}/g, "a key")
     .replace(/"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z"/g, '"a time"');
   return JSON.parse(text);

@@ -2,13 +2,15 @@
  * Goal: a call is answered alike at every door, to the last detail: values, status, reason, metadata, message.
  *
  * Method: one script of calls, run through every door on a fresh store whose ids and time are the same each time. What
- * comes back must be what the script expects, and the whole transcript the same as that of native gRPC.
+ * comes back must be what the script expects, and the whole transcript the same as that of native gRPC. What is measured
+ * must be what came back: the same counts at each door, under its name.
  */
 import type { JsonObject } from "@bufbuild/protobuf";
 import { afterAll, describe, expect, it } from "vitest";
 import { AdminService } from "../../../gen/tally/v1/admin_service_pb.ts";
 import { API } from "../../../src/transports/calls/services.ts";
 import { authority } from "../../support/certificates.ts";
+import { type Sample, sampleIn, samplesIn } from "../../support/exposition.ts";
 import { open } from "../../transports/door.ts";
 import type { Call } from "../cases.ts";
 import { CONNECT } from "./connect.ts";
@@ -56,10 +58,11 @@ function expected({ ok, error, retryIn }: Call): unknown {
 
 interface Told {
   readonly call: string;
+  readonly method: string;
   readonly answer: Answer;
 }
 
-/** Run the script through a door; each answer is checked on the way. */
+/** Run the script through a door; each answer is checked on the way, and at the end what was measured of them. */
 async function run(door: ParityDoor): Promise<Told[]> {
   await using opened = await openParity(door.tls ? TLS : {});
   const client = door.open(opened);
@@ -70,11 +73,41 @@ async function run(door: ParityDoor): Promise<Told[]> {
       const answer = await client.call(call.method, call.request as JsonObject);
       const where = `${name}: ${call.method} ${JSON.stringify(call.request).slice(0, 100)}`;
       if (answer !== NO_SUCH_REQUEST) expect(answer, where).toMatchObject(expected(call) as object);
-      told.push({ call: where, answer });
+      told.push({ call: where, method: call.method, answer });
     }
   }
   client.close?.();
+  expect(measuredIn(opened.metrics.read(), door)).toEqual(countedIn(told));
   return told;
+}
+
+/** Calls by what they ended with, as they are told to scrapers; each at this door, and timed once. */
+function measuredIn(text: string, { name }: ParityDoor): Record<string, number> {
+  expect(sampleIn(text, "tally_calls_in_flight")).toBe(0);
+  const calls = samplesIn(text, "tally_calls_total").filter(({ value }) => value > 0);
+  expect(new Set(calls.map(({ labels }) => labels.door))).toEqual(new Set([labelOf(name)]));
+  const sum = (samples: readonly Sample[]) => samples.reduce((total, { value }) => total + value, 0);
+  expect(sum(samplesIn(text, "tally_call_seconds_count"))).toBe(sum(calls));
+  expect(sum(samplesIn(text, "tally_refusals_total"))).toBe(
+    sum(calls.filter(({ labels }) => labels.code !== "OK")),
+  );
+  return Object.fromEntries(calls.map(({ labels: { rpc, code }, value }) => [`${rpc} ${code}`, value]));
+}
+
+function labelOf(name: string): string {
+  if (name.startsWith("gRPC-Web")) return "grpc_web";
+  return name.startsWith("Connect") ? "connect" : name.startsWith("REST") ? "rest" : "grpc";
+}
+
+/** The same, as their caller was told. */
+function countedIn(told: readonly Told[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { method, answer } of told) {
+    if (answer === NO_SUCH_REQUEST) continue;
+    const ended = `${method} ${"ok" in answer ? "OK" : answer.error.status}`;
+    counts[ended] = (counts[ended] ?? 0) + 1;
+  }
+  return counts;
 }
 
 describe("parity", () => {

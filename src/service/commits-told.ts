@@ -1,0 +1,34 @@
+import type { Clock } from "../core/clock.ts";
+import { seldom } from "../core/seldom.ts";
+import type { Log } from "../telemetry.ts";
+import type { CommitMeter } from "./commit-meter.ts";
+import type { CommitsTold } from "./writer.ts";
+
+/**
+ * Has those told of commits who watch them: the meter; who follows the change log; and the log, of failures now and then.
+ *
+ * @param options.wake  undefined: nobody follows the log who need be told
+ * @param options.all   whether the log has each one that succeeds, too
+ */
+export function commitsTold(
+  log: Log,
+  clock: Clock,
+  { meter, wake, all }: { meter: CommitMeter; wake: (() => void) | undefined; all: boolean },
+): CommitsTold {
+  const tellFailed = seldom(clock, (err) => log("store.commit_failed", { err }));
+  return {
+    failed(error) {
+      meter.failed(error);
+      tellFailed(error);
+    },
+    committed(calls, outcomes, waitedMs) {
+      wake?.();
+      meter.committed(calls, outcomes, waitedMs);
+      if (!all) return;
+      const { values, timings } = outcomes;
+      const { loadMs, decideMs, saveMs, syncMs } = timings;
+      const parts = { load_ms: loadMs, decide_ms: decideMs, save_ms: saveMs, sync_ms: syncMs };
+      log("store.committed", { calls: calls.length, ops: values.length, ...parts });
+    },
+  };
+}

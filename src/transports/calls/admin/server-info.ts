@@ -1,0 +1,55 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { AdminService, GetServerInfoResponseSchema } from "../../../../gen/tally/v1/admin_service_pb.ts";
+import type { StoreTraits } from "../../../service/store.ts";
+import { tooLarge, type UnaryMethod } from "../call.ts";
+import { permissionOf } from "../permissions.ts";
+import { readRequest } from "../shape.ts";
+
+/** What a process is, for who may observe. */
+export interface ServerInfo {
+  /** Of Tally; "" where it is not known. */
+  readonly version: string;
+  /** When the process began to start, in milliseconds since the Unix epoch. */
+  readonly startTimeMs: number;
+  readonly auth: "off" | "optional" | "required";
+  readonly store: Pick<StoreTraits, "title" | "promise" | "durability">;
+  /** By the names of settings, as they can be set. */
+  readonly limits: Readonly<Record<string, string>>;
+  /** What is not as it should be now, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The one method of AdminService that is about the server itself: it is served whether or not callers say who they are.
+ *
+ * @param infoOf  the process as it is now
+ */
+export function getServerInfo(infoOf: () => ServerInfo, requestBytesMax: number): UnaryMethod {
+  const method = AdminService.method.getServerInfo;
+  const needed = permissionOf(method);
+  return {
+    method,
+    changes: false,
+    requestBytesMax,
+    async answer(bytes, { access }) {
+      if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
+      const request = readRequest(method.input, bytes);
+      if ("code" in request) return request;
+      const denied = access?.denial(needed, { prefix: "" });
+      if (denied !== undefined) return denied;
+      const { startTimeMs, store, warnings, ...told } = infoOf();
+      const { title, promise, durability } = store;
+      const answer = create(GetServerInfoResponseSchema, {
+        ...told,
+        nodeVersion: process.version,
+        startTime: timestampFromMs(startTimeMs),
+        store: title,
+        promise,
+        durability,
+        warnings: [...warnings],
+      });
+      return toBinary(GetServerInfoResponseSchema, answer);
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { Clock } from "../../core/clock.ts";
+import { ERROR_CODES } from "../../core/errors.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import { RPCS } from "../../telemetry/rpcs.ts";
+import { CODES, DOORS, type Door } from "../../telemetry/series.ts";
+import { STATUS } from "../status.ts";
+import type { Refused } from "./call.ts";
+
+/**
+ * Measures every call, at whichever door: each is told of when its headers are there, and once more, exactly once, when it
+ * has ended, however it does. Doors that answer in one go have `measured` do both.
+ */
+export class CallMeter {
+  readonly #metrics: Metrics;
+  readonly #numbers: Float64Array;
+  readonly #clock: Clock;
+  readonly #inFlight: number;
+  readonly #places = new Map<string, Places>();
+  readonly #reasons: ReadonlyMap<string, number>;
+
+  constructor(metrics: Metrics, clock: Clock) {
+    this.#metrics = metrics;
+    this.#numbers = metrics.numbers;
+    this.#clock = clock;
+    this.#inFlight = metrics.placeOf("callsInFlight", {});
+    for (const rpc of RPCS) {
+      const calls = new Map(
+        DOORS.map((door) => [door, metrics.placeOf("calls", { rpc, door, code: CODES[0] })]),
+      );
+      this.#places.set(rpc, { calls, seconds: metrics.placeOf("callSeconds", { rpc }) });
+    }
+    this.#reasons = new Map(ERROR_CODES.map((reason) => [reason, metrics.placeOf("refusals", { reason })]));
+  }
+
+  /** A call has begun. @returns  when, for `ended` */
+  began(): number {
+    this.#numbers[this.#inFlight]!++;
+    return this.#clock.monotonic();
+  }
+
+  /** It has ended. @param refused  why it was not answered; undefined: it was */
+  ended(method: DescMethod, door: Door, since: number, refused: Refused | undefined): void {
+    this.#numbers[this.#inFlight]!--;
+    this.#count(method, door, (this.#clock.monotonic() - since) / 1_000, refused);
+  }
+
+  /** One was refused by its headers alone, as soon as they were there. */
+  refusedAhead(method: DescMethod, door: Door, refused: Refused): void {
+    this.#count(method, door, 0, refused);
+  }
+
+  /**
+   * Have a call answered, and measure it. What is thrown is a defect, and is counted as one.
+   *
+   * @param method  what is called, as far as its headers tell
+   * @param answer  says how it has ended, and what was called as it is known by then
+   */
+  async measured(method: DescMethod, door: Door, answer: () => Promise<Ended>): Promise<void> {
+    const since = this.began();
+    let ended: Ended = { method, refused: { code: "INTERNAL_ERROR" } };
+    try {
+      ended = await answer();
+    } finally {
+      this.ended(ended.method, door, since, ended.refused);
+    }
+  }
+
+  #count({ name }: DescMethod, door: Door, seconds: number, refused: Refused | undefined): void {
+    const { calls, seconds: first } = this.#places.get(name) ?? this.#places.get("other")!;
+    this.#numbers[calls.get(door)! + codeOf(refused)]!++;
+    this.#metrics.observe("callSeconds", first, seconds);
+    if (refused !== undefined) this.#numbers[this.#reasons.get(refused.code)!]!++;
+  }
+}
+
+/** How a call has ended. */
+export interface Ended {
+  readonly method: DescMethod;
+  readonly refused: Refused | undefined;
+}
+
+/** Where the numbers of a method stand: of its calls the first code of each door. */
+interface Places {
+  readonly calls: ReadonlyMap<Door, number>;
+  readonly seconds: number;
+}
+
+function codeOf(refused: Refused | undefined): number {
+  return refused === undefined ? 0 : (refused.status?.code ?? STATUS[refused.code].grpc);
+}

@@ -1,0 +1,24 @@
+/** docs/metrics.md has what is measured, word for word. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { expect, it } from "vitest";
+import { SERIES } from "../../src/telemetry/series.ts";
+
+const PAGE = readFileSync(path.resolve(import.meta.dirname, "../../docs/metrics.md"), "utf8");
+
+it("docs/metrics.md has every series, with its kind, its labels and what it tells", () => {
+  const rows = Object.values(SERIES).map(({ name, kind, labels, help }) => {
+    const named = Object.keys(labels).map((label) => `\`${label}\``);
+    return `| \`${name}\` | ${kind} | ${named.join(", ")} | ${help} |`;
+  });
+  const [, table] = PAGE.split("| name | kind | labels | what it tells |\n|---|---|---|---|\n");
+  expect(table!.split("\n\n")[0]!.split("\n")).toEqual(rows);
+});
+
+it("docs/metrics.md explains every label, and asks for nothing that is not measured", () => {
+  const labels = Object.values(SERIES).flatMap((each) => Object.keys(each.labels));
+  for (const label of labels) expect(PAGE).toContain(`\n| \`${label}\` | `);
+  const names = Object.values(SERIES).map(({ name }) => name as string);
+  for (const [, name] of PAGE.matchAll(/\b(tally_[a-z0-9_]+?)(?:_bucket|_sum|_count)?\b(?![a-z_])/g))
+    expect(names).toContain(name);
+});

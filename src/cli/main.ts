@@ -70,6 +70,11 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     about: "look at a store's schema, or bring it up to date",
     load: () => import("./migrate.ts"),
   },
+  verify: {
+    group: "Serve",
+    about: "look at everything that a store keeps",
+    load: () => import("./verify.ts"),
+  },
   bench: { group: "Serve", about: "put a server under load", load: () => import("./bench.ts") },
   ping: { group: "Serve", about: "ask a server whether it serves", load: () => import("./ping.ts") },
   auth: {

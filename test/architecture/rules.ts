@@ -160,6 +160,18 @@ export const RULES: readonly Rule[] = [
     builtins: true, // For random bytes.
   },
   {
+    of: "src/file-tools.ts",
+    own: [
+      "src/core/",
+      "types of src/service/store",
+      "src/stores/",
+      "src/start-error.ts",
+      "src/system-clock.ts",
+    ],
+    packages: [],
+    builtins: true,
+  },
+  {
     of: "src/server.ts",
     own: [
       ...[
@@ -210,6 +222,12 @@ export const RULES: readonly Rule[] = [
       "types of src/service/copy-parts.ts",
       "types of src/service/store",
     ],
+    packages: ["commander"],
+    builtins: true,
+  })),
+  ...["src/cli/verify.ts"].map((of) => ({
+    of,
+    own: ["src/cli/", "src/file-tools.ts", "types of src/service/store"],
     packages: ["commander"],
     builtins: true,
   })),

@@ -1,0 +1,147 @@
+import { type Command, Option } from "commander";
+import type { Finding, Mend, Verification, VerifyProgress } from "../service/store-findings.ts";
+import { counted, figure } from "./count/summary.ts";
+import { CommandError, EXIT } from "./exit.ts";
+import { notes } from "./help.ts";
+import { LiveLines } from "./live-lines.ts";
+import { type Format, Output, type View } from "./output.ts";
+import { dieOf, onStopSignals } from "./signals.ts";
+import { startFailureOf } from "./start-failure.ts";
+
+/** `tally verify`: look at everything that a store keeps. */
+export function define(command: Command): void {
+  command
+    .requiredOption("--store <url>", "sqlite:PATH")
+    .addOption(
+      new Option("-o, --output <format>", "how to print")
+        .choices(["table", "json", "yaml"])
+        .default("table")
+        .helpGroup("Output:"),
+    )
+    .addOption(new Option("-q, --quiet", "print no progress").helpGroup("Output:"))
+    .addHelpText("before", EXAMPLES)
+    .addHelpText("after", notes(ABOUT))
+    .action(async (options: Options) => {
+      const verification = await run(options);
+      const { findings, more } = verification;
+      if (findings.length === 0) return;
+      throw new CommandError(
+        EXIT.STORE_UNUSABLE,
+        `${counted(findings.length + more, "finding")}: ${verification.store} is not as it was written.`,
+      );
+    });
+}
+
+interface Options {
+  readonly store: string;
+  readonly output: Format;
+  readonly quiet?: boolean;
+}
+
+async function run({ store, output: format, quiet = false }: Options): Promise<Verification> {
+  const { verifyStore } = await import("../file-tools.ts");
+  const output = new Output(format, quiet);
+  const stop = new AbortController();
+  let signal: NodeJS.Signals | undefined;
+  onStopSignals({
+    first: (received) => {
+      signal = received;
+      stop.abort();
+    },
+    again: dieOf,
+  });
+  const live = process.stderr.isTTY && !quiet ? new LiveLines(process.stderr) : undefined;
+  const startedAt = performance.now();
+  try {
+    const verification = await verifyStore(store, { signal: stop.signal, onProgress: shown(live) });
+    live?.clear();
+    await output.record(viewOf(verification, performance.now() - startedAt));
+    return verification;
+  } catch (error) {
+    live?.clear();
+    if (signal !== undefined) dieOf(signal);
+    throw startFailureOf(error);
+  }
+}
+
+/** Draws how far it is, on a terminal. */
+function shown(live: LiveLines | undefined): (progress: VerifyProgress) => void {
+  let drawnAt = Number.NEGATIVE_INFINITY;
+  return ({ part, rows }) => {
+    const now = performance.now();
+    if (live === undefined || now - drawnAt < DRAW_MS) return;
+    drawnAt = now;
+    live.draw([`verifying ${part}: ${figure(rows)}`]);
+  };
+}
+
+const DRAW_MS = 250;
+
+function viewOf(verification: Verification, ms: number): View {
+  const { store, served, counters, sum, commits, requestIds, historyRows, findings, more } = verification;
+  const mends = findings.map((finding) => ({ ...finding, mend: mendOf(finding) }));
+  return {
+    json: {
+      store,
+      served,
+      counters,
+      sum: `${sum}`,
+      commits,
+      requestIds,
+      historyRows: historyRows ?? null,
+      findings: mends.map(({ code, name, about, mend }) => ({ code, name, about, mend })),
+      more,
+      seconds: Math.round(ms) / 1000,
+    },
+    value: `${findings.length + more}`,
+    cells: {
+      STORE: store,
+      COUNTERS: figure(counters),
+      SUM: `${sum}`,
+      CHANGES: `in ${counted(commits, "commit")}`,
+      "REQUEST IDS": figure(requestIds),
+      HISTORY: historyRows === undefined ? "none" : counted(historyRows, "row"),
+      FOUND:
+        findings.length === 0
+          ? "nothing: all of it is as it was written"
+          : `${figure(findings.length + more)}:`,
+      ...Object.fromEntries(
+        mends.map(({ code, name, about, mend }, i) => [`${i + 1}`, `${code} ${name}: ${about}; ${mend}`]),
+      ),
+      ...(more > 0 && { "…": `and ${figure(more)} more` }),
+      DONE: `in ${(ms / 1000).toFixed(1)} s${served ? ", beside its server" : ""}`,
+    },
+  };
+}
+
+/** What mends it, as a command or a clause. */
+function mendOf({ mend, name }: Finding): string {
+  return mend === "accept" ? `if its row is right: tally accept ${name}` : MENDS[mend];
+}
+
+const MENDS: Readonly<Record<Exclude<Mend, "accept">, string>> = {
+  "accept gone": "if it is to be gone: tally accept --gone",
+  start: "the next start of the server sets it right",
+  change: "its next change sets it right",
+  time: "it is forgotten in its time; until then that request is refused",
+  restore: "restore",
+};
+
+const EXAMPLES = `Examples:
+  tally verify --store sqlite:./tally.db              also while a server has it
+  tally verify --store sqlite:./tally.db -o json
+`;
+
+const ABOUT = `
+Looks at everything: that each row has its checksum and that what leads to it does (names, labels, due times), at the
+answers kept under request ids, that the changes of each counter lead to its value, and that its history has the changes
+that the change log has. Of a file that nobody serves also at what SQLite says of its pages.
+
+Only reads, and gives way to everybody else. A server may have the file; it cannot be restarted meanwhile. While the
+change log is read, a server's WAL grows by what is written: from 2 GiB on it is given up.
+
+Each finding has a code, the counter's name, and what mends it, or "restore": from a backup. Of what is damaged a server
+serves nothing; all else it does.
+
+Exit codes: 0 nothing found, 2 usage, 65 findings, or a file that is not to be looked at, 73 it cannot be opened, 130
+Ctrl-C.`;

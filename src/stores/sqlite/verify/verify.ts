@@ -1,0 +1,217 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { Database } from "better-sqlite3";
+import { TallyError } from "../../../core/errors.ts";
+import type { Verification, VerifyProgress } from "../../../service/store-findings.ts";
+import { unusable } from "../../shared/unusable.ts";
+import { statOf } from "../file/whereabouts.ts";
+import type { LogFacts } from "../history/belonging.ts";
+import { historyPathOf } from "../history/connection.ts";
+import { foundIn, lookAt } from "../history/file.ts";
+import type { StoredHead } from "../history/head.ts";
+import { logFactsOf } from "../history/log-facts.ts";
+import { openReadOnly } from "../read/reading.ts";
+import { assertOurs, SCHEMA_VERSION, versionOf } from "../schema/schema.ts";
+import { LogWalk, ValueWalk } from "./change-log.ts";
+import { CounterWalk, LeftoverWalk } from "./counters.ts";
+import { LabelWalk, NameWalk } from "./entries.ts";
+import { Findings, isCorrupt } from "./findings.ts";
+import { HeadWalk } from "./heads.ts";
+import { HistoryWalk } from "./history.ts";
+import { HistoryCompare, HistoryNames, HistorySums } from "./history-sums.ts";
+import { RequestIdWalk } from "./request-ids.ts";
+import { LoggedSums } from "./sums.ts";
+import type { Looked, LookedHistory, Walk } from "./walk.ts";
+
+/** How it is done. */
+export interface VerifyOptions {
+  /** Whether a server has the file meanwhile; otherwise nobody does. */
+  readonly served: boolean;
+  readonly onProgress: (progress: VerifyProgress) => void;
+  /** Ends it between two slices. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Look at everything that a data file keeps, and at the history beside it. Only reads, in slices of some milliseconds, and
+ * between two of them turns to what else there is to do.
+ *
+ * Rows, and what leads to them, each slice sees as of another moment, so that a server's WAL can be begun anew; the change
+ * log, and what is compared with it, are seen as of one.
+ *
+ * @param path  the real path of the data file
+ * @throws TallyError STORE_UNAVAILABLE when it is not to be looked at, or the WAL has grown too large; CALL_CANCELLED
+ */
+export async function verifyFile(path: string, options: VerifyOptions): Promise<Omit<Verification, "store">> {
+  const db = openReadOnly(path, PAGE_CACHE_KIB);
+  try {
+    assertOurs(db, path);
+    assertThisSchema(db, path);
+    return await new Verifying(db, path, options).run();
+  } finally {
+    db.close();
+  }
+}
+
+const PAGE_CACHE_KIB = 16_384;
+
+function assertThisSchema(db: Database, path: string): void {
+  const version = versionOf(db);
+  if (version === SCHEMA_VERSION) return;
+  throw unusable(
+    `${path} ${version === 0 ? "has no schema yet" : `is of schema ${version}`}, and this Tally verifies schema ${SCHEMA_VERSION}; ` +
+      "bring it there with `tally migrate up`, or use the Tally that serves it.",
+  );
+}
+
+class Verifying {
+  readonly #db: Database;
+  readonly #path: string;
+  readonly #options: VerifyOptions;
+  readonly #findings = new Findings();
+
+  constructor(db: Database, path: string, options: VerifyOptions) {
+    this.#db = db;
+    this.#path = path;
+    this.#options = options;
+  }
+
+  async run(): Promise<Omit<Verification, "store">> {
+    const findings = this.#findings;
+    const looked = { db: this.#db, findings };
+    // Of a file that is served it would be one long read: that each b-tree is read to its end has to do there.
+    if (!this.#options.served) checkPages(looked, "data file");
+    const counters = new CounterWalk(looked);
+    const requestIds = new RequestIdWalk(looked);
+    const walks = [new HeadWalk(looked), counters, new LeftoverWalk(looked), new NameWalk(looked)];
+    const sliced = this.#db.transaction((walk: Walk) => walk.step());
+    for (const walk of [...walks, new LabelWalk(looked), requestIds])
+      await this.#goThrough(walk, () => sliced(walk));
+
+    const history = this.#openHistory();
+    try {
+      // First the history's, so that it is never ahead of the log.
+      if (history !== undefined) begin(history);
+      begin(this.#db);
+      const compared = await this.#compare(looked, history);
+      const { list, more } = findings;
+      return {
+        served: this.#options.served,
+        counters: counters.rows,
+        requestIds: requestIds.rows,
+        ...compared,
+        findings: list,
+        more,
+      };
+    } finally {
+      history?.close();
+      if (this.#db.inTransaction) this.#db.exec("COMMIT");
+    }
+  }
+
+  /** What is looked at as of one moment. */
+  async #compare(
+    looked: Looked,
+    historyDb: Database | undefined,
+  ): Promise<Pick<Verification, "commits" | "sum" | "historyRows">> {
+    const logged = new LoggedSums(this.#db);
+    const history = historyDb && this.#lookedHistory(historyDb);
+    const sums = history && new HistorySums(history, logged.ids.length);
+    const log = new LogWalk(looked, logged, sums === undefined ? [] : [sums]);
+    const values = new ValueWalk(looked, logged);
+    const names = history && new HistoryNames(looked, history, logged, sums!);
+    const rows = history && new HistoryWalk(history, sums!);
+    const compare = history && new HistoryCompare(looked, logged, sums!);
+    const grown = this.#walBound();
+    for (const walk of [log, values, names, rows, compare])
+      if (walk !== undefined)
+        await this.#goThrough(walk, () => {
+          grown();
+          return walk.step();
+        });
+    return { commits: log.rows, sum: values.sum, historyRows: rows?.rows };
+  }
+
+  /** The history in its snapshot, if it belongs to the file as it is in this one. */
+  #lookedHistory(db: Database): LookedHistory | undefined {
+    const findings = this.#findings;
+    const path = historyPathOf(this.#path);
+    const found = this.#judged((log) => foundIn(db, path, log, () => true));
+    if (typeof found === "string") findings.add("HISTORY_FOREIGN", "history", found, "start");
+    if (found === undefined || typeof found === "string") return undefined;
+    if (!this.#options.served) checkPages({ db, findings }, "history");
+    return { db, head: found, findings };
+  }
+
+  #judged(judge: (log: LogFacts) => StoredHead | string | undefined): StoredHead | string | undefined {
+    try {
+      return judge(logFactsOf(this.#db));
+    } catch (error) {
+      if (error instanceof TallyError) return "what the data file says of itself is damaged";
+      throw error;
+    }
+  }
+
+  #openHistory(): Database | undefined {
+    const path = historyPathOf(this.#path);
+    if ((statOf(path)?.size ?? 0n) === 0n) return undefined;
+    // Whether its WAL belongs to it, the server of one that is served has looked.
+    const found = this.#options.served ? undefined : this.#judged((log) => lookAt(path, log));
+    if (typeof found !== "string") return openReadOnly(path, PAGE_CACHE_KIB);
+    this.#findings.add("HISTORY_FOREIGN", "history", found, "start");
+    return undefined;
+  }
+
+  /** Go through one part; where SQLite finds it damaged, it ends there. */
+  async #goThrough(walk: Walk, step: () => boolean): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    for (let more = true; more; ) {
+      if (signal.aborted) throw new TallyError("CALL_CANCELLED", "it was stopped");
+      try {
+        more = step();
+      } catch (error) {
+        if (!isCorrupt(error)) throw error;
+        const about = "SQLite cannot read them to their end";
+        this.#findings.add("PAGE_DAMAGED", walk.part, about, "restore");
+        more = false;
+      }
+      onProgress({ part: walk.part, rows: walk.rows });
+      await turn();
+    }
+  }
+
+  /** While the file is read as of one moment its WAL cannot be begun anew. @returns  what throws when that is too much */
+  #walBound(): () => void {
+    const wal = `${this.#path}-wal`;
+    const before = statOf(wal)?.size ?? 0n;
+    const most = before > WAL_BYTES_MAX ? before : WAL_BYTES_MAX;
+    return () => {
+      if (!this.#options.served || (statOf(wal)?.size ?? 0n) <= most) return;
+      throw unusable(
+        `So much is counted that ${wal} has grown to 2 GiB meanwhile, and this would take longer still; verify a backup of it instead.`,
+      );
+    };
+  }
+}
+
+const WAL_BYTES_MAX = 2n ** 31n;
+
+/** Begin to read as of now: a transaction sees what there is when it first reads. */
+function begin(db: Database): void {
+  db.exec("BEGIN");
+  db.prepare("SELECT count(*) FROM sqlite_schema").get();
+}
+
+/** What SQLite itself says of a file that nobody else has, its lists of free pages included. */
+function checkPages({ db, findings }: Looked, file: string): void {
+  let lines: { integrity_check: string }[];
+  try {
+    lines = db.pragma(`integrity_check(${PAGES_TOLD})`) as typeof lines;
+  } catch (error) {
+    if (!isCorrupt(error)) throw error;
+    lines = [{ integrity_check: "its schema cannot be read" }];
+  }
+  for (const [i, { integrity_check: line }] of lines.entries())
+    if (line !== "ok") findings.add("PAGE_DAMAGED", `${file}, ${i + 1}`, line, "restore");
+}
+
+const PAGES_TOLD = 100;

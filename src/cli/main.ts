@@ -70,9 +70,15 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     about: "look at a store's schema, or bring it up to date",
     load: () => import("./migrate.ts"),
   },
+  backup: {
+    group: "Serve",
+    about: "back up a store, while it is served",
+    load: () => import("./backup.ts"),
+  },
+  restore: { group: "Serve", about: "make a store of a backup", load: () => import("./restore.ts") },
   verify: {
     group: "Serve",
-    about: "look at everything that a store keeps",
+    about: "look at everything that a store keeps, or a backup",
     load: () => import("./verify.ts"),
   },
   bench: { group: "Serve", about: "put a server under load", load: () => import("./bench.ts") },

@@ -2,16 +2,17 @@ import { type Command, Option } from "commander";
 import type { Finding, Mend, Verification, VerifyProgress } from "../service/store-findings.ts";
 import { counted, figure } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
+import { drawn, stoppable } from "./long-work.ts";
 import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
 import { type Format, Output, type View } from "./output.ts";
-import { dieOf, onStopSignals } from "./signals.ts";
-import { startFailureOf } from "./start-failure.ts";
 
-/** `tally verify`: look at everything that a store keeps. */
+/** `tally verify`: look at everything that a store keeps, or that is in a backup. */
 export function define(command: Command): void {
   command
-    .requiredOption("--store <url>", "sqlite:PATH")
+    .argument("[file]", "a backup, as `tally backup` made it")
+    .option("--store <url>", "a store: sqlite:PATH")
+    .option("--scratch <folder>", "where a backup is unpacked (beside it)")
     .addOption(
       new Option("-o, --output <format>", "how to print")
         .choices(["table", "json", "yaml"])
@@ -21,8 +22,8 @@ export function define(command: Command): void {
     .addOption(new Option("-q, --quiet", "print no progress").helpGroup("Output:"))
     .addHelpText("before", EXAMPLES)
     .addHelpText("after", notes(ABOUT))
-    .action(async (options: Options) => {
-      const verification = await run(options);
+    .action(async (file: string | undefined, options: Options) => {
+      const verification = await run(file, options);
       const { findings, more } = verification;
       if (findings.length === 0) return;
       throw new CommandError(
@@ -33,49 +34,31 @@ export function define(command: Command): void {
 }
 
 interface Options {
-  readonly store: string;
+  readonly store?: string;
+  readonly scratch?: string;
   readonly output: Format;
   readonly quiet?: boolean;
 }
 
-async function run({ store, output: format, quiet = false }: Options): Promise<Verification> {
-  const { verifyStore } = await import("../file-tools.ts");
+async function run(
+  file: string | undefined,
+  { store, scratch, output: format, quiet = false }: Options,
+): Promise<Verification> {
+  if ((file === undefined) === (store === undefined))
+    throw new CommandError(EXIT.USAGE, "Name one of both: a backup, or with --store a store.");
+  const { verifyBackup, verifyStore } = await import("../file-tools.ts");
   const output = new Output(format, quiet);
-  const stop = new AbortController();
-  let signal: NodeJS.Signals | undefined;
-  onStopSignals({
-    first: (received) => {
-      signal = received;
-      stop.abort();
-    },
-    again: dieOf,
-  });
   const live = process.stderr.isTTY && !quiet ? new LiveLines(process.stderr) : undefined;
+  const draw = drawn(live);
   const startedAt = performance.now();
-  try {
-    const verification = await verifyStore(store, { signal: stop.signal, onProgress: shown(live) });
-    live?.clear();
-    await output.record(viewOf(verification, performance.now() - startedAt));
-    return verification;
-  } catch (error) {
-    live?.clear();
-    if (signal !== undefined) dieOf(signal);
-    throw startFailureOf(error);
-  }
+  const verification = await stoppable(live, (signal) => {
+    const onProgress = ({ part, rows }: VerifyProgress) => draw(() => `verifying ${part}: ${figure(rows)}`);
+    const options = { signal, onProgress };
+    return file === undefined ? verifyStore(store!, options) : verifyBackup(file, scratch, options);
+  });
+  await output.record(viewOf(verification, performance.now() - startedAt));
+  return verification;
 }
-
-/** Draws how far it is, on a terminal. */
-function shown(live: LiveLines | undefined): (progress: VerifyProgress) => void {
-  let drawnAt = Number.NEGATIVE_INFINITY;
-  return ({ part, rows }) => {
-    const now = performance.now();
-    if (live === undefined || now - drawnAt < DRAW_MS) return;
-    drawnAt = now;
-    live.draw([`verifying ${part}: ${figure(rows)}`]);
-  };
-}
-
-const DRAW_MS = 250;
 
 function viewOf(verification: Verification, ms: number): View {
   const { store, served, counters, sum, commits, requestIds, historyRows, findings, more } = verification;
@@ -129,7 +112,7 @@ const MENDS: Readonly<Record<Exclude<Mend, "accept">, string>> = {
 
 const EXAMPLES = `Examples:
   tally verify --store sqlite:./tally.db              also while a server has it
-  tally verify --store sqlite:./tally.db -o json
+  tally verify /backup/tally-0600.tar                 a backup
 `;
 
 const ABOUT = `

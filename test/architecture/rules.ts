@@ -168,7 +168,7 @@ export const RULES: readonly Rule[] = [
       "src/start-error.ts",
       "src/system-clock.ts",
     ],
-    packages: [],
+    packages: ["uuid"],
     builtins: true,
   },
   {
@@ -225,9 +225,9 @@ export const RULES: readonly Rule[] = [
     packages: ["commander"],
     builtins: true,
   })),
-  ...["src/cli/verify.ts"].map((of) => ({
+  ...["src/cli/backup.ts", "src/cli/restore.ts", "src/cli/verify.ts"].map((of) => ({
     of,
-    own: ["src/cli/", "src/file-tools.ts", "types of src/service/store"],
+    own: ["src/cli/", "src/file-tools.ts", "src/config/quantity.ts", "types of src/service/store"],
     packages: ["commander"],
     builtins: true,
   })),

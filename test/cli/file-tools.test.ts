@@ -1,10 +1,10 @@
-/** verify: what is printed where, the exit codes, and beside a server. */
-import { existsSync } from "node:fs";
+/** verify, backup and restore: what is printed where, the exit codes, and beside a server. */
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
-import { folder, tally } from "./cli.ts";
+import { folder, shell, tally } from "./cli.ts";
 import { serving } from "./serving.ts";
 
 describe("verify", () => {
@@ -76,5 +76,85 @@ describe("verify", () => {
     expect(stderr).toContain(sentence);
     expect(stderr).not.toContain("mistaken");
     expect(existsSync(join(dir, "none.db-lock"))).toBe(false);
+  });
+});
+
+describe("backup and restore", () => {
+  it("of a store that is served: restored, it has what was answered before; a retry from before counts once", async () => {
+    const dir = folder();
+    const store = `sqlite:${join(dir, "tally.db")}`;
+    const restored = `sqlite:${join(dir, "restored.db")}`;
+    const file = join(dir, "b.tar");
+    await serving(store, async (server) => {
+      await tally(["inc", "visits", "5", "--request-id", "kept", "--server", server]);
+      const { code, stdout, stderr } = await tally(["backup", "--store", store, "--to", file, "-o", "json"]);
+      expect({ code, stderr }).toEqual({ code: EXIT.OK, stderr: "" });
+      expect(JSON.parse(stdout)).toMatchObject({
+        served: true,
+        file,
+        manifest: { counters: 1, position: "1", findings: 0 },
+      });
+      await tally(["inc", "visits", "2", "--request-id", "later", "--server", server]);
+      const piped = await shell(`tally backup --store ${store} --to - | tar -tf -`);
+      expect(piped).toMatchObject({
+        code: EXIT.OK,
+        stdout: "manifest.json\nmanifest.json.sha256\ntally.db\ntally.db-history\n",
+      });
+      expect(piped.stderr).toMatch(/^Backed up SQLite \S+tally\.db as of \S+Z, [\d.]+ MiB\.\n$/);
+    });
+    expect(await tally(["verify", file])).toMatchObject({ code: EXIT.OK, stderr: "" });
+    const { code, stdout, stderr } = await tally(["restore", file, "--store", restored]);
+    expect([code, stderr]).toEqual([
+      EXIT.OK,
+      expect.stringMatching(/^What was changed after \S+Z is not in it\. .*\n$/),
+    ]);
+    expect(stdout).toMatch(/^counters +1$/m);
+    await serving(restored, async (server) => {
+      const inc = async (amount: string, id: string) =>
+        (await tally(["inc", "visits", amount, "--request-id", id, "--server", server])).stdout;
+      expect(await tally(["get", "visits", "--server", server])).toMatchObject({ stdout: "5\n" });
+      expect([await inc("5", "kept"), await inc("2", "later")]).toEqual(["5\n", "7\n"]);
+      const there = await tally(["restore", file, "--store", restored]);
+      expect(there).toMatchObject({ code: EXIT.STORE_UNREACHABLE, stdout: "" });
+      expect(there.stderr).toContain("restored.db is there already");
+    });
+  });
+
+  it("leaves nothing when whoever reads it goes away", async () => {
+    const dir = folder();
+    const store = `sqlite:${join(dir, "tally.db")}`;
+    await serving(store, async (server) => void (await tally(["inc", "visits", "--server", server])));
+    const scratch = join(dir, "scratch");
+    const line = `mkdir ${scratch}; tally backup --store ${store} --to - --scratch ${scratch} | head -c 1000 | wc -c; ls -A ${scratch}`;
+    expect(await shell(line)).toMatchObject({ code: EXIT.OK, stdout: "1000\n" });
+  });
+
+  it.each([
+    [
+      ["backup", "--store", "postgres://me:mistaken@h/db", "--to", "FILE"],
+      EXIT.STORE_UNUSABLE,
+      "pg_basebackup",
+    ],
+    [["backup", "--store", "memory:", "--to", "FILE"], EXIT.STORE_UNUSABLE, "keeps nothing"],
+    [["backup", "--store", "sqlite:DIR/none.db", "--to", "FILE"], EXIT.STORE_UNREACHABLE, "There is no file"],
+    [["backup", "--store", "sqlite:DIR/none.db", "--to", "FILE", "--rate", "10"], EXIT.USAGE, "1MiB and up"],
+    [
+      ["backup", "--store", "sqlite:DIR/none.db", "--to", "DIR/none/b.tar"],
+      EXIT.STORE_UNREACHABLE,
+      "Nothing can be written in",
+    ],
+    [["restore", "FILE", "--store", "postgres://me:mistaken@h/db"], EXIT.STORE_UNUSABLE, "pg_basebackup"],
+    [["restore", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.STORE_UNREACHABLE, "cannot be read (ENOENT)"],
+    [["verify", "FILE"], EXIT.STORE_UNREACHABLE, "cannot be read (ENOENT)"],
+    [["verify"], EXIT.USAGE, "Name one of both"],
+    [["verify", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.USAGE, "Name one of both"],
+  ])("%j is refused in one sentence, and leaves nothing", async (command, code, sentence) => {
+    const dir = folder();
+    const words = command.map((word) => word.replace("FILE", join(dir, "b.tar")).replace("DIR", dir));
+    const { stderr, ...ran } = await tally(words);
+    expect(ran, stderr).toMatchObject({ code, stdout: "" });
+    expect(stderr).toContain(sentence);
+    expect(stderr).not.toContain("mistaken");
+    expect(readdirSync(dir)).toEqual([]);
   });
 });

@@ -4,11 +4,7 @@ import { TallyError } from "../../../core/errors.ts";
 import type { Verification, VerifyProgress } from "../../../service/store-findings.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { statOf } from "../file/whereabouts.ts";
-import type { LogFacts } from "../history/belonging.ts";
-import { historyPathOf } from "../history/connection.ts";
-import { foundIn, lookAt } from "../history/file.ts";
-import type { StoredHead } from "../history/head.ts";
-import { logFactsOf } from "../history/log-facts.ts";
+import { readTogether } from "../history/together.ts";
 import { openReadOnly } from "../read/reading.ts";
 import { assertOurs, SCHEMA_VERSION, versionOf } from "../schema/schema.ts";
 import { LogWalk, ValueWalk } from "./change-log.ts";
@@ -87,12 +83,11 @@ class Verifying {
     for (const walk of [...walks, new LabelWalk(looked), requestIds])
       await this.#goThrough(walk, () => sliced(walk));
 
-    const history = this.#openHistory();
+    const together = readTogether(this.#path, this.#db, this.#options.served);
     try {
-      // First the history's, so that it is never ahead of the log.
-      if (history !== undefined) begin(history);
-      begin(this.#db);
-      const compared = await this.#compare(looked, history);
+      const { history, whyNot } = together;
+      if (whyNot !== undefined) findings.add("HISTORY_FOREIGN", "history", whyNot, "start");
+      const compared = await this.#compare(looked, history && { ...history, findings });
       const { list, more } = findings;
       return {
         served: this.#options.served,
@@ -103,18 +98,17 @@ class Verifying {
         more,
       };
     } finally {
-      history?.close();
-      if (this.#db.inTransaction) this.#db.exec("COMMIT");
+      together.end();
     }
   }
 
   /** What is looked at as of one moment. */
   async #compare(
     looked: Looked,
-    historyDb: Database | undefined,
+    history: LookedHistory | undefined,
   ): Promise<Pick<Verification, "commits" | "sum" | "historyRows">> {
     const logged = new LoggedSums(this.#db);
-    const history = historyDb && this.#lookedHistory(historyDb);
+    if (history !== undefined && !this.#options.served) checkPages(history, "history");
     const sums = history && new HistorySums(history, logged.ids.length);
     const log = new LogWalk(looked, logged, sums === undefined ? [] : [sums]);
     const values = new ValueWalk(looked, logged);
@@ -131,36 +125,6 @@ class Verifying {
     return { commits: log.rows, sum: values.sum, historyRows: rows?.rows };
   }
 
-  /** The history in its snapshot, if it belongs to the file as it is in this one. */
-  #lookedHistory(db: Database): LookedHistory | undefined {
-    const findings = this.#findings;
-    const path = historyPathOf(this.#path);
-    const found = this.#judged((log) => foundIn(db, path, log, () => true));
-    if (typeof found === "string") findings.add("HISTORY_FOREIGN", "history", found, "start");
-    if (found === undefined || typeof found === "string") return undefined;
-    if (!this.#options.served) checkPages({ db, findings }, "history");
-    return { db, head: found, findings };
-  }
-
-  #judged(judge: (log: LogFacts) => StoredHead | string | undefined): StoredHead | string | undefined {
-    try {
-      return judge(logFactsOf(this.#db));
-    } catch (error) {
-      if (error instanceof TallyError) return "what the data file says of itself is damaged";
-      throw error;
-    }
-  }
-
-  #openHistory(): Database | undefined {
-    const path = historyPathOf(this.#path);
-    if ((statOf(path)?.size ?? 0n) === 0n) return undefined;
-    // Whether its WAL belongs to it, the server of one that is served has looked.
-    const found = this.#options.served ? undefined : this.#judged((log) => lookAt(path, log));
-    if (typeof found !== "string") return openReadOnly(path, PAGE_CACHE_KIB);
-    this.#findings.add("HISTORY_FOREIGN", "history", found, "start");
-    return undefined;
-  }
-
   /** Go through one part; where SQLite finds it damaged, it ends there. */
   async #goThrough(walk: Walk, step: () => boolean): Promise<void> {
     const { signal, onProgress } = this.#options;
@@ -171,7 +135,8 @@ class Verifying {
       } catch (error) {
         if (!isCorrupt(error)) throw error;
         const about = "SQLite cannot read them to their end";
-        this.#findings.add("PAGE_DAMAGED", walk.part, about, "restore");
+        const code = walk.part === "history" ? "HISTORY_DAMAGED" : "PAGE_DAMAGED";
+        this.#findings.add(code, walk.part, about, "restore");
         more = false;
       }
       onProgress({ part: walk.part, rows: walk.rows });
@@ -195,14 +160,9 @@ class Verifying {
 
 const WAL_BYTES_MAX = 2n ** 31n;
 
-/** Begin to read as of now: a transaction sees what there is when it first reads. */
-function begin(db: Database): void {
-  db.exec("BEGIN");
-  db.prepare("SELECT count(*) FROM sqlite_schema").get();
-}
-
 /** What SQLite itself says of a file that nobody else has, its lists of free pages included. */
-function checkPages({ db, findings }: Looked, file: string): void {
+function checkPages({ db, findings }: Looked, file: "data file" | "history"): void {
+  const code = file === "history" ? "HISTORY_DAMAGED" : "PAGE_DAMAGED";
   let lines: { integrity_check: string }[];
   try {
     lines = db.pragma(`integrity_check(${PAGES_TOLD})`) as typeof lines;
@@ -211,7 +171,7 @@ function checkPages({ db, findings }: Looked, file: string): void {
     lines = [{ integrity_check: "its schema cannot be read" }];
   }
   for (const [i, { integrity_check: line }] of lines.entries())
-    if (line !== "ok") findings.add("PAGE_DAMAGED", `${file}, ${i + 1}`, line, "restore");
+    if (line !== "ok") findings.add(code, `${file}, ${i + 1}`, line, "restore");
 }
 
 const PAGES_TOLD = 100;

@@ -101,7 +101,7 @@ async function ofFile<Result>(work: () => Promise<Result>): Promise<Result> {
     return await work();
   } catch (error) {
     if (error instanceof TallyError && error.code === "CALL_CANCELLED")
-      throw new StartError("STORE_FAILED", "It was stopped.", { cause: error });
+      throw new StartError("STORE_FAILED", `Nothing came of it: ${error.message}.`, { cause: error });
     throw storeStartFailure(error);
   }
 }

@@ -3,9 +3,9 @@ import { parseSize } from "../config/quantity.ts";
 import type { BackedUp } from "../service/store-backup.ts";
 import { figure } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
-import { drawn, mib, stoppable } from "./long-work.ts";
 import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
+import { drawn, mib, stoppable } from "./long-work.ts";
 import { type Format, Output, type View } from "./output.ts";
 
 /** `tally backup`: one file of all that a store keeps, beside its server. */
@@ -118,10 +118,11 @@ all of it is on disk; until then it is in a folder FILE.part. That takes twice t
 once where there is less. A store that is damaged is not backed up.
 
 Gives way to everybody else. While it copies, the server's WAL grows by what is written: from 1 GiB on --rate does not
-hold, and when the server's disk has less than 64 MiB left it is given up. The server cannot be restarted meanwhile.
+hold, and when the server's disk has less than 64 MiB left it is given up. When the server
+ends meanwhile this ends too, so that it can start again.
 
 The file holds names, values and digests of API keys: keep it as you would keep the store. A PostgreSQL store is backed up
 with pg_basebackup.
 
-Exit codes: 0 done, 1 failure, 2 usage, 65 the store is damaged, 73 no room, or the file is there already, 74 it failed
-meanwhile, 130 Ctrl-C.`;
+Exit codes: 0 done, 1 failure, 2 usage, 65 the store is damaged, 73 no room, or the file is there already, 74 it failed, or
+the server ended meanwhile, 130 Ctrl-C.`;

@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import type { Restored } from "../service/store-backup.ts";
 import { figure } from "./count/summary.ts";
-import { drawn, mib, stoppable } from "./long-work.ts";
 import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
+import { drawn, mib, stoppable } from "./long-work.ts";
 import { type Format, Output, type View } from "./output.ts";
 
 /** `tally restore`: a store of a backup. */

@@ -2,9 +2,9 @@ import { type Command, Option } from "commander";
 import type { Finding, Mend, Verification, VerifyProgress } from "../service/store-findings.ts";
 import { counted, figure } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
-import { drawn, stoppable } from "./long-work.ts";
 import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
+import { drawn, stoppable } from "./long-work.ts";
 import { type Format, Output, type View } from "./output.ts";
 
 /** `tally verify`: look at everything that a store keeps, or that is in a backup. */
@@ -120,11 +120,12 @@ Looks at everything: that each row has its checksum and that what leads to it do
 answers kept under request ids, that the changes of each counter lead to its value, and that its history has the changes
 that the change log has. Of a file that nobody serves also at what SQLite says of its pages.
 
-Only reads, and gives way to everybody else. A server may have the file; it cannot be restarted meanwhile. While the
+Only reads, and gives way to everybody else. A server may have the file; when it ends meanwhile, this ends too, so
+that it can start again. While the
 change log is read, a server's WAL grows by what is written: from 2 GiB on it is given up.
 
 Each finding has a code, the counter's name, and what mends it, or "restore": from a backup. Of what is damaged a server
 serves nothing; all else it does.
 
-Exit codes: 0 nothing found, 2 usage, 65 findings, or a file that is not to be looked at, 73 it cannot be opened, 130
-Ctrl-C.`;
+Exit codes: 0 nothing found, 2 usage, 65 findings, or a file that is not to be looked at, 73 it cannot be opened, 74
+the server ended meanwhile, 130 Ctrl-C.`;

@@ -1,9 +1,16 @@
 /** verify, backup and restore: what is printed where, the exit codes, and beside a server. */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { describe, expect, it } from "vitest";
+import { v7 } from "uuid";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
+import { DEFAULT_RETENTION } from "../../src/service/store.ts";
+import { openStore } from "../../src/stores/open.ts";
+import { ServerProcess } from "../proofs/crash/server-process.ts";
+import { batch, commit, increment } from "../support/calls.ts";
+import { HandClock } from "../support/clock.ts";
+import { freePort } from "../support/free-port.ts";
 import { folder, shell, tally } from "./cli.ts";
 import { serving } from "./serving.ts";
 
@@ -118,6 +125,38 @@ describe("backup and restore", () => {
       expect(there).toMatchObject({ code: EXIT.STORE_UNREACHABLE, stdout: "" });
       expect(there.stderr).toContain("restored.db is there already");
     });
+  });
+
+  it("ends when its server was killed, which can start again at once", async () => {
+    const dir = folder();
+    const path = join(dir, "tally.db");
+    const opened = await openStore(`sqlite:${path}`, {
+      ...{ clock: new HandClock(), newUid: () => v7(), cachedCountersMax: 1_000, warn: () => {} },
+      retention: DEFAULT_RETENTION,
+    });
+    for (let i = 0; i < 10; i++)
+      await commit(
+        opened,
+        batch(Array.from({ length: 1_000 }, (_, k) => increment(`${"n".repeat(200)}${i}.${k}`))),
+      );
+    await opened.close();
+    const file = join(dir, "b.tar");
+    const server = new ServerProcess({ port: await freePort(), store: `sqlite:${path}` });
+    onTestFinished(() => void server.kill());
+    await server.ready();
+    const ran = tally(["backup", "--store", `sqlite:${path}`, "--to", file, "--rate", "1MiB"]);
+    const copied = () => statSync(join(`${file}.part`, "copy.db"), { throwIfNoEntry: false })?.size ?? 0;
+    await expect.poll(copied, { interval: 5 }).toBeGreaterThan(0);
+    await server.kill();
+    await serving(`sqlite:${path}`, async (again) => {
+      expect(await tally(["ping", "--server", again])).toMatchObject({ code: EXIT.OK });
+    });
+    const { code, stdout, stderr } = await ran;
+    expect({ code, stdout }).toEqual({ code: EXIT.STORE_FAILED, stdout: "" });
+    expect(stderr).toMatch(
+      /^tally: Nothing came of it: the server of \S+tally\.db has ended meanwhile, and may start again; do it once more\.\n$/,
+    );
+    expect(existsSync(file) || existsSync(`${file}.part`)).toBe(false);
   });
 
   it("leaves nothing when whoever reads it goes away", async () => {

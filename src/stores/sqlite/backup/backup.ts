@@ -6,7 +6,7 @@ import { TallyError } from "../../../core/errors.ts";
 import type { BackedUp, BackupManifest, CopyingProgress } from "../../../service/store-backup.ts";
 import type { Finding } from "../../../service/store-findings.ts";
 import { unusable } from "../../shared/unusable.ts";
-import { beside } from "../file/beside.ts";
+import { beside, type Serving } from "../file/beside.ts";
 import { historyPathOf } from "../history/connection.ts";
 import { startFailure } from "../start-failure.ts";
 import { realPathOf } from "../store.ts";
@@ -104,9 +104,9 @@ class Backup {
 
   async make(): Promise<BackedUp> {
     const copy = join(this.#copies, "copy.db");
-    const { served, copied } = await beside(this.#path, async (served) => ({
-      served,
-      copied: await this.#copy(copy, served),
+    const { served, copied } = await beside(this.#path, async (serving) => ({
+      served: serving !== undefined,
+      copied: await this.#copy(copy, serving),
     }));
     if (copied.historyLeft !== undefined)
       this.#options.warn(`The history is not in the backup: ${copied.historyLeft}.`);
@@ -117,10 +117,10 @@ class Backup {
     return { store: `SQLite ${this.#path}`, manifest, bytes, served };
   }
 
-  #copy(into: string, served: boolean): Promise<Copied> {
+  #copy(into: string, serving: Serving | undefined): Promise<Copied> {
     const { clock, onProgress, signal } = this.#options;
     return copyFiles(this.#path, into, {
-      ...{ served, pace: this.#pace, onProgress, signal, now: () => clock.now() },
+      ...{ serving, pace: this.#pace, onProgress, signal, now: () => clock.now() },
       assertRoom: (bytes) => {
         const isSame = this.#to !== undefined && this.#part === this.#copies;
         assertRoom(this.#copies, isSame ? 2 * bytes : bytes);
@@ -133,7 +133,7 @@ class Backup {
   async #verify(copy: string): Promise<Checked> {
     const { onProgress, signal, warn } = this.#options;
     const { findings, counters } = await verifyFile(copy, {
-      ...{ served: false, signal },
+      ...{ serving: undefined, signal },
       onProgress: ({ rows }) => onProgress({ doing: "checked", bytes: rows, of: undefined }),
     });
     const [first] = findings.filter((finding) => !isOfHistory(finding));

@@ -3,6 +3,7 @@ import Database from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
 import type { CopyingProgress } from "../../../service/store-backup.ts";
 import { unusable } from "../../shared/unusable.ts";
+import type { Serving } from "../file/beside.ts";
 import { makeFile } from "../file/making.ts";
 import { statOf } from "../file/whereabouts.ts";
 import { historyPathOf } from "../history/connection.ts";
@@ -16,7 +17,8 @@ import { freeIn } from "./scratch.ts";
 
 /** How a copy is made. */
 export interface CopyOptions {
-  readonly served: boolean;
+  /** The server that has the file meanwhile; undefined where nobody has. */
+  readonly serving: Serving | undefined;
   readonly pace: Pace;
   readonly now: () => number;
   readonly onProgress: (progress: CopyingProgress) => void;
@@ -52,7 +54,7 @@ export async function copyFiles(path: string, into: string, options: CopyOptions
   try {
     assertOurs(data, path);
     assertKnown(data, path);
-    together = asOfOneMoment(path, data, options.served);
+    together = asOfOneMoment(path, data, options.serving !== undefined);
     const time = options.now();
     const { history } = together;
     const bytes = [data, history?.db].map((db) => (db === undefined ? 0 : sizeOf(db)));
@@ -71,6 +73,7 @@ export async function copyFiles(path: string, into: string, options: CopyOptions
     const all = bytes[0]! + bytes[1]!;
     const onStep = (read: number) => {
       if (options.signal.aborted) throw new TallyError("CALL_CANCELLED", "it was stopped");
+      options.serving?.assertStill();
       options.onProgress({ doing: "copied", bytes: done + read, of: all });
       bound.check();
       if (bound.isFar) options.pace.stop();
@@ -159,9 +162,9 @@ class WalBound {
   readonly #served: boolean;
   readonly #before: bigint;
 
-  constructor(path: string, { served }: CopyOptions) {
+  constructor(path: string, { serving }: CopyOptions) {
     this.#path = path;
-    this.#served = served;
+    this.#served = serving !== undefined;
     this.#before = this.#bytes;
     this.check();
   }

@@ -19,7 +19,7 @@ import { assertRoom, scratchIn } from "./scratch.ts";
 export async function verifyArchive(
   from: string,
   scratch: string | undefined,
-  options: Omit<VerifyOptions, "served">,
+  options: Omit<VerifyOptions, "serving">,
 ): Promise<Verification> {
   const archive = await ArchiveReader.open(from);
   try {
@@ -27,7 +27,7 @@ export async function verifyArchive(
     try {
       const data = join(folder, "copy.db");
       await unpack(archive, data, options);
-      const verified = await verifyFile(data, { ...options, served: false });
+      const verified = await verifyFile(data, { ...options, serving: undefined });
       return { store: `the backup ${from}`, ...verified };
     } catch (error) {
       throw startFailure(folder, error);
@@ -42,7 +42,7 @@ export async function verifyArchive(
 async function unpack(
   archive: ArchiveReader,
   data: string,
-  { signal, onProgress }: Omit<VerifyOptions, "served">,
+  { signal, onProgress }: Omit<VerifyOptions, "serving">,
 ) {
   const { files } = archive.manifest;
   assertRoom(

@@ -7,11 +7,11 @@ import { type VerifyOptions, verifyFile } from "./verify.ts";
 /** See verifyFile. @param path  of the data file, which a server may have meanwhile */
 export async function verifySqlite(
   path: string,
-  options: Omit<VerifyOptions, "served">,
+  options: Omit<VerifyOptions, "serving">,
 ): Promise<Verification> {
   const real = await realPathOf(path);
   try {
-    const verified = await beside(real, (served) => verifyFile(real, { ...options, served }));
+    const verified = await beside(real, (serving) => verifyFile(real, { ...options, serving }));
     return { store: `SQLite ${real}`, ...verified };
   } catch (error) {
     throw startFailure(real, error);

@@ -3,6 +3,7 @@ import type { Database } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
 import type { Verification, VerifyProgress } from "../../../service/store-findings.ts";
 import { unusable } from "../../shared/unusable.ts";
+import type { Serving } from "../file/beside.ts";
 import { statOf } from "../file/whereabouts.ts";
 import { readTogether } from "../history/together.ts";
 import { openReadOnly } from "../read/reading.ts";
@@ -20,8 +21,8 @@ import type { Looked, LookedHistory, Walk } from "./walk.ts";
 
 /** How it is done. */
 export interface VerifyOptions {
-  /** Whether a server has the file meanwhile; otherwise nobody does. */
-  readonly served: boolean;
+  /** The server that has the file meanwhile; undefined where nobody has. */
+  readonly serving: Serving | undefined;
   readonly onProgress: (progress: VerifyProgress) => void;
   /** Ends it between two slices. */
   readonly signal: AbortSignal;
@@ -75,7 +76,7 @@ class Verifying {
     const findings = this.#findings;
     const looked = { db: this.#db, findings };
     // Of a file that is served it would be one long read: that each b-tree is read to its end has to do there.
-    if (!this.#options.served) checkPages(looked, "data file");
+    if (this.#options.serving === undefined) checkPages(looked, "data file");
     const counters = new CounterWalk(looked);
     const requestIds = new RequestIdWalk(looked);
     const walks = [new HeadWalk(looked), counters, new LeftoverWalk(looked), new NameWalk(looked)];
@@ -83,14 +84,14 @@ class Verifying {
     for (const walk of [...walks, new LabelWalk(looked), requestIds])
       await this.#goThrough(walk, () => sliced(walk));
 
-    const together = readTogether(this.#path, this.#db, this.#options.served);
+    const together = readTogether(this.#path, this.#db, this.#options.serving !== undefined);
     try {
       const { history, whyNot } = together;
       if (whyNot !== undefined) findings.add("HISTORY_FOREIGN", "history", whyNot, "start");
       const compared = await this.#compare(looked, history && { ...history, findings });
       const { list, more } = findings;
       return {
-        served: this.#options.served,
+        served: this.#options.serving !== undefined,
         counters: counters.rows,
         requestIds: requestIds.rows,
         ...compared,
@@ -108,7 +109,7 @@ class Verifying {
     history: LookedHistory | undefined,
   ): Promise<Pick<Verification, "commits" | "sum" | "historyRows">> {
     const logged = new LoggedSums(this.#db);
-    if (history !== undefined && !this.#options.served) checkPages(history, "history");
+    if (history !== undefined && this.#options.serving === undefined) checkPages(history, "history");
     const sums = history && new HistorySums(history, logged.ids.length);
     const log = new LogWalk(looked, logged, sums === undefined ? [] : [sums]);
     const values = new ValueWalk(looked, logged);
@@ -127,9 +128,10 @@ class Verifying {
 
   /** Go through one part; where SQLite finds it damaged, it ends there. */
   async #goThrough(walk: Walk, step: () => boolean): Promise<void> {
-    const { signal, onProgress } = this.#options;
+    const { signal, onProgress, serving } = this.#options;
     for (let more = true; more; ) {
       if (signal.aborted) throw new TallyError("CALL_CANCELLED", "it was stopped");
+      serving?.assertStill();
       try {
         more = step();
       } catch (error) {
@@ -150,7 +152,7 @@ class Verifying {
     const before = statOf(wal)?.size ?? 0n;
     const most = before > WAL_BYTES_MAX ? before : WAL_BYTES_MAX;
     return () => {
-      if (!this.#options.served || (statOf(wal)?.size ?? 0n) <= most) return;
+      if (this.#options.serving === undefined || (statOf(wal)?.size ?? 0n) <= most) return;
       throw unusable(
         `So much is counted that ${wal} has grown to 2 GiB meanwhile, and this would take longer still; verify a backup of it instead.`,
       );

@@ -5,8 +5,10 @@ export class Findings {
   readonly list: Finding[] = [];
   more = 0;
   readonly #known = new Set<string>();
+  readonly #codes = new Set<FindingCode>();
 
   add(code: FindingCode, name: string, about: string, mend: Mend): void {
+    this.#codes.add(code);
     const key = `${code} ${name}`;
     if (this.#known.has(key)) return;
     if (this.list.length >= LISTED_MAX) {
@@ -19,7 +21,7 @@ export class Findings {
 
   /** Whether anything of a kind was found. */
   has(code: FindingCode): boolean {
-    return this.list.some((finding) => finding.code === code);
+    return this.#codes.has(code);
   }
 }
 

@@ -56,13 +56,14 @@ async function run(
     const options = { signal, onProgress };
     return file === undefined ? verifyStore(store!, options) : verifyBackup(file, scratch, options);
   });
-  await output.record(viewOf(verification, performance.now() - startedAt));
+  await output.record(viewOf(verification, store, performance.now() - startedAt));
   return verification;
 }
 
-function viewOf(verification: Verification, ms: number): View {
+/** @param url  of the store; undefined of a backup */
+function viewOf(verification: Verification, url: string | undefined, ms: number): View {
   const { store, served, counters, sum, commits, requestIds, historyRows, findings, more } = verification;
-  const mends = findings.map((finding) => ({ ...finding, mend: mendOf(finding) }));
+  const mends = findings.map((finding) => ({ ...finding, mend: mendOf(finding, url) }));
   return {
     json: {
       store,
@@ -97,13 +98,19 @@ function viewOf(verification: Verification, ms: number): View {
   };
 }
 
-/** What mends it, as a command or a clause. */
-function mendOf({ mend, name }: Finding): string {
-  return mend === "accept" ? `if its row is right: tally accept ${name}` : MENDS[mend];
+/** What mends it, as a command or a clause; of a backup, in what is restored of it. */
+function mendOf({ mend, name }: Finding, url = "URL"): string {
+  switch (mend) {
+    case "accept":
+      return `if its row is right: tally accept --store ${url} ${name}`;
+    case "accept gone":
+      return `if it is to be gone: tally accept --store ${url} --gone`;
+    default:
+      return MENDS[mend];
+  }
 }
 
-const MENDS: Readonly<Record<Exclude<Mend, "accept">, string>> = {
-  "accept gone": "if it is to be gone: tally accept --gone",
+const MENDS: Readonly<Record<Exclude<Mend, "accept" | "accept gone">, string>> = {
   start: "the next start of the server sets it right",
   change: "its next change sets it right",
   time: "it is forgotten in its time; until then that request is refused",

@@ -52,7 +52,7 @@ describe("verify", () => {
     const json = await tally(["verify", "--store", store, "-o", "json"]);
     expect(json.code).toBe(EXIT.STORE_UNUSABLE);
     expect(json.stderr).toMatch(/^tally: 2 findings: SQLite .*tally\.db is not as it was written\.\n$/);
-    const mend = "if its row is right: tally accept visits";
+    const mend = `if its row is right: tally accept --store ${store} visits`;
     expect(JSON.parse(json.stdout).findings).toEqual([
       { code: "ROW_DAMAGED", name: "visits", about: expect.stringContaining("checksum"), mend },
       {

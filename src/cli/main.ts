@@ -75,6 +75,17 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     about: "what a server is, and what is wrong with it",
     load: () => import("./info.ts"),
   },
+  backup: {
+    group: "Serve",
+    about: "back up a store, while it is served",
+    load: () => import("./backup.ts"),
+  },
+  restore: { group: "Serve", about: "make a store of a backup", load: () => import("./restore.ts") },
+  verify: {
+    group: "Serve",
+    about: "look at everything that a store keeps, or a backup",
+    load: () => import("./verify.ts"),
+  },
   bench: { group: "Serve", about: "put a server under load", load: () => import("./bench.ts") },
   ping: { group: "Serve", about: "ask a server whether it serves", load: () => import("./ping.ts") },
   auth: {

@@ -73,6 +73,27 @@ export async function migrateStore(url: string, newUid: StoreOptions["newUid"]):
   }
 }
 
+/**
+ * Which file a store is in, for what is done to files alone.
+ *
+ * @param otherwise  what to do instead on PostgreSQL: a sentence
+ * @throws TallyError STORE_UNAVAILABLE  of a store that is in no file
+ */
+export function sqlitePathOf(url: string, otherwise: string): string {
+  const scheme = schemeOf(url);
+  switch (scheme) {
+    case "sqlite:":
+      return url.slice(scheme.length);
+    case "memory:":
+      throw new TallyError("STORE_UNAVAILABLE", "memory: is in no file, and keeps nothing.");
+    case "postgres:":
+    case "postgresql:":
+      throw new TallyError("STORE_UNAVAILABLE", otherwise);
+    default:
+      throw unknown(url);
+  }
+}
+
 function schemeOf(url: string): string {
   const scheme = url.slice(0, url.indexOf(":") + 1);
   if (scheme === "sqlite:" && /:\/\/|^\/\/[^/]*[@:]/.test(url.slice(scheme.length))) {

@@ -165,6 +165,18 @@ export const RULES: readonly Rule[] = [
     builtins: true, // For random bytes.
   },
   {
+    of: "src/file-tools.ts",
+    own: [
+      "src/core/",
+      "types of src/service/store",
+      "src/stores/",
+      "src/start-error.ts",
+      "src/system-clock.ts",
+    ],
+    packages: ["uuid"],
+    builtins: true,
+  },
+  {
     of: "src/server.ts",
     own: [
       ...[
@@ -215,6 +227,12 @@ export const RULES: readonly Rule[] = [
       "types of src/service/copy-parts.ts",
       "types of src/service/store",
     ],
+    packages: ["commander"],
+    builtins: true,
+  })),
+  ...["src/cli/backup.ts", "src/cli/restore.ts", "src/cli/verify.ts"].map((of) => ({
+    of,
+    own: ["src/cli/", "src/file-tools.ts", "src/config/quantity.ts", "types of src/service/store"],
     packages: ["commander"],
     builtins: true,
   })),

@@ -4,21 +4,8 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
-import { loadConfig } from "../../src/config.ts";
-import { startServer } from "../../src/server.ts";
-import { NO_TELEMETRY } from "../../src/telemetry.ts";
 import { folder, tally } from "./cli.ts";
-
-/** Serve a store for the time of some commands. */
-async function serving(store: string, work: (at: string) => Promise<void>): Promise<void> {
-  const { config } = loadConfig({ flags: { listen: "127.0.0.1:0", store }, env: {} });
-  const server = await startServer(config, { telemetry: NO_TELEMETRY });
-  try {
-    await work(`127.0.0.1:${server.address.port}`);
-  } finally {
-    await server.close();
-  }
-}
+import { serving } from "./serving.ts";
 
 async function counting(store: string, ...commands: string[][]): Promise<string[]> {
   const printed: string[] = [];

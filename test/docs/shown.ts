@@ -91,6 +91,12 @@ function comparable(printed: string): string {
     .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "UID")
     .replaceAll(/(?<=^The principal admin of ).*(?= may do everything\. Its key )/gm, "STORE")
     .replaceAll(/(?<=\bkey )[0-9A-Za-z]{12}(?= is not shown again)/g, "ID")
+    .replaceAll(/(?<=^store +SQLite )\S+(?=\/)/gm, "FOLDER")
+    .replaceAll(/\b[0-9a-f]{64}\b/g, "DIGEST")
+    .replaceAll(/"(schema|bytes)": \d+/g, '"$1": N')
+    .replaceAll(/[\d.]+ MiB$/gm, "N MiB")
+    .replaceAll(/(?<=^history +)\d+ rows?/gm, "N rows") // Those that were on disk by then.
+    .replaceAll(/(?<=^done +in )[\d.]+ s/gm, "N s")
     .replaceAll(/[\d.]+ ms$/gm, "N ms")
     .replaceAll(/room in [\dhms]+\./g, "room in a while.")
     .replaceAll(/^retry-after: \d+$/gm, "retry-after: N")

@@ -1,3 +1,4 @@
+import type { StatsFs } from "node:fs";
 import { access, constants, statfs } from "node:fs/promises";
 import { TallyError } from "../../core/errors.ts";
 
@@ -23,13 +24,17 @@ export class Disk {
       const why = code === "ENOENT" ? "the data file is gone" : "the data file cannot be written";
       throw new TallyError("STORE_UNAVAILABLE", `${why} (${code})`, { cause });
     }
-    const { bsize, bavail, bfree } = await statfs(this.#path);
-    const free = bsize * (process.getuid?.() === 0 ? bfree : bavail); // Some of the room is root's alone.
+    const free = freeBytesOf(await statfs(this.#path));
     this.#full = free < (this.#full ? ROOM_AGAIN_BYTES : ROOM_BYTES);
     if (this.#full) {
       throw new TallyError("STORE_UNAVAILABLE", "the disk is full", { cause: `${free} bytes are free` });
     }
   }
+}
+
+/** How many bytes this user can still write on a disk: some of the room is root's alone. */
+export function freeBytesOf({ bsize, bavail, bfree }: StatsFs): number {
+  return bsize * (process.getuid?.() === 0 ? bfree : bavail);
 }
 
 /** Some hundred pages: a commit of that many calls at once still fits. */

@@ -1,6 +1,7 @@
 /** A disk that is full, and one that has room again: what is said from outside, and what callers meet. */
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { v7 } from "uuid";
@@ -85,6 +86,85 @@ describeWith([mounting()], "a full disk", () => {
   });
 });
 
+describeWith([mounting()], "a backup", () => {
+  /** A store of some megabytes that nobody has, and a disk. */
+  async function sourceAndDisk() {
+    const folder = mkdtempSync(join(tmpdir(), "tally-full-"));
+    const [source, disk] = [join(folder, "source.db"), join(folder, "disk")];
+    const opened = await openStore(`sqlite:${source}`, {
+      ...{ clock: new HandClock(), newUid: () => v7(), cachedCountersMax: 1_000, warn: () => {} },
+      retention: DEFAULT_RETENTION,
+    });
+    for (let i = 0; i < 10; i++)
+      await commit(opened, batch(Array.from({ length: 1_000 }, (_, k) => increment(`n${i}.${k}`))));
+    await opened.close();
+    execFileSync("mkdir", [disk]);
+    const mount = (options: string) =>
+      execFileSync("mount", ["-t", "tmpfs", "-o", options, "tally-test", disk]);
+    mount("size=1m");
+    onTestFinished(() => {
+      execFileSync("umount", [disk]);
+      rmSync(folder, { recursive: true });
+    });
+    const tally = (...args: string[]) => spawnSync(process.execPath, [TALLY, ...args], { encoding: "utf8" });
+    return { source: `sqlite:${source}`, folder, disk, mount, tally };
+  }
+
+  it("onto a disk without room is refused at once; so is what is restored of it; nothing is left", async () => {
+    const { source, folder, disk, mount, tally } = await sourceAndDisk();
+    const [onDisk, elsewhere] = [join(disk, "b.tar"), join(folder, "b.tar")];
+    const refused = {
+      status: 73,
+      stderr: expect.stringMatching(
+        /^tally: There is no room in \S+: \d+ MiB are needed, and \d+ MiB are free\.\n$/,
+      ),
+    };
+    expect(tally("backup", "--store", source, "--to", onDisk)).toMatchObject(refused);
+    expect(tally("backup", "--store", source, "--to", elsewhere)).toMatchObject({ status: 0 });
+    expect(tally("restore", elsewhere, "--store", `sqlite:${join(disk, "tally.db")}`)).toMatchObject(refused);
+    expect(readdirSync(disk)).toEqual([]);
+    mount("remount,size=64m");
+    expect(tally("backup", "--store", source, "--to", onDisk)).toMatchObject({ status: 0 });
+    expect(tally("restore", onDisk, "--store", `sqlite:${join(disk, "tally.db")}`)).toMatchObject({
+      status: 0,
+    });
+  });
+
+  it("whose disk gets full meanwhile ends with a sentence, and leaves nothing", async () => {
+    const { source, disk, mount } = await sourceAndDisk();
+    mount("remount,size=16m");
+    const to = join(disk, "b.tar");
+    const args = [TALLY, "backup", "--store", source, "--to", to, "--rate", "1MiB"];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      stderr += text;
+    });
+    const copied = () => statSync(join(`${to}.part`, "copy.db"), { throwIfNoEntry: false })?.size ?? 0;
+    await expect.poll(copied, { timeout: 30_000, interval: 5 }).toBeGreaterThan(0);
+    try {
+      for (;;) writeFileSync(join(disk, "filler"), Buffer.alloc(4_096), { flag: "a" });
+    } catch (error) {
+      expect(error).toMatchObject({ code: "ENOSPC" });
+    }
+    expect(await once(child, "close")).toEqual([73, null]);
+    expect(stderr).toBe(`tally: There is no room for the backup ${to}; nothing is left of it.\n`);
+    expect(readdirSync(disk)).toEqual(["filler"]);
+  });
+
+  it("of a server that has little room left is not begun: its WAL would grow", async () => {
+    const { store, caller } = await served();
+    expect(await caller.increment("a")).toBe(1n);
+    const folder = mkdtempSync(join(tmpdir(), "tally-full-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const args = [TALLY, "backup", "--store", store, "--to", join(folder, "b.tar")];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    expect([status, stderr]).toEqual([73, expect.stringContaining("has less than 64 MiB left")]);
+    expect(readdirSync(folder)).toEqual([]);
+    expect(await caller.increment("a")).toBe(2n);
+  });
+});
+
 const POLL = { timeout: 15_000, interval: 100 };
 
 /** A server whose data file is on a small disk of its own. */
@@ -94,7 +174,8 @@ async function served() {
   execFileSync("mkdir", [disk]);
   execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m", "tally-test", disk]);
   const port = await freePort();
-  const server = new ServerProcess({ port, store: `sqlite:${join(disk, "tally.db")}` });
+  const store = `sqlite:${join(disk, "tally.db")}`;
+  const server = new ServerProcess({ port, store });
   onTestFinished(async () => {
     await server.kill();
     execFileSync("umount", [disk]);
@@ -105,7 +186,7 @@ async function served() {
   onTestFinished(() => caller.close());
   const filler = join(disk, "filler");
   return {
-    ...{ port, caller },
+    ...{ port, store, caller },
     fill() {
       try {
         for (;;) writeFileSync(filler, Buffer.alloc(65_536), { flag: "a" });

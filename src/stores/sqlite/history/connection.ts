@@ -12,7 +12,6 @@ import type {
 } from "../../../service/store-history.ts";
 import type { HistoryPart, HistoryReach, HistoryRowPage } from "../../../service/store-history-copying.ts";
 import type { LogPage } from "../../../service/store-log.ts";
-import { Checksum } from "../../shared/checksum.ts";
 import { importRows } from "../../shared/history/copying.ts";
 import { HistoryTaking } from "../../shared/history/intake.ts";
 import { asOf, namedChanges, query } from "../../shared/history/reading.ts";
@@ -21,10 +20,10 @@ import { openReadOnly } from "../read/reading.ts";
 import { headReader } from "../rows/head.ts";
 import type { HistoryTold } from "../write/history-binding.ts";
 import { asTallyError } from "../write/transaction.ts";
-import type { LogFacts } from "./belonging.ts";
 import { HistoryRowPages } from "./exporting.ts";
 import { HistoryFile, lookAt } from "./file.ts";
 import type { StoredHead } from "./head.ts";
+import { logFactsOf } from "./log-facts.ts";
 import { SqliteHistoryRows } from "./rows.ts";
 import { areLedTo } from "./tables.ts";
 
@@ -73,7 +72,7 @@ export class HistoryConnection {
     this.#data = openReadOnly(path, 64);
     try {
       const warn = (message: string) => void this.warnings.push(message);
-      const log = factsOf(this.#data);
+      const log = logFactsOf(this.#data);
       this.#file = new HistoryFile(historyPathOf(path), { ...data, log, warn });
     } catch (error) {
       this.#data.close();
@@ -255,38 +254,8 @@ export function historyPathOf(path: string): string {
 export function historyBeside(path: string): StoredHead | string | undefined {
   const data = openReadOnly(path, 64);
   try {
-    return lookAt(historyPathOf(path), factsOf(data));
+    return lookAt(historyPathOf(path), logFactsOf(data));
   } finally {
     data.close();
   }
-}
-
-function factsOf(db: Database): LogFacts {
-  type Bound = { log_id: string; position: bigint | null; sum: bigint | null };
-  const {
-    log_id: id,
-    position,
-    sum,
-  } = db.prepare<[], Bound>("SELECT log_id, position, sum FROM history_binding").get()!;
-  const { log_dropped, log_end } = headReader(db)();
-  type Sums = { checksum: bigint; head_checksum: bigint | null };
-  const sumsAt = db.prepare<[bigint], Sums>(
-    "SELECT checksum, head_checksum FROM change_log WHERE position = ?",
-  );
-  return {
-    id,
-    dropped: Number(log_dropped),
-    end: Number(log_end),
-    begins: Number(db.prepare("SELECT time_ms FROM change_log ORDER BY position LIMIT 1").pluck().get() ?? 0),
-    noted:
-      position === null
-        ? undefined
-        : { position: Number(position), sum: sum === null ? undefined : Number(sum) },
-    sumAt(at) {
-      const found = sumsAt.get(BigInt(at));
-      if (found === undefined) return undefined;
-      // The one tells the changes, the other their time: the same may be done at another one.
-      return new Checksum().int64(found.checksum).int64(found.head_checksum ?? 0n).value;
-    },
-  };
 }

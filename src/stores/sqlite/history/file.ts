@@ -218,22 +218,46 @@ export function lookAt(path: string, log: LogFacts): StoredHead | string | undef
   let db: Database | undefined;
   try {
     db = openReadOnly(path, 1_024);
+    const follows = (binding: BindingRow) => (wal?.size ?? 0n) === 0n || followsWal(path, binding);
+    return foundIn(db, path, log, follows);
+  } catch (error) {
+    return damageIn(error);
+  } finally {
+    db?.close();
+  }
+}
+
+/**
+ * The same of a connection that is open; as of the read transaction under way, if there is one.
+ *
+ * @param follows  whether what the file says with its WAL is what it says without it, or comes after
+ */
+export function foundIn(
+  db: Database,
+  path: string,
+  log: LogFacts,
+  follows: (withWal: BindingRow) => boolean,
+): StoredHead | string | undefined {
+  try {
     const kind = kindOf(db, path);
     if (kind === "empty") return undefined;
     if (kind === "another") return "it is no history";
     const binding = db.prepare<[], BindingRow>("SELECT id, based_on AS basedOn, open FROM wal_binding").get();
     if (binding === undefined) return "it is damaged";
-    if ((wal?.size ?? 0n) > 0n && !followsWal(path, binding)) return "it and its -wal do not belong together";
+    if (!follows(binding)) return "it and its -wal do not belong together";
     const head = new HeadRows(db).read();
     if (head === undefined || !areWhole(db, head.tables)) return "it is damaged";
     return whyNotOf(head, log) ?? head;
   } catch (error) {
-    const { code = "" } = error as { code?: string };
-    if (/^SQLITE_(CORRUPT|NOTADB|ERROR|FORMAT)/.test(code)) return `it is damaged (${code})`;
-    throw error;
-  } finally {
-    db?.close();
+    return damageIn(error);
   }
+}
+
+/** What SQLite found damaged, as what follows "because"; another error is thrown on. */
+function damageIn(error: unknown): string {
+  const { code = "" } = error as { code?: string };
+  if (/^SQLITE_(CORRUPT|NOTADB|ERROR|FORMAT)/.test(code)) return `it is damaged (${code})`;
+  throw error;
 }
 
 /** Take a history away, and what belongs to it, that nobody has open; where a link leads to it, that stays. */

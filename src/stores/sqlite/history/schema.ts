@@ -7,7 +7,7 @@ import { versionOf } from "../schema/schema.ts";
 const APPLICATION_ID = 0x54414c48;
 
 /** The schema of history files that this version of Tally has. */
-const HISTORY_SCHEMA_VERSION = 2;
+export const HISTORY_SCHEMA_VERSION = 2;
 
 /** What the second version has more: on pages of its own, it shows that a row of days in packed is missing. */
 const DAY_ROWS = `

@@ -17,16 +17,13 @@ import { toFullCounter } from "../rows/rows.ts";
 export class RowLooker {
   readonly #rows: RowReader;
   readonly #some: Statement<[bigint, bigint], { id: bigint; name: string }>;
-  readonly #entries: Readonly<Record<LinkedTable, EntryReader>>;
+  readonly #leads: Leading;
   readonly #orphans: readonly Statement<[], Entry>[];
 
   constructor(db: Database, rows: RowReader) {
     this.#rows = rows;
     this.#some = db.prepare("SELECT id, name FROM counters NOT INDEXED WHERE id > ? ORDER BY id LIMIT ?");
-    this.#entries = {
-      counter_names: new EntryReader(db, "counter_names"),
-      counter_labels: new EntryReader(db, "counter_labels"),
-    };
+    this.#leads = new Leading(db);
     this.#orphans = (["counter_names", "counter_labels"] as const).map((table) =>
       db.prepare<[], Entry>(orphansOf(table)).safeIntegers(false),
     );
@@ -57,15 +54,28 @@ export class RowLooker {
     const raw = this.#rows.at(id);
     if (raw === undefined || raw === CORRUPT) return undefined;
     const counter = toFullCounter(raw);
-    const { name, labels } = counter;
-    const leads = (table: LinkedTable, key: EntryKey) => {
-      const entry = this.#entries[table].at(key);
-      return entry !== undefined && entry.counter_id === Number(id) && linkOf(entry) !== undefined;
+    return this.#leads.lost(id, counter).length === 0 ? counter : undefined;
+  }
+}
+
+/** Tells whether what is to lead to a counter's row does. For any connection. */
+export class Leading {
+  readonly #entries: Readonly<Record<LinkedTable, EntryReader>>;
+
+  constructor(db: Database) {
+    this.#entries = {
+      counter_names: new EntryReader(db, "counter_names"),
+      counter_labels: new EntryReader(db, "counter_labels"),
     };
-    const found =
-      leads("counter_names", { key: "", value: "", name }) &&
-      Object.entries(labels).every(([key, value]) => leads("counter_labels", { key, value, name }));
-    return found ? counter : undefined;
+  }
+
+  /** By which keys it is not found that it ought to be found by: its name has no label's key. */
+  lost(id: bigint, { name, labels }: Pick<FullCounter, "name" | "labels">): EntryKey[] {
+    const keys = [["", ""] as const, ...Object.entries(labels)].map(([key, value]) => ({ key, value, name }));
+    return keys.filter((key) => {
+      const entry = this.#entries[key.key === "" ? "counter_names" : "counter_labels"].at(key);
+      return entry === undefined || entry.counter_id !== Number(id) || linkOf(entry) === undefined;
+    });
   }
 }
 

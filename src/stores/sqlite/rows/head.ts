@@ -85,13 +85,9 @@ export class Head {
     }
   }
 
-  /**
-   * Refuse a schema that differs from what was written, unless somebody changed it by SQL since: then SQLite counted
-   * that.
-   */
+  /** Refuse a schema that differs from what was written. */
   assertSchema(path: string): void {
-    const { schema_sum, schema_version } = this.#row;
-    if (schemaVersion(this.#db) !== schema_version || schemaSum(this.#db) === schema_sum) return;
+    if (isSchemaAsWritten(this.#db, this.#row)) return;
     throw unusable(`${path} is damaged: its schema is not what was written; restore it from a backup.`);
   }
 }
@@ -158,6 +154,14 @@ export function sealHead(db: Database): void {
     .get();
   if (row === undefined) throw unusable(DAMAGED);
   db.prepare("UPDATE service_time SET checksum = ?").run(checksumOf(stillOf(row), row.log_end));
+}
+
+/** Whether the schema is what was written; or somebody changed it by SQL since: then SQLite counted that. */
+export function isSchemaAsWritten(
+  db: Database,
+  row: Pick<HeadRow, "schema_sum" | "schema_version">,
+): boolean {
+  return schemaVersion(db) !== row.schema_version || schemaSum(db) === row.schema_sum;
 }
 
 function schemaSum(db: Database): bigint {

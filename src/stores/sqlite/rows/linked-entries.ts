@@ -50,9 +50,9 @@ const KEYS = { counter_names: ["name"], counter_labels: ["key", "value", "name"]
 /** The tables of linked entries. */
 export type LinkedTable = keyof typeof KEYS;
 
-/** The columns of an Entry, of a table called `entry`. */
-export function columnsOf(table: LinkedTable): string {
-  return [...KEYS[table], "counter_id", "checksum", "next"].map((column) => `entry.${column}`).join(", ");
+/** The columns of an Entry, of a table called `entry`. @param of  what stands before each */
+export function columnsOf(table: LinkedTable, of = "entry."): string {
+  return [...KEYS[table], "counter_id", "checksum", "next"].map((column) => `${of}${column}`).join(", ");
 }
 
 /** Tells what is in a table of linked entries, and what is not. For any connection. */

@@ -1,0 +1,80 @@
+import { type Command, Option } from "commander";
+import type { Restored } from "../service/store-backup.ts";
+import { figure } from "./count/summary.ts";
+import { notes } from "./help.ts";
+import { LiveLines } from "./live-lines.ts";
+import { drawn, mib, stoppable } from "./long-work.ts";
+import { type Format, Output, type View } from "./output.ts";
+
+/** `tally restore`: a store of a backup. */
+export function define(command: Command): void {
+  command
+    .argument("<file>", "the backup, as `tally backup` made it")
+    .requiredOption("--store <url>", "sqlite:PATH, where nothing stands yet")
+    .addOption(
+      new Option("-o, --output <format>", "how to print")
+        .choices(["table", "json", "yaml"])
+        .default("table")
+        .helpGroup("Output:"),
+    )
+    .addOption(new Option("-q, --quiet", "print no progress and no notes").helpGroup("Output:"))
+    .addHelpText("before", EXAMPLES)
+    .addHelpText("after", notes(ABOUT))
+    .action(run);
+}
+
+interface Options {
+  readonly store: string;
+  readonly output: Format;
+  readonly quiet?: boolean;
+}
+
+async function run(file: string, { store, output: format, quiet = false }: Options): Promise<void> {
+  const { restoreStore } = await import("../file-tools.ts");
+  const output = new Output(format, quiet);
+  const live = process.stderr.isTTY && !quiet ? new LiveLines(process.stderr) : undefined;
+  const draw = drawn(live);
+  const restored = await stoppable(live, (signal) =>
+    restoreStore(file, store, {
+      signal,
+      onProgress: ({ doing, bytes, of }) => draw(() => `${doing}: ${mib(bytes)} of ${mib(of ?? bytes)}`),
+    }),
+  );
+  await output.record(viewOf(restored, file));
+  output.note(
+    `What was changed after ${restored.manifest.time} is not in it. A retry of a call from after then counts again, and API keys ` +
+      "that were revoked since are good again: revoke them once more.",
+  );
+}
+
+function viewOf({ store, manifest }: Restored, file: string): View {
+  return {
+    json: {
+      ...{ store, file },
+      manifest: { ...manifest, files: manifest.files.map((each) => ({ ...each })) },
+    },
+    value: store,
+    cells: {
+      STORE: store,
+      FROM: file,
+      "AS OF": `${manifest.time}, position ${manifest.position} of the change log`,
+      COUNTERS: figure(manifest.counters),
+      HISTORY: manifest.historySchema === null ? "none" : "restored",
+    },
+  };
+}
+
+const EXAMPLES = `Examples:
+  tally restore /backup/tally-0600.tar --store sqlite:./tally.db
+`;
+
+const ABOUT = `
+Makes the data file and its history of a backup, where neither stands: move away what does, with its -wal and -shm. Of a
+backup in which one bit is not what was written nothing is made. Both files have their names only once all is on disk.
+
+The store is as it was when it was backed up. What was changed since is gone, and so are the answers kept under request
+ids: a retry of a call from after then is counted again. API keys, principals and bindings are those of then, revoked
+ones included.
+
+Exit codes: 0 done, 1 failure, 2 usage, 65 the backup is damaged, or of a newer Tally, 73 something stands there, or no
+room, 75 another process has the store, 130 Ctrl-C.`;

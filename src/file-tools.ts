@@ -1,0 +1,107 @@
+import { constants, setPriority } from "node:os";
+import { v7 as uuidv7 } from "uuid";
+import { TallyError } from "./core/errors.ts";
+import type { BackedUp, CopyingProgress, Restored } from "./service/store-backup.ts";
+import type { Verification, VerifyProgress } from "./service/store-findings.ts";
+import { StartError, storeStartFailure } from "./start-error.ts";
+import { sqlitePathOf } from "./stores/open.ts";
+import { SYSTEM_CLOCK } from "./system-clock.ts";
+
+/** How something is done to a store's files, which may take long. */
+export interface FileToolOptions {
+  /** Ends it; then it rejects with "stopped". */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Look at everything that a store keeps, whether or not a server has it.
+ *
+ * @throws StartError  when it cannot be looked at
+ */
+export async function verifyStore(
+  url: string,
+  options: FileToolOptions & { readonly onProgress: (progress: VerifyProgress) => void },
+): Promise<Verification> {
+  return ofFile(async () => {
+    const path = sqlitePathOf(url, POSTGRES_VERIFY);
+    const { verifySqlite } = await import("./stores/sqlite/verify/opening.ts");
+    return verifySqlite(path, options);
+  });
+}
+
+/**
+ * Look at everything that is in a backup, and that it is as it was written: it is unpacked for that.
+ *
+ * @param scratch  where; beside the backup unless given
+ * @throws StartError  when it is damaged, or cannot be looked at
+ */
+export async function verifyBackup(
+  from: string,
+  scratch: string | undefined,
+  options: FileToolOptions & { readonly onProgress: (progress: VerifyProgress) => void },
+): Promise<Verification> {
+  return ofFile(async () => {
+    const { verifyArchive } = await import("./stores/sqlite/backup/verify.ts");
+    return verifyArchive(from, scratch, options);
+  });
+}
+
+/** How a store is backed up; see BackupOptions. */
+export interface StoreBackupOptions extends FileToolOptions {
+  readonly to: string | ((piece: Buffer) => Promise<void>);
+  readonly scratch: string | undefined;
+  readonly bytesPerSecond: number;
+  readonly onProgress: (progress: CopyingProgress) => void;
+  readonly warn: (sentence: string) => void;
+}
+
+/**
+ * Back up a store, whether or not a server has it.
+ *
+ * @throws StartError  then nothing is left of it
+ */
+export async function backupStore(url: string, options: StoreBackupOptions): Promise<BackedUp> {
+  return ofFile(async () => {
+    const path = sqlitePathOf(url, POSTGRES_BACKUP);
+    const { backupSqlite } = await import("./stores/sqlite/backup/backup.ts");
+    return backupSqlite(path, { ...options, clock: SYSTEM_CLOCK });
+  });
+}
+
+/**
+ * Make a store of a backup, where there is none.
+ *
+ * @throws StartError  then nothing is left of it
+ */
+export async function restoreStore(
+  from: string,
+  url: string,
+  options: FileToolOptions & { readonly onProgress: (progress: CopyingProgress) => void },
+): Promise<Restored> {
+  return ofFile(async () => {
+    const path = sqlitePathOf(url, POSTGRES_RESTORE);
+    const { restoreSqlite } = await import("./stores/sqlite/backup/restore.ts");
+    return restoreSqlite(from, path, { ...options, newLogId: uuidv7() });
+  });
+}
+
+const POSTGRES_BACKUP =
+  "A PostgreSQL store is backed up by PostgreSQL's own means: pg_basebackup and an archive of its WAL, or pg_dump.";
+
+const POSTGRES_RESTORE =
+  "A PostgreSQL store is restored by PostgreSQL's own means: of what pg_basebackup or pg_dump made; `tally copy` takes what is in a file of SQLite's into one.";
+
+const POSTGRES_VERIFY =
+  "A PostgreSQL store is not in files of Tally's: pg_amcheck looks at its tables and indexes, `tally accept --store URL` for counters whose changes do not lead to their values.";
+
+/** Do something to a file, and give way to whoever counts meanwhile. */
+async function ofFile<Result>(work: () => Promise<Result>): Promise<Result> {
+  if (process.platform === "linux") setPriority(constants.priority.PRIORITY_LOW); // Elsewhere there may be no way back.
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof TallyError && error.code === "CALL_CANCELLED")
+      throw new StartError("STORE_FAILED", `Nothing came of it: ${error.message}.`, { cause: error });
+    throw storeStartFailure(error);
+  }
+}

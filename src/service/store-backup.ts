@@ -1,0 +1,52 @@
+/** What a backup says of itself. */
+export interface BackupManifest {
+  /** Of the backup: "tally-backup/1". */
+  readonly format: string;
+  /** Of the data file and of the history; null where there is none in it. */
+  readonly schema: number;
+  readonly historySchema: number | null;
+  /** Of the latest commit that is in it, a decimal number. */
+  readonly position: string;
+  /** When it was as it is in it: RFC 3339, in UTC. */
+  readonly time: string;
+  /** Of the store, as copies know it, and of its change log; null where nobody has asked for one. */
+  readonly storeId: string | null;
+  readonly logId: string | null;
+  /** How many there are. */
+  readonly counters: number;
+  /** How many rows of its history were found damaged: those are gaps in it. All else was found sound. */
+  readonly findings: number;
+  readonly files: readonly BackupFile[];
+}
+
+/** A file in a backup. */
+export interface BackupFile {
+  readonly name: string;
+  readonly bytes: number;
+  /** In hexadecimal. */
+  readonly sha256: string;
+}
+
+/** A backup that was made. */
+export interface BackedUp {
+  readonly store: string;
+  readonly manifest: BackupManifest;
+  /** Of the whole backup. */
+  readonly bytes: number;
+  readonly served: boolean;
+}
+
+/** A store that was restored. */
+export interface Restored {
+  readonly store: string;
+  readonly manifest: BackupManifest;
+}
+
+/** How far a backup or a restore is. */
+export interface CopyingProgress {
+  /** What is done: "copied", "checked", "written". */
+  readonly doing: string;
+  /** Of how many; undefined where nobody knows. */
+  readonly bytes: number;
+  readonly of: number | undefined;
+}

@@ -1,0 +1,66 @@
+import { open } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { TallyError } from "../../../core/errors.ts";
+import type { Verification } from "../../../service/store-findings.ts";
+import { historyPathOf } from "../history/connection.ts";
+import { startFailure } from "../start-failure.ts";
+import { type VerifyOptions, verifyFile } from "../verify/verify.ts";
+import { writeAll } from "./archive.ts";
+import { ArchiveReader } from "./archive-reader.ts";
+import { HISTORY } from "./manifest.ts";
+import { assertRoom, scratchIn } from "./scratch.ts";
+
+/**
+ * Look at a backup: that it is what was written, and at everything in it.
+ *
+ * @param scratch  the folder to unpack it in; that of the backup unless given
+ * @throws TallyError STORE_UNAVAILABLE  when it is damaged, or cannot be unpacked
+ */
+export async function verifyArchive(
+  from: string,
+  scratch: string | undefined,
+  options: Omit<VerifyOptions, "serving">,
+): Promise<Verification> {
+  const archive = await ArchiveReader.open(from);
+  try {
+    const { folder, remove } = scratchIn(resolve(scratch ?? dirname(from)));
+    try {
+      const data = join(folder, "copy.db");
+      await unpack(archive, data, options);
+      const verified = await verifyFile(data, { ...options, serving: undefined });
+      return { store: `the backup ${from}`, ...verified };
+    } catch (error) {
+      throw startFailure(folder, error);
+    } finally {
+      remove();
+    }
+  } finally {
+    await archive.close();
+  }
+}
+
+async function unpack(
+  archive: ArchiveReader,
+  data: string,
+  { signal, onProgress }: Omit<VerifyOptions, "serving">,
+) {
+  const { files } = archive.manifest;
+  assertRoom(
+    dirname(data),
+    files.reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+  for (const file of files) {
+    const handle = await open(file.name === HISTORY ? historyPathOf(data) : data, "wx", 0o600);
+    try {
+      let rows = 0;
+      for await (const piece of archive.extract(file)) {
+        if (signal.aborted) throw new TallyError("CALL_CANCELLED", "it was stopped");
+        await writeAll(handle, piece);
+        onProgress({ part: "what is in it", rows: ++rows });
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+  await archive.end();
+}

@@ -1,0 +1,199 @@
+/** verify, backup and restore: what is printed where, the exit codes, and beside a server. */
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { v7 } from "uuid";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { EXIT } from "../../src/cli/exit.ts";
+import { DEFAULT_RETENTION } from "../../src/service/store.ts";
+import { openStore } from "../../src/stores/open.ts";
+import { ServerProcess } from "../proofs/crash/server-process.ts";
+import { batch, commit, increment } from "../support/calls.ts";
+import { HandClock } from "../support/clock.ts";
+import { freePort } from "../support/free-port.ts";
+import { folder, shell, tally } from "./cli.ts";
+import { serving } from "./serving.ts";
+
+describe("verify", () => {
+  it("looks at a file beside its server, and once that has ended; the server serves on", async () => {
+    const store = `sqlite:${join(folder(), "tally.db")}`;
+    await serving(store, async (server) => {
+      for (const command of [
+        ["inc", "visits", "5"],
+        ["create", "seats", "--max", "3"],
+      ])
+        await tally([...command, "--server", server]);
+      const { stdout, ...ran } = await tally(["verify", "--store", store, "-o", "json"]);
+      expect(ran, stdout).toMatchObject({ code: EXIT.OK, stderr: "" });
+      expect(JSON.parse(stdout)).toMatchObject({
+        served: true,
+        counters: 2,
+        sum: "5",
+        commits: 2,
+        findings: [],
+        more: 0,
+      });
+      expect(await tally(["inc", "visits", "--server", server])).toMatchObject({ stdout: "6\n" });
+    });
+    const after = await tally(["verify", "--store", store]);
+    expect(after).toMatchObject({ code: EXIT.OK, stderr: "" });
+    expect(after.stdout).toMatch(/^counters +2$/m);
+    expect(after.stdout).toMatch(/^history +[1-9]\d* rows?$/m);
+    expect(after.stdout).toMatch(/^found +nothing: all of it is as it was written$/m);
+  });
+
+  it("tells each finding with the command that mends it, and exits 65", async () => {
+    const path = join(folder(), "tally.db");
+    const store = `sqlite:${path}`;
+    await serving(store, async (server) => void (await tally(["inc", "visits", "5", "--server", server])));
+    const db = new Database(path);
+    db.exec("UPDATE counts SET value = 70; UPDATE recent_counts SET value = 70");
+    db.close();
+    const json = await tally(["verify", "--store", store, "-o", "json"]);
+    expect(json.code).toBe(EXIT.STORE_UNUSABLE);
+    expect(json.stderr).toMatch(/^tally: 2 findings: SQLite .*tally\.db is not as it was written\.\n$/);
+    const mend = `if its row is right: tally accept --store ${store} visits`;
+    expect(JSON.parse(json.stdout).findings).toEqual([
+      { code: "ROW_DAMAGED", name: "visits", about: expect.stringContaining("checksum"), mend },
+      {
+        code: "VALUE_UNACCOUNTED",
+        name: "visits",
+        about: "it has the value 70 at revision 1, and its changes lead to 5 at revision 1",
+        mend,
+      },
+    ]);
+    const accepted = await tally(["accept", "visits", "--store", store]);
+    expect(accepted).toMatchObject({ code: EXIT.OK });
+    expect(await tally(["verify", "--store", store])).toMatchObject({ code: EXIT.OK });
+  });
+
+  it.each([
+    ["sqlite:none.db", EXIT.STORE_UNREACHABLE, "There is no file"],
+    ["postgres://me:mistaken@h/db", EXIT.STORE_UNUSABLE, "pg_amcheck"],
+    ["memory:", EXIT.STORE_UNUSABLE, "keeps nothing"],
+    ["redis:x", EXIT.STORE_UNUSABLE, "No store is known"],
+  ])("of %s it says in one sentence why not", async (store, code, sentence) => {
+    const dir = folder();
+    const { stderr, ...ran } = await tally([
+      "verify",
+      "--store",
+      store.replace("none.db", join(dir, "none.db")),
+    ]);
+    expect(ran, stderr).toMatchObject({ code, stdout: "" });
+    expect(stderr).toContain(sentence);
+    expect(stderr).not.toContain("mistaken");
+    expect(existsSync(join(dir, "none.db-lock"))).toBe(false);
+  });
+});
+
+describe("backup and restore", () => {
+  it("of a store that is served: restored, it has what was answered before; a retry from before counts once", async () => {
+    const dir = folder();
+    const store = `sqlite:${join(dir, "tally.db")}`;
+    const restored = `sqlite:${join(dir, "restored.db")}`;
+    const file = join(dir, "b.tar");
+    await serving(store, async (server) => {
+      await tally(["inc", "visits", "5", "--request-id", "kept", "--server", server]);
+      const { code, stdout, stderr } = await tally(["backup", "--store", store, "--to", file, "-o", "json"]);
+      expect({ code, stderr }).toEqual({ code: EXIT.OK, stderr: "" });
+      expect(JSON.parse(stdout)).toMatchObject({
+        served: true,
+        file,
+        manifest: { counters: 1, position: "1", findings: 0 },
+      });
+      await tally(["inc", "visits", "2", "--request-id", "later", "--server", server]);
+      const piped = await shell(`tally backup --store ${store} --to - | tar -tf -`);
+      expect(piped).toMatchObject({
+        code: EXIT.OK,
+        stdout: "manifest.json\nmanifest.json.sha256\ntally.db\ntally.db-history\n",
+      });
+      expect(piped.stderr).toMatch(/^Backed up SQLite \S+tally\.db as of \S+Z, [\d.]+ MiB\.\n$/);
+    });
+    expect(await tally(["verify", file])).toMatchObject({ code: EXIT.OK, stderr: "" });
+    const { code, stdout, stderr } = await tally(["restore", file, "--store", restored]);
+    expect([code, stderr]).toEqual([
+      EXIT.OK,
+      expect.stringMatching(/^What was changed after \S+Z is not in it\. .*\n$/),
+    ]);
+    expect(stdout).toMatch(/^counters +1$/m);
+    await serving(restored, async (server) => {
+      const inc = async (amount: string, id: string) =>
+        (await tally(["inc", "visits", amount, "--request-id", id, "--server", server])).stdout;
+      expect(await tally(["get", "visits", "--server", server])).toMatchObject({ stdout: "5\n" });
+      expect([await inc("5", "kept"), await inc("2", "later")]).toEqual(["5\n", "7\n"]);
+      const there = await tally(["restore", file, "--store", restored]);
+      expect(there).toMatchObject({ code: EXIT.STORE_UNREACHABLE, stdout: "" });
+      expect(there.stderr).toContain("restored.db is there already");
+    });
+  });
+
+  it("ends when its server was killed, which can start again at once", async () => {
+    const dir = folder();
+    const path = join(dir, "tally.db");
+    const opened = await openStore(`sqlite:${path}`, {
+      ...{ clock: new HandClock(), newUid: () => v7(), cachedCountersMax: 1_000, warn: () => {} },
+      retention: DEFAULT_RETENTION,
+    });
+    for (let i = 0; i < 10; i++)
+      await commit(
+        opened,
+        batch(Array.from({ length: 1_000 }, (_, k) => increment(`${"n".repeat(200)}${i}.${k}`))),
+      );
+    await opened.close();
+    const file = join(dir, "b.tar");
+    const server = new ServerProcess({ port: await freePort(), store: `sqlite:${path}` });
+    onTestFinished(() => void server.kill());
+    await server.ready();
+    const ran = tally(["backup", "--store", `sqlite:${path}`, "--to", file, "--rate", "1MiB"]);
+    const copied = () => statSync(join(`${file}.part`, "copy.db"), { throwIfNoEntry: false })?.size ?? 0;
+    await expect.poll(copied, { interval: 5 }).toBeGreaterThan(0);
+    await server.kill();
+    await serving(`sqlite:${path}`, async (again) => {
+      expect(await tally(["ping", "--server", again])).toMatchObject({ code: EXIT.OK });
+    });
+    const { code, stdout, stderr } = await ran;
+    expect({ code, stdout }).toEqual({ code: EXIT.STORE_FAILED, stdout: "" });
+    expect(stderr).toMatch(
+      /^tally: Nothing came of it: the server of \S+tally\.db has ended meanwhile, and may start again; do it once more\.\n$/,
+    );
+    expect(existsSync(file) || existsSync(`${file}.part`)).toBe(false);
+  });
+
+  it("leaves nothing when whoever reads it goes away", async () => {
+    const dir = folder();
+    const store = `sqlite:${join(dir, "tally.db")}`;
+    await serving(store, async (server) => void (await tally(["inc", "visits", "--server", server])));
+    const scratch = join(dir, "scratch");
+    const line = `mkdir ${scratch}; tally backup --store ${store} --to - --scratch ${scratch} | head -c 1000 | wc -c; ls -A ${scratch}`;
+    expect(await shell(line)).toMatchObject({ code: EXIT.OK, stdout: "1000\n" });
+  });
+
+  it.each([
+    [
+      ["backup", "--store", "postgres://me:mistaken@h/db", "--to", "FILE"],
+      EXIT.STORE_UNUSABLE,
+      "pg_basebackup",
+    ],
+    [["backup", "--store", "memory:", "--to", "FILE"], EXIT.STORE_UNUSABLE, "keeps nothing"],
+    [["backup", "--store", "sqlite:DIR/none.db", "--to", "FILE"], EXIT.STORE_UNREACHABLE, "There is no file"],
+    [["backup", "--store", "sqlite:DIR/none.db", "--to", "FILE", "--rate", "10"], EXIT.USAGE, "1MiB and up"],
+    [
+      ["backup", "--store", "sqlite:DIR/none.db", "--to", "DIR/none/b.tar"],
+      EXIT.STORE_UNREACHABLE,
+      "Nothing can be written in",
+    ],
+    [["restore", "FILE", "--store", "postgres://me:mistaken@h/db"], EXIT.STORE_UNUSABLE, "pg_basebackup"],
+    [["restore", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.STORE_UNREACHABLE, "cannot be read (ENOENT)"],
+    [["verify", "FILE"], EXIT.STORE_UNREACHABLE, "cannot be read (ENOENT)"],
+    [["verify"], EXIT.USAGE, "Name one of both"],
+    [["verify", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.USAGE, "Name one of both"],
+  ])("%j is refused in one sentence, and leaves nothing", async (command, code, sentence) => {
+    const dir = folder();
+    const words = command.map((word) => word.replace("FILE", join(dir, "b.tar")).replace("DIR", dir));
+    const { stderr, ...ran } = await tally(words);
+    expect(ran, stderr).toMatchObject({ code, stdout: "" });
+    expect(stderr).toContain(sentence);
+    expect(stderr).not.toContain("mistaken");
+    expect(readdirSync(dir)).toEqual([]);
+  });
+});

@@ -1,6 +1,7 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { CallError } from "../client/call-error.ts";
+import { withoutSecrets } from "../core/secrets.ts";
 import { onServer, type Session } from "./client-command.ts";
 import { Faults } from "./count/faults.ts";
 import { faultOfPrefix } from "./count/name.ts";
@@ -13,8 +14,10 @@ import { noteOption } from "./requests.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
 import { importFile } from "./transfer/file-import.ts";
 import { FILE_FORMATS } from "./transfer/formats.ts";
-import type { ImportOptions } from "./transfer/import-session.ts";
+import type { ImportOptions, ImportSession } from "./transfer/import-session.ts";
 import { type End, Imported, importedLine, importedView } from "./transfer/imported.ts";
+import type { RedisKeys, Replacement } from "./transfer/redis.ts";
+import { AGAIN } from "./transfer/sink.ts";
 
 /** `tally import`: counters out of a file, each once. */
 export function define(command: Command): void {
@@ -35,6 +38,23 @@ export function define(command: Command): void {
     .option("--prefix <prefix>", "what to put before each name", "")
     .addOption(noteOption())
     .option("--import-id <text>", "of another import of the same: without it, the same is imported once", "")
+    .addOption(
+      new Option("--redis <url>", "instead of a file: a running Redis, redis://HOST:PORT/DB").helpGroup(
+        "Redis:",
+      ),
+    )
+    .addOption(new Option("--match <pattern>", "which keys, as SCAN takes it: shop:*").helpGroup("Redis:"))
+    .addOption(
+      new Option("--replace <from=to>", "in keys, before they are names: :=. for one; may be repeated")
+        .argParser(addReplacement)
+        .helpGroup("Redis:"),
+    )
+    .addOption(
+      new Option("--ttl <what>", "what a TTL becomes: an idle TTL, nothing, or a reason to skip the key")
+        .choices(["idle", "ignore", "skip"])
+        .default("idle")
+        .helpGroup("Redis:"),
+    )
     .addHelpText("before", EXAMPLES);
   onServer(
     command,
@@ -47,15 +67,56 @@ export function define(command: Command): void {
   command.addHelpText("after", notes(ABOUT));
 }
 
+interface Options extends ImportOptions {
+  readonly redis?: string;
+  readonly match?: string;
+  readonly replace?: readonly Replacement[];
+  readonly ttl: RedisKeys["ttl"];
+}
+
+function addReplacement(text: string, before: readonly Replacement[] = []): readonly Replacement[] {
+  const [, from, to] = /^(.+?)=(.*)$/s.exec(text) ?? [];
+  if (from === undefined || to === undefined)
+    throw new InvalidArgumentError("Expected FROM=TO, such as :=. to have a dot for each colon.");
+  return [...before, { from, to }];
+}
+
+/** What to import, and how. @throws CommandError */
+function workOf(file: string | undefined, options: Options): (session: ImportSession) => Promise<void> {
+  const { redis: url, match, replace = [], ttl } = options;
+  if ((file === undefined) === (url === undefined))
+    throw new CommandError(
+      EXIT.USAGE,
+      "Say what to import, one of: a file, - for standard input, --redis URL.",
+    );
+  if (url === undefined) {
+    for (const [option, given] of Object.entries({ match, replace: options.replace }))
+      if (given !== undefined) throw new CommandError(EXIT.USAGE, `--${option} goes with --redis.`);
+    return (session) => importFile(session, file!);
+  }
+  for (const [option, given] of Object.entries({ format: options.format, "skip-bad": options.skipBad }))
+    if (given !== undefined) throw new CommandError(EXIT.USAGE, `--${option} goes with a file.`);
+  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url))
+    throw new CommandError(
+      EXIT.USAGE,
+      `--redis: expected redis://HOST:PORT/DB, or rediss:// for TLS, got ${withoutSecrets(url)}.`,
+    );
+  if (match === undefined)
+    throw new CommandError(EXIT.USAGE, "Say which keys with --match, such as --match 'shop:*'; '*' is all.");
+  return async (session) => {
+    const { importRedis } = await import("./transfer/redis-import.ts");
+    return importRedis(session, { url, match, replace, ttl });
+  };
+}
+
 async function run(
   { client, output }: Session,
   [file]: [string | undefined],
-  options: ImportOptions,
+  options: Options,
 ): Promise<void> {
   const faultyPrefix = faultOfPrefix(options.prefix);
   if (faultyPrefix !== undefined) throw new CommandError(EXIT.USAGE, `--prefix: ${faultyPrefix}.`);
-  if (file === undefined)
-    throw new CommandError(EXIT.USAGE, "Say what to import: a file, or - for standard input.");
+  const work = workOf(file, options);
   await client.call(Health.method.check, {}); // Nothing is read that nobody would take.
   const progress = openProgress(process.stderr, { quiet: output.quiet, live: true });
   const imported = new Imported(
@@ -65,7 +126,10 @@ async function run(
   const interrupted = stopping(stop, progress);
   const startedAt = performance.now();
   const session = { client, options, imported, progress, stop: stop.signal };
-  const failure = await importFile(session, file).catch((error: unknown) => ({ error }));
+  const failure = await work(session).then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
   progress.end();
   if (failure !== undefined && !(failure.error instanceof CallError)) throw failure.error;
   const end: End = {
@@ -108,9 +172,6 @@ function whyStopped({ status, reason, message, cause }: CallError, server: strin
   return new CommandError(exitOf(status, reason), sentence, { cause });
 }
 
-/** Request ids are kept for an hour at least. */
-const AGAIN = "Run the same command again within an hour: what was imported is not imported twice.";
-
 /** Whoever mends a file wants to know of each line; of very many, what kind they are. */
 const EXAMPLES_MAX = 100;
 
@@ -125,6 +186,7 @@ const EXAMPLES = `Examples:
   tally import counters.csv --dry-run
   printf 'name,value\\nvisits,12345\\n' | tally import -
   tally import shop.csv --prefix shop: --existing keep
+  tally import --redis redis://127.0.0.1:6379 --match 'shop:*' --dry-run
 `;
 
 const ABOUT = `
@@ -141,4 +203,10 @@ others. What the server refuses (a value outside of a counter's bounds) is told,
 
 Each counter is imported exactly once: run the same again after a kill or a failure, and what was imported is not set
 again, whatever was counted since. That holds as long as request ids are kept, which is an hour at least and a day as a
-rule. To import the same file once more on purpose: --import-id and any text.`;
+rule. To import the same once more on purpose: --import-id and any text.
+
+From Redis come keys whose values are whole numbers, as INCR makes them; others are told and skipped. A key is the name
+as it is, colons and all; bytes that no name can have are percent-encoded. Where --replace has several keys
+come to one name, none of them is imported, and each is told. A TTL becomes an idle TTL of what was left of it.
+Redis is only read, beside whoever counts there: what it counts after a key was read is not in it. The package
+@redis/client is needed beside tally; a password can stand in REDISCLI_AUTH.`;

@@ -65,7 +65,7 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   import: {
     group: "Manage",
-    about: "counters out of a file, each once",
+    about: "counters out of a file or a Redis, each once",
     load: () => import("./import.ts"),
   },
   serve: { group: "Serve", about: "serve counters over gRPC", load: () => import("./serve.ts") },

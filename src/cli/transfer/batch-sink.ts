@@ -53,6 +53,8 @@ export class BatchSink implements Sink {
     }
   }
 
+  async stop(): Promise<void> {} // Each slice was waited for.
+
   /** @returns  which of them keeps the others from being applied; it is told */
   async #apply(slice: readonly Sliced[]): Promise<number | undefined> {
     const operations = slice.map(({ operation }) => operation);

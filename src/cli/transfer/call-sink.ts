@@ -49,6 +49,10 @@ export class CallSink implements Sink {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  stop(): Promise<void> {
+    return this.finish();
+  }
+
   async #import(found: Found): Promise<void> {
     const { keep, note, hashOf } = this.#options;
     const { name, value, settings } = found;

@@ -36,6 +36,8 @@ export class DrySink implements Sink {
       else if (result.case === "refusal") refuse(this.#imported, found, result.value);
     }
   }
+
+  async stop(): Promise<void> {}
 }
 
 /** As BatchGetCounters takes them. */

@@ -13,7 +13,7 @@ import { openSource, readSource, type SourceFile } from "./source-file.ts";
  *
  * @throws CallError when the server takes no more; CommandError when the file cannot be imported
  */
-export async function importFile(session: ImportSession, file: string): Promise<undefined> {
+export async function importFile(session: ImportSession, file: string): Promise<void> {
   const source = await openSource(file, session.stop);
   try {
     const digest = await looked(session, source);
@@ -54,11 +54,12 @@ async function taken(session: ImportSession, source: SourceFile, digest: string)
   progress.start(() => ({ lines: reading.lines, bytes: reading.bytes }), source.bytes);
   for await (const rows of reading.rows) {
     for (const row of rows) {
-      if (stop.aborted) return sink.finish();
+      if (stop.aborted) return sink.stop();
       await take(row, options.prefix, sink);
     }
   }
-  if (!stop.aborted && reading.digest() !== digest)
+  if (stop.aborted) return sink.stop();
+  if (reading.digest() !== digest)
     throw new CommandError(
       EXIT.FAILURE,
       `${source.name} was changed while it was read. What was read of it by then may be imported.`,

@@ -15,6 +15,8 @@ export interface Sink {
   add(found: Found): Promise<void>;
   /** Resolves when all that was taken is answered. @throws CallError */
   finish(): Promise<void>;
+  /** The same, of what is on its way; what is not, is left for another run. A slice must be whole to be the same again. */
+  stop(): Promise<void>;
 }
 
 /** Begin the hash that a request id is made of, from all that says which import it is. */
@@ -47,3 +49,6 @@ export function refuse(
 
 /** A server that is started again meanwhile is waited for, as long as --timeout says. */
 export const PATIENT = { attemptsMax: Number.POSITIVE_INFINITY };
+
+/** What to do when it ends before its end. Request ids are kept for an hour at least. */
+export const AGAIN = "Run the same command again within an hour: what was imported is not imported twice.";

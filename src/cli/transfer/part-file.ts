@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { type FileHandle, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { parsed } from "../exact-json.ts";
 import { CommandError, EXIT } from "../exit.ts";
 
 /** How far a file is. */
@@ -49,7 +50,7 @@ export class PartFile {
       part.place = state.place;
     }
     await made.truncate(part.bytes);
-    await part.#write("w");
+    await part.#write();
     return part;
   }
 
@@ -65,24 +66,30 @@ export class PartFile {
   /** Have all of it on disk, and say that it goes so far. */
   async reach(place: Place): Promise<void> {
     this.place = place;
-    await this.#file.datasync();
-    await this.#write("w");
+    await this.#onDisk();
+    await this.#write();
   }
 
   /** It is whole: give it its name. */
   async finish(): Promise<void> {
-    await this.#file.sync();
+    await this.#onDisk();
     await this.#file.close();
     expectFree(this.#path);
     await rename(`${this.#path}.part`, this.#path);
     await rm(stateOf(this.#path));
   }
 
-  async #write(flag: string): Promise<void> {
+  async #onDisk(): Promise<void> {
+    await this.#file.sync().catch((error) => {
+      throw cannot(`${this.#path}.part`, error);
+    });
+  }
+
+  async #write(): Promise<void> {
     const state: State = { of: this.#of, pid: process.pid, bytes: this.bytes, place: this.place };
     const next = `${stateOf(this.#path)}.next`;
     try {
-      await writeFile(next, JSON.stringify(state), { flag, mode: 0o600, flush: true });
+      await writeFile(next, JSON.stringify(state), { mode: 0o600, flush: true });
       await rename(next, stateOf(this.#path));
     } catch (error) {
       throw cannot(stateOf(this.#path), error);
@@ -110,7 +117,9 @@ async function stateAt(path: string, of: string): Promise<State | undefined> {
     throw cannot(stateOf(path), error);
   });
   if (text === undefined) return undefined;
-  const state = JSON.parse(text) as State;
+  const state = stateIn(text);
+  if (state === undefined)
+    throw new CommandError(EXIT.REFUSED, `${stateOf(path)} is no export's. To begin anew: ${anew(path)}`);
   if (state.pid !== process.pid && isAlive(state.pid))
     throw new CommandError(
       EXIT.REFUSED,
@@ -122,6 +131,13 @@ async function stateAt(path: string, of: string): Promise<State | undefined> {
       `${path}.part was begun by an export of something else (${state.of}; now ${of}). To begin anew: ${anew(path)}`,
     );
   return state;
+}
+
+function stateIn(text: string): State | undefined {
+  const state = parsed(text) as Partial<State> | undefined;
+  const whole =
+    typeof state?.bytes === "number" && typeof state.pid === "number" && state.place !== undefined;
+  return whole ? (state as State) : undefined;
 }
 
 function anew(path: string): string {

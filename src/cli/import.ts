@@ -109,6 +109,15 @@ function workOf(file: string | undefined, options: Options): (session: ImportSes
   };
 }
 
+/** Each line would be refused for it. @throws CommandError */
+function expectNote({ note, existing }: Options): void {
+  if (note === undefined) return;
+  if (existing === "keep")
+    throw new CommandError(EXIT.USAGE, "--note is of counters that are set; with --existing keep none is.");
+  if (Buffer.byteLength(note) > 200)
+    throw new CommandError(EXIT.USAGE, "--note: expected at most 200 bytes.");
+}
+
 async function run(
   { client, output }: Session,
   [file]: [string | undefined],
@@ -117,6 +126,7 @@ async function run(
   const faultyPrefix = faultOfPrefix(options.prefix);
   if (faultyPrefix !== undefined) throw new CommandError(EXIT.USAGE, `--prefix: ${faultyPrefix}.`);
   const work = workOf(file, options);
+  expectNote(options);
   await client.call(Health.method.check, {}); // Nothing is read that nobody would take.
   const progress = openProgress(process.stderr, { quiet: output.quiet, live: true });
   const imported = new Imported(

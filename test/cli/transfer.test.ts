@@ -201,6 +201,8 @@ describe("import", () => {
   it.each([
     [["import"], "Say what to import"],
     [["import", "-", "--prefix", "b d"], "--prefix: expected printable ASCII"],
+    [["import", "-", "--note", "x".repeat(201)], "--note: expected at most 200 bytes"],
+    [["import", "-", "--note", "x", "--existing", "keep"], "--note is of counters that are set"],
     [["import", "-", "--existing", "add"], "Allowed choices are set, keep."],
   ])("usage: %j", async (args, sentence) => {
     const ran = await at(args, "");

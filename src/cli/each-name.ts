@@ -30,8 +30,8 @@ export async function eachName(
   if (first !== undefined) throw new CommandError(first.exit, undefined);
 }
 
-/** A caller may well do to one name what it may not do to another. */
-function isOfOneName({ status, reason }: CallError): boolean {
+/** Whether a refusal is of one name alone. A caller may well do to one name what it may not do to another. */
+export function isOfOneName({ status, reason }: CallError): boolean {
   return REFUSED.has(status) || reason === "PERMISSION_DENIED";
 }
 

@@ -58,6 +58,16 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     load: () => import("./policy.ts"),
   },
   delete: { group: "Manage", about: "delete counters", load: () => import("./delete.ts") },
+  export: {
+    group: "Manage",
+    about: "counters with their settings, into a file",
+    load: () => import("./export.ts"),
+  },
+  import: {
+    group: "Manage",
+    about: "counters out of a file or a Redis, each once",
+    load: () => import("./import.ts"),
+  },
   serve: { group: "Serve", about: "serve counters over gRPC", load: () => import("./serve.ts") },
   copy: { group: "Serve", about: "take a whole store into another one", load: () => import("./copy.ts") },
   accept: {

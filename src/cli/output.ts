@@ -3,8 +3,8 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { fitted, GAP, shortened } from "./columns.ts";
 import { hasUnseen, visible, visibleJson } from "./visible.ts";
 
-/** How data is printed. "wide" is a table with more columns; "chart" and "csv" are of histories alone. */
-export type Format = "table" | "wide" | "json" | "yaml" | "value" | "name" | "chart" | "csv";
+/** How data is printed. "wide" is a table with more columns; the last three are of histories and exports alone. */
+export type Format = "table" | "wide" | "json" | "yaml" | "value" | "name" | "chart" | "csv" | "ndjson";
 
 /** One thing to print, in every format. */
 export interface View {

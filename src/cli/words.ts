@@ -72,7 +72,7 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
   follow: "watch",
   monitor: "watch",
   tail: "watch",
-  import: "count",
+  load: "import",
   daemon: "serve",
   run: "serve",
   server: "serve",

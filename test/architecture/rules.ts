@@ -237,6 +237,12 @@ export const RULES: readonly Rule[] = [
     builtins: true,
   })),
   {
+    of: "src/cli/transfer/redis.ts", // The only one that imports a package which people install themselves.
+    own: ["src/cli/", "src/config/quantity.ts", "src/core/name.ts", SECRETS],
+    packages: ["@redis/client", "@bufbuild/protobuf"],
+    builtins: true,
+  },
+  {
     of: "src/cli/token-mint.ts", // Signs by itself, without asking a server.
     own: ["src/cli/", "src/guard/api-key.ts", "src/guard/tokens/", "src/core/errors.ts"],
     packages: ["commander"],

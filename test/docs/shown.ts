@@ -96,6 +96,8 @@ function comparable(printed: string): string {
     .replaceAll(/"(schema|bytes)": \d+/g, '"$1": N')
     .replaceAll(/[\d.]+ MiB$/gm, "N MiB")
     .replaceAll(/(?<=^history +)\d+ rows?/gm, "N rows") // Those that were on disk by then.
+    .replaceAll(/[\d.]+ s, [\d,]+ counters\/s/g, "N s, N counters/s")
+    .replaceAll(/[\d.]+ MiB, in [\d.]+ s\./g, "N MiB, in N s.")
     .replaceAll(/(?<=^done +in )[\d.]+ s/gm, "N s")
     .replaceAll(/[\d.]+ ms$/gm, "N ms")
     .replaceAll(/room in [\dhms]+\./g, "room in a while.")

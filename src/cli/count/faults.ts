@@ -1,23 +1,26 @@
 import { visible } from "../visible.ts";
 
-/** Lines that were not counted, by the reason why: how many, and the first of them to show. */
+/** What was not done, by the reason why: how many lines or counters it was, and the first of them to show. */
 export class Faults {
   readonly #lines = new Map<string, number>();
   #examples = 0;
   readonly #show: (sentence: string) => void;
+  readonly #words: Words;
 
   /** @param show  tells the first few */
-  constructor(show: (sentence: string) => void) {
+  constructor(show: (sentence: string) => void, words: Words = COUNTING) {
     this.#show = show;
+    this.#words = words;
   }
 
   /** Note that so many lines were not counted, and show it if it is among the first. */
   add(reason: string, lines: number, example: () => string): void {
     this.#lines.set(reason, (this.#lines.get(reason) ?? 0) + lines);
-    if (this.#examples === EXAMPLES_MAX) return;
+    const { what, examplesMax } = this.#words;
+    if (this.#examples === examplesMax) return;
     this.#examples++;
-    const more = this.#examples === EXAMPLES_MAX ? " (more like it are only counted, not shown)" : "";
-    this.#show(`Not counted: ${visible(example())}${more}`);
+    const more = this.#examples === examplesMax ? " (more like it are only counted, not shown)" : "";
+    this.#show(`${what}: ${visible(example())}${more}`);
   }
 
   /** Lines not counted, whatever the reason. */
@@ -33,5 +36,13 @@ export class Faults {
   }
 }
 
-/** Enough to see what kind of lines they are. */
-const EXAMPLES_MAX = 5;
+/** How it is told. */
+interface Words {
+  /** What stands before an example. */
+  readonly what: string;
+  /** How many are shown. */
+  readonly examplesMax: number;
+}
+
+/** Five are enough to see what kind of lines they are. */
+const COUNTING: Words = { what: "Not counted", examplesMax: 5 };

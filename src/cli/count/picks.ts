@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { numbersAsWritten, parsed } from "../exact-json.ts";
 import type { Pick } from "./lines.ts";
 
 /** The whole line. */
@@ -74,19 +75,6 @@ function valueAt(path: readonly string[], root: unknown): unknown {
   }
   return value;
 }
-
-type Reviver = (key: string, value: unknown, context: { source: string }) => unknown;
-
-/** undefined when it is not JSON. */
-function parsed(line: string, reviver?: Reviver): unknown {
-  try {
-    return JSON.parse(line, reviver as Parameters<typeof JSON.parse>[1]);
-  } catch {
-    return undefined;
-  }
-}
-
-const numbersAsWritten: Reviver = (_key, value, { source }) => (typeof value === "number" ? source : value);
 
 const NOT_ASCII = /[^\0-\x7f]/;
 

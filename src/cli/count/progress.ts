@@ -7,15 +7,21 @@ import { counted, figure, perSecond } from "./summary.ts";
 /** How far it is. */
 export interface Reached {
   readonly lines: number;
-  readonly names: number;
-  /** Bytes read. */
+  /** About how many names differ; undefined where nobody counts them. */
+  readonly names?: number;
+  /** Bytes read, or whatever else there is so much of. */
   readonly bytes: number;
 }
 
 /** What somebody who waits is told: messages, and on a terminal a line that moves. */
 export interface Progress {
-  /** Begin to show how far it is. @param bytes  how much there is to read, if that is known */
-  start(reached: () => Reached, bytes: number | undefined): void;
+  /**
+   * Begin to show how far it is, in place of what was shown before.
+   *
+   * @param bytes  how much there is to read, if that is known
+   * @param what   what `lines` are, one of them
+   */
+  start(reached: () => Reached, bytes: number | undefined, what?: string): void;
   /** Print a sentence. */
   print(sentence: string): void;
   /** A call got no answer and will be tried again. Said once, until one is answered. */
@@ -44,21 +50,21 @@ export function openProgress(
   };
   return {
     print,
-    start(reached, bytes) {
+    start(reached, bytes, what = "line") {
       if (live === undefined) return;
+      clearInterval(timer);
       const drawn = [{ lines: 0, at: performance.now() }];
       const draw = () => {
         const now = performance.now();
         const { lines, names, bytes: read } = reached();
+        const differing = names === undefined ? "" : `  ~${counted(names, "name")}`;
         const [before] = drawn as [{ lines: number; at: number }];
         const rate = perSecond(lines - before.lines, now - before.at);
         drawn.push({ lines, at: now });
         if (drawn.length > RATE_DRAWS) drawn.shift();
         const share = bytes === undefined ? "" : `${barOf(read / Math.max(bytes, 1))}  `;
         const state = away ? "  waiting for the server" : "";
-        live.draw([
-          `${share}${counted(lines, "line")}  ${figure(rate)} lines/s  ~${counted(names, "name")}${state}`,
-        ]);
+        live.draw([`${share}${counted(lines, what)}  ${figure(rate)} ${what}s/s${differing}${state}`]);
       };
       timer = setInterval(draw, DRAW_MS);
     },

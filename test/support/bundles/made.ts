@@ -67,7 +67,7 @@ async function bundle(made: string, folder: string, sources: readonly string[]):
     configFile: false,
     logLevel: "warn",
     plugins: [whereTheyWouldBe(folder)],
-    ssr: { noExternal: true, external: ["better-sqlite3", "pg-native"] }, // One is no JavaScript, the other not here.
+    ssr: { noExternal: true, external: ["better-sqlite3", "pg-native", "@redis/client"] }, // One is no JavaScript; not all have the others.
     build: {
       ssr: true,
       outDir: join(made, "dist"),

@@ -1,0 +1,149 @@
+/** A counter as `tally export` writes one into a file, and as `tally import` reads one from it. */
+import {
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  type MessageInitShape,
+  ScalarType,
+  toJson,
+} from "@bufbuild/protobuf";
+import { type Counter, CounterSchema } from "../../../gen/browser/tally/v1/counter_pb.ts";
+import { CreateCounterRequestSchema } from "../../../gen/browser/tally/v1/counter_service_pb.ts";
+import { isName } from "../../core/name.ts";
+import { int64 } from "../values.ts";
+
+/** A counter that is to be made, or to be set to a value. */
+export interface Wanted {
+  readonly name: string;
+  readonly value: bigint;
+  /** What it is to be if it is missing; undefined when nothing was said of it. */
+  readonly settings: Settings | undefined;
+}
+
+/** As CreateCounter and `if_missing` take them. */
+type Settings = Omit<MessageInitShape<typeof CreateCounterRequestSchema>, "$typeName" | "name" | "value">;
+
+/** Why something is no record of a counter: a sentence without its line, for people. */
+export class BadRecord extends Error {
+  override readonly name = "BadRecord";
+}
+
+/** A field of a counter. */
+export type Field = (typeof CounterSchema.fields)[number];
+
+const isSetting = ({ localName }: Field) => Object.hasOwn(CreateCounterRequestSchema.field, localName);
+
+/** What of a counter nobody can set, and is told all the same: which counter it was, and when. */
+const TOLD: readonly string[] = [
+  "policy",
+  "uid",
+  "revision",
+  "create_time",
+  "update_time",
+  "window_end",
+  "expire_time",
+];
+
+/** What a record has, in order: what can be set of a counter, and then what it was. */
+export const FIELDS: readonly Field[] = [
+  ...CounterSchema.fields.filter(isSetting),
+  ...TOLD.map((name) => CounterSchema.fields.find((field) => field.name === name)!),
+];
+
+/**
+ * A counter as JSON, by the names that Protobuf's JSON mapping has: int64 as decimal text. What is not set or at its
+ * default is left out, but for the value.
+ */
+export function recordOf(counter: Counter): JsonObject {
+  const json = toJson(CounterSchema, counter) as JsonObject;
+  const record: JsonObject = {};
+  for (const { jsonName } of FIELDS) {
+    const value = json[jsonName];
+    if (value !== undefined && !isEmpty(value)) record[jsonName] = value;
+    else if (jsonName === "value") record.value = "0";
+  }
+  return record;
+}
+
+function isEmpty(value: JsonValue): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+}
+
+/** The field that a member of JSON or a column is about, by either of its names. @throws BadRecord */
+export function fieldNamed(name: string): Field {
+  const field = BY_NAME.get(name);
+  if (field !== undefined) return field;
+  throw new BadRecord(
+    `there is no field ${JSON.stringify(name)}; expected ${SETTABLE}, or what export writes`,
+  );
+}
+
+const BY_NAME: ReadonlyMap<string, Field> = new Map(
+  CounterSchema.fields.flatMap((field) => [
+    [field.name, field],
+    [field.jsonName, field],
+  ]),
+);
+
+const SETTABLE = CounterSchema.fields
+  .filter(isSetting)
+  .map(({ name }) => name)
+  .join(", ");
+
+/** What a record wants. What of it nobody can set is passed over. @throws BadRecord */
+export function wantedIn(record: unknown): Wanted {
+  if (typeof record !== "object" || record === null || Array.isArray(record))
+    throw new BadRecord("expected a JSON object");
+  const given: JsonObject = {};
+  for (const [key, value] of Object.entries(record as JsonObject)) {
+    const field = fieldNamed(key);
+    if (Object.hasOwn(given, field.jsonName)) throw new BadRecord(`${field.name} is given twice`);
+    if (value === null || !isSetting(field)) continue;
+    if (field.fieldKind === "enum") expectOneOf(field, value);
+    given[field.jsonName] = isNumber(field) ? `${numberIn(field, value)}` : value;
+  }
+  for (const required of ["name", "value"])
+    if (given[required] === undefined) throw new BadRecord(`${required} is missing`);
+  const { name, value, $typeName: _, ...settings } = read(given);
+  if (!isName(name))
+    throw new BadRecord(
+      'name must be 1 to 200 bytes of printable ASCII without spaces, the first not "-", ' +
+        `got ${JSON.stringify(name.length > SHOWN ? `${name.slice(0, SHOWN)}...` : name)}`,
+    );
+  return { name, value: value!, settings: Object.keys(given).length > 2 ? settings : undefined };
+}
+
+const SHOWN = 60;
+
+function isNumber(field: Field): boolean {
+  return field.fieldKind === "scalar" && field.scalar === ScalarType.INT64;
+}
+
+function expectOneOf(field: Field & { fieldKind: "enum" }, value: JsonValue): void {
+  const names = field.enum.values.filter(({ number }) => number !== 0).map(({ name }) => name);
+  if (!names.includes(`${value}`))
+    throw new BadRecord(`${field.name}: expected ${names.join(" or ")}, got ${JSON.stringify(value)}`);
+}
+
+function numberIn({ name }: Field, value: JsonValue): bigint {
+  try {
+    return int64(`${value}`);
+  } catch {
+    throw new BadRecord(
+      `${name}: expected a whole number from -2^63 to 2^63-1, got ${JSON.stringify(value)}`,
+    );
+  }
+}
+
+function read(given: JsonObject) {
+  try {
+    return fromJson(CreateCounterRequestSchema, given);
+  } catch (error) {
+    throw new BadRecord(
+      (error as Error).message.replace(
+        /^cannot decode (field|message) tally\.v1\.(CreateCounterRequest\.)?/,
+        "",
+      ),
+    );
+  }
+}

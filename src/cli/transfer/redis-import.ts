@@ -1,0 +1,37 @@
+import { CallSink } from "./call-sink.ts";
+import { DrySink } from "./dry-sink.ts";
+import type { ImportSession } from "./import-session.ts";
+import { openRedis, type RedisKeys } from "./redis.ts";
+import { hashOf } from "./sink.ts";
+
+/**
+ * Import the counters of a Redis. SCAN knows no order, so each key is imported by itself, under a request id of its own:
+ * a run after this one imports those that this one has not, also when Redis has counted on since.
+ *
+ * @throws CallError when the server takes no more; CommandError when Redis fails
+ */
+export async function importRedis(session: ImportSession, keys: RedisKeys): Promise<void> {
+  const { client, options, imported, progress, stop } = session;
+  const { dryRun, existing, note = "", importId, prefix } = options;
+  const redis = await openRedis(keys);
+  try {
+    const keep = existing === "keep";
+    const sink = dryRun
+      ? new DrySink(client, imported, keep)
+      : new CallSink(client, imported, {
+          ...{ keep, note },
+          hashOf: ({ name }) => hashOf("redis", redis.identity, importId, name),
+        });
+    progress.start(() => ({ lines: imported.all, bytes: imported.all }), redis.total, "counter");
+    for await (const rows of redis.rows()) {
+      for (const row of rows) {
+        if (stop.aborted) return await sink.stop();
+        if ("fault" in row) imported.faults.add(row.reason, 1, () => `${row.at}: ${row.fault}.`);
+        else await sink.add({ ...row, name: prefix + row.name });
+      }
+    }
+    await sink.finish();
+  } finally {
+    redis.close();
+  }
+}

@@ -1,0 +1,139 @@
+/** Files of counters: what is written is read again, whatever is in it, and what cannot be read is told by its line. */
+
+import { create } from "@bufbuild/protobuf";
+import { fc, it as property } from "@fast-check/vitest";
+import { describe, expect, it } from "vitest";
+import { CalendarUnit, CounterSchema, OnBound } from "../../gen/browser/tally/v1/counter_pb.ts";
+import { FILE_END } from "../../src/cli/count/input.ts";
+import { fieldsOf, rowText } from "../../src/cli/transfer/csv.ts";
+import { FILE_FORMATS, type FileFormat, headOf, lineOf } from "../../src/cli/transfer/formats.ts";
+import { type Row, RowReader } from "../../src/cli/transfer/reading.ts";
+import { recordOf } from "../../src/cli/transfer/record.ts";
+
+const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+const text = fc.string({ unit: "grapheme", maxLength: 12 }).map((any) => any.replaceAll("\0", ""));
+const counter = fc.record({
+  name: fc.stringMatching(/^[!-,.-~][!-~]{0,20}$/),
+  value: int64,
+  initial: int64,
+  min: fc.option(int64, { nil: undefined }),
+  max: fc.option(int64, { nil: undefined }),
+  onBound: fc.constantFrom(OnBound.REJECT, OnBound.CLAMP),
+  monotonic: fc.boolean(),
+  labels: fc.dictionary(fc.stringMatching(/^[a-z0-9_.-]{1,5}$/), text, { maxKeys: 3 }),
+  description: text,
+  history: fc.boolean(),
+});
+
+/** The rows of a file that comes in pieces of so many bytes. */
+async function rowsOf(file: string | Buffer, pieceBytes = 7, format?: FileFormat): Promise<Row[]> {
+  const bytes = Buffer.from(file as string);
+  async function* chunks() {
+    for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+    yield FILE_END;
+  }
+  const rows: Row[] = [];
+  for await (const some of new RowReader(format).rows(chunks())) rows.push(...some);
+  return rows;
+}
+
+describe("a file of counters", () => {
+  property.prop([fc.array(counter, { minLength: 1, maxLength: 5 }), fc.constantFrom(...FILE_FORMATS)])(
+    "has every setting of each, exactly, in both formats",
+    async (counters, format) => {
+      const lines = counters.map((each) => lineOf(format, recordOf(create(CounterSchema, each))));
+      const rows = await rowsOf(headOf(format) + lines.join(""));
+      expect(rows).toHaveLength(counters.length);
+      for (const [i, row] of rows.entries()) {
+        const { name, value, ...settings } = counters[i]!;
+        expect(row).toMatchObject({ wanted: { name, value } });
+        const read =
+          "wanted" in row ? create(CounterSchema, { ...row.wanted.settings, name, value } as object) : {};
+        expect(read).toMatchObject(create(CounterSchema, { ...settings, name, value }));
+      }
+    },
+  );
+
+  it("has what has parts, too, and passes over what nobody can set", async () => {
+    const parts = {
+      window: { span: { case: "calendar", value: CalendarUnit.MONTH }, timeZone: "Europe/Berlin", day: 31 },
+      refill: { amount: 2n ** 60n, every: { seconds: 1n, nanos: 0 } },
+      idleTtl: { seconds: 3_600n, nanos: 0 },
+    } as const;
+    for (const format of FILE_FORMATS) {
+      const record = recordOf(
+        create(CounterSchema, { name: "a", uid: "u", revision: 7n, policy: "", ...parts }),
+      );
+      const [row] = await rowsOf(headOf(format) + lineOf(format, record));
+      expect(row).toMatchObject({ wanted: { name: "a", value: 0n, settings: parts } });
+    }
+  });
+
+  it.each([
+    ["a byte order mark and CRLF", "\ufeffname,value\r\nvisits,12\r\n"],
+    ["no line end at its end, and empty lines", "\n\nname,value\n\nvisits,12"],
+    ["columns in any order, by either name", "onBound,value,name\n,12,visits\n"],
+    ["quotes where none are needed", '"name","value"\n"visits","12"\n'],
+    ["NDJSON with a byte order mark and blanks", '\ufeff  {"name" : "visits", "value": 12 }\r\n'],
+  ])("may have %s", async (_, file) => {
+    expect(await rowsOf(file)).toMatchObject([{ wanted: { name: "visits", value: 12n } }]);
+  });
+
+  it("without settings leaves them to policies", async () => {
+    expect(await rowsOf("name,value,min\na,1,\nb,1,0\n")).toMatchObject([
+      { wanted: { name: "a", settings: undefined } },
+      { wanted: { name: "b", settings: { min: 0n } } },
+    ]);
+  });
+
+  it.each([
+    ['{"name":"a","value":9007199254740993}', { wanted: { value: 9007199254740993n } }],
+    ['{"name":"a","value":"-9223372036854775808"}', { wanted: { value: -(2n ** 63n) } }],
+    ['{"name":"a","value":9223372036854775808}', { fault: /^value: expected a whole number/ }],
+    ['{"name":"a","value":1e3}', { fault: /^value: .* got "1e3"/ }],
+    ['{"name":"a","value":true}', { fault: /^value: .* got true/ }],
+    ['{"name":"a"}', { fault: /^value is missing/ }],
+    ['{"value":1}', { fault: /^name is missing/ }],
+    ['{"name":"caf\u00e9","value":1}', { fault: /^name must be 1 to 200 bytes of printable ASCII/ }],
+    ['{"name":"a","value":1,"on_bound":"STOP"}', { fault: /on_bound/ }],
+    ['{"name":"a","value":1,"idleTtl":"1s","idle_ttl":"1s"}', { fault: /given twice/ }],
+    ['{"name":"a","value":1,"__proto__":{"min":1}}', { fault: /no field "__proto__"/ }],
+    ['{"name":"a","value":1,"description":"\\ud800"}', { fault: /description/ }],
+    ['{"name":"a","value":1', { fault: "it is not JSON" }],
+    ["{}x", { fault: "it is not JSON" }],
+    ["name,value\na,1,2", { line: 2, fault: /^expected 2 fields/ }],
+    ['name,value\na"b,1', { line: 2, fault: /^it is no row of CSV/ }],
+    ['name,value\n"a,1\nb,2\n', { line: 2, fault: /still open at the end of the file \(lines 2 to 3\)/ }],
+    [Buffer.from('{"name":"a","value":1,"description":"\xff"}', "latin1"), { fault: "it is not UTF-8" }],
+  ])("of %j tells what there is, or what is wrong", async (file, row) => {
+    const [got] = await rowsOf(file);
+    for (const [key, wanted] of Object.entries(row))
+      if (wanted instanceof RegExp) expect((got as never)[key]).toMatch(wanted);
+      else if (typeof wanted === "object") expect((got as never)[key]).toMatchObject(wanted);
+      else expect((got as never)[key]).toBe(wanted);
+  });
+
+  it("goes on after a bad line, and counts the lines within quotes", async () => {
+    const file = 'name,value,description\na,1,"two\nlines"\nb,x,\nc,3,\n';
+    expect(await rowsOf(file)).toMatchObject([
+      { line: 2, wanted: { name: "a", settings: { description: "two\nlines" } } },
+      { line: 4, fault: expect.stringContaining("value: expected") },
+      { line: 5, wanted: { name: "c" } },
+    ]);
+  });
+
+  it.each([
+    ["name;value\na;1\n", /no field "name;value"/],
+    ["name\na\n", /expected a column value, got 0/],
+    ["name,value,name\n", /expected a column name, got 2/],
+    ['[{"name":"a","value":1}]', /one JSON array.*jq/],
+  ])("that begins with %j is refused whole", async (file, why) => {
+    await expect(rowsOf(file)).rejects.toThrow(why);
+  });
+});
+
+property.prop([
+  fc.array(fc.string({ unit: fc.constantFrom(",", '"', "\n", "\r", "a", "\u00e9") }), { minLength: 1 }),
+])("a row of CSV has the fields that were put into it", (fields) => {
+  expect(fieldsOf(rowText(fields))).toEqual(fields);
+});

@@ -1,0 +1,212 @@
+/** export and import: what goes out comes in again, each counter once, and what is wrong is told by its line. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { EXIT } from "../../src/cli/exit.ts";
+import { RPC, TallyClient } from "../../src/client/client.ts";
+import { folder, serverForTests, tally } from "./cli.ts";
+
+const server = serverForTests();
+const at = (args: readonly string[], input?: string) =>
+  tally(args, { env: { TALLY_SERVER: server.address }, ...(input !== undefined && { input }) });
+const json = async (...args: string[]) => JSON.parse((await at([...args, "-o", "json"])).stdout);
+const fileOf = (text: string) => {
+  const path = join(folder(), "counters");
+  writeFileSync(path, text);
+  return path;
+};
+/** What an import came to, in the order made, set, kept, before. */
+const importing = async (...args: string[]) => {
+  const { made, set, kept, before, notImported } = await json("import", ...args);
+  return { made, set, kept, before, notImported };
+};
+const NONE = { made: 0, set: 0, kept: 0, before: 0, notImported: {} };
+
+describe("export and import", () => {
+  it.each(["ndjson", "csv"])("take every setting along, as %s", async (format) => {
+    const bounds = ["--min", "-5", "--max", "9223372036854775807", "--initial", "-2", "--on-bound", "clamp"];
+    const time = ["--window", "month", "--day", "31", "--zone", "Europe/Berlin", "--idle-ttl", "1h30m"];
+    const texts = ["--label", 'team=a"b,c', "--label", "env=\u00fc", "--description", "=1+1, \u202e"];
+    const plain = ["--monotonic", "--history", "none", "--value", "9223372036854775807"];
+    await at(["create", `${format}:every`, ...bounds, ...time, ...texts, ...plain]);
+    await at(["create", `${format}:refilled`, "--min", "0", "--max", "10", "--refill", "3/1s"]);
+    const before = await at(["export", "--prefix", `${format}:`, "-o", format]);
+    expect(before).toMatchObject({ code: 0, stderr: expect.stringMatching(/^Exported 2 counters, /) });
+    await at(["delete", `${format}:every`, `${format}:refilled`, "--yes"]);
+    expect(await importing(fileOf(before.stdout))).toEqual({ ...NONE, made: 2 });
+    const after = await at(["export", "--prefix", `${format}:`, "-o", format]);
+    const settable = (text: string) => text.replaceAll(/[0-9a-f-]{36}|\d{4}-\d\d-\d\dT[\d:.]+Z/g, "");
+    expect(settable(after.stdout)).toBe(settable(before.stdout));
+  });
+
+  it("export takes those of a label alone", async () => {
+    await at(["create", "labelled:a", "--label", "team=web"]);
+    await at(["create", "labelled:b", "--label", "team=app"]);
+    const { stdout } = await at(["export", "--prefix", "labelled:", "--label", "team=web"]);
+    expect(
+      stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).name),
+    ).toEqual(["labelled:a"]);
+  });
+});
+
+describe("export --to", () => {
+  it("makes a file, and writes nothing over", async () => {
+    const path = join(folder(), "out.ndjson");
+    await at(["set", "once", "1"]);
+    expect(await at(["export", "--prefix", "once", "--to", path])).toMatchObject({ code: 0, stdout: "" });
+    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ name: "once", value: "1" });
+    expect([existsSync(`${path}.part`), existsSync(`${path}.part.state`)]).toEqual([false, false]);
+    const again = await at(["export", "--to", path]);
+    expect(again).toMatchObject({ code: EXIT.REFUSED, stderr: expect.stringContaining("is there already") });
+  });
+
+  it("goes on where a run before was killed, and writes anew what was not said to be there", async () => {
+    const lines = Array.from({ length: 2_500 }, (_, i) => `paged:${i},${i}`);
+    await at(["import", fileOf(`name,value\n${lines.join("\n")}`)]);
+    const { stdout: whole } = await at(["export", "--prefix", "paged:"]);
+    const path = join(folder(), "out");
+    const client = new TallyClient({ server: server.address });
+    const page = await client.call(RPC.listCounters, { prefix: "paged:", pageSize: 1_000 });
+    client.close();
+    const bytes = whole.split("\n").slice(0, 1_000).join("\n").length + 1;
+    const of = { format: "ndjson", prefix: "paged:", labels: {}, server: server.address };
+    const state = (more: object) =>
+      writeFileSync(
+        `${path}.part.state`,
+        JSON.stringify({
+          of: JSON.stringify(of),
+          pid: 2 ** 30, // Nobody's.
+          bytes,
+          place: { pageToken: page.nextPageToken, counters: 1_000, corrupt: [] },
+          ...more,
+        }),
+      );
+    writeFileSync(`${path}.part`, `${whole.slice(0, bytes)}{"name":"hal`);
+    state({ pid: process.pid });
+    expect(await at(["export", "--prefix", "paged:", "--to", path])).toMatchObject({ code: EXIT.REFUSED });
+    state({});
+    const other = await at(["export", "--prefix", "paged:1", "--to", path]);
+    expect(other).toMatchObject({ code: EXIT.REFUSED, stderr: expect.stringContaining("something else") });
+    const { code, stderr } = await at(["export", "--prefix", "paged:", "--to", path]);
+    expect(stderr).toMatch(/^Going on after 1,000 counters, which .*\nExported 2,500 counters, /);
+    expect(code).toBe(0);
+    expect(readFileSync(path, "utf8")).toBe(whole);
+  });
+
+  it("is refused where something else is begun", async () => {
+    const path = join(folder(), "out");
+    writeFileSync(`${path}.part`, "mine");
+    const { code, stderr } = await at(["export", "--to", path]);
+    expect({ code, stderr }).toMatchObject({
+      code: EXIT.REFUSED,
+      stderr: expect.stringContaining(`rm ${path}.part`),
+    });
+    expect(readFileSync(`${path}.part`, "utf8")).toBe("mine");
+  });
+});
+
+describe("import", () => {
+  it("imports the same once, whatever was counted since; another under --import-id", async () => {
+    const file = fileOf("name,value\nsame:a,5\nsame:b,6\n");
+    expect(await importing(file)).toEqual({ ...NONE, made: 2 });
+    await at(["inc", "same:a"]);
+    expect(await importing(file)).toEqual({ ...NONE, before: 2 });
+    expect((await at(["get", "same:a", "same:b", "-o", "value"])).stdout).toBe("6\n6\n");
+    expect(await importing(file, "--import-id", "second")).toEqual({ ...NONE, set: 2 });
+    expect((await at(["get", "same:a", "-o", "value"])).stdout).toBe("5\n");
+  });
+
+  it("by two at once sets each counter once", async () => {
+    const lines = Array.from({ length: 3_000 }, (_, i) => `twice:${i},${i}`);
+    const file = fileOf(`name,value\n${lines.join("\n")}\n`);
+    const both = await Promise.all([importing(file), importing(file)]);
+    expect(both[0]!.made + both[1]!.made).toBe(3_000);
+    expect(both[0]!.before + both[1]!.before).toBe(3_000);
+    const { stdout } = await at(["export", "--prefix", "twice:"]);
+    const revisions = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).revision);
+    expect(new Set(revisions)).toEqual(new Set(["1"]));
+  });
+
+  it("keeps what is there with --existing keep, also in a dry run", async () => {
+    await at(["set", "kept:a", "1"]);
+    const file = fileOf("name,value\nkept:a,5\nkept:b,6\nkept:b,7\n");
+    expect(await importing(file, "--existing", "keep", "--dry-run")).toEqual({ ...NONE, kept: 1, made: 2 });
+    expect(await importing(file, "--existing", "keep")).toEqual({ ...NONE, kept: 2, made: 1 });
+    expect(await importing(file, "--existing", "keep")).toEqual({ ...NONE, kept: 2, before: 1 });
+    expect((await at(["get", "kept:a", "kept:b", "-o", "value"])).stdout).toBe("1\n6\n");
+  });
+
+  it("--dry-run says what it would come to, and changes nothing", async () => {
+    await at(["set", "dry:a", "1"]);
+    await at(["set", "dry:b", "2"]);
+    const file = fileOf("name,value\ndry:a,1\ndry:b,3\ndry:c,4\ndry:d,x\n");
+    expect(await importing(file, "--dry-run")).toEqual({
+      made: 1,
+      set: 1,
+      kept: 1,
+      before: 0,
+      notImported: { BAD_LINE: 1 },
+    });
+    expect((await at(["list", "dry:", "-o", "value"])).stdout).toBe("1\n2\n");
+  });
+
+  it("tells bad lines by number and imports nothing; the others with --skip-bad", async () => {
+    const file = "name,value\nbad:a,1\nbad:b,x\nb d,1\nbad:c,3\n";
+    const refused = await at(["import", "-"], file);
+    expect(refused).toMatchObject({ code: EXIT.REFUSED, stdout: "" });
+    expect(refused.stderr).toMatch(/^Not imported: line 3: value: .*\nNot imported: line 4: name must be /);
+    expect(refused.stderr).toMatch(/^tally: 2 of 4 lines cannot be read, so nothing was imported\./m);
+    expect((await at(["list", "bad:", "-o", "name"])).stdout).toBe("");
+    const skipped = await at(["import", "-", "--skip-bad"], file);
+    expect(skipped).toMatchObject({ code: EXIT.REFUSED });
+    expect(skipped.stdout).toMatch(/^4 counters: 2 made, 2 not imported \(2 BAD_LINE\); /);
+    expect((await at(["list", "bad:", "-o", "name"])).stdout).toBe("bad:a\nbad:c\n");
+  });
+
+  it("tells by line what the server refuses, imports the others, and exits with 4", async () => {
+    await at(["create", "full", "--max", "5"]);
+    const file = fileOf(
+      [
+        '{"name":"full","value":6}',
+        '{"name":"shape","value":1,"labels":{"BAD KEY":"x"}}',
+        '{"name":"good","value":1}',
+        `{"name":"long","value":1,"description":"${"x".repeat(70_000)}"}`,
+      ].join("\n"),
+    );
+    const { code, stdout, stderr } = await at(["import", file, "-o", "json"]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      made: 1,
+      notImported: { VALUE_OUTSIDE_BOUNDS: 1 },
+      counters: 4,
+    });
+    expect(stderr).toMatch(/^Not imported: line 1: full: value 6 is outside the bounds/m);
+    expect(stderr).toMatch(/^Not imported: line 2: shape: labels\["BAD KEY"\] must/m);
+    expect(stderr).toMatch(/^Not imported: line 4: /m);
+    expect(code).toBe(EXIT.REFUSED);
+    expect((await at(["get", "good", "-o", "value"])).stdout).toBe("1\n");
+  });
+
+  it("puts a prefix before names, and leaves settings to the policy for them", async () => {
+    await at(["policy", "set", "pre:", "--max", "7"]);
+    await at(["import", "-", "--prefix", "pre:"], "name,value\na,1\n");
+    expect(await json("get", "pre:a")).toMatchObject({ value: "1", max: "7", policy: "pre:" });
+  });
+
+  it.each([
+    [["import"], "Say what to import"],
+    [["import", "-", "--prefix", "b d"], "--prefix: expected printable ASCII"],
+    [["import", "-", "--note", "x".repeat(201)], "--note: expected at most 200 bytes"],
+    [["import", "-", "--note", "x", "--existing", "keep"], "--note is of counters that are set"],
+    [["import", "-", "--existing", "add"], "Allowed choices are set, keep."],
+  ])("usage: %j", async (args, sentence) => {
+    const ran = await at(args, "");
+    expect(ran).toMatchObject({ code: EXIT.USAGE, stdout: "" });
+    expect(ran.stderr).toContain(sentence);
+  });
+});

@@ -46,6 +46,8 @@ export interface RunningServer {
   readonly hasRootKey: boolean;
   /** The same for it. */
   renewRootKey(): Promise<void>;
+  /** Go by a configuration that differs from the one before in nothing but what can be reloaded. */
+  reload(config: Config): void;
   /**
    * Not ready any more, finish calls in flight, have every answered change durable, release everything.
    *
@@ -112,7 +114,7 @@ export async function startServer(
     });
     opened.push({ close: () => maintenance.close() });
 
-    const logsCalls = config.logLevel === "debug";
+    const eachLogged = { isOn: config.logLevel === "debug" };
     let tellDoors = (_: Readiness) => {}; // Once there are some.
     const readiness = watchReadiness(store, clock, {
       everyMs: READINESS_EVERY_MS,
@@ -131,7 +133,7 @@ export async function startServer(
       served,
       clock,
       writerLimitsOf(config),
-      commitsTold(log, clock, { meter: commits, wake: following.wake, all: logsCalls }),
+      commitsTold(log, clock, { meter: commits, wake: following.wake, each: eachLogged }),
     );
     const unwatch = commits.watch(writer);
     opened.push({ close: () => writer.drain().finally(unwatch) });
@@ -163,7 +165,7 @@ export async function startServer(
         limits: limitsOf(config),
         warnings: [...unready(readiness.current), ...warned],
       }),
-      logsCalls,
+      eachLogged,
       limits: config,
     }).catch((error: unknown) => {
       throw toListenError(error, config);
@@ -187,6 +189,10 @@ export async function startServer(
       hasRootKey: guard?.hasRootKey ?? false,
       async renewRootKey() {
         await guard?.renewRootKey();
+      },
+      reload(next) {
+        eachLogged.isOn = next.logLevel === "debug";
+        guarding.reload(next);
       },
       store: store.traits,
       failed: store.failed,

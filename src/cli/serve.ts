@@ -1,11 +1,12 @@
 import { type Command, Option } from "commander";
-import { KEYS, loadConfig, type Sources, variableOf } from "../config.ts";
+import { aboutOf, KEYS, loadConfig, type Sources, variableOf } from "../config.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { type Log, openLog } from "../telemetry.ts";
 import { bannerOf, readyFields } from "./banner.ts";
 import { EXIT } from "./exit.ts";
 import { notes } from "./help.ts";
+import { reloading } from "./reload.ts";
 import { keepDebuggerShut, onOtherSignals, onStopSignals } from "./signals.ts";
 import { startFailureOf } from "./start-failure.ts";
 
@@ -13,7 +14,7 @@ import { startFailureOf } from "./start-failure.ts";
 export function define(command: Command, { version }: { version: string }): void {
   command.addHelpText("before", EXAMPLES).addHelpText("after", notes(PRECEDENCE));
   for (const key of Object.values(KEYS)) {
-    const help = `${key.about} (${key.expected}; default ${key.default || "none"})`;
+    const help = `${aboutOf(key)} (${key.expected}; default ${key.default || "none"})`;
     command.addOption(new Option(`--${key.name} ${key.placeholder}`.trim(), help).helpGroup(`${key.group}:`));
   }
   command.addOption(
@@ -29,10 +30,12 @@ export function define(command: Command, { version }: { version: string }): void
 }
 
 async function serve(flags: Sources["flags"], version: string): Promise<void> {
-  const { config, warnings } = loadConfig({ flags, env: process.env });
+  const sources = { flags, env: process.env };
+  const { config, warnings } = loadConfig(sources);
   const pretty =
     config.logFormat === "pretty" || (config.logFormat === "auto" && process.stdout.isTTY === true);
-  const log = await openLog({ level: config.logLevel, format: pretty ? "pretty" : "json" });
+  const opened = await openLog({ level: config.logLevel, format: pretty ? "pretty" : "json" });
+  const { log } = opened;
   endOnDefect(log);
   const stop = Promise.withResolvers<NodeJS.Signals>();
   onStopSignals({
@@ -42,10 +45,10 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
       process.exit(signal === "SIGINT" ? EXIT.INTERRUPTED : EXIT.TERMINATED);
     },
   });
-  let reload = () => false;
+  let reload: () => Promise<void> | undefined = () => undefined;
   onOtherSignals({
     reload: (signal) => {
-      if (!reload()) log("signal.ignored", { signal });
+      if (reload() === undefined) log("signal.ignored", { signal });
     },
     abandoned: stop.resolve,
     ignored: (signal) => log("signal.ignored", { signal }),
@@ -60,12 +63,7 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
   });
   if (pretty) process.stdout.write(bannerOf(server, config, version));
   else log("server.ready", readyFields(server, config, version));
-  reload = () => {
-    if (server.certificate === undefined && !server.hasRootKey) return false;
-    void server.renewCertificate();
-    void server.renewRootKey();
-    return true;
-  };
+  reload = reloading(sources, config, server, opened);
 
   const end = await Promise.race([
     stop.promise.then((signal) => ({ signal })),

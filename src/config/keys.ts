@@ -128,6 +128,7 @@ export const KEYS = {
     group: "Log",
     about: "the least important events to log",
     default: "info",
+    isReloadable: true,
   },
   logFormat: {
     ...oneOf("<format>", ["auto", "pretty", "json"]),

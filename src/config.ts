@@ -8,7 +8,7 @@ import { type OidcIssuers, oidcIssuersFrom } from "./config/oidc.ts";
 import { formatDuration } from "./config/quantity.ts";
 import { withoutSecrets } from "./core/secrets.ts";
 
-export { type Difference, differenceOf, reloaded } from "./config/difference.ts";
+export { differenceOf, reloaded } from "./config/difference.ts";
 export { type Config, KEYS } from "./config/keys.ts";
 export { type Address, formatAddress } from "./config/quantity.ts";
 

@@ -46,6 +46,8 @@ export interface RunningServer {
   readonly hasRootKey: boolean;
   /** The same for it. */
   renewRootKey(): Promise<void>;
+  /** Resolves once every thread of the store answers; see Store.threadsAnswer. */
+  threadsAnswer(): Promise<unknown>;
   /** Go by a configuration that differs from the one before in nothing but what can be reloaded. */
   reload(config: Config): void;
   /**
@@ -194,6 +196,7 @@ export async function startServer(
         eachLogged.isOn = next.logLevel === "debug";
         guarding.reload(next);
       },
+      threadsAnswer: async () => store.threadsAnswer?.(),
       store: store.traits,
       failed: store.failed,
       close(graceMs = config.drainGraceMs) {

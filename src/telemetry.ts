@@ -21,6 +21,10 @@ export const LOG_EVENTS = {
     "info",
     "A signal came that means nothing here; SIGTERM stops, SIGHUP reads again what can be: the configuration file, a certificate, a root key.",
   ],
+  "supervisor.untold": [
+    "error",
+    "systemd cannot be told how the service is, as `detail` says: it will take it for dead, and end it. Of a unit that is not Type=notify take NOTIFY_SOCKET out of the environment.",
+  ],
   "config.warning": ["warn", "The configuration may not be what you meant."],
   "config.reloaded": [
     "info",

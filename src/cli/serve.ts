@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { aboutOf, KEYS, loadConfig, type Sources, variableOf } from "../config.ts";
+import { aboutOf, formatAddress, KEYS, loadConfig, type Sources, variableOf } from "../config.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { type Log, openLog } from "../telemetry.ts";
@@ -9,6 +9,7 @@ import { notes } from "./help.ts";
 import { reloading } from "./reload.ts";
 import { keepDebuggerShut, onOtherSignals, onStopSignals } from "./signals.ts";
 import { startFailureOf } from "./start-failure.ts";
+import type { Supervisor } from "./supervisor.ts";
 
 /** `tally serve`: run the service until it is told to stop. */
 export function define(command: Command, { version }: { version: string }): void {
@@ -46,9 +47,12 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
     },
   });
   let reload: () => Promise<void> | undefined = () => undefined;
+  const supervisor = await supervisorOf(log);
   onOtherSignals({
     reload: (signal) => {
-      if (reload() === undefined) log("signal.ignored", { signal });
+      const done = reload();
+      if (done === undefined) log("signal.ignored", { signal });
+      void supervisor?.reloading(done);
     },
     abandoned: stop.resolve,
     ignored: (signal) => log("signal.ignored", { signal }),
@@ -64,13 +68,28 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
   if (pretty) process.stdout.write(bannerOf(server, config, version));
   else log("server.ready", readyFields(server, config, version));
   reload = reloading(sources, config, server, opened);
+  supervisor?.ready(`Serving on ${formatAddress(server.address)}.`);
+  const unwatch = supervisor?.watch(() => server.threadsAnswer());
 
   const end = await Promise.race([
     stop.promise.then((signal) => ({ signal })),
     server.failed.then((err) => ({ err })),
   ]);
+  unwatch?.(); // Threads end now.
+  supervisor?.stopping();
   if ("err" in end) await endAfterFailure(server, end.err, log);
   else await endAsAsked(server, end.signal, log);
+}
+
+/** Loaded only where there is one. */
+async function supervisorOf(log: Log): Promise<Supervisor | undefined> {
+  if (!process.env.NOTIFY_SOCKET) return undefined;
+  const { openSupervisor } = await import("./supervisor.ts");
+  return openSupervisor(process.env, {
+    pid: process.pid,
+    monotonicUs: () => process.hrtime.bigint() / 1_000n,
+    onUntold: (detail) => log("supervisor.untold", { detail }),
+  });
 }
 
 async function endAsAsked(server: RunningServer, signal: NodeJS.Signals, log: Log): Promise<never> {

@@ -115,6 +115,8 @@ export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   streamsMax: 256,
   openStreamsMax: 10_000,
   grpcIdleMs: 1_800_000,
+  grpcAgeMs: undefined,
+  grpcAgeGraceMs: 10_000,
   connectionsMax: 10_000,
   firstBytesMs: 10_000,
   headersMs: 10_000,

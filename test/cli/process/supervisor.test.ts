@@ -6,8 +6,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, it, onTestFinished } from "vitest";
 import { openSupervisor, type Supervisor } from "../../../src/cli/supervisor.ts";
+import { TALLY_OF_SOURCES } from "../../support/bundles/command.ts";
 import { describeWith, program } from "../../support/needs.ts";
-import { folder, serve } from "./tally.ts";
+import { OLD, OLD_NODE } from "./old-node.ts";
+import { folder, serve, Tally } from "./tally.ts";
 
 const NOTIFY = program("systemd-notify", { install: "apt-get install systemd" });
 
@@ -103,6 +105,21 @@ describeWith([NOTIFY], "systemd", () => {
 });
 
 const untold: string[] = [];
+
+describeWith([NOTIFY, OLD_NODE], "on an old Node.js, which runs it on a newer one", () => {
+  it("systemd hears that it goes on, although it watches over the old one", async () => {
+    const systemd = await listening(folder());
+    const serving = 'WATCHDOG_PID=$$ exec "$@"';
+    const args = ["-c", serving, "sh", OLD!.path, TALLY_OF_SOURCES];
+    const server = new Tally("sh", [...args, "serve", "--listen", "127.0.0.1:0", "--store", "memory:"], {
+      env: { NOTIFY_SOCKET: systemd.path, WATCHDOG_USEC: "900000" },
+    });
+    expect((await server.logged("server.ready")).pid).not.toBe(server.child.pid);
+    await systemd.told(["WATCHDOG=1"], 2);
+    server.child.kill("SIGTERM");
+    expect(await server.ended).toMatchObject({ code: 0 });
+  });
+});
 
 function opened(env: NodeJS.ProcessEnv): Supervisor | undefined {
   return openSupervisor(

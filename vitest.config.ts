@@ -31,6 +31,7 @@ export const APART: Readonly<Record<string, string[]>> = {
     "test/proofs/count/proof.test.ts",
     "test/docs/{backup,history,limits,security,time,tour,warm-increment}.test.ts",
   ],
+  deploy: ["test/deploy/**/*.test.ts"],
   doors: [
     "test/doors/{clients,curl,quota,tls}.test.ts",
     "test/doors/{envoy,proxies}/**/*.test.ts",

@@ -16,7 +16,8 @@ export function runOnNewerNode({ self, root, canRunTally }) {
   if (node === undefined) return refuse(whatToDo(root));
   const child = spawn(node, [...process.execArgv, self, ...process.argv.slice(2)], {
     stdio: ["inherit", "inherit", "inherit", "ipc"], // The channel closes when this process ends, however it does.
-    env: { ...process.env, TALLY_REEXECUTED: "1" },
+    // Who watches over this process is told by that one.
+    env: { ...process.env, TALLY_REEXECUTED: "1", ...(process.env.WATCHDOG_PID && { WATCHDOG_PID: "" }) },
   });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR2"]) {
     process.on(signal, () => child.kill(signal));

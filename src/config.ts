@@ -8,6 +8,7 @@ import { type OidcIssuers, oidcIssuersFrom } from "./config/oidc.ts";
 import { formatDuration } from "./config/quantity.ts";
 import { withoutSecrets } from "./core/secrets.ts";
 
+export { differenceOf, reloaded } from "./config/difference.ts";
 export { type Config, KEYS } from "./config/keys.ts";
 export { type Address, formatAddress } from "./config/quantity.ts";
 
@@ -75,6 +76,11 @@ function oidcIssuersIn(file: File | undefined): OidcIssuers {
 
 const FIELDS = Object.keys(KEYS) as (keyof KeyedConfig)[];
 const NAMES: readonly string[] = Object.values(KEYS).map(({ name }) => name);
+
+/** What a setting does, and whether that can be changed while it serves. */
+export function aboutOf({ about, isReloadable }: Pick<Key<unknown>, "about" | "isReloadable">): string {
+  return isReloadable ? `${about}; taken from the file again on SIGHUP` : about;
+}
 
 /** The environment variable of a key. */
 export function variableOf(name: string): string {

@@ -46,6 +46,10 @@ export interface RunningServer {
   readonly hasRootKey: boolean;
   /** The same for it. */
   renewRootKey(): Promise<void>;
+  /** Resolves once every thread of the store answers; see Store.threadsAnswer. */
+  threadsAnswer(): Promise<unknown>;
+  /** Go by a configuration that differs from the one before in nothing but what can be reloaded. */
+  reload(config: Config): void;
   /**
    * Not ready any more, finish calls in flight, have every answered change durable, release everything.
    *
@@ -112,7 +116,7 @@ export async function startServer(
     });
     opened.push({ close: () => maintenance.close() });
 
-    const logsCalls = config.logLevel === "debug";
+    const eachLogged = { isOn: config.logLevel === "debug" };
     let tellDoors = (_: Readiness) => {}; // Once there are some.
     const readiness = watchReadiness(store, clock, {
       everyMs: READINESS_EVERY_MS,
@@ -131,7 +135,7 @@ export async function startServer(
       served,
       clock,
       writerLimitsOf(config),
-      commitsTold(log, clock, { meter: commits, wake: following.wake, all: logsCalls }),
+      commitsTold(log, clock, { meter: commits, wake: following.wake, each: eachLogged }),
     );
     const unwatch = commits.watch(writer);
     opened.push({ close: () => writer.drain().finally(unwatch) });
@@ -163,7 +167,7 @@ export async function startServer(
         limits: limitsOf(config),
         warnings: [...unready(readiness.current), ...warned],
       }),
-      logsCalls,
+      eachLogged,
       limits: config,
     }).catch((error: unknown) => {
       throw toListenError(error, config);
@@ -188,6 +192,11 @@ export async function startServer(
       async renewRootKey() {
         await guard?.renewRootKey();
       },
+      reload(next) {
+        eachLogged.isOn = next.logLevel === "debug";
+        guarding.reload(next);
+      },
+      threadsAnswer: async () => store.threadsAnswer?.(),
       store: store.traits,
       failed: store.failed,
       close(graceMs = config.drainGraceMs) {

@@ -19,9 +19,25 @@ export const LOG_EVENTS = {
   "server.failed": ["fatal", "A defect in Tally ends the process; it is to be started again."],
   "signal.ignored": [
     "info",
-    "A signal came that means nothing here; SIGTERM stops, SIGHUP reads a certificate and a root key again.",
+    "A signal came that means nothing here; SIGTERM stops, SIGHUP reads again what can be: the configuration file, a certificate, a root key.",
+  ],
+  "supervisor.untold": [
+    "error",
+    "systemd cannot be told how the service is, as `detail` says: it will take it for dead, and end it. Of a unit that is not Type=notify take NOTIFY_SOCKET out of the environment.",
   ],
   "config.warning": ["warn", "The configuration may not be what you meant."],
+  "config.reloaded": [
+    "info",
+    "The configuration file was read again: the settings in `changed` are in use as it has them now.",
+  ],
+  "config.restart_needed": [
+    "warn",
+    "The configuration file has other values of the settings in `settings`, which take effect at the next start.",
+  ],
+  "config.unusable": [
+    "error",
+    "The configuration was read again and cannot be used, as `detail` says: every setting stays as it is. The next start would fail.",
+  ],
   "store.warning": ["warn", "The store warns."],
   "store.commit_failed": [
     "error",
@@ -168,6 +184,13 @@ export const NO_LOG: Log = () => {};
 /** Says nothing to anybody. */
 export const NO_TELEMETRY: Telemetry = { log: NO_LOG, metrics: new Metrics() };
 
+/** A log that is written. */
+export interface OpenLog {
+  readonly log: Log;
+  /** The least important events that are written from now on. */
+  setLevel(level: LogLevel): void;
+}
+
 /**
  * Open the log: one JSON object a line, or coloured lines for people.
  *
@@ -184,7 +207,7 @@ export async function openLog(options: {
   level: LogLevel;
   format: "json" | "pretty";
   fields?: LogFields;
-}): Promise<Log> {
+}): Promise<OpenLog> {
   const { pino } = await import("pino");
   const destination = options.format === "pretty" ? await openPretty() : openStdout(pino.destination);
   const logger = pino(
@@ -197,9 +220,14 @@ export async function openLog(options: {
     },
     destination,
   );
-  return (event, fields = {}) => {
-    const [level, text] = LOG_EVENTS[event];
-    if (logger.isLevelEnabled(level)) logger[level]({ event, ...fields }, text);
+  return {
+    log(event, fields = {}) {
+      const [level, text] = LOG_EVENTS[event];
+      if (logger.isLevelEnabled(level)) logger[level]({ event, ...fields }, text);
+    },
+    setLevel(level) {
+      logger.level = level;
+    },
   };
 }
 

@@ -1,19 +1,21 @@
 import { type Command, Option } from "commander";
-import { KEYS, loadConfig, type Sources, variableOf } from "../config.ts";
+import { aboutOf, formatAddress, KEYS, loadConfig, type Sources, variableOf } from "../config.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { type Log, openLog } from "../telemetry.ts";
 import { bannerOf, readyFields } from "./banner.ts";
 import { EXIT } from "./exit.ts";
 import { notes } from "./help.ts";
+import { reloading } from "./reload.ts";
 import { keepDebuggerShut, onOtherSignals, onStopSignals } from "./signals.ts";
 import { startFailureOf } from "./start-failure.ts";
+import type { Supervisor } from "./supervisor.ts";
 
 /** `tally serve`: run the service until it is told to stop. */
 export function define(command: Command, { version }: { version: string }): void {
   command.addHelpText("before", EXAMPLES).addHelpText("after", notes(PRECEDENCE));
   for (const key of Object.values(KEYS)) {
-    const help = `${key.about} (${key.expected}; default ${key.default || "none"})`;
+    const help = `${aboutOf(key)} (${key.expected}; default ${key.default || "none"})`;
     command.addOption(new Option(`--${key.name} ${key.placeholder}`.trim(), help).helpGroup(`${key.group}:`));
   }
   command.addOption(
@@ -29,10 +31,12 @@ export function define(command: Command, { version }: { version: string }): void
 }
 
 async function serve(flags: Sources["flags"], version: string): Promise<void> {
-  const { config, warnings } = loadConfig({ flags, env: process.env });
+  const sources = { flags, env: process.env };
+  const { config, warnings } = loadConfig(sources);
   const pretty =
     config.logFormat === "pretty" || (config.logFormat === "auto" && process.stdout.isTTY === true);
-  const log = await openLog({ level: config.logLevel, format: pretty ? "pretty" : "json" });
+  const opened = await openLog({ level: config.logLevel, format: pretty ? "pretty" : "json" });
+  const { log } = opened;
   endOnDefect(log);
   const stop = Promise.withResolvers<NodeJS.Signals>();
   onStopSignals({
@@ -42,10 +46,13 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
       process.exit(signal === "SIGINT" ? EXIT.INTERRUPTED : EXIT.TERMINATED);
     },
   });
-  let reload = () => false;
+  let reload: () => Promise<void> | undefined = () => undefined;
+  const supervisor = await supervisorOf(log);
   onOtherSignals({
     reload: (signal) => {
-      if (!reload()) log("signal.ignored", { signal });
+      const done = reload();
+      if (done === undefined) log("signal.ignored", { signal });
+      void supervisor?.reloading(done);
     },
     abandoned: stop.resolve,
     ignored: (signal) => log("signal.ignored", { signal }),
@@ -60,19 +67,29 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
   });
   if (pretty) process.stdout.write(bannerOf(server, config, version));
   else log("server.ready", readyFields(server, config, version));
-  reload = () => {
-    if (server.certificate === undefined && !server.hasRootKey) return false;
-    void server.renewCertificate();
-    void server.renewRootKey();
-    return true;
-  };
+  reload = reloading(sources, config, server, opened);
+  supervisor?.ready(`Serving on ${formatAddress(server.address)}.`);
+  const unwatch = supervisor?.watch(() => server.threadsAnswer());
 
   const end = await Promise.race([
     stop.promise.then((signal) => ({ signal })),
     server.failed.then((err) => ({ err })),
   ]);
+  unwatch?.(); // Threads end now.
+  supervisor?.stopping();
   if ("err" in end) await endAfterFailure(server, end.err, log);
   else await endAsAsked(server, end.signal, log);
+}
+
+/** Loaded only where there is one. */
+async function supervisorOf(log: Log): Promise<Supervisor | undefined> {
+  if (!process.env.NOTIFY_SOCKET) return undefined;
+  const { openSupervisor } = await import("./supervisor.ts");
+  return openSupervisor(process.env, {
+    pid: process.pid,
+    monotonicUs: () => process.hrtime.bigint() / 1_000n,
+    onUntold: (detail) => log("supervisor.untold", { detail }),
+  });
 }
 
 async function endAsAsked(server: RunningServer, signal: NodeJS.Signals, log: Log): Promise<never> {

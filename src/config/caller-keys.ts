@@ -42,6 +42,7 @@ export const CALLER_KEYS = {
     about:
       "how often a principal may call that has no rate of its own, in each process: calls a second, how many at once, and the same of operations; nothing is as often as it likes",
     default: "",
+    isReloadable: true,
   },
   rateAnonymous: {
     ...optional(rate()),
@@ -50,6 +51,7 @@ export const CALLER_KEYS = {
     about:
       "the same for each address of callers without a credential or with a capability token (IPv6 by its /64)",
     default: "",
+    isReloadable: true,
   },
   rateTokens: {
     ...optional(rate()),
@@ -57,6 +59,7 @@ export const CALLER_KEYS = {
     group: "Who may call",
     about: "the same for all capability tokens of one API key together, apart from the key's own calls",
     default: "1000:5000",
+    isReloadable: true,
   },
   trustedProxies: {
     name: "trusted-proxies",
@@ -67,5 +70,6 @@ export const CALLER_KEYS = {
     default: "",
     placeholder: "<networks>",
     schema: listOf(whyNoNetwork),
+    isReloadable: true,
   },
 } as const satisfies Record<string, Key<unknown>>;

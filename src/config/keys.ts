@@ -128,6 +128,7 @@ export const KEYS = {
     group: "Log",
     about: "the least important events to log",
     default: "info",
+    isReloadable: true,
   },
   logFormat: {
     ...oneOf("<format>", ["auto", "pretty", "json"]),
@@ -280,6 +281,21 @@ export const KEYS = {
     group: "Limits",
     about: "how long a gRPC connection may be without a call; clients connect again by themselves",
     default: "30m", // As long as gRPC's clients keep a channel that is not used.
+  },
+  grpcAgeMs: {
+    ...optional(duration("1s", "7d")),
+    name: "grpc-connection-age",
+    group: "Limits",
+    about:
+      "how old a gRPC connection may become, a tenth more or less; clients connect again by themselves, so that instances that are new get calls. Nothing is as old as it likes",
+    default: "",
+  },
+  grpcAgeGraceMs: {
+    ...duration("0s", "1h"),
+    name: "grpc-connection-age-grace",
+    group: "Limits",
+    about: "how long calls on such a connection may go on after that",
+    default: "10s",
   },
   requestIdsKeepMs: {
     ...duration("1s", "3660d"),

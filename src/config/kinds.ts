@@ -17,6 +17,8 @@ export interface Key<T> {
   readonly placeholder: string;
   /** From what was written (text, or what TOML has for it) to the value. */
   readonly schema: z.ZodType<T>;
+  /** Whether another value takes effect on SIGHUP; of the others one is told that they need a restart. */
+  readonly isReloadable?: boolean;
 }
 
 /** What kind of value a setting takes. */

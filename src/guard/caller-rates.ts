@@ -38,15 +38,27 @@ const OPERATIONS_BURST_MIN = 8_000;
  */
 export class CallerRates implements Rates {
   readonly #clock: Clock;
-  readonly #rates: ServerRates;
+  readonly #seed: number;
+  #rates: ServerRates;
   readonly #callers = new Map<string, Count>();
-  readonly #addresses: AddressBuckets<Count>;
+  #addresses: AddressBuckets<Count>;
 
   /** @param seed  by which addresses share buckets: not to be guessed from outside */
   constructor(clock: Clock, rates: ServerRates, seed: number) {
     this.#clock = clock;
     this.#rates = rates;
+    this.#seed = seed;
     this.#addresses = new AddressBuckets(seed, newCount);
+  }
+
+  /**
+   * Count by other rates from now on, and anew: what was owed at an old rate would keep callers waiting for as long as that
+   * would have taken.
+   */
+  become(rates: ServerRates): void {
+    this.#rates = rates;
+    this.#callers.clear();
+    this.#addresses = new AddressBuckets(this.#seed, newCount);
   }
 
   head(caller: Counted, address: string): Refusal | undefined {

@@ -2,17 +2,29 @@ import { BlockList, isIP } from "node:net";
 
 /** From whom a list of the addresses that a request came by is believed. */
 export class TrustedProxies {
-  readonly #trusted = new BlockList();
-  readonly #none: boolean;
+  #trusted = new BlockList();
+  #none = true;
 
   /** @param networks  addresses and CIDRs, as the setting trusted-proxies takes them */
   constructor(networks: readonly string[]) {
-    this.#none = networks.length === 0;
+    this.become(networks);
+  }
+
+  /** Whether nobody is believed: then what they say need not be looked for. */
+  get areNone(): boolean {
+    return this.#none;
+  }
+
+  /** Believe these from now on, and no others. */
+  become(networks: readonly string[]): void {
+    const trusted = new BlockList();
     for (const network of networks) {
       const [address, bits] = network.split("/");
       const family = isIP(address!) === 6 ? "ipv6" : "ipv4";
-      this.#trusted.addSubnet(address!, Number(bits ?? (family === "ipv6" ? 128 : 32)), family);
+      trusted.addSubnet(address!, Number(bits ?? (family === "ipv6" ? 128 : 32)), family);
     }
+    this.#trusted = trusted;
+    this.#none = networks.length === 0;
   }
 
   /**

@@ -154,7 +154,7 @@ class StandingGuard implements Guard {
   addressOf(head: CallHead): string {
     const peer = head.peer();
     const { proxies } = this.#options;
-    return proxies === undefined
+    return proxies === undefined || proxies.areNone
       ? peer.address
       : proxies.addressOf(peer.address, head.headerOf("x-forwarded-for"));
   }

@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Store } from "../service/store.ts";
@@ -6,13 +7,13 @@ import type { Catalogue } from "../service/store-catalogue.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Log } from "../telemetry.ts";
 import { type AsksNobody, openAsksNobody } from "./asks-nobody.ts";
-import { CallerRates } from "./caller-rates.ts";
+import { CallerRates, type ServerRates } from "./caller-rates.ts";
 import { openCertificates } from "./certificates.ts";
 import { TrustedProxies } from "./client-address.ts";
 import { FormerIds } from "./former-ids.ts";
 import { type Guard, type GuardMode, openGuard } from "./guard.ts";
 import type { RandomBytes } from "./random-id.ts";
-import type { Rate, Rates } from "./rate.ts";
+import type { Rate } from "./rate.ts";
 import { RootKeyError } from "./root-key.ts";
 import type { OidcIssuer } from "./tokens/oidc-settings.ts";
 
@@ -29,12 +30,16 @@ export class GuardError extends Error {
 }
 
 /** What an operator has set. */
-export interface GuardSettings {
+export interface GuardSettings extends ReloadableSettings {
   readonly auth: "off" | GuardMode;
   readonly rootKeyFile: string | undefined;
   readonly oidc: readonly OidcIssuer[];
   /** For how much running time request ids are kept, in milliseconds. */
   readonly requestIdsKeepMs: number;
+}
+
+/** What of it can become another while the guard stands. */
+export interface ReloadableSettings {
   readonly rateDefault: Rate | undefined;
   readonly rateAnonymous: Rate | undefined;
   readonly rateTokens: Rate | undefined;
@@ -45,6 +50,8 @@ export interface GuardSettings {
 export interface Guarding {
   /** Undefined when nobody is asked who they are. */
   readonly guard: Guard | undefined;
+  /** Go by other settings from now on; does nothing when nobody is asked who they are. */
+  reload(settings: ReloadableSettings): void;
   /** See Guard.close. */
   close(): Promise<void>;
 }
@@ -69,7 +76,7 @@ export async function openGuardFor(
 ): Promise<Guarding> {
   const { auth, rootKeyFile, oidc } = settings;
   if (catalogue === undefined) {
-    if (auth === "off") return { guard: undefined, async close() {} };
+    if (auth === "off") return { guard: undefined, reload() {}, async close() {} };
     throw new GuardError(`auth is ${auth}, and the store ${shown} keeps no principals; set auth = off.`);
   }
   let hasUnreadable: boolean;
@@ -77,19 +84,21 @@ export async function openGuardFor(
     if (auth === "off") {
       const asksNobody = assertNobodyIsKept(await openAsksNobody(catalogue, deps), shown);
       await FormerIds.comeAgain(catalogue);
-      return { guard: undefined, close: async () => asksNobody.close() };
+      return { guard: undefined, reload() {}, close: async () => asksNobody.close() };
     }
     const { openTokens } = await import("./tokens/verifier.ts"); // With a library that who asks nobody need not load.
+    const rates = new CallerRates(deps.clock, ratesOf(settings), randomInt(2 ** 32));
+    const proxies = new TrustedProxies(settings.trustedProxies);
     const guard = await openGuard({
       ...{ mode: auth, catalogue, keyUses, rootKeyFile, ...deps },
       tokens: (now) => openTokens({ known: () => now.directory, seed: randomInt(2 ** 32), oidc, ...deps }),
       certificates: (now) => openCertificates(() => now.directory, deps.clock),
       formerIds: await formerIdsOf(catalogue, auth, settings, deps),
-      rates: ratesOf(settings, deps.clock),
-      proxies: settings.trustedProxies.length > 0 ? new TrustedProxies(settings.trustedProxies) : undefined,
+      rates,
+      proxies,
     });
     if (auth === "optional" || guard.hasRootKey || guard.current.directory.hasAdmin)
-      return { guard, close: () => guard.close() };
+      return { guard, reload: reloading(rates, proxies, settings), close: () => guard.close() };
     ({ hasUnreadable } = guard.current.directory);
     await guard.close();
   } catch (error) {
@@ -128,9 +137,23 @@ function formerIdsOf(
   });
 }
 
-function ratesOf({ rateDefault, rateAnonymous, rateTokens }: GuardSettings, clock: Clock): Rates {
-  const rates = { principal: rateDefault, anonymous: rateAnonymous, tokens: rateTokens };
-  return new CallerRates(clock, rates, randomInt(2 ** 32));
+function ratesOf({ rateDefault, rateAnonymous, rateTokens }: ReloadableSettings): ServerRates {
+  return { principal: rateDefault, anonymous: rateAnonymous, tokens: rateTokens };
+}
+
+/** Counts go on while the rates stay as they are: who reads other settings again is not to give everybody a burst. */
+function reloading(
+  rates: CallerRates,
+  proxies: TrustedProxies,
+  opened: ReloadableSettings,
+): (settings: ReloadableSettings) => void {
+  let inForce = ratesOf(opened);
+  return (settings) => {
+    const next = ratesOf(settings);
+    if (!isDeepStrictEqual(inForce, next)) rates.become(next);
+    inForce = next;
+    proxies.become(settings.trustedProxies);
+  };
 }
 
 /** A setting that was forgotten must not open what others guard. */

@@ -49,8 +49,10 @@ export interface Http2Limits {
   readonly idleMs: number;
   /** Until a connection without requests is ended, in milliseconds. */
   readonly connectionIdleMs: number;
-  /** Until any connection is asked to come anew, in milliseconds. */
+  /** Until any connection is asked to come anew, in milliseconds; a tenth more or less. */
   readonly connectionAgeMs: number;
+  /** And until it is cut after that, whatever is in flight on it, in milliseconds. */
+  readonly connectionAgeGraceMs: number;
   /** After such a silence a peer is asked whether it is there, in milliseconds. */
   readonly keepaliveMs: number;
   /** And has so long to answer. */
@@ -91,6 +93,7 @@ export const DEFAULT_HTTP2_LIMITS: Http2Limits = {
   idleMs: 60_000,
   connectionIdleMs: 1_800_000,
   connectionAgeMs: Number.POSITIVE_INFINITY,
+  connectionAgeGraceMs: Number.POSITIVE_INFINITY,
   keepaliveMs: 120_000,
   keepaliveTimeoutMs: 20_000,
   controlBurst: 1_000,

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { spreadAge } from "./age.ts";
 import { ErrorCode } from "./codes.ts";
 import type { Ending } from "./ending.ts";
 import type { Http2Limits } from "./limits.ts";
@@ -40,6 +41,7 @@ export class Watch {
   readonly #reader: FrameReader;
   readonly #socket: Socket;
   readonly #since: number;
+  readonly #ageMs: number;
   #lookedAt: number;
   #settingsAcked = false;
   /** Since when there has been no request; when anything was read last. */
@@ -59,6 +61,7 @@ export class Watch {
     this.#receiver = receiver;
     this.#reader = reader;
     this.#socket = socket;
+    this.#ageMs = spreadAge(connection.limits.connectionAgeMs, socket.remotePort);
     const now = connection.now();
     this.#since = this.#lookedAt = this.#idleSince = this.#heardAt = this.#takenAt = now;
   }
@@ -121,7 +124,7 @@ export class Watch {
     else if (this.#isStalled(now)) connection.destroy();
     else if (connection.inFlight === 0 && now - this.#idleSince > limits.connectionIdleMs)
       connection.leave(Number.POSITIVE_INFINITY);
-    else if (now - since > limits.connectionAgeMs) connection.leave(Number.POSITIVE_INFINITY);
+    else if (now - since > this.#ageMs) connection.leave(limits.connectionAgeGraceMs);
     else this.#keepAlive(now);
   }
 

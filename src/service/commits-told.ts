@@ -8,12 +8,16 @@ import type { CommitsTold } from "./writer.ts";
  * Has those told of commits who watch them: the meter; who follows the change log; and the log, of failures now and then.
  *
  * @param options.wake  undefined: nobody follows the log who need be told
- * @param options.all   whether the log has each one that succeeds, too
+ * @param options.each  whether the log has each one that succeeds, too: looked at each time
  */
 export function commitsTold(
   log: Log,
   clock: Clock,
-  { meter, wake, all }: { meter: CommitMeter; wake: (() => void) | undefined; all: boolean },
+  {
+    meter,
+    wake,
+    each,
+  }: { meter: CommitMeter; wake: (() => void) | undefined; each: { readonly isOn: boolean } },
 ): CommitsTold {
   const tellFailed = seldom(clock, (err) => log("store.commit_failed", { err }));
   return {
@@ -24,7 +28,7 @@ export function commitsTold(
     committed(calls, outcomes, waitedMs) {
       wake?.();
       meter.committed(calls, outcomes, waitedMs);
-      if (!all) return;
+      if (!each.isOn) return;
       const { values, timings } = outcomes;
       const { loadMs, decideMs, saveMs, syncMs } = timings;
       const parts = { load_ms: loadMs, decide_ms: decideMs, save_ms: saveMs, sync_ms: syncMs };

@@ -166,6 +166,12 @@ export interface Store {
    */
   readonly accepting?: Accepting | undefined;
 
+  /**
+   * Resolves once every thread that has to serve all the time has come to answer this: with one that hangs, never. Undefined
+   * where there are none. How the store is does not matter.
+   */
+  readonly threadsAnswer?: (() => Promise<unknown>) | undefined;
+
   /** Settle what is in flight, release everything. Later calls reject with STORE_UNAVAILABLE. */
   close(): Promise<void>;
 

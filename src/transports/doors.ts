@@ -90,8 +90,8 @@ export interface DoorsOptions {
   readonly administration?: Administration;
   /** The process as it is now, for who may observe; undefined: nothing is known of it. */
   readonly serverInfo?: () => ServerInfo;
-  /** Whether each call and each refusal is logged. */
-  readonly logsCalls?: boolean;
+  /** Whether each call and each refusal is logged now; undefined: never. */
+  readonly eachLogged?: { readonly isOn: boolean };
   readonly limits?: Partial<DoorLimits>;
 }
 
@@ -115,6 +115,8 @@ export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   streamsMax: 256,
   openStreamsMax: 10_000,
   grpcIdleMs: 1_800_000,
+  grpcAgeMs: undefined,
+  grpcAgeGraceMs: 10_000,
   connectionsMax: 10_000,
   firstBytesMs: 10_000,
   headersMs: 10_000,
@@ -191,7 +193,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     authorise,
     { administration: options.administration, log, serverInfo },
   );
-  const calls = options.logsCalls ? logged(silent, log, clock) : silent;
+  const calls = options.eachLogged ? logged(silent, log, clock, options.eachLogged) : silent;
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const arriving = new Room(limits.arrivingBytesMax);
   const meter = new CallMeter(metrics, clock);
@@ -209,7 +211,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     ...(options.authenticates ? [noStoreRoute()] : []),
     wellFormedRoute(),
     healthRoute(health),
-    ...(options.logsCalls ? [refusalsLogged(log)] : []),
+    ...(options.eachLogged ? [refusalsLogged(log, options.eachLogged)] : []),
     ...(hostNames === undefined ? [] : [hostNameRoute(hostNames)]),
     originRoute(new Set(options.allowOrigins), hostNames),
     connectRoute([...api, ...unaryCalls], doing),

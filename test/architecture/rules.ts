@@ -207,6 +207,12 @@ export const RULES: readonly Rule[] = [
     builtins: true,
   },
   {
+    of: "src/cli/reload.ts",
+    own: ["types of src/server.ts", "src/config.ts", TELEMETRY],
+    packages: [],
+    builtins: false,
+  },
+  {
     of: "src/cli/banner.ts",
     own: ["types of src/server.ts", "src/config.ts", TELEMETRY],
     packages: [],

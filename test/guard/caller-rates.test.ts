@@ -220,3 +220,26 @@ describe("where a request comes from", () => {
     },
   );
 });
+
+describe("rates that become others", () => {
+  it("begin to count anew: what was owed at a slow rate keeps nobody waiting at a fast one", () => {
+    const { rates } = counting({ principal: { calls: 1, callsBurst: 1_000 } });
+    for (let n = 0; n < 1_000; n++) expect(rates.head(shop, "a")).toBeUndefined();
+    expect(rates.head(shop, "a")).toMatchObject({ code: "RATE_LIMITED" });
+    rates.become({ ...NO_RATES, principal: { calls: 100 } });
+    for (let n = 0; n < 100; n++) expect(rates.head(shop, "a")).toBeUndefined();
+    expect(rates.head(shop, "a")).toEqual({ code: "RATE_LIMITED", retryAfterMs: 10 });
+  });
+});
+
+describe("proxies that become others", () => {
+  it("are believed from then on, and those of before are not", () => {
+    const proxies = new TrustedProxies(["10.0.0.1"]);
+    proxies.become(["10.0.0.2"]);
+    expect(proxies.addressOf("10.0.0.1", "198.51.100.9")).toBe("10.0.0.1");
+    expect(proxies.addressOf("10.0.0.2", "198.51.100.9")).toBe("198.51.100.9");
+    proxies.become([]);
+    expect(proxies.areNone).toBe(true);
+    expect(proxies.addressOf("10.0.0.2", "198.51.100.9")).toBe("10.0.0.2");
+  });
+});

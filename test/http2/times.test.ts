@@ -1,5 +1,7 @@
 /** What does not go on in its time, and how a connection ends. */
+
 import { describe, expect, test } from "vitest";
+import { spreadAge } from "../../src/http2/age.ts";
 import { OK, Peer, type Seen, TAIL } from "./peer.ts";
 import {
   ACK,
@@ -365,6 +367,30 @@ describe("a connection ends in two steps", () => {
     expect(peer.ended).toBe(false);
     peer.seen[0]!.stream.answer(OK);
     expect([peer.told(), peer.ended]).toEqual([["HEADERS 1 END"], true]);
+  });
+});
+
+describe("how old a connection becomes", () => {
+  test("is a tenth more or less, by the client's port, and as old as it likes where that is not limited", () => {
+    const ages = Array.from({ length: 101 }, (_, n) => spreadAge(1_000, 40_000 + n));
+    expect(Math.min(...ages)).toBe(900);
+    expect(Math.max(...ages)).toBeLessThan(1_100);
+    expect(Math.max(...ages)).toBeGreaterThan(1_090);
+    for (const [n, age] of ages.entries())
+      if (n > 0) expect(Math.abs(age - ages[n - 1]!)).toBeGreaterThan(50);
+    expect(spreadAge(1_000, undefined)).toBe(1_000);
+    expect(spreadAge(Number.POSITIVE_INFINITY, 40_000)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test("and what is in flight then is cut after its grace", () => {
+    const limits = { connectionAgeMs: 60_000, connectionAgeGraceMs: 5_000 };
+    const peer = new Peer({ accept: () => {}, limits });
+    peer.send(headers(1, get()));
+    peer.time.pass(61);
+    peer.time.pass(4);
+    expect(peer.socket.destroyed).toBe(false);
+    peer.time.pass(1);
+    expect(peer.socket.destroyed).toBe(true);
   });
 });
 

@@ -76,6 +76,55 @@ describe("the time that a connection takes", () => {
   });
 });
 
+describe("how old a connection of gRPC may be", () => {
+  it("it is told to go away, its calls in flight are answered, and the client's next one is on another", async () => {
+    let held: ReturnType<typeof gate>;
+    await using opened = await open({
+      limits: { grpcAgeMs: 10_000, grpcAgeGraceMs: LONG_MS },
+      store: (real) => {
+        held = gate(real);
+        return held.store;
+      },
+    });
+    const session = await http2(opened.door.grpcPort);
+    const goaways: number[] = [];
+    session.on("goaway", (code) => goaways.push(code));
+    const first = opened.client.increment({ name: "a" });
+    await expect.poll(() => held.count()).toBe(1);
+    opened.clock.advance(8_000);
+    expect(goaways).toEqual([]);
+    opened.clock.advance(4_000); // A tenth more than it may.
+    await expect.poll(() => goaways.length).toBeGreaterThan(0);
+    opened.clock.advance(2_000);
+    if (!session.closed) await once(session, "close");
+    expect(new Set(goaways)).toEqual(new Set([0]));
+    held!.open();
+    expect((await first).outcome?.value).toBe(1n);
+    expect((await opened.client.increment({ name: "a" })).outcome?.value).toBe(2n);
+  });
+
+  it("what is in flight is cut after its grace", async () => {
+    let held: ReturnType<typeof gate>;
+    await using opened = await open({
+      limits: { grpcAgeMs: 10_000, grpcAgeGraceMs: 5_000 },
+      store: (real) => {
+        held = gate(real);
+        return held.store;
+      },
+    });
+    const call = refusal(opened.client.increment({ name: "a" }));
+    await expect.poll(() => held.count()).toBe(1);
+    let ended = false;
+    void call.then(() => {
+      ended = true;
+    });
+    const passing = setInterval(() => opened.clock.advance(500), 50);
+    await expect.poll(() => ended).toBe(true);
+    clearInterval(passing);
+    held!.open();
+  });
+});
+
 describe("the number", () => {
   it("of connections: one more is closed at once", async () => {
     await using opened = await open({ limits: { connectionsMax: 1 } });

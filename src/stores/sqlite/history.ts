@@ -173,6 +173,11 @@ export class SqliteHistory implements History {
     }
   }
 
+  /** Resolves once its thread answers, or has ended, whichever comes first: a new one is begun when it is needed. */
+  async answers(): Promise<void> {
+    await this.#thread?.ask("alive", undefined).catch(() => {});
+  }
+
   /** Save what was taken in, and end the thread. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -223,6 +223,12 @@ class SqliteStore implements Store {
     else await this.#writer.ask("alive", undefined);
   }
 
+  /** The thread that scans is not asked: it may rightly be at one for as long as its caller waits. */
+  threadsAnswer(): Promise<unknown> {
+    const alive = [this.#writer, this.#reader].map((thread) => thread.ask("alive", undefined));
+    return Promise.all([...alive, this.history?.answers()]);
+  }
+
   get #asOf(): AsOf {
     const { clock, purpose = "serve" } = this.#options;
     return { now: clock.now(), asStored: purpose !== "serve" };

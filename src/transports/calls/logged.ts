@@ -1,12 +1,20 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../telemetry.ts";
-import type { UnaryCall } from "./call.ts";
+import type { CallContext, UnaryCall } from "./call.ts";
 
-/** The same calls, each of which is logged when it is answered: for whoever looks why something is refused. */
-export function logged(calls: readonly UnaryCall[], log: Log, clock: Clock): readonly UnaryCall[] {
-  return calls.map((call) => ({
-    ...call,
-    async answer(request, context) {
+/**
+ * The same calls, each of which is logged when it is answered: for whoever looks why something is refused.
+ *
+ * @param each  whether they are logged now: looked at for each call
+ */
+export function logged(
+  calls: readonly UnaryCall[],
+  log: Log,
+  clock: Clock,
+  each: { readonly isOn: boolean },
+): readonly UnaryCall[] {
+  return calls.map((call) => {
+    const telling = async (request: Buffer, context: CallContext) => {
       const since = clock.monotonic();
       const told = (outcome: string) =>
         log("call.answered", { rpc: call.method.name, outcome, ms: Math.round(clock.monotonic() - since) });
@@ -18,6 +26,10 @@ export function logged(calls: readonly UnaryCall[], log: Log, clock: Clock): rea
         told((error as { code?: string }).code ?? "INTERNAL_ERROR");
         throw error;
       }
-    },
-  }));
+    };
+    return {
+      ...call,
+      answer: (request, context) => (each.isOn ? telling(request, context) : call.answer(request, context)),
+    };
+  });
 }

@@ -2,6 +2,7 @@ import { constants, type Http2Server, type Http2Session, type ServerHttp2Stream 
 import type { Socket } from "node:net";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
+import { spreadAge } from "../../http2/age.ts";
 import { fieldIn } from "../../http2/field.ts";
 import type { CallHead } from "../calls/authorise.ts";
 import { lateRequest } from "../calls/call.ts";
@@ -94,6 +95,8 @@ export class GrpcConnections {
       refusals: 0,
       arrived: undefined,
       settled: false,
+      leavesAt: since + spreadAge(this.#limits.grpcAgeMs ?? Number.POSITIVE_INFINITY, socket.remotePort),
+      isNoticed: false,
       endsAt: undefined,
     };
     this.#bySession.set(session, connection);
@@ -179,9 +182,20 @@ export class GrpcConnections {
   }
 
   /** Take no more calls; it is closed when those that there are have been answered, and in any case soon. */
-  #end(connection: Connection): void {
+  #end(connection: Connection, graceMs = this.#limits.requestMs): void {
     if (!connection.session.closed) connection.session.close();
-    connection.endsAt ??= this.#clock.monotonic() + this.#limits.requestMs;
+    connection.endsAt ??= this.#clock.monotonic() + graceMs;
+  }
+
+  /** One that is old goes in two steps, as when the server stops: what its client sends before it knows is answered. */
+  #leave(connection: Connection, now: number): void {
+    if (connection.isNoticed) {
+      this.#end(connection, this.#limits.grpcAgeGraceMs);
+      return;
+    }
+    connection.isNoticed = true;
+    connection.leavesAt = now + CHECK_EVERY_MS;
+    noticeShutdown(connection.socket);
   }
 
   #cutLate(): void {
@@ -192,6 +206,7 @@ export class GrpcConnections {
       connection.resets = Math.min(streamResetsBurst, connection.resets + streamResetsRate);
       if (endsAt !== undefined && now > endsAt) socket.destroy();
       else if (!settled && now - since > firstBytesMs) socket.destroy();
+      else if (endsAt === undefined && now >= connection.leavesAt) this.#leave(connection, now);
       // Closed by grpc-js, and without a call, so that only the other side is waited for.
       else if (session.closed && session.destroyed) connection.endsAt ??= now + requestMs;
     }
@@ -229,6 +244,10 @@ interface Connection {
   arrived: { readonly fields: readonly string[]; readonly unfit: Refusal | undefined } | undefined;
   /** Whether the client's settings are there, which is how HTTP/2 begins. */
   settled: boolean;
+  /** When it is old: it is told to go away, and the second time that it has come, to take no more calls. */
+  leavesAt: number;
+  /** Whether it was told the first time. */
+  isNoticed: boolean;
   /** When it is cut; undefined while it may live. */
   endsAt: number | undefined;
 }

@@ -8,7 +8,7 @@ export interface GrpcLimits extends MessageLimits, ConnectionLimits {
   readonly grpcIdleMs: number;
 }
 
-/** How long a connection of gRPC may take over what, and how much it may send. */
+/** How long a connection of gRPC may live, and take over what, and how much it may send. */
 export interface ConnectionLimits {
   /** How long a connection may stay silent, in milliseconds: here, until HTTP/2's settings are there. */
   readonly firstBytesMs: number;
@@ -21,6 +21,10 @@ export interface ConnectionLimits {
   /** Calls that their caller resets: so many at once, and so many more each second. */
   readonly streamResetsBurst: number;
   readonly streamResetsRate: number;
+  /** How old a connection may be before it is told to go away, in milliseconds, a tenth more or less; undefined: as old as it likes. */
+  readonly grpcAgeMs: number | undefined;
+  /** How long calls may go on after that, in milliseconds. */
+  readonly grpcAgeGraceMs: number;
   /** Requests of one connection that are still arriving, in bytes. */
   readonly connectionBytesMax: number;
 }

@@ -98,6 +98,8 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
       requestMs,
       idleMs: limits.idleMs,
       connectionIdleMs: limits.grpcIdleMs,
+      connectionAgeMs: limits.grpcAgeMs ?? Number.POSITIVE_INFINITY,
+      connectionAgeGraceMs: limits.grpcAgeGraceMs,
       streamResetsBurst: limits.streamResetsBurst,
       streamResetsRate: limits.streamResetsRate,
     },

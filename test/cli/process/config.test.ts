@@ -4,7 +4,15 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EXITS } from "../../../src/cli/exit.ts";
 import { parseDuration, parseSize } from "../../../src/config/quantity.ts";
-import { ConfigError, KEYS, limitsOf, loadConfig, type Sources, variableOf } from "../../../src/config.ts";
+import {
+  aboutOf,
+  ConfigError,
+  KEYS,
+  limitsOf,
+  loadConfig,
+  type Sources,
+  variableOf,
+} from "../../../src/config.ts";
 import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { DEFAULT_WRITER_LIMITS } from "../../../src/service/writer.ts";
 import { DEFAULT_DOOR_LIMITS } from "../../../src/transports/doors.ts";
@@ -312,8 +320,11 @@ it("durations and sizes are read as people write them", () => {
 /** The reference of settings and exit codes. */
 function reference(): string {
   const settings = Object.values(KEYS).map(
-    ({ name, about, expected, default: byDefault }) =>
-      `| \`${name}\` | ${about} | ${expected} | ${byDefault === "" ? "none" : `\`${byDefault}\``} |`,
+    ({ name, expected, default: byDefault, ...key }) =>
+      `| \`${name}\` | ${aboutOf(key)} | ${expected} | ${byDefault === "" ? "none" : `\`${byDefault}\``} |`,
+  );
+  const reloadables = Object.values(KEYS).flatMap((key) =>
+    "isReloadable" in key ? [`\`${key.name}\``] : [],
   );
   const exits = Object.values(EXITS).map(([code, when]) => `| ${code} | ${when} |`);
   return `# Configuration
@@ -366,8 +377,13 @@ plaintext is closed (\`tls.handshake_failed\`, at \`debug\`).
 | signal | what \`tally serve\` does |
 |---|---|
 | SIGTERM, SIGINT (Ctrl-C) | stops: no new calls, those in flight are answered, within \`drain-grace\`; a second one exits at once |
-| SIGHUP | reads a renewed certificate, the authorities of clients and the root key, whatever of these there is. Of a terminal that has gone: stops as for SIGTERM |
+| SIGHUP | reads again the configuration file, a renewed certificate, the authorities of clients and the root key, whatever of these there is. Of a terminal that has gone: stops as for SIGTERM |
 | SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR | ignored, and logged (\`signal.ignored\`); Node.js's debugger never opens by a signal |
+
+After SIGHUP the settings that the table marks (${reloadables.join(", ")}) are as the file has them
+then, unless a flag or the environment says otherwise, and the log says which of them have changed (\`config.reloaded\`). What
+has changed of the others takes effect at the next start (\`config.restart_needed\`). A file that cannot be used changes no
+setting (\`config.unusable\`, with what is wrong). Other rates begin to count anew.
 
 The log goes to stdout. A line that cannot be written, because its disk is full or whoever reads it has gone, does not stop
 the service. At \`log-level = "debug"\` each call is a line with its outcome (\`call.answered\`), each HTTP request that is

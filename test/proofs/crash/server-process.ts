@@ -7,6 +7,8 @@ export interface ServerOptions {
   readonly port: number;
   /** Where the counters are, as for --store. */
   readonly store: string;
+  /** The command of another checkout; by default this one's. */
+  readonly command?: string | undefined;
   /** What else `tally serve` is told: `["--http2-engine", "own"]`. */
   readonly flags?: readonly string[];
   /** Modules that are loaded before everything else, in the workers too: seeded faults, which stand in for sources. */
@@ -29,11 +31,11 @@ export class ServerProcess {
   #output = "";
 
   constructor(options: ServerOptions) {
-    const { port, store, flags = [], preload = [], under = [] } = options;
+    const { port, store, command: other, flags = [], preload = [], under = [] } = options;
     this.#options = options;
     const args = [
       ...preload.flatMap((module) => ["--import", module]),
-      ...[preload.length === 0 ? TALLY : TALLY_OF_SOURCES, "serve"],
+      ...[other ?? (preload.length === 0 ? TALLY : TALLY_OF_SOURCES), "serve"],
       ...["--listen", `127.0.0.1:${port}`, "--store", store, ...flags],
     ];
     const [command, ...rest] = [...under, process.execPath, ...args];

@@ -5,18 +5,30 @@ import { ServerProcess } from "../crash/server-process.ts";
 export class Instance {
   readonly port: number;
   readonly #store: string;
+  #command: string | undefined;
   #process: ServerProcess;
 
-  private constructor(port: number, store: string) {
+  private constructor(port: number, store: string, command: string | undefined) {
     this.port = port;
     this.#store = store;
+    this.#command = command;
     this.#process = this.#started();
   }
 
-  static async start(store: string): Promise<Instance> {
-    const instance = new Instance(await freePort(), store);
+  /** @param command  of another checkout; by default this one's */
+  static async start(store: string, command?: string): Promise<Instance> {
+    const instance = new Instance(await freePort(), store, command);
     await instance.#process.ready();
     return instance;
+  }
+
+  /** End it in order, and start another checkout's in its place, as an upgrade does. @returns what was wrong with that */
+  async replace(command?: string): Promise<string[]> {
+    const faults = await this.stop();
+    this.#command = command;
+    this.#process = this.#started();
+    await this.#process.ready();
+    return faults;
   }
 
   async killAndRestart(): Promise<void> {
@@ -49,7 +61,7 @@ export class Instance {
   }
 
   #started(): ServerProcess {
-    return new ServerProcess({ port: this.port, store: this.#store });
+    return new ServerProcess({ port: this.port, store: this.#store, command: this.#command });
   }
 }
 

@@ -54,6 +54,7 @@ serveThread<HistoryData>((data) => {
   return {
     opened: { progress: connection.progress, warnings: connection.warnings },
     handlers: {
+      alive: () => undefined,
       begin: () => connection.begin(),
       take: ({ page, met, monotonic }: TakeRequest) => {
         connection.take(unpackLogPage(page), met, monotonic);

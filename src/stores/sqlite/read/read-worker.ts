@@ -54,6 +54,7 @@ serveThread<{ path: string }>(({ path }) => {
   return {
     opened: undefined,
     handlers: {
+      alive: () => undefined,
       get: asOfOneMoment(db, ({ names, ...asOf }: GetRequest): Read[] =>
         names.map((name) => {
           const raw = rows.find(name);

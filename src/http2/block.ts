@@ -40,15 +40,12 @@ export class HeaderBlock {
 export function headBlock(status: number, fields: readonly string[]): HeaderBlock {
   if (!Number.isInteger(status) || status < 100 || status > 599)
     throw new TypeError(`not a status: ${status}`);
-  return new HeaderBlock(
-    Buffer.concat([encodeField(":status", String(status)), ...encodeFields(fields)]),
-    status,
-  );
+  return new HeaderBlock(octets(encodeField(":status", String(status)) + encodeFields(fields)), status);
 }
 
 /** What ends an answer, the same (RFC 9113, section 8.1). */
 export function trailerBlock(fields: readonly string[]): HeaderBlock {
-  return new HeaderBlock(Buffer.concat(encodeFields(fields)), 0);
+  return new HeaderBlock(octets(encodeFields(fields)), 0);
 }
 
 /** Those that HTTP/2 has other ways for (RFC 9113, section 8.2.2). */
@@ -60,15 +57,16 @@ const OF_CONNECTIONS = new Set([
   "upgrade",
 ]);
 
-function encodeFields(fields: readonly string[]): Buffer[] {
-  const encoded: Buffer[] = [];
+/** Text of an octet a character, as all that follows: one buffer is made of it in the end. */
+function encodeFields(fields: readonly string[]): string {
+  let encoded = "";
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at]!;
     const value = fields[at + 1];
     if (value === undefined || name.startsWith(":") || OF_CONNECTIONS.has(name) || !isSendable(name, value)) {
       throw new TypeError(`not a field that can be sent: ${JSON.stringify(name)}: ${JSON.stringify(value)}`);
     }
-    encoded.push(encodeField(name, value));
+    encoded += encodeField(name, value);
   }
   return encoded;
 }
@@ -81,44 +79,46 @@ function isSendable(name: string, value: string): boolean {
 }
 
 /** Indexed where the static table has the field, else a literal that is not indexed (RFC 7541, section 6). */
-function encodeField(name: string, value: string): Buffer {
+function encodeField(name: string, value: string): string {
   const whole = STATIC_TABLE.findIndex(
     (entry) => entry.name === name && entry.value === value && value !== "",
   );
   if (whole >= 0) return encodeInteger(0x80, 7, whole + 1);
   const index = STATIC_INDEX_OF_NAME.get(name);
-  const head =
-    index === undefined ? Buffer.concat([NOT_INDEXED, encodeString(name)]) : encodeInteger(0x00, 4, index);
-  return Buffer.concat([head, encodeString(value)]);
+  const head = index === undefined ? NOT_INDEXED + encodeString(name) : encodeInteger(0x00, 4, index);
+  return head + encodeString(value);
 }
 
-const NOT_INDEXED = Buffer.from([0x00]);
+const NOT_INDEXED = "\0";
 
-function encodeString(text: string): Buffer {
-  const octets = Buffer.from(text, "latin1");
-  return Buffer.concat([encodeInteger(0x00, 7, octets.length), octets]);
+function encodeString(text: string): string {
+  return encodeInteger(0x00, 7, text.length) + text;
 }
 
 /** RFC 7541, section 5.1. @param first  what the bits before the prefix are */
-function encodeInteger(first: number, prefixBits: number, value: number): Buffer {
+function encodeInteger(first: number, prefixBits: number, value: number): string {
   const mask = (1 << prefixBits) - 1;
-  if (value < mask) return Buffer.from([first | value]);
-  const octets = [first | mask];
+  if (value < mask) return String.fromCharCode(first | value);
+  let octets = String.fromCharCode(first | mask);
   let rest = value - mask;
-  for (; rest >= 0x80; rest >>>= 7) octets.push((rest & 0x7f) | 0x80);
-  return Buffer.from([...octets, rest]);
+  for (; rest >= 0x80; rest >>>= 7) octets += String.fromCharCode((rest & 0x7f) | 0x80);
+  return octets + String.fromCharCode(rest);
+}
+
+function octets(encoded: string): Buffer {
+  return Buffer.from(encoded, "latin1");
 }
 
 function framed(block: Buffer): Buffer {
-  const frames: Buffer[] = [];
-  let at = 0;
-  do {
+  const count = Math.max(Math.ceil(block.length / FRAME_BYTES_MAX), 1);
+  const frames = Buffer.allocUnsafe(count * FRAME_HEAD_BYTES + block.length);
+  for (let at = 0, to = 0, left = count; left > 0; left--) {
     const length = Math.min(FRAME_BYTES_MAX, block.length - at);
-    const head = Buffer.alloc(FRAME_HEAD_BYTES);
-    const flags = at + length === block.length ? Flag.END_HEADERS : 0;
-    writeFrameHead(head, 0, length, at === 0 ? FrameType.HEADERS : FrameType.CONTINUATION, flags, 0);
-    frames.push(head, block.subarray(at, at + length));
+    const type = at === 0 ? FrameType.HEADERS : FrameType.CONTINUATION;
+    writeFrameHead(frames, to, length, type, left === 1 ? Flag.END_HEADERS : 0, 0);
+    to += FRAME_HEAD_BYTES;
+    to += block.copy(frames, to, at, at + length);
     at += length;
-  } while (at < block.length);
-  return Buffer.concat(frames);
+  }
+  return frames;
 }

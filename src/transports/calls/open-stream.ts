@@ -113,7 +113,7 @@ export class OpenStream implements RunningStream {
     clearTimeout(this.#timer);
     this.#revoked?.removeEventListener("abort", this);
     this.#open.delete(this);
-    this.#stop.abort();
+    this.#stop.abort(ENDED);
     this.#sink.end(refused);
     this.#ended(refused);
   }
@@ -129,6 +129,9 @@ export class OpenStream implements RunningStream {
       this.#timer = setTimeout(() => this.#watch(), Math.min(leftMs, TIMER_MS_MAX));
   }
 }
+
+/** Why a signal of a stream is aborted. One for all: Node.js makes an error with a stack of each that is not told why. */
+const ENDED = new Error("the stream has ended");
 
 /** The longest time of Node's timers. */
 const TIMER_MS_MAX = 2 ** 31 - 1;

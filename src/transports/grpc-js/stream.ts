@@ -96,8 +96,10 @@ export class StreamExchange extends grpc.ServerInterceptingCall implements grpc.
     this.#ended = true;
     this.#read(undefined);
     this.#taken?.();
+    const inside = insideOfCall(this.#call);
+    if (inside.stream.destroyed) return; // Nothing is made for nobody.
     if (refused === undefined) this.#sendHead();
-    endCall(insideOfCall(this.#call), endingOf(refused, this.#attached?.trailers));
+    endCall(inside, endingOf(refused, this.#attached?.trailers));
   }
 
   /** Once; grpc-js heeds no other. */

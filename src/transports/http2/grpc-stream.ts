@@ -95,6 +95,7 @@ export class Http2StreamCall implements StreamListener, StreamSink {
   end(refused: Refused | undefined): void {
     this.#pieces.end();
     this.#taken?.();
+    if (this.#stream.over) return; // Nothing is made for nobody.
     if (this.#isHeadSent) this.#stream.end(answerTrailers(refused, this.#attached));
     else if (refused !== undefined) this.#stream.answer(trailersOnly(refused));
     else this.#stream.answer(answerHead(undefined), [], answerTrailers(undefined, undefined));

@@ -69,8 +69,7 @@ export class Connection {
   }
 
   /**
-   * One attempt at a call that is answered by any number of messages, which come as they are taken. Who takes no more of
-   * them hangs up on the call.
+   * One attempt at a call that is answered by any number of messages. Who takes no more of them hangs up.
    *
    * @param waitMs  how long each message may take to come; the server is told of no deadline
    * @returns       at the end, why it failed; undefined: it did not
@@ -94,8 +93,8 @@ export class Connection {
         }
       }
     } catch {
-      // What became of it the reply says.
     } finally {
+      // What became of it the reply says.
       clearTimeout(timer);
       stream.close(constants.NGHTTP2_CANCEL);
     }

@@ -82,8 +82,8 @@ export class Connection {
     const { promise, resolve } = Promise.withResolvers<Reply>();
     const { stream, exchange } = this.#call(path, request, {}, resolve);
     const timer = setTimeout(() => exchange.expire(), waitMs);
+    let rest: Buffer = Buffer.alloc(0);
     try {
-      let rest: Buffer = Buffer.alloc(0);
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         timer.refresh();
         rest = Buffer.concat([rest, chunk]);
@@ -93,8 +93,8 @@ export class Connection {
         }
       }
     } catch {
-    } finally {
       // What became of it the reply says.
+    } finally {
       clearTimeout(timer);
       stream.close(constants.NGHTTP2_CANCEL);
     }
@@ -102,12 +102,7 @@ export class Connection {
     return "failed" in reply ? reply.failed : undefined;
   }
 
-  #call(
-    path: string,
-    request: Uint8Array,
-    headers: OutgoingHttpHeaders,
-    settle: (reply: Reply) => void,
-  ): { readonly stream: ClientHttp2Stream; readonly exchange: Exchange } {
+  #call(path: string, request: Uint8Array, headers: OutgoingHttpHeaders, settle: (reply: Reply) => void) {
     const link = this.#open();
     const stream = link.session.request({
       ":method": "POST",

@@ -19,26 +19,43 @@ export interface Operation {
 }
 
 interface Content {
-  readonly "application/json": {
-    readonly schema: Schema;
-    readonly example?: unknown;
-    readonly examples?: object;
-  };
+  readonly "application/json"?: Described;
+  /** Of what streams. */
+  readonly "application/x-ndjson"?: Described;
+}
+
+interface Described {
+  readonly schema: Schema;
+  readonly example?: unknown;
+  readonly examples?: object;
 }
 
 /** All about one operation. */
 export function operationSection(operation: Operation, schemas: Readonly<Record<string, Schema>>): Html {
   const { operationId, method, path, description, parameters, requestBody, responses } = operation;
   const body = requestBody?.content["application/json"];
-  const answer = responses["200"]!.content!["application/json"];
+  const { content, ...told } = responses["200"]!;
+  const lines = content!["application/x-ndjson"];
+  const answer = (lines ?? content!["application/json"])!;
   return html`<section id="${operationId}">
 <h3>${operationId}</h3>
 <p class="path"><span class="method ${method}">${method.toUpperCase()}</span> <code>${path}</code></p>
 ${prose(description)}<pre class="copy"><code>${curlOf(method, path, parameters, body?.example)}</code></pre>
 ${example(answer.example)}${parametersOf(parameters)}${body === undefined ? "" : bodyOf(body.schema, requestBody?.description, schemas)}<h4>Answer</h4>
-<p>200 with ${answer.schema.$ref === undefined ? "a body" : link(answer.schema.$ref as string)}${headersOf(responses["200"]!)}.</p>
+<p>200 with ${lines === undefined ? bodyLink(answer.schema) : linesLink(lines.schema)}${headersOf(told)}.</p>
 ${notModified(responses["304"])}${errorsOf(responses)}</section>
 `;
+}
+
+function bodyLink({ $ref }: Schema): Html | string {
+  return $ref === undefined ? "a body" : link($ref as string);
+}
+
+/** What a line may be. */
+function linesLink({ anyOf }: Schema): Html {
+  const [line, error] = anyOf as [{ properties: { result: Schema } }, Schema];
+  const result = link(line.properties.result.$ref as string);
+  return html`lines of JSON: <code>{"result": ...}</code> with ${result}, and as the last ${link(error.$ref as string)} if it ended so`;
 }
 
 function example(value: unknown): Html {
@@ -80,7 +97,7 @@ function errorsOf(responses: Operation["responses"]): Html {
   const rows = Object.entries(responses)
     .filter(([status]) => Number(status) >= 400)
     .map(([status, { content, headers }]) => {
-      const reasons = Object.keys(content!["application/json"].examples ?? {});
+      const reasons = Object.keys(content!["application/json"]!.examples ?? {});
       const links = reasons.map(
         (reason, index) => html`${index === 0 ? "" : ", "}<a href="#${reason}">${reason}</a>`,
       );

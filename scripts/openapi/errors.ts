@@ -206,7 +206,7 @@ export function errorSchemas(reasons: DescEnum): Record<string, Schema> {
     Error: {
       type: "object",
       description:
-        "Every error of Tally's own, in the form of AIP-193. It says that nothing was applied, with the one exception of OUTCOME_UNKNOWN. An error without it (a broken connection, a proxy's answer) says nothing: retry with the same Idempotency-Key.",
+        "Every error of Tally's own, in the form of AIP-193. It says that nothing was applied, with the one exception of OUTCOME_UNKNOWN; in the last line of a stream that what was told before it stands. An error without it (a broken connection, a proxy's answer) says nothing: retry with the same Idempotency-Key.",
       properties: {
         error: {
           type: "object",

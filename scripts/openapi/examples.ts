@@ -6,7 +6,8 @@ export interface Example {
   /** Fields in the path and the query. */
   readonly parameters?: Readonly<Record<string, unknown>>;
   readonly body?: Json;
-  readonly answer: Json;
+  /** Of a method that streams each line. */
+  readonly answer: Json | readonly Json[];
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -74,6 +75,13 @@ function mails(remaining: number): Json {
     moreAfter: "86400s",
     windowStart: TIME,
     over: false,
+  };
+}
+
+function progress(done: number, lastName: string): Json {
+  const skipped = { skipped: "0", skippedByReason: {}, skippedCounters: [] };
+  return {
+    result: { progress: { lookedAt: `${done}`, done: `${done}`, ...skipped, lastName, complete: true } },
   };
 }
 
@@ -304,6 +312,11 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     parameters: { name: "page-views" },
     body: { value: 7 },
     answer: { name: "page-views", value: 7 },
+  },
+  ResetCounters: { body: { prefix: "page-", dryRun: true }, answer: [progress(1, "page-views")] },
+  DeleteCounters: {
+    body: { prefix: "page-", note: "the pages are gone" },
+    answer: [progress(1, "page-views")],
   },
   CreatePrincipal: {
     body: { name: "shop", description: "The shop's own service.", grants: GRANTS, rate: { calls: 100 } },

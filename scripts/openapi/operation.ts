@@ -49,7 +49,10 @@ export function operationsOf(method: DescMethod, reasons: DescEnum, schemas: Sch
       ],
       ...(hasBody && { requestBody: bodyOf(method.input, inPath, schemas, example?.body) }),
       responses: {
-        "200": answerOf(method.output, schemas, example?.answer),
+        "200":
+          method.methodKind === "server_streaming"
+            ? linesOf(method.output, schemas, example?.answer)
+            : answerOf(method.output, schemas, example?.answer),
         ...(isConditional(method, verb) && NOT_MODIFIED),
         ...withNotAllowed(
           method.output,
@@ -183,6 +186,22 @@ function answerOf(output: DescMessage, schemas: Schemas, example: unknown): Sche
       "application/json": {
         schema: schemas.message(output, "response"),
         ...(example !== undefined && { example }),
+      },
+    },
+  };
+}
+
+/** The answer of a method that streams: a line of JSON for each message, and one more for the error that it ended in. */
+function linesOf(output: DescMessage, schemas: Schemas, example: unknown): Schema {
+  const result = schemas.message(output, "response");
+  const line = { type: "object", properties: { result }, required: ["result"] };
+  return {
+    description:
+      "Lines of JSON, each as soon as it is known. The last is an error where the call ended so; what was told before it stands.",
+    content: {
+      "application/x-ndjson": {
+        schema: { anyOf: [line, { $ref: "#/components/schemas/Error" }] },
+        ...(Array.isArray(example) && { example: example[0] }),
       },
     },
   };

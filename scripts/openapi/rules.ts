@@ -52,6 +52,8 @@ function celRule(id: string): Schema {
     case "operation.if_missing_action":
     case "operation.if_missing":
       return {}; // JSON Schema does not compare two fields; their comments say it.
+    case "bulk.all":
+    case "bulk.after":
     case "window.calendar_zone":
     case "window.anchor_every":
     case "window.day_month":

@@ -1,12 +1,15 @@
 import { createInterface } from "node:readline";
 import { CommandError, EXIT } from "./exit.ts";
 
-/** @throws CommandError  when nobody is there to confirm a deletion, and it was not said with --yes */
-export function expectSomebody(yes: true | undefined): void {
+/**
+ * @param what  would be done, as somebody would be told to do it
+ * @throws CommandError  when nobody is there to confirm it, and it was not said with --yes
+ */
+export function expectSomebody(yes: true | undefined, what = "delete"): void {
   if (!yes && !process.stdin.isTTY)
     throw new CommandError(
       EXIT.USAGE,
-      "Nobody is there to confirm it; delete without a question with --yes.",
+      `Nobody is there to confirm it; ${what} without a question with --yes.`,
     );
 }
 

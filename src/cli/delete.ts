@@ -4,7 +4,9 @@ import {
   type DeleteCounterResponse,
   DeleteCounterResponseSchema,
 } from "../../gen/browser/tally/v1/counter_service_pb.ts";
-import { RPC } from "../client/client.ts";
+import { RPC, STREAMS } from "../client/client.ts";
+import { bulk } from "./bulk.ts";
+import { type BulkOptions, type BulkRequest, bulkOptions, bulkRequest } from "./bulk-options.ts";
 import { onServer } from "./client-command.ts";
 import { confirm, expectSomebody } from "./confirm.ts";
 import { noteReplay } from "./counting.ts";
@@ -16,10 +18,11 @@ import { etagOption, given, noteOption, type RequestOptions, requestIdOption } f
 import { timeOf } from "./time-settings.ts";
 import { EVERY_FIELD } from "./views.ts";
 
-/** `tally delete`: delete counters, after a question. */
+/** `tally delete`: delete counters by name, or all of a prefix, after a question. */
 export function define(command: Command): void {
+  command.argument("[name...]", "the counters");
+  bulkOptions(command);
   command
-    .argument("<name...>", "the counters")
     .option("-y, --yes", "do not ask; needed when nobody is there to ask")
     .option("--keep-history", "keep what the change log says about them")
     .addOption(etagOption())
@@ -31,6 +34,14 @@ export function define(command: Command): void {
     { format: "value" },
     async ({ client, output }, [names]: [string[]], options: Options) => {
       const { keepHistory, etag, note, requestId, yes } = options;
+      const many = bulkRequest(names, options, { "--etag": etag, "--request-id": requestId });
+      if (many !== undefined) {
+        const call = (request: BulkRequest) =>
+          client.stream(STREAMS.deleteCounters, { ...request, ...given({ keepHistory, note }) });
+        const history = keepHistory ? "their history stays" : "their history goes too";
+        const words = { what: "delete", done: "deleted", so: `, for good; ${history}` };
+        return bulk(output, call, many, options, words);
+      }
       oneNameFor(names, { "--etag": etag });
       expectSomebody(yes);
       await eachName(names, output.changes(names.length), async (name) => {
@@ -50,8 +61,7 @@ export function define(command: Command): void {
   );
 }
 
-interface Options extends RequestOptions {
-  readonly yes?: true;
+interface Options extends Omit<RequestOptions, "label">, BulkOptions {
   readonly keepHistory?: true;
 }
 
@@ -68,5 +78,7 @@ function deletedView(answer: DeleteCounterResponse): View {
 const EXAMPLES = `Examples:
   tally delete visits                     asks for its name first
   tally delete seats:monday seats:tuesday --yes
+  tally delete --prefix old: --dry-run    how many they are
+  tally delete --prefix old:              asks for their number first
   tally delete orders --keep-history --note "moved to orders-2026"
 `;

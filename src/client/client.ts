@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import {
   create,
+  type DescMethodServerStreaming,
   type DescMethodUnary,
   fromBinary,
   type MessageInitShape,
@@ -8,6 +9,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { BulkService } from "../../gen/browser/tally/v1/bulk_service_pb.ts";
 import { CounterService } from "../../gen/browser/tally/v1/counter_service_pb.ts";
 import { HistoryService } from "../../gen/browser/tally/v1/history_service_pb.ts";
 import { LimitService } from "../../gen/browser/tally/v1/limit_service_pb.ts";
@@ -24,6 +26,9 @@ export const RPC = {
   ...LimitService.method,
   ...PolicyService.method,
 };
+
+/** Those that stream, for `client.stream(STREAMS.deleteCounters, { prefix: "old." })`. */
+export const STREAMS = BulkService.method;
 
 /** Which server a client calls, and how patiently. */
 export interface ClientOptions {
@@ -172,6 +177,43 @@ export class TallyClient {
     const reply = await this.#connection.unary(path, request, timeoutMs);
     if ("failed" in reply) throw CallError.from(reply.failed);
     return reply.answer;
+  }
+
+  /**
+   * Call a method that is answered by a stream. Nothing is tried again: who was told something goes on from there.
+   *
+   * @param waitMs  how long each message may take to come
+   * @throws CallError  at the end, after what was told
+   */
+  async *stream<M extends DescMethodServerStreaming>(
+    method: M,
+    init: MessageInitShape<M["input"]>,
+    waitMs: number = this.#options.timeoutMs,
+  ): AsyncGenerator<MessageShape<M["output"]>, void> {
+    const request = create(method.input, init);
+    const path = `/${method.parent.typeName}/${method.name}`;
+    const messages = this.#connection.messages(path, toBinary(method.input, request), waitMs);
+    try {
+      for (;;) {
+        const next = await messages.next();
+        if (!next.done) yield fromBinary(method.output, next.value) as MessageShape<M["output"]>;
+        else if (next.value === undefined) return;
+        else {
+          const error = CallError.from(next.value);
+          const withoutKey = this.#options.apiKey === undefined;
+          const prefix = prefixOf(request);
+          throw error.about({
+            server: this.server,
+            requestId: undefined,
+            unknown: error.unknown,
+            withoutKey,
+            prefix,
+          });
+        }
+      }
+    } finally {
+      await messages.return(undefined);
+    }
   }
 
   /** Hang up; calls in flight end with an error. */

@@ -4,6 +4,7 @@ import {
   connect,
   constants,
   type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
   sensitiveHeaders,
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
@@ -26,7 +27,7 @@ export interface Failed {
 export type Reply = { readonly answer: Buffer } | { readonly failed: Failed };
 
 /**
- * A gRPC connection on Node's own HTTP/2, for unary calls, over TLS or in plaintext: made at the first call, and made again by
+ * A gRPC connection on Node's own HTTP/2, for calls of one message, over TLS or in plaintext: made at the first call, and made again by
  * the next one when it is lost, left a call without an answer in time, or the server asks to leave it. It tries
  * nothing again by itself.
  *
@@ -58,22 +59,63 @@ export class Connection {
    * @param timeoutMs  the deadline from now; the server is told
    */
   unary(path: string, request: Uint8Array, timeoutMs: number): Promise<Reply> {
-    const link = this.#open();
     const { promise, resolve } = Promise.withResolvers<Reply>();
+    const timeout = { "grpc-timeout": `${Math.max(1, Math.floor(timeoutMs))}m` };
+    const { stream, exchange } = this.#call(path, request, timeout, resolve);
+    exchange.gather();
+    const timer = setTimeout(() => exchange.expire(), timeoutMs);
+    stream.once("close", () => clearTimeout(timer));
+    return promise;
+  }
+
+  /**
+   * One attempt at a call that is answered by any number of messages. Who takes no more of them hangs up.
+   *
+   * @param waitMs  how long each message may take to come; the server is told of no deadline
+   * @returns       at the end, why it failed; undefined: it did not
+   */
+  async *messages(
+    path: string,
+    request: Uint8Array,
+    waitMs: number,
+  ): AsyncGenerator<Buffer, Failed | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Reply>();
+    const { stream, exchange } = this.#call(path, request, {}, resolve);
+    const timer = setTimeout(() => exchange.expire(), waitMs);
+    let rest: Buffer = Buffer.alloc(0);
+    try {
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        timer.refresh();
+        rest = Buffer.concat([rest, chunk]);
+        for (let end = endOfFrame(rest); end <= rest.length; end = endOfFrame(rest)) {
+          yield rest.subarray(FRAME_HEAD, end);
+          rest = rest.subarray(end);
+        }
+      }
+    } catch {
+      // What became of it the reply says.
+    } finally {
+      clearTimeout(timer);
+      stream.close(constants.NGHTTP2_CANCEL);
+    }
+    const reply = await promise;
+    return "failed" in reply ? reply.failed : undefined;
+  }
+
+  #call(path: string, request: Uint8Array, headers: OutgoingHttpHeaders, settle: (reply: Reply) => void) {
+    const link = this.#open();
     const stream = link.session.request({
       ":method": "POST",
       ":path": path,
       "content-type": "application/grpc",
-      "grpc-timeout": `${Math.max(1, Math.floor(timeoutMs))}m`,
       te: "trailers",
+      ...headers,
       ...(this.#apiKey !== undefined && { authorization: `Bearer ${this.#apiKey}` }),
       [sensitiveHeaders]: ["authorization"], // Of which HPACK keeps no copy.
     });
-    const exchange = new Exchange(stream, link, resolve);
-    const timer = setTimeout(() => exchange.expire(), timeoutMs);
-    stream.once("close", () => clearTimeout(timer));
+    const exchange = new Exchange(stream, link, settle);
     stream.end(framed(request));
-    return promise;
+    return { stream, exchange };
   }
 
   /** Hang up; calls in flight fail. */
@@ -114,7 +156,8 @@ interface Link {
 class Exchange {
   readonly #stream: ClientHttp2Stream;
   readonly #link: Link;
-  readonly #chunks: Buffer[] = [];
+  /** What came of the one message of its answer; undefined: somebody else takes what comes. */
+  #chunks: Buffer[] | undefined;
   #headers: IncomingHttpHeaders = {};
   #expired = false;
   #error: Error | undefined;
@@ -124,11 +167,17 @@ class Exchange {
     this.#link = link;
     stream.on("response", (headers) => this.#hear(headers));
     stream.on("trailers", (headers) => this.#hear(headers));
-    stream.on("data", (chunk: Buffer) => this.#chunks.push(chunk));
     stream.on("error", (error: Error) => {
       this.#error = error.cause instanceof Error ? error.cause : error; // The session's own, if that was it.
     });
     stream.on("close", () => settle(this.#reply()));
+  }
+
+  /** Take what comes: the answer is one message. */
+  gather(): void {
+    const chunks: Buffer[] = [];
+    this.#chunks = chunks;
+    this.#stream.on("data", (chunk: Buffer) => chunks.push(chunk));
   }
 
   /** The connection may be dead without anybody knowing, for as long as TCP hopes: the next call has another. */
@@ -164,6 +213,7 @@ class Exchange {
   }
 
   #answer(): Reply {
+    if (this.#chunks === undefined) return { answer: Buffer.alloc(0) };
     const body = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
     const whole = body.length >= FRAME_HEAD && body.length === FRAME_HEAD + body.readUInt32BE(1);
     if (whole && body[0] === 0) return { answer: body.subarray(FRAME_HEAD) };
@@ -201,6 +251,11 @@ function percentDecoded(text: string): string {
   } catch {
     return text;
   }
+}
+
+/** Where the frame ends that bytes begin with; Infinity while not even its head is there. */
+function endOfFrame(bytes: Buffer): number {
+  return bytes.length < FRAME_HEAD ? Number.POSITIVE_INFINITY : FRAME_HEAD + bytes.readUInt32BE(1);
 }
 
 /** gRPC's frame: a byte for "not compressed", four for the length, then the message. */

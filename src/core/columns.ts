@@ -255,12 +255,12 @@ export function putOp(columns: WritableOpColumns, i: number, at: number, op: Op)
     columns.mayNotCreate ??= new Uint8Array(columns.count);
     columns.mayNotCreate[i] = 1;
   }
-  const { name, etag, note, settings, mask, follow, keepHistory, windowStart } = op;
+  const { name, etag, uid, note, settings, mask, follow, keepHistory, windowStart } = op;
   for (let k = 0; k < name.length; k++) columns.names[at + k] = name.charCodeAt(k);
   columns.nameEnds[i] = at + name.length;
-  const [few, fewer] = [etag ?? note ?? settings, keepHistory ?? windowStart];
+  const [few, fewer] = [etag ?? note ?? settings, keepHistory ?? windowStart ?? uid];
   if (few !== undefined || fewer !== undefined) {
-    columns.extras.set(i, { etag, note, settings, mask, follow, keepHistory, windowStart });
+    columns.extras.set(i, { etag, uid, note, settings, mask, follow, keepHistory, windowStart });
   }
   return at + name.length;
 }
@@ -274,7 +274,7 @@ export function nameReader(columns: OpColumns): (i: number) => string {
 
 /** With every field, so that reading them is the same for all operations. */
 const NO_EXTRAS: OpExtras = {
-  ...{ etag: undefined, note: undefined, settings: undefined, mask: undefined },
+  ...{ etag: undefined, uid: undefined, note: undefined, settings: undefined, mask: undefined },
   ...{ follow: undefined, keepHistory: undefined, windowStart: undefined },
 };
 
@@ -288,6 +288,7 @@ export function opAt(columns: OpColumns, i: number, name: string): Op {
     mustExist: columns.mustExist[i] === 1,
     mayCreate: columns.mayNotCreate?.[i] === 1 ? false : undefined,
     etag: extras.etag,
+    uid: extras.uid,
     note: extras.note,
     settings: extras.settings,
     mask: extras.mask,

@@ -48,6 +48,7 @@ export function decide(
     const makes = counts && !op.mustExist && op.mayCreate !== false && op.etag === undefined;
     return makes ? make(made, op, judging) : { code: "COUNTER_NOT_FOUND" };
   }
+  if (op.uid !== undefined && op.uid !== counter.uid) return { code: "COUNTER_NOT_FOUND" };
   if (op.verb === Verb.UPDATE) return update(counter, op, judging);
   if (op.etag !== undefined) {
     const etag = etagOf(counter.uid, counter.revision);

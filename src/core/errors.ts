@@ -106,6 +106,8 @@ export interface Refusal {
   readonly oldest?: number;
   /** When to try again, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** The call was done in part, slice by slice: what it has told stands. */
+  readonly midway?: true;
   /** The call would have changed nothing, so there is nothing to be sure of. */
   readonly reads?: true;
   /** Of a take: the limit is only tried out, and refuses nothing. */
@@ -115,6 +117,7 @@ export interface Refusal {
 /** What happened, what was expected, what to do: one or two sentences without the counter's name, at most 200 bytes. */
 export function messageOf(refusal: Refusal): string {
   const { value, min, max, requested, field } = refusal;
+  if (refusal.midway) return `${MIDWAY[refusal.code] ?? `The call ended (${refusal.code})`}${WHAT_STANDS}`;
   switch (refusal.code) {
     case "MALFORMED_MESSAGE":
     case "NOT_ONE_MESSAGE":
@@ -250,6 +253,22 @@ export function messageOf(refusal: Refusal): string {
       return `This would take more than ${max} ${refusal.part}; ${refusal.expected}.`;
   }
 }
+
+/** Why a call was ended that had done some of its work. */
+const MIDWAY: Partial<Record<ErrorCode, string>> = {
+  DRAINING: "The service is shutting down",
+  DEADLINE_PASSED: "The deadline passed",
+  CALL_CANCELLED: "The call was cancelled",
+  STORE_UNAVAILABLE: "The store could not go on",
+  OUTCOME_UNKNOWN: "The store failed while committing",
+  INTERNAL_ERROR: "A defect in Tally",
+  PERMISSION_DENIED: "The caller may not do this any longer",
+  CREDENTIAL_REVOKED: "The API key was revoked, or its principal is disabled",
+  CREDENTIAL_EXPIRED: "The credential has expired",
+};
+
+const WHAT_STANDS =
+  "; what was told as done stands, and up to one slice more may be done. Call again with `after` to go on.";
 
 /** Milliseconds since the Unix epoch as RFC 3339 has them, to the second where they are whole ones: "2026-03-01T00:00:00Z". */
 export function instantText(ms: number): string {

@@ -40,6 +40,11 @@ export interface Op extends OpExtras {
 export interface OpExtras {
   /** Apply only to the counter at this etag; for an update, its settings_etag. */
   readonly etag?: string | undefined;
+  /**
+   * Reset and delete: apply only to the counter of this uid, whatever its value has become; to any other it is as if there
+   * were none. The record under a request id has nothing of it, so such an operation has none.
+   */
+  readonly uid?: string | undefined;
   /** Why, for the change log. */
   readonly note?: string | undefined;
   /**

@@ -2,6 +2,7 @@
 export const RPCS = [
   ...["CreateCounter", "GetCounter", "BatchGetCounters", "ListCounters", "TopCounters", "SumCounters"],
   ...["UpdateCounter", "DeleteCounter", "Increment", "Decrement", "Set", "Reset", "BatchApply"],
+  ...["DeleteCounters", "ResetCounters"],
   ...["QueryHistory", "ListChanges"],
   ...["TakeLimit", "TakeLimits", "GiveBackLimit"],
   ...["SetPolicy", "GetPolicy", "ListPolicies", "DeletePolicy"],

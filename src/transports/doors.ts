@@ -4,12 +4,14 @@ import type { DescService } from "@bufbuild/protobuf";
 import type { Clock } from "../core/clock.ts";
 import type { Calendar } from "../core/window.ts";
 import type { Administration } from "../guard/administration.ts";
+import { Bulk } from "../service/bulk.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { ServerInfo } from "./calls/admin/server-info.ts";
 import { type Authorise, allowAll } from "./calls/authorise.ts";
+import { bulkCalls } from "./calls/bulk.ts";
 import type { UnaryCall } from "./calls/call.ts";
 import { knownOnly } from "./calls/known-only.ts";
 import { logged } from "./calls/logged.ts";
@@ -42,6 +44,7 @@ import { consoleRoute } from "./pages/console.ts";
 import { referenceRoute } from "./pages/reference.ts";
 import { articleRoute } from "./rest/article.ts";
 import { restRoute } from "./rest/rest.ts";
+import { restStreamRoute } from "./rest/stream.ts";
 import { Room } from "./room.ts";
 import type { Certificate } from "./tls/certificate.ts";
 import { type ClientAuth, ClientConnections } from "./tls/clients.ts";
@@ -177,8 +180,9 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     clock,
     authorise = allowAll,
     serverInfo = () => nothingKnown(store),
-    streamCalls = [],
+    streamCalls: moreStreamCalls = [],
     unaryCalls = [],
+    calendar,
   } = options;
   const { log, metrics } = options.telemetry;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
@@ -187,7 +191,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     store,
     writer,
     clock,
-    options.calendar,
+    calendar,
     limits,
     (calls) => log("calls.overload", { calls }),
     authorise,
@@ -195,6 +199,9 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   );
   const calls = options.eachLogged ? logged(silent, log, clock, options.eachLogged) : silent;
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
+  const bulk = new Bulk(store, writer, clock, calendar);
+  const apiStreams = bulkCalls(bulk, authorise, limits.unaryBytesMax);
+  const streamCalls = [...apiStreams, ...moreStreamCalls];
   const arriving = new Room(limits.arrivingBytesMax);
   const meter = new CallMeter(metrics, clock);
   const streams = new Streams(clock, log, meter, limits);
@@ -220,12 +227,13 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       ...doing,
       requestMs: limits.requestMs,
     }),
+    restStreamRoute(apiStreams, streams, doing),
     restRoute(api, doing),
     articleRoute(api, doing),
     referenceRoute(isOpen("docs") ? undefined : entry),
     metricsRoute(exposition, isOpen("metrics") ? undefined : observerEntry(authorise, log)),
     consoleRoute(isOpen("page") ? undefined : entry),
-    unknownPathRoute(api),
+    unknownPathRoute([...api, ...apiStreams]),
   ];
   const shared = grpcListen === undefined;
   const served = {

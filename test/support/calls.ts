@@ -33,7 +33,7 @@ export function update(
 export const remove = (name: string, options: OpOptions & Pick<Op, "keepHistory"> = {}): Op =>
   op(Verb.DELETE, name, 0n, { keepHistory: false, ...options });
 
-type OpOptions = Pick<Partial<Op>, "mustExist" | "mayCreate" | "etag" | "note">;
+type OpOptions = Pick<Partial<Op>, "mustExist" | "mayCreate" | "etag" | "uid" | "note">;
 type Who = Pick<Asked, "callerName" | "formerCaller"> & { caller?: string };
 type CallOptions = Who & { id?: string | undefined; allOrNothing?: boolean };
 

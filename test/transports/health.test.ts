@@ -4,7 +4,7 @@ import * as grpc from "@grpc/grpc-js";
 import { service } from "grpc-health-check";
 import { describe, expect, it } from "vitest";
 import { HealthListResponseSchema } from "../../gen/grpc/health/v1/health_pb.ts";
-import { API } from "../../src/transports/calls/services.ts";
+import { WHOLE_API } from "../../src/transports/calls/services.ts";
 import { type Client, open, refusal } from "./door.ts";
 
 /** Method: asked by the definitions of grpc-health-check, an implementation that is not ours. */
@@ -34,7 +34,7 @@ async function next(stream: grpc.ClientReadableStream<unknown>): Promise<string>
   return value.status;
 }
 
-const SERVICES = ["", ...API.map(({ typeName }) => typeName), "grpc.health.v1.Health"];
+const SERVICES = ["", ...WHOLE_API.map(({ typeName }) => typeName), "grpc.health.v1.Health"];
 
 describe("health", () => {
   it.each(SERVICES)('says of "%s" whether it serves', async (name) => {

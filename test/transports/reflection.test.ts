@@ -14,7 +14,7 @@ import {
   ServerReflectionRequestSchema,
   ServerReflectionResponseSchema,
 } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
-import { API } from "../../src/transports/calls/services.ts";
+import { WHOLE_API } from "../../src/transports/calls/services.ts";
 import { type Client, open } from "./door.ts";
 
 type Request = NonNullable<MessageInitShape<typeof ServerReflectionRequestSchema>["messageRequest"]>;
@@ -71,7 +71,7 @@ describe("reflection", () => {
         { name: "grpc.health.v1.Health" },
         { name: "grpc.reflection.v1.ServerReflection" },
         { name: "grpc.reflection.v1alpha.ServerReflection" },
-        ...API.map(({ typeName }) => ({ name: typeName })).sort((a, b) => (a.name < b.name ? -1 : 1)),
+        ...WHOLE_API.map(({ typeName }) => ({ name: typeName })).sort((a, b) => (a.name < b.name ? -1 : 1)),
       ],
     });
     expect(validHost).toBe("h");

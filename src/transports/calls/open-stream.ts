@@ -38,6 +38,8 @@ export interface StreamCaller {
 /** A stream from its headers to its last word. One object, for there may be thousands that wait. */
 export class OpenStream implements RunningStream {
   done: Promise<void> = Promise.resolve();
+  /** Whether something may have been changed by now. */
+  changing = false;
   readonly #clock: Clock;
   readonly #caller: StreamCaller;
   readonly #sink: StreamSink;
@@ -90,7 +92,7 @@ export class OpenStream implements RunningStream {
 
   /** Of #revoked: the caller is not who they were. */
   handleEvent(): void {
-    this.end(this.#revoked!.reason as Refusal);
+    this.cut(this.#revoked!.reason as Refusal);
   }
 
   attach(metadata: AnswerMetadata): void {
@@ -99,6 +101,11 @@ export class OpenStream implements RunningStream {
 
   send(message: Uint8Array): Promise<void> {
     return this.#sink.send(message);
+  }
+
+  /** End it while it goes on. */
+  cut(refusal: Refusal): void {
+    this.end(this.changing ? { ...refusal, midway: true } : refusal);
   }
 
   end(refused: Refused | undefined): void {
@@ -116,8 +123,8 @@ export class OpenStream implements RunningStream {
     const now = this.#clock.now();
     const { deadline } = this.#caller;
     const leftMs = Math.min(deadline, this.#expireTimeMs) - now;
-    if (deadline <= now) this.end({ code: "DEADLINE_PASSED" });
-    else if (leftMs <= 0) this.end({ code: "CREDENTIAL_EXPIRED" });
+    if (deadline <= now) this.cut({ code: "DEADLINE_PASSED" });
+    else if (leftMs <= 0) this.cut({ code: "CREDENTIAL_EXPIRED" });
     else if (leftMs < Number.POSITIVE_INFINITY)
       this.#timer = setTimeout(() => this.#watch(), Math.min(leftMs, TIMER_MS_MAX));
   }

@@ -124,6 +124,7 @@ export const FIELD_RULES: Readonly<Record<string, string>> = {
   names: "must be 1 to 1000",
   "names item": NAME,
   prefix: `must be ${PREFIX}`,
+  after: `must be ${PREFIX}`,
   "SetPolicyRequest prefix": `must be there, "" for all counters, and ${PREFIX}`,
   "DeletePolicyRequest prefix": `must be there, "" for all counters, and ${PREFIX}`,
   page_size: "must be 1 to 1000",
@@ -181,6 +182,8 @@ export const MESSAGE_RULES: Readonly<Record<string, { readonly field: string; re
     "window.anchor_every": { field: "anchor", expected: "is for every only" },
     "window.day_month": { field: "day", expected: "is for CALENDAR_UNIT_MONTH only" },
     "operation.etag_action": { field: "etag", expected: "is for set and reset only" },
+    "bulk.all": { field: "all", expected: "must be true without prefix and labels, and only then" },
+    "bulk.after": { field: "after", expected: "must begin with prefix" },
     "operation.note_action": { field: "note", expected: "is for set and reset only" },
   };
 

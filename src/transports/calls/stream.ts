@@ -10,11 +10,13 @@ import type { CallMeter } from "./meter.ts";
 import { OpenStream, type RunningStream, type StreamCaller, type StreamSink } from "./open-stream.ts";
 
 /**
- * A method that takes or answers any number of messages, from bytes to bytes: all of it but the door. It changes nothing:
- * what one that does owes to an Idempotency-Key, or answers when it cannot say, is not settled.
+ * A method that takes or answers any number of messages, from bytes to bytes: all of it but the door. One that changes
+ * something does so in slices, tells each when it is done, and takes no request id: whoever is cut off goes on from there.
  */
 export interface StreamCall {
   readonly method: DescMethodStreaming;
+  /** Whether it changes something: what then ends it in the middle says so, for the caller is not to take it for undone. */
+  readonly changes?: boolean;
   /** Whether it may `attach` metadata: the head of its answer, which Connect has at once otherwise, waits for that. */
   readonly attaches?: boolean;
   /** The largest message of a request, in bytes of the encoded message. The door judges it. */
@@ -120,7 +122,7 @@ export class Streams {
   drain(): void {
     this.#over = true;
     this.announceDrain();
-    for (const stream of this.#open) stream.end({ code: "DRAINING" });
+    for (const stream of this.#open) stream.cut({ code: "DRAINING" });
   }
 
   async #pump(
@@ -142,6 +144,7 @@ export class Streams {
       if (signal.aborted) return;
       const attach = (metadata: AnswerMetadata) => stream.attach(metadata);
       const context = { ...permit, deadline, signal, draining: this.#draining.signal, attach };
+      stream.changing = call.changes === true;
       const answers = call.open(until(signal, requestsOf(stream)), context);
       while (!signal.aborted) {
         const next = await answers.next();
@@ -157,7 +160,7 @@ export class Streams {
       if (!(err instanceof TallyError) && !signal.aborted) {
         this.#log("stream.handler_failed", { method: call.method.name, err });
       }
-      stream.end(refusalOf(err, false));
+      stream.cut(refusalOf(err, false));
     }
   }
 }

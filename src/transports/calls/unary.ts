@@ -23,7 +23,7 @@ import { unlessLapsed } from "./lapsed.ts";
 import { GIVE_BACK_LIMIT, takeLimit, takeLimits } from "./limits.ts";
 import { batchGetCounters, listCounters, sumCounters, topCounters } from "./many-counters.ts";
 import { deletePolicy, getPolicy, listPolicies, policiesOf, setPolicy } from "./policies.ts";
-import { API } from "./services.ts";
+import { WHOLE_API } from "./services.ts";
 import { DELETE_COUNTER, UPDATE_COUNTER } from "./settings.ts";
 import { warmUp } from "./shape.ts";
 
@@ -89,7 +89,7 @@ export function openCalls(
     pages: new SerialReads(clock, WAITING_MAX),
     scans: new SerialReads(clock, WAITING_MAX),
   };
-  warmUp([...API.flatMap(({ methods }) => methods.map(({ input }) => input)), OperationSchema]);
+  warmUp([...WHOLE_API.flatMap(({ methods }) => methods.map(({ input }) => input)), OperationSchema]);
   return [
     admitted(CREATE_COUNTER(writer, unaryBytesMax), changes),
     admitted(getCounter(new Reads(store, clock), past, unaryBytesMax), reads),

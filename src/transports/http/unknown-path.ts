@@ -1,7 +1,6 @@
-import { getOption } from "@bufbuild/protobuf";
+import { type DescMethod, getOption } from "@bufbuild/protobuf";
 import { http as httpOption } from "../../../gen/google/api/annotations_pb.ts";
 import { messageOf, type Refusal } from "../../core/errors.ts";
-import type { UnaryCall } from "../calls/call.ts";
 import { sendUnimplemented } from "../connect/error.ts";
 import { formatOfCall } from "../connect/formats.ts";
 import { shortened } from "../json/parse.ts";
@@ -11,7 +10,7 @@ import { isGrpc, sendRefusal } from "./message.ts";
 import { targetOf } from "./target.ts";
 
 /** Answers what nothing else has: that there is no such path, and which one may be meant. */
-export function unknownPathRoute(calls: readonly UnaryCall[]): HttpRoute {
+export function unknownPathRoute(calls: readonly { readonly method: DescMethod }[]): HttpRoute {
   const meant = pathsMeant(calls);
   return (request, response) => {
     const expected = meant(targetOf(request).path);
@@ -50,7 +49,7 @@ const OTHERS = [
 ];
 
 /** For a path that is none: a clause with what may be meant, undefined where nothing is near. */
-function pathsMeant(calls: readonly UnaryCall[]): (path: string) => string | undefined {
+function pathsMeant(calls: readonly { readonly method: DescMethod }[]): (path: string) => string | undefined {
   const services = new Set(calls.map(({ method: { parent } }) => parent));
   const templates = calls.flatMap(({ method }) => {
     const rule = getOption(method, httpOption);

@@ -1,5 +1,5 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
-import type { UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
 import type { BodyLimits, HttpRequest } from "../http/engine.ts";
 import { GRPC_GOES_ELSEWHERE, isGrpc, isJson, readBody } from "../http/message.ts";
@@ -45,7 +45,7 @@ export const EMPTY = Buffer.from("{}");
 
 /** The request message of a call, put together from path, query and body; or why there is none. */
 export function requestBytes(
-  call: UnaryCall,
+  call: { readonly method: DescMethod },
   path: PathFields,
   { body, query }: Given,
   hasBody: boolean,

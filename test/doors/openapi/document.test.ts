@@ -11,7 +11,7 @@ import { ErrorReasonSchema } from "../../../gen/tally/v1/error_reason_pb.ts";
 import { EXAMPLES } from "../../../scripts/openapi/examples.ts";
 import type { KeyUses } from "../../../src/service/store-key-uses.ts";
 import type { ServerInfo } from "../../../src/transports/calls/admin/server-info.ts";
-import { API } from "../../../src/transports/calls/services.ts";
+import { WHOLE_API } from "../../../src/transports/calls/services.ts";
 import { patternOf } from "../../../src/transports/rest/template.ts";
 import { guarded } from "../../guard/guarded.ts";
 import { open } from "../../transports/door.ts";
@@ -42,7 +42,7 @@ describe("openapi.json", () => {
     }
   });
 
-  it.each(API.flatMap(({ methods }) => methods).map((method) => [method.name, method] as const))(
+  it.each(WHOLE_API.flatMap(({ methods }) => methods).map((method) => [method.name, method] as const))(
     "has %s at the paths of its annotation",
     (name, method) => {
       expect(hasOption(method, http)).toBe(true);
@@ -94,7 +94,8 @@ describe("the examples", () => {
         },
         ...(body && { body: JSON.stringify(body) }),
       });
-      const said = comparable(await response.json());
+      const streams = response.headers.get("content-type") === "application/x-ndjson";
+      const said = comparable(streams ? linesIn(await response.text()) : await response.json());
       expect({ operationId, status: response.status, said }).toEqual({
         operationId,
         status: 200,
@@ -128,6 +129,14 @@ function targetOf(path: string, parameters: Readonly<Record<string, unknown>>): 
     else for (const [key, text] of Object.entries(value)) query.set(key, `${text}`);
   }
   return query.size === 0 ? target : `${target}?${query}`;
+}
+
+/** A text of lines, each JSON. */
+function linesIn(text: string): unknown[] {
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 }
 
 /** What differs from run to run, by its form only. */

@@ -33,6 +33,7 @@ IN_WORDS = re.compile(
     r"|is for (every|CALENDAR_UNIT_MONTH|increment and set) only"
     r"|does not go with must_exist|follow_policy goes with"
     r"|must be one, not (name and prefix|prefix and name|every and calendar|calendar and every)|must be of the years 1995 to 9999|must be before end, and not to come|must be known to the server"
+    r"|must be true without prefix and labels, and only then|must begin with prefix"
     r"|must be left out: each counter has its own"
     r"|is not a field of ResetRequest"  # PUT without a value resets.
 )

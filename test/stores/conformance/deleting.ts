@@ -65,6 +65,26 @@ export function deletingSuite(kind: StoreKind): void {
     expect(await apply(store, remove("a", { etag: `${uid}.2` }))).toMatchObject({ value: 2n });
   });
 
+  it_("by uid, whatever the value has become; one that was made anew is another", async ({ store }) => {
+    await apply(store, create("a", { initial: 3n }));
+    const { uid } = await read(store, "a");
+    await apply(store, increment("a"));
+    expect(await apply(store, reset("a", { uid }))).toEqual({ value: 3n, previous: 4n, revision: 3 });
+    await apply(store, increment("a"));
+    expect(await apply(store, remove("a", { uid }))).toMatchObject({ value: 4n });
+    await apply(store, increment("a", 7n));
+    for (const op of [remove("a", { uid }), reset("a", { uid })])
+      expect(await apply(store, op)).toEqual({ code: "COUNTER_NOT_FOUND" });
+    const answers = await commit(
+      store,
+      single(remove("a")),
+      single(increment("a", 9n)),
+      single(remove("a", { uid: (await read(store, "a")).uid })),
+    );
+    expect(answers.map(({ refused }) => refused?.code)).toEqual([undefined, undefined, "COUNTER_NOT_FOUND"]);
+    expect((await read(store, "a")).value).toBe(9n);
+  });
+
   it_("in one commit: what came before counts, and each deletion stands alone", async ({ store, clock }) => {
     await apply(store, increment("a", 5n));
     clock.advance(7);

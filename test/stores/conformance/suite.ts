@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import { describeWith } from "../../support/needs.ts";
 import { STORES } from "../../support/stores.ts";
+import { bulkSuite } from "./bulk.ts";
 import { callersSuite } from "./callers.ts";
 import { catalogueSuite } from "./catalogue.ts";
 import { changesSuite } from "./changes.ts";
@@ -38,6 +39,7 @@ export function storeSuite(name: string): void {
     describe("many changes", () => manyChangesSuite(kind));
     describe("settings", () => settingsSuite(kind));
     describe("deleting", () => deletingSuite(kind));
+    describe("bulk", () => bulkSuite(kind));
     describe("catalogue", () => catalogueSuite(kind));
     describe("key uses", () => keyUsesSuite(kind));
     describe("rollback", () => rollbackSuite(kind));

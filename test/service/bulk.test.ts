@@ -1,0 +1,89 @@
+/** What a bulk call owes to others: it goes as fast as its caller may, waits for room, and ends with its caller. */
+import { expect, it } from "vitest";
+import type { Refusal } from "../../src/core/errors.ts";
+import { Verb } from "../../src/core/op.ts";
+import { Bulk, type BulkCaller, type BulkReached } from "../../src/service/bulk.ts";
+import { toBatch, Writer } from "../../src/service/writer.ts";
+import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
+import { increment, single } from "../support/calls.ts";
+import { openFresh } from "../support/opened.ts";
+
+const WORK = {
+  ...{ selection: { prefix: "a.", labels: {} }, after: "", verb: Verb.DELETE, note: undefined },
+  ...{ keepHistory: false, dryRun: false },
+} as const;
+
+/** A store of ten counters, in slices of four. */
+async function opened(front: (real: Writer) => Pick<Writer, "submit"> = (real) => real) {
+  const { store, clock, dispose } = await openFresh(async () => "memory:");
+  await store.commit(toBatch(Array.from({ length: 10 }, (_, i) => single(increment(`a.${i}`)))));
+  const bulk = new Bulk(store, front(new Writer(store, clock)), clock, new ZoneCalendar(() => {}), 4);
+  return { store, bulk, [Symbol.asyncDispose]: dispose };
+}
+
+async function run(
+  bulk: Bulk,
+  by: Partial<BulkCaller>,
+): Promise<{ told: BulkReached[]; ended: Refusal | undefined }> {
+  const told: BulkReached[] = [];
+  const caller = { caller: "c", signal: new AbortController().signal, charge: () => undefined };
+  const slices = bulk.run(WORK, { ...caller, ...by });
+  for (;;) {
+    const next = await slices.next();
+    if (next.done) return { told, ended: next.value };
+    told.push(next.value);
+  }
+}
+
+it("each operation is counted against the caller's rate, and what is too much for now is waited for", async () => {
+  await using it_ = await opened();
+  const charged: number[] = [];
+  let asked = 0;
+  const charge = (operations: number): Refusal | undefined => {
+    if (asked++ % 2 === 0) return { code: "RATE_LIMITED", retryAfterMs: 1 };
+    charged.push(operations);
+    return undefined;
+  };
+  const { told, ended } = await run(it_.bulk, { charge });
+  expect([charged, told.at(-1)?.done, ended]).toEqual([[4, 4, 2], 10, undefined]);
+});
+
+it("who may do few at once does few at once; who may do none is told", async () => {
+  await using it_ = await opened();
+  const charged: number[] = [];
+  const denied: Refusal = { code: "PERMISSION_DENIED", expected: "so many at once" };
+  const charge = (operations: number): Refusal | undefined => {
+    if (operations > 1) return denied;
+    charged.push(operations);
+    return undefined;
+  };
+  const { told } = await run(it_.bulk, { charge });
+  expect([charged.length, told.at(-1)?.done]).toEqual([10, 10]);
+  await using other = await opened();
+  expect(await run(other.bulk, { charge: () => denied })).toEqual({ told: [], ended: denied });
+  expect((await other.store.sum({ prefix: "", labels: {} })).count).toBe(10);
+});
+
+it("what finds no room in the queue is asked for again, each once", async () => {
+  let asked = 0;
+  await using it_ = await opened((real) => ({
+    submit: (call) =>
+      asked++ % 3 === 0 ? Promise.resolve({ code: "QUEUE_FULL", retryAfterMs: 1 }) : real.submit(call),
+  }));
+  const { told, ended } = await run(it_.bulk, {});
+  expect([told.at(-1), ended]).toMatchObject([{ lookedAt: 10, done: 10, complete: true }, undefined]);
+});
+
+it("ends while it waits when its caller goes, and begins no slice more", async () => {
+  await using it_ = await opened();
+  const gone = new AbortController();
+  let asked = 0;
+  const charge = (): Refusal | undefined => {
+    if (asked++ === 0) return undefined;
+    queueMicrotask(() => gone.abort());
+    return { code: "RATE_LIMITED", retryAfterMs: 3_600_000 };
+  };
+  const { told, ended } = await run(it_.bulk, { signal: gone.signal, charge });
+  expect([told.length, ended]).toEqual([1, { code: "CALL_CANCELLED" }]);
+  expect((await it_.store.sum({ prefix: "", labels: {} })).count).toBe(6);
+});

@@ -4,6 +4,7 @@ import type { Batch, Outcomes } from "../core/columns.ts";
 import type { FullCounter } from "../core/counter.ts";
 import type { RequestIdRetention } from "../core/request-ids.ts";
 import type { Order, Selection, Sum } from "../core/selection.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Accepting } from "./store-accepting.ts";
 import type { Catalogue } from "./store-catalogue.ts";
 import type { Copying } from "./store-copying.ts";
@@ -243,6 +244,8 @@ export interface StoreOptions {
    * refuses what is not there, or is older.
    */
   readonly migrates?: boolean | undefined;
+  /** Where the store and its threads measure; unless given, nobody hears of it. */
+  readonly metrics?: Metrics | undefined;
   /** Tell the operator something that is no failure: a sentence. */
   readonly warn: (message: string) => void;
 }

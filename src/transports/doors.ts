@@ -190,6 +190,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     (calls) => log("calls.overload", { calls }),
     authorise,
     { administration: options.administration, log, serverInfo },
+    metrics,
   );
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.

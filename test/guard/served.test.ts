@@ -326,6 +326,10 @@ describe("/metrics", () => {
     expect([got.status, got.headers.get("cache-control")]).toEqual([200, "no-store"]);
     const told = await got.text();
     expect(sampleIn(told, "tally_refusals_total", { reason: "PERMISSION_DENIED" })).toBe(1);
+    expect(sampleIn(told, "tally_denied_total", { reason: "PERMISSION_DENIED" })).toBe(2); // With that of /metrics.
+    expect(sampleIn(told, "tally_denied_total", { reason: "CREDENTIAL_MISSING" })).toBe(1);
+    expect(sampleIn(told, "tally_catalogue_age_seconds")).toBeLessThan(10);
+    expect(sampleIn(told, "tally_ready", { what: "writes" })).toBe(1);
     const now = Date.now() / 1_000;
     expect(sampleIn(told, "tally_start_time_seconds")).toBeGreaterThan(now - 60);
     expect(sampleIn(told, "tally_resident_bytes")).toBeGreaterThan(2 ** 20);

@@ -10,6 +10,7 @@ import type { KeyUses } from "../../service/store-key-uses.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
+import { Metrics } from "../../telemetry/metrics.ts";
 import { ZoneCalendar } from "../shared/calendar.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
@@ -53,9 +54,10 @@ export async function openPostgres(
   decide: typeof decideBatch = decideBatch,
 ): Promise<Store> {
   const { warn, clock, retention, newUid, purpose = "serve", migrates = true } = options;
+  const { metrics = new Metrics() } = options;
   const parsed = parseUrl(url);
   const { schema, shown } = parsed;
-  const database = new Database(parsed, COMMITS_IN_FLIGHT, warn);
+  const database = new Database(parsed, COMMITS_IN_FLIGHT, warn, metrics);
   let hold: CopyHold | undefined;
   try {
     await assertAccess(database);
@@ -77,12 +79,12 @@ export async function openPostgres(
     const doubts = (row: Row) => tidying.doubts(row);
     const sweeping = new Sweeping({ database, writing, clock, owner: newUid(), doubts });
     const maintenance = new Maintenance({
-      ...{ database, clock, requestIds, log, tidying, sweeping, policies, warn },
+      ...{ database, clock, requestIds, log, tidying, sweeping, policies, warn, metrics },
       copies: hold !== undefined,
     });
     await maintenance.start();
     const locked = new LockedCounters(database, clock, warn);
-    const commits = new Commits(database, requestIds, log, locked, policies, calendar, decide);
+    const commits = new Commits(database, requestIds, log, locked, policies, calendar, decide, metrics);
     const reads = new CounterReads(database, calendar, purpose !== "serve");
     const catalogue = new PostgresCatalogue(database);
     const keyUses = new PostgresKeyUses(database);

@@ -14,6 +14,7 @@ import { historySuite } from "./history.ts";
 import { keyUsesSuite } from "./key-uses.ts";
 import { limitsSuite } from "./limits.ts";
 import { manyChangesSuite } from "./many-changes.ts";
+import { measuredSuite } from "./measured.ts";
 import { modelSuite } from "./model.ts";
 import { policiesSuite } from "./policies.ts";
 import { readsSuite } from "./reads.ts";
@@ -46,6 +47,7 @@ export function storeSuite(name: string): void {
     describe("limits", () => limitsSuite(kind));
     describe("history", () => historySuite(kind));
     describe("policies", () => policiesSuite(kind));
+    describe("measured", () => measuredSuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });

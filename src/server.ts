@@ -13,6 +13,7 @@ import { HistoryLag } from "./service/history-lag.ts";
 import { LogReader } from "./service/log-reader.ts";
 import { startMaintenance } from "./service/maintenance.ts";
 import { measureReadiness, type Readiness, watchReadiness } from "./service/readiness.ts";
+import { ServerState } from "./service/server-state.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
 import type { HistoryOptions } from "./service/store-history.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
@@ -129,6 +130,8 @@ export async function startServer(
     });
     opened.push({ close: async () => readiness.close() });
     opened.push(forgetting(measureReadiness(metrics, readiness)));
+    const state = new ServerState(store, metrics, clock);
+    opened.push(forgetting(() => state.close()));
     const tellDamage = seldom(clock, (names) => log("store.damaged", { names }));
     const served = tellingOfDamage(readiness.store, tellDamage, metrics);
     const commits = new CommitMeter(metrics);
@@ -163,7 +166,8 @@ export async function startServer(
         open: new Set(config.authOpen),
         administration: guard.administration,
       }),
-      serverInfo: () => ({
+      serverInfo: async () => ({
+        state: await state.now(),
         ...{ version: about.version, startTimeMs, auth: config.auth, store: store.traits },
         limits: limitsOf(config),
         warnings: [...unready(readiness.current), ...warned],

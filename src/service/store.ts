@@ -13,6 +13,7 @@ import type { KeyUses } from "./store-key-uses.ts";
 import type { ChangeLogReads } from "./store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "./store-pages.ts";
 import type { PolicyReads } from "./store-policies.ts";
+import type { StoreSize } from "./store-size.ts";
 
 /**
  * Where counters are kept. A store loads and saves; what an operation means is decided by `decideBatch`.
@@ -145,6 +146,9 @@ export interface Store {
    * @param thorough  find out by writing something, which changes nothing, what cannot be seen without
    */
   probeWrites(thorough: boolean): Promise<void>;
+
+  /** How much it has, and how much room. Costs a few milliseconds, whatever there is. */
+  size(): Promise<StoreSize>;
 
   /** What `tally copy` needs of a store, beside what everybody reads. Undefined where it cannot be copied. */
   readonly copying?: Copying | undefined;

@@ -1,5 +1,5 @@
 import { expositionOf } from "./exposition.ts";
-import { type Placed, placed, placeOf } from "./family.ts";
+import { labelsOf, type Placed, placed, placeOf } from "./family.ts";
 import { type LabelsOf, SERIES, type SeriesKey, THREADS, type ThreadName } from "./series.ts";
 
 const KEYS = Object.keys(SERIES) as SeriesKey[];
@@ -51,6 +51,18 @@ export class Metrics {
     const place = this.placeOf(key, labels);
     if (Number.isNaN(this.numbers[place])) this.numbers[place] = 0;
     return place;
+  }
+
+  /** Where the numbers of all children stand whose labels have these values: of any kind but a histogram. */
+  placesOf<Key extends SeriesKey>(key: Key, labels: Partial<LabelsOf<Key>> = {}): number[] {
+    const placed = PLACED[key];
+    const wanted = Object.entries(labels);
+    return Array.from({ length: placed.children }, (_, child) => child)
+      .filter((child) => {
+        const its = Object.fromEntries(labelsOf(placed, child));
+        return wanted.every(([label, value]) => its[label] === value);
+      })
+      .map((child) => placed.first + child * placed.width);
   }
 
   /** The number at a place, of all threads. */

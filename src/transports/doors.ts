@@ -89,7 +89,7 @@ export interface DoorsOptions {
   /** Principals and keys, for those who may manage them; undefined: there are none. */
   readonly administration?: Administration;
   /** The process as it is now, for who may observe; undefined: nothing is known of it. */
-  readonly serverInfo?: () => ServerInfo;
+  readonly serverInfo?: () => Promise<ServerInfo>;
   /** Whether each call and each refusal is logged. */
   readonly logsCalls?: boolean;
   readonly limits?: Partial<DoorLimits>;
@@ -174,7 +174,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     writer,
     clock,
     authorise = allowAll,
-    serverInfo = () => nothingKnown(store),
+    serverInfo = async () => nothingKnown(store),
     streamCalls = [],
     unaryCalls = [],
   } = options;

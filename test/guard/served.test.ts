@@ -289,6 +289,12 @@ describe("GetServerInfo", () => {
       auth: "required",
       limits: expect.objectContaining({ "queue-wait-max": "300ms", "change-log-bytes-max": "1073741824" }),
       warnings: [],
+      counters: 0n,
+      storeBytes: expect.any(BigInt),
+      roomBytes: expect.any(BigInt),
+      instance: expect.stringMatching(/^.+:\d+$/),
+      lastMinute: expect.objectContaining({ refusedCalls: 1n }),
+      threads: ["main", "write", "read", "history"].map((name) => expect.objectContaining({ name })),
     });
     const got = await served.rest({ path: "/v1/admin/server", key });
     const { startTime } = got.json as { startTime: string };

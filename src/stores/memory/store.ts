@@ -19,6 +19,7 @@ import type { Copying } from "../../service/store-copying.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
+import type { StoreSize } from "../../service/store-size.ts";
 import { knowKept, noteKept } from "../../telemetry/kept.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { ZoneCalendar } from "../shared/calendar.ts";
@@ -205,6 +206,11 @@ export class MemoryStore implements Store {
     });
     const more = [this.#tidy(), this.#sweep(), this.#tidyHistory()];
     return more.includes(true);
+  }
+
+  async size(): Promise<StoreSize> {
+    this.#assertOpen();
+    return { counters: this.#counters.size, bytes: undefined, roomBytes: undefined };
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,7 @@ import type { KeyUses } from "../../service/store-key-uses.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
+import type { StoreSize } from "../../service/store-size.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { ZoneCalendar } from "../shared/calendar.ts";
 import { covers } from "../shared/log-mark.ts";
@@ -31,6 +32,7 @@ import { Probe } from "./probe.ts";
 import { CounterReads } from "./reads.ts";
 import { assertAccess } from "./schema/access.ts";
 import { assertUpToDate, assertWhole, migrate, SCHEMA_VERSION, versionFound } from "./schema/schema.ts";
+import { SchemaSize } from "./size.ts";
 import { PostgresAccepting } from "./write/accepting.ts";
 import { Commits } from "./write/commits.ts";
 import { LockedCounters } from "./write/locked.ts";
@@ -152,6 +154,7 @@ class PostgresStore implements Store {
   readonly #maintenance: Maintenance;
   readonly #reads: CounterReads;
   readonly #probe: Probe;
+  readonly #size: SchemaSize;
   readonly #options: StoreOptions;
   #closing: Promise<void> | undefined;
 
@@ -178,6 +181,7 @@ class PostgresStore implements Store {
     this.#options = options;
     this.#reads = reads;
     this.#probe = new Probe(database);
+    this.#size = new SchemaSize(database);
     const { serverVersion, sentence } = database.durability;
     this.traits = {
       title: `PostgreSQL ${serverVersion}, ${shown}`,
@@ -229,6 +233,11 @@ class PostgresStore implements Store {
     this.#assertOpen();
     const more = await this.#maintenance.maintain();
     return (await this.history?.tidy()) || more;
+  }
+
+  async size(): Promise<StoreSize> {
+    this.#assertOpen();
+    return this.#size.read();
   }
 
   async probeReads(): Promise<void> {

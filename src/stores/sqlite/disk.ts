@@ -14,7 +14,6 @@ export class Disk {
   readonly #metrics: Metrics;
   readonly #files: readonly string[];
   #full = false;
-  #size: DiskSize | undefined;
 
   /** @param path  of the data file */
   constructor(path: string, metrics: Metrics) {
@@ -22,11 +21,6 @@ export class Disk {
     this.#metrics = metrics;
     const history = historyPathOf(path);
     this.#files = [path, `${path}-wal`, history, `${history}-wal`]; // As STORE_FILES has them.
-  }
-
-  /** As it was looked at last, which is about once a second; undefined before the first time. */
-  get size(): DiskSize | undefined {
-    return this.#size;
   }
 
   /** @throws TallyError STORE_UNAVAILABLE  full, read-only, or without the file */
@@ -38,24 +32,22 @@ export class Disk {
       const why = code === "ENOENT" ? "the data file is gone" : "the data file cannot be written";
       throw new TallyError("STORE_UNAVAILABLE", `${why} (${code})`, { cause });
     }
-    const [disk, ...files] = await Promise.all([statfs(this.#path), ...this.#files.map(bytesOf)]);
-    const free = freeBytesOf(disk);
-    this.#note(
-      { bytes: files.reduce((sum: number, bytes) => sum + (bytes ?? 0), 0), roomBytes: free },
-      files,
-    );
+    const { roomBytes: free } = await this.look();
     this.#full = free < (this.#full ? ROOM_AGAIN_BYTES : ROOM_BYTES);
     if (this.#full) {
       throw new TallyError("STORE_UNAVAILABLE", "the disk is full", { cause: `${free} bytes are free` });
     }
   }
 
-  #note(size: DiskSize, files: readonly (number | undefined)[]): void {
-    this.#size = size;
+  /** Look how large the files are and what room there is, and have that told. */
+  async look(): Promise<DiskSize> {
+    const [disk, ...files] = await Promise.all([statfs(this.#path), ...this.#files.map(bytesOf)]);
+    const roomBytes = freeBytesOf(disk);
     const { numbers } = this.#metrics;
-    numbers[this.#metrics.placeOf("storeRoomBytes", {})] = size.roomBytes;
+    numbers[this.#metrics.placeOf("storeRoomBytes", {})] = roomBytes;
     for (const [i, file] of STORE_FILES.entries())
       numbers[this.#metrics.placeOf("storeFileBytes", { file })] = files[i] ?? Number.NaN;
+    return { bytes: files.reduce((sum: number, bytes) => sum + (bytes ?? 0), 0), roomBytes };
   }
 }
 

@@ -16,6 +16,7 @@ import type { KeyUses } from "../../service/store-key-uses.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
+import type { StoreSize } from "../../service/store-size.ts";
 import { knowKept } from "../../telemetry/kept.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { covers } from "../shared/log-mark.ts";
@@ -220,6 +221,14 @@ class SqliteStore implements Store {
     if (history === undefined) return more;
     history.noteBehind(behind);
     return (await history.maintain(doubted)) || more;
+  }
+
+  async size(): Promise<StoreSize> {
+    const [counters, { bytes, roomBytes }] = await Promise.all([
+      this.#reader.ask<number>("countCounters", undefined),
+      this.#disk.look(),
+    ]);
+    return { counters, bytes, roomBytes };
   }
 
   async probeReads(): Promise<void> {

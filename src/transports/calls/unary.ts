@@ -70,7 +70,7 @@ export function openCalls(
   authorise: Authorise = allowAll,
   { serverInfo, ...admin }: AdminOptions = {
     ...{ administration: undefined, log: () => {} },
-    serverInfo: () => nothingKnown(store),
+    serverInfo: async () => nothingKnown(store),
   },
   metrics: Metrics = new Metrics(),
 ): readonly UnaryCall[] {
@@ -123,12 +123,14 @@ export function openCalls(
 /** What AdminService is about. */
 export interface AdminOptions extends Omit<AdminCalls, "requestBytesMax"> {
   /** The process as it is now. */
-  readonly serverInfo: () => ServerInfo;
+  readonly serverInfo: () => Promise<ServerInfo>;
 }
 
 /** The process of a server that was told nothing of it. */
 export function nothingKnown({ traits }: Pick<Store, "traits">): ServerInfo {
-  return { version: "", startTimeMs: 0, auth: "off", store: traits, limits: {}, warnings: [] };
+  const lastMinute = { seconds: 0, calls: 0, refusedCalls: 0, operations: 0, commits: 0 };
+  const state = { instance: "", size: undefined, lastMinute, threads: [], warnings: [] };
+  return { version: "", startTimeMs: 0, auth: "off", store: traits, limits: {}, warnings: [], state };
 }
 
 function serialReads(clock: Clock, metrics: Metrics, kind: "pages" | "scans"): SerialReads {

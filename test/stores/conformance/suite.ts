@@ -20,6 +20,7 @@ import { policiesSuite } from "./policies.ts";
 import { readsSuite } from "./reads.ts";
 import { rollbackSuite } from "./rollback.ts";
 import { settingsSuite } from "./settings.ts";
+import { sizeSuite } from "./size.ts";
 import { timeSuite } from "./time.ts";
 import { timeReadsSuite } from "./time-reads.ts";
 import { twinsSuite } from "./twins.ts";
@@ -48,6 +49,7 @@ export function storeSuite(name: string): void {
     describe("history", () => historySuite(kind));
     describe("policies", () => policiesSuite(kind));
     describe("measured", () => measuredSuite(kind));
+    describe("size", () => sizeSuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, it } from "vitest";
+import { rowsOfPanels } from "../../scripts/dashboard/panels.ts";
 import { SERIES } from "../../src/telemetry/series.ts";
 
 const PAGE = readFileSync(path.resolve(import.meta.dirname, "../../docs/metrics.md"), "utf8");
@@ -21,4 +22,35 @@ it("docs/metrics.md explains every label, and asks for nothing that is not measu
   const names = Object.values(SERIES).map(({ name }) => name as string);
   for (const [, name] of PAGE.matchAll(/\b(tally_[a-z0-9_]+?)(?:_bucket|_sum|_count)?\b(?![a-z_])/g))
     expect(names).toContain(name);
+});
+
+const RULES = readFileSync(
+  path.resolve(import.meta.dirname, "../../deploy/prometheus/tally.rules.yml"),
+  "utf8",
+);
+
+it("deploy/prometheus asks for nothing that is not measured, but for whether it was scraped", () => {
+  const names = Object.values(SERIES).map(({ name }) => name as string);
+  const recorded = [...RULES.matchAll(/record: (\S+)/g)].map(([, name]) => name);
+  expect(recorded).not.toEqual([]);
+  const expressions = RULES.replaceAll(/summary: .*/g, "").replaceAll(/^ *#.*|- name: .*/gm, "");
+  for (const [, name] of expressions.matchAll(/\b(tally[_:][a-z0-9_:]+?)(?:_bucket)?\b(?![a-z_:])/g))
+    expect([...names, ...recorded]).toContain(name);
+});
+
+it("docs/metrics.md says of every alert what to do, and each has a test", () => {
+  const alerts = [...RULES.matchAll(/alert: (\S+)/g)].map(([, name]) => name);
+  const [, table] = PAGE.split("| alert | what it says | what to do |\n|---|---|---|\n");
+  const told = [...table!.split("\n\n")[0]!.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+  expect(told).toEqual(alerts);
+  const tests = readFileSync(
+    path.resolve(import.meta.dirname, "../../deploy/prometheus/tally.rules.test.yml"),
+    "utf8",
+  );
+  for (const alert of alerts) expect(tests).toContain(`alertname: ${alert}`);
+});
+
+it("the dashboard shows every series", () => {
+  const shown = JSON.stringify(rowsOfPanels());
+  for (const { name } of Object.values(SERIES)) expect(shown).toMatch(new RegExp(`\\b${name}(_bucket)?\\{`));
 });

@@ -78,6 +78,7 @@ function helpText(text: string): string {
   return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
 }
 
-function labelText(text: string): string {
+/** A label's value, between its quotes. */
+export function labelText(text: string): string {
   return helpText(text).replaceAll('"', '\\"');
 }

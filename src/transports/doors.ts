@@ -24,6 +24,7 @@ import type { GrpcLimits } from "./grpc/limits.ts";
 import { SERVICES } from "./grpc/services.ts";
 import { openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
+import { counterMetricsRoute } from "./http/counter-metrics.ts";
 import type { Drainable, SocketServer } from "./http/engine.ts";
 import { entryFor, observerEntry } from "./http/entry.ts";
 import { grpcOnlyRoute } from "./http/grpc-only.ts";
@@ -105,6 +106,8 @@ export type Http2EngineName = "own" | "grpc-js";
 export interface DoorLimits extends CallLimits, GrpcLimits, HttpLimits, ListenerLimits, StreamLimits {
   /** Requests that are still arriving, of all connections together, in bytes. */
   readonly arrivingBytesMax: number;
+  /** Counters that /metrics/counters gives at a time. */
+  readonly metricsCountersMax: number;
   /** Answers that cannot leave yet because their callers do not take them, over HTTP/2 of our own, the same. */
   readonly leavingBytesMax: number;
 }
@@ -114,6 +117,7 @@ export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   ...DEFAULT_CALL_LIMITS,
   streamsMax: 256,
   openStreamsMax: 10_000,
+  metricsCountersMax: 1_000,
   grpcIdleMs: 1_800_000,
   connectionsMax: 10_000,
   firstBytesMs: 10_000,
@@ -222,6 +226,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     restRoute(api, doing),
     articleRoute(api, doing),
     referenceRoute(isOpen("docs") ? undefined : entry),
+    counterMetricsRoute(api, { ...doing, countersMax: limits.metricsCountersMax }),
     metricsRoute(exposition, isOpen("metrics") ? undefined : observerEntry(authorise, log)),
     consoleRoute(isOpen("page") ? undefined : entry),
     unknownPathRoute(api),

@@ -349,6 +349,25 @@ describe("/metrics", () => {
     });
   });
 
+  it("has values of counters for who may read their prefix, and for them alone", async () => {
+    await using served = await serve(flags);
+    await served.grpc(admin.createPrincipal, { name: "scraper", grants: ["observe@"] }, ROOT);
+    await served.grpc(admin.createPrincipal, { name: "reader", grants: ["read@shop."] }, ROOT);
+    const [scraper, reader] = [await keyOf(served, "scraper"), await keyOf(served, "reader")];
+    await served.grpc(increment, { name: "shop.a" }, ROOT);
+    const got = async (query: string, key?: string) => {
+      const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+      const url = `http://127.0.0.1:${served.server.address.port}/metrics/counters${query}`;
+      const response = await fetch(url, { headers });
+      return [response.status, await response.text()] as const;
+    };
+    expect((await got("?prefix=shop."))[0]).toBe(401);
+    expect((await got("?prefix=shop.", scraper))[0]).toBe(403);
+    expect((await got("", reader))[0]).toBe(403);
+    const [status, text] = await got("?prefix=shop.", reader);
+    expect([status, sampleIn(text, "tally_counter_value", { name: "shop.a" })]).toEqual([200, 1]);
+  });
+
   it("is for everybody where auth-open has it", async () => {
     await using served = await serve({ ...flags, "auth-open": "metrics" });
     expect((await scraped(served)).status).toBe(200);

@@ -20,7 +20,7 @@ const PATIENCE_MS = 20_000;
  */
 export const APART: Readonly<Record<string, string[]>> = {
   browser: [
-    "test/console/{accessibility,away,counting,history,key,origins,time,tls}.test.ts",
+    "test/console/{accessibility,away,counting,history,key,origins,server,time,tls}.test.ts",
     "test/doors/openapi/page.test.ts",
   ],
   connections: [

@@ -9,9 +9,11 @@ import { CommitMeter } from "./service/commit-meter.ts";
 import { commitsTold } from "./service/commits-told.ts";
 import { tellingOfDamage } from "./service/damage.ts";
 import { followHistory } from "./service/history-follower.ts";
+import { HistoryLag } from "./service/history-lag.ts";
 import { LogReader } from "./service/log-reader.ts";
 import { startMaintenance } from "./service/maintenance.ts";
-import { type Readiness, watchReadiness } from "./service/readiness.ts";
+import { measureReadiness, type Readiness, watchReadiness } from "./service/readiness.ts";
+import { ServerState } from "./service/server-state.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
 import type { HistoryOptions } from "./service/store-history.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
@@ -19,6 +21,7 @@ import { StartError, type StartReason, storeStartFailure } from "./start-error.t
 import { openStore } from "./stores/open.ts";
 import { ZoneCalendar } from "./stores/shared/calendar.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
 import { measureProcess } from "./telemetry/process.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { ListenError } from "./transports/listener.ts";
@@ -94,9 +97,11 @@ export async function startServer(
   try {
     const certificate = await openCertificateOf(config, clock, telemetry);
     if (certificate !== undefined) opened.push({ close: async () => certificate.close() });
+    const { metrics } = telemetry;
+    if (certificate !== undefined) opened.push(forgetting(certificate.measure(metrics)));
 
     const warned = [...about.warnings];
-    const store = await openStoreOf(config, clock, (detail) => {
+    const store = await openStoreOf(config, clock, telemetry.metrics, (detail) => {
       log("store.warning", { detail });
       warned.push(detail);
       if (warned.length > WARNINGS_MAX) warned.shift();
@@ -128,9 +133,12 @@ export async function startServer(
       },
     });
     opened.push({ close: async () => readiness.close() });
+    opened.push(forgetting(measureReadiness(metrics, readiness)));
+    const state = new ServerState(store, metrics, clock);
+    opened.push(forgetting(() => state.close()));
     const tellDamage = seldom(clock, (names) => log("store.damaged", { names }));
-    const served = tellingOfDamage(readiness.store, tellDamage);
-    const commits = new CommitMeter(telemetry.metrics);
+    const served = tellingOfDamage(readiness.store, tellDamage, metrics);
+    const commits = new CommitMeter(metrics);
     const writer = new Writer(
       served,
       clock,
@@ -162,7 +170,8 @@ export async function startServer(
         open: new Set(config.authOpen),
         administration: guard.administration,
       }),
-      serverInfo: () => ({
+      serverInfo: async () => ({
+        state: await state.now(),
         ...{ version: about.version, startTimeMs, auth: config.auth, store: store.traits },
         limits: limitsOf(config),
         warnings: [...unready(readiness.current), ...warned],
@@ -224,7 +233,7 @@ function hostNamesOf({ hostNames, listen, tlsCertFile, auth }: Config): readonly
 /** Has what follows the change log follow it: history, if the store keeps one. Undefined `wake`: commits need not tell. */
 function followLog(
   store: Store,
-  { log }: Telemetry,
+  { log, metrics }: Telemetry,
   clock: Clock,
 ): Closable & { readonly wake: (() => void) | undefined } {
   if (store.history === undefined) return { wake: undefined, async close() {} };
@@ -236,15 +245,19 @@ function followLog(
     restMs: shared ? 200 : 20,
     lookEveryMs: shared ? 500 : 1_000, // What time does is written down by maintenance.
   });
+  const lag = new HistoryLag(clock);
+  const unwatch = lag.watch(metrics);
   const follower = followHistory(store, store.history.intake, reader, {
     retryMs: 1_000,
     saveMs: 1_000,
     onError: seldom(clock, (err) => log("history.failed", { err })),
     onMissed: () => log("history.missed"),
+    lag,
   });
   return {
     wake: shared ? undefined : () => reader.wake(),
     async close() {
+      unwatch();
       await follower.close();
       await reader.close();
     },
@@ -253,6 +266,10 @@ function followLog(
 
 interface Closable {
   readonly close: (graceMs: number) => Promise<void>;
+}
+
+function forgetting(forget: () => void): Closable {
+  return { close: async () => forget() };
 }
 
 function unready({ reads, writes }: Readiness): string[] {
@@ -284,7 +301,12 @@ async function openCertificateOf(
 /** Who renews a certificate does so weeks before the old one ends; a minute is soon. */
 const RENEWAL_CHECK_MS = 60_000;
 
-async function openStoreOf(config: Config, clock: Clock, warn: (detail: string) => void): Promise<Store> {
+async function openStoreOf(
+  config: Config,
+  clock: Clock,
+  metrics: Metrics,
+  warn: (detail: string) => void,
+): Promise<Store> {
   try {
     return await openStore(config.store, {
       clock,
@@ -293,6 +315,7 @@ async function openStoreOf(config: Config, clock: Clock, warn: (detail: string) 
       cachedCountersMax: config.cachedCountersMax,
       history: historyOf(config),
       migrates: config.migratesAtStart,
+      metrics,
       warn,
     });
   } catch (error) {

@@ -4,8 +4,10 @@ import {
   AdminService,
   type GetServerInfoResponse,
   GetServerInfoResponseSchema,
+  type LastMinute,
 } from "../../gen/browser/tally/v1/admin_service_pb.ts";
 import { onServer } from "./client-command.ts";
+import { mib } from "./long-work.ts";
 import type { View } from "./output.ts";
 import { timeOf } from "./time-settings.ts";
 import { EVERY_FIELD } from "./views.ts";
@@ -20,6 +22,7 @@ export function define(command: Command): void {
 
 function view(answer: GetServerInfoResponse): View {
   const { version, nodeVersion, startTime, store, promise, durability, auth, limits, warnings } = answer;
+  const { instance, counters, storeBytes, roomBytes, lastMinute, threads } = answer;
   return {
     json: toJson(GetServerInfoResponseSchema, answer, EVERY_FIELD),
     value: version,
@@ -27,9 +30,19 @@ function view(answer: GetServerInfoResponse): View {
       VERSION: version,
       "NODE.JS": nodeVersion,
       SINCE: timeOf(startTime),
+      INSTANCE: instance,
       STORE: store,
+      SIZE: [
+        ...(storeBytes === undefined ? [] : [mib(Number(storeBytes))]),
+        ...(roomBytes === undefined ? [] : [`${mib(Number(roomBytes))} left on its disk`]),
+      ].join(", "),
+      COUNTERS: counters === undefined ? "unknown" : counterText(counters),
       KEEPS: `${durability}: ${promise}`,
       AUTH: auth,
+      "LAST MINUTE": lastMinute === undefined ? "" : ratesText(lastMinute),
+      THREADS: threads
+        .map(({ name, busyPercent, heapBytes }) => `${name} ${busyPercent} %, ${mib(Number(heapBytes))}`)
+        .join("; "),
       LIMITS: Object.entries(limits)
         .map(([name, value]) => `${name} ${value}`)
         .sort()
@@ -37,6 +50,22 @@ function view(answer: GetServerInfoResponse): View {
       WARNINGS: warnings.join(" ") || "none",
     },
   };
+}
+
+/** Up to so many are counted one by one. */
+const COUNTED_MAX = 10_000n;
+
+function counterText(counters: bigint): string {
+  return counters > COUNTED_MAX ? `about ${counters}` : `${counters}`;
+}
+
+/** A second, of which there was at least one. */
+function ratesText({ seconds, calls, refusedCalls, operations, commits }: LastMinute): string {
+  const rate = (count: bigint) => (Number(count) / Math.max(1, seconds)).toFixed(1);
+  return (
+    `${rate(calls)} calls a second, ${rate(refusedCalls)} of them refused; ` +
+    `${rate(operations)} operations in ${rate(commits)} commits`
+  );
 }
 
 const EXAMPLES = `Examples:

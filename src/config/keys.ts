@@ -187,6 +187,13 @@ export const KEYS = {
     about: "calls at a time on one connection",
     default: "256",
   },
+  metricsCountersMax: {
+    ...count(1, 100_000),
+    name: "metrics-counters-max",
+    group: "Limits",
+    about: "counters that /metrics/counters gives at a time; what is more is refused",
+    default: "1000",
+  },
   openStreamsMax: {
     ...count(1, 1_000_000),
     name: "open-streams-max",

@@ -34,6 +34,9 @@ function later<Props extends object>(load: () => Promise<FunctionComponent<Props
 /** The history of a counter. What draws it is a third as large as all else. */
 export const HistoryView = later(() => import("./history-dialog.tsx").then((part) => part.HistoryDialog));
 
+/** What the server is. */
+export const ServerView = later(() => import("./server-dialog.tsx").then((part) => part.ServerDialog));
+
 /** Asks for the settings of a counter. */
 export const EditView = later(() => import("./settings-part.ts").then((part) => part.EditDialog));
 

@@ -3,7 +3,7 @@ import type { Grants } from "../core/grants.ts";
 import { Permission } from "../core/permissions.ts";
 
 /** What a button of the page needs on its counter. */
-export type Needed = "read" | "increment" | "decrement" | "set" | "manage";
+export type Needed = "read" | "increment" | "decrement" | "set" | "manage" | "observe";
 
 /**
  * Why somebody may not do something to a counter.
@@ -35,4 +35,5 @@ const BITS: Readonly<Record<Needed, number>> = {
   decrement: Permission.DECREMENT,
   set: Permission.SET,
   manage: Permission.MANAGE,
+  observe: Permission.OBSERVE,
 };

@@ -6,7 +6,7 @@ import type { Caller } from "./caller.ts";
 import type { Counters } from "./counters.ts";
 import { CreateDialog } from "./create-dialog.tsx";
 import { DeleteDialog } from "./delete-dialog.tsx";
-import { EditView, HistoryView } from "./later.tsx";
+import { EditView, HistoryView, ServerView } from "./later.tsx";
 import { AwayNote, BarredNote, LinkView } from "./link.tsx";
 import { ListView } from "./list.tsx";
 import { whyNone } from "./may.ts";
@@ -38,6 +38,7 @@ export function PageView({ counters, caller, transport }: PageProps) {
   useCaller(counters, caller);
   const grants = caller.who.value?.grants;
   const notNew = whyNone(grants, "manage");
+  const unobserved = whyNone(grants, "observe");
   /** What became of the person's last change, for the eye and for screen readers. */
   const told = useSignal("");
   useSignalEffect(() => {
@@ -98,7 +99,17 @@ export function PageView({ counters, caller, transport }: PageProps) {
         </a>
         <LinkView poller={counters.poller} />
         {parts && <parts.WhoView caller={caller} />}
-        <nav aria-label="Documentation">
+        <nav aria-label="About this server">
+          <button
+            type="button"
+            aria-disabled={unobserved !== ""}
+            title={unobserved === "" ? undefined : capital(unobserved)}
+            onClick={() => {
+              if (unobserved === "") asked.value = { kind: "server" };
+            }}
+          >
+            Server
+          </button>
           <a href="docs">API reference</a>
         </nav>
       </header>
@@ -156,6 +167,14 @@ export function PageView({ counters, caller, transport }: PageProps) {
           counters={counters}
           transport={transport}
           name={question.name}
+          onClose={close}
+          onMissing={missing}
+        />
+      )}
+      {question?.kind === "server" && (
+        <ServerView
+          transport={transport}
+          headers={() => caller.headers()}
           onClose={close}
           onMissing={missing}
         />

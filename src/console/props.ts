@@ -32,4 +32,5 @@ export type Question =
   | { readonly kind: "reset"; readonly name: string }
   | { readonly kind: "history"; readonly name: string }
   | { readonly kind: "edit"; readonly counter: Counter }
-  | { readonly kind: "delete"; readonly name: string };
+  | { readonly kind: "delete"; readonly name: string }
+  | { readonly kind: "server" };

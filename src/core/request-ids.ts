@@ -73,3 +73,23 @@ export function planGenerations(
   else fullForMs = undefined;
   return { rotate, forget, early, fullForMs };
 }
+
+/** How much is remembered under request ids, and since when, in milliseconds of running time. */
+export function keptRequestIds(
+  generations: readonly Generation[],
+  runMs: number,
+  retention: RequestIdRetention,
+): {
+  readonly bytes: number;
+  readonly roomBytes: number;
+  readonly oldestMs: number;
+  readonly early: boolean;
+} {
+  const oldest = generations.find(({ bytes }) => bytes > 0);
+  return {
+    bytes: generations.reduce((sum, generation) => sum + generation.bytes, 0),
+    roomBytes: retention.requestIdsBytesMax,
+    oldestMs: oldest === undefined ? 0 : runMs - oldest.openedMs,
+    early: planGenerations(generations, runMs, retention).early,
+  };
+}

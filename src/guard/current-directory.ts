@@ -64,7 +64,12 @@ export class CurrentDirectory {
 
   /** Whether it could not be read for so long that it is not to be used. */
   get isStale(): boolean {
-    return this.#clock.monotonic() - this.#readAtMs > this.#following.staleMs;
+    return this.ageMs > this.#following.staleMs;
+  }
+
+  /** How long ago the latest read began that succeeded, in milliseconds; Infinity: what was read is not to be used. */
+  get ageMs(): number {
+    return this.#clock.monotonic() - this.#readAtMs;
   }
 
   /** Have it be as the store has it: every write is in it that ended before this was called. */

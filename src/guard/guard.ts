@@ -3,6 +3,7 @@ import type { Refusal } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { KeyUses } from "../service/store-key-uses.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { DENIED_REASONS } from "../telemetry/series.ts";
 import type { Log } from "../telemetry.ts";
 import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.ts";
 import { denialOf, Granted } from "./access.ts";
@@ -107,6 +108,9 @@ class StandingGuard implements Guard {
   readonly #options: GuardOptions;
   readonly #tokens: TokenVerifier | undefined;
   readonly #callers: Callers;
+  /** Where denials are counted, by reason. */
+  readonly #denied: ReadonlyMap<string, number>;
+  readonly #forget: () => void;
   readonly #denials: Denials;
   readonly #denialsLogged: DenialsLogged;
   readonly #standing: StandingPermits;
@@ -116,6 +120,8 @@ class StandingGuard implements Guard {
     this.#options = options;
     this.current = current;
     this.#tokens = options.tokens?.(current);
+    this.#denied = deniedPlaces(options.metrics);
+    this.#forget = measureAge(options.metrics, current);
     this.#denials = new Denials(options.clock);
     this.#denialsLogged = new DenialsLogged(options.clock, options.log);
     this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs, options.metrics);
@@ -160,6 +166,8 @@ class StandingGuard implements Guard {
   }
 
   denied(denial: Denial): void {
+    const place = this.#denied.get(denial.reason);
+    if (place !== undefined) this.#options.metrics!.numbers[place]!++;
     this.#denials.add(denial);
     this.#denialsLogged.add(denial);
   }
@@ -228,10 +236,25 @@ class StandingGuard implements Guard {
   async close(): Promise<void> {
     this.#tokens?.close?.();
     this.#bare.close();
+    this.#forget();
     this.#denialsLogged.close();
     this.current.close();
     await this.#lastUses.close();
   }
+}
+
+function deniedPlaces(metrics: Metrics | undefined): ReadonlyMap<string, number> {
+  if (metrics === undefined) return new Map();
+  return new Map(DENIED_REASONS.map((reason) => [reason, metrics.placeOf("denied", { reason })]));
+}
+
+/** @returns  what ends it */
+function measureAge(metrics: Metrics | undefined, current: CurrentDirectory): () => void {
+  if (metrics === undefined) return () => {};
+  const place = metrics.know("catalogueAgeSeconds", {});
+  return metrics.beforeRead(() => {
+    metrics.numbers[place] = current.ageMs / 1_000;
+  });
 }
 
 /** What operators are told of; what only says that something is away is in the log. */

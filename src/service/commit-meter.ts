@@ -10,6 +10,7 @@ export class CommitMeter implements CommitsTold {
   readonly #metrics: Metrics;
   readonly #numbers: Float64Array;
   readonly #commits: Readonly<Record<"committed" | "not_applied" | "unknown", number>>;
+  readonly #calls: number;
   readonly #operations: number;
   /** By phase, in their order. */
   readonly #seconds: readonly number[];
@@ -26,6 +27,7 @@ export class CommitMeter implements CommitsTold {
       not_applied: commits("not_applied"),
       unknown: commits("unknown"),
     };
+    this.#calls = metrics.placeOf("commitCalls", {});
     this.#operations = metrics.placeOf("commitOperations", {});
     this.#seconds = COMMIT_PHASES.map((phase) => metrics.placeOf("commitSeconds", { phase }));
     this.#verbs = VERBS.map((verb) =>
@@ -51,6 +53,7 @@ export class CommitMeter implements CommitsTold {
   committed(calls: readonly Call[], outcomes: Outcomes, waitedMs: number): void {
     const { loadMs, decideMs, saveMs, syncMs } = outcomes.timings;
     this.#numbers[this.#commits.committed]!++;
+    this.#numbers[this.#calls]! += calls.length;
     this.#metrics.observe("commitOperations", this.#operations, outcomes.values.length);
     for (const [phase, ms] of [waitedMs, loadMs, decideMs, saveMs, syncMs].entries())
       if (ms !== undefined) this.#metrics.observe("commitSeconds", this.#seconds[phase]!, ms / 1_000);

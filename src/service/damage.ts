@@ -1,14 +1,24 @@
 import { CORRUPT } from "../core/batch.ts";
 import { TallyError } from "../core/errors.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { fronted } from "./fronted.ts";
 import type { Store } from "./store.ts";
 
 /**
  * The same store, which tells when an answer met a damaged row: its caller is refused, and nobody else would hear of it.
  *
- * @param tell  the names of counters concerned, as far as they are known
+ * @param log  the names of counters concerned, as far as they are known
  */
-export function tellingOfDamage(store: Store, tell: (names: readonly string[]) => void): Store {
+export function tellingOfDamage(
+  store: Store,
+  log: (names: readonly string[]) => void,
+  metrics: Metrics,
+): Store {
+  const met = metrics.placeOf("damaged", {});
+  const tell = (names: readonly string[]) => {
+    metrics.numbers[met]!++;
+    log(names);
+  };
   const looking = async <Found>(
     asked: Promise<Found>,
     damagedIn: (found: Found) => readonly string[] | undefined,
@@ -29,10 +39,10 @@ export function tellingOfDamage(store: Store, tell: (names: readonly string[]) =
     commit: (batch) =>
       looking(store.commit(batch), ({ refusals, callRefusals }) => {
         if (refusals.size + callRefusals.size === 0) return undefined; // As nearly always.
-        const met = [refusals, callRefusals].some((each) =>
+        const isDamaged = [refusals, callRefusals].some((each) =>
           [...each.values()].some(({ code }) => code === "ROW_CORRUPT"),
         );
-        return met ? [] : undefined; // The names have gone to another thread with the batch.
+        return isDamaged ? [] : undefined; // The names have gone to another thread with the batch.
       }),
     get: (names) =>
       looking(store.get(names), (found) => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { TallyError } from "../core/errors.ts";
+import type { HistoryLag } from "./history-lag.ts";
 import type { LogReader } from "./log-reader.ts";
 import { Meeting } from "./meeting.ts";
 import type { Store } from "./store.ts";
@@ -19,6 +20,7 @@ export interface HistoryFollower {
  * @param options.saveMs    how often what was taken in is saved, about
  * @param options.onError   told when something failed; it begins anew from where it was saved
  * @param options.onMissed  told when the log had dropped changes that were not taken in
+ * @param options.lag       told how far it has come
  * @param options.countersMax  how many counters it knows at most, before it begins anew; a million unless given
  */
 export function followHistory(
@@ -30,17 +32,21 @@ export function followHistory(
     saveMs: number;
     onError: (error: unknown) => void;
     onMissed: () => void;
+    lag?: HistoryLag;
     countersMax?: number;
   },
 ): HistoryFollower {
   const closing = new AbortController();
   const { signal } = closing;
+  const { lag } = options;
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
       let again = false;
       try {
         const cursor = await intake.begin();
+        if (cursor === undefined) lag?.elsewhere();
+        else lag?.here();
         again = cursor !== undefined && (await follow(cursor));
       } catch (error) {
         if (!signal.aborted && error !== LOST) options.onError(error);
@@ -56,12 +62,13 @@ export function followHistory(
     const end = AbortSignal.any([signal, lost.signal]);
     const saving = saveEvery(end, (error) => lost.abort(error));
     try {
-      for await (const page of reader.follow(cursor, end)) {
+      for await (const page of reader.follow(cursor, end, () => lag?.reachedEnd())) {
         if (page.dropped) {
           options.onMissed();
           meeting.anew();
         }
         if (!(await intake.take(page, await meeting.meet(page)))) return false;
+        lag?.reached(page.commits.times.at(-1)!);
         if (isFull(meeting, page, options.countersMax)) return await intake.save();
       }
       if (signal.aborted) await intake.save();

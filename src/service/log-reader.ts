@@ -55,8 +55,9 @@ export class LogReader {
    * from the cursor of the last page.
    *
    * @param cursor  of a page, or of `changesSince`; "" for the beginning
+   * @param atEnd   told each time that all was given which there was when it was looked
    */
-  async *follow(cursor: string, signal: AbortSignal): AsyncGenerator<LogPage, void, void> {
+  async *follow(cursor: string, signal: AbortSignal, atEnd = () => {}): AsyncGenerator<LogPage, void, void> {
     const end = AbortSignal.any([signal, this.#closing.signal]);
     let position: number | undefined;
     this.#enter();
@@ -66,8 +67,10 @@ export class LogReader {
         const kept = position === undefined ? undefined : this.#recent.after(position);
         const page = kept ?? (await unlessAborted(this.#read(cursor), end));
         if (page === undefined) return;
-        if (page.cursor === cursor) await unlessAborted(woken, end);
-        else if (page.commits.count > 0) {
+        if (page.cursor === cursor) {
+          atEnd();
+          await unlessAborted(woken, end);
+        } else if (page.commits.count > 0) {
           position = page.openings ? undefined : page.commits.positions.at(-1);
           yield page;
         }

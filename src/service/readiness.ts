@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { fronted } from "./fronted.ts";
 import type { Store } from "./store.ts";
 
@@ -87,6 +88,18 @@ export function watchReadiness(
       clearInterval(timer);
     },
   };
+}
+
+/** Have it told in numbers. @returns  what ends that */
+export function measureReadiness(metrics: Metrics, readiness: ReadinessWatch): () => void {
+  const [reads, writes] = [
+    metrics.placeOf("ready", { what: "reads" }),
+    metrics.placeOf("ready", { what: "writes" }),
+  ];
+  return metrics.beforeRead(() => {
+    metrics.numbers[reads] = readiness.current.reads === undefined ? 1 : 0;
+    metrics.numbers[writes] = readiness.current.writes === undefined ? 1 : 0;
+  });
 }
 
 /** What a store fails with that has nothing to do with what it was asked. */

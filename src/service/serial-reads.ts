@@ -9,11 +9,16 @@ import { Queue, type Waiter, whyGone } from "./queue.ts";
 export class SerialReads {
   readonly #clock: Clock;
   readonly #queue: Queue<Read, unknown>;
+  readonly #tellWaiting: (waiting: number) => void;
   #busy = false;
 
-  /** @param waitingMax  how many may wait, beside the one that runs; beyond it a read is refused at once */
-  constructor(clock: Clock, waitingMax: number) {
+  /**
+   * @param waitingMax   how many may wait, beside the one that runs; beyond it a read is refused at once
+   * @param tellWaiting  told how many do, each time that it is another number
+   */
+  constructor(clock: Clock, waitingMax: number, tellWaiting: (waiting: number) => void = () => {}) {
     this.#clock = clock;
+    this.#tellWaiting = tellWaiting;
     this.#queue = new Queue(clock, { sizeMax: waitingMax, retryMs: RETRY_MS });
   }
 
@@ -24,11 +29,13 @@ export class SerialReads {
   run<Result>(waiter: Waiter, read: (signal: AbortSignal) => Promise<Result>): Promise<Result | Refusal> {
     const result = this.#queue.enter(read, waiter);
     if (!this.#busy) this.#next();
+    else this.#tellWaiting(this.#queue.size);
     return result as Promise<Result | Refusal>;
   }
 
   #next(): void {
     const [next] = this.#queue.cut(ONE).taken;
+    this.#tellWaiting(this.#queue.size);
     this.#busy = next !== undefined;
     if (next === undefined) return;
     watched(next.waiter, this.#clock, next.item).then(

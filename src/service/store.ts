@@ -4,6 +4,7 @@ import type { Batch, Outcomes } from "../core/columns.ts";
 import type { FullCounter } from "../core/counter.ts";
 import type { RequestIdRetention } from "../core/request-ids.ts";
 import type { Order, Selection, Sum } from "../core/selection.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Accepting } from "./store-accepting.ts";
 import type { Catalogue } from "./store-catalogue.ts";
 import type { Copying } from "./store-copying.ts";
@@ -12,6 +13,7 @@ import type { KeyUses } from "./store-key-uses.ts";
 import type { ChangeLogReads } from "./store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "./store-pages.ts";
 import type { PolicyReads } from "./store-policies.ts";
+import type { StoreSize } from "./store-size.ts";
 
 /**
  * Where counters are kept. A store loads and saves; what an operation means is decided by `decideBatch`.
@@ -145,6 +147,9 @@ export interface Store {
    */
   probeWrites(thorough: boolean): Promise<void>;
 
+  /** How much it has, and how much room. Costs a few milliseconds, whatever there is. */
+  size(): Promise<StoreSize>;
+
   /** What `tally copy` needs of a store, beside what everybody reads. Undefined where it cannot be copied. */
   readonly copying?: Copying | undefined;
 
@@ -249,6 +254,8 @@ export interface StoreOptions {
    * refuses what is not there, or is older.
    */
   readonly migrates?: boolean | undefined;
+  /** Where the store and its threads measure; unless given, nobody hears of it. */
+  readonly metrics?: Metrics | undefined;
   /** Tell the operator something that is no failure: a sentence. */
   readonly warn: (message: string) => void;
 }

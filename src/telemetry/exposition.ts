@@ -18,6 +18,7 @@ function familyText(place: Placed, numberAt: (place: number) => number): string 
   let text = "";
   for (let child = 0; child < children; child++) {
     const at = first + child * width;
+    if (Number.isNaN(numberAt(at))) continue; // Nobody knows it.
     if (isZero(at, width, numberAt) && !isToldAtZero(place, child)) continue;
     const labels = labelsOf(place, child);
     text +=
@@ -37,7 +38,7 @@ function isZero(at: number, width: number, numberAt: (place: number) => number):
 
 function isToldAtZero(place: Placed, child: number): boolean {
   const { atZero } = place.family;
-  if (typeof atZero === "string") return atZero === "all";
+  if (typeof atZero === "string") return atZero !== "none";
   return labelsOf(place, child).every(([label, value]) => atZero[label]?.includes(value) ?? true);
 }
 
@@ -77,6 +78,7 @@ function helpText(text: string): string {
   return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
 }
 
-function labelText(text: string): string {
+/** A label's value, between its quotes. */
+export function labelText(text: string): string {
   return helpText(text).replaceAll('"', '\\"');
 }

@@ -9,9 +9,10 @@ export interface Family {
   readonly labels: LabelValues;
   /**
    * Which children are told of while they are zero: all, none, or those whose labels have these values. None but those that
-   * alerts divide by, for what is not there costs nothing.
+   * alerts divide by, for what is not there costs nothing. "known": those that somebody has said to know of, and no other
+   * whatever it is, as a store in memory has no room on a disk, not even none.
    */
-  readonly atZero: "all" | "none" | LabelValues;
+  readonly atZero: "all" | "none" | "known" | LabelValues;
   /** Of a histogram: the upper bounds of its buckets but for the last, which has none; rising. */
   readonly bounds: readonly number[];
 }

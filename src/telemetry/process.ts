@@ -1,5 +1,7 @@
-import { monitorEventLoopDelay, performance } from "node:perf_hooks";
+import { constants, type PerformanceEntry, PerformanceObserver } from "node:perf_hooks";
 import type { Metrics } from "./metrics.ts";
+import type { GC_KINDS } from "./series.ts";
+import { knowThread, ThreadMeter } from "./thread.ts";
 
 /**
  * Measure the process and its main thread.
@@ -9,43 +11,43 @@ import type { Metrics } from "./metrics.ts";
  */
 export function measureProcess(metrics: Metrics, startedMs: number): () => void {
   const { numbers } = metrics;
-  const thread = { thread: "main" } as const;
-  const at = {
-    cpu: metrics.placeOf("cpuSeconds", {}),
-    resident: metrics.placeOf("residentBytes", {}),
-    heap: metrics.placeOf("heapBytes", thread),
-    active: metrics.placeOf("eventLoopActiveSeconds", thread),
-    p99: metrics.placeOf("eventLoopDelayP99Seconds", thread),
-    max: metrics.placeOf("eventLoopDelayMaxSeconds", thread),
-  };
-  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  delay.enable();
+  const [cpu, resident] = [metrics.placeOf("cpuSeconds", {}), metrics.placeOf("residentBytes", {})];
   numbers[metrics.placeOf("startTime", {})] = startedMs / 1_000;
+  knowThread(metrics, "main");
+  const thread = new ThreadMeter(metrics, "main");
+  const collections = observeCollections(metrics);
   const forget = metrics.beforeRead(() => {
     const { user, system } = process.cpuUsage();
-    const { rss, heapUsed } = process.memoryUsage();
-    numbers[at.cpu] = (user + system) / 1e6;
-    numbers[at.resident] = rss;
-    numbers[at.heap] = heapUsed;
-    numbers[at.active] = performance.eventLoopUtilization().active / 1_000;
-    numbers[at.p99] = lateSeconds(delay.percentile(99));
-    numbers[at.max] = lateSeconds(delay.max);
-    delay.reset();
+    numbers[cpu] = (user + system) / 1e6;
+    numbers[resident] = process.memoryUsage.rss();
+    thread.look();
   });
   return () => {
     forget();
-    delay.disable();
+    thread.end();
+    collections.disconnect();
   };
 }
 
-/** Each costs a timer, and what is shorter hurts nobody. */
-const RESOLUTION_MS = 20;
-
-/** What Node.js tells is the whole time from one timer to the next; it tells nothing of use before the first. */
-function lateSeconds(betweenNs: number): number {
-  const lateMs = betweenNs / 1e6 - RESOLUTION_MS;
-  return Number.isFinite(lateMs) && lateMs > 0 && betweenNs < NEVER_NS ? lateMs / 1_000 : 0;
+/** How long each took; told when the collection is over, and somebody has time. */
+function observeCollections(metrics: Metrics): PerformanceObserver {
+  const places = new Map(KINDS.map(([kind, name]) => [kind, metrics.placeOf("gcSeconds", { kind: name })]));
+  const observer = new PerformanceObserver((list) => {
+    for (const entry of list.getEntries() as (PerformanceEntry & { detail: { kind: number } })[]) {
+      const place = places.get(entry.detail.kind);
+      if (place !== undefined) metrics.observe("gcSeconds", place, entry.duration / 1_000);
+    }
+  });
+  observer.observe({ entryTypes: ["gc"] });
+  return observer;
 }
 
-/** Beyond it is what an empty histogram gives. */
-const NEVER_NS = 2 ** 62;
+const { NODE_PERFORMANCE_GC_MINOR: MINOR, NODE_PERFORMANCE_GC_MINOR_MARK_SWEEP: MINOR_SWEEP } = constants;
+const { NODE_PERFORMANCE_GC_MAJOR: MAJOR, NODE_PERFORMANCE_GC_INCREMENTAL: INCREMENTAL } = constants;
+const KINDS: readonly (readonly [kind: number, name: (typeof GC_KINDS)[number]])[] = [
+  [MINOR, "minor"],
+  [MINOR_SWEEP, "minor"],
+  [MAJOR, "major"],
+  [INCREMENTAL, "incremental"],
+  [constants.NODE_PERFORMANCE_GC_WEAKCB, "weak_callbacks"],
+];

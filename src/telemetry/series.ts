@@ -14,6 +14,11 @@ export const CODES = [
   ...["UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"],
 ] as const;
 
+/** Who measures, each into a block of its own: `main` does the network, the others are SQLite's. */
+export const THREADS = ["main", "write", "read", "scan", "history"] as const;
+/** One of them. */
+export type ThreadName = (typeof THREADS)[number];
+
 /** From 0.25 ms to 10 s; with the one that has no bound they are sixteen buckets. */
 const CALL_SECONDS = [
   ...[0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
@@ -30,11 +35,30 @@ export const OPERATION_OUTCOMES = ["applied", "not_applied", "replayed"] as cons
 /** The parts of a commit, in their order. */
 export const COMMIT_PHASES = ["wait", "load", "decide", "save", "commit"] as const;
 
+/** What callers are denied for who they are, what they may, or how often. */
+export const DENIED_REASONS = [
+  ...["CREDENTIAL_MISSING", "CREDENTIAL_INVALID", "CREDENTIAL_AMBIGUOUS", "CREDENTIAL_EXPIRED"],
+  ...["CREDENTIAL_REVOKED", "PERMISSION_DENIED", "RATE_LIMITED"],
+] as const;
+
+/** The files of a store in SQLite. */
+export const STORE_FILES = ["data", "wal", "history", "history_wal"] as const;
+
+/** The connections to PostgreSQL, by what they are for. */
+export const POOLS = ["commits", "reads", "upkeep"] as const;
+/** One of them. */
+export type PoolName = (typeof POOLS)[number];
+
+/** What V8 calls its collections, each at what Node.js calls it. */
+export const GC_KINDS = ["minor", "major", "incremental", "weak_callbacks"] as const;
+
 const COMMIT_OPERATIONS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 4_000, 8_000];
 
 const COMMIT_SECONDS = [
   ...[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
 ];
+
+const GC_SECONDS = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 
 /** Everything that Tally measures. Names are stable: people search and alert by them. */
 export const SERIES = {
@@ -93,6 +117,144 @@ export const SERIES = {
     { phase: COMMIT_PHASES },
     COMMIT_SECONDS,
   ),
+  commitCalls: counter(
+    "tally_commit_calls_total",
+    "Calls whose operations came to a commit that succeeded; those that came while another commit ran share one.",
+  ),
+  readsWaiting: gauge(
+    "tally_reads_waiting",
+    "Reads of many counters that wait for their turn, one of each kind at a time: pages, which are short, and scans.",
+    { kind: ["pages", "scans"] },
+  ),
+  ready: gauge(
+    "tally_ready",
+    "Whether the store answers reads, and whether it takes changes: 1 if it does, as /readyz says, and 0 if not.",
+    { what: ["reads", "writes"] },
+  ),
+  damaged: counter(
+    "tally_damaged_rows_met_total",
+    "Times that an answer met a damaged row, of which its caller was told ROW_CORRUPT.",
+  ),
+  historyLagSeconds: gauge(
+    "tally_history_lag_seconds",
+    "How long ago the changes were made up to which history has all; about a second when nothing is wrong. Of several instances on PostgreSQL the one tells it that does the work.",
+    {},
+    "known",
+  ),
+  rowCache: counter(
+    "tally_row_cache_total",
+    "Counters that a commit asked for, by whether the thread that writes remembered them or had to read them.",
+    { outcome: ["hit", "miss"] },
+    "known",
+  ),
+  checkpointSeconds: histogram(
+    "tally_checkpoint_seconds",
+    "How long it took to take the WAL into the data file, between two commits.",
+    {},
+    COMMIT_SECONDS,
+  ),
+  storeFileBytes: gauge(
+    "tally_store_file_bytes",
+    "How large the files of the store are, of each that is there. A WAL stays as large as it ever was until the server stops.",
+    { file: STORE_FILES },
+    "known",
+  ),
+  storeRoomBytes: gauge(
+    "tally_store_room_bytes",
+    "How much can still be written to the disk of the data file. From a megabyte down no change is taken.",
+    {},
+    "known",
+  ),
+  changeLogBytes: gauge("tally_change_log_bytes", "How large the change log is.", {}, "known"),
+  changeLogRoomBytes: gauge(
+    "tally_change_log_room_bytes",
+    "How large the change log may become, change-log-bytes-max; then its oldest commits are dropped.",
+    {},
+    "known",
+  ),
+  changeLogCommits: gauge(
+    "tally_change_log_commits",
+    "How many commits the change log has that can be dropped, and the latest.",
+    {},
+    "known",
+  ),
+  changeLogOldest: gauge(
+    "tally_change_log_oldest_time_seconds",
+    "When the oldest commit was made that the change log has, in seconds since the Unix epoch.",
+    {},
+    "known",
+  ),
+  requestIdBytes: gauge(
+    "tally_request_ids_bytes",
+    "About how much the answers take that are remembered under request ids.",
+    {},
+    "known",
+  ),
+  requestIdRoomBytes: gauge(
+    "tally_request_ids_room_bytes",
+    "How much they may take, request-ids-bytes-max; then the oldest are forgotten early.",
+    {},
+    "known",
+  ),
+  requestIdOldestSeconds: gauge(
+    "tally_request_ids_oldest_seconds",
+    "For how long the oldest request ids have been remembered at most, in time that the service ran.",
+    {},
+    "known",
+  ),
+  requestIdsForgottenEarly: gauge(
+    "tally_request_ids_forgotten_early",
+    "Whether request ids are being forgotten before request-ids-keep has passed, for want of room: 1 or 0.",
+    {},
+    "known",
+  ),
+  storeRequests: gauge(
+    "tally_store_requests",
+    "What a thread of the store was asked for and has not answered.",
+    { thread: THREADS },
+    "known",
+  ),
+  postgresConnections: gauge(
+    "tally_postgres_connections",
+    "Connections to PostgreSQL, by what they are for, and whether they are in use.",
+    { pool: POOLS, state: ["used", "idle"] },
+    "known",
+  ),
+  postgresWaiting: gauge(
+    "tally_postgres_waiting",
+    "Who waits for a connection to PostgreSQL.",
+    { pool: POOLS },
+    "known",
+  ),
+  postgresWaitSeconds: histogram(
+    "tally_postgres_wait_seconds",
+    "How long it took to have a connection to PostgreSQL, for those who got one.",
+    { pool: POOLS },
+    COMMIT_SECONDS,
+  ),
+  decidedAgain: counter(
+    "tally_decided_again_total",
+    "Times that a batch was decided again, because another process had been quicker, or a connection was lost.",
+    {},
+    "known",
+  ),
+  catalogueAgeSeconds: gauge(
+    "tally_catalogue_age_seconds",
+    "How long ago who may call was last read from the store, while auth is on. From ten seconds on nobody is let in.",
+    {},
+    "known",
+  ),
+  denied: counter(
+    "tally_denied_total",
+    "What callers were denied for who they are, what they may, or how often; in a batch each such operation.",
+    { reason: DENIED_REASONS },
+  ),
+  certificateEnds: gauge(
+    "tally_certificate_end_time_seconds",
+    "When the certificate ends that is shown to callers, in seconds since the Unix epoch; while there is one.",
+    {},
+    "known",
+  ),
   openConnections: gauge("tally_open_connections", "Connections that are open, of all doors."),
   openStreams: gauge("tally_open_streams", "Calls answered by a stream that are open."),
   receivedBytes: counter(
@@ -112,24 +274,37 @@ export const SERIES = {
     "The processor's time that the process has used, in all threads.",
   ),
   residentBytes: gauge("tally_resident_bytes", "Memory that the process has, as the system counts it."),
-  heapBytes: gauge("tally_heap_bytes", "Memory in use on a thread's heap of JavaScript.", {
-    thread: ["main"],
-  }),
+  heapBytes: gauge(
+    "tally_heap_bytes",
+    "Memory in use on a thread's heap of JavaScript.",
+    { thread: THREADS },
+    "known",
+  ),
   eventLoopActiveSeconds: counter(
     "tally_event_loop_active_seconds_total",
     "How long a thread's event loop did something and did not wait; its rate is how busy the thread is, 1 at most.",
-    { thread: ["main"] },
+    { thread: THREADS },
+    "known",
   ),
   eventLoopDelayP99Seconds: gauge(
     "tally_event_loop_delay_p99_seconds",
     "By how much a timer of 20 ms was late, at most, in 99 of 100 cases since this was asked for last.",
-    { thread: ["main"] },
+    { thread: THREADS },
+    "known",
   ),
   eventLoopDelayMaxSeconds: gauge(
     "tally_event_loop_delay_max_seconds",
     "By how much a timer of 20 ms was late at worst since this was asked for last.",
-    { thread: ["main"] },
+    { thread: THREADS },
+    "known",
   ),
+  gcSeconds: histogram(
+    "tally_gc_seconds",
+    "How long the collections of garbage took that stopped the thread which does the network.",
+    { kind: GC_KINDS },
+    GC_SECONDS,
+  ),
+  reads: counter("tally_reads_total", "How often all this was put together to be told."),
 } as const;
 
 /** By what a series is known here. */
@@ -155,8 +330,9 @@ function gauge<const Labels extends LabelValues = Record<never, never>>(
   name: string,
   help: string,
   labels = {} as Labels,
+  atZero: "all" | "known" = "all",
 ) {
-  return { kind: "gauge", name, help, labels, atZero: "all", bounds: [] } as const;
+  return { kind: "gauge", name, help, labels, atZero, bounds: [] } as const;
 }
 
 function histogram<const Labels extends LabelValues>(

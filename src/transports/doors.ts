@@ -26,6 +26,7 @@ import type { GrpcLimits } from "./grpc/limits.ts";
 import { SERVICES } from "./grpc/services.ts";
 import { openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
+import { counterMetricsRoute } from "./http/counter-metrics.ts";
 import type { Drainable, SocketServer } from "./http/engine.ts";
 import { entryFor, observerEntry } from "./http/entry.ts";
 import { grpcOnlyRoute } from "./http/grpc-only.ts";
@@ -92,7 +93,7 @@ export interface DoorsOptions {
   /** Principals and keys, for those who may manage them; undefined: there are none. */
   readonly administration?: Administration;
   /** The process as it is now, for who may observe; undefined: nothing is known of it. */
-  readonly serverInfo?: () => ServerInfo;
+  readonly serverInfo?: () => Promise<ServerInfo>;
   /** Whether each call and each refusal is logged now; undefined: never. */
   readonly eachLogged?: { readonly isOn: boolean };
   readonly limits?: Partial<DoorLimits>;
@@ -108,6 +109,8 @@ export type Http2EngineName = "own" | "grpc-js";
 export interface DoorLimits extends CallLimits, GrpcLimits, HttpLimits, ListenerLimits, StreamLimits {
   /** Requests that are still arriving, of all connections together, in bytes. */
   readonly arrivingBytesMax: number;
+  /** Counters that /metrics/counters gives at a time. */
+  readonly metricsCountersMax: number;
   /** Answers that cannot leave yet because their callers do not take them, over HTTP/2 of our own, the same. */
   readonly leavingBytesMax: number;
 }
@@ -117,6 +120,7 @@ export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   ...DEFAULT_CALL_LIMITS,
   streamsMax: 256,
   openStreamsMax: 10_000,
+  metricsCountersMax: 1_000,
   grpcIdleMs: 1_800_000,
   grpcAgeMs: undefined,
   grpcAgeGraceMs: 10_000,
@@ -179,7 +183,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     writer,
     clock,
     authorise = allowAll,
-    serverInfo = () => nothingKnown(store),
+    serverInfo = async () => nothingKnown(store),
     streamCalls: moreStreamCalls = [],
     unaryCalls = [],
     calendar,
@@ -196,6 +200,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     (calls) => log("calls.overload", { calls }),
     authorise,
     { administration: options.administration, log, serverInfo },
+    metrics,
   );
   const calls = options.eachLogged ? logged(silent, log, clock, options.eachLogged) : silent;
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
@@ -231,6 +236,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     restRoute(api, doing),
     articleRoute(api, doing),
     referenceRoute(isOpen("docs") ? undefined : entry),
+    counterMetricsRoute(api, { ...doing, countersMax: limits.metricsCountersMax }),
     metricsRoute(exposition, isOpen("metrics") ? undefined : observerEntry(authorise, log)),
     consoleRoute(isOpen("page") ? undefined : entry),
     unknownPathRoute([...api, ...apiStreams]),

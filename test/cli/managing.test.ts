@@ -204,6 +204,11 @@ describe("info", () => {
     const { stdout } = await at("info");
     expect(stdout).toMatch(/^auth +off$/m);
     expect(stdout).toMatch(/^warnings +none$/m);
+    expect(stdout).toMatch(/^counters +(about )?\d+$/m);
+    expect(stdout).toMatch(
+      /^last minute +[\d.]+ calls a second, [\d.]+ of them refused; [\d.]+ operations in/m,
+    );
+    expect(stdout).toMatch(/^threads +main \d+ %, [\d.]+ MiB$/m);
     expect(await at("info", "-o", "value")).toMatchObject({ code: 0, stdout: "\n" }); // No version in the tests' process.
   });
 });

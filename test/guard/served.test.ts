@@ -289,6 +289,12 @@ describe("GetServerInfo", () => {
       auth: "required",
       limits: expect.objectContaining({ "queue-wait-max": "300ms", "change-log-bytes-max": "1073741824" }),
       warnings: [],
+      counters: 0n,
+      storeBytes: expect.any(BigInt),
+      roomBytes: expect.any(BigInt),
+      instance: expect.stringMatching(/^.+:\d+$/),
+      lastMinute: expect.objectContaining({ refusedCalls: 1n }),
+      threads: ["main", "write", "read", "history"].map((name) => expect.objectContaining({ name })),
     });
     const got = await served.rest({ path: "/v1/admin/server", key });
     const { startTime } = got.json as { startTime: string };
@@ -326,6 +332,10 @@ describe("/metrics", () => {
     expect([got.status, got.headers.get("cache-control")]).toEqual([200, "no-store"]);
     const told = await got.text();
     expect(sampleIn(told, "tally_refusals_total", { reason: "PERMISSION_DENIED" })).toBe(1);
+    expect(sampleIn(told, "tally_denied_total", { reason: "PERMISSION_DENIED" })).toBe(2); // With that of /metrics.
+    expect(sampleIn(told, "tally_denied_total", { reason: "CREDENTIAL_MISSING" })).toBe(1);
+    expect(sampleIn(told, "tally_catalogue_age_seconds")).toBeLessThan(10);
+    expect(sampleIn(told, "tally_ready", { what: "writes" })).toBe(1);
     const now = Date.now() / 1_000;
     expect(sampleIn(told, "tally_start_time_seconds")).toBeGreaterThan(now - 60);
     expect(sampleIn(told, "tally_resident_bytes")).toBeGreaterThan(2 ** 20);
@@ -337,6 +347,25 @@ describe("/metrics", () => {
         expect.objectContaining({ caller: "reader", reason: "PERMISSION_DENIED" }),
       ]),
     });
+  });
+
+  it("has values of counters for who may read their prefix, and for them alone", async () => {
+    await using served = await serve(flags);
+    await served.grpc(admin.createPrincipal, { name: "scraper", grants: ["observe@"] }, ROOT);
+    await served.grpc(admin.createPrincipal, { name: "reader", grants: ["read@shop."] }, ROOT);
+    const [scraper, reader] = [await keyOf(served, "scraper"), await keyOf(served, "reader")];
+    await served.grpc(increment, { name: "shop.a" }, ROOT);
+    const got = async (query: string, key?: string) => {
+      const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+      const url = `http://127.0.0.1:${served.server.address.port}/metrics/counters${query}`;
+      const response = await fetch(url, { headers });
+      return [response.status, await response.text()] as const;
+    };
+    expect((await got("?prefix=shop."))[0]).toBe(401);
+    expect((await got("?prefix=shop.", scraper))[0]).toBe(403);
+    expect((await got("", reader))[0]).toBe(403);
+    const [status, text] = await got("?prefix=shop.", reader);
+    expect([status, sampleIn(text, "tally_counter_value", { name: "shop.a" })]).toEqual([200, 1]);
   });
 
   it("is for everybody where auth-open has it", async () => {

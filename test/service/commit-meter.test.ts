@@ -65,6 +65,7 @@ describe("what is measured of commits", () => {
     });
     const told = metrics.read();
     expect(sampleIn(told, "tally_commits_total", { outcome: "committed" })).toBe(9);
+    expect(sampleIn(told, "tally_commit_calls_total")).toBe(9);
     expect(sampleIn(told, "tally_commit_operations_sum")).toBe(14);
     expect(sampleIn(told, "tally_commit_operations_bucket", { le: "1" })).toBe(6);
   });

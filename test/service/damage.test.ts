@@ -5,14 +5,18 @@ import { TallyError } from "../../src/core/errors.ts";
 import { EMPTY_SUM } from "../../src/core/selection.ts";
 import { tellingOfDamage } from "../../src/service/damage.ts";
 import type { Store } from "../../src/service/store.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
+import { sampleIn } from "../support/exposition.ts";
 
 const ALL = { prefix: "", labels: {} };
 const damaged = new TallyError("ROW_CORRUPT", "the entries of counters are damaged");
 
 /** A store whose every answer meets damage, or none. */
-function told(methods: Partial<Store>): { store: Store; names: (readonly string[])[] } {
+function told(methods: Partial<Store>): { store: Store; names: (readonly string[])[]; met(): number } {
   const names: (readonly string[])[] = [];
-  return { store: tellingOfDamage(methods as Store, (each) => names.push(each)), names };
+  const metrics = new Metrics();
+  const store = tellingOfDamage(methods as Store, (each) => names.push(each), metrics);
+  return { store, names, met: () => sampleIn(metrics.read(), "tally_damaged_rows_met_total") };
 }
 
 const refusing = (how: "refusals" | "callRefusals", code: "ROW_CORRUPT" | "ABOVE_MAX") => {
@@ -54,10 +58,11 @@ it.each<[string, Partial<Store>, (store: Store) => Promise<unknown>, string[]]>(
     [],
   ],
 ])("damage is told of: %s; the answer is as it was", async (_, methods, ask, names) => {
-  const { store, names: heard } = told(methods);
+  const { store, names: heard, met } = told(methods);
   const [answer, own] = await Promise.allSettled([ask(store), ask(methods as Store)]);
   expect(answer).toEqual(own);
   expect(heard).toEqual([names]);
+  expect(met()).toBe(1);
 });
 
 it("what is not damaged is not told of, refused or not", async () => {

@@ -1,6 +1,7 @@
 /** Taking the change log into history: begun anew where it must be, each counter looked up when it is met. */
 import { expect, it, onTestFinished, vi } from "vitest";
 import { followHistory } from "../../src/service/history-follower.ts";
+import { HistoryLag } from "../../src/service/history-lag.ts";
 import { LogReader } from "../../src/service/log-reader.ts";
 import { DEFAULT_RETENTION } from "../../src/service/store.ts";
 import type { HistoryIntake } from "../../src/service/store-history.ts";
@@ -47,7 +48,7 @@ class Told implements HistoryIntake {
   readonly count = (what: string) => this.log.filter((each) => each === what).length;
 }
 
-function follow(store: MemoryStore, intake: Told, countersMax?: number) {
+function follow(store: MemoryStore, intake: Told, countersMax?: number, lag?: HistoryLag) {
   const reader = new LogReader(store.changeLog, {
     pageChanges: 10,
     keptBytesMax: 1e6,
@@ -59,6 +60,7 @@ function follow(store: MemoryStore, intake: Told, countersMax?: number) {
   const follower = followHistory(store, intake, reader, {
     ...{ retryMs: 1, saveMs: 1, onError: (error) => errors.push(error), onMissed: () => missed++ },
     ...(countersMax !== undefined && { countersMax }),
+    ...(lag !== undefined && { lag }),
   });
   onTestFinished(async () => {
     await follower.close();
@@ -83,6 +85,21 @@ it("looks a counter up when it is met, when it ends, and when its settings chang
   }
   await follower.close();
   expect([errors, intake.count("begin")]).toEqual([[], 1]);
+});
+
+it("tells how far it has come, and that it has not while nothing can be taken in", async () => {
+  const [store, intake, clock] = [open(), new Told(), new HandClock()];
+  const lag = new HistoryLag(clock);
+  follow(store, intake, undefined, lag);
+  clock.advance(60_000);
+  await vi.waitFor(() => expect(lag.seconds).toBe(0)); // Though nothing was there to take.
+  intake.takes = () => Promise.reject(new Error("the file is damaged"));
+  await apply(store, increment("a"));
+  await vi.waitFor(() => expect(intake.count("begin")).toBeGreaterThan(2));
+  clock.advance(60_000);
+  expect(lag.seconds).toBe(60);
+  intake.takes = async () => true;
+  await vi.waitFor(() => expect(lag.seconds).toBe(0));
 });
 
 it("asks again while another process takes in, and begins anew when one has", async () => {

@@ -5,6 +5,7 @@ import { v7 } from "uuid";
 import { DEFAULT_RETENTION, type Retention, type Store, type StoreOptions } from "../../src/service/store.ts";
 import type { HistoryOptions } from "../../src/service/store-history.ts";
 import { openStore } from "../../src/stores/open.ts";
+import type { Metrics } from "../../src/telemetry/metrics.ts";
 import { HandClock } from "./clock.ts";
 import { folderInMemory } from "./folder.ts";
 import type { ServerClock } from "./postgres/hand-clock.ts";
@@ -30,6 +31,8 @@ export interface OpenOptions {
   readonly newUid?: () => string;
   /** How much history it keeps; none unless given. */
   readonly history?: HistoryOptions | undefined;
+  /** Where it measures. */
+  readonly metrics?: Metrics;
   /** Whether the store's clock is the test's, also where it is a server's. */
   readonly handClock?: boolean;
 }
@@ -43,6 +46,7 @@ export async function openFresh(
     newUid = () => v7(),
     handClock = false,
     history,
+    metrics,
   }: OpenOptions = {},
   serverClock?: (url: string) => Promise<ServerClock>,
 ): Promise<Opened> {
@@ -55,6 +59,7 @@ export async function openFresh(
     retention: { ...DEFAULT_RETENTION, ...retention },
     cachedCountersMax,
     history,
+    metrics,
     warn: (message: string) => void warnings.push(message),
   };
   const made = await newUrl(dir);

@@ -73,7 +73,7 @@ interface Options {
   readonly authenticates?: boolean;
   readonly open?: ReadonlySet<OpenPart>;
   readonly administration?: Administration;
-  readonly serverInfo?: () => ServerInfo;
+  readonly serverInfo?: () => Promise<ServerInfo>;
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */

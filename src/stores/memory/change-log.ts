@@ -3,6 +3,7 @@ import type { FullCounter } from "../../core/counter.ts";
 import type { ImportPart } from "../../service/store-copying.ts";
 import type { LoggedCounter, LogPage } from "../../service/store-log.ts";
 import type { ChangePage, StoredChange } from "../../service/store-pages.ts";
+import type { Kept } from "../../telemetry/kept.ts";
 import { Dropping } from "../shared/dropping.ts";
 import { parseCursor, UID } from "../shared/log-cursor.ts";
 import { type Identified, LogPages, toChanges } from "../shared/log-page.ts";
@@ -143,6 +144,13 @@ export class ChangeLogInMemory {
       this.#ids.delete(uid);
     }
     return any;
+  }
+
+  /** How much it has. */
+  get kept(): Kept["changeLog"] {
+    const [oldest] = this.#log;
+    const [bytes, roomBytes] = [this.#bytes, this.#bytesMax];
+    return { bytes, roomBytes, commits: this.#log.length, oldestMs: oldest?.time };
   }
 
   get #isTooLarge(): boolean {

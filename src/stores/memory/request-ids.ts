@@ -1,5 +1,11 @@
-import { type Generation, planGenerations, type RequestIdRetention } from "../../core/request-ids.ts";
+import {
+  type Generation,
+  keptRequestIds,
+  planGenerations,
+  type RequestIdRetention,
+} from "../../core/request-ids.ts";
 import type { ExportHead, RequestIdPage, StoredRequestId } from "../../service/store-copying.ts";
+import type { Kept } from "../../telemetry/kept.ts";
 
 /** The answers under request ids, by generation. */
 export class RequestIdsInMemory {
@@ -21,6 +27,11 @@ export class RequestIdsInMemory {
 
   plan(runMs: number) {
     return planGenerations(this.#generations, runMs, this.#retention);
+  }
+
+  /** How much is remembered. */
+  keptAt(runMs: number): Kept["requestIds"] {
+    return keptRequestIds(this.#generations, runMs, this.#retention);
   }
 
   find(key: string): Uint8Array | undefined {

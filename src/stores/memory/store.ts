@@ -19,6 +19,9 @@ import type { Copying } from "../../service/store-copying.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
+import type { StoreSize } from "../../service/store-size.ts";
+import { knowKept, noteKept } from "../../telemetry/kept.ts";
+import { Metrics } from "../../telemetry/metrics.ts";
 import { ZoneCalendar } from "../shared/calendar.ts";
 import { ClockDoubt } from "../shared/clock-doubt.ts";
 import { ForgottenEarly } from "../shared/forgotten-early.ts";
@@ -55,6 +58,7 @@ export class MemoryStore implements Store {
   readonly history: HistoryInMemory | undefined;
 
   readonly #options: StoreOptions;
+  readonly #metrics: Metrics;
   readonly #decide: typeof decideBatch;
   readonly #calendar: Calendar;
   readonly #clockDoubt: ClockDoubt;
@@ -76,6 +80,8 @@ export class MemoryStore implements Store {
     calendar: Calendar = new ZoneCalendar(options.warn),
   ) {
     this.#options = options;
+    this.#metrics = options.metrics ?? new Metrics();
+    knowKept(this.#metrics);
     this.#decide = decide;
     this.#calendar = calendar;
     this.#clockDoubt = new ClockDoubt(options.warn);
@@ -194,8 +200,17 @@ export class MemoryStore implements Store {
     this.#forgottenEarly.tell(plan.early, this.#options.warn);
     this.#requestIds.forget(plan.forget.length);
     if (this.#log.drop(this.history?.droppable) || plan.forget.length > 0) this.#state.changes++;
+    noteKept(this.#metrics, {
+      changeLog: this.#log.kept,
+      requestIds: this.#requestIds.keptAt(this.#runMs()),
+    });
     const more = [this.#tidy(), this.#sweep(), this.#tidyHistory()];
     return more.includes(true);
+  }
+
+  async size(): Promise<StoreSize> {
+    this.#assertOpen();
+    return { counters: this.#counters.size, bytes: undefined, roomBytes: undefined };
   }
 
   async close(): Promise<void> {

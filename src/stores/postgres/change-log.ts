@@ -2,6 +2,7 @@ import type { Change, ChangeColumns } from "../../core/change.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { LoggedCounter, LogPage } from "../../service/store-log.ts";
 import type { ChangePage } from "../../service/store-pages.ts";
+import type { Kept } from "../../telemetry/kept.ts";
 import { Dropping, SLICE_COMMITS } from "../shared/dropping.ts";
 import { HISTORY_STALL_MS } from "../shared/history/holding.ts";
 import { parseCursor, ROW_ID } from "../shared/log-cursor.ts";
@@ -64,9 +65,10 @@ export class ChangeLog {
     this.#placed = statement("UPDATE @service_state SET log_position = $1, log_bytes_end = $2");
     this.#size = statement(`
       SELECT s.log_bytes_end - coalesce(oldest.bytes_end - length(oldest.changes), s.log_bytes_end) AS bytes,
-        least(s.log_position, ${HELD} + 1) - coalesce(oldest.position, s.log_position) AS older
+        least(s.log_position, ${HELD} + 1) - coalesce(oldest.position, s.log_position) AS older,
+        s.log_position + 1 - coalesce(oldest.position, s.log_position + 1) AS commits, oldest.time_ms
       FROM @service_state AS s LEFT JOIN LATERAL (
-        SELECT position, bytes_end, changes FROM @change_log
+        SELECT position, bytes_end, time_ms, changes FROM @change_log
         WHERE position IS NOT NULL ORDER BY position LIMIT 1) AS oldest ON true`);
     this.#oldest = statement(`
       SELECT position, bytes_end, time_ms, changes FROM @change_log
@@ -138,6 +140,15 @@ export class ChangeLog {
   /** Asks for the bytes of what is placed, and how many commits could be dropped; see `tooLarge`. */
   get size(): Call {
     return [this.#size, []];
+  }
+
+  /** How much it has, by the same. */
+  kept(rows: readonly Row[]): Kept["changeLog"] {
+    const { bytes, commits, time_ms: oldest } = theRow(rows, "service_state");
+    return {
+      ...{ bytes: Number(bytes), roomBytes: this.#bytesMax, commits: Number(commits) },
+      oldestMs: oldest === null ? undefined : Number(oldest),
+    };
   }
 
   tooLarge(rows: readonly Row[]): boolean {

@@ -10,6 +10,8 @@ import type { KeyUses } from "../../service/store-key-uses.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
+import type { StoreSize } from "../../service/store-size.ts";
+import { Metrics } from "../../telemetry/metrics.ts";
 import { ZoneCalendar } from "../shared/calendar.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
@@ -30,6 +32,7 @@ import { Probe } from "./probe.ts";
 import { CounterReads } from "./reads.ts";
 import { assertAccess } from "./schema/access.ts";
 import { assertUpToDate, assertWhole, migrate, SCHEMA_VERSION, versionFound } from "./schema/schema.ts";
+import { SchemaSize } from "./size.ts";
 import { PostgresAccepting } from "./write/accepting.ts";
 import { Commits } from "./write/commits.ts";
 import { LockedCounters } from "./write/locked.ts";
@@ -53,9 +56,10 @@ export async function openPostgres(
   decide: typeof decideBatch = decideBatch,
 ): Promise<Store> {
   const { warn, clock, retention, newUid, purpose = "serve", migrates = true } = options;
+  const { metrics = new Metrics() } = options;
   const parsed = parseUrl(url);
   const { schema, shown } = parsed;
-  const database = new Database(parsed, COMMITS_IN_FLIGHT, warn);
+  const database = new Database(parsed, COMMITS_IN_FLIGHT, warn, metrics);
   let hold: CopyHold | undefined;
   try {
     await assertAccess(database);
@@ -77,12 +81,12 @@ export async function openPostgres(
     const doubts = (row: Row) => tidying.doubts(row);
     const sweeping = new Sweeping({ database, writing, clock, owner: newUid(), doubts });
     const maintenance = new Maintenance({
-      ...{ database, clock, requestIds, log, tidying, sweeping, policies, warn },
+      ...{ database, clock, requestIds, log, tidying, sweeping, policies, warn, metrics },
       copies: hold !== undefined,
     });
     await maintenance.start();
     const locked = new LockedCounters(database, clock, warn);
-    const commits = new Commits(database, requestIds, log, locked, policies, calendar, decide);
+    const commits = new Commits(database, requestIds, log, locked, policies, calendar, decide, metrics);
     const reads = new CounterReads(database, calendar, purpose !== "serve");
     const catalogue = new PostgresCatalogue(database);
     const keyUses = new PostgresKeyUses(database);
@@ -150,6 +154,7 @@ class PostgresStore implements Store {
   readonly #maintenance: Maintenance;
   readonly #reads: CounterReads;
   readonly #probe: Probe;
+  readonly #size: SchemaSize;
   readonly #options: StoreOptions;
   #closing: Promise<void> | undefined;
 
@@ -176,6 +181,7 @@ class PostgresStore implements Store {
     this.#options = options;
     this.#reads = reads;
     this.#probe = new Probe(database);
+    this.#size = new SchemaSize(database);
     const { serverVersion, sentence } = database.durability;
     this.traits = {
       title: `PostgreSQL ${serverVersion}, ${shown}`,
@@ -227,6 +233,11 @@ class PostgresStore implements Store {
     this.#assertOpen();
     const more = await this.#maintenance.maintain();
     return (await this.history?.tidy()) || more;
+  }
+
+  async size(): Promise<StoreSize> {
+    this.#assertOpen();
+    return this.#size.read();
   }
 
   async probeReads(): Promise<void> {

@@ -1,6 +1,9 @@
 import type { StatsFs } from "node:fs";
-import { access, constants, statfs } from "node:fs/promises";
+import { access, constants, stat, statfs } from "node:fs/promises";
 import { TallyError } from "../../core/errors.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import { STORE_FILES } from "../../telemetry/series.ts";
+import { historyPathOf } from "./history/path.ts";
 
 /**
  * Tells whether the disk of the data file takes writes, without writing to it: so also of a server that nobody asks to
@@ -8,11 +11,16 @@ import { TallyError } from "../../core/errors.ts";
  */
 export class Disk {
   readonly #path: string;
+  readonly #metrics: Metrics;
+  readonly #files: readonly string[];
   #full = false;
 
   /** @param path  of the data file */
-  constructor(path: string) {
+  constructor(path: string, metrics: Metrics) {
     this.#path = path;
+    this.#metrics = metrics;
+    const history = historyPathOf(path);
+    this.#files = [path, `${path}-wal`, history, `${history}-wal`]; // As STORE_FILES has them.
   }
 
   /** @throws TallyError STORE_UNAVAILABLE  full, read-only, or without the file */
@@ -24,11 +32,37 @@ export class Disk {
       const why = code === "ENOENT" ? "the data file is gone" : "the data file cannot be written";
       throw new TallyError("STORE_UNAVAILABLE", `${why} (${code})`, { cause });
     }
-    const free = freeBytesOf(await statfs(this.#path));
+    const { roomBytes: free } = await this.look();
     this.#full = free < (this.#full ? ROOM_AGAIN_BYTES : ROOM_BYTES);
     if (this.#full) {
       throw new TallyError("STORE_UNAVAILABLE", "the disk is full", { cause: `${free} bytes are free` });
     }
+  }
+
+  /** Look how large the files are and what room there is, and have that told. */
+  async look(): Promise<DiskSize> {
+    const [disk, ...files] = await Promise.all([statfs(this.#path), ...this.#files.map(bytesOf)]);
+    const roomBytes = freeBytesOf(disk);
+    const { numbers } = this.#metrics;
+    numbers[this.#metrics.placeOf("storeRoomBytes", {})] = roomBytes;
+    for (const [i, file] of STORE_FILES.entries())
+      numbers[this.#metrics.placeOf("storeFileBytes", { file })] = files[i] ?? Number.NaN;
+    return { bytes: files.reduce((sum: number, bytes) => sum + (bytes ?? 0), 0), roomBytes };
+  }
+}
+
+/** How large the files of a store are, all together, and how much can still be written to the disk of the data file. */
+export interface DiskSize {
+  readonly bytes: number;
+  readonly roomBytes: number;
+}
+
+/** Of a file; undefined where there is none. Nobody opens it for that. */
+async function bytesOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,8 +1,9 @@
 import type { StoreOptions } from "../../service/store.ts";
 import { DEFAULT_HISTORY } from "../../service/store-history.ts";
 import type { HistoryExport, HistoryPart } from "../../service/store-history-copying.ts";
-import { historyBeside, historyPathOf } from "./history/connection.ts";
+import { historyBeside } from "./history/connection.ts";
 import { removeHistory } from "./history/file.ts";
+import { historyPathOf } from "./history/path.ts";
 import { SqliteHistory } from "./history.ts";
 import type { Thread } from "./thread.ts";
 

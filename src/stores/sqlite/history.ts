@@ -30,7 +30,7 @@ import type { LogBehind } from "./write/connection.ts";
 import type { HistoryTold } from "./write/history-binding.ts";
 
 /** What it is opened with. */
-interface Parts extends Pick<StoreOptions, "clock" | "newUid" | "warn"> {
+interface Parts extends Pick<StoreOptions, "clock" | "newUid" | "warn" | "metrics"> {
   /** Of the data file. */
   readonly path: string;
   readonly options: HistoryOptions;
@@ -218,12 +218,13 @@ export class SqliteHistory implements History {
 
   async #start(): Promise<Thread> {
     if (this.#closed) throw new TallyError("STORE_UNAVAILABLE", "the store is closed");
-    const { path, options, clock, newUid, warn, expected } = this.#parts;
+    const { path, options, clock, newUid, warn, expected, metrics } = this.#parts;
     const distrusted = this.#distrusted;
     const data: HistoryData = { path, options, startId: newUid(), now: clock.now(), distrusted, expected };
     const { thread, opened } = await Thread.start<{ progress: HistoryProgress; warnings: string[] }>(
       "history/history-worker",
       data,
+      { measured: metrics && { metrics, name: "history" } },
     );
     for (const warning of opened.warnings) warn(warning);
     this.#distrusted = undefined;

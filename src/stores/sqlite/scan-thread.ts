@@ -1,16 +1,19 @@
 import type { Sum } from "../../core/selection.ts";
 import type { Counters } from "../../service/store-pages.ts";
 import type { PolicyProgress } from "../../service/store-policies.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
 import type { ProgressRequest, ScanData, Stoppable, SumRequest, TopRequest } from "./read/scan-worker.ts";
 import { Thread } from "./thread.ts";
 
 /** Asks the thread that looks at every counter, and starts it when it is first needed. */
 export class ScanThread {
   readonly #data: ScanData;
+  readonly #metrics: Metrics;
   #thread: Promise<Thread> | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, metrics: Metrics) {
     this.#data = { path, closing: newFlag() };
+    this.#metrics = metrics;
   }
 
   /** @param signal  stops it; see Store.top */
@@ -56,7 +59,9 @@ export class ScanThread {
   /** It holds nothing that a new one would not find again, so one that failed is replaced at the next request. */
   async #start(): Promise<Thread> {
     try {
-      const { thread } = await Thread.start("read/scan-worker", this.#data);
+      const { thread } = await Thread.start("read/scan-worker", this.#data, {
+        measured: { metrics: this.#metrics, name: "scan" },
+      });
       void thread.failed.then(() => {
         this.#thread = undefined;
       });

@@ -16,6 +16,9 @@ import type { KeyUses } from "../../service/store-key-uses.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
+import type { StoreSize } from "../../service/store-size.ts";
+import { knowKept } from "../../telemetry/kept.ts";
+import { Metrics } from "../../telemetry/metrics.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
 import { acceptingOf, catalogueOf, changeLogOf, copyingOf, keyUsesOf } from "./copying.ts";
@@ -49,16 +52,15 @@ import type {
  */
 export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
   const real = await realPathOf(path);
-  const { clock, retention, cachedCountersMax, purpose, migrates } = options;
+  const { clock, retention, cachedCountersMax, purpose, migrates, metrics = new Metrics() } = options;
   if (purpose === "copyFrom") assertThere(real);
   const moment = momentOf(clock);
   const startId = options.newUid();
   const data: WriteData = { path: real, retention, cachedCountersMax, purpose, migrates, startId, moment };
-  const { thread: writer, opened } = await Thread.start<WriteOpened>(
-    "write/write-worker",
-    data,
-    writerHeap(cachedCountersMax),
-  );
+  const { thread: writer, opened } = await Thread.start<WriteOpened>("write/write-worker", data, {
+    resourceLimits: writerHeap(cachedCountersMax),
+    measured: { metrics, name: "write" },
+  });
   if (opened.migratedFrom !== undefined) {
     options.warn(
       `The file was of schema ${opened.migratedFrom} and now is of ${SCHEMA_VERSION}: the Tally before can no longer open it.`,
@@ -67,13 +69,15 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   let letGo: (() => void) | undefined;
   try {
     letGo = keepOpen(real);
-    const { thread: reader } = await Thread.start("read/read-worker", { path: real });
+    const measured = { metrics, name: "read" } as const;
+    const { thread: reader } = await Thread.start("read/read-worker", { path: real }, { measured });
     const history = await openHistory(real, writer, reader, options);
+    knowStore(metrics);
     return new SqliteStore(
       { thread: writer, letGo },
       reader,
-      new ScanThread(real),
-      new Disk(real),
+      new ScanThread(real, metrics),
+      new Disk(real, metrics),
       history,
       options,
       { path: real, sqliteVersion: opened.sqliteVersion },
@@ -84,16 +88,22 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   }
 }
 
+/** Have it told what a store in a file has; how large its files are is known once it was looked. */
+function knowStore(metrics: Metrics): void {
+  knowKept(metrics);
+  for (const outcome of ["hit", "miss"] as const) metrics.know("rowCache", { outcome });
+}
+
 /** The history beside the file, where one is to be kept. */
 async function openHistory(
   path: string,
   writer: Thread,
   reader: Thread,
-  { clock, newUid, warn, history: options, purpose = "serve" }: StoreOptions,
+  { clock, newUid, warn, metrics, history: options, purpose = "serve" }: StoreOptions,
 ): Promise<SqliteHistory | undefined> {
   if (options === undefined || purpose !== "serve") return undefined;
   const expected = await nameLog(writer, { clock, newUid });
-  return SqliteHistory.open({ path, options, reader, clock, newUid, warn, expected });
+  return SqliteHistory.open({ path, options, reader, clock, newUid, warn, metrics, expected });
 }
 
 /** Have the change log known by an id. @returns  whether it had one */
@@ -211,6 +221,14 @@ class SqliteStore implements Store {
     if (history === undefined) return more;
     history.noteBehind(behind);
     return (await history.maintain(doubted)) || more;
+  }
+
+  async size(): Promise<StoreSize> {
+    const [counters, { bytes, roomBytes }] = await Promise.all([
+      this.#reader.ask<number>("countCounters", undefined),
+      this.#disk.look(),
+    ]);
+    return { counters, bytes, roomBytes };
   }
 
   async probeReads(): Promise<void> {

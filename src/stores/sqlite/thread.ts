@@ -2,6 +2,9 @@
 import { once } from "node:events";
 import { parentPort, type ResourceLimits, Worker, workerData } from "node:worker_threads";
 import { type ErrorCode, TallyError } from "../../core/errors.ts";
+import { Metrics } from "../../telemetry/metrics.ts";
+import type { ThreadName } from "../../telemetry/series.ts";
+import { knowThread, measureStoreThread } from "../../telemetry/thread.ts";
 
 /** An error as it crosses: the cause stays behind, its text comes along for the log. */
 interface CrossedError {
@@ -15,6 +18,18 @@ interface CrossedError {
 type Answer = { readonly id: number } & ({ readonly result: unknown } | { readonly error: CrossedError });
 type Request = { readonly id: number; readonly kind: string; readonly payload: unknown };
 
+/** What is measured of a thread, under which name. */
+export interface MeasuredThread {
+  readonly metrics: Metrics;
+  readonly name: Exclude<ThreadName, "main">;
+}
+
+/** What a thread is started with: what it is to open, and where it is to measure. */
+interface Started {
+  readonly data: unknown;
+  readonly measured: { readonly name: ThreadName; readonly shared: SharedArrayBuffer } | undefined;
+}
+
 /** The asking side of a worker thread. */
 export class Thread {
   /** Settles when the thread failed for good, or ended without being asked to. */
@@ -22,12 +37,14 @@ export class Thread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   readonly #fail: (error: Error) => void;
+  readonly #forget: () => void;
   #nextId = 1;
   /** Set when nothing more can be asked. */
   #ended: Error | undefined;
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, measured: MeasuredThread | undefined) {
     this.#worker = worker;
+    this.#forget = measured === undefined ? () => {} : this.#measure(measured);
     const { promise, resolve } = Promise.withResolvers<Error>();
     this.failed = promise;
     this.#fail = resolve;
@@ -40,22 +57,30 @@ export class Thread {
    * Start a thread that calls `serveThread`, and wait until it has opened.
    *
    * @param name            the module, from this folder, without its extension: .ts as a source, .js when built
-   * @param resourceLimits  of its heap
+   * @param options.resourceLimits  of its heap
+   * @param options.measured        unless it is measured, nobody hears of it
    */
   static async start<Opened>(
     name: string,
     data: object,
-    resourceLimits: ResourceLimits = {},
+    {
+      resourceLimits = {},
+      measured,
+    }: { readonly resourceLimits?: ResourceLimits; readonly measured?: MeasuredThread | undefined } = {},
   ): Promise<{ thread: Thread; opened: Opened }> {
     const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
     const module = new URL(`./${name}${extension}`, import.meta.url);
-    const worker = new Worker(module, { workerData: data, name, resourceLimits });
+    const workerData: Started = {
+      data,
+      measured: measured && { name: measured.name, shared: measured.metrics.shared },
+    };
+    const worker = new Worker(module, { workerData, name, resourceLimits });
     const [answer] = (await once(worker, "message")) as [Answer];
     if ("error" in answer) {
       await worker.terminate();
       throw toError(answer.error);
     }
-    return { thread: new Thread(worker), opened: answer.result as Opened };
+    return { thread: new Thread(worker, measured), opened: answer.result as Opened };
   }
 
   ask<Result>(kind: string, payload: unknown, transfer: readonly ArrayBuffer[] = []): Promise<Result> {
@@ -84,6 +109,14 @@ export class Thread {
     await this.#worker.terminate();
   }
 
+  #measure({ metrics, name: thread }: MeasuredThread): () => void {
+    knowThread(metrics, thread);
+    const place = metrics.know("storeRequests", { thread });
+    return metrics.beforeRead(() => {
+      metrics.numbers[place] = this.#waiting.size;
+    });
+  }
+
   #settle(answer: Answer): void {
     const waiting = this.#waiting.get(answer.id);
     if ("error" in answer) {
@@ -106,6 +139,7 @@ export class Thread {
       reject(new TallyError("OUTCOME_UNKNOWN", "the store's thread ended before it answered", { cause }));
     }
     this.#waiting.clear();
+    this.#forget();
   }
 }
 
@@ -120,11 +154,15 @@ export type Handlers = Record<string, (payload: never) => unknown>;
 /**
  * The answering side: open, then answer requests one after another.
  *
- * @param open   opens what the thread owns; what it returns as `opened` goes to the asking side
+ * @param open   opens what the thread owns; what it returns as `opened` goes to the asking side. It measures into what
+ *               it is given
  * @param after  called after each answer has gone out
  */
 export function serveThread<Data>(
-  open: (data: Data) => {
+  open: (
+    data: Data,
+    metrics: Metrics,
+  ) => {
     opened: unknown;
     handlers: Handlers;
     after?(): void;
@@ -132,6 +170,9 @@ export function serveThread<Data>(
   },
 ): void {
   const port = parentPort!;
+  const { data, measured } = workerData as Started;
+  const metrics = measured === undefined ? new Metrics() : new Metrics(measured.name, measured.shared);
+  if (measured !== undefined) measureStoreThread(metrics, measured.name);
   const answered = (id: number, run: () => unknown, transfer?: (result: unknown) => ArrayBuffer[]): void => {
     try {
       const result = run();
@@ -142,7 +183,7 @@ export function serveThread<Data>(
   };
   let handlers: Handlers = {};
   answered(0, () => {
-    const { opened, handlers: opening, after, transfer } = open(workerData as Data);
+    const { opened, handlers: opening, after, transfer } = open(data as Data, metrics);
     handlers = opening;
     port.on("message", ({ id, kind, payload }: Request) => {
       answered(id, () => handlers[kind]!(payload as never), transfer);

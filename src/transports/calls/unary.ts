@@ -5,6 +5,7 @@ import { Reads } from "../../service/reads.ts";
 import { SerialReads } from "../../service/serial-reads.ts";
 import type { Store } from "../../service/store.ts";
 import type { Writer } from "../../service/writer.ts";
+import { Metrics } from "../../telemetry/metrics.ts";
 import { shouldRateLimit } from "../envoy/should-rate-limit.ts";
 import type { AdminCalls } from "./admin/admin-call.ts";
 import { askingCalls } from "./admin/asking.ts";
@@ -69,8 +70,9 @@ export function openCalls(
   authorise: Authorise = allowAll,
   { serverInfo, ...admin }: AdminOptions = {
     ...{ administration: undefined, log: () => {} },
-    serverInfo: () => nothingKnown(store),
+    serverInfo: async () => nothingKnown(store),
   },
+  metrics: Metrics = new Metrics(),
 ): readonly UnaryCall[] {
   const {
     changes,
@@ -86,8 +88,8 @@ export function openCalls(
   const adminCalls = { ...admin, requestBytesMax: unaryBytesMax };
   const many = {
     store,
-    pages: new SerialReads(clock, WAITING_MAX),
-    scans: new SerialReads(clock, WAITING_MAX),
+    pages: serialReads(clock, metrics, "pages"),
+    scans: serialReads(clock, metrics, "scans"),
   };
   warmUp([...WHOLE_API.flatMap(({ methods }) => methods.map(({ input }) => input)), OperationSchema]);
   return [
@@ -121,12 +123,21 @@ export function openCalls(
 /** What AdminService is about. */
 export interface AdminOptions extends Omit<AdminCalls, "requestBytesMax"> {
   /** The process as it is now. */
-  readonly serverInfo: () => ServerInfo;
+  readonly serverInfo: () => Promise<ServerInfo>;
 }
 
 /** The process of a server that was told nothing of it. */
 export function nothingKnown({ traits }: Pick<Store, "traits">): ServerInfo {
-  return { version: "", startTimeMs: 0, auth: "off", store: traits, limits: {}, warnings: [] };
+  const lastMinute = { seconds: 0, calls: 0, refusedCalls: 0, operations: 0, commits: 0 };
+  const state = { instance: "", size: undefined, lastMinute, threads: [], warnings: [] };
+  return { version: "", startTimeMs: 0, auth: "off", store: traits, limits: {}, warnings: [], state };
+}
+
+function serialReads(clock: Clock, metrics: Metrics, kind: "pages" | "scans"): SerialReads {
+  const place = metrics.placeOf("readsWaiting", { kind });
+  return new SerialReads(clock, WAITING_MAX, (waiting) => {
+    metrics.numbers[place] = waiting;
+  });
 }
 
 /** Reads of many counters that may wait, of pages and of scans each: more is a caller's mistake, and memory. */

@@ -1,5 +1,6 @@
 import type { SecureContextOptions, Server } from "node:tls";
 import type { Clock } from "../../core/clock.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Log } from "../../telemetry.ts";
 import { type Authorities, loadAuthorities } from "./authorities.ts";
 import {
@@ -79,6 +80,14 @@ export class Certificate {
   onAuthorities(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Have it told when it ends. @returns  what ends that */
+  measure(metrics: Metrics): () => void {
+    const place = metrics.know("certificateEnds", {});
+    return metrics.beforeRead(() => {
+      metrics.numbers[place] = this.facts.validTo.getTime() / 1_000;
+    });
   }
 
   /** Have a server that was made with the options show renewed certificates too. */

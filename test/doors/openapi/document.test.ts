@@ -82,7 +82,7 @@ describe("the examples", () => {
     await using opened = await open({
       authorise: (head) => (head.method.parent === AdminService ? authorise(head) : { caller: "" }),
       administration,
-      serverInfo: () => INFO,
+      serverInfo: async () => INFO,
     });
     for (const [operationId, { parameters = {}, body, answer }] of Object.entries(EXAMPLES)) {
       const { path, method } = OPERATIONS.find((each) => each.operationId === operationId)!;
@@ -117,6 +117,16 @@ const INFO: ServerInfo = {
   },
   limits: { "queue-wait-max": "250ms", "request-ids-keep": "1d" },
   warnings: ["Changes are not taken: the disk is full."],
+  state: {
+    instance: "db1:4711",
+    size: { counters: 120_000, bytes: 52_428_800, roomBytes: 1_048_575 },
+    lastMinute: { seconds: 60, calls: 48_750, refusedCalls: 135, operations: 48_615, commits: 5_790 },
+    threads: [
+      { name: "main", busyPercent: 25, heapBytes: 41_943_040 },
+      { name: "write", busyPercent: 12, heapBytes: 16_777_216 },
+    ],
+    warnings: [],
+  },
 };
 
 /** A path with its fields in it, and a query of what is not in the path. */

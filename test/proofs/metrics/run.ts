@@ -6,12 +6,11 @@
  *
  * Method: callers count over gRPC and REST, well and badly, on few counters; a Prometheus scrapes metrics-listen each
  * second. Once they are done, calls by method, door and code must be the same in Prometheus as they were told. Every query
- * of docs/metrics.md must be one, and those that such a load has data for must give some.
+ * of docs/metrics.md and of the dashboard must be one, and those that such a load has data for must give some.
  *
  * In CI: `npm run test:metrics -- --seconds 4`. It needs prometheus and promtool.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +22,7 @@ import { freePort } from "../../support/free-port.ts";
 import { Connection } from "../crash/connection.ts";
 import { freshSeed, seededRandom } from "../crash/random.ts";
 import { pause, ServerProcess } from "../crash/server-process.ts";
+import { type Found, needPrometheus, Prometheus } from "./prometheus.ts";
 
 const { values } = parseArgs({
   options: { seconds: { type: "string", default: "20" }, seed: { type: "string" } },
@@ -30,32 +30,33 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds);
 const seed = values.seed === undefined ? freshSeed() : Number(values.seed);
 const random = seededRandom(seed);
-for (const program of ["prometheus", "promtool"]) {
-  if (spawnSync(program, ["--version"], { stdio: "ignore" }).status === 0) continue;
-  console.error(`NOT RUN: ${program} is not there; on Debian: apt-get install prometheus`);
-  process.exit(1);
-}
+needPrometheus();
 
 /** Longer than Prometheus takes to scrape once more, on a busy machine. */
 const SCRAPED_MS = 60_000;
 const CALLERS = 8;
-/** Of a server that fails nothing there is nothing to show. */
-const WITHOUT_DATA = /UNAVAILABLE/;
+/** A server that fails nothing, and has no certificate and no PostgreSQL, has nothing to show of them. */
+const WITHOUT_DATA = /UNAVAILABLE|tally_certificate_|tally_postgres_|tally_decided_again_/;
 /** What has a max, so that some of what is asked is refused. */
 const LIMITED = "limited";
 
 console.log(`seed ${seed}`);
 const folder = mkdtempSync(join(tmpdir(), "tally-metrics-"));
 const [port, observed, web] = [await freePort(), await freePort(), await freePort()];
-const flags = ["--metrics-listen", `127.0.0.1:${observed}`];
+const rootKeyFile = join(folder, "root-key");
+writeFileSync(rootKeyFile, "r".repeat(32));
+const flags = [
+  ...["--metrics-listen", `127.0.0.1:${observed}`],
+  ...["--auth", "optional", "--root-key-file", rootKeyFile], // So that callers can be denied.
+];
 const server = new ServerProcess({ port, store: `sqlite:${join(folder, "tally.db")}`, flags });
-let prometheus: ChildProcess | undefined;
+let prometheus: Prometheus | undefined;
 /** What callers were told, by "RPC DOOR CODE". */
 const told = new Map<string, number>();
 const faults: string[] = [];
 try {
   await server.ready();
-  prometheus = await scraping();
+  prometheus = await Prometheus.start({ folder, web, targets: [observed], everyMs: 1_000 });
   await count("POST", "/v1/counters", { name: LIMITED, max: "100" }, "CreateCounter");
   const until = Date.now() + seconds * 1_000;
   await Promise.all(
@@ -63,9 +64,9 @@ try {
   );
   checkText(await (await fetch(`http://127.0.0.1:${observed}/metrics`)).text());
   await compare();
-  await askAll();
+  await askAll([...documented(), ...shown()]);
 } finally {
-  prometheus?.kill("SIGKILL");
+  prometheus?.kill();
   if (server.running) await server.stop();
   rmSync(folder, { recursive: true, force: true });
 }
@@ -97,6 +98,7 @@ async function overRest(until: number): Promise<void> {
     const kind = random.between(0, 3);
     if (kind === 0) await count("POST", `/v1/counters/${name}:increment`, {}, "Increment");
     else if (kind === 1) await count("GET", `/v1/counters/none${name}`, undefined, "GetCounter");
+    else if (kind === 2 && random.between(0, 1) === 0) await denied();
     else if (kind === 2) await count("POST", `/v1/counters/${name}:set`, { value: "x" }, "Set");
     else await count("GET", "/v1/counters", undefined, "ListCounters");
   }
@@ -109,37 +111,6 @@ async function count(method: string, path: string, body: object | undefined, rpc
   });
   const json = (await response.json()) as { error?: { status: string } };
   note(rpc, "rest", json.error?.status ?? "OK");
-}
-
-/** A Prometheus that scrapes the server each second. */
-async function scraping(): Promise<ChildProcess> {
-  const config = join(folder, "prometheus.yml");
-  const targets = `[{targets: ["127.0.0.1:${observed}"]}]`;
-  writeFileSync(
-    config,
-    `global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: tally\n    static_configs: ${targets}\n`,
-  );
-  const child = spawn(
-    "prometheus",
-    [
-      ...[`--config.file=${config}`, `--storage.tsdb.path=${join(folder, "tsdb")}`],
-      ...[`--web.listen-address=127.0.0.1:${web}`, "--log.level=error"],
-    ],
-    { stdio: ["ignore", "inherit", "inherit"] },
-  );
-  const ended = once(child, "close").then(() => {
-    throw new Error("prometheus ended instead of scraping");
-  });
-  const ready = async () => {
-    for (;;) {
-      const answer = await fetch(`http://127.0.0.1:${web}/-/ready`).catch(() => undefined);
-      if (answer?.ok) return;
-      await pause(100);
-    }
-  };
-  await Promise.race([ready(), ended]);
-  ended.catch(() => {}); // It is killed at the end.
-  return child;
 }
 
 function checkText(text: string): void {
@@ -170,17 +141,37 @@ async function compare(): Promise<void> {
 }
 
 /** Every query of the table in docs/metrics.md. */
-async function askAll(): Promise<void> {
+function documented(): string[] {
   const page = readFileSync(new URL("../../../docs/metrics.md", import.meta.url), "utf8");
   const [, table] = page.split("| question | query |\n|---|---|\n");
-  const queries = [...table!.matchAll(/\| `(.*)` \|$/gm)].map(([, query]) => query!.replaceAll("\\|", "|"));
+  const [asked] = table!.split("\n\n");
+  const queries = [...asked!.matchAll(/\| `(.*)` \|$/gm)].map(([, query]) => query!.replaceAll("\\|", "|"));
   if (queries.length === 0) faults.push("docs/metrics.md has no query");
+  return queries;
+}
+
+/** Every query of the dashboard, as Grafana asks it of all servers. */
+function shown(): string[] {
+  const file = new URL("../../../deploy/grafana/tally.json", import.meta.url);
+  const { panels } = JSON.parse(readFileSync(file, "utf8")) as {
+    panels: { targets?: { expr: string }[] }[];
+  };
+  const queries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+  if (queries.length === 0) faults.push("the dashboard has no query");
+  return queries.map((query) =>
+    query.replaceAll(/"\$(job|instance)"/g, '".+"').replaceAll("$__rate_interval", "10s"),
+  );
+}
+
+/** Each must be a query, and give data where such a load has some. */
+async function askAll(queries: readonly string[]): Promise<void> {
   for (const query of queries) {
     let data = await ask(query);
     // A rate takes two scrapes, and something that moves between them.
     for (const deadline = Date.now() + SCRAPED_MS; data.length === 0 && Date.now() < deadline; ) {
       if (WITHOUT_DATA.test(query) || faults.length > 0) break;
       await count("GET", "/v1/counters/none", undefined, "GetCounter");
+      await denied();
       await pause(250);
       data = await ask(query);
     }
@@ -188,15 +179,19 @@ async function askAll(): Promise<void> {
   }
 }
 
+/** Somebody whose key is none. */
+async function denied(): Promise<void> {
+  const headers = { authorization: "Bearer of-bad-news" };
+  await (await fetch(`http://127.0.0.1:${port}/v1/counters/none`, { headers })).text();
+  note("GetCounter", "rest", "UNAUTHENTICATED");
+}
+
 /** What Prometheus answers to a query, as of now. */
-async function ask(query: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]> {
-  const url = `http://127.0.0.1:${web}/api/v1/query?query=${encodeURIComponent(query)}`;
-  const answer = (await (await fetch(url)).json()) as {
-    status: string;
-    error?: string;
-    data: { result: { metric: Record<string, string>; value: [number, string] }[] };
-  };
-  if (answer.status === "success") return answer.data.result;
-  faults.push(`${query} is no query: ${answer.error}`);
-  return [];
+async function ask(query: string): Promise<Found[]> {
+  try {
+    return await prometheus!.ask(query);
+  } catch (error) {
+    faults.push(`${query} is no query: ${(error as Error).message}`);
+    return [];
+  }
 }

@@ -15,11 +15,13 @@ import { historySuite } from "./history.ts";
 import { keyUsesSuite } from "./key-uses.ts";
 import { limitsSuite } from "./limits.ts";
 import { manyChangesSuite } from "./many-changes.ts";
+import { measuredSuite } from "./measured.ts";
 import { modelSuite } from "./model.ts";
 import { policiesSuite } from "./policies.ts";
 import { readsSuite } from "./reads.ts";
 import { rollbackSuite } from "./rollback.ts";
 import { settingsSuite } from "./settings.ts";
+import { sizeSuite } from "./size.ts";
 import { timeSuite } from "./time.ts";
 import { timeReadsSuite } from "./time-reads.ts";
 import { twinsSuite } from "./twins.ts";
@@ -48,6 +50,8 @@ export function storeSuite(name: string): void {
     describe("limits", () => limitsSuite(kind));
     describe("history", () => historySuite(kind));
     describe("policies", () => policiesSuite(kind));
+    describe("measured", () => measuredSuite(kind));
+    describe("size", () => sizeSuite(kind));
     describe("model", () => modelSuite(kind));
     if (kind.name !== "memory") describe("twins", () => twinsSuite(kind)); // It is what the others are compared with.
   });

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import pg from "pg";
 import { TallyError } from "../../../core/errors.ts";
+import { Metrics } from "../../../telemetry/metrics.ts";
 import { Connecting } from "./connecting.ts";
 import { assertDurable, type Durability } from "./durability.ts";
 import { isLost, isStale, isUnprepared, toStoreError } from "./errors.ts";
 import { settingsOf } from "./parameters.ts";
+import { PoolMeter } from "./pool-meter.ts";
 import { Route } from "./route.ts";
 import { asStore, type Row, Session, type Statement } from "./session.ts";
 import type { PostgresUrl } from "./url.ts";
@@ -23,6 +25,7 @@ export class Database {
   readonly #route: Route;
   readonly #connections: Connecting;
   readonly #preparing: { prepares: boolean; round: number; forbid(): void; anew(): void };
+  readonly #meter: PoolMeter;
   readonly #connecting = new Set<Promise<pg.PoolClient>>();
   #durability: Durability | undefined;
   #closed = false;
@@ -31,7 +34,12 @@ export class Database {
    * @param url      of the database, as libpq understands it
    * @param commits  connections for commits
    */
-  constructor(url: PostgresUrl, commits: number, warn: (message: string) => void) {
+  constructor(
+    url: PostgresUrl,
+    commits: number,
+    warn: (message: string) => void,
+    metrics: Metrics = new Metrics(),
+  ) {
     this.schema = url.schema;
     this.#preparing = {
       prepares: true,
@@ -62,6 +70,11 @@ export class Database {
     this.#upkeep = new pg.Pool({ ...config, max: 1 });
     this.#connections = new Connecting(this.#pools, (pool) => this.#route.connect(pool));
     for (const pool of this.#pools) pool.on("error", () => {}); // An idle one ended: the next is new.
+    this.#meter = new PoolMeter(metrics, {
+      commits: this.#commits,
+      reads: this.#reads,
+      upkeep: this.#upkeep,
+    });
   }
 
   /** What the server promised to the connection made last. */
@@ -140,6 +153,7 @@ export class Database {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#meter.end();
     await Promise.allSettled(this.#connecting); // A pool that ends forgets who waits for a connection.
     await Promise.all(this.#pools.map((pool) => pool.end()));
   }
@@ -166,10 +180,13 @@ export class Database {
 
   async #session(pool: pg.Pool, newerThan?: number): Promise<Session> {
     if (this.#closed) throw new TallyError("STORE_UNAVAILABLE", "the store is closed");
+    const since = performance.now();
     const connecting = this.#connections.connect(pool, newerThan);
     this.#connecting.add(connecting);
     try {
-      return new Session(await asStore(connecting), this.#preparing);
+      const client = await asStore(connecting);
+      this.#meter.waited(pool, performance.now() - since);
+      return new Session(client, this.#preparing);
     } finally {
       this.#connecting.delete(connecting);
     }

@@ -3,6 +3,7 @@ import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { Counter } from "../../../core/counter.ts";
 import { TallyError } from "../../../core/errors.ts";
 import type { Calendar } from "../../../core/window.ts";
+import type { Metrics } from "../../../telemetry/metrics.ts";
 import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
 import type { ChangeLog } from "../change-log.ts";
@@ -49,6 +50,9 @@ export class Commits {
   readonly #standIn: Statement;
   readonly #served: Statement;
   readonly #calendar: Calendar;
+  readonly #numbers: Float64Array;
+  /** Where it is counted how often a batch was decided again. */
+  readonly #again: number;
 
   /** @param decide  the rule; tests put another in its place */
   constructor(
@@ -59,7 +63,10 @@ export class Commits {
     policies: PoliciesInDatabase,
     calendar: Calendar,
     decide: typeof decideBatch,
+    metrics: Metrics,
   ) {
+    this.#numbers = metrics.numbers;
+    this.#again = metrics.know("decidedAgain", {});
     this.#locked = locked;
     this.#calendar = calendar;
     this.#database = database;
@@ -98,7 +105,8 @@ export class Commits {
     const spareIds = await this.#ids.take(names.length + deletions);
     let lostAt: number | undefined;
     let oneByOne = false;
-    for (let attempt = 1; ; ) {
+    for (let attempt = 1, tries = 1; ; tries++) {
+      if (tries > 1) this.#numbers[this.#again]!++;
       const session = await this.#database.commitSession(lostAt);
       try {
         const { outcomes, created } = await session.use(() =>

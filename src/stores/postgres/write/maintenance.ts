@@ -1,6 +1,8 @@
 import type { Clock } from "../../../core/clock.ts";
 import { TallyError } from "../../../core/errors.ts";
 import { PolicySet } from "../../../core/policies.ts";
+import { knowKept, noteKept } from "../../../telemetry/kept.ts";
+import type { Metrics } from "../../../telemetry/metrics.ts";
 import { ForgottenEarly } from "../../shared/forgotten-early.ts";
 import { CATALOGUE_MARK } from "../catalogue.ts";
 import type { ChangeLog } from "../change-log.ts";
@@ -25,6 +27,7 @@ interface Parts {
   readonly warn: (message: string) => void;
   /** Whether it is a copy that has the store opened. */
   readonly copies: boolean;
+  readonly metrics: Metrics;
 }
 
 /**
@@ -46,6 +49,7 @@ export class Maintenance {
   readonly #warn: (message: string) => void;
   /** Whether it is a copy that has the store opened. */
   readonly #copies: boolean;
+  readonly #metrics: Metrics;
   readonly #state: Statement;
   readonly #lock: Statement;
   readonly #keep: Statement;
@@ -69,6 +73,8 @@ export class Maintenance {
     this.#policies = parts.policies;
     this.#warn = parts.warn;
     this.#copies = parts.copies;
+    this.#metrics = parts.metrics;
+    knowKept(parts.metrics);
     this.#state = database.statement(`
       SELECT run_ms, wall_ms, ${NOW_MS} AS now, (SELECT swept FROM @policy_sweep) AS swept,
         (SELECT ended FROM @copying) AS copied, ${CATALOGUE_MARK}
@@ -155,6 +161,10 @@ export class Maintenance {
     this.#unplaced = unplaced[0]!.found as boolean;
     this.#requestIds.learn(generations);
     this.#see(state, starting);
+    noteKept(this.#metrics, {
+      changeLog: this.#log.kept(size),
+      requestIds: this.#requestIds.keptAt(this.runMs),
+    });
     return this.#log.tooLarge(size);
   }
 

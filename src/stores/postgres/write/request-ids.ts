@@ -1,4 +1,10 @@
-import { type Generation, planGenerations, type RequestIdRetention } from "../../../core/request-ids.ts";
+import {
+  type Generation,
+  keptRequestIds,
+  planGenerations,
+  type RequestIdRetention,
+} from "../../../core/request-ids.ts";
+import type { Kept } from "../../../telemetry/kept.ts";
 import type { Database } from "../connection/database.ts";
 import { type Call, type Row, type Session, type Statement, theRow } from "../connection/session.ts";
 
@@ -141,11 +147,20 @@ export class RequestIds {
     };
   }
 
+  /** How much is remembered. */
+  keptAt(runMs: number): Kept["requestIds"] {
+    return keptRequestIds(this.#counted, runMs, this.#retention);
+  }
+
   #plan(runMs: number) {
+    return planGenerations(this.#counted, runMs, this.#retention);
+  }
+
+  /** With what the table does not have yet. */
+  get #counted(): readonly Generation[] {
     const known = this.#generations;
     const open = known.at(-1)!;
-    const generations = [...known.slice(0, -1), { ...open, bytes: open.bytes + this.#uncounted }];
-    return planGenerations(generations, runMs, this.#retention);
+    return [...known.slice(0, -1), { ...open, bytes: open.bytes + this.#uncounted }];
   }
 }
 

@@ -6,7 +6,7 @@ import { unusable } from "../../shared/unusable.ts";
 import type { Serving } from "../file/beside.ts";
 import { makeFile } from "../file/making.ts";
 import { statOf } from "../file/whereabouts.ts";
-import { historyPathOf } from "../history/connection.ts";
+import { historyPathOf } from "../history/path.ts";
 import { readTogether, type Together } from "../history/together.ts";
 import { openReadOnly } from "../read/reading.ts";
 import { readCopying } from "../rows/copying-row.ts";

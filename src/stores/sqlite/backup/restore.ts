@@ -7,8 +7,8 @@ import type { BackupManifest, CopyingProgress, Restored } from "../../../service
 import { unusable } from "../../shared/unusable.ts";
 import { holdLock, type Lock } from "../file/lock.ts";
 import { makeFile } from "../file/making.ts";
-import { historyPathOf } from "../history/connection.ts";
 import { HeadRows } from "../history/head.ts";
+import { historyPathOf } from "../history/path.ts";
 import { HISTORY_SCHEMA_VERSION } from "../history/schema.ts";
 import { writeCopying } from "../rows/copying-row.ts";
 import { assertOurs, SCHEMA_VERSION } from "../schema/schema.ts";

@@ -2,7 +2,7 @@ import { open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { TallyError } from "../../../core/errors.ts";
 import type { Verification } from "../../../service/store-findings.ts";
-import { historyPathOf } from "../history/connection.ts";
+import { historyPathOf } from "../history/path.ts";
 import { startFailure } from "../start-failure.ts";
 import { type VerifyOptions, verifyFile } from "../verify/verify.ts";
 import { writeAll } from "./archive.ts";

@@ -24,6 +24,7 @@ import { HistoryRowPages } from "./exporting.ts";
 import { HistoryFile, lookAt } from "./file.ts";
 import type { StoredHead } from "./head.ts";
 import { logFactsOf } from "./log-facts.ts";
+import { historyPathOf } from "./path.ts";
 import { SqliteHistoryRows } from "./rows.ts";
 import { areLedTo } from "./tables.ts";
 
@@ -239,11 +240,6 @@ export class HistoryConnection {
 const SAVE_EVERY_MS = 5_000;
 /** Some 5 ms each. */
 const SLICES_AT_ONCE = 4;
-
-/** Where the history of a data file stands. */
-export function historyPathOf(path: string): string {
-  return `${path}-history`;
-}
 
 /**
  * The history beside a data file that is open: its head; undefined where there is none, and otherwise why it cannot be gone

@@ -6,7 +6,8 @@ import { type CrossingLogPage, unpackLogPage } from "../crossing.ts";
 import type { WalkRequest } from "../read/read-worker.ts";
 import { startFailure } from "../start-failure.ts";
 import { serveThread } from "../thread.ts";
-import { HistoryConnection, type HistoryData, type HistoryProgress, historyPathOf } from "./connection.ts";
+import { HistoryConnection, type HistoryData, type HistoryProgress } from "./connection.ts";
+import { historyPathOf } from "./path.ts";
 
 /** A page of the change log to be taken in. */
 export interface TakeRequest {

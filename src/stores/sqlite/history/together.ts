@@ -3,10 +3,10 @@ import { TallyError } from "../../../core/errors.ts";
 import { statOf } from "../file/whereabouts.ts";
 import { openReadOnly } from "../read/reading.ts";
 import type { LogFacts } from "./belonging.ts";
-import { historyPathOf } from "./connection.ts";
 import { foundIn, lookAt } from "./file.ts";
 import type { StoredHead } from "./head.ts";
 import { logFactsOf } from "./log-facts.ts";
+import { historyPathOf } from "./path.ts";
 
 /** A data file and the history beside it, each in a read transaction. */
 export interface Together {

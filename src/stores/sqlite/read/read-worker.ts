@@ -13,6 +13,7 @@ import { RowReader } from "../rows/row-reader.ts";
 import { toFullCounter } from "../rows/rows.ts";
 import { serveThread } from "../thread.ts";
 import { ChangeLogReader } from "./change-log-reader.ts";
+import { CounterCount } from "./counting.ts";
 import { RowLooker } from "./looking.ts";
 import { PageReader } from "./pages.ts";
 import { asOfOneMoment, openReadOnly } from "./reading.ts";
@@ -51,6 +52,7 @@ serveThread<{ path: string }>(({ path }) => {
   const catalogue = new CatalogueReader(db);
   const keyUses = new KeyUseReader(db);
   const looker = new RowLooker(db, rows);
+  const count = new CounterCount(db);
   return {
     opened: undefined,
     handlers: {
@@ -73,6 +75,7 @@ serveThread<{ path: string }>(({ path }) => {
       exportRequestIds: asOfOneMoment(db, ({ cursor, limit }: WalkRequest) => requestIds.page(cursor, limit)),
       readCatalogue: asOfOneMoment(db, (since: number) => catalogue.read(since)),
       readKeyUses: asOfOneMoment(db, (keyIds: readonly string[]) => keyUses.read(keyIds)),
+      countCounters: asOfOneMoment(db, () => count.about()),
       close: () => void db.close(),
     },
     transfer: (result) => (isLogPage(result) ? [result.buffer as ArrayBuffer] : []),

@@ -6,6 +6,7 @@ import { Verb } from "../../../core/op.ts";
 import type { PolicySet } from "../../../core/policies.ts";
 import { isSettled } from "../../../core/settling.ts";
 import { expireTimeOf } from "../../../core/timing.ts";
+import { Metrics } from "../../../telemetry/metrics.ts";
 import type { Write } from "../../shared/one-by-one.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { RowReader } from "../rows/row-reader.ts";
@@ -24,11 +25,23 @@ export class BatchRows {
   readonly #cache: RowCache;
   readonly #requestIds: RequestIds;
   readonly #log: ChangeLog;
+  readonly #numbers: Float64Array;
+  readonly #hits: number;
+  readonly #misses: number;
   /** The id of the counter made last. */
   #lastId: bigint;
 
   /** @param cachedMax  how many counters are remembered */
-  constructor(db: Database, cachedMax: number, requestIds: RequestIds, log: ChangeLog) {
+  constructor(
+    db: Database,
+    cachedMax: number,
+    requestIds: RequestIds,
+    log: ChangeLog,
+    metrics = new Metrics(),
+  ) {
+    this.#numbers = metrics.numbers;
+    this.#hits = metrics.placeOf("rowCache", { outcome: "hit" });
+    this.#misses = metrics.placeOf("rowCache", { outcome: "miss" });
     this.writes = new RowWriter(db);
     this.#reads = new RowReader(db);
     this.#cache = new RowCache(cachedMax);
@@ -85,7 +98,11 @@ export class BatchRows {
 
   #row(name: string): Row | undefined | typeof CORRUPT {
     const cached = this.#cache.get(name);
-    if (cached !== undefined) return cached;
+    if (cached !== undefined) {
+      this.#numbers[this.#hits]!++;
+      return cached;
+    }
+    this.#numbers[this.#misses]!++;
     const raw = this.#reads.find(name);
     if (raw === undefined || raw === CORRUPT) return raw;
     const row = toRow(raw);

@@ -1,6 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import type { Change, ChangeColumns } from "../../../core/change.ts";
 import { uidToBytes } from "../../../core/uid.ts";
+import type { Kept } from "../../../telemetry/kept.ts";
 import { Dropping, SLICE_COMMITS } from "../../shared/dropping.ts";
 import { changesIn, checksumOf, packChanges, soundChanges } from "../../shared/packed-changes.ts";
 import {
@@ -32,6 +33,7 @@ export class ChangeLog {
   readonly #append: Statement<[bigint, bigint, bigint, bigint, Uint8Array, number]>;
   readonly #oldest: Statement<[], LogRow>;
   readonly #bytesEndAt: Statement<[bigint], bigint>;
+  readonly #timeAt: Statement<[bigint], bigint>;
   readonly #drop: Statement<[bigint]>;
   readonly #open: Statement<[bigint, bigint, bigint, bigint, number]>;
   readonly #reopen: Statement<[bigint, bigint, bigint, number, bigint]>;
@@ -60,6 +62,7 @@ export class ChangeLog {
     this.#bytesEndAt = db
       .prepare<[bigint], bigint>("SELECT bytes_end FROM change_log WHERE position = ?")
       .pluck();
+    this.#timeAt = db.prepare<[bigint], bigint>("SELECT time_ms FROM change_log WHERE position = ?").pluck();
     this.#drop = db.prepare("DELETE FROM change_log WHERE position <= ?");
     this.#open = db.prepare(`INSERT INTO change_openings (${OPENING_COLUMNS}) VALUES (?, ?, ?, ?, ?)`);
     this.#reopen = db.prepare(
@@ -195,6 +198,17 @@ export class ChangeLog {
     const from =
       position < this.#first ? this.#bytesDropped : (this.#bytesEndAt.get(position) ?? this.#bytesEnd);
     return { bytes: Number(this.#bytesEnd - from), room: this.#bytesMax };
+  }
+
+  /** How much it has. */
+  get kept(): Kept["changeLog"] {
+    const oldest = this.#timeAt.get(this.#first);
+    return {
+      bytes: Number(this.#bytesEnd - this.#bytesDropped),
+      roomBytes: this.#bytesMax,
+      commits: Number(this.#position - this.#first + 1n),
+      oldestMs: oldest === undefined ? undefined : Number(oldest),
+    };
   }
 
   /** Drop a slice of the oldest commits. Inside the caller's transaction. @param from  as for `tooLarge` */

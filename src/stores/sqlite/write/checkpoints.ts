@@ -1,5 +1,6 @@
 import type { Database } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
+import type { Metrics } from "../../../telemetry/metrics.ts";
 import type { WalBinding } from "../file/wal-binding.ts";
 import type { Whereabouts } from "../file/whereabouts.ts";
 
@@ -8,12 +9,16 @@ export class Checkpoints {
   readonly #db: Database;
   readonly #whereabouts: Whereabouts;
   readonly #binding: WalBinding;
+  readonly #metrics: Metrics;
+  readonly #seconds: number;
   #commitsSinceLook = 0;
 
-  constructor(db: Database, whereabouts: Whereabouts, binding: WalBinding) {
+  constructor(db: Database, whereabouts: Whereabouts, binding: WalBinding, metrics: Metrics) {
     this.#db = db;
     this.#whereabouts = whereabouts;
     this.#binding = binding;
+    this.#metrics = metrics;
+    this.#seconds = metrics.placeOf("checkpointSeconds", {});
   }
 
   committed(): void {
@@ -57,7 +62,9 @@ export class Checkpoints {
   }
 
   #take(mode: "PASSIVE" | "RESTART"): void {
+    const since = performance.now();
     if (this.#whereabouts.checkpointing(() => takeIn(this.#db, mode))) this.#binding.checkpointed();
+    this.#metrics.observe("checkpointSeconds", this.#seconds, (performance.now() - since) / 1_000);
   }
 }
 

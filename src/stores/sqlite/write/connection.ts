@@ -5,6 +5,8 @@ import type { FullCounter } from "../../../core/counter.ts";
 import { TallyError } from "../../../core/errors.ts";
 import type { PolicySet } from "../../../core/policies.ts";
 import type { StoreOptions } from "../../../service/store.ts";
+import { noteKept } from "../../../telemetry/kept.ts";
+import { Metrics } from "../../../telemetry/metrics.ts";
 import { ZoneCalendar } from "../../shared/calendar.ts";
 import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
@@ -54,6 +56,7 @@ export class WriteConnection {
   #copying: CopySteps | undefined;
   readonly #maintenance: Maintenance;
   readonly #calendar: ZoneCalendar;
+  readonly #metrics: Metrics;
   /** What is to be told with the next slice of maintenance. */
   readonly #warnings: string[] = [];
   #sealed = false;
@@ -65,7 +68,8 @@ export class WriteConnection {
    * @throws TallyError STORE_UNAVAILABLE, or SQLite's own error
    */
   constructor(path: string, options: WriteOptions, moment: Moment, decide: typeof decideBatch = decideBatch) {
-    const { retention, cachedCountersMax } = options;
+    const { retention, cachedCountersMax, metrics = new Metrics() } = options;
+    this.#metrics = metrics;
     this.#decide = decide;
     this.#file = openForWriting(path, options);
     const { db, head, checkpoints, transaction } = this.#file;
@@ -80,7 +84,7 @@ export class WriteConnection {
       this.#catalogue = new CatalogueWrites(db);
       this.#history = new HistoryBinding(db);
       this.#policies = new PoliciesInFile(db);
-      this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log);
+      this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log, metrics);
       this.#maintenance = new Maintenance(
         {
           ...{ file: this.#file, rows: this.#rows, requestIds: this.#requestIds, log: this.#log },
@@ -198,7 +202,10 @@ export class WriteConnection {
    */
   maintain(moment: Moment, warn: (message: string) => void): boolean {
     this.#file.whereabouts.assertUnchanged();
-    return this.#maintenance.slice(moment, warn);
+    const more = this.#maintenance.slice(moment, warn);
+    const requestIds = this.#requestIds.keptAt(this.#time.at(moment));
+    noteKept(this.#metrics, { changeLog: this.#log.kept, requestIds });
+    return more;
   }
 
   /** What a copy does with the file, step by step. Made when one first asks. */

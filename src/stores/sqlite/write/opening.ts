@@ -1,5 +1,6 @@
 import Database from "better-sqlite3";
 import type { Purpose, StoreOptions } from "../../../service/store.ts";
+import { Metrics } from "../../../telemetry/metrics.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { assertBelongs } from "../file/belonging.ts";
 import { makeFile, unmakeFile } from "../file/making.ts";
@@ -40,7 +41,7 @@ export interface OpenedFile {
 }
 
 /** What a file is opened for. */
-export interface OpeningOptions extends Pick<StoreOptions, "purpose" | "migrates"> {
+export interface OpeningOptions extends Pick<StoreOptions, "purpose" | "migrates" | "metrics"> {
   /** A text that no other start has; see WalBinding. */
   readonly startId: string;
 }
@@ -54,7 +55,7 @@ export interface OpeningOptions extends Pick<StoreOptions, "purpose" | "migrates
  */
 export function openForWriting(
   path: string,
-  { purpose = "serve", migrates = true, startId }: OpeningOptions,
+  { purpose = "serve", migrates = true, startId, metrics = new Metrics() }: OpeningOptions,
 ): OpenedFile {
   const fits = (db: Database.Database) => {
     if (!migrates) assertUpToDate(db, path);
@@ -82,7 +83,7 @@ export function openForWriting(
     if (walFrames(db) > 0n) takeInWhole(db, binding); // What a crash or the migration left there.
     assertDurable(db, head, purpose, binding);
     const whereabouts = new Whereabouts(path);
-    const checkpoints = new Checkpoints(db, whereabouts, binding);
+    const checkpoints = new Checkpoints(db, whereabouts, binding, metrics);
     const abandon = connections.abandon.bind(connections);
     const orAbandon = (work: () => void) => {
       try {

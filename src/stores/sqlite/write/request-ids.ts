@@ -1,7 +1,13 @@
 import type { Database } from "better-sqlite3";
 import type { CORRUPT } from "../../../core/batch.ts";
-import { type GenerationPlan, planGenerations, type RequestIdRetention } from "../../../core/request-ids.ts";
+import {
+  type GenerationPlan,
+  keptRequestIds,
+  planGenerations,
+  type RequestIdRetention,
+} from "../../../core/request-ids.ts";
 import type { ExportHead, StoredRequestId } from "../../../service/store-copying.ts";
+import type { Kept } from "../../../telemetry/kept.ts";
 import { idLink } from "../rows/generation-rows.ts";
 import type { Head } from "../rows/head.ts";
 import { generationsIn, LiveGeneration, writeGeneration } from "../rows/live-generation.ts";
@@ -103,6 +109,11 @@ export class RequestIds {
   plan(runMs: number): boolean {
     this.#plan = planGenerations(this.#live, runMs, this.#retention);
     return this.#plan.early;
+  }
+
+  /** How much is remembered. */
+  keptAt(runMs: number): Kept["requestIds"] {
+    return keptRequestIds(this.#live, runMs, this.#retention);
   }
 
   /** Note what must survive a restart: the sizes. Inside the caller's transaction. */

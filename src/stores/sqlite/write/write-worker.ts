@@ -1,6 +1,7 @@
 /** The thread that owns the lock and the only connection that writes. */
 import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import type { ExportHead, ImportPart } from "../../../service/store-copying.ts";
+import type { Metrics } from "../../../telemetry/metrics.ts";
 import { type CrossingBatch, type CrossingOutcomes, packOutcomes, unpackBatch } from "../crossing.ts";
 import { holdLock } from "../file/lock.ts";
 import { startFailure } from "../start-failure.ts";
@@ -91,8 +92,8 @@ export interface NameLogRequest {
 /** The end of what is written, and how far the file's history is. */
 export type SealRequest = MaintainRequest;
 
-serveThread<WriteData>((data) => {
-  const { lock, connection } = opened(data);
+serveThread<WriteData>((data, metrics) => {
+  const { lock, connection } = opened(data, metrics);
   return {
     opened: {
       sqliteVersion: connection.sqliteVersion,
@@ -135,11 +136,11 @@ serveThread<WriteData>((data) => {
   };
 });
 
-function opened(data: WriteData) {
+function opened(data: WriteData, metrics: Metrics) {
   let lock: ReturnType<typeof holdLock> | undefined;
   try {
     lock = holdLock(data.path);
-    return { lock, connection: new WriteConnection(data.path, data, data.moment) };
+    return { lock, connection: new WriteConnection(data.path, { ...data, metrics }, data.moment) };
   } catch (error) {
     lock?.abandon();
     throw startFailure(data.path, error);

@@ -1,6 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AdminService, GetServerInfoResponseSchema } from "../../../../gen/tally/v1/admin_service_pb.ts";
+import type { ServerStateNow } from "../../../service/server-state.ts";
 import type { StoreTraits } from "../../../service/store.ts";
 import { tooLarge, type UnaryMethod } from "../call.ts";
 import { permissionOf } from "../permissions.ts";
@@ -16,8 +17,10 @@ export interface ServerInfo {
   readonly store: Pick<StoreTraits, "title" | "promise" | "durability">;
   /** By the names of settings, as they can be set. */
   readonly limits: Readonly<Record<string, string>>;
-  /** What is not as it should be now, a sentence each. */
+  /** What is not as it should be now, a sentence each; beside what `state` warns of. */
   readonly warnings: readonly string[];
+  /** As it is now. */
+  readonly state: ServerStateNow;
 }
 
 /**
@@ -25,7 +28,7 @@ export interface ServerInfo {
  *
  * @param infoOf  the process as it is now
  */
-export function getServerInfo(infoOf: () => ServerInfo, requestBytesMax: number): UnaryMethod {
+export function getServerInfo(infoOf: () => Promise<ServerInfo>, requestBytesMax: number): UnaryMethod {
   const method = AdminService.method.getServerInfo;
   const needed = permissionOf(method);
   return {
@@ -38,8 +41,9 @@ export function getServerInfo(infoOf: () => ServerInfo, requestBytesMax: number)
       if ("code" in request) return request;
       const denied = access?.denial(needed, { prefix: "" });
       if (denied !== undefined) return denied;
-      const { startTimeMs, store, warnings, ...told } = infoOf();
+      const { startTimeMs, store, warnings, state, ...told } = await infoOf();
       const { title, promise, durability } = store;
+      const { instance, size, lastMinute, threads } = state;
       const answer = create(GetServerInfoResponseSchema, {
         ...told,
         nodeVersion: process.version,
@@ -47,9 +51,27 @@ export function getServerInfo(infoOf: () => ServerInfo, requestBytesMax: number)
         store: title,
         promise,
         durability,
-        warnings: [...warnings],
+        warnings: [...warnings, ...state.warnings],
+        instance,
+        lastMinute: {
+          seconds: lastMinute.seconds,
+          calls: BigInt(lastMinute.calls),
+          refusedCalls: BigInt(lastMinute.refusedCalls),
+          operations: BigInt(lastMinute.operations),
+          commits: BigInt(lastMinute.commits),
+        },
+        threads: threads.map((thread) => ({ ...thread, heapBytes: BigInt(thread.heapBytes) })),
+        ...(size !== undefined && {
+          counters: BigInt(size.counters),
+          storeBytes: asInt64(size.bytes),
+          roomBytes: asInt64(size.roomBytes),
+        }),
       });
       return toBinary(GetServerInfoResponseSchema, answer);
     },
   };
+}
+
+function asInt64(bytes: number | undefined): bigint | undefined {
+  return bytes === undefined ? undefined : BigInt(bytes);
 }

@@ -1,0 +1,4 @@
+/** Where the history of a data file stands. */
+export function historyPathOf(path: string): string {
+  return `${path}-history`;
+}

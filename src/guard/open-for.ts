@@ -57,7 +57,7 @@ export interface Guarding {
  *                     key cannot be used, or it cannot be read who may call
  */
 export async function openGuardFor(
-  { catalogue, keyUses }: Pick<Store, "catalogue" | "keyUses">,
+  { catalogue, epoch, keyUses }: Pick<Store, "catalogue" | "epoch" | "keyUses">,
   settings: GuardSettings,
   shown: string,
   deps: {
@@ -81,7 +81,7 @@ export async function openGuardFor(
     }
     const { openTokens } = await import("./tokens/verifier.ts"); // With a library that who asks nobody need not load.
     const guard = await openGuard({
-      ...{ mode: auth, catalogue, keyUses, rootKeyFile, ...deps },
+      ...{ mode: auth, catalogue, epoch, keyUses, rootKeyFile, ...deps },
       tokens: (now) => openTokens({ known: () => now.directory, seed: randomInt(2 ** 32), oidc, ...deps }),
       certificates: (now) => openCertificates(() => now.directory, deps.clock),
       formerIds: await formerIdsOf(catalogue, auth, settings, deps),

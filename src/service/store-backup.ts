@@ -42,6 +42,16 @@ export interface Restored {
   readonly manifest: BackupManifest;
 }
 
+/** What a restore made of who may call. */
+export interface RestoredKeys {
+  /** Of API keys that were neither revoked nor expired when the backup was made: they are good again. */
+  readonly good: number;
+  /** Of those, how many are revoked now; and what nobody could read of others, and is gone. */
+  readonly revoked: number;
+  /** The epoch that the store has from now on: 8 hexadecimal digits. */
+  readonly epoch: string;
+}
+
 /** How far a backup or a restore is. */
 export interface CopyingProgress {
   /** What is done: "copied", "checked", "written". */

@@ -2,6 +2,7 @@ import type { CORRUPT } from "../core/batch.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Batch, Outcomes } from "../core/columns.ts";
 import type { FullCounter } from "../core/counter.ts";
+import type { Epoch } from "../core/epoch.ts";
 import type { RequestIdRetention } from "../core/request-ids.ts";
 import type { Order, Selection, Sum } from "../core/selection.ts";
 import type { Accepting } from "./store-accepting.ts";
@@ -24,6 +25,12 @@ import type { PolicyReads } from "./store-policies.ts";
  */
 export interface Store {
   readonly traits: StoreTraits;
+
+  /**
+   * Which life of the store it is, as its catalogue says (see core/epoch.ts): what the etags in its outcomes and refusals end
+   * in. As it was when the store was opened; in memory, as it is.
+   */
+  readonly epoch?: Epoch;
 
   /**
    * Load what the batch touches, decide, and save, in one atomic durable step.

@@ -1,4 +1,6 @@
 import { assertCatalogueWrite, type CatalogueEntry, type CatalogueWrite } from "../../core/catalogue.ts";
+import { EPOCH_UNKNOWN, type Epoch, epochIn } from "../../core/epoch.ts";
+import { TallyError } from "../../core/errors.ts";
 import type { Catalogue, CatalogueChanges } from "../../service/store-catalogue.ts";
 import {
   afterImport,
@@ -41,6 +43,16 @@ export class PostgresCatalogue implements Catalogue {
     const another = this.#which !== undefined && which !== this.#which;
     this.#which = which;
     return another && since > 0 ? { version: 0, entries: [], corrupt: [] } : changes;
+  }
+
+  /** Of the store; unknown where all that shows that it is whole is damaged. */
+  async epoch(): Promise<Epoch> {
+    try {
+      return epochIn(await new PostgresCatalogue(this.#database).read(0));
+    } catch (error) {
+      if (error instanceof TallyError && error.code === "ROW_CORRUPT") return EPOCH_UNKNOWN;
+      throw error;
+    }
   }
 
   forReader(): Catalogue {

@@ -1,6 +1,7 @@
 import { decideBatch } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { CORRUPT, FullCounter } from "../../core/counter.ts";
+import type { Epoch } from "../../core/epoch.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
@@ -82,9 +83,10 @@ export async function openPostgres(
     });
     await maintenance.start();
     const locked = new LockedCounters(database, clock, warn);
-    const commits = new Commits(database, requestIds, log, locked, policies, calendar, decide);
-    const reads = new CounterReads(database, calendar, purpose !== "serve");
     const catalogue = new PostgresCatalogue(database);
+    const epoch = await catalogue.epoch();
+    const commits = new Commits(database, requestIds, log, locked, policies, calendar, epoch, decide);
+    const reads = new CounterReads(database, calendar, purpose !== "serve");
     const keyUses = new PostgresKeyUses(database);
     const historyCopying = new PostgresHistoryCopying(database, newUid());
     const parts = {
@@ -108,7 +110,7 @@ export async function openPostgres(
           })
         : undefined;
     const counts = new PolicyCounts(database, policies);
-    const beside = { catalogue, keyUses, copying, accepting, history, policies: counts };
+    const beside = { catalogue, epoch, keyUses, copying, accepting, history, policies: counts };
     return new PostgresStore(database, commits, reads, log, maintenance, beside, options, shown);
   } catch (error) {
     await hold?.release();
@@ -132,6 +134,7 @@ async function assertServable(database: Database, held: boolean): Promise<void> 
 
 class PostgresStore implements Store {
   readonly traits: StoreTraits;
+  readonly epoch: Epoch;
   readonly catalogue: Catalogue;
   readonly keyUses: KeyUses;
   readonly copying: PostgresCopying;
@@ -159,10 +162,14 @@ class PostgresStore implements Store {
     reads: CounterReads,
     log: ChangeLog,
     maintenance: Maintenance,
-    beside: Pick<PostgresStore, "catalogue" | "keyUses" | "copying" | "accepting" | "history" | "policies">,
+    beside: Pick<
+      PostgresStore,
+      "epoch" | "catalogue" | "keyUses" | "copying" | "accepting" | "history" | "policies"
+    >,
     options: StoreOptions,
     shown: string,
   ) {
+    this.epoch = beside.epoch;
     this.catalogue = beside.catalogue;
     this.keyUses = beside.keyUses;
     this.copying = beside.copying;

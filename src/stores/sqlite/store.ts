@@ -5,6 +5,7 @@ import type { ResourceLimits } from "node:worker_threads";
 import { CORRUPT } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { FullCounter } from "../../core/counter.ts";
+import type { Epoch } from "../../core/epoch.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { AsOf } from "../../core/present.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
@@ -76,7 +77,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
       new Disk(real),
       history,
       options,
-      { path: real, sqliteVersion: opened.sqliteVersion },
+      { path: real, ...opened },
     );
   } catch (error) {
     await closeWriter({ thread: writer, letGo }, momentOf(clock));
@@ -106,6 +107,7 @@ function nameLog(
 
 class SqliteStore implements Store {
   readonly traits: StoreTraits;
+  readonly epoch: Epoch;
   readonly failed: Promise<Error>;
   readonly changeLog: ChangeLogReads;
   readonly catalogue: Catalogue;
@@ -135,8 +137,9 @@ class SqliteStore implements Store {
     disk: Disk,
     history: SqliteHistory | undefined,
     options: StoreOptions,
-    { path, sqliteVersion }: { readonly path: string; readonly sqliteVersion: string },
+    { path, sqliteVersion, epoch }: Pick<WriteOpened, "sqliteVersion" | "epoch"> & { readonly path: string },
   ) {
+    this.epoch = epoch;
     this.history = history;
     this.#disk = disk;
     this.#file = file;

@@ -1,4 +1,5 @@
 import { toJson } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
 import {
   AdminService,
@@ -6,6 +7,7 @@ import {
   GetServerInfoResponseSchema,
 } from "../../gen/browser/tally/v1/admin_service_pb.ts";
 import { onServer } from "./client-command.ts";
+import { mib } from "./long-work.ts";
 import type { View } from "./output.ts";
 import { timeOf } from "./time-settings.ts";
 import { EVERY_FIELD } from "./views.ts";
@@ -19,7 +21,8 @@ export function define(command: Command): void {
 }
 
 function view(answer: GetServerInfoResponse): View {
-  const { version, nodeVersion, startTime, store, promise, durability, auth, limits, warnings } = answer;
+  const { version, nodeVersion, startTime, store, promise, durability, auth, limits, warnings, lastBackup } =
+    answer;
   return {
     json: toJson(GetServerInfoResponseSchema, answer, EVERY_FIELD),
     value: version,
@@ -30,6 +33,7 @@ function view(answer: GetServerInfoResponse): View {
       STORE: store,
       KEEPS: `${durability}: ${promise}`,
       AUTH: auth,
+      BACKUP: backupIn(lastBackup),
       LIMITS: Object.entries(limits)
         .map(([name, value]) => `${name} ${value}`)
         .sort()
@@ -37,6 +41,13 @@ function view(answer: GetServerInfoResponse): View {
       WARNINGS: warnings.join(" ") || "none",
     },
   };
+}
+
+/** The newest one that the server made by itself. */
+function backupIn(last: GetServerInfoResponse["lastBackup"]): string {
+  if (last === undefined) return "none by itself";
+  const took = last.duration === undefined ? "" : `, in ${durationMs(last.duration) / 1_000} s`;
+  return `${timeOf(last.time)}, ${mib(Number(last.bytes))}${took}: ${last.file}`;
 }
 
 const EXAMPLES = `Examples:

@@ -36,6 +36,33 @@ export interface BackedUp {
   readonly served: boolean;
 }
 
+/** Backups of the store that this process serves, for who may start them. */
+export interface BackupMaking {
+  /** What the store's file is called: what those of its backups begin with. */
+  readonly name: string;
+  /** The folder that it is in. */
+  readonly folder: string;
+  /**
+   * Make a backup beside the traffic, by another process.
+   *
+   * @throws TallyError STORE_UNAVAILABLE  with one sentence for the operator; CALL_CANCELLED when it was stopped. Then nothing
+   *                                       is left of it, or what is left goes with the next one
+   */
+  make(options: BackupToMake): Promise<BackedUp>;
+}
+
+/** A backup that is to be made. */
+export interface BackupToMake {
+  /** Where nothing stands yet. */
+  readonly to: string;
+  /** The folder in which it is until it is whole; what one that was killed has left there goes. */
+  readonly part: string;
+  readonly bytesPerSecond: number;
+  readonly signal: AbortSignal;
+  /** Told what the operator is to know: a sentence. */
+  readonly warn: (sentence: string) => void;
+}
+
 /** A store that was restored. */
 export interface Restored {
   readonly store: string;

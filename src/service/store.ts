@@ -6,6 +6,7 @@ import type { Epoch } from "../core/epoch.ts";
 import type { RequestIdRetention } from "../core/request-ids.ts";
 import type { Order, Selection, Sum } from "../core/selection.ts";
 import type { Accepting } from "./store-accepting.ts";
+import type { BackupMaking } from "./store-backup.ts";
 import type { Catalogue } from "./store-catalogue.ts";
 import type { Copying } from "./store-copying.ts";
 import type { History, HistoryOptions } from "./store-history.ts";
@@ -160,6 +161,9 @@ export interface Store {
 
   /** When the keys of the catalogue were last used. Undefined where that is not kept. */
   readonly keyUses?: KeyUses | undefined;
+
+  /** Backups of it while it is served. Undefined where its own database has means for that, or nothing is kept. */
+  readonly backups?: BackupMaking | undefined;
 
   /** What became of counters over time. Undefined where that is not kept, or was not asked for. */
   readonly history?: History | undefined;

@@ -11,6 +11,7 @@ import type { AsOf } from "../../core/present.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Accepting } from "../../service/store-accepting.ts";
+import type { BackupMaking } from "../../service/store-backup.ts";
 import type { Catalogue } from "../../service/store-catalogue.ts";
 import type { Copying } from "../../service/store-copying.ts";
 import type { KeyUses } from "../../service/store-key-uses.ts";
@@ -19,6 +20,7 @@ import type { ChangePage, CounterPage, Counters } from "../../service/store-page
 import type { PolicyReads } from "../../service/store-policies.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
+import { backupsOf } from "./backup/in-process.ts";
 import { acceptingOf, catalogueOf, changeLogOf, copyingOf, keyUsesOf } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
@@ -114,6 +116,7 @@ class SqliteStore implements Store {
   readonly keyUses: KeyUses;
   readonly copying: Copying;
   readonly accepting: Accepting;
+  readonly backups: BackupMaking;
   readonly policies: PolicyReads = {
     progress: async (prefix, signal) => {
       await this.#beforeScan();
@@ -157,6 +160,7 @@ class SqliteStore implements Store {
     this.keyUses = keyUsesOf(threads);
     this.copying = copyingOf(threads, this.#historyCopying);
     this.accepting = acceptingOf(threads);
+    this.backups = backupsOf(path);
     this.failed = Promise.race([file.thread.failed, reader.failed]);
     this.traits = {
       title: `SQLite ${sqliteVersion}, ${path}`,

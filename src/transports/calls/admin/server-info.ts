@@ -1,6 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AdminService, GetServerInfoResponseSchema } from "../../../../gen/tally/v1/admin_service_pb.ts";
+import type { LastBackup } from "../../../service/backups.ts";
 import type { StoreTraits } from "../../../service/store.ts";
 import { tooLarge, type UnaryMethod } from "../call.ts";
 import { permissionOf } from "../permissions.ts";
@@ -16,6 +17,8 @@ export interface ServerInfo {
   readonly store: Pick<StoreTraits, "title" | "promise" | "durability">;
   /** By the names of settings, as they can be set. */
   readonly limits: Readonly<Record<string, string>>;
+  /** The newest good backup that the server made by itself; undefined: there is none. */
+  readonly lastBackup?: LastBackup | undefined;
   /** What is not as it should be now, a sentence each. */
   readonly warnings: readonly string[];
 }
@@ -38,7 +41,7 @@ export function getServerInfo(infoOf: () => ServerInfo, requestBytesMax: number)
       if ("code" in request) return request;
       const denied = access?.denial(needed, { prefix: "" });
       if (denied !== undefined) return denied;
-      const { startTimeMs, store, warnings, ...told } = infoOf();
+      const { startTimeMs, store, warnings, lastBackup, ...told } = infoOf();
       const { title, promise, durability } = store;
       const answer = create(GetServerInfoResponseSchema, {
         ...told,
@@ -47,9 +50,15 @@ export function getServerInfo(infoOf: () => ServerInfo, requestBytesMax: number)
         store: title,
         promise,
         durability,
+        ...(lastBackup !== undefined && { lastBackup: toMessage(lastBackup) }),
         warnings: [...warnings],
       });
       return toBinary(GetServerInfoResponseSchema, answer);
     },
   };
+}
+
+function toMessage({ file, time, bytes, seconds }: LastBackup) {
+  const took = seconds === undefined ? {} : { duration: durationFromMs(seconds * 1_000) };
+  return { file, time: timestampFromMs(time), bytes: BigInt(bytes), ...took };
 }

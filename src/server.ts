@@ -161,6 +161,7 @@ export async function startServer(
         open: new Set(config.authOpen),
         administration: guard.administration,
       }),
+      backups,
       serverInfo: () => ({
         ...{ version: about.version, startTimeMs, auth: config.auth, store: store.traits },
         limits: limitsOf(config),

@@ -49,6 +49,10 @@ export const LOG_EVENTS = {
     "info",
     "A backup was made, checked, and is on disk: `file`, how many `bytes` it has, and how many `seconds` it took.",
   ],
+  "backup.taken": [
+    "info",
+    "Somebody asked for a backup over the network (AdminService.Backup): who, from where, and what came of it.",
+  ],
   "backup.failed": [
     "error",
     "No backup was made, as `detail` says, and nothing is left of it; it is tried again within the hour. Those that are there are kept.",

@@ -10,7 +10,10 @@ export function documentOf(registry: FileRegistry, version: string): Schema {
   const services = [...registry].filter(isService).filter(({ file }) => file.proto.package === "tally.v1");
   const counters = registry.getService("tally.v1.CounterService")!;
   const reasons = registry.getEnum("tally.v1.ErrorReason")!;
-  const methods = services.flatMap((service) => service.methods);
+  // What streams has no path in REST.
+  const methods = services.flatMap(({ methods }) =>
+    methods.filter(({ methodKind }) => methodKind === "unary"),
+  );
   const schemas = new Schemas(methods.map(({ output }) => output));
   const operations = [
     ...methods.flatMap((method) => operationsOf(method, reasons, schemas)),

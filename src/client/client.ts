@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import {
   create,
+  type DescMethodServerStreaming,
   type DescMethodUnary,
   fromBinary,
   type MessageInitShape,
@@ -172,6 +173,43 @@ export class TallyClient {
     const reply = await this.#connection.unary(path, request, timeoutMs);
     if ("failed" in reply) throw CallError.from(reply.failed);
     return reply.answer;
+  }
+
+  /**
+   * Call a method that is answered by a stream. It is not tried again: what came so far may have been used.
+   *
+   * @param silenceMs  how long the server may send nothing at all
+   * @throws CallError  when it ends otherwise than whole
+   */
+  async *stream<M extends DescMethodServerStreaming>(
+    method: M,
+    init: MessageInitShape<M["input"]>,
+    silenceMs: number,
+  ): AsyncGenerator<MessageShape<M["output"]>, void> {
+    const path = `/${method.parent.typeName}/${method.name}`;
+    const request = toBinary(method.input, create(method.input, init) as MessageShape<M["input"]>);
+    const messages = this.#connection.stream(path, request, silenceMs);
+    try {
+      for (;;) {
+        const next = await messages.next();
+        if (!next.done) {
+          yield fromBinary(method.output, next.value) as MessageShape<M["output"]>;
+          continue;
+        }
+        if (next.value === undefined) return;
+        const withoutKey = this.#options.apiKey === undefined;
+        const about = {
+          server: this.server,
+          requestId: undefined,
+          unknown: false,
+          withoutKey,
+          prefix: undefined,
+        };
+        throw CallError.from(next.value).about(about);
+      }
+    } finally {
+      await messages.return(undefined); // Who takes no more ends the call.
+    }
   }
 
   /** Hang up; calls in flight end with an error. */

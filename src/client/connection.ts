@@ -60,20 +60,71 @@ export class Connection {
   unary(path: string, request: Uint8Array, timeoutMs: number): Promise<Reply> {
     const link = this.#open();
     const { promise, resolve } = Promise.withResolvers<Reply>();
-    const stream = link.session.request({
+    const stream = this.#begin(link, path, request, timeoutMs);
+    const exchange = new Exchange(stream, link);
+    const chunks: Buffer[] = [];
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("close", () => resolve(exchange.failure() ?? answerIn(chunks)));
+    const timer = setTimeout(() => exchange.expire(), timeoutMs);
+    stream.once("close", () => clearTimeout(timer));
+    return promise;
+  }
+
+  /**
+   * One attempt at a call that is answered by a stream; the next message is read when the one before was taken.
+   *
+   * @param silenceMs  how long the server may send nothing at all
+   * @returns          the encoded messages; and at the end how it failed, if it did
+   */
+  async *stream(
+    path: string,
+    request: Uint8Array,
+    silenceMs: number,
+  ): AsyncGenerator<Buffer, Failed | undefined> {
+    const link = this.#open();
+    const stream = this.#begin(link, path, request);
+    const exchange = new Exchange(stream, link);
+    const closed = new Promise((resolve) => stream.once("close", resolve));
+    let timer: NodeJS.Timeout | undefined;
+    const listen = () => {
+      timer = setTimeout(() => exchange.expire(), silenceMs);
+    };
+    listen();
+    let held: Buffer = Buffer.alloc(0);
+    try {
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        clearTimeout(timer); // Whoever takes it may take their time.
+        held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+        for (let end = messageEnd(held); end <= held.length; end = messageEnd(held)) {
+          const message = held.subarray(FRAME_HEAD, end);
+          held = held.subarray(end);
+          yield message;
+        }
+        listen();
+      }
+    } catch (error) {
+      if (!(error instanceof Error)) throw error; // The exchange tells it.
+    } finally {
+      clearTimeout(timer);
+      stream.close(constants.NGHTTP2_CANCEL);
+    }
+    await closed;
+    return exchange.failure()?.failed;
+  }
+
+  /** @param timeoutMs  the deadline from now, that the server is told; undefined: none */
+  #begin({ session }: Link, path: string, request: Uint8Array, timeoutMs?: number): ClientHttp2Stream {
+    const stream = session.request({
       ":method": "POST",
       ":path": path,
       "content-type": "application/grpc",
-      "grpc-timeout": `${Math.max(1, Math.floor(timeoutMs))}m`,
+      ...(timeoutMs !== undefined && { "grpc-timeout": `${Math.max(1, Math.floor(timeoutMs))}m` }),
       te: "trailers",
       ...(this.#apiKey !== undefined && { authorization: `Bearer ${this.#apiKey}` }),
       [sensitiveHeaders]: ["authorization"], // Of which HPACK keeps no copy.
     });
-    const exchange = new Exchange(stream, link, resolve);
-    const timer = setTimeout(() => exchange.expire(), timeoutMs);
-    stream.once("close", () => clearTimeout(timer));
     stream.end(framed(request));
-    return promise;
+    return stream;
   }
 
   /** Hang up; calls in flight fail. */
@@ -114,21 +165,18 @@ interface Link {
 class Exchange {
   readonly #stream: ClientHttp2Stream;
   readonly #link: Link;
-  readonly #chunks: Buffer[] = [];
   #headers: IncomingHttpHeaders = {};
   #expired = false;
   #error: Error | undefined;
 
-  constructor(stream: ClientHttp2Stream, link: Link, settle: (reply: Reply) => void) {
+  constructor(stream: ClientHttp2Stream, link: Link) {
     this.#stream = stream;
     this.#link = link;
     stream.on("response", (headers) => this.#hear(headers));
     stream.on("trailers", (headers) => this.#hear(headers));
-    stream.on("data", (chunk: Buffer) => this.#chunks.push(chunk));
     stream.on("error", (error: Error) => {
       this.#error = error.cause instanceof Error ? error.cause : error; // The session's own, if that was it.
     });
-    stream.on("close", () => settle(this.#reply()));
   }
 
   /** The connection may be dead without anybody knowing, for as long as TCP hopes: the next call has another. */
@@ -142,13 +190,14 @@ class Exchange {
     this.#headers = { ...this.#headers, ...headers };
   }
 
-  #reply(): Reply {
+  /** Once it is over: how it failed; undefined when it did not. */
+  failure(): { readonly failed: Failed } | undefined {
     const {
       "grpc-status": status,
       "grpc-message": message,
       "grpc-status-details-bin": details,
     } = this.#headers;
-    if (status === "0") return this.#answer();
+    if (status === "0") return undefined;
     if (status !== undefined) {
       const bytes = typeof details === "string" ? Buffer.from(details, "base64") : undefined;
       return {
@@ -163,14 +212,7 @@ class Exchange {
     return this.#unanswered();
   }
 
-  #answer(): Reply {
-    const body = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
-    const whole = body.length >= FRAME_HEAD && body.length === FRAME_HEAD + body.readUInt32BE(1);
-    if (whole && body[0] === 0) return { answer: body.subarray(FRAME_HEAD) };
-    return failed(CODE.INTERNAL, "the answer is not one whole message", true);
-  }
-
-  #unanswered(): Reply {
+  #unanswered(): { readonly failed: Failed } {
     const { session, tls, heard } = this.#link;
     const connected = !session.connecting && this.#stream.id !== undefined;
     const httpStatus = Number(this.#headers[":status"] ?? 200);
@@ -190,7 +232,20 @@ class Exchange {
   }
 }
 
-function failed(code: number, message: string, sent: boolean): Reply {
+/** The one message of an answer. */
+function answerIn(chunks: readonly Buffer[]): Reply {
+  const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  if (body.length >= FRAME_HEAD && body.length === messageEnd(body) && body[0] === 0)
+    return { answer: body.subarray(FRAME_HEAD) };
+  return failed(CODE.INTERNAL, "the answer is not one whole message", true);
+}
+
+/** Where the message ends that bytes begin with, as far as they tell. */
+function messageEnd(bytes: Buffer): number {
+  return bytes.length < FRAME_HEAD ? Number.POSITIVE_INFINITY : FRAME_HEAD + bytes.readUInt32BE(1);
+}
+
+function failed(code: number, message: string, sent: boolean): { readonly failed: Failed } {
   return { failed: { code, message, details: undefined, sent } };
 }
 

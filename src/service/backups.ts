@@ -1,4 +1,5 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
@@ -24,6 +25,13 @@ export interface LastBackup {
   readonly bytes: number;
   /** How long it took; undefined of one that was made before this process began. */
   readonly seconds: number | undefined;
+}
+
+/** A backup that somebody takes away. */
+export interface TakenBackup {
+  readonly bytes: number;
+  /** To be closed by who takes it. */
+  readonly file: FileHandle;
 }
 
 /**
@@ -82,6 +90,39 @@ export class Backups {
       this.#running = undefined;
     });
     return this.#running;
+  }
+
+  /**
+   * Make one for somebody who takes it away.
+   *
+   * @param signal  ends it
+   * @returns       its file, which has no name any more; undefined: another one is being made
+   * @throws TallyError  as BackupMaking.make
+   */
+  async take(signal: AbortSignal): Promise<TakenBackup | undefined> {
+    if (this.#running !== undefined || this.#stop.signal.aborted) return undefined;
+    const taking = this.#take(AbortSignal.any([signal, this.#stop.signal]));
+    this.#running = taking
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => {
+        this.#running = undefined;
+      });
+    return taking;
+  }
+
+  async #take(signal: AbortSignal): Promise<TakenBackup> {
+    const { name, folder } = this.#making;
+    const { bytesPerSecond, dir = folder } = this.#settings;
+    const [to, part] = [join(dir, `${name}-taken.tar`), join(dir, `${name}-backup.part`)];
+    rmSync(to, { force: true }); // Of a process that was killed before it had opened it.
+    const warn = (detail: string) => this.#telemetry.log("backup.warning", { detail });
+    const { bytes } = await this.#making.make({ to, part, bytesPerSecond, signal, warn });
+    const file = await open(to, "r");
+    await rm(to); // However this ends, nothing of it is left.
+    return { bytes, file };
   }
 
   /** Stop the one that is made, of which nothing is left; none is begun any more. */

@@ -8,6 +8,7 @@ import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Telemetry } from "../telemetry.ts";
+import { type BackupCalls, backup } from "./calls/admin/backup.ts";
 import type { ServerInfo } from "./calls/admin/server-info.ts";
 import { type Authorise, allowAll } from "./calls/authorise.ts";
 import type { UnaryCall } from "./calls/call.ts";
@@ -88,6 +89,8 @@ export interface DoorsOptions {
   readonly open?: ReadonlySet<OpenPart> | undefined;
   /** Principals and keys, for those who may manage them; undefined: there are none. */
   readonly administration?: Administration;
+  /** Backups of the store, for who administrates; undefined: it has none of Tally's. */
+  readonly backups?: BackupCalls["backups"];
   /** The process as it is now, for who may observe; undefined: nothing is known of it. */
   readonly serverInfo?: () => ServerInfo;
   /** Whether each call and each refusal is logged. */
@@ -175,7 +178,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     clock,
     authorise = allowAll,
     serverInfo = () => nothingKnown(store),
-    streamCalls = [],
+    streamCalls: others = [],
     unaryCalls = [],
   } = options;
   const { log, metrics } = options.telemetry;
@@ -191,6 +194,13 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     authorise,
     { administration: options.administration, log, serverInfo },
   );
+  const streamCalls = [
+    ...others,
+    backup({
+      ...{ backups: options.backups, authorise, log, requestBytesMax: limits.unaryBytesMax },
+      authenticates: options.authenticates ?? false,
+    }),
+  ];
   const calls = options.logsCalls ? logged(silent, log, clock) : silent;
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const arriving = new Room(limits.arrivingBytesMax);

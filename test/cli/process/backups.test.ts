@@ -1,5 +1,5 @@
 /** Backups that a server makes by itself, as an operator sees them. */
-import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { v7 } from "uuid";
 import { describe, expect, it } from "vitest";
@@ -7,7 +7,7 @@ import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { openStore } from "../../../src/stores/open.ts";
 import { batch, commit, increment } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
-import { tally as inHere } from "../cli.ts";
+import { tally as inHere, shell } from "../cli.ts";
 import { folder, serve, tally } from "./tally.ts";
 
 /** A store that takes seconds to back up at 1 MiB a second. */
@@ -92,6 +92,64 @@ describe("a server with backup-dir and backup-every", () => {
       });
     },
   );
+
+  it("gives one to who administrates, who restores it; to others not, and nothing is left of it here", async () => {
+    const dir = folder();
+    const rootKey = join(dir, "root");
+    writeFileSync(rootKey, "r".repeat(40), { mode: 0o600 });
+    const server = serve([
+      ...["--store", `sqlite:${join(dir, "tally.db")}`, "--auth", "required"],
+      ...["--root-key-file", rootKey],
+    ]);
+    const { address } = await server.logged("server.ready");
+    const at = ["--server", `${address}`];
+    const key = ["--api-key-file", rootKey];
+    expect(await inHere(["inc", "visits", "5", ...at, ...key])).toMatchObject({ code: 0 });
+    const file = join(dir, "taken.tar");
+    const refused = await inHere(["backup", "--to", file, ...at]);
+    expect(refused).toMatchObject({ code: 5, stdout: "" });
+    const there = readdirSync(dir);
+    const { code, stdout, stderr } = await inHere(["backup", "--to", file, "-o", "json", ...at, ...key]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(JSON.parse(stdout)).toMatchObject({ file, bytes: statSync(file).size });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readdirSync(dir).sort()).toEqual([...there, "taken.tar"].sort());
+    expect(await server.logged("backup.taken")).toMatchObject({
+      by: "root",
+      outcome: "OK",
+      bytes: statSync(file).size,
+    });
+    expect(await inHere(["verify", file])).toMatchObject({ code: 0 });
+    const again = await inHere(["backup", "--to", file, ...at, ...key]);
+    expect(again).toMatchObject({ code: 73, stdout: "" });
+    const piped = await shell(`tally backup --to - ${[...at, ...key].join(" ")} | tar -tf -`);
+    expect(piped).toMatchObject({
+      code: 0,
+      stdout: "manifest.json\nmanifest.json.sha256\ntally.db\ntally.db-history\n",
+    });
+    server.child.kill("SIGKILL");
+    await server.ended;
+  });
+
+  it("one that its server is killed over leaves nothing with who takes it", async () => {
+    const dir = folder();
+    const rootKey = join(dir, "root");
+    writeFileSync(rootKey, "r".repeat(40), { mode: 0o600 });
+    await large(join(dir, "tally.db"));
+    const server = serve([
+      ...["--store", `sqlite:${join(dir, "tally.db")}`, "--auth", "required", "--root-key-file", rootKey],
+      ...["--backup-rate", "1MiB"],
+    ]);
+    const { address } = await server.logged("server.ready");
+    const file = join(dir, "taken.tar");
+    const taking = inHere(["backup", "--to", file, "--server", `${address}`, "--api-key-file", rootKey]);
+    const copy = join(dir, "tally.db-backup.part/copy.db");
+    await expect.poll(() => existsSync(copy), { interval: 5, timeout: 20_000 }).toBe(true);
+    server.child.kill("SIGKILL");
+    expect(await taking).toMatchObject({ code: 69, stdout: "" });
+    const left = () => readdirSync(dir).filter((name) => /taken|part|download/.test(name));
+    await expect.poll(left, { timeout: 20_000 }).toEqual([]);
+  });
 
   it.each([
     [["--backup-every", "1h"], "give backup-dir, too"],

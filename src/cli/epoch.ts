@@ -44,7 +44,7 @@ A store that was put back to what it was gives its revisions again, to other cha
 could fit what it does not know. After this every etag and page token from before is refused, and callers read again.
 
 \`tally restore\` does it by itself. Run it after a restore by other means, before any server: PostgreSQL's PITR, pg_restore,
-a snapshot of the disk, files put back by hand. It is refused while a server has the store. \`tally copy\` takes the epoch
+a snapshot of the disk, files put back by hand. It is refused while a server has an SQLite store. \`tally copy\` takes the epoch
 along.
 
 Exit codes: 0 done, 1 failure or refused, 2 usage, 65 the store is damaged, 69 it cannot be reached, 75 a server has it.`;

@@ -72,7 +72,8 @@ export async function openPostgres(
     const requestIds = new RequestIds(database, retention);
     const log = new ChangeLog(database, retention.changeLogBytesMax);
     const calendar = new ZoneCalendar(warn);
-    const policies = new PoliciesInDatabase(database);
+    const catalogue = new PostgresCatalogue(database, hold);
+    const policies = new PoliciesInDatabase(database, await catalogue.epoch());
     const writing = new WritingDown({ database, log, policies, calendar, newUid });
     const tidying = new Tidying({ database, writing, clock, warn });
     const doubts = (row: Row) => tidying.doubts(row);
@@ -83,9 +84,7 @@ export async function openPostgres(
     });
     await maintenance.start();
     const locked = new LockedCounters(database, clock, warn);
-    const catalogue = new PostgresCatalogue(database);
-    const epoch = await catalogue.epoch();
-    const commits = new Commits(database, requestIds, log, locked, policies, calendar, epoch, decide);
+    const commits = new Commits(database, requestIds, log, locked, policies, calendar, decide);
     const reads = new CounterReads(database, calendar, purpose !== "serve");
     const keyUses = new PostgresKeyUses(database);
     const historyCopying = new PostgresHistoryCopying(database, newUid());
@@ -110,7 +109,15 @@ export async function openPostgres(
           })
         : undefined;
     const counts = new PolicyCounts(database, policies);
-    const beside = { catalogue, epoch, keyUses, copying, accepting, history, policies: counts };
+    const beside = {
+      catalogue,
+      epochNow: () => policies.epoch,
+      keyUses,
+      copying,
+      accepting,
+      history,
+      policies: counts,
+    };
     return new PostgresStore(database, commits, reads, log, maintenance, beside, options, shown);
   } catch (error) {
     await hold?.release();
@@ -134,7 +141,7 @@ async function assertServable(database: Database, held: boolean): Promise<void> 
 
 class PostgresStore implements Store {
   readonly traits: StoreTraits;
-  readonly epoch: Epoch;
+  readonly #epochNow: () => Epoch;
   readonly catalogue: Catalogue;
   readonly keyUses: KeyUses;
   readonly copying: PostgresCopying;
@@ -164,12 +171,12 @@ class PostgresStore implements Store {
     maintenance: Maintenance,
     beside: Pick<
       PostgresStore,
-      "epoch" | "catalogue" | "keyUses" | "copying" | "accepting" | "history" | "policies"
-    >,
+      "catalogue" | "keyUses" | "copying" | "accepting" | "history" | "policies"
+    > & { readonly epochNow: () => Epoch },
     options: StoreOptions,
     shown: string,
   ) {
-    this.epoch = beside.epoch;
+    this.#epochNow = beside.epochNow;
     this.catalogue = beside.catalogue;
     this.keyUses = beside.keyUses;
     this.copying = beside.copying;
@@ -193,6 +200,11 @@ class PostgresStore implements Store {
       commitsInFlight: COMMITS_IN_FLIGHT,
       time: "server",
     };
+  }
+
+  /** Also one that another process has given it since. */
+  get epoch(): Epoch {
+    return this.#epochNow();
   }
 
   async commit(batch: Batch): Promise<Outcomes> {

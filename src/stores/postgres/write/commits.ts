@@ -1,7 +1,6 @@
 import { type Context, type decideBatch, type Save, touchedBy } from "../../../core/batch.ts";
 import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { Counter } from "../../../core/counter.ts";
-import type { Epoch } from "../../../core/epoch.ts";
 import { TallyError } from "../../../core/errors.ts";
 import type { Calendar } from "../../../core/window.ts";
 import { Laps } from "../../shared/laps.ts";
@@ -50,7 +49,7 @@ export class Commits {
   readonly #standIn: Statement;
   readonly #served: Statement;
   readonly #calendar: Calendar;
-  readonly #epoch: Epoch;
+  readonly #policies: PoliciesInDatabase;
 
   /** @param decide  the rule; tests put another in its place */
   constructor(
@@ -60,12 +59,11 @@ export class Commits {
     locked: LockedCounters,
     policies: PoliciesInDatabase,
     calendar: Calendar,
-    epoch: Epoch,
     decide: typeof decideBatch,
   ) {
     this.#locked = locked;
     this.#calendar = calendar;
-    this.#epoch = epoch;
+    this.#policies = policies;
     this.#database = database;
     this.#decide = decide;
     this.#requestIds = requestIds;
@@ -153,7 +151,7 @@ export class Commits {
         runMs,
       );
       laps.ended("loadMs");
-      const context = { ...given, now, calendar: this.#calendar, epoch: this.#epoch, policies };
+      const context = { ...given, now, calendar: this.#calendar, epoch: this.#policies.epoch, policies };
       const written = oneByOne
         ? await writeOneByOne(
             { database: this.#database, session, writes: this.#writes, decide: this.#decide },

@@ -168,6 +168,19 @@ function checkTogether(config: Config, given: ReadonlyMap<keyof KeyedConfig, Giv
       `, and ${KEYS[other].name} is not given; TLS takes a certificate and its key: give both, or neither.`,
     );
   }
+  const { backupDir, backupEveryMs, store } = config;
+  if (backupEveryMs !== undefined && backupDir === undefined)
+    throw refuse(
+      KEYS.backupEveryMs,
+      given.get("backupEveryMs")!,
+      ", and there is no folder for backups: give backup-dir, too.",
+    );
+  if (backupDir !== undefined && !store.startsWith("sqlite:")) {
+    const why = store.startsWith("memory:")
+      ? ", and memory: keeps nothing to back up."
+      : ", and the store is PostgreSQL's, which is backed up by pg_basebackup or pg_dump; see docs/backup.md.";
+    throw refuse(KEYS.backupDir, given.get("backupDir")!, why);
+  }
   const fault = clientAuthFault(config);
   if (fault !== undefined) throw refuse(KEYS[fault.field], given.get(fault.field)!, fault.why);
   for (const [smaller, larger] of [

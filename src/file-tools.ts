@@ -1,7 +1,10 @@
+import { randomBytes } from "node:crypto";
 import { constants, setPriority } from "node:os";
 import { v7 as uuidv7 } from "uuid";
+import { newEpoch } from "./core/epoch.ts";
 import { TallyError } from "./core/errors.ts";
-import type { BackedUp, CopyingProgress, Restored } from "./service/store-backup.ts";
+import { revocationsIn } from "./guard/revocations.ts";
+import type { BackedUp, CopyingProgress, Restored, RestoredKeys } from "./service/store-backup.ts";
 import type { Verification, VerifyProgress } from "./service/store-findings.ts";
 import { StartError, storeStartFailure } from "./start-error.ts";
 import { sqlitePathOf } from "./stores/open.ts";
@@ -69,19 +72,35 @@ export async function backupStore(url: string, options: StoreBackupOptions): Pro
 }
 
 /**
- * Make a store of a backup, where there is none.
+ * Make a store of a backup, where there is none: of another epoch.
+ *
+ * @param options.revokesKeys  whether no API key that is in it is to be good any more
  *
  * @throws StartError  then nothing is left of it
  */
 export async function restoreStore(
   from: string,
   url: string,
-  options: FileToolOptions & { readonly onProgress: (progress: CopyingProgress) => void },
-): Promise<Restored> {
+  options: FileToolOptions & {
+    readonly revokesKeys: boolean;
+    readonly onProgress: (progress: CopyingProgress) => void;
+  },
+): Promise<Restored & RestoredKeys> {
   return ofFile(async () => {
     const path = sqlitePathOf(url, POSTGRES_RESTORE);
     const { restoreSqlite } = await import("./stores/sqlite/backup/restore.ts");
-    return restoreSqlite(from, path, { ...options, newLogId: uuidv7() });
+    const now = SYSTEM_CLOCK.now();
+    let told: RestoredKeys | undefined;
+    const restored = await restoreSqlite(from, path, {
+      ...{ signal: options.signal, onProgress: options.onProgress, newLogId: uuidv7() },
+      rewrite(catalogue) {
+        const { good, writes } = revocationsIn(catalogue, now);
+        const { epoch, write } = newEpoch(catalogue, randomBytes(4));
+        told = { epoch, good, revoked: options.revokesKeys ? writes.length : 0 };
+        return [write, ...(options.revokesKeys ? writes : [])];
+      },
+    });
+    return { ...restored, ...told! };
   });
 }
 

@@ -5,6 +5,7 @@ import type { Clock } from "./core/clock.ts";
 import { withoutSecrets } from "./core/secrets.ts";
 import { seldom } from "./core/seldom.ts";
 import { GuardError, type Guarding, openGuardFor } from "./guard/open-for.ts";
+import { Backups, startBackups } from "./service/backups.ts";
 import { CommitMeter } from "./service/commit-meter.ts";
 import { commitsTold } from "./service/commits-told.ts";
 import { tellingOfDamage } from "./service/damage.ts";
@@ -107,6 +108,8 @@ export async function startServer(
       if (warned.length > WARNINGS_MAX) warned.shift();
     });
     opened.push({ close: () => store.close() });
+    const backups = backupsOf(config, store, clock, telemetry);
+    if (backups !== undefined) opened.push(startBackups(backups));
 
     const guarding = await openGuardOf(config, store, clock, telemetry);
     opened.push({ close: () => guarding.close() });
@@ -170,11 +173,13 @@ export async function startServer(
         open: new Set(config.authOpen),
         administration: guard.administration,
       }),
+      backups,
       serverInfo: async () => ({
         state: await state.now(),
         ...{ version: about.version, startTimeMs, auth: config.auth, store: store.traits },
         limits: limitsOf(config),
-        warnings: [...unready(readiness.current), ...warned],
+        lastBackup: backups?.last,
+        warnings: [...unready(readiness.current), ...(backups?.warnings ?? []), ...warned],
       }),
       eachLogged,
       limits: config,
@@ -228,6 +233,15 @@ export async function startServer(
 function hostNamesOf({ hostNames, listen, tlsCertFile, auth }: Config): readonly string[] | undefined {
   const open = auth !== "required" && tlsCertFile === undefined && isLoopback(listen.host);
   return hostNames.length > 0 || open ? hostNames : undefined;
+}
+
+function backupsOf(
+  { backupDir: dir, backupEveryMs: everyMs, backupKeep: keep, backupRate: bytesPerSecond }: Config,
+  { backups }: Store,
+  clock: Clock,
+  telemetry: Telemetry,
+): Backups | undefined {
+  return backups && new Backups(backups, { dir, everyMs, keep, bytesPerSecond }, clock, telemetry);
 }
 
 /** Has what follows the change log follow it: history, if the store keeps one. Undefined `wake`: commits need not tell. */

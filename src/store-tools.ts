@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
 import type { FullCounter } from "./core/counter.ts";
+import { newEpoch } from "./core/epoch.ts";
 import { messageOf, TallyError } from "./core/errors.ts";
 import { makeFirstAdmin } from "./guard/first-admin.ts";
 import { describe, lookForChangesByHand } from "./service/by-hand.ts";
@@ -121,6 +122,39 @@ export async function acceptIn(url: string, names: readonly string[], gone: bool
   } catch (error) {
     if (!(error instanceof TallyError)) throw error;
     throw new StartError("STORE_FAILED", `The store failed: ${error.message}.`, { cause: error });
+  } finally {
+    await store.close();
+  }
+}
+
+/** A store that is of another epoch now. */
+export interface NewEpoch {
+  readonly store: string;
+  /** 8 hexadecimal digits; undefined: it had none. */
+  readonly before: string | undefined;
+  readonly epoch: string;
+}
+
+/**
+ * Make a store another epoch: for after it was restored by other means than `tally restore`.
+ *
+ * @throws StartError  when it cannot be opened, or a server has it, or it failed meanwhile
+ */
+export async function newEpochIn(url: string): Promise<NewEpoch | { readonly refused: string }> {
+  if (url === "memory:")
+    return { refused: "memory: begins empty and keeps nothing; name a store that stays." };
+  const store = await opened(url, "copyFrom", () => {});
+  try {
+    const { catalogue, epoch: before, traits } = store;
+    if (catalogue === undefined) return { refused: `${traits.title} has no epochs.` };
+    const { epoch, write } = newEpoch(await catalogue.read(0), randomBytes(4));
+    if ((await catalogue.write(write)) === undefined)
+      throw new TallyError("STORE_UNAVAILABLE", "somebody else wrote at the same time; nothing was changed");
+    return { store: traits.title, before, epoch };
+  } catch (error) {
+    if (!(error instanceof TallyError)) throw error;
+    const reason = error.code === "ROW_CORRUPT" ? "STORE_UNUSABLE" : "STORE_FAILED";
+    throw new StartError(reason, `The store failed: ${error.message}.`, { cause: error });
   } finally {
     await store.close();
   }

@@ -61,6 +61,23 @@ export const LOG_EVENTS = {
     "The store failed; the process ends, because what it knows may differ from what the disk has. What happened " +
       "stands beside this; once that is mended, or if it was for a moment, start it again.",
   ],
+  "backup.made": [
+    "info",
+    "A backup was made, checked, and is on disk: `file`, how many `bytes` it has, and how many `seconds` it took.",
+  ],
+  "backup.taken": [
+    "info",
+    "Somebody asked for a backup over the network (AdminService.Backup): who, from where, and what came of it.",
+  ],
+  "backup.failed": [
+    "error",
+    "No backup was made, as `detail` says, and nothing is left of it; it is tried again within the hour. Those that are there are kept.",
+  ],
+  "backup.skipped": [
+    "warn",
+    "It is time for the next backup, and the one before is still made: this one is left out. Raise backup-every, or backup-rate.",
+  ],
+  "backup.warning": ["warn", "A backup was made, and there is something to know of it, as `detail` says."],
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
   "history.failed": [
     "warn",

@@ -72,6 +72,10 @@ const SKETCHES: readonly (readonly [row: string, ...panels: Sketch[]])[] = [
     ["Request ids forgotten early", "requestIdsForgottenEarly"],
     ["History is behind", "historyLagSeconds"],
     ["Damaged rows met", "damaged"],
+    ["Since the newest backup", "backupLastTime"],
+    ["How often backups are made, how long the newest took", "backupEverySeconds", "backupLastSeconds"],
+    ["Size of the newest backup", "backupLastBytes"],
+    ["Backups that failed", "backupFailures"],
   ],
   [
     "PostgreSQL",

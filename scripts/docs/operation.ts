@@ -53,9 +53,9 @@ function bodyLink({ $ref }: Schema): Html | string {
 
 /** What a line may be. */
 function linesLink({ anyOf }: Schema): Html {
-  const [line, error] = anyOf as [{ properties: { result: Schema } }, Schema];
+  const [line] = anyOf as [{ properties: { result: Schema } }, Schema];
   const result = link(line.properties.result.$ref as string);
-  return html`lines of JSON: <code>{"result": ...}</code> with ${result}, and as the last ${link(error.$ref as string)} if it ended so`;
+  return html`lines of JSON: <code>{"result": ...}</code> with ${result}, and as the last an <a href="#Errors">error</a> if it ended so`;
 }
 
 function example(value: unknown): Html {

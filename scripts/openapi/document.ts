@@ -1,4 +1,12 @@
-import type { DescEnum, DescExtension, DescMessage, DescService, FileRegistry } from "@bufbuild/protobuf";
+import {
+  type DescEnum,
+  type DescExtension,
+  type DescMessage,
+  type DescService,
+  type FileRegistry,
+  hasOption,
+} from "@bufbuild/protobuf";
+import { http } from "../../gen/google/api/annotations_pb.ts";
 import { commentOf } from "./comments.ts";
 import { errorExamples, errorSchemas } from "./errors.ts";
 import { type Operation, operationsOf } from "./operation.ts";
@@ -10,7 +18,8 @@ export function documentOf(registry: FileRegistry, version: string): Schema {
   const services = [...registry].filter(isService).filter(({ file }) => file.proto.package === "tally.v1");
   const counters = registry.getService("tally.v1.CounterService")!;
   const reasons = registry.getEnum("tally.v1.ErrorReason")!;
-  const methods = services.flatMap((service) => service.methods);
+  // What gives out bytes has no path in REST.
+  const methods = services.flatMap(({ methods }) => methods.filter((method) => hasOption(method, http)));
   const schemas = new Schemas(methods.map(({ output }) => output));
   const operations = [
     ...methods.flatMap((method) => operationsOf(method, reasons, schemas)),

@@ -1,40 +1,64 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseSize } from "../config/quantity.ts";
 import type { BackedUp } from "../service/store-backup.ts";
+import { backupFromServer, type FromServer } from "./backup-from-server.ts";
+import { addServerOptions, type Printing, withServer } from "./client-command.ts";
 import { figure } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
 import { drawn, mib, stoppable } from "./long-work.ts";
 import { type Format, Output, type View } from "./output.ts";
+import { writeToStdout } from "./pieces.ts";
 
 /** `tally backup`: one file of all that a store keeps, beside its server. */
 export function define(command: Command): void {
   command
-    .requiredOption("--store <url>", "sqlite:PATH")
+    .option("--store <url>", "sqlite:PATH, whose files are read; without, a server is asked")
     .requiredOption("--to <file>", "the file to make; - for standard output")
     .addOption(
-      new Option("--rate <size>", "read and write so much a second at most; none for no bound")
-        .default(DEFAULT_RATE, "64MiB")
-        .argParser(toRate),
+      new Option(
+        "--rate <size>",
+        "read and write so much a second at most; none for no bound (64MiB)",
+      ).argParser(toRate),
     )
-    .option("--scratch <folder>", "where copies are kept meanwhile (beside the file)")
-    .addOption(
-      new Option("-o, --output <format>", "how to print")
-        .choices(["table", "json", "yaml"])
-        .default("table")
-        .helpGroup("Output:"),
-    )
-    .addOption(new Option("-q, --quiet", "print no progress and no notes").helpGroup("Output:"))
+    .option("--scratch <folder>", "where copies are kept meanwhile (beside the file)");
+  addServerOptions(command, PRINTING);
+  command
     .addHelpText("before", EXAMPLES)
     .addHelpText("after", notes(ABOUT))
-    .action(run);
+    .action(async (...given: unknown[]) => {
+      const options = given.at(-2) as Options;
+      if (options.to === "-" && process.stdout.isTTY)
+        throw new CommandError(
+          EXIT.USAGE,
+          "A backup is nothing for a terminal: pipe it on, or name a file with --to.",
+        );
+      const { store, rate, scratch } = options;
+      if (store !== undefined && options.server !== undefined)
+        throw new CommandError(EXIT.USAGE, "Name one of both: --store, whose files are read, or --server.");
+      if (store !== undefined) return run({ ...options, store });
+      if (rate !== undefined || scratch !== undefined)
+        throw new CommandError(
+          EXIT.USAGE,
+          "--rate and --scratch go with --store; of a server its setting backup-rate holds.",
+        );
+      return withServer(given, PRINTING, (session, _, from: FromServer) => backupFromServer(session, from));
+    });
 }
 
+const PRINTING: Printing = {
+  format: "table",
+  formats: ["table", "json", "yaml"],
+  timeout: { about: "how long a server may say nothing", default: "1m", max: "24h" },
+  endsItself: true,
+};
+
 interface Options {
-  readonly store: string;
+  readonly store?: string;
+  readonly server?: string;
   readonly to: string;
-  readonly rate: number;
+  readonly rate?: number;
   readonly scratch?: string;
   readonly output: Format;
   readonly quiet?: boolean;
@@ -51,13 +75,15 @@ function toRate(text: string): number {
   throw new InvalidArgumentError('It is a size of 1MiB and up, such as 64MiB, or "none".');
 }
 
-async function run({ store, to, rate, scratch, output: format, quiet = false }: Options): Promise<void> {
+async function run({
+  store,
+  to,
+  rate = DEFAULT_RATE,
+  scratch,
+  output: format,
+  quiet = false,
+}: Options & { readonly store: string }): Promise<void> {
   const streams = to === "-";
-  if (streams && process.stdout.isTTY)
-    throw new CommandError(
-      EXIT.USAGE,
-      "A backup is nothing for a terminal: pipe it on, or name a file with --to.",
-    );
   const { backupStore } = await import("../file-tools.ts");
   const output = new Output(format, quiet);
   const live = process.stderr.isTTY && !quiet ? new LiveLines(process.stderr) : undefined;
@@ -65,7 +91,7 @@ async function run({ store, to, rate, scratch, output: format, quiet = false }: 
   const startedAt = performance.now();
   const made = await stoppable(live, (signal) =>
     backupStore(store, {
-      ...{ scratch, signal, bytesPerSecond: rate, to: streams ? toStdout : to },
+      ...{ scratch, signal, bytesPerSecond: rate, to: streams ? writeToStdout : to },
       onProgress: ({ doing, bytes, of }) =>
         draw(() =>
           of === undefined ? `${doing}: ${figure(bytes)} rows` : `${doing}: ${mib(bytes)} of ${mib(of)}`,
@@ -75,13 +101,6 @@ async function run({ store, to, rate, scratch, output: format, quiet = false }: 
   );
   if (streams) output.note(`Backed up ${made.store} as of ${made.manifest.time}, ${mib(made.bytes)}.`);
   else await output.record(viewOf(made, to, performance.now() - startedAt));
-}
-
-/** Resolves when whoever reads has room for more. */
-function toStdout(piece: Buffer): Promise<void> {
-  return new Promise((resolve, reject) =>
-    process.stdout.write(piece, (error) => (error ? reject(error) : resolve())),
-  );
 }
 
 function viewOf({ store, manifest, bytes, served }: BackedUp, file: string, ms: number): View {
@@ -107,11 +126,14 @@ function viewOf({ store, manifest, bytes, served }: BackedUp, file: string, ms: 
 const EXAMPLES = `Examples:
   tally backup --store sqlite:./tally.db --to /backup/tally-0600.tar
   tally backup --store sqlite:./tally.db --to - | age -r KEY > tally.tar.age
+  tally backup --server https://db1.example:8080 --to tally-0600.tar
 `;
 
 const ABOUT = `
 Makes one file (a tar: a manifest, the data file, its history) of all that a store keeps as of one moment, while a server
-counts on or without one. It asks no server, needs no API key, and reads the files: run it as the server's user.
+counts on or without one. With --store it asks no server, needs no API key, and reads the files: run it as the server's user.
+Without, a server makes it, and gives it out: that needs the permission admin (and \`auth\` to be on); it is made with the
+server's backup-rate, into its backup-dir or beside its store, where nothing of it stays. It is whole when this exits with 0.
 
 Copies both files, verifies the copies as \`tally verify\` does, and puts them into the file, which has its name only once
 all of it is on disk; until then it is in a folder FILE.part. That takes twice the room of the store, and it is refused at

@@ -37,15 +37,19 @@ export interface Printing {
  */
 export function onServer<Args extends unknown[], Options extends object>(
   command: Command,
-  {
-    format,
-    formats = ["table", "json", "yaml", "value"],
-    timeout = CALL_TIMEOUT,
-    ownFigures = false,
-    endsItself = false,
-    readsInput = () => false,
-  }: Printing,
+  printing: Printing,
   run: (session: Session, args: Args, options: Options) => Promise<void>,
+): void {
+  addServerOptions(command, printing);
+  command
+    .addHelpText("after", notes(printing.ownFigures ? EXIT_NOTE : JSON_NOTE + EXIT_NOTE))
+    .action((...given: unknown[]) => withServer(given, printing, run));
+}
+
+/** The options that all commands have which talk to a server, for one that need not. */
+export function addServerOptions(
+  command: Command,
+  { format, formats = ["table", "json", "yaml", "value"], timeout = CALL_TIMEOUT }: Printing,
 ): void {
   for (const option of [
     new Option("-o, --output <format>", "how to print").choices(formats).default(format).helpGroup("Output:"),
@@ -73,30 +77,34 @@ export function onServer<Args extends unknown[], Options extends object>(
   ]) {
     command.addOption(option);
   }
-  command
-    .addHelpText("after", notes(ownFigures ? EXIT_NOTE : JSON_NOTE + EXIT_NOTE))
-    .action(async (...given: unknown[]) => {
-      const options = given.at(-2) as Options & Common;
-      if (options.apiKeyFile === "-" && readsInput(given.slice(0, -2)))
-        throw new CommandError(
-          EXIT.USAGE,
-          "Standard input cannot be both the key and what is read; give one of them in a file.",
-        );
-      const client = new TallyClient({
-        ...(await resolveServer(options, process.env, report)),
-        timeoutMs: options.timeout,
-      });
-      const output = new Output(options.output, options.quiet ?? false);
-      const stopListening = endsItself ? () => {} : dieOfInterrupt(client);
-      try {
-        await run({ client, output }, given.slice(0, -2) as Args, options);
-      } catch (error) {
-        throw error instanceof CallError ? failureOf(error) : error;
-      } finally {
-        stopListening();
-        client.close();
-      }
-    });
+}
+
+/** Do it with the server that they say. @param given  what commander hands to an action */
+export async function withServer<Args extends unknown[], Options extends object>(
+  given: unknown[],
+  { endsItself = false, readsInput = () => false }: Pick<Printing, "endsItself" | "readsInput">,
+  run: (session: Session, args: Args, options: Options) => Promise<void>,
+): Promise<void> {
+  const options = given.at(-2) as Options & Common;
+  if (options.apiKeyFile === "-" && readsInput(given.slice(0, -2)))
+    throw new CommandError(
+      EXIT.USAGE,
+      "Standard input cannot be both the key and what is read; give one of them in a file.",
+    );
+  const client = new TallyClient({
+    ...(await resolveServer(options, process.env, report)),
+    timeoutMs: options.timeout,
+  });
+  const output = new Output(options.output, options.quiet ?? false);
+  const stopListening = endsItself ? () => {} : dieOfInterrupt(client);
+  try {
+    await run({ client, output }, given.slice(0, -2) as Args, options);
+  } catch (error) {
+    throw error instanceof CallError ? failureOf(error) : error;
+  } finally {
+    stopListening();
+    client.close();
+  }
 }
 
 /** The options that every command on a server has. */

@@ -1,4 +1,5 @@
 import { toJson } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
 import {
   AdminService,
@@ -22,7 +23,7 @@ export function define(command: Command): void {
 
 function view(answer: GetServerInfoResponse): View {
   const { version, nodeVersion, startTime, store, promise, durability, auth, limits, warnings } = answer;
-  const { instance, counters, storeBytes, roomBytes, lastMinute, threads } = answer;
+  const { lastBackup, instance, counters, storeBytes, roomBytes, lastMinute, threads } = answer;
   return {
     json: toJson(GetServerInfoResponseSchema, answer, EVERY_FIELD),
     value: version,
@@ -43,6 +44,7 @@ function view(answer: GetServerInfoResponse): View {
       THREADS: threads
         .map(({ name, busyPercent, heapBytes }) => `${name} ${busyPercent} %, ${mib(Number(heapBytes))}`)
         .join("; "),
+      BACKUP: backupIn(lastBackup),
       LIMITS: Object.entries(limits)
         .map(([name, value]) => `${name} ${value}`)
         .sort()
@@ -66,6 +68,13 @@ function ratesText({ seconds, calls, refusedCalls, operations, commits }: LastMi
     `${rate(calls)} calls a second, ${rate(refusedCalls)} of them refused; ` +
     `${rate(operations)} operations in ${rate(commits)} commits`
   );
+}
+
+/** The newest one that the server made by itself. */
+function backupIn(last: GetServerInfoResponse["lastBackup"]): string {
+  if (last === undefined) return "none by itself";
+  const took = last.duration === undefined ? "" : `, in ${durationMs(last.duration) / 1_000} s`;
+  return `${timeOf(last.time)}, ${mib(Number(last.bytes))}${took}: ${last.file}`;
 }
 
 const EXAMPLES = `Examples:

@@ -91,6 +91,11 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     load: () => import("./backup.ts"),
   },
   restore: { group: "Serve", about: "make a store of a backup", load: () => import("./restore.ts") },
+  epoch: {
+    group: "Serve",
+    about: "after a store was restored by other means",
+    load: () => import("./epoch.ts"),
+  },
   verify: {
     group: "Serve",
     about: "look at everything that a store keeps, or a backup",

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { Restored } from "../service/store-backup.ts";
+import type { Restored, RestoredKeys } from "../service/store-backup.ts";
 import { figure } from "./count/summary.ts";
 import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
@@ -11,6 +11,7 @@ export function define(command: Command): void {
   command
     .argument("<file>", "the backup, as `tally backup` made it")
     .requiredOption("--store <url>", "sqlite:PATH, where nothing stands yet")
+    .option("--revoke-keys", "revoke every API key that is in it")
     .addOption(
       new Option("-o, --output <format>", "how to print")
         .choices(["table", "json", "yaml"])
@@ -25,11 +26,15 @@ export function define(command: Command): void {
 
 interface Options {
   readonly store: string;
+  readonly revokeKeys?: boolean;
   readonly output: Format;
   readonly quiet?: boolean;
 }
 
-async function run(file: string, { store, output: format, quiet = false }: Options): Promise<void> {
+async function run(
+  file: string,
+  { store, revokeKeys = false, output: format, quiet = false }: Options,
+): Promise<void> {
   const { restoreStore } = await import("../file-tools.ts");
   const output = new Output(format, quiet);
   const live = process.stderr.isTTY && !quiet ? new LiveLines(process.stderr) : undefined;
@@ -37,20 +42,32 @@ async function run(file: string, { store, output: format, quiet = false }: Optio
   const restored = await stoppable(live, (signal) =>
     restoreStore(file, store, {
       signal,
+      revokesKeys: revokeKeys,
       onProgress: ({ doing, bytes, of }) => draw(() => `${doing}: ${mib(bytes)} of ${mib(of ?? bytes)}`),
     }),
   );
   await output.record(viewOf(restored, file));
   output.note(
-    `What was changed after ${restored.manifest.time} is not in it. A retry of a call from after then counts again, and API keys ` +
-      "that were revoked since are good again: revoke them once more.",
+    `What was changed after ${restored.manifest.time} is not in it, nor the answers kept under request ids since: a retry of a call ` +
+      `from after then counts again. Etags and page tokens of before fit no more. ${toldOf(restored)}`,
   );
 }
 
-function viewOf({ store, manifest }: Restored, file: string): View {
+/** What became of who may call. */
+function toldOf({ good, revoked }: RestoredKeys): string {
+  const keys = (count: number) => (count === 1 ? "1 API key" : `${figure(count)} API keys`);
+  if (revoked > 0) return `${keys(revoked)} in it ${revoked === 1 ? "is" : "are"} revoked.`;
+  if (good === 0) return "Principals and bindings are those of then.";
+  return (
+    `Principals and bindings are those of then, and ${keys(good)} in it ${good === 1 ? "is" : "are"} good, also if revoked ` +
+    "since: revoke those once more."
+  );
+}
+
+function viewOf({ store, manifest, epoch, good, revoked }: Restored & RestoredKeys, file: string): View {
   return {
     json: {
-      ...{ store, file },
+      ...{ store, file, epoch, keys: { good, revoked } },
       manifest: { ...manifest, files: manifest.files.map((each) => ({ ...each })) },
     },
     value: store,
@@ -59,6 +76,7 @@ function viewOf({ store, manifest }: Restored, file: string): View {
       FROM: file,
       "AS OF": `${manifest.time}, position ${manifest.position} of the change log`,
       COUNTERS: figure(manifest.counters),
+      EPOCH: epoch,
       HISTORY: manifest.historySchema === null ? "none" : "restored",
     },
   };
@@ -66,6 +84,7 @@ function viewOf({ store, manifest }: Restored, file: string): View {
 
 const EXAMPLES = `Examples:
   tally restore /backup/tally-0600.tar --store sqlite:./tally.db
+  tally restore stolen-since.tar --store sqlite:./tally.db --revoke-keys
 `;
 
 const ABOUT = `
@@ -74,7 +93,8 @@ backup in which one bit is not what was written nothing is made. Both files have
 
 The store is as it was when it was backed up. What was changed since is gone, and so are the answers kept under request
 ids: a retry of a call from after then is counted again. API keys, principals and bindings are those of then, revoked
-ones included.
+ones included: --revoke-keys revokes every API key that is in it. Revisions will be given again, so etags get another
+ending (\`tally epoch\`): those that callers still hold, and page tokens, are refused.
 
 Exit codes: 0 done, 1 failure, 2 usage, 65 the backup is damaged, or of a newer Tally, 73 something stands there, or no
 room, 75 another process has the store, 130 Ctrl-C.`;

@@ -180,39 +180,40 @@ export class TallyClient {
   }
 
   /**
-   * Call a method that is answered by a stream. Nothing is tried again: who was told something goes on from there.
+   * Call a method that is answered by a stream. It is not tried again: what came so far may have been used.
    *
-   * @param waitMs  how long each message may take to come
-   * @throws CallError  at the end, after what was told
+   * @param silenceMs  how long the server may send nothing at all, in milliseconds
+   * @throws CallError  when it ends otherwise than whole
    */
   async *stream<M extends DescMethodServerStreaming>(
     method: M,
     init: MessageInitShape<M["input"]>,
-    waitMs: number = this.#options.timeoutMs,
+    silenceMs: number = this.#options.timeoutMs,
   ): AsyncGenerator<MessageShape<M["output"]>, void> {
-    const request = create(method.input, init);
     const path = `/${method.parent.typeName}/${method.name}`;
-    const messages = this.#connection.messages(path, toBinary(method.input, request), waitMs);
+    const request = create(method.input, init);
+    const messages = this.#connection.stream(path, toBinary(method.input, request), silenceMs);
     try {
       for (;;) {
         const next = await messages.next();
-        if (!next.done) yield fromBinary(method.output, next.value) as MessageShape<M["output"]>;
-        else if (next.value === undefined) return;
-        else {
-          const error = CallError.from(next.value);
-          const withoutKey = this.#options.apiKey === undefined;
-          const prefix = prefixOf(request);
-          throw error.about({
-            server: this.server,
-            requestId: undefined,
-            unknown: error.unknown,
-            withoutKey,
-            prefix,
-          });
+        if (!next.done) {
+          yield fromBinary(method.output, next.value) as MessageShape<M["output"]>;
+          continue;
         }
+        if (next.value === undefined) return;
+        const withoutKey = this.#options.apiKey === undefined;
+        const error = CallError.from(next.value);
+        const about = {
+          server: this.server,
+          requestId: undefined,
+          unknown: error.unknown,
+          withoutKey,
+          prefix: prefixOf(request),
+        };
+        throw error.about(about);
       }
     } finally {
-      await messages.return(undefined);
+      await messages.return(undefined); // Who takes no more ends the call.
     }
   }
 

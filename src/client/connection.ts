@@ -4,7 +4,6 @@ import {
   connect,
   constants,
   type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
   sensitiveHeaders,
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
@@ -27,7 +26,7 @@ export interface Failed {
 export type Reply = { readonly answer: Buffer } | { readonly failed: Failed };
 
 /**
- * A gRPC connection on Node's own HTTP/2, for calls of one message, over TLS or in plaintext: made at the first call, and made again by
+ * A gRPC connection on Node's own HTTP/2, for unary calls, over TLS or in plaintext: made at the first call, and made again by
  * the next one when it is lost, left a call without an answer in time, or the server asks to leave it. It tries
  * nothing again by itself.
  *
@@ -59,63 +58,73 @@ export class Connection {
    * @param timeoutMs  the deadline from now; the server is told
    */
   unary(path: string, request: Uint8Array, timeoutMs: number): Promise<Reply> {
+    const link = this.#open();
     const { promise, resolve } = Promise.withResolvers<Reply>();
-    const timeout = { "grpc-timeout": `${Math.max(1, Math.floor(timeoutMs))}m` };
-    const { stream, exchange } = this.#call(path, request, timeout, resolve);
-    exchange.gather();
+    const stream = this.#begin(link, path, request, timeoutMs);
+    const exchange = new Exchange(stream, link);
+    const chunks: Buffer[] = [];
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("close", () => resolve(exchange.failure() ?? answerIn(chunks)));
     const timer = setTimeout(() => exchange.expire(), timeoutMs);
     stream.once("close", () => clearTimeout(timer));
     return promise;
   }
 
   /**
-   * One attempt at a call that is answered by any number of messages. Who takes no more of them hangs up.
+   * One attempt at a call that is answered by a stream; the next message is read when the one before was taken.
    *
-   * @param waitMs  how long each message may take to come; the server is told of no deadline
-   * @returns       at the end, why it failed; undefined: it did not
+   * @param silenceMs  how long the server may send nothing at all
+   * @returns          the encoded messages; and at the end how it failed, if it did
    */
-  async *messages(
+  async *stream(
     path: string,
     request: Uint8Array,
-    waitMs: number,
+    silenceMs: number,
   ): AsyncGenerator<Buffer, Failed | undefined> {
-    const { promise, resolve } = Promise.withResolvers<Reply>();
-    const { stream, exchange } = this.#call(path, request, {}, resolve);
-    const timer = setTimeout(() => exchange.expire(), waitMs);
-    let rest: Buffer = Buffer.alloc(0);
+    const link = this.#open();
+    const stream = this.#begin(link, path, request);
+    const exchange = new Exchange(stream, link);
+    const closed = new Promise((resolve) => stream.once("close", resolve));
+    let timer: NodeJS.Timeout | undefined;
+    const listen = () => {
+      timer = setTimeout(() => exchange.expire(), silenceMs);
+    };
+    listen();
+    let held: Buffer = Buffer.alloc(0);
     try {
       for await (const chunk of stream as AsyncIterable<Buffer>) {
-        timer.refresh();
-        rest = Buffer.concat([rest, chunk]);
-        for (let end = endOfFrame(rest); end <= rest.length; end = endOfFrame(rest)) {
-          yield rest.subarray(FRAME_HEAD, end);
-          rest = rest.subarray(end);
+        clearTimeout(timer); // Whoever takes it may take their time.
+        held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+        for (let end = messageEnd(held); end <= held.length; end = messageEnd(held)) {
+          const message = held.subarray(FRAME_HEAD, end);
+          held = held.subarray(end);
+          yield message;
         }
+        listen();
       }
-    } catch {
-      // What became of it the reply says.
+    } catch (error) {
+      if (!(error instanceof Error)) throw error; // The exchange tells it.
     } finally {
       clearTimeout(timer);
       stream.close(constants.NGHTTP2_CANCEL);
     }
-    const reply = await promise;
-    return "failed" in reply ? reply.failed : undefined;
+    await closed;
+    return exchange.failure()?.failed;
   }
 
-  #call(path: string, request: Uint8Array, headers: OutgoingHttpHeaders, settle: (reply: Reply) => void) {
-    const link = this.#open();
-    const stream = link.session.request({
+  /** @param timeoutMs  the deadline from now, that the server is told; undefined: none */
+  #begin({ session }: Link, path: string, request: Uint8Array, timeoutMs?: number): ClientHttp2Stream {
+    const stream = session.request({
       ":method": "POST",
       ":path": path,
       "content-type": "application/grpc",
+      ...(timeoutMs !== undefined && { "grpc-timeout": `${Math.max(1, Math.floor(timeoutMs))}m` }),
       te: "trailers",
-      ...headers,
       ...(this.#apiKey !== undefined && { authorization: `Bearer ${this.#apiKey}` }),
       [sensitiveHeaders]: ["authorization"], // Of which HPACK keeps no copy.
     });
-    const exchange = new Exchange(stream, link, settle);
     stream.end(framed(request));
-    return { stream, exchange };
+    return stream;
   }
 
   /** Hang up; calls in flight fail. */
@@ -156,13 +165,11 @@ interface Link {
 class Exchange {
   readonly #stream: ClientHttp2Stream;
   readonly #link: Link;
-  /** What came of the one message of its answer; undefined: somebody else takes what comes. */
-  #chunks: Buffer[] | undefined;
   #headers: IncomingHttpHeaders = {};
   #expired = false;
   #error: Error | undefined;
 
-  constructor(stream: ClientHttp2Stream, link: Link, settle: (reply: Reply) => void) {
+  constructor(stream: ClientHttp2Stream, link: Link) {
     this.#stream = stream;
     this.#link = link;
     stream.on("response", (headers) => this.#hear(headers));
@@ -170,14 +177,6 @@ class Exchange {
     stream.on("error", (error: Error) => {
       this.#error = error.cause instanceof Error ? error.cause : error; // The session's own, if that was it.
     });
-    stream.on("close", () => settle(this.#reply()));
-  }
-
-  /** Take what comes: the answer is one message. */
-  gather(): void {
-    const chunks: Buffer[] = [];
-    this.#chunks = chunks;
-    this.#stream.on("data", (chunk: Buffer) => chunks.push(chunk));
   }
 
   /** The connection may be dead without anybody knowing, for as long as TCP hopes: the next call has another. */
@@ -191,13 +190,14 @@ class Exchange {
     this.#headers = { ...this.#headers, ...headers };
   }
 
-  #reply(): Reply {
+  /** Once it is over: how it failed; undefined when it did not. */
+  failure(): { readonly failed: Failed } | undefined {
     const {
       "grpc-status": status,
       "grpc-message": message,
       "grpc-status-details-bin": details,
     } = this.#headers;
-    if (status === "0") return this.#answer();
+    if (status === "0") return undefined;
     if (status !== undefined) {
       const bytes = typeof details === "string" ? Buffer.from(details, "base64") : undefined;
       return {
@@ -212,15 +212,7 @@ class Exchange {
     return this.#unanswered();
   }
 
-  #answer(): Reply {
-    if (this.#chunks === undefined) return { answer: Buffer.alloc(0) };
-    const body = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
-    const whole = body.length >= FRAME_HEAD && body.length === FRAME_HEAD + body.readUInt32BE(1);
-    if (whole && body[0] === 0) return { answer: body.subarray(FRAME_HEAD) };
-    return failed(CODE.INTERNAL, "the answer is not one whole message", true);
-  }
-
-  #unanswered(): Reply {
+  #unanswered(): { readonly failed: Failed } {
     const { session, tls, heard } = this.#link;
     const connected = !session.connecting && this.#stream.id !== undefined;
     const httpStatus = Number(this.#headers[":status"] ?? 200);
@@ -240,7 +232,20 @@ class Exchange {
   }
 }
 
-function failed(code: number, message: string, sent: boolean): Reply {
+/** The one message of an answer. */
+function answerIn(chunks: readonly Buffer[]): Reply {
+  const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  if (body.length >= FRAME_HEAD && body.length === messageEnd(body) && body[0] === 0)
+    return { answer: body.subarray(FRAME_HEAD) };
+  return failed(CODE.INTERNAL, "the answer is not one whole message", true);
+}
+
+/** Where the message ends that bytes begin with, as far as they tell. */
+function messageEnd(bytes: Buffer): number {
+  return bytes.length < FRAME_HEAD ? Number.POSITIVE_INFINITY : FRAME_HEAD + bytes.readUInt32BE(1);
+}
+
+function failed(code: number, message: string, sent: boolean): { readonly failed: Failed } {
   return { failed: { code, message, details: undefined, sent } };
 }
 
@@ -251,11 +256,6 @@ function percentDecoded(text: string): string {
   } catch {
     return text;
   }
-}
-
-/** Where the frame ends that bytes begin with; Infinity while not even its head is there. */
-function endOfFrame(bytes: Buffer): number {
-  return bytes.length < FRAME_HEAD ? Number.POSITIVE_INFINITY : FRAME_HEAD + bytes.readUInt32BE(1);
 }
 
 /** gRPC's frame: a byte for "not compressed", four for the length, then the message. */

@@ -371,6 +371,34 @@ export const KEYS = {
     about: "how long history is kept by UTC days; nothing is for ever",
     default: "",
   },
+  backupDir: {
+    ...path(),
+    name: "backup-dir",
+    group: "Backup",
+    about: "folder of its own for the backups that the server makes of an SQLite store",
+    placeholder: "<folder>",
+  },
+  backupEveryMs: {
+    ...optional(duration("1m", "366d")),
+    name: "backup-every",
+    group: "Backup",
+    about: "how often it makes one; nothing is never",
+    default: "",
+  },
+  backupKeep: {
+    ...count(1, 100_000),
+    name: "backup-keep",
+    group: "Backup",
+    about: "how many are kept; the oldest go first, once there is a new one",
+    default: "7",
+  },
+  backupRate: {
+    ...size("1MiB", "1024GiB"),
+    name: "backup-rate",
+    group: "Backup",
+    about: "how much is read and written a second for one, at most",
+    default: "64MiB",
+  },
 } as const satisfies Record<string, Key<unknown>>;
 
 /** What the settings are, each by its key. */

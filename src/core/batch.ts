@@ -58,6 +58,7 @@ export function decideBatch(
   context: Context,
 ): { outcomes: Outcomes; save: Save } {
   const outcomes = newOutcomes(batch.ops.count, batch.calls.count);
+  outcomes.epoch = context.epoch;
   const answers = new Map<string, Uint8Array>();
   const judged = new Working(batch, loaded, context, outcomes);
   let first = 0;

@@ -6,6 +6,7 @@
  * sparse map beside them.
  */
 import type { FullCounter } from "./counter.ts";
+import type { Epoch } from "./epoch.ts";
 import type { Refusal } from "./errors.ts";
 import type { Verdict } from "./limits.ts";
 import type { Op, OpExtras, Verb } from "./op.ts";
@@ -96,6 +97,8 @@ export interface Outcomes {
   /** By call, likewise: how far the value may still move; 0 in a replay, whose counter may have moved on. */
   readonly headroomUp: BigUint64Array;
   readonly headroomDown: BigUint64Array;
+  /** Of the store: what etags of these revisions end in. */
+  epoch: Epoch;
   /** Of the whole batch; set by the store. */
   timings: CommitTimings;
 }
@@ -184,6 +187,7 @@ export function newOutcomes(
     headroomDown: new BigUint64Array(buffer, 24 * ops + 16 * calls, calls),
     replayed: new Uint8Array(buffer, 24 * ops + 24 * calls, calls),
     uids: new Array(calls).fill(""),
+    epoch: undefined,
     timings: {},
   };
 }
@@ -201,6 +205,7 @@ export function takeOutcomes(into: Outcomes, from: Outcomes, c: number, first: n
   }
   const refusal = from.callRefusals.get(c);
   if (refusal !== undefined) into.callRefusals.set(c, refusal);
+  into.epoch = from.epoch;
   into.times[c] = from.times[c]!;
   into.replayed[c] = from.replayed[c]!;
   into.uids[c] = from.uids[c]!;

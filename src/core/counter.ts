@@ -1,3 +1,4 @@
+import { type Epoch, inEpoch } from "./epoch.ts";
 import { INT64_MAX, INT64_MIN } from "./int64.ts";
 import type { CountingSettings, Details } from "./settings.ts";
 
@@ -81,14 +82,14 @@ export const CORRUPT = Symbol("corrupt");
 /** What counting leaves as it is: which counter it is, and its settings. */
 export type Fixed = Omit<FullCounter, "name" | "value" | "revision" | "updateTime" | "timing">;
 
-/** Names a counter at a revision; a caller sends it back to change the counter only if nobody else has. */
-export function etagOf(uid: string, revision: number): string {
-  return `${uid}.${revision}`;
+/** Names a counter at a revision of an epoch; a caller sends it back to change the counter only if nobody else has. */
+export function etagOf(uid: string, revision: number, epoch: Epoch): string {
+  return inEpoch(`${uid}.${revision}`, epoch);
 }
 
 /** Names a counter's settings; the "s" keeps it from ever equalling an etag. */
-export function settingsEtagOf(uid: string, settingsRevision: number): string {
-  return `${uid}.s${settingsRevision}`;
+export function settingsEtagOf(uid: string, settingsRevision: number, epoch: Epoch): string {
+  return inEpoch(`${uid}.s${settingsRevision}`, epoch);
 }
 
 /** The lowest value allowed, int64's own when the counter has no minimum. */

@@ -1,4 +1,5 @@
 import { type Counter, etagOf, highest, lowest, settingsEtagOf } from "./counter.ts";
+import type { Epoch } from "./epoch.ts";
 import type { Refusal } from "./errors.ts";
 import { type Op, Verb } from "./op.ts";
 import type { Policy } from "./policy.ts";
@@ -20,6 +21,8 @@ export interface Judging {
   readonly now: number;
   /** Undefined where the store keeps no counters that time does anything to. */
   readonly calendar: Calendar | undefined;
+  /** Of the store; undefined until its first restore. */
+  readonly epoch?: Epoch;
 }
 
 /**
@@ -51,7 +54,7 @@ export function decide(
   if (op.uid !== undefined && op.uid !== counter.uid) return { code: "COUNTER_NOT_FOUND" };
   if (op.verb === Verb.UPDATE) return update(counter, op, judging);
   if (op.etag !== undefined) {
-    const etag = etagOf(counter.uid, counter.revision);
+    const etag = etagOf(counter.uid, counter.revision, judging.epoch);
     if (op.etag !== etag) return { code: "ETAG_MISMATCH", etag };
   }
   if (op.verb === Verb.DELETE) return counter.value;
@@ -217,7 +220,7 @@ function create(op: Op, judging: Judging): bigint | Refusal {
 
 function update(counter: Counter, op: Op, judging: Judging): bigint | Refusal {
   if (op.etag !== undefined) {
-    const settingsEtag = settingsEtagOf(counter.uid, counter.settingsRevision);
+    const settingsEtag = settingsEtagOf(counter.uid, counter.settingsRevision, judging.epoch);
     if (op.etag !== settingsEtag) return { code: "ETAG_MISMATCH", settingsEtag };
   }
   const mask = op.mask ?? [];

@@ -60,6 +60,8 @@ export const ERROR_CODES = [
   "HISTORY_TOO_LARGE",
   "NOT_ONE_MESSAGE",
   "COMPRESSION_UNSAID",
+  "BACKUP_UNSUPPORTED",
+  "BACKUP_FAILED",
 ] as const;
 
 /** One of them. */
@@ -225,6 +227,10 @@ export function messageOf(refusal: Refusal): string {
       return "The issuer of the token could not be asked for its keys yet, so the token cannot be checked; retry. Nothing was applied by this try.";
     case "AUTH_STALE":
       return "This server could not read for ten seconds who may call; retry, or ask another one. Nothing was applied by this try.";
+    case "BACKUP_UNSUPPORTED":
+      return `This store is not backed up by Tally; ${refusal.expected ?? "use the means of its database"}.`;
+    case "BACKUP_FAILED":
+      return `No backup was made: ${refusal.expected ?? "look into the server's log"}.`;
     case "AUTH_OFF":
       return "Principals and keys are not served here, for the server's setting auth is off; nothing was changed.";
     case "PRINCIPAL_NOT_FOUND":

@@ -1,6 +1,7 @@
 /** What a store loads for a batch, and what it is to save once the batch has been judged. */
 import type { ChangeColumns } from "./change.ts";
 import type { CORRUPT, Counter, Fixed, Timing } from "./counter.ts";
+import type { Epoch } from "./epoch.ts";
 import type { Refusal } from "./errors.ts";
 import type { PolicySet } from "./policies.ts";
 import type { AsOf } from "./present.ts";
@@ -51,6 +52,8 @@ export interface Context extends Pick<AsOf, "now"> {
   readonly calendar: Calendar | undefined;
   /** All there are as of this step; undefined where the store keeps none. */
   readonly policies?: PolicySet | undefined;
+  /** Of the store; undefined until its first restore. */
+  readonly epoch?: Epoch;
   /** A fresh UUIDv7; the uids of the counters that this batch makes are derived from it. */
   readonly uidSeed: string;
   /** By operation: refusals that the database itself has given to operations which the rule accepts. */

@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import type { Epoch } from "../core/epoch.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import { createBinding, deleteBinding } from "./bindings.ts";
@@ -38,6 +39,8 @@ export interface Administration {
   deleteBinding(subject: Subject): Promise<undefined | Refusal>;
   /** Calls that were refused in this process, the latest first. */
   denials(): readonly DeniedCalls[];
+  /** Of the store. */
+  readonly epoch: Epoch;
   /** Names a principal as it is. */
   etagOf(principal: Principal): string;
   /** What a binding is about. */
@@ -47,11 +50,16 @@ export interface Administration {
 /** @param denials  those that were refused, the latest first */
 export function administrationOf(
   current: CurrentDirectory,
-  { catalogue, clock, randomBytes }: { catalogue: Catalogue; clock: Clock; randomBytes: RandomBytes },
+  {
+    catalogue,
+    clock,
+    epoch,
+    randomBytes,
+  }: { catalogue: Catalogue; clock: Clock; epoch?: Epoch; randomBytes: RandomBytes },
   denials: () => readonly DeniedCalls[],
   lastUses: LastUses,
 ): Administration {
-  const changes = new DirectoryChanges(current, catalogue, clock);
+  const changes = new DirectoryChanges(current, catalogue, clock, epoch);
   return {
     read: () => current.refresh(),
     createPrincipal: (name, fields) => createPrincipal(changes, name, fields, randomBytes),
@@ -63,7 +71,8 @@ export function administrationOf(
     createBinding: (principal, subject) => createBinding(changes, principal, bindingKeyOf(subject)),
     deleteBinding: (subject) => deleteBinding(changes, bindingKeyOf(subject)),
     denials,
-    etagOf: ({ version }) => etagOf(version),
+    epoch,
+    etagOf: ({ version }) => etagOf(version, epoch),
     subjectOf: ({ subject }) => subjectOf(subject),
   };
 }

@@ -1,5 +1,6 @@
 import type { CatalogueName, CatalogueWrite } from "../core/catalogue.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Epoch } from "../core/epoch.ts";
 import { type Refusal, TallyError } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { CurrentDirectory } from "./current-directory.ts";
@@ -24,14 +25,17 @@ export interface Settled<T> {
 export class DirectoryChanges {
   readonly current: CurrentDirectory;
   readonly clock: Clock;
+  /** Of the store: what etags of principals end in. */
+  readonly epoch: Epoch;
   readonly #catalogue: Catalogue;
   /** One after another, so that those of one process do not get into each other's way. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(current: CurrentDirectory, catalogue: Catalogue, clock: Clock) {
+  constructor(current: CurrentDirectory, catalogue: Catalogue, clock: Clock, epoch?: Epoch) {
     this.current = current;
     this.#catalogue = catalogue;
     this.clock = clock;
+    this.epoch = epoch;
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import type { Epoch } from "../core/epoch.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { KeyUses } from "../service/store-key-uses.ts";
@@ -31,6 +32,8 @@ export type GuardMode = "optional" | "required";
 export interface GuardOptions {
   readonly mode: GuardMode;
   readonly catalogue: Catalogue;
+  /** Of the store: what etags of principals end in. */
+  readonly epoch?: Epoch;
   /** Where it is written down when keys were last used; undefined: nowhere. */
   readonly keyUses?: KeyUses | undefined;
   readonly clock: Clock;

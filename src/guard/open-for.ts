@@ -64,7 +64,7 @@ export interface Guarding {
  *                     key cannot be used, or it cannot be read who may call
  */
 export async function openGuardFor(
-  { catalogue, keyUses }: Pick<Store, "catalogue" | "keyUses">,
+  { catalogue, epoch, keyUses }: Pick<Store, "catalogue" | "epoch" | "keyUses">,
   settings: GuardSettings,
   shown: string,
   deps: {
@@ -90,7 +90,7 @@ export async function openGuardFor(
     const rates = new CallerRates(deps.clock, ratesOf(settings), randomInt(2 ** 32));
     const proxies = new TrustedProxies(settings.trustedProxies);
     const guard = await openGuard({
-      ...{ mode: auth, catalogue, keyUses, rootKeyFile, ...deps },
+      ...{ mode: auth, catalogue, epoch, keyUses, rootKeyFile, ...deps },
       tokens: (now) => openTokens({ known: () => now.directory, seed: randomInt(2 ** 32), oidc, ...deps }),
       certificates: (now) => openCertificates(() => now.directory, deps.clock),
       formerIds: await formerIdsOf(catalogue, auth, settings, deps),

@@ -1,3 +1,4 @@
+import { type Epoch, inEpoch } from "../core/epoch.ts";
 import type { Refusal } from "../core/errors.ts";
 import { Grants } from "../core/grants.ts";
 import { ON_ALL_ALONE } from "../core/permissions.ts";
@@ -68,8 +69,8 @@ export function updatePrincipal(
     if (name === ANONYMOUS && given.grants !== undefined && (given.grants.everywhere & ON_ALL_ALONE) !== 0)
       return FOR_SOMEBODY;
     const expectedVersion = found?.version ?? 0;
-    if (etag !== undefined && etag !== etagOf(expectedVersion))
-      return { code: "ETAG_MISMATCH", etag: etagOf(expectedVersion) };
+    if (etag !== undefined && etag !== etagOf(expectedVersion, changes.epoch))
+      return { code: "ETAG_MISMATCH", etag: etagOf(expectedVersion, changes.epoch) };
     const { version: _, ...before } = found ?? { ...NOTHING, createTimeMs: changes.clock.now(), version: 0 };
     const after = { ...before, ...given };
     const body = principalToBody(after);
@@ -98,17 +99,17 @@ export async function deletePrincipal(
     const expectedVersion = directory.principalByName(name)?.version ?? directory.unreadableVersion(entry);
     if (expectedVersion === undefined) return NOT_FOUND;
     if (Number.isNaN(expectedVersion)) return unreadable(directory, entry)!;
-    if (etag !== undefined && etag !== etagOf(expectedVersion))
-      return { code: "ETAG_MISMATCH", etag: etagOf(expectedVersion) };
+    if (etag !== undefined && etag !== etagOf(expectedVersion, changes.epoch))
+      return { code: "ETAG_MISMATCH", etag: etagOf(expectedVersion, changes.epoch) };
     return { write: { ...entry, body: undefined, expectedVersion }, answer: () => undefined };
   });
   if (refused === undefined) await changes.sweep();
   return refused;
 }
 
-/** Names a principal at a version. */
-export function etagOf(version: number): string {
-  return `a${version}`;
+/** Names a principal at a version of an epoch. */
+export function etagOf(version: number, epoch: Epoch): string {
+  return inEpoch(`a${version}`, epoch);
 }
 
 /** Who administrates is somebody: what nobody in particular may, everybody may. */

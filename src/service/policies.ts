@@ -1,5 +1,6 @@
 import type { CatalogueWrite } from "../core/catalogue.ts";
 import { refillConflict } from "../core/decide.ts";
+import { type Epoch, inEpoch } from "../core/epoch.ts";
 import type { Refusal } from "../core/errors.ts";
 import { POLICIES_DAMAGED } from "../core/following.ts";
 import { POLICIES_MAX, PolicySet } from "../core/policies.ts";
@@ -11,13 +12,27 @@ import type { Catalogue } from "./store-catalogue.ts";
 /** The policies of a store, as entries of its catalogue: the settings of the counters that begin with a prefix. */
 export class Policies {
   readonly #catalogue: Catalogue;
+  readonly #epoch: Epoch;
   #version = 0;
   #set = PolicySet.NONE;
   /** One after another: each counts how many there are before it writes, and reads in order. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(catalogue: Catalogue) {
+  /** @param epoch  of the store: what etags of its policies end in */
+  constructor(catalogue: Catalogue, epoch?: Epoch) {
     this.#catalogue = catalogue;
+    this.#epoch = epoch;
+  }
+
+  /** Names a policy at a revision; 0 is none. */
+  etagOf(revision: number): string {
+    return inEpoch(`p${revision}`, this.#epoch);
+  }
+
+  /** Of such a text; undefined when it is none, or of another epoch. */
+  revisionIn(etag: string): number | undefined {
+    const [, digits] = /^p(\d{1,15})(?:\.|$)/.exec(etag) ?? [];
+    return digits !== undefined && this.etagOf(Number(digits)) === etag ? Number(digits) : undefined;
   }
 
   /**
@@ -117,7 +132,7 @@ export class Policies {
     const found = policies.get(prefix)?.revision ?? 0;
     if (found === 0 && policy === undefined) return { code: "POLICY_NOT_FOUND" };
     if (revision !== undefined && revision !== found)
-      return { code: "ETAG_MISMATCH", etag: policyEtagOf(found) };
+      return { code: "ETAG_MISMATCH", etag: this.etagOf(found) };
     if (found === 0 && policies.size >= POLICIES_MAX)
       return { code: "TOO_MANY_POLICIES", max: BigInt(POLICIES_MAX) };
     const former = policies.versions(prefix);
@@ -137,17 +152,6 @@ export class Policies {
     this.#turn = done.catch(() => {});
     return done;
   }
-}
-
-/** Names a policy at a revision; 0 is none. */
-export function policyEtagOf(revision: number): string {
-  return `p${revision}`;
-}
-
-/** Of such a text; undefined when it is none. */
-export function revisionIn(etag: string): number | undefined {
-  const [, digits] = /^p(\d{1,15})$/.exec(etag) ?? [];
-  return digits === undefined ? undefined : Number(digits);
 }
 
 /** Why no counter could have these settings. */

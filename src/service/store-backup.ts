@@ -36,10 +36,47 @@ export interface BackedUp {
   readonly served: boolean;
 }
 
+/** Backups of the store that this process serves, for who may start them. */
+export interface BackupMaking {
+  /** What the store's file is called: what those of its backups begin with. */
+  readonly name: string;
+  /** The folder that it is in. */
+  readonly folder: string;
+  /**
+   * Make a backup beside the traffic, by another process.
+   *
+   * @throws TallyError STORE_UNAVAILABLE  with one sentence for the operator; CALL_CANCELLED when it was stopped. Then nothing
+   *                                       is left of it, or what is left goes with the next one
+   */
+  make(options: BackupToMake): Promise<BackedUp>;
+}
+
+/** A backup that is to be made. */
+export interface BackupToMake {
+  /** Where nothing stands yet. */
+  readonly to: string;
+  /** The folder in which it is until it is whole; what one that was killed has left there goes. */
+  readonly part: string;
+  readonly bytesPerSecond: number;
+  readonly signal: AbortSignal;
+  /** Told what the operator is to know: a sentence. */
+  readonly warn: (sentence: string) => void;
+}
+
 /** A store that was restored. */
 export interface Restored {
   readonly store: string;
   readonly manifest: BackupManifest;
+}
+
+/** What a restore made of who may call. */
+export interface RestoredKeys {
+  /** Of API keys that were neither revoked nor expired when the backup was made: they are good again. */
+  readonly good: number;
+  /** Of those, how many are revoked now; and what nobody could read of others, and is gone. */
+  readonly revoked: number;
+  /** The epoch that the store has from now on: 8 hexadecimal digits. */
+  readonly epoch: string;
 }
 
 /** How far a backup or a restore is. */

@@ -2,10 +2,12 @@ import type { CORRUPT } from "../core/batch.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Batch, Outcomes } from "../core/columns.ts";
 import type { FullCounter } from "../core/counter.ts";
+import type { Epoch } from "../core/epoch.ts";
 import type { RequestIdRetention } from "../core/request-ids.ts";
 import type { Order, Selection, Sum } from "../core/selection.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Accepting } from "./store-accepting.ts";
+import type { BackupMaking } from "./store-backup.ts";
 import type { Catalogue } from "./store-catalogue.ts";
 import type { Copying } from "./store-copying.ts";
 import type { History, HistoryOptions } from "./store-history.ts";
@@ -26,6 +28,12 @@ import type { StoreSize } from "./store-size.ts";
  */
 export interface Store {
   readonly traits: StoreTraits;
+
+  /**
+   * Which life of the store it is, as its catalogue says (see core/epoch.ts): what the etags in its outcomes and refusals end
+   * in. As it was when the store was opened; in memory, as it is.
+   */
+  readonly epoch?: Epoch;
 
   /**
    * Load what the batch touches, decide, and save, in one atomic durable step.
@@ -158,6 +166,9 @@ export interface Store {
 
   /** When the keys of the catalogue were last used. Undefined where that is not kept. */
   readonly keyUses?: KeyUses | undefined;
+
+  /** Backups of it while it is served. Undefined where its own database has means for that, or nothing is kept. */
+  readonly backups?: BackupMaking | undefined;
 
   /** What became of counters over time. Undefined where that is not kept, or was not asked for. */
   readonly history?: History | undefined;

@@ -265,6 +265,20 @@ export const SERIES = {
     "tally_sent_bytes_total",
     "Bytes that went out on all connections, as they were on the wire.",
   ),
+  backupEverySeconds: gauge(
+    "tally_backup_every_seconds",
+    "How often the server is to make a backup (backup-every); 0 where it makes none by itself.",
+  ),
+  backupLastTime: gauge(
+    "tally_backup_last_time_seconds",
+    "When the newest good backup in backup-dir was begun, in seconds since the Unix epoch; 0 where there is none.",
+  ),
+  backupLastBytes: gauge("tally_backup_last_bytes", "How large that backup is."),
+  backupLastSeconds: gauge(
+    "tally_backup_last_seconds",
+    "How long it took to make; 0 of one from before the process began.",
+  ),
+  backupFailures: counter("tally_backup_failures_total", "Backups that were to be made, and failed."),
   startTime: gauge(
     "tally_start_time_seconds",
     "When the server began to start, in seconds since the Unix epoch.",

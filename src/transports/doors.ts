@@ -9,6 +9,7 @@ import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
 import type { Telemetry } from "../telemetry.ts";
+import { type BackupCalls, backup } from "./calls/admin/backup.ts";
 import type { ServerInfo } from "./calls/admin/server-info.ts";
 import { type Authorise, allowAll } from "./calls/authorise.ts";
 import { bulkCalls } from "./calls/bulk.ts";
@@ -92,6 +93,8 @@ export interface DoorsOptions {
   readonly open?: ReadonlySet<OpenPart> | undefined;
   /** Principals and keys, for those who may manage them; undefined: there are none. */
   readonly administration?: Administration;
+  /** Backups of the store, for who administrates; undefined: it has none of Tally's. */
+  readonly backups?: BackupCalls["backups"];
   /** The process as it is now, for who may observe; undefined: nothing is known of it. */
   readonly serverInfo?: () => Promise<ServerInfo>;
   /** Whether each call and each refusal is logged now; undefined: never. */
@@ -206,7 +209,14 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const bulk = new Bulk(store, writer, clock, calendar);
   const apiStreams = bulkCalls(bulk, authorise, limits.unaryBytesMax);
-  const streamCalls = [...apiStreams, ...moreStreamCalls];
+  const streamCalls = [
+    ...apiStreams,
+    backup({
+      ...{ backups: options.backups, authorise, log, requestBytesMax: limits.unaryBytesMax },
+      authenticates: options.authenticates ?? false,
+    }),
+    ...moreStreamCalls,
+  ];
   const arriving = new Room(limits.arrivingBytesMax);
   const meter = new CallMeter(metrics, clock);
   const streams = new Streams(clock, log, meter, limits);

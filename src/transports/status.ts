@@ -67,6 +67,8 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   // As the documents of gRPC and Connect have it for what only a fault of a client's library sends.
   NOT_ONE_MESSAGE: { grpc: Code.UNIMPLEMENTED, http: 400 },
   COMPRESSION_UNSAID: { grpc: Code.INTERNAL, http: 400 },
+  BACKUP_UNSUPPORTED: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  BACKUP_FAILED: { grpc: Code.FAILED_PRECONDITION, http: 400 },
 };
 
 /** The `domain` of every ErrorInfo of Tally's own. */

@@ -29,7 +29,7 @@ const REST_BYTES_MAX = 5 * 11 + 2 * 3 + 2 + 2 * 11 + 2;
  */
 export function writeOutcomeResponse(name: string, { outcomes, c, first }: Settled): Uint8Array {
   const revision = outcomes.revisions[first]!;
-  const etag = etagOf(outcomes.uids[c]!, revision);
+  const etag = etagOf(outcomes.uids[c]!, revision, outcomes.epoch);
   const w = new WireWriter(name.length + etag.length + REST_BYTES_MAX);
   w.ascii(NAME, name);
   SCRATCH[0] = outcomes.values[first]!;

@@ -169,6 +169,7 @@ export const RULES: readonly Rule[] = [
     own: [
       "src/core/",
       "types of src/service/store",
+      "src/guard/revocations.ts",
       "src/stores/",
       "src/start-error.ts",
       "src/system-clock.ts",
@@ -224,7 +225,10 @@ export const RULES: readonly Rule[] = [
     packages: [],
     builtins: false,
   },
-  ...["src/cli/accept.ts", "src/cli/auth-init.ts", "src/cli/copy.ts", "src/cli/migrate.ts"].map((of) => ({
+  ...[
+    ...["src/cli/accept.ts", "src/cli/auth-init.ts", "src/cli/copy.ts", "src/cli/epoch.ts"],
+    "src/cli/migrate.ts",
+  ].map((of) => ({
     of,
     own: [
       "src/cli/",

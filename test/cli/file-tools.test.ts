@@ -113,7 +113,7 @@ describe("backup and restore", () => {
     const { code, stdout, stderr } = await tally(["restore", file, "--store", restored]);
     expect([code, stderr]).toEqual([
       EXIT.OK,
-      expect.stringMatching(/^What was changed after \S+Z is not in it\. .*\n$/),
+      expect.stringMatching(/^What was changed after \S+Z is not in it, .*\n$/),
     ]);
     expect(stdout).toMatch(/^counters +1$/m);
     await serving(restored, async (server) => {
@@ -125,6 +125,62 @@ describe("backup and restore", () => {
       expect(there).toMatchObject({ code: EXIT.STORE_UNREACHABLE, stdout: "" });
       expect(there.stderr).toContain("restored.db is there already");
     });
+  });
+
+  it("etags that callers hold from before a restore fit no more; nor those from before `epoch new`", async () => {
+    const dir = folder();
+    const [store, restored] = ["a.db", "b.db"].map((name) => `sqlite:${join(dir, name)}`) as [string, string];
+    const etagAt = async (server: string) =>
+      JSON.parse((await tally(["get", "seats", "-o", "json", "--server", server])).stdout).etag as string;
+    const set = (server: string, etag: string) =>
+      tally(["set", "seats", "7", "--etag", etag, "-o", "value", "--server", server]);
+    let before = "";
+    await serving(store, async (server) => {
+      await tally(["inc", "seats", "5", "--server", server]);
+      before = await etagAt(server);
+    });
+    const file = join(dir, "b.tar");
+    await tally(["backup", "--store", store, "--to", file]);
+    const { stdout } = await tally(["restore", file, "--store", restored, "-o", "json"]);
+    const { epoch, keys } = JSON.parse(stdout) as { epoch: string; keys: unknown };
+    expect([epoch, keys]).toEqual([expect.stringMatching(/^[0-9a-f]{8}$/), { good: 0, revoked: 0 }]);
+    await serving(restored, async (server) => {
+      expect(await set(server, before)).toMatchObject({ code: EXIT.REFUSED, stdout: "" });
+      expect(await etagAt(server)).toBe(`${before}.${epoch}`);
+      const taken = await tally(["epoch", "new", "--store", restored]);
+      expect(taken).toMatchObject({ code: EXIT.STORE_IN_USE, stdout: "" });
+    });
+    const renewed = await tally(["epoch", "new", "--store", restored, "-o", "json"]);
+    expect(JSON.parse(renewed.stdout)).toMatchObject({ before: epoch });
+    await serving(restored, async (server) => {
+      const now = `${before}.${JSON.parse(renewed.stdout).epoch}`;
+      expect(await set(server, `${before}.${epoch}`)).toMatchObject({ code: EXIT.REFUSED });
+      expect(await set(server, now)).toMatchObject({ code: EXIT.OK, stdout: "7\n" });
+      const history = await tally(["history", "seats", "--server", server]);
+      expect(history).toMatchObject({ code: EXIT.OK });
+    });
+    expect(readdirSync(dir).filter((name) => name.includes("aside"))).toEqual([]);
+  });
+
+  it("--revoke-keys leaves no API key of the backup good, and says how many there were", async () => {
+    const dir = folder();
+    const [from, kept, revoked] = ["a", "b", "c"].map((name) => `sqlite:${join(dir, name)}`) as [
+      ...[string, string, string],
+    ];
+    await tally(["auth", "init", "--store", from]);
+    await tally(["auth", "init", "--store", from, "--again"]);
+    const file = join(dir, "b.tar");
+    await tally(["backup", "--store", from, "--to", file]);
+    const plain = await tally(["restore", file, "--store", kept]);
+    expect(plain.stderr).toContain(
+      "2 API keys in it are good, also if revoked since: revoke those once more.",
+    );
+    const without = await tally(["restore", file, "--store", revoked, "--revoke-keys"]);
+    expect(without.stderr).toContain("2 API keys in it are revoked.");
+    const again = async (store: string) =>
+      (await tally(["auth", "init", "--store", store, "--again"])).stderr;
+    expect(await again(kept)).toContain("There are 2 other keys of it still good");
+    expect(await again(revoked)).not.toContain("still good");
   });
 
   it("ends when its server was killed, which can start again at once", async () => {

@@ -1,4 +1,4 @@
 /** So does the page about backups: one is made beside the server, restored, and verified. */
 import { runsAsShown } from "./shown.ts";
 
-await runsAsShown("docs/backup.md");
+await runsAsShown("docs/backup.md", { others: ["toml", "promql"] }); // Settings: backups.test.ts

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { DEFAULTS } from "../../src/core/settings.ts";
 import { openReadOnly } from "../../src/stores/sqlite/read/reading.ts";
 import { batch, commit, increment, single } from "../support/calls.ts";
@@ -80,6 +80,36 @@ it("and while a copy goes on", { timeout: 120_000 }, async () => {
     connection.checkpoints.ifDue();
   }
   expect(statSync(store.path).size).toBeGreaterThan(TAKEN_IN);
+});
+
+it("while somebody reads the WAL for long, checkpoints that could do nothing are not tried; after that it shrinks", {
+  timeout: 240_000,
+}, async () => {
+  const { store } = await open();
+  const wal = `${store.path}-wal`;
+  const size = () => statSync(wal).size;
+  let made = 0;
+  const more = async () => {
+    const names = [made++, made++, made++].flatMap(counters); // Some megabytes.
+    await commit(store, batch(names.map((name) => increment(name))));
+    for (let n = 0; n < COMMITS; n++) await commit(store, single(increment("a"))); // Until it looks.
+    store.connection.checkpoints.ifDue();
+  };
+  await more();
+  const reader = openReadOnly(store.path, 64);
+  reader.exec("BEGIN; SELECT count(*) FROM counts");
+  const pragma = vi.spyOn(Database.prototype, "pragma");
+  onTestFinished(() => pragma.mockRestore());
+  const tried = () => pragma.mock.calls.filter(([text]) => text === "wal_checkpoint(PASSIVE)").length;
+  let commits = 0;
+  for (; size() < 96 * 2 ** 20; commits++) await more();
+  expect(tried()).toBeGreaterThan(0);
+  expect(tried()).toBeLessThanOrEqual(Math.ceil((96 * 2 ** 20) / TAKEN_IN) + 1);
+  expect(tried()).toBeLessThan(commits / 2);
+  reader.close();
+  for (let n = 0; n < 30 && size() > 64 * 2 ** 20; n++) await more();
+  expect(size()).toBeLessThanOrEqual(64 * 2 ** 20 + 4_096);
+  expect(size()).toBeGreaterThan(0);
 });
 
 /** Whatever writes, it is the end: a failure must not be told as one that saved nothing. */

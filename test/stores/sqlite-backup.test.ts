@@ -69,7 +69,7 @@ function backup(from: string, options: Partial<BackupOptions> & Pick<BackupOptio
 }
 
 function restore(from: string, to = join(dir, "tally.db"), newLogId: string = v7()) {
-  return restoreSqlite(from, to, { newLogId, onProgress: () => {}, signal });
+  return restoreSqlite(from, to, { newLogId, rewrite: () => [], onProgress: () => {}, signal });
 }
 
 const verify = (at: string) => verifySqlite(at, { onProgress: () => {}, signal });
@@ -392,7 +392,12 @@ describe("what is restored of it", () => {
 
   it("ends when it is stopped, and leaves nothing", async () => {
     const stop = new AbortController();
-    const options = { newLogId: v7(), onProgress: () => stop.abort(), signal: stop.signal };
+    const options = {
+      newLogId: v7(),
+      rewrite: () => [],
+      onProgress: () => stop.abort(),
+      signal: stop.signal,
+    };
     await expect(restoreSqlite(file, join(dir, "tally.db"), options)).rejects.toMatchObject({
       code: "CALL_CANCELLED",
     });

@@ -29,6 +29,7 @@ import { MemoryStore } from "../../src/stores/memory/store.ts";
 import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { Log } from "../../src/telemetry.ts";
+import type { BackupCalls } from "../../src/transports/calls/admin/backup.ts";
 import type { ServerInfo } from "../../src/transports/calls/admin/server-info.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
@@ -74,6 +75,7 @@ interface Options {
   readonly open?: ReadonlySet<OpenPart>;
   readonly administration?: Administration;
   readonly serverInfo?: () => Promise<ServerInfo>;
+  readonly backups?: BackupCalls["backups"];
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -107,6 +109,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     open: parts,
     administration,
     serverInfo,
+    backups,
     streamCalls = [],
     unaryCalls = [],
     tls,
@@ -161,6 +164,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     ...(authorise && { authorise }),
     ...(administration && { administration }),
     ...(serverInfo && { serverInfo }),
+    ...(backups && { backups }),
   });
   door.setServing(true);
   const client = new Client(door.grpcPort, {}, tls?.ca);

@@ -118,11 +118,11 @@ describe("ListCounters", () => {
 
   it("a token holds the longest name, and stays the same from start to start", () => {
     const selection = { prefix: "n".repeat(200), labels: { k: "v" } };
-    const token = toPageToken("n".repeat(200), selection);
+    const token = toPageToken("n".repeat(200), selection, undefined);
     expect(token.length).toBeLessThanOrEqual(512);
-    expect(fromPageToken(token, selection)).toBe("n".repeat(200));
+    expect(fromPageToken(token, selection, undefined)).toBe("n".repeat(200));
     // Written down, because callers keep tokens across upgrades.
-    expect(toPageToken("m", { prefix: "", labels: {} })).toBe(TOKEN_OF_M);
+    expect(toPageToken("m", { prefix: "", labels: {} }, undefined)).toBe(TOKEN_OF_M);
   });
 
   it("a page that would be too large ends early, and the walk misses none", async () => {

@@ -593,6 +593,12 @@ describe("what is not the caller's doing", () => {
     },
     NOT_ONE_MESSAGE: { code: "NOT_ONE_MESSAGE", status: "UNIMPLEMENTED", expected: "must be one" },
     COMPRESSION_UNSAID: { code: "COMPRESSION_UNSAID", status: "INTERNAL", expected: "is compressed" },
+    BACKUP_UNSUPPORTED: {
+      code: "BACKUP_UNSUPPORTED",
+      status: "FAILED_PRECONDITION",
+      expected: "PostgreSQL's own means do it: pg_basebackup, or pg_dump",
+    },
+    BACKUP_FAILED: { code: "BACKUP_FAILED", status: "FAILED_PRECONDITION", expected: "there is no room" },
   };
 
   it.each(Object.values(REFUSALS))(

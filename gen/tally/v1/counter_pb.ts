@@ -178,7 +178,8 @@ export type Counter = Message<"tally.v1.Counter"> & {
 
   /**
    * Names this counter at this revision. Opaque, at most 64 bytes. Send it back
-   * in Set or Reset to change the counter only if nobody else has.
+   * in Set or Reset to change the counter only if nobody else has. One from before
+   * the store was restored from a backup never fits again.
    *
    * @generated from field: string etag = 5;
    */

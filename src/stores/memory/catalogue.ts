@@ -1,4 +1,5 @@
 import { assertCatalogueWrite, type CatalogueEntry, type CatalogueWrite } from "../../core/catalogue.ts";
+import { type Epoch, epochIn } from "../../core/epoch.ts";
 import type { Catalogue, CatalogueChanges } from "../../service/store-catalogue.ts";
 import { KeyUsesInMemory } from "./key-uses.ts";
 
@@ -22,6 +23,10 @@ export class CatalogueInMemory implements Catalogue {
   /** Of the latest write. */
   get version(): number {
     return this.#version;
+  }
+
+  get epoch(): Epoch {
+    return epochIn({ entries: [...this.#entries.values()], corrupt: [] });
   }
 
   async read(since: number): Promise<CatalogueChanges> {

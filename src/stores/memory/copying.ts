@@ -1,3 +1,4 @@
+import { inEpoch } from "../../core/epoch.ts";
 import type { StoreOptions } from "../../service/store.ts";
 import type {
   Copying,
@@ -59,7 +60,7 @@ export class MemoryCopying implements Copying {
     const { requestIds, state, catalogue } = this.#parts;
     this.#storeId ??= this.#options.newUid();
     const runMs = this.#options.clock.monotonic() - state.startedMs;
-    const changed = `${state.changes}.${catalogue.version}`;
+    const changed = inEpoch(`${state.changes}.${catalogue.version}`, catalogue.epoch);
     return { storeId: this.#storeId, state: changed, runMs, generations: requestIds.generations };
   }
 

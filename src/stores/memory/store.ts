@@ -9,6 +9,7 @@ import {
 } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { Fixed, FullCounter } from "../../core/counter.ts";
+import type { Epoch } from "../../core/epoch.ts";
 import { TallyError } from "../../core/errors.ts";
 import { type AsOf, present, presentAll } from "../../core/present.ts";
 import { addSums, byRank, EMPTY_SUM, type Order, type Selection, type Sum } from "../../core/selection.ts";
@@ -106,6 +107,10 @@ export class MemoryStore implements Store {
     this.copying = new MemoryCopying(parts, options, () => this.#assertOpen());
   }
 
+  get epoch(): Epoch {
+    return this.catalogue.epoch;
+  }
+
   async commit(batch: Batch): Promise<Outcomes> {
     this.#assertOpen();
     const loaded = this.#load(batch);
@@ -114,6 +119,7 @@ export class MemoryStore implements Store {
       now,
       calendar: this.#calendar,
       policies: this.#settling.policies,
+      epoch: this.epoch,
       uidSeed: this.#options.newUid(),
     });
     this.#save(save, now);

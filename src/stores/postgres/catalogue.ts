@@ -1,4 +1,6 @@
 import { assertCatalogueWrite, type CatalogueEntry, type CatalogueWrite } from "../../core/catalogue.ts";
+import { EPOCH_UNKNOWN, type Epoch, epochIn } from "../../core/epoch.ts";
+import { TallyError } from "../../core/errors.ts";
 import type { Catalogue, CatalogueChanges } from "../../service/store-catalogue.ts";
 import {
   afterImport,
@@ -14,7 +16,7 @@ import {
 } from "../shared/catalogue-rows.ts";
 import type { Database } from "./connection/database.ts";
 import { type Row, type Session, theRow } from "./connection/session.ts";
-import { assertServed, SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
+import { assertServed, type CopyHold, SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
 import { FORGET_KEY_USE } from "./key-uses.ts";
 import { NOW_MS } from "./now.ts";
 import { arrayOf } from "./rows.ts";
@@ -25,11 +27,14 @@ import { arrayOf } from "./rows.ts";
  */
 export class PostgresCatalogue implements Catalogue {
   readonly #database: Database;
+  readonly #hold: CopyHold | undefined;
   /** The one that was read last. */
   #which: string | undefined;
 
-  constructor(database: Database) {
+  /** @param hold  where this process keeps servers away, and writes all the same */
+  constructor(database: Database, hold?: CopyHold) {
     this.#database = database;
+    this.#hold = hold;
   }
 
   async read(since: number): Promise<CatalogueChanges> {
@@ -41,6 +46,16 @@ export class PostgresCatalogue implements Catalogue {
     const another = this.#which !== undefined && which !== this.#which;
     this.#which = which;
     return another && since > 0 ? { version: 0, entries: [], corrupt: [] } : changes;
+  }
+
+  /** Of the store; unknown where all that shows that it is whole is damaged. */
+  async epoch(): Promise<Epoch> {
+    try {
+      return epochIn(await new PostgresCatalogue(this.#database).read(0));
+    } catch (error) {
+      if (error instanceof TallyError && error.code === "ROW_CORRUPT") return EPOCH_UNKNOWN;
+      throw error;
+    }
   }
 
   forReader(): Catalogue {
@@ -58,7 +73,9 @@ export class PostgresCatalogue implements Catalogue {
     const { kind, key, body = null, expectedVersion, latestVersion } = entry;
     return this.#database.transaction(async (session) => {
       const locked = await session.send(this.#statement(lock(this.#database.schema)));
-      assertServed(theRow(locked, "catalogue_state"));
+      const row = theRow(locked, "catalogue_state");
+      await this.#hold?.assertHeld();
+      assertServed(this.#hold === undefined ? row : { ...row, free: true });
       const [found] = (await session.send(this.#statement(FIND), [kind, key])) as unknown as CatalogueRow[];
       if (found !== undefined && !isSoundEntry(found)) throw catalogueDamaged();
       const version = found === undefined || found.body === null ? 0n : found.version;

@@ -1,4 +1,5 @@
 import { ChangeColumns } from "../../core/change.ts";
+import { inEpoch } from "../../core/epoch.ts";
 import { TallyError } from "../../core/errors.ts";
 import type {
   Copying,
@@ -54,15 +55,16 @@ export class PostgresCopying implements Copying {
   }
 
   async exportHead(): Promise<ExportHead> {
-    const { maintenance, requestIds, newUid } = this.#parts;
+    const { catalogue, maintenance, requestIds, newUid } = this.#parts;
     await maintenance.place();
+    const epoch = await catalogue.epoch();
     return this.#step(async (session) => {
       const row = theRow(await session.send(this.#statement(IDENTIFY), [newUid()]), "copying");
       const [ends] = await session.send(this.#statement(LOG_ENDS));
       requestIds.learn(await session.send(...requestIds.look));
       const generations = requestIds.generations.map(({ bytes, ...generation }) => generation);
       const kept = `${ends!.first}.${ends!.last}.${generations[0]!.id}.${generations.at(-1)!.id}`;
-      const state = `${kept}.${ends!.catalogue}.${ends!.history}`;
+      const state = inEpoch(`${kept}.${ends!.catalogue}.${ends!.history}`, epoch);
       return { storeId: row.store_id as string, state, runMs: maintenance.runMs, generations };
     });
   }

@@ -1,3 +1,4 @@
+import { type Epoch, epochIn } from "../../core/epoch.ts";
 import { TallyError } from "../../core/errors.ts";
 import { PolicySet } from "../../core/policies.ts";
 import type { CatalogueChanges } from "../../service/store-catalogue.ts";
@@ -14,7 +15,12 @@ export class PoliciesInDatabase {
   readonly #newer: Statement;
   #known: Known = { mark: undefined, which: "", version: 0, set: PolicySet.NONE };
 
-  constructor(database: Database) {
+  /** Of the store, as it was when the catalogue was read last: etags of a commit are judged by it. */
+  epoch: Epoch;
+
+  /** @param epoch  as the whole catalogue tells it */
+  constructor(database: Database, epoch: Epoch) {
+    this.epoch = epoch;
     this.#newer = database.statement(NEWER);
   }
 
@@ -32,6 +38,8 @@ export class PoliciesInDatabase {
       if (asOf && same && changes.version < known.version) return known.set;
       const goesOn = same && changes.version >= known.version;
       if (!goesOn && known.version > 0) changes = await this.#since(session, 0);
+      const told = epochIn(changes);
+      if (!goesOn || told !== undefined) this.epoch = told;
       const set = (goesOn ? known.set : PolicySet.NONE).with(changes);
       // What is damaged is looked at again. Of two that read at once, who comes second leaves it to the next one.
       if (!set.damaged && this.#known === known) this.#known = { ...changes, set };

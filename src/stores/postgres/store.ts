@@ -1,6 +1,7 @@
 import { decideBatch } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { CORRUPT, FullCounter } from "../../core/counter.ts";
+import type { Epoch } from "../../core/epoch.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
@@ -75,7 +76,8 @@ export async function openPostgres(
     const requestIds = new RequestIds(database, retention);
     const log = new ChangeLog(database, retention.changeLogBytesMax);
     const calendar = new ZoneCalendar(warn);
-    const policies = new PoliciesInDatabase(database);
+    const catalogue = new PostgresCatalogue(database, hold);
+    const policies = new PoliciesInDatabase(database, await catalogue.epoch());
     const writing = new WritingDown({ database, log, policies, calendar, newUid });
     const tidying = new Tidying({ database, writing, clock, warn });
     const doubts = (row: Row) => tidying.doubts(row);
@@ -88,7 +90,6 @@ export async function openPostgres(
     const locked = new LockedCounters(database, clock, warn);
     const commits = new Commits(database, requestIds, log, locked, policies, calendar, decide, metrics);
     const reads = new CounterReads(database, calendar, purpose !== "serve");
-    const catalogue = new PostgresCatalogue(database);
     const keyUses = new PostgresKeyUses(database);
     const historyCopying = new PostgresHistoryCopying(database, newUid());
     const parts = {
@@ -112,7 +113,15 @@ export async function openPostgres(
           })
         : undefined;
     const counts = new PolicyCounts(database, policies);
-    const beside = { catalogue, keyUses, copying, accepting, history, policies: counts };
+    const beside = {
+      catalogue,
+      epochNow: () => policies.epoch,
+      keyUses,
+      copying,
+      accepting,
+      history,
+      policies: counts,
+    };
     return new PostgresStore(database, commits, reads, log, maintenance, beside, options, shown);
   } catch (error) {
     await hold?.release();
@@ -136,6 +145,7 @@ async function assertServable(database: Database, held: boolean): Promise<void> 
 
 class PostgresStore implements Store {
   readonly traits: StoreTraits;
+  readonly #epochNow: () => Epoch;
   readonly catalogue: Catalogue;
   readonly keyUses: KeyUses;
   readonly copying: PostgresCopying;
@@ -164,10 +174,14 @@ class PostgresStore implements Store {
     reads: CounterReads,
     log: ChangeLog,
     maintenance: Maintenance,
-    beside: Pick<PostgresStore, "catalogue" | "keyUses" | "copying" | "accepting" | "history" | "policies">,
+    beside: Pick<
+      PostgresStore,
+      "catalogue" | "keyUses" | "copying" | "accepting" | "history" | "policies"
+    > & { readonly epochNow: () => Epoch },
     options: StoreOptions,
     shown: string,
   ) {
+    this.#epochNow = beside.epochNow;
     this.catalogue = beside.catalogue;
     this.keyUses = beside.keyUses;
     this.copying = beside.copying;
@@ -192,6 +206,11 @@ class PostgresStore implements Store {
       commitsInFlight: COMMITS_IN_FLIGHT,
       time: "server",
     };
+  }
+
+  /** Also one that another process has given it since. */
+  get epoch(): Epoch {
+    return this.#epochNow();
   }
 
   async commit(batch: Batch): Promise<Outcomes> {

@@ -36,7 +36,10 @@ export function unpackBatch({ calls, count, nameBytes, buffer, mayNotCreate, ext
 
 /** Outcomes on their way back. */
 export interface CrossingOutcomes
-  extends Pick<Outcomes, "refusals" | "counters" | "verdicts" | "callRefusals" | "uids" | "timings"> {
+  extends Pick<
+    Outcomes,
+    "refusals" | "counters" | "verdicts" | "callRefusals" | "uids" | "epoch" | "timings"
+  > {
   readonly ops: number;
   readonly calls: number;
   readonly buffer: ArrayBufferLike;
@@ -44,9 +47,9 @@ export interface CrossingOutcomes
 
 /** Outcomes as they are sent; their buffer is handed over. */
 export function packOutcomes(outcomes: Outcomes): CrossingOutcomes {
-  const { values, times, refusals, counters, verdicts, callRefusals, uids, timings } = outcomes;
+  const { values, times, refusals, counters, verdicts, callRefusals, uids, epoch, timings } = outcomes;
   const [ops, calls, { buffer }] = [values.length, times.length, values];
-  return { ops, calls, buffer, refusals, counters, verdicts, callRefusals, uids, timings };
+  return { ops, calls, buffer, refusals, counters, verdicts, callRefusals, uids, epoch, timings };
 }
 
 /** The outcomes, in the thread that asked. */
@@ -59,10 +62,11 @@ export function unpackOutcomes({
   verdicts,
   callRefusals,
   uids,
+  epoch,
   timings,
 }: CrossingOutcomes): Outcomes {
   const maps = { refusals, counters, verdicts, callRefusals };
-  return { ...newOutcomes(ops, calls, buffer), ...maps, uids, timings };
+  return { ...newOutcomes(ops, calls, buffer), ...maps, uids, epoch, timings };
 }
 
 /** A page of the change log on its way from the thread that reads. */

@@ -5,11 +5,13 @@ import type { ResourceLimits } from "node:worker_threads";
 import { CORRUPT } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { FullCounter } from "../../core/counter.ts";
+import type { Epoch } from "../../core/epoch.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { AsOf } from "../../core/present.ts";
 import type { Order, Selection, Sum } from "../../core/selection.ts";
 import type { Store, StoreOptions, StoreTraits } from "../../service/store.ts";
 import type { Accepting } from "../../service/store-accepting.ts";
+import type { BackupMaking } from "../../service/store-backup.ts";
 import type { Catalogue } from "../../service/store-catalogue.ts";
 import type { Copying } from "../../service/store-copying.ts";
 import type { KeyUses } from "../../service/store-key-uses.ts";
@@ -21,6 +23,7 @@ import { knowKept } from "../../telemetry/kept.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
+import { backupsOf } from "./backup/in-process.ts";
 import { acceptingOf, catalogueOf, changeLogOf, copyingOf, keyUsesOf } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
 import { Disk } from "./disk.ts";
@@ -80,7 +83,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
       new Disk(real, metrics),
       history,
       options,
-      { path: real, sqliteVersion: opened.sqliteVersion },
+      { path: real, ...opened },
     );
   } catch (error) {
     await closeWriter({ thread: writer, letGo }, momentOf(clock));
@@ -116,12 +119,14 @@ function nameLog(
 
 class SqliteStore implements Store {
   readonly traits: StoreTraits;
+  readonly epoch: Epoch;
   readonly failed: Promise<Error>;
   readonly changeLog: ChangeLogReads;
   readonly catalogue: Catalogue;
   readonly keyUses: KeyUses;
   readonly copying: Copying;
   readonly accepting: Accepting;
+  readonly backups: BackupMaking;
   readonly policies: PolicyReads = {
     progress: async (prefix, signal) => {
       await this.#beforeScan();
@@ -145,8 +150,9 @@ class SqliteStore implements Store {
     disk: Disk,
     history: SqliteHistory | undefined,
     options: StoreOptions,
-    { path, sqliteVersion }: { readonly path: string; readonly sqliteVersion: string },
+    { path, sqliteVersion, epoch }: Pick<WriteOpened, "sqliteVersion" | "epoch"> & { readonly path: string },
   ) {
+    this.epoch = epoch;
     this.history = history;
     this.#disk = disk;
     this.#file = file;
@@ -164,6 +170,7 @@ class SqliteStore implements Store {
     this.keyUses = keyUsesOf(threads);
     this.copying = copyingOf(threads, this.#historyCopying);
     this.accepting = acceptingOf(threads);
+    this.backups = backupsOf(path);
     this.failed = Promise.race([file.thread.failed, reader.failed]);
     this.traits = {
       title: `SQLite ${sqliteVersion}, ${path}`,

@@ -9,6 +9,7 @@ import {
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { CORRUPT } from "../../core/batch.ts";
 import { etagOf, type FullCounter, settingsEtagOf } from "../../core/counter.ts";
+import type { Epoch } from "../../core/epoch.ts";
 import { Verb } from "../../core/op.ts";
 import type { Found, Reads } from "../../service/reads.ts";
 import { watched } from "../../service/serial-reads.ts";
@@ -38,17 +39,20 @@ export const CREATE_COUNTER = opMethod({
   respond: ({ name, settings }, { outcomes, c, first }) => {
     const time = outcomes.times[c]!;
     const made = outcomes.counters.get(first); // Where time does something to it.
-    const counter = toCounter({
-      name,
-      ...settings!,
-      uid: outcomes.uids[c]!,
-      value: outcomes.values[first]!,
-      revision: outcomes.revisions[first]!,
-      settingsRevision: 1,
-      createTime: time,
-      updateTime: time,
-      timing: made?.timing,
-    });
+    const counter = toCounter(
+      {
+        name,
+        ...settings!,
+        uid: outcomes.uids[c]!,
+        value: outcomes.values[first]!,
+        revision: outcomes.revisions[first]!,
+        settingsRevision: 1,
+        createTime: time,
+        updateTime: time,
+        timing: made?.timing,
+      },
+      outcomes.epoch,
+    );
     const replayed = outcomes.replayed[c] === 1;
     return toBinary(CreateCounterResponseSchema, create(CreateCounterResponseSchema, { counter, replayed }));
   },
@@ -69,16 +73,19 @@ export function getCounter(reads: Reads, past: HistoryReads, requestBytesMax: nu
       const denied = context.access?.denial(permissionOf(method), { name });
       if (denied !== undefined) return Promise.resolve(about(name, denied));
       if (asOf !== undefined) return pastResponse(past, name, asOf, context);
-      return reads.get(name, context).then((found) => foundResponse(name, found));
+      return reads.get(name, context).then((found) => foundResponse(name, found, past.store.epoch));
     },
   };
 }
 
-function foundResponse(name: string, found: Found | Refused): Uint8Array | Refused {
+function foundResponse(name: string, found: Found | Refused, epoch: Epoch): Uint8Array | Refused {
   if (found === undefined) return { code: "COUNTER_NOT_FOUND", name };
   if (found === CORRUPT) return { code: "ROW_CORRUPT", name };
   if ("code" in found) return found;
-  return toBinary(GetCounterResponseSchema, create(GetCounterResponseSchema, { counter: toCounter(found) }));
+  return toBinary(
+    GetCounterResponseSchema,
+    create(GetCounterResponseSchema, { counter: toCounter(found, epoch) }),
+  );
 }
 
 async function pastResponse(
@@ -102,21 +109,21 @@ async function pastResponse(
   return toBinary(GetCounterResponseSchema, create(GetCounterResponseSchema, { past }));
 }
 
-/** A counter as the API gives it. */
-export function toCounter(counter: FullCounter): Counter {
+/** A counter as the API gives it. @param epoch  of the store that it is of */
+export function toCounter(counter: FullCounter, epoch: Epoch): Counter {
   const { uid, revision, settingsRevision } = counter;
   return create(CounterSchema, {
     name: counter.name,
     value: counter.value,
     uid,
     revision: BigInt(revision),
-    etag: etagOf(uid, revision),
+    etag: etagOf(uid, revision, epoch),
     createTime: timestampFromMs(counter.createTime),
     updateTime: timestampFromMs(counter.updateTime),
     ...(counter.policy !== undefined && { policy: counter.policy.prefix }),
     ...timingFields(counter),
     ...settingFields(counter),
     settingsRevision: BigInt(settingsRevision),
-    settingsEtag: settingsEtagOf(uid, settingsRevision),
+    settingsEtag: settingsEtagOf(uid, settingsRevision, epoch),
   });
 }

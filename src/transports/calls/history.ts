@@ -37,7 +37,7 @@ import { Slices } from "./slices.ts";
 
 /** What reads of history need. */
 export interface HistoryReads {
-  readonly store: Pick<Store, "get" | "history">;
+  readonly store: Pick<Store, "epoch" | "get" | "history">;
   readonly clock: Clock;
   /** Whose days and clocks steps go by. */
   readonly calendar: Calendar;
@@ -73,7 +73,7 @@ export function listChanges(reads: HistoryReads, requestBytesMax: number): Unary
   return readCall(method, ListChangesRequestSchema, requestBytesMax, targetsOf, async (request, context) => {
     const { history } = reads.store;
     const { name, pageSize = PAGE_SIZE, pageToken } = request;
-    const before = pageToken === "" ? undefined : fromChangesToken(pageToken, name);
+    const before = pageToken === "" ? undefined : fromChangesToken(pageToken, name, reads.store.epoch);
     if (pageToken !== "" && before === undefined) return invalidField("page_token", NOT_OF_THIS, pageToken);
     if (history === undefined) return OFF;
     const page = await watched(context, reads.clock, () => history.changes(name, before, pageSize));
@@ -81,7 +81,7 @@ export function listChanges(reads: HistoryReads, requestBytesMax: number): Unary
     const { changes, next } = page;
     const none = changes.length === 0 && before === undefined ? await noneOf(reads.store, name) : undefined;
     if (none !== undefined) return none;
-    const nextPageToken = next === undefined ? "" : toChangesToken(next, name);
+    const nextPageToken = next === undefined ? "" : toChangesToken(next, name, reads.store.epoch);
     const response = { changes: changes.map(noted), nextPageToken };
     return toBinary(ListChangesResponseSchema, create(ListChangesResponseSchema, response));
   });
@@ -262,7 +262,8 @@ const KINDS: Partial<Record<ChangeKind, MessageKind>> = {
 
 const POINTS_MAX = 11_000;
 const PAGE_SIZE = 50;
-const NOT_OF_THIS = "must be the next_page_token of a list of the same counter's changes";
+const NOT_OF_THIS =
+  "must be the next_page_token of a list of the same counter's changes, of the store as it was last restored";
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;

@@ -13,6 +13,7 @@ import {
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { CORRUPT } from "../../core/batch.ts";
 import type { FullCounter } from "../../core/counter.ts";
+import type { Epoch } from "../../core/epoch.ts";
 import type { Selection } from "../../core/selection.ts";
 import type { Found } from "../../service/reads.ts";
 import type { SerialReads } from "../../service/serial-reads.ts";
@@ -48,7 +49,7 @@ export function batchGetCounters({ store, pages }: ManyCounters, requestBytesMax
       const found = await pages.run(context, () => store.get(names));
       if ("code" in found) return found;
       const reply = new Reply();
-      return found.every((one, i) => reply.add(resultBytes(names[i]!, one)))
+      return found.every((one, i) => reply.add(resultBytes(names[i]!, one, store.epoch)))
         ? reply.finish()
         : replyTooLarge();
     },
@@ -61,10 +62,10 @@ export function listCounters({ store, pages }: ManyCounters, requestBytesMax: nu
   return readCall(method, ListCountersRequestSchema, requestBytesMax, prefixOf, async (request, context) => {
     const { prefix, labels, pageSize = PAGE_SIZE, pageToken } = request;
     const selection = { prefix, labels };
-    const from = pageToken === "" ? "" : fromPageToken(pageToken, selection);
+    const from = pageToken === "" ? "" : fromPageToken(pageToken, selection, store.epoch);
     if (from === undefined) return invalidField("page_token", NOT_OF_THIS_LIST, pageToken);
     const page = await pages.run(context, () => store.list(selection, from, pageSize));
-    return "code" in page ? page : listResponse(page, selection);
+    return "code" in page ? page : listResponse(page, selection, store.epoch);
   });
 }
 
@@ -80,7 +81,7 @@ export function topCounters({ store, scans }: ManyCounters, requestBytesMax: num
       const { prefix, labels, n = TOP_N } = request;
       const order = request.order === TopOrder.LOWEST ? "lowest" : "highest";
       const found = await scans.run(context, (signal) => store.top({ prefix, labels }, n, order, signal));
-      return "code" in found ? found : topResponse(found);
+      return "code" in found ? found : topResponse(found, store.epoch);
     },
     () => SCAN_COST,
   );
@@ -111,7 +112,8 @@ export function sumCounters({ store, scans }: ManyCounters, requestBytesMax: num
 const PAGE_SIZE = 50;
 const TOP_N = 10;
 
-const NOT_OF_THIS_LIST = "must be the next_page_token of a list with the same prefix and labels";
+const NOT_OF_THIS_LIST =
+  "must be the next_page_token of a list with the same prefix and labels, of the store as it was last restored";
 
 /** Each of the names of a request. */
 function namesOf({ names }: { readonly names: readonly string[] }): readonly Target[] {
@@ -123,26 +125,27 @@ function prefixOf({ prefix }: { readonly prefix: string }): readonly Target[] {
   return [{ prefix }];
 }
 
-function resultBytes(name: string, found: Found): Uint8Array {
+function resultBytes(name: string, found: Found, epoch: Epoch): Uint8Array {
   const result =
     found === undefined
       ? ({ case: "refusal", value: toRefusal({ code: "COUNTER_NOT_FOUND" }) } as const)
       : found === CORRUPT
         ? ({ case: "refusal", value: toRefusal({ code: "ROW_CORRUPT" }) } as const)
-        : ({ case: "counter", value: toCounter(found) } as const);
+        : ({ case: "counter", value: toCounter(found, epoch) } as const);
   return toBinary(CounterResultSchema, create(CounterResultSchema, { name, result }));
 }
 
 /** As much of a page as there is room for; the next one begins at the first counter that is left out. */
-function listResponse(page: CounterPage, selection: Selection): Uint8Array {
-  const reply = new Reply(pageEnd(page.corruptNames, page.next, selection));
-  const fits = page.counters.findIndex((counter) => !reply.add(counterBytes(counter)));
+function listResponse(page: CounterPage, selection: Selection, epoch: Epoch): Uint8Array {
+  const reply = new Reply(pageEnd(page.corruptNames, page.next, selection, epoch));
+  const fits = page.counters.findIndex((counter) => !reply.add(counterBytes(counter, epoch)));
   if (fits === -1) return reply.finish();
   const counters = page.counters.slice(0, fits);
   const next = page.counters[fits]!.name;
   return listResponse(
     { counters, corruptNames: page.corruptNames.filter((name) => name < next), next },
     selection,
+    epoch,
   );
 }
 
@@ -151,18 +154,21 @@ function pageEnd(
   corruptNames: readonly string[],
   next: string | undefined,
   selection: Selection,
+  epoch: Epoch,
 ): Uint8Array {
-  const nextPageToken = next === undefined ? "" : toPageToken(next, selection);
+  const nextPageToken = next === undefined ? "" : toPageToken(next, selection, epoch);
   const rest = create(ListCountersResponseSchema, { corruptNames: [...corruptNames], nextPageToken });
   return toBinary(ListCountersResponseSchema, rest);
 }
 
-function topResponse({ counters, corruptNames }: Counters): Uint8Array | Refused {
+function topResponse({ counters, corruptNames }: Counters, epoch: Epoch): Uint8Array | Refused {
   if (corruptNames.length > 0) return { code: "ROW_CORRUPT", name: corruptNames[0]! };
   const reply = new Reply();
-  return counters.every((counter) => reply.add(counterBytes(counter))) ? reply.finish() : replyTooLarge();
+  return counters.every((counter) => reply.add(counterBytes(counter, epoch)))
+    ? reply.finish()
+    : replyTooLarge();
 }
 
-function counterBytes(counter: FullCounter): Uint8Array {
-  return toBinary(CounterSchema, toCounter(counter));
+function counterBytes(counter: FullCounter, epoch: Epoch): Uint8Array {
+  return toBinary(CounterSchema, toCounter(counter, epoch));
 }

@@ -15,13 +15,14 @@ import {
   SetPolicyResponseSchema,
 } from "../../../gen/tally/v1/policy_service_pb.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { Epoch } from "../../core/epoch.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { POLICIES_DAMAGED } from "../../core/following.ts";
 import type { PolicySet } from "../../core/policies.ts";
 import { defaultIdleTtlMs, type Policy } from "../../core/policy.ts";
 import type { Settings } from "../../core/settings.ts";
 import { type Calendar, isCalendar } from "../../core/window.ts";
-import { Policies, policyEtagOf, revisionIn } from "../../service/policies.ts";
+import { Policies } from "../../service/policies.ts";
 import type { SerialReads } from "../../service/serial-reads.ts";
 import type { Store } from "../../service/store.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
@@ -37,15 +38,17 @@ import { timeFault } from "./time-fields.ts";
 export interface PolicyCalls {
   /** Undefined where the store keeps none. */
   readonly kept: { readonly policies: Policies; readonly reads: PolicyReads } | undefined;
+  /** Of the store. */
+  readonly epoch: Epoch;
   readonly clock: Clock;
   readonly calendar: Calendar;
 }
 
 /** The policies of a store, for the calls. */
 export function policiesOf(store: Store, clock: Clock, calendar: Calendar): PolicyCalls {
-  const { catalogue, policies: reads } = store;
-  const kept = catalogue && reads && { policies: new Policies(catalogue), reads };
-  return { kept, clock, calendar };
+  const { catalogue, epoch, policies: reads } = store;
+  const kept = catalogue && reads && { policies: new Policies(catalogue, epoch), reads };
+  return { kept, epoch, clock, calendar };
 }
 
 /** SetPolicy: the policy of a prefix, whole. */
@@ -66,10 +69,14 @@ export function setPolicy(calls: PolicyCalls, requestBytesMax: number): UnaryMet
       if (denied !== undefined) return denied;
       if (calls.kept === undefined) return NOT_KEPT;
       const shadow = enforcement === Enforcement.SHADOW;
-      const revision = revisionOf(etag);
-      const set = await calls.kept.policies.set(prefix, settings, shadow ? "shadow" : "enforce", revision);
+      const { policies } = calls.kept;
+      const revision = revisionOf(etag, policies);
+      const set = await policies.set(prefix, settings, shadow ? "shadow" : "enforce", revision);
       if ("code" in set) return ofSettings(set);
-      return toBinary(SetPolicyResponseSchema, create(SetPolicyResponseSchema, { policy: toMessage(set) }));
+      return toBinary(
+        SetPolicyResponseSchema,
+        create(SetPolicyResponseSchema, { policy: toMessage(set, policies) }),
+      );
     },
   };
 }
@@ -89,7 +96,7 @@ export function deletePolicy({ kept }: PolicyCalls, requestBytesMax: number): Un
       const denied = context.access?.denial(permissionOf(method), { prefix });
       if (denied !== undefined) return denied;
       if (kept === undefined) return NOT_KEPT;
-      const refused = await kept.policies.remove(prefix, revisionOf(etag));
+      const refused = await kept.policies.remove(prefix, revisionOf(etag, kept.policies));
       return refused ?? toBinary(DeletePolicyResponseSchema, create(DeletePolicyResponseSchema));
     },
   };
@@ -111,19 +118,23 @@ export function getPolicy({ kept }: PolicyCalls, scans: SerialReads, requestByte
     const progress = await scans.run(context, (signal) => kept.reads.progress(prefix, signal));
     if ("code" in progress) return progress;
     const { applied, remaining } = progress;
-    const response = { policy: toMessage(policy), applied: BigInt(applied), remaining: BigInt(remaining) };
+    const response = {
+      policy: toMessage(policy, kept.policies),
+      applied: BigInt(applied),
+      remaining: BigInt(remaining),
+    };
     return toBinary(GetPolicyResponseSchema, create(GetPolicyResponseSchema, response));
   };
   return readCall(method, GetPolicyRequestSchema, requestBytesMax, targets, answer, () => SCAN_COST);
 }
 
 /** ListPolicies: a page of them. */
-export function listPolicies({ kept }: PolicyCalls, requestBytesMax: number): UnaryMethod {
+export function listPolicies({ kept, epoch }: PolicyCalls, requestBytesMax: number): UnaryMethod {
   const method = PolicyService.method.listPolicies;
   const targets = ({ prefix }: { prefix: string }) => [{ prefix }];
   return readCall(method, ListPoliciesRequestSchema, requestBytesMax, targets, async (request) => {
     const { prefix, pageSize = PAGE_SIZE, pageToken } = request;
-    const from = pageToken === "" ? "" : fromPoliciesToken(pageToken, prefix);
+    const from = pageToken === "" ? "" : fromPoliciesToken(pageToken, prefix, epoch);
     if (from === undefined) return invalidField("page_token", NOT_OF_THIS_LIST, pageToken);
     if (kept === undefined) return NOT_KEPT;
     const found = await readable(kept.policies);
@@ -131,8 +142,8 @@ export function listPolicies({ kept }: PolicyCalls, requestBytesMax: number): Un
     const listed = found.all.filter((policy) => policy.prefix.startsWith(prefix) && policy.prefix >= from);
     const next = listed[pageSize]?.prefix;
     const response = {
-      policies: listed.slice(0, pageSize).map(toMessage),
-      nextPageToken: next === undefined ? "" : toPoliciesToken(next, prefix),
+      policies: listed.slice(0, pageSize).map((policy) => toMessage(policy, kept.policies)),
+      nextPageToken: next === undefined ? "" : toPoliciesToken(next, prefix, epoch),
     };
     return toBinary(ListPoliciesResponseSchema, create(ListPoliciesResponseSchema, response));
   });
@@ -140,7 +151,8 @@ export function listPolicies({ kept }: PolicyCalls, requestBytesMax: number): Un
 
 const NOT_KEPT: Refusal = { code: "POLICIES_NOT_KEPT" };
 const PAGE_SIZE = 50;
-const NOT_OF_THIS_LIST = "must be the next_page_token of a list with the same prefix";
+const NOT_OF_THIS_LIST =
+  "must be the next_page_token of a list with the same prefix, of the store as it was last restored";
 
 /** As long as nobody can say what one of them is, none is told. */
 async function readable(policies: Policies): Promise<PolicySet | Refusal> {
@@ -176,20 +188,18 @@ function ofSettings(refusal: Refusal): Refused {
 }
 
 /** What no policy has ever been, of a text that is no etag of one. */
-function revisionOf(etag: string | undefined): number | undefined {
-  return etag === undefined ? undefined : (revisionIn(etag) ?? -1);
+function revisionOf(etag: string | undefined, policies: Policies): number | undefined {
+  return etag === undefined ? undefined : (policies.revisionIn(etag) ?? -1);
 }
 
-function toMessage({
-  prefix,
-  settings,
-  enforcement,
-  revision,
-}: Policy): MessageInitShape<typeof PolicySchema> {
+function toMessage(
+  { prefix, settings, enforcement, revision }: Policy,
+  policies: Policies,
+): MessageInitShape<typeof PolicySchema> {
   return {
     prefix,
     settings: settingFields(settings) as MessageInitShape<typeof PolicySchema>["settings"] & object,
     enforcement: enforcement === "shadow" ? Enforcement.SHADOW : Enforcement.ENFORCE,
-    etag: policyEtagOf(revision),
+    etag: policies.etagOf(revision),
   };
 }

@@ -27,7 +27,7 @@ export const UPDATE_COUNTER = opMethod({
   method: CounterService.method.updateCounter,
   toOp: toUpdate,
   respond: (_, { outcomes, c, first }) => {
-    const counter = toCounter(outcomes.counters.get(first)!);
+    const counter = toCounter(outcomes.counters.get(first)!, outcomes.epoch);
     const replayed = outcomes.replayed[c] === 1;
     return toBinary(UpdateCounterResponseSchema, create(UpdateCounterResponseSchema, { counter, replayed }));
   },

@@ -1,8 +1,9 @@
 import type { Counter } from "../../../gen/tally/v1/counter_pb.ts";
+import { EPOCH_PATTERN } from "../../core/epoch.ts";
 
 /**
  * What the ETag header of HTTP names. The answer to a GET shows a counter's settings beside its value, so what names it
- * names both: the counter's etag, and the end of its settings_etag behind it ("UID.4.s2"). A change asks with If-Match
+ * names both: the counter's etag, and the end of its settings_etag behind it ("UID.4.s2"), and then the epoch of a store that was restored. A change asks with If-Match
  * for the part that it is about.
  *
  * @see docs/decisions/0025-an-etag-header-names-value-and-settings.md
@@ -41,11 +42,17 @@ interface Etags {
 
 /** What names a counter as a whole. */
 function validatorOf({ etag, settingsEtag }: Etags): string {
-  return `${etag}${settingsEtag.slice(settingsEtag.lastIndexOf("."))}`;
+  const [, value, epoch = ""] = IN_EPOCH.exec(etag)!;
+  const [, settings] = IN_EPOCH.exec(settingsEtag)!;
+  return `${value}${settings!.slice(settings!.lastIndexOf("."))}${epoch}`;
 }
 
 /** The etags in what names a counter as a whole; both undefined when it does not. */
 export function partsOf(validator: string): Partial<Etags> {
-  const [, etag, uid, settings] = /^((.+)\.[0-9]+)(\.s[0-9]+)$/.exec(validator) ?? [];
-  return etag === undefined ? {} : { etag, settingsEtag: `${uid}${settings}` };
+  const [, value, uid, settings, epoch = ""] = WHOLE.exec(validator) ?? [];
+  return value === undefined ? {} : { etag: `${value}${epoch}`, settingsEtag: `${uid}${settings}${epoch}` };
 }
+
+/** An etag, and the epoch that it ends in: a revision is before that. */
+const IN_EPOCH = new RegExp(`^([^.]+\\.s?[0-9]+)(\\.${EPOCH_PATTERN})?$`);
+const WHOLE = new RegExp(`^((.+)\\.[0-9]+)(\\.s[0-9]+)(\\.${EPOCH_PATTERN})?$`);

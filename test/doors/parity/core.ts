@@ -360,7 +360,7 @@ function shown(counter: FullCounter | typeof CORRUPT): JsonObject {
     updateTime: instant(counter.updateTime),
     revision: `${counter.revision}`,
     settingsRevision: `${counter.settingsRevision}`,
-    settingsEtag: settingsEtagOf(uid, counter.settingsRevision),
+    settingsEtag: settingsEtagOf(uid, counter.settingsRevision, undefined),
   };
 }
 

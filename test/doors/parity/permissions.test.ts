@@ -165,8 +165,8 @@ describe("a page token that was made by hand", () => {
     await using opened = await open({ authorise: byGrants() });
     await fill(opened);
     const tokens = {
-      ListCounters: toPageToken(next, { prefix: "s.", labels: {} }),
-      ListPolicies: toPoliciesToken(next, "s."),
+      ListCounters: toPageToken(next, { prefix: "s.", labels: {} }, undefined),
+      ListPolicies: toPoliciesToken(next, "s.", undefined),
     };
     for (const [method, pageToken] of Object.entries(tokens))
       for (const door of everyDoorOf(method)) {

@@ -239,7 +239,12 @@ async function flipBits(file: string, times: number, random: Random): Promise<vo
     bytes[at]! ^= bit;
     writeFileSync(damaged, bytes);
     bytes[at]! ^= bit;
-    const options = { newLogId: "x", onProgress: () => {}, signal: new AbortController().signal };
+    const options = {
+      newLogId: "x",
+      rewrite: () => [],
+      onProgress: () => {},
+      signal: new AbortController().signal,
+    };
     const restored = restoreSqlite(damaged, join(target, "tally.db"), options);
     await assert.rejects(restored, { code: "STORE_UNAVAILABLE" }, `byte ${at}`);
     assert.deepEqual(readdirSync(target), [], `byte ${at}`);

@@ -9,6 +9,7 @@ import { columnsSuite } from "./columns.ts";
 import { commitSuite } from "./commit.ts";
 import { coversSuite } from "./covers.ts";
 import { deletingSuite } from "./deleting.ts";
+import { epochSuite } from "./epoch.ts";
 import { exactlyOnceSuite } from "./exactly-once.ts";
 import { formerCallersSuite } from "./former-callers.ts";
 import { historySuite } from "./history.ts";
@@ -43,6 +44,7 @@ export function storeSuite(name: string): void {
     describe("deleting", () => deletingSuite(kind));
     describe("bulk", () => bulkSuite(kind));
     describe("catalogue", () => catalogueSuite(kind));
+    describe("epoch", () => epochSuite(kind));
     describe("key uses", () => keyUsesSuite(kind));
     describe("rollback", () => rollbackSuite(kind));
     describe("time", () => timeSuite(kind));

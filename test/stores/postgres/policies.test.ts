@@ -426,7 +426,7 @@ describeWith([POSTGRES], "what a process knows of policies", () => {
     await setBy(store, "a", { max: 1n });
     const database = new Database(parseUrl(schema.url), 2, () => {});
     onTestFinished(() => database.close());
-    const policies = new PoliciesInDatabase(database);
+    const policies = new PoliciesInDatabase(database, undefined);
     const now = () =>
       database.transaction(async (session) => {
         const [row] = await session.send(database.statement(`SELECT ${CATALOGUE_MARK}`));

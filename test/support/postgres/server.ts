@@ -84,6 +84,28 @@ export class PostgresServer extends PostgresAddress {
     return standby;
   }
 
+  /**
+   * Copy a running server with pg_basebackup, as docs/backup.md has it.
+   *
+   * @returns  the copy, which does not run; see `recover`
+   */
+  static async baseBackupOf(server: PostgresServer, settings: Settings): Promise<PostgresServer> {
+    const copy = new PostgresServer(await newFolder(tmpdir()), await freePort(), settings);
+    const target = [`--pgdata=${copy.#data}`, "--checkpoint=fast", "--no-sync"];
+    await runAsServer("pg_basebackup", [`--dbname=${server.conninfo()}`, ...target]);
+    return copy;
+  }
+
+  /** Bring a copy to where its settings say, by the archive that they name; resolves once it takes writes. */
+  async recover(): Promise<void> {
+    const signal = join(this.#data, "recovery.signal");
+    writeFileSync(signal, "");
+    giveToServer(signal);
+    await this.restart();
+    for (const deadline = Date.now() + READY_MS; await this.isStandby(); await pause(POLL_MS))
+      if (Date.now() > deadline) throw new Error(`it did not recover:\n${this.#output}`);
+  }
+
   get running(): boolean {
     return this.#child !== undefined;
   }

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tally/v1/admin_service.proto.
  */
 export const file_tally_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("Chx0YWxseS92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEgh0YWxseS52MSKtAQoJUHJpbmNpcGFsEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSDgoGZ3JhbnRzGAMgAygJEhwKBHJhdGUYBCABKAsyDi50YWxseS52MS5SYXRlEhAKCGRpc2FibGVkGAUgASgIEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAcgASgJIpsBCgRSYXRlEg0KBWNhbGxzGAEgASgFEhgKC2NhbGxzX2J1cnN0GAIgASgFSACIAQESFwoKb3BlcmF0aW9ucxgDIAEoBUgBiAEBEh0KEG9wZXJhdGlvbnNfYnVyc3QYBCABKAVIAogBAUIOCgxfY2FsbHNfYnVyc3RCDQoLX29wZXJhdGlvbnNCEwoRX29wZXJhdGlvbnNfYnVyc3QiggIKBkFwaUtleRIKCgJpZBgBIAEoCRIRCglwcmluY2lwYWwYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNbGFzdF91c2VfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAifwoHQmluZGluZxIRCglwcmluY2lwYWwYASABKAkSFQoLY2VydGlmaWNhdGUYAiABKAlIABIOCgRvaWRjGAMgASgJSAASLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgkKB3N1YmplY3QiaQoWQ3JlYXRlUHJpbmNpcGFsUmVxdWVzdBIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEg4KBmdyYW50cxgDIAMoCRIcCgRyYXRlGAQgASgLMg4udGFsbHkudjEuUmF0ZSJBChdDcmVhdGVQcmluY2lwYWxSZXNwb25zZRImCglwcmluY2lwYWwYASABKAsyEy50YWxseS52MS5QcmluY2lwYWwiIwoTR2V0UHJpbmNpcGFsUmVxdWVzdBIMCgRuYW1lGAEgASgJIj4KFEdldFByaW5jaXBhbFJlc3BvbnNlEiYKCXByaW5jaXBhbBgBIAEoCzITLnRhbGx5LnYxLlByaW5jaXBhbCJRChVMaXN0UHJpbmNpcGFsc1JlcXVlc3QSFgoJcGFnZV9zaXplGAEgASgFSACIAQESEgoKcGFnZV90b2tlbhgCIAEoCUIMCgpfcGFnZV9zaXplIloKFkxpc3RQcmluY2lwYWxzUmVzcG9uc2USJwoKcHJpbmNpcGFscxgBIAMoCzITLnRhbGx5LnYxLlByaW5jaXBhbBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimwEKFlVwZGF0ZVByaW5jaXBhbFJlcXVlc3QSDAoEbmFtZRgBIAEoCRImCglwcmluY2lwYWwYAiABKAsyEy50YWxseS52MS5QcmluY2lwYWwSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhEKBGV0YWcYBCABKAlIAIgBAUIHCgVfZXRhZyJBChdVcGRhdGVQcmluY2lwYWxSZXNwb25zZRImCglwcmluY2lwYWwYASABKAsyEy50YWxseS52MS5QcmluY2lwYWwiQgoWRGVsZXRlUHJpbmNpcGFsUmVxdWVzdBIMCgRuYW1lGAEgASgJEhEKBGV0YWcYAiABKAlIAIgBAUIHCgVfZXRhZyIZChdEZWxldGVQcmluY2lwYWxSZXNwb25zZSJlChNDcmVhdGVBcGlLZXlSZXF1ZXN0EhEKCXByaW5jaXBhbBgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRImCgN0dGwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iRgoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLnRhbGx5LnYxLkFwaUtleRILCgNrZXkYAiABKAkiJwoSTGlzdEFwaUtleXNSZXF1ZXN0EhEKCXByaW5jaXBhbBgBIAEoCSI5ChNMaXN0QXBpS2V5c1Jlc3BvbnNlEiIKCGFwaV9rZXlzGAEgAygLMhAudGFsbHkudjEuQXBpS2V5IiEKE1Jldm9rZUFwaUtleVJlcXVlc3QSCgoCaWQYASABKAkiOQoUUmV2b2tlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLnRhbGx5LnYxLkFwaUtleSJbChRDcmVhdGVCaW5kaW5nUmVxdWVzdBIRCglwcmluY2lwYWwYASABKAkSFQoLY2VydGlmaWNhdGUYAiABKAlIABIOCgRvaWRjGAMgASgJSABCCQoHc3ViamVjdCI7ChVDcmVhdGVCaW5kaW5nUmVzcG9uc2USIgoHYmluZGluZxgBIAEoCzIRLnRhbGx5LnYxLkJpbmRpbmciKAoTTGlzdEJpbmRpbmdzUmVxdWVzdBIRCglwcmluY2lwYWwYASABKAkiOwoUTGlzdEJpbmRpbmdzUmVzcG9uc2USIwoIYmluZGluZ3MYASADKAsyES50YWxseS52MS5CaW5kaW5nIkgKFERlbGV0ZUJpbmRpbmdSZXF1ZXN0EhUKC2NlcnRpZmljYXRlGAEgASgJSAASDgoEb2lkYxgCIAEoCUgAQgkKB3N1YmplY3QiFwoVRGVsZXRlQmluZGluZ1Jlc3BvbnNlIg8KDVdob0FtSVJlcXVlc3QigwEKDldob0FtSVJlc3BvbnNlEgwKBG5hbWUYASABKAkSDgoGZ3JhbnRzGAIgAygJEhIKCmNyZWRlbnRpYWwYAyABKAkSDgoGa2V5X2lkGAQgASgJEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ9ChJDaGVja0FjY2Vzc1JlcXVlc3QSEQoJcHJpbmNpcGFsGAEgASgJEigKCnBlcm1pc3Npb24YAiABKA4yFC50YWxseS52MS5QZXJtaXNzaW9uEg4KBG5hbWUYAyABKAlIABIQCgZwcmVmaXgYBCABKAlIAEIICgZ0YXJnZXQiNQoTQ2hlY2tBY2Nlc3NSZXNwb25zZRIPCgdhbGxvd2VkGAEgASgIEg0KBWdyYW50GAIgASgJIi0KEUxpc3REZW5pZWRSZXF1ZXN0EhAKA21heBgBIAEoBUgAiAEBQgYKBF9tYXgiOgoSTGlzdERlbmllZFJlc3BvbnNlEiQKBmRlbmllZBgBIAMoCzIULnRhbGx5LnYxLkRlbmllZENhbGwi0AEKCkRlbmllZENhbGwSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAIgASgJEg4KBmNhbGxlchgDIAEoCRIOCgZrZXlfaWQYBCABKAkSDwoHYWRkcmVzcxgFIAEoCRIOCgZtZXRob2QYBiABKAkSKAoKcGVybWlzc2lvbhgHIAEoDjIULnRhbGx5LnYxLlBlcm1pc3Npb24SDgoGdGFyZ2V0GAggASgJEg0KBWNvdW50GAkgASgDIhYKFEdldFNlcnZlckluZm9SZXF1ZXN0IooEChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIUCgxub2RlX3ZlcnNpb24YAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFc3RvcmUYBCABKAkSDwoHcHJvbWlzZRgFIAEoCRISCgpkdXJhYmlsaXR5GAYgASgJEgwKBGF1dGgYByABKAkSOwoGbGltaXRzGAggAygLMisudGFsbHkudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlLkxpbWl0c0VudHJ5EhAKCHdhcm5pbmdzGAkgAygJEhAKCGluc3RhbmNlGBAgASgJEhUKCGNvdW50ZXJzGBEgASgDSACIAQESGAoLc3RvcmVfYnl0ZXMYEiABKANIAYgBARIXCgpyb29tX2J5dGVzGBMgASgDSAKIAQESKQoLbGFzdF9taW51dGUYFCABKAsyFC50YWxseS52MS5MYXN0TWludXRlEicKB3RocmVhZHMYFSADKAsyFi50YWxseS52MS5TZXJ2ZXJUaHJlYWQaLQoLTGltaXRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfY291bnRlcnNCDgoMX3N0b3JlX2J5dGVzQg0KC19yb29tX2J5dGVzImgKCkxhc3RNaW51dGUSDwoHc2Vjb25kcxgBIAEoBRINCgVjYWxscxgCIAEoAxIVCg1yZWZ1c2VkX2NhbGxzGAMgASgDEhIKCm9wZXJhdGlvbnMYBCABKAMSDwoHY29tbWl0cxgFIAEoAyJGCgxTZXJ2ZXJUaHJlYWQSDAoEbmFtZRgBIAEoCRIUCgxidXN5X3BlcmNlbnQYAiABKAUSEgoKaGVhcF9ieXRlcxgDIAEoAzLjCQoMQWRtaW5TZXJ2aWNlElYKD0NyZWF0ZVByaW5jaXBhbBIgLnRhbGx5LnYxLkNyZWF0ZVByaW5jaXBhbFJlcXVlc3QaIS50YWxseS52MS5DcmVhdGVQcmluY2lwYWxSZXNwb25zZRJSCgxHZXRQcmluY2lwYWwSHS50YWxseS52MS5HZXRQcmluY2lwYWxSZXF1ZXN0Gh4udGFsbHkudjEuR2V0UHJpbmNpcGFsUmVzcG9uc2UiA5ACARJYCg5MaXN0UHJpbmNpcGFscxIfLnRhbGx5LnYxLkxpc3RQcmluY2lwYWxzUmVxdWVzdBogLnRhbGx5LnYxLkxpc3RQcmluY2lwYWxzUmVzcG9uc2UiA5ACARJWCg9VcGRhdGVQcmluY2lwYWwSIC50YWxseS52MS5VcGRhdGVQcmluY2lwYWxSZXF1ZXN0GiEudGFsbHkudjEuVXBkYXRlUHJpbmNpcGFsUmVzcG9uc2USVgoPRGVsZXRlUHJpbmNpcGFsEiAudGFsbHkudjEuRGVsZXRlUHJpbmNpcGFsUmVxdWVzdBohLnRhbGx5LnYxLkRlbGV0ZVByaW5jaXBhbFJlc3BvbnNlEk0KDENyZWF0ZUFwaUtleRIdLnRhbGx5LnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaHi50YWxseS52MS5DcmVhdGVBcGlLZXlSZXNwb25zZRJPCgtMaXN0QXBpS2V5cxIcLnRhbGx5LnYxLkxpc3RBcGlLZXlzUmVxdWVzdBodLnRhbGx5LnYxLkxpc3RBcGlLZXlzUmVzcG9uc2UiA5ACARJNCgxSZXZva2VBcGlLZXkSHS50YWxseS52MS5SZXZva2VBcGlLZXlSZXF1ZXN0Gh4udGFsbHkudjEuUmV2b2tlQXBpS2V5UmVzcG9uc2USUAoNQ3JlYXRlQmluZGluZxIeLnRhbGx5LnYxLkNyZWF0ZUJpbmRpbmdSZXF1ZXN0Gh8udGFsbHkudjEuQ3JlYXRlQmluZGluZ1Jlc3BvbnNlElIKDExpc3RCaW5kaW5ncxIdLnRhbGx5LnYxLkxpc3RCaW5kaW5nc1JlcXVlc3QaHi50YWxseS52MS5MaXN0QmluZGluZ3NSZXNwb25zZSIDkAIBElAKDURlbGV0ZUJpbmRpbmcSHi50YWxseS52MS5EZWxldGVCaW5kaW5nUmVxdWVzdBofLnRhbGx5LnYxLkRlbGV0ZUJpbmRpbmdSZXNwb25zZRJACgZXaG9BbUkSFy50YWxseS52MS5XaG9BbUlSZXF1ZXN0GhgudGFsbHkudjEuV2hvQW1JUmVzcG9uc2UiA5ACARJPCgtDaGVja0FjY2VzcxIcLnRhbGx5LnYxLkNoZWNrQWNjZXNzUmVxdWVzdBodLnRhbGx5LnYxLkNoZWNrQWNjZXNzUmVzcG9uc2UiA5ACARJMCgpMaXN0RGVuaWVkEhsudGFsbHkudjEuTGlzdERlbmllZFJlcXVlc3QaHC50YWxseS52MS5MaXN0RGVuaWVkUmVzcG9uc2UiA5ACARJVCg1HZXRTZXJ2ZXJJbmZvEh4udGFsbHkudjEuR2V0U2VydmVySW5mb1JlcXVlc3QaHy50YWxseS52MS5HZXRTZXJ2ZXJJbmZvUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tally_v1_permission]);
+  fileDesc("Chx0YWxseS92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEgh0YWxseS52MSKtAQoJUHJpbmNpcGFsEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSDgoGZ3JhbnRzGAMgAygJEhwKBHJhdGUYBCABKAsyDi50YWxseS52MS5SYXRlEhAKCGRpc2FibGVkGAUgASgIEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAcgASgJIpsBCgRSYXRlEg0KBWNhbGxzGAEgASgFEhgKC2NhbGxzX2J1cnN0GAIgASgFSACIAQESFwoKb3BlcmF0aW9ucxgDIAEoBUgBiAEBEh0KEG9wZXJhdGlvbnNfYnVyc3QYBCABKAVIAogBAUIOCgxfY2FsbHNfYnVyc3RCDQoLX29wZXJhdGlvbnNCEwoRX29wZXJhdGlvbnNfYnVyc3QiggIKBkFwaUtleRIKCgJpZBgBIAEoCRIRCglwcmluY2lwYWwYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNbGFzdF91c2VfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAifwoHQmluZGluZxIRCglwcmluY2lwYWwYASABKAkSFQoLY2VydGlmaWNhdGUYAiABKAlIABIOCgRvaWRjGAMgASgJSAASLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgkKB3N1YmplY3QiaQoWQ3JlYXRlUHJpbmNpcGFsUmVxdWVzdBIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEg4KBmdyYW50cxgDIAMoCRIcCgRyYXRlGAQgASgLMg4udGFsbHkudjEuUmF0ZSJBChdDcmVhdGVQcmluY2lwYWxSZXNwb25zZRImCglwcmluY2lwYWwYASABKAsyEy50YWxseS52MS5QcmluY2lwYWwiIwoTR2V0UHJpbmNpcGFsUmVxdWVzdBIMCgRuYW1lGAEgASgJIj4KFEdldFByaW5jaXBhbFJlc3BvbnNlEiYKCXByaW5jaXBhbBgBIAEoCzITLnRhbGx5LnYxLlByaW5jaXBhbCJRChVMaXN0UHJpbmNpcGFsc1JlcXVlc3QSFgoJcGFnZV9zaXplGAEgASgFSACIAQESEgoKcGFnZV90b2tlbhgCIAEoCUIMCgpfcGFnZV9zaXplIloKFkxpc3RQcmluY2lwYWxzUmVzcG9uc2USJwoKcHJpbmNpcGFscxgBIAMoCzITLnRhbGx5LnYxLlByaW5jaXBhbBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimwEKFlVwZGF0ZVByaW5jaXBhbFJlcXVlc3QSDAoEbmFtZRgBIAEoCRImCglwcmluY2lwYWwYAiABKAsyEy50YWxseS52MS5QcmluY2lwYWwSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhEKBGV0YWcYBCABKAlIAIgBAUIHCgVfZXRhZyJBChdVcGRhdGVQcmluY2lwYWxSZXNwb25zZRImCglwcmluY2lwYWwYASABKAsyEy50YWxseS52MS5QcmluY2lwYWwiQgoWRGVsZXRlUHJpbmNpcGFsUmVxdWVzdBIMCgRuYW1lGAEgASgJEhEKBGV0YWcYAiABKAlIAIgBAUIHCgVfZXRhZyIZChdEZWxldGVQcmluY2lwYWxSZXNwb25zZSJlChNDcmVhdGVBcGlLZXlSZXF1ZXN0EhEKCXByaW5jaXBhbBgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRImCgN0dGwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iRgoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLnRhbGx5LnYxLkFwaUtleRILCgNrZXkYAiABKAkiJwoSTGlzdEFwaUtleXNSZXF1ZXN0EhEKCXByaW5jaXBhbBgBIAEoCSI5ChNMaXN0QXBpS2V5c1Jlc3BvbnNlEiIKCGFwaV9rZXlzGAEgAygLMhAudGFsbHkudjEuQXBpS2V5IiEKE1Jldm9rZUFwaUtleVJlcXVlc3QSCgoCaWQYASABKAkiOQoUUmV2b2tlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLnRhbGx5LnYxLkFwaUtleSJbChRDcmVhdGVCaW5kaW5nUmVxdWVzdBIRCglwcmluY2lwYWwYASABKAkSFQoLY2VydGlmaWNhdGUYAiABKAlIABIOCgRvaWRjGAMgASgJSABCCQoHc3ViamVjdCI7ChVDcmVhdGVCaW5kaW5nUmVzcG9uc2USIgoHYmluZGluZxgBIAEoCzIRLnRhbGx5LnYxLkJpbmRpbmciKAoTTGlzdEJpbmRpbmdzUmVxdWVzdBIRCglwcmluY2lwYWwYASABKAkiOwoUTGlzdEJpbmRpbmdzUmVzcG9uc2USIwoIYmluZGluZ3MYASADKAsyES50YWxseS52MS5CaW5kaW5nIkgKFERlbGV0ZUJpbmRpbmdSZXF1ZXN0EhUKC2NlcnRpZmljYXRlGAEgASgJSAASDgoEb2lkYxgCIAEoCUgAQgkKB3N1YmplY3QiFwoVRGVsZXRlQmluZGluZ1Jlc3BvbnNlIg8KDVdob0FtSVJlcXVlc3QigwEKDldob0FtSVJlc3BvbnNlEgwKBG5hbWUYASABKAkSDgoGZ3JhbnRzGAIgAygJEhIKCmNyZWRlbnRpYWwYAyABKAkSDgoGa2V5X2lkGAQgASgJEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ9ChJDaGVja0FjY2Vzc1JlcXVlc3QSEQoJcHJpbmNpcGFsGAEgASgJEigKCnBlcm1pc3Npb24YAiABKA4yFC50YWxseS52MS5QZXJtaXNzaW9uEg4KBG5hbWUYAyABKAlIABIQCgZwcmVmaXgYBCABKAlIAEIICgZ0YXJnZXQiNQoTQ2hlY2tBY2Nlc3NSZXNwb25zZRIPCgdhbGxvd2VkGAEgASgIEg0KBWdyYW50GAIgASgJIi0KEUxpc3REZW5pZWRSZXF1ZXN0EhAKA21heBgBIAEoBUgAiAEBQgYKBF9tYXgiOgoSTGlzdERlbmllZFJlc3BvbnNlEiQKBmRlbmllZBgBIAMoCzIULnRhbGx5LnYxLkRlbmllZENhbGwi0AEKCkRlbmllZENhbGwSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAIgASgJEg4KBmNhbGxlchgDIAEoCRIOCgZrZXlfaWQYBCABKAkSDwoHYWRkcmVzcxgFIAEoCRIOCgZtZXRob2QYBiABKAkSKAoKcGVybWlzc2lvbhgHIAEoDjIULnRhbGx5LnYxLlBlcm1pc3Npb24SDgoGdGFyZ2V0GAggASgJEg0KBWNvdW50GAkgASgDIhYKFEdldFNlcnZlckluZm9SZXF1ZXN0IrUEChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIUCgxub2RlX3ZlcnNpb24YAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFc3RvcmUYBCABKAkSDwoHcHJvbWlzZRgFIAEoCRISCgpkdXJhYmlsaXR5GAYgASgJEgwKBGF1dGgYByABKAkSOwoGbGltaXRzGAggAygLMisudGFsbHkudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlLkxpbWl0c0VudHJ5EhAKCHdhcm5pbmdzGAkgAygJEikKC2xhc3RfYmFja3VwGAogASgLMhQudGFsbHkudjEuTGFzdEJhY2t1cBIQCghpbnN0YW5jZRgLIAEoCRIVCghjb3VudGVycxgMIAEoA0gAiAEBEhgKC3N0b3JlX2J5dGVzGA0gASgDSAGIAQESFwoKcm9vbV9ieXRlcxgOIAEoA0gCiAEBEikKC2xhc3RfbWludXRlGA8gASgLMhQudGFsbHkudjEuTGFzdE1pbnV0ZRInCgd0aHJlYWRzGBAgAygLMhYudGFsbHkudjEuU2VydmVyVGhyZWFkGi0KC0xpbWl0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCwoJX2NvdW50ZXJzQg4KDF9zdG9yZV9ieXRlc0INCgtfcm9vbV9ieXRlcyJoCgpMYXN0TWludXRlEg8KB3NlY29uZHMYASABKAUSDQoFY2FsbHMYAiABKAMSFQoNcmVmdXNlZF9jYWxscxgDIAEoAxISCgpvcGVyYXRpb25zGAQgASgDEg8KB2NvbW1pdHMYBSABKAMiRgoMU2VydmVyVGhyZWFkEgwKBG5hbWUYASABKAkSFAoMYnVzeV9wZXJjZW50GAIgASgFEhIKCmhlYXBfYnl0ZXMYAyABKAMiDwoNQmFja3VwUmVxdWVzdCIzCg5CYWNrdXBSZXNwb25zZRINCgVwaWVjZRgBIAEoDBISCgpmaWxlX2J5dGVzGAIgASgDIoABCgpMYXN0QmFja3VwEgwKBGZpbGUYASABKAkSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYnl0ZXMYAyABKAMSKwoIZHVyYXRpb24YBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24yogoKDEFkbWluU2VydmljZRJWCg9DcmVhdGVQcmluY2lwYWwSIC50YWxseS52MS5DcmVhdGVQcmluY2lwYWxSZXF1ZXN0GiEudGFsbHkudjEuQ3JlYXRlUHJpbmNpcGFsUmVzcG9uc2USUgoMR2V0UHJpbmNpcGFsEh0udGFsbHkudjEuR2V0UHJpbmNpcGFsUmVxdWVzdBoeLnRhbGx5LnYxLkdldFByaW5jaXBhbFJlc3BvbnNlIgOQAgESWAoOTGlzdFByaW5jaXBhbHMSHy50YWxseS52MS5MaXN0UHJpbmNpcGFsc1JlcXVlc3QaIC50YWxseS52MS5MaXN0UHJpbmNpcGFsc1Jlc3BvbnNlIgOQAgESVgoPVXBkYXRlUHJpbmNpcGFsEiAudGFsbHkudjEuVXBkYXRlUHJpbmNpcGFsUmVxdWVzdBohLnRhbGx5LnYxLlVwZGF0ZVByaW5jaXBhbFJlc3BvbnNlElYKD0RlbGV0ZVByaW5jaXBhbBIgLnRhbGx5LnYxLkRlbGV0ZVByaW5jaXBhbFJlcXVlc3QaIS50YWxseS52MS5EZWxldGVQcmluY2lwYWxSZXNwb25zZRJNCgxDcmVhdGVBcGlLZXkSHS50YWxseS52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0Gh4udGFsbHkudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2USTwoLTGlzdEFwaUtleXMSHC50YWxseS52MS5MaXN0QXBpS2V5c1JlcXVlc3QaHS50YWxseS52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlIgOQAgESTQoMUmV2b2tlQXBpS2V5Eh0udGFsbHkudjEuUmV2b2tlQXBpS2V5UmVxdWVzdBoeLnRhbGx5LnYxLlJldm9rZUFwaUtleVJlc3BvbnNlElAKDUNyZWF0ZUJpbmRpbmcSHi50YWxseS52MS5DcmVhdGVCaW5kaW5nUmVxdWVzdBofLnRhbGx5LnYxLkNyZWF0ZUJpbmRpbmdSZXNwb25zZRJSCgxMaXN0QmluZGluZ3MSHS50YWxseS52MS5MaXN0QmluZGluZ3NSZXF1ZXN0Gh4udGFsbHkudjEuTGlzdEJpbmRpbmdzUmVzcG9uc2UiA5ACARJQCg1EZWxldGVCaW5kaW5nEh4udGFsbHkudjEuRGVsZXRlQmluZGluZ1JlcXVlc3QaHy50YWxseS52MS5EZWxldGVCaW5kaW5nUmVzcG9uc2USQAoGV2hvQW1JEhcudGFsbHkudjEuV2hvQW1JUmVxdWVzdBoYLnRhbGx5LnYxLldob0FtSVJlc3BvbnNlIgOQAgESTwoLQ2hlY2tBY2Nlc3MSHC50YWxseS52MS5DaGVja0FjY2Vzc1JlcXVlc3QaHS50YWxseS52MS5DaGVja0FjY2Vzc1Jlc3BvbnNlIgOQAgESTAoKTGlzdERlbmllZBIbLnRhbGx5LnYxLkxpc3REZW5pZWRSZXF1ZXN0GhwudGFsbHkudjEuTGlzdERlbmllZFJlc3BvbnNlIgOQAgESVQoNR2V0U2VydmVySW5mbxIeLnRhbGx5LnYxLkdldFNlcnZlckluZm9SZXF1ZXN0Gh8udGFsbHkudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlIgOQAgESPQoGQmFja3VwEhcudGFsbHkudjEuQmFja3VwUmVxdWVzdBoYLnRhbGx5LnYxLkJhY2t1cFJlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tally_v1_permission]);
 
 /**
  * Who asks.
@@ -1122,10 +1122,18 @@ export type GetServerInfoResponse = Message<"tally.v1.GetServerInfoResponse"> & 
   warnings: string[];
 
   /**
+   * The newest good backup that the server has made by itself (its settings
+   * `backup-dir` and `backup-every`). Not there: there is none.
+   *
+   * @generated from field: tally.v1.LastBackup last_backup = 10;
+   */
+  lastBackup?: LastBackup | undefined;
+
+  /**
    * Which process it is, of those on the same store: the name of its machine and its
    * number there, "db1:4711".
    *
-   * @generated from field: string instance = 16;
+   * @generated from field: string instance = 11;
    */
   instance: string;
 
@@ -1133,7 +1141,7 @@ export type GetServerInfoResponse = Message<"tally.v1.GetServerInfoResponse"> & 
    * About how many counters there are: exact up to 10,000, and to a few in a hundred
    * beyond. Absent while the store does not answer.
    *
-   * @generated from field: optional int64 counters = 17;
+   * @generated from field: optional int64 counters = 12;
    */
   counters?: bigint | undefined;
 
@@ -1141,7 +1149,7 @@ export type GetServerInfoResponse = Message<"tally.v1.GetServerInfoResponse"> & 
    * The bytes of the store's files; on PostgreSQL of its tables and indexes. Absent
    * where there are none, and while the store does not answer.
    *
-   * @generated from field: optional int64 store_bytes = 18;
+   * @generated from field: optional int64 store_bytes = 13;
    */
   storeBytes?: bigint | undefined;
 
@@ -1149,14 +1157,14 @@ export type GetServerInfoResponse = Message<"tally.v1.GetServerInfoResponse"> & 
    * How many bytes can still be written to the disk of the store's files. Absent where
    * that cannot be told from here, as of a database.
    *
-   * @generated from field: optional int64 room_bytes = 19;
+   * @generated from field: optional int64 room_bytes = 14;
    */
   roomBytes?: bigint | undefined;
 
   /**
    * What was done in the last minute.
    *
-   * @generated from field: tally.v1.LastMinute last_minute = 20;
+   * @generated from field: tally.v1.LastMinute last_minute = 15;
    */
   lastMinute?: LastMinute | undefined;
 
@@ -1164,7 +1172,7 @@ export type GetServerInfoResponse = Message<"tally.v1.GetServerInfoResponse"> & 
    * The threads of the process that there are: main does the network; those of a store
    * in SQLite are write, read, scan and history.
    *
-   * @generated from field: repeated tally.v1.ServerThread threads = 21;
+   * @generated from field: repeated tally.v1.ServerThread threads = 16;
    */
   threads: ServerThread[];
 };
@@ -1261,6 +1269,87 @@ export type ServerThread = Message<"tally.v1.ServerThread"> & {
  */
 export const ServerThreadSchema: GenMessage<ServerThread> = /*@__PURE__*/
   messageDesc(file_tally_v1_admin_service, 36);
+
+/**
+ * @generated from message tally.v1.BackupRequest
+ */
+export type BackupRequest = Message<"tally.v1.BackupRequest"> & {
+};
+
+/**
+ * Describes the message tally.v1.BackupRequest.
+ * Use `create(BackupRequestSchema)` to create a new message.
+ */
+export const BackupRequestSchema: GenMessage<BackupRequest> = /*@__PURE__*/
+  messageDesc(file_tally_v1_admin_service, 37);
+
+/**
+ * @generated from message tally.v1.BackupResponse
+ */
+export type BackupResponse = Message<"tally.v1.BackupResponse"> & {
+  /**
+   * The next bytes of the file, up to 64 KiB. None: it is still made.
+   *
+   * @generated from field: bytes piece = 1;
+   */
+  piece: Uint8Array;
+
+  /**
+   * How large the whole file is, in bytes. In each message with a piece; 0 in others.
+   *
+   * @generated from field: int64 file_bytes = 2;
+   */
+  fileBytes: bigint;
+};
+
+/**
+ * Describes the message tally.v1.BackupResponse.
+ * Use `create(BackupResponseSchema)` to create a new message.
+ */
+export const BackupResponseSchema: GenMessage<BackupResponse> = /*@__PURE__*/
+  messageDesc(file_tally_v1_admin_service, 38);
+
+/**
+ * A backup that a server has made into its folder for them.
+ *
+ * @generated from message tally.v1.LastBackup
+ */
+export type LastBackup = Message<"tally.v1.LastBackup"> & {
+  /**
+   * Where it is, on the server's machine.
+   *
+   * @generated from field: string file = 1;
+   */
+  file: string;
+
+  /**
+   * When it was begun: what was committed by then is in it.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * How large it is, in bytes.
+   *
+   * @generated from field: int64 bytes = 3;
+   */
+  bytes: bigint;
+
+  /**
+   * How long it took to make. Not there of one from before the process began.
+   *
+   * @generated from field: google.protobuf.Duration duration = 4;
+   */
+  duration?: Duration | undefined;
+};
+
+/**
+ * Describes the message tally.v1.LastBackup.
+ * Use `create(LastBackupSchema)` to create a new message.
+ */
+export const LastBackupSchema: GenMessage<LastBackup> = /*@__PURE__*/
+  messageDesc(file_tally_v1_admin_service, 39);
 
 /**
  * Who may call, and do what: principals, their API keys, and what certificates and
@@ -1472,6 +1561,24 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof GetServerInfoRequestSchema;
     output: typeof GetServerInfoResponseSchema;
+  },
+  /**
+   * Make a backup of the whole store beside the traffic, check it, and then give it
+   * out, a piece after another: a tar file, as `tally backup` makes it and
+   * `tally restore` takes it. It has names, values and digests of API keys.
+   *
+   * The first message comes at once, and has nothing; while the backup is made one
+   * such comes every ten seconds. It is whole when the stream has ended with OK, and
+   * worth nothing otherwise. Over gRPC, gRPC-Web and Connect.
+   *
+   * Errors: BACKUP_UNSUPPORTED, BACKUP_FAILED.
+   *
+   * @generated from rpc tally.v1.AdminService.Backup
+   */
+  backup: {
+    methodKind: "server_streaming";
+    input: typeof BackupRequestSchema;
+    output: typeof BackupResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tally_v1_admin_service, 0);

@@ -53,6 +53,7 @@ export class Commits {
   readonly #numbers: Float64Array;
   /** Where it is counted how often a batch was decided again. */
   readonly #again: number;
+  readonly #policies: PoliciesInDatabase;
 
   /** @param decide  the rule; tests put another in its place */
   constructor(
@@ -69,6 +70,7 @@ export class Commits {
     this.#again = metrics.know("decidedAgain", {});
     this.#locked = locked;
     this.#calendar = calendar;
+    this.#policies = policies;
     this.#database = database;
     this.#decide = decide;
     this.#requestIds = requestIds;
@@ -157,7 +159,7 @@ export class Commits {
         runMs,
       );
       laps.ended("loadMs");
-      const context = { ...given, now, calendar: this.#calendar, policies };
+      const context = { ...given, now, calendar: this.#calendar, epoch: this.#policies.epoch, policies };
       const written = oneByOne
         ? await writeOneByOne(
             { database: this.#database, session, writes: this.#writes, decide: this.#decide },

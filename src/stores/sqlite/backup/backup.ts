@@ -31,6 +31,8 @@ export interface BackupOptions {
   readonly to: string | ((piece: Buffer) => Promise<void>);
   /** Where what is not whole yet is kept; beside the file, or in the system's folder for that, unless given. */
   readonly scratch: string | undefined;
+  /** The folder in which it is until it is whole, on the disk of the file; beside it, ending in ".part", unless given. */
+  readonly part?: string;
   /** How much is read and written a second, at most. */
   readonly bytesPerSecond: number;
   readonly clock: { now(): number; monotonic(): number };
@@ -54,7 +56,7 @@ export async function backupSqlite(path: string, options: BackupOptions): Promis
   try {
     if (to !== undefined) {
       assertNothingAt(to);
-      opened.push(scratchAt(`${to}.part`)); // In its own folder: it gets its name by a rename.
+      opened.push(scratchAt(options.part ?? `${to}.part`)); // In its own folder: it gets its name by a rename.
     }
     const apart = options.scratch ?? (to === undefined ? tmpdir() : undefined);
     if (apart !== undefined) opened.push(scratchIn(resolve(apart)));

@@ -2,18 +2,22 @@ import { lstatSync, renameSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
+import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import { TallyError } from "../../../core/errors.ts";
 import type { BackupManifest, CopyingProgress, Restored } from "../../../service/store-backup.ts";
+import type { CatalogueChanges } from "../../../service/store-catalogue.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { holdLock, type Lock } from "../file/lock.ts";
 import { makeFile } from "../file/making.ts";
 import { HeadRows } from "../history/head.ts";
 import { historyPathOf } from "../history/path.ts";
 import { HISTORY_SCHEMA_VERSION } from "../history/schema.ts";
+import { CatalogueReader } from "../rows/catalogue-rows.ts";
 import { writeCopying } from "../rows/copying-row.ts";
 import { assertOurs, SCHEMA_VERSION } from "../schema/schema.ts";
 import { startFailure } from "../start-failure.ts";
 import { realPathOf } from "../store.ts";
+import { CatalogueWrites } from "../write/catalogue.ts";
 import { writeAll } from "./archive.ts";
 import { ArchiveReader } from "./archive-reader.ts";
 import { HISTORY } from "./manifest.ts";
@@ -23,6 +27,8 @@ import { assertNothingAt, assertRoom, syncFolder } from "./scratch.ts";
 export interface RestoreOptions {
   /** A text that no other change log has as its id. */
   readonly newLogId: string;
+  /** What is to become of the catalogue that is in the backup. */
+  readonly rewrite: (catalogue: CatalogueChanges) => readonly CatalogueWrite[];
   readonly onProgress: (progress: CopyingProgress) => void;
   readonly signal: AbortSignal;
 }
@@ -112,7 +118,7 @@ async function restored(archive: ArchiveReader, path: string, options: RestoreOp
     await archive.end();
     const [data, history] = parts as [string, string];
     const hasHistory = files.length > 1;
-    asAnotherStore(data, hasHistory ? history : undefined, options.newLogId);
+    asAnotherStore(data, hasHistory ? history : undefined, options);
     await sync(data);
     if (hasHistory) {
       await sync(history);
@@ -131,9 +137,13 @@ async function restored(archive: ArchiveReader, path: string, options: RestoreOp
 
 /**
  * What was counted since is not in it, so its positions will be given again, to other changes: it is another log from now on,
- * in both files, and no copy of the store that it was may go on with it.
+ * in both files, of another epoch, and no copy of the store that it was may go on with it.
  */
-function asAnotherStore(data: string, history: string | undefined, logId: string): void {
+function asAnotherStore(
+  data: string,
+  history: string | undefined,
+  { newLogId: logId, rewrite }: RestoreOptions,
+): void {
   const db = new Database(data);
   try {
     db.defaultSafeIntegers(true);
@@ -142,6 +152,10 @@ function asAnotherStore(data: string, history: string | undefined, logId: string
       // One that no history has followed has no id, and gets one with the first.
       db.prepare("UPDATE history_binding SET log_id = ? WHERE log_id IS NOT NULL").run(logId);
       writeCopying(db, { store_id: null });
+      const catalogue = new CatalogueWrites(db);
+      for (const entry of rewrite(new CatalogueReader(db).read(0)))
+        if (catalogue.write(entry) === undefined)
+          throw new TypeError(`expected an entry of the catalogue as it was read, got ${entry.key}`);
     }).immediate();
   } finally {
     db.close();

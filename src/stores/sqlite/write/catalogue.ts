@@ -1,5 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import type { CatalogueEntry, CatalogueName, CatalogueWrite } from "../../../core/catalogue.ts";
+import { EPOCH_UNKNOWN, type Epoch, epochIn } from "../../../core/epoch.ts";
+import { TallyError } from "../../../core/errors.ts";
 import type { CatalogueChanges } from "../../../service/store-catalogue.ts";
 import {
   afterImport,
@@ -42,6 +44,16 @@ export class CatalogueWrites {
 
   get state(): CatalogueState {
     return this.#reader.state;
+  }
+
+  /** Of the store; unknown where all that shows that it is whole is damaged. */
+  get epoch(): Epoch {
+    try {
+      return epochIn(this.#reader.read(0));
+    } catch (error) {
+      if (error instanceof TallyError && error.code === "ROW_CORRUPT") return EPOCH_UNKNOWN;
+      throw error;
+    }
   }
 
   /** See Catalogue.write. @param entry  its shape checked */

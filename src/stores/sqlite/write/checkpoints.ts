@@ -12,6 +12,8 @@ export class Checkpoints {
   readonly #metrics: Metrics;
   readonly #seconds: number;
   #commitsSinceLook = 0;
+  /** How long the WAL was when somebody who read it kept it from being taken in whole. */
+  #heldAt = 0n;
 
   constructor(db: Database, whereabouts: Whereabouts, binding: WalBinding, metrics: Metrics) {
     this.#db = db;
@@ -31,15 +33,22 @@ export class Checkpoints {
    * @throws TallyError OUTCOME_UNKNOWN when the disk fails: what is cached may differ from what is kept
    */
   ifDue(): void {
-    if (this.#commitsSinceLook >= LOOK_COMMITS) this.ifGrown();
+    if (this.#commitsSinceLook >= LOOK_COMMITS) this.#ifGrown(this.#heldAt);
   }
 
   /** The same, without waiting for the next look. */
   ifGrown(): void {
+    this.#ifGrown(0n);
+  }
+
+  /** @param heldAt  while it has not grown by as much again since then, one would do nothing: a backup reads for minutes */
+  #ifGrown(heldAt: bigint): void {
     this.#commitsSinceLook = 0;
     try {
       const { log, checkpointed } = look(this.#db);
-      if (log - checkpointed >= CHECKPOINT_PAGES) this.#take("PASSIVE");
+      const taken = log < heldAt ? checkpointed : max(checkpointed, heldAt);
+      if (log - taken < CHECKPOINT_PAGES) return;
+      this.#heldAt = this.#take("PASSIVE") ? 0n : log;
     } catch (error) {
       if (error instanceof TallyError) throw error;
       throw new TallyError("OUTCOME_UNKNOWN", "the disk failed during a checkpoint", { cause: error });
@@ -61,10 +70,13 @@ export class Checkpoints {
     this.#whereabouts.checkpointing(() => takeInWhole(this.#db, this.#binding));
   }
 
-  #take(mode: "PASSIVE" | "RESTART"): void {
+  /** @returns  whether all of it is in the file now */
+  #take(mode: "PASSIVE" | "RESTART"): boolean {
     const since = performance.now();
-    if (this.#whereabouts.checkpointing(() => takeIn(this.#db, mode))) this.#binding.checkpointed();
+    const all = this.#whereabouts.checkpointing(() => takeIn(this.#db, mode));
+    if (all) this.#binding.checkpointed();
     this.#metrics.observe("checkpointSeconds", this.#seconds, (performance.now() - since) / 1_000);
+    return all;
   }
 }
 
@@ -80,6 +92,10 @@ export function takeInWhole(db: Database, binding: WalBinding): void {
   if (!takeIn(db, "FULL")) return; // Somebody reads it: it stays as a crash would leave it.
   db.transaction(() => binding.write(false)).immediate();
   db.pragma("wal_checkpoint(TRUNCATE)");
+}
+
+function max(one: bigint, other: bigint): bigint {
+  return one > other ? one : other;
 }
 
 /** How much the WAL has. */

@@ -2,6 +2,7 @@ import { type Context, decideBatch } from "../../../core/batch.ts";
 import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import type { Batch, Outcomes } from "../../../core/columns.ts";
 import type { FullCounter } from "../../../core/counter.ts";
+import type { Epoch } from "../../../core/epoch.ts";
 import { TallyError } from "../../../core/errors.ts";
 import type { PolicySet } from "../../../core/policies.ts";
 import type { StoreOptions } from "../../../service/store.ts";
@@ -42,6 +43,8 @@ export interface LogBehind {
 /** The one connection that writes: what `Store.commit` and `Store.maintain` mean on SQLite, without threads. */
 export class WriteConnection {
   readonly checkpoints: Checkpoints;
+  /** Of the store, as it was when it was opened. */
+  readonly epoch: Epoch;
   readonly #file: OpenedFile;
   readonly #decide: typeof decideBatch;
   readonly #transaction: Transaction;
@@ -82,6 +85,7 @@ export class WriteConnection {
       this.#log = new ChangeLog(db, head, retention.changeLogBytesMax);
       this.#oneByOne = new OneByOne(db);
       this.#catalogue = new CatalogueWrites(db);
+      this.epoch = this.#catalogue.epoch;
       this.#history = new HistoryBinding(db);
       this.#policies = new PoliciesInFile(db);
       this.#rows = new BatchRows(db, cachedCountersMax, this.#requestIds, this.#log, metrics);
@@ -124,7 +128,8 @@ export class WriteConnection {
    */
   commit(batch: Batch, moment: Moment, uidSeed: string): Outcomes {
     const policies = this.#policies.now;
-    const context = { now: moment.now, calendar: this.#calendar, policies, uidSeed };
+    const { epoch } = this;
+    const context = { now: moment.now, calendar: this.#calendar, policies, epoch, uidSeed };
     let oneByOne: Careful | undefined;
     for (;;) {
       const tried = this.#attempt(batch, moment, context, oneByOne);

@@ -1,3 +1,4 @@
+import { inEpoch } from "../../../core/epoch.ts";
 import type { ExportHead, ImportPart, ImportState } from "../../../service/store-copying.ts";
 import { readCopying, writeCopying } from "../rows/copying-row.ts";
 import type { BatchRows } from "./batch-rows.ts";
@@ -45,7 +46,7 @@ export class CopySteps {
       const storeId = readCopying(db).store_id ?? newId;
       writeCopying(db, { store_id: storeId });
       const kept = `${head.row.starts}.${log.state}.${generations[0]!.id}`;
-      const state = `${kept}.${catalogue.state.version}`;
+      const state = inEpoch(`${kept}.${catalogue.state.version}`, catalogue.epoch);
       return { storeId, state, runMs: time.at(moment), generations };
     });
   }

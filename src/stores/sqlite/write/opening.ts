@@ -74,6 +74,8 @@ export function openForWriting(
     db.pragma("journal_mode = WAL");
     db.pragma("synchronous = FULL"); // The build defaults to NORMAL in WAL, which can lose acknowledged commits.
     db.pragma("wal_autocheckpoint = 0"); // Checkpoints are ours, after the answers: SQLite's own hide their errors.
+    // What a long read made it grow by is given back to the disk once it is begun anew; never all of it: see Checkpoints.first.
+    db.pragma(`journal_size_limit = ${WAL_KEPT_BYTES}`);
     connections.anchor();
     const migratedFrom = migrate(db);
     const head = new Head(db);
@@ -166,6 +168,8 @@ export class Connections {
 }
 
 const PAGE_CACHE_KIB = 65_536;
+/** Four times what a checkpoint waits for: so in quiet times nothing is cut off and allocated anew. */
+const WAL_KEPT_BYTES = 64 * 2 ** 20;
 
 /**
  * A connection for the thread that ends the process: when that exits, Node closes the connections of other threads, and

@@ -1,5 +1,6 @@
 /** The thread that owns the lock and the only connection that writes. */
 import type { CatalogueWrite } from "../../../core/catalogue.ts";
+import type { Epoch } from "../../../core/epoch.ts";
 import type { ExportHead, ImportPart } from "../../../service/store-copying.ts";
 import type { Metrics } from "../../../telemetry/metrics.ts";
 import { type CrossingBatch, type CrossingOutcomes, packOutcomes, unpackBatch } from "../crossing.ts";
@@ -22,6 +23,7 @@ export interface WriteOpened {
   readonly sqliteVersion: string;
   /** The schema of an older Tally, that the file had. */
   readonly migratedFrom: number | undefined;
+  readonly epoch: Epoch;
 }
 
 /** A batch to be committed, and when. */
@@ -98,6 +100,7 @@ serveThread<WriteData>((data, metrics) => {
     opened: {
       sqliteVersion: connection.sqliteVersion,
       migratedFrom: connection.migratedFrom,
+      epoch: connection.epoch,
     } satisfies WriteOpened,
     handlers: {
       commit: ({ batch, moment, uidSeed }: CommitRequest) =>

@@ -44,13 +44,13 @@ export function principalCalls(calls: AdminCalls): UnaryMethod[] {
     adminCall(calls, {
       method: method.listPrincipals,
       async answer({ pageSize = PAGE_SIZE, pageToken }, administration) {
-        const from = pageToken === "" ? "" : fromPrincipalsToken(pageToken);
+        const from = pageToken === "" ? "" : fromPrincipalsToken(pageToken, administration.epoch);
         if (from === undefined) return invalidField("page_token", NO_TOKEN, pageToken);
         const listed = (await administration.read()).principals.filter(({ name }) => name >= from);
         const next = listed[pageSize]?.name;
         return {
           principals: listed.slice(0, pageSize).map((each) => toMessage(each, administration)),
-          nextPageToken: next === undefined ? "" : toPrincipalsToken(next),
+          nextPageToken: next === undefined ? "" : toPrincipalsToken(next, administration.epoch),
         };
       },
     }),
@@ -137,5 +137,5 @@ function toMessage(
 const CHANGEABLE = ["description", "grants", "rate", "disabled"];
 const DESCRIPTION_BYTES_MAX = 500;
 const PAGE_SIZE = 50;
-const NO_TOKEN = "must be the next_page_token of a list of principals";
+const NO_TOKEN = "must be the next_page_token of a list of principals, of the store as it was last restored";
 const NOT_FOUND: Refusal = { code: "PRINCIPAL_NOT_FOUND" };

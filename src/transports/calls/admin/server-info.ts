@@ -1,6 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AdminService, GetServerInfoResponseSchema } from "../../../../gen/tally/v1/admin_service_pb.ts";
+import type { LastBackup } from "../../../service/backups.ts";
 import type { ServerStateNow } from "../../../service/server-state.ts";
 import type { StoreTraits } from "../../../service/store.ts";
 import { tooLarge, type UnaryMethod } from "../call.ts";
@@ -17,6 +18,8 @@ export interface ServerInfo {
   readonly store: Pick<StoreTraits, "title" | "promise" | "durability">;
   /** By the names of settings, as they can be set. */
   readonly limits: Readonly<Record<string, string>>;
+  /** The newest good backup that the server made by itself; undefined: there is none. */
+  readonly lastBackup?: LastBackup | undefined;
   /** What is not as it should be now, a sentence each; beside what `state` warns of. */
   readonly warnings: readonly string[];
   /** As it is now. */
@@ -41,7 +44,7 @@ export function getServerInfo(infoOf: () => Promise<ServerInfo>, requestBytesMax
       if ("code" in request) return request;
       const denied = access?.denial(needed, { prefix: "" });
       if (denied !== undefined) return denied;
-      const { startTimeMs, store, warnings, state, ...told } = await infoOf();
+      const { startTimeMs, store, warnings, lastBackup, state, ...told } = await infoOf();
       const { title, promise, durability } = store;
       const { instance, size, lastMinute, threads } = state;
       const answer = create(GetServerInfoResponseSchema, {
@@ -51,6 +54,7 @@ export function getServerInfo(infoOf: () => Promise<ServerInfo>, requestBytesMax
         store: title,
         promise,
         durability,
+        ...(lastBackup !== undefined && { lastBackup: toMessage(lastBackup) }),
         warnings: [...warnings, ...state.warnings],
         instance,
         lastMinute: {
@@ -74,4 +78,9 @@ export function getServerInfo(infoOf: () => Promise<ServerInfo>, requestBytesMax
 
 function asInt64(bytes: number | undefined): bigint | undefined {
   return bytes === undefined ? undefined : BigInt(bytes);
+}
+
+function toMessage({ file, time, bytes, seconds }: LastBackup) {
+  const took = seconds === undefined ? {} : { duration: durationFromMs(seconds * 1_000) };
+  return { file, time: timestampFromMs(time), bytes: BigInt(bytes), ...took };
 }

@@ -1,0 +1,127 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { AdminService, BackupResponseSchema } from "../../../../gen/tally/v1/admin_service_pb.ts";
+import { type Refusal, TallyError } from "../../../core/errors.ts";
+import type { Backups, TakenBackup } from "../../../service/backups.ts";
+import type { Log } from "../../../telemetry.ts";
+import type { Authorise } from "../authorise.ts";
+import { type Refused, tooLarge } from "../call.ts";
+import { permissionOf } from "../permissions.ts";
+import { readRequest } from "../shape.ts";
+import { onlyMessage, type StreamCall, type StreamContext } from "../stream.ts";
+
+/** What the call needs. */
+export interface BackupCalls {
+  /** Undefined where the store has no backups of Tally's. */
+  readonly backups: Pick<Backups, "take"> | undefined;
+  /** Whether callers have to say who they are: else nobody gets all there is over the network. */
+  readonly authenticates: boolean;
+  readonly authorise: Authorise;
+  readonly log: Log;
+  readonly requestBytesMax: number;
+}
+
+/** Backup: one is made, and then its file given out. What it was asked by whom is in the log. */
+export function backup({ backups, authenticates, authorise, log, requestBytesMax }: BackupCalls): StreamCall {
+  const method = AdminService.method.backup;
+  const needed = permissionOf(method);
+  return {
+    method,
+    requestBytesMax,
+    authorise,
+    async *open(requests, context): AsyncGenerator<Uint8Array, Refused | undefined> {
+      const bytes = await onlyMessage(requests);
+      if ("code" in bytes) return bytes;
+      if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
+      const request = readRequest(method.input, bytes);
+      if ("code" in request) return request;
+      const denied = context.access?.denial(needed, { prefix: "" });
+      if (denied !== undefined) return denied;
+      if (!authenticates) return { code: "AUTH_OFF" };
+      if (backups === undefined) return UNSUPPORTED;
+      let outcome = "CALL_CANCELLED";
+      let taken: TakenBackup | undefined;
+      try {
+        yield NOTHING_YET;
+        const made = yield* makingOf(backups.take(context.signal), context.signal);
+        if ("code" in made) {
+          outcome = made.code;
+          return made;
+        }
+        taken = made;
+        yield* piecesOf(made);
+        outcome = "OK";
+        return undefined;
+      } finally {
+        log("backup.taken", { ...callerIn(context), bytes: taken?.bytes, outcome });
+        await taken?.file.close();
+      }
+    },
+  };
+}
+
+/** Tells now and then that it goes on, until it is made. */
+async function* makingOf(
+  making: Promise<TakenBackup | undefined>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, TakenBackup | Refusal> {
+  const settled = making.then(
+    (taken): TakenBackup | Refusal => taken ?? RUNNING,
+    (error: unknown): Refusal => {
+      if (!(error instanceof TallyError)) throw error;
+      return { code: "BACKUP_FAILED", expected: error.message.replace(/\.$/, "") };
+    },
+  );
+  let over = false;
+  try {
+    for (;;) {
+      const stop = new AbortController();
+      const tick = pause(TELL_EVERY_MS, undefined, { signal: AbortSignal.any([signal, stop.signal]) });
+      const made = await Promise.race([settled, tick.catch(() => {})]);
+      stop.abort();
+      if (made !== undefined) {
+        over = true;
+        return made;
+      }
+      yield NOTHING_YET;
+    }
+  } finally {
+    // Nobody takes it any more, and yet it may come to be.
+    if (!over)
+      settled.then(
+        (made) => ("code" in made ? undefined : made.file.close()),
+        () => {},
+      );
+  }
+}
+
+async function* piecesOf({ file, bytes: fileBytes }: TakenBackup): AsyncGenerator<Uint8Array, void> {
+  for (let at = 0; at < fileBytes; ) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(PIECE_BYTES), 0, PIECE_BYTES, at);
+    if (bytesRead === 0) throw new TypeError(`expected a backup of ${fileBytes} bytes, got ${at}`);
+    at += bytesRead;
+    const piece = buffer.subarray(0, bytesRead);
+    yield toBinary(
+      BackupResponseSchema,
+      create(BackupResponseSchema, { piece, fileBytes: BigInt(fileBytes) }),
+    );
+  }
+}
+
+function callerIn({ access, callerName }: StreamContext) {
+  const { credential, keyId, address } = access?.identity ?? {};
+  return { by: callerName ?? "", credential, key_id: keyId, address };
+}
+
+const NOTHING_YET = toBinary(BackupResponseSchema, create(BackupResponseSchema, {}));
+const PIECE_BYTES = 64 * 1024;
+/** Below what proxies wait for. */
+const TELL_EVERY_MS = 10_000;
+const RUNNING: Refusal = {
+  code: "BACKUP_FAILED",
+  expected: "another one is being made; ask again once it has ended",
+};
+const UNSUPPORTED: Refusal = {
+  code: "BACKUP_UNSUPPORTED",
+  expected: "one of PostgreSQL's is by pg_basebackup or pg_dump, and memory: keeps nothing",
+};

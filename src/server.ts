@@ -1,33 +1,23 @@
-import { randomBytes } from "node:crypto";
-import { v7 as uuidv7 } from "uuid";
-import { type Address, type Config, formatAddress, isLoopback, limitsOf } from "./config.ts";
+import { type Address, type Config, isLoopback, limitsOf } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
-import { withoutSecrets } from "./core/secrets.ts";
 import { seldom } from "./core/seldom.ts";
-import { GuardError, type Guarding, openGuardFor } from "./guard/open-for.ts";
+import { toListenError } from "./server/listen-failure.ts";
+import { followLog } from "./server/log-followed.ts";
+import { openCertificateOf, openGuardOf, openStoreOf } from "./server/opening.ts";
 import { Backups, startBackups } from "./service/backups.ts";
 import { CommitMeter } from "./service/commit-meter.ts";
 import { commitsTold } from "./service/commits-told.ts";
 import { tellingOfDamage } from "./service/damage.ts";
-import { followHistory } from "./service/history-follower.ts";
-import { HistoryLag } from "./service/history-lag.ts";
-import { LogReader } from "./service/log-reader.ts";
 import { startMaintenance } from "./service/maintenance.ts";
 import { measureReadiness, type Readiness, watchReadiness } from "./service/readiness.ts";
 import { ServerState } from "./service/server-state.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
-import type { HistoryOptions } from "./service/store-history.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
-import { StartError, type StartReason, storeStartFailure } from "./start-error.ts";
-import { openStore } from "./stores/open.ts";
 import { ZoneCalendar } from "./stores/shared/calendar.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
-import type { Metrics } from "./telemetry/metrics.ts";
 import { measureProcess } from "./telemetry/process.ts";
 import type { Telemetry } from "./telemetry.ts";
-import { ListenError } from "./transports/listener.ts";
-import { Certificate } from "./transports/tls/certificate.ts";
-import { CertificateError, type CertificateFacts } from "./transports/tls/pair.ts";
+import type { CertificateFacts } from "./transports/tls/pair.ts";
 
 export type { CertificateFacts };
 
@@ -235,6 +225,10 @@ function hostNamesOf({ hostNames, listen, tlsCertFile, auth }: Config): readonly
   return hostNames.length > 0 || open ? hostNames : undefined;
 }
 
+interface Closable {
+  readonly close: (graceMs: number) => Promise<void>;
+}
+
 function backupsOf(
   { backupDir: dir, backupEveryMs: everyMs, backupKeep: keep, backupRate: bytesPerSecond }: Config,
   { backups }: Store,
@@ -242,44 +236,6 @@ function backupsOf(
   telemetry: Telemetry,
 ): Backups | undefined {
   return backups && new Backups(backups, { dir, everyMs, keep, bytesPerSecond }, clock, telemetry);
-}
-
-/** Has what follows the change log follow it: history, if the store keeps one. Undefined `wake`: commits need not tell. */
-function followLog(
-  store: Store,
-  { log, metrics }: Telemetry,
-  clock: Clock,
-): Closable & { readonly wake: (() => void) | undefined } {
-  if (store.history === undefined) return { wake: undefined, async close() {} };
-  // Of a store of several processes each look writes: so it is looked at now and then, whoever commits.
-  const shared = store.traits.time === "server";
-  const reader = new LogReader(store.changeLog, {
-    pageChanges: 4_000,
-    keptBytesMax: 8 * 2 ** 20,
-    restMs: shared ? 200 : 20,
-    lookEveryMs: shared ? 500 : 1_000, // What time does is written down by maintenance.
-  });
-  const lag = new HistoryLag(clock);
-  const unwatch = lag.watch(metrics);
-  const follower = followHistory(store, store.history.intake, reader, {
-    retryMs: 1_000,
-    saveMs: 1_000,
-    onError: seldom(clock, (err) => log("history.failed", { err })),
-    onMissed: () => log("history.missed"),
-    lag,
-  });
-  return {
-    wake: shared ? undefined : () => reader.wake(),
-    async close() {
-      unwatch();
-      await follower.close();
-      await reader.close();
-    },
-  };
-}
-
-interface Closable {
-  readonly close: (graceMs: number) => Promise<void>;
 }
 
 function forgetting(forget: () => void): Closable {
@@ -294,106 +250,7 @@ function unready({ reads, writes }: Readiness): string[] {
 const MAINTENANCE_EVERY_MS = 1_000;
 const READINESS_EVERY_MS = 1_000;
 
-/** Before anything else, so that a server that cannot start makes no file. */
-async function openCertificateOf(
-  { tlsCertFile: certFile, tlsKeyFile: keyFile, tlsClientCaFile: clientCaFile }: Config,
-  clock: Clock,
-  { log }: Telemetry,
-): Promise<Certificate | undefined> {
-  if (certFile === undefined || keyFile === undefined) return undefined;
-  try {
-    return await Certificate.open(
-      { certFile, keyFile, clientCaFile },
-      { clock, log, checkEveryMs: RENEWAL_CHECK_MS },
-    );
-  } catch (error) {
-    if (!(error instanceof CertificateError)) throw error;
-    throw new StartError("CERTIFICATE_UNUSABLE", error.message, { cause: error });
-  }
-}
-
-/** Who renews a certificate does so weeks before the old one ends; a minute is soon. */
-const RENEWAL_CHECK_MS = 60_000;
-
-async function openStoreOf(
-  config: Config,
-  clock: Clock,
-  metrics: Metrics,
-  warn: (detail: string) => void,
-): Promise<Store> {
-  try {
-    return await openStore(config.store, {
-      clock,
-      newUid: uuidv7,
-      retention: config,
-      cachedCountersMax: config.cachedCountersMax,
-      history: historyOf(config),
-      migrates: config.migratesAtStart,
-      metrics,
-      warn,
-    });
-  } catch (error) {
-    throw storeStartFailure(error);
-  }
-}
-
-/** Who may call, before anybody can. */
-async function openGuardOf(
-  config: Config,
-  store: Store,
-  clock: Clock,
-  telemetry: Telemetry,
-): Promise<Guarding> {
-  try {
-    const deps = { clock, randomBytes, ...telemetry };
-    return await openGuardFor(store, config, withoutSecrets(config.store), deps);
-  } catch (error) {
-    if (!(error instanceof GuardError)) throw storeStartFailure(error);
-    const reason = error.isDamage ? "STORE_UNUSABLE" : "CREDENTIALS_UNUSABLE";
-    throw new StartError(reason, error.message, { cause: error });
-  }
-}
-
-function historyOf(config: Config): HistoryOptions | undefined {
-  if (!config.history) return undefined;
-  const {
-    historyKeepMinutesMs,
-    historyKeepQuartersMs,
-    historyKeepDaysMs = Number.POSITIVE_INFINITY,
-  } = config;
-  return {
-    bytesMax: config.historyBytesMax,
-    keepMs: [historyKeepMinutesMs, historyKeepQuartersMs, historyKeepDaysMs],
-  };
-}
-
 /** What a commit takes at most is no setting: it follows from the 8,000 operations that a BatchApply may have. */
 function writerLimitsOf({ queueOpsMax, queueBytesMax }: Config): WriterLimits {
   return { ...DEFAULT_WRITER_LIMITS, queueOpsMax, queueBytesMax };
 }
-
-function toListenError(error: unknown, { grpcListen, metricsListen }: Config): unknown {
-  if (!(error instanceof ListenError)) return error;
-  const { code } = error.cause as NodeJS.ErrnoException;
-  const known = code === undefined ? undefined : LISTEN_ERRORS[code];
-  if (known === undefined) return error;
-  const [reason, why] = known;
-  const flags = new Map([
-    [grpcListen, "--grpc-listen"],
-    [metricsListen, "--metrics-listen"],
-  ]);
-  const flag = flags.get(error.address) ?? "--listen";
-  const sentence = `Cannot listen on ${formatAddress(error.address)}: ${why.replace("--listen", flag)}.`;
-  return new StartError(reason, sentence, { cause: error });
-}
-
-const LISTEN_ERRORS: Readonly<Record<string, readonly [StartReason, string]>> = {
-  EADDRINUSE: [
-    "ADDRESS_IN_USE",
-    "another process does already; stop that one, or choose another port with --listen",
-  ],
-  EACCES: ["ADDRESS_FORBIDDEN", "this user may not; choose a port above 1023 with --listen"],
-  EADDRNOTAVAIL: ["ADDRESS_UNKNOWN", "this machine has no such address; choose one of its own with --listen"],
-  ENOTFOUND: ["ADDRESS_UNKNOWN", "nobody knows this name; check --listen"],
-  EAI_AGAIN: ["ADDRESS_UNKNOWN", "the name could not be looked up; check --listen, or give an IP address"],
-};

@@ -18,12 +18,13 @@ import { knownOnly } from "./calls/known-only.ts";
 import { logged } from "./calls/logged.ts";
 import { CallMeter } from "./calls/meter.ts";
 import { API } from "./calls/services.ts";
-import { type StreamCall, type StreamLimits, Streams } from "./calls/stream.ts";
-import { type CallLimits, DEFAULT_CALL_LIMITS, nothingKnown, openCalls } from "./calls/unary.ts";
+import { type StreamCall, Streams } from "./calls/stream.ts";
+import { nothingKnown, openCalls } from "./calls/unary.ts";
 import { connectRoute } from "./connect/route.ts";
 import { streamRoute } from "./connect/stream.ts";
+import { DEFAULT_DOOR_LIMITS, type DoorLimits } from "./door-limits.ts";
+import { drain } from "./drain.ts";
 import { extraCalls } from "./grpc/extras.ts";
-import type { GrpcLimits } from "./grpc/limits.ts";
 import { SERVICES } from "./grpc/services.ts";
 import { openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
@@ -39,8 +40,8 @@ import { originRoute } from "./http/origin.ts";
 import { refusalsLogged } from "./http/refusals-logged.ts";
 import { unknownPathRoute } from "./http/unknown-path.ts";
 import { openHttp2Server } from "./http2/server.ts";
-import { type Address, type Listener, type ListenerLimits, openListener } from "./listener.ts";
-import { type HttpLimits, openHttpServer } from "./node-http/server.ts";
+import { type Address, type Listener, openListener } from "./listener.ts";
+import { openHttpServer } from "./node-http/server.ts";
 import { type ObservingPort, openObservingPort } from "./observing.ts";
 import { consoleRoute } from "./pages/console.ts";
 import { referenceRoute } from "./pages/reference.ts";
@@ -107,48 +108,6 @@ export type OpenPart = "page" | "docs" | "reflection" | "metrics";
 
 /** Whose implementation of HTTP/2 it is. */
 export type Http2EngineName = "own" | "grpc-js";
-
-/** What callers may ask of all doors. */
-export interface DoorLimits extends CallLimits, GrpcLimits, HttpLimits, ListenerLimits, StreamLimits {
-  /** Requests that are still arriving, of all connections together, in bytes. */
-  readonly arrivingBytesMax: number;
-  /** Counters that /metrics/counters gives at a time. */
-  readonly metricsCountersMax: number;
-  /** Answers that cannot leave yet because their callers do not take them, over HTTP/2 of our own, the same. */
-  readonly leavingBytesMax: number;
-}
-
-/** The limits of a server that is told none. */
-export const DEFAULT_DOOR_LIMITS: DoorLimits = {
-  ...DEFAULT_CALL_LIMITS,
-  streamsMax: 256,
-  openStreamsMax: 10_000,
-  metricsCountersMax: 1_000,
-  grpcIdleMs: 1_800_000,
-  grpcAgeMs: undefined,
-  grpcAgeGraceMs: 10_000,
-  connectionsMax: 10_000,
-  firstBytesMs: 10_000,
-  headersMs: 10_000,
-  requestMs: 10_000,
-  idleMs: 60_000,
-  headerBytesMax: 16 * 1024,
-  streamResetsBurst: 10_000,
-  streamResetsRate: 1_000,
-  connectionBytesMax: 32 * 2 ** 20,
-  arrivingBytesMax: 256 * 2 ** 20,
-  leavingBytesMax: 256 * 2 ** 20,
-};
-
-/**
- * When a stop begins, clients do not know of it: what they send on the connections that they have is answered for so
- * long, and told that it is the last. A second is more than most take between two calls that follow each other, and no
- * stop that is waited for.
- */
-const LAST_CALL_MS = 1_000;
-
-/** To whom somebody connects all the time closes its port to somebody. */
-const QUIET_MS = 2_000;
 
 /** Every way in, open. */
 export interface Doors {
@@ -305,29 +264,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     return openListener(server, http2 && ((socket) => http2.serve(socket)), address, ruled);
   };
   const closeAll = async (graceMs: number): Promise<void> => {
-    health.setServing(false);
-    // First, for who is told to go away connects anew at once, and would be told so again by a reset.
-    const quietMs = Math.min(QUIET_MS, graceMs / 4);
-    await Promise.all(listeners.map((listener) => listener.stopAccepting(quietMs)));
-    streams.announceDrain();
-    for (const engine of engines) engine.announceDrain();
-    const closed = Promise.all(
-      listeners.map((listener) =>
-        listener.close(graceMs, () => {
-          const calls = engines.reduce((sum, { inFlight }) => sum + inFlight, 0);
-          if (calls > 0) log("doors.drain_forced", { calls });
-        }),
-      ),
-    );
-    const lingerMs = Math.min(LAST_CALL_MS, graceMs / 2);
-    const leave = () => {
-      for (const listener of listeners) listener.leave();
-      streams.drain();
-      for (const engine of engines) engine.drain(graceMs); // Whose own cut comes after that of the listeners, which tell of it.
-    };
-    const leaving = setTimeout(() => setImmediate(leave), lingerMs); // When what has come by then was read.
-    await closed;
-    clearTimeout(leaving);
+    await drain({ health, listeners, streams, engines, log }, graceMs);
     clients?.close();
     await observing?.close(); // Until then probes are told that it stops.
     traffic.close();

@@ -178,8 +178,9 @@ export const RULES: readonly Rule[] = [
     builtins: true,
   },
   {
-    of: "src/server.ts",
+    of: "src/server", // server.ts and server/
     own: [
+      "src/server/",
       ...[
         "src/core/",
         "src/service/",

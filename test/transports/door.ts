@@ -34,13 +34,8 @@ import type { ServerInfo } from "../../src/transports/calls/admin/server-info.ts
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
-import {
-  type DoorLimits,
-  type Doors,
-  type Http2EngineName,
-  type OpenPart,
-  openDoors,
-} from "../../src/transports/doors.ts";
+import type { DoorLimits } from "../../src/transports/door-limits.ts";
+import { type Doors, type Http2EngineName, type OpenPart, openDoors } from "../../src/transports/doors.ts";
 import { Certificate } from "../../src/transports/tls/certificate.ts";
 import type { ClientAuth } from "../../src/transports/tls/clients.ts";
 import type { CertificateFiles } from "../../src/transports/tls/pair.ts";

@@ -15,7 +15,7 @@ import {
 } from "../../../src/config.ts";
 import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { DEFAULT_WRITER_LIMITS } from "../../../src/service/writer.ts";
-import { DEFAULT_DOOR_LIMITS } from "../../../src/transports/doors.ts";
+import { DEFAULT_DOOR_LIMITS } from "../../../src/transports/door-limits.ts";
 import { folder, serve } from "./tally.ts";
 
 describe("precedence", () => {

@@ -1,0 +1,88 @@
+/** What a server is made of that may fail to open: each failure with one sentence for the operator. */
+import { randomBytes } from "node:crypto";
+import { v7 as uuidv7 } from "uuid";
+import type { Config } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import { withoutSecrets } from "../core/secrets.ts";
+import { GuardError, type Guarding, openGuardFor } from "../guard/open-for.ts";
+import type { Store } from "../service/store.ts";
+import type { HistoryOptions } from "../service/store-history.ts";
+import { StartError, storeStartFailure } from "../start-error.ts";
+import { openStore } from "../stores/open.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Telemetry } from "../telemetry.ts";
+import { Certificate } from "../transports/tls/certificate.ts";
+import { CertificateError } from "../transports/tls/pair.ts";
+
+/** Before anything else, so that a server that cannot start makes no file. */
+export async function openCertificateOf(
+  { tlsCertFile: certFile, tlsKeyFile: keyFile, tlsClientCaFile: clientCaFile }: Config,
+  clock: Clock,
+  { log }: Telemetry,
+): Promise<Certificate | undefined> {
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  try {
+    return await Certificate.open(
+      { certFile, keyFile, clientCaFile },
+      { clock, log, checkEveryMs: RENEWAL_CHECK_MS },
+    );
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error;
+    throw new StartError("CERTIFICATE_UNUSABLE", error.message, { cause: error });
+  }
+}
+
+/** Who renews a certificate does so weeks before the old one ends; a minute is soon. */
+const RENEWAL_CHECK_MS = 60_000;
+
+export async function openStoreOf(
+  config: Config,
+  clock: Clock,
+  metrics: Metrics,
+  warn: (detail: string) => void,
+): Promise<Store> {
+  try {
+    return await openStore(config.store, {
+      clock,
+      newUid: uuidv7,
+      retention: config,
+      cachedCountersMax: config.cachedCountersMax,
+      history: historyOf(config),
+      migrates: config.migratesAtStart,
+      metrics,
+      warn,
+    });
+  } catch (error) {
+    throw storeStartFailure(error);
+  }
+}
+
+/** Who may call, before anybody can. */
+export async function openGuardOf(
+  config: Config,
+  store: Store,
+  clock: Clock,
+  telemetry: Telemetry,
+): Promise<Guarding> {
+  try {
+    const deps = { clock, randomBytes, ...telemetry };
+    return await openGuardFor(store, config, withoutSecrets(config.store), deps);
+  } catch (error) {
+    if (!(error instanceof GuardError)) throw storeStartFailure(error);
+    const reason = error.isDamage ? "STORE_UNUSABLE" : "CREDENTIALS_UNUSABLE";
+    throw new StartError(reason, error.message, { cause: error });
+  }
+}
+
+function historyOf(config: Config): HistoryOptions | undefined {
+  if (!config.history) return undefined;
+  const {
+    historyKeepMinutesMs,
+    historyKeepQuartersMs,
+    historyKeepDaysMs = Number.POSITIVE_INFINITY,
+  } = config;
+  return {
+    bytesMax: config.historyBytesMax,
+    keepMs: [historyKeepMinutesMs, historyKeepQuartersMs, historyKeepDaysMs],
+  };
+}

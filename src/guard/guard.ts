@@ -3,6 +3,7 @@ import type { Epoch } from "../core/epoch.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { Catalogue } from "../service/store-catalogue.ts";
 import type { KeyUses } from "../service/store-key-uses.ts";
+import { FewLines } from "../telemetry/few-lines.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { DENIED_REASONS } from "../telemetry/series.ts";
 import type { Log } from "../telemetry.ts";
@@ -13,7 +14,7 @@ import { Callers } from "./callers.ts";
 import type { TrustedProxies } from "./client-address.ts";
 import { CurrentDirectory } from "./current-directory.ts";
 import { type Denial, Denials } from "./denials.ts";
-import { DenialsLogged } from "./denials-logged.ts";
+import { loggedOf } from "./denials-logged.ts";
 import type { Directory } from "./directory.ts";
 import type { FormerIds } from "./former-ids.ts";
 import { LastUses } from "./last-uses.ts";
@@ -115,7 +116,7 @@ class StandingGuard implements Guard {
   readonly #denied: ReadonlyMap<string, number>;
   readonly #forget: () => void;
   readonly #denials: Denials;
-  readonly #denialsLogged: DenialsLogged;
+  readonly #denialsLogged: FewLines;
   readonly #standing: StandingPermits;
   readonly #lastUses: LastUses;
 
@@ -126,7 +127,7 @@ class StandingGuard implements Guard {
     this.#denied = deniedPlaces(options.metrics);
     this.#forget = measureAge(options.metrics, current);
     this.#denials = new Denials(options.clock);
-    this.#denialsLogged = new DenialsLogged(options.clock, options.log);
+    this.#denialsLogged = new FewLines(options.clock, options.log, "call.denied");
     this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs, options.metrics);
     this.#standing = new StandingPermits((head) => this.#callers.judge(head));
     current.onChange(() => this.#standing.review());
@@ -172,7 +173,7 @@ class StandingGuard implements Guard {
     const place = this.#denied.get(denial.reason);
     if (place !== undefined) this.#options.metrics!.numbers[place]!++;
     this.#denials.add(denial);
-    this.#denialsLogged.add(denial);
+    this.#denialsLogged.add(() => loggedOf(denial));
   }
 
   readonly authorise: Authorise = (head) => {

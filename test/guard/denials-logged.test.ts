@@ -1,25 +1,12 @@
 /** What the log says of calls that were denied: each while they are few, how many while they are many, and no secret. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { Permission } from "../../src/core/permissions.ts";
-import type { Denial } from "../../src/guard/denials.ts";
-import { DenialsLogged } from "../../src/guard/denials-logged.ts";
 import { revokeKey } from "../../src/guard/keys.ts";
-import { HandClock } from "../support/clock.ts";
+import type { HandClock } from "../support/clock.ts";
 import { bearer, guarded, ok } from "./guarded.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
 afterEach(() => void vi.useRealTimers());
-
-const DENIAL: Denial = {
-  reason: "RATE_LIMITED",
-  caller: "shop",
-  keyId: "",
-  address: "192.0.2.1",
-  door: "grpc",
-  method: "tally.v1.CounterService/Set",
-  permission: 0,
-  target: "",
-};
 
 function pass(clock: HandClock, ms: number): void {
   clock.advance(ms);
@@ -82,30 +69,6 @@ it("says at the end how many were left out, and that once", async () => {
   await here.guard.close();
   pass(here.clock, 5_000);
   expect(here.denied.slice(10)).toEqual([{ suppressed: 2 }]);
-});
-
-it("is ten lines in any second, however the calls come, and leaves none untold", () => {
-  const told: Record<string, unknown>[] = [];
-  const atMs: number[] = [];
-  const clock = new HandClock();
-  const denials = new DenialsLogged(clock, (_, fields) => {
-    told.push(fields!);
-    atMs.push(clock.monotonic());
-  });
-  let denied = 0;
-  for (let step = 0; step < 3_000; step++) {
-    if (step % 7 < 4) {
-      denials.add(DENIAL);
-      denied++;
-    }
-    pass(clock, (step * 37) % 91);
-  }
-  pass(clock, 1_000);
-  expect(atMs.length).toBeGreaterThan(1_000); // Of 1,715 calls in 135 s.
-  for (let n = 10; n < atMs.length; n++) expect(atMs[n]! - atMs[n - 10]!).toBeGreaterThanOrEqual(1_000);
-  const own = told.filter(({ reason }) => reason !== undefined).length;
-  const suppressed = told.reduce((sum, each) => sum + ((each.suppressed as number | undefined) ?? 0), 0);
-  expect(own + suppressed).toBe(denied);
 });
 
 it("has no secret, no name and no prefix in it, whatever was sent", async () => {

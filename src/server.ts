@@ -17,6 +17,7 @@ import { ZoneCalendar } from "./stores/shared/calendar.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
 import { measureProcess } from "./telemetry/process.ts";
 import type { Telemetry } from "./telemetry.ts";
+import { CallLog, type CallLogSettings } from "./transports/calls/call-log.ts";
 import type { CertificateFacts } from "./transports/tls/pair.ts";
 
 export type { CertificateFacts };
@@ -141,6 +142,9 @@ export async function startServer(
     const unwatch = commits.watch(writer);
     opened.push({ close: () => writer.drain().finally(unwatch) });
 
+    const callLog = new CallLog(clock, log, Math.random, callsLoggedBy(config));
+    opened.push(forgetting(() => callLog.close()));
+
     const { openDoors } = await loading;
     const { listen, grpcListen, metricsListen, allowOrigins } = config;
     const doors = await openDoors({
@@ -171,6 +175,7 @@ export async function startServer(
         lastBackup: backups?.last,
         warnings: [...unready(readiness.current), ...(backups?.warnings ?? []), ...warned],
       }),
+      callLog,
       eachLogged,
       limits: config,
     }).catch((error: unknown) => {
@@ -198,6 +203,7 @@ export async function startServer(
       },
       reload(next) {
         eachLogged.isOn = next.logLevel === "debug";
+        callLog.settings = callsLoggedBy(next);
         guarding.reload(next);
       },
       threadsAnswer: async () => store.threadsAnswer?.(),
@@ -223,6 +229,14 @@ export async function startServer(
 function hostNamesOf({ hostNames, listen, tlsCertFile, auth }: Config): readonly string[] | undefined {
   const open = auth !== "required" && tlsCertFile === undefined && isLoopback(listen.host);
   return hostNames.length > 0 || open ? hostNames : undefined;
+}
+
+/** At debug each call is logged, whatever else is asked for. */
+function callsLoggedBy({ logLevel, accessLogRatio, slowCallLogMs }: Config): CallLogSettings {
+  return {
+    ratio: logLevel === "debug" ? 1 : accessLogRatio,
+    slowMs: slowCallLogMs ?? Number.POSITIVE_INFINITY,
+  };
 }
 
 interface Closable {

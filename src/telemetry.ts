@@ -87,7 +87,14 @@ export const LOG_EVENTS = {
     "warn",
     "The change log had dropped changes before history took them in: history has a gap, which its answers say. Counts are not concerned.",
   ],
-  "call.answered": ["debug", "A call was answered, as `outcome` says: OK, or the reason why not."],
+  "call.answered": [
+    "info",
+    "A call has ended, as `outcome` says: OK, or the reason why not. access-log says how many of all are logged, at log-level debug each is; a stream at its end.",
+  ],
+  "call.slow": [
+    "warn",
+    "A call took as long as slow-call-log says, or longer. Ten a second are logged at most: `suppressed` is how many more there were since the line before.",
+  ],
   "call.denied": [
     "info",
     "A call was refused for who called, what they may, or how often, as `reason` says; `by` is the principal and `key_id` its key, where they are known. Ten a second are logged at most: `suppressed` is how many more were refused since the line before. The names that were asked for are in ListDenied.",
@@ -215,7 +222,8 @@ export interface OpenLog {
  * the format is json: so `tally serve | jq` works. What a person is told who started it wrongly goes to stderr.
  *
  * Lines are written synchronously, because the one before the end of the process matters most; there is none per
- * call that is let in, and of those that are not ten a second, so callers do not pay.
+ * call that is let in, unless somebody asks for that (access-log), and of those that are not ten a second, so callers do
+ * not pay.
  *
  * @param options.format  "json", or "pretty" (loads pino-pretty, which json need not pay for)
  * @param options.fields  put into every line

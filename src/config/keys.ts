@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { LOG_LEVELS } from "../telemetry.ts";
 import { CALLER_KEYS } from "./caller-keys.ts";
-import { address, count, duration, type Key, listOf, oneOf, optional, path, size } from "./kinds.ts";
+import { address, count, duration, type Key, listOf, oneOf, optional, path, ratio, size } from "./kinds.ts";
 import type { OidcIssuers } from "./oidc.ts";
 import { whyNoHostName, whyNoOrigin } from "./origins.ts";
 
@@ -136,6 +136,24 @@ export const KEYS = {
     group: "Log",
     about: "json lines, or pretty for people; auto is pretty on a terminal and json elsewhere",
     default: "auto",
+  },
+  accessLogRatio: {
+    ...ratio(),
+    name: "access-log",
+    group: "Log",
+    about:
+      "how many of all calls are logged when they end, by chance: 0.01 is one in a hundred, 1 each one, 0 none; at log-level info or debug",
+    default: "0",
+    isReloadable: true,
+  },
+  slowCallLogMs: {
+    ...optional(duration("1ms", "1h")),
+    name: "slow-call-log",
+    group: "Log",
+    about:
+      "from how long on a call is logged as slow, ten a second at most; nothing is never; a stream may take as long as it likes",
+    default: "",
+    isReloadable: true,
   },
   queueOpsMax: {
     ...count(8_000, 10_000_000),

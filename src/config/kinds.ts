@@ -106,6 +106,23 @@ export function count(min: number, max: number): Kind<number> {
   };
 }
 
+/** A part of all: 0 is none, 1 all of it. */
+export function ratio(): Kind<number> {
+  return {
+    expected: "a number from 0 to 1, such as 0.01",
+    placeholder: "<ratio>",
+    schema: z
+      .union([
+        z
+          .string()
+          .regex(/^\d*\.?\d+$/)
+          .transform(Number),
+        z.number(),
+      ])
+      .pipe(z.number().min(0).max(1)),
+  };
+}
+
 /**
  * How often somebody may call: calls a second, and the most that may come at once behind a colon; behind a comma the same of
  * operations. "100", "100:500", "100:500,10000:50000".

@@ -14,8 +14,8 @@ import type { ServerInfo } from "./calls/admin/server-info.ts";
 import { type Authorise, allowAll } from "./calls/authorise.ts";
 import { bulkCalls } from "./calls/bulk.ts";
 import type { UnaryCall } from "./calls/call.ts";
+import type { CallLog } from "./calls/call-log.ts";
 import { knownOnly } from "./calls/known-only.ts";
-import { logged } from "./calls/logged.ts";
 import { CallMeter } from "./calls/meter.ts";
 import { API } from "./calls/services.ts";
 import { type StreamCall, Streams } from "./calls/stream.ts";
@@ -98,7 +98,9 @@ export interface DoorsOptions {
   readonly backups?: BackupCalls["backups"];
   /** The process as it is now, for who may observe; undefined: nothing is known of it. */
   readonly serverInfo?: () => Promise<ServerInfo>;
-  /** Whether each call and each refusal is logged now; undefined: never. */
+  /** Where calls are logged that have ended; undefined: nowhere. */
+  readonly callLog?: CallLog;
+  /** Whether each refusal over HTTP is logged now; undefined: never. */
   readonly eachLogged?: { readonly isOn: boolean };
   readonly limits?: Partial<DoorLimits>;
 }
@@ -153,7 +155,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const { log, metrics } = options.telemetry;
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const health = new Health(SERVICES.map(({ typeName }) => typeName));
-  const silent = openCalls(
+  const calls = openCalls(
     store,
     writer,
     clock,
@@ -164,7 +166,6 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     { administration: options.administration, log, serverInfo },
     metrics,
   );
-  const calls = options.eachLogged ? logged(silent, log, clock, options.eachLogged) : silent;
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const bulk = new Bulk(store, writer, clock, calendar);
   const apiStreams = bulkCalls(bulk, authorise, limits.unaryBytesMax);
@@ -177,7 +178,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     ...moreStreamCalls,
   ];
   const arriving = new Room(limits.arrivingBytesMax);
-  const meter = new CallMeter(metrics, clock);
+  const meter = new CallMeter(metrics, clock, options.callLog);
   const streams = new Streams(clock, log, meter, limits);
   const traffic = new Traffic(metrics, () => streams.open);
   const isOwn = options.http2Engine === "own";

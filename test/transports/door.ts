@@ -33,6 +33,7 @@ import type { BackupCalls } from "../../src/transports/calls/admin/backup.ts";
 import type { ServerInfo } from "../../src/transports/calls/admin/server-info.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
+import { CallLog, type CallLogSettings } from "../../src/transports/calls/call-log.ts";
 import type { StreamCall } from "../../src/transports/calls/stream.ts";
 import type { DoorLimits } from "../../src/transports/door-limits.ts";
 import { type Doors, type Http2EngineName, type OpenPart, openDoors } from "../../src/transports/doors.ts";
@@ -86,6 +87,8 @@ interface Options {
     readonly clientCaFile?: string;
   };
   readonly clientAuth?: ClientAuth;
+  /** Which calls are logged; none, unless it is given. */
+  readonly calls?: CallLogSettings & { readonly chance?: () => number };
 }
 
 /** Open a door that serves; `await using` closes it. */
@@ -110,6 +113,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     tls,
     clientAuth = "off",
     http2Engine = ENGINE,
+    calls = { ratio: 0, slowMs: Number.POSITIVE_INFINITY },
   } = options;
   const hostNames = "hostNames" in options ? options.hostNames : tls === undefined ? ["x"] : undefined;
   const clock = new HandClock();
@@ -137,6 +141,7 @@ export async function open(options: Options = {}): Promise<Opened> {
       checkEveryMs: 3_600_000,
       ...tls,
     }));
+  const callLog = new CallLog(clock, log, calls.chance ?? (() => 0), calls);
   const door = await openDoors({
     listen,
     grpcListen,
@@ -151,6 +156,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     clock,
     calendar: new ZoneCalendar(() => {}),
     telemetry: { log, metrics },
+    callLog,
     streamCalls,
     unaryCalls,
     ...(limits && { limits }),
@@ -167,6 +173,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     client.close();
     certificate?.close();
     await door.drain(0);
+    callLog.close();
     await history.close();
     // Every call is measured to its end; some hear of it only after their connection is closed.
     const inFlight = metrics.placeOf("callsInFlight", {});

@@ -5,21 +5,26 @@ import type { Metrics } from "../../telemetry/metrics.ts";
 import { RPCS } from "../../telemetry/rpcs.ts";
 import { CODES, DOORS, type Door } from "../../telemetry/series.ts";
 import { STATUS } from "../status.ts";
+import type { HeaderOf, Permit } from "./authorise.ts";
 import type { Refused } from "./call.ts";
+import type { Caller, CallLog } from "./call-log.ts";
 
 /**
- * Measures every call, at whichever door: each is told of when its headers are there, and once more, exactly once, when it
- * has ended, however it does. Doors that answer in one go have `measured` do both.
+ * Measures every call, at whichever door, and has those logged that are to be: each is told of when its headers are there, and
+ * once more, exactly once, when it has ended, however it does. Doors that answer in one go have `measured` do both.
  */
 export class CallMeter {
   readonly #metrics: Metrics;
   readonly #numbers: Float64Array;
   readonly #clock: Clock;
+  readonly #callLog: CallLog | undefined;
   readonly #inFlight: number;
   readonly #places = new Map<string, Places>();
   readonly #reasons: ReadonlyMap<string, number>;
 
-  constructor(metrics: Metrics, clock: Clock) {
+  /** @param callLog  where calls are logged; undefined: nowhere */
+  constructor(metrics: Metrics, clock: Clock, callLog: CallLog | undefined) {
+    this.#callLog = callLog;
     this.#metrics = metrics;
     this.#numbers = metrics.numbers;
     this.#clock = clock;
@@ -40,37 +45,51 @@ export class CallMeter {
   }
 
   /** It has ended. @param refused  why it was not answered; undefined: it was */
-  ended(method: DescMethod, door: Door, since: number, refused: Refused | undefined): void {
+  ended(method: DescMethod, door: Door, since: number, refused: Refused | undefined, caller: Caller): void {
     this.#numbers[this.#inFlight]!--;
-    this.#count(method, door, (this.#clock.monotonic() - since) / 1_000, refused);
+    this.#count(method, door, (this.#clock.monotonic() - since) / 1_000, refused, caller);
   }
 
   /** One was refused by its headers alone, as soon as they were there. */
-  refusedAhead(method: DescMethod, door: Door, refused: Refused): void {
-    this.#count(method, door, 0, refused);
+  refusedAhead(method: DescMethod, door: Door, refused: Refused, caller: Caller): void {
+    this.#count(method, door, 0, refused, caller);
   }
 
   /**
    * Have a call answered, and measure it. What is thrown is a defect, and is counted as one.
    *
-   * @param method  what is called, as far as its headers tell
-   * @param answer  says how it has ended, and what was called as it is known by then
+   * @param method    what is called, as far as its headers tell
+   * @param headerOf  these headers
+   * @param answer    says how it has ended, and what was called as it is known by then
    */
-  async measured(method: DescMethod, door: Door, answer: () => Promise<Ended>): Promise<void> {
+  async measured(
+    method: DescMethod,
+    door: Door,
+    headerOf: HeaderOf,
+    answer: () => Promise<Ended>,
+  ): Promise<void> {
     const since = this.began();
     let ended: Ended = { method, refused: { code: "INTERNAL_ERROR" } };
     try {
       ended = await answer();
     } finally {
-      this.ended(ended.method, door, since, ended.refused);
+      this.ended(ended.method, door, since, ended.refused, { headerOf, access: ended.access });
     }
   }
 
-  #count({ name }: DescMethod, door: Door, seconds: number, refused: Refused | undefined): void {
-    const { calls, seconds: first } = this.#places.get(name) ?? this.#places.get("other")!;
-    this.#numbers[calls.get(door)! + codeOf(refused)]!++;
+  #count(
+    method: DescMethod,
+    door: Door,
+    seconds: number,
+    refused: Refused | undefined,
+    caller: Caller,
+  ): void {
+    const { calls, seconds: first } = this.#places.get(method.name) ?? this.#places.get("other")!;
+    const code = codeOf(refused);
+    this.#numbers[calls.get(door)! + code]!++;
     this.#metrics.observe("callSeconds", first, seconds);
     if (refused !== undefined) this.#numbers[this.#reasons.get(refused.code)!]!++;
+    if (this.#callLog?.isOn) this.#callLog.add({ method, door, code, seconds, refused, caller });
   }
 }
 
@@ -78,6 +97,8 @@ export class CallMeter {
 export interface Ended {
   readonly method: DescMethod;
   readonly refused: Refused | undefined;
+  /** What its caller may do, who was let in. */
+  readonly access?: Permit["access"];
 }
 
 /** Where the numbers of a method stand: of its calls the first code of each door. */

@@ -1,8 +1,9 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Door } from "../../telemetry/series.ts";
-import type { CallHead, Permit } from "./authorise.ts";
+import type { CallHead, HeaderOf, Permit } from "./authorise.ts";
 import type { AnswerMetadata, Refused } from "./call.ts";
+import type { Caller } from "./call-log.ts";
 
 /** Where the answers of a stream go: a door's. */
 export interface StreamSink {
@@ -36,10 +37,12 @@ export interface StreamCaller {
 }
 
 /** A stream from its headers to its last word. One object, for there may be thousands that wait. */
-export class OpenStream implements RunningStream {
+export class OpenStream implements RunningStream, Caller {
   done: Promise<void> = Promise.resolve();
   /** Whether something may have been changed by now. */
   changing = false;
+  /** What its caller may do, once that is known. */
+  access: Permit["access"];
   readonly #clock: Clock;
   readonly #caller: StreamCaller;
   readonly #sink: StreamSink;
@@ -67,6 +70,10 @@ export class OpenStream implements RunningStream {
     this.#sink = sink;
     this.#open = open;
     this.#ended = ended;
+  }
+
+  get headerOf(): HeaderOf {
+    return this.#caller.head.headerOf;
   }
 
   /** Aborted when it has ended. */

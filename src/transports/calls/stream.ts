@@ -99,9 +99,9 @@ export class Streams {
     sink: StreamSink,
   ): RunningStream {
     const since = this.#meter.began();
-    const ended = (refused: Refused | undefined) =>
-      this.#meter.ended(call.method, caller.door, since, refused);
-    const stream = new OpenStream(this.#clock, caller, sink, this.#open, ended);
+    const stream: OpenStream = new OpenStream(this.#clock, caller, sink, this.#open, (refused) =>
+      this.#meter.ended(call.method, caller.door, since, refused, stream),
+    );
     if (this.#over) stream.end({ code: "DRAINING" });
     else if (this.#running >= this.#limits.openStreamsMax) stream.end(FULL);
     else stream.begin();
@@ -135,8 +135,13 @@ export class Streams {
     try {
       const permit = await call.authorise(head);
       judged?.(!("code" in permit));
-      const refusal = "code" in permit ? permit : (unfit ?? conditionOfStream(call.method, head.headerOf));
-      if ("code" in permit || refusal !== undefined) {
+      if ("code" in permit) {
+        stream.end(permit);
+        return;
+      }
+      stream.access = permit.access;
+      const refusal = unfit ?? conditionOfStream(call.method, head.headerOf);
+      if (refusal !== undefined) {
         stream.end(refusal);
         return;
       }

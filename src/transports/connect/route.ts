@@ -2,7 +2,8 @@ import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { GetCounterResponseSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { AnswerMetadata, MetadataField, Refused, UnaryCall } from "../calls/call.ts";
-import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
+import type { Ended } from "../calls/meter.ts";
+import { type Admitted, admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { namedIn } from "../http/etags.ts";
@@ -60,20 +61,20 @@ async function serve(
     sendRefusal(response, { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" });
     return;
   }
-  await options.meter.measured(call.method, format.isWeb ? "grpc_web" : "connect", async () => ({
-    method: call.method,
-    refused: await serveIn(format, call, request, response, options),
-  }));
+  const headerOf = (name: string) => request.header(name);
+  await options.meter.measured(call.method, format.isWeb ? "grpc_web" : "connect", headerOf, () =>
+    serveIn(format, call, request, response, options),
+  );
 }
 
-/** @returns  what the caller was told, if it is no answer */
+/** @returns  with what the caller was told, if it is no answer */
 async function serveIn(
   format: Format,
   call: UnaryCall,
   request: HttpRequest,
   response: HttpResponse,
   options: ConnectOptions,
-): Promise<Refused | undefined> {
+): Promise<Ended> {
   const trailers: MetadataField[] = []; // Of gRPC-Web.
   const attach = (attached: AnswerMetadata) => {
     for (const field of attached.headers) response.appendHeader(...field);
@@ -81,24 +82,26 @@ async function serveIn(
     // As Connect has them for what answers in one piece.
     else for (const [name, value] of attached.trailers) response.appendHeader(`trailer-${name}`, value);
   };
-  const result = await answer(call, format, request, response, attach, options);
+  const admitted = await admitOverHttp(call, request, response, options);
+  const result =
+    "code" in admitted ? admitted : await answer(call, admitted, format, request, response, attach, options);
   const refused = await (result instanceof Uint8Array
     ? sendOrRefuse(call, format, request, response, result, trailers)
     : result);
   if (refused !== undefined) sendError(format, refused, response, trailers);
-  return refused;
+  const access = "code" in admitted ? undefined : admitted.permit.access;
+  return { method: call.method, refused, access };
 }
 
 async function answer(
   call: UnaryCall,
+  admitted: Admitted,
   format: Format,
   request: HttpRequest,
   response: HttpResponse,
   attach: (metadata: AnswerMetadata) => void,
   options: ConnectOptions,
 ): Promise<Uint8Array | Refused> {
-  const admitted = await admitOverHttp(call, request, response, options);
-  if ("code" in admitted) return admitted;
   const message =
     unfitHeaders(request, format) ??
     (isGet(request)

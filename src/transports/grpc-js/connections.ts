@@ -69,7 +69,7 @@ export class GrpcConnections {
       }
       const { shown, unfit } = judged;
       connection.arrived = { fields, unfit };
-      if (!refuses(stream, shown)) serve!.call(http2, stream, shown, flags);
+      if (!refuses(stream, judged)) serve!.call(http2, stream, shown, flags);
     });
   }
 

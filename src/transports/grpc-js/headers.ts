@@ -23,6 +23,8 @@ export interface Judged {
   readonly shown: IncomingHttpHeaders;
   /** Why it is to be refused, once it is known who calls. */
   readonly unfit: Refusal | undefined;
+  /** Of all that was sent. */
+  readonly headerOf: HeaderOf;
 }
 
 /**
@@ -80,7 +82,7 @@ export function judgeHeaders(
     if (encoding !== undefined) shown["grpc-encoding"] = encoding;
     if (timeoutMs <= TIMER_MS_MAX) shown["grpc-timeout"] = headerOf("grpc-timeout");
   }
-  return { shown, unfit };
+  return { shown, unfit, headerOf };
 }
 
 /** Which no value may have (RFC 9113, section 8.2.1): others on its way may have read it without. */

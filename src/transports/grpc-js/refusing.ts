@@ -1,11 +1,12 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { ServerHttp2Stream } from "node:http2";
 import type { UnaryCall } from "../calls/call.ts";
 import type { CallMeter } from "../calls/meter.ts";
 import { madeOnce, pathOf } from "../grpc/call.ts";
 import { respondWith, trailersOnly } from "./call.ts";
+import type { Judged } from "./headers.ts";
 
 /** Refuses a call that has only its headers, or says that it does not. */
-export type RefuseAhead = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
+export type RefuseAhead = (stream: ServerHttp2Stream, judged: Judged) => boolean;
 
 /**
  * Refuses calls that cannot be answered in time before grpc-js makes anything for them. Where it lets others stand, it
@@ -15,11 +16,11 @@ export type RefuseAhead = (stream: ServerHttp2Stream, headers: IncomingHttpHeade
 export function refusingAhead(calls: readonly UnaryCall[], meter: CallMeter): RefuseAhead {
   const byPath = new Map(calls.map((unary) => [pathOf(unary), unary]));
   const answer = madeOnce(trailersOnly);
-  return (stream, headers) => {
-    const unary = byPath.get(headers[":path"]!);
+  return (stream, judged) => {
+    const unary = byPath.get(judged.shown[":path"]!);
     const refusal = unary?.refusalAhead();
     if (unary === undefined || refusal === undefined) return false;
-    meter.refusedAhead(unary.method, "grpc", refusal);
+    meter.refusedAhead(unary.method, "grpc", refusal, judged);
     respondWith(stream, answer(refusal));
     return true;
   };

@@ -3,6 +3,7 @@ import type { Refusal } from "../../core/errors.ts";
 import { TallyError } from "../../core/errors.ts";
 import type { CallHead, HeaderOf, Peer, Permit } from "../calls/authorise.ts";
 import type { AnswerMetadata, CallContext, Refused, UnaryCall } from "../calls/call.ts";
+import type { Caller } from "../calls/call-log.ts";
 import { withHeaders } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
 import type { GrpcDoor } from "./call.ts";
@@ -14,7 +15,7 @@ import { NOT_ONE } from "./messages.ts";
  * Whatever happens in it ends in a status: nothing that is thrown or rejected leaves it, because an engine would let it
  * end the process, or the connection.
  */
-export abstract class UnaryExchange implements CallContext, CallHead {
+export abstract class UnaryExchange implements CallContext, CallHead, Caller {
   caller = "";
   callerName: Permit["callerName"];
   formerCaller: Permit["formerCaller"];
@@ -127,9 +128,8 @@ export abstract class UnaryExchange implements CallContext, CallHead {
   #admit(permit: Permit | Refused): void {
     const refused = "code" in permit;
     this.onJudged(!refused);
-    const refusal = refused ? permit : this.unfit;
-    if (refused || refusal !== undefined) {
-      this.#respond(refusal!);
+    if (refused) {
+      this.#respond(permit);
       return;
     }
     this.caller = permit.caller;
@@ -137,7 +137,8 @@ export abstract class UnaryExchange implements CallContext, CallHead {
     this.formerCaller = permit.formerCaller;
     this.access = permit.access;
     this.lapsed = permit.lapsed;
-    this.read();
+    if (this.unfit !== undefined) this.#respond(this.unfit);
+    else this.read();
   }
 
   #settle(result: Uint8Array | Refused): void {
@@ -162,7 +163,7 @@ export abstract class UnaryExchange implements CallContext, CallHead {
     if (this.#isMeasured) return;
     this.#isMeasured = true;
     const refused = result instanceof Uint8Array ? undefined : result;
-    this.#door.meter.ended(this.#unary.method, "grpc", this.#since, refused);
+    this.#door.meter.ended(this.#unary.method, "grpc", this.#since, refused, this);
   }
 
   #failure(error: unknown, mayHaveApplied: boolean): Refused {

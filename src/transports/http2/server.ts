@@ -58,7 +58,7 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
     if (called.kind === "stream") return new Http2StreamCall(stream, called.call, head, door);
     const ahead = called.call.refusalAhead();
     if (ahead !== undefined) {
-      meter.refusedAhead(called.call.method, "grpc", ahead);
+      meter.refusedAhead(called.call.method, "grpc", ahead, head);
       stream.answer(refusedAhead(ahead)); // It costs a block that is there already.
       return undefined;
     }

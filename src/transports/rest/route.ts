@@ -36,12 +36,14 @@ export function bindingsRoute(
       return true;
     }
     const answered = async (): Promise<Ended> => {
-      const { method, refused } = await answer(match, request, response, options);
+      const { method, refused, access } = await answer(match, request, response, options);
       const told = refused && isNoVerbHere(refused, match, matches);
       if (told !== undefined) sendRefusal(response, told);
-      return { method, refused: told };
+      return { method, refused: told, access };
     };
-    return options.meter.measured(match.binding.call(EMPTY).method, door, answered).then(() => true);
+    const { method: unread } = match.binding.call(EMPTY);
+    const headerOf = (name: string) => request.header(name);
+    return options.meter.measured(unread, door, headerOf, answered).then(() => true);
   };
 }
 
@@ -55,18 +57,19 @@ async function answer(
   const unread = binding.call(EMPTY);
   const admitted = await admitOverHttp(unread, request, response, options);
   if ("code" in admitted) return { method: unread.method, refused: admitted };
+  const { access } = admitted.permit;
   const given = await readGiven(request, binding.hasBody, options.limits);
-  if ("code" in given) return { method: unread.method, refused: given };
+  if ("code" in given) return { method: unread.method, refused: given, access };
   const call = binding.call(given.body);
   const message = requestBytes(call, fields, given, binding.hasBody);
   const result = await answerOverHttp(call, admitted, message, request, response, options.log);
   const { method } = call;
-  if (!(result instanceof Uint8Array)) return { method, refused: result };
+  if (!(result instanceof Uint8Array)) return { method, refused: result, access };
   const { json, named, told } = binding.toJson(call, result);
   const headers = { ...(named.etag !== undefined && { etag: `"${named.etag}"` }), ...told?.headers };
   const verdict = isGet(request) ? judgeConditions(request, named) : "send";
   if (verdict === "send") sendJson(response, told?.status ?? 200, json, headers);
   else if (verdict === "not modified") sendNotModified(response, headers);
-  else return { method, refused: verdict };
-  return { method, refused: undefined };
+  else return { method, refused: verdict, access };
+  return { method, refused: undefined, access };
 }

@@ -98,6 +98,33 @@ describe("the address", () => {
   );
 });
 
+describe("a part of all", () => {
+  const ratio = (text: string) => load({ flags: { "access-log": text } }).config.accessLogRatio;
+
+  it("is a number from 0 to 1, of a file too", () => {
+    expect(["0", "0.01", ".5", "1", "1.0"].map(ratio)).toEqual([0, 0.01, 0.5, 1, 1]);
+    for (const [text, value] of [
+      ["0.25", 0.25],
+      ["1e-3", 0.001],
+      ["1", 1],
+    ] as const)
+      expect(
+        load({ flags: { config: tomlFile(`access-log = ${text}\n`) } }).config.accessLogRatio,
+        text,
+      ).toBe(value);
+  });
+
+  it.for(["1.01", "-0.1", "1%", "100", "1/100", "all", "true", "NaN", "0,1", " 1"])("%s is none", (text) =>
+    expect(() => ratio(text)).toThrow("expected a number from 0 to 1, such as 0.01"),
+  );
+
+  it.for(["nan", "inf", "-1", "true"])("%s is none in a file", (text) =>
+    expect(() => load({ flags: { config: tomlFile(`access-log = ${text}\n`) } })).toThrow(
+      "expected a number from 0 to 1, such as 0.01",
+    ),
+  );
+});
+
 describe("what stands between commas", () => {
   const origins = (text: string) => load({ flags: { "allow-origin": text } }).config.allowOrigins;
   const names = (text: string) => load({ flags: { "host-names": text } }).config.hostNames;
@@ -386,10 +413,23 @@ has changed of the others takes effect at the next start (\`config.restart_neede
 setting (\`config.unusable\`, with what is wrong). Other rates begin to count anew.
 
 The log goes to stdout. A line that cannot be written, because its disk is full or whoever reads it has gone, does not stop
-the service. At \`log-level = "debug"\` each call is a line with its outcome (\`call.answered\`), each HTTP request that is
+the service. At \`log-level = "debug"\` each call is a line (\`call.answered\`), each HTTP request that is
 refused one with its status, and the origin of its page (\`http.refused\`), and each commit one with how long its parts took
 (\`store.committed\`). Calls that are refused for who makes them are logged at \`info\` (\`call.denied\`), ten a second at most.
 No line has a counter's name in it, but that of a damaged row.
+
+At \`info\` so many calls are logged, by chance, as \`access-log\` says: \`access-log = 0.01\` is one in a hundred, and \`1\` each
+one, whose line is written before the next call is looked at. Calls that took as long as \`slow-call-log\` says, such as \`1s\`,
+or longer, are logged at \`warn\` (\`call.slow\`), ten a second at most; \`suppressed\` is how many more there were. Both have the
+same fields:
+
+| field | what it is |
+|---|---|
+| \`rpc\`, \`door\` | what was called, and where it came in, as [metrics.md](metrics.md) has them |
+| \`code\`, \`outcome\` | gRPC's code, at every door; and OK, or the reason why it was refused |
+| \`ms\` | from its headers to its answer, in milliseconds; of a stream to its end |
+| \`by\`, \`key_id\`, \`address\` | the principal, its key, and where it came from, as \`call.denied\` has them; of who was let in, while \`auth\` is on |
+| \`trace_id\` | of the trace that its header \`traceparent\` names, if that is well-formed |
 
 ## Exit codes
 

@@ -27,8 +27,8 @@ it("every call, and every refusal before one, without a name of a counter", asyn
   ]);
   const logged = lines.filter(({ event }) => event === "call.answered" || event === "http.refused");
   expect(logged).toMatchObject([
-    { level: "debug", event: "call.answered", rpc: "Increment", outcome: "OK", ms: expect.any(Number) },
-    { event: "call.answered", rpc: "GetCounter", outcome: "COUNTER_NOT_FOUND" },
+    { level: "info", event: "call.answered", rpc: "Increment", door: "rest", outcome: "OK", ms },
+    { event: "call.answered", rpc: "GetCounter", door: "rest", outcome: "COUNTER_NOT_FOUND" },
     { event: "http.refused", method: "GET", status: 404 },
     { event: "http.refused", method: "POST", status: 403, origin: "https://evil.example" },
     { event: "http.refused", method: "GET", status: 404 },

@@ -24,6 +24,25 @@ describe("a server whose file is another", () => {
     expect(stdout).not.toContain("server.stopped"); // Which is below it.
   });
 
+  it("logs calls as access-log and slow-call-log say now, and none once they say none", async () => {
+    const { server, port, write } = await serving("");
+    expect(await read(port)).toBe(404);
+    await write('access-log = 1\nslow-call-log = "1ms"\n');
+    expect(await server.logged("config.reloaded")).toMatchObject({
+      changed: ["access-log", "slow-call-log"],
+    });
+    const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    expect(await read(port, { traceparent: `00-${trace}-00f067aa0ba902b7-01` })).toBe(404);
+    expect(await server.logged("call.answered")).toMatchObject({
+      ...{ level: "info", rpc: "GetCounter", door: "rest", code: "NOT_FOUND", outcome: "COUNTER_NOT_FOUND" },
+      trace_id: trace,
+    });
+    await write("access-log = 0\nstreams-max = 7\n");
+    await server.logged("config.restart_needed");
+    expect(await read(port)).toBe(404);
+    expect((await stopped(server)).stdout.match(/call\.answered/g)).toHaveLength(1);
+  });
+
   it("counts callers by other rates, and believes other proxies", async () => {
     const common = `auth = "required"\nauth-open = "page,docs"\n`;
     const { server, port, write } = await serving(common, ROOT_KEY);

@@ -87,10 +87,7 @@ export const LOG_EVENTS = {
     "warn",
     "The change log had dropped changes before history took them in: history has a gap, which its answers say. Counts are not concerned.",
   ],
-  "call.answered": [
-    "info",
-    "A call has ended, as `outcome` says: OK, or the reason why not. access-log says how many of all are logged, at log-level debug each is; a stream at its end.",
-  ],
+  "call.answered": ["info", "A call has ended, as `outcome` says."], // Short: it may be said of every call.
   "call.slow": [
     "warn",
     "A call took as long as slow-call-log says, or longer. Ten a second are logged at most: `suppressed` is how many more there were since the line before.",

@@ -12,7 +12,6 @@ import { HandClock } from "../support/clock.ts";
 import { gate, type Opened, open } from "./door.ts";
 import { echoCalls, Seen } from "./echo/calls.ts";
 import { EchoService, RepeatRequestSchema } from "./echo/echo_pb.ts";
-import { ENGINES } from "./engine.ts";
 import { accessBy, grantsOf } from "./granted.ts";
 import { send } from "./http.ts";
 import { begin, exchange, framed } from "./raw.ts";
@@ -54,9 +53,9 @@ async function increments({ door: { port } }: Opened, name: string, headers: Rec
 }
 const DOORS = ["grpc", "grpc_web", "connect", "rest", "short"];
 
-describe.each(ENGINES)("a call is logged the same at each door (%s)", (http2Engine) => {
+describe("a call is logged the same at each door", () => {
   it("that is answered, that is refused, and whose caller nobody knows; without a name or a secret", async () => {
-    await using opened = await open({ authorise, calls: EACH, http2Engine });
+    await using opened = await open({ authorise, calls: EACH });
     const outcomes = async (name: string, headers: Record<string, string>) => {
       opened.logged.splice(0);
       await increments(opened, name, headers);
@@ -78,7 +77,7 @@ describe.each(ENGINES)("a call is logged the same at each door (%s)", (http2Engi
   });
 
   it("with nobody's name where nobody is asked for one", async () => {
-    await using opened = await open({ calls: EACH, http2Engine });
+    await using opened = await open({ calls: EACH });
     await increments(opened, "a", {});
     await vi.waitFor(() => expect(answeredIn(opened)).toHaveLength(DOORS.length));
     expect(answeredIn(opened)).toEqual(
@@ -95,7 +94,7 @@ describe.each(ENGINES)("a call is logged the same at each door (%s)", (http2Engi
       refusalAhead: () => ({ code: "QUEUE_FULL", retryAfterMs: 10 }),
       answer: () => Promise.reject(new Error("it was not to be asked")),
     };
-    await using opened = await open({ unaryCalls: [call], calls: EACH, http2Engine });
+    await using opened = await open({ unaryCalls: [call], calls: EACH });
     await exchange(opened.door.port, REPEAT, [framed(new Uint8Array())], HEADERS);
     await send(opened.door.port, { method: "POST", path: REPEAT, headers: HEADERS, body: {} });
     await vi.waitFor(() => expect(answeredIn(opened)).toHaveLength(2));
@@ -108,7 +107,8 @@ describe.each(ENGINES)("a call is logged the same at each door (%s)", (http2Engi
   it("that streams: once, at its end, with all the time it took, and it is not slow", async () => {
     const seen = new Seen();
     await using opened = await open({
-      ...{ streamCalls: echoCalls(seen, authorise), calls: { ratio: 1, slowMs: 1 }, http2Engine },
+      streamCalls: echoCalls(seen, authorise),
+      calls: { ratio: 1, slowMs: 1 },
     });
     const request = create(RepeatRequestSchema, { text: "waits", times: 9n });
     const stream = begin(opened.door.port, REPEAT, [framed(toBinary(RepeatRequestSchema, request))], HEADERS);

@@ -190,7 +190,7 @@ describe("backup and restore", () => {
       ...{ clock: new HandClock(), newUid: () => v7(), cachedCountersMax: 1_000, warn: () => {} },
       retention: DEFAULT_RETENTION,
     });
-    for (let i = 0; i < 10; i++)
+    for (let i = 0; i < 40; i++)
       await commit(
         opened,
         batch(Array.from({ length: 1_000 }, (_, k) => increment(`${"n".repeat(200)}${i}.${k}`))),

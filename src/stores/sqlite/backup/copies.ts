@@ -135,14 +135,12 @@ async function copyOne(
   const { totalPages } = await db.backup(into, {
     progress({ totalPages, remainingPages }) {
       step(totalPages - remainingPages);
-      return STEP_BYTES / pageBytes;
+      return Math.floor(pace.turnBytes / pageBytes); // A server that starts waits a second for who reads.
     },
   });
   step(totalPages); // It tells of no last step.
   standAlone(into);
 }
-
-const STEP_BYTES = 2 ** 20;
 
 /** Have a copy be a file by itself, which no WAL belongs to and no server had. */
 function standAlone(path: string): void {

@@ -16,12 +16,19 @@ export class Pace {
     this.#paidMs = monotonic();
   }
 
+  /** How much to do at a time, so that a turn takes 50 ms: 1 MiB at most, and 64 KiB at least. */
+  get turnBytes(): number {
+    return this.#stopped
+      ? TURN_BYTES_MAX
+      : Math.min(TURN_BYTES_MAX, Math.max(2 ** 16, 50 * this.#bytesPerMs));
+  }
+
   /** From now on as fast as can be. */
   stop(): void {
     this.#stopped = true;
   }
 
-  /** Note that so many bytes were done, and block the thread for as long as they ought to take: a fraction of a second. */
+  /** Note that so many bytes were done, and block the thread for as long as they ought to take. */
   spendNow(bytes: number): void {
     const waitMs = this.#waitMs(bytes);
     if (waitMs > 0) Atomics.wait(NEVER, 0, 0, waitMs);
@@ -35,4 +42,5 @@ export class Pace {
   }
 }
 
+const TURN_BYTES_MAX = 2 ** 20;
 const NEVER = new Int32Array(new SharedArrayBuffer(4));

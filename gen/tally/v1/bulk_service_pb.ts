@@ -304,8 +304,9 @@ export const SkippedCounterSchema: GenMessage<SkippedCounter> = /*@__PURE__*/
  * What is refused of one counter is told and does not end the call. What ends it
  * (the caller who hangs up, a deadline, a grant or credential that is taken away, a
  * server that stops) leaves what was told as it is, and up to one slice more done:
- * call again with `after` to go on. There is no request id: to delete what is gone,
- * or to reset what was reset, comes to the same.
+ * call again with `after` to go on. There is no request id, and an Idempotency-Key
+ * is refused: a call that is sent again is done again. To delete what is gone changes
+ * nothing; to reset once more takes back what was counted in between.
  *
  * Others are not kept waiting: one slice is under way at a time for all such calls
  * of a server, and a caller with a rate goes as fast as that allows.

@@ -2,7 +2,7 @@ import type { DescMethodStreaming } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
 import type { Log } from "../../telemetry.ts";
-import { conditionOfStream } from "../http/header-fields.ts";
+import { headersRefusedToStream } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
 import type { Authorise, Permit } from "./authorise.ts";
 import type { AnswerMetadata, Refused } from "./call.ts";
@@ -140,7 +140,7 @@ export class Streams {
         return;
       }
       stream.access = permit.access;
-      const refusal = unfit ?? conditionOfStream(call.method, head.headerOf);
+      const refusal = unfit ?? headersRefusedToStream(call, head.headerOf);
       if (refusal !== undefined) {
         stream.end(refusal);
         return;

@@ -40,10 +40,17 @@ function takesKey({ changes, method: { input } }: UnaryCall): boolean {
   return changes && input.fields.some(({ name }) => name === "request_id");
 }
 
-/** Why a method that streams is not called with these headers: it takes no condition, as a read by POST takes none. */
-export function conditionOfStream(method: DescMethod, headerOf: HeaderOf): Refusal | undefined {
-  const read = { method, changes: false };
+/**
+ * Why a method that streams is not called with these headers. It takes no condition, as a read by POST takes none; and where
+ * it changes something no key, for what was done under it would be done once more.
+ */
+export function headersRefusedToStream(
+  { method, changes = false }: { readonly method: DescMethod; readonly changes?: boolean },
+  headerOf: HeaderOf,
+): Refusal | undefined {
+  if (changes && headerOf("idempotency-key") !== undefined) return NO_KEY;
   const match = headerOf("if-match");
+  const read = { method, changes: false };
   return conditionRefused(read, headerOf) ?? (match === undefined ? undefined : IF_MATCH_ONLY_BY_GET);
 }
 
@@ -70,6 +77,11 @@ function conditionRefused(
 }
 
 const ONLY_BY_GET = "is for a GET; this is none";
+const NO_KEY = invalidField(
+  "Idempotency-Key",
+  "is not taken: sent again, it is done again, to what was counted meanwhile too; go on with `after`",
+  undefined,
+);
 const IF_MATCH_ONLY_BY_GET = invalidField("If-Match", ONLY_BY_GET, undefined);
 
 /** The field for If-Match; undefined when what it asks is asked anyway. */

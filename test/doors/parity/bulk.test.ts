@@ -150,6 +150,15 @@ describe.each(DOORS)("over %s", (_, ask) => {
     expect(await left(opened)).toBe(601);
   });
 
+  it("a key for retries is refused, for what is sent again is done again", async () => {
+    await using opened = await filled();
+    for (const dryRun of [false, true]) {
+      const told = await ask(opened, resetCounters, { prefix: "s.", dryRun }, { "idempotency-key": "k" });
+      expect([told.said, told.lines]).toEqual(["INVALID_FIELD", []]);
+      expect(told.message).toContain("Idempotency-Key");
+    }
+  });
+
   it.each<[DescMethod, JsonObject, grants: string, said: string]>([
     [deleteCounters, { prefix: "s." }, "manage@s.", "OK"],
     [deleteCounters, { prefix: "s.1" }, "manage@s.", "OK"],

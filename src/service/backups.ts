@@ -60,7 +60,7 @@ export class Backups {
     this.#last = this.#newest();
     if (everyMs !== undefined && dir !== undefined) {
       const sinceMs = clock.now() - (this.#last?.time ?? Number.NEGATIVE_INFINITY);
-      this.#dueMs = clock.monotonic() + Math.min(Math.max(everyMs - sinceMs, 0), everyMs);
+      this.#dueMs = clock.monotonic() + Math.max(everyMs - sinceMs, 0);
       this.#set("backupEverySeconds", everyMs / 1_000);
     }
     this.#measure();
@@ -171,13 +171,16 @@ export class Backups {
     }
   }
 
+  /** One of a time that has not come tells nothing of when the next is due: a clock was ahead, or somebody named it so. */
   #newest(): LastBackup | undefined {
     const { dir } = this.#settings;
     if (dir === undefined) return undefined;
+    const now = this.#clock.now();
     for (const name of this.#namesIn(dir).reverse()) {
-      const file = join(dir, name);
+      const [file, time] = [join(dir, name), timeIn(name)];
       const found = statSync(file, { throwIfNoEntry: false });
-      if (found?.isFile()) return { file, time: timeIn(name), bytes: found.size, seconds: undefined };
+      if (time <= now && found?.isFile() && found.size > 0)
+        return { file, time, bytes: found.size, seconds: undefined };
     }
     return undefined;
   }

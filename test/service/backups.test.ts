@@ -162,12 +162,17 @@ describe("backups that a server makes", () => {
     expect(at.asked).toHaveLength(1);
   });
 
-  it("one from the future does not keep the next off for longer than the time between", async () => {
-    writeFileSync(join(dir, "tally.db-2050-01-01T00-00-00Z.tar"), "");
+  it.each([
+    ["of a time that has not come", "tally.db-2050-01-01T00-00-00Z.tar", "12345"],
+    ["that is empty", "tally.db-2026-01-05T05-00-00Z.tar", ""],
+  ])("one %s is no backup, and keeps the next off not at all", async (_, name, text) => {
+    writeFileSync(join(dir, name), text);
     const at = made();
-    at.clock.advance(24 * HOUR);
+    expect(at.backups.last).toBeUndefined();
+    expect(at.value("tally_backup_last_time_seconds")).toBe(0);
     await at.one();
     expect(at.asked).toHaveLength(1);
+    expect(at.backups.last?.time).toBe(Date.UTC(2026, 0, 5, 6));
   });
 
   it("a folder that is not there is no reason not to start", async () => {

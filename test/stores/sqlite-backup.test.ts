@@ -236,6 +236,29 @@ describe("a backup", () => {
     expect(readFileSync(join(dir, "b.tar")).equals(readFileSync(file))).toBe(true);
   });
 
+  it("touches nothing of what somebody else has by the name that it works under", async () => {
+    const part = join(dir, "b.tar.part");
+    const elsewhere = join(dir, "elsewhere");
+    mkdirSync(elsewhere);
+    for (const make of [
+      () => {
+        mkdirSync(part);
+        writeFileSync(join(part, "mine"), "x");
+      },
+      () => writeFileSync(part, "x"),
+      () => symlinkSync(elsewhere, part),
+      () => symlinkSync(join(dir, "nowhere"), part),
+    ]) {
+      make();
+      const before = readdirSync(dir, { recursive: true });
+      await expect(backup(path, { to: join(dir, "b.tar") })).rejects.toThrow(
+        `${part} is there, and is not what a backup has left`,
+      );
+      expect(readdirSync(dir, { recursive: true })).toEqual(before);
+      rmSync(part, { recursive: true });
+    }
+  });
+
   it("is verified as a store is", async () => {
     expect(await verifyArchive(file, undefined, { onProgress: () => {}, signal })).toMatchObject({
       findings: [],

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { unusable } from "../../shared/unusable.ts";
@@ -15,21 +15,53 @@ export interface Scratch {
 /**
  * Have a folder by a certain name; what a process that was killed has left there is taken away.
  *
- * @throws TallyError STORE_UNAVAILABLE  while another process has it
+ * @throws TallyError STORE_UNAVAILABLE  while another process has it; and where something else stands by that name, of which
+ *                                       nothing is taken away, and into which nothing is written
  */
 export function scratchAt(folder: string): Scratch {
-  made(folder, () => {
-    if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
-  });
-  const lock = holdLock(join(folder, "copy.db"));
-  for (const name of NAMES) rmSync(join(folder, name), { force: true });
-  return removedAtExit(folder, () => lock.release()); // Held until then: nobody else's files are in it.
+  for (let left = TRIES; ; left--) {
+    made(folder, () => makeUnlessThere(folder));
+    try {
+      assertOurs(folder);
+      const lock = holdLock(join(folder, "copy.db"));
+      for (const name of NAMES) rmSync(join(folder, name), { force: true });
+      return removedAtExit(folder, () => lock.release()); // Held until then: nobody else's files are in it.
+    } catch (error) {
+      // Who had it has taken it away in between.
+      if (left === 0 || lstatSync(folder, { throwIfNoEntry: false }) !== undefined) throw error;
+    }
+  }
+}
+
+const TRIES = 20;
+
+function makeUnlessThere(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
 }
 
 /** What may stand in one. */
 const NAMES = ["copy.db", "copy.db-history", "backup.tar"].flatMap((name) =>
   ["", "-wal", "-shm", "-journal"].map((suffix) => name + suffix),
 );
+const LOCKS = ["copy.db-lock", "copy.db-history-lock"];
+
+/** A folder, no link to one, that this user made, with nothing in it that is not of a backup. */
+function assertOurs(folder: string): void {
+  const stat = lstatSync(folder);
+  const isOurs =
+    stat.isDirectory() &&
+    stat.uid === process.geteuid!() &&
+    readdirSync(folder).every((name) => NAMES.includes(name) || LOCKS.includes(name));
+  if (isOurs) return;
+  throw unusable(
+    `${folder} is there, and is not what a backup has left: move it away, or give another name.`,
+    Object.assign(new Error("exists"), { code: "EEXIST" }),
+  );
+}
 
 /** Have a folder that nobody else knows of, in another one. */
 export function scratchIn(parent: string): Scratch {
@@ -39,7 +71,15 @@ export function scratchIn(parent: string): Scratch {
 
 /** A process that ends when nobody reads its output any more, leaves nothing either. */
 function removedAtExit(folder: string, removed: () => void): Scratch {
-  const removeAll = () => rmSync(folder, { recursive: true, force: true });
+  const removeAll = () => {
+    const gone = `${folder}.${process.pid}`; // By its name somebody else may have a folder at once.
+    try {
+      renameSync(folder, gone);
+    } catch {
+      return; // Somebody has taken it away.
+    }
+    rmSync(gone, { recursive: true, force: true });
+  };
   process.once("exit", removeAll);
   const remove = () => {
     process.removeListener("exit", removeAll);

@@ -208,9 +208,17 @@ export class WriteConnection {
   maintain(moment: Moment, warn: (message: string) => void): boolean {
     this.#file.whereabouts.assertUnchanged();
     const more = this.#maintenance.slice(moment, warn);
-    const requestIds = this.#requestIds.keptAt(this.#time.at(moment));
-    noteKept(this.#metrics, { changeLog: this.#log.kept, requestIds });
+    this.#noteKept(moment);
     return more;
+  }
+
+  #noteKept(moment: Moment): void {
+    try {
+      const requestIds = this.#requestIds.keptAt(this.#time.at(moment));
+      noteKept(this.#metrics, { changeLog: this.#log.kept, requestIds });
+    } catch (error) {
+      throw asTallyError(error);
+    }
   }
 
   /** What a copy does with the file, step by step. Made when one first asks. */

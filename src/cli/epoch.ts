@@ -35,8 +35,8 @@ function viewOf({ store, before, epoch }: NewEpoch): View {
 }
 
 const EXAMPLES = `Examples:
-  tally epoch new --store postgres://tally:secret@db/tally   after pg_restore or PITR
-  tally epoch new --store sqlite:./tally.db                  after a snapshot was put back
+  tally epoch new --store postgres://db/tally   after pg_restore or PITR
+  tally epoch new --store sqlite:./tally.db     after a snapshot was put back
 `;
 
 const ABOUT = `

@@ -317,7 +317,7 @@ export const KEYS = {
   },
   grpcAgeGraceMs: {
     ...duration("0s", "1h"),
-    name: "grpc-connection-age-grace",
+    name: "grpc-connection-grace",
     group: "Limits",
     about: "how long calls on such a connection may go on after that",
     default: "10s",

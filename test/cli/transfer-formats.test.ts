@@ -26,14 +26,19 @@ const counter = fc.record({
 });
 
 /** The rows of a file that comes in pieces of so many bytes. */
-async function rowsOf(file: string | Buffer, pieceBytes = 7, format?: FileFormat): Promise<Row[]> {
+async function rowsOf(
+  file: string | Buffer,
+  pieceBytes = 7,
+  format?: FileFormat,
+  prefix = "",
+): Promise<Row[]> {
   const bytes = Buffer.from(file as string);
   async function* chunks() {
     for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
     yield FILE_END;
   }
   const rows: Row[] = [];
-  for await (const some of new RowReader(format).rows(chunks())) rows.push(...some);
+  for await (const some of new RowReader(format, prefix).rows(chunks())) rows.push(...some);
   return rows;
 }
 
@@ -111,6 +116,20 @@ describe("a file of counters", () => {
       if (wanted instanceof RegExp) expect((got as never)[key]).toMatch(wanted);
       else if (typeof wanted === "object") expect((got as never)[key]).toMatchObject(wanted);
       else expect((got as never)[key]).toBe(wanted);
+  });
+
+  it("judges names with the prefix before them", async () => {
+    const file = `name,value\n${"n".repeat(196)},1\n${"n".repeat(197)},2\n"",3\n-a,4\nb d,5\n`;
+    expect(await rowsOf(file, 7, undefined, "pre:")).toMatchObject([
+      { line: 2, wanted: { name: `pre:${"n".repeat(196)}` } },
+      { line: 3, fault: expect.stringMatching(/^name must be .* got "pre:n+\.\.\.", of 201 characters$/) },
+      { line: 4, fault: "name is missing" },
+      { line: 5, wanted: { name: "pre:-a" } },
+      { line: 6, fault: expect.stringMatching(/with the prefix before it, got "pre:b d"$/) },
+    ]);
+    expect(await rowsOf('{"name":"","value":1}', 7, undefined, "pre:")).toMatchObject([
+      { fault: expect.stringMatching(/got ""$/) },
+    ]);
   });
 
   it("goes on after a bad line, and counts the lines within quotes", async () => {

@@ -169,6 +169,18 @@ describe("import", () => {
     expect((await at(["list", "bad:", "-o", "name"])).stdout).toBe("bad:a\nbad:c\n");
   });
 
+  it("imports nothing while a name is too long with its prefix; the others with --skip-bad", async () => {
+    const file = fileOf(`name,value\na,1\n${"n".repeat(197)},2\n`);
+    const args = ["import", file, "--prefix", "lng:"];
+    const refused = await at(args);
+    expect(refused).toMatchObject({ code: EXIT.REFUSED, stdout: "" });
+    expect(refused.stderr).toMatch(/^Not imported: line 3: name must be 1 to 200 bytes /);
+    const left = { notImported: { BAD_LINE: 1 } };
+    expect(await importing(...args.slice(1), "--dry-run")).toEqual({ ...NONE, made: 1, ...left });
+    expect((await at(["list", "lng:", "-o", "name"])).stdout).toBe("");
+    expect(await importing(...args.slice(1), "--skip-bad")).toEqual({ ...NONE, made: 1, ...left });
+  });
+
   it("tells by line what the server refuses, imports the others, and exits with 4", async () => {
     await at(["create", "full", "--max", "5"]);
     const file = fileOf(

@@ -29,7 +29,7 @@ async function looked(
   { options, imported, progress, stop }: ImportSession,
   source: SourceFile,
 ): Promise<string> {
-  const reading = await readSource(source, options.format, stop);
+  const reading = await readSource(source, options, stop);
   progress.start(() => ({ lines: reading.lines, bytes: reading.bytes }), source.bytes);
   let rows = 0;
   for await (const some of reading.rows) {
@@ -50,12 +50,12 @@ async function looked(
 async function taken(session: ImportSession, source: SourceFile, digest: string): Promise<void> {
   const { options, progress, stop } = session;
   const sink = sinkFor(session, digest);
-  const reading = await readSource(source, options.format, stop);
+  const reading = await readSource(source, options, stop);
   progress.start(() => ({ lines: reading.lines, bytes: reading.bytes }), source.bytes);
   for await (const rows of reading.rows) {
     for (const row of rows) {
       if (stop.aborted) return sink.stop();
-      await take(row, options.prefix, sink);
+      await take(row, sink);
     }
   }
   if (stop.aborted) return sink.stop();
@@ -67,9 +67,9 @@ async function taken(session: ImportSession, source: SourceFile, digest: string)
   await sink.finish();
 }
 
-async function take(row: Row, prefix: string, sink: Sink): Promise<void> {
+async function take(row: Row, sink: Sink): Promise<void> {
   if ("fault" in row) return; // It was told.
-  await sink.add({ ...row.wanted, name: prefix + row.wanted.name, at: `line ${row.line}` });
+  await sink.add({ ...row.wanted, at: `line ${row.line}` });
 }
 
 /** What takes the counters, as the options say. */

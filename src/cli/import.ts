@@ -201,8 +201,11 @@ const EXAMPLES = `Examples:
 
 const ABOUT = `
 A counter that is missing is made, with the settings that the file has; without any, as the policy for its name says. One
-that is there is set to the value and keeps its settings; or stays as it is, with --existing keep (which, to make
-counters, needs \`manage\`). Of a name that comes twice the last line counts.
+that is there is set to the value and keeps its settings; or stays as it is, with --existing keep. Of a name that comes twice
+the last line counts.
+
+It needs the permissions \`set\`, \`create\` to make counters, and \`manage\` too where a line has settings, as each line of an
+exported NDJSON file has; with --existing keep it needs \`manage\`. A line without permission is told; the others go on.
 
 NDJSON: a JSON object a line, as the API has a counter. CSV: names of columns, then a row a counter; what has parts
 (labels, window, refill) is JSON, and nothing between two commas is not set. Numbers are exact, beyond 2^53 too. What

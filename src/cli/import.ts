@@ -214,9 +214,12 @@ nobody can set (uid, revision, times) is passed over. UTF-8; a byte order mark a
 The whole file is read first. While a line of it is bad, each is told and nothing is imported; --skip-bad imports the
 others. What the server refuses (a value outside of a counter's bounds) is told, and does not keep others from it.
 
+--dry-run judges each line with those before it: names, values, bounds, monotonic. It does not judge what a policy says of
+a counter that is missing, labels and other settings, what the caller may do, and whether it was imported before.
+
 Each counter is imported exactly once: run the same again after a kill or a failure, and what was imported is not set
 again, whatever was counted since. That holds as long as request ids are kept, which is an hour at least and a day as a
-rule. To import the same once more on purpose: --import-id and any text.
+rule. To import the same once more on purpose, or counters that were deleted since: --import-id and any text.
 
 From Redis come keys whose values are whole numbers, as INCR makes them; others are told and skipped. A key is the name
 as it is, colons and all; bytes that no name can have are percent-encoded. Where --replace has several keys

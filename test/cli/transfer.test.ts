@@ -136,7 +136,7 @@ describe("import", () => {
   it("keeps what is there with --existing keep, also in a dry run", async () => {
     await at(["set", "kept:a", "1"]);
     const file = fileOf("name,value\nkept:a,5\nkept:b,6\nkept:b,7\n");
-    expect(await importing(file, "--existing", "keep", "--dry-run")).toEqual({ ...NONE, kept: 1, made: 2 });
+    expect(await importing(file, "--existing", "keep", "--dry-run")).toEqual({ ...NONE, kept: 2, made: 1 });
     expect(await importing(file, "--existing", "keep")).toEqual({ ...NONE, kept: 2, made: 1 });
     expect(await importing(file, "--existing", "keep")).toEqual({ ...NONE, kept: 2, before: 1 });
     expect((await at(["get", "kept:a", "kept:b", "-o", "value"])).stdout).toBe("1\n6\n");
@@ -154,6 +154,28 @@ describe("import", () => {
       notImported: { BAD_LINE: 1 },
     });
     expect((await at(["list", "dry:", "-o", "value"])).stdout).toBe("1\n2\n");
+  });
+
+  it("--dry-run judges bounds and monotonic, and each line after those before it", async () => {
+    await at(["create", "see:max", "--max", "5"]);
+    await at(["create", "see:up", "--monotonic", "--value", "5"]);
+    const lines = [
+      "see:max,6,",
+      "see:max,5,",
+      "see:up,4,",
+      "see:up,9,",
+      "see:up,8,",
+      "see:new,3,2",
+      "see:two,1,2",
+    ];
+    const file = fileOf(`name,value,max\n${[...lines, "see:two,3,", "see:two,2,"].join("\n")}\n`);
+    const came = { ...NONE, made: 1, set: 3, notImported: { VALUE_OUTSIDE_BOUNDS: 3, MONOTONIC: 2 } };
+    const dry = await at(["import", file, "--dry-run"]);
+    expect(dry.stderr).toMatch(/^Not imported: line 2: see:max: value 6 is outside the bounds -2\^63 to 5/);
+    expect(dry.stderr).toMatch(/^Not imported: line 6: see:up: The counter is monotonic: its value 9 never/m);
+    expect(dry.code).toBe(EXIT.REFUSED);
+    expect(await importing(file, "--dry-run")).toEqual(came);
+    expect(await importing(file)).toEqual(came);
   });
 
   it("tells bad lines by number and imports nothing; the others with --skip-bad", async () => {

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { type FileHandle, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { parsed } from "../exact-json.ts";
 import { CommandError, EXIT } from "../exit.ts";
@@ -154,7 +154,8 @@ function isAlive(pid: number): boolean {
 }
 
 function expectFree(path: string): void {
-  if (existsSync(path))
+  const found = lstatSync(path, { throwIfNoEntry: false }); // Of itself: a link that leads nowhere is there, too.
+  if (found !== undefined)
     throw new CommandError(EXIT.REFUSED, `${path} is there already, and nothing is written over.`);
 }
 

@@ -1,5 +1,5 @@
 /** export and import: what goes out comes in again, each counter once, and what is wrong is told by its line. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
@@ -94,6 +94,18 @@ describe("export --to", () => {
     expect(stderr).toMatch(/^Going on after 1,000 counters, which .*\nExported 2,500 counters, /);
     expect(code).toBe(0);
     expect(readFileSync(path, "utf8")).toBe(whole);
+  });
+
+  it("is refused where a link leads nowhere, and without a name", async () => {
+    const path = join(folder(), "out");
+    symlinkSync("nowhere", path);
+    const refused = await at(["export", "--to", path]);
+    expect(refused).toMatchObject({
+      code: EXIT.REFUSED,
+      stderr: expect.stringContaining("is there already"),
+    });
+    expect(readlinkSync(path)).toBe("nowhere");
+    expect(await at(["export", "--to", ""])).toMatchObject({ code: EXIT.USAGE, stdout: "" });
   });
 
   it("is refused where something else is begun", async () => {

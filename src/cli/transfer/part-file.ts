@@ -154,9 +154,17 @@ function isAlive(pid: number): boolean {
 }
 
 function expectFree(path: string): void {
-  const found = lstatSync(path, { throwIfNoEntry: false }); // Of itself: a link that leads nowhere is there, too.
-  if (found !== undefined)
+  if (isThere(path))
     throw new CommandError(EXIT.REFUSED, `${path} is there already, and nothing is written over.`);
+}
+
+/** A link that leads nowhere is there, too. */
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw cannot(path, error);
+  }
 }
 
 function cannot(path: string, error: unknown): CommandError {

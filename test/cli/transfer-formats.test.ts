@@ -79,6 +79,7 @@ describe("a file of counters", () => {
     ["no line end at its end, and empty lines", "\n\nname,value\n\nvisits,12"],
     ["columns in any order, by either name", "onBound,value,name\n,12,visits\n"],
     ["quotes where none are needed", '"name","value"\n"visits","12"\n'],
+    ["empty lines before NDJSON", '\n \r\n{"name":"visits","value":12}\n'],
     ["NDJSON with a byte order mark and blanks", '\ufeff  {"name" : "visits", "value": 12 }\r\n'],
   ])("may have %s", async (_, file) => {
     expect(await rowsOf(file)).toMatchObject([{ wanted: { name: "visits", value: 12n } }]);
@@ -97,6 +98,11 @@ describe("a file of counters", () => {
     ['{"name":"a","value":9223372036854775808}', { fault: /^value: expected a whole number/ }],
     ['{"name":"a","value":1e3}', { fault: /^value: .* got "1e3"/ }],
     ['{"name":"a","value":true}', { fault: /^value: .* got true/ }],
+    ['{"name":"a","value":["7"]}', { fault: /^value: .* got \["7"\]/ }],
+    ['{"name":7,"value":1}', { fault: "name: expected text, got 7" }],
+    ['{"name":"a","value":1,"value":2}', { fault: '"value" is given twice' }],
+    ['{"name":"a","value":1,"labels":{"x":"","\\u0078":""}}', { fault: '"\\u0078" is given twice' }],
+    ['{"name":"a","value":1,"description":"\\"value\\":{:"}', { wanted: { value: 1n } }],
     ['{"name":"a"}', { fault: /^value is missing/ }],
     ['{"value":1}', { fault: /^name is missing/ }],
     ['{"name":"caf\u00e9","value":1}', { fault: /^name must be 1 to 200 bytes of printable ASCII/ }],

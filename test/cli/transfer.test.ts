@@ -190,6 +190,14 @@ describe("import", () => {
     expect(await importing(file)).toEqual(came);
   });
 
+  it("says so when there was nothing to read", async () => {
+    for (const nothing of ["", "\n\n", "name,value\n"])
+      expect(await at(["import", "-"], nothing)).toMatchObject({
+        code: 0,
+        stderr: "Nothing was read: standard input has no counters.\n",
+      });
+  });
+
   it("tells bad lines by number and imports nothing; the others with --skip-bad", async () => {
     const file = "name,value\nbad:a,1\nbad:b,x\nb d,1\nbad:c,3\n";
     const refused = await at(["import", "-"], file);

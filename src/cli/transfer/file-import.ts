@@ -37,6 +37,7 @@ async function looked(
     for (const row of some)
       if ("fault" in row) imported.faults.add("BAD_LINE", 1, () => `line ${row.line}: ${row.fault}.`);
   }
+  if (rows === 0 && !stop.aborted) progress.print(`Nothing was read: ${source.name} has no counters.`);
   const bad = imported.faults.total;
   if (bad > 0 && !options.skipBad && !options.dryRun)
     throw new CommandError(

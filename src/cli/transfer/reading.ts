@@ -58,6 +58,7 @@ export class RowReader {
     const own = this.lines === 1 ? bytes.replace(/^\xef\xbb\xbf/, "") : bytes;
     this.#row(() => {
       const text = textOf(own);
+      if (this.#parser === undefined && text.trim() === "") return undefined; // It says nothing of the format.
       this.#parser ??= parserOf(formatOf(text));
       return this.#parser.take(text);
     });

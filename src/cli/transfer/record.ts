@@ -104,6 +104,8 @@ export function wantedIn(record: unknown, prefix: string): Wanted {
   }
   for (const required of ["name", "value"])
     if (given[required] === undefined) throw new BadRecord(`${required} is missing`);
+  if (typeof given.name !== "string")
+    throw new BadRecord(`name: expected text, got ${JSON.stringify(given.name)}`);
   const { name, value, $typeName: _, ...settings } = read(given);
   const fault = faultOfName(name, prefix);
   if (fault !== undefined) throw new BadRecord(fault);
@@ -139,7 +141,8 @@ function expectOneOf(field: Field & { fieldKind: "enum" }, value: JsonValue): vo
 
 function numberIn({ name }: Field, value: JsonValue): bigint {
   try {
-    return int64(`${value}`);
+    if (typeof value === "string") return int64(value); // As is what is a number in JSON: see formats.ts.
+    throw new TypeError();
   } catch {
     throw new BadRecord(
       `${name}: expected a whole number from -2^63 to 2^63-1, got ${JSON.stringify(value)}`,

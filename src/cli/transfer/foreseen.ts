@@ -3,10 +3,7 @@ import type { Counter } from "../../../gen/browser/tally/v1/counter_pb.ts";
 import type { Wanted } from "./record.ts";
 
 /** What a counter would be after the lines before. */
-export type Foreseen = Pick<Counter, "value" | "monotonic"> & {
-  readonly min?: bigint;
-  readonly max?: bigint;
-};
+export type Foreseen = Pick<Counter, "value" | "monotonic" | "min" | "max">;
 
 /** Why a counter would not be set, or made: reason and sentence as the server has them. */
 export interface Unforeseen {

@@ -31,6 +31,8 @@ interface Options extends Pick<RequestOptions, "label"> {
 
 async function run({ client, output }: Session, _: [], options: Options): Promise<void> {
   const { prefix = "", label: labels = {}, to, timeout: timeoutMs } = options;
+  if (to === "")
+    throw new CommandError(EXIT.USAGE, "--to: expected a file to make, or - for standard output.");
   const format = output.format as FileFormat;
   const asked = { prefix, labels };
   const target = await openTarget(to, JSON.stringify({ format, ...asked, server: client.server }));

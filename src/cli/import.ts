@@ -201,8 +201,11 @@ const EXAMPLES = `Examples:
 
 const ABOUT = `
 A counter that is missing is made, with the settings that the file has; without any, as the policy for its name says. One
-that is there is set to the value and keeps its settings; or stays as it is, with --existing keep (which, to make
-counters, needs \`manage\`). Of a name that comes twice the last line counts.
+that is there is set to the value and keeps its settings; or stays as it is, with --existing keep. Of a name that comes twice
+the last line counts.
+
+It needs the permissions \`set\`, \`create\` to make counters, and \`manage\` too where a line has settings, as each line of an
+exported NDJSON file has; with --existing keep it needs \`manage\`. A line without permission is told; the others go on.
 
 NDJSON: a JSON object a line, as the API has a counter. CSV: names of columns, then a row a counter; what has parts
 (labels, window, refill) is JSON, and nothing between two commas is not set. Numbers are exact, beyond 2^53 too. What
@@ -211,9 +214,12 @@ nobody can set (uid, revision, times) is passed over. UTF-8; a byte order mark a
 The whole file is read first. While a line of it is bad, each is told and nothing is imported; --skip-bad imports the
 others. What the server refuses (a value outside of a counter's bounds) is told, and does not keep others from it.
 
+--dry-run judges each line with those before it: names, values, bounds, monotonic. It does not judge what a policy says of
+a counter that is missing, labels and other settings, what the caller may do, and whether it was imported before.
+
 Each counter is imported exactly once: run the same again after a kill or a failure, and what was imported is not set
 again, whatever was counted since. That holds as long as request ids are kept, which is an hour at least and a day as a
-rule. To import the same once more on purpose: --import-id and any text.
+rule. To import the same once more on purpose, or counters that were deleted since: --import-id and any text.
 
 From Redis come keys whose values are whole numbers, as INCR makes them; others are told and skipped. A key is the name
 as it is, colons and all; bytes that no name can have are percent-encoded. Where --replace has several keys

@@ -345,3 +345,78 @@ describeWith([SCRIPT], "at a terminal", () => {
     expect(await at("auth", "principal", "get", "t.shop")).toMatchObject({ code: EXIT.NOT_FOUND });
   });
 });
+
+describe("an import", () => {
+  const importing = async (key: string, file: string, ...args: string[]) => {
+    const ran = await as(key, "import", file, "-o", "json", ...args);
+    const { made, set, before, notImported } = JSON.parse(ran.stdout);
+    return { code: ran.code, stderr: ran.stderr, came: { made, set, before, notImported } };
+  };
+  const fileOf = (text: string) => {
+    const path = join(folder(), "counters");
+    writeFileSync(path, text);
+    return path;
+  };
+
+  it("tells the line that its caller may not set, and imports the others, each once, whatever it may later", async () => {
+    await at("auth", "principal", "create", "imp", "--grant", "set,create@im.a.");
+    const key = await keyOf("imp");
+    const file = fileOf("name,value\nim.b.1,1\nim.a.1,2\nim.b.2,3\nim.a.2,4\nim.a.3,5\n");
+    const denied = { PERMISSION_DENIED: 2 };
+    const first = await importing(key, file);
+    expect(first.came).toEqual({ made: 3, set: 0, before: 0, notImported: denied });
+    expect(first.code).toBe(EXIT.REFUSED);
+    expect(first.stderr).toMatch(/^Not imported: line 2: im\.b\.1: .*\nNot imported: line 4: im\.b\.2: /);
+    for (const name of ["im.a.1", "im.a.2", "im.a.3"]) await at("inc", name);
+    expect((await importing(key, file)).came).toEqual({ made: 0, set: 0, before: 3, notImported: denied });
+    await at("auth", "principal", "update", "imp", "--grant", "set,create@im.");
+    const all = { made: 2, set: 0, before: 3, notImported: {} };
+    expect(await importing(key, file)).toMatchObject({ code: 0, came: all });
+    expect((await importing(key, file)).came).toEqual({ ...all, made: 0, before: 5 });
+    const values = (await at("get", "im.a.1", "im.a.2", "im.a.3", "im.b.1", "im.b.2", "-o", "value")).stdout;
+    expect(values).toBe("3\n5\n6\n1\n3\n");
+  });
+
+  it("of all that it may not set any more sets nothing again", async () => {
+    await at("auth", "principal", "create", "less", "--grant", "set,create@le.");
+    const key = await keyOf("less");
+    const file = fileOf("name,value\nle.a.1,1\nle.b.1,2\nle.a.2,3\n");
+    expect((await importing(key, file)).came).toMatchObject({ made: 3 });
+    await at(
+      "auth",
+      "principal",
+      "update",
+      "less",
+      "--grant",
+      "set,create@le.a.",
+      "--revoke-grant",
+      "set,create@le.",
+    );
+    await at("inc", "le.a.1");
+    expect((await importing(key, file)).came).toEqual({
+      ...{ made: 0, set: 0, before: 2 },
+      notImported: { PERMISSION_DENIED: 1 },
+    });
+    expect((await at("get", "le.a.1", "-o", "value")).stdout).toBe("2\n");
+  });
+
+  it("needs set, create to make counters, and manage where a line has settings", async () => {
+    await at("create", "nd.src", "--max", "5", "--value", "1");
+    const line = (await at("export", "--prefix", "nd.src")).stdout;
+    await at("auth", "principal", "create", "needs", "--grant", "set@nd.");
+    const key = await keyOf("needs");
+    const csv = fileOf("name,value\nnd.new,3\n");
+    const ndjson = fileOf(line.replace("nd.src", "nd.copy"));
+    const grants = ["set@nd.", "set,create@nd.", "set,create,manage@nd."];
+    const made: number[][] = [];
+    for (const grant of grants) {
+      await at("auth", "principal", "update", "needs", "--grant", grant);
+      made.push([(await importing(key, csv)).came.made, (await importing(key, ndjson)).came.made]);
+    }
+    expect(made).toEqual([
+      [0, 0],
+      [1, 0],
+      [0, 1],
+    ]);
+  });
+});

@@ -42,6 +42,17 @@ describeWith([REDIS], "import --redis", () => {
     });
   });
 
+  it("tells keys that no counter can be called after, and takes the others, in a dry run too", async () => {
+    const redis = await redisForTest();
+    await redis.ask(`MSET long:${"k".repeat(200)} 1 long:a 2 "" 3`);
+    const args = ["import", "--redis", redis.url, "--match", "*", "--prefix", "p:"];
+    const came = { made: 1, notImported: { BAD_NAME: 2 } };
+    expect(await json(...args, "--dry-run")).toMatchObject(came);
+    expect(await values("p:")).toEqual({});
+    expect(await json(...args)).toMatchObject(came);
+    expect(await values("p:")).toEqual({ "p:long:a": "2" });
+  });
+
   it("imports each key once, whatever both have counted since", async () => {
     const redis = await redisForTest();
     await redis.ask("MSET once:a 5 once:b 6");

@@ -26,14 +26,19 @@ const counter = fc.record({
 });
 
 /** The rows of a file that comes in pieces of so many bytes. */
-async function rowsOf(file: string | Buffer, pieceBytes = 7, format?: FileFormat): Promise<Row[]> {
+async function rowsOf(
+  file: string | Buffer,
+  pieceBytes = 7,
+  format?: FileFormat,
+  prefix = "",
+): Promise<Row[]> {
   const bytes = Buffer.from(file as string);
   async function* chunks() {
     for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
     yield FILE_END;
   }
   const rows: Row[] = [];
-  for await (const some of new RowReader(format).rows(chunks())) rows.push(...some);
+  for await (const some of new RowReader(format, prefix).rows(chunks())) rows.push(...some);
   return rows;
 }
 
@@ -74,6 +79,7 @@ describe("a file of counters", () => {
     ["no line end at its end, and empty lines", "\n\nname,value\n\nvisits,12"],
     ["columns in any order, by either name", "onBound,value,name\n,12,visits\n"],
     ["quotes where none are needed", '"name","value"\n"visits","12"\n'],
+    ["empty lines before NDJSON", '\n \r\n{"name":"visits","value":12}\n'],
     ["NDJSON with a byte order mark and blanks", '\ufeff  {"name" : "visits", "value": 12 }\r\n'],
   ])("may have %s", async (_, file) => {
     expect(await rowsOf(file)).toMatchObject([{ wanted: { name: "visits", value: 12n } }]);
@@ -92,6 +98,11 @@ describe("a file of counters", () => {
     ['{"name":"a","value":9223372036854775808}', { fault: /^value: expected a whole number/ }],
     ['{"name":"a","value":1e3}', { fault: /^value: .* got "1e3"/ }],
     ['{"name":"a","value":true}', { fault: /^value: .* got true/ }],
+    ['{"name":"a","value":["7"]}', { fault: /^value: .* got \["7"\]/ }],
+    ['{"name":7,"value":1}', { fault: "name: expected text, got 7" }],
+    ['{"name":"a","value":1,"value":2}', { fault: '"value" is given twice' }],
+    ['{"name":"a","value":1,"labels":{"x":"","\\u0078":""}}', { fault: '"\\u0078" is given twice' }],
+    ['{"name":"a","value":1,"description":"\\"value\\":{:"}', { wanted: { value: 1n } }],
     ['{"name":"a"}', { fault: /^value is missing/ }],
     ['{"value":1}', { fault: /^name is missing/ }],
     ['{"name":"caf\u00e9","value":1}', { fault: /^name must be 1 to 200 bytes of printable ASCII/ }],
@@ -111,6 +122,20 @@ describe("a file of counters", () => {
       if (wanted instanceof RegExp) expect((got as never)[key]).toMatch(wanted);
       else if (typeof wanted === "object") expect((got as never)[key]).toMatchObject(wanted);
       else expect((got as never)[key]).toBe(wanted);
+  });
+
+  it("judges names with the prefix before them", async () => {
+    const file = `name,value\n${"n".repeat(196)},1\n${"n".repeat(197)},2\n"",3\n-a,4\nb d,5\n`;
+    expect(await rowsOf(file, 7, undefined, "pre:")).toMatchObject([
+      { line: 2, wanted: { name: `pre:${"n".repeat(196)}` } },
+      { line: 3, fault: expect.stringMatching(/^name must be .* got "pre:n+\.\.\.", of 201 characters$/) },
+      { line: 4, fault: "name is missing" },
+      { line: 5, wanted: { name: "pre:-a" } },
+      { line: 6, fault: expect.stringMatching(/with the prefix before it, got "pre:b d"$/) },
+    ]);
+    expect(await rowsOf('{"name":"","value":1}', 7, undefined, "pre:")).toMatchObject([
+      { fault: expect.stringMatching(/got ""$/) },
+    ]);
   });
 
   it("goes on after a bad line, and counts the lines within quotes", async () => {

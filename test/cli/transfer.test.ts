@@ -1,5 +1,5 @@
 /** export and import: what goes out comes in again, each counter once, and what is wrong is told by its line. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
@@ -96,6 +96,18 @@ describe("export --to", () => {
     expect(readFileSync(path, "utf8")).toBe(whole);
   });
 
+  it("is refused where a link leads nowhere, and without a name", async () => {
+    const path = join(folder(), "out");
+    symlinkSync("nowhere", path);
+    const refused = await at(["export", "--to", path]);
+    expect(refused).toMatchObject({
+      code: EXIT.REFUSED,
+      stderr: expect.stringContaining("is there already"),
+    });
+    expect(readlinkSync(path)).toBe("nowhere");
+    expect(await at(["export", "--to", ""])).toMatchObject({ code: EXIT.USAGE, stdout: "" });
+  });
+
   it("is refused where something else is begun", async () => {
     const path = join(folder(), "out");
     writeFileSync(`${path}.part`, "mine");
@@ -136,7 +148,7 @@ describe("import", () => {
   it("keeps what is there with --existing keep, also in a dry run", async () => {
     await at(["set", "kept:a", "1"]);
     const file = fileOf("name,value\nkept:a,5\nkept:b,6\nkept:b,7\n");
-    expect(await importing(file, "--existing", "keep", "--dry-run")).toEqual({ ...NONE, kept: 1, made: 2 });
+    expect(await importing(file, "--existing", "keep", "--dry-run")).toEqual({ ...NONE, kept: 2, made: 1 });
     expect(await importing(file, "--existing", "keep")).toEqual({ ...NONE, kept: 2, made: 1 });
     expect(await importing(file, "--existing", "keep")).toEqual({ ...NONE, kept: 2, before: 1 });
     expect((await at(["get", "kept:a", "kept:b", "-o", "value"])).stdout).toBe("1\n6\n");
@@ -156,6 +168,36 @@ describe("import", () => {
     expect((await at(["list", "dry:", "-o", "value"])).stdout).toBe("1\n2\n");
   });
 
+  it("--dry-run judges bounds and monotonic, and each line after those before it", async () => {
+    await at(["create", "see:max", "--max", "5"]);
+    await at(["create", "see:up", "--monotonic", "--value", "5"]);
+    const lines = [
+      "see:max,6,",
+      "see:max,5,",
+      "see:up,4,",
+      "see:up,9,",
+      "see:up,8,",
+      "see:new,3,2",
+      "see:two,1,2",
+    ];
+    const file = fileOf(`name,value,max\n${[...lines, "see:two,3,", "see:two,2,"].join("\n")}\n`);
+    const came = { ...NONE, made: 1, set: 3, notImported: { VALUE_OUTSIDE_BOUNDS: 3, MONOTONIC: 2 } };
+    const dry = await at(["import", file, "--dry-run"]);
+    expect(dry.stderr).toMatch(/^Not imported: line 2: see:max: value 6 is outside the bounds -2\^63 to 5/);
+    expect(dry.stderr).toMatch(/^Not imported: line 6: see:up: The counter is monotonic: its value 9 never/m);
+    expect(dry.code).toBe(EXIT.REFUSED);
+    expect(await importing(file, "--dry-run")).toEqual(came);
+    expect(await importing(file)).toEqual(came);
+  });
+
+  it("says so when there was nothing to read", async () => {
+    for (const nothing of ["", "\n\n", "name,value\n"])
+      expect(await at(["import", "-"], nothing)).toMatchObject({
+        code: 0,
+        stderr: "Nothing was read: standard input has no counters.\n",
+      });
+  });
+
   it("tells bad lines by number and imports nothing; the others with --skip-bad", async () => {
     const file = "name,value\nbad:a,1\nbad:b,x\nb d,1\nbad:c,3\n";
     const refused = await at(["import", "-"], file);
@@ -167,6 +209,18 @@ describe("import", () => {
     expect(skipped).toMatchObject({ code: EXIT.REFUSED });
     expect(skipped.stdout).toMatch(/^4 counters: 2 made, 2 not imported \(2 BAD_LINE\); /);
     expect((await at(["list", "bad:", "-o", "name"])).stdout).toBe("bad:a\nbad:c\n");
+  });
+
+  it("imports nothing while a name is too long with its prefix; the others with --skip-bad", async () => {
+    const file = fileOf(`name,value\na,1\n${"n".repeat(197)},2\n`);
+    const args = ["import", file, "--prefix", "lng:"];
+    const refused = await at(args);
+    expect(refused).toMatchObject({ code: EXIT.REFUSED, stdout: "" });
+    expect(refused.stderr).toMatch(/^Not imported: line 3: name must be 1 to 200 bytes /);
+    const left = { notImported: { BAD_LINE: 1 } };
+    expect(await importing(...args.slice(1), "--dry-run")).toEqual({ ...NONE, made: 1, ...left });
+    expect((await at(["list", "lng:", "-o", "name"])).stdout).toBe("");
+    expect(await importing(...args.slice(1), "--skip-bad")).toEqual({ ...NONE, made: 1, ...left });
   });
 
   it("tells by line what the server refuses, imports the others, and exits with 4", async () => {

@@ -29,7 +29,7 @@ async function looked(
   { options, imported, progress, stop }: ImportSession,
   source: SourceFile,
 ): Promise<string> {
-  const reading = await readSource(source, options.format, stop);
+  const reading = await readSource(source, options, stop);
   progress.start(() => ({ lines: reading.lines, bytes: reading.bytes }), source.bytes);
   let rows = 0;
   for await (const some of reading.rows) {
@@ -37,6 +37,7 @@ async function looked(
     for (const row of some)
       if ("fault" in row) imported.faults.add("BAD_LINE", 1, () => `line ${row.line}: ${row.fault}.`);
   }
+  if (rows === 0 && !stop.aborted) progress.print(`Nothing was read: ${source.name} has no counters.`);
   const bad = imported.faults.total;
   if (bad > 0 && !options.skipBad && !options.dryRun)
     throw new CommandError(
@@ -50,12 +51,12 @@ async function looked(
 async function taken(session: ImportSession, source: SourceFile, digest: string): Promise<void> {
   const { options, progress, stop } = session;
   const sink = sinkFor(session, digest);
-  const reading = await readSource(source, options.format, stop);
+  const reading = await readSource(source, options, stop);
   progress.start(() => ({ lines: reading.lines, bytes: reading.bytes }), source.bytes);
   for await (const rows of reading.rows) {
     for (const row of rows) {
       if (stop.aborted) return sink.stop();
-      await take(row, options.prefix, sink);
+      await take(row, sink);
     }
   }
   if (stop.aborted) return sink.stop();
@@ -67,9 +68,9 @@ async function taken(session: ImportSession, source: SourceFile, digest: string)
   await sink.finish();
 }
 
-async function take(row: Row, prefix: string, sink: Sink): Promise<void> {
+async function take(row: Row, sink: Sink): Promise<void> {
   if ("fault" in row) return; // It was told.
-  await sink.add({ ...row.wanted, name: prefix + row.wanted.name, at: `line ${row.line}` });
+  await sink.add({ ...row.wanted, at: `line ${row.line}` });
 }
 
 /** What takes the counters, as the options say. */

@@ -64,12 +64,36 @@ class NdjsonParser implements Parser {
 
   take(line: string): unknown {
     if (line.trim() === "") return undefined;
-    const record = parsed(line, numbersAsWritten);
+    const record = parsed(line, numbersOfCounters);
     if (record === undefined) throw new BadRecord("it is not JSON");
+    const twice = keyTwiceIn(line);
+    if (twice !== undefined) throw new BadRecord(`${twice} is given twice`);
     return record;
   }
 
   end(): void {}
+}
+
+/** Exact; but a number is no name. */
+const numbersOfCounters: typeof numbersAsWritten = (key, value, context) =>
+  key === "name" ? value : numbersAsWritten(key, value, context);
+
+/** A key that an object has twice, as JSON: who wrote both meant one of them, and nobody knows which. @param json  legal */
+function keyTwiceIn(json: string): string | undefined {
+  const objects: Set<string>[] = [];
+  let text = "";
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[{}:]/g)) {
+    if (token === "{") objects.push(new Set());
+    else if (token === "}") objects.pop();
+    else if (token !== ":") text = token;
+    else {
+      const keys = objects.at(-1)!;
+      const key = JSON.parse(text) as string;
+      if (keys.has(key)) return text;
+      keys.add(key);
+    }
+  }
+  return undefined;
 }
 
 class CsvParser implements Parser {

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { type FileHandle, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { parsed } from "../exact-json.ts";
 import { CommandError, EXIT } from "../exit.ts";
@@ -154,8 +154,17 @@ function isAlive(pid: number): boolean {
 }
 
 function expectFree(path: string): void {
-  if (existsSync(path))
+  if (isThere(path))
     throw new CommandError(EXIT.REFUSED, `${path} is there already, and nothing is written over.`);
+}
+
+/** A link that leads nowhere is there, too. */
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw cannot(path, error);
+  }
 }
 
 function cannot(path: string, error: unknown): CommandError {

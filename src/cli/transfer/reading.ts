@@ -21,9 +21,14 @@ export class RowReader {
   readonly #lines: LineReader;
   #parser: Parser | undefined;
   #rows: Row[] = [];
+  readonly #prefix: string;
 
-  /** @param format  undefined: what the first line says */
-  constructor(format: FileFormat | undefined) {
+  /**
+   * @param format  undefined: what the first line says
+   * @param prefix  what is put before each name
+   */
+  constructor(format: FileFormat | undefined, prefix: string) {
+    this.#prefix = prefix;
     if (format !== undefined) this.#parser = parserOf(format);
     this.#lines = new LineReader(wholeLine, {
       name: (bytes) => this.#take(bytes),
@@ -53,6 +58,7 @@ export class RowReader {
     const own = this.lines === 1 ? bytes.replace(/^\xef\xbb\xbf/, "") : bytes;
     this.#row(() => {
       const text = textOf(own);
+      if (this.#parser === undefined && text.trim() === "") return undefined; // It says nothing of the format.
       this.#parser ??= parserOf(formatOf(text));
       return this.#parser.take(text);
     });
@@ -67,7 +73,10 @@ export class RowReader {
     try {
       const found = record();
       if (found === undefined) return;
-      this.#rows.push({ line: this.lines - this.#parser!.linesBefore, wanted: wantedIn(found) });
+      this.#rows.push({
+        line: this.lines - this.#parser!.linesBefore,
+        wanted: wantedIn(found, this.#prefix),
+      });
     } catch (error) {
       if (!(error instanceof BadRecord) || error instanceof UnreadableFile) throw error;
       this.#bad(error.message);

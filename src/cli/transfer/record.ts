@@ -9,7 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import { type Counter, CounterSchema } from "../../../gen/browser/tally/v1/counter_pb.ts";
 import { CreateCounterRequestSchema } from "../../../gen/browser/tally/v1/counter_service_pb.ts";
-import { isName } from "../../core/name.ts";
+import { isName, NAME_BYTES_MAX } from "../../core/name.ts";
 import { int64 } from "../values.ts";
 
 /** A counter that is to be made, or to be set to a value. */
@@ -90,8 +90,8 @@ const SETTABLE = CounterSchema.fields
   .map(({ name }) => name)
   .join(", ");
 
-/** What a record wants. What of it nobody can set is passed over. @throws BadRecord */
-export function wantedIn(record: unknown): Wanted {
+/** What a record wants, with a prefix before its name. What of it nobody can set is passed over. @throws BadRecord */
+export function wantedIn(record: unknown, prefix: string): Wanted {
   if (typeof record !== "object" || record === null || Array.isArray(record))
     throw new BadRecord("expected a JSON object");
   const given: JsonObject = {};
@@ -104,13 +104,27 @@ export function wantedIn(record: unknown): Wanted {
   }
   for (const required of ["name", "value"])
     if (given[required] === undefined) throw new BadRecord(`${required} is missing`);
+  if (typeof given.name !== "string")
+    throw new BadRecord(`name: expected text, got ${JSON.stringify(given.name)}`);
   const { name, value, $typeName: _, ...settings } = read(given);
-  if (!isName(name))
-    throw new BadRecord(
-      'name must be 1 to 200 bytes of printable ASCII without spaces, the first not "-", ' +
-        `got ${JSON.stringify(name.length > SHOWN ? `${name.slice(0, SHOWN)}...` : name)}`,
-    );
-  return { name, value: value!, settings: Object.keys(given).length > 2 ? settings : undefined };
+  const fault = faultOfName(name, prefix);
+  if (fault !== undefined) throw new BadRecord(fault);
+  return {
+    name: prefix + name,
+    value: value!,
+    settings: Object.keys(given).length > 2 ? settings : undefined,
+  };
+}
+
+/** Why a counter cannot be called so, with a prefix before it; undefined when it can. */
+export function faultOfName(name: string, prefix: string): string | undefined {
+  const whole = prefix + name;
+  if (name !== "" && isName(whole)) return undefined;
+  const shown = JSON.stringify(whole.length > SHOWN ? `${whole.slice(0, SHOWN)}...` : whole);
+  const got =
+    name === "" ? '""' : whole.length > NAME_BYTES_MAX ? `${shown}, of ${whole.length} characters` : shown;
+  const after = prefix === "" ? "" : ", with the prefix before it";
+  return `name must be 1 to 200 bytes of printable ASCII without spaces, the first not "-"${after}, got ${got}`;
 }
 
 const SHOWN = 60;
@@ -127,7 +141,8 @@ function expectOneOf(field: Field & { fieldKind: "enum" }, value: JsonValue): vo
 
 function numberIn({ name }: Field, value: JsonValue): bigint {
   try {
-    return int64(`${value}`);
+    if (typeof value === "string") return int64(value); // As is what is a number in JSON: see formats.ts.
+    throw new TypeError();
   } catch {
     throw new BadRecord(
       `${name}: expected a whole number from -2^63 to 2^63-1, got ${JSON.stringify(value)}`,

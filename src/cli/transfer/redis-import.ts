@@ -1,7 +1,8 @@
 import { CallSink } from "./call-sink.ts";
 import { DrySink } from "./dry-sink.ts";
 import type { ImportSession } from "./import-session.ts";
-import { openRedis, type RedisKeys } from "./redis.ts";
+import { faultOfName } from "./record.ts";
+import { type KeyRow, openRedis, type RedisKeys } from "./redis.ts";
 import { hashOf } from "./sink.ts";
 
 /**
@@ -24,14 +25,24 @@ export async function importRedis(session: ImportSession, keys: RedisKeys): Prom
         });
     progress.start(() => ({ lines: imported.all, bytes: imported.all }), redis.total, "counter");
     for await (const rows of redis.rows()) {
-      for (const row of rows) {
+      for (const found of rows) {
         if (stop.aborted) return await sink.stop();
+        const row = named(found, prefix);
         if ("fault" in row) imported.faults.add(row.reason, 1, () => `${row.at}: ${row.fault}.`);
-        else await sink.add({ ...row, name: prefix + row.name });
+        else await sink.add(row);
       }
     }
     await sink.finish();
   } finally {
     redis.close();
   }
+}
+
+/** The same, called with the prefix before it; unfit, when no counter can be called so. */
+function named(row: KeyRow, prefix: string): KeyRow {
+  if ("fault" in row) return row;
+  const fault = faultOfName(row.name, prefix);
+  return fault === undefined
+    ? { ...row, name: prefix + row.name }
+    : { at: row.at, reason: "BAD_NAME", fault };
 }

@@ -24,8 +24,15 @@ export interface Replacement {
   readonly to: string;
 }
 
-/** A key that is a counter; or why it is none, by a word for all of its kind. */
-export type KeyRow = Found | { readonly at: string; readonly reason: string; readonly fault: string };
+/** A key that is a counter; or why it is none. */
+export type KeyRow = Found | Unfit;
+
+/** Why a key is no counter: a word for all of its kind, and a sentence. */
+interface Unfit {
+  readonly at: string;
+  readonly reason: string;
+  readonly fault: string;
+}
 
 /** A Redis, connected. */
 export interface RedisReader {

@@ -7,8 +7,8 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { openInput } from "../count/input.ts";
 import { CommandError, EXIT } from "../exit.ts";
-import type { FileFormat } from "./formats.ts";
 import { UnreadableFile } from "./formats.ts";
+import type { ImportOptions } from "./import-session.ts";
 import { type Row, RowReader } from "./reading.ts";
 
 /** A file that can be read twice: once to see whether it can be imported, and once to do it. */
@@ -60,11 +60,11 @@ export interface Reading {
 /** Read it from its beginning. @throws CommandError, of rows, when it cannot be read */
 export async function readSource(
   { name, path }: SourceFile,
-  format: FileFormat | undefined,
+  { format, prefix }: Pick<ImportOptions, "format" | "prefix">,
   stop: AbortSignal,
 ): Promise<Reading> {
   const { chunks } = await openInput([path], stop);
-  const reader = new RowReader(format);
+  const reader = new RowReader(format, prefix);
   const hash = createHash("sha256");
   async function* hashed() {
     for await (const chunk of chunks) {

@@ -5,6 +5,7 @@ import { Metrics } from "../telemetry/metrics.ts";
 import { type Log, openLog } from "../telemetry.ts";
 import { bannerOf, readyFields } from "./banner.ts";
 import { EXIT } from "./exit.ts";
+import { keepHeapsClose } from "./heap-growth.ts";
 import { notes } from "./help.ts";
 import { reloading } from "./reload.ts";
 import { keepDebuggerShut, onOtherSignals, onStopSignals } from "./signals.ts";
@@ -31,6 +32,7 @@ export function define(command: Command, { version }: { version: string }): void
 }
 
 async function serve(flags: Sources["flags"], version: string): Promise<void> {
+  keepHeapsClose();
   const sources = { flags, env: process.env };
   const { config, warnings } = loadConfig(sources);
   const pretty =

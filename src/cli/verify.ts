@@ -113,6 +113,7 @@ function mendOf({ mend, name }: Finding, url = "URL"): string {
 const MENDS: Readonly<Record<Exclude<Mend, "accept" | "accept gone">, string>> = {
   start: "the next start of the server sets it right",
   change: "its next change sets it right",
+  use: "its next use sets it right",
   time: "it is forgotten in its time; until then that request is refused",
   restore: "restore",
 };

@@ -19,6 +19,8 @@ export type Mend =
   | "start"
   /** Nobody needs to: the next change of the counter does. */
   | "change"
+  /** Nobody needs to: the next use of the key does. */
+  | "use"
   /** Nobody needs to: it is forgotten in its time. Until then what it is asked for is refused. */
   | "time"
   /** Only a backup. */
@@ -31,6 +33,8 @@ export type FindingCode =
   /** A row that there is one of, about the whole file: how far it has come, its schema, its catalogue. */
   | "HEAD_DAMAGED"
   | "CATALOGUE_DAMAGED"
+  /** When a key was last used is damaged. */
+  | "KEY_USE_DAMAGED"
   /** A counter's row fails its checksum, or its count is missing or there twice. */
   | "ROW_DAMAGED"
   /** Something leads to a counter, or is left of it, and its row is gone. */

@@ -174,6 +174,11 @@ describe(`a data file (seed ${seed})`, () => {
       () => [/^CATALOGUE_DAMAGED \S+ entry \d+$/],
     ],
     [
+      "when a key was last used",
+      "UPDATE key_uses SET hour_ms = hour_ms + 3600000 WHERE key_id = (SELECT max(key_id) FROM key_uses)",
+      () => [/^KEY_USE_DAMAGED key key /],
+    ],
+    [
       "an entry of the catalogue that is gone",
       "DELETE FROM catalogue WHERE version = (SELECT max(version) FROM catalogue)",
       () => ["CATALOGUE_DAMAGED the file"],

@@ -138,13 +138,15 @@ class Backup {
       ...{ serving: undefined, signal },
       onProgress: ({ rows }) => onProgress({ doing: "checked", bytes: rows, of: undefined }),
     });
-    const [first] = findings.filter((finding) => !isOfHistory(finding));
+    const [first] = findings.filter((finding) => !isOfHistory(finding) && finding.code !== "KEY_USE_DAMAGED");
     if (first !== undefined)
       throw unusable(
         `${this.#path} is damaged, and was not backed up: ${first.name}, ${first.about}. ` +
           "`tally verify` says all that is, and what mends it; `cp` of its files, with the server stopped, takes it as it is.",
       );
-    if (findings.length > 0)
+    if (findings.some(({ code }) => code === "KEY_USE_DAMAGED"))
+      warn("When some keys were last used is damaged, and is in the backup as it is.");
+    if (findings.some(isOfHistory))
       warn("Some of the history is damaged, and is in the backup as it is: `tally verify` says what.");
     return { counters, findings: findings.length };
   }

@@ -3,13 +3,14 @@ import { Checksum, fits } from "../../shared/checksum.ts";
 
 /** A row of `key_uses`; one that is damaged may have anything in its columns. */
 interface KeyUseRow {
+  readonly key_id: string;
   readonly hour_ms: bigint;
   readonly checksum: bigint;
 }
 
 /** Reads when keys were last used, on any connection. The caller owns the transaction. */
 export class KeyUseReader {
-  readonly #find: Statement<[string], KeyUseRow>;
+  readonly #find: Statement<[string], Omit<KeyUseRow, "key_id">>;
 
   constructor(db: Database) {
     this.#find = db.prepare("SELECT hour_ms, checksum FROM key_uses WHERE key_id = ?");
@@ -31,6 +32,14 @@ export class KeyUseReader {
     }
     return found;
   }
+}
+
+/** All rows, damaged ones too, in the order of their keys. */
+export function readKeyUses(db: Database): IterableIterator<KeyUseRow> {
+  return db
+    .prepare<[], KeyUseRow>("SELECT key_id, hour_ms, checksum FROM key_uses ORDER BY key_id")
+    .safeIntegers()
+    .iterate();
 }
 
 /** The checksum of a row of `key_uses`. */

@@ -1,10 +1,12 @@
 import { TallyError } from "../../../core/errors.ts";
+import { fits } from "../../shared/checksum.ts";
 import { CatalogueReader } from "../rows/catalogue-rows.ts";
 import { readCopying } from "../rows/copying-row.ts";
 import { headReader, isSchemaAsWritten } from "../rows/head.ts";
-import type { Looked, Walk } from "./walk.ts";
+import { keyUseChecksum, readKeyUses } from "../rows/key-uses.ts";
+import { behindTexts, type Looked, type Walk } from "./walk.ts";
 
-/** Looks at what there is one row of, and at the catalogue, which is small. */
+/** Looks at what there is one row of, at the catalogue, and at when keys were used, which is small. */
 export class HeadWalk implements Walk {
   readonly part = "the catalogue";
   rows = 0;
@@ -27,7 +29,20 @@ export class HeadWalk implements Walk {
       for (const { kind, key } of corrupt)
         findings.add("CATALOGUE_DAMAGED", `${kind} ${key}`, "its entry fails its checksum", "restore");
     });
+    this.#lookAtKeyUses();
     return false;
+  }
+
+  #lookAtKeyUses(): void {
+    const { db, findings } = this.#looked;
+    let before = "";
+    for (const { key_id: id, hour_ms: hourMs, checksum } of readKeyUses(db)) {
+      behindTexts([before], [id]);
+      before = id;
+      this.rows++;
+      if (!fits(() => keyUseChecksum(id, hourMs), checksum))
+        findings.add("KEY_USE_DAMAGED", `key ${id}`, "when it was last used fails its checksum", "use");
+    }
   }
 
   #orTell(look: () => void): void {

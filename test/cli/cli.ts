@@ -9,6 +9,7 @@ import { afterAll, beforeAll, onTestFinished, vi } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { startServer } from "../../src/server.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
 import { NO_TELEMETRY } from "../../src/telemetry.ts";
 import { TALLY } from "../support/bundles/command.ts";
 
@@ -33,7 +34,7 @@ export function serverForTests(clock?: Clock): { address: string } {
   beforeAll(async () => {
     const flags = { listen: "127.0.0.1:0", store: "memory:" };
     server = await startServer(loadConfig({ flags, env: {} }).config, {
-      telemetry: NO_TELEMETRY,
+      telemetry: { ...NO_TELEMETRY, metrics: new Metrics() }, // Not those of another file's server.
       ...(clock && { clock }),
     });
     place.address = `127.0.0.1:${server.address.port}`;

@@ -12,6 +12,7 @@ import { exitOf, failureOf, refusalSentence } from "./failure.ts";
 import { LiveLines } from "./live-lines.ts";
 import { drawn } from "./long-work.ts";
 import type { Output, View } from "./output.ts";
+import { dieOf, onStopSignals } from "./signals.ts";
 import { EVERY_FIELD } from "./views.ts";
 import { visible } from "./visible.ts";
 
@@ -49,8 +50,17 @@ export async function bulk(
   const live =
     process.stderr.isTTY && !output.quiet ? new LiveLines(process.stderr as WriteStream) : undefined;
   const draw = drawn(live);
-  const show = (reached: BulkProgress) =>
+  let told = create(BulkProgressSchema, { lastName: request.after });
+  const show = (reached: BulkProgress) => {
+    told = reached;
     draw(() => visible(`${figure(Number(reached.done))} ${done}, up to ${reached.lastName}`));
+  };
+  const leave = (signal: NodeJS.Signals) => {
+    live?.clear();
+    report(visible(standing(told, done)));
+    dieOf(signal);
+  };
+  onStopSignals({ first: leave, again: dieOf });
   const reached = await walk(calling, request, show, !output.quiet, live);
   await output.change(viewOf(reached, done.toUpperCase()));
   const skipped = Object.keys(reached.skippedByReason).filter((reason) => reason !== "COUNTER_NOT_FOUND");
@@ -114,19 +124,20 @@ function sumOf(a: BulkProgress, b: BulkProgress): BulkProgress {
 }
 
 /** What stands, for who has to go on. */
-function stopped(
-  error: CallError,
-  { lookedAt, done: count, lastName }: BulkProgress,
-  done: string,
-): CommandError {
+function stopped(error: CallError, reached: BulkProgress, done: string): CommandError {
+  const { lookedAt } = reached;
   const nothing =
     lookedAt === 0n && (error.reason !== undefined ? !/stands/.test(error.message) : !error.sent);
   if (nothing) return failureOf(error);
   const why =
     error.reason === undefined ? `No answer from ${error.server} (${error.message})` : error.message;
-  const from = lastName === "" ? "Run it again" : `Go on with --after ${lastName}`;
-  const sentence = `${why.replace(/\.$/, "")}. ${figure(Number(count))} told as ${done}; up to one slice more may be. ${from}.`;
+  const sentence = `${why.replace(/\.$/, "")}. ${standing(reached, done)}`;
   return new CommandError(exitOf(error.status, error.reason), visible(sentence), { cause: error });
+}
+
+function standing({ done: count, lastName }: BulkProgress, done: string): string {
+  const from = lastName === "" ? "Run it again" : `Go on with --after ${lastName}`;
+  return `${figure(Number(count))} told as ${done}; up to one slice more may be. ${from}.`;
 }
 
 function ofWhich({ prefix, labels, all }: BulkRequest): string {

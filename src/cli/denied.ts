@@ -28,9 +28,12 @@ function lacking(
   const grant = name === undefined ? `${permission}@${grantable(prefix)}` : `${permission}@=${name}`;
   return (
     `The caller may not do this${target}: it lacks the permission ${permission}. ${there} ` +
-    `Who has admin can give it: tally auth principal update WHO --grant '${permission === "admin" ? "admin@" : grant}'`
+    `Who has admin can give it: tally auth principal update WHO --grant '${ON_NO_PREFIX.has(permission) ? `${permission}@` : grant}'`
   );
 }
+
+/** What is not about counters. */
+const ON_NO_PREFIX: ReadonlySet<string> = new Set(["admin", "observe"]);
 
 /** The narrowest prefix around one that there can be a grant on: it ends in one of . / : - and is not empty. */
 function grantable(prefix = ""): string {

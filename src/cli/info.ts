@@ -46,7 +46,7 @@ function view(answer: GetServerInfoResponse): View {
         .join("; "),
       BACKUP: backupIn(lastBackup),
       LIMITS: Object.entries(limits)
-        .map(([name, value]) => `${name} ${value}`)
+        .map(([name, value]) => `${name} ${value || "none"}`)
         .sort()
         .join(", "),
       WARNINGS: warnings.join(" ") || "none",

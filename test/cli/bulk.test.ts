@@ -182,6 +182,21 @@ describe("in the middle", () => {
     expect((await client.call(RPC.getCounter, { name: "kept" })).counter?.value).toBe(7n);
   });
 
+  it("a caller that is stopped is told what stands, and from where to go on, without a terminal too", async () => {
+    const { port, left, begun } = await filled();
+    const { child, ended } = deleting(port);
+    await begun();
+    child.kill("SIGINT");
+    const { printed } = await ended;
+    expect(child.signalCode).toBe("SIGINT");
+    const [, done] =
+      /^tally: ([\d,]+) told as deleted; up to one slice more may be\. Go on with --after old:\d+\.\n$/.exec(
+        printed,
+      ) ?? [];
+    expect(done, printed).toBeDefined();
+    expect(await left()).toBeLessThanOrEqual(COUNT - Number(done!.replaceAll(",", "")));
+  });
+
   it("a caller that is killed ends it after a slice, and the rest goes with the next one", async () => {
     const { port, left, begun } = await filled();
     const { child, ended } = deleting(port);

@@ -5,11 +5,13 @@
 import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
+  closeSync,
   copyFileSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -257,6 +259,16 @@ describe("a backup", () => {
       expect(readdirSync(dir, { recursive: true })).toEqual(before);
       rmSync(part, { recursive: true });
     }
+  });
+
+  it("is not read from what can be read only once", async () => {
+    execFileSync("mkfifo", [join(dir, "pipe")]);
+    const kept = openSync(join(dir, "pipe"), "r+"); // Else to open it would wait for who writes.
+    for (const path of [join(dir, "pipe"), dir])
+      await expect(verifyArchive(path, undefined, { onProgress: () => {}, signal })).rejects.toThrow(
+        /is no file|cannot be read/,
+      );
+    closeSync(kept);
   });
 
   it("is verified as a store is", async () => {

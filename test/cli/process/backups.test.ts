@@ -146,7 +146,11 @@ describe("a server with backup-dir and backup-every", () => {
     const copy = join(dir, "tally.db-backup.part/copy.db");
     await expect.poll(() => existsSync(copy), { interval: 5, timeout: 20_000 }).toBe(true);
     server.child.kill("SIGKILL");
-    expect(await taking).toMatchObject({ code: 69, stdout: "" });
+    const { code, stdout, stderr } = await taking;
+    expect({ code, stdout }).toEqual({ code: 69, stdout: "" });
+    expect(stderr).toMatch(
+      /^tally: No whole backup came from \S+ \(.+\); nothing is left of it\. Run it again\.\n$/,
+    );
     const left = () => readdirSync(dir).filter((name) => /taken|part|download/.test(name));
     await expect.poll(left, { timeout: 20_000 }).toEqual([]);
   });

@@ -107,9 +107,13 @@ time       ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
 function checkoutOf(commit: string): string {
   const path = join(folder, "before");
   const git = (...args: string[]) =>
-    execFileSync("git", ["-C", ROOT, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+    execFileSync("git", ["-C", ROOT, ...args], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+    }).trim();
+  if (git("rev-parse", "--is-shallow-repository") === "true") git("fetch", "--quiet", "--unshallow");
   git("worktree", "add", "--quiet", "--detach", "--force", path, commit);
-  closing.push(() => git("worktree", "remove", "--force", path));
+  closing.push(() => void git("worktree", "remove", "--force", path));
   symlinkSync(join(ROOT, "node_modules"), join(path, "node_modules"));
   return join(path, "bin/tally.mjs");
 }

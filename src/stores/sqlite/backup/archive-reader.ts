@@ -30,6 +30,8 @@ export class ArchiveReader {
       throw unusable(`${path} cannot be read (${code}).`, cause);
     });
     try {
+      if (!(await file.stat()).isFile())
+        throw unusable(`${path} is no file, and a backup is read more than once: write it into one first.`);
       const block = await readExactly(file, 0, BLOCK_BYTES);
       if (block?.toString("latin1", 0, 15) === "SQLite format 3")
         throw unusable(`${path} is a data file and no backup; give it as --store sqlite:${path}.`);

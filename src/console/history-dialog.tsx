@@ -1,6 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
-import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
-import { useEffect, useId, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { type Signal, useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { Counters } from "./counters.ts";
 import { Choice } from "./dialog.tsx";
 import styles from "./history.css?inline";
@@ -17,8 +17,7 @@ import {
 import { formatCount } from "./numbers.ts";
 import { outlookText } from "./outlook.ts";
 import { Plots } from "./plot.ts";
-import { type Problem, problemOf } from "./problem.ts";
-import { ProblemNote } from "./problem-note.tsx";
+import { ReadingDialog, useKeptUp } from "./reading-dialog.tsx";
 import { whenText } from "./times.ts";
 
 // In a sheet of its own: so nothing is loaded beside the script, and the first visit has no loader for it.
@@ -35,79 +34,39 @@ interface HistoryProps {
 
 /** What became of a counter: drawn, in words point by point, and as a table. Kept up while it is open. */
 export function HistoryDialog({ counters, transport, name, onClose }: HistoryProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const titleId = useId();
   const histories = useMemo(() => new Histories(transport), [transport]);
   const range = useSignal<Range>("day");
   const seen = useSignal<Seen | undefined>(undefined);
-  const problem = useSignal<Problem | undefined>(undefined);
-  useLayoutEffect(() => {
-    const element = dialog.current!;
-    element.showModal();
-    element.querySelector<HTMLElement>("input:checked")!.focus(); // Arrow keys lead on from what is shown.
-    return () => element.close();
-  }, []);
-  useSignalEffect(() => {
-    const asked = range.value;
-    const closing = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const read = async () => {
-      try {
-        const answer = await histories.read(name, asked, closing.signal);
-        if (closing.signal.aborted) return;
-        seen.value = answer;
-        problem.value = undefined;
-      } catch (error) {
-        if (closing.signal.aborted) return;
-        problem.value = problemOf(error);
-      }
-      timer = setTimeout(read, EVERY_MS);
-    };
-    void read();
-    return () => {
-      closing.abort();
-      clearTimeout(timer);
-    };
+  const problem = useKeptUp(EVERY_MS, async (signal) => {
+    const answer = await histories.read(name, range.value, signal);
+    if (!signal.aborted) seen.value = answer;
   });
   const counter = counters.counterOf(name);
   const shown = seen.value;
   return (
-    <dialog
-      ref={dialog}
-      class="history"
-      aria-labelledby={titleId}
-      onClose={() => dialog.current !== null && onClose()}
-      onCancel={(event) => {
-        event.preventDefault();
-        onClose();
-      }}
+    <ReadingDialog
+      name="history"
+      title="History"
+      focus="input:checked" // Arrow keys lead on from what is shown.
+      problem={problem.value}
+      isLoading={shown === undefined}
+      onClose={onClose}
+      above={
+        <>
+          <p class="subject">{name}</p>
+          <fieldset>
+            <legend>What to show</legend>
+            {(Object.keys(RANGES) as Range[]).map((each) => (
+              <Choice key={each} name="range" of={range} is={each} text={RANGES[each].text} />
+            ))}
+          </fieldset>
+        </>
+      }
     >
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          onClose();
-        }}
-      >
-        <h2 id={titleId}>History</h2>
-        <p class="subject">{name}</p>
-        <fieldset>
-          <legend>What to show</legend>
-          {(Object.keys(RANGES) as Range[]).map((each) => (
-            <Choice key={each} name="range" of={range} is={each} text={RANGES[each].text} />
-          ))}
-        </fieldset>
-        {problem.value && <ProblemNote problem={problem.value} />}
-        {shown === undefined && problem.value === undefined && <p class="hint">Loading …</p>}
-        {shown && shown.points.length === 0 && <p class="hint">Nothing is known of that time.</p>}
-        {shown && shown.points.length > 0 && <Shown seen={shown} />}
-        {shown && counter && <p>{outlookText(counter, shown, new Date())}</p>}
-        <div class="choices">
-          <button type="submit" class="primary">
-            Close
-          </button>
-        </div>
-      </form>
-    </dialog>
+      {shown && shown.points.length === 0 && <p class="hint">Nothing is known of that time.</p>}
+      {shown && shown.points.length > 0 && <Shown seen={shown} />}
+      {shown && counter && <p>{outlookText(counter, shown, new Date())}</p>}
+    </ReadingDialog>
   );
 }
 

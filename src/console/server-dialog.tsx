@@ -1,6 +1,6 @@
 import { createClient, type Transport } from "@connectrpc/connect";
 import { useSignal } from "@preact/signals";
-import { useEffect, useId, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import {
   AdminService,
   type GetServerInfoResponse,
@@ -8,8 +8,7 @@ import {
   type ServerThread,
 } from "../../gen/browser/tally/v1/admin_service_pb.ts";
 import { formatCount } from "./numbers.ts";
-import { type Problem, problemOf } from "./problem.ts";
-import { ProblemNote } from "./problem-note.tsx";
+import { ReadingDialog, useKeptUp } from "./reading-dialog.tsx";
 import styles from "./server.css?inline";
 import { timeText } from "./times.ts";
 
@@ -27,63 +26,22 @@ interface ServerProps {
 
 /** What the server is, and what is not as it should be. Kept up while it is open. */
 export function ServerDialog({ transport, headers, onClose }: ServerProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const titleId = useId();
   const client = useMemo(() => createClient(AdminService, transport), [transport]);
   const seen = useSignal<GetServerInfoResponse | undefined>(undefined);
-  const problem = useSignal<Problem | undefined>(undefined);
-  useLayoutEffect(() => {
-    const element = dialog.current!;
-    element.showModal();
-    return () => element.close();
-  }, []);
-  useEffect(() => {
-    const closing = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const read = async () => {
-      try {
-        const call = { headers: headers(), signal: closing.signal, timeoutMs: EVERY_MS };
-        seen.value = await client.getServerInfo({}, call);
-        problem.value = undefined;
-      } catch (error) {
-        if (!closing.signal.aborted) problem.value = problemOf(error);
-      }
-      if (!closing.signal.aborted) timer = setTimeout(read, EVERY_MS);
-    };
-    void read();
-    return () => {
-      closing.abort();
-      clearTimeout(timer);
-    };
-  }, []);
+  const problem = useKeptUp(EVERY_MS, async (signal) => {
+    const answer = await client.getServerInfo({}, { headers: headers(), signal, timeoutMs: EVERY_MS });
+    if (!signal.aborted) seen.value = answer;
+  });
   return (
-    <dialog
-      ref={dialog}
-      class="server"
-      aria-labelledby={titleId}
-      onClose={() => dialog.current !== null && onClose()}
-      onCancel={(event) => {
-        event.preventDefault();
-        onClose();
-      }}
+    <ReadingDialog
+      name="server"
+      title="Server"
+      problem={problem.value}
+      isLoading={seen.value === undefined}
+      onClose={onClose}
     >
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          onClose();
-        }}
-      >
-        <h2 id={titleId}>Server</h2>
-        {problem.value && <ProblemNote problem={problem.value} />}
-        {seen.value === undefined && problem.value === undefined && <p class="hint">Loading …</p>}
-        {seen.value && <Shown info={seen.value} />}
-        <div class="choices">
-          <button type="submit" class="primary">
-            Close
-          </button>
-        </div>
-      </form>
-    </dialog>
+      {seen.value && <Shown info={seen.value} />}
+    </ReadingDialog>
   );
 }
 

@@ -152,9 +152,7 @@ export async function newEpochIn(url: string): Promise<NewEpoch | { readonly ref
       throw new TallyError("STORE_UNAVAILABLE", "somebody else wrote at the same time; nothing was changed");
     return { store: traits.title, before, epoch };
   } catch (error) {
-    if (!(error instanceof TallyError)) throw error;
-    const reason = error.code === "ROW_CORRUPT" ? "STORE_UNUSABLE" : "STORE_FAILED";
-    throw new StartError(reason, `The store failed: ${error.message}.`, { cause: error });
+    throw catalogueFailure(error);
   } finally {
     await store.close();
   }
@@ -199,12 +197,17 @@ export async function initAuthIn(url: string, again: boolean): Promise<AuthInit>
       ],
     };
   } catch (error) {
-    if (!(error instanceof TallyError)) throw error;
-    const reason = error.code === "ROW_CORRUPT" ? "STORE_UNUSABLE" : "STORE_FAILED";
-    throw new StartError(reason, `The store failed: ${error.message}.`, { cause: error });
+    throw catalogueFailure(error);
   } finally {
     await store.close();
   }
+}
+
+/** What came in the way of reading or writing the catalogue, as a StartError; what is a defect stays as it is. */
+function catalogueFailure(error: unknown): unknown {
+  if (!(error instanceof TallyError)) return error;
+  const reason = error.code === "ROW_CORRUPT" ? "STORE_UNUSABLE" : "STORE_FAILED";
+  return new StartError(reason, `The store failed: ${error.message}.`, { cause: error });
 }
 
 /** Of a store that several processes have. */

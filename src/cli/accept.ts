@@ -1,8 +1,9 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { Acceptance } from "../store-tools.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { notes } from "./help.ts";
 import { type Format, Output, type View } from "./output.ts";
+import { outputOption } from "./output-options.ts";
 import { startFailureOf } from "./start-failure.ts";
 
 /** `tally accept`: find what was changed by hand in a store's database, and take it as it stands. */
@@ -11,11 +12,7 @@ export function define(command: Command): void {
     .argument("[name...]", "the counters to take as they stand; without any, it only looks")
     .requiredOption("--store <url>", "sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
     .option("--gone", "take it that the rows of counters are gone, too")
-    .addOption(
-      new Option("-o, --output <format>", "how to print")
-        .choices(["table", "json", "yaml", "value"])
-        .default("table"),
-    )
+    .addOption(outputOption(["table", "json", "yaml", "value"]))
     .addHelpText("before", EXAMPLES)
     .addHelpText("after", notes(ABOUT))
     .action(async (names: string[], { store, gone, output }: Options) => {

@@ -6,6 +6,7 @@ import { CommandError, EXIT, report } from "./exit.ts";
 import { failureOf } from "./failure.ts";
 import { notes } from "./help.ts";
 import { type Format, Output } from "./output.ts";
+import { outputOption, quietOption } from "./output-options.ts";
 import { resolveServer, type Wanted } from "./resolve-server.ts";
 
 /** What a command that talks to a server works with. */
@@ -52,8 +53,8 @@ export function addServerOptions(
   { format, formats = ["table", "json", "yaml", "value"], timeout = CALL_TIMEOUT }: Printing,
 ): void {
   for (const option of [
-    new Option("-o, --output <format>", "how to print").choices(formats).default(format).helpGroup("Output:"),
-    new Option("-q, --quiet", "print nothing about what was changed, and no notes").helpGroup("Output:"),
+    outputOption(formats, format),
+    quietOption("print nothing about what was changed, and no notes"),
     new Option("--server <host:port>", "the server, https:// before it for TLS; or TALLY_SERVER").helpGroup(
       "Server:",
     ),

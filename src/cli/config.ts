@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { readKey } from "./api-key.ts";
 import { readAuthorities } from "./authorities.ts";
 import { type Context, contextOf, contextsPath, readContexts, writeContexts } from "./contexts.ts";
 import { CommandError, EXIT, report } from "./exit.ts";
 import { notes } from "./help.ts";
 import { type Format, Output } from "./output.ts";
+import { outputOption } from "./output-options.ts";
 import { serverAddress } from "./resolve-server.ts";
 import { sub } from "./sub.ts";
 
@@ -15,11 +16,7 @@ export function define(command: Command): void {
   const path = contextsPath(process.env);
 
   sub(command, "list", "the servers that have a name")
-    .addOption(
-      new Option("-o, --output <format>", "how to print")
-        .choices(["table", "json", "yaml", "value", "name"])
-        .default("table"),
-    )
+    .addOption(outputOption(["table", "json", "yaml", "value", "name"]))
     .action(async ({ output }: { output: Format }) => {
       const { current, contexts = {} } = await readContexts(path);
       const list = new Output(output, false).list();

@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { CopyError, type CopyFailure } from "../service/copy-errors.ts";
 import type { Progress } from "../service/copy-parts.ts";
 import type { CopiedBetween } from "../store-tools.ts";
@@ -7,6 +7,7 @@ import { CommandError, EXIT } from "./exit.ts";
 import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
 import { type Format, Output, type View } from "./output.ts";
+import { outputOption, quietOption } from "./output-options.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
 import { startFailureOf } from "./start-failure.ts";
 
@@ -18,13 +19,8 @@ export function define(command: Command): void {
       "the store to copy: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE",
     )
     .requiredOption("--to <url>", "the store to copy into: made if it is missing, empty if it is there")
-    .addOption(
-      new Option("-o, --output <format>", "how to print")
-        .choices(["table", "json", "yaml"])
-        .default("table")
-        .helpGroup("Output:"),
-    )
-    .addOption(new Option("-q, --quiet", "print no progress and no notes").helpGroup("Output:"))
+    .addOption(outputOption(["table", "json", "yaml"]))
+    .addOption(quietOption("print no progress and no notes"))
     .addHelpText("before", EXAMPLES)
     .addHelpText("after", notes(ABOUT))
     .action(async (options: Options) => {

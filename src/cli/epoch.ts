@@ -1,8 +1,9 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { NewEpoch } from "../store-tools.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { notes } from "./help.ts";
 import { type Format, Output, type View } from "./output.ts";
+import { outputOption } from "./output-options.ts";
 import { startFailureOf } from "./start-failure.ts";
 import { sub } from "./sub.ts";
 
@@ -11,11 +12,7 @@ export function define(command: Command): void {
   command.usage("COMMAND ...").addHelpText("before", EXAMPLES).addHelpText("after", notes(ABOUT));
   sub(command, "new", "have etags and page tokens of before never fit again")
     .requiredOption("--store <url>", "sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
-    .addOption(
-      new Option("-o, --output <format>", "how to print")
-        .choices(["table", "json", "yaml", "value"])
-        .default("table"),
-    )
+    .addOption(outputOption(["table", "json", "yaml", "value"]))
     .action(async ({ store, output }: { readonly store: string; readonly output: Format }) => {
       const { newEpochIn } = await import("../store-tools.ts");
       const made = await newEpochIn(store).catch((error: unknown) => {

@@ -1,19 +1,23 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { SchemaStatus } from "../service/store.ts";
 import { notes } from "./help.ts";
 import { type Format, Output, type View } from "./output.ts";
+import { outputOption } from "./output-options.ts";
 import { startFailureOf } from "./start-failure.ts";
+import { sub } from "./sub.ts";
 
 /** `tally migrate`: which schema a store has, and bring it to this version's. */
 export function define(command: Command): void {
   command.usage("COMMAND ...").addHelpText("before", EXAMPLES).addHelpText("after", notes(ABOUT));
-  sub(command, "status", "which schema the store has, and what `up` would do; changes nothing").action(
+  ofStore(
+    sub(command, "status", "which schema the store has, and what `up` would do; changes nothing"),
+  ).action(
     telling(async ({ store, output }) => {
       const { statusOf } = await import("../store-tools.ts");
       await new Output(output, false).record(viewOf(await statusOf(store)));
     }),
   );
-  sub(command, "up", "make the store, or bring it to this version's schema").action(
+  ofStore(sub(command, "up", "make the store, or bring it to this version's schema")).action(
     telling(async ({ store, output }) => {
       const { migrated } = await import("../store-tools.ts");
       const { before, after } = await migrated(store);
@@ -27,18 +31,10 @@ interface Options {
   readonly output: Format;
 }
 
-function sub(command: Command, name: string, about: string): Command {
+function ofStore(command: Command): Command {
   return command
-    .command(name)
-    .summary(about)
-    .description(about)
-    .copyInheritedSettings(command)
     .requiredOption("--store <url>", "sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
-    .addOption(
-      new Option("-o, --output <format>", "how to print")
-        .choices(["table", "json", "yaml", "value"])
-        .default("table"),
-    );
+    .addOption(outputOption(["table", "json", "yaml", "value"]));
 }
 
 function telling(run: (options: Options) => Promise<void>): (options: Options) => Promise<void> {

@@ -1,10 +1,11 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { Restored, RestoredKeys } from "../service/store-backup.ts";
 import { figure } from "./count/summary.ts";
 import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
 import { drawn, mib, stoppable } from "./long-work.ts";
 import { type Format, Output, type View } from "./output.ts";
+import { outputOption, quietOption } from "./output-options.ts";
 
 /** `tally restore`: a store of a backup. */
 export function define(command: Command): void {
@@ -12,13 +13,8 @@ export function define(command: Command): void {
     .argument("<file>", "the backup, as `tally backup` made it")
     .requiredOption("--store <url>", "sqlite:PATH, where nothing stands yet")
     .option("--revoke-keys", "revoke every API key that is in it")
-    .addOption(
-      new Option("-o, --output <format>", "how to print")
-        .choices(["table", "json", "yaml"])
-        .default("table")
-        .helpGroup("Output:"),
-    )
-    .addOption(new Option("-q, --quiet", "print no progress and no notes").helpGroup("Output:"))
+    .addOption(outputOption(["table", "json", "yaml"]))
+    .addOption(quietOption("print no progress and no notes"))
     .addHelpText("before", EXAMPLES)
     .addHelpText("after", notes(ABOUT))
     .action(run);

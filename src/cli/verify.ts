@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { Finding, Mend, Verification, VerifyProgress } from "../service/store-findings.ts";
 import { counted, figure } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
@@ -6,6 +6,7 @@ import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
 import { drawn, stoppable } from "./long-work.ts";
 import { type Format, Output, type View } from "./output.ts";
+import { outputOption, quietOption } from "./output-options.ts";
 
 /** `tally verify`: look at everything that a store keeps, or that is in a backup. */
 export function define(command: Command): void {
@@ -13,13 +14,8 @@ export function define(command: Command): void {
     .argument("[file]", "a backup, as `tally backup` made it")
     .option("--store <url>", "a store: sqlite:PATH")
     .option("--scratch <folder>", "where a backup is unpacked (beside it)")
-    .addOption(
-      new Option("-o, --output <format>", "how to print")
-        .choices(["table", "json", "yaml"])
-        .default("table")
-        .helpGroup("Output:"),
-    )
-    .addOption(new Option("-q, --quiet", "print no progress").helpGroup("Output:"))
+    .addOption(outputOption(["table", "json", "yaml"]))
+    .addOption(quietOption("print no progress"))
     .addHelpText("before", EXAMPLES)
     .addHelpText("after", notes(ABOUT))
     .action(async (file: string | undefined, options: Options) => {

@@ -53,7 +53,7 @@ export interface Skipped {
 
 /**
  * Does the same to many counters, slice by slice: a page of them is read, and each is an operation of its own for the
- * writer, for the counter of that uid alone. So it is judged, written and logged as any other change, beside those of
+ * writer, for the counter of that uid alone. So it is judged, written and logged like every other change, beside those of
  * others; and what was done stands, whatever ends it.
  *
  * One slice is under way at a time, however many ask, and the next one is read when it is on disk: what others wait for it

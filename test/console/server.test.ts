@@ -3,31 +3,19 @@ import { expect, it } from "vitest";
 import type { ServerInfo } from "../../src/transports/calls/admin/server-info.ts";
 import { violations } from "../support/axe.ts";
 import { describeWith } from "../support/needs.ts";
+import { SERVER_INFO } from "../support/server-info.ts";
 import { open } from "../transports/door.ts";
 import { BROWSER, useBrowser, visit } from "./browser.ts";
 
 useBrowser();
 
-/** A process in trouble. */
 const INFO: ServerInfo = {
-  version: "0.1.0",
+  ...SERVER_INFO,
   startTimeMs: Date.UTC(2026, 0, 1, 12),
   auth: "off",
-  store: {
-    title: "SQLite 3.54.1, /var/lib/tally/tally.db",
-    promise: "Every answered change is on disk (fsync) before its answer leaves.",
-    durability: "fsync",
-  },
-  limits: { "queue-wait-max": "250ms", "request-ids-keep": "1d" },
-  warnings: ["Changes are not taken: the disk is full."],
   state: {
-    instance: "db1:4711",
+    ...SERVER_INFO.state,
     size: { counters: 120_000, bytes: 52_428_800, roomBytes: 1_048_576 },
-    lastMinute: { seconds: 60, calls: 48_750, refusedCalls: 135, operations: 48_615, commits: 5_790 },
-    threads: [
-      { name: "main", busyPercent: 25, heapBytes: 41_943_040 },
-      { name: "write", busyPercent: 12, heapBytes: 16_777_216 },
-    ],
     warnings: ["History is 90 s behind; while the change log has room nothing of it is lost."],
   },
 };

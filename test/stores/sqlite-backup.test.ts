@@ -351,7 +351,7 @@ describe("what is restored of it", () => {
     const random = seededRandom(seed);
     const sound = readFileSync(file);
     const damaged = join(root, "damaged.tar");
-    // Each bit of what stands before the files' bytes is as likely as any of those.
+    // Each bit of what stands before the files' bytes is as likely as one of those.
     const head = 6 * 512;
     for (let n = 0; n < FLIPS; n++) {
       const at = n % 2 === 0 ? random.between(0, head - 1) : random.between(0, sound.length - 1);

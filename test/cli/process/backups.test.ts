@@ -38,7 +38,7 @@ function folders(): string {
 }
 
 describe("a server with backup-dir and backup-every", () => {
-  it("makes one, says so in its log and in `tally info`, and it is restored as any", async () => {
+  it("makes one, says so in its log and in `tally info`, and it is restored like all others", async () => {
     const dir = folders();
     const server = withBackups(dir, "--backup-keep", "3");
     const { address } = await server.logged("server.ready");

@@ -10,10 +10,10 @@ import { AdminService } from "../../../gen/tally/v1/admin_service_pb.ts";
 import { ErrorReasonSchema } from "../../../gen/tally/v1/error_reason_pb.ts";
 import { EXAMPLES } from "../../../scripts/openapi/examples.ts";
 import type { KeyUses } from "../../../src/service/store-key-uses.ts";
-import type { ServerInfo } from "../../../src/transports/calls/admin/server-info.ts";
 import { WHOLE_API } from "../../../src/transports/calls/services.ts";
 import { patternOf } from "../../../src/transports/rest/template.ts";
 import { guarded } from "../../guard/guarded.ts";
+import { SERVER_INFO } from "../../support/server-info.ts";
 import { open } from "../../transports/door.ts";
 
 const TEXT = readFileSync(new URL("../../../gen/openapi.json", import.meta.url), "utf8");
@@ -83,7 +83,7 @@ describe("the examples", () => {
     await using opened = await open({
       authorise: (head) => (head.method.parent === AdminService ? authorise(head) : { caller: "" }),
       administration,
-      serverInfo: async () => INFO,
+      serverInfo: async () => SERVER_INFO,
     });
     for (const [operationId, { parameters = {}, body, answer }] of Object.entries(EXAMPLES)) {
       const { path, method } = OPERATIONS.find((each) => each.operationId === operationId)!;
@@ -105,30 +105,6 @@ describe("the examples", () => {
     }
   });
 });
-
-/** The process of which the example is. */
-const INFO: ServerInfo = {
-  version: "0.1.0",
-  startTimeMs: 0,
-  auth: "required",
-  store: {
-    title: "SQLite 3.54.1, /var/lib/tally/tally.db",
-    promise: "Every answered change is on disk (fsync) before its answer leaves.",
-    durability: "fsync",
-  },
-  limits: { "queue-wait-max": "250ms", "request-ids-keep": "1d" },
-  warnings: ["Changes are not taken: the disk is full."],
-  state: {
-    instance: "db1:4711",
-    size: { counters: 120_000, bytes: 52_428_800, roomBytes: 1_048_575 },
-    lastMinute: { seconds: 60, calls: 48_750, refusedCalls: 135, operations: 48_615, commits: 5_790 },
-    threads: [
-      { name: "main", busyPercent: 25, heapBytes: 41_943_040 },
-      { name: "write", busyPercent: 12, heapBytes: 16_777_216 },
-    ],
-    warnings: [],
-  },
-};
 
 /** A path with its fields in it, and a query of what is not in the path. */
 function targetOf(path: string, parameters: Readonly<Record<string, unknown>>): string {

@@ -60,25 +60,8 @@ describeWith([mounting()], "a full disk", () => {
   it("a copy onto it ends with a sentence, and goes on once there is room", {
     timeout: 120_000,
   }, async () => {
-    const folder = mkdtempSync(join(tmpdir(), "tally-full-"));
-    const [source, disk] = [join(folder, "source.db"), join(folder, "disk")];
-    const opened = await openStore(`sqlite:${source}`, {
-      ...{ clock: new HandClock(), newUid: () => v7(), cachedCountersMax: 1_000, warn: () => {} },
-      retention: DEFAULT_RETENTION,
-    });
-    for (let i = 0; i < 20; i++)
-      await commit(opened, batch(Array.from({ length: 1_000 }, (_, k) => increment(`n${i}.${k}`))));
-    await opened.close();
-    execFileSync("mkdir", [disk]);
-    const mount = (options: string) =>
-      execFileSync("mount", ["-t", "tmpfs", "-o", options, "tally-test", disk]);
-    mount("size=1m");
-    onTestFinished(() => {
-      execFileSync("umount", [disk]);
-      rmSync(folder, { recursive: true });
-    });
-    const asked = ["copy", "--from", `sqlite:${source}`, "--to", `sqlite:${join(disk, "target.db")}`];
-    const copy = () => spawnSync(process.execPath, [TALLY, ...asked], { encoding: "utf8" });
+    const { source, disk, mount, tally } = await sourceAndDisk();
+    const copy = () => tally("copy", "--from", source, "--to", `sqlite:${join(disk, "target.db")}`);
     const sentence = /^tally: A store failed: .*SQLITE_FULL.*The same command goes on from here\.\n$/;
     expect(copy()).toMatchObject({ status: 74, stderr: expect.stringMatching(sentence) });
     mount("remount,size=64m");
@@ -87,29 +70,6 @@ describeWith([mounting()], "a full disk", () => {
 });
 
 describeWith([mounting()], "a backup", () => {
-  /** A store of some megabytes that nobody has, and a disk. */
-  async function sourceAndDisk() {
-    const folder = mkdtempSync(join(tmpdir(), "tally-full-"));
-    const [source, disk] = [join(folder, "source.db"), join(folder, "disk")];
-    const opened = await openStore(`sqlite:${source}`, {
-      ...{ clock: new HandClock(), newUid: () => v7(), cachedCountersMax: 1_000, warn: () => {} },
-      retention: DEFAULT_RETENTION,
-    });
-    for (let i = 0; i < 10; i++)
-      await commit(opened, batch(Array.from({ length: 1_000 }, (_, k) => increment(`n${i}.${k}`))));
-    await opened.close();
-    execFileSync("mkdir", [disk]);
-    const mount = (options: string) =>
-      execFileSync("mount", ["-t", "tmpfs", "-o", options, "tally-test", disk]);
-    mount("size=1m");
-    onTestFinished(() => {
-      execFileSync("umount", [disk]);
-      rmSync(folder, { recursive: true });
-    });
-    const tally = (...args: string[]) => spawnSync(process.execPath, [TALLY, ...args], { encoding: "utf8" });
-    return { source: `sqlite:${source}`, folder, disk, mount, tally };
-  }
-
   it("onto a disk without room is refused at once; so is what is restored of it; nothing is left", async () => {
     const { source, folder, disk, mount, tally } = await sourceAndDisk();
     const [onDisk, elsewhere] = [join(disk, "b.tar"), join(folder, "b.tar")];
@@ -166,6 +126,29 @@ describeWith([mounting()], "a backup", () => {
 });
 
 const POLL = { timeout: 15_000, interval: 100 };
+
+/** A store of some megabytes that nobody has, and a disk. */
+async function sourceAndDisk() {
+  const folder = mkdtempSync(join(tmpdir(), "tally-full-"));
+  const [source, disk] = [join(folder, "source.db"), join(folder, "disk")];
+  const opened = await openStore(`sqlite:${source}`, {
+    ...{ clock: new HandClock(), newUid: () => v7(), cachedCountersMax: 1_000, warn: () => {} },
+    retention: DEFAULT_RETENTION,
+  });
+  for (let i = 0; i < 20; i++)
+    await commit(opened, batch(Array.from({ length: 1_000 }, (_, k) => increment(`n${i}.${k}`))));
+  await opened.close();
+  execFileSync("mkdir", [disk]);
+  const mount = (options: string) =>
+    execFileSync("mount", ["-t", "tmpfs", "-o", options, "tally-test", disk]);
+  mount("size=1m");
+  onTestFinished(() => {
+    execFileSync("umount", [disk]);
+    rmSync(folder, { recursive: true });
+  });
+  const tally = (...args: string[]) => spawnSync(process.execPath, [TALLY, ...args], { encoding: "utf8" });
+  return { source: `sqlite:${source}`, folder, disk, mount, tally };
+}
 
 /** A server whose data file is on a small disk of its own. */
 async function served() {

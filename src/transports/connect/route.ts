@@ -7,7 +7,7 @@ import { type Admitted, admitOverHttp, answerOverHttp, type HttpCallOptions } fr
 import { isGet, judgeConditions } from "../http/conditions.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { namedIn } from "../http/etags.ts";
-import { allowOf, readBody, sendRefusal } from "../http/message.ts";
+import { isMethodRefused, readBody, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import { shortened } from "../json/parse.ts";
 import { sendAnswer } from "./answer.ts";
@@ -32,16 +32,7 @@ export function connectRoute(calls: readonly UnaryCall[], options: ConnectOption
   return (request, response) => {
     const call = byPath.get(targetOf(request).path);
     if (call === undefined) return false;
-    const allowedMethods = call.changes ? ["POST"] : ["POST", "GET"];
-    if (!allowedMethods.includes(request.method === "HEAD" ? "GET" : request.method)) {
-      const allow = allowOf(allowedMethods);
-      sendRefusal(
-        response,
-        { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: request.method },
-        { allow },
-      );
-      return true;
-    }
+    if (isMethodRefused(request, response, call.changes ? ["POST"] : ["POST", "GET"])) return true;
     return serve(call, request, response, options).then(() => true);
   };
 }

@@ -12,7 +12,7 @@ import { invalidField } from "../calls/shape.ts";
 import { shortened } from "../json/parse.ts";
 import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "./call.ts";
 import type { HttpRequest, HttpResponse, HttpRoute } from "./engine.ts";
-import { sendRefusal } from "./message.ts";
+import { isMethodRefused, sendRefusal } from "./message.ts";
 import { parametersOf, targetOf, textOf } from "./target.ts";
 
 /**
@@ -30,15 +30,7 @@ export function counterMetricsRoute(
   return (request, response) => {
     const { path, query } = targetOf(request);
     if (path !== PATH) return false;
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      const allow = "GET, HEAD";
-      sendRefusal(
-        response,
-        { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: request.method },
-        { allow },
-      );
-      return true;
-    }
+    if (isMethodRefused(request, response, ["GET"])) return true;
     return answered(call, request, response, { ...options, query });
   };
 }

@@ -90,6 +90,23 @@ export function sendRefusal(
   sendJson(response, error.code, { error }, { ...headers, ...headersOf(refused) });
 }
 
+/**
+ * Refuse a call by another method than a path has; HEAD is a GET.
+ *
+ * @returns  whether it was refused
+ */
+export function isMethodRefused(
+  request: HttpRequest,
+  response: HttpResponse,
+  methods: readonly string[],
+): boolean {
+  const { method: got } = request;
+  if (methods.includes(got === "HEAD" ? "GET" : got)) return false;
+  const allow = allowOf(methods);
+  sendRefusal(response, { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got }, { allow });
+  return true;
+}
+
 /** An error as AIP-193 has it: `{"code": 404, "status": "NOT_FOUND", "message", "details"}`. */
 export function errorOf(refused: Refused): {
   code: number;

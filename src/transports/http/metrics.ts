@@ -3,7 +3,7 @@ import { EXPOSITION_TYPE } from "../../telemetry/exposition.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { HttpRoute } from "./engine.ts";
 import type { Entry } from "./entry.ts";
-import { sendRefusal } from "./message.ts";
+import { isMethodRefused } from "./message.ts";
 import { targetOf } from "./target.ts";
 
 /** All that is measured, as Prometheus reads it; who asks within a second of each other is told the same. */
@@ -31,12 +31,7 @@ const SHARED_MS = 1_000;
 export function metricsRoute(exposition: () => string, entry?: Entry): HttpRoute {
   return (request, response) => {
     if (targetOf(request).path !== "/metrics") return false;
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      const allow = "GET, HEAD";
-      const refusal = { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: request.method } as const;
-      sendRefusal(response, refusal, { allow });
-      return true;
-    }
+    if (isMethodRefused(request, response, ["GET"])) return true;
     const send = () => {
       const text = exposition();
       const headers = { "content-type": EXPOSITION_TYPE, "cache-control": "no-store" };

@@ -6,7 +6,7 @@ import type { RunningStream, StreamSink } from "../calls/open-stream.ts";
 import type { StreamCall, Streams } from "../calls/stream.ts";
 import { callHeadOf } from "../http/call.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
-import { allowOf, errorOf, sendRefusal } from "../http/message.ts";
+import { errorOf, isMethodRefused, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import { answerJson } from "../json/answer.ts";
 import { timeoutOf } from "../timeout.ts";
@@ -39,12 +39,8 @@ export function restStreamRoute(
     for (const { call, method, template, hasBody } of table) {
       const fields = matchTemplate(template, segments);
       if (fields === undefined) continue;
-      if (request.method === method)
-        return serve(call, fields, hasBody, request, response, streams, options).then(() => true);
-      const allow = allowOf([method]);
-      const refusal = { code: "METHOD_NOT_ALLOWED", expected: `use ${allow}`, got: request.method } as const;
-      sendRefusal(response, refusal, { allow });
-      return true;
+      if (isMethodRefused(request, response, [method])) return true;
+      return serve(call, fields, hasBody, request, response, streams, options).then(() => true);
     }
     return false;
   };

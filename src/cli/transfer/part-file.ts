@@ -2,6 +2,7 @@ import { lstatSync } from "node:fs";
 import { type FileHandle, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { parsed } from "../exact-json.ts";
 import { CommandError, EXIT } from "../exit.ts";
+import { isRunning, ownMark, type ProcessMark } from "./process-mark.ts";
 
 /** How far a file is. */
 export interface Place {
@@ -86,7 +87,7 @@ export class PartFile {
   }
 
   async #write(): Promise<void> {
-    const state: State = { of: this.#of, pid: process.pid, bytes: this.bytes, place: this.place };
+    const state: State = { of: this.#of, ...ownMark(), bytes: this.bytes, place: this.place };
     const next = `${stateOf(this.#path)}.next`;
     try {
       await writeFile(next, JSON.stringify(state), { mode: 0o600, flush: true });
@@ -97,10 +98,9 @@ export class PartFile {
   }
 }
 
-interface State {
+/** Who writes it, and how far it is. */
+interface State extends ProcessMark {
   readonly of: string;
-  /** Who writes it. */
-  readonly pid: number;
   /** So much of the file is as `place` says. */
   readonly bytes: number;
   readonly place: Place;
@@ -120,7 +120,7 @@ async function stateAt(path: string, of: string): Promise<State | undefined> {
   const state = stateIn(text);
   if (state === undefined)
     throw new CommandError(EXIT.REFUSED, `${stateOf(path)} is no export's. To begin anew: ${anew(path)}`);
-  if (state.pid !== process.pid && isAlive(state.pid))
+  if (isRunning(state))
     throw new CommandError(
       EXIT.REFUSED,
       `Process ${state.pid} writes ${path}.part. If that is no export any more: ${anew(path)}`,
@@ -142,15 +142,6 @@ function stateIn(text: string): State | undefined {
 
 function anew(path: string): string {
   return `rm ${path}.part ${stateOf(path)}`;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 function expectFree(path: string): void {

@@ -149,7 +149,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     of: TELEMETRY,
-    own: [TELEMETRY, "src/core/errors.ts", "types of src/core/clock.ts"],
+    own: [TELEMETRY, "src/core/errors.ts", "types of src/core/clock.ts", "types of src/core/columns.ts"],
     packages: ["pino", "pino-pretty"],
     builtins: true,
   },

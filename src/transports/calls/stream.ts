@@ -99,6 +99,8 @@ export class Streams {
     sink: StreamSink,
   ): RunningStream {
     const since = this.#meter.began();
+    const { head, door } = caller;
+    head.parts = this.#meter.follow(call.method, door, head.headerOf, since);
     const stream: OpenStream = new OpenStream(this.#clock, caller, sink, this.#open, (refused) =>
       this.#meter.ended(call.method, caller.door, since, refused, stream),
     );

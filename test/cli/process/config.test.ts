@@ -428,6 +428,8 @@ same fields:
 | \`rpc\`, \`door\` | what was called, and where it came in, as [metrics.md](metrics.md) has them |
 | \`code\`, \`outcome\` | gRPC's code, at every door; and OK, or the reason why it was refused |
 | \`ms\` | from its headers to its answer, in milliseconds; of a stream to its end |
+| \`queue_ms\`, \`commit_ms\` | of what changes something: how long it waited for its commit, and that took, with others' changes in it |
+| \`load_ms\`, \`decide_ms\`, \`save_ms\`, \`sync_ms\` | the parts of that commit, as far as the store tells them apart; the rest of it is to and from the thread that writes |
 | \`by\`, \`key_id\`, \`address\` | the principal, its key, and where it came from, as \`call.denied\` has them; of who was let in, while \`auth\` is on |
 | \`trace_id\` | of the trace that its header \`traceparent\` names, if that is well-formed |
 

@@ -399,6 +399,11 @@ A renewed certificate is taken without a restart: within a minute after both fil
 the one before stays in use. Connections that there are live on with the one they began with. What only comes to speak
 plaintext is closed (\`tls.handshake_failed\`, at \`debug\`).
 
+## Traces
+
+Calls are traced where \`OTEL_EXPORTER_OTLP_ENDPOINT\` says where to send that, or \`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT\`: these and the
+others that begin with \`OTEL_\` are OpenTelemetry's own, and stand in the environment alone. [tracing.md](tracing.md) shows it.
+
 ## Signals and the log
 
 | signal | what \`tally serve\` does |

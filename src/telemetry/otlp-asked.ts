@@ -9,6 +9,7 @@ export interface OtlpAsked {
 /** How spans are written, over HTTP. */
 export type OtlpProtocol = (typeof PROTOCOLS)[number];
 
+const PREFIX = "OTEL_EXPORTER_OTLP_";
 const PROTOCOLS = ["http/protobuf", "http/json"] as const;
 
 /** What is asked for cannot be done: one sentence for the operator. */
@@ -36,7 +37,23 @@ export function otlpAskedIn(env: Readonly<Record<string, string | undefined>>): 
   const endpoint = env[variable]!;
   if (!isHttp(endpoint))
     throw new OtlpError(`${variable} is no URL of HTTP; expected one such as http://127.0.0.1:4318.`);
+  for (const [name, least] of Object.entries(NUMBERS)) assertNumber(name, env[name], least);
   return { variable, endpoint, protocol: protocolIn(env) };
+}
+
+/** What the SDK would take otherwise without a word, or, a batch of none, would never be done with; and the least that each may be. */
+const NUMBERS: Readonly<Record<string, number>> = {
+  OTEL_BSP_MAX_QUEUE_SIZE: 1,
+  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: 1,
+  OTEL_BSP_SCHEDULE_DELAY: 0,
+  OTEL_BSP_EXPORT_TIMEOUT: 1,
+  [`${PREFIX}TIMEOUT`]: 1,
+  [`${PREFIX}TRACES_TIMEOUT`]: 1,
+};
+
+function assertNumber(name: string, value: string | undefined, least: number): void {
+  if (!value || (/^\d{1,9}$/.test(value) && Number(value) >= least)) return;
+  throw new OtlpError(`${name} is ${JSON.stringify(value)}; expected a whole number, ${least} or more.`);
 }
 
 function protocolIn(env: Readonly<Record<string, string | undefined>>): OtlpProtocol {
@@ -53,5 +70,3 @@ function protocolIn(env: Readonly<Record<string, string | undefined>>): OtlpProt
 function isHttp(endpoint: string): boolean {
   return URL.canParse(endpoint) && /^https?:$/.test(new URL(endpoint).protocol);
 }
-
-const PREFIX = "OTEL_EXPORTER_OTLP_";

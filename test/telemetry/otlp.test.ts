@@ -2,10 +2,12 @@
  * Spans on their way to a collector: what it is sent, and that one which is away, slow or full costs a server no time, no
  * memory and no more than a line in the log.
  */
+import type { SpanExporter } from "@opentelemetry/sdk-trace-base";
 import { afterEach, expect, it, vi } from "vitest";
 import { SYSTEM_CLOCK } from "../../src/system-clock.ts";
 import { CallParts } from "../../src/telemetry/call-parts.ts";
 import { type OpenTracing, openOtlp } from "../../src/telemetry/otlp/open.ts";
+import { ToldExporter } from "../../src/telemetry/otlp/told-exporter.ts";
 import type { OtlpProtocol } from "../../src/telemetry/otlp-asked.ts";
 import { Collector } from "../support/collector.ts";
 
@@ -109,6 +111,21 @@ it("that cannot be sent are one line in the log, however long that lasts, and on
     .toEqual(["traces.unsent", "traces.sent_again"]);
   expect((logged[1]![1] as { lost: number }).lost).toBeGreaterThanOrEqual(4);
   await traces.close(1_000);
+});
+
+it("that cannot be sent to any address of a name have the reason of each", () => {
+  const logged: unknown[] = [];
+  const errors = ["connect ECONNREFUSED ::1:9", "connect ECONNREFUSED 127.0.0.1:9"].map(
+    (each) => new Error(each),
+  );
+  const failing = (error?: Error): SpanExporter => ({
+    export: (_, done) => done({ code: 1, ...(error && { error }) }),
+    shutdown: () => Promise.resolve(),
+  });
+  for (const error of [new AggregateError(errors, ""), new Error("gone"), undefined])
+    new ToldExporter(failing(error), (...said) => void logged.push(said)).export([], () => {});
+  const details = [errors.map(({ message }) => message).join("; "), "gone", "the SDK does not say why"];
+  expect(logged).toEqual(details.map((detail) => ["traces.unsent", { detail }]));
 });
 
 it("that a collector never answers for are let go of at the end of the grace, and are no more than there is room for", async () => {

@@ -207,9 +207,13 @@ describe("a commit", () => {
         letGo = gated.open;
         return instead(real, {
           async commit(batch) {
-            if (!first) return { ...(await real.commit(batch)), timings };
-            first = false;
-            return gated.store.commit(batch);
+            if (first) {
+              first = false;
+              return gated.store.commit(batch);
+            }
+            const outcomes = await real.commit(batch);
+            opened.clock.advance(7);
+            return { ...outcomes, timings };
           },
         });
       },
@@ -251,7 +255,7 @@ describe("a commit", () => {
     expect(first!.links).toEqual([]);
   });
 
-  it("each of its calls has a wait of its own, up to the same moment", async () => {
+  it("begins when its calls have waited, each by itself, and ends before they do", async () => {
     const spans = await together([parentOf(1), parentOf(2)]);
     const waits = spans.told.filter(({ name }) => name === "queue");
     const began = Date.UTC(2026, 0, 1);
@@ -259,6 +263,9 @@ describe("a commit", () => {
       [began, began + 5],
       [began, began + 5],
     ]);
+    const [commit] = spans.told.filter(({ name }) => name === "commit");
+    expect(commit!.times).toEqual([began + 5, began + 12]);
+    for (const { times } of spans.calls) expect(times).toEqual([began, began + 12]);
     expect(new Set(waits.map(({ parentId }) => parentId))).toEqual(
       new Set(spans.calls.map(({ spanId }) => spanId)),
     );

@@ -22,8 +22,7 @@ export class ToldExporter implements SpanExporter {
   export(spans: ReadableSpan[], done: Done): void {
     this.#exporter.export(spans, (result) => {
       if (result.code !== SUCCESS) {
-        if (!this.isFailing)
-          this.#log("traces.unsent", { detail: result.error?.message ?? "no reason given" });
+        if (!this.isFailing) this.#log("traces.unsent", { detail: reasonOf(result.error) });
         this.#lost += spans.length;
       } else if (this.isFailing) {
         this.#log("traces.sent_again", { lost: this.#lost });
@@ -36,6 +35,12 @@ export class ToldExporter implements SpanExporter {
   shutdown(): Promise<void> {
     return this.#exporter.shutdown();
   }
+}
+
+/** Of a name that stands for several addresses, each has a reason of its own, and the whole has none. */
+function reasonOf(error: Error | undefined): string {
+  if (error instanceof AggregateError) return error.errors.map((each) => reasonOf(each as Error)).join("; ");
+  return error?.message || "the SDK does not say why";
 }
 
 /** ExportResultCode.SUCCESS of OpenTelemetry's core. */

@@ -2,6 +2,7 @@
  * Calls in the traces of who makes them: the same at each door, and whatever a header says, never in the way of an answer.
  * What is taken of a header and what is not is in test/telemetry/trace-parent.test.ts.
  */
+import { hostname } from "node:os";
 import { create, type DescMethodUnary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it, vi } from "vitest";
 import {
@@ -393,9 +394,12 @@ it("the server's address is told once it is known, by door", async () => {
   });
   tracing!.servedAt = { grpc: { host: "127.0.0.1", port: 1 }, http: { host: "::1", port: 2 } };
   for (const door of ["grpc", "rest"]) await DOORS[door]!(opened.door.port, "a", SAMPLED);
-  const calls = await callsOf(spans, 2);
+  tracing!.servedAt = { ...tracing!.servedAt, http: { host: "0.0.0.0", port: 3 } };
+  await DOORS.short!(opened.door.port, "a", SAMPLED);
+  const calls = await callsOf(spans, 3);
   expect(calls.map(({ attributes }) => [attributes["server.address"], attributes["server.port"]])).toEqual([
     ["127.0.0.1", 1],
     ["::1", 2],
+    [hostname(), 3],
   ]);
 });

@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { type Attributes, type SpanStatus, SpanStatusCode } from "@opentelemetry/api";
 import { CODES, type Door } from "../series.ts";
 import type { Rpc, TracedCall, TracedCommit } from "../tracing.ts";
@@ -19,10 +20,14 @@ export function attributesOf(method: Rpc, door: Door, at: ServedAt | undefined):
   return {
     "rpc.method": methodOf(method),
     ...(system !== undefined && { "rpc.system.name": system }),
-    ...(at !== undefined && { "server.address": at.host, "server.port": at.port }),
+    ...(at !== undefined && { "server.address": ANY.has(at.host) ? HOST : at.host, "server.port": at.port }),
     "tally.door": door,
   };
 }
+
+/** Who listens on all addresses of a machine is known by the machine. */
+const ANY: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+const HOST = hostname();
 
 /** The others have no name that is agreed on. */
 const SYSTEMS: Readonly<Partial<Record<Door, string>>> = {

@@ -91,9 +91,10 @@ export class CallMeter {
     answer: (parts: CallParts | undefined) => Promise<Ended>,
   ): Promise<void> {
     const since = this.began();
-    const parts = this.follow(method, door, headerOf, since);
     let ended: Ended = { method, refused: { code: "INTERNAL_ERROR" } };
+    let parts: CallParts | undefined;
     try {
+      parts = this.follow(method, door, headerOf, since);
       ended = await answer(parts);
     } finally {
       this.ended(ended.method, door, since, ended.refused, { headerOf, access: ended.access, parts });

@@ -54,8 +54,8 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
 
   /** The headers are there. Nothing is read before it is known who calls. */
   begin(): void {
-    this.parts = this.#door.meter.follow(this.#unary.method, "grpc", this.headerOf, this.#since);
     try {
+      this.parts = this.#door.meter.follow(this.#unary.method, "grpc", this.headerOf, this.#since);
       const permit = this.#unary.authorise(this);
       if (!(permit instanceof Promise)) this.#admit(permit);
       else

@@ -53,6 +53,12 @@ export function traceIdOfCall({
   return parts?.span?.traceId ?? traceIdOf(headerOf("traceparent"));
 }
 
+/** What lines of the log have of that; nothing where it belongs to none. */
+export function traceFieldOf(call: Parameters<typeof traceIdOfCall>[0]): { readonly trace_id?: string } {
+  const traceId = traceIdOfCall(call);
+  return traceId === undefined ? {} : { trace_id: traceId };
+}
+
 /** To the microsecond. */
 function rounded(ms: number): number {
   return Math.round(ms * 1e3) / 1e3;

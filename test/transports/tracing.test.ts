@@ -194,6 +194,33 @@ describe.each(Object.entries(DOORS))("over %s a call", (door, increment) => {
   });
 });
 
+describe("a defect", () => {
+  it.each(Object.entries(DOORS))(
+    "that a call over %s meets is logged with its trace",
+    async (_, increment) => {
+      const commit = () => Promise.reject(new TypeError("a defect, for a test"));
+      await using here = await traced({ ratio: 1, store: (real) => instead(real, { commit }) });
+      await increment(here.port, "a", {});
+      const [call] = await callsOf(here.spans, 1);
+      expect(call!.status).toBe("ERROR");
+      expect(here.opened.logged).toContainEqual({
+        event: expect.stringMatching(/^(grpc|http)\.handler_failed$/),
+        fields: expect.objectContaining({ method: "Increment", trace_id: call!.traceId }),
+      });
+    },
+  );
+
+  it("that a stream meets is, too", async () => {
+    await using here = await traced({ streamCalls: echoCalls(new Seen()) });
+    const bytes = toBinary(RepeatRequestSchema, create(RepeatRequestSchema, { text: "throws", times: 9n }));
+    await exchange(here.port, REPEAT, [framed(bytes)], SAMPLED);
+    await callsOf(here.spans, 1);
+    expect(here.opened.logged).toEqual([
+      { event: "stream.handler_failed", fields: expect.objectContaining({ trace_id: TRACE }) },
+    ]);
+  });
+});
+
 describe("a commit", () => {
   /** Calls that wait while another one is committed, and then are together. */
   async function together(traceparents: readonly (string | undefined)[]) {

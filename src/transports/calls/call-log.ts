@@ -1,6 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
-import { type CallParts, traceIdOfCall } from "../../telemetry/call-parts.ts";
+import { type CallParts, traceFieldOf } from "../../telemetry/call-parts.ts";
 import { FewLines } from "../../telemetry/few-lines.ts";
 import { CODES, type Door } from "../../telemetry/series.ts";
 import type { Log, LogFields } from "../../telemetry.ts";
@@ -81,7 +81,6 @@ export class CallLog {
 
 function fieldsOf({ method, door, code, seconds, endedMs, refused, caller }: EndedCall): LogFields {
   const identity = caller.access?.identity;
-  const traceId = traceIdOfCall(caller);
   return {
     rpc: method.name,
     door,
@@ -91,6 +90,6 @@ function fieldsOf({ method, door, code, seconds, endedMs, refused, caller }: End
     ...caller.parts?.times(endedMs),
     ...(identity && { by: identity.name, address: identity.address }),
     ...(identity?.keyId !== undefined && { key_id: identity.keyId }),
-    ...(traceId !== undefined && { trace_id: traceId }),
+    ...traceFieldOf(caller),
   };
 }

@@ -1,6 +1,7 @@
 import type { DescMethodStreaming } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
+import { traceFieldOf } from "../../telemetry/call-parts.ts";
 import type { Log } from "../../telemetry.ts";
 import { headersRefusedToStream } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
@@ -165,7 +166,7 @@ export class Streams {
       await answers.return(undefined);
     } catch (err) {
       if (!(err instanceof TallyError) && !signal.aborted) {
-        this.#log("stream.handler_failed", { method: call.method.name, err });
+        this.#log("stream.handler_failed", { method: call.method.name, err, ...traceFieldOf(head) });
       }
       stream.cut(refusalOf(err, false));
     }

@@ -1,7 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import { TallyError } from "../../core/errors.ts";
-import type { CallParts } from "../../telemetry/call-parts.ts";
+import { type CallParts, traceFieldOf } from "../../telemetry/call-parts.ts";
 import type { CallHead, HeaderOf, Peer, Permit } from "../calls/authorise.ts";
 import type { AnswerMetadata, CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import type { Caller } from "../calls/call-log.ts";
@@ -176,7 +176,7 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
   }
 
   #logDefect(err: unknown): void {
-    this.#door.log("grpc.handler_failed", { method: this.#unary.method.name, err });
+    this.#door.log("grpc.handler_failed", { method: this.#unary.method.name, err, ...traceFieldOf(this) });
   }
 }
 

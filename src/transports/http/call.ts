@@ -1,7 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
-import type { CallParts } from "../../telemetry/call-parts.ts";
+import { type CallParts, traceFieldOf } from "../../telemetry/call-parts.ts";
 import type { Log } from "../../telemetry.ts";
 import type { CallHead, Permit } from "../calls/authorise.ts";
 import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
@@ -62,7 +62,7 @@ export async function permitOverHttp(
   try {
     permit = await call.authorise(callHeadOf(call.method, request, parts));
   } catch (error) {
-    permit = failure(call, error, false, log);
+    permit = failure(call, error, false, log, { headerOf: (name) => request.header(name), parts });
   }
   if ("code" in permit && request.isArriving) response.setHeader("connection", "close");
   return permit;
@@ -108,7 +108,7 @@ export async function answerOverHttp(
     begun = true;
     return await answer;
   } catch (error) {
-    return failure(call, error, begun && call.changes, log);
+    return failure(call, error, begun && call.changes, log, { headerOf, parts });
   }
 }
 
@@ -118,7 +118,9 @@ function failure(
   err: unknown,
   mayHaveApplied: boolean,
   log: Log,
+  caller: Parameters<typeof traceFieldOf>[0],
 ): Refusal {
-  if (!(err instanceof TallyError)) log("http.handler_failed", { method: method.name, err });
+  if (!(err instanceof TallyError))
+    log("http.handler_failed", { method: method.name, err, ...traceFieldOf(caller) });
   return refusalOf(err, mayHaveApplied);
 }

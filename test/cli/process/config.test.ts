@@ -436,7 +436,7 @@ same fields:
 | \`queue_ms\`, \`commit_ms\` | of what changes something: how long it waited for its commit, and that took, with others' changes in it |
 | \`load_ms\`, \`decide_ms\`, \`save_ms\`, \`sync_ms\` | the parts of that commit, as far as the store tells them apart; the rest of it is to and from the thread that writes |
 | \`by\`, \`key_id\`, \`address\` | the principal, its key, and where it came from, as \`call.denied\` has them; of who was let in, while \`auth\` is on |
-| \`trace_id\` | of the trace that its header \`traceparent\` names, if that is well-formed |
+| \`trace_id\` | of the trace that it is in: the one that its header \`traceparent\` names, if that is well-formed, or one that it [began](tracing.md) |
 
 ## Exit codes
 

@@ -29,7 +29,7 @@ export const APART: Readonly<Record<string, string[]>> = {
   cli: [
     "test/cli/**/*.test.ts",
     "test/proofs/count/proof.test.ts",
-    "test/docs/{backup,bulk,history,limits,security,time,tour,warm-increment}.test.ts",
+    "test/docs/{backup,bulk,history,limits,security,time,tour,tracing,warm-increment}.test.ts",
   ],
   deploy: ["test/deploy/**/*.test.ts"],
   doors: [

@@ -3,7 +3,7 @@ import type { Clock } from "./core/clock.ts";
 import { seldom } from "./core/seldom.ts";
 import { toListenError } from "./server/listen-failure.ts";
 import { followLog } from "./server/log-followed.ts";
-import { openCertificateOf, openGuardOf, openStoreOf } from "./server/opening.ts";
+import { openCertificateOf, openGuardOf, openStoreOf, openTracingOf } from "./server/opening.ts";
 import { Backups, startBackups } from "./service/backups.ts";
 import { CommitMeter } from "./service/commit-meter.ts";
 import { commitsTold } from "./service/commits-told.ts";
@@ -70,25 +70,29 @@ const WARNINGS_MAX = 20;
  * Open everything in order; resolves when calls are answered. Closes in reverse what it opened, also when a later
  * step fails.
  *
+ * @param deps.env  what OpenTelemetry's variables are looked for in; by default there are none, and no traces
  * @throws StartError  with one sentence for the operator
  */
 export async function startServer(
   config: Config,
-  deps: { telemetry: Telemetry; clock?: Clock; about?: About },
+  deps: { telemetry: Telemetry; clock?: Clock; about?: About; env?: NodeJS.ProcessEnv },
 ): Promise<RunningServer> {
-  const { telemetry, clock = SYSTEM_CLOCK, about = NOTHING_KNOWN } = deps;
+  const { telemetry, clock = SYSTEM_CLOCK, about = NOTHING_KNOWN, env = {} } = deps;
   const startTimeMs = clock.now();
   const { log } = telemetry;
   const loading = import("./transports/doors.ts"); // Compiles while the store's workers open the file.
   const opened: Closable[] = [];
   const closeAll = async (graceMs: number) => {
-    for (const { close } of opened.splice(0).reverse()) await close(graceMs);
+    const untilMs = clock.monotonic() + graceMs;
+    for (const { close } of opened.splice(0).reverse()) await close(Math.max(0, untilMs - clock.monotonic()));
   };
   const forgetProcess = measureProcess(telemetry.metrics, startTimeMs);
   opened.push({ close: async () => forgetProcess() });
   try {
     const certificate = await openCertificateOf(config, clock, telemetry);
     if (certificate !== undefined) opened.push({ close: async () => certificate.close() });
+    const traced = await openTracingOf(config, env, about.version, clock, telemetry);
+    if (traced !== undefined) opened.push(traced); // Ends when all that is traced has.
     const { metrics } = telemetry;
     if (certificate !== undefined) opened.push(forgetting(certificate.measure(metrics)));
 
@@ -176,6 +180,7 @@ export async function startServer(
         warnings: [...unready(readiness.current), ...(backups?.warnings ?? []), ...warned],
       }),
       callLog,
+      tracing: traced?.tracing,
       eachLogged,
       limits: config,
     }).catch((error: unknown) => {
@@ -186,10 +191,13 @@ export async function startServer(
     tellDoors(readiness.current);
     doors.setServing(true);
 
+    const address = { host: listen.host, port: doors.port };
+    const grpcAddress = { host: (grpcListen ?? listen).host, port: doors.grpcPort };
+    if (traced !== undefined) traced.tracing.servedAt = { http: address, grpc: grpcAddress };
+
     let closing: Promise<void> | undefined;
     return {
-      address: { host: listen.host, port: doors.port },
-      grpcAddress: { host: (grpcListen ?? listen).host, port: doors.grpcPort },
+      ...{ address, grpcAddress },
       metricsAddress: metricsListen && { host: metricsListen.host, port: doors.metricsPort! },
       get certificate() {
         return certificate?.facts;
@@ -204,6 +212,7 @@ export async function startServer(
       reload(next) {
         eachLogged.isOn = next.logLevel === "debug";
         callLog.settings = callsLoggedBy(next);
+        if (traced !== undefined) traced.tracing.ratio = next.traceRatio;
         guarding.reload(next);
       },
       threadsAnswer: async () => store.threadsAnswer?.(),

@@ -96,6 +96,15 @@ export const LOG_EVENTS = {
     "info",
     "A call was refused for who called, what they may, or how often, as `reason` says; `by` is the principal and `key_id` its key, where they are known. Ten a second are logged at most: `suppressed` is how many more were refused since the line before. The names that were asked for are in ListDenied.",
   ],
+  "traces.on": [
+    "info",
+    "Calls are traced, and their spans sent to `endpoint`: those whose caller records them, and `trace-ratio` of those that say nothing of it.",
+  ],
+  "traces.unsent": [
+    "warn",
+    "Spans of calls could not be sent, as `detail` says; these are lost, and no call is concerned. More that are not sent are not logged.",
+  ],
+  "traces.sent_again": ["info", "Spans of calls are sent again; `lost` is how many were not."],
   "http.refused": ["debug", "An HTTP request was refused; with the origin of its page, if a page sent it."],
   "calls.overload": [
     "warn",

@@ -40,7 +40,7 @@ export const EXITS = {
   FORBIDDEN: [77, "this user may not listen on that port"],
   CONFIG: [
     78,
-    "the configuration file cannot be used, a value in it or in the environment is out of range, the TLS certificate or the root key cannot be used, or `auth` does not fit the store: nobody could administrate it, or would be asked",
+    "the configuration file cannot be used, a value in it or in the environment is out of range, the TLS certificate or the root key cannot be used, traces are asked for that cannot be sent, or `auth` does not fit the store: nobody could administrate it, or would be asked",
   ],
   DEADLINE: [124, "no answer within --timeout"],
   INTERRUPTED: [130, "Ctrl-C; of serve, a second one: exited without waiting for calls in flight"],

@@ -8,6 +8,7 @@ import { Bulk } from "../service/bulk.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { type BackupCalls, backup } from "./calls/admin/backup.ts";
 import type { ServerInfo } from "./calls/admin/server-info.ts";
@@ -100,6 +101,8 @@ export interface DoorsOptions {
   readonly serverInfo?: () => Promise<ServerInfo>;
   /** Where calls are logged that have ended; undefined: nowhere. */
   readonly callLog?: CallLog;
+  /** Where they are traced; undefined: nowhere. */
+  readonly tracing?: Tracing | undefined;
   /** Whether each refusal over HTTP is logged now; undefined: never. */
   readonly eachLogged?: { readonly isOn: boolean };
   readonly limits?: Partial<DoorLimits>;
@@ -178,7 +181,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     ...moreStreamCalls,
   ];
   const arriving = new Room(limits.arrivingBytesMax);
-  const meter = new CallMeter(metrics, clock, options.callLog);
+  const meter = new CallMeter(metrics, clock, options.callLog, options.tracing);
   const streams = new Streams(clock, log, meter, limits);
   const traffic = new Traffic(metrics, () => streams.open);
   const isOwn = options.http2Engine === "own";

@@ -28,6 +28,7 @@ import { Writer } from "../../src/service/writer.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
 import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
+import type { Tracing } from "../../src/telemetry/tracing.ts";
 import type { Log } from "../../src/telemetry.ts";
 import type { BackupCalls } from "../../src/transports/calls/admin/backup.ts";
 import type { ServerInfo } from "../../src/transports/calls/admin/server-info.ts";
@@ -89,6 +90,8 @@ interface Options {
   readonly clientAuth?: ClientAuth;
   /** Which calls are logged; none, unless it is given. */
   readonly calls?: CallLogSettings & { readonly chance?: () => number };
+  /** Where calls are traced; nowhere, unless it is given. */
+  readonly tracing?: (clock: HandClock) => Tracing;
 }
 
 /** Open a door that serves; `await using` closes it. */
@@ -157,6 +160,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     calendar: new ZoneCalendar(() => {}),
     telemetry: { log, metrics },
     callLog,
+    tracing: options.tracing?.(clock),
     streamCalls,
     unaryCalls,
     ...(limits && { limits }),

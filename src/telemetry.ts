@@ -77,6 +77,10 @@ export const LOG_EVENTS = {
     "warn",
     "It is time for the next backup, and the one before is still made: this one is left out. Raise backup-every, or backup-rate.",
   ],
+  "backup.damaged": [
+    "warn",
+    "A file in backup-dir is cut off or damaged: it is no whole backup, and counts for none.",
+  ],
   "backup.warning": ["warn", "A backup was made, and there is something to know of it, as `detail` says."],
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
   "history.failed": [

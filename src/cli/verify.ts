@@ -4,16 +4,16 @@ import { counted, figure } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
-import { drawn, stoppable } from "./long-work.ts";
+import { backupNamed, drawn, stoppable } from "./long-work.ts";
 import { type Format, Output, type View } from "./output.ts";
 import { outputOption, quietOption } from "./output-options.ts";
 
 /** `tally verify`: look at everything that a store keeps, or that is in a backup. */
 export function define(command: Command): void {
   command
-    .argument("[file]", "a backup, as `tally backup` made it")
+    .argument("[file]", "a backup, as `tally backup` made it; - for standard input")
     .option("--store <url>", "a store: sqlite:PATH")
-    .option("--scratch <folder>", "where a backup is unpacked (beside it)")
+    .option("--scratch <folder>", "where a backup is unpacked (beside it; of -: TMPDIR, or /tmp)")
     .addOption(outputOption(["table", "json", "yaml"]))
     .addOption(quietOption("print no progress"))
     .addHelpText("before", EXAMPLES)
@@ -50,7 +50,9 @@ async function run(
   const verification = await stoppable(live, (signal) => {
     const onProgress = ({ part, rows }: VerifyProgress) => draw(() => `verifying ${part}: ${figure(rows)}`);
     const options = { signal, onProgress };
-    return file === undefined ? verifyStore(store!, options) : verifyBackup(file, scratch, options);
+    return file === undefined
+      ? verifyStore(store!, options)
+      : verifyBackup(backupNamed(file, signal), scratch, options);
   });
   await output.record(viewOf(verification, store, performance.now() - startedAt));
   return verification;
@@ -117,6 +119,7 @@ const MENDS: Readonly<Record<Exclude<Mend, "accept" | "accept gone">, string>> =
 const EXAMPLES = `Examples:
   tally verify --store sqlite:./tally.db              also while a server has it
   tally verify /backup/tally-0600.tar                 a backup
+  age -d tally.tar.age | tally verify -               one that is never on a disk whole
 `;
 
 const ABOUT = `

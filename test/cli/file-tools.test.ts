@@ -1,5 +1,7 @@
 /** verify, backup and restore: what is printed where, the exit codes, and beside a server. */
-import { existsSync, readdirSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
@@ -8,10 +10,11 @@ import { EXIT } from "../../src/cli/exit.ts";
 import { DEFAULT_RETENTION } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { ServerProcess } from "../proofs/crash/server-process.ts";
+import { TALLY } from "../support/bundles/command.ts";
 import { batch, commit, increment } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { freePort } from "../support/free-port.ts";
-import { folder, shell, tally } from "./cli.ts";
+import { cleanEnv, folder, shell, tally } from "./cli.ts";
 import { serving } from "./serving.ts";
 
 describe("verify", () => {
@@ -107,6 +110,20 @@ describe("backup and restore", () => {
         code: EXIT.OK,
         stdout: "manifest.json\nmanifest.json.sha256\ntally.db\ntally.db-history\n",
       });
+      const through = `sqlite:${join(dir, "through.db")}`;
+      const line = `tally backup --store ${store} --to - -q | tally restore - --store ${through} -q`;
+      expect(await shell(`set -o pipefail; ${line}`)).toMatchObject({ code: EXIT.OK, stderr: "" });
+      expect(await tally(["verify", "--store", through])).toMatchObject({ code: EXIT.OK });
+      expect(await shell(`tally verify - < ${file}`)).toMatchObject({
+        code: EXIT.OK,
+        stdout: expect.stringMatching(/^store +the backup standard input$/m),
+      });
+      const full = await shell(`tally backup --store ${store} --to - --scratch ${dir} > /dev/full`);
+      expect(full).toMatchObject({
+        code: EXIT.STORE_FAILED,
+        stderr: "tally: The output cannot be written: ENOSPC: no space left on device, write.\n",
+      });
+      expect(readdirSync(dir).filter((name) => name.startsWith("tally-scratch"))).toEqual([]);
       expect(piped.stderr).toMatch(/^Backed up SQLite \S+tally\.db as of \S+Z, [\d.]+ MiB\.\n$/);
     });
     expect(await tally(["verify", file])).toMatchObject({ code: EXIT.OK, stderr: "" });
@@ -222,6 +239,37 @@ describe("backup and restore", () => {
     const scratch = join(dir, "scratch");
     const line = `mkdir ${scratch}; tally backup --store ${store} --to - --scratch ${scratch} | head -c 1000 | wc -c; ls -A ${scratch}`;
     expect(await shell(line)).toMatchObject({ code: EXIT.OK, stdout: "1000\n" });
+  });
+
+  it("what comes in by standard input and is cut off makes nothing, and Ctrl-C ends it", async () => {
+    const dir = folder();
+    const store = `sqlite:${join(dir, "tally.db")}`;
+    expect(await tally(["restore", "-", "--store", store], { input: "no backup" })).toMatchObject({
+      code: EXIT.STORE_UNUSABLE,
+      stderr: "tally: standard input is no backup of Tally's, or its beginning is damaged.\n",
+    });
+    const child = spawn(process.execPath, [TALLY, "restore", "-", "--store", store], { env: cleanEnv() });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const listens = () =>
+      readFileSync(`/proc/${child.pid}/status`, "utf8").match(/^SigCgt:\s+\S*2$/m) !== null;
+    await expect.poll(listens).toBe(true); // It catches SIGINT by then.
+    child.kill("SIGINT");
+    expect(await once(child, "exit")).toEqual([null, "SIGINT"]);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it("names a lock with something else in it, and not the store that is not there", async () => {
+    const dir = folder();
+    const [from, to] = [join(dir, "a.db"), join(dir, "b.db")];
+    await tally(["auth", "init", "--store", `sqlite:${from}`]);
+    await tally(["backup", "--store", `sqlite:${from}`, "--to", join(dir, "b.tar")]);
+    writeFileSync(`${to}-lock`, "junk".repeat(1_000));
+    const restored = await tally(["restore", join(dir, "b.tar"), "--store", `sqlite:${to}`]);
+    expect(restored).toMatchObject({ code: EXIT.STORE_UNUSABLE, stdout: "" });
+    expect(restored.stderr).toBe(
+      `tally: ${to}-lock is no lock of Tally's: there is something else in it. See that no Tally has ${to}, and remove it.\n`,
+    );
+    expect(readFileSync(`${to}-lock`, "utf8")).toBe("junk".repeat(1_000));
   });
 
   it.each([

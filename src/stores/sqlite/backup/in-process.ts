@@ -2,6 +2,7 @@ import { fork } from "node:child_process";
 import { basename, dirname } from "node:path";
 import { type ErrorCode, TallyError } from "../../../core/errors.ts";
 import type { BackedUp, BackupMaking, BackupToMake } from "../../../service/store-backup.ts";
+import { isWholeBackup } from "./whole.ts";
 
 /** What the process is asked, once. */
 export interface BackupRequest {
@@ -23,7 +24,12 @@ export type BackupAnswer =
  * @param path  the real path of the data file
  */
 export function backupsOf(path: string): BackupMaking {
-  return { name: basename(path), folder: dirname(path), make: (options) => make(path, options) };
+  return {
+    name: basename(path),
+    folder: dirname(path),
+    make: (options) => make(path, options),
+    isWhole: isWholeBackup,
+  };
 }
 
 async function make(

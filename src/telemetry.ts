@@ -69,6 +69,10 @@ export const LOG_EVENTS = {
     "info",
     "Somebody asked for a backup over the network (AdminService.Backup): who, from where, and what came of it.",
   ],
+  "store.verified": [
+    "info",
+    "Somebody had the store verified over the network (AdminService.Verify): who, from where, how many `findings`, and what came of it.",
+  ],
   "backup.failed": [
     "error",
     "No backup was made, as `detail` says, and nothing is left of it; it is tried again within the hour. Those that are there are kept.",

@@ -7,13 +7,17 @@ import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
+import { TallyError } from "../../src/core/errors.ts";
 import { DEFAULT_RETENTION } from "../../src/service/store.ts";
+import type { Verification, Verifying } from "../../src/service/store-findings.ts";
+import { Verifications } from "../../src/service/verifications.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { ServerProcess } from "../proofs/crash/server-process.ts";
 import { TALLY } from "../support/bundles/command.ts";
 import { batch, commit, increment } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { freePort } from "../support/free-port.ts";
+import { open } from "../transports/door.ts";
 import { cleanEnv, folder, shell, tally } from "./cli.ts";
 import { serving } from "./serving.ts";
 
@@ -86,6 +90,70 @@ describe("verify", () => {
     expect(stderr).toContain(sentence);
     expect(stderr).not.toContain("mistaken");
     expect(existsSync(join(dir, "none.db-lock"))).toBe(false);
+  });
+});
+
+describe("verify --server", () => {
+  const FOUND: Verification = {
+    ...{ store: "SQLite /t.db", served: true, counters: 3, sum: 2n ** 64n, commits: 4, requestIds: 5 },
+    ...{ historyRows: undefined, more: 1 },
+    findings: [
+      { code: "ROW_DAMAGED", name: "visits", about: "it fails its checksum", mend: "accept" },
+      { code: "ROW_GONE", name: "row id 7", about: "something leads to it", mend: "accept gone" },
+      { code: "HISTORY_FOREIGN", name: "history", about: "it is another's", mend: "start" },
+    ],
+  };
+  const asking = async (verify: Verifying["verify"], ...more: string[]) => {
+    await using opened = await open({ authenticates: true, verifications: new Verifications({ verify }) });
+    return await tally(["verify", "--server", `127.0.0.1:${opened.door.port}`, ...more]);
+  };
+
+  it("prints what the server found, with what mends it, and exits 65", async () => {
+    const { code, stdout, stderr } = await asking(async () => FOUND);
+    expect(code).toBe(EXIT.STORE_UNUSABLE);
+    expect(stderr).toBe("tally: 4 findings: SQLite /t.db is not as it was written.\n");
+    expect(stdout).toMatch(/^sum +18446744073709551616$/m);
+    expect(stdout).toMatch(/^history +none$/m);
+    expect(stdout).toMatch(/^1 +ROW_DAMAGED visits: .*tally accept --store URL visits$/m);
+    expect(stdout).toMatch(/^2 +ROW_GONE row id 7: .*tally accept --store URL --gone$/m);
+    expect(stdout).toMatch(/^3 +HISTORY_FOREIGN history: .*the next start of the server sets it right$/m);
+    expect(stdout).toMatch(/^… +and 1 more$/m);
+    expect(stdout).toMatch(/^done +in [\d.]+ s, beside its server$/m);
+  });
+
+  it("exits 0 where nothing was, in JSON with the sum as text", async () => {
+    const { code, stdout, stderr } = await asking(
+      async () => ({ ...FOUND, findings: [], more: 0 }),
+      "-o",
+      "json",
+    );
+    expect([code, stderr]).toEqual([EXIT.OK, ""]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ...{ store: "SQLite /t.db", served: true, counters: 3, sum: `${2n ** 64n}`, historyRows: null },
+      ...{ findings: [], more: 0 },
+    });
+  });
+
+  it("says why the server could not, and takes a call that breaks for no result", async () => {
+    const failed = await asking(() =>
+      Promise.reject(new TallyError("STORE_UNAVAILABLE", "/t.db-wal has grown to 2 GiB.")),
+    );
+    expect(failed).toMatchObject({
+      code: EXIT.REFUSED,
+      stdout: "",
+      stderr:
+        "tally: Not all of the store was looked at: /t.db-wal has grown to 2 GiB. Nothing was changed.\n",
+    });
+    const silent = await asking(
+      ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener("abort", () => reject(new TallyError("CALL_CANCELLED", "stopped")));
+        }),
+      "--timeout",
+      "100ms",
+    );
+    expect(silent).toMatchObject({ code: EXIT.DEADLINE, stdout: "" });
+    expect(silent.stderr).toMatch(/^tally: Not everything was looked at by \S+ \(.+\)\. Run it again\.\n$/);
   });
 });
 
@@ -289,8 +357,10 @@ describe("backup and restore", () => {
     [["restore", "FILE", "--store", "postgres://me:mistaken@h/db"], EXIT.STORE_UNUSABLE, "pg_basebackup"],
     [["restore", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.STORE_UNREACHABLE, "cannot be read (ENOENT)"],
     [["verify", "FILE"], EXIT.STORE_UNREACHABLE, "cannot be read (ENOENT)"],
-    [["verify"], EXIT.USAGE, "Name one of both"],
-    [["verify", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.USAGE, "Name one of both"],
+    [["verify", "--server", "127.0.0.1:1"], EXIT.UNAVAILABLE, "No Tally server answers at"],
+    [["verify", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.USAGE, "Name one of these"],
+    [["verify", "FILE", "--server", "127.0.0.1:1"], EXIT.USAGE, "Name one of these"],
+    [["verify", "--scratch", "DIR"], EXIT.USAGE, "--scratch is where a backup is unpacked"],
   ])("%j is refused in one sentence, and leaves nothing", async (command, code, sentence) => {
     const dir = folder();
     const words = command.map((word) => word.replace("FILE", join(dir, "b.tar")).replace("DIR", dir));

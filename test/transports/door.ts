@@ -31,6 +31,7 @@ import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { Log } from "../../src/telemetry.ts";
 import type { BackupCalls } from "../../src/transports/calls/admin/backup.ts";
 import type { ServerInfo } from "../../src/transports/calls/admin/server-info.ts";
+import type { VerifyCalls } from "../../src/transports/calls/admin/verify.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import { CallLog, type CallLogSettings } from "../../src/transports/calls/call-log.ts";
@@ -72,6 +73,7 @@ interface Options {
   readonly administration?: Administration;
   readonly serverInfo?: () => Promise<ServerInfo>;
   readonly backups?: BackupCalls["backups"];
+  readonly verifications?: VerifyCalls["verifications"];
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -108,6 +110,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     administration,
     serverInfo,
     backups,
+    verifications,
     streamCalls = [],
     unaryCalls = [],
     tls,
@@ -166,6 +169,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     ...(administration && { administration }),
     ...(serverInfo && { serverInfo }),
     ...(backups && { backups }),
+    ...(verifications && { verifications }),
   });
   door.setServing(true);
   const client = new Client(door.grpcPort, {}, tls?.ca);

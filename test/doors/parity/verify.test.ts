@@ -60,7 +60,8 @@ const overRest: Ask = async (port) => {
     .map((line) => JSON.parse(line) as JsonObject);
   const error = lines.at(-1)!.error as { message: string; details: { reason: string }[] } | undefined;
   const results = lines.flatMap(({ result }) => (result === undefined ? [] : [result as JsonObject]));
-  return { lines: results, said: error?.details[0]!.reason ?? "OK", message: error?.message ?? "" };
+  if (error === undefined) return { lines: results, said: "OK", message: "" };
+  return { lines: results, said: error.details[0]!.reason, message: error.message };
 };
 
 const http = { httpVersion: HTTP_VERSION } as const;

@@ -41,15 +41,11 @@ async function fill(count: number): Promise<void> {
 it("looks at everything beside its server, with the lowest priority, and tells how far it is", async () => {
   await fill(40);
   const told: VerifyProgress[] = [];
-  let nice: number | undefined;
   const looking = opened.store.verifying!.verify({
     signal: stop().signal,
-    onProgress(progress) {
-      told.push(progress);
-      const pid = child();
-      if (pid !== undefined) nice ??= getPriority(pid);
-    },
+    onProgress: (progress) => void told.push(progress),
   });
+  const nice = getPriority(child()!); // Before it has run at all.
   let counted = 0n;
   let isOver = false;
   void looking.finally(() => {

@@ -1,4 +1,3 @@
-import { constants, setPriority } from "node:os";
 import { TallyError } from "../../../core/errors.ts";
 import type { Told } from "./asking.ts";
 
@@ -10,7 +9,7 @@ export interface Answering<Progress> {
   readonly signal: AbortSignal;
 }
 
-/** Answer what this process is asked, once, with the lowest priority; it ends by itself when whoever asks does. */
+/** Answer what this process is asked, once; it ends by itself when whoever asks does. */
 export function answerOnce<Request, Progress, Result>(
   work: (request: Request, answering: Answering<Progress>) => Promise<Result>,
 ): void {
@@ -18,7 +17,6 @@ export function answerOnce<Request, Progress, Result>(
   process.once("disconnect", () => stop.abort());
   process.once("SIGTERM", () => stop.abort());
   for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => {}); // To all of a terminal: its server decides.
-  if (process.platform === "linux") setPriority(constants.priority.PRIORITY_LOW);
   const send = (told: Told<Progress, Result>, sent = () => {}) => {
     if (process.connected) process.send!(told, sent);
   };

@@ -4,7 +4,13 @@ import { v7 as uuidv7 } from "uuid";
 import { newEpoch } from "./core/epoch.ts";
 import { TallyError } from "./core/errors.ts";
 import { revocationsIn } from "./guard/revocations.ts";
-import type { BackedUp, CopyingProgress, Restored, RestoredKeys } from "./service/store-backup.ts";
+import type {
+  BackedUp,
+  BackupSource,
+  CopyingProgress,
+  Restored,
+  RestoredKeys,
+} from "./service/store-backup.ts";
 import type { Verification, VerifyProgress } from "./service/store-findings.ts";
 import { StartError, storeStartFailure } from "./start-error.ts";
 import { sqlitePathOf } from "./stores/open.ts";
@@ -35,11 +41,11 @@ export async function verifyStore(
 /**
  * Look at everything that is in a backup, and that it is as it was written: it is unpacked for that.
  *
- * @param scratch  where; beside the backup unless given
+ * @param scratch  where; beside the backup, or of what is no file in the system's folder for that, unless given
  * @throws StartError  when it is damaged, or cannot be looked at
  */
 export async function verifyBackup(
-  from: string,
+  from: BackupSource,
   scratch: string | undefined,
   options: FileToolOptions & { readonly onProgress: (progress: VerifyProgress) => void },
 ): Promise<Verification> {
@@ -79,7 +85,7 @@ export async function backupStore(url: string, options: StoreBackupOptions): Pro
  * @throws StartError  then nothing is left of it
  */
 export async function restoreStore(
-  from: string,
+  from: BackupSource,
   url: string,
   options: FileToolOptions & {
     readonly revokesKeys: boolean;

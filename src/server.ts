@@ -12,6 +12,7 @@ import { startMaintenance } from "./service/maintenance.ts";
 import { measureReadiness, type Readiness, watchReadiness } from "./service/readiness.ts";
 import { ServerState } from "./service/server-state.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
+import { Verifications } from "./service/verifications.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
 import { ZoneCalendar } from "./stores/shared/calendar.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
@@ -106,6 +107,9 @@ export async function startServer(
     const backups = backupsOf(config, store, clock, telemetry);
     if (backups !== undefined) opened.push(startBackups(backups));
 
+    const verifications = store.verifying && new Verifications(store.verifying);
+    if (verifications !== undefined) opened.push({ close: () => verifications.close() });
+
     const guarding = await openGuardOf(config, store, clock, telemetry);
     opened.push({ close: () => guarding.close() });
     const { guard } = guarding;
@@ -172,6 +176,7 @@ export async function startServer(
         administration: guard.administration,
       }),
       backups,
+      verifications,
       serverInfo: async () => ({
         state: await state.now(),
         ...{ version: about.version, startTimeMs, auth: config.auth, store: store.traits },

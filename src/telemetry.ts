@@ -69,6 +69,10 @@ export const LOG_EVENTS = {
     "info",
     "Somebody asked for a backup over the network (AdminService.Backup): who, from where, and what came of it.",
   ],
+  "store.verified": [
+    "info",
+    "Somebody had the store verified over the network (AdminService.Verify): who, from where, how many `findings`, and what came of it.",
+  ],
   "backup.failed": [
     "error",
     "No backup was made, as `detail` says, and nothing is left of it; it is tried again within the hour. Those that are there are kept.",
@@ -76,6 +80,10 @@ export const LOG_EVENTS = {
   "backup.skipped": [
     "warn",
     "It is time for the next backup, and the one before is still made: this one is left out. Raise backup-every, or backup-rate.",
+  ],
+  "backup.damaged": [
+    "warn",
+    "A file in backup-dir is cut off or damaged: it is no whole backup, and counts for none.",
   ],
   "backup.warning": ["warn", "A backup was made, and there is something to know of it, as `detail` says."],
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],

@@ -34,7 +34,7 @@ export const EXITS = {
   ],
   STORE_FAILED: [
     74,
-    "the store failed, or its files were removed or replaced, while serving or copying: what was not answered may or may not be saved; start again",
+    "the store failed, or its files were removed or replaced, while serving or copying: what was not answered may or may not be saved; start again. Or the output cannot be written",
   ],
   STORE_IN_USE: [75, "another process has the store"],
   FORBIDDEN: [77, "this user may not listen on that port"],

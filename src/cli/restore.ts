@@ -3,14 +3,14 @@ import type { Restored, RestoredKeys } from "../service/store-backup.ts";
 import { figure } from "./count/summary.ts";
 import { notes } from "./help.ts";
 import { LiveLines } from "./live-lines.ts";
-import { drawn, mib, stoppable } from "./long-work.ts";
+import { backupNamed, drawn, mib, stoppable } from "./long-work.ts";
 import { type Format, Output, type View } from "./output.ts";
 import { outputOption, quietOption } from "./output-options.ts";
 
 /** `tally restore`: a store of a backup. */
 export function define(command: Command): void {
   command
-    .argument("<file>", "the backup, as `tally backup` made it")
+    .argument("<file>", "the backup, as `tally backup` made it; - for standard input")
     .requiredOption("--store <url>", "sqlite:PATH, where nothing stands yet")
     .option("--revoke-keys", "revoke every API key that is in it")
     .addOption(outputOption(["table", "json", "yaml"]))
@@ -36,7 +36,7 @@ async function run(
   const live = process.stderr.isTTY && !quiet ? new LiveLines(process.stderr) : undefined;
   const draw = drawn(live);
   const restored = await stoppable(live, (signal) =>
-    restoreStore(file, store, {
+    restoreStore(backupNamed(file, signal), store, {
       signal,
       revokesKeys: revokeKeys,
       onProgress: ({ doing, bytes, of }) => draw(() => `${doing}: ${mib(bytes)} of ${mib(of ?? bytes)}`),
@@ -69,7 +69,7 @@ function viewOf({ store, manifest, epoch, good, revoked }: Restored & RestoredKe
     value: store,
     cells: {
       STORE: store,
-      FROM: file,
+      FROM: file === "-" ? "standard input" : file,
       "AS OF": `${manifest.time}, position ${manifest.position} of the change log`,
       COUNTERS: figure(manifest.counters),
       EPOCH: epoch,
@@ -80,6 +80,7 @@ function viewOf({ store, manifest, epoch, good, revoked }: Restored & RestoredKe
 
 const EXAMPLES = `Examples:
   tally restore /backup/tally-0600.tar --store sqlite:./tally.db
+  age -d tally.tar.age | tally restore - --store sqlite:./tally.db
   tally restore stolen-since.tar --store sqlite:./tally.db --revoke-keys
 `;
 

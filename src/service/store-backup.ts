@@ -19,6 +19,9 @@ export interface BackupManifest {
   readonly files: readonly BackupFile[];
 }
 
+/** Where a backup is read from: the path of a file; or bytes as they come, and what they are called to people. */
+export type BackupSource = string | { readonly name: string; readonly chunks: AsyncIterable<Buffer> };
+
 /** A file in a backup. */
 export interface BackupFile {
   readonly name: string;
@@ -49,6 +52,8 @@ export interface BackupMaking {
    *                                       is left of it, or what is left goes with the next one
    */
   make(options: BackupToMake): Promise<BackedUp>;
+  /** Whether a file is a backup and all there, as far as its beginning, its length and its end tell. */
+  isWhole(file: string): boolean;
 }
 
 /** A backup that is to be made. */

@@ -10,6 +10,7 @@ import type { Accepting } from "./store-accepting.ts";
 import type { BackupMaking } from "./store-backup.ts";
 import type { Catalogue } from "./store-catalogue.ts";
 import type { Copying } from "./store-copying.ts";
+import type { Verifying } from "./store-findings.ts";
 import type { History, HistoryOptions } from "./store-history.ts";
 import type { KeyUses } from "./store-key-uses.ts";
 import type { ChangeLogReads } from "./store-log.ts";
@@ -169,6 +170,9 @@ export interface Store {
 
   /** Backups of it while it is served. Undefined where its own database has means for that, or nothing is kept. */
   readonly backups?: BackupMaking | undefined;
+
+  /** Looking at all that it keeps while it is served. Undefined where its own database has means for that, or nothing is kept. */
+  readonly verifying?: Verifying | undefined;
 
   /** What became of counters over time. Undefined where that is not kept, or was not asked for. */
   readonly history?: History | undefined;

@@ -12,6 +12,7 @@ import type { Tracing } from "../telemetry/tracing.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { type BackupCalls, backup } from "./calls/admin/backup.ts";
 import type { ServerInfo } from "./calls/admin/server-info.ts";
+import { type VerifyCalls, verify } from "./calls/admin/verify.ts";
 import { type Authorise, allowAll } from "./calls/authorise.ts";
 import { bulkCalls } from "./calls/bulk.ts";
 import type { UnaryCall } from "./calls/call.ts";
@@ -97,6 +98,8 @@ export interface DoorsOptions {
   readonly administration?: Administration;
   /** Backups of the store, for who administrates; undefined: it has none of Tally's. */
   readonly backups?: BackupCalls["backups"];
+  /** The store looked at, for who administrates; undefined: Tally has nothing to look at. */
+  readonly verifications?: VerifyCalls["verifications"];
   /** The process as it is now, for who may observe; undefined: nothing is known of it. */
   readonly serverInfo?: () => Promise<ServerInfo>;
   /** Where calls are logged that have ended; undefined: nowhere. */
@@ -171,13 +174,17 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   );
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const bulk = new Bulk(store, writer, clock, calendar);
-  const apiStreams = bulkCalls(bulk, authorise, limits.unaryBytesMax);
+  const administrating = {
+    ...{ authorise, log, requestBytesMax: limits.unaryBytesMax },
+    authenticates: options.authenticates ?? false,
+  };
+  const apiStreams = [
+    ...bulkCalls(bulk, authorise, limits.unaryBytesMax),
+    verify({ ...administrating, verifications: options.verifications }),
+  ];
   const streamCalls = [
     ...apiStreams,
-    backup({
-      ...{ backups: options.backups, authorise, log, requestBytesMax: limits.unaryBytesMax },
-      authenticates: options.authenticates ?? false,
-    }),
+    backup({ ...administrating, backups: options.backups }),
     ...moreStreamCalls,
   ];
   const arriving = new Room(limits.arrivingBytesMax);

@@ -253,8 +253,8 @@ export const RULES: readonly Rule[] = [
     packages: ["commander"],
     builtins: true,
   })),
-  ...["src/cli/backup.ts", "src/cli/restore.ts", "src/cli/verify.ts"].map((of) => ({
-    of,
+  ...["backup", "restore", "verify", "verification"].map((name) => ({
+    of: `src/cli/${name}.ts`,
     own: ["src/cli/", "src/file-tools.ts", "src/config/quantity.ts", "types of src/service/store"],
     packages: ["commander"],
     builtins: true,

@@ -32,6 +32,7 @@ import type { Tracing } from "../../src/telemetry/tracing.ts";
 import type { Log } from "../../src/telemetry.ts";
 import type { BackupCalls } from "../../src/transports/calls/admin/backup.ts";
 import type { ServerInfo } from "../../src/transports/calls/admin/server-info.ts";
+import type { VerifyCalls } from "../../src/transports/calls/admin/verify.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import { CallLog, type CallLogSettings } from "../../src/transports/calls/call-log.ts";
@@ -73,6 +74,7 @@ interface Options {
   readonly administration?: Administration;
   readonly serverInfo?: () => Promise<ServerInfo>;
   readonly backups?: BackupCalls["backups"];
+  readonly verifications?: VerifyCalls["verifications"];
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -111,6 +113,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     administration,
     serverInfo,
     backups,
+    verifications,
     streamCalls = [],
     unaryCalls = [],
     tls,
@@ -170,6 +173,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     ...(administration && { administration }),
     ...(serverInfo && { serverInfo }),
     ...(backups && { backups }),
+    ...(verifications && { verifications }),
   });
   door.setServing(true);
   const client = new Client(door.grpcPort, {}, tls?.ca);

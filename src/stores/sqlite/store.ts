@@ -14,6 +14,7 @@ import type { Accepting } from "../../service/store-accepting.ts";
 import type { BackupMaking } from "../../service/store-backup.ts";
 import type { Catalogue } from "../../service/store-catalogue.ts";
 import type { Copying } from "../../service/store-copying.ts";
+import type { Verifying } from "../../service/store-findings.ts";
 import type { KeyUses } from "../../service/store-key-uses.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
@@ -34,6 +35,7 @@ import type { GetRequest, ListRequest, Read, WalkRequest } from "./read/read-wor
 import { ScanThread } from "./scan-thread.ts";
 import { SCHEMA_VERSION } from "./schema/schema.ts";
 import { Thread } from "./thread.ts";
+import { verifyingOf } from "./verify/in-process.ts";
 import type { HistoryTold } from "./write/history-binding.ts";
 import { keepOpen } from "./write/opening.ts";
 import type { Moment } from "./write/running-time.ts";
@@ -127,6 +129,7 @@ class SqliteStore implements Store {
   readonly copying: Copying;
   readonly accepting: Accepting;
   readonly backups: BackupMaking;
+  readonly verifying: Verifying;
   readonly policies: PolicyReads = {
     progress: async (prefix, signal) => {
       await this.#beforeScan();
@@ -171,6 +174,7 @@ class SqliteStore implements Store {
     this.copying = copyingOf(threads, this.#historyCopying);
     this.accepting = acceptingOf(threads);
     this.backups = backupsOf(path);
+    this.verifying = verifyingOf(path);
     this.failed = Promise.race([file.thread.failed, reader.failed]);
     this.traits = {
       title: `SQLite ${sqliteVersion}, ${path}`,

@@ -120,6 +120,11 @@ describe("a server with backup-dir and backup-every", () => {
       bytes: statSync(file).size,
     });
     expect(await inHere(["verify", file])).toMatchObject({ code: 0 });
+    expect(await inHere(["verify", ...at])).toMatchObject({ code: 5, stdout: "" });
+    const verified = await inHere(["verify", "-o", "json", ...at, ...key]);
+    expect([verified.code, verified.stderr]).toEqual([0, ""]);
+    expect(JSON.parse(verified.stdout)).toMatchObject({ counters: 1, sum: "5", findings: [], more: 0 });
+    expect(await server.logged("store.verified")).toMatchObject({ by: "root", findings: 0, outcome: "OK" });
     const again = await inHere(["backup", "--to", file, ...at, ...key]);
     expect(again).toMatchObject({ code: 73, stdout: "" });
     const piped = await shell(`tally backup --to - ${[...at, ...key].join(" ")} | tar -tf -`);

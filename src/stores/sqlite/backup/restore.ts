@@ -4,7 +4,12 @@ import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import { TallyError } from "../../../core/errors.ts";
-import type { BackupManifest, CopyingProgress, Restored } from "../../../service/store-backup.ts";
+import type {
+  BackupManifest,
+  BackupSource,
+  CopyingProgress,
+  Restored,
+} from "../../../service/store-backup.ts";
 import type { CatalogueChanges } from "../../../service/store-catalogue.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { holdLock, type Lock } from "../file/lock.ts";
@@ -41,12 +46,16 @@ export interface RestoreOptions {
  * @param path  of the data file to make
  * @throws TallyError STORE_UNAVAILABLE  with one sentence for the operator; then nothing is left
  */
-export async function restoreSqlite(from: string, path: string, options: RestoreOptions): Promise<Restored> {
+export async function restoreSqlite(
+  from: BackupSource,
+  path: string,
+  options: RestoreOptions,
+): Promise<Restored> {
   const real = await realPathOf(path);
   const archive = await ArchiveReader.open(from);
   try {
     const { manifest } = archive;
-    assertKnown(manifest, from);
+    assertKnown(manifest, typeof from === "string" ? from : from.name);
     assertFree(real);
     const lock = lockFor(real);
     try {

@@ -8,6 +8,7 @@ import type { BackedUp, CopyingProgress, Restored, RestoredKeys } from "./servic
 import type { Verification, VerifyProgress } from "./service/store-findings.ts";
 import { StartError, storeStartFailure } from "./start-error.ts";
 import { sqlitePathOf } from "./stores/open.ts";
+import type { ThroughArchive } from "./stores/sqlite/backup/restore.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
 
 /** How something is done to a store's files, which may take long. */
@@ -75,6 +76,7 @@ export async function backupStore(url: string, options: StoreBackupOptions): Pro
  * Make a store of a backup, where there is none: of another epoch.
  *
  * @param options.revokesKeys  whether no API key that is in it is to be good any more
+ * @param options.archive      through which to go on from the backup, and up to when
  *
  * @throws StartError  then nothing is left of it
  */
@@ -83,6 +85,7 @@ export async function restoreStore(
   url: string,
   options: FileToolOptions & {
     readonly revokesKeys: boolean;
+    readonly archive: ThroughArchive | undefined;
     readonly onProgress: (progress: CopyingProgress) => void;
   },
 ): Promise<Restored & RestoredKeys> {
@@ -93,6 +96,7 @@ export async function restoreStore(
     let told: RestoredKeys | undefined;
     const restored = await restoreSqlite(from, path, {
       ...{ signal: options.signal, onProgress: options.onProgress, newLogId: uuidv7() },
+      archive: options.archive,
       rewrite(catalogue) {
         const { good, writes } = revocationsIn(catalogue, now);
         const { epoch, write } = newEpoch(catalogue, randomBytes(4));

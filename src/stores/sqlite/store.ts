@@ -23,6 +23,7 @@ import { knowKept } from "../../telemetry/kept.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
+import { SqliteArchive } from "./archiving.ts";
 import { backupsOf } from "./backup/in-process.ts";
 import { acceptingOf, catalogueOf, changeLogOf, copyingOf, keyUsesOf } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
@@ -59,10 +60,19 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   if (purpose === "copyFrom") assertThere(real);
   const moment = momentOf(clock);
   const startId = options.newUid();
-  const data: WriteData = { path: real, retention, cachedCountersMax, purpose, migrates, startId, moment };
+  const archiving = await archiveOf(real, options);
+  const { line } = archiving ?? {};
+  const data: WriteData = {
+    ...{ path: real, retention, cachedCountersMax, purpose, migrates, startId, moment },
+    archive: line,
+  };
   const { thread: writer, opened } = await Thread.start<WriteOpened>("write/write-worker", data, {
     resourceLimits: writerHeap(cachedCountersMax),
     measured: { metrics, name: "write" },
+    transfer: line === undefined ? [] : [line.port],
+  }).catch(async (error: unknown) => {
+    await archiving?.archive.close();
+    throw error;
   });
   if (opened.migratedFrom !== undefined) {
     options.warn(
@@ -82,11 +92,13 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
       new ScanThread(real, metrics),
       new Disk(real, metrics),
       history,
+      archiving?.archive,
       options,
       { path: real, ...opened },
     );
   } catch (error) {
     await closeWriter({ thread: writer, letGo }, momentOf(clock));
+    await archiving?.archive.close();
     throw error;
   }
 }
@@ -95,6 +107,12 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
 function knowStore(metrics: Metrics): void {
   knowKept(metrics);
   for (const outcome of ["hit", "miss"] as const) metrics.know("rowCache", { outcome });
+}
+
+/** The thread that archives, where one is to: before the one that writes, which tells it of all that it does. */
+async function archiveOf(path: string, { archive, purpose = "serve" }: StoreOptions) {
+  if (archive === undefined || purpose !== "serve") return undefined;
+  return SqliteArchive.start(path, archive);
 }
 
 /** The history beside the file, where one is to be kept. */
@@ -139,6 +157,7 @@ class SqliteStore implements Store {
   readonly #scanner: ScanThread;
   readonly #disk: Disk;
   readonly history: SqliteHistory | undefined;
+  readonly archive: SqliteArchive | undefined;
   readonly #historyCopying: SqliteHistoryCopying;
   readonly #options: StoreOptions;
   #closed = false;
@@ -149,11 +168,13 @@ class SqliteStore implements Store {
     scanner: ScanThread,
     disk: Disk,
     history: SqliteHistory | undefined,
+    archive: SqliteArchive | undefined,
     options: StoreOptions,
     { path, sqliteVersion, epoch }: Pick<WriteOpened, "sqliteVersion" | "epoch"> & { readonly path: string },
   ) {
     this.epoch = epoch;
     this.history = history;
+    this.archive = archive;
     this.#disk = disk;
     this.#file = file;
     this.#writer = file.thread;
@@ -263,7 +284,12 @@ class SqliteStore implements Store {
     this.#closed = true;
     // First: while they read, the WAL cannot be taken in whole.
     await Promise.all([this.#scanner.close(), this.#reader.close(undefined), this.#closeHistory()]);
-    await closeWriter(this.#file, momentOf(this.#options.clock), this.history?.told);
+    try {
+      await closeWriter(this.#file, momentOf(this.#options.clock), this.history?.told);
+      await this.archive?.closed();
+    } finally {
+      await this.archive?.close();
+    }
   }
 
   async #closeHistory(): Promise<void> {

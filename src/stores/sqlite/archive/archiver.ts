@@ -1,0 +1,328 @@
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { join } from "node:path";
+import { TallyError } from "../../../core/errors.ts";
+import { unusable } from "../../shared/unusable.ts";
+import { holdLock, type Lock } from "../file/lock.ts";
+import {
+  frameAt,
+  frameBytesOf,
+  readWalHead,
+  soundFrames,
+  WAL_HEAD_BYTES,
+  type WalHead,
+  type WalSums,
+} from "../file/wal.ts";
+import { isArchivedId } from "../file/wal-binding.ts";
+import { clearParts, pieceName, piecesIn, writeWhole } from "./folder.ts";
+import { type ChangeTime, type PieceToWrite, pieceOf, readPiece } from "./piece.ts";
+import type { FileMark, StoreFound, WalPlace, WalPoint } from "./shared.ts";
+
+/** Where an archive ends: what the next piece goes on from. */
+interface End {
+  readonly began: number;
+  readonly generation: number;
+  readonly salts: string | undefined;
+  readonly frame: number;
+  /** The checksum up to there; undefined where it stands in the WAL. */
+  readonly sums: WalSums | undefined;
+  readonly walId: string | undefined;
+  readonly digest: string | null;
+  readonly position: number;
+}
+
+/**
+ * Writes the frames of a WAL into an archive, a piece at a time. It reads what it is told is committed, by the WAL's own
+ * checksums, and knows nothing of what is in it.
+ */
+export class Archiver {
+  readonly #dir: string;
+  readonly #walPath: string;
+  /** Told after each piece. */
+  readonly #wrote: () => void;
+  #folder: string | undefined;
+  #lock: Lock | undefined;
+  #end: End | undefined;
+  /** The piece that was written last. */
+  #last: string | undefined;
+  #changes: ChangeTime[] = [];
+  /** Why it does not go on from what is there, as what follows "because". */
+  #why: string | undefined;
+
+  /** @param path  the real path of the data file */
+  constructor(dir: string, path: string, wrote: () => void = () => {}) {
+    this.#dir = dir;
+    this.#walPath = `${path}-wal`;
+    this.#wrote = wrote;
+  }
+
+  get why(): string | undefined {
+    return this.#why;
+  }
+
+  /** Since when it has no gap, in milliseconds since the Unix epoch; 0 while it has not begun. */
+  get began(): number {
+    return this.#end?.began ?? 0;
+  }
+
+  /**
+   * Find out whether the archive goes on with a store as it is found: whether it has all that was written before what stands
+   * in the WAL.
+   *
+   * @returns  the position of the change log that it ends at; undefined when it is to begin anew, for which `why` says the reason
+   * @throws   what keeps it from being read or written
+   */
+  open(found: StoreFound): number | undefined {
+    this.#folder = join(this.#dir, found.epoch);
+    this.probe();
+    const closed = readClosed(this.#folder);
+    rmSync(join(this.#folder, CLOSED), { force: true }); // It is good for one start.
+    const name = piecesIn(this.#folder).names.at(-1);
+    this.#why = undefined;
+    if (name === undefined) {
+      this.#why = "there is none yet";
+      return undefined;
+    }
+    let end: End;
+    try {
+      end = this.#endIn(name);
+    } catch (error) {
+      if (!(error instanceof TallyError)) throw error;
+      this.#why = `what it ends with cannot be gone on from: ${error.message.replace(/\.$/, "")}`;
+      return undefined;
+    }
+    this.#why = whyNot(end, found, closed, (frame) => this.#sumsAt(end, frame));
+    if (this.#why !== undefined) return undefined;
+    this.#end = end;
+    return end.position;
+  }
+
+  /** From now on all is in the archive that is written after a place: what comes before it is in the data file. */
+  begin({ salts, frames, position, now }: WalPlace & { readonly position: number; readonly now: number }): void {
+    this.#ready();
+    const name = piecesIn(this.#folder!).names.at(-1);
+    const generation = name === undefined ? 1 : Number(name.slice(0, name.indexOf("-"))) + 1;
+    this.#changes = [];
+    this.#last = undefined;
+    this.#end = {
+      ...{ began: now, generation, salts, frame: frames, position },
+      ...{ sums: undefined, walId: undefined, digest: null },
+    };
+  }
+
+  /** What is written is archived no more, until it begins anew. */
+  giveUp(): void {
+    this.#end = undefined;
+    this.#changes = [];
+  }
+
+  /**
+   * Archive what is committed and was not archived yet. When it throws, the next one has to take that in as well.
+   *
+   * @throws  what keeps it from being read or written
+   */
+  take(point: WalPoint): void {
+    for (const change of point.changes) this.#changes.push(change);
+    if (this.#end === undefined) throw unusable("the archive was not begun.");
+    if (this.#last !== undefined && !existsSync(this.#last))
+      throw unusable(`${this.#last} was taken away: what is archived from then on cannot be restored.`);
+    if (point.frames === 0) return;
+    if (this.#end.salts === point.salts && this.#end.frame >= point.frames) return;
+    this.#ready();
+    const fd = openSync(this.#walPath, "r");
+    try {
+      const bytes = Buffer.alloc(WAL_HEAD_BYTES);
+      readSync(fd, bytes, 0, WAL_HEAD_BYTES, 0);
+      const wal = readWalHead(bytes);
+      if (wal === undefined || wal.salts !== point.salts)
+        throw unusable(`${this.#walPath} is another one than was to be archived.`);
+      if (this.#end.salts !== wal.salts) this.#end = nextGeneration(this.#end, wal);
+      while (this.#end.frame < point.frames) this.#write(fd, wal, point);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Note that the store was closed: whoever writes to the data file from now on shows by it. */
+  closed(path: string): void {
+    if (this.#end?.walId === undefined || this.#folder === undefined) return;
+    const { walId } = this.#end;
+    writeWhole(this.#folder, CLOSED, Buffer.from(JSON.stringify({ walId, ...markOf(path) })));
+  }
+
+  close(): void {
+    this.#lock?.release();
+    this.#lock = undefined;
+  }
+
+  /** Find out whether anything can be written. @throws what keeps it from that */
+  probe(): void {
+    this.#ready();
+    writeWhole(this.#folder!, PROBE, Buffer.alloc(PROBE_BYTES));
+    rmSync(join(this.#folder!, PROBE));
+  }
+
+  /** The folder that it stands in was made by somebody: another one may be on another disk. */
+  #ready(): void {
+    if (!statSync(this.#dir, { throwIfNoEntry: false })?.isDirectory())
+      throw unusable(`${this.#dir} is not there, or is no folder.`);
+    this.#lock ??= holdLock(join(this.#dir, "archive"));
+    if (!existsSync(this.#folder!)) mkdirSync(this.#folder!, { mode: 0o700 });
+    else if (this.#end === undefined) clearParts(this.#folder!);
+  }
+
+  #endIn(name: string): End {
+    const path = join(this.#folder!, name);
+    const { head, digest, wal, frames } = readPiece(readFileSync(path), path);
+    this.#last = path;
+    return {
+      ...{ began: head.began, generation: head.generation, salts: wal.salts, frame: head.to },
+      ...{ walId: head.walId, digest, position: head.positions[1] },
+      sums: frameAt(frames, wal, head.to - head.from).sums,
+    };
+  }
+
+  /** Whether a frame of the WAL is the one that the archive ends with. */
+  #sumsAt({ salts }: End, frame: number): WalSums | undefined {
+    const fd = openSync(this.#walPath, "r");
+    try {
+      const bytes = Buffer.alloc(WAL_HEAD_BYTES);
+      readSync(fd, bytes, 0, WAL_HEAD_BYTES, 0);
+      const wal = readWalHead(bytes);
+      return wal?.salts === salts && wal !== undefined ? sumsAfter(fd, wal, frame) : undefined;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** One piece, up to a commit: as many frames as are to be in memory at once, or those of one commit. */
+  #write(fd: number, wal: WalHead, point: WalPoint): void {
+    const end = this.#end!;
+    const before = end.sums ?? sumsAfter(fd, wal, end.frame);
+    const { frames, count } = committedFrames(fd, wal, end.frame, point.frames, before);
+    const to = end.frame + count;
+    const changes = this.#changes;
+    const isLast = to === point.frames;
+    const head: PieceToWrite = {
+      ...{ began: end.began, generation: end.generation, from: end.frame + 1, to },
+      ...{ wal: wal.bytes.toString("hex"), sums: before, walId: point.walId, previous: end.digest },
+      // Of a part nobody has told what is in it: a restore finds it out.
+      positions: [end.position, isLast ? point.position : end.position],
+      times: [changes[0]?.[1] ?? point.now, changes.at(-1)?.[1] ?? point.now],
+      now: point.now,
+    };
+    const { bytes, digest } = pieceOf(head, frames, changes);
+    const name = pieceName(head);
+    writeWhole(this.#folder!, name, bytes);
+    this.#last = join(this.#folder!, name);
+    const { sums } = frameAt(frames, wal, count - 1);
+    this.#end = { ...end, frame: to, sums, walId: point.walId, digest, position: head.positions[1] };
+    if (isLast) this.#changes = [];
+    this.#wrote();
+  }
+}
+
+/** A start with no gap before it: undefined; or why there may be one. */
+function whyNot(
+  end: End,
+  { salts, frames, walId, basedOn, file }: StoreFound,
+  closed: Closed | undefined,
+  sumsAt: (frame: number) => WalSums | undefined,
+): string | undefined {
+  if (frames > 0 && salts === end.salts) {
+    const sums = frames >= end.frame ? sumsAt(end.frame) : undefined;
+    return sums?.join() === end.sums?.join() && sums !== undefined
+      ? undefined
+      : "the -wal lacks something of what was archived of it";
+  }
+  if (frames > 0)
+    return basedOn === end.walId && isArchivedId(walId)
+      ? undefined
+      : "the store was written to while nothing was archived";
+  const isSame =
+    walId === end.walId &&
+    closed?.walId === walId &&
+    closed?.bytes === file.bytes &&
+    closed.mtimeNs === file.mtimeNs;
+  return isSame ? undefined : "the store was written to, or put there, since it was archived";
+}
+
+function nextGeneration(end: End, wal: WalHead): End {
+  // Of one that has just begun, and has no piece yet, this is the first.
+  const generation = end.digest === null ? end.generation : end.generation + 1;
+  return { ...end, generation, salts: wal.salts, frame: 0, sums: wal.sums };
+}
+
+/** The checksum that the WAL has after a frame; it is believed because what follows fits it. */
+function sumsAfter(fd: number, wal: WalHead, frame: number): WalSums {
+  if (frame === 0) return wal.sums;
+  const bytes = readFrames(fd, wal, frame - 1, 1);
+  return frameAt(bytes, wal, 0).sums;
+}
+
+/** @returns  some frames that end with a commit, and how many they are */
+function committedFrames(
+  fd: number,
+  wal: WalHead,
+  from: number,
+  end: number,
+  before: WalSums,
+): { frames: Buffer; count: number } {
+  for (let wanted = Math.ceil(PIECE_BYTES / frameBytesOf(wal)); ; wanted *= 2) {
+    const there = Math.min(wanted, end - from);
+    const frames = readFrames(fd, wal, from, there);
+    if (soundFrames(frames, wal, before) < there)
+      throw unusable("the -wal is damaged, or was written by somebody else: what is committed cannot be read.");
+    for (let count = there; count > 0; count--)
+      if (frameAt(frames, wal, count - 1).filePages > 0)
+        return { frames: frames.subarray(0, count * frameBytesOf(wal)), count };
+    if (there === end - from) throw unusable("the -wal does not end with a commit.");
+  }
+}
+
+/** What is read, compressed and written at once. */
+const PIECE_BYTES = 16 * 2 ** 20;
+
+function readFrames(fd: number, wal: WalHead, from: number, count: number): Buffer {
+  const frameBytes = frameBytesOf(wal);
+  const bytes = Buffer.allocUnsafe(count * frameBytes);
+  for (let done = 0; done < bytes.length; ) {
+    const read = readSync(fd, bytes, done, bytes.length - done, WAL_HEAD_BYTES + from * frameBytes + done);
+    if (read === 0) return bytes.subarray(0, done);
+    done += read;
+  }
+  return bytes;
+}
+
+/** What a store was when it was closed. */
+interface Closed extends FileMark {
+  readonly walId: string;
+}
+
+const CLOSED = "closed.json";
+const PROBE = "probe";
+const PROBE_BYTES = 2 ** 16;
+
+function readClosed(folder: string): Closed | undefined {
+  if (!readdirSync(folder).includes(CLOSED)) return undefined;
+  try {
+    return JSON.parse(readFileSync(join(folder, CLOSED), "utf8")) as Closed;
+  } catch {
+    return undefined; // Then nothing is known of it.
+  }
+}
+
+/** What a data file is known by; it is only looked at by its path. */
+export function markOf(path: string): FileMark {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return { bytes: `${stat?.size ?? 0}`, mtimeNs: `${stat?.mtimeNs ?? 0}` };
+}

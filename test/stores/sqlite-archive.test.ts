@@ -141,20 +141,21 @@ describe("an archive", () => {
   }, 120_000);
 });
 
+/** Count one at a time, so that each value is a position. */
+async function count(store: Store, times: number): Promise<void> {
+  for (let i = 0; i < times; i++) await apply(store, increment("a"));
+}
+
+/** A store of which a backup was made at position 3. */
+async function begun(): Promise<Store> {
+  const store = await open();
+  await count(store, 3);
+  await second(store);
+  await backup();
+  return store;
+}
+
 describe("a store that is archived", () => {
-  /** Count one at a time, so that each value is a position. */
-  async function count(store: Store, times: number): Promise<void> {
-    for (let i = 0; i < times; i++) await apply(store, increment("a"));
-  }
-
-  async function begun(): Promise<Store> {
-    const store = await open();
-    await count(store, 3);
-    await second(store);
-    await backup();
-    return store;
-  }
-
   it("goes on with its archive when it was stopped in order, and archives what the stop writes", async () => {
     let store = await begun();
     for (let i = 0; i < 3; i++) {
@@ -184,27 +185,39 @@ describe("a store that is archived", () => {
       expect((await restore({ position })).values).toEqual({ a: position });
   });
 
+  /** So many have pages enough for a checkpoint. */
+  const LARGE = 4;
+
+  /** Write pages enough for a checkpoint, and have one made, until the WAL is begun anew. @returns  the commits that took */
+  async function untilBegunAnew(store: Store): Promise<number> {
+    const salts = () => readFileSync(`${path}-wal`).toString("hex", 16, 24);
+    const before = salts();
+    let commits = 0;
+    const large = (i: number) => Array.from({ length: 8_000 }, (_, k) => `${"n".repeat(200)}${i}.${k}`);
+    for (; commits < LARGE; commits++)
+      await commit(store, batch(large(commits).map((name) => increment(name))));
+    for (; salts() === before; commits++) {
+      expect(commits).toBeLessThan(2_000);
+      await store.top({ prefix: "z", labels: {} }, 1, "highest"); // Between two of these the WAL is looked at.
+      await apply(store, increment("b"));
+    }
+    return commits;
+  }
+
   it("goes on after a kill just after the WAL was begun anew, of which nothing is archived", async () => {
     let store = await begun();
     await count(store, 2);
-    const names = (i: number) => Array.from({ length: 900 }, (_, k) => `${"n".repeat(200)}${i}.${k}`);
-    const wal = () => readFileSync(`${path}-wal`).subarray(16, 24).toString("hex");
-    const before = wal();
-    let rounds = 0;
-    for (; wal() === before; rounds++) {
-      expect(rounds).toBeLessThan(400);
-      await commit(store, batch(names(rounds).map((name) => increment(name))));
-    }
-    const isArchived = pieces().some((name) => name.startsWith("0000000003"));
+    const before = pieces().at(-1)!.slice(0, 10);
+    const commits = await untilBegunAnew(store);
+    expect(pieces().at(-1)!.slice(0, 10)).toBe(before);
     await killed(store);
-    expect(isArchived).toBe(false);
     store = await open();
     expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
     await count(store, 1);
     await second(store);
     await store.close();
     expect((await restore(undefined)).values).toMatchObject({ a: 6 });
-    expect((await restore({ position: 5 + rounds })).values).toMatchObject({ a: 5 });
+    expect((await restore({ position: 5 + commits })).values).toMatchObject({ a: 5, b: commits - LARGE });
   }, 120_000);
 
   it("begins it anew after somebody has written to the store without it, and nothing is restored across that", async () => {
@@ -242,5 +255,245 @@ describe("a store that is archived", () => {
     expect(store.archive!.status.state).toBe("archiving");
     await expect.poll(() => store.archive!.status.why).toMatch(/written to, or put there/);
     await store.close();
+  });
+});
+
+describe("what is not whole", () => {
+  /** Ten pieces of two commits each, from position 3 on. */
+  async function closed(): Promise<void> {
+    const store = await begun();
+    for (let i = 0; i < 10; i++) {
+      await count(store, 2);
+      await second(store);
+    }
+    await store.close();
+  }
+
+  it(`a piece that is missing, damaged, cut short or there twice: up to there it is restored, and not beyond (seed ${seed})`, async () => {
+    await closed();
+    const random = seededRandom(seed);
+    const { length } = pieces();
+    const harms: Readonly<Record<string, (piece: string, i: number) => void>> = {
+      missing: (piece) => rmSync(piece),
+      "cut short": (piece) => writeFileSync(piece, readFileSync(piece).subarray(0, -1)),
+      empty: (piece) => writeFileSync(piece, ""),
+      "another bit": (piece) => {
+        const bytes = readFileSync(piece);
+        bytes[random.between(0, bytes.length - 1)]! ^= 1 << random.between(0, 7);
+        writeFileSync(piece, bytes);
+      },
+      "the next one's place": (piece, i) => copyFileSync(join(archive, "first", pieces()[i + 1]!), piece),
+      "the one before's place": (piece, i) => copyFileSync(join(archive, "first", pieces()[i - 1]!), piece),
+    };
+    for (const [harm, done] of Object.entries(harms)) {
+      const i = random.between(length - 9, length - 4);
+      const of = join(dir, `harmed ${harm}`);
+      cpSync(archive, of, { recursive: true });
+      const piece = join(of, "first", pieces()[i]!);
+      done(piece, i);
+      const error = (await restore(undefined, undefined, of).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      )) as Error;
+      expect(error?.message, `${harm} (seed ${seed})`).toContain(join(of, "first"));
+      const [, upTo] = /--until (\d+) restores that/.exec(error.message) ?? [];
+      expect(Number(upTo), error.message).toBeGreaterThan(3);
+      expect((await restore({ position: Number(upTo) }, undefined, of)).values).toEqual({ a: Number(upTo) });
+      await expect(restore({ position: Number(upTo) + 1 }, undefined, of), harm).rejects.toThrow(`position ${upTo}`);
+    }
+  });
+
+  it("a bit, wherever it is in whichever piece, is never restored as something else", async () => {
+    await closed();
+    const random = seededRandom(seed);
+    const of = join(dir, "flipped");
+    for (let n = 0; n < 60; n++) {
+      rmSync(of, { recursive: true, force: true });
+      cpSync(archive, of, { recursive: true });
+      const piece = join(of, "first", random.pick(pieces()));
+      const bytes = readFileSync(piece);
+      const at = random.between(0, bytes.length - 1);
+      bytes[at]! ^= 1 << random.between(0, 7);
+      writeFileSync(piece, bytes);
+      const about = `byte ${at} of ${piece} (seed ${seed})`;
+      const to = await restore(undefined, undefined, of).catch((error: Error & { code?: string }) => {
+        expect(error.code, `${about}: ${error.stack}`).toBe("STORE_UNAVAILABLE");
+        return undefined;
+      });
+      if (to !== undefined) expect(to.values, about).toEqual({ a: 23 }); // It was before the backup.
+    }
+  }, 120_000);
+
+  it("another store's archive, or none, leads nowhere; a later one does not lead to a backup before it", async () => {
+    await closed();
+    const other = join(dir, "other");
+    mkdirSync(join(other, "first"), { recursive: true });
+    await expect(restore(undefined, undefined, other)).rejects.toThrow(/does not go on from this backup/);
+    await expect(restore(undefined, undefined, join(dir, "none"))).rejects.toThrow(/cannot be read \(ENOENT\)/);
+    for (const name of pieces().slice(4)) copyFileSync(join(archive, "first", name), join(other, "first", name));
+    await expect(restore(undefined, undefined, other)).rejects.toThrow(/does not go on|What comes before/);
+    writeFileSync(join(archive, "first", "of mine.zst"), "");
+    await expect(restore(undefined)).rejects.toThrow(/of mine\.zst is no piece of the archive, by its name/);
+  });
+
+  it("until before the first backup, in the future, or between: refused, told of, or the newest that is early enough", async () => {
+    const store = await begun();
+    const at: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      clock.advance(60_000);
+      await count(store, 2);
+      await second(store);
+      at.push(clock.now());
+      await backup(join(dir, `${i}.tar`));
+    }
+    clock.advance(60_000);
+    await count(store, 1);
+    await second(store);
+    await store.close();
+    await expect(restore({ position: 2 }, dir)).rejects.toThrow(
+      /There is no backup in .* of before that: the oldest is of 2026-01-01T00:00:01\.000Z, position 3/,
+    );
+    await expect(restore({ time: at[0]! - 1 }, join(dir, "0.tar"))).rejects.toThrow(/was before that/);
+    expect((await restore({ position: 4 }, dir)).values).toEqual({ a: 4 });
+    expect((await restore({ time: at[1]! + 30_000 }, dir)).values).toEqual({ a: 7 });
+    await expect(restore({ position: 11 }, dir)).rejects.toThrow(/has no position 11 yet.*--until 10 restores that/);
+    const future = await restore({ time: clock.now() + 3_600_000 }, dir);
+    expect(future.values).toEqual({ a: 10 });
+    expect(future.reached).toMatchObject({ position: 10, endsBefore: true });
+    expect((await restore(undefined, dir)).reached.endsBefore).toBe(false);
+  });
+
+  it("a change of a policy is restored up to the second, from a backup that has the same counts", async () => {
+    const store = await begun();
+    clock.advance(60_000);
+    const policy = (body: string, expectedVersion?: number) =>
+      store.catalogue!.write({ kind: "policy", key: "shop.", body, expectedVersion });
+    await policy("{}", 0);
+    await second(store);
+    const between = clock.now() + 1_000;
+    clock.advance(60_000);
+    await backup(join(dir, "c.tar"));
+    const { entries } = await store.catalogue!.read(0);
+    await policy('{"a":1}', entries.find(({ key }) => key === "shop.")!.version);
+    await second(store);
+    await store.close();
+    const bodyAt = async (until: RestoreUntil | undefined, from: string) => {
+      const { to } = await restore(until, from);
+      const db = new Database(to, { readonly: true });
+      const body = db.prepare("SELECT body FROM catalogue WHERE key = 'shop.'").pluck().get();
+      db.close();
+      return body;
+    };
+    expect(await bodyAt({ time: between }, dir)).toBe("{}");
+    expect(await bodyAt(undefined, dir)).toBe('{"a":1}');
+    expect(await bodyAt({ position: 3 }, dir)).toBe('{"a":1}');
+    await expect(restore({ time: between }, join(dir, "c.tar"))).rejects.toThrow(/was before that/);
+  });
+});
+
+describe("an archive that cannot be written", () => {
+  const MIB = 2 ** 20;
+
+  it("is gone on with once it can be again: what waited is in it, and counting did not wait", async () => {
+    const store = await begun();
+    renameSync(archive, `${archive}-away`);
+    clock.advance(1_000);
+    await count(store, 5);
+    await store.maintain();
+    await expect.poll(() => store.archive!.status.failure).toMatch(/is not there, or is no folder|was taken away/);
+    await count(store, 5);
+    renameSync(`${archive}-away`, archive);
+    await second(store);
+    await expect.poll(() => store.archive!.status).toMatchObject({ state: "archiving", failure: undefined, breaks: 0 });
+    await store.close();
+    for (const position of [4, 8, 13]) expect((await restore({ position })).values).toEqual({ a: position });
+  });
+
+  it("breaks off when too much waits for it, and begins anew, with what can be restored before and after", async () => {
+    const store = await open({ waitingBytesMax: 20 * MIB });
+    await count(store, 3);
+    await second(store);
+    await backup();
+    renameSync(archive, `${archive}-away`);
+    const large = (i: number) => Array.from({ length: 8_000 }, (_, k) => `${"n".repeat(200)}${i}.${k}`);
+    for (let i = 0; store.archive!.status.breaks === 0; i++) {
+      expect(i).toBeLessThan(100);
+      await commit(store, batch(large(i).map((name) => increment(name))));
+      await store.top({ prefix: "z", labels: {} }, 1, "highest");
+      await store.maintain();
+    }
+    expect(store.archive!.status.state).toBe("broken");
+    expect(statSync(`${path}-wal`).size).toBeLessThan(64 * MIB);
+    const before = (await store.get(["a"]))[0];
+    expect(before).toMatchObject({ value: 3n });
+    renameSync(`${archive}-away`, archive);
+    clock.advance(1_000);
+    await expect
+      .poll(async () => {
+        await store.maintain();
+        return store.archive!.status.state;
+      })
+      .toBe("archiving");
+    expect(store.archive!.status.beganMs).toBe(clock.now());
+    await count(store, 1);
+    await second(store);
+    await backup(join(dir, "c.tar"));
+    await count(store, 2);
+    await second(store);
+    await store.close();
+    await expect(restore(undefined)).rejects.toThrow(/was begun anew at .*--until 3 restores that|leads up to position 3/);
+    expect((await restore({ position: 3 })).values).toEqual({ a: 3 });
+    expect((await restore(undefined, join(dir, "c.tar"))).values).toMatchObject({ a: 6 });
+  }, 120_000);
+
+  it("at a stop leaves what it lacks in the WAL, and the next start archives that", async () => {
+    let store = await begun();
+    await count(store, 4);
+    renameSync(archive, `${archive}-away`);
+    await store.close();
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
+    renameSync(`${archive}-away`, archive);
+    store = await open();
+    expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+    await store.close();
+    expect(existsSync(`${path}-wal`)).toBe(false);
+    for (const position of [5, 7]) expect((await restore({ position })).values).toEqual({ a: position });
+  });
+
+  it("at a start does not keep it from counting, and begins anew when it can", async () => {
+    let store = await begun();
+    await count(store, 4);
+    await killed(store);
+    renameSync(archive, `${archive}-away`);
+    store = await open();
+    expect(store.archive!.status.state).toBe("broken");
+    await count(store, 1);
+    renameSync(`${archive}-away`, archive);
+    clock.advance(1_000);
+    await expect
+      .poll(async () => {
+        await store.maintain();
+        return store.archive!.status.state;
+      })
+      .toBe("archiving");
+    await second(store);
+    await store.close();
+    await expect(restore({ position: 8 })).rejects.toThrow(/leads up to position 3/);
+  });
+
+  it("is of one server at a time: another one is told so, and counts", async () => {
+    const store = await begun();
+    const other = await openSqlite(join(dir, "other.db"), {
+      ...{ clock, newUid: () => v7(), retention: DEFAULT_RETENTION, cachedCountersMax: 100, warn: () => {} },
+      archive: { dir: archive },
+    });
+    expect(other.archive!.status.state).toBe("broken");
+    await expect.poll(() => other.archive!.status.failure).toMatch(/archive is in use/);
+    await apply(other, increment("a"));
+    await other.close();
+    await count(store, 1);
+    await second(store);
+    await store.close();
+    expect((await restore({ position: 4 })).values).toEqual({ a: 4 });
   });
 });

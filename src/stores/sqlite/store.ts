@@ -285,8 +285,8 @@ class SqliteStore implements Store {
     // First: while they read, the WAL cannot be taken in whole.
     await Promise.all([this.#scanner.close(), this.#reader.close(undefined), this.#closeHistory()]);
     try {
-      await closeWriter(this.#file, momentOf(this.#options.clock), this.history?.told);
-      await this.archive?.closed();
+      const inOrder = await closeWriter(this.#file, momentOf(this.#options.clock), this.history?.told);
+      if (inOrder) await this.archive?.closed();
     } finally {
       await this.archive?.close();
     }
@@ -344,10 +344,15 @@ interface Writing {
   readonly letGo: (() => void) | undefined;
 }
 
-/** When it has failed, it is left as it is, and so is what it has written. */
-async function closeWriter({ thread, letGo }: Writing, moment: Moment, history?: HistoryTold): Promise<void> {
-  if (thread.hasEnded) return;
+/** When it has failed, it is left as it is, and so is what it has written. @returns  whether it was closed in order */
+async function closeWriter(
+  { thread, letGo }: Writing,
+  moment: Moment,
+  history?: HistoryTold,
+): Promise<boolean> {
+  if (thread.hasEnded) return false;
   await thread.ask("seal", { moment, history } satisfies SealRequest);
   letGo?.();
   await thread.close(moment);
+  return true;
 }

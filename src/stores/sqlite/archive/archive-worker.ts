@@ -64,7 +64,8 @@ function done(archiver: Archiver, shared: ArchiveShared, message: GateMessage): 
     shared.beganMs = archiver.began;
     shared.upToMs = message.begin.now;
   } else if ("point" in message) {
-    archiver.take(message.point);
+    const since = performance.now();
+    if (archiver.take(message.point)) shared.tookMs = performance.now() - since;
     shared.upToMs = message.point.now;
   } else if ("probe" in message) {
     archiver.probe();

@@ -128,15 +128,16 @@ export class Archiver {
   /**
    * Archive what is committed and was not archived yet. When it throws, the next one has to take that in as well.
    *
-   * @throws  what keeps it from being read or written
+   * @returns  whether there was anything
+   * @throws   what keeps it from being read or written
    */
-  take(point: WalPoint): void {
+  take(point: WalPoint): boolean {
     for (const change of point.changes) this.#changes.push(change);
     if (this.#end === undefined) throw unusable("the archive was not begun.");
     if (this.#last !== undefined && !existsSync(this.#last))
       throw unusable(`${this.#last} was taken away: what is archived from then on cannot be restored.`);
-    if (point.frames === 0) return;
-    if (this.#end.salts === point.salts && this.#end.frame >= point.frames) return;
+    if (point.frames === 0) return false;
+    if (this.#end.salts === point.salts && this.#end.frame >= point.frames) return false;
     this.#ready();
     const fd = openSync(this.#walPath, "r");
     try {
@@ -147,6 +148,7 @@ export class Archiver {
         throw unusable(`${this.#walPath} is another one than was to be archived.`);
       if (this.#end.salts !== wal.salts) this.#end = nextGeneration(this.#end, wal);
       while (this.#end.frame < point.frames) this.#write(fd, wal, point);
+      return true;
     } finally {
       closeSync(fd);
     }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { TallyError } from "../../../core/errors.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { pieceName, piecesIn } from "./folder.ts";
 import { factsOf, type Piece, type PieceFacts, readPiece } from "./piece.ts";
@@ -27,15 +28,17 @@ export interface ChainPiece extends PieceFacts {
 export function chainFrom(dir: string, walId: string): Chain | undefined {
   for (const folder of foldersIn(dir)) {
     const { names, others } = piecesIn(folder);
-    const pieces = names.map((name) => ({ path: join(folder, name), ...factsOf(join(folder, name)) }));
-    const first = pieces.findIndex(({ head }) => head.walId === walId);
-    if (first === -1) continue;
+    const pieces = names.map((name) => lookAt(join(folder, name)));
+    const first = pieces.findIndex((piece) => "head" in piece && piece.head.walId === walId);
+    const found = pieces[first];
+    if (found === undefined || !("head" in found)) continue;
     if (others.length > 0)
       throw unusable(`${join(folder, others[0]!)} is no piece of the archive, by its name: move it away.`);
-    const { head, path } = pieces[first]!;
-    if (head.previous !== null && head.previous !== pieces[first - 1]?.digest)
+    const before = pieces[first - 1];
+    const follows = before !== undefined && "digest" in before && before.digest === found.head.previous;
+    if (found.head.previous !== null && !follows)
       throw unusable(
-        `What comes before ${path} is not there, and the backup may be from before it: restore a later backup.`,
+        `What comes before ${found.path} is not there, or damaged, and the backup may be from before it: restore a later backup.`,
       );
     return followed(pieces.slice(first));
   }
@@ -53,13 +56,35 @@ function foldersIn(dir: string): string[] {
   }
 }
 
-function followed(pieces: readonly ChainPiece[]): Chain {
-  for (const [i, { head, path }] of pieces.entries()) {
-    const upTo = (breaksOff: string): Chain => ({ pieces: pieces.slice(0, i), breaksOff });
+/** A piece that nothing can be known of. */
+interface Damaged {
+  readonly path: string;
+  /** A sentence. */
+  readonly damage: string;
+}
+
+function lookAt(path: string): ChainPiece | Damaged {
+  try {
+    return { path, ...factsOf(path) };
+  } catch (error) {
+    if (!(error instanceof TallyError)) throw error;
+    return { path, damage: error.message.replace(/\.$/, "") };
+  }
+}
+
+function followed(found: readonly (ChainPiece | Damaged)[]): Chain {
+  const pieces: ChainPiece[] = [];
+  for (const piece of found) {
+    const upTo = (breaksOff: string): Chain => ({ pieces, breaksOff });
+    if ("damage" in piece) return upTo(piece.damage);
+    const { head, path } = piece;
     if (pieceName(head) !== path.slice(path.lastIndexOf("/") + 1))
       return upTo(`${path} is another piece than its name says: it was copied or renamed`);
-    const before = pieces[i - 1];
-    if (before === undefined || head.previous === before.digest) continue;
+    const before = pieces.at(-1);
+    if (before === undefined || head.previous === before.digest) {
+      pieces.push(piece);
+      continue;
+    }
     if (head.previous === null)
       return upTo(`the archive was begun anew at ${new Date(head.began).toISOString()}, with ${path}`);
     const isNext = head.generation - before.head.generation <= 1;

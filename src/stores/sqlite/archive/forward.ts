@@ -61,7 +61,11 @@ export async function forward(path: string, options: ForwardOptions): Promise<Re
     let isThere = false;
     for (const [i, each] of chain.pieces.entries()) {
       if (signal.aborted) throw new TallyError("CALL_CANCELLED", "it was stopped");
-      const piece = readOr(chain, i, reached);
+      const piece = readUnless(until, chain, i, reached);
+      if (piece === undefined) {
+        isThere = true;
+        break;
+      }
       const commits = commitsIn(piece, readPlaces(path), position);
       const wanted = untilIn(commits, until);
       const last = wanted.at(-1);
@@ -99,6 +103,22 @@ function untilIn(commits: readonly Commit[], until: RestoreUntil | undefined): r
     "position" in until ? commit.position > until.position : commit.time > until.time,
   );
   return first === -1 ? commits : commits.slice(0, first);
+}
+
+/** The same, unless what is asked for has been reached: it is damaged then, and was not needed. */
+function readUnless(
+  until: RestoreUntil | undefined,
+  chain: Chain,
+  i: number,
+  reached: Place | undefined,
+): Piece | undefined {
+  try {
+    return readOr(chain, i, reached);
+  } catch (error) {
+    const isThere = until !== undefined && "position" in until && until.position === reached?.position;
+    if (isThere && error instanceof TallyError) return undefined;
+    throw error;
+  }
 }
 
 /** Read a piece; where it is damaged, say how far the archive leads. */

@@ -38,8 +38,6 @@ export class ArchiveGate {
   #asked: number | undefined;
   /** Up to where the WAL was when that was told last. */
   #told: (WalPlace & { readonly serial: number }) | undefined;
-  /** The same one before. */
-  #before: WalPlace | undefined;
   /** When it has begun anew: by which message, and the first that was told of since. Until that is archived, nothing is. */
   #begun: { readonly serial: number; first: number | undefined } | undefined;
   /** The change log's latest commit that was told of. */
@@ -85,7 +83,7 @@ export class ArchiveGate {
       epoch: epochIn(catalogue) ?? FIRST_EPOCH,
     };
     const serial = this.#send({ open: found });
-    const isOpen = this.#shared.waitFor(serial, START_PATIENCE_MS);
+    const isOpen = this.#shared.waitFor(serial, PATIENCE_MS);
     const answer = isOpen ? (receiveMessageOnPort(this.#port)?.message as OpenAnswer | undefined) : undefined;
     if (answer?.position === undefined) {
       this.#shared.state = "broken";
@@ -93,25 +91,42 @@ export class ArchiveGate {
     }
     this.#position = answer.position;
     this.#shared.state = "archiving";
-    if (!this.passes(START_PATIENCE_MS)) this.giveUp();
+    if (!this.passes()) this.giveUp();
   }
 
-  /**
-   * Whether a checkpoint may be made: the archive has all of the WAL, or has it within a time.
-   *
-   * @param patienceMs  for as long as it writes nothing meanwhile
-   */
-  passes(patienceMs: number): boolean {
+  /** Whether all of the WAL is archived; waits for that at a start and at the end, for as long as anything is written. */
+  passes(): boolean {
     if (this.#shared.state !== "archiving") return true;
     const place = this.#place();
     if (place.frames === 0) return true;
-    if (this.#isTold(place)) return this.#shared.waitFor(this.#told!.serial, patienceMs) || this.#again(place, patienceMs);
-    if (patienceMs <= SHORT_PATIENCE_MS) {
-      if (this.#isBusy) return false;
-      const serial = this.#point(place);
-      return this.#isNear(place) && this.#shared.waitFor(serial, patienceMs);
-    }
-    return this.#shared.waitFor(this.#point(place), patienceMs);
+    const told = this.#isTold(place) ? this.#told!.serial : this.#point(place);
+    return this.#shared.waitFor(told, PATIENCE_MS);
+  }
+
+  /**
+   * Whether a checkpoint may be made that is due. Under load the archive would never have all frames, so for the last of them it
+   * is waited, if that takes no longer than a moment: the longer the more there is.
+   *
+   * @param frames  that are not in the file yet; when there are too many the archive breaks off, and a checkpoint may be made
+   */
+  lets(frames: bigint): boolean {
+    if (this.#shared.state !== "archiving") return true;
+    const waitMs = Math.min(WAIT_MS_MAX, (Number(frames) * WAIT_MS) / WAIT_FRAMES);
+    if (this.#passesWithin(waitMs)) return true;
+    if (frames * FRAME_BYTES < BigInt(this.#waitingBytesMax)) return false;
+    this.giveUp();
+    return true;
+  }
+
+  #passesWithin(waitMs: number): boolean {
+    if (this.#isBusy) return false;
+    const place = this.#place();
+    if (place.frames === 0) return true;
+    if (this.#isTold(place)) return true;
+    const isNear = place.frames - (this.#told?.salts === place.salts ? this.#told!.frames : 0) <= NEAR_FRAMES;
+    const isQuick = this.#shared.tookMs <= waitMs;
+    const serial = this.#point(place);
+    return isNear && isQuick && this.#shared.waitFor(serial, waitMs);
   }
 
   /** All of the WAL is in the file. */
@@ -134,17 +149,6 @@ export class ArchiveGate {
     else if (!this.#shared.able) this.#send({ probe: true });
   }
 
-  /**
-   * Whether a checkpoint may be made all the same, so much does the WAL have that is not in the file: then it breaks off.
-   *
-   * @param frames  how many wait for a checkpoint
-   */
-  givesUp(frames: bigint): boolean {
-    if (frames * FRAME_BYTES < BigInt(this.#waitingBytesMax)) return false;
-    this.giveUp();
-    return true;
-  }
-
   /** Counting goes on without it. */
   giveUp(): void {
     if (this.#shared.state !== "archiving") return;
@@ -153,11 +157,6 @@ export class ArchiveGate {
     this.#shared.brokeOff();
     this.#begun = undefined;
     this.#send({ giveUp: true });
-  }
-
-  #again(place: WalPlace, patienceMs: number): boolean {
-    const failed = this.#shared.outcomeOf(this.#told!.serial) === "failed";
-    return failed && patienceMs > SHORT_PATIENCE_MS && this.#shared.waitFor(this.#point(place), patienceMs);
   }
 
   get #isBusy(): boolean {
@@ -169,12 +168,6 @@ export class ArchiveGate {
     return told?.salts === salts && told?.frames === frames && this.#shared.outcomeOf(told.serial) !== "failed";
   }
 
-  /** Whether little enough is left for somebody to wait for it. */
-  #isNear({ salts, frames }: WalPlace): boolean {
-    const before = this.#before;
-    return frames - (before?.salts === salts ? before!.frames : 0) <= NEAR_FRAMES;
-  }
-
   #point(place: WalPlace): number {
     const changes: ChangeTime[] = [];
     for (const { position, time_ms } of this.#statements!.changes.iterate(this.#position)) changes.push([position, time_ms]);
@@ -183,7 +176,6 @@ export class ArchiveGate {
     const serial = this.#send({
       point: { ...place, walId: id!, position: this.#position, changes, now: this.#now },
     });
-    this.#before = this.#told;
     this.#told = { ...place, serial };
     if (this.#begun !== undefined) this.#begun.first ??= serial;
     return serial;
@@ -211,14 +203,15 @@ export class ArchiveGate {
   }
 }
 
-/** A checkpoint that is due waits so long for the last frames: otherwise, under load, the archive would never have all of them. */
-export const SHORT_PATIENCE_MS = 50;
-/** Some megabytes. */
+/** For how long a checkpoint waits that is due: so long for so many frames in the WAL, 16 MiB. */
+const WAIT_MS = 50;
+const WAIT_FRAMES = 4_000;
+const WAIT_MS_MAX = 1_000;
+/** So few are archived in no time: some megabytes. */
 const NEAR_FRAMES = 2_048;
 /** Of a page of 4 KiB. */
 const FRAME_BYTES = 4_120n;
-/** At a start and at the end, for as long as nothing is written. */
-export const START_PATIENCE_MS = 10_000;
+const PATIENCE_MS = 10_000;
 
 interface Statements {
   readonly binding: { get(): { id: string | null; based_on: string | null } | undefined };

@@ -128,6 +128,15 @@ export class ArchiveShared {
     }
   }
 
+  /** How long it took to archive what was archived last, in milliseconds. */
+  get tookMs(): number {
+    return this.#times[TOOK]!;
+  }
+
+  set tookMs(ms: number) {
+    this.#times[TOOK] = ms;
+  }
+
   /** Up to when everything is archived, in milliseconds since the Unix epoch. */
   get upToMs(): number {
     return this.#times[UP_TO]!;
@@ -149,6 +158,6 @@ export class ArchiveShared {
 
 const [STATE, BREAKS, ABLE, DONE, FAILED, PROGRESS] = [0, 1, 2, 3, 4, 5];
 const INTS = 8;
-const [UP_TO, BEGAN] = [0, 1];
-const TIMES = 2;
+const [UP_TO, BEGAN, TOOK] = [0, 1, 2];
+const TIMES = 3;
 const BYTES = INTS * 4 + TIMES * 8;

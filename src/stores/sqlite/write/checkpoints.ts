@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
 import type { Metrics } from "../../../telemetry/metrics.ts";
-import { type ArchiveGate, SHORT_PATIENCE_MS, START_PATIENCE_MS } from "../archive/gate.ts";
+import type { ArchiveGate } from "../archive/gate.ts";
 import type { WalBinding } from "../file/wal-binding.ts";
 import type { Whereabouts } from "../file/whereabouts.ts";
 
@@ -58,7 +58,7 @@ export class Checkpoints {
       const { log, checkpointed } = look(this.#db);
       const taken = log < heldAt ? checkpointed : max(checkpointed, heldAt);
       if (log - taken < CHECKPOINT_PAGES) return;
-      if (this.#gate?.passes(SHORT_PATIENCE_MS) === false && !this.#gate.givesUp(log - taken)) {
+      if (this.#gate?.lets(log - taken) === false) {
         this.#commitsSinceLook = LOOK_COMMITS; // After each commit, for there is little to be archived just then.
         return;
       }
@@ -92,7 +92,7 @@ export class Checkpoints {
    */
   first(): void {
     this.#whereabouts.settle();
-    if (this.#gate?.passes(START_PATIENCE_MS) === false) this.#gate.giveUp();
+    if (this.#gate?.passes() === false) this.#gate.giveUp();
     this.#take("RESTART");
   }
 
@@ -130,10 +130,10 @@ const LOOK_COMMITS = 16;
  * @returns  unless it is "whole", it stays as a crash would leave it
  */
 export function takeInWhole(db: Database, binding: WalBinding, gate: ArchiveGate | undefined): TakenIn {
-  if (gate?.passes(START_PATIENCE_MS) === false) return "not archived";
+  if (gate?.passes() === false) return "not archived";
   if (!takeIn(db, "FULL")) return "read";
   db.transaction(() => binding.write(false)).immediate();
-  if (gate?.passes(START_PATIENCE_MS) === false) return "not archived";
+  if (gate?.passes() === false) return "not archived";
   db.pragma("wal_checkpoint(TRUNCATE)");
   return "whole";
 }

@@ -176,7 +176,12 @@ export async function startServer(
         ...{ version: about.version, startTimeMs, auth: config.auth, store: store.traits },
         limits: limitsOf(config),
         lastBackup: backups?.last,
-        warnings: [...unready(readiness.current), ...(backups?.warnings ?? []), ...(archive?.warnings ?? []), ...warned],
+        warnings: [
+          ...unready(readiness.current),
+          ...(backups?.warnings ?? []),
+          ...(archive?.warnings ?? []),
+          ...warned,
+        ],
       }),
       callLog,
       eachLogged,

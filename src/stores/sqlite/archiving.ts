@@ -1,5 +1,5 @@
 import { MessageChannel } from "node:worker_threads";
-import type { Archiving, ArchiveStatus } from "../../service/store-archive.ts";
+import type { ArchiveStatus, Archiving } from "../../service/store-archive.ts";
 import type { ArchiveData, ArchiveSaid } from "./archive/archive-worker.ts";
 import type { GateLine } from "./archive/gate.ts";
 import { ArchiveShared } from "./archive/shared.ts";

@@ -1,12 +1,6 @@
 /** Asking a worker thread, and answering in one: one message each way a request, in order. */
 import { once } from "node:events";
-import {
-  parentPort,
-  type ResourceLimits,
-  type Transferable,
-  Worker,
-  workerData,
-} from "node:worker_threads";
+import { parentPort, type ResourceLimits, type Transferable, Worker, workerData } from "node:worker_threads";
 import { type ErrorCode, TallyError } from "../../core/errors.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import type { ThreadName } from "../../telemetry/series.ts";

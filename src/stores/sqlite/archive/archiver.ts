@@ -107,7 +107,12 @@ export class Archiver {
   }
 
   /** From now on all is in the archive that is written after a place: what comes before it is in the data file. */
-  begin({ salts, frames, position, now }: WalPlace & { readonly position: number; readonly now: number }): void {
+  begin({
+    salts,
+    frames,
+    position,
+    now,
+  }: WalPlace & { readonly position: number; readonly now: number }): void {
     this.#ready();
     const name = piecesIn(this.#folder!).names.at(-1);
     const generation = name === undefined ? 1 : Number(name.slice(0, name.indexOf("-"))) + 1;
@@ -283,7 +288,9 @@ function committedFrames(
     const there = Math.min(wanted, end - from);
     const frames = readFrames(fd, wal, from, there);
     if (soundFrames(frames, wal, before) < there)
-      throw unusable("the -wal is damaged, or was written by somebody else: what is committed cannot be read.");
+      throw unusable(
+        "the -wal is damaged, or was written by somebody else: what is committed cannot be read.",
+      );
     for (let count = there; count > 0; count--)
       if (frameAt(frames, wal, count - 1).filePages > 0)
         return { frames: frames.subarray(0, count * frameBytesOf(wal)), count };

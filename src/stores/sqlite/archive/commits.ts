@@ -23,7 +23,11 @@ export interface Commit {
  *
  * @param before  the position before the first
  */
-export function commitsIn({ head, wal, frames, changes }: Piece, places: RowPlaces, before: number): Commit[] {
+export function commitsIn(
+  { head, wal, frames, changes }: Piece,
+  places: RowPlaces,
+  before: number,
+): Commit[] {
   const times = new Map(changes);
   const commits: (Omit<Commit, "time"> & { time: number | undefined })[] = [];
   let position = before;
@@ -33,7 +37,13 @@ export function commitsIn({ head, wal, frames, changes }: Piece, places: RowPlac
     if (page === places.head) position = Number(headOn(pageIn(frames, wal, i), places)?.log_end ?? position);
     if (filePages === 0) continue;
     const isChange = position !== (commits.at(-1)?.position ?? before);
-    commits.push({ begin, end: i + 1, filePages, position, time: isChange ? times.get(position) : undefined });
+    commits.push({
+      begin,
+      end: i + 1,
+      filePages,
+      position,
+      time: isChange ? times.get(position) : undefined,
+    });
     begin = i + 1;
   }
   let next = head.now;

@@ -5,7 +5,13 @@ import { join } from "node:path";
 export const FIRST_EPOCH = "first";
 
 /** What a piece is called: names are in the order of what they are of. */
-export function pieceName({ generation, from }: { readonly generation: number; readonly from: number }): string {
+export function pieceName({
+  generation,
+  from,
+}: {
+  readonly generation: number;
+  readonly from: number;
+}): string {
   const digits = (number: number) => `${number}`.padStart(DIGITS, "0");
   return `${digits(generation)}-${digits(from)}${ENDING}`;
 }
@@ -17,9 +23,15 @@ const NAME = /^\d{10}-\d{10}\.zst$/;
 const PART = ".part";
 
 /** What is in the folder of an epoch: pieces in their order, and what ends as they do and is none. */
-export function piecesIn(folder: string): { readonly names: readonly string[]; readonly others: readonly string[] } {
+export function piecesIn(folder: string): {
+  readonly names: readonly string[];
+  readonly others: readonly string[];
+} {
   const found = readdirSync(folder).filter((name) => name.endsWith(ENDING));
-  return { names: found.filter((name) => NAME.test(name)).sort(), others: found.filter((name) => !NAME.test(name)) };
+  return {
+    names: found.filter((name) => NAME.test(name)).sort(),
+    others: found.filter((name) => !NAME.test(name)),
+  };
 }
 
 /** What a process that was killed has left goes. */

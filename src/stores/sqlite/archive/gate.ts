@@ -7,7 +7,13 @@ import { CatalogueReader } from "../rows/catalogue-rows.ts";
 import { markOf } from "./archiver.ts";
 import { FIRST_EPOCH } from "./folder.ts";
 import type { ChangeTime } from "./piece.ts";
-import { ArchiveShared, type GateMessage, type OpenAnswer, type StoreFound, type WalPlace } from "./shared.ts";
+import {
+  ArchiveShared,
+  type GateMessage,
+  type OpenAnswer,
+  type StoreFound,
+  type WalPlace,
+} from "./shared.ts";
 
 /** How a thread reaches the one that archives. */
 export interface GateLine {
@@ -165,12 +171,15 @@ export class ArchiveGate {
 
   #isTold({ salts, frames }: WalPlace): boolean {
     const told = this.#told;
-    return told?.salts === salts && told?.frames === frames && this.#shared.outcomeOf(told.serial) !== "failed";
+    return (
+      told?.salts === salts && told?.frames === frames && this.#shared.outcomeOf(told.serial) !== "failed"
+    );
   }
 
   #point(place: WalPlace): number {
     const changes: ChangeTime[] = [];
-    for (const { position, time_ms } of this.#statements!.changes.iterate(this.#position)) changes.push([position, time_ms]);
+    for (const { position, time_ms } of this.#statements!.changes.iterate(this.#position))
+      changes.push([position, time_ms]);
     this.#position = this.#statements!.end.get()!;
     const { id } = this.#statements!.binding.get()!;
     const serial = this.#send({
@@ -222,7 +231,9 @@ interface Statements {
 
 function statementsOf(db: Database): Statements {
   return {
-    binding: db.prepare<[], { id: string | null; based_on: string | null }>("SELECT id, based_on FROM wal_binding"),
+    binding: db.prepare<[], { id: string | null; based_on: string | null }>(
+      "SELECT id, based_on FROM wal_binding",
+    ),
     changes: db
       .prepare<[number], { position: number; time_ms: number }>(
         "SELECT position, time_ms FROM change_log WHERE position > ? ORDER BY position",

@@ -84,7 +84,9 @@ export function readPiece(bytes: Buffer, path: string): Piece & PieceFacts {
   const damaged = (why: string) => unusable(`${path} is damaged: ${why}.`);
   const end = bytes.length - TRAILER_BYTES;
   const said = end > 0 ? trailerIn(bytes.subarray(end)) : undefined;
-  const digest = createHash("sha256").update(bytes.subarray(0, Math.max(end, 0))).digest("hex");
+  const digest = createHash("sha256")
+    .update(bytes.subarray(0, Math.max(end, 0)))
+    .digest("hex");
   if (said !== digest) throw damaged("it was cut short, or a bit of it is another than was written");
   const head = headIn(bytes, path);
   const at = SKIPPED_BYTES + bytes.readUInt32LE(4);
@@ -144,8 +146,21 @@ function headIn(bytes: Buffer, path: string): PieceHead {
 }
 
 function isHead(head: Partial<PieceHead>): head is PieceHead {
-  const { began, generation, from, to, wal, sums, walId, previous, positions, times, now, packedBytes, bytes } =
-    head;
+  const {
+    began,
+    generation,
+    from,
+    to,
+    wal,
+    sums,
+    walId,
+    previous,
+    positions,
+    times,
+    now,
+    packedBytes,
+    bytes,
+  } = head;
   const areWhole = (values: readonly unknown[] | undefined, count: number) =>
     Array.isArray(values) && values.length === count && values.every((each) => Number.isSafeInteger(each));
   return (

@@ -200,15 +200,13 @@ async function broughtForward(
 }
 
 /** The pages are the store's own, so what is damaged in them was damaged there: better restored, and said, than not. */
-async function tellFindings(
-  data: string,
-  { archive, signal, onProgress }: RestoreOptions,
-): Promise<void> {
+async function tellFindings(data: string, { archive, signal, onProgress }: RestoreOptions): Promise<void> {
   const { warn } = archive!;
   const db = new Database(data, { readonly: true });
   const schema = versionOf(db);
   db.close();
-  if (schema !== SCHEMA_VERSION) return warn(`It is of schema ${schema}, and is verified once it was brought to this one.`);
+  if (schema !== SCHEMA_VERSION)
+    return warn(`It is of schema ${schema}, and is verified once it was brought to this one.`);
   const { findings } = await verifyFile(data, {
     ...{ serving: undefined, signal },
     onProgress: ({ rows }) => onProgress({ doing: "checked", bytes: rows, of: undefined }),

@@ -159,7 +159,12 @@ const INTERIOR = 5;
 const DEPTH_MAX = 20;
 
 /** Of a record that is too long for its page, only the beginning stands there; its first columns do. */
-function recordAt({ pageSize, reserved }: Pick<File, "pageSize" | "reserved">, page: Buffer, at: number, columns: number): Value[] {
+function recordAt(
+  { pageSize, reserved }: Pick<File, "pageSize" | "reserved">,
+  page: Buffer,
+  at: number,
+  columns: number,
+): Value[] {
   const [length, afterLength] = varintAt(page, at);
   const [, begin] = varintAt(page, afterLength);
   const usable = pageSize - reserved;

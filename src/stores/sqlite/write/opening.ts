@@ -1,8 +1,8 @@
 import Database from "better-sqlite3";
 import type { Purpose, StoreOptions } from "../../../service/store.ts";
 import { Metrics } from "../../../telemetry/metrics.ts";
-import { ArchiveGate, type GateLine } from "../archive/gate.ts";
 import { unusable } from "../../shared/unusable.ts";
+import { ArchiveGate, type GateLine } from "../archive/gate.ts";
 import { assertBelongs } from "../file/belonging.ts";
 import { makeFile, unmakeFile } from "../file/making.ts";
 import { WalBinding } from "../file/wal-binding.ts";

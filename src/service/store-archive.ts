@@ -17,7 +17,7 @@ export interface ArchiveStatus {
   readonly beganMs: number;
   /** Why nothing could be archived when that was tried last: a sentence; undefined when it could. */
   readonly failure: string | undefined;
-  /** Why it was begun anew when the store was opened, as what follows "because"; undefined when it was gone on with. */
+  /** Why it was begun anew, as what follows "because"; undefined when it was gone on with. */
   readonly why: string | undefined;
 }
 

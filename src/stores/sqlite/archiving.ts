@@ -34,6 +34,11 @@ export class SqliteArchive implements Archiving {
     return { archive: new SqliteArchive(thread, shared), line };
   }
 
+  /** Hear what it says of the start. */
+  async opened(): Promise<void> {
+    await this.#orLate(this.#ask());
+  }
+
   get status(): ArchiveStatus {
     void this.#ask();
     const { state, breaks, upToMs, beganMs } = this.#shared;

@@ -82,6 +82,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   let letGo: (() => void) | undefined;
   try {
     letGo = keepOpen(real);
+    await archiving?.archive.opened();
     const measured = { metrics, name: "read" } as const;
     const { thread: reader } = await Thread.start("read/read-worker", { path: real }, { measured });
     const history = await openHistory(real, writer, reader, options);

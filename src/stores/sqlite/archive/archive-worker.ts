@@ -18,7 +18,7 @@ export interface ArchiveData {
 export interface ArchiveSaid {
   /** Why nothing could be archived when that was tried last; undefined when it could. */
   readonly failure: string | undefined;
-  /** Why it was begun anew at the start, as what follows "because". */
+  /** Why it was begun anew, as what follows "because". */
   readonly why: string | undefined;
 }
 

@@ -55,7 +55,7 @@ export class Archiver {
   /** The piece that was written last. */
   #last: string | undefined;
   #changes: ChangeTime[] = [];
-  /** Why it does not go on from what is there, as what follows "because". */
+  /** Why it does not go on from what was there, as what follows "because". */
   #why: string | undefined;
 
   /** @param path  the real path of the data file */
@@ -83,6 +83,7 @@ export class Archiver {
    */
   open(found: StoreFound): number | undefined {
     this.#folder = join(this.#dir, found.epoch);
+    this.#why = "it could not be read or written at the start";
     this.probe();
     const closed = readClosed(this.#folder);
     rmSync(join(this.#folder, CLOSED), { force: true }); // It is good for one start.
@@ -126,6 +127,7 @@ export class Archiver {
 
   /** What is written is archived no more, until it begins anew. */
   giveUp(): void {
+    this.#why = "it had broken off";
     this.#end = undefined;
     this.#changes = [];
   }

@@ -1,44 +1,14 @@
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { TallyError } from "../../../core/errors.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { holdLock, type Lock } from "../file/lock.ts";
-import {
-  frameAt,
-  frameBytesOf,
-  readWalHead,
-  soundFrames,
-  WAL_HEAD_BYTES,
-  type WalHead,
-  type WalSums,
-} from "../file/wal.ts";
-import { isArchivedId } from "../file/wal-binding.ts";
+import { frameAt, type WalHead } from "../file/wal.ts";
 import { clearParts, pieceName, piecesIn, writeWhole } from "./folder.ts";
+import { type End, noteClosed, takeClosed, whyNot } from "./going-on.ts";
 import { type ChangeTime, type PieceToWrite, pieceOf, readPiece } from "./piece.ts";
-import type { FileMark, StoreFound, WalPlace, WalPoint } from "./shared.ts";
-
-/** Where an archive ends: what the next piece goes on from. */
-interface End {
-  readonly began: number;
-  readonly generation: number;
-  readonly salts: string | undefined;
-  readonly frame: number;
-  /** The checksum up to there; undefined where it stands in the WAL. */
-  readonly sums: WalSums | undefined;
-  readonly walId: string | undefined;
-  readonly digest: string | null;
-  readonly position: number;
-}
+import type { StoreFound, WalPlace, WalPoint } from "./shared.ts";
+import { committedFrames, sumsAfter, withWal } from "./wal-reading.ts";
 
 /**
  * Writes the frames of a WAL into an archive, a piece at a time. It reads what it is told is committed, by the WAL's own
@@ -85,8 +55,7 @@ export class Archiver {
     this.#folder = join(this.#dir, found.epoch);
     this.#why = "it could not be read or written at the start";
     this.probe();
-    const closed = readClosed(this.#folder);
-    rmSync(join(this.#folder, CLOSED), { force: true }); // It is good for one start.
+    const closed = takeClosed(this.#folder);
     const name = piecesIn(this.#folder).names.at(-1);
     this.#why = undefined;
     if (name === undefined) {
@@ -101,7 +70,9 @@ export class Archiver {
       this.#why = `what it ends with cannot be gone on from: ${error.message.replace(/\.$/, "")}`;
       return undefined;
     }
-    this.#why = whyNot(end, found, closed, (frame) => this.#sumsAt(end, frame));
+    this.#why = whyNot(end, found, closed, (frame) =>
+      withWal(this.#walPath, (fd, wal) => wal && sumsAfter(fd, wal, frame)),
+    );
     if (this.#why !== undefined) return undefined;
     this.#end = end;
     return end.position;
@@ -146,26 +117,18 @@ export class Archiver {
     if (point.frames === 0) return false;
     if (this.#end.salts === point.salts && this.#end.frame >= point.frames) return false;
     this.#ready();
-    const fd = openSync(this.#walPath, "r");
-    try {
-      const bytes = Buffer.alloc(WAL_HEAD_BYTES);
-      readSync(fd, bytes, 0, WAL_HEAD_BYTES, 0);
-      const wal = readWalHead(bytes);
+    withWal(this.#walPath, (fd, wal) => {
       if (wal === undefined || wal.salts !== point.salts)
         throw unusable(`${this.#walPath} is another one than was to be archived.`);
-      if (this.#end.salts !== wal.salts) this.#end = nextGeneration(this.#end, wal);
-      while (this.#end.frame < point.frames) this.#write(fd, wal, point);
-      return true;
-    } finally {
-      closeSync(fd);
-    }
+      if (this.#end!.salts !== wal.salts) this.#end = nextGeneration(this.#end!, wal);
+      while (this.#end!.frame < point.frames) this.#write(fd, wal, point);
+    });
+    return true;
   }
 
-  /** Note that the store was closed: whoever writes to the data file from now on shows by it. */
+  /** See noteClosed. */
   closed(path: string): void {
-    if (this.#end?.walId === undefined || this.#folder === undefined) return;
-    const { walId } = this.#end;
-    writeWhole(this.#folder, CLOSED, Buffer.from(JSON.stringify({ walId, ...markOf(path) })));
+    if (this.#end?.walId !== undefined) noteClosed(this.#folder!, this.#end.walId, path);
   }
 
   close(): void {
@@ -200,19 +163,6 @@ export class Archiver {
     };
   }
 
-  /** Whether a frame of the WAL is the one that the archive ends with. */
-  #sumsAt({ salts }: End, frame: number): WalSums | undefined {
-    const fd = openSync(this.#walPath, "r");
-    try {
-      const bytes = Buffer.alloc(WAL_HEAD_BYTES);
-      readSync(fd, bytes, 0, WAL_HEAD_BYTES, 0);
-      const wal = readWalHead(bytes);
-      return wal?.salts === salts && wal !== undefined ? sumsAfter(fd, wal, frame) : undefined;
-    } finally {
-      closeSync(fd);
-    }
-  }
-
   /** One piece, up to a commit: as many frames as are to be in memory at once, or those of one commit. */
   #write(fd: number, wal: WalHead, point: WalPoint): void {
     const end = this.#end!;
@@ -240,100 +190,11 @@ export class Archiver {
   }
 }
 
-/** A start with no gap before it: undefined; or why there may be one. */
-function whyNot(
-  end: End,
-  { salts, frames, walId, basedOn, file }: StoreFound,
-  closed: Closed | undefined,
-  sumsAt: (frame: number) => WalSums | undefined,
-): string | undefined {
-  if (frames > 0 && salts === end.salts) {
-    const sums = frames >= end.frame ? sumsAt(end.frame) : undefined;
-    return sums?.join() === end.sums?.join() && sums !== undefined
-      ? undefined
-      : "the -wal lacks something of what was archived of it";
-  }
-  if (frames > 0)
-    return basedOn === end.walId && isArchivedId(walId)
-      ? undefined
-      : "the store was written to while nothing was archived";
-  const isSame =
-    walId === end.walId &&
-    closed?.walId === walId &&
-    closed?.bytes === file.bytes &&
-    closed.mtimeNs === file.mtimeNs;
-  return isSame ? undefined : "the store was written to, or put there, since it was archived";
-}
-
 function nextGeneration(end: End, wal: WalHead): End {
   // Of one that has just begun, and has no piece yet, this is the first.
   const generation = end.digest === null ? end.generation : end.generation + 1;
   return { ...end, generation, salts: wal.salts, frame: 0, sums: wal.sums };
 }
 
-/** The checksum that the WAL has after a frame; it is believed because what follows fits it. */
-function sumsAfter(fd: number, wal: WalHead, frame: number): WalSums {
-  if (frame === 0) return wal.sums;
-  const bytes = readFrames(fd, wal, frame - 1, 1);
-  return frameAt(bytes, wal, 0).sums;
-}
-
-/** @returns  some frames that end with a commit, and how many they are */
-function committedFrames(
-  fd: number,
-  wal: WalHead,
-  from: number,
-  end: number,
-  before: WalSums,
-): { frames: Buffer; count: number } {
-  for (let wanted = Math.ceil(PIECE_BYTES / frameBytesOf(wal)); ; wanted *= 2) {
-    const there = Math.min(wanted, end - from);
-    const frames = readFrames(fd, wal, from, there);
-    if (soundFrames(frames, wal, before) < there)
-      throw unusable(
-        "the -wal is damaged, or was written by somebody else: what is committed cannot be read.",
-      );
-    for (let count = there; count > 0; count--)
-      if (frameAt(frames, wal, count - 1).filePages > 0)
-        return { frames: frames.subarray(0, count * frameBytesOf(wal)), count };
-    if (there === end - from) throw unusable("the -wal does not end with a commit.");
-  }
-}
-
-/** What is read, compressed and written at once. */
-const PIECE_BYTES = 16 * 2 ** 20;
-
-function readFrames(fd: number, wal: WalHead, from: number, count: number): Buffer {
-  const frameBytes = frameBytesOf(wal);
-  const bytes = Buffer.allocUnsafe(count * frameBytes);
-  for (let done = 0; done < bytes.length; ) {
-    const read = readSync(fd, bytes, done, bytes.length - done, WAL_HEAD_BYTES + from * frameBytes + done);
-    if (read === 0) return bytes.subarray(0, done);
-    done += read;
-  }
-  return bytes;
-}
-
-/** What a store was when it was closed. */
-interface Closed extends FileMark {
-  readonly walId: string;
-}
-
-const CLOSED = "closed.json";
 const PROBE = "probe";
 const PROBE_BYTES = 2 ** 16;
-
-function readClosed(folder: string): Closed | undefined {
-  if (!readdirSync(folder).includes(CLOSED)) return undefined;
-  try {
-    return JSON.parse(readFileSync(join(folder, CLOSED), "utf8")) as Closed;
-  } catch {
-    return undefined; // Then nothing is known of it.
-  }
-}
-
-/** What a data file is known by; it is only looked at by its path. */
-export function markOf(path: string): FileMark {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return { bytes: `${stat?.size ?? 0}`, mtimeNs: `${stat?.mtimeNs ?? 0}` };
-}

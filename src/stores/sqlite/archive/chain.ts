@@ -26,6 +26,10 @@ export interface ChainPiece extends PieceFacts {
  * @throws TallyError STORE_UNAVAILABLE  when something is there that is no piece, or the first of them may lack its beginning
  */
 export function chainFrom(dir: string, walId: string): Chain | undefined {
+  return readable(dir, () => lookFor(dir, walId));
+}
+
+function lookFor(dir: string, walId: string): Chain | undefined {
   for (const folder of foldersIn(dir)) {
     const { names, others } = piecesIn(folder);
     const pieces = names.map((name) => lookAt(join(folder, name)));
@@ -45,14 +49,20 @@ export function chainFrom(dir: string, walId: string): Chain | undefined {
   return undefined;
 }
 
-/** @throws TallyError STORE_UNAVAILABLE  when the archive cannot be read */
 function foldersIn(dir: string): string[] {
+  return readdirSync(dir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(dir, name));
+}
+
+/** @throws TallyError STORE_UNAVAILABLE  when the system does not let it be read */
+function readable<Result>(path: string, read: () => Result): Result {
   try {
-    return readdirSync(dir, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => join(dir, name));
-  } catch (cause) {
-    throw unusable(`The archive ${dir} cannot be read (${(cause as NodeJS.ErrnoException).code}).`, cause);
+    return read();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (error instanceof TallyError || code === undefined) throw error;
+    throw unusable(`The archive ${path} cannot be read (${code}).`, error);
   }
 }
 
@@ -103,7 +113,10 @@ function followed(found: readonly (ChainPiece | Damaged)[]): Chain {
  * @throws TallyError STORE_UNAVAILABLE  when it is not what was written
  */
 export function pieceIn({ path, digest }: ChainPiece): Piece {
-  const piece = readPiece(readFileSync(path), path);
+  const piece = readPiece(
+    readable(path, () => readFileSync(path)),
+    path,
+  );
   if (piece.digest !== digest) throw unusable(`${path} was changed while it was read.`);
   return piece;
 }

@@ -1,11 +1,9 @@
-import { closeSync, openSync, readSync } from "node:fs";
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { Database, Statement } from "better-sqlite3";
 import { epochIn } from "../../../core/epoch.ts";
-import { readWalHead, WAL_HEAD_BYTES } from "../file/wal.ts";
 import { CatalogueReader } from "../rows/catalogue-rows.ts";
-import { markOf } from "./archiver.ts";
 import { FIRST_EPOCH } from "./folder.ts";
+import { markOf } from "./going-on.ts";
 import type { ChangeTime } from "./piece.ts";
 import {
   ArchiveShared,
@@ -14,6 +12,7 @@ import {
   type StoreFound,
   type WalPlace,
 } from "./shared.ts";
+import { withWal } from "./wal-reading.ts";
 
 /** How a thread reaches the one that archives. */
 export interface GateLine {
@@ -197,17 +196,14 @@ export class ArchiveGate {
     return serial;
   }
 
-  /** By the WAL's own head: SQLite does not say which one it is. To read it drops no lock. */
+  /** By the WAL's own head: SQLite does not say which one it is. One that cannot be read is not archived. */
   #place(): WalPlace {
     const frames = this.#statements!.frames();
     if (frames === 0) return { salts: undefined, frames };
-    const fd = openSync(`${this.#path}-wal`, "r");
     try {
-      const bytes = Buffer.alloc(WAL_HEAD_BYTES);
-      readSync(fd, bytes, 0, WAL_HEAD_BYTES, 0);
-      return { salts: readWalHead(bytes)?.salts, frames };
-    } finally {
-      closeSync(fd);
+      return withWal(`${this.#path}-wal`, (_, wal) => ({ salts: wal?.salts, frames }));
+    } catch {
+      return { salts: undefined, frames };
     }
   }
 }

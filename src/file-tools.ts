@@ -14,6 +14,7 @@ import type {
 import type { Verification, VerifyProgress } from "./service/store-findings.ts";
 import { StartError, storeStartFailure } from "./start-error.ts";
 import { sqlitePathOf } from "./stores/open.ts";
+import type { ThroughArchive } from "./stores/sqlite/backup/restore.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
 
 /** How something is done to a store's files, which may take long. */
@@ -81,6 +82,7 @@ export async function backupStore(url: string, options: StoreBackupOptions): Pro
  * Make a store of a backup, where there is none: of another epoch.
  *
  * @param options.revokesKeys  whether no API key that is in it is to be good any more
+ * @param options.archive      through which to go on from the backup, and up to when
  *
  * @throws StartError  then nothing is left of it
  */
@@ -89,6 +91,7 @@ export async function restoreStore(
   url: string,
   options: FileToolOptions & {
     readonly revokesKeys: boolean;
+    readonly archive: ThroughArchive | undefined;
     readonly onProgress: (progress: CopyingProgress) => void;
   },
 ): Promise<Restored & RestoredKeys> {
@@ -99,6 +102,7 @@ export async function restoreStore(
     let told: RestoredKeys | undefined;
     const restored = await restoreSqlite(from, path, {
       ...{ signal: options.signal, onProgress: options.onProgress, newLogId: uuidv7() },
+      archive: options.archive,
       rewrite(catalogue) {
         const { good, writes } = revocationsIn(catalogue, now);
         const { epoch, write } = newEpoch(catalogue, randomBytes(4));

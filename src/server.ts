@@ -4,6 +4,7 @@ import { seldom } from "./core/seldom.ts";
 import { toListenError } from "./server/listen-failure.ts";
 import { followLog } from "./server/log-followed.ts";
 import { openCertificateOf, openGuardOf, openStoreOf, openTracingOf } from "./server/opening.ts";
+import { ArchiveWatch, startArchiveWatch } from "./service/archive-watch.ts";
 import { Backups, startBackups } from "./service/backups.ts";
 import { CommitMeter } from "./service/commit-meter.ts";
 import { commitsTold } from "./service/commits-told.ts";
@@ -106,6 +107,8 @@ export async function startServer(
     opened.push({ close: () => store.close() });
     const backups = backupsOf(config, store, clock, telemetry);
     if (backups !== undefined) opened.push(startBackups(backups));
+    const archive = archiveOf(store, backups, clock, telemetry);
+    if (archive !== undefined) opened.push(startArchiveWatch(archive));
 
     const verifications = store.verifying && new Verifications(store.verifying);
     if (verifications !== undefined) opened.push({ close: () => verifications.close() });
@@ -182,7 +185,12 @@ export async function startServer(
         ...{ version: about.version, startTimeMs, auth: config.auth, store: store.traits },
         limits: limitsOf(config),
         lastBackup: backups?.last,
-        warnings: [...unready(readiness.current), ...(backups?.warnings ?? []), ...warned],
+        warnings: [
+          ...unready(readiness.current),
+          ...(backups?.warnings ?? []),
+          ...(archive?.warnings ?? []),
+          ...warned,
+        ],
       }),
       callLog,
       tracing: traced?.tracing,
@@ -264,6 +272,15 @@ function backupsOf(
   telemetry: Telemetry,
 ): Backups | undefined {
   return backups && new Backups(backups, { dir, everyMs, keep, bytesPerSecond }, clock, telemetry);
+}
+
+function archiveOf(
+  { archive }: Store,
+  backups: Backups | undefined,
+  clock: Clock,
+  telemetry: Telemetry,
+): ArchiveWatch | undefined {
+  return archive && backups && new ArchiveWatch(archive, backups, clock, telemetry);
 }
 
 function forgetting(forget: () => void): Closable {

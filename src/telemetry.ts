@@ -86,6 +86,22 @@ export const LOG_EVENTS = {
     "A file in backup-dir is cut off or damaged: it is no whole backup, and counts for none.",
   ],
   "backup.warning": ["warn", "A backup was made, and there is something to know of it, as `detail` says."],
+  "archive.begun": [
+    "info",
+    "The archive begins, for what `detail` says, and a backup is made for it to go on from. What was archived before can be restored up to where it ends.",
+  ],
+  "archive.whole": [
+    "info",
+    "There is a backup that the archive goes on from: any moment since then can be restored.",
+  ],
+  "archive.failed": [
+    "warn",
+    "Nothing can be archived now, as `detail` says; it is tried again every second, and logged once it has succeeded in between. Nothing is lost while it is mended in time.",
+  ],
+  "archive.broken": [
+    "error",
+    "The archive has broken off, as `detail` says: what is written from now on is not in it. Counting goes on. Once something can be archived it is begun anew, with a backup.",
+  ],
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
   "history.failed": [
     "warn",

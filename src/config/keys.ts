@@ -426,6 +426,13 @@ export const KEYS = {
     about: "how much is read and written a second for one, at most",
     default: "64MiB",
   },
+  archiveDir: {
+    ...path(),
+    name: "archive-dir",
+    group: "Backup",
+    about: "folder of its own for every change to an SQLite store, to restore any moment",
+    placeholder: "<folder>",
+  },
 } as const satisfies Record<string, Key<unknown>>;
 
 /** What the settings are, each by its key. */

@@ -1,5 +1,6 @@
 /** What a server is made of that may fail to open: each failure with one sentence for the operator. */
 import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
 import { v7 as uuidv7 } from "uuid";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
@@ -91,6 +92,7 @@ export async function openStoreOf(
       retention: config,
       cachedCountersMax: config.cachedCountersMax,
       history: historyOf(config),
+      archive: config.archiveDir === undefined ? undefined : { dir: resolve(config.archiveDir) },
       migrates: config.migratesAtStart,
       metrics,
       warn,

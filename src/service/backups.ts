@@ -83,6 +83,11 @@ export class Backups {
     ];
   }
 
+  /** One is due now, whenever the next would have been. */
+  soon(): void {
+    this.#dueMs = Math.min(this.#dueMs, this.#clock.monotonic());
+  }
+
   /** Begin one if it is time. @returns  what resolves when the one that is made has ended; undefined while none is */
   look(): Promise<void> | undefined {
     const { everyMs } = this.#settings;

@@ -68,10 +68,31 @@ export interface BackupToMake {
   readonly warn: (sentence: string) => void;
 }
 
+/** Up to when a store is restored: its last commit that is not after. */
+export type RestoreUntil =
+  /** Of the change log. */
+  | { readonly position: number }
+  /** In milliseconds since the Unix epoch. */
+  | { readonly time: number };
+
+/** Up to where a store was restored from an archive. */
+export interface Reached {
+  /** Of the change log. */
+  readonly position: number;
+  /** Of the last commit, in milliseconds since the Unix epoch. */
+  readonly time: number;
+  /** Whether the archive ends before the time that was asked for, so that what was changed since may be missing. */
+  readonly endsBefore: boolean;
+}
+
 /** A store that was restored. */
 export interface Restored {
   readonly store: string;
+  /** The backup's file, and what it says of itself. */
+  readonly backup: string;
   readonly manifest: BackupManifest;
+  /** Where an archive was asked for: how far it led. */
+  readonly reached: Reached | undefined;
 }
 
 /** What a restore made of who may call. */

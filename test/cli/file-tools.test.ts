@@ -356,6 +356,21 @@ describe("backup and restore", () => {
     ],
     [["restore", "FILE", "--store", "postgres://me:mistaken@h/db"], EXIT.STORE_UNUSABLE, "pg_basebackup"],
     [["restore", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.STORE_UNREACHABLE, "cannot be read (ENOENT)"],
+    [
+      ["restore", "FILE", "--store", "sqlite:DIR/none.db", "--until", "7"],
+      EXIT.USAGE,
+      "--until goes with --archive",
+    ],
+    [
+      ["restore", "FILE", "--store", "sqlite:DIR/none.db", "--archive", "DIR", "--until", "2026-01-05T06:00"],
+      EXIT.USAGE,
+      "a time with its offset",
+    ],
+    [
+      ["restore", "DIR", "--store", "sqlite:DIR/none.db", "--archive", "DIR", "--until", "7"],
+      EXIT.STORE_UNUSABLE,
+      "There is no backup in",
+    ],
     [["verify", "FILE"], EXIT.STORE_UNREACHABLE, "cannot be read (ENOENT)"],
     [["verify", "--server", "127.0.0.1:1"], EXIT.UNAVAILABLE, "No Tally server answers at"],
     [["verify", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.USAGE, "Name one of these"],

@@ -81,10 +81,10 @@ async function run(
 }
 
 const EXAMPLES = `Examples:
-  tally verify --store sqlite:./tally.db              also while a server has it
-  tally verify --server https://db1.example:8080      a server's, by its own help
-  tally verify /backup/tally-0600.tar                 a backup
-  age -d tally.tar.age | tally verify -               one that is never on a disk whole
+  tally verify --store sqlite:./tally.db           also while a server has it
+  tally verify --server https://db1.example:8080   a server's, by its help
+  tally verify /backup/tally-0600.tar              a backup
+  age -d tally.tar.age | tally verify -            the same, from a pipe
 `;
 
 const ABOUT = `

@@ -39,26 +39,19 @@ async function fill(count: number): Promise<void> {
 }
 
 it("looks at everything beside its server, with the lowest priority, and tells how far it is", async () => {
-  await fill(40);
+  await fill(10);
   const told: VerifyProgress[] = [];
   const looking = opened.store.verifying!.verify({
     signal: stop().signal,
     onProgress: (progress) => void told.push(progress),
   });
   const nice = getPriority(child()!); // Before it has run at all.
-  let counted = 0n;
-  let isOver = false;
-  void looking.finally(() => {
-    isOver = true;
-  });
-  while (!isOver) {
-    await apply(opened.store, increment("during"));
-    counted++;
-  }
+  for (let i = 1n; i <= 5n; i++)
+    expect(await apply(opened.store, increment("during"))).toMatchObject({ value: i });
+  expect(child()).toBeDefined(); // It is still at it.
   const { served, counters, findings, more } = await looking;
   expect([served, findings, more]).toEqual([true, [], 0]);
-  expect(counters).toBeGreaterThanOrEqual(20_000);
-  expect(counted).toBeGreaterThan(1n);
+  expect(counters).toBeGreaterThanOrEqual(5_000);
   expect(told.length).toBeGreaterThan(0);
   expect(nice).toBe(19);
   expect(child()).toBeUndefined();
@@ -85,17 +78,15 @@ it("tells what is not as it was written; sums beyond an int64 come whole", async
 });
 
 it("is ended, and when it is killed says so", async () => {
-  await fill(40);
+  await fill(40); // So that there is more to do when it is told to stop, which it is when it has begun.
   const stopping = stop();
   const stopped = opened.store.verifying!.verify({
     signal: stopping.signal,
     onProgress: () => stopping.abort(),
   });
   await expect(stopped).rejects.toMatchObject({ code: "CALL_CANCELLED" });
-  const killed = opened.store.verifying!.verify({
-    signal: stop().signal,
-    onProgress: () => process.kill(child()!, "SIGKILL"),
-  });
+  const killed = opened.store.verifying!.verify({ signal: stop().signal, onProgress: () => {} });
+  process.kill(child()!, "SIGKILL");
   await expect(killed).rejects.toMatchObject({
     code: "STORE_UNAVAILABLE",
     message: "The store could not be verified: the process ended with SIGKILL",

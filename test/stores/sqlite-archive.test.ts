@@ -2,12 +2,17 @@
  * The archive of a store of SQLite's: what is restored through it is what the store was after a commit, whatever was done to
  * either; and of an archive that lacks something nothing is restored that goes beyond that.
  */
+
+import { execFileSync } from "node:child_process";
 import {
+  closeSync,
+  constants,
   copyFileSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -21,8 +26,11 @@ import { v7 } from "uuid";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import type { RestoreUntil } from "../../src/service/store-backup.ts";
+import { pieceName } from "../../src/stores/sqlite/archive/folder.ts";
+import { factsOf } from "../../src/stores/sqlite/archive/piece.ts";
 import { backupSqlite } from "../../src/stores/sqlite/backup/backup.ts";
 import { restoreSqlite } from "../../src/stores/sqlite/backup/restore.ts";
+import { holdLock } from "../../src/stores/sqlite/file/lock.ts";
 import { openSqlite } from "../../src/stores/sqlite/store.ts";
 import { freshSeed, seededRandom } from "../proofs/crash/random.ts";
 import { apply, batch, commit, increment } from "../support/calls.ts";
@@ -501,6 +509,44 @@ describe("an archive that cannot be written", () => {
     await store.close();
     await expect(restore({ position: 8 })).rejects.toThrow(/leads up to position 3/);
   });
+
+  it("whose folder hangs keeps nobody from counting, nor, for long, from stopping; the next start archives what it lacks", async () => {
+    let store = await begun();
+    const { head } = factsOf(join(archive, "first", pieces().at(-1)!));
+    const part = join(archive, "first", `${pieceName({ ...head, from: head.to + 1 })}.part`);
+    execFileSync("mkfifo", [part]); // To open it is to wait for somebody who reads it.
+    await count(store, 1);
+    await store.maintain();
+    const salts = () => readFileSync(`${path}-wal`).toString("hex", 16, 24);
+    const before = salts();
+    const large = (i: number) => Array.from({ length: 8_000 }, (_, k) => `${"n".repeat(200)}${i}.${k}`);
+    for (let i = 0; i < 4; i++) await commit(store, batch(large(i).map((name) => increment(name))));
+    const began = performance.now();
+    for (let i = 0; i < 20; i++) {
+      await store.top({ prefix: "z", labels: {} }, 1, "highest"); // A checkpoint is due.
+      await count(store, 1);
+    }
+    expect(performance.now() - began).toBeLessThan(20_000);
+    expect(salts()).toBe(before);
+    expect(store.archive!.status.upToMs).toBe(clock.now());
+    await store.close();
+    // As the end of the process would, let go of the folder: its thread goes on once somebody reads.
+    closeSync(openSync(part, constants.O_RDONLY | constants.O_NONBLOCK));
+    const isFree = () => {
+      try {
+        holdLock(join(archive, "archive")).release();
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    await expect.poll(isFree).toBe(true);
+    rmSync(part, { force: true });
+    store = await open();
+    expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+    await store.close();
+    expect((await restore(undefined)).values).toMatchObject({ a: 24 });
+  }, 120_000);
 
   it("is of one server at a time: another one is told so, and counts", async () => {
     const store = await begun();

@@ -52,7 +52,7 @@ export class SqliteArchive implements Archiving {
 
   async close(): Promise<void> {
     await this.#orLate(this.#thread.close(undefined));
-    await this.#thread.end();
+    await this.#orLate(this.#thread.end()); // One that waits for its folder does not end.
   }
 
   /** A folder that does not answer holds up nobody: the next one to be asked is when it has. */

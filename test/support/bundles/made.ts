@@ -24,6 +24,10 @@ import { build, type Plugin } from "vite";
 export const ROOT = resolve(import.meta.dirname, "../../..");
 /** What runs in threads of its own. */
 export const THREADS = globSync("src/{stores/sqlite,cli}/*/*-worker.ts", { cwd: ROOT });
+/** Those that a store of a test's own process lends its work to, see lending.ts. */
+const LENT = THREADS.filter(
+  (source) => source.startsWith("src/stores/sqlite/") && !source.includes("/backup/"),
+);
 // What Node has stripped and compiled once need not be done again, in whatever process of a test.
 process.env.NODE_COMPILE_CACHE ??= join(ROOT, "node_modules/.cache/node");
 
@@ -47,6 +51,7 @@ export async function bundled(): Promise<string> {
     cpSync(join(ROOT, copied), join(made, copied), { recursive: true });
   await bundle(made, folder, ["src/cli/main.ts"]);
   await bundle(made, folder, THREADS); // Apart: else they share files with the program, of which they need a part.
+  for (const source of LENT) await bundle(made, folder, [source], "cjs");
   symlinkSync(join(ROOT, "gen"), join(made, "dist/gen"));
   await rename(made, folder).catch(() => rm(made, { recursive: true }));
   await compile(folder);
@@ -58,7 +63,24 @@ export function bundleOf(folder: string, source: string): string {
   return join(folder, "dist", source.replace(/\.tsx?$/, ".js"));
 }
 
-async function bundle(made: string, folder: string, sources: readonly string[]): Promise<void> {
+/** The bundle of each module whose threads are lent, by the module, both as URLs. */
+export function lentBundles(folder: string): Record<string, string> {
+  const url = (path: string) => pathToFileURL(path).href;
+  return Object.fromEntries(
+    LENT.map((source) => [
+      url(join(ROOT, source)),
+      url(join(folder, "dist", source.replace(/\.ts$/, ".cjs"))),
+    ]),
+  );
+}
+
+/** @param format  "cjs" for a file of its own, which is all of it */
+async function bundle(
+  made: string,
+  folder: string,
+  sources: readonly string[],
+  format: "es" | "cjs" = "es",
+): Promise<void> {
   const input = Object.fromEntries(
     sources.map((source) => [source.replace(/\.ts$/, ""), join(ROOT, source)]),
   );
@@ -75,7 +97,10 @@ async function bundle(made: string, folder: string, sources: readonly string[]):
       target: "esnext",
       rolldownOptions: {
         input,
-        output: { entryFileNames: "[name].js", chunkFileNames: "shared/[name]-[hash].js" },
+        output:
+          format === "cjs"
+            ? { format, entryFileNames: "[name].cjs", codeSplitting: false }
+            : { entryFileNames: "[name].js", chunkFileNames: "shared/[name]-[hash].js" },
       },
     },
   });

@@ -24,6 +24,8 @@ import { build, type Plugin } from "vite";
 export const ROOT = resolve(import.meta.dirname, "../../..");
 /** What runs in threads of its own. */
 export const THREADS = globSync("src/{stores/sqlite,cli}/*/*-worker.ts", { cwd: ROOT });
+/** What tests start as processes of their own, again and again, beside the command. */
+const PROGRAMS = ["test/proofs/crash/copier.ts", "test/proofs/crash/sweeper.ts"];
 /** Those that a store of a test's own process lends its work to, see lending.ts. */
 const LENT = THREADS.filter(
   (source) => source.startsWith("src/stores/sqlite/") && !source.includes("/backup/"),
@@ -51,6 +53,7 @@ export async function bundled(): Promise<string> {
     cpSync(join(ROOT, copied), join(made, copied), { recursive: true });
   await bundle(made, folder, ["src/cli/main.ts"]);
   await bundle(made, folder, THREADS); // Apart: else they share files with the program, of which they need a part.
+  await bundle(made, folder, PROGRAMS);
   for (const source of LENT) await bundle(made, folder, [source], "cjs");
   symlinkSync(join(ROOT, "gen"), join(made, "dist/gen"));
   await rename(made, folder).catch(() => rm(made, { recursive: true }));
@@ -141,7 +144,7 @@ async function compile(folder: string): Promise<void> {
 function hashOfSources(): string {
   const hash = createHash("sha256");
   const sources = globSync(
-    ["package{,-lock}.json", "bin/*", "{src,gen}/**/*.ts", "test/support/bundles/made.ts"],
+    ["package{,-lock}.json", "bin/*", "{src,gen}/**/*.ts", ...PROGRAMS, "test/support/bundles/made.ts"],
     { cwd: ROOT },
   );
   for (const source of sources.sort()) hash.update(`${source}\n`).update(readFileSync(join(ROOT, source)));

@@ -16,7 +16,7 @@ const PATIENCE_MS = 20_000;
 /**
  * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than two
  * minutes on two cores. They start a process for nearly every test, a browser or a PostgreSQL, or wait for failing disks
- * or for what a connection does in time, or open hundreds of stores.
+ * or for what a connection does in time, or open hundreds of stores, or put modules in the place of others.
  */
 export const APART: Readonly<Record<string, string[]>> = {
   browser: [
@@ -38,18 +38,18 @@ export const APART: Readonly<Record<string, string[]>> = {
     "test/docs/clients.test.ts",
   ],
   faults: ["test/proofs/faults/**/*.test.ts"],
+  mocks: ["test/stores/{later-setting,presented}.test.ts"],
   stores: [
     "test/stores/conformance/{moving,moving-history,postgres,sqlite}.test.ts",
     "test/proofs/crash/{copy,sweep}.test.ts",
     "test/stores/{by-hand,sqlite-files,sqlite-archive,sqlite-backup,sqlite-verify,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
-    "test/stores/{later-setting,presented}.test.ts", // With modules in the place of others.
     "test/stores/postgres/**/*.test.ts",
     "test/stores/postgres-{pgbouncer,unknown}.test.ts",
   ],
 };
 
 /** The mode in which each file has modules of its own: that of the tests which put modules in the place of others. */
-export const ISOLATED = "stores";
+export const ISOLATED = "mocks";
 
 /**
  * What is run once more with HTTP/2 of our own under it (`vitest run --mode http2`), with clients that speak HTTP/2 where

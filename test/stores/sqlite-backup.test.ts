@@ -41,11 +41,12 @@ import { makeFile } from "../proofs/faults/rot/file.ts";
 import { apply, increment } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { folderInMemory } from "../support/folder.ts";
+import { FULL } from "../support/full.ts";
 import { openFresh } from "../support/opened.ts";
 import { Following } from "./conformance/history-following.ts";
 
 const seed = Number(process.env.TALLY_TEST_SEED ?? freshSeed());
-const FLIPS = process.env.TALLY_TEST_FULL ? 5_000 : 400;
+const FLIPS = FULL ? 5_000 : 400;
 
 const root = mkdtempSync(join(folderInMemory(), "tally-backup-"));
 afterAll(() => rmSync(root, { recursive: true }));

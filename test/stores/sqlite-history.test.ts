@@ -28,6 +28,7 @@ import type { Points } from "../../src/core/points.ts";
 import { DEFAULT_HISTORY } from "../../src/service/store-history.ts";
 import { HistoryConnection } from "../../src/stores/sqlite/history/connection.ts";
 import { apply, increment, set } from "../support/calls.ts";
+import { FULL } from "../support/full.ts";
 import { type Opened, type OpenOptions, openFresh } from "../support/opened.ts";
 import { edgesOf } from "./conformance/history-expected.ts";
 import { expectHistoryIsLog, Followed } from "./conformance/history-following.ts";
@@ -36,7 +37,7 @@ import { MINUTE, tidy } from "./conformance/time-log.ts";
 const HOUR = 60 * MINUTE;
 
 /** Each takes some 50 ms. */
-const FLIPS = process.env.TALLY_TEST_FULL ? 2_000 : 100;
+const FLIPS = FULL ? 2_000 : 100;
 
 /** A store in a file, followed, and what is beside it. */
 class Site {

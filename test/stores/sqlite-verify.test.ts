@@ -19,6 +19,7 @@ import { makeFile } from "../proofs/faults/rot/file.ts";
 import { DAMAGES, type Damage } from "../proofs/faults/rot/table.ts";
 import { apply, create, increment, remove, set, update } from "../support/calls.ts";
 import { folderInMemory } from "../support/folder.ts";
+import { FULL } from "../support/full.ts";
 import { openFresh } from "../support/opened.ts";
 import { Following } from "./conformance/history-following.ts";
 
@@ -28,7 +29,7 @@ const path = join(dir, "tally.db");
 afterAll(() => rmSync(dir, { recursive: true }));
 
 /** Bits in each b-tree, each in a fresh copy; some 60 ms each. */
-const FLIPS = process.env.TALLY_TEST_FULL ? 60 : 1;
+const FLIPS = FULL ? 60 : 1;
 
 function verify(file = path): Promise<Verification> {
   return verifySqlite(file, { onProgress: () => {}, signal: new AbortController().signal });

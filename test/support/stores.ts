@@ -1,5 +1,6 @@
 /** Every store that the conformance suite runs on, opened fresh for each test. */
 import { join } from "node:path";
+import { FULL } from "./full.ts";
 import type { Need } from "./needs.ts";
 import { type Opened, type OpenOptions, openFresh } from "./opened.ts";
 import { type ServerClock, underHandClock } from "./postgres/hand-clock.ts";
@@ -31,7 +32,7 @@ export const STORES: readonly StoreKind[] = [
  * those that outlive a process are copied into their own. Between any two goes the same.
  */
 export function targetsOf(kind: StoreKind): readonly StoreKind[] {
-  const into = process.env.TALLY_TEST_FULL === "1" ? STORES.map(({ name }) => name) : TARGETS[kind.name]!;
+  const into = FULL ? STORES.map(({ name }) => name) : TARGETS[kind.name]!;
   return STORES.filter(({ name }) => into.includes(name));
 }
 

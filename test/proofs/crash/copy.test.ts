@@ -19,6 +19,7 @@ import { copyBetween } from "../../../src/store-tools.ts";
 import { openStore } from "../../../src/stores/open.ts";
 import { edgesOf } from "../../stores/conformance/history-expected.ts";
 import { Following } from "../../stores/conformance/history-following.ts";
+import { programOf } from "../../support/bundles/command.ts";
 import { batch, commit, increment, remove, set, single } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
 import { folderInMemory } from "../../support/folder.ts";
@@ -79,7 +80,7 @@ async function copyAndKill(
   urls: readonly string[],
   when: { readonly phase: string; readonly parts: number; readonly afterMs: number },
 ): Promise<string> {
-  const child = fork(new URL("./copier.ts", import.meta.url), urls, { stdio: "inherit" });
+  const child = fork(programOf("test/proofs/crash/copier.ts"), urls, { stdio: "inherit" });
   let [left, phase] = [when.parts, "opening"];
   const reached = new Promise<void>((resolve) => {
     child.on("message", (message: { phase: string }) => {

@@ -16,6 +16,7 @@ import { Policies } from "../../../src/service/policies.ts";
 import { DEFAULT_RETENTION, type Store } from "../../../src/service/store.ts";
 import { openStore } from "../../../src/stores/open.ts";
 import { SYSTEM_CLOCK } from "../../../src/system-clock.ts";
+import { programOf } from "../../support/bundles/command.ts";
 import { batch, commit, increment } from "../../support/calls.ts";
 import { folderInMemory } from "../../support/folder.ts";
 import { describeWith } from "../../support/needs.ts";
@@ -115,7 +116,7 @@ const nameOf = (i: number) => `n:${i}`;
 
 /** Have the counters settled, and kill who does it so long after so many slices. */
 async function sweepAndKill(killer: Killer, url: string, slices: number, afterMs: number): Promise<void> {
-  const child = fork(new URL("./sweeper.ts", import.meta.url), [url], { stdio: "inherit" });
+  const child = fork(programOf("test/proofs/crash/sweeper.ts"), [url], { stdio: "inherit" });
   let [left, last] = [slices, ""];
   const reached = new Promise<void>((resolve) => {
     child.on("message", (message: string) => {

@@ -9,6 +9,7 @@ import type { Store } from "../../../src/service/store.ts";
 import { Writer } from "../../../src/service/writer.ts";
 import { ZoneCalendar } from "../../../src/stores/shared/calendar.ts";
 import { apply, commit, create, increment, remove, single, update } from "../../support/calls.ts";
+import { casesOn } from "../../support/full.ts";
 import type { Opened } from "../../support/opened.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { allChanges, expectSumsEqualValues } from "./changes.ts";
@@ -109,7 +110,7 @@ export function bulkSuite(kind: StoreKind): void {
           await play(opened, prefix, steps, labelled);
         },
       ),
-      { numRuns: kind.name === "postgres" ? 20 : 60, verbose: 1 }, // On failure fast-check prints the seed.
+      { numRuns: casesOn(kind, 60), verbose: 1 }, // On failure fast-check prints the seed.
     );
   });
 }

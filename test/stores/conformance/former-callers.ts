@@ -14,6 +14,7 @@ import {
   take,
   takes,
 } from "../../support/calls.ts";
+import { casesOn } from "../../support/full.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { using } from "./using.ts";
 
@@ -147,7 +148,7 @@ export function formerCallersSuite(kind: StoreKind): void {
         const found = await opened.store.get(names.map((name) => prefix + name));
         expect(found.map((counter) => (counter as { value: bigint }).value)).toEqual([...expected.values()]);
       }),
-      { numRuns: 60, verbose: 1 }, // On failure fast-check prints the seed and the smallest history.
+      { numRuns: casesOn(kind, 60), verbose: 1 }, // On failure fast-check prints the seed and the smallest history.
     );
   });
 }

@@ -6,6 +6,7 @@ import type { Op, Verb } from "../../../src/core/op.ts";
 import type { SettingKey } from "../../../src/core/settings.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { type Asked, commit, type Result } from "../../support/calls.ts";
+import { casesOn } from "../../support/full.ts";
 import { Etags, opsOf, prefixed, sketches } from "../../support/random-requests.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { expectSumsEqualValues } from "./changes.ts";
@@ -49,7 +50,7 @@ export function modelSuite(kind: StoreKind): void {
         }
         live.push(...model.counters.keys());
       }),
-      { numRuns: 200, verbose: 1 }, // On failure fast-check prints the seed and the smallest history.
+      { numRuns: casesOn(kind, 200), verbose: 1 }, // On failure fast-check prints the seed and the smallest history.
     );
     const { deleted } = await expectSumsEqualValues(opened.store, live);
     for (const [uid, kept] of uids.keptHistory) expect(deleted.get(uid) ?? kept, uid).toBe(kept);

@@ -5,6 +5,8 @@ import { type Op, Verb } from "../../../src/core/op.ts";
 import { DEFAULTS } from "../../../src/core/settings.ts";
 import { Policies } from "../../../src/service/policies.ts";
 import { batch, commit, create, decrement, increment, remove, set, update } from "../../support/calls.ts";
+import { casesOn } from "../../support/full.ts";
+import type { StoreKind } from "../../support/stores.ts";
 import { expectLogLeadsTo, type It, MINUTE, tidy } from "./time-log.ts";
 
 /**
@@ -13,7 +15,7 @@ import { expectLogLeadsTo, type It, MINUTE, tidy } from "./time-log.ts";
  * Method: random policies on few prefixes, random operations on few names below them, groups among them, sweeps between;
  * each answer is compared, and every counter after each step. One store serves all histories.
  */
-export function policiesModel(it_: It): void {
+export function policiesModel(kind: StoreKind, it_: It): void {
   it_("agrees with a model of policies, and its change log with its values", async (opened) => {
     const { store } = opened;
     const policies = new Policies(store.catalogue!);
@@ -44,7 +46,7 @@ export function policiesModel(it_: It): void {
         }
         for (const prefix of PREFIXES) await policies.remove(at + prefix);
       }),
-      { numRuns: 150, verbose: 1 },
+      { numRuns: casesOn(kind, 150), verbose: 1 },
     );
     await expectLogLeadsTo(store);
   });

@@ -35,7 +35,7 @@ export function policiesSuite(kind: StoreKind): void {
   takenAway(it_);
   holding(it_);
   sweeping(it_);
-  policiesModel(it_);
+  policiesModel(kind, it_);
 }
 
 function missing(it_: It): void {

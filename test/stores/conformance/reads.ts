@@ -17,6 +17,7 @@ import {
   single,
   update,
 } from "../../support/calls.ts";
+import { casesOn } from "../../support/full.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { using } from "./using.ts";
 
@@ -210,7 +211,7 @@ export function readsSuite(kind: StoreKind): void {
   it_(
     "lists, rankings and sums agree with a model, while others count, create and delete",
     async ({ store }) => {
-      await agreesWithModel(store);
+      await agreesWithModel(kind, store);
     },
   );
 }
@@ -248,7 +249,7 @@ async function transfersMeanwhile(store: Store, look: () => Promise<void>): Prom
  * and while others count, create and delete, a walk gives every counter that nobody touches exactly once.
  * Method: one store for all runs, each with a prefix of its own; the model is an array.
  */
-async function agreesWithModel(store: Store): Promise<void> {
+async function agreesWithModel(kind: StoreKind, store: Store): Promise<void> {
   let runs = 0;
   await fc.assert(
     fc.asyncProperty(
@@ -278,7 +279,7 @@ async function agreesWithModel(store: Store): Promise<void> {
         );
       },
     ),
-    { numRuns: 60, verbose: 1 }, // On failure fast-check prints the seed and the smallest case.
+    { numRuns: casesOn(kind, 60), verbose: 1 }, // On failure fast-check prints the seed and the smallest case.
   );
 }
 

@@ -24,6 +24,12 @@ import { build, type Plugin } from "vite";
 export const ROOT = resolve(import.meta.dirname, "../../..");
 /** What runs in threads of its own. */
 export const THREADS = globSync("src/{stores/sqlite,cli}/*/*-worker.ts", { cwd: ROOT });
+/** What tests start as processes of their own, again and again, beside the command. */
+const PROGRAMS = ["test/proofs/crash/copier.ts", "test/proofs/crash/sweeper.ts"];
+/** Those that a store of a test's own process lends its work to, see lending.ts. */
+const LENT = THREADS.filter(
+  (source) => source.startsWith("src/stores/sqlite/") && !source.includes("/backup/"),
+);
 // What Node has stripped and compiled once need not be done again, in whatever process of a test.
 process.env.NODE_COMPILE_CACHE ??= join(ROOT, "node_modules/.cache/node");
 
@@ -52,6 +58,8 @@ export async function bundled(): Promise<string> {
     cpSync(join(ROOT, copied), join(made, copied), { recursive: true });
   await bundle(made, folder, ["src/cli/main.ts"]);
   await bundle(made, folder, THREADS); // Apart: else they share files with the program, of which they need a part.
+  await bundle(made, folder, PROGRAMS);
+  for (const source of LENT) await bundle(made, folder, [source], "cjs");
   symlinkSync(join(ROOT, "gen"), join(made, "dist/gen"));
   await rename(made, folder).catch(() => rm(made, { recursive: true }));
   await compile(folder);
@@ -63,7 +71,24 @@ export function bundleOf(folder: string, source: string): string {
   return join(folder, "dist", source.replace(/\.tsx?$/, ".js"));
 }
 
-async function bundle(made: string, folder: string, sources: readonly string[]): Promise<void> {
+/** The bundle of each module whose threads are lent, by the module, both as URLs. */
+export function lentBundles(folder: string): Record<string, string> {
+  const url = (path: string) => pathToFileURL(path).href;
+  return Object.fromEntries(
+    LENT.map((source) => [
+      url(join(ROOT, source)),
+      url(join(folder, "dist", source.replace(/\.ts$/, ".cjs"))),
+    ]),
+  );
+}
+
+/** @param format  "cjs" for a file of its own, which is all of it */
+async function bundle(
+  made: string,
+  folder: string,
+  sources: readonly string[],
+  format: "es" | "cjs" = "es",
+): Promise<void> {
   const input = Object.fromEntries(
     sources.map((source) => [source.replace(/\.ts$/, ""), join(ROOT, source)]),
   );
@@ -80,7 +105,10 @@ async function bundle(made: string, folder: string, sources: readonly string[]):
       target: "esnext",
       rolldownOptions: {
         input,
-        output: { entryFileNames: "[name].js", chunkFileNames: "shared/[name]-[hash].js" },
+        output:
+          format === "cjs"
+            ? { format, entryFileNames: "[name].cjs", codeSplitting: false }
+            : { entryFileNames: "[name].js", chunkFileNames: "shared/[name]-[hash].js" },
       },
     },
   });
@@ -121,7 +149,7 @@ async function compile(folder: string): Promise<void> {
 function hashOfSources(): string {
   const hash = createHash("sha256");
   const sources = globSync(
-    ["package{,-lock}.json", "bin/*", "{src,gen}/**/*.ts", "test/support/bundles/made.ts"],
+    ["package{,-lock}.json", "bin/*", "{src,gen}/**/*.ts", ...PROGRAMS, "test/support/bundles/made.ts"],
     { cwd: ROOT },
   );
   for (const source of sources.sort()) hash.update(`${source}\n`).update(readFileSync(join(ROOT, source)));

@@ -1,17 +1,21 @@
-/** Has stores of a test's process start their threads from the bundles. */
+/** Has stores of a test's process start their threads from the bundles, on threads that are lent to one after another. */
 import { syncBuiltinESMExports } from "node:module";
 import workerThreads, { type WorkerOptions } from "node:worker_threads";
 import { inject } from "vitest";
+import { LentThread } from "./lending.ts";
 
 const bundles = inject("threads");
 const { Worker } = workerThreads;
 
 if (Worker.name !== "BundledWorker") {
-  workerThreads.Worker = class BundledWorker extends Worker {
-    constructor(module: string | URL, options?: WorkerOptions) {
-      const bundle = bundles[`${module}`];
-      super(bundle === undefined ? module : new URL(bundle), options);
+  const start = (url: URL, options: WorkerOptions) => new Worker(url, options);
+  workerThreads.Worker = class BundledWorker {
+    constructor(module: string | URL, options: WorkerOptions = {}) {
+      // What is given a port with its data is of one store that is archived, with threads of its own.
+      const bundle = options.transferList?.length ? undefined : bundles[`${module}`];
+      // biome-ignore lint/correctness/noConstructorReturn: What it is depends on what it runs.
+      return bundle === undefined ? new Worker(module, options) : new LentThread(start, bundle, options);
     }
-  };
+  } as unknown as typeof Worker;
   syncBuiltinESMExports();
 }

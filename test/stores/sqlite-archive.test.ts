@@ -392,6 +392,7 @@ describe("what is not whole", () => {
     const policy = (body: string, expectedVersion: number) =>
       store.catalogue!.write({ kind: "policy", key: "shop.", body, expectedVersion });
     await policy("{}", 0);
+    const written = clock.now();
     await second(store);
     const between = clock.now() + 1_000;
     clock.advance(60_000);
@@ -407,6 +408,7 @@ describe("what is not whole", () => {
       db.close();
       return body;
     };
+    expect(await bodyAt({ time: written - 1 }, dir)).toBeUndefined();
     expect(await bodyAt({ time: between }, dir)).toBe("{}");
     expect(await bodyAt(undefined, dir)).toBe('{"a":1}');
     expect(await bodyAt({ position: 3 }, dir)).toBe('{"a":1}');

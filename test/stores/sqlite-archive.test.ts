@@ -416,6 +416,28 @@ describe("what is not whole", () => {
   });
 });
 
+describe("a backup that is later than its time says, for the clock was set back", () => {
+  it("is found out by its pages, and an earlier one is taken where there is one", async () => {
+    const store = await begun();
+    clock.advance(60_000);
+    const body = "{}";
+    await store.catalogue!.write({ kind: "policy", key: "shop.", body, expectedVersion: 0 });
+    await second(store);
+    const before = clock.now() - 30_000;
+    clock.wallMs -= 40_000;
+    await backup(join(dir, "c.tar"));
+    await count(store, 1);
+    await second(store);
+    await store.close();
+    await expect(restore({ time: before }, join(dir, "c.tar"))).rejects.toThrow(/was before that/);
+    const { to } = await restore({ time: before }, dir);
+    const db = new Database(to, { readonly: true });
+    expect(db.prepare("SELECT count(*) FROM catalogue WHERE key = 'shop.'").pluck().get()).toBe(0);
+    db.close();
+    expect((await restore({ position: 4 }, join(dir, "c.tar"))).values).toEqual({ a: 4 });
+  });
+});
+
 describe("an archive that cannot be written", () => {
   const MIB = 2 ** 20;
 

@@ -392,6 +392,7 @@ describe("what is not whole", () => {
     const policy = (body: string, expectedVersion: number) =>
       store.catalogue!.write({ kind: "policy", key: "shop.", body, expectedVersion });
     await policy("{}", 0);
+    const written = clock.now();
     await second(store);
     const between = clock.now() + 1_000;
     clock.advance(60_000);
@@ -407,10 +408,33 @@ describe("what is not whole", () => {
       db.close();
       return body;
     };
+    expect(await bodyAt({ time: written - 1 }, dir)).toBeUndefined();
     expect(await bodyAt({ time: between }, dir)).toBe("{}");
     expect(await bodyAt(undefined, dir)).toBe('{"a":1}');
     expect(await bodyAt({ position: 3 }, dir)).toBe('{"a":1}');
     await expect(restore({ time: between }, join(dir, "c.tar"))).rejects.toThrow(/was before that/);
+  });
+});
+
+describe("a backup that is later than its time says, for the clock was set back", () => {
+  it("is found out by its pages, and an earlier one is taken where there is one", async () => {
+    const store = await begun();
+    clock.advance(60_000);
+    const body = "{}";
+    await store.catalogue!.write({ kind: "policy", key: "shop.", body, expectedVersion: 0 });
+    await second(store);
+    const before = clock.now() - 30_000;
+    clock.wallMs -= 40_000;
+    await backup(join(dir, "c.tar"));
+    await count(store, 1);
+    await second(store);
+    await store.close();
+    await expect(restore({ time: before }, join(dir, "c.tar"))).rejects.toThrow(/was before that/);
+    const { to } = await restore({ time: before }, dir);
+    const db = new Database(to, { readonly: true });
+    expect(db.prepare("SELECT count(*) FROM catalogue WHERE key = 'shop.'").pluck().get()).toBe(0);
+    db.close();
+    expect((await restore({ position: 4 }, join(dir, "c.tar"))).values).toEqual({ a: 4 });
   });
 });
 

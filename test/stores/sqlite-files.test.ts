@@ -234,7 +234,7 @@ describe("the WAL belongs to its file", () => {
     count(3);
     killed("before");
     count(3);
-    connection.checkpoints.committed();
+    connection.checkpoints.committed(0);
     const at = killed("killed");
     harm(at);
     for (let start = 0; start < 3; start++) await expect(openFile(at)).rejects.toThrow(sentence);

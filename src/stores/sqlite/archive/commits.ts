@@ -46,7 +46,7 @@ export function commitsIn(
     });
     begin = i + 1;
   }
-  let next = head.now;
+  let next = Math.max(head.now, times.get(position) ?? 0);
   return commits
     .reverse()
     .map(({ time, ...commit }) => {

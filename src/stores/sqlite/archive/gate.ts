@@ -47,7 +47,8 @@ export class ArchiveGate {
   #begun: { readonly serial: number; first: number | undefined } | undefined;
   /** The change log's latest commit that was told of. */
   #position = 0;
-  #now = 0;
+  /** When something was committed last, or it was looked, in milliseconds since the Unix epoch. */
+  now = 0;
 
   /** @param path  of the data file, which nobody has opened yet */
   constructor(path: string, { shared, port, waitingBytesMax }: GateLine) {
@@ -79,7 +80,7 @@ export class ArchiveGate {
    */
   open(db: Database, now: number): void {
     this.#statements = statementsOf(db);
-    this.#now = now;
+    this.now = now;
     const { id, based_on } = this.#statements.binding.get()!;
     const catalogue = new CatalogueReader(db).read(0);
     const found: StoreFound = {
@@ -140,14 +141,14 @@ export class ArchiveGate {
     const place = this.#place();
     this.#position = this.#statements!.end.get()!;
     this.#told = undefined;
-    const serial = this.#send({ begin: { ...place, position: this.#position, now: this.#now } });
+    const serial = this.#send({ begin: { ...place, position: this.#position, now: this.now } });
     this.#begun = { serial, first: undefined };
     this.#shared.state = "archiving";
   }
 
   /** Once a second: tell how far the WAL is; or find out whether it can begin anew. */
   tick(now: number): void {
-    this.#now = now;
+    this.now = now;
     if (this.#isBusy) return;
     if (this.#begun !== undefined && this.#shared.outcomeOf(this.#begun.serial) === "failed") this.giveUp();
     else if (this.#shared.state === "archiving") this.#point(this.#place());
@@ -182,7 +183,7 @@ export class ArchiveGate {
     this.#position = this.#statements!.end.get()!;
     const { id } = this.#statements!.binding.get()!;
     const serial = this.#send({
-      point: { ...place, walId: id!, position: this.#position, changes, now: this.#now },
+      point: { ...place, walId: id!, position: this.#position, changes, now: this.now },
     });
     this.#told = { ...place, serial };
     if (this.#begun !== undefined) this.#begun.first ??= serial;

@@ -33,8 +33,10 @@ export class Checkpoints {
     this.#seconds = metrics.placeOf("checkpointSeconds", {});
   }
 
-  committed(): void {
+  /** @param now  when, in milliseconds since the Unix epoch */
+  committed(now: number): void {
     this.#commitsSinceLook++;
+    if (this.#gate !== undefined) this.#gate.now = now;
   }
 
   /**

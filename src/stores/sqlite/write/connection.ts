@@ -191,7 +191,7 @@ export class WriteConnection {
       else this.#rows.remember(save, loaded, made);
       this.#time.changed();
       this.#maintenance.committed();
-      this.checkpoints.committed();
+      this.checkpoints.committed(moment.now);
       return outcomes;
     } catch (error) {
       this.#undo(logEnd, runMs);
@@ -320,6 +320,7 @@ export class WriteConnection {
       this.#history.note();
       this.#saveHead();
       this.#transaction.commit();
+      this.checkpoints.committed(moment.now);
     } catch (error) {
       this.#file.abandon();
       throw asTallyError(error);
@@ -361,7 +362,7 @@ export class WriteConnection {
       const result = step();
       this.#saveHead();
       this.#transaction.commit();
-      this.checkpoints.committed();
+      this.checkpoints.committed(moment.now);
       return result;
     } catch (error) {
       this.#undo(logEnd, this.#time.at(moment));

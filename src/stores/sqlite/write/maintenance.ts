@@ -168,7 +168,7 @@ export class Maintenance {
       file.transaction.commit();
       rows.remember(save, loaded, made);
       time.changed();
-      file.checkpoints.committed();
+      file.checkpoints.committed(now);
       return { counters: loaded.facts.counters, save };
     } catch (error) {
       this.#parts.undo(logEnd, time.at(moment));

@@ -198,7 +198,7 @@ export const RULES: readonly Rule[] = [
   {
     of: "src/client/", // For services too: it knows nothing of the server, nor of the command line.
     own: ["src/client/", "src/wire/", "gen/"],
-    packages: ["@bufbuild/protobuf", "uuid"],
+    packages: ["@bufbuild/protobuf"],
     builtins: true,
   },
   // Only these load the server: whatever else the command line does starts without it.

@@ -291,7 +291,7 @@ export const RULES: readonly Rule[] = [
     builtins: false,
   },
   { of: "gen/console/", own: ["gen/console/"], packages: [], builtins: false },
-  { of: "gen/", own: ["gen/"], packages: ["@bufbuild/protobuf"], builtins: false },
+  { of: "gen/", own: ["gen/"], packages: ["@bufbuild/protobuf", "@bufbuild/protovalidate"], builtins: false },
   // It must run on any Node, to say which one Tally needs; what it starts it imports after that.
   { of: "bin/", own: ["bin/", "src/cli/", "dist/src/cli/"], packages: [], builtins: true },
 ];

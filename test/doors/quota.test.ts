@@ -128,13 +128,18 @@ async function served(kind: StoreKind, now: number, engine: number) {
 function doorsOf(port: number, now: () => number): { client: TallyClient; ways: Way[] } {
   const client = new TallyClient({ server: `127.0.0.1:${port}`, timeoutMs: 60_000 });
   onTestFinished(() => client.close());
+  // What certainly was not applied is sent again, as the client does it of itself: ten instances want one row.
   const post = async (path: string) => {
-    const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: "{}",
-    });
-    return { status: answer.status, body: (await answer.json()) as Body };
+    for (;;) {
+      const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: "{}",
+      });
+      const text = await answer.text();
+      const notApplied = text.includes('"STORE_UNAVAILABLE"') || text.includes('"QUEUE_FULL"');
+      if (!notApplied) return { status: answer.status, body: JSON.parse(text) as Body };
+    }
   };
   const grpc: Way = async () => {
     try {
@@ -148,12 +153,13 @@ function doorsOf(port: number, now: () => number): { client: TallyClient; ways: 
   const rest: Way = async () => {
     const { status, body } = await post(`/v1/counters/${encodeURIComponent(MAILS)}:increment`);
     if (status === 200) return Date.parse(body.outcome.time);
-    expect(JSON.stringify(body)).toContain("ABOVE_MAX");
+    const said = JSON.stringify(body);
+    expect(said, said).toContain("ABOVE_MAX");
     return undefined;
   };
   const take: Way = async () => {
     const { status, body } = await post(`/v1/limits/${encodeURIComponent(MAILS)}:take`);
-    expect([200, 429]).toContain(status);
+    expect([200, 429], JSON.stringify(body)).toContain(status);
     expect(body.allowed ?? false).toBe(status === 200);
     return status === 200 ? Date.parse(body.status.resetTime) - 1 : undefined;
   };

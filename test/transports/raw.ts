@@ -41,7 +41,7 @@ export function begin(
     te: "trailers",
     ...headers,
   });
-  stream.on("close", () => session.destroy());
+  stream.on("close", () => session.close()); // Destroyed, it would at times take with it the reset that is yet to be sent.
   stream.on("error", () => {});
   for (const frame of frames) stream.write(frame);
   return stream;

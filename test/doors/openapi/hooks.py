@@ -17,7 +17,7 @@ IN_WORDS = re.compile(
     r"must be (1|-9223372036854775808) to 9223372036854775807"  # int64 as text: a pattern has its digits, and not its range
     r"|must be (at most [0-9]+|1 to 64) bytes"  # where a character takes several, or a header has two quotes less
     r"|must be a whole number in plain decimal, got -?[0-9]+\.0;"  # which JSON Schema takes for an integer
-    r"|must not be above max"
+    r"|must not be (above max|root or anonymous)"
     r"|must be the same in the (path|header)"
     r"|must name (settings|some of )"
     r"|must be one that can be granted|must be PERMISSIONS@"  # a permission among those that are none; a grant

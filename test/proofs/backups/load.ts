@@ -30,6 +30,8 @@ export class Load {
       ...this.counters.map((counter) => this.#increment(port, counter)),
       this.#others(port, random.fork()),
     ];
+    // What fails before anybody waits for it is told by stop(), and only where nothing else has failed first.
+    for (const loop of this.#loops) loop.catch(() => {});
   }
 
   /** @throws when an answer was not what it was to be */

@@ -29,7 +29,7 @@ export const APART: Readonly<Record<string, string[]>> = {
   cli: [
     "test/cli/**/*.test.ts",
     "test/proofs/count/proof.test.ts",
-    "test/docs/{backup,bulk,history,limits,security,time,tour,warm-increment}.test.ts",
+    "test/docs/{backup,bulk,history,limits,security,time,tour,tracing,warm-increment}.test.ts",
   ],
   deploy: ["test/deploy/**/*.test.ts"],
   doors: [
@@ -41,7 +41,7 @@ export const APART: Readonly<Record<string, string[]>> = {
   stores: [
     "test/stores/conformance/{moving,moving-history,postgres,sqlite}.test.ts",
     "test/proofs/crash/{copy,sweep}.test.ts",
-    "test/stores/{by-hand,sqlite-files,sqlite-backup,sqlite-verify,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
+    "test/stores/{by-hand,sqlite-files,sqlite-archive,sqlite-backup,sqlite-verify,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
     "test/stores/{later-setting,presented}.test.ts", // With modules in the place of others.
     "test/stores/postgres/**/*.test.ts",
     "test/stores/postgres-{pgbouncer,unknown}.test.ts",

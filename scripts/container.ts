@@ -6,13 +6,23 @@
  * the image is built, by whichever builder is there.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 const ROOT = resolve(import.meta.dirname, "..");
-const { version, optionalDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+const { version, optionalDependencies, devDependencies, peerDependencies } = manifest;
 /** Of whom the process is, and its folder; no other in images that are made like this one. */
 const USER = "65532";
 const PLATFORMS: Readonly<Record<string, string>> = { x64: "linux/amd64", arm64: "linux/arm64" };
@@ -55,16 +65,30 @@ function lay(root: string, tar: string): void {
     "--omit=dev",
     "--no-package-lock",
     join(staged, packed),
+    ...tracingPackages(),
   ]);
   rmSync(join(opt, "package.json"));
   rmSync(join(opt, "node_modules/.package-lock.json"));
   rmSync(join(opt, "node_modules/.bin"), { recursive: true, force: true });
   leaveOutOthersBindings(join(opt, "node_modules/better-sqlite3"));
+  leaveOutOtherBuilds(join(opt, "node_modules/@opentelemetry"));
   putNode(join(opt, "node"));
   const same = ["--sort=name", "--mtime=@0", "--numeric-owner", "-C", root];
   run("tar", [...same, "--mode=a+rX,go-w", "--owner=0", "--group=0", "-cf", tar, "opt"]);
   const own = [`--owner=${USER}`, `--group=${USER}`, "--mode=0700", "--no-recursion"];
   run("tar", [...same, ...own, "-rf", tar, "var/lib/tally"]);
+}
+
+/** What people install beside Tally to have calls traced, which nobody can in an image: as the checkout has it. */
+function tracingPackages(): string[] {
+  const ofTracing = Object.keys(peerDependencies).filter((name) => name.startsWith("@opentelemetry/"));
+  return ofTracing.map((name) => `${name}@${devDependencies[name]}`);
+}
+
+/** What they are for bundlers and compilers: two thirds of their size. */
+function leaveOutOtherBuilds(packages: string): void {
+  for (const path of globSync("**/{build/esm,build/esnext,*.map,*.d.ts,*.d.mts,*.d.cts}", { cwd: packages }))
+    rmSync(join(packages, path), { recursive: true, force: true });
 }
 
 /** Its sources, and what it is for other machines: two thirds of all modules. */

@@ -181,6 +181,12 @@ function checkTogether(config: Config, given: ReadonlyMap<keyof KeyedConfig, Giv
       : ", and the store is PostgreSQL's, which is backed up by pg_basebackup or pg_dump; see docs/backup.md.";
     throw refuse(KEYS.backupDir, given.get("backupDir")!, why);
   }
+  if (config.archiveDir !== undefined && backupEveryMs === undefined)
+    throw refuse(
+      KEYS.archiveDir,
+      given.get("archiveDir")!,
+      ", and a restore through an archive begins with a backup: give backup-dir and backup-every, too.",
+    );
   const fault = clientAuthFault(config);
   if (fault !== undefined) throw refuse(KEYS[fault.field], given.get(fault.field)!, fault.why);
   for (const [smaller, larger] of [

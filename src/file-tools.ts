@@ -4,10 +4,17 @@ import { v7 as uuidv7 } from "uuid";
 import { newEpoch } from "./core/epoch.ts";
 import { TallyError } from "./core/errors.ts";
 import { revocationsIn } from "./guard/revocations.ts";
-import type { BackedUp, CopyingProgress, Restored, RestoredKeys } from "./service/store-backup.ts";
+import type {
+  BackedUp,
+  BackupSource,
+  CopyingProgress,
+  Restored,
+  RestoredKeys,
+} from "./service/store-backup.ts";
 import type { Verification, VerifyProgress } from "./service/store-findings.ts";
 import { StartError, storeStartFailure } from "./start-error.ts";
 import { sqlitePathOf } from "./stores/open.ts";
+import type { ThroughArchive } from "./stores/sqlite/backup/restore.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
 
 /** How something is done to a store's files, which may take long. */
@@ -35,11 +42,11 @@ export async function verifyStore(
 /**
  * Look at everything that is in a backup, and that it is as it was written: it is unpacked for that.
  *
- * @param scratch  where; beside the backup unless given
+ * @param scratch  where; beside the backup, or of what is no file in the system's folder for that, unless given
  * @throws StartError  when it is damaged, or cannot be looked at
  */
 export async function verifyBackup(
-  from: string,
+  from: BackupSource,
   scratch: string | undefined,
   options: FileToolOptions & { readonly onProgress: (progress: VerifyProgress) => void },
 ): Promise<Verification> {
@@ -75,14 +82,16 @@ export async function backupStore(url: string, options: StoreBackupOptions): Pro
  * Make a store of a backup, where there is none: of another epoch.
  *
  * @param options.revokesKeys  whether no API key that is in it is to be good any more
+ * @param options.archive      through which to go on from the backup, and up to when
  *
  * @throws StartError  then nothing is left of it
  */
 export async function restoreStore(
-  from: string,
+  from: BackupSource,
   url: string,
   options: FileToolOptions & {
     readonly revokesKeys: boolean;
+    readonly archive: ThroughArchive | undefined;
     readonly onProgress: (progress: CopyingProgress) => void;
   },
 ): Promise<Restored & RestoredKeys> {
@@ -93,6 +102,7 @@ export async function restoreStore(
     let told: RestoredKeys | undefined;
     const restored = await restoreSqlite(from, path, {
       ...{ signal: options.signal, onProgress: options.onProgress, newLogId: uuidv7() },
+      archive: options.archive,
       rewrite(catalogue) {
         const { good, writes } = revocationsIn(catalogue, now);
         const { epoch, write } = newEpoch(catalogue, randomBytes(4));

@@ -3,7 +3,8 @@ import type { Clock } from "./core/clock.ts";
 import { seldom } from "./core/seldom.ts";
 import { toListenError } from "./server/listen-failure.ts";
 import { followLog } from "./server/log-followed.ts";
-import { openCertificateOf, openGuardOf, openStoreOf } from "./server/opening.ts";
+import { openCertificateOf, openGuardOf, openStoreOf, openTracingOf } from "./server/opening.ts";
+import { ArchiveWatch, startArchiveWatch } from "./service/archive-watch.ts";
 import { Backups, startBackups } from "./service/backups.ts";
 import { CommitMeter } from "./service/commit-meter.ts";
 import { commitsTold } from "./service/commits-told.ts";
@@ -12,6 +13,7 @@ import { startMaintenance } from "./service/maintenance.ts";
 import { measureReadiness, type Readiness, watchReadiness } from "./service/readiness.ts";
 import { ServerState } from "./service/server-state.ts";
 import type { Store, StoreTraits } from "./service/store.ts";
+import { Verifications } from "./service/verifications.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
 import { ZoneCalendar } from "./stores/shared/calendar.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
@@ -70,25 +72,29 @@ const WARNINGS_MAX = 20;
  * Open everything in order; resolves when calls are answered. Closes in reverse what it opened, also when a later
  * step fails.
  *
+ * @param deps.env  what OpenTelemetry's variables are looked for in; by default there are none, and no traces
  * @throws StartError  with one sentence for the operator
  */
 export async function startServer(
   config: Config,
-  deps: { telemetry: Telemetry; clock?: Clock; about?: About },
+  deps: { telemetry: Telemetry; clock?: Clock; about?: About; env?: NodeJS.ProcessEnv },
 ): Promise<RunningServer> {
-  const { telemetry, clock = SYSTEM_CLOCK, about = NOTHING_KNOWN } = deps;
+  const { telemetry, clock = SYSTEM_CLOCK, about = NOTHING_KNOWN, env = {} } = deps;
   const startTimeMs = clock.now();
   const { log } = telemetry;
   const loading = import("./transports/doors.ts"); // Compiles while the store's workers open the file.
   const opened: Closable[] = [];
   const closeAll = async (graceMs: number) => {
-    for (const { close } of opened.splice(0).reverse()) await close(graceMs);
+    const untilMs = clock.monotonic() + graceMs;
+    for (const { close } of opened.splice(0).reverse()) await close(Math.max(0, untilMs - clock.monotonic()));
   };
   const forgetProcess = measureProcess(telemetry.metrics, startTimeMs);
   opened.push({ close: async () => forgetProcess() });
   try {
     const certificate = await openCertificateOf(config, clock, telemetry);
     if (certificate !== undefined) opened.push({ close: async () => certificate.close() });
+    const traced = await openTracingOf(config, env, about.version, clock, telemetry);
+    if (traced !== undefined) opened.push(traced); // Ends when all that is traced has.
     const { metrics } = telemetry;
     if (certificate !== undefined) opened.push(forgetting(certificate.measure(metrics)));
 
@@ -101,6 +107,11 @@ export async function startServer(
     opened.push({ close: () => store.close() });
     const backups = backupsOf(config, store, clock, telemetry);
     if (backups !== undefined) opened.push(startBackups(backups));
+    const archive = archiveOf(store, backups, clock, telemetry);
+    if (archive !== undefined) opened.push(startArchiveWatch(archive));
+
+    const verifications = store.verifying && new Verifications(store.verifying);
+    if (verifications !== undefined) opened.push({ close: () => verifications.close() });
 
     const guarding = await openGuardOf(config, store, clock, telemetry);
     opened.push({ close: () => guarding.close() });
@@ -168,14 +179,21 @@ export async function startServer(
         administration: guard.administration,
       }),
       backups,
+      verifications,
       serverInfo: async () => ({
         state: await state.now(),
         ...{ version: about.version, startTimeMs, auth: config.auth, store: store.traits },
         limits: limitsOf(config),
         lastBackup: backups?.last,
-        warnings: [...unready(readiness.current), ...(backups?.warnings ?? []), ...warned],
+        warnings: [
+          ...unready(readiness.current),
+          ...(backups?.warnings ?? []),
+          ...(archive?.warnings ?? []),
+          ...warned,
+        ],
       }),
       callLog,
+      tracing: traced?.tracing,
       eachLogged,
       limits: config,
     }).catch((error: unknown) => {
@@ -186,10 +204,13 @@ export async function startServer(
     tellDoors(readiness.current);
     doors.setServing(true);
 
+    const address = { host: listen.host, port: doors.port };
+    const grpcAddress = { host: (grpcListen ?? listen).host, port: doors.grpcPort };
+    if (traced !== undefined) traced.tracing.servedAt = { http: address, grpc: grpcAddress };
+
     let closing: Promise<void> | undefined;
     return {
-      address: { host: listen.host, port: doors.port },
-      grpcAddress: { host: (grpcListen ?? listen).host, port: doors.grpcPort },
+      ...{ address, grpcAddress },
       metricsAddress: metricsListen && { host: metricsListen.host, port: doors.metricsPort! },
       get certificate() {
         return certificate?.facts;
@@ -204,6 +225,7 @@ export async function startServer(
       reload(next) {
         eachLogged.isOn = next.logLevel === "debug";
         callLog.settings = callsLoggedBy(next);
+        if (traced !== undefined) traced.tracing.ratio = next.traceRatio;
         guarding.reload(next);
       },
       threadsAnswer: async () => store.threadsAnswer?.(),
@@ -250,6 +272,15 @@ function backupsOf(
   telemetry: Telemetry,
 ): Backups | undefined {
   return backups && new Backups(backups, { dir, everyMs, keep, bytesPerSecond }, clock, telemetry);
+}
+
+function archiveOf(
+  { archive }: Store,
+  backups: Backups | undefined,
+  clock: Clock,
+  telemetry: Telemetry,
+): ArchiveWatch | undefined {
+  return archive && backups && new ArchiveWatch(archive, backups, clock, telemetry);
 }
 
 function forgetting(forget: () => void): Closable {

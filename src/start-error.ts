@@ -22,6 +22,8 @@ export type StartReason =
   | "CERTIFICATE_UNUSABLE"
   /** Who may call cannot be told: the root key cannot be used, nobody could administrate, or nobody would be asked. */
   | "CREDENTIALS_UNUSABLE"
+  /** Traces are asked for that cannot be sent. */
+  | "TRACING_UNUSABLE"
   /** Another process has the store. */
   | "STORE_IN_USE"
   /** The database server that has the store is away or full; it may come back by itself. */

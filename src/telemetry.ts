@@ -69,6 +69,10 @@ export const LOG_EVENTS = {
     "info",
     "Somebody asked for a backup over the network (AdminService.Backup): who, from where, and what came of it.",
   ],
+  "store.verified": [
+    "info",
+    "Somebody had the store verified over the network (AdminService.Verify): who, from where, how many `findings`, and what came of it.",
+  ],
   "backup.failed": [
     "error",
     "No backup was made, as `detail` says, and nothing is left of it; it is tried again within the hour. Those that are there are kept.",
@@ -77,7 +81,27 @@ export const LOG_EVENTS = {
     "warn",
     "It is time for the next backup, and the one before is still made: this one is left out. Raise backup-every, or backup-rate.",
   ],
+  "backup.damaged": [
+    "warn",
+    "A file in backup-dir is cut off or damaged: it is no whole backup, and counts for none.",
+  ],
   "backup.warning": ["warn", "A backup was made, and there is something to know of it, as `detail` says."],
+  "archive.begun": [
+    "info",
+    "The archive begins, for what `detail` says, and a backup is made for it to go on from. What was archived before can be restored up to where it ends.",
+  ],
+  "archive.whole": [
+    "info",
+    "There is a backup that the archive goes on from: any moment since then can be restored.",
+  ],
+  "archive.failed": [
+    "warn",
+    "Nothing can be archived now, as `detail` says; it is tried again every second, and logged once it has succeeded in between. Nothing is lost while it is mended in time.",
+  ],
+  "archive.broken": [
+    "error",
+    "The archive has broken off, as `detail` says: what is written from now on is not in it. Counting goes on. Once something can be archived it is begun anew, with a backup.",
+  ],
   "maintenance.failed": ["warn", "A slice of maintenance failed; it is tried again in a second."],
   "history.failed": [
     "warn",
@@ -96,6 +120,15 @@ export const LOG_EVENTS = {
     "info",
     "A call was refused for who called, what they may, or how often, as `reason` says; `by` is the principal and `key_id` its key, where they are known. Ten a second are logged at most: `suppressed` is how many more were refused since the line before. The names that were asked for are in ListDenied.",
   ],
+  "traces.on": [
+    "info",
+    "Calls are traced, and their spans sent to `endpoint`: those whose caller records them, and `trace-ratio` of those that say nothing of it.",
+  ],
+  "traces.unsent": [
+    "warn",
+    "Spans of calls could not be sent, as `detail` says; these are lost, and no call is concerned. More that are not sent are not logged.",
+  ],
+  "traces.sent_again": ["info", "Spans of calls are sent again; `lost` is how many were not."],
   "http.refused": ["debug", "An HTTP request was refused; with the origin of its page, if a page sent it."],
   "calls.overload": [
     "warn",

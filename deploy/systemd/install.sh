@@ -11,6 +11,8 @@ set -eu
 umask 022
 
 NODE=24.21.0
+# For traces (docs/tracing.md), which the package does not bring.
+TRACING="@opentelemetry/api@1.9 @opentelemetry/resources@2 @opentelemetry/sdk-trace-base@2 @opentelemetry/exporter-trace-otlp-proto@0.223 @opentelemetry/exporter-trace-otlp-http@0.223"
 PREFIX=/opt/tally
 CONFIG=/etc/tally
 STATE=/var/lib/tally
@@ -101,13 +103,13 @@ take_package() {
   part=$PREFIX/.part/release
   mkdir "$part"
   say "Installing $package ..."
-  # Nothing is compiled, and no script of a package runs as root.
+  # Nothing is compiled, and no script of a package runs as root. $TRACING is several words.
   set -- --prefix "$part" --ignore-scripts --omit=dev --no-audit --no-fund --no-save --loglevel=error
   if [ -n "$node" ]; then
-    npm install "$@" "$(realpath "$tarball")" >/dev/null || die "npm could not install $package; what it said is above"
+    npm install "$@" "$(realpath "$tarball")" $TRACING >/dev/null || die "npm could not install $package; what it said is above"
     cp "$node" "$part/node"
   else
-    npm install "$@" "$(realpath "$tarball")" "$node_package@$NODE" >/dev/null ||
+    npm install "$@" "$(realpath "$tarball")" "$node_package@$NODE" $TRACING >/dev/null ||
       die "npm could not install $package with $node_package@$NODE; what it said is above"
     ln -s "node_modules/$node_package/bin/node" "$part/node"
   fi

@@ -76,6 +76,8 @@ const SKETCHES: readonly (readonly [row: string, ...panels: Sketch[]])[] = [
     ["How often backups are made, how long the newest took", "backupEverySeconds", "backupLastSeconds"],
     ["Size of the newest backup", "backupLastBytes"],
     ["Backups that failed", "backupFailures"],
+    ["How far the archive is behind", "archiveLagSeconds"],
+    ["Whether the archive is of no use now", "archiveBroken"],
   ],
   [
     "PostgreSQL",

@@ -43,6 +43,8 @@ const SAMPLES: Partial<Record<ErrorCode, Omit<Refused, "code">>> = {
   PRECONDITION_FAILED: { etag: "0199d3a7-5f0e-7c3b-8a43-2f6d1f0f8a51.4.s1" },
   BACKUP_UNSUPPORTED: { expected: "PostgreSQL's own means do it: pg_basebackup, or pg_dump" },
   BACKUP_FAILED: { expected: "another one is being made; ask again once it has ended" },
+  VERIFY_UNSUPPORTED: { expected: "PostgreSQL's own means do it: pg_amcheck" },
+  VERIFY_FAILED: { expected: "another verification runs; ask again once it has ended" },
   HISTORY_OFF: { name: "seats", expected: "the counter has it turned off" },
   HISTORY_EXPIRED: {
     oldest: Date.UTC(2026, 0, 1, 12),

@@ -318,6 +318,33 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     body: { prefix: "page-", note: "the pages are gone" },
     answer: [progress(1, "page-views")],
   },
+  Verify: {
+    body: {},
+    answer: [
+      { result: { progress: { part: "", rows: "0" }, findings: [] } },
+      {
+        result: {
+          findings: [
+            {
+              code: "VALUE_UNACCOUNTED",
+              name: "page-views",
+              about: "it has the value 70 at revision 1, and its changes lead to 5 at revision 1",
+              mend: "ACCEPT",
+            },
+          ],
+        },
+      },
+      {
+        result: {
+          findings: [],
+          verification: {
+            ...{ store: "SQLite /var/lib/tally/tally.db", counters: "12", sum: "4711", commits: "90" },
+            ...{ requestIds: "88", historyRows: "240", findings: "1" },
+          },
+        },
+      },
+    ],
+  },
   CreatePrincipal: {
     body: { name: "shop", description: "The shop's own service.", grants: GRANTS, rate: { calls: 100 } },
     answer: { principal: shop(GRANTS, 1) },

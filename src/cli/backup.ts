@@ -22,7 +22,7 @@ export function define(command: Command): void {
         "read and write so much a second at most; none for no bound (64MiB)",
       ).argParser(toRate),
     )
-    .option("--scratch <folder>", "where copies are kept meanwhile (beside the file)");
+    .option("--scratch <folder>", "where copies are kept meanwhile (beside the file; of -: TMPDIR, or /tmp)");
   addServerOptions(command, PRINTING);
   command
     .addHelpText("before", EXAMPLES)
@@ -137,7 +137,8 @@ server's backup-rate, into its backup-dir or beside its store, where nothing of 
 
 Copies both files, verifies the copies as \`tally verify\` does, and puts them into the file, which has its name only once
 all of it is on disk; until then it is in a folder FILE.part. That takes twice the room of the store, and it is refused at
-once where there is less. A store that is damaged is not backed up.
+once where there is less. With --to - only the copies take room, where --scratch or TMPDIR says. A store that is damaged
+is not backed up.
 
 Gives way to everybody else. While it copies, the server's WAL grows by what is written: from 1 GiB on --rate does not
 hold, and when the server's disk has less than 64 MiB left it is given up. When the server

@@ -34,13 +34,13 @@ export const EXITS = {
   ],
   STORE_FAILED: [
     74,
-    "the store failed, or its files were removed or replaced, while serving or copying: what was not answered may or may not be saved; start again",
+    "the store failed, or its files were removed or replaced, while serving or copying: what was not answered may or may not be saved; start again. Or the output cannot be written",
   ],
   STORE_IN_USE: [75, "another process has the store"],
   FORBIDDEN: [77, "this user may not listen on that port"],
   CONFIG: [
     78,
-    "the configuration file cannot be used, a value in it or in the environment is out of range, the TLS certificate or the root key cannot be used, or `auth` does not fit the store: nobody could administrate it, or would be asked",
+    "the configuration file cannot be used, a value in it or in the environment is out of range, the TLS certificate or the root key cannot be used, traces are asked for that cannot be sent, or `auth` does not fit the store: nobody could administrate it, or would be asked",
   ],
   DEADLINE: [124, "no answer within --timeout"],
   INTERRUPTED: [130, "Ctrl-C; of serve, a second one: exited without waiting for calls in flight"],

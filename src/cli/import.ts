@@ -12,6 +12,7 @@ import { exitOf } from "./failure.ts";
 import { notes } from "./help.ts";
 import { noteOption } from "./requests.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
+import { Before, goneIn } from "./transfer/before.ts";
 import { importFile } from "./transfer/file-import.ts";
 import { FILE_FORMATS } from "./transfer/formats.ts";
 import type { ImportOptions, ImportSession } from "./transfer/import-session.ts";
@@ -135,13 +136,18 @@ async function run(
   const stop = new AbortController();
   const interrupted = stopping(stop, progress);
   const startedAt = performance.now();
-  const session = { client, options, imported, progress, stop: stop.signal };
-  const failure = await work(session).then(
-    () => undefined,
-    (error: unknown) => ({ error }),
-  );
+  const before = new Before(client, imported);
+  const session = { client, options, imported, before, progress, stop: stop.signal };
+  const failure = await work(session)
+    .then(() => before.finish())
+    .then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
   progress.end();
-  if (failure !== undefined && !(failure.error instanceof CallError)) throw failure.error;
+  // Where nothing came of it there is nothing to sum up.
+  if (failure !== undefined && !(failure.error instanceof CallError) && imported.taken === 0)
+    throw failure.error;
   const end: End = {
     complete: failure === undefined && interrupted() === undefined,
     dryRun: options.dryRun ?? false,
@@ -149,15 +155,17 @@ async function run(
   };
   if (output.format !== "table") await output.record(importedView(imported, end));
   else if (!output.quiet) await output.line(`${importedLine(imported, end)}.`);
-  if (failure !== undefined) throw whyStopped(failure.error as CallError, client.server);
+  if (failure !== undefined)
+    throw failure.error instanceof CallError ? whyStopped(failure.error, client.server) : failure.error;
   const signal = interrupted();
   if (signal !== undefined) return dieOf(signal);
-  const { total } = imported.faults;
-  if (total > 0)
-    throw new CommandError(
-      EXIT.REFUSED,
-      `${counted(total, "counter was", "counters were")} not imported; the summary says why.`,
-    );
+  const left = [notImportedIn(imported), goneIn(imported)].filter((sentence) => sentence !== undefined);
+  if (left.length > 0) throw new CommandError(EXIT.REFUSED, left.join(" "));
+}
+
+function notImportedIn({ faults: { total } }: Imported): string | undefined {
+  if (total === 0) return undefined;
+  return `${counted(total, "counter was", "counters were")} not imported; the summary says why.`;
 }
 
 /** @returns  by which signal it was stopped, if it was */
@@ -219,7 +227,8 @@ a counter that is missing, labels and other settings, what the caller may do, an
 
 Each counter is imported exactly once: run the same again after a kill or a failure, and what was imported is not set
 again, whatever was counted since. That holds as long as request ids are kept, which is an hour at least and a day as a
-rule. To import the same once more on purpose, or counters that were deleted since: --import-id and any text.
+rule. Those that were imported before and are not there now are counted, and the exit code is 4: --import-id and any text
+import the same once more, with --existing keep what is missing alone.
 
 From Redis come keys whose values are whole numbers, as INCR makes them; others are told and skipped. A key is the name
 as it is, colons and all; bytes that no name can have are percent-encoded. Where --replace has several keys

@@ -1,4 +1,5 @@
 /** What `tally verify`, `tally backup` and `tally restore` have in common: work on files that may take long. */
+import { CommandError, EXIT } from "./exit.ts";
 import type { LiveLines } from "./live-lines.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
 import { startFailureOf } from "./start-failure.ts";
@@ -30,6 +31,28 @@ export async function stoppable<Result>(
     if (signal !== undefined) dieOf(signal);
     throw startFailureOf(error);
   }
+}
+
+/**
+ * The backup that a command names: "-" is standard input, of which nothing more is read once the signal is aborted.
+ *
+ * @throws CommandError  where that is a terminal
+ */
+export function backupNamed(file: string, signal: AbortSignal): string | Incoming {
+  if (file !== "-") return file;
+  if (process.stdin.isTTY)
+    throw new CommandError(
+      EXIT.USAGE,
+      "A backup does not come from a terminal: pipe it in, or name its file.",
+    );
+  signal.addEventListener("abort", () => process.stdin.destroy());
+  return { name: "standard input", chunks: process.stdin };
+}
+
+/** Bytes as they come, and what they are called to people. */
+interface Incoming {
+  readonly name: string;
+  readonly chunks: AsyncIterable<Buffer>;
 }
 
 /** Draws a line now and then, on a terminal. */

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { withoutApiKeys, withoutSecrets } from "../core/secrets.ts";
 import { CommandError, EXIT, report } from "./exit.ts";
+import { refuseOptionsAsValues } from "./option-values.ts";
 import { visible } from "./visible.ts";
 import { commandFirst, otherWord } from "./words.ts";
 
 /** Every command. Its file is loaded only if it is the one that was named, so that none pays for the others. */
-const COMMANDS: Readonly<Record<string, Listed>> = {
+export const COMMANDS: Readonly<Record<string, Listed>> = {
   inc: { group: "Count", about: "add to a counter", load: () => import("./inc.ts") },
   dec: { group: "Count", about: "subtract from a counter", load: () => import("./dec.ts") },
   set: { group: "Count", about: "set a counter to a value", load: () => import("./set.ts") },
@@ -200,12 +201,13 @@ function endWithOutput(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(EXIT.PIPE_CLOSED);
     report(`The output cannot be written: ${error.message}.`);
-    process.exit(EXIT.FAILURE);
+    process.exit(EXIT.STORE_FAILED);
   });
   process.stderr.on("error", () => {});
 }
 
-async function programFor(named: string | undefined, context: Program): Promise<Command> {
+/** All commands; of the one that is named, with its options, arguments and action. */
+export async function programFor(named: string | undefined, context: Program): Promise<Command> {
   const program = new Command("tally")
     .description("Counts things: durable, exact, exactly-once counters over gRPC.")
     .usage("COMMAND ...")
@@ -219,7 +221,9 @@ async function programFor(named: string | undefined, context: Program): Promise<
   for (const [name, { group, about, load }] of Object.entries(COMMANDS)) {
     const command = program.command(name).summary(about).description(about).helpGroup(`${group}:`);
     command.copyInheritedSettings(program).exitOverride();
-    if (name === named) (await load()).define(command, context);
+    if (name !== named) continue;
+    (await load()).define(command, context);
+    refuseOptionsAsValues(command);
   }
   return program;
 }

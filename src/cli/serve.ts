@@ -66,6 +66,7 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
   const server = await startServer(config, {
     telemetry: { log, metrics: new Metrics() },
     about: { version, warnings },
+    env: process.env,
   });
   if (pretty) process.stdout.write(bannerOf(server, config, version));
   else log("server.ready", readyFields(server, config, version));

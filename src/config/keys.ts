@@ -155,6 +155,15 @@ export const KEYS = {
     default: "",
     isReloadable: true,
   },
+  traceRatio: {
+    ...ratio(),
+    name: "trace-ratio",
+    group: "Log",
+    about:
+      "how many of the calls that say nothing of a trace begin one, where traces are sent (OTEL_EXPORTER_OTLP_ENDPOINT): 1 each one, 0 none; those whose caller records them are always in its trace",
+    default: "0",
+    isReloadable: true,
+  },
   queueOpsMax: {
     ...count(8_000, 10_000_000),
     name: "queue-ops-max",
@@ -416,6 +425,13 @@ export const KEYS = {
     group: "Backup",
     about: "how much is read and written a second for one, at most",
     default: "64MiB",
+  },
+  archiveDir: {
+    ...path(),
+    name: "archive-dir",
+    group: "Backup",
+    about: "folder of its own for every change to an SQLite store, to restore any moment",
+    placeholder: "<folder>",
   },
 } as const satisfies Record<string, Key<unknown>>;
 

@@ -62,6 +62,8 @@ export const ERROR_CODES = [
   "COMPRESSION_UNSAID",
   "BACKUP_UNSUPPORTED",
   "BACKUP_FAILED",
+  "VERIFY_UNSUPPORTED",
+  "VERIFY_FAILED",
 ] as const;
 
 /** One of them. */
@@ -231,6 +233,10 @@ export function messageOf(refusal: Refusal): string {
       return `This store is not backed up by Tally; ${refusal.expected ?? "use the means of its database"}.`;
     case "BACKUP_FAILED":
       return `No backup was made: ${refusal.expected ?? "look into the server's log"}.`;
+    case "VERIFY_UNSUPPORTED":
+      return `This store is not verified by Tally; ${refusal.expected ?? "use the means of its database"}.`;
+    case "VERIFY_FAILED":
+      return `Not all of the store was looked at: ${refusal.expected ?? "look into the server's log"}. Nothing was changed.`;
     case "AUTH_OFF":
       return "Principals and keys are not served here, for the server's setting auth is off; nothing was changed.";
     case "PRINCIPAL_NOT_FOUND":

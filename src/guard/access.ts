@@ -1,6 +1,7 @@
 import type { Refusal } from "../core/errors.ts";
 import type { Target } from "../core/grants.ts";
 import { Permission, type Permissions, permissionsToText } from "../core/permissions.ts";
+import { traceIdOfCall } from "../telemetry/call-parts.ts";
 import type { Access, CallHead, Identity } from "../transports/calls/authorise.ts";
 import { INVALID } from "./credentials.ts";
 import type { Denial } from "./denials.ts";
@@ -134,10 +135,11 @@ export const MISSING: Refusal = { code: "CREDENTIAL_MISSING" };
 /** What the operator is told of a call that was refused. @param by  who it was, where that is known */
 export function denialOf(
   { code }: Refusal,
-  { method, overGrpc }: CallHead,
+  head: CallHead,
   address: string,
   by?: Pick<Verified, "callerName" | "keyId">,
 ): Denial {
+  const { method, overGrpc } = head;
   return {
     reason: code,
     caller: by?.callerName ?? "",
@@ -147,6 +149,7 @@ export function denialOf(
     method: `${method.parent.typeName}/${method.name}`,
     permission: 0,
     target: "",
+    traceId: traceIdOfCall(head),
   };
 }
 

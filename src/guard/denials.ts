@@ -20,6 +20,8 @@ export interface Denial {
   readonly permission: Permissions;
   /** The name or the prefix that it was needed on; "" for other reasons. */
   readonly target: string;
+  /** The trace that it belonged to; undefined: none that is known. */
+  readonly traceId?: string | undefined;
 }
 
 /** Denials that are alike in all but their time and their target. */

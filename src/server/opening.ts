@@ -1,5 +1,6 @@
 /** What a server is made of that may fail to open: each failure with one sentence for the operator. */
 import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
 import { v7 as uuidv7 } from "uuid";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
@@ -10,6 +11,8 @@ import type { HistoryOptions } from "../service/store-history.ts";
 import { StartError, storeStartFailure } from "../start-error.ts";
 import { openStore } from "../stores/open.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { OpenTracing } from "../telemetry/otlp/open.ts";
+import { OtlpError, otlpAskedIn } from "../telemetry/otlp-asked.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { Certificate } from "../transports/tls/certificate.ts";
 import { CertificateError } from "../transports/tls/pair.ts";
@@ -35,6 +38,47 @@ export async function openCertificateOf(
 /** Who renews a certificate does so weeks before the old one ends; a minute is soon. */
 const RENEWAL_CHECK_MS = 60_000;
 
+/**
+ * Tracing, where the environment asks for it: what it takes is loaded only then.
+ *
+ * @returns  undefined where it does not
+ */
+export async function openTracingOf(
+  { traceRatio: ratio }: Config,
+  env: NodeJS.ProcessEnv,
+  version: string,
+  clock: Clock,
+  { log }: Telemetry,
+): Promise<OpenTracing | undefined> {
+  let variable = "";
+  try {
+    const asked = otlpAskedIn(env);
+    if (asked === undefined) return undefined;
+    variable = asked.variable;
+    const { openOtlp } = await import("../telemetry/otlp/open.ts");
+    const { protocol } = asked;
+    const tracing = await openOtlp({
+      ...{ protocol, version, instance: uuidv7(), clock, log, chance: Math.random, ratio },
+    });
+    log("traces.on", { endpoint: withoutSecrets(asked.endpoint), protocol });
+    return tracing;
+  } catch (error) {
+    if (error instanceof OtlpError) throw new StartError("TRACING_UNUSABLE", error.message, { cause: error });
+    if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    const sentence = `Traces are asked for (${variable}), which takes packages that are not here. Beside tally, run: npm install ${TRACING_PACKAGES.join(" ")}`;
+    throw new StartError("TRACING_UNUSABLE", sentence, { cause: error });
+  }
+}
+
+/** As package.json has them, among those that people install themselves. */
+export const TRACING_PACKAGES: readonly string[] = [
+  "@opentelemetry/api@1.9",
+  "@opentelemetry/resources@2",
+  "@opentelemetry/sdk-trace-base@2",
+  "@opentelemetry/exporter-trace-otlp-proto@0.223",
+  "@opentelemetry/exporter-trace-otlp-http@0.223",
+];
+
 export async function openStoreOf(
   config: Config,
   clock: Clock,
@@ -48,6 +92,7 @@ export async function openStoreOf(
       retention: config,
       cachedCountersMax: config.cachedCountersMax,
       history: historyOf(config),
+      archive: config.archiveDir === undefined ? undefined : { dir: resolve(config.archiveDir) },
       migrates: config.migratesAtStart,
       metrics,
       warn,

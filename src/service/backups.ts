@@ -1,9 +1,10 @@
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
 import type { Telemetry } from "../telemetry.ts";
+import { BackupFolder, type KeptBackup } from "./backup-folder.ts";
 import type { BackupMaking } from "./store-backup.ts";
 
 /** Where backups are made, how often, and how many are kept. */
@@ -18,11 +19,7 @@ export interface BackupSettings {
 }
 
 /** The newest good backup in the folder. */
-export interface LastBackup {
-  readonly file: string;
-  /** When it was begun, in milliseconds since the Unix epoch. */
-  readonly time: number;
-  readonly bytes: number;
+export interface LastBackup extends KeptBackup {
   /** How long it took; undefined of one that was made before this process began. */
   readonly seconds: number | undefined;
 }
@@ -42,6 +39,7 @@ export interface TakenBackup {
 export class Backups {
   readonly #making: BackupMaking;
   readonly #settings: BackupSettings;
+  readonly #folder: BackupFolder | undefined;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
   readonly #stop = new AbortController();
@@ -54,11 +52,15 @@ export class Backups {
   constructor(making: BackupMaking, settings: BackupSettings, clock: Clock, telemetry: Telemetry) {
     const { dir, everyMs } = settings;
     this.#making = making;
-    this.#settings = { ...settings, dir: dir === undefined ? undefined : resolve(dir) };
+    this.#settings = settings;
+    this.#folder =
+      dir === undefined
+        ? undefined
+        : new BackupFolder(dir, making, (file) => telemetry.log("backup.damaged", { file }));
     this.#clock = clock;
     this.#telemetry = telemetry;
     this.#last = this.#newest();
-    if (everyMs !== undefined && dir !== undefined) {
+    if (everyMs !== undefined && this.#folder !== undefined) {
       const sinceMs = clock.now() - (this.#last?.time ?? Number.NEGATIVE_INFINITY);
       this.#dueMs = clock.monotonic() + Math.max(everyMs - sinceMs, 0);
       this.#set("backupEverySeconds", everyMs / 1_000);
@@ -72,21 +74,33 @@ export class Backups {
 
   /** What is wrong with them now, a sentence each. */
   get warnings(): readonly string[] {
-    return this.#failure === undefined ? [] : [`The last backup failed: ${this.#failure}`];
+    const unwhole = this.#folder?.unwhole ?? [];
+    return [
+      ...(this.#failure === undefined ? [] : [`The last backup failed: ${this.#failure}`]),
+      ...unwhole.map(
+        (name) => `${name} in backup-dir is no whole backup, and counts for none: move it away.`,
+      ),
+    ];
+  }
+
+  /** One is due now, whenever the next would have been. */
+  soon(): void {
+    this.#dueMs = Math.min(this.#dueMs, this.#clock.monotonic());
   }
 
   /** Begin one if it is time. @returns  what resolves when the one that is made has ended; undefined while none is */
   look(): Promise<void> | undefined {
-    const { everyMs, dir } = this.#settings;
+    const { everyMs } = this.#settings;
+    const folder = this.#folder;
     const now = this.#clock.monotonic();
-    if (everyMs === undefined || dir === undefined || now < this.#dueMs || this.#stop.signal.aborted)
+    if (everyMs === undefined || folder === undefined || now < this.#dueMs || this.#stop.signal.aborted)
       return this.#running;
     this.#dueMs += everyMs * Math.max(1, Math.ceil((now - this.#dueMs) / everyMs));
     if (this.#running !== undefined) {
       this.#telemetry.log("backup.skipped");
       return this.#running;
     }
-    this.#running = this.#make(dir, everyMs).finally(() => {
+    this.#running = this.#make(folder, everyMs).finally(() => {
       this.#running = undefined;
     });
     return this.#running;
@@ -115,7 +129,8 @@ export class Backups {
 
   async #take(signal: AbortSignal): Promise<TakenBackup> {
     const { name, folder } = this.#making;
-    const { bytesPerSecond, dir = folder } = this.#settings;
+    const { bytesPerSecond } = this.#settings;
+    const dir = this.#folder?.path ?? folder;
     const [to, part] = [join(dir, `${name}-taken.tar`), join(dir, `${name}-backup.part`)];
     rmSync(to, { force: true }); // Of a process that was killed before it had opened it.
     const warn = (detail: string) => this.#telemetry.log("backup.warning", { detail });
@@ -131,14 +146,14 @@ export class Backups {
     await this.#running;
   }
 
-  async #make(dir: string, everyMs: number): Promise<void> {
+  async #make(folder: BackupFolder, everyMs: number): Promise<void> {
     const { log, metrics } = this.#telemetry;
     const { bytesPerSecond } = this.#settings;
     const [time, beganMs] = [this.#clock.now(), this.#clock.monotonic()];
-    const file = join(dir, nameAt(this.#making.name, time));
+    const file = folder.fileAt(time);
     const warn = (detail: string) => log("backup.warning", { detail });
     try {
-      const part = join(dir, `${this.#making.name}-backup.part`);
+      const part = join(folder.path, `${this.#making.name}-backup.part`);
       const { bytes } = await this.#making.make({
         ...{ to: file, part, bytesPerSecond, signal: this.#stop.signal, warn },
       });
@@ -147,7 +162,7 @@ export class Backups {
       this.#failure = undefined;
       this.#measure();
       log("backup.made", { file, bytes, seconds });
-      this.#thinOut(dir, file);
+      this.#thinOut(folder, file);
     } catch (error) {
       if (!(error instanceof TallyError)) throw error;
       if (this.#stop.signal.aborted) return;
@@ -158,43 +173,24 @@ export class Backups {
     }
   }
 
-  /** The oldest give way, but never the one that was just made, whatever its name says. */
-  #thinOut(dir: string, made: string): void {
+  /** The oldest give way, but never the one that was just made, whatever its name says. What is not whole is none. */
+  #thinOut(folder: BackupFolder, made: string): void {
     const { log } = this.#telemetry;
-    const others = this.#namesIn(dir).filter((name) => join(dir, name) !== made);
-    for (const name of others.slice(0, Math.max(others.length - this.#settings.keep + 1, 0))) {
+    const others = folder.whole().filter(({ file }) => file !== made);
+    for (const { file } of others.slice(0, Math.max(others.length - this.#settings.keep + 1, 0))) {
       try {
-        rmSync(join(dir, name));
+        rmSync(file);
       } catch (err) {
-        log("backup.warning", { detail: `${name} is one too many, and cannot be removed.`, err });
+        log("backup.warning", { detail: `${basename(file)} is one too many, and cannot be removed.`, err });
       }
     }
   }
 
   /** One of a time that has not come tells nothing of when the next is due: a clock was ahead, or somebody named it so. */
   #newest(): LastBackup | undefined {
-    const { dir } = this.#settings;
-    if (dir === undefined) return undefined;
     const now = this.#clock.now();
-    for (const name of this.#namesIn(dir).reverse()) {
-      const [file, time] = [join(dir, name), timeIn(name)];
-      const found = statSync(file, { throwIfNoEntry: false });
-      if (time <= now && found?.isFile() && found.size > 0)
-        return { file, time, bytes: found.size, seconds: undefined };
-    }
-    return undefined;
-  }
-
-  /** Of the store's backups, by their times. A folder that is not there is told of when something is to be made in it. */
-  #namesIn(dir: string): string[] {
-    const start = `${this.#making.name}-`;
-    let names: string[];
-    try {
-      names = readdirSync(dir);
-    } catch {
-      return [];
-    }
-    return names.filter((name) => name.startsWith(start) && TIME.test(name.slice(start.length))).sort();
+    const last = this.#folder?.whole().findLast(({ time }) => time <= now);
+    return last && { ...last, seconds: undefined };
   }
 
   #measure(): void {
@@ -228,21 +224,3 @@ export function startBackups(backups: Backups): { close(): Promise<void> } {
 const LOOK_EVERY_MS = 1_000;
 /** What is in the way may be gone by then; a day later is late. */
 const RETRY_MS = 3_600_000;
-
-/** "tally.db-2026-11-29T16-30-00Z.tar": without colons, which some systems do not have in names. */
-function nameAt(name: string, time: number): string {
-  const at = new Date(time)
-    .toISOString()
-    .replace(/\.\d+Z$/, "Z")
-    .replaceAll(":", "-");
-  return `${name}-${at}.tar`;
-}
-
-const TIME = /^(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)Z\.tar$/;
-
-function timeIn(name: string): number {
-  const [, date, hours, minutes, seconds] = TIME.exec(name.slice(-TIME_LENGTH))!;
-  return Date.parse(`${date}T${hours}:${minutes}:${seconds}Z`);
-}
-
-const TIME_LENGTH = "2026-11-29T16-30-00Z.tar".length;

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { seldom } from "../core/seldom.ts";
+import { partsOf } from "../telemetry/call-parts.ts";
 import type { Log } from "../telemetry.ts";
 import type { CommitMeter } from "./commit-meter.ts";
 import type { CommitsTold } from "./writer.ts";
@@ -30,9 +31,7 @@ export function commitsTold(
       meter.committed(calls, outcomes, waitedMs);
       if (!each.isOn) return;
       const { values, timings } = outcomes;
-      const { loadMs, decideMs, saveMs, syncMs } = timings;
-      const parts = { load_ms: loadMs, decide_ms: decideMs, save_ms: saveMs, sync_ms: syncMs };
-      log("store.committed", { calls: calls.length, ops: values.length, ...parts });
+      log("store.committed", { calls: calls.length, ops: values.length, ...partsOf(timings) });
     },
   };
 }

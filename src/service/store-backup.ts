@@ -19,6 +19,9 @@ export interface BackupManifest {
   readonly files: readonly BackupFile[];
 }
 
+/** Where a backup is read from: the path of a file; or bytes as they come, and what they are called to people. */
+export type BackupSource = string | { readonly name: string; readonly chunks: AsyncIterable<Buffer> };
+
 /** A file in a backup. */
 export interface BackupFile {
   readonly name: string;
@@ -49,6 +52,8 @@ export interface BackupMaking {
    *                                       is left of it, or what is left goes with the next one
    */
   make(options: BackupToMake): Promise<BackedUp>;
+  /** Whether a file is a backup and all there, as far as its beginning, its length and its end tell. */
+  isWhole(file: string): boolean;
 }
 
 /** A backup that is to be made. */
@@ -63,10 +68,31 @@ export interface BackupToMake {
   readonly warn: (sentence: string) => void;
 }
 
+/** Up to when a store is restored: its last commit that is not after. */
+export type RestoreUntil =
+  /** Of the change log. */
+  | { readonly position: number }
+  /** In milliseconds since the Unix epoch. */
+  | { readonly time: number };
+
+/** Up to where a store was restored from an archive. */
+export interface Reached {
+  /** Of the change log. */
+  readonly position: number;
+  /** Of the last commit, in milliseconds since the Unix epoch. */
+  readonly time: number;
+  /** Whether the archive ends before the time that was asked for, so that what was changed since may be missing. */
+  readonly endsBefore: boolean;
+}
+
 /** A store that was restored. */
 export interface Restored {
   readonly store: string;
+  /** The backup's file, and what it says of itself. */
+  readonly backup: string;
   readonly manifest: BackupManifest;
+  /** Where an archive was asked for: how far it led. */
+  readonly reached: Reached | undefined;
 }
 
 /** What a restore made of who may call. */

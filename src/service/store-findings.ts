@@ -85,3 +85,18 @@ export interface VerifyProgress {
   /** How much of it was, in rows. */
   readonly rows: number;
 }
+
+/** A store that can be looked at while this process serves it. */
+export interface Verifying {
+  /**
+   * Look at everything that it keeps, beside the traffic and by another process.
+   *
+   * @throws TallyError STORE_UNAVAILABLE  with one sentence for the operator: its WAL has grown too large meanwhile, say;
+   *                                       CALL_CANCELLED when it was stopped
+   */
+  verify(options: {
+    readonly signal: AbortSignal;
+    /** Told now and then how far it is. */
+    readonly onProgress: (progress: VerifyProgress) => void;
+  }): Promise<Verification>;
+}

@@ -7,9 +7,11 @@ import type { RequestIdRetention } from "../core/request-ids.ts";
 import type { Order, Selection, Sum } from "../core/selection.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Accepting } from "./store-accepting.ts";
+import type { ArchiveOptions, Archiving } from "./store-archive.ts";
 import type { BackupMaking } from "./store-backup.ts";
 import type { Catalogue } from "./store-catalogue.ts";
 import type { Copying } from "./store-copying.ts";
+import type { Verifying } from "./store-findings.ts";
 import type { History, HistoryOptions } from "./store-history.ts";
 import type { KeyUses } from "./store-key-uses.ts";
 import type { ChangeLogReads } from "./store-log.ts";
@@ -170,6 +172,12 @@ export interface Store {
   /** Backups of it while it is served. Undefined where its own database has means for that, or nothing is kept. */
   readonly backups?: BackupMaking | undefined;
 
+  /** Looking at all that it keeps while it is served. Undefined where its own database has means for that, or nothing is kept. */
+  readonly verifying?: Verifying | undefined;
+
+  /** The archive of all its changes, where it was asked for one. Undefined where its own database has means for that. */
+  readonly archive?: Archiving | undefined;
+
   /** What became of counters over time. Undefined where that is not kept, or was not asked for. */
   readonly history?: History | undefined;
 
@@ -258,6 +266,8 @@ export interface StoreOptions {
   readonly cachedCountersMax: number;
   /** How much history to keep; none unless given. */
   readonly history?: HistoryOptions | undefined;
+  /** Where to archive its changes; nowhere unless given. A store that is not in a file of its own ignores it. */
+  readonly archive?: ArchiveOptions | undefined;
   /** What the store is opened for; "serve" unless given. */
   readonly purpose?: Purpose | undefined;
   /**

@@ -16,6 +16,8 @@ import {
 import type { Refusal } from "../core/errors.ts";
 import type { Op } from "../core/op.ts";
 import { settingsText } from "../core/settings.ts";
+import type { CallParts } from "../telemetry/call-parts.ts";
+import { FollowedCalls } from "./followed-calls.ts";
 import { type Entry, Queue, type Waiter } from "./queue.ts";
 import type { Store } from "./store.ts";
 
@@ -31,6 +33,8 @@ export interface Call extends Waiter {
   readonly allOrNothing: boolean;
   /** Takes from limits: see CallHead. */
   readonly takes?: Takes | undefined;
+  /** To be told how far it has come; undefined: nobody asks. */
+  readonly parts?: CallParts | undefined;
 }
 
 /** Where a call's outcomes stand: call `c` of the batch, operations `first` to `end`. */
@@ -142,6 +146,7 @@ export class Writer {
    */
   submit(call: Call): Promise<Settled | Refusal> {
     assertNamed(call);
+    if (call.parts !== undefined) call.parts.queuedMs = this.#clock.monotonic();
     const settled = this.#queue.enter(call, call, opsIn(call), bytesOf(call));
     if (!this.#queue.isEmpty && !this.#cutting && this.#inFlight < this.#commitsMax) {
       this.#cutting = true;
@@ -174,7 +179,9 @@ export class Writer {
     const names = this.#commitsMax > 1 ? new Set(cut.flatMap(({ item }) => namesIn(item))) : [];
     for (const name of names) this.#committing.add(name);
     const calls = cut.map(({ item }) => item);
-    const waitedMs = this.#clock.monotonic() - cut[0]!.since;
+    const nowMs = this.#clock.monotonic();
+    const waitedMs = nowMs - cut[0]!.since;
+    const followed = calls.some(isFollowed) ? new FollowedCalls(calls, cut, nowMs) : undefined;
     const ended = () => {
       this.#inFlight--;
       for (const name of names) this.#committing.delete(name);
@@ -191,10 +198,12 @@ export class Writer {
           resolve(outcomes.callRefusals.get(c) ?? { outcomes, c, first, end });
           first = end;
         }
+        followed?.committed(outcomes, this.#clock.monotonic());
         this.#told.committed?.(calls, outcomes, waitedMs);
       },
       (error: unknown) => {
         for (const { reject } of cut) reject(error);
+        followed?.failed(error, this.#clock.monotonic());
         this.#told.failed?.(error);
         ended();
       },
@@ -235,6 +244,10 @@ const CALL_BYTES = 200;
 function assertNamed({ callerName = "" }: Call): void {
   const [bytes, max] = [Buffer.byteLength(callerName), CALLER_NAME_BYTES_MAX];
   if (bytes > max) throw new TypeError(`expected a caller's name of at most ${max} bytes, got ${bytes}`);
+}
+
+function isFollowed({ parts }: Call): boolean {
+  return parts !== undefined;
 }
 
 function opsIn({ ops }: Call): number {

@@ -9,7 +9,7 @@ export const RPCS = [
   ...["CreatePrincipal", "GetPrincipal", "ListPrincipals", "UpdatePrincipal", "DeletePrincipal"],
   ...["CreateApiKey", "ListApiKeys", "RevokeApiKey"],
   ...["CreateBinding", "ListBindings", "DeleteBinding"],
-  ...["WhoAmI", "CheckAccess", "ListDenied", "GetServerInfo", "Backup"],
+  ...["WhoAmI", "CheckAccess", "ListDenied", "GetServerInfo", "Backup", "Verify"],
   "ShouldRateLimit",
   ...["Check", "List", "Watch", "ServerReflectionInfo"],
   "other", // What a server has beside these.

@@ -279,6 +279,18 @@ export const SERIES = {
     "How long it took to make; 0 of one from before the process began.",
   ),
   backupFailures: counter("tally_backup_failures_total", "Backups that were to be made, and failed."),
+  archiveLagSeconds: gauge(
+    "tally_archive_lag_seconds",
+    "How long ago it was that everything committed was in the archive (archive-dir); about a second when nothing is wrong.",
+    {},
+    "known",
+  ),
+  archiveBroken: gauge(
+    "tally_archive_broken",
+    "Whether the archive is of no use now: 1 while it has a gap, or there is no backup yet that it goes on from, else 0.",
+    {},
+    "known",
+  ),
   startTime: gauge(
     "tally_start_time_seconds",
     "When the server began to start, in seconds since the Unix epoch.",

@@ -8,9 +8,11 @@ import { Bulk } from "../service/bulk.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Store } from "../service/store.ts";
 import type { Writer } from "../service/writer.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { type BackupCalls, backup } from "./calls/admin/backup.ts";
 import type { ServerInfo } from "./calls/admin/server-info.ts";
+import { type VerifyCalls, verify } from "./calls/admin/verify.ts";
 import { type Authorise, allowAll } from "./calls/authorise.ts";
 import { bulkCalls } from "./calls/bulk.ts";
 import type { UnaryCall } from "./calls/call.ts";
@@ -96,10 +98,14 @@ export interface DoorsOptions {
   readonly administration?: Administration;
   /** Backups of the store, for who administrates; undefined: it has none of Tally's. */
   readonly backups?: BackupCalls["backups"];
+  /** The store looked at, for who administrates; undefined: Tally has nothing to look at. */
+  readonly verifications?: VerifyCalls["verifications"];
   /** The process as it is now, for who may observe; undefined: nothing is known of it. */
   readonly serverInfo?: () => Promise<ServerInfo>;
   /** Where calls are logged that have ended; undefined: nowhere. */
   readonly callLog?: CallLog;
+  /** Where they are traced; undefined: nowhere. */
+  readonly tracing?: Tracing | undefined;
   /** Whether each refusal over HTTP is logged now; undefined: never. */
   readonly eachLogged?: { readonly isOn: boolean };
   readonly limits?: Partial<DoorLimits>;
@@ -168,17 +174,21 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   );
   const api = calls.filter(({ method }) => (API as readonly DescService[]).includes(method.parent)); // The others have gRPC alone.
   const bulk = new Bulk(store, writer, clock, calendar);
-  const apiStreams = bulkCalls(bulk, authorise, limits.unaryBytesMax);
+  const administrating = {
+    ...{ authorise, log, requestBytesMax: limits.unaryBytesMax },
+    authenticates: options.authenticates ?? false,
+  };
+  const apiStreams = [
+    ...bulkCalls(bulk, authorise, limits.unaryBytesMax),
+    verify({ ...administrating, verifications: options.verifications }),
+  ];
   const streamCalls = [
     ...apiStreams,
-    backup({
-      ...{ backups: options.backups, authorise, log, requestBytesMax: limits.unaryBytesMax },
-      authenticates: options.authenticates ?? false,
-    }),
+    backup({ ...administrating, backups: options.backups }),
     ...moreStreamCalls,
   ];
   const arriving = new Room(limits.arrivingBytesMax);
-  const meter = new CallMeter(metrics, clock, options.callLog);
+  const meter = new CallMeter(metrics, clock, options.callLog, options.tracing);
   const streams = new Streams(clock, log, meter, limits);
   const traffic = new Traffic(metrics, () => streams.open);
   const isOwn = options.http2Engine === "own";

@@ -69,6 +69,8 @@ export const STATUS: Readonly<Record<ErrorCode, { readonly grpc: Code; readonly 
   COMPRESSION_UNSAID: { grpc: Code.INTERNAL, http: 400 },
   BACKUP_UNSUPPORTED: { grpc: Code.FAILED_PRECONDITION, http: 400 },
   BACKUP_FAILED: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  VERIFY_UNSUPPORTED: { grpc: Code.FAILED_PRECONDITION, http: 400 },
+  VERIFY_FAILED: { grpc: Code.FAILED_PRECONDITION, http: 400 },
 };
 
 /** The `domain` of every ErrorInfo of Tally's own. */

@@ -148,8 +148,20 @@ export const RULES: readonly Rule[] = [
     without: ["node:http", "node:https", "node:http2"],
   },
   {
+    of: "src/telemetry/otlp/", // Loaded only where traces are asked for: people install these packages themselves.
+    own: [TELEMETRY, "types of src/core/clock.ts"],
+    packages: [
+      "@opentelemetry/api",
+      "@opentelemetry/resources",
+      "@opentelemetry/sdk-trace-base",
+      "@opentelemetry/exporter-trace-otlp-proto",
+      "@opentelemetry/exporter-trace-otlp-http",
+    ],
+    builtins: true,
+  },
+  {
     of: TELEMETRY,
-    own: [TELEMETRY, "src/core/errors.ts", "types of src/core/clock.ts"],
+    own: [TELEMETRY, "src/core/errors.ts", "types of src/core/clock.ts", "types of src/core/columns.ts"],
     packages: ["pino", "pino-pretty"],
     builtins: true,
   },
@@ -241,8 +253,8 @@ export const RULES: readonly Rule[] = [
     packages: ["commander"],
     builtins: true,
   })),
-  ...["src/cli/backup.ts", "src/cli/restore.ts", "src/cli/verify.ts"].map((of) => ({
-    of,
+  ...["backup", "restore", "verify", "verification"].map((name) => ({
+    of: `src/cli/${name}.ts`,
     own: ["src/cli/", "src/file-tools.ts", "src/config/quantity.ts", "types of src/service/store"],
     packages: ["commander"],
     builtins: true,

@@ -1,17 +1,24 @@
 /** verify, backup and restore: what is printed where, the exit codes, and beside a server. */
-import { existsSync, readdirSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
+import { TallyError } from "../../src/core/errors.ts";
 import { DEFAULT_RETENTION } from "../../src/service/store.ts";
+import type { Verification, Verifying } from "../../src/service/store-findings.ts";
+import { Verifications } from "../../src/service/verifications.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { ServerProcess } from "../proofs/crash/server-process.ts";
+import { TALLY } from "../support/bundles/command.ts";
 import { batch, commit, increment } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { freePort } from "../support/free-port.ts";
-import { folder, shell, tally } from "./cli.ts";
+import { open } from "../transports/door.ts";
+import { cleanEnv, folder, shell, tally } from "./cli.ts";
 import { serving } from "./serving.ts";
 
 describe("verify", () => {
@@ -86,6 +93,70 @@ describe("verify", () => {
   });
 });
 
+describe("verify --server", () => {
+  const FOUND: Verification = {
+    ...{ store: "SQLite /t.db", served: true, counters: 3, sum: 2n ** 64n, commits: 4, requestIds: 5 },
+    ...{ historyRows: undefined, more: 1 },
+    findings: [
+      { code: "ROW_DAMAGED", name: "visits", about: "it fails its checksum", mend: "accept" },
+      { code: "ROW_GONE", name: "row id 7", about: "something leads to it", mend: "accept gone" },
+      { code: "HISTORY_FOREIGN", name: "history", about: "it is another's", mend: "start" },
+    ],
+  };
+  const asking = async (verify: Verifying["verify"], ...more: string[]) => {
+    await using opened = await open({ authenticates: true, verifications: new Verifications({ verify }) });
+    return await tally(["verify", "--server", `127.0.0.1:${opened.door.port}`, ...more]);
+  };
+
+  it("prints what the server found, with what mends it, and exits 65", async () => {
+    const { code, stdout, stderr } = await asking(async () => FOUND);
+    expect(code).toBe(EXIT.STORE_UNUSABLE);
+    expect(stderr).toBe("tally: 4 findings: SQLite /t.db is not as it was written.\n");
+    expect(stdout).toMatch(/^sum +18446744073709551616$/m);
+    expect(stdout).toMatch(/^history +none$/m);
+    expect(stdout).toMatch(/^1 +ROW_DAMAGED visits: .*tally accept --store URL visits$/m);
+    expect(stdout).toMatch(/^2 +ROW_GONE row id 7: .*tally accept --store URL --gone$/m);
+    expect(stdout).toMatch(/^3 +HISTORY_FOREIGN history: .*the next start of the server sets it right$/m);
+    expect(stdout).toMatch(/^… +and 1 more$/m);
+    expect(stdout).toMatch(/^done +in [\d.]+ s, beside its server$/m);
+  });
+
+  it("exits 0 where nothing was, in JSON with the sum as text", async () => {
+    const { code, stdout, stderr } = await asking(
+      async () => ({ ...FOUND, findings: [], more: 0 }),
+      "-o",
+      "json",
+    );
+    expect([code, stderr]).toEqual([EXIT.OK, ""]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ...{ store: "SQLite /t.db", served: true, counters: 3, sum: `${2n ** 64n}`, historyRows: null },
+      ...{ findings: [], more: 0 },
+    });
+  });
+
+  it("says why the server could not, and takes a call that breaks for no result", async () => {
+    const failed = await asking(() =>
+      Promise.reject(new TallyError("STORE_UNAVAILABLE", "/t.db-wal has grown to 2 GiB.")),
+    );
+    expect(failed).toMatchObject({
+      code: EXIT.REFUSED,
+      stdout: "",
+      stderr:
+        "tally: Not all of the store was looked at: /t.db-wal has grown to 2 GiB. Nothing was changed.\n",
+    });
+    const silent = await asking(
+      ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener("abort", () => reject(new TallyError("CALL_CANCELLED", "stopped")));
+        }),
+      "--timeout",
+      "100ms",
+    );
+    expect(silent).toMatchObject({ code: EXIT.DEADLINE, stdout: "" });
+    expect(silent.stderr).toMatch(/^tally: Not everything was looked at by \S+ \(.+\)\. Run it again\.\n$/);
+  });
+});
+
 describe("backup and restore", () => {
   it("of a store that is served: restored, it has what was answered before; a retry from before counts once", async () => {
     const dir = folder();
@@ -107,6 +178,20 @@ describe("backup and restore", () => {
         code: EXIT.OK,
         stdout: "manifest.json\nmanifest.json.sha256\ntally.db\ntally.db-history\n",
       });
+      const through = `sqlite:${join(dir, "through.db")}`;
+      const line = `tally backup --store ${store} --to - -q | tally restore - --store ${through} -q`;
+      expect(await shell(`set -o pipefail; ${line}`)).toMatchObject({ code: EXIT.OK, stderr: "" });
+      expect(await tally(["verify", "--store", through])).toMatchObject({ code: EXIT.OK });
+      expect(await shell(`tally verify - < ${file}`)).toMatchObject({
+        code: EXIT.OK,
+        stdout: expect.stringMatching(/^store +the backup standard input$/m),
+      });
+      const full = await shell(`tally backup --store ${store} --to - --scratch ${dir} > /dev/full`);
+      expect(full).toMatchObject({
+        code: EXIT.STORE_FAILED,
+        stderr: "tally: The output cannot be written: ENOSPC: no space left on device, write.\n",
+      });
+      expect(readdirSync(dir).filter((name) => name.startsWith("tally-scratch"))).toEqual([]);
       expect(piped.stderr).toMatch(/^Backed up SQLite \S+tally\.db as of \S+Z, [\d.]+ MiB\.\n$/);
     });
     expect(await tally(["verify", file])).toMatchObject({ code: EXIT.OK, stderr: "" });
@@ -224,6 +309,37 @@ describe("backup and restore", () => {
     expect(await shell(line)).toMatchObject({ code: EXIT.OK, stdout: "1000\n" });
   });
 
+  it("what comes in by standard input and is cut off makes nothing, and Ctrl-C ends it", async () => {
+    const dir = folder();
+    const store = `sqlite:${join(dir, "tally.db")}`;
+    expect(await tally(["restore", "-", "--store", store], { input: "no backup" })).toMatchObject({
+      code: EXIT.STORE_UNUSABLE,
+      stderr: "tally: standard input is no backup of Tally's, or its beginning is damaged.\n",
+    });
+    const child = spawn(process.execPath, [TALLY, "restore", "-", "--store", store], { env: cleanEnv() });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const listens = () =>
+      readFileSync(`/proc/${child.pid}/status`, "utf8").match(/^SigCgt:\s+\S*2$/m) !== null;
+    await expect.poll(listens).toBe(true); // It catches SIGINT by then.
+    child.kill("SIGINT");
+    expect(await once(child, "exit")).toEqual([null, "SIGINT"]);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it("names a lock with something else in it, and not the store that is not there", async () => {
+    const dir = folder();
+    const [from, to] = [join(dir, "a.db"), join(dir, "b.db")];
+    await tally(["auth", "init", "--store", `sqlite:${from}`]);
+    await tally(["backup", "--store", `sqlite:${from}`, "--to", join(dir, "b.tar")]);
+    writeFileSync(`${to}-lock`, "junk".repeat(1_000));
+    const restored = await tally(["restore", join(dir, "b.tar"), "--store", `sqlite:${to}`]);
+    expect(restored).toMatchObject({ code: EXIT.STORE_UNUSABLE, stdout: "" });
+    expect(restored.stderr).toBe(
+      `tally: ${to}-lock is no lock of Tally's: there is something else in it. See that no Tally has ${to}, and remove it.\n`,
+    );
+    expect(readFileSync(`${to}-lock`, "utf8")).toBe("junk".repeat(1_000));
+  });
+
   it.each([
     [
       ["backup", "--store", "postgres://me:mistaken@h/db", "--to", "FILE"],
@@ -240,9 +356,26 @@ describe("backup and restore", () => {
     ],
     [["restore", "FILE", "--store", "postgres://me:mistaken@h/db"], EXIT.STORE_UNUSABLE, "pg_basebackup"],
     [["restore", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.STORE_UNREACHABLE, "cannot be read (ENOENT)"],
+    [
+      ["restore", "FILE", "--store", "sqlite:DIR/none.db", "--until", "7"],
+      EXIT.USAGE,
+      "--until goes with --archive",
+    ],
+    [
+      ["restore", "FILE", "--store", "sqlite:DIR/none.db", "--archive", "DIR", "--until", "2026-01-05T06:00"],
+      EXIT.USAGE,
+      "a time with its offset",
+    ],
+    [
+      ["restore", "DIR", "--store", "sqlite:DIR/none.db", "--archive", "DIR", "--until", "7"],
+      EXIT.STORE_UNUSABLE,
+      "There is no backup in",
+    ],
     [["verify", "FILE"], EXIT.STORE_UNREACHABLE, "cannot be read (ENOENT)"],
-    [["verify"], EXIT.USAGE, "Name one of both"],
-    [["verify", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.USAGE, "Name one of both"],
+    [["verify", "--server", "127.0.0.1:1"], EXIT.UNAVAILABLE, "No Tally server answers at"],
+    [["verify", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.USAGE, "Name one of these"],
+    [["verify", "FILE", "--server", "127.0.0.1:1"], EXIT.USAGE, "Name one of these"],
+    [["verify", "--scratch", "DIR"], EXIT.USAGE, "--scratch is where a backup is unpacked"],
   ])("%j is refused in one sentence, and leaves nothing", async (command, code, sentence) => {
     const dir = folder();
     const words = command.map((word) => word.replace("FILE", join(dir, "b.tar")).replace("DIR", dir));

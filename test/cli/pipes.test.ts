@@ -25,7 +25,7 @@ it.each([["inc", "visits"], ["help", "inc"], ["--version"], ["completion", "bash
 it("a disk that is full is told", async () => {
   const env = { TALLY_SERVER: server.address };
   expect(await shell("tally inc visits > /dev/full", { env })).toMatchObject({
-    code: EXIT.FAILURE,
+    code: EXIT.STORE_FAILED,
     stderr: "tally: The output cannot be written: ENOSPC: no space left on device, write.\n",
   });
 });

@@ -1,7 +1,9 @@
 /** import --redis: what INCR has made in a real Redis, each key once, and what is no counter is told. */
+import { once } from "node:events";
 import { cpSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { dirname, join } from "node:path";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { EXIT } from "../../src/cli/exit.ts";
 import { TALLY } from "../support/bundles/command.ts";
 import { describeWith } from "../support/needs.ts";
@@ -16,6 +18,29 @@ const values = async (prefix: string) =>
   Object.fromEntries(
     (await json("list", prefix)).map(({ name, value }: { name: string; value: string }) => [name, value]),
   );
+
+/** A Redis whose connections break when a command comes so many times, until `never` is called. */
+async function cutBefore(url: string, command: string, times: number) {
+  let left = times;
+  const server = createServer((client) => {
+    const behind = connect(Number(new URL(url).port), "127.0.0.1");
+    for (const socket of [client, behind]) socket.on("error", () => {});
+    client.on("data", (bytes) => {
+      left -= bytes.toString("latin1").split(command).length - 1;
+      if (left <= 0) client.destroy();
+      else behind.write(bytes);
+    });
+    behind.pipe(client);
+    client.on("close", () => behind.destroy());
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const never = () => {
+    left = Number.POSITIVE_INFINITY;
+  };
+  return { url: `redis://127.0.0.1:${port}`, never };
+}
 
 describeWith([REDIS], "import --redis", () => {
   it("takes whole numbers by pattern, exactly, and tells what else there is", async () => {
@@ -96,6 +121,24 @@ describeWith([REDIS], "import --redis", () => {
     await redis.ask("EVAL \"for i=1,1500 do redis.call('set','many:'..i,i) end\" 0");
     expect(await json("import", "--redis", redis.url, "--match", "many:*")).toMatchObject({ made: 1_500 });
     expect(await json("sum", "many:")).toMatchObject({ count: "1500", sum: "1125750" });
+  });
+
+  it("says how far it came when Redis goes away in the middle; the same command goes on there", async () => {
+    const redis = await redisForTest();
+    await redis.ask("EVAL \"for i=1,2500 do redis.call('set','cut:'..i,i) end\" 0");
+    const cut = await cutBefore(redis.url, "MGET", 2);
+    const ran = await at(["import", "--redis", cut.url, "--match", "cut:*"]);
+    expect(ran.code).toBe(EXIT.UNAVAILABLE);
+    expect(ran.stdout).toMatch(/^Stopped: 1,000 counters: 1,000 made; /);
+    expect(ran.stderr).toMatch(
+      /^tally: The Redis at redis:\/\/127\.0\.0\.1:\d+ failed after 1,000 keys were read: .*\. Run the same command again/,
+    );
+    cut.never();
+    expect(await json("import", "--redis", cut.url, "--match", "cut:*")).toMatchObject({
+      made: 1_500,
+      before: 1_000,
+    });
+    expect(await json("sum", "cut:")).toMatchObject({ count: "2500", sum: "3126250" });
   });
 
   it("takes a password from the environment, and shows none", async () => {

@@ -7,6 +7,7 @@ import { CalendarUnit, CounterSchema, OnBound } from "../../gen/browser/tally/v1
 import { FILE_END } from "../../src/cli/count/input.ts";
 import { fieldsOf, rowText } from "../../src/cli/transfer/csv.ts";
 import { FILE_FORMATS, type FileFormat, headOf, lineOf } from "../../src/cli/transfer/formats.ts";
+import { UnreadableFile } from "../../src/cli/transfer/parser.ts";
 import { type Row, RowReader } from "../../src/cli/transfer/reading.ts";
 import { recordOf } from "../../src/cli/transfer/record.ts";
 
@@ -112,9 +113,37 @@ describe("a file of counters", () => {
     ['{"name":"a","value":1,"description":"\\ud800"}', { fault: /description/ }],
     ['{"name":"a","value":1', { fault: "it is not JSON" }],
     ["{}x", { fault: "it is not JSON" }],
-    ["name,value\na,1,2", { line: 2, fault: /^expected 2 fields/ }],
+    ['{"name":"a","value":1,"idleTtl":"1h"}', { fault: /^idle_ttl: expected a duration .*, got "1h"$/ }],
+    [
+      '{"name":"a","value":1,"refill":{"every":7}}',
+      { fault: /^refill\.every: expected a duration .* got "7"$/ },
+    ],
+    ['{"name":"a","value":1,"refill":{"amount":"x"}}', { fault: /^refill\.amount: expected a whole number/ }],
+    [
+      '{"name":"a","value":1,"window":{"calendar":"X"}}',
+      { fault: /^window\.calendar: expected CALENDAR_UNIT_DAY/ },
+    ],
+    ['{"name":"a","value":1,"window":{"anchor":"x"}}', { fault: /^window\.anchor: expected a time/ }],
+    [
+      '{"name":"a","value":1,"window":{"evry":"1s"}}',
+      { fault: /^window\.evry: there is no such field; expected every/ },
+    ],
+    ['{"name":"a","value":1,"labels":{"a":true}}', { fault: /^labels: map entry "a"/ }],
+    ["name,value,idle_ttl\na,1,1h", { line: 2, fault: /^idle_ttl: expected a duration/ }],
+    [
+      "name,value\na,1,2",
+      { line: 2, fault: /^expected 2 fields, .* the last column is value, and behind it stands "2"$/ },
+    ],
+    [
+      "name,value,max\na",
+      { line: 2, fault: /^expected 3 fields, .* got 1: the column value is the first that is/ },
+    ],
     ['name,value\na"b,1', { line: 2, fault: /^it is no row of CSV/ }],
-    ['name,value\n"a,1\nb,2\n', { line: 2, fault: /still open at the end of the file \(lines 2 to 3\)/ }],
+    [
+      'name,value\n"a,1\nb,2\n',
+      { line: 2, fault: 'name: a quote (") opens it, and is not closed on its line' },
+    ],
+    ['name,value\na,1,"b\n', { line: 2, fault: /^column 3: a quote/ }],
     [Buffer.from('{"name":"a","value":1,"description":"\xff"}', "latin1"), { fault: "it is not UTF-8" }],
   ])("of %j tells what there is, or what is wrong", async (file, row) => {
     const [got] = await rowsOf(file);
@@ -147,10 +176,59 @@ describe("a file of counters", () => {
     ]);
   });
 
+  it("goes on with the next line where a quote is left open in what has no line breaks", async () => {
+    const rows = await rowsOf('name,value,max\n"a,1,2\nb,"2,3\nc,3,"4\nd,4,5\n');
+    expect(rows).toMatchObject([
+      { line: 2, fault: expect.stringMatching(/^name: a quote/) },
+      { line: 3, fault: expect.stringMatching(/^value: a quote/) },
+      { line: 4, fault: expect.stringMatching(/^max: a quote/) },
+      { line: 5, wanted: { name: "d", value: 4n } },
+    ]);
+  });
+
+  it.each([
+    [
+      "at its end",
+      'n,1,"x\nb,2,\nc,3,\n',
+      /^line 3: a quote \("\) opens description there, and is still open at the end/,
+    ],
+    [
+      "after very much",
+      `n,1,"x\n${"b,2,\n".repeat(40_000)}`,
+      /^line 3: .* is still open 131072 characters later$/,
+    ],
+    ["where the next one opens", 'n,1,"x\nb,2,"y"\nc,3,\n', /^line 3: .* is still open at the end/],
+    [
+      "where there are too many fields then",
+      'n,1,"x\nb,2,",y\nc,3,\n',
+      /^line 3: .* does not end as it should/,
+    ],
+    ["on the line on which it is", 'n,1,"x\ny",\nc,3,\n', /^line 3: .* does not end as it should/],
+    [
+      "at a line that cannot be read",
+      Buffer.from('n,1,"x\n\xff\n"\n', "latin1"),
+      /^line 3: .* a line within it cannot/,
+    ],
+    [
+      "at one that is too long",
+      `n,1,"x\n${"y".repeat(2 ** 20 + 1)}\n"\n`,
+      /^line 3: .* a line within it cannot/,
+    ],
+  ])("whose quote is left open in a text reads nothing more: %s", async (_, rest, why) => {
+    const file = Buffer.concat([Buffer.from("\nname,value,description\n"), Buffer.from(rest as string)]);
+    await expect(rowsOf(file, 2 ** 16)).rejects.toThrow(why);
+    await expect(rowsOf(file, 2 ** 16)).rejects.toBeInstanceOf(UnreadableFile);
+  });
+
   it.each([
     ["name;value\na;1\n", /no field "name;value"/],
-    ["name\na\n", /expected a column value, got 0/],
-    ["name,value,name\n", /expected a column name, got 2/],
+    ["\nname\na\n", /^line 2: of the names of columns, the column value is missing; it names name$/],
+    ["name,value,name\n", /^line 1: .* the column name stands there twice, as columns 1 and 3$/],
+    [
+      "name,on_bound,value,onBound\n",
+      /^line 1: .* the column on_bound stands there twice, as columns 2 and 4$/,
+    ],
+    ['name,"value\na,1\n', /^line 1: a quote \("\) opens a field there, and is not closed on its line$/],
     ['[{"name":"a","value":1}]', /one JSON array.*jq/],
   ])("that begins with %j is refused whole", async (file, why) => {
     await expect(rowsOf(file)).rejects.toThrow(why);

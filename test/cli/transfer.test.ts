@@ -2,7 +2,11 @@
 import { existsSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { Faults } from "../../src/cli/count/faults.ts";
 import { EXIT } from "../../src/cli/exit.ts";
+import { Before, goneIn } from "../../src/cli/transfer/before.ts";
+import { Imported, importedLine } from "../../src/cli/transfer/imported.ts";
+import { CallError } from "../../src/client/call-error.ts";
 import { RPC, TallyClient } from "../../src/client/client.ts";
 import { folder, serverForTests, tally } from "./cli.ts";
 
@@ -130,6 +134,42 @@ describe("import", () => {
     expect((await at(["get", "same:a", "same:b", "-o", "value"])).stdout).toBe("6\n6\n");
     expect(await importing(file, "--import-id", "second")).toEqual({ ...NONE, set: 2 });
     expect((await at(["get", "same:a", "-o", "value"])).stdout).toBe("5\n");
+  });
+
+  it.each([[[]], [["--existing", "keep"]]])(
+    "of counters that were deleted since says so, is no success, and makes them under --import-id %j",
+    async (how) => {
+      const prefix = `gone${how.length}:`;
+      const lines = Array.from({ length: 300 }, (_, i) => `${prefix}${i},${i}`);
+      const file = fileOf(`name,value\n${lines.join("\n")}\n`);
+      expect(await importing(file, ...how)).toEqual({ ...NONE, made: 300 });
+      expect(await at(["import", file, ...how])).toMatchObject({ code: 0 });
+      await at(["delete", `${prefix}7`, `${prefix}299`, "--yes"]);
+      await at(["inc", `${prefix}8`]);
+      const again = await at(["import", file, ...how]);
+      expect(again.code).toBe(EXIT.REFUSED);
+      expect(again.stdout).toMatch(/^300 counters: 300 imported before, of which 2 not there now; /);
+      expect(again.stderr).toMatch(/^tally: Of 300 imported before 2 are not there now: .*--import-id NEW/);
+      expect((await at(["sum", prefix, "-o", "json"])).stdout).toContain('"count": "298"');
+      expect(await json("import", file, ...how)).toMatchObject({ before: 300, gone: 2, unseen: 0 });
+      const anew = [file, "--import-id", "anew", "--existing", "keep"];
+      expect(await importing(...anew)).toEqual({ ...NONE, made: 2, kept: 298 });
+      expect((await at(["get", `${prefix}7`, `${prefix}8`])).stdout).toBe("7\n9\n");
+    },
+  );
+
+  it("does not know whether they are still there, nor fails, where its caller may not read", async () => {
+    const denied = Object.assign(Object.create(CallError.prototype), { reason: "PERMISSION_DENIED" });
+    const imported = new Imported(new Faults(() => {}));
+    const before = new Before({ call: () => Promise.reject(denied) } as never, imported);
+    for (let i = 0; i < 251; i++) await before.add(`n${i}`);
+    await before.finish();
+    expect(imported).toMatchObject({ before: 251, gone: 0, unseen: 251 });
+    expect(goneIn(imported)).toBeUndefined();
+    const end = { complete: true, dryRun: false, ms: 100 };
+    expect(importedLine(imported, end)).toContain(
+      "251 imported before (if still there takes the permission read);",
+    );
   });
 
   it("by two at once sets each counter once", async () => {

@@ -13,7 +13,7 @@ function pass(clock: HandClock, ms: number): void {
   vi.advanceTimersByTime(ms);
 }
 
-it("says why, of which call, by which door, from where, and whose it was", async () => {
+it("says why, of which call, by which door, from where, whose it was, and in which trace", async () => {
   using here = await guarded();
   const { key, keyId } = await here.principal("shop", "read@shop.");
   const about = { rpc: "Increment", door: "http", address: "192.0.2.1" };
@@ -21,14 +21,15 @@ it("says why, of which call, by which door, from where, and whose it was", async
   await here.ask(bearer("wrong"), { overGrpc: true });
   const { access } = await here.permit(bearer(key));
   access!.denial(Permission.INCREMENT, { name: "shop.secret-name" });
-  await here.ask({ ...bearer(key), "x-api-key": key });
+  const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  await here.ask({ ...bearer(key), "x-api-key": key, traceparent: `00-${trace}-00f067aa0ba902b7-00` });
   ok(await revokeKey(here.changes, keyId));
   await here.ask(bearer(key));
   expect(here.denied).toEqual([
     { ...about, reason: "CREDENTIAL_MISSING", by: "" },
     { ...about, reason: "CREDENTIAL_INVALID", by: "", door: "grpc" },
     { ...about, reason: "PERMISSION_DENIED", by: "shop", key_id: keyId, permission: "increment" },
-    { ...about, reason: "CREDENTIAL_AMBIGUOUS", by: "" },
+    { ...about, reason: "CREDENTIAL_AMBIGUOUS", by: "", trace_id: trace },
     { ...about, reason: "CREDENTIAL_REVOKED", by: "shop", key_id: keyId },
   ]);
 });

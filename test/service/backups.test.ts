@@ -1,5 +1,5 @@
 /** When a server makes backups, what it keeps of them, and what it says. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -34,6 +34,7 @@ function made(settings: Partial<BackupSettings> = {}, clock = new HandClock(Date
       writeFileSync(options.to, "backup", { flag: "wx" });
       return { store: "", manifest: {} as never, bytes: 6, served: true };
     },
+    isWhole: (file) => !["", "cut"].includes(readFileSync(file, "utf8")),
   };
   const backups = new Backups(
     making,
@@ -125,7 +126,7 @@ describe("backups that a server makes", () => {
 
   it("the one just made is kept, though the clock went back and its name is the oldest", async () => {
     for (const day of ["2030-01-01", "2030-01-02"])
-      writeFileSync(join(dir, `tally.db-${day}T00-00-00Z.tar`), "");
+      writeFileSync(join(dir, `tally.db-${day}T00-00-00Z.tar`), "12345");
     const at = made({ keep: 1 });
     at.clock.advance(24 * HOUR);
     await at.one();
@@ -165,6 +166,7 @@ describe("backups that a server makes", () => {
   it.each([
     ["of a time that has not come", "tally.db-2050-01-01T00-00-00Z.tar", "12345"],
     ["that is empty", "tally.db-2026-01-05T05-00-00Z.tar", ""],
+    ["that is cut off", "tally.db-2026-01-05T05-00-00Z.tar", "cut"],
   ])("one %s is no backup, and keeps the next off not at all", async (_, name, text) => {
     writeFileSync(join(dir, name), text);
     const at = made();
@@ -173,6 +175,30 @@ describe("backups that a server makes", () => {
     await at.one();
     expect(at.asked).toHaveLength(1);
     expect(at.backups.last?.time).toBe(Date.UTC(2026, 0, 5, 6));
+  });
+
+  it("one that is cut off is told of once, keeps no good one from being kept, and is not taken away", async () => {
+    const cut = "tally.db-2026-01-04T12-00-00Z.tar";
+    writeFileSync(join(dir, cut), "cut");
+    writeFileSync(join(dir, "tally.db-2026-01-03T12-00-00Z.tar"), "12345");
+    const at = made();
+    expect(at.backups.last).toMatchObject({ time: Date.UTC(2026, 0, 3, 12) });
+    await at.one();
+    expect(readdirSync(dir)).toEqual([
+      "tally.db-2026-01-03T12-00-00Z.tar",
+      cut,
+      "tally.db-2026-01-05T06-00-00Z.tar",
+    ]);
+    expect(at.logged.filter(([event]) => event === "backup.damaged")).toEqual([
+      ["backup.damaged", { file: cut }],
+    ]);
+    const warning = `${cut} in backup-dir is no whole backup, and counts for none: move it away.`;
+    expect(at.backups.warnings).toEqual([warning]);
+    rmSync(join(dir, cut));
+    at.clock.advance(24 * HOUR);
+    await at.one();
+    expect(at.backups.warnings).toEqual([]);
+    expect(readdirSync(dir)).toHaveLength(2);
   });
 
   it("a folder that is not there is no reason not to start", async () => {

@@ -10,13 +10,19 @@ import {
 import { TallyError } from "../../src/core/errors.ts";
 import { Verb } from "../../src/core/op.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "../../src/service/writer.ts";
+import { CallParts } from "../../src/telemetry/call-parts.ts";
+import type { CallSpan, TracedCommit } from "../../src/telemetry/tracing.ts";
 import { type Asked, batch, increment, remove, single } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 
 /** A store whose commits end when the test says so. */
 class SlowStore {
   readonly traits: { readonly commitsInFlight: number };
-  readonly commits: { batch: Batch; end(timings?: CommitTimings): void; fail(error: Error): void }[] = [];
+  readonly commits: {
+    batch: Batch;
+    end(timings?: CommitTimings, replayed?: readonly number[]): void;
+    fail(error: Error): void;
+  }[] = [];
   #arrived = Promise.withResolvers<void>();
 
   constructor(commitsInFlight: number) {
@@ -25,8 +31,11 @@ class SlowStore {
 
   commit(batch: Batch): Promise<Outcomes> {
     const { promise, resolve, reject } = Promise.withResolvers<Outcomes>();
-    const end = (timings: CommitTimings = {}) =>
-      resolve({ ...newOutcomes(batch.ops.count, batch.calls.count), timings });
+    const end = (timings: CommitTimings = {}, replayed: readonly number[] = []) => {
+      const outcomes = newOutcomes(batch.ops.count, batch.calls.count);
+      outcomes.replayed.set(replayed);
+      resolve({ ...outcomes, timings });
+    };
     this.commits.push({ batch, end, fail: reject });
     this.#arrived.resolve();
     this.#arrived = Promise.withResolvers();
@@ -56,8 +65,12 @@ function setUp(limits: Partial<WriterLimits> = {}, commitsInFlight = 1) {
   );
   const submit = (
     asked: Asked,
-    { deadline = Infinity, cancelled = () => false }: { deadline?: number; cancelled?(): boolean } = {},
-  ) => writer.submit({ ...asked, deadline, cancelled });
+    {
+      deadline = Infinity,
+      cancelled = () => false,
+      parts,
+    }: { deadline?: number; cancelled?(): boolean; parts?: CallParts } = {},
+  ) => writer.submit({ ...asked, deadline, cancelled, parts });
   return { store, clock, writer, submit, told };
 }
 
@@ -401,6 +414,84 @@ it("calls have nothing beside them that none of them says, and each its own wher
   expect([...ops.mayNotCreate!]).toEqual([0, 0, 1, 1]);
   expect(calls.callerNames).toEqual([undefined, "ada", undefined]);
   expect(calls.formerCallers).toEqual([undefined, undefined, ""]);
+});
+
+describe("a call that is followed", () => {
+  /** A span that notes which commits it was told of, and with whom. */
+  class Noted implements CallSpan {
+    readonly traceId = "";
+    readonly told: (readonly [others: readonly CallSpan[], commit: TracedCommit])[] = [];
+    committed(others: readonly CallSpan[], commit: TracedCommit): void {
+      this.told.push([others, commit]);
+    }
+    end(): void {}
+  }
+
+  it("is told when it began to wait, when its commit began, what that took, and whether it is a replay", async () => {
+    const { store, clock, submit } = setUp();
+    const parts = [new CallParts(undefined), new CallParts(undefined)];
+    const first = submit(single(increment("a")));
+    const one = await store.commitNumber(1);
+    const second = [submit(single(increment("b")), { parts: parts[0] }), submit(single(increment("c")))];
+    clock.advance(2);
+    second.push(submit(single(increment("d")), { parts: parts[1] }));
+    clock.advance(3);
+    one.end();
+    const two = await store.commitNumber(2);
+    clock.advance(7);
+    two.end({ loadMs: 1, syncMs: 4.0004 }, [0, 0, 1]);
+    await Promise.all([first, ...second]);
+    const common = { cutMs: 5, committedMs: 12, timings: { loadMs: 1, syncMs: 4.0004 } };
+    expect(parts).toEqual([
+      { span: undefined, queuedMs: 0, ...common, isReplayed: false },
+      { span: undefined, queuedMs: 2, ...common, isReplayed: true },
+    ]);
+    expect(parts[1]!.times(20)).toEqual({ queue_ms: 3, commit_ms: 7, load_ms: 1, sync_ms: 4 });
+  });
+
+  it("and was not committed, has waited until it was answered", async () => {
+    const { store, clock, submit } = setUp();
+    const parts = new CallParts(undefined);
+    void submit(single(increment("a")));
+    const { end } = await store.commitNumber(1);
+    const late = submit(single(increment("b")), { parts, deadline: clock.now() + 5 });
+    clock.advance(8);
+    end();
+    expect(await late).toEqual({ code: "DEADLINE_PASSED" });
+    expect(parts.times(clock.monotonic())).toEqual({ queue_ms: 8 });
+  });
+
+  it("and recorded, tells of its commit once for all that are, each of them once", async () => {
+    const { store, clock, submit } = setUp();
+    const spans = [new Noted(), new Noted()];
+    const parts = spans.map((span) => new CallParts(span));
+    const answers = [
+      submit(single(increment("a"))),
+      submit(batch([increment("b"), increment("c")]), { parts: parts[0]! }),
+      submit(single(increment("d")), { parts: parts[1]! }),
+      submit(single(increment("e")), { parts: parts[1]! }), // Of the same call.
+    ];
+    const { end } = await store.commitNumber(1);
+    clock.advance(7);
+    end({ decideMs: 1 });
+    await Promise.all(answers);
+    const commit = { beganMs: 0, endedMs: 7, calls: 4, operations: 5, parts: { decide_ms: 1 } };
+    expect(spans[0]!.told).toEqual([[[spans[1]], { ...commit, failed: undefined }]]);
+    expect(spans[1]!.told).toEqual([]);
+  });
+
+  it("is told of a commit that failed", async () => {
+    const { store, clock, submit } = setUp();
+    const span = new Noted();
+    const parts = new CallParts(span);
+    const answer = submit(single(increment("a")), { parts });
+    const { fail } = await store.commitNumber(1);
+    clock.advance(7);
+    fail(new TallyError("STORE_UNAVAILABLE", "for a test"));
+    await expect(answer).rejects.toThrow("for a test");
+    expect(parts.times(9)).toEqual({ queue_ms: 0, commit_ms: 7 });
+    expect(span.told).toMatchObject([[[], { calls: 1, parts: {}, failed: "STORE_UNAVAILABLE" }]]);
+  });
 });
 
 /** The counters of a commit, in the order of its operations. */

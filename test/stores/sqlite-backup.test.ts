@@ -5,13 +5,13 @@
 import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
-  closeSync,
   copyFileSync,
   cpSync,
+  createReadStream,
+  createWriteStream,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -21,10 +21,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { fc } from "@fast-check/vitest";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { BackupSource } from "../../src/service/store-backup.ts";
 import { DEFAULT_HISTORY } from "../../src/service/store-history.ts";
 import { archiveOf } from "../../src/stores/sqlite/backup/archive.ts";
 import { ArchiveReader } from "../../src/stores/sqlite/backup/archive-reader.ts";
@@ -32,6 +34,7 @@ import { type BackupOptions, backupSqlite } from "../../src/stores/sqlite/backup
 import { restoreSqlite } from "../../src/stores/sqlite/backup/restore.ts";
 import { readTarHeader, tarHeader } from "../../src/stores/sqlite/backup/ustar.ts";
 import { verifyArchive } from "../../src/stores/sqlite/backup/verify.ts";
+import { isWholeBackup } from "../../src/stores/sqlite/backup/whole.ts";
 import { verifySqlite } from "../../src/stores/sqlite/verify/opening.ts";
 import { freshSeed, seededRandom } from "../proofs/crash/random.ts";
 import { makeFile } from "../proofs/faults/rot/file.ts";
@@ -70,8 +73,14 @@ function backup(from: string, options: Partial<BackupOptions> & Pick<BackupOptio
   });
 }
 
-function restore(from: string, to = join(dir, "tally.db"), newLogId: string = v7()) {
+function restore(from: BackupSource, to = join(dir, "tally.db"), newLogId: string = v7()) {
   return restoreSqlite(from, to, { newLogId, rewrite: () => [], onProgress: () => {}, signal });
+}
+
+/** Of all sizes that matter: less than a block, no whole number of them, more than a piece. */
+async function* inPieces(bytes: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0, size = 1; at < bytes.length; at += size, size = (size * 7 + 5) % 300_007)
+    yield bytes.subarray(at, at + size);
 }
 
 const verify = (at: string) => verifySqlite(at, { onProgress: () => {}, signal });
@@ -261,14 +270,47 @@ describe("a backup", () => {
     }
   });
 
-  it("is not read from what can be read only once", async () => {
+  it("is read from a pipe, too, and not from a folder", async () => {
     execFileSync("mkfifo", [join(dir, "pipe")]);
-    const kept = openSync(join(dir, "pipe"), "r+"); // Else to open it would wait for who writes.
-    for (const path of [join(dir, "pipe"), dir])
-      await expect(verifyArchive(path, undefined, { onProgress: () => {}, signal })).rejects.toThrow(
-        /is no file|cannot be read/,
-      );
-    closeSync(kept);
+    const writing = pipeline(createReadStream(file), createWriteStream(join(dir, "pipe")));
+    expect(await verifyArchive(join(dir, "pipe"), dir, { onProgress: () => {}, signal })).toMatchObject({
+      findings: [],
+    });
+    await writing;
+    await expect(verifyArchive(dir, undefined, { onProgress: () => {}, signal })).rejects.toThrow(
+      `${dir} cannot be read (EISDIR)`,
+    );
+  });
+
+  it("is restored from bytes as they come, in pieces of any size, and only if they are what was written", async () => {
+    const bytes = readFileSync(file);
+    const from = (upTo: number) => ({ name: "standard input", chunks: inPieces(bytes.subarray(0, upTo)) });
+    const to = join(dir, "tally.db");
+    for (const upTo of [0, 100, 700, 5_000, bytes.length - 1]) {
+      await expect(restore(from(upTo), to)).rejects.toThrow(/^standard input is /);
+      expect(readdirSync(dir)).toEqual([]);
+    }
+    await restore(from(bytes.length), to);
+    expect(rowsOf(to)).toEqual(rowsOf(path));
+  });
+
+  it("is whole by its head, its length and its end, and no file that is cut is", () => {
+    expect(isWholeBackup(file)).toBe(true);
+    const bytes = readFileSync(file);
+    const other = join(dir, "other.tar");
+    const isWhole = (content: Buffer) => {
+      writeFileSync(other, content);
+      return isWholeBackup(other);
+    };
+    for (const upTo of [0, 1, 511, 512, 700, 2_000, bytes.length / 2, bytes.length - 512, bytes.length - 1])
+      expect(isWhole(bytes.subarray(0, upTo)), `${upTo} bytes`).toBe(false);
+    expect(isWhole(Buffer.concat([bytes, Buffer.alloc(512)]))).toBe(false);
+    expect(isWhole(Buffer.concat([bytes.subarray(0, -1), Buffer.from("x")]))).toBe(false);
+    expect(isWhole(Buffer.concat([bytes.subarray(0, 600), Buffer.from("x"), bytes.subarray(601)]))).toBe(
+      false,
+    );
+    expect(isWholeBackup(dir)).toBe(false);
+    expect(isWholeBackup(join(dir, "none"))).toBe(false);
   });
 
   it("is verified as a store is", async () => {

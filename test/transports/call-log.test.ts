@@ -5,11 +5,12 @@
 import { create, type DescMethodUnary, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CounterService, IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
+import type { Store } from "../../src/service/store.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import { CallLog, type CallLogSettings } from "../../src/transports/calls/call-log.ts";
 import { HandClock } from "../support/clock.ts";
-import { gate, type Opened, open } from "./door.ts";
+import { gate, instead, type Opened, open } from "./door.ts";
 import { echoCalls, Seen } from "./echo/calls.ts";
 import { EchoService, RepeatRequestSchema } from "./echo/echo_pb.ts";
 import { accessBy, grantsOf } from "./granted.ts";
@@ -22,6 +23,8 @@ const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const TRACEPARENT = `00-${TRACE}-00f067aa0ba902b7-01`;
 const NONE = Number.POSITIVE_INFINITY;
 const EACH: CallLogSettings = { ratio: 1, slowMs: NONE };
+/** Of what was committed. */
+const COMMITTED = { queue_ms: 0, commit_ms: 0 };
 const KEY = "planted-key-0123456789";
 
 /** Lets one caller in, by a key. */
@@ -64,7 +67,9 @@ describe("a call is logged the same at each door", () => {
       return answeredIn(opened);
     };
     const each = (fields: object) => DOORS.map((door) => ({ rpc: "Increment", door, ms: 0, ...fields }));
-    expect(await outcomes("shop.secret", HEADERS)).toEqual(each({ code: "OK", outcome: "OK", ...BY }));
+    expect(await outcomes("shop.secret", HEADERS)).toEqual(
+      each({ code: "OK", outcome: "OK", ...COMMITTED, ...BY }),
+    );
     expect(await outcomes("other.secret", HEADERS)).toEqual(
       each({ code: "PERMISSION_DENIED", outcome: "PERMISSION_DENIED", ...BY }),
     );
@@ -81,7 +86,7 @@ describe("a call is logged the same at each door", () => {
     await increments(opened, "a", {});
     await vi.waitFor(() => expect(answeredIn(opened)).toHaveLength(DOORS.length));
     expect(answeredIn(opened)).toEqual(
-      DOORS.map((door) => ({ rpc: "Increment", door, code: "OK", outcome: "OK", ms: 0 })),
+      DOORS.map((door) => ({ rpc: "Increment", door, code: "OK", outcome: "OK", ms: 0, ...COMMITTED })),
     );
   });
 
@@ -131,12 +136,14 @@ describe("a call is logged the same at each door", () => {
 });
 
 describe("a slow call", () => {
-  it("is logged with how long it took, and whose it was", async () => {
+  it("is logged with how long it took, where it waited, and whose it was", async () => {
     let letGo = () => {};
     await using opened = await open({
       ...{ authorise, calls: { ratio: 0, slowMs: 1_000 } },
       store: (real) => {
-        const gated = gate(real);
+        const timings = { loadMs: 1, decideMs: 2, saveMs: 3, syncMs: 994 };
+        const commit: Store["commit"] = async (batch) => ({ ...(await real.commit(batch)), timings });
+        const gated = gate(instead(real, { commit }));
         letGo = gated.open;
         return gated.store;
       },
@@ -151,7 +158,11 @@ describe("a slow call", () => {
     expect(opened.logged.filter(({ event }) => event.startsWith("call."))).toEqual([
       {
         event: "call.slow",
-        fields: { rpc: "Increment", door: "grpc", code: "OK", outcome: "OK", ms: 1_000, ...BY },
+        fields: {
+          ...{ rpc: "Increment", door: "grpc", code: "OK", outcome: "OK", ms: 1_000, queue_ms: 0 },
+          ...{ commit_ms: 1_000, load_ms: 1, decide_ms: 2, save_ms: 3, sync_ms: 994 },
+          ...BY,
+        },
       },
     ]);
   });
@@ -172,7 +183,8 @@ describe("of many calls", () => {
     );
     const call = (seconds: number) =>
       log.add({
-        ...{ method: CounterService.method.increment, door: "grpc", code: 0, seconds, refused: undefined },
+        ...{ method: CounterService.method.increment, door: "grpc", code: 0, seconds, endedMs: 0 },
+        refused: undefined,
         caller: { headerOf: () => undefined },
       });
     return { log, told, call };

@@ -28,9 +28,11 @@ import { Writer } from "../../src/service/writer.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
 import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
+import type { Tracing } from "../../src/telemetry/tracing.ts";
 import type { Log } from "../../src/telemetry.ts";
 import type { BackupCalls } from "../../src/transports/calls/admin/backup.ts";
 import type { ServerInfo } from "../../src/transports/calls/admin/server-info.ts";
+import type { VerifyCalls } from "../../src/transports/calls/admin/verify.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
 import { CallLog, type CallLogSettings } from "../../src/transports/calls/call-log.ts";
@@ -72,6 +74,7 @@ interface Options {
   readonly administration?: Administration;
   readonly serverInfo?: () => Promise<ServerInfo>;
   readonly backups?: BackupCalls["backups"];
+  readonly verifications?: VerifyCalls["verifications"];
   readonly streamCalls?: readonly StreamCall[];
   readonly unaryCalls?: readonly UnaryCall[];
   /** That of this run of the tests, unless it is given. */
@@ -89,6 +92,8 @@ interface Options {
   readonly clientAuth?: ClientAuth;
   /** Which calls are logged; none, unless it is given. */
   readonly calls?: CallLogSettings & { readonly chance?: () => number };
+  /** Where calls are traced; nowhere, unless it is given. */
+  readonly tracing?: (clock: HandClock) => Tracing;
 }
 
 /** Open a door that serves; `await using` closes it. */
@@ -108,6 +113,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     administration,
     serverInfo,
     backups,
+    verifications,
     streamCalls = [],
     unaryCalls = [],
     tls,
@@ -157,6 +163,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     calendar: new ZoneCalendar(() => {}),
     telemetry: { log, metrics },
     callLog,
+    tracing: options.tracing?.(clock),
     streamCalls,
     unaryCalls,
     ...(limits && { limits }),
@@ -166,6 +173,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     ...(administration && { administration }),
     ...(serverInfo && { serverInfo }),
     ...(backups && { backups }),
+    ...(verifications && { verifications }),
   });
   door.setServing(true);
   const client = new Client(door.grpcPort, {}, tls?.ca);

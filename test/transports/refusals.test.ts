@@ -599,6 +599,12 @@ describe("what is not the caller's doing", () => {
       expected: "PostgreSQL's own means do it: pg_basebackup, or pg_dump",
     },
     BACKUP_FAILED: { code: "BACKUP_FAILED", status: "FAILED_PRECONDITION", expected: "there is no room" },
+    VERIFY_UNSUPPORTED: {
+      code: "VERIFY_UNSUPPORTED",
+      status: "FAILED_PRECONDITION",
+      expected: "PostgreSQL's own means do it: pg_amcheck",
+    },
+    VERIFY_FAILED: { code: "VERIFY_FAILED", status: "FAILED_PRECONDITION", expected: "another one runs" },
   };
 
   it.each(Object.values(REFUSALS))(

@@ -2,7 +2,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type Operation, OperationSchema } from "../../../gen/browser/tally/v1/counter_service_pb.ts";
 import { CallError } from "../../client/call-error.ts";
 import { RPC, type TallyClient } from "../../client/client.ts";
+import type { Before } from "./before.ts";
 import { CallSink } from "./call-sink.ts";
+import type { ImportedTo } from "./import-session.ts";
 import type { Imported } from "./imported.ts";
 import { type Found, hashOf, PATIENT, refuse, requestIdOf, type Sink } from "./sink.ts";
 
@@ -14,8 +16,10 @@ import { type Found, hashOf, PATIENT, refuse, requestIdOf, type Sink } from "./s
  * with a counter that the caller may not set is set counter by counter.
  */
 export class BatchSink implements Sink {
+  readonly #to: ImportedTo;
   readonly #client: TallyClient;
   readonly #imported: Imported;
+  readonly #before: Before;
   readonly #identity: readonly string[];
   readonly #note: string;
   #slice: Sliced[] = [];
@@ -23,9 +27,11 @@ export class BatchSink implements Sink {
   #slices = 0;
 
   /** @param identity  says which import it is */
-  constructor(client: TallyClient, imported: Imported, identity: readonly string[], note: string) {
-    this.#client = client;
-    this.#imported = imported;
+  constructor(to: ImportedTo, identity: readonly string[], note: string) {
+    this.#to = to;
+    this.#client = to.client;
+    this.#imported = to.imported;
+    this.#before = to.before;
     this.#identity = identity;
     this.#note = note;
   }
@@ -82,7 +88,7 @@ export class BatchSink implements Sink {
     const { outcomes, replayed } = await this.#client.call(RPC.batchApply, request, PATIENT);
     for (const [i, { refusal, revision }] of outcomes.entries()) {
       if (refusal !== undefined) refuse(this.#imported, slice[i]!.found, refusal);
-      else if (replayed) this.#imported.before++;
+      else if (replayed) await this.#before.add(slice[i]!.found.name);
       else if (revision === 1n) this.#imported.made++;
       else this.#imported.set++;
     }
@@ -116,10 +122,10 @@ export class BatchSink implements Sink {
       }
     }
     if (!isOfOne) {
-      this.#imported.before += others.length; // By a run whose caller could set all of them.
+      for (const { found } of others) await this.#before.add(found.name); // By a run whose caller could set all of them.
       return;
     }
-    const alone = new CallSink(this.#client, this.#imported, {
+    const alone = new CallSink(this.#to, {
       ...{ keep: false, note: this.#note },
       hashOf: ({ at }) => hashOf(requestId, at),
     });

@@ -2,6 +2,8 @@ import type { Hash } from "node:crypto";
 import { CallError } from "../../client/call-error.ts";
 import { RPC, type TallyClient } from "../../client/client.ts";
 import { isOfOneName } from "../each-name.ts";
+import type { Before } from "./before.ts";
+import type { ImportedTo } from "./import-session.ts";
 import type { Imported } from "./imported.ts";
 import { type Found, PATIENT, refuse, requestIdOf, type Sink } from "./sink.ts";
 
@@ -21,14 +23,16 @@ export interface CallSinkOptions {
 export class CallSink implements Sink {
   readonly #client: TallyClient;
   readonly #imported: Imported;
+  readonly #before: Before;
   readonly #options: CallSinkOptions;
   /** By name: those of one name go one after the other. */
   readonly #inFlight = new Map<string, Promise<void>>();
   #failure: unknown;
 
-  constructor(client: TallyClient, imported: Imported, options: CallSinkOptions) {
+  constructor({ client, imported, before }: ImportedTo, options: CallSinkOptions) {
     this.#client = client;
     this.#imported = imported;
+    this.#before = before;
     this.#options = options;
   }
 
@@ -61,18 +65,20 @@ export class CallSink implements Sink {
       if (keep) {
         const request = { ...settings, name, value, requestId };
         const { replayed } = await this.#client.call(RPC.createCounter, request, PATIENT);
-        this.#imported[replayed ? "before" : "made"]++;
+        if (replayed) await this.#before.add(name);
+        else this.#imported.made++;
       } else {
         const request = { name, value, note, requestId, ...(settings && { ifMissing: settings }) };
         const { outcome } = await this.#client.call(RPC.set, request, PATIENT);
-        this.#imported[outcome!.replayed ? "before" : outcome!.revision === 1n ? "made" : "set"]++;
+        if (outcome!.replayed) await this.#before.add(name);
+        else this.#imported[outcome!.revision === 1n ? "made" : "set"]++;
       }
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
       const { reason, message, metadata } = error;
       if (reason === "COUNTER_EXISTS") this.#imported.kept++;
       // Under its id it was imported by a run before, which found another value or less of a TTL.
-      else if (reason === "REQUEST_ID_REUSED") this.#imported.before++;
+      else if (reason === "REQUEST_ID_REUSED") await this.#before.add(name);
       else if (reason !== undefined && isOfOneName(error))
         refuse(this.#imported, found, { reason, message, metadata });
       else throw error;

@@ -7,18 +7,25 @@ export function rowText(fields: readonly string[]): string {
     .join(",");
 }
 
+/** A row whose last field is in quotes that do not end. */
+export interface Open {
+  /** How many fields stand before that one. */
+  readonly fields: number;
+  /** Where in the text its quote is. */
+  readonly at: number;
+}
+
 /**
- * The fields of a row; "open" when its last one is in quotes that do not end, and undefined when it is no row: something
- * stands before or behind quotes.
+ * The fields of a row; undefined when it is none: something stands before or behind quotes.
  *
  * @param text  without the line break that ends it; those within quotes are in it
  */
-export function fieldsOf(text: string): string[] | "open" | undefined {
+export function fieldsOf(text: string): string[] | Open | undefined {
   const fields: string[] = [];
   FIELD.lastIndex = 0;
   for (let at = 0; ; at = FIELD.lastIndex) {
     const found = FIELD.exec(text);
-    if (found === null) return OPEN.test(text.slice(at)) ? "open" : undefined;
+    if (found === null) return OPEN.test(text.slice(at)) ? { fields: fields.length, at } : undefined;
     const [, quoted, plain, separator] = found;
     fields.push(quoted === undefined ? plain! : quoted.replaceAll('""', '"'));
     if (separator === "") return fields;

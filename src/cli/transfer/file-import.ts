@@ -74,13 +74,14 @@ async function take(row: Row, sink: Sink): Promise<void> {
 }
 
 /** What takes the counters, as the options say. */
-function sinkFor({ client, options, imported }: ImportSession, digest: string): Sink {
+function sinkFor(session: ImportSession, digest: string): Sink {
+  const { client, options, imported } = session;
   const { dryRun, existing, note = "", importId } = options;
   const keep = existing === "keep";
   if (dryRun) return new DrySink(client, imported, keep);
   const identity = ["file", digest, importId];
-  if (!keep) return new BatchSink(client, imported, identity, note);
-  return new CallSink(client, imported, {
+  if (!keep) return new BatchSink(session, identity, note);
+  return new CallSink(session, {
     ...{ keep, note },
     hashOf: ({ at, name, value }) => hashOf(...identity, at, name, `${value}`),
   });

@@ -1,6 +1,7 @@
 import type { Session } from "../client-command.ts";
 import type { Progress } from "../count/progress.ts";
 import type { RequestOptions } from "../requests.ts";
+import type { Before } from "./before.ts";
 import type { FileFormat } from "./formats.ts";
 import type { Imported } from "./imported.ts";
 
@@ -15,10 +16,15 @@ export interface ImportOptions extends Pick<RequestOptions, "note"> {
   readonly timeout: number;
 }
 
-/** What an import works with. */
-export interface ImportSession extends Pick<Session, "client"> {
-  readonly options: ImportOptions;
+/** Where counters go, and what became of them. */
+export interface ImportedTo extends Pick<Session, "client"> {
   readonly imported: Imported;
+  readonly before: Before;
+}
+
+/** What an import works with. */
+export interface ImportSession extends ImportedTo {
+  readonly options: ImportOptions;
   readonly progress: Progress;
   /** Aborted when somebody stops it: what was read is then still imported. */
   readonly stop: AbortSignal;

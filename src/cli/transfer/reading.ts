@@ -3,7 +3,8 @@ import { isUtf8 } from "node:buffer";
 import { FILE_END } from "../count/input.ts";
 import { LINE_BYTES_MAX, LineReader } from "../count/lines.ts";
 import { wholeLine } from "../count/picks.ts";
-import { type FileFormat, formatOf, type Parser, parserOf, UnreadableFile } from "./formats.ts";
+import { type FileFormat, formatOf, parserOf } from "./formats.ts";
+import { type Parser, UnreadableFile } from "./parser.ts";
 import { BadRecord, type Wanted, wantedIn } from "./record.ts";
 
 /** What stands on a line: a counter, or why it is none. */
@@ -34,7 +35,11 @@ export class RowReader {
       name: (bytes) => this.#take(bytes),
       empty: () => this.#take(""),
       unmatched: () => {},
-      tooLong: () => this.#bad(`it is longer than ${LINE_BYTES_MAX} bytes`),
+      tooLong: () =>
+        this.#row(() => {
+          this.#parser?.lost();
+          throw new BadRecord(`it is longer than ${LINE_BYTES_MAX} bytes`);
+        }),
     });
   }
 
@@ -58,6 +63,10 @@ export class RowReader {
     const own = this.lines === 1 ? bytes.replace(/^\xef\xbb\xbf/, "") : bytes;
     this.#row(() => {
       const text = textOf(own);
+      if (text === undefined) {
+        this.#parser?.lost();
+        throw new BadRecord("it is not UTF-8");
+      }
       if (this.#parser === undefined && text.trim() === "") return undefined; // It says nothing of the format.
       this.#parser ??= parserOf(formatOf(text));
       return this.#parser.take(text);
@@ -78,9 +87,16 @@ export class RowReader {
         wanted: wantedIn(found, this.#prefix),
       });
     } catch (error) {
-      if (!(error instanceof BadRecord) || error instanceof UnreadableFile) throw error;
+      if (!(error instanceof BadRecord)) throw error;
+      if (error instanceof UnreadableFile) throw this.#withLine(error);
       this.#bad(error.message);
     }
+  }
+
+  #withLine({ message, linesBefore }: UnreadableFile): UnreadableFile {
+    return new UnreadableFile(
+      linesBefore === undefined ? message : `line ${this.lines - linesBefore}: ${message}`,
+    );
   }
 
   #bad(fault: string): void {
@@ -90,12 +106,15 @@ export class RowReader {
   }
 }
 
-/** @param bytes  one character a byte; a slice of a chunk, of which nothing is kept */
-function textOf(bytes: string): string {
+/**
+ * The text that is UTF-8 in some bytes; undefined when they are not.
+ *
+ * @param bytes  one character a byte; a slice of a chunk, of which nothing is kept
+ */
+function textOf(bytes: string): string | undefined {
   if (!NOT_ASCII.test(bytes)) return bytes;
   const own = Buffer.from(bytes, "latin1");
-  if (!isUtf8(own)) throw new BadRecord("it is not UTF-8");
-  return own.toString("utf8");
+  return isUtf8(own) ? own.toString("utf8") : undefined;
 }
 
 const NOT_ASCII = /[^\0-\x7f]/;

@@ -11,6 +11,7 @@ import { type Counter, CounterSchema } from "../../../gen/browser/tally/v1/count
 import { CreateCounterRequestSchema } from "../../../gen/browser/tally/v1/counter_service_pb.ts";
 import { isName, NAME_BYTES_MAX } from "../../core/name.ts";
 import { int64 } from "../values.ts";
+import { faultOfEnum, faultOfMembers } from "./members.ts";
 
 /** A counter that is to be made, or to be set to a value. */
 export interface Wanted {
@@ -99,7 +100,8 @@ export function wantedIn(record: unknown, prefix: string): Wanted {
     const field = fieldNamed(key);
     if (Object.hasOwn(given, field.jsonName)) throw new BadRecord(`${field.name} is given twice`);
     if (value === null || !isSetting(field)) continue;
-    if (field.fieldKind === "enum") expectOneOf(field, value);
+    const fault = field.fieldKind === "enum" ? faultOfEnum(field.enum.values, value, field.name) : undefined;
+    if (fault !== undefined) throw new BadRecord(fault); // The reader would take what says nothing.
     given[field.jsonName] = isNumber(field) ? `${numberIn(field, value)}` : value;
   }
   for (const required of ["name", "value"])
@@ -133,12 +135,6 @@ function isNumber(field: Field): boolean {
   return field.fieldKind === "scalar" && field.scalar === ScalarType.INT64;
 }
 
-function expectOneOf(field: Field & { fieldKind: "enum" }, value: JsonValue): void {
-  const names = field.enum.values.filter(({ number }) => number !== 0).map(({ name }) => name);
-  if (!names.includes(`${value}`))
-    throw new BadRecord(`${field.name}: expected ${names.join(" or ")}, got ${JSON.stringify(value)}`);
-}
-
 function numberIn({ name }: Field, value: JsonValue): bigint {
   try {
     if (typeof value === "string") return int64(value); // As is what is a number in JSON: see formats.ts.
@@ -154,11 +150,6 @@ function read(given: JsonObject) {
   try {
     return fromJson(CreateCounterRequestSchema, given);
   } catch (error) {
-    throw new BadRecord(
-      (error as Error).message.replace(
-        /^cannot decode (field|message) tally\.v1\.(CreateCounterRequest\.)?/,
-        "",
-      ),
-    );
+    throw new BadRecord(faultOfMembers(CreateCounterRequestSchema, given) ?? (error as Error).message);
   }
 }

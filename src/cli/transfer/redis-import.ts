@@ -19,13 +19,19 @@ export async function importRedis(session: ImportSession, keys: RedisKeys): Prom
     const keep = existing === "keep";
     const sink = dryRun
       ? new DrySink(client, imported, keep)
-      : new CallSink(client, imported, {
+      : new CallSink(session, {
           ...{ keep, note },
           hashOf: ({ name }) => hashOf("redis", redis.identity, importId, name),
         });
     progress.start(() => ({ lines: imported.all, bytes: imported.all }), redis.total, "counter");
-    for await (const rows of redis.rows()) {
-      for (const found of rows) {
+    const rows = redis.rows();
+    for (;;) {
+      const some = await rows.next().catch(async (error: unknown) => {
+        await sink.stop(); // What was read of it is imported, and told.
+        throw error;
+      });
+      if (some.done) break;
+      for (const found of some.value) {
         if (stop.aborted) return await sink.stop();
         const row = named(found, prefix);
         if ("fault" in row) imported.faults.add(row.reason, 1, () => `${row.at}: ${row.fault}.`);

@@ -3,6 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { formatDuration, parseDuration } from "../../config/quantity.ts";
 import { withoutSecrets } from "../../core/secrets.ts";
 import { nameOf } from "../count/name.ts";
+import { counted } from "../count/summary.ts";
 import { CommandError, EXIT } from "../exit.ts";
 import { int64 } from "../values.ts";
 import { AGAIN, type Found } from "./sink.ts";
@@ -55,11 +56,13 @@ export async function openRedis(keys: RedisKeys): Promise<RedisReader> {
     );
   });
   const shown = withoutSecrets(keys.url);
-  const failed = (error: unknown) =>
-    new CommandError(
+  const failed = (error: unknown, read?: number) => {
+    const when = read === undefined ? "" : ` after ${counted(read, "key was", "keys were")} read`;
+    return new CommandError(
       EXIT.UNAVAILABLE,
-      `The Redis at ${shown} failed: ${(error as Error).message.replace(/\.$/, "")}.`,
+      `The Redis at ${shown} failed${when}: ${(error as Error).message.replace(/\.$/, "")}.`,
     );
+  };
   try {
     const password = process.env.REDISCLI_AUTH; // As redis-cli has it: others can read what stands on a command line.
     const own = password !== undefined && new URL(keys.url).password === "" ? { password } : {};
@@ -73,10 +76,14 @@ export async function openRedis(keys: RedisKeys): Promise<RedisReader> {
       total,
       identity: `${host}${pathname === "/" ? "" : pathname}`,
       async *rows() {
+        let read = 0;
         try {
-          yield* rowsOf(ask, keys);
+          for await (const rows of rowsOf(ask, keys)) {
+            yield rows;
+            read += rows.length;
+          }
         } catch (error) {
-          throw new CommandError(EXIT.UNAVAILABLE, `${failed(error).message} ${AGAIN}`);
+          throw new CommandError(EXIT.UNAVAILABLE, `${failed(error, read).message} ${AGAIN}`);
         }
       },
       close: () => client.destroy(),

@@ -7,8 +7,8 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { openInput } from "../count/input.ts";
 import { CommandError, EXIT } from "../exit.ts";
-import { UnreadableFile } from "./formats.ts";
 import type { ImportOptions } from "./import-session.ts";
+import { UnreadableFile } from "./parser.ts";
 import { type Row, RowReader } from "./reading.ts";
 
 /** A file that can be read twice: once to see whether it can be imported, and once to do it. */

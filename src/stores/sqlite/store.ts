@@ -14,6 +14,7 @@ import type { Accepting } from "../../service/store-accepting.ts";
 import type { BackupMaking } from "../../service/store-backup.ts";
 import type { Catalogue } from "../../service/store-catalogue.ts";
 import type { Copying } from "../../service/store-copying.ts";
+import type { Verifying } from "../../service/store-findings.ts";
 import type { KeyUses } from "../../service/store-key-uses.ts";
 import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
@@ -23,6 +24,7 @@ import { knowKept } from "../../telemetry/kept.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { covers } from "../shared/log-mark.ts";
 import { unusable } from "../shared/unusable.ts";
+import { SqliteArchive } from "./archiving.ts";
 import { backupsOf } from "./backup/in-process.ts";
 import { acceptingOf, catalogueOf, changeLogOf, copyingOf, keyUsesOf } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
@@ -34,6 +36,7 @@ import type { GetRequest, ListRequest, Read, WalkRequest } from "./read/read-wor
 import { ScanThread } from "./scan-thread.ts";
 import { SCHEMA_VERSION } from "./schema/schema.ts";
 import { Thread } from "./thread.ts";
+import { verifyingOf } from "./verify/in-process.ts";
 import type { HistoryTold } from "./write/history-binding.ts";
 import { keepOpen } from "./write/opening.ts";
 import type { Moment } from "./write/running-time.ts";
@@ -59,10 +62,19 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   if (purpose === "copyFrom") assertThere(real);
   const moment = momentOf(clock);
   const startId = options.newUid();
-  const data: WriteData = { path: real, retention, cachedCountersMax, purpose, migrates, startId, moment };
+  const archiving = await archiveOf(real, options);
+  const { line } = archiving ?? {};
+  const data: WriteData = {
+    ...{ path: real, retention, cachedCountersMax, purpose, migrates, startId, moment },
+    archive: line,
+  };
   const { thread: writer, opened } = await Thread.start<WriteOpened>("write/write-worker", data, {
     resourceLimits: writerHeap(cachedCountersMax),
     measured: { metrics, name: "write" },
+    transfer: line === undefined ? [] : [line.port],
+  }).catch(async (error: unknown) => {
+    await archiving?.archive.close();
+    throw error;
   });
   if (opened.migratedFrom !== undefined) {
     options.warn(
@@ -72,6 +84,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   let letGo: (() => void) | undefined;
   try {
     letGo = keepOpen(real);
+    await archiving?.archive.opened();
     const measured = { metrics, name: "read" } as const;
     const { thread: reader } = await Thread.start("read/read-worker", { path: real }, { measured });
     const history = await openHistory(real, writer, reader, options);
@@ -82,11 +95,13 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
       new ScanThread(real, metrics),
       new Disk(real, metrics),
       history,
+      archiving?.archive,
       options,
       { path: real, ...opened },
     );
   } catch (error) {
     await closeWriter({ thread: writer, letGo }, momentOf(clock));
+    await archiving?.archive.close();
     throw error;
   }
 }
@@ -95,6 +110,12 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
 function knowStore(metrics: Metrics): void {
   knowKept(metrics);
   for (const outcome of ["hit", "miss"] as const) metrics.know("rowCache", { outcome });
+}
+
+/** The thread that archives, where one is to: before the one that writes, which tells it of all that it does. */
+async function archiveOf(path: string, { archive, purpose = "serve" }: StoreOptions) {
+  if (archive === undefined || purpose !== "serve") return undefined;
+  return SqliteArchive.start(path, archive);
 }
 
 /** The history beside the file, where one is to be kept. */
@@ -127,6 +148,7 @@ class SqliteStore implements Store {
   readonly copying: Copying;
   readonly accepting: Accepting;
   readonly backups: BackupMaking;
+  readonly verifying: Verifying;
   readonly policies: PolicyReads = {
     progress: async (prefix, signal) => {
       await this.#beforeScan();
@@ -139,6 +161,7 @@ class SqliteStore implements Store {
   readonly #scanner: ScanThread;
   readonly #disk: Disk;
   readonly history: SqliteHistory | undefined;
+  readonly archive: SqliteArchive | undefined;
   readonly #historyCopying: SqliteHistoryCopying;
   readonly #options: StoreOptions;
   #closed = false;
@@ -149,11 +172,13 @@ class SqliteStore implements Store {
     scanner: ScanThread,
     disk: Disk,
     history: SqliteHistory | undefined,
+    archive: SqliteArchive | undefined,
     options: StoreOptions,
     { path, sqliteVersion, epoch }: Pick<WriteOpened, "sqliteVersion" | "epoch"> & { readonly path: string },
   ) {
     this.epoch = epoch;
     this.history = history;
+    this.archive = archive;
     this.#disk = disk;
     this.#file = file;
     this.#writer = file.thread;
@@ -171,6 +196,7 @@ class SqliteStore implements Store {
     this.copying = copyingOf(threads, this.#historyCopying);
     this.accepting = acceptingOf(threads);
     this.backups = backupsOf(path);
+    this.verifying = verifyingOf(path);
     this.failed = Promise.race([file.thread.failed, reader.failed]);
     this.traits = {
       title: `SQLite ${sqliteVersion}, ${path}`,
@@ -263,7 +289,12 @@ class SqliteStore implements Store {
     this.#closed = true;
     // First: while they read, the WAL cannot be taken in whole.
     await Promise.all([this.#scanner.close(), this.#reader.close(undefined), this.#closeHistory()]);
-    await closeWriter(this.#file, momentOf(this.#options.clock), this.history?.told);
+    try {
+      const inOrder = await closeWriter(this.#file, momentOf(this.#options.clock), this.history?.told);
+      if (inOrder) await this.archive?.closed();
+    } finally {
+      await this.archive?.close();
+    }
   }
 
   async #closeHistory(): Promise<void> {
@@ -318,10 +349,15 @@ interface Writing {
   readonly letGo: (() => void) | undefined;
 }
 
-/** When it has failed, it is left as it is, and so is what it has written. */
-async function closeWriter({ thread, letGo }: Writing, moment: Moment, history?: HistoryTold): Promise<void> {
-  if (thread.hasEnded) return;
+/** When it has failed, it is left as it is, and so is what it has written. @returns  whether it was closed in order */
+async function closeWriter(
+  { thread, letGo }: Writing,
+  moment: Moment,
+  history?: HistoryTold,
+): Promise<boolean> {
+  if (thread.hasEnded) return false;
   await thread.ask("seal", { moment, history } satisfies SealRequest);
   letGo?.();
   await thread.close(moment);
+  return true;
 }

@@ -1,6 +1,6 @@
 /** Asking a worker thread, and answering in one: one message each way a request, in order. */
 import { once } from "node:events";
-import { parentPort, type ResourceLimits, Worker, workerData } from "node:worker_threads";
+import { parentPort, type ResourceLimits, type Transferable, Worker, workerData } from "node:worker_threads";
 import { type ErrorCode, TallyError } from "../../core/errors.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import type { ThreadName } from "../../telemetry/series.ts";
@@ -59,6 +59,7 @@ export class Thread {
    * @param name            the module, from this folder, without its extension: .ts as a source, .js when built
    * @param options.resourceLimits  of its heap
    * @param options.measured        unless it is measured, nobody hears of it
+   * @param options.transfer        what of the data is handed over
    */
   static async start<Opened>(
     name: string,
@@ -66,7 +67,12 @@ export class Thread {
     {
       resourceLimits = {},
       measured,
-    }: { readonly resourceLimits?: ResourceLimits; readonly measured?: MeasuredThread | undefined } = {},
+      transfer = [],
+    }: {
+      readonly resourceLimits?: ResourceLimits;
+      readonly measured?: MeasuredThread | undefined;
+      readonly transfer?: readonly Transferable[];
+    } = {},
   ): Promise<{ thread: Thread; opened: Opened }> {
     const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
     const module = new URL(`./${name}${extension}`, import.meta.url);
@@ -74,7 +80,7 @@ export class Thread {
       data,
       measured: measured && { name: measured.name, shared: measured.metrics.shared },
     };
-    const worker = new Worker(module, { workerData, name, resourceLimits });
+    const worker = new Worker(module, { workerData, name, resourceLimits, transferList: [...transfer] });
     const [answer] = (await once(worker, "message")) as [Answer];
     if ("error" in answer) {
       await worker.terminate();
@@ -106,6 +112,12 @@ export class Thread {
     if (this.#ended !== undefined) return;
     await this.ask("close", payload);
     this.#ended = new Error("closed");
+    await this.#worker.terminate();
+  }
+
+  /** End it, whatever it is about. */
+  async end(): Promise<void> {
+    this.#ended ??= new Error("closed");
     await this.#worker.terminate();
   }
 

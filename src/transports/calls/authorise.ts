@@ -3,6 +3,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import type { Grants, Target } from "../../core/grants.ts";
 import type { Permissions } from "../../core/permissions.ts";
+import type { CallParts } from "../../telemetry/call-parts.ts";
 
 export type { Target };
 
@@ -23,6 +24,8 @@ export interface CallHead {
   readonly overGrpc: boolean;
   /** Who is at the other end of the connection: the same object for all calls of one. */
   peer(): Peer;
+  /** Which trace it is in, if it is recorded; who measures it sets it before anybody is asked who calls. */
+  parts?: CallParts | undefined;
 }
 
 /** Who is at the other end of a connection. */

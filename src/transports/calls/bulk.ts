@@ -6,6 +6,7 @@ import {
   ResetCountersResponseSchema,
 } from "../../../gen/tally/v1/bulk_service_pb.ts";
 import { Verb } from "../../core/op.ts";
+import { Permission } from "../../core/permissions.ts";
 import type { Bulk, BulkReached } from "../../service/bulk.ts";
 import { toRefusal } from "../status.ts";
 import type { Authorise } from "./authorise.ts";
@@ -51,7 +52,8 @@ function bulkCall(
       if ("code" in request) return request;
       const { prefix, labels, after, note, dryRun, ...rest } = request.message;
       const { access, caller, callerName, signal, draining } = context;
-      const denied = access?.denial(needed, { prefix });
+      // A dry run tells which counters there are, and leaves no trace: so it is a list, too.
+      const denied = access?.denial(dryRun ? needed | Permission.READ : needed, { prefix });
       if (denied !== undefined) return denied;
       const keepHistory = "keepHistory" in rest && rest.keepHistory;
       const work = {

@@ -1,11 +1,11 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
+import { type CallParts, traceFieldOf } from "../../telemetry/call-parts.ts";
 import { FewLines } from "../../telemetry/few-lines.ts";
 import { CODES, type Door } from "../../telemetry/series.ts";
 import type { Log, LogFields } from "../../telemetry.ts";
 import type { HeaderOf, Permit } from "./authorise.ts";
 import type { Refused } from "./call.ts";
-import { traceIdOf } from "./trace-id.ts";
 
 /** Which calls are logged. */
 export interface CallLogSettings {
@@ -20,6 +20,8 @@ export interface Caller {
   readonly headerOf: HeaderOf;
   /** Of who was let in. */
   readonly access?: Permit["access"];
+  /** How far it has come; undefined: nobody asked. */
+  readonly parts?: CallParts | undefined;
 }
 
 /** A call that has ended, as it is measured. */
@@ -29,6 +31,8 @@ export interface EndedCall {
   /** gRPC's, by its number. */
   readonly code: number;
   readonly seconds: number;
+  /** When, by the clock that never goes back, in milliseconds. */
+  readonly endedMs: number;
   /** Why it was not answered; undefined: it was. */
   readonly refused: Refused | undefined;
   readonly caller: Caller;
@@ -75,17 +79,17 @@ export class CallLog {
   }
 }
 
-function fieldsOf({ method, door, code, seconds, refused, caller }: EndedCall): LogFields {
+function fieldsOf({ method, door, code, seconds, endedMs, refused, caller }: EndedCall): LogFields {
   const identity = caller.access?.identity;
-  const traceId = traceIdOf(caller.headerOf("traceparent"));
   return {
     rpc: method.name,
     door,
     code: CODES[code],
     outcome: refused?.code ?? "OK",
     ms: Math.round(seconds * 1e6) / 1e3,
+    ...caller.parts?.times(endedMs),
     ...(identity && { by: identity.name, address: identity.address }),
     ...(identity?.keyId !== undefined && { key_id: identity.keyId }),
-    ...(traceId !== undefined && { trace_id: traceId }),
+    ...traceFieldOf(caller),
   };
 }

@@ -2,6 +2,7 @@ import type { DescMethodUnary } from "@bufbuild/protobuf";
 import type { Status } from "../../../gen/google/rpc/status_pb.ts";
 import type { ErrorCode, Refusal } from "../../core/errors.ts";
 import type { Waiter } from "../../service/queue.ts";
+import type { CallParts } from "../../telemetry/call-parts.ts";
 import type { Authorise, Permit } from "./authorise.ts";
 
 /** Who calls, and how long the answer is of use. The same for every door. */
@@ -10,6 +11,8 @@ export interface CallContext extends Permit, Waiter {
    * Have the answer carry metadata, a refusal too. Once, before it is there. Undefined where answers have none: REST.
    */
   readonly attach?: ((metadata: AnswerMetadata) => void) | undefined;
+  /** To be told how far it has come; undefined: nobody asks. */
+  readonly parts?: CallParts | undefined;
 }
 
 /** What an answer carries beside its messages. */

@@ -1,9 +1,11 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { ERROR_CODES } from "../../core/errors.ts";
+import { CallParts } from "../../telemetry/call-parts.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { RPCS } from "../../telemetry/rpcs.ts";
 import { CODES, DOORS, type Door } from "../../telemetry/series.ts";
+import type { Tracing } from "../../telemetry/tracing.ts";
 import { STATUS } from "../status.ts";
 import type { HeaderOf, Permit } from "./authorise.ts";
 import type { Refused } from "./call.ts";
@@ -18,13 +20,18 @@ export class CallMeter {
   readonly #numbers: Float64Array;
   readonly #clock: Clock;
   readonly #callLog: CallLog | undefined;
+  readonly #tracing: Tracing | undefined;
   readonly #inFlight: number;
   readonly #places = new Map<string, Places>();
   readonly #reasons: ReadonlyMap<string, number>;
 
-  /** @param callLog  where calls are logged; undefined: nowhere */
-  constructor(metrics: Metrics, clock: Clock, callLog: CallLog | undefined) {
+  /**
+   * @param callLog  where calls are logged; undefined: nowhere
+   * @param tracing  where they are traced; likewise
+   */
+  constructor(metrics: Metrics, clock: Clock, callLog: CallLog | undefined, tracing?: Tracing) {
     this.#callLog = callLog;
+    this.#tracing = tracing;
     this.#metrics = metrics;
     this.#numbers = metrics.numbers;
     this.#clock = clock;
@@ -44,15 +51,30 @@ export class CallMeter {
     return this.#clock.monotonic();
   }
 
+  /**
+   * What is to be noted of it as it goes on, by its headers: asked once, before anybody looks at who calls.
+   *
+   * @param since  when it began, as `began` has it
+   * @returns      for its caller, and its context; undefined, as for most: nothing
+   */
+  follow(method: DescMethod, door: Door, headerOf: HeaderOf, since: number): CallParts | undefined {
+    const span = this.#tracing?.begin(method, door, headerOf, since);
+    return span !== undefined || this.#callLog?.isOn ? new CallParts(span) : undefined;
+  }
+
   /** It has ended. @param refused  why it was not answered; undefined: it was */
   ended(method: DescMethod, door: Door, since: number, refused: Refused | undefined, caller: Caller): void {
     this.#numbers[this.#inFlight]!--;
-    this.#count(method, door, (this.#clock.monotonic() - since) / 1_000, refused, caller);
+    const endedMs = this.#clock.monotonic();
+    this.#count(method, door, (endedMs - since) / 1_000, endedMs, refused, caller);
   }
 
   /** One was refused by its headers alone, as soon as they were there. */
   refusedAhead(method: DescMethod, door: Door, refused: Refused, caller: Caller): void {
-    this.#count(method, door, 0, refused, caller);
+    const nowMs = this.#clock.monotonic();
+    const { headerOf } = caller;
+    const parts = this.follow(method, door, headerOf, nowMs);
+    this.#count(method, door, 0, nowMs, refused, parts === undefined ? caller : { headerOf, parts });
   }
 
   /**
@@ -60,20 +82,22 @@ export class CallMeter {
    *
    * @param method    what is called, as far as its headers tell
    * @param headerOf  these headers
-   * @param answer    says how it has ended, and what was called as it is known by then
+   * @param answer    says how it has ended, and what was called as it is known by then; given what is to be noted of it
    */
   async measured(
     method: DescMethod,
     door: Door,
     headerOf: HeaderOf,
-    answer: () => Promise<Ended>,
+    answer: (parts: CallParts | undefined) => Promise<Ended>,
   ): Promise<void> {
     const since = this.began();
     let ended: Ended = { method, refused: { code: "INTERNAL_ERROR" } };
+    let parts: CallParts | undefined;
     try {
-      ended = await answer();
+      parts = this.follow(method, door, headerOf, since);
+      ended = await answer(parts);
     } finally {
-      this.ended(ended.method, door, since, ended.refused, { headerOf, access: ended.access });
+      this.ended(ended.method, door, since, ended.refused, { headerOf, access: ended.access, parts });
     }
   }
 
@@ -81,6 +105,7 @@ export class CallMeter {
     method: DescMethod,
     door: Door,
     seconds: number,
+    endedMs: number,
     refused: Refused | undefined,
     caller: Caller,
   ): void {
@@ -89,7 +114,9 @@ export class CallMeter {
     this.#numbers[calls.get(door)! + code]!++;
     this.#metrics.observe("callSeconds", first, seconds);
     if (refused !== undefined) this.#numbers[this.#reasons.get(refused.code)!]!++;
-    if (this.#callLog?.isOn) this.#callLog.add({ method, door, code, seconds, refused, caller });
+    const { parts } = caller;
+    parts?.span?.end({ method, code, reason: refused?.code, endedMs, parts });
+    if (this.#callLog?.isOn) this.#callLog.add({ method, door, code, seconds, endedMs, refused, caller });
   }
 }
 

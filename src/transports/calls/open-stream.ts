@@ -76,6 +76,10 @@ export class OpenStream implements RunningStream, Caller {
     return this.#caller.head.headerOf;
   }
 
+  get parts(): Caller["parts"] {
+    return this.#caller.head.parts;
+  }
+
   /** Aborted when it has ended. */
   get signal(): AbortSignal {
     return this.#stop.signal;

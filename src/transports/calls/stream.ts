@@ -1,6 +1,7 @@
 import type { DescMethodStreaming } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
+import { traceFieldOf } from "../../telemetry/call-parts.ts";
 import type { Log } from "../../telemetry.ts";
 import { headersRefusedToStream } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
@@ -99,6 +100,8 @@ export class Streams {
     sink: StreamSink,
   ): RunningStream {
     const since = this.#meter.began();
+    const { head, door } = caller;
+    head.parts = this.#meter.follow(call.method, door, head.headerOf, since);
     const stream: OpenStream = new OpenStream(this.#clock, caller, sink, this.#open, (refused) =>
       this.#meter.ended(call.method, caller.door, since, refused, stream),
     );
@@ -163,7 +166,7 @@ export class Streams {
       await answers.return(undefined);
     } catch (err) {
       if (!(err instanceof TallyError) && !signal.aborted) {
-        this.#log("stream.handler_failed", { method: call.method.name, err });
+        this.#log("stream.handler_failed", { method: call.method.name, err, ...traceFieldOf(head) });
       }
       stream.cut(refusalOf(err, false));
     }

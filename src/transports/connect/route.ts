@@ -1,6 +1,7 @@
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { GetCounterResponseSchema } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
+import type { CallParts } from "../../telemetry/call-parts.ts";
 import type { AnswerMetadata, MetadataField, Refused, UnaryCall } from "../calls/call.ts";
 import type { Ended } from "../calls/meter.ts";
 import { type Admitted, admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
@@ -53,8 +54,8 @@ async function serve(
     return;
   }
   const headerOf = (name: string) => request.header(name);
-  await options.meter.measured(call.method, format.isWeb ? "grpc_web" : "connect", headerOf, () =>
-    serveIn(format, call, request, response, options),
+  await options.meter.measured(call.method, format.isWeb ? "grpc_web" : "connect", headerOf, (parts) =>
+    serveIn(format, call, request, response, options, parts),
   );
 }
 
@@ -65,6 +66,7 @@ async function serveIn(
   request: HttpRequest,
   response: HttpResponse,
   options: ConnectOptions,
+  parts: CallParts | undefined,
 ): Promise<Ended> {
   const trailers: MetadataField[] = []; // Of gRPC-Web.
   const attach = (attached: AnswerMetadata) => {
@@ -73,7 +75,7 @@ async function serveIn(
     // As Connect has them for what answers in one piece.
     else for (const [name, value] of attached.trailers) response.appendHeader(`trailer-${name}`, value);
   };
-  const admitted = await admitOverHttp(call, request, response, options);
+  const admitted = await admitOverHttp(call, request, response, options, parts);
   const result =
     "code" in admitted ? admitted : await answer(call, admitted, format, request, response, attach, options);
   const refused = await (result instanceof Uint8Array

@@ -1,6 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import { TallyError } from "../../core/errors.ts";
+import { type CallParts, traceFieldOf } from "../../telemetry/call-parts.ts";
 import type { CallHead, HeaderOf, Peer, Permit } from "../calls/authorise.ts";
 import type { AnswerMetadata, CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import type { Caller } from "../calls/call-log.ts";
@@ -21,6 +22,7 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
   formerCaller: Permit["formerCaller"];
   access: Permit["access"];
   lapsed: Permit["lapsed"];
+  parts: CallParts | undefined;
   readonly overGrpc = true;
   abstract readonly headerOf: HeaderOf;
   abstract peer(): Peer;
@@ -53,6 +55,7 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
   /** The headers are there. Nothing is read before it is known who calls. */
   begin(): void {
     try {
+      this.parts = this.#door.meter.follow(this.#unary.method, "grpc", this.headerOf, this.#since);
       const permit = this.#unary.authorise(this);
       if (!(permit instanceof Promise)) this.#admit(permit);
       else
@@ -173,7 +176,7 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
   }
 
   #logDefect(err: unknown): void {
-    this.#door.log("grpc.handler_failed", { method: this.#unary.method.name, err });
+    this.#door.log("grpc.handler_failed", { method: this.#unary.method.name, err, ...traceFieldOf(this) });
   }
 }
 

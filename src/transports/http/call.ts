@@ -1,6 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
+import { type CallParts, traceFieldOf } from "../../telemetry/call-parts.ts";
 import type { Log } from "../../telemetry.ts";
 import type { CallHead, Permit } from "../calls/authorise.ts";
 import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
@@ -24,20 +25,26 @@ export interface Admitted {
   readonly permit: Permit;
   /** When its headers were there: milliseconds since the Unix epoch. */
   readonly arrived: number;
+  readonly parts: CallParts | undefined;
 }
 
-/** Judge a request by its headers alone, before its body is read: whether there is time for it, and who calls. */
+/**
+ * Judge a request by its headers alone, before its body is read: whether there is time for it, and who calls.
+ *
+ * @param parts  what is to be noted of it as it goes on
+ */
 export async function admitOverHttp(
   call: UnaryCall,
   request: HttpRequest,
   response: HttpResponse,
   { clock, log }: HttpCallOptions,
+  parts?: CallParts,
 ): Promise<Admitted | Refusal> {
   const arrived = clock.now();
   const ahead = call.refusalAhead();
   if (ahead !== undefined) return ahead; // The body is dropped as it comes.
-  const permit = await permitOverHttp(call, request, response, log);
-  return "code" in permit ? permit : { permit, arrived };
+  const permit = await permitOverHttp(call, request, response, log, parts);
+  return "code" in permit ? permit : { permit, arrived, parts };
 }
 
 /**
@@ -49,25 +56,27 @@ export async function permitOverHttp(
   request: HttpRequest,
   response: HttpResponse,
   log: Log,
+  parts?: CallParts,
 ): Promise<Permit | Refusal> {
   let permit: Permit | Refusal;
   try {
-    permit = await call.authorise(callHeadOf(call.method, request));
+    permit = await call.authorise(callHeadOf(call.method, request, parts));
   } catch (error) {
-    permit = failure(call, error, false, log);
+    permit = failure(call, error, false, log, { headerOf: (name) => request.header(name), parts });
   }
   if ("code" in permit && request.isArriving) response.setHeader("connection", "close");
   return permit;
 }
 
 /** What is known of a call before its body. */
-export function callHeadOf(method: DescMethod, request: HttpRequest): CallHead {
+export function callHeadOf(method: DescMethod, request: HttpRequest, parts?: CallParts): CallHead {
   return {
     method,
     headerOf: (name) => request.header(name),
     countOf: (name) => countIn(request.rawHeaders, name),
     overGrpc: false,
     peer: () => request.peer,
+    parts,
   };
 }
 
@@ -79,7 +88,7 @@ export function callHeadOf(method: DescMethod, request: HttpRequest): CallHead {
  */
 export async function answerOverHttp(
   call: UnaryCall,
-  { permit, arrived }: Admitted,
+  { permit, arrived, parts }: Admitted,
   message: Buffer | Refusal,
   request: HttpRequest,
   response: HttpResponse,
@@ -92,14 +101,14 @@ export async function answerOverHttp(
   if (typeof timeoutMs !== "number") return timeoutMs;
   const bytes = isGet(request) ? message : withHeaders(call, message, headerOf);
   if ("code" in bytes) return bytes;
-  const context = { ...permit, deadline: arrived + timeoutMs, cancelled: () => response.over, attach };
+  const context = { ...permit, deadline: arrived + timeoutMs, cancelled: () => response.over, attach, parts };
   let begun = false;
   try {
     const answer = call.answer(bytes, context);
     begun = true;
     return await answer;
   } catch (error) {
-    return failure(call, error, begun && call.changes, log);
+    return failure(call, error, begun && call.changes, log, { headerOf, parts });
   }
 }
 
@@ -109,7 +118,9 @@ function failure(
   err: unknown,
   mayHaveApplied: boolean,
   log: Log,
+  caller: Parameters<typeof traceFieldOf>[0],
 ): Refusal {
-  if (!(err instanceof TallyError)) log("http.handler_failed", { method: method.name, err });
+  if (!(err instanceof TallyError))
+    log("http.handler_failed", { method: method.name, err, ...traceFieldOf(caller) });
   return refusalOf(err, mayHaveApplied);
 }

@@ -1,3 +1,4 @@
+import { traceFieldOf } from "../../telemetry/call-parts.ts";
 import type { Log } from "../../telemetry.ts";
 import type { HttpRoute } from "./engine.ts";
 
@@ -18,6 +19,7 @@ export function refusalsLogged(log: Log, each: { readonly isOn: boolean }): Http
         method,
         status,
         ...(origin !== undefined && { origin, host: request.header("host") }),
+        ...traceFieldOf({ headerOf: (name) => request.header(name) }),
       });
     });
     return false;

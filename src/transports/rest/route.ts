@@ -1,3 +1,4 @@
+import type { CallParts } from "../../telemetry/call-parts.ts";
 import type { Door } from "../../telemetry/series.ts";
 import type { Ended } from "../calls/meter.ts";
 import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
@@ -35,8 +36,8 @@ export function bindingsRoute(
       sendRefusal(response, { code: "METHOD_NOT_ALLOWED", expected, got: request.method }, { allow });
       return true;
     }
-    const answered = async (): Promise<Ended> => {
-      const { method, refused, access } = await answer(match, request, response, options);
+    const answered = async (parts: CallParts | undefined): Promise<Ended> => {
+      const { method, refused, access } = await answer(match, request, response, options, parts);
       const told = refused && isNoVerbHere(refused, match, matches);
       if (told !== undefined) sendRefusal(response, told);
       return { method, refused: told, access };
@@ -53,9 +54,10 @@ async function answer(
   request: HttpRequest,
   response: HttpResponse,
   options: HttpCallOptions & { limits: BodyLimits },
+  parts: CallParts | undefined,
 ): Promise<Ended> {
   const unread = binding.call(EMPTY);
-  const admitted = await admitOverHttp(unread, request, response, options);
+  const admitted = await admitOverHttp(unread, request, response, options, parts);
   if ("code" in admitted) return { method: unread.method, refused: admitted };
   const { access } = admitted.permit;
   const given = await readGiven(request, binding.hasBody, options.limits);

@@ -1,5 +1,5 @@
 /** Backups that a server makes by itself, as an operator sees them. */
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { v7 } from "uuid";
 import { describe, expect, it } from "vitest";
@@ -71,6 +71,55 @@ describe("a server with backup-dir and backup-every", () => {
     expect(JSON.parse(info.stdout)).toMatchObject({ warnings: [`The last backup failed: ${detail}`] });
   });
 
+  it("with archive-dir, begins an archive with one, goes on with it after a kill, and tells what is wrong with it", async () => {
+    const dir = folders();
+    const archive = join(dir, "archive");
+    mkdirSync(archive);
+    const first = withBackups(dir, "--archive-dir", archive);
+    const { address } = await first.logged("server.ready");
+    expect(await first.logged("archive.begun")).toMatchObject({ level: "info", detail: "there is none yet" });
+    await first.logged("archive.whole");
+    expect(await inHere(["inc", "visits", "5", "--server", `${address}`])).toMatchObject({ code: 0 });
+    first.child.kill("SIGKILL");
+    await first.ended;
+
+    const second = withBackups(dir, "--archive-dir", archive);
+    const at = ["--server", `${(await second.logged("server.ready")).address}`];
+    expect(await inHere(["inc", "visits", "2", ...at])).toMatchObject({ code: 0, stdout: "7\n" });
+    renameSync(archive, `${archive}-away`);
+    expect(await second.logged("archive.failed")).toMatchObject({
+      level: "warn",
+      detail: expect.stringMatching(/archive/),
+    });
+    expect(await inHere(["inc", "visits", "1", ...at])).toMatchObject({ code: 0, stdout: "8\n" });
+    renameSync(`${archive}-away`, archive);
+    expect(JSON.parse((await inHere(["info", ...at, "-o", "json"])).stdout)).toMatchObject({ warnings: [] });
+    second.child.kill("SIGTERM");
+    expect(await second.ended).toMatchObject({ code: 0, stderr: "" });
+
+    const restore = (to: string, ...until: string[]) =>
+      inHere([
+        ...["restore", join(dir, "backups"), "--archive", archive, ...until],
+        ...["--store", `sqlite:${join(dir, to)}`],
+      ]);
+    const { code, stdout, stderr } = await restore("a.db");
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/^as of +\S+Z, position 3 of the change log$/m);
+    expect(stderr).toMatch(/What was changed after \S+Z is not in it/);
+    expect(await inHere(["verify", "--store", `sqlite:${join(dir, "a.db")}`, "-o", "json"])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/"sum": "8"/),
+    });
+    expect((await restore("b.db", "--until", "1")).stdout).toMatch(/position 1 of the change log/);
+    const future = await restore("c.db", "--until", new Date(Date.now() + 3_600_000).toISOString());
+    expect(future.stderr).toMatch(/The archive ends at position 3, with a change of/);
+    expect(await restore("d.db", "--until", "9")).toMatchObject({
+      code: 65,
+      stderr: expect.stringMatching(/has no position 9 yet\. .*--until 3 restores that/),
+    });
+    expect(existsSync(join(dir, "d.db"))).toBe(false);
+  });
+
   it.each(["SIGTERM", "SIGKILL"] as const)(
     "%s in the middle of one leaves nothing that looks whole",
     async (signal) => {
@@ -120,6 +169,11 @@ describe("a server with backup-dir and backup-every", () => {
       bytes: statSync(file).size,
     });
     expect(await inHere(["verify", file])).toMatchObject({ code: 0 });
+    expect(await inHere(["verify", ...at])).toMatchObject({ code: 5, stdout: "" });
+    const verified = await inHere(["verify", "-o", "json", ...at, ...key]);
+    expect([verified.code, verified.stderr]).toEqual([0, ""]);
+    expect(JSON.parse(verified.stdout)).toMatchObject({ counters: 1, sum: "5", findings: [], more: 0 });
+    expect(await server.logged("store.verified")).toMatchObject({ by: "root", findings: 0, outcome: "OK" });
     const again = await inHere(["backup", "--to", file, ...at, ...key]);
     expect(again).toMatchObject({ code: 73, stdout: "" });
     const piped = await shell(`tally backup --to - ${[...at, ...key].join(" ")} | tar -tf -`);
@@ -157,6 +211,8 @@ describe("a server with backup-dir and backup-every", () => {
 
   it.each([
     [["--backup-every", "1h"], "give backup-dir, too"],
+    [["--archive-dir", "/a"], "give backup-dir and backup-every, too"],
+    [["--archive-dir", "/a", "--backup-dir", "/b"], "give backup-dir and backup-every, too"],
     [["--backup-dir", "/b", "--store", "memory:"], "keeps nothing to back up"],
     [["--backup-dir", "/b", "--store", "postgres://me:mistaken@h/db"], "pg_basebackup"],
     [["--backup-dir", "/b", "--backup-every", "1s"], "a duration from 1m to 366d"],

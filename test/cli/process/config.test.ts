@@ -399,6 +399,11 @@ A renewed certificate is taken without a restart: within a minute after both fil
 the one before stays in use. Connections that there are live on with the one they began with. What only comes to speak
 plaintext is closed (\`tls.handshake_failed\`, at \`debug\`).
 
+## Traces
+
+Calls are traced where \`OTEL_EXPORTER_OTLP_ENDPOINT\` says where to send that, or \`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT\`: these and the
+others that begin with \`OTEL_\` are OpenTelemetry's own, and stand in the environment alone. [tracing.md](tracing.md) shows it.
+
 ## Signals and the log
 
 | signal | what \`tally serve\` does |
@@ -428,8 +433,10 @@ same fields:
 | \`rpc\`, \`door\` | what was called, and where it came in, as [metrics.md](metrics.md) has them |
 | \`code\`, \`outcome\` | gRPC's code, at every door; and OK, or the reason why it was refused |
 | \`ms\` | from its headers to its answer, in milliseconds; of a stream to its end |
+| \`queue_ms\`, \`commit_ms\` | of what changes something: how long it waited for its commit, and that took, with others' changes in it |
+| \`load_ms\`, \`decide_ms\`, \`save_ms\`, \`sync_ms\` | the parts of that commit, as far as the store tells them apart; the rest of it is to and from the thread that writes |
 | \`by\`, \`key_id\`, \`address\` | the principal, its key, and where it came from, as \`call.denied\` has them; of who was let in, while \`auth\` is on |
-| \`trace_id\` | of the trace that its header \`traceparent\` names, if that is well-formed |
+| \`trace_id\` | of the trace that it is in: the one that its header \`traceparent\` names, if that is well-formed, or one that it [began](tracing.md) |
 
 ## Exit codes
 

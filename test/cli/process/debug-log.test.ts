@@ -14,7 +14,9 @@ it("every call, and every refusal before one, without a name of a counter", asyn
   await fetch(`${at}/secret-name:increment`, { method: "POST" });
   await fetch(`${at}/secret-other`);
   await fetch(`${at}/secret-name:increment`, { method: "POST", headers: { origin: "https://evil.example" } });
-  await fetch(`http://127.0.0.1:${port}/secret-path`);
+  const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const headers = { traceparent: `00-${trace}-00f067aa0ba902b7-00` };
+  await fetch(`http://127.0.0.1:${port}/secret-path`, { headers });
   server.child.kill("SIGTERM");
   const { stdout } = await server.ended;
   const lines = stdout
@@ -31,7 +33,7 @@ it("every call, and every refusal before one, without a name of a counter", asyn
     { event: "call.answered", rpc: "GetCounter", door: "rest", outcome: "COUNTER_NOT_FOUND" },
     { event: "http.refused", method: "GET", status: 404 },
     { event: "http.refused", method: "POST", status: 403, origin: "https://evil.example" },
-    { event: "http.refused", method: "GET", status: 404 },
+    { event: "http.refused", method: "GET", status: 404, trace_id: trace },
   ]);
   expect(stdout).not.toContain("secret");
 });

@@ -115,5 +115,7 @@ export function folder(): string {
 
 /** Whoever runs the tests may have settings of their own. */
 function withoutOurs(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(TALLY_|NODE_OPTIONS$)/.test(name)));
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !/^(TALLY_|OTEL_|NODE_OPTIONS$)/.test(name)),
+  );
 }

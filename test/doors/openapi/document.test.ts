@@ -9,6 +9,7 @@ import { http } from "../../../gen/google/api/annotations_pb.ts";
 import { AdminService } from "../../../gen/tally/v1/admin_service_pb.ts";
 import { ErrorReasonSchema } from "../../../gen/tally/v1/error_reason_pb.ts";
 import { EXAMPLES } from "../../../scripts/openapi/examples.ts";
+import type { Verification } from "../../../src/service/store-findings.ts";
 import type { KeyUses } from "../../../src/service/store-key-uses.ts";
 import { WHOLE_API } from "../../../src/transports/calls/services.ts";
 import { patternOf } from "../../../src/transports/rest/template.ts";
@@ -83,7 +84,9 @@ describe("the examples", () => {
     await using opened = await open({
       authorise: (head) => (head.method.parent === AdminService ? authorise(head) : { caller: "" }),
       administration,
+      authenticates: true,
       serverInfo: async () => SERVER_INFO,
+      verifications: { run: async () => VERIFICATION },
     });
     for (const [operationId, { parameters = {}, body, answer }] of Object.entries(EXAMPLES)) {
       const { path, method } = OPERATIONS.find((each) => each.operationId === operationId)!;
@@ -105,6 +108,17 @@ describe("the examples", () => {
     }
   });
 });
+
+const VERIFICATION: Verification = {
+  ...{ store: "SQLite /var/lib/tally/tally.db", served: true, counters: 12, sum: 4_711n, commits: 90 },
+  ...{ requestIds: 88, historyRows: 240, more: 0 },
+  findings: [
+    {
+      ...{ code: "VALUE_UNACCOUNTED", name: "page-views", mend: "accept" },
+      about: "it has the value 70 at revision 1, and its changes lead to 5 at revision 1",
+    },
+  ],
+};
 
 /** A path with its fields in it, and a query of what is not in the path. */
 function targetOf(path: string, parameters: Readonly<Record<string, unknown>>): string {

@@ -25,7 +25,7 @@ IN_WORDS = re.compile(
     r"|must be one of name and prefix"
     r"|must name a setting, or one must be given"
     r"|must be (the|a) next_page_token"
-    r"|must be (1 s|1 second|1 minute) .*to (366|3650) days|must be whole (milliseconds|seconds|minutes)"  # a duration is a text, too
+    r"|must be 1 [a-z]+ .*to (366|3650) days|must be whole (milliseconds|seconds|minutes)"  # a duration is a text, too
     r"|must be seconds with an .s."  # of more than google.protobuf.Duration can say
     r"|must be an instant in RFC 3339"  # which are of the years 1 to 9999, and without leap seconds
     r"|must be a time zone that this server knows"

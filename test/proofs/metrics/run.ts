@@ -48,6 +48,7 @@ writeFileSync(rootKeyFile, "r".repeat(32));
 const flags = [
   ...["--metrics-listen", `127.0.0.1:${observed}`],
   ...["--auth", "optional", "--root-key-file", rootKeyFile], // So that callers can be denied.
+  ...["--backup-dir", folder, "--backup-every", "1d", "--archive-dir", folder],
 ];
 const server = new ServerProcess({ port, store: `sqlite:${join(folder, "tally.db")}`, flags });
 let prometheus: Prometheus | undefined;

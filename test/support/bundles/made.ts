@@ -28,6 +28,11 @@ export const THREADS = globSync("src/{stores/sqlite,cli}/*/*-worker.ts", { cwd: 
 // What Node has stripped and compiled once need not be done again, in whatever process of a test.
 process.env.NODE_COMPILE_CACHE ??= join(ROOT, "node_modules/.cache/node");
 
+/** What people install themselves, and need not be there. */
+const OPTIONAL = Object.keys(
+  JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).peerDependencies as object,
+);
+
 /** Another run may still use one that old. */
 const KEPT_MS = 24 * 3_600_000;
 
@@ -68,7 +73,7 @@ async function bundle(made: string, folder: string, sources: readonly string[]):
     configFile: false,
     logLevel: "warn",
     plugins: [whereTheyWouldBe(folder), builtinsAsRequired(), rulesWhenAskedFor()],
-    ssr: { noExternal: true, external: ["better-sqlite3", "pg-native", "@redis/client"] }, // One is no JavaScript; not all have the others.
+    ssr: { noExternal: true, external: ["better-sqlite3", "pg-native", ...OPTIONAL] }, // One is no JavaScript; not all have the others.
     build: {
       ssr: true,
       outDir: join(made, "dist"),

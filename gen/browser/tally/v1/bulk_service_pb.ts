@@ -55,7 +55,8 @@ export type DeleteCountersRequest = Message<"tally.v1.DeleteCountersRequest"> & 
   after: string;
 
   /**
-   * True: change nothing, and count what would be done. Needs the same permission.
+   * True: change nothing, and count what would be done. Needs `read` beside the
+   * permission, on the whole prefix, for it tells names and changes nothing.
    * Default false.
    *
    * @generated from field: bool dry_run = 5;
@@ -145,7 +146,8 @@ export type ResetCountersRequest = Message<"tally.v1.ResetCountersRequest"> & {
   after: string;
 
   /**
-   * True: change nothing, and count what would be done. Needs the same permission.
+   * True: change nothing, and count what would be done. Needs `read` beside the
+   * permission, on the whole prefix, for it tells names and changes nothing.
    * Default false.
    *
    * @generated from field: bool dry_run = 5;
@@ -304,6 +306,10 @@ export const SkippedCounterSchema: GenMessage<SkippedCounter> = /*@__PURE__*/
  * call again with `after` to go on. There is no request id, and an Idempotency-Key
  * is refused: a call that is sent again is done again. To delete what is gone changes
  * nothing; to reset once more takes back what was counted in between.
+ *
+ * Whoever may do it is told names with it: the last one of each slice, and some of
+ * those that were skipped, also without the permission `read`. A dry run, which
+ * leaves no trace, needs `read` beside the permission.
  *
  * Others are not kept waiting: one slice is under way at a time for all such calls
  * of a server, and a caller with a rate goes as fast as that allows.

@@ -66,12 +66,13 @@ function* small(name: string, content: Buffer, time: number): Generator<Buffer, 
   yield Buffer.alloc(paddingAfter(content.length));
 }
 
-async function* chunksOf(path: string): AsyncGenerator<Buffer, void, void> {
+/** The bytes of a file, which is opened when the first are asked for. */
+export async function* chunksOf(path: string): AsyncGenerator<Buffer, void, void> {
   const file = await open(path, "r");
   try {
     for (;;) {
       const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES);
+      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, null); // A pipe has no places in it.
       if (bytesRead === 0) return;
       yield chunk.subarray(0, bytesRead);
     }

@@ -142,8 +142,8 @@ async function copyOne(
   standAlone(into);
 }
 
-/** Have a copy be a file by itself, which no WAL belongs to and no server had. */
-function standAlone(path: string): void {
+/** Have a copy be a file by itself, which no WAL belongs to and no server had. Two pages say so: the first, and that of the ids. */
+export function standAlone(path: string): void {
   const db = new Database(path);
   try {
     db.pragma("locking_mode = EXCLUSIVE"); // So that it needs no -shm.

@@ -4,9 +4,17 @@ import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import { TallyError } from "../../../core/errors.ts";
-import type { BackupManifest, CopyingProgress, Restored } from "../../../service/store-backup.ts";
+import type {
+  BackupManifest,
+  BackupSource,
+  CopyingProgress,
+  Reached,
+  Restored,
+  RestoreUntil,
+} from "../../../service/store-backup.ts";
 import type { CatalogueChanges } from "../../../service/store-catalogue.ts";
 import { unusable } from "../../shared/unusable.ts";
+import { BackupTooLate, forward } from "../archive/forward.ts";
 import { holdLock, type Lock } from "../file/lock.ts";
 import { makeFile } from "../file/making.ts";
 import { HeadRows } from "../history/head.ts";
@@ -14,14 +22,25 @@ import { historyPathOf } from "../history/path.ts";
 import { HISTORY_SCHEMA_VERSION } from "../history/schema.ts";
 import { CatalogueReader } from "../rows/catalogue-rows.ts";
 import { writeCopying } from "../rows/copying-row.ts";
-import { assertOurs, SCHEMA_VERSION } from "../schema/schema.ts";
+import { assertOurs, SCHEMA_VERSION, versionOf } from "../schema/schema.ts";
 import { startFailure } from "../start-failure.ts";
 import { realPathOf } from "../store.ts";
+import { verifyFile } from "../verify/verify.ts";
 import { CatalogueWrites } from "../write/catalogue.ts";
 import { writeAll } from "./archive.ts";
 import { ArchiveReader } from "./archive-reader.ts";
+import { backupsBefore } from "./choosing.ts";
+import { standAlone } from "./copies.ts";
 import { HISTORY } from "./manifest.ts";
 import { assertNothingAt, assertRoom, syncFolder } from "./scratch.ts";
+
+/** How a store is brought from a backup to a later moment. */
+export interface ThroughArchive {
+  readonly dir: string;
+  readonly until: RestoreUntil | undefined;
+  /** Told what the operator is to know: a sentence. */
+  readonly warn: (sentence: string) => void;
+}
 
 /** How a store is restored. */
 export interface RestoreOptions {
@@ -29,6 +48,8 @@ export interface RestoreOptions {
   readonly newLogId: string;
   /** What is to become of the catalogue that is in the backup. */
   readonly rewrite: (catalogue: CatalogueChanges) => readonly CatalogueWrite[];
+  /** The folder of an archive, and up to when to go on from the backup; to its end unless given. */
+  readonly archive?: ThroughArchive | undefined;
   readonly onProgress: (progress: CopyingProgress) => void;
   readonly signal: AbortSignal;
 }
@@ -37,33 +58,55 @@ export interface RestoreOptions {
  * Make a data file and its history of a backup, where nothing stands. Both have their names only once all of them is on disk,
  * and was found to be what was written, the data file last.
  *
- * @param from  the backup
+ * @param from  the backup; with an archive also a folder of them, of which the newest is taken that is early enough
  * @param path  of the data file to make
  * @throws TallyError STORE_UNAVAILABLE  with one sentence for the operator; then nothing is left
  */
-export async function restoreSqlite(from: string, path: string, options: RestoreOptions): Promise<Restored> {
+export async function restoreSqlite(
+  from: BackupSource,
+  path: string,
+  options: RestoreOptions,
+): Promise<Restored> {
   const real = await realPathOf(path);
+  const { archive } = options;
+  const backups = archive === undefined ? [from] : await backupsBefore(from, archive.until, archive.warn);
+  for (const [i, backup] of backups.entries()) {
+    try {
+      return await restoreOne(backup, real, options);
+    } catch (error) {
+      // By its pages one may be later than by its time.
+      if (!(error instanceof BackupTooLate) || i === backups.length - 1) throw error;
+    }
+  }
+  throw new TypeError("expected a backup, got none");
+}
+
+async function restoreOne(from: BackupSource, real: string, options: RestoreOptions): Promise<Restored> {
   const archive = await ArchiveReader.open(from);
   try {
     const { manifest } = archive;
-    assertKnown(manifest, from);
+    const backup = typeof from === "string" ? from : from.name;
+    assertKnown(manifest, backup);
     assertFree(real);
     const lock = lockFor(real);
     try {
       assertFree(real); // Who had the lock before may have made it.
-      await restored(archive, real, options);
+      const reached = await restored(archive, real, options);
+      return { store: `SQLite ${real}`, backup, manifest, reached };
     } catch (error) {
       throw startFailure(real, error);
     } finally {
       lock.abandon(); // One made by root would be root's.
     }
-    return { store: `SQLite ${real}`, manifest };
   } finally {
     await archive.close();
   }
 }
 
-function assertKnown({ schema, historySchema }: BackupManifest, from: string): void {
+function assertKnown(
+  { schema, historySchema }: Pick<BackupManifest, "schema" | "historySchema">,
+  from: string,
+): void {
   if (schema <= SCHEMA_VERSION && (historySchema ?? 0) <= HISTORY_SCHEMA_VERSION) return;
   throw unusable(
     `${from} was made by a newer Tally (schema ${schema}; this one knows up to ${SCHEMA_VERSION}); restore it with that version.`,
@@ -88,12 +131,17 @@ function lockFor(path: string): Lock {
   }
 }
 
-async function restored(archive: ArchiveReader, path: string, options: RestoreOptions): Promise<void> {
+async function restored(
+  archive: ArchiveReader,
+  path: string,
+  options: RestoreOptions,
+): Promise<Reached | undefined> {
   const { files } = archive.manifest;
   // What a restore that was killed has left goes; while a server or a restore has it, nobody comes here.
   const parts = [path, historyPathOf(path)].map((each) => each + PART);
   const clear = () => {
-    for (const part of parts) for (const suffix of ["", "-journal"]) rmSync(part + suffix, { force: true });
+    for (const part of parts)
+      for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(part + suffix, { force: true });
   };
   clear();
   try {
@@ -118,7 +166,9 @@ async function restored(archive: ArchiveReader, path: string, options: RestoreOp
     await archive.end();
     const [data, history] = parts as [string, string];
     const hasHistory = files.length > 1;
+    const reached = await broughtForward(data, archive.manifest, options);
     asAnotherStore(data, hasHistory ? history : undefined, options);
+    if (reached !== undefined) await tellFindings(data, options);
     await sync(data);
     if (hasHistory) {
       await sync(history);
@@ -126,6 +176,7 @@ async function restored(archive: ArchiveReader, path: string, options: RestoreOp
     }
     renameSync(data, path);
     await syncFolder(dirname(path));
+    return reached;
   } catch (error) {
     clear();
     // The history had its name for a moment before the data file.
@@ -133,6 +184,44 @@ async function restored(archive: ArchiveReader, path: string, options: RestoreOp
       rmSync(historyPathOf(path), { force: true });
     throw withRoomTold(error, path);
   }
+}
+
+/** Through the archive, where one is given. */
+async function broughtForward(
+  data: string,
+  manifest: BackupManifest,
+  { archive, onProgress, signal }: RestoreOptions,
+): Promise<Reached | undefined> {
+  if (archive === undefined) return undefined;
+  const onPiece = (done: number, of: number) => onProgress({ doing: "pieces", bytes: done, of });
+  const reached = await forward(data, { ...archive, manifest, onPiece, signal });
+  standAlone(data);
+  const db = new Database(data, { readonly: true });
+  try {
+    assertKnown({ schema: versionOf(db), historySchema: null }, `What is in the archive ${archive.dir}`);
+  } finally {
+    db.close();
+  }
+  return reached;
+}
+
+/** The pages are the store's own, so what is damaged in them was damaged there: better restored, and said, than not. */
+async function tellFindings(data: string, { archive, signal, onProgress }: RestoreOptions): Promise<void> {
+  const { warn } = archive!;
+  const db = new Database(data, { readonly: true });
+  const schema = versionOf(db);
+  db.close();
+  if (schema !== SCHEMA_VERSION)
+    return warn(`It is of schema ${schema}, and is verified once it was brought to this one.`);
+  const { findings } = await verifyFile(data, {
+    ...{ serving: undefined, signal },
+    onProgress: ({ rows }) => onProgress({ doing: "checked", bytes: rows, of: undefined }),
+  });
+  const [first] = findings;
+  if (first === undefined) return;
+  warn(
+    `The store was damaged at that moment, and is restored as it was: ${first.name}, ${first.about}. \`tally verify\` says all that is.`,
+  );
 }
 
 /**

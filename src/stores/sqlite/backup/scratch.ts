@@ -103,7 +103,7 @@ export function assertRoom(folder: string, bytes: number): void {
   const free = freeIn(folder);
   if (free >= bytes + SLACK_BYTES) return;
   throw unusable(
-    `There is no room in ${folder}: ${mib(bytes)} MiB are needed, and ${mib(free)} MiB are free.`,
+    `There is no room in ${folder}: ${mib(bytes)} MiB are needed, and ${mib(free)} MiB are free; free some, or name another folder.`,
     Object.assign(new Error("no room"), { code: "ENOSPC" }),
   );
 }

@@ -1,6 +1,9 @@
+import { statSync } from "node:fs";
 import { open } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { TallyError } from "../../../core/errors.ts";
+import type { BackupSource } from "../../../service/store-backup.ts";
 import type { Verification } from "../../../service/store-findings.ts";
 import { historyPathOf } from "../history/path.ts";
 import { startFailure } from "../start-failure.ts";
@@ -13,22 +16,22 @@ import { assertRoom, scratchIn } from "./scratch.ts";
 /**
  * Look at a backup: that it is what was written, and at everything in it.
  *
- * @param scratch  the folder to unpack it in; that of the backup unless given
+ * @param scratch  the folder to unpack it in; that of the backup, or of what is no file the system's, unless given
  * @throws TallyError STORE_UNAVAILABLE  when it is damaged, or cannot be unpacked
  */
 export async function verifyArchive(
-  from: string,
+  from: BackupSource,
   scratch: string | undefined,
   options: Omit<VerifyOptions, "serving">,
 ): Promise<Verification> {
   const archive = await ArchiveReader.open(from);
   try {
-    const { folder, remove } = scratchIn(resolve(scratch ?? dirname(from)));
+    const { folder, remove } = scratchIn(resolve(scratch ?? besideOf(from)));
     try {
       const data = join(folder, "copy.db");
       await unpack(archive, data, options);
       const verified = await verifyFile(data, { ...options, serving: undefined });
-      return { store: `the backup ${from}`, ...verified };
+      return { store: `the backup ${typeof from === "string" ? from : from.name}`, ...verified };
     } catch (error) {
       throw startFailure(folder, error);
     } finally {
@@ -37,6 +40,12 @@ export async function verifyArchive(
   } finally {
     await archive.close();
   }
+}
+
+/** The folder of a file; what is a pipe has none that is good for anything. */
+function besideOf(from: BackupSource): string {
+  const isFile = typeof from === "string" && statSync(from, { throwIfNoEntry: false })?.isFile();
+  return isFile ? dirname(from) : tmpdir();
 }
 
 async function unpack(

@@ -55,14 +55,57 @@ export function readAlone(path: string): FileAlone | undefined {
 
 const MAGIC = "SQLite format 3\0";
 
+/** Where the only row of some tables stands, in a file whose pages come from elsewhere. */
+export interface RowPlaces {
+  /** The pages of `service_time` and `wal_binding`; 0 where there is none. */
+  readonly head: number;
+  readonly binding: number;
+  readonly pageBytes: number;
+  readonly reserved: number;
+}
+
+/** @throws Error  as the system says it, of a file that cannot be read */
+export function readPlaces(path: string): RowPlaces {
+  const fd = openSync(path, "r");
+  try {
+    const head = Buffer.alloc(100);
+    readSync(fd, head, 0, 100, 0);
+    const file = fileOf(fd, head);
+    const roots = new Map<Value, Value>();
+    for (const [type, name, , root] of rowsOf(file, 1, 4)) if (type === "table") roots.set(name!, root!);
+    const rootOf = (table: string) => Number(roots.get(table) ?? 0);
+    return {
+      ...{ head: rootOf("service_time"), binding: rootOf("wal_binding") },
+      ...{ pageBytes: file.pageSize, reserved: file.reserved },
+    };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The row of `service_time` on its page; undefined when it is not there, or damaged. */
+export function headOn(page: Buffer, { reserved }: RowPlaces): HeadRow | undefined {
+  if (page[0] !== LEAF || page.readUInt16BE(3) !== 1) return undefined;
+  try {
+    return headFrom(recordAt({ pageSize: page.length, reserved }, page, page.readUInt16BE(8), HEAD_COLUMNS));
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 function rowsIn(fd: number, head: Buffer): Pick<FileAlone, "binding" | "head"> {
-  const size = head.readUInt16BE(16);
-  const file: File = { fd, pageSize: size === 1 ? 65_536 : size, reserved: head[20]! };
+  const file = fileOf(fd, head);
   const [id, basedOn, open] = onlyRow(file, "wal_binding", 3) ?? [];
   return {
     binding: id === undefined ? undefined : ({ id, basedOn, open: open === 1 } as BindingRow),
     head: headFrom(onlyRow(file, "service_time", HEAD_COLUMNS) ?? []),
   };
+}
+
+function fileOf(fd: number, head: Buffer): File {
+  const size = head.readUInt16BE(16);
+  return { fd, pageSize: size === 1 ? 65_536 : size, reserved: head[20]! };
 }
 
 /** The first columns of the row in a table that has one; undefined where no such row can be read. */
@@ -116,7 +159,12 @@ const INTERIOR = 5;
 const DEPTH_MAX = 20;
 
 /** Of a record that is too long for its page, only the beginning stands there; its first columns do. */
-function recordAt({ pageSize, reserved }: File, page: Buffer, at: number, columns: number): Value[] {
+function recordAt(
+  { pageSize, reserved }: Pick<File, "pageSize" | "reserved">,
+  page: Buffer,
+  at: number,
+  columns: number,
+): Value[] {
   const [length, afterLength] = varintAt(page, at);
   const [, begin] = varintAt(page, afterLength);
   const usable = pageSize - reserved;

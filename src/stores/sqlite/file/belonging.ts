@@ -7,6 +7,7 @@ import { headReader } from "../rows/head.ts";
 import { APPLICATION_ID, assertOurs, BOUND_SINCE, versionOf } from "../schema/schema.ts";
 import { walFrames } from "../write/checkpoints.ts";
 import { type BindingRow, type FileAlone, readAlone } from "./alone.ts";
+import { readWalHead, WAL_HEAD_BYTES } from "./wal.ts";
 import { statOf } from "./whereabouts.ts";
 
 /**
@@ -41,7 +42,7 @@ export function assertBelongs(path: string, fits: (db: Database.Database) => voi
   }
   const index = readIndex(path);
   const frames = framesThatFollow(path, alone, fits);
-  const before = framesIn(index, readHead(`${path}-wal`, 32));
+  const before = framesIn(index, readHead(`${path}-wal`, WAL_HEAD_BYTES));
   if (before === undefined || frames >= before) return;
   writeIndex(path, index!); // Looking made it anew: the next start is to find what this one found.
   throw unusable(SHORT_WAL(path, frames, before));
@@ -64,8 +65,9 @@ function framesThatFollow(
     fits(db);
     if (alone !== undefined && !(follows(alone, bindingOf(db)) && reaches(db, alone)))
       throw unusable(MISMATCH(path));
-    const head = readHead(`${path}-wal`, 32);
-    if (alone?.binding?.open && (head === undefined || !isSoundHead(head))) throw unusable(DAMAGED_WAL(path));
+    const head = readHead(`${path}-wal`, WAL_HEAD_BYTES);
+    if (alone?.binding?.open && (head === undefined || readWalHead(head) === undefined))
+      throw unusable(DAMAGED_WAL(path));
     return walFrames(db);
   } catch (error) {
     const damaged = (error as { code?: string }).code?.startsWith("SQLITE_CORRUPT");
@@ -133,19 +135,6 @@ function writeIndex(path: string, head: Buffer): void {
 }
 
 const littleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
-
-/** The head of a WAL has a checksum of its own, in the order of bytes that its first one tells. */
-function isSoundHead(head: Buffer): boolean {
-  const magic = head.readUInt32BE(0);
-  if (magic !== 0x377f0682 && magic !== 0x377f0683) return false;
-  const word = (at: number) => (magic === 0x377f0683 ? head.readUInt32BE(at) : head.readUInt32LE(at));
-  let [s0, s1] = [0, 0];
-  for (let at = 0; at < 24; at += 8) {
-    s0 = (s0 + word(at) + s1) >>> 0;
-    s1 = (s1 + word(at + 4) + s0) >>> 0;
-  }
-  return head.readUInt32BE(24) === s0 && head.readUInt32BE(28) === s1;
-}
 
 function readHead(path: string, bytes: number): Buffer | undefined {
   try {

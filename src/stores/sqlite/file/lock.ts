@@ -1,4 +1,5 @@
 import Database from "better-sqlite3";
+import { unusable } from "../../shared/unusable.ts";
 import { makeFile, unmakeFile } from "./making.ts";
 import { assertNotOpen, assertOneName, inUse, lockedBy } from "./names.ts";
 import { isSame, statOf } from "./whereabouts.ts";
@@ -58,7 +59,13 @@ function lockExclusively(path: string, lockPath: string): Database.Database {
     return db;
   } catch (cause) {
     db.close();
-    if ((cause as { code?: string }).code !== "SQLITE_BUSY") throw cause;
+    const { code = "" } = cause as { code?: string };
+    if (/^SQLITE_(NOTADB|CORRUPT)/.test(code))
+      throw unusable(
+        `${lockPath} is no lock of Tally's: there is something else in it. See that no Tally has ${path}, and remove it.`,
+        cause,
+      );
+    if (code !== "SQLITE_BUSY") throw cause;
     const pid = lockedBy(lockPath);
     const who = pid === undefined ? "another Tally process" : `another Tally process (${pid})`;
     throw inUse(`${path} is in use by ${who}; stop that one, or give this one another file.`, cause);

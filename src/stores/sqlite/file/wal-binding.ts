@@ -10,29 +10,38 @@ import type { Database, Statement } from "better-sqlite3";
  * - a new id is written only while the file has the one before, which is to say after a whole checkpoint;
  * - each start takes a new one into the file, so that what was copied at the stop is not what the next WAL follows;
  * - while the file says that it is open, its WAL is not empty.
+ *
+ * So all commits between two whole checkpoints have one id, which no others have: by it an archive knows where a backup is of.
  */
 export class WalBinding {
   readonly #change: Statement<[string, number]>;
   readonly #startId: string;
+  readonly #isArchived: () => boolean;
   #count = 0;
   #due = false;
+  #archived = false;
   #written = false;
 
-  /** @param startId  a text that no other start has: ids begin with it */
-  constructor(db: Database, startId: string) {
+  /**
+   * @param startId     a text that no other start has: ids begin with it
+   * @param isArchived  whether an archive has all that was committed until now; asked after a whole checkpoint
+   */
+  constructor(db: Database, startId: string, isArchived: () => boolean = () => false) {
     this.#change = db.prepare("UPDATE wal_binding SET based_on = id, id = ?, open = ?");
     this.#startId = startId;
+    this.#isArchived = isArchived;
   }
 
   /** The WAL was taken into the file whole: the next commit may begin it anew. */
   checkpointed(): void {
     this.#due = true;
+    this.#archived = this.#isArchived();
   }
 
   /** Inside the transaction of every commit. */
   commit(): void {
     this.#written = this.#due;
-    if (this.#due) this.write(true);
+    if (this.#due) this.#write(true, this.#archived);
   }
 
   committed(): void {
@@ -45,6 +54,18 @@ export class WalBinding {
    * @param open  whether a server has it from now on
    */
   write(open: boolean): void {
-    this.#change.run(`${this.#startId}.${++this.#count}`, open ? 1 : 0);
+    this.#write(open, this.#isArchived());
   }
+
+  #write(open: boolean, archived: boolean): void {
+    this.#change.run(`${this.#startId}.${++this.#count}${archived ? ARCHIVED : ""}`, open ? 1 : 0);
+  }
+}
+
+/** Ends an id that follows one all of whose commits are in an archive: so that it can go on after a kill. */
+const ARCHIVED = ".archived";
+
+/** Whether an archive has all that was committed under the id before. */
+export function isArchivedId(id: string | null): boolean {
+  return id?.endsWith(ARCHIVED) ?? false;
 }

@@ -1,6 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
 import type { Metrics } from "../../../telemetry/metrics.ts";
+import type { ArchiveGate } from "../archive/gate.ts";
 import type { WalBinding } from "../file/wal-binding.ts";
 import type { Whereabouts } from "../file/whereabouts.ts";
 
@@ -11,11 +12,20 @@ export class Checkpoints {
   readonly #binding: WalBinding;
   readonly #metrics: Metrics;
   readonly #seconds: number;
+  /** Where the store is archived. */
+  readonly #gate: ArchiveGate | undefined;
   #commitsSinceLook = 0;
   /** How long the WAL was when somebody who read it kept it from being taken in whole. */
   #heldAt = 0n;
 
-  constructor(db: Database, whereabouts: Whereabouts, binding: WalBinding, metrics: Metrics) {
+  constructor(
+    db: Database,
+    whereabouts: Whereabouts,
+    binding: WalBinding,
+    metrics: Metrics,
+    gate: ArchiveGate | undefined,
+  ) {
+    this.#gate = gate;
     this.#db = db;
     this.#whereabouts = whereabouts;
     this.#binding = binding;
@@ -48,7 +58,28 @@ export class Checkpoints {
       const { log, checkpointed } = look(this.#db);
       const taken = log < heldAt ? checkpointed : max(checkpointed, heldAt);
       if (log - taken < CHECKPOINT_PAGES) return;
+      if (this.#gate?.lets(log - taken) === false) {
+        this.#commitsSinceLook = LOOK_COMMITS; // After each commit, for there is little to be archived just then.
+        return;
+      }
       this.#heldAt = this.#take("PASSIVE") ? 0n : log;
+    } catch (error) {
+      if (error instanceof TallyError) throw error;
+      throw new TallyError("OUTCOME_UNKNOWN", "the disk failed during a checkpoint", { cause: error });
+    }
+  }
+
+  /**
+   * Once a second, where the store is archived.
+   *
+   * @param now  milliseconds since the Unix epoch
+   * @throws TallyError  as ifDue
+   */
+  archive(now: number): void {
+    if (this.#gate === undefined) return;
+    try {
+      this.#gate.tick(now);
+      if (this.#gate.wantsCheckpoint) this.#take("PASSIVE");
     } catch (error) {
       if (error instanceof TallyError) throw error;
       throw new TallyError("OUTCOME_UNKNOWN", "the disk failed during a checkpoint", { cause: error });
@@ -61,20 +92,28 @@ export class Checkpoints {
    */
   first(): void {
     this.#whereabouts.settle();
+    if (this.#gate?.passes() === false) this.#gate.giveUp();
     this.#take("RESTART");
   }
 
-  /** Take it in whole and leave it empty, before the file is closed. */
-  last(): void {
+  /**
+   * Take it in whole and leave it empty, before the file is closed.
+   *
+   * @returns  what became of it; what is not archived is left in it, for the next start to archive
+   */
+  last(): TakenIn {
     this.#commitsSinceLook = 0;
-    this.#whereabouts.checkpointing(() => takeInWhole(this.#db, this.#binding));
+    return this.#whereabouts.checkpointing(() => takeInWhole(this.#db, this.#binding, this.#gate));
   }
 
   /** @returns  whether all of it is in the file now */
   #take(mode: "PASSIVE" | "RESTART"): boolean {
     const since = performance.now();
     const all = this.#whereabouts.checkpointing(() => takeIn(this.#db, mode));
-    if (all) this.#binding.checkpointed();
+    if (all) {
+      this.#binding.checkpointed();
+      this.#gate?.boundary();
+    }
     this.#metrics.observe("checkpointSeconds", this.#seconds, (performance.now() - since) / 1_000);
     return all;
   }
@@ -87,12 +126,20 @@ const LOOK_COMMITS = 16;
 /**
  * Take the WAL into the file whole, and have the file say that it is closed and needs no WAL any more: only then may that
  * be emptied.
+ *
+ * @returns  unless it is "whole", it stays as a crash would leave it
  */
-export function takeInWhole(db: Database, binding: WalBinding): void {
-  if (!takeIn(db, "FULL")) return; // Somebody reads it: it stays as a crash would leave it.
+export function takeInWhole(db: Database, binding: WalBinding, gate: ArchiveGate | undefined): TakenIn {
+  if (gate?.passes() === false) return "not archived";
+  if (!takeIn(db, "FULL")) return "read";
   db.transaction(() => binding.write(false)).immediate();
+  if (gate?.passes() === false) return "not archived";
   db.pragma("wal_checkpoint(TRUNCATE)");
+  return "whole";
 }
+
+/** Whether a WAL was taken in whole; or somebody reads it, or an archive does not have it yet. */
+export type TakenIn = "whole" | "read" | "not archived";
 
 function max(one: bigint, other: bigint): bigint {
   return one > other ? one : other;

@@ -74,7 +74,7 @@ export class WriteConnection {
     const { retention, cachedCountersMax, metrics = new Metrics() } = options;
     this.#metrics = metrics;
     this.#decide = decide;
-    this.#file = openForWriting(path, options);
+    this.#file = openForWriting(path, { ...options, now: moment.now });
     const { db, head, checkpoints, transaction } = this.#file;
     this.checkpoints = checkpoints;
     this.#transaction = transaction;

@@ -2,6 +2,7 @@ import Database from "better-sqlite3";
 import type { Purpose, StoreOptions } from "../../../service/store.ts";
 import { Metrics } from "../../../telemetry/metrics.ts";
 import { unusable } from "../../shared/unusable.ts";
+import { ArchiveGate, type GateLine } from "../archive/gate.ts";
 import { assertBelongs } from "../file/belonging.ts";
 import { makeFile, unmakeFile } from "../file/making.ts";
 import { WalBinding } from "../file/wal-binding.ts";
@@ -44,6 +45,10 @@ export interface OpenedFile {
 export interface OpeningOptions extends Pick<StoreOptions, "purpose" | "migrates" | "metrics"> {
   /** A text that no other start has; see WalBinding. */
   readonly startId: string;
+  /** How to reach the thread that archives it, where one does. */
+  readonly archive?: GateLine | undefined;
+  /** When it is opened, in milliseconds since the Unix epoch. */
+  readonly now?: number;
 }
 
 /**
@@ -55,12 +60,13 @@ export interface OpeningOptions extends Pick<StoreOptions, "purpose" | "migrates
  */
 export function openForWriting(
   path: string,
-  { purpose = "serve", migrates = true, startId, metrics = new Metrics() }: OpeningOptions,
+  { purpose = "serve", migrates = true, startId, metrics = new Metrics(), archive, now = 0 }: OpeningOptions,
 ): OpenedFile {
   const fits = (db: Database.Database) => {
     if (!migrates) assertUpToDate(db, path);
     if (purpose !== "copyTo") assertNoHalfCopy(db, path);
   };
+  const gate = archive && new ArchiveGate(path, archive);
   assertBelongs(path, fits);
   const made = makeFile(path);
   let connections: Connections | undefined;
@@ -81,11 +87,17 @@ export function openForWriting(
     const head = new Head(db);
     head.assertSchema(path);
 
-    const binding = new WalBinding(db, startId);
-    if (walFrames(db) > 0n) takeInWhole(db, binding); // What a crash or the migration left there.
+    const binding = new WalBinding(db, startId, () => gate?.isWhole ?? false);
+    gate?.open(db, now);
+    // What a crash or the migration left there.
+    if (walFrames(db) > 0n && takeInWhole(db, binding, gate) === "not archived") {
+      gate!.giveUp();
+      takeInWhole(db, binding, gate);
+    }
+    if (walFrames(db) === 0n) gate?.boundary();
     assertDurable(db, head, purpose, binding);
     const whereabouts = new Whereabouts(path);
-    const checkpoints = new Checkpoints(db, whereabouts, binding, metrics);
+    const checkpoints = new Checkpoints(db, whereabouts, binding, metrics, gate);
     const abandon = connections.abandon.bind(connections);
     const orAbandon = (work: () => void) => {
       try {
@@ -95,10 +107,15 @@ export function openForWriting(
         throw error;
       }
     };
-    const seal = () => orAbandon(() => checkpoints.last());
+    let isLeft = false;
+    const seal = () =>
+      orAbandon(() => {
+        isLeft = checkpoints.last() === "not archived";
+      });
     const close = () => {
       orAbandon(() => whereabouts.assertUnchanged()); // SQLite removes what stands at the WAL's path, whoever's it is.
-      connections!.close();
+      if (isLeft) abandon();
+      else connections!.close();
     };
     const transaction = new Transaction(db, whereabouts, binding);
     return {

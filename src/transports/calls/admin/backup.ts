@@ -1,14 +1,14 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { AdminService, BackupResponseSchema } from "../../../../gen/tally/v1/admin_service_pb.ts";
-import { type Refusal, TallyError } from "../../../core/errors.ts";
+import type { Refusal } from "../../../core/errors.ts";
 import type { Backups, TakenBackup } from "../../../service/backups.ts";
 import type { Log } from "../../../telemetry.ts";
 import type { Authorise } from "../authorise.ts";
 import { type Refused, tooLarge } from "../call.ts";
 import { permissionOf } from "../permissions.ts";
 import { readRequest } from "../shape.ts";
-import { onlyMessage, type StreamCall, type StreamContext } from "../stream.ts";
+import { onlyMessage, type StreamCall } from "../stream.ts";
+import { callerIn, failedAs, untilSettled } from "./until-settled.ts";
 
 /** What the call needs. */
 export interface BackupCalls {
@@ -43,7 +43,8 @@ export function backup({ backups, authenticates, authorise, log, requestBytesMax
       let taken: TakenBackup | undefined;
       try {
         yield NOTHING_YET;
-        const made = yield* makingOf(backups.take(context.signal), context.signal);
+        const making = madeOf(backups.take(context.signal));
+        const made = yield* untilSettled(making, context.signal, TELL_EVERY_MS, () => NOTHING_YET, letGo);
         if ("code" in made) {
           outcome = made.code;
           return made;
@@ -60,39 +61,14 @@ export function backup({ backups, authenticates, authorise, log, requestBytesMax
   };
 }
 
-/** Tells now and then that it goes on, until it is made. */
-async function* makingOf(
-  making: Promise<TakenBackup | undefined>,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, TakenBackup | Refusal> {
-  const settled = making.then(
-    (taken): TakenBackup | Refusal => taken ?? RUNNING,
-    (error: unknown): Refusal => {
-      if (!(error instanceof TallyError)) throw error;
-      return { code: "BACKUP_FAILED", expected: error.message.replace(/\.$/, "") };
-    },
-  );
-  let over = false;
-  try {
-    for (;;) {
-      const stop = new AbortController();
-      const tick = pause(TELL_EVERY_MS, undefined, { signal: AbortSignal.any([signal, stop.signal]) });
-      const made = await Promise.race([settled, tick.catch(() => {})]);
-      stop.abort();
-      if (made !== undefined) {
-        over = true;
-        return made;
-      }
-      yield NOTHING_YET;
-    }
-  } finally {
-    // Nobody takes it any more, and yet it may come to be.
-    if (!over)
-      settled.then(
-        (made) => ("code" in made ? undefined : made.file.close()),
-        () => {},
-      );
-  }
+/** What comes of it, also when it is no backup. */
+function madeOf(making: Promise<TakenBackup | undefined>): Promise<TakenBackup | Refusal> {
+  return making.then((taken) => taken ?? RUNNING, failedAs("BACKUP_FAILED"));
+}
+
+/** Nobody takes it any more, and yet it has come to be. */
+function letGo(made: TakenBackup | Refusal): void {
+  if (!("code" in made)) void made.file.close();
 }
 
 async function* piecesOf({ file, bytes: fileBytes }: TakenBackup): AsyncGenerator<Uint8Array, void> {
@@ -106,11 +82,6 @@ async function* piecesOf({ file, bytes: fileBytes }: TakenBackup): AsyncGenerato
       create(BackupResponseSchema, { piece, fileBytes: BigInt(fileBytes) }),
     );
   }
-}
-
-function callerIn({ access, callerName }: StreamContext) {
-  const { credential, keyId, address } = access?.identity ?? {};
-  return { by: callerName ?? "", credential, key_id: keyId, address };
 }
 
 const NOTHING_YET = toBinary(BackupResponseSchema, create(BackupResponseSchema, {}));

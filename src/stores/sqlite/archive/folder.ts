@@ -1,0 +1,69 @@
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+
+/** What the archive of a store that was never restored stands in; of others it is their epoch. */
+export const FIRST_EPOCH = "first";
+
+/** What a piece is called: names are in the order of what they are of. */
+export function pieceName({
+  generation,
+  from,
+}: {
+  readonly generation: number;
+  readonly from: number;
+}): string {
+  const digits = (number: number) => `${number}`.padStart(DIGITS, "0");
+  return `${digits(generation)}-${digits(from)}${ENDING}`;
+}
+
+const DIGITS = 10;
+const ENDING = ".zst";
+const NAME = /^\d{10}-\d{10}\.zst$/;
+/** What is not whole yet ends in this. */
+const PART = ".part";
+
+/** What is in the folder of an epoch: pieces in their order, and what ends as they do and is none. */
+export function piecesIn(folder: string): {
+  readonly names: readonly string[];
+  readonly others: readonly string[];
+} {
+  const found = readdirSync(folder).filter((name) => name.endsWith(ENDING));
+  return {
+    names: found.filter((name) => NAME.test(name)).sort(),
+    others: found.filter((name) => !NAME.test(name)),
+  };
+}
+
+/** What a process that was killed has left goes. */
+export function clearParts(folder: string): void {
+  for (const name of readdirSync(folder)) if (name.endsWith(PART)) rmSync(join(folder, name));
+}
+
+/**
+ * Write a file of mode 0600 that has its name once all of it is on disk.
+ *
+ * @throws what the system says; then nothing is left, where that can be taken away
+ */
+export function writeWhole(folder: string, name: string, bytes: Buffer): void {
+  const path = join(folder, name);
+  const part = path + PART;
+  try {
+    const fd = openSync(part, "w", 0o600);
+    try {
+      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(part, path);
+  } catch (error) {
+    rmSync(part, { force: true });
+    throw error;
+  }
+  const fd = openSync(folder, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

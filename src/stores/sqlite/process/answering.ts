@@ -1,0 +1,34 @@
+import { TallyError } from "../../../core/errors.ts";
+import type { Told } from "./asking.ts";
+
+/** How a process tells what it does. */
+export interface Answering<Progress> {
+  /** Say how far it is. */
+  tell(progress: Progress): void;
+  /** Aborted when it is to end: it was told to, or whoever asked has ended. */
+  readonly signal: AbortSignal;
+}
+
+/** Answer what this process is asked, once; it ends by itself when whoever asks does. */
+export function answerOnce<Request, Progress, Result>(
+  work: (request: Request, answering: Answering<Progress>) => Promise<Result>,
+): void {
+  const stop = new AbortController();
+  process.once("disconnect", () => stop.abort());
+  process.once("SIGTERM", () => stop.abort());
+  for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => {}); // To all of a terminal: its server decides.
+  const send = (told: Told<Progress, Result>, sent = () => {}) => {
+    if (process.connected) process.send!(told, sent);
+  };
+  process.once("message", async (request) => {
+    const answering = { tell: (progress: Progress) => send({ progress }), signal: stop.signal };
+    let told: Told<Progress, Result>;
+    try {
+      told = { result: await work(request as Request, answering) };
+    } catch (error) {
+      if (!(error instanceof TallyError)) throw error;
+      told = { refused: { code: error.code, message: error.message } };
+    }
+    send(told, () => process.disconnect());
+  });
+}

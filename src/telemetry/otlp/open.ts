@@ -1,0 +1,79 @@
+import { hostname } from "node:os";
+import {
+  defaultResource,
+  detectResources,
+  envDetector,
+  resourceFromAttributes,
+} from "@opentelemetry/resources";
+import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from "@opentelemetry/sdk-trace-base";
+import type { Clock } from "../../core/clock.ts";
+import type { Log } from "../../telemetry.ts";
+import type { OtlpProtocol } from "../otlp-asked.ts";
+import { ToldExporter } from "./told-exporter.ts";
+import { OtlpTracing } from "./tracing.ts";
+
+/** Where and how often spans are sent. */
+export interface OtlpOptions {
+  readonly protocol: OtlpProtocol;
+  /** Of Tally. */
+  readonly version: string;
+  /** Tells this process from others. */
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly chance: () => number;
+  readonly ratio: number;
+}
+
+/** Tracing whose spans are sent. */
+export interface OpenTracing {
+  readonly tracing: OtlpTracing;
+  /**
+   * Send what waits to be sent.
+   *
+   * @param graceMs  for how long to wait for that, in milliseconds; what is not sent by then is lost
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+/**
+ * Record calls, and send them by OTLP over HTTP, as the environment of the process says (OTEL_*, which OpenTelemetry's SDK reads
+ * by itself): from a buffer of 2,048 spans, if that does not say otherwise. What there is no room for is dropped, so that a
+ * collector which is away costs no call any time, and no memory but this.
+ *
+ * Nothing is made global: no other library of the process is traced, and none finds these spans.
+ *
+ * @throws an error with the code ERR_MODULE_NOT_FOUND, where the package that writes this protocol is not there
+ */
+export async function openOtlp(options: OtlpOptions): Promise<OpenTracing> {
+  const { protocol, version, instance, clock, log, chance, ratio } = options;
+  const exporter = new ToldExporter(await EXPORTERS[protocol](), log);
+  const own = { "service.name": "tally", "service.version": version, "service.instance.id": instance };
+  const provider = new BasicTracerProvider({
+    resource: defaultResource()
+      .merge(resourceFromAttributes({ ...own, "host.name": hostname() }))
+      .merge(detectResources({ detectors: [envDetector] })), // Not that of the process: its arguments may have a password.
+    spanProcessors: [new BatchSpanProcessor(exporter)],
+  });
+  const tracing = new OtlpTracing(provider.getTracer("tally", version), clock, chance, ratio);
+  return {
+    tracing,
+    async close(graceMs) {
+      const sent = provider.shutdown().catch(() => {}); // The log has it.
+      const waitMs = exporter.isFailing ? Math.min(graceMs, FAILING_GRACE_MS) : graceMs;
+      const passed = Promise.withResolvers<void>();
+      const timer = setTimeout(passed.resolve, waitMs);
+      await Promise.race([sent, passed.promise]);
+      clearTimeout(timer);
+    },
+  };
+}
+
+const EXPORTERS: Readonly<Record<OtlpProtocol, () => Promise<SpanExporter>>> = {
+  "http/protobuf": async () =>
+    new (await import("@opentelemetry/exporter-trace-otlp-proto")).OTLPTraceExporter(),
+  "http/json": async () => new (await import("@opentelemetry/exporter-trace-otlp-http")).OTLPTraceExporter(),
+};
+
+/** A collector that has been away is not waited for at the end. */
+const FAILING_GRACE_MS = 500;

@@ -1,0 +1,520 @@
+/**
+ * The archive of a store of SQLite's: what is restored through it is what the store was after a commit, whatever was done to
+ * either; and of an archive that lacks something nothing is restored that goes beyond that.
+ */
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { v7 } from "uuid";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
+import type { RestoreUntil } from "../../src/service/store-backup.ts";
+import { backupSqlite } from "../../src/stores/sqlite/backup/backup.ts";
+import { restoreSqlite } from "../../src/stores/sqlite/backup/restore.ts";
+import { openSqlite } from "../../src/stores/sqlite/store.ts";
+import { freshSeed, seededRandom } from "../proofs/crash/random.ts";
+import { apply, batch, commit, increment } from "../support/calls.ts";
+import { HandClock } from "../support/clock.ts";
+import { folderInMemory } from "../support/folder.ts";
+
+const seed = Number(process.env.TALLY_TEST_SEED ?? freshSeed());
+const root = mkdtempSync(join(folderInMemory(), "tally-archive-"));
+afterAll(() => rmSync(root, { recursive: true }));
+const signal = new AbortController().signal;
+
+let dir = "";
+let path = "";
+let archive = "";
+let clock: HandClock;
+beforeEach(() => {
+  dir = mkdtempSync(join(root, "store-"));
+  path = join(dir, "tally.db");
+  archive = join(dir, "archive");
+  mkdirSync(archive);
+  clock = new HandClock();
+});
+
+function open(options: { waitingBytesMax?: number; plain?: boolean } = {}): Promise<Store> {
+  const { plain = false, ...rest } = options;
+  return openSqlite(path, {
+    ...{ clock, newUid: () => v7(), retention: DEFAULT_RETENTION, cachedCountersMax: 100, warn: () => {} },
+    ...(!plain && { archive: { dir: archive, ...rest } }),
+  });
+}
+
+/** Let a second pass, and have what was committed archived. */
+async function second(store: Store): Promise<void> {
+  clock.advance(1_000);
+  await store.maintain();
+  await expect.poll(() => store.archive!.status.upToMs).toBe(clock.now());
+}
+
+function backup(to = join(dir, "b.tar")): Promise<unknown> {
+  return backupSqlite(path, {
+    ...{ to, scratch: undefined, bytesPerSecond: Number.POSITIVE_INFINITY, clock, signal },
+    ...{ onProgress: () => {}, warn: () => {} },
+  });
+}
+
+let restores = 0;
+async function restore(until: RestoreUntil | undefined, from = join(dir, "b.tar"), of = archive) {
+  const to = join(dir, `restored-${++restores}`, "tally.db");
+  mkdirSync(join(to, ".."));
+  const told: string[] = [];
+  const { reached } = await restoreSqlite(from, to, {
+    ...{ newLogId: v7(), rewrite: () => [], onProgress: () => {}, signal },
+    archive: { dir: of, until, warn: (sentence) => void told.push(sentence) },
+  });
+  expect(told).toEqual([]);
+  expect(readdirSync(join(to, "..")).filter((name) => !name.endsWith("-lock"))).toEqual(["tally.db"]);
+  return { reached: reached!, values: valuesIn(to), to };
+}
+
+/** By SQL: to open it as a store takes a second. That its rows are sound the restore has looked itself. */
+function valuesIn(at: string): Record<string, number> {
+  const db = new Database(at, { readonly: true });
+  try {
+    const counts = "SELECT id, value FROM counts UNION ALL SELECT id, value FROM recent_counts";
+    const rows = db.prepare(`SELECT name, value FROM counters JOIN (${counts}) USING (id)`).raw().all();
+    return Object.fromEntries(rows as [string, number][]);
+  } finally {
+    db.close();
+  }
+}
+
+function pieces(): string[] {
+  return readdirSync(join(archive, "first"))
+    .filter((name) => name.endsWith(".zst"))
+    .sort();
+}
+
+/** The files of a store as a kill at this moment would leave them, in the place of those that are there. */
+async function killed(store: Store): Promise<void> {
+  const left = mkdtempSync(join(dir, "killed-"));
+  for (const name of readdirSync(dir))
+    if (/^tally\.db/.test(name)) copyFileSync(join(dir, name), join(left, name));
+  const archived = join(left, "archive");
+  cpSync(archive, archived, { recursive: true });
+  await store.close();
+  for (const name of readdirSync(dir)) if (/^tally\.db/.test(name)) rmSync(join(dir, name));
+  rmSync(archive, { recursive: true });
+  for (const name of readdirSync(left)) renameSync(join(left, name), join(dir, name));
+}
+
+describe("an archive", () => {
+  it("has every commit: any of them is restored as it was, by its position or its time", async () => {
+    const store = await open();
+    await apply(store, increment("a"));
+    await second(store);
+    await backup();
+    const were = new Map<number, Record<string, number>>();
+    const random = seededRandom(seed);
+    for (let i = 1; i <= 40; i++) {
+      clock.advance(random.between(1, 300));
+      await commit(store, batch([increment("a", BigInt(i)), increment(`n${random.between(1, 30)}`)]));
+      const page = await store.list({ prefix: "", labels: {} }, "", 100);
+      were.set(
+        clock.now(),
+        Object.fromEntries(page.counters.map(({ name, value }) => [name, Number(value)])),
+      );
+      if (i % 7 === 0) await second(store);
+    }
+    await second(store);
+    await store.close();
+    const times = [...were.keys()];
+    for (let n = 0; n < 8; n++) {
+      const i = random.between(0, times.length - 1);
+      const byTime = await restore({
+        time: times[i]! + random.between(0, (times[i + 1] ?? times[i]! + 1) - times[i]! - 1),
+      });
+      expect(byTime.values, `seed ${seed}`).toEqual(were.get(times[i]!));
+      expect(byTime.reached).toMatchObject({ position: i + 2, time: times[i] });
+      const byPosition = await restore({ position: i + 2 });
+      expect(byPosition.values, `seed ${seed}`).toEqual(were.get(times[i]!));
+    }
+    expect((await restore(undefined)).values).toEqual(were.get(times.at(-1)!));
+    expect(statSync(join(archive, "first", pieces()[0]!)).mode & 0o777).toBe(0o600);
+  }, 120_000);
+});
+
+/** Count one at a time, so that each value is a position. */
+async function count(store: Store, times: number): Promise<void> {
+  for (let i = 0; i < times; i++) await apply(store, increment("a"));
+}
+
+/** A store of which a backup was made at position 3. */
+async function begun(): Promise<Store> {
+  const store = await open();
+  await count(store, 3);
+  await second(store);
+  await backup();
+  return store;
+}
+
+describe("a store that is archived", () => {
+  it("goes on with its archive when it was stopped in order, and archives what the stop writes", async () => {
+    let store = await begun();
+    for (let i = 0; i < 3; i++) {
+      await count(store, 5);
+      await store.close();
+      store = await open();
+      expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+    }
+    await count(store, 2);
+    await second(store);
+    expect(store.archive!.status.why).toBeUndefined();
+    await store.close();
+    for (const position of [3, 7, 8, 12, 18, 20])
+      expect((await restore({ position })).values).toEqual({ a: position });
+  });
+
+  it("goes on after a kill: what stands in the WAL is archived before it is taken into the file", async () => {
+    let store = await begun();
+    await count(store, 4); // Archived at the start alone.
+    await killed(store);
+    store = await open();
+    expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+    await count(store, 4);
+    await second(store);
+    await store.close();
+    for (const position of [3, 5, 7, 8, 11])
+      expect((await restore({ position })).values).toEqual({ a: position });
+  });
+
+  /** So many have pages enough for a checkpoint. */
+  const LARGE = 4;
+
+  /** Write pages enough for a checkpoint, and have one made, until the WAL is begun anew. @returns  the commits that took */
+  async function untilBegunAnew(store: Store): Promise<number> {
+    const salts = () => readFileSync(`${path}-wal`).toString("hex", 16, 24);
+    const before = salts();
+    let commits = 0;
+    const large = (i: number) => Array.from({ length: 8_000 }, (_, k) => `${"n".repeat(200)}${i}.${k}`);
+    for (; commits < LARGE; commits++)
+      await commit(store, batch(large(commits).map((name) => increment(name))));
+    for (; salts() === before; commits++) {
+      expect(commits).toBeLessThan(2_000);
+      await store.top({ prefix: "z", labels: {} }, 1, "highest"); // Between two of these the WAL is looked at.
+      await apply(store, increment("b"));
+    }
+    return commits;
+  }
+
+  it("goes on after a kill just after the WAL was begun anew, of which nothing is archived", async () => {
+    let store = await begun();
+    await count(store, 2);
+    const before = pieces().at(-1)!.slice(0, 10);
+    const commits = await untilBegunAnew(store);
+    expect(pieces().at(-1)!.slice(0, 10)).toBe(before);
+    await killed(store);
+    store = await open();
+    expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+    await count(store, 1);
+    await second(store);
+    await store.close();
+    expect((await restore(undefined)).values).toMatchObject({ a: 6 });
+    expect((await restore({ position: 5 + commits })).values).toMatchObject({ a: 5, b: commits - LARGE });
+  }, 120_000);
+
+  it("begins it anew after somebody has written to the store without it, and nothing is restored across that", async () => {
+    let store = await begun();
+    await count(store, 2);
+    await store.close();
+    const without = await open({ plain: true });
+    await count(without, 1);
+    await without.close();
+    clock.advance(60_000);
+    store = await open();
+    expect(store.archive!.status).toMatchObject({ state: "archiving", beganMs: clock.now() });
+    await count(store, 1);
+    await second(store);
+    expect(store.archive!.status.why).toBe("the store was written to, or put there, since it was archived");
+    await backup(join(dir, "c.tar"));
+    await count(store, 1);
+    await second(store);
+    await store.close();
+    expect((await restore({ position: 5 })).values).toEqual({ a: 5 });
+    await expect(restore({ position: 7 })).rejects.toThrow(
+      /The archive was begun anew at .* It leads up to position 5 of the change log, of .*: --until 5 restores that\./,
+    );
+    expect((await restore({ position: 8 }, join(dir, "c.tar"))).values).toEqual({ a: 8 });
+    await expect(restore({ position: 6 }, join(dir, "c.tar"))).rejects.toThrow(/was before that/);
+  });
+
+  it("begins it anew after a closed file was changed by hand, which no id shows", async () => {
+    let store = await begun();
+    await store.close();
+    const db = new Database(path);
+    db.exec("UPDATE counts SET value = 1000; UPDATE recent_counts SET value = 1000");
+    db.close();
+    store = await open();
+    expect(store.archive!.status.state).toBe("archiving");
+    await expect.poll(() => store.archive!.status.why).toMatch(/written to, or put there/);
+    await store.close();
+  });
+});
+
+describe("what is not whole", () => {
+  /** Ten pieces of two commits each, from position 3 on. */
+  async function closed(): Promise<void> {
+    const store = await begun();
+    for (let i = 0; i < 10; i++) {
+      await count(store, 2);
+      await second(store);
+    }
+    await store.close();
+  }
+
+  it(`a piece that is missing, damaged, cut short or there twice: up to there it is restored, and not beyond (seed ${seed})`, async () => {
+    await closed();
+    const random = seededRandom(seed);
+    const { length } = pieces();
+    const harms: Readonly<Record<string, (piece: string, i: number) => void>> = {
+      missing: (piece) => rmSync(piece),
+      "cut short": (piece) => writeFileSync(piece, readFileSync(piece).subarray(0, -1)),
+      empty: (piece) => writeFileSync(piece, ""),
+      "another bit": (piece) => {
+        const bytes = readFileSync(piece);
+        bytes[random.between(0, bytes.length - 1)]! ^= 1 << random.between(0, 7);
+        writeFileSync(piece, bytes);
+      },
+      "the next one's place": (piece, i) => copyFileSync(join(archive, "first", pieces()[i + 1]!), piece),
+      "the one before's place": (piece, i) => copyFileSync(join(archive, "first", pieces()[i - 1]!), piece),
+    };
+    for (const [harm, done] of Object.entries(harms)) {
+      const i = random.between(length - 9, length - 4);
+      const of = join(dir, `harmed ${harm}`);
+      cpSync(archive, of, { recursive: true });
+      const piece = join(of, "first", pieces()[i]!);
+      done(piece, i);
+      const error = (await restore(undefined, undefined, of).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      )) as Error;
+      expect(error?.message, `${harm} (seed ${seed})`).toContain(join(of, "first"));
+      const [, upTo] = /--until (\d+) restores that/.exec(error.message) ?? [];
+      expect(Number(upTo), error.message).toBeGreaterThan(3);
+      expect((await restore({ position: Number(upTo) }, undefined, of)).values).toEqual({ a: Number(upTo) });
+      await expect(restore({ position: Number(upTo) + 1 }, undefined, of), harm).rejects.toThrow(
+        `position ${upTo}`,
+      );
+    }
+  });
+
+  it("a bit, wherever it is in whichever piece, is never restored as something else", async () => {
+    await closed();
+    const random = seededRandom(seed);
+    const of = join(dir, "flipped");
+    for (let n = 0; n < 40; n++) {
+      rmSync(of, { recursive: true, force: true });
+      cpSync(archive, of, { recursive: true });
+      const piece = join(of, "first", random.pick(pieces()));
+      const bytes = readFileSync(piece);
+      const at = random.between(0, bytes.length - 1);
+      bytes[at]! ^= 1 << random.between(0, 7);
+      writeFileSync(piece, bytes);
+      const about = `byte ${at} of ${piece} (seed ${seed})`;
+      const to = await restore(undefined, undefined, of).catch((error: Error & { code?: string }) => {
+        expect(error.code, `${about}: ${error.stack}`).toBe("STORE_UNAVAILABLE");
+        return undefined;
+      });
+      if (to !== undefined) expect(to.values, about).toEqual({ a: 23 }); // It was before the backup.
+    }
+  }, 120_000);
+
+  it("another store's archive, or none, leads nowhere; a later one does not lead to a backup before it", async () => {
+    await closed();
+    const other = join(dir, "other");
+    mkdirSync(join(other, "first"), { recursive: true });
+    await expect(restore(undefined, undefined, other)).rejects.toThrow(/does not go on from this backup/);
+    await expect(restore(undefined, undefined, join(dir, "none"))).rejects.toThrow(
+      /cannot be read \(ENOENT\)/,
+    );
+    for (const name of pieces().slice(4))
+      copyFileSync(join(archive, "first", name), join(other, "first", name));
+    await expect(restore(undefined, undefined, other)).rejects.toThrow(/does not go on|What comes before/);
+    writeFileSync(join(archive, "first", "of mine.zst"), "");
+    await expect(restore(undefined)).rejects.toThrow(/of mine\.zst is no piece of the archive, by its name/);
+  });
+
+  it("until before the first backup, in the future, or between: refused, told of, or the newest that is early enough", async () => {
+    const store = await begun();
+    const at: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      clock.advance(60_000);
+      await count(store, 2);
+      await second(store);
+      at.push(clock.now());
+      await backup(join(dir, `${i}.tar`));
+    }
+    clock.advance(60_000);
+    await count(store, 1);
+    await second(store);
+    await store.close();
+    await expect(restore({ position: 2 }, dir)).rejects.toThrow(
+      /There is no backup in .* of before that: the oldest is of 2026-01-01T00:00:01\.000Z, position 3/,
+    );
+    await expect(restore({ time: at[0]! - 1 }, join(dir, "0.tar"))).rejects.toThrow(/was before that/);
+    expect((await restore({ position: 4 }, dir)).values).toEqual({ a: 4 });
+    expect((await restore({ time: at[1]! + 30_000 }, dir)).values).toEqual({ a: 7 });
+    await expect(restore({ position: 11 }, dir)).rejects.toThrow(
+      /has no position 11 yet.*--until 10 restores that/,
+    );
+    const future = await restore({ time: clock.now() + 3_600_000 }, dir);
+    expect(future.values).toEqual({ a: 10 });
+    expect(future.reached).toMatchObject({ position: 10, endsBefore: true });
+    expect((await restore(undefined, dir)).reached.endsBefore).toBe(false);
+  });
+
+  it("a change of a policy is restored up to the second, from a backup that has the same counts", async () => {
+    const store = await begun();
+    clock.advance(60_000);
+    const policy = (body: string, expectedVersion: number) =>
+      store.catalogue!.write({ kind: "policy", key: "shop.", body, expectedVersion });
+    await policy("{}", 0);
+    await second(store);
+    const between = clock.now() + 1_000;
+    clock.advance(60_000);
+    await backup(join(dir, "c.tar"));
+    const { entries } = await store.catalogue!.read(0);
+    await policy('{"a":1}', entries.find(({ key }) => key === "shop.")!.version!);
+    await second(store);
+    await store.close();
+    const bodyAt = async (until: RestoreUntil | undefined, from: string) => {
+      const { to } = await restore(until, from);
+      const db = new Database(to, { readonly: true });
+      const body = db.prepare("SELECT body FROM catalogue WHERE key = 'shop.'").pluck().get();
+      db.close();
+      return body;
+    };
+    expect(await bodyAt({ time: between }, dir)).toBe("{}");
+    expect(await bodyAt(undefined, dir)).toBe('{"a":1}');
+    expect(await bodyAt({ position: 3 }, dir)).toBe('{"a":1}');
+    await expect(restore({ time: between }, join(dir, "c.tar"))).rejects.toThrow(/was before that/);
+  });
+});
+
+describe("an archive that cannot be written", () => {
+  const MIB = 2 ** 20;
+
+  it("is gone on with once it can be again: what waited is in it, and counting did not wait", async () => {
+    const store = await begun();
+    renameSync(archive, `${archive}-away`);
+    clock.advance(1_000);
+    await count(store, 5);
+    await store.maintain();
+    await expect
+      .poll(() => store.archive!.status.failure)
+      .toMatch(/is not there, or is no folder|was taken away/);
+    await count(store, 5);
+    renameSync(`${archive}-away`, archive);
+    await second(store);
+    await expect
+      .poll(() => store.archive!.status)
+      .toMatchObject({ state: "archiving", failure: undefined, breaks: 0 });
+    await store.close();
+    for (const position of [4, 8, 13]) expect((await restore({ position })).values).toEqual({ a: position });
+  });
+
+  it("breaks off when too much waits for it, and begins anew, with what can be restored before and after", async () => {
+    const store = await open({ waitingBytesMax: 20 * MIB });
+    await count(store, 3);
+    await second(store);
+    await backup();
+    renameSync(archive, `${archive}-away`);
+    const large = (i: number) => Array.from({ length: 8_000 }, (_, k) => `${"n".repeat(200)}${i}.${k}`);
+    for (let i = 0; store.archive!.status.breaks === 0; i++) {
+      expect(i).toBeLessThan(100);
+      await commit(store, batch(large(i).map((name) => increment(name))));
+      await store.top({ prefix: "z", labels: {} }, 1, "highest");
+      await store.maintain();
+    }
+    expect(store.archive!.status.state).toBe("broken");
+    expect(statSync(`${path}-wal`).size).toBeLessThan(64 * MIB);
+    const before = (await store.get(["a"]))[0];
+    expect(before).toMatchObject({ value: 3n });
+    renameSync(`${archive}-away`, archive);
+    clock.advance(1_000);
+    await expect
+      .poll(async () => {
+        await store.maintain();
+        return store.archive!.status.state;
+      })
+      .toBe("archiving");
+    expect(store.archive!.status.beganMs).toBe(clock.now());
+    await count(store, 1);
+    await second(store);
+    await backup(join(dir, "c.tar"));
+    await count(store, 2);
+    await second(store);
+    await store.close();
+    await expect(restore(undefined)).rejects.toThrow(
+      /was begun anew at .*--until 3 restores that|leads up to position 3/,
+    );
+    expect((await restore({ position: 3 })).values).toEqual({ a: 3 });
+    expect((await restore(undefined, join(dir, "c.tar"))).values).toMatchObject({ a: 6 });
+  }, 120_000);
+
+  it("at a stop leaves what it lacks in the WAL, and the next start archives that", async () => {
+    let store = await begun();
+    await count(store, 4);
+    renameSync(archive, `${archive}-away`);
+    await store.close();
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
+    renameSync(`${archive}-away`, archive);
+    store = await open();
+    expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+    await store.close();
+    expect(existsSync(`${path}-wal`)).toBe(false);
+    for (const position of [5, 7]) expect((await restore({ position })).values).toEqual({ a: position });
+  });
+
+  it("at a start does not keep it from counting, and begins anew when it can", async () => {
+    let store = await begun();
+    await count(store, 4);
+    await killed(store);
+    renameSync(archive, `${archive}-away`);
+    store = await open();
+    expect(store.archive!.status.state).toBe("broken");
+    await count(store, 1);
+    renameSync(`${archive}-away`, archive);
+    clock.advance(1_000);
+    await expect
+      .poll(async () => {
+        await store.maintain();
+        return store.archive!.status.state;
+      })
+      .toBe("archiving");
+    await second(store);
+    await store.close();
+    await expect(restore({ position: 8 })).rejects.toThrow(/leads up to position 3/);
+  });
+
+  it("is of one server at a time: another one is told so, and counts", async () => {
+    const store = await begun();
+    const other = await openSqlite(join(dir, "other.db"), {
+      ...{ clock, newUid: () => v7(), retention: DEFAULT_RETENTION, cachedCountersMax: 100, warn: () => {} },
+      archive: { dir: archive },
+    });
+    expect(other.archive!.status.state).toBe("broken");
+    await expect.poll(() => other.archive!.status.failure).toMatch(/archive is in use/);
+    await apply(other, increment("a"));
+    await other.close();
+    await count(store, 1);
+    await second(store);
+    await store.close();
+    expect((await restore({ position: 4 })).values).toEqual({ a: 4 });
+  });
+});

@@ -6,7 +6,7 @@ import {
   field as fieldOption,
   type MessageRules,
   message as messageOption,
-} from "../../gen/buf/validate/validate_pb.ts";
+} from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Schema } from "./schema.ts";
 
 /** What the protovalidate rules of a field ask of its value, in JSON Schema's words. */

@@ -1,4 +1,4 @@
-import { createRequire } from "node:module";
+import { randomBytes } from "node:crypto";
 import {
   create,
   type DescMethodServerStreaming,
@@ -17,6 +17,7 @@ import { PolicyService } from "../../gen/browser/tally/v1/policy_service_pb.ts";
 import { isApiKey, isPrivateWay } from "./api-key.ts";
 import { CallError } from "./call-error.ts";
 import { Connection } from "./connection.ts";
+import { requestId } from "./request-id.ts";
 import { retryDelayMs } from "./retry.ts";
 
 /** The methods of the API, for `client.call(RPC.increment, { name: "visits" })`. */
@@ -223,13 +224,11 @@ export class TallyClient {
   }
 }
 
-const require = createRequire(import.meta.url);
-
 const DEFAULTS = {
   plaintextKey: false,
   timeoutMs: 10_000,
   attemptsMax: 5,
-  newRequestId: (): string => (require("uuid") as typeof import("uuid")).v7(), // Twenty files that no read needs.
+  newRequestId: (): string => requestId(Date.now(), randomBytes(16)),
   random: Math.random,
 };
 

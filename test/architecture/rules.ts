@@ -210,7 +210,7 @@ export const RULES: readonly Rule[] = [
   {
     of: "src/client/", // For services too: it knows nothing of the server, nor of the command line.
     own: ["src/client/", "src/wire/", "gen/"],
-    packages: ["@bufbuild/protobuf", "uuid"],
+    packages: ["@bufbuild/protobuf"],
     builtins: true,
   },
   // Only these load the server: whatever else the command line does starts without it.
@@ -303,7 +303,7 @@ export const RULES: readonly Rule[] = [
     builtins: false,
   },
   { of: "gen/console/", own: ["gen/console/"], packages: [], builtins: false },
-  { of: "gen/", own: ["gen/"], packages: ["@bufbuild/protobuf"], builtins: false },
+  { of: "gen/", own: ["gen/"], packages: ["@bufbuild/protobuf", "@bufbuild/protovalidate"], builtins: false },
   // It must run on any Node, to say which one Tally needs; what it starts it imports after that.
   { of: "bin/", own: ["bin/", "src/cli/", "dist/src/cli/"], packages: [], builtins: true },
 ];

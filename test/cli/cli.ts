@@ -6,12 +6,9 @@ import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, onTestFinished, vi } from "vitest";
-import { loadConfig } from "../../src/config.ts";
 import type { Clock } from "../../src/core/clock.ts";
-import { startServer } from "../../src/server.ts";
-import { Metrics } from "../../src/telemetry/metrics.ts";
-import { NO_TELEMETRY } from "../../src/telemetry.ts";
 import { TALLY } from "../support/bundles/command.ts";
+import { inMemory } from "./serving.ts";
 
 vi.setConfig({ testTimeout: 60_000 }); // Each run is a start of Node.js, on machines that may be busy.
 
@@ -30,13 +27,9 @@ export interface RunOptions {
 /** A server for the tests of a file, with its counters in memory. Its address is there once they run. */
 export function serverForTests(clock?: Clock): { address: string } {
   const place = { address: "" };
-  let server: Awaited<ReturnType<typeof startServer>>;
+  let server: Awaited<ReturnType<typeof inMemory>>;
   beforeAll(async () => {
-    const flags = { listen: "127.0.0.1:0", store: "memory:" };
-    server = await startServer(loadConfig({ flags, env: {} }).config, {
-      telemetry: { ...NO_TELEMETRY, metrics: new Metrics() }, // Not those of another file's server.
-      ...(clock && { clock }),
-    });
+    server = await inMemory(clock);
     place.address = `127.0.0.1:${server.address.port}`;
   });
   afterAll(() => server.close());

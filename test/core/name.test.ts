@@ -1,7 +1,7 @@
 /** The rule for names stands once, and is that of the .proto files. */
 import { getOption, hasOption } from "@bufbuild/protobuf";
+import { field as fieldRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { describe, expect, it } from "vitest";
-import { field as fieldRules } from "../../gen/buf/validate/validate_pb.ts";
 import { CounterService, OperationSchema } from "../../gen/tally/v1/counter_service_pb.ts";
 import { isName, isPrefix, NAME_BYTES_MAX, NAME_PATTERN } from "../../src/core/name.ts";
 

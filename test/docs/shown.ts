@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { TALLY } from "../support/bundles/command.ts";
 import { freePort } from "../support/free-port.ts";
 import { describeWith, type Need } from "../support/needs.ts";
 import { blocksOf } from "./markdown.ts";
@@ -19,12 +20,14 @@ interface Surroundings {
   readonly files?: Readonly<Record<string, (text: string) => string>>;
   /** Languages of blocks that its test tries in another way. */
   readonly others?: readonly string[];
+  /** The program that it calls `tally`. */
+  readonly tally?: string;
 }
 
 /** Tests of a page of the documentation. @param page  its path in the repository: "docs/tour.md" */
 export async function runsAsShown(
   page: string,
-  { needs = [], ports = [], files = {}, others = [] }: Surroundings = {},
+  { needs = [], ports = [], files = {}, others = [], tally = TALLY }: Surroundings = {},
 ): Promise<void> {
   const blocks = blocksOf(readFileSync(path.join(ROOT, page), "utf8"));
   const commands = blocks.filter(({ language }) => language === "sh");
@@ -45,7 +48,12 @@ export async function runsAsShown(
   describeWith(needs, page, () => {
     let shell: Shell;
     beforeAll(() => {
-      const env = { HOME: home, PATH: pathWithTally(home), TALLY_LISTEN: address, TALLY_SERVER: address };
+      const env = {
+        HOME: home,
+        PATH: pathWithTally(home, tally),
+        TALLY_LISTEN: address,
+        TALLY_SERVER: address,
+      };
       shell = new Shell(home, env);
     });
     afterAll(() => shell.close());
@@ -76,10 +84,10 @@ export async function runsAsShown(
 const USUAL_PORT = 8080;
 
 /** `tally` as an installation has it, and the Node.js of these tests. */
-function pathWithTally(home: string): string {
+function pathWithTally(home: string, command: string): string {
   const bin = path.join(home, "bin");
   mkdirSync(bin);
-  symlinkSync(path.join(ROOT, "bin/tally.mjs"), path.join(bin, "tally"));
+  symlinkSync(command, path.join(bin, "tally"));
   symlinkSync(process.execPath, path.join(bin, "node"));
   return `${bin}:${process.env.PATH}`;
 }

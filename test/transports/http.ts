@@ -1,8 +1,12 @@
 /** HTTP by hand: every path, header and body is sent as it is given. Over HTTP/1.1, or HTTP/2 where our own engine has that. */
 import { once } from "node:events";
-import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
-import { connect, type IncomingHttpHeaders as IncomingHttp2Headers } from "node:http2";
-import { request as requestOverTls } from "node:https";
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
+import {
+  type ClientHttp2Session,
+  connect,
+  type IncomingHttpHeaders as IncomingHttp2Headers,
+} from "node:http2";
+import { request as requestOverTls, Agent as TlsAgent } from "node:https";
 import { ENGINE } from "./engine.ts";
 
 export interface Sent {
@@ -16,6 +20,26 @@ export interface Sent {
   readonly ca?: string | undefined;
   /** For what there is over HTTP/1.1 alone. */
   readonly version?: "1.1";
+  /** The connection to ask on. By default each request has one of its own. */
+  readonly on?: Kept;
+}
+
+/** A connection to one server that is kept from one request to the next. */
+export class Kept {
+  readonly #agents = { plain: new Agent({ keepAlive: true }), tls: new TlsAgent({ keepAlive: true }) };
+  #session: ClientHttp2Session | undefined;
+
+  /** That of HTTP/1.1. */
+  agent(overTls: boolean): Agent {
+    return overTls ? this.#agents.tls : this.#agents.plain;
+  }
+
+  /** That of HTTP/2, or a new one where the server has hung up. */
+  session(open: () => ClientHttp2Session): ClientHttp2Session {
+    if (this.#session === undefined || this.#session.closed || this.#session.destroyed)
+      this.#session = open();
+    return this.#session;
+  }
 }
 
 export interface Got {
@@ -38,7 +62,7 @@ export interface Refused {
   readonly metadata: Record<string, string>;
 }
 
-/** Make a request on a connection of its own, and read all of the answer. */
+/** Make a request, and read all of the answer. */
 export async function send(port: number, sent: Sent): Promise<Got> {
   const { headers = {}, body } = sent;
   const json = typeof body === "object" && !(body instanceof Uint8Array);
@@ -58,7 +82,7 @@ type Bytes = string | Uint8Array | undefined;
 
 async function sendOverHttp1(
   port: number,
-  { method = "GET", path, ca }: Sent,
+  { method = "GET", path, ca, on }: Sent,
   headers: Headers,
   bytes: Bytes,
 ): Promise<Got> {
@@ -69,7 +93,7 @@ async function sendOverHttp1(
     port,
     method,
     path,
-    agent: false,
+    agent: on?.agent(ca !== undefined) ?? false,
     headers,
   });
   outgoing.end(bytes);
@@ -79,7 +103,7 @@ async function sendOverHttp1(
 
 async function sendOverHttp2(
   port: number,
-  { method = "GET", path, ca }: Sent,
+  { method = "GET", path, ca, on }: Sent,
   headers: Headers,
   bytes: Bytes,
 ): Promise<Got> {
@@ -90,12 +114,13 @@ async function sendOverHttp2(
       typeof value === "string" ? value.trim() : value,
     ]),
   );
-  const session = connect(`${ca === undefined ? "http" : "https"}://127.0.0.1:${port}`, {
-    ca,
-    servername: "localhost",
-    strictSingleValueFields: false, // Which its types do not know yet.
-  } as object);
-  session.on("error", () => {}); // "close" follows.
+  const open = () =>
+    connect(`${ca === undefined ? "http" : "https"}://127.0.0.1:${port}`, {
+      ca,
+      servername: "localhost",
+      strictSingleValueFields: false, // Which its types do not know yet.
+    } as object).on("error", () => {}); // "close" follows.
+  const session = on?.session(open) ?? open();
   try {
     const outgoing = session.request(
       {
@@ -107,14 +132,14 @@ async function sendOverHttp2(
       { endStream: bytes === undefined },
     );
     if (bytes !== undefined) outgoing.end(bytes);
-    const hungUp = once(session, "close").then(() => Promise.reject(new Error("the connection was closed")));
+    const hungUp = once(outgoing, "close").then(() => Promise.reject(new Error("the connection was closed")));
     const [response] = (await Promise.race([once(outgoing, "response"), hungUp])) as [IncomingHttp2Headers];
     hungUp.catch(() => {});
     const { ":status": status, ...answered } = response;
     const pieces = (await outgoing.toArray()) as Buffer[];
     return gotOf(Number(status), answered as IncomingHttpHeaders, Buffer.concat(pieces));
   } finally {
-    session.destroy();
+    if (on === undefined) session.destroy();
   }
 }
 

@@ -14,13 +14,13 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { DurationSchema, FieldMaskSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
-import { describe, expect, it } from "vitest";
 import {
   field as fieldRules,
   MapRulesSchema,
   RepeatedRulesSchema,
   StringRulesSchema,
-} from "../../gen/buf/validate/validate_pb.ts";
+} from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { describe, expect, it } from "vitest";
 import { WindowSchema } from "../../gen/tally/v1/counter_pb.ts";
 import {
   BatchApplyRequestSchema,

@@ -7,9 +7,9 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { createValidator } from "@bufbuild/protovalidate";
+import { message as messageRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { fc } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { message as messageRules } from "../../gen/buf/validate/validate_pb.ts";
 import { BulkService } from "../../gen/tally/v1/bulk_service_pb.ts";
 import { CounterSettingsSchema, WindowSchema } from "../../gen/tally/v1/counter_pb.ts";
 import {

@@ -5,7 +5,7 @@ import {
   field as fieldRules,
   MapRulesSchema,
   RepeatedRulesSchema,
-} from "../../../gen/buf/validate/validate_pb.ts";
+} from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { wordsFor } from "../calls/shape.ts";
 import { TIME_TEXTS, type TimeText } from "./time-text.ts";
 

@@ -5,16 +5,15 @@ import { CallError } from "../../../src/client/call-error.ts";
 import { RPC, TallyClient } from "../../../src/client/client.ts";
 import { ServerProcess } from "../../proofs/crash/server-process.ts";
 import { freePort } from "../../support/free-port.ts";
-import { folder, serve } from "./tally.ts";
+import { inMemory } from "../serving.ts";
+import { folder } from "./tally.ts";
 
 /** A server in memory, and what it knows. */
 export async function running() {
-  const { address } = await serve().logged("server.ready");
-  return {
-    ...askingAt(`${address}`),
-    piped: { ...envOf(`${address}`), stdin: "pipe" as const },
-    env: envOf(`${address}`),
-  };
+  const server = await inMemory();
+  onTestFinished(() => server.close());
+  const address = `127.0.0.1:${server.address.port}`;
+  return { ...askingAt(address), piped: { ...envOf(address), stdin: "pipe" as const }, env: envOf(address) };
 }
 
 /** A server on a file, that can be killed and started again. */

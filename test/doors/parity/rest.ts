@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
-import { send } from "../../transports/http.ts";
+import { Kept, send } from "../../transports/http.ts";
 import { type Answer, NO_SUCH_REQUEST, type ParityDoor, type Refusal } from "./door.ts";
 
 /** An HTTP request to make. */
@@ -13,17 +13,20 @@ interface Request {
 /** REST: what is written by hand from the documentation, sent as it is. */
 export const rest: ParityDoor = {
   name: "REST",
-  open: ({ door, ca }) => ({
-    async call(method, request) {
-      const sent = ROUTES[method]?.(request);
-      if (sent === undefined) throw new TypeError(`expected a path for ${method}; add it to ROUTES`);
-      if (request.name === "") return NO_SUCH_REQUEST;
-      const query = queryOf(sent.query ?? {});
-      const path = `${sent.path}${query === "" ? "" : `?${query}`}`;
-      const got = await send(door.port, { ...sent, path, ca });
-      return answerOf(got.status, got.json as JsonValue);
-    },
-  }),
+  open: ({ door, ca }) => {
+    const on = new Kept();
+    return {
+      async call(method, request) {
+        const sent = ROUTES[method]?.(request);
+        if (sent === undefined) throw new TypeError(`expected a path for ${method}; add it to ROUTES`);
+        if (request.name === "") return NO_SUCH_REQUEST;
+        const query = queryOf(sent.query ?? {});
+        const path = `${sent.path}${query === "" ? "" : `?${query}`}`;
+        const got = await send(door.port, { ...sent, path, ca, on });
+        return answerOf(got.status, got.json as JsonValue);
+      },
+    };
+  },
 };
 
 /** How each RPC is called; one that is missing fails. */

@@ -16,7 +16,7 @@ import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
 import { patternOf } from "../../../src/transports/rest/template.ts";
 import type { Opened } from "../../transports/door.ts";
-import { type Got, send } from "../../transports/http.ts";
+import { type Got, Kept, send } from "../../transports/http.ts";
 import { framed } from "../../transports/raw.ts";
 import { methodOf, requestOf } from "./door.ts";
 
@@ -35,17 +35,27 @@ export interface HeaderDoor {
   ): Promise<{ said: Said; json: JsonObject }>;
 }
 
+const connections = new WeakMap<Opened, Kept>();
+
+/** One for all calls of a test: what a connection has been told of one caller says nothing of the next. */
+function connectionTo(opened: Opened): Kept {
+  const on = connections.get(opened) ?? new Kept();
+  connections.set(opened, on);
+  return on;
+}
+
 const pathOf = (method: string) => `/${methodOf(method).parent.typeName}/${method}`;
 
 function connect(name: string, contentType: string): HeaderDoor {
   const [isWeb, isJson] = [contentType.includes("grpc-web"), contentType.includes("json")];
   return {
     name,
-    async call({ door }, method, request, headers) {
+    async call(opened, method, request, headers) {
       const { input, output } = methodOf(method);
       const message = requestOf(method, request);
       const bytes = isJson ? Buffer.from(toJsonString(input, message)) : toBinary(input, message);
-      const got = await send(door.port, {
+      const got = await send(opened.door.port, {
+        on: connectionTo(opened),
         method: "POST",
         path: pathOf(method),
         headers: { "content-type": contentType, ...headers },
@@ -184,11 +194,12 @@ function rest(
   return {
     name,
     has: (method) => method in paths,
-    async call({ door }, method, request, headers) {
+    async call(opened, method, request, headers) {
       const [verb, path] = paths[method]!(`${request.name ?? request.prefix}`);
       const { name: _, ...body } = request;
       const sent = path === "/v1/counters" ? request : body;
-      const got = await send(door.port, {
+      const got = await send(opened.door.port, {
+        on: connectionTo(opened),
         method: verb,
         path,
         headers,
@@ -222,7 +233,7 @@ export function adminDoorsOf(method: string): readonly HeaderDoor[] {
 /** REST by the annotation of a method. */
 const ANNOTATED = (method: string): HeaderDoor => ({
   name: "REST",
-  async call({ door }, _, request, headers) {
+  async call(opened, _, request, headers) {
     const rule = getOption(methodOf(method), http);
     const [verb, template] = patternOf(rule);
     const rest = { ...request };
@@ -233,7 +244,8 @@ const ANNOTATED = (method: string): HeaderDoor => ({
     });
     const query = new URLSearchParams(rest as Record<string, string>);
     const hasBody = rule.body !== "";
-    const got = await send(door.port, {
+    const got = await send(opened.door.port, {
+      on: connectionTo(opened),
       method: verb,
       path: hasBody ? path : `${path}?${query}`,
       headers,

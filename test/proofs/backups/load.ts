@@ -1,5 +1,6 @@
 import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Random } from "../crash/random.ts";
+import { pause } from "../crash/server-process.ts";
 import { Caller } from "../faults/calls.ts";
 
 /** A counter that one client alone increments by one, and what it knows of it. */
@@ -11,16 +12,23 @@ export interface Counted {
   sent: bigint;
 }
 
-/** Clients that count as fast as they are answered, until they are stopped. */
+/** Clients that count, until they are stopped. */
 export class Load {
   readonly counters: readonly Counted[];
   /** How long increments took, in milliseconds, since this was emptied last. */
   tookMs: number[] = [];
+  readonly #restMs: number;
+  readonly #grown = Promise.withResolvers<void>();
   readonly #loops: readonly Promise<void>[];
   #stopped = false;
 
-  /** @param clients  as many counters are incremented one by one; beside them many others in batches */
-  constructor(port: number, clients: number, random: Random) {
+  /**
+   * @param clients  as many counters are incremented one by one; beside them many others in batches
+   * @param restMs   how long each client rests after an answer, in milliseconds; 0: it counts as fast as it is answered.
+   *                 Who writes batches begins to once the store has grown
+   */
+  constructor(port: number, clients: number, restMs: number, random: Random) {
+    this.#restMs = restMs;
     this.counters = Array.from({ length: clients }, (_, i) => ({
       name: `one/${i}`,
       acknowledged: 0n,
@@ -32,6 +40,11 @@ export class Load {
     ];
     // What fails before anybody waits for it is told by stop(), and only where nothing else has failed first.
     for (const loop of this.#loops) loop.catch(() => {});
+  }
+
+  /** Resolves once the store is so large that a backup of it takes its time. @throws as stop() */
+  async grown(): Promise<void> {
+    await Promise.race([this.#grown.promise, ...this.#loops]);
   }
 
   /** @throws when an answer was not what it was to be */
@@ -49,6 +62,7 @@ export class Load {
       if (value !== counter.sent) throw new Error(`${counter.name}: expected ${counter.sent}, got ${value}`);
       counter.acknowledged = value;
       this.tookMs.push(performance.now() - began);
+      await this.#rest();
     }
     caller.close();
   }
@@ -72,10 +86,19 @@ export class Load {
       });
       if (round % 4 === 0)
         await caller.call(CounterService.method.deleteCounter, { name, keepHistory: true });
+      if (round === GROWN_ROUNDS) this.#grown.resolve();
+      if (round >= GROWN_ROUNDS) await this.#rest();
     }
     caller.close();
   }
+
+  async #rest(): Promise<void> {
+    if (this.#restMs > 0) await pause(this.#restMs);
+  }
 }
+
+/** Some 4 MB. */
+const GROWN_ROUNDS = 150;
 
 /** The time that 99 of 100 took no longer than. */
 export function p99(tookMs: readonly number[]): number {

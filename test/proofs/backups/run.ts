@@ -1,5 +1,5 @@
 /**
- * npm run test:backups [-- --backups N --kills N --flips N --seed N]
+ * npm run test:backups [-- --backups N --kills N --flips N --rest-ms N --seed N]
  *
  * Goal: what `tally backup` makes beside a server that counts is all that the store held at one moment, and what `tally
  * restore` makes of it is that or nothing. Whatever kills either, nothing is left that looks whole and is not. A backup in
@@ -11,7 +11,8 @@
  * SIGKILL at random moments of backups and of restores, each then done again. Flipped bits by the library, for speed. 100
  * backups, 100 kills and 200 flips unless told otherwise.
  *
- * In CI: `npm run test:backups -- --backups 3 --kills 6 --flips 50`.
+ * In CI: `npm run test:backups -- --backups 3 --kills 6 --flips 50 --rest-ms 25`: clients that rest between their calls write
+ * while a backup is made as well, and leave the machine to others.
  */
 import { strict as assert } from "node:assert";
 import {
@@ -21,6 +22,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -39,17 +41,17 @@ const { values: given } = parseArgs({
     backups: { type: "string", default: "100" },
     kills: { type: "string", default: "100" },
     flips: { type: "string", default: "200" },
+    "rest-ms": { type: "string", default: "0" },
     seed: { type: "string" },
   },
 });
-const [backups, kills, flips] = [given.backups, given.kills, given.flips].map(Number) as [
-  number,
-  number,
-  number,
-];
+const [backups, kills, flips, restMs] = [given.backups, given.kills, given.flips, given["rest-ms"]].map(
+  Number,
+) as [number, number, number, number];
 const seed = given.seed === undefined ? freshSeed() : Number(given.seed);
-if (![backups, kills, flips, seed].every((each) => Number.isSafeInteger(each) && each >= 0) || backups < 1) {
-  console.error("expected whole numbers for --backups, --kills, --flips and --seed");
+const numbers = [backups, kills, flips, restMs, seed];
+if (!numbers.every((each) => Number.isSafeInteger(each) && each >= 0) || backups < 1) {
+  console.error("expected whole numbers for --backups, --kills, --flips, --rest-ms and --seed");
   process.exit(2);
 }
 
@@ -73,7 +75,9 @@ try {
   await server.ready();
   const made: Made[] = [];
   try {
-    const load = new Load(port, clients, random.fork());
+    const load = new Load(port, clients, restMs, random.fork());
+    await load.grown();
+    load.tookMs = [];
     await pause(3_000);
     const without = p99(load.tookMs);
     load.tookMs = [];
@@ -172,7 +176,8 @@ async function compare(made: readonly Made[]): Promise<void> {
 
 async function killBackups(times: number, random: Random): Promise<void> {
   const file = join(root, "killed.tar");
-  const command = ["backup", "--store", `sqlite:${store}`, "--to", file, "--rate", "16MiB"];
+  const rateMib = Math.min(16, Math.ceil(statSync(store).size / 2 ** 20 / 2)); // It is copied for two seconds or more.
+  const command = ["backup", "--store", `sqlite:${store}`, "--to", file, "--rate", `${rateMib}MiB`];
   let usualMs = 3_000;
   let whole = 0;
   for (let n = 0; n < times; n++) {

@@ -18,6 +18,8 @@ export interface CrashOptions {
   readonly preload?: readonly string[];
   /** After how many kills the history is checked, and forgotten. The first violation found ends the run. */
   readonly killsPerCheck?: number;
+  /** Whether an earlier run has had Node.js keep what it compiles of the server. */
+  readonly compiled?: boolean;
   /** Takes lines that say how far the run is. */
   readonly progress?: (line: string) => void;
 }
@@ -83,9 +85,11 @@ class CrashRun {
   async run(): Promise<CrashReport> {
     const startedMs = performance.now();
     await this.#server.ready();
-    await this.#server.stop(); // In order, so that Node.js keeps what it compiled, if that is new: later starts are faster.
-    this.#server = this.#startServer();
-    await this.#server.ready();
+    if (!this.#options.compiled) {
+      await this.#server.stop(); // In order, so that Node.js keeps what it compiled, if that is new: later starts are faster.
+      this.#server = this.#startServer();
+      await this.#server.ready();
+    }
     await this.#callers.makeCounters();
 
     this.#callers.work();

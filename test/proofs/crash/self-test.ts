@@ -28,7 +28,8 @@ export async function selfTest(seed: number, print: (line: string) => void): Pro
   const unnoticed: string[] = [];
   for (const fault of FAULTS) {
     const preload = [new URL(`./faults/${fault}.ts`, import.meta.url).href];
-    const report = await crashRun({ kills: KILLS_MAX, seed, preload, killsPerCheck: 1 });
+    const compiled = fault !== FAULTS[0];
+    const report = await crashRun({ kills: KILLS_MAX, seed, preload, killsPerCheck: 1, compiled });
     print(`${fault.padEnd(26)} ${verdict(report)}`);
     if (report.violations.length === 0) unnoticed.push(fault);
   }

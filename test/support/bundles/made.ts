@@ -20,6 +20,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, type Plugin } from "vite";
+import { builtinsAsRequired, rulesWhenAskedFor } from "./lighter.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../../..");
 /** What runs in threads of its own. */
@@ -96,7 +97,7 @@ async function bundle(
     root: ROOT,
     configFile: false,
     logLevel: "warn",
-    plugins: [whereTheyWouldBe(folder)],
+    plugins: [whereTheyWouldBe(folder), builtinsAsRequired(), rulesWhenAskedFor()],
     ssr: { noExternal: true, external: ["better-sqlite3", "pg-native", ...OPTIONAL] }, // One is no JavaScript; not all have the others.
     build: {
       ssr: true,
@@ -149,7 +150,13 @@ async function compile(folder: string): Promise<void> {
 function hashOfSources(): string {
   const hash = createHash("sha256");
   const sources = globSync(
-    ["package{,-lock}.json", "bin/*", "{src,gen}/**/*.ts", ...PROGRAMS, "test/support/bundles/made.ts"],
+    [
+      "package{,-lock}.json",
+      "bin/*",
+      "{src,gen}/**/*.ts",
+      ...PROGRAMS,
+      "test/support/bundles/{made,lighter}.ts",
+    ],
     { cwd: ROOT },
   );
   for (const source of sources.sort()) hash.update(`${source}\n`).update(readFileSync(join(ROOT, source)));

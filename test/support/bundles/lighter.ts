@@ -1,0 +1,56 @@
+/** What a bundle need not do at each start that the sources do, without another outcome. */
+import { isBuiltin } from "node:module";
+import type { Plugin } from "vite";
+
+/**
+ * Take what Node.js brings as `require` does. For an `import`, each property of such a module is read first, and some
+ * load more when they are: that of node:http loads undici, that of node:fs its streams.
+ */
+export function builtinsAsRequired(): Plugin {
+  return {
+    name: "builtins-as-required",
+    renderChunk(code) {
+      return code.replace(
+        /^import (?:(\w[\w$]*)(?:, )?)?(?:\* as ([\w$]+)|(\{[^}]*\}))? ?from "([\w:/]+)";$/gm,
+        (
+          whole,
+          byDefault: string | undefined,
+          all: string | undefined,
+          some: string | undefined,
+          module: string,
+        ) => {
+          if (!isBuiltin(module)) return whole;
+          const given = [byDefault, all, some?.replace(/\bdefault as /g, "default: ").replace(/ as /g, ": ")];
+          return given
+            .filter((name) => name !== undefined && name !== "")
+            .map((name) => `const ${name} = process.getBuiltinModule("${module}");`)
+            .join(" ");
+        },
+      );
+    },
+  };
+}
+
+/**
+ * Compile a standard rule of protovalidate when it is first asked for: of each kind of field it compiles all that there
+ * are, some forty for a text, before it leaves those aside that it knows without their expression.
+ */
+export function rulesWhenAskedFor(): Plugin {
+  const lazier = {
+    "    compileRulesUncached(descMessage) {\n":
+      "    compileRulesUncached(descMessage) {\n        const manager = this;\n",
+    "compiled: this.compileRule(rule)":
+      "once: undefined, get compiled() { return (this.once ??= manager.compileRule(rule)); }",
+  };
+  return {
+    name: "rules-when-asked-for",
+    transform(code, id) {
+      if (!id.endsWith("@bufbuild/protovalidate/dist/esm/cel.js")) return undefined;
+      return Object.entries(lazier).reduce((code, [from, to]) => {
+        if (!code.includes(from))
+          throw new Error(`${id} has changed; test/support/bundles/lighter.ts must, too`);
+        return code.replaceAll(from, to);
+      }, code);
+    },
+  };
+}

@@ -14,7 +14,7 @@ declare module "vitest" {
 const PATIENCE_MS = 20_000;
 
 /**
- * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than two
+ * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than three
  * minutes on two cores. They start a process for nearly every test, a browser or a PostgreSQL, or wait for failing disks
  * or for what a connection does in time, or open hundreds of stores, or put modules in the place of others.
  */

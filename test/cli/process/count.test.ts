@@ -86,7 +86,8 @@ describe("tally count", () => {
     [["--field", "0"], "Expected the number of a field, from 1"],
     [["--regex", "("], "Expected a JavaScript expression"],
     [["--prefix", "caf\u00e9"], "expected printable ASCII"],
-    [["--prefix", "-p"], "expected printable ASCII"],
+    [["--prefix=-p"], "expected printable ASCII"],
+    [["--prefix", "-p"], "--prefix needs a value"],
     [["--field", "1", "--regex", "a"], "cannot be used with"],
     [["--timeout", "2h"], "Expected a duration from 1ms to 30m"],
   ])("refuses %j, and counts nothing", async (args, why) => {

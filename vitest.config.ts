@@ -14,9 +14,9 @@ declare module "vitest" {
 const PATIENCE_MS = 20_000;
 
 /**
- * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than three
+ * Tests that stand apart, by the mode that runs them (`vitest run --mode cli`), so that `npm test` takes less than two
  * minutes on two cores. They start a process for nearly every test, a browser or a PostgreSQL, or wait for failing disks
- * or for what a connection does in time, or open hundreds of stores, or put modules in the place of others.
+ * or for what a connection does in time, or open hundreds of stores or doors, or put modules in the place of others.
  */
 export const APART: Readonly<Record<string, string[]>> = {
   browser: [
@@ -24,7 +24,7 @@ export const APART: Readonly<Record<string, string[]>> = {
     "test/doors/openapi/page.test.ts",
   ],
   connections: [
-    "test/transports/{drain,half-closed,intake,limits,overload,pipelining,stream-callers}.test.ts",
+    "test/transports/{drain,half-closed,intake,limits,overload,pipelining,stream-callers,streams,tls}.test.ts",
   ],
   cli: [
     "test/cli/**/*.test.ts",
@@ -34,6 +34,7 @@ export const APART: Readonly<Record<string, string[]>> = {
   deploy: ["test/deploy/**/*.test.ts"],
   doors: [
     "test/doors/{clients,curl,quota,tls}.test.ts",
+    "test/doors/parity/*.test.ts",
     "test/doors/{envoy,proxies}/**/*.test.ts",
     "test/docs/clients.test.ts",
   ],
@@ -43,6 +44,7 @@ export const APART: Readonly<Record<string, string[]>> = {
     "test/stores/conformance/{moving,moving-history,postgres,sqlite}.test.ts",
     "test/proofs/crash/{copy,sweep}.test.ts",
     "test/stores/{by-hand,sqlite-files,sqlite-archive,sqlite-backup,sqlite-verify,sqlite-linked,sqlite-objections,sqlite-reads}.test.ts",
+    "test/stores/{sqlite,sqlite-after-commits,sqlite-backup-process,sqlite-history,sqlite-verify-process}.test.ts",
     "test/stores/postgres/**/*.test.ts",
     "test/stores/postgres-{pgbouncer,unknown}.test.ts",
   ],

@@ -28,10 +28,10 @@ import { v7 } from "uuid";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { BackupSource } from "../../src/service/store-backup.ts";
 import { DEFAULT_HISTORY } from "../../src/service/store-history.ts";
-import { archiveOf } from "../../src/stores/sqlite/backup/archive.ts";
-import { ArchiveReader } from "../../src/stores/sqlite/backup/archive-reader.ts";
 import { type BackupOptions, backupSqlite } from "../../src/stores/sqlite/backup/backup.ts";
 import { restoreSqlite } from "../../src/stores/sqlite/backup/restore.ts";
+import { tarOf } from "../../src/stores/sqlite/backup/tar.ts";
+import { TarReader } from "../../src/stores/sqlite/backup/tar-reader.ts";
 import { readTarHeader, tarHeader } from "../../src/stores/sqlite/backup/ustar.ts";
 import { verifyArchive } from "../../src/stores/sqlite/backup/verify.ts";
 import { isWholeBackup } from "../../src/stores/sqlite/backup/whole.ts";
@@ -438,13 +438,13 @@ describe("what is restored of it", () => {
   });
 
   it("is nothing of one of a newer Tally, of a data file, and of what is none", async () => {
-    const archive = await ArchiveReader.open(file);
-    const { manifest } = archive;
-    await archive.close();
+    const tar = await TarReader.open(file);
+    const { manifest } = tar;
+    await tar.close();
     execFileSync("tar", ["-xf", file, "-C", dir]);
     const crafted = async (changed: object): Promise<string> => {
       const pieces: Buffer[] = [];
-      for await (const piece of archiveOf({ ...manifest, ...changed }, (name) => join(dir, name)))
+      for await (const piece of tarOf({ ...manifest, ...changed }, (name) => join(dir, name)))
         pieces.push(piece);
       const to = join(root, "crafted.tar");
       writeFileSync(to, Buffer.concat(pieces));

@@ -11,7 +11,6 @@ import { historyPathOf } from "../history/path.ts";
 import { startFailure } from "../start-failure.ts";
 import { realPathOf } from "../store.ts";
 import { verifyFile } from "../verify/verify.ts";
-import { archiveOf, describeFile, writeAll } from "./archive.ts";
 import { type Copied, copyFiles } from "./copies.ts";
 import { DATA, FORMAT, HISTORY } from "./manifest.ts";
 import { Pace } from "./pace.ts";
@@ -24,6 +23,7 @@ import {
   scratchIn,
   syncFolder,
 } from "./scratch.ts";
+import { describeFile, tarOf, writeAll } from "./tar.ts";
 
 /** How a backup is made. */
 export interface BackupOptions {
@@ -178,7 +178,7 @@ class Backup {
     const { signal, onProgress } = this.#options;
     const of = manifest.files.reduce((sum, { bytes }) => sum + bytes, 0);
     let sent = 0;
-    for await (const piece of archiveOf(manifest, pathOf)) {
+    for await (const piece of tarOf(manifest, pathOf)) {
       if (signal.aborted) throw new TallyError("CALL_CANCELLED", "it was stopped");
       this.#pace.spendNow(piece.length);
       await send(piece);

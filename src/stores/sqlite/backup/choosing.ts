@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { TallyError } from "../../../core/errors.ts";
 import type { BackupManifest, BackupSource, RestoreUntil } from "../../../service/store-backup.ts";
 import { unusable } from "../../shared/unusable.ts";
-import { ArchiveReader } from "./archive-reader.ts";
+import { TarReader } from "./tar-reader.ts";
 
 /**
  * The backups from which a moment can be reached, the newest first.
@@ -23,9 +23,9 @@ export async function backupsBefore(
   for (const name of readdirSync(from).filter((each) => each.endsWith(".tar"))) {
     const path = join(from, name);
     try {
-      const archive = await ArchiveReader.open(path);
-      found.push({ path, manifest: archive.manifest });
-      await archive.close();
+      const tar = await TarReader.open(path);
+      found.push({ path, manifest: tar.manifest });
+      await tar.close();
     } catch (error) {
       if (!(error instanceof TallyError)) throw error;
       warn(error.message);

@@ -1,7 +1,7 @@
 import type { BackupManifest } from "../../../service/store-backup.ts";
 import { unusable } from "../../shared/unusable.ts";
-import { headFiles, secondsOf } from "./archive.ts";
 import { MANIFEST, parseManifest } from "./manifest.ts";
+import { headFiles, secondsOf } from "./tar.ts";
 import { BLOCK_BYTES, END_BYTES, paddingAfter, readTarHeader, tarHeader } from "./ustar.ts";
 
 /** What stands at the beginning of a backup. */

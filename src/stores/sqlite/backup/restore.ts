@@ -27,12 +27,12 @@ import { startFailure } from "../start-failure.ts";
 import { realPathOf } from "../store.ts";
 import { verifyFile } from "../verify/verify.ts";
 import { CatalogueWrites } from "../write/catalogue.ts";
-import { writeAll } from "./archive.ts";
-import { ArchiveReader } from "./archive-reader.ts";
 import { backupsBefore } from "./choosing.ts";
 import { standAlone } from "./copies.ts";
 import { HISTORY } from "./manifest.ts";
 import { assertNothingAt, assertRoom, syncFolder } from "./scratch.ts";
+import { writeAll } from "./tar.ts";
+import { TarReader } from "./tar-reader.ts";
 
 /** How a store is brought from a backup to a later moment. */
 export interface ThroughArchive {
@@ -82,16 +82,16 @@ export async function restoreSqlite(
 }
 
 async function restoreOne(from: BackupSource, real: string, options: RestoreOptions): Promise<Restored> {
-  const archive = await ArchiveReader.open(from);
+  const tar = await TarReader.open(from);
   try {
-    const { manifest } = archive;
+    const { manifest } = tar;
     const backup = typeof from === "string" ? from : from.name;
     assertKnown(manifest, backup);
     assertFree(real);
     const lock = lockFor(real);
     try {
       assertFree(real); // Who had the lock before may have made it.
-      const reached = await restored(archive, real, options);
+      const reached = await restored(tar, real, options);
       return { store: `SQLite ${real}`, backup, manifest, reached };
     } catch (error) {
       throw startFailure(real, error);
@@ -99,7 +99,7 @@ async function restoreOne(from: BackupSource, real: string, options: RestoreOpti
       lock.abandon(); // One made by root would be root's.
     }
   } finally {
-    await archive.close();
+    await tar.close();
   }
 }
 
@@ -131,12 +131,8 @@ function lockFor(path: string): Lock {
   }
 }
 
-async function restored(
-  archive: ArchiveReader,
-  path: string,
-  options: RestoreOptions,
-): Promise<Reached | undefined> {
-  const { files } = archive.manifest;
+async function restored(tar: TarReader, path: string, options: RestoreOptions): Promise<Reached | undefined> {
+  const { files } = tar.manifest;
   // What a restore that was killed has left goes; while a server or a restore has it, nobody comes here.
   const parts = [path, historyPathOf(path)].map((each) => each + PART);
   const clear = () => {
@@ -153,7 +149,7 @@ async function restored(
       makeFile(part, dirname(path)); // For the user who is to serve it.
       const handle = await open(part, "r+");
       try {
-        for await (const piece of archive.extract(file)) {
+        for await (const piece of tar.extract(file)) {
           if (options.signal.aborted) throw new TallyError("CALL_CANCELLED", "it was stopped");
           await writeAll(handle, piece);
           done += piece.length;
@@ -163,10 +159,10 @@ async function restored(
         await handle.close();
       }
     }
-    await archive.end();
+    await tar.end();
     const [data, history] = parts as [string, string];
     const hasHistory = files.length > 1;
-    const reached = await broughtForward(data, archive.manifest, options);
+    const reached = await broughtForward(data, tar.manifest, options);
     asAnotherStore(data, hasHistory ? history : undefined, options);
     if (reached !== undefined) await tellFindings(data, options);
     await sync(data);

@@ -8,10 +8,10 @@ import type { Verification } from "../../../service/store-findings.ts";
 import { historyPathOf } from "../history/path.ts";
 import { startFailure } from "../start-failure.ts";
 import { type VerifyOptions, verifyFile } from "../verify/verify.ts";
-import { writeAll } from "./archive.ts";
-import { ArchiveReader } from "./archive-reader.ts";
 import { HISTORY } from "./manifest.ts";
 import { assertRoom, scratchIn } from "./scratch.ts";
+import { writeAll } from "./tar.ts";
+import { TarReader } from "./tar-reader.ts";
 
 /**
  * Look at a backup: that it is what was written, and at everything in it.
@@ -24,12 +24,12 @@ export async function verifyArchive(
   scratch: string | undefined,
   options: Omit<VerifyOptions, "serving">,
 ): Promise<Verification> {
-  const archive = await ArchiveReader.open(from);
+  const tar = await TarReader.open(from);
   try {
     const { folder, remove } = scratchIn(resolve(scratch ?? besideOf(from)));
     try {
       const data = join(folder, "copy.db");
-      await unpack(archive, data, options);
+      await unpack(tar, data, options);
       const verified = await verifyFile(data, { ...options, serving: undefined });
       return { store: `the backup ${typeof from === "string" ? from : from.name}`, ...verified };
     } catch (error) {
@@ -38,7 +38,7 @@ export async function verifyArchive(
       remove();
     }
   } finally {
-    await archive.close();
+    await tar.close();
   }
 }
 
@@ -48,12 +48,8 @@ function besideOf(from: BackupSource): string {
   return isFile ? dirname(from) : tmpdir();
 }
 
-async function unpack(
-  archive: ArchiveReader,
-  data: string,
-  { signal, onProgress }: Omit<VerifyOptions, "serving">,
-) {
-  const { files } = archive.manifest;
+async function unpack(tar: TarReader, data: string, { signal, onProgress }: Omit<VerifyOptions, "serving">) {
+  const { files } = tar.manifest;
   assertRoom(
     dirname(data),
     files.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -62,7 +58,7 @@ async function unpack(
     const handle = await open(file.name === HISTORY ? historyPathOf(data) : data, "wx", 0o600);
     try {
       let rows = 0;
-      for await (const piece of archive.extract(file)) {
+      for await (const piece of tar.extract(file)) {
         if (signal.aborted) throw new TallyError("CALL_CANCELLED", "it was stopped");
         await writeAll(handle, piece);
         onProgress({ part: "what is in it", rows: ++rows });
@@ -71,5 +67,5 @@ async function unpack(
       await handle.close();
     }
   }
-  await archive.end();
+  await tar.end();
 }

@@ -25,7 +25,7 @@ export async function describeFile(path: string, name: string): Promise<BackupFi
  * @param pathOf  where a file of the manifest stands
  * @throws TallyError STORE_UNAVAILABLE  when one is no more what the manifest says: before its last piece
  */
-export async function* archiveOf(
+export async function* tarOf(
   manifest: BackupManifest,
   pathOf: (name: string) => string,
 ): AsyncGenerator<Buffer, void, void> {

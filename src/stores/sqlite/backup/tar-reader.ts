@@ -1,16 +1,16 @@
 import { createHash } from "node:crypto";
 import type { BackupFile, BackupManifest, BackupSource } from "../../../service/store-backup.ts";
 import { unusable } from "../../shared/unusable.ts";
-import { CHUNK_BYTES, chunksOf, secondsOf } from "./archive.ts";
 import { damaged, ENDS_EARLY, type Head, readingHead } from "./head.ts";
 import { Octets } from "./octets.ts";
+import { CHUNK_BYTES, chunksOf, secondsOf } from "./tar.ts";
 import { END_BYTES, paddingAfter, tarHeader } from "./ustar.ts";
 
 /**
  * Reads a backup as it was written, from its first bit to its last, once: each is either covered by a digest or can have one
  * value only. The bytes of its files are sound once `extract` of all of them and `end` have resolved, and not before.
  */
-export class ArchiveReader {
+export class TarReader {
   readonly manifest: BackupManifest;
   readonly #octets: Octets;
   /** What it is called to people. */
@@ -23,12 +23,12 @@ export class ArchiveReader {
   }
 
   /** @throws TallyError STORE_UNAVAILABLE  when it is no backup, damaged in its head, or of a newer Tally */
-  static async open(from: BackupSource): Promise<ArchiveReader> {
+  static async open(from: BackupSource): Promise<TarReader> {
     const isFile = typeof from === "string";
     const name = isFile ? from : from.name;
     const octets = new Octets(isFile ? chunksOf(from) : from.chunks);
     try {
-      return new ArchiveReader(octets, name, (await headIn(octets, name, isFile)).manifest);
+      return new TarReader(octets, name, (await headIn(octets, name, isFile)).manifest);
     } catch (error) {
       await octets.close();
       throw error;

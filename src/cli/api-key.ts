@@ -1,5 +1,6 @@
 /** Where the key comes from by which a server knows who calls. It is never an argument, and never printed. */
 import { API_KEY_BYTES_MAX, isApiKey, isPrivateWay } from "../client/api-key.ts";
+import { grouped } from "../config/quantity.ts";
 import { withoutApiKeys } from "../core/secrets.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
@@ -101,5 +102,4 @@ export function expectPrivateWay(server: string, plaintextKey: boolean): void {
   );
 }
 
-/** The number is API_KEY_BYTES_MAX; to have it formatted takes a tenth of what `tally get` takes of the processor. */
-const EXPECTED = "one line of up to 8,192 printable ASCII characters without spaces";
+const EXPECTED = `one line of up to ${grouped(API_KEY_BYTES_MAX)} printable ASCII characters without spaces`;

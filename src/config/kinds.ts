@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseAddress, parseDuration, parseSize } from "./quantity.ts";
+import { grouped, parseAddress, parseDuration, parseSize } from "./quantity.ts";
 
 /** A setting: all that help, documentation, validation and errors know about it. */
 export interface Key<T> {
@@ -161,9 +161,4 @@ export function oneOf<const T extends string>(placeholder: string, values: reado
     placeholder,
     schema: z.enum(values) as unknown as z.ZodType<T>,
   };
-}
-
-/** 1000000 as "1,000,000". By hand: what toLocaleString loads for it is much of what a start has to load. */
-function grouped(number: number): string {
-  return `${number}`.replace(/\B(?=(\d{3})+$)/g, ",");
 }

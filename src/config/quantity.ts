@@ -62,3 +62,8 @@ export function parseAddress(text: string): Address | undefined {
 export function formatAddress({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+/** 1000000 as "1,000,000". By hand: what toLocaleString loads for it is much of what a command has to load at its start. */
+export function grouped(number: number): string {
+  return `${number}`.replace(/\B(?=(\d{3})+$)/g, ",");
+}

@@ -4,11 +4,10 @@ import type { Refusal } from "../../../core/errors.ts";
 import type { Backups, TakenBackup } from "../../../service/backups.ts";
 import type { Log } from "../../../telemetry.ts";
 import type { Authorise } from "../authorise.ts";
-import { type Refused, tooLarge } from "../call.ts";
-import { permissionOf } from "../permissions.ts";
-import { readRequest } from "../shape.ts";
-import { onlyMessage, type StreamCall } from "../stream.ts";
+import type { Refused } from "../call.ts";
+import type { StreamCall } from "../stream.ts";
 import { callerIn, failedAs, untilSettled } from "./until-settled.ts";
+import { whyNotBegun } from "./why-not-begun.ts";
 
 /** What the call needs. */
 export interface BackupCalls {
@@ -24,20 +23,13 @@ export interface BackupCalls {
 /** Backup: one is made, and then its file given out. What it was asked by whom is in the log. */
 export function backup({ backups, authenticates, authorise, log, requestBytesMax }: BackupCalls): StreamCall {
   const method = AdminService.method.backup;
-  const needed = permissionOf(method);
   return {
     method,
     requestBytesMax,
     authorise,
     async *open(requests, context): AsyncGenerator<Uint8Array, Refused | undefined> {
-      const bytes = await onlyMessage(requests);
-      if ("code" in bytes) return bytes;
-      if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
-      const request = readRequest(method.input, bytes);
-      if ("code" in request) return request;
-      const denied = context.access?.denial(needed, { prefix: "" });
-      if (denied !== undefined) return denied;
-      if (!authenticates) return { code: "AUTH_OFF" };
+      const refused = await whyNotBegun(method, { requests, context, requestBytesMax, authenticates });
+      if (refused !== undefined) return refused;
       if (backups === undefined) return UNSUPPORTED;
       let outcome = "CALL_CANCELLED";
       let taken: TakenBackup | undefined;

@@ -5,11 +5,10 @@ import type { Finding, Verification, VerifyProgress } from "../../../service/sto
 import type { Verifications } from "../../../service/verifications.ts";
 import type { Log } from "../../../telemetry.ts";
 import type { Authorise } from "../authorise.ts";
-import { type Refused, tooLarge } from "../call.ts";
-import { permissionOf } from "../permissions.ts";
-import { readRequest } from "../shape.ts";
-import { onlyMessage, type StreamCall } from "../stream.ts";
+import type { Refused } from "../call.ts";
+import type { StreamCall } from "../stream.ts";
 import { callerIn, failedAs, untilSettled } from "./until-settled.ts";
+import { whyNotBegun } from "./why-not-begun.ts";
 
 /** What the call needs. */
 export interface VerifyCalls {
@@ -31,20 +30,13 @@ export function verify({
   requestBytesMax,
 }: VerifyCalls): StreamCall {
   const method = AdminService.method.verify;
-  const needed = permissionOf(method);
   return {
     method,
     requestBytesMax,
     authorise,
     async *open(requests, context): AsyncGenerator<Uint8Array, Refused | undefined> {
-      const bytes = await onlyMessage(requests);
-      if ("code" in bytes) return bytes;
-      if (bytes.length > requestBytesMax) return tooLarge(bytes.length, requestBytesMax);
-      const request = readRequest(method.input, bytes);
-      if ("code" in request) return request;
-      const denied = context.access?.denial(needed, { prefix: "" });
-      if (denied !== undefined) return denied;
-      if (!authenticates) return { code: "AUTH_OFF" };
+      const refused = await whyNotBegun(method, { requests, context, requestBytesMax, authenticates });
+      if (refused !== undefined) return refused;
       if (verifications === undefined) return UNSUPPORTED;
       let outcome = "CALL_CANCELLED";
       let findings: number | undefined;

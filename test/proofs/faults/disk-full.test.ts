@@ -76,7 +76,7 @@ describeWith([mounting()], "a backup", () => {
     const refused = {
       status: 73,
       stderr: expect.stringMatching(
-        /^tally: There is no room in \S+: \d+ MiB are needed, and \d+ MiB are free\.\n$/,
+        /^tally: There is no room in \S+: \d+ MiB are needed, and \d+ MiB are free; free some, or name another folder\.\n$/,
       ),
     };
     expect(tally("backup", "--store", source, "--to", onDisk)).toMatchObject(refused);

@@ -516,6 +516,23 @@ describe("the files while they are open", () => {
     });
   }
 
+  it("nothing is written over a commit of which nobody knows whether it is on disk: the next start has it", async () => {
+    const options = { retention: DEFAULT_RETENTION, cachedCountersMax: 100, startId: v7() };
+    const connection = new WriteConnection(path, options, moment());
+    const count = () => connection.commit(toBatch([single(increment("c"))]), moment(), v7());
+    for (let i = 0; i < 3; i++) count();
+    utimesSync(path, 0, 0); // As if somebody else had written it; that shows once the next commit is there.
+    const lost = { code: "OUTCOME_UNKNOWN" };
+    expect(count).toThrow(expect.objectContaining(lost));
+    // What is in memory is as before that commit, and would put the end of the change log back.
+    expect(() => connection.tryWrite(moment())).toThrow(expect.objectContaining(lost));
+    expect(count).toThrow(expect.objectContaining(lost));
+    expect(() => connection.checkpoints.ifGrown()).not.toThrow(); // There is little to take in.
+    expect(() => connection.close(moment())).toThrow(expect.objectContaining(lost));
+    const store = await openFile();
+    expect((await store.get(["c"]))[0]).toMatchObject({ value: 4n });
+  });
+
   it("a replay is not answered from a file that has gone", async () => {
     const store = await openFile();
     await apply(store, increment("c"), { id: "r" });

@@ -16,6 +16,8 @@ export class Whereabouts {
   #data: BigIntStats;
   #wal: BigIntStats;
   readonly #lock: BigIntStats | undefined;
+  /** Since when what is on disk may be another than is known: nothing is written any more then. */
+  #lost: TallyError | undefined;
 
   /** Both files are there, and the lock is held. */
   constructor(path: string) {
@@ -43,6 +45,7 @@ export class Whereabouts {
    * @throws TallyError OUTCOME_UNKNOWN
    */
   beforeWriting(): void {
+    if (this.#lost !== undefined) throw this.#lost;
     this.#same(this.#walPath, this.#wal, statOf(this.#walPath));
     this.#locked();
   }
@@ -53,10 +56,25 @@ export class Whereabouts {
    * @throws TallyError OUTCOME_UNKNOWN
    */
   afterWriting(): void {
-    this.sameFile();
-    const wal = statOf(this.#walPath);
-    if (wal === undefined || !isSame(wal, this.#wal)) throw displaced(this.#walPath, wal);
-    this.#wal = wal;
+    try {
+      this.sameFile();
+      const wal = statOf(this.#walPath);
+      if (wal === undefined || !isSame(wal, this.#wal)) throw displaced(this.#walPath, wal);
+      this.#wal = wal;
+    } catch (error) {
+      throw this.lost(error as TallyError);
+    }
+  }
+
+  /**
+   * Nobody knows any more what is on disk: from now on nothing is written, for it would be written over what is there and
+   * is not known. The next start finds out.
+   *
+   * @returns  the error
+   */
+  lost(error: TallyError): TallyError {
+    this.#lost ??= error;
+    return error;
   }
 
   /**
@@ -101,7 +119,15 @@ export class Whereabouts {
   checkpointing<Result>(checkpoint: () => Result): Result {
     this.sameFile();
     this.beforeWriting();
-    const result = checkpoint();
+    let result: Result;
+    try {
+      result = checkpoint();
+    } catch (cause) {
+      // One that found no room has written some of it, and all is still in the WAL.
+      if ((cause as { code?: string }).code === "SQLITE_FULL") this.settle();
+      else this.lost(new TallyError("OUTCOME_UNKNOWN", "the disk failed during a checkpoint", { cause }));
+      throw cause;
+    }
     this.settle();
     return result;
   }

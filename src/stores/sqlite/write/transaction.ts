@@ -45,7 +45,9 @@ export class Transaction {
       const { code } = cause as { code?: string };
       if (code === "SQLITE_FULL") throw cause;
       if (code?.startsWith("SQLITE_CONSTRAINT")) throw cause; // What was deferred until then: nothing was written.
-      throw new TallyError("OUTCOME_UNKNOWN", "the commit failed, and may or may not be on disk", { cause });
+      throw this.#whereabouts.lost(
+        new TallyError("OUTCOME_UNKNOWN", "the commit failed, and may or may not be on disk", { cause }),
+      );
     }
     this.#whereabouts.afterWriting();
     this.#binding.committed();

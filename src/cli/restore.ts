@@ -41,10 +41,16 @@ interface Options {
 function toMoment(text: string): RestoreUntil {
   if (/^\d{1,15}$/.test(text)) return { position: Number(text) };
   const time = INSTANT.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isFinite(time)) return { time };
+  if (Number.isFinite(time) && isDay(text)) return { time };
   throw new InvalidArgumentError(
     "It is a time with its offset, such as 2026-01-05T06:00:00Z, or a position of the change log.",
   );
+}
+
+/** Whether there is such a day: Date takes the 31st of November for the 1st of December. */
+function isDay(text: string): boolean {
+  const day = text.slice(0, 10);
+  return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
 }
 
 /** RFC 3339: without an offset nobody knows which instant is meant. */
@@ -72,10 +78,6 @@ async function run(
   );
   await output.record(viewOf(restored));
   const { reached, manifest } = restored;
-  if (reached?.endsBefore === true)
-    output.note(
-      `The archive ends at position ${reached.position}, with a change of ${atTime(reached)}: if something was changed after that, it is not in it.`,
-    );
   output.note(
     `What was changed after ${reached === undefined ? manifest.time : atTime(reached)} is not in it, nor the answers kept under request ids since: a retry of a call ` +
       `from after then counts again. Etags and page tokens of before fit no more. ${toldOf(restored)}`,
@@ -132,7 +134,7 @@ Makes the data file and its history of a backup, where neither stands: move away
 backup in which one bit is not what was written nothing is made. Both files have their names only once all is on disk.
 
 With --archive it goes on from the backup, change by change, up to the last one that is not after --until: a time (RFC 3339,
-with its offset), or a position of the change log; up to the end of the archive without. The argument may be a folder of
+with its offset), or a position of the change log; up to the end of the archive without. A moment behind that end is refused. The argument may be a folder of
 backups then, of which the newest is taken that is early enough. Where something is missing, damaged or another store's,
 nothing is made; it says what, and how far the archive leads.
 

@@ -81,8 +81,6 @@ export interface Reached {
   readonly position: number;
   /** Of the last commit, in milliseconds since the Unix epoch. */
   readonly time: number;
-  /** Whether the archive ends before the time that was asked for, so that what was changed since may be missing. */
-  readonly endsBefore: boolean;
 }
 
 /** A store that was restored. */

@@ -367,6 +367,11 @@ describe("backup and restore", () => {
       "a time with its offset",
     ],
     [
+      ["restore", "FILE", "--store", "sqlite:DIR/none.db", "--archive", "DIR", "--until", "2026-11-31T00:00:00Z"],
+      EXIT.USAGE,
+      "a time with its offset",
+    ],
+    [
       ["restore", "DIR", "--store", "sqlite:DIR/none.db", "--archive", "DIR", "--until", "7"],
       EXIT.STORE_UNUSABLE,
       "There is no backup in",

@@ -361,7 +361,7 @@ describe("what is not whole", () => {
     await expect(restore(undefined)).rejects.toThrow(/of mine\.zst is no piece of the archive, by its name/);
   });
 
-  it("until before the first backup, in the future, or between: refused, told of, or the newest that is early enough", async () => {
+  it("until before the first backup, in the future, or between: refused, or the newest that is early enough", async () => {
     const store = await begun();
     const at: number[] = [];
     for (let i = 0; i < 3; i++) {
@@ -384,10 +384,12 @@ describe("what is not whole", () => {
     await expect(restore({ position: 11 }, dir)).rejects.toThrow(
       /has no position 11 yet.*--until 10 restores that/,
     );
-    const future = await restore({ time: clock.now() + 3_600_000 }, dir);
-    expect(future.values).toEqual({ a: 10 });
-    expect(future.reached).toMatchObject({ position: 10, endsBefore: true });
-    expect((await restore(undefined, dir)).reached.endsBefore).toBe(false);
+    await expect(restore({ time: clock.now() + 3_600_000 }, dir)).rejects.toThrow(
+      /^The archive ends before 2026-01-01T\S+Z: .*--until 10 restores that/,
+    );
+    const all = await restore(undefined, dir);
+    expect([all.values, all.reached.position]).toEqual([{ a: 10 }, 10]);
+    expect((await restore({ time: all.reached.time }, dir)).values).toEqual({ a: 10 });
   });
 
   it("a change of a policy is restored up to the second, from a backup that has the same counts", async () => {

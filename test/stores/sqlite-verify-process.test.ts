@@ -41,11 +41,15 @@ async function fill(count: number): Promise<void> {
 it("looks at everything beside its server, with the lowest priority, and tells how far it is", async () => {
   await fill(10);
   const told: VerifyProgress[] = [];
+  let nice: number | undefined;
   const looking = opened.store.verifying!.verify({
     signal: stop().signal,
-    onProgress: (progress) => void told.push(progress),
+    onProgress(progress) {
+      told.push(progress);
+      const pid = child();
+      if (pid !== undefined) nice ??= getPriority(pid);
+    },
   });
-  const nice = getPriority(child()!); // Before it has run at all.
   for (let i = 1n; i <= 5n; i++)
     expect(await apply(opened.store, increment("during"))).toMatchObject({ value: i });
   expect(child()).toBeDefined(); // It is still at it.

@@ -60,7 +60,7 @@ export async function openOtlp(options: OtlpOptions): Promise<OpenTracing> {
     tracing,
     async close(graceMs) {
       const sent = provider.shutdown().catch(() => {}); // The log has it.
-      const waitMs = exporter.isFailing ? Math.min(graceMs, FAILING_GRACE_MS) : graceMs;
+      const waitMs = Math.min(graceMs, exporter.isFailing ? FAILING_GRACE_MS : GRACE_MS);
       const passed = Promise.withResolvers<void>();
       const timer = setTimeout(passed.resolve, waitMs);
       await Promise.race([sent, passed.promise]);
@@ -75,5 +75,7 @@ const EXPORTERS: Readonly<Record<OtlpProtocol, () => Promise<SpanExporter>>> = {
   "http/json": async () => new (await import("@opentelemetry/exporter-trace-otlp-http")).OTLPTraceExporter(),
 };
 
-/** A collector that has been away is not waited for at the end. */
+/** A process that stops is one that serves nobody: so a collector that does not answer is not waited for long. */
+const GRACE_MS = 2_000;
+/** And one that has been away is hardly waited for. */
 const FAILING_GRACE_MS = 500;

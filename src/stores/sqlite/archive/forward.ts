@@ -84,7 +84,7 @@ export async function forward(path: string, options: ForwardOptions): Promise<Re
     if (reached === undefined || ordinal < made) throw tooLate(manifest);
     if (!isThere) assertReached(reached, chain, until);
     fsyncSync(fd);
-    return { ...reached, endsBefore: !isThere && until !== undefined && "time" in until };
+    return reached;
   } finally {
     closeSync(fd);
   }
@@ -131,12 +131,17 @@ function readOr({ pieces }: Chain, i: number, reached: Place | undefined): Piece
   }
 }
 
-/** What is asked for is behind the end: of a time nobody can tell, for nothing is archived while nothing is changed. */
+/** Refuse what is asked for where it is behind the end: nobody can tell what was changed in between. */
 function assertReached(reached: Place, { breaksOff }: Chain, until: RestoreUntil | undefined): void {
-  if (until !== undefined && "position" in until && until.position === reached.position) return;
+  const { position, time } = reached;
+  if (until !== undefined && ("position" in until ? until.position === position : until.time <= time)) return;
   if (breaksOff !== undefined) throw unusable(`${sentence(breaksOff)} ${howFar(reached)}`);
-  if (until === undefined || "time" in until) return;
-  throw unusable(`The archive has no position ${until.position} yet. ${howFar(reached)}`);
+  if (until === undefined) return;
+  if ("position" in until)
+    throw unusable(`The archive has no position ${until.position} yet. ${howFar(reached)}`);
+  throw unusable(
+    `The archive ends before ${new Date(until.time).toISOString()}: what was changed after its last change, if anything was, is not in it. ${howFar(reached)}`,
+  );
 }
 
 function howFar(reached: Place | undefined): string {

@@ -1,3 +1,4 @@
+import { constants, setPriority } from "node:os";
 import { TallyError } from "../../../core/errors.ts";
 import type { Told } from "./asking.ts";
 
@@ -9,7 +10,7 @@ export interface Answering<Progress> {
   readonly signal: AbortSignal;
 }
 
-/** Answer what this process is asked, once; it ends by itself when whoever asks does. */
+/** Answer what this process is asked, once, with the lowest priority; it ends by itself when whoever asks does. */
 export function answerOnce<Request, Progress, Result>(
   work: (request: Request, answering: Answering<Progress>) => Promise<Result>,
 ): void {
@@ -17,6 +18,7 @@ export function answerOnce<Request, Progress, Result>(
   process.once("disconnect", () => stop.abort());
   process.once("SIGTERM", () => stop.abort());
   for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => {}); // To all of a terminal: its server decides.
+  if (process.platform === "linux") setPriority(constants.priority.PRIORITY_LOW);
   const send = (told: Told<Progress, Result>, sent = () => {}) => {
     if (process.connected) process.send!(told, sent);
   };

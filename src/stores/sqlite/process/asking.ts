@@ -1,5 +1,4 @@
 import { fork } from "node:child_process";
-import { constants, setPriority } from "node:os";
 import { type ErrorCode, TallyError } from "../../../core/errors.ts";
 
 /** What the other process tells: any number of times how far it is, and once what came of it. */
@@ -41,7 +40,6 @@ export async function askProcess<Request extends object, Progress, Result>({
     stdio: ["ignore", "ignore", "inherit", "ipc"],
     serialization: "advanced", // Sums are bigints.
   });
-  if (child.pid !== undefined) giveWay(child.pid);
   const { promise, resolve, reject } = Promise.withResolvers<Answer<Result>>();
   let answer: Answer<Result> | undefined;
   let killing: NodeJS.Timeout | undefined;
@@ -73,16 +71,6 @@ export async function askProcess<Request extends object, Progress, Result>({
     throw new TallyError("STORE_UNAVAILABLE", failed((error as Error).message), { cause: error });
   } finally {
     signal.removeEventListener("abort", stop);
-  }
-}
-
-/** From its first instruction on: to start takes longer than many a slice of its work. */
-function giveWay(pid: number): void {
-  if (process.platform !== "linux") return;
-  try {
-    setPriority(pid, constants.priority.PRIORITY_LOW);
-  } catch {
-    // It has ended already, and is told of by that.
   }
 }
 

@@ -367,7 +367,16 @@ describe("backup and restore", () => {
       "a time with its offset",
     ],
     [
-      ["restore", "FILE", "--store", "sqlite:DIR/none.db", "--archive", "DIR", "--until", "2026-11-31T00:00:00Z"],
+      [
+        "restore",
+        "FILE",
+        "--store",
+        "sqlite:DIR/none.db",
+        "--archive",
+        "DIR",
+        "--until",
+        "2026-11-31T00:00:00Z",
+      ],
       EXIT.USAGE,
       "a time with its offset",
     ],

@@ -112,7 +112,10 @@ describe("a server with backup-dir and backup-every", () => {
     });
     expect((await restore("b.db", "--until", "1")).stdout).toMatch(/position 1 of the change log/);
     const future = await restore("c.db", "--until", new Date(Date.now() + 3_600_000).toISOString());
-    expect(future.stderr).toMatch(/The archive ends at position 3, with a change of/);
+    expect(future).toMatchObject({
+      code: 65,
+      stderr: expect.stringMatching(/^tally: The archive ends before \S+Z: .*--until 3 restores that/),
+    });
     expect(await restore("d.db", "--until", "9")).toMatchObject({
       code: 65,
       stderr: expect.stringMatching(/has no position 9 yet\. .*--until 3 restores that/),

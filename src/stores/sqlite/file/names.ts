@@ -71,6 +71,17 @@ export function lockedBy(path: string): number | undefined {
   if (stat === undefined) return undefined;
   const [major, minor] = deviceOf(stat.dev);
   const id = `${hex(major)}:${hex(minor)}:${stat.ino}`;
+  // The list is given out a page at a time: one that is dropped in between can hide another one, once.
+  for (let looked = 0; looked < LOOKS; looked++) {
+    const pid = listedFor(id);
+    if (pid !== undefined) return pid;
+  }
+  return undefined;
+}
+
+const LOOKS = 3;
+
+function listedFor(id: string): number | undefined {
   // 1: POSIX  ADVISORY  READ 24801 fe:00:10543938 128 128
   for (const line of linesOf("/proc/locks")) {
     const [, kind, , , pid, file] = line.split(/\s+/);

@@ -15,7 +15,7 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
       return new MemoryStore(options);
     }
     case "sqlite:": {
-      const { openSqlite } = await import("./sqlite/store.ts");
+      const { openSqlite } = await import("./sqlite/opening.ts");
       return openSqlite(url.slice(scheme.length), options);
     }
     case "postgres:":

@@ -31,7 +31,7 @@ import { factsOf } from "../../src/stores/sqlite/archive/piece.ts";
 import { backupSqlite } from "../../src/stores/sqlite/backup/backup.ts";
 import { restoreSqlite } from "../../src/stores/sqlite/backup/restore.ts";
 import { holdLock } from "../../src/stores/sqlite/file/lock.ts";
-import { openSqlite } from "../../src/stores/sqlite/store.ts";
+import { openSqlite } from "../../src/stores/sqlite/opening.ts";
 import { freshSeed, seededRandom } from "../proofs/crash/random.ts";
 import { apply, batch, commit, increment } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import type { SchemaStatus } from "../../service/store.ts";
 import { holdLock, type Lock } from "./file/lock.ts";
+import { realPathOf } from "./file/real-path.ts";
 import { openReadOnly } from "./read/reading.ts";
 import { assertOurs, pendingAfter, SCHEMA_VERSION, versionOf } from "./schema/schema.ts";
 import { startFailure } from "./start-failure.ts";
-import { realPathOf } from "./store.ts";
 import { openForWriting } from "./write/opening.ts";
 
 /** See schemaStatus in open.ts. Reads only, also beside the server that has the file. */

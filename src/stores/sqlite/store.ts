@@ -1,7 +1,3 @@
-import { existsSync } from "node:fs";
-import { realpath } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
-import type { ResourceLimits } from "node:worker_threads";
 import { CORRUPT } from "../../core/batch.ts";
 import type { Batch, Outcomes } from "../../core/columns.ts";
 import type { FullCounter } from "../../core/counter.ts";
@@ -20,25 +16,20 @@ import type { ChangeLogReads } from "../../service/store-log.ts";
 import type { ChangePage, CounterPage, Counters } from "../../service/store-pages.ts";
 import type { PolicyReads } from "../../service/store-policies.ts";
 import type { StoreSize } from "../../service/store-size.ts";
-import { knowKept } from "../../telemetry/kept.ts";
-import { Metrics } from "../../telemetry/metrics.ts";
 import { covers } from "../shared/log-mark.ts";
-import { unusable } from "../shared/unusable.ts";
-import { SqliteArchive } from "./archiving.ts";
+import type { SqliteArchive } from "./archiving.ts";
 import { backupsOf } from "./backup/in-process.ts";
 import { acceptingOf, catalogueOf, changeLogOf, copyingOf, keyUsesOf } from "./copying.ts";
 import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts";
-import { Disk } from "./disk.ts";
-import { SqliteHistory } from "./history.ts";
+import type { Disk } from "./disk.ts";
+import type { SqliteHistory } from "./history.ts";
 import { SqliteHistoryCopying } from "./history-copying.ts";
 import { momentOf } from "./moment.ts";
 import type { GetRequest, ListRequest, Read, WalkRequest } from "./read/read-worker.ts";
-import { ScanThread } from "./scan-thread.ts";
-import { SCHEMA_VERSION } from "./schema/schema.ts";
-import { Thread } from "./thread.ts";
+import type { ScanThread } from "./scan-thread.ts";
+import type { Thread } from "./thread.ts";
 import { verifyingOf } from "./verify/in-process.ts";
 import type { HistoryTold } from "./write/history-binding.ts";
-import { keepOpen } from "./write/opening.ts";
 import type { Moment } from "./write/running-time.ts";
 import type {
   CommitRequest,
@@ -46,99 +37,11 @@ import type {
   MaintainRequest,
   NameLogRequest,
   SealRequest,
-  WriteData,
   WriteOpened,
 } from "./write/write-worker.ts";
 
-/**
- * Counters in one SQLite file: a thread that writes, a thread that reads, and this side, which only asks.
- *
- * @param path  of the data file; made if missing. Its WAL (`-wal`, `-shm`) and lock (`-lock`) stand beside it
- * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
- */
-export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
-  const real = await realPathOf(path);
-  const { clock, retention, cachedCountersMax, purpose, migrates, metrics = new Metrics() } = options;
-  if (purpose === "copyFrom") assertThere(real);
-  const moment = momentOf(clock);
-  const startId = options.newUid();
-  const archiving = await archiveOf(real, options);
-  const { line } = archiving ?? {};
-  const data: WriteData = {
-    ...{ path: real, retention, cachedCountersMax, purpose, migrates, startId, moment },
-    archive: line,
-  };
-  const { thread: writer, opened } = await Thread.start<WriteOpened>("write/write-worker", data, {
-    resourceLimits: writerHeap(cachedCountersMax),
-    measured: { metrics, name: "write" },
-    transfer: line === undefined ? [] : [line.port],
-  }).catch(async (error: unknown) => {
-    await archiving?.archive.close();
-    throw error;
-  });
-  if (opened.migratedFrom !== undefined) {
-    options.warn(
-      `The file was of schema ${opened.migratedFrom} and now is of ${SCHEMA_VERSION}: the Tally before can no longer open it.`,
-    );
-  }
-  let letGo: (() => void) | undefined;
-  try {
-    letGo = keepOpen(real);
-    await archiving?.archive.opened();
-    const measured = { metrics, name: "read" } as const;
-    const { thread: reader } = await Thread.start("read/read-worker", { path: real }, { measured });
-    const history = await openHistory(real, writer, reader, options);
-    knowStore(metrics);
-    return new SqliteStore(
-      { thread: writer, letGo },
-      reader,
-      new ScanThread(real, metrics),
-      new Disk(real, metrics),
-      history,
-      archiving?.archive,
-      options,
-      { path: real, ...opened },
-    );
-  } catch (error) {
-    await closeWriter({ thread: writer, letGo }, momentOf(clock));
-    await archiving?.archive.close();
-    throw error;
-  }
-}
-
-/** Have it told what a store in a file has; how large its files are is known once it was looked. */
-function knowStore(metrics: Metrics): void {
-  knowKept(metrics);
-  for (const outcome of ["hit", "miss"] as const) metrics.know("rowCache", { outcome });
-}
-
-/** The thread that archives, where one is to: before the one that writes, which tells it of all that it does. */
-async function archiveOf(path: string, { archive, purpose = "serve" }: StoreOptions) {
-  if (archive === undefined || purpose !== "serve") return undefined;
-  return SqliteArchive.start(path, archive);
-}
-
-/** The history beside the file, where one is to be kept. */
-async function openHistory(
-  path: string,
-  writer: Thread,
-  reader: Thread,
-  { clock, newUid, warn, metrics, history: options, purpose = "serve" }: StoreOptions,
-): Promise<SqliteHistory | undefined> {
-  if (options === undefined || purpose !== "serve") return undefined;
-  const expected = await nameLog(writer, { clock, newUid });
-  return SqliteHistory.open({ path, options, reader, clock, newUid, warn, metrics, expected });
-}
-
-/** Have the change log known by an id. @returns  whether it had one */
-function nameLog(
-  writer: Thread,
-  { clock, newUid }: Pick<StoreOptions, "clock" | "newUid">,
-): Promise<boolean> {
-  return writer.ask("nameLog", { newId: newUid(), moment: momentOf(clock) } satisfies NameLogRequest);
-}
-
-class SqliteStore implements Store {
+/** Counters in one SQLite file: a thread that writes, a thread that reads, and this side, which only asks. */
+export class SqliteStore implements Store {
   readonly traits: StoreTraits;
   readonly epoch: Epoch;
   readonly failed: Promise<Error>;
@@ -311,46 +214,22 @@ class SqliteStore implements Store {
   }
 }
 
-/**
- * The cached rows are nearly all that lives in the writer's heap, 500 bytes each. Left alone, V8 lets it grow to
- * several times that before it looks for what is dead. Room for twice the rows, and for the largest batches.
- */
-function writerHeap(cachedCountersMax: number): ResourceLimits {
-  return { maxYoungGenerationSizeMb: 48, maxOldGenerationSizeMb: 128 + Math.ceil(cachedCountersMax / 1_000) };
-}
-
-/** A mistyped name is not to be an empty store that is copied. */
-function assertThere(path: string): void {
-  if (existsSync(path)) return;
-  throw unusable(`There is no file ${path} to copy from.`, Object.assign(new Error(), { code: "ENOENT" }));
-}
-
-/** The path by which every process knows the file, whatever links lead to it. */
-export async function realPathOf(path: string): Promise<string> {
-  const absolute = resolve(path);
-  try {
-    return await realpath(absolute);
-  } catch {
-    // Not made yet: its folder is what must be there.
-  }
-  try {
-    return join(await realpath(dirname(absolute)), basename(absolute));
-  } catch (cause) {
-    throw unusable(
-      `The folder ${dirname(absolute)} does not exist; make it, or give another path for the store.`,
-      cause,
-    );
-  }
+/** Have the change log known by an id. @returns  whether it had one */
+export function nameLog(
+  writer: Thread,
+  { clock, newUid }: Pick<StoreOptions, "clock" | "newUid">,
+): Promise<boolean> {
+  return writer.ask("nameLog", { newId: newUid(), moment: momentOf(clock) } satisfies NameLogRequest);
 }
 
 /** The thread that writes, and what closes the connection that keeps its own from being the last. */
-interface Writing {
+export interface Writing {
   readonly thread: Thread;
   readonly letGo: (() => void) | undefined;
 }
 
 /** When it has failed, it is left as it is, and so is what it has written. @returns  whether it was closed in order */
-async function closeWriter(
+export async function closeWriter(
   { thread, letGo }: Writing,
   moment: Moment,
   history?: HistoryTold,

@@ -7,9 +7,9 @@ import type { BackedUp, BackupManifest, CopyingProgress } from "../../../service
 import type { Finding } from "../../../service/store-findings.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { beside, type Serving } from "../file/beside.ts";
+import { realPathOf } from "../file/real-path.ts";
 import { historyPathOf } from "../history/path.ts";
 import { startFailure } from "../start-failure.ts";
-import { realPathOf } from "../store.ts";
 import { verifyFile } from "../verify/verify.ts";
 import { type Copied, copyFiles } from "./copies.ts";
 import { DATA, FORMAT, HISTORY } from "./manifest.ts";

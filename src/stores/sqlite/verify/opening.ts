@@ -1,7 +1,7 @@
 import type { Verification } from "../../../service/store-findings.ts";
 import { beside } from "../file/beside.ts";
+import { realPathOf } from "../file/real-path.ts";
 import { startFailure } from "../start-failure.ts";
-import { realPathOf } from "../store.ts";
 import { type VerifyOptions, verifyFile } from "./verify.ts";
 
 /** See verifyFile. @param path  of the data file, which a server may have meanwhile */

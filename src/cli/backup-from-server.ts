@@ -2,16 +2,14 @@ import { lstatSync, renameSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { AdminService } from "../../gen/browser/tally/v1/admin_service_pb.ts";
-import { CallError } from "../client/call-error.ts";
+import { brokenOff } from "./broken-off.ts";
 import type { Session } from "./client-command.ts";
 import { CommandError, EXIT } from "./exit.ts";
-import { exitOf } from "./failure.ts";
 import { LiveLines } from "./live-lines.ts";
 import { drawn, mib } from "./long-work.ts";
 import type { View } from "./output.ts";
 import { writeToStdout } from "./pieces.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
-import { visible } from "./visible.ts";
 
 /** What of the command line says how it is taken. */
 export interface FromServer {
@@ -46,19 +44,15 @@ export async function backupFromServer(
     await into?.end();
   } catch (error) {
     await into?.abandon();
-    throw error instanceof CallError && error.unknown ? lost(error) : error;
+    throw brokenOff(
+      error,
+      (server, why) => `No whole backup came from ${server} (${why}); nothing is left of it. Run it again.`,
+    );
   } finally {
     live?.clear();
   }
   if (into === undefined) output.note(`Took a backup from ${client.server}, ${mib(bytes)}.`);
   else await output.record(viewOf(client.server, to, bytes, performance.now() - startedAt));
-}
-
-/** A backup changes nothing that could have been made all the same. */
-function lost(cause: CallError): CommandError {
-  const { server, message, status, reason } = cause;
-  const sentence = `No whole backup came from ${server} (${message}); nothing is left of it. Run it again.`;
-  return new CommandError(exitOf(status, reason), visible(sentence), { cause });
 }
 
 async function leave(

@@ -2,11 +2,10 @@ import {
   AdminService,
   type Verification as VerificationMessage,
 } from "../../gen/browser/tally/v1/admin_service_pb.ts";
-import { CallError } from "../client/call-error.ts";
+import { brokenOff } from "./broken-off.ts";
 import type { Session } from "./client-command.ts";
 import { figure } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
-import { exitOf } from "./failure.ts";
 import { LiveLines } from "./live-lines.ts";
 import { drawn } from "./long-work.ts";
 import { dieOf, onStopSignals } from "./signals.ts";
@@ -39,7 +38,10 @@ export async function verifyFromServer({ client, output }: Session, { timeout, q
       if (part !== "") draw(() => visible(`verifying ${part}: ${figure(Number(rows))}`));
     }
   } catch (error) {
-    throw error instanceof CallError && error.unknown ? lost(error) : error;
+    throw brokenOff(
+      error,
+      (server, why) => `Not everything was looked at by ${server} (${why}). Run it again.`,
+    );
   } finally {
     live?.clear();
   }
@@ -60,11 +62,4 @@ export async function verifyFromServer({ client, output }: Session, { timeout, q
   };
   await output.record(verificationView(found, undefined, performance.now() - startedAt));
   return found;
-}
-
-/** It only reads: there is nothing that may have been changed. */
-function lost(cause: CallError): CommandError {
-  const { server, message, status, reason } = cause;
-  const sentence = `Not everything was looked at by ${server} (${message}). Run it again.`;
-  return new CommandError(exitOf(status, reason), visible(sentence), { cause });
 }

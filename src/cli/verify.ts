@@ -104,4 +104,5 @@ Each finding has a code, the counter's name, and what mends it, or "restore": fr
 serves nothing; all else it does.
 
 Exit codes: 0 nothing found, 2 usage, 4 the server could not, 5 not allowed, 65 findings, or a file that is not to be
-looked at, 69 no server, 73 it cannot be opened, 74 the server ended meanwhile, 124 it said nothing, 130 Ctrl-C.`;
+looked at, 69 no server, or the one that looked went meanwhile, 73 it cannot be opened, 74 of --store, its server ended
+meanwhile, 124 it said nothing, 130 Ctrl-C.`;

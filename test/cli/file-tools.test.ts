@@ -155,6 +155,26 @@ describe("verify --server", () => {
     expect(silent).toMatchObject({ code: EXIT.DEADLINE, stdout: "" });
     expect(silent.stderr).toMatch(/^tally: Not everything was looked at by \S+ \(.+\)\. Run it again\.\n$/);
   });
+
+  it("speaks of no change where the server is stopped meanwhile", async () => {
+    const looking = Promise.withResolvers<void>();
+    const verify: Verifying["verify"] = ({ signal }) =>
+      new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(new TallyError("CALL_CANCELLED", "stopped")));
+        looking.resolve();
+      });
+    await using opened = await open({ authenticates: true, verifications: new Verifications({ verify }) });
+    const ran = tally(["verify", "--server", `127.0.0.1:${opened.door.port}`]);
+    await looking.promise;
+    await opened.door.drain(60_000);
+    expect(await ran).toMatchObject({
+      code: EXIT.UNAVAILABLE,
+      stdout: "",
+      stderr: expect.stringMatching(
+        /^tally: Not everything was looked at by \S+ \(it is shutting down\)\. Run it again\.\n$/,
+      ),
+    });
+  });
 });
 
 describe("backup and restore", () => {

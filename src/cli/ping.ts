@@ -5,7 +5,14 @@ import { CommandError, EXIT } from "./exit.ts";
 
 /** `tally ping`: ask a server whether it serves, and how long an answer takes. */
 export function define(command: Command): void {
-  command.option("--wait", "until it serves, as long as --timeout allows").addHelpText("before", EXAMPLES);
+  command
+    .option("--wait", "until it serves: for a minute, or as --timeout says")
+    .addHelpText("before", EXAMPLES)
+    .hook("preAction", (ping) => {
+      // That of one call is too short for a server which starts on a machine that is busy.
+      if (ping.opts().wait === true && ping.getOptionValueSource("timeout") === "default")
+        ping.setOptionValue("timeout", WAIT_MS);
+    });
   onServer(command, { format: "table" }, async ({ client, output }, _: [], options: { wait?: true }) => {
     const attemptsMax = options.wait ? Number.POSITIVE_INFINITY : 1;
     const { status } = await client.call(Health.method.check, {}, { attemptsMax });
@@ -25,7 +32,9 @@ export function define(command: Command): void {
   });
 }
 
+const WAIT_MS = 60_000;
+
 const EXAMPLES = `Examples:
   tally ping                              is it there?
-  tally ping --wait --timeout 1m          wait until it is
+  tally ping --wait                       wait until it is
 `;

@@ -11,14 +11,5 @@ export function requestId(nowMs: number, random: Buffer): string {
   bytes.writeUIntBE(nowMs, 0, 6);
   bytes[6] = 0x70 | (bytes[6]! & 0x0f); // The version.
   bytes[8] = 0x80 | (bytes[8]! & 0x3f); // The variant.
-  const hex = bytes.toString("hex");
-  return [
-    [0, 8],
-    [8, 12],
-    [12, 16],
-    [16, 20],
-    [20, 32],
-  ]
-    .map(([from, to]) => hex.slice(from, to))
-    .join("-");
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { constants, setPriority } from "node:os";
 import { v7 as uuidv7 } from "uuid";
 import { newEpoch } from "./core/epoch.ts";
 import { TallyError } from "./core/errors.ts";
@@ -15,6 +14,7 @@ import type { Verification, VerifyProgress } from "./service/store-findings.ts";
 import { StartError, storeStartFailure } from "./start-error.ts";
 import { sqlitePathOf } from "./stores/open.ts";
 import type { ThroughArchive } from "./stores/sqlite/backup/restore.ts";
+import { giveWay } from "./stores/sqlite/process/giving-way.ts";
 import { SYSTEM_CLOCK } from "./system-clock.ts";
 
 /** How something is done to a store's files, which may take long. */
@@ -125,7 +125,7 @@ const POSTGRES_VERIFY =
 
 /** Do something to a file, and give way to whoever counts meanwhile. */
 async function ofFile<Result>(work: () => Promise<Result>): Promise<Result> {
-  if (process.platform === "linux") setPriority(constants.priority.PRIORITY_LOW); // Elsewhere there may be no way back.
+  giveWay();
   try {
     return await work();
   } catch (error) {

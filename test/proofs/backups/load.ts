@@ -87,16 +87,18 @@ export class Load {
       if (round % 4 === 0)
         await caller.call(CounterService.method.deleteCounter, { name, keepHistory: true });
       if (round === GROWN_ROUNDS) this.#grown.resolve();
-      if (round >= GROWN_ROUNDS) await this.#rest();
+      if (round >= GROWN_ROUNDS) await this.#rest(BATCH_RESTS);
     }
     caller.close();
   }
 
-  async #rest(): Promise<void> {
-    if (this.#restMs > 0) await pause(this.#restMs);
+  async #rest(times = 1): Promise<void> {
+    if (this.#restMs > 0) await pause(times * this.#restMs);
   }
 }
 
+/** How much longer it rests after a batch. */
+const BATCH_RESTS = 10;
 /** Some 4 MB. */
 const GROWN_ROUNDS = 150;
 

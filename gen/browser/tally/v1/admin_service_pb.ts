@@ -1777,7 +1777,7 @@ export const AdminService: GenService<{
    * `verification`. A stream that ends without one has not looked at everything. Over
    * REST the answer is a line of JSON for each message.
    *
-   * Another process looks, of the lowest priority and in slices of some milliseconds,
+   * Another process looks, of a lower priority and in slices of some milliseconds,
    * one at a time for a server. While it reads the change log the store's WAL grows by
    * what is written: from 2 GiB on it is given up. Then verify a backup.
    *

@@ -1,6 +1,6 @@
-import { constants, setPriority } from "node:os";
 import { TallyError } from "../../../core/errors.ts";
 import type { Told } from "./asking.ts";
+import { giveWay } from "./giving-way.ts";
 
 /** How a process tells what it does. */
 export interface Answering<Progress> {
@@ -10,7 +10,7 @@ export interface Answering<Progress> {
   readonly signal: AbortSignal;
 }
 
-/** Answer what this process is asked, once, with the lowest priority; it ends by itself when whoever asks does. */
+/** Answer what this process is asked, once, giving way to others; it ends by itself when whoever asks does. */
 export function answerOnce<Request, Progress, Result>(
   work: (request: Request, answering: Answering<Progress>) => Promise<Result>,
 ): void {
@@ -18,7 +18,7 @@ export function answerOnce<Request, Progress, Result>(
   process.once("disconnect", () => stop.abort());
   process.once("SIGTERM", () => stop.abort());
   for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => {}); // To all of a terminal: its server decides.
-  if (process.platform === "linux") setPriority(constants.priority.PRIORITY_LOW);
+  giveWay();
   const send = (told: Told<Progress, Result>, sent = () => {}) => {
     if (process.connected) process.send!(told, sent);
   };

@@ -101,6 +101,7 @@ const SKETCHES: readonly (readonly [row: string, ...panels: Sketch[]])[] = [
     ["How late threads are, in 99 of 100 cases", "eventLoopDelayP99Seconds"],
     ["How late threads are at worst", "eventLoopDelayMaxSeconds"],
     ["Collections of garbage", "gcSeconds"],
+    ["Spans that are not sent", "traceSpansDropped"],
     ["Scrapes", "reads"],
   ],
 ];

@@ -48,7 +48,7 @@ export async function openTracingOf(
   env: NodeJS.ProcessEnv,
   version: string,
   clock: Clock,
-  { log }: Telemetry,
+  { log, metrics }: Telemetry,
 ): Promise<OpenTracing | undefined> {
   let variable = "";
   try {
@@ -56,9 +56,10 @@ export async function openTracingOf(
     if (asked === undefined) return undefined;
     variable = asked.variable;
     const { openOtlp } = await import("../telemetry/otlp/open.ts");
-    const { protocol } = asked;
+    const { protocol, queueMax } = asked;
     const tracing = await openOtlp({
-      ...{ protocol, version, instance: uuidv7(), clock, log, chance: Math.random, ratio },
+      ...{ protocol, queueMax, version, instance: uuidv7() },
+      ...{ clock, log, metrics, chance: Math.random, ratio },
     });
     log("traces.on", { endpoint: withoutSecrets(asked.endpoint), protocol });
     return tracing;

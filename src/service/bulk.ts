@@ -6,6 +6,7 @@ import { type ErrorCode, type Refusal, TallyError } from "../core/errors.ts";
 import { isRefusal, type Op, Verb } from "../core/op.ts";
 import type { Selection } from "../core/selection.ts";
 import type { Calendar } from "../core/window.ts";
+import type { CallParts } from "../telemetry/call-parts.ts";
 import { SerialReads } from "./serial-reads.ts";
 import type { Store } from "./store.ts";
 import type { Call, Writer } from "./writer.ts";
@@ -24,7 +25,7 @@ export interface BulkWork {
 }
 
 /** Who asks for it. */
-export interface BulkCaller extends Pick<Call, "caller" | "callerName"> {
+export interface BulkCaller extends Pick<Call, "caller" | "callerName" | "parts"> {
   /** Aborted when nobody waits any more. What of a slice is under way is done all the same. */
   readonly signal: AbortSignal;
   /** Count operations against the caller's rate. @returns  why it is too much for now; undefined: it is not */
@@ -132,9 +133,11 @@ export class Bulk {
   ): Promise<Refusal | undefined> {
     let left = counters;
     while (left.length > 0) {
+      const parts = by.parts?.beginSlice();
       const ended = await Promise.allSettled(
-        left.map((counter) => this.#writer.submit(callOf(counter, work, by))),
+        left.map((counter) => this.#writer.submit(callOf(counter, work, by, parts))),
       );
+      if (parts !== undefined) by.parts!.endSlice(parts);
       const again: FullCounter[] = [];
       let failure: unknown;
       let closed: Refusal | undefined;
@@ -248,9 +251,14 @@ async function isOver(ms: number, signal: AbortSignal): Promise<boolean> {
 }
 
 /** A call is not taken back when its caller goes: a slice is done or not begun. */
-function callOf(counter: FullCounter, work: BulkWork, { caller, callerName }: BulkCaller): Call {
+function callOf(
+  counter: FullCounter,
+  work: BulkWork,
+  { caller, callerName }: BulkCaller,
+  parts: CallParts | undefined,
+): Call {
   return {
-    ...{ caller, callerName, requestId: undefined, allOrNothing: false },
+    ...{ caller, callerName, requestId: undefined, allOrNothing: false, parts },
     ops: opOf(counter, work),
     deadline: Number.POSITIVE_INFINITY,
     cancelled: () => false,

@@ -146,7 +146,8 @@ export class Writer {
    */
   submit(call: Call): Promise<Settled | Refusal> {
     assertNamed(call);
-    if (call.parts !== undefined) call.parts.queuedMs = this.#clock.monotonic();
+    // Several calls for this may be of one of a caller's, which has waited since the first.
+    if (call.parts !== undefined) call.parts.queuedMs ??= this.#clock.monotonic();
     const settled = this.#queue.enter(call, call, opsIn(call), bytesOf(call));
     if (!this.#queue.isEmpty && !this.#cutting && this.#inFlight < this.#commitsMax) {
       this.#cutting = true;

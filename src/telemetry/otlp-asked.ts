@@ -4,6 +4,8 @@ export interface OtlpAsked {
   readonly variable: string;
   readonly endpoint: string;
   readonly protocol: OtlpProtocol;
+  /** How many spans may wait to be sent. */
+  readonly queueMax: number;
 }
 
 /** How spans are written, over HTTP. */
@@ -38,8 +40,12 @@ export function otlpAskedIn(env: Readonly<Record<string, string | undefined>>): 
   if (!isHttp(endpoint))
     throw new OtlpError(`${variable} is no URL of HTTP; expected one such as http://127.0.0.1:4318.`);
   for (const [name, least] of Object.entries(NUMBERS)) assertNumber(name, env[name], least);
-  return { variable, endpoint, protocol: protocolIn(env) };
+  const queueMax = Number(env.OTEL_BSP_MAX_QUEUE_SIZE || QUEUE_MAX);
+  return { variable, endpoint, protocol: protocolIn(env), queueMax };
 }
+
+/** As the specification has it. */
+const QUEUE_MAX = 2_048;
 
 /** What the SDK would take otherwise without a word, or, a batch of none, would never be done with; and the least that each may be. */
 const NUMBERS: Readonly<Record<string, number>> = {

@@ -49,6 +49,11 @@ export const POOLS = ["commits", "reads", "upkeep"] as const;
 /** One of them. */
 export type PoolName = (typeof POOLS)[number];
 
+/** Why a span is not where it was to be sent: as OpenTelemetry's conventions and SDKs have them. */
+export const SPAN_DROPPED_REASONS = ["queue_full", "export_failed"] as const;
+/** One of them. */
+export type SpanDroppedReason = (typeof SPAN_DROPPED_REASONS)[number];
+
 /** What V8 calls its collections, each at what Node.js calls it. */
 export const GC_KINDS = ["minor", "major", "incremental", "weak_callbacks"] as const;
 
@@ -289,6 +294,12 @@ export const SERIES = {
     "tally_archive_broken",
     "Whether the archive is of no use now: 1 while it has a gap, or there is no backup yet that it goes on from, else 0.",
     {},
+    "known",
+  ),
+  traceSpansDropped: counter(
+    "tally_trace_spans_dropped_total",
+    "Spans that are not sent, where traces are: queue_full, for which there was no room while others waited; export_failed, which the collector did not take.",
+    { reason: SPAN_DROPPED_REASONS },
     "known",
   ),
   startTime: gauge(

@@ -34,6 +34,8 @@ export interface CallSpan {
    * @param others  the rest of them, in their order
    */
   committed(others: readonly CallSpan[], commit: TracedCommit): void;
+  /** A slice of it, of a call that has several, has waited for its commit. */
+  queued(beganMs: number, endedMs: number): void;
   /** It has ended. Told once. */
   end(call: TracedCall): void;
 }
@@ -63,11 +65,21 @@ export interface TracedCall {
   readonly parts: TracedParts;
 }
 
+/** What the slices of a call come to that have been committed, or were tried to be. */
+export interface SlicesTogether {
+  readonly count: number;
+  /** How long all of them waited for their commits, and these took, in milliseconds. */
+  readonly queueMs: number;
+  readonly commitMs: number;
+}
+
 /** How far a call has come; undefined: it has not come to that. */
 export interface TracedParts {
   /** When it began to wait for a commit, and when its commit began. */
   readonly queuedMs: number | undefined;
   readonly cutMs: number | undefined;
+  /** Of a call that is committed slice by slice, which has none of the two before. */
+  readonly slices: SlicesTogether | undefined;
   /** Whether it was answered as the first time, under its request id. */
   readonly isReplayed: boolean;
 }

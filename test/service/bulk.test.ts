@@ -5,20 +5,35 @@ import { Verb } from "../../src/core/op.ts";
 import { Bulk, type BulkCaller, type BulkReached } from "../../src/service/bulk.ts";
 import { toBatch, Writer } from "../../src/service/writer.ts";
 import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
+import { CallParts } from "../../src/telemetry/call-parts.ts";
 import { increment, single } from "../support/calls.ts";
 import { openFresh } from "../support/opened.ts";
+import { Spans } from "../support/spans.ts";
 
 const WORK = {
   ...{ selection: { prefix: "a.", labels: {} }, after: "", verb: Verb.DELETE, note: undefined },
   ...{ keepHistory: false, dryRun: false },
 } as const;
 
-/** A store of ten counters, in slices of four. */
-async function opened(front: (real: Writer) => Pick<Writer, "submit"> = (real) => real) {
+/** A store of ten counters, in slices of four, unless said otherwise. */
+async function opened(
+  front: (real: Writer) => Pick<Writer, "submit"> = (real) => real,
+  { counters = 10, slice = 4 } = {},
+) {
   const { store, clock, dispose } = await openFresh(async () => "memory:");
-  await store.commit(toBatch(Array.from({ length: 10 }, (_, i) => single(increment(`a.${i}`)))));
-  const bulk = new Bulk(store, front(new Writer(store, clock)), clock, new ZoneCalendar(() => {}), 4);
-  return { store, bulk, [Symbol.asyncDispose]: dispose };
+  await store.commit(toBatch(Array.from({ length: counters }, (_, i) => single(increment(`a.${i}`)))));
+  const bulk = new Bulk(store, front(new Writer(store, clock)), clock, new ZoneCalendar(() => {}), slice);
+  return { store, clock, bulk, [Symbol.asyncDispose]: dispose };
+}
+
+const METHOD = { name: "DeleteCounters", parent: { typeName: "tally.v1.BulkService" } };
+
+/** The parts of a call that is recorded, and its spans. */
+function followed({ clock }: Awaited<ReturnType<typeof opened>>) {
+  const spans = new Spans();
+  const parts = new CallParts(spans.tracing(clock, { ratio: 1 }).begin(METHOD, "grpc", () => undefined, 0));
+  const named = (name: string) => spans.told.filter((each) => each.name === name).length;
+  return { parts, named };
 }
 
 async function run(
@@ -86,4 +101,53 @@ it("ends while it waits when its caller goes, and begins no slice more", async (
   const { told, ended } = await run(it_.bulk, { signal: gone.signal, charge });
   expect([told.length, ended]).toEqual([1, { code: "CALL_CANCELLED" }]);
   expect((await it_.store.sum({ prefix: "", labels: {} })).count).toBe(6);
+});
+
+it("of its slices 128 are recorded, however many there are; all are counted", async () => {
+  await using it_ = await opened(undefined, { counters: 200, slice: 1 });
+  const { parts, named } = followed(it_);
+  await run(it_.bulk, { parts });
+  expect([named("queue"), named("commit"), parts.slices?.count]).toEqual([128, 128, 200]);
+});
+
+it("a slice of which nothing found room has waited for no commit", async () => {
+  let asked = 0;
+  await using it_ = await opened(
+    (real) => ({
+      submit(call) {
+        if (asked++ >= 10) return real.submit(call);
+        call.parts!.queuedMs = 0; // As the writer has it, before it looks for room.
+        return Promise.resolve({ code: "QUEUE_FULL", retryAfterMs: 1 });
+      },
+    }),
+    { slice: 10 },
+  );
+  const { parts, named } = followed(it_);
+  await run(it_.bulk, { parts });
+  expect([asked, named("queue"), named("commit"), parts.slices?.count]).toEqual([20, 1, 1, 1]);
+});
+
+it("a slice that is committed after its call has ended is in its trace, too", async () => {
+  const committing = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  await using it_ = await opened(
+    (real) => ({
+      async submit(call) {
+        const settled = real.submit(call);
+        committing.resolve();
+        await held.promise;
+        return settled;
+      },
+    }),
+    { slice: 10 },
+  );
+  const { parts, named } = followed(it_);
+  const gone = new AbortController();
+  const ran = run(it_.bulk, { parts, signal: gone.signal });
+  await committing.promise;
+  gone.abort();
+  parts.span!.end({ method: METHOD, code: 1, reason: "CALL_CANCELLED", endedMs: 1, parts });
+  held.resolve();
+  await ran;
+  expect([named("queue"), named("commit"), parts.slices?.count]).toEqual([1, 1, 1]);
 });

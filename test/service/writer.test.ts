@@ -424,6 +424,7 @@ describe("a call that is followed", () => {
     committed(others: readonly CallSpan[], commit: TracedCommit): void {
       this.told.push([others, commit]);
     }
+    queued(): void {}
     end(): void {}
   }
 

@@ -34,8 +34,12 @@ it.each([
     "http/json",
   ],
 ])("they are where it is said where to, %s", (_, env, variable, protocol) =>
-  expect(otlpAskedIn(env)).toEqual({ variable, endpoint: URL, protocol }),
+  expect(otlpAskedIn(env)).toEqual({ variable, endpoint: URL, protocol, queueMax: 2_048 }),
 );
+
+it("and so many spans may wait as the SDK's variable has it", () => {
+  expect(otlpAskedIn({ [ALL]: URL, OTEL_BSP_MAX_QUEUE_SIZE: "007" })).toMatchObject({ queueMax: 7 });
+});
 
 it.each([
   [

@@ -5,15 +5,18 @@
 import { hostname } from "node:os";
 import { create, type DescMethodUnary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it, vi } from "vitest";
+import { DeleteCountersRequestSchema } from "../../gen/tally/v1/bulk_service_pb.ts";
 import {
   BatchApplyRequestSchema,
   CounterService,
   IncrementRequestSchema,
 } from "../../gen/tally/v1/counter_service_pb.ts";
 import { TallyError } from "../../src/core/errors.ts";
+import { toBatch } from "../../src/service/writer.ts";
 import { CallParts } from "../../src/telemetry/call-parts.ts";
 import { allowAll } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";
+import { increment as incrementOp, single } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { Spans } from "../support/spans.ts";
 import { gate, instead, type Opened, open } from "./door.ts";
@@ -311,6 +314,79 @@ describe("a commit", () => {
     const [told] = spans.told.filter(({ name }) => name === "commit");
     expect(told!.links).toHaveLength(127);
     expect(spans.calls.filter(({ links }) => links.length > 0)).toHaveLength(127);
+  });
+});
+
+describe("a stream that changes something", () => {
+  const DELETE = "/tally.v1.BulkService/DeleteCounters";
+  const deleting: Readonly<Record<string, (port: number, dryRun: boolean) => Promise<unknown>>> = {
+    grpc: async (port, dryRun) => {
+      const request = create(DeleteCountersRequestSchema, { prefix: "a.", dryRun });
+      const bytes = toBinary(DeleteCountersRequestSchema, request);
+      return (await exchange(port, DELETE, [framed(bytes)], SAMPLED)).status;
+    },
+    rest: async (port, dryRun) => {
+      const body = { prefix: "a.", dryRun };
+      return (await send(port, { method: "POST", path: "/v1/counters:delete", headers: SAMPLED, body }))
+        .status;
+    },
+  };
+
+  /** Of 600 counters, which are three slices; a commit takes 7 ms. */
+  async function opened() {
+    const here = await traced({
+      calls: { ratio: 1, slowMs: Number.POSITIVE_INFINITY },
+      store: (real) =>
+        instead(real, {
+          async commit(batch) {
+            const outcomes = await real.commit(batch);
+            here.opened.clock.advance(7);
+            return outcomes;
+          },
+        }),
+    });
+    const counters = Array.from({ length: 600 }, (_, n) => single(incrementOp(`a.${n}`)));
+    await here.opened.store.commit(toBatch(counters));
+    return here;
+  }
+
+  it.each(Object.keys(deleting))(
+    "has, over %s, the wait and the commit of each slice within it",
+    async (door) => {
+      await using here = await opened();
+      expect(["OK", 200]).toContain(await deleting[door]!(here.port, false));
+      const [call] = await callsOf(here.spans, 1);
+      expect(call).toMatchObject({ name: "tally.v1.BulkService/DeleteCounters", traceId: TRACE });
+      expect(call!.attributes).toMatchObject({
+        ...{ "tally.slices": 3, "tally.slices.queue_ms": 0, "tally.slices.commit_ms": 21 },
+      });
+      const within = here.spans.told.filter(({ kind }) => kind === "INTERNAL");
+      const [began] = call!.times;
+      expect(
+        within.map(({ name, parentId, times, attributes }) => [
+          ...[name, parentId, times[0] - began, times[1] - began],
+          attributes["tally.commit.operations"],
+        ]),
+      ).toEqual(
+        [250, 250, 100].flatMap((operations, n) => [
+          ["commit", call!.spanId, 7 * n, 7 * n + 7, operations],
+          ["queue", call!.spanId, 7 * n, 7 * n, undefined],
+        ]),
+      );
+      await vi.waitFor(() => expect(here.opened.logged).toHaveLength(1));
+      expect(here.opened.logged[0]).toMatchObject({
+        event: "call.answered",
+        fields: { rpc: "DeleteCounters", slices: 3, queue_ms: 0, commit_ms: 21, ms: 21 },
+      });
+    },
+  );
+
+  it("and is only tried has none", async () => {
+    await using here = await opened();
+    await deleting.grpc!(here.port, true);
+    const [call] = await callsOf(here.spans, 1);
+    expect(call!.attributes).not.toHaveProperty("tally.slices");
+    expect(here.spans.told).toHaveLength(1);
   });
 });
 

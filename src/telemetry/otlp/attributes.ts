@@ -43,6 +43,11 @@ export function outcomeOf({ code, reason, parts }: TracedCall): Attributes {
     ...(isFault(code) && { "error.type": CODES[code]! }),
     ...(reason !== undefined && { "tally.reason": reason }),
     ...(parts.isReplayed && { "tally.replayed": true }),
+    ...(parts.slices && {
+      "tally.slices": parts.slices.count,
+      "tally.slices.queue_ms": parts.slices.queueMs,
+      "tally.slices.commit_ms": parts.slices.commitMs,
+    }),
   };
 }
 

@@ -48,12 +48,13 @@ export class OtlpCallSpan implements CallSpan {
     for (const other of named) other.#span.addLink({ context: span.spanContext() });
   }
 
+  queued(beganMs: number, endedMs: number): void {
+    this.#tracer.startSpan("queue", { startTime: this.#at(beganMs) }, this.#within).end(this.#at(endedMs));
+  }
+
   end(call: TracedCall): void {
     const { method, parts, endedMs } = call;
-    if (parts.queuedMs !== undefined)
-      this.#tracer
-        .startSpan("queue", { startTime: this.#at(parts.queuedMs) }, this.#within)
-        .end(this.#at(parts.cutMs ?? endedMs));
+    if (parts.queuedMs !== undefined) this.queued(parts.queuedMs, parts.cutMs ?? endedMs);
     if (method !== this.#method) {
       this.#span.updateName(methodOf(method));
       this.#span.setAttribute("rpc.method", methodOf(method));

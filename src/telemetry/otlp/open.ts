@@ -5,22 +5,25 @@ import {
   envDetector,
   resourceFromAttributes,
 } from "@opentelemetry/resources";
-import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from "@opentelemetry/sdk-trace-base";
+import { BasicTracerProvider, type SpanExporter } from "@opentelemetry/sdk-trace-base";
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../telemetry.ts";
-import type { OtlpProtocol } from "../otlp-asked.ts";
+import type { Metrics } from "../metrics.ts";
+import type { OtlpAsked, OtlpProtocol } from "../otlp-asked.ts";
+import type { SpanDroppedReason } from "../series.ts";
+import { BoundedQueue } from "./bounded-queue.ts";
 import { ToldExporter } from "./told-exporter.ts";
 import { OtlpTracing } from "./tracing.ts";
 
 /** Where and how often spans are sent. */
-export interface OtlpOptions {
-  readonly protocol: OtlpProtocol;
+export interface OtlpOptions extends Pick<OtlpAsked, "protocol" | "queueMax"> {
   /** Of Tally. */
   readonly version: string;
   /** Tells this process from others. */
   readonly instance: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly chance: () => number;
   readonly ratio: number;
 }
@@ -38,22 +41,28 @@ export interface OpenTracing {
 
 /**
  * Record calls, and send them by OTLP over HTTP, as the environment of the process says (OTEL_*, which OpenTelemetry's SDK reads
- * by itself): from a buffer of 2,048 spans, if that does not say otherwise. What there is no room for is dropped, so that a
- * collector which is away costs no call any time, and no memory but this.
+ * by itself): from a buffer of so many spans. What there is no room for is dropped, so that a collector which is away costs
+ * no call any time, and no memory but this; and it is counted, as what could not be sent is.
  *
  * Nothing is made global: no other library of the process is traced, and none finds these spans.
  *
  * @throws an error with the code ERR_MODULE_NOT_FOUND, where the package that writes this protocol is not there
  */
 export async function openOtlp(options: OtlpOptions): Promise<OpenTracing> {
-  const { protocol, version, instance, clock, log, chance, ratio } = options;
-  const exporter = new ToldExporter(await EXPORTERS[protocol](), log);
+  const { protocol, queueMax, version, instance, clock, log, metrics, chance, ratio } = options;
+  const dropping = (reason: SpanDroppedReason) => {
+    const place = metrics.know("traceSpansDropped", { reason });
+    return (spans = 1) => {
+      metrics.numbers[place]! += spans;
+    };
+  };
+  const exporter = new ToldExporter(await EXPORTERS[protocol](), log, dropping("export_failed"));
   const own = { "service.name": "tally", "service.version": version, "service.instance.id": instance };
   const provider = new BasicTracerProvider({
     resource: defaultResource()
       .merge(resourceFromAttributes({ ...own, "host.name": hostname() }))
       .merge(detectResources({ detectors: [envDetector] })), // Not that of the process: its arguments may have a password.
-    spanProcessors: [new BatchSpanProcessor(exporter)],
+    spanProcessors: [new BoundedQueue(exporter, queueMax, dropping("queue_full"))],
   });
   const tracing = new OtlpTracing(provider.getTracer("tally", version), clock, chance, ratio);
   return {

@@ -3,15 +3,21 @@ import type { Log } from "../../telemetry.ts";
 
 type Done = Parameters<SpanExporter["export"]>[1];
 
-/** Sends spans, and tells the log when that begins to fail, and when it succeeds again: once each, however long it lasts. */
+/**
+ * Sends spans, and tells the log when that begins to fail, and when it succeeds again: once each, however long it lasts. How
+ * many each attempt has lost is counted.
+ */
 export class ToldExporter implements SpanExporter {
   readonly #exporter: SpanExporter;
   readonly #log: Log;
+  readonly #dropped: (spans: number) => void;
   #lost = 0;
 
-  constructor(exporter: SpanExporter, log: Log) {
+  /** @param dropped  told how many could not be sent, each time */
+  constructor(exporter: SpanExporter, log: Log, dropped: (spans: number) => void) {
     this.#exporter = exporter;
     this.#log = log;
+    this.#dropped = dropped;
   }
 
   /** Whether the last ones could not be sent. */
@@ -24,6 +30,7 @@ export class ToldExporter implements SpanExporter {
       if (result.code !== SUCCESS) {
         if (!this.isFailing) this.#log("traces.unsent", { detail: reasonOf(result.error) });
         this.#lost += spans.length;
+        this.#dropped(spans.length);
       } else if (this.isFailing) {
         this.#log("traces.sent_again", { lost: this.#lost });
         this.#lost = 0;

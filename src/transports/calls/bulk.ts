@@ -51,7 +51,7 @@ function bulkCall(
       const request = readRequest<BulkMethod["input"]>(method.input, bytes);
       if ("code" in request) return request;
       const { prefix, labels, after, note, dryRun, ...rest } = request.message;
-      const { access, caller, callerName, signal, draining } = context;
+      const { access, caller, callerName, signal, draining, parts } = context;
       // A dry run tells which counters there are, and leaves no trace: so it is a list, too.
       const denied = access?.denial(dryRun ? needed | Permission.READ : needed, { prefix });
       if (denied !== undefined) return denied;
@@ -65,7 +65,7 @@ function bulkCall(
         dryRun,
       };
       const charge = (operations: number) => access?.charge(operations);
-      const slices = bulk.run(work, { caller, callerName, signal, charge });
+      const slices = bulk.run(work, { caller, callerName, signal, charge, parts });
       for (;;) {
         const slice = await slices.next();
         if (slice.done) return slice.value && { ...slice.value, midway: true };

@@ -1,7 +1,7 @@
 import type { DescMethodStreaming } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
-import { traceFieldOf } from "../../telemetry/call-parts.ts";
+import { type CallParts, traceFieldOf } from "../../telemetry/call-parts.ts";
 import type { Log } from "../../telemetry.ts";
 import { headersRefusedToStream } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
@@ -53,6 +53,8 @@ export interface StreamContext extends Permit {
   readonly draining: AbortSignal;
   /** Have the answer carry metadata, its headers at once. Once, before the first message. */
   attach(metadata: AnswerMetadata): void;
+  /** To be told how far it has come; undefined: nobody asks. */
+  readonly parts?: CallParts | undefined;
 }
 
 /** How much of streams there may be. */
@@ -151,7 +153,8 @@ export class Streams {
       stream.admit(permit);
       if (signal.aborted) return;
       const attach = (metadata: AnswerMetadata) => stream.attach(metadata);
-      const context = { ...permit, deadline, signal, draining: this.#draining.signal, attach };
+      const { parts } = head;
+      const context = { ...permit, deadline, signal, draining: this.#draining.signal, attach, parts };
       stream.changing = call.changes === true;
       const answers = call.open(until(signal, requestsOf(stream)), context);
       while (!signal.aborted) {

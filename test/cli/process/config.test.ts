@@ -434,6 +434,7 @@ same fields:
 | \`code\`, \`outcome\` | gRPC's code, at every door; and OK, or the reason why it was refused |
 | \`ms\` | from its headers to its answer, in milliseconds; of a stream to its end |
 | \`queue_ms\`, \`commit_ms\` | of what changes something: how long it waited for its commit, and that took, with others' changes in it |
+| \`slices\` | of a stream that changes something, in how many slices it was committed; then the two before are of all of them together |
 | \`load_ms\`, \`decide_ms\`, \`save_ms\`, \`sync_ms\` | the parts of that commit, as far as the store tells them apart; the rest of it is to and from the thread that writes |
 | \`by\`, \`key_id\`, \`address\` | the principal, its key, and where it came from, as \`call.denied\` has them; of who was let in, while \`auth\` is on |
 | \`trace_id\` | of the trace that it is in: the one that its header \`traceparent\` names, if that is well-formed, or one that it [began](tracing.md) |

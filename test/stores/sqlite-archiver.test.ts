@@ -158,9 +158,13 @@ describe("an archiver", () => {
     const found = { ...at, basedOn: "x.1", file, epoch: "first" };
     expect(() => other.open(found)).toThrow("in use");
     archiver.close();
-    writeFileSync(join(dir, "archive/first/left.zst.part"), "");
+    const left = join(dir, "archive/first/0000000001-0000000009.zst.part");
+    writeFileSync(left, "");
+    const strays = ["notes.part", "part~.part"].map((name) => join(dir, "archive/first", name));
+    writeFileSync(strays[0]!, "");
+    mkdirSync(strays[1]!); // As rsync keeps what it has in part.
     expect(other.open(found)).toBe(1);
-    expect(existsSync(join(dir, "archive/first/left.zst.part"))).toBe(false);
+    expect([left, ...strays].map((each) => existsSync(each))).toEqual([false, true, true]);
     other.close();
     const anew = (changed: object) => {
       const third = new Archiver(join(dir, "archive"), path);

@@ -4,7 +4,7 @@ import { TallyError } from "../../../core/errors.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { holdLock, type Lock } from "../file/lock.ts";
 import { frameAt, type WalHead } from "../file/wal.ts";
-import { clearParts, pieceName, piecesIn, writeWhole } from "./folder.ts";
+import { clearParts, PROBE, pieceName, piecesIn, writeWhole } from "./folder.ts";
 import { type End, noteClosed, takeClosed, whyNot } from "./going-on.ts";
 import { type ChangeTime, type PieceToWrite, pieceOf, readPiece } from "./piece.ts";
 import type { StoreFound, WalPlace, WalPoint } from "./shared.ts";
@@ -196,5 +196,4 @@ function nextGeneration(end: End, wal: WalHead): End {
   return { ...end, generation, salts: wal.salts, frame: 0, sums: wal.sums };
 }
 
-const PROBE = "probe";
 const PROBE_BYTES = 2 ** 16;

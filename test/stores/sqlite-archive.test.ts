@@ -24,8 +24,11 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import type { CatalogueWrite } from "../../src/core/catalogue.ts";
+import { newEpoch } from "../../src/core/epoch.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import type { RestoreUntil } from "../../src/service/store-backup.ts";
+import type { CatalogueChanges } from "../../src/service/store-catalogue.ts";
 import { pieceName } from "../../src/stores/sqlite/archive/folder.ts";
 import { factsOf } from "../../src/stores/sqlite/archive/piece.ts";
 import { backupSqlite } from "../../src/stores/sqlite/backup/backup.ts";
@@ -54,9 +57,9 @@ beforeEach(() => {
   clock = new HandClock();
 });
 
-function open(options: { waitingBytesMax?: number; plain?: boolean } = {}): Promise<Store> {
-  const { plain = false, ...rest } = options;
-  return openSqlite(path, {
+function open(options: { waitingBytesMax?: number; plain?: boolean; at?: string } = {}): Promise<Store> {
+  const { plain = false, at = path, ...rest } = options;
+  return openSqlite(at, {
     ...{ clock, newUid: () => v7(), retention: DEFAULT_RETENTION, cachedCountersMax: 100, warn: () => {} },
     ...(!plain && { archive: { dir: archive, ...rest } }),
   });
@@ -73,20 +76,25 @@ async function second(store: Store): Promise<void> {
     .toBe(clock.now());
 }
 
-function backup(to = join(dir, "b.tar")): Promise<unknown> {
-  return backupSqlite(path, {
+function backup(to = join(dir, "b.tar"), of = path): Promise<unknown> {
+  return backupSqlite(of, {
     ...{ to, scratch: undefined, bytesPerSecond: Number.POSITIVE_INFINITY, clock, signal },
     ...{ onProgress: () => {}, warn: () => {} },
   });
 }
 
 let restores = 0;
-async function restore(until: RestoreUntil | undefined, from = join(dir, "b.tar"), of = archive) {
+async function restore(
+  until: RestoreUntil | undefined,
+  from = join(dir, "b.tar"),
+  of = archive,
+  rewrite: (catalogue: CatalogueChanges) => readonly CatalogueWrite[] = () => [],
+) {
   const to = join(dir, `restored-${++restores}`, "tally.db");
   mkdirSync(join(to, ".."));
   const told: string[] = [];
   const { reached } = await restoreSqlite(from, to, {
-    ...{ newLogId: v7(), rewrite: () => [], onProgress: () => {}, signal },
+    ...{ newLogId: v7(), rewrite, onProgress: () => {}, signal },
     archive: { dir: of, until, warn: (sentence) => void told.push(sentence) },
   });
   expect(readdirSync(join(to, "..")).filter((name) => !name.endsWith("-lock"))).toEqual(["tally.db"]);
@@ -610,12 +618,45 @@ describe("an archive that cannot be written", () => {
     expect((await restore(undefined)).values).toMatchObject({ a: 24 });
   }, 120_000);
 
+  it("is of one store: another one, started on it later, counts and is told; a restored one goes on beside, and each is restored", async () => {
+    const store = await begun();
+    await count(store, 1);
+    await second(store);
+    await store.close();
+    const there = readdirSync(join(archive, "first"));
+    const other = await open({ at: join(dir, "other.db") });
+    await apply(other, increment("a"));
+    await other.maintain();
+    expect(other.archive!.status.state).toBe("broken");
+    await expect
+      .poll(() => other.archive!.status.failure)
+      .toMatch(/has the archive of another store .* a folder of its own/);
+    await other.close();
+    expect(readdirSync(join(archive, "first"))).toEqual(there);
+
+    let epochs = 0;
+    const { to } = await restore({ position: 3 }, undefined, undefined, (catalogue) => [
+      newEpoch(catalogue, Buffer.of(0, 0, 0, ++epochs)).write,
+    ]);
+    const restored = await open({ at: to });
+    await expect
+      .poll(() => restored.archive!.status)
+      .toMatchObject({ state: "archiving", why: "there is none yet" });
+    await second(restored);
+    await backup(join(dir, "c.tar"), to);
+    await count(restored, 4);
+    await second(restored);
+    await restored.close();
+    const again = await open();
+    expect(again.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+    await again.close();
+    expect((await restore({ position: 4 })).values).toEqual({ a: 4 });
+    expect((await restore({ position: 7 }, join(dir, "c.tar"))).values).toEqual({ a: 7 });
+  });
+
   it("is of one server at a time: another one is told so, and counts", async () => {
     const store = await begun();
-    const other = await openSqlite(join(dir, "other.db"), {
-      ...{ clock, newUid: () => v7(), retention: DEFAULT_RETENTION, cachedCountersMax: 100, warn: () => {} },
-      archive: { dir: archive },
-    });
+    const other = await open({ at: join(dir, "other.db") });
     expect(other.archive!.status.state).toBe("broken");
     await expect.poll(() => other.archive!.status.failure).toMatch(/archive is in use/);
     await apply(other, increment("a"));

@@ -39,7 +39,15 @@ beforeEach(() => {
     db.close();
   });
   const file = { bytes: "0", mtimeNs: "0" };
-  const found = { salts: undefined, frames: 0, walId: "x.1", basedOn: null, file, epoch: "first" };
+  const found = {
+    salts: undefined,
+    frames: 0,
+    walId: "x.1",
+    basedOn: null,
+    file,
+    epoch: "first",
+    storeId: null,
+  };
   expect(archiver.open(found)).toBeUndefined();
   expect(archiver.why).toBe("there is none yet");
   position = 0;
@@ -49,9 +57,7 @@ function point(walId = "x.2"): WalPoint {
   const [{ log: frames }] = db.pragma("wal_checkpoint(NOOP)") as [{ log: number }];
   const salts = readWalHead(readFileSync(`${path}-wal`))!.salts;
   return {
-    salts,
-    frames,
-    walId,
+    ...{ salts, frames, walId, storeId: "s.1" },
     position: ++position,
     changes: [[position, 1_000 * position]],
     now: 1_000 * position,
@@ -145,7 +151,7 @@ describe("an archiver", () => {
         [2, 2_000],
       ],
     ]);
-    expect(readdirSync(join(dir, "archive/first"))).toEqual(["0000000001-0000000001.zst"]);
+    expect(readdirSync(join(dir, "archive/first"))).toEqual(["0000000001-0000000001.zst", "store.json"]);
   });
 
   it("goes on only from a piece that is whole, in a folder that nobody else has", () => {
@@ -155,7 +161,7 @@ describe("an archiver", () => {
     archiver.take(at);
     const other = new Archiver(join(dir, "archive"), path);
     const file = { bytes: "0", mtimeNs: "0" };
-    const found = { ...at, basedOn: "x.1", file, epoch: "first" };
+    const found = { ...at, basedOn: "x.1", file, epoch: "first", storeId: "s.1" };
     expect(() => other.open(found)).toThrow("in use");
     archiver.close();
     const left = join(dir, "archive/first/0000000001-0000000009.zst.part");
@@ -184,6 +190,44 @@ describe("an archiver", () => {
     const name = join(dir, "archive/first/0000000001-0000000001.zst");
     writeFileSync(name, readFileSync(name).subarray(0, -3));
     expect(anew({})).toEqual([undefined, expect.stringContaining("damaged: it was cut short")]);
+  });
+
+  it("is of one store: another one is told what to do, and leaves it as it is, whatever is noted of whose it is", () => {
+    archiver.begin({ salts: undefined, frames: 0, position: 0, now: 1 });
+    insert(10);
+    archiver.take(point());
+    archiver.close();
+    const first = join(dir, "archive/first");
+    const there = readdirSync(first);
+    const file = { bytes: "0", mtimeNs: "0" };
+    const openAs = (storeId: string | null) => {
+      const other = new Archiver(join(dir, "archive"), path);
+      onTestFinished(() => other.close());
+      return () =>
+        other.open({
+          salts: undefined,
+          frames: 0,
+          walId: "y.1",
+          basedOn: null,
+          file,
+          epoch: "first",
+          storeId,
+        });
+    };
+    for (const [storeId, name] of [
+      ["s.2", "s.2"],
+      [null, "new"],
+    ] as const)
+      expect(openAs(storeId)).toThrow(
+        `has the archive of another store (s.1; this one is ${name}), and nothing of this one is archived: give it a folder of its own (archive-dir), and restart it; or, where that archive is of no use any more, move ${first} away`,
+      );
+    expect(readdirSync(first)).toEqual(there);
+    for (const text of ["", "null", "7", '{"format":"tally-archive-store/2"}', '{"storeId":"s.1"}']) {
+      writeFileSync(join(first, "store.json"), text);
+      expect(openAs("s.1"), text).toThrow("store.json does not say whose archive first is");
+    }
+    rmSync(join(first, "store.json"));
+    expect(openAs("s.1")()).toBeUndefined(); // As of an older Tally.
   });
 
   it("makes what zstd unpacks", () => {

@@ -6,6 +6,7 @@ import { holdLock, type Lock } from "../file/lock.ts";
 import { frameAt, type WalHead } from "../file/wal.ts";
 import { clearParts, PROBE, pieceName, piecesIn, writeWhole } from "./folder.ts";
 import { type End, noteClosed, takeClosed, whyNot } from "./going-on.ts";
+import { assertOwner, noteOwner } from "./owner.ts";
 import { type ChangeTime, type PieceToWrite, pieceOf, readPiece } from "./piece.ts";
 import type { StoreFound, WalPlace, WalPoint } from "./shared.ts";
 import { committedFrames, sumsAfter, withWal } from "./wal-reading.ts";
@@ -25,6 +26,10 @@ export class Archiver {
   /** The piece that was written last. */
   #last: string | undefined;
   #changes: ChangeTime[] = [];
+  /** Of the store; null until it has one. */
+  #storeId: string | null = null;
+  /** Whether it is noted in the folder whose it is. */
+  #isOwned = false;
   /** Why it does not go on from what was there, as what follows "because". */
   #why: string | undefined;
 
@@ -54,6 +59,7 @@ export class Archiver {
   open(found: StoreFound): number | undefined {
     this.#folder = join(this.#dir, found.epoch);
     this.#why = "it could not be read or written at the start";
+    this.#storeId = found.storeId;
     this.probe();
     const closed = takeClosed(this.#folder);
     const name = piecesIn(this.#folder).names.at(-1);
@@ -100,6 +106,7 @@ export class Archiver {
   giveUp(): void {
     this.#why = "it had broken off";
     this.#end = undefined;
+    this.#isOwned = false;
     this.#changes = [];
   }
 
@@ -116,7 +123,9 @@ export class Archiver {
       throw unusable(`${this.#last} was taken away: what is archived from then on cannot be restored.`);
     if (point.frames === 0) return false;
     if (this.#end.salts === point.salts && this.#end.frame >= point.frames) return false;
+    this.#storeId = point.storeId;
     this.#ready();
+    this.#own();
     withWal(this.#walPath, (fd, wal) => {
       if (wal === undefined || wal.salts !== point.salts)
         throw unusable(`${this.#walPath} is another one than was to be archived.`);
@@ -147,9 +156,18 @@ export class Archiver {
   #ready(): void {
     if (!statSync(this.#dir, { throwIfNoEntry: false })?.isDirectory())
       throw unusable(`${this.#dir} is not there, or is no folder.`);
+    this.#isOwned ||= assertOwner(this.#folder!, this.#storeId); // Of another's nobody is kept off it.
     this.#lock ??= holdLock(join(this.#dir, "archive"));
+    this.#isOwned ||= assertOwner(this.#folder!, this.#storeId); // Somebody may have begun it just then.
     if (!existsSync(this.#folder!)) mkdirSync(this.#folder!, { mode: 0o700 });
     else if (this.#end === undefined) clearParts(this.#folder!);
+  }
+
+  /** Note whose it is, once the store has an id. */
+  #own(): void {
+    if (this.#isOwned || this.#storeId === null) return;
+    noteOwner(this.#folder!, this.#storeId);
+    this.#isOwned = true;
   }
 
   #endIn(name: string): End {

@@ -29,7 +29,8 @@ export function pieceName({
 const DIGITS = 10;
 const ENDING = ".zst";
 const NAME = /^\d{10}-\d{10}\.zst$/;
-/** What stands beside the pieces: what the store was when it was closed, and what only shows that something can be written. */
+/** What stands beside the pieces: whose they are, what the store was when it was closed, and what only shows that something can be written. */
+export const OWNER = "store.json";
 export const CLOSED = "closed.json";
 export const PROBE = "probe";
 /** What is not whole yet ends in this. */
@@ -57,7 +58,7 @@ export function clearParts(folder: string): void {
 }
 
 function isOurs(name: string): boolean {
-  return NAME.test(name) || name === CLOSED || name === PROBE;
+  return NAME.test(name) || [OWNER, CLOSED, PROBE].includes(name);
 }
 
 /**

@@ -2,6 +2,7 @@ import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { Database, Statement } from "better-sqlite3";
 import { epochIn } from "../../../core/epoch.ts";
 import { CatalogueReader } from "../rows/catalogue-rows.ts";
+import { readCopying } from "../rows/copying-row.ts";
 import { FIRST_EPOCH } from "./folder.ts";
 import { markOf } from "./going-on.ts";
 import type { ChangeTime } from "./piece.ts";
@@ -87,6 +88,7 @@ export class ArchiveGate {
       ...this.#place(),
       ...{ walId: id, basedOn: based_on, file: this.#file },
       epoch: epochIn(catalogue) ?? FIRST_EPOCH,
+      storeId: readCopying(db).store_id,
     };
     const serial = this.#send({ open: found });
     const isOpen = this.#shared.waitFor(serial, PATIENCE_MS);
@@ -183,7 +185,14 @@ export class ArchiveGate {
     this.#position = this.#statements!.end.get()!;
     const { id } = this.#statements!.binding.get()!;
     const serial = this.#send({
-      point: { ...place, walId: id!, position: this.#position, changes, now: this.now },
+      point: {
+        ...place,
+        storeId: this.#statements!.storeId.get()!,
+        walId: id!,
+        position: this.#position,
+        changes,
+        now: this.now,
+      },
     });
     this.#told = { ...place, serial };
     if (this.#begun !== undefined) this.#begun.first ??= serial;
@@ -223,6 +232,7 @@ interface Statements {
   readonly binding: { get(): { id: string | null; based_on: string | null } | undefined };
   readonly changes: Statement<[number], { position: number; time_ms: number }>;
   readonly end: Statement<[], number>;
+  readonly storeId: Statement<[], string | null>;
   frames(): number;
 }
 
@@ -236,6 +246,7 @@ function statementsOf(db: Database): Statements {
         "SELECT position, time_ms FROM change_log WHERE position > ? ORDER BY position",
       )
       .safeIntegers(false),
+    storeId: db.prepare<[], string | null>("SELECT store_id FROM copying").pluck(),
     end: db.prepare<[], number>("SELECT log_end FROM service_time").pluck().safeIntegers(false),
     frames: () => {
       const [{ log }] = db.pragma("wal_checkpoint(NOOP)") as [{ log: bigint | number }];

@@ -13,6 +13,8 @@ export interface StoreFound {
   readonly file: FileMark;
   /** Which folder of the archive is its own. */
   readonly epoch: string;
+  /** What tells it from all other stores; null of one that has none yet. */
+  readonly storeId: string | null;
 }
 
 /** What a file that nobody has written to is known by. */
@@ -29,6 +31,8 @@ export interface WalPlace {
 
 /** How far a WAL is committed, and what is to be known of it. */
 export interface WalPoint extends WalPlace {
+  /** Of the store; see StoreFound. */
+  readonly storeId: string | null;
   readonly walId: string;
   /** Of the change log's latest commit. */
   readonly position: number;

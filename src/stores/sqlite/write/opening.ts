@@ -95,7 +95,7 @@ export function openForWriting(
       takeInWhole(db, binding, gate);
     }
     if (walFrames(db) === 0n) gate?.boundary();
-    assertDurable(db, head, purpose, binding);
+    assertDurable(db, head, purpose, binding, gate && startId);
     const whereabouts = new Whereabouts(path);
     const checkpoints = new Checkpoints(db, whereabouts, binding, metrics, gate);
     const abandon = connections.abandon.bind(connections);
@@ -213,12 +213,22 @@ function assertNoHalfCopy(db: Database.Database, path: string): void {
 /**
  * The pragma reads 2 whatever is in force until something was written, so this looks after a write: one that
  * changes a byte, because SQLite leaves a page alone that would stay the same. Also shows that fsync works here.
+ *
+ * @param newStoreId  of one that is archived and has no id yet: by it its archive is told from others
  */
-function assertDurable(db: Database.Database, head: Head, purpose: Purpose, binding: WalBinding): void {
+function assertDurable(
+  db: Database.Database,
+  head: Head,
+  purpose: Purpose,
+  binding: WalBinding,
+  newStoreId: string | undefined,
+): void {
   const begin = db.transaction(() => {
     if (purpose === "serve") {
       head.set({ starts: head.row.starts + 1n });
       forgetCopy(db);
+      if (newStoreId !== undefined && readCopying(db).store_id === null)
+        writeCopying(db, { store_id: newStoreId });
     } else writeCopying(db, { opens: readCopying(db).opens + 1n });
     head.noteSchema();
     head.save();

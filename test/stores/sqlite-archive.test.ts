@@ -18,6 +18,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -506,6 +507,66 @@ describe("an archive that cannot be written", () => {
     for (const position of [4, 8, 13]) expect((await restore({ position })).values).toEqual({ a: position });
   });
 
+  it.each([
+    ["removed and made again", () => rmSync(archive, { recursive: true }), () => mkdirSync(archive)],
+    [
+      "emptied",
+      () => {
+        for (const name of readdirSync(archive)) rmSync(join(archive, name), { recursive: true });
+      },
+      () => {},
+    ],
+    ["without its last piece", () => rmSync(join(archive, "first", pieces().at(-1)!)), () => {}],
+  ])("that is %s is begun anew within seconds, and nobody else gets it", async (_, harm, mend) => {
+    const store = await begun();
+    const { beganMs } = store.archive!.status;
+    harm();
+    mend();
+    await expect
+      .poll(async () => {
+        clock.advance(1_000);
+        await store.maintain();
+        return store.archive!.status.beganMs;
+      })
+      .toBeGreaterThan(beganMs);
+    expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 1 });
+    await second(store);
+    await expect.poll(() => store.archive!.status.why).toMatch(/first\/\d+-\d+\.zst was taken away$/);
+    expect(() => holdLock(join(archive, "archive"))).toThrow(/in use/);
+    await backup(join(dir, "c.tar"));
+    await count(store, 2);
+    await second(store);
+    await store.close();
+    expect((await restore({ position: 4 }, join(dir, "c.tar"))).values).toEqual({ a: 4 });
+  });
+
+  it("of which another disk is in the place is waited for, and gone on with", async () => {
+    const store = await begun();
+    renameSync(archive, `${archive}-away`);
+    symlinkSync("/proc/self", archive); // A folder of another disk, into which nobody can write.
+    clock.advance(1_000);
+    await count(store, 2);
+    await expect
+      .poll(async () => {
+        await store.maintain();
+        return store.archive!.status;
+      })
+      .toMatchObject({
+        ...{ state: "archiving", isAway: true, breaks: 0 },
+        failure: expect.stringMatching(
+          /is another disk's than what was archived.*mount that one again.*or restart/,
+        ),
+      });
+    rmSync(archive);
+    renameSync(`${archive}-away`, archive);
+    await second(store);
+    await expect
+      .poll(() => store.archive!.status)
+      .toMatchObject({ isAway: false, failure: undefined, breaks: 0 });
+    await store.close();
+    expect((await restore({ position: 5 })).values).toEqual({ a: 5 });
+  });
+
   it("breaks off when too much waits for it, and begins anew, with what can be restored before and after", async () => {
     const store = await open({ waitingBytesMax: 20 * MIB });
     await count(store, 3);
@@ -654,13 +715,21 @@ describe("an archive that cannot be written", () => {
     expect((await restore({ position: 7 }, join(dir, "c.tar"))).values).toEqual({ a: 7 });
   });
 
-  it("is of one server at a time: another one is told so, and counts", async () => {
-    const store = await begun();
-    const other = await open({ at: join(dir, "other.db") });
-    expect(other.archive!.status.state).toBe("broken");
-    await expect.poll(() => other.archive!.status.failure).toMatch(/archive is in use/);
-    await apply(other, increment("a"));
-    await other.close();
+  it("is of one server at a time: another one is told so, and counts, until it can begin", async () => {
+    const held = holdLock(join(archive, "archive"));
+    const store = await open();
+    expect(store.archive!.status.state).toBe("broken");
+    await expect.poll(() => store.archive!.status.failure).toMatch(/archive is in use/);
+    await count(store, 3);
+    held.release();
+    clock.advance(1_000);
+    await expect
+      .poll(async () => {
+        await store.maintain();
+        return store.archive!.status.state;
+      })
+      .toBe("archiving");
+    await backup(); // Of before the next change: it is gone on from all the same.
     await count(store, 1);
     await second(store);
     await store.close();

@@ -6,7 +6,9 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -228,6 +230,41 @@ describe("an archiver", () => {
     }
     rmSync(join(first, "store.json"));
     expect(openAs("s.1")()).toBeUndefined(); // As of an older Tally.
+  });
+
+  it("writes nothing where another disk is in its place, also once it has broken off; a start does, and says so", () => {
+    archiver.begin({ salts: undefined, frames: 0, position: 0, now: 1 });
+    insert(10);
+    archiver.take(point());
+    const archive = join(dir, "archive");
+    renameSync(archive, `${archive}-away`);
+    expect(() => archiver.take(point())).toThrow(`${archive} is not there, or is no folder.`);
+    symlinkSync("/proc/self", archive); // A folder of another disk, into which nobody can write.
+    const another = /is another disk's than what was archived, which is not in it: mount that one again/;
+    expect(() => archiver.take(point())).toThrow(another);
+    archiver.giveUp();
+    expect(() => archiver.probe()).toThrow(another);
+    rmSync(archive);
+    symlinkSync(`${archive}-away`, archive);
+    archiver.probe();
+    archiver.close();
+    rmSync(archive);
+    mkdirSync(archive);
+    const file = { bytes: "0", mtimeNs: "0" };
+    const found = {
+      salts: undefined,
+      frames: 0,
+      walId: "x.2.archived",
+      basedOn: "x.1",
+      file,
+      storeId: "s.1",
+    };
+    const started = new Archiver(archive, path);
+    onTestFinished(() => started.close());
+    expect(started.open({ ...found, epoch: "first" })).toBeUndefined();
+    expect(started.why).toMatch(/^its folder is empty, though the store was archived before: .*is mounted$/);
+    expect(started.open({ ...found, epoch: "0a0b0c0d" })).toBeUndefined(); // Of one that was restored.
+    expect(started.why).toBe("there is none yet");
   });
 
   it("makes what zstd unpacks", () => {

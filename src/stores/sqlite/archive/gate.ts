@@ -152,13 +152,15 @@ export class ArchiveGate {
   tick(now: number): void {
     this.now = now;
     if (this.#isBusy) return;
-    if (this.#begun !== undefined && this.#shared.outcomeOf(this.#begun.serial) === "failed") this.giveUp();
+    const isUnbegun = this.#begun !== undefined && this.#shared.outcomeOf(this.#begun.serial) === "failed";
+    if (isUnbegun || this.#shared.lost) this.giveUp();
     else if (this.#shared.state === "archiving") this.#point(this.#place());
     else if (!this.#shared.able) this.#send({ probe: true });
   }
 
   /** Counting goes on without it. */
   giveUp(): void {
+    this.#shared.lost = false;
     if (this.#shared.state !== "archiving") return;
     this.#shared.state = "broken";
     this.#shared.able = false;

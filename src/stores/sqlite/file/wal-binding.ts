@@ -38,6 +38,11 @@ export class WalBinding {
     this.#archived = this.#isArchived();
   }
 
+  /** Whether the next commit has a new id. */
+  get isDue(): boolean {
+    return this.#due;
+  }
+
   /** Inside the transaction of every commit. */
   commit(): void {
     this.#written = this.#due;

@@ -17,6 +17,8 @@ export class Checkpoints {
   #commitsSinceLook = 0;
   /** How long the WAL was when somebody who read it kept it from being taken in whole. */
   #heldAt = 0n;
+  /** Whether the archive was begun anew, and nothing is committed since. */
+  #hasBegun = false;
 
   constructor(
     db: Database,
@@ -75,13 +77,20 @@ export class Checkpoints {
    * Once a second, where the store is archived.
    *
    * @param now  milliseconds since the Unix epoch
+   * @returns    whether something is to be committed: the archive was begun anew, and a backup that is made now is to have an id
+   *             that is in it
    * @throws TallyError  as ifDue
    */
-  archive(now: number): void {
-    if (this.#gate === undefined) return;
+  archive(now: number): boolean {
+    if (this.#gate === undefined) return false;
     try {
       this.#gate.tick(now);
-      if (this.#gate.wantsCheckpoint) this.#take("PASSIVE");
+      if (this.#gate.wantsCheckpoint && this.#take("PASSIVE")) {
+        this.#gate.boundary();
+        this.#hasBegun = true;
+      }
+      this.#hasBegun &&= this.#binding.isDue;
+      return this.#hasBegun;
     } catch (error) {
       if (error instanceof TallyError) throw error;
       throw new TallyError("OUTCOME_UNKNOWN", "the disk failed during a checkpoint", { cause: error });
@@ -112,10 +121,7 @@ export class Checkpoints {
   #take(mode: "PASSIVE" | "RESTART"): boolean {
     const since = performance.now();
     const all = this.#whereabouts.checkpointing(() => takeIn(this.#db, mode));
-    if (all) {
-      this.#binding.checkpointed();
-      this.#gate?.boundary();
-    }
+    if (all) this.#binding.checkpointed();
     this.#metrics.observe("checkpointSeconds", this.#seconds, (performance.now() - since) / 1_000);
     return all;
   }

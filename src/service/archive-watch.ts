@@ -49,7 +49,7 @@ export class ArchiveWatch {
     if (state !== "archiving") return ["Nothing is archived: the archive has broken off.", ...failing];
     if (this.#isAway) return failing;
     return [
-      "Nothing can be restored through the archive before the next backup: it was begun anew.",
+      "Nothing can be restored through the archive before the next backup: there is none that it goes on from.",
       ...failing,
     ];
   }

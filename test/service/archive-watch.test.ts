@@ -62,7 +62,7 @@ describe("an archive that is watched", () => {
     expect(at.asked()).toBe(1);
     expect(at.value("broken")).toBe(1);
     expect(at.watch.warnings).toEqual([
-      "Nothing can be restored through the archive before the next backup: it was begun anew.",
+      "Nothing can be restored through the archive before the next backup: there is none that it goes on from.",
     ]);
     at.backedUp(99_999); // One that was begun before.
     expect([at.value("broken"), at.said()]).toEqual([1, []]);
@@ -76,6 +76,24 @@ describe("an archive that is watched", () => {
     at.backups.last = { file: "b.tar", time: 60_000, bytes: 1, seconds: undefined };
     at.becomes({ state: "archiving", upToMs: 100_000, beganMs: 50_000 });
     expect([at.said(), at.asked(), at.value("broken")]).toEqual([[], 0, 0]);
+  });
+
+  it("whose backups were taken away is of no use until there is one again", () => {
+    const at = watched({ beganMs: 50_000 });
+    at.backedUp(60_000);
+    at.said();
+    at.backups.last = undefined;
+    at.watch.look();
+    expect([at.value("broken"), at.watch.warnings]).toEqual([
+      1,
+      [
+        "Nothing can be restored through the archive before the next backup: there is none that it goes on from.",
+      ],
+    ]);
+    at.backedUp(40_000); // One of before it was begun.
+    expect(at.value("broken")).toBe(1);
+    at.backedUp(100_000);
+    expect([at.value("broken"), at.watch.warnings]).toEqual([0, []]);
   });
 
   it("that fails is told of once, and again once it had succeeded; that it breaks off, each time", () => {

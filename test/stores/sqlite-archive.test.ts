@@ -620,6 +620,51 @@ describe("an archive that cannot be written", () => {
     for (const position of [5, 7]) expect((await restore({ position })).values).toEqual({ a: position });
   });
 
+  it.each(["kill", "stop"] as const)(
+    "that is full at a start after a %s is gone on with once it has room, over starts; and begun anew when too much waits",
+    async (how) => {
+      const end = (of: Store) => (how === "kill" ? killed(of) : of.close());
+      let store = await begun();
+      // No piece can be written in the place of these, nor what only shows whether one can.
+      const { head } = factsOf(join(archive, "first", pieces().at(-1)!));
+      const blocks = ["probe", pieceName({ ...head, from: head.to + 1 })].map((name) =>
+        join(archive, "first", `${name}.part`),
+      );
+      for (const block of blocks) mkdirSync(block);
+      await count(store, 4);
+      for (let i = 0; i < 3; i++) {
+        await end(store);
+        store = await open();
+        expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+        await count(store, 2);
+        await store.maintain();
+        await expect.poll(() => store.archive!.status.failure).toMatch(/EISDIR/);
+      }
+      await end(store);
+      const kept = mkdtempSync(join(dir, "kept-"));
+      for (const name of readdirSync(dir))
+        if (/^tally\.db|^archive$/.test(name)) cpSync(join(dir, name), join(kept, name), { recursive: true });
+      store = await open({ waitingBytesMax: 1 });
+      expect(store.archive!.status).toMatchObject({ state: "broken", breaks: 1 });
+      await store.close();
+      for (const name of readdirSync(dir))
+        if (/^tally\.db|^archive$/.test(name)) rmSync(join(dir, name), { recursive: true });
+      for (const name of readdirSync(kept)) renameSync(join(kept, name), join(dir, name));
+      store = await open();
+      expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+      for (const block of blocks)
+        rmSync(join(archive, "first", block.split("/").at(-1)!), { recursive: true });
+      await count(store, 1);
+      await second(store);
+      await expect
+        .poll(() => store.archive!.status)
+        .toMatchObject({ breaks: 0, failure: undefined, why: undefined });
+      await store.close();
+      for (const position of [5, 9, 13, 14])
+        expect((await restore({ position })).values).toEqual({ a: position });
+    },
+  );
+
   it("at a start does not keep it from counting, and begins anew when it can", async () => {
     let store = await begun();
     await count(store, 4);

@@ -53,19 +53,25 @@ export class Archiver {
 
   /**
    * Find out whether the archive goes on with a store as it is found: whether it has all that was written before what stands
-   * in the WAL.
+   * in the WAL. Where it does, nothing is written: what is full now may have room in time.
    *
    * @returns  the position of the change log that it ends at; undefined when it is to begin anew, for which `why` says the reason
-   * @throws   what keeps it from being read or written
+   * @throws   what keeps it from being read; or, where it is to begin anew, from being written
    */
   open(found: StoreFound): number | undefined {
     this.#folder = join(this.#place.dir, found.epoch);
     this.#why = "it could not be read or written at the start";
     this.#storeId = found.storeId;
     const isEmpty = existsSync(this.#place.dir) && epochsIn(this.#place.dir).length === 0;
-    this.probe();
-    const closed = takeClosed(this.#folder);
-    const name = piecesIn(this.#folder).names.at(-1);
+    this.#ready();
+    this.#end = this.#endFor(found, isEmpty);
+    if (this.#end === undefined) this.probe();
+    return this.#end?.position;
+  }
+
+  #endFor(found: StoreFound, isEmpty: boolean): End | undefined {
+    const closed = takeClosed(this.#folder!);
+    const name = piecesIn(this.#folder!).names.at(-1);
     this.#why = undefined;
     if (name === undefined) {
       this.#why = isEmpty && isArchivedId(found.walId) ? ELSEWHERE : "there is none yet";
@@ -82,9 +88,7 @@ export class Archiver {
     this.#why = whyNot(end, found, closed, (frame) =>
       withWal(this.#walPath, (fd, wal) => wal && sumsAfter(fd, wal, frame)),
     );
-    if (this.#why !== undefined) return undefined;
-    this.#end = end;
-    return end.position;
+    return this.#why === undefined ? end : undefined;
   }
 
   /** From now on all is in the archive that is written after a place: what comes before it is in the data file. */

@@ -53,8 +53,11 @@ export function piecesIn(folder: string): {
 
 /** What a process of ours that was killed has left goes; nothing of anybody else's. */
 export function clearParts(folder: string): void {
-  for (const name of readdirSync(folder))
-    if (name.endsWith(PART) && isOurs(name.slice(0, -PART.length))) rmSync(join(folder, name));
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const { name } = entry;
+    if (entry.isFile() && name.endsWith(PART) && isOurs(name.slice(0, -PART.length)))
+      rmSync(join(folder, name));
+  }
 }
 
 function isOurs(name: string): boolean {

@@ -1,6 +1,7 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { Database, Statement } from "better-sqlite3";
 import { epochIn } from "../../../core/epoch.ts";
+import { readAlone } from "../file/alone.ts";
 import { CatalogueReader } from "../rows/catalogue-rows.ts";
 import { readCopying } from "../rows/copying-row.ts";
 import { FIRST_EPOCH } from "./folder.ts";
@@ -37,6 +38,11 @@ export class ArchiveGate {
   readonly #shared: ArchiveShared;
   readonly #port: MessagePort;
   readonly #file: StoreFound["file"];
+  /**
+   * Whether the file says by itself that a server had it. Only then may its WAL be left to it at a start: of one that says it is
+   * closed nobody would miss that (see assertBelongs).
+   */
+  readonly #isFileOpen: boolean;
   readonly #waitingBytesMax: number;
   #statements: Statements | undefined;
   #serial = 0;
@@ -58,6 +64,7 @@ export class ArchiveGate {
     this.#shared = new ArchiveShared(shared);
     this.#port = port;
     this.#file = markOf(path);
+    this.#isFileOpen = readAlone(path)?.binding?.open ?? false;
   }
 
   /** Whether all that was committed before the last whole checkpoint is in the archive, without a gap. */
@@ -99,7 +106,18 @@ export class ArchiveGate {
     }
     this.#position = answer.position;
     this.#shared.state = "archiving";
-    if (!this.passes()) this.giveUp();
+    if (!this.passes()) this.waits();
+  }
+
+  /**
+   * What cannot be archived at a start waits in the WAL, as it does later, where it may; else the archive breaks off.
+   *
+   * @returns  whether it waits
+   */
+  waits(): boolean {
+    if (this.#isFileOpen && this.#mayWait(BigInt(this.#place().frames))) return true;
+    this.giveUp();
+    return false;
   }
 
   /** Whether all of the WAL is archived; waits for that at a start and at the end, for as long as anything is written. */
@@ -121,9 +139,13 @@ export class ArchiveGate {
     if (this.#shared.state !== "archiving") return true;
     const waitMs = Math.min(WAIT_MS_MAX, (Number(frames) * WAIT_MS) / WAIT_FRAMES);
     if (this.#passesWithin(waitMs)) return true;
-    if (frames * FRAME_BYTES < BigInt(this.#waitingBytesMax)) return false;
+    if (this.#mayWait(frames)) return false;
     this.giveUp();
     return true;
+  }
+
+  #mayWait(frames: bigint): boolean {
+    return frames * FRAME_BYTES < BigInt(this.#waitingBytesMax);
   }
 
   #passesWithin(waitMs: number): boolean {

@@ -14,6 +14,8 @@ export class Checkpoints {
   readonly #seconds: number;
   /** Where the store is archived. */
   readonly #gate: ArchiveGate | undefined;
+  /** Whether what was found in the WAL at the start waits there to be archived. */
+  readonly #isWaiting: boolean;
   #commitsSinceLook = 0;
   /** How long the WAL was when somebody who read it kept it from being taken in whole. */
   #heldAt = 0n;
@@ -26,7 +28,9 @@ export class Checkpoints {
     binding: WalBinding,
     metrics: Metrics,
     gate: ArchiveGate | undefined,
+    isWaiting: boolean,
   ) {
+    this.#isWaiting = isWaiting;
     this.#gate = gate;
     this.#db = db;
     this.#whereabouts = whereabouts;
@@ -99,11 +103,14 @@ export class Checkpoints {
 
   /**
    * Once all that a start writes is written: have it in the file. The WAL is left as it is, for while the file says that
-   * it is open, an empty one is one that was emptied.
+   * it is open, an empty one is one that was emptied. What waits to be archived stays there.
    */
   first(): void {
     this.#whereabouts.settle();
-    if (this.#gate?.passes() === false) this.#gate.giveUp();
+    if (this.#gate?.passes() === false) {
+      if (this.#isWaiting && this.#gate.waits()) return;
+      this.#gate.giveUp();
+    }
     this.#take("RESTART");
   }
 

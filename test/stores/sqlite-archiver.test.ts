@@ -262,7 +262,9 @@ describe("an archiver", () => {
     const started = new Archiver(archive, path);
     onTestFinished(() => started.close());
     expect(started.open({ ...found, epoch: "first" })).toBeUndefined();
-    expect(started.why).toMatch(/^its folder is empty, though the store was archived before: .*is mounted$/);
+    expect(started.why).toMatch(
+      /^its folder is empty: if the store was archived before, .* look whether its disk is mounted$/,
+    );
     expect(started.open({ ...found, epoch: "0a0b0c0d" })).toBeUndefined(); // Of one that was restored.
     expect(started.why).toBe("there is none yet");
   });

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { TallyError } from "../../../core/errors.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { frameAt, type WalHead } from "../file/wal.ts";
-import { isArchivedId } from "../file/wal-binding.ts";
 import { clearParts, epochsIn, PROBE, pieceName, piecesIn, writeWhole } from "./folder.ts";
 import { type End, noteClosed, takeClosed, whyNot } from "./going-on.ts";
 import { assertOwner, noteOwner } from "./owner.ts";
@@ -74,7 +73,7 @@ export class Archiver {
     const name = piecesIn(this.#folder!).names.at(-1);
     this.#why = undefined;
     if (name === undefined) {
-      this.#why = isEmpty && isArchivedId(found.walId) ? ELSEWHERE : "there is none yet";
+      this.#why = isEmpty && found.storeId !== null ? ELSEWHERE : "there is none yet";
       return undefined;
     }
     let end: End;
@@ -235,7 +234,10 @@ function nextGeneration(end: End, wal: WalHead): End {
   return { ...end, generation, salts: wal.salts, frame: 0, sums: wal.sums };
 }
 
-/** A restart is how an operator says that it is to begin in what is there now, so it does; but not without a word. */
+/**
+ * A restart is how an operator says that it is to begin in what is there now, so it does; but not without a word, where the store has
+ * an id: of an archive, or of a copy.
+ */
 const ELSEWHERE =
-  "its folder is empty, though the store was archived before: unless that was in another one, look whether its disk is mounted";
+  "its folder is empty: if the store was archived before, and not into another one, look whether its disk is mounted";
 const PROBE_BYTES = 2 ** 16;

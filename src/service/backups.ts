@@ -105,11 +105,17 @@ export class Backups {
     const [folder, last, expected] = [this.#folder, this.#last, this.#last ?? this.#gone];
     if (folder === undefined || expected === undefined || this.#glancing) return;
     this.#glancing = true;
-    const isThere = await isFile(expected.file).catch(() => last !== undefined);
-    this.#glancing = false;
-    if (this.#last !== last || isThere === (last !== undefined)) return;
-    const newest = this.#newest();
-    this.#last = newest?.file === expected.file ? expected : newest; // Its name has the second, not all of its time.
+    try {
+      const isThere = await isFile(expected.file);
+      if (this.#last !== last || isThere === (last !== undefined)) return;
+      const newest = this.#newest();
+      this.#last = newest?.file === expected.file ? expected : newest; // Its name has the second, not all of its time.
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+      return;
+    } finally {
+      this.#glancing = false;
+    }
     this.#gone = this.#last === undefined ? expected : undefined;
     this.#measure();
     if (last === undefined) return;

@@ -520,6 +520,7 @@ describe("an archive that cannot be written", () => {
   ])("that is %s is begun anew within seconds, and nobody else gets it", async (_, harm, mend) => {
     const store = await begun();
     const { beganMs } = store.archive!.status;
+    const before = pieces();
     harm();
     mend();
     await expect
@@ -533,6 +534,9 @@ describe("an archive that cannot be written", () => {
     await second(store);
     await expect.poll(() => store.archive!.status.why).toMatch(/first\/\d+-\d+\.zst was taken away$/);
     expect(() => holdLock(join(archive, "archive"))).toThrow(/in use/);
+    // Whoever copies them elsewhere has none written over.
+    for (const name of pieces()) expect(before.includes(name) || name > before.at(-1)!, name).toBe(true);
+    expect(pieces().at(-1)!.slice(0, 10) > before.at(-1)!.slice(0, 10)).toBe(true);
     await backup(join(dir, "c.tar"));
     await count(store, 2);
     await second(store);

@@ -25,6 +25,8 @@ export class Archiver {
   /** The piece that was written last. */
   #last: string | undefined;
   #changes: ChangeTime[] = [];
+  /** The last that it wrote before it broke off: whoever copies pieces elsewhere gets none of the name of another. */
+  #generation = 0;
   /** What was found gone, as what follows "because". */
   #lost: string | undefined;
   /** Of the store; null until it has one. */
@@ -99,7 +101,8 @@ export class Archiver {
   }: WalPlace & { readonly position: number; readonly now: number }): void {
     this.#ready();
     const name = piecesIn(this.#folder!).names.at(-1);
-    const generation = name === undefined ? 1 : Number(name.slice(0, name.indexOf("-"))) + 1;
+    const last = name === undefined ? 0 : Number(name.slice(0, name.indexOf("-")));
+    const generation = Math.max(last, this.#generation) + 1;
     this.#changes = [];
     this.#last = undefined;
     this.#end = {
@@ -113,6 +116,7 @@ export class Archiver {
     this.#why = this.#lost ?? "it had broken off";
     this.#lost = undefined;
     this.#last = undefined;
+    this.#generation = this.#end?.generation ?? this.#generation;
     this.#end = undefined;
     this.#isOwned = false;
     this.#changes = [];

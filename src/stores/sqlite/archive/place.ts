@@ -57,7 +57,7 @@ export class ArchivePlace {
   hold(): void {
     const path = join(this.dir, LOCKED);
     const found = statOf(`${path}-lock`);
-    if (this.#lock !== undefined && found !== undefined && isSame(found, this.#held!)) return;
+    if (found !== undefined && this.#held !== undefined && isSame(found, this.#held)) return;
     this.release();
     this.#lock = holdLock(path);
     this.#held = statOf(`${path}-lock`);
@@ -67,6 +67,7 @@ export class ArchivePlace {
   release(): void {
     this.#lock?.release();
     this.#lock = undefined;
+    this.#held = undefined;
   }
 }
 

@@ -85,6 +85,10 @@ export const LOG_EVENTS = {
     "warn",
     "A file in backup-dir is cut off or damaged: it is no whole backup, and counts for none.",
   ],
+  "backup.gone": [
+    "warn",
+    "The newest backup is not in backup-dir any more: another one is made, no sooner than an hour after it. Until then a restore begins with an older one, if there is one.",
+  ],
   "backup.warning": ["warn", "A backup was made, and there is something to know of it, as `detail` says."],
   "archive.begun": [
     "info",

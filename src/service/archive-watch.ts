@@ -18,6 +18,7 @@ export class ArchiveWatch {
   #breaks = 0;
   #isBroken = false;
   #isFailing = false;
+  #isAway = false;
   #isWhole = false;
 
   constructor(
@@ -41,16 +42,23 @@ export class ArchiveWatch {
 
   /** What is wrong with it now, a sentence each. */
   get warnings(): readonly string[] {
-    if (this.#isWhole) return [];
-    return this.#archive.status.state === "archiving"
-      ? ["Nothing can be restored through the archive before the next backup: it was begun anew."]
-      : ["Nothing is archived: the archive has broken off."];
+    const { state, failure } = this.#archive.status;
+    const failing =
+      failure === undefined ? [] : [`Nothing can be archived now: ${failure.replace(/\.$/, "")}.`];
+    if (this.#isWhole) return failing;
+    if (state !== "archiving") return ["Nothing is archived: the archive has broken off.", ...failing];
+    if (this.#isAway) return failing;
+    return [
+      "Nothing can be restored through the archive before the next backup: there is none that it goes on from.",
+      ...failing,
+    ];
   }
 
   /** Look how it is. Once a second. */
   look(): void {
     const { log } = this.#telemetry;
-    const { state, breaks, beganMs, failure, why } = this.#archive.status;
+    const { state, breaks, beganMs, isAway, failure, why } = this.#archive.status;
+    this.#isAway = isAway;
     if (failure !== undefined && !this.#isFailing) log("archive.failed", { detail: failure });
     this.#isFailing = failure !== undefined;
     const isBroken = state === "broken";
@@ -59,8 +67,9 @@ export class ArchiveWatch {
     this.#isBroken = isBroken;
     this.#breaks = breaks;
     const { last } = this.#backups;
-    const isWhole = state === "archiving" && last !== undefined && last.time >= beganMs;
-    if (state === "archiving" && !isWhole && this.#askedFor !== beganMs) {
+    const hasBackup = last !== undefined && last.time >= beganMs;
+    const isWhole = state === "archiving" && hasBackup && !isAway;
+    if (state === "archiving" && !hasBackup && this.#askedFor !== beganMs) {
       this.#askedFor = beganMs;
       this.#backups.soon();
       log("archive.begun", why === undefined ? {} : { detail: why });

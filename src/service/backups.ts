@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { type FileHandle, open, rm } from "node:fs/promises";
+import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import { TallyError } from "../core/errors.ts";
@@ -47,6 +47,11 @@ export class Backups {
   /** Why the one that was tried last failed; undefined when it did not. */
   #failure: string | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
+  /** When the one that was made last was begun, by the clock that does not jump. */
+  #begunMs = Number.NEGATIVE_INFINITY;
+  /** What was the newest, and is gone, while there is no other. */
+  #gone: LastBackup | undefined;
+  #glancing = false;
   #running: Promise<void> | undefined;
 
   constructor(making: BackupMaking, settings: BackupSettings, clock: Clock, telemetry: Telemetry) {
@@ -75,7 +80,9 @@ export class Backups {
   /** What is wrong with them now, a sentence each. */
   get warnings(): readonly string[] {
     const unwhole = this.#folder?.unwhole ?? [];
+    const gone = this.#gone && basename(this.#gone.file);
     return [
+      ...(gone === undefined ? [] : [`${gone} is gone from backup-dir, and there is no other backup in it.`]),
       ...(this.#failure === undefined ? [] : [`The last backup failed: ${this.#failure}`]),
       ...unwhole.map(
         (name) => `${name} in backup-dir is no whole backup, and counts for none: move it away.`,
@@ -86,6 +93,37 @@ export class Backups {
   /** One is due now, whenever the next would have been. */
   soon(): void {
     this.#dueMs = Math.min(this.#dueMs, this.#clock.monotonic());
+  }
+
+  /**
+   * Find out whether the newest still is there, for without it a restore begins with an older one, or none. When it is gone another
+   * is made: at once, or an hour after the one before, for somebody may take away each.
+   *
+   * A folder that hangs is waited for. What cannot be looked at is taken to be as it was.
+   */
+  async glance(): Promise<void> {
+    const [folder, last, expected] = [this.#folder, this.#last, this.#last ?? this.#gone];
+    if (folder === undefined || expected === undefined || this.#glancing) return;
+    this.#glancing = true;
+    try {
+      const isThere = await isFile(expected.file);
+      if (this.#last !== last || isThere === (last !== undefined)) return;
+      const newest = this.#newest();
+      this.#last = newest?.file === expected.file ? expected : newest; // Its name has the second, not all of its time.
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+      return;
+    } finally {
+      this.#glancing = false;
+    }
+    this.#gone = this.#last === undefined ? expected : undefined;
+    this.#measure();
+    if (last === undefined) return;
+    this.#telemetry.log("backup.gone", { file: last.file });
+    const { everyMs } = this.#settings;
+    if (everyMs === undefined) return;
+    const soonestMs = this.#begunMs + Math.min(everyMs, RETRY_MS);
+    this.#dueMs = Math.min(this.#dueMs, Math.max(this.#clock.monotonic(), soonestMs));
   }
 
   /** Begin one if it is time. @returns  what resolves when the one that is made has ended; undefined while none is */
@@ -159,6 +197,8 @@ export class Backups {
       });
       const seconds = Math.round(this.#clock.monotonic() - beganMs) / 1_000;
       this.#last = { file, time, bytes, seconds };
+      this.#begunMs = beganMs;
+      this.#gone = undefined;
       this.#failure = undefined;
       this.#measure();
       log("backup.made", { file, bytes, seconds });
@@ -194,10 +234,10 @@ export class Backups {
   }
 
   #measure(): void {
-    if (this.#last === undefined) return;
-    this.#set("backupLastTime", this.#last.time / 1_000);
-    this.#set("backupLastBytes", this.#last.bytes);
-    this.#set("backupLastSeconds", this.#last.seconds ?? 0);
+    const { time = 0, bytes = 0, seconds = 0 } = this.#last ?? {};
+    this.#set("backupLastTime", time / 1_000);
+    this.#set("backupLastBytes", bytes);
+    this.#set("backupLastSeconds", seconds);
   }
 
   #set(
@@ -209,9 +249,23 @@ export class Backups {
   }
 }
 
+/** @throws what keeps it from being looked at */
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return false;
+    throw error;
+  }
+}
+
 /** Look for when one is due. @returns  what ends that, and the one that is made */
 export function startBackups(backups: Backups): { close(): Promise<void> } {
-  const timer = setInterval(() => void backups.look(), LOOK_EVERY_MS);
+  const timer = setInterval(() => {
+    void backups.glance();
+    void backups.look();
+  }, LOOK_EVERY_MS);
   timer.unref();
   return {
     close() {
@@ -222,5 +276,5 @@ export function startBackups(backups: Backups): { close(): Promise<void> } {
 }
 
 const LOOK_EVERY_MS = 1_000;
-/** What is in the way may be gone by then; a day later is late. */
+/** What is in the way may be gone by then; a day later is late. Who moves each backup away does not have them made without end. */
 const RETRY_MS = 3_600_000;

@@ -15,6 +15,11 @@ export interface ArchiveStatus {
   /** Up to when all is in it, and since when there is no gap, in milliseconds since the Unix epoch; 0 before it was begun. */
   readonly upToMs: number;
   readonly beganMs: number;
+  /**
+   * Whether its folder was not there when it was looked last, or another disk was in its place: it may come back with all that is
+   * in it, and until then nothing can be restored through it.
+   */
+  readonly isAway: boolean;
   /** Why nothing could be archived when that was tried last: a sentence; undefined when it could. */
   readonly failure: string | undefined;
   /** Why it was begun anew, as what follows "because"; undefined when it was gone on with. */

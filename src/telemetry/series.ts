@@ -292,7 +292,7 @@ export const SERIES = {
   ),
   archiveBroken: gauge(
     "tally_archive_broken",
-    "Whether the archive is of no use now: 1 while it has a gap, or there is no backup yet that it goes on from, else 0.",
+    "Whether the archive is of no use now: 1 while it has a gap, its folder is not there, or there is no backup that it goes on from, else 0.",
     {},
     "known",
   ),

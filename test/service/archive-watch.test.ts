@@ -17,6 +17,7 @@ function watched(first: Partial<ArchiveStatus> = {}) {
       breaks: 0,
       upToMs: 100_000,
       beganMs: 100_000,
+      isAway: false,
       failure: undefined,
       why: undefined,
     },
@@ -61,7 +62,7 @@ describe("an archive that is watched", () => {
     expect(at.asked()).toBe(1);
     expect(at.value("broken")).toBe(1);
     expect(at.watch.warnings).toEqual([
-      "Nothing can be restored through the archive before the next backup: it was begun anew.",
+      "Nothing can be restored through the archive before the next backup: there is none that it goes on from.",
     ]);
     at.backedUp(99_999); // One that was begun before.
     expect([at.value("broken"), at.said()]).toEqual([1, []]);
@@ -77,6 +78,24 @@ describe("an archive that is watched", () => {
     expect([at.said(), at.asked(), at.value("broken")]).toEqual([[], 0, 0]);
   });
 
+  it("whose backups were taken away is of no use until there is one again", () => {
+    const at = watched({ beganMs: 50_000 });
+    at.backedUp(60_000);
+    at.said();
+    at.backups.last = undefined;
+    at.watch.look();
+    expect([at.value("broken"), at.watch.warnings]).toEqual([
+      1,
+      [
+        "Nothing can be restored through the archive before the next backup: there is none that it goes on from.",
+      ],
+    ]);
+    at.backedUp(40_000); // One of before it was begun.
+    expect(at.value("broken")).toBe(1);
+    at.backedUp(100_000);
+    expect([at.value("broken"), at.watch.warnings]).toEqual([0, []]);
+  });
+
   it("that fails is told of once, and again once it had succeeded; that it breaks off, each time", () => {
     const at = watched();
     at.backedUp(100_000);
@@ -86,10 +105,14 @@ describe("an archive that is watched", () => {
     at.becomes({ failure });
     expect(at.said()).toEqual([["archive.failed", { detail: failure }]]);
     expect(at.value("broken")).toBe(0);
+    expect(at.watch.warnings).toEqual(["Nothing can be archived now: There is no room."]);
     at.becomes({ state: "broken", breaks: 1, failure });
     at.becomes({ state: "broken", breaks: 1, failure });
     expect(at.said()).toEqual([["archive.broken", { detail: failure }]]);
-    expect(at.watch.warnings).toEqual(["Nothing is archived: the archive has broken off."]);
+    expect(at.watch.warnings).toEqual([
+      "Nothing is archived: the archive has broken off.",
+      "Nothing can be archived now: There is no room.",
+    ]);
     expect(at.value("broken")).toBe(1);
     at.becomes({ state: "archiving", beganMs: 200_000, failure: undefined });
     expect(at.said()).toEqual([["archive.begun"]]);
@@ -100,6 +123,22 @@ describe("an archive that is watched", () => {
     expect(at.said().map(([event]) => event)).toEqual(["archive.broken", "archive.begun"]);
     at.becomes({ failure });
     expect(at.said()).toEqual([["archive.failed", { detail: failure }]]);
+  });
+
+  it("whose folder is away is of no use until it is back, and wants no backup for that", () => {
+    const at = watched();
+    at.backedUp(100_000);
+    at.said();
+    const failure = "/archive is not there, or is no folder.";
+    at.becomes({ isAway: true, failure });
+    expect([at.value("broken"), at.asked(), at.said()]).toEqual([
+      1,
+      1,
+      [["archive.failed", { detail: failure }]],
+    ]);
+    expect(at.watch.warnings).toEqual([`Nothing can be archived now: ${failure}`]);
+    at.becomes({ isAway: false, failure: undefined });
+    expect([at.value("broken"), at.asked(), at.watch.warnings]).toEqual([0, 1, []]);
   });
 
   it("is behind by how long ago it had everything, whatever keeps it from that", () => {

@@ -1,5 +1,13 @@
 /** When a server makes backups, what it keeps of them, and what it says. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -199,6 +207,52 @@ describe("backups that a server makes", () => {
     await at.one();
     expect(at.backups.warnings).toEqual([]);
     expect(readdirSync(dir)).toHaveLength(2);
+  });
+
+  it("one that is gone is noticed, told of once, and another made; no sooner than an hour after it, for each may be moved away", async () => {
+    const at = made();
+    await at.one();
+    const first = at.backups.last!.file;
+    await at.backups.glance();
+    expect(at.logged).toHaveLength(1);
+    at.clock.advance(HOUR / 2);
+    rmSync(first);
+    await at.backups.glance();
+    await at.backups.glance();
+    expect(at.logged.slice(1)).toEqual([["backup.gone", { file: first }]]);
+    expect(at.backups.last).toBeUndefined();
+    expect(at.value("tally_backup_last_time_seconds")).toBe(0);
+    expect(at.backups.warnings).toEqual([
+      "tally.db-2026-01-05T06-00-00Z.tar is gone from backup-dir, and there is no other backup in it.",
+    ]);
+    at.clock.advance(HOUR / 2 - 1);
+    expect(at.backups.look()).toBeUndefined();
+    at.clock.advance(1);
+    await at.one();
+    expect(at.backups.last?.time).toBe(Date.UTC(2026, 0, 5, 7));
+    expect(at.backups.warnings).toEqual([]);
+    at.clock.advance(12 * HOUR);
+    rmSync(at.backups.last!.file);
+    await at.backups.glance();
+    await at.one();
+    expect(at.backups.last?.time).toBe(Date.UTC(2026, 0, 5, 19)); // At once.
+  });
+
+  it("one that is gone leaves the one before as the newest; a folder that comes back has what it had", async () => {
+    const at = made();
+    await at.one();
+    at.clock.advance(24 * HOUR);
+    await at.one();
+    const [older, newer] = readdirSync(dir).map((name) => join(dir, name));
+    rmSync(newer!);
+    await at.backups.glance();
+    expect([at.backups.last?.file, at.backups.warnings]).toEqual([older, []]);
+    renameSync(dir, `${dir}-away`);
+    await at.backups.glance();
+    expect([at.backups.last, at.backups.warnings.length]).toEqual([undefined, 1]);
+    renameSync(`${dir}-away`, dir);
+    await at.backups.glance();
+    expect([at.backups.last?.file, at.backups.warnings]).toEqual([older, []]);
   });
 
   it("a folder that is not there is no reason not to start", async () => {

@@ -18,14 +18,18 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import type { CatalogueWrite } from "../../src/core/catalogue.ts";
+import { newEpoch } from "../../src/core/epoch.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import type { RestoreUntil } from "../../src/service/store-backup.ts";
+import type { CatalogueChanges } from "../../src/service/store-catalogue.ts";
 import { pieceName } from "../../src/stores/sqlite/archive/folder.ts";
 import { factsOf } from "../../src/stores/sqlite/archive/piece.ts";
 import { backupSqlite } from "../../src/stores/sqlite/backup/backup.ts";
@@ -54,9 +58,9 @@ beforeEach(() => {
   clock = new HandClock();
 });
 
-function open(options: { waitingBytesMax?: number; plain?: boolean } = {}): Promise<Store> {
-  const { plain = false, ...rest } = options;
-  return openSqlite(path, {
+function open(options: { waitingBytesMax?: number; plain?: boolean; at?: string } = {}): Promise<Store> {
+  const { plain = false, at = path, ...rest } = options;
+  return openSqlite(at, {
     ...{ clock, newUid: () => v7(), retention: DEFAULT_RETENTION, cachedCountersMax: 100, warn: () => {} },
     ...(!plain && { archive: { dir: archive, ...rest } }),
   });
@@ -73,25 +77,29 @@ async function second(store: Store): Promise<void> {
     .toBe(clock.now());
 }
 
-function backup(to = join(dir, "b.tar")): Promise<unknown> {
-  return backupSqlite(path, {
+function backup(to = join(dir, "b.tar"), of = path): Promise<unknown> {
+  return backupSqlite(of, {
     ...{ to, scratch: undefined, bytesPerSecond: Number.POSITIVE_INFINITY, clock, signal },
     ...{ onProgress: () => {}, warn: () => {} },
   });
 }
 
 let restores = 0;
-async function restore(until: RestoreUntil | undefined, from = join(dir, "b.tar"), of = archive) {
+async function restore(
+  until: RestoreUntil | undefined,
+  from = join(dir, "b.tar"),
+  of = archive,
+  rewrite: (catalogue: CatalogueChanges) => readonly CatalogueWrite[] = () => [],
+) {
   const to = join(dir, `restored-${++restores}`, "tally.db");
   mkdirSync(join(to, ".."));
   const told: string[] = [];
   const { reached } = await restoreSqlite(from, to, {
-    ...{ newLogId: v7(), rewrite: () => [], onProgress: () => {}, signal },
+    ...{ newLogId: v7(), rewrite, onProgress: () => {}, signal },
     archive: { dir: of, until, warn: (sentence) => void told.push(sentence) },
   });
-  expect(told).toEqual([]);
   expect(readdirSync(join(to, "..")).filter((name) => !name.endsWith("-lock"))).toEqual(["tally.db"]);
-  return { reached: reached!, values: valuesIn(to), to };
+  return { reached: reached!, values: valuesIn(to), to, warned: told };
 }
 
 /** By SQL: to open it as a store takes a second. That its rows are sound the restore has looked itself. */
@@ -357,8 +365,41 @@ describe("what is not whole", () => {
     for (const name of pieces().slice(4))
       copyFileSync(join(archive, "first", name), join(other, "first", name));
     await expect(restore(undefined, undefined, other)).rejects.toThrow(/does not go on|What comes before/);
-    writeFileSync(join(archive, "first", "of mine.zst"), "");
-    await expect(restore(undefined)).rejects.toThrow(/of mine\.zst is no piece of the archive, by its name/);
+  });
+
+  it("what is not called as a piece is passed over, never believed, and named where it may be one that was renamed", async () => {
+    await closed();
+    const first = join(archive, "first");
+    const last = pieces().at(-1)!;
+    const strays = [
+      ...[
+        "README",
+        ".DS_Store",
+        `${last}~`,
+        `.${last}.x7Gh2a`,
+        `${last}.tmp`,
+        `${last}.part`,
+        "closed.json~",
+      ],
+      ...["of mine.zst", `copy of ${last}`, "00000000001-0000000001.zst"],
+    ];
+    for (const name of strays) copyFileSync(join(first, last), join(first, name));
+    for (const name of ["lost+found", "first.old", ".rsync", "first/lost+found"]) {
+      mkdirSync(join(archive, name));
+      copyFileSync(join(first, last), join(archive, name, pieces()[0]!)); // Believed, it would break off here.
+      mkdirSync(join(archive, name, pieces()[1]!));
+    }
+    writeFileSync(join(archive, "0123abcd"), "");
+    const told = strays.filter((name) => name.endsWith(".zst")).map((name) => join(first, name));
+    const { values, warned } = await restore(undefined);
+    expect(values).toEqual({ a: 23 });
+    expect(warned.toSorted()).toEqual(
+      told.map((each) => `${each} is no piece of the archive, by its name, and was passed over.`).toSorted(),
+    );
+    const store = await open();
+    expect(store.archive!.status).toMatchObject({ state: "archiving", why: undefined });
+    await store.close();
+    for (const name of strays) expect(existsSync(join(first, name)), name).toBe(name !== `${last}.part`);
   });
 
   it("until before the first backup, in the future, or between: refused, or the newest that is early enough", async () => {
@@ -466,6 +507,70 @@ describe("an archive that cannot be written", () => {
     for (const position of [4, 8, 13]) expect((await restore({ position })).values).toEqual({ a: position });
   });
 
+  it.each([
+    ["removed and made again", () => rmSync(archive, { recursive: true }), () => mkdirSync(archive)],
+    [
+      "emptied",
+      () => {
+        for (const name of readdirSync(archive)) rmSync(join(archive, name), { recursive: true });
+      },
+      () => {},
+    ],
+    ["without its last piece", () => rmSync(join(archive, "first", pieces().at(-1)!)), () => {}],
+  ])("that is %s is begun anew within seconds, and nobody else gets it", async (_, harm, mend) => {
+    const store = await begun();
+    const { beganMs } = store.archive!.status;
+    const before = pieces();
+    harm();
+    mend();
+    await expect
+      .poll(async () => {
+        clock.advance(1_000);
+        await store.maintain();
+        return store.archive!.status.beganMs;
+      })
+      .toBeGreaterThan(beganMs);
+    expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 1 });
+    await second(store);
+    await expect.poll(() => store.archive!.status.why).toMatch(/first\/\d+-\d+\.zst was taken away$/);
+    expect(() => holdLock(join(archive, "archive"))).toThrow(/in use/);
+    // Whoever copies them elsewhere has none written over.
+    for (const name of pieces()) expect(before.includes(name) || name > before.at(-1)!, name).toBe(true);
+    expect(pieces().at(-1)!.slice(0, 10) > before.at(-1)!.slice(0, 10)).toBe(true);
+    await backup(join(dir, "c.tar"));
+    await count(store, 2);
+    await second(store);
+    await store.close();
+    expect((await restore({ position: 4 }, join(dir, "c.tar"))).values).toEqual({ a: 4 });
+  });
+
+  it("of which another disk is in the place is waited for, and gone on with", async () => {
+    const store = await begun();
+    renameSync(archive, `${archive}-away`);
+    symlinkSync("/proc/self", archive); // A folder of another disk, into which nobody can write.
+    clock.advance(1_000);
+    await count(store, 2);
+    await expect
+      .poll(async () => {
+        await store.maintain();
+        return store.archive!.status;
+      })
+      .toMatchObject({
+        ...{ state: "archiving", isAway: true, breaks: 0 },
+        failure: expect.stringMatching(
+          /is another disk's than what was archived.*mount that one again.*or restart/,
+        ),
+      });
+    rmSync(archive);
+    renameSync(`${archive}-away`, archive);
+    await second(store);
+    await expect
+      .poll(() => store.archive!.status)
+      .toMatchObject({ isAway: false, failure: undefined, breaks: 0 });
+    await store.close();
+    expect((await restore({ position: 5 })).values).toEqual({ a: 5 });
+  });
+
   it("breaks off when too much waits for it, and begins anew, with what can be restored before and after", async () => {
     const store = await open({ waitingBytesMax: 20 * MIB });
     await count(store, 3);
@@ -518,6 +623,51 @@ describe("an archive that cannot be written", () => {
     expect(existsSync(`${path}-wal`)).toBe(false);
     for (const position of [5, 7]) expect((await restore({ position })).values).toEqual({ a: position });
   });
+
+  it.each(["kill", "stop"] as const)(
+    "that is full at a start after a %s is gone on with once it has room, over starts; and begun anew when too much waits",
+    async (how) => {
+      const end = (of: Store) => (how === "kill" ? killed(of) : of.close());
+      let store = await begun();
+      // No piece can be written in the place of these, nor what only shows whether one can.
+      const { head } = factsOf(join(archive, "first", pieces().at(-1)!));
+      const blocks = ["probe", pieceName({ ...head, from: head.to + 1 })].map((name) =>
+        join(archive, "first", `${name}.part`),
+      );
+      for (const block of blocks) mkdirSync(block);
+      await count(store, 4);
+      for (let i = 0; i < 3; i++) {
+        await end(store);
+        store = await open();
+        expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+        await count(store, 2);
+        await store.maintain();
+        await expect.poll(() => store.archive!.status.failure).toMatch(/EISDIR/);
+      }
+      await end(store);
+      const kept = mkdtempSync(join(dir, "kept-"));
+      for (const name of readdirSync(dir))
+        if (/^tally\.db|^archive$/.test(name)) cpSync(join(dir, name), join(kept, name), { recursive: true });
+      store = await open({ waitingBytesMax: 1 });
+      expect(store.archive!.status).toMatchObject({ state: "broken", breaks: 1 });
+      await store.close();
+      for (const name of readdirSync(dir))
+        if (/^tally\.db|^archive$/.test(name)) rmSync(join(dir, name), { recursive: true });
+      for (const name of readdirSync(kept)) renameSync(join(kept, name), join(dir, name));
+      store = await open();
+      expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+      for (const block of blocks)
+        rmSync(join(archive, "first", block.split("/").at(-1)!), { recursive: true });
+      await count(store, 1);
+      await second(store);
+      await expect
+        .poll(() => store.archive!.status)
+        .toMatchObject({ breaks: 0, failure: undefined, why: undefined });
+      await store.close();
+      for (const position of [5, 9, 13, 14])
+        expect((await restore({ position })).values).toEqual({ a: position });
+    },
+  );
 
   it("at a start does not keep it from counting, and begins anew when it can", async () => {
     let store = await begun();
@@ -578,16 +728,57 @@ describe("an archive that cannot be written", () => {
     expect((await restore(undefined)).values).toMatchObject({ a: 24 });
   }, 120_000);
 
-  it("is of one server at a time: another one is told so, and counts", async () => {
+  it("is of one store: another one, started on it later, counts and is told; a restored one goes on beside, and each is restored", async () => {
     const store = await begun();
-    const other = await openSqlite(join(dir, "other.db"), {
-      ...{ clock, newUid: () => v7(), retention: DEFAULT_RETENTION, cachedCountersMax: 100, warn: () => {} },
-      archive: { dir: archive },
-    });
-    expect(other.archive!.status.state).toBe("broken");
-    await expect.poll(() => other.archive!.status.failure).toMatch(/archive is in use/);
+    await count(store, 1);
+    await second(store);
+    await store.close();
+    const there = readdirSync(join(archive, "first"));
+    const other = await open({ at: join(dir, "other.db") });
     await apply(other, increment("a"));
+    await other.maintain();
+    expect(other.archive!.status.state).toBe("broken");
+    await expect
+      .poll(() => other.archive!.status.failure)
+      .toMatch(/has the archive of another store .* a folder of its own/);
     await other.close();
+    expect(readdirSync(join(archive, "first"))).toEqual(there);
+
+    let epochs = 0;
+    const { to } = await restore({ position: 3 }, undefined, undefined, (catalogue) => [
+      newEpoch(catalogue, Buffer.of(0, 0, 0, ++epochs)).write,
+    ]);
+    const restored = await open({ at: to });
+    await expect
+      .poll(() => restored.archive!.status)
+      .toMatchObject({ state: "archiving", why: "there is none yet" });
+    await second(restored);
+    await backup(join(dir, "c.tar"), to);
+    await count(restored, 4);
+    await second(restored);
+    await restored.close();
+    const again = await open();
+    expect(again.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
+    await again.close();
+    expect((await restore({ position: 4 })).values).toEqual({ a: 4 });
+    expect((await restore({ position: 7 }, join(dir, "c.tar"))).values).toEqual({ a: 7 });
+  });
+
+  it("is of one server at a time: another one is told so, and counts, until it can begin", async () => {
+    const held = holdLock(join(archive, "archive"));
+    const store = await open();
+    expect(store.archive!.status.state).toBe("broken");
+    await expect.poll(() => store.archive!.status.failure).toMatch(/archive is in use/);
+    await count(store, 3);
+    held.release();
+    clock.advance(1_000);
+    await expect
+      .poll(async () => {
+        await store.maintain();
+        return store.archive!.status.state;
+      })
+      .toBe("archiving");
+    await backup(); // Of before the next change: it is gone on from all the same.
     await count(store, 1);
     await second(store);
     await store.close();

@@ -6,7 +6,9 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -39,7 +41,15 @@ beforeEach(() => {
     db.close();
   });
   const file = { bytes: "0", mtimeNs: "0" };
-  const found = { salts: undefined, frames: 0, walId: "x.1", basedOn: null, file, epoch: "first" };
+  const found = {
+    salts: undefined,
+    frames: 0,
+    walId: "x.1",
+    basedOn: null,
+    file,
+    epoch: "first",
+    storeId: null,
+  };
   expect(archiver.open(found)).toBeUndefined();
   expect(archiver.why).toBe("there is none yet");
   position = 0;
@@ -49,9 +59,7 @@ function point(walId = "x.2"): WalPoint {
   const [{ log: frames }] = db.pragma("wal_checkpoint(NOOP)") as [{ log: number }];
   const salts = readWalHead(readFileSync(`${path}-wal`))!.salts;
   return {
-    salts,
-    frames,
-    walId,
+    ...{ salts, frames, walId, storeId: "s.1" },
     position: ++position,
     changes: [[position, 1_000 * position]],
     now: 1_000 * position,
@@ -145,7 +153,7 @@ describe("an archiver", () => {
         [2, 2_000],
       ],
     ]);
-    expect(readdirSync(join(dir, "archive/first"))).toEqual(["0000000001-0000000001.zst"]);
+    expect(readdirSync(join(dir, "archive/first"))).toEqual(["0000000001-0000000001.zst", "store.json"]);
   });
 
   it("goes on only from a piece that is whole, in a folder that nobody else has", () => {
@@ -155,12 +163,16 @@ describe("an archiver", () => {
     archiver.take(at);
     const other = new Archiver(join(dir, "archive"), path);
     const file = { bytes: "0", mtimeNs: "0" };
-    const found = { ...at, basedOn: "x.1", file, epoch: "first" };
+    const found = { ...at, basedOn: "x.1", file, epoch: "first", storeId: "s.1" };
     expect(() => other.open(found)).toThrow("in use");
     archiver.close();
-    writeFileSync(join(dir, "archive/first/left.zst.part"), "");
+    const left = join(dir, "archive/first/0000000001-0000000009.zst.part");
+    writeFileSync(left, "");
+    const strays = ["notes.part", "part~.part"].map((name) => join(dir, "archive/first", name));
+    writeFileSync(strays[0]!, "");
+    mkdirSync(strays[1]!); // As rsync keeps what it has in part.
     expect(other.open(found)).toBe(1);
-    expect(existsSync(join(dir, "archive/first/left.zst.part"))).toBe(false);
+    expect([left, ...strays].map((each) => existsSync(each))).toEqual([false, true, true]);
     other.close();
     const anew = (changed: object) => {
       const third = new Archiver(join(dir, "archive"), path);
@@ -180,6 +192,81 @@ describe("an archiver", () => {
     const name = join(dir, "archive/first/0000000001-0000000001.zst");
     writeFileSync(name, readFileSync(name).subarray(0, -3));
     expect(anew({})).toEqual([undefined, expect.stringContaining("damaged: it was cut short")]);
+  });
+
+  it("is of one store: another one is told what to do, and leaves it as it is, whatever is noted of whose it is", () => {
+    archiver.begin({ salts: undefined, frames: 0, position: 0, now: 1 });
+    insert(10);
+    archiver.take(point());
+    archiver.close();
+    const first = join(dir, "archive/first");
+    const there = readdirSync(first);
+    const file = { bytes: "0", mtimeNs: "0" };
+    const openAs = (storeId: string | null) => {
+      const other = new Archiver(join(dir, "archive"), path);
+      onTestFinished(() => other.close());
+      return () =>
+        other.open({
+          salts: undefined,
+          frames: 0,
+          walId: "y.1",
+          basedOn: null,
+          file,
+          epoch: "first",
+          storeId,
+        });
+    };
+    for (const [storeId, name] of [
+      ["s.2", "s.2"],
+      [null, "new"],
+    ] as const)
+      expect(openAs(storeId)).toThrow(
+        `has the archive of another store (s.1; this one is ${name}), and nothing of this one is archived: give it a folder of its own (archive-dir), and restart it; or, where that archive is of no use any more, move ${first} away`,
+      );
+    expect(readdirSync(first)).toEqual(there);
+    for (const text of ["", "null", "7", '{"format":"tally-archive-store/2"}', '{"storeId":"s.1"}']) {
+      writeFileSync(join(first, "store.json"), text);
+      expect(openAs("s.1"), text).toThrow("store.json does not say whose archive first is");
+    }
+    rmSync(join(first, "store.json"));
+    expect(openAs("s.1")()).toBeUndefined(); // As of an older Tally.
+  });
+
+  it("writes nothing where another disk is in its place, also once it has broken off; a start does, and says so", () => {
+    archiver.begin({ salts: undefined, frames: 0, position: 0, now: 1 });
+    insert(10);
+    archiver.take(point());
+    const archive = join(dir, "archive");
+    renameSync(archive, `${archive}-away`);
+    expect(() => archiver.take(point())).toThrow(`${archive} is not there, or is no folder.`);
+    symlinkSync("/proc/self", archive); // A folder of another disk, into which nobody can write.
+    const another = /is another disk's than what was archived, which is not in it: mount that one again/;
+    expect(() => archiver.take(point())).toThrow(another);
+    archiver.giveUp();
+    expect(() => archiver.probe()).toThrow(another);
+    rmSync(archive);
+    symlinkSync(`${archive}-away`, archive);
+    archiver.probe();
+    archiver.close();
+    rmSync(archive);
+    mkdirSync(archive);
+    const file = { bytes: "0", mtimeNs: "0" };
+    const found = {
+      salts: undefined,
+      frames: 0,
+      walId: "x.2.archived",
+      basedOn: "x.1",
+      file,
+      storeId: "s.1",
+    };
+    const started = new Archiver(archive, path);
+    onTestFinished(() => started.close());
+    expect(started.open({ ...found, epoch: "first" })).toBeUndefined();
+    expect(started.why).toMatch(
+      /^its folder is empty: if the store was archived before, .* look whether its disk is mounted$/,
+    );
+    expect(started.open({ ...found, epoch: "0a0b0c0d" })).toBeUndefined(); // Of one that was restored.
+    expect(started.why).toBe("there is none yet");
   });
 
   it("makes what zstd unpacks", () => {

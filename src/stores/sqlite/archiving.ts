@@ -41,8 +41,8 @@ export class SqliteArchive implements Archiving {
 
   get status(): ArchiveStatus {
     void this.#ask();
-    const { state, breaks, upToMs, beganMs } = this.#shared;
-    return { state, breaks, upToMs, beganMs, ...this.#said };
+    const { state, breaks, upToMs, beganMs, away: isAway } = this.#shared;
+    return { state, breaks, upToMs, beganMs, isAway, ...this.#said };
   }
 
   /** The data file was closed in order, and nothing is written to it any more. */

@@ -92,8 +92,11 @@ describe("a server with backup-dir and backup-every", () => {
       detail: expect.stringMatching(/archive/),
     });
     expect(await inHere(["inc", "visits", "1", ...at])).toMatchObject({ code: 0, stdout: "8\n" });
+    const warnings = async () =>
+      (JSON.parse((await inHere(["info", ...at, "-o", "json"])).stdout) as { warnings: string[] }).warnings;
+    expect(await warnings()).toEqual([expect.stringMatching(/^Nothing can be archived now: .*archive/)]);
     renameSync(`${archive}-away`, archive);
-    expect(JSON.parse((await inHere(["info", ...at, "-o", "json"])).stdout)).toMatchObject({ warnings: [] });
+    await expect.poll(warnings).toEqual([]);
     second.child.kill("SIGTERM");
     expect(await second.ended).toMatchObject({ code: 0, stderr: "" });
 

@@ -2,6 +2,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { serveThread } from "../thread.ts";
 import { Archiver } from "./archiver.ts";
+import { ArchiveLost, FolderAway } from "./place.ts";
 import { ArchiveShared, type GateMessage, type OpenAnswer } from "./shared.ts";
 
 /** What the thread is started with. */
@@ -30,11 +31,16 @@ serveThread<ArchiveData>(({ dir, path, shared: buffer, port }) => {
     try {
       const answer = done(archiver, shared, message);
       if (answer !== undefined) port.postMessage(answer);
-      if (!("giveUp" in message)) failure = undefined;
+      if (!("giveUp" in message)) {
+        failure = undefined;
+        shared.away = false;
+      }
       shared.ended(message.serial, "done");
     } catch (error) {
       failure = error instanceof Error ? error.message : String(error);
       shared.able = false;
+      shared.away = error instanceof FolderAway;
+      shared.lost = error instanceof ArchiveLost;
       shared.ended(message.serial, "failed");
     }
   });

@@ -2,11 +2,12 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { TallyError } from "../../../core/errors.ts";
 import { unusable } from "../../shared/unusable.ts";
-import { holdLock, type Lock } from "../file/lock.ts";
 import { frameAt, type WalHead } from "../file/wal.ts";
-import { clearParts, pieceName, piecesIn, writeWhole } from "./folder.ts";
+import { clearParts, epochsIn, PROBE, pieceName, piecesIn, writeWhole } from "./folder.ts";
 import { type End, noteClosed, takeClosed, whyNot } from "./going-on.ts";
+import { assertOwner, noteOwner } from "./owner.ts";
 import { type ChangeTime, type PieceToWrite, pieceOf, readPiece } from "./piece.ts";
+import { ArchiveLost, ArchivePlace } from "./place.ts";
 import type { StoreFound, WalPlace, WalPoint } from "./shared.ts";
 import { committedFrames, sumsAfter, withWal } from "./wal-reading.ts";
 
@@ -15,22 +16,29 @@ import { committedFrames, sumsAfter, withWal } from "./wal-reading.ts";
  * checksums, and knows nothing of what is in it.
  */
 export class Archiver {
-  readonly #dir: string;
+  readonly #place: ArchivePlace;
   readonly #walPath: string;
   /** Told after each piece. */
   readonly #wrote: () => void;
   #folder: string | undefined;
-  #lock: Lock | undefined;
   #end: End | undefined;
   /** The piece that was written last. */
   #last: string | undefined;
   #changes: ChangeTime[] = [];
+  /** The last that it wrote before it broke off: whoever copies pieces elsewhere gets none of the name of another. */
+  #generation = 0;
+  /** What was found gone, as what follows "because". */
+  #lost: string | undefined;
+  /** Of the store; null until it has one. */
+  #storeId: string | null = null;
+  /** Whether it is noted in the folder whose it is. */
+  #isOwned = false;
   /** Why it does not go on from what was there, as what follows "because". */
   #why: string | undefined;
 
   /** @param path  the real path of the data file */
   constructor(dir: string, path: string, wrote: () => void = () => {}) {
-    this.#dir = dir;
+    this.#place = new ArchivePlace(dir);
     this.#walPath = `${path}-wal`;
     this.#wrote = wrote;
   }
@@ -46,20 +54,28 @@ export class Archiver {
 
   /**
    * Find out whether the archive goes on with a store as it is found: whether it has all that was written before what stands
-   * in the WAL.
+   * in the WAL. Where it does, nothing is written: what is full now may have room in time.
    *
    * @returns  the position of the change log that it ends at; undefined when it is to begin anew, for which `why` says the reason
-   * @throws   what keeps it from being read or written
+   * @throws   what keeps it from being read; or, where it is to begin anew, from being written
    */
   open(found: StoreFound): number | undefined {
-    this.#folder = join(this.#dir, found.epoch);
+    this.#folder = join(this.#place.dir, found.epoch);
     this.#why = "it could not be read or written at the start";
-    this.probe();
-    const closed = takeClosed(this.#folder);
-    const name = piecesIn(this.#folder).names.at(-1);
+    this.#storeId = found.storeId;
+    const isEmpty = existsSync(this.#place.dir) && epochsIn(this.#place.dir).length === 0;
+    this.#ready();
+    this.#end = this.#endFor(found, isEmpty);
+    if (this.#end === undefined) this.probe();
+    return this.#end?.position;
+  }
+
+  #endFor(found: StoreFound, isEmpty: boolean): End | undefined {
+    const closed = takeClosed(this.#folder!);
+    const name = piecesIn(this.#folder!).names.at(-1);
     this.#why = undefined;
     if (name === undefined) {
-      this.#why = "there is none yet";
+      this.#why = isEmpty && found.storeId !== null ? ELSEWHERE : "there is none yet";
       return undefined;
     }
     let end: End;
@@ -73,9 +89,7 @@ export class Archiver {
     this.#why = whyNot(end, found, closed, (frame) =>
       withWal(this.#walPath, (fd, wal) => wal && sumsAfter(fd, wal, frame)),
     );
-    if (this.#why !== undefined) return undefined;
-    this.#end = end;
-    return end.position;
+    return this.#why === undefined ? end : undefined;
   }
 
   /** From now on all is in the archive that is written after a place: what comes before it is in the data file. */
@@ -87,7 +101,8 @@ export class Archiver {
   }: WalPlace & { readonly position: number; readonly now: number }): void {
     this.#ready();
     const name = piecesIn(this.#folder!).names.at(-1);
-    const generation = name === undefined ? 1 : Number(name.slice(0, name.indexOf("-"))) + 1;
+    const last = name === undefined ? 0 : Number(name.slice(0, name.indexOf("-")));
+    const generation = Math.max(last, this.#generation) + 1;
     this.#changes = [];
     this.#last = undefined;
     this.#end = {
@@ -98,8 +113,12 @@ export class Archiver {
 
   /** What is written is archived no more, until it begins anew. */
   giveUp(): void {
-    this.#why = "it had broken off";
+    this.#why = this.#lost ?? "it had broken off";
+    this.#lost = undefined;
+    this.#last = undefined;
+    this.#generation = this.#end?.generation ?? this.#generation;
     this.#end = undefined;
+    this.#isOwned = false;
     this.#changes = [];
   }
 
@@ -107,16 +126,17 @@ export class Archiver {
    * Archive what is committed and was not archived yet. When it throws, the next one has to take that in as well.
    *
    * @returns  whether there was anything
-   * @throws   what keeps it from being read or written
+   * @throws   what keeps it from being read or written; ArchiveLost when it is to begin anew
    */
   take(point: WalPoint): boolean {
     for (const change of point.changes) this.#changes.push(change);
     if (this.#end === undefined) throw unusable("the archive was not begun.");
-    if (this.#last !== undefined && !existsSync(this.#last))
-      throw unusable(`${this.#last} was taken away: what is archived from then on cannot be restored.`);
+    this.#assertKept();
     if (point.frames === 0) return false;
     if (this.#end.salts === point.salts && this.#end.frame >= point.frames) return false;
+    this.#storeId = point.storeId;
     this.#ready();
+    this.#own();
     withWal(this.#walPath, (fd, wal) => {
       if (wal === undefined || wal.salts !== point.salts)
         throw unusable(`${this.#walPath} is another one than was to be archived.`);
@@ -132,8 +152,7 @@ export class Archiver {
   }
 
   close(): void {
-    this.#lock?.release();
-    this.#lock = undefined;
+    this.#place.release();
   }
 
   /** Find out whether anything can be written. @throws what keeps it from that */
@@ -143,13 +162,31 @@ export class Archiver {
     rmSync(join(this.#folder!, PROBE));
   }
 
+  /** What is written follows what is there; where that is gone, nothing that is written from then on can be restored. */
+  #assertKept(): void {
+    const last = this.#last;
+    if (last === undefined || isThere(last)) return;
+    this.#place.assertThere(() => isThere(last)); // By now it may be.
+    if (isThere(last)) return;
+    this.#lost = `${last} was taken away`;
+    throw new ArchiveLost(`${this.#lost}: what is archived from then on cannot be restored.`);
+  }
+
   /** The folder that it stands in was made by somebody: another one may be on another disk. */
   #ready(): void {
-    if (!statSync(this.#dir, { throwIfNoEntry: false })?.isDirectory())
-      throw unusable(`${this.#dir} is not there, or is no folder.`);
-    this.#lock ??= holdLock(join(this.#dir, "archive"));
+    this.#place.assertThere(() => assertOwner(this.#folder!, this.#storeId));
+    this.#isOwned ||= assertOwner(this.#folder!, this.#storeId); // Of another's nobody is kept off it.
+    this.#place.hold();
+    this.#isOwned ||= assertOwner(this.#folder!, this.#storeId); // Somebody may have begun it just then.
     if (!existsSync(this.#folder!)) mkdirSync(this.#folder!, { mode: 0o700 });
     else if (this.#end === undefined) clearParts(this.#folder!);
+  }
+
+  /** Note whose it is, once the store has an id. */
+  #own(): void {
+    if (this.#isOwned || this.#storeId === null) return;
+    noteOwner(this.#folder!, this.#storeId);
+    this.#isOwned = true;
   }
 
   #endIn(name: string): End {
@@ -190,11 +227,21 @@ export class Archiver {
   }
 }
 
+/** @throws what keeps it from being looked at: then nobody knows */
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
 function nextGeneration(end: End, wal: WalHead): End {
   // Of one that has just begun, and has no piece yet, this is the first.
   const generation = end.digest === null ? end.generation : end.generation + 1;
   return { ...end, generation, salts: wal.salts, frame: 0, sums: wal.sums };
 }
 
-const PROBE = "probe";
+/**
+ * A restart is how an operator says that it is to begin in what is there now, so it does; but not without a word, where the store has
+ * an id: of an archive, or of a copy.
+ */
+const ELSEWHERE =
+  "its folder is empty: if the store was archived before, and not into another one, look whether its disk is mounted";
 const PROBE_BYTES = 2 ** 16;

@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TallyError } from "../../../core/errors.ts";
 import { unusable } from "../../shared/unusable.ts";
-import { pieceName, piecesIn } from "./folder.ts";
+import { epochsIn, pieceName, piecesIn } from "./folder.ts";
 import { factsOf, type Piece, type PieceFacts, readPiece } from "./piece.ts";
 
 /** Pieces of an archive that follow each other, and why they end where they do. */
@@ -22,22 +22,27 @@ export interface ChainPiece extends PieceFacts {
  *
  * @param dir    the archive
  * @param walId  of the store in a backup of it
+ * @param warn   told of what is there and is no piece, though it is called nearly as one: a sentence
  * @returns      from the first piece on in which the store has that id; undefined when it is in none
- * @throws TallyError STORE_UNAVAILABLE  when something is there that is no piece, or the first of them may lack its beginning
+ * @throws TallyError STORE_UNAVAILABLE  when the first of them may lack its beginning
  */
-export function chainFrom(dir: string, walId: string): Chain | undefined {
-  return readable(dir, () => lookFor(dir, walId));
+export function chainFrom(
+  dir: string,
+  walId: string,
+  warn: (sentence: string) => void = () => {},
+): Chain | undefined {
+  return readable(dir, () => lookFor(dir, walId, warn));
 }
 
-function lookFor(dir: string, walId: string): Chain | undefined {
-  for (const folder of foldersIn(dir)) {
+function lookFor(dir: string, walId: string, warn: (sentence: string) => void): Chain | undefined {
+  for (const folder of epochsIn(dir)) {
     const { names, others } = piecesIn(folder);
     const pieces = names.map((name) => lookAt(join(folder, name)));
     const first = pieces.findIndex((piece) => "head" in piece && piece.head.walId === walId);
     const found = pieces[first];
     if (found === undefined || !("head" in found)) continue;
-    if (others.length > 0)
-      throw unusable(`${join(folder, others[0]!)} is no piece of the archive, by its name: move it away.`);
+    for (const name of others)
+      warn(`${join(folder, name)} is no piece of the archive, by its name, and was passed over.`);
     const before = pieces[first - 1];
     const follows = before !== undefined && "digest" in before && before.digest === found.head.previous;
     if (found.head.previous !== null && !follows)
@@ -47,12 +52,6 @@ function lookFor(dir: string, walId: string): Chain | undefined {
     return followed(pieces.slice(first));
   }
   return undefined;
-}
-
-function foldersIn(dir: string): string[] {
-  return readdirSync(dir, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => join(dir, name));
 }
 
 /** @throws TallyError STORE_UNAVAILABLE  when the system does not let it be read */

@@ -1,8 +1,18 @@
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { EPOCH_PATTERN } from "../../../core/epoch.ts";
 
 /** What the archive of a store that was never restored stands in; of others it is their epoch. */
 export const FIRST_EPOCH = "first";
+
+const EPOCH_FOLDER = new RegExp(`^(${FIRST_EPOCH}|${EPOCH_PATTERN})$`);
+
+/** The folders of epochs in an archive. Whatever else is there (`lost+found`, a README) is nobody's business. */
+export function epochsIn(dir: string): readonly string[] {
+  return readdirSync(dir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && EPOCH_FOLDER.test(entry.name))
+    .map(({ name }) => join(dir, name));
+}
 
 /** What a piece is called: names are in the order of what they are of. */
 export function pieceName({
@@ -19,10 +29,17 @@ export function pieceName({
 const DIGITS = 10;
 const ENDING = ".zst";
 const NAME = /^\d{10}-\d{10}\.zst$/;
+/** What stands beside the pieces: whose they are, what the store was when it was closed, and what only shows that something can be written. */
+export const OWNER = "store.json";
+export const CLOSED = "closed.json";
+export const PROBE = "probe";
 /** What is not whole yet ends in this. */
 const PART = ".part";
 
-/** What is in the folder of an epoch: pieces in their order, and what ends as they do and is none. */
+/**
+ * What is in the folder of an epoch: pieces in their order, and what ends as they do and is none, which may be one that somebody
+ * has renamed. Nothing else is looked at: an editor's copies, what rsync is about to write.
+ */
 export function piecesIn(folder: string): {
   readonly names: readonly string[];
   readonly others: readonly string[];
@@ -34,9 +51,17 @@ export function piecesIn(folder: string): {
   };
 }
 
-/** What a process that was killed has left goes. */
+/** What a process of ours that was killed has left goes; nothing of anybody else's. */
 export function clearParts(folder: string): void {
-  for (const name of readdirSync(folder)) if (name.endsWith(PART)) rmSync(join(folder, name));
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const { name } = entry;
+    if (entry.isFile() && name.endsWith(PART) && isOurs(name.slice(0, -PART.length)))
+      rmSync(join(folder, name));
+  }
+}
+
+function isOurs(name: string): boolean {
+  return NAME.test(name) || [OWNER, CLOSED, PROBE].includes(name);
 }
 
 /**

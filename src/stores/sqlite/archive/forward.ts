@@ -18,6 +18,8 @@ export interface ForwardOptions {
   /** The last commit that is to be in it; all that there are unless given. */
   readonly until: RestoreUntil | undefined;
   readonly manifest: BackupManifest;
+  /** Told what the operator is to know: a sentence. */
+  readonly warn: (sentence: string) => void;
   readonly onPiece: (done: number, of: number) => void;
   readonly signal: AbortSignal;
 }
@@ -47,7 +49,7 @@ export async function forward(path: string, options: ForwardOptions): Promise<Re
   const { manifest, until, signal } = options;
   if (isAfter(manifest, until)) throw tooLate(manifest);
   const walId = readAlone(path)?.binding?.id ?? undefined;
-  const chain = walId === undefined ? undefined : chainFrom(options.dir, walId);
+  const chain = walId === undefined ? undefined : chainFrom(options.dir, walId, options.warn);
   if (chain === undefined || chain.pieces.length === 0)
     throw unusable(
       `The archive ${options.dir} does not go on from this backup (of ${manifest.time}): it is another store's, or was begun after it.${chain?.breaksOff === undefined ? "" : ` ${sentence(chain.breaksOff)}`}`,

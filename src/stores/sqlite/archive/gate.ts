@@ -1,7 +1,9 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { Database, Statement } from "better-sqlite3";
 import { epochIn } from "../../../core/epoch.ts";
+import { readAlone } from "../file/alone.ts";
 import { CatalogueReader } from "../rows/catalogue-rows.ts";
+import { readCopying } from "../rows/copying-row.ts";
 import { FIRST_EPOCH } from "./folder.ts";
 import { markOf } from "./going-on.ts";
 import type { ChangeTime } from "./piece.ts";
@@ -36,6 +38,11 @@ export class ArchiveGate {
   readonly #shared: ArchiveShared;
   readonly #port: MessagePort;
   readonly #file: StoreFound["file"];
+  /**
+   * Whether the file says by itself that a server had it. Only then may its WAL be left to it at a start: of one that says it is
+   * closed nobody would miss that (see assertBelongs).
+   */
+  readonly #isFileOpen: boolean;
   readonly #waitingBytesMax: number;
   #statements: Statements | undefined;
   #serial = 0;
@@ -57,6 +64,7 @@ export class ArchiveGate {
     this.#shared = new ArchiveShared(shared);
     this.#port = port;
     this.#file = markOf(path);
+    this.#isFileOpen = readAlone(path)?.binding?.open ?? false;
   }
 
   /** Whether all that was committed before the last whole checkpoint is in the archive, without a gap. */
@@ -87,6 +95,7 @@ export class ArchiveGate {
       ...this.#place(),
       ...{ walId: id, basedOn: based_on, file: this.#file },
       epoch: epochIn(catalogue) ?? FIRST_EPOCH,
+      storeId: readCopying(db).store_id,
     };
     const serial = this.#send({ open: found });
     const isOpen = this.#shared.waitFor(serial, PATIENCE_MS);
@@ -97,7 +106,18 @@ export class ArchiveGate {
     }
     this.#position = answer.position;
     this.#shared.state = "archiving";
-    if (!this.passes()) this.giveUp();
+    if (!this.passes()) this.waits();
+  }
+
+  /**
+   * What cannot be archived at a start waits in the WAL, as it does later, where it may; else the archive breaks off.
+   *
+   * @returns  whether it waits
+   */
+  waits(): boolean {
+    if (this.#isFileOpen && this.#mayWait(BigInt(this.#place().frames))) return true;
+    this.giveUp();
+    return false;
   }
 
   /** Whether all of the WAL is archived; waits for that at a start and at the end, for as long as anything is written. */
@@ -119,9 +139,13 @@ export class ArchiveGate {
     if (this.#shared.state !== "archiving") return true;
     const waitMs = Math.min(WAIT_MS_MAX, (Number(frames) * WAIT_MS) / WAIT_FRAMES);
     if (this.#passesWithin(waitMs)) return true;
-    if (frames * FRAME_BYTES < BigInt(this.#waitingBytesMax)) return false;
+    if (this.#mayWait(frames)) return false;
     this.giveUp();
     return true;
+  }
+
+  #mayWait(frames: bigint): boolean {
+    return frames * FRAME_BYTES < BigInt(this.#waitingBytesMax);
   }
 
   #passesWithin(waitMs: number): boolean {
@@ -150,13 +174,15 @@ export class ArchiveGate {
   tick(now: number): void {
     this.now = now;
     if (this.#isBusy) return;
-    if (this.#begun !== undefined && this.#shared.outcomeOf(this.#begun.serial) === "failed") this.giveUp();
+    const isUnbegun = this.#begun !== undefined && this.#shared.outcomeOf(this.#begun.serial) === "failed";
+    if (isUnbegun || this.#shared.lost) this.giveUp();
     else if (this.#shared.state === "archiving") this.#point(this.#place());
     else if (!this.#shared.able) this.#send({ probe: true });
   }
 
   /** Counting goes on without it. */
   giveUp(): void {
+    this.#shared.lost = false;
     if (this.#shared.state !== "archiving") return;
     this.#shared.state = "broken";
     this.#shared.able = false;
@@ -183,7 +209,14 @@ export class ArchiveGate {
     this.#position = this.#statements!.end.get()!;
     const { id } = this.#statements!.binding.get()!;
     const serial = this.#send({
-      point: { ...place, walId: id!, position: this.#position, changes, now: this.now },
+      point: {
+        ...place,
+        storeId: this.#statements!.storeId.get()!,
+        walId: id!,
+        position: this.#position,
+        changes,
+        now: this.now,
+      },
     });
     this.#told = { ...place, serial };
     if (this.#begun !== undefined) this.#begun.first ??= serial;
@@ -223,6 +256,7 @@ interface Statements {
   readonly binding: { get(): { id: string | null; based_on: string | null } | undefined };
   readonly changes: Statement<[number], { position: number; time_ms: number }>;
   readonly end: Statement<[], number>;
+  readonly storeId: Statement<[], string | null>;
   frames(): number;
 }
 
@@ -236,6 +270,7 @@ function statementsOf(db: Database): Statements {
         "SELECT position, time_ms FROM change_log WHERE position > ? ORDER BY position",
       )
       .safeIntegers(false),
+    storeId: db.prepare<[], string | null>("SELECT store_id FROM copying").pluck(),
     end: db.prepare<[], number>("SELECT log_end FROM service_time").pluck().safeIntegers(false),
     frames: () => {
       const [{ log }] = db.pragma("wal_checkpoint(NOOP)") as [{ log: bigint | number }];

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { WalSums } from "../file/wal.ts";
 import { isArchivedId } from "../file/wal-binding.ts";
-import { writeWhole } from "./folder.ts";
+import { CLOSED, writeWhole } from "./folder.ts";
 import type { FileMark, StoreFound } from "./shared.ts";
 
 /** Where an archive ends: what the next piece goes on from. */
@@ -49,7 +49,6 @@ interface Closed extends FileMark {
   readonly walId: string;
 }
 
-const CLOSED = "closed.json";
 /** Note that a store was closed: whoever writes to the data file from now on shows by it. @param path  of the data file */
 export function noteClosed(folder: string, walId: string, path: string): void {
   writeWhole(folder, CLOSED, Buffer.from(JSON.stringify({ walId, ...markOf(path) } satisfies Closed)));

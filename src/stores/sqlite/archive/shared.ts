@@ -13,6 +13,8 @@ export interface StoreFound {
   readonly file: FileMark;
   /** Which folder of the archive is its own. */
   readonly epoch: string;
+  /** What tells it from all other stores; null of one that has none yet. */
+  readonly storeId: string | null;
 }
 
 /** What a file that nobody has written to is known by. */
@@ -29,6 +31,8 @@ export interface WalPlace {
 
 /** How far a WAL is committed, and what is to be known of it. */
 export interface WalPoint extends WalPlace {
+  /** Of the store; see StoreFound. */
+  readonly storeId: string | null;
   readonly walId: string;
   /** Of the change log's latest commit. */
   readonly position: number;
@@ -96,6 +100,24 @@ export class ArchiveShared {
     Atomics.store(this.#ints, ABLE, able ? 1 : 0);
   }
 
+  /** Whether what was archived is gone for good, as the folder shows: it is to begin anew. */
+  get lost(): boolean {
+    return Atomics.load(this.#ints, LOST) === 1;
+  }
+
+  set lost(lost: boolean) {
+    Atomics.store(this.#ints, LOST, lost ? 1 : 0);
+  }
+
+  /** Whether the folder was not there when something was to be written last, or another disk was in its place. */
+  get away(): boolean {
+    return Atomics.load(this.#ints, AWAY) === 1;
+  }
+
+  set away(away: boolean) {
+    Atomics.store(this.#ints, AWAY, away ? 1 : 0);
+  }
+
   /** What became of a message: undefined until it is known. */
   outcomeOf(serial: number): "done" | "failed" | undefined {
     if (Atomics.load(this.#ints, DONE) >= serial) return "done";
@@ -156,7 +178,7 @@ export class ArchiveShared {
   }
 }
 
-const [STATE, BREAKS, ABLE, DONE, FAILED, PROGRESS] = [0, 1, 2, 3, 4, 5];
+const [STATE, BREAKS, ABLE, DONE, FAILED, PROGRESS, LOST, AWAY] = [0, 1, 2, 3, 4, 5, 6, 7];
 const INTS = 8;
 const [UP_TO, BEGAN, TOOK] = [0, 1, 2];
 const TIMES = 3;

@@ -15,6 +15,7 @@ import type { Database, Statement } from "better-sqlite3";
  */
 export class WalBinding {
   readonly #change: Statement<[string, number]>;
+  readonly #reopen: Statement<[]>;
   readonly #startId: string;
   readonly #isArchived: () => boolean;
   #count = 0;
@@ -28,6 +29,7 @@ export class WalBinding {
    */
   constructor(db: Database, startId: string, isArchived: () => boolean = () => false) {
     this.#change = db.prepare("UPDATE wal_binding SET based_on = id, id = ?, open = ?");
+    this.#reopen = db.prepare("UPDATE wal_binding SET open = 1");
     this.#startId = startId;
     this.#isArchived = isArchived;
   }
@@ -36,6 +38,11 @@ export class WalBinding {
   checkpointed(): void {
     this.#due = true;
     this.#archived = this.#isArchived();
+  }
+
+  /** Whether the next commit has a new id. */
+  get isDue(): boolean {
+    return this.#due;
   }
 
   /** Inside the transaction of every commit. */
@@ -55,6 +62,11 @@ export class WalBinding {
    */
   write(open: boolean): void {
     this.#write(open, this.#isArchived());
+  }
+
+  /** A server has the file from now on, whose WAL is not taken in yet: it goes on under its id. Inside the caller's transaction. */
+  reopen(): void {
+    this.#reopen.run();
   }
 
   #write(open: boolean, archived: boolean): void {

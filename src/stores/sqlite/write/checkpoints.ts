@@ -14,9 +14,13 @@ export class Checkpoints {
   readonly #seconds: number;
   /** Where the store is archived. */
   readonly #gate: ArchiveGate | undefined;
+  /** Whether what was found in the WAL at the start waits there to be archived. */
+  readonly #isWaiting: boolean;
   #commitsSinceLook = 0;
   /** How long the WAL was when somebody who read it kept it from being taken in whole. */
   #heldAt = 0n;
+  /** Whether the archive was begun anew, and nothing is committed since. */
+  #hasBegun = false;
 
   constructor(
     db: Database,
@@ -24,7 +28,9 @@ export class Checkpoints {
     binding: WalBinding,
     metrics: Metrics,
     gate: ArchiveGate | undefined,
+    isWaiting: boolean,
   ) {
+    this.#isWaiting = isWaiting;
     this.#gate = gate;
     this.#db = db;
     this.#whereabouts = whereabouts;
@@ -75,13 +81,20 @@ export class Checkpoints {
    * Once a second, where the store is archived.
    *
    * @param now  milliseconds since the Unix epoch
+   * @returns    whether something is to be committed: the archive was begun anew, and a backup that is made now is to have an id
+   *             that is in it
    * @throws TallyError  as ifDue
    */
-  archive(now: number): void {
-    if (this.#gate === undefined) return;
+  archive(now: number): boolean {
+    if (this.#gate === undefined) return false;
     try {
       this.#gate.tick(now);
-      if (this.#gate.wantsCheckpoint) this.#take("PASSIVE");
+      if (this.#gate.wantsCheckpoint && this.#take("PASSIVE")) {
+        this.#gate.boundary();
+        this.#hasBegun = true;
+      }
+      this.#hasBegun &&= this.#binding.isDue;
+      return this.#hasBegun;
     } catch (error) {
       if (error instanceof TallyError) throw error;
       throw new TallyError("OUTCOME_UNKNOWN", "the disk failed during a checkpoint", { cause: error });
@@ -90,11 +103,14 @@ export class Checkpoints {
 
   /**
    * Once all that a start writes is written: have it in the file. The WAL is left as it is, for while the file says that
-   * it is open, an empty one is one that was emptied.
+   * it is open, an empty one is one that was emptied. What waits to be archived stays there.
    */
   first(): void {
     this.#whereabouts.settle();
-    if (this.#gate?.passes() === false) this.#gate.giveUp();
+    if (this.#gate?.passes() === false) {
+      if (this.#isWaiting && this.#gate.waits()) return;
+      this.#gate.giveUp();
+    }
     this.#take("RESTART");
   }
 
@@ -112,10 +128,7 @@ export class Checkpoints {
   #take(mode: "PASSIVE" | "RESTART"): boolean {
     const since = performance.now();
     const all = this.#whereabouts.checkpointing(() => takeIn(this.#db, mode));
-    if (all) {
-      this.#binding.checkpointed();
-      this.#gate?.boundary();
-    }
+    if (all) this.#binding.checkpointed();
     this.#metrics.observe("checkpointSeconds", this.#seconds, (performance.now() - since) / 1_000);
     return all;
   }

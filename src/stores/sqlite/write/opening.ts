@@ -90,14 +90,21 @@ export function openForWriting(
     const binding = new WalBinding(db, startId, () => gate?.isWhole ?? false);
     gate?.open(db, now);
     // What a crash or the migration left there.
-    if (walFrames(db) > 0n && takeInWhole(db, binding, gate) === "not archived") {
-      gate!.giveUp();
+    let isWaiting = walFrames(db) > 0n && takeInWhole(db, binding, gate) === "not archived";
+    if (isWaiting && !gate!.waits()) {
       takeInWhole(db, binding, gate);
+      isWaiting = false;
     }
     if (walFrames(db) === 0n) gate?.boundary();
-    assertDurable(db, head, purpose, binding);
+    assertDurable(
+      db,
+      head,
+      purpose,
+      () => (isWaiting ? binding.reopen() : binding.write(true)),
+      gate && startId,
+    );
     const whereabouts = new Whereabouts(path);
-    const checkpoints = new Checkpoints(db, whereabouts, binding, metrics, gate);
+    const checkpoints = new Checkpoints(db, whereabouts, binding, metrics, gate, isWaiting);
     const abandon = connections.abandon.bind(connections);
     const orAbandon = (work: () => void) => {
       try {
@@ -213,16 +220,27 @@ function assertNoHalfCopy(db: Database.Database, path: string): void {
 /**
  * The pragma reads 2 whatever is in force until something was written, so this looks after a write: one that
  * changes a byte, because SQLite leaves a page alone that would stay the same. Also shows that fsync works here.
+ *
+ * @param bind        has the file say that a server has it
+ * @param newStoreId  of one that is archived and has no id yet: by it its archive is told from others
  */
-function assertDurable(db: Database.Database, head: Head, purpose: Purpose, binding: WalBinding): void {
+function assertDurable(
+  db: Database.Database,
+  head: Head,
+  purpose: Purpose,
+  bind: () => void,
+  newStoreId: string | undefined,
+): void {
   const begin = db.transaction(() => {
     if (purpose === "serve") {
       head.set({ starts: head.row.starts + 1n });
       forgetCopy(db);
+      if (newStoreId !== undefined && readCopying(db).store_id === null)
+        writeCopying(db, { store_id: newStoreId });
     } else writeCopying(db, { opens: readCopying(db).opens + 1n });
     head.noteSchema();
     head.save();
-    binding.write(true);
+    bind();
   });
   begin.immediate();
   const synchronous = Number(db.pragma("synchronous", { simple: true }));

@@ -108,7 +108,7 @@ serveThread<WriteData>((data, metrics) => {
       maintain: ({ moment, history }: MaintainRequest): MaintainAnswer => {
         const warnings: string[] = [];
         connection.tellHistory(history);
-        connection.checkpoints.archive(moment.now);
+        if (connection.checkpoints.archive(moment.now)) connection.tryWrite(moment);
         const more = connection.maintain(moment, (warning) => warnings.push(warning));
         const behind = history && connection.behind(history);
         return { more, doubted: connection.clockDoubted, warnings, behind };

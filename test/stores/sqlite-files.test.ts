@@ -91,11 +91,11 @@ function fill(connection: WriteConnection, prefix: string, before = () => {}): v
 }
 
 /** The files as a kill at this moment leaves them. */
-function killed(name: string): string {
+function killed(name: string, from = path): string {
   const to = join(dir, name);
   mkdirSync(to);
   for (const suffix of ["", "-wal", "-shm"]) {
-    if (existsSync(path + suffix)) copyFileSync(path + suffix, join(to, `tally.db${suffix}`));
+    if (existsSync(from + suffix)) copyFileSync(from + suffix, join(to, `tally.db${suffix}`));
   }
   return join(to, "tally.db");
 }
@@ -127,6 +127,24 @@ describe("the WAL belongs to its file", () => {
     expect(await valueAt(taken)).toBe(3n);
     expect(await valueAt(begun)).toBe(7n);
   });
+
+  it("starts and kills while somebody reads, so that no WAL is taken in whole, lose nothing", async () => {
+    const { connection, count } = connect();
+    count(1);
+    fill(connection, "filler");
+    count(2);
+    let at = killed("begun");
+    for (let start = 1; start <= 2; start++) {
+      const reader = new Database(at, { readonly: true });
+      open.push(reader);
+      reader.exec("BEGIN; SELECT count(*) FROM wal_binding");
+      reader.prepare("SELECT count(*) FROM wal_binding").get();
+      const store = await openFile(at);
+      await apply(store, increment("c"));
+      at = killed(`start-${start}`, at);
+    }
+    expect(await valueAt(at)).toBe(5n);
+  }, 120_000);
 
   it("a backup of the stop, put back beside a WAL, is refused, with and without a checkpoint in between", async () => {
     const first = connect();

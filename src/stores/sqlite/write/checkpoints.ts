@@ -149,8 +149,7 @@ export function takeInWhole(db: Database, binding: WalBinding, gate: ArchiveGate
   if (!takeIn(db, "FULL")) return "read";
   db.transaction(() => binding.write(false)).immediate();
   if (gate?.passes() === false) return "not archived";
-  db.pragma("wal_checkpoint(TRUNCATE)");
-  return "whole";
+  return takeIn(db, "TRUNCATE") ? "whole" : "read";
 }
 
 /** Whether a WAL was taken in whole; or somebody reads it, or an archive does not have it yet. */
@@ -172,7 +171,7 @@ function look(db: Database): { log: bigint; checkpointed: bigint } {
 }
 
 /** @returns  whether all of it is in the file now */
-function takeIn(db: Database, mode: "PASSIVE" | "FULL" | "RESTART"): boolean {
+function takeIn(db: Database, mode: "PASSIVE" | "FULL" | "RESTART" | "TRUNCATE"): boolean {
   const [{ log, checkpointed }] = db.pragma(`wal_checkpoint(${mode})`) as [Checkpointed];
   return log === checkpointed;
 }

@@ -18,7 +18,7 @@ import {
   migrate,
   versionOf,
 } from "../schema/schema.ts";
-import { Checkpoints, takeInWhole, walFrames } from "./checkpoints.ts";
+import { Checkpoints, type TakenIn, takeInWhole, walFrames } from "./checkpoints.ts";
 import { forgetCopy } from "./copy-target.ts";
 import { Transaction } from "./transaction.ts";
 
@@ -90,21 +90,18 @@ export function openForWriting(
     const binding = new WalBinding(db, startId, () => gate?.isWhole ?? false);
     gate?.open(db, now);
     // What a crash or the migration left there.
-    let isWaiting = walFrames(db) > 0n && takeInWhole(db, binding, gate) === "not archived";
-    if (isWaiting && !gate!.waits()) {
-      takeInWhole(db, binding, gate);
-      isWaiting = false;
-    }
+    let taken: TakenIn = walFrames(db) > 0n ? takeInWhole(db, binding, gate) : "whole";
+    if (taken === "not archived" && !gate!.waits()) taken = takeInWhole(db, binding, gate);
     if (walFrames(db) === 0n) gate?.boundary();
     assertDurable(
       db,
       head,
       purpose,
-      () => (isWaiting ? binding.reopen() : binding.write(true)),
+      () => (taken === "whole" ? binding.write(true) : binding.reopen()),
       gate && startId,
     );
     const whereabouts = new Whereabouts(path);
-    const checkpoints = new Checkpoints(db, whereabouts, binding, metrics, gate, isWaiting);
+    const checkpoints = new Checkpoints(db, whereabouts, binding, metrics, gate, taken === "not archived");
     const abandon = connections.abandon.bind(connections);
     const orAbandon = (work: () => void) => {
       try {
@@ -117,7 +114,7 @@ export function openForWriting(
     let isLeft = false;
     const seal = () =>
       orAbandon(() => {
-        isLeft = checkpoints.last() === "not archived";
+        isLeft = checkpoints.last() !== "whole";
       });
     const close = () => {
       orAbandon(() => whereabouts.assertUnchanged()); // SQLite removes what stands at the WAL's path, whoever's it is.

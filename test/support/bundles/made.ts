@@ -26,7 +26,9 @@ export const ROOT = resolve(import.meta.dirname, "../../..");
 /** What runs in threads of its own, or as a process beside a store's. */
 export const THREADS = globSync("src/{stores/sqlite,cli}/*/*-worker.ts", { cwd: ROOT });
 /** What tests start as processes of their own, again and again, beside the command. */
-const PROGRAMS = ["test/proofs/crash/copier.ts", "test/proofs/crash/sweeper.ts"];
+const PROGRAMS = ["crash/copier", "crash/sweeper", "faults/history-counting"].map(
+  (name) => `test/proofs/${name}.ts`,
+);
 /** Those that are processes. */
 const BESIDE = THREADS.filter((source) => /^src\/stores\/sqlite\/(backup|verify)\//.test(source));
 /** Those that a store of a test's own process lends its work to, see lending.ts. */

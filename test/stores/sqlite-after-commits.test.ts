@@ -5,7 +5,7 @@ import { v7 } from "uuid";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { DEFAULTS } from "../../src/core/settings.ts";
 import { openReadOnly } from "../../src/stores/sqlite/read/reading.ts";
-import { batch, commit, increment, single } from "../support/calls.ts";
+import { batch, commit, create, increment, single } from "../support/calls.ts";
 import { faultsBelow } from "../support/faults.ts";
 import { openHere, type SqliteHere } from "../support/here.ts";
 
@@ -90,8 +90,9 @@ it("while somebody reads the WAL for long, checkpoints that could do nothing are
   const size = () => statSync(wal).size;
   let made = 0;
   const more = async () => {
-    const names = [made++, made++, made++].flatMap(counters); // Some megabytes.
-    await commit(store, batch(names.map((name) => increment(name))));
+    const names = counters(made++).slice(0, 2_000);
+    const settings = { description: "x".repeat(1_000) }; // Some megabytes.
+    await commit(store, batch(names.map((name) => create(name, settings))));
     for (let n = 0; n < COMMITS; n++) await commit(store, single(increment("a"))); // Until it looks.
     store.connection.checkpoints.ifDue();
   };

@@ -44,6 +44,7 @@ function trigger(raise: string): string[] {
 
 describe("what the operator has put into an SQLite file", () => {
   objectionsSuite({
+    kind: "sqlite",
     open,
     below100: [
       { sql: trigger("ABORT, 'below 100'"), constraint: "below 100" },

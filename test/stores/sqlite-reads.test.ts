@@ -1,9 +1,17 @@
 /** What only SQLite's store promises of its reads: that they follow indexes, notice damage, and hold up nobody. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type Database from "better-sqlite3";
 import { v7 } from "uuid";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Selection } from "../../src/core/selection.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
@@ -229,8 +237,22 @@ describe("damage on disk", () => {
 });
 
 describe("scans hold up nobody", () => {
+  let made: string;
+  beforeAll(async () => {
+    made = mkdtempSync(join(folderInMemory(), "tally-reads-made-"));
+    path = join(made, "tally.db");
+    await (await filled(60_000)).close();
+  });
+  afterAll(() => rmSync(made, { recursive: true }));
+
+  /** With 60,000 counters, which it takes seconds to make. */
+  async function large(): Promise<Store> {
+    for (const name of readdirSync(made)) copyFileSync(join(made, name), join(dir, name));
+    return opened();
+  }
+
   it("commits and reads go on while a sum is under way, which sees none of them", async () => {
-    const store = await filled(60_000);
+    const store = await large();
     await store.sum(ALL); // The thread has started.
     const order: string[] = [];
     const sum = store.sum(ALL).finally(() => order.push("sum"));
@@ -249,7 +271,7 @@ describe("scans hold up nobody", () => {
   });
 
   it("closing stops a scan, which is told so, and leaves a file that is whole", async () => {
-    const store = await filled(60_000);
+    const store = await large();
     await store.sum(ALL);
     const scans = Promise.allSettled([store.sum(ALL), store.top(ALL, 1_000, "lowest"), store.sum(ALL)]);
     await store.close();
@@ -261,7 +283,7 @@ describe("scans hold up nobody", () => {
   });
 
   it("a scan that nobody waits for stops, and no other does", async () => {
-    const store = await filled(60_000);
+    const store = await large();
     await store.sum(ALL);
     const before = Array.from({ length: 8 }, () => store.sum(ALL));
     const controller = new AbortController();

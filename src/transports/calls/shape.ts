@@ -48,8 +48,15 @@ export function shapeRefusal<Desc extends DescMessage>(
 
 /** Have everything compiled before the first call: 40 ms that a caller would wait otherwise. */
 export function warmUp(schemas: readonly DescMessage[]): void {
-  for (const schema of schemas) shapeRefusal(schema, create(schema) as Message);
+  for (const schema of schemas) {
+    if (warm.has(schema)) continue;
+    shapeRefusal(schema, create(schema) as Message);
+    warm.add(schema);
+  }
 }
+
+/** Those of which the validator has everything, for whatever is opened in this process. */
+const warm = new WeakSet<DescMessage>();
 
 function toRefusal({ field: path, ruleId, message: text, forKey }: Violation, message: Message): Refusal {
   const rule = MESSAGE_RULES[ruleId];

@@ -29,6 +29,8 @@ type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema
  */
 export class Reflector {
   readonly #services: readonly string[];
+  /** What is not in the maps yet: they are made for the first who asks, so that a start does not wait for them. */
+  #unread: readonly DescFile[];
   readonly #files = new Map<string, { readonly desc: DescFile; readonly bytes: Uint8Array }>();
   /** By full name of a message, field, oneof, enum, extension, service or method: its file. */
   readonly #symbols = new Map<string, DescFile>();
@@ -41,12 +43,13 @@ export class Reflector {
    */
   constructor(services: readonly DescService[], files: readonly DescFile[]) {
     this.#services = services.map(({ typeName }) => typeName).sort();
-    for (const { file } of services) this.#addFile(file);
-    for (const file of files) this.#addFile(file);
+    this.#unread = [...services.map(({ file }) => file), ...files];
   }
 
   /** The response to one request, both as bytes. What is no request, or finds nothing, gets an error_response. */
   answer(bytes: Uint8Array): Uint8Array {
+    for (const file of this.#unread) this.#addFile(file);
+    this.#unread = [];
     const request = decode(bytes);
     const response = create(ServerReflectionResponseSchema, {
       validHost: request?.host ?? "",

@@ -11,8 +11,9 @@ import { targetOf } from "./target.ts";
 
 /** Answers what nothing else has: that there is no such path, and which one may be meant. */
 export function unknownPathRoute(calls: readonly { readonly method: DescMethod }[]): HttpRoute {
-  const meant = pathsMeant(calls);
+  let meant: ReturnType<typeof pathsMeant> | undefined; // Most starts have nobody who asks for what there is not.
   return (request, response) => {
+    meant ??= pathsMeant(calls);
     const expected = meant(targetOf(request).path);
     const refusal: Refusal = { code: "PATH_NOT_FOUND", ...(expected !== undefined && { expected }) };
     const format = formatOfCall(request);

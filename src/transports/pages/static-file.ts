@@ -8,8 +8,8 @@ import { sendRefusal } from "../http/message.ts";
 /** A file that was built and does not change while this process runs. */
 export interface StaticFile {
   readonly bytes: Buffer;
-  /** Of the bytes as they are, without quotes. */
-  readonly etag: string;
+  /** Of the bytes as they are, without quotes; made when it is first asked for, as what is packed is. */
+  etag(): string;
   readonly headers: Readonly<Record<string, string>>;
   /** Packed when it is first asked for, so that a start does not wait for it. */
   gzipped(): Promise<Buffer>;
@@ -35,10 +35,11 @@ export function loadFile(
   headers: Readonly<Record<string, string>> = {},
 ): StaticFile {
   const bytes = readFileSync(path);
+  let etag: string | undefined;
   let gzipped: Promise<Buffer> | undefined;
   return {
     bytes,
-    etag: createHash("sha256").update(bytes).digest("base64url"),
+    etag: () => (etag ??= createHash("sha256").update(bytes).digest("base64url")),
     headers: {
       ...headers,
       "content-type": type,
@@ -62,7 +63,7 @@ export async function sendFile(
     return;
   }
   const packed = /\bgzip\b(?! *; *q=0(\.0*)? *(,|$))/i.test(request.header("accept-encoding") ?? "");
-  const etag = `"${file.etag}${packed ? "-gzip" : ""}"`; // Of these bytes: an etag of another coding is another one.
+  const etag = `"${file.etag()}${packed ? "-gzip" : ""}"`; // Of these bytes: an etag of another coding is another one.
   response.appendHeader("vary", "Accept-Encoding");
   for (const [name, value] of Object.entries(file.headers)) response.setHeader(name, value);
   response.setHeader("etag", etag);

@@ -8,11 +8,11 @@ import { once } from "node:events";
 import { readFileSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { Level } from "../../../src/core/levels.ts";
 import { DEFAULT_HISTORY } from "../../../src/service/store-history.ts";
 import { expectHistoryIsLog, Followed } from "../../stores/conformance/history-following.ts";
+import { programOf } from "../../support/bundles/command.ts";
 import { openFresh } from "../../support/opened.ts";
 import { FULL } from "./full.ts";
 
@@ -21,7 +21,7 @@ const LIVES = FULL ? 1_000 : 8;
 const LIVES_A_FILE = 8;
 /** On a busy machine a life takes days, by a clock that runs fast, and minutes that are kept no more cannot be asked for. */
 const MINUTES_KEPT_MS = DEFAULT_HISTORY.keepMs[Level.MINUTE]!;
-const COUNTING = fileURLToPath(new URL("./history-counting.ts", import.meta.url));
+const COUNTING = programOf("test/proofs/faults/history-counting.ts");
 
 it(`${LIVES} times: buckets equal the log`, { timeout: LIVES * 30_000 }, async () => {
   const seen = { whole: 0, cut: 0, without: 0 };

@@ -27,6 +27,7 @@ function trigger(name: string, then: string, when = "BEFORE INSERT OR UPDATE"): 
 
 describeWith([POSTGRES], "what the operator has put into PostgreSQL", () => {
   objectionsSuite({
+    kind: "postgres",
     open: async (...sql) => (await guarded(...sql)).store,
     below100: [
       {

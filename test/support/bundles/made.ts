@@ -23,14 +23,16 @@ import { build, type Plugin } from "vite";
 import { builtinsAsRequired, rulesWhenAskedFor } from "./lighter.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../../..");
-/** What runs in threads of its own. */
+/** What runs in threads of its own, or as a process beside a store's. */
 export const THREADS = globSync("src/{stores/sqlite,cli}/*/*-worker.ts", { cwd: ROOT });
 /** What tests start as processes of their own, again and again, beside the command. */
-const PROGRAMS = ["test/proofs/crash/copier.ts", "test/proofs/crash/sweeper.ts"];
-/** Those that a store of a test's own process lends its work to, see lending.ts. */
-const LENT = THREADS.filter(
-  (source) => source.startsWith("src/stores/sqlite/") && !source.includes("/backup/"),
+const PROGRAMS = ["crash/copier", "crash/sweeper", "faults/history-counting"].map(
+  (name) => `test/proofs/${name}.ts`,
 );
+/** Those that are processes. */
+const BESIDE = THREADS.filter((source) => /^src\/stores\/sqlite\/(backup|verify)\//.test(source));
+/** Those that a store of a test's own process lends its work to, see lending.ts. */
+const LENT = THREADS.filter((source) => source.startsWith("src/stores/sqlite/") && !BESIDE.includes(source));
 // What Node has stripped and compiled once need not be done again, in whatever process of a test.
 process.env.NODE_COMPILE_CACHE ??= join(ROOT, "node_modules/.cache/node");
 
@@ -74,14 +76,22 @@ export function bundleOf(folder: string, source: string): string {
 
 /** The bundle of each module whose threads are lent, by the module, both as URLs. */
 export function lentBundles(folder: string): Record<string, string> {
-  const url = (path: string) => pathToFileURL(path).href;
   return Object.fromEntries(
     LENT.map((source) => [
-      url(join(ROOT, source)),
-      url(join(folder, "dist", source.replace(/\.ts$/, ".cjs"))),
+      urlOf(join(ROOT, source)),
+      urlOf(join(folder, "dist", source.replace(/\.ts$/, ".cjs"))),
     ]),
   );
 }
+
+/** The same of each module that is run as a process. */
+export function processBundles(folder: string): Record<string, string> {
+  return Object.fromEntries(
+    BESIDE.map((source) => [urlOf(join(ROOT, source)), urlOf(bundleOf(folder, source))]),
+  );
+}
+
+const urlOf = (path: string) => pathToFileURL(path).href;
 
 /** @param format  "cjs" for a file of its own, which is all of it */
 async function bundle(

@@ -240,6 +240,40 @@ describe("the WAL belongs to its file", () => {
     for (let start = 0; start < 3; start++) await expect(openFile(at)).rejects.toThrow(sentence);
   });
 
+  it("a WAL that was cut to its head, or to less than a frame, is missed, also without its index", async () => {
+    const { count } = connect();
+    count(3);
+    const at = killed("killed");
+    const [wal, first] = [readFileSync(`${at}-wal`), 32 + 24 + 4_096];
+    for (const bytes of [1, 31, 32, 33, 32 + 24, first - 1]) {
+      rmSync(`${at}-shm`, { force: true });
+      writeFileSync(`${at}-wal`, wal.subarray(0, bytes));
+      const sentence = bytes < 32 ? "is damaged" : `was cut: of ${bytes} bytes, it has none`;
+      for (let start = 0; start < 2; start++)
+        await expect(openFile(at), `${bytes}`).rejects.toThrow(sentence);
+    }
+    writeFileSync(`${at}-wal`, wal);
+    expect(await valueAt(at)).toBe(3n);
+  });
+
+  it("a WAL of which a kill left a new head over old frames, or over a part of the first one, is taken", async () => {
+    const { connection, count } = connect();
+    fill(connection, "filler");
+    count(3);
+    connection.checkpoints.first(); // All is in the file: the next commit begins the WAL anew.
+    const at = killed("killed");
+    const old = readFileSync(`${at}-wal`);
+    count(1);
+    const begun = readFileSync(`${path}-wal`);
+    for (const bytes of [32, 32 + 24, 32 + 24 + 100]) {
+      rmSync(`${at}-shm`, { force: true });
+      writeFileSync(`${at}-wal`, Buffer.concat([begun.subarray(0, bytes), old.subarray(bytes)]));
+      const copy = join(dir, `torn-${bytes}`);
+      put(at, copy, "", "-wal");
+      expect(await valueAt(copy), `${bytes}`).toBe(3n);
+    }
+  });
+
   it("a leftover index, or one of another store, does no harm", async () => {
     const { count } = connect();
     count(3);

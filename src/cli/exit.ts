@@ -30,7 +30,7 @@ export const EXITS = {
   DEFECT: [70, "a defect in Tally; the log has the details"],
   STORE_UNREACHABLE: [
     73,
-    "the store cannot be made, read or written: no folder, no database, no permission, no space",
+    "the store cannot be made, read or written: no folder, no regular file, no database, no permission, no space",
   ],
   STORE_FAILED: [
     74,

@@ -46,6 +46,10 @@ export const EXITS = {
   INTERRUPTED: [130, "Ctrl-C; of serve, a second one: exited without waiting for calls in flight"],
   PIPE_CLOSED: [141, "whoever read the output went away, as with `| head`"],
   TERMINATED: [143, "SIGTERM; of serve, a second one: the same"],
+  SPENT: [
+    152,
+    "SIGXCPU: its processor time (`ulimit -t`, LimitCPU=) is used up; of serve: stopped, with every answered change saved",
+  ],
 } as const;
 
 /** The codes by name. */

@@ -410,7 +410,16 @@ others that begin with \`OTEL_\` are OpenTelemetry's own, and stand in the envir
 |---|---|
 | SIGTERM, SIGINT (Ctrl-C) | stops: no new calls, those in flight are answered, within \`drain-grace\`; a second one exits at once |
 | SIGHUP | reads again the configuration file, a renewed certificate, the authorities of clients and the root key, whatever of these there is. Of a terminal that has gone: stops as for SIGTERM |
-| SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR | ignored, and logged (\`signal.ignored\`); Node.js's debugger never opens by a signal |
+| SIGXCPU (\`LimitCPU=\`, \`ulimit -t\`) | stops as for SIGTERM, and ends with exit code 152, so that a supervisor starts it again with time of its own |
+| SIGUSR1, SIGUSR2, SIGALRM, SIGIO (SIGPOLL), SIGPWR, SIGVTALRM, SIGPROF, SIGSTKFLT | ignored, and logged (\`signal.ignored\`); Node.js's debugger never opens by a signal. With \`--prof\` or \`--cpu-prof\` SIGPROF is V8's |
+| SIGPIPE, SIGXFSZ, SIGCHLD, SIGCONT, SIGURG, SIGWINCH | nothing |
+| SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU | stands still, until SIGCONT |
+| SIGKILL, SIGQUIT, SIGABRT, SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, 32 to 64 (real-time) | ends at once, without a line in the log: every answered change is in the store, and the next start goes on from it |
+
+On a Node.js older than 22.18, \`tally\` runs itself again on a newer one: there are two processes then. The first hands on
+those of the first three rows, SIGQUIT, and those of the fourth but SIGUSR1, of which there is no line then; it ends as the
+other does: with its exit code, or of the same signal. Of the fifth and sixth rows it does the same by itself. Where it is ended
+alone, by SIGKILL or another of the last row, the server stops as for SIGTERM.
 
 After SIGHUP the settings that the table marks (${reloadables.join(", ")}) are as the file has them
 then, unless a flag or the environment says otherwise, and the log says which of them have changed (\`config.reloaded\`). What

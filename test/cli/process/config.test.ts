@@ -15,6 +15,8 @@ import {
 } from "../../../src/config.ts";
 import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { DEFAULT_WRITER_LIMITS } from "../../../src/service/writer.ts";
+import { sqlitePathOf } from "../../../src/stores/open.ts";
+import { parseUrl } from "../../../src/stores/postgres/connection/url.ts";
 import { DEFAULT_DOOR_LIMITS } from "../../../src/transports/door-limits.ts";
 import { folder, serve } from "./tally.ts";
 
@@ -71,6 +73,20 @@ describe("the configuration", () => {
     const file = tomlFile("insecure = true\nqueue-bytes-max = 8_388_608\nstreams-max = 7\n");
     const { config } = load({ flags: { config: file } });
     expect(config).toMatchObject({ insecure: true, queueBytesMax: 8 * 2 ** 20, streamsMax: 7 });
+  });
+});
+
+describe("the store", () => {
+  it("is known by its scheme in any case, and keeps the case of what follows", () => {
+    for (const [given, kept] of [
+      ["POSTGRES://Tally@DB/T", "postgres://Tally@DB/T"],
+      ["PostgreSQL://db/T", "postgresql://db/T"],
+      ["SQLite:./Tally.db", "sqlite:./Tally.db"],
+      ["MEMORY:", "memory:"],
+    ] as const)
+      expect(loadConfig({ flags: { store: given }, env: {} }).config.store).toBe(kept);
+    expect(sqlitePathOf("SQLITE:./Tally.db", "")).toBe("./Tally.db"); // Of the tools, which have no configuration.
+    expect(parseUrl("POSTGRES://db/T", {})).toMatchObject({ shown: "db/T, schema tally" });
   });
 });
 

@@ -161,7 +161,7 @@ function readHead(path: string, bytes: number): Buffer | undefined {
   }
 }
 
-const HELP = 'docs/files.md says more under "By hand".';
+const HELP = 'docs/files.md says more under "What a start refuses".';
 
 const MISMATCH = (path: string) =>
   `${path} and ${basename(path)}-wal do not belong together: the -wal follows another state of the file. To serve the file ` +
@@ -170,7 +170,8 @@ const MISMATCH = (path: string) =>
 
 const NO_WAL = (path: string) =>
   `${path} was not closed by its server, and its ${basename(path)}-wal, which has the latest changes, is missing or ` +
-  `empty. Put it back, or restore a backup that was made after a stop. ${HELP}`;
+  "empty. Put it back, or restore a backup that was made after a stop. If another program has taken it into the file (a " +
+  `checkpoint of sqlite3's, for example), the file has all of it, and can be served without. ${HELP}`;
 
 const NO_FILE = (path: string) =>
   `${path} is missing or empty, and ${basename(path)}-wal has changes to it. Put the file back; to begin anew, move ` +

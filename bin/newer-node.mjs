@@ -1,7 +1,7 @@
 // What bin/tally.mjs does on a Node.js that is too old for Tally. In the syntax of Node.js 12, for that reason.
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
-import { homedir } from "node:os";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { constants, homedir } from "node:os";
 import { delimiter, isAbsolute, join } from "node:path";
 
 /** Of nodejs.org's binaries as npm has them, the one for this machine. */
@@ -11,23 +11,83 @@ const PACKAGED = `node-linux-${process.arch}`;
  * Run the command again on a newer Node.js of this machine, as if it had been that from the start; without one say
  * what to do.
  */
-export function runOnNewerNode({ self, root, canRunTally }) {
+export function runOnNewerNode({ self, root, canRunTally, survived }) {
   const node = process.env.TALLY_REEXECUTED ? undefined : findNode(root, canRunTally);
   if (node === undefined) return refuse(whatToDo(root));
-  const child = spawn(node, [...process.execArgv, self, ...process.argv.slice(2)], {
-    stdio: ["inherit", "inherit", "inherit", "ipc"], // The channel closes when this process ends, however it does.
+  const args = process.argv.slice(2);
+  const child = spawn(node, [...process.execArgv, self, ...args], {
+    stdio: stdioFor(args),
     // Who watches over this process is told by that one.
     env: { ...process.env, TALLY_REEXECUTED: "1", ...(process.env.WATCHDOG_PID && { WATCHDOG_PID: "" }) },
   });
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR2"]) {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT", "SIGXCPU", ...survived]) {
     process.on(signal, () => child.kill(signal));
   }
+  let exits = false;
+  let unnamed; // The number of the signal that ended it, if that is one.
+  child.on("message", () => {
+    exits = true;
+  });
+  child.on("disconnect", () => {
+    if (!exits) unnamed = endOf(child.pid);
+  });
   child.on("error", ({ message }) => refuse(`Cannot run the Node.js at ${node}: ${message}.`));
   child.on("exit", (code, signal) => {
-    if (signal === null) process.exit(code);
-    process.removeAllListeners(signal); // So that it ends this process as it ended the other.
-    process.kill(process.pid, signal);
+    if (signal === null && (code !== 0 || exits || unnamed === 0)) process.exit(code);
+    if (signal === null && unnamed === undefined) {
+      refuse("The process that this one had started was ended by a signal, nobody can tell which.", 70);
+    }
+    const by = signal === null ? unnamed : signal;
+    process.removeAllListeners(by); // So that it ends this process as it ended the other.
+    process.kill(process.pid, by);
+    process.exit(128 + (signal === null ? unnamed : constants.signals[signal])); // Where this one does not end of it.
   });
+}
+
+/**
+ * What the process has: this one's input and outputs, the pipes that a shell has made of `<(...)`, and a channel, which closes
+ * when either process ends, however it does.
+ */
+function stdioFor(args) {
+  const stdio = ["inherit", "inherit", "inherit"];
+  for (const [, number] of matchesIn(args.join("\n"), /\/(?:dev|proc\/self)\/fd\/(\d{1,4})(?!\d)/g)) {
+    if (existsSync(`/dev/fd/${number}`)) stdio[Number(number)] = Number(number);
+  }
+  let channel = 3;
+  while (stdio[channel] !== undefined) channel++;
+  stdio[channel] = "ipc";
+  return Array.from(stdio, (each) => (each === undefined ? "ignore" : each));
+}
+
+function matchesIn(text, pattern) {
+  const found = [];
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) found.push(match);
+  return found;
+}
+
+/**
+ * By which signal a process ended that has closed its channel: Node.js knows no name of the real-time ones, and shows its parent
+ * an exit code of 0. Until that is taken the kernel has it.
+ *
+ * @returns  0 for none; undefined where the system does not tell, or the process goes on
+ */
+function endOf(pid) {
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  for (let looks = 0; looks < 1000; looks++) {
+    let fields;
+    try {
+      fields = readFileSync(`/proc/${pid}/stat`, "latin1")
+        .trim()
+        .replace(/^.*\) /s, "")
+        .split(" ");
+    } catch (_) {
+      return undefined;
+    }
+    // The state is the third field, and the last the code as wait(2) has it.
+    if (fields[0] === "Z") return Number(fields[fields.length - 1]) & 0x7f;
+    Atomics.wait(never, 0, 0, 1);
+  }
+  return undefined;
 }
 
 /** The first that is new enough: Tally's own, what the user's PATH has, the newest of a version manager. */
@@ -109,7 +169,7 @@ function whatToDo(root) {
 }
 
 /** Exit codes: src/cli/exit.ts. */
-function refuse(sentence) {
+function refuse(sentence, code = 69) {
   console.error(`tally: ${sentence}`);
-  process.exit(69);
+  process.exit(code);
 }

@@ -12,11 +12,16 @@ const root = dirname(dirname(self));
 // Else the signal opens Node's debugger to whoever is on this machine.
 process.on("SIGUSR1", () => {});
 // A service is not to end of these, also while it is being loaded: src/cli/signals.ts has what they mean to it.
-if (process.argv[2] === "serve") for (const signal of ["SIGHUP", "SIGUSR2"]) process.on(signal, () => {});
+const survived = ["SIGHUP", "SIGUSR2", "SIGALRM", "SIGIO", "SIGPWR", "SIGVTALRM", "SIGSTKFLT"];
+const flags = `${process.env.NODE_OPTIONS || ""} ${process.execArgv.join(" ")}`;
+if (!/--(cpu-)?prof/.test(flags)) survived.push("SIGPROF"); // Else V8's profiler has it.
+if (process.argv[2] === "serve") for (const signal of survived) process.on(signal, () => {});
 
 if (canRunTally(process.versions.node)) void run();
 else
-  void import("./newer-node.mjs").then(({ runOnNewerNode }) => runOnNewerNode({ self, root, canRunTally }));
+  void import("./newer-node.mjs").then(({ runOnNewerNode }) => {
+    runOnNewerNode({ self, root, canRunTally, survived });
+  });
 
 /** 22.18 and 23.6 are the first to run TypeScript sources as they are. */
 function canRunTally(version) {
@@ -56,9 +61,13 @@ async function cacheCompiledCode() {
   enableCompileCache(folder);
 }
 
-/** Should the parent be killed outright, nobody would know that this process still holds the port and the store. */
+/**
+ * Should the parent be killed outright, nobody would know that this process still holds the port and the store. It is told of
+ * an end with an exit code, for Node.js shows it that of a signal without a name as one with 0.
+ */
 function stopWithParent() {
   delete process.env.TALLY_REEXECUTED;
+  process.once("exit", () => process.connected && process.send("exit"));
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
   if (process.channel) process.channel.unref();
 }

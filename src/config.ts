@@ -7,6 +7,7 @@ import type { Key } from "./config/kinds.ts";
 import { type OidcIssuers, oidcIssuersFrom } from "./config/oidc.ts";
 import { formatDuration } from "./config/quantity.ts";
 import { withoutSecrets } from "./core/secrets.ts";
+import { assertNoNamedPipe, isRereadable } from "./named-pipe.ts";
 
 export { differenceOf, reloaded } from "./config/difference.ts";
 export { type Config, KEYS } from "./config/keys.ts";
@@ -216,11 +217,24 @@ const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet("127.0.0.0", 8);
 LOOPBACK.addAddress("::1", "ipv6");
 
-function loadFile({ flags, env }: Sources): File | undefined {
+/** Whether there is a file, and whether it can be read again: one that came through a pipe cannot. */
+export function configFileOf(sources: Sources): "none" | "file" | "pipe" {
+  const path = pathOf(sources);
+  if (path === undefined) return "none";
+  return isRereadable(path) ? "file" : "pipe";
+}
+
+function pathOf({ flags, env }: Sources): string | undefined {
   const path = flags.config ?? env.TALLY_CONFIG;
-  if (typeof path !== "string" || path === "") return undefined;
+  return typeof path !== "string" || path === "" ? undefined : path;
+}
+
+function loadFile(sources: Sources): File | undefined {
+  const path = pathOf(sources);
+  if (path === undefined) return undefined;
   let values: Record<string, unknown>;
   try {
+    assertNoNamedPipe(path);
     values = parse(readFileSync(path, "utf8"));
   } catch (error) {
     if (error instanceof TomlError) {

@@ -1,3 +1,4 @@
+import { assertNoNamedPipe } from "../named-pipe.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
 /** The authorities whose certificates are to be trusted, in PEM. @throws CommandError when the file has none */
@@ -6,6 +7,7 @@ export async function readAuthorities(path: string): Promise<string> {
   const { X509Certificate } = await import("node:crypto");
   let text: string;
   try {
+    assertNoNamedPipe(path);
     text = await readFile(path, "utf8");
   } catch (cause) {
     const { message } = cause as Error;

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import type { TomlError } from "smol-toml";
+import { assertNoNamedPipe } from "../named-pipe.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
 /** What the file says. Tables and keys that are not ours stay in it. */
@@ -33,6 +34,7 @@ export async function readContexts(path: string): Promise<Contexts> {
   const { readFile } = await import("node:fs/promises");
   let text: string;
   try {
+    assertNoNamedPipe(path);
     text = await readFile(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};

@@ -30,7 +30,7 @@ export const EXITS = {
   DEFECT: [70, "a defect in Tally; the log has the details"],
   STORE_UNREACHABLE: [
     73,
-    "the store cannot be made, read or written: no folder, no database, no permission, no space",
+    "the store cannot be made, read or written: no folder, no regular file, no database, no permission, no space",
   ],
   STORE_FAILED: [
     74,
@@ -46,6 +46,10 @@ export const EXITS = {
   INTERRUPTED: [130, "Ctrl-C; of serve, a second one: exited without waiting for calls in flight"],
   PIPE_CLOSED: [141, "whoever read the output went away, as with `| head`"],
   TERMINATED: [143, "SIGTERM; of serve, a second one: the same"],
+  SPENT: [
+    152,
+    "SIGXCPU: its processor time (`ulimit -t`, LimitCPU=) is used up; of serve: stopped, with every answered change saved",
+  ],
 } as const;
 
 /** The codes by name. */

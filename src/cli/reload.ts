@@ -1,4 +1,12 @@
-import { type Config, ConfigError, differenceOf, loadConfig, reloaded, type Sources } from "../config.ts";
+import {
+  type Config,
+  ConfigError,
+  configFileOf,
+  differenceOf,
+  loadConfig,
+  reloaded,
+  type Sources,
+} from "../config.ts";
 import type { RunningServer } from "../server.ts";
 import type { OpenLog } from "../telemetry.ts";
 
@@ -33,11 +41,14 @@ export function reloading(
     if (others.length > 0) log("config.restart_needed", { settings: others });
     log("config.reloaded", { changed: reloadable });
   };
-  const hasFile = Boolean(sources.flags.config ?? sources.env.TALLY_CONFIG);
+  const file = configFileOf(sources);
   return () => {
     const hasPair = server.certificate !== undefined;
-    if (!hasFile && !hasPair && !server.hasRootKey) return undefined;
-    if (hasFile) readConfig();
+    if (file === "none" && !hasPair && !server.hasRootKey) return undefined;
+    if (file === "file") readConfig();
+    if (file === "pipe") log("config.unusable", { detail: PIPE });
     return Promise.all([server.renewCertificate(), server.renewRootKey()]).then(() => {});
   };
 }
+
+const PIPE = "The configuration came through a pipe, which cannot be read again; settings stay as they are.";

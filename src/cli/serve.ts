@@ -57,6 +57,7 @@ async function serve(flags: Sources["flags"], version: string): Promise<void> {
       void supervisor?.reloading(done);
     },
     abandoned: stop.resolve,
+    spent: stop.resolve,
     ignored: (signal) => log("signal.ignored", { signal }),
   });
   keepDebuggerShut(() => log("signal.ignored", { signal: "SIGUSR1" }));
@@ -105,7 +106,7 @@ async function endAsAsked(server: RunningServer, signal: NodeJS.Signals, log: Lo
   if (err !== undefined) return endAfterFailure(server, err, log);
   const kept = server.store.durability !== "none";
   log("server.stopped", { detail: kept ? "Every answered change is in the store." : GONE });
-  process.exit(EXIT.OK);
+  process.exit(signal === "SIGXCPU" ? EXIT.SPENT : EXIT.OK); // So that a supervisor starts it again, with time of its own.
 }
 
 const GONE = "The store was in memory: every counter is gone.";

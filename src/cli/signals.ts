@@ -34,11 +34,13 @@ export function onStopSignals(on: {
  * @param on.reload     SIGHUP: read again what can be
  * @param on.abandoned  SIGHUP when the terminal that the service was started at has gone: nobody is left to press
  *                      Ctrl-C, so it is to stop as if somebody had
+ * @param on.spent      SIGXCPU: its processor time is used up, and a while later it will be killed
  * @param on.ignored    any other
  */
 export function onOtherSignals(on: {
   reload: (signal: NodeJS.Signals) => void;
   abandoned: (signal: NodeJS.Signals) => void;
+  spent: (signal: NodeJS.Signals) => void;
   ignored: (signal: NodeJS.Signals) => void;
 }): void {
   const atTerminal = hasTerminal();
@@ -46,9 +48,13 @@ export function onOtherSignals(on: {
     if (atTerminal && !hasTerminal()) on.abandoned(signal);
     else on.reload(signal);
   });
-  for (const signal of ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGIO", "SIGPWR"] as const)
-    process.on(signal, on.ignored);
+  process.on("SIGXCPU", on.spent);
+  for (const signal of IGNORED) process.on(signal, on.ignored);
+  if (!isStartedWith(/--(cpu-)?prof/)) process.on("SIGPROF", on.ignored); // Else V8's profiler has it.
 }
+
+/** What would end it by the system's custom, and means nothing to it. bin/tally.mjs has them too, for until this is loaded. */
+const IGNORED = ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGIO", "SIGPWR", "SIGVTALRM", "SIGSTKFLT"] as const;
 
 /**
  * A SIGUSR1 that comes before anything of ours runs opens Node's debugger to everybody on this machine, some time in
@@ -57,7 +63,7 @@ export function onOtherSignals(on: {
  * @param onShut  told when it was open
  */
 export function keepDebuggerShut(onShut: () => void): void {
-  if (/--inspect/.test(`${process.env.NODE_OPTIONS ?? ""} ${process.execArgv.join(" ")}`)) return;
+  if (isStartedWith(/--inspect/)) return;
   let looks = LOOKS;
   const looking = setInterval(() => {
     if (inspector.url() !== undefined) {
@@ -66,6 +72,11 @@ export function keepDebuggerShut(onShut: () => void): void {
     }
     if (--looks === 0) clearInterval(looking);
   }, LOOK_MS).unref();
+}
+
+/** Whether Node.js was given such a flag. */
+function isStartedWith(flag: RegExp): boolean {
+  return flag.test(`${process.env.NODE_OPTIONS ?? ""} ${process.execArgv.join(" ")}`);
 }
 
 /** Two seconds; it opened within 60 ms when tried. */

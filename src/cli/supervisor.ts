@@ -99,9 +99,9 @@ function telling(
 
 /**
  * Signals are for the service, also where its supervisor or a terminal sends them to all of its processes. It ends with its
- * input. Without --no-block, for of a sender that has gone systemd does not know any more whose it was.
+ * input. 16 is SIGSTKFLT, whose name dash does not know. Without --no-block, for of a sender that has gone systemd does not know any more whose it was.
  */
-const TELLS_LINES = `trap '' HUP INT TERM
+const TELLS_LINES = `trap '' HUP INT TERM USR1 USR2 ALRM IO PWR VTALRM PROF XCPU 16
 set -f
 IFS='\t'
 while IFS= read -r line; do

@@ -44,7 +44,10 @@ export const KEYS = {
     expected: "sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE or memory:",
     default: "sqlite:./tally.db",
     placeholder: "<url>",
-    schema: z.string().regex(/^(sqlite:.+|memory:|postgres(ql)?:\/\/.+)$/),
+    schema: z
+      .string()
+      .regex(/^(sqlite:.+|memory:|postgres(ql)?:\/\/.+)$/i)
+      .transform((url) => url.replace(/^\w+/, (scheme) => scheme.toLowerCase())),
   },
   migratesAtStart: {
     name: "migrate-at-start",

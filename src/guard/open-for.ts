@@ -113,7 +113,7 @@ export async function openGuardFor(
         "version, as the log says, and no other has admin. Restore the store from a backup, run the newer version, or give root-key-file.",
       { isDamage: true },
     );
-  const helps = shown.startsWith("memory:")
+  const helps = /^memory:/i.test(shown)
     ? "Give root-key-file: what is in memory begins with no principals each time."
     : `Make an admin with \`tally auth init --store ${shown}\` (of SQLite while no server has it), or give root-key-file.`;
   throw new GuardError(

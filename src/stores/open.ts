@@ -95,7 +95,7 @@ export function sqlitePathOf(url: string, otherwise: string): string {
 }
 
 function schemeOf(url: string): string {
-  const scheme = url.slice(0, url.indexOf(":") + 1);
+  const scheme = url.slice(0, url.indexOf(":") + 1).toLowerCase(); // RFC 3986: either case is the same.
   if (scheme === "sqlite:" && /:\/\/|^\/\/[^/]*[@:]/.test(url.slice(scheme.length))) {
     throw new TallyError(
       "STORE_UNAVAILABLE",

@@ -7,8 +7,6 @@ import {
   appendFileSync,
   copyFileSync,
   cpSync,
-  createReadStream,
-  createWriteStream,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -21,7 +19,6 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { fc } from "@fast-check/vitest";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
@@ -271,13 +268,12 @@ describe("a backup", () => {
     }
   });
 
-  it("is read from a pipe, too, and not from a folder", async () => {
-    execFileSync("mkfifo", [join(dir, "pipe")]);
-    const writing = pipeline(createReadStream(file), createWriteStream(join(dir, "pipe")));
-    expect(await verifyArchive(join(dir, "pipe"), dir, { onProgress: () => {}, signal })).toMatchObject({
-      findings: [],
-    });
-    await writing;
+  it("is not read from a named pipe, for whose writer it would wait, nor from a folder", async () => {
+    const pipe = join(dir, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    await expect(verifyArchive(pipe, dir, { onProgress: () => {}, signal })).rejects.toThrow(
+      `${pipe} cannot be read: it is a named pipe (FIFO)`,
+    );
     await expect(verifyArchive(dir, undefined, { onProgress: () => {}, signal })).rejects.toThrow(
       `${dir} cannot be read (EISDIR)`,
     );

@@ -3,6 +3,8 @@
  *
  * A kill is what the files are at a moment while a store has them, copied to another folder.
  */
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   copyFileSync,
@@ -21,15 +23,17 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_RETENTION, type Store, type StoreOptions } from "../../src/service/store.ts";
 import { toBatch } from "../../src/service/writer.ts";
-import { migrateStore, openStore } from "../../src/stores/open.ts";
+import { migrateStore, openStore, schemaStatus } from "../../src/stores/open.ts";
 import { readAlone } from "../../src/stores/sqlite/file/alone.ts";
 import { BOUND_SINCE, migrate } from "../../src/stores/sqlite/schema/schema.ts";
+import { verifySqlite } from "../../src/stores/sqlite/verify/opening.ts";
 import { WriteConnection } from "../../src/stores/sqlite/write/connection.ts";
 import { freshSeed, seededRandom } from "../proofs/crash/random.ts";
 import { apply, batch, create, increment, single } from "../support/calls.ts";
@@ -258,6 +262,40 @@ describe("the WAL belongs to its file", () => {
     for (let start = 0; start < 3; start++) await expect(openFile(at)).rejects.toThrow(sentence);
   });
 
+  it("a WAL that was cut to its head, or to less than a frame, is missed, also without its index", async () => {
+    const { count } = connect();
+    count(3);
+    const at = killed("killed");
+    const [wal, first] = [readFileSync(`${at}-wal`), 32 + 24 + 4_096];
+    for (const bytes of [1, 31, 32, 33, 32 + 24, first - 1]) {
+      rmSync(`${at}-shm`, { force: true });
+      writeFileSync(`${at}-wal`, wal.subarray(0, bytes));
+      const sentence = bytes < 32 ? "is damaged" : `was cut: of ${bytes} bytes, it has none`;
+      for (let start = 0; start < 2; start++)
+        await expect(openFile(at), `${bytes}`).rejects.toThrow(sentence);
+    }
+    writeFileSync(`${at}-wal`, wal);
+    expect(await valueAt(at)).toBe(3n);
+  });
+
+  it("a WAL of which a kill left a new head over old frames, or over a part of the first one, is taken", async () => {
+    const { connection, count } = connect();
+    fill(connection, "filler");
+    count(3);
+    connection.checkpoints.first(); // All is in the file: the next commit begins the WAL anew.
+    const at = killed("killed");
+    const old = readFileSync(`${at}-wal`);
+    count(1);
+    const begun = readFileSync(`${path}-wal`);
+    for (const bytes of [32, 32 + 24, 32 + 24 + 100]) {
+      rmSync(`${at}-shm`, { force: true });
+      writeFileSync(`${at}-wal`, Buffer.concat([begun.subarray(0, bytes), old.subarray(bytes)]));
+      const copy = join(dir, `torn-${bytes}`);
+      put(at, copy, "", "-wal");
+      expect(await valueAt(copy), `${bytes}`).toBe(3n);
+    }
+  });
+
   it("a leftover index, or one of another store, does no harm", async () => {
     const { count } = connect();
     count(3);
@@ -395,6 +433,61 @@ function spoil(file: string, at: number): void {
   bytes[at]! ^= 0xff;
   writeFileSync(file, bytes);
 }
+
+describe("what is no regular file", () => {
+  const makers = {
+    "a pipe (FIFO)": (at: string) => execFileSync("mkfifo", [at]),
+    "a folder": (at: string) => mkdirSync(at),
+    "a device": (at: string) => symlinkSync("/dev/null", at),
+  };
+  const cases = Object.keys(makers) as (keyof typeof makers)[];
+
+  it.each(cases)("%s is refused as a data file, and in the place of what belongs to one", async (kind) => {
+    for (const suffix of ["", "-wal", "-shm", "-lock", "-journal"]) {
+      const at = join(dir, `of${suffix}.db`);
+      const found = at + suffix;
+      makers[kind](found);
+      await expect(openFile(at), suffix).rejects.toThrow(`is ${kind}; expected a regular file`);
+      expect(existsSync(found), suffix).toBe(true);
+    }
+  });
+
+  it.each(cases)("%s in the place of a history, or beside it, keeps nobody from counting", async (kind) => {
+    for (const suffix of ["-history", "-history-wal"]) {
+      const at = join(dir, `of${suffix}.db`);
+      makers[kind](at + suffix);
+      const said: string[] = [];
+      const keepMs = [3_600_000, 7_200_000, 10_800_000] as const;
+      const store = await openFile(at, {
+        history: { bytesMax: 2 ** 20, keepMs },
+        warn: (text) => said.push(text),
+      });
+      expect(said, suffix).toEqual([
+        expect.stringMatching(`No history is kept .* is ${kind.replace(/[()]/g, ".")};`),
+      ]);
+      expect(await apply(store, increment("c"))).toMatchObject({ value: 1n });
+      await store.close();
+      expect(existsSync(at + suffix), suffix).toBe(true);
+    }
+  });
+
+  it("a socket is refused", async () => {
+    const server = createServer().listen(path);
+    await once(server, "listening");
+    await expect(openFile()).rejects.toThrow(`${path} is a socket; expected a regular file`);
+    server.close();
+  });
+
+  it.each(cases)("%s is not looked at", async (kind) => {
+    makers[kind](path);
+    const signal = new AbortController().signal;
+    await expect(verifySqlite(path, { signal, onProgress: () => {} })).rejects.toThrow(
+      "expected a regular file",
+    );
+    await expect(schemaStatus(`sqlite:${path}`)).rejects.toThrow("expected a regular file");
+    await expect(openFile(path, { purpose: "copyFrom" })).rejects.toThrow("expected a regular file");
+  });
+});
 
 describe("one name", () => {
   beforeEach(async () => {

@@ -298,7 +298,7 @@ describe("the history file", () => {
         rmSync(site.history);
         mkdirSync(join(site.history, "in the way"), { recursive: true });
       });
-      expect(said[0]).toMatch(/^No history is kept until this is mended: .*-history cannot be opened/);
+      expect(said[0]).toMatch(/^No history is kept until this is mended: .*-history is a folder/);
       await apply(site.opened.store, increment("a"));
       rmSync(site.history, { recursive: true });
       site.followed.following!.errors.length = 0;

@@ -1,7 +1,8 @@
-import { existsSync } from "node:fs";
 import type { SchemaStatus } from "../../service/store.ts";
 import { holdLock, type Lock } from "./file/lock.ts";
+import { assertRegular } from "./file/names.ts";
 import { realPathOf } from "./file/real-path.ts";
+import { statOf } from "./file/whereabouts.ts";
 import { openReadOnly } from "./read/reading.ts";
 import { assertOurs, pendingAfter, SCHEMA_VERSION, versionOf } from "./schema/schema.ts";
 import { startFailure } from "./start-failure.ts";
@@ -12,7 +13,9 @@ export async function statusOfSqlite(path: string): Promise<SchemaStatus> {
   const real = await realPathOf(path);
   let version: number | undefined;
   try {
-    if (existsSync(real)) {
+    const stat = statOf(real);
+    if (stat !== undefined) {
+      assertRegular(real, stat);
       const db = openReadOnly(real, 1_024);
       try {
         assertOurs(db, real);

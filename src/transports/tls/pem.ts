@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { assertNoNamedPipe } from "../../named-pipe.ts";
 
 /** A certificate or a key that cannot be used: one sentence for the operator. */
 export class CertificateError extends Error {
@@ -8,6 +9,7 @@ export class CertificateError extends Error {
 /** Read a file. @throws CertificateError */
 export async function readPem(what: string, path: string): Promise<Buffer> {
   try {
+    assertNoNamedPipe(path);
     return await readFile(path);
   } catch (cause) {
     const { code = "", message } = cause as NodeJS.ErrnoException;

@@ -5,10 +5,11 @@ import { v7 } from "uuid";
 import { describe, expect, it } from "vitest";
 import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { openStore } from "../../../src/stores/open.ts";
+import { TALLY } from "../../support/bundles/command.ts";
 import { batch, commit, increment } from "../../support/calls.ts";
 import { HandClock } from "../../support/clock.ts";
 import { tally as inHere, shell } from "../cli.ts";
-import { folder, serve, tally } from "./tally.ts";
+import { folder, serve, Tally, tally } from "./tally.ts";
 
 /** A store that takes seconds to back up at 1 MiB a second. */
 async function large(path: string): Promise<void> {
@@ -55,6 +56,8 @@ describe("a server with backup-dir and backup-every", () => {
       new RegExp(`^backup +\\S+Z, [\\d.]+ MiB, in [\\d.]+ s: ${file}$`, "m"),
     );
     expect(await inHere(["verify", `${file}`])).toMatchObject({ code: 0 });
+    const args = ["-c", `"$0" "$1" verify <(cat "$2")`, process.execPath, TALLY, `${file}`];
+    expect(await new Tally("bash", args).ended).toMatchObject({ code: 0 });
     const restored = join(dir, "restored.db");
     expect(await inHere(["restore", `${file}`, "--store", `sqlite:${restored}`])).toMatchObject({ code: 0 });
     server.child.kill("SIGTERM");

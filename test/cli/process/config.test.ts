@@ -15,6 +15,8 @@ import {
 } from "../../../src/config.ts";
 import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
 import { DEFAULT_WRITER_LIMITS } from "../../../src/service/writer.ts";
+import { sqlitePathOf } from "../../../src/stores/open.ts";
+import { parseUrl } from "../../../src/stores/postgres/connection/url.ts";
 import { DEFAULT_DOOR_LIMITS } from "../../../src/transports/door-limits.ts";
 import { folder, serve } from "./tally.ts";
 
@@ -71,6 +73,20 @@ describe("the configuration", () => {
     const file = tomlFile("insecure = true\nqueue-bytes-max = 8_388_608\nstreams-max = 7\n");
     const { config } = load({ flags: { config: file } });
     expect(config).toMatchObject({ insecure: true, queueBytesMax: 8 * 2 ** 20, streamsMax: 7 });
+  });
+});
+
+describe("the store", () => {
+  it("is known by its scheme in any case, and keeps the case of what follows", () => {
+    for (const [given, kept] of [
+      ["POSTGRES://Tally@DB/T", "postgres://Tally@DB/T"],
+      ["PostgreSQL://db/T", "postgresql://db/T"],
+      ["SQLite:./Tally.db", "sqlite:./Tally.db"],
+      ["MEMORY:", "memory:"],
+    ] as const)
+      expect(loadConfig({ flags: { store: given }, env: {} }).config.store).toBe(kept);
+    expect(sqlitePathOf("SQLITE:./Tally.db", "")).toBe("./Tally.db"); // Of the tools, which have no configuration.
+    expect(parseUrl("POSTGRES://db/T", {})).toMatchObject({ shown: "db/T, schema tally" });
   });
 });
 
@@ -410,12 +426,22 @@ others that begin with \`OTEL_\` are OpenTelemetry's own, and stand in the envir
 |---|---|
 | SIGTERM, SIGINT (Ctrl-C) | stops: no new calls, those in flight are answered, within \`drain-grace\`; a second one exits at once |
 | SIGHUP | reads again the configuration file, a renewed certificate, the authorities of clients and the root key, whatever of these there is. Of a terminal that has gone: stops as for SIGTERM |
-| SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGPWR | ignored, and logged (\`signal.ignored\`); Node.js's debugger never opens by a signal |
+| SIGXCPU (\`LimitCPU=\`, \`ulimit -t\`) | stops as for SIGTERM, and ends with exit code 152, so that a supervisor starts it again with time of its own |
+| SIGUSR1, SIGUSR2, SIGALRM, SIGIO (SIGPOLL), SIGPWR, SIGVTALRM, SIGPROF, SIGSTKFLT | ignored, and logged (\`signal.ignored\`); Node.js's debugger never opens by a signal. With \`--prof\` or \`--cpu-prof\` SIGPROF is V8's |
+| SIGPIPE, SIGXFSZ, SIGCHLD, SIGCONT, SIGURG, SIGWINCH | nothing |
+| SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU | stands still, until SIGCONT |
+| SIGKILL, SIGQUIT, SIGABRT, SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, 32 to 64 (real-time) | ends at once, without a line in the log: every answered change is in the store, and the next start goes on from it |
+
+On a Node.js older than 22.18, \`tally\` runs itself again on a newer one: there are two processes then. The first hands on
+those of the first three rows, SIGQUIT, and those of the fourth but SIGUSR1, of which there is no line then; it ends as the
+other does: with its exit code, or of the same signal. Of the fifth and sixth rows it does the same by itself. Where it is ended
+alone, by SIGKILL or another of the last row, the server stops as for SIGTERM.
 
 After SIGHUP the settings that the table marks (${reloadables.join(", ")}) are as the file has them
 then, unless a flag or the environment says otherwise, and the log says which of them have changed (\`config.reloaded\`). What
 has changed of the others takes effect at the next start (\`config.restart_needed\`). A file that cannot be used changes no
-setting (\`config.unusable\`, with what is wrong). Other rates begin to count anew.
+setting (\`config.unusable\`, with what is wrong); so is one that came through a pipe, such as \`--config <(...)\`: it is read at the start and
+cannot be read again. A named pipe (FIFO) is refused, as any file that a setting names. Other rates begin to count anew.
 
 The log goes to stdout. A line that cannot be written, because its disk is full or whoever reads it has gone, does not stop
 the service. At \`log-level = "debug"\` each call is a line (\`call.answered\`), each HTTP request that is

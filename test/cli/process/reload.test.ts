@@ -3,9 +3,24 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { differenceOf, loadConfig, reloaded } from "../../../src/config.ts";
-import { folder, serve, type Tally } from "./tally.ts";
+import { TALLY } from "../../support/bundles/command.ts";
+import { folder, serve, Tally } from "./tally.ts";
 
 const ROOT_KEY = "a-root-key-of-thirty-two-characters-and-more";
+
+describe("a server whose configuration came through a pipe", () => {
+  it("has it, also as a shell's <(...), and keeps it: nothing is read again", async () => {
+    const line = `exec "$0" "$1" serve --listen 127.0.0.1:0 --store memory: --config <(echo 'log-level = "debug"')`;
+    const server = new Tally("bash", ["-c", line, process.execPath, TALLY]);
+    const { port } = await server.logged("server.ready");
+    server.child.kill("SIGHUP");
+    expect(await server.logged("config.unusable")).toMatchObject({
+      detail: "The configuration came through a pipe, which cannot be read again; settings stay as they are.",
+    });
+    expect(await read(port as number)).toBe(404);
+    await server.logged("call.answered"); // At debug.
+  });
+});
 
 describe("a server whose file is another", () => {
   it("logs each call once log-level is debug, and none once it is not", async () => {

@@ -9,20 +9,6 @@ import { describeWith } from "../../support/needs.ts";
 import { SCRIPT } from "../terminal.ts";
 import { folder, serve, Tally, tally } from "./tally.ts";
 
-it.each(["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPWR"] as const)(
-  "%s is ignored, and logged",
-  async (signal) => {
-    const server = serve();
-    const { port } = await server.logged("server.ready");
-    server.child.kill(signal);
-    expect(await server.logged("signal.ignored")).toMatchObject({ level: "info", signal });
-    expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
-    server.child.kill("SIGTERM");
-    const { code, stderr } = await server.ended;
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" }); // Node.js says there when its debugger listens.
-  },
-);
-
 it("a debugger that SIGUSR1 opened before Tally ran is shut, one that was asked for is not", async () => {
   // What the signal does in the first milliseconds, at a moment that can be named: before any of ours is loaded.
   const opened = `data:text/javascript,import{open}from"node:inspector";open(0,"127.0.0.1")`;

@@ -1,15 +1,7 @@
 /** Whatever keeps a server from starting is one sentence on stderr, no stack, and an exit code of its own. */
+import { execFileSync } from "node:child_process";
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import {
-  closeSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, cpSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -74,12 +66,21 @@ describe("the store's file", () => {
   });
 
   it("that cannot be written", async () => {
-    const path = join(folder(), "tally.db"); // A folder: even root cannot write it as a file.
-    mkdirSync(path);
+    const path = join("/proc", "tally.db"); // Where even root can make none.
     await refused(
       ["--store", `sqlite:${path}`],
       EXIT.STORE_UNREACHABLE,
       `${path} cannot be opened for writing; check that the folder exists and who may write there.`,
+    );
+  });
+
+  it("that is a pipe", async () => {
+    const path = join(folder(), "tally.db");
+    execFileSync("mkfifo", [path]);
+    await refused(
+      ["--store", `sqlite:${path}`],
+      EXIT.STORE_UNREACHABLE,
+      `${path} is a pipe (FIFO); expected a regular file, or nothing yet: move it away, or give another path.`,
     );
   });
 

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { type ConnectionOptions, checkServerIdentity, getCACertificates, type SecureVersion } from "node:tls";
+import { assertNoNamedPipe } from "../../../named-pipe.ts";
 import { unusable } from "../../shared/unusable.ts";
 
 /** Whether connections are encrypted: each way is tried in turn until one is taken. */
@@ -116,9 +117,10 @@ function noKey(): never {
 
 function read(name: string, path: string): string {
   try {
+    assertNoNamedPipe(path);
     return readFileSync(path, "utf8");
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw unusable(`The file ${path}, which is the store's ${name}, cannot be read (${code}).`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw unusable(`The file ${path}, which is the store's ${name}, cannot be read (${code ?? message}).`);
   }
 }

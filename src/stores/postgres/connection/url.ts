@@ -27,7 +27,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator, which has nothing that may be secret
  */
 export function parseUrl(url: string, env: Environment = process.env): PostgresUrl {
-  const [, all = "", query] = /^postgres(?:ql)?:\/\/([^?#]*)(?:\?([^#]*))?$/s.exec(url) ?? unreadable();
+  const [, all = "", query] = /^postgres(?:ql)?:\/\/([^?#]*)(?:\?([^#]*))?$/is.exec(url) ?? unreadable();
   const slash = all.indexOf("/");
   const authority = slash < 0 ? all : all.slice(0, slash);
   const path = slash < 0 ? "" : all.slice(slash + 1);

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { assertNoNamedPipe } from "../../../named-pipe.ts";
 import type { BackupFile, BackupManifest, BackupSource } from "../../../service/store-backup.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { damaged, ENDS_EARLY, type Head, readingHead } from "./head.ts";
@@ -22,9 +23,10 @@ export class TarReader {
     this.manifest = manifest;
   }
 
-  /** @throws TallyError STORE_UNAVAILABLE  when it is no backup, damaged in its head, or of a newer Tally */
+  /** @throws TallyError STORE_UNAVAILABLE  when it is no backup, a named pipe, damaged in its head, or of a newer Tally */
   static async open(from: BackupSource): Promise<TarReader> {
     const isFile = typeof from === "string";
+    if (isFile) assertReadable(from);
     const name = isFile ? from : from.name;
     const octets = new Octets(isFile ? chunksOf(from) : from.chunks);
     try {
@@ -81,5 +83,14 @@ async function headIn(octets: Octets, name: string, isFile: boolean): Promise<He
       throw unusable(`${name} cannot be read (${code}).`, cause);
     });
     step = reading.next(bytes);
+  }
+}
+
+/** @throws TallyError STORE_UNAVAILABLE of a named pipe */
+function assertReadable(path: string): void {
+  try {
+    assertNoNamedPipe(path);
+  } catch (error) {
+    throw unusable(`${path} cannot be read: ${(error as Error).message}.`, error);
   }
 }

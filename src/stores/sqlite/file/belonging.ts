@@ -7,7 +7,7 @@ import { headReader } from "../rows/head.ts";
 import { APPLICATION_ID, assertOurs, BOUND_SINCE, versionOf } from "../schema/schema.ts";
 import { walFrames } from "../write/checkpoints.ts";
 import { type BindingRow, type FileAlone, readAlone } from "./alone.ts";
-import { readWalHead, WAL_HEAD_BYTES } from "./wal.ts";
+import { frameBytesOf, readWalHead, WAL_HEAD_BYTES } from "./wal.ts";
 import { statOf } from "./whereabouts.ts";
 
 /**
@@ -65,9 +65,7 @@ function framesThatFollow(
     fits(db);
     if (alone !== undefined && !(follows(alone, bindingOf(db)) && reaches(db, alone)))
       throw unusable(MISMATCH(path));
-    const head = readHead(`${path}-wal`, WAL_HEAD_BYTES);
-    if (alone?.binding?.open && (head === undefined || readWalHead(head) === undefined))
-      throw unusable(DAMAGED_WAL(path));
+    if (alone?.binding?.open) assertHasFrame(path);
     return walFrames(db);
   } catch (error) {
     const damaged = (error as { code?: string }).code?.startsWith("SQLITE_CORRUPT");
@@ -79,6 +77,19 @@ function framesThatFollow(
 }
 
 const LOOK_CACHE_KIB = 1_024;
+
+/**
+ * That a file says it is open it has from a WAL, which was on disk by then and has not become shorter than a commit since: it
+ * is begun anew in its place, and emptied only once the file says that it is closed. So no crash leaves less. It can leave
+ * one of which no frame is sound: when a new head was written over the old, and the first commit below it was not.
+ */
+function assertHasFrame(path: string): void {
+  const bytes = readHead(`${path}-wal`, WAL_HEAD_BYTES);
+  const head = bytes && readWalHead(bytes);
+  if (head === undefined) throw unusable(DAMAGED_WAL(path));
+  const size = statOf(`${path}-wal`)?.size ?? 0n;
+  if (size < WAL_HEAD_BYTES + frameBytesOf(head)) throw unusable(CUT_WAL(path, size));
+}
 
 /** Whether the file by itself is one that this WAL was written on, or into. */
 function follows({ version, binding }: FileAlone, withWal: Ids): boolean {
@@ -150,7 +161,7 @@ function readHead(path: string, bytes: number): Buffer | undefined {
   }
 }
 
-const HELP = 'docs/files.md says more under "By hand".';
+const HELP = 'docs/files.md says more under "What a start refuses".';
 
 const MISMATCH = (path: string) =>
   `${path} and ${basename(path)}-wal do not belong together: the -wal follows another state of the file. To serve the file ` +
@@ -159,7 +170,8 @@ const MISMATCH = (path: string) =>
 
 const NO_WAL = (path: string) =>
   `${path} was not closed by its server, and its ${basename(path)}-wal, which has the latest changes, is missing or ` +
-  `empty. Put it back, or restore a backup that was made after a stop. ${HELP}`;
+  "empty. Put it back, or restore a backup that was made after a stop. If another program has taken it into the file (a " +
+  `checkpoint of sqlite3's, for example), the file has all of it, and can be served without. ${HELP}`;
 
 const NO_FILE = (path: string) =>
   `${path} is missing or empty, and ${basename(path)}-wal has changes to it. Put the file back; to begin anew, move ` +
@@ -168,6 +180,10 @@ const NO_FILE = (path: string) =>
 const JOURNAL = (path: string) =>
   `${basename(path)}-journal stands beside ${path}, which never has one: it would bring back another state of it. Move it ` +
   `away. ${HELP}`;
+
+const CUT_WAL = (path: string, bytes: bigint) =>
+  `${path} was not closed by its server, and its ${basename(path)}-wal, which has the latest changes, was cut: of ${bytes} ` +
+  `bytes, it has none. Put the whole one back, or restore a backup. ${HELP}`;
 
 const DAMAGED_WAL = (path: string) =>
   `The beginning of ${path}-wal, which has the latest changes, is damaged. Put a sound one back, or restore a backup. ${HELP}`;

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { type BigIntStats, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { unusable } from "../../shared/unusable.ts";
 import { statOf } from "./whereabouts.ts";
 
@@ -6,7 +6,8 @@ import { statOf } from "./whereabouts.ts";
 export const SIDECARS = ["-wal", "-shm", "-lock", "-journal"] as const;
 
 /**
- * Refuse a data file that others may come to by a name beside which its WAL and its lock do not stand: two servers would
+ * Refuse what is no regular file: a pipe would be waited for without end, and a device have anything. And refuse a data file
+ * that others may come to by a name beside which its WAL and its lock do not stand: two servers would
  * write one file without seeing each other, and what one has in its WAL is missing for the other.
  *
  * Only looks by path: to open a file and to close it again would drop this process's locks on it.
@@ -18,7 +19,8 @@ export function assertOneName(path: string): void {
   const mounts = mountPoints();
   for (const each of [path, ...SIDECARS.map((suffix) => path + suffix)]) {
     const stat = statOf(each);
-    if (stat === undefined || !stat.isFile()) continue;
+    if (stat === undefined) continue;
+    assertRegular(each, stat);
     if (stat.nlink > 1n) {
       if (each === path) assertNotOpen(path);
       throw unusable(
@@ -33,6 +35,26 @@ export function assertOneName(path: string): void {
     }
   }
 }
+
+/** Refuse what is no regular file, before anything waits for it. @throws TallyError STORE_UNAVAILABLE, as SQLITE_CANTOPEN */
+export function assertRegular(path: string, stat: KindOfFile): void {
+  const kind = KINDS.find(([is]) => stat[is]())?.[1];
+  if (kind === undefined) return;
+  throw unusable(
+    `${path} is ${kind}; expected a regular file, or nothing yet: move it away, or give another path.`,
+    Object.assign(new Error("no regular file"), { code: "SQLITE_CANTOPEN" }),
+  );
+}
+
+type KindOfFile = Pick<BigIntStats, (typeof KINDS)[number][0]>;
+
+const KINDS = [
+  ["isDirectory", "a folder"],
+  ["isFIFO", "a pipe (FIFO)"],
+  ["isSocket", "a socket"],
+  ["isBlockDevice", "a device"],
+  ["isCharacterDevice", "a device"],
+] as const;
 
 /**
  * Refuse a data file that another process has open, by whatever name: SQLite holds a lock on it for as long.

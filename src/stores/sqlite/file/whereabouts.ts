@@ -137,7 +137,7 @@ export class Whereabouts {
     if (now.size === before.size && now.mtimeNs === before.mtimeNs) return;
     throw new TallyError(
       "OUTCOME_UNKNOWN",
-      `${path} was written by somebody else while Tally had it; see "By hand" in docs/files.md before it is started again`,
+      `${path} was written by somebody else while Tally had it; see "While a server has it" in docs/files.md before it is started again`,
     );
   }
 
@@ -170,6 +170,6 @@ function displaced(path: string, now: BigIntStats | undefined): TallyError {
   const what = now === undefined ? "was removed or moved" : "was replaced by another file";
   return new TallyError(
     "OUTCOME_UNKNOWN",
-    `${path} ${what} while Tally had it; see "By hand" in docs/files.md before it is started again`,
+    `${path} ${what} while Tally had it; see "While a server has it" in docs/files.md before it is started again`,
   );
 }

@@ -17,7 +17,7 @@ export function answerOnce<Request, Progress, Result>(
   const stop = new AbortController();
   process.once("disconnect", () => stop.abort());
   process.once("SIGTERM", () => stop.abort());
-  for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => {}); // To all of a terminal: its server decides.
+  for (const signal of DECIDED_BY_SERVER) process.on(signal, () => {});
   giveWay();
   const send = (told: Told<Progress, Result>, sent = () => {}) => {
     if (process.connected) process.send!(told, sent);
@@ -34,3 +34,9 @@ export function answerOnce<Request, Progress, Result>(
     send(told, () => process.disconnect());
   });
 }
+
+/** Terminals and supervisors send them to all processes. SIGUSR1 would open Node.js's debugger. */
+const DECIDED_BY_SERVER: readonly NodeJS.Signals[] = [
+  ...(["SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM"] as const),
+  ...(["SIGIO", "SIGPWR", "SIGVTALRM", "SIGSTKFLT"] as const),
+];

@@ -27,6 +27,11 @@ export class ReceiveWindow {
     this.#left = size;
   }
 
+  /** What the peer may still send, in bytes. */
+  get left(): number {
+    return this.#left;
+  }
+
   /** @returns  false: it sent more than it may */
   arrived(bytes: number): boolean {
     this.#left -= bytes;

@@ -5,10 +5,10 @@ import { resetFrame, windowUpdateFrame } from "./frames.ts";
 import type { Output } from "./output.ts";
 
 /** So much of a request is still taken in, and dropped, once it is answered; a longer one is reset. */
-const LINGER_BYTES = 64 * 1024;
+export const LINGER_BYTES = 64 * 1024;
 
 /** And for so long, in milliseconds, to the second. */
-const LINGER_MS = 1_000;
+export const LINGER_MS = 1_000;
 
 /** What of a request may still come. */
 interface Rest {

@@ -4,15 +4,16 @@ import type { ReceiveWindow } from "./flow.ts";
 import { resetFrame, windowUpdateFrame } from "./frames.ts";
 import type { Output } from "./output.ts";
 
-/** So much of a request is still taken in, and dropped, once it is answered; a longer one is reset. */
+/** So much of a request may still come, at least, once it is answered; it is dropped. */
 export const LINGER_BYTES = 64 * 1024;
 
-/** And for so long, in milliseconds, to the second. */
+/** And for so long, in milliseconds, to the second; what has not ended by then is reset. */
 export const LINGER_MS = 1_000;
 
 /** What of a request may still come. */
 interface Rest {
-  bytesLeft: number;
+  /** What the peer may send of it; nothing is given back. */
+  readonly window: ReceiveWindow;
   /** When it is reset, by the clock. */
   readonly until: number;
 }
@@ -23,8 +24,8 @@ interface Rest {
  *
  * They could be reset with NO_ERROR at once (section 8.1), but there are clients (curl 7.88 for one) that drop an answer
  * which they have when its reset comes before they have looked at it. So a small request may end by itself, and only one
- * that is long in bytes or time is reset. Nothing is held of any but these numbers, none is in flight or holds up the end
- * of its connection, and of more than there may be the oldest is reset.
+ * that does not, for being longer than its window or slow, is reset. Nothing is held of any but these numbers, none is in
+ * flight or holds up the end of its connection, and of more than there may be the oldest is reset.
  */
 export class Lingering {
   readonly #output: Output;
@@ -43,24 +44,24 @@ export class Lingering {
   add(id: number, window: ReceiveWindow, now: number): void {
     const [oldest] = this.#rests.size < this.#streamsMax ? [] : this.#rests.keys();
     if (oldest !== undefined) this.#cut(oldest);
-    if (window.left < LINGER_BYTES) this.#output.frame(windowUpdateFrame(id, LINGER_BYTES - window.left));
-    this.#rests.set(id, { bytesLeft: LINGER_BYTES, until: now + LINGER_MS });
+    const given = window.ensure(LINGER_BYTES);
+    if (given > 0) this.#output.frame(windowUpdateFrame(id, given));
+    this.#rests.set(id, { window, until: now + LINGER_MS });
   }
 
   has(id: number): boolean {
     return this.#rests.has(id);
   }
 
-  /** More of a request has come. @param last  whether that was its end. @returns  whether it is one of these */
-  arrived(id: number, bytes: number, last: boolean): boolean {
-    const rest = this.#rests.get(id);
-    if (rest === undefined) return false;
-    rest.bytesLeft -= bytes;
-    if (last) {
-      this.#rests.delete(id);
-      this.#closed.addEnded(id);
-    } else if (rest.bytesLeft <= 0) this.#cut(id);
-    return true;
+  /** So many bytes more have come of one of these. @returns  false: it is more than it may be (RFC 9113, section 6.9) */
+  arrived(id: number, bytes: number): boolean {
+    return this.#rests.get(id)!.window.arrived(bytes);
+  }
+
+  /** The end of one of these has come. */
+  ended(id: number): void {
+    this.#rests.delete(id);
+    this.#closed.addEnded(id);
   }
 
   /** Somebody else has ended it. @returns  whether it was here */

@@ -171,7 +171,12 @@ export class Receiver {
 
   /** RFC 9113, section 5.1, "closed". */
   #dataOfClosed(id: number, length: number, last: boolean): void {
-    if (this.#lingering.arrived(id, length, last) || this.#closed.cut(id)) return;
+    if (this.#lingering.has(id)) {
+      if (!this.#lingering.arrived(id, length)) this.#fault(id, ErrorCode.FLOW_CONTROL_ERROR);
+      else if (last) this.#lingering.ended(id);
+      return;
+    }
+    if (this.#closed.cut(id)) return;
     if (this.#closed.ended(id)) throw new ConnectionError(ErrorCode.STREAM_CLOSED, "DATA of a closed stream");
     this.#fault(id, ErrorCode.STREAM_CLOSED); // Reset by the peer; or so long ago that it is not known how.
   }
@@ -214,13 +219,11 @@ export class Receiver {
     const stream = this.#connection.streams.get(id);
     if (stream !== undefined) this.#trailers(stream, last, list);
     else if (id > this.lastStream) this.#request(id, last, list);
-    else if (last && this.#lingering.arrived(id, 0, true)) return REQUEST_COST;
+    else if (this.#lingering.has(id)) this.#trailersOfAnswered(id, last);
     else if (this.#closed.cut(id)) this.#spend();
     else if (this.#closed.ended(id))
       throw new ConnectionError(ErrorCode.STREAM_CLOSED, "HEADERS of a closed stream");
     else if (this.#closed.reset(id)) this.#fault(id, ErrorCode.STREAM_CLOSED);
-    else if (this.#lingering.has(id))
-      this.#fault(id, ErrorCode.PROTOCOL_ERROR); // It is no end.
     else throw protocolError("a stream that is older than the last"); // RFC 9113, section 5.1.1.
     return REQUEST_COST + (list.listBytes >> COST_SHIFT);
   }
@@ -233,6 +236,11 @@ export class Receiver {
       stream.trailers = list.fields;
       if (!stream.arrived(NOTHING, true)) this.#fault(stream.id, ErrorCode.PROTOCOL_ERROR);
     }
+  }
+
+  #trailersOfAnswered(id: number, last: boolean): void {
+    if (last) this.#lingering.ended(id);
+    else this.#fault(id, ErrorCode.PROTOCOL_ERROR);
   }
 
   #request(id: number, last: boolean, list: FieldList): void {

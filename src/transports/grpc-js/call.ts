@@ -106,13 +106,11 @@ export function leaveUnread(stream: ServerHttp2Stream): void {
  * why not at once).
  */
 export function lingerAfterAnswer(stream: ServerHttp2Stream): void {
-  const close = () => stream.close(constants.NGHTTP2_NO_ERROR);
-  const timer = setTimeout(close, LINGER_MS).unref();
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS).unref();
   let bytesLeft = LINGER_BYTES;
   stream.on("data", ({ length }: Buffer) => {
     bytesLeft -= length;
-    // In a turn of its own: Node.js 26 drops an answer that was given in the turn in which its stream is closed.
-    if (bytesLeft <= 0) setImmediate(close);
+    if (bytesLeft <= 0) stream.pause(); // Its window is not given back any more.
   });
   stream.once("close", () => clearTimeout(timer));
   stream.resume();

@@ -278,10 +278,11 @@ export class Receiver {
     if (end - start !== 4) throw sizeError("RST_STREAM");
     this.#refuseIdle(id, "RST_STREAM");
     const stream = this.#connection.streams.get(id);
+    const lingered = this.#lingering.forget(id);
     if (stream !== undefined) this.#connection.closed(stream, "reset");
-    else if (this.#lingering.forget(id)) this.#closed.addReset(id);
+    else if (lingered) this.#closed.addReset(id);
     // Who has an answer need not send the rest of its request, and says so: that is no call given up.
-    if (stream === undefined && readUint32(from, start) === ErrorCode.NO_ERROR) this.#spend();
+    if (lingered || (stream === undefined && readUint32(from, start) === ErrorCode.NO_ERROR)) this.#spend();
     else this.#spendReset(); // Of one that was just answered too, for it cost as much.
   }
 

@@ -114,11 +114,14 @@ describe("a client that behaves has its control frames", () => {
     expect([peer.ended, peer.errors]).toEqual([false, []]);
   });
 
-  test("where it says that it wants no more of a call which was answered (Go's gRPC)", () => {
-    const peer = new Peer({ ...answering, limits: { streamResetsBurst: 10 } });
-    for (let id = 1; id < 5_000; id += 2) peer.send(headers(id, post(), END_HEADERS), reset(id, 0));
-    expect([peer.ended, peer.errors]).toEqual([false, []]);
-  });
+  test.each([0, 8])(
+    "where it wants no more of a call which was answered (gRPC's clients; code %i)",
+    (code) => {
+      const peer = new Peer({ ...answering, limits: { streamResetsBurst: 10 } });
+      for (let id = 1; id < 5_000; id += 2) peer.send(headers(id, post(), END_HEADERS), reset(id, code));
+      expect([peer.ended, peer.errors]).toEqual([false, []]);
+    },
+  );
 
   test("and none with requests to a connection that takes no more", () => {
     const peer = new Peer({ accept: () => {} });

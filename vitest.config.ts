@@ -24,7 +24,7 @@ export const APART: Readonly<Record<string, string[]>> = {
     "test/doors/openapi/page.test.ts",
   ],
   connections: [
-    "test/transports/{drain,half-closed,intake,limits,overload,pipelining,stream-callers,streams,tls}.test.ts",
+    "test/transports/{drain,early-answers,half-closed,intake,limits,overload,pipelining,stream-callers,streams,tls}.test.ts",
   ],
   cli: [
     "test/cli/**/*.test.ts",

@@ -19,8 +19,8 @@ export interface AnsweringConnection {
   now(): number;
   /** Do something of which errors end the connection. */
   guard(act: () => void): void;
-  /** A DATA frame was sent that the peer may say something to. */
-  sentData(): void;
+  /** A DATA frame of so many bytes was sent, which the peer may say something to. */
+  sentData(bytes: number): void;
 }
 
 /** What an answer needs of its stream. */
@@ -85,6 +85,7 @@ export class Answer {
     } else if (length <= this.#sendable(length)) {
       connection.sender.block(head, id, 0);
       this.#sendData(body, length, tail === undefined);
+      connection.sentData(length);
       if (tail !== undefined) connection.sender.block(tail, id, Flag.END_STREAM);
       this.#stream.answered();
     } else {
@@ -134,7 +135,7 @@ export class Answer {
     this.#sendData(queue.take(length), length, last && queue.tail === undefined);
     this.untakenSince = connection.now();
     // What a window has cut short costs the peer: a word for each byte of an answer is an attack (CVE-2019-9511).
-    if (length >= EARNING_BYTES_MIN || queue.bytes === 0) connection.sentData();
+    if (length >= EARNING_BYTES_MIN || queue.bytes === 0) connection.sentData(length);
     if (last) {
       if (queue.tail !== undefined) connection.sender.block(queue.tail, id, Flag.END_STREAM);
       this.#stream.answered();

@@ -2,6 +2,7 @@ import type { Budget } from "./budget.ts";
 import { ConnectionError, ErrorCode } from "./codes.ts";
 import { FieldList } from "./head.ts";
 import { Decoder } from "./hpack/decoder.ts";
+import type { LimitName } from "./limits.ts";
 
 /** What a header block may take. */
 export interface BlockLimits {
@@ -56,14 +57,11 @@ export class Blocks {
    */
   add(from: Buffer, start: number, end: number): void {
     const bytes = end - start;
-    if (
-      this.#bytes + bytes > this.#limits.blockBytesMax ||
-      this.#pieces.length > this.#limits.continuationsMax
-    ) {
-      throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header block that is too long");
-    }
-    if (!this.#room.take(bytes))
-      throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "no room for header blocks");
+    if (this.#bytes + bytes > this.#limits.blockBytesMax)
+      throw tooLong("a header block of too many bytes", "blockBytesMax");
+    if (this.#pieces.length > this.#limits.continuationsMax)
+      throw tooLong("a header block in too many frames", "continuationsMax");
+    if (!this.#room.take(bytes)) throw tooLong("no room for header blocks", "connectionBytesMax", "arriving");
     this.#bytes += bytes;
     this.#pieces.push(Buffer.from(from.subarray(start, end)));
   }
@@ -87,4 +85,8 @@ export class Blocks {
     if (this.#remembered.size >= REMEMBERED_MAX) this.#remembered.clear();
     this.#remembered.set(key, list);
   }
+}
+
+function tooLong(reason: string, ...limits: LimitName[]): ConnectionError {
+  return new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, reason, limits);
 }

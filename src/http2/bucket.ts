@@ -1,4 +1,4 @@
-/** How often something may be done: so often at once, and so often more each second. */
+/** How often something may be done: so often at once, so often more each second, and beyond that what was earned. */
 export class Bucket {
   readonly #burst: number;
   readonly #perSecond: number;
@@ -16,12 +16,15 @@ export class Bucket {
     return this.#left >= 0;
   }
 
-  /** May be done so often more, for what was done beside. */
+  /**
+   * May be done so often more, for what was done beside. Without an end, for what goes with that may come long after it:
+   * who has a thousand answers may read them all before it says anything.
+   */
   earn(times: number): void {
-    this.#left = Math.min(this.#burst, this.#left + times);
+    this.#left += times;
   }
 
   refill(seconds: number): void {
-    this.earn(this.#perSecond * seconds);
+    if (this.#left < this.#burst) this.#left = Math.min(this.#burst, this.#left + this.#perSecond * seconds);
   }
 }

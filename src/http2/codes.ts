@@ -1,4 +1,5 @@
 /** The numbers of HTTP/2: what frames, flags, settings and errors are called by (RFC 9113, sections 6, 7 and 11). */
+import type { LimitName } from "./limits.ts";
 
 /** Frame types (RFC 9113, section 6). Those that are not here are ignored (section 5.5). */
 export const FrameType = {
@@ -57,9 +58,12 @@ export const ErrorCode = {
 export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
   readonly code: number;
+  /** The limits that it went beyond; none where it did something else. */
+  readonly limits: readonly LimitName[];
 
-  constructor(code: number, reason: string) {
+  constructor(code: number, reason: string, limits: readonly LimitName[] = []) {
     super(reason);
     this.code = code;
+    this.limits = limits;
   }
 }

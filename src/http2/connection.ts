@@ -14,7 +14,7 @@ import {
   windowUpdateFrame,
 } from "./frames.ts";
 import { TABLE_BYTES_MAX } from "./hpack/dynamic-table.ts";
-import type { Http2Limits } from "./limits.ts";
+import { type Http2Limits, type LimitName, type LimitNames, tooMuch } from "./limits.ts";
 import type { OpenStream } from "./open-stream.ts";
 import { type Buffers, Output } from "./output.ts";
 import type { PeerSettings } from "./peer-settings.ts";
@@ -29,6 +29,7 @@ import { Watch, type WatchedConnection } from "./watch.ts";
 /** What connections have in common. */
 export interface Shared {
   readonly limits: Http2Limits;
+  readonly limitNames: LimitNames;
   readonly turn: Turn;
   readonly buffers: Buffers;
   readonly arriving: Budget;
@@ -112,7 +113,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     try {
       act();
     } catch (error) {
-      if (error instanceof ConnectionError) this.fail(error.code, error.message);
+      if (error instanceof ConnectionError) this.fail(error.code, error.message, error.limits);
       else {
         this.#shared.onDefect(error);
         this.fail(ErrorCode.INTERNAL_ERROR, "defect");
@@ -220,10 +221,8 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   }
 
   closed(stream: OpenStream, why: Closed): void {
-    const cut = why === "answered" && !stream.requestEnded;
-    if (cut) this.output.frame(resetFrame(stream.id, ErrorCode.NO_ERROR)); // RFC 9113, section 8.1.
     if (why === "answered") this.#receiver.earn(FRAMES_OF_ANSWER);
-    this.#remove(stream, why, cut);
+    this.#remove(stream, why, false);
   }
 
   resetStream(stream: OpenStream, code: number): void {
@@ -232,8 +231,8 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     this.#remove(stream, "reset", true);
   }
 
-  sentData(): void {
-    this.#receiver.earn(FRAMES_OF_DATA);
+  sentData(bytes: number): void {
+    this.#receiver.earn(FRAMES_OF_DATA + (bytes >> BYTES_SHIFT));
   }
 
   workDone(): void {
@@ -245,7 +244,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     this.streams.delete(stream.id);
     this.sender.forget(stream.sending);
     if (stream.working) this.#workingOn++;
-    this.#receiver.streamClosed(stream.id, why, cut);
+    this.#receiver.streamClosed(stream, why, cut);
     if (this.streams.size === 0) this.#watch.idle();
     stream.close(why);
     this.#endIfDone();
@@ -253,30 +252,45 @@ export class Connection implements ReceivingConnection, WatchedConnection {
 
   // --- Its end.
 
-  /** End it after all that was sent before the peer knew of it, and cut what is there after so long. */
-  leave(graceMs: number): void {
+  /**
+   * End it after all that was sent before the peer knew of it, and cut what is there after so long.
+   *
+   * @param reason  where a limit has it end
+   */
+  leave(graceMs: number, reason = "", limits: readonly LimitName[] = []): void {
     this.#watch.cutAfter(graceMs);
-    this.ending.leave();
+    this.ending.leave(this.#tooMuch(reason, limits));
   }
 
   /** The peer asks for too much, which is told as this error: no more requests, and the end after those in flight, or soon. */
-  endSoon(code: number, reason: string): void {
+  endSoon(code: number, reason: string, limits: readonly LimitName[]): void {
     if (!this.ending.takesRequests) return;
-    this.#shared.onConnectionError(code, reason);
+    const why = this.#tooMuch(reason, limits);
+    this.#shared.onConnectionError(code, why);
     this.#watch.cutAfter(this.limits.requestMs);
-    this.ending.nameLast(ErrorCode.NO_ERROR); // At an error, clients would give up what is in flight.
+    this.ending.nameLast(ErrorCode.NO_ERROR, why); // At an error, clients would give up what is in flight.
   }
 
   /** The peer has to know at once, and is heard no more (RFC 9113, section 5.4.1). */
-  fail(code: number, reason: string): void {
+  fail(code: number, reason: string, limits: readonly LimitName[] = []): void {
     if (this.ending.over) return;
-    this.#shared.onConnectionError(code, reason);
-    this.#over(code);
+    const why = this.#tooMuch(reason, limits);
+    this.#shared.onConnectionError(code, why);
+    this.#over(code, why);
+  }
+
+  #tooMuch(reason: string, limits: readonly LimitName[]): string {
+    return tooMuch(reason, limits, this.limits, this.#shared.limitNames);
   }
 
   /** End it now, for another: no request came on it. */
   makeRoom(): void {
-    this.guard(() => this.ending.nameLast(ErrorCode.NO_ERROR)); // Who was about to ask knows that it was not answered.
+    this.guard(() =>
+      this.ending.nameLast(
+        ErrorCode.NO_ERROR,
+        this.#tooMuch("no request so far, and another connection comes", ["connections"]),
+      ),
+    ); // Who was about to ask knows that it was not answered.
     this.socket.destroySoon();
   }
 
@@ -306,9 +320,9 @@ export class Connection implements ReceivingConnection, WatchedConnection {
    * End our side; what still comes is read and dropped, for a socket closed over it would reset what we have sent. Who
    * takes its answers slowly gets them all; who made a fault does not.
    */
-  #over(code?: number): void {
+  #over(code?: number, why?: string): void {
     const cutSoon = () => this.#watch.cutAfter(LINGER_MS);
-    this.ending.end(code);
+    this.ending.end(code, why);
     if (code !== undefined) cutSoon();
     this.#closeAll();
     this.output.flush();
@@ -338,6 +352,8 @@ const THERE = Buffer.from("there???");
 /** Which control frames go with an answer, and with a frame of data: window updates, PINGs that measure. */
 const FRAMES_OF_ANSWER = 4;
 const FRAMES_OF_DATA = 4;
+/** And for each KiB of that: Go's client says two for each 4 KiB that somebody reads. */
+const BYTES_SHIFT = 10;
 
 /** How long a peer may take to end its side of a socket that we have ended. */
 const LINGER_MS = 2_000;

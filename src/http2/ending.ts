@@ -34,6 +34,8 @@ export class Ending {
   #state: EndingState = "open";
   /** The last stream that was named. None is named later that is higher: it was refused (RFC 9113, section 6.8). */
   #named = MAX_31_BITS;
+  /** Why, in words for people; empty: there is nothing to say. */
+  #why = "";
 
   constructor(connection: Ended, output: Output) {
     this.#connection = connection;
@@ -54,16 +56,17 @@ export class Ending {
   }
 
   /** Say that it will end. */
-  announce(): void {
+  announce(why = ""): void {
     if (this.#state !== "open") return;
     this.#state = "announced";
-    this.#output.frame(goAwayFrame(MAX_31_BITS, ErrorCode.NO_ERROR));
+    this.#why = why;
+    this.#output.frame(goAwayFrame(MAX_31_BITS, ErrorCode.NO_ERROR, why));
     this.#output.frame(pingFrame(LEAVING, false));
   }
 
   /** End when all is here that was sent before the peer knew of it. */
-  leave(): void {
-    this.announce();
+  leave(why?: string): void {
+    this.announce(why);
     if (this.#state === "known") this.nameLast(ErrorCode.NO_ERROR);
     else if (this.#state === "announced") {
       this.#state = "leaving";
@@ -79,22 +82,24 @@ export class Ending {
   }
 
   /** Take no more requests. */
-  nameLast(code: number): void {
+  nameLast(code: number, why = this.#why): void {
     if (!this.takesRequests) return;
     this.#state = "last";
+    this.#why = why;
     this.#goAway(code);
     this.#connection.lastNamed();
   }
 
   /** Say why, if there is a reason, and no more. */
-  end(code?: number): void {
+  end(code?: number, why = ""): void {
+    this.#why = why;
     if (code !== undefined) this.#goAway(code);
     this.#state = "over";
   }
 
   #goAway(code: number): void {
     this.#named = Math.min(this.#named, this.#connection.lastStream);
-    this.#output.frame(goAwayFrame(this.#named, code));
+    this.#output.frame(goAwayFrame(this.#named, code, this.#why));
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Budget } from "./budget.ts";
 import { Connection, type Shared } from "./connection.ts";
-import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from "./limits.ts";
+import { DEFAULT_HTTP2_LIMITS, type Http2Limits, type LimitNames } from "./limits.ts";
 import { Buffers } from "./output.ts";
 import type { ServerStream, StreamListener } from "./stream.ts";
 import type { Time } from "./time.ts";
@@ -15,6 +15,8 @@ export interface EngineOptions {
   /** Room for what is held of answers, of all connections together. */
   readonly leaving: Budget;
   readonly limits?: Partial<Http2Limits>;
+  /** What limits are called where they are set, for who goes beyond one; without, as they are called here. */
+  readonly limitNames?: LimitNames;
   /**
    * Take a request, whose headers are there and well-formed. It may be answered at once, from its headers alone.
    *
@@ -64,6 +66,7 @@ export class Http2Engine {
     this.#time = time;
     this.#shared = {
       limits: { ...DEFAULT_HTTP2_LIMITS, ...options.limits },
+      limitNames: options.limitNames ?? {},
       turn: new Turn(time),
       buffers: new Buffers(),
       arriving,

@@ -27,6 +27,13 @@ export class ReceiveWindow {
     this.#left = size;
   }
 
+  /** At least so much may still come. @returns  by how much to enlarge the peer's window now */
+  ensure(bytes: number): number {
+    const given = Math.max(bytes - this.#left, 0);
+    this.#left += given;
+    return given;
+  }
+
   /** @returns  false: it sent more than it may */
   arrived(bytes: number): boolean {
     this.#left -= bytes;

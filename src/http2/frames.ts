@@ -99,9 +99,10 @@ export function pingFrame(data: Uint8Array, ack: boolean): Buffer {
   return frame;
 }
 
-/** GOAWAY (RFC 9113, section 6.8). */
-export function goAwayFrame(lastStream: number, code: number): Buffer {
-  const frame = emptyFrame(FrameType.GOAWAY, 0, 0, 8);
+/** GOAWAY (RFC 9113, section 6.8). @param why  for people; ASCII */
+export function goAwayFrame(lastStream: number, code: number, why: string): Buffer {
+  const frame = emptyFrame(FrameType.GOAWAY, 0, 0, 8 + why.length);
+  frame.write(why, FRAME_HEAD_BYTES + 8, "latin1");
   writeUint32(frame, FRAME_HEAD_BYTES, lastStream);
   writeUint32(frame, FRAME_HEAD_BYTES + 4, code);
   return frame;

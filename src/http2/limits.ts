@@ -58,8 +58,8 @@ export interface Http2Limits {
   /** And has so long to answer. */
   readonly keepaliveTimeoutMs: number;
   /**
-   * PINGs, SETTINGS, PRIORITYs, WINDOW_UPDATEs, empty DATA and the like, beyond those that go with requests and answers:
-   * so many at once (CVE-2019-9511 to 9518). More end the connection.
+   * PINGs, SETTINGS, PRIORITYs, WINDOW_UPDATEs, empty DATA and the like, beyond those that go with requests and answers,
+   * of which each allows some: so many at once (CVE-2019-9511 to 9518). More end the connection.
    */
   readonly controlBurst: number;
   /** And so many more each second. */
@@ -72,6 +72,30 @@ export interface Http2Limits {
   /** And so many more each second. */
   readonly streamResetsRate: number;
 }
+
+/** A limit; or one that who runs an engine has: what all connections together may hold of requests, and how many there may be. */
+export type LimitName = keyof Http2Limits | "arriving" | "connections";
+
+/**
+ * What was too much, and by which limits; for who made it, and for the log.
+ *
+ * @param names  what limits are called where they are set; as here without
+ */
+export function tooMuch(
+  reason: string,
+  beyond: readonly LimitName[],
+  limits: Http2Limits,
+  names: LimitNames,
+): string {
+  const told = beyond.map((name) =>
+    name === "arriving" || name === "connections"
+      ? (names[name] ?? `${name} of all`)
+      : `${names[name] ?? name} ${limits[name]}`,
+  );
+  return told.length === 0 ? reason : `${reason}: ${told.join(", ")}`;
+}
+
+export type LimitNames = Partial<Record<LimitName, string>>;
 
 /** The limits of an engine that is told none. */
 export const DEFAULT_HTTP2_LIMITS: Http2Limits = {

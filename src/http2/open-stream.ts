@@ -25,8 +25,8 @@ export interface StreamHost extends AnsweringConnection {
 }
 
 /**
- * What a stream is in (RFC 9113, section 5.1). A server that pushes nothing reserves none, and none stays "half-closed
- * (local)": an answer that ends before its request ends the stream with it (section 8.1).
+ * What a stream is in (RFC 9113, section 5.1). A server that pushes nothing reserves none, and of one that is "half-closed
+ * (local)" nothing is left but what `Lingering` knows: an answer that ends before its request ends all else with it.
  */
 type StreamState =
   /** The request is still coming. */

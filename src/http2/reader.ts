@@ -149,7 +149,10 @@ export class FrameReader {
         Math.max(bytes, 2 * this.#partial.length, PARTIAL_BYTES_MIN),
       );
       if (!this.#taker.arriving.take(size - this.#partial.length)) {
-        throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "no room for frames that are cut short");
+        throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "no room for frames that are cut short", [
+          "connectionBytesMax",
+          "arriving",
+        ]);
       }
       const grown = Buffer.allocUnsafeSlow(size);
       this.#partial.copy(grown, 0, 0, this.#partialBytes);

@@ -4,8 +4,10 @@ import { Bucket } from "./bucket.ts";
 import { ClosedStreams } from "./closed-streams.ts";
 import { ConnectionError, ErrorCode, Flag, FrameType } from "./codes.ts";
 import type { Ending } from "./ending.ts";
-import { MAX_31_BITS, pingFrame, read31Bits, resetFrame, SETTINGS_ACK } from "./frames.ts";
+import { MAX_31_BITS, pingFrame, read31Bits, readUint32, resetFrame, SETTINGS_ACK } from "./frames.ts";
 import type { FieldList } from "./head.ts";
+import type { LimitName } from "./limits.ts";
+import { Lingering } from "./lingering.ts";
 import { OpenStream, type StreamHost } from "./open-stream.ts";
 import { type PeerSettings, readSettings } from "./peer-settings.ts";
 import type { Closed, StreamListener } from "./stream.ts";
@@ -26,7 +28,7 @@ export interface ReceivingConnection extends StreamHost {
   settle(settings: PeerSettings): void;
   settingsAcked(): void;
   /** The peer has done too much of something: no more requests, and the end after those in flight. */
-  endSoon(code: number, reason: string): void;
+  endSoon(code: number, reason: string, limits: readonly LimitName[]): void;
 }
 
 /** What a KiB of a header list costs in a connection's turn: as much as two frames. */
@@ -43,6 +45,7 @@ export class Receiver {
   readonly #connection: ReceivingConnection;
   readonly #blocks: Blocks;
   readonly #closed: ClosedStreams;
+  readonly #lingering: Lingering;
   readonly #control: Bucket;
   readonly #resets: Bucket;
   /** The highest stream that the client has opened. */
@@ -61,6 +64,7 @@ export class Receiver {
     this.#connection = connection;
     this.#blocks = new Blocks(limits, connection.arriving);
     this.#closed = new ClosedStreams(limits.streamsMax);
+    this.#lingering = new Lingering(connection.output, this.#closed, limits.streamsMax);
     this.#control = new Bucket(limits.controlBurst, limits.controlRate);
     this.#resets = new Bucket(limits.streamResetsBurst, limits.streamResetsRate);
   }
@@ -76,10 +80,17 @@ export class Receiver {
   }
 
   /** A stream is closed. @param cut  whether by a RST_STREAM of ours, so that more of it may be under way */
-  streamClosed(id: number, why: Closed, cut: boolean): void {
+  streamClosed({ id, requestEnded, receiveWindow }: OpenStream, why: Closed, cut: boolean): void {
     if (cut) this.#closed.addCut(id);
     else if (why === "reset") this.#closed.addReset(id);
+    else if (why === "answered" && !requestEnded)
+      this.#lingering.add(id, receiveWindow, this.#connection.now());
     else this.#closed.addEnded(id);
+  }
+
+  /** Wait no longer for the ends of requests that are answered. */
+  look(now: number): void {
+    this.#lingering.look(now);
   }
 
   /** It was not the peer who let a header block wait: its time begins anew. */
@@ -90,6 +101,7 @@ export class Receiver {
   /** Give back what is held. */
   close(): void {
     this.#blocks.forget();
+    this.#lingering.close();
   }
 
   /** The payload lies at `start` to `end`. @returns  what it was to read, in frames of an ordinary size */
@@ -112,7 +124,7 @@ export class Receiver {
         this.#priority(id, from, start, end);
         return 1;
       case FrameType.RST_STREAM:
-        this.#rstStream(id, end - start);
+        this.#rstStream(id, from, start, end);
         return 1;
       case FrameType.SETTINGS:
         this.#settings(flags, id, from, start, end);
@@ -146,7 +158,7 @@ export class Receiver {
     connection.giveBack(length); // At once, so that there is always enough: each stream's own bounds what is held of it.
     if (start === end && !last) this.#spend();
     const stream = connection.streams.get(id);
-    if (stream === undefined) this.#dataOfClosed(id);
+    if (stream === undefined) this.#dataOfClosed(id, length, last);
     else if (stream.requestEnded) this.#fault(id, ErrorCode.STREAM_CLOSED);
     else if (!stream.receiveWindow.arrived(length)) this.#fault(id, ErrorCode.FLOW_CONTROL_ERROR);
     else {
@@ -158,7 +170,12 @@ export class Receiver {
   }
 
   /** RFC 9113, section 5.1, "closed". */
-  #dataOfClosed(id: number): void {
+  #dataOfClosed(id: number, length: number, last: boolean): void {
+    if (this.#lingering.has(id)) {
+      if (!this.#lingering.arrived(id, length)) this.#fault(id, ErrorCode.FLOW_CONTROL_ERROR);
+      else if (last) this.#lingering.ended(id);
+      return;
+    }
     if (this.#closed.cut(id)) return;
     if (this.#closed.ended(id)) throw new ConnectionError(ErrorCode.STREAM_CLOSED, "DATA of a closed stream");
     this.#fault(id, ErrorCode.STREAM_CLOSED); // Reset by the peer; or so long ago that it is not known how.
@@ -202,6 +219,7 @@ export class Receiver {
     const stream = this.#connection.streams.get(id);
     if (stream !== undefined) this.#trailers(stream, last, list);
     else if (id > this.lastStream) this.#request(id, last, list);
+    else if (this.#lingering.has(id)) this.#trailersOfAnswered(id, last);
     else if (this.#closed.cut(id)) this.#spend();
     else if (this.#closed.ended(id))
       throw new ConnectionError(ErrorCode.STREAM_CLOSED, "HEADERS of a closed stream");
@@ -220,9 +238,16 @@ export class Receiver {
     }
   }
 
+  #trailersOfAnswered(id: number, last: boolean): void {
+    if (last) this.#lingering.ended(id);
+    else this.#fault(id, ErrorCode.PROTOCOL_ERROR);
+  }
+
   #request(id: number, last: boolean, list: FieldList): void {
     const connection = this.#connection;
     this.lastStream = id;
+    // Also of one that is refused or given up: they may be on their way by then.
+    if (connection.ending.takesRequests) this.#control.earn(FRAMES_OF_REQUEST);
     if (this.#blockFault !== undefined || list.requestFault() !== undefined) {
       this.#fault(id, ErrorCode.PROTOCOL_ERROR); // RFC 9113, section 8.1.1.
       return;
@@ -249,12 +274,16 @@ export class Receiver {
   }
 
   /** RFC 9113, section 6.4. */
-  #rstStream(id: number, length: number): void {
-    if (length !== 4) throw sizeError("RST_STREAM");
+  #rstStream(id: number, from: Buffer, start: number, end: number): void {
+    if (end - start !== 4) throw sizeError("RST_STREAM");
     this.#refuseIdle(id, "RST_STREAM");
     const stream = this.#connection.streams.get(id);
+    const lingered = this.#lingering.forget(id);
     if (stream !== undefined) this.#connection.closed(stream, "reset");
-    this.#spendReset(); // Of one that was just answered too, for it cost as much.
+    else if (lingered) this.#closed.addReset(id);
+    // Who has an answer need not send the rest of its request, and says so: that is no call given up.
+    if (lingered || (stream === undefined && readUint32(from, start) === ErrorCode.NO_ERROR)) this.#spend();
+    else this.#spendReset(); // Of one that was just answered too, for it cost as much.
   }
 
   /** RFC 9113, section 6.5. */
@@ -318,8 +347,11 @@ export class Receiver {
 
   /** Something that the peer may do, and not again and again. */
   #spend(): void {
-    if (!this.#control.spend())
-      throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many control frames");
+    if (this.#control.spend()) return;
+    throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many control frames", [
+      "controlBurst",
+      "controlRate",
+    ]);
   }
 
   /** A stream error (RFC 9113, section 5.4.2). Counted, for who has us reset is as dear as who resets (CVE-2025-8671). */
@@ -331,6 +363,7 @@ export class Receiver {
     else if (id > this.lastStream || id % 2 === 0)
       throw new ConnectionError(code, "a fault of an idle stream");
     else if (!this.#closed.cut(id)) {
+      this.#lingering.forget(id);
       connection.output.frame(resetFrame(id, code));
       this.#closed.addCut(id);
     }
@@ -338,9 +371,16 @@ export class Receiver {
   }
 
   #spendReset(): void {
-    if (!this.#resets.spend()) this.#connection.endSoon(ErrorCode.ENHANCE_YOUR_CALM, "too many resets");
+    if (this.#resets.spend()) return;
+    this.#connection.endSoon(ErrorCode.ENHANCE_YOUR_CALM, "too many resets", [
+      "streamResetsBurst",
+      "streamResetsRate",
+    ]);
   }
 }
+
+/** Which control frames go with a request: window updates, a priority, a PING that measures or goes with its reset. */
+const FRAMES_OF_REQUEST = 4;
 
 /** So much of its header list a request may keep as it is, as most do; for more there has to be room. */
 const UNCHARGED_LIST_BYTES = 1_024;

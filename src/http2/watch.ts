@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { spreadAge } from "./age.ts";
 import { ErrorCode } from "./codes.ts";
 import type { Ending } from "./ending.ts";
-import type { Http2Limits } from "./limits.ts";
+import type { Http2Limits, LimitName } from "./limits.ts";
 import type { OpenStream } from "./open-stream.ts";
 import type { Output } from "./output.ts";
 import type { FrameReader } from "./reader.ts";
@@ -26,8 +26,8 @@ export interface WatchedConnection {
   keepalive(): void;
   resetStream(stream: OpenStream, code: number): void;
   /** End it in two steps; and at once, by an error, or without a word. */
-  leave(graceMs: number): void;
-  fail(code: number, reason: string): void;
+  leave(graceMs: number, reason: string, limits: readonly LimitName[]): void;
+  fail(code: number, reason: string, limits: readonly LimitName[]): void;
   destroy(): void;
 }
 
@@ -98,6 +98,7 @@ export class Watch {
     else if (!connection.ending.over) {
       this.#lookAtConnection(now);
       this.#lookAtStreams(now);
+      this.#receiver.look(now);
     }
   }
 
@@ -117,14 +118,15 @@ export class Watch {
     const cutShortSince = Math.min(this.#receiver.blockSince, this.#reader.cutShortSince ?? now);
     if (!this.#receiver.settled && now - since > limits.firstBytesMs) connection.destroy();
     else if (!this.#settingsAcked && now - since > limits.settingsAckMs) {
-      connection.fail(ErrorCode.SETTINGS_TIMEOUT, "our SETTINGS are not acknowledged");
+      connection.fail(ErrorCode.SETTINGS_TIMEOUT, "our SETTINGS are not acknowledged", ["settingsAckMs"]);
     } else if (now - cutShortSince > limits.requestMs) {
-      connection.fail(ErrorCode.ENHANCE_YOUR_CALM, "a frame or a header block is cut short");
+      connection.fail(ErrorCode.ENHANCE_YOUR_CALM, "a frame or a header block is cut short", ["requestMs"]);
     } else if (now >= this.#lastBy) connection.ending.nameLast(ErrorCode.NO_ERROR);
     else if (this.#isStalled(now)) connection.destroy();
     else if (connection.inFlight === 0 && now - this.#idleSince > limits.connectionIdleMs)
-      connection.leave(Number.POSITIVE_INFINITY);
-    else if (now - since > this.#ageMs) connection.leave(limits.connectionAgeGraceMs);
+      connection.leave(Number.POSITIVE_INFINITY, "no request for long", ["connectionIdleMs"]);
+    else if (now - since > this.#ageMs)
+      connection.leave(limits.connectionAgeGraceMs, "it is old", ["connectionAgeMs"]);
     else this.#keepAlive(now);
   }
 

@@ -1,7 +1,7 @@
 /** What is too much, and how many is not yet: each published attack has a line in docs/http2-weaknesses.md. */
 import { describe, expect, test } from "vitest";
 import { FakeSocket } from "./fake-socket.ts";
-import { OK, Peer, type Seen, TAIL } from "./peer.ts";
+import { OK, Peer, type Seen, TAIL, toldOf } from "./peer.ts";
 import {
   ACK,
   block,
@@ -28,8 +28,11 @@ const OPEN = headers(1, post(), END_HEADERS);
 const times = (count: number, ...frames: Buffer[]) =>
   Buffer.concat(Array.from({ length: count }, () => frames).flat());
 
-/** Control frames: so many at once. The peer has spent one on its settings and one on their ACK when it is opened. */
-const LEFT = 998;
+/**
+ * Control frames: so many at once, and four that a request allows. The peer has spent one on its settings and one on their
+ * ACK when it is opened.
+ */
+const LEFT = 1_002;
 const CONTROL: Record<string, Buffer> = {
   PINGs: ping(),
   "ACKs of PINGs": frame("PING", ACK, 0, Buffer.alloc(8)),
@@ -57,7 +60,7 @@ describe.each(Object.entries(CONTROL))("%s", (_, one) => {
   test("may be so many more each second", () => {
     const peer = new Peer();
     peer.send(OPEN, times(LEFT, one));
-    peer.time.pass(2);
+    peer.time.pass(2); // None of what was allowed is left.
     peer.send(times(200, one));
     expect(peer.ended).toBe(false);
     peer.send(one);
@@ -73,8 +76,74 @@ test.each([20_000, 10])("a PING and two window updates may go with each answer o
   expect([peer.ended, peer.seen.length]).toEqual([false, 2_500]);
 });
 
+describe("a client that behaves has its control frames", () => {
+  // gRPC's C core says two things to each call that it gives up; Go's client sends a PING with each reset.
+  test("with calls that it gives up, as many as there may be", () => {
+    const peer = new Peer({ accept: () => {}, limits: { streamResetsBurst: 20_000 } });
+    for (let id = 1; id < 20_000; id += 2)
+      peer.send(
+        headers(id, post(), END_HEADERS),
+        ...[windowUpdate(id, 5), windowUpdate(0, 5), data(id, "x", END_STREAM), reset(id, 8), ping()],
+      );
+    expect([peer.ended, peer.seen.length, peer.errors]).toEqual([false, 10_000, []]);
+  });
+
+  test("with calls that are refused for there being too many", () => {
+    const peer = new Peer({ accept: () => {}, limits: { streamsMax: 1 } });
+    for (let id = 1; id < 5_000; id += 2)
+      peer.send(headers(id, get()), windowUpdate(id, 5), windowUpdate(0, 5));
+    expect([peer.ended, peer.errors]).toEqual([false, []]);
+  });
+
+  test("to answers that it reads in pieces of 4 KiB, as Go's does, and long after they came", () => {
+    const peer = new Peer({ accept: ({ stream }) => stream.answer(OK, [Buffer.alloc(16_384)], TAIL) });
+    peer.openWindows();
+    for (let id = 1; id < 2_000; id += 2) peer.send(headers(id, get()));
+    peer.send(times(8_000, windowUpdate(0, 4_096)), times(4_000, ping()));
+    expect([peer.ended, peer.errors]).toEqual([false, []]);
+  });
+
+  test("to one that goes on and on", () => {
+    const peer = new Peer({ accept: ({ stream }) => stream.answer(OK, [Buffer.alloc(10_000_000)]) });
+    peer.openWindows();
+    peer.send(settings([4, 16_384]), headers(1, get()));
+    for (let n = 0; n < 600; n++) {
+      peer.send(times(4, windowUpdate(0, 4_096), windowUpdate(1, 4_096)));
+      peer.socket.emit("drain");
+    }
+    expect([peer.ended, peer.errors]).toEqual([false, []]);
+  });
+
+  test.each([0, 8])(
+    "where it wants no more of a call which was answered (gRPC's clients; code %i)",
+    (code) => {
+      const peer = new Peer({ ...answering, limits: { streamResetsBurst: 10 } });
+      for (let id = 1; id < 5_000; id += 2) peer.send(headers(id, post(), END_HEADERS), reset(id, code));
+      expect([peer.ended, peer.errors]).toEqual([false, []]);
+    },
+  );
+
+  test("and none with requests to a connection that takes no more", () => {
+    const peer = new Peer({ accept: () => {} });
+    peer.send(headers(1, get()));
+    peer.engine.drain(100_000);
+    peer.time.pass(2);
+    for (let id = 3; id < 3_000; id += 2) peer.send(headers(id, get()), ping());
+    expect(peer.ended).toBe(true);
+  });
+});
+
+test("who goes beyond a limit is told which, by the name that it has where it is set", () => {
+  const peer = new Peer({ limitNames: { controlBurst: "control-burst" } });
+  peer.send(times(1_000, ping()));
+  const told = "too many control frames: control-burst 1000, controlRate 100";
+  expect(`${peer.take().at(-1)!.payload.subarray(8)}`).toBe(told);
+  expect(peer.errors).toEqual([told]);
+});
+
 describe("resets (CVE-2023-44487)", () => {
   const limits = { streamResetsBurst: 100, streamResetsRate: 10 };
+  const TOO_MANY = "too many resets: streamResetsBurst 100, streamResetsRate 10";
   const pair = (id: number) => Buffer.concat([headers(id, get()), reset(id, 8)]);
 
   test("so many may be, and more end the connection after what is in flight on it", () => {
@@ -83,13 +152,14 @@ describe("resets (CVE-2023-44487)", () => {
     for (let n = 1; n <= 100; n++) peer.send(pair(1 + 2 * n));
     expect(peer.told()).toEqual([]);
     peer.send(pair(203));
-    expect(peer.told()).toEqual(["GOAWAY 203 NO_ERROR"]);
+    const [end] = peer.take();
+    expect([toldOf(end!), `${end!.payload.subarray(8)}`]).toEqual(["GOAWAY 203 NO_ERROR", TOO_MANY]);
     expect(peer.ended).toBe(false);
     peer.send(pair(205));
     expect(peer.told()).toEqual(["RST_STREAM 205 REFUSED_STREAM"]);
     peer.seen[0]!.stream.answer(OK);
     expect([peer.told(), peer.ended]).toEqual([["HEADERS 1 END"], true]);
-    expect(peer.errors).toEqual(["too many resets"]);
+    expect(peer.errors).toEqual([TOO_MANY]);
   });
 
   test("so many more may be each second", () => {
@@ -116,7 +186,7 @@ describe("resets (CVE-2023-44487)", () => {
     expect(peer.ended).toBe(false);
     expect(peer.errors).toEqual([]);
     peer.send(pair(20_001));
-    expect(peer.errors).toEqual(["too many resets"]);
+    expect(peer.errors).toEqual(["too many resets: streamResetsBurst 10000, streamResetsRate 1000"]);
   });
 
   test.each<[string, (id: number) => Buffer]>([
@@ -142,7 +212,7 @@ describe("resets (CVE-2023-44487)", () => {
     for (let n = 0; n < 100; n++) peer.send(faulty(1 + 2 * n));
     expect(peer.errors).toEqual([]);
     peer.send(faulty(201));
-    expect(peer.errors).toEqual(["too many resets"]);
+    expect(peer.errors).toEqual([TOO_MANY]);
   });
 
   test("who has too many and goes on is cut off", () => {
@@ -191,7 +261,7 @@ describe("header blocks", () => {
     );
     const bomb = Buffer.concat([block(get()), Buffer.alloc(16_000, 0x80 | 62)]); // 64 MB of them.
     for (let id = 3; id < 103; id += 2) peer.send(frame("HEADERS", END_HEADERS | END_STREAM, id, bomb));
-    const [, , ...answers] = peer.take();
+    const [, ...answers] = peer.take();
     expect(answers.map(({ payload }) => payload.toString("latin1"))).toEqual(
       new Array(50).fill("\x08\x03431"),
     );

@@ -5,7 +5,6 @@ import { OK, Peer, type PeerOptions, type Seen } from "./peer.ts";
 import {
   ACK,
   data,
-  END_HEADERS,
   END_STREAM,
   frame,
   get,
@@ -14,7 +13,6 @@ import {
   opening,
   PREFACE,
   ping,
-  post,
   reset,
   settings,
   word,
@@ -101,47 +99,6 @@ test("a table that the client makes smaller is said to be, once, before the next
   const [, first, second] = peer.take();
   expect(first!.payload).toEqual(Buffer.concat([integer(0x20, 5, 0), OK.block]));
   expect(second!.payload).toEqual(OK.block);
-});
-
-describe("what still comes for a stream that was answered before its end", () => {
-  const early = (limits: PeerOptions["limits"] = {}) => {
-    const peer = new Peer({ ...answering, limits });
-    peer.send(OPEN);
-    expect(peer.told()).toEqual(["HEADERS 1 END", "RST_STREAM 1 NO_ERROR"]);
-    return peer;
-  };
-
-  test("is dropped, its window given back, and the connection lives", () => {
-    const peer = early({ streamResetsBurst: 3, controlBurst: 10 }); // Nor does it count as a fault.
-    for (let sent = 0; sent < 20; sent++) peer.send(data(1, Buffer.alloc(16_000)));
-    peer.send(data(1, "x", END_STREAM), ping());
-    expect(peer.told()).toEqual(["PING ACK"]);
-    expect([peer.arriving.taken, peer.errors]).toEqual([0, []]);
-  });
-
-  test("however many other calls were answered since", () => {
-    const peer = early();
-    for (let id = 3; id < 3 + 2 * 1_000; id += 2) peer.send(headers(id, get()));
-    peer.take();
-    peer.send(data(1, "late"), headers(1, [["a", "b"]]), ping());
-    expect(peer.told()).toEqual(["PING ACK"]);
-  });
-
-  test("the window of the connection is given back as if it were read", () => {
-    const peer = new Peer(answering);
-    const told: string[] = [];
-    for (let id = 1; id < 80; id += 2) {
-      peer.send(headers(id, post(), END_HEADERS), data(id, Buffer.alloc(16_384)));
-      told.push(...peer.told());
-    }
-    expect(told.filter((line) => line.startsWith("WINDOW_UPDATE"))).toEqual(["WINDOW_UPDATE 0 524288"]);
-  });
-
-  test("may be a reset, and the other way round too", () => {
-    const peer = early();
-    peer.send(reset(1, 8), ping());
-    expect(peer.told()).toEqual(["PING ACK"]);
-  });
 });
 
 test("DATA of a stream that nobody remembers is a stream error", () => {

@@ -1,6 +1,6 @@
 import { type HeaderBlock, headBlock, trailerBlock } from "../../src/http2/block.ts";
 import { type EngineOptions, Http2Engine } from "../../src/http2/engine.ts";
-import type { Http2Limits } from "../../src/http2/limits.ts";
+import type { Http2Limits, LimitNames } from "../../src/http2/limits.ts";
 import type { Closed, ServerStream, StreamListener, Unread } from "../../src/http2/stream.ts";
 import { FakeSocket } from "./fake-socket.ts";
 import { HandTime } from "./hand-time.ts";
@@ -80,6 +80,7 @@ export interface PeerOptions {
   /** What to do with a request; undefined: its body is taken whole, and nothing is answered. "nobody" listens. */
   readonly accept?: (seen: Seen) => unknown;
   readonly acceptOversized?: EngineOptions["acceptOversized"];
+  readonly limitNames?: LimitNames;
   readonly arriving?: CountingRoom;
   readonly leaving?: CountingRoom;
   /** Whether to leave the preface, and what goes with it, to the test. */
@@ -114,6 +115,7 @@ export class Peer {
         return accept(seen) === "nobody" ? undefined : seen;
       },
       acceptOversized: options.acceptOversized,
+      limitNames: options.limitNames ?? {},
       onDefect: (error) => this.defects.push(error),
       onConnectionError: (_, reason) => this.errors.push(reason),
     });

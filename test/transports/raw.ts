@@ -66,7 +66,7 @@ export async function ended(stream: ClientHttp2Stream): Promise<Ended> {
     seen = { ...seen, ...trailers };
   });
   stream.resume();
-  await once(stream, "close");
+  await Promise.race([once(stream, "end"), once(stream, "close")]); // An answer may end before its request.
   const metadata = grpc.Metadata.fromHttp2Headers(seen);
   const code = seen["grpc-status"] === undefined ? undefined : Number(seen["grpc-status"]);
   const details = decodeURIComponent(String(seen["grpc-message"] ?? ""));

@@ -1,6 +1,7 @@
 /** What every call over grpc-js needs. */
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import * as grpc from "@grpc/grpc-js";
+import { LINGER_BYTES, LINGER_MS } from "../../http2/lingering.ts";
 import type { MetadataField, Refused } from "../calls/call.ts";
 import { type GrpcDoor, statusOf, unpadded } from "../grpc/call.ts";
 import { ACCEPTED_ENCODINGS } from "../grpc/messages.ts";
@@ -60,8 +61,8 @@ export function endCall(call: CallInside, status: grpc.StatusObject): void {
   const midway = stream.headersSent; // Of a stream that was answered: its status is behind its messages.
   call.sendStatus(status);
   if (stream.readableEnded) return;
-  if (midway) stream.once("wantTrailers", () => closeAfterAnswer(stream));
-  else closeAfterAnswer(stream);
+  if (midway) stream.once("wantTrailers", () => lingerAfterAnswer(stream));
+  else lingerAfterAnswer(stream);
 }
 
 /** With the time after which gRPC's own retries try again, where there is one. */
@@ -96,16 +97,23 @@ export function respondWith(stream: ServerHttp2Stream, answer: OutgoingHttpHeade
 
 /** Of a call that was answered by its headers: what may come of it is not waited for, which grpc-js and Node.js would. */
 export function leaveUnread(stream: ServerHttp2Stream): void {
-  if (stream.state.state === constants.NGHTTP2_STREAM_STATE_OPEN) closeAfterAnswer(stream);
+  if (stream.state.state === constants.NGHTTP2_STREAM_STATE_OPEN) lingerAfterAnswer(stream);
   else stream.resume(); // What has come is dropped.
 }
 
 /**
- * Tell the caller that it need not go on sending (RFC 9113 section 8.1). In a turn of its own: Node.js 26 drops an answer
- * that was given in the turn in which its stream is closed.
+ * Drop what still comes of a request that is answered, and end it soon, as over HTTP/2 of our own (`Lingering`, which says
+ * why not at once).
  */
-export function closeAfterAnswer(stream: ServerHttp2Stream): void {
-  setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+export function lingerAfterAnswer(stream: ServerHttp2Stream): void {
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS).unref();
+  let bytesLeft = LINGER_BYTES;
+  stream.on("data", ({ length }: Buffer) => {
+    bytesLeft -= length;
+    if (bytesLeft <= 0) stream.pause(); // Its window is not given back any more.
+  });
+  stream.once("close", () => clearTimeout(timer));
+  stream.resume();
 }
 
 function ignore(): void {}

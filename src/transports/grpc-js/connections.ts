@@ -10,6 +10,7 @@ import { countIn } from "../fields.ts";
 import type { ConnectionLimits } from "../grpc/limits.ts";
 import { peerOf } from "../peer.ts";
 import { Room } from "../room.ts";
+import { leaveUnread } from "./call.ts";
 import { judgeHeaders } from "./headers.ts";
 import type { CallInside } from "./inside.ts";
 import { Intake, type IntakeRules } from "./intake.ts";
@@ -69,7 +70,10 @@ export class GrpcConnections {
       }
       const { shown, unfit } = judged;
       connection.arrived = { fields, unfit };
-      if (!refuses(stream, judged)) serve!.call(http2, stream, shown, flags);
+      if (refuses(stream, judged)) return;
+      serve!.call(http2, stream, shown, flags);
+      // Answered by grpc-js itself, for there is no such method.
+      if (stream.writableEnded && stream.readableFlowing === null) leaveUnread(stream);
     });
   }
 

@@ -12,7 +12,7 @@ import { isGrpcType, otherThanPost, termsOf } from "../grpc/headers.ts";
 import { otherMethod } from "../http/host.ts";
 import { errorOf } from "../http/message.ts";
 import { shortened } from "../json/parse.ts";
-import { closeAfterAnswer, respondWith, trailersOnly } from "./call.ts";
+import { lingerAfterAnswer, respondWith, trailersOnly } from "./call.ts";
 
 /** A call that grpc-js is to be told of. */
 export interface Judged {
@@ -110,5 +110,5 @@ function refuseInJson(stream: ServerHttp2Stream, refusal: Refusal, headers: Outg
   const error = errorOf(refusal);
   stream.respond({ ":status": error.code, "content-type": "application/json", ...headers });
   stream.end(`${JSON.stringify({ error })}\n`);
-  closeAfterAnswer(stream);
+  lingerAfterAnswer(stream);
 }

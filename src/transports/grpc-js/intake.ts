@@ -61,7 +61,7 @@ export class Intake {
   /** Since when the caller owes the rest of a request or of a message; Infinity: it owes nothing. Asked now and then. */
   owedSince(now: number): number {
     const { stream } = this.call;
-    if (stream.readableEnded) return Number.POSITIVE_INFINITY;
+    if (stream.readableEnded || stream.writableEnded) return Number.POSITIVE_INFINITY; // Or it is answered.
     if (this.#single) return this.since; // The caller owes its end too.
     if (this.#headLength === 0) return Number.POSITIVE_INFINITY;
     if (stream.isPaused()) this.#messageSince = now; // It is we who do not read.

@@ -44,7 +44,6 @@ class UnaryListener extends UnaryExchange implements Listener {
   readonly #beside: CallBeside;
   readonly #door: GrpcDoor;
   protected readonly unfit: Refusal | undefined;
-  #reading = false;
 
   constructor(
     call: grpc.ServerInterceptingCallInterface,
@@ -99,7 +98,6 @@ class UnaryListener extends UnaryExchange implements Listener {
   }
 
   protected read(): void {
-    this.#reading = true;
     this.#call.startRead();
   }
 
@@ -110,7 +108,8 @@ class UnaryListener extends UnaryExchange implements Listener {
     if (answered) call.sendMessage(result, ignore);
     // At once, so that it leaves with the message.
     call.sendStatus(endingOf(answered ? undefined : result, this.attached?.trailers));
-    if (!this.#reading) leaveUnread(insideOfCall(call).stream);
+    const { stream } = insideOfCall(call);
+    if (!stream.readableEnded) leaveUnread(stream);
   }
 }
 

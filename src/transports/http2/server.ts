@@ -3,7 +3,7 @@ import { headBlock } from "../../http2/block.ts";
 import { ErrorCode } from "../../http2/codes.ts";
 import { Http2Engine } from "../../http2/engine.ts";
 import { FRAME_BYTES_MAX } from "../../http2/frames.ts";
-import type { Http2Limits } from "../../http2/limits.ts";
+import type { Http2Limits, LimitNames } from "../../http2/limits.ts";
 import type { ServerStream, StreamListener } from "../../http2/stream.ts";
 import { systemTime } from "../../http2/time.ts";
 import type { Log } from "../../telemetry.ts";
@@ -103,6 +103,7 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
       streamResetsBurst: limits.streamResetsBurst,
       streamResetsRate: limits.streamResetsRate,
     },
+    limitNames: SETTINGS,
     accept: (stream) => {
       const { head } = stream;
       head.memo ??= callHeadOf(head) ?? NO_CALL;
@@ -127,6 +128,20 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
     drain: (graceMs) => engine.drain(graceMs),
   };
 }
+
+/** By which settings its limits are what they are; those that are not here are fixed, and are told by their names. */
+const SETTINGS: LimitNames = {
+  blockBytesMax: "4 x header-bytes-max",
+  continuationsMax: "frames by header-bytes-max",
+  connectionBytesMax: "connection-bytes-max",
+  connections: "connections-max",
+  arriving: "arriving-bytes-max of all connections",
+  requestMs: "request-timeout in ms",
+  connectionIdleMs: "grpc-idle-timeout in ms",
+  connectionAgeMs: "grpc-connection-age in ms",
+  streamResetsBurst: "stream-resets-burst",
+  streamResetsRate: "stream-resets-rate",
+};
 
 /** Sixteen answers of the largest, of one connection. */
 const LEAVING_BYTES_MAX = 64 * 2 ** 20;

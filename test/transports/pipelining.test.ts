@@ -1,10 +1,11 @@
 /** Requests of one connection that are sent without waiting: one after another, and answered whatever follows them. */
 import { channel } from "node:diagnostics_channel";
+import { once } from "node:events";
 import { afterAll, describe, expect, it } from "vitest";
 import { authority } from "../support/certificates.ts";
 import { gate, open } from "./door.ts";
 import { send } from "./http.ts";
-import { CLOSE, http, talk } from "./talk.ts";
+import { answersIn, CLOSE, http, talk } from "./talk.ts";
 
 const AUTHORITY = authority();
 afterAll(() => AUTHORITY[Symbol.dispose]());
@@ -172,6 +173,23 @@ describe("many pipelined requests", () => {
     const counted = Array.from({ length: 10_000 }, (_, i) => [200, i + 1]).flat();
     expect(await there.answers()).toEqual([...counted, 200, 10_000]);
   }, 120_000);
+
+  it("leave other connections their turn between any two", async () => {
+    await using opened = await open();
+    const { port } = opened.door;
+    const [many, other] = [await talk(port), await talk(port)];
+    let answered = 0;
+    many.socket.on("data", (chunk: Buffer) => {
+      answered += answersIn(chunk.toString("latin1")).length;
+    });
+    many.send(http("GET", "/livez").repeat(999), http("GET", "/livez", CLOSE));
+    other.send(http("GET", "/livez", CLOSE));
+    expect(await other.answers()).toEqual([200]);
+    expect(answered).toBeLessThan(100); // One a turn, and it took the other a few.
+    await once(many.socket, "end");
+    many.end();
+    expect(answered).toBe(1_000);
+  });
 
   it("are not read while many wait", async () => {
     const { opened, held } = await openHeld();

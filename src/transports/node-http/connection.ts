@@ -24,7 +24,8 @@ export interface SharedByConnections {
  * Node.js hands out a request as soon as it is parsed, while those before it are still being answered; and at whatever
  * it cannot parse it writes its error at once and destroys the socket, under answers that it owes. Here a request
  * begins when the answer before it has left: in any order would be right for those that change nothing (RFC 9112
- * section 9.3.2), but who sends them that way does so seldom, and an answer at a time is memory for one.
+ * section 9.3.2), but who sends them that way does so seldom, and an answer at a time is memory for one. Each begins in
+ * a turn of the event loop of its own, so that however many wait on one connection, those of others come between.
  */
 export class HttpConnection {
   readonly #socket: Socket;
@@ -139,7 +140,10 @@ export class HttpConnection {
     this.#current = turn;
     this.#late = false;
     this.#untime();
-    turn.response.once("close", () => this.#next(turn));
+    turn.response.once("close", () => {
+      if (this.#waiting.length === 0) this.#next(turn);
+      else setImmediate(() => this.#next(turn)); // It is everybody else's turn first.
+    });
     if (this.#shared.state !== "open") this.#announceEnd(turn);
     turn.serve();
   }

@@ -28,11 +28,14 @@ export class Reads {
   /** @returns  the counter; or a refusal when there is no room, or the caller has gone before it was read */
   get(name: string, waiter: Waiter): Promise<Found | Refusal> {
     const found = this.#queue.enter(name, waiter);
-    if (this.#state === "idle") {
-      this.#state = "cutting";
-      setImmediate(() => this.#next());
-    }
+    if (this.#state === "idle") this.#cutSoon();
     return found;
+  }
+
+  /** In a later turn of the event loop, so that what is answered now, and everybody else, has its own before. */
+  #cutSoon(): void {
+    this.#state = "cutting";
+    setImmediate(() => this.#next());
   }
 
   #next(): void {
@@ -44,12 +47,12 @@ export class Reads {
     this.#state = "reading";
     this.#store.get(taken.map(({ item }) => item)).then(
       (found) => {
-        this.#next();
+        this.#cutSoon();
         for (const [i, { resolve }] of taken.entries()) resolve(found[i]);
       },
       (error: unknown) => {
+        this.#cutSoon();
         for (const { reject } of taken) reject(error);
-        this.#next();
       },
     );
   }

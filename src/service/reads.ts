@@ -32,7 +32,15 @@ export class Reads {
     return found;
   }
 
-  /** In a later turn of the event loop, so that what is answered now, and everybody else, has its own before. */
+  /**
+   * Have the store read on while what it has read is answered. Behind as many as one read takes, that is in a later turn of
+   * the event loop: answers that are there are all taken in one turn, in which everybody else waits.
+   */
+  #goOn(taken: number): void {
+    if (taken < COUNT_MAX) this.#next();
+    else this.#cutSoon();
+  }
+
   #cutSoon(): void {
     this.#state = "cutting";
     setImmediate(() => this.#next());
@@ -47,19 +55,20 @@ export class Reads {
     this.#state = "reading";
     this.#store.get(taken.map(({ item }) => item)).then(
       (found) => {
-        this.#cutSoon();
+        this.#goOn(taken.length);
         for (const [i, { resolve }] of taken.entries()) resolve(found[i]);
       },
       (error: unknown) => {
-        this.#cutSoon();
+        this.#goOn(taken.length);
         for (const { reject } of taken) reject(error);
       },
     );
   }
 }
 
-/** What one `Store.get` takes. */
-const ONE_READ = { ends: (_: unknown, { count }: { count: number }) => count === 1_000 };
+/** How many one `Store.get` takes. */
+const COUNT_MAX = 1_000;
+const ONE_READ = { ends: (_: unknown, { count }: { count: number }) => count === COUNT_MAX };
 
 /** As many as changes by default; some 300 bytes each. */
 const WAITING_MAX = 64_000;

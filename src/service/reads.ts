@@ -28,11 +28,22 @@ export class Reads {
   /** @returns  the counter; or a refusal when there is no room, or the caller has gone before it was read */
   get(name: string, waiter: Waiter): Promise<Found | Refusal> {
     const found = this.#queue.enter(name, waiter);
-    if (this.#state === "idle") {
-      this.#state = "cutting";
-      setImmediate(() => this.#next());
-    }
+    if (this.#state === "idle") this.#cutSoon();
     return found;
+  }
+
+  /**
+   * Have the store read on while what it has read is answered. Behind as many as one read takes, that is in a later turn of
+   * the event loop: answers that are there are all taken in one turn, in which everybody else waits.
+   */
+  #goOn(taken: number): void {
+    if (taken < COUNT_MAX) this.#next();
+    else this.#cutSoon();
+  }
+
+  #cutSoon(): void {
+    this.#state = "cutting";
+    setImmediate(() => this.#next());
   }
 
   #next(): void {
@@ -44,19 +55,20 @@ export class Reads {
     this.#state = "reading";
     this.#store.get(taken.map(({ item }) => item)).then(
       (found) => {
-        this.#next();
+        this.#goOn(taken.length);
         for (const [i, { resolve }] of taken.entries()) resolve(found[i]);
       },
       (error: unknown) => {
+        this.#goOn(taken.length);
         for (const { reject } of taken) reject(error);
-        this.#next();
       },
     );
   }
 }
 
-/** What one `Store.get` takes. */
-const ONE_READ = { ends: (_: unknown, { count }: { count: number }) => count === 1_000 };
+/** How many one `Store.get` takes. */
+const COUNT_MAX = 1_000;
+const ONE_READ = { ends: (_: unknown, { count }: { count: number }) => count === COUNT_MAX };
 
 /** As many as changes by default; some 300 bytes each. */
 const WAITING_MAX = 64_000;

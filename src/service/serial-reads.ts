@@ -5,6 +5,10 @@ import { Queue, type Waiter, whyGone } from "./queue.ts";
 /**
  * Reads of many counters, one at a time, so that they wait here, where those whose callers have gone are dropped, and
  * not in front of a store's thread. One that runs is told when nobody waits for it any more.
+ *
+ * The next one is asked for in a later turn of the event loop than that in which the answer before it was made use of:
+ * answers of a thread that are there by then are all taken in one turn, so that with the next one always on its way, a
+ * thread that reads faster than we encode would keep everybody else from their turn.
  */
 export class SerialReads {
   readonly #clock: Clock;
@@ -40,11 +44,11 @@ export class SerialReads {
     if (next === undefined) return;
     watched(next.waiter, this.#clock, next.item).then(
       (result) => {
-        this.#next();
+        setImmediate(() => this.#next());
         next.resolve(result);
       },
       (error: unknown) => {
-        this.#next();
+        setImmediate(() => this.#next());
         next.reject(error);
       },
     );

@@ -8,6 +8,8 @@ import { HandClock } from "../support/clock.ts";
 const patient: CallContext = { caller: "", deadline: Number.POSITIVE_INFINITY, cancelled: () => false };
 let gone = false;
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
+/** A read has ended, and the next has begun. */
+const next = () => tick().then(tick);
 
 /** Reads that the test answers. */
 function held() {
@@ -27,10 +29,10 @@ describe("reads that take their turns", () => {
     await tick();
     expect(names()).toEqual(["a"]);
     begun[0]!.end();
-    await tick();
+    await next();
     expect(names()).toEqual(["a", "b"]);
     begun[1]!.end(new Error("broken"));
-    await tick();
+    await next();
     expect(names()).toEqual(["a", "b", "c"]);
     begun[2]!.end();
     expect((await all).map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
@@ -40,13 +42,26 @@ describe("reads that take their turns", () => {
     expect(await later).toBe("later");
   });
 
+  it("leave others their turn between an answer and the next read, however soon that is answered", async () => {
+    const reads = new SerialReads(new HandClock(), 10);
+    const turns: string[] = [];
+    const read = (name: string) => async () => void turns.push(name); // As of a thread that has the answer by then.
+    const all = ["a", "b", "c"].map((name) => reads.run(patient, read(name)));
+    for (let turn = 1; turn <= 3; turn++) {
+      await tick();
+      turns.push("others");
+    }
+    await Promise.all(all);
+    expect(turns).toEqual(["a", "others", "b", "others", "c", "others"]);
+  });
+
   it("are refused when too many wait, with when to come again", async () => {
     const reads = new SerialReads(new HandClock(), 2);
     const { begun, read } = held();
     const taken = ["a", "b", "c"].map((name) => reads.run(patient, read(name)));
     expect(await reads.run(patient, read("d"))).toEqual({ code: "QUEUE_FULL", retryAfterMs: 1_000 });
     for (let i = 0; i < 3; i++) {
-      await tick();
+      await next();
       begun[i]!.end();
     }
     expect(await Promise.all(taken)).toEqual(["a", "b", "c"]);

@@ -422,3 +422,21 @@ it("what takes long is done in slices, between which others have their turn", as
   await slices.next();
   expect([others, slices.over]).toEqual([1, false]);
 });
+
+it("of all that is done in slices, one has its turn between those of others", async () => {
+  const turns: string[] = [];
+  const cut = async (name: string) => {
+    const slices = new Slices({ now: () => 0, monotonic: () => 0 });
+    for (let slice = 1; slice <= 2; slice++) {
+      await slices.next();
+      turns.push(name);
+    }
+  };
+  const all = ["a", "b", "c"].map(cut);
+  for (let turn = 1; turn <= 6; turn++) {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    turns.push("others");
+  }
+  await Promise.all(all);
+  expect(turns).toEqual(["a", "b", "c", "a", "b", "c"].flatMap((name) => [name, "others"]));
+});

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, it } from "vitest";
 import { type Opened, open } from "./door.ts";
+import { ENGINES } from "./engine.ts";
 import { gotOf, send } from "./http.ts";
 
 /** The answer to a request sent to the byte, and its reason; the connection's end is its end. */
@@ -108,6 +109,29 @@ describe("a name that could be a stranger's", () => {
     await using opened = await open({ hostNames: [] });
     expect((await raw(opened, "GET /v1/counters HTTP/1.0")).status).toBe(200);
   });
+
+  it.each(ENGINES)(
+    "is refused in the target too, where there is no Host: 1.0, beside %s",
+    async (http2Engine) => {
+      await using opened = await open({ http2Engine, hostNames: ["counters.example"] });
+      for (const server of [
+        "http://evil.example",
+        "HTTPS://EVIL.example:443",
+        "http://localhost.evil.example:80",
+      ]) {
+        for (const path of PATHS) {
+          const got = await raw(opened, `${path.replace(" ", ` ${server}`)} HTTP/1.0`);
+          expect([server, path, got.status, got.reason]).toEqual([server, path, 403, "HOST_NOT_ALLOWED"]);
+        }
+      }
+      expect(await isMade(opened)).toBe(false);
+      for (const server of ["http://localhost", "https://counters.example:443", "http://127.0.0.1:8080"]) {
+        expect((await raw(opened, `GET ${server}/v1/counters HTTP/1.0`)).status).toBe(200);
+      }
+      const foreign = "GET http://evil.example/v1/counters HTTP/1.0";
+      expect((await raw(opened, foreign)).status).toBe(403); // It is not taken for the one before.
+    },
+  );
 });
 
 describe("a Host that is none", () => {

@@ -12,6 +12,7 @@ import {
   TopOrder,
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { CORRUPT } from "../../core/batch.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { FullCounter } from "../../core/counter.ts";
 import type { Epoch } from "../../core/epoch.ts";
 import type { Selection } from "../../core/selection.ts";
@@ -27,10 +28,15 @@ import { fromPageToken, toPageToken } from "./page-token.ts";
 import { readCall, SCAN_COST } from "./read-call.ts";
 import { Reply, replyTooLarge } from "./reply.ts";
 import { invalidField } from "./shape.ts";
+import { Slices } from "./slices.ts";
 
-/** What the reads of many counters need. */
+/**
+ * What the reads of many counters need. A read has its turn until its answer is encoded, in slices: a page of 1,000
+ * takes this thread longer than the one that read it, and what waits behind it waits for both.
+ */
 export interface ManyCounters {
   readonly store: Store;
+  readonly clock: Clock;
   /** For reads of at most 1,000 counters. */
   readonly pages: SerialReads;
   /** For those that look at all. */
@@ -38,50 +44,48 @@ export interface ManyCounters {
 }
 
 /** BatchGetCounters: counters by their names, in the order asked. */
-export function batchGetCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryMethod {
+export function batchGetCounters(
+  { store, pages, clock }: ManyCounters,
+  requestBytesMax: number,
+): UnaryMethod {
   const method = CounterService.method.batchGetCounters;
-  return readCall(
-    method,
-    BatchGetCountersRequestSchema,
-    requestBytesMax,
-    namesOf,
-    async ({ names }, context) => {
-      const found = await pages.run(context, () => store.get(names));
-      if ("code" in found) return found;
-      const reply = new Reply();
-      return found.every((one, i) => reply.add(resultBytes(names[i]!, one, store.epoch)))
-        ? reply.finish()
-        : replyTooLarge();
-    },
+  return readCall(method, BatchGetCountersRequestSchema, requestBytesMax, namesOf, ({ names }, context) =>
+    pages.run<Uint8Array | Refused>(context, async () => {
+      const found = await store.get(names);
+      const bytesOf = (one: Found, i: number) => resultBytes(names[i]!, one, store.epoch);
+      return wholeReply(found, bytesOf, clock);
+    }),
   );
 }
 
 /** ListCounters: a page of counters, in the order of their names. */
-export function listCounters({ store, pages }: ManyCounters, requestBytesMax: number): UnaryMethod {
+export function listCounters({ store, pages, clock }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.listCounters;
   return readCall(method, ListCountersRequestSchema, requestBytesMax, prefixOf, async (request, context) => {
     const { prefix, labels, pageSize = PAGE_SIZE, pageToken } = request;
     const selection = { prefix, labels };
     const from = pageToken === "" ? "" : fromPageToken(pageToken, selection, store.epoch);
     if (from === undefined) return invalidField("page_token", NOT_OF_THIS_LIST, pageToken);
-    const page = await pages.run(context, () => store.list(selection, from, pageSize));
-    return "code" in page ? page : listResponse(page, selection, store.epoch);
+    return pages.run(context, async () =>
+      listResponse(await store.list(selection, from, pageSize), selection, store.epoch, clock),
+    );
   });
 }
 
 /** TopCounters: those with the highest or lowest values. */
-export function topCounters({ store, scans }: ManyCounters, requestBytesMax: number): UnaryMethod {
+export function topCounters({ store, scans, clock }: ManyCounters, requestBytesMax: number): UnaryMethod {
   const method = CounterService.method.topCounters;
   return readCall(
     method,
     TopCountersRequestSchema,
     requestBytesMax,
     prefixOf,
-    async (request, context) => {
+    (request, context) => {
       const { prefix, labels, n = TOP_N } = request;
       const order = request.order === TopOrder.LOWEST ? "lowest" : "highest";
-      const found = await scans.run(context, (signal) => store.top({ prefix, labels }, n, order, signal));
-      return "code" in found ? found : topResponse(found, store.epoch);
+      return scans.run<Uint8Array | Refused>(context, async (signal) =>
+        topResponse(await store.top({ prefix, labels }, n, order, signal), store.epoch, clock),
+      );
     },
     () => SCAN_COST,
   );
@@ -136,17 +140,19 @@ function resultBytes(name: string, found: Found, epoch: Epoch): Uint8Array {
 }
 
 /** As much of a page as there is room for; the next one begins at the first counter that is left out. */
-function listResponse(page: CounterPage, selection: Selection, epoch: Epoch): Uint8Array {
+async function listResponse(
+  page: CounterPage,
+  selection: Selection,
+  epoch: Epoch,
+  clock: Clock,
+): Promise<Uint8Array> {
   const reply = new Reply(pageEnd(page.corruptNames, page.next, selection, epoch));
-  const fits = page.counters.findIndex((counter) => !reply.add(counterBytes(counter, epoch)));
-  if (fits === -1) return reply.finish();
+  const fits = await fill(reply, page.counters, (counter) => counterBytes(counter, epoch), clock);
+  if (fits === page.counters.length) return reply.finish();
   const counters = page.counters.slice(0, fits);
   const next = page.counters[fits]!.name;
-  return listResponse(
-    { counters, corruptNames: page.corruptNames.filter((name) => name < next), next },
-    selection,
-    epoch,
-  );
+  const corruptNames = page.corruptNames.filter((name) => name < next);
+  return listResponse({ counters, corruptNames, next }, selection, epoch, clock);
 }
 
 /** All of a ListCountersResponse but its counters. */
@@ -161,12 +167,38 @@ function pageEnd(
   return toBinary(ListCountersResponseSchema, rest);
 }
 
-function topResponse({ counters, corruptNames }: Counters, epoch: Epoch): Uint8Array | Refused {
+async function topResponse(
+  { counters, corruptNames }: Counters,
+  epoch: Epoch,
+  clock: Clock,
+): Promise<Uint8Array | Refused> {
   if (corruptNames.length > 0) return { code: "ROW_CORRUPT", name: corruptNames[0]! };
+  return wholeReply(counters, (counter) => counterBytes(counter, epoch), clock);
+}
+
+/** A response of all of these, or of none. */
+async function wholeReply<One>(
+  all: readonly One[],
+  bytesOf: (one: One, i: number) => Uint8Array,
+  clock: Clock,
+): Promise<Uint8Array | Refused> {
   const reply = new Reply();
-  return counters.every((counter) => reply.add(counterBytes(counter, epoch)))
-    ? reply.finish()
-    : replyTooLarge();
+  return (await fill(reply, all, bytesOf, clock)) === all.length ? reply.finish() : replyTooLarge();
+}
+
+/** Add one after another while there is room. @returns  how many had it */
+async function fill<One>(
+  reply: Reply,
+  all: readonly One[],
+  bytesOf: (one: One, i: number) => Uint8Array,
+  clock: Clock,
+): Promise<number> {
+  const slices = new Slices(clock);
+  for (const [i, one] of all.entries()) {
+    if (!reply.add(bytesOf(one, i))) return i;
+    if (slices.over) await slices.next();
+  }
+  return all.length;
 }
 
 function counterBytes(counter: FullCounter, epoch: Epoch): Uint8Array {

@@ -87,7 +87,7 @@ export function openCalls(
   const policies = policiesOf(store, clock, calendar);
   const adminCalls = { ...admin, requestBytesMax: unaryBytesMax };
   const many = {
-    store,
+    ...{ store, clock },
     pages: serialReads(clock, metrics, "pages"),
     scans: serialReads(clock, metrics, "scans"),
   };

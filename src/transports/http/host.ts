@@ -81,13 +81,13 @@ function hostFault(request: HttpRequest): Refusal | undefined {
   if (host === undefined && (text !== undefined || version !== "1.0")) {
     return invalidField("Host", EXPECTED, text);
   }
-  if (target.startsWith("/")) return undefined;
-  const [, scheme, authority] = TARGET.exec(target) ?? [];
-  if (scheme === undefined) return undefined; // Which is no path that anything is at.
-  const inTarget = parseHost(authority!);
+  const named = serverIn(target);
+  if (named === undefined) return undefined;
+  const { scheme, authority } = named;
+  const inTarget = parseHost(authority);
   if (inTarget === undefined) return invalidField("the request target's host", EXPECTED, authority);
   if (host === undefined || isSame(host, inTarget, scheme)) return undefined;
-  return invalidField("Host", `must be that of the request target (${authority!.slice(0, 60)})`, text);
+  return invalidField("Host", `must be that of the request target (${authority.slice(0, 60)})`, text);
 }
 
 /** Where some servers take a method from, for clients that cannot send it. Here it would be another than was meant. */
@@ -106,6 +106,13 @@ function otherCoding(coding = "chunked"): Refusal | undefined {
   return coding.toLowerCase() === "chunked"
     ? undefined
     : invalidField("Transfer-Encoding", "must be chunked, and nothing beside it", coding);
+}
+
+/** @returns  undefined of a target that names no server, as most */
+function serverIn(target: string): { readonly scheme: string; readonly authority: string } | undefined {
+  if (target.startsWith("/")) return undefined;
+  const [, scheme, authority] = TARGET.exec(target) ?? [];
+  return scheme === undefined ? undefined : { scheme, authority: authority! };
 }
 
 /** A target that names the server, as requests to proxies do. */
@@ -128,7 +135,8 @@ export function hostNameRoute(names: ReadonlySet<string>): HttpRoute {
   if (names.has("*")) return () => false;
   let last: string | undefined; // Nearly every request asks by the same.
   return (request, response) => {
-    const text = request.header("host");
+    // HTTP/1.0 need not have a Host, and still can name a server in its target. Where both do they say the same.
+    const text = request.header("host") ?? serverIn(request.target)?.authority;
     if (text === undefined || text === last) return false;
     const { name } = parseHost(text)!; // Well-formed, or it would not have come here.
     if (isOwnName(name, names)) {

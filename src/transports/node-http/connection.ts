@@ -24,7 +24,9 @@ export interface SharedByConnections {
  * Node.js hands out a request as soon as it is parsed, while those before it are still being answered; and at whatever
  * it cannot parse it writes its error at once and destroys the socket, under answers that it owes. Here a request
  * begins when the answer before it has left: in any order would be right for those that change nothing (RFC 9112
- * section 9.3.2), but who sends them that way does so seldom, and an answer at a time is memory for one.
+ * section 9.3.2), but who sends them that way does so seldom, and an answer at a time is memory for one. Each begins in
+ * a turn of the event loop of its own, and only a few are parsed ahead, so that however many come on one connection, those
+ * of others come between.
  */
 export class HttpConnection {
   readonly #socket: Socket;
@@ -34,6 +36,7 @@ export class HttpConnection {
   #last: Turn | undefined;
   /** What is said after the last answer, because nothing behind it can be read. */
   #lastWord: string | undefined;
+  readonly #parse: (bytes: Buffer) => void;
   /** It says no more, and hears nothing. */
   #leaving = false;
   #paused = false;
@@ -50,13 +53,44 @@ export class HttpConnection {
     this.#shared = shared;
     // So Node.js ends a connection after its last answer. It would destroy it as soon as that has left.
     socket.destroySoon = () => this.#leave();
-    // Whoever reads a body has the socket read on.
+    // Whoever reads a body has the socket read on, and Node.js when its answers have been taken.
     socket.on("resume", () => {
+      if (this.#paused && this.#waiting.length === 0) this.#readOn();
       if (this.#paused) socket.pause();
     });
+    // Node.js would parse all that came in one piece, which may be thousands of requests. With a listener to what comes it
+    // takes nothing from the socket by itself.
+    const parse = socket.listeners("data")[0]!;
+    this.#parse = (bytes) => parse.call(socket, bytes);
+    socket.on("data", (bytes: Buffer) => this.#hear(bytes)).off("data", parse as () => void);
     socket.on("close", () => {
       this.#waiting = [];
     });
+  }
+
+  /** Parse what came, until enough waits; the rest is put back. */
+  #hear(bytes: Buffer): void {
+    let unread = bytes;
+    while (unread.length > 0 && !this.#isFull && !this.#isOver) {
+      const end = endOfHeads(unread, WAITING_MAX - this.#waiting.length);
+      this.#parse(unread.subarray(0, end));
+      unread = unread.subarray(end);
+    }
+    if (this.#isOver || (unread.length === 0 && !this.#isFull)) return;
+    this.#paused = true;
+    this.#socket.pause();
+    // Put back, and not kept here: the end of what the client sends comes behind it then.
+    if (unread.length > 0) this.#socket.unshift(unread);
+  }
+
+  /** Whether nothing behind what was parsed can be read. */
+  get #isOver(): boolean {
+    return this.#leaving || this.#lastWord !== undefined;
+  }
+
+  /** Whether enough waits, for its turn or to be taken. */
+  get #isFull(): boolean {
+    return this.#waiting.length >= WAITING_MAX || isHeld(this.#socket);
   }
 
   /** Serve a request when those before it have been answered; not at all where the connection ends before it. */
@@ -68,16 +102,12 @@ export class HttpConnection {
       return;
     }
     this.#waiting.push(turn);
-    if (this.#waiting.length >= WAITING_MAX && !this.#paused) {
-      this.#paused = true;
-      this.#socket.pause();
-    }
   }
 
   /** Nothing more can be read: what came before is answered, then comes a last word. */
   fail(error: NodeJS.ErrnoException): void {
     const { code = "" } = error;
-    if (this.#leaving || this.#lastWord !== undefined) return;
+    if (this.#isOver) return;
     if (!/^HPE_|^ERR_HTTP_/.test(code)) {
       this.#socket.destroy(); // The connection broke.
       return;
@@ -103,7 +133,7 @@ export class HttpConnection {
 
   /** A last word of another kind, to a request that Node.js does not make one of. */
   refuse(word: string): void {
-    if (this.#leaving || this.#lastWord !== undefined) return;
+    if (this.#isOver) return;
     this.#lastWord = word;
     if (this.#current === undefined) this.#leave(word);
   }
@@ -139,7 +169,10 @@ export class HttpConnection {
     this.#current = turn;
     this.#late = false;
     this.#untime();
-    turn.response.once("close", () => this.#next(turn));
+    turn.response.once("close", () => {
+      if (this.#waiting.length === 0) this.#next(turn);
+      else setImmediate(() => this.#next(turn)); // It is everybody else's turn first.
+    });
     if (this.#shared.state !== "open") this.#announceEnd(turn);
     turn.serve();
   }
@@ -160,17 +193,17 @@ export class HttpConnection {
     this.#current = undefined;
     if (this.#socket.destroyed || this.#leaving) return;
     const next = this.#waiting.shift();
-    if (this.#waiting.length === 0) this.#readOn();
     if (next !== undefined) this.#begin(next);
     else if (this.#lastWord !== undefined) this.#leave(this.#lastWord);
     else if (this.#late && !answered.request.complete)
       this.#leave(); // Nobody tells again that it is late.
     else if (this.#shared.state === "leaving") this.#leave();
     else this.#readBefore = this.#socket.bytesRead;
+    if (this.#waiting.length === 0) this.#readOn();
   }
 
   #readOn(): void {
-    if (!this.#paused) return;
+    if (!this.#paused || isHeld(this.#socket)) return;
     this.#paused = false;
     this.#socket.resume();
     if (!this.#overdue) return;
@@ -200,11 +233,26 @@ export class HttpConnection {
   }
 }
 
-/**
- * So many requests may wait before no more is read. Those that came in the same piece are there already: 64 KiB have
- * some 2,500 at most.
- */
-const WAITING_MAX = 100;
+/** So many requests of a connection are parsed ahead: those of a hundred connections in some tens of milliseconds. */
+const WAITING_MAX = 16;
+
+/** Whether Node.js itself waits until answers are taken; its parser then takes nothing. (Its source only has this.) */
+function isHeld(socket: Socket): boolean {
+  return (socket as { readonly _paused?: boolean })._paused === true;
+}
+
+/** @returns  where to cut, so that no more than so many heads of requests end before */
+function endOfHeads(bytes: Buffer, most: number): number {
+  let end = 0;
+  for (let heads = 0; heads < most; heads++) {
+    const at = bytes.indexOf(BLANK_LINE, end);
+    if (at === -1) return bytes.length;
+    end = at + BLANK_LINE.length;
+  }
+  return end;
+}
+
+const BLANK_LINE = Buffer.from("\n\r\n");
 
 const TOO_LATE: NodeJS.ErrnoException = Object.assign(new Error("too late"), {
   code: "ERR_HTTP_REQUEST_TIMEOUT",

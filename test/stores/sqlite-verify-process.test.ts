@@ -38,7 +38,7 @@ async function fill(count: number): Promise<void> {
     await commit(opened.store, batch(Array.from({ length: 500 }, (_, k) => increment(`${i}.${k}`))));
 }
 
-it("looks at everything beside its server, with the lowest priority, and tells how far it is", async () => {
+it("looks at everything beside its server, giving way to it, and tells how far it is", async () => {
   await fill(10);
   const told: VerifyProgress[] = [];
   let nice: number | undefined;
@@ -50,14 +50,13 @@ it("looks at everything beside its server, with the lowest priority, and tells h
       if (pid !== undefined) nice ??= getPriority(pid);
     },
   });
-  for (let i = 1n; i <= 5n; i++)
-    expect(await apply(opened.store, increment("during"))).toMatchObject({ value: i });
-  expect(child()).toBeDefined(); // It is still at it.
+  expect(await apply(opened.store, increment("during"))).toMatchObject({ value: 1n });
+  expect(child()).toBeDefined(); // It has hardly begun.
   const { served, counters, findings, more } = await looking;
   expect([served, findings, more]).toEqual([true, [], 0]);
   expect(counters).toBeGreaterThanOrEqual(5_000);
   expect(told.length).toBeGreaterThan(0);
-  expect(nice).toBe(19);
+  expect(nice).toBe(5);
   expect(child()).toBeUndefined();
 });
 

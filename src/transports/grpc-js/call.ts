@@ -106,14 +106,17 @@ export function leaveUnread(stream: ServerHttp2Stream): void {
  * why not at once).
  */
 export function lingerAfterAnswer(stream: ServerHttp2Stream): void {
-  const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS).unref();
   let bytesLeft = LINGER_BYTES;
-  stream.on("data", ({ length }: Buffer) => {
+  const drop = ({ length }: Buffer) => {
     bytesLeft -= length;
     if (bytesLeft <= 0) stream.pause(); // Its window is not given back any more.
-  });
+  };
+  const timer = setTimeout(() => {
+    stream.close(constants.NGHTTP2_NO_ERROR);
+    stream.off("data", drop).resume(); // For what is not taken Node.js has a stream wait that is closed, and its connection with it.
+  }, LINGER_MS).unref();
   stream.once("close", () => clearTimeout(timer));
-  stream.resume();
+  stream.on("data", drop).resume();
 }
 
 function ignore(): void {}

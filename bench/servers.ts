@@ -36,7 +36,7 @@ export async function openBareServer(): Promise<Server> {
  *
  * @param directory  for its log
  * @param store      a URL; the database in this directory if there is none
- * @param checkout   whose sources run
+ * @param checkout   whose sources run, on the Node.js that it brings
  * @param flags      more of them
  */
 export async function openTally(
@@ -63,8 +63,8 @@ function startTally(
   store: string,
   checkout = CHECKOUT,
 ): Promise<Server> {
-  const args = [join(checkout, "bin/tally.mjs"), "serve", ...listen, "--store", store];
-  return startServer(port, process.execPath, args, directory, () => answersHealth(port));
+  const args = ["node", join(checkout, "bin/tally.mjs"), "serve", ...listen, "--store", store];
+  return startServer(port, join(checkout, "bin/with-node"), args, directory, () => answersHealth(port));
 }
 
 const CHECKOUT = fileURLToPath(new URL("..", import.meta.url));

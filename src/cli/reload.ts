@@ -8,7 +8,7 @@ import {
   type Sources,
 } from "../config.ts";
 import type { RunningServer } from "../server.ts";
-import type { OpenLog } from "../telemetry.ts";
+import type { OpenLog } from "../telemetry/log.ts";
 
 /**
  * What SIGHUP does to a server: the configuration file, the certificate with the authorities of clients, and the root key

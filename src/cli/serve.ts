@@ -1,8 +1,9 @@
 import { type Command, Option } from "commander";
 import { aboutOf, formatAddress, KEYS, loadConfig, type Sources, variableOf } from "../config.ts";
 import { type RunningServer, startServer } from "../server.ts";
+import { openLog } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
-import { type Log, openLog } from "../telemetry.ts";
+import type { Log } from "../telemetry.ts";
 import { bannerOf, readyFields } from "./banner.ts";
 import { EXIT } from "./exit.ts";
 import { keepHeapsClose } from "./heap-growth.ts";

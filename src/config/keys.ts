@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { LOG_LEVELS } from "../telemetry.ts";
+import { LOG_LEVELS } from "../telemetry/log-events.ts";
 import { CALLER_KEYS } from "./caller-keys.ts";
 import { address, count, duration, type Key, listOf, oneOf, optional, path, ratio, size } from "./kinds.ts";
 import type { OidcIssuers } from "./oidc.ts";

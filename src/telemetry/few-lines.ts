@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
-import type { Log, LogEvent, LogFields } from "../telemetry.ts";
+import type { Log, LogFields } from "../telemetry.ts";
+import type { LogEvent } from "./log-events.ts";
 
 /**
  * Logs an event that callers bring about, ten times a second at most, and how many were left out since: `suppressed`, with the

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { KEYS } from "../../src/config.ts";
+import { LOG_EVENTS } from "../../src/telemetry/log-events.ts";
 import { SERIES } from "../../src/telemetry/series.ts";
-import { LOG_EVENTS } from "../../src/telemetry.ts";
 import { STATUS } from "../../src/transports/status.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");

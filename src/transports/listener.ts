@@ -99,8 +99,12 @@ export async function openListener(
   });
   server.on(ready, (socket: Socket) => {
     socket.once("finish", () => awaitEnd(socket));
-    // HTTP/2 forbids it (RFC 9113, section 9.2.1), nobody needs it over HTTP/1.1, and it costs a handshake each time.
-    if (socket instanceof TLSSocket) socket.disableRenegotiation();
+    if (socket instanceof TLSSocket) {
+      // HTTP/2 forbids it (RFC 9113, section 9.2.1), nobody needs it over HTTP/1.1, and it costs a handshake each time.
+      socket.disableRenegotiation();
+      // Node.js 26 leaves one that tried it over HTTP/2 open for ever: a GOAWAY waits there for a handshake that does not end.
+      socket.once("error", () => socket.destroy());
+    }
     if (admits?.(socket) === false) {
       socket.on("error", () => {}); // Nobody is owed an answer.
       socket.destroy();

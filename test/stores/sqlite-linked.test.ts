@@ -141,6 +141,25 @@ describe("what was lost from a table without a trace", () => {
     expect(await apply(store, remove("name-3"))).toMatchObject({ value: 4n });
   });
 
+  it("of a name or a label, what is deleted and made beside it leaves no trace less", async () => {
+    const damaged = { code: "ROW_CORRUPT" };
+    await filled();
+    let store = await reopenedAfter("DELETE FROM counter_names WHERE name = 'name-4'");
+    const asked = [remove("name-5"), create("name-5", { value: 5n }), remove("name-3")];
+    const answers = await commit(store, ...asked.map((op) => single(op)));
+    expect(answers.map(({ refused }) => refused?.code)).toEqual([undefined, undefined, undefined]);
+    expect(await apply(store, increment("name-4"))).toEqual(damaged);
+    await expect(store.list(ALL, "", 100)).rejects.toMatchObject(damaged);
+    expect(await apply(store, increment("name-5"))).toMatchObject({ value: 6n });
+
+    store = await reopenedAfter("DELETE FROM counter_labels WHERE key = 'k' AND name = 'name-7'");
+    await apply(store, remove("name-8"));
+    await apply(store, create("name-65", { labels: { k: "v" } }));
+    await apply(store, create("name-75", { labels: { k: "v" } }));
+    await expect(store.list(LABELLED, "", 100)).rejects.toMatchObject(damaged);
+    await expect(store.sum(LABELLED)).rejects.toMatchObject(damaged);
+  });
+
   it("of a count, sums and rankings name the counter, also where it would not be among the best", async () => {
     for (const lost of [
       "DELETE FROM counts WHERE id = (SELECT counter_id FROM counter_names WHERE name = 'name-4')",

@@ -128,7 +128,8 @@ export class EntryWriter extends EntryReader {
   readonly #insert: Statement<[Entry]>;
   readonly #delete: Statement<[EntryKey]>;
   readonly #insertAfter: Statement<[Omit<Entry, "next">]>;
-  readonly #relinkBelow: Statement<[EntryKey & { next: number }]>;
+  readonly #leadHere: Statement<[EntryKey & { next: number; end: number }]>;
+  readonly #leadOn: Statement<[EntryKey & { next: number; link: number }]>;
   readonly #relink: Statement<[EntryKey & { next: number }]>;
   readonly #clear: () => void;
 
@@ -144,15 +145,17 @@ export class EntryWriter extends EntryReader {
     const down = key.map((column) => `${column} DESC`).join(", ");
     const below = `FROM ${table} WHERE ${listed("")} < ${listed("$")} ORDER BY ${down} LIMIT 1`;
     this.#insertAfter = db.prepare(`${into} SELECT ${values.slice(0, -1).join(", ")}, next ${below}`);
-    this.#relinkBelow = db.prepare(
-      `UPDATE ${table} SET next = $next WHERE ${listed("")} = (SELECT ${key.join(", ")} ${below})`,
-    );
+    const above = `FROM ${table} WHERE ${listed("")} > ${listed("$")} ORDER BY ${key.join(", ")} LIMIT 1`;
+    const linkBelow = `UPDATE ${table} SET next = $next WHERE ${listed("")} = (SELECT ${key.join(", ")} ${below}) AND next`;
+    this.#leadHere = db.prepare(`${linkBelow} = coalesce((SELECT checksum + counter_id ${above}), $end)`);
+    this.#leadOn = db.prepare(`${linkBelow} = $link`);
     this.#relink = db.prepare(`UPDATE ${table} SET next = $next WHERE ${is}`);
     this.#clear = () => db.exec(`DELETE FROM ${table}`);
   }
 
   /**
-   * What is damaged beside it stays damaged: that is for readers to find, and no reason not to write.
+   * The entry before it leads to it from now on, unless it leads to another one than to that after it: then entries are hidden
+   * between these, and are missed by where it leads. That is for readers to find, and no reason not to write.
    *
    * @throws SQLITE_CORRUPT when there is no entry before it
    */
@@ -161,15 +164,21 @@ export class EntryWriter extends EntryReader {
     const checksum = checksumOf({ key, value, name, counter_id });
     const inserted = this.#insertAfter.run({ key, value, name, counter_id, checksum });
     if (inserted.changes !== 1) throw corrupt("no entry is before this one");
-    this.#relinkBelow.run({ key, value, name, next: checksum + counter_id });
+    this.#leadHere.run({ key, value, name, next: checksum + counter_id, end: END });
   }
 
-  /** @throws SQLITE_CORRUPT when it is not there any more */
-  remove(key: EntryKey): void {
-    const entry = this.at(key);
+  /**
+   * The entry before it leads to the one after it from now on, if it has led to this one: else entries are hidden between
+   * these, and are missed by where it leads.
+   *
+   * @throws SQLITE_CORRUPT when it is not there any more
+   */
+  remove({ key, value, name }: EntryKey): void {
+    const entry = this.at({ key, value, name });
     if (entry === undefined) throw corrupt("the entry was there before and is gone");
-    this.#delete.run(key);
-    this.#relinkBelow.run({ key: key.key, value: key.value, name: key.name, next: entry.next });
+    this.#delete.run({ key, value, name });
+    const link = linkOf(entry);
+    if (link !== undefined) this.#leadOn.run({ key, value, name, next: entry.next, link });
   }
 
   /** Take away an entry, also where none or another one leads to it. */

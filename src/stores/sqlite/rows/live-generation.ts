@@ -95,8 +95,10 @@ export class LiveGeneration implements Generation {
   #gapOf(key: string): Pick<Around, "below" | "above"> {
     if (this.#isBeyond(key)) return { below: this.#last!, above: null };
     const around = this.#gaps.get(key) ?? this.#around.get({ key });
-    if (around !== undefined) return around;
-    throw Object.assign(new Error("no id is before this one"), { code: "SQLITE_CORRUPT" });
+    if (around !== undefined && this.#areNeighbours(around)) return around;
+    throw Object.assign(new Error("no id is before this one, or others are hidden there"), {
+      code: "SQLITE_CORRUPT",
+    });
   }
 
   /** Save what goes between two keys, in order: each is linked to the next as it is written. */

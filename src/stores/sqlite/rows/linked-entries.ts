@@ -16,6 +16,8 @@ export interface Entry {
 
 /** Follows the last entry. No link is as low: a checksum has 32 bits, and no id is negative. */
 export const END = -(2 ** 40);
+/** Leads to none that there is: of an entry of which it is not known what follows. */
+const ASTRAY = END - 1;
 
 /**
  * What an entry is told from others by, in the one before it; undefined when the entry fails its checksum. A sum, so
@@ -127,9 +129,6 @@ function nameLink([name, counter_id, checksum]: NameEntry): number | undefined {
 export class EntryWriter extends EntryReader {
   readonly #insert: Statement<[Entry]>;
   readonly #delete: Statement<[EntryKey]>;
-  readonly #insertAfter: Statement<[Omit<Entry, "next">]>;
-  readonly #leadHere: Statement<[EntryKey & { next: number; end: number }]>;
-  readonly #leadOn: Statement<[EntryKey & { next: number; link: number }]>;
   readonly #relink: Statement<[EntryKey & { next: number }]>;
   readonly #clear: () => void;
 
@@ -141,30 +140,25 @@ export class EntryWriter extends EntryReader {
     const into = `INSERT INTO ${table} (${values.map((value) => value.slice(1)).join(", ")})`;
     this.#insert = db.prepare(`${into} VALUES (${values.join(", ")})`);
     this.#delete = db.prepare(`DELETE FROM ${table} WHERE ${is}`);
-    const listed = (prefix: string) => `(${key.map((column) => `${prefix}${column}`).join(", ")})`;
-    const down = key.map((column) => `${column} DESC`).join(", ");
-    const below = `FROM ${table} WHERE ${listed("")} < ${listed("$")} ORDER BY ${down} LIMIT 1`;
-    this.#insertAfter = db.prepare(`${into} SELECT ${values.slice(0, -1).join(", ")}, next ${below}`);
-    const above = `FROM ${table} WHERE ${listed("")} > ${listed("$")} ORDER BY ${key.join(", ")} LIMIT 1`;
-    const linkBelow = `UPDATE ${table} SET next = $next WHERE ${listed("")} = (SELECT ${key.join(", ")} ${below}) AND next`;
-    this.#leadHere = db.prepare(`${linkBelow} = coalesce((SELECT checksum + counter_id ${above}), $end)`);
-    this.#leadOn = db.prepare(`${linkBelow} = $link`);
     this.#relink = db.prepare(`UPDATE ${table} SET next = $next WHERE ${is}`);
     this.#clear = () => db.exec(`DELETE FROM ${table}`);
   }
 
   /**
-   * The entry before it leads to it from now on, unless it leads to another one than to that after it: then entries are hidden
-   * between these, and are missed by where it leads. That is for readers to find, and no reason not to write.
+   * The entry before it leads to it from now on, if it has led to the one after it. Else entries may be hidden between these,
+   * before this one or behind it, and are missed on both sides: that is for readers to find, and no reason not to write.
    *
    * @throws SQLITE_CORRUPT when there is no entry before it
    */
   insert({ key, value, name }: EntryKey, id: bigint): void {
     const counter_id = Number(id);
     const checksum = checksumOf({ key, value, name, counter_id });
-    const inserted = this.#insertAfter.run({ key, value, name, counter_id, checksum });
-    if (inserted.changes !== 1) throw corrupt("no entry is before this one");
-    this.#leadHere.run({ key, value, name, next: checksum + counter_id, end: END });
+    const [before, after] = [this.below({ key, value, name }), this.above({ key, value, name })];
+    if (before === undefined) throw corrupt("no entry is before this one");
+    const proven =
+      linkOf(before) !== undefined && before.next === (after === undefined ? END : linkOf(after));
+    this.#insert.run({ key, value, name, counter_id, checksum, next: proven ? before.next : ASTRAY });
+    if (proven) this.#lead(before, checksum + counter_id);
   }
 
   /**
@@ -173,12 +167,16 @@ export class EntryWriter extends EntryReader {
    *
    * @throws SQLITE_CORRUPT when it is not there any more
    */
-  remove({ key, value, name }: EntryKey): void {
-    const entry = this.at({ key, value, name });
+  remove(which: EntryKey): void {
+    const entry = this.at(which);
     if (entry === undefined) throw corrupt("the entry was there before and is gone");
-    this.#delete.run({ key, value, name });
-    const link = linkOf(entry);
-    if (link !== undefined) this.#leadOn.run({ key, value, name, next: entry.next, link });
+    this.#delete.run(which);
+    const before = this.below(which);
+    if (before !== undefined && before.next === linkOf(entry)) this.#lead(before, entry.next);
+  }
+
+  #lead({ key = "", value = "", name }: Entry, next: number): void {
+    this.#relink.run({ key, value, name, next });
   }
 
   /** Take away an entry, also where none or another one leads to it. */

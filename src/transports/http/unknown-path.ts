@@ -92,24 +92,36 @@ function pathsMeant(calls: readonly { readonly method: DescMethod }[]): (path: s
   };
 }
 
-/** What is said of what stands behind a literal and a ":", such as /v1/counters:list; undefined where that is none of ours. */
+/**
+ * What is said of a path that ends in a literal of ours: of what stands behind its ":", as in /v1/counters:list, or of what
+ * it lacks, as /v1/limits does; undefined of another.
+ */
 function collectionSaid(templates: readonly Template[], segments: readonly string[]): string | undefined {
-  const colon = segments.at(-1)!.indexOf(":");
-  if (colon === -1) return undefined;
-  const literals = [...segments.slice(0, -1), segments.at(-1)!.slice(0, colon)];
-  const same = templates.filter((template) => literalsOf(template) === literals.join("/").toLowerCase());
-  if (same.length === 0) return undefined;
-  const path = same[0]!.segments.map((segment) => ("literal" in segment ? segment.literal : "")).join("/");
+  const [last] = segments.at(-1)!.split(":");
+  const literals = [...segments.slice(0, -1), last!];
+  const same = templates.filter((template) => isOfLiterals(template, literals));
   const verbs = same.map(({ verb }) => verb).filter((verb) => verb !== "");
-  return verbs.length === 0
-    ? `/${path} has no verbs`
-    : `what stands behind /${path} is one of ${verbs.join(", ")}`;
+  if (verbs.length > 0) return `what stands behind ${pathOf(same[0]!)} is one of ${verbs.join(", ")}`;
+  if (same.length > 0) return `${pathOf(same[0]!)} has no verbs`;
+  const named = templates.find(({ segments, verb }) =>
+    isOfLiterals({ segments: segments.slice(0, -1), verb }, literals),
+  );
+  return named && `it is ${pathOf(named)}${named.verb}`;
 }
 
-/** A template's path in lower case; undefined where it has fields. */
-function literalsOf({ segments }: Template): string | undefined {
-  const literals = segments.map((segment) => ("literal" in segment ? segment.literal.toLowerCase() : ""));
-  return literals.includes("") ? undefined : literals.join("/");
+/** Whether a path is of a template that ends in a literal, whatever its case, its fields and its verb. */
+function isOfLiterals({ segments }: Template, path: readonly string[]): boolean {
+  return (
+    segments.length === path.length &&
+    "literal" in segments.at(-1)! &&
+    segments.every((segment, i) =>
+      "field" in segment ? path[i] !== "" : segment.literal === path[i]!.toLowerCase(),
+    )
+  );
+}
+
+function pathOf({ segments }: Template): string {
+  return segments.map((each) => `/${"field" in each ? `{${each.field}}` : each.literal}`).join("");
 }
 
 /** Whether a path goes on behind what a template has a name for: a name with a "/" in it, it may be. */

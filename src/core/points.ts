@@ -35,7 +35,8 @@ export interface Span {
 
 /**
  * Folds the buckets of counters into points: of one counter after another, each one's in the order of their starts. Two of
- * the same start may come, the earlier one first. Those before the first edge say what the value was there.
+ * the same start may come, the earlier one first. Those before the first edge say what the value was there; those after the
+ * last edge, which are packed together with what is asked for, say nothing.
  */
 export class PointsFold implements BucketSink {
   /** How many buckets have been looked at. */
@@ -57,6 +58,8 @@ export class PointsFold implements BucketSink {
   #last: number | bigint = 0;
   #inRange = true;
   #point = 0;
+  /** Whether that is known. */
+  #known = true;
   /** Since which point nothing was taken in of the counter; -1 where all was. */
   #lostSince = -1;
 
@@ -83,10 +86,12 @@ export class PointsFold implements BucketSink {
    *
    * @param value  what it was before the buckets that come
    * @param lost   whether nothing was taken in of it since then
+   * @param known  false where that is only what it was some time before, and the first of those buckets tells
    */
-  begin(value: bigint, lost = false): void {
+  begin(value: bigint, lost = false, known = true): void {
     this.#end();
-    this.#lostSince = lost ? 0 : -1;
+    this.#known = known;
+    this.#lostSince = lost || !known ? 0 : -1;
     this.#last = narrowed(value);
     this.#inRange = false;
     this.#point = 0;
@@ -105,11 +110,13 @@ export class PointsFold implements BucketSink {
     gap: boolean,
     lost: boolean,
   ): void {
+    if (!this.#known) this.#learn(open, gap);
     const i = this.#pointOf(start);
+    if (i === AFTER) return;
     const last = this.#last;
     this.#last = close;
-    this.#lose(start, i, lost);
-    if (i < 0) return;
+    this.#lose(i, lost);
+    if (i === BEFORE) return;
     if (typeof last === "bigint") this.#shifted.addBig(i, BigInt(open) - last);
     else if (open !== last) this.#shifted.add(i, open - last);
     if (gap || open !== last) this.#gaps[i] = 1;
@@ -122,11 +129,13 @@ export class PointsFold implements BucketSink {
   }
 
   wide({ start, open, close, low, high, added, removed, rolled, changes, gap, lost }: Bucket): void {
+    if (!this.#known) this.#learn(narrowed(open), gap);
     const i = this.#pointOf(start);
+    if (i === AFTER) return;
     const before = BigInt(this.#last);
     this.#last = narrowed(close);
-    this.#lose(start, i, lost === true);
-    if (i < 0) return;
+    this.#lose(i, lost === true);
+    if (i === BEFORE) return;
     const shifted = open - before + (close - (open + added - removed + rolled));
     this.#shifted.addBig(i, shifted);
     if (gap || open !== before) this.#gaps[i] = 1;
@@ -166,11 +175,12 @@ export class PointsFold implements BucketSink {
     };
   }
 
-  /** Which point an instant is in; -1 where in none. */
+  /** Which point an instant is in; BEFORE or AFTER where in none. */
   #pointOf(start: number): number {
     this.looked++;
     const edges = this.#edges;
-    if (start < edges[0]! || start >= edges[this.#count]!) return -1;
+    if (start < edges[0]!) return BEFORE;
+    if (start >= edges[this.#count]!) return AFTER;
     if (!this.#inRange) this.#enter();
     if (start >= edges[this.#point + 1]!) {
       let [low, high] = [this.#point + 1, this.#count - 1];
@@ -196,10 +206,18 @@ export class PointsFold implements BucketSink {
     this.#lostSince = -1;
   }
 
-  /** What was not taken in up to a bucket, and whether it goes on so. @param i  the point that it is in */
-  #lose(start: number, i: number, lost: boolean): void {
-    if (this.#lostSince >= 0 && i >= 0) this.#gaps.fill(1, this.#lostSince, i + 1);
-    if (start < this.#edges[this.#count]!) this.#lostSince = lost ? Math.max(i, 0) : -1;
+  /** The first bucket tells what was before it, unless something is missing there. */
+  #learn(open: number | bigint, gap: boolean): void {
+    this.#known = true;
+    if (gap) return;
+    this.#last = open;
+    this.#lostSince = -1;
+  }
+
+  /** What was not taken in up to a bucket, and whether it goes on so. @param i  the point that it is in, or BEFORE */
+  #lose(i: number, lost: boolean): void {
+    if (this.#lostSince >= 0 && i !== BEFORE) this.#gaps.fill(1, this.#lostSince, i + 1);
+    this.#lostSince = lost ? Math.max(i, 0) : -1;
   }
 
   #widen(i: number, low: bigint, high: bigint): void {
@@ -208,6 +226,10 @@ export class PointsFold implements BucketSink {
     if (highs[i] === undefined || high > highs[i]) highs[i] = high;
   }
 }
+
+/** In the place of a point: before the first edge, after the last. */
+const BEFORE = -1;
+const AFTER = -2;
 
 /** A number, if it is as small as those of narrow buckets: so that the two can be compared. */
 function narrowed(value: bigint): number | bigint {

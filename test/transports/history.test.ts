@@ -166,7 +166,13 @@ describe("QueryHistory", () => {
       [{ timeZone: "+02:00" }, "time_zone", "must be the IANA name"],
       [{ start: timestampFromMs(NOON + MINUTE) }, "start", "must be before end, and not to come"],
       [{ start: timestampFromMs(NOON), end: timestampFromMs(NOON) }, "start", "must be before end"],
-      [{ start: timestampFromMs(0) }, "start", "must be of the years 1995 to 9999"],
+      [
+        { start: timestampFromMs(Date.UTC(1990, 0, 1)) },
+        "start",
+        '1995 to 9999, got "1990-01-01T00:00:00Z";',
+      ],
+      [{ end: { seconds: 253_402_300_800n, nanos: 0 } }, "end", "1995 to 9999, got 253402300800 s;"],
+      [{ end: { seconds: 1_767_225_600n, nanos: -1 } }, "end", "9999, got 1767225600 s and -1 ns;"],
     ];
     for (const [more, field, message] of fields) {
       const refused = await refusal(client.queryHistory({ subject, ...more }));
@@ -341,7 +347,9 @@ describe("GetCounter as of a time", () => {
       message: "No counter has this name; or nobody knows of one, as of then.",
     });
     const before = client.getCounter({ name: "a", asOf: timestampFromMs(0) });
-    expect(await refusal(before)).toMatchObject({ metadata: { field: "as_of" } });
+    const refused = await refusal(before);
+    expect(refused).toMatchObject({ metadata: { field: "as_of" } });
+    expect(refused.message).toContain('got "1970-01-01T00:00:00Z"');
   });
 
   it("is a number at the short path, and never 304", async () => {

@@ -200,7 +200,7 @@ describe("refused is", () => {
   });
 });
 
-it("a duration that is refused is shown as JSON has it", async () => {
+it("a duration or an instant that is refused is shown as JSON has it", async () => {
   await using opened = await open();
   const settings = { window: every(500) };
   expect((await refusal(opened.client.createCounter({ name: "a", ...settings }))).message).toBe(
@@ -209,6 +209,15 @@ it("a duration that is refused is shown as JSON has it", async () => {
   const bucket = { min: 0n, max: 9n, refill: { amount: 1n, every: durationFromMs(367 * 24 * HOUR) } };
   expect((await refusal(opened.client.createCounter({ name: "a", ...bucket }))).message).toBe(
     'refill.every must be 1 millisecond to 366 days, got "31708800s"; nothing was applied.',
+  );
+  const anchored = { window: { ...every(1_000), anchor: { seconds: 0n, nanos: 1 } } };
+  const expected = "window.anchor must be whole milliseconds of the years 1 to 9999, got";
+  expect((await refusal(opened.client.createCounter({ name: "a", ...anchored }))).message).toBe(
+    `${expected} "1970-01-01T00:00:00.000000001Z"; nothing was applied.`,
+  );
+  const beyond = { window: { ...every(1_000), anchor: { seconds: -62_135_596_801n, nanos: 0 } } };
+  expect((await refusal(opened.client.createCounter({ name: "a", ...beyond }))).message).toBe(
+    `${expected} -62135596801 s; nothing was applied.`,
   );
 });
 

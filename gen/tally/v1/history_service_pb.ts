@@ -228,9 +228,11 @@ export type HistoryPoint = Message<"tally.v1.HistoryPoint"> & {
   close: string;
 
   /**
-   * The lowest and the highest value that a change left within the step; the value
-   * where there was none. Of a prefix they are not set: the sum of lows is not the
-   * low of the sum.
+   * The lowest and the highest value that a change left within the step, or that a
+   * change met after a refill; the value where there was none. Of a deletion or an
+   * expiry the value before it counts, and not that there is none after it: a
+   * counter of 7 that is deleted has low 7, and close 0. Of a prefix they are not
+   * set: the sum of lows is not the low of the sum.
    *
    * @generated from field: optional string low = 5;
    */
@@ -283,7 +285,8 @@ export type HistoryPoint = Message<"tally.v1.HistoryPoint"> & {
 
   /**
    * True: changes are missing here, because history had fallen too far behind, or
-   * was begun anew. open and close are right as far as they go; the sums may be
+   * was begun anew; or what the counter was before is not kept any more, and no
+   * later change tells. open and close are right as far as they go; the sums may be
    * too low.
    *
    * @generated from field: bool gap = 12;
@@ -388,7 +391,8 @@ export type NotedChange = Message<"tally.v1.NotedChange"> & {
   uid: string;
 
   /**
-   * The value after the change.
+   * The value after the change; of a deletion and of an expiry the last one, which
+   * the counter went with.
    *
    * @generated from field: int64 value = 4;
    */
@@ -396,7 +400,9 @@ export type NotedChange = Message<"tally.v1.NotedChange"> & {
 
   /**
    * How much the change moved the value up: a whole number from 0 on, as text; it
-   * may go beyond 64 bits. The value before was value - added + removed.
+   * may go beyond 64 bits. The value before was value - added + removed. Of a
+   * deletion and of an expiry, what a refill had moved until then: that the value
+   * is gone is in neither, but in HistoryPoint.rolled.
    *
    * @generated from field: string added = 5;
    */

@@ -181,7 +181,7 @@ export function instantFault(field: string, time: Timestamp | undefined): Refusa
   const { nanos } = time;
   return ms >= YEAR_MIN && ms < YEAR_MAX && nanos >= 0 && nanos < 1_000_000_000
     ? undefined
-    : { ...invalidField(field, "must be of the years 1995 to 9999", undefined), got: `${time.seconds} s` };
+    : invalidField(field, "must be of the years 1995 to 9999", time);
 }
 
 function instantOf(time: Timestamp | undefined): number | undefined {

@@ -231,12 +231,13 @@ export function shown(value: unknown): string {
   return `${value}`;
 }
 
-/** As JSON has it; of what is beyond all that it can say, the seconds. */
+/** As JSON has it, an instant by RFC 3339; of what is beyond all that it can say, the numbers. */
 function shownTime(schema: DescMessage, value: Duration | Timestamp): string {
   try {
     return JSON.stringify(toJson(schema, value));
   } catch {
-    return `${value.seconds} s`;
+    const { seconds, nanos } = value;
+    return nanos === 0 ? `${seconds} s` : `${seconds} s and ${nanos} ns`;
   }
 }
 

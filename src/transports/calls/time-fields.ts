@@ -88,7 +88,7 @@ function faultIn(
   const { seconds, nanos } = time;
   const any = nanos >= 0 && nanos < 1_000_000_000 && seconds >= FIRST_SECOND && seconds <= LAST_SECOND;
   if (any && nanos % grainNanos === 0) return undefined;
-  return { ...invalidField(field, expected, undefined), got: `${seconds} s and ${nanos} ns` };
+  return invalidField(field, expected, time);
 }
 
 /** Of google.protobuf.Timestamp: the years 1 to 9999. */

@@ -4,7 +4,8 @@ import { messageOf, type Refusal } from "../../core/errors.ts";
 import { sendUnimplemented } from "../connect/error.ts";
 import { formatOfCall } from "../connect/formats.ts";
 import { shortened } from "../json/parse.ts";
-import { patternOf } from "../rest/template.ts";
+import { parseTemplate, patternOf, type Template } from "../rest/template.ts";
+import { verbsSaid } from "../rest/verbs.ts";
 import type { HttpRoute } from "./engine.ts";
 import { isGrpc, sendRefusal } from "./message.ts";
 import { targetOf } from "./target.ts";
@@ -52,17 +53,17 @@ const OTHERS = [
 /** For a path that is none: a clause with what may be meant, undefined where nothing is near. */
 function pathsMeant(calls: readonly { readonly method: DescMethod }[]): (path: string) => string | undefined {
   const services = new Set(calls.map(({ method: { parent } }) => parent));
-  const templates = calls.flatMap(({ method }) => {
+  const patterns = calls.flatMap(({ method }) => {
     const rule = getOption(method, httpOption);
     return [rule, ...rule.additionalBindings].map((each) => patternOf(each)[1]);
   });
+  const templates = patterns.map(parseTemplate);
   // Those that say most first: "/v1/counters/{name}" fits all that others do.
   const paths = [
     ...calls.map(({ method: { name, parent } }) => `/${parent.typeName}/${name}`),
-    ...templates,
+    ...patterns,
     ...OTHERS,
   ].sort((a, b) => b.length - a.length);
-  const collection = templates.filter((path) => /^\/v1\/counters:/.test(path)).map((path) => path.slice(12));
   return (path) => {
     const near = paths.find((each) => fits(each, path));
     if (near !== undefined) return `mind case and slashes: it is ${near}`;
@@ -80,15 +81,59 @@ function pathsMeant(calls: readonly { readonly method: DescMethod }[]): (path: s
         ? `${typeName} has no such method; /openapi.json has all`
         : `the method may be ${like}`;
     }
-    if (/^\/v1\/counters:/i.test(path))
-      return `what stands behind /v1/counters is one of ${collection.join(", ")}`;
     if (/^\/counters\/[^/]+\/[^/]*$/.test(path)) {
       return "behind /counters/NAME stands /increment, /decrement or nothing; a / of the name is %2F";
     }
-    if (/^\/v1\/counters\/./.test(path))
+    const said = collectionSaid(templates, segments) ?? verbsSaid(templates, segments)?.sentence;
+    if (said !== undefined) return said;
+    if (templates.some((template) => isBelowName(template, segments)))
       return "a name is one segment, a / of it is %2F; /openapi.json has all paths";
     return /^\/counters\/?$/.test(path) ? "counters are listed at /v1/counters" : undefined;
   };
+}
+
+/**
+ * What is said of a path that ends in a literal of ours: of what stands behind its ":", as in /v1/counters:list, or of what
+ * it lacks, as /v1/limits does; undefined of another.
+ */
+function collectionSaid(templates: readonly Template[], segments: readonly string[]): string | undefined {
+  const [last] = segments.at(-1)!.split(":");
+  const literals = [...segments.slice(0, -1), last!];
+  const same = templates.filter((template) => isOfLiterals(template, literals));
+  const verbs = same.map(({ verb }) => verb).filter((verb) => verb !== "");
+  if (verbs.length > 0) return `what stands behind ${pathOf(same[0]!)} is one of ${verbs.join(", ")}`;
+  if (same.length > 0) return `${pathOf(same[0]!)} has no verbs`;
+  const named = templates.find(({ segments, verb }) =>
+    isOfLiterals({ segments: segments.slice(0, -1), verb }, literals),
+  );
+  return named && `it is ${pathOf(named)}${named.verb}`;
+}
+
+/** Whether a path is of a template that ends in a literal, whatever its case, its fields and its verb. */
+function isOfLiterals({ segments }: Template, path: readonly string[]): boolean {
+  return (
+    segments.length === path.length &&
+    "literal" in segments.at(-1)! &&
+    segments.every((segment, i) =>
+      "field" in segment ? path[i] !== "" : segment.literal === path[i]!.toLowerCase(),
+    )
+  );
+}
+
+function pathOf({ segments }: Template): string {
+  return segments.map((each) => `/${"field" in each ? `{${each.field}}` : each.literal}`).join("");
+}
+
+/** Whether a path goes on behind what a template has a name for: a name with a "/" in it, it may be. */
+function isBelowName({ segments }: Template, path: readonly string[]): boolean {
+  const name = segments.findIndex((segment) => "field" in segment);
+  const before = segments.slice(0, name);
+  return (
+    name !== -1 &&
+    path.length > name + 1 &&
+    path[name] !== "" &&
+    before.every((segment, i) => "literal" in segment && segment.literal === path[i])
+  );
 }
 
 /** Whether a path is that of a template but for case, and slashes too many. */

@@ -1,7 +1,7 @@
 import type { HttpRule } from "../../../gen/google/api/http_pb.ts";
 
 /** The path of a rule, taken apart: "/v1/counters/{name}:increment". */
-interface Template {
+export interface Template {
   /** A literal, or the field that a segment is for. */
   readonly segments: readonly ({ readonly literal: string } | { readonly field: string })[];
   /** With its colon: ":increment"; "" without one. */

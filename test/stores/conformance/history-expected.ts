@@ -11,8 +11,7 @@ import type { StoredChange } from "../../../src/service/store-pages.ts";
  */
 export function pointsOf(all: readonly StoredChange[], edges: Float64Array, named: boolean) {
   const values = new Map<string, bigint>();
-  const given = deletedOnly(all);
-  const changes = inOrder(all.filter(({ uid }) => !given.has(uid)));
+  const changes = countedChanges(all);
   let k = 0;
   const take = (before: number) => {
     const taken: StoredChange[] = [];
@@ -60,6 +59,12 @@ export function pointsOf(all: readonly StoredChange[], edges: Float64Array, name
     ...{ opens, closes, lows: named ? lows : undefined, highs: named ? highs : undefined },
     ...{ ...sums, changes: Float64Array.from(counts) },
   };
+}
+
+/** Those that history counts: not of counters that were deleted without theirs. */
+export function countedChanges(all: readonly StoredChange[]): StoredChange[] {
+  const given = deletedOnly(all);
+  return inOrder(all.filter(({ uid }) => !given.has(uid)));
 }
 
 /** What left the value where it was left nothing; and what came after settings that met a refill was not before them. */

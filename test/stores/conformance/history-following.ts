@@ -108,7 +108,7 @@ export async function expectHistoryIsLog(followed: Followed, prefixes: readonly 
 }
 
 /** To compare thousands of them by an expect takes longer than to have them. */
-function expectPoints(points: Points, expected: ReturnType<typeof pointsOf>, what: string): void {
+export function expectPoints(points: Points, expected: ReturnType<typeof pointsOf>, what: string): void {
   const fields = Object.keys(expected) as (keyof typeof expected)[];
   if (fields.every((field) => isDeepStrictEqual(points[field], expected[field]))) return;
   expect(points, what).toMatchObject(expected);

@@ -1,11 +1,12 @@
 import { fc } from "@fast-check/vitest";
 import { expect, it } from "vitest";
 import { ChangeKind } from "../../../src/core/change.ts";
-import { Level } from "../../../src/core/levels.ts";
+import { BUCKET_MS, bucketStart, LEVELS, Level, PERIOD_MS, periodStart } from "../../../src/core/levels.ts";
 import { DEFAULT_HISTORY } from "../../../src/service/store-history.ts";
 import { apply, commit, create, increment, remove, reset, set, single, update } from "../../support/calls.ts";
 import { Etags, prefixed, sketches } from "../../support/random-requests.ts";
 import type { StoreKind } from "../../support/stores.ts";
+import { expectAnswersAreLog } from "./history-asked.ts";
 import { edgesOf } from "./history-expected.ts";
 import { expectHistoryIsLog, Followed } from "./history-following.ts";
 import { MINUTE, quota, tidy } from "./time-log.ts";
@@ -56,10 +57,69 @@ export function historySuite(kind: StoreKind): void {
       { numRuns: durable ? 8 : 60 },
     );
     await expectHistoryIsLog(followed, prefixes);
+    await expectAnswersAreLog(followed, prefixes);
     await opened.pass(3 * HOUR);
     await tidy(opened.store); // All of it is packed.
+    if (durable) await followed.reopen();
     await expectHistoryIsLog(followed, prefixes);
+    await expectAnswersAreLog(followed, prefixes);
   });
+
+  kept(
+    "between changes a counter is what it was after the one before, whatever came later",
+    async (followed) => {
+      const { opened } = followed;
+      const spans: { readonly level: Level; readonly from: number }[] = [];
+      const until = async (at: number) => opened.pass(at - opened.now());
+      for (const level of LEVELS) {
+        // A pack of it for itself: two changes, the questions, and what came later.
+        const from = periodStart(level, opened.now()) + PERIOD_MS[level];
+        const after = (buckets: number) => until(from + buckets * BUCKET_MS[level]);
+        const [kept, deleted, remade, expired] = namesOf(level);
+        const idleTtlMs = 6n * BigInt(BUCKET_MS[level]);
+        spans.push({ level, from });
+        await after(1);
+        for (const name of [kept, deleted, remade]) await apply(opened.store, increment(name, 100n));
+        await apply(opened.store, create(expired, { value: 100n, idleTtlMs }));
+        await after(2);
+        for (const name of [kept, deleted, remade, expired]) await apply(opened.store, increment(name, 8n));
+        await after(9); // One has expired by then.
+        for (const name of [deleted, remade]) await apply(opened.store, remove(name, { keepHistory: true }));
+        for (const name of [kept, expired]) await apply(opened.store, increment(name));
+        await after(10);
+        await apply(opened.store, increment(remade));
+      }
+      const expectTheValueBetween = async () => {
+        for (const { level, from } of spans) {
+          const edges = Float64Array.of(5, 6, 7).map((buckets) => from + buckets * BUCKET_MS[level]);
+          const names = namesOf(level);
+          const all = { prefix: `${level}.` };
+          const asked = [
+            ...names.map((name) => ({ of: { name }, level, value: 108n })),
+            ...LEVELS.filter((each) => each <= level).map((each) => ({ of: all, level: each, value: 432n })),
+            { of: { prefix: "" }, level, value: 432n + leftBefore(level) },
+          ];
+          for (const { of, level: by, value } of asked) {
+            const { points } = await followed.query({ of, level: by, edges });
+            const { opens, closes, changes, gaps } = points;
+            expect({ opens, closes, changes, gaps }, `${JSON.stringify(of)} by ${by}`).toEqual({
+              ...{ opens: [value, value], closes: [value, value] },
+              ...{ changes: new Float64Array(2), gaps: new Uint8Array(2) },
+            });
+          }
+          for (const name of names)
+            expect(await followed.history.asOf(name, edges[0]!)).toMatchObject({ value: 108n, gap: false });
+        }
+      };
+      await expectTheValueBetween();
+      await opened.pass(32 * DAY);
+      await tidy(opened.store);
+      await expectTheValueBetween();
+      if (opened.store.traits.durability !== "fsync") return;
+      await followed.reopen();
+      await expectTheValueBetween();
+    },
+  );
 
   it_("says what was before the range, and gives empty points the last value", async (followed) => {
     const { opened, store } = followed;
@@ -331,6 +391,75 @@ export function historySuite(kind: StoreKind): void {
     expect([points.opens[0], points.closes.at(-1)]).toEqual([1n, 2n]);
   });
 
+  const fewDays = using_({ history: { ...DEFAULT_HISTORY, keepMs: [2 * DAY, 400 * DAY, 40 * DAY] } });
+  fewDays(
+    "what was before is a gap, not 0, where it is kept no more; the next change tells",
+    async (followed) => {
+      const { opened, store, history } = followed;
+      await apply(store, increment("idle", 100n));
+      await opened.pass(MINUTE);
+      const noon = bucketStart(Level.DAY, opened.now()) + 200 * DAY + 12 * HOUR;
+      await opened.pass(noon - opened.now());
+      await apply(store, increment("living"));
+      const edges = Float64Array.of(noon - 2 * HOUR, noon - HOUR, noon, noon + HOUR);
+      const ask = async (level: Level, until = edges.length) => {
+        const asked = { of: { name: "idle" }, level, edges: edges.slice(0, until) };
+        const { points } = await followed.query(asked);
+        return { closes: points.closes, gaps: Array.from(points.gaps) };
+      };
+      await ask(Level.MINUTE);
+      await tidy(store);
+      for (const level of [Level.MINUTE, Level.QUARTER])
+        expect(await ask(level)).toEqual({ closes: [0n, 0n, 0n], gaps: [1, 1, 1] });
+      expect(await history.asOf("idle", noon - HOUR)).toMatchObject({ value: 0n, gap: true });
+      await apply(store, increment("idle"));
+      for (const pack of [false, true]) {
+        if (pack) await opened.pass(3 * HOUR);
+        if (pack) await tidy(store);
+        for (const level of [Level.MINUTE, Level.QUARTER])
+          expect(await ask(level)).toEqual({ closes: [100n, 100n, 101n], gaps: [0, 0, 0] });
+      }
+      expect(await ask(Level.QUARTER, 3)).toEqual({ closes: [100n, 100n], gaps: [0, 0] }); // Packed together with what tells.
+    },
+  );
+
+  const fewQuarters = using_({ history: { ...DEFAULT_HISTORY, keepMs: [9 * DAY, DAY, 400 * DAY] } });
+  fewQuarters(
+    "where quarters go before minutes, what a day had before them is no longer known",
+    async (followed) => {
+      const { opened, store, history } = followed;
+      const day = bucketStart(Level.DAY, opened.now()) + DAY;
+      const until = async (at: number) => opened.pass(at - opened.now());
+      await apply(store, increment("a", 5n)); // The day before.
+      await until(day + HOUR);
+      await apply(store, increment("a", 2n));
+      await apply(store, increment("b", 3n));
+      await until(day + 5 * HOUR + MINUTE);
+      await apply(store, increment("b", 4n));
+      await until(day + 4 * DAY);
+      await apply(store, increment("other"));
+      const edges = [0, 1, 2].map((minutes) => day + 5 * HOUR + minutes * MINUTE);
+      const ask = async (name: string, later = 0) => {
+        const asked = {
+          of: { name },
+          level: Level.MINUTE,
+          edges: Float64Array.from(edges, (at) => at + later),
+        };
+        const { points } = await followed.query(asked);
+        return { closes: points.closes, gaps: Array.from(points.gaps) };
+      };
+      await ask("a");
+      await tidy(store);
+      expect(await ask("a")).toEqual({ closes: [5n, 5n], gaps: [1, 1] });
+      expect(await ask("b")).toEqual({ closes: [3n, 7n], gaps: [0, 0] });
+      expect(await ask("a", -5 * HOUR)).toEqual({ closes: [5n, 5n], gaps: [0, 0] });
+      expect(await ask("a", DAY)).toEqual({ closes: [7n, 7n], gaps: [0, 0] });
+      expect(await history.asOf("a", edges[1]!)).toMatchObject({ gap: true });
+      expect(await history.asOf("a", day + HOUR + MINUTE)).toMatchObject({ value: 7n, gap: false });
+      expect(await history.asOf("a", day + DAY)).toMatchObject({ value: 7n, gap: false });
+    },
+  );
+
   const small = using_({ history: { ...DEFAULT_HISTORY, bytesMax: 120_000 } });
   small("keeps within its room", async (followed) => {
     const { opened, store, history } = followed;
@@ -449,6 +578,18 @@ export function historySuite(kind: StoreKind): void {
       await expect(ask("b")).resolves.toMatchObject({ points: { closes: expect.arrayContaining([90n]) } });
     },
   );
+}
+
+/** Of a level: kept, deleted, deleted and made again, expired. */
+function namesOf(level: Level) {
+  return ["kept", "deleted", "remade", "expired"].map((name) => `${level}.${name}`) as [
+    ...[string, string, string, string],
+  ];
+}
+
+/** What the counters of the finer levels come to by then: those that were kept, and the new ones. */
+function leftBefore(level: Level): bigint {
+  return BigInt(level) * (109n + 1n + 1n);
 }
 
 const step = fc.oneof(

@@ -1,4 +1,4 @@
-import type { Bucket } from "../../../core/bucket.ts";
+import { type Bucket, openingBucket } from "../../../core/bucket.ts";
 import { BUCKET_MS, bucketStart, LEVELS, Level, PERIOD_MS, periodStart } from "../../../core/levels.ts";
 import { readBuckets, unpackBuckets } from "../../../core/packed-buckets.ts";
 import { PointsFold } from "../../../core/points.ts";
@@ -63,6 +63,27 @@ export function lastBucket(
     if (bucket !== undefined) return bucket;
   }
   return undefined;
+}
+
+/**
+ * Whether a counter may have had later buckets before an instant than the last one that is found, which are kept no more.
+ *
+ * @param last  see lastBucket
+ */
+function isDropped(
+  rows: HistoryRows,
+  counter: CounterRow,
+  before: number,
+  last: Bucket | undefined,
+): boolean {
+  const { droppedTo } = rows.head();
+  if (last === undefined && counter.from < droppedTo[Level.DAY]!) return true;
+  // Where the quarters of a day go before its minutes, no more is known than whether there was anything that day.
+  const day = bucketStart(Level.DAY, before);
+  const isTold = day >= droppedTo[Level.QUARTER]! || before < day + BUCKET_MS[Level.QUARTER];
+  if (isTold || (last !== undefined && last.start >= day)) return false;
+  const tomorrow = day + BUCKET_MS[Level.DAY];
+  return lastIn(rows, Level.DAY, periodStart(Level.DAY, day), counter.number, tomorrow)?.start === day;
 }
 
 function lastIn(rows: HistoryRows, level: Level, period: number, number: number, before: number) {
@@ -131,7 +152,8 @@ function addBuckets(
 ): void {
   const { number, from, to = Number.POSITIVE_INFINITY } = counter;
   const before = from < first ? lastBucket(rows, counter, first) : undefined;
-  fold.begin(before?.close ?? 0n, before?.lost);
+  const unknown = from < first && isDropped(rows, counter, first, before);
+  fold.begin(before?.close ?? 0n, before?.lost, !unknown);
   const begin = periodStart(level, Math.max(first, from));
   const stop = Math.min(end, Math.max(rows.head().latest, to === Number.POSITIVE_INFINITY ? 0 : to) + 1);
   for (let period = begin; period < stop; period += PERIOD_MS[level]) {
@@ -165,9 +187,10 @@ export function asOf(
   const counter = rows.named(name).findLast(({ erased, from }) => !erased && from < at);
   if (counter === undefined || (counter.to !== undefined && counter.to < at)) return undefined;
   const bucket = lastBucket(rows, counter, at);
-  if (bucket === undefined) return undefined;
-  const { close: value, start } = bucket;
-  const gap = bucket.lost === true || rows.head().gaps.some((gap) => gap.from < at && gap.to > start);
+  const unknown = isDropped(rows, counter, at, bucket);
+  if (bucket === undefined && !unknown) return undefined;
+  const { close: value, start, lost } = bucket ?? openingBucket(counter.from, 0n);
+  const gap = unknown || lost === true || rows.head().gaps.some((gap) => gap.from < at && gap.to > start);
   return { value, uid: counter.uid, at, gap };
 }
 

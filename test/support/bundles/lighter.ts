@@ -32,6 +32,23 @@ export function builtinsAsRequired(): Plugin {
 }
 
 /**
+ * Compile what judges a kind of request with the first of that kind, and not that of all kinds before the first call: a server
+ * of a test is called a few times, and most are started to see something else.
+ */
+export function judgesWhenAskedFor(): Plugin {
+  const atOnce = "if (warm.has(schema)) continue;";
+  return {
+    name: "judges-when-asked-for",
+    transform(code, id) {
+      if (!id.endsWith("src/transports/calls/shape.ts")) return undefined;
+      if (!code.includes(atOnce))
+        throw new Error(`${id} has changed; test/support/bundles/lighter.ts must, too`);
+      return code.replace(atOnce, "continue;");
+    },
+  };
+}
+
+/**
  * Compile a standard rule of protovalidate when it is first asked for: of each kind of field it compiles all that there
  * are, some forty for a text, before it leaves those aside that it knows without their expression.
  */

@@ -20,7 +20,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, type Plugin } from "vite";
-import { builtinsAsRequired, rulesWhenAskedFor } from "./lighter.ts";
+import { builtinsAsRequired, judgesWhenAskedFor, rulesWhenAskedFor } from "./lighter.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../../..");
 /** What runs in threads of its own, or as a process beside a store's. */
@@ -107,7 +107,7 @@ async function bundle(
     root: ROOT,
     configFile: false,
     logLevel: "warn",
-    plugins: [whereTheyWouldBe(folder), builtinsAsRequired(), rulesWhenAskedFor()],
+    plugins: [whereTheyWouldBe(folder), builtinsAsRequired(), judgesWhenAskedFor(), rulesWhenAskedFor()],
     ssr: { noExternal: true, external: ["better-sqlite3", "pg-native", ...OPTIONAL] }, // One is no JavaScript; not all have the others.
     build: {
       ssr: true,

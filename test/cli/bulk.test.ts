@@ -135,7 +135,9 @@ describe("in the middle", () => {
     await client.call(RPC.increment, { name: "kept", amount: 7n });
     const left = async () => Number((await client.call(RPC.sumCounters, { prefix: "old:" })).count);
     const begun = async () => {
-      while ((await left()) === COUNT);
+      const first = async () =>
+        (await client.call(RPC.listCounters, { prefix: "old:", pageSize: 1 })).counters[0];
+      while ((await first())?.name === "old:0"); // To sum them all up over and over would take the server from its work.
     };
     const restart = async () => {
       await running.kill();

@@ -1,7 +1,7 @@
 /** A browser as people have one: Debian's Chromium, without a window. */
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
-import { afterAll, beforeAll, expect, inject, onTestFinished } from "vitest";
+import { beforeAll, expect, inject, onTestFinished } from "vitest";
 import type { Need } from "../support/needs.ts";
 
 export const CHROMIUM = [process.env.CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
@@ -14,18 +14,21 @@ export const BROWSER: Need = {
   here: CHROMIUM !== undefined,
 };
 
-let browser: Browser;
+let browser: Browser | undefined;
 
 /** A name that leads here, as the name of anybody's page could. */
 export const OTHER_NAME = "tally.example";
 
-/** One browser for the tests of a file. */
+/**
+ * The browser of this process, which all files that it runs share, for to start one takes three seconds of the processor: what
+ * one test does in its tab is in no other. It ends with the process, whose pipe it reads.
+ */
 export function useBrowser(): void {
   beforeAll(async () => {
+    if (CHROMIUM === undefined || browser?.isConnected()) return;
     const args = [`--host-resolver-rules=MAP ${OTHER_NAME} 127.0.0.1`];
-    if (CHROMIUM !== undefined) browser = await chromium.launch({ executablePath: CHROMIUM, args });
+    browser = await chromium.launch({ executablePath: CHROMIUM, args });
   });
-  afterAll(() => browser?.close());
 }
 
 /**
@@ -34,7 +37,7 @@ export function useBrowser(): void {
  * @param forbidden  what a policy is to forbid
  */
 export async function newTab(options: BrowserContextOptions = {}, forbidden?: RegExp): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  const context = await browser!.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   context.setDefaultTimeout(inject("patienceMs"));
   const page = await context.newPage();
   const faults: string[] = [];

@@ -11,6 +11,9 @@ import { Caller } from "../faults/calls.ts";
 /** What belongs to a store beside its lock. */
 export const PARTS = ["", "-wal", "-shm"] as const;
 
+/** After so many commits a store looks at how much its WAL has. */
+const LOOK_COMMITS = 16;
+
 /** A folder with a data file, the server on it, and all that is known of its one counter. */
 export class Site {
   readonly root = mkdtempSync(join(tmpdir(), "tally-files-"));
@@ -88,15 +91,17 @@ export class Site {
   /** Write so much that the WAL is taken into the file. */
   async fill(): Promise<void> {
     const caller = await Caller.on(this.#port);
-    for (let batch = 0; batch < 8; batch++) {
-      const operations = Array.from({ length: 4_000 }, (_, i) => ({
+    for (let batch = 0; batch < 5; batch++) {
+      const operations = Array.from({ length: 2_050 }, (_, i) => ({
         name: `filler/${this.#fillers}/${i}/${"x".repeat(150)}`,
         action: { case: "increment" as const, value: 1n },
+        ifMissing: { description: "x".repeat(1_000) }, // Large rows, for many take the processor.
       }));
       this.#fillers++;
       await caller.call(CounterService.method.batchApply, { operations });
     }
     caller.close();
+    await this.count(LOOK_COMMITS);
   }
 
   async value(): Promise<bigint> {

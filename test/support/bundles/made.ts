@@ -14,13 +14,20 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, type Plugin } from "vite";
-import { builtinsAsRequired, rulesWhenAskedFor } from "./lighter.ts";
+import {
+  asRequired,
+  builtinsAsRequired,
+  judgesWhenAskedFor,
+  processesWhenStarted,
+  rulesWhenAskedFor,
+} from "./lighter.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../../..");
 /** What runs in threads of its own, or as a process beside a store's. */
@@ -41,6 +48,8 @@ const OPTIONAL = Object.keys(
   JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).peerDependencies as object,
 );
 
+const LIGHTER = [builtinsAsRequired, judgesWhenAskedFor, processesWhenStarted, rulesWhenAskedFor];
+
 /** Another run may still use one that old. */
 const KEPT_MS = 24 * 3_600_000;
 
@@ -59,8 +68,10 @@ export async function bundled(): Promise<string> {
   const made = `${folder}-${process.pid}`; // Others may be at it.
   for (const copied of ["bin", "package.json"])
     cpSync(join(ROOT, copied), join(made, copied), { recursive: true });
+  const command = join(made, "bin/tally.mjs");
+  writeFileSync(command, asRequired(readFileSync(command, "utf8")));
   await bundle(made, folder, ["src/cli/main.ts"]);
-  await bundle(made, folder, THREADS); // Apart: else they share files with the program, of which they need a part.
+  for (const source of THREADS) await bundle(made, folder, [source]); // Each whole: to find ten files takes its time.
   await bundle(made, folder, PROGRAMS);
   for (const source of LENT) await bundle(made, folder, [source], "cjs");
   symlinkSync(join(ROOT, "gen"), join(made, "dist/gen"));
@@ -107,7 +118,7 @@ async function bundle(
     root: ROOT,
     configFile: false,
     logLevel: "warn",
-    plugins: [whereTheyWouldBe(folder), builtinsAsRequired(), rulesWhenAskedFor()],
+    plugins: [whereTheyWouldBe(folder), ...LIGHTER.map((plugin) => plugin())],
     ssr: { noExternal: true, external: ["better-sqlite3", "pg-native", ...OPTIONAL] }, // One is no JavaScript; not all have the others.
     build: {
       ssr: true,

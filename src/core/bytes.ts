@@ -71,7 +71,10 @@ export class ByteWriter {
 
   /** Text, its length in bytes before it. */
   text(value: string): void {
-    if (value === "") return this.byte(0); // Most are, and the encoder takes as long for none as for some.
+    if (value === "") {
+      this.byte(0); // Most are, and the encoder takes as long for none as for some.
+      return;
+    }
     const bytes = UTF8.encode(value);
     this.uint(bytes.length);
     this.raw(bytes);

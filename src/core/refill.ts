@@ -1,3 +1,5 @@
+import { bigIntOf, numberOf } from "./int64.ts";
+
 /** How a value moves toward initial as time passes: so much in so much time, never past it. */
 export interface Refill {
   /** 1 to max - min. */
@@ -54,12 +56,12 @@ export interface Come {
  */
 export function comeIn(refill: Refill, elapsedMs: number, carry: bigint, far: bigint): Come | undefined {
   const { amount, every, amountNumber, everyNumber } = reduced(refill);
-  const parts = elapsedMs * amountNumber + Number(carry);
+  const parts = elapsedMs * amountNumber + numberOf(carry);
   // Below 2^53 the product and the sum are exact, and so is the floor of the quotient; beyond it none rounds to below it.
-  if (parts < EXACT_BELOW) {
+  if (parts < EXACT_BELOW && far < FAR_BELOW) {
     const units = Math.floor(parts / everyNumber);
-    if (units >= far) return undefined;
-    return { units: BigInt(units), carry: BigInt(parts - units * everyNumber) };
+    if (units >= numberOf(far)) return undefined;
+    return { units: bigIntOf(units), carry: bigIntOf(parts - units * everyNumber) };
   }
   const come = BigInt(elapsedMs) * amount + carry;
   const units = come / every;
@@ -80,14 +82,28 @@ export function timeFor(refill: Refill, units: bigint, carry: bigint): number | 
 }
 
 const EXACT_BELOW = 2 ** 53;
+const FAR_BELOW = 2n ** 53n;
 
 /** A refill as a text that no other has: "3/1000". */
 export function refillToText({ amount, everyMs }: Refill): string {
   return `${amount}/${everyMs}`;
 }
 
-/** The refill of such a text; undefined when it is none. */
+/**
+ * The refill of such a text; undefined when it is none. The same object for the same text, mostly: many counters have the
+ * same refill, and where each had one of its own, all of them would be looked up in memory that nobody has just used.
+ */
 export function refillFromText(text: string): Refill | undefined {
+  const known = KNOWN.get(text);
+  if (known !== undefined) return known;
   const [, amount, everyMs] = /^([1-9]\d{0,18})\/([1-9]\d{0,10})$/.exec(text) ?? [];
-  return amount === undefined ? undefined : { amount: BigInt(amount), everyMs: Number(everyMs) };
+  if (amount === undefined) return undefined;
+  const refill = { amount: BigInt(amount), everyMs: Number(everyMs) };
+  if (KNOWN.size >= KNOWN_MAX) KNOWN.clear();
+  KNOWN.set(text, refill);
+  return refill;
 }
+
+const KNOWN = new Map<string, Refill>();
+/** More than anybody has; some 200 KB. */
+const KNOWN_MAX = 1_000;

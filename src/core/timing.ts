@@ -1,4 +1,5 @@
 import type { Counter, Timing } from "./counter.ts";
+import { numberOf } from "./int64.ts";
 import { type Refill, timeFor } from "./refill.ts";
 import type { SettingKey } from "./settings.ts";
 import { type Calendar, spanAt } from "./window.ts";
@@ -20,7 +21,7 @@ export function expireTimeOf({
   updateTime,
   idleTtlMs,
 }: Pick<Timed, "updateTime" | "idleTtlMs">): number | undefined {
-  return idleTtlMs === undefined ? undefined : updateTime + Number(idleTtlMs);
+  return idleTtlMs === undefined ? undefined : updateTime + numberOf(idleTtlMs);
 }
 
 /** When a counter that refills is at initial, unless it changes before; undefined when it is, or has no refill. */

@@ -1,6 +1,7 @@
 /** Refills are reckoned in numbers where these are exact: shown against the formula in whole numbers of any size. */
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
+import { bigIntOf, numberOf } from "../../src/core/int64.ts";
 import { comeIn, REFILL_PRODUCT_MAX, reduced, timeFor } from "../../src/core/refill.ts";
 
 const YEAR_MS = 366 * 24 * 3_600_000;
@@ -13,6 +14,18 @@ const refill = fc.record({
 });
 const part = fc.bigInt(0n, 2n ** 53n);
 const elapsed = fc.oneof(fc.integer({ min: 1, max: 100_000 }), fc.integer({ min: 1, max: 1e13 }));
+
+test.prop([fc.oneof(fc.maxSafeInteger(), fc.integer())])(
+  "a number is a BigInt, and the same again",
+  (value) => {
+    expect(bigIntOf(value)).toBe(BigInt(value));
+    expect(numberOf(BigInt(value))).toBe(value === 0 ? 0 : value);
+  },
+);
+
+test.prop([fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n)])("a BigInt is the nearest number", (value) => {
+  expect(numberOf(value)).toBe(Number(value));
+});
 
 describe("a refill in numbers is the one in whole numbers of any size", () => {
   test.prop([refill, part, elapsed, upTo(2n ** 63n)])("by what has come back", (refill, of, ms, far) => {

@@ -6,6 +6,7 @@
  * under a clock that went back, it is not, and the row of `timings` has both.
  */
 import type { Timing } from "../../../core/counter.ts";
+import { numberOf } from "../../../core/int64.ts";
 import type { Checksum } from "../../shared/checksum.ts";
 
 /** In the place of a remainder: the value is at initial, and the refill at rest. */
@@ -19,7 +20,7 @@ export const AT_REST = -1;
  */
 export function carryOf({ refillTime, refillCarry }: Timing, updateTime: number): number | null {
   if (refillTime === undefined) return AT_REST;
-  return refillTime === updateTime ? Number(refillCarry) : null;
+  return refillTime === updateTime ? numberOf(refillCarry) : null;
 }
 
 /** What it says of a timing. */

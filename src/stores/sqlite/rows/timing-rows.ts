@@ -180,9 +180,10 @@ function wordsOf(columns: TimingColumns): Int32Array {
  * @param carry     of the count; a remainder by `MARK` will do
  */
 export function markOf(updateMs: number, rest: number, carry: number | null | undefined): number {
-  // A double's % is slow; this is as exact for whole numbers below 2^53, up to a multiple of MARK.
-  const ofUpdate = updateMs - Math.floor(updateMs / MARK) * MARK;
-  return MARK_MIN + ((((ofUpdate + rest + markOfCarry(carry, MARK)) % MARK) + MARK) % MARK);
+  // A double's % is slow. This is as exact for whole numbers below 2^53, up to a multiple of MARK; the rest are small numbers.
+  const ofUpdate = (updateMs - Math.floor(updateMs / MARK) * MARK) | 0;
+  const sum = (ofUpdate + rest + markOfCarry(carry, MARK)) | 0;
+  return MARK_MIN + (((sum % MARK) + MARK) % MARK);
 }
 
 /** The sum of the remainders of all that a mark is made from, but the time of the change. */

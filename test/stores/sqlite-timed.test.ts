@@ -14,7 +14,18 @@ import { openReadOnly } from "../../src/stores/sqlite/read/reading.ts";
 import { Scanner } from "../../src/stores/sqlite/read/scans.ts";
 import { RowReader } from "../../src/stores/sqlite/rows/row-reader.ts";
 import { WriteConnection } from "../../src/stores/sqlite/write/connection.ts";
-import { apply, batch, commit, create, increment, remove, set, single, update } from "../support/calls.ts";
+import {
+  apply,
+  batch,
+  commit,
+  create,
+  decrement,
+  increment,
+  remove,
+  set,
+  single,
+  update,
+} from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { faultsBelow } from "../support/faults.ts";
 import { folderInMemory } from "../support/folder.ts";
@@ -421,6 +432,22 @@ it("a batch that a trigger has something against: what met an expired counter, o
   const [again] = await commit(here.store, single(increment("idle", 7n), { id: "r" }));
   expect(again).toMatchObject({ replayed: true, results: [{ value: 7n }] });
   await expectLogLeadsTo(here.store as never);
+});
+
+it("a refill that a group has taken to its count goes there again, when the database has undone that group", async () => {
+  const here = await filled();
+  here.clock.advance(45_000);
+  await apply(here.store, update("bucket", { description: "so that its own row says where the refill is" }));
+  (await here.file()).exec(`CREATE TRIGGER own BEFORE UPDATE ON counts WHEN new.value = 99
+    BEGIN SELECT RAISE(ABORT, 'not this one'); END`);
+  here.clock.advance(1_000);
+  const group = batch([set("bucket", 4n), set("plain", 99n)], { allOrNothing: true });
+  const [refused, counted] = await commit(here.store, group, single(decrement("bucket")));
+  expect(refused).toMatchObject({ refused: { code: "CONSTRAINT_VIOLATED" } });
+  expect(counted).toMatchObject({ results: [{ value: 7n }] });
+  const { find, sum } = readersOf(here.path);
+  expect(find("bucket")).toMatchObject({ value: 7n, carry: 6_000n, refill_ms: null });
+  expect(sum({ now: here.clock.now() }).corruptNames).toEqual([]);
 });
 
 it("what was changed by hand is taken as it stands, and goes on from now; what cannot be is said", async () => {

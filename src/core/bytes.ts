@@ -46,10 +46,14 @@ export class ByteWriter {
 
   /** Element i of a BigUint64Array, given by its 32-bit halves: no BigInt is made for it where it is below 2^53. */
   uint64At(halves: Uint32Array, i: number): void {
-    const high = halves[2 * i + 1]!;
-    const low = halves[2 * i]!;
-    if (high < 0x200000) this.uint(high * 0x100000000 + low);
-    else this.#wide((BigInt(high) << 32n) | BigInt(low));
+    this.#halves(halves[2 * i + 1]!, halves[2 * i]!);
+  }
+
+  /** By how much element i of one column of 64-bit numbers is above that of another, likewise: 0 to 2^64-1. */
+  differenceAt(above: Uint32Array, below: Uint32Array, i: number): void {
+    const low = above[2 * i]! - below[2 * i]!;
+    const high = above[2 * i + 1]! - below[2 * i + 1]! - (low < 0 ? 1 : 0);
+    this.#halves(high >>> 0, low >>> 0);
   }
 
   /** Element i of a BigInt64Array, likewise, zigzag. */
@@ -67,6 +71,10 @@ export class ByteWriter {
 
   /** Text, its length in bytes before it. */
   text(value: string): void {
+    if (value === "") {
+      this.byte(0); // Most are, and the encoder takes as long for none as for some.
+      return;
+    }
     const bytes = UTF8.encode(value);
     this.uint(bytes.length);
     this.raw(bytes);
@@ -81,6 +89,11 @@ export class ByteWriter {
   /** A copy of what was written. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#at);
+  }
+
+  #halves(high: number, low: number): void {
+    if (high < 0x200000) this.uint(high * 0x100000000 + low);
+    else this.#wide((BigInt(high) << 32n) | BigInt(low));
   }
 
   #wide(value: bigint): void {

@@ -186,19 +186,21 @@ export class ChangeColumns {
   ): number {
     const from = met ?? previous;
     const k = this.next();
+    let added = value > from ? value - from : 0n;
+    let removed = value < from ? from - value : 0n;
     this.counters[k] = counter;
     this.kinds[k] = kind;
     this.firstRevisions[k] = takesRevision(kind) ? revision : revision + 1;
-    this.added[k] = value > from ? value - from : 0n;
-    this.removed[k] = value < from ? from - value : 0n;
     this.low[k] = value;
     this.high[k] = value;
     if (met !== undefined && met !== previous) {
-      if (met > previous) this.added[k] = this.added[k]! + (met - previous);
-      else this.removed[k] = this.removed[k]! + (previous - met);
+      if (met > previous) added += met - previous;
+      else removed += previous - met;
       if (met < value) this.low[k] = met;
       else this.high[k] = met;
     }
+    this.added[k] = added;
+    this.removed[k] = removed;
     this.#end(k, value, revision, time);
     return k;
   }

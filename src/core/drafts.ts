@@ -1,10 +1,11 @@
+import { ByIndex } from "./by-index.ts";
 import { type Change, ChangeColumns } from "./change.ts";
 import { blankCounter, CORRUPT, type Counter, type Fixed, type FullCounter, type Timing } from "./counter.ts";
-import type { Loaded, Save } from "./load-save.ts";
+import type { Context, Loaded, Save } from "./load-save.ts";
 import type { PolicySet } from "./policies.ts";
 import { putPlainSettings, putTimeSettings } from "./settings.ts";
 import { isSettled } from "./settling.ts";
-import { isTimed } from "./timing.ts";
+import { expireTimeOf, isTimed } from "./timing.ts";
 
 /**
  * The counters of a batch as it has left them so far, in columns by index: those of `Loaded.names`, and behind them those
@@ -22,7 +23,7 @@ export class Drafts {
   readonly revisions: Float64Array;
   readonly updateTimes: Float64Array;
   /** Where it is another than was loaded. */
-  readonly timings = new Map<number, Timing | undefined>();
+  readonly timings: ByIndex<Timing | undefined>;
   /** The index of the counter's latest change, -1 while it has none. */
   readonly lastChange: Int32Array;
   /** Of the counters that the batch made or updated. */
@@ -35,15 +36,16 @@ export class Drafts {
   #counterTimed = false;
 
   /**
-   * @param ops       how many operations the batch has
-   * @param policies  that its counters may have missed
+   * @param ops      how many operations the batch has
+   * @param context  with the policies that its counters may have missed
    */
-  constructor(loaded: Loaded, ops: number, policies: PolicySet | undefined) {
+  constructor(loaded: Loaded, ops: number, { policies, now }: Pick<Context, "policies" | "now">) {
     this.#loaded = loaded;
     const { counters, deletions } = loaded;
-    const { remade, follows } = roomFor(loaded);
+    const { remade, follows } = roomFor(loaded, now);
     const count = counters.length + deletions + remade;
     const buffer = new ArrayBuffer(33 * count);
+    this.timings = new ByIndex(count);
     this.values = new BigInt64Array(buffer, 0, count);
     this.revisions = new Float64Array(buffer, 8 * count, count);
     this.updateTimes = new Float64Array(buffer, 16 * count, count);
@@ -210,17 +212,20 @@ export class Drafts {
 }
 
 /**
- * How many counters can be found to have expired, and then be made anew: those with an idle TTL, or that may get one. And
- * whether any follows a policy, or may come to.
+ * How many counters can be found to have expired, and then be made anew: those whose idle TTL has passed, and those whose
+ * settings may become others before an operation. And whether any follows a policy, or may come to.
  */
-function roomFor({ counters, whole }: Loaded): { remade: number; follows: boolean } {
+function roomFor({ counters, whole }: Loaded, now: number): { remade: number; follows: boolean } {
   let remade = 0;
   let follows = whole.size > 0;
   for (let index = 0; index < counters.length; index++) {
     const counter = counters[index];
     if (counter === undefined || counter === CORRUPT) continue;
     if (counter.policy !== undefined) follows = true;
-    else if (counter.idleTtlMs === undefined && !(whole.size !== 0 && whole.has(index))) continue;
+    else if (!(whole.size !== 0 && whole.has(index))) {
+      const expires = counter.idleTtlMs === undefined ? undefined : expireTimeOf(counter);
+      if (expires === undefined || now < expires) continue;
+    }
     remade++;
   }
   return { remade, follows };

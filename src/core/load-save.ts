@@ -79,7 +79,7 @@ export interface Save {
    * Of those that changed: their timing, where it is another than was loaded, or the counter is new; undefined in it where
    * an update has taken it away. Those that are not here keep what they had.
    */
-  readonly timings: ReadonlyMap<number, Timing | undefined>;
+  readonly timings: Pick<ReadonlyMap<number, Timing | undefined>, "size" | "has" | "get">;
   /** What counting leaves as it is, of those that are new, or whose settings, or how they follow a policy, have changed. */
   readonly fixed: ReadonlyMap<number, Fixed>;
   /** Those that are to go, expired ones too, after what else is here of them; true where their history is still given out. */

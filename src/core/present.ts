@@ -1,6 +1,7 @@
-import type { Counter, Timing } from "./counter.ts";
-import { reduced } from "./refill.ts";
-import { dueOf, expireTimeOf, fullRefillMs } from "./timing.ts";
+import type { Counter, Mutable, Timing } from "./counter.ts";
+import { comeIn } from "./refill.ts";
+import { putCountingSettings } from "./settings.ts";
+import { dueOf, expireTimeOf, fullRefillMs, refillAt } from "./timing.ts";
 import { type Calendar, spanAt } from "./window.ts";
 
 /** What a counter is seen as of. */
@@ -21,19 +22,22 @@ export interface AsOf {
  *
  * @param counter   as it is stored
  * @param calendar  undefined where no counter has a window, which is where a store keeps none
+ * @param into      another counter that may be filled in and returned, for who looks at many and keeps none; then the one
+ *                  that is given is nothing more than a Counter
  * @returns         the same object where time has done nothing; undefined when by now there is no counter any more
  */
 export function present<Of extends Counter>(
   counter: Of,
   asOf: AsOf,
   calendar: Calendar | undefined,
+  into?: Mutable<Counter>,
 ): Of | undefined {
   if (counter.timing === undefined || asOf.asStored === true) return counter;
   const { now } = asOf;
   const expires = expireTimeOf(counter);
   if (expires !== undefined && now >= expires) return undefined;
   if (counter.timing.windowEnd !== undefined) return inWindow(counter, counter.timing, now, calendar!);
-  return counter.refill === undefined ? counter : refilled(counter, counter.timing, now);
+  return counter.refill === undefined ? counter : refilled(counter, counter.timing, now, into);
 }
 
 /** Those of some counters that there are as of now, and as they are. */
@@ -57,7 +61,8 @@ export function isZoneUnknown({ timing }: Pick<Counter, "timing">, now: number):
 
 /** A window only rolls forward; what zone data newer than the stored end say holds from there on. */
 function inWindow<Of extends Counter>(counter: Of, timing: Timing, now: number, calendar: Calendar): Of {
-  const [start, end] = [timing.windowStart!, timing.windowEnd!];
+  const start = timing.windowStart!;
+  const end = timing.windowEnd!;
   const ended = now >= end;
   if (!ended && start - now <= end - start) return counter;
   const span = spanAt(counter.window!, now, calendar);
@@ -78,7 +83,12 @@ function inWindow<Of extends Counter>(counter: Of, timing: Timing, now: number, 
 }
 
 /** In whole numbers: what is less than a unit stays in the carry. */
-function refilled<Of extends Counter>(counter: Of, timing: Timing, now: number): Of {
+function refilled<Of extends Counter>(
+  counter: Of,
+  timing: Timing,
+  now: number,
+  into: Mutable<Counter> | undefined,
+): Of {
   const { value, initial } = counter;
   const { refillTime, refillCarry } = timing;
   if (refillTime === undefined || now === refillTime) return counter;
@@ -87,12 +97,22 @@ function refilled<Of extends Counter>(counter: Of, timing: Timing, now: number):
       ? counter
       : { ...counter, timing: { ...timing, refillTime: now } };
   }
-  const { amount, every } = reduced(counter.refill!);
-  const come = BigInt(now - refillTime) * amount + refillCarry;
-  const units = come / every;
-  if (units >= (value > initial ? value - initial : initial - value)) {
-    return { ...counter, value: initial, timing: { ...timing, refillTime: undefined, refillCarry: 0n } };
-  }
-  const moved = value > initial ? value - units : value + units;
-  return { ...counter, value: moved, timing: { ...timing, refillTime: now, refillCarry: come % every } };
+  const above = value > initial;
+  const far = above ? value - initial : initial - value;
+  const come = comeIn(counter.refill!, now - refillTime, refillCarry, far);
+  const full = come === undefined;
+  const seen: Mutable<Counter> = into === undefined ? { ...counter } : copied(counter, into);
+  seen.value = full ? initial : above ? value - come.units : value + come.units;
+  seen.timing = refillAt(timing, full ? undefined : now, full ? 0n : come.carry, timing.due);
+  return seen as Of;
+}
+
+function copied(counter: Counter, into: Mutable<Counter>): Mutable<Counter> {
+  putCountingSettings(into, counter);
+  into.uid = counter.uid;
+  into.revision = counter.revision;
+  into.updateTime = counter.updateTime;
+  into.settingsRevision = counter.settingsRevision;
+  into.policy = counter.policy;
+  return into;
 }

@@ -1,5 +1,6 @@
 import type { Counter, Timing } from "./counter.ts";
-import { type Refill, reduced } from "./refill.ts";
+import { numberOf } from "./int64.ts";
+import { type Refill, timeFor } from "./refill.ts";
 import type { SettingKey } from "./settings.ts";
 import { type Calendar, spanAt } from "./window.ts";
 
@@ -20,7 +21,7 @@ export function expireTimeOf({
   updateTime,
   idleTtlMs,
 }: Pick<Timed, "updateTime" | "idleTtlMs">): number | undefined {
-  return idleTtlMs === undefined ? undefined : updateTime + Number(idleTtlMs);
+  return idleTtlMs === undefined ? undefined : updateTime + numberOf(idleTtlMs);
 }
 
 /** When a counter that refills is at initial, unless it changes before; undefined when it is, or has no refill. */
@@ -126,7 +127,17 @@ export function timingAfter(
   const due = timing.due !== undefined && (truly === undefined || timing.due <= truly) ? timing.due : truly;
   if (due === timing.due && refillTime === timing.refillTime && refillCarry === timing.refillCarry)
     return timing;
-  return { ...timing, refillTime, refillCarry, due };
+  return refillAt(timing, refillTime, refillCarry, due);
+}
+
+/** A timing with another place in its refill. Written out: one is made with most changes of a counter that refills. */
+export function refillAt(
+  { windowStart, windowEnd }: Timing,
+  refillTime: number | undefined,
+  refillCarry: bigint,
+  due: number | undefined,
+): Timing {
+  return { windowStart, windowEnd, refillTime, refillCarry, due };
 }
 
 /** From when on a value that was at initial moves back: never before its change, unless that is too far ahead to be true. */
@@ -137,8 +148,7 @@ function refillStart(counter: Timed & Pick<Counter, "min" | "max">, now: number)
 
 /** How many milliseconds so many units take, rounded up; beyond all dates it is the last one. */
 export function refillMs(refill: Refill, units: bigint, carry: bigint): number {
-  const { amount, every } = reduced(refill);
-  const ms = (units * every - carry + amount - 1n) / amount;
+  const ms = timeFor(refill, units, carry);
   return ms < LAST_MS ? Number(ms) : LAST_MS;
 }
 

@@ -1,6 +1,6 @@
 import { ChangeKind, changeKindOf } from "./change.ts";
 import { type Batch, type CallHead, type Outcomes, opAt } from "./columns.ts";
-import { CORRUPT, headroom, type Timing } from "./counter.ts";
+import { blankCounter, CORRUPT, headroom, type Timing } from "./counter.ts";
 import { decide, settingsFor, updated } from "./decide.ts";
 import { Drafts, type Mark } from "./drafts.ts";
 import type { Refusal } from "./errors.ts";
@@ -21,6 +21,8 @@ export class Working {
   readonly #context: Context;
   readonly #outcomes: Outcomes;
   readonly #drafts: Drafts;
+  /** The counter that an operation meets, where it is another than is stored: one object, filled anew each time. */
+  readonly #seen = blankCounter();
   /** How it stood before the group that is being judged. */
   #group: Mark | undefined;
 
@@ -29,7 +31,7 @@ export class Working {
     this.#loaded = loaded;
     this.#context = context;
     this.#outcomes = outcomes;
-    this.#drafts = new Drafts(loaded, batch.ops.count, context.policies);
+    this.#drafts = new Drafts(loaded, batch.ops.count, context);
   }
 
   op(i: number): Op {
@@ -224,7 +226,7 @@ export class Working {
         ? path.counter
         : stored === undefined || stored.timing === undefined
           ? stored
-          : present(stored, context, context.calendar);
+          : present(stored, context, context.calendar, this.#seen);
     const policy = counter === undefined ? policyFor(op, context) : undefined;
     if (policy === CORRUPT) return POLICIES_DAMAGED;
     const made = counter === undefined ? settingsFor(op, policy) : DEFAULTS;
@@ -238,7 +240,8 @@ export class Working {
 
     if (this.#group !== undefined) drafts.remember(this.#group, name);
     if (path !== undefined) follow(drafts, index, path, context);
-    let met = stored === counter ? undefined : takeOver(drafts, index, drafts.at(index), counter, context);
+    const left = path === undefined ? stored! : drafts.at(index);
+    let met = stored === counter ? undefined : takeOver(drafts, index, left, counter, context);
     if (met === drafts.values[index] && path !== undefined) met = undefined; // It is in the change of the settings.
     if (counter === undefined) {
       const uid = uidAt(context.uidSeed, i);

@@ -53,10 +53,9 @@ export function packChanges(
     w.uint64At(added, k);
     w.uint64At(removed, k);
     if (plain) continue;
-    const value = changes.values[k]!;
     w.uint(ops);
-    w.uint64(value - changes.low[k]!);
-    w.uint64(changes.high[k]! - value);
+    w.differenceAt(values, low, k);
+    w.differenceAt(high, values, k);
     w.uint(Math.abs(later));
     w.text(remark?.caller ?? "");
     w.text(remark?.note ?? "");

@@ -3,7 +3,7 @@ import type { Database, Statement } from "better-sqlite3";
 import { endOf, type Selection } from "../../../core/selection.ts";
 import type { LinkedTable } from "../rows/linked-entries.ts";
 import { COUNT_OF } from "../rows/rows.ts";
-import { guardShiftSql, presentedSql, timingOf } from "../rows/timing-rows.ts";
+import { guardShiftSql, presentedSql, timingOf } from "../rows/timing-sql.ts";
 
 /** A selection as the parameters of the SQL below. */
 export interface Selected {
@@ -84,7 +84,7 @@ export function countsInNames(labels: number, timed: boolean): CountsSql {
 function asOfNow(table: string, id: string, column: (name: string) => string, timed: boolean) {
   const [stored, checksum, updateMs] = [column("value"), column("checksum"), column("update_ms")];
   if (!timed) return { table, stored, value: stored, checksum, guardShift: undefined };
-  const count = { id, value: stored, updateMs, checksum };
+  const count = { id, value: stored, updateMs, carry: column("carry"), checksum };
   const value = presentedSql(count);
   return {
     table: `${table} ${timingOf(count)}`,

@@ -18,7 +18,7 @@ import type { CounterPage, Counters } from "../../../service/store-pages.ts";
 import { gapIn } from "../rows/linked-entries.ts";
 import type { RowReader } from "../rows/row-reader.ts";
 import { toFullCounter } from "../rows/rows.ts";
-import { AS_STORED } from "../rows/timing-rows.ts";
+import { AS_STORED } from "../rows/timing-sql.ts";
 import {
   ByLabels,
   type CountsSql,

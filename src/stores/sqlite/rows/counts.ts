@@ -8,6 +8,8 @@ export interface StoredCount {
   readonly updateTime: number;
   readonly min: bigint | undefined;
   readonly max: bigint | undefined;
+  /** Where its refill is (see carry.ts); undefined of one that has none, whose column stays as it is. */
+  readonly carry?: number | null | undefined;
   readonly checksum: number;
 }
 
@@ -37,8 +39,8 @@ export type Place = (typeof Place)[keyof typeof Place];
 export class Counts {
   readonly #insert: Statement;
   readonly #insertRecent: Statement;
-  readonly #update: Statement;
-  readonly #updateRecent: Statement;
+  readonly #update: Updates;
+  readonly #updateRecent: Updates;
   readonly #delete: Statement<[bigint]>;
   readonly #deleteRecent: Statement<[bigint]>;
   readonly #size: Statement<[], bigint>;
@@ -55,14 +57,17 @@ export class Counts {
 
   constructor(db: Database, recentMax = RECENT_MAX) {
     this.#recentMax = recentMax;
-    const values = `(${COLUMNS}) VALUES ($id, $value, $revision, $updateTime, $min, $max, $checksum)`;
-    const set =
-      "SET value = $value, revision = $revision, update_ms = $updateTime, checksum = $checksum WHERE id = $id";
+    const values = `(${COLUMNS}) VALUES ($id, $value, $revision, $updateTime, $min, $max, $checksum, $carry)`;
     this.#insert = db.prepare(`INSERT INTO counts ${values}`);
     this.#insertRecent = db.prepare(`INSERT INTO recent_counts ${values}`);
-    const positional = set.replace(/\$\w+/g, "?");
-    this.#update = db.prepare(`UPDATE counts ${positional}`);
-    this.#updateRecent = db.prepare(`UPDATE recent_counts ${positional}`);
+    const set = (table: string, columns: readonly string[]) =>
+      db.prepare(`UPDATE ${table} SET ${columns.map((column) => `${column} = ?`).join(", ")} WHERE id = ?`);
+    const updates = (table: string) => ({
+      plain: set(table, COUNTED),
+      carrying: set(table, [...COUNTED, "carry"]),
+    });
+    this.#update = updates("counts");
+    this.#updateRecent = updates("recent_counts");
     this.#delete = db.prepare("DELETE FROM counts WHERE id = ?");
     this.#deleteRecent = db.prepare("DELETE FROM recent_counts WHERE id = ?");
     this.#size = db.prepare<[], bigint>("SELECT count(*) FROM recent_counts").pluck();
@@ -150,7 +155,15 @@ export class Counts {
   }
 }
 
-const COLUMNS = "id, value, revision, update_ms, min_value, max_value, checksum";
+const COLUMNS = "id, value, revision, update_ms, min_value, max_value, checksum, carry";
+/** What counting changes, as `changed` gives it. */
+const COUNTED = ["value", "revision", "update_ms", "checksum"];
+
+/** The statements that update a count in one of the tables: of one that has no refill, and of one that has. */
+interface Updates {
+  readonly plain: Statement;
+  readonly carrying: Statement;
+}
 
 /** So many counts are kept together, about 2 MB; a fold of more of them would write fewer pages a row. */
 const RECENT_MAX = 65_536;
@@ -166,9 +179,14 @@ const QUIET_MS = 10_000;
 const EVER_MS = 2n ** 62n;
 
 /** By position: an object a statement costs a third of a microsecond. */
-function changed(update: Statement, count: StoredCount): boolean {
+function changed({ plain, carrying }: Updates, count: StoredCount): boolean {
+  const { id, value, revision, updateTime, checksum, carry } = count;
   // Numbers below 2^53 become whole numbers in a STRICT INTEGER column; the value may be beyond, and is a bigint.
-  return update.run(count.value, count.revision, count.updateTime, count.checksum, count.id).changes === 1;
+  const { changes } =
+    carry === undefined
+      ? plain.run(value, revision, updateTime, checksum, id)
+      : carrying.run(value, revision, updateTime, checksum, carry, id);
+  return changes === 1;
 }
 
 /** A trigger may have it skipped, and what was taken from where it stood before would be gone. */
@@ -189,5 +207,5 @@ export class Missed extends Error {
 export class MissedTiming extends Missed {}
 
 function nullable(count: StoredCount): object {
-  return { ...count, min: count.min ?? null, max: count.max ?? null };
+  return { ...count, min: count.min ?? null, max: count.max ?? null, carry: count.carry ?? null };
 }

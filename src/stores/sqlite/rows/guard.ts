@@ -11,7 +11,7 @@ export function guarded(sum: number, id: bigint, value: bigint): number {
  * mark of what it reckons their values by.
  */
 export function guardedTimed(sum: number, id: bigint, value: bigint, mark: number): number {
-  const rest = (guardOf(id, value) + mark) % GUARD;
+  const rest = ((guardOf(id, value) + mark) | 0) % GUARD; // Small numbers, as there.
   return ((rest < 0 ? rest + GUARD : rest) - TIMED) * 2 ** 32 + (sum >>> 0);
 }
 

@@ -1,6 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import { blankCounter, type Fixed, type Timing } from "../../../core/counter.ts";
 import { type Details, putCountingSettings } from "../../../core/settings.ts";
+import { carryOf } from "./carry.ts";
 import { Counts, Missed, MissedTiming, Place } from "./counts.ts";
 import { LabelWriter } from "./labels.ts";
 import { EntryWriter, linkOf } from "./linked-entries.ts";
@@ -15,7 +16,7 @@ import {
   toStillRow,
 } from "./rows.ts";
 import { STILL_SETTINGS } from "./setting-columns.ts";
-import { TimingWriter, toStoredTiming } from "./timing-rows.ts";
+import { isStoredAs, TimingWriter, toStoredTiming } from "./timing-rows.ts";
 
 /** Writes counters. The caller owns the transaction. */
 export class RowWriter {
@@ -85,6 +86,7 @@ export class RowWriter {
   /**
    * @param timing  as it is from now on
    * @param before  as it is in the file
+   * @param whole   whether the row may say of its timing what the file does not have: what was written may have been undone
    * @throws SQLITE_CORRUPT when the row is not there any more
    */
   update(
@@ -94,11 +96,12 @@ export class RowWriter {
     updateTime: number,
     timing: Timing | undefined,
     before: Timing | undefined,
+    whole = false,
   ): void {
     const { id, still, counter } = row;
     const { min, max } = counter;
     if (before !== undefined) {
-      this.#updateTimed(row, { value, revision, updateTime, timing }, before);
+      this.#updateTimed(row, { value, revision, updateTime, timing }, before, whole);
       return;
     }
     const sum = rowChecksum(still, id, value, revision, updateTime);
@@ -107,21 +110,22 @@ export class RowWriter {
     row.place = place;
   }
 
-  /** Of a counter that time does something to. Within a window counting moves its count alone. */
-  #updateTimed(row: Row, count: Count, before: Timing): void {
-    const { id, still, counter, place } = row;
-    const { value, revision, updateTime, timing } = count;
+  /** Of a counter that time does something to: mostly counting moves its count alone. */
+  #updateTimed(row: Row, count: Count, before: Timing, whole: boolean): void {
+    const { id, still, counter, place, timing: known } = row;
+    const { value, revision, updateTime } = count;
+    const timing = count.timing!;
     const { min, max, refill } = counter;
-    // A refill is stored with when it is at initial, which moves with the value.
+    const carry = refill === undefined ? undefined : carryOf(timing, updateTime);
     const stored =
-      refill === undefined && row.timing?.of === timing
-        ? row.timing!
-        : toStoredTiming(counter, value, timing!);
-    const checksum = timedRowChecksum(still, id, count, stored);
-    const now = this.counts.update(place, { id, value, revision, updateTime, min, max, checksum });
+      known !== undefined && isStoredAs(known, timing, carry)
+        ? known
+        : toStoredTiming(counter, value, timing, carry);
+    const checksum = timedRowChecksum(still, id, count, stored, carry);
+    const now = this.counts.update(place, { id, value, revision, updateTime, min, max, carry, checksum });
     if (now === undefined) throw new Missed(id);
-    const moves = timing !== before || refill !== undefined;
-    if (moves && !this.timings.update(id, before, stored.columns)) throw new MissedTiming(id);
+    if ((stored !== known || whole) && !this.timings.update(id, before, stored.columns))
+      throw new MissedTiming(id);
     row.place = now;
     row.timing = stored;
   }
@@ -163,15 +167,17 @@ export class RowWriter {
     counter.revision = revision;
     counter.updateTime = updateTime;
     counter.settingsRevision = fixed.settingsRevision;
-    counter.timing = timing;
+    counter.timing = timing && { ...timing }; // It is moved in place from now on, and this one is the caller's.
     counter.policy = fixed.policy;
-    const stored = timing === undefined ? undefined : toStoredTiming(counter, value, timing);
+    const refills = timing !== undefined && fixed.refill !== undefined;
+    const carry = refills ? carryOf(timing, updateTime) : undefined;
+    const stored = timing === undefined ? undefined : toStoredTiming(counter, value, timing, carry);
     const checksum =
       stored === undefined
         ? rowChecksum(still, id, value, revision, updateTime)
-        : timedRowChecksum(still, id, count, stored);
+        : timedRowChecksum(still, id, count, stored, carry);
     if (stored !== undefined) this.timings.insert({ ...raw, ...stored.columns });
-    this.counts.insert({ id, value, revision, updateTime, min, max, checksum });
+    this.counts.insert({ id, value, revision, updateTime, min, max, carry, checksum });
     return { id, counter, still, place: Place.COLD, timing: stored };
   }
 }

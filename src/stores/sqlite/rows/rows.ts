@@ -8,6 +8,7 @@ import {
 import { COUNTING_KEYS, DETAIL_KEYS, type Details } from "../../../core/settings.ts";
 import { uidFromBytes, uidToBytes } from "../../../core/uid.ts";
 import { Checksum } from "../../shared/checksum.ts";
+import { sumCarry, sumCarryNumber } from "./carry.ts";
 import { Place } from "./counts.ts";
 import { guarded, guardedTimed, isTimedChecksum } from "./guard.ts";
 import {
@@ -22,6 +23,8 @@ import {
 import {
   hasTiming,
   markOf,
+  readTiming,
+  remainderOf,
   restOf,
   type StoredTiming,
   sumTiming,
@@ -43,6 +46,8 @@ export interface RawRow extends SettingColumns, Partial<TimingColumns>, Partial<
   readonly settings_revision: bigint;
   readonly create_ms: bigint;
   readonly checksum: bigint;
+  /** Of a counter with a refill: see carry.ts. Not in rows that are read as an older schema has them. */
+  readonly carry?: bigint | null;
   /** 1 when the count stands in `recent_counts`. */
   readonly recent: bigint;
 }
@@ -70,7 +75,7 @@ export interface Row {
   /** The checksum over what counting does not change. */
   readonly still: number;
   place: Place;
-  /** What was stored of its timing last; undefined until then. */
+  /** What the file has of its timing; undefined of a counter that time does nothing to. */
   timing: StoredTiming | undefined;
 }
 
@@ -84,9 +89,9 @@ const current = (column: string) => `iif(recent.id IS NULL, counts.${column}, re
 export const COUNT_OF = (id: string) =>
   `LEFT JOIN counts ON counts.id = ${id} LEFT JOIN recent_counts AS recent ON recent.id = ${id}`;
 
-const COUNT = ["value", "revision", "update_ms", "min_value", "max_value", "checksum"]
-  .map((column) => `${current(column)} AS ${column}`)
-  .join(", ");
+/** The columns of counts as the first schemas have them; and those of now. */
+export const COUNT_AT_FIRST = ["value", "revision", "update_ms", "min_value", "max_value", "checksum"];
+const COUNT_COLUMNS = [...COUNT_AT_FIRST, "carry"];
 
 /** The columns of counters. */
 export const stillColumns = (settings: readonly string[]) => [
@@ -100,13 +105,14 @@ export const stillColumns = (settings: readonly string[]) => [
 /** Those of now. */
 export const STILL_COLUMNS = [...stillColumns(STILL_SETTINGS), "policy", "policy_revision"];
 
-/** The same, of a table that has these columns. */
-export const rowOf = (columns: readonly string[]) =>
-  `SELECT ${columns.map((column) => `counters.${column}`).join(", ")}, ${COUNT}, recent.id IS NOT NULL AS recent
+/** The same, of tables that have these columns. */
+export const rowOf = (columns: readonly string[], counted: readonly string[]) =>
+  `SELECT ${columns.map((column) => `counters.${column}`).join(", ")},
+    ${counted.map((column) => `${current(column)} AS ${column}`).join(", ")}, recent.id IS NOT NULL AS recent
     FROM counters ${COUNT_OF("counters.id")}`;
 
 /** A row of counters with its count, without its timing; a WHERE clause follows. */
-export const ROW = rowOf(STILL_COLUMNS);
+export const ROW = rowOf(STILL_COLUMNS, COUNT_COLUMNS);
 
 /** A row as a counter, whole. */
 export function toFullCounter(raw: RawRow): FullCounter {
@@ -118,7 +124,9 @@ export function toFullCounter(raw: RawRow): FullCounter {
 /** A row as counting keeps it. */
 export function toRow(raw: RawRow): Row {
   const place = raw.recent === 1n ? Place.RECENT : Place.COLD;
-  return { id: raw.id, counter: toCounter(raw), still: stillOf(raw)!, place, timing: undefined };
+  const counter = toCounter(raw);
+  const timing = hasTiming(raw) ? readTiming(raw, counter.timing!) : undefined;
+  return { id: raw.id, counter, still: stillOf(raw)!, place, timing };
 }
 
 function toCounter(raw: RawRow): Mutable<Counter> {
@@ -129,7 +137,7 @@ function toCounter(raw: RawRow): Mutable<Counter> {
   counter.updateTime = Number(raw.update_ms);
   counter.settingsRevision = Number(raw.settings_revision);
   readSettings(COUNTING_KEYS, raw, counter);
-  if (hasTiming(raw)) counter.timing = toTiming(raw);
+  if (hasTiming(raw)) counter.timing = toTiming(raw, raw.carry ?? null, raw.update_ms);
   counter.policy = toFollowed(raw);
   return counter;
 }
@@ -140,9 +148,8 @@ export function stillOf(raw: RawRow): number | undefined {
     const still = stillChecksum(raw);
     const timed = isTimedChecksum(raw.checksum);
     if (timed !== hasTiming(raw)) return undefined;
-    const sum = hasTiming(raw)
-      ? timedChecksum(new Checksum(unguarded(still, raw)), raw.id, raw.value, markIn(raw), raw)
-      : guarded(unguarded(still, raw), raw.id, raw.value);
+    if (!timed && (raw.carry ?? null) !== null) return undefined;
+    const sum = hasTiming(raw) ? timedSum(still, raw) : guarded(unguarded(still, raw), raw.id, raw.value);
     return sum === Number(raw.checksum) && (!timed || areReadable(raw)) ? still : undefined;
   } catch {
     return undefined; // A column of another type than was written: damaged as well.
@@ -154,19 +161,12 @@ export function unguarded(still: number, raw: RawRow): number {
   return new Checksum(still).int64(raw.value).int64(raw.revision).int64(raw.update_ms).value;
 }
 
-function markIn(raw: RawRow & TimingColumns): number {
-  return markOf(Number(raw.update_ms), restOf(raw.idle_ttl_ms ?? null, raw));
-}
-
-/** The checksum of a whole row with timing, as it is stored. @param sum  over all of the row but that */
-function timedChecksum(
-  sum: Checksum,
-  id: bigint,
-  value: bigint,
-  mark: number,
-  timing: TimingColumns,
-): number {
-  return guardedTimed(sumTiming(sum, timing).value, id, value, mark);
+/** The checksum of a whole row with timing, as it is stored. */
+function timedSum(still: number, raw: RawRow & TimingColumns): number {
+  const { carry = null } = raw;
+  const sum = sumCarry(sumTiming(new Checksum(unguarded(still, raw)), raw), carry);
+  const mark = markOf(Number(raw.update_ms), restOf(raw.idle_ttl_ms ?? null, raw), remainderOf(carry));
+  return guardedTimed(sum.value, raw.id, raw.value, mark);
 }
 
 /** What counting does not change of a row. */
@@ -214,13 +214,15 @@ export function rowChecksum(
   return guarded(new Checksum(still).int64(value).number(revision).number(updateTime).value, id, value);
 }
 
-/** The same of a counter that has a timing. */
+/** The same of a counter that has a timing. @param carry  of its count; undefined without a refill */
 export function timedRowChecksum(
   still: number,
   id: bigint,
   { value, revision, updateTime }: Count,
-  { columns, rest }: StoredTiming,
+  { words, rest }: StoredTiming,
+  carry: number | null | undefined,
 ): number {
   const sum = new Checksum(still).int64(value).number(revision).number(updateTime);
-  return timedChecksum(sum, id, value, markOf(updateTime, rest), columns);
+  for (let i = 0; i < words.length; i++) sum.word(words[i]!);
+  return guardedTimed(sumCarryNumber(sum, carry).value, id, value, markOf(updateTime, rest, carry));
 }

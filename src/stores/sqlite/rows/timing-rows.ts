@@ -4,15 +4,16 @@ import type { Counter, Timing } from "../../../core/counter.ts";
 import { reduced } from "../../../core/refill.ts";
 import { fullTimeOf } from "../../../core/timing.ts";
 import type { Checksum } from "../../shared/checksum.ts";
-import { GUARD, isPlainSql, TIMED } from "./guard.ts";
+import { markOfCarry, refillIn } from "./carry.ts";
 import { type SettingColumns, TIME_SETTINGS } from "./setting-columns.ts";
 
-/** The columns of `timings` beside the settings: a Timing, and what SQL reckons values by. */
+/** The columns of `timings` beside the settings: a Timing, but for what the count has of it, and what SQL reckons values by. */
 export interface TimingColumns {
   readonly window_start_ms: bigint | null;
   readonly window_end_ms: bigint | null;
+  /** NULL at initial, without a refill, and where the count has a carry: see carry.ts. */
   readonly refill_ms: bigint | null;
-  /** NULL without a refill. */
+  /** NULL without a refill, and where the count has a carry. */
   readonly refill_carry: bigint | null;
   readonly due_ms: bigint | null;
   /** As in `counters`. */
@@ -20,7 +21,7 @@ export interface TimingColumns {
   /** Of the reduced refill. */
   readonly refill_amount: bigint | null;
   readonly refill_every: bigint | null;
-  /** When the value is at initial by the refill; NULL when it is, or has none. */
+  /** When the value is at initial by the refill; NULL when it is, has none, or the count has a carry. */
   readonly full_ms: bigint | null;
 }
 
@@ -37,19 +38,25 @@ const MOVING = [
 /** A row of `timings`. */
 export type TimingRow = { readonly id: bigint } & TimingColumns & Partial<SettingColumns>;
 
-/** The columns of a counter that time does something to. */
-function toTimingColumns({ initial, refill }: TimedSettings, value: bigint, timing: Timing): TimingColumns {
+/** The columns of a counter that time does something to. @param carries  whether its count says where its refill is */
+function toTimingColumns(
+  { initial, refill }: TimedSettings,
+  value: bigint,
+  timing: Timing,
+  carries: boolean,
+): TimingColumns {
   const { amount, every } = refill === undefined ? NO_REFILL : reduced(refill);
+  const here = refill !== undefined && !carries;
   return {
     window_start_ms: ms(timing.windowStart),
     window_end_ms: ms(timing.windowEnd),
-    refill_ms: ms(timing.refillTime),
-    refill_carry: refill === undefined ? null : timing.refillCarry,
+    refill_ms: here ? ms(timing.refillTime) : null,
+    refill_carry: here ? timing.refillCarry : null,
     due_ms: ms(timing.due),
     initial_value: initial,
     refill_amount: amount,
     refill_every: every,
-    full_ms: refill === undefined ? null : ms(fullTimeOf({ value, initial, refill, timing })),
+    full_ms: here ? ms(fullTimeOf({ value, initial, refill, timing })) : null,
   };
 }
 
@@ -60,32 +67,80 @@ function ms(time: number | undefined): bigint | null {
 }
 
 /**
- * What is stored of a timing, with what goes into the checksum of its counter's count and does not move with that: made
- * once for a window or an idle TTL, within which counting changes nothing of it.
+ * What is stored of a timing beside its count, with what of it goes into the checksum and the mark of that: made once, for
+ * counting changes nothing of it within a window, by an idle TTL, or where the count says where a refill is.
  */
 export interface StoredTiming {
-  readonly of: Timing;
   readonly columns: TimingColumns;
-  /** See `markOf`. */
+  /** Of the timing. */
+  readonly windowStart: number | undefined;
+  readonly windowEnd: number | undefined;
+  readonly due: number | undefined;
+  /** Whether the count says where the refill is. */
+  readonly carries: boolean;
+  /** What `sumTiming` takes in. */
+  readonly words: Int32Array;
+  /** See `restOf`. */
   readonly rest: number;
 }
 
-/** @param value  the counter's, with that timing */
-export function toStoredTiming(settings: TimedSettings, value: bigint, timing: Timing): StoredTiming {
-  const columns = toTimingColumns(settings, value, timing);
-  return { of: timing, columns, rest: restOf(settings.idleTtlMs ?? null, columns) };
+/**
+ * @param value  the counter's, with that timing
+ * @param carry  what its count has: undefined without a refill
+ */
+export function toStoredTiming(
+  settings: TimedSettings,
+  value: bigint,
+  timing: Timing,
+  carry: number | null | undefined,
+): StoredTiming {
+  const carries = typeof carry === "number";
+  const columns = toTimingColumns(settings, value, timing, carries);
+  return storedTiming(columns, settings.idleTtlMs ?? null, timing, carries);
+}
+
+/** The same of a row that was read. */
+export function readTiming(
+  row: TimingColumns & { readonly idle_ttl_ms?: bigint | null; readonly carry?: bigint | null },
+  timing: Timing,
+): StoredTiming {
+  const columns = Object.fromEntries(COLUMNS.map((column) => [column, row[column]]));
+  const carries = (row.carry ?? null) !== null;
+  return storedTiming(columns as unknown as TimingColumns, row.idle_ttl_ms ?? null, timing, carries);
+}
+
+function storedTiming(
+  columns: TimingColumns,
+  idleTtlMs: bigint | null,
+  { windowStart, windowEnd, due }: Timing,
+  carries: boolean,
+): StoredTiming {
+  const words = wordsOf(columns);
+  return { columns, windowStart, windowEnd, due, carries, words, rest: restOf(idleTtlMs, columns) };
+}
+
+/** Whether what is stored of a timing is that of this one, with this carry in its count. */
+export function isStoredAs(
+  stored: StoredTiming,
+  { windowStart, windowEnd, due }: Timing,
+  carry: number | null | undefined,
+): boolean {
+  if (carry === null || stored.carries !== (carry !== undefined)) return false;
+  return stored.due === due && stored.windowStart === windowStart && stored.windowEnd === windowEnd;
 }
 
 type TimedSettings = Pick<Counter, "initial" | "refill" | "idleTtlMs">;
 
-/** The Timing that columns say. */
-export function toTiming(columns: TimingColumns): Timing {
+/** The Timing that columns say, with those of the count. */
+export function toTiming(columns: TimingColumns, carry: bigint | null, updateMs: bigint): Timing {
   const time = (column: bigint | null) => (column === null ? undefined : Number(column));
+  const here = { refillTime: time(columns.refill_ms), refillCarry: columns.refill_carry ?? 0n };
+  const { refillTime, refillCarry } = carry === null ? here : refillIn(carry, updateMs);
   return {
     windowStart: time(columns.window_start_ms),
     windowEnd: time(columns.window_end_ms),
-    refillTime: time(columns.refill_ms),
-    refillCarry: columns.refill_carry ?? 0n,
+    refillTime,
+    refillCarry,
     due: time(columns.due_ms),
   };
 }
@@ -104,6 +159,17 @@ export function sumTiming(sum: Checksum, columns: TimingColumns): Checksum {
   return sum;
 }
 
+/** What that takes in, word by word. */
+function wordsOf(columns: TimingColumns): Int32Array {
+  const words: number[] = [];
+  for (let i = 0; i < COLUMNS.length; i++) {
+    const stored = columns[COLUMNS[i]!];
+    if (stored === null) continue;
+    words.push(i + 1, Number(BigInt.asIntN(32, stored)), Number(BigInt.asIntN(32, stored >> 32n)));
+  }
+  return Int32Array.from(words);
+}
+
 /**
  * What the guard of a count has of all that SQL reckons its value by: a remainder by a number that no power of two is a
  * multiple of, so that one flipped bit is always noticed. At least so much that a count whose checksum lost the bit which
@@ -111,9 +177,13 @@ export function sumTiming(sum: Checksum, columns: TimingColumns): Checksum {
  *
  * @param updateMs  a remainder by `MARK` will do
  * @param rest      of all the others: see `restOf`
+ * @param carry     of the count; a remainder by `MARK` will do
  */
-export function markOf(updateMs: number, rest: number): number {
-  return MARK_MIN + (((((updateMs % MARK) + rest) % MARK) + MARK) % MARK);
+export function markOf(updateMs: number, rest: number, carry: number | null | undefined): number {
+  // A double's % is slow. This is as exact for whole numbers below 2^53, up to a multiple of MARK; the rest are small numbers.
+  const ofUpdate = (updateMs - Math.floor(updateMs / MARK) * MARK) | 0;
+  const sum = (ofUpdate + rest + markOfCarry(carry, MARK)) | 0;
+  return MARK_MIN + (((sum % MARK) + MARK) % MARK);
 }
 
 /** The sum of the remainders of all that a mark is made from, but the time of the change. */
@@ -123,11 +193,16 @@ export function restOf(idleTtlMs: bigint | null, columns: TimingColumns): number
   return rest;
 }
 
+/** Of a carry that may be of any size, what will do for markOf. */
+export function remainderOf(carry: bigint | null): number | null {
+  return carry === null ? null : Number(carry % MARK_BIG);
+}
+
 function remainder(column: bigint | null): number {
   return column === null ? ABSENT : Number(column % MARK_BIG);
 }
 
-const MARKED = [
+export const MARKED = [
   "initial_value",
   "window_end_ms",
   "full_ms",
@@ -136,60 +211,11 @@ const MARKED = [
   "refill_amount",
   "refill_every",
 ] as const;
-const MARK = 16_373;
+export const MARK = 16_373;
 const MARK_BIG = BigInt(MARK);
-const MARK_MIN = 7;
+export const MARK_MIN = 7;
 /** Stands for NULL, which is not to pass for 0. */
-const ABSENT = 5;
-
-/** The same in SQL. */
-function markSql(updateMs: string): string {
-  const parts = MARKED.map((column) => `coalesce(timing.${column}, ${ABSENT}) % ${MARK}`);
-  const rest = [`${updateMs} % ${MARK}`, `coalesce(timing.idle_ttl_ms, ${ABSENT}) % ${MARK}`, ...parts].join(
-    " + ",
-  );
-  return `${MARK_MIN} + ((${rest}) % ${MARK} + ${MARK}) % ${MARK}`;
-}
-
-/** The columns of a count in SQL. */
-interface CountSql {
-  readonly id: string;
-  readonly value: string;
-  readonly updateMs: string;
-  readonly checksum: string;
-}
-
-/** Joins its timing to a count that has one. */
-export function timingOf({ id, checksum }: CountSql): string {
-  return `LEFT JOIN timings AS timing ON timing.id = iif(${isPlainSql(checksum)}, NULL, ${id})`;
-}
-
-/**
- * The value of a count as of $now, as `present` has it, in SQL: NULL when the counter has expired. No product overflows,
- * for between $now and full_ms a refill moves the value by less than from one bound to the other.
- */
-export function presentedSql({ value, updateMs, checksum }: CountSql): string {
-  const come =
-    "(($now - timing.refill_ms) * timing.refill_amount + timing.refill_carry) / timing.refill_every";
-  return `CASE WHEN ${isPlainSql(checksum)} THEN ${value}
-    WHEN ${updateMs} + timing.idle_ttl_ms <= $now THEN NULL
-    WHEN timing.window_end_ms <= $now OR timing.full_ms <= $now THEN timing.initial_value
-    WHEN timing.refill_ms < $now THEN ${value} + iif(${value} > timing.initial_value, -1, 1) * (${come})
-    ELSE ${value} END`;
-}
-
-/**
- * By how much the guard of a count is another than that of the value as of $now would be, in SQL; 0 for a count that time
- * does nothing to. A REAL where the timing is missing: then the sum is one, too.
- */
-export function guardShiftSql(count: CountSql, presented: string): string {
-  const { value, updateMs, checksum } = count;
-  const shift = `${value} % ${GUARD} - coalesce(${presented} % ${GUARD}, 0) + ${markSql(updateMs)} - ${TIMED} + 0 * timing.id`;
-  return `iif(${isPlainSql(checksum)}, 0, coalesce(${shift}, 0.5))`;
-}
-
-/** A time of which everything is as it is stored. */
-export const AS_STORED = -(2n ** 63n);
+export const ABSENT = 5;
 
 /** Reads timings. For any connection. */
 export class TimingReader {

@@ -257,4 +257,12 @@ export const MIGRATIONS: readonly Migration[] = [
   ) WITHOUT ROWID, STRICT;
   `,
   },
+  {
+    about: "where a refill is, beside the value that it moves with",
+    sql: `
+  -- Of a counter with a refill: see carry.ts. NULL of all others, and where timings has it.
+  ALTER TABLE counts ADD COLUMN carry INTEGER;
+  ALTER TABLE recent_counts ADD COLUMN carry INTEGER;
+  `,
+  },
 ];

@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { fits } from "../../shared/checksum.ts";
 import { guarded } from "../rows/guard.ts";
-import { type RawRow, rowOf, stillChecksum, stillColumns, unguarded } from "../rows/rows.ts";
+import { COUNT_AT_FIRST, type RawRow, rowOf, stillChecksum, stillColumns, unguarded } from "../rows/rows.ts";
 import { STILL_AT_FIRST } from "../rows/setting-columns.ts";
 
 /**
@@ -11,7 +11,7 @@ import { STILL_AT_FIRST } from "../rows/setting-columns.ts";
 export function sealCounts(db: Database): void {
   const rows = db
     .prepare<[bigint], RawRow>(
-      `${rowOf(stillColumns(STILL_AT_FIRST))} WHERE counters.id > ? ORDER BY counters.id LIMIT 1000`,
+      `${rowOf(stillColumns(STILL_AT_FIRST), COUNT_AT_FIRST)} WHERE counters.id > ? ORDER BY counters.id LIMIT 1000`,
     )
     .safeIntegers(true);
   const seals = ["counts", "recent_counts"].map((table) =>

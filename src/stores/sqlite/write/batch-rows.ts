@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { CORRUPT, keysToFind, type Loaded, requestKeys, type Save, touchedBy } from "../../../core/batch.ts";
 import type { Batch } from "../../../core/columns.ts";
-import type { Counter, Fixed, FullCounter } from "../../../core/counter.ts";
+import type { Counter, Fixed, FullCounter, Mutable, Timing } from "../../../core/counter.ts";
 import { Verb } from "../../../core/op.ts";
 import type { PolicySet } from "../../../core/policies.ts";
 import { isSettled } from "../../../core/settling.ts";
@@ -202,7 +202,7 @@ export class BatchRows {
       this.#log.deleted(row!.id, name, row!.counter.uid, step.expired || step.op.keepHistory === true);
       if (!step.expired) return undefined;
     } else if (step.fixed === undefined) {
-      this.writes.update(row!, value, revision, updateTime, timing, before.timing);
+      this.writes.update(row!, value, revision, updateTime, timing, before.timing, true);
       return row;
     } else if (row !== undefined)
       return this.writes.updateSettings(row, name, before, step.fixed, step.after);
@@ -223,12 +223,12 @@ export class BatchRows {
   ): void {
     for (const index of changed) {
       const row = rows[index];
-      if (row === undefined) continue;
+      if (row === undefined || made.has(index)) continue;
       const { counter } = row;
       counter.value = values[index]!;
       counter.revision = revisions[index]!;
       counter.updateTime = updateTimes[index]!;
-      if (timings.size !== 0 && timings.has(index)) counter.timing = timings.get(index);
+      if (timings.size !== 0 && timings.has(index)) moveTiming(counter, timings.get(index));
     }
     for (const index of deleted.keys()) this.#cache.delete(names[index]!);
     for (const [index, row] of made) {
@@ -259,6 +259,20 @@ export class BatchRows {
     this.#cache.clear();
     this.writes.counts.reload();
   }
+}
+
+/** In place too, for the same reason: the row's timing is nobody else's. */
+function moveTiming(counter: Mutable<Counter>, to: Timing | undefined): void {
+  const timing = counter.timing as Mutable<Timing> | undefined;
+  if (timing === undefined || to === undefined) {
+    counter.timing = to && { ...to };
+    return;
+  }
+  timing.windowStart = to.windowStart;
+  timing.windowEnd = to.windowEnd;
+  timing.refillTime = to.refillTime;
+  timing.refillCarry = to.refillCarry;
+  timing.due = to.due;
 }
 
 /** What leads to a counter that is due. */

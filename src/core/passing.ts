@@ -3,10 +3,22 @@ import { ChangeKind } from "./change.ts";
 import type { Counter, Timing } from "./counter.ts";
 import type { Drafts } from "./drafts.ts";
 import type { Context } from "./load-save.ts";
-import { isZoneUnknown, present } from "./present.ts";
+import { broughtBack, isZoneUnknown, present } from "./present.ts";
 import type { SettingKey } from "./settings.ts";
 import type { Path } from "./settling.ts";
 import { dueOf, expireTimeOf, isTimed, timingAfter, timingFor } from "./timing.ts";
+
+/**
+ * Write down that a counter is no longer where a clock has left it that was far ahead, whatever becomes of the operation.
+ *
+ * @returns  as it is then
+ */
+export function bringBack(drafts: Drafts, index: number, stored: Counter, context: Context): Counter {
+  const timing = broughtBack(stored, context.now, context.calendar);
+  if (timing === undefined) return stored;
+  drafts.timings.set(index, timing);
+  return drafts.at(index);
+}
 
 /**
  * Take over what time has done to a counter before an operation that is accepted.

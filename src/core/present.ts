@@ -40,6 +40,33 @@ export function present<Of extends Counter>(
   return counter.refill === undefined ? counter : refilled(counter, counter.timing, now, into);
 }
 
+/**
+ * Where a counter is in time that a clock has left which was ahead by more than a window or a full refill: as of now, for to
+ * wait until that time comes would freeze a quota for as long. The value stays. Whoever may write writes this down, also
+ * where the operation is refused: else it would be as of each look anew, and a quota that is used up would stay so.
+ *
+ * @returns  undefined where no clock was
+ */
+export function broughtBack(
+  counter: Counter,
+  now: number,
+  calendar: Calendar | undefined,
+): Timing | undefined {
+  const { timing, window, refill } = counter;
+  if (timing === undefined) return undefined;
+  const { windowStart, windowEnd, refillTime } = timing;
+  if (windowEnd !== undefined) {
+    const span = windowStart! - now <= windowEnd - windowStart! ? undefined : spanAt(window!, now, calendar!);
+    return span && { ...timing, windowStart: span.start, windowEnd: span.end, due: dueOf(counter, span.end) };
+  }
+  if (refill === undefined || refillTime === undefined || now >= refillTime) return undefined;
+  return refillTime - now <= fullRefillMs(counter) ? undefined : { ...timing, refillTime: now };
+}
+
+function withTiming<Of extends Counter>(counter: Of, timing: Timing | undefined): Of {
+  return timing === undefined ? counter : { ...counter, timing };
+}
+
 /** Those of some counters that there are as of now, and as they are. */
 export function presentAll<Of extends Counter>(
   counters: Iterable<Of>,
@@ -61,18 +88,11 @@ export function isZoneUnknown({ timing }: Pick<Counter, "timing">, now: number):
 
 /** A window only rolls forward; what zone data newer than the stored end say holds from there on. */
 function inWindow<Of extends Counter>(counter: Of, timing: Timing, now: number, calendar: Calendar): Of {
-  const start = timing.windowStart!;
   const end = timing.windowEnd!;
-  const ended = now >= end;
-  if (!ended && start - now <= end - start) return counter;
+  if (now < end) return withTiming(counter, broughtBack(counter, now, calendar));
   const span = spanAt(counter.window!, now, calendar);
   if (span === undefined) return counter;
   const { initial } = counter;
-  if (!ended) {
-    // It began under a clock that was far ahead: waiting for that time to come would freeze a quota for as long.
-    const due = dueOf(counter, span.end);
-    return { ...counter, timing: { ...timing, windowStart: span.start, windowEnd: span.end, due } };
-  }
   const rolled = {
     ...counter,
     value: initial,
@@ -92,11 +112,7 @@ function refilled<Of extends Counter>(
   const { value, initial } = counter;
   const { refillTime, refillCarry } = timing;
   if (refillTime === undefined || now === refillTime) return counter;
-  if (now < refillTime) {
-    return refillTime - now <= fullRefillMs(counter)
-      ? counter
-      : { ...counter, timing: { ...timing, refillTime: now } };
-  }
+  if (now < refillTime) return withTiming(counter, broughtBack(counter, now, undefined));
   const above = value > initial;
   const far = above ? value - initial : initial - value;
   const come = comeIn(counter.refill!, now - refillTime, refillCarry, far);

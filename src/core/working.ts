@@ -8,7 +8,7 @@ import { attach, cannotFollow, isShadow, POLICIES_DAMAGED, pathFor, policyFor } 
 import { isInTheWay, isVerdict, type Limited, limitState } from "./limits.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
-import { begin, expireIfPassed, follow, move, settle, takeOver } from "./passing.ts";
+import { begin, bringBack, expireIfPassed, follow, move, settle, takeOver } from "./passing.ts";
 import { present } from "./present.ts";
 import { DEFAULTS, FOLLOWED_KEYS, type SettingKey, type Settings } from "./settings.ts";
 import { isTimed } from "./timing.ts";
@@ -219,7 +219,8 @@ export class Working {
     const name = this.#loaded.counterOf[i]!;
     if (this.#loaded.counters[name] === CORRUPT) return { code: "ROW_CORRUPT" };
     let index = drafts.latest(name);
-    const stored = drafts.exists[index] === 0 ? undefined : drafts.at(index);
+    let stored = drafts.exists[index] === 0 ? undefined : drafts.at(index);
+    if (stored?.timing !== undefined) stored = bringBack(drafts, index, stored, context);
     const path = stored?.policy === undefined ? undefined : pathFor(drafts, index, op, stored, context);
     const counter =
       path !== undefined

@@ -152,6 +152,37 @@ function taking(it_: It): void {
   });
 
   it_(
+    "what was used up under a clock far ahead comes back when it is told to, once the clock is right",
+    async (opened) => {
+      const AHEAD = 366 * 24 * 60 * MINUTE;
+      const { store } = opened;
+      const bucket = { min: 0n, max: 9n, value: 9n, refill: { amount: 1n, everyMs: 7_000 } };
+      await opened.jump(AHEAD);
+      await apply(store, create("q", quota(opened, { value: 5n })));
+      await apply(store, create("alone", quota(opened, { value: 5n })));
+      await apply(store, create("b", bucket));
+      await opened.jump(-AHEAD);
+      for (let n = 0; n < 2; n++) {
+        const { verdicts } = await taken(store, [take("q"), take("b")]);
+        expect(verdicts!.map(({ allowed }) => allowed)).toEqual([false, false]);
+        expect(await apply(store, increment("alone"))).toMatchObject({ code: "ABOVE_MAX" });
+        const [q, b] = verdicts!.map(({ limit }) => limit!.retryAfterMs!);
+        await opened.pass(b!);
+        expect(short((await taken(store, [take("b")])).verdicts)).toEqual([[true, 0n]]);
+        await opened.pass(q! - b!);
+        expect(short((await taken(store, [take("q", 5n)])).verdicts)).toEqual([[true, 0n]]);
+        expect(await apply(store, increment("alone", 5n))).toEqual({
+          value: 5n,
+          previous: 0n,
+          revision: 3 + 2 * n,
+        });
+        await apply(store, set("b", 9n));
+      }
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_(
     "what is forgotten when it is idle has room again then, if the take would make it anew",
     async (opened) => {
       const { store } = opened;

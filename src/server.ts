@@ -1,18 +1,26 @@
 import { type Address, type Config, isLoopback, limitsOf } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { seldom } from "./core/seldom.ts";
+import { judgeStart } from "./server/judged.ts";
 import { toListenError } from "./server/listen-failure.ts";
 import { followLog } from "./server/log-followed.ts";
-import { openCertificateOf, openGuardOf, openStoreOf, openTracingOf } from "./server/opening.ts";
-import { ArchiveWatch, startArchiveWatch } from "./service/archive-watch.ts";
-import { Backups, startBackups } from "./service/backups.ts";
+import {
+  archiveOf,
+  backupsOf,
+  openCertificateOf,
+  openGuardOf,
+  openStoreOf,
+  openTracingOf,
+} from "./server/opening.ts";
+import { startArchiveWatch } from "./service/archive-watch.ts";
+import { startBackups } from "./service/backups.ts";
 import { CommitMeter } from "./service/commit-meter.ts";
 import { commitsTold } from "./service/commits-told.ts";
 import { tellingOfDamage } from "./service/damage.ts";
 import { startMaintenance } from "./service/maintenance.ts";
 import { measureReadiness, type Readiness, watchReadiness } from "./service/readiness.ts";
 import { ServerState } from "./service/server-state.ts";
-import type { Store, StoreTraits } from "./service/store.ts";
+import type { StoreTraits } from "./service/store.ts";
 import { Verifications } from "./service/verifications.ts";
 import { DEFAULT_WRITER_LIMITS, Writer, type WriterLimits } from "./service/writer.ts";
 import { ZoneCalendar } from "./stores/shared/calendar.ts";
@@ -97,6 +105,7 @@ export async function startServer(
     if (traced !== undefined) opened.push(traced); // Ends when all that is traced has.
     const { metrics } = telemetry;
     if (certificate !== undefined) opened.push(forgetting(certificate.measure(metrics)));
+    const rootKey = await judgeStart(config);
 
     const warned = [...about.warnings];
     const store = await openStoreOf(config, clock, telemetry.metrics, (detail) => {
@@ -104,7 +113,12 @@ export async function startServer(
       warned.push(detail);
       if (warned.length > WARNINGS_MAX) warned.shift();
     });
-    opened.push({ close: () => store.close() });
+    let inVain = true; // Until it is used.
+    opened.push({ close: () => (inVain && store.discard !== undefined ? store.discard() : store.close()) });
+    const guarding = await openGuardOf(config, store, clock, telemetry, rootKey);
+    opened.push({ close: () => guarding.close() });
+    const { guard } = guarding;
+    inVain = false;
     const backups = backupsOf(config, store, clock, telemetry);
     if (backups !== undefined) opened.push(startBackups(backups));
     const archive = archiveOf(store, backups, clock, telemetry);
@@ -112,10 +126,6 @@ export async function startServer(
 
     const verifications = store.verifying && new Verifications(store.verifying);
     if (verifications !== undefined) opened.push({ close: () => verifications.close() });
-
-    const guarding = await openGuardOf(config, store, clock, telemetry);
-    opened.push({ close: () => guarding.close() });
-    const { guard } = guarding;
 
     const following = followLog(store, telemetry, clock);
     opened.push(following);
@@ -263,24 +273,6 @@ function callsLoggedBy({ logLevel, accessLogRatio, slowCallLogMs }: Config): Cal
 
 interface Closable {
   readonly close: (graceMs: number) => Promise<void>;
-}
-
-function backupsOf(
-  { backupDir: dir, backupEveryMs: everyMs, backupKeep: keep, backupRate: bytesPerSecond }: Config,
-  { backups }: Store,
-  clock: Clock,
-  telemetry: Telemetry,
-): Backups | undefined {
-  return backups && new Backups(backups, { dir, everyMs, keep, bytesPerSecond }, clock, telemetry);
-}
-
-function archiveOf(
-  { archive }: Store,
-  backups: Backups | undefined,
-  clock: Clock,
-  telemetry: Telemetry,
-): ArchiveWatch | undefined {
-  return archive && backups && new ArchiveWatch(archive, backups, clock, telemetry);
 }
 
 function forgetting(forget: () => void): Closable {

@@ -13,7 +13,8 @@ export type Kept = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 /**
  * The key that goes with each call, and whom the server takes its holder for.
  *
- * A server that does not ask who calls is asked once who that is, says so, and nothing of this is seen.
+ * Of a server that does not ask who calls nothing of this is seen. One that its page knows for such is not asked who that is,
+ * until it does.
  */
 export class Caller implements KeyHolder {
   /** Undefined: nobody asks, or it is not known yet. */
@@ -41,6 +42,7 @@ export class Caller implements KeyHolder {
   #lookedAt = Number.NEGATIVE_INFINITY;
   #transport: Transport | undefined;
   #baseUrl = "";
+  #asksWhoCalls = true;
 
   constructor(kept: Kept) {
     this.#kept = kept;
@@ -77,10 +79,12 @@ export class Caller implements KeyHolder {
    *
    * @param transport  has the interceptor
    * @param baseUrl    where the transport leads, with a / at its end
+   * @param asksWhoCalls  false: it asks nobody, so that its answer would be an error
    */
-  async open(transport: Transport, baseUrl: string): Promise<void> {
+  async open(transport: Transport, baseUrl: string, asksWhoCalls = true): Promise<void> {
     this.#transport = transport;
     this.#baseUrl = baseUrl;
+    this.#asksWhoCalls = asksWhoCalls;
     if (this.#key !== undefined) void this.#load();
     await this.#look();
   }
@@ -134,9 +138,11 @@ export class Caller implements KeyHolder {
 
   #hear(problem: Problem): void {
     if (isForTheKey(problem)) {
+      this.#asksWhoCalls = true; // By now.
       this.#wanted.value = problem;
       if (!this.#declined) this.ask();
     } else if (problem.reason === "PERMISSION_DENIED") {
+      this.#asksWhoCalls = true;
       void this.#look(); // What it may do has changed, perhaps.
     }
   }
@@ -144,7 +150,12 @@ export class Caller implements KeyHolder {
   async #look(): Promise<void> {
     const now = performance.now();
     const transport = this.#transport;
-    if (transport === undefined || (this.#who.value !== undefined && now - this.#lookedAt < AGAIN_MS)) return;
+    if (
+      transport === undefined ||
+      !this.#asksWhoCalls ||
+      (this.#who.value !== undefined && now - this.#lookedAt < AGAIN_MS)
+    )
+      return;
     this.#lookedAt = now;
     const key = this.#key;
     const who = await this.#ask(key, { timeoutMs: AGAIN_MS }).catch(() => undefined);

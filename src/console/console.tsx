@@ -9,20 +9,27 @@ import { prepareSoon } from "./later.tsx";
 import { PageView } from "./page.tsx";
 import "./style.css";
 
+/** What is known of a server before it is asked. */
+export interface Known {
+  /** Where it is, with a / at its end. */
+  readonly baseUrl: string;
+  /** False: it asks nobody who they are. */
+  readonly asksWhoCalls: boolean;
+}
+
 /**
  * Show the counters of a server, and keep up with them.
  *
- * @param baseUrl  where the server is, with a / at its end
  * @param connect  makes a transport to it
  */
 export function openConsole(
   root: Element,
-  baseUrl: string,
+  { baseUrl, asksWhoCalls }: Known,
   connect: (interceptors: Interceptor[]) => Transport,
 ): void {
   const caller = new Caller(tabStorage());
   const transport = connect([caller.interceptor]);
-  void caller.open(transport, baseUrl);
+  void caller.open(transport, baseUrl, asksWhoCalls);
   const counters = new Counters({
     client: createClient(CounterService, transport),
     newRequestId: () => v7(),

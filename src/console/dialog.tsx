@@ -232,6 +232,3 @@ export function OnlyIfUnchanged({ checked }: { checked: Signal<boolean> }) {
     </label>
   );
 }
-
-/** What a field of a count says about what cannot be one. */
-export const NOT_A_COUNT = "A whole number, with commas between thousands or without: 1,000.";

@@ -106,7 +106,7 @@ function Plotted({ seen, at, chosen }: { seen: Seen; at: Signal<number | undefin
     plots.current = made;
     return () => made.close();
   }, [range, at]);
-  useEffect(() => plots.current?.draw(drawnOf(points)), [points]);
+  useEffect(() => plots.current?.draw(drawnOf(seen)), [seen]);
   const goTo = (index: number) => {
     at.value = Math.min(Math.max(index, 0), last);
     plots.current?.mark(at.value);

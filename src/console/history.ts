@@ -18,6 +18,8 @@ export type Range = keyof typeof RANGES;
 /** The points of a range, in order. */
 export interface Seen {
   readonly range: Range;
+  /** When it was asked for; the range ends there. */
+  readonly asOf: Date;
   readonly points: readonly Point[];
 }
 
@@ -44,14 +46,15 @@ export class Histories {
   /** What became of a counter up to now; steps go by the clocks of the person who looks. */
   async read(name: string, range: Range, signal: AbortSignal): Promise<Seen> {
     const { ms, stepMs } = RANGES[range];
+    const asOf = new Date();
     const request = {
       subject: { case: "name" as const, value: name },
-      start: timestampFromMs(Date.now() - ms),
+      start: timestampFromMs(asOf.getTime() - ms),
       step: { case: "every" as const, value: durationFromMs(stepMs) },
       timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     };
     const { points } = await this.#client.queryHistory(request, { signal, timeoutMs: 10_000 });
-    return { range, points: points.map(toPoint) };
+    return { range, asOf, points: points.map(toPoint) };
   }
 }
 
@@ -68,12 +71,17 @@ function toPoint({ start, end, close, added, removed, rolled, inProgress, gap }:
   };
 }
 
-export function drawnOf(points: readonly Point[]): Drawn {
+/** @param seen  with at least one point */
+export function drawnOf({ range, asOf, points }: Seen): Drawn {
+  const [first, last] = [points[0]!.start.getTime(), points.at(-1)!.end.getTime()];
+  const from = asOf.getTime() - RANGES[range].ms;
   return {
     times: points.map(({ start }) => start.getTime() / 1_000),
     values: points.map(({ close }) => Number(close)),
     added: points.map(({ added }) => Number(added) || null),
     removed: points.map(({ removed }) => -Number(removed) || null),
+    end: last / 1_000,
+    span: [Math.min(from, first) / 1_000, Math.max(asOf.getTime(), last) / 1_000],
   };
 }
 

@@ -10,11 +10,11 @@ export function KeyDialog({ caller, counters }: { caller: KeyHolder; counters: C
   const text = useSignal("");
   const checked = useSignal(false);
   const key = text.value.trim();
-  const wrong = checked.value && !/^[!-~]{1,8192}$/.test(key) ? "One line without spaces." : undefined;
+  const wrong = checked.value ? faultOf(key) : undefined;
 
   const submit = async () => {
     checked.value = true;
-    if (!/^[!-~]{1,8192}$/.test(key)) return;
+    if (faultOf(key) !== undefined) return;
     await changes.make(({ signal, timeoutMs }) => caller.give(key, { signal, timeoutMs }));
   };
 
@@ -47,3 +47,11 @@ export function KeyDialog({ caller, counters }: { caller: KeyHolder; counters: C
     </Dialog>
   );
 }
+
+/** Where it could be no key, whatever the server has. */
+function faultOf(key: string): string | undefined {
+  if (!/^[!-~]+$/.test(key)) return "One line without spaces.";
+  return key.length > KEY_LENGTH_MAX ? "It is too long to be a key." : undefined;
+}
+
+const KEY_LENGTH_MAX = 8_192;

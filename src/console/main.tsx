@@ -3,6 +3,7 @@ import { openConsole } from "./console.tsx";
 
 // Relative to the page, so that a proxy may give Tally a path of its own.
 const baseUrl = new URL(".", location.href).href;
-openConsole(document.querySelector("#console")!, baseUrl, (interceptors) =>
+const auth = document.querySelector<HTMLMetaElement>('meta[name="tally-auth"]')?.content;
+openConsole(document.querySelector("#console")!, { baseUrl, asksWhoCalls: auth !== "off" }, (interceptors) =>
   createConnectTransport({ baseUrl, interceptors }),
 );

@@ -117,7 +117,7 @@ export function PageView({ counters, caller, transport }: PageProps) {
         <h1 tabIndex={-1}>Counters</h1>
         <div class="toolbar">
           <Search counters={counters} />
-          <Step text={stepText} invalid={step.value === undefined} />
+          <Step text={stepText} />
           <button
             type="button"
             class="primary"

@@ -11,6 +11,10 @@ export interface Drawn {
   readonly added: readonly (number | null)[];
   /** The same, as numbers below 0: it hangs down. */
   readonly removed: readonly (number | null)[];
+  /** When the last point ends. */
+  readonly end: number;
+  /** What is shown of time: from when, and until when. */
+  readonly span: readonly [from: number, to: number];
 }
 
 /** Plots in an element, as wide as it is, in the page's colours by day and by night. */
@@ -19,6 +23,9 @@ export class Plots {
   readonly #moved: uPlot;
   readonly #watching: ResizeObserver;
   readonly #colours = matchMedia("(prefers-color-scheme: dark)");
+  /** How many points there are, which is one less than what is drawn: the last one lasts. */
+  #points = 0;
+  #span: Drawn["span"] = [0, 1];
   readonly #redraw = () => {
     for (const plot of this.#both) plot.redraw();
   };
@@ -38,20 +45,27 @@ export class Plots {
       title,
       width: Math.max(root.clientWidth, 1),
       height,
-      series: [{}, ...series.map((each) => ({ ...each, points: { show: false } }))],
+      series: [{}, ...series.map((each) => ({ points: { show: false }, ...each }))],
+      scales: { x: { range: () => [...this.#span] } }, // Whatever there is of it: of one point nothing could be told.
       axes: [
         { ...axis(), size: 28, space: 72, ...times },
         { ...axis(), ...COUNTS },
       ],
       legend: { show: false },
       cursor: { sync: { key: sync.key }, drag: { x: false, y: false }, y: false, points: { show: false } },
-      hooks: { setCursor: [({ cursor: { idx } }) => void (idx != null && onPoint(idx))] },
+      hooks: {
+        setCursor: [({ cursor: { idx } }) => void (idx != null && onPoint(Math.min(idx, this.#points - 1)))],
+      },
     });
     const accent = () => colour("--accent");
     const stepped = uPlot.paths.stepped!({ align: 1 });
     const bars = uPlot.paths.bars!({ size: [0.8, 24] });
     const bar = (of: () => string): uPlot.Series => ({ stroke: of, fill: of, width: 0, paths: bars });
-    const line = { stroke: accent, fill: () => colour("--accent-soft"), width: 2, paths: stepped };
+    const line: uPlot.Series = {
+      ...{ stroke: accent, fill: () => colour("--accent-soft"), width: 2, paths: stepped },
+      // A line of one step is too short to be seen.
+      points: { show: () => this.#points === 1, filter: () => [0], size: 8, fill: accent },
+    };
     this.#value = new uPlot(
       options("Value", 160, [line], { values: (_, splits) => splits.map(() => "") }),
       [[], []],
@@ -73,9 +87,18 @@ export class Plots {
     this.#colours.addEventListener("change", this.#redraw);
   }
 
-  draw({ times, values, added, removed }: Drawn): void {
-    this.#value.setData([[...times], [...values]]);
-    this.#moved.setData([[...times], [...added], [...removed]]);
+  draw({ times, values, added, removed, end, span }: Drawn): void {
+    this.#points = times.length;
+    this.#span = span;
+    this.#value.setData([
+      [...times, end],
+      [...values, values.at(-1)!],
+    ]);
+    this.#moved.setData([
+      [...times, end],
+      [...added, null],
+      [...removed, null],
+    ]);
   }
 
   /** Mark a point, as the pointer does. */

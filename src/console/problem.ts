@@ -97,14 +97,19 @@ function atField(found: ConnectError, reason: string, { field, requested, min, m
   if (reason === "INVALID_FIELD" && own !== undefined) return own;
   const [violation] = found.findDetails(BadRequestSchema).flatMap(({ fieldViolations }) => fieldViolations);
   const said = violation?.description ?? found.rawMessage;
-  if (field?.startsWith("labels[") && said.includes("have a key"))
-    return "A key is of 1 to 63 small letters, digits, _, . and -.";
+  if (field?.startsWith("labels["))
+    return said.includes("have a key")
+      ? "A key is of 1 to 63 small letters, digits, _, . and -."
+      : "The value is too long: 200 letters at most, of which those with accents count as two or more.";
   return `${said.slice(0, 1).toUpperCase()}${said.slice(1).replace(/\.$/, "")}.`;
 }
 
 /** Where the API speaks of bytes and of other fields by their names. */
 const OWN_WORDS: Readonly<Record<string, string>> = {
   name: "1 to 200 letters, digits and signs without spaces or accents, and no - at the beginning.",
+  prefix: "A name has no spaces or accents, no - at the beginning, and 200 letters at most.",
+  description: "It is too long: 1,000 letters at most, of which those with accents count as two or more.",
+  labels: "32 labels at most.",
   min: "The minimum is above the maximum.",
   max: "The maximum is below the minimum.",
   "window.every": "From 1 second to 366 days.",

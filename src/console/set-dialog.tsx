@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Counters } from "./counters.ts";
-import { Dialog, Field, NOT_A_COUNT, OnlyIfUnchanged, ValueChange, wrongAt } from "./dialog.tsx";
-import { parseCount } from "./numbers.ts";
+import { Dialog, Field, OnlyIfUnchanged, ValueChange, wrongAt } from "./dialog.tsx";
+import { countFault, parseCount } from "./numbers.ts";
 
 interface SetProps {
   readonly counters: Counters;
@@ -44,7 +44,7 @@ export function SetDialog({ counters, name, onClose, onSet }: SetProps) {
         label="New value"
         value={text.value}
         onInput={(typed) => (text.value = typed)}
-        wrong={checked.value && value === undefined ? NOT_A_COUNT : wrongAt(changes)("value")}
+        wrong={(checked.value && countFault(text.value)) || wrongAt(changes)("value")}
         numeric
       />
       <OnlyIfUnchanged checked={unchanged} />

@@ -5,9 +5,9 @@ import {
   type UpdateCounterRequest,
   UpdateCounterRequestSchema,
 } from "../../gen/browser/tally/v1/counter_service_pb.ts";
-import { Choice, Field, NOT_A_COUNT, type WrongAt } from "./dialog.tsx";
+import { Choice, Field, type WrongAt } from "./dialog.tsx";
 import { LabelsField, LabelsForm } from "./labels-field.tsx";
-import { formatCount, parseCount } from "./numbers.ts";
+import { countFault, formatCount, parseCount } from "./numbers.ts";
 import { IdleField, isSame, TimeForm, ValueInTime } from "./time-fields.tsx";
 
 /** The settings, as messages call them. */
@@ -122,6 +122,10 @@ function readBound(text: string): bigint | undefined | "unclear" {
   return text.trim() === "" ? undefined : (parseCount(text) ?? "unclear");
 }
 
+function boundFault(text: string): string | undefined {
+  return text.trim() === "" ? undefined : countFault(text);
+}
+
 /** What differs, as an update_mask names it: a bound that is named and not given is taken away. */
 export function changedPaths(before: Settings, after: Settings): string[] {
   return SETTING_NAMES.filter((name) => !isSameSetting(name, before, after)).map(pathOf);
@@ -169,7 +173,7 @@ const SHOWN: Readonly<Record<SettingName, Shown>> = {
         label={initialLabel}
         value={initial.field.value}
         onInput={(text) => (initial.field.value = text)}
-        wrong={checked.value && initial.read() === undefined ? NOT_A_COUNT : refusal("initial")}
+        wrong={(checked.value && countFault(initial.field.value)) || refusal("initial")}
         numeric
       />
     ),
@@ -269,13 +273,13 @@ function Tick({ of, text }: { of: Signal<boolean>; text: string }) {
 }
 
 function BoundField({ form, refusal, name, label }: FieldsProps & { name: "min" | "max"; label: string }) {
-  const { field, read } = form[name];
+  const { field } = form[name];
   return (
     <Field
       label={label}
       value={field.value}
       onInput={(text) => (field.value = text)}
-      wrong={form.checked.value && read() === undefined ? NOT_A_COUNT : refusal(pathOf(name))}
+      wrong={(form.checked.value && boundFault(field.value)) || refusal(pathOf(name))}
       placeholder="none"
       numeric
     />

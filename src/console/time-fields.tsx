@@ -10,7 +10,7 @@ import {
   WindowSchema,
 } from "../../gen/browser/tally/v1/counter_pb.ts";
 import { Choice, Field, Labelled, type WrongAt } from "./dialog.tsx";
-import { formatCount, parseCount } from "./numbers.ts";
+import { countFault, formatCount, parseCount } from "./numbers.ts";
 import { CALENDAR_WORDS, lengthOf, partsOf, UNITS } from "./times.ts";
 
 type InTime = Pick<Counter, "window" | "refill" | "idleTtl">;
@@ -29,6 +29,11 @@ class LengthForm {
     const { count, unitMs } = partsOf(length);
     this.count.value = formatCount(BigInt(count));
     this.unitMs.value = unitMs;
+  }
+
+  /** What is wrong with it, for the person; undefined when nothing is. */
+  fault(): string | undefined {
+    return countFault(this.count.value, true) ?? (this.read() === undefined ? "It is too long." : undefined);
   }
 
   /** Undefined when it means nothing. */
@@ -204,7 +209,7 @@ function WindowFields({ form, checked, refusal }: TimeProps) {
           label="Time until it starts anew"
           form={form.length}
           from={SECOND.ms}
-          wrong={checked && form.length.read() === undefined ? NOT_A_LENGTH : refusal("window.every")}
+          wrong={(checked && form.length.fault()) || refusal("window.every")}
         />
       )}
       {unit !== "length" && (
@@ -240,7 +245,7 @@ function WindowFields({ form, checked, refusal }: TimeProps) {
 }
 
 function RefillFields({ form, checked, refusal }: TimeProps) {
-  const wrongAmount = checked && form.readAmount() === undefined ? "A whole number from 1." : undefined;
+  const wrongAmount = (checked && countFault(form.amount.value, true)) || undefined;
   return (
     <div class="in-time">
       <Field
@@ -254,7 +259,7 @@ function RefillFields({ form, checked, refusal }: TimeProps) {
         label="Each"
         form={form.each}
         from={MILLISECOND.ms}
-        wrong={checked && form.each.read() === undefined ? NOT_A_LENGTH : refusal("refill.every")}
+        wrong={(checked && form.each.fault()) || refusal("refill.every")}
       />
     </div>
   );
@@ -267,13 +272,11 @@ export function IdleField({ form, checked, refusal }: TimeProps) {
       label="Delete it when idle for (optional)"
       form={form.idle}
       from={SECOND.ms}
-      wrong={checked && form.idleTtl.read() === undefined ? NOT_A_LENGTH : refusal("idle_ttl")}
+      wrong={(checked && form.idleTtl.read() === undefined && form.idle.fault()) || refusal("idle_ttl")}
       placeholder="never"
     />
   );
 }
-
-const NOT_A_LENGTH = "A whole number from 1.";
 
 interface LengthProps {
   readonly label: string;

@@ -1,6 +1,7 @@
 import { type Signal, useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { Counters } from "./counters.ts";
+import { countFault } from "./numbers.ts";
 import { ProblemText } from "./problem-note.tsx";
 
 /** How long a person pauses before the search follows, in milliseconds. */
@@ -42,7 +43,7 @@ export function Search({ counters }: { counters: Counters }) {
       />
       {problem && (
         <div id="search-problem" class="wrong" role="alert">
-          <ProblemText problem={problem} />
+          {problem.field === "prefix" ? problem.atField : <ProblemText problem={problem} />}
         </div>
       )}
     </search>
@@ -50,7 +51,8 @@ export function Search({ counters }: { counters: Counters }) {
 }
 
 /** How much the buttons of the rows add and subtract. */
-export function Step({ text, invalid }: { text: Signal<string>; invalid: boolean }) {
+export function Step({ text }: { text: Signal<string> }) {
+  const wrong = countFault(text.value, true);
   return (
     <div class="field step">
       <label for="step">Step</label>
@@ -60,15 +62,15 @@ export function Step({ text, invalid }: { text: Signal<string>; invalid: boolean
         inputMode="numeric"
         autocomplete="off"
         value={text.value}
-        aria-invalid={invalid}
-        aria-describedby={invalid ? "step-problem" : undefined}
+        aria-invalid={wrong !== undefined}
+        aria-describedby={wrong && "step-problem"}
         onInput={({ currentTarget }) => {
           text.value = currentTarget.value;
         }}
       />
-      {invalid && (
+      {wrong && (
         <p id="step-problem" class="wrong" role="alert">
-          A whole number from 1.
+          {wrong}
         </p>
       )}
     </div>

@@ -44,6 +44,8 @@ export interface GuardOptions {
   readonly randomBytes: RandomBytes;
   /** The file of the root key; undefined: there is none. */
   readonly rootKeyFile?: string | undefined;
+  /** What was in it, where it was read already: a pipe can be read once. */
+  readonly rootKey?: RootKey | undefined;
   /** Who judges tokens of others, and capability tokens; undefined: there are none. Asked once, with the directory. */
   readonly tokens?: ((now: DirectoryNow) => TokenVerifier) | undefined;
   /** The same of clients' certificates. */
@@ -90,7 +92,8 @@ export interface Guard {
  */
 export async function openGuard(options: GuardOptions): Promise<Guard> {
   const { catalogue, clock, log, rootKeyFile, lookEveryMs = LOOK_EVERY_MS } = options;
-  const rootKey = rootKeyFile === undefined ? undefined : await RootKey.read(rootKeyFile);
+  const rootKey =
+    options.rootKey ?? (rootKeyFile === undefined ? undefined : await RootKey.read(rootKeyFile));
   const current = await CurrentDirectory.open(catalogue, clock, {
     everyMs: lookEveryMs,
     staleMs: STALE_MS,

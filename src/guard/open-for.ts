@@ -14,7 +14,7 @@ import { FormerIds } from "./former-ids.ts";
 import { type Guard, type GuardMode, openGuard } from "./guard.ts";
 import type { RandomBytes } from "./random-id.ts";
 import type { Rate } from "./rate.ts";
-import { RootKeyError } from "./root-key.ts";
+import { RootKey, RootKeyError } from "./root-key.ts";
 import type { OidcIssuer } from "./tokens/oidc-settings.ts";
 
 /** Why a store is not served with these settings: one sentence for the operator. */
@@ -57,6 +57,27 @@ export interface Guarding {
 }
 
 /**
+ * What keeps a store from being guarded as the operator wants it, as far as that is known before the store is opened.
+ *
+ * @param isNew  whether there is no such store yet, so that nobody is kept in it
+ * @returns      the root key, for its file may be a pipe, which can be read once; undefined where there is none
+ * @throws GuardError  as openGuardFor would
+ */
+export async function judgeGuard(
+  { auth, rootKeyFile }: Pick<GuardSettings, "auth" | "rootKeyFile">,
+  shown: string,
+  isNew: boolean,
+): Promise<RootKey | undefined> {
+  if (rootKeyFile === undefined) {
+    if (auth === "required" && isNew) throw nobodyAdministrates(shown);
+    return undefined;
+  }
+  return RootKey.read(rootKeyFile).catch((error: unknown) => {
+    throw error instanceof RootKeyError ? new GuardError(error.message, { cause: error }) : error;
+  });
+}
+
+/**
  * The guard of a store, as the operator wants it. When nobody is asked who they are, it is looked whether somebody is to be.
  *
  * @param shown  the store's URL as it may be shown
@@ -72,6 +93,8 @@ export async function openGuardFor(
     readonly log: Log;
     readonly metrics?: Metrics;
     readonly randomBytes: RandomBytes;
+    /** From judgeGuard, where that was asked. */
+    readonly rootKey?: RootKey | undefined;
   },
 ): Promise<Guarding> {
   const { auth, rootKeyFile, oidc } = settings;
@@ -113,10 +136,14 @@ export async function openGuardFor(
         "version, as the log says, and no other has admin. Restore the store from a backup, run the newer version, or give root-key-file.",
       { isDamage: true },
     );
+  throw nobodyAdministrates(shown);
+}
+
+function nobodyAdministrates(shown: string): GuardError {
   const helps = /^memory:/i.test(shown)
     ? "Give root-key-file: what is in memory begins with no principals each time."
     : `Make an admin with \`tally auth init --store ${shown}\` (of SQLite while no server has it), or give root-key-file.`;
-  throw new GuardError(
+  return new GuardError(
     `auth is required, and nobody could administrate the store ${shown}: it has no principal with admin, and there is no root ` +
       `key. ${helps}`,
   );

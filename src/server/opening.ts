@@ -6,6 +6,9 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import { withoutSecrets } from "../core/secrets.ts";
 import { GuardError, type Guarding, openGuardFor } from "../guard/open-for.ts";
+import type { RootKey } from "../guard/root-key.ts";
+import { ArchiveWatch } from "../service/archive-watch.ts";
+import { Backups } from "../service/backups.ts";
 import type { Store } from "../service/store.ts";
 import type { HistoryOptions } from "../service/store-history.ts";
 import { StartError, storeStartFailure } from "../start-error.ts";
@@ -103,21 +106,51 @@ export async function openStoreOf(
   }
 }
 
-/** Who may call, before anybody can. */
+/**
+ * Who may call, before anybody can.
+ *
+ * @param rootKey  from judgeStart
+ */
 export async function openGuardOf(
   config: Config,
   store: Store,
   clock: Clock,
   telemetry: Telemetry,
+  rootKey: RootKey | undefined,
 ): Promise<Guarding> {
   try {
-    const deps = { clock, randomBytes, ...telemetry };
+    const deps = { clock, randomBytes, rootKey, ...telemetry };
     return await openGuardFor(store, config, withoutSecrets(config.store), deps);
   } catch (error) {
-    if (!(error instanceof GuardError)) throw storeStartFailure(error);
-    const reason = error.isDamage ? "STORE_UNUSABLE" : "CREDENTIALS_UNUSABLE";
-    throw new StartError(reason, error.message, { cause: error });
+    throw toGuardFailure(error);
   }
+}
+
+/** What an operator is told whose store cannot be guarded as they want it; any other error as the store's. */
+export function toGuardFailure(error: unknown): unknown {
+  if (!(error instanceof GuardError)) return storeStartFailure(error);
+  const reason = error.isDamage ? "STORE_UNUSABLE" : "CREDENTIALS_UNUSABLE";
+  return new StartError(reason, error.message, { cause: error });
+}
+
+/** The backups that it makes; undefined of a store of which Tally makes none. */
+export function backupsOf(
+  { backupDir: dir, backupEveryMs: everyMs, backupKeep: keep, backupRate: bytesPerSecond }: Config,
+  { backups }: Store,
+  clock: Clock,
+  telemetry: Telemetry,
+): Backups | undefined {
+  return backups && new Backups(backups, { dir, everyMs, keep, bytesPerSecond }, clock, telemetry);
+}
+
+/** What looks after the archive; undefined where there is none. */
+export function archiveOf(
+  { archive }: Store,
+  backups: Backups | undefined,
+  clock: Clock,
+  telemetry: Telemetry,
+): ArchiveWatch | undefined {
+  return archive && backups && new ArchiveWatch(archive, backups, clock, telemetry);
 }
 
 function historyOf(config: Config): HistoryOptions | undefined {

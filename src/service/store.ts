@@ -196,6 +196,12 @@ export interface Store {
    */
   readonly threadsAnswer?: (() => Promise<unknown>) | undefined;
 
+  /**
+   * Close a store that was opened in vain: what opening made goes again, and what was there stays. For as long as nobody was
+   * answered, and nobody has followed its change log. Undefined where opening leaves nothing that could go.
+   */
+  readonly discard?: (() => Promise<void>) | undefined;
+
   /** Settle what is in flight, release everything. Later calls reject with STORE_UNAVAILABLE. */
   close(): Promise<void>;
 

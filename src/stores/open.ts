@@ -29,6 +29,31 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
 }
 
 /**
+ * Whether a store is none yet, so that opening it makes it. Of one that only its database server could tell of: false.
+ *
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
+ */
+export async function isNewStore(url: string): Promise<boolean> {
+  const scheme = schemeOf(url);
+  if (scheme === "memory:") return true;
+  if (scheme !== "sqlite:") return false;
+  const { isNewSqlite } = await import("./sqlite/looking.ts");
+  return isNewSqlite(url.slice(scheme.length));
+}
+
+/**
+ * Refuse a store in a file that another process has. Nothing is made, and nothing that is there is changed.
+ *
+ * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator
+ */
+export async function assertUnservedStore(url: string): Promise<void> {
+  const scheme = schemeOf(url);
+  if (scheme !== "sqlite:") return;
+  const { assertUnservedSqlite } = await import("./sqlite/looking.ts");
+  await assertUnservedSqlite(url.slice(scheme.length));
+}
+
+/**
  * Look which schema a store has, without changing it; it may be served meanwhile.
  *
  * @throws TallyError STORE_UNAVAILABLE, with one sentence for the operator, also for a store of a newer schema

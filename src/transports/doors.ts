@@ -218,7 +218,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     referenceRoute(isOpen("docs") ? undefined : entry),
     counterMetricsRoute(api, { ...doing, countersMax: limits.metricsCountersMax }),
     metricsRoute(exposition, isOpen("metrics") ? undefined : observerEntry(authorise, log)),
-    consoleRoute(isOpen("page") ? undefined : entry),
+    consoleRoute(isOpen("page") ? undefined : entry, options.authenticates ?? false),
     unknownPathRoute([...api, ...apiStreams]),
   ];
   const shared = grpcListen === undefined;

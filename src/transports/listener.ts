@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type AddressInfo, Server as NetServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, Server as NetServer, type Server, type Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { TLSSocket, Server as TlsServer } from "node:tls";
 import type { Traffic } from "./traffic.ts";
@@ -55,6 +55,27 @@ export interface ListenerLimits {
   readonly firstBytesMs: number;
   /** What is measured of connections. */
   readonly traffic?: Traffic | undefined;
+}
+
+/**
+ * Look whether addresses can be listened on, all at the same time. Who connects meanwhile is hung up on.
+ *
+ * That says nothing for later: another process may take one of them at any time.
+ *
+ * @throws ListenError  of the first that cannot
+ */
+export async function assertFree(addresses: readonly Address[]): Promise<void> {
+  const servers: NetServer[] = [];
+  try {
+    for (const address of addresses) {
+      const server = createServer((socket) => socket.destroy());
+      await listenOn(server, address);
+      servers.push(server);
+    }
+  } finally {
+    for (const server of servers) server.close();
+    await Promise.all(servers.map((server) => once(server, "close")));
+  }
 }
 
 /**
@@ -120,12 +141,7 @@ export async function openListener(
       else for (const accept of http1) accept.call(server, socket);
     });
   });
-  server.listen(address.port, address.host);
-  try {
-    await once(server, "listening");
-  } catch (cause) {
-    throw new ListenError(address, cause as Error);
-  }
+  await listenOn(server, address);
   const closed = new Promise((resolve) => server.once("close", resolve)); // When it accepts none and has none.
   return {
     port: (server.address() as AddressInfo).port,
@@ -160,6 +176,16 @@ export async function openListener(
       }
     },
   };
+}
+
+/** @throws ListenError */
+async function listenOn(server: Server, address: Address): Promise<void> {
+  server.listen(address.port, address.host);
+  try {
+    await once(server, "listening");
+  } catch (cause) {
+    throw new ListenError(address, cause as Error);
+  }
 }
 
 /** The first may look at none. */

@@ -8,9 +8,13 @@ import { Before, goneIn } from "../../src/cli/transfer/before.ts";
 import { Imported, importedLine } from "../../src/cli/transfer/imported.ts";
 import { CallError } from "../../src/client/call-error.ts";
 import { RPC, TallyClient } from "../../src/client/client.ts";
+import { HandClock } from "../support/clock.ts";
 import { folder, serverForTests, tally } from "./cli.ts";
 
 const server = serverForTests();
+/** By a clock that the test moves. */
+const clock = new HandClock();
+const timed = serverForTests(clock);
 const at = (args: readonly string[], input?: string) =>
   tally(args, { env: { TALLY_SERVER: server.address }, ...(input !== undefined && { input }) });
 const json = async (...args: string[]) => JSON.parse((await at([...args, "-o", "json"])).stdout);
@@ -285,6 +289,30 @@ describe("import", () => {
     expect(stderr).toMatch(/^Not imported: line 4: /m);
     expect(code).toBe(EXIT.REFUSED);
     expect((await at(["get", "good", "-o", "value"])).stdout).toBe("1\n");
+  });
+
+  it("begins a refill anew, and takes along what a policy has set, but not that it is followed", async () => {
+    const client = new TallyClient({ server: timed.address });
+    const refill = { amount: 1n, every: { seconds: 20n } };
+    await client.call(RPC.setPolicy, { prefix: "from:", settings: { min: 0n, max: 100n, refill } });
+    await client.call(RPC.setPolicy, { prefix: "to:", settings: { max: 7n } });
+    await client.call(RPC.increment, { name: "from:x", amount: 10n });
+    clock.advance(15_000);
+    const env = { TALLY_SERVER: timed.address };
+    const { stdout } = await tally(["export", "--prefix", "from:"], { env });
+    expect(JSON.parse(stdout)).toMatchObject({ policy: "from:", max: "100" });
+    const ran = await tally(["import", "-"], { env, input: stdout.replaceAll("from:", "to:") });
+    expect(ran).toMatchObject({ code: 0 });
+    const counterOf = async (name: string) => (await client.call(RPC.getCounter, { name })).counter!;
+    const values = async () => [(await counterOf("from:x")).value, (await counterOf("to:x")).value];
+    clock.advance(5_000);
+    expect(await values()).toEqual([9n, 10n]);
+    clock.advance(15_000);
+    expect(await values()).toEqual([9n, 9n]);
+    const made = await counterOf("to:x");
+    expect(made).toMatchObject({ max: 100n, refill });
+    expect(made.policy).toBeUndefined();
+    client.close();
   });
 
   it("puts a prefix before names, and leaves settings to the policy for them", async () => {

@@ -9,6 +9,8 @@ useBrowser();
 
 const INT64_MAX = 2n ** 63n - 1n;
 
+const NO_NAME = "A name has no spaces or accents, no - at the beginning, and 200 letters at most.";
+
 describeWith([BROWSER], "the page", () => {
   it("counts up and down by the step, and says what it came to", async () => {
     await using opened = await open();
@@ -85,9 +87,15 @@ describeWith([BROWSER], "the page", () => {
     await using opened = await open();
     await opened.client.increment({ name: "visits" });
     const page = await visit(opened.door.port);
-    for (const step of ["0", "-1", "1.5", "1,5", "9223372036854775808", "x", ""]) {
+    const [none, large] = ["A whole number from 1.", "It is too large: 9,223,372,036,854,775,807 at most."];
+    const steps = Object.entries({ "0": none, "-1": none, "1.5": none, "1,5": none, x: none, "": none });
+    for (const [step, wrong] of [
+      ...steps,
+      ["9223372036854775808", large],
+      ["1".repeat(80), large],
+    ] as const) {
       await page.getByLabel("Step").fill(step);
-      expect(await page.getByRole("alert").textContent()).toContain("A whole number from 1");
+      await page.getByRole("alert").getByText(wrong, { exact: true }).waitFor();
       await button(page, "visits", "increment").click({ force: true });
     }
     await page.getByLabel("Step").fill("5");
@@ -371,8 +379,16 @@ describeWith([BROWSER], "the page", () => {
     ]);
     await page.getByLabel("Search").fill("nothing");
     await page.locator(".empty p", { hasText: "No name begins with nothing." }).waitFor();
-    await page.getByLabel("Search").fill("två");
-    await page.locator("search").getByRole("alert").getByText("INVALID_FIELD").waitFor();
+    for (const none of ["två", "a b", "-a", "<img src=x onerror=alert(1)>"]) {
+      await page.getByLabel("Search").fill(none);
+      await page.locator("search").getByRole("alert").waitFor();
+      expect(await page.locator("search").getByRole("alert").textContent()).toBe(NO_NAME);
+      expect(await page.getByLabel("Search").getAttribute("aria-invalid")).toBe("true");
+      await page.getByLabel("Search").fill("user");
+      await page.locator("search").getByRole("alert").waitFor({ state: "detached" });
+    }
+    await page.goto(`${new URL("/?prefix=a%20b", page.url())}`);
+    await page.locator("search").getByText(NO_NAME).waitFor();
     await page.getByLabel("Search").fill("");
     await row(page, "user:42").waitFor();
     expect(await page.getByRole("alert").count()).toBe(0);

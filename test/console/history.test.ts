@@ -33,6 +33,34 @@ async function historyOf(page: Page): Promise<void> {
   await page.getByRole("slider").waitFor();
 }
 
+/** Have the page say which texts there are on each canvas. */
+const RECORD_TEXTS = `window.texts = new Map();
+  const { clearRect, fillText } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.clearRect = function (...rest) {
+    texts.set(this.canvas, []);
+    return clearRect.apply(this, rest);
+  };
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+    texts.get(this.canvas)?.push(text);
+    return fillText.call(this, text, ...rest);
+  }`;
+/** "14:05" or "Mon 30". */
+const TIMES_DRAWN = `[...texts.values()].flat().filter((text) => /^(\\d\\d:\\d\\d|[A-Z][a-z]+ \\d+)$/.test(text))`;
+
+/** In how many rows of pixels the plot of the value has the accent of the scheme. */
+function accented(page: Page, colorScheme: "light" | "dark"): Promise<number> {
+  const accent = colorScheme === "light" ? [15, 107, 82] : [111, 208, 176];
+  return page.evaluate<number>(`(() => {
+    const canvas = document.querySelector("dialog canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const [r, g, b] = ${JSON.stringify(accent)};
+    const rows = new Set();
+    for (let i = 0; i < data.length; i += 4)
+      if (data[i] === r && data[i + 1] === g && data[i + 2] === b) rows.add(Math.floor(i / 4 / canvas.width));
+    return rows.size;
+  })()`);
+}
+
 const words = (page: Page) => page.getByRole("slider").getAttribute("aria-valuetext");
 const at = (page: Page) => page.getByRole("slider").getAttribute("aria-valuenow");
 
@@ -59,6 +87,29 @@ describeWith([BROWSER], "a history, on the page", () => {
     expect(drawn).toHaveLength(2);
     for (const points of drawn) expect(points).toBeGreaterThan(1_000);
   });
+
+  it.each(["light", "dark"] as const)(
+    "of a counter that was made a moment ago is a dot in all of the time that was asked for, in the %s page",
+    async (colorScheme) => {
+      await using opened = await open();
+      opened.clock.advance(Date.now() - opened.clock.now());
+      await opened.client.increment({ name: "visits" });
+      const page = await visit(opened.door.port, { colorScheme });
+      await page.evaluate(RECORD_TEXTS);
+      await historyOf(page);
+      for (const range of ["week", "hour", "day"]) {
+        await page.evaluate("texts.clear()");
+        await page.getByRole("radio", { name: `Last ${range}` }).check();
+        await page.getByRole("slider", { name: `Last ${range}, point by point` }).waitFor();
+        expect(await words(page)).toMatch(/: 1 \(1 added, not over yet\)$/);
+        await expect.poll(() => page.evaluate<string[]>(TIMES_DRAWN)).not.toEqual([]);
+        const times = await page.evaluate<string[]>(TIMES_DRAWN);
+        expect(times.length).toBeGreaterThan(4);
+        expect(new Set(times).size).toBe(times.length); // Each says another time.
+        expect(await accented(page, colorScheme)).toBeGreaterThan(4); // A dot is higher than a line.
+      }
+    },
+  );
 
   it("is gone through by keyboard, point by point, and gives the focus back", async () => {
     await using opened = await counted();
@@ -117,16 +168,7 @@ describeWith([BROWSER], "a history, on the page", () => {
       await historyOf(page);
       await page.getByText("As a table").click();
       expect(await violations(page)).toEqual([]);
-      // The line's colour, which is the accent of the scheme, is on the canvas.
-      const accent = colorScheme === "light" ? [15, 107, 82] : [111, 208, 176];
-      const found = await page.evaluate<boolean>(`(() => {
-      const canvas = document.querySelector("dialog canvas");
-      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      const [r, g, b] = ${JSON.stringify(accent)};
-      for (let i = 0; i < data.length; i += 4) if (data[i] === r && data[i + 1] === g && data[i + 2] === b) return true;
-      return false;
-    })()`);
-      expect(found).toBe(true);
+      expect(await accented(page, colorScheme)).toBeGreaterThan(0); // The line is.
     },
   );
 

@@ -24,7 +24,7 @@ const GRANTS: Readonly<Record<string, readonly string[]>> = {
 
 /** A server that asks who calls, and knows two keys. */
 function openAsking(): Promise<Opened> {
-  return open({ authorise, unaryCalls: [WHO_AM_I] });
+  return open({ authorise, authenticates: true, unaryCalls: [WHO_AM_I] });
 }
 
 const authorise: Authorise = ({ headerOf, method }): Permit | Refusal => {
@@ -221,21 +221,38 @@ describeWith([BROWSER], "a page of a server that asks who calls", () => {
 });
 
 describeWith([BROWSER], "a page of a server that does not ask", () => {
-  it("shows nothing of it, and fetches nothing for it", async () => {
+  it("shows nothing of it, fetches nothing for it, and has nothing to say in the browser's console", async () => {
     await using opened = await open();
     await opened.client.increment({ name: "visits" });
     const page = await newTab();
     const fetched: string[] = [];
+    const said: string[] = [];
     page.on("request", (request) => fetched.push(request.url()));
-    const asked = page.waitForResponse((response) => response.url().includes("WhoAmI"));
+    page.on("console", (message) => said.push(message.text()));
     await page.goto(`http://127.0.0.1:${opened.door.port}/`);
-    await asked;
     await shows(page, "visits", "1");
+    await page.waitForLoadState("networkidle"); // Parts that may be wanted are fetched behind the first view.
+    expect(fetched.filter((url) => url.includes("WhoAmI"))).toEqual([]);
+    expect(said).toEqual([]);
     expect(await page.locator(".who").count()).toBe(0);
     const parts = fetched.flatMap((url) => /\/assets\/([a-z-]+)-[\w-]+\.js$/.exec(url)?.[1] ?? []);
     expect(parts).toContain("index");
     expect(parts).not.toContain("asking");
     expect(await page.getByRole("dialog").count()).toBe(0);
+  });
+
+  it("asks for a key once the server does", async () => {
+    let asks = false;
+    const later: Authorise = (call) => (asks ? authorise(call) : { caller: "" });
+    await using opened = await open({ authorise: later, unaryCalls: [WHO_AM_I] });
+    await opened.client.increment({ name: "visits" });
+    const page = await newTab();
+    await page.goto(`http://127.0.0.1:${opened.door.port}/`);
+    await shows(page, "visits", "1");
+    asks = true;
+    await page.getByRole("dialog", { name: "Who are you?" }).getByLabel("API key or token").fill(SHOP);
+    await page.getByRole("button", { name: "Use this key" }).click();
+    await page.locator(".who summary", { hasText: "shop" }).waitFor();
   });
 });
 

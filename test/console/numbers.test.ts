@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatCount, parseCount, shortCount } from "../../src/console/numbers.ts";
+import { countFault, formatCount, parseCount, shortCount } from "../../src/console/numbers.ts";
 
 describe("a count that a person reads", () => {
   it.each([
@@ -25,6 +25,8 @@ describe("a count beside a plot", () => {
   ])("%d is %s", (count, text) => expect(shortCount(count)).toBe(text));
 });
 
+const TOO_LARGE = "It is too large: 9,223,372,036,854,775,807 at most.";
+
 describe("a count that a person types", () => {
   it.each([
     [" 42 ", 42n],
@@ -48,5 +50,24 @@ describe("a count that a person types", () => {
     ["-", "is nothing"],
     ["9223372036854775808", "is above int64"],
     ["-9,223,372,036,854,775,809", "is below int64"],
-  ])("%j %s, so it is none", (text) => expect(parseCount(text)).toBeUndefined());
+  ])("%j %s, so it is none, and the person is told", (text) => {
+    expect(parseCount(text)).toBeUndefined();
+    expect(countFault(text)).toBeDefined();
+  });
+
+  it.each([
+    ["1", undefined, undefined],
+    ["9,223,372,036,854,775,807", undefined, undefined],
+    ["-9,223,372,036,854,775,808", undefined, "A whole number from 1."],
+    ["0", undefined, "A whole number from 1."],
+    ["x", "A whole number, with commas between thousands or without: 1,000.", "A whole number from 1."],
+    ["9223372036854775808", TOO_LARGE, TOO_LARGE],
+    [
+      "-9223372036854775809",
+      "It is too small: -9,223,372,036,854,775,808 at least.",
+      "A whole number from 1.",
+    ],
+  ])("what is wrong with %j is %j, and as an amount %j", (text, asCount, asAmount) =>
+    expect([countFault(text), countFault(text, true)]).toEqual([asCount, asAmount]),
+  );
 });

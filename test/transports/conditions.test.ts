@@ -204,8 +204,21 @@ describe("what names a counter with its settings", () => {
   it("is known on the short path, which shows no settings, for its value", async () => {
     await using opened = await open();
     await opened.client.createCounter({ name: "a" });
-    const etag = (await asking(opened, "/v1/counters/a")()).headers.etag!;
+    const whole = asking(opened, "/v1/counters/a");
     const get = asking(opened, "/counters/a");
+    const etag = (await whole()).headers.etag!;
+    const short = (await get()).headers.etag!;
+    expect(etag.replace(/\.s\d+"$/, '"')).toBe(short);
+    expect(etag).not.toBe(short);
+    for (const tag of [etag, short]) {
+      for (const [ask, own] of [
+        [whole, etag],
+        [get, short],
+      ] as const) {
+        expect((await ask({ "if-match": tag })).status).toBe(200);
+        expect((await ask({ "if-none-match": tag })).status).toBe(tag === own ? 304 : 200);
+      }
+    }
     await opened.client.updateCounter({ name: "a", description: "other" });
     expect((await get({ "if-match": etag })).status).toBe(200);
     await opened.client.increment({ name: "a" });

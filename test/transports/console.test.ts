@@ -19,6 +19,21 @@ describe("GET /", () => {
     expect(text).toContain("<title>Tally</title>");
   });
 
+  it.each([
+    [false, "off"],
+    [true, "asked"],
+  ])(
+    "says whether callers are asked who they are (%s), and is another page then",
+    async (authenticates, said) => {
+      await using opened = await open({ authenticates });
+      const { headers, text } = await send(opened.door.port, { path: "/", headers: HTML });
+      expect(/<meta name="tally-auth" content="(\w+)"/.exec(text)?.[1]).toBe(said);
+      await using other = await open({ authenticates: !authenticates });
+      const kept = { ...HTML, "if-none-match": `${headers.etag}` };
+      expect((await send(other.door.port, { path: "/", headers: kept })).status).toBe(200);
+    },
+  );
+
   it("is the same with a query, which is the page's own", async () => {
     await using opened = await open();
     const { status, text } = await send(opened.door.port, { path: "/?prefix=shop.", headers: HTML });

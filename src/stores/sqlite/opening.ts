@@ -48,11 +48,12 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
     );
   }
   let letGo: (() => void) | undefined;
+  let reader: Thread | undefined;
   try {
     letGo = keepOpen(real);
     await archiving?.archive.opened();
     const measured = { metrics, name: "read" } as const;
-    const { thread: reader } = await Thread.start("read/read-worker", { path: real }, { measured });
+    ({ thread: reader } = await Thread.start("read/read-worker", { path: real }, { measured }));
     const history = await openHistory(real, writer, reader, options);
     knowStore(metrics);
     return new SqliteStore(
@@ -66,7 +67,11 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
       { path: real, ...opened },
     );
   } catch (error) {
-    await closeWriter({ thread: writer, letGo }, momentOf(clock));
+    await reader?.close(undefined);
+    await closeWriter(
+      { thread: writer, letGo },
+      { moment: momentOf(clock), history: undefined, inVain: true },
+    );
     await archiving?.archive.close();
     throw error;
   }

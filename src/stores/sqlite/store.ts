@@ -29,9 +29,8 @@ import type { GetRequest, ListRequest, Read, WalkRequest } from "./read/read-wor
 import type { ScanThread } from "./scan-thread.ts";
 import type { Thread } from "./thread.ts";
 import { verifyingOf } from "./verify/in-process.ts";
-import type { HistoryTold } from "./write/history-binding.ts";
-import type { Moment } from "./write/running-time.ts";
 import type {
+  CloseRequest,
   CommitRequest,
   MaintainAnswer,
   MaintainRequest,
@@ -188,12 +187,24 @@ export class SqliteStore implements Store {
     return { now: clock.now(), asStored: purpose !== "serve" };
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return this.#close(false);
+  }
+
+  discard(): Promise<void> {
+    return this.#close(true);
+  }
+
+  async #close(inVain: boolean): Promise<void> {
     this.#closed = true;
     // First: while they read, the WAL cannot be taken in whole.
     await Promise.all([this.#scanner.close(), this.#reader.close(undefined), this.#closeHistory()]);
     try {
-      const inOrder = await closeWriter(this.#file, momentOf(this.#options.clock), this.history?.told);
+      const inOrder = await closeWriter(this.#file, {
+        moment: momentOf(this.#options.clock),
+        history: this.history?.told,
+        inVain,
+      });
       if (inOrder) await this.archive?.closed();
     } finally {
       await this.archive?.close();
@@ -229,14 +240,10 @@ export interface Writing {
 }
 
 /** When it has failed, it is left as it is, and so is what it has written. @returns  whether it was closed in order */
-export async function closeWriter(
-  { thread, letGo }: Writing,
-  moment: Moment,
-  history?: HistoryTold,
-): Promise<boolean> {
+export async function closeWriter({ thread, letGo }: Writing, request: SealRequest): Promise<boolean> {
   if (thread.hasEnded) return false;
-  await thread.ask("seal", { moment, history } satisfies SealRequest);
+  await thread.ask("seal", request);
   letGo?.();
-  await thread.close(moment);
+  await thread.close(request satisfies CloseRequest);
   return true;
 }

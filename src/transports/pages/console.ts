@@ -11,10 +11,14 @@ const FOLDER = join(import.meta.dirname, "../../../gen/console");
 /**
  * The page for people at `/`, and what it is made of. Who does not want HTML there is told what else there is.
  *
- * @param entry  who may have it; undefined: everybody
+ * @param entry         who may have it; undefined: everybody
+ * @param asksWhoCalls  whether callers show credentials. Where nobody is asked, the page is told so: it need not ask who it is,
+ *                      which would be an error in the browser's console each time
  */
-export function consoleRoute(entry?: Entry, folder = FOLDER): HttpRoute {
-  const page = load(folder, "index.html", entry === undefined ? "fresh" : "never");
+export function consoleRoute(entry: Entry | undefined, asksWhoCalls: boolean, folder = FOLDER): HttpRoute {
+  const page = load(folder, "index.html", entry === undefined ? "fresh" : "never", (bytes) =>
+    asksWhoCalls ? bytes : Buffer.from(bytes.toString().replace(ASKED, ASKS_NOBODY)),
+  );
   const kept = entry === undefined ? "forever" : "never"; // Named by what is in them.
   const assets = readdirSync(join(folder, "assets")).map(
     (name) => [`/assets/${name}`, load(folder, `assets/${name}`, kept)] as const,
@@ -26,6 +30,10 @@ export function consoleRoute(entry?: Entry, folder = FOLDER): HttpRoute {
     return answer(file === page, file, request, response, entry).then(() => true);
   };
 }
+
+/** As src/console/index.html has it. */
+const ASKED = '<meta name="tally-auth" content="asked" />';
+const ASKS_NOBODY = '<meta name="tally-auth" content="off" />';
 
 async function answer(
   isPage: boolean,
@@ -43,10 +51,10 @@ async function answer(
   else sendHint(request, response);
 }
 
-function load(folder: string, name: string, kept: Kept): StaticFile {
+function load(folder: string, name: string, kept: Kept, edit?: (bytes: Buffer) => Buffer): StaticFile {
   const type = TYPES[extname(name)];
   if (type === undefined) throw new TypeError(`expected one of ${Object.keys(TYPES)}, got ${name}`);
-  return loadFile(join(folder, name), type, kept, SECURITY);
+  return loadFile(join(folder, name), type, kept, SECURITY, edit);
 }
 
 const TYPES: Readonly<Record<string, string>> = {

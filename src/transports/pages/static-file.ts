@@ -27,14 +27,18 @@ const CACHE_CONTROL: Readonly<Record<Kept, string>> = {
   never: "no-store",
 };
 
-/** @param headers  of every answer with it, beside those that this file sees to */
+/**
+ * @param headers  of every answer with it, beside those that this file sees to
+ * @param edit     makes what is handed out of what stands there
+ */
 export function loadFile(
   path: URL | string,
   type: string,
   kept: Kept,
   headers: Readonly<Record<string, string>> = {},
+  edit: (bytes: Buffer) => Buffer = (bytes) => bytes,
 ): StaticFile {
-  const bytes = readFileSync(path);
+  const bytes = edit(readFileSync(path));
   let etag: string | undefined;
   let gzipped: Promise<Buffer> | undefined;
   return {

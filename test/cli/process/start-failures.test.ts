@@ -133,12 +133,14 @@ describe("the store's file", () => {
   it("that another process has open", async () => {
     const path = join(folder(), "tally.db");
     const first = serve(["--store", `sqlite:${path}`]);
-    await first.logged("server.ready");
-    await refused(
-      ["--store", `sqlite:${path}`],
-      EXIT.STORE_IN_USE,
-      `${path} is in use by another Tally process (${first.child.pid}); stop that one, or give this one another file.`,
-    );
+    const { address } = await first.logged("server.ready");
+    // Also where it is started as the other was, whose port is taken as well.
+    for (const same of [[], ["--listen", `${address}`]])
+      await refused(
+        ["--store", `sqlite:${path}`, ...same],
+        EXIT.STORE_IN_USE,
+        `${path} is in use by another Tally process (${first.child.pid}); stop that one, or give this one another file.`,
+      );
     first.child.kill("SIGTERM");
     await expect(first.ended).resolves.toMatchObject({ code: 0 });
   });

@@ -11,7 +11,8 @@ const asked = new URL(location.href).searchParams;
 const transportOf = asked.get("protocol") === "grpc-web" ? createGrpcWebTransport : createConnectTransport;
 const baseUrl = asked.get("server")!;
 const options = { baseUrl, useBinaryFormat: asked.get("format") === "binary" };
-openConsole(document.querySelector("#console")!, `${baseUrl}/`, (interceptors) =>
+const known = { baseUrl: `${baseUrl}/`, asksWhoCalls: true };
+openConsole(document.querySelector("#console")!, known, (interceptors) =>
   transportOf({ ...options, interceptors }),
 );
 Object.assign(globalThis, { tally: createClient(CounterService, transportOf(options)) });

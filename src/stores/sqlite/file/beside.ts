@@ -41,6 +41,16 @@ export async function beside<Result>(
   }
 }
 
+/**
+ * Refuse a data file that another process has; one that nobody has, or that is not there, stays as it is.
+ *
+ * @param path  the real path of the data file
+ * @throws TallyError STORE_UNAVAILABLE
+ */
+export function assertUnserved(path: string): void {
+  if (existsSync(path)) holdLock(path).abandon();
+}
+
 /** Undefined where another process has the file. */
 function lockUnlessServed(path: string): Lock | undefined {
   try {
@@ -66,8 +76,11 @@ function servingOf(path: string): Serving {
   };
 }
 
-/** Who reads a file in WAL mode makes an empty WAL, and only who can write takes it away again. */
-function takeAwayEmptyWal(path: string): void {
+/**
+ * Who reads a file in WAL mode makes an empty WAL, and only who can write takes it away again. Of a file that nobody else
+ * can have open.
+ */
+export function takeAwayEmptyWal(path: string): void {
   if (statOf(`${path}-wal`)?.size !== 0n) return;
   const db = new Database(path);
   db.pragma("user_version");

@@ -4,6 +4,7 @@ import type { Database, Statement } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
 import { type HistoryHead, NO_HISTORY } from "../../shared/history/rows.ts";
 import type { BindingRow } from "../file/alone.ts";
+import { takeAwayEmptyWal } from "../file/beside.ts";
 import { makeFile } from "../file/making.ts";
 import { assertNotOpen, assertOneName } from "../file/names.ts";
 import { isSame, statOf } from "../file/whereabouts.ts";
@@ -260,11 +261,25 @@ function damageIn(error: unknown): string {
   throw error;
 }
 
+/** What there is of a history and of what belongs to it, as suffixes of its path; where a link leads, it is looked for there. */
+export function historyFilesAt(path: string): readonly string[] {
+  const real = linkedFrom(path);
+  return HISTORY_FILES.filter((suffix) => statOf(real + suffix) !== undefined);
+}
+
+/** Looking at a history has made it a WAL, which goes again. Nobody may have it open. */
+export function removeEmptyWal(path: string): void {
+  takeAwayEmptyWal(linkedFrom(path));
+}
+
 /** Take a history away, and what belongs to it, that nobody has open; where a link leads to it, that stays. */
 export function removeHistory(path: string): void {
   const real = linkedFrom(path);
-  for (const suffix of ["-shm", "-wal", "-journal", ""]) rmSync(real + suffix, { force: true });
+  for (const suffix of HISTORY_FILES) rmSync(real + suffix, { force: true });
 }
+
+/** It goes last. */
+const HISTORY_FILES = ["-shm", "-wal", "-journal", ""] as const;
 
 /** @returns  under which name */
 function setAside(path: string, now: number): string {

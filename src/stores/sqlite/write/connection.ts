@@ -117,6 +117,11 @@ export class WriteConnection {
     return this.#file.migratedFrom;
   }
 
+  /** Whether the file was made when this was opened. */
+  get made(): boolean {
+    return this.#file.made;
+  }
+
   /**
    * See Store.commit.
    *
@@ -294,6 +299,12 @@ export class WriteConnection {
     const { isNamed } = this.#history;
     if (!isNamed) this.#write(moment, () => this.#history.name(newId));
     return isNamed;
+  }
+
+  /** Take the id away again, of which nobody has a history. */
+  unnameLog(moment: Moment): void {
+    this.#history.tell(undefined);
+    this.#write(moment, () => this.#history.name(undefined));
   }
 
   /** Note how far the file's history is; undefined where none is kept. */

@@ -33,6 +33,8 @@ export interface OpenedFile {
   readonly sqliteVersion: string;
   /** The schema that the file had, if it was brought from an older one to this. */
   readonly migratedFrom: number | undefined;
+  /** Whether the data file was made by this. */
+  readonly made: boolean;
   /** Take the WAL into the file, whole; when that fails, the file is abandoned. Nothing is written after it. */
   seal(): void;
   /** Close it, once it is sealed; what stands at the path of its WAL by then, and is another file, is left there. */
@@ -130,6 +132,7 @@ export function openForWriting(
       whereabouts,
       sqliteVersion,
       migratedFrom,
+      made,
       seal,
       close,
       abandon,

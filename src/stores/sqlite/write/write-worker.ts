@@ -10,6 +10,7 @@ import { serveThread } from "../thread.ts";
 import type { AcceptRequest } from "./accepting.ts";
 import { type LogBehind, WriteConnection, type WriteOptions } from "./connection.ts";
 import type { HistoryTold } from "./history-binding.ts";
+import { MadeFiles } from "./in-vain.ts";
 import type { Moment } from "./running-time.ts";
 
 /** What the thread is started with. */
@@ -92,10 +93,17 @@ export interface NameLogRequest {
 }
 
 /** The end of what is written, and how far the file's history is. */
-export type SealRequest = MaintainRequest;
+export interface SealRequest extends MaintainRequest, CloseRequest {}
+
+/** The end. */
+export interface CloseRequest {
+  readonly moment: Moment;
+  /** Whether the file was opened in vain: see Store.discard. */
+  readonly inVain: boolean;
+}
 
 serveThread<WriteData>((data, metrics) => {
-  const { lock, connection } = opened(data, metrics);
+  const { lock, files, connection } = opened(data, metrics);
   return {
     opened: {
       sqliteVersion: connection.sqliteVersion,
@@ -113,7 +121,11 @@ serveThread<WriteData>((data, metrics) => {
         const behind = history && connection.behind(history);
         return { more, doubted: connection.clockDoubted, warnings, behind };
       },
-      nameLog: ({ newId, moment }: NameLogRequest) => connection.nameLog(newId, moment),
+      nameLog: ({ newId, moment }: NameLogRequest) => {
+        const had = connection.nameLog(newId, moment);
+        if (!had) files.named();
+        return had;
+      },
       alive: () => undefined,
       tryWrite: (moment: Moment) => connection.tryWrite(moment),
       exportHead: ({ newId, moment }: HeadRequest) => connection.copying.exportHead(moment, newId),
@@ -126,13 +138,15 @@ serveThread<WriteData>((data, metrics) => {
       noteKeyUses: ({ hours, moment }: KeyUsesRequest) => connection.noteKeyUses(hours, moment),
       accept: ({ moment, newUids, ...request }: AcceptMessage) => connection.accept(request, moment, newUids),
       checkpoint: () => connection.checkpoints.ifGrown(),
-      seal: ({ moment, history }: SealRequest) => {
+      seal: ({ moment, history, inVain }: SealRequest) => {
         connection.tellHistory(history);
+        if (inVain) files.undo(connection, moment);
         connection.seal(moment);
       },
-      close: (moment: Moment) => {
+      close: ({ moment, inVain }: CloseRequest) => {
         connection.close(moment);
-        lock.release();
+        if (inVain) files.remove(connection);
+        else lock.release();
       },
     },
     after: () => connection.checkpoints.ifDue(),
@@ -144,7 +158,8 @@ function opened(data: WriteData, metrics: Metrics) {
   let lock: ReturnType<typeof holdLock> | undefined;
   try {
     lock = holdLock(data.path);
-    return { lock, connection: new WriteConnection(data.path, { ...data, metrics }, data.moment) };
+    const files = new MadeFiles(data.path, lock);
+    return { lock, files, connection: new WriteConnection(data.path, { ...data, metrics }, data.moment) };
   } catch (error) {
     lock?.abandon();
     throw startFailure(data.path, error);

@@ -262,12 +262,35 @@ describe("the WAL belongs to its file", () => {
     for (let start = 0; start < 3; start++) await expect(openFile(at)).rejects.toThrow(sentence);
   });
 
-  it("a WAL that was cut to its head, or to less than a frame, is missed, also without its index", async () => {
+  it.for([32, 35, 40, 50, 106, 156, 40_000])(
+    "a WAL of which byte %i rotted is refused, again and again, without its index or with an older one",
+    async (byte) => {
+      const { count } = connect();
+      count(3);
+      const older = killed("older");
+      count(20);
+      const at = killed("killed");
+      spoil(`${at}-wal`, byte);
+      for (const index of ["none", "made by the start before", "older"] as const) {
+        if (index === "none") rmSync(`${at}-shm`);
+        if (index === "older") put(older, at, "-shm");
+        const sentence =
+          index === "older" ? /(is damaged behind|lacks its end)/ : "is damaged behind its first";
+        await expect(openFile(at), index).rejects.toThrow(sentence);
+      }
+      rmSync(`${at}-shm`);
+      const signal = new AbortController().signal;
+      const looked = verifySqlite(at, { signal, onProgress: () => {} });
+      await expect(looked).rejects.toThrow("where more changes stand that were answered");
+    },
+  );
+
+  it("a WAL that was cut to its head, or to less than a change, is missed, also without its index", async () => {
     const { count } = connect();
     count(3);
     const at = killed("killed");
     const [wal, first] = [readFileSync(`${at}-wal`), 32 + 24 + 4_096];
-    for (const bytes of [1, 31, 32, 33, 32 + 24, first - 1]) {
+    for (const bytes of [1, 31, 32, 33, 32 + 24, first - 1, first, first + 4_119]) {
       rmSync(`${at}-shm`, { force: true });
       writeFileSync(`${at}-wal`, wal.subarray(0, bytes));
       const sentence = bytes < 32 ? "is damaged" : `was cut: of ${bytes} bytes, it has none`;

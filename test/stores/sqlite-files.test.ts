@@ -15,6 +15,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -491,6 +492,42 @@ describe("what is no regular file", () => {
       expect(await apply(store, increment("c"))).toMatchObject({ value: 1n });
       await store.close();
       expect(existsSync(at + suffix), suffix).toBe(true);
+    }
+  });
+
+  it("a link that leads nowhere is refused by its own name", async () => {
+    for (const target of ["nowhere", join("no", "where")])
+      for (const suffix of ["", "-wal", "-shm", "-lock", "-journal"]) {
+        const at = join(dir, `of${suffix}-${target.length}.db`);
+        symlinkSync(target, at + suffix);
+        const said = `${at + suffix} is a symbolic link to ${target}, which is not there; expected a regular file`;
+        await expect(openFile(at), suffix).rejects.toThrow(said);
+        expect(readlinkSync(at + suffix), suffix).toBe(target);
+        rmSync(at + suffix);
+        expect(await valueAt(at), suffix).toBeUndefined();
+      }
+  });
+
+  it("a link in the place of a history to a folder that is not there, or to itself, keeps nobody from counting", async () => {
+    for (const [i, [suffix, target]] of [
+      ["", join("no", "where")],
+      ["", "of-1.db-history"],
+      ["-wal", "nowhere"],
+    ].entries()) {
+      const at = join(dir, `of-${i}.db`);
+      symlinkSync(target!, `${at}-history${suffix}`);
+      const said: string[] = [];
+      const store = await openFile(at, {
+        history: { bytesMax: 2 ** 20, keepMs: [3_600_000, 7_200_000, 10_800_000] },
+        warn: (text) => said.push(text),
+      });
+      expect(said).toEqual([
+        expect.stringMatching(
+          `^No history is kept until this is mended: ${at}-history${suffix} is a symbolic link to .*${target}, w[a-z ]* is not there;`,
+        ),
+      ]);
+      expect(await apply(store, increment("c"))).toMatchObject({ value: 1n });
+      await store.close();
     }
   });
 

@@ -198,8 +198,8 @@ const DAMAGED_WAL = (path: string) =>
   `The beginning of ${path}-wal, which has the latest changes, is damaged. Put a sound one back, or restore a backup. ${HELP}`;
 
 const ROTTEN_WAL = (path: string, frames: number) =>
-  `${path}-wal is damaged behind its first ${frames} frames, where more changes stand that were answered, and cannot be read ` +
-  `any more. Put a sound one back, or restore a backup. ${HELP}`;
+  `${path}-wal is damaged: ${frames} of its frames can be read, and behind them stand more changes that were answered. Put a ` +
+  `sound one back, or restore a backup. ${HELP}`;
 
 const SHORT_WAL = (path: string, frames: number, before: number) =>
   `${path}-wal lacks its end: ${frames} of its ${before} frames are sound, so changes that were answered are missing. Put ` +

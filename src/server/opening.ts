@@ -19,6 +19,7 @@ import { OtlpError, otlpAskedIn } from "../telemetry/otlp-asked.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { Certificate } from "../transports/tls/certificate.ts";
 import { CertificateError } from "../transports/tls/pair.ts";
+import { assertFoldersOf } from "./folders.ts";
 
 /** Before anything else, so that a server that cannot start makes no file. */
 export async function openCertificateOf(
@@ -89,6 +90,7 @@ export async function openStoreOf(
   metrics: Metrics,
   warn: (detail: string) => void,
 ): Promise<Store> {
+  await assertFoldersOf(config); // So that a server that cannot start makes no file.
   try {
     return await openStore(config.store, {
       clock,

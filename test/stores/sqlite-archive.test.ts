@@ -24,7 +24,7 @@ import {
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
-import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { CatalogueWrite } from "../../src/core/catalogue.ts";
 import { newEpoch } from "../../src/core/epoch.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
@@ -36,6 +36,7 @@ import { backupSqlite } from "../../src/stores/sqlite/backup/backup.ts";
 import { restoreSqlite } from "../../src/stores/sqlite/backup/restore.ts";
 import { holdLock } from "../../src/stores/sqlite/file/lock.ts";
 import { openSqlite } from "../../src/stores/sqlite/opening.ts";
+import { Thread } from "../../src/stores/sqlite/thread.ts";
 import { freshSeed, seededRandom } from "../proofs/crash/random.ts";
 import { apply, batch, commit, increment } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
@@ -310,6 +311,9 @@ describe("what is not whole", () => {
         bytes[random.between(0, bytes.length - 1)]! ^= 1 << random.between(0, 7);
         writeFileSync(piece, bytes);
       },
+      "a pipe": (piece) => replaced(piece, () => execFileSync("mkfifo", [piece])),
+      "a folder": (piece) => replaced(piece, () => mkdirSync(piece)),
+      "a device": (piece) => replaced(piece, () => symlinkSync("/dev/zero", piece)),
       "the next one's place": (piece, i) => copyFileSync(join(archive, "first", pieces()[i + 1]!), piece),
       "the one before's place": (piece, i) => copyFileSync(join(archive, "first", pieces()[i - 1]!), piece),
     };
@@ -324,6 +328,12 @@ describe("what is not whole", () => {
         (reason: unknown) => reason,
       )) as Error;
       expect(error?.message, `${harm} (seed ${seed})`).toContain(join(of, "first"));
+      if (/^(cut|empty|another|a )/.test(harm)) {
+        expect(error.message, `seed ${seed}`).toContain(
+          `${piece} is ${harm.startsWith("a ") ? harm : "damaged"}`,
+        );
+        expect(error.message, `seed ${seed}`).not.toMatch(/missing|newer/);
+      }
       const [, upTo] = /--until (\d+) restores that/.exec(error.message) ?? [];
       expect(Number(upTo), error.message).toBeGreaterThan(3);
       expect((await restore({ position: Number(upTo) }, undefined, of)).values).toEqual({ a: Number(upTo) });
@@ -331,6 +341,33 @@ describe("what is not whole", () => {
         `position ${upTo}`,
       );
     }
+  });
+
+  function replaced(piece: string, by: () => void): void {
+    rmSync(piece);
+    by();
+  }
+
+  it("a bit of the piece that a WAL's first is: that one is damaged, and none is missing, wherever it is", async () => {
+    await closed();
+    const store = await open();
+    await count(store, 2);
+    await second(store);
+    await store.close();
+    const name = pieces().findLast((each) => each.endsWith("-0000000001.zst"))!;
+    const piece = join(archive, "first", name);
+    const bytes = readFileSync(piece);
+    const of = bytes.toString("latin1");
+    const places = [0, 4, 10, 60, of.indexOf("walId") + 10, of.indexOf("previous") + 20, bytes.length >> 1];
+    for (const at of [...places, of.indexOf('"to"') + 5, bytes.length - 37, bytes.length - 1]) {
+      const flipped = Buffer.from(bytes);
+      flipped[at]! ^= 4;
+      writeFileSync(piece, flipped);
+      const said = `${piece} is damaged: it was cut short, or a bit of it is another than was written. It leads up to`;
+      await expect(restore(undefined), `byte ${at}`).rejects.toThrow(said);
+    }
+    writeFileSync(piece, bytes);
+    expect((await restore(undefined)).values).toEqual({ a: 25 });
   });
 
   it("a bit, wherever it is in whichever piece, is never restored as something else", async () => {
@@ -642,7 +679,7 @@ describe("an archive that cannot be written", () => {
         expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
         await count(store, 2);
         await store.maintain();
-        await expect.poll(() => store.archive!.status.failure).toMatch(/EISDIR/);
+        await expect.poll(() => store.archive!.status.failure).toMatch(/part is a folder/);
       }
       await end(store);
       const kept = mkdtempSync(join(dir, "kept-"));
@@ -691,10 +728,20 @@ describe("an archive that cannot be written", () => {
   });
 
   it("whose folder hangs keeps nobody from counting, nor, for long, from stopping; the next start archives what it lacks", async () => {
+    const start = Thread.start.bind(Thread);
+    const hanging = vi
+      .spyOn(Thread, "start")
+      .mockImplementation((name, ...rest) =>
+        start(
+          name === "archive/archive-worker" ? "../../../test/support/hanging-archive-worker" : name,
+          ...rest,
+        ),
+      );
+    onTestFinished(() => hanging.mockRestore());
     let store = await begun();
     const { head } = factsOf(join(archive, "first", pieces().at(-1)!));
-    const part = join(archive, "first", `${pieceName({ ...head, from: head.to + 1 })}.part`);
-    execFileSync("mkfifo", [part]); // To open it is to wait for somebody who reads it.
+    const hangs = join(archive, "first", `${pieceName({ ...head, from: head.to + 1 })}.part.hangs`);
+    execFileSync("mkfifo", [hangs]);
     await count(store, 1);
     await store.maintain();
     const salts = () => readFileSync(`${path}-wal`).toString("hex", 16, 24);
@@ -710,8 +757,8 @@ describe("an archive that cannot be written", () => {
     expect(salts()).toBe(before);
     expect(store.archive!.status.upToMs).toBe(clock.now());
     await store.close();
-    // As the end of the process would, let go of the folder: its thread goes on once somebody reads.
-    closeSync(openSync(part, constants.O_RDONLY | constants.O_NONBLOCK));
+    // As the end of the process would, let go of the folder.
+    closeSync(openSync(hangs, constants.O_WRONLY | constants.O_NONBLOCK));
     const isFree = () => {
       try {
         holdLock(join(archive, "archive")).release();
@@ -721,7 +768,7 @@ describe("an archive that cannot be written", () => {
       }
     };
     await expect.poll(isFree).toBe(true);
-    rmSync(part, { force: true });
+    rmSync(hangs);
     store = await open();
     expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
     await store.close();

@@ -1,6 +1,7 @@
 /** What is written of a WAL, piece by piece, of any database: large commits, many at once, and a folder that is in the way. */
 import { execFileSync } from "node:child_process";
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -143,7 +144,7 @@ describe("an archiver", () => {
     insert(10);
     const part = join(dir, "archive/first/0000000001-0000000001.zst.part");
     mkdirSync(part);
-    expect(() => archiver.take(point())).toThrow(/EISDIR/);
+    expect(() => archiver.take(point())).toThrow(`${part} is a folder; expected a regular file`);
     rmSync(part, { recursive: true });
     insert(10);
     archiver.take(point());
@@ -192,6 +193,43 @@ describe("an archiver", () => {
     const name = join(dir, "archive/first/0000000001-0000000001.zst");
     writeFileSync(name, readFileSync(name).subarray(0, -3));
     expect(anew({})).toEqual([undefined, expect.stringContaining("damaged: it was cut short")]);
+  });
+
+  it.each([
+    ["a pipe (FIFO)", (at: string) => execFileSync("mkfifo", [at])],
+    ["a folder", (at: string) => mkdirSync(at)],
+    ["a device", (at: string) => symlinkSync("/dev/zero", at)],
+  ] as const)("is not held up by %s in the place of any of its files, and names it", (kind, make) => {
+    archiver.begin({ salts: undefined, frames: 0, position: 0, now: 1 });
+    insert(10);
+    const at = point();
+    const folder = join(dir, "archive/first");
+    const said = (path: string) => `${path} is ${kind}; expected a regular file`;
+    if (kind !== "a device") {
+      const part = join(folder, "0000000001-0000000001.zst.part");
+      make(part);
+      expect(() => archiver.take(at)).toThrow(said(part));
+      expect(existsSync(part)).toBe(true);
+      rmSync(part, { recursive: true });
+    }
+    archiver.take(at);
+    archiver.close();
+    const file = { bytes: "0", mtimeNs: "0" };
+    const found = { ...at, basedOn: "x.1", file, epoch: "first", storeId: "s.1" };
+    const kept = `${folder}-kept`;
+    for (const name of ["store.json", "closed.json", "0000000001-0000000001.zst"]) {
+      cpSync(folder, kept, { recursive: true });
+      rmSync(join(folder, name), { force: true });
+      make(join(folder, name));
+      const other = new Archiver(join(dir, "archive"), path);
+      if (name.endsWith(".zst")) {
+        expect(other.open(found)).toBeUndefined();
+        expect(other.why).toContain(`cannot be gone on from: ${said(join(folder, name))}`);
+      } else expect(() => other.open(found), name).toThrow(said(join(folder, name)));
+      other.close();
+      rmSync(folder, { recursive: true });
+      renameSync(kept, folder);
+    }
   });
 
   it("is of one store: another one is told what to do, and leaves it as it is, whatever is noted of whose it is", () => {

@@ -15,6 +15,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -262,12 +263,34 @@ describe("the WAL belongs to its file", () => {
     for (let start = 0; start < 3; start++) await expect(openFile(at)).rejects.toThrow(sentence);
   });
 
-  it("a WAL that was cut to its head, or to less than a frame, is missed, also without its index", async () => {
+  it.for([32, 35, 40, 50, 106, 156, 40_000])(
+    "a WAL of which byte %i rotted is refused, again and again, without its index or with an older one",
+    async (byte) => {
+      const { count } = connect();
+      count(3);
+      const older = killed("older");
+      count(20);
+      const at = killed("killed");
+      spoil(`${at}-wal`, byte);
+      for (const index of ["none", "made by the start before", "older"] as const) {
+        if (index === "none") rmSync(`${at}-shm`);
+        if (index === "older") put(older, at, "-shm");
+        const sentence = index === "older" ? /(is damaged: |lacks its end)/ : "of its frames can be read";
+        await expect(openFile(at), index).rejects.toThrow(sentence);
+      }
+      rmSync(`${at}-shm`);
+      const signal = new AbortController().signal;
+      const looked = verifySqlite(at, { signal, onProgress: () => {} });
+      await expect(looked).rejects.toThrow("behind them stand more changes that were answered");
+    },
+  );
+
+  it("a WAL that was cut to its head, or to less than a change, is missed, also without its index", async () => {
     const { count } = connect();
     count(3);
     const at = killed("killed");
     const [wal, first] = [readFileSync(`${at}-wal`), 32 + 24 + 4_096];
-    for (const bytes of [1, 31, 32, 33, 32 + 24, first - 1]) {
+    for (const bytes of [1, 31, 32, 33, 32 + 24, first - 1, first, first + 4_119]) {
       rmSync(`${at}-shm`, { force: true });
       writeFileSync(`${at}-wal`, wal.subarray(0, bytes));
       const sentence = bytes < 32 ? "is damaged" : `was cut: of ${bytes} bytes, it has none`;
@@ -468,6 +491,42 @@ describe("what is no regular file", () => {
       expect(await apply(store, increment("c"))).toMatchObject({ value: 1n });
       await store.close();
       expect(existsSync(at + suffix), suffix).toBe(true);
+    }
+  });
+
+  it("a link that leads nowhere is refused by its own name", async () => {
+    for (const target of ["nowhere", join("no", "where")])
+      for (const suffix of ["", "-wal", "-shm", "-lock", "-journal"]) {
+        const at = join(dir, `of${suffix}-${target.length}.db`);
+        symlinkSync(target, at + suffix);
+        const said = `${at + suffix} is a symbolic link to ${target}, which is not there; expected a regular file`;
+        await expect(openFile(at), suffix).rejects.toThrow(said);
+        expect(readlinkSync(at + suffix), suffix).toBe(target);
+        rmSync(at + suffix);
+        expect(await valueAt(at), suffix).toBeUndefined();
+      }
+  });
+
+  it("a link in the place of a history to a folder that is not there, or to itself, keeps nobody from counting", async () => {
+    for (const [i, [suffix, target]] of [
+      ["", join("no", "where")],
+      ["", "of-1.db-history"],
+      ["-wal", "nowhere"],
+    ].entries()) {
+      const at = join(dir, `of-${i}.db`);
+      symlinkSync(target!, `${at}-history${suffix}`);
+      const said: string[] = [];
+      const store = await openFile(at, {
+        history: { bytesMax: 2 ** 20, keepMs: [3_600_000, 7_200_000, 10_800_000] },
+        warn: (text) => said.push(text),
+      });
+      expect(said).toEqual([
+        expect.stringMatching(
+          `^No history is kept until this is mended: ${at}-history${suffix} is a symbolic link to .*${target}, w[a-z ]* is not there;`,
+        ),
+      ]);
+      expect(await apply(store, increment("c"))).toMatchObject({ value: 1n });
+      await store.close();
     }
   });
 

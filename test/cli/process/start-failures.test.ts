@@ -84,6 +84,26 @@ describe("the store's file", () => {
     );
   });
 
+  it.each(["backup-dir", "archive-dir"])("whose %s is no folder; no data file is made", async (name) => {
+    const dir = folder();
+    const path = join(dir, "tally.db");
+    const [pipe, file] = [join(dir, "pipe"), join(dir, "file")];
+    execFileSync("mkfifo", [pipe]);
+    writeFileSync(file, "");
+    for (const [at, kind] of [
+      [pipe, "a pipe (FIFO)"],
+      [file, "a file"],
+    ] as const) {
+      const others = name === "archive-dir" ? ["--backup-dir", dir] : [];
+      await refused(
+        ["--store", `sqlite:${path}`, ...others, "--backup-every", "1d", `--${name}`, at],
+        EXIT.STORE_UNREACHABLE,
+        `${name} is ${at}, which is ${kind}; expected a folder: move that away and make one, or give another path.`,
+      );
+      expect(existsSync(path)).toBe(false);
+    }
+  });
+
   it("that is no database", async () => {
     const path = join(folder(), "tally.db");
     writeFileSync(path, "Dear diary, ".repeat(1_000));

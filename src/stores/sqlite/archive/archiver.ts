@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { TallyError } from "../../../core/errors.ts";
 import { unusable } from "../../shared/unusable.ts";
+import { readRegular } from "../file/regular.ts";
 import { frameAt, type WalHead } from "../file/wal.ts";
 import { clearParts, epochsIn, PROBE, pieceName, piecesIn, writeWhole } from "./folder.ts";
 import { type End, noteClosed, takeClosed, whyNot } from "./going-on.ts";
@@ -191,7 +192,7 @@ export class Archiver {
 
   #endIn(name: string): End {
     const path = join(this.#folder!, name);
-    const { head, digest, wal, frames } = readPiece(readFileSync(path), path);
+    const { head, digest, wal, frames } = readPiece(readRegular(path), path);
     this.#last = path;
     return {
       ...{ began: head.began, generation: head.generation, salts: wal.salts, frame: head.to },

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TallyError } from "../../../core/errors.ts";
 import { unusable } from "../../shared/unusable.ts";
+import { readRegular } from "../file/regular.ts";
 import { epochsIn, pieceName, piecesIn } from "./folder.ts";
 import { factsOf, type Piece, type PieceFacts, readPiece } from "./piece.ts";
 
@@ -45,10 +45,14 @@ function lookFor(dir: string, walId: string, warn: (sentence: string) => void): 
       warn(`${join(folder, name)} is no piece of the archive, by its name, and was passed over.`);
     const before = pieces[first - 1];
     const follows = before !== undefined && "digest" in before && before.digest === found.head.previous;
-    if (found.head.previous !== null && !follows)
-      throw unusable(
-        `What comes before ${found.path} is not there, or damaged, and the backup may be from before it: restore a later backup.`,
-      );
+    if (found.head.previous !== null && !follows) {
+      const damage =
+        damageIn(found) ?? (before && damageIn(before)) ?? `What comes before ${found.path} is not there`;
+      throw unusable(`${damage}, and the backup may be from before it: restore a later backup.`);
+    }
+    // Of a piece of the same WAL before it, what is damaged may be by which id it is told that it is the first.
+    if (follows && found.head.from > 1 && damageIn(before) !== undefined)
+      throw unusable(`${damageIn(before)}, and the backup may be from before it: restore a later backup.`);
     return followed(pieces.slice(first));
   }
   return undefined;
@@ -74,11 +78,26 @@ interface Damaged {
 
 function lookAt(path: string): ChainPiece | Damaged {
   try {
-    return { path, ...factsOf(path) };
+    return { path, ...readable(path, () => factsOf(path)) };
   } catch (error) {
-    if (!(error instanceof TallyError)) throw error;
-    return { path, damage: error.message.replace(/\.$/, "") };
+    return { path, damage: damageFrom(error) };
   }
+}
+
+/** What is wrong with a piece that does not fit, all of which is read for that: a sentence; undefined when nothing is. */
+function damageIn(piece: ChainPiece | Damaged): string | undefined {
+  if ("damage" in piece) return piece.damage;
+  try {
+    pieceIn(piece);
+    return undefined;
+  } catch (error) {
+    return damageFrom(error);
+  }
+}
+
+function damageFrom(error: unknown): string {
+  if (!(error instanceof TallyError)) throw error;
+  return error.message.replace(/\.$/, "");
 }
 
 function followed(found: readonly (ChainPiece | Damaged)[]): Chain {
@@ -87,13 +106,16 @@ function followed(found: readonly (ChainPiece | Damaged)[]): Chain {
     const upTo = (breaksOff: string): Chain => ({ pieces, breaksOff });
     if ("damage" in piece) return upTo(piece.damage);
     const { head, path } = piece;
-    if (pieceName(head) !== path.slice(path.lastIndexOf("/") + 1))
-      return upTo(`${path} is another piece than its name says: it was copied or renamed`);
     const before = pieces.at(-1);
-    if (before === undefined || head.previous === before.digest) {
+    const isNamed = pieceName(head) === path.slice(path.lastIndexOf("/") + 1);
+    if (isNamed && (before === undefined || head.previous === before.digest)) {
       pieces.push(piece);
       continue;
     }
+    const damage = damageIn(piece); // Of what is damaged nothing is true that it says of itself.
+    if (damage !== undefined) return upTo(damage);
+    if (!isNamed || before === undefined)
+      return upTo(`${path} is another piece than its name says: it was copied or renamed`);
     if (head.previous === null)
       return upTo(`the archive was begun anew at ${new Date(head.began).toISOString()}, with ${path}`);
     const isNext = head.generation - before.head.generation <= 1;
@@ -113,7 +135,7 @@ function followed(found: readonly (ChainPiece | Damaged)[]): Chain {
  */
 export function pieceIn({ path, digest }: ChainPiece): Piece {
   const piece = readPiece(
-    readable(path, () => readFileSync(path)),
+    readable(path, () => readRegular(path)),
     path,
   );
   if (piece.digest !== digest) throw unusable(`${path} was changed while it was read.`);

@@ -1,6 +1,16 @@
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { EPOCH_PATTERN } from "../../../core/epoch.ts";
+import { assertRegular } from "../file/names.ts";
 
 /** What the archive of a store that was never restored stands in; of others it is their epoch. */
 export const FIRST_EPOCH = "first";
@@ -72,8 +82,8 @@ function isOurs(name: string): boolean {
 export function writeWhole(folder: string, name: string, bytes: Buffer): void {
   const path = join(folder, name);
   const part = path + PART;
+  const fd = openAnew(part);
   try {
-    const fd = openSync(part, "w", 0o600);
     try {
       for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
       fsyncSync(fd);
@@ -85,10 +95,20 @@ export function writeWhole(folder: string, name: string, bytes: Buffer): void {
     rmSync(part, { force: true });
     throw error;
   }
-  const fd = openSync(folder, "r");
+  const dir = openSync(folder, "r");
   try {
-    fsyncSync(fd);
+    fsyncSync(dir);
   } finally {
-    closeSync(fd);
+    closeSync(dir);
   }
+}
+
+/** What a process of ours has left there gives way; nothing else does, and nobody waits for who reads a pipe. */
+function openAnew(part: string): number {
+  const found = lstatSync(part, { bigint: true, throwIfNoEntry: false });
+  if (found !== undefined) {
+    assertRegular(part, found);
+    rmSync(part);
+  }
+  return openSync(part, "wx", 0o600);
 }

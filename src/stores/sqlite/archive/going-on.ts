@@ -1,6 +1,7 @@
 /** Whether an archive goes on with a store as it is found at a start. */
-import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { readRegular } from "../file/regular.ts";
 import type { WalSums } from "../file/wal.ts";
 import { isArchivedId } from "../file/wal-binding.ts";
 import { CLOSED, writeWhole } from "./folder.ts";
@@ -63,8 +64,9 @@ export function takeClosed(folder: string): Closed | undefined {
 
 function readClosed(folder: string): Closed | undefined {
   if (!readdirSync(folder).includes(CLOSED)) return undefined;
+  const text = readRegular(join(folder, CLOSED)).toString("utf8");
   try {
-    return JSON.parse(readFileSync(join(folder, CLOSED), "utf8")) as Closed;
+    return JSON.parse(text) as Closed;
   } catch {
     return undefined; // Then nothing is known of it.
   }

@@ -1,7 +1,7 @@
 /** Whose an archive is: a folder of pieces is one store's, which is noted in it before the first of them. */
-import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { unusable } from "../../shared/unusable.ts";
+import { readRegular } from "../file/regular.ts";
 import { OWNER, writeWhole } from "./folder.ts";
 
 /**
@@ -39,7 +39,7 @@ function ownerIn(folder: string): string | undefined {
   const path = join(folder, OWNER);
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readRegular(path).toString("utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

@@ -7,9 +7,11 @@
  * @see RFC 8878, 3.1.2 (skippable frames)
  */
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { TallyError } from "../../../core/errors.ts";
 import { unusable } from "../../shared/unusable.ts";
+import { openRegular, readRegular } from "../file/regular.ts";
 import { frameBytesOf, readWalHead, soundFrames, type WalHead, type WalSums } from "../file/wal.ts";
 
 /** What a piece says of itself. */
@@ -107,7 +109,7 @@ export function readPiece(bytes: Buffer, path: string): Piece & PieceFacts {
  * @throws TallyError STORE_UNAVAILABLE  of a file that is none
  */
 export function factsOf(path: string): PieceFacts {
-  const fd = openSync(path, "r");
+  const fd = openRegular(path);
   try {
     const { size } = fstatSync(fd);
     const start = Buffer.alloc(SKIPPED_BYTES);
@@ -120,6 +122,9 @@ export function factsOf(path: string): PieceFacts {
     const digest = trailerIn(trailer);
     if (digest === undefined) throw unusable(`${path} is damaged: it was cut short.`);
     return { head: headIn(bytes, path), digest };
+  } catch (error) {
+    if (error instanceof TallyError) readPiece(readRegular(path), path); // A bit that is another looks like anything else.
+    throw error;
   } finally {
     closeSync(fd);
   }

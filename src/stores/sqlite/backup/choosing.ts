@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { TallyError } from "../../../core/errors.ts";
 import type { BackupManifest, BackupSource, RestoreUntil } from "../../../service/store-backup.ts";
 import { unusable } from "../../shared/unusable.ts";
+import { assertRegular } from "../file/names.ts";
+import { statOf } from "../file/whereabouts.ts";
 import { TarReader } from "./tar-reader.ts";
 
 /**
@@ -23,6 +25,8 @@ export async function backupsBefore(
   for (const name of readdirSync(from).filter((each) => each.endsWith(".tar"))) {
     const path = join(from, name);
     try {
+      const stat = statOf(path);
+      if (stat !== undefined) assertRegular(path, stat);
       const tar = await TarReader.open(path);
       found.push({ path, manifest: tar.manifest });
       await tar.close();

@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { TallyError } from "../../../core/errors.ts";
+import { openRegular } from "../file/regular.ts";
 import { bytesOf, readingHead } from "./head.ts";
 import { END_BYTES } from "./ustar.ts";
 
@@ -12,7 +13,7 @@ import { END_BYTES } from "./ustar.ts";
 export function isWholeBackup(path: string): boolean {
   let file: number;
   try {
-    file = openSync(path, "r");
+    file = openRegular(path);
   } catch {
     return false; // Whoever would restore it could not read it either.
   }

@@ -8,6 +8,7 @@ import { APPLICATION_ID, assertOurs, BOUND_SINCE, versionOf } from "../schema/sc
 import { walFrames } from "../write/checkpoints.ts";
 import { type BindingRow, type FileAlone, readAlone } from "./alone.ts";
 import { frameBytesOf, readWalHead, WAL_HEAD_BYTES } from "./wal.ts";
+import { isRotten } from "./wal-rot.ts";
 import { statOf } from "./whereabouts.ts";
 
 /**
@@ -41,32 +42,36 @@ export function assertBelongs(path: string, fits: (db: Database.Database) => voi
     return;
   }
   const index = readIndex(path);
-  const frames = framesThatFollow(path, alone, fits);
-  const before = framesIn(index, readHead(`${path}-wal`, WAL_HEAD_BYTES));
-  if (before === undefined || frames >= before) return;
-  writeIndex(path, index!); // Looking made it anew: the next start is to find what this one found.
-  throw unusable(SHORT_WAL(path, frames, before));
+  try {
+    assertFollows(path, alone, framesIn(index, readHead(`${path}-wal`, WAL_HEAD_BYTES)), fits);
+  } catch (error) {
+    if (index !== undefined) writeIndex(path, index); // Looking made it anew: the next start is to find what this one found.
+    throw error;
+  }
 }
 
 /**
  * The same where there is a WAL.
  *
- * @returns  how many sound frames the WAL has
+ * @param before  how many frames it had, where that is known
  */
-function framesThatFollow(
+function assertFollows(
   path: string,
   alone: FileAlone | undefined,
+  before: number | undefined,
   fits: (db: Database.Database) => void,
-): bigint {
+): void {
   let db: Database.Database | undefined;
   try {
     db = openReadOnly(path, LOOK_CACHE_KIB); // Closing one that cannot write leaves the WAL where it is.
     assertOurs(db, path);
+    if (alone?.binding?.open) assertHasCommit(path);
+    const frames = Number(walFrames(db));
+    if (before !== undefined && frames < before) throw unusable(SHORT_WAL(path, frames, before));
+    if (isRotten(`${path}-wal`, frames)) throw unusable(ROTTEN_WAL(path, frames));
     fits(db);
     if (alone !== undefined && !(follows(alone, bindingOf(db)) && reaches(db, alone)))
       throw unusable(MISMATCH(path));
-    if (alone?.binding?.open) assertHasFrame(path);
-    return walFrames(db);
   } catch (error) {
     const damaged = (error as { code?: string }).code?.startsWith("SQLITE_CORRUPT");
     // Where the file is sound by itself: what makes it unsound is the WAL of another one.
@@ -82,14 +87,18 @@ const LOOK_CACHE_KIB = 1_024;
  * That a file says it is open it has from a WAL, which was on disk by then and has not become shorter than a commit since: it
  * is begun anew in its place, and emptied only once the file says that it is closed. So no crash leaves less. It can leave
  * one of which no frame is sound: when a new head was written over the old, and the first commit below it was not.
+ *
+ * Each commit that takes a file, or begins a WAL, writes two pages: that of the ids, and that of how far it has come.
  */
-function assertHasFrame(path: string): void {
+function assertHasCommit(path: string): void {
   const bytes = readHead(`${path}-wal`, WAL_HEAD_BYTES);
   const head = bytes && readWalHead(bytes);
   if (head === undefined) throw unusable(DAMAGED_WAL(path));
   const size = statOf(`${path}-wal`)?.size ?? 0n;
-  if (size < WAL_HEAD_BYTES + frameBytesOf(head)) throw unusable(CUT_WAL(path, size));
+  if (size < WAL_HEAD_BYTES + COMMIT_FRAMES * frameBytesOf(head)) throw unusable(CUT_WAL(path, size));
 }
+
+const COMMIT_FRAMES = 2;
 
 /** Whether the file by itself is one that this WAL was written on, or into. */
 function follows({ version, binding }: FileAlone, withWal: Ids): boolean {
@@ -188,6 +197,10 @@ const CUT_WAL = (path: string, bytes: bigint) =>
 const DAMAGED_WAL = (path: string) =>
   `The beginning of ${path}-wal, which has the latest changes, is damaged. Put a sound one back, or restore a backup. ${HELP}`;
 
-const SHORT_WAL = (path: string, frames: bigint, before: number) =>
+const ROTTEN_WAL = (path: string, frames: number) =>
+  `${path}-wal is damaged: ${frames} of its frames can be read, and behind them stand more changes that were answered. Put a ` +
+  `sound one back, or restore a backup. ${HELP}`;
+
+const SHORT_WAL = (path: string, frames: number, before: number) =>
   `${path}-wal lacks its end: ${frames} of its ${before} frames are sound, so changes that were answered are missing. Put ` +
   `the whole one back, or restore a backup. ${HELP}`;

@@ -1,4 +1,4 @@
-import { type BigIntStats, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { unusable } from "../../shared/unusable.ts";
 import { statOf } from "./whereabouts.ts";
 
@@ -19,7 +19,10 @@ export function assertOneName(path: string): void {
   const mounts = mountPoints();
   for (const each of [path, ...SIDECARS.map((suffix) => path + suffix)]) {
     const stat = statOf(each);
-    if (stat === undefined) continue;
+    if (stat === undefined) {
+      assertNoDeadLink(each);
+      continue;
+    }
     assertRegular(each, stat);
     if (stat.nlink > 1n) {
       if (each === path) assertNotOpen(path);
@@ -39,8 +42,24 @@ export function assertOneName(path: string): void {
 /** Refuse what is no regular file, before anything waits for it. @throws TallyError STORE_UNAVAILABLE, as SQLITE_CANTOPEN */
 export function assertRegular(path: string, stat: KindOfFile): void {
   const kind = KINDS.find(([is]) => stat[is]())?.[1];
-  if (kind === undefined) return;
-  throw unusable(
+  if (kind !== undefined) throw noFile(path, kind);
+}
+
+/** Refuse a link of which nothing can be seen: SQLite would say so of the data file. @throws  as assertRegular */
+function assertNoDeadLink(path: string): void {
+  let target: string;
+  try {
+    if (!lstatSync(path).isSymbolicLink()) return;
+    target = readlinkSync(path);
+  } catch {
+    return; // There is nothing, or nobody may look: whoever opens it has the better sentence.
+  }
+  throw noFile(path, `a symbolic link to ${target}, which is not there`);
+}
+
+/** A refusal of what cannot be the file that it is to be. @param kind  what it is */
+export function noFile(path: string, kind: string): Error {
+  return unusable(
     `${path} is ${kind}; expected a regular file, or nothing yet: move it away, or give another path.`,
     Object.assign(new Error("no regular file"), { code: "SQLITE_CANTOPEN" }),
   );

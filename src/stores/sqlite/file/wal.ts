@@ -31,7 +31,7 @@ export interface WalFrame {
 }
 
 export const WAL_HEAD_BYTES = 32;
-const FRAME_HEAD_BYTES = 24;
+export const FRAME_HEAD_BYTES = 24;
 
 /** How many bytes a frame takes. */
 export function frameBytesOf({ pageBytes }: Pick<WalHead, "pageBytes">): number {
@@ -70,13 +70,21 @@ export function soundFrames(frames: Buffer, head: WalHead, before: WalSums): num
   let count = 0;
   for (let at = 0; at + frameBytes <= frames.length; at += frameBytes) {
     if (frames.toString("hex", at + 8, at + 16) !== head.salts || frames.readUInt32BE(at) === 0) break;
-    sums = sumOver(sums, frames, at, at + 8, head.littleEndian);
-    sums = sumOver(sums, frames, at + FRAME_HEAD_BYTES, at + frameBytes, head.littleEndian);
-    const said = sumsAt(frames, at);
-    if (said[0] !== sums[0] || said[1] !== sums[1]) break;
+    sums = sumsThrough(frames, head, at, sums);
+    if (!areSame(sumsAt(frames, at), sums)) break;
     count++;
   }
   return count;
+}
+
+/** The checksum that a frame has after another. @param at  where it begins in the bytes, all of which are there */
+export function sumsThrough(frames: Buffer, head: WalHead, at: number, before: WalSums): WalSums {
+  const sums = sumOver(before, frames, at, at + 8, head.littleEndian);
+  return sumOver(sums, frames, at + FRAME_HEAD_BYTES, at + frameBytesOf(head), head.littleEndian);
+}
+
+export function areSame(one: WalSums, other: WalSums): boolean {
+  return one[0] === other[0] && one[1] === other[1];
 }
 
 /** What one of some frames says, the first being 0. */

@@ -1,4 +1,4 @@
-import { lstatSync, readlinkSync, renameSync, rmSync, unlinkSync } from "node:fs";
+import { existsSync, lstatSync, readlinkSync, renameSync, rmSync, unlinkSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import type { Database, Statement } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
@@ -6,7 +6,7 @@ import { type HistoryHead, NO_HISTORY } from "../../shared/history/rows.ts";
 import type { BindingRow } from "../file/alone.ts";
 import { takeAwayEmptyWal } from "../file/beside.ts";
 import { makeFile } from "../file/making.ts";
-import { assertNotOpen, assertOneName } from "../file/names.ts";
+import { assertNotOpen, assertOneName, noFile } from "../file/names.ts";
 import { isSame, statOf } from "../file/whereabouts.ts";
 import { openReadOnly } from "../read/reading.ts";
 import type { LogPlace } from "../write/history-binding.ts";
@@ -64,6 +64,8 @@ export class HistoryFile {
     this.#path = path;
     this.#log = log;
     this.#startId = startId;
+    if (path !== linked && !existsSync(dirname(path)))
+      throw noFile(linked, `a symbolic link to ${path}, whose folder is not there`);
     assertOneName(path);
     if (path !== linked) assertNotOpen(path); // No lock of the data file's keeps another one's server from it.
     const found = distrusted ?? lookAt(path, log);

@@ -6,7 +6,8 @@ import { ArchiveGate, type GateLine } from "../archive/gate.ts";
 import { assertBelongs } from "../file/belonging.ts";
 import { makeFile, unmakeFile } from "../file/making.ts";
 import { WalBinding } from "../file/wal-binding.ts";
-import { Whereabouts } from "../file/whereabouts.ts";
+import { syncWal } from "../file/wal-rot.ts";
+import { statOf, Whereabouts } from "../file/whereabouts.ts";
 import { openReadOnly } from "../read/reading.ts";
 import { readCopying, writeCopying } from "../rows/copying-row.ts";
 import { Head } from "../rows/head.ts";
@@ -70,6 +71,7 @@ export function openForWriting(
   };
   const gate = archive && new ArchiveGate(path, archive);
   assertBelongs(path, fits);
+  if ((statOf(`${path}-wal`)?.size ?? 0n) > 0n) syncWal(`${path}-wal`);
   const made = makeFile(path);
   let connections: Connections | undefined;
   try {

@@ -5,6 +5,7 @@ import { readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { readKey } from "../../src/cli/api-key.ts";
 import { readAuthorities } from "../../src/cli/authorities.ts";
 import { readContexts } from "../../src/cli/contexts.ts";
 import { openSource } from "../../src/cli/transfer/source-file.ts";
@@ -25,6 +26,7 @@ const READ: readonly (readonly [what: string, read: (path: string) => Promise<un
   ["a certificate", (path: string) => readPem("certificate", path)],
   ["the authorities of a client", readAuthorities],
   ["named servers", readContexts],
+  ["an API key", (path: string) => readKey(path, () => {})],
   ["a certificate of PostgreSQL's", async (path: string) => tlsModeOf(new Map([["sslrootcert", path]]), {})],
   ["a backup", (path: string) => verifyBackup(path, undefined, { signal, onProgress: () => {} })],
   ["what is imported", (path: string) => openSource(path, signal)],

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
 import { parse, TomlError } from "smol-toml";
 import { clientAuthFault } from "./config/client-auth.ts";
@@ -7,7 +6,8 @@ import type { Key } from "./config/kinds.ts";
 import { type OidcIssuers, oidcIssuersFrom } from "./config/oidc.ts";
 import { formatDuration } from "./config/quantity.ts";
 import { withoutSecrets } from "./core/secrets.ts";
-import { assertNoNamedPipe, isRereadable } from "./named-pipe.ts";
+import { readNamedFileSync } from "./named-file.ts";
+import { isRereadable } from "./named-pipe.ts";
 
 export { differenceOf, reloaded } from "./config/difference.ts";
 export { type Config, KEYS } from "./config/keys.ts";
@@ -234,8 +234,7 @@ function loadFile(sources: Sources): File | undefined {
   if (path === undefined) return undefined;
   let values: Record<string, unknown>;
   try {
-    assertNoNamedPipe(path);
-    values = parse(readFileSync(path, "utf8"));
+    values = parse(readNamedFileSync(path).toString());
   } catch (error) {
     if (error instanceof TomlError) {
       const [reason] = error.message.replace("Invalid TOML document: ", "").split("\n");

@@ -2,6 +2,7 @@
 import { API_KEY_BYTES_MAX, isApiKey, isPrivateWay } from "../client/api-key.ts";
 import { grouped } from "../config/quantity.ts";
 import { withoutApiKeys } from "../core/secrets.ts";
+import { readNamedFile } from "../named-file.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
 /** A key, as one place gives it: by itself, or in a file. */
@@ -43,20 +44,15 @@ export async function keyOf(
 
 /** The key in a file, or on standard input. @throws CommandError  as keyOf */
 export async function readKey(path: string, warn: (sentence: string) => void): Promise<string> {
-  const { createReadStream } = await import("node:fs");
   if (path === "-" && process.stdin.isTTY)
     throw new CommandError(
       EXIT.USAGE,
       "A key that is typed here would be shown; pipe it in, or give --api-key-file a file.",
     );
   const from = path === "-" ? "Standard input" : `The key file ${path}`;
-  let text = "";
+  let text: string;
   try {
-    const stream = path === "-" ? process.stdin : createReadStream(path);
-    for await (const chunk of stream.setEncoding("utf8")) {
-      text += chunk;
-      if (text.length > 2 * API_KEY_BYTES_MAX) break; // No key, and perhaps without an end.
-    }
+    text = path === "-" ? await textOfInput() : (await readNamedFile(path)).toString();
   } catch (cause) {
     if (withoutApiKeys(path) !== path)
       throw new CommandError(
@@ -73,6 +69,15 @@ export async function readKey(path: string, warn: (sentence: string) => void): P
   }
   if (path !== "-") await warnIfOpen(path, from, warn);
   return key;
+}
+
+async function textOfInput(): Promise<string> {
+  let text = "";
+  for await (const chunk of process.stdin.setEncoding("utf8")) {
+    text += chunk;
+    if (text.length > 2 * API_KEY_BYTES_MAX) break; // No key, and perhaps without an end.
+  }
+  return text;
 }
 
 /**

@@ -1,14 +1,12 @@
-import { assertNoNamedPipe } from "../named-pipe.ts";
+import { readNamedFile } from "../named-file.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
 /** The authorities whose certificates are to be trusted, in PEM. @throws CommandError when the file has none */
 export async function readAuthorities(path: string): Promise<string> {
-  const { readFile } = await import("node:fs/promises");
   const { X509Certificate } = await import("node:crypto");
   let text: string;
   try {
-    assertNoNamedPipe(path);
-    text = await readFile(path, "utf8");
+    text = (await readNamedFile(path)).toString();
   } catch (cause) {
     const { message } = cause as Error;
     throw new CommandError(EXIT.CONFIG, `The CA file ${path} cannot be read: ${message}.`, { cause });

@@ -17,7 +17,9 @@ import { EVERY_FIELD } from "./views.ts";
 import { visible } from "./visible.ts";
 
 /** Calls the method: what it tells, until it ends or fails. */
-type Call = (request: BulkRequest) => AsyncIterable<{ readonly progress?: BulkProgress | undefined }>;
+type Call = (
+  request: BulkRequest & { readonly maxCounters: number },
+) => AsyncIterable<{ readonly progress?: BulkProgress | undefined }>;
 
 /** How a command speaks of what it does: "delete", "deleted", and what stands behind "This deletes 3 counters". */
 export interface BulkWords {
@@ -35,10 +37,10 @@ export async function bulk(
   words: BulkWords,
 ): Promise<void> {
   const { what, done, so } = words;
-  const calling = { call, timeoutMs: timeout, done };
+  const calling = { call, timeoutMs: timeout, done, stop: new AbortController().signal };
   if (!request.dryRun) expectSomebody(yes, what);
   if (request.dryRun || !yes) {
-    const found = await walk(calling, { ...request, dryRun: true }, () => {}, request.dryRun);
+    const { reached: found } = await walk(calling, { ...request, dryRun: true }, () => {}, request.dryRun);
     if (request.dryRun) return output.record(viewOf(found, `WOULD BE ${done.toUpperCase()}`));
     if (found.done > 0n) {
       const which = `${counted(Number(found.done), "counter")}${ofWhich(request)}`;
@@ -50,19 +52,34 @@ export async function bulk(
   const live =
     process.stderr.isTTY && !output.quiet ? new LiveLines(process.stderr as WriteStream) : undefined;
   const draw = drawn(live);
-  let told = create(BulkProgressSchema, { lastName: request.after });
-  const show = (reached: BulkProgress) => {
-    told = reached;
-    draw(() => visible(`${figure(Number(reached.done))} ${done}, up to ${reached.lastName}`));
+  let shown: Walked = { reached: create(BulkProgressSchema, { lastName: request.after }), inDoubt: 0 };
+  const show = (walked: Walked) => {
+    shown = walked;
+    draw(() => visible(`${figure(Number(walked.reached.done))} ${done}, up to ${walked.reached.lastName}`));
   };
-  const leave = (signal: NodeJS.Signals) => {
-    live?.clear();
-    report(visible(standing(told, done)));
-    dieOf(signal);
-  };
-  onStopSignals({ first: leave, again: dieOf });
-  const reached = await walk(calling, request, show, !output.quiet, live);
+  const stop = new AbortController();
+  let interrupted: NodeJS.Signals | undefined;
+  onStopSignals({
+    first: (signal) => {
+      interrupted = signal;
+      live?.clear();
+      report("Stopping when the slice that is under way is done; another signal stops at once.");
+      stop.abort();
+    },
+    again: (signal) => {
+      live?.clear();
+      report(visible(standing({ ...shown, inDoubt: shown.inDoubt + SLICE }, done)));
+      dieOf(signal);
+    },
+  });
+  const walked = await walk({ ...calling, stop: stop.signal }, request, show, !output.quiet, live);
+  const { reached } = walked;
+  if (interrupted !== undefined && !reached.complete) {
+    report(visible(standing(walked, done)));
+    return dieOf(interrupted);
+  }
   await output.change(viewOf(reached, done.toUpperCase()));
+  if (interrupted !== undefined) return dieOf(interrupted);
   const skipped = Object.keys(reached.skippedByReason).filter((reason) => reason !== "COUNTER_NOT_FOUND");
   if (skipped.length > 0) throw new CommandError(EXIT.REFUSED, undefined);
 }
@@ -73,38 +90,65 @@ interface Calling {
   readonly timeoutMs: number;
   /** What is done: "deleted". */
   readonly done: string;
+  /** Begin nothing more. */
+  readonly stop: AbortSignal;
 }
 
-/** All of it, also over a server that goes and comes again: from where it was. What it has come to. */
+/** What it has come to. */
+interface Walked {
+  readonly reached: BulkProgress;
+  /** How many more may be done, by calls whose answer was lost. */
+  readonly inDoubt: number;
+}
+
+/**
+ * All of it, also over a server that goes and comes again: from where it was. Slice by slice, each a call of its own: a
+ * server runs ahead of who reads what it tells, and so it is known what is done whenever it ends between two.
+ *
+ * @returns  also where it was stopped; then `reached` is not complete
+ */
 async function walk(
-  { call, timeoutMs, done }: Calling,
+  { call, timeoutMs, done, stop }: Calling,
   request: BulkRequest,
-  show: (reached: BulkProgress) => void,
+  show: (walked: Walked) => void,
   tellsSkipped: boolean,
   live?: LiveLines,
-): Promise<BulkProgress> {
+): Promise<Walked> {
+  const maxCounters = request.dryRun ? 0 : SLICE; // What changes nothing is counted in one go.
   let reached = create(BulkProgressSchema, { lastName: request.after });
+  let inDoubt = 0;
   for (let attempt = 1, toldAt = performance.now(); ; attempt++) {
     const before = reached;
     try {
-      for await (const { progress } of call({ ...request, after: before.lastName })) {
+      for await (const { progress } of call({ ...request, maxCounters, after: before.lastName })) {
         reached = sumOf(before, progress!);
         [attempt, toldAt] = [1, performance.now()];
-        show(reached);
+        show({ reached, inDoubt });
         for (const { name, refusal } of tellsSkipped ? progress!.skippedCounters : []) {
           live?.clear();
           report(`${name}: ${refusalSentence(refusal!)}`);
         }
       }
-      live?.clear();
-      return reached;
+      if (reached.complete || stop.aborted) {
+        live?.clear();
+        return { reached, inDoubt };
+      }
+      if (reached.lastName === before.lastName)
+        throw new CommandError(
+          EXIT.FAILURE,
+          `The server ended early. ${standing({ reached, inDoubt }, done)}`,
+        );
+      attempt = 0;
     } catch (error) {
       live?.clear();
       if (!(error instanceof CallError)) throw error;
+      if (!request.dryRun && !isUndone(error)) inDoubt += SLICE;
+      if (stop.aborted) return { reached, inDoubt };
       const delayMs = retryDelayMs(error, attempt, Math.random());
       if (delayMs === undefined || performance.now() - toldAt + delayMs > timeoutMs)
-        throw request.dryRun ? failureOf(error) : stopped(error, reached, done);
-      await wait(delayMs);
+        throw request.dryRun ? failureOf(error) : stopped(error, { reached, inDoubt }, done);
+      await wait(delayMs, undefined, { signal: stop }).catch(() => {}); // It rejects for the signal alone.
+      if (stop.aborted) return { reached, inDoubt };
     }
   }
 }
@@ -123,22 +167,30 @@ function sumOf(a: BulkProgress, b: BulkProgress): BulkProgress {
   });
 }
 
+/** Whether a call that failed so has done nothing since what it told. */
+function isUndone({ reason, message, sent }: CallError): boolean {
+  return reason !== undefined ? !/stands/.test(message) : !sent;
+}
+
 /** What stands, for who has to go on. */
-function stopped(error: CallError, reached: BulkProgress, done: string): CommandError {
-  const { lookedAt } = reached;
-  const nothing =
-    lookedAt === 0n && (error.reason !== undefined ? !/stands/.test(error.message) : !error.sent);
-  if (nothing) return failureOf(error);
+function stopped(error: CallError, walked: Walked, done: string): CommandError {
+  if (walked.reached.lookedAt === 0n && walked.inDoubt === 0) return failureOf(error);
   const why =
     error.reason === undefined ? `No answer from ${error.server} (${error.message})` : error.message;
-  const sentence = `${why.replace(/\.$/, "")}. ${standing(reached, done)}`;
+  const sentence = `${why.replace(/\.$/, "")}. ${standing(walked, done)}`;
   return new CommandError(exitOf(error.status, error.reason), visible(sentence), { cause: error });
 }
 
-function standing({ done: count, lastName }: BulkProgress, done: string): string {
+function standing({ reached: { done: count, lastName }, inDoubt }: Walked, done: string): string {
   const from = lastName === "" ? "Run it again" : `Go on with --after ${lastName}`;
-  return `${figure(Number(count))} told as ${done}; up to one slice more may be. ${from}.`;
+  const told = figure(Number(count));
+  return inDoubt === 0
+    ? `${told} ${done}. ${from}.`
+    : `${told} told as ${done}; up to ${figure(inDoubt)} more may be. ${from}.`;
 }
+
+/** Counters in a call: as many as a server does at once. */
+const SLICE = 250;
 
 function ofWhich({ prefix, labels, all }: BulkRequest): string {
   if (all) return ", all that there are";

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import type { TomlError } from "smol-toml";
-import { assertNoNamedPipe } from "../named-pipe.ts";
+import { readNamedFile } from "../named-file.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
 /** What the file says. Tables and keys that are not ours stay in it. */
@@ -31,11 +31,9 @@ export function contextsPath(env: NodeJS.ProcessEnv): string {
 
 /** Read the file; one that is missing is empty. @throws CommandError when it cannot be read, or is not such a file */
 export async function readContexts(path: string): Promise<Contexts> {
-  const { readFile } = await import("node:fs/promises");
   let text: string;
   try {
-    assertNoNamedPipe(path);
-    text = await readFile(path, "utf8");
+    text = (await readNamedFile(path)).toString();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
     throw unusable(path, `cannot be read: ${(error as Error).message}`, error);

@@ -49,6 +49,7 @@ const OWN_WORDS: Readonly<Record<string, (message: string, server: string) => st
     `The server at ${server} does not take the key that was given. Look where it is from: --api-key-file, else ` +
     "TALLY_API_KEY or TALLY_API_KEY_FILE, else the context (tally config list).",
   AUTH_OFF: (_, server) =>
-    `The server at ${server} does not ask who calls, and has no principals: its setting auth is off. Turn it on with ` +
-    "auth = optional, then required: see docs/security.md",
+    `The server at ${server} does not ask who calls: its setting auth is off, and what is administrated (principals, keys, ` +
+    "backups and verifications over the network) is served only while it is on. Turn it on with auth = optional, then " +
+    "required: see docs/security.md. A backup or a verification can be made beside the server, too: with --store.",
 };

@@ -238,7 +238,7 @@ export function messageOf(refusal: Refusal): string {
     case "VERIFY_FAILED":
       return `Not all of the store was looked at: ${refusal.expected ?? "look into the server's log"}. Nothing was changed.`;
     case "AUTH_OFF":
-      return "Principals and keys are not served here, for the server's setting auth is off; nothing was changed.";
+      return "This is served only where callers have to say who they are, and the server's setting auth is off; nothing was changed.";
     case "PRINCIPAL_NOT_FOUND":
       return "No principal has this name; nothing was changed.";
     case "PRINCIPAL_EXISTS":

@@ -1,6 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { assertNoNamedPipe } from "../named-pipe.ts";
+import { readNamedFile } from "../named-file.ts";
 
 /** Why the file of the root key cannot be used: one sentence for the operator. */
 export class RootKeyError extends Error {
@@ -21,14 +20,15 @@ export class RootKey {
    * @throws RootKeyError  which never has what stands in the file
    */
   static async read(path: string): Promise<RootKey> {
-    const text = await textOf(path).catch((error: NodeJS.ErrnoException) => {
+    const bytes = await readNamedFile(path).catch((error: NodeJS.ErrnoException) => {
       const { code, message } = error;
       const why = code === undefined ? message : (READ_ERRORS[code] ?? `reading it failed (${code})`);
       throw new RootKeyError(`The root key (root-key-file) ${path} cannot be read: ${why}.`, {
         cause: error,
       });
     });
-    const lines = text
+    const lines = bytes
+      .toString()
       .split("\n")
       .map((line) => line.trim())
       .filter((line) => line !== "");
@@ -47,11 +47,6 @@ export class RootKey {
     for (const own of this.#digests) found = timingSafeEqual(own, digest) || found;
     return found;
   }
-}
-
-async function textOf(path: string): Promise<string> {
-  assertNoNamedPipe(path);
-  return readFile(path, "utf8");
 }
 
 function digestOf(credential: string): Buffer {

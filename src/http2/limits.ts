@@ -79,7 +79,7 @@ export type LimitName = keyof Http2Limits | "arriving" | "connections";
 /**
  * What was too much, and by which limits; for who made it, and for the log.
  *
- * @param names  what limits are called where they are set; as here without
+ * @param names  what limits are called where they are set, or in words of their own; as here without
  */
 export function tooMuch(
   reason: string,
@@ -87,15 +87,19 @@ export function tooMuch(
   limits: Http2Limits,
   names: LimitNames,
 ): string {
-  const told = beyond.map((name) =>
-    name === "arriving" || name === "connections"
-      ? (names[name] ?? `${name} of all`)
-      : `${names[name] ?? name} ${limits[name]}`,
-  );
+  const told = beyond.map((name) => {
+    if (name === "arriving" || name === "connections") return names[name] ?? `${name} of all`;
+    const { [name]: called = name } = names;
+    return typeof called === "function" ? called(limits[name]) : `${called} ${limits[name]}`;
+  });
   return told.length === 0 ? reason : `${reason}: ${told.join(", ")}`;
 }
 
-export type LimitNames = Partial<Record<LimitName, string>>;
+/** A name, behind which the value is told; or what tells both. */
+export type LimitNames = Partial<Record<keyof Http2Limits, string | ((value: number) => string)>> & {
+  readonly arriving?: string;
+  readonly connections?: string;
+};
 
 /** The limits of an engine that is told none. */
 export const DEFAULT_HTTP2_LIMITS: Http2Limits = {

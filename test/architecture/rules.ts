@@ -16,7 +16,7 @@ export interface Rule {
 }
 
 const TELEMETRY = "src/telemetry"; // telemetry.ts and telemetry/
-const NAMED_PIPE = "src/named-pipe.ts";
+const NAMED = "src/named-"; // named-file.ts, named-pipe.ts
 const SECRETS = "src/core/secrets.ts";
 
 /** What a grant means, which people are shown before a server judges by it. */
@@ -33,7 +33,7 @@ const TRANSPORTS_OWN = [
   "src/core/",
   "types of src/guard/",
   "gen/",
-  NAMED_PIPE,
+  NAMED,
   TELEMETRY,
 ];
 
@@ -42,13 +42,13 @@ export const RULES: readonly Rule[] = [
   { of: "src/service/", own: ["src/service/", "src/core/", TELEMETRY], packages: [], builtins: true },
   {
     of: "src/stores/sqlite/",
-    own: ["src/stores/sqlite/", STORES_SHARED, "src/service/store", "src/core/", NAMED_PIPE, TELEMETRY],
+    own: ["src/stores/sqlite/", STORES_SHARED, "src/service/store", "src/core/", NAMED, TELEMETRY],
     packages: ["better-sqlite3"],
     builtins: true,
   },
   {
     of: "src/stores/postgres/",
-    own: ["src/stores/postgres/", STORES_SHARED, "src/service/store", "src/core/", NAMED_PIPE, TELEMETRY],
+    own: ["src/stores/postgres/", STORES_SHARED, "src/service/store", "src/core/", NAMED, TELEMETRY],
     packages: ["pg"],
     builtins: true,
   },
@@ -119,7 +119,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     of: "src/config", // config.ts and config/
-    own: ["src/config", "types of src/core/", "src/core/grants.ts", SECRETS, NAMED_PIPE, TELEMETRY],
+    own: ["src/config", "types of src/core/", "src/core/grants.ts", SECRETS, NAMED, TELEMETRY],
     packages: ["zod", "smol-toml"],
     builtins: true,
   },
@@ -143,7 +143,7 @@ export const RULES: readonly Rule[] = [
       "src/core/",
       "types of src/service/store",
       "types of src/transports/calls/authorise.ts",
-      NAMED_PIPE,
+      NAMED,
       TELEMETRY,
     ],
     packages: [],
@@ -168,7 +168,7 @@ export const RULES: readonly Rule[] = [
     packages: ["pino", "pino-pretty"],
     builtins: true,
   },
-  { of: NAMED_PIPE, own: [], packages: [], builtins: true },
+  { of: NAMED, own: [NAMED], packages: [], builtins: true },
   { of: "src/system-clock.ts", own: ["types of src/core/"], packages: [], builtins: false },
   { of: "src/start-error.ts", own: ["src/core/errors.ts"], packages: [], builtins: false },
   {
@@ -286,7 +286,7 @@ export const RULES: readonly Rule[] = [
       "src/core/name.ts",
       "src/core/pace.ts",
       ...GRANTS,
-      NAMED_PIPE,
+      NAMED,
       SECRETS,
     ],
     packages: ["commander", "@bufbuild/protobuf", "yaml", "smol-toml"],

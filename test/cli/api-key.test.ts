@@ -111,11 +111,18 @@ describe("the key", () => {
       /^tally: Standard input has more than one word in it/,
     ],
     [
+      "more than a key",
+      ["--api-key-file", "-"],
+      { input: "x".repeat(20_000) },
+      EXIT.CONFIG,
+      /^tally: Standard input has something else in it/,
+    ],
+    [
       "no end",
       ["--api-key-file", "/dev/zero"],
       {},
       EXIT.CONFIG,
-      /^tally: The key file \/dev\/zero has something else in it/,
+      /^tally: The key file \/dev\/zero cannot be read: it is a device; give a file, or a pipe that is open/,
     ],
     [
       "a variable with an accent",

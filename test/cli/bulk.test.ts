@@ -146,18 +146,8 @@ describe("in the middle", () => {
     return { client, port, left, begun, restart };
   }
 
-  function deleting(port: number) {
-    const args = [
-      TALLY,
-      "delete",
-      "--prefix",
-      "old:",
-      "--yes",
-      "--server",
-      `127.0.0.1:${port}`,
-      "-o",
-      "json",
-    ];
+  function deleting(port: number, command = "delete") {
+    const args = [TALLY, command, "--prefix", "old:", "--yes", "--server", `127.0.0.1:${port}`, "-o", "json"];
     const child = spawn(process.execPath, args, { env: cleanEnv(), stdio: ["ignore", "pipe", "pipe"] });
     onTestFinished(() => void child.kill("SIGKILL"));
     let printed = "";
@@ -184,7 +174,7 @@ describe("in the middle", () => {
     expect((await client.call(RPC.getCounter, { name: "kept" })).counter?.value).toBe(7n);
   });
 
-  it("a caller that is stopped is told what stands, and from where to go on, without a terminal too", async () => {
+  it("a caller that is stopped says exactly what was done, and from where to go on, without a terminal too", async () => {
     const { port, left, begun } = await filled();
     const { child, ended } = deleting(port);
     await begun();
@@ -192,11 +182,28 @@ describe("in the middle", () => {
     const { printed } = await ended;
     expect(child.signalCode).toBe("SIGINT");
     const [, done] =
-      /^tally: ([\d,]+) told as deleted; up to one slice more may be\. Go on with --after old:\d+\.\n$/.exec(
+      /^tally: Stopping when the slice.*\ntally: ([\d,]+) deleted\. Go on with --after old:\d+\.\n$/.exec(
         printed,
       ) ?? [];
     expect(done, printed).toBeDefined();
-    expect(await left()).toBeLessThanOrEqual(COUNT - Number(done!.replaceAll(",", "")));
+    expect(await left()).toBe(COUNT - Number(done!.replaceAll(",", "")));
+  });
+
+  it("a reset that is stopped and gone on with resets each once", async () => {
+    const { client, port } = await filled();
+    const { child, ended } = deleting(port, "reset");
+    const sum = async () => Number((await client.call(RPC.sumCounters, { prefix: "old:" })).sum);
+    while ((await sum()) === COUNT);
+    child.kill("SIGTERM");
+    const { printed } = await ended;
+    const [, done, after] = /\ntally: ([\d,]+) reset\. Go on with --after (old:\d+)\.\n$/.exec(printed) ?? [];
+    expect(await sum(), printed).toBe(COUNT - Number(done!.replaceAll(",", "")));
+    await client.call(RPC.increment, { name: after!, amount: 5n }); // Which was reset: it is not again.
+    expect(
+      (await at("reset", "--prefix", "old:", "--yes", "--after", after!, "--server", `127.0.0.1:${port}`))
+        .code,
+    ).toBe(0);
+    expect(await sum()).toBe(5);
   });
 
   it("a caller that is killed ends it after a slice, and the rest goes with the next one", async () => {

@@ -134,9 +134,10 @@ describe("a client that behaves has its control frames", () => {
 });
 
 test("who goes beyond a limit is told which, by the name that it has where it is set", () => {
-  const peer = new Peer({ limitNames: { controlBurst: "control-burst" } });
+  const names = { controlBurst: "control-burst", controlRate: (frames: number) => `${frames} a second` };
+  const peer = new Peer({ limitNames: names });
   peer.send(times(1_000, ping()));
-  const told = "too many control frames: control-burst 1000, controlRate 100";
+  const told = "too many control frames: control-burst 1000, 100 a second";
   expect(`${peer.take().at(-1)!.payload.subarray(8)}`).toBe(told);
   expect(peer.errors).toEqual([told]);
 });

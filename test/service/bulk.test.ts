@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import type { Refusal } from "../../src/core/errors.ts";
 import { Verb } from "../../src/core/op.ts";
-import { Bulk, type BulkCaller, type BulkReached } from "../../src/service/bulk.ts";
+import { Bulk, type BulkCaller, type BulkReached, type BulkWork } from "../../src/service/bulk.ts";
 import { toBatch, Writer } from "../../src/service/writer.ts";
 import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import { CallParts } from "../../src/telemetry/call-parts.ts";
@@ -12,7 +12,7 @@ import { Spans } from "../support/spans.ts";
 
 const WORK = {
   ...{ selection: { prefix: "a.", labels: {} }, after: "", verb: Verb.DELETE, note: undefined },
-  ...{ keepHistory: false, dryRun: false },
+  ...{ keepHistory: false, dryRun: false, countersMax: Number.POSITIVE_INFINITY },
 } as const;
 
 /** A store of ten counters, in slices of four, unless said otherwise. */
@@ -39,16 +39,37 @@ function followed({ clock }: Awaited<ReturnType<typeof opened>>) {
 async function run(
   bulk: Bulk,
   by: Partial<BulkCaller>,
+  work: Partial<BulkWork> = {},
 ): Promise<{ told: BulkReached[]; ended: Refusal | undefined }> {
   const told: BulkReached[] = [];
   const caller = { caller: "c", signal: new AbortController().signal, charge: () => undefined };
-  const slices = bulk.run(WORK, { ...caller, ...by });
+  const slices = bulk.run({ ...WORK, ...work }, { ...caller, ...by });
   for (;;) {
     const next = await slices.next();
     if (next.done) return { told, ended: next.value };
     told.push(next.value);
   }
 }
+
+it("no more are looked at than was asked for, and the next call goes on behind them, a slice a slice", async () => {
+  await using it_ = await opened();
+  const reset = { verb: Verb.RESET, countersMax: 6 };
+  const first = await run(it_.bulk, {}, reset);
+  const second = await run(it_.bulk, {}, { ...reset, after: "a.5", countersMax: 4 });
+  const third = await run(it_.bulk, {}, { ...reset, after: "a.9", countersMax: 4 });
+  const told = [first, second, third].map(({ told }) =>
+    told.map((each) => [each.done, each.lastName, each.complete]),
+  );
+  expect(told).toEqual([
+    [
+      [4, "a.3", false],
+      [6, "a.5", false],
+    ],
+    [[4, "a.9", true]],
+    [[0, "a.9", true]],
+  ]);
+  expect(first.ended).toBeUndefined();
+});
 
 it("each operation is counted against the caller's rate, and what is too much for now is waited for", async () => {
   await using it_ = await opened();

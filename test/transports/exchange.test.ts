@@ -20,7 +20,8 @@ async function gone(): Promise<{ request: NodeRequest; response: NodeResponse }>
   socket.destroy();
   await closed;
   server.close();
-  return { request: new NodeRequest(request), response: new NodeResponse(response) };
+  const asked = new NodeRequest(request);
+  return { request: asked, response: new NodeResponse(asked, response) };
 }
 
 it("its body is none", async () => {

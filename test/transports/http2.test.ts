@@ -283,6 +283,21 @@ it("headers may be as large as is set, in however many frames, and a block four 
   expect(await told(820_000)).toEqual(["GOAWAY "]);
 });
 
+it("what ends a connection is told by the setting that it goes by, or as fixed", async () => {
+  await using opened = await openOwn();
+  const told = async (...sent: Buffer[]) =>
+    (await heard(opened, ...sent))
+      .filter(({ type }) => type === "GOAWAY")
+      .map(({ payload }) => `${payload.subarray(8)}`);
+  expect(await told(...Array.from({ length: 1_100 }, () => ping()))).toEqual([
+    "too many control frames: 1000 at once, 100 a second, which is fixed",
+  ]);
+  const pieces = Array.from({ length: 20 }, () => frame("CONTINUATION", 0, 1, Buffer.of(0)));
+  expect(await told(frame("HEADERS", 0, 1, Buffer.of(0x82)), ...pieces)).toEqual([
+    "a header block in too many frames: 8 at most, by header-bytes-max",
+  ]);
+});
+
 describe("with a port of its own for gRPC", () => {
   it("each port has HTTP/2: the one gRPC alone, the other all but gRPC, and each says where it is", async () => {
     await using opened = await openOwn({ grpcListen: { host: "127.0.0.1", port: 0 } });

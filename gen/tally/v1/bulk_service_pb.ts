@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tally/v1/bulk_service.proto.
  */
 export const file_tally_v1_bulk_service: GenFile = /*@__PURE__*/
-  fileDesc("Cht0YWxseS92MS9idWxrX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxIroEChVEZWxldGVDb3VudGVyc1JlcXVlc3QSLQoGcHJlZml4GAEgASgJQh26SBpyGCjIATITXihbIS0sLi1+XVshLX5dKik/JBJlCgZsYWJlbHMYAiADKAsyKy50YWxseS52MS5EZWxldGVDb3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESCwoDYWxsGAMgASgIEiwKBWFmdGVyGAQgASgJQh26SBpyGCjIATITXihbIS0sLi1+XVshLX5dKik/JBIPCgdkcnlfcnVuGAUgASgIEhYKBG5vdGUYBiABKAlCCLpIBXIDKMgBEhQKDGtlZXBfaGlzdG9yeRgHIAEoCBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBOuEBukjdARp3CghidWxrLmFsbBIwYWxsIG11c3QgYmUgc2FpZCBmb3IgYWxsIGNvdW50ZXJzLCBhbmQgb25seSB0aGVuGjkodGhpcy5wcmVmaXggPT0gJycgJiYgc2l6ZSh0aGlzLmxhYmVscykgPT0gMCkgPT0gdGhpcy5hbGwaYgoKYnVsay5hZnRlchIcYWZ0ZXIgbXVzdCBiZWdpbiB3aXRoIHByZWZpeBo2dGhpcy5hZnRlciA9PSAnJyB8fCB0aGlzLmFmdGVyLnN0YXJ0c1dpdGgodGhpcy5wcmVmaXgpIkIKFkRlbGV0ZUNvdW50ZXJzUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFi50YWxseS52MS5CdWxrUHJvZ3Jlc3MiogQKFFJlc2V0Q291bnRlcnNSZXF1ZXN0Ei0KBnByZWZpeBgBIAEoCUIdukgachgoyAEyE14oWyEtLC4tfl1bIS1+XSopPyQSZAoGbGFiZWxzGAIgAygLMioudGFsbHkudjEuUmVzZXRDb3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESCwoDYWxsGAMgASgIEiwKBWFmdGVyGAQgASgJQh26SBpyGCjIATITXihbIS0sLi1+XVshLX5dKik/JBIPCgdkcnlfcnVuGAUgASgIEhYKBG5vdGUYBiABKAlCCLpIBXIDKMgBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAE64QG6SN0BGncKCGJ1bGsuYWxsEjBhbGwgbXVzdCBiZSBzYWlkIGZvciBhbGwgY291bnRlcnMsIGFuZCBvbmx5IHRoZW4aOSh0aGlzLnByZWZpeCA9PSAnJyAmJiBzaXplKHRoaXMubGFiZWxzKSA9PSAwKSA9PSB0aGlzLmFsbBpiCgpidWxrLmFmdGVyEhxhZnRlciBtdXN0IGJlZ2luIHdpdGggcHJlZml4GjZ0aGlzLmFmdGVyID09ICcnIHx8IHRoaXMuYWZ0ZXIuc3RhcnRzV2l0aCh0aGlzLnByZWZpeCkiQQoVUmVzZXRDb3VudGVyc1Jlc3BvbnNlEigKCHByb2dyZXNzGAEgASgLMhYudGFsbHkudjEuQnVsa1Byb2dyZXNzIpkCCgxCdWxrUHJvZ3Jlc3MSEQoJbG9va2VkX2F0GAEgASgDEgwKBGRvbmUYAiABKAMSDwoHc2tpcHBlZBgDIAEoAxJGChFza2lwcGVkX2J5X3JlYXNvbhgEIAMoCzIrLnRhbGx5LnYxLkJ1bGtQcm9ncmVzcy5Ta2lwcGVkQnlSZWFzb25FbnRyeRIyChBza2lwcGVkX2NvdW50ZXJzGAUgAygLMhgudGFsbHkudjEuU2tpcHBlZENvdW50ZXISEQoJbGFzdF9uYW1lGAYgASgJEhAKCGNvbXBsZXRlGAcgASgIGjYKFFNraXBwZWRCeVJlYXNvbkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiQgoOU2tpcHBlZENvdW50ZXISDAoEbmFtZRgBIAEoCRIiCgdyZWZ1c2FsGAIgASgLMhEudGFsbHkudjEuUmVmdXNhbDL/AQoLQnVsa1NlcnZpY2USeQoORGVsZXRlQ291bnRlcnMSHy50YWxseS52MS5EZWxldGVDb3VudGVyc1JlcXVlc3QaIC50YWxseS52MS5EZWxldGVDb3VudGVyc1Jlc3BvbnNlIiKI5xgGgtPkkwIYOgEqIhMvdjEvY291bnRlcnM6ZGVsZXRlMAESdQoNUmVzZXRDb3VudGVycxIeLnRhbGx5LnYxLlJlc2V0Q291bnRlcnNSZXF1ZXN0Gh8udGFsbHkudjEuUmVzZXRDb3VudGVyc1Jlc3BvbnNlIiGI5xgEgtPkkwIXOgEqIhIvdjEvY291bnRlcnM6cmVzZXQwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_tally_v1_counter_service, file_tally_v1_permission]);
+  fileDesc("Cht0YWxseS92MS9idWxrX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxItkEChVEZWxldGVDb3VudGVyc1JlcXVlc3QSLQoGcHJlZml4GAEgASgJQh26SBpyGCjIATITXihbIS0sLi1+XVshLX5dKik/JBJlCgZsYWJlbHMYAiADKAsyKy50YWxseS52MS5EZWxldGVDb3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnlCKLpIJZoBIhAgIhdyFTITXlthLXowLTlfLi1dezEsNjN9JCoFcgMoyAESCwoDYWxsGAMgASgIEiwKBWFmdGVyGAQgASgJQh26SBpyGCjIATITXihbIS0sLi1+XVshLX5dKik/JBIPCgdkcnlfcnVuGAUgASgIEhYKBG5vdGUYBiABKAlCCLpIBXIDKMgBEhQKDGtlZXBfaGlzdG9yeRgHIAEoCBIdCgxtYXhfY291bnRlcnMYCCABKAVCB7pIBBoCKAAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATrhAbpI3QEadwoIYnVsay5hbGwSMGFsbCBtdXN0IGJlIHNhaWQgZm9yIGFsbCBjb3VudGVycywgYW5kIG9ubHkgdGhlbho5KHRoaXMucHJlZml4ID09ICcnICYmIHNpemUodGhpcy5sYWJlbHMpID09IDApID09IHRoaXMuYWxsGmIKCmJ1bGsuYWZ0ZXISHGFmdGVyIG11c3QgYmVnaW4gd2l0aCBwcmVmaXgaNnRoaXMuYWZ0ZXIgPT0gJycgfHwgdGhpcy5hZnRlci5zdGFydHNXaXRoKHRoaXMucHJlZml4KSJCChZEZWxldGVDb3VudGVyc1Jlc3BvbnNlEigKCHByb2dyZXNzGAEgASgLMhYudGFsbHkudjEuQnVsa1Byb2dyZXNzIsEEChRSZXNldENvdW50ZXJzUmVxdWVzdBItCgZwcmVmaXgYASABKAlCHbpIGnIYKMgBMhNeKFshLSwuLX5dWyEtfl0qKT8kEmQKBmxhYmVscxgCIAMoCzIqLnRhbGx5LnYxLlJlc2V0Q291bnRlcnNSZXF1ZXN0LkxhYmVsc0VudHJ5Qii6SCWaASIQICIXchUyE15bYS16MC05Xy4tXXsxLDYzfSQqBXIDKMgBEgsKA2FsbBgDIAEoCBIsCgVhZnRlchgEIAEoCUIdukgachgoyAEyE14oWyEtLC4tfl1bIS1+XSopPyQSDwoHZHJ5X3J1bhgFIAEoCBIWCgRub3RlGAYgASgJQgi6SAVyAyjIARIdCgxtYXhfY291bnRlcnMYByABKAVCB7pIBBoCKAAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATrhAbpI3QEadwoIYnVsay5hbGwSMGFsbCBtdXN0IGJlIHNhaWQgZm9yIGFsbCBjb3VudGVycywgYW5kIG9ubHkgdGhlbho5KHRoaXMucHJlZml4ID09ICcnICYmIHNpemUodGhpcy5sYWJlbHMpID09IDApID09IHRoaXMuYWxsGmIKCmJ1bGsuYWZ0ZXISHGFmdGVyIG11c3QgYmVnaW4gd2l0aCBwcmVmaXgaNnRoaXMuYWZ0ZXIgPT0gJycgfHwgdGhpcy5hZnRlci5zdGFydHNXaXRoKHRoaXMucHJlZml4KSJBChVSZXNldENvdW50ZXJzUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFi50YWxseS52MS5CdWxrUHJvZ3Jlc3MimQIKDEJ1bGtQcm9ncmVzcxIRCglsb29rZWRfYXQYASABKAMSDAoEZG9uZRgCIAEoAxIPCgdza2lwcGVkGAMgASgDEkYKEXNraXBwZWRfYnlfcmVhc29uGAQgAygLMisudGFsbHkudjEuQnVsa1Byb2dyZXNzLlNraXBwZWRCeVJlYXNvbkVudHJ5EjIKEHNraXBwZWRfY291bnRlcnMYBSADKAsyGC50YWxseS52MS5Ta2lwcGVkQ291bnRlchIRCglsYXN0X25hbWUYBiABKAkSEAoIY29tcGxldGUYByABKAgaNgoUU2tpcHBlZEJ5UmVhc29uRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASJCCg5Ta2lwcGVkQ291bnRlchIMCgRuYW1lGAEgASgJEiIKB3JlZnVzYWwYAiABKAsyES50YWxseS52MS5SZWZ1c2FsMv8BCgtCdWxrU2VydmljZRJ5Cg5EZWxldGVDb3VudGVycxIfLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJzUmVxdWVzdBogLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJzUmVzcG9uc2UiIojnGAaC0+STAhg6ASoiEy92MS9jb3VudGVyczpkZWxldGUwARJ1Cg1SZXNldENvdW50ZXJzEh4udGFsbHkudjEuUmVzZXRDb3VudGVyc1JlcXVlc3QaHy50YWxseS52MS5SZXNldENvdW50ZXJzUmVzcG9uc2UiIYjnGASC0+STAhc6ASoiEi92MS9jb3VudGVyczpyZXNldDABYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_tally_v1_counter_service, file_tally_v1_permission]);
 
 /**
  * @generated from message tally.v1.DeleteCountersRequest
@@ -80,6 +80,16 @@ export type DeleteCountersRequest = Message<"tally.v1.DeleteCountersRequest"> & 
    * @generated from field: bool keep_history = 7;
    */
   keepHistory: boolean;
+
+  /**
+   * At most so many counters are looked at; then the call ends without `complete`
+   * and without an error, and `last_name` is where to go on. So a caller who goes
+   * from call to call knows what was done, whenever they stop between two. From 1;
+   * default 0: all.
+   *
+   * @generated from field: int32 max_counters = 8;
+   */
+  maxCounters: number;
 };
 
 /**
@@ -163,6 +173,16 @@ export type ResetCountersRequest = Message<"tally.v1.ResetCountersRequest"> & {
    * @generated from field: string note = 6;
    */
   note: string;
+
+  /**
+   * At most so many counters are looked at; then the call ends without `complete`
+   * and without an error, and `last_name` is where to go on. So a caller who goes
+   * from call to call knows what was done, whenever they stop between two. From 1;
+   * default 0: all.
+   *
+   * @generated from field: int32 max_counters = 7;
+   */
+  maxCounters: number;
 };
 
 /**
@@ -246,7 +266,7 @@ export type BulkProgress = Message<"tally.v1.BulkProgress"> & {
 
   /**
    * True: that was all. Only in the last message, and always there unless the call
-   * ended early.
+   * ended early, or at `max_counters`.
    *
    * @generated from field: bool complete = 7;
    */
@@ -305,10 +325,12 @@ export const SkippedCounterSchema: GenMessage<SkippedCounter> = /*@__PURE__*/
  *
  * What is refused of one counter is told and does not end the call. What ends it
  * (the caller who hangs up, a deadline, a grant or credential that is taken away, a
- * server that stops) leaves what was told as it is, and up to one slice more done:
- * call again with `after` to go on. There is no request id, and an Idempotency-Key
- * is refused: a call that is sent again is done again. To delete what is gone changes
- * nothing; to reset once more takes back what was counted in between.
+ * server that stops) leaves what was done as it is: what was told, what was told and
+ * is still on its way to the caller, and up to one slice more. Call again with
+ * `after` to go on; with `max_counters` no more than those of one call are in doubt.
+ * There is no request id, and an Idempotency-Key is refused: a call that is sent
+ * again is done again. To delete what is gone changes nothing; to reset once more
+ * takes back what was counted in between.
  *
  * Whoever may do it is told names with it: the last one of each slice, and some of
  * those that were skipped, also without the permission `read`. A dry run, which

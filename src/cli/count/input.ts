@@ -1,5 +1,6 @@
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { constants, createReadStream, type ReadStream } from "node:fs";
+import { open, stat } from "node:fs/promises";
+import { waitedFor } from "../../named-file.ts";
 import { CommandError, EXIT } from "../exit.ts";
 
 /** What to read, and how much it is. */
@@ -34,10 +35,12 @@ export const FILE_END = Buffer.alloc(0);
 async function* chunksOf(paths: readonly string[], stop: AbortSignal): AsyncGenerator<Buffer> {
   for (const path of paths) {
     if (stop.aborted) return;
-    const stream = path === "-" ? process.stdin : createReadStream(path, { highWaterMark: CHUNK_BYTES });
-    const end = () => stream.destroy();
+    let stream: NodeJS.ReadStream | ReadStream | undefined;
+    const end = () => stream?.destroy();
     stop.addEventListener("abort", end);
     try {
+      stream = path === "-" ? process.stdin : await streamOf(path);
+      if (stop.aborted) return void stream.destroy();
       for await (const chunk of stream) yield chunk;
       if (!stop.aborted) yield FILE_END;
     } catch (error) {
@@ -47,6 +50,14 @@ async function* chunksOf(paths: readonly string[], stop: AbortSignal): AsyncGene
       stop.removeEventListener("abort", end);
     }
   }
+}
+
+/** A pipe is waited for; a file never is, though one of /proc may ask for it. */
+async function streamOf(path: string): Promise<ReadStream> {
+  const options = { highWaterMark: CHUNK_BYTES };
+  if (!(await stat(path)).isFile()) return createReadStream(path, options);
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  return file.createReadStream(options) as ReadStream;
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {
@@ -62,7 +73,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
 
 function unreadable(path: string, error: unknown): Error {
   if (error instanceof CommandError) return error;
-  const { message } = error as NodeJS.ErrnoException;
+  const { message } = waitedFor(error) as Error;
   return new CommandError(
     EXIT.FAILURE,
     `${path === "-" ? "Standard input" : path} cannot be read: ${message}.`,

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { readingFlags } from "../../named-file.ts";
 import { openInput } from "../count/input.ts";
 import { CommandError, EXIT } from "../exit.ts";
 import type { ImportOptions } from "./import-session.ts";
@@ -25,9 +26,10 @@ export interface SourceFile {
 /**
  * @param file  "-" is standard input: it is kept in a file of its own meanwhile, and so is a pipe
  * @param stop  end, as if nothing more came; whoever aborts it does not go on
- * @throws CommandError when it is not there
+ * @throws CommandError when it is not there, or is a named pipe or a device
  */
 export async function openSource(file: string, stop: AbortSignal): Promise<SourceFile> {
+  if (file !== "-") expectReadable(file);
   const input = await openInput([file], stop);
   const name = file === "-" ? "standard input" : file;
   if (input.bytes !== undefined) return { name, path: file, bytes: input.bytes, close: async () => {} };
@@ -45,6 +47,15 @@ export async function openSource(file: string, stop: AbortSignal): Promise<Sourc
       EXIT.STORE_UNREACHABLE,
       `${name} cannot be kept in ${folder}: ${(error as Error).message}. TMPDIR says where else.`,
     );
+  }
+}
+
+/** @throws CommandError  of a named pipe, a socket, a device */
+function expectReadable(file: string): void {
+  try {
+    readingFlags(file);
+  } catch (error) {
+    throw new CommandError(EXIT.FAILURE, `${file} cannot be read: ${(error as Error).message}.`);
   }
 }
 

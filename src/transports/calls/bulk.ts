@@ -50,7 +50,7 @@ function bulkCall(
       if ("code" in bytes) return bytes;
       const request = readRequest<BulkMethod["input"]>(method.input, bytes);
       if ("code" in request) return request;
-      const { prefix, labels, after, note, dryRun, ...rest } = request.message;
+      const { prefix, labels, after, note, dryRun, maxCounters, ...rest } = request.message;
       const { access, caller, callerName, signal, draining, parts } = context;
       // A dry run tells which counters there are, and leaves no trace: so it is a list, too.
       const denied = access?.denial(dryRun ? needed | Permission.READ : needed, { prefix });
@@ -63,6 +63,7 @@ function bulkCall(
         note: note || undefined,
         keepHistory,
         dryRun,
+        countersMax: maxCounters || Number.POSITIVE_INFINITY,
       };
       const charge = (operations: number) => access?.charge(operations);
       const slices = bulk.run(work, { caller, callerName, signal, charge, parts });

@@ -75,7 +75,7 @@ async function serveIn(
     // As Connect has them for what answers in one piece.
     else for (const [name, value] of attached.trailers) response.appendHeader(`trailer-${name}`, value);
   };
-  const admitted = await admitOverHttp(call, request, response, options, parts);
+  const admitted = await admitOverHttp(call, request, options, parts);
   const result =
     "code" in admitted ? admitted : await answer(call, admitted, format, request, response, attach, options);
   const refused = await (result instanceof Uint8Array
@@ -95,8 +95,9 @@ async function answer(
   attach: (metadata: AnswerMetadata) => void,
   options: ConnectOptions,
 ): Promise<Uint8Array | Refused> {
+  const unfit = "code" in admitted.headers ? admitted.headers : unfitHeaders(request, format);
   const message =
-    unfitHeaders(request, format) ??
+    unfit ??
     (isGet(request)
       ? await messageOfQuery(call, targetOf(request).query, options.limits.bytesMax)
       : await messageOfBody(call, format, request, options.limits));

@@ -5,7 +5,7 @@ import { type CallParts, traceFieldOf } from "../../telemetry/call-parts.ts";
 import type { CallHead, HeaderOf, Peer, Permit } from "../calls/authorise.ts";
 import type { AnswerMetadata, CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import type { Caller } from "../calls/call-log.ts";
-import { withHeaders } from "../http/header-fields.ts";
+import { type HeaderFields, headerFieldsOf, NO_HEADER_FIELDS, withHeaders } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
 import type { GrpcDoor } from "./call.ts";
 import { NOT_ONE } from "./messages.ts";
@@ -35,6 +35,7 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
   readonly #door: GrpcDoor;
   readonly #since: number;
   #request: Buffer | undefined;
+  #fields: HeaderFields = NO_HEADER_FIELDS;
   #gone = false;
   /** Whether it is answered, or will be whether or not anybody waits. */
   #isAnswering = false;
@@ -85,7 +86,7 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
       this.#respond(NOT_ONE);
       return;
     }
-    const request = withHeaders(this.#unary, this.#request, this.headerOf);
+    const request = withHeaders(this.#unary, this.#request, this.#fields);
     if ("code" in request) {
       this.#respond(request);
       return;
@@ -140,8 +141,13 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
     this.formerCaller = permit.formerCaller;
     this.access = permit.access;
     this.lapsed = permit.lapsed;
-    if (this.unfit !== undefined) this.#respond(this.unfit);
-    else this.read();
+    const fields = this.unfit ?? headerFieldsOf(this.#unary, this.headerOf);
+    if ("code" in fields) {
+      this.#respond(fields);
+      return;
+    }
+    this.#fields = fields;
+    this.read();
   }
 
   #settle(result: Uint8Array | Refused): void {

@@ -11,7 +11,7 @@ import { refusalOf } from "../status.ts";
 import { timeoutOf } from "../timeout.ts";
 import { isGet } from "./conditions.ts";
 import type { HttpRequest, HttpResponse } from "./engine.ts";
-import { withHeaders } from "./header-fields.ts";
+import { type HeaderFields, headerFieldsOf, NO_HEADER_FIELDS, withHeaders } from "./header-fields.ts";
 
 /** What it takes to have calls answered. */
 export interface HttpCallOptions {
@@ -25,47 +25,58 @@ export interface Admitted {
   readonly permit: Permit;
   /** When its headers were there: milliseconds since the Unix epoch. */
   readonly arrived: number;
+  /** How long the caller waits, in milliseconds, and what their headers say for the request; or why these are none. */
+  readonly headers: { readonly timeoutMs: number; readonly fields: HeaderFields } | Refusal;
   readonly parts: CallParts | undefined;
 }
 
 /**
- * Judge a request by its headers alone, before its body is read: whether there is time for it, and who calls.
+ * Judge a request by its headers alone, before its body is read: whether there is time for it, who calls, and what else
+ * they say, the same at every door of HTTP.
  *
  * @param parts  what is to be noted of it as it goes on
  */
 export async function admitOverHttp(
   call: UnaryCall,
   request: HttpRequest,
-  response: HttpResponse,
   { clock, log }: HttpCallOptions,
   parts?: CallParts,
 ): Promise<Admitted | Refusal> {
   const arrived = clock.now();
   const ahead = call.refusalAhead();
-  if (ahead !== undefined) return ahead; // The body is dropped as it comes.
-  const permit = await permitOverHttp(call, request, response, log, parts);
-  return "code" in permit ? permit : { permit, arrived, parts };
+  if (ahead !== undefined) {
+    request.drop(); // Who is overloaded by calls has no use for as many new connections.
+    return ahead;
+  }
+  const permit = await permitOverHttp(call, request, log, parts);
+  return "code" in permit ? permit : { permit, arrived, headers: headersOf(call, request), parts };
 }
 
-/**
- * Who calls, by the headers alone. Who is refused is not heard any further: their connection ends with the answer, if
- * some of their body has yet to come.
- */
+/** The same of a request whose body says that it is for another call. */
+export function admittedFor(call: UnaryCall, admitted: Admitted, request: HttpRequest): Admitted {
+  return { ...admitted, headers: headersOf(call, request) };
+}
+
+function headersOf(call: UnaryCall, request: HttpRequest): Admitted["headers"] {
+  const headerOf = (name: string) => request.header(name);
+  const timeoutMs = timeoutOf(headerOf);
+  if (typeof timeoutMs !== "number") return timeoutMs;
+  const fields = isGet(request) ? NO_HEADER_FIELDS : headerFieldsOf(call, headerOf);
+  return "code" in fields ? fields : { timeoutMs, fields };
+}
+
+/** Who calls, by the headers alone. */
 export async function permitOverHttp(
   call: Pick<UnaryCall, "method" | "authorise">,
   request: HttpRequest,
-  response: HttpResponse,
   log: Log,
   parts?: CallParts,
 ): Promise<Permit | Refusal> {
-  let permit: Permit | Refusal;
   try {
-    permit = await call.authorise(callHeadOf(call.method, request, parts));
+    return await call.authorise(callHeadOf(call.method, request, parts));
   } catch (error) {
-    permit = failure(call, error, false, log, { headerOf: (name) => request.header(name), parts });
+    return failure(call, error, false, log, { headerOf: (name) => request.header(name), parts });
   }
-  if ("code" in permit && request.isArriving) response.setHeader("connection", "close");
-  return permit;
 }
 
 /** What is known of a call before its body. */
@@ -88,20 +99,25 @@ export function callHeadOf(method: DescMethod, request: HttpRequest, parts?: Cal
  */
 export async function answerOverHttp(
   call: UnaryCall,
-  { permit, arrived, parts }: Admitted,
+  { permit, arrived, headers, parts }: Admitted,
   message: Buffer | Refusal,
   request: HttpRequest,
   response: HttpResponse,
   log: Log,
   attach?: CallContext["attach"],
 ): Promise<Uint8Array | Refused> {
+  if ("code" in headers) return headers;
   if ("code" in message) return message;
   const headerOf = (name: string) => request.header(name);
-  const timeoutMs = timeoutOf(headerOf);
-  if (typeof timeoutMs !== "number") return timeoutMs;
-  const bytes = isGet(request) ? message : withHeaders(call, message, headerOf);
+  const bytes = withHeaders(call, message, headers.fields);
   if ("code" in bytes) return bytes;
-  const context = { ...permit, deadline: arrived + timeoutMs, cancelled: () => response.over, attach, parts };
+  const context = {
+    ...permit,
+    deadline: arrived + headers.timeoutMs,
+    cancelled: () => response.over,
+    attach,
+    parts,
+  };
   let begun = false;
   try {
     const answer = call.answer(bytes, context);

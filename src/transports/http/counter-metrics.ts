@@ -43,7 +43,7 @@ async function answered(
   response: HttpResponse,
   options: HttpCallOptions & { readonly countersMax: number; readonly query: string },
 ): Promise<true> {
-  const admitted = await admitOverHttp(call, request, response, options);
+  const admitted = await admitOverHttp(call, request, options);
   if ("code" in admitted) return refuse(response, admitted);
   const asked = askedIn(options.query);
   if ("code" in asked) return refuse(response, asked);

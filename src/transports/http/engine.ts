@@ -19,8 +19,8 @@ export interface HttpRequest {
   readonly overTls: boolean;
   /** Who sent it. */
   readonly peer: Peer;
-  /** Whether some of its body has yet to come; asked when the code that was told of it has returned. */
-  readonly isArriving: boolean;
+  /** Whether its headers say that a body comes, which may be an empty one. */
+  readonly announcesBody: boolean;
   /** Names and values in turn, as they were sent. */
   readonly rawHeaders: readonly string[];
   /**
@@ -38,6 +38,8 @@ export interface HttpRequest {
    *           answer on a connection that is closed. Also when the caller goes away before its end
    */
   body(limits: BodyLimits): Promise<Buffer | Refusal>;
+  /** Have the body dropped as it comes, for the connection to go on behind it. Instead of reading it. */
+  drop(): void;
   /**
    * The body as it comes, in pieces that are the reader's own only until it asks for the next; no more is read from the
    * caller than that. Ends early when the caller goes away. What is not read when the answer is over is dropped.
@@ -62,7 +64,10 @@ export interface HttpResponse {
   setHeader(name: string, value: string): void;
   /** The same beside what it has already under that name. */
   appendHeader(name: string, value: string): void;
-  /** Send it whole. An engine leaves out the body of what answers a HEAD. */
+  /**
+   * Send it whole. An engine leaves out the body of what answers a HEAD, and over HTTP/1.1 ends the connection with what is
+   * sent while some of the request's body has yet to come and nobody has asked for it.
+   */
   send(status: number, headers?: ResponseHeaders, body?: string | Uint8Array): void;
   /** Send the head of an answer whose body comes in pieces, at once. */
   begin(status: number, headers: ResponseHeaders): void;

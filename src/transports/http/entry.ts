@@ -14,7 +14,7 @@ export type Entry = (request: HttpRequest, response: HttpResponse) => Promise<bo
 export function entryFor(authorise: Authorise, log: Log): Entry {
   const asked = { method: AdminService.method.whoAmI, authorise: knownOnly(authorise) };
   return async (request, response) => {
-    const permit = await permitOverHttp(asked, request, response, log);
+    const permit = await permitOverHttp(asked, request, log);
     if ("code" in permit) sendRefusal(response, permit);
     return !("code" in permit);
   };
@@ -24,7 +24,7 @@ export function entryFor(authorise: Authorise, log: Log): Entry {
 export function observerEntry(authorise: Authorise, log: Log): Entry {
   const asked = { method: AdminService.method.getServerInfo, authorise };
   return async (request, response) => {
-    const permit = await permitOverHttp(asked, request, response, log);
+    const permit = await permitOverHttp(asked, request, log);
     const refusal = "code" in permit ? permit : permit.access?.denial(Permission.OBSERVE, { prefix: "" });
     if (refusal !== undefined) sendRefusal(response, refusal);
     return refusal === undefined;

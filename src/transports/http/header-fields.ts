@@ -9,18 +9,18 @@ import { invalidField } from "../calls/shape.ts";
 import { partsOf } from "./etags.ts";
 
 /**
- * The request with what its headers say, the same at every door: Idempotency-Key is the request_id, If-Match the etag
- * that the method takes. What the request has already must be the same. A condition that the method does not take is
- * refused, for it would be done without.
+ * The fields of a request that its headers fill, the same at every door: Idempotency-Key is the request_id, If-Match the
+ * etag that the method takes. A condition that the method does not take is refused, for it would be done without. Asked
+ * before the body is read: these cost it nothing.
  *
  * Not for a GET, whose conditions are about the answer: see conditions.ts.
  */
-export function withHeaders(call: UnaryCall, request: Buffer, headerOf: HeaderOf): Buffer | Refusal {
+export function headerFieldsOf(call: UnaryCall, headerOf: HeaderOf): HeaderFields | Refusal {
   const key = takesKey(call) ? headerOf("idempotency-key") : undefined;
   const match = headerOf("if-match");
   const refusal = conditionRefused(call, headerOf);
   if (refusal !== undefined) return refusal;
-  if (key === undefined && match === undefined) return request; // As nearly always.
+  if (key === undefined && match === undefined) return NO_HEADER_FIELDS; // As nearly always.
   const fields: Given[] = [];
   if (key !== undefined) {
     const value = unquoted(key);
@@ -32,7 +32,12 @@ export function withHeaders(call: UnaryCall, request: Buffer, headerOf: HeaderOf
     if (field !== undefined && "code" in field) return field;
     if (field !== undefined) fields.push(field);
   }
-  return put(call, request, fields);
+  return fields;
+}
+
+/** The request with the fields that its headers fill. What it has already must be the same. */
+export function withHeaders(call: UnaryCall, request: Buffer, fields: HeaderFields): Buffer | Refusal {
+  return fields.length === 0 ? request : put(call, request, fields);
 }
 
 /** Whether a retry is told by a key: what is set to the same again changes nothing, and needs none. */
@@ -53,6 +58,12 @@ export function headersRefusedToStream(
   const read = { method, changes: false };
   return conditionRefused(read, headerOf) ?? (match === undefined ? undefined : IF_MATCH_ONLY_BY_GET);
 }
+
+/** What headers say that is for the request. */
+export type HeaderFields = readonly Given[];
+
+/** That they say nothing. */
+export const NO_HEADER_FIELDS: HeaderFields = [];
 
 /** A field that a header fills. */
 interface Given {
@@ -116,7 +127,7 @@ function unquoted(text: string): string | undefined {
 }
 
 /** The request with the fields in front: two messages in a row are one. What is too large or malformed the call tells. */
-function put(call: UnaryCall, request: Buffer, fields: readonly Given[]): Buffer | Refusal {
+function put(call: UnaryCall, request: Buffer, fields: HeaderFields): Buffer | Refusal {
   const { input } = call.method;
   if (request.length > call.requestBytesMax || !isWellFormed(input, request)) return request;
   const added = new BinaryWriter();

@@ -15,6 +15,7 @@ export class Http2Request implements HttpRequest {
   readonly version = "2";
   readonly overTls: boolean;
   readonly rawHeaders: readonly string[];
+  readonly announcesBody: boolean;
   readonly #stream: ServerStream;
   readonly #requestMs: number;
   /** Who waits for the whole body. */
@@ -24,7 +25,8 @@ export class Http2Request implements HttpRequest {
 
   /** @param requestMs  how long a body may take to arrive, in milliseconds */
   constructor(stream: ServerStream, requestMs: number) {
-    const { method, path, authority, fields } = stream.head;
+    const { method, path, authority, fields, contentLength } = stream.head;
+    this.announcesBody = !stream.requestEnded && contentLength !== 0;
     this.method = method;
     this.target = path;
     this.overTls = stream.overTls;
@@ -32,10 +34,6 @@ export class Http2Request implements HttpRequest {
     this.rawHeaders = hasHost || authority === "" ? fields : ["host", authority, ...fields];
     this.#stream = stream;
     this.#requestMs = requestMs;
-  }
-
-  get isArriving(): boolean {
-    return !this.#stream.requestEnded;
   }
 
   get peer(): Peer {
@@ -68,6 +66,8 @@ export class Http2Request implements HttpRequest {
     this.#stream.body(bytesMax);
     return promise;
   }
+
+  drop(): void {} // A stream ends with its answer, and the connection goes on.
 
   pieces(): AsyncIterable<Buffer> {
     this.#pieces = new Pieces(this.#stream);

@@ -129,19 +129,28 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
   };
 }
 
-/** By which settings its limits are what they are; those that are not here are fixed, and are told by their names. */
-const SETTINGS: LimitNames = {
-  blockBytesMax: "4 x header-bytes-max",
-  continuationsMax: "frames by header-bytes-max",
+/** By which settings its limits are what they are, as configuration.md names them; or that they are fixed. */
+const SETTINGS: Required<Pick<LimitNames, Told>> = {
+  blockBytesMax: (bytes) => `${bytes} bytes at most, four times header-bytes-max`,
+  continuationsMax: (frames) => `${frames} at most, by header-bytes-max`,
   connectionBytesMax: "connection-bytes-max",
   connections: "connections-max",
   arriving: "arriving-bytes-max of all connections",
-  requestMs: "request-timeout in ms",
-  connectionIdleMs: "grpc-idle-timeout in ms",
-  connectionAgeMs: "grpc-connection-age in ms",
+  requestMs: (ms) => `request-timeout ${ms} ms`,
+  connectionIdleMs: (ms) => `grpc-idle-timeout ${ms} ms`,
+  connectionAgeMs: (ms) => `grpc-connection-age ${ms} ms`,
+  settingsAckMs: (ms) => `${ms} ms, which is fixed`,
+  controlBurst: (frames) => `${frames} at once`,
+  controlRate: (frames) => `${frames} a second, which is fixed`,
   streamResetsBurst: "stream-resets-burst",
   streamResetsRate: "stream-resets-rate",
 };
+
+/** The limits that are told. */
+type Told =
+  | ("blockBytesMax" | "continuationsMax" | "connectionBytesMax" | "connections" | "arriving" | "requestMs")
+  | ("connectionIdleMs" | "connectionAgeMs" | "settingsAckMs" | "controlBurst" | "controlRate")
+  | ("streamResetsBurst" | "streamResetsRate");
 
 /** Sixteen answers of the largest, of one connection. */
 const LEAVING_BYTES_MAX = 64 * 2 ** 20;

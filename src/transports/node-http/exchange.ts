@@ -13,6 +13,7 @@ import { Arriving, NO_ROOM } from "../room.ts";
 export class NodeRequest implements HttpRequest {
   readonly #request: IncomingMessage;
   readonly #onRead: () => void;
+  #isTaken = false;
 
   /** @param onRead  told before the body is read */
   constructor(request: IncomingMessage, onRead: () => void = () => {}) {
@@ -40,8 +41,13 @@ export class NodeRequest implements HttpRequest {
     return peerOf(this.#request.socket);
   }
 
-  get isArriving(): boolean {
-    return !this.#request.complete;
+  get announcesBody(): boolean {
+    return announcesBody(this.#request);
+  }
+
+  /** Whether some of its body has yet to come, and nobody has asked for it. */
+  get isUnread(): boolean {
+    return this.announcesBody && !this.#request.complete && !this.#isTaken;
   }
 
   get rawHeaders(): readonly string[] {
@@ -60,7 +66,7 @@ export class NodeRequest implements HttpRequest {
   body({ bytesMax, arriving }: BodyLimits): Promise<Buffer | Refusal> {
     const request = this.#request;
     if (request.destroyed) return Promise.resolve({ code: "CALL_CANCELLED" }); // It emits nothing any more.
-    this.#onRead();
+    this.#isTaken = true;
     const { promise, resolve } = Promise.withResolvers<Buffer | Refusal>();
     const declared = Number(request.headers["content-length"] ?? Number.NaN);
     const body = new Arriving([arriving], Math.min(declared || bytesMax, bytesMax));
@@ -72,6 +78,7 @@ export class NodeRequest implements HttpRequest {
       resolve(refusal);
     };
     if (declared > bytesMax) drop(tooLarge(declared, bytesMax));
+    else this.#onRead();
     request.on("data", (chunk: Buffer) => {
       if (dropped) return;
       if (chunk.length === declared)
@@ -88,7 +95,12 @@ export class NodeRequest implements HttpRequest {
     return promise;
   }
 
+  drop(): void {
+    this.#isTaken = true; // Node.js drops what nobody reads.
+  }
+
   async *pieces(): AsyncGenerator<Buffer, void> {
+    this.#isTaken = true;
     try {
       this.#onRead();
       // Without this the end of the loop would destroy the connection under the answer.
@@ -101,11 +113,18 @@ export class NodeRequest implements HttpRequest {
   }
 }
 
+/** Whether headers say that a body comes. */
+export function announcesBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
 /** An answer as node:http sends it. */
 export class NodeResponse implements HttpResponse {
+  readonly #request: NodeRequest;
   readonly #response: ServerResponse;
 
-  constructor(response: ServerResponse) {
+  constructor(request: NodeRequest, response: ServerResponse) {
+    this.#request = request;
     this.#response = response;
   }
 
@@ -118,6 +137,9 @@ export class NodeResponse implements HttpResponse {
   }
 
   send(status: number, headers: ResponseHeaders = {}, body?: string | Uint8Array): void {
+    // What nobody wants would have to be waited for before the next request is found behind it. A body that was begun to be
+    // read is: who sends too much has the answer, and their connection.
+    if (this.#request.isUnread) this.#response.setHeader("connection", "close");
     this.#response.writeHead(status, headers).end(body);
   }
 

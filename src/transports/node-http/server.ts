@@ -13,7 +13,7 @@ import type { Log } from "../../telemetry.ts";
 import type { Drainable, HttpRoute } from "../http/engine.ts";
 import { route } from "../http/routing.ts";
 import { HttpConnection, type SharedByConnections, statusOnly } from "./connection.ts";
-import { NodeRequest, NodeResponse } from "./exchange.ts";
+import { announcesBody, NodeRequest, NodeResponse } from "./exchange.ts";
 
 /** How long requests over HTTP/1.1 may take to arrive. */
 export interface HttpLimits {
@@ -71,9 +71,11 @@ export function openHttpServer(
     connections.get(request.socket)!.take({ request, response, serve });
   };
   const answer = (request: IncomingMessage, response: ServerResponse, onRead?: () => void) =>
-    take(request, response, () =>
-      route(routes, new NodeRequest(request, onRead), new NodeResponse(response)),
-    );
+    take(request, response, async () => {
+      if (announcesBody(request)) await undefined; // Then what came in one piece with the headers is parsed, too.
+      const asked = new NodeRequest(request, onRead);
+      return route(routes, asked, new NodeResponse(asked, response));
+    });
   const listener: RequestListener = (request, response) => answer(request, response);
   const server =
     tls === undefined

@@ -16,29 +16,42 @@ export interface Given {
   readonly query: string;
 }
 
-/** Read the body of a request; where none is expected, one is refused, for what is in it would be dropped. */
+/**
+ * Why a body of its content type is not taken, by the headers alone. Where none is announced any type is, for tools send one
+ * with nothing behind it; but gRPC's are here by mistake.
+ */
+export function unfitType(request: HttpRequest, hasBody: boolean): Refusal | undefined {
+  const type = request.header("content-type") ?? "";
+  if (!hasBody || isJson(type) || !(request.announcesBody || isGrpc(type))) return undefined;
+  const expected = `must be application/json in UTF-8${isGrpc(type) ? GRPC_GOES_ELSEWHERE : ""}`;
+  return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" };
+}
+
+/**
+ * Read the body of a request, whose type is fit; where none is expected, one is refused, for what is in it would be dropped.
+ */
 export async function readGiven(
   request: HttpRequest,
   hasBody: boolean,
   limits: BodyLimits,
 ): Promise<Given | Refusal> {
   const { query } = targetOf(request);
-  const body = await readBody(request, limits);
-  if ("code" in body) return body;
-  const type = request.header("content-type") ?? "";
-  if (body.length === 0 && !isGrpc(type)) return { body: EMPTY, query };
-  if (!hasBody) return { code: "MALFORMED_MESSAGE", expected: "must be empty; send the fields in the query" };
-  if (!isJson(type)) {
-    const expected = `must be application/json in UTF-8${isGrpc(type) ? GRPC_GOES_ELSEWHERE : ""}`;
-    return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" };
-  }
   const encoding = request.header("content-encoding") ?? "identity";
-  if (encoding !== "identity") {
+  if (request.announcesBody && encoding !== "identity") {
     const expected = "here it is taken as it is, without compression";
     return { code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(encoding) };
   }
-  return { body, query };
+  if (!hasBody && Number(request.header("content-length") ?? 0) > 0) return NOT_EMPTY;
+  const body = await readBody(request, limits);
+  if ("code" in body) return body;
+  if (!hasBody && (body.length > 0 || isGrpc(request.header("content-type") ?? ""))) return NOT_EMPTY;
+  return { body: body.length === 0 ? EMPTY : body, query };
 }
+
+const NOT_EMPTY: Refusal = {
+  code: "MALFORMED_MESSAGE",
+  expected: "must be empty; send the fields in the query",
+};
 
 /** What no body says. */
 export const EMPTY = Buffer.from("{}");

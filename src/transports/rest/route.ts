@@ -1,13 +1,13 @@
 import type { CallParts } from "../../telemetry/call-parts.ts";
 import type { Door } from "../../telemetry/series.ts";
 import type { Ended } from "../calls/meter.ts";
-import { admitOverHttp, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
+import { admitOverHttp, admittedFor, answerOverHttp, type HttpCallOptions } from "../http/call.ts";
 import { isGet, judgeConditions } from "../http/conditions.ts";
 import type { BodyLimits, HttpRequest, HttpResponse, HttpRoute } from "../http/engine.ts";
 import { allowOf, sendJson, sendNotModified, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import type { Binding, Match } from "./binding.ts";
-import { EMPTY, readGiven, requestBytes } from "./request.ts";
+import { EMPTY, readGiven, requestBytes, unfitType } from "./request.ts";
 import { matchTemplate, segmentsOf } from "./template.ts";
 import { isNoVerbHere, methodsSentence } from "./verbs.ts";
 
@@ -36,6 +36,11 @@ export function bindingsRoute(
       sendRefusal(response, { code: "METHOD_NOT_ALLOWED", expected, got: request.method }, { allow });
       return true;
     }
+    const unfit = unfitType(request, match.binding.hasBody);
+    if (unfit !== undefined) {
+      sendRefusal(response, unfit);
+      return true;
+    }
     const answered = async (parts: CallParts | undefined): Promise<Ended> => {
       const { method, refused, access } = await answer(match, request, response, options, parts);
       const told = refused && isNoVerbHere(refused, match, matches);
@@ -57,14 +62,17 @@ async function answer(
   parts: CallParts | undefined,
 ): Promise<Ended> {
   const unread = binding.call(EMPTY);
-  const admitted = await admitOverHttp(unread, request, response, options, parts);
+  const admitted = await admitOverHttp(unread, request, options, parts);
   if ("code" in admitted) return { method: unread.method, refused: admitted };
   const { access } = admitted.permit;
+  const { headers: unfit } = admitted;
+  if ("code" in unfit) return { method: unread.method, refused: unfit, access };
   const given = await readGiven(request, binding.hasBody, options.limits);
   if ("code" in given) return { method: unread.method, refused: given, access };
   const call = binding.call(given.body);
   const message = requestBytes(call, fields, given, binding.hasBody);
-  const result = await answerOverHttp(call, admitted, message, request, response, options.log);
+  const of = call === unread ? admitted : admittedFor(call, admitted, request);
+  const result = await answerOverHttp(call, of, message, request, response, options.log);
   const { method } = call;
   if (!(result instanceof Uint8Array)) return { method, refused: result, access };
   const { json, named, told } = binding.toJson(call, result);

@@ -10,7 +10,7 @@ import { errorOf, isMethodRefused, sendRefusal } from "../http/message.ts";
 import { targetOf } from "../http/target.ts";
 import { answerJson } from "../json/answer.ts";
 import { timeoutOf } from "../timeout.ts";
-import { readGiven, requestBytes } from "./request.ts";
+import { readGiven, requestBytes, unfitType } from "./request.ts";
 import { matchTemplate, type PathFields, parseTemplate, patternOf, segmentsOf } from "./template.ts";
 
 /** What it takes to have streams answered. */
@@ -40,6 +40,11 @@ export function restStreamRoute(
       const fields = matchTemplate(template, segments);
       if (fields === undefined) continue;
       if (isMethodRefused(request, response, [method])) return true;
+      const unfit = unfitType(request, hasBody);
+      if (unfit !== undefined) {
+        sendRefusal(response, unfit);
+        return true;
+      }
       return serve(call, fields, hasBody, request, response, streams, options).then(() => true);
     }
     return false;
@@ -64,7 +69,7 @@ async function serve(
     call,
     { head, door: "rest", deadline, unfit: isTime ? undefined : timeoutMs },
     (running) => messageOf(call, fields, hasBody, request, limits, running),
-    new Lines(call.method.output, request, response),
+    new Lines(call.method.output, response),
   );
   response.onOver(() => running.end({ code: "CALL_CANCELLED" }));
   await running.done;
@@ -88,14 +93,12 @@ async function* messageOf(
 /** An answer in lines, whose head is sent with the first. */
 class Lines implements StreamSink {
   readonly #output: DescMessage;
-  readonly #request: HttpRequest;
   readonly #response: HttpResponse;
   #begun = false;
   #taken = () => {};
 
-  constructor(output: DescMessage, request: HttpRequest, response: HttpResponse) {
+  constructor(output: DescMessage, response: HttpResponse) {
     this.#output = output;
-    this.#request = request;
     this.#response = response;
   }
 
@@ -113,7 +116,6 @@ class Lines implements StreamSink {
     this.#taken(); // The call need not wait for a caller who takes nothing.
     if (this.#response.over) return;
     if (refused !== undefined && !this.#begun) {
-      if (this.#request.isArriving) this.#response.setHeader("connection", "close");
       sendRefusal(this.#response, refused);
       return;
     }

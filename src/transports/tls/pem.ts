@@ -1,5 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { assertNoNamedPipe } from "../../named-pipe.ts";
+import { readNamedFile } from "../../named-file.ts";
 
 /** A certificate or a key that cannot be used: one sentence for the operator. */
 export class CertificateError extends Error {
@@ -9,8 +8,7 @@ export class CertificateError extends Error {
 /** Read a file. @throws CertificateError */
 export async function readPem(what: string, path: string): Promise<Buffer> {
   try {
-    assertNoNamedPipe(path);
-    return await readFile(path);
+    return await readNamedFile(path);
   } catch (cause) {
     const { code = "", message } = cause as NodeJS.ErrnoException;
     const why = READ_ERRORS[code] ?? message;

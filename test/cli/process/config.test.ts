@@ -441,7 +441,8 @@ After SIGHUP the settings that the table marks (${reloadables.join(", ")}) are a
 then, unless a flag or the environment says otherwise, and the log says which of them have changed (\`config.reloaded\`). What
 has changed of the others takes effect at the next start (\`config.restart_needed\`). A file that cannot be used changes no
 setting (\`config.unusable\`, with what is wrong); so is one that came through a pipe, such as \`--config <(...)\`: it is read at the start and
-cannot be read again. A named pipe (FIFO) is refused, as any file that a setting names. Other rates begin to count anew.
+cannot be read again. A named pipe (FIFO), a socket or a device (but /dev/null, which is empty) is refused, as any file that a
+setting names, and so is one of more than 16 MiB. Other rates begin to count anew.
 
 The log goes to stdout. A line that cannot be written, because its disk is full or whoever reads it has gone, does not stop
 the service. At \`log-level = "debug"\` each call is a line (\`call.answered\`), each HTTP request that is

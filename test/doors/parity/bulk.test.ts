@@ -134,6 +134,30 @@ describe.each(DOORS)("over %s", (_, ask) => {
     expect(await left(opened)).toBe(1);
   });
 
+  it.each([resetCounters, deleteCounters])(
+    "$name ends after as many as were asked for, and goes on from there",
+    async (method) => {
+      await using opened = await filled();
+      const doneIn = async (request: JsonObject) => {
+        const { said, lines } = await ask(opened, method, { prefix: "s.", ...request });
+        return [
+          said,
+          ...lines.map((line) =>
+            (({ done, lastName, complete }) => [done, lastName, complete])(line.progress as JsonObject),
+          ),
+        ];
+      };
+      expect(await doneIn({ maxCounters: 300 })).toEqual([
+        "OK",
+        ["250", "s.249", false],
+        ["300", "s.299", false],
+      ]);
+      expect(await doneIn({ maxCounters: 250, after: "s.299" })).toEqual(["OK", ["250", "s.549", false]]);
+      expect(await doneIn({ maxCounters: 250, after: "s.549" })).toEqual(["OK", ["50", "s.599", true]]);
+      expect((await ask(opened, method, { prefix: "s.", maxCounters: -1 })).said).toBe("INVALID_FIELD");
+    },
+  );
+
   it.each<[DescMethod, JsonObject, string]>([
     [deleteCounters, {}, "INVALID_FIELD"],
     [resetCounters, { labels: {}, prefix: "" }, "INVALID_FIELD"],

@@ -219,7 +219,7 @@ async function run(
   };
   const whole: BulkWork = {
     ...{ selection: { prefix, labels }, after: "", verb: Verb.DELETE, note: undefined },
-    ...{ keepHistory: false, dryRun: false },
+    ...{ keepHistory: false, dryRun: false, countersMax: Number.POSITIVE_INFINITY },
     ...work,
   };
   const told: BulkReached[] = [];

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tally/v1/bulk_service.proto.
  */
 export const file_tally_v1_bulk_service: GenFile = /*@__PURE__*/
-  fileDesc("Cht0YWxseS92MS9idWxrX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxIuQBChVEZWxldGVDb3VudGVyc1JlcXVlc3QSDgoGcHJlZml4GAEgASgJEjsKBmxhYmVscxgCIAMoCzIrLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJzUmVxdWVzdC5MYWJlbHNFbnRyeRILCgNhbGwYAyABKAgSDQoFYWZ0ZXIYBCABKAkSDwoHZHJ5X3J1bhgFIAEoCBIMCgRub3RlGAYgASgJEhQKDGtlZXBfaGlzdG9yeRgHIAEoCBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkIKFkRlbGV0ZUNvdW50ZXJzUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFi50YWxseS52MS5CdWxrUHJvZ3Jlc3MizAEKFFJlc2V0Q291bnRlcnNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRI6CgZsYWJlbHMYAiADKAsyKi50YWxseS52MS5SZXNldENvdW50ZXJzUmVxdWVzdC5MYWJlbHNFbnRyeRILCgNhbGwYAyABKAgSDQoFYWZ0ZXIYBCABKAkSDwoHZHJ5X3J1bhgFIAEoCBIMCgRub3RlGAYgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiQQoVUmVzZXRDb3VudGVyc1Jlc3BvbnNlEigKCHByb2dyZXNzGAEgASgLMhYudGFsbHkudjEuQnVsa1Byb2dyZXNzIpkCCgxCdWxrUHJvZ3Jlc3MSEQoJbG9va2VkX2F0GAEgASgDEgwKBGRvbmUYAiABKAMSDwoHc2tpcHBlZBgDIAEoAxJGChFza2lwcGVkX2J5X3JlYXNvbhgEIAMoCzIrLnRhbGx5LnYxLkJ1bGtQcm9ncmVzcy5Ta2lwcGVkQnlSZWFzb25FbnRyeRIyChBza2lwcGVkX2NvdW50ZXJzGAUgAygLMhgudGFsbHkudjEuU2tpcHBlZENvdW50ZXISEQoJbGFzdF9uYW1lGAYgASgJEhAKCGNvbXBsZXRlGAcgASgIGjYKFFNraXBwZWRCeVJlYXNvbkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiQgoOU2tpcHBlZENvdW50ZXISDAoEbmFtZRgBIAEoCRIiCgdyZWZ1c2FsGAIgASgLMhEudGFsbHkudjEuUmVmdXNhbDK4AQoLQnVsa1NlcnZpY2USVQoORGVsZXRlQ291bnRlcnMSHy50YWxseS52MS5EZWxldGVDb3VudGVyc1JlcXVlc3QaIC50YWxseS52MS5EZWxldGVDb3VudGVyc1Jlc3BvbnNlMAESUgoNUmVzZXRDb3VudGVycxIeLnRhbGx5LnYxLlJlc2V0Q291bnRlcnNSZXF1ZXN0Gh8udGFsbHkudjEuUmVzZXRDb3VudGVyc1Jlc3BvbnNlMAFiBnByb3RvMw", [file_tally_v1_counter_service]);
+  fileDesc("Cht0YWxseS92MS9idWxrX3NlcnZpY2UucHJvdG8SCHRhbGx5LnYxIvoBChVEZWxldGVDb3VudGVyc1JlcXVlc3QSDgoGcHJlZml4GAEgASgJEjsKBmxhYmVscxgCIAMoCzIrLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJzUmVxdWVzdC5MYWJlbHNFbnRyeRILCgNhbGwYAyABKAgSDQoFYWZ0ZXIYBCABKAkSDwoHZHJ5X3J1bhgFIAEoCBIMCgRub3RlGAYgASgJEhQKDGtlZXBfaGlzdG9yeRgHIAEoCBIUCgxtYXhfY291bnRlcnMYCCABKAUaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJCChZEZWxldGVDb3VudGVyc1Jlc3BvbnNlEigKCHByb2dyZXNzGAEgASgLMhYudGFsbHkudjEuQnVsa1Byb2dyZXNzIuIBChRSZXNldENvdW50ZXJzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSOgoGbGFiZWxzGAIgAygLMioudGFsbHkudjEuUmVzZXRDb3VudGVyc1JlcXVlc3QuTGFiZWxzRW50cnkSCwoDYWxsGAMgASgIEg0KBWFmdGVyGAQgASgJEg8KB2RyeV9ydW4YBSABKAgSDAoEbm90ZRgGIAEoCRIUCgxtYXhfY291bnRlcnMYByABKAUaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJBChVSZXNldENvdW50ZXJzUmVzcG9uc2USKAoIcHJvZ3Jlc3MYASABKAsyFi50YWxseS52MS5CdWxrUHJvZ3Jlc3MimQIKDEJ1bGtQcm9ncmVzcxIRCglsb29rZWRfYXQYASABKAMSDAoEZG9uZRgCIAEoAxIPCgdza2lwcGVkGAMgASgDEkYKEXNraXBwZWRfYnlfcmVhc29uGAQgAygLMisudGFsbHkudjEuQnVsa1Byb2dyZXNzLlNraXBwZWRCeVJlYXNvbkVudHJ5EjIKEHNraXBwZWRfY291bnRlcnMYBSADKAsyGC50YWxseS52MS5Ta2lwcGVkQ291bnRlchIRCglsYXN0X25hbWUYBiABKAkSEAoIY29tcGxldGUYByABKAgaNgoUU2tpcHBlZEJ5UmVhc29uRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASJCCg5Ta2lwcGVkQ291bnRlchIMCgRuYW1lGAEgASgJEiIKB3JlZnVzYWwYAiABKAsyES50YWxseS52MS5SZWZ1c2FsMrgBCgtCdWxrU2VydmljZRJVCg5EZWxldGVDb3VudGVycxIfLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJzUmVxdWVzdBogLnRhbGx5LnYxLkRlbGV0ZUNvdW50ZXJzUmVzcG9uc2UwARJSCg1SZXNldENvdW50ZXJzEh4udGFsbHkudjEuUmVzZXRDb3VudGVyc1JlcXVlc3QaHy50YWxseS52MS5SZXNldENvdW50ZXJzUmVzcG9uc2UwAWIGcHJvdG8z", [file_tally_v1_counter_service]);
 
 /**
  * @generated from message tally.v1.DeleteCountersRequest
@@ -77,6 +77,16 @@ export type DeleteCountersRequest = Message<"tally.v1.DeleteCountersRequest"> & 
    * @generated from field: bool keep_history = 7;
    */
   keepHistory: boolean;
+
+  /**
+   * At most so many counters are looked at; then the call ends without `complete`
+   * and without an error, and `last_name` is where to go on. So a caller who goes
+   * from call to call knows what was done, whenever they stop between two. From 1;
+   * default 0: all.
+   *
+   * @generated from field: int32 max_counters = 8;
+   */
+  maxCounters: number;
 };
 
 /**
@@ -160,6 +170,16 @@ export type ResetCountersRequest = Message<"tally.v1.ResetCountersRequest"> & {
    * @generated from field: string note = 6;
    */
   note: string;
+
+  /**
+   * At most so many counters are looked at; then the call ends without `complete`
+   * and without an error, and `last_name` is where to go on. So a caller who goes
+   * from call to call knows what was done, whenever they stop between two. From 1;
+   * default 0: all.
+   *
+   * @generated from field: int32 max_counters = 7;
+   */
+  maxCounters: number;
 };
 
 /**
@@ -243,7 +263,7 @@ export type BulkProgress = Message<"tally.v1.BulkProgress"> & {
 
   /**
    * True: that was all. Only in the last message, and always there unless the call
-   * ended early.
+   * ended early, or at `max_counters`.
    *
    * @generated from field: bool complete = 7;
    */
@@ -302,10 +322,12 @@ export const SkippedCounterSchema: GenMessage<SkippedCounter> = /*@__PURE__*/
  *
  * What is refused of one counter is told and does not end the call. What ends it
  * (the caller who hangs up, a deadline, a grant or credential that is taken away, a
- * server that stops) leaves what was told as it is, and up to one slice more done:
- * call again with `after` to go on. There is no request id, and an Idempotency-Key
- * is refused: a call that is sent again is done again. To delete what is gone changes
- * nothing; to reset once more takes back what was counted in between.
+ * server that stops) leaves what was done as it is: what was told, what was told and
+ * is still on its way to the caller, and up to one slice more. Call again with
+ * `after` to go on; with `max_counters` no more than those of one call are in doubt.
+ * There is no request id, and an Idempotency-Key is refused: a call that is sent
+ * again is done again. To delete what is gone changes nothing; to reset once more
+ * takes back what was counted in between.
  *
  * Whoever may do it is told names with it: the last one of each slice, and some of
  * those that were skipped, also without the permission `read`. A dry run, which

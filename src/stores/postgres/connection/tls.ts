@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { isIP } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { type ConnectionOptions, checkServerIdentity, getCACertificates, type SecureVersion } from "node:tls";
-import { assertNoNamedPipe } from "../../../named-pipe.ts";
+import { readNamedFileSync } from "../../../named-file.ts";
 import { unusable } from "../../shared/unusable.ts";
 
 /** Whether connections are encrypted: each way is tried in turn until one is taken. */
@@ -117,8 +117,7 @@ function noKey(): never {
 
 function read(name: string, path: string): string {
   try {
-    assertNoNamedPipe(path);
-    return readFileSync(path, "utf8");
+    return readNamedFileSync(path).toString();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw unusable(`The file ${path}, which is the store's ${name}, cannot be read (${code ?? message}).`);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { assertNoNamedPipe } from "../../../named-pipe.ts";
+import { readingFlags, waitedFor } from "../../../named-file.ts";
 import type { BackupFile, BackupManifest, BackupSource } from "../../../service/store-backup.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { damaged, ENDS_EARLY, type Head, readingHead } from "./head.ts";
@@ -23,12 +23,11 @@ export class TarReader {
     this.manifest = manifest;
   }
 
-  /** @throws TallyError STORE_UNAVAILABLE  when it is no backup, a named pipe, damaged in its head, or of a newer Tally */
+  /** @throws TallyError STORE_UNAVAILABLE  when it is no backup, a named pipe or a device, damaged in its head, or of a newer Tally */
   static async open(from: BackupSource): Promise<TarReader> {
     const isFile = typeof from === "string";
-    if (isFile) assertReadable(from);
     const name = isFile ? from : from.name;
-    const octets = new Octets(isFile ? chunksOf(from) : from.chunks);
+    const octets = new Octets(isFile ? chunksOf(from, flagsOf(from)) : from.chunks);
     try {
       return new TarReader(octets, name, (await headIn(octets, name, isFile)).manifest);
     } catch (error) {
@@ -79,17 +78,20 @@ async function headIn(octets: Octets, name: string, isFile: boolean): Promise<He
   for (let step = reading.next(); ; ) {
     if (step.done) return step.value;
     const bytes = await octets.take(step.value).catch((cause: unknown) => {
-      const { code = "" } = cause as { code?: string }; // It is not there, or is a folder.
-      throw unusable(`${name} cannot be read (${code}).`, cause);
+      const { code, message } = waitedFor(cause) as NodeJS.ErrnoException; // It is not there, or is a folder.
+      throw unusable(
+        code === undefined ? `${name} cannot be read: ${message}.` : `${name} cannot be read (${code}).`,
+        cause,
+      );
     });
     step = reading.next(bytes);
   }
 }
 
-/** @throws TallyError STORE_UNAVAILABLE of a named pipe */
-function assertReadable(path: string): void {
+/** @throws TallyError STORE_UNAVAILABLE  of a named pipe, a socket, a device */
+function flagsOf(path: string): number {
   try {
-    assertNoNamedPipe(path);
+    return readingFlags(path);
   } catch (error) {
     throw unusable(`${path} cannot be read: ${(error as Error).message}.`, error);
   }

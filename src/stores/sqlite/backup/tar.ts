@@ -66,9 +66,16 @@ function* small(name: string, content: Buffer, time: number): Generator<Buffer, 
   yield Buffer.alloc(paddingAfter(content.length));
 }
 
-/** The bytes of a file, which is opened when the first are asked for. */
-export async function* chunksOf(path: string): AsyncGenerator<Buffer, void, void> {
-  const file = await open(path, "r");
+/**
+ * The bytes of a file, which is opened when the first are asked for.
+ *
+ * @param flags  to open it with
+ */
+export async function* chunksOf(
+  path: string,
+  flags: string | number = "r",
+): AsyncGenerator<Buffer, void, void> {
+  const file = await open(path, flags);
   try {
     for (;;) {
       const chunk = Buffer.allocUnsafe(CHUNK_BYTES);

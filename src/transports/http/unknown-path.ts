@@ -68,6 +68,7 @@ function pathsMeant(calls: readonly { readonly method: DescMethod }[]): (path: s
     const near = paths.find((each) => fits(each, path));
     if (near !== undefined) return `mind case and slashes: it is ${near}`;
     const segments = path.split("/").slice(1);
+    if (segments.length === 0) return undefined; // "*", which is the server as a whole.
     const service = [...services].find(
       ({ typeName }) => typeName.toLowerCase() === segments[0]?.toLowerCase(),
     );

@@ -18,11 +18,15 @@ export interface Given {
 
 /**
  * Why a body of its content type is not taken, by the headers alone. Where none is announced any type is, for tools send one
- * with nothing behind it; but gRPC's are here by mistake.
+ * with nothing behind it; but gRPC's are here by mistake. Without a type it may still be an empty one: `readGiven` knows.
  */
 export function unfitType(request: HttpRequest, hasBody: boolean): Refusal | undefined {
-  const type = request.header("content-type") ?? "";
-  if (!hasBody || isJson(type) || !(request.announcesBody || isGrpc(type))) return undefined;
+  const type = request.header("content-type");
+  if (!hasBody || type === undefined || isJson(type)) return undefined;
+  return request.announcesBody || isGrpc(type) ? typeRefused(type) : undefined;
+}
+
+function typeRefused(type: string): Refusal {
   const expected = `must be application/json in UTF-8${isGrpc(type) ? GRPC_GOES_ELSEWHERE : ""}`;
   return { code: "MEDIA_TYPE_NOT_SUPPORTED", expected, got: shortened(type) || "none" };
 }
@@ -44,8 +48,10 @@ export async function readGiven(
   if (!hasBody && Number(request.header("content-length") ?? 0) > 0) return NOT_EMPTY;
   const body = await readBody(request, limits);
   if ("code" in body) return body;
-  if (!hasBody && (body.length > 0 || isGrpc(request.header("content-type") ?? ""))) return NOT_EMPTY;
-  return { body: body.length === 0 ? EMPTY : body, query };
+  const type = request.header("content-type") ?? "";
+  if (!hasBody && (body.length > 0 || isGrpc(type))) return NOT_EMPTY;
+  if (body.length === 0) return { body: EMPTY, query };
+  return isJson(type) ? { body, query } : typeRefused(type);
 }
 
 const NOT_EMPTY: Refusal = {

@@ -469,7 +469,8 @@ same fields:
 ## Exit codes
 
 Why it did not start or go on is one sentence on stderr. A supervisor may start it again after 69, 70, 74 and 75; the
-others need a person first. What a start refuses about the data file, [docs/files.md](files.md#what-a-start-refuses) explains.
+others need a person first. A refused start leaves no file that was not there before, for as long as it stands at settings, ports,
+certificates, keys or who may call; of a store that was there, an archive that it has begun stays. What a start refuses about the data file, [docs/files.md](files.md#what-a-start-refuses) explains.
 
 | code | when |
 |---|---|

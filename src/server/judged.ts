@@ -5,7 +5,7 @@ import { judgeGuard } from "../guard/open-for.ts";
 import type { RootKey } from "../guard/root-key.ts";
 import { type StartError, storeStartFailure } from "../start-error.ts";
 import { assertUnservedStore, isNewStore } from "../stores/open.ts";
-import { assertFree } from "../transports/listener.ts";
+import { assertFree } from "../transports/free-addresses.ts";
 import { toListenError } from "./listen-failure.ts";
 import { toGuardFailure } from "./opening.ts";
 

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer, Server as NetServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, Server as NetServer, type Server, type Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { TLSSocket, Server as TlsServer } from "node:tls";
 import type { Traffic } from "./traffic.ts";
@@ -55,27 +55,6 @@ export interface ListenerLimits {
   readonly firstBytesMs: number;
   /** What is measured of connections. */
   readonly traffic?: Traffic | undefined;
-}
-
-/**
- * Look whether addresses can be listened on, all at the same time. Who connects meanwhile is hung up on.
- *
- * That says nothing for later: another process may take one of them at any time.
- *
- * @throws ListenError  of the first that cannot
- */
-export async function assertFree(addresses: readonly Address[]): Promise<void> {
-  const servers: NetServer[] = [];
-  try {
-    for (const address of addresses) {
-      const server = createServer((socket) => socket.destroy());
-      await listenOn(server, address);
-      servers.push(server);
-    }
-  } finally {
-    for (const server of servers) server.close();
-    await Promise.all(servers.map((server) => once(server, "close")));
-  }
 }
 
 /**

@@ -118,6 +118,7 @@ describe("migrate", () => {
         expect.stringContaining("its history"),
         expect.stringContaining("policies"),
         "when API keys were last used",
+        expect.stringContaining("a refill"),
       ],
     });
     const refused = await tally([

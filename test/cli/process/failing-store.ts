@@ -29,3 +29,9 @@ export async function openStore(_url: string, options: StoreOptions): Promise<St
     }
   })(options);
 }
+
+export async function isNewStore(): Promise<boolean> {
+  return true;
+}
+
+export async function assertUnservedStore(): Promise<void> {}

@@ -105,7 +105,8 @@ describeWith([BROWSER], "a history, on the page", () => {
         await expect.poll(() => page.evaluate<string[]>(TIMES_DRAWN)).not.toEqual([]);
         const times = await page.evaluate<string[]>(TIMES_DRAWN);
         expect(times.length).toBeGreaterThan(4);
-        expect(new Set(times).size).toBe(times.length); // Each says another time.
+        // Each says another time; but of a day, where one began a day ago, the last may be as the first.
+        expect(new Set(times.slice(1)).size).toBe(times.length - 1);
         expect(await accented(page, colorScheme)).toBeGreaterThan(4); // A dot is higher than a line.
       }
     },

@@ -76,6 +76,9 @@ function committed(db: Database.Database): number {
   return log;
 }
 
+/** How many texts were written: no two are the same, for SQLite writes no page that would stay as it is. */
+let texts = 0;
+
 /** Change some pages, two or more. */
 function write(db: Database.Database, random: Random, most: number): void {
   const update = db.prepare("UPDATE t SET text = ? WHERE id = ?");
@@ -83,7 +86,7 @@ function write(db: Database.Database, random: Random, most: number): void {
   const pages = random.between(2, most);
   for (let i = 0; i < pages; i++)
     update.run(
-      String.fromCharCode(random.between(65, 90)).repeat(3_000),
+      `${texts++}`.padEnd(3_000, String.fromCharCode(random.between(65, 90))),
       i < 2 ? first + i : random.between(0, 59),
     );
 }
@@ -93,6 +96,7 @@ function torn(moments: readonly Buffer[], random: Random): Buffer {
   const [before, after] = [moments[0]!, moments.at(-1)!];
   const wal = Buffer.alloc(random.between(before.length, Math.max(before.length, after.length)));
   const begins = after.findIndex((byte, at) => byte !== before[at]);
+  if (begins < 0) throw new Error("nothing was written");
   // Of a WAL that is begun anew, the head is on disk before any of its frames.
   const isAnew = !before.subarray(0, WAL_HEAD_BYTES).equals(after.subarray(0, WAL_HEAD_BYTES));
   const share = random.pick([0.02, 0.1, 0.5, 0.9, 0.98]);

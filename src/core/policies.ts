@@ -5,7 +5,7 @@ import { FORMER_MAX, versionsFromBody } from "./policy-body.ts";
 import { type Settings, textOf } from "./settings.ts";
 
 /** What comes over a counter that follows a policy: another one; or, undefined, that there is none any more. */
-interface PolicyStep {
+export interface PolicyStep {
   readonly policy: Policy | undefined;
   /** As of when; undefined: as of now. */
   readonly time: number | undefined;

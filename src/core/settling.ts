@@ -1,6 +1,6 @@
 import { CORRUPT, type Counter, type Fixed, type Timing } from "./counter.ts";
 import { type Judging, refillConflict } from "./decide.ts";
-import type { PolicySet } from "./policies.ts";
+import type { PolicySet, PolicyStep } from "./policies.ts";
 import type { Policy } from "./policy.ts";
 import { present } from "./present.ts";
 import { FOLLOWED_KEYS, isSame, putCountingSettings, type SettingKey, type Settings } from "./settings.ts";
@@ -73,10 +73,11 @@ export function pathOf(
     knownAt(stored),
     false,
   ];
+  let isBeyond = left.policy!.revision === 0;
   for (const [k, step] of steps.entries()) {
     const { policy } = step;
     // Beyond a bound it follows the last one that there was, until the value fits or there is another.
-    if (policy === undefined && k > 0 && left.policy!.revision === 0) continue;
+    if (policy === undefined && k > 0 && isBeyond) continue;
     const matters = policy !== undefined && changesTime(left, policy.settings);
     const isLast = steps[k + 1]?.policy === undefined;
     if (policy !== undefined && !matters && !isLast) continue;
@@ -86,7 +87,10 @@ export function pathOf(
     const before = policy === undefined ? counter : present(counter, { now: time }, calendar);
     if (before === undefined) break;
     const settling = settlingOf(before, left, policy, { calendar, now: time });
+    isBeyond = (settling?.fixed ?? left).policy?.revision === 0;
     if (settling === undefined) continue;
+    // Another came before the value fitted: it is as if this one had been set over, and not taken away.
+    if (isBeyond && !matters && steps.slice(k + 1).some(isAnother(policy))) continue;
     left = settling.fixed;
     if (settling.keys.size === 0) counter = { ...counter, policy: left.policy };
     else {
@@ -103,6 +107,11 @@ export function pathOf(
   const further = left.policy?.revision === 0 && seen && pathOf(seen, name, left, policies, judging);
   if (!further) return { passages, fixed: left, counter: seen, timed };
   return { ...further, passages: [...passages, ...further.passages], timed: timed || further.timed };
+}
+
+/** Whether a step is to another policy than this one. */
+function isAnother(policy: Policy | undefined): (step: PolicyStep) => boolean {
+  return (step) => step.policy !== undefined && step.policy !== policy;
 }
 
 /** The latest time that is in what is kept of a counter. */

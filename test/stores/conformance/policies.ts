@@ -703,6 +703,28 @@ function holding(it_: It): void {
   );
 
   it_(
+    "a policy that is taken away while the value is beyond its bound is passed over once another is set, as one set over is",
+    async (opened) => {
+      const { store } = opened;
+      const policies = new Policies(store.catalogue!);
+      for (const [prefix, isTakenAway] of [["over.", false] as const, ["away.", true] as const]) {
+        await setPolicy(store, prefix, { max: 50n });
+        await apply(store, increment(`${prefix}n`, 7n));
+        for (const max of [3n, 4n]) {
+          await setPolicy(store, prefix, { max, clamp: true });
+          if (isTakenAway) await policies.remove(prefix);
+        }
+        await setPolicy(store, prefix, { max: 50n });
+        await apply(store, increment(`${prefix}n`));
+        const found = await read(store, `${prefix}n`);
+        expect(found, prefix).toMatchObject({ value: 8n, max: 50n, clamp: false, settingsRevision: 1 });
+        expect(found.policy!.revision, prefix).toBeGreaterThan(0);
+      }
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_(
     "what was set while the value was beyond a bound is gone through, one after another",
     async (opened) => {
       const { store } = opened;

@@ -4,8 +4,6 @@ import type { Batch } from "../../../core/columns.ts";
 import type { Counter, Fixed, FullCounter, Mutable, Timing } from "../../../core/counter.ts";
 import { Verb } from "../../../core/op.ts";
 import type { PolicySet } from "../../../core/policies.ts";
-import { isSettled } from "../../../core/settling.ts";
-import { expireTimeOf } from "../../../core/timing.ts";
 import { Metrics } from "../../../telemetry/metrics.ts";
 import type { Write } from "../../shared/one-by-one.ts";
 import { unusable } from "../../shared/unusable.ts";
@@ -14,7 +12,7 @@ import { RowWriter } from "../rows/row-writer.ts";
 import { type Row, toFullCounter, toRow } from "../rows/rows.ts";
 import { hasTiming } from "../rows/timing-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
-import type { LoadedRows } from "./loaded-rows.ts";
+import { type DueEntry, type FoundFacts, isExpired, isUnsettled, type LoadedRows } from "./loaded-rows.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { RowCache } from "./row-cache.ts";
 
@@ -273,31 +271,6 @@ function moveTiming(counter: Mutable<Counter>, to: Timing | undefined): void {
   timing.refillTime = to.refillTime;
   timing.refillCarry = to.refillCarry;
   timing.due = to.due;
-}
-
-/** What leads to a counter that is due. */
-export interface DueEntry {
-  readonly due_ms: bigint;
-  readonly counter_id: bigint;
-}
-
-/** What is known of counters that are to be tidied, or settled. */
-export type FoundFacts = Pick<Loaded, "names" | "counters" | "fixed">;
-
-/** Of one that is gone by now all is needed: the batch may delete it. */
-function isExpired(counter: Counter | undefined | typeof CORRUPT, now: number): boolean {
-  if (counter === undefined || counter === CORRUPT || counter.idleTtlMs === undefined) return false;
-  return now >= expireTimeOf(counter)!;
-}
-
-/** Of one that its policy is yet to settle all is needed as well. */
-function isUnsettled(
-  counter: Counter | undefined | typeof CORRUPT,
-  name: string,
-  policies: PolicySet,
-): boolean {
-  if (counter === undefined || counter === CORRUPT || counter.policy === undefined) return false;
-  return !isSettled(counter, name, policies);
 }
 
 /** An id that was given twice would mix up what was changed under it. */

@@ -29,6 +29,8 @@ export class Drafts {
   /** Of the counters that the batch made or updated. */
   readonly fixed = new Map<number, Fixed>();
   readonly deleted = new Map<number, boolean>();
+  /** Those that an update has made follow a policy. */
+  readonly attached = new Set<number>();
   readonly changes: ChangeColumns;
   /** The counter that is being looked at: one object, filled anew each time. */
   readonly #counter = blankCounter();
@@ -174,9 +176,12 @@ export class Drafts {
     }
     const { names } = this.#loaded;
     const { values, revisions, updateTimes, timings, fixed, deleted, changes } = this;
+    const held = [...this.attached].filter(
+      (index) => fixed.get(index)?.policy?.revision === 0 && !deleted.has(index),
+    );
     return {
       names: this.#remade.length === 0 ? names : [...names, ...this.#remade],
-      ...{ changed, values, revisions, updateTimes, timings, fixed, deleted, changes },
+      ...{ changed, values, revisions, updateTimes, timings, fixed, deleted, held, changes },
     };
   }
 

@@ -70,6 +70,7 @@ export function attach(
   const counter = { ...drafts.at(index), timing, policy: undefined };
   const { fixed: attached, keys, timing: after } = settlingOf(counter, fixed, policy, context)!;
   drafts.fixed.set(index, { ...attached, settingsRevision: fixed.settingsRevision });
+  drafts.attached.add(index);
   if (after !== undefined || timing !== undefined) drafts.timings.set(index, keys.size > 0 ? after : timing);
 }
 

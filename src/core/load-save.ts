@@ -84,6 +84,11 @@ export interface Save {
   readonly fixed: ReadonlyMap<number, Fixed>;
   /** Those that are to go, expired ones too, after what else is here of them; true where their history is still given out. */
   readonly deleted: ReadonlyMap<number, boolean>;
+  /**
+   * Those that an update has made follow a policy of which they cannot have all yet, for their value is beyond a bound. All
+   * others may have been settled by it long ago: whoever settles them is to look at these again.
+   */
+  readonly held: readonly number[];
   readonly changes: ChangeColumns;
   /** The records to keep, by the key of the request id. */
   readonly answers: ReadonlyMap<string, Uint8Array>;

@@ -1,8 +1,9 @@
 import type { FullCounter } from "../../core/counter.ts";
+import type { Save } from "../../core/load-save.ts";
 import { PolicySet } from "../../core/policies.ts";
 import { isSettled } from "../../core/settling.ts";
 import type { PolicyProgress } from "../../service/store-policies.ts";
-import { PolicySweep } from "../shared/policy-sweep.ts";
+import { PolicySweep, policiesHeld } from "../shared/policy-sweep.ts";
 import type { CatalogueInMemory } from "./catalogue.ts";
 import type { CountersInMemory } from "./counters.ts";
 
@@ -40,6 +41,11 @@ export class SettlingInMemory {
       progress[isSettled(counter, counter.name, policies) ? "applied" : "remaining"]++;
     }
     return progress;
+  }
+
+  /** What was saved leaves some that are to be looked at again. */
+  saved(save: Pick<Save, "held" | "names">, now: number): void {
+    if (save.held.length > 0) this.#sweep.held(policiesHeld(save, this.policies), now);
   }
 
   /**

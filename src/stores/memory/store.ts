@@ -123,6 +123,7 @@ export class MemoryStore implements Store {
       uidSeed: this.#options.newUid(),
     });
     this.#save(save, now);
+    this.#settling.saved(save, this.#options.clock.monotonic());
     return outcomes;
   }
 

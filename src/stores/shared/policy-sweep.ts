@@ -1,4 +1,6 @@
+import type { Save } from "../../core/load-save.ts";
 import type { PolicySet } from "../../core/policies.ts";
+import type { Policy } from "../../core/policy.ts";
 
 /** Where a sweep goes on. */
 export interface Place {
@@ -78,6 +80,23 @@ export class PolicySweep {
     if (this.#again.length === 0) this.#swept = round.revision;
   }
 
+  /**
+   * Counters have come to follow policies of which they cannot have all yet: they are looked at again, like those that a round
+   * found so.
+   *
+   * @param now  by the monotonic clock
+   */
+  held(policies: readonly Policy[], now: number): void {
+    for (const { prefix, revision } of policies) {
+      this.#swept = Math.min(this.#swept, revision - 1);
+      if (this.#round !== undefined) this.#round.again.add(prefix);
+      else {
+        if (this.#again.length === 0) this.#againAt = now + AGAIN_MS;
+        if (!this.#again.includes(prefix)) this.#again = [...this.#again, prefix];
+      }
+    }
+  }
+
   #begin(policies: PolicySet, now: number): Round | undefined {
     const { revision } = policies;
     if (this.#done > revision) this.#done = 0; // Of another catalogue.
@@ -87,6 +106,11 @@ export class PolicySweep {
     if (left.length === 0) return undefined;
     return { revision, left, from: left[0]!, again: new Set(this.#late ? changed : []) };
   }
+}
+
+/** The policies of the counters that a save leaves held. @param policies  that the batch was judged by */
+export function policiesHeld({ held, names }: Pick<Save, "held" | "names">, policies: PolicySet): Policy[] {
+  return held.map((index) => policies.for(names[index]!) as Policy); // Or else none would follow it.
 }
 
 /** Prefixes in order, without those that begin with another one. */

@@ -52,7 +52,7 @@ export function policiesModel(kind: StoreKind, it_: It): void {
   });
 }
 
-const NAMES = ["a", "a.x", "a.b.y", "a.b.z"];
+const NAMES = ["a", "a.x", "a.b.y"];
 const PREFIXES = ["", "a.", "a.b."];
 const name = fc.constantFrom(...NAMES);
 const amount = fc.bigInt(1n, 12n);
@@ -75,13 +75,13 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 1, arbitrary: name.map((of) => create(of)) },
   { weight: 1, arbitrary: name.map((of) => remove(of, { keepHistory: true })) },
   { weight: 2, arbitrary: fc.tuple(name, bounds).map(([of, to]) => update(of, to)) },
-  { weight: 2, arbitrary: name.map((of) => ({ ...update(of, {}), ...follow })) },
+  { weight: 4, arbitrary: name.map((of) => ({ ...update(of, {}), ...follow })) },
   { weight: 1, arbitrary: name.map((of) => update(of, { description: "d" })) },
 );
 const step = fc.oneof(
   { weight: 1, arbitrary: fc.constant("sweep" as const) },
   {
-    weight: 2,
+    weight: 3,
     arbitrary: fc.record({
       prefix: fc.constantFrom(...PREFIXES),
       bounds: fc.option(bounds, { nil: undefined, freq: 3 }),

@@ -725,6 +725,33 @@ function holding(it_: It): void {
   );
 
   it_(
+    "one that is made to follow a policy while it is beyond a bound is settled once it fits, though all others were before, and after a start too",
+    async (opened) => {
+      const durable = opened.store.traits.durability === "fsync";
+      for (const name of ["f.asked", "f.again"]) await apply(opened.store, increment(name, 7n));
+      await setPolicy(opened.store, "f.", { max: 3n });
+      await setPolicy(opened.store, "g.", { max: 3n });
+      await opened.pass(MINUTE);
+      await tidy(opened.store);
+      for (const name of ["f.asked", "f.again"]) {
+        const [answer] = await commit(
+          opened.store,
+          batch([{ ...update(name, {}), follow: true }, decrement(name, 6n)], { allOrNothing: true }),
+        );
+        expect(answer!.refused).toBeUndefined();
+        expect(await read(opened.store, name)).toMatchObject({ value: 1n, max: 7n, policy: { revision: 0 } });
+        if (name === "f.again" && durable) await opened.reopen();
+        await opened.pass(MINUTE);
+        await tidy(opened.store);
+        const { revision } = (await new Policies(opened.store.catalogue!).read()).get("f.")!;
+        expect(await read(opened.store, name), name).toMatchObject({ max: 3n, policy: { revision } });
+      }
+      expect(await opened.store.policies!.progress("f.")).toEqual({ applied: 2, remaining: 0 });
+      await expectLogLeadsTo(opened.store);
+    },
+  );
+
+  it_(
     "what was set while the value was beyond a bound is gone through, one after another",
     async (opened) => {
       const { store } = opened;

@@ -24,6 +24,7 @@ import { CounterIds } from "./counter-ids.ts";
 import { type Asked, Loading } from "./loading.ts";
 import type { LockedCounters } from "./locked.ts";
 import type { RequestIds } from "./request-ids.ts";
+import { HELD, heldFrom } from "./sweeping.ts";
 import { unattributed, writeOneByOne } from "./violation.ts";
 import { CounterWrites, type LoadedRows } from "./writes.ts";
 
@@ -49,6 +50,7 @@ export class Commits {
   readonly #absent: Statement;
   readonly #standIn: Statement;
   readonly #served: Statement;
+  readonly #held: Statement;
   readonly #calendar: Calendar;
   readonly #numbers: Float64Array;
   /** Where it is counted how often a batch was decided again. */
@@ -85,6 +87,7 @@ export class Commits {
     // Without a transaction id there is nothing to commit, and so nothing to wait for.
     this.#standIn = database.statement("SELECT pg_current_xact_id()");
     this.#served = database.statement(SERVED);
+    this.#held = database.statement(HELD);
   }
 
   /**
@@ -185,6 +188,7 @@ export class Commits {
         const ids = rowIdsOf(save, loaded.ids, made);
         if (written === undefined) calls.push(...this.#writes.of(save, foundOf(loaded), ids));
         calls.push(this.#log.append(taken, save.changes, ids, now));
+        if (save.held.length > 0) calls.push([this.#held, [heldFrom(save, policies)]]);
       }
       if (save.answers.size > 0) calls.push(this.#requestIds.save(save.answers));
       await session.commit(calls); // In one round trip with what is saved.

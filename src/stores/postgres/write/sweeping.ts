@@ -1,10 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Clock } from "../../../core/clock.ts";
 import { CORRUPT } from "../../../core/counter.ts";
+import type { Save } from "../../../core/load-save.ts";
 import type { PolicySet } from "../../../core/policies.ts";
 import { endOf } from "../../../core/selection.ts";
 import { isSettled } from "../../../core/settling.ts";
-import { type Place, PolicySweep } from "../../shared/policy-sweep.ts";
+import { type Place, PolicySweep, policiesHeld } from "../../shared/policy-sweep.ts";
 import type { Database } from "../connection/database.ts";
 import type { Row, Session, Statement } from "../connection/session.ts";
 import { SERVING_COLUMNS } from "../copy-lock.ts";
@@ -40,6 +41,8 @@ export class Sweeping {
   readonly #release: Statement;
   /** How far it is; undefined while another process, or none, settles. */
   #sweep: PolicySweep | undefined;
+  /** How far all were settled when it began. */
+  #began = 0;
   /** When to ask for the lease, or to have it prolonged, by the monotonic clock. */
   #askAt = Number.NEGATIVE_INFINITY;
   /** How many are to be written one by one, for there is something against one of them. */
@@ -59,7 +62,9 @@ export class Sweeping {
     this.#lock = database.statement(`
       SELECT ${COUNTER_COLUMNS}, ${DETAIL_COLUMNS} FROM @counters
       WHERE name = ANY($1::text[]) ORDER BY name FOR UPDATE SKIP LOCKED`);
-    this.#swept = database.statement("UPDATE @policy_sweep SET swept = $2, owner = NULL WHERE owner = $1");
+    // A commit that left a counter held has put back how far it is.
+    this.#swept = database.statement(`
+      UPDATE @policy_sweep SET swept = CASE WHEN swept = $3 THEN $2 ELSE swept END, owner = NULL WHERE owner = $1`);
     this.#release = database.statement("UPDATE @policy_sweep SET owner = NULL WHERE owner = $1");
   }
 
@@ -83,9 +88,10 @@ export class Sweeping {
     }
     this.#askAt = began + PROLONG_MS;
     if (place === undefined) {
-      const begins = this.#sweep === undefined;
-      this.#sweep ??= new PolicySweep(looked.swept, true);
-      return begins;
+      if (this.#sweep !== undefined && looked.swept === this.#began) return false;
+      this.#sweep = new PolicySweep(looked.swept, true);
+      this.#began = looked.swept;
+      return true;
     }
     await this.#passed(looked);
     if (beside && looked.wrote)
@@ -155,9 +161,22 @@ export class Sweeping {
     if (sweep.swept === before) return;
     this.#sweep = undefined; // All is done, and is saved: whoever has more to do begins with that, and at once.
     this.#askAt = Number.NEGATIVE_INFINITY;
-    const values = [this.#parts.owner, sweep.swept];
+    const values = [this.#parts.owner, sweep.swept, this.#began];
     await this.#parts.database.upkeep((session) => session.send(this.#swept, values));
   }
+}
+
+/**
+ * Put back how far all are settled, for a commit that leaves counters held. It is another number each time, so that whoever
+ * settles meanwhile sees it.
+ *
+ * $1: of the oldest policy that one of them follows
+ */
+export const HELD = "UPDATE @policy_sweep SET swept = least(swept, $1::bigint) - 1";
+
+/** What is to be given to HELD. @param policies  that the batch was judged by */
+export function heldFrom(save: Pick<Save, "held" | "names">, policies: PolicySet): number {
+  return Math.min(...policiesHeld(save, policies).map(({ revision }) => revision));
 }
 
 /** What a slice came to. */

@@ -19,7 +19,7 @@ export interface LoadedRows {
   readonly ids: readonly (bigint | undefined)[];
 }
 
-type SavedCounters = Omit<Save, "changes" | "answers">;
+type SavedCounters = Omit<Save, "changes" | "answers" | "held">;
 
 interface Found extends Pick<LoadedRows, "ids"> {
   readonly facts: Pick<Loaded, "fixed"> & {

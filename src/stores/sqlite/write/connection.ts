@@ -188,6 +188,7 @@ export class WriteConnection {
               written.made,
             );
       if (save.changes.count > 0) this.#log.append(save.changes, ids, moment.now);
+      if (save.held.length > 0) this.#maintenance.held(save, moment);
       this.#saveHead();
       laps.ended("saveMs");
       this.#transaction.commit();

@@ -57,6 +57,11 @@ export class Maintenance {
     this.#clockDoubt.start(now, monotonic, parts.time.lastWallMs);
   }
 
+  /** A commit has left counters that do not have all of their policy. In the caller's transaction. */
+  held(save: Pick<Save, "held" | "names">, { monotonic }: Moment): void {
+    this.#sweeping.held(save, this.#parts.policies.now, monotonic);
+  }
+
   /** Calls come. */
   committed(): void {
     this.#tidying.committed();

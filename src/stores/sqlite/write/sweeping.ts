@@ -1,8 +1,9 @@
 import type { Database, Statement } from "better-sqlite3";
+import type { Save } from "../../../core/load-save.ts";
 import type { PolicySet } from "../../../core/policies.ts";
 import { endOf } from "../../../core/selection.ts";
 import { isSettled } from "../../../core/settling.ts";
-import { PolicySweep } from "../../shared/policy-sweep.ts";
+import { PolicySweep, policiesHeld } from "../../shared/policy-sweep.ts";
 import { type FollowedColumns, toFollowed } from "../rows/rows.ts";
 
 /**
@@ -76,6 +77,14 @@ export class Sweeping {
     const { length } = this.#given.names;
     if (length === 1) this.done(true, monotonic);
     else this.#alone = length;
+  }
+
+  /** A commit leaves some that are to be looked at again: also by who starts anew. In the caller's transaction. */
+  held(save: Pick<Save, "held" | "names">, policies: PolicySet, monotonic: number): void {
+    this.#sweep.held(policiesHeld(save, policies), monotonic);
+    if (!this.unsaved) return;
+    this.save();
+    this.saved(); // If all of it is rolled back, it goes through them in vain.
   }
 
   /** What is to be saved, if anything is, in the caller's transaction. */

@@ -105,8 +105,8 @@ interface ModelCounter extends Bounds {
   readonly settingsRevision: number;
   /** The prefix of the policy that it follows. */
   readonly follows: string | undefined;
-  /** What is to be its own once it is settled, for it came to have no policy: what the last one said. */
-  readonly left?: Bounds | undefined;
+  /** What is to be its own once it is settled, for it came to have no policy: what the last one said, and its prefix. */
+  readonly left?: (Bounds & { readonly of: string }) | undefined;
 }
 
 const OWN: Bounds = { min: undefined, max: undefined, clamp: false };
@@ -123,7 +123,8 @@ class Model {
     for (const [of, counter] of this.#counters) {
       const { follows, value, left } = counter;
       if (follows === undefined || !of.startsWith(prefix) || this.#policyOf(of) !== undefined) continue;
-      if (left === undefined || !fits(value, left)) this.#counters.set(of, { ...counter, left: before });
+      if (left === undefined || !fits(value, left))
+        this.#counters.set(of, { ...counter, left: { ...before, of: prefix } });
     }
   }
 
@@ -158,7 +159,7 @@ class Model {
     if (counter.follows === undefined) return counter;
     const { value, left } = counter;
     const policy = left !== undefined && fits(value, left) ? undefined : this.#policyOf(of);
-    const [follows, to] = policy ?? [counter.follows, left!];
+    const [follows, to] = policy ?? [left!.of, left!];
     const max = to.max !== undefined && value > to.max ? value : to.max;
     const min = to.min !== undefined && value < to.min ? value : to.min;
     const same = max === counter.max && min === counter.min && to.clamp === counter.clamp;

@@ -64,8 +64,8 @@ export class Drafts {
       this.updateTimes[index] = counter.updateTime;
     }
     // One an operation, and two a counter for what time has made of it beforehand: a roll, and an expiry. Where policies
-    // are followed, each operation may find its counter to be settled.
-    const settled = follows ? ops + count : 0;
+    // are followed, each operation may find its counter to be settled, and leave it so.
+    const settled = follows ? 2 * ops + count : 0;
     this.changes = new ChangeColumns(ops + 2 * count + settled + missedBy(loaded, policies));
   }
 

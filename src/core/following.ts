@@ -4,12 +4,14 @@ import type { Drafts } from "./drafts.ts";
 import type { Refusal } from "./errors.ts";
 import type { Context } from "./load-save.ts";
 import { type Op, Verb } from "./op.ts";
+import { follow } from "./passing.ts";
 import type { Policy } from "./policy.ts";
 import { isSettled, type Path, pathOf, settlingOf } from "./settling.ts";
 
 /**
- * What its policies make of a counter that an operation meets; undefined when nothing. Updates and deletions do not settle
- * what may wait: a settings etag that was just read would be out of date at once.
+ * What its policies make of a counter that an operation meets; undefined when nothing. Deletions do not settle what may wait;
+ * and updates are judged by the settings revision that is stored, or a settings etag that was just read would be out of date
+ * at once.
  *
  * @param stored  as the batch has left it so far; undefined where there is none
  */
@@ -25,9 +27,18 @@ export function pathFor(
     return undefined;
   const path = pathOf({ ...stored }, name, drafts.fixedOf(index), policies, context);
   if (path === undefined || (verb !== Verb.UPDATE && verb !== Verb.DELETE)) return path;
-  if (!path.timed) return undefined;
+  if (verb === Verb.DELETE && !path.timed) return undefined;
   const { counter } = path;
   return { ...path, counter: counter && { ...counter, settingsRevision: stored.settingsRevision } };
+}
+
+/**
+ * Settle a counter that has not all of its policy, once an operation has moved its value: as long as that is beyond a bound,
+ * the bound is the value.
+ */
+export function settleMoved(drafts: Drafts, index: number, name: string, context: Context): void {
+  const path = pathFor(drafts, index, { name, verb: Verb.INCREMENT }, drafts.at(index), context);
+  if (path !== undefined) follow(drafts, index, path, context);
 }
 
 /** The policy of the counter that an operation would make; none of one that brings its settings. */

@@ -4,7 +4,15 @@ import { blankCounter, CORRUPT, headroom, type Timing } from "./counter.ts";
 import { decide, settingsFor, updated } from "./decide.ts";
 import { Drafts, type Mark } from "./drafts.ts";
 import type { Refusal } from "./errors.ts";
-import { attach, cannotFollow, isShadow, POLICIES_DAMAGED, pathFor, policyFor } from "./following.ts";
+import {
+  attach,
+  cannotFollow,
+  isShadow,
+  POLICIES_DAMAGED,
+  pathFor,
+  policyFor,
+  settleMoved,
+} from "./following.ts";
 import { isInTheWay, isVerdict, type Limited, limitState } from "./limits.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
@@ -253,6 +261,7 @@ export class Working {
       });
     }
     const moves = op.verb !== Verb.UPDATE && op.verb !== Verb.DELETE;
+    const isHeld = moves && counter?.policy?.revision === 0;
     const previous = drafts.values[index]!;
     const revision = drafts.revisions[index]! + (moves ? 1 : 0);
     const timing = counter?.timing;
@@ -268,6 +277,7 @@ export class Working {
     else drafts.end(index, op.keepHistory === true);
     this.#note(index, op, previous, value, revision, time, by, met);
     if (op.verb === Verb.UPDATE) expireIfPassed(drafts, index, context);
+    else if (isHeld) settleMoved(drafts, index, op.name, context);
 
     const outcomes = this.#outcomes;
     outcomes.values[i] = value;

@@ -43,9 +43,9 @@ export class SettlingInMemory {
     return progress;
   }
 
-  /** What was saved leaves some that are to be looked at again. */
-  saved(save: Pick<Save, "held" | "names">, now: number): void {
-    if (save.held.length > 0) this.#sweep.held(policiesHeld(save, this.policies), now);
+  /** What is to be saved leaves some that are to be looked at again. */
+  held(save: Pick<Save, "held" | "names">, now: number): void {
+    this.#sweep.held(policiesHeld(save, this.policies), now);
   }
 
   /**

@@ -122,8 +122,8 @@ export class MemoryStore implements Store {
       epoch: this.epoch,
       uidSeed: this.#options.newUid(),
     });
+    if (save.held.length > 0) this.#settling.held(save, this.#options.clock.monotonic());
     this.#save(save, now);
-    this.#settling.saved(save, this.#options.clock.monotonic());
     return outcomes;
   }
 

@@ -11,7 +11,8 @@ import { expectLogLeadsTo, type It, MINUTE, tidy } from "./time-log.ts";
 
 /**
  * Goal: whatever is done with policies and counters, a store does as a model that is written from the contract, one if a
- * sentence: what meets a counter settles it first, what is refused settles nothing, and a sweep settles all.
+ * sentence: what meets a counter settles it first, and again where it moved the value; what is refused settles nothing, and a
+ * sweep settles all.
  * Method: random policies on few prefixes, random operations on few names below them, groups among them, sweeps between;
  * each answer is compared, and every counter after each step. One store serves all histories.
  */
@@ -185,7 +186,7 @@ class Model {
     }
     if (verb === Verb.UPDATE || verb === Verb.DELETE) {
       if (found === undefined) return "COUNTER_NOT_FOUND";
-      if (verb === Verb.UPDATE) return this.#update(of, found, asked);
+      if (verb === Verb.UPDATE) return this.#update(of, this.#settled(of, found), asked);
       this.#counters.delete(of);
       return found.value;
     }
@@ -202,11 +203,8 @@ class Model {
     const [above, below] = [max !== undefined && to > max, min !== undefined && to < min];
     if (verb === Verb.SET && (above || below)) return "VALUE_OUTSIDE_BOUNDS";
     if ((above || below) && !clamp) return above ? "ABOVE_MAX" : "BELOW_MIN";
-    return this.#put(of, {
-      ...counter,
-      value: above ? max! : below ? min! : to,
-      revision: counter.revision + 1,
-    });
+    const moved = { ...counter, value: above ? max! : below ? min! : to, revision: counter.revision + 1 };
+    return this.#put(of, this.#settled(of, moved));
   }
 
   #update(of: string, found: ModelCounter, { settings, mask, follow }: Op): bigint | string {

@@ -4,6 +4,7 @@ import type { Enforcement, Policy } from "../../../src/core/policy.ts";
 import { DEFAULTS, type Settings } from "../../../src/core/settings.ts";
 import { Policies } from "../../../src/service/policies.ts";
 import type { Store } from "../../../src/service/store.ts";
+import { toBatch } from "../../../src/service/writer.ts";
 import {
   apply,
   batch,
@@ -728,26 +729,67 @@ function holding(it_: It): void {
     "one that is made to follow a policy while it is beyond a bound is settled once it fits, though all others were before, and after a start too",
     async (opened) => {
       const durable = opened.store.traits.durability === "fsync";
-      for (const name of ["f.asked", "f.again"]) await apply(opened.store, increment(name, 7n));
-      await setPolicy(opened.store, "f.", { max: 3n });
+      for (const name of ["f.asked", "f.again"]) await apply(opened.store, set(name, -7n));
+      await setPolicy(opened.store, "f.", { min: 0n, max: 30n, refill: { amount: 1n, everyMs: 1_000 } });
       await setPolicy(opened.store, "g.", { max: 3n });
       await opened.pass(MINUTE);
       await tidy(opened.store);
       for (const name of ["f.asked", "f.again"]) {
-        const [answer] = await commit(
-          opened.store,
-          batch([{ ...update(name, {}), follow: true }, decrement(name, 6n)], { allOrNothing: true }),
-        );
-        expect(answer!.refused).toBeUndefined();
-        expect(await read(opened.store, name)).toMatchObject({ value: 1n, max: 7n, policy: { revision: 0 } });
+        await apply(opened.store, { ...update(name, {}), follow: true });
+        expect(await read(opened.store, name)).toMatchObject({ min: -7n, policy: { revision: 0 } });
         if (name === "f.again" && durable) await opened.reopen();
         await opened.pass(MINUTE);
         await tidy(opened.store);
         const { revision } = (await new Policies(opened.store.catalogue!).read()).get("f.")!;
-        expect(await read(opened.store, name), name).toMatchObject({ max: 3n, policy: { revision } });
+        expect(await read(opened.store, name), name).toMatchObject({ min: 0n, policy: { revision } });
       }
       expect(await opened.store.policies!.progress("f.")).toEqual({ applied: 2, remaining: 0 });
       await expectLogLeadsTo(opened.store);
+    },
+  );
+
+  it_(
+    "one that is beyond a bound is settled by what moves it: its answer, and what is read, say what holds next",
+    async (opened) => {
+      const { store } = opened;
+      await apply(store, set("t.a", 7n));
+      await setPolicy(store, "t.", { max: 3n });
+      await apply(store, { ...update("t.a", {}), follow: true });
+      const down = await store.commit(toBatch([single(decrement("t.a", 2n))]));
+      expect([down.values[0], down.headroomUp[0]]).toEqual([5n, 0n]);
+      expect(await read(store, "t.a")).toMatchObject({ value: 5n, max: 5n, policy: { revision: 0 } });
+      const several = batch([decrement("t.a", 1n), decrement("t.a", 2n), increment("t.a", 2n)]);
+      expect((await commit(store, several))[0]!.results).toMatchObject([
+        { value: 4n },
+        { value: 2n },
+        { code: "ABOVE_MAX", max: 3n },
+      ]);
+      const settled = await read(store, "t.a");
+      expect(settled).toMatchObject({ value: 2n, max: 3n });
+      expect(settled.policy!.revision).toBeGreaterThan(0);
+      await expectLogLeadsTo(store);
+    },
+  );
+
+  it_(
+    "an update after a policy was set changes what that one says, whoever has settled it",
+    async (opened) => {
+      const { store } = opened;
+      for (const [prefix, isSettled] of [["one.", true] as const, ["two.", false] as const]) {
+        await setPolicy(store, prefix, { max: 10n });
+        await apply(store, increment(`${prefix}a`));
+        await apply(store, increment(`${prefix}b`));
+        await setPolicy(store, prefix, { max: 5n });
+        if (isSettled) await tidy(store);
+        const before = await read(store, `${prefix}a`);
+        const own = { ...update(`${prefix}a`, { clamp: true }), mask: ["clamp"] as const };
+        expect(await apply(store, own)).not.toHaveProperty("code");
+        expect(await read(store, `${prefix}a`)).toMatchObject({ max: 5n, clamp: true, policy: undefined });
+        expect((await read(store, `${prefix}a`)).settingsRevision).toBeGreaterThan(before.settingsRevision);
+        await apply(store, update(`${prefix}b`, { description: "d" }));
+        expect(await read(store, `${prefix}b`)).toMatchObject({ max: 5n, policy: { prefix } });
+      }
+      await expectLogLeadsTo(store);
     },
   );
 

@@ -1,5 +1,8 @@
 /** What a role may do, what it sees, and what somebody changed by hand: said at the start, and noticed later. */
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
+import { Database } from "../../../src/stores/postgres/connection/database.ts";
+import { parseUrl } from "../../../src/stores/postgres/connection/url.ts";
+import { accessStatement, accessValues } from "../../../src/stores/postgres/schema/access.ts";
 import { apply, increment } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { ROLE } from "../../support/postgres/address.ts";
@@ -99,6 +102,21 @@ describeWith([POSTGRES], "a role on PostgreSQL", () => {
     await schema.sql("ALTER TABLE @counters DISABLE ROW LEVEL SECURITY");
     await store.probeReads();
     expect(await apply(store, increment("a"))).toMatchObject({ value: 2n });
+  });
+});
+
+describeWith([POSTGRES], "at a start on PostgreSQL", () => {
+  it("what a role may do is looked up by name and schema, however many relations there are", async () => {
+    const schema = await ownSchema();
+    await schema.open();
+    const database = new Database(parseUrl(schema.url), 1, () => {});
+    onTestFinished(() => database.close());
+    const explain = `EXPLAIN ${accessStatement(database).text}`;
+    const plan = (await schema.sql(explain, accessValues(database)))
+      .map((row) => row["QUERY PLAN"])
+      .join("\n");
+    expect(plan).toMatch(/Index Cond: \(\(relname = \S+\) AND \(relnamespace = \S+\)\)/);
+    expect(plan).not.toContain("Seq Scan on pg_class");
   });
 });
 

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { Level } from "../../../src/core/levels.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { DEFAULT_HISTORY } from "../../../src/service/store-history.ts";
+import { ARRIVED } from "../../../src/stores/postgres/history/history.ts";
 import { apply, increment, remove } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
@@ -106,5 +107,19 @@ describeWith([POSTGRES], "history of several processes on PostgreSQL", () => {
     while (await store.maintain());
     const [{ n }] = (await schema.sql("SELECT count(*)::int AS n FROM @change_log")) as [{ n: number }];
     expect(n).toBeLessThan(30);
+  });
+
+  it("PostgreSQL never compiles the look at how far it has come, whatever updates have left of the rows", async () => {
+    const schema = await ownSchema();
+    await schema.open({ history: DEFAULT_HISTORY });
+    await schema.sql(`DO $$ BEGIN
+      FOR n IN 1..5000 LOOP
+        UPDATE @service_state SET run_ms = run_ms; UPDATE @history_state SET saves = saves;
+      END LOOP;
+    END $$`); // In one transaction, so that none of the room can be used again.
+    const [explained] = await schema.sql(`EXPLAIN (FORMAT JSON) ${ARRIVED}`);
+    const [{ Plan: plan }] = explained!["QUERY PLAN"] as [{ Plan: { "Total Cost": number } }];
+    const [setting] = await schema.sql("SELECT current_setting('jit_above_cost')::float8 AS cost");
+    expect(plan["Total Cost"]).toBeLessThan((setting!.cost as number) / 1_000);
   });
 });

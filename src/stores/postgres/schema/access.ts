@@ -136,11 +136,17 @@ function filteredSentence({ role, filtered }: Access, schema: string): string {
   );
 }
 
+/**
+ * Each name is looked for by itself, in the schema alone: joined, PostgreSQL looked at it in all schemas of the database, or at all
+ * relations, and of a database with a Tally in each of five hundred schemas that took 10 ms.
+ */
 const ACCESS = `WITH needed AS (
-    SELECT relation, privilege, place, c.oid, c.relkind
+    SELECT relation, privilege, place, oid, relkind
     FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS n (relation, privilege, place)
-    LEFT JOIN pg_namespace AS s ON s.nspname = $1
-    LEFT JOIN pg_class AS c ON c.relnamespace = s.oid AND c.relname = n.relation
+    LEFT JOIN LATERAL (
+      SELECT oid, relkind FROM pg_class
+      WHERE relname = relation AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) OFFSET 0
+    ) AS c ON true
   ), judged AS (
     SELECT relation, privilege, place, oid, relkind,
       CASE

@@ -28,11 +28,15 @@ async function schemaState(database: Database, ask: Session["send"]): Promise<Sc
   return { kind: "ours", version: Number(rows[0]!.version) };
 }
 
-/** Other programs have a schema_version too; a service_state beside it is ours. */
-const FIND = `SELECT to_regnamespace(quote_ident($1)) AS schema,
-  CASE WHEN to_regclass(quote_ident($1) || '.service_state') IS NOT NULL
-    THEN to_regclass(quote_ident($1) || '.schema_version') END AS versions,
-  (SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident($1))) AS tables`;
+/**
+ * Other programs have a schema_version too; a service_state beside it is ours. What else there is it counts only where those
+ * are not: PostgreSQL looks at all the relations of the database for that, which may be many.
+ */
+const FIND = `SELECT schema, versions, CASE WHEN schema IS NOT NULL AND versions IS NULL
+    THEN (SELECT count(*) FROM pg_class WHERE relnamespace = schema) END AS tables
+  FROM (SELECT to_regnamespace(quote_ident($1)) AS schema,
+    CASE WHEN to_regclass(quote_ident($1) || '.service_state') IS NOT NULL
+      THEN to_regclass(quote_ident($1) || '.schema_version') END AS versions OFFSET 0) AS found`;
 
 /**
  * Bring the database to this version's schema, in one transaction and one process after another; processes that run

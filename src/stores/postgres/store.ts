@@ -27,6 +27,7 @@ import { PostgresCopying } from "./copying.ts";
 import { PostgresHistoryCopying } from "./history/copying.ts";
 import { PostgresHistory } from "./history/history.ts";
 import { PostgresKeyUses } from "./key-uses.ts";
+import { databaseNow } from "./now.ts";
 import { PoliciesInDatabase } from "./policies.ts";
 import { PolicyCounts } from "./policy-counts.ts";
 import { Probe } from "./probe.ts";
@@ -211,6 +212,11 @@ class PostgresStore implements Store {
   /** Also one that another process has given it since. */
   get epoch(): Epoch {
     return this.#epochNow();
+  }
+
+  async now(): Promise<number> {
+    this.#assertReadable();
+    return databaseNow(this.#database);
   }
 
   async commit(batch: Batch): Promise<Outcomes> {

@@ -54,13 +54,13 @@ async function run(session: Session, [name]: [string | undefined], options: Opti
   const { prefix, fill, zone = Intl.DateTimeFormat().resolvedOptions().timeZone } = options;
   if ((name === undefined) === (prefix === undefined))
     throw new CommandError(EXIT.USAGE, "Give the name of a counter, or --prefix; one of them.");
-  const until = options.until ?? new Date();
-  const since = options.since ?? new Date(until.getTime() - DAY_MS);
-  const step = options.step ?? stepFor(until.getTime() - since.getTime());
+  const { since, until } = options; // What is left out is the server's to say, by its clock.
+  const lengthMs = since === undefined ? DAY_MS : (until?.getTime() ?? Date.now()) - since.getTime();
+  const step = options.step ?? stepFor(lengthMs);
   const answer = await client.call(RPC.queryHistory, {
     subject: name === undefined ? { case: "prefix", value: prefix! } : { case: "name", value: name },
-    start: timestampFromDate(since),
-    ...(options.until && { end: timestampFromDate(until) }),
+    ...(since && { start: timestampFromDate(since) }),
+    ...(until && { end: timestampFromDate(until) }),
     step: stepInit(step),
     timeZone: zone,
     fill: fill ? HistoryFill.LAST : HistoryFill.NONE,

@@ -63,9 +63,8 @@ export interface Skipped {
  * does not grow with what there is to do.
  */
 export class Bulk {
-  readonly #store: Pick<Store, "list">;
+  readonly #store: Pick<Store, "list" | "now">;
   readonly #writer: Pick<Writer, "submit">;
-  readonly #clock: Clock;
   readonly #calendar: Calendar;
   readonly #lane: SerialReads;
   readonly #sliceMax: number;
@@ -75,7 +74,7 @@ export class Bulk {
    * @param sliceMax  counters in a slice, 1 to 1,000
    */
   constructor(
-    store: Pick<Store, "list">,
+    store: Pick<Store, "list" | "now">,
     writer: Pick<Writer, "submit">,
     clock: Clock,
     calendar: Calendar,
@@ -83,7 +82,6 @@ export class Bulk {
   ) {
     this.#store = store;
     this.#writer = writer;
-    this.#clock = clock;
     this.#calendar = calendar;
     this.#lane = new SerialReads(clock, WAITING_MAX);
     this.#sliceMax = sliceMax;
@@ -112,7 +110,7 @@ export class Bulk {
       const late = await purse.spend(work.dryRun ? 1 : Math.max(1, counters.length));
       if (late !== undefined) return late;
       for (const name of corrupt) tally.add(name, { code: "ROW_CORRUPT" });
-      if (work.dryRun) this.#tryOut(counters, work, tally);
+      if (work.dryRun) await this.#tryOut(counters, work, tally);
       else {
         const ended = await this.#lane.run(waiter, () => this.#apply(counters, work, by, tally));
         if (ended !== undefined) {
@@ -171,8 +169,8 @@ export class Bulk {
   }
 
   /** What would be done, by the rule itself. */
-  #tryOut(counters: readonly FullCounter[], work: BulkWork, tally: BulkTally): void {
-    const judging = { now: this.#clock.now(), calendar: this.#calendar };
+  async #tryOut(counters: readonly FullCounter[], work: BulkWork, tally: BulkTally): Promise<void> {
+    const judging = { now: await this.#store.now(), calendar: this.#calendar };
     for (const counter of counters) {
       const decided = decide(counter, opOf(counter, work), judging);
       tally.add(counter.name, isRefusal(decided) ? decided : undefined);

@@ -24,7 +24,7 @@ export interface HistoryFollower {
  * @param options.countersMax  how many counters it knows at most, before it begins anew; a million unless given
  */
 export function followHistory(
-  { changeLog }: Pick<Store, "changeLog">,
+  store: Pick<Store, "changeLog" | "now">,
   intake: HistoryIntake,
   reader: Pick<LogReader, "follow">,
   options: {
@@ -57,7 +57,7 @@ export function followHistory(
 
   /** Returns whether to begin again at once. */
   async function follow(cursor: string): Promise<boolean> {
-    const meeting = new Meeting(changeLog);
+    const meeting = new Meeting(store.changeLog);
     const lost = new AbortController();
     const end = AbortSignal.any([signal, lost.signal]);
     const saving = saveEvery(end, (error) => lost.abort(error));
@@ -68,7 +68,7 @@ export function followHistory(
           meeting.anew();
         }
         if (!(await intake.take(page, await meeting.meet(page)))) return false;
-        lag?.reached(page.commits.times.at(-1)!);
+        lag?.reached((await store.now()) - page.commits.times.at(-1)!);
         if (isFull(meeting, page, options.countersMax)) return await intake.save();
       }
       if (signal.aborted) await intake.save();

@@ -7,27 +7,32 @@ import type { Metrics } from "../telemetry/metrics.ts";
  */
 export class HistoryLag {
   readonly #clock: Clock;
-  /** In milliseconds since the Unix epoch; undefined while another process takes in. */
+  /** By the clock that never goes back, in milliseconds; undefined while another process takes in. */
   #upToMs: number | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#upToMs = clock.now();
+    this.#upToMs = clock.monotonic();
   }
 
   /** In seconds; undefined while another process takes in. */
   get seconds(): number | undefined {
-    return this.#upToMs === undefined ? undefined : Math.max(0, this.#clock.now() - this.#upToMs) / 1_000;
+    return this.#upToMs === undefined ? undefined : (this.#clock.monotonic() - this.#upToMs) / 1_000;
   }
 
-  /** What was committed until then is in it. @param timeMs  in milliseconds since the Unix epoch */
-  reached(timeMs: number): void {
-    this.#upToMs = Math.max(this.#upToMs ?? 0, timeMs);
+  /**
+   * What was committed until so long ago is in it.
+   *
+   * @param agoMs  in milliseconds, by the clock that the commits have their times from; below 0 where that was set back
+   */
+  reached(agoMs: number): void {
+    const upToMs = this.#clock.monotonic() - Math.max(0, agoMs);
+    this.#upToMs = Math.max(this.#upToMs ?? upToMs, upToMs);
   }
 
   /** All is in it. */
   reachedEnd(): void {
-    this.#upToMs = this.#clock.now();
+    this.#upToMs = this.#clock.monotonic();
   }
 
   /** Another process takes in, or none does any more. */
@@ -37,7 +42,7 @@ export class HistoryLag {
 
   /** This process takes in again, from what is known of no other: it is behind from now on. */
   here(): void {
-    this.#upToMs ??= this.#clock.now();
+    this.#upToMs ??= this.#clock.monotonic();
   }
 
   /** Have it told. @returns  what ends that */

@@ -38,6 +38,12 @@ export interface Store {
   readonly epoch?: Epoch;
 
   /**
+   * The time, in milliseconds since the Unix epoch, by the clock that tells the times of changes: see traits.time. What
+   * callers ask of the past is judged by it, and so is what they leave to be as of now.
+   */
+  now(): number | Promise<number>;
+
+  /**
    * Load what the batch touches, decide, and save, in one atomic durable step.
    *
    * - Resolves once everything is durable (see traits), with one outcome an operation in the order given.

@@ -44,6 +44,16 @@ beforeAll(async () => {
 });
 
 describe("history", () => {
+  it("is of the last day by the server's clock, unless it is told", async () => {
+    clock.wallMs -= 48 * HOUR;
+    try {
+      const { code, stderr } = await at("history", "visits");
+      expect([code, stderr]).toEqual([EXIT.OK, "Nothing is known of that time.\n"]);
+    } finally {
+      clock.wallMs += 48 * HOUR;
+    }
+  });
+
   it("is a table, a line a step, by the clocks of the machine unless it is told", async () => {
     const { stdout } = await at("history", "visits", "--since", "6h", "--step", "1h", "-o", "table");
     const [head, ...lines] = stdout.trimEnd().split("\n");

@@ -6,7 +6,8 @@ import { Bulk, type BulkCaller, type BulkReached, type BulkWork } from "../../sr
 import { toBatch, Writer } from "../../src/service/writer.ts";
 import { ZoneCalendar } from "../../src/stores/shared/calendar.ts";
 import { CallParts } from "../../src/telemetry/call-parts.ts";
-import { increment, single } from "../support/calls.ts";
+import { apply, create, increment, single } from "../support/calls.ts";
+import { HandClock } from "../support/clock.ts";
 import { openFresh } from "../support/opened.ts";
 import { Spans } from "../support/spans.ts";
 
@@ -69,6 +70,17 @@ it("no more are looked at than was asked for, and the next call goes on behind t
     [[0, "a.9", true]],
   ]);
   expect(first.ended).toBeUndefined();
+});
+
+it("a dry run judges windows by the store's clock, and not by the process's", async () => {
+  await using it_ = await opened(undefined, { counters: 0 });
+  const { store, clock } = it_;
+  const window = { unit: "day", timeZone: "Europe/Berlin", day: 1 } as const;
+  await apply(store, create("a.day", { window }));
+  const ahead = new HandClock(clock.now() + 2 * 86_400_000);
+  const bulk = new Bulk(store, new Writer(store, ahead), ahead, new ZoneCalendar(() => {}));
+  const { told } = await run(bulk, {}, { verb: Verb.RESET, dryRun: true });
+  expect(told).toMatchObject([{ lookedAt: 1, done: 1, skipped: new Map(), complete: true }]);
 });
 
 it("each operation is counted against the caller's rate, and what is too much for now is waited for", async () => {

@@ -9,16 +9,20 @@ it("grows while nothing is taken in, and is how old what was taken in last is, o
   const lag = new HistoryLag(clock);
   clock.advance(5_000);
   expect(lag.seconds).toBe(5);
-  lag.reached(clock.now() - 2_000);
+  lag.reached(2_000);
   expect(lag.seconds).toBe(2);
-  lag.reached(clock.now() - 3_000); // A change that a clock had set back.
+  lag.reached(3_000); // A change that a clock had set back.
   expect(lag.seconds).toBe(2);
   lag.reachedEnd();
   expect(lag.seconds).toBe(0);
   clock.advance(60_000);
   expect(lag.seconds).toBe(60);
-  lag.reached(clock.now() + 9_000); // A database's clock may be ahead.
+  lag.reached(-9_000); // Of a counter whose time stands still since a clock was ahead.
   expect(lag.seconds).toBe(0);
+  clock.advance(1_000);
+  expect(lag.seconds).toBe(1);
+  clock.wallMs += 3_600_000; // Set, which makes nothing older.
+  expect(lag.seconds).toBe(1);
 });
 
 it("is told by the process that takes in, and by no other", () => {

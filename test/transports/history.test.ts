@@ -155,6 +155,52 @@ describe("QueryHistory", () => {
     ]);
   });
 
+  it("goes by the clock of the store, where that is another than the process's", async () => {
+    const asked: HistoryQuery[] = [];
+    const times: number[] = [];
+    const [behind, ahead] = [NOON - 10 * MINUTE, NOON + 10 * MINUTE];
+    let now = behind;
+    await using server = await opened({
+      store: (store) =>
+        fronted(store, {
+          now: async () => now,
+          history: {
+            ...(store.history as History),
+            async query(query) {
+              asked.push(query);
+              return { refused: "EXPIRED", oldest: NOON };
+            },
+            async asOf(_, time) {
+              times.push(time);
+              return undefined;
+            },
+          },
+        }),
+    });
+    const { client } = server;
+    const query = (start?: number) =>
+      refusal(
+        client.queryHistory({
+          ...{ subject: name("a"), step: every(MINUTE) },
+          ...(start !== undefined && { start: timestampFromMs(start) }),
+        }),
+      );
+    const asOf = (ms: number) => refusal(client.getCounter({ name: "a", asOf: timestampFromMs(ms) }));
+    expect(await query(NOON)).toMatchObject({ metadata: { field: "start" } });
+    expect(await query()).toMatchObject({ reason: "HISTORY_EXPIRED" });
+    await asOf(NOON);
+    now = ahead;
+    expect(await query(NOON + MINUTE)).toMatchObject({ reason: "HISTORY_EXPIRED" });
+    expect(await query()).toMatchObject({ reason: "HISTORY_EXPIRED" });
+    await asOf(NOON + MINUTE);
+    expect(asked.map(({ edges }) => [edges[0], edges.at(-1)])).toEqual([
+      [behind - DAY, behind + MINUTE],
+      [NOON + MINUTE, ahead + MINUTE],
+      [ahead - DAY, ahead + MINUTE],
+    ]);
+    expect(times).toEqual([behind, NOON + MINUTE]);
+  });
+
   it("says what is wrong with what was asked for", async () => {
     await using server = await opened();
     const { client } = server;

@@ -111,6 +111,10 @@ export class MemoryStore implements Store {
     return this.catalogue.epoch;
   }
 
+  now(): number {
+    return this.#options.clock.now();
+  }
+
   async commit(batch: Batch): Promise<Outcomes> {
     this.#assertOpen();
     const loaded = this.#load(batch);

@@ -18,7 +18,7 @@ import type { Database } from "./connection/database.ts";
 import { type Row, type Session, theRow } from "./connection/session.ts";
 import { assertServed, type CopyHold, SERVED, SERVING_COLUMNS } from "./copy-lock.ts";
 import { FORGET_KEY_USE } from "./key-uses.ts";
-import { NOW_MS } from "./now.ts";
+import { databaseNow } from "./now.ts";
 import { arrayOf } from "./rows.ts";
 
 /**
@@ -63,9 +63,8 @@ export class PostgresCatalogue implements Catalogue {
   }
 
   /** The time by the database's clock. */
-  async now(): Promise<number> {
-    const [row] = await this.#database.read(this.#statement(`SELECT ${NOW_MS} AS now`));
-    return Number(row!.now);
+  now(): Promise<number> {
+    return databaseNow(this.#database);
   }
 
   async write(entry: CatalogueWrite): Promise<number | undefined> {

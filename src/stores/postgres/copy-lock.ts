@@ -25,6 +25,12 @@ export function assertServed({ free, copied }: Row): void {
   if (copied === false) throw halfCopied();
 }
 
+/** Refuse a store that has half a copy, and to serve one that a copy has. @param held  by this process, for its copy */
+export async function assertServable(database: Database, held: boolean): Promise<void> {
+  const [row] = await database.read(database.statement(`SELECT ${SERVING_COLUMNS(database.schema)}`));
+  assertServed(held ? { ...row, free: true } : row!);
+}
+
 export function halfCopied(): TallyError {
   return new TallyError("STORE_UNAVAILABLE", HALF);
 }

@@ -21,6 +21,7 @@ export class Probe {
   readonly #access: Statement;
   readonly #read: Statement;
   readonly #lock: Statement;
+  readonly #lookInto: Statement;
   readonly #write: Statement;
 
   constructor(database: Database) {
@@ -28,6 +29,7 @@ export class Probe {
     this.#access = accessStatement(database);
     this.#read = database.statement("SELECT (SELECT id FROM @counters LIMIT 1), run_ms FROM @service_state");
     this.#lock = database.statement(`LOCK TABLE ${WRITTEN.join(", ")} IN ROW EXCLUSIVE MODE`);
+    this.#lookInto = database.statement(`LOCK TABLE ${LOOKED_INTO.join(", ")} IN ACCESS SHARE MODE`);
     this.#write = database.statement(
       "INSERT INTO @request_ids (key, generation, record) VALUES ($1, -1, $2)",
     );
@@ -49,19 +51,23 @@ export class Probe {
   /**
    * See Store.probeWrites. That a table is locked, or the server a standby, shows without writing; that its disk is
    * full does not, so that where this is to be found out something is written that reaches new pages, and rolled back.
+   *
+   * It goes by what every change needs, for balancers take away whoever is not ready: who locks what labels, deletions or
+   * upkeep alone write to keeps those waiting, and nothing else.
    */
   async writes(thorough: boolean): Promise<void> {
     const { schema } = this.#database;
     await this.#ask("commits", async (session) => {
-      const [access, began, locked, written] = await Promise.allSettled([
+      const [access, began, locked, lookedInto, written] = await Promise.allSettled([
         session.send(this.#access, accessValues(this.#database), ASKED),
         session.simply(beginWaiting(LOCK_MS), TIMEOUT_MS),
         session.send(this.#lock, [], ASKED),
+        session.send(this.#lookInto, [], ASKED),
         thorough && session.send(this.#write, [`probe ${randomUUID()}`, randomBytes(PROBE_BYTES)], ASKED),
       ]);
       await session.rollback();
       assertWrites(toAccess(settledValue(access)), schema);
-      for (const each of [began, locked, written]) settledValue<unknown>(each);
+      for (const each of [began, locked, lookedInto, written]) settledValue<unknown>(each);
     });
   }
 
@@ -81,11 +87,11 @@ function settledValue<T = readonly Row[]>(settled: PromiseSettledResult<T>): T {
   return settled.value;
 }
 
-/** Those that a role with only what Tally needs may lock. */
-const WRITTEN = [
-  ...["@counters", "@counter_labels", "@change_log", "@change_openings", "@deleted_counters"],
-  ...["@request_id_generations", "@request_ids"],
-];
+/** What a change with a request id writes to, whatever it does to which counter. */
+const WRITTEN = ["@counters", "@change_log", "@request_ids"];
+
+/** What it reads besides. A role with only what Tally needs may lock these, and those, so. */
+const LOOKED_INTO = ["@request_id_generations", "@catalogue_state", "@copying"];
 
 /** Longer than a lock is waited for, by reads too. */
 const TIMEOUT_MS = 3_000;

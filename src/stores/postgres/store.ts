@@ -15,24 +15,24 @@ import type { StoreSize } from "../../service/store-size.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { ZoneCalendar } from "../shared/calendar.ts";
 import { covers } from "../shared/log-mark.ts";
-import { unusable } from "../shared/unusable.ts";
 import { PostgresCatalogue } from "./catalogue.ts";
 import { ChangeLog } from "./change-log.ts";
 import { Database } from "./connection/database.ts";
 import type { Row, Session } from "./connection/session.ts";
 import { startFailure } from "./connection/start-failure.ts";
 import { parseUrl } from "./connection/url.ts";
-import { assertServed, type CopyHold, halfCopied, holdForCopy, SERVING_COLUMNS } from "./copy-lock.ts";
+import { assertServable, type CopyHold, halfCopied, holdForCopy } from "./copy-lock.ts";
 import { PostgresCopying } from "./copying.ts";
 import { PostgresHistoryCopying } from "./history/copying.ts";
 import { PostgresHistory } from "./history/history.ts";
 import { PostgresKeyUses } from "./key-uses.ts";
+import { databaseNow } from "./now.ts";
 import { PoliciesInDatabase } from "./policies.ts";
 import { PolicyCounts } from "./policy-counts.ts";
 import { Probe } from "./probe.ts";
 import { CounterReads } from "./reads.ts";
 import { assertAccess } from "./schema/access.ts";
-import { assertUpToDate, assertWhole, migrate, SCHEMA_VERSION, versionFound } from "./schema/schema.ts";
+import { assertThere, assertUpToDate, assertWhole, migrate, SCHEMA_VERSION } from "./schema/schema.ts";
 import { SchemaSize } from "./size.ts";
 import { PostgresAccepting } from "./write/accepting.ts";
 import { Commits } from "./write/commits.ts";
@@ -130,19 +130,6 @@ export async function openPostgres(
   }
 }
 
-/** A mistyped name is not to be an empty store that is copied. */
-async function assertThere(database: Database): Promise<void> {
-  if ((await versionFound(database)) === 0) {
-    throw unusable(`There is no schema "${database.schema}" with counters to copy from.`);
-  }
-}
-
-/** Refuse a store that has half a copy, and to serve one that a copy has. */
-async function assertServable(database: Database, held: boolean): Promise<void> {
-  const [row] = await database.read(database.statement(`SELECT ${SERVING_COLUMNS(database.schema)}`));
-  assertServed(held ? { ...row, free: true } : row!);
-}
-
 class PostgresStore implements Store {
   readonly traits: StoreTraits;
   readonly #epochNow: () => Epoch;
@@ -211,6 +198,11 @@ class PostgresStore implements Store {
   /** Also one that another process has given it since. */
   get epoch(): Epoch {
     return this.#epochNow();
+  }
+
+  async now(): Promise<number> {
+    this.#assertReadable();
+    return databaseNow(this.#database);
   }
 
   async commit(batch: Batch): Promise<Outcomes> {

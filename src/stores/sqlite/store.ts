@@ -120,6 +120,10 @@ export class SqliteStore implements Store {
     return unpackOutcomes(await this.#writer.ask<CrossingOutcomes>("commit", request, transfer));
   }
 
+  now(): number {
+    return this.#options.clock.now();
+  }
+
   async get(names: readonly string[]): Promise<(FullCounter | undefined | typeof CORRUPT)[]> {
     const read = await this.#reader.ask<Read[]>("get", { names, ...this.#asOf } satisfies GetRequest);
     return read.map((counter) => (counter === "corrupt" ? CORRUPT : counter));
@@ -183,8 +187,8 @@ export class SqliteStore implements Store {
   }
 
   get #asOf(): AsOf {
-    const { clock, purpose = "serve" } = this.#options;
-    return { now: clock.now(), asStored: purpose !== "serve" };
+    const { purpose = "serve" } = this.#options;
+    return { now: this.now(), asStored: purpose !== "serve" };
   }
 
   close(): Promise<void> {

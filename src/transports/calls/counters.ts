@@ -98,7 +98,7 @@ async function pastResponse(
   const fault = instantFault("as_of", asOf);
   if (fault !== undefined) return fault;
   if (history === undefined) return OFF;
-  const time = Math.min(timestampMs(asOf), reads.clock.now());
+  const time = Math.min(timestampMs(asOf), await reads.store.now());
   const found = await watched(context, reads.clock, () => history.asOf(name, time));
   if (found === undefined)
     return { code: "COUNTER_NOT_FOUND", name, expected: "or nobody knows of one, as of then" };

@@ -37,7 +37,7 @@ import { Slices } from "./slices.ts";
 
 /** What reads of history need. */
 export interface HistoryReads {
-  readonly store: Pick<Store, "epoch" | "get" | "history">;
+  readonly store: Pick<Store, "epoch" | "get" | "history" | "now">;
   readonly clock: Clock;
   /** Whose days and clocks steps go by. */
   readonly calendar: Calendar;
@@ -123,14 +123,14 @@ function subjectOf({ subject }: QueryHistoryRequest): HistoryQuery["of"] {
 /** Where the points that are asked for begin and end. */
 async function edgesIn(
   request: QueryHistoryRequest,
-  { clock, calendar }: Pick<HistoryReads, "clock" | "calendar">,
+  { store, calendar }: Pick<HistoryReads, "store" | "calendar">,
   slices: Slices,
 ): Promise<Float64Array | Refusal> {
   const fault = instantFault("start", request.start) ?? instantFault("end", request.end);
   if (fault !== undefined) return fault;
   const step = stepOf(request);
   if ("code" in step) return step;
-  const now = clock.now();
+  const now = await store.now();
   const end = Math.min(instantOf(request.end) ?? Number.POSITIVE_INFINITY, now + 1); // With what is of now.
   const start = instantOf(request.start) ?? end - DAY_MS;
   if (start >= end) return invalidField("start", "must be before end, and not to come", request.start);

@@ -140,7 +140,8 @@ async function play(opened: Opened, prefix: string, steps: readonly (readonly St
     for (const { name, uid } of read) if (model.get(name)?.uid === uid) model.delete(name);
   };
   let slice = 0;
-  const front: Pick<Store, "list"> = {
+  const front: Pick<Store, "list" | "now"> = {
+    now: () => store.now(),
     async list(...asked) {
       endSlice();
       const page = await store.list(...asked);

@@ -3,7 +3,8 @@ import { expect, it, onTestFinished } from "vitest";
 import { Database } from "../../../src/stores/postgres/connection/database.ts";
 import { parseUrl } from "../../../src/stores/postgres/connection/url.ts";
 import { accessStatement, accessValues } from "../../../src/stores/postgres/schema/access.ts";
-import { apply, increment } from "../../support/calls.ts";
+import { apply, commit, increment, single } from "../../support/calls.ts";
+import { FULL } from "../../support/full.ts";
 import { describeWith } from "../../support/needs.ts";
 import { ROLE } from "../../support/postgres/address.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";
@@ -189,7 +190,37 @@ describeWith([POSTGRES], "a schema of PostgreSQL that somebody changed by hand",
     await store.probeReads();
     await store.probeWrites(false);
   });
+
+  it("a lock on a table: the probe of changes finds what a change does, taken or refused", async () => {
+    const schema = await ownSchema();
+    const store = await schema.open();
+    const stranger = await schema.connect();
+    const tables = await schema.sql(`SELECT relname AS name FROM pg_class
+      WHERE relnamespace = '${schema.name}'::regnamespace AND relkind = 'r'`);
+    const all = tables.flatMap(({ name }) => MODES.map((mode) => `${name} IN ${mode}`));
+    const [found, met] = [new Map<string, boolean>(), new Map<string, boolean>()];
+    for (const lock of FULL ? all : [...LET_PASS, ...KEEP_OUT]) {
+      await stranger.query(`BEGIN; LOCK TABLE ${schema.name}.${lock} MODE`);
+      const change = commit(store, single(increment("a"), { id: lock.replaceAll(" ", "-") }));
+      const [probe, answer] = await Promise.allSettled([store.probeWrites(false), change]);
+      await stranger.query("ROLLBACK");
+      found.set(lock, probe.status === "fulfilled");
+      met.set(lock, answer.status === "fulfilled" && answer.value[0]!.refused === undefined);
+    }
+    expect(found).toEqual(met);
+    expect(LET_PASS.filter((lock) => met.get(lock) === false)).toEqual([]);
+    expect(KEEP_OUT.filter((lock) => met.get(lock) === true)).toEqual([]);
+  });
 });
+
+/** What a stranger may lock, and changes go on. */
+const LET_PASS = [
+  ...["change_openings IN SHARE", "counter_labels IN SHARE ROW EXCLUSIVE", "deleted_counters IN SHARE"],
+  ...["request_id_generations IN SHARE", "counter_labels IN ACCESS EXCLUSIVE"],
+];
+const KEEP_OUT = ["change_log IN SHARE", "request_id_generations IN ACCESS EXCLUSIVE"];
+/** With TALLY_TEST_FULL=1 each table is locked in each of them. */
+const MODES = ["SHARE", "SHARE ROW EXCLUSIVE", "ACCESS EXCLUSIVE"];
 
 const EVERYTHING = ["SELECT, INSERT, UPDATE, DELETE ON ALL TABLES", "USAGE ON ALL SEQUENCES"];
 

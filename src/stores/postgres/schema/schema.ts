@@ -93,6 +93,13 @@ export async function assertUpToDate(database: Database): Promise<void> {
   );
 }
 
+/** A mistyped name is not to be an empty store that is copied. */
+export async function assertThere(database: Database): Promise<void> {
+  if ((await versionFound(database)) === 0) {
+    throw unusable(`There is no schema "${database.schema}" with counters to copy from.`);
+  }
+}
+
 /** What `migrate` would do to a store of this version, in order: a phrase each. */
 export function pendingAfter(version: number): string[] {
   return MIGRATIONS.slice(version).map(({ about }) => about);

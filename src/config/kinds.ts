@@ -53,7 +53,8 @@ export function optional<T>(kind: Kind<T>): Kind<T | undefined> {
 }
 
 /**
- * What stands between commas.
+ * What stands between commas. None of it is ever a URL with a user: whose password may have a comma in it, so that none of
+ * the items is repeated then.
  *
  * @param whyNot  why an item cannot be used, as a clause; undefined when it can
  */
@@ -67,7 +68,9 @@ export function listOf(whyNot: (item: string) => string | undefined) {
         .filter((item) => item !== ""),
     )
     .superRefine((items, context) => {
-      const message = items.map(whyNot).find((why) => why !== undefined);
+      const message = items.some((item) => /@|%40/.test(item))
+        ? "a user or a password stands in it (before an @), which nothing here has; leave that out"
+        : items.map(whyNot).find((why) => why !== undefined);
       if (message !== undefined) context.addIssue({ code: "custom", message });
     });
 }

@@ -42,7 +42,13 @@ export function path(): Kind<string | undefined> & { default: string } {
     expected: "a path, or nothing",
     default: "",
     placeholder: "<file>",
-    schema: z.string().transform((text) => (text === "" ? undefined : text)),
+    schema: z
+      .string()
+      .refine(
+        (text) => !text.includes("://"),
+        "a URL stands where the path of a file or a folder is expected",
+      )
+      .transform((text) => (text === "" ? undefined : text)),
   };
 }
 

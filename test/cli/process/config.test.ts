@@ -230,6 +230,7 @@ describe("an error", () => {
         refused.push(name);
       }
     expect(refused).toEqual(expect.arrayContaining(["allow-origin", "host-names", "trusted-proxies"]));
+    if (text.includes("://")) expect(refused).toEqual(expect.arrayContaining(["tls-key-file", "backup-dir"]));
   });
 
   it.for<[string, Sources["flags"], Sources["env"], string, ConfigError["origin"], string]>([

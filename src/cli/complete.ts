@@ -2,6 +2,7 @@ import { Command, type Option } from "commander";
 import { RPC, TallyClient } from "../client/client.ts";
 import { contextsPath, readContexts } from "./contexts.ts";
 import type { CommandFile } from "./main.ts";
+import { optionsOf, type Taken, takeApart } from "./options-between.ts";
 import { Output } from "./output.ts";
 import { resolveServer } from "./resolve-server.ts";
 import { UNITS } from "./time-settings.ts";
@@ -35,18 +36,15 @@ async function candidatesFor(words: readonly string[], commands: Commands): Prom
   if (listed === undefined) return [];
   const program = new Command(name);
   (await listed.load()).define(program, { version: "" });
-  return within(program, rest, begun);
+  return within(takeApart(rest, program), begun);
 }
 
-async function within(command: Command, before: readonly string[], begun: string): Promise<Candidate[]> {
-  const { operands, given, open } = sort(command, before);
+async function within({ command, options, rest }: Taken, begun: string): Promise<Candidate[]> {
+  const { operands, given, open } = sort(command, [...options, ...rest]);
   if (open !== undefined) return valuesOf(open);
   if (begun.startsWith("-")) return command.options.map((option) => [option.long!, option.description]);
-  if (command.commands.length > 0) {
-    const sub = command.commands.find((candidate) => candidate.name() === operands[0]);
-    if (sub !== undefined) return within(sub, before.slice(before.indexOf(operands[0]!) + 1), begun);
+  if (command.commands.length > 0)
     return command.commands.map((candidate) => [candidate.name(), candidate.summary()]);
-  }
   const declared = command.registeredArguments;
   const argument = declared[operands.length] ?? (declared.at(-1)?.variadic ? declared.at(-1) : undefined);
   if (argument?.argChoices) return argument.argChoices.map((choice) => [choice, ""]);
@@ -67,7 +65,7 @@ function sort(command: Command, before: readonly string[]) {
       open = undefined;
     } else if (word.startsWith("-")) {
       const [flag, value] = word.split("=", 2);
-      const option = command.options.find(({ long, short }) => long === flag || short === flag);
+      const option = optionsOf(command).find(({ long, short }) => long === flag || short === flag);
       if (option?.required && value === undefined) open = option;
       else if (option !== undefined) given[option.attributeName()] = value ?? "";
     } else operands.push(word);

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import type { TomlError } from "smol-toml";
+import { withoutSecrets } from "../core/secrets.ts";
 import { readNamedFile } from "../named-file.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
@@ -85,9 +86,12 @@ export function contextOf({ contexts = {} }: Contexts, name: string, path: strin
   const { server, ...more } = (Object.hasOwn(contexts, name) && contexts[name]) || {};
   if (server !== undefined) return { ...more, server };
   const known = Object.keys(contexts);
+  const shown = withoutSecrets(name); // Perhaps it was meant for --server.
   const hint =
-    known.length === 0 ? `make it with: tally config set ${name} HOST:PORT` : `there are ${known.join(", ")}`;
-  throw new CommandError(EXIT.CONFIG, `There is no context ${name} in ${path}; ${hint}.`);
+    known.length === 0
+      ? `make it with: tally config set ${shown} HOST:PORT`
+      : `there are ${known.join(", ")}`;
+  throw new CommandError(EXIT.CONFIG, `There is no context ${shown} in ${path}; ${hint}.`);
 }
 
 function check({ current, contexts = {} }: Contexts, path: string): void {

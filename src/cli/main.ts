@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { withoutApiKeys, withoutSecrets } from "../core/secrets.ts";
 import { CommandError, EXIT, report } from "./exit.ts";
 import { refuseOptionsAsValues } from "./option-values.ts";
+import { optionsBehind } from "./options-between.ts";
 import { visible } from "./visible.ts";
 import { commandFirst, otherWord } from "./words.ts";
 
@@ -168,7 +169,7 @@ async function run(words: readonly string[], context: Program): Promise<void> {
       `There is no command ${words[0]}; type: ${meant}. ${whereHelpIs(undefined)}`,
     );
   const program = await programFor(words[0], context);
-  await program.parseAsync(words, { from: "user" });
+  await program.parseAsync(optionsBehind(words, program), { from: "user" });
 }
 
 /** `tally help inc` is `tally inc --help`. */

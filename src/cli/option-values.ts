@@ -27,8 +27,16 @@ function refuseIn(words: readonly string[], command: Command): void {
   }
 }
 
+/** Whether a word is one of some options, or several short ones, with a value in it or without. */
+export function isOptionOf(word: string, options: readonly Flags[]): boolean {
+  if (!word.startsWith("--"))
+    return options.some(({ short }) => short !== undefined && word.startsWith(short));
+  const [flag] = word.split("=", 1);
+  return options.some(({ long }) => long === flag);
+}
+
 /** The option that takes the next word as its value; undefined when a word is none, or has its value in it. */
-function waitingFor(word: string, options: readonly Option[]): Option | undefined {
+export function waitingFor<Of extends Flags>(word: string, options: readonly Of[]): Of | undefined {
   if (word.startsWith("--")) return options.find(({ long, required }) => required && long === word);
   for (let at = 1; word.startsWith("-") && at < word.length; at++) {
     const option = options.find(({ short }) => short === `-${word[at]}`);
@@ -37,6 +45,9 @@ function waitingFor(word: string, options: readonly Option[]): Option | undefine
   }
   return undefined;
 }
+
+/** What is asked of an option. */
+export type Flags = Pick<Option, "long" | "short" | "required">;
 
 /** "-" is standard input, and "-5" a number. */
 function isOption(word: string, options: readonly Option[]): boolean {

@@ -1,4 +1,5 @@
 import { formatAddress, parseAddress } from "../config/quantity.ts";
+import { withoutSecrets } from "../core/secrets.ts";
 import { expectPrivateWay, type KeyGiven, keyOf, warnIfOpen } from "./api-key.ts";
 import { readAuthorities } from "./authorities.ts";
 import { type Context, contextOf, contextsPath, readContexts } from "./contexts.ts";
@@ -137,7 +138,7 @@ export function serverAddress(text: string): string {
   if (address === undefined || address.port === 0) {
     throw new CommandError(
       EXIT.USAGE,
-      `"${text}" is no server; expected HOST, HOST:PORT or [IPV6]:PORT, such as ${DEFAULT_SERVER}, and https:// before ` +
+      `"${withoutSecrets(text)}" is no server; expected HOST, HOST:PORT or [IPV6]:PORT, such as ${DEFAULT_SERVER}, and https:// before ` +
         "it for TLS.",
     );
   }

@@ -1,28 +1,23 @@
 /** The words of a command line before commander sees them: where options may stand, and what people type from habit. */
 
-/** Options of every command on a server, which may stand before it as well; true for those with a value. */
-const COMMON_OPTIONS: Readonly<Record<string, boolean>> = {
-  "--server": true,
-  "--context": true,
-  "--ca-file": true,
-  "--api-key-file": true,
-  "--plaintext-key": false,
-  "--timeout": true,
-  "--output": true,
-  "-o": true,
-  "--quiet": false,
-  "-q": false,
-};
+import type { Flags } from "./option-values.ts";
+import { endOfOptions } from "./options-between.ts";
+
+/** Options of every command on a server, which may stand before it as well. */
+const COMMON_OPTIONS: readonly Flags[] = [
+  { long: "--server", required: true },
+  { long: "--context", required: true },
+  { long: "--ca-file", required: true },
+  { long: "--api-key-file", required: true },
+  { long: "--plaintext-key", required: false },
+  { long: "--timeout", required: true },
+  { long: "--output", short: "-o", required: true },
+  { long: "--quiet", short: "-q", required: false },
+];
 
 /** `tally --server HOST inc visits` is `tally inc --server HOST visits`. */
 export function commandFirst(words: readonly string[]): readonly string[] {
-  let at = 0;
-  for (;;) {
-    const word = words[at] ?? "";
-    const [flag = ""] = word.split("=", 1);
-    if (!Object.hasOwn(COMMON_OPTIONS, flag)) break;
-    at += COMMON_OPTIONS[flag] && flag === word ? 2 : 1;
-  }
+  const at = endOfOptions(words, COMMON_OPTIONS);
   const [command, ...rest] = words.slice(at);
   if (command === undefined) return [];
   return command === "help" ? [command, ...rest] : [command, ...words.slice(0, at), ...rest];

@@ -1,3 +1,4 @@
+import { withoutSecrets } from "../core/secrets.ts";
 import { type Key, listOf, oneOf, optional, path, rate } from "./kinds.ts";
 import { whyNoNetwork } from "./networks.ts";
 
@@ -32,7 +33,7 @@ export const CALLER_KEYS = {
     schema: listOf((text) =>
       (OPEN as readonly string[]).includes(text)
         ? undefined
-        : `there is no ${JSON.stringify(text.slice(0, 40))}`,
+        : `there is no ${JSON.stringify(withoutSecrets(text).slice(0, 40))}`,
     ).transform((parts) => parts as (typeof OPEN)[number][]),
   },
   rateDefault: {

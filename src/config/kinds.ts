@@ -42,7 +42,13 @@ export function path(): Kind<string | undefined> & { default: string } {
     expected: "a path, or nothing",
     default: "",
     placeholder: "<file>",
-    schema: z.string().transform((text) => (text === "" ? undefined : text)),
+    schema: z
+      .string()
+      .refine(
+        (text) => !text.includes("://"),
+        "a URL stands where the path of a file or a folder is expected",
+      )
+      .transform((text) => (text === "" ? undefined : text)),
   };
 }
 
@@ -53,7 +59,8 @@ export function optional<T>(kind: Kind<T>): Kind<T | undefined> {
 }
 
 /**
- * What stands between commas.
+ * What stands between commas. None of it is ever a URL with a user: whose password may have a comma in it, so that none of
+ * the items is repeated then.
  *
  * @param whyNot  why an item cannot be used, as a clause; undefined when it can
  */
@@ -67,7 +74,9 @@ export function listOf(whyNot: (item: string) => string | undefined) {
         .filter((item) => item !== ""),
     )
     .superRefine((items, context) => {
-      const message = items.map(whyNot).find((why) => why !== undefined);
+      const message = items.some((item) => /@|%40/.test(item))
+        ? "a user or a password stands in it (before an @), which nothing here has; leave that out"
+        : items.map(whyNot).find((why) => why !== undefined);
       if (message !== undefined) context.addIssue({ code: "custom", message });
     });
 }

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { withoutSecrets } from "../core/secrets.ts";
 
 /** Why a text is no network, as a clause; undefined: it is one. */
 export function whyNoNetwork(text: string): string | undefined {
@@ -11,5 +12,5 @@ export function whyNoNetwork(text: string): string | undefined {
     (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= max))
   )
     return undefined;
-  return `expected an IP address or a CIDR such as 10.0.0.0/8, got ${text.slice(0, 60)}`;
+  return `expected an IP address or a CIDR such as 10.0.0.0/8, got ${withoutSecrets(text).slice(0, 60)}`;
 }

@@ -27,10 +27,16 @@ export function Actions({
   const [highest, lowest] = [value >= max, value <= min];
   const until =
     counter.windowEnd === undefined ? "" : ` until ${timeText(counter.windowEnd, counter.window?.timeZone)}`;
-  const notUp = denied("increment") || (highest ? `${AT_MAX}${counter.initial < max ? until : ""}` : "");
+  const notUp =
+    denied("increment") ||
+    (highest ? `${max === INT64_MAX ? AT_HIGHEST : AT_MAX}${counter.initial < max ? until : ""}` : "");
   const notDown =
     denied("decrement") ||
-    (monotonic ? NEVER_DOWN : lowest ? `${AT_MIN}${counter.initial > min ? until : ""}` : "");
+    (monotonic
+      ? NEVER_DOWN
+      : lowest
+        ? `${min === INT64_MIN ? AT_LOWEST : AT_MIN}${counter.initial > min ? until : ""}`
+        : "");
   const up = possible && notUp === "";
   const down = possible && notDown === "";
   const notBack = denied("set") || (!monotonic || counter.value <= counter.initial ? "" : NEVER_DOWN);
@@ -129,6 +135,9 @@ function Asking({ does, text, about, title, not, ask }: AskingProps) {
 const NEVER_DOWN = "it never goes down";
 const AT_MAX = "it is at its maximum";
 const AT_MIN = "it is at its minimum";
+/** Of a counter that nobody has given such a bound, or that very one. */
+const AT_HIGHEST = "it is at the highest value there is";
+const AT_LOWEST = "it is at the lowest value there is";
 
 /** A clause as a sentence begins. */
 export function capital(text: string): string {

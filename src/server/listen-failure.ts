@@ -1,4 +1,4 @@
-import { type Config, formatAddress } from "../config.ts";
+import { type Address, type Config, formatAddress } from "../config.ts";
 import { StartError, type StartReason } from "../start-error.ts";
 import { ListenError } from "../transports/listener.ts";
 
@@ -13,8 +13,13 @@ export function toListenError(error: unknown, { grpcListen, metricsListen }: Con
     [grpcListen, "--grpc-listen"],
     [metricsListen, "--metrics-listen"],
   ]);
-  const flag = flags.get(error.address) ?? "--listen";
-  const sentence = `Cannot listen on ${formatAddress(error.address)}: ${why.replace("--listen", flag)}.`;
+  const flagOf = (address: Address) => flags.get(address) ?? "--listen";
+  const flag = flagOf(error.address);
+  const said =
+    error.sameAs === undefined
+      ? why.replace("--listen", flag)
+      : SAME(flagOf(error.sameAs), error.sameAs, flag);
+  const sentence = `Cannot listen on ${formatAddress(error.address)}: ${said}.`;
   return new StartError(reason, sentence, { cause: error });
 }
 
@@ -28,3 +33,6 @@ const LISTEN_ERRORS: Readonly<Record<string, readonly [StartReason, string]>> = 
   ENOTFOUND: ["ADDRESS_UNKNOWN", "nobody knows this name; check --listen"],
   EAI_AGAIN: ["ADDRESS_UNKNOWN", "the name could not be looked up; check --listen, or give an IP address"],
 };
+
+const SAME = (otherFlag: string, other: Address, flag: string) =>
+  `${otherFlag} names that address too (${formatAddress(other)}); choose another port with one of them, or leave ${flag} out`;

@@ -11,16 +11,22 @@ import { type Address, ListenError } from "./listener.ts";
  * @throws ListenError  of the first that cannot
  */
 export async function assertFree(addresses: readonly Address[]): Promise<void> {
-  const found: Found[] = [];
+  const found: (Found & { readonly asked: Address })[] = [];
   for (const address of addresses) {
-    try {
-      const own = { port: address.port, ...(await lookup(address.host)) };
-      await bindOnce(own);
-      if (found.some((other) => overlap(own, other))) throw TAKEN;
-      found.push(own);
-    } catch (cause) {
-      throw new ListenError(address, cause as Error);
-    }
+    const own = await freeAt(address);
+    const same = found.find((other) => overlap(own, other));
+    if (same !== undefined) throw new ListenError(address, TAKEN, same.asked);
+    found.push({ ...own, asked: address });
+  }
+}
+
+async function freeAt(address: Address): Promise<Found> {
+  try {
+    const own = { port: address.port, ...(await lookup(address.host)) };
+    await bindOnce(own);
+    return own;
+  } catch (cause) {
+    throw new ListenError(address, cause as Error);
   }
 }
 

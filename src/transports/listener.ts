@@ -8,9 +8,12 @@ import type { Traffic } from "./traffic.ts";
 export class ListenError extends Error {
   override readonly name = "ListenError";
   readonly address: Address;
-  constructor(address: Address, cause: Error) {
+  /** Where the same server is to listen too, and cannot do both; undefined: the reason is another one. */
+  readonly sameAs: Address | undefined;
+  constructor(address: Address, cause: Error, sameAs?: Address) {
     super(`Cannot listen on ${address.host}:${address.port}: ${cause.message}`, { cause });
     this.address = address;
+    this.sameAs = sameAs;
   }
 }
 

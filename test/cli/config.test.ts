@@ -61,6 +61,8 @@ server = "other:2"
     [{ server: "a:1", context: "b" }, EXIT.USAGE, "two answers to one question"],
     [{ server: "a:0" }, EXIT.USAGE, '"a:0" is no server'],
     [{ server: "https://a/path" }, EXIT.USAGE, '"https://a/path" is no server'],
+    [{ server: "https://u:geheim@a" }, EXIT.USAGE, '"https://u:***@a" is no server'],
+    [{ context: "https://u:geheim@a" }, EXIT.CONFIG, "There is no context https://u:***@a in "],
     [{ server: "ftp://a:1" }, EXIT.USAGE, '"ftp://a:1" is no server'],
     [{ server: "a:1", caFile: "ca.pem" }, EXIT.USAGE, "--ca-file is for TLS, and a:1 is not"],
     [{ server: "https://a", caFile: "/none" }, EXIT.CONFIG, "The CA file /none cannot be read: ENOENT"],

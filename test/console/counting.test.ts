@@ -47,8 +47,8 @@ describeWith([BROWSER], "the page", () => {
     await shows(page, "high", "9,223,372,036,854,775,807");
     await button(page, "low", "decrement").click();
     await shows(page, "low", "-9,223,372,036,854,775,808");
-    expect(await titles(page, "high")).toEqual(["Decrement by 1", "It is at its maximum"]);
-    expect(await titles(page, "low")).toEqual(["It is at its minimum", "Increment by 1"]);
+    expect(await titles(page, "high")).toEqual(["Decrement by 1", "It is at the highest value there is"]);
+    expect(await titles(page, "low")).toEqual(["It is at the lowest value there is", "Increment by 1"]);
     await button(page, "high", "decrement").click();
     await shows(page, "high", "9,223,372,036,854,775,806");
     await page.getByLabel("Step").fill("2");
@@ -65,6 +65,7 @@ describeWith([BROWSER], "the page", () => {
     await opened.client.createCounter({ name: "seats", initial: 10n, min: 0n, max: 10n });
     const page = await visit(opened.door.port);
     await button(page, "seats", "increment").click({ force: true }); // At its maximum, it does nothing.
+    expect(await titles(page, "seats")).toEqual(["Decrement by 1", "It is at its maximum"]);
     await button(page, "seats", "decrement").click();
     await shows(page, "seats", "9");
     await page.getByLabel("Step").fill("3");

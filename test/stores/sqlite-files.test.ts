@@ -3,7 +3,7 @@
  *
  * A kill is what the files are at a moment while a store has them, copied to another folder.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -33,6 +33,8 @@ import { DEFAULT_RETENTION, type Store, type StoreOptions } from "../../src/serv
 import { toBatch } from "../../src/service/writer.ts";
 import { migrateStore, openStore, schemaStatus } from "../../src/stores/open.ts";
 import { readAlone } from "../../src/stores/sqlite/file/alone.ts";
+import { assertBelongs } from "../../src/stores/sqlite/file/belonging.ts";
+import { WalIndex } from "../../src/stores/sqlite/file/wal-index.ts";
 import { BOUND_SINCE, migrate } from "../../src/stores/sqlite/schema/schema.ts";
 import { verifySqlite } from "../../src/stores/sqlite/verify/opening.ts";
 import { WriteConnection } from "../../src/stores/sqlite/write/connection.ts";
@@ -272,18 +274,60 @@ describe("the WAL belongs to its file", () => {
       count(20);
       const at = killed("killed");
       spoil(`${at}-wal`, byte);
-      for (const index of ["none", "made by the start before", "older"] as const) {
-        if (index === "none") rmSync(`${at}-shm`);
+      rmSync(`${at}-shm`);
+      for (const index of ["none", "none, after the start before", "older"] as const) {
         if (index === "older") put(older, at, "-shm");
         const sentence = index === "older" ? /(is damaged: |lacks its end)/ : "of its frames can be read";
         await expect(openFile(at), index).rejects.toThrow(sentence);
       }
       rmSync(`${at}-shm`);
-      const signal = new AbortController().signal;
-      const looked = verifySqlite(at, { signal, onProgress: () => {} });
-      await expect(looked).rejects.toThrow("behind them stand more changes that were answered");
+      await expect(verified(at)).rejects.toThrow("behind them stand more changes that were answered");
     },
   );
+
+  it("looking leaves no index where there was none, so that another WAL is judged by itself", async () => {
+    const { count } = connect();
+    count(3);
+    const earlier = killed("earlier");
+    count(3);
+    const at = killed("killed");
+    rmSync(`${at}-shm`);
+    const before = filesOf(at);
+    const refuse = () => {
+      throw new Error("for another reason");
+    };
+    expect(() => assertBelongs(at, refuse)).toThrow("for another reason");
+    expect(filesOf(at)).toEqual(before);
+    await verified(at);
+    expect(filesOf(at)).toEqual(before);
+    spoil(`${at}-wal`, 40);
+    await expect(openFile(at)).rejects.toThrow("of its frames can be read");
+    await expect(verified(at)).rejects.toThrow("of its frames can be read");
+    expect(filesOf(at)).toEqual(before);
+    put(earlier, at, "-wal"); // Of which no start can tell that there was more.
+    expect(await valueAt(at)).toBe(3n);
+  });
+
+  it("a refused start leaves an index as it was, also one that is too short, and takes none away that others have", async () => {
+    const { count } = connect();
+    count(20);
+    const at = killed("killed");
+    spoil(`${at}-wal`, 40);
+    for (const bytes of [0, 1, 95]) {
+      writeFileSync(`${at}-shm`, Buffer.alloc(bytes, 7));
+      await expect(openFile(at), `${bytes}`).rejects.toThrow("of its frames can be read");
+      expect(readFileSync(`${at}-shm`).equals(Buffer.alloc(bytes, 7))).toBe(true);
+    }
+    rmSync(`${at}-shm`);
+    const index = new WalIndex(at);
+    const other = readingElsewhere(at);
+    await other.reads;
+    index.putBack();
+    expect(existsSync(`${at}-shm`)).toBe(true);
+    await other.end();
+    index.putBack();
+    expect(existsSync(`${at}-shm`)).toBe(false);
+  });
 
   it("a WAL that was cut to its head, or to less than a change, is missed, also without its index", async () => {
     const { count } = connect();
@@ -451,6 +495,26 @@ describe("the WAL belongs to its file", () => {
 });
 
 /** Turn a byte around. */
+function verified(at: string) {
+  return verifySqlite(at, { signal: new AbortController().signal, onProgress: () => {} });
+}
+
+/** Have another process read the file, once `reads` is settled, until `end`. */
+function readingElsewhere(at: string) {
+  const script = `const db = new (require("better-sqlite3"))(process.argv[1], { readonly: true });
+    db.pragma("user_version"); console.log("reads"); process.stdin.resume().on("end", () => process.exit());`;
+  const child = spawn(process.execPath, ["-e", script, at], { stdio: ["pipe", "pipe", "inherit"] });
+  open.push({ close: () => child.kill() });
+  const exited = once(child, "exit");
+  return {
+    reads: once(child.stdout, "data"),
+    end: async () => {
+      child.stdin.end();
+      await exited;
+    },
+  };
+}
+
 function spoil(file: string, at: number): void {
   const bytes = readFileSync(file);
   bytes[at]! ^= 0xff;
@@ -539,10 +603,7 @@ describe("what is no regular file", () => {
 
   it.each(cases)("%s is not looked at", async (kind) => {
     makers[kind](path);
-    const signal = new AbortController().signal;
-    await expect(verifySqlite(path, { signal, onProgress: () => {} })).rejects.toThrow(
-      "expected a regular file",
-    );
+    await expect(verified(path)).rejects.toThrow("expected a regular file");
     await expect(schemaStatus(`sqlite:${path}`)).rejects.toThrow("expected a regular file");
     await expect(openFile(path, { purpose: "copyFrom" })).rejects.toThrow("expected a regular file");
   });

@@ -244,6 +244,22 @@ describe("a damaged WAL", () => {
     }
   });
 
+  it("is not told from a torn one when nothing of the last but one is left, or each commit is damaged", () => {
+    const wal = some(seededRandom(seed));
+    const commits = commitsIn(wal);
+    const { begin } = commits.at(-1)!;
+    for (const hole of [1, 2, commits.length - 1]) {
+      const from = WAL_HEAD_BYTES + commits.at(-1 - hole)!.begin * FRAME_BYTES;
+      const harmed = Buffer.from(wal).fill(0, from, WAL_HEAD_BYTES + begin * FRAME_BYTES);
+      expect(rotten(harmed), `${hole}`).toBe(false);
+    }
+    const harmed = Buffer.from(wal);
+    for (const each of commits) harmed[WAL_HEAD_BYTES + each.begin * FRAME_BYTES + 100]! ^= 1;
+    expect(rotten(harmed)).toBe(false);
+    harmed[WAL_HEAD_BYTES + begin * FRAME_BYTES + 100]! ^= 1;
+    expect(rotten(harmed)).toBe(true); // As soon as one is whole.
+  });
+
   it("is not told from a torn one when it is the last commit, or when it was cut", () => {
     const wal = some(seededRandom(seed));
     const { begin } = commitsIn(wal).at(-1)!;

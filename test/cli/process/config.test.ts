@@ -165,7 +165,7 @@ describe("what stands between commas", () => {
     ["https://shop.example/app?x", "write https://shop.example;"],
     ["https://shop.example:443", "write https://shop.example;"],
     ["HTTPS://Shop.Example", "write https://shop.example;"],
-    ["https://user@shop.example", "write https://shop.example;"],
+    ["https://user@shop.example", "a user or a password stands in it (before an @)"],
     ["https://a.example,shop.example", '"shop.example" has no scheme'],
     ["https://*.shop.example", "has a wildcard; list each origin, or * alone"],
     ["*.shop.example", "has a wildcard"],
@@ -209,6 +209,30 @@ describe("what stands between commas", () => {
 });
 
 describe("an error", () => {
+  it.each([
+    "https://u:geheim@a.example",
+    "https://geheim@a.example",
+    "https://u:ge,heim@a.example",
+    "https://u:ge@heim,geheim@a.example",
+    "u:geheim@a.example",
+    "https://u:geheim%40a.example",
+    "https://a.example/?token=geheim",
+    "https://u:geheim",
+    "https://u:*geheim@a.example",
+    "*geheim@a.example",
+  ])("repeats no password, whichever setting it was given to: %s", (text) => {
+    const refused: string[] = [];
+    for (const { name } of Object.values(KEYS))
+      try {
+        load({ flags: { [name]: text } });
+      } catch (error) {
+        expect((error as Error).message, name).not.toMatch(/geheim|heim|\bge\b/);
+        refused.push(name);
+      }
+    expect(refused).toEqual(expect.arrayContaining(["allow-origin", "host-names", "trusted-proxies"]));
+    if (text.includes("://")) expect(refused).toEqual(expect.arrayContaining(["tls-key-file", "backup-dir"]));
+  });
+
   it.for<[string, Sources["flags"], Sources["env"], string, ConfigError["origin"], string]>([
     [
       "a flag",

@@ -11,6 +11,7 @@ import { EXIT } from "../../../src/cli/exit.ts";
 import { SCHEMA_VERSION } from "../../../src/stores/sqlite/schema/schema.ts";
 import type { CertificateFiles } from "../../../src/transports/tls/pair.ts";
 import { authority } from "../../support/certificates.ts";
+import { freePort } from "../../support/free-port.ts";
 import { folder, ROOT, serve, tally } from "./tally.ts";
 
 describe("the address", () => {
@@ -42,6 +43,39 @@ describe("the address", () => {
       ["--listen", "127.0.0.1:0", `--${name}`, at],
       EXIT.UNAVAILABLE,
       `Cannot listen on ${at}: another process does already; stop that one, or choose another port with --${name}.`,
+    );
+  });
+
+  it.each([
+    [
+      ["--listen", "127.0.0.1:AT", "--grpc-listen", "127.0.0.1:AT"],
+      "127.0.0.1:AT",
+      "--listen",
+      "--grpc-listen",
+    ],
+    [
+      [
+        "--listen",
+        "127.0.0.1:0",
+        "--grpc-listen",
+        "0.0.0.0:AT",
+        "--metrics-listen",
+        "127.0.0.1:AT",
+        "--insecure",
+      ],
+      "0.0.0.0:AT",
+      "--grpc-listen",
+      "--metrics-listen",
+    ],
+  ] as const)("that two settings name: %j", async (flags, other, otherFlag, flag) => {
+    const port = await freePort();
+    const at = (text: string) => text.replace("AT", `${port}`);
+    const args = flags.map(at);
+    await refused(
+      [...args],
+      EXIT.UNAVAILABLE,
+      `Cannot listen on ${args[args.indexOf(flag) + 1]}: ${otherFlag} names that address too (${at(other)}); choose another ` +
+        `port with one of them, or leave ${flag} out.`,
     );
   });
 

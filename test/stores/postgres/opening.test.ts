@@ -104,7 +104,9 @@ it("what people are shown of a URL has neither user nor password, whatever these
     "postgres://me:sec%ret@db.example/counts",
     "postgres://me:secret@db.example:port/counts",
   ]) {
-    expect(() => parseUrl(url)).toThrow(/^The store's URL cannot be read; expected postgres:/);
+    expect(() => parseUrl(url)).toThrow(
+      /^The store's URL (cannot be read; expected|has a port that cannot be taken; .*) postgres:/,
+    );
     expect(() => parseUrl(url)).not.toThrow(/sec|ret@/);
   }
 });

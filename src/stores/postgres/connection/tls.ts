@@ -29,8 +29,7 @@ export function tlsModeOf(
   const given = (name: string) => parameters.get(name) || env[`PG${name.toUpperCase()}`] || undefined;
   const root = given("sslrootcert");
   const asked = given("sslmode") ?? modeOf(parameters.get("ssl"));
-  const blind = asked === "no-verify";
-  const mode = (blind ? "require" : (asked ?? (root === "system" ? "verify-full" : "allow"))) as Mode;
+  const mode = (asked ?? (root === "system" ? "verify-full" : "allow")) as Mode;
   if (!MODES.has(mode)) {
     throw unusable(`The sslmode is none (PGSSLMODE); expected ${[...MODES].join(", ")}.`);
   }
@@ -46,7 +45,7 @@ export function tlsModeOf(
       `The store's URL has sslnegotiation=direct, which takes sslmode=require or more, not ${mode}.`,
     );
   }
-  const way = wayOf(mode, blind ? undefined : root, given);
+  const way = wayOf(mode, root, given);
   if (mode === "allow") return [false, way];
   return mode === "prefer" ? [way, false] : [way];
 }
@@ -55,10 +54,9 @@ const MODES: ReadonlySet<string> = new Set<Mode>([
   ...(["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const),
 ]);
 
-/** JDBC's word, which libpq takes too, and the driver's. */
+/** JDBC's word, which libpq takes too. */
 function modeOf(ssl: string | undefined): string | undefined {
   if (ssl === undefined) return undefined;
-  if (ssl === "no-verify") return ssl;
   return ssl === "true" || ssl === "1" ? "require" : "disable";
 }
 

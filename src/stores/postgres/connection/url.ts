@@ -58,9 +58,8 @@ function hostsOf(listed: string, parameters: Map<string, string>, env: Environme
   const inQuery = parameters.get("host")?.split(",");
   const names = inQuery ?? (given.length > 0 ? given.map(({ host }) => host) : (env.PGHOST ?? "").split(","));
   const inPorts = parameters.get("port")?.split(",");
-  const ports =
-    inPorts ??
-    (given.some(({ port }) => port !== "") ? given.map(({ port }) => port) : (env.PGPORT ?? "").split(","));
+  const inHosts = given.some(({ port }) => port !== "") ? given.map(({ port }) => port) : undefined;
+  const ports = inPorts ?? inHosts ?? (env.PGPORT ?? "").split(",");
   if (ports.length > 1 && ports.length !== names.length) {
     throw unusable(
       `The store's URL has ${ports.length} ports for ${names.length} hosts; expected one for all, or one for each.`,
@@ -68,7 +67,8 @@ function hostsOf(listed: string, parameters: Map<string, string>, env: Environme
   }
   const hosts = names.map((name, i): Host => {
     const port = ports[ports.length === 1 ? 0 : i]! || `${DEFAULT_PORT}`;
-    if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) unreadable();
+    if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535)
+      throw unusable(NO_PORT((inPorts ?? inHosts) === undefined ? "PGPORT" : "The store's URL"));
     return { host: name || "localhost", port: Number(port) };
   });
   const anyPort = ports.some((port) => port !== "");
@@ -82,6 +82,11 @@ function hostsOf(listed: string, parameters: Map<string, string>, env: Environme
 }
 
 const DEFAULT_PORT = 5432;
+
+/** Which repeats nothing: where no @ is behind it, it may be a password that stands there. */
+const NO_PORT = (where: string) =>
+  `${where} has a port that cannot be taken; expected a whole number from 1 to 65535, as in ` +
+  "postgres://USER:PASSWORD@HOST:5432/DATABASE (/ ? and # in a password are %2F %3F and %23).";
 
 function hostAndPort(text: string): { host: string; port: string } {
   const [, v6, host = "", port = ""] = /^(?:\[([^[\]]+)\]|([^:[\]]*))(?::(.*))?$/s.exec(text) ?? unreadable();

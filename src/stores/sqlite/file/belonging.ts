@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { basename } from "node:path";
 import Database from "better-sqlite3";
 import { unusable } from "../../shared/unusable.ts";
@@ -8,6 +8,7 @@ import { APPLICATION_ID, assertOurs, BOUND_SINCE, versionOf } from "../schema/sc
 import { walFrames } from "../write/checkpoints.ts";
 import { type BindingRow, type FileAlone, readAlone } from "./alone.ts";
 import { frameBytesOf, readWalHead, WAL_HEAD_BYTES } from "./wal.ts";
+import { WalIndex } from "./wal-index.ts";
 import { isRotten } from "./wal-rot.ts";
 import { statOf } from "./whereabouts.ts";
 
@@ -41,11 +42,11 @@ export function assertBelongs(path: string, fits: (db: Database.Database) => voi
     }
     return;
   }
-  const index = readIndex(path);
+  const index = new WalIndex(path);
   try {
-    assertFollows(path, alone, framesIn(index, readHead(`${path}-wal`, WAL_HEAD_BYTES)), fits);
+    assertFollows(path, alone, index.framesOf(readHead(`${path}-wal`, WAL_HEAD_BYTES)), fits);
   } catch (error) {
-    if (index !== undefined) writeIndex(path, index); // Looking made it anew: the next start is to find what this one found.
+    index.putBack();
     throw error;
   }
 }
@@ -126,35 +127,6 @@ function bindingOf(db: Database.Database): Ids {
   if (versionOf(db) < BOUND_SINCE) return UNBOUND;
   return db.prepare<[], Ids>("SELECT id, based_on AS basedOn FROM wal_binding").get()!;
 }
-
-/**
- * How many frames the WAL had when it was last written, by the index that the last process had of it. The index is
- * written after the WAL is on disk, so that a power loss can only leave an older one.
- *
- * @returns  undefined when there is no index, or it is one of an older WAL
- * @see https://www.sqlite.org/walformat.html
- */
-function framesIn(index: Buffer | undefined, wal: Buffer | undefined): number | undefined {
-  if (index === undefined || !index.subarray(0, 48).equals(index.subarray(48))) return undefined;
-  if (wal === undefined || !index.subarray(32, 40).equals(wal.subarray(16, 24))) return undefined;
-  return littleEndian ? index.readUInt32LE(16) : index.readUInt32BE(16);
-}
-
-/** The head of the index, in both copies, as it was left: the first who opens the file makes it anew. */
-function readIndex(path: string): Buffer | undefined {
-  return readHead(`${path}-shm`, 96);
-}
-
-function writeIndex(path: string, head: Buffer): void {
-  const fd = openSync(`${path}-shm`, "r+");
-  try {
-    writeSync(fd, head, 0, head.length, 0);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-const littleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
 function readHead(path: string, bytes: number): Buffer | undefined {
   try {

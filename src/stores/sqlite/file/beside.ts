@@ -5,6 +5,7 @@ import { unusable } from "../../shared/unusable.ts";
 import { assertBelongs } from "./belonging.ts";
 import { holdLock, type Lock } from "./lock.ts";
 import { lockedBy } from "./names.ts";
+import { WalIndex } from "./wal-index.ts";
 import { statOf } from "./whereabouts.ts";
 
 /** The server that has a file, while another process reads it. */
@@ -32,11 +33,13 @@ export async function beside<Result>(
     throw unusable(`There is no file ${path}.`, Object.assign(new Error("missing"), { code: "ENOENT" }));
   const lock = lockUnlessServed(path);
   if (lock === undefined) return read(servingOf(path));
+  const index = new WalIndex(path);
   try {
     assertBelongs(path, () => {}); // Of one that is served its server has done so.
     return await read(undefined);
   } finally {
     for (const each of [path, `${path}-history`]) takeAwayEmptyWal(each);
+    index.takeAwayIfNew();
     lock.abandon();
   }
 }

@@ -8,8 +8,9 @@
  * most there. What stands behind that is left over: of an older WAL, whose salts are others, or of a former attempt at this
  * commit, which does not follow from it.
  *
- * What is told so is never a crash. Not told is what was damaged in the last commit, or in the head of the frame that ends the one
- * before, and what was cut away.
+ * What is told so is never a crash. Not told is what was damaged so that no such two are left behind: in the last commit, up to where
+ * that begins (the head of the frame before it included), or in each; and what was cut away. Nor is it told by several ends of
+ * commits that stand there and do not follow: each former attempt can have left one, with the same salts.
  */
 import { closeSync, fsyncSync, openSync, readSync } from "node:fs";
 import {

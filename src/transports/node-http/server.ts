@@ -89,7 +89,7 @@ export function openHttpServer(
       response.writeContinue();
     });
   });
-  server.on("checkExpectation", listener); // By itself Node.js would refuse it, and keep what may be a body for a request.
+  server.on("checkExpectation", listener); // A route refuses it, the same with every engine.
   server.on("connect", (_, socket: Socket) => connections.get(socket)?.refuse(NO_TUNNEL));
   server.on("clientError", (error, socket: Socket) => {
     const connection = connections.get(socket);

@@ -11,23 +11,19 @@ import {
 } from "@bufbuild/protobuf";
 import { type Path, pathToString } from "@bufbuild/protobuf/reflect";
 import { type Duration, DurationSchema, type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
-import { createValidator, type ValidatorOptions, type Violation } from "@bufbuild/protovalidate";
+import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import type { Refusal } from "../../core/errors.ts";
 import { isWellFormed } from "../../wire/well-formed.ts";
-
-const VALIDATING: ValidatorOptions = {
-  // The rules' own patterns, not input: the platform's engine is safe for them, and many times faster than RE2.
-  regexMatch: (pattern, text) => compiled(pattern).test(text),
-};
 
 /**
  * The shape of a request: what its bytes must be and what each field must hold, by the rules in the .proto
  * files. What a field means is not judged here.
  */
-const validator = createValidator({ ...VALIDATING, failFast: true });
-
-/** The same, which does not stop at the first. */
-const everyRule = createValidator(VALIDATING);
+const validator = createValidator({
+  failFast: true,
+  // The rules' own patterns, not input: the platform's engine is safe for them, and many times faster than RE2.
+  regexMatch: (pattern, text) => compiled(pattern).test(text),
+});
 
 /** A message from its bytes; MALFORMED_MESSAGE when they are none, INVALID_FIELD when a field breaks its rule. */
 export function readRequest<Desc extends DescMessage>(
@@ -48,16 +44,6 @@ export function shapeRefusal<Desc extends DescMessage>(
   if (result.kind === "valid") return undefined;
   if (result.kind === "error") throw result.error;
   return toRefusal(result.violations[0]!, message);
-}
-
-/** The rule that a text breaks of the field that it is for; undefined when there is none. */
-export function textRefusal({ name, localName, parent }: DescField, text: string): Refusal | undefined {
-  const message = create(parent, { [localName]: text });
-  const { violations = [] } = everyRule.validate(parent, message); // Those of other fields among them, which are not there.
-  const own = violations.find(
-    ({ field: [first, ...more] }) => first?.kind === "field" && first.name === name && more.length === 0,
-  );
-  return own && toRefusal(own, message);
 }
 
 /** Have everything compiled before the first call: 40 ms that a caller would wait otherwise. */
@@ -269,7 +255,8 @@ function shownText(text: string): string {
 
 const patterns = new Map<string, RegExp>();
 
-function compiled(pattern: string): RegExp {
+/** The pattern of a rule. */
+export function compiled(pattern: string): RegExp {
   let regex = patterns.get(pattern);
   if (regex === undefined) {
     regex = new RegExp(pattern, "u");

@@ -5,7 +5,8 @@ import type { Refusal } from "../../core/errors.ts";
 import { isWellFormed } from "../../wire/well-formed.ts";
 import type { HeaderOf } from "../calls/authorise.ts";
 import type { UnaryCall } from "../calls/call.ts";
-import { invalidField, textRefusal } from "../calls/shape.ts";
+import { invalidField } from "../calls/shape.ts";
+import { textRefusal } from "../calls/text-rule.ts";
 import { partsOf } from "./etags.ts";
 
 /**

@@ -43,7 +43,7 @@ it("a stream whose answer has begun reads what comes of its body all the same", 
 
 describe("Expect", () => {
   it.each([
-    ["GET", "/livez", {}],
+    ["GET", "/v1/counters", {}],
     ["POST", "/counters/expected/increment", { "content-length": "0" }],
   ])("100-continue of a %s without a body has nobody told to go on", async (method, path, headers) => {
     const asked = {

@@ -154,7 +154,7 @@ export class OpenStream implements ServerStream {
 
   /** Who waits to be told to go on is told, unless it has gone on by itself (RFC 9110, section 10.1.1). */
   #invite(): void {
-    if (this.sending.begun || this.requestEnded || this.#body.begun) return;
+    if (this.sending.begun || this.requestEnded || this.head.contentLength === 0 || this.#body.begun) return;
     if (this.head.field("expect")?.toLowerCase() === "100-continue") this.connection.sender.continue(this.id);
   }
 

@@ -33,6 +33,7 @@ import { Health } from "./health.ts";
 import { counterMetricsRoute } from "./http/counter-metrics.ts";
 import type { Drainable, SocketServer } from "./http/engine.ts";
 import { entryFor, observerEntry } from "./http/entry.ts";
+import { expectationRoute } from "./http/expectation.ts";
 import { grpcOnlyRoute } from "./http/grpc-only.ts";
 import { healthRoute } from "./http/health.ts";
 import { hostNameRoute, wellFormedRoute } from "./http/host.ts";
@@ -201,6 +202,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const exposition = sharedExposition(metrics, clock);
   const routes = [
     ...(options.authenticates ? [noStoreRoute()] : []),
+    expectationRoute(),
     wellFormedRoute(),
     healthRoute(health),
     ...(options.eachLogged ? [refusalsLogged(log, options.eachLogged)] : []),

@@ -1,6 +1,7 @@
 import type { Log } from "../telemetry.ts";
 import type { Health } from "./health.ts";
 import type { HttpRoute } from "./http/engine.ts";
+import { expectationRoute } from "./http/expectation.ts";
 import { healthRoute } from "./http/health.ts";
 import { wellFormedRoute } from "./http/host.ts";
 import { metricsRoute } from "./http/metrics.ts";
@@ -31,7 +32,13 @@ export async function openObservingPort(
   },
 ): Promise<ObservingPort> {
   const { health, exposition, log, limits } = options;
-  const routes = [wellFormedRoute(), healthRoute(health), metricsRoute(exposition), nothingElse];
+  const routes = [
+    expectationRoute(),
+    wellFormedRoute(),
+    healthRoute(health),
+    metricsRoute(exposition),
+    nothingElse,
+  ];
   const http = openHttpServer(routes, { log, limits, tls: undefined });
   const { firstBytesMs } = limits;
   const listener = await openListener(http.server, undefined, address, {

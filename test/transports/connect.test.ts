@@ -402,7 +402,13 @@ describe("a body", () => {
     ["nothing", Buffer.alloc(0), "12", "NOT_ONE_MESSAGE"],
     ["a cut prefix", framed(INCREMENT).subarray(0, 4), "3", "MALFORMED_MESSAGE"],
     ["a cut message", framed(INCREMENT).subarray(0, -1), "3", "MALFORMED_MESSAGE"],
-    ["a length beyond the end", Buffer.from([0, 255, 255, 255, 255, ...INCREMENT]), "3", "MALFORMED_MESSAGE"],
+    ["a length beyond the end", Buffer.from([0, 0, 0, 255, 255, ...INCREMENT]), "3", "MALFORMED_MESSAGE"],
+    [
+      "a length beyond all limits",
+      Buffer.from([0, 255, 255, 255, 255, ...INCREMENT]),
+      "8",
+      "MESSAGE_TOO_LARGE",
+    ],
     ["two messages", Buffer.concat([framed(INCREMENT), framed(INCREMENT)]), "12", "NOT_ONE_MESSAGE"],
     [
       "bytes behind the message",

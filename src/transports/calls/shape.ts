@@ -255,7 +255,8 @@ function shownText(text: string): string {
 
 const patterns = new Map<string, RegExp>();
 
-function compiled(pattern: string): RegExp {
+/** The pattern of a rule. */
+export function compiled(pattern: string): RegExp {
   let regex = patterns.get(pattern);
   if (regex === undefined) {
     regex = new RegExp(pattern, "u");

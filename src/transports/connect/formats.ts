@@ -1,10 +1,11 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import type { UnaryCall } from "../calls/call.ts";
-import type { HttpRequest } from "../http/engine.ts";
+import type { BodyLimits, BodyTerms, HttpRequest } from "../http/engine.ts";
 import { isJson } from "../http/message.ts";
 import { encodeJsonText } from "../json/request.ts";
-import { decompressed, isUnsaid, unsaid } from "./compression.ts";
+import { decompressed } from "./compression.ts";
+import { headOfFrame, unframed } from "./frame.ts";
 
 /** A protocol's way to carry one message in a body, or of a GET in the query. */
 export interface Format {
@@ -15,9 +16,7 @@ export interface Format {
   readonly isJson: boolean;
   readonly encodingHeader: "content-encoding" | "grpc-encoding";
   readonly acceptHeader: "accept-encoding" | "grpc-accept-encoding";
-  /** What comes in front of the message. */
-  readonly frameBytes: number;
-  /** The message, out of what carries it. */
+  /** The message, out of what carries it; a body as `bodyTerms` has it. */
   read(
     input: DescMessage,
     body: Buffer,
@@ -26,22 +25,16 @@ export interface Format {
   ): Promise<Buffer | Refusal>;
 }
 
-/** Of gRPC-Web: a byte of flags, four of length. */
-const FRAME_BYTES = 5;
-const COMPRESSED = 1;
-
 const CONNECT = {
   isWeb: false,
   encodingHeader: "content-encoding",
   acceptHeader: "accept-encoding",
-  frameBytes: 0,
 } as const;
 
 const WEB = {
   isWeb: true,
   encodingHeader: "grpc-encoding",
   acceptHeader: "grpc-accept-encoding",
-  frameBytes: FRAME_BYTES,
 } as const;
 
 /** Connect with messages in Protobuf. */
@@ -100,19 +93,38 @@ export function formatOfCall(request: HttpRequest): Format | undefined {
     : format;
 }
 
+/**
+ * How a body is read that carries a message: no further than the message may be large as it is sent, compressed or not. Of
+ * JSON that is the limit of bodies, for nobody knows before it is read how large it is as Protobuf.
+ */
+export function bodyTerms(
+  call: UnaryCall,
+  format: Format,
+  request: HttpRequest,
+  { bytesMax, arriving }: BodyLimits,
+): BodyTerms {
+  const most = messageBytesMax(call, format, bytesMax);
+  const head = format.isWeb ? headOfFrame(request.header(format.encodingHeader), most) : undefined;
+  return { bytesMax: most, arriving, head };
+}
+
+/** The largest message, in bytes of its format. @param bytesMax  of a body */
+function messageBytesMax({ requestBytesMax }: UnaryCall, { isJson }: Format, bytesMax: number): number {
+  return isJson ? bytesMax : Math.min(requestBytesMax, bytesMax);
+}
+
 /** The message of a call, out of what carries it; of one that is too large the method's limit is told. */
 export async function readMessage(
-  { method, requestBytesMax }: UnaryCall,
+  call: UnaryCall,
   format: Format,
   bytes: Buffer,
   encoding: string | undefined,
   bytesMax: number,
 ): Promise<Buffer | Refusal> {
   // Inflated up to the limit of bodies all the same: so far the answer says how large it is, as at the other doors.
-  const message = await format.read(method.input, bytes, encoding, bytesMax);
-  const isTooLarge = "code" in message && message.code === "MESSAGE_TOO_LARGE";
-  return isTooLarge && !format.isJson
-    ? { ...message, max: BigInt(Math.min(requestBytesMax, bytesMax)) }
+  const message = await format.read(call.method.input, bytes, encoding, bytesMax);
+  return "code" in message && message.code === "MESSAGE_TOO_LARGE"
+    ? { ...message, max: BigInt(messageBytesMax(call, format, bytesMax)) }
     : message;
 }
 
@@ -123,20 +135,4 @@ export function expectedInsteadOf(contentType: string): string {
   if (/^application\/grpc/i.test(contentType)) return `${expected} (gRPC goes over HTTP/2)`;
   if (/^application\/connect/i.test(contentType)) return `${expected} (no method streams)`;
   return expected;
-}
-
-/** The message in the one frame of a body of gRPC-Web. */
-async function unframed(
-  body: Buffer,
-  encoding: string | undefined,
-  bytesMax: number,
-): Promise<Buffer | Refusal> {
-  const [flags] = body;
-  const expected = "must be one message in a frame of gRPC-Web";
-  if (body.length === 0) return { code: "NOT_ONE_MESSAGE", expected };
-  const excess = body.length < FRAME_BYTES ? -1 : body.length - FRAME_BYTES - body.readUInt32BE(1);
-  if (excess < 0 || flags! > COMPRESSED) return { code: "MALFORMED_MESSAGE", expected };
-  if (excess > 0) return { code: "NOT_ONE_MESSAGE", expected };
-  if (flags === COMPRESSED && isUnsaid(encoding)) return unsaid("grpc-encoding");
-  return decompressed(body.subarray(FRAME_BYTES), flags === COMPRESSED ? encoding : undefined, bytesMax);
 }

@@ -13,7 +13,7 @@ import { targetOf } from "../http/target.ts";
 import { shortened } from "../json/parse.ts";
 import { sendAnswer } from "./answer.ts";
 import { sendError } from "./error.ts";
-import { expectedInsteadOf, FORMATS, type Format, readMessage } from "./formats.ts";
+import { bodyTerms, expectedInsteadOf, FORMATS, type Format, readMessage } from "./formats.ts";
 import { unfitHeaders } from "./headers.ts";
 import { formatOfQuery, messageOfQuery } from "./query.ts";
 
@@ -132,9 +132,9 @@ async function messageOfBody(
   call: UnaryCall,
   format: Format,
   request: HttpRequest,
-  { bytesMax, arriving }: BodyLimits,
+  limits: BodyLimits,
 ): Promise<Buffer | Refusal> {
-  const body = await readBody(request, { bytesMax: bytesMax + format.frameBytes, arriving });
+  const body = await readBody(request, bodyTerms(call, format, request, limits));
   if ("code" in body) return body;
-  return readMessage(call, format, body, request.header(format.encodingHeader), bytesMax);
+  return readMessage(call, format, body, request.header(format.encodingHeader), limits.bytesMax);
 }

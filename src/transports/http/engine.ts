@@ -33,11 +33,12 @@ export interface HttpRequest {
   /**
    * Read all of the body. Once, and not beside `pieces`.
    *
-   * @returns  a refusal when it is larger than `bytesMax`, or finds no room: the rest of it is then dropped as it comes
-   *           (within the time that a request may take), because a caller that is still sending would not see the
-   *           answer on a connection that is closed. Also when the caller goes away before its end
+   * @returns  a refusal when it is larger than `bytesMax`, as its headers say or as it comes, or finds no room, or its head
+   *           is refused: the rest of it is then dropped as it comes (within the time that a request may take), because a
+   *           caller that is still sending would not see the answer on a connection that is closed. Who is refused by
+   *           the headers is not told to go on. Also when the caller goes away before its end
    */
-  body(limits: BodyLimits): Promise<Buffer | Refusal>;
+  body(terms: BodyTerms): Promise<Buffer | Refusal>;
   /** Have the body dropped as it comes, for the connection to go on behind it. Instead of reading it. */
   drop(): void;
   /**
@@ -53,6 +54,27 @@ export interface BodyLimits {
   readonly bytesMax: number;
   /** Room for what is still arriving, of all connections together. */
   readonly arriving: Room;
+}
+
+/** How a body is read that is to be one message. */
+export interface BodyTerms extends BodyLimits {
+  /** What stands in front of the message, beyond `bytesMax`; undefined: nothing does. */
+  readonly head?: MessageHead | undefined;
+}
+
+/** What stands in front of the message of a body, and says how large it is. */
+export interface MessageHead {
+  /** How long it is itself, in bytes. What is told of sizes is of the message without it. */
+  readonly bytes: number;
+  /**
+   * Judge it, before what follows it is there, or wanted.
+   *
+   * @param head  the first bytes of a body, its head or more
+   * @returns     how large the message is, in bytes; or why it is not read
+   */
+  read(head: Buffer): number | Refusal;
+  /** What a body is told that goes on behind its message. */
+  readonly behind: Refusal;
 }
 
 /** Headers of an answer by their names in lower case. */

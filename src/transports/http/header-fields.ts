@@ -6,6 +6,7 @@ import { isWellFormed } from "../../wire/well-formed.ts";
 import type { HeaderOf } from "../calls/authorise.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import { invalidField } from "../calls/shape.ts";
+import { textRefusal } from "../calls/text-rule.ts";
 import { partsOf } from "./etags.ts";
 
 /**
@@ -32,7 +33,20 @@ export function headerFieldsOf(call: UnaryCall, headerOf: HeaderOf): HeaderField
     if (field !== undefined && "code" in field) return field;
     if (field !== undefined) fields.push(field);
   }
-  return fields;
+  return brokenRule(call, fields) ?? fields;
+}
+
+/** What the rule of a field says of a header that fills it: the body need not come to be told. */
+function brokenRule(call: UnaryCall, fields: HeaderFields): Refusal | undefined {
+  for (const { field, value } of fields) {
+    const refusal = value === true ? undefined : textRefusal(fieldNamed(call, field), value);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+function fieldNamed({ method: { input } }: UnaryCall, name: string): DescField {
+  return input.fields.find((field) => field.name === name)!;
 }
 
 /** The request with the fields that its headers fill. What it has already must be the same. */
@@ -132,7 +146,7 @@ function put(call: UnaryCall, request: Buffer, fields: HeaderFields): Buffer | R
   if (request.length > call.requestBytesMax || !isWellFormed(input, request)) return request;
   const added = new BinaryWriter();
   for (const { field: name, header, value } of fields) {
-    const field = input.fields.find((each) => each.name === name)!;
+    const field = fieldNamed(call, name);
     const given = lastOf(field, request);
     if (given === value) continue;
     if (given !== undefined) {

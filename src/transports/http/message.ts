@@ -10,11 +10,11 @@ import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { Refused } from "../calls/call.ts";
 import { STATUS, toStatus } from "../status.ts";
-import type { BodyLimits, HttpRequest, HttpResponse } from "./engine.ts";
+import type { BodyTerms, HttpRequest, HttpResponse } from "./engine.ts";
 
 /** The body of a request, up to a limit; a refusal where it is larger, or says behind it what belongs before. */
-export async function readBody(request: HttpRequest, limits: BodyLimits): Promise<Buffer | Refusal> {
-  const body = await request.body(limits);
+export async function readBody(request: HttpRequest, terms: BodyTerms): Promise<Buffer | Refusal> {
+  const body = await request.body(terms);
   return "code" in body ? body : (meantAsHeader(request) ?? body);
 }
 

@@ -41,5 +41,7 @@ export class HttpExchange implements StreamListener {
     this.request.onClose();
   }
 
-  onStart(): void {} // Bodies of HTTP are judged as a whole.
+  onStart(start: Buffer): void {
+    this.request.onStart(start);
+  }
 }

@@ -1,8 +1,9 @@
 import type { Refusal } from "../../core/errors.ts";
 import type { ServerStream, Unread } from "../../http2/stream.ts";
 import type { Peer } from "../calls/authorise.ts";
-import { lateRequest, tooLarge } from "../calls/call.ts";
-import type { BodyLimits, HttpRequest } from "../http/engine.ts";
+import { lateRequest } from "../calls/call.ts";
+import { BodyBounds } from "../http/body-bounds.ts";
+import type { BodyTerms, HttpRequest } from "../http/engine.ts";
 import { peerOf } from "../peer.ts";
 import { NO_ROOM } from "../room.ts";
 import { owned } from "./owned.ts";
@@ -20,7 +21,8 @@ export class Http2Request implements HttpRequest {
   readonly #requestMs: number;
   /** Who waits for the whole body. */
   #whole: ((body: Buffer | Refusal) => void) | undefined;
-  #bytesMax = 0;
+  /** Of the body that is waited for. */
+  #bounds: BodyBounds | undefined;
   #pieces: Pieces | undefined;
 
   /** @param requestMs  how long a body may take to arrive, in milliseconds */
@@ -53,17 +55,19 @@ export class Http2Request implements HttpRequest {
   }
 
   /** What is arriving is held by the engine, in the same room. */
-  body({ bytesMax }: BodyLimits): Promise<Buffer | Refusal> {
+  body(terms: BodyTerms): Promise<Buffer | Refusal> {
     const { contentLength } = this.#stream.head;
     if (this.#stream.over) return Promise.resolve({ code: "CALL_CANCELLED" });
-    if (contentLength > bytesMax) {
+    const bounds = new BodyBounds(terms, contentLength < 0 ? undefined : contentLength);
+    const { refusal } = bounds;
+    if (refusal !== undefined) {
       this.#stream.drop();
-      return Promise.resolve(tooLarge(contentLength, bytesMax));
+      return Promise.resolve(refusal);
     }
     const { promise, resolve } = Promise.withResolvers<Buffer | Refusal>();
     this.#whole = resolve;
-    this.#bytesMax = bytesMax;
-    this.#stream.body(bytesMax);
+    this.#bounds = bounds;
+    this.#stream.body(bounds.bytesMax, terms.head?.bytes);
     return promise;
   }
 
@@ -76,9 +80,21 @@ export class Http2Request implements HttpRequest {
     return this.#pieces;
   }
 
-  /** The engine has the whole body. */
+  /** The engine has as much of it as was asked for, and not all of it. */
+  onStart(start: Buffer): void {
+    const bounds = this.#bounds!;
+    const refusal = bounds.judge(start);
+    if (refusal === undefined) {
+      this.#stream.body(bounds.bytesMax);
+      return;
+    }
+    this.#stream.drop();
+    this.#whole?.(refusal);
+  }
+
+  /** It has the whole body. */
   onBody(body: Buffer): void {
-    this.#whole?.(owned(body));
+    this.#whole?.(this.#bounds!.whole(owned(body)));
   }
 
   /** It has a piece of it. */
@@ -94,11 +110,7 @@ export class Http2Request implements HttpRequest {
   /** It will not have the rest. */
   onUnread(why: Unread): void {
     const refusal =
-      why === "too-large"
-        ? tooLarge(undefined, this.#bytesMax)
-        : why === "late"
-          ? lateRequest(this.#requestMs)
-          : NO_ROOM;
+      why === "too-large" ? this.#bounds!.beyond : why === "late" ? lateRequest(this.#requestMs) : NO_ROOM;
     this.#whole?.(refusal);
   }
 

@@ -4,8 +4,8 @@ import { setImmediate } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import type { Refusal } from "../../core/errors.ts";
 import type { Peer } from "../calls/authorise.ts";
-import { tooLarge } from "../calls/call.ts";
-import type { BodyLimits, HttpRequest, HttpResponse, ResponseHeaders } from "../http/engine.ts";
+import { BodyBounds } from "../http/body-bounds.ts";
+import type { BodyTerms, HttpRequest, HttpResponse, ResponseHeaders } from "../http/engine.ts";
 import { peerOf } from "../peer.ts";
 import { Arriving, NO_ROOM } from "../room.ts";
 
@@ -63,13 +63,15 @@ export class NodeRequest implements HttpRequest {
     return this.#request.trailers[name];
   }
 
-  body({ bytesMax, arriving }: BodyLimits): Promise<Buffer | Refusal> {
+  body(terms: BodyTerms): Promise<Buffer | Refusal> {
     const request = this.#request;
     if (request.destroyed) return Promise.resolve({ code: "CALL_CANCELLED" }); // It emits nothing any more.
     this.#isTaken = true;
     const { promise, resolve } = Promise.withResolvers<Buffer | Refusal>();
-    const declared = Number(request.headers["content-length"] ?? Number.NaN);
-    const body = new Arriving([arriving], Math.min(declared || bytesMax, bytesMax));
+    const length = request.headers["content-length"];
+    const declared = length === undefined ? undefined : Number(length);
+    const bounds = new BodyBounds(terms, declared);
+    const body = new Arriving([terms.arriving], Math.min(declared || bounds.bytesMax, bounds.bytesMax));
     let whole: Buffer | undefined;
     let dropped = false;
     const drop = (refusal: Refusal) => {
@@ -77,17 +79,22 @@ export class NodeRequest implements HttpRequest {
       body.free();
       resolve(refusal);
     };
-    if (declared > bytesMax) drop(tooLarge(declared, bytesMax));
+    const ahead = bounds.refusal;
+    if (ahead !== undefined) drop(ahead);
     else this.#onRead();
     request.on("data", (chunk: Buffer) => {
       if (dropped) return;
-      if (chunk.length === declared)
+      if (chunk.length === declared) {
         whole = chunk; // As most come: in one piece.
-      else if (body.length + chunk.length > bytesMax) drop(tooLarge(undefined, bytesMax));
+        return;
+      }
+      const fault = bounds.awaitsHead ? bounds.judge(Buffer.concat([body.bytes, chunk])) : undefined;
+      if (fault !== undefined) drop(fault);
+      else if (body.length + chunk.length > bounds.bytesMax) drop(bounds.beyond);
       else if (!body.add(chunk)) drop(NO_ROOM);
     });
     request.on("end", () => {
-      resolve(whole ?? body.bytes);
+      if (!dropped) resolve(bounds.whole(whole ?? body.bytes));
       body.free();
     });
     request.on("error", ignore); // That it was aborted; "close" follows.

@@ -53,16 +53,17 @@ export function openHttpServer(
     requireHostHeader: false, // Which is refused by us, in turn and with a reason.
     connectionsCheckingInterval: CHECK_EVERY_MS,
   };
-  const take = (
-    request: IncomingMessage,
-    response: ServerResponse,
-    answering: (response: ServerResponse) => Promise<void>,
-  ) => {
+  const routed = async (request: IncomingMessage, response: ServerResponse, onRead?: () => void) => {
+    if (announcesBody(request)) await undefined; // Then what came in one piece with the headers is parsed, too.
+    const asked = new NodeRequest(request, onRead);
+    return route(routes, asked, new NodeResponse(asked, response));
+  };
+  const answer = (request: IncomingMessage, response: ServerResponse, onRead?: () => void) => {
     const serve = () => {
       inFlight++;
       response.on("close", () => inFlight--);
       if (losesWhatFollows(request)) response.setHeader("connection", "close");
-      answering(response).catch((err: unknown) => {
+      routed(request, response, onRead).catch((err: unknown) => {
         log("http.handler_failed", { method: request.method, err });
         if (response.headersSent) response.destroy();
         else response.writeHead(500).end();
@@ -70,12 +71,6 @@ export function openHttpServer(
     };
     connections.get(request.socket)!.take({ request, response, serve });
   };
-  const answer = (request: IncomingMessage, response: ServerResponse, onRead?: () => void) =>
-    take(request, response, async () => {
-      if (announcesBody(request)) await undefined; // Then what came in one piece with the headers is parsed, too.
-      const asked = new NodeRequest(request, onRead);
-      return route(routes, asked, new NodeResponse(asked, response));
-    });
   const listener: RequestListener = (request, response) => answer(request, response);
   const server =
     tls === undefined
@@ -88,11 +83,13 @@ export function openHttpServer(
     const endsAnyway = losesWhatFollows(request);
     response.setHeader("connection", "close"); // What follows might be that body, or the next request.
     answer(request, response, () => {
+      // There is none to send; or the answer has begun, as a stream's, and says as well that it is read.
+      if (!announcesBody(request) || response.headersSent) return;
       if (!endsAnyway) response.removeHeader("connection");
       response.writeContinue();
     });
   });
-  server.on("checkExpectation", (request, response) => take(request, response, refuseExpectation));
+  server.on("checkExpectation", listener); // A route refuses it, the same with every engine.
   server.on("connect", (_, socket: Socket) => connections.get(socket)?.refuse(NO_TUNNEL));
   server.on("clientError", (error, socket: Socket) => {
     const connection = connections.get(socket);
@@ -136,10 +133,6 @@ const CHECK_EVERY_MS = 1_000;
  */
 function losesWhatFollows({ headers: { upgrade } }: IncomingMessage): boolean {
   return upgrade !== undefined;
-}
-
-async function refuseExpectation(response: ServerResponse): Promise<void> {
-  response.writeHead(417).end();
 }
 
 const NO_TUNNEL = statusOnly("405 Method Not Allowed", "Allow: GET, HEAD, POST, PUT, PATCH, DELETE\r\n");

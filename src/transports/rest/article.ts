@@ -31,18 +31,25 @@ export function articleRoute(
 ): HttpRoute {
   const { increment, decrement, getCounter, set, reset } = CounterService.method;
   const callOf = (method: UnaryCall["method"]) => calls.find((call) => call.method === method)!;
-  const path = (method: string, template: string, call: Binding["call"]): Binding => ({
-    method,
+  const path = (
+    verb: string,
+    template: string,
+    method: UnaryCall["method"],
+    call = (_: Buffer) => callOf(method),
+  ): Binding => ({
+    method: verb,
     template: parseTemplate(template),
-    hasBody: method !== "GET",
+    input: method.input,
+    hasBody: verb !== "GET",
     call,
     toJson: nameAndValue,
   });
   const table = [
-    path("POST", "/counters/{name}/increment", () => callOf(increment)),
-    path("POST", "/counters/{name}/decrement", () => callOf(decrement)),
-    path("GET", "/counters/{name}", () => callOf(getCounter)),
-    path("PUT", "/counters/{name}", (body) => callOf(hasKey(body, "value") ? set : reset)),
+    path("POST", "/counters/{name}/increment", increment),
+    path("POST", "/counters/{name}/decrement", decrement),
+    path("GET", "/counters/{name}", getCounter),
+    // What a Reset takes, a Set takes too.
+    path("PUT", "/counters/{name}", set, (body) => callOf(hasKey(body, "value") ? set : reset)),
   ];
   return bindingsRoute(table, "short", options);
 }

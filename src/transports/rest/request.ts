@@ -1,4 +1,4 @@
-import type { DescMethod } from "@bufbuild/protobuf";
+import type { DescMessage } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import { invalidField } from "../calls/shape.ts";
 import type { BodyLimits, HttpRequest } from "../http/engine.ts";
@@ -9,11 +9,12 @@ import { encodeJsonText } from "../json/request.ts";
 import { readQuery } from "./query.ts";
 import type { PathFields } from "./template.ts";
 
-/** What a request says beside its path and headers: its body, or a query still to be read. */
-export interface Given {
-  /** The JSON of the body, not read yet. */
-  readonly body: Buffer;
-  readonly query: string;
+/** What a path takes beside its headers. */
+export interface Taken {
+  /** The message that its fields are of; of several that of which they all are. */
+  readonly input: DescMessage;
+  /** Whether the body has those that the path has not; without it the query has. */
+  readonly hasBody: boolean;
 }
 
 /**
@@ -32,26 +33,40 @@ function typeRefused(type: string): Refusal {
 }
 
 /**
- * Read the body of a request, whose type is fit; where none is expected, one is refused, for what is in it would be dropped.
+ * Read what a request says beside its path and headers: the query, and then the body, whose type is fit. Where none is
+ * expected, one is refused, for what is in it would be dropped.
+ *
+ * @returns  JSON, not read yet
  */
 export async function readGiven(
   request: HttpRequest,
-  hasBody: boolean,
+  { input, hasBody }: Taken,
+  path: PathFields,
   limits: BodyLimits,
-): Promise<Given | Refusal> {
-  const { query } = targetOf(request);
+): Promise<Buffer | Refusal> {
   const encoding = request.header("content-encoding") ?? "identity";
   if (request.announcesBody && encoding !== "identity") {
     const expected = "here it is taken as it is, without compression";
     return { code: "ENCODING_NOT_SUPPORTED", expected, got: shortened(encoding) };
   }
   if (!hasBody && Number(request.header("content-length") ?? 0) > 0) return NOT_EMPTY;
+  const { query } = targetOf(request);
+  const read = readQuery(input, query);
+  if ("code" in read) return read;
+  const [parameter] = Object.keys(read.json);
+  if (hasBody && parameter !== undefined) {
+    return invalidField(parameter, "is not a parameter here; send it in the body", undefined);
+  }
+  const unread = Object.keys(path).find((name) => path[name] === undefined);
+  if (unread !== undefined)
+    return invalidField(unread, "must be UTF-8, percent-encoded (%25 for %)", undefined);
   const body = await readBody(request, limits);
   if ("code" in body) return body;
   const type = request.header("content-type") ?? "";
   if (!hasBody && (body.length > 0 || isGrpc(type))) return NOT_EMPTY;
-  if (body.length === 0) return { body: EMPTY, query };
-  return isJson(type) ? { body, query } : typeRefused(type);
+  if (!hasBody) return Buffer.from(JSON.stringify(read.json));
+  if (body.length === 0) return EMPTY;
+  return isJson(type) ? body : typeRefused(type);
 }
 
 const NOT_EMPTY: Refusal = {
@@ -62,23 +77,7 @@ const NOT_EMPTY: Refusal = {
 /** What no body says. */
 export const EMPTY = Buffer.from("{}");
 
-/** The request message of a call, put together from path, query and body; or why there is none. */
-export function requestBytes(
-  call: { readonly method: DescMethod },
-  path: PathFields,
-  { body, query }: Given,
-  hasBody: boolean,
-): Buffer | Refusal {
-  const { input } = call.method;
-  const read = readQuery(input, query);
-  if ("code" in read) return read;
-  const [parameter] = Object.keys(read.json);
-  if (hasBody && parameter !== undefined) {
-    return invalidField(parameter, "is not a parameter here; send it in the body", undefined);
-  }
-  const unread = Object.keys(path).find((name) => path[name] === undefined);
-  if (unread !== undefined)
-    return invalidField(unread, "must be UTF-8, percent-encoded (%25 for %)", undefined);
-  const text = hasBody ? body : Buffer.from(JSON.stringify(read.json));
-  return encodeJsonText(input, text, path as Readonly<Record<string, string>>);
+/** The request message of a call, put together from its path and what else was given. */
+export function requestBytes(input: DescMessage, path: PathFields, given: Buffer): Buffer | Refusal {
+  return encodeJsonText(input, given, path as Readonly<Record<string, string>>);
 }

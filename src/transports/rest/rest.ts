@@ -31,6 +31,7 @@ function bindingOf(call: UnaryCall, rule: HttpRule): Binding {
   return {
     method,
     template: parseTemplate(path),
+    input: call.method.input,
     hasBody: rule.body === "*",
     call: () => call,
     toJson: toProtoJson,

@@ -67,10 +67,10 @@ async function answer(
   const { access } = admitted.permit;
   const { headers: unfit } = admitted;
   if ("code" in unfit) return { method: unread.method, refused: unfit, access };
-  const given = await readGiven(request, binding.hasBody, options.limits);
+  const given = await readGiven(request, binding, fields, options.limits);
   if ("code" in given) return { method: unread.method, refused: given, access };
-  const call = binding.call(given.body);
-  const message = requestBytes(call, fields, given, binding.hasBody);
+  const call = binding.call(given);
+  const message = requestBytes(call.method.input, fields, given);
   const of = call === unread ? admitted : admittedFor(call, admitted, request);
   const result = await answerOverHttp(call, of, message, request, response, options.log);
   const { method } = call;

@@ -84,8 +84,9 @@ async function* messageOf(
   limits: BodyLimits,
   running: RunningStream,
 ): AsyncGenerator<Buffer, void> {
-  const given = await readGiven(request, hasBody, limits);
-  const message = "code" in given ? given : requestBytes(call, fields, given, hasBody);
+  const { input } = call.method;
+  const given = await readGiven(request, { input, hasBody }, fields, limits);
+  const message = "code" in given ? given : requestBytes(input, fields, given);
   if ("code" in message) running.end(message);
   else yield message;
 }

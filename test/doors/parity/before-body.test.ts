@@ -2,32 +2,18 @@
  * Goal: what is judged before the body is told without it, at every door: to who announces one and never sends it, and to who
  * asks first whether to (Expect), who then is not told to go on.
  *
- * Method: the head of a call alone, with a fault for each step; over HTTP/1.1 by hand, which says whether the connection ends.
+ * Method: the head of a call alone, with a fault for each step; over HTTP/1.1 by hand, which says whether the connection ends, and
+ * over HTTP/2 where our own engine has the same.
  */
 import { once } from "node:events";
-import { Agent, type IncomingHttpHeaders, request } from "node:http";
+import { request } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Authorise } from "../../../src/transports/calls/authorise.ts";
 import { type Opened, open } from "../../transports/door.ts";
-import { gotOf } from "../../transports/http.ts";
 import { begin, ended } from "../../transports/raw.ts";
-import { saidIn } from "./with-headers.ts";
+import { authorise, DOORS, EXPECTING, everywhere, type Fault, headOf } from "./head-alone.ts";
 
-const authorise: Authorise = ({ headerOf }) => {
-  const caller = headerOf("x-caller");
-  return caller === undefined ? { code: "CREDENTIAL_MISSING" } : { caller };
-};
-
-type Headers = Readonly<Record<string, string>>;
-
-interface Fault {
-  readonly headers: Headers;
-  readonly said: string;
-  readonly method?: string;
-  readonly path?: string;
-  /** What it cannot be told of: gRPC's own client hides it, or its engine tells it otherwise. */
-  readonly notByGrpc?: true;
-}
+const REST = ["REST", "the short paths"];
+const ONE_MESSAGE = [...REST, "Connect, JSON", "Connect, Protobuf", "gRPC-Web"];
 
 /** In the order in which they are judged. */
 const FAULTS: Readonly<Record<string, Fault>> = {
@@ -58,38 +44,35 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     said: "ENCODING_NOT_SUPPORTED",
     notByGrpc: true, // Of messages, each of which says whether it is.
   },
-};
-
-interface Door {
-  readonly kind: "gRPC" | "one message" | "stream";
-  readonly path: string;
-  readonly type: string;
-}
-
-const DOORS: Readonly<Record<string, Door>> = {
-  REST: { kind: "one message", path: "/v1/counters/a:increment", type: "application/json" },
-  "the short paths": { kind: "one message", path: "/counters/a/increment", type: "application/json" },
-  "Connect, JSON": {
-    kind: "one message",
-    path: "/tally.v1.CounterService/Increment",
-    type: "application/json",
+  // A stream takes none.
+  "a key that is too long": {
+    headers: { "idempotency-key": "k".repeat(65) },
+    said: "INVALID_FIELD request_id",
+    at: ONE_MESSAGE,
   },
-  "Connect, Protobuf": {
-    kind: "one message",
-    path: "/tally.v1.CounterService/Increment",
-    type: "application/proto",
+  "a key that is empty": {
+    headers: { "idempotency-key": '""' },
+    said: "INVALID_FIELD request_id",
+    at: ONE_MESSAGE,
   },
-  "gRPC-Web": {
-    kind: "one message",
-    path: "/tally.v1.CounterService/Increment",
-    type: "application/grpc-web+proto",
+  "two keys": {
+    headers: { "idempotency-key": ["one", "two"] },
+    said: "INVALID_FIELD request_id",
+    at: ONE_MESSAGE,
   },
-  "REST, a stream": { kind: "one message", path: "/v1/counters:reset", type: "application/json" },
-  // Its answer begins with a head of 200 before anybody is judged, and what comes then is dropped.
-  "Connect, a stream": {
-    kind: "stream",
-    path: "/tally.v1.BulkService/ResetCounters",
-    type: "application/connect+json",
+  "a query beside the body": {
+    headers: {},
+    query: "?amount=2",
+    said: "INVALID_FIELD amount",
+    notByGrpc: true,
+    at: REST,
+  },
+  "a query that is none": {
+    headers: {},
+    query: "?amount=%2",
+    said: "MALFORMED_MESSAGE",
+    notByGrpc: true,
+    at: REST,
   },
 };
 
@@ -99,40 +82,11 @@ beforeAll(async () => {
 });
 afterAll(() => opened[Symbol.asyncDispose]());
 
-function headersOf({ type }: Door, { headers }: Fault): Headers {
-  const all: Headers = { "content-type": type, "x-caller": "c", ...headers };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));
-}
-
-/** The head of a request alone. @returns  what it was answered, and whether it was told to go on */
-async function headOf(door: Door, fault: Fault, more: Headers) {
-  const agent = new Agent({ keepAlive: true }); // Or the client itself would ask for the end.
-  const asked = request({
-    ...{ host: "127.0.0.1", port: opened.door.port, agent },
-    ...{ method: fault.method ?? "POST", path: fault.path ?? door.path },
-    headers: { ...headersOf(door, fault), "content-length": "90", ...more },
-  });
-  let wentOn = false;
-  asked.on("continue", () => {
-    wentOn = true;
-  });
-  asked.on("error", () => {}); // It is given up in the end.
-  asked.flushHeaders();
-  const [response] = await once(asked, "response");
-  const bytes = Buffer.concat(await response.toArray());
-  asked.destroy();
-  const headers = response.headers as IncomingHttpHeaders;
-  return {
-    said: saidIn(gotOf(response.statusCode, headers, bytes)),
-    ends: headers.connection === "close",
-    wentOn,
-  };
-}
-
 const CASES = Object.entries(FAULTS).flatMap(([what, fault]) =>
   Object.entries(DOORS)
     // Where there is nothing, an answer in JSON has the reason.
     .filter(([, { type }]) => fault.path === undefined || type === "application/json")
+    .filter(([name]) => fault.at?.includes(name) ?? true)
     .map(([name, door]) => ({ what, name, fault, door })),
 );
 
@@ -140,12 +94,17 @@ describe("is told by the head alone", () => {
   it.each(CASES)("$what, $name", async ({ fault, door }) => {
     const begins = door.kind === "stream" && !BEFORE_STREAMS.has(fault);
     const told = { said: fault.said, wentOn: false };
-    expect(await headOf(door, fault, {})).toEqual({ ...told, ends: !begins });
-    expect(await headOf(door, fault, { expect: "100-continue" })).toEqual({ ...told, ends: true });
+    for (const [more, ends] of [
+      [{}, !begins],
+      [EXPECTING, true],
+    ] as const) {
+      const [one, two = one] = await everywhere(opened.door.port, headOf(door, fault, more));
+      expect([one, two]).toMatchObject([{ told, ends }, { told }]);
+    }
   });
 
   it.each(Object.entries(FAULTS).filter(([, { notByGrpc }]) => !notByGrpc))("%s, gRPC", async (_, fault) => {
-    const headers = headersOf({ kind: "gRPC", path: "", type: "application/grpc" }, fault);
+    const { "content-length": _length, ...headers } = headOf(GRPC, fault).headers as Record<string, string[]>;
     const call = await ended(begin(opened.door.port, "/tally.v1.CounterService/Increment", [], headers));
     const { reason, metadata } = call;
     expect([reason, metadata.field].filter((each) => each !== undefined).join(" ")).toBe(fault.said);
@@ -158,6 +117,8 @@ const BEFORE_STREAMS: ReadonlySet<Fault> = new Set(
     (each) => FAULTS[each]!,
   ),
 );
+
+const GRPC = { kind: "gRPC", path: "", type: "application/grpc" } as const;
 
 it("a call without a fault is told to go on, once", async () => {
   for (const door of Object.values(DOORS).filter(({ kind }) => kind === "one message")) {

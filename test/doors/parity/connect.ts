@@ -1,6 +1,6 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
-import { ConnectError, type Transport } from "@connectrpc/connect";
+import { ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { compressionGzip, createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.ts";
 import { HTTP_VERSION } from "../../transports/engine.ts";
@@ -13,13 +13,27 @@ const GZIPPED = {
   compressMinBytes: 0,
 };
 
+/** Says how long a message is, as browsers do and connect-node does not: one that is too large is told its size by it. */
+const announced: Interceptor = (next) => (request) => {
+  if (!request.stream) {
+    const { length } = toBinary(request.method.input, request.message);
+    request.header.set("content-length", `${length}`);
+  }
+  return next(request);
+};
+
 /** Connect and gRPC-Web over HTTP/1.1: the client of connect-node. */
 export const CONNECT: readonly ParityDoor[] = [
   door("Connect, JSON", (server) =>
     createConnectTransport({ ...server, httpVersion: HTTP_VERSION, useBinaryFormat: false }),
   ),
   door("Connect, binary", (server) =>
-    createConnectTransport({ ...server, httpVersion: HTTP_VERSION, useBinaryFormat: true }),
+    createConnectTransport({
+      ...server,
+      httpVersion: HTTP_VERSION,
+      useBinaryFormat: true,
+      interceptors: [announced],
+    }),
   ),
   door("Connect, JSON, GET for reads", (server) =>
     createConnectTransport({

@@ -1,5 +1,6 @@
 import Database from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
+import { isCorrupt } from "../rows/damage.ts";
 
 /** Open a connection that cannot write. */
 export function openReadOnly(path: string, pageCacheKib: number): Database.Database {
@@ -29,8 +30,7 @@ export function asOfOneMoment<Request, Result>(
     try {
       return transaction(request);
     } catch (error) {
-      const { code } = error as { code?: string };
-      if (error instanceof TallyError || !code?.startsWith("SQLITE_CORRUPT")) throw error;
+      if (error instanceof TallyError || !isCorrupt(error)) throw error;
       throw new TallyError("ROW_CORRUPT", "SQLite finds the file damaged", { cause: error });
     }
   };

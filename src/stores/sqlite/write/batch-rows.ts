@@ -53,8 +53,12 @@ export class BatchRows {
     return this.#lastId;
   }
 
-  /** What the rule must know of a batch that is judged as of now, by these policies. */
-  load(batch: Batch, now: number, policies: PolicySet): LoadedRows {
+  /**
+   * What the rule must know of a batch that is judged as of now, by these policies.
+   *
+   * @param unkept  the keys of request ids that no answer can be saved under
+   */
+  load(batch: Batch, now: number, policies: PolicySet, unkept: ReadonlySet<string> | undefined): LoadedRows {
     const touched = touchedBy(batch);
     const rows: (Row | undefined)[] = [];
     const counters: (Counter | undefined | typeof CORRUPT)[] = [];
@@ -66,7 +70,7 @@ export class BatchRows {
     const keys = requestKeys(batch, touched);
     const answered = new Map<string, Uint8Array | typeof CORRUPT>();
     for (const key of keysToFind(keys)) {
-      const record = this.#requestIds.find(key);
+      const record = unkept?.has(key) ? CORRUPT : this.#requestIds.find(key);
       if (record !== undefined) answered.set(key, record);
     }
     const fixed = new Map<number, Fixed>();

@@ -11,7 +11,7 @@ import { Metrics } from "../../../telemetry/metrics.ts";
 import { ZoneCalendar } from "../../shared/calendar.ts";
 import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
-import { Missed } from "../rows/counts.ts";
+import { isCorrupt } from "../rows/damage.ts";
 import { PoliciesInFile } from "../rows/policies.ts";
 import { type AcceptRequest, CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
@@ -125,8 +125,8 @@ export class WriteConnection {
   /**
    * See Store.commit.
    *
-   * When a constraint refuses what the rule let through, the batch is rolled back and written one by one: only the
-   * operations that it has something against are refused.
+   * When a constraint refuses what the rule let through, or damage is met, the batch is rolled back and written one by one:
+   * only the operations that it has something against are refused, and only the calls that meet the damage.
    *
    * @throws TallyError STORE_UNAVAILABLE: nothing was saved
    * @throws TallyError OUTCOME_UNKNOWN: COMMIT itself failed
@@ -139,7 +139,8 @@ export class WriteConnection {
     for (;;) {
       const tried = this.#attempt(batch, moment, context, oneByOne);
       if (tried === "refused") {
-        oneByOne = { vetoed: oneByOne?.vetoed ?? new Map(), deferred: oneByOne !== undefined };
+        const [vetoed, unkept] = [oneByOne?.vetoed ?? new Map(), oneByOne?.unkept ?? new Set<string>()];
+        oneByOne = { vetoed, unkept, deferred: oneByOne !== undefined };
       } else if (tried !== "rolled back") return tried;
     }
   }
@@ -147,7 +148,8 @@ export class WriteConnection {
   /**
    * Try to commit a batch; whole, or one by one.
    *
-   * @returns  "refused" when a constraint refuses it as it was tried: then one by one, then looking for what is deferred
+   * @returns  "refused" when a constraint refuses it as it was tried, or damage is met: then one by one, then looking for what
+   *           is deferred; "rolled back" when it is to be tried again in the same way, with what is refused by now
    */
   #attempt(
     batch: Batch,
@@ -160,7 +162,7 @@ export class WriteConnection {
     const laps = new Laps();
     try {
       this.#transaction.begin();
-      const loaded = this.#rows.load(batch, moment.now, context.policies);
+      const loaded = this.#rows.load(batch, moment.now, context.policies, oneByOne?.unkept);
       laps.ended("loadMs");
       const given = { decide: this.#decide, context, ...oneByOne! };
       const written = oneByOne && this.#oneByOne.write(this.#rows, batch, loaded, given);
@@ -178,7 +180,15 @@ export class WriteConnection {
         return outcomes;
       }
       const made = written === undefined ? this.#rows.write(save, loaded) : undefined;
-      this.#requestIds.save(save.answers, runMs);
+      if (oneByOne === undefined) this.#requestIds.save(save.answers, runMs);
+      else {
+        const unkept = this.#requestIds.saveApart(save.answers, runMs);
+        if (unkept.length > 0) {
+          for (const key of unkept) oneByOne.unkept.add(key);
+          this.#undo(logEnd, runMs);
+          return "rolled back";
+        }
+      }
       const ids =
         written === undefined
           ? idsOf(save, loaded, made!)
@@ -191,17 +201,17 @@ export class WriteConnection {
       if (save.held.length > 0) this.#maintenance.held(save, moment);
       this.#saveHead();
       laps.ended("saveMs");
+      if (made === undefined) this.#rows.lookAgain(); // It reads, which may fail: after COMMIT nothing may.
       this.#transaction.commit();
       laps.ended("syncMs");
-      if (made === undefined) this.#rows.lookAgain();
-      else this.#rows.remember(save, loaded, made);
+      if (made !== undefined) this.#rows.remember(save, loaded, made);
       this.#time.changed();
       this.#maintenance.committed();
       this.checkpoints.committed(moment.now);
       return outcomes;
     } catch (error) {
       this.#undo(logEnd, runMs);
-      const refused = objectionIn(error) !== undefined || (oneByOne === undefined && error instanceof Missed);
+      const refused = objectionIn(error) !== undefined || (oneByOne === undefined && isCorrupt(error));
       if (refused && oneByOne?.deferred !== true) return "refused";
       throw asTallyError(error);
     }

@@ -3,8 +3,9 @@ import type { Context, decideBatch } from "../../../core/batch.ts";
 import type { Batch } from "../../../core/columns.ts";
 import type { Refusal } from "../../../core/errors.ts";
 import { refusalOf } from "../../shared/bounds.ts";
-import { oneByOne, UNDO_GROUP } from "../../shared/one-by-one.ts";
+import { oneByOne, ROW_CORRUPT, UNDO_GROUP } from "../../shared/one-by-one.ts";
 import { Missed, MissedTiming } from "../rows/counts.ts";
+import { isCorrupt, unlessCorrupt } from "../rows/damage.ts";
 import type { Row } from "../rows/rows.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { LoadedRows } from "./loaded-rows.ts";
@@ -19,7 +20,7 @@ export type Written =
   /** A trigger has rolled the whole transaction back: what it did that for is among the vetoed, and it is begun anew. */
   | "rolled back";
 
-/** Writes batches that SQLite refuses as a whole. The caller owns the transaction. */
+/** Writes batches that SQLite refuses as a whole, or finds damaged where some of it goes. The caller owns the transaction. */
 export class OneByOne {
   readonly #db: Database;
   readonly #group: Savepoint;
@@ -41,7 +42,7 @@ export class OneByOne {
 
   /**
    * Write a batch's accepted operations one by one, each in a savepoint of its own: what a constraint or a trigger
-   * refuses is refused with its name, and the others are written.
+   * refuses is refused with its name, what meets damage with ROW_CORRUPT, and the others are written.
    *
    * @param given.vetoed    what was refused before; what is refused now is put in here
    * @param given.deferred  whether COMMIT has refused it before, for a foreign key that is looked at only then
@@ -92,21 +93,26 @@ export class OneByOne {
         this.#step.release();
         next = steps.next();
       } catch (error) {
-        if (error instanceof MissedTiming) throw error; // Found when it was read: damaged, whatever else is there.
-        const objection = objectionIn(error) ?? (error instanceof Missed ? SKIPPED : undefined);
-        if (objection === undefined) throw error;
+        let objection = objectionIn(error);
+        if (objection === undefined && !isCorrupt(error)) throw error;
         const lost = !this.#db.inTransaction;
         if (!lost) {
           this.#step.undo();
-          // The row that was not changed must be there, or it has rotted. Before its group is undone, which may have made it.
-          if (objection === SKIPPED && row !== undefined && this.#count.get({ id: row.id }) !== 1n)
-            throw error;
+          // Before its group is undone, which may have made the row.
+          if (this.#isSkipped(error, row)) objection = SKIPPED;
           if (step.inGroup) undoGroup();
         }
-        next = steps.next(refusalOf(objection, step));
+        next = steps.next(objection === undefined ? ROW_CORRUPT : refusalOf(objection, step));
         if (lost) return "rolled back";
       }
     }
+  }
+
+  /** Whether a row was not written because a trigger keeps it: one that should be there is, or it has rotted. */
+  #isSkipped(error: unknown, row: Row | undefined): boolean {
+    // A row of a timing was found when it was read: it has rotted, whatever else is there.
+    if (!(error instanceof Missed) || error instanceof MissedTiming) return false;
+    return row === undefined || unlessCorrupt(() => this.#count.get({ id: row.id })) === 1n;
   }
 }
 
@@ -150,16 +156,9 @@ export function objectionIn(error: unknown): string | undefined {
   const { code, message } = error as { code?: string; message: string };
   if (code === "SQLITE_CONSTRAINT_FOREIGNKEY") return "a foreign key";
   if (!code?.startsWith("SQLITE_CONSTRAINT") && code !== "SQLITE_MISMATCH") return undefined;
-  if (OUR_KEYS.test(message) || OUR_TYPES.test(message)) return undefined;
+  if (isCorrupt(error)) return undefined;
   return message.replace(/^CHECK constraint failed: /, "");
 }
-
-/** What was read to be written there, from an entry beside it, has rotted to another type. */
-const OUR_TYPES = /^cannot store \w+ value in \w+ column (?:counter_names|counter_labels|request_ids_\d+)\./;
-
-/** What has one of these twice has rotted. */
-const OUR_KEYS =
-  /^UNIQUE constraint failed: (?:(?:counters|counts|recent_counts|deleted_counters)\.id|counter_names\.name|counter_labels\.key|change_openings\.counter_id|request_id_generations\.id|change_log\.position|request_ids_\d+\.key)\b/;
 
 /** How a batch is written one by one. */
 export interface Careful {
@@ -167,4 +166,6 @@ export interface Careful {
   readonly vetoed: Map<number, Refusal>;
   /** Whether what is deferred until COMMIT is looked at after each operation. */
   readonly deferred: boolean;
+  /** The keys of request ids that damage leaves no place for: whether there was an answer under them, nobody can tell. */
+  readonly unkept: Set<string>;
 }

@@ -25,10 +25,16 @@ export function asOfOneMoment<Request, Result>(
   db: Database.Database,
   read: (request: Request) => Result,
 ): (request: Request) => Result {
-  const transaction = db.transaction(read);
+  const [begin, end] = [db.prepare("BEGIN"), db.prepare("ROLLBACK")];
   return (request) => {
     try {
-      return transaction(request);
+      begin.run();
+      try {
+        return read(request);
+      } finally {
+        // COMMIT would fail where anything was found damaged, and take what was sound with it.
+        if (db.inTransaction) end.run();
+      }
     } catch (error) {
       if (error instanceof TallyError || !isCorrupt(error)) throw error;
       throw new TallyError("ROW_CORRUPT", "SQLite finds the file damaged", { cause: error });

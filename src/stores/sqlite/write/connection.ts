@@ -15,6 +15,7 @@ import { isCorrupt } from "../rows/damage.ts";
 import { PoliciesInFile } from "../rows/policies.ts";
 import { type AcceptRequest, CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
+import { Careful } from "./careful.ts";
 import { CatalogueWrites } from "./catalogue.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -26,7 +27,7 @@ import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.
 import { RequestIds } from "./request-ids.ts";
 import { type Moment, RunningTime } from "./running-time.ts";
 import { asTallyError, type Transaction } from "./transaction.ts";
-import { type Careful, OneByOne, objectionIn } from "./violation.ts";
+import { OneByOne, objectionIn } from "./violation.ts";
 
 /** What of a store's options the connection keeps to. */
 export type WriteOptions = Pick<StoreOptions, "retention" | "cachedCountersMax"> & OpeningOptions;
@@ -135,12 +136,12 @@ export class WriteConnection {
     const policies = this.#policies.now;
     const { epoch } = this;
     const context = { now: moment.now, calendar: this.#calendar, policies, epoch, uidSeed };
-    let oneByOne: Careful | undefined;
+    let careful: Careful | undefined;
     for (;;) {
-      const tried = this.#attempt(batch, moment, context, oneByOne);
+      const tried = this.#attempt(batch, moment, context, careful);
       if (tried === "refused") {
-        const [vetoed, unkept] = [oneByOne?.vetoed ?? new Map(), oneByOne?.unkept ?? new Set<string>()];
-        oneByOne = { vetoed, unkept, deferred: oneByOne !== undefined };
+        if (careful === undefined) careful = new Careful();
+        else careful.deferred = true;
       } else if (tried !== "rolled back") return tried;
     }
   }
@@ -155,17 +156,19 @@ export class WriteConnection {
     batch: Batch,
     moment: Moment,
     context: Context & { readonly policies: PolicySet },
-    oneByOne: Careful | undefined,
+    careful: Careful | undefined,
   ): Outcomes | "refused" | "rolled back" {
     const runMs = this.#time.at(moment);
     const logEnd = this.#log.end;
     const laps = new Laps();
     try {
       this.#transaction.begin();
-      const loaded = this.#rows.load(batch, moment.now, context.policies, oneByOne?.unkept);
+      const loaded = this.#rows.load(batch, moment.now, context.policies, careful?.unkept);
+      if (loaded.metDamage) this.#transaction.renew();
       laps.ended("loadMs");
-      const given = { decide: this.#decide, context, ...oneByOne! };
-      const written = oneByOne && this.#oneByOne.write(this.#rows, batch, loaded, given);
+      const written =
+        careful &&
+        this.#oneByOne.write(this.#rows, batch, loaded, { decide: this.#decide, context, careful });
       if (written === "rolled back") {
         this.#undo(logEnd, runMs);
         return written;
@@ -180,11 +183,11 @@ export class WriteConnection {
         return outcomes;
       }
       const made = written === undefined ? this.#rows.write(save, loaded) : undefined;
-      if (oneByOne === undefined) this.#requestIds.save(save.answers, runMs);
+      if (careful === undefined) this.#requestIds.save(save.answers, runMs);
       else {
         const unkept = this.#requestIds.saveApart(save.answers, runMs);
-        if (unkept.length > 0) {
-          for (const key of unkept) oneByOne.unkept.add(key);
+        if (unkept !== undefined) {
+          careful.metByAnswer(batch, loaded.facts.keys.indexOf(unkept), unkept);
           this.#undo(logEnd, runMs);
           return "rolled back";
         }
@@ -201,18 +204,18 @@ export class WriteConnection {
       if (save.held.length > 0) this.#maintenance.held(save, moment);
       this.#saveHead();
       laps.ended("saveMs");
-      if (made === undefined) this.#rows.lookAgain(); // It reads, which may fail: after COMMIT nothing may.
       this.#transaction.commit();
       laps.ended("syncMs");
-      if (made !== undefined) this.#rows.remember(save, loaded, made);
+      if (made === undefined) this.#rows.lookAgain();
+      else this.#rows.remember(save, loaded, made);
       this.#time.changed();
       this.#maintenance.committed();
       this.checkpoints.committed(moment.now);
       return outcomes;
     } catch (error) {
       this.#undo(logEnd, runMs);
-      const refused = objectionIn(error) !== undefined || (oneByOne === undefined && isCorrupt(error));
-      if (refused && oneByOne?.deferred !== true) return "refused";
+      const refused = objectionIn(error) !== undefined || (careful === undefined && isCorrupt(error));
+      if (refused && careful?.deferred !== true) return "refused";
       throw asTallyError(error);
     }
   }

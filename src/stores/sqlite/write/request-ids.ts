@@ -72,18 +72,17 @@ export class RequestIds {
   }
 
   /**
-   * The same, one by one, where SQLite finds damaged where some of them go.
+   * The same, one by one in their order, where SQLite finds damaged where one of them goes.
    *
-   * @returns  the keys of those; unless it is none, the transaction is to be rolled back
+   * @returns  the key of the first that cannot be saved; then the transaction is to be rolled back, for SQLite writes nothing
+   *           more in it
    */
-  saveApart(answers: ReadonlyMap<string, Uint8Array>, runMs: number): string[] {
+  saveApart(answers: ReadonlyMap<string, Uint8Array>, runMs: number): string | undefined {
     this.save(new Map(), runMs);
-    const save = this.#db.transaction((key: string, record: Uint8Array) =>
-      this.#live.at(-1)!.save([[key, record]]),
-    );
-    return [...answers].flatMap(([key, record]) =>
-      unlessCorrupt(() => save(key, record)) === CORRUPT ? key : [],
-    );
+    for (const answer of answers) {
+      if (unlessCorrupt(() => this.#live.at(-1)!.save([answer])) === CORRUPT) return answer[0];
+    }
+    return undefined;
   }
 
   /** Forget what was saved in a transaction that was rolled back. */

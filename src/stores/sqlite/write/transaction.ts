@@ -46,12 +46,22 @@ export class Transaction {
       const { code } = cause as { code?: string };
       if (code === "SQLITE_FULL") throw cause;
       if (code?.startsWith("SQLITE_CONSTRAINT")) throw cause; // What was deferred until then: nothing was written.
+      if (code === "SQLITE_CORRUPT") throw cause; // It was read before: see `renew`. SQLite has rolled back.
       throw this.#whereabouts.lost(
         new TallyError("OUTCOME_UNKNOWN", "the commit failed, and may or may not be on disk", { cause }),
       );
     }
     this.#whereabouts.afterWriting();
     this.#binding.committed();
+  }
+
+  /**
+   * After a read that met damage: in that transaction SQLite writes nothing any more, and refuses to commit. What was read
+   * stays true, for nobody else writes; `begin` looks whether somebody did.
+   */
+  renew(): void {
+    this.rollback();
+    this.begin();
   }
 
   /** Also after an error: some of them have rolled back already. */

@@ -1,13 +1,13 @@
 import type { Database, Statement } from "better-sqlite3";
 import type { Context, decideBatch } from "../../../core/batch.ts";
 import type { Batch } from "../../../core/columns.ts";
-import type { Refusal } from "../../../core/errors.ts";
 import { refusalOf } from "../../shared/bounds.ts";
 import { oneByOne, ROW_CORRUPT, UNDO_GROUP } from "../../shared/one-by-one.ts";
 import { Missed, MissedTiming } from "../rows/counts.ts";
 import { isCorrupt, unlessCorrupt } from "../rows/damage.ts";
 import type { Row } from "../rows/rows.ts";
 import type { BatchRows } from "./batch-rows.ts";
+import type { Careful } from "./careful.ts";
 import type { LoadedRows } from "./loaded-rows.ts";
 
 /** What comes of a batch that was written one by one. */
@@ -17,7 +17,10 @@ export type Written =
       /** By uid, the row ids of the counters that were made. */
       readonly made: ReadonlyMap<string, bigint>;
     }
-  /** A trigger has rolled the whole transaction back: what it did that for is among the vetoed, and it is begun anew. */
+  /**
+   * A trigger has rolled the whole transaction back, or it met damage and is to be rolled back: for which operation that was
+   * is among the vetoed, and it is begun anew.
+   */
   | "rolled back";
 
 /** Writes batches that SQLite refuses as a whole, or finds damaged where some of it goes. The caller owns the transaction. */
@@ -44,8 +47,7 @@ export class OneByOne {
    * Write a batch's accepted operations one by one, each in a savepoint of its own: what a constraint or a trigger
    * refuses is refused with its name, what meets damage with ROW_CORRUPT, and the others are written.
    *
-   * @param given.vetoed    what was refused before; what is refused now is put in here
-   * @param given.deferred  whether COMMIT has refused it before, for a foreign key that is looked at only then
+   * @param given.careful  what was refused before; what is refused now is put in here
    */
   write(
     rows: BatchRows,
@@ -54,8 +56,7 @@ export class OneByOne {
     given: {
       readonly decide: typeof decideBatch;
       readonly context: Omit<Context, "vetoed">;
-      readonly vetoed: Map<number, Refusal>;
-      readonly deferred: boolean;
+      readonly careful: Careful;
     },
   ): Written {
     const { facts } = loaded;
@@ -68,7 +69,7 @@ export class OneByOne {
       standing.splice(0, standing.length, ...before!);
       before = undefined;
     };
-    const steps = oneByOne(given.decide, batch, facts, given.context, given.vetoed);
+    const steps = oneByOne(given.decide, batch, facts, given.context, given.careful.vetoed);
     for (let next = steps.next(); ; ) {
       if (next.done) return { decided: next.value, made };
       const step = next.value;
@@ -89,20 +90,22 @@ export class OneByOne {
         const written = rows.writeStep(step, facts.names[index]!, row);
         standing[index] = written;
         if (row === undefined || step.expired) made.set(written!.counter.uid, written!.id);
-        if (given.deferred && this.#orphan.get() !== undefined) throw new Deferred();
+        if (given.careful.deferred && this.#orphan.get() !== undefined) throw new Deferred();
         this.#step.release();
         next = steps.next();
       } catch (error) {
         let objection = objectionIn(error);
         if (objection === undefined && !isCorrupt(error)) throw error;
-        const lost = !this.#db.inTransaction;
+        let lost = !this.#db.inTransaction;
         if (!lost) {
           this.#step.undo();
           // Before its group is undone, which may have made the row.
           if (this.#isSkipped(error, row)) objection = SKIPPED;
-          if (step.inGroup) undoGroup();
+          lost = objection === undefined; // After damage SQLite writes nothing more in a transaction.
+          if (!lost && step.inGroup) undoGroup();
         }
         next = steps.next(objection === undefined ? ROW_CORRUPT : refusalOf(objection, step));
+        if (objection === undefined) given.careful.metByLast(batch);
         if (lost) return "rolled back";
       }
     }
@@ -158,14 +161,4 @@ export function objectionIn(error: unknown): string | undefined {
   if (!code?.startsWith("SQLITE_CONSTRAINT") && code !== "SQLITE_MISMATCH") return undefined;
   if (isCorrupt(error)) return undefined;
   return message.replace(/^CHECK constraint failed: /, "");
-}
-
-/** How a batch is written one by one. */
-export interface Careful {
-  /** What was refused by the database until now, by operation. */
-  readonly vetoed: Map<number, Refusal>;
-  /** Whether what is deferred until COMMIT is looked at after each operation. */
-  readonly deferred: boolean;
-  /** The keys of request ids that damage leaves no place for: whether there was an answer under them, nobody can tell. */
-  readonly unkept: Set<string>;
 }

@@ -1,0 +1,214 @@
+/** Pages that SQLite itself finds damaged, when it reads or when it writes: they cost the calls that need them, and no others. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { v7 } from "uuid";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { CORRUPT } from "../../src/core/counter.ts";
+import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
+import { openStore } from "../../src/stores/open.ts";
+import {
+  type Asked,
+  apply,
+  batch,
+  commit,
+  create,
+  increment,
+  remove,
+  single,
+  update,
+} from "../support/calls.ts";
+import { HandClock } from "../support/clock.ts";
+import { folderInMemory } from "../support/folder.ts";
+
+const COUNTERS = 700;
+const nameOf = (i: number) => `shop:item.${String(i).padStart(4, "0")}`;
+const idOf = (i: number) => `id-${String(i).padStart(4, "0")}`;
+const all = Array.from({ length: COUNTERS }, (_, i) => i);
+
+/** A stopped file, in which counter i has the value i + 1000, counted under an id. */
+let sound: Buffer;
+let pagesOf: (table: string) => { page: number; type: "internal" | "leaf" }[];
+let dir: string;
+let clock: HandClock;
+let store: Store | undefined;
+let warnings: string[];
+
+async function opened(): Promise<Store> {
+  const options = { clock, newUid: () => v7(), cachedCountersMax: 100, retention: DEFAULT_RETENTION };
+  warnings = [];
+  store = await openStore(`sqlite:${join(dir, "tally.db")}`, {
+    ...options,
+    warn: (message) => warnings.push(message),
+  });
+  return store;
+}
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(folderInMemory(), "tally-damaged-pages-"));
+  clock = new HandClock();
+  const store = await opened();
+  const settings = (i: number) => ({
+    labels: { team: `t${i % 5}` },
+    ...(i % 2 === 0 && { idleTtlMs: 3_600_000n }),
+  });
+  await commit(store, ...all.map((i) => single(create(nameOf(i), { value: BigInt(i), ...settings(i) }))));
+  await commit(store, ...all.map((i) => single(increment(nameOf(i), 1000n), { id: idOf(i) })));
+  await store.close();
+  sound = readFileSync(join(dir, "tally.db"));
+  const db = new Database(join(dir, "tally.db"), { readonly: true });
+  const rows = db.prepare("SELECT name, pageno AS page, pagetype AS type FROM dbstat").all() as {
+    name: string;
+    page: number;
+    type: "internal" | "leaf";
+  }[];
+  db.close();
+  pagesOf = (table) => rows.filter(({ name }) => name === table);
+  return () => rmSync(dir, { recursive: true, force: true });
+});
+afterEach(async () => {
+  await store?.close().catch(() => {}); // What is damaged may be what closing writes.
+  store = undefined;
+});
+
+/** The page in the middle of those of a kind has one bit of it flipped. */
+async function openedWithFlip(table: string, where: "a pointer" | "its free space"): Promise<Store> {
+  const pages = pagesOf(table).filter(({ type }) => (type === "internal") === (where === "a pointer"));
+  const { page } = pages[pages.length >> 1]!;
+  const bytes = Buffer.from(sound);
+  const start = (page - 1) * 4096;
+  // Of a page above others: which page is left of its cell in the middle. Of one below: where its free space begins.
+  const cells = bytes.readUInt16BE(start + 3);
+  const at = where === "a pointer" ? start + bytes.readUInt16BE(start + 12 + 2 * (cells >> 1)) : start + 1;
+  bytes[at]! ^= 0x10;
+  for (const each of ["", "-wal", "-shm"]) rmSync(join(dir, `tally.db${each}`), { force: true });
+  writeFileSync(join(dir, "tally.db"), bytes);
+  return opened();
+}
+
+/** What each call was answered: the value, or the refusal. Those that were told to come again have done so. */
+async function answered(store: Store, asked: readonly Asked[]) {
+  const told = asked.map(
+    (): { code?: string | undefined; replayed: boolean; value?: bigint | undefined } => ({
+      code: AGAIN,
+      replayed: false,
+    }),
+  );
+  for (let left = told.length; left > 0; ) {
+    const again = [...told.keys()].filter((k) => told[k]!.code === AGAIN);
+    const answers = await commit(store, ...again.map((k) => asked[k]!));
+    for (const [i, { refused, replayed, results }] of answers.entries()) {
+      const result = refused ?? results.find((each) => "code" in each) ?? results[0]!;
+      told[again[i]!] =
+        "code" in result ? { code: result.code, replayed } : { value: result.value, replayed };
+    }
+    const still = told.filter(({ code }) => code === AGAIN).length;
+    expect(still, "those that are told to come again get fewer").toBeLessThan(left);
+    left = still;
+  }
+  return told;
+}
+
+const AGAIN = "STORE_UNAVAILABLE";
+
+const kinds = [
+  ...(["counts", "counters", "counter_names", "counter_labels", "request_ids_0", "timings"] as const).flatMap(
+    (table) => [[table, "a pointer"] as const, [table, "its free space"] as const],
+  ),
+  ["due_counters", "its free space"] as const,
+];
+
+describe("a page that SQLite finds damaged costs only the calls that need it", () => {
+  it.each(kinds)("%s, in %s", async (table, where) => {
+    const store = await openedWithFlip(table, where);
+    const expected = new Map<string, bigint | undefined>(all.map((i) => [nameOf(i), BigInt(i + 1000)]));
+    const refusals = new Map<string, number>();
+    const judge = (kind: string, names: readonly string[], answers: Awaited<ReturnType<typeof answered>>) => {
+      for (const [k, { code, replayed, value }] of answers.entries()) {
+        const name = names[k]!;
+        if (code !== undefined) {
+          expect(code, `${kind} of ${name}`).toBe("ROW_CORRUPT");
+          refusals.set(kind, (refusals.get(kind) ?? 0) + 1);
+        } else if (kind === "delete") expected.set(name, undefined);
+        else if (replayed) expect(value).toBe(expected.get(name));
+        else expected.set(name, value);
+      }
+    };
+    const names = all.map(nameOf);
+
+    // What was answered before is answered again, and never applied.
+    const retries = await answered(
+      store,
+      all.map((i) => single(increment(nameOf(i), 1000n), { id: idOf(i) })),
+    );
+    judge("retry", names, retries);
+    expect(retries.every(({ code, replayed }) => code !== undefined || replayed)).toBe(true);
+
+    // New ids stand beside the old ones, all over the table.
+    const counting = all.map((i) => single(increment(nameOf(i)), { id: `${idOf(i)}+` }));
+    const counted = await answered(store, counting);
+    judge("count", names, counted);
+    for (const [i, { value }] of counted.entries())
+      if (value !== undefined) expect(value).toBe(BigInt(i + 1001));
+    const again = await answered(store, counting);
+    expect(again.map(({ code, value }) => code ?? value)).toEqual(
+      counted.map(({ code, value }) => code ?? value),
+    );
+    expect(again.every(({ code, replayed }) => code !== undefined || replayed)).toBe(true);
+
+    // New counters, and others with other labels.
+    const made = all.filter((i) => i % 3 === 0).map((i) => `${nameOf(i)}+`);
+    judge(
+      "make",
+      made,
+      await answered(
+        store,
+        made.map((name) => single(create(name, { labels: { team: "t2" } }))),
+      ),
+    );
+    const some = all.filter((i) => i % 3 === 1).map(nameOf);
+    const relabel = some.map((name) => batch([update(name, { labels: { team: "t9" } })]));
+    const relabelled = await answered(store, relabel);
+    for (const { code } of relabelled) expect([undefined, "ROW_CORRUPT"]).toContain(code);
+
+    // All or nothing: with a damaged counter nothing, beside which others count.
+    const pairs = all.slice(0, 200).map((i) => [nameOf(i), nameOf(COUNTERS - 1 - i)] as const);
+    const grouped = await answered(
+      store,
+      pairs.map(([one, other]) =>
+        batch([increment(one), increment(other)], { allOrNothing: true, id: `g ${one}` }),
+      ),
+    );
+    for (const [k, { code }] of grouped.entries()) {
+      if (code !== undefined) expect(code).toBe("ROW_CORRUPT");
+      else for (const name of pairs[k]!) expected.set(name, expected.get(name)! + 1n);
+    }
+
+    const gone = all.filter((i) => i % 7 === 0).map(nameOf);
+    judge(
+      "delete",
+      gone,
+      await answered(
+        store,
+        gone.map((name) => single(remove(name))),
+      ),
+    );
+
+    // Some were refused, and far from all; and upkeep goes on beside it.
+    clock.advance(2_000);
+    await store.maintain();
+    const refused = [...refusals.values()].reduce((a, b) => a + b, 0);
+    expect(refused).toBeGreaterThan(0);
+    expect(refused).toBeLessThan(COUNTERS);
+    console.log(table, where, refusals);
+    expect(await apply(store, increment("elsewhere"))).toMatchObject({ value: 1n });
+
+    // What was answered is what is there, also after a start.
+    await store.close();
+    const found = await (await opened()).get([...expected.keys()]);
+    for (const [k, [name, value]] of [...expected].entries()) {
+      const counter = found[k];
+      if (counter !== CORRUPT) expect(counter?.value, name).toBe(value);
+    }
+  });
+});

@@ -43,4 +43,4 @@ export class Careful {
 const AGAIN: Refusal = { code: "STORE_UNAVAILABLE" };
 
 /** So many attempts, of some milliseconds for a hundred calls. */
-const MET_MAX = 32;
+const MET_MAX = 8;

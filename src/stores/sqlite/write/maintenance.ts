@@ -4,6 +4,7 @@ import { isSettled } from "../../../core/settling.ts";
 import type { Calendar } from "../../../core/window.ts";
 import { ClockDoubt } from "../../shared/clock-doubt.ts";
 import { ForgottenEarly } from "../../shared/forgotten-early.ts";
+import { Missed } from "../rows/counts.ts";
 import { isCorrupt } from "../rows/damage.ts";
 import type { PoliciesInFile } from "../rows/policies.ts";
 import type { BatchRows } from "./batch-rows.ts";
@@ -221,8 +222,10 @@ export class Maintenance {
       return { counters: loaded.facts.counters, save };
     } catch (error) {
       this.#parts.undo(logEnd, time.at(moment));
-      if (isCorrupt(error)) this.#tending.met("counters that are due, or that follow a policy");
-      else if (objectionIn(error) === undefined) throw asTallyError(error);
+      if (objectionIn(error) === undefined && !isCorrupt(error)) throw asTallyError(error);
+      // A row that is missed may be one that a trigger keeps: who counts on it is told.
+      if (isCorrupt(error) && !(error instanceof Missed))
+        this.#tending.met("counters that are due, or that follow a policy");
       return undefined;
     }
   }

@@ -107,7 +107,8 @@ export function* oneByOne(
   return decide(batch, facts, { ...context, vetoed });
 }
 
-const ROW_CORRUPT: Refusal = { code: "ROW_CORRUPT" };
+/** Of what meets damage in the database. */
+export const ROW_CORRUPT: Refusal = { code: "ROW_CORRUPT" };
 
 /** Whether a take is a question: whatever it is answered, it leaves nothing to write. */
 function asksOnly({ verb, amount }: Op): boolean {

@@ -1,5 +1,6 @@
 import Database from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
+import { isCorrupt } from "../rows/damage.ts";
 
 /** Open a connection that cannot write. */
 export function openReadOnly(path: string, pageCacheKib: number): Database.Database {
@@ -24,13 +25,18 @@ export function asOfOneMoment<Request, Result>(
   db: Database.Database,
   read: (request: Request) => Result,
 ): (request: Request) => Result {
-  const transaction = db.transaction(read);
+  const [begin, end] = [db.prepare("BEGIN"), db.prepare("ROLLBACK")];
   return (request) => {
     try {
-      return transaction(request);
+      begin.run();
+      try {
+        return read(request);
+      } finally {
+        // COMMIT would fail where anything was found damaged, and take what was sound with it.
+        if (db.inTransaction) end.run();
+      }
     } catch (error) {
-      const { code } = error as { code?: string };
-      if (error instanceof TallyError || !code?.startsWith("SQLITE_CORRUPT")) throw error;
+      if (error instanceof TallyError || !isCorrupt(error)) throw error;
       throw new TallyError("ROW_CORRUPT", "SQLite finds the file damaged", { cause: error });
     }
   };

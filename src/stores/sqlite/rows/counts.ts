@@ -1,4 +1,6 @@
 import type { Database, Statement } from "better-sqlite3";
+import { CORRUPT } from "../../../core/counter.ts";
+import { isCorrupt, unlessCorrupt } from "./damage.ts";
 
 /** A row of `counts` or `recent_counts`: what counting changes, the bounds it is checked by, the checksum. */
 export interface StoredCount {
@@ -113,7 +115,11 @@ export class Counts {
     return this.#folded !== undefined || this.#recent > this.#recentMax;
   }
 
-  /** Take a slice of `recent_counts` back into `counts`. */
+  /**
+   * Take a slice of `recent_counts` back into `counts`.
+   *
+   * @throws SQLITE_CORRUPT  where it is damaged: the next time it goes on behind it
+   */
   fold(): void {
     const from = this.#folded ?? 0n;
     const to = this.#edge.get(from);
@@ -121,7 +127,12 @@ export class Counts {
       this.#folded = undefined;
       return;
     }
-    this.#foldSlice(from, to, EVER_MS);
+    try {
+      this.#foldSlice(from, to, EVER_MS);
+    } catch (error) {
+      if (isCorrupt(error)) this.#folded = to;
+      throw error;
+    }
     this.#folded = to;
   }
 
@@ -149,9 +160,13 @@ export class Counts {
     return changes;
   }
 
-  /** Look again how many are recent, after a transaction was rolled back. */
+  /**
+   * Look again how many are recent, after a transaction was rolled back. Where they cannot be counted, because some are
+   * damaged, it stays what it was: folds go by it, and nothing else.
+   */
   reload(): void {
-    this.#recent = Number(this.#size.get());
+    const size = unlessCorrupt(() => this.#size.get());
+    if (size !== CORRUPT) this.#recent = Number(size);
   }
 }
 

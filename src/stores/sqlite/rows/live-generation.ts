@@ -3,6 +3,7 @@ import { CORRUPT } from "../../../core/batch.ts";
 import type { Generation } from "../../../core/request-ids.ts";
 import { fits } from "../../shared/checksum.ts";
 import { unusable } from "../../shared/unusable.ts";
+import { unlessCorrupt } from "./damage.ts";
 import {
   GENERATION_COLUMNS,
   type GenerationRow,
@@ -24,7 +25,7 @@ export class LiveGeneration implements Generation {
   bytes: number;
   /**
    * Its last key, "" while there is none: an id beyond it is new, and costs no search. Undefined when the row that is
-   * found last does not say that none follows.
+   * found last does not say that none follows, or none can be found.
    */
   #last: string | undefined;
   /** Where keys were looked for and not found, until something is saved: mostly just that. */
@@ -48,18 +49,23 @@ export class LiveGeneration implements Generation {
       FROM ${table} WHERE key <= $key ORDER BY key DESC LIMIT 1`);
     this.#insert = db.prepare(`INSERT INTO ${table} (key, checksum, record, next) VALUES (?, ?, ?, ?)`);
     this.#relink = db.prepare(`UPDATE ${table} SET next = ? WHERE key = ?`);
-    const last = db
-      .prepare<[], Around>(`SELECT key AS below, next, NULL AS above FROM ${table} ORDER BY key DESC LIMIT 1`)
-      .get();
-    this.#last = last !== undefined && this.#areNeighbours(last) ? last.below : undefined;
+    const find = db.prepare<[], Around>(
+      `SELECT key AS below, next, NULL AS above FROM ${table} ORDER BY key DESC LIMIT 1`,
+    );
+    const last = unlessCorrupt(() => find.get());
+    this.#last = last !== undefined && last !== CORRUPT && this.#areNeighbours(last) ? last.below : undefined;
   }
 
   get isEmpty(): boolean {
     return this.#last === "";
   }
 
+  /** CORRUPT where its record is damaged, or may be there and cannot be found. */
   find(key: string): Uint8Array | undefined | typeof CORRUPT {
-    if (this.#isBeyond(key)) return undefined;
+    return this.#isBeyond(key) ? undefined : unlessCorrupt(() => this.#search(key));
+  }
+
+  #search(key: string): Uint8Array | undefined | typeof CORRUPT {
     const around = this.#around.get({ key });
     if (around === undefined) return CORRUPT;
     if (around.below === key) {
@@ -80,7 +86,11 @@ export class LiveGeneration implements Generation {
     return fits(() => idLink(this.id, below, above ?? ""), next);
   }
 
-  /** Save answers under keys that it does not have. Inside the caller's transaction. */
+  /**
+   * Save answers under keys that it does not have. Inside the caller's transaction.
+   *
+   * @throws SQLITE_CORRUPT where one cannot be put between its neighbours; then the whole is to be rolled back, and read anew
+   */
   save(answers: Iterable<readonly [key: string, record: Uint8Array]>): void {
     const sorted = [...answers].sort(([a], [b]) => (a < b ? -1 : 1));
     for (let first = 0, end: number; first < sorted.length; first = end) {

@@ -1,5 +1,6 @@
 import type { Database, Statement } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
+import { unlessCorrupt } from "./damage.ts";
 import { isTimedChecksum } from "./guard.ts";
 import { MissingNames } from "./linked-entries.ts";
 import { type RawRow, ROW, stillOf } from "./rows.ts";
@@ -25,42 +26,31 @@ export class RowReader {
   }
 
   find(name: string): RawRow | undefined | typeof CORRUPT {
-    try {
+    return unlessCorrupt(() => {
       const raw = this.#byName.get(name);
       if (raw !== undefined) return this.#sound(raw, name);
       return this.#missing.lacks(name) ? undefined : CORRUPT;
-    } catch (error) {
-      return corruptOrThrow(error);
-    }
+    });
   }
 
   /** The counter that an index says has this name. */
   follow(id: bigint, name: string): RawRow | typeof CORRUPT {
-    try {
+    return unlessCorrupt(() => {
       const raw = this.#byId.get(id);
       return raw === undefined ? CORRUPT : this.#sound(raw, name);
-    } catch (error) {
-      return corruptOrThrow(error);
-    }
+    });
   }
 
   /** The counter that has this id. That there is none is for the caller to prove. */
   at(id: bigint): RawRow | undefined | typeof CORRUPT {
-    try {
+    return unlessCorrupt(() => {
       const raw = this.#byId.get(id);
       return raw && this.#sound(raw, raw.name);
-    } catch (error) {
-      return corruptOrThrow(error);
-    }
+    });
   }
 
   #sound(found: RawRow, name: string): RawRow | typeof CORRUPT {
     const raw = isTimedChecksum(found.checksum) ? this.#timings.joined(found) : found;
     return raw.name !== name || stillOf(raw) === undefined ? CORRUPT : raw;
   }
-}
-
-function corruptOrThrow(error: unknown): typeof CORRUPT {
-  if ((error as { code?: string }).code?.startsWith("SQLITE_CORRUPT")) return CORRUPT;
-  throw error;
 }

@@ -3,6 +3,7 @@ import { blankCounter, type Fixed, type Timing } from "../../../core/counter.ts"
 import { type Details, putCountingSettings } from "../../../core/settings.ts";
 import { carryOf } from "./carry.ts";
 import { Counts, Missed, MissedTiming, Place } from "./counts.ts";
+import { unlessCorrupt } from "./damage.ts";
 import { LabelWriter } from "./labels.ts";
 import { EntryWriter, linkOf } from "./linked-entries.ts";
 import {
@@ -77,10 +78,13 @@ export class RowWriter {
     this.#labels.clear();
   }
 
-  /** Whether what leads to a counter is there, to be taken away with it. */
+  /** Whether what leads to a counter is there and sound, to be taken away with it. */
   isFound(name: string, labels: Details["labels"]): boolean {
-    const entry = this.#names.at({ key: "", value: "", name });
-    return entry !== undefined && linkOf(entry) !== undefined && this.#labels.has(name, labels);
+    const found = unlessCorrupt(() => {
+      const entry = this.#names.at({ key: "", value: "", name });
+      return entry !== undefined && linkOf(entry) !== undefined && this.#labels.has(name, labels);
+    });
+    return found === true;
   }
 
   /**

@@ -27,8 +27,3 @@ export class Findings {
 
 /** So many people read; beyond that, it is a file to be restored. */
 const LISTED_MAX = 1_000;
-
-/** Whether SQLite finds what it reads damaged: then what it was asked for is not there. */
-export function isCorrupt(error: unknown): boolean {
-  return (error as { code?: string }).code?.startsWith("SQLITE_CORRUPT") ?? false;
-}

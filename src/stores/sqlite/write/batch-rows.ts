@@ -7,6 +7,7 @@ import type { PolicySet } from "../../../core/policies.ts";
 import { Metrics } from "../../../telemetry/metrics.ts";
 import type { Write } from "../../shared/one-by-one.ts";
 import { unusable } from "../../shared/unusable.ts";
+import { unlessCorrupt } from "../rows/damage.ts";
 import { RowReader } from "../rows/row-reader.ts";
 import { RowWriter } from "../rows/row-writer.ts";
 import { type Row, toFullCounter, toRow } from "../rows/rows.ts";
@@ -53,8 +54,19 @@ export class BatchRows {
     return this.#lastId;
   }
 
-  /** What the rule must know of a batch that is judged as of now, by these policies. */
-  load(batch: Batch, now: number, policies: PolicySet): LoadedRows {
+  /**
+   * What the rule must know of a batch that is judged as of now, by these policies.
+   *
+   * @param unkept  the keys of request ids that no answer can be saved under
+   * @returns       also whether damage was met: then the transaction is to be renewed before anything is written
+   */
+  load(
+    batch: Batch,
+    now: number,
+    policies: PolicySet,
+    unkept: ReadonlySet<string> | undefined,
+  ): LoadedRows & { readonly metDamage: boolean } {
+    let metDamage = false;
     const touched = touchedBy(batch);
     const rows: (Row | undefined)[] = [];
     const counters: (Counter | undefined | typeof CORRUPT)[] = [];
@@ -62,12 +74,14 @@ export class BatchRows {
       const row = this.#row(name);
       rows.push(row === CORRUPT ? undefined : row);
       counters.push(row === CORRUPT ? CORRUPT : row?.counter);
+      if (row === CORRUPT) metDamage = true;
     }
     const keys = requestKeys(batch, touched);
     const answered = new Map<string, Uint8Array | typeof CORRUPT>();
     for (const key of keysToFind(keys)) {
-      const record = this.#requestIds.find(key);
+      const record = unkept?.has(key) ? CORRUPT : this.#requestIds.find(key);
       if (record !== undefined) answered.set(key, record);
+      if (record === CORRUPT) metDamage = true;
     }
     const fixed = new Map<number, Fixed>();
     const more = counters.flatMap((counter, index) =>
@@ -80,11 +94,12 @@ export class BatchRows {
       else {
         rows[index] = undefined; // It was cached, and rotted since; or what leads to it has.
         counters[index] = CORRUPT;
+        metDamage = true;
       }
     }
     const { fullForMs } = this.#requestIds;
     const facts = { ...touched, ...keys, counters, fixed, answered, requestIdsFullForMs: fullForMs };
-    return { facts, rows };
+    return { facts, rows, metDamage };
   }
 
   #whole(name: string): FullCounter | undefined {
@@ -210,7 +225,8 @@ export class BatchRows {
   /** After COMMIT of what was written in steps, and after a rollback of it: nothing is remembered. */
   lookAgain(): void {
     this.forget();
-    this.#lastId = this.writes.lastId();
+    const lastId = unlessCorrupt(() => this.writes.lastId());
+    if (lastId !== CORRUPT) this.#lastId = lastId; // Else it is at least as great: none is given twice.
   }
 
   /** After COMMIT: what is remembered follows. */

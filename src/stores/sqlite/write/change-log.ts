@@ -15,6 +15,7 @@ import {
   openingChecksum,
   soundHead,
 } from "../rows/change-log-rows.ts";
+import { unlessCorrupt } from "../rows/damage.ts";
 import type { Head } from "../rows/head.ts";
 
 /**
@@ -202,12 +203,12 @@ export class ChangeLog {
 
   /** How much it has. */
   get kept(): Kept["changeLog"] {
-    const oldest = this.#timeAt.get(this.#first);
+    const oldest = unlessCorrupt(() => this.#timeAt.get(this.#first));
     return {
       bytes: Number(this.#bytesEnd - this.#bytesDropped),
       roomBytes: this.#bytesMax,
       commits: Number(this.#position - this.#first + 1n),
-      oldestMs: oldest === undefined ? undefined : Number(oldest),
+      oldestMs: typeof oldest === "bigint" ? Number(oldest) : undefined,
     };
   }
 

@@ -11,10 +11,11 @@ import { Metrics } from "../../../telemetry/metrics.ts";
 import { ZoneCalendar } from "../../shared/calendar.ts";
 import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
-import { Missed } from "../rows/counts.ts";
+import { isCorrupt } from "../rows/damage.ts";
 import { PoliciesInFile } from "../rows/policies.ts";
 import { type AcceptRequest, CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
+import { Careful } from "./careful.ts";
 import { CatalogueWrites } from "./catalogue.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -26,7 +27,7 @@ import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.
 import { RequestIds } from "./request-ids.ts";
 import { type Moment, RunningTime } from "./running-time.ts";
 import { asTallyError, type Transaction } from "./transaction.ts";
-import { type Careful, OneByOne, objectionIn } from "./violation.ts";
+import { OneByOne, objectionIn } from "./violation.ts";
 
 /** What of a store's options the connection keeps to. */
 export type WriteOptions = Pick<StoreOptions, "retention" | "cachedCountersMax"> & OpeningOptions;
@@ -125,8 +126,8 @@ export class WriteConnection {
   /**
    * See Store.commit.
    *
-   * When a constraint refuses what the rule let through, the batch is rolled back and written one by one: only the
-   * operations that it has something against are refused.
+   * When a constraint refuses what the rule let through, or damage is met, the batch is rolled back and written one by one:
+   * only the operations that it has something against are refused, and only the calls that meet the damage.
    *
    * @throws TallyError STORE_UNAVAILABLE: nothing was saved
    * @throws TallyError OUTCOME_UNKNOWN: COMMIT itself failed
@@ -135,11 +136,12 @@ export class WriteConnection {
     const policies = this.#policies.now;
     const { epoch } = this;
     const context = { now: moment.now, calendar: this.#calendar, policies, epoch, uidSeed };
-    let oneByOne: Careful | undefined;
+    let careful: Careful | undefined;
     for (;;) {
-      const tried = this.#attempt(batch, moment, context, oneByOne);
+      const tried = this.#attempt(batch, moment, context, careful);
       if (tried === "refused") {
-        oneByOne = { vetoed: oneByOne?.vetoed ?? new Map(), deferred: oneByOne !== undefined };
+        if (careful === undefined) careful = new Careful();
+        else careful.deferred = true;
       } else if (tried !== "rolled back") return tried;
     }
   }
@@ -147,23 +149,26 @@ export class WriteConnection {
   /**
    * Try to commit a batch; whole, or one by one.
    *
-   * @returns  "refused" when a constraint refuses it as it was tried: then one by one, then looking for what is deferred
+   * @returns  "refused" when a constraint refuses it as it was tried, or damage is met: then one by one, then looking for what
+   *           is deferred; "rolled back" when it is to be tried again in the same way, with what is refused by now
    */
   #attempt(
     batch: Batch,
     moment: Moment,
     context: Context & { readonly policies: PolicySet },
-    oneByOne: Careful | undefined,
+    careful: Careful | undefined,
   ): Outcomes | "refused" | "rolled back" {
     const runMs = this.#time.at(moment);
     const logEnd = this.#log.end;
     const laps = new Laps();
     try {
       this.#transaction.begin();
-      const loaded = this.#rows.load(batch, moment.now, context.policies);
+      const loaded = this.#rows.load(batch, moment.now, context.policies, careful?.unkept);
+      if (loaded.metDamage) this.#transaction.renew();
       laps.ended("loadMs");
-      const given = { decide: this.#decide, context, ...oneByOne! };
-      const written = oneByOne && this.#oneByOne.write(this.#rows, batch, loaded, given);
+      const written =
+        careful &&
+        this.#oneByOne.write(this.#rows, batch, loaded, { decide: this.#decide, context, careful });
       if (written === "rolled back") {
         this.#undo(logEnd, runMs);
         return written;
@@ -178,7 +183,15 @@ export class WriteConnection {
         return outcomes;
       }
       const made = written === undefined ? this.#rows.write(save, loaded) : undefined;
-      this.#requestIds.save(save.answers, runMs);
+      if (careful === undefined) this.#requestIds.save(save.answers, runMs);
+      else {
+        const unkept = this.#requestIds.saveApart(save.answers, runMs);
+        if (unkept !== undefined) {
+          careful.metByAnswer(batch, loaded.facts.keys.indexOf(unkept), unkept);
+          this.#undo(logEnd, runMs);
+          return "rolled back";
+        }
+      }
       const ids =
         written === undefined
           ? idsOf(save, loaded, made!)
@@ -201,8 +214,8 @@ export class WriteConnection {
       return outcomes;
     } catch (error) {
       this.#undo(logEnd, runMs);
-      const refused = objectionIn(error) !== undefined || (oneByOne === undefined && error instanceof Missed);
-      if (refused && oneByOne?.deferred !== true) return "refused";
+      const refused = objectionIn(error) !== undefined || (careful === undefined && isCorrupt(error));
+      if (refused && careful?.deferred !== true) return "refused";
       throw asTallyError(error);
     }
   }

@@ -5,6 +5,7 @@ import type { Calendar } from "../../../core/window.ts";
 import { ClockDoubt } from "../../shared/clock-doubt.ts";
 import { ForgottenEarly } from "../../shared/forgotten-early.ts";
 import { Missed } from "../rows/counts.ts";
+import { isCorrupt } from "../rows/damage.ts";
 import type { PoliciesInFile } from "../rows/policies.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
@@ -14,6 +15,7 @@ import type { OpenedFile } from "./opening.ts";
 import type { RequestIds } from "./request-ids.ts";
 import type { Moment, RunningTime } from "./running-time.ts";
 import { Sweeping } from "./sweeping.ts";
+import { type Chore, Tending } from "./tending.ts";
 import { Tidying } from "./tidying.ts";
 import { asTallyError } from "./transaction.ts";
 import { objectionIn } from "./violation.ts";
@@ -42,6 +44,7 @@ interface Parts {
 export class Maintenance {
   readonly #parts: Parts;
   readonly #forgottenEarly = new ForgottenEarly();
+  readonly #tending: Tending;
   readonly #tidying: Tidying;
   readonly #sweeping: Sweeping;
   readonly #clockDoubt: ClockDoubt;
@@ -51,6 +54,7 @@ export class Maintenance {
   /** @param moment  of the start */
   constructor(parts: Parts, { now, monotonic }: Moment) {
     this.#parts = parts;
+    this.#tending = new Tending((message) => void parts.warnings.push(message));
     this.#tidying = new Tidying(parts.file.db);
     this.#sweeping = new Sweeping(parts.file.db);
     this.#clockDoubt = new ClockDoubt((message) => void parts.warnings.push(message));
@@ -92,37 +96,78 @@ export class Maintenance {
     const early = requestIds.plan(runMs);
     this.#forgottenEarly.tell(early, warn);
     const logEnd = log.end;
+    /** Whether there is more to do at once, of those that were not passed over. */
+    let more = false;
+    const chores: Chore[] = [
+      {
+        of: "the request ids",
+        do: () => {
+          const forgot = requestIds.forget() > 0;
+          more ||= forgot;
+          return forgot;
+        },
+      },
+      {
+        of: "request ids that were forgotten",
+        do: () => {
+          const emptied = requestIds.empty();
+          more ||= emptied;
+          return emptied;
+        },
+      },
+      {
+        of: "the oldest part of the change log",
+        do: () => {
+          if (!log.tooLarge(history.holdsFrom)) return false;
+          log.drop(history.holdsFrom);
+          history.note();
+          more ||= log.tooLarge(history.holdsFrom);
+          return true;
+        },
+      },
+      {
+        of: "counts of busy counters",
+        do: () => {
+          const folds = counts.foldDue;
+          if (folds) counts.fold();
+          more ||= counts.foldDue;
+          return folds || counts.foldQuiet(moment.now);
+        },
+      },
+      {
+        of: "what is kept of time and request ids",
+        do: () => {
+          const due = time.persistDue(runMs);
+          if (due) this.#parts.persist(moment);
+          return due;
+        },
+      },
+    ];
     try {
-      file.transaction.begin();
-      const forgot = requestIds.forget() > 0;
-      const emptied = requestIds.empty();
-      const dropped = log.tooLarge(history.holdsFrom);
-      if (dropped) {
-        log.drop(history.holdsFrom);
-        history.note();
-      }
-      const folds = counts.foldDue;
-      if (folds) counts.fold();
-      const folded = folds || counts.foldQuiet(moment.now);
-      const due = time.persistDue(runMs);
-      if (due) this.#parts.persist(moment);
-      const wrote = forgot || emptied || dropped || folded || due;
-      if (wrote) {
-        this.#parts.saveHead();
-        file.transaction.commit();
-      } else file.transaction.rollback();
-      if (forgot) requestIds.plan(runMs);
-      return forgot || emptied || log.tooLarge(history.holdsFrom) || counts.foldDue;
+      this.#tending.do(chores, moment.monotonic, (work) => {
+        try {
+          more = false;
+          file.transaction.begin();
+          if (work()) {
+            this.#parts.saveHead();
+            file.transaction.commit();
+          } else file.transaction.rollback();
+        } catch (error) {
+          this.#parts.undo(logEnd, runMs);
+          throw error;
+        }
+      });
     } catch (error) {
-      this.#parts.undo(logEnd, runMs);
       throw asTallyError(error);
     }
+    requestIds.plan(runMs);
+    return more;
   }
 
   /** Write down what time has done to some counters. Returns whether there are more to look at. */
   #tidy(moment: Moment): boolean {
-    const due = read(() => this.#tidying.next(moment));
-    if (due.length === 0) return false;
+    const due = this.#read("what leads to counters that are due", () => this.#tidying.next(moment));
+    if (due === undefined || due.length === 0) return false;
     const written = this.#writeDown(moment, (rows) => rows.loadDue(due), true);
     return written === undefined ? this.#tidying.refused() : this.#tidying.done();
   }
@@ -131,7 +176,7 @@ export class Maintenance {
   #sweep(moment: Moment): boolean {
     const { monotonic } = moment;
     const policies = this.#parts.policies.now;
-    const names = read(() => this.#sweeping.next(policies, monotonic));
+    const names = this.#read("the names of counters", () => this.#sweeping.next(policies, monotonic));
     if (names === undefined) return false;
     const settled =
       names.length === 0 ? NOTHING : this.#writeDown(moment, (rows) => rows.loadNamed(names), false);
@@ -148,7 +193,7 @@ export class Maintenance {
    * Write down what time and policies have made of some counters.
    *
    * @param mends  whether loading may have written something
-   * @returns      what was written; undefined when the database is against it, and nothing was
+   * @returns      what was written; undefined when the database is against it, or damage is met, and nothing was
    */
   #writeDown(
     moment: Moment,
@@ -177,7 +222,21 @@ export class Maintenance {
       return { counters: loaded.facts.counters, save };
     } catch (error) {
       this.#parts.undo(logEnd, time.at(moment));
-      if (objectionIn(error) === undefined && !(error instanceof Missed)) throw asTallyError(error);
+      if (objectionIn(error) === undefined && !isCorrupt(error)) throw asTallyError(error);
+      // A row that is missed may be one that a trigger keeps: who counts on it is told.
+      if (isCorrupt(error) && !(error instanceof Missed))
+        this.#tending.met("counters that are due, or that follow a policy");
+      return undefined;
+    }
+  }
+
+  /** What is to be looked at next; undefined where it cannot be read for damage. */
+  #read<Found>(of: string, from: () => Found): Found | undefined {
+    try {
+      return from();
+    } catch (error) {
+      if (!isCorrupt(error)) throw asTallyError(error);
+      this.#tending.met(of);
       return undefined;
     }
   }
@@ -197,14 +256,6 @@ function isHeld({ counters, save }: Written, policies: PolicySet): boolean {
     if (typeof counter !== "object" || save.deleted.has(i)) return false;
     return !isSettled(save.fixed.get(i) ?? counter, save.names[i]!, policies);
   });
-}
-
-function read<Found>(from: () => Found): Found {
-  try {
-    return from();
-  } catch (error) {
-    throw asTallyError(error);
-  }
 }
 
 /** Tidying makes no counters. */

@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import type { CORRUPT } from "../../../core/batch.ts";
+import { CORRUPT } from "../../../core/batch.ts";
 import {
   type GenerationPlan,
   keptRequestIds,
@@ -8,6 +8,7 @@ import {
 } from "../../../core/request-ids.ts";
 import type { ExportHead, StoredRequestId } from "../../../service/store-copying.ts";
 import type { Kept } from "../../../telemetry/kept.ts";
+import { isCorrupt, unlessCorrupt } from "../rows/damage.ts";
 import { idLink } from "../rows/generation-rows.ts";
 import type { Head } from "../rows/head.ts";
 import { generationsIn, LiveGeneration, writeGeneration } from "../rows/live-generation.ts";
@@ -28,6 +29,8 @@ export class RequestIds {
   readonly #retention: RequestIdRetention;
   /** Oldest first; the last is open. */
   #live: LiveGeneration[];
+  /** Dead generations that cannot be emptied, because they are damaged. */
+  readonly #left = new Set<bigint>();
   #plan: GenerationPlan = { rotate: false, forget: [], early: false, fullForMs: undefined };
 
   constructor(db: Database, head: Head, retention: RequestIdRetention, runMs: number) {
@@ -66,6 +69,20 @@ export class RequestIds {
       this.#open(this.#live.at(-1)!.id + 1, runMs);
     }
     if (answers.size > 0) this.#live.at(-1)!.save(answers);
+  }
+
+  /**
+   * The same, one by one in their order, where SQLite finds damaged where one of them goes.
+   *
+   * @returns  the key of the first that cannot be saved; then the transaction is to be rolled back, for SQLite writes nothing
+   *           more in it
+   */
+  saveApart(answers: ReadonlyMap<string, Uint8Array>, runMs: number): string | undefined {
+    this.save(new Map(), runMs);
+    for (const answer of answers) {
+      if (unlessCorrupt(() => this.#live.at(-1)!.save([answer])) === CORRUPT) return answer[0];
+    }
+    return undefined;
   }
 
   /** Forget what was saved in a transaction that was rolled back. */
@@ -128,13 +145,28 @@ export class RequestIds {
     return forget.length;
   }
 
-  /** Empty a slice of a dead generation. Inside the caller's transaction. Returns whether there was any. */
+  /**
+   * Empty a slice of a dead generation. Inside the caller's transaction. Returns whether there was any.
+   *
+   * @throws SQLITE_CORRUPT  of one that is damaged: it is left until the next start, and the next time it is another's turn
+   */
   empty(): boolean {
     const id = this.#db
-      .prepare<[], bigint>("SELECT id FROM request_id_generations WHERE forgotten = 1 ORDER BY id LIMIT 1")
+      .prepare<[], bigint>("SELECT id FROM request_id_generations WHERE forgotten = 1 ORDER BY id")
       .pluck()
-      .get();
+      .all()
+      .find((each) => !this.#left.has(each));
     if (id === undefined) return false;
+    try {
+      this.#emptySlice(id);
+    } catch (error) {
+      if (isCorrupt(error)) this.#left.add(id);
+      throw error;
+    }
+    return true;
+  }
+
+  #emptySlice(id: bigint): void {
     const table = `request_ids_${id}`;
     const edge = this.#db
       .prepare<[], string>(`SELECT key FROM ${table} ORDER BY key LIMIT 1 OFFSET ${SLICE_ROWS}`)
@@ -146,7 +178,6 @@ export class RequestIds {
       this.#db.prepare("DELETE FROM request_id_generations WHERE id = ?").run(id);
       this.#head.noteSchema();
     }
-    return true;
   }
 
   #open(id: number, runMs: number): void {

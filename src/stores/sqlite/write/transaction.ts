@@ -2,6 +2,7 @@ import type { Database, Statement } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
 import type { WalBinding } from "../file/wal-binding.ts";
 import type { Whereabouts } from "../file/whereabouts.ts";
+import { isCorrupt } from "../rows/damage.ts";
 
 /** The transaction of the connection that writes. */
 export class Transaction {
@@ -45,12 +46,22 @@ export class Transaction {
       const { code } = cause as { code?: string };
       if (code === "SQLITE_FULL") throw cause;
       if (code?.startsWith("SQLITE_CONSTRAINT")) throw cause; // What was deferred until then: nothing was written.
+      if (code === "SQLITE_CORRUPT") throw cause; // It was read before: see `renew`. SQLite has rolled back.
       throw this.#whereabouts.lost(
         new TallyError("OUTCOME_UNKNOWN", "the commit failed, and may or may not be on disk", { cause }),
       );
     }
     this.#whereabouts.afterWriting();
     this.#binding.committed();
+  }
+
+  /**
+   * After a read that met damage: in that transaction SQLite writes nothing any more, and refuses to commit. What was read
+   * stays true, for nobody else writes; `begin` looks whether somebody did.
+   */
+  renew(): void {
+    this.rollback();
+    this.begin();
   }
 
   /** Also after an error: some of them have rolled back already. */
@@ -64,7 +75,9 @@ export class Transaction {
 export function asTallyError(error: unknown): unknown {
   const code = (error as { code?: string }).code;
   if (error instanceof TallyError || !code?.startsWith("SQLITE_")) return error;
-  return new TallyError("STORE_UNAVAILABLE", `SQLite refused to write (${code}); nothing was saved`, {
-    cause: error,
-  });
+  const message = isCorrupt(error)
+    ? `the file is damaged where this is written (${code}), and nothing was saved: restore it from a backup, tally verify ` +
+      "says what is damaged"
+    : `SQLite refused to write (${code}); nothing was saved`;
+  return new TallyError("STORE_UNAVAILABLE", message, { cause: error });
 }

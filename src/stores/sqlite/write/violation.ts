@@ -1,12 +1,13 @@
 import type { Database, Statement } from "better-sqlite3";
 import type { Context, decideBatch } from "../../../core/batch.ts";
 import type { Batch } from "../../../core/columns.ts";
-import type { Refusal } from "../../../core/errors.ts";
 import { refusalOf } from "../../shared/bounds.ts";
-import { oneByOne, UNDO_GROUP } from "../../shared/one-by-one.ts";
+import { oneByOne, ROW_CORRUPT, UNDO_GROUP } from "../../shared/one-by-one.ts";
 import { Missed, MissedTiming } from "../rows/counts.ts";
+import { isCorrupt, unlessCorrupt } from "../rows/damage.ts";
 import type { Row } from "../rows/rows.ts";
 import type { BatchRows } from "./batch-rows.ts";
+import type { Careful } from "./careful.ts";
 import type { LoadedRows } from "./loaded-rows.ts";
 
 /** What comes of a batch that was written one by one. */
@@ -16,10 +17,13 @@ export type Written =
       /** By uid, the row ids of the counters that were made. */
       readonly made: ReadonlyMap<string, bigint>;
     }
-  /** A trigger has rolled the whole transaction back: what it did that for is among the vetoed, and it is begun anew. */
+  /**
+   * A trigger has rolled the whole transaction back, or it met damage and is to be rolled back: for which operation that was
+   * is among the vetoed, and it is begun anew.
+   */
   | "rolled back";
 
-/** Writes batches that SQLite refuses as a whole. The caller owns the transaction. */
+/** Writes batches that SQLite refuses as a whole, or finds damaged where some of it goes. The caller owns the transaction. */
 export class OneByOne {
   readonly #db: Database;
   readonly #group: Savepoint;
@@ -41,10 +45,9 @@ export class OneByOne {
 
   /**
    * Write a batch's accepted operations one by one, each in a savepoint of its own: what a constraint or a trigger
-   * refuses is refused with its name, and the others are written.
+   * refuses is refused with its name, what meets damage with ROW_CORRUPT, and the others are written.
    *
-   * @param given.vetoed    what was refused before; what is refused now is put in here
-   * @param given.deferred  whether COMMIT has refused it before, for a foreign key that is looked at only then
+   * @param given.careful  what was refused before; what is refused now is put in here
    */
   write(
     rows: BatchRows,
@@ -53,8 +56,7 @@ export class OneByOne {
     given: {
       readonly decide: typeof decideBatch;
       readonly context: Omit<Context, "vetoed">;
-      readonly vetoed: Map<number, Refusal>;
-      readonly deferred: boolean;
+      readonly careful: Careful;
     },
   ): Written {
     const { facts } = loaded;
@@ -67,7 +69,7 @@ export class OneByOne {
       standing.splice(0, standing.length, ...before!);
       before = undefined;
     };
-    const steps = oneByOne(given.decide, batch, facts, given.context, given.vetoed);
+    const steps = oneByOne(given.decide, batch, facts, given.context, given.careful.vetoed);
     for (let next = steps.next(); ; ) {
       if (next.done) return { decided: next.value, made };
       const step = next.value;
@@ -88,25 +90,32 @@ export class OneByOne {
         const written = rows.writeStep(step, facts.names[index]!, row);
         standing[index] = written;
         if (row === undefined || step.expired) made.set(written!.counter.uid, written!.id);
-        if (given.deferred && this.#orphan.get() !== undefined) throw new Deferred();
+        if (given.careful.deferred && this.#orphan.get() !== undefined) throw new Deferred();
         this.#step.release();
         next = steps.next();
       } catch (error) {
-        if (error instanceof MissedTiming) throw error; // Found when it was read: damaged, whatever else is there.
-        const objection = objectionIn(error) ?? (error instanceof Missed ? SKIPPED : undefined);
-        if (objection === undefined) throw error;
-        const lost = !this.#db.inTransaction;
+        let objection = objectionIn(error);
+        if (objection === undefined && !isCorrupt(error)) throw error;
+        let lost = !this.#db.inTransaction;
         if (!lost) {
           this.#step.undo();
-          // The row that was not changed must be there, or it has rotted. Before its group is undone, which may have made it.
-          if (objection === SKIPPED && row !== undefined && this.#count.get({ id: row.id }) !== 1n)
-            throw error;
-          if (step.inGroup) undoGroup();
+          // Before its group is undone, which may have made the row.
+          if (this.#isSkipped(error, row)) objection = SKIPPED;
+          lost = objection === undefined; // After damage SQLite writes nothing more in a transaction.
+          if (!lost && step.inGroup) undoGroup();
         }
-        next = steps.next(refusalOf(objection, step));
+        next = steps.next(objection === undefined ? ROW_CORRUPT : refusalOf(objection, step));
+        if (objection === undefined) given.careful.metByLast(batch);
         if (lost) return "rolled back";
       }
     }
+  }
+
+  /** Whether a row was not written because a trigger keeps it: one that should be there is, or it has rotted. */
+  #isSkipped(error: unknown, row: Row | undefined): boolean {
+    // A row of a timing was found when it was read: it has rotted, whatever else is there.
+    if (!(error instanceof Missed) || error instanceof MissedTiming) return false;
+    return row === undefined || unlessCorrupt(() => this.#count.get({ id: row.id })) === 1n;
   }
 }
 
@@ -150,21 +159,6 @@ export function objectionIn(error: unknown): string | undefined {
   const { code, message } = error as { code?: string; message: string };
   if (code === "SQLITE_CONSTRAINT_FOREIGNKEY") return "a foreign key";
   if (!code?.startsWith("SQLITE_CONSTRAINT") && code !== "SQLITE_MISMATCH") return undefined;
-  if (OUR_KEYS.test(message) || OUR_TYPES.test(message)) return undefined;
+  if (isCorrupt(error)) return undefined;
   return message.replace(/^CHECK constraint failed: /, "");
-}
-
-/** What was read to be written there, from an entry beside it, has rotted to another type. */
-const OUR_TYPES = /^cannot store \w+ value in \w+ column (?:counter_names|counter_labels|request_ids_\d+)\./;
-
-/** What has one of these twice has rotted. */
-const OUR_KEYS =
-  /^UNIQUE constraint failed: (?:(?:counters|counts|recent_counts|deleted_counters)\.id|counter_names\.name|counter_labels\.key|change_openings\.counter_id|request_id_generations\.id|change_log\.position|request_ids_\d+\.key)\b/;
-
-/** How a batch is written one by one. */
-export interface Careful {
-  /** What was refused by the database until now, by operation. */
-  readonly vetoed: Map<number, Refusal>;
-  /** Whether what is deferred until COMMIT is looked at after each operation. */
-  readonly deferred: boolean;
 }

@@ -328,7 +328,8 @@ function honest(
 ): "right" | "refused" {
   let refused = false;
   for (const [i, answer] of answers.entries()) {
-    if (answer.refused?.code === "ROW_CORRUPT") refused = true;
+    // Those behind much damage in a batch are told that they were not applied, and may come again.
+    if (["ROW_CORRUPT", "STORE_UNAVAILABLE"].includes(answer.refused?.code ?? "")) refused = true;
     else if (!right(answer, i)) throw new Lie(lie(i));
   }
   return refused ? "refused" : "right";

@@ -104,6 +104,15 @@ describe("what was lost from a table without a trace", () => {
     ]);
   });
 
+  it("of what leads to a name, the counter is not ended and made anew in one commit, for it might be made anew again", async () => {
+    await filled();
+    const store = await reopenedAfter("UPDATE counter_names SET next = next + 1 WHERE name = 'name-3'");
+    const anew = (name: string) => batch([remove(name), create(name)], { allOrNothing: true });
+    const answers = await commit(store, anew("name-4"), anew("name-7"), single(increment("name-4")));
+    expect(answers.map(({ refused }) => refused?.code)).toEqual(["ROW_CORRUPT", undefined, undefined]);
+    expect(await store.get(["name-4", "name-7"])).toMatchObject([{ value: 6n }, { value: 0n }]);
+  });
+
   it("of a name, the counter is not made anew, and lists, sums and rankings are refused", async () => {
     await filled();
     const store = await reopenedAfter("DELETE FROM counter_names WHERE name = 'name-4'");

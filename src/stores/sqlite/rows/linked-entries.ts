@@ -146,11 +146,12 @@ export class EntryWriter extends EntryReader {
 
   /**
    * The entry before it leads to it from now on, if it has led to the one after it. Else entries may be hidden between these,
-   * before this one or behind it, and are missed on both sides: that is for readers to find, and no reason not to write.
+   * before this one or behind it, and are missed on both sides: that is for readers to find.
    *
+   * @returns  whether it has: else what leads past it elsewhere may go on to say that it is not there
    * @throws SQLITE_CORRUPT when there is no entry before it
    */
-  insert({ key, value, name }: EntryKey, id: bigint): void {
+  insert({ key, value, name }: EntryKey, id: bigint): boolean {
     const counter_id = Number(id);
     const checksum = checksumOf({ key, value, name, counter_id });
     const [before, after] = [this.below({ key, value, name }), this.above({ key, value, name })];
@@ -159,6 +160,7 @@ export class EntryWriter extends EntryReader {
       linkOf(before) !== undefined && before.next === (after === undefined ? END : linkOf(after));
     this.#insert.run({ key, value, name, counter_id, checksum, next: proven ? before.next : ASTRAY });
     if (proven) this.#lead(before, checksum + counter_id);
+    return proven;
   }
 
   /**
@@ -240,7 +242,7 @@ export class Chain {
 const NOBODY = { key: "", value: "", name: "", counter_id: 0 };
 const FIRST: Entry = { ...NOBODY, checksum: checksumOf(NOBODY), next: END };
 
-function corrupt(message: string): Error {
+export function corrupt(message: string): Error {
   return Object.assign(new Error(message), { code: "SQLITE_CORRUPT" });
 }
 

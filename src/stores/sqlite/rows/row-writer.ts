@@ -5,7 +5,7 @@ import { carryOf } from "./carry.ts";
 import { Counts, Missed, MissedTiming, Place } from "./counts.ts";
 import { unlessCorrupt } from "./damage.ts";
 import { LabelWriter } from "./labels.ts";
-import { EntryWriter, linkOf } from "./linked-entries.ts";
+import { corrupt, EntryWriter, linkOf } from "./linked-entries.ts";
 import {
   type Count,
   type Row,
@@ -60,7 +60,9 @@ export class RowWriter {
   insert(id: bigint, name: string, fixed: Fixed, count: Count): Row {
     const raw = toStillRow(id, name, fixed);
     if (this.#insert.run(raw).changes !== 1) throw new Missed(id);
-    this.#names.insert({ key: "", value: "", name }, id);
+    // One that was taken away a moment before may have been found another way: what led past it there says that there is none.
+    if (!this.#names.insert({ key: "", value: "", name }, id))
+      throw corrupt("no gap in the names is this one's");
     this.#labels.insert(id, name, fixed.labels);
     return this.#insertCount(raw, fixed, count);
   }

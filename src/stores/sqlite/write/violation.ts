@@ -30,6 +30,7 @@ export class OneByOne {
   readonly #step: Savepoint;
   readonly #count: Statement<{ id: bigint }, bigint>;
   readonly #orphan: Statement<[], unknown>;
+  readonly #triggers: Statement<[], bigint>;
 
   constructor(db: Database) {
     this.#db = db;
@@ -41,6 +42,9 @@ export class OneByOne {
       )
       .pluck();
     this.#orphan = db.prepare("PRAGMA foreign_key_check");
+    this.#triggers = db
+      .prepare<[], bigint>("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger')")
+      .pluck();
   }
 
   /**
@@ -114,7 +118,8 @@ export class OneByOne {
   /** Whether a row was not written because a trigger keeps it: one that should be there is, or it has rotted. */
   #isSkipped(error: unknown, row: Row | undefined): boolean {
     // A row of a timing was found when it was read: it has rotted, whatever else is there.
-    if (!(error instanceof Missed) || error instanceof MissedTiming) return false;
+    if (!(error instanceof Missed) || error instanceof MissedTiming || this.#triggers.get() !== 1n)
+      return false;
     return row === undefined || unlessCorrupt(() => this.#count.get({ id: row.id })) === 1n;
   }
 }

@@ -154,12 +154,14 @@ describe("what was lost from a table without a trace", () => {
     const damaged = { code: "ROW_CORRUPT" };
     await filled();
     let store = await reopenedAfter("DELETE FROM counter_names WHERE name = 'name-4'");
+    // What was there a moment before is not made anew either, in the same commit or in a later one: its gap is not proven.
     const asked = [remove("name-5"), create("name-5", { value: 5n }), remove("name-3")];
     const answers = await commit(store, ...asked.map((op) => single(op)));
-    expect(answers.map(({ refused }) => refused?.code)).toEqual([undefined, undefined, undefined]);
+    expect(answers.map(({ refused }) => refused?.code)).toEqual([undefined, "ROW_CORRUPT", undefined]);
     expect(await apply(store, increment("name-4"))).toEqual(damaged);
     await expect(store.list(ALL, "", 100)).rejects.toMatchObject(damaged);
-    expect(await apply(store, increment("name-5"))).toMatchObject({ value: 6n });
+    expect(await apply(store, create("name-5", { value: 5n }))).toEqual(damaged);
+    expect(await apply(store, increment("name-6"))).toMatchObject({ value: 8n });
 
     store = await reopenedAfter("DELETE FROM counter_labels WHERE key = 'k' AND name = 'name-7'");
     await apply(store, remove("name-8"));

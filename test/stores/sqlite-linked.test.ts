@@ -190,6 +190,23 @@ describe("what was lost from a table without a trace", () => {
     }
   });
 
+  it("of a row, no ranking of counters that share a value leaves its counter out", async () => {
+    const store = await opened();
+    await commit(store, ...names.map((name) => single(create(name, { labels: { k: "v" } }))));
+    const again = await reopenedAfter(
+      "PRAGMA foreign_keys = OFF; DELETE FROM counters WHERE name = 'name-1'",
+    );
+    for (const selection of [ALL, LABELLED, { prefix: "name-", labels: {} }]) {
+      for (const order of ["highest", "lowest"] as const) {
+        const told = await again.top(selection, 3, order).then(
+          ({ corruptNames }) => corruptNames.length > 0,
+          ({ code }) => code === "ROW_CORRUPT",
+        );
+        expect(told, `${order} of ${JSON.stringify(selection)}`).toBe(true);
+      }
+    }
+  });
+
   it("what rotted to another type is damage, and no defect", async () => {
     for (const [table, column] of [
       ["counter_names", "checksum"],

@@ -9,7 +9,15 @@ import {
   type LinkedTable,
 } from "../rows/linked-entries.ts";
 import type { RowReader } from "../rows/row-reader.ts";
-import { ByLabels, countsInNames, countsInRows, ofEither, type Selected, tableOf } from "./entries.ts";
+import {
+  ByLabels,
+  countsInNames,
+  countsInRows,
+  EVERYTHING,
+  ofEither,
+  type Selected,
+  tableOf,
+} from "./entries.ts";
 
 /**
  * Which of the counters that share a value have the first names. A name that rotted, in its row or in its entry, would
@@ -17,7 +25,7 @@ import { ByLabels, countsInNames, countsInRows, ofEither, type Selected, tableOf
  */
 export class Ties {
   readonly #rows: RowReader;
-  readonly #few: (timed: boolean) => readonly ByLabels<{ id: bigint; name: string }>[];
+  readonly #few: (timed: boolean) => readonly ByLabels<{ id: bigint; name: string | null }>[];
   readonly #many: (timed: boolean) => ByLabels<Tied>;
   readonly #beside: Readonly<Record<LinkedTable, EntryReader>>;
 
@@ -57,17 +65,18 @@ export class Ties {
    * @throws TallyError ROW_CORRUPT  when a name on the way is damaged
    */
   first(selected: Selected, tied: bigint, n: number, now: bigint | undefined, goOn: () => void): string[] {
-    const { labels } = selected;
+    const { labels, isAll } = selected;
     const timed = now !== undefined;
     const parameters = { ...selected.parameters, tied, now };
-    const few = this.#few(timed).flatMap((place) => place.for(labels).all(parameters));
+    // Of all counters, as they were gone through: by their counts, so that one whose row cannot be found is not left out.
+    const how = isAll ? EVERYTHING : labels;
+    const few = this.#few(timed).flatMap((place) => place.for(how).all(parameters));
     if (few.length <= FEW) {
-      const whole = few.every(({ id, name }) => this.#rows.follow(id, name) !== CORRUPT);
-      if (!whole) throw gapIn("names of counters");
-      return few
-        .map(({ name }) => name)
-        .sort()
-        .slice(0, n);
+      const names = few.map(({ id, name }) => {
+        if (name === null || this.#rows.follow(id, name) === CORRUPT) throw gapIn("names of counters");
+        return name;
+      });
+      return names.sort().slice(0, n);
     }
     const { key0: key = "", value0: value = "", begin: name } = selected.parameters;
     const chain = new Chain(this.#beside[tableOf(labels)], { key, value, name });

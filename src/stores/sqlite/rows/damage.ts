@@ -11,6 +11,11 @@ export function isCorrupt(error: unknown): boolean {
   return code.startsWith("SQLITE_CONSTRAINT") && (OUR_KEYS.test(message) || OUR_TYPES.test(message));
 }
 
+/** Of damage that SQLite does not see, as it tells of what it sees. */
+export function corrupt(message: string): Error {
+  return Object.assign(new Error(message), { code: "SQLITE_CORRUPT" });
+}
+
 /** What is found; CORRUPT where what leads there is damaged. */
 export function unlessCorrupt<Found>(find: () => Found): Found | typeof CORRUPT {
   try {

@@ -1,6 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
 import { Checksum } from "../../shared/checksum.ts";
+import { corrupt } from "./damage.ts";
 
 /** An entry of a table of linked entries: its key (of names only the name), and whose it is. All numbers are exact. */
 export interface Entry {
@@ -79,8 +80,13 @@ export class EntryReader {
     this.#above = beside(">", "ASC");
   }
 
-  at(key: EntryKey): Entry | undefined {
-    return this.#at.get(key);
+  /** @throws SQLITE_CORRUPT  where a damaged page has the search end at another one */
+  at(wanted: EntryKey): Entry | undefined {
+    const entry = this.#at.get(wanted);
+    if (entry === undefined) return undefined;
+    const { key = "", value = "", name } = entry;
+    if (name === wanted.name && key === wanted.key && value === wanted.value) return entry;
+    throw corrupt("another entry was found under this one's key");
   }
 
   /** The one before. The first of all, which is nobody's, is before every key. */
@@ -113,9 +119,10 @@ export class MissingNames {
   /** False when that cannot be told. */
   lacks(name: string): boolean {
     const below = this.#below.get(name);
-    if (below === undefined || nameLink(below) === undefined) return false;
+    if (below === undefined || !(below[0] < name) || nameLink(below) === undefined) return false;
     const above = this.#above.get(name);
-    return below[3] === (above === undefined ? END : nameLink(above));
+    if (above === undefined) return below[3] === END;
+    return name < above[0] && below[3] === nameLink(above);
   }
 }
 
@@ -129,7 +136,7 @@ function nameLink([name, counter_id, checksum]: NameEntry): number | undefined {
 export class EntryWriter extends EntryReader {
   readonly #insert: Statement<[Entry]>;
   readonly #delete: Statement<[EntryKey]>;
-  readonly #relink: Statement<[EntryKey & { next: number }]>;
+  readonly #relink: Statement<[EntryKey & { next: number; led: number }]>;
   readonly #clear: () => void;
 
   constructor(db: Database, table: LinkedTable) {
@@ -140,7 +147,7 @@ export class EntryWriter extends EntryReader {
     const into = `INSERT INTO ${table} (${values.map((value) => value.slice(1)).join(", ")})`;
     this.#insert = db.prepare(`${into} VALUES (${values.join(", ")})`);
     this.#delete = db.prepare(`DELETE FROM ${table} WHERE ${is}`);
-    this.#relink = db.prepare(`UPDATE ${table} SET next = $next WHERE ${is}`);
+    this.#relink = db.prepare(`UPDATE ${table} SET next = $next WHERE ${is} AND next = $led`);
     this.#clear = () => db.exec(`DELETE FROM ${table}`);
   }
 
@@ -149,7 +156,7 @@ export class EntryWriter extends EntryReader {
    * before this one or behind it, and are missed on both sides: that is for readers to find.
    *
    * @returns  whether it has: else what leads past it elsewhere may go on to say that it is not there
-   * @throws SQLITE_CORRUPT when there is no entry before it
+   * @throws SQLITE_CORRUPT when there is no entry before it, or that cannot be written
    */
   insert({ key, value, name }: EntryKey, id: bigint): boolean {
     const counter_id = Number(id);
@@ -167,7 +174,7 @@ export class EntryWriter extends EntryReader {
    * The entry before it leads to the one after it from now on, if it has led to this one: else entries are hidden between
    * these, and are missed by where it leads.
    *
-   * @throws SQLITE_CORRUPT when it is not there any more
+   * @throws SQLITE_CORRUPT when it is not there any more, or the one before it cannot be written
    */
   remove(which: EntryKey): void {
     const entry = this.at(which);
@@ -177,8 +184,15 @@ export class EntryWriter extends EntryReader {
     if (before !== undefined && before.next === linkOf(entry)) this.#lead(before, entry.next);
   }
 
-  #lead({ key = "", value = "", name }: Entry, next: number): void {
-    this.#relink.run({ key, value, name, next });
+  /**
+   * An update looks the entry up anew. Where the cells of a page are out of order it may come to another one than was just
+   * read, even under this one's key; that one would lead past others. But it does not lead to where this one has led.
+   *
+   * @throws SQLITE_CORRUPT when it was not written
+   */
+  #lead({ key = "", value = "", name, next: led }: Entry, next: number): void {
+    if (this.#relink.run({ key, value, name, next, led }).changes !== 1)
+      throw corrupt("an entry that was just read cannot be written");
   }
 
   /** Take away an entry, also where none or another one leads to it. */
@@ -187,10 +201,10 @@ export class EntryWriter extends EntryReader {
   }
 
   /** Have an entry say that the one which is found after it is the next. */
-  relink(before: EntryKey): void {
-    const after = this.above(before);
-    const next = after === undefined ? END : after.checksum + after.counter_id;
-    this.#relink.run({ key: before.key, value: before.value, name: before.name, next });
+  relink(which: EntryKey): void {
+    const [before, after] = [this.at(which), this.above(which)];
+    if (before === undefined) throw corrupt("the entry was there before and is gone");
+    this.#lead(before, after === undefined ? END : after.checksum + after.counter_id);
   }
 
   /** Have none but the first. */
@@ -241,10 +255,6 @@ export class Chain {
 /** Stands before all entries, and is nobody's. */
 const NOBODY = { key: "", value: "", name: "", counter_id: 0 };
 const FIRST: Entry = { ...NOBODY, checksum: checksumOf(NOBODY), next: END };
-
-export function corrupt(message: string): Error {
-  return Object.assign(new Error(message), { code: "SQLITE_CORRUPT" });
-}
 
 /** Where something is missing that nobody can name. */
 export function gapIn(what: string): TallyError {

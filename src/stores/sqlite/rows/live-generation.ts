@@ -3,7 +3,7 @@ import { CORRUPT } from "../../../core/batch.ts";
 import type { Generation } from "../../../core/request-ids.ts";
 import { fits } from "../../shared/checksum.ts";
 import { unusable } from "../../shared/unusable.ts";
-import { unlessCorrupt } from "./damage.ts";
+import { corrupt, unlessCorrupt } from "./damage.ts";
 import {
   GENERATION_COLUMNS,
   type GenerationRow,
@@ -34,7 +34,7 @@ export class LiveGeneration implements Generation {
   readonly #find: Statement<[string], RecordRow>;
   readonly #around: Statement<[{ key: string }], Around>;
   readonly #insert: Statement<[string, number, Uint8Array, number]>;
-  readonly #relink: Statement<[number, string]>;
+  readonly #relink: Statement<[number, string, bigint | number]>;
 
   constructor(db: Database, row: GenerationRow) {
     this.#db = db;
@@ -48,7 +48,7 @@ export class LiveGeneration implements Generation {
       SELECT key AS below, next, (SELECT key FROM ${table} WHERE key > $key ORDER BY key LIMIT 1) AS above
       FROM ${table} WHERE key <= $key ORDER BY key DESC LIMIT 1`);
     this.#insert = db.prepare(`INSERT INTO ${table} (key, checksum, record, next) VALUES (?, ?, ?, ?)`);
-    this.#relink = db.prepare(`UPDATE ${table} SET next = ? WHERE key = ?`);
+    this.#relink = db.prepare(`UPDATE ${table} SET next = ? WHERE key = ? AND next = ?`);
     const find = db.prepare<[], Around>(
       `SELECT key AS below, next, NULL AS above FROM ${table} ORDER BY key DESC LIMIT 1`,
     );
@@ -94,28 +94,30 @@ export class LiveGeneration implements Generation {
   save(answers: Iterable<readonly [key: string, record: Uint8Array]>): void {
     const sorted = [...answers].sort(([a], [b]) => (a < b ? -1 : 1));
     for (let first = 0, end: number; first < sorted.length; first = end) {
-      const { below, above } = this.#gapOf(sorted[first]![0]);
-      for (end = first + 1; end < sorted.length && (above === null || sorted[end]![0] < above); ) end++;
-      this.#saveIn(below, above ?? "", sorted.slice(first, end));
+      const gap = this.#gapOf(sorted[first]![0]);
+      for (end = first + 1; end < sorted.length && (gap.above === null || sorted[end]![0] < gap.above); )
+        end++;
+      this.#saveIn(gap, sorted.slice(first, end));
     }
     this.#gaps.clear();
   }
 
   /** Between which keys a key goes. */
-  #gapOf(key: string): Pick<Around, "below" | "above"> {
-    if (this.#isBeyond(key)) return { below: this.#last!, above: null };
+  #gapOf(key: string): Gap {
+    if (this.#isBeyond(key))
+      return { below: this.#last!, next: idLink(this.id, this.#last!, ""), above: null };
     const around = this.#gaps.get(key) ?? this.#around.get({ key });
     if (around !== undefined && this.#areNeighbours(around)) return around;
-    throw Object.assign(new Error("no id is before this one, or others are hidden there"), {
-      code: "SQLITE_CORRUPT",
-    });
+    throw corrupt("no id is before this one, or others are hidden there");
   }
 
   /** Save what goes between two keys, in order: each is linked to the next as it is written. */
-  #saveIn(below: string, above: string, answers: readonly (readonly [string, Uint8Array])[]): void {
+  #saveIn({ below, next, above }: Gap, answers: readonly (readonly [string, Uint8Array])[]): void {
     for (const [i, [key, record]] of answers.entries())
-      this.#write(key, record, answers[i + 1]?.[0] ?? above);
-    this.#relink.run(idLink(this.id, below, answers[0]![0]), below);
+      this.#write(key, record, answers[i + 1]?.[0] ?? above ?? "");
+    // An update looks the row up anew. Where the cells of a page are out of order it may come to another one, which leads elsewhere.
+    if (this.#relink.run(idLink(this.id, below, answers[0]![0]), below, next).changes !== 1)
+      throw corrupt("the id before this one cannot be written");
     const last = answers.at(-1)![0];
     if (this.#isBeyond(last)) this.#last = last;
   }
@@ -138,12 +140,14 @@ export class LiveGeneration implements Generation {
 /** As many as a batch can look for. */
 const GAPS_MAX = 8_000;
 
-/** The row at a key or before it, and the key after it. */
-interface Around {
+/** Two keys that follow each other, if the link of the first says so. */
+interface Gap {
   readonly below: string;
-  readonly next: bigint;
+  readonly next: bigint | number;
   readonly above: string | null;
 }
+/** The row at a key or before it, and the key after it. */
+type Around = Gap & { readonly next: bigint };
 
 /** Write the row of a generation. Inside the caller's transaction. */
 export function writeGeneration(

@@ -3,9 +3,9 @@ import { blankCounter, type Fixed, type Timing } from "../../../core/counter.ts"
 import { type Details, putCountingSettings } from "../../../core/settings.ts";
 import { carryOf } from "./carry.ts";
 import { Counts, Missed, MissedTiming, Place } from "./counts.ts";
-import { unlessCorrupt } from "./damage.ts";
+import { corrupt, unlessCorrupt } from "./damage.ts";
 import { LabelWriter } from "./labels.ts";
-import { corrupt, EntryWriter, linkOf } from "./linked-entries.ts";
+import { EntryWriter, linkOf } from "./linked-entries.ts";
 import {
   type Count,
   type Row,

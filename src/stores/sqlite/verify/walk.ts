@@ -1,5 +1,6 @@
 import type { Database } from "better-sqlite3";
 import type { StoredHead } from "../history/head.ts";
+import { corrupt } from "../rows/damage.ts";
 import type { Findings } from "./findings.ts";
 
 /**
@@ -52,7 +53,7 @@ export function behindTexts(before: readonly string[], now: readonly string[]): 
 
 /** A b-tree gives what it had given before: as SQLite tells of damage that it finds. */
 export function outOfOrder(): Error {
-  return Object.assign(new Error("rows are out of order"), { code: "SQLITE_CORRUPT" });
+  return corrupt("rows are out of order");
 }
 
 /** Rows a slice; some 5 milliseconds. */

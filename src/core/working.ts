@@ -13,12 +13,12 @@ import {
   policyFor,
   settleMoved,
 } from "./following.ts";
-import { isInTheWay, isVerdict, type Limited, limitState } from "./limits.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import { isRefusal, type Op, Verb } from "./op.ts";
 import { begin, bringBack, expireIfPassed, follow, move, settle, takeOver } from "./passing.ts";
 import { present } from "./present.ts";
 import { DEFAULTS, FOLLOWED_KEYS, type SettingKey, type Settings } from "./settings.ts";
+import { Takes } from "./takes.ts";
 import { isTimed } from "./timing.ts";
 import { uidAt } from "./uid.ts";
 
@@ -33,6 +33,7 @@ export class Working {
   readonly #seen = blankCounter();
   /** How it stood before the group that is being judged. */
   #group: Mark | undefined;
+  #limits: Takes | undefined;
 
   constructor(batch: Batch, loaded: Loaded, context: Context, outcomes: Outcomes) {
     this.#batch = batch;
@@ -51,7 +52,7 @@ export class Working {
     const { times, refusals } = this.#outcomes;
     times[c] = this.#context.now;
     if (op !== undefined) return this.#applySingle(first, op, call, c);
-    if (call.takes !== undefined) return this.#applyTakes(call, first);
+    if (call.takes !== undefined) return this.#takes().apply(call, first, nameOf(call));
     if (call.allOrNothing) return this.#applyGroup(call, first);
     const by = nameOf(call);
     for (let i = first; i < call.end; i++) {
@@ -95,6 +96,15 @@ export class Working {
     return this.#drafts.saved();
   }
 
+  /** Those of its calls that take from limits: most batches have none. */
+  #takes(): Takes {
+    this.#limits ??= new Takes({
+      ...{ working: this, drafts: this.#drafts },
+      ...{ loaded: this.#loaded, context: this.#context, outcomes: this.#outcomes },
+    });
+    return this.#limits;
+  }
+
   #applySingle(i: number, op: Op, call: CallHead, c: number): Refusal | undefined {
     const refusal = this.#applyOp(i, op, nameOf(call));
     if (refusal !== undefined) return refusal;
@@ -105,114 +115,38 @@ export class Working {
     uids[c] = counter.uid;
     headroomUp[c] = up;
     headroomDown[c] = down;
-    if (op.verb === Verb.GIVE_BACK) this.#tell(i, op, undefined, 0n);
+    if (op.verb === Verb.GIVE_BACK) this.#takes().tell(i, op, undefined, 0n);
     return undefined;
   }
 
   #applyGroup(call: CallHead, first: number): Refusal | undefined {
     const mark = this.#drafts.mark();
-    this.#group = mark;
     const by = nameOf(call);
     let refusal: Refusal | undefined;
     for (let i = first; i < call.end && refusal === undefined; i++) {
-      refusal = this.#applyOp(i, this.op(i), by);
+      refusal = this.applyIn(mark, i, this.op(i), by);
       if (refusal !== undefined) refusal = { ...refusal, index: i - first };
     }
-    this.#group = undefined;
     if (refusal === undefined) return undefined;
     // What the group itself has used up no time gives back, for it is asked as a whole again.
     if (mark.before.has(this.#loaded.counterOf[first + refusal.index!]!)) {
       const { retryAfterMs: _, ...never } = refusal;
       refusal = never;
     }
-    this.#undo(mark, first, call.end);
+    this.undo(mark, first, call.end);
     return refusal;
   }
 
-  /** Every take is judged, each on what those before it have left; then all stand, or none, and each has its verdict. */
-  #applyTakes(call: CallHead, first: number): Refusal | undefined {
-    const mark = this.#drafts.mark();
-    const taken = new Map<number, bigint>();
-    /** By index in `Loaded.names`: the take that made the counter, and whose settings it has where it is unmade again. */
-    const makers = new Map<number, Op>();
-    const judged: { readonly op: Op; readonly refused: Refusal | undefined; readonly taken: bigint }[] = [];
-    for (let i = first; i < call.end; i++) {
-      const op = this.op(i);
-      const name = this.#loaded.counterOf[i]!;
-      const sum = (taken.get(name) ?? 0n) + (op.amount || 1n);
-      const uid = this.#uidOf(name);
-      const refused = this.#take(i, op, nameOf(call), mark);
-      if (refused !== undefined && !isVerdict(refused, op)) {
-        this.#undo(mark, first, call.end);
-        return { ...refused, index: i - first };
-      }
-      if (op.amount !== 0n) taken.set(name, sum);
-      if (this.#uidOf(name) !== uid) makers.set(name, op);
-      judged.push({ op, refused, taken: sum });
-    }
-    const stands = judged.every(({ op, refused }) => refused === undefined || !isInTheWay(refused, op));
-    if (!stands || call.takes === "dry run") this.#undo(mark, first, call.end);
-    for (const [k, { op, refused, taken }] of judged.entries()) {
-      const maker = makers.get(this.#loaded.counterOf[first + k]!);
-      this.#tell(first + k, op, refused, taken, maker);
-      if (refused?.shadow && stands && call.takes === "take") this.#outcomes.refusals.set(first + k, refused);
-    }
-    return undefined;
-  }
-
-  /** Of the counter that has the name at this index of `Loaded.names`, as the batch has left it so far. */
-  #uidOf(name: number): string | undefined {
-    const index = this.#drafts.latest(name);
-    return this.#drafts.exists[index] === 0 ? undefined : this.#drafts.at(index).uid;
-  }
-
-  /** One take of a call; of what asks only nothing stays. */
-  #take(i: number, op: Op, by: string, mark: Mark): Refusal | undefined {
-    const asks = op.amount === 0n;
-    this.#group = asks ? this.#drafts.mark() : mark;
-    const refused = this.#applyOp(i, op, by);
-    if (asks) this.#undo(this.#group, i, i + 1);
+  /** Apply an operation of a group, which is undone as a whole. @param mark  how all stood before it */
+  applyIn(mark: Mark, i: number, op: Op, by: string): Refusal | undefined {
+    this.#group = mark;
+    const refusal = this.#applyOp(i, op, by);
     this.#group = undefined;
-    return refused;
+    return refusal;
   }
 
-  /**
-   * Tell how a limit stands after its call.
-   *
-   * @param refused  why there was no room
-   * @param taken    how much the call takes from it, up to this
-   * @param maker    the operation whose settings it has, or would
-   */
-  #tell(i: number, op: Op, refused: Refusal | undefined, taken: bigint, maker = op): void {
-    const allowed = refused === undefined || !isInTheWay(refused, op);
-    const over = refused?.code === "ABOVE_MAX";
-    const found = this.#limitOf(i, maker);
-    const needed = over ? taken : undefined;
-    const limit = found && limitState(found.counter, this.#context, needed, found.remade, found.policy);
-    this.#outcomes.verdicts.set(i, { allowed, over, limit });
-  }
-
-  /** The limit of a take as the batch has left it; of a counter that is not there, as it would be made. */
-  #limitOf(i: number, op: Op): { counter: Limited; policy: string | undefined; remade: boolean } | undefined {
-    const index = this.#drafts.latest(this.#loaded.counterOf[i]!);
-    const stored = this.#drafts.exists[index] === 0 ? undefined : this.#drafts.at(index);
-    const path = pathFor(this.#drafts, index, op, stored, this.#context);
-    const counter =
-      path === undefined ? stored && present(stored, this.#context, this.#context.calendar) : path.counter;
-    if (counter !== undefined) {
-      if (counter.max === undefined) return undefined;
-      const policy = counter.policy?.prefix;
-      return { counter, policy, remade: policy !== undefined || op.settings !== undefined };
-    }
-    const policy = policyFor(op, this.#context);
-    if (policy === CORRUPT) return undefined; // Then the call was refused.
-    const made = settingsFor(op, policy);
-    if (made.max === undefined) return undefined;
-    const asMade = { ...made, value: made.initial, updateTime: 0, timing: undefined };
-    return { counter: asMade, policy: policy?.prefix, remade: false };
-  }
-
-  #undo(mark: Mark, first: number, end: number): void {
+  /** Undo a group. @param first  the first of its operations, and the one past its last */
+  undo(mark: Mark, first: number, end: number): void {
     this.#drafts.backTo(mark);
     const { values, previous, revisions } = this.#outcomes;
     values.fill(0n, first, end);

@@ -116,7 +116,7 @@ export class PolicySet {
    * there was none. There is at least one for a counter that is not settled.
    *
    * @param counter  that follows one. Of revision 0 (it could not have all of it) it is the latest one there that says of time
-   *                 what the counter has, once more; else the latest
+   *                 what the counter has, else the latest, once more, and what came since the last time that it held
    */
   stepsOf(name: string, counter: Pick<Counter, "policy" | (typeof TIME_KEYS)[number]>): PolicyStep[] {
     const now = this.for(name);
@@ -125,7 +125,8 @@ export class PolicySet {
     const own = this.versions(prefix);
     const policies = own.filter(isPolicy);
     const part = policies.findLast(({ settings }) => TIME_KEYS.every((key) => isHad(counter, settings, key)));
-    const from = settled || ((part ?? policies.at(-1))?.revision ?? 1) - 1;
+    const once = settled === 0 ? (part ?? policies.at(-1)) : undefined;
+    const from = once === undefined ? settled : once.revision - 1;
     const steps: PolicyStep[] = [];
     const said = this.#versionsFor(name);
     for (const { revision, setTime } of since(said, from)) {
@@ -136,6 +137,8 @@ export class PolicySet {
     // Where what came between is not kept any more.
     if (steps.length === 0 || steps.at(-1)!.policy !== now)
       steps.push({ policy: now, time: now === undefined ? own.at(-1)?.setTime : now.setTime });
+    // Until it came under that one last, another may have held: as far as anybody knows it has gone through that.
+    if (once !== undefined) steps.splice(0, steps.findLastIndex(({ policy }) => policy === once));
     return steps.flatMap((step, k) => leadingTo(steps[k - 2], steps[k - 1], step));
   }
 

@@ -64,8 +64,18 @@ export function pathOf(
   policies: PolicySet,
   judging: Judging,
 ): Path | undefined {
+  return pathAlong(policies.stepsOf(name, stored), stored, fixed, judging);
+}
+
+/** @param again  whether it was gone along before, and what was beyond a bound then is looked at as of now */
+function pathAlong(
+  steps: readonly PolicyStep[],
+  stored: Counter,
+  fixed: Fixed,
+  judging: Judging,
+  again = false,
+): Path | undefined {
   const { calendar, now } = judging;
-  const steps = policies.stepsOf(name, stored);
   const passages: Passage[] = [];
   let [counter, left, time, timed]: [Counter, Fixed, number, boolean] = [
     stored,
@@ -104,9 +114,15 @@ export function pathOf(
   if (left === fixed) return undefined;
   const seen = present(counter, judging, calendar);
   // The value may have been beyond a bound when the policy was set, and is not any more: its window has ended since.
-  const further = left.policy?.revision === 0 && seen && pathOf(seen, name, left, policies, judging);
+  const isPart = left.policy?.revision === 0 && !again;
+  const further = isPart && seen && pathAlong(lastUnder(left.policy!.prefix, steps), seen, left, judging, true);
   if (!further) return { passages, fixed: left, counter: seen, timed };
   return { ...further, passages: [...passages, ...further.passages], timed: timed || further.timed };
+}
+
+/** The last of the steps to a policy of this prefix, and those behind it. */
+function lastUnder(prefix: string, steps: readonly PolicyStep[]): readonly PolicyStep[] {
+  return steps.slice(steps.findLastIndex(({ policy }) => policy?.prefix === prefix));
 }
 
 /** Whether a step is to another policy than this one. */

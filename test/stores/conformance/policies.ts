@@ -12,6 +12,7 @@ import {
   create,
   decrement,
   increment,
+  remove,
   reset,
   set,
   single,
@@ -22,6 +23,7 @@ import {
 import type { StoreKind } from "../../support/stores.ts";
 import { allChanges } from "./changes.ts";
 import { policiesModel } from "./policies-model.ts";
+import { policiesOfTime } from "./policies-of-time.ts";
 import { expectLogLeadsTo, type It, MINUTE, read, tidy } from "./time-log.ts";
 import { using } from "./using.ts";
 
@@ -37,6 +39,7 @@ export function policiesSuite(kind: StoreKind): void {
   holding(it_);
   sweeping(it_);
   policiesModel(kind, it_);
+  policiesOfTime(kind, it_);
 }
 
 function missing(it_: It): void {
@@ -564,6 +567,51 @@ function takenAway(it_: It): void {
       expect(await read(store, name)).toMatchObject({ value: 12n, max: 20n, policy: undefined });
     await expectLogLeadsTo(store);
   });
+
+  it_(
+    "and one beyond the bound of a shorter prefix is settled once, though a longer one held when that was set",
+    async (opened) => {
+      const { store } = opened;
+      const policies = new Policies(store.catalogue!);
+      const window = { everyMs: 10 * MINUTE, anchorMs: opened.now() };
+      const timed = { window, idleTtlMs: 6_000_000n, refill: { amount: 1n, everyMs: 86_400_000 } };
+      for (const [key, setting] of Object.entries(timed)) {
+        for (const [of, shorter] of [
+          ["longer", {}],
+          ["both", { [key]: setting }],
+        ] as const) {
+          const prefix = `${key}.${of}.`;
+          await setPolicy(store, `${prefix}a`, { min: 0n, max: 8n, [key]: setting });
+          await setPolicy(store, prefix, {});
+          await setPolicy(store, prefix, { min: 0n, max: 1n, ...shorter });
+          for (const name of ["met", "left"]) await apply(store, increment(`${prefix}a.${name}`, 3n));
+          await policies.remove(`${prefix}a`);
+          for (const name of ["met", "met", "left"])
+            expect(await apply(store, increment(`${prefix}a.${name}`)), prefix).toMatchObject({
+              code: "ABOVE_MAX",
+              max: 3n,
+            });
+          await tidy(store);
+          const settled = await read(store, `${prefix}a.left`);
+          expect(settled).toMatchObject({
+            value: 3n,
+            max: 3n,
+            settingsRevision: 2,
+            policy: { prefix, revision: 0 },
+          });
+          await opened.pass(MINUTE);
+          await tidy(store);
+          expect(await read(store, `${prefix}a.left`)).toMatchObject({ settingsRevision: 2 });
+          expect(await apply(store, decrement(`${prefix}a.left`, 3n))).toMatchObject({ value: 0n });
+          expect(await read(store, `${prefix}a.left`)).toMatchObject({ max: 1n, settingsRevision: 3 });
+          expect(await apply(store, remove(`${prefix}a.met`, { keepHistory: true }))).toMatchObject({
+            value: 3n,
+          });
+        }
+      }
+      await expectLogLeadsTo(store);
+    },
+  );
 
   it_("and so does one whose bound the value was beyond, once the value fits", async (opened) => {
     const { store } = opened;

@@ -86,21 +86,26 @@ async function openedWithFlip(table: string, where: "a pointer" | "its free spac
   return opened();
 }
 
+interface Told {
+  code?: string | undefined;
+  part?: string | undefined;
+  name?: string | undefined;
+  replayed: boolean;
+  value?: bigint | undefined;
+}
+
 /** What each call was answered: the value, or the refusal. Those that were told to come again have done so. */
 async function answered(store: Store, asked: readonly Asked[]) {
-  const told = asked.map(
-    (): { code?: string | undefined; replayed: boolean; value?: bigint | undefined } => ({
-      code: AGAIN,
-      replayed: false,
-    }),
-  );
+  const told = asked.map((): Told => ({ code: AGAIN, replayed: false }));
   for (let left = told.length; left > 0; ) {
     const again = [...told.keys()].filter((k) => told[k]!.code === AGAIN);
     const answers = await commit(store, ...again.map((k) => asked[k]!));
     for (const [i, { refused, replayed, results }] of answers.entries()) {
       const result = refused ?? results.find((each) => "code" in each) ?? results[0]!;
       told[again[i]!] =
-        "code" in result ? { code: result.code, replayed } : { value: result.value, replayed };
+        "code" in result
+          ? { code: result.code, part: result.part, name: result.name, replayed }
+          : { value: result.value, replayed };
     }
     const still = told.filter(({ code }) => code === AGAIN).length;
     expect(still, "those that are told to come again get fewer").toBeLessThan(left);
@@ -131,10 +136,15 @@ describe("a page that SQLite finds damaged costs only the calls that need it", (
     /** Have some calls answered, one a name; each is applied, replayed or refused for the damage. */
     const judged = async (kind: string, names: readonly string[], asked: readonly Asked[]) => {
       const answers = await answered(store, asked);
-      for (const [k, { code, replayed, value }] of answers.entries()) {
+      for (const [k, { code, part, name: of, replayed, value }] of answers.entries()) {
         const name = names[k]!;
         if (code !== undefined) {
-          expect(code, `${kind} of ${name}`).toBe("ROW_CORRUPT");
+          // Also where SQLite itself has found it: which counter it is about, and what is damaged.
+          expect([code, part, of], `${kind} of ${name}`).toEqual([
+            "ROW_CORRUPT",
+            table === "request_ids_0" ? "request_id" : "counter",
+            name,
+          ]);
           refusals.set(kind, (refusals.get(kind) ?? 0) + 1);
           meeting.push(asked[k]!);
         } else if (kind === "delete") expected.set(name, undefined);

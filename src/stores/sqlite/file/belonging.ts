@@ -23,11 +23,7 @@ import { statOf } from "./whereabouts.ts";
  * @param noted  what the index of the WAL was, where the caller has noted that
  * @throws TallyError STORE_UNAVAILABLE, or SQLite's own error
  */
-export function assertBelongs(
-  path: string,
-  fits: (db: Database.Database) => void,
-  noted?: WalIndex,
-): void {
+export function assertBelongs(path: string, fits: (db: Database.Database) => void, noted?: WalIndex): void {
   const alone = readAlone(path);
   const index = noted ?? new WalIndex(path);
   const walBytes = statOf(`${path}-wal`)?.size ?? 0n;

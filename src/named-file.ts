@@ -49,12 +49,24 @@ export async function readNamedFile(path: string): Promise<Buffer> {
  */
 export function readingFlags(path: string): number {
   assertNoNamedPipe(path);
+  assertEnds(path);
   const found = OPEN_ALREADY.test(path) ? undefined : lookAt(path);
-  if (found === undefined) return constants.O_RDONLY;
+  return found?.isFile() ? WITHOUT_WAITING : constants.O_RDONLY;
+}
+
+/**
+ * Refuse what may have no end, or nobody to say so; but not what is open already.
+ *
+ * @param but  devices that do end, beside /dev/null
+ * @throws Error  whose message is why it cannot be read, without the path
+ */
+export function assertEnds(path: string, ...but: readonly string[]): void {
+  const found = OPEN_ALREADY.test(path) ? undefined : lookAt(path);
+  if (found === undefined) return;
   if (found.isSocket()) throw new Error(`it is a socket; ${GIVE}`);
-  const isDevice = found.isBlockDevice() || (found.isCharacterDevice() && found.rdev !== lookAt(NULL)?.rdev);
-  if (isDevice) throw new Error(`it is a device; ${GIVE}`);
-  return found.isFile() ? WITHOUT_WAITING : constants.O_RDONLY;
+  if (!found.isBlockDevice() && !found.isCharacterDevice()) return;
+  const ends = found.isCharacterDevice() && [NULL, ...but].some((each) => lookAt(each)?.rdev === found.rdev);
+  if (!ends) throw new Error(`it is a device; ${GIVE}`);
 }
 
 /** The reason in words, where a file has nothing yet and would be waited for. */

@@ -16,7 +16,7 @@ import { startArchiveWatch } from "./service/archive-watch.ts";
 import { startBackups } from "./service/backups.ts";
 import { CommitMeter } from "./service/commit-meter.ts";
 import { commitsTold } from "./service/commits-told.ts";
-import { tellingOfDamage } from "./service/damage.ts";
+import { type DamageMet, tellingOfDamage } from "./service/damage.ts";
 import { startMaintenance } from "./service/maintenance.ts";
 import { measureReadiness, type Readiness, watchReadiness } from "./service/readiness.ts";
 import { ServerState } from "./service/server-state.ts";
@@ -151,7 +151,7 @@ export async function startServer(
     opened.push(forgetting(measureReadiness(metrics, readiness)));
     const state = new ServerState(store, metrics, clock);
     opened.push(forgetting(() => state.close()));
-    const tellDamage = seldom(clock, (names) => log("store.damaged", { names }));
+    const tellDamage = seldom(clock, ({ names, parts }: DamageMet) => log("store.damaged", { parts, names }));
     const served = tellingOfDamage(readiness.store, tellDamage, metrics);
     const commits = new CommitMeter(metrics);
     const writer = new Writer(

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
-import type { FullCounter } from "./core/counter.ts";
+import { CORRUPT, type FullCounter } from "./core/counter.ts";
 import { newEpoch } from "./core/epoch.ts";
 import { messageOf, TallyError } from "./core/errors.ts";
 import { makeFirstAdmin } from "./guard/first-admin.ts";
@@ -112,10 +112,10 @@ export async function acceptIn(url: string, names: readonly string[], gone: bool
     const taken = asked.filter((name) => changed.has(name));
     const results = (await accepting?.accept(taken, byHand.revisions, lost)) ?? [];
     const accepted = results.filter((result) => typeof result !== "string");
+    const others = asked.filter((name) => !changed.has(name));
+    const readable = await store.get(others);
     const refused = [
-      ...asked
-        .filter((name) => !changed.has(name))
-        .map((name) => ({ name, why: "nothing shows that it was changed" })),
+      ...others.map((name, i) => ({ name, why: readable[i] === CORRUPT ? RENAMED : UNCHANGED })),
       ...results.flatMap((why, i) => (typeof why === "string" ? [{ name: taken[i]!, why }] : [])),
     ];
     return { store: store.traits.title, found, accepted, refused, gone: lost.length };
@@ -126,6 +126,11 @@ export async function acceptIn(url: string, names: readonly string[], gone: bool
     await store.close();
   }
 }
+
+const UNCHANGED = "nothing shows that it was changed";
+const RENAMED =
+  "no row has this name, and what leads to it leads to another one's, as after it was renamed; without a name tally accept says " +
+  "which rows were changed";
 
 /** A store that is of another epoch now. */
 export interface NewEpoch {

@@ -216,7 +216,8 @@ function writeOutcome(w: ByteWriter, outcomes: Outcomes, i: number): void {
   const refusal = outcomes.refusals.get(i);
   w.uint(refusal === undefined ? outcomes.revisions[i]! : 0); // A revision is 1 or more, so 0 marks a refusal.
   if (refusal !== undefined) {
-    w.text(JSON.stringify(refusal, numbersAsText));
+    const { name: _, ...told } = refusal; // It is in what was asked, and may look like a number.
+    w.text(JSON.stringify(told, numbersAsText));
     return;
   }
   w.int64(outcomes.values[i]!);

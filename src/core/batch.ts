@@ -72,7 +72,7 @@ export function decideBatch(
     const op = call.single ? judged.op(first) : undefined;
     const record = key === undefined ? undefined : recordOf(loaded, answers, call, c, op);
     let refusal: Refusal | undefined;
-    if (record === CORRUPT) refusal = { code: "ROW_CORRUPT" };
+    if (record === CORRUPT) refusal = requestIdDamaged(op);
     else if (record !== undefined) refusal = replayed(record, call, c, first, op, outcomes);
     else if (key !== undefined && loaded.requestIdsFullForMs !== undefined) {
       refusal = { code: "REQUEST_IDS_FULL", retryAfterMs: loaded.requestIdsFullForMs };
@@ -118,8 +118,13 @@ function replayed(
   } catch (error) {
     if (!isNoRecord(error)) throw error;
     forget(outcomes, c, first, call.end);
-    return { code: "ROW_CORRUPT" };
+    return requestIdDamaged(op);
   }
+}
+
+/** @param op  of a call of one; the id of a batch is no counter's */
+function requestIdDamaged(op: Op | undefined): Refusal {
+  return { code: "ROW_CORRUPT", part: "request_id", ...(op !== undefined && { name: op.name }) };
 }
 
 /** What a record has filled in of a call that comes to nothing. */

@@ -86,8 +86,10 @@ export interface Refusal {
   readonly requested?: bigint;
   /** The field of the request that is at fault. */
   readonly field?: string;
-  /** The part of the request that is malformed, where it is not its body: "query"; what there would be too many of; what is damaged: "policies", "principals". */
+  /** The part of the request that is malformed, where it is not its body: "query"; what there would be too many of; what is damaged: a DamagedPart. */
   readonly part?: string;
+  /** The name of the counter that it is about, where that is told beside its number in a batch: of one that is damaged. */
+  readonly name?: string;
   /** What the field must be, as a clause: "must be 1 to 64 characters of printable ASCII". */
   readonly expected?: string;
   /** What it was instead, shortened to at most 60 bytes. */
@@ -172,6 +174,10 @@ export function messageOf(refusal: Refusal): string {
         return "A policy is damaged, so nobody can tell which one a new counter is to follow. Say its settings (if_missing, CreateCounter), or restore the store from a backup.";
       if (refusal.part === "principals")
         return "What is stored under this name or id is damaged, or of a newer version, and stands for nobody; delete it, or restore the store from a backup.";
+      if (refusal.part === "request_id")
+        return "What is kept under this request_id, or would be, is damaged: nobody can tell whether it was applied before, and it was not by this try. Restore the store from a backup.";
+      if (refusal.part === "counters")
+        return "What leads to these counters is damaged, and nobody can tell which are missing; `tally verify` says what is damaged, restore the store from a backup.";
       return "What is stored of this counter or request_id is damaged, or was changed by hand, so it is neither read nor written; restore it from a backup, or see `tally accept`.";
     case "QUEUE_FULL":
       return "Too many calls are waiting and this one was not applied; retry after the given delay.";
@@ -266,6 +272,25 @@ export function messageOf(refusal: Refusal): string {
   }
 }
 
+/** What of a store is damaged where something is refused as ROW_CORRUPT. */
+export type DamagedPart =
+  /** What is stored of one counter, or would be. */
+  | "counter"
+  /** What leads to counters: which ones are concerned, nobody can tell. */
+  | "counters"
+  /** What is kept under a request id, or would be. */
+  | "request_id"
+  | "policies"
+  | "principals"
+  | "catalogue"
+  | "change_log"
+  | "history";
+
+/** Of a counter of which what is stored is damaged. */
+export function counterDamaged(name: string): Refusal {
+  return { code: "ROW_CORRUPT", part: "counter", name };
+}
+
 /** Why a call was ended that had done some of its work. */
 const MIDWAY: Partial<Record<ErrorCode, string>> = {
   DRAINING: "The service is shutting down",
@@ -295,9 +320,16 @@ export function instantText(ms: number): string {
 export class TallyError extends Error {
   override readonly name = "TallyError";
   readonly code: ErrorCode;
+  /** Of ROW_CORRUPT: what is damaged, as far as it is known. */
+  readonly part: DamagedPart | undefined;
   /** @param cause  for the log only; never shown to a caller */
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    { part, ...options }: { cause?: unknown; part?: DamagedPart | undefined } = {},
+  ) {
     super(message, options);
     this.code = code;
+    this.part = part;
   }
 }

@@ -3,7 +3,7 @@ import { type Batch, type CallHead, type Outcomes, opAt } from "./columns.ts";
 import { blankCounter, CORRUPT, headroom, type Timing } from "./counter.ts";
 import { decide, settingsFor, updated } from "./decide.ts";
 import { Drafts, type Mark } from "./drafts.ts";
-import type { Refusal } from "./errors.ts";
+import { counterDamaged, type Refusal } from "./errors.ts";
 import {
   attach,
   cannotFollow,
@@ -159,7 +159,7 @@ export class Working {
     const drafts = this.#drafts;
     const context = this.#context;
     const name = this.#loaded.counterOf[i]!;
-    if (this.#loaded.counters[name] === CORRUPT) return { code: "ROW_CORRUPT" };
+    if (this.#loaded.counters[name] === CORRUPT) return counterDamaged(op.name);
     let index = drafts.latest(name);
     let stored = drafts.exists[index] === 0 ? undefined : drafts.at(index);
     if (stored?.timing !== undefined) stored = bringBack(drafts, index, stored, context);

@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Clock } from "../core/clock.ts";
 import type { FullCounter } from "../core/counter.ts";
 import { decide } from "../core/decide.ts";
-import { type ErrorCode, type Refusal, TallyError } from "../core/errors.ts";
+import { counterDamaged, type ErrorCode, type Refusal, TallyError } from "../core/errors.ts";
 import { isRefusal, type Op, Verb } from "../core/op.ts";
 import type { Selection } from "../core/selection.ts";
 import type { Calendar } from "../core/window.ts";
@@ -109,7 +109,7 @@ export class Bulk {
       const corrupt = page.corruptNames.filter(ahead);
       const late = await purse.spend(work.dryRun ? 1 : Math.max(1, counters.length));
       if (late !== undefined) return late;
-      for (const name of corrupt) tally.add(name, { code: "ROW_CORRUPT" });
+      for (const name of corrupt) tally.add(name, counterDamaged(name));
       if (work.dryRun) await this.#tryOut(counters, work, tally);
       else {
         const ended = await this.#lane.run(waiter, () => this.#apply(counters, work, by, tally));

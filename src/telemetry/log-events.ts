@@ -42,7 +42,7 @@ export const LOG_EVENTS = {
   ],
   "store.damaged": [
     "error",
-    "A stored row is damaged: whoever asks for its counter is refused with ROW_CORRUPT, the others work. `names` has some of those concerned, where they are known. While a policy is damaged no counter is made that may follow one. Restore them from a backup. More within ten seconds are not logged.",
+    "A stored row is damaged: whoever asks for its counter is refused with ROW_CORRUPT, the others work. `parts` says what is damaged (`part` of that reason), `names` has some of the counters concerned, where they are known. While a policy is damaged no counter is made that may follow one. Restore them from a backup. More within ten seconds are not logged.",
   ],
   "store.committed": [
     "debug",

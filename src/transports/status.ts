@@ -117,6 +117,7 @@ export function metadataOf(refused: Refused): Record<string, string> {
   const {
     code,
     name,
+    part,
     field,
     constraint,
     zone,
@@ -134,6 +135,7 @@ export function metadataOf(refused: Refused): Record<string, string> {
   const size = code === "MESSAGE_TOO_LARGE" || code === "REPLY_TOO_LARGE";
   const metadata: Record<string, string> = {};
   if (name !== undefined) metadata.name = name;
+  if (part !== undefined && code === "ROW_CORRUPT") metadata.part = part;
   if (field !== undefined) metadata.field = field;
   if (constraint !== undefined) metadata.constraint = constraint;
   if (zone !== undefined) metadata.zone = zone;
@@ -157,7 +159,10 @@ export function metadataOf(refused: Refused): Record<string, string> {
  *                        that nothing was applied
  */
 export function refusalOf(error: unknown, mayHaveApplied: boolean): Refusal {
-  if (error instanceof TallyError) return { code: error.code, ...(!mayHaveApplied && { reads: true }) };
+  if (error instanceof TallyError) {
+    const { code, part } = error;
+    return { code, ...(part !== undefined && { part }), ...(!mayHaveApplied && { reads: true }) };
+  }
   return { code: mayHaveApplied ? "OUTCOME_UNKNOWN" : "INTERNAL_ERROR" };
 }
 

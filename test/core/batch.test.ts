@@ -100,6 +100,8 @@ const COUNTER: Counter = {
   settingsRevision: 1,
 };
 
+const ID_DAMAGED = { code: "ROW_CORRUPT", part: "request_id" };
+
 describe("a batch on its rows", () => {
   it("saves each counter once, however often it came up, and nothing for refusals", () => {
     const { save } = decideOn([
@@ -161,9 +163,10 @@ describe("a batch on its rows", () => {
       { bad: CORRUPT },
       { answered: new Map([["r b ", CORRUPT]]) },
     );
-    expect(answers[0]!.refused).toEqual({ code: "ROW_CORRUPT" });
-    expect(answers[1]!.results).toMatchObject([{ code: "ROW_CORRUPT" }, { value: 1n }]);
-    expect(answers[2]!.refused).toEqual({ code: "ROW_CORRUPT" });
+    const bad = { code: "ROW_CORRUPT", part: "counter", name: "bad" };
+    expect(answers[0]!.refused).toEqual(bad);
+    expect(answers[1]!.results).toMatchObject([bad, { value: 1n }]);
+    expect(answers[2]!.refused).toEqual({ code: "ROW_CORRUPT", part: "request_id", name: "b" });
     expect(save.counters.map(({ name }) => name)).toEqual(["a"]);
   });
 
@@ -174,8 +177,8 @@ describe("a batch on its rows", () => {
       const answered = new Map([["r a ", record] as const, ["B  ", record] as const]);
       const { answers, save } = decideOn(asked, {}, { answered });
       // The beginning of a batch's record is not one of a single operation.
-      const single = record !== CORRUPT && record.length === 1 ? undefined : { code: "ROW_CORRUPT" };
-      expect(answers.map(({ refused }) => refused)).toEqual([single, { code: "ROW_CORRUPT" }]);
+      const single = record !== CORRUPT && record.length === 1 ? undefined : { ...ID_DAMAGED, name: "a" };
+      expect(answers.map(({ refused }) => refused)).toEqual([single, ID_DAMAGED]);
       expect(save.counters.map(({ name }) => name)).toEqual(single === undefined ? ["a"] : []);
     }
   });
@@ -207,7 +210,7 @@ describe("a batch on its rows", () => {
     );
     expect(records).toHaveLength(2);
     const { answers, outcomes } = decideOn(asked, {}, { answered: new Map(records) });
-    expect(answers.map(({ refused }) => refused)).toEqual([{ code: "ROW_CORRUPT" }, { code: "ROW_CORRUPT" }]);
+    expect(answers.map(({ refused }) => refused)).toEqual([{ ...ID_DAMAGED, name: "a" }, ID_DAMAGED]);
     const { callRefusals, ...rest } = outcomes;
     const { callRefusals: _, ...nothing } = newOutcomes(3, 2);
     expect(rest).toEqual(nothing);

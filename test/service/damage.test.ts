@@ -1,31 +1,32 @@
 import { expect, it } from "vitest";
 import { CORRUPT } from "../../src/core/batch.ts";
 import { newOutcomes } from "../../src/core/columns.ts";
-import { TallyError } from "../../src/core/errors.ts";
+import { counterDamaged, type Refusal, TallyError } from "../../src/core/errors.ts";
+import { POLICIES_DAMAGED } from "../../src/core/following.ts";
 import { EMPTY_SUM } from "../../src/core/selection.ts";
-import { tellingOfDamage } from "../../src/service/damage.ts";
+import { type DamageMet, tellingOfDamage } from "../../src/service/damage.ts";
 import type { Store } from "../../src/service/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { sampleIn } from "../support/exposition.ts";
 
 const ALL = { prefix: "", labels: {} };
-const damaged = new TallyError("ROW_CORRUPT", "the entries of counters are damaged");
+const damaged = new TallyError("ROW_CORRUPT", "the entries of counters are damaged", { part: "counters" });
 
 /** A store whose every answer meets damage, or none. */
-function told(methods: Partial<Store>): { store: Store; names: (readonly string[])[]; met(): number } {
-  const names: (readonly string[])[] = [];
+function told(methods: Partial<Store>): { store: Store; heard: DamageMet[]; met(): number } {
+  const heard: DamageMet[] = [];
   const metrics = new Metrics();
-  const store = tellingOfDamage(methods as Store, (each) => names.push(each), metrics);
-  return { store, names, met: () => sampleIn(metrics.read(), "tally_damaged_rows_met_total") };
+  const store = tellingOfDamage(methods as Store, (each) => heard.push(each), metrics);
+  return { store, heard, met: () => sampleIn(metrics.read(), "tally_damaged_rows_met_total") };
 }
 
-const refusing = (how: "refusals" | "callRefusals", code: "ROW_CORRUPT" | "ABOVE_MAX") => {
-  const outcomes = newOutcomes(1, 1);
-  outcomes[how].set(0, { code });
+const refusing = (how: "refusals" | "callRefusals", ...refused: Refusal[]) => {
+  const outcomes = newOutcomes(refused.length, refused.length);
+  for (const [i, refusal] of refused.entries()) outcomes[how].set(i, refusal);
   return outcomes;
 };
 
-it.each<[string, Partial<Store>, (store: Store) => Promise<unknown>, string[]]>([
+it.each<[string, Partial<Store>, (store: Store) => Promise<unknown>, string[], string[]?]>([
   [
     "a counter that is read",
     { get: async () => [undefined, CORRUPT] },
@@ -44,33 +45,47 @@ it.each<[string, Partial<Store>, (store: Store) => Promise<unknown>, string[]]>(
     { top: () => Promise.reject(damaged) },
     (store) => store.top(ALL, 1, "highest"),
     [],
+    ["counters"],
   ],
   [
-    "an operation of a batch",
-    { commit: async () => refusing("refusals", "ROW_CORRUPT") },
+    "operations of a batch",
+    {
+      commit: async () =>
+        refusing(
+          "refusals",
+          counterDamaged("e"),
+          { code: "ABOVE_MAX" },
+          counterDamaged("f"),
+          counterDamaged("e"),
+        ),
+    },
     (store) => store.commit({} as never),
-    [],
+    ["e", "f"],
   ],
   [
-    "a call",
-    { commit: async () => refusing("callRefusals", "ROW_CORRUPT") },
+    "calls",
+    {
+      commit: async () =>
+        refusing("callRefusals", { code: "ROW_CORRUPT", part: "request_id" }, POLICIES_DAMAGED),
+    },
     (store) => store.commit({} as never),
     [],
+    ["request_id", "policies"],
   ],
-])("damage is told of: %s; the answer is as it was", async (_, methods, ask, names) => {
-  const { store, names: heard, met } = told(methods);
+])("damage is told of: %s; the answer is as it was", async (_, methods, ask, names, parts = ["counter"]) => {
+  const { store, heard, met } = told(methods);
   const [answer, own] = await Promise.allSettled([ask(store), ask(methods as Store)]);
   expect(answer).toEqual(own);
-  expect(heard).toEqual([names]);
+  expect(heard).toEqual([{ names, parts }]);
   expect(met()).toBe(1);
 });
 
 it("what is not damaged is not told of, refused or not", async () => {
-  const { store, names } = told({
-    commit: async () => refusing("callRefusals", "ABOVE_MAX"),
+  const { store, heard } = told({
+    commit: async () => refusing("callRefusals", { code: "ABOVE_MAX" }),
     get: async () => [undefined],
     sum: async () => EMPTY_SUM,
   });
   await Promise.all([store.commit({} as never), store.get(["a"]), store.sum(ALL)]);
-  expect(names).toEqual([]);
+  expect(heard).toEqual([]);
 });

@@ -13,7 +13,9 @@ import { lookForChangesByHand } from "../../src/service/by-hand.ts";
 import { copyStore } from "../../src/service/copy.ts";
 import { CopyError } from "../../src/service/copy-errors.ts";
 import { DEFAULT_RETENTION, type Purpose, type Store } from "../../src/service/store.ts";
+import { acceptIn } from "../../src/store-tools.ts";
 import { openStore } from "../../src/stores/open.ts";
+import { verifySqlite } from "../../src/stores/sqlite/verify/opening.ts";
 import { apply, batch, commit, create, increment, remove, set, single, update } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { folderInMemory } from "../support/folder.ts";
@@ -222,6 +224,45 @@ function changedByHand(hand: Hand): void {
       }),
       { numRuns: 15 },
     );
+  });
+
+  it("a renamed row: what can be told is told by both names, and the new one is that which is accepted", async () => {
+    const url = await filled(hand);
+    await hand.sql(url, "UPDATE counters SET name = 'called' WHERE name = 'seats'");
+    if (hand === POSTGRESQL) {
+      // Nothing but the row has its name.
+      expect((await acceptIn(url, [], false)).found).toEqual([]);
+      const store = await open(url);
+      expect(await apply(store, increment("called"))).toMatchObject({ value: 52n });
+      expect(await store.get(["seats"])).toEqual([undefined]);
+      await store.close();
+      return;
+    }
+    const { findings } = await verifySqlite(url.slice("sqlite:".length), {
+      onProgress: () => {},
+      signal: new AbortController().signal,
+    });
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        ...{ code: "NAME_WRONG", name: "seats" },
+        about: expect.stringContaining("tally accept is to be given called"),
+      }),
+    );
+    const { found, refused } = await acceptIn(url, ["seats"], false);
+    expect(found).toEqual([expect.stringContaining("the row of called")]);
+    expect(refused).toEqual([{ name: "seats", why: expect.stringContaining("no row has this name") }]);
+    expect((await acceptIn(url, ["called"], false)).accepted).toMatchObject([{ name: "called" }]);
+    expect((await acceptIn(url, ["seats"], false)).refused).toMatchObject([
+      { why: "nothing shows that it was changed" },
+    ]);
+    expect(
+      (
+        await verifySqlite(url.slice("sqlite:".length), {
+          onProgress: () => {},
+          signal: new AbortController().signal,
+        })
+      ).findings,
+    ).toEqual([]);
   });
 
   it("a deleted row's name is free, where need be once that is accepted, with the labels that it had", async () => {

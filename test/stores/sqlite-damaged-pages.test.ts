@@ -5,6 +5,9 @@ import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { CORRUPT } from "../../src/core/counter.ts";
+import type { RequestIdRetention } from "../../src/core/request-ids.ts";
+import { DEFAULTS } from "../../src/core/settings.ts";
+import { Policies } from "../../src/service/policies.ts";
 import { DEFAULT_RETENTION, type Store } from "../../src/service/store.ts";
 import { openStore } from "../../src/stores/open.ts";
 import {
@@ -34,8 +37,9 @@ let clock: HandClock;
 let store: Store | undefined;
 let warnings: string[];
 
-async function opened(): Promise<Store> {
-  const options = { clock, newUid: () => v7(), cachedCountersMax: 100, retention: DEFAULT_RETENTION };
+async function opened(kept: RequestIdRetention = DEFAULT_RETENTION): Promise<Store> {
+  const retention = { ...DEFAULT_RETENTION, ...kept };
+  const options = { clock, newUid: () => v7(), cachedCountersMax: 100, retention };
   warnings = [];
   store = await openStore(`sqlite:${join(dir, "tally.db")}`, {
     ...options,
@@ -72,35 +76,48 @@ afterEach(async () => {
 });
 
 /** The page in the middle of those of a kind has one bit of it flipped. */
-async function openedWithFlip(table: string, where: "a pointer" | "its free space"): Promise<Store> {
+async function openedWithFlip(
+  table: string,
+  where: "a pointer" | "its free space" | "its kind",
+  retention: RequestIdRetention = DEFAULT_RETENTION,
+): Promise<Store> {
   const pages = pagesOf(table).filter(({ type }) => (type === "internal") === (where === "a pointer"));
   const { page } = pages[pages.length >> 1]!;
   const bytes = Buffer.from(sound);
   const start = (page - 1) * 4096;
-  // Of a page above others: which page is left of its cell in the middle. Of one below: where its free space begins.
+  // Of a page above others: which page is left of its cell in the middle. Of one below: where its free space begins, or
+  // what kind of page it is, without which nothing of it can be read.
   const cells = bytes.readUInt16BE(start + 3);
-  const at = where === "a pointer" ? start + bytes.readUInt16BE(start + 12 + 2 * (cells >> 1)) : start + 1;
+  const at =
+    where === "a pointer"
+      ? start + bytes.readUInt16BE(start + 12 + 2 * (cells >> 1))
+      : start + (where === "its kind" ? 0 : 1);
   bytes[at]! ^= 0x10;
   for (const each of ["", "-wal", "-shm"]) rmSync(join(dir, `tally.db${each}`), { force: true });
   writeFileSync(join(dir, "tally.db"), bytes);
-  return opened();
+  return opened(retention);
+}
+
+interface Told {
+  code?: string | undefined;
+  part?: string | undefined;
+  name?: string | undefined;
+  replayed: boolean;
+  value?: bigint | undefined;
 }
 
 /** What each call was answered: the value, or the refusal. Those that were told to come again have done so. */
 async function answered(store: Store, asked: readonly Asked[]) {
-  const told = asked.map(
-    (): { code?: string | undefined; replayed: boolean; value?: bigint | undefined } => ({
-      code: AGAIN,
-      replayed: false,
-    }),
-  );
+  const told = asked.map((): Told => ({ code: AGAIN, replayed: false }));
   for (let left = told.length; left > 0; ) {
     const again = [...told.keys()].filter((k) => told[k]!.code === AGAIN);
     const answers = await commit(store, ...again.map((k) => asked[k]!));
     for (const [i, { refused, replayed, results }] of answers.entries()) {
       const result = refused ?? results.find((each) => "code" in each) ?? results[0]!;
       told[again[i]!] =
-        "code" in result ? { code: result.code, replayed } : { value: result.value, replayed };
+        "code" in result
+          ? { code: result.code, part: result.part, name: result.name, replayed }
+          : { value: result.value, replayed };
     }
     const still = told.filter(({ code }) => code === AGAIN).length;
     expect(still, "those that are told to come again get fewer").toBeLessThan(left);
@@ -131,10 +148,15 @@ describe("a page that SQLite finds damaged costs only the calls that need it", (
     /** Have some calls answered, one a name; each is applied, replayed or refused for the damage. */
     const judged = async (kind: string, names: readonly string[], asked: readonly Asked[]) => {
       const answers = await answered(store, asked);
-      for (const [k, { code, replayed, value }] of answers.entries()) {
+      for (const [k, { code, part, name: of, replayed, value }] of answers.entries()) {
         const name = names[k]!;
         if (code !== undefined) {
-          expect(code, `${kind} of ${name}`).toBe("ROW_CORRUPT");
+          // Also where SQLite itself has found it: which counter it is about, and what is damaged.
+          expect([code, part, of], `${kind} of ${name}`).toEqual([
+            "ROW_CORRUPT",
+            table === "request_ids_0" ? "request_id" : "counter",
+            name,
+          ]);
           refusals.set(kind, (refusals.get(kind) ?? 0) + 1);
           meeting.push(asked[k]!);
         } else if (kind === "delete") expected.set(name, undefined);
@@ -242,10 +264,85 @@ describe("a page that SQLite finds damaged costs only the calls that need it", (
     const store = await openedWithFlip("change_log", "its free space");
     await expect(apply(store, increment("any"))).rejects.toMatchObject({
       code: "STORE_UNAVAILABLE",
-      message: expect.stringContaining("the file is damaged where this is written"),
+      message: expect.stringContaining("the file is damaged in the end of the change log"),
     });
     expect(await store.get([nameOf(3)])).toMatchObject([{ value: 1003n }]);
   });
+
+  it("where generations of request ids cannot be closed, ids are kept, never applied twice, and refused when there is no room", async () => {
+    const kept = { ...DEFAULT_RETENTION, requestIdsFloorMs: 0, requestIdsBytesMax: 60_000 };
+    const store = await openedWithFlip("request_id_generations", "its free space", kept);
+    clock.advance(4 * kept.requestIdsKeepMs);
+    const counted = await commit(store, single(increment(nameOf(3), 1n), { id: "z" }));
+    expect(counted).toMatchObject([{ replayed: false, results: [{ value: 1004n }] }]);
+    for (let k = 0; k < 3; k++) {
+      await store.maintain();
+      clock.advance(kept.requestIdsKeepMs);
+      // All that ids were counted under before is answered as it was, however long it is.
+      const [old, young] = await commit(
+        store,
+        single(increment(nameOf(5), 1000n), { id: idOf(5) }),
+        single(increment(nameOf(3), 1n), { id: "z" }),
+      );
+      expect([old, young]).toMatchObject([
+        { replayed: true, results: [{ value: 1005n }] },
+        { replayed: true, results: [{ value: 1004n }] },
+      ]);
+    }
+    let code: string | undefined;
+    for (let k = 0; k < 1_000 && code === undefined; k++)
+      code = (await commit(store, single(increment("filling"), { id: `z${k}` })))[0]!.refused?.code;
+    expect(code).toBe("REQUEST_IDS_FULL");
+    expect(await apply(store, increment("elsewhere"))).toMatchObject({ value: 1n });
+    await store.maintain();
+    const told = warnings.filter((warning) => warning.includes("damaged in"));
+    expect(told[0]).toContain("damaged in request_id_generations");
+    expect(new Set(told).size).toBe(told.length);
+    await store.close(); // In order: it is not that which fails.
+    expect(await (await opened()).get([nameOf(3), nameOf(5)])).toMatchObject([
+      { value: 1004n },
+      { value: 1005n },
+    ]);
+  });
+
+  it("where generations of request ids cannot be read, a start says that it is these", async () => {
+    await expect(openedWithFlip("request_id_generations", "its kind")).rejects.toThrow(
+      "What the file says of its request ids is damaged (request_id_generations)",
+    );
+  });
+
+  it.each(["its free space", "its kind"] as const)(
+    "where it is not kept how far policies are carried through, for %s, they are all the same, and commits go on",
+    async (where) => {
+      const store = await openedWithFlip("policy_sweep", where);
+      const policies = new Policies(store.catalogue!);
+      const bounded = (max: bigint) => policies.set("pol:", { ...DEFAULTS, max }, "enforce");
+      /** Beyond the ten minutes for which a clock that has jumped is doubted. */
+      const tended = async () => {
+        for (let k = 0; k < 15; k++) {
+          while (await store.maintain());
+          clock.advance(60_000);
+        }
+      };
+      const names = ["pol:a", "pol:b", "pol:c"];
+      await bounded(1_000n);
+      await commit(store, ...names.map((name) => single(increment(name, 100n))));
+      await tended();
+      await bounded(90n);
+      // Beyond the bound of its policy: the commit notes that it is to be looked at again.
+      expect(await apply(store, increment("pol:a", -1n))).toMatchObject({ value: 99n });
+      expect(await store.get(names)).toMatchObject([{ max: 99n }, { max: 1_000n }, { max: 1_000n }]);
+      await tended();
+      expect(await store.get(names)).toMatchObject([{ max: 99n }, { max: 100n }, { max: 100n }]);
+      await bounded(1_200n);
+      await tended();
+      expect(await store.get(names)).toMatchObject([{ max: 1_200n }, { max: 1_200n }, { max: 1_200n }]);
+      expect(await apply(store, increment("pol:b"))).toMatchObject({ value: 101n });
+      const told = warnings.filter((warning) => warning.includes("damaged in"));
+      expect(told).toEqual([expect.stringContaining("damaged in policy_sweep")]);
+      await store.close();
+    },
+  );
 
   it("upkeep passes over what is damaged, says so once, and does the rest", async () => {
     const store = await openedWithFlip("due_counters", "its free space");

@@ -28,7 +28,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DEFAULT_RETENTION, type Store, type StoreOptions } from "../../src/service/store.ts";
 import { toBatch } from "../../src/service/writer.ts";
 import { migrateStore, openStore, schemaStatus } from "../../src/stores/open.ts";
@@ -306,6 +306,77 @@ describe("the WAL belongs to its file", () => {
     expect(filesOf(at)).toEqual(before);
     put(earlier, at, "-wal"); // Of which no start can tell that there was more.
     expect(await valueAt(at)).toBe(3n);
+  });
+
+  it("a start that is killed before it has put the index back leaves what it was to the next one", async () => {
+    const { count } = connect();
+    count(3);
+    const earlier = killed("earlier");
+    count(20);
+    const cut = killed("cut");
+    const other = join(dir, "other.db");
+    await apply(await openFile(other), increment("x"));
+    await open.pop()!.close();
+    /** A start that is refused, and killed where it would have cleaned up. */
+    const killedAt = (at: string, sentence: string) => {
+      const cleaning = (["putBack", "takeAwayIfNew", "forget"] as const).map((step) =>
+        vi.spyOn(WalIndex.prototype, step).mockImplementation(() => {}),
+      );
+      expect(() => assertBelongs(at, () => {})).toThrow(sentence);
+      for (const each of cleaning) each.mockRestore();
+    };
+
+    // Made anew, the index says of a WAL that was cut that it is whole.
+    const whole = readFileSync(`${cut}-wal`);
+    writeFileSync(`${cut}-wal`, readFileSync(`${earlier}-wal`));
+    for (let start = 0; start < 3; start++) killedAt(cut, "lacks its end");
+    await expect(openFile(cut)).rejects.toThrow("lacks its end");
+    writeFileSync(`${cut}-wal`, whole);
+    expect(await valueAt(cut)).toBe(23n);
+
+    // Made where there was none, it would say of a shorter one that is put there that it was cut.
+    const at = join(dir, "killed.db");
+    put(other, at, "");
+    writeFileSync(`${at}-wal`, whole);
+    const before = filesOf(at);
+    killedAt(at, "do not belong together");
+    expect(filesOf(at)).toContain("killed.db-shm");
+    await expect(openFile(at)).rejects.toThrow("do not belong together");
+    expect(filesOf(at)).toEqual(before);
+    killedAt(at, "do not belong together");
+    put(earlier, at, "", "-wal");
+    expect(await valueAt(at)).toBe(3n);
+    expect(filesOf(at)).not.toContain("killed.db-shm-noted");
+  });
+
+  it("what was noted of an index is forgotten with the WAL that it was of", async () => {
+    const { count } = connect();
+    count(3);
+    const at = killed("killed");
+    new WalIndex(at).note();
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(at + suffix);
+    await apply(await openFile(at), increment("c"));
+    expect(filesOf(at)).not.toContain("tally.db-shm-noted");
+  });
+
+  it("to ask which schema a file has leaves what is beside it as it was, and makes nothing", async () => {
+    const { count } = connect();
+    count(3);
+    const at = killed("killed");
+    const seen = () => filesOf(at).map((name) => [name, readFileSync(join(at, "..", name)).subarray(0, 96)]);
+    for (const without of ["nothing", "-shm", "-wal"]) {
+      if (without !== "nothing") rmSync(at + without);
+      const before = seen();
+      expect(await schemaStatus(`sqlite:${at}`)).toMatchObject({ pending: [] });
+      expect(seen(), `without ${without}`).toEqual(before);
+    }
+    const served = filesOf(path);
+    expect(await schemaStatus(`sqlite:${path}`)).toMatchObject({ pending: [] });
+    expect(filesOf(path)).toEqual(served);
+    await open.shift()!.close();
+    const stopped = filesOf(path);
+    expect(await schemaStatus(`sqlite:${path}`)).toMatchObject({ pending: [] });
+    expect(filesOf(path)).toEqual(stopped);
   });
 
   it("a refused start leaves an index as it was, also one that is too short, and takes none away that others have", async () => {

@@ -13,7 +13,7 @@ import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CORRUPT, decideBatch } from "../../src/core/batch.ts";
-import { TallyError } from "../../src/core/errors.ts";
+import { counterDamaged, TallyError } from "../../src/core/errors.ts";
 import type { Op } from "../../src/core/op.ts";
 import { DEFAULT_RETENTION, type Retention, type Store } from "../../src/service/store.ts";
 import { toBatch } from "../../src/service/writer.ts";
@@ -292,7 +292,7 @@ describe("damage on disk", () => {
       batch([set("victim-counter", 1n), increment("zulu")]),
       single(increment("new")),
     );
-    expect(answers[0]!.refused).toEqual({ code: "ROW_CORRUPT" });
+    expect(answers[0]!.refused).toEqual(counterDamaged("victim-counter"));
     expect(answers[1]!.refused).toBeUndefined();
     expect(answers[2]!.results).toMatchObject([{ code: "ROW_CORRUPT" }, { revision: 2 }]);
     expect(answers[3]!.results).toMatchObject([{ value: 1n }]);
@@ -304,7 +304,7 @@ describe("damage on disk", () => {
       flip(Buffer.from("victim-counter"), 4, occurrence);
       const store = await openFile();
       expect(await store.get(["victim-counter"])).toEqual([CORRUPT]);
-      expect(await apply(store, increment("victim-counter"))).toEqual({ code: "ROW_CORRUPT" });
+      expect(await apply(store, increment("victim-counter"))).toEqual(counterDamaged("victim-counter"));
       expect(await apply(store, increment("alpha"))).toMatchObject({ revision: 2 });
       expect(await apply(store, increment("zulu"))).toMatchObject({ revision: 2 });
       await store.close();

@@ -494,7 +494,12 @@ describe("what is not the caller's doing", () => {
       constraint: "below_100",
       metadata: { name: "a", constraint: "below_100" },
     },
-    ROW_CORRUPT: { code: "ROW_CORRUPT", status: "DATA_LOSS", metadata: { name: "a" } },
+    ROW_CORRUPT: {
+      code: "ROW_CORRUPT",
+      status: "DATA_LOSS",
+      part: "request_id",
+      metadata: { name: "a", part: "request_id" },
+    },
     QUEUE_FULL: { code: "QUEUE_FULL", status: "RESOURCE_EXHAUSTED", retryAfterMs: 100 },
     REQUEST_IDS_FULL: { code: "REQUEST_IDS_FULL", status: "RESOURCE_EXHAUSTED", retryAfterMs: 61_500 },
     DEADLINE_PASSED: { code: "DEADLINE_PASSED", status: "DEADLINE_EXCEEDED" },
@@ -690,8 +695,28 @@ describe("what is not the caller's doing", () => {
       refusal(client.getCounter({ name: "bad" })),
       client.getCounter({ name: "good" }),
     ]);
-    expect(bad).toMatchObject({ status: "DATA_LOSS", reason: "ROW_CORRUPT", metadata: { name: "bad" } });
+    expect(bad).toMatchObject({
+      status: "DATA_LOSS",
+      reason: "ROW_CORRUPT",
+      metadata: { name: "bad", part: "counter" },
+    });
     expect(good.counter?.value).toBe(1n);
+  });
+});
+
+it("where what leads to counters is damaged, a read of many says so, and names none", async () => {
+  await using opened = await open({
+    store: (real) =>
+      instead(real, {
+        list: () =>
+          Promise.reject(
+            new TallyError("ROW_CORRUPT", "SQLite finds the file damaged", { part: "counters" }),
+          ),
+      }),
+  });
+  expect(await refusal(opened.client.listCounters({}))).toMatchObject({
+    ...{ status: "DATA_LOSS", reason: "ROW_CORRUPT", metadata: { part: "counters" } },
+    message: expect.stringContaining("nobody can tell which are missing"),
   });
 });
 

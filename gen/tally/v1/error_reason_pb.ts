@@ -183,7 +183,10 @@ export const ErrorReason = {
    * Tally never writes, or it cannot be told whether there is such a counter, or
    * such a request_id; so it is neither read nor written. Other counters work.
    * Restore it from a backup; or, if somebody changed it by hand and it is to
-   * stay so, accept it with the command `tally accept`.
+   * stay so, accept it with the command `tally accept`. `part` says what is
+   * damaged, where that is known, which SQLite may have found itself: `counter`,
+   * `counters` (what leads to them: nobody can tell which are missing),
+   * `request_id`, `policies`, `principals`, `catalogue`, `change_log`, `history`.
    *
    * @generated from enum value: ROW_CORRUPT = 12;
    */

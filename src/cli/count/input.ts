@@ -1,6 +1,6 @@
 import { constants, createReadStream, type ReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
-import { waitedFor } from "../../named-file.ts";
+import { assertEnds, waitedFor } from "../../named-file.ts";
 import { CommandError, EXIT } from "../exit.ts";
 
 /** What to read, and how much it is. */
@@ -64,6 +64,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
   if (path === "-") return undefined;
   try {
     const found = await stat(path);
+    assertEnds(path, "/dev/tty"); // A terminal ends when its person says so.
     if (found.isDirectory()) throw new CommandError(EXIT.FAILURE, `${path} is a folder; expected files.`);
     return found.isFile() ? found.size : undefined;
   } catch (error) {

@@ -259,7 +259,7 @@ function soundly<T>(position: unknown, unpack: () => T): T {
     return unpack();
   } catch (cause) {
     const message = `the change log is damaged at position ${position}: restore the store from a backup`;
-    throw new TallyError("ROW_CORRUPT", message, { cause });
+    throw new TallyError("ROW_CORRUPT", message, { cause, part: "change_log" });
   }
 }
 

@@ -105,7 +105,8 @@ export class CounterReads {
       bigint
     > & { sum: string };
     if (count === 0n) return EMPTY_SUM;
-    if (damaged > 0n) throw new TallyError("ROW_CORRUPT", `${damaged} of the counters are damaged`);
+    if (damaged > 0n)
+      throw new TallyError("ROW_CORRUPT", `${damaged} of the counters are damaged`, { part: "counters" });
     return { count: Number(count), sum: BigInt(sum), lowest, highest, corruptNames: [] };
   }
 

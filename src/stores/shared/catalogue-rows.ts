@@ -68,7 +68,9 @@ export function toCatalogueChanges(
 
 /** Where something is missing that nobody can name. */
 export function catalogueDamaged(): TallyError {
-  return new TallyError("ROW_CORRUPT", "the catalogue is damaged: restore the store from a backup");
+  return new TallyError("ROW_CORRUPT", "the catalogue is damaged: restore the store from a backup", {
+    part: "catalogue",
+  });
 }
 
 /** The state after a write. @param replaced  the version that the entry had before, if it was there */

@@ -2,7 +2,7 @@ import { encodeAsked } from "../../core/answer.ts";
 import { CORRUPT, type Context, type decideBatch, type Loaded, type Save } from "../../core/batch.ts";
 import { type Batch, callAt, opAt, toCallColumns, toColumns } from "../../core/columns.ts";
 import type { Counter, Fixed } from "../../core/counter.ts";
-import type { Refusal } from "../../core/errors.ts";
+import { counterDamaged, type Refusal } from "../../core/errors.ts";
 import { isInTheWay } from "../../core/limits.ts";
 import { type Op, Verb } from "../../core/op.ts";
 import { recordOf } from "../../core/request-keys.ts";
@@ -83,7 +83,9 @@ export function* oneByOne(
       const was = standing[index];
       const op = opAt(batch.ops, i, facts.names[index]!);
       const corrupt = facts.counters[index] === CORRUPT;
-      const judged = corrupt ? ROW_CORRUPT : (vetoed.get(i) ?? alone(decide, op, was, context, i));
+      const judged = corrupt
+        ? counterDamaged(op.name)
+        : (vetoed.get(i) ?? alone(decide, op, was, context, i));
       if ("code" in judged ? takes !== undefined && !isInTheWay(judged, op) : asksOnly(op)) continue;
       let refusal: Refusal | undefined;
       if ("code" in judged) {
@@ -106,9 +108,6 @@ export function* oneByOne(
   }
   return decide(batch, facts, { ...context, vetoed });
 }
-
-/** Of what meets damage in the database. */
-export const ROW_CORRUPT: Refusal = { code: "ROW_CORRUPT" };
 
 /** Whether a take is a question: whatever it is answered, it leaves nothing to write. */
 function asksOnly({ verb, amount }: Op): boolean {

@@ -1,4 +1,5 @@
 import type { SchemaStatus } from "../../service/store.ts";
+import { leavingNothing } from "./file/beside.ts";
 import { holdLock, type Lock } from "./file/lock.ts";
 import { assertRegular } from "./file/names.ts";
 import { realPathOf } from "./file/real-path.ts";
@@ -16,13 +17,15 @@ export async function statusOfSqlite(path: string): Promise<SchemaStatus> {
     const stat = statOf(real);
     if (stat !== undefined) {
       assertRegular(real, stat);
-      const db = openReadOnly(real, 1_024);
-      try {
-        assertOurs(db, real);
-        version = versionOf(db) || undefined;
-      } finally {
-        db.close();
-      }
+      version = leavingNothing(real, () => {
+        const db = openReadOnly(real, 1_024);
+        try {
+          assertOurs(db, real);
+          return versionOf(db) || undefined;
+        } finally {
+          db.close();
+        }
+      });
     }
   } catch (error) {
     throw startFailure(real, error);

@@ -1,7 +1,7 @@
 /** Asking a worker thread, and answering in one: one message each way a request, in order. */
 import { once } from "node:events";
 import { parentPort, type ResourceLimits, type Transferable, Worker, workerData } from "node:worker_threads";
-import { type ErrorCode, TallyError } from "../../core/errors.ts";
+import { type DamagedPart, type ErrorCode, TallyError } from "../../core/errors.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import type { ThreadName } from "../../telemetry/series.ts";
 import { knowThread, measureStoreThread } from "../../telemetry/thread.ts";
@@ -10,6 +10,7 @@ import { knowThread, measureStoreThread } from "../../telemetry/thread.ts";
 interface CrossedError {
   readonly code: ErrorCode;
   readonly message: string;
+  readonly part: DamagedPart | undefined;
   readonly cause: string;
   /** The thread's store can no longer be trusted. */
   readonly fatal: boolean;
@@ -156,8 +157,10 @@ export class Thread {
 }
 
 /** A defect comes back as a plain error, with the stack from over there, so that whoever asked logs it as one. */
-function toError({ code, message, cause }: CrossedError): Error {
-  return code === "INTERNAL_ERROR" ? new Error(message, { cause }) : new TallyError(code, message, { cause });
+function toError({ code, message, part, cause }: CrossedError): Error {
+  return code === "INTERNAL_ERROR"
+    ? new Error(message, { cause })
+    : new TallyError(code, message, { cause, part });
 }
 
 /** What a thread answers: by kind of request. */
@@ -217,6 +220,7 @@ function crossed(error: unknown): CrossedError {
   return {
     code: error instanceof TallyError ? error.code : "INTERNAL_ERROR",
     message: error instanceof Error ? error.message : String(error),
+    part: error instanceof TallyError ? error.part : undefined,
     cause: cause instanceof Error ? `${sqlite} ${cause.stack}` : String(cause),
     // After a failed write or fsync, memory may show what the disk does not have. A full disk is no such failure.
     fatal: error instanceof TallyError && error.code === "OUTCOME_UNKNOWN" && sqlite !== "SQLITE_FULL",

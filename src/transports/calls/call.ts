@@ -54,10 +54,8 @@ export interface UnaryMethod {
   answer(request: Buffer, context: CallContext): Promise<Uint8Array | Refused>;
 }
 
-/** A refusal as the door answers it: with the counter it is about, which the door knows. */
+/** A refusal as the door answers it: with the name of the counter that it is about, which the door knows. */
 export interface Refused extends Refusal {
-  /** The counter's name. */
-  readonly name?: string;
   /** The status of a service that has reasons of its own, whole; it is told in the place of this refusal's. */
   readonly status?: Status;
 }

@@ -10,6 +10,7 @@ import {
 import { CORRUPT } from "../../core/batch.ts";
 import { etagOf, type FullCounter, settingsEtagOf } from "../../core/counter.ts";
 import type { Epoch } from "../../core/epoch.ts";
+import { counterDamaged } from "../../core/errors.ts";
 import { Verb } from "../../core/op.ts";
 import type { Found, Reads } from "../../service/reads.ts";
 import { watched } from "../../service/serial-reads.ts";
@@ -80,7 +81,7 @@ export function getCounter(reads: Reads, past: HistoryReads, requestBytesMax: nu
 
 function foundResponse(name: string, found: Found | Refused, epoch: Epoch): Uint8Array | Refused {
   if (found === undefined) return { code: "COUNTER_NOT_FOUND", name };
-  if (found === CORRUPT) return { code: "ROW_CORRUPT", name };
+  if (found === CORRUPT) return counterDamaged(name);
   if ("code" in found) return found;
   return toBinary(
     GetCounterResponseSchema,

@@ -15,6 +15,7 @@ import { CORRUPT } from "../../core/batch.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { FullCounter } from "../../core/counter.ts";
 import type { Epoch } from "../../core/epoch.ts";
+import { counterDamaged } from "../../core/errors.ts";
 import type { Selection } from "../../core/selection.ts";
 import type { Found } from "../../service/reads.ts";
 import type { SerialReads } from "../../service/serial-reads.ts";
@@ -103,7 +104,7 @@ export function sumCounters({ store, scans }: ManyCounters, requestBytesMax: num
       const found = await scans.run(context, (signal) => store.sum({ prefix, labels }, signal));
       if ("code" in found) return found;
       const { count, sum, lowest, highest, corruptNames } = found;
-      if (corruptNames.length > 0) return { code: "ROW_CORRUPT", name: corruptNames[0]! };
+      if (corruptNames.length > 0) return counterDamaged(corruptNames[0]!);
       const range = lowest === undefined || highest === undefined ? {} : { lowest, highest };
       const response = { count: BigInt(count), sum: `${sum}`, ...range };
       return toBinary(SumCountersResponseSchema, create(SumCountersResponseSchema, response));
@@ -134,7 +135,7 @@ function resultBytes(name: string, found: Found, epoch: Epoch): Uint8Array {
     found === undefined
       ? ({ case: "refusal", value: toRefusal({ code: "COUNTER_NOT_FOUND" }) } as const)
       : found === CORRUPT
-        ? ({ case: "refusal", value: toRefusal({ code: "ROW_CORRUPT" }) } as const)
+        ? ({ case: "refusal", value: toRefusal(counterDamaged(name)) } as const)
         : ({ case: "counter", value: toCounter(found, epoch) } as const);
   return toBinary(CounterResultSchema, create(CounterResultSchema, { name, result }));
 }
@@ -172,7 +173,7 @@ async function topResponse(
   epoch: Epoch,
   clock: Clock,
 ): Promise<Uint8Array | Refused> {
-  if (corruptNames.length > 0) return { code: "ROW_CORRUPT", name: corruptNames[0]! };
+  if (corruptNames.length > 0) return counterDamaged(corruptNames[0]!);
   return wholeReply(counters, (counter) => counterBytes(counter, epoch), clock);
 }
 

@@ -106,6 +106,35 @@ describe("tally count", () => {
     expect(await server.values("a")).toEqual([undefined]);
   });
 
+  it.each([
+    ["/dev/zero", "it is a device"],
+    ["/dev/urandom", "it is a device"],
+    [".", "is a folder"],
+  ])("refuses %s, which has no end or no lines, before it counts the others", async (path, why) => {
+    const server = await running();
+    const there = join(folder(), "there");
+    writeFileSync(there, "a\n");
+    const { code, stderr } = await tally(["count", there, path], server.env).ended;
+    expect(stderr).toContain(why);
+    expect(code).toBe(1);
+    expect(await server.values("a")).toEqual([undefined]);
+  });
+
+  it("reads what is open already and what ends: -, /dev/stdin, <(...), named pipes, /dev/null", async () => {
+    const server = await running();
+    const fifo = join(folder(), "fifo");
+    const command = (each: string) => `"${process.execPath}" bin/tally.mjs count -q ${each}`;
+    const script = [
+      `printf 'x\\n' | ${command("-")}`,
+      `printf 'x\\n' | ${command("/dev/stdin")}`,
+      `${command("<(printf 'x\\n') /dev/null")}`,
+      `mkfifo ${fifo}; printf 'x\\n' > ${fifo} & ${command(fifo)}`,
+    ].join(" && ");
+    const ran = await new Tally("bash", ["-ec", script], server.env).ended;
+    expect(ran).toMatchObject({ code: 0, stderr: "" });
+    expect(await server.values("x")).toEqual([4n]);
+  });
+
   it("counts input that comes slowly as it comes", async () => {
     const server = await running();
     const run = tally(["count"], server.piped);

@@ -78,7 +78,9 @@ describeWith([POSTGRES, program("openssl", { args: ["version"] })], "a connectio
       NONE: `${await freePort()}`,
       SOCKETS: encodeURIComponent(folder),
       FOLDER: folder,
+      PASSES: at("passes"),
     };
+    writeFileSync(words.PASSES!, `localhost:*:${database}:${user}:${password}\n`, { mode: 0o600 });
   }, 60_000);
 
   afterAll(async () => {
@@ -164,6 +166,16 @@ describeWith([POSTGRES, program("openssl", { args: ["version"] })], "a connectio
       `postgres://${user}@localhost:{TLS}/${database}`,
       "plain",
       { PGPASSWORD: password, PGSSLMODE: "disable" },
+    ],
+    [
+      `postgres://${user}@localhost:{TLS}/${database}`,
+      "plain",
+      { PGPASSFILE: "{PASSES}", PGSSLMODE: "disable" },
+    ],
+    [
+      `postgres://${user}@localhost:{TLS}/${database}`,
+      "refused",
+      { PGPASSFILE: "{KEY}", PGSSLMODE: "disable" },
     ],
     // A certificate of the client's.
     [`postgres://${user}@localhost:{TLS}/only_cert?sslmode=require&sslcert={CERT}&sslkey={KEY}`, "tls"],

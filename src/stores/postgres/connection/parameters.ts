@@ -1,5 +1,6 @@
 import type { ClientConfig } from "pg";
 import { unusable } from "../../shared/unusable.ts";
+import { type PasswordFor, passFileOf, passwordIn } from "./pass-file.ts";
 import { type TlsMode, tlsModeOf } from "./tls.ts";
 import type { PostgresUrl } from "./url.ts";
 
@@ -48,7 +49,7 @@ export function settingsOf(
   const config: ClientConfig = {
     ...definedOf({
       user: given("user"),
-      password: given("password"),
+      password: given("password") ?? (env.PGPASSWORD === undefined ? passwordOf(env) : undefined),
       database: given("dbname"),
       options: given("options"),
     }),
@@ -62,6 +63,11 @@ export function settingsOf(
     ...(negotiation === "direct" && { sslnegotiation: "direct" as const }),
   };
   return { config, tls: tlsModeOf(parameters, env), addresses };
+}
+
+/** The driver asks once the server wants one, and says for whom; its types do not know that, nor that there may be none. */
+function passwordOf(env: Environment): () => Promise<string> {
+  return ((of: PasswordFor) => passwordIn(passFileOf(env), of)) as unknown as () => Promise<string>;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;

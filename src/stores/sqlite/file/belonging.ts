@@ -20,13 +20,16 @@ import { statOf } from "./whereabouts.ts";
  *
  * @param path   the real path of the data file, which no connection of this process has; the caller holds the lock
  * @param fits   refuses a file for other reasons, while it is only looked at
+ * @param noted  what the index of the WAL was, where the caller has noted that
  * @throws TallyError STORE_UNAVAILABLE, or SQLite's own error
  */
-export function assertBelongs(path: string, fits: (db: Database.Database) => void): void {
+export function assertBelongs(path: string, fits: (db: Database.Database) => void, noted?: WalIndex): void {
   const alone = readAlone(path);
+  const index = noted ?? new WalIndex(path);
   const walBytes = statOf(`${path}-wal`)?.size ?? 0n;
   if ((statOf(path)?.size ?? 0n) === 0n) {
     if (walBytes > 0n) throw unusable(NO_FILE(path));
+    index.forget(); // What was noted was of files that are not there any more.
     return;
   }
   const ours = alone?.applicationId === APPLICATION_ID;
@@ -40,14 +43,17 @@ export function assertBelongs(path: string, fits: (db: Database.Database) => voi
     } finally {
       db.close();
     }
+    index.forget(); // Likewise.
     return;
   }
-  const index = new WalIndex(path);
+  if (noted === undefined) index.note();
   try {
     assertFollows(path, alone, index.framesOf(readHead(`${path}-wal`, WAL_HEAD_BYTES)), fits);
   } catch (error) {
     index.putBack();
     throw error;
+  } finally {
+    if (noted === undefined) index.forget();
   }
 }
 

@@ -34,12 +34,40 @@ export async function beside<Result>(
   const lock = lockUnlessServed(path);
   if (lock === undefined) return read(servingOf(path));
   const index = new WalIndex(path);
+  index.note();
   try {
-    assertBelongs(path, () => {}); // Of one that is served its server has done so.
+    assertBelongs(path, () => {}, index); // Of one that is served its server has done so.
     return await read(undefined);
   } finally {
     for (const each of [path, `${path}-history`]) takeAwayEmptyWal(each);
     index.takeAwayIfNew();
+    index.forget();
+    lock.abandon();
+  }
+}
+
+/**
+ * Look at a data file, whatever stands beside it and whoever has it: what is beside it is as before, and nothing more.
+ *
+ * @param path  the real path of a regular file
+ * @param look  opens connections that cannot write, and closes them
+ */
+export function leavingNothing<Result>(path: string, look: () => Result): Result {
+  let lock: Lock | undefined;
+  try {
+    lock = holdLock(path);
+  } catch {
+    return look(); // Who has the file has all beside it already; and who may not write there leaves nothing.
+  }
+  const index = new WalIndex(path);
+  const hadWal = statOf(`${path}-wal`) !== undefined;
+  index.note();
+  try {
+    return look();
+  } finally {
+    if (!hadWal) takeAwayEmptyWal(path);
+    index.putBack();
+    index.forget();
     lock.abandon();
   }
 }

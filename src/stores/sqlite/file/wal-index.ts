@@ -1,10 +1,21 @@
-import { closeSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { lockedBy } from "./names.ts";
 import { statOf } from "./whereabouts.ts";
 
 /**
  * The index beside a WAL (`-shm`), as it was before somebody looked: the first who opens the file makes it anew, of what is in
- * the WAL by then, and the next start would take it for what the WAL once had.
+ * the WAL by then, and the next start would take it for what the WAL once had. So before that it is noted beside it what it
+ * was, until it is so again or the WAL has been found to be the right one: a kill in between leaves the note, by which the
+ * next start goes.
  *
  * @see https://www.sqlite.org/walformat.html
  */
@@ -17,8 +28,24 @@ export class WalIndex {
   /** @param path  the real path of the data file, whose lock the caller holds */
   constructor(path: string) {
     this.#path = path;
-    this.#isNew = statOf(`${path}-shm`) === undefined;
-    this.#head = readHead(`${path}-shm`);
+    const noted = readNote(path + NOTE);
+    this.#isNew = noted === undefined ? statOf(`${path}-shm`) === undefined : noted === null;
+    this.#head = noted === undefined ? readHead(`${path}-shm`) : (noted ?? undefined);
+  }
+
+  /** Before anybody opens the file. */
+  note(): void {
+    const head = this.#isNew ? null : (this.#head?.toString("base64") ?? "");
+    try {
+      writeFileSync(this.#path + NOTE, JSON.stringify({ head }), { mode: 0o600 });
+    } catch {
+      // A disk that is full or cannot be written: whoever opens the file has the better sentence.
+    }
+  }
+
+  /** Once the index is again what it was, or is to be what it is. */
+  forget(): void {
+    rmSync(this.#path + NOTE, { force: true });
   }
 
   /**
@@ -40,7 +67,7 @@ export class WalIndex {
   putBack(): void {
     const head = this.#head;
     this.takeAwayIfNew();
-    if (head === undefined) return;
+    if (head === undefined || statOf(`${this.#path}-shm`) === undefined) return;
     const fd = openSync(`${this.#path}-shm`, "r+");
     try {
       writeSync(fd, head, 0, head.length, 0);
@@ -53,6 +80,19 @@ export class WalIndex {
   /** Leave none where there was none; but one that another program has by now, whose SQLite holds a lock on the file for as long. */
   takeAwayIfNew(): void {
     if (this.#isNew && lockedBy(this.#path) === undefined) rmSync(`${this.#path}-shm`, { force: true });
+  }
+}
+
+/** What stands behind the data file's name. */
+const NOTE = "-shm-noted";
+
+/** What a look that was killed has noted: null of no index; undefined where there is no note, or it was not written whole. */
+function readNote(path: string): Buffer | null | undefined {
+  try {
+    const { head } = JSON.parse(readFileSync(path, "utf8")) as { head: string | null };
+    return head === null ? null : Buffer.from(head, "base64");
+  } catch {
+    return undefined;
   }
 }
 

@@ -141,7 +141,7 @@ export class SqliteHistoryRows implements HistoryRows {
     const raw = this.#statements.byNumber.get(BigInt(number));
     const counter = raw && this.#counter(raw);
     if (counter !== undefined) return counter;
-    throw new TallyError("ROW_CORRUPT", `counter ${number} of the history is damaged`);
+    throw new TallyError("ROW_CORRUPT", `counter ${number} of the history is damaged`, { part: "history" });
   }
 
   named(name: string): CounterRow[] {

@@ -80,7 +80,7 @@ export class ChangeLogReader {
       return this.#pages.openings(found, from, { openedTo: rows.at(-1)!.counter_id, dropped });
     }
     const { count, ids } = this.#allOpenings.get()!;
-    if (count !== openings || ids !== opening_ids) throw gapIn("openings of the change log");
+    if (count !== openings || ids !== opening_ids) throw gapIn("openings of the change log", "change_log");
     return this.read(`${from}`, limit); // More may have been dropped meanwhile.
   }
 
@@ -95,12 +95,12 @@ export class ChangeLogReader {
     let last = position;
     let rows = 0;
     for (const row of this.#since.iterate(position, BigInt(limit))) {
-      if (soundHead(row).position !== ++last) throw gapIn("commits of the change log");
+      if (soundHead(row).position !== ++last) throw gapIn("commits of the change log", "change_log");
       rows++;
       if (!this.#pages.add({ position: row.position, time: row.time_ms }, soundChanges(row)))
         return this.#pages.commits(cursor);
     }
-    if (rows < limit && last < logEnd) throw gapIn("commits of the change log");
+    if (rows < limit && last < logEnd) throw gapIn("commits of the change log", "change_log");
     return this.#pages.commits(cursor);
   }
 
@@ -114,7 +114,8 @@ export class ChangeLogReader {
       return { ...loggedOf({ ...damaged, history: 1n }), damaged: true };
     const deleted = living === undefined ? this.#deleted.get(id) : undefined;
     if (deleted !== undefined && isSound(deleted)) return loggedOf(deleted);
-    if (living !== undefined || deleted !== undefined) throw gapIn("counters that the change log tells of");
+    if (living !== undefined || deleted !== undefined)
+      throw gapIn("counters that the change log tells of", "change_log");
     return undefined;
   }
 }
@@ -129,7 +130,7 @@ function isSound({ id, name, uid, history, checksum }: DeletedRow): boolean {
 
 function opening({ counter_id, revision, value, time_ms, checksum }: OpeningRow): Change {
   if (!fits(() => openingChecksum(counter_id, revision, value, time_ms), checksum))
-    throw gapIn("openings of the change log");
+    throw gapIn("openings of the change log", "change_log");
   return openingAt({ value, revision: Number(revision), time: Number(time_ms) });
 }
 

@@ -1,5 +1,5 @@
 import Database from "better-sqlite3";
-import { TallyError } from "../../../core/errors.ts";
+import { type DamagedPart, TallyError } from "../../../core/errors.ts";
 import { isCorrupt } from "../rows/damage.ts";
 
 /** Open a connection that cannot write. */
@@ -19,11 +19,13 @@ export function openReadOnly(path: string, pageCacheKib: number): Database.Datab
 /**
  * A read that sees the file as of one moment: in a transaction, which ends also when the read throws.
  *
+ * @param of  what it reads, which is told as damaged where that is
  * @throws TallyError ROW_CORRUPT when SQLite finds the file damaged where the read cannot do without
  */
 export function asOfOneMoment<Request, Result>(
   db: Database.Database,
   read: (request: Request) => Result,
+  of: DamagedPart = "counters",
 ): (request: Request) => Result {
   const [begin, end] = [db.prepare("BEGIN"), db.prepare("ROLLBACK")];
   return (request) => {
@@ -37,7 +39,7 @@ export function asOfOneMoment<Request, Result>(
       }
     } catch (error) {
       if (error instanceof TallyError || !isCorrupt(error)) throw error;
-      throw new TallyError("ROW_CORRUPT", "SQLite finds the file damaged", { cause: error });
+      throw new TallyError("ROW_CORRUPT", "SQLite finds the file damaged", { cause: error, part: of });
     }
   };
 }

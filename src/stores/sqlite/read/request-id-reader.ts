@@ -83,5 +83,6 @@ function damaged(): TallyError {
   return new TallyError(
     "ROW_CORRUPT",
     "an answer kept under a request id is damaged or cannot be found, so it could not be given again",
+    { part: "request_id" },
   );
 }

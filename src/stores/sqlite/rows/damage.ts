@@ -16,6 +16,25 @@ export function corrupt(message: string): Error {
   return Object.assign(new Error(message), { code: "SQLITE_CORRUPT" });
 }
 
+/**
+ * Do it; where that meets damage, the error says in what.
+ *
+ * @param of  after "damaged in"
+ */
+export function namingDamage<Result>(of: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (isCorrupt(error)) Object.assign(error as object, { damagedIn: of });
+    throw error;
+  }
+}
+
+/** What an error of damage says it is in, if it does. */
+export function damagedIn(error: unknown): string | undefined {
+  return (error as { damagedIn?: string }).damagedIn;
+}
+
 /** What is found; CORRUPT where what leads there is damaged. */
 export function unlessCorrupt<Found>(find: () => Found): Found | typeof CORRUPT {
   try {

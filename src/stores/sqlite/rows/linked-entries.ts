@@ -1,5 +1,5 @@
 import type { Database, Statement } from "better-sqlite3";
-import { TallyError } from "../../../core/errors.ts";
+import { type DamagedPart, TallyError } from "../../../core/errors.ts";
 import { Checksum } from "../../shared/checksum.ts";
 import { corrupt } from "./damage.ts";
 
@@ -257,6 +257,8 @@ const NOBODY = { key: "", value: "", name: "", counter_id: 0 };
 const FIRST: Entry = { ...NOBODY, checksum: checksumOf(NOBODY), next: END };
 
 /** Where something is missing that nobody can name. */
-export function gapIn(what: string): TallyError {
-  return new TallyError("ROW_CORRUPT", `the ${what} are damaged: one that was there cannot be found`);
+export function gapIn(what: string, part: DamagedPart = "counters"): TallyError {
+  return new TallyError("ROW_CORRUPT", `the ${what} are damaged: one that was there cannot be found`, {
+    part,
+  });
 }

@@ -173,9 +173,11 @@ export function writeGeneration(
  * @throws TallyError STORE_UNAVAILABLE when one is damaged, or a row or a table is missing
  */
 export function generationsIn(db: Database): GenerationRow[] {
-  const rows = db
-    .prepare<[], GenerationRow>(`SELECT ${GENERATION_COLUMNS} FROM request_id_generations ORDER BY id`)
-    .all();
+  const rows = unlessCorrupt(() =>
+    db
+      .prepare<[], GenerationRow>(`SELECT ${GENERATION_COLUMNS} FROM request_id_generations ORDER BY id`)
+      .all(),
+  );
   const tables = db
     .prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'request_ids_*'")
     .pluck()
@@ -183,6 +185,8 @@ export function generationsIn(db: Database): GenerationRow[] {
   const sound = ({ id, opened_ms, closed_ms, bytes, forgotten, checksum }: GenerationRow) =>
     fits(() => generationChecksum(id, opened_ms, closed_ms, bytes, forgotten), checksum) &&
     tables.includes(`request_ids_${id}`);
-  if (rows.length === tables.length && rows.every(sound)) return rows;
-  throw unusable("What the file says of its request ids is damaged; restore it from a backup.");
+  if (rows !== CORRUPT && rows.length === tables.length && rows.every(sound)) return rows;
+  throw unusable(
+    "What the file says of its request ids is damaged (request_id_generations); restore it from a backup.",
+  );
 }

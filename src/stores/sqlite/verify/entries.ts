@@ -1,5 +1,6 @@
 import type { Statement } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
+import { isName } from "../../../core/name.ts";
 import { Chain, columnsOf, type Entry, type EntryKey, EntryReader, linkOf } from "../rows/linked-entries.ts";
 import { behindTexts, type Looked, SLICE_ROWS, type Walk } from "./walk.ts";
 
@@ -118,7 +119,7 @@ class EntryWalk {
       if (linkOf(entry) === undefined) this.#told.wrong(entry.name, "what leads to it is damaged");
       else if (entry.row_id === null) this.#told.gone(entry.name);
       else if (!this.#told.leads(entry))
-        this.#told.wrong(entry.name, "what leads to it leads to another row");
+        this.#told.wrong(entry.name, `what leads to it leads to another row${named(entry)}`);
     }
     this.rows += found.length;
     if (found.length > 0) {
@@ -152,6 +153,12 @@ class EntryWalk {
       return undefined;
     }
   }
+}
+
+/** Whose row that is: of one that was renamed, the name that it has now. */
+function named({ name, row_name }: LedTo): string {
+  if (row_name === null || row_name === name || !isName(row_name)) return "";
+  return `, that of ${row_name}: was it renamed, tally accept is to be given ${row_name}`;
 }
 
 function keyOf({ key = "", value = "", name }: Entry): EntryKey {

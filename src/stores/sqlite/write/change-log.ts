@@ -15,7 +15,7 @@ import {
   openingChecksum,
   soundHead,
 } from "../rows/change-log-rows.ts";
-import { unlessCorrupt } from "../rows/damage.ts";
+import { namingDamage, unlessCorrupt } from "../rows/damage.ts";
 import type { Head } from "../rows/head.ts";
 
 /**
@@ -121,7 +121,9 @@ export class ChangeLog {
     const bytesEnd = this.#bytesEnd + BigInt(bytes.length);
     const time = BigInt(now);
     const head = logHeadChecksum(position, time, bytesEnd);
-    this.#append.run(position, time, bytesEnd, checksumOf(position, bytes), bytes, head);
+    namingDamage("the end of the change log, to which every commit is written", () =>
+      this.#append.run(position, time, bytesEnd, checksumOf(position, bytes), bytes, head),
+    );
     this.#position = position;
     this.#bytesEnd = bytesEnd;
   }

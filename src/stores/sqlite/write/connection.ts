@@ -1,7 +1,7 @@
 import { type Context, decideBatch } from "../../../core/batch.ts";
 import type { CatalogueWrite } from "../../../core/catalogue.ts";
 import type { Batch, Outcomes } from "../../../core/columns.ts";
-import type { FullCounter } from "../../../core/counter.ts";
+import { CORRUPT, type FullCounter } from "../../../core/counter.ts";
 import type { Epoch } from "../../../core/epoch.ts";
 import { TallyError } from "../../../core/errors.ts";
 import type { PolicySet } from "../../../core/policies.ts";
@@ -11,7 +11,7 @@ import { Metrics } from "../../../telemetry/metrics.ts";
 import { ZoneCalendar } from "../../shared/calendar.ts";
 import { Laps } from "../../shared/laps.ts";
 import { rowIdsOf } from "../../shared/one-by-one.ts";
-import { isCorrupt } from "../rows/damage.ts";
+import { isCorrupt, namingDamage, unlessCorrupt } from "../rows/damage.ts";
 import { PoliciesInFile } from "../rows/policies.ts";
 import { type AcceptRequest, CounterAccepting } from "./accepting.ts";
 import { BatchRows } from "./batch-rows.ts";
@@ -82,7 +82,9 @@ export class WriteConnection {
     this.#calendar = new ZoneCalendar((message) => void this.#warnings.push(message));
     try {
       this.#time = new RunningTime(head, moment);
-      this.#requestIds = new RequestIds(db, head, retention, this.#time.at(moment));
+      this.#requestIds = new RequestIds(db, head, retention, this.#time.at(moment), (message) => {
+        this.#warnings.push(message);
+      });
       this.#log = new ChangeLog(db, head, retention.changeLogBytesMax);
       this.#oneByOne = new OneByOne(db);
       this.#catalogue = new CatalogueWrites(db);
@@ -150,7 +152,8 @@ export class WriteConnection {
    * Try to commit a batch; whole, or one by one.
    *
    * @returns  "refused" when a constraint refuses it as it was tried, or damage is met: then one by one, then looking for what
-   *           is deferred; "rolled back" when it is to be tried again in the same way, with what is refused by now
+   *           is deferred; "rolled back" when it is to be tried again in the same way, with what is refused by now, or without
+   *           what it can do without
    */
   #attempt(
     batch: Batch,
@@ -183,9 +186,13 @@ export class WriteConnection {
         return outcomes;
       }
       const made = written === undefined ? this.#rows.write(save, loaded) : undefined;
-      if (careful === undefined) this.#requestIds.save(save.answers, runMs);
+      if (unlessCorrupt(() => this.#requestIds.rotate(runMs)) === CORRUPT) {
+        this.#undo(logEnd, runMs);
+        return "rolled back"; // It is not tried again for a while.
+      }
+      if (careful === undefined) this.#requestIds.save(save.answers);
       else {
-        const unkept = this.#requestIds.saveApart(save.answers, runMs);
+        const unkept = this.#requestIds.saveApart(save.answers);
         if (unkept !== undefined) {
           careful.metByAnswer(batch, loaded.facts.keys.indexOf(unkept), unkept);
           this.#undo(logEnd, runMs);
@@ -201,7 +208,10 @@ export class WriteConnection {
               written.made,
             );
       if (save.changes.count > 0) this.#log.append(save.changes, ids, moment.now);
-      if (save.held.length > 0) this.#maintenance.held(save, moment);
+      if (save.held.length > 0 && unlessCorrupt(() => this.#maintenance.held(save, moment)) === CORRUPT) {
+        this.#undo(logEnd, runMs);
+        return "rolled back"; // Likewise: it is not written again.
+      }
       this.#saveHead();
       laps.ended("saveMs");
       this.#transaction.commit();
@@ -339,12 +349,14 @@ export class WriteConnection {
   seal(moment: Moment): void {
     try {
       this.#file.whereabouts.assertUnchanged();
-      this.#transaction.begin();
-      this.#copying?.sealing();
-      this.#persist(moment);
-      this.#history.note();
-      this.#saveHead();
-      this.#transaction.commit();
+      try {
+        this.#saveLast(moment);
+      } catch (error) {
+        if (!isCorrupt(error)) throw error;
+        this.#transaction.rollback();
+        this.#file.head.reload();
+        this.#saveLast(moment); // Without what can be done without, where it is that which is damaged.
+      }
       this.checkpoints.committed(moment.now);
     } catch (error) {
       this.#file.abandon();
@@ -356,6 +368,15 @@ export class WriteConnection {
       throw asTallyError(error);
     }
     this.#sealed = true;
+  }
+
+  #saveLast(moment: Moment): void {
+    this.#transaction.begin();
+    this.#copying?.sealing();
+    this.#persist(moment);
+    this.#history.note();
+    this.#saveHead();
+    this.#transaction.commit();
   }
 
   /** Seal it, if that was not done, and close it. */
@@ -376,7 +397,7 @@ export class WriteConnection {
   #saveHead(): void {
     const { head } = this.#file;
     this.#log.noteIn(head);
-    head.save(this.#log.end.position);
+    namingDamage("the row that says how far it has come", () => head.save(this.#log.end.position));
   }
 
   /** What is no commit, say a step of a copy: in a transaction, durable when it returns. */

@@ -54,10 +54,11 @@ export class Maintenance {
   /** @param moment  of the start */
   constructor(parts: Parts, { now, monotonic }: Moment) {
     this.#parts = parts;
-    this.#tending = new Tending((message) => void parts.warnings.push(message));
+    const told = (message: string) => void parts.warnings.push(message);
+    this.#tending = new Tending(told);
     this.#tidying = new Tidying(parts.file.db);
-    this.#sweeping = new Sweeping(parts.file.db);
-    this.#clockDoubt = new ClockDoubt((message) => void parts.warnings.push(message));
+    this.#sweeping = new Sweeping(parts.file.db, told);
+    this.#clockDoubt = new ClockDoubt(told);
     this.#clockDoubt.start(now, monotonic, parts.time.lastWallMs);
   }
 
@@ -182,9 +183,14 @@ export class Maintenance {
       names.length === 0 ? NOTHING : this.#writeDown(moment, (rows) => rows.loadNamed(names), false);
     if (settled === undefined) this.#sweeping.refused(monotonic);
     else this.#sweeping.done(isHeld(settled, policies), monotonic);
-    if (this.#sweeping.unsaved) {
+    if (!this.#sweeping.unsaved) return true;
+    try {
       this.#parts.write(moment, () => this.#sweeping.save());
       this.#sweeping.saved();
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code !== "STORE_UNAVAILABLE" || this.#sweeping.unsaved) throw error;
+      // It met damage, has said so, and is not kept any more.
     }
     return true;
   }

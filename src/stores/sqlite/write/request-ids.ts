@@ -31,9 +31,22 @@ export class RequestIds {
   #live: LiveGeneration[];
   /** Dead generations that cannot be emptied, because they are damaged. */
   readonly #left = new Set<bigint>();
+  /** From when on, in running time, a generation is closed again, after that has met damage. */
+  #rotatesFromMs = Number.NEGATIVE_INFINITY;
+  /** Whether the sizes are noted: until the rows of the generations have met damage. */
+  #notes = true;
+  readonly #told: (message: string) => void;
   #plan: GenerationPlan = { rotate: false, forget: [], early: false, fullForMs: undefined };
 
-  constructor(db: Database, head: Head, retention: RequestIdRetention, runMs: number) {
+  /** @param told  what the operator is to know */
+  constructor(
+    db: Database,
+    head: Head,
+    retention: RequestIdRetention,
+    runMs: number,
+    told: (message: string) => void = () => {},
+  ) {
+    this.#told = told;
     this.#db = db;
     this.#head = head;
     this.#retention = retention;
@@ -61,13 +74,29 @@ export class RequestIds {
     return undefined;
   }
 
-  /** Save answers; inside the caller's transaction. */
-  save(answers: ReadonlyMap<string, Uint8Array>, runMs: number): void {
+  /**
+   * Close the open generation and open the next, if that is due. Inside the caller's transaction.
+   *
+   * @throws SQLITE_CORRUPT  where that meets damage; it is tried again in ten minutes. Until then ids are kept in the open
+   *                         one: longer than is promised, and once there is no room for more, new ones are refused
+   */
+  rotate(runMs: number): void {
     this.plan(runMs);
-    if (this.#plan.rotate) {
+    if (!this.#plan.rotate || runMs < this.#rotatesFromMs) return;
+    try {
       this.#live.at(-1)!.close(runMs);
       this.#open(this.#live.at(-1)!.id + 1, runMs);
+    } catch (error) {
+      if (isCorrupt(error)) {
+        this.#rotatesFromMs = runMs + ROTATES_AGAIN_MS;
+        this.#stuck();
+      }
+      throw error;
     }
+  }
+
+  /** Save answers; inside the caller's transaction. */
+  save(answers: ReadonlyMap<string, Uint8Array>): void {
     if (answers.size > 0) this.#live.at(-1)!.save(answers);
   }
 
@@ -77,8 +106,7 @@ export class RequestIds {
    * @returns  the key of the first that cannot be saved; then the transaction is to be rolled back, for SQLite writes nothing
    *           more in it
    */
-  saveApart(answers: ReadonlyMap<string, Uint8Array>, runMs: number): string | undefined {
-    this.save(new Map(), runMs);
+  saveApart(answers: ReadonlyMap<string, Uint8Array>): string | undefined {
     for (const answer of answers) {
       if (unlessCorrupt(() => this.#live.at(-1)!.save([answer])) === CORRUPT) return answer[0];
     }
@@ -133,9 +161,25 @@ export class RequestIds {
     return keptRequestIds(this.#live, runMs, this.#retention);
   }
 
-  /** Note what must survive a restart: the sizes. Inside the caller's transaction. */
+  /**
+   * Note what must survive a restart: the sizes. Inside the caller's transaction.
+   *
+   * @throws SQLITE_CORRUPT  where that meets damage; they are not noted any more then, and a start knows of less than there is
+   */
   persist(): void {
-    for (const generation of this.#live) generation.persist();
+    if (!this.#notes) return;
+    try {
+      for (const generation of this.#live) generation.persist();
+    } catch (error) {
+      if (isCorrupt(error)) this.#stuck();
+      throw error;
+    }
+  }
+
+  /** The rows of the generations have met damage. */
+  #stuck(): void {
+    if (this.#notes) this.#told(STUCK);
+    this.#notes = false;
   }
 
   /** Declare dead what is due. Inside the caller's transaction. Returns how many generations were forgotten. */
@@ -197,6 +241,13 @@ export class RequestIds {
     this.#live.push(new LiveGeneration(this.#db, row));
   }
 }
+
+const ROTATES_AGAIN_MS = 600_000;
+
+const STUCK =
+  "The file is damaged in request_id_generations, which says from when the request ids are: none are forgotten any more, and " +
+  "once they fill their room (request-ids-bytes-max) calls with new ones are refused. Everything else goes on. `tally verify` " +
+  "says what is damaged; restore a backup.";
 
 /** Rows a slice; some 2 milliseconds. */
 const SLICE_ROWS = 1_000;

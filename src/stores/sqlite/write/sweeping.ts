@@ -1,9 +1,11 @@
 import type { Database, Statement } from "better-sqlite3";
+import { CORRUPT } from "../../../core/counter.ts";
 import type { Save } from "../../../core/load-save.ts";
 import type { PolicySet } from "../../../core/policies.ts";
 import { endOf } from "../../../core/selection.ts";
 import { isSettled } from "../../../core/settling.ts";
 import { PolicySweep, policiesHeld } from "../../shared/policy-sweep.ts";
+import { corrupt, unlessCorrupt } from "../rows/damage.ts";
 import { type FollowedColumns, toFollowed } from "../rows/rows.ts";
 
 /**
@@ -15,7 +17,10 @@ export class Sweeping {
   readonly #rows: Statement<[string, string, bigint], Looked>;
   readonly #save: Statement<[bigint]>;
   readonly #sweep: PolicySweep;
+  readonly #told: (message: string) => void;
   #saved: number;
+  /** Where how far it has come can be read and written. */
+  #keeps = true;
   /** What was given out: where the slice began, its names, and where the next one does. */
   #given: Slice = { from: "", names: [], next: undefined };
   /** How many are looked at one at a time, because one of them is refused. */
@@ -24,13 +29,17 @@ export class Sweeping {
   #paced = 0;
   #busy = false;
 
-  constructor(db: Database) {
+  /** @param told  what the operator is to know */
+  constructor(db: Database, told: (message: string) => void) {
+    this.#told = told;
     this.#rows = db.prepare(`
       SELECT entry.name, policy, policy_revision FROM counter_names AS entry
       LEFT JOIN counters ON counters.id = entry.counter_id
       WHERE entry.name >= ? AND entry.name < ? ORDER BY entry.name LIMIT ?`);
     this.#save = db.prepare("UPDATE policy_sweep SET swept = ?");
-    this.#saved = Number(db.prepare("SELECT max(swept) FROM policy_sweep").pluck().get() ?? 0n);
+    const saved = unlessCorrupt(() => db.prepare("SELECT max(swept) FROM policy_sweep").pluck().get());
+    if (saved === CORRUPT) this.#keepNoMore();
+    this.#saved = saved === CORRUPT ? 0 : Number(saved ?? 0n);
     this.#sweep = new PolicySweep(this.#saved);
   }
 
@@ -89,17 +98,33 @@ export class Sweeping {
 
   /** What is to be saved, if anything is, in the caller's transaction. */
   get unsaved(): boolean {
-    return this.#sweep.swept !== this.#saved;
+    return this.#keeps && this.#sweep.swept !== this.#saved;
   }
 
+  /**
+   * @throws SQLITE_CORRUPT  where that meets damage: then nothing is saved any more. All of them are gone through after a
+   *                         start that cannot read it; and what one that can may pass over, is settled by what meets it
+   */
   save(): void {
-    this.#save.run(BigInt(this.#sweep.swept));
+    if (unlessCorrupt(() => this.#save.run(BigInt(this.#sweep.swept))) !== CORRUPT) return;
+    this.#keepNoMore();
+    throw corrupt("how far the policies are carried through cannot be written");
+  }
+
+  #keepNoMore(): void {
+    this.#keeps = false;
+    this.#told(NOT_KEPT);
   }
 
   saved(): void {
     this.#saved = this.#sweep.swept;
   }
 }
+
+const NOT_KEPT =
+  "The file is damaged in policy_sweep, which says no more than how far counters are settled by their policies: that is not " +
+  "kept any more, so that all of them may be gone through after each start. Everything else goes on. `tally verify` says what " +
+  "is damaged; restore a backup.";
 
 interface Slice {
   readonly from: string;

@@ -2,7 +2,7 @@ import type { Database, Statement } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
 import type { WalBinding } from "../file/wal-binding.ts";
 import type { Whereabouts } from "../file/whereabouts.ts";
-import { isCorrupt } from "../rows/damage.ts";
+import { damagedIn, isCorrupt } from "../rows/damage.ts";
 
 /** The transaction of the connection that writes. */
 export class Transaction {
@@ -76,8 +76,8 @@ export function asTallyError(error: unknown): unknown {
   const code = (error as { code?: string }).code;
   if (error instanceof TallyError || !code?.startsWith("SQLITE_")) return error;
   const message = isCorrupt(error)
-    ? `the file is damaged where this is written (${code}), and nothing was saved: restore it from a backup, tally verify ` +
-      "says what is damaged"
+    ? `the file is damaged in ${damagedIn(error) ?? "what this is written to"} (${code}), and nothing was saved: restore it ` +
+      "from a backup, tally verify says what is damaged"
     : `SQLite refused to write (${code}); nothing was saved`;
   return new TallyError("STORE_UNAVAILABLE", message, { cause: error });
 }

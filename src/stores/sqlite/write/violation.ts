@@ -1,8 +1,9 @@
 import type { Database, Statement } from "better-sqlite3";
 import type { Context, decideBatch } from "../../../core/batch.ts";
 import type { Batch } from "../../../core/columns.ts";
+import { counterDamaged } from "../../../core/errors.ts";
 import { refusalOf } from "../../shared/bounds.ts";
-import { oneByOne, ROW_CORRUPT, UNDO_GROUP } from "../../shared/one-by-one.ts";
+import { oneByOne, UNDO_GROUP } from "../../shared/one-by-one.ts";
 import { Missed, MissedTiming } from "../rows/counts.ts";
 import { isCorrupt, unlessCorrupt } from "../rows/damage.ts";
 import type { Row } from "../rows/rows.ts";
@@ -108,7 +109,9 @@ export class OneByOne {
           lost = objection === undefined; // After damage SQLite writes nothing more in a transaction.
           if (!lost && step.inGroup) undoGroup();
         }
-        next = steps.next(objection === undefined ? ROW_CORRUPT : refusalOf(objection, step));
+        next = steps.next(
+          objection === undefined ? counterDamaged(step.op.name) : refusalOf(objection, step),
+        );
         if (objection === undefined) given.careful.metByLast(batch);
         if (lost) return "rolled back";
       }

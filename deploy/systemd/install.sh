@@ -10,7 +10,7 @@
 set -eu
 umask 022
 
-NODE=24.21.0
+NODE=24.22.3
 # For traces (docs/tracing.md), which the package does not bring.
 TRACING="@opentelemetry/api@1.9 @opentelemetry/resources@2 @opentelemetry/sdk-trace-base@2 @opentelemetry/exporter-trace-otlp-proto@0.223 @opentelemetry/exporter-trace-otlp-http@0.223"
 PREFIX=/opt/tally

@@ -382,7 +382,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   GetServerInfo: {
     answer: {
       version: "0.1.0",
-      nodeVersion: "v24.21.0",
+      nodeVersion: "v24.22.3",
       startTime: TIME,
       store: "SQLite 3.54.1, /var/lib/tally/tally.db",
       promise: "Every answered change is on disk (fsync) before its answer leaves.",

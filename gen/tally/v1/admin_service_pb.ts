@@ -1063,7 +1063,7 @@ export type GetServerInfoResponse = Message<"tally.v1.GetServerInfoResponse"> & 
   version: string;
 
   /**
-   * The version of Node.js that runs it: "v24.21.0".
+   * The version of Node.js that runs it: "v24.22.3".
    *
    * @generated from field: string node_version = 2;
    */

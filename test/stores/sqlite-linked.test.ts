@@ -205,6 +205,32 @@ describe("what was lost from a table without a trace", () => {
     expect(await apply(rotten, increment("name-5"))).toMatchObject({ value: 7n });
   });
 
+  it("of a label, in its own entry: a list by it names the counter, and leaves out none of those behind it", async () => {
+    await filled();
+    await store!.close();
+    // One bit of "k": it is another label's now, and stands where it stood.
+    rotKey("counter_labels", "kvname-4", "ovname-4");
+    let rotten = await opened();
+    const others = names.filter((name) => name !== "name-4");
+    const listed = await rotten.list(LABELLED, "", 100);
+    expect(listed.corruptNames).toEqual(["name-4"]);
+    expect(listed.counters.map(({ name }) => name)).toEqual(others);
+    expect(await rotten.sum(LABELLED)).toMatchObject({ corruptNames: [expect.anything()] });
+    expect((await rotten.list({ prefix: "", labels: { l: "0" } }, "", 100)).counters).toHaveLength(5);
+
+    await rotten.close();
+    rotKey("counter_labels", "ovname-4", "ivname-4"); // Among those of the other sort the search for the first is led astray.
+    rotten = await opened();
+    await expect(rotten.list(LABELLED, "", 100)).rejects.toMatchObject({ code: "ROW_CORRUPT" });
+
+    await rotten.close();
+    rotKey("counter_names", "name-5", "name- ");
+    rotten = await opened();
+    const all = await rotten.list(ALL, "", 100);
+    expect(all.corruptNames, "as its row says").toEqual(["name-5"]);
+    expect(all.counters.map(({ name }) => name)).toEqual(names.filter((name) => name !== "name-5"));
+  });
+
   it("of a request id, in its own row: one that is saved behind it is not said to be new", async () => {
     await opened();
     await store!.close();

@@ -6,7 +6,14 @@ import { type AsOf, present } from "../../../core/present.ts";
 import { hasLabels, type Selection } from "../../../core/selection.ts";
 import type { Calendar } from "../../../core/window.ts";
 import type { CounterPage } from "../../../service/store-pages.ts";
-import { Chain, columnsOf, type Entry, EntryReader, type LinkedTable } from "../rows/linked-entries.ts";
+import {
+  Chain,
+  columnsOf,
+  type Entry,
+  EntryReader,
+  gapIn,
+  type LinkedTable,
+} from "../rows/linked-entries.ts";
 import type { RowReader } from "../rows/row-reader.ts";
 import { toFullCounter } from "../rows/rows.ts";
 import { ByLabels, inNames, Selector, tableOf } from "./entries.ts";
@@ -37,11 +44,19 @@ export class PageReader {
     this.#calendar = calendar;
     this.#selector = new Selector(db);
     this.#entries = new ByLabels((labels) => {
-      const { table, candidates, matches, disagrees } = inNames(labels);
+      const { table, matches, disagrees } = inNames(labels);
+      // To the end of the table: an entry whose own label has rotted would else end its selection before those behind it.
+      const [from, order] =
+        labels === 0
+          ? ["entry.name >= $begin", "entry.name"]
+          : [
+              "(entry.key, entry.value, entry.name) >= ($key0, $value0, $begin)",
+              "entry.key, entry.value, entry.name",
+            ];
       return db
         .prepare<[object], Looked>(`
           SELECT ${columnsOf(tableOf(labels))}, ${matches} AS matches, ${disagrees} AS disagrees FROM ${table}
-          WHERE ${candidates} AND entry.name >= $begin ORDER BY entry.name`)
+          WHERE ${from} ORDER BY ${order}`)
         .safeIntegers(false);
     });
     this.#beside = {
@@ -54,18 +69,16 @@ export class PageReader {
     const { labels, parameters } = this.#selector.select(selection, from);
     const { begin, end } = parameters;
     const counters: FullCounter[] = [];
-    const beside = this.#beside[tableOf(labels)];
-    const chain = new Chain(beside, {
-      key: parameters.key0 ?? "",
-      value: parameters.value0 ?? "",
-      name: begin,
-    });
-    const corruptNames = chain.corruptName === undefined ? [] : [chain.corruptName];
+    const { key0: key = "", value0: value = "" } = parameters;
+    const chain = new Chain(this.#beside[tableOf(labels)], { key, value, name: begin });
+    const corruptNames = chain.corrupt === undefined ? [] : [this.#nameOf(chain.corrupt)];
     let looks = 0;
     let expired = 0;
     for (const entry of this.#entries.for(labels).iterate(parameters)) {
       const { name } = entry;
       chain.step(entry);
+      if (chain.isSound && labels > 0 && (entry.key !== key || entry.value !== value))
+        return { counters, corruptNames, next: undefined };
       if (name < begin && chain.isSound) continue; // The search for where it begins was led astray.
       const full = counters.length + expired + corruptNames.length >= limit || ++looks > LOOKS_MAX;
       if (entry.matches === 0 && entry.disagrees === 0 && !full && name < end && chain.isSound) continue;
@@ -73,7 +86,7 @@ export class PageReader {
       if (found === CORRUPT) {
         if (corruptNames.length > CORRUPT_MAX && isName(name) && name > begin)
           return { counters, corruptNames, next: name };
-        corruptNames.push(name);
+        corruptNames.push(chain.isSound ? name : this.#nameOf(entry));
         continue;
       }
       if (name >= end) return { counters, corruptNames, next: undefined };
@@ -84,9 +97,19 @@ export class PageReader {
       else counters.push(counter);
     }
     chain.end();
-    if (chain.corruptName !== undefined && !corruptNames.includes(chain.corruptName))
-      corruptNames.push(chain.corruptName);
     return { counters, corruptNames, next: undefined };
+  }
+
+  /**
+   * What the counter of a damaged entry is called: as its own row says, or else as the entry does.
+   *
+   * @throws TallyError ROW_CORRUPT  where nobody can tell
+   */
+  #nameOf({ counter_id, name }: Entry): string {
+    const row = Number.isSafeInteger(counter_id) ? this.#rows.at(BigInt(counter_id)) : undefined;
+    if (row !== undefined && row !== CORRUPT) return row.name;
+    if (typeof name === "string" && isName(name)) return name;
+    throw gapIn("names of counters");
   }
 
   #follow(entry: Looked, selection: Selection): FullCounter | typeof CORRUPT {

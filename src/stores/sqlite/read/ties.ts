@@ -86,9 +86,9 @@ export class Ties {
       if (++looks % LOOKS_A_SLICE === 0) goOn();
       chain.step(entry);
       if (!chain.isSound) throw gapIn("names of counters");
-      if (entry.tied === 1 && names.push(entry.name) === n) break;
+      if (entry.tied === 1 && names.push(entry.name) === n) return names;
     }
-    return names;
+    throw gapIn("names of counters"); // There are more with the value.
   }
 }
 

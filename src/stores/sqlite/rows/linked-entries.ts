@@ -63,21 +63,23 @@ export class EntryReader {
   readonly #at: Statement<[EntryKey], Entry>;
   readonly #below: Statement<[EntryKey], Entry>;
   readonly #above: Statement<[EntryKey], Entry>;
+  readonly #allBelow: Statement<[EntryKey], Entry>;
 
   constructor(db: Database, table: LinkedTable) {
     const key = KEYS[table];
     const listed = (each: (column: string) => string) => `(${key.map(each).join(", ")})`;
-    const beside = (sign: string, order: string) =>
+    const beside = (sign: string, order: string, limit = "LIMIT 1") =>
       db
         .prepare<[EntryKey], Entry>(
           `SELECT ${columnsOf(table)} FROM ${table} AS entry
            WHERE ${listed((c) => `entry.${c}`)} ${sign} ${listed((c) => `$${c}`)}
-           ORDER BY ${key.map((column) => `entry.${column} ${order}`).join(", ")} LIMIT 1`,
+           ORDER BY ${key.map((column) => `entry.${column} ${order}`).join(", ")} ${limit}`,
         )
         .safeIntegers(false);
     this.#at = beside("=", "ASC");
     this.#below = beside("<", "DESC");
     this.#above = beside(">", "ASC");
+    this.#allBelow = beside("<", "DESC", "");
   }
 
   /** @throws SQLITE_CORRUPT  where a damaged page has the search end at another one */
@@ -96,6 +98,16 @@ export class EntryReader {
 
   above(key: EntryKey): Entry | undefined {
     return this.#above.get(key);
+  }
+
+  /** Those before as they stand, from the one before down to the first that is sound. */
+  downToSound(key: EntryKey): Entry[] {
+    const entries: Entry[] = [];
+    for (const entry of this.#allBelow.iterate(key)) {
+      entries.push(entry);
+      if (linkOf(entry) !== undefined) break;
+    }
+    return entries;
   }
 }
 
@@ -216,23 +228,27 @@ export class EntryWriter extends EntryReader {
 
 /** Goes through entries in their order: each is to be the next of the one before. */
 export class Chain {
-  readonly #beside: EntryReader;
   #last: Entry;
   /** Whether the last entry is sound. One that is not says so by its name, and excuses what it is not linked to. */
   isSound: boolean;
 
-  /** @param from  where it begins; the search for it ends behind the entry before, and may have been led astray */
+  /**
+   * @param from  where it begins; the search for it ends behind the entry before
+   * @throws TallyError ROW_CORRUPT  where it may have been led astray: a damaged entry that stands among others says nothing of
+   *                                 where it belongs, but the first sound one before it does
+   */
   constructor(beside: EntryReader, from: EntryKey) {
-    const before = beside.below(from);
-    if (before === undefined) throw gapIn("entries of counters");
-    this.#beside = beside;
+    const entries = beside.downToSound(from);
+    const [before, sound] = [entries[0], entries.at(-1)];
+    if (before === undefined || linkOf(sound!) === undefined || !isBefore(sound!, from))
+      throw gapIn("entries of counters");
     this.#last = before;
     this.isSound = linkOf(before) !== undefined;
   }
 
-  /** The name of the last entry, if it is damaged. */
-  get corruptName(): string | undefined {
-    return this.isSound ? undefined : this.#last.name;
+  /** The last entry, if it is damaged. */
+  get corrupt(): Entry | undefined {
+    return this.isSound ? undefined : this.#last;
   }
 
   /** @throws TallyError ROW_CORRUPT when one before this entry is missing */
@@ -243,13 +259,20 @@ export class Chain {
     this.isSound = link !== undefined;
   }
 
-  /** After the last entry of a selection, which must be followed by one that is not of it. */
+  /** After the last entry of all: none follows it. */
   end(): void {
-    const { key = "", value = "", name } = this.#last;
-    const after = this.#beside.above({ key, value, name });
-    if (after !== undefined) this.step(after);
-    else if (this.isSound && this.#last.next !== END) throw gapIn("entries of counters");
+    if (this.isSound && this.#last.next !== END) throw gapIn("entries of counters");
   }
+}
+
+/** In the order of the table. */
+function isBefore({ key = "", value = "", name }: Entry, other: EntryKey): boolean {
+  const order = orderOf(key, other.key) || orderOf(value, other.value) || orderOf(name, other.name);
+  return order < 0;
+}
+
+function orderOf(a: string, b: string): number {
+  return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /** Stands before all entries, and is nobody's. */

@@ -138,7 +138,11 @@ export class PolicySet {
     if (steps.length === 0 || steps.at(-1)!.policy !== now)
       steps.push({ policy: now, time: now === undefined ? own.at(-1)?.setTime : now.setTime });
     // Until it came under that one last, another may have held: as far as anybody knows it has gone through that.
-    if (once !== undefined) steps.splice(0, steps.findLastIndex(({ policy }) => policy === once));
+    if (once !== undefined)
+      steps.splice(
+        0,
+        steps.findLastIndex(({ policy }) => policy === once),
+      );
     return steps.flatMap((step, k) => leadingTo(steps[k - 2], steps[k - 1], step));
   }
 

@@ -115,7 +115,8 @@ function pathAlong(
   const seen = present(counter, judging, calendar);
   // The value may have been beyond a bound when the policy was set, and is not any more: its window has ended since.
   const isPart = left.policy?.revision === 0 && !again;
-  const further = isPart && seen && pathAlong(lastUnder(left.policy!.prefix, steps), seen, left, judging, true);
+  const further =
+    isPart && seen && pathAlong(lastUnder(left.policy!.prefix, steps), seen, left, judging, true);
   if (!further) return { passages, fixed: left, counter: seen, timed };
   return { ...further, passages: [...passages, ...further.passages], timed: timed || further.timed };
 }

@@ -400,6 +400,23 @@ describe("the WAL belongs to its file", () => {
     expect(existsSync(`${at}-shm`)).toBe(false);
   });
 
+  it("a file of whose fixed head a bit has rotted is refused, and nothing is changed: its WAL is taken once that is sound", async () => {
+    const { count } = connect();
+    count(3);
+    const at = killed("killed");
+    const sound = readFileSync(at);
+    const wal = readFileSync(`${at}-wal`);
+    for (let bit = 16 * 8; bit < 24 * 8; bit++) {
+      const rotten = Buffer.from(sound);
+      rotten[bit >> 3]! ^= 1 << (bit & 7);
+      writeFileSync(at, rotten);
+      await expect(openFile(at), `${bit}`).rejects.toThrow(`The head of ${at} is damaged`);
+      expect(readFileSync(at).equals(rotten) && readFileSync(`${at}-wal`).equals(wal)).toBe(true);
+    }
+    writeFileSync(at, sound);
+    expect(await valueAt(at)).toBe(3n);
+  });
+
   it("a WAL that was cut to its head, or to less than a change, is missed, also without its index", async () => {
     const { count } = connect();
     count(3);

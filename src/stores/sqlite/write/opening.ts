@@ -4,6 +4,7 @@ import { Metrics } from "../../../telemetry/metrics.ts";
 import { unusable } from "../../shared/unusable.ts";
 import { ArchiveGate, type GateLine } from "../archive/gate.ts";
 import { assertBelongs } from "../file/belonging.ts";
+import { assertHead } from "../file/head-bytes.ts";
 import { makeFile, unmakeFile } from "../file/making.ts";
 import { WalBinding } from "../file/wal-binding.ts";
 import { syncWal } from "../file/wal-rot.ts";
@@ -70,6 +71,7 @@ export function openForWriting(
     if (purpose !== "copyTo") assertNoHalfCopy(db, path);
   };
   const gate = archive && new ArchiveGate(path, archive);
+  if (statOf(path) !== undefined) assertHead(path);
   assertBelongs(path, fits);
   if ((statOf(`${path}-wal`)?.size ?? 0n) > 0n) syncWal(`${path}-wal`);
   const made = makeFile(path);

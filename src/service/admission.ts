@@ -13,6 +13,8 @@ export interface AdmissionLimits {
   readonly loadPerSecond: number;
   /** What it costs to refuse a call, as load. */
   readonly refusalLoad: number;
+  /** How long a call takes when it waits for no other, in milliseconds, where that is known: of a change, the disk's time. */
+  readonly aloneMs?: (() => number) | undefined;
 }
 
 /**
@@ -23,15 +25,16 @@ export interface AdmissionLimits {
  *
  * Below `loadMin` nothing is refused, so that an idle service, a slow one, and one that knows nothing yet, take a burst.
  * Above it a burst may fill what is answered within `waitMaxMs`. A load that stays must not live at that edge, where
- * everybody waits for as long as anybody may: so once it is overloaded, the wait is kept at a tenth of it. It is
- * overloaded when it refuses, or when for two times `waitMaxMs` most calls took longer than that tenth (a burst is over
- * by then), until nothing was refused for four times. That a queue which stands is what to look for, by how long calls
- * take and not by how many there are, is CoDel's idea (RFC 8289).
+ * everybody waits for as long as anybody may: so once it is overloaded, the wait is kept at a tenth of it, or at twice
+ * what a call takes alone where that is more, for a slow disk makes everybody wait for the commit in flight and their
+ * own, however few they are. It is overloaded when it refuses, or when for two times `waitMaxMs` most calls took longer
+ * than that (a burst is over by then), until nothing was refused for four times. That a queue which stands is what to
+ * look for, by how long calls take and not by how many there are, is CoDel's idea (RFC 8289).
  *
- * Who is refused is told when to come again, each a little later than the one before, at half the pace at which calls
- * are answered: the other half is for those who come for the first time. Where callers come back sooner than they were
- * told, refusing takes more and more of the time; from a third of it on, more is taken, up to `waitMaxMs`, since to
- * answer them is then the quickest way to be rid of them.
+ * Who is refused is told when to come again, each a little later than the one before, at a quarter of the pace at which
+ * calls are answered: the rest is for those who come for the first time, or with their next call. Where callers come back
+ * sooner than they were told, refusing takes more and more of the time; from a third of it on, more is taken, up to
+ * `waitMaxMs`, since to answer them is then the quickest way to be rid of them.
  */
 export class Admission {
   readonly #clock: Clock;
@@ -41,8 +44,12 @@ export class Admission {
   readonly #throughput: Throughput;
   /** What a call weighs, of late. */
   #loadPerCall = 1;
-  /** Which share of calls took longer than what the wait is kept at under overload. */
+  /**
+   * Which share of calls took longer than what the wait is kept at under overload: of the last few, and of those of half
+   * of `waitMaxMs`. The first notices at once; the second is not deceived by a commit of many quick ones among slow ones.
+   */
   #slow = 0;
+  #slowInAll = 0;
   /** Since when that has been most of them; undefined: it is not. */
   #longSinceMs: number | undefined;
   #longAtMs = Number.NEGATIVE_INFINITY;
@@ -59,7 +66,7 @@ export class Admission {
   constructor(clock: Clock, limits: AdmissionLimits, onOverload: () => void = () => {}) {
     this.#clock = clock;
     this.#limits = limits;
-    this.#overloadedWaitMs = limits.waitMaxMs / STANDING_PART;
+    this.#overloadedWaitMs = this.#leastWaitMs;
     this.#onOverload = onOverload;
     this.#recent = new RecentLoad(Math.max(SLICE_MS_MIN, limits.waitMaxMs));
     this.#throughput = new Throughput(limits.loadMin, limits.loadPerSecond / 1000);
@@ -119,9 +126,11 @@ export class Admission {
     this.#throughput.ended(load, this.#recent.at(now), now);
     this.#loadPerCall += (load - this.#loadPerCall) / SOME_CALLS;
     const { waitMaxMs, loadMin } = this.#limits;
-    const slow = now - beganMs > waitMaxMs / STANDING_PART ? 1 : 0;
+    const slow = now - beganMs > this.#leastWaitMs ? 1 : 0;
+    const inAll = ((waitMaxMs / 2) * this.#throughput.perMs) / this.#loadPerCall;
     this.#slow += (slow - this.#slow) / MANY_CALLS;
-    if (this.#slow < 1 / 2) {
+    this.#slowInAll += (slow - this.#slowInAll) / Math.max(MANY_CALLS, inAll);
+    if (this.#slow < 1 / 2 && this.#slowInAll < 1 / 2) {
       this.#longSinceMs = undefined;
     } else if (crowd >= loadMin) {
       if (now - this.#longAtMs > STANDING_AFTER * waitMaxMs) this.#longSinceMs = undefined; // It was quiet meanwhile.
@@ -135,13 +144,18 @@ export class Admission {
     const standing =
       this.#longSinceMs !== undefined && this.#longAtMs - this.#longSinceMs >= STANDING_AFTER * waitMaxMs;
     if (!standing && now - this.#refusedAtMs >= OVER_AFTER * waitMaxMs) return waitMaxMs;
-    return this.#overloadedWaitMs;
+    return Math.max(this.#overloadedWaitMs, this.#leastWaitMs);
+  }
+
+  /** What the wait is kept at under overload, if refusing does not take too much. */
+  get #leastWaitMs(): number {
+    const { waitMaxMs, aloneMs } = this.#limits;
+    return Math.min(Math.max(waitMaxMs / STANDING_PART, 2 * (aloneMs?.() ?? 0)), waitMaxMs);
   }
 
   #adapt(): void {
-    const { waitMaxMs } = this.#limits;
     const next = this.#overloadedWaitMs * (this.#throughput.lost > LOST_MAX ? GROWS : SHRINKS);
-    this.#overloadedWaitMs = Math.min(Math.max(next, waitMaxMs / STANDING_PART), waitMaxMs);
+    this.#overloadedWaitMs = Math.min(Math.max(next, this.#leastWaitMs), this.#limits.waitMaxMs);
   }
 
   /** When to come again, in milliseconds from now. */
@@ -153,7 +167,7 @@ export class Admission {
   }
 }
 
-/** Under overload the wait is kept at this part of the longest, if refusing does not take too much. */
+/** Of the longest wait, the part at which it is kept under overload. */
 const STANDING_PART = 10;
 const LOST_MAX = 1 / 3;
 const GROWS = 1.15;
@@ -162,8 +176,8 @@ const SHRINKS = 0.8;
 const STANDING_AFTER = 2;
 const OVER_AFTER = 4;
 
-/** Those who come for the first time have their share. */
-const PACE = 2;
+/** Of so many calls one is to be of those who come again. */
+const PACE = 4;
 /** Sooner, refusals would be more than answers; later, callers give up while there is room. */
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 8_000;

@@ -5,6 +5,7 @@ import type { Clock } from "../core/clock.ts";
 import {
   type Batch,
   type CallHead,
+  type CommitTimings,
   nameReader,
   newOpColumns,
   type OpColumns,
@@ -99,6 +100,7 @@ export class Writer {
   /** So many calls at the head of the queue wait for one of those, and these are the counters that they name. */
   #held = 0;
   readonly #heldNames = new Set<string>();
+  #quickestMs = Number.POSITIVE_INFINITY;
   #draining = false;
   readonly #idle = Promise.withResolvers<void>();
 
@@ -135,6 +137,11 @@ export class Writer {
 
   get commitsInFlight(): number {
     return this.#inFlight;
+  }
+
+  /** How long the store took for the quickest of the last commits, in milliseconds: what a call waits when it is alone. */
+  get quickestCommitMs(): number {
+    return this.#quickestMs === Number.POSITIVE_INFINITY ? 0 : this.#quickestMs;
   }
 
   /**
@@ -201,6 +208,7 @@ export class Writer {
         }
         followed?.committed(outcomes, this.#clock.monotonic());
         this.#told.committed?.(calls, outcomes, waitedMs);
+        this.#time(outcomes.timings);
       },
       (error: unknown) => {
         for (const { reject } of cut) reject(error);
@@ -209,6 +217,12 @@ export class Writer {
         ended();
       },
     );
+  }
+
+  #time({ loadMs = 0, decideMs = 0, saveMs = 0, syncMs }: CommitTimings): void {
+    if (syncMs === undefined) return; // Nothing was written.
+    const ms = loadMs + decideMs + saveMs + syncMs;
+    this.#quickestMs = Math.min(ms, FORGOTTEN * this.#quickestMs + FORGOTTEN_MS);
   }
 
   #resolveIfIdle(): void {
@@ -238,6 +252,10 @@ export class Writer {
 
 /** A full queue is a matter of a few commits. */
 const QUEUE_RETRY_MS = 100;
+
+/** With each commit the quickest is forgotten a little, so that a disk that has become slower is noticed. */
+const FORGOTTEN = 1.02;
+const FORGOTTEN_MS = 0.01;
 
 /** What a queued call occupies beside its names; a guess on the safe side. */
 const CALL_BYTES = 200;

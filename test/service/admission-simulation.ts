@@ -42,7 +42,8 @@ interface Call {
 export async function simulate(given: Simulated): Promise<Seen> {
   const { perMs, refusalMs, patient, ms, stall, later } = given;
   const clock = new HandClock();
-  const limits = { waitMaxMs: 250, loadMin: 256, loadPerSecond: 8_000, refusalLoad: 1 / 3 };
+  const aloneMs = () => given.commitMs;
+  const limits = { waitMaxMs: 250, loadMin: 256, loadPerSecond: 8_000, refusalLoad: 1 / 3, aloneMs };
   const admission = new Admission(clock, limits);
   /** When each caller comes next, earliest first in each millisecond. */
   const due = new Map<number, number>([[0, given.callers]]);

@@ -5,6 +5,7 @@
 import { fc } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import { Admission, type AdmissionLimits } from "../../src/service/admission.ts";
+import { openAdmissions } from "../../src/transports/calls/admitted.ts";
 import { HandClock } from "../support/clock.ts";
 import { simulate } from "./admission-simulation.ts";
 
@@ -149,6 +150,53 @@ describe("admission", () => {
     expect((await countTaken(admission)) < 300).toBe(overloaded);
   });
 
+  it("is not deceived by commits in which many are quick, as long as most are slow", async () => {
+    const clock = new HandClock();
+    const admission = new Admission(clock, { ...LIMITS, loadMin: 100 });
+    for (let n = 0; n < 36; n++) {
+      const tookMs = n % 3 === 2 ? 20 : 30;
+      const held = beginMany(admission, 240);
+      clock.advance(tookMs);
+      await endAll(held);
+    }
+    expect(await countTaken(admission)).toBeLessThan(300);
+  });
+
+  it("keeps the wait at twice what a call takes alone, where that is more than a tenth", async () => {
+    const clock = new HandClock();
+    let aloneMs = 60;
+    const admission = new Admission(clock, {
+      ...LIMITS,
+      loadMin: 100,
+      refusalLoad: 0,
+      aloneMs: () => aloneMs,
+    });
+    const held = beginMany(admission, 2_002);
+    clock.advance(250);
+    await endAll(held); // 8 a millisecond, as it was reckoned.
+    expect(Math.abs((await countTaken(admission)) - 8 * 120)).toBeLessThan(20);
+    aloneMs = 200; // Not beyond what may be waited.
+    expect(Math.abs((await countTaken(admission)) - 8 * 250)).toBeLessThan(50);
+  });
+
+  it.each([
+    ["changes", 120],
+    ["reads", 25],
+  ] as const)("keeps the wait of %s at what a commit of 60 ms leaves", async (kind, keptMs) => {
+    const clock = new HandClock();
+    const admission = openAdmissions(
+      clock,
+      250,
+      () => 60,
+      () => {},
+    )[kind];
+    const held = beginMany(admission, 2_002);
+    clock.advance(250);
+    await endAll(held);
+    const taken = beginMany(admission, 5_000).length;
+    expect(Math.abs(taken - Math.max(256, 8 * keptMs))).toBeLessThan(20);
+  });
+
   it("takes more when refusing takes more than a third of the time, and less again when it does not", async () => {
     const clock = new HandClock();
     const admission = new Admission(clock, { ...LIMITS, loadMin: 100 });
@@ -181,7 +229,7 @@ describe("admission", () => {
     beginMany(admission, 2_001);
     const told = Array.from({ length: 40_000 }, () => admission.refusal()!.retryAfterMs!);
     expect(told[0]).toBe(110); // 100 and its turn, in steps of 10.
-    expect(told[4_000]).toBe(1_110); // 4 a millisecond.
+    expect(told[4_000]).toBe(2_110); // 2 a millisecond.
     expect(told.every((ms, i) => i === 0 || ms >= told[i - 1]!)).toBe(true);
     expect(told.at(-1)).toBe(8_100);
     expect(new Set(told).size).toBeLessThanOrEqual(801); // So that answers can be kept.
@@ -258,6 +306,13 @@ describe("a service under", () => {
     const peak = await simulate({ ...SERVICE, callers: 128, patient: true, ms: 10_000 });
     const seen = await simulate({ ...SERVICE, callers: 16_000, patient: false, ms: 10_000 });
     expect(seen.answered / peak.answered).toBeGreaterThan(0.15);
+  });
+
+  it.each([30, 60, 100])("a disk that takes %d ms for a commit does what it can", async (commitMs) => {
+    const few = await simulate({ ...SERVICE, commitMs, callers: 128, patient: true, ms: 10_000 });
+    const seen = await simulate({ ...SERVICE, commitMs, callers: 1_280, patient: true, ms: 10_000 });
+    expect(seen.answered).toBeGreaterThan(3_000 * 10);
+    expect(seen.p99Ms).toBeLessThan(3 * few.p99Ms);
   });
 
   it("a disk that takes a second for a commit takes loadMin at a time, and refuses what cannot be in time", async () => {

@@ -197,6 +197,25 @@ describe("the writer", () => {
     expect(await next).toMatchObject({ c: 0 });
   });
 
+  it("knows how long a commit takes at least, of those that wrote, and notices a disk that has become slower", async () => {
+    const { store, writer, submit } = setUp();
+    expect(writer.quickestCommitMs).toBe(0);
+    const commit = async (timings: CommitTimings) => {
+      const settled = submit(single(increment("a")));
+      (await store.commitNumber(store.commits.length + 1)).end(timings);
+      await settled;
+    };
+    await commit({ loadMs: 1, decideMs: 1, saveMs: 3, syncMs: 25 });
+    expect(writer.quickestCommitMs).toBe(30);
+    await commit({ loadMs: 1, decideMs: 1 }); // Nothing was written.
+    await commit({ loadMs: 1, syncMs: 400 });
+    expect(writer.quickestCommitMs).toBeCloseTo(30.6, 1);
+    await commit({ saveMs: 1, syncMs: 9 });
+    expect(writer.quickestCommitMs).toBe(10);
+    for (let n = 0; n < 200; n++) await commit({ syncMs: 100 });
+    expect(writer.quickestCommitMs).toBe(100);
+  });
+
   it("tells of each commit, with its timings, and of each that failed", async () => {
     const { store, submit, told } = setUp();
     const first = submit(batch([increment("a"), increment("b")]));

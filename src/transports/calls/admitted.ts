@@ -27,17 +27,20 @@ export type Admissions = Readonly<Record<Kind, Admission>>;
 
 /**
  * @param waitMaxMs   how long calls may wait for their answer
+ * @param commitMs    how long a commit takes with nothing before it, in milliseconds
  * @param onOverload  told what is refused, when it comes to that
  */
 export function openAdmissions(
   clock: Clock,
   waitMaxMs: number,
+  commitMs: () => number,
   onOverload: (calls: Kind) => void,
 ): Admissions {
-  const open = (kind: Kind) => new Admission(clock, { ...KINDS[kind], waitMaxMs }, () => onOverload(kind));
+  const open = (kind: Kind, aloneMs?: () => number) =>
+    new Admission(clock, { ...KINDS[kind], waitMaxMs, aloneMs }, () => onOverload(kind));
   return {
-    changes: open("changes"),
-    batches: open("batches"),
+    changes: open("changes", commitMs),
+    batches: open("batches", commitMs),
     reads: open("reads"),
     pages: open("pages"),
     scans: open("scans"),

@@ -82,7 +82,7 @@ export function openCalls(
     scans,
     histories,
     admin: administrating,
-  } = openAdmissions(clock, queueWaitMaxMs, onOverload);
+  } = openAdmissions(clock, queueWaitMaxMs, () => writer.quickestCommitMs, onOverload);
   const past = { store, clock, calendar };
   const policies = policiesOf(store, clock, calendar);
   const adminCalls = { ...admin, requestBytesMax: unaryBytesMax };

@@ -28,6 +28,7 @@ class Seen:
         self.kind, self.name = kind, name
         self.answered = 0
         self.faults = []
+        self.resets = []
 
     def value(self, value):
         self.answered += 1
@@ -36,6 +37,10 @@ class Seen:
 
     def unanswered(self, why):
         self.faults.append(f"a call without an answer: {why}")
+
+    def reset(self, port):
+        """The first call on a connection, from this port, ended with it."""
+        self.resets.append({"port": port, "ms": time.time() * 1000})
 
 
 def over_http1(seen, kept, pause, rng):
@@ -48,14 +53,19 @@ def over_http1(seen, kept, pause, rng):
             time.sleep(AWAY)  # Nothing was sent.
             continue
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        port, is_first = connection.sock.getsockname()[1], True
         while not stopped.is_set():
             try:
                 connection.request("POST", f"/counters/{seen.name}/increment")
                 answer = connection.getresponse()
                 body = answer.read()
+            except ConnectionResetError as error:
+                seen.reset(port) if is_first else seen.unanswered(f"{type(error).__name__} {error}")
+                break
             except (OSError, http.client.HTTPException) as error:
                 seen.unanswered(f"{type(error).__name__} {error}")
                 break
+            is_first = False
             if answer.status != 200:
                 seen.faults.append(f"status {answer.status}: {body!r}")
                 break
@@ -107,10 +117,17 @@ class Http2:
                 continue
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.flying, self.next, self.over, self.buffer = {}, 1, False, b""
+            self.answers_came = False
             self.due = {caller: 0.0 for caller in self.callers}
             try:
                 self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0))
                 self.exchange()
+            except ConnectionResetError as error:
+                if self.answers_came:
+                    self.lost(f"{type(error).__name__} {error}")
+                else:
+                    for caller in list(self.flying.values())[:1]:
+                        caller.reset(self.socket.getsockname()[1])
             except OSError as error:
                 self.lost(f"{type(error).__name__} {error}")
             self.socket.close()
@@ -138,6 +155,7 @@ class Http2:
             if not received:
                 self.lost("the connection ended")
                 return
+            self.answers_came = True
             self.buffer += received
             while len(self.buffer) >= 9 and len(self.buffer) >= 9 + (length := self.length()):
                 kind, flags, stream = struct.unpack(">BBI", self.buffer[3:9])

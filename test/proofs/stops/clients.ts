@@ -13,6 +13,8 @@ export class Seen {
   readonly name: string;
   answered = 0;
   readonly faults: string[] = [];
+  /** Connections that were reset under their first call: from which port, and when. Told by those who know their port. */
+  readonly resets: { readonly port: number; readonly ms: number }[] = [];
 
   constructor(kind: string, name: string) {
     this.kind = kind;

@@ -1,4 +1,5 @@
 import { TallyError } from "./core/errors.ts";
+import { MISNAMED } from "./stores/shared/unusable.ts";
 
 /** Why a server could not start, or a tool open its store: one sentence for the operator. */
 export class StartError extends Error {
@@ -24,6 +25,8 @@ export type StartReason =
   | "CREDENTIALS_UNUSABLE"
   /** Traces are asked for that cannot be sent. */
   | "TRACING_UNUSABLE"
+  /** Its URL cannot be taken, or names a kind of store that does not have what is asked. */
+  | "STORE_MISNAMED"
   /** Another process has the store. */
   | "STORE_IN_USE"
   /** The database server that has the store is away or full; it may come back by itself. */
@@ -45,6 +48,7 @@ export function storeStartFailure(error: unknown): unknown {
 function reasonOf({ cause }: TallyError): StartReason {
   const code =
     typeof cause === "string" ? cause.split(" ", 1)[0]! : ((cause as { code?: string })?.code ?? "");
+  if (code === MISNAMED) return "STORE_MISNAMED";
   if (IN_USE.test(code)) return "STORE_IN_USE";
   if (AWAY.test(code)) return "STORE_AWAY";
   return UNREACHABLE.test(code) ? "STORE_UNREACHABLE" : "STORE_UNUSABLE";

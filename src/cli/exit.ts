@@ -11,7 +11,7 @@ export const EXITS = {
   FAILURE: [1, "any other failure: one sentence on stderr says which"],
   USAGE: [
     2,
-    "the command line cannot be used: an unknown flag, a value out of range, a name that no counter can have",
+    "the command line cannot be used: an unknown flag, a value out of range, a name that no counter can have, a store's URL that cannot be taken or that is of another kind than the command is for",
   ],
   NOT_FOUND: [3, "no counter has that name"],
   REFUSED: [

@@ -1,5 +1,6 @@
-import { TallyError } from "../core/errors.ts";
+import type { TallyError } from "../core/errors.ts";
 import type { SchemaStatus, Store, StoreOptions } from "../service/store.ts";
+import { misnamed } from "./shared/unusable.ts";
 
 /**
  * Open the store that a URL names, loading no other's code.
@@ -110,10 +111,10 @@ export function sqlitePathOf(url: string, otherwise: string): string {
     case "sqlite:":
       return url.slice(scheme.length);
     case "memory:":
-      throw new TallyError("STORE_UNAVAILABLE", "memory: is in no file, and keeps nothing.");
+      throw misnamed("memory: is in no file, and keeps nothing.");
     case "postgres:":
     case "postgresql:":
-      throw new TallyError("STORE_UNAVAILABLE", otherwise);
+      throw misnamed(otherwise);
     default:
       throw unknown(url);
   }
@@ -122,8 +123,7 @@ export function sqlitePathOf(url: string, otherwise: string): string {
 function schemeOf(url: string): string {
   const scheme = url.slice(0, url.indexOf(":") + 1).toLowerCase(); // RFC 3986: either case is the same.
   if (scheme === "sqlite:" && /:\/\/|^\/\/[^/]*[@:]/.test(url.slice(scheme.length))) {
-    throw new TallyError(
-      "STORE_UNAVAILABLE",
+    throw misnamed(
       "The store's URL has a URL behind sqlite:, where the path of a file is expected, such as sqlite:./tally.db.",
     );
   }
@@ -133,8 +133,7 @@ function schemeOf(url: string): string {
 function unknown(url: string): TallyError {
   const [scheme] = /^[a-z][a-z0-9+.-]{0,19}:(?=\/\/|$)/i.exec(url) ?? []; // Of anything else it may be a secret.
   const what = scheme === undefined ? "without a scheme" : `that begin with "${scheme}"`;
-  return new TallyError(
-    "STORE_UNAVAILABLE",
+  return misnamed(
     `No store is known by URLs ${what}; expected sqlite:PATH (for example sqlite:./tally.db), ` +
       "postgres://USER:PASSWORD@HOST/DATABASE, or memory:.",
   );

@@ -76,9 +76,9 @@ describe("verify", () => {
 
   it.each([
     ["sqlite:none.db", EXIT.STORE_UNREACHABLE, "There is no file"],
-    ["postgres://me:mistaken@h/db", EXIT.STORE_UNUSABLE, "pg_amcheck"],
-    ["memory:", EXIT.STORE_UNUSABLE, "keeps nothing"],
-    ["redis:x", EXIT.STORE_UNUSABLE, "No store is known"],
+    ["postgres://me:mistaken@h/db", EXIT.USAGE, "pg_amcheck"],
+    ["memory:", EXIT.USAGE, "keeps nothing"],
+    ["redis:x", EXIT.USAGE, "No store is known"],
   ])("of %s it says in one sentence why not", async (store, code, sentence) => {
     const dir = folder();
     const { stderr, ...ran } = await tally([
@@ -363,10 +363,10 @@ describe("backup and restore", () => {
   it.each([
     [
       ["backup", "--store", "postgres://me:mistaken@h/db", "--to", "FILE"],
-      EXIT.STORE_UNUSABLE,
+      EXIT.USAGE,
       "pg_basebackup",
     ],
-    [["backup", "--store", "memory:", "--to", "FILE"], EXIT.STORE_UNUSABLE, "keeps nothing"],
+    [["backup", "--store", "memory:", "--to", "FILE"], EXIT.USAGE, "keeps nothing"],
     [["backup", "--store", "sqlite:DIR/none.db", "--to", "FILE"], EXIT.STORE_UNREACHABLE, "There is no file"],
     [["backup", "--store", "sqlite:DIR/none.db", "--to", "FILE", "--rate", "10"], EXIT.USAGE, "1MiB and up"],
     [
@@ -374,7 +374,7 @@ describe("backup and restore", () => {
       EXIT.STORE_UNREACHABLE,
       "Nothing can be written in",
     ],
-    [["restore", "FILE", "--store", "postgres://me:mistaken@h/db"], EXIT.STORE_UNUSABLE, "pg_basebackup"],
+    [["restore", "FILE", "--store", "postgres://me:mistaken@h/db"], EXIT.USAGE, "pg_basebackup"],
     [["restore", "FILE", "--store", "sqlite:DIR/none.db"], EXIT.STORE_UNREACHABLE, "cannot be read (ENOENT)"],
     [
       ["restore", "FILE", "--store", "sqlite:DIR/none.db", "--until", "7"],

@@ -50,7 +50,9 @@ describe("copy", () => {
       [store("none.db"), store("b.db"), EXIT.STORE_UNREACHABLE, "There is no file"],
       [store("a.db"), store("a.db"), EXIT.REFUSED, "name the same store"],
       ["memory:", store("b.db"), EXIT.REFUSED, "keeps nothing"],
-      ["redis:x", store("b.db"), EXIT.STORE_UNUSABLE, "No store is known"],
+      ["redis:x", store("b.db"), EXIT.USAGE, "No store is known"],
+      ["postgres://h/d?sslmode=bogus", store("b.db"), EXIT.USAGE, "has a sslmode that cannot be taken"],
+      ["postgres://h/d?sslmode=verify-ca&sslrootcert=/none", store("b.db"), EXIT.STORE_UNREACHABLE, "(ENOENT)"],
     ];
     for (const [from, to, code, sentence] of refusals) {
       const { stderr, ...ran } = await tally(["copy", "--from", from, "--to", to]);

@@ -4,3 +4,11 @@ import { TallyError } from "../../core/errors.ts";
 export function unusable(sentence: string, cause?: unknown): TallyError {
   return new TallyError("STORE_UNAVAILABLE", sentence, { cause });
 }
+
+/** A store that a URL does not name as it must be named, or that is of another kind than what is asked of it. */
+export function misnamed(sentence: string): TallyError {
+  return unusable(sentence, { code: MISNAMED });
+}
+
+/** Stands in the cause, beside the codes of databases and of the system. */
+export const MISNAMED = "STORE_MISNAMED";

@@ -154,7 +154,7 @@ it("where a server of another kind hangs up", async () => {
 it("with a URL that cannot be read, or of a scheme that is mistyped", async () => {
   await refused(
     "postgres://me:mistaken/secret@127.0.0.1/counts",
-    EXIT.STORE_UNUSABLE,
+    EXIT.USAGE,
     "The store's URL cannot be read; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE, in which every @ : / ? # and " +
       "% of user and password is percent-encoded (@ as %40).",
   );

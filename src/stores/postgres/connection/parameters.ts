@@ -1,5 +1,5 @@
 import type { ClientConfig } from "pg";
-import { unusable } from "../../shared/unusable.ts";
+import { misnamed } from "../../shared/unusable.ts";
 import { type PasswordFor, passFileOf, passwordIn } from "./pass-file.ts";
 import { type TlsMode, tlsModeOf } from "./tls.ts";
 import type { PostgresUrl } from "./url.ts";
@@ -27,9 +27,9 @@ export function settingsOf(
   let before = "";
   for (const [name, value] of parameters) {
     const known = Object.hasOwn(PARAMETERS, name) ? PARAMETERS[name]! : unknown(name, before);
-    if (typeof known === "string") throw unusable(`The store's URL has ${name}, ${known}.`);
+    if (typeof known === "string") throw misnamed(`The store's URL has ${name}, ${known}.`);
     if (known instanceof RegExp && !known.test(value)) {
-      throw unusable(
+      throw misnamed(
         `The store's URL has a ${name} that cannot be taken; expected ${EXPECTED[name] ?? known.source}.`,
       );
     }
@@ -38,7 +38,7 @@ export function settingsOf(
   const given = (name: string) => parameters.get(name) || undefined;
   const addresses = given("hostaddr")?.split(",") ?? [];
   if (addresses.length > 0 && addresses.length !== hosts.length) {
-    throw unusable(
+    throw misnamed(
       `The store's URL has ${addresses.length} addresses (hostaddr) for ${hosts.length} hosts; expected one for each.`,
     );
   }
@@ -85,7 +85,7 @@ function unknown(name: string, before: string): never {
     : `the parameter ${JSON.stringify(name.slice(0, 40))}, which is not known`;
   const taken = Object.entries(PARAMETERS).filter(([, known]) => typeof known !== "string");
   const names = ["schema", ...taken.map(([each]) => each)].sort().join(", ");
-  throw unusable(`The store's URL has ${which}; known are ${names}.`);
+  throw misnamed(`The store's URL has ${which}; known are ${names}.`);
 }
 
 const NOT_HERE = "which libpq knows and Tally cannot keep to; leave it out";

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { type ConnectionOptions, checkServerIdentity, getCACertificates, type SecureVersion } from "node:tls";
 import { readNamedFileSync } from "../../../named-file.ts";
-import { unusable } from "../../shared/unusable.ts";
+import { misnamed, unusable } from "../../shared/unusable.ts";
 
 /** Whether connections are encrypted: each way is tried in turn until one is taken. */
 export type TlsMode = readonly TlsWay[];
@@ -31,17 +31,17 @@ export function tlsModeOf(
   const asked = given("sslmode") ?? modeOf(parameters.get("ssl"));
   const mode = (asked ?? (root === "system" ? "verify-full" : "allow")) as Mode;
   if (!MODES.has(mode)) {
-    throw unusable(`The sslmode is none (PGSSLMODE); expected ${[...MODES].join(", ")}.`);
+    throw misnamed(`The sslmode is none (PGSSLMODE); expected ${[...MODES].join(", ")}.`);
   }
   if (root === "system" && mode !== "verify-full") {
-    throw unusable(
+    throw misnamed(
       `The store's URL has sslrootcert=system, which takes sslmode=verify-full and not ${mode}: anyone may have a ` +
         "certificate that the system trusts.",
     );
   }
   if (mode === "disable") return [false];
   if (parameters.get("sslnegotiation") === "direct" && (mode === "allow" || mode === "prefer")) {
-    throw unusable(
+    throw misnamed(
       `The store's URL has sslnegotiation=direct, which takes sslmode=require or more, not ${mode}.`,
     );
   }
@@ -110,7 +110,7 @@ function ownFile(name: string): string {
 }
 
 function noKey(): never {
-  throw unusable("The store's URL has an sslcert and no sslkey; a certificate needs its key.");
+  throw misnamed("The store's URL has an sslcert and no sslkey; a certificate needs its key.");
 }
 
 function read(name: string, path: string): string {
@@ -118,6 +118,9 @@ function read(name: string, path: string): string {
     return readNamedFileSync(path).toString();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw unusable(`The file ${path}, which is the store's ${name}, cannot be read (${code ?? message}).`);
+    throw unusable(
+      `The file ${path}, which is the store's ${name}, cannot be read (${code ?? message}).`,
+      error,
+    );
   }
 }

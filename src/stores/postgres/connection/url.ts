@@ -1,4 +1,4 @@
-import { unusable } from "../../shared/unusable.ts";
+import { misnamed } from "../../shared/unusable.ts";
 
 /** A store's URL, taken apart as libpq does. */
 export interface PostgresUrl {
@@ -42,7 +42,7 @@ export function parseUrl(url: string, env: Environment = process.env): PostgresU
 
   const schema = parameters.get("schema") ?? "tally";
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) {
-    throw unusable(
+    throw misnamed(
       `The schema ${JSON.stringify(schema)} is no plain name; expected lower-case letters, digits and _, such as ?schema=tally.`,
     );
   }
@@ -61,14 +61,14 @@ function hostsOf(listed: string, parameters: Map<string, string>, env: Environme
   const inHosts = given.some(({ port }) => port !== "") ? given.map(({ port }) => port) : undefined;
   const ports = inPorts ?? inHosts ?? (env.PGPORT ?? "").split(",");
   if (ports.length > 1 && ports.length !== names.length) {
-    throw unusable(
+    throw misnamed(
       `The store's URL has ${ports.length} ports for ${names.length} hosts; expected one for all, or one for each.`,
     );
   }
   const hosts = names.map((name, i): Host => {
     const port = ports[ports.length === 1 ? 0 : i]! || `${DEFAULT_PORT}`;
     if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535)
-      throw unusable(NO_PORT((inPorts ?? inHosts) === undefined ? "PGPORT" : "The store's URL"));
+      throw misnamed(NO_PORT((inPorts ?? inHosts) === undefined ? "PGPORT" : "The store's URL"));
     return { host: name || "localhost", port: Number(port) };
   });
   const anyPort = ports.some((port) => port !== "");
@@ -112,7 +112,7 @@ function decoded(text: string): string {
 }
 
 function unreadable(): never {
-  throw unusable(
+  throw misnamed(
     "The store's URL cannot be read; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE, in which every @ : / ? # " +
       "and % of user and password is percent-encoded (@ as %40).",
   );

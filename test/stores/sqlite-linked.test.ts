@@ -16,6 +16,7 @@ import { Checksum, fits } from "../../src/stores/shared/checksum.ts";
 import { unlessCorrupt } from "../../src/stores/sqlite/rows/damage.ts";
 import { idLink } from "../../src/stores/sqlite/rows/generation-rows.ts";
 import { guarded } from "../../src/stores/sqlite/rows/guard.ts";
+import { EntryWriter, MissingNames } from "../../src/stores/sqlite/rows/linked-entries.ts";
 import { generationsIn, LiveGeneration } from "../../src/stores/sqlite/rows/live-generation.ts";
 import { SCHEMA_VERSION } from "../../src/stores/sqlite/schema/schema.ts";
 import { apply, batch, commit, create, increment, remove, single } from "../support/calls.ts";
@@ -340,6 +341,70 @@ describe("what was lost from a table without a trace", () => {
       const saved = unlessCorrupt(() => generation.save([["key-17a", record]]));
       if (saved !== CORRUPT) expect(generation.find("key-17a")).toBeDefined();
     });
+  });
+
+  // Its key is another's now: to write that one over SQLite looks it up once more, and may come to this one.
+  it("of a name, in its own entry, to another name: one that is put in beside that is not said to be missing", async () => {
+    await opened();
+    await store!.close();
+    const keyOf = (name: string) => ({ key: "", value: "", name });
+    const inNames = (act: (entries: EntryWriter, missing: MissingNames) => void) => {
+      const db = new Database(path).defaultSafeIntegers(true);
+      db.transaction(() => act(new EntryWriter(db, "counter_names"), new MissingNames(db)))();
+      db.close();
+    };
+    inNames((entries) => {
+      for (let n = 0; n < 14; n++) entries.insert(keyOf(`name-${10 + n}`), BigInt(n + 1));
+    });
+    rotKey("counter_names", "name-15", "name-11");
+    const put: string[] = [];
+    for (const [n, name] of ["name-11a", "name-16c"].entries()) {
+      const done = unlessCorrupt(() =>
+        inNames((entries, missing) => {
+          if (missing.lacks(name)) entries.insert(keyOf(name), BigInt(100 + n));
+        }),
+      );
+      if (done !== CORRUPT) put.push(name);
+    }
+    inNames((_, missing) => {
+      for (const name of [...put, "name-15"]) expect(missing.lacks(name), name).toBe(false);
+    });
+  });
+
+  it("of a request id, in its own row, to another id: what is saved beside that is not said to be new", async () => {
+    await opened();
+    await store!.close();
+    const record = new Uint8Array([1, 2, 3]);
+    const keys = Array.from({ length: 23 }, (_, i) => `key-${10 + i}`);
+    inGeneration((generation) => generation.save(keys.map((key) => [key, record] as const)));
+    rotKey("request_ids_0", "key-13", "key-11");
+    const saved: string[] = [];
+    for (const ids of ["11c 10b", "281", "25f 28c 16e5", "11a 18e5 14a", "25d 24a"]) {
+      const asked = ids.split(" ").map((id) => `key-${id}`);
+      let fresh: string[] = [];
+      const isSaved = unlessCorrupt(() =>
+        inGeneration((generation) => {
+          fresh = asked.filter((key) => generation.find(key) === undefined);
+          generation.save(fresh.map((key) => [key, record] as const));
+        }),
+      );
+      if (isSaved !== CORRUPT) saved.push(...fresh);
+      inGeneration((generation) => {
+        for (const key of saved) expect(generation.find(key), `${key} after ${ids}`).toBeDefined();
+      });
+    }
+  });
+
+  it("of a request id, in its own row, to the last one: that leads to what is saved behind it, or nothing is saved", async () => {
+    await opened();
+    await store!.close();
+    const record = new Uint8Array([1, 2, 3]);
+    const keys = Array.from({ length: 8 }, (_, i) => `key-${10 + i}`);
+    inGeneration((generation) => generation.save(keys.map((key) => [key, record] as const)));
+    rotKey("request_ids_0", "key-13", "key-17");
+    expect(unlessCorrupt(() => inGeneration((generation) => generation.save([["key-18", record]])))).toBe(
+      CORRUPT,
+    );
   });
 
   it("of a count, sums and rankings name the counter, also where it would not be among the best", async () => {

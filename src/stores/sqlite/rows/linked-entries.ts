@@ -149,6 +149,7 @@ export class EntryWriter extends EntryReader {
   readonly #insert: Statement<[Entry]>;
   readonly #delete: Statement<[EntryKey]>;
   readonly #relink: Statement<[EntryKey & { next: number; led: number }]>;
+  readonly #leads: Statement<[EntryKey & { led: number }], unknown>;
   readonly #clear: () => void;
 
   constructor(db: Database, table: LinkedTable) {
@@ -160,6 +161,7 @@ export class EntryWriter extends EntryReader {
     this.#insert = db.prepare(`${into} VALUES (${values.join(", ")})`);
     this.#delete = db.prepare(`DELETE FROM ${table} WHERE ${is}`);
     this.#relink = db.prepare(`UPDATE ${table} SET next = $next WHERE ${is} AND next = $led`);
+    this.#leads = db.prepare(`SELECT 1 FROM ${table} WHERE ${is} AND next = $led`);
     this.#clear = () => db.exec(`DELETE FROM ${table}`);
   }
 
@@ -197,13 +199,15 @@ export class EntryWriter extends EntryReader {
   }
 
   /**
-   * An update looks the entry up anew. Where the cells of a page are out of order it may come to another one than was just
-   * read, even under this one's key; that one would lead past others. But it does not lead to where this one has led.
+   * An update looks the entry up anew, and once more to write it over. Where the cells of a page are out of order each may come to
+   * another one than was just read, even under this one's key; that one would lead past others. But that one does not lead to
+   * where this one has led, and this one still does.
    *
    * @throws SQLITE_CORRUPT when it was not written
    */
   #lead({ key = "", value = "", name, next: led }: Entry, next: number): void {
-    if (this.#relink.run({ key, value, name, next, led }).changes !== 1)
+    const isLed = this.#relink.run({ key, value, name, next, led }).changes === 1;
+    if (!isLed || this.#leads.get({ key, value, name, led }) !== undefined)
       throw corrupt("an entry that was just read cannot be written");
   }
 

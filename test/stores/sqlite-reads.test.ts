@@ -230,10 +230,27 @@ describe("damage on disk", () => {
     expect(corruptNames, "as its row says").toEqual(["name-4"]);
   });
 
+  it("a ranking names one that its index entry calls otherwise as its row does", async () => {
+    const store = await withRot("name-7", 2, 0, "x".charCodeAt(0));
+    const { corruptNames } = await store.top(ALL, 3, "highest");
+    expect(corruptNames).toContain("name-7");
+    // The search for that one meets the entry that rotted.
+    for (const name of corruptNames) expect(["name-7", "name-8"]).toContain(name);
+    // Where it seems to stand nobody knows what does.
+    const other = store.top({ prefix: "x", labels: {} }, 3, "highest");
+    await expect(other).rejects.toMatchObject({ code: "ROW_CORRUPT" });
+  });
+
+  it("a list by a prefix does not name a damaged one behind its end", async () => {
+    const store = await withRot("name-7", 0, 0, "x".charCodeAt(0));
+    const { counters, corruptNames } = await store.list({ prefix: "name-6", labels: {} }, "", 100);
+    expect([counters.map(({ name }) => name), corruptNames]).toEqual([["name-6"], []]);
+  });
+
   it("a ranking names the damaged one among those it would give, and does not mind others", async () => {
     const store = await withRot("name-7", 0, 0, "x".charCodeAt(0));
     const { corruptNames } = await store.top(ALL, 3, "highest");
-    expect(corruptNames).toEqual(["xame-7"]);
+    expect(corruptNames, "as what leads to it says").toEqual(["name-7"]);
     const { counters } = await store.top(ALL, 3, "lowest");
     expect(counters.map(({ name }) => name)).toEqual(["name-0", "name-1", "name-2"]);
   });

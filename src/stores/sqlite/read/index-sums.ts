@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import { END, EntryReader, linkOf } from "../rows/linked-entries.ts";
+import { END, type Entry, EntryReader, linkOf } from "../rows/linked-entries.ts";
 import { ByLabels, inNames, type Selected } from "./entries.ts";
 
 /** What an index has of a selection. */
@@ -62,13 +62,19 @@ export class IndexSums {
     }
 
     const reader = labels === 0 ? this.#names : this.#labels;
-    const before = reader.below({ key, value, name: begin });
+    const at = { key, value, name: begin };
     const behind = { key, value, name: end };
+    const before = reader.below(at);
     const after = reader.at(behind) ?? reader.above(behind);
     const follows = after === undefined ? END : linkOf(after);
     if (before === undefined || linkOf(before) === undefined || follows === undefined) return undefined;
     if (!Number.isSafeInteger(before.next)) return undefined;
-    return BigInt(before.next) + nexts === links + BigInt(follows) ? sum : undefined;
+    if (BigInt(before.next) + nexts !== links + BigInt(follows)) return undefined;
+    // What the links hold together is in order. So it is what the range has if its ends are: a key that rotted may put others there.
+    const isSound = (entry: Entry | undefined) => entry !== undefined && linkOf(entry) !== undefined;
+    const areIn =
+      sum.count === 0n || (isSound(reader.at(at) ?? reader.above(at)) && isSound(reader.below(behind)));
+    return areIn ? sum : undefined;
   }
 }
 

@@ -33,6 +33,7 @@ import {
   TimedCounts,
 } from "./entries.ts";
 import { areWhole, type IndexSum, IndexSums } from "./index-sums.ts";
+import { type Found, Naming } from "./naming.ts";
 import { PageReader } from "./pages.ts";
 import { isSound, type Part, partSql, rangeOf, toSum } from "./slice-sql.ts";
 import { Ties } from "./ties.ts";
@@ -55,8 +56,9 @@ export class Scanner {
   readonly #cut: ByLabels<string>;
   readonly #timed: TimedCounts;
   readonly #parts: ByWay<Part>;
-  readonly #ranked: Readonly<Record<Order, ByWay<Ranked>>>;
+  readonly #ranked: Readonly<Record<Order, ByWay<Best>>>;
   readonly #ties: Ties;
+  readonly #naming: Naming;
 
   constructor(db: Database, rows: RowReader, calendar: Calendar) {
     this.#rows = rows;
@@ -77,13 +79,14 @@ export class Scanner {
     });
     this.#parts = new ByWay((counts) => db.prepare(partSql(counts)));
     const best = (sign: string, order: string) =>
-      new ByWay<Ranked>((counts) =>
-        db.prepare(`SELECT ${counts.name} AS name, ${counts.value} AS value FROM ${counts.table}
+      new ByWay<Best>((counts) =>
+        db.prepare(`SELECT ${counts.id} AS id, ${counts.name} AS name, ${counts.value} AS value FROM ${counts.table}
           WHERE ${rangeOf(counts)} AND ${counts.matches} AND ${counts.value} ${sign} $worst
           ORDER BY value ${order}, name LIMIT $n`),
       );
     this.#ranked = { highest: best(">=", "DESC"), lowest: best("<=", "ASC") };
     this.#ties = new Ties(db, rows);
+    this.#naming = new Naming(db, rows);
   }
 
   sum(selection: Selection, asOf: AsOf, goOn: () => void): Sum {
@@ -95,7 +98,7 @@ export class Scanner {
   top(selection: Selection, n: number, order: Order, asOf: AsOf, goOn: () => void): Counters {
     const selected = this.#selector.select(selection);
     const compare = byRank(order);
-    let best: Ranked[] = [];
+    let best: Best[] = [];
     const { damaged } = this.#scan(
       selected,
       ROWS_A_RANKED_SLICE,
@@ -114,8 +117,8 @@ export class Scanner {
     if (best[n] !== undefined && best[n].value === last) {
       best = best.filter(({ value }) => value !== last);
       const now = this.#timed.any() ? nowOf(asOf) : undefined;
-      const names = this.#ties.first(selected, last!, n - best.length, now, goOn);
-      best.push(...names.map((name) => ({ name, value: last! })));
+      const ties = this.#ties.first(selected, last!, n - best.length, now, goOn);
+      best.push(...ties.map((tie) => ({ ...tie, value: last! })));
     }
     return this.#whole(best.slice(0, n), selection, asOf);
   }
@@ -195,23 +198,27 @@ export class Scanner {
     }
   }
 
-  /** The counters that were found by their index entries. */
-  #whole(best: readonly Ranked[], { labels }: Selection, asOf: AsOf): Counters {
+  /** The counters that were found by their counts. */
+  #whole(best: readonly Best[], { labels }: Selection, asOf: AsOf): Counters {
     const counters: FullCounter[] = [];
-    const corruptNames: string[] = [];
-    for (const { name, value } of best) {
-      if (name === null) throw gapIn("counters"); // Its row is gone.
-      const raw = this.#rows.find(name);
+    const damaged: Found[] = [];
+    for (const { id, name, value } of best) {
+      const raw = name === null ? undefined : this.#rows.find(name);
       const counter = raw === undefined || raw === CORRUPT ? undefined : toFullCounter(raw);
       const now = counter && present(counter, asOf, this.#calendar);
       // Of a time zone that is not known here, only SQL says that its window has ended.
       const found = counter?.timing === undefined ? counter : now;
       const same = found !== undefined && (found.value === value || isZoneUnknown(found, asOf.now));
-      if (!same || !hasLabels(counter!.labels, labels)) corruptNames.push(name);
+      if (!same || !hasLabels(counter!.labels, labels)) damaged.push({ id, name });
       else if (now !== undefined) counters.push(now);
     }
-    return { counters, corruptNames };
+    return { counters, corruptNames: damaged.length === 0 ? [] : this.#naming.of(damaged) };
   }
+}
+
+/** One of the best, as its count or its index entry says. */
+interface Best extends Ranked {
+  readonly id: bigint;
 }
 
 /** In the order of names, or a table of counts in the order of its rows. */

@@ -1,13 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { CORRUPT } from "../../../core/batch.ts";
-import {
-  Chain,
-  columnsOf,
-  type Entry,
-  EntryReader,
-  gapIn,
-  type LinkedTable,
-} from "../rows/linked-entries.ts";
+import { Chain } from "../rows/entry-chain.ts";
+import { columnsOf, type Entry, EntryReader, gapIn, type LinkedTable } from "../rows/linked-entries.ts";
 import type { RowReader } from "../rows/row-reader.ts";
 import {
   ByLabels,
@@ -64,7 +58,7 @@ export class Ties {
    * @param now       as in presentedSql; undefined when time does nothing to any of them
    * @throws TallyError ROW_CORRUPT  when a name on the way is damaged
    */
-  first(selected: Selected, tied: bigint, n: number, now: bigint | undefined, goOn: () => void): string[] {
+  first(selected: Selected, tied: bigint, n: number, now: bigint | undefined, goOn: () => void): Tie[] {
     const { labels, isAll } = selected;
     const timed = now !== undefined;
     const parameters = { ...selected.parameters, tied, now };
@@ -72,24 +66,34 @@ export class Ties {
     const how = isAll ? EVERYTHING : labels;
     const few = this.#few(timed).flatMap((place) => place.for(how).all(parameters));
     if (few.length <= FEW) {
-      const names = few.map(({ id, name }) => {
+      const ties = few.map(({ id, name }) => {
         if (name === null || this.#rows.follow(id, name) === CORRUPT) throw gapIn("names of counters");
-        return name;
+        return { id, name };
       });
-      return names.sort().slice(0, n);
+      return ties.sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, n);
     }
     const { key0: key = "", value0: value = "", begin: name } = selected.parameters;
-    const chain = new Chain(this.#beside[tableOf(labels)], { key, value, name });
-    const names: string[] = [];
+    const chain = new Chain();
+    // A damaged one may be one of them.
+    if (chain.upTo(this.#beside[tableOf(labels)], { key, value, name }).length > 0)
+      throw gapIn("names of counters");
+    const ties: Tie[] = [];
     let looks = 0;
     for (const entry of this.#many(timed).for(labels).iterate(parameters)) {
       if (++looks % LOOKS_A_SLICE === 0) goOn();
       chain.step(entry);
-      if (!chain.isSound) throw gapIn("names of counters");
-      if (entry.tied === 1 && names.push(entry.name) === n) return names;
+      if (chain.damaged !== undefined) throw gapIn("names of counters");
+      const { counter_id, name: its, tied: isTied } = entry;
+      if (isTied === 1 && ties.push({ id: BigInt(counter_id), name: its }) === n) return ties;
     }
     throw gapIn("names of counters"); // There are more with the value.
   }
+}
+
+/** One of those that share the value. */
+interface Tie {
+  readonly id: bigint;
+  readonly name: string;
 }
 
 interface Tied extends Entry {

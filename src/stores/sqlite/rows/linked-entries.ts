@@ -149,6 +149,7 @@ export class EntryWriter extends EntryReader {
   readonly #insert: Statement<[Entry]>;
   readonly #delete: Statement<[EntryKey]>;
   readonly #relink: Statement<[EntryKey & { next: number; led: number }]>;
+  readonly #leads: Statement<[EntryKey & { led: number }], unknown>;
   readonly #clear: () => void;
 
   constructor(db: Database, table: LinkedTable) {
@@ -160,6 +161,7 @@ export class EntryWriter extends EntryReader {
     this.#insert = db.prepare(`${into} VALUES (${values.join(", ")})`);
     this.#delete = db.prepare(`DELETE FROM ${table} WHERE ${is}`);
     this.#relink = db.prepare(`UPDATE ${table} SET next = $next WHERE ${is} AND next = $led`);
+    this.#leads = db.prepare(`SELECT 1 FROM ${table} WHERE ${is} AND next = $led`);
     this.#clear = () => db.exec(`DELETE FROM ${table}`);
   }
 
@@ -197,13 +199,15 @@ export class EntryWriter extends EntryReader {
   }
 
   /**
-   * An update looks the entry up anew. Where the cells of a page are out of order it may come to another one than was just
-   * read, even under this one's key; that one would lead past others. But it does not lead to where this one has led.
+   * An update looks the entry up anew, and once more to write it over. Where the cells of a page are out of order each may come to
+   * another one than was just read, even under this one's key; that one would lead past others. But that one does not lead to
+   * where this one has led, and this one still does.
    *
    * @throws SQLITE_CORRUPT when it was not written
    */
   #lead({ key = "", value = "", name, next: led }: Entry, next: number): void {
-    if (this.#relink.run({ key, value, name, next, led }).changes !== 1)
+    const isLed = this.#relink.run({ key, value, name, next, led }).changes === 1;
+    if (!isLed || this.#leads.get({ key, value, name, led }) !== undefined)
       throw corrupt("an entry that was just read cannot be written");
   }
 
@@ -226,58 +230,11 @@ export class EntryWriter extends EntryReader {
   }
 }
 
-/** Goes through entries in their order: each is to be the next of the one before. */
-export class Chain {
-  #last: Entry;
-  /** Whether the last entry is sound. One that is not says so by its name, and excuses what it is not linked to. */
-  isSound: boolean;
-
-  /**
-   * @param from  where it begins; the search for it ends behind the entry before
-   * @throws TallyError ROW_CORRUPT  where it may have been led astray: a damaged entry that stands among others says nothing of
-   *                                 where it belongs, but the first sound one before it does
-   */
-  constructor(beside: EntryReader, from: EntryKey) {
-    const entries = beside.downToSound(from);
-    const [before, sound] = [entries[0], entries.at(-1)];
-    if (before === undefined || linkOf(sound!) === undefined || !isBefore(sound!, from))
-      throw gapIn("entries of counters");
-    this.#last = before;
-    this.isSound = linkOf(before) !== undefined;
-  }
-
-  /** The last entry, if it is damaged. */
-  get corrupt(): Entry | undefined {
-    return this.isSound ? undefined : this.#last;
-  }
-
-  /** @throws TallyError ROW_CORRUPT when one before this entry is missing */
-  step(entry: Entry): void {
-    const link = linkOf(entry);
-    if (link !== undefined && this.isSound && link !== this.#last.next) throw gapIn("entries of counters");
-    this.#last = entry;
-    this.isSound = link !== undefined;
-  }
-
-  /** After the last entry of all: none follows it. */
-  end(): void {
-    if (this.isSound && this.#last.next !== END) throw gapIn("entries of counters");
-  }
-}
-
-/** In the order of the table. */
-function isBefore({ key = "", value = "", name }: Entry, other: EntryKey): boolean {
-  const order = orderOf(key, other.key) || orderOf(value, other.value) || orderOf(name, other.name);
-  return order < 0;
-}
-
-function orderOf(a: string, b: string): number {
-  return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
-
 /** Stands before all entries, and is nobody's. */
 const NOBODY = { key: "", value: "", name: "", counter_id: 0 };
 const FIRST: Entry = { ...NOBODY, checksum: checksumOf(NOBODY), next: END };
+/** What would lead to that one. */
+export const BEFORE_ALL: Entry = { ...FIRST, next: FIRST.checksum + FIRST.counter_id };
 
 /** Where something is missing that nobody can name. */
 export function gapIn(what: string, part: DamagedPart = "counters"): TallyError {

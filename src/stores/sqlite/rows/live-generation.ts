@@ -35,6 +35,7 @@ export class LiveGeneration implements Generation {
   readonly #around: Statement<[{ key: string }], Around>;
   readonly #insert: Statement<[string, number, Uint8Array, number]>;
   readonly #relink: Statement<[number, string, bigint | number]>;
+  readonly #leads: Statement<[string, bigint | number], unknown>;
 
   constructor(db: Database, row: GenerationRow) {
     this.#db = db;
@@ -49,6 +50,7 @@ export class LiveGeneration implements Generation {
       FROM ${table} WHERE key <= $key ORDER BY key DESC LIMIT 1`);
     this.#insert = db.prepare(`INSERT INTO ${table} (key, checksum, record, next) VALUES (?, ?, ?, ?)`);
     this.#relink = db.prepare(`UPDATE ${table} SET next = ? WHERE key = ? AND next = ?`);
+    this.#leads = db.prepare(`SELECT 1 FROM ${table} WHERE key = ? AND next = ?`);
     const find = db.prepare<[], Around>(
       `SELECT key AS below, next, NULL AS above FROM ${table} ORDER BY key DESC LIMIT 1`,
     );
@@ -115,11 +117,19 @@ export class LiveGeneration implements Generation {
   #saveIn({ below, next, above }: Gap, answers: readonly (readonly [string, Uint8Array])[]): void {
     for (const [i, [key, record]] of answers.entries())
       this.#write(key, record, answers[i + 1]?.[0] ?? above ?? "");
-    // An update looks the row up anew. Where the cells of a page are out of order it may come to another one, which leads elsewhere.
-    if (this.#relink.run(idLink(this.id, below, answers[0]![0]), below, next).changes !== 1)
-      throw corrupt("the id before this one cannot be written");
+    this.#lead(below, next, answers[0]![0]);
     const last = answers.at(-1)![0];
     if (this.#isBeyond(last)) this.#last = last;
+  }
+
+  /**
+   * An update looks the row up anew, and once more to write it over. Where the cells of a page are out of order each may come to
+   * another one, even under this one's key: that one leads elsewhere, and this one still to where it led.
+   */
+  #lead(key: string, led: bigint | number, to: string): void {
+    const isLed = this.#relink.run(idLink(this.id, key, to), key, led).changes === 1;
+    if (!isLed || this.#leads.get(key, led) !== undefined)
+      throw corrupt("the id before this one cannot be written");
   }
 
   #write(key: string, record: Uint8Array, next: string): void {

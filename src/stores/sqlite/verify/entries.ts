@@ -1,7 +1,8 @@
 import type { Statement } from "better-sqlite3";
 import { TallyError } from "../../../core/errors.ts";
 import { isName } from "../../../core/name.ts";
-import { Chain, columnsOf, type Entry, type EntryKey, EntryReader, linkOf } from "../rows/linked-entries.ts";
+import { Chain } from "../rows/entry-chain.ts";
+import { columnsOf, type Entry, type EntryKey, EntryReader, linkOf } from "../rows/linked-entries.ts";
 import { behindTexts, type Looked, SLICE_ROWS, type Walk } from "./walk.ts";
 
 /** Looks at each entry of the names: it is sound, it is the next of the one before, and it leads to the row of that name. */
@@ -111,11 +112,11 @@ class EntryWalk {
   step(): boolean {
     const found = this.#some.all({ ...this.#last, limit: SLICE_ROWS });
     const [first] = found;
-    let chain = this.#chainFrom(
+    let chain = this.#chainUpTo(
       first === undefined ? { ...this.#last, name: `${this.#last.name}\0` } : keyOf(first),
     );
     for (const entry of found) {
-      chain = this.#stepped(chain, keyOf(entry), () => chain?.step(entry));
+      chain = this.#stepped(chain, entry);
       if (linkOf(entry) === undefined) this.#told.wrong(entry.name, "what leads to it is damaged");
       else if (entry.row_id === null) this.#told.gone(entry.name);
       else if (!this.#told.leads(entry))
@@ -128,30 +129,37 @@ class EntryWalk {
       this.#last = last;
     }
     if (found.length === SLICE_ROWS) return true;
-    this.#stepped(chain, this.#last, () => chain?.end());
+    if (!isWhole(() => chain?.end())) this.#missing(this.#last.name);
     return false;
   }
 
-  /** @returns  the chain to go on with: another one behind where something is missing */
-  #stepped(chain: Chain | undefined, at: EntryKey, step: () => void): Chain | undefined {
-    try {
-      step();
-      return chain;
-    } catch (error) {
-      if (!(error instanceof TallyError)) throw error;
-      this.#told.missing(at.name, "an entry beside it is missing");
-      return this.#chainFrom({ ...at, name: `${at.name}\0` }); // No name has that, so it begins at this one.
-    }
+  /** @returns  the chain to go on with: another one behind where something is missing, none behind what says nothing */
+  #stepped(chain: Chain | undefined, entry: Entry): Chain | undefined {
+    if (chain !== undefined && isWhole(() => chain.step(entry))) return chain;
+    if (linkOf(entry) === undefined) return undefined; // That is told of itself.
+    if (chain !== undefined) this.#missing(entry.name);
+    return new Chain(entry);
   }
 
-  #chainFrom(key: EntryKey): Chain | undefined {
-    try {
-      return new Chain(this.#beside, key);
-    } catch (error) {
-      if (!(error instanceof TallyError)) throw error;
-      this.#told.missing("(first)", "the entry before all others is missing");
-      return undefined;
-    }
+  #chainUpTo(key: EntryKey): Chain | undefined {
+    const before = this.#beside.below(key);
+    if (before !== undefined && (linkOf(before) !== undefined || this.rows > 0)) return new Chain(before);
+    this.#told.missing("(first)", "the entry before all others is missing");
+    return undefined;
+  }
+
+  #missing(name: string): void {
+    this.#told.missing(name, "an entry beside it is missing");
+  }
+}
+
+function isWhole(step: () => void): boolean {
+  try {
+    step();
+    return true;
+  } catch (error) {
+    if (error instanceof TallyError) return false;
+    throw error;
   }
 }
 

@@ -58,6 +58,8 @@ export class WriteConnection {
   readonly #policies: PoliciesInFile;
   readonly #history: HistoryBinding;
   #copying: CopySteps | undefined;
+  /** How many batches were committed since it was opened. */
+  #commits = 0;
   readonly #maintenance: Maintenance;
   readonly #calendar: ZoneCalendar;
   readonly #metrics: Metrics;
@@ -219,7 +221,7 @@ export class WriteConnection {
       if (made === undefined) this.#rows.lookAgain();
       else this.#rows.remember(save, loaded, made);
       this.#time.changed();
-      this.#maintenance.committed();
+      this.#commits++;
       this.checkpoints.committed(moment.now);
       return outcomes;
     } catch (error) {
@@ -236,7 +238,7 @@ export class WriteConnection {
    */
   maintain(moment: Moment, warn: (message: string) => void): boolean {
     this.#file.whereabouts.assertUnchanged();
-    const more = this.#maintenance.slice(moment, warn);
+    const more = this.#maintenance.slice(moment, this.#commits, warn);
     this.#noteKept(moment);
     return more;
   }

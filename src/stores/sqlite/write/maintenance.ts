@@ -67,20 +67,14 @@ export class Maintenance {
     this.#sweeping.held(save, this.#parts.policies.now, monotonic);
   }
 
-  /** Calls come. */
-  committed(): void {
-    this.#tidying.committed();
-    this.#sweeping.committed();
-  }
-
-  /** Returns whether there is more to do at once. */
-  slice(moment: Moment, warn: (message: string) => void): boolean {
+  /** Returns whether there is more to do at once. @param commits  how many there were so far: while calls come, less is done */
+  slice(moment: Moment, commits: number, warn: (message: string) => void): boolean {
     const more = this.#tend(moment, warn);
     // After the rest, and apart: what somebody has against a counter's roll stands in the way of nothing else.
     const doubted = this.doubts(moment);
     for (const warning of this.#parts.warnings.splice(0)) warn(warning);
-    const tidies = !doubted && this.#tidy(moment);
-    return (!doubted && this.#sweep(moment)) || tidies || more;
+    const tidies = !doubted && this.#tidy(moment, commits);
+    return (!doubted && this.#sweep(moment, commits)) || tidies || more;
   }
 
   /** Look at the wall clock: whether it is in doubt. */
@@ -166,18 +160,20 @@ export class Maintenance {
   }
 
   /** Write down what time has done to some counters. Returns whether there are more to look at. */
-  #tidy(moment: Moment): boolean {
-    const due = this.#read("what leads to counters that are due", () => this.#tidying.next(moment));
+  #tidy(moment: Moment, commits: number): boolean {
+    const due = this.#read("what leads to counters that are due", () => this.#tidying.next(moment, commits));
     if (due === undefined || due.length === 0) return false;
     const written = this.#writeDown(moment, (rows) => rows.loadDue(due), true);
     return written === undefined ? this.#tidying.refused() : this.#tidying.done();
   }
 
   /** Settle some counters by their policies. Returns whether there are more to look at. */
-  #sweep(moment: Moment): boolean {
+  #sweep(moment: Moment, commits: number): boolean {
     const { monotonic } = moment;
     const policies = this.#parts.policies.now;
-    const names = this.#read("the names of counters", () => this.#sweeping.next(policies, monotonic));
+    const names = this.#read("the names of counters", () =>
+      this.#sweeping.next(policies, monotonic, commits),
+    );
     if (names === undefined) return false;
     const settled =
       names.length === 0 ? NOTHING : this.#writeDown(moment, (rows) => rows.loadNamed(names), false);

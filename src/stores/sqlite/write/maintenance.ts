@@ -7,10 +7,10 @@ import { ForgottenEarly } from "../../shared/forgotten-early.ts";
 import { Missed } from "../rows/counts.ts";
 import { isCorrupt } from "../rows/damage.ts";
 import type { PoliciesInFile } from "../rows/policies.ts";
-import type { BatchRows } from "./batch-rows.ts";
+import { type BatchRows, idsOf, type LoadedRows } from "./batch-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
+import { type FoundFacts, FoundRows } from "./found-rows.ts";
 import type { HistoryBinding } from "./history-binding.ts";
-import { type FoundFacts, idsOf, type LoadedRows } from "./loaded-rows.ts";
 import type { OpenedFile } from "./opening.ts";
 import type { RequestIds } from "./request-ids.ts";
 import type { Moment, RunningTime } from "./running-time.ts";
@@ -44,6 +44,7 @@ interface Parts {
 export class Maintenance {
   readonly #parts: Parts;
   readonly #forgottenEarly = new ForgottenEarly();
+  readonly #found: FoundRows;
   readonly #tending: Tending;
   readonly #tidying: Tidying;
   readonly #sweeping: Sweeping;
@@ -55,6 +56,7 @@ export class Maintenance {
   constructor(parts: Parts, { now, monotonic }: Moment) {
     this.#parts = parts;
     const told = (message: string) => void parts.warnings.push(message);
+    this.#found = new FoundRows(parts.file.db, parts.rows);
     this.#tending = new Tending(told);
     this.#tidying = new Tidying(parts.file.db);
     this.#sweeping = new Sweeping(parts.file.db, told);
@@ -163,7 +165,7 @@ export class Maintenance {
   #tidy(moment: Moment, commits: number): boolean {
     const due = this.#read("what leads to counters that are due", () => this.#tidying.next(moment, commits));
     if (due === undefined || due.length === 0) return false;
-    const written = this.#writeDown(moment, (rows) => rows.loadDue(due), true);
+    const written = this.#writeDown(moment, () => this.#found.due(due), true);
     return written === undefined ? this.#tidying.refused() : this.#tidying.done();
   }
 
@@ -176,7 +178,7 @@ export class Maintenance {
     );
     if (names === undefined) return false;
     const settled =
-      names.length === 0 ? NOTHING : this.#writeDown(moment, (rows) => rows.loadNamed(names), false);
+      names.length === 0 ? NOTHING : this.#writeDown(moment, () => this.#found.named(names), false);
     if (settled === undefined) this.#sweeping.refused(monotonic);
     else this.#sweeping.done(isHeld(settled, policies), monotonic);
     if (!this.#sweeping.unsaved) return true;
@@ -197,18 +199,14 @@ export class Maintenance {
    * @param mends  whether loading may have written something
    * @returns      what was written; undefined when the database is against it, or damage is met, and nothing was
    */
-  #writeDown(
-    moment: Moment,
-    load: (rows: BatchRows) => LoadedRows<FoundFacts>,
-    mends: boolean,
-  ): Written | undefined {
+  #writeDown(moment: Moment, load: () => LoadedRows<FoundFacts>, mends: boolean): Written | undefined {
     const { file, rows, log, time, calendar, policies } = this.#parts;
     const { now } = moment;
     const logEnd = log.end;
     const context = { now, calendar, policies: policies.now, uidSeed: NO_UID };
     try {
       file.transaction.begin();
-      const loaded = load(rows);
+      const loaded = load();
       const save = decideTidying(loaded.facts, context);
       if (save.changed.length === 0 && !mends) {
         file.transaction.rollback(); // Counters beyond a bound are looked at again and again.

@@ -1,5 +1,5 @@
 import type { Database, Statement } from "better-sqlite3";
-import type { DueEntry } from "./loaded-rows.ts";
+import type { DueEntry } from "./found-rows.ts";
 import type { Moment } from "./running-time.ts";
 
 /**

@@ -3,12 +3,10 @@ import type { Refusal } from "../../core/errors.ts";
 import type { Op } from "../../core/op.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
 import type { Asked } from "../../wire/change-request.ts";
+import { asPermitted, opDenial, toCall } from "./by-caller.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
-import { asPermitted } from "./may-create.ts";
-import { opDenial } from "./op-denial.ts";
 import { permissionOf } from "./permissions.ts";
 import { readRequest } from "./shape.ts";
-import { toCall } from "./to-call.ts";
 
 /** A method that is one operation on one counter: what it asks for, and what it answers. */
 interface OpMethodInit<I extends DescMessage, O extends DescMessage> {

@@ -1,6 +1,7 @@
+/** What stands before a method at every door: whether a call can be answered in time, and whether who calls still may. */
 import type { Clock } from "../../core/clock.ts";
 import { Admission } from "../../service/admission.ts";
-import type { UnaryCall, UnaryMethod } from "./call.ts";
+import type { CallContext, Refused, UnaryCall, UnaryMethod } from "./call.ts";
 
 /** What calls wait for: each kind by itself, so that those of one do not shut out those of another. */
 const KINDS = {
@@ -59,5 +60,18 @@ export function admitted(
     ...unary,
     refusalAhead: () => admission.refusal(),
     answer: (request, context) => admission.run(loadOf(request), () => unary.answer(request, context)),
+  };
+}
+
+/** A method whose calls are asked once more, when their request is there, whether who calls may still call. */
+export function unlessLapsed<Method extends UnaryMethod>(method: Method): Method {
+  return {
+    ...method,
+    answer(request: Buffer, context: CallContext): Promise<Uint8Array | Refused> {
+      const lapsed = context.lapsed?.();
+      if (lapsed === undefined) return method.answer(request, context);
+      if (!(lapsed instanceof Promise)) return Promise.resolve(lapsed);
+      return lapsed.then((refusal) => refusal ?? method.answer(request, context));
+    },
   };
 }

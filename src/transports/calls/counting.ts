@@ -1,7 +1,6 @@
 import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { Verb } from "../../core/op.ts";
-import { readPlainChange } from "../../wire/change-request.ts";
-import { writeOutcomeResponse } from "../../wire/outcome-response.ts";
+import { readPlainChange, writeOutcomeResponse } from "../../wire/change.ts";
 import { opMethod } from "./op-method.ts";
 import { ifMissingOf } from "./setting-fields.ts";
 

@@ -2,7 +2,7 @@ import type { DescMessage, DescMethodUnary, MessageShape } from "@bufbuild/proto
 import type { Refusal } from "../../core/errors.ts";
 import type { Op } from "../../core/op.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
-import type { Asked } from "../../wire/change-request.ts";
+import type { Asked } from "../../wire/change.ts";
 import { asPermitted, opDenial, toCall } from "./by-caller.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { permissionOf } from "./permissions.ts";

@@ -11,10 +11,10 @@ import type { ConnectionLimits } from "../grpc/limits.ts";
 import { peerOf } from "../peer.ts";
 import { Room } from "../room.ts";
 import { leaveUnread } from "./call.ts";
+import type { RefuseAhead } from "./headers.ts";
 import { judgeHeaders } from "./headers.ts";
 import type { CallInside } from "./inside.ts";
 import { Intake, type IntakeRules } from "./intake.ts";
-import type { RefuseAhead } from "./refusing.ts";
 import { noticeShutdown } from "./shutdown-notice.ts";
 
 /**

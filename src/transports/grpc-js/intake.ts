@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/messages.ts";
+import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/protocol.ts";
 import { Arriving, NO_ROOM, type Room, takeAll } from "../room.ts";
 import { endCall, toStatus } from "./call.ts";
 import type { CallInside, QueueEntry } from "./inside.ts";

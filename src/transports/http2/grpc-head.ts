@@ -6,7 +6,7 @@ import type { UnaryCall } from "../calls/call.ts";
 import type { StreamCall } from "../calls/stream.ts";
 import { countIn } from "../fields.ts";
 import { pathOf } from "../grpc/call.ts";
-import { type GrpcTerms, isGrpcType, termsOf } from "../grpc/headers.ts";
+import { type GrpcTerms, isGrpcType, termsOf } from "../grpc/protocol.ts";
 import { otherMethod } from "../http/host.ts";
 import { CONTENT_TYPE, trailersOnly } from "./grpc-answer.ts";
 

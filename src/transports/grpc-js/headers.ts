@@ -6,11 +6,10 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Refusal } from "../../core/errors.ts";
-import { fieldIn } from "../../http2/field.ts";
+import { countIn, fieldIn } from "../../http2/fields.ts";
 import type { HeaderOf } from "../calls/authorise.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { CallMeter } from "../calls/meter.ts";
-import { countIn } from "../fields.ts";
 import { madeOnce, pathOf } from "../grpc/call.ts";
 import { isGrpcType, otherThanPost, termsOf } from "../grpc/protocol.ts";
 import { otherMethod } from "../http/host.ts";

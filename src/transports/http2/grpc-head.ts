@@ -1,10 +1,10 @@
 import { Code } from "../../../gen/google/rpc/code_pb.ts";
 import { type HeaderBlock, headBlock } from "../../http2/block.ts";
+import { countIn } from "../../http2/fields.ts";
 import type { RequestHead } from "../../http2/head.ts";
 import type { HeaderOf } from "../calls/authorise.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { StreamCall } from "../calls/stream.ts";
-import { countIn } from "../fields.ts";
 import { pathOf } from "../grpc/call.ts";
 import { type GrpcTerms, isGrpcType, termsOf } from "../grpc/protocol.ts";
 import { otherMethod } from "../http/host.ts";

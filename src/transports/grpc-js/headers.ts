@@ -12,7 +12,7 @@ import type { UnaryCall } from "../calls/call.ts";
 import type { CallMeter } from "../calls/meter.ts";
 import { madeOnce, pathOf } from "../grpc/call.ts";
 import { isGrpcType, otherThanPost, termsOf } from "../grpc/protocol.ts";
-import { otherMethod } from "../http/host.ts";
+import { otherMethod } from "../http/header-fields.ts";
 import { errorOf } from "../http/message.ts";
 import { shortened } from "../json/parse.ts";
 import { lingerAfterAnswer, respondWith, trailersOnly } from "./call.ts";

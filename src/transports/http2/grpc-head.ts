@@ -7,7 +7,7 @@ import type { UnaryCall } from "../calls/call.ts";
 import type { StreamCall } from "../calls/stream.ts";
 import { pathOf } from "../grpc/call.ts";
 import { type GrpcTerms, isGrpcType, termsOf } from "../grpc/protocol.ts";
-import { otherMethod } from "../http/host.ts";
+import { otherMethod } from "../http/header-fields.ts";
 import { CONTENT_TYPE, trailersOnly } from "./grpc-answer.ts";
 
 /** A call of gRPC as its headers tell it: the same for all that sent the same headers on a connection. */

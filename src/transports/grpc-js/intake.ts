@@ -117,6 +117,7 @@ export class Intake {
   free(): void {
     this.#arriving?.free();
     this.#arriving = undefined;
+    if (this.#inflatedBytes === 0) return; // As nearly always: a small message in one piece takes no room.
     for (const room of this.#rooms) room.give(this.#inflatedBytes);
     this.#inflatedBytes = 0;
   }

@@ -19,7 +19,7 @@ import { Permission } from "../../core/permissions.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
 import { asPermitted, charged, opDenial, toCall } from "./by-caller.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
-import { opMethod } from "./op-method.ts";
+import { opMethod } from "./counting.ts";
 import { permissionOf } from "./permissions.ts";
 import { ifMissingOf } from "./setting-fields.ts";
 import { FIELD_RULES, inPart, invalidField, joined, readRequest } from "./shape.ts";

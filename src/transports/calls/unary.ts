@@ -81,7 +81,7 @@ export function openCalls(
     scans,
     histories,
     admin: administrating,
-  } = openAdmissions(clock, queueWaitMaxMs, () => writer.quickestCommitMs, onOverload);
+  } = openAdmissions(clock, queueWaitMaxMs, writer, onOverload);
   const past = { store, clock, calendar };
   const policies = policiesOf(store, clock, calendar);
   const adminCalls = { ...admin, requestBytesMax: unaryBytesMax };

@@ -14,9 +14,8 @@ import {
 } from "./server/opening.ts";
 import { startArchiveWatch } from "./service/archive-watch.ts";
 import { startBackups } from "./service/backups.ts";
-import { CommitMeter } from "./service/commit-meter.ts";
-import { commitsTold } from "./service/commits-told.ts";
-import { type DamageMet, tellingOfDamage } from "./service/damage.ts";
+import { CommitMeter, commitsTold } from "./service/commits-told.ts";
+import { type DamageMet, watchDamage } from "./service/damage.ts";
 import { startMaintenance } from "./service/maintenance.ts";
 import { measureReadiness, type Readiness, watchReadiness } from "./service/readiness.ts";
 import { ServerState } from "./service/server-state.ts";
@@ -152,15 +151,16 @@ export async function startServer(
     const state = new ServerState(store, metrics, clock);
     opened.push(forgetting(() => state.close()));
     const tellDamage = seldom(clock, ({ names, parts }: DamageMet) => log("store.damaged", { parts, names }));
-    const served = tellingOfDamage(readiness.store, tellDamage, metrics);
-    const commits = new CommitMeter(metrics);
+    const damage = watchDamage(readiness.store, tellDamage, metrics);
+    const meter = new CommitMeter(metrics);
+    const told = { meter, readiness: readiness.commits, damage: damage.commits };
     const writer = new Writer(
-      served,
+      store,
       clock,
       writerLimitsOf(config),
-      commitsTold(log, clock, { meter: commits, wake: following.wake, each: eachLogged }),
+      commitsTold(log, clock, { ...told, wake: following.wake, each: eachLogged }),
     );
-    const unwatch = commits.watch(writer);
+    const unwatch = meter.watch(writer);
     opened.push({ close: () => writer.drain().finally(unwatch) });
 
     const callLog = new CallLog(clock, log, Math.random, callsLoggedBy(config));
@@ -177,7 +177,7 @@ export async function startServer(
       clientAuth: config.tlsClientAuth,
       allowOrigins,
       hostNames: hostNamesOf(config),
-      store: served,
+      store: damage.store,
       writer,
       clock,
       calendar: new ZoneCalendar(() => {}), // Who asks for a zone that is not known is told so.

@@ -6,9 +6,8 @@ import { bitOf, differingField, differingTakes, FIRST, LATER, writeAsked } from 
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { CallHead, Outcomes } from "./columns.ts";
 import type { FullCounter, Timing } from "./counter.ts";
-import { settingsFor } from "./decide.ts";
 import type { Refusal } from "./errors.ts";
-import { type Op, Verb } from "./op.ts";
+import { type Op, settingsFor, Verb } from "./op.ts";
 import {
   CODECS,
   type CodedKind,

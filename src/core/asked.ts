@@ -2,8 +2,7 @@
  * What a call asked, as the record under its request id keeps it: so that reuse of the id for something else is noticed.
  */
 import type { ByteReader, ByteWriter } from "./bytes.ts";
-import { settingsFor } from "./decide.ts";
-import { type Op, Verb } from "./op.ts";
+import { type Op, settingsFor, Verb } from "./op.ts";
 import {
   byAge,
   isDefault,

@@ -1,8 +1,7 @@
 import { type Counter, etagOf, highest, lowest, settingsEtagOf } from "./counter.ts";
 import type { Epoch } from "./epoch.ts";
 import type { Refusal } from "./errors.ts";
-import { type Op, Verb } from "./op.ts";
-import type { Policy } from "./policy.ts";
+import { type Op, settingsFor, Verb } from "./op.ts";
 import { isZoneUnknown } from "./present.ts";
 import { REFILL_PRODUCT_MAX, reduced } from "./refill.ts";
 import {
@@ -63,6 +62,11 @@ export function decide(
     : (zoneUnknown(counter, judging) ?? move(counter, op, judging));
 }
 
+/** True for what `decide` gives when it refuses. */
+export function isRefusal(decided: Refusal | bigint): decided is Refusal {
+  return typeof decided === "object";
+}
+
 /**
  * A limit is a counter that has a maximum: what has none would be endless, a name that was misspelt above all. A take makes
  * one, if there is something that says which.
@@ -97,11 +101,6 @@ export function updated<S extends object>(settings: S, { settings: to, mask }: O
     throw new TypeError("expected an update to have settings and a mask, got one without");
   }
   return { ...settings, ...Object.fromEntries(mask.map((key) => [key, to[key]])) };
-}
-
-/** The settings of the counter that an operation makes: its own, or those of the policy that holds for it. */
-export function settingsFor(op: Op, policy?: Pick<Policy, "settings">): Settings {
-  return op.settings ?? policy?.settings ?? DEFAULTS;
 }
 
 type Movable = Pick<Counter, "value" | "updateTime" | "timing"> & CountingSettings;

@@ -1,9 +1,17 @@
 import { ByIndex } from "./by-index.ts";
 import { type Change, ChangeColumns } from "./change.ts";
-import { blankCounter, CORRUPT, type Counter, type Fixed, type FullCounter, type Timing } from "./counter.ts";
+import {
+  blankCounter,
+  CORRUPT,
+  type Counter,
+  type Fixed,
+  type FullCounter,
+  putPlainSettings,
+  putTimeSettings,
+  type Timing,
+} from "./counter.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
 import type { PolicySet } from "./policies.ts";
-import { putPlainSettings, putTimeSettings } from "./settings.ts";
 import { isSettled } from "./settling.ts";
 import { expireTimeOf, isTimed } from "./timing.ts";
 

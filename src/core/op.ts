@@ -1,5 +1,5 @@
-import type { Refusal } from "./errors.ts";
-import type { SettingKey, Settings } from "./settings.ts";
+import type { Policy } from "./policy.ts";
+import { DEFAULTS, type SettingKey, type Settings } from "./settings.ts";
 
 /** What can be done to one counter. Numbers, because a batch carries them in a column. */
 export const Verb = {
@@ -62,7 +62,7 @@ export interface OpExtras {
   readonly windowStart?: number | undefined;
 }
 
-/** True for what `decide` gives when it refuses. */
-export function isRefusal(decided: Refusal | bigint): decided is Refusal {
-  return typeof decided === "object";
+/** The settings of the counter that an operation makes: its own, or those of the policy that holds for it. */
+export function settingsFor({ settings }: Pick<Op, "settings">, policy?: Pick<Policy, "settings">): Settings {
+  return settings ?? policy?.settings ?? DEFAULTS;
 }

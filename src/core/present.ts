@@ -1,6 +1,5 @@
-import type { Counter, Mutable, Timing } from "./counter.ts";
+import { type Counter, type Mutable, putCountingSettings, type Timing } from "./counter.ts";
 import { comeIn } from "./refill.ts";
-import { putCountingSettings } from "./settings.ts";
 import { dueOf, expireTimeOf, fullRefillMs, refillAt } from "./timing.ts";
 import { type Calendar, spanAt } from "./window.ts";
 

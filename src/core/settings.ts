@@ -248,27 +248,3 @@ function fromJson(kind: Kind, value: unknown): unknown {
 function isCoded(kind: Kind): kind is CodedKind {
   return kind in CODECS;
 }
-
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
-
-/** Put what counting looks at into a counter: for each operation, and so by name, because a loop takes five times as long. */
-export function putCountingSettings(into: Writable<CountingSettings>, from: CountingSettings): void {
-  putPlainSettings(into, from);
-  putTimeSettings(into, from);
-}
-
-/** Those that every counter has. */
-export function putPlainSettings(into: Writable<CountingSettings>, from: CountingSettings): void {
-  into.initial = from.initial;
-  into.min = from.min;
-  into.max = from.max;
-  into.clamp = from.clamp;
-  into.monotonic = from.monotonic;
-}
-
-/** Those by which time changes a counter, which few have: the others are not to pay for them. */
-export function putTimeSettings(into: Writable<CountingSettings>, from: CountingSettings): void {
-  into.window = from.window;
-  into.refill = from.refill;
-  into.idleTtlMs = from.idleTtlMs;
-}

@@ -1,9 +1,9 @@
-import { CORRUPT, type Counter, type Fixed, type Timing } from "./counter.ts";
+import { CORRUPT, type Counter, type Fixed, putCountingSettings, type Timing } from "./counter.ts";
 import { type Judging, refillConflict } from "./decide.ts";
 import type { PolicySet, PolicyStep } from "./policies.ts";
 import type { Policy } from "./policy.ts";
 import { present } from "./present.ts";
-import { FOLLOWED_KEYS, isSame, putCountingSettings, type SettingKey, type Settings } from "./settings.ts";
+import { FOLLOWED_KEYS, isSame, type SettingKey, type Settings } from "./settings.ts";
 import { isTimed, timingFor } from "./timing.ts";
 import { isCalendar } from "./window.ts";
 

@@ -1,12 +1,11 @@
 import type { CallHead, Outcomes } from "./columns.ts";
 import { CORRUPT } from "./counter.ts";
-import { settingsFor } from "./decide.ts";
 import type { Drafts, Mark } from "./drafts.ts";
 import type { Refusal } from "./errors.ts";
 import { pathFor, policyFor } from "./following.ts";
 import { isInTheWay, isVerdict, type Limited, limitState } from "./limits.ts";
 import type { Context, Loaded } from "./load-save.ts";
-import type { Op } from "./op.ts";
+import { type Op, settingsFor } from "./op.ts";
 import { present } from "./present.ts";
 
 /** Judges the calls of a batch that take from limits, and tells how the limits stand. */

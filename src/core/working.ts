@@ -1,7 +1,7 @@
 import { ChangeKind, changeKindOf } from "./change.ts";
 import { type Batch, type CallHead, type Outcomes, opAt } from "./columns.ts";
 import { blankCounter, CORRUPT, headroom, type Timing } from "./counter.ts";
-import { decide, settingsFor, updated } from "./decide.ts";
+import { decide, isRefusal, updated } from "./decide.ts";
 import { Drafts, type Mark } from "./drafts.ts";
 import { counterDamaged, type Refusal } from "./errors.ts";
 import {
@@ -14,7 +14,7 @@ import {
   settleMoved,
 } from "./following.ts";
 import type { Context, Loaded, Save } from "./load-save.ts";
-import { isRefusal, type Op, Verb } from "./op.ts";
+import { type Op, settingsFor, Verb } from "./op.ts";
 import { begin, bringBack, expireIfPassed, follow, move, settle, takeOver } from "./passing.ts";
 import { present } from "./present.ts";
 import { DEFAULTS, FOLLOWED_KEYS, type SettingKey, type Settings } from "./settings.ts";

@@ -1,4 +1,4 @@
-import { fieldIn } from "./field.ts";
+import { fieldIn } from "./fields.ts";
 import type { FieldSink } from "./hpack/decoder.ts";
 
 /** The headers of a request, which are well-formed (RFC 9113, section 8.3.1). */

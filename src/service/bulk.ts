@@ -1,9 +1,9 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Clock } from "../core/clock.ts";
 import type { FullCounter } from "../core/counter.ts";
-import { decide } from "../core/decide.ts";
+import { decide, isRefusal } from "../core/decide.ts";
 import { counterDamaged, type ErrorCode, type Refusal, TallyError } from "../core/errors.ts";
-import { isRefusal, type Op, Verb } from "../core/op.ts";
+import { type Op, Verb } from "../core/op.ts";
 import type { Selection } from "../core/selection.ts";
 import type { Calendar } from "../core/window.ts";
 import type { CallParts } from "../telemetry/call-parts.ts";

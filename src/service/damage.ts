@@ -1,4 +1,5 @@
 import { CORRUPT } from "../core/batch.ts";
+import type { Outcomes } from "../core/columns.ts";
 import { type Refusal, TallyError } from "../core/errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { fronted } from "./fronted.ts";
@@ -12,12 +13,28 @@ export interface DamageMet {
   readonly parts: readonly string[];
 }
 
-/** The same store, which tells when an answer met a damaged row: its caller is refused, and nobody else would hear of it. */
-export function tellingOfDamage(store: Store, log: (met: DamageMet) => void, metrics: Metrics): Store {
+/** Who tells when an answer met a damaged row: its caller is refused, and nobody else would hear of it. */
+export interface DamageWatch {
+  /** The same store, of whose reads is told. */
+  readonly store: Store;
+  readonly commits: {
+    /** One in which something was refused. */
+    refused(outcomes: Pick<Outcomes, "refusals" | "callRefusals">): void;
+    failed(error: unknown): void;
+  };
+}
+
+/** Watch what the answers of a store meet. */
+export function watchDamage(store: Store, log: (met: DamageMet) => void, metrics: Metrics): DamageWatch {
   const count = metrics.placeOf("damaged", {});
-  const tell = (met: DamageMet) => {
+  const tell = (met: DamageMet | undefined) => {
+    if (met === undefined) return;
     metrics.numbers[count]!++;
     log(met);
+  };
+  const failed = (error: unknown) => {
+    if (error instanceof TallyError && error.code === "ROW_CORRUPT")
+      tell({ names: [], parts: error.part === undefined ? [] : [error.part] });
   };
   const looking = async <Found>(
     asked: Promise<Found>,
@@ -25,32 +42,31 @@ export function tellingOfDamage(store: Store, log: (met: DamageMet) => void, met
   ): Promise<Found> => {
     try {
       const found = await asked;
-      const met = damagedIn(found);
-      if (met !== undefined) tell(met);
+      tell(damagedIn(found));
       return found;
     } catch (error) {
-      if (error instanceof TallyError && error.code === "ROW_CORRUPT")
-        tell({ names: [], parts: error.part === undefined ? [] : [error.part] });
+      failed(error);
       throw error;
     }
   };
   const named = ({ corruptNames }: { corruptNames: readonly string[] }) =>
     corruptNames.length > 0 ? countersMet(corruptNames) : undefined;
-  return fronted(store, {
-    commit: (batch) =>
-      looking(store.commit(batch), ({ refusals, callRefusals }) => {
-        if (refusals.size + callRefusals.size === 0) return undefined; // As nearly always.
-        return metIn([...refusals.values(), ...callRefusals.values()]);
-      }),
-    get: (names) =>
-      looking(store.get(names), (found) => {
-        const at = found.indexOf(CORRUPT);
-        return at === -1 ? undefined : countersMet([names[at]!]);
-      }),
-    list: (...args) => looking(store.list(...args), named),
-    top: (...args) => looking(store.top(...args), named),
-    sum: (...args) => looking(store.sum(...args), named),
-  });
+  return {
+    store: fronted(store, {
+      get: (names) =>
+        looking(store.get(names), (found) => {
+          const at = found.indexOf(CORRUPT);
+          return at === -1 ? undefined : countersMet([names[at]!]);
+        }),
+      list: (...args) => looking(store.list(...args), named),
+      top: (...args) => looking(store.top(...args), named),
+      sum: (...args) => looking(store.sum(...args), named),
+    }),
+    commits: {
+      refused: ({ refusals, callRefusals }) => tell(metIn([...refusals.values(), ...callRefusals.values()])),
+      failed,
+    },
+  };
 }
 
 function countersMet(names: readonly string[]): DamageMet {

@@ -13,8 +13,10 @@ export interface Readiness {
 /** Who says so, and is asked to note what callers meet. */
 export interface ReadinessWatch {
   readonly current: Readiness;
-  /** The same store, of which is noted what became of what it was asked. */
+  /** The same store, of which is noted what became of what was read of it. */
   readonly store: Store;
+  /** To be told what became of commits. */
+  readonly commits: { good(): void; failed(error: unknown): void };
   close(): void;
 }
 
@@ -58,31 +60,32 @@ export function watchReadiness(
   const timer = setInterval(look, options.everyMs);
   timer.unref();
 
-  async function noting<T>(verdict: Verdict, asked: Promise<T>): Promise<T> {
+  const met = (verdict: Verdict, error: unknown) => {
+    if (!(error instanceof TallyError && DOUBTFUL.has(error.code))) return;
+    if (verdict === writes) doubted = true;
+    if (!closed) verdict.lookSoon();
+  };
+  async function noting<T>(asked: Promise<T>): Promise<T> {
     try {
       const result = await asked;
-      verdict.good();
+      reads.good();
       return result;
     } catch (error) {
-      if (error instanceof TallyError && DOUBTFUL.has(error.code)) {
-        if (verdict === writes) doubted = true;
-        if (!closed) verdict.lookSoon();
-      }
+      met(reads, error);
       throw error;
     }
   }
 
   let closed = false;
-  const noted: Partial<Store> = {
-    commit: (batch) => noting(writes, store.commit(batch)),
-    get: (names) => noting(reads, store.get(names)),
-    list: (...args) => noting(reads, store.list(...args)),
-  };
   return {
     get current() {
       return last;
     },
-    store: fronted(store, noted),
+    store: fronted(store, {
+      get: (names) => noting(store.get(names)),
+      list: (...args) => noting(store.list(...args)),
+    }),
+    commits: { good: () => writes.good(), failed: (error) => met(writes, error) },
     close() {
       closed = true;
       clearInterval(timer);

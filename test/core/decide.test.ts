@@ -1,9 +1,8 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import type { Counter } from "../../src/core/counter.ts";
-import { decide } from "../../src/core/decide.ts";
+import { decide, isRefusal } from "../../src/core/decide.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
-import { isRefusal } from "../../src/core/op.ts";
 import { create, decrement, increment, reset, set } from "../support/calls.ts";
 
 const AS_OF = { now: 0, calendar: undefined };

@@ -1,14 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { encodeAnswer, replayAnswer } from "../../src/core/answer.ts";
 import { newOutcomes, type Outcomes } from "../../src/core/columns.ts";
-import { blankCounter, type FullCounter } from "../../src/core/counter.ts";
+import { blankCounter, type FullCounter, putCountingSettings } from "../../src/core/counter.ts";
 import { type Op, Verb } from "../../src/core/op.ts";
 import {
   byAge,
   COUNTING_KEYS,
   type CountingSettings,
   DEFAULTS,
-  putCountingSettings,
   SETTING_KEYS,
   SETTINGS,
   type Settings,

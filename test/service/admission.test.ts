@@ -184,12 +184,7 @@ describe("admission", () => {
     ["reads", 25],
   ] as const)("keeps the wait of %s at what a commit of 60 ms leaves", async (kind, keptMs) => {
     const clock = new HandClock();
-    const admission = openAdmissions(
-      clock,
-      250,
-      () => 60,
-      () => {},
-    )[kind];
+    const admission = openAdmissions(clock, 250, { quickestCommitMs: 60 }, () => {})[kind];
     const held = beginMany(admission, 2_002);
     clock.advance(250);
     await endAll(held);

@@ -4,7 +4,8 @@ import { newOutcomes } from "../../src/core/columns.ts";
 import { counterDamaged, type Refusal, TallyError } from "../../src/core/errors.ts";
 import { POLICIES_DAMAGED } from "../../src/core/following.ts";
 import { EMPTY_SUM } from "../../src/core/selection.ts";
-import { type DamageMet, tellingOfDamage } from "../../src/service/damage.ts";
+import { type DamageMet, watchDamage } from "../../src/service/damage.ts";
+import { fronted } from "../../src/service/fronted.ts";
 import type { Store } from "../../src/service/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { sampleIn } from "../support/exposition.ts";
@@ -16,7 +17,19 @@ const damaged = new TallyError("ROW_CORRUPT", "the entries of counters are damag
 function told(methods: Partial<Store>): { store: Store; heard: DamageMet[]; met(): number } {
   const heard: DamageMet[] = [];
   const metrics = new Metrics();
-  const store = tellingOfDamage(methods as Store, (each) => heard.push(each), metrics);
+  const watch = watchDamage(methods as Store, (each) => heard.push(each), metrics);
+  const commit: Store["commit"] = (batch) =>
+    methods.commit!(batch).then(
+      (outcomes) => {
+        watch.commits.refused(outcomes);
+        return outcomes;
+      },
+      (error) => {
+        watch.commits.failed(error);
+        throw error;
+      },
+    );
+  const store = fronted(watch.store, { commit });
   return { store, heard, met: () => sampleIn(metrics.read(), "tally_damaged_rows_met_total") };
 }
 
@@ -71,6 +84,13 @@ it.each<[string, Partial<Store>, (store: Store) => Promise<unknown>, string[], s
     (store) => store.commit({} as never),
     [],
     ["request_id", "policies"],
+  ],
+  [
+    "a commit that fails",
+    { commit: () => Promise.reject(damaged) },
+    (store) => store.commit({} as never),
+    [],
+    ["counters"],
   ],
 ])("damage is told of: %s; the answer is as it was", async (_, methods, ask, names, parts = ["counter"]) => {
   const { store, heard, met } = told(methods);

@@ -7,8 +7,7 @@ import { Permission } from "../../src/core/permissions.ts";
 import { DEFAULTS } from "../../src/core/settings.ts";
 import type { Access } from "../../src/transports/calls/authorise.ts";
 import { batchPermitted } from "../../src/transports/calls/batch-permitted.ts";
-import { asPermitted } from "../../src/transports/calls/may-create.ts";
-import { opDenial } from "../../src/transports/calls/op-denial.ts";
+import { asPermitted, opDenial } from "../../src/transports/calls/by-caller.ts";
 import { accessBy, grantsOf } from "./granted.ts";
 
 /** Prefixes inside one another, side by side, and none; and names around them. */

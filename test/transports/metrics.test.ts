@@ -223,8 +223,11 @@ describe("a call is counted once", () => {
   it("that meets a defect", async () => {
     await using opened = await open({
       writer: (real) =>
-        Object.assign(Object.create(real), {
-          submit: () => Promise.reject(new TypeError("a defect, for a test")),
+        new Proxy(real, {
+          get: (writer, name) =>
+            name === "submit"
+              ? () => Promise.reject(new TypeError("a defect, for a test"))
+              : Reflect.get(writer, name, writer),
         }),
     });
     await refusal(opened.client.increment({ name: "a" }));

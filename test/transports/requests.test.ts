@@ -22,7 +22,7 @@ import {
 } from "../../gen/tally/v1/counter_service_pb.ts";
 import { Verb } from "../../src/core/op.ts";
 import { MESSAGE_RULES, readRequest } from "../../src/transports/calls/shape.ts";
-import { readPlainChange } from "../../src/wire/change-request.ts";
+import { readPlainChange } from "../../src/wire/change.ts";
 import { isWellFormed } from "../../src/wire/well-formed.ts";
 import { changeBytes, lengthDelimited, tag, text, varint } from "./wire-bytes.ts";
 

@@ -9,7 +9,7 @@ import { messageOf } from "../../src/core/errors.ts";
 import { INT64_MAX, INT64_MIN, UINT64_MAX } from "../../src/core/int64.ts";
 import { encodeRefusal, metadataOf, STATUS } from "../../src/transports/status.ts";
 import { writeBatchResponse } from "../../src/wire/batch-response.ts";
-import { writeOutcomeResponse } from "../../src/wire/outcome-response.ts";
+import { writeOutcomeResponse } from "../../src/wire/change.ts";
 import { isWellFormed } from "../../src/wire/well-formed.ts";
 import { increment } from "../support/calls.ts";
 

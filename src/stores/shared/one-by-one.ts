@@ -1,11 +1,17 @@
 import { encodeAsked } from "../../core/answer.ts";
-import { CORRUPT, type Context, type decideBatch, type Loaded, type Save } from "../../core/batch.ts";
+import {
+  CORRUPT,
+  type Context,
+  type decideBatch,
+  type Loaded,
+  recordOf,
+  type Save,
+} from "../../core/batch.ts";
 import { type Batch, callAt, opAt, toCallColumns, toColumns } from "../../core/columns.ts";
 import type { Counter, Fixed } from "../../core/counter.ts";
 import { counterDamaged, type Refusal } from "../../core/errors.ts";
 import { isInTheWay } from "../../core/limits.ts";
 import { type Op, Verb } from "../../core/op.ts";
-import { recordOf } from "../../core/request-keys.ts";
 import { uidAt } from "../../core/uid.ts";
 
 /** One accepted operation, as it is to be written on its own; or what is to be taken back. */

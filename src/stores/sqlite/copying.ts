@@ -10,9 +10,9 @@ import type { ChangeLogReads, LoggedCounter, LogPage } from "../../service/store
 import { assertTakesCopy } from "../shared/import-state.ts";
 import { type CrossingLogPage, unpackLogPage } from "./crossing.ts";
 import type { SqliteHistoryCopying } from "./history-copying.ts";
-import { momentOf } from "./moment.ts";
 import type { WalkRequest } from "./read/read-worker.ts";
 import type { Thread } from "./thread.ts";
+import { momentOf } from "./write/running-time.ts";
 import type {
   AcceptMessage,
   BeginRequest,

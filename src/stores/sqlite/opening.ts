@@ -8,12 +8,12 @@ import { SqliteArchive } from "./archiving.ts";
 import { Disk } from "./disk.ts";
 import { realPathOf } from "./file/real-path.ts";
 import { SqliteHistory } from "./history.ts";
-import { momentOf } from "./moment.ts";
 import { ScanThread } from "./scan-thread.ts";
 import { SCHEMA_VERSION } from "./schema/schema.ts";
 import { closeWriter, nameLog, SqliteStore } from "./store.ts";
 import { Thread } from "./thread.ts";
 import { keepOpen } from "./write/opening.ts";
+import { momentOf } from "./write/running-time.ts";
 import type { WriteData, WriteOpened } from "./write/write-worker.ts";
 
 /**

@@ -24,11 +24,11 @@ import { type CrossingOutcomes, packBatch, unpackOutcomes } from "./crossing.ts"
 import type { Disk } from "./disk.ts";
 import type { SqliteHistory } from "./history.ts";
 import { SqliteHistoryCopying } from "./history-copying.ts";
-import { momentOf } from "./moment.ts";
 import type { GetRequest, ListRequest, Read, WalkRequest } from "./read/read-worker.ts";
 import type { ScanThread } from "./scan-thread.ts";
 import type { Thread } from "./thread.ts";
 import { verifyingOf } from "./verify/in-process.ts";
+import { momentOf } from "./write/running-time.ts";
 import type {
   CloseRequest,
   CommitRequest,

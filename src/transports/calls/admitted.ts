@@ -1,6 +1,8 @@
+/** What stands before a method at every door: whether a call can be answered in time, and whether who calls still may. */
 import type { Clock } from "../../core/clock.ts";
 import { Admission } from "../../service/admission.ts";
-import type { UnaryCall, UnaryMethod } from "./call.ts";
+import type { Writer } from "../../service/writer.ts";
+import type { CallContext, Refused, UnaryCall, UnaryMethod } from "./call.ts";
 
 /** What calls wait for: each kind by itself, so that those of one do not shut out those of another. */
 const KINDS = {
@@ -27,15 +29,16 @@ export type Admissions = Readonly<Record<Kind, Admission>>;
 
 /**
  * @param waitMaxMs   how long calls may wait for their answer
- * @param commitMs    how long a commit takes with nothing before it, in milliseconds
+ * @param commits     who knows how long one takes with nothing before it
  * @param onOverload  told what is refused, when it comes to that
  */
 export function openAdmissions(
   clock: Clock,
   waitMaxMs: number,
-  commitMs: () => number,
+  commits: Pick<Writer, "quickestCommitMs">,
   onOverload: (calls: Kind) => void,
 ): Admissions {
+  const commitMs = () => commits.quickestCommitMs;
   const open = (kind: Kind, aloneMs?: () => number) =>
     new Admission(clock, { ...KINDS[kind], waitMaxMs, aloneMs }, () => onOverload(kind));
   return {
@@ -59,5 +62,18 @@ export function admitted(
     ...unary,
     refusalAhead: () => admission.refusal(),
     answer: (request, context) => admission.run(loadOf(request), () => unary.answer(request, context)),
+  };
+}
+
+/** A method whose calls are asked once more, when their request is there, whether who calls may still call. */
+export function unlessLapsed<Method extends UnaryMethod>(method: Method): Method {
+  return {
+    ...method,
+    answer(request: Buffer, context: CallContext): Promise<Uint8Array | Refused> {
+      const lapsed = context.lapsed?.();
+      if (lapsed === undefined) return method.answer(request, context);
+      if (!(lapsed instanceof Promise)) return Promise.resolve(lapsed);
+      return lapsed.then((refusal) => refusal ?? method.answer(request, context));
+    },
   };
 }

@@ -2,8 +2,8 @@ import { nameReader, type OpColumns } from "../../core/columns.ts";
 import { Verb } from "../../core/op.ts";
 import { Permission, type Permissions } from "../../core/permissions.ts";
 import type { Access } from "./authorise.ts";
+import { amountDenial, makes, neededBeside } from "./by-caller.ts";
 import { about, type Refused } from "./call.ts";
-import { amountDenial, makes, neededBeside } from "./op-denial.ts";
 
 /**
  * The operations of a batch as their caller may do them, with those that may make no counter; or why one may not be done:

@@ -6,10 +6,9 @@ import { writeBatchResponse } from "../../wire/batch-response.ts";
 import { encodeRefusal } from "../status.ts";
 import { batchPermitted } from "./batch-permitted.ts";
 import { readBatch } from "./batch-request.ts";
+import { charged, toCall } from "./by-caller.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
-import { charged } from "./op-denial.ts";
 import { inPart } from "./shape.ts";
-import { toCall } from "./to-call.ts";
 
 /** BatchApply; its codec puts the operations into columns and takes the outcomes out of them. */
 export function batchApply(writer: Writer, requestBytesMax: number): UnaryMethod {

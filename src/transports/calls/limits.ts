@@ -17,15 +17,13 @@ import type { Verdict } from "../../core/limits.ts";
 import { type Op, Verb } from "../../core/op.ts";
 import { Permission } from "../../core/permissions.ts";
 import type { Settled, Writer } from "../../service/writer.ts";
+import { asPermitted, charged, opDenial, toCall } from "./by-caller.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
-import { asPermitted } from "./may-create.ts";
-import { charged, opDenial } from "./op-denial.ts";
-import { opMethod } from "./op-method.ts";
+import { opMethod } from "./counting.ts";
 import { permissionOf } from "./permissions.ts";
 import { ifMissingOf } from "./setting-fields.ts";
 import { FIELD_RULES, inPart, invalidField, joined, readRequest } from "./shape.ts";
 import { instantFault, timestampOf } from "./time-fields.ts";
-import { toCall } from "./to-call.ts";
 
 /** TakeLimit: one take, answered by whether there was room. */
 export function takeLimit(writer: Writer, requestBytesMax: number): UnaryMethod {

@@ -1,7 +1,7 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Target } from "./authorise.ts";
+import { charged } from "./by-caller.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
-import { charged } from "./op-denial.ts";
 import { permissionOf } from "./permissions.ts";
 import { readRequest } from "./shape.ts";
 

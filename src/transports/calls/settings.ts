@@ -17,7 +17,7 @@ import {
   type Settings,
 } from "../../core/settings.ts";
 import { toCounter } from "./counters.ts";
-import { opMethod } from "./op-method.ts";
+import { opMethod } from "./counting.ts";
 import { givenIn } from "./setting-fields.ts";
 import { invalidField, MESSAGE_RULES } from "./shape.ts";
 import { timeFault } from "./time-fields.ts";

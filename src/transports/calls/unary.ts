@@ -13,14 +13,13 @@ import { bindingCalls } from "./admin/bindings.ts";
 import { keyCalls } from "./admin/keys.ts";
 import { principalCalls } from "./admin/principals.ts";
 import { getServerInfo, type ServerInfo } from "./admin/server-info.ts";
-import { admitted, type Kind, openAdmissions } from "./admitted.ts";
+import { admitted, type Kind, openAdmissions, unlessLapsed } from "./admitted.ts";
 import { type Authorise, allowAll } from "./authorise.ts";
 import { batchApply } from "./batch.ts";
 import type { UnaryCall } from "./call.ts";
 import { CREATE_COUNTER, getCounter } from "./counters.ts";
 import { COUNTING } from "./counting.ts";
 import { listChanges, queryHistory } from "./history.ts";
-import { unlessLapsed } from "./lapsed.ts";
 import { GIVE_BACK_LIMIT, takeLimit, takeLimits } from "./limits.ts";
 import { batchGetCounters, listCounters, sumCounters, topCounters } from "./many-counters.ts";
 import { deletePolicy, getPolicy, listPolicies, policiesOf, setPolicy } from "./policies.ts";
@@ -82,7 +81,7 @@ export function openCalls(
     scans,
     histories,
     admin: administrating,
-  } = openAdmissions(clock, queueWaitMaxMs, () => writer.quickestCommitMs, onOverload);
+  } = openAdmissions(clock, queueWaitMaxMs, writer, onOverload);
   const past = { store, clock, calendar };
   const policies = policiesOf(store, clock, calendar);
   const adminCalls = { ...admin, requestBytesMax: unaryBytesMax };

@@ -4,7 +4,7 @@ import * as grpc from "@grpc/grpc-js";
 import { LINGER_BYTES, LINGER_MS } from "../../http2/lingering.ts";
 import type { MetadataField, Refused } from "../calls/call.ts";
 import { type GrpcDoor, statusOf, unpadded } from "../grpc/call.ts";
-import { ACCEPTED_ENCODINGS } from "../grpc/messages.ts";
+import { ACCEPTED_ENCODINGS } from "../grpc/protocol.ts";
 import type { CallInside } from "./inside.ts";
 
 /** No headers and no trailers. */

@@ -3,18 +3,16 @@ import type { Socket } from "node:net";
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { spreadAge } from "../../http2/age.ts";
-import { fieldIn } from "../../http2/field.ts";
+import { countIn, fieldIn } from "../../http2/fields.ts";
 import type { CallHead } from "../calls/authorise.ts";
 import { lateRequest } from "../calls/call.ts";
-import { countIn } from "../fields.ts";
 import type { ConnectionLimits } from "../grpc/limits.ts";
 import { peerOf } from "../peer.ts";
 import { Room } from "../room.ts";
 import { leaveUnread } from "./call.ts";
-import { judgeHeaders } from "./headers.ts";
+import { judgeHeaders, type RefuseAhead } from "./headers.ts";
 import type { CallInside } from "./inside.ts";
 import { Intake, type IntakeRules } from "./intake.ts";
-import type { RefuseAhead } from "./refusing.ts";
 import { noticeShutdown } from "./shutdown-notice.ts";
 
 /**

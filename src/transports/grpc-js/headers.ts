@@ -1,3 +1,4 @@
+/** What becomes of a call by its headers alone, before grpc-js is told of it. */
 import {
   constants,
   type IncomingHttpHeaders,
@@ -5,11 +6,13 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Refusal } from "../../core/errors.ts";
-import { fieldIn } from "../../http2/field.ts";
+import { countIn, fieldIn } from "../../http2/fields.ts";
 import type { HeaderOf } from "../calls/authorise.ts";
-import { countIn } from "../fields.ts";
-import { isGrpcType, otherThanPost, termsOf } from "../grpc/headers.ts";
-import { otherMethod } from "../http/host.ts";
+import type { UnaryCall } from "../calls/call.ts";
+import type { CallMeter } from "../calls/meter.ts";
+import { madeOnce, pathOf } from "../grpc/call.ts";
+import { isGrpcType, otherThanPost, termsOf } from "../grpc/protocol.ts";
+import { otherMethod } from "../http/header-fields.ts";
 import { errorOf } from "../http/message.ts";
 import { shortened } from "../json/parse.ts";
 import { lingerAfterAnswer, respondWith, trailersOnly } from "./call.ts";
@@ -83,6 +86,27 @@ export function judgeHeaders(
     if (timeoutMs <= TIMER_MS_MAX) shown["grpc-timeout"] = headerOf("grpc-timeout");
   }
   return { shown, unfit, headerOf };
+}
+
+/** Refuses a call that has only its headers, or says that it does not. */
+export type RefuseAhead = (stream: ServerHttp2Stream, judged: Judged) => boolean;
+
+/**
+ * Refuses calls that cannot be answered in time before grpc-js makes anything for them. Where it lets others stand, it
+ * has made as much for a call as for one that it answers: a refusal there costs two thirds of an answer, here less than
+ * half of that.
+ */
+export function refusingAhead(calls: readonly UnaryCall[], meter: CallMeter): RefuseAhead {
+  const byPath = new Map(calls.map((unary) => [pathOf(unary), unary]));
+  const answer = madeOnce(trailersOnly);
+  return (stream, judged) => {
+    const unary = byPath.get(judged.shown[":path"]!);
+    const refusal = unary?.refusalAhead();
+    if (unary === undefined || refusal === undefined) return false;
+    meter.refusedAhead(unary.method, "grpc", refusal, judged);
+    respondWith(stream, answer(refusal));
+    return true;
+  };
 }
 
 /** Which no value may have (RFC 9113, section 8.2.1): others on its way may have read it without. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Refusal } from "../../core/errors.ts";
-import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/messages.ts";
+import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/protocol.ts";
 import { Arriving, NO_ROOM, type Room, takeAll } from "../room.ts";
 import { endCall, toStatus } from "./call.ts";
 import type { CallInside, QueueEntry } from "./inside.ts";
@@ -117,6 +117,7 @@ export class Intake {
   free(): void {
     this.#arriving?.free();
     this.#arriving = undefined;
+    if (this.#inflatedBytes === 0) return; // As nearly always: a small message in one piece takes no room.
     for (const room of this.#rooms) room.give(this.#inflatedBytes);
     this.#inflatedBytes = 0;
   }

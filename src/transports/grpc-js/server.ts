@@ -1,4 +1,5 @@
 import { setImmediate, setTimeout } from "node:timers/promises";
+import type { DescService } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../telemetry.ts";
@@ -10,9 +11,8 @@ import type { GrpcLimits } from "../grpc/limits.ts";
 import type { SocketServer } from "../http/engine.ts";
 import type { Room } from "../room.ts";
 import { GrpcConnections } from "./connections.ts";
+import { refusingAhead } from "./headers.ts";
 import { insideOfCall, insideOfServer } from "./inside.ts";
-import { refusingAhead } from "./refusing.ts";
-import { toDefinition } from "./service.ts";
 import { silenceGrpcJs } from "./silence.ts";
 import { StreamExchange } from "./stream.ts";
 import { AnsweredCall } from "./unary.ts";
@@ -105,6 +105,36 @@ function answering(
     }
     return new grpc.ServerInterceptingCall(call);
   };
+}
+
+/**
+ * A service as grpc-js wants it, its requests and responses left as bytes: what is in them is judged by us, and
+ * what is wrong with them is said with our reasons.
+ */
+function toDefinition(service: DescService): grpc.ServiceDefinition {
+  return Object.fromEntries(
+    service.methods.map((method) => [
+      method.localName,
+      {
+        path: `/${service.typeName}/${method.name}`,
+        requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
+        responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
+        requestSerialize: asBuffer,
+        requestDeserialize: asIs,
+        responseSerialize: asBuffer,
+        responseDeserialize: asIs,
+        originalName: method.localName,
+      },
+    ]),
+  );
+}
+
+function asIs(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function serverOptions({ streamsMax, grpcIdleMs }: GrpcLimits): grpc.ServerOptions {

@@ -8,7 +8,7 @@ import type { Caller } from "../calls/call-log.ts";
 import { type HeaderFields, headerFieldsOf, NO_HEADER_FIELDS, withHeaders } from "../http/header-fields.ts";
 import { refusalOf } from "../status.ts";
 import type { GrpcDoor } from "./call.ts";
-import { NOT_ONE } from "./messages.ts";
+import { NOT_ONE } from "./protocol.ts";
 
 /**
  * One unary call, from its headers to its status: all of it but how an engine carries it.

@@ -1,12 +1,12 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, TallyError } from "../../core/errors.ts";
+import { countIn } from "../../http2/fields.ts";
 import { type CallParts, traceFieldOf } from "../../telemetry/call-parts.ts";
 import type { Log } from "../../telemetry.ts";
 import type { CallHead, Permit } from "../calls/authorise.ts";
 import type { CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import type { CallMeter } from "../calls/meter.ts";
-import { countIn } from "../fields.ts";
 import { refusalOf } from "../status.ts";
 import { timeoutOf } from "../timeout.ts";
 import { isGet } from "./conditions.ts";

@@ -73,6 +73,17 @@ export function headersRefusedToStream(
   return conditionRefused(read, headerOf) ?? (match === undefined ? undefined : IF_MATCH_ONLY_BY_GET);
 }
 
+/** Why a method that is sent in a header is not taken, the same at every door: here it would be another than was meant. */
+export function otherMethod(method: string, headerOf: HeaderOf): Refusal | undefined {
+  const name = OVERRIDES.find((each) => (headerOf(each) ?? method) !== method);
+  return name === undefined
+    ? undefined
+    : invalidField(name, "is not taken; send the method itself", headerOf(name));
+}
+
+/** Where some servers take a method from, for clients that cannot send it. */
+const OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
+
 /** What headers say that is for the request. */
 export type HeaderFields = readonly Given[];
 

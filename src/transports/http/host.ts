@@ -1,8 +1,8 @@
 import { isIP, isIPv6 } from "node:net";
 import type { Refusal } from "../../core/errors.ts";
-import type { HeaderOf } from "../calls/authorise.ts";
 import { invalidField } from "../calls/shape.ts";
 import type { HttpRequest, HttpRoute } from "./engine.ts";
+import { otherMethod } from "./header-fields.ts";
 import { sendRefusal } from "./message.ts";
 
 /** Whom a request is for: what its Host header says, or its target. */
@@ -88,17 +88,6 @@ function hostFault(request: HttpRequest): Refusal | undefined {
   if (inTarget === undefined) return invalidField("the request target's host", EXPECTED, authority);
   if (host === undefined || isSame(host, inTarget, scheme)) return undefined;
   return invalidField("Host", `must be that of the request target (${authority.slice(0, 60)})`, text);
-}
-
-/** Where some servers take a method from, for clients that cannot send it. Here it would be another than was meant. */
-const OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
-
-/** The same at every door. */
-export function otherMethod(method: string, headerOf: HeaderOf): Refusal | undefined {
-  const name = OVERRIDES.find((each) => (headerOf(each) ?? method) !== method);
-  return name === undefined
-    ? undefined
-    : invalidField(name, "is not taken; send the method itself", headerOf(name));
 }
 
 /** An engine takes off the chunks and leaves the rest of a coding, which somebody before us may have taken off or not. */

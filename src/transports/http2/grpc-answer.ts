@@ -2,7 +2,7 @@
 import { type HeaderBlock, headBlock, trailerBlock } from "../../http2/block.ts";
 import type { AnswerMetadata, Refused } from "../calls/call.ts";
 import { statusOf, unpadded } from "../grpc/call.ts";
-import { ACCEPTED_ENCODINGS, HEAD_BYTES } from "../grpc/messages.ts";
+import { ACCEPTED_ENCODINGS, HEAD_BYTES } from "../grpc/protocol.ts";
 
 export const CONTENT_TYPE = ["content-type", "application/grpc+proto"] as const;
 

@@ -1,13 +1,13 @@
 import { Code } from "../../../gen/google/rpc/code_pb.ts";
 import { type HeaderBlock, headBlock } from "../../http2/block.ts";
+import { countIn } from "../../http2/fields.ts";
 import type { RequestHead } from "../../http2/head.ts";
 import type { HeaderOf } from "../calls/authorise.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { StreamCall } from "../calls/stream.ts";
-import { countIn } from "../fields.ts";
 import { pathOf } from "../grpc/call.ts";
-import { type GrpcTerms, isGrpcType, termsOf } from "../grpc/headers.ts";
-import { otherMethod } from "../http/host.ts";
+import { type GrpcTerms, isGrpcType, termsOf } from "../grpc/protocol.ts";
+import { otherMethod } from "../http/header-fields.ts";
 import { CONTENT_TYPE, trailersOnly } from "./grpc-answer.ts";
 
 /** A call of gRPC as its headers tell it: the same for all that sent the same headers on a connection. */

@@ -3,7 +3,7 @@ import { type AnswerMetadata, lateRequest, type Refused } from "../calls/call.ts
 import type { RunningStream, StreamSink } from "../calls/open-stream.ts";
 import type { StreamCall, Streams } from "../calls/stream.ts";
 import { readFrames } from "../frames.ts";
-import { COMPRESSED, headFault, inflated } from "../grpc/messages.ts";
+import { COMPRESSED, headFault, inflated } from "../grpc/protocol.ts";
 import { peerOf } from "../peer.ts";
 import { NO_ROOM, type Room } from "../room.ts";
 import { answerHead, answerTrailers, framed, trailersOnly } from "./grpc-answer.ts";

@@ -4,7 +4,7 @@ import type { ServerStream, StreamListener, Unread } from "../../http2/stream.ts
 import type { HeaderOf, Peer } from "../calls/authorise.ts";
 import { lateRequest, type Refused, tooLarge, type UnaryCall } from "../calls/call.ts";
 import type { GrpcDoor } from "../grpc/call.ts";
-import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/messages.ts";
+import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/protocol.ts";
 import { UnaryExchange } from "../grpc/unary.ts";
 import { peerOf } from "../peer.ts";
 import { NO_ROOM } from "../room.ts";

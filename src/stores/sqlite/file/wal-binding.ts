@@ -18,10 +18,10 @@ export class WalBinding {
   readonly #reopen: Statement<[]>;
   readonly #startId: string;
   readonly #isArchived: () => boolean;
+  /** Whether the next commit has a new id: the WAL was taken into the file whole, and it may begin it anew. */
+  isDue = false;
   #count = 0;
-  #due = false;
   #archived = false;
-  #written = false;
 
   /**
    * @param startId     a text that no other start has: ids begin with it
@@ -34,25 +34,15 @@ export class WalBinding {
     this.#isArchived = isArchived;
   }
 
-  /** The WAL was taken into the file whole: the next commit may begin it anew. */
+  /** The WAL was taken into the file whole. */
   checkpointed(): void {
-    this.#due = true;
+    this.isDue = true;
     this.#archived = this.#isArchived();
   }
 
-  /** Whether the next commit has a new id. */
-  get isDue(): boolean {
-    return this.#due;
-  }
-
-  /** Inside the transaction of every commit. */
-  commit(): void {
-    this.#written = this.#due;
-    if (this.#due) this.#write(true, this.#archived);
-  }
-
-  committed(): void {
-    if (this.#written) this.#due = false;
+  /** Inside the transaction of a commit when it is due; it still is until that has succeeded. */
+  renew(): void {
+    this.#write(true, this.#archived);
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Database, Statement } from "better-sqlite3";
-import { blankCounter, type Fixed, type Timing } from "../../../core/counter.ts";
-import { type Details, putCountingSettings } from "../../../core/settings.ts";
+import { blankCounter, type Fixed, putCountingSettings, type Timing } from "../../../core/counter.ts";
+import type { Details } from "../../../core/settings.ts";
 import { carryOf } from "./carry.ts";
 import { Counts, Missed, MissedTiming, Place } from "./counts.ts";
 import { corrupt, unlessCorrupt } from "./damage.ts";

@@ -4,6 +4,8 @@ import type { Batch } from "../../../core/columns.ts";
 import type { Counter, Fixed, FullCounter, Mutable, Timing } from "../../../core/counter.ts";
 import { Verb } from "../../../core/op.ts";
 import type { PolicySet } from "../../../core/policies.ts";
+import { isSettled } from "../../../core/settling.ts";
+import { expireTimeOf } from "../../../core/timing.ts";
 import { Metrics } from "../../../telemetry/metrics.ts";
 import type { Write } from "../../shared/one-by-one.ts";
 import { unusable } from "../../shared/unusable.ts";
@@ -11,11 +13,16 @@ import { unlessCorrupt } from "../rows/damage.ts";
 import { RowReader } from "../rows/row-reader.ts";
 import { RowWriter } from "../rows/row-writer.ts";
 import { type Row, toFullCounter, toRow } from "../rows/rows.ts";
-import { hasTiming } from "../rows/timing-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
-import { type DueEntry, type FoundFacts, isExpired, isUnsettled, type LoadedRows } from "./loaded-rows.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { RowCache } from "./row-cache.ts";
+
+/** What was found for a batch, and the rows it came from. */
+export interface LoadedRows<Facts = Loaded> {
+  readonly facts: Facts;
+  /** By index in `facts.names`. */
+  readonly rows: readonly (Row | undefined)[];
+}
 
 /** The rows of a batch: loaded before it is decided, written after, and remembered once they are durable. */
 export class BatchRows {
@@ -123,47 +130,9 @@ export class BatchRows {
     return row;
   }
 
-  /**
-   * Those of some counters that are due as they say, to be tidied; and what leads to others by mistake is mended. Inside the
-   * caller's transaction.
-   */
-  loadDue(due: readonly DueEntry[]): LoadedRows<FoundFacts> {
-    const rows: Row[] = [];
-    const fixed = new Map<number, Fixed>();
-    const names: string[] = [];
-    for (const { due_ms, counter_id } of due) {
-      const raw = this.#reads.at(counter_id);
-      if (raw === CORRUPT) continue;
-      const its = raw !== undefined && hasTiming(raw) ? raw.due_ms : null;
-      if (its !== due_ms) {
-        this.writes.timings.mendDue(counter_id, due_ms, its);
-        continue;
-      }
-      const counter = toFullCounter(raw!);
-      const { name } = counter;
-      const row = this.#cache.peek(name) ?? toRow(raw!);
-      if (row.id !== counter_id || !this.writes.isFound(name, counter.labels)) continue;
-      fixed.set(names.push(name) - 1, counter);
-      rows.push(row);
-    }
-    return { facts: { names, counters: rows.map(({ counter }) => counter), fixed }, rows };
-  }
-
-  /** Those that have these names, to be settled; but for damaged ones. Inside the caller's transaction. */
-  loadNamed(asked: readonly string[]): LoadedRows<FoundFacts> {
-    const rows: Row[] = [];
-    const fixed = new Map<number, Fixed>();
-    const names: string[] = [];
-    for (const name of asked) {
-      const raw = this.#reads.find(name);
-      if (raw === CORRUPT || raw === undefined) continue;
-      const counter = toFullCounter(raw);
-      const row = this.#cache.peek(name) ?? toRow(raw);
-      if (!this.writes.isFound(name, counter.labels)) continue;
-      fixed.set(names.push(name) - 1, counter);
-      rows.push(row);
-    }
-    return { facts: { names, counters: rows.map(({ counter }) => counter), fixed }, rows };
+  /** The row of a counter, if it is remembered; it does not count as used. */
+  remembered(name: string): Row | undefined {
+    return this.#cache.peek(name);
   }
 
   /**
@@ -273,6 +242,31 @@ export class BatchRows {
     this.#cache.clear();
     this.writes.counts.reload();
   }
+}
+
+/** The row ids of the counters of a save that was written whole. */
+export function idsOf(
+  { names }: Pick<Save, "names">,
+  { rows }: Pick<LoadedRows, "rows">,
+  made: ReadonlyMap<number, Row>,
+): (bigint | undefined)[] {
+  return names.map((_, index) => (rows[index] ?? made.get(index))?.id);
+}
+
+/** Of one that is gone by now all is needed: the batch may delete it. */
+function isExpired(counter: Counter | undefined | typeof CORRUPT, now: number): boolean {
+  if (counter === undefined || counter === CORRUPT || counter.idleTtlMs === undefined) return false;
+  return now >= expireTimeOf(counter)!;
+}
+
+/** Of one that its policy is yet to settle all is needed as well. */
+function isUnsettled(
+  counter: Counter | undefined | typeof CORRUPT,
+  name: string,
+  policies: PolicySet,
+): boolean {
+  if (counter === undefined || counter === CORRUPT || counter.policy === undefined) return false;
+  return !isSettled(counter, name, policies);
 }
 
 /** In place too, for the same reason: the row's timing is nobody else's. */

@@ -14,14 +14,13 @@ import { rowIdsOf } from "../../shared/one-by-one.ts";
 import { isCorrupt, namingDamage, unlessCorrupt } from "../rows/damage.ts";
 import { PoliciesInFile } from "../rows/policies.ts";
 import { type AcceptRequest, CounterAccepting } from "./accepting.ts";
-import { BatchRows } from "./batch-rows.ts";
+import { BatchRows, idsOf } from "./batch-rows.ts";
 import { Careful } from "./careful.ts";
 import { CatalogueWrites } from "./catalogue.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { CopySteps } from "./copy-steps.ts";
 import { HistoryBinding, type HistoryTold } from "./history-binding.ts";
-import { idsOf } from "./loaded-rows.ts";
 import { Maintenance } from "./maintenance.ts";
 import { type OpenedFile, type OpeningOptions, openForWriting } from "./opening.ts";
 import { RequestIds } from "./request-ids.ts";
@@ -58,6 +57,8 @@ export class WriteConnection {
   readonly #policies: PoliciesInFile;
   readonly #history: HistoryBinding;
   #copying: CopySteps | undefined;
+  /** How many batches were committed since it was opened. */
+  #commits = 0;
   readonly #maintenance: Maintenance;
   readonly #calendar: ZoneCalendar;
   readonly #metrics: Metrics;
@@ -219,7 +220,7 @@ export class WriteConnection {
       if (made === undefined) this.#rows.lookAgain();
       else this.#rows.remember(save, loaded, made);
       this.#time.changed();
-      this.#maintenance.committed();
+      this.#commits++;
       this.checkpoints.committed(moment.now);
       return outcomes;
     } catch (error) {
@@ -236,7 +237,7 @@ export class WriteConnection {
    */
   maintain(moment: Moment, warn: (message: string) => void): boolean {
     this.#file.whereabouts.assertUnchanged();
-    const more = this.#maintenance.slice(moment, warn);
+    const more = this.#maintenance.slice(moment, this.#commits, warn);
     this.#noteKept(moment);
     return more;
   }

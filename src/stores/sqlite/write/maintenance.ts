@@ -7,10 +7,10 @@ import { ForgottenEarly } from "../../shared/forgotten-early.ts";
 import { Missed } from "../rows/counts.ts";
 import { isCorrupt } from "../rows/damage.ts";
 import type { PoliciesInFile } from "../rows/policies.ts";
-import type { BatchRows } from "./batch-rows.ts";
+import { type BatchRows, idsOf, type LoadedRows } from "./batch-rows.ts";
 import type { ChangeLog } from "./change-log.ts";
+import { type FoundFacts, FoundRows } from "./found-rows.ts";
 import type { HistoryBinding } from "./history-binding.ts";
-import { type FoundFacts, idsOf, type LoadedRows } from "./loaded-rows.ts";
 import type { OpenedFile } from "./opening.ts";
 import type { RequestIds } from "./request-ids.ts";
 import type { Moment, RunningTime } from "./running-time.ts";
@@ -44,6 +44,7 @@ interface Parts {
 export class Maintenance {
   readonly #parts: Parts;
   readonly #forgottenEarly = new ForgottenEarly();
+  readonly #found: FoundRows;
   readonly #tending: Tending;
   readonly #tidying: Tidying;
   readonly #sweeping: Sweeping;
@@ -55,6 +56,7 @@ export class Maintenance {
   constructor(parts: Parts, { now, monotonic }: Moment) {
     this.#parts = parts;
     const told = (message: string) => void parts.warnings.push(message);
+    this.#found = new FoundRows(parts.file.db, parts.rows);
     this.#tending = new Tending(told);
     this.#tidying = new Tidying(parts.file.db);
     this.#sweeping = new Sweeping(parts.file.db, told);
@@ -67,20 +69,14 @@ export class Maintenance {
     this.#sweeping.held(save, this.#parts.policies.now, monotonic);
   }
 
-  /** Calls come. */
-  committed(): void {
-    this.#tidying.committed();
-    this.#sweeping.committed();
-  }
-
-  /** Returns whether there is more to do at once. */
-  slice(moment: Moment, warn: (message: string) => void): boolean {
+  /** Returns whether there is more to do at once. @param commits  how many there were so far: while calls come, less is done */
+  slice(moment: Moment, commits: number, warn: (message: string) => void): boolean {
     const more = this.#tend(moment, warn);
     // After the rest, and apart: what somebody has against a counter's roll stands in the way of nothing else.
     const doubted = this.doubts(moment);
     for (const warning of this.#parts.warnings.splice(0)) warn(warning);
-    const tidies = !doubted && this.#tidy(moment);
-    return (!doubted && this.#sweep(moment)) || tidies || more;
+    const tidies = !doubted && this.#tidy(moment, commits);
+    return (!doubted && this.#sweep(moment, commits)) || tidies || more;
   }
 
   /** Look at the wall clock: whether it is in doubt. */
@@ -166,21 +162,23 @@ export class Maintenance {
   }
 
   /** Write down what time has done to some counters. Returns whether there are more to look at. */
-  #tidy(moment: Moment): boolean {
-    const due = this.#read("what leads to counters that are due", () => this.#tidying.next(moment));
+  #tidy(moment: Moment, commits: number): boolean {
+    const due = this.#read("what leads to counters that are due", () => this.#tidying.next(moment, commits));
     if (due === undefined || due.length === 0) return false;
-    const written = this.#writeDown(moment, (rows) => rows.loadDue(due), true);
+    const written = this.#writeDown(moment, () => this.#found.due(due), true);
     return written === undefined ? this.#tidying.refused() : this.#tidying.done();
   }
 
   /** Settle some counters by their policies. Returns whether there are more to look at. */
-  #sweep(moment: Moment): boolean {
+  #sweep(moment: Moment, commits: number): boolean {
     const { monotonic } = moment;
     const policies = this.#parts.policies.now;
-    const names = this.#read("the names of counters", () => this.#sweeping.next(policies, monotonic));
+    const names = this.#read("the names of counters", () =>
+      this.#sweeping.next(policies, monotonic, commits),
+    );
     if (names === undefined) return false;
     const settled =
-      names.length === 0 ? NOTHING : this.#writeDown(moment, (rows) => rows.loadNamed(names), false);
+      names.length === 0 ? NOTHING : this.#writeDown(moment, () => this.#found.named(names), false);
     if (settled === undefined) this.#sweeping.refused(monotonic);
     else this.#sweeping.done(isHeld(settled, policies), monotonic);
     if (!this.#sweeping.unsaved) return true;
@@ -201,18 +199,14 @@ export class Maintenance {
    * @param mends  whether loading may have written something
    * @returns      what was written; undefined when the database is against it, or damage is met, and nothing was
    */
-  #writeDown(
-    moment: Moment,
-    load: (rows: BatchRows) => LoadedRows<FoundFacts>,
-    mends: boolean,
-  ): Written | undefined {
+  #writeDown(moment: Moment, load: () => LoadedRows<FoundFacts>, mends: boolean): Written | undefined {
     const { file, rows, log, time, calendar, policies } = this.#parts;
     const { now } = moment;
     const logEnd = log.end;
     const context = { now, calendar, policies: policies.now, uidSeed: NO_UID };
     try {
       file.transaction.begin();
-      const loaded = load(rows);
+      const loaded = load();
       const save = decideTidying(loaded.facts, context);
       if (save.changed.length === 0 && !mends) {
         file.transaction.rollback(); // Counters beyond a bound are looked at again and again.

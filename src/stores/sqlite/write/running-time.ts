@@ -1,3 +1,4 @@
+import type { Clock } from "../../../core/clock.ts";
 import type { Head } from "../rows/head.ts";
 
 /** The time of one request to the store, told by the main thread. */
@@ -6,6 +7,11 @@ export interface Moment {
   readonly now: number;
   /** Milliseconds from an arbitrary start that the process keeps. */
   readonly monotonic: number;
+}
+
+/** This moment, as it is told to the thread that writes. */
+export function momentOf(clock: Clock): Moment {
+  return { now: clock.now(), monotonic: clock.monotonic() };
 }
 
 /** How long the service has run on this file, over all its starts, in milliseconds. Request ids age by it. */

@@ -27,7 +27,8 @@ export class Sweeping {
   #alone = 0;
   #pacedFromMs = Number.NEGATIVE_INFINITY;
   #paced = 0;
-  #busy = false;
+  /** How many commits there were when it was last looked. */
+  #commits = 0;
 
   /** @param told  what the operator is to know */
   constructor(db: Database, told: (message: string) => void) {
@@ -43,16 +44,15 @@ export class Sweeping {
     this.#sweep = new PolicySweep(this.#saved);
   }
 
-  /** Calls come: there is no hurry. */
-  committed(): void {
-    this.#busy = true;
-  }
-
-  /** Those that are to be settled now, which may be none; then `done` or `refused` is called. Undefined: nothing is to be done. */
-  next(policies: PolicySet, monotonic: number): readonly string[] | undefined {
+  /**
+   * Those that are to be settled now, which may be none; then `done` or `refused` is called. Undefined: nothing is to be done.
+   *
+   * @param commits  how many there were so far
+   */
+  next(policies: PolicySet, monotonic: number, commits: number): readonly string[] | undefined {
     if (monotonic - this.#pacedFromMs >= 1_000) [this.#paced, this.#pacedFromMs] = [0, monotonic];
-    if (this.#busy && this.#paced >= A_SECOND) return undefined;
-    this.#busy = false;
+    if (commits !== this.#commits && this.#paced >= A_SECOND) return undefined; // Calls come: there is no hurry.
+    this.#commits = commits;
     const place = this.#sweep.next(policies, monotonic);
     if (place === undefined) return undefined;
     const { prefix, from } = place;

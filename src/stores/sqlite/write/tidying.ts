@@ -1,5 +1,5 @@
 import type { Database, Statement } from "better-sqlite3";
-import type { DueEntry } from "./loaded-rows.ts";
+import type { DueEntry } from "./found-rows.ts";
 import type { Moment } from "./running-time.ts";
 
 /**
@@ -20,10 +20,12 @@ export class Tidying {
   #given: readonly DueEntry[] = [];
   /** How many are looked at one at a time, because one of them is refused. */
   #alone = 0;
-  /** How many were looked at since `#paceFromMs`, and whether there were commits since the last slice. */
+  /** How many were looked at since `#paceFromMs`. */
   #paced = 0;
   #paceFromMs = Number.NEGATIVE_INFINITY;
-  #busy = false;
+  /** How many commits there were by this slice, and by the last that was written. */
+  #commits = 0;
+  #commitsBefore = 0;
 
   constructor(db: Database) {
     this.#after = db.prepare(`
@@ -31,19 +33,19 @@ export class Tidying {
       ORDER BY due_ms, counter_id LIMIT ?`);
   }
 
-  /** Calls come: there is no hurry. */
-  committed(): void {
-    this.#busy = true;
-  }
-
-  /** What is to be looked at now; then `done` or `refused` is called, unless it is nothing. */
-  next({ now, monotonic }: Moment): readonly DueEntry[] {
+  /**
+   * What is to be looked at now; then `done` or `refused` is called, unless it is nothing.
+   *
+   * @param commits  how many there were so far
+   */
+  next({ now, monotonic }: Moment, commits: number): readonly DueEntry[] {
     // After the clock was put back, what comes due stands before where the round has come to.
     if (monotonic - this.#roundFromMs >= ROUND_MS || now < this.#now) {
       this.#last = START;
       this.#roundFromMs = monotonic;
     }
     this.#now = now;
+    this.#commits = commits;
     if (monotonic - this.#paceFromMs >= 1_000) {
       this.#paced = 0;
       this.#paceFromMs = monotonic;
@@ -61,8 +63,13 @@ export class Tidying {
     const more = this.#alone > 0 || length === A_SLICE;
     this.#pass();
     const goesOn = more && !(this.#busy && this.#paced >= A_SECOND);
-    this.#busy = false;
+    this.#commitsBefore = this.#commits;
     return goesOn;
+  }
+
+  /** Calls come: there is no hurry. */
+  get #busy(): boolean {
+    return this.#commits !== this.#commitsBefore;
   }
 
   /** What was given cannot be written: then one by one, and the one that cannot is passed over. Returns whether to go on. */

@@ -37,7 +37,8 @@ export class Transaction {
    *   SQLite's error when the commit is certainly not on disk
    */
   commit(): void {
-    this.#binding.commit();
+    const renews = this.#binding.isDue;
+    if (renews) this.#binding.renew();
     try {
       this.#commit.run();
     } catch (cause) {
@@ -52,7 +53,7 @@ export class Transaction {
       );
     }
     this.#whereabouts.afterWriting();
-    this.#binding.committed();
+    if (renews) this.#binding.isDue = false;
   }
 
   /**

@@ -7,9 +7,8 @@ import { oneByOne, UNDO_GROUP } from "../../shared/one-by-one.ts";
 import { Missed, MissedTiming } from "../rows/counts.ts";
 import { isCorrupt, unlessCorrupt } from "../rows/damage.ts";
 import type { Row } from "../rows/rows.ts";
-import type { BatchRows } from "./batch-rows.ts";
+import type { BatchRows, LoadedRows } from "./batch-rows.ts";
 import type { Careful } from "./careful.ts";
-import type { LoadedRows } from "./loaded-rows.ts";
 
 /** What comes of a batch that was written one by one. */
 export type Written =

@@ -1,8 +1,31 @@
+/** What is asked of the writer, by who asks: as whose call, whether they may, and how far. */
 import type { Refusal } from "../../core/errors.ts";
 import { type Op, Verb } from "../../core/op.ts";
 import { Permission, type Permissions } from "../../core/permissions.ts";
+import type { Call } from "../../service/writer.ts";
 import type { Access } from "./authorise.ts";
-import { about, type Refused } from "./call.ts";
+import { about, type CallContext, type Refused } from "./call.ts";
+
+/** What of a call for the writer is not who calls. */
+type Asked = Pick<Call, "requestId" | "ops" | "allOrNothing" | "takes">;
+
+/** A call for the writer, by who makes it. */
+export function toCall(context: CallContext, { requestId, ops, allOrNothing, takes }: Asked): Call {
+  const { caller, callerName, formerCaller, deadline, parts } = context;
+  const cancelled = () => context.cancelled();
+  return {
+    caller,
+    callerName,
+    formerCaller,
+    requestId,
+    ops,
+    allOrNothing,
+    takes,
+    deadline,
+    cancelled,
+    parts,
+  };
+}
 
 /**
  * Why a caller may not do an operation; undefined: they may.
@@ -16,6 +39,12 @@ export function opDenial(access: Access | undefined, needed: Permissions, op: Op
     access.denial(needed | neededBeside(verb, op.settings), { name }) ??
     (needed === Permission.READ ? undefined : amountDenial(access, verb, amount));
   return denied && about(name, denied);
+}
+
+/** An operation as its caller may do it: who may not create has it refused where its counter is missing. */
+export function asPermitted(op: Op, access: Access | undefined): Op {
+  if (access === undefined || (access.everywhere & Permission.CREATE) !== 0 || !makes(op.verb)) return op;
+  return access.allows(Permission.CREATE, { name: op.name }) ? op : { ...op, mayCreate: false };
 }
 
 /** What is needed for settings that come with an operation which counts, whether or not the counter is there. */

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { newOutcomes, type Outcomes } from "../../src/core/columns.ts";
 import { TallyError } from "../../src/core/errors.ts";
 import { Verb } from "../../src/core/op.ts";
-import { CommitMeter } from "../../src/service/commit-meter.ts";
+import { CommitMeter, commitsTold } from "../../src/service/commits-told.ts";
 import { DEFAULT_RETENTION } from "../../src/service/store.ts";
 import { Writer } from "../../src/service/writer.ts";
 import { MemoryStore } from "../../src/stores/memory/store.ts";
@@ -110,5 +110,40 @@ describe("what is measured of commits", () => {
     expect(sampleIn(metrics.read(), "tally_commits_total", { outcome })).toBe(1);
     expect(sampleIn(metrics.read(), "tally_commits_total", { outcome: "committed" })).toBe(0);
     expect(operations()).toEqual({});
+  });
+});
+
+describe("who is told of commits", () => {
+  function watched() {
+    const heard: unknown[] = [];
+    const told = commitsTold((event) => heard.push(event), new HandClock(), {
+      meter: new CommitMeter(new Metrics()),
+      readiness: { good: () => heard.push("good"), failed: (error) => heard.push(error) },
+      damage: { refused: () => heard.push("refused"), failed: (error) => heard.push(error) },
+      wake: () => heard.push("woken"),
+      each: { isOn: false },
+    });
+    return { told, heard };
+  }
+
+  it("those who watch whether the store is ready; of what was refused, who tells of damage", () => {
+    const { told, heard } = watched();
+    told.committed!([], newOutcomes(1, 1), 0);
+    expect(heard.splice(0)).toEqual(["good", "woken"]);
+    const outcomes = newOutcomes(1, 1);
+    outcomes.refusals.set(0, { code: "ABOVE_MAX" });
+    told.committed!([], outcomes, 0);
+    expect(heard.splice(0)).toEqual(["good", "refused", "woken"]);
+    const other = newOutcomes(1, 1);
+    other.callRefusals.set(0, { code: "ABOVE_MAX" });
+    told.committed!([], other, 0);
+    expect(heard).toContain("refused");
+  });
+
+  it("both, and the log, of one that fails", () => {
+    const { told, heard } = watched();
+    const error = new TallyError("STORE_UNAVAILABLE", "away");
+    told.failed!(error);
+    expect(heard).toEqual([error, error, "store.commit_failed"]);
   });
 });

@@ -1,5 +1,4 @@
 import { TallyError } from "./core/errors.ts";
-import { MISNAMED } from "./stores/shared/unusable.ts";
 
 /** Why a server could not start, or a tool open its store: one sentence for the operator. */
 export class StartError extends Error {
@@ -53,6 +52,9 @@ function reasonOf({ cause }: TallyError): StartReason {
   if (AWAY.test(code)) return "STORE_AWAY";
   return UNREACHABLE.test(code) ? "STORE_UNREACHABLE" : "STORE_UNUSABLE";
 }
+
+/** Of stores/shared/unusable.ts. */
+const MISNAMED = "STORE_MISNAMED";
 
 /** SQLite's, and PostgreSQL's object_in_use. */
 const IN_USE = /^(SQLITE_BUSY|55006$)/;

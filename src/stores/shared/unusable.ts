@@ -7,8 +7,6 @@ export function unusable(sentence: string, cause?: unknown): TallyError {
 
 /** A store that a URL does not name as it must be named, or that is of another kind than what is asked of it. */
 export function misnamed(sentence: string): TallyError {
-  return unusable(sentence, { code: MISNAMED });
+  // Among the codes of databases and of the system.
+  return unusable(sentence, { code: "STORE_MISNAMED" });
 }
-
-/** Stands in the cause, beside the codes of databases and of the system. */
-export const MISNAMED = "STORE_MISNAMED";
